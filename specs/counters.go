@@ -1,0 +1,59 @@
+package specs
+
+// Count is a number of frames. Packets are wire segments: a super-packet of
+// segmentation offload counts as often as it has segments. Bytes are from the
+// Ethernet header to the end of the payload of every segment, without VLAN
+// tag, padding and FCS.
+type Count struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Plus returns the sum of two counts.
+func (c Count) Plus(d Count) Count {
+	return Count{Packets: c.Packets + d.Packets, Bytes: c.Bytes + d.Bytes}
+}
+
+// Casts splits a count by the destination address of the frames.
+type Casts struct {
+	Unicast   Count `json:"unicast"`
+	Multicast Count `json:"multicast"`
+	Broadcast Count `json:"broadcast"`
+}
+
+// Total returns all of it.
+func (c Casts) Total() Count { return c.Unicast.Plus(c.Multicast).Plus(c.Broadcast) }
+
+// Plus returns the sum of two splits.
+func (c Casts) Plus(d Casts) Casts {
+	return Casts{
+		Unicast:   c.Unicast.Plus(d.Unicast),
+		Multicast: c.Multicast.Plus(d.Multicast),
+		Broadcast: c.Broadcast.Plus(d.Broadcast),
+	}
+}
+
+// Traffic is one direction of an endpoint, from the container's view, split
+// by who is at the other end: a sibling on the same parent, or the LAN.
+type Traffic struct {
+	Local    Casts `json:"local"`
+	External Casts `json:"external"`
+}
+
+// Total returns all of it.
+func (t Traffic) Total() Count { return t.Local.Total().Plus(t.External.Total()) }
+
+// Counters is what was counted for one endpoint since its attachment. The
+// numbers never go backwards during an attachment.
+type Counters struct {
+	Receive  Traffic `json:"receive"`
+	Transmit Traffic `json:"transmit"`
+}
+
+// Plus returns the sum of two.
+func (c Counters) Plus(d Counters) Counters {
+	return Counters{
+		Receive:  Traffic{Local: c.Receive.Local.Plus(d.Receive.Local), External: c.Receive.External.Plus(d.Receive.External)},
+		Transmit: Traffic{Local: c.Transmit.Local.Plus(d.Transmit.Local), External: c.Transmit.External.Plus(d.Transmit.External)},
+	}
+}

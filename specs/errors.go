@@ -1,0 +1,76 @@
+package specs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrPolicy is wrapped by every refusal that berth.toml or a network file
+// decides, as opposed to a value that is wrong in itself.
+var ErrPolicy = errors.New("refused by policy")
+
+// ValueError says that a key (of an annotation, a file or the command line)
+// has a value that berth cannot use.
+type ValueError struct {
+	Key   string // as the user wrote it: "berth/mode", "subnet[0].gateway", "--subnet"
+	Value string // as the user wrote it, shortened when it is long
+	Want  string // what was expected instead, and what to do where that is known
+	Err   error  // the class of the error, such as ErrPolicy; may be nil
+}
+
+// Error returns one line: key, quoted value, what was expected.
+func (e *ValueError) Error() string {
+	return strings.TrimPrefix(fmt.Sprintf("%s %q: want %s", e.Key, shorten(e.Value), e.Want), " ")
+}
+
+// Unwrap returns the class of the error.
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// Invalid returns a ValueError without a class.
+func Invalid(key, value, want string, args ...any) error {
+	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...)}
+}
+
+// At puts prefix before the key of a ValueError, so that a parser needs not
+// know where its value stands. Other errors get the prefix as text.
+func At(prefix string, err error) error {
+	var v *ValueError
+	if err == nil || prefix == "" {
+		return err
+	}
+	if !errors.As(err, &v) {
+		return fmt.Errorf("%s: %w", prefix, err)
+	}
+	moved := *v
+	switch {
+	case v.Key == "":
+		moved.Key = prefix
+	case strings.HasPrefix(v.Key, "["):
+		moved.Key = prefix + v.Key
+	default:
+		moved.Key = prefix + "." + v.Key
+	}
+	return &moved
+}
+
+// maxQuoted bounds how much of a wrong value an error repeats, in bytes.
+const maxQuoted = 80
+
+func shorten(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
+}
+
+// renameKey replaces the key of a ValueError by what the user calls it.
+func renameKey(err error, name func(string) string) error {
+	var v *ValueError
+	if !errors.As(err, &v) {
+		return err
+	}
+	moved := *v
+	moved.Key = name(v.Key)
+	return &moved
+}

@@ -1,0 +1,56 @@
+package specs
+
+import (
+	"fmt"
+	"net"
+)
+
+// MAC is a 48-bit IEEE 802 address. It is comparable, so it may be a map key;
+// the zero value stands for "none".
+type MAC [6]byte
+
+// ParseMAC reads six octets in any notation of net.ParseMAC. It refuses
+// multicast and all-zero addresses, which no interface can have
+// (is_valid_ether_addr in include/linux/etherdevice.h).
+func ParseMAC(s string) (MAC, error) {
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != 6 {
+		return MAC{}, Invalid("", s, "a MAC address of six octets, as 02:00:5e:00:53:01")
+	}
+	m := MAC(hw)
+	switch {
+	case m.IsZero():
+		return MAC{}, Invalid("", s, "a MAC address that is not all zero")
+	case m.IsMulticast():
+		return MAC{}, Invalid("", s, "a unicast MAC address; the lowest bit of the first octet must be 0")
+	}
+	return m, nil
+}
+
+// IsZero reports whether m is unset.
+func (m MAC) IsZero() bool { return m == MAC{} }
+
+// IsMulticast reports whether the group bit is set (IEEE 802-2014, 8.2.2);
+// the broadcast address is one of these.
+func (m MAC) IsMulticast() bool { return m[0]&1 == 1 }
+
+// String returns the address as lower-case octets with colons, "" when unset.
+func (m MAC) String() string {
+	if m.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler; "" is the zero MAC.
+func (m *MAC) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*m = MAC{}
+		return nil
+	}
+	*m, err = ParseMAC(string(text))
+	return err
+}

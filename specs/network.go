@@ -1,0 +1,142 @@
+package specs
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+)
+
+// Network is one LAN that containers can be given a place on: the content of
+// CONFIG/networks.d/NAME.toml. JSON has the same keys. The zero value of a
+// field stands for its default; see [Network.SetDefaults].
+type Network struct {
+	Name   string `toml:"-" json:"name,omitempty"` // the file's name; "" when defined in place
+	Driver Driver `toml:"driver" json:"driver"`
+	Parent string `toml:"parent" json:"parent"` // "eth1", or "eth1.100" for a VLAN of it
+	Mode   Mode   `toml:"mode" json:"mode"`
+	MTU    int    `toml:"mtu,omitempty" json:"mtu"` // bytes; 0: the parent's
+
+	IPvlanFlag IPvlanFlag `toml:"ipvlan_flag,omitempty" json:"ipvlan_flag,omitempty"`
+	BCQueueLen uint32     `toml:"bc_queue_len,omitempty" json:"bc_queue_len,omitempty"` // frames; 0: the kernel's 1000
+	NoPromisc  bool       `toml:"nopromisc,omitempty" json:"nopromisc,omitempty"`       // passthru only
+	SourceMACs []MAC      `toml:"source_macs,omitempty" json:"source_macs,omitempty"`   // source mode only
+	MAC        MACPolicy  `toml:"mac,omitempty" json:"mac,omitempty"`
+
+	DefaultRoute *bool   `toml:"default_route,omitempty" json:"default_route,omitempty"`
+	Metric       int     `toml:"metric,omitempty" json:"metric,omitempty"` // of the default route; 0: the kernel's
+	Routes       []Route `toml:"route,omitempty" json:"route,omitempty"`
+
+	IPAM            IPAM      `toml:"ipam" json:"ipam"`
+	ConflictTimeout *Duration `toml:"conflict_timeout,omitempty" json:"conflict_timeout,omitempty"`
+	IPv6            IPv6      `toml:"ipv6" json:"ipv6"`
+	Sticky          bool      `toml:"sticky,omitempty" json:"sticky,omitempty"`
+	Subnets         []Subnet  `toml:"subnet,omitempty" json:"subnet,omitempty"`
+
+	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; empty: all
+}
+
+// Subnet is one range of addresses of a network.
+type Subnet struct {
+	Subnet  netip.Prefix `toml:"subnet" json:"subnet"`
+	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"`   // no gateway: no default route
+	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"` // the part that this host hands out; none: all
+	Exclude []netip.Addr `toml:"exclude,omitempty" json:"exclude,omitempty"` // never handed out
+}
+
+// Route is a static route by way of the network's interface.
+type Route struct {
+	To     netip.Prefix `toml:"to" json:"to"`
+	Via    netip.Addr   `toml:"via,omitzero" json:"via,omitzero"` // none: on link
+	Metric int          `toml:"metric,omitempty" json:"metric,omitempty"`
+}
+
+// IPAM is who gives out the addresses of a network.
+type IPAM string
+
+// Where addresses come from.
+const (
+	IPAMLocal  IPAM = "local"  // this host, from the subnets' ranges
+	IPAMStatic IPAM = "static" // each container asks for its own, inside the subnets
+	IPAMNone   IPAM = "none"   // no addresses
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *IPAM) UnmarshalText(text []byte) error {
+	return oneOf(i, text, IPAMLocal, IPAMStatic, IPAMNone)
+}
+
+// IPv6 is what an interface does about IPv6 where the network has no IPv6
+// subnet.
+type IPv6 string
+
+// What becomes of IPv6 without a subnet.
+const (
+	IPv6Off       IPv6 = "off"        // no IPv6 at all
+	IPv6LinkLocal IPv6 = "link-local" // a link-local address only
+	IPv6SLAAC     IPv6 = "slaac"      // addresses and routes from router advertisements (RFC 4862)
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (v *IPv6) UnmarshalText(text []byte) error {
+	return oneOf(v, text, IPv6Off, IPv6LinkLocal, IPv6SLAAC)
+}
+
+// MACPolicy is how an interface gets a MAC that nobody asked for.
+type MACPolicy string
+
+// How MACs are chosen.
+const (
+	MACRandom  MACPolicy = "random"  // a new locally administered one each time
+	MACDerived MACPolicy = "derived" // from the container's name and interface: the same each time
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *MACPolicy) UnmarshalText(text []byte) error {
+	return oneOf(p, text, MACRandom, MACDerived)
+}
+
+// DefaultConflictTimeout is how long an address is probed for on the LAN
+// before it is used. RFC 5227 section 1.1 waits seconds; berth sends its
+// probes at 0, 30 and 60 ms, which is a stated deviation.
+const DefaultConflictTimeout = 100 * time.Millisecond
+
+// SetDefaults fills every field that was left out.
+func (n *Network) SetDefaults() {
+	setDefault(&n.Driver, Macvlan)
+	if modes := Modes(n.Driver); len(modes) > 0 {
+		setDefault(&n.Mode, modes[0])
+	}
+	if n.Driver == IPvlan {
+		setDefault(&n.IPvlanFlag, FlagBridge)
+	}
+	setDefault(&n.MAC, MACRandom)
+	setDefault(&n.IPv6, IPv6Off)
+	if len(n.Subnets) > 0 {
+		setDefault(&n.IPAM, IPAMLocal)
+	}
+	setDefault(&n.IPAM, IPAMNone)
+	if n.DefaultRoute == nil {
+		n.DefaultRoute = new(true)
+	}
+	if n.ConflictTimeout == nil {
+		n.ConflictTimeout = new(Duration(DefaultConflictTimeout))
+	}
+}
+
+func setDefault[T comparable](to *T, value T) {
+	if *to == *new(T) {
+		*to = value
+	}
+}
+
+// networkName is docker's rule for names, so that a network can keep its own.
+var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`)
+
+// CheckNetworkName holds a name to what can be a file, an annotation and a
+// metric label.
+func CheckNetworkName(name string) error {
+	if !networkName.MatchString(name) {
+		return Invalid("", name, "1 to 64 letters, digits, '_', '.' or '-', the first a letter or digit")
+	}
+	return nil
+}

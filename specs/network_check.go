@@ -1,0 +1,234 @@
+package specs
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of what a network may say. The kernel's own are met again, against
+// the parent as it is, when an interface is made.
+const (
+	MinMTU       = 68    // ETH_MIN_MTU, include/uapi/linux/if_ether.h
+	MaxMTU       = 65535 // ETH_MAX_MTU
+	MinMTUv6     = 1280  // RFC 8200 section 5
+	MaxVLAN      = 4094  // IEEE 802.1Q; 0 and 4095 are reserved
+	maxTimeout   = 10_000_000_000
+	maxListItems = 256 // of source_macs, routes, subnets, exclusions
+)
+
+// Check reports the first thing that is wrong with a network, as a
+// *[ValueError] whose key is the file's. It looks at nothing but the network;
+// call [Network.SetDefaults] first.
+func (n *Network) Check() error {
+	checks := []func() error{
+		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkNamespaces,
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Network) checkKind() error {
+	if !slices.Contains(Modes(n.Driver), n.Mode) {
+		return Invalid("mode", string(n.Mode), "one of %s, the modes of %s", join(Modes(n.Driver)), n.Driver)
+	}
+	if t := *n.ConflictTimeout; t > maxTimeout {
+		return Invalid("conflict_timeout", t.String(), "at most 10s")
+	}
+	return nil
+}
+
+func (n *Network) checkParent() error {
+	if n.Parent == "" {
+		return Invalid("parent", "", "the host's interface to put containers on, as eth1 or eth1.100")
+	}
+	trunk, id, isVLAN := SplitVLAN(n.Parent)
+	if !isVLAN {
+		return At("parent", CheckInterfaceName(n.Parent))
+	}
+	if id < 1 || id > MaxVLAN {
+		return Invalid("parent", n.Parent, "a VLAN id of 1 to %d behind the dot", MaxVLAN)
+	}
+	return At("parent", CheckInterfaceName(trunk))
+}
+
+// SplitVLAN splits "eth1.100" into the trunk and the VLAN id. A name without a
+// decimal number behind its last dot is no VLAN. The id is not checked.
+func SplitVLAN(parent string) (trunk string, id int, isVLAN bool) {
+	dot := strings.LastIndexByte(parent, '.')
+	if dot < 1 {
+		return parent, 0, false
+	}
+	id, err := strconv.Atoi(parent[dot+1:])
+	if err != nil || strings.Trim(parent[dot+1:], "0123456789") != "" {
+		return parent, 0, false
+	}
+	return parent[:dot], id, true
+}
+
+func (n *Network) checkMTU() error {
+	if n.MTU != 0 && (n.MTU < MinMTU || n.MTU > MaxMTU) {
+		return Invalid("mtu", strconv.Itoa(n.MTU), "0 (the parent's) or %d to %d bytes", MinMTU, MaxMTU)
+	}
+	if n.MTU != 0 && n.MTU < MinMTUv6 && (n.IPv6 != IPv6Off || n.has(netip.Addr.Is6)) {
+		return Invalid("mtu", strconv.Itoa(n.MTU), "at least %d bytes, or no IPv6 (RFC 8200 section 5)", MinMTUv6)
+	}
+	return nil
+}
+
+func (n *Network) has(family func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return family(s.Subnet.Addr()) })
+}
+
+// HasIPv4 reports whether a subnet of the network is IPv4's.
+func (n *Network) HasIPv4() bool { return n.has(netip.Addr.Is4) }
+
+// HasIPv6 reports whether a subnet of the network is IPv6's.
+func (n *Network) HasIPv6() bool { return n.has(netip.Addr.Is6) }
+
+func (n *Network) checkDriverKeys() error {
+	switch {
+	case n.IPvlanFlag != "" && n.Driver != IPvlan:
+		return Invalid("ipvlan_flag", string(n.IPvlanFlag), "driver ipvlan, it is %s", n.Driver)
+	case n.BCQueueLen != 0 && n.Driver != Macvlan:
+		return Invalid("bc_queue_len", fmt.Sprint(n.BCQueueLen), "driver macvlan, it is %s", n.Driver)
+	case n.NoPromisc && n.Mode != ModePassthru:
+		return Invalid("nopromisc", "true", "mode passthru, it is %s", n.Mode)
+	case len(n.SourceMACs) > 0 && n.Mode != ModeSource:
+		return Invalid("source_macs", fmt.Sprint(n.SourceMACs), "mode source, it is %s", n.Mode)
+	case len(n.SourceMACs) == 0 && n.Mode == ModeSource:
+		return Invalid("source_macs", "", "the MACs that mode source lets in, at least one")
+	case len(n.SourceMACs) > maxListItems:
+		return Invalid("source_macs", fmt.Sprint(len(n.SourceMACs)), "at most %d", maxListItems)
+	case n.MAC == MACDerived && n.Driver == IPvlan:
+		return Invalid("mac", string(n.MAC), "driver macvlan; ipvlan has its parent's MAC")
+	}
+	return nil
+}
+
+func (n *Network) checkSubnets() error {
+	if len(n.Subnets) > maxListItems {
+		return Invalid("subnet", fmt.Sprint(len(n.Subnets)), "at most %d subnets", maxListItems)
+	}
+	for i := range n.Subnets {
+		if err := n.Subnets[i].check(); err != nil {
+			return At(fmt.Sprintf("subnet[%d]", i), err)
+		}
+		for j := range i {
+			if n.Subnets[i].Subnet.Overlaps(n.Subnets[j].Subnet) {
+				return Invalid(fmt.Sprintf("subnet[%d].subnet", i), n.Subnets[i].Subnet.String(),
+					"a subnet that does not overlap %s", n.Subnets[j].Subnet)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Subnet) check() error {
+	switch {
+	case !s.Subnet.IsValid():
+		return Invalid("subnet", "", "an address and prefix, as 192.0.2.0/24")
+	case s.Subnet != s.Subnet.Masked():
+		return Invalid("subnet", s.Subnet.String(), "the network's own address: %s", s.Subnet.Masked())
+	case s.Subnet.Bits() == 0:
+		return Invalid("subnet", s.Subnet.String(), "a prefix of at least one bit")
+	case s.Subnet.Addr().IsMulticast() || s.Subnet.Addr().IsLoopback() || s.Subnet.Addr().Is4In6():
+		return Invalid("subnet", s.Subnet.String(), "unicast addresses")
+	case s.Gateway.IsValid() && (s.Gateway.Is4() != s.Subnet.Addr().Is4() || !isUnicast(s.Gateway)):
+		return Invalid("gateway", s.Gateway.String(), "a unicast address of the subnet's family")
+	case s.Gateway.IsValid() && s.reserved(s.Gateway):
+		return Invalid("gateway", s.Gateway.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
+	case s.IPRange.IsValid() && s.IPRange != s.IPRange.Masked():
+		return Invalid("ip_range", s.IPRange.String(), "the range's own first address: %s", s.IPRange.Masked())
+	case s.IPRange.IsValid() && !s.contains(s.IPRange):
+		return Invalid("ip_range", s.IPRange.String(), "a range inside the subnet %s", s.Subnet)
+	case len(s.Exclude) > maxListItems:
+		return Invalid("exclude", fmt.Sprint(len(s.Exclude)), "at most %d addresses", maxListItems)
+	}
+	for _, a := range s.Exclude {
+		if !s.Subnet.Contains(a) {
+			return Invalid("exclude", a.String(), "addresses inside the subnet %s", s.Subnet)
+		}
+	}
+	return nil
+}
+
+func (s *Subnet) contains(p netip.Prefix) bool {
+	return p.Bits() >= s.Subnet.Bits() && s.Subnet.Contains(p.Addr())
+}
+
+// reserved reports whether a is the network's own or the broadcast address,
+// which no host has; a /31 and a /127 have neither (RFC 3021, RFC 6164), and
+// IPv6 has no broadcast, but its first address is every router's (RFC 4291
+// section 2.6.1).
+func (s *Subnet) reserved(a netip.Addr) bool {
+	if s.Subnet.Addr().BitLen()-s.Subnet.Bits() < 2 {
+		return false
+	}
+	return a == s.Subnet.Addr() || a.Is4() && a == LastAddr(s.Subnet)
+}
+
+// LastAddr returns the highest address of a prefix, IPv4's broadcast address.
+func LastAddr(p netip.Prefix) netip.Addr {
+	bytes := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < len(bytes)*8; bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(bytes)
+	return last
+}
+
+func isUnicast(a netip.Addr) bool {
+	return a.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsMulticast() && !a.IsUnspecified() &&
+		!a.IsLoopback() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+func (n *Network) checkRoutes() error {
+	if len(n.Routes) > maxListItems {
+		return Invalid("route", fmt.Sprint(len(n.Routes)), "at most %d routes", maxListItems)
+	}
+	if n.Metric < 0 {
+		return Invalid("metric", strconv.Itoa(n.Metric), "0 (the kernel's) or more")
+	}
+	for i, r := range n.Routes {
+		key := fmt.Sprintf("route[%d]", i)
+		switch {
+		case !r.To.IsValid() || r.To != r.To.Masked():
+			return Invalid(key+".to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
+		case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
+			return Invalid(key+".via", r.Via.String(), "a unicast address of the family of %s", r.To)
+		case r.Metric < 0:
+			return Invalid(key+".metric", strconv.Itoa(r.Metric), "0 (the kernel's) or more")
+		}
+	}
+	return nil
+}
+
+func (n *Network) checkIPAM() error {
+	if n.IPAM == IPAMLocal && len(n.Subnets) == 0 {
+		return Invalid("ipam", string(n.IPAM), "a subnet to take addresses from, or ipam \"none\"")
+	}
+	if n.IPAM == IPAMNone && len(n.Subnets) > 0 {
+		return Invalid("ipam", string(n.IPAM), "no subnets, or ipam \"local\" or \"static\"")
+	}
+	if n.IPv6 != IPv6Off && n.HasIPv6() {
+		return Invalid("ipv6", string(n.IPv6), "\"off\", because the network has an IPv6 subnet of its own")
+	}
+	return nil
+}
+
+func (n *Network) checkNamespaces() error {
+	for _, glob := range n.Namespaces {
+		if err := checkGlob(glob); err != nil {
+			return At("namespaces", err)
+		}
+	}
+	return nil
+}

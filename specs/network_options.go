@@ -1,0 +1,94 @@
+package specs
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// SetOption sets one key of a network from text, as `-o NAME=VALUE` has it.
+// Names are the file's keys, and docker's macvlan_mode and ipvlan_mode for
+// mode. Lists are separated by commas.
+func (n *Network) SetOption(name, value string) error {
+	set, ok := options[name]
+	if !ok {
+		names := slices.Sorted(maps.Keys(options))
+		return Invalid("-o", name, "one of %s", strings.Join(names, ", "))
+	}
+	return At("-o "+name, set(n, value))
+}
+
+var options = map[string]func(*Network, string) error{
+	"parent":        func(n *Network, v string) error { n.Parent = v; return nil },
+	"mode":          func(n *Network, v string) error { return setText(&n.Mode, v) },
+	"macvlan_mode":  modeOf(Macvlan),
+	"ipvlan_mode":   modeOf(IPvlan),
+	"ipvlan_flag":   func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
+	"mtu":           func(n *Network, v string) error { return setInt(&n.MTU, v) },
+	"bc_queue_len":  func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
+	"nopromisc":     func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
+	"source_macs":   func(n *Network, v string) error { return setList(&n.SourceMACs, v) },
+	"mac":           func(n *Network, v string) error { return setText(&n.MAC, v) },
+	"default_route": func(n *Network, v string) error { n.DefaultRoute = new(bool); return setBool(n.DefaultRoute, v) },
+	"metric":        func(n *Network, v string) error { return setInt(&n.Metric, v) },
+	"route":         setRoutes,
+	"ipam":          func(n *Network, v string) error { return setText(&n.IPAM, v) },
+	"conflict_timeout": func(n *Network, v string) error {
+		n.ConflictTimeout = new(Duration)
+		return setText(n.ConflictTimeout, v)
+	},
+	"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
+	"sticky":     func(n *Network, v string) error { return setBool(&n.Sticky, v) },
+	"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
+}
+
+func modeOf(d Driver) func(*Network, string) error {
+	return func(n *Network, v string) error {
+		if n.Driver != "" && n.Driver != d {
+			return Invalid("", v, "driver %s (-d %s), it is %s", d, d, n.Driver)
+		}
+		return setText(&n.Mode, v)
+	}
+}
+
+func setText[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](to P, value string) error {
+	return to.UnmarshalText([]byte(value))
+}
+
+func setInt[T ~int | ~uint32](to *T, value string) error {
+	v, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return Invalid("", value, "a whole number, 0 or more")
+	}
+	*to = T(v)
+	return nil
+}
+
+func setBool(to *bool, value string) error {
+	v, err := strconv.ParseBool(value)
+	if err != nil {
+		return Invalid("", value, "true or false")
+	}
+	*to = v
+	return nil
+}
+
+func setList[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](to *[]T, value string) error {
+	for i, item := range strings.Split(value, ",") {
+		var v T
+		if err := P(&v).UnmarshalText([]byte(strings.TrimSpace(item))); err != nil {
+			return At(fmt.Sprintf("[%d]", i), err)
+		}
+		*to = append(*to, v)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package specs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is CONFIG/berth.toml. A file that does not exist is all defaults.
+type Config struct {
+	Policy Policy `toml:"policy"`
+	Agent  Agent  `toml:"agent"`
+}
+
+// Policy says what annotations may ask for. Annotations are untrusted: in a
+// cluster whoever may create a pod writes them.
+type Policy struct {
+	Networks   []string `toml:"networks"`    // networks that annotations may name, as globs
+	Parents    []string `toml:"parents"`     // parents they may name in place, as globs
+	Modes      []string `toml:"modes"`       // modes they may choose in place
+	VLANs      []string `toml:"vlans"`       // VLAN ids they may choose in place, as "100-199"
+	StaticIPs  bool     `toml:"static_ips"`  // addresses they may ask for, inside the subnet
+	StaticMACs bool     `toml:"static_macs"` // MACs they may ask for
+}
+
+// Agent is the part of the configuration that berthd reads.
+type Agent struct {
+	MaxEndpoints uint32   `toml:"max_endpoints"` // interfaces that can be counted at once
+	Attach       string   `toml:"attach"`        // how programs are attached: auto, tcx, clsact
+	KeepEnded    Duration `toml:"keep_ended"`    // how long an ended container is still shown
+	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "": root only
+}
+
+// Defaults and bounds of the agent's configuration.
+const (
+	DefaultMaxEndpoints = 4096
+	LimitMaxEndpoints   = 1 << 16
+	DefaultKeepEnded    = time.Hour
+)
+
+// DefaultConfig is the configuration of a machine without berth.toml.
+func DefaultConfig() Config {
+	return Config{
+		Policy: Policy{Networks: []string{"*"}},
+		Agent: Agent{
+			MaxEndpoints: DefaultMaxEndpoints,
+			Attach:       "auto",
+			KeepEnded:    Duration(DefaultKeepEnded),
+		},
+	}
+}
+
+// DecodeConfig reads berth.toml over the defaults and checks it.
+func DecodeConfig(data []byte) (Config, error) {
+	c := DefaultConfig()
+	if err := decodeTOML(data, &c); err != nil {
+		return Config{}, err
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	for key, globs := range map[string][]string{"policy.networks": c.Policy.Networks, "policy.parents": c.Policy.Parents} {
+		for i, glob := range globs {
+			if err := checkGlob(glob); err != nil {
+				return At(fmt.Sprintf("%s[%d]", key, i), err)
+			}
+		}
+	}
+	for i, mode := range c.Policy.Modes {
+		if err := new(Mode).UnmarshalText([]byte(mode)); err != nil {
+			return At(fmt.Sprintf("policy.modes[%d]", i), err)
+		}
+	}
+	for i, ids := range c.Policy.VLANs {
+		if _, _, err := parseVLANs(ids); err != nil {
+			return At(fmt.Sprintf("policy.vlans[%d]", i), err)
+		}
+	}
+	return c.Agent.check()
+}
+
+func (a *Agent) check() error {
+	if a.MaxEndpoints < 1 || a.MaxEndpoints > LimitMaxEndpoints {
+		return Invalid("agent.max_endpoints", fmt.Sprint(a.MaxEndpoints), "1 to %d", LimitMaxEndpoints)
+	}
+	switch a.Attach {
+	case "auto", "tcx", "clsact":
+		return nil
+	}
+	return Invalid("agent.attach", a.Attach, "auto, tcx or clsact")
+}
+
+func parseVLANs(s string) (from, to int, err error) {
+	low, high, isRange := strings.Cut(s, "-")
+	if !isRange {
+		high = low
+	}
+	from, err1 := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	if err1 != nil || err2 != nil || from < 1 || to > MaxVLAN || from > to {
+		return 0, 0, Invalid("", s, "a VLAN id or a range as 100-199, inside 1 to %d", MaxVLAN)
+	}
+	return from, to, nil
+}
+
+// AllowNetwork reports as an [ErrPolicy] that annotations may not name a network.
+func (p *Policy) AllowNetwork(name string) error {
+	if matchAny(p.Networks, name) {
+		return nil
+	}
+	return refuse("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
+}
+
+// AllowInPlace reports as an [ErrPolicy] what an annotation may not define in
+// place: parent, mode or VLAN.
+func (p *Policy) AllowInPlace(n *Network) error {
+	trunk, id, isVLAN := SplitVLAN(n.Parent)
+	if !matchAny(p.Parents, n.Parent) && !(isVLAN && matchAny(p.Parents, trunk)) {
+		return refuse("parent", n.Parent, "a parent that [policy] parents in berth.toml lists (now %q)", p.Parents)
+	}
+	if isVLAN && !matchAny(p.Parents, n.Parent) && !p.allowsVLAN(id) {
+		return refuse("parent", n.Parent, "a VLAN id that [policy] vlans in berth.toml lists (now %q)", p.VLANs)
+	}
+	if !matchAny(p.Modes, string(n.Mode)) {
+		return refuse("mode", string(n.Mode), "a mode that [policy] modes in berth.toml lists (now %q)", p.Modes)
+	}
+	return nil
+}
+
+func (p *Policy) allowsVLAN(id int) bool {
+	for _, ids := range p.VLANs {
+		if from, to, err := parseVLANs(ids); err == nil && from <= id && id <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// AllowRequest reports as an [ErrPolicy] that annotations may not ask for an
+// address or a MAC of their own.
+func (p *Policy) AllowRequest(s *Selection) error {
+	if len(s.IPs) > 0 && !p.StaticIPs {
+		return refuse("ips", s.IPs[0].String(), "no address, or static_ips = true under [policy] in berth.toml")
+	}
+	if !s.MAC.IsZero() && !p.StaticMACs {
+		return refuse("mac", s.MAC.String(), "no MAC, or static_macs = true under [policy] in berth.toml")
+	}
+	return nil
+}
+
+// AllowNamespace reports as an [ErrPolicy] that a network is not for a
+// Kubernetes namespace; "" is a container outside of Kubernetes.
+func (n *Network) AllowNamespace(namespace string) error {
+	if len(n.Namespaces) == 0 || matchAny(n.Namespaces, namespace) {
+		return nil
+	}
+	return refuse("network", n.Name, "a network for the namespace %q; this one's file has namespaces = %q", namespace, n.Namespaces)
+}
+
+func refuse(key, value, want string, args ...any) error {
+	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...), Err: ErrPolicy}
+}

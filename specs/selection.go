@@ -1,0 +1,248 @@
+package specs
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Prefix is what every annotation of berth's begins with. An unknown key under
+// it is an error, because a misspelt one must not start a container without
+// its network.
+const Prefix = "berth/"
+
+// The annotations. The short form, all but [KeyNetworks], defines one
+// interface in place.
+const (
+	KeyNetworks  = Prefix + "networks"
+	KeyParent    = Prefix + "parent"
+	KeyMode      = Prefix + "mode"
+	KeyIP        = Prefix + "ip"
+	KeyGateway   = Prefix + "gateway"
+	KeyMAC       = Prefix + "mac"
+	KeyInterface = Prefix + "interface"
+	KeyMTU       = Prefix + "mtu"
+)
+
+var shortKeys = []string{KeyParent, KeyMode, KeyIP, KeyGateway, KeyMAC, KeyInterface, KeyMTU}
+
+// Bounds of what annotations may hold, because whoever may start a container
+// writes them.
+const (
+	MaxSelections = 32        // interfaces a container
+	MaxAnnotation = 64 * 1024 // bytes a value
+	maxIPs        = 32        // addresses an interface
+)
+
+// Selection is one interface that a container asks for: a network by name, or
+// one defined in place.
+type Selection struct {
+	Key          string       `json:"-"`                       // where it was asked for, for errors: "berth/networks[0]"
+	Network      string       `json:"name,omitempty"`          // "" when InPlace is set
+	InPlace      *Network     `json:"in-place,omitempty"`      // nil when Network is set
+	Interface    string       `json:"interface,omitempty"`     // "": the next free netN
+	IPs          []IP         `json:"ips,omitempty"`           // none: the network's pools give them
+	MAC          MAC          `json:"mac,omitzero"`            // zero: as the network says
+	DefaultRoute []netip.Addr `json:"default-route,omitempty"` // gateways; also where the engine has set one
+}
+
+// IP is an address asked for, with or without a prefix length.
+type IP struct {
+	Addr netip.Addr
+	Bits int // -1: the subnet's
+}
+
+// String returns the address as it was asked for.
+func (ip IP) String() string {
+	if ip.Bits < 0 {
+		return ip.Addr.String()
+	}
+	return netip.PrefixFrom(ip.Addr, ip.Bits).String()
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (ip IP) MarshalText() ([]byte, error) { return []byte(ip.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler: "192.0.2.7" or "192.0.2.7/24".
+func (ip *IP) UnmarshalText(text []byte) error {
+	want := Invalid("", string(text), "an address, as 192.0.2.7, or with its prefix, as 192.0.2.7/24")
+	if p, err := netip.ParsePrefix(string(text)); err == nil && p.Bits() > 0 && isUnicast(p.Addr()) {
+		*ip = IP{Addr: p.Addr(), Bits: p.Bits()}
+		return nil
+	}
+	a, err := netip.ParseAddr(string(text))
+	if err != nil || !isUnicast(a) {
+		return want
+	}
+	*ip = IP{Addr: a, Bits: -1}
+	return nil
+}
+
+// ParseAnnotations reads what a container asks for, in the order in which its
+// interfaces are to be made. No annotation of berth's: no selections, no error.
+func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		if strings.HasPrefix(key, Prefix) {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		if key != KeyNetworks && !slices.Contains(shortKeys, key) {
+			return nil, Invalid("annotation", key, "%s, or the short form: %s", KeyNetworks, strings.Join(shortKeys, ", "))
+		}
+		if n := len(annotations[key]); n > MaxAnnotation {
+			return nil, Invalid(key, annotations[key], "at most %d bytes, it has %d", MaxAnnotation, n)
+		}
+	}
+	value, list := annotations[KeyNetworks]
+	switch {
+	case len(keys) == 0:
+		return nil, nil
+	case list && len(keys) > 1:
+		other := keys[slices.IndexFunc(keys, func(k string) bool { return k != KeyNetworks })]
+		return nil, Invalid(other, annotations[other], "either %s or the short form, not both", KeyNetworks)
+	case list:
+		return parseNetworks(value)
+	}
+	return parseShort(annotations)
+}
+
+func parseNetworks(value string) (all []Selection, err error) {
+	if strings.HasPrefix(strings.TrimSpace(value), "[") {
+		all, err = parseJSON(value)
+	} else {
+		all, err = parseList(value)
+	}
+	if err != nil {
+		return nil, At(KeyNetworks, err)
+	}
+	if len(all) == 0 || len(all) > MaxSelections {
+		return nil, Invalid(KeyNetworks, value, "1 to %d networks", MaxSelections)
+	}
+	return all, checkSelections(all)
+}
+
+// checkSelections finds an interface name that is asked for twice.
+func checkSelections(all []Selection) error {
+	seen := make(map[string]bool)
+	for i := range all {
+		s := &all[i]
+		if s.Interface != "" && seen[s.Interface] {
+			return Invalid(s.Key+".interface", s.Interface, "a name that no other network of the container has")
+		}
+		seen[s.Interface] = true
+	}
+	return nil
+}
+
+// parseList reads "NAME[@IFNAME],…".
+func parseList(value string) ([]Selection, error) {
+	var all []Selection
+	for i, item := range strings.Split(value, ",") {
+		at := fmt.Sprintf("[%d]", i)
+		name, ifname, named := strings.Cut(strings.TrimSpace(item), "@")
+		if err := CheckNetworkName(name); err != nil {
+			return nil, At(at, err)
+		}
+		if named {
+			if err := CheckInterfaceName(ifname); err != nil {
+				return nil, At(at+".interface", err)
+			}
+		}
+		all = append(all, Selection{Key: KeyNetworks + at, Network: name, Interface: ifname})
+	}
+	return all, nil
+}
+
+// parseShort reads the short form: one interface, defined in place.
+func parseShort(a map[string]string) ([]Selection, error) {
+	s := Selection{Key: "berth/", InPlace: &Network{Parent: a[KeyParent]}}
+	if a[KeyParent] == "" {
+		return nil, Invalid(KeyParent, "", "the host's interface to put the container on, or %s instead", KeyNetworks)
+	}
+	set := []struct {
+		key   string
+		parse func(string) error
+	}{
+		{KeyMode, func(v string) error { return setMode(s.InPlace, v) }},
+		{KeyMTU, func(v string) error { return setInt(&s.InPlace.MTU, v) }},
+		{KeyIP, func(v string) error { return setList(&s.IPs, v) }},
+		{KeyMAC, func(v string) (err error) { s.MAC, err = ParseMAC(v); return err }},
+		{KeyInterface, func(v string) error { s.Interface = v; return CheckInterfaceName(v) }},
+		{KeyGateway, func(v string) error { return setGateways(&s, v) }},
+	}
+	for _, f := range set {
+		if v, ok := a[f.key]; ok {
+			if err := f.parse(v); err != nil {
+				return nil, At(f.key, err)
+			}
+		}
+	}
+	return []Selection{s}, finish(&s, shortKeyOf)
+}
+
+// shortKeyOf names the annotation that a key of a network came from.
+func shortKeyOf(key string) string {
+	if key == "subnet" || key == "ips" {
+		return KeyIP
+	}
+	return Prefix + key
+}
+
+// setMode sets mode and, where only one driver has it, the driver.
+func setMode(n *Network, v string) error {
+	if err := setText(&n.Mode, v); err != nil {
+		return err
+	}
+	if slices.Contains(Modes(IPvlan), n.Mode) {
+		n.Driver = IPvlan
+	}
+	return nil
+}
+
+func setGateways(s *Selection, value string) error {
+	for _, item := range strings.Split(value, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(item))
+		if err != nil || !isUnicast(a) {
+			return Invalid("", item, "the address of a router, as 192.0.2.1")
+		}
+		if !slices.ContainsFunc(s.IPs, func(ip IP) bool { return ip.Addr.Is4() == a.Is4() }) {
+			return Invalid("", item, "an address of the same family in %s", KeyIP)
+		}
+		s.DefaultRoute = append(s.DefaultRoute, a)
+	}
+	return nil
+}
+
+// finish gives a network defined in place its defaults and checks it with what
+// is asked of it. name says how the user knows a key.
+func finish(s *Selection, name func(string) string) error {
+	n := s.InPlace
+	if len(s.IPs) > maxIPs {
+		return Invalid(name("ips"), strconv.Itoa(len(s.IPs)), "at most %d addresses", maxIPs)
+	}
+	if n == nil {
+		return nil
+	}
+	if n.IPAM == "" && len(s.IPs) > 0 {
+		n.IPAM = IPAMStatic
+	}
+	n.SetDefaults()
+	if err := n.Check(); err != nil {
+		return renameKey(err, name)
+	}
+	for i, ip := range s.IPs {
+		if ip.Bits < 0 && !n.covers(ip.Addr) {
+			return Invalid(name("ips"), s.IPs[i].String(), "a prefix, as %s/24, because no subnet is given", ip.Addr)
+		}
+	}
+	return nil
+}
+
+func (n *Network) covers(a netip.Addr) bool {
+	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Contains(a) })
+}
