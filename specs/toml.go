@@ -43,10 +43,26 @@ func DecodeNetwork(name string, data []byte) (*Network, error) {
 }
 
 // EncodeNetwork writes a network as the file that [DecodeNetwork] reads, in
-// the order of specs/networks.md; a key with its default is left out.
+// the order of specs/networks.md. Driver, parent, mode, ipam and ipv6 are
+// always in it; another key with its default is left out.
 func EncodeNetwork(n *Network) ([]byte, error) {
+	said := *n
+	said.SetDefaults()
+	clearDefault(&said.MAC, MACRandom)
+	clearDefault(&said.IPvlanFlag, FlagBridge)
+	if *said.DefaultRoute {
+		said.DefaultRoute = nil
+	}
+	if *said.ConflictTimeout == Duration(DefaultConflictTimeout) {
+		said.ConflictTimeout = nil
+	}
 	var b bytes.Buffer
-	enc := toml.NewEncoder(&b)
-	err := enc.Encode(n)
+	err := toml.NewEncoder(&b).Encode(said)
 	return b.Bytes(), err
+}
+
+func clearDefault[T comparable](from *T, value T) {
+	if *from == value {
+		*from = *new(T)
+	}
 }
