@@ -1,0 +1,29 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"berth/specs"
+)
+
+// Load reads DIR/berth.toml. A file that does not exist is all defaults; any
+// other error names the file.
+func Load(dir string) (specs.Config, error) {
+	path := filepath.Join(dir, "berth.toml")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return specs.DefaultConfig(), nil
+	}
+	if err != nil {
+		return specs.Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	c, err := specs.DecodeConfig(data)
+	if err != nil {
+		return specs.Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,39 @@
+package config
+
+import (
+	"flag"
+	"path/filepath"
+)
+
+// Where things are unless a flag says otherwise.
+const (
+	DefaultConfig = "/etc/berth"
+	DefaultState  = "/run/berth"
+	DefaultBPFFS  = "/sys/fs/bpf/berth"
+)
+
+// Dirs are the three places that berth keeps things in. Every program of
+// berth's takes them as flags, and none from the environment.
+type Dirs struct {
+	Config string // berth.toml and networks.d
+	State  string // the agent's socket, and the database of what is attached
+	BPFFS  string // pinned programs and maps
+}
+
+// Flags adds --config, --state and --bpffs to a flag set and sets d to their
+// defaults.
+func (d *Dirs) Flags(fs *flag.FlagSet) {
+	fs.StringVar(&d.Config, "config", DefaultConfig, "directory of berth.toml and networks.d")
+	fs.StringVar(&d.State, "state", DefaultState, "directory of what is attached, and of the agent's socket")
+	fs.StringVar(&d.BPFFS, "bpffs", DefaultBPFFS, "directory of pinned BPF objects, on a BPF file system")
+}
+
+// NetworksDir returns the directory of the network files of a configuration.
+func NetworksDir(dir string) string { return filepath.Join(dir, "networks.d") }
+
+// NetworkFile returns the path of a network's file. The name is not checked.
+func NetworkFile(dir, name string) string {
+	return filepath.Join(NetworksDir(dir), name+suffix)
+}
+
+const suffix = ".toml"

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"berth/specs"
+)
+
+// Save checks a network and writes it as DIR/networks.d/NAME.toml, mode 0644,
+// making the directory where needed. The file appears whole or not at all, and
+// one that exists is never replaced: that error wraps fs.ErrExist.
+func Save(dir string, n *specs.Network) error {
+	if err := specs.CheckNetworkName(n.Name); err != nil {
+		return err
+	}
+	full := *n
+	full.SetDefaults()
+	if err := full.Check(); err != nil {
+		return err
+	}
+	data, err := specs.EncodeNetwork(&full)
+	if err != nil {
+		return fmt.Errorf("network %q: %w", n.Name, err)
+	}
+	if err := os.MkdirAll(NetworksDir(dir), 0o755); err != nil {
+		return fmt.Errorf("network %q: %w", n.Name, err)
+	}
+	path := NetworkFile(dir, n.Name)
+	err = writeNew(path, data)
+	if errors.Is(err, fs.ErrExist) {
+		return &specs.ValueError{Value: n.Name, Want: "a name that no network has; there is " + path, Err: fs.ErrExist}
+	}
+	if err != nil {
+		return fmt.Errorf("network %q: %w", n.Name, err)
+	}
+	return nil
+}
+
+// Remove deletes a network's file, also one that does not parse. The error of
+// a network that does not exist is as [Network]'s.
+func Remove(dir, name string) error {
+	if err := specs.CheckNetworkName(name); err != nil {
+		return err
+	}
+	err := os.Remove(NetworkFile(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return unknown(dir, name)
+	}
+	if err != nil {
+		return fmt.Errorf("network %q: %w", name, err)
+	}
+	return nil
+}
+
+// writeNew writes a file beside its place under a name that no reader looks
+// at, and links it there: link(2), unlike rename(2), does not replace.
+func writeNew(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path)
+}
