@@ -1,0 +1,50 @@
+# What a person or a check run calls. Each target stands by itself: it installs
+# what it needs (Debian and its kin, as root), and two runs at once do not
+# disturb each other.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMANDS    := $(notdir $(wildcard cmd/*))
+TIMEOUT     ?= 10m
+
+.PHONY: help build deps generate lint generated test bench demo clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
+
+build: ## static binaries in bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+deps: ## the Debian packages that building the BPF objects and testing take
+	@scripts/deps.sh test
+
+generate: ## BPF objects and their Go from bpf/*.c
+	$(GO) generate ./...
+
+lint: ## gofmt, vet, staticcheck, the import rule
+	@scripts/gofmt.sh
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test ./test/lint
+
+generated: ## are the committed BPF objects those of the sources?
+	@scripts/generated.sh
+
+test: deps lint generated ## everything that has to hold, as root
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+bench: ## against Debian's CNI plugins and against an empty TC program
+	@scripts/deps.sh bench
+	$(GO) run ./test/bench
+	$(GO) test ./bpf -run '^$$' -bench . -benchtime 200000x
+
+demo: ## a guided tour in namespaces of its own, under a minute
+	@scripts/deps.sh demo
+	@$(MAKE) --no-print-directory --silent build
+	@$(GO) run ./test/demo --bin bin
+
+clean: ## remove what build made
+	rm -rf bin

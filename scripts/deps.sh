@@ -1,0 +1,48 @@
+#!/bin/bash
+# deps.sh demo|bench|test: installs the Debian packages that are missing for a
+# purpose. What is there already, in whatever way it came, is left alone.
+set -euo pipefail
+
+# Each line: the purposes, what shows that it is there, the package that has it.
+needs() {
+	cat <<-'END'
+		demo,bench,test  ip                              iproute2
+		demo,bench,test  nsenter                         util-linux
+		demo,bench,test  busybox                         busybox-static
+		demo,test        runc                            runc
+		demo,test        podman                          podman
+		demo,test        conmon                          conmon
+		test             containerd                      containerd
+		test             clang                           clang
+		test             llvm-strip                      llvm
+		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
+		test             /usr/include/linux/if_ether.h   linux-libc-dev
+		bench            /usr/lib/cni/macvlan            containernetworking-plugins
+	END
+}
+
+missing() {
+	needs | while read -r purposes sign package; do
+		[[ ,$purposes, == *,$1,* ]] || continue
+		[[ -e $sign ]] || command -v "$sign" >/dev/null || echo "$package"
+	done
+}
+
+purpose=${1:?demo, bench or test}
+packages=$(missing "$purpose")
+[[ -n $packages ]] || exit 0
+if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+	echo "deps: missing, install as root:" $packages >&2
+	exit 1
+fi
+
+# apt-get update does not wait for another one; so that runs queue up here.
+exec 9>/var/lock/berth-deps
+flock 9
+packages=$(missing "$purpose")
+[[ -n $packages ]] || exit 0
+echo "deps: installing" $packages
+export DEBIAN_FRONTEND=noninteractive
+options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+apt-get update "${options[@]}"
+apt-get install -y --no-install-recommends "${options[@]}" $packages >/dev/null

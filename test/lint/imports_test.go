@@ -1,0 +1,157 @@
+package lint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "berth"
+
+// floors is the order of the rooms, as docs/ARCHITECTURE.md draws it: a
+// package imports from floors below its own, or from its own room.
+var floors = map[string]int{
+	"cmd": 4, "test": 4,
+	"engine": 3, "hook": 3, "agent": 3,
+	"ipam": 2, "network": 2, "bpf": 2,
+	"internal": 2,
+	"specs":    0,
+}
+
+// neighbours are the imports inside one floor that are wanted.
+var neighbours = map[string][]string{
+	"ipam":     {"internal/state"},
+	"internal": {"internal", "ipam", "network", "bpf"},
+}
+
+// hookMay are the rooms that berth-hook is made of.
+var hookMay = []string{
+	"berth/cmd/berth-hook", "berth/hook",
+	"berth/internal/config", "berth/internal/state", "berth/internal/release",
+	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
+}
+
+// hookMayNot are modules too heavy for something that starts with every
+// container.
+var hookMayNot = []string{
+	"github.com/spf13/cobra", "github.com/prometheus", "github.com/containerd",
+	"google.golang.org", "net/http", "go.opentelemetry.io",
+}
+
+// pkg is what `go list -json` says of a package.
+type pkg struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
+}
+
+func list(t *testing.T, patterns ...string) []pkg {
+	t.Helper()
+	args := append([]string{"list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps"}, patterns...)
+	cmd := exec.Command("go", args...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v: %s", strings.Join(args, " "), err, &stderr)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}
+
+// room returns the first element of a package's path inside the module, and
+// whether it is of the module.
+func room(path string) (string, bool) {
+	inside, ok := strings.CutPrefix(path, module+"/")
+	first, _, _ := strings.Cut(inside, "/")
+	return first, ok
+}
+
+// allowed says whether a package may import another; ones from outside of the
+// module always.
+func allowed(from, to string) bool {
+	room1, _ := room(from)
+	room2, ours := room(to)
+	if !ours || room1 == room2 && room1 != "internal" {
+		return true
+	}
+	if floors[room1] > floors[room2] {
+		return true
+	}
+	return slices.ContainsFunc(neighbours[room1], func(n string) bool {
+		return to == module+"/"+n || strings.HasPrefix(to, module+"/"+n+"/")
+	})
+}
+
+func TestRoomsImportOneWay(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		first, _ := room(p.ImportPath)
+		if _, ok := floors[first]; !ok {
+			t.Errorf("%s: its room has no floor in this test", p.ImportPath)
+		}
+		for _, to := range p.Imports {
+			if !allowed(p.ImportPath, to) {
+				t.Errorf("%s imports %s, which is not below it", p.ImportPath, to)
+			}
+		}
+	}
+}
+
+func TestTheRuleRefuses(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"berth/hook", "berth/agent", false},
+		{"berth/specs", "berth/ipam", false},
+		{"berth/network", "berth/bpf", false},
+		{"berth/ipam", "berth/network", false},
+		{"berth/ipam", "berth/hook", false},
+		{"berth/cmd/berth-hook", "berth/hook", true},
+		{"berth/hook", "berth/ipam", true},
+		{"berth/ipam", "berth/internal/state", true},
+		{"berth/internal/release", "berth/ipam", true},
+		{"berth/specs", "net/netip", true},
+	} {
+		if got := allowed(c.from, c.to); got != c.want {
+			t.Errorf("allowed(%s, %s) = %t, want %t", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestHookNeverMeetsTheAgent(t *testing.T) {
+	for _, p := range list(t, "./hook/...", "./cmd/berth-hook/...") {
+		if slices.Contains(p.Deps, "berth/agent") {
+			t.Errorf("%s depends on berth/agent: they meet in the records and the pinned maps only", p.ImportPath)
+		}
+	}
+}
+
+func TestHookStaysSmall(t *testing.T) {
+	for _, p := range list(t, "./cmd/berth-hook") {
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, module+"/") && !slices.Contains(hookMay, dep) {
+				t.Errorf("berth-hook is made of %s, which is not on its list", dep)
+			}
+			for _, heavy := range hookMayNot {
+				if dep == heavy || strings.HasPrefix(dep, heavy+"/") {
+					t.Errorf("berth-hook is made of %s", dep)
+				}
+			}
+		}
+	}
+}
