@@ -1,0 +1,82 @@
+package lab
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// A Bundle is what an OCI runtime is asked to run.
+type Bundle struct {
+	ID          string // names its cgroup too
+	Rootfs      string
+	Args        []string
+	Annotations map[string]string
+	Hooks       *specs.Hooks
+	NetNS       string // "": a new one; HostNetwork: the runtime's own; else a path
+}
+
+// HostNetwork is a container without a network namespace of its own.
+const HostNetwork = "host"
+
+// capabilities are docker's of old that the tests need, and NET_ADMIN, with
+// which a container can change its own MAC.
+var capabilities = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
+
+// Write writes DIR/config.json.
+func (b *Bundle) Write(dir string) error {
+	data, err := json.MarshalIndent(b.spec(), "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644)
+}
+
+func (b *Bundle) spec() *specs.Spec {
+	return &specs.Spec{
+		Version: "1.0.2",
+		Process: &specs.Process{
+			Args: b.Args,
+			Cwd:  "/",
+			Env:  []string{"PATH=/bin", "HOME=/"},
+			Capabilities: &specs.LinuxCapabilities{
+				Bounding: capabilities, Effective: capabilities, Permitted: capabilities,
+			},
+		},
+		Root:        &specs.Root{Path: b.Rootfs, Readonly: true},
+		Hostname:    b.ID,
+		Mounts:      mounts(),
+		Hooks:       b.Hooks,
+		Annotations: maps.Clone(b.Annotations),
+		Linux: &specs.Linux{
+			Namespaces:  b.namespaces(),
+			CgroupsPath: "/" + b.ID,
+		},
+	}
+}
+
+func (b *Bundle) namespaces() []specs.LinuxNamespace {
+	all := []specs.LinuxNamespace{
+		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
+	}
+	switch b.NetNS {
+	case HostNetwork:
+		return all
+	default:
+		return append(all, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.NetNS})
+	}
+}
+
+func mounts() []specs.Mount {
+	return []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "mode=755", "size=64k"}},
+		{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"},
+	}
+}

@@ -1,0 +1,96 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// A Daemon is a program that runs until it is stopped.
+type Daemon struct {
+	cmd  *exec.Cmd
+	Log  string // path of what it prints
+	done chan error
+}
+
+// start runs a program on the machine with its output in a file.
+func (m *Machine) start(log, name string, args ...string) (*Daemon, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	// nsenter replaces itself by the program, so the pid is the program's.
+	cmd := m.Command(context.Background(), name, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	d := &Daemon{cmd: cmd, Log: log, done: make(chan error, 1)}
+	go func() { d.done <- cmd.Wait() }()
+	return d, nil
+}
+
+// Stop asks the daemon to end, and returns how it did.
+func (d *Daemon) Stop() error {
+	_ = d.cmd.Process.Signal(os.Interrupt) // it may have ended: then Wait has said how
+	select {
+	case err := <-d.done:
+		return err
+	case <-time.After(patience):
+		_ = d.cmd.Process.Kill()
+		return fmt.Errorf("%s does not end; see %s", d.cmd.Args, d.Log)
+	}
+}
+
+// Kill ends it without a word, and waits until it is gone.
+func (d *Daemon) Kill() error {
+	err := d.cmd.Process.Kill()
+	<-d.done
+	return err
+}
+
+// StartAgent starts berthd and waits until it is ready.
+func (h *Host) StartAgent(args ...string) (*Daemon, error) {
+	args = append(h.flags(), args...)
+	d, err := h.start(filepath.Join(h.Dir, "berthd.log"), filepath.Join(h.Bin, "berthd"), args...)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.ready(func() error { return get(filepath.Join(h.State, "berthd.sock"), "/readyz") })
+}
+
+// ready waits until ask returns nil; the error has the daemon's log.
+func (d *Daemon) ready(ask func() error) error {
+	err := Eventually(patience, ask)
+	if err == nil {
+		return nil
+	}
+	log, _ := os.ReadFile(d.Log)
+	_ = d.Kill() // it may have ended by itself
+	return fmt.Errorf("%s does not get ready: %w: %s", d.cmd.Args, err, log)
+}
+
+// get asks an HTTP server on a Unix socket for a path.
+func get(socket, path string) error {
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	response, err := client.Get("http://berthd" + path)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("get %s: %s", path, response.Status)
+	}
+	return nil
+}

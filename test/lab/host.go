@@ -1,0 +1,92 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Host is a machine with berth on it, in directories of its own.
+type Host struct {
+	*Machine
+	Bin    string // absolute: where the programs are
+	Dir    string // of this host alone
+	Config string // berth's three directories
+	State  string
+	BPFFS  string
+}
+
+// NewHost makes a machine with berth on it.
+func NewHost(name, bin string) (*Host, error) {
+	m, err := NewMachine(name)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		Machine: m, Bin: bin,
+		Dir:   filepath.Join(Dir, name),
+		BPFFS: filepath.Join("/sys/fs/bpf", name),
+	}
+	h.Config, h.State = filepath.Join(h.Dir, "etc"), filepath.Join(h.Dir, "run")
+	return h, os.MkdirAll(filepath.Join(h.Config, "networks.d"), 0o755)
+}
+
+// flags are berth's directories, as every program of berth's takes them.
+func (h *Host) flags() []string {
+	return []string{"--config", h.Config, "--state", h.State, "--bpffs", h.BPFFS}
+}
+
+// Berth runs the command line.
+func (h *Host) Berth(args ...string) (string, error) {
+	return h.Run(filepath.Join(h.Bin, "berth"), append(h.flags(), args...)...)
+}
+
+// BerthJSON runs a command with --json and decodes what it prints.
+func (h *Host) BerthJSON(into any, args ...string) error {
+	out, err := h.Berth(append(args, "--json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		return fmt.Errorf("berth %q: %w in: %s", args, err, out)
+	}
+	return nil
+}
+
+// Policy writes berth.toml.
+func (h *Host) Policy(text string) error {
+	return os.WriteFile(filepath.Join(h.Config, "berth.toml"), []byte(text), 0o644)
+}
+
+// Network writes a network's file.
+func (h *Host) Network(name, text string) error {
+	return os.WriteFile(filepath.Join(h.Config, "networks.d", name+".toml"), []byte(text), 0o644)
+}
+
+// Hook is the entry of one stage in a config.json, "" for whichever the state
+// tells: with a path, arguments and an environment of its own, so that nothing
+// of a runtime's gets in.
+func (h *Host) Hook(stage string) specs.Hook {
+	timeout := 30 // seconds; the hook's own is 20
+	args := append([]string{"berth-hook"}, h.flags()...)
+	if stage != "" {
+		args = append(args, stage)
+	}
+	return specs.Hook{
+		Path:    filepath.Join(h.Bin, "berth-hook"),
+		Args:    args,
+		Env:     []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+		Timeout: &timeout,
+	}
+}
+
+// Hooks are both stages.
+func (h *Host) Hooks() *specs.Hooks {
+	return &specs.Hooks{
+		CreateRuntime: []specs.Hook{h.Hook("createRuntime")},
+		Poststop:      []specs.Hook{h.Hook("poststop")},
+	}
+}

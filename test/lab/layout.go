@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// layout gives the isolated space file systems of its own. It leaves the
+// calling goroutine on a thread that is in a new cgroup namespace, from which
+// the main process is to be started.
+func layout() error {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("make a cgroup namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make the mounts private: %w", err)
+	}
+	for _, m := range []struct{ kind, at, options string }{
+		{"proc", "/proc", ""},
+		{"sysfs", "/sys", ""},
+		{"bpf", "/sys/fs/bpf", ""},
+		{"cgroup2", "/sys/fs/cgroup", ""},
+		{"tmpfs", "/run", "mode=755"},
+		{"tmpfs", "/dev/shm", "mode=1777"},
+	} {
+		if err := unix.Mount("berth-lab", m.at, m.kind, 0, m.options); err != nil {
+			return fmt.Errorf("mount a %s on %s: %w", m.kind, m.at, err)
+		}
+	}
+	for _, dir := range []string{Dir, Dir + "/tmp", "/run/netns", "/run/lock"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := leaveGroupRoot(); err != nil {
+		return err
+	}
+	if err := ownEtc(); err != nil {
+		return err
+	}
+	return command("ip", "link", "set", "lo", "up")
+}
+
+// leaveGroupRoot moves this process to a leaf, because a group that has
+// processes cannot give controllers to its children.
+func leaveGroupRoot() error {
+	leaf := "/sys/fs/cgroup/init"
+	if err := os.MkdirAll(leaf, 0o755); err != nil {
+		return fmt.Errorf("make a cgroup: %w", err)
+	}
+	return os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0)
+}
+
+// ownEtc puts a copy of /etc over /etc, so that files can be where users have
+// them without the machine's being touched.
+func ownEtc() error {
+	copied := Dir + "/etc"
+	if err := command("cp", "-a", "/etc", copied); err != nil {
+		return err
+	}
+	if err := unix.Mount(copied, "/etc", "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("put a copy of /etc over it: %w", err)
+	}
+	return nil
+}

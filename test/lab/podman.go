@@ -1,0 +1,86 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
+// Podman is podman with runc, and with a hooks.d folder, a storage and
+// everything else of the host's own.
+type Podman struct {
+	Host   *Host
+	Rootfs string
+}
+
+// containersConf is what podman needs where cgroups are mixed and limits may
+// not be raised; locks in files, because those in shared memory belong to all
+// podmans of a machine.
+const containersConf = `[containers]
+pids_limit = 0
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+`
+
+func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
+
+// Setup writes containers.conf, and the hooks.d file for this host's berth.
+func (p *Podman) Setup() error {
+	hooks, err := p.Host.HooksD()
+	return firstError(err,
+		writeFile(filepath.Join(p.dir(), "containers.conf"), containersConf),
+		writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
+}
+
+// HooksD is a hooks.d file (oci-hooks(5)) for this host's berth. It triggers
+// on any annotation of berth's, so that a misspelt one is an error too. Both
+// stages have the same arguments: the state's status tells them apart.
+func (h *Host) HooksD() ([]byte, error) {
+	hook := h.Hook("")
+	return json.MarshalIndent(map[string]any{
+		"version": "1.0.0",
+		"hook":    hook,
+		"when":    map[string]any{"annotations": map[string]string{"^berth/": ".*"}},
+		"stages":  []string{"createRuntime", "poststop"},
+	}, "", "\t")
+}
+
+func (p *Podman) run(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := p.Host.Command(ctx, "podman", append([]string{
+		"--storage-driver", "vfs", "--root", filepath.Join(p.dir(), "storage"),
+		"--runroot", filepath.Join(p.dir(), "run"), "--tmpdir", filepath.Join(p.dir(), "tmp"),
+		"--hooks-dir", filepath.Join(p.dir(), "hooks.d"),
+	}, args...)...)
+	cmd.Env = append(cmd.Environ(), "CONTAINERS_CONF="+filepath.Join(p.dir(), "containers.conf"))
+	return Output(cmd)
+}
+
+// Start implements Engine.
+func (p *Podman) Start(c Container) error {
+	args := []string{"run", "--detach", "--name", c.ID, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN"}
+	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
+		args = append(args, "--annotation", key+"="+c.Annotations[key])
+	}
+	_, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...)
+	return err
+}
+
+// Exec implements Engine.
+func (p *Podman) Exec(id, name string, args ...string) (string, error) {
+	return p.run(append([]string{"exec", id, name}, args...)...)
+}
+
+// Stop implements Engine.
+func (p *Podman) Stop(id string) error {
+	_, err := p.run("rm", "--force", "--time", "0", id)
+	return err
+}

@@ -1,0 +1,62 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Rootfs makes a root file system for containers out of the machine's own
+// busybox, so that nothing is downloaded. It may be used by several
+// containers at once, and read-only.
+func Rootfs(dir string) error {
+	for _, sub := range []string{"bin", "dev", "etc", "proc", "run", "sys", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return fmt.Errorf("make a root file system: %w", err)
+	}
+	if err := copyWithLibraries(busybox, dir); err != nil {
+		return err
+	}
+	applets, err := exec.Command(busybox, "--list").Output()
+	if err != nil {
+		return fmt.Errorf("list what %s can do: %w", busybox, err)
+	}
+	for _, applet := range strings.Fields(string(applets)) {
+		if err := os.Symlink("busybox", filepath.Join(dir, "bin", applet)); err != nil && !os.IsExist(err) {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/:/bin/sh\n"), 0o644)
+}
+
+// copyWithLibraries copies busybox, and where it is not a static one the
+// libraries that ldd(1) names.
+func copyWithLibraries(busybox, dir string) error {
+	if err := command("cp", "-L", busybox, filepath.Join(dir, "bin/busybox")); err != nil {
+		return err
+	}
+	libraries, err := exec.Command("ldd", busybox).Output()
+	if err != nil { // "not a dynamic executable"
+		return nil
+	}
+	for _, field := range strings.Fields(string(libraries)) {
+		if !filepath.IsAbs(field) {
+			continue
+		}
+		to := filepath.Join(dir, field)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := command("cp", "-L", field, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
