@@ -1,0 +1,77 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"berth/specs"
+)
+
+// Attachment is one interface of one namespace, from the moment that its
+// addresses are reserved until its counts are final and no longer kept.
+//
+// A live one (attaching, attached) is found by its [Attachment.Key]. An ended
+// one no longer stands in the way of a new one with the same key.
+type Attachment struct {
+	Cookie      uint64            // SO_NETNS_COOKIE of the namespace; never reused during a boot
+	NSID        int               // the namespace's id as the host's namespace knows it; -1: none yet, so no link was made yet
+	Containers  []string          // ids that share the namespace; the first attached
+	Annotations map[string]string `json:",omitempty"` // the engine's own that name the container, never berth's
+
+	Network     string           // "" for one defined in place
+	Driver      specs.Driver     `json:",omitempty"`
+	Mode        specs.Mode       `json:",omitempty"`
+	IPvlanFlag  specs.IPvlanFlag `json:",omitempty"`
+	Parent      string
+	ParentIndex int
+	TrunkIndex  int `json:",omitempty"` // of the trunk, when VLAN is not 0
+	VLAN        int `json:",omitempty"` // not 0: Parent is this VLAN's sub-interface
+
+	Interface string // its name in the container
+	LinkIndex int    // its index in the container; 0: not made yet
+	MAC       specs.MAC
+	MTU       int
+	Addresses []netip.Prefix
+	Gateways  []netip.Addr  `json:",omitempty"`
+	Routes    []specs.Route `json:",omitempty"`
+
+	Slot    uint32 `json:",omitempty"` // counter slot; 0: none, or drained
+	Phase   specs.Phase
+	Leaving bool      `json:",omitempty"` // its last container is gone: release it, do not join it
+	Created time.Time // tells two attachments with one key apart
+	Ended   time.Time `json:",omitzero"`
+	Unkeyed time.Time `json:",omitzero"` // since when no frame is counted to Slot any more
+
+	Final           *specs.Counters       `json:",omitempty"` // the counts after Unkeyed and a grace period
+	FinalViolations map[specs.Kind]uint64 `json:",omitempty"`
+
+	Selection string `json:",omitempty"` // canonical text of what was asked for
+}
+
+// Key names a live attachment: at any time there is one interface of a name in
+// a namespace.
+func (a *Attachment) Key() string { return Key(a.Cookie, a.Interface) }
+
+// Key returns the key of an interface of a namespace.
+func Key(cookie uint64, ifname string) string { return fmt.Sprintf("%016x/%s", cookie, ifname) }
+
+// Alias is the IFLA_IFALIAS of the link, by which it is known again before it
+// is deleted.
+func (a *Attachment) Alias() string { return "berth:" + a.Key() }
+
+// Domain names the layer-2 domain in which addresses and MACs are unique. Two
+// networks on one parent, or on one VLAN of one trunk, share it.
+func (a *Attachment) Domain() string {
+	if a.VLAN != 0 {
+		return fmt.Sprintf("%d.%d", a.TrunkIndex, a.VLAN)
+	}
+	return fmt.Sprintf("%d.0", a.ParentIndex)
+}
+
+// Settled reports whether nothing is to be done about a live attachment as
+// long as its link is there.
+func (a *Attachment) settled() bool { return a.Phase == specs.PhaseAttached && !a.Leaving }
+
+// Draining reports whether an ended attachment still has a counter slot.
+func (a *Attachment) Draining() bool { return a.Phase == specs.PhaseEnded && a.Slot != 0 }

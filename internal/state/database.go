@@ -1,0 +1,204 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Names of databases that are not in use.
+const (
+	nameNew     = nameDB + ".new"     // being made; renamed when whole
+	nameDamaged = nameDB + ".damaged" // set aside; one is kept
+	nameOld     = nameDB + ".before-reboot"
+)
+
+// layout is the version of what the buckets hold.
+const layout = "1"
+
+var (
+	bucketMeta = []byte("meta")
+	keyBoot    = []byte("boot")
+	keyLayout  = []byte("layout")
+)
+
+// bootID is the kernel's name for the time since it started
+// (random(4), /proc/sys/kernel/random/boot_id).
+func bootID() ([]byte, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return bytes.TrimSpace(id), err
+}
+
+// options leaves out every sync: the content is worthless after a crash of the
+// machine, and after one of the process the page cache has it. The free list
+// is written: without it every open would read the whole file.
+func options(d *directory, readOnly bool) *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:      time.Second, // for programs that are not berth; berth's have the lock
+		NoSync:       true,
+		NoGrowSync:   true,
+		NoStatistics: true,
+		FreelistType: bbolt.FreelistMapType,
+		ReadOnly:     readOnly,
+		OpenFile:     d.open,
+	}
+}
+
+// openReadable returns nil where there is no database of this boot.
+func openReadable(d *directory) (*bbolt.DB, error) {
+	db, err := openDB(d, true)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherBoot) {
+		return nil, nil
+	}
+	return db, err
+}
+
+// openWritable makes the database where there is none, or only another boot's
+// or a damaged one. The caller holds the lock.
+func (s *Store) openWritable(d *directory) (*bbolt.DB, error) {
+	db, err := openDB(d, false)
+	aside := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errOtherBoot):
+		aside = nameOld
+	case errors.Is(err, ErrDamaged):
+		aside = nameDamaged
+	default:
+		return db, err
+	}
+	if aside != "" {
+		if err := s.setAside(d, aside, err); err != nil {
+			return nil, err
+		}
+	}
+	if err := createDB(d); err != nil {
+		return nil, fmt.Errorf("make database %q: %w", d.path+"/"+nameDB, err)
+	}
+	return openDB(d, false)
+}
+
+// errOtherBoot is returned by openDB for a database of another boot.
+var errOtherBoot = errors.New("database of another boot")
+
+func openDB(d *directory, readOnly bool) (*bbolt.DB, error) {
+	f, err := d.open(nameDB, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err // fs.ErrNotExist: do not let bbolt make one
+	}
+	defer f.Close()
+	var db *bbolt.DB
+	err = guard(d, func() error {
+		var err error
+		if db, err = bbolt.Open(nameDB, 0o600, options(d, readOnly)); err != nil {
+			return damaged(d, err)
+		}
+		return db.View(func(tx *bbolt.Tx) error { return checkMeta(f, tx) })
+	})
+	if err == nil {
+		return db, nil
+	}
+	if db != nil && !errors.Is(err, ErrDamaged) {
+		err = errors.Join(err, db.Close())
+	}
+	return nil, err
+}
+
+// damaged classes an error of bbolt.Open.
+func damaged(d *directory, err error) error {
+	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
+		if errors.Is(err, bad) {
+			return fmt.Errorf("%w %q: %w", ErrDamaged, d.path+"/"+nameDB, err)
+		}
+	}
+	return fmt.Errorf("open database %q: %w", d.path+"/"+nameDB, err)
+}
+
+// checkMeta holds a database to this boot, this layout and its own length.
+func checkMeta(f *os.File, tx *bbolt.Tx) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < tx.Size() {
+		return fmt.Errorf("%w %q: %d bytes of %d", ErrDamaged, f.Name(), info.Size(), tx.Size())
+	}
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return fmt.Errorf("%w %q: it is not berth's", ErrDamaged, f.Name())
+	}
+	if found := meta.Get(keyBoot); !bytes.Equal(found, boot) {
+		return fmt.Errorf("%w (%q)", errOtherBoot, found)
+	}
+	if found := meta.Get(keyLayout); string(found) != layout {
+		return fmt.Errorf("open database %q: layout %q, want %q: %w", f.Name(), found, layout, ErrVersion)
+	}
+	return nil
+}
+
+// createDB makes the database under another name, because a process that is
+// killed while it writes a new file's first pages leaves half of them.
+func createDB(d *directory) error {
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	if err := d.remove(nameNew); err != nil {
+		return err
+	}
+	db, err := bbolt.Open(nameNew, 0o600, options(d, false))
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucket(bucketMeta)
+		if err != nil {
+			return err
+		}
+		return errors.Join(meta.Put(keyBoot, boot), meta.Put(keyLayout, []byte(layout)))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return d.rename(nameNew, nameDB)
+}
+
+// setAside renames the database, over one that was set aside before, and says
+// so.
+func (s *Store) setAside(d *directory, as string, why error) error {
+	log := s.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	log.Warn("state database set aside, starting anew", "as", d.path+"/"+as, "why", why)
+	return d.rename(nameDB, as)
+}
+
+// inBolt reports whether the panic that is being recovered went through bbolt.
+// It must be called by the deferred function itself.
+func inBolt() bool {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasPrefix(frame.Function, "go.etcd.io/bbolt") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

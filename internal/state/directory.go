@@ -1,0 +1,102 @@
+package state
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Permissions of STATE, which holds the agent's socket, and of STATE/state,
+// which holds the database.
+const (
+	modeOuter = 0o711
+	modeInner = 0o700
+)
+
+// directory is an open directory; files in it are opened relative to it and
+// never through a symbolic link.
+type directory struct {
+	fd   int
+	path string
+}
+
+// openDirectory opens path. With mode it is made where it is missing, with
+// just that mode whatever the umask.
+func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
+	if mode != 0 {
+		if err := makeDirectory(at, name, mode); err != nil {
+			return nil, fmt.Errorf("make directory %q: %w", path, err)
+		}
+	}
+	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ELOOP || err == unix.ENOTDIR {
+		return nil, fmt.Errorf("open directory %q: %w: %w", path, ErrUnsafe, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open directory %q: %w", path, err)
+	}
+	if err := checkDirectory(fd); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open directory %q: %w", path, err)
+	}
+	return &directory{fd: fd, path: path}, nil
+}
+
+func makeDirectory(at int, name string, mode uint32) error {
+	err := unix.Mkdirat(at, name, mode)
+	if err == unix.EEXIST {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fchmod(fd, mode)
+}
+
+// checkDirectory refuses a directory in which another user could have put
+// what we are about to trust.
+func checkDirectory(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Uid != uint32(os.Geteuid()) {
+		return fmt.Errorf("%w: it belongs to user %d", ErrUnsafe, st.Uid)
+	}
+	if st.Mode&0o022 != 0 {
+		return fmt.Errorf("%w: its mode is %04o", ErrUnsafe, st.Mode&0o7777)
+	}
+	return nil
+}
+
+// open opens a file in the directory, not through a link.
+func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, error) {
+	fd, err := unix.Openat(d.fd, name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: d.path + "/" + name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), d.path+"/"+name), nil
+}
+
+func (d *directory) rename(from, to string) error {
+	if err := unix.Renameat(d.fd, from, d.fd, to); err != nil {
+		return &os.LinkError{Op: "rename", Old: d.path + "/" + from, New: to, Err: err}
+	}
+	return nil
+}
+
+// remove removes a file, or nothing where there is none.
+func (d *directory) remove(name string) error {
+	if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
+		return &os.PathError{Op: "remove", Path: d.path + "/" + name, Err: err}
+	}
+	return nil
+}
+
+func (d *directory) Close() error { return unix.Close(d.fd) }

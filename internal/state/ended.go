@@ -1,0 +1,98 @@
+package state
+
+import (
+	"fmt"
+	"iter"
+	"time"
+)
+
+// endedKey sorts by the time of the end.
+func (a *Attachment) endedKey() string {
+	return fmt.Sprintf("%016x/%s", uint64(a.Ended.UnixNano()), a.Key())
+}
+
+// putEnded files an attachment under the ended ones.
+func (tx *Tx) putEnded(a *Attachment, data []byte) error {
+	live, err := tx.Attachment(a.Key())
+	if err == nil && live.Created.Equal(a.Created) {
+		if err := tx.Delete(a.Key()); err != nil {
+			return err
+		}
+	}
+	if err := tx.Bucket(bucketEnded).Put([]byte(a.endedKey()), data); err != nil {
+		return fmt.Errorf("ended attachment %q: %w", a.Key(), err)
+	}
+	return mark(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
+}
+
+// EndedOf returns the ended attachment as it stands now, or ErrNotFound.
+func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
+	data := get(tx.Bucket(bucketEnded), a.endedKey())
+	if data == nil {
+		return nil, fmt.Errorf("ended attachment %q: %w", a.Key(), ErrNotFound)
+	}
+	return decode(a.Key(), data)
+}
+
+// DeleteEnded removes an ended attachment, if there is one.
+func (tx *Tx) DeleteEnded(a *Attachment) error {
+	if err := mark(tx.Bucket(bucketDraining), a.endedKey(), false); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketEnded).Delete([]byte(a.endedKey()))
+}
+
+// Ended returns the ended attachments, the last ended first.
+func (tx *Tx) Ended() iter.Seq2[*Attachment, error] {
+	return func(yield func(*Attachment, error) bool) {
+		b := tx.Bucket(bucketEnded)
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			if !yield(decode(string(k), v)) {
+				return
+			}
+		}
+	}
+}
+
+// Draining returns the ended attachments that still have a counter slot.
+func (tx *Tx) Draining() ([]*Attachment, error) {
+	var all []*Attachment
+	for k := range seek(tx.Bucket(bucketDraining), nil) {
+		a, err := decode(string(k), get(tx.Bucket(bucketEnded), string(k)))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// Prune removes ended attachments that ended before a time, and the oldest
+// beyond a number. Those that have a slot stay. It returns how many went.
+func (tx *Tx) Prune(before time.Time, keep int) (int, error) {
+	b := tx.Bucket(bucketEnded)
+	if b == nil {
+		return 0, nil
+	}
+	oldest := fmt.Sprintf("%016x", uint64(before.UnixNano()))
+	var gone []string
+	n := 0
+	c := b.Cursor()
+	for k, _ := c.Last(); k != nil; k, _ = c.Prev() {
+		n++
+		if n <= keep && string(k) >= oldest || has(tx.Bucket(bucketDraining), string(k)) {
+			continue
+		}
+		gone = append(gone, string(k))
+	}
+	for _, k := range gone {
+		if err := b.Delete([]byte(k)); err != nil {
+			return 0, err
+		}
+	}
+	return len(gone), nil
+}

@@ -1,0 +1,71 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Hold excludes every other process that would make or release the attachment
+// with this key, from before it is recorded until it is settled or gone. The
+// kernel gives the hold up when the process dies, however it dies: a record
+// that is attaching while nobody holds its key has a dead maker.
+//
+// It waits until the context's deadline, 5 s when there is none, and then
+// returns ErrBusy. Whoever needs several takes them in the order of their
+// keys, and before a transaction, never inside one.
+func (s *Store) Hold(ctx context.Context, key string) (release func(), err error) {
+	return s.hold(ctx, key, unix.LOCK_EX)
+}
+
+// TryHold is Hold without waiting; it returns ErrBusy at once.
+func (s *Store) TryHold(key string) (release func(), err error) {
+	return s.hold(context.Background(), key, unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// Held reports whether some process holds the key.
+func (s *Store) Held(key string) bool {
+	release, err := s.TryHold(key)
+	if err == nil {
+		release()
+	}
+	return errors.Is(err, ErrBusy)
+}
+
+// hold locks a file of its own for each key. Its last holder removes it, so a
+// lock counts only while the file still has its name.
+func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
+	d, err := s.open(true)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	holds, err := openDirectory(d.fd, "attaching", d.path+"/attaching", modeInner)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.ReplaceAll(key, "/", "@") // no interface name has '/', no cookie '@'
+	for {
+		f, err := holds.lock(ctx, name, how)
+		if err != nil {
+			holds.Close()
+			return nil, err
+		}
+		if !removed(f) {
+			return func() {
+				_ = holds.remove(name) // what is left is a file without a lock
+				f.Close()
+				holds.Close()
+			}, nil
+		}
+		f.Close()
+	}
+}
+
+func removed(f *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0
+}

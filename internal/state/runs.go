@@ -1,0 +1,105 @@
+package state
+
+import (
+	"bytes"
+
+	"go.etcd.io/bbolt"
+)
+
+// Runs is a set of numbers, kept as its runs of consecutive ones: key first,
+// value last, both big-endian and of one length. So the lowest number that is
+// not in it is found without counting through those that are: every operation
+// costs a few look-ups, however many the set holds.
+type Runs struct{ bucket *bbolt.Bucket }
+
+// NewRuns returns the set that a bucket holds. A nil bucket is an empty set
+// that cannot be changed.
+func NewRuns(b *bbolt.Bucket) Runs { return Runs{b} }
+
+// find returns the run that x is in, or nil.
+func (r Runs) find(x []byte) (first, last []byte) {
+	if r.bucket == nil {
+		return nil, nil
+	}
+	c := r.bucket.Cursor()
+	first, last = c.Seek(x)
+	switch {
+	case first == nil:
+		first, last = c.Last()
+	case !bytes.Equal(first, x):
+		first, last = c.Prev()
+	}
+	if first == nil || bytes.Compare(x, last) > 0 {
+		return nil, nil
+	}
+	return first, last
+}
+
+// Has reports whether x is in the set.
+func (r Runs) Has(x []byte) bool {
+	first, _ := r.find(x)
+	return first != nil
+}
+
+// Free returns the lowest number not below from that is not in the set, nil
+// if there is none.
+func (r Runs) Free(from []byte) []byte {
+	if _, last := r.find(from); last != nil {
+		return step(last, +1)
+	}
+	return from
+}
+
+// Add puts x into the set.
+func (r Runs) Add(x []byte) error {
+	if r.Has(x) {
+		return nil
+	}
+	first, last := x, x
+	if next := step(x, +1); next != nil {
+		if v := r.bucket.Get(next); v != nil {
+			last = bytes.Clone(v)
+			if err := r.bucket.Delete(next); err != nil {
+				return err
+			}
+		}
+	}
+	if before := step(x, -1); before != nil {
+		if f, _ := r.find(before); f != nil {
+			first = bytes.Clone(f)
+		}
+	}
+	return r.bucket.Put(first, bytes.Clone(last))
+}
+
+// Remove takes x out of the set.
+func (r Runs) Remove(x []byte) error {
+	f, l := r.find(x)
+	if f == nil {
+		return nil
+	}
+	first, last := bytes.Clone(f), bytes.Clone(l)
+	if bytes.Equal(first, x) {
+		if err := r.bucket.Delete(first); err != nil {
+			return err
+		}
+	} else if err := r.bucket.Put(first, step(x, -1)); err != nil {
+		return err
+	}
+	if bytes.Equal(last, x) {
+		return nil
+	}
+	return r.bucket.Put(step(x, +1), last)
+}
+
+// step returns the number after (+1) or before (-1) x, nil beyond the ends.
+func step(x []byte, by int8) []byte {
+	y := bytes.Clone(x)
+	for i := len(y) - 1; i >= 0; i-- {
+		y[i] += byte(by)
+		if by > 0 && y[i] != 0 || by < 0 && y[i] != 0xff {
+			return y
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// Names of the files in STATE/state.
+const (
+	nameDB      = "berth.db"
+	nameLock    = "lock"
+	nameChanged = "changed"
+)
+
+// Store is the database of one STATE directory. It holds nothing open between
+// two transactions and may be used by several goroutines and processes.
+type Store struct {
+	Log *slog.Logger // where a database that was set aside is reported; nil: slog.Default
+	dir string
+}
+
+// Open returns the store of a STATE directory, which need not exist yet.
+func Open(dir string) *Store { return &Store{dir: filepath.Clean(dir)} }
+
+// Dir returns STATE/state, the directory that only root may look into.
+func (s *Store) Dir() string { return filepath.Join(s.dir, "state") }
+
+// Changed returns the path of a file that is written to after every
+// transaction that was committed.
+func (s *Store) Changed() string { return filepath.Join(s.Dir(), nameChanged) }
+
+// Prepare makes the directories, so that they can be watched before the first
+// transaction. It returns ErrUnsafe for those that others may write.
+func (s *Store) Prepare() error {
+	d, err := s.open(true)
+	if err != nil {
+		return err
+	}
+	return d.Close()
+}
+
+// OpenFile opens a file in STATE/state, which is made where it is missing. It
+// follows no symbolic link.
+func (s *Store) OpenFile(name string, flag int, perm os.FileMode) (*os.File, error) {
+	d, err := s.open(true)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.open(name, flag, perm)
+}
+
+// open opens STATE/state by way of STATE and checks both.
+func (s *Store) open(create bool) (*directory, error) {
+	var outer, inner uint32
+	if create {
+		outer, inner = modeOuter, modeInner
+	}
+	o, err := openDirectory(unix.AT_FDCWD, s.dir, s.dir, outer)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	return openDirectory(o.fd, "state", s.Dir(), inner)
+}
+
+// Update runs fn in a transaction that excludes all others, and commits it if
+// fn returns nil. It waits for its turn until the context's deadline, 5 s when
+// there is none, and then returns ErrBusy. fn must not wait for anything.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	d, err := s.open(true)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	l, err := d.lock(ctx, nameLock, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	db, err := s.openWritable(d)
+	if err != nil {
+		return err
+	}
+	err = guard(d, func() error { return update(db, fn) })
+	if errors.Is(err, ErrDamaged) {
+		return errors.Join(err, s.setAside(d, nameDamaged, err))
+	}
+	if err != nil {
+		return err
+	}
+	return d.touch(nameChanged)
+}
+
+func update(db *bbolt.DB, fn func(*Tx) error) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if err := fn(&Tx{bolt: tx}); err != nil {
+		return errors.Join(err, tx.Rollback(), db.Close())
+	}
+	return errors.Join(tx.Commit(), db.Close())
+}
+
+// View runs fn in a transaction that reads. Several may run at once; while one
+// does, no Update does. Where there is no database yet, or another boot's, fn
+// sees an empty one.
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	d, err := s.open(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fn(&Tx{})
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	db, err := openReadable(d)
+	if err != nil {
+		return err
+	}
+	if db == nil {
+		return fn(&Tx{})
+	}
+	return guard(d, func() error { return view(db, fn) })
+}
+
+func view(db *bbolt.DB, fn func(*Tx) error) error {
+	tx, err := db.Begin(false)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(fn(&Tx{bolt: tx}), tx.Rollback(), db.Close())
+}
+
+// guard turns a panic or a memory fault inside bbolt, which is how it meets
+// damaged pages, into ErrDamaged. What was open then is left to the process's
+// end. Any other panic goes on.
+func guard(d *directory, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			if !inBolt() {
+				panic(p)
+			}
+			err = fmt.Errorf("%w %q: %v", ErrDamaged, d.path+"/"+nameDB, p)
+		}
+	}()
+	return fn()
+}
+
+// touch writes to a file, so that whoever watches it wakes.
+func (d *directory) touch(name string) error {
+	f, err := d.open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte("\n"), 0)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,192 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"berth/specs"
+)
+
+// Buckets of attachments. Those of live ones are keyed by Attachment.Key,
+// those of ended ones by endedKey, so that they stand in the order of time.
+const (
+	bucketLive      = "attachments"
+	bucketUnsettled = "unsettled"  // live ones that someone has to look after
+	bucketContainer = "containers" // container id, NUL, key
+	bucketEnded     = "ended"
+	bucketDraining  = "draining" // ended ones that have a slot
+)
+
+// Tx is a transaction. It is valid only inside the function that it was given
+// to, and for one goroutine.
+type Tx struct{ bolt *bbolt.Tx }
+
+// Bucket returns a bucket at the top. In an Update it is made where it is
+// missing; in a View it is then nil, which [NewRuns] and the helpers of this
+// package take for empty.
+func (tx *Tx) Bucket(name string) *bbolt.Bucket {
+	if tx.bolt == nil {
+		return nil
+	}
+	b := tx.bolt.Bucket([]byte(name))
+	if b == nil && tx.bolt.Writable() {
+		b, _ = tx.bolt.CreateBucket([]byte(name)) // fails only for a name that is empty or taken
+	}
+	return b
+}
+
+// Attachment returns a live attachment, or ErrNotFound.
+func (tx *Tx) Attachment(key string) (*Attachment, error) {
+	data := get(tx.Bucket(bucketLive), key)
+	if data == nil {
+		return nil, fmt.Errorf("attachment %q: %w", key, ErrNotFound)
+	}
+	return decode(key, data)
+}
+
+// Put writes an attachment. A live one replaces the live one with its key. An
+// ended one goes to the ended ones, and the live record of the same attachment
+// (not of a later one with the same key) goes away.
+func (tx *Tx) Put(a *Attachment) error {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("attachment %q: %w", a.Key(), err)
+	}
+	if a.Phase == specs.PhaseEnded {
+		return tx.putEnded(a, data)
+	}
+	key := a.Key()
+	if err := tx.Delete(key); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketLive).Put([]byte(key), data); err != nil {
+		return fmt.Errorf("attachment %q: %w", key, err)
+	}
+	for _, id := range a.Containers {
+		if err := mark(tx.Bucket(bucketContainer), id+"\x00"+key, true); err != nil {
+			return fmt.Errorf("attachment %q: container %q: %w", key, id, err)
+		}
+	}
+	return mark(tx.Bucket(bucketUnsettled), key, !a.settled())
+}
+
+// Delete removes a live attachment, if there is one.
+func (tx *Tx) Delete(key string) error {
+	live := tx.Bucket(bucketLive)
+	data := get(live, key)
+	if data == nil {
+		return nil
+	}
+	old, err := decode(key, data)
+	if err != nil {
+		return err
+	}
+	for _, id := range old.Containers {
+		if err := mark(tx.Bucket(bucketContainer), id+"\x00"+key, false); err != nil {
+			return err
+		}
+	}
+	if err := mark(tx.Bucket(bucketUnsettled), key, false); err != nil {
+		return err
+	}
+	return live.Delete([]byte(key))
+}
+
+// Attachments returns all, the live ones and then the ended ones. An error is
+// one record's; the others follow.
+func (tx *Tx) Attachments() iter.Seq2[*Attachment, error] {
+	return func(yield func(*Attachment, error) bool) {
+		for a, err := range tx.Live("") {
+			if !yield(a, err) {
+				return
+			}
+		}
+		for a, err := range tx.Ended() {
+			if !yield(a, err) {
+				return
+			}
+		}
+	}
+}
+
+// Live returns the live attachments whose key is after the given one, in the
+// order of keys.
+func (tx *Tx) Live(after string) iter.Seq2[*Attachment, error] {
+	return func(yield func(*Attachment, error) bool) {
+		for k, v := range seek(tx.Bucket(bucketLive), []byte(after)) {
+			if string(k) == after {
+				continue
+			}
+			if !yield(decode(string(k), v)) {
+				return
+			}
+		}
+	}
+}
+
+// InNamespace returns the live attachments of a namespace.
+func (tx *Tx) InNamespace(cookie uint64) ([]*Attachment, error) {
+	prefix := Key(cookie, "")
+	var all []*Attachment
+	for k, v := range seek(tx.Bucket(bucketLive), []byte(prefix)) {
+		if !bytes.HasPrefix(k, []byte(prefix)) {
+			break
+		}
+		a, err := decode(string(k), v)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// OfContainer returns the live attachments of the namespaces that a container
+// is known to have, in the order of their keys.
+func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
+	prefix := []byte(id + "\x00")
+	var keys []string
+	for k := range seek(tx.Bucket(bucketContainer), prefix) {
+		if !bytes.HasPrefix(k, prefix) {
+			break
+		}
+		keys = append(keys, string(k[len(prefix):]))
+	}
+	return tx.byKeys(keys)
+}
+
+// Unsettled returns the live attachments that are being made or unmade, or
+// were when the process that did so died.
+func (tx *Tx) Unsettled() ([]*Attachment, error) {
+	var keys []string
+	for k := range seek(tx.Bucket(bucketUnsettled), nil) {
+		keys = append(keys, string(k))
+	}
+	return tx.byKeys(keys)
+}
+
+func (tx *Tx) byKeys(keys []string) ([]*Attachment, error) {
+	slices.Sort(keys)
+	var all []*Attachment
+	for _, key := range keys {
+		a, err := tx.Attachment(key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func decode(key string, data []byte) (*Attachment, error) {
+	a := new(Attachment)
+	if err := json.Unmarshal(data, a); err != nil {
+		return nil, fmt.Errorf("attachment %q: record: %w", key, err)
+	}
+	return a, nil
+}

@@ -1,0 +1,235 @@
+package state_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+func newStore(t testing.TB) *state.Store {
+	t.Helper()
+	return state.Open(filepath.Join(t.TempDir(), "berth"))
+}
+
+func update(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func view(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
+	t.Helper()
+	if err := s.View(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func attachment(cookie uint64, ifname string, containers ...string) *state.Attachment {
+	return &state.Attachment{
+		Cookie: cookie, NSID: -1, Interface: ifname, Containers: containers,
+		Phase: specs.PhaseAttached, Created: time.Unix(int64(cookie), 0),
+	}
+}
+
+func keys(all []*state.Attachment) (keys []string) {
+	for _, a := range all {
+		keys = append(keys, a.Key())
+	}
+	return keys
+}
+
+func TestViewBeforeTheFirstUpdateIsEmptyAndMakesNothing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "berth")
+	s := state.Open(dir)
+	view(t, s, func(tx *state.Tx) error {
+		if _, err := tx.Attachment("x"); !errors.Is(err, state.ErrNotFound) {
+			t.Errorf("attachment: %v, want ErrNotFound", err)
+		}
+		for a := range tx.Attachments() {
+			t.Errorf("found %v", a)
+		}
+		of, err := tx.OfContainer("c")
+		return errors.Join(err, expect(len(of) == 0, "%d attachments of a container", len(of)))
+	})
+	if found, _ := filepath.Glob(dir); found != nil {
+		t.Errorf("View made %v", found)
+	}
+}
+
+func expect(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+func TestPutAndFind(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	a, b, c := attachment(1, "net1", "one", "two"), attachment(1, "net2", "one"), attachment(17, "net1", "oneandmore")
+	update(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(c), tx.Put(a), tx.Put(b)) })
+	view(t, s, func(tx *state.Tx) error {
+		found, err := tx.Attachment(a.Key())
+		if diff := cmp.Diff(a, found); diff != "" {
+			t.Errorf("attachment (-put +found):\n%s", diff)
+		}
+		one, err1 := tx.OfContainer("one")
+		two, err2 := tx.OfContainer("two")
+		ns, err3 := tx.InNamespace(1)
+		if diff := cmp.Diff([][]string{keys(one), keys(two), keys(ns)},
+			[][]string{keys([]*state.Attachment{a, b}), keys([]*state.Attachment{a}), keys([]*state.Attachment{a, b})}); diff != "" {
+			t.Errorf("found (-found +want):\n%s", diff)
+		}
+		return errors.Join(err, err1, err2, err3)
+	})
+	a.Containers = []string{"two"}
+	update(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(a), tx.Delete(b.Key()), tx.Delete("none")) })
+	view(t, s, func(tx *state.Tx) error {
+		one, err := tx.OfContainer("one")
+		return errors.Join(err, expect(len(one) == 0, "container that left has %v", keys(one)))
+	})
+}
+
+func TestEndedDoesNotStandInTheWay(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	first, second := attachment(1, "net1", "a"), attachment(1, "net1", "b")
+	second.Created = first.Created.Add(time.Second)
+	update(t, s, func(tx *state.Tx) error { first.Slot = 3; return tx.Put(first) })
+	first.Phase, first.Ended = specs.PhaseEnded, time.Unix(100, 1)
+	update(t, s, func(tx *state.Tx) error { return tx.Put(first) })
+	update(t, s, func(tx *state.Tx) error { return tx.Put(second) })
+	update(t, s, func(tx *state.Tx) error { first.Slot = 0; return tx.Put(first) })
+	view(t, s, func(tx *state.Tx) error {
+		live, err := tx.Attachment(second.Key())
+		if err != nil || !live.Created.Equal(second.Created) {
+			t.Errorf("live: %v %v, want the second", live, err)
+		}
+		var phases []specs.Phase
+		for a, err := range tx.Attachments() {
+			phases = append(phases, a.Phase)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if diff := cmp.Diff([]specs.Phase{specs.PhaseAttached, specs.PhaseEnded}, phases); diff != "" {
+			t.Errorf("phases (-want +got):\n%s", diff)
+		}
+		draining, err := tx.Draining()
+		return errors.Join(err, expect(len(draining) == 0, "%d draining, want 0: its slot is 0", len(draining)))
+	})
+}
+
+func TestUnsettledAndDraining(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	making, leaving, settled, ended := attachment(1, "net1"), attachment(2, "net1"), attachment(3, "net1"), attachment(4, "net1")
+	making.Phase, leaving.Leaving = specs.PhaseAttaching, true
+	ended.Phase, ended.Slot, ended.Ended = specs.PhaseEnded, 1, time.Unix(1, 0)
+	update(t, s, func(tx *state.Tx) error {
+		return errors.Join(tx.Put(making), tx.Put(leaving), tx.Put(settled), tx.Put(ended))
+	})
+	view(t, s, func(tx *state.Tx) error {
+		unsettled, err1 := tx.Unsettled()
+		draining, err2 := tx.Draining()
+		got := [][]string{keys(unsettled), keys(draining)}
+		want := [][]string{{making.Key(), leaving.Key()}, {ended.Key()}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("unsettled, draining (-want +got):\n%s", diff)
+		}
+		return errors.Join(err1, err2)
+	})
+}
+
+func TestPruneKeepsTheNewestAndTheDraining(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	update(t, s, func(tx *state.Tx) error {
+		var errs []error
+		for i := range uint64(10) {
+			a := attachment(i, "net1")
+			a.Phase, a.Ended = specs.PhaseEnded, time.Unix(int64(i), 0)
+			if i == 0 {
+				a.Slot = 5
+			}
+			errs = append(errs, tx.Put(a))
+		}
+		return errors.Join(errs...)
+	})
+	update(t, s, func(tx *state.Tx) error {
+		n, err := tx.Prune(time.Unix(2, 0), 5)
+		return errors.Join(err, expect(n == 4, "pruned %d, want 4 (1 to 4)", n))
+	})
+	update(t, s, func(tx *state.Tx) error {
+		n, err := tx.Prune(time.Unix(9, 0), 5)
+		return errors.Join(err, expect(n == 4, "pruned %d, want 4 (5 to 8)", n))
+	})
+	view(t, s, func(tx *state.Tx) error {
+		var left []uint64
+		for a, err := range tx.Ended() {
+			if err != nil {
+				return err
+			}
+			left = append(left, a.Cookie)
+		}
+		if diff := cmp.Diff([]uint64{9, 0}, left); diff != "" {
+			t.Errorf("left (-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
+func TestRollbackAndNoAnnouncement(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	cause := errors.New("no")
+	err := s.Update(t.Context(), func(tx *state.Tx) error {
+		return errors.Join(tx.Put(attachment(1, "net1")), cause)
+	})
+	if !errors.Is(err, cause) {
+		t.Errorf("Update: %v, want the function's error", err)
+	}
+	if found, _ := filepath.Glob(s.Changed()); found != nil {
+		t.Error("a transaction that was rolled back was announced")
+	}
+	view(t, s, func(tx *state.Tx) error {
+		_, err := tx.Attachment(attachment(1, "net1").Key())
+		return expect(errors.Is(err, state.ErrNotFound), "after rollback: %v", err)
+	})
+	update(t, s, func(*state.Tx) error { return nil })
+	if found, _ := filepath.Glob(s.Changed()); len(found) != 1 {
+		t.Error("a commit was not announced")
+	}
+}
+
+func TestVLANUsers(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	remove := func(id int, key string, last, made bool) {
+		t.Helper()
+		update(t, s, func(tx *state.Tx) error {
+			l, m, err := tx.RemoveVLANUser(4, id, key)
+			return errors.Join(err, expect(l == last && m == made, "last %v made %v, want %v %v", l, m, last, made))
+		})
+	}
+	update(t, s, func(tx *state.Tx) error {
+		return errors.Join(tx.AddVLANUser(4, 100, "a", true), tx.AddVLANUser(4, 100, "b", false),
+			tx.AddVLANUser(4, 10, "a", false), tx.AddVLANUser(4, 10, "a", false))
+	})
+	remove(100, "none", false, false)
+	remove(100, "a", false, true)
+	remove(100, "a", false, false)
+	remove(100, "b", true, true)
+	remove(10, "a", true, false)
+	update(t, s, func(tx *state.Tx) error { return tx.AddVLANUser(4, 100, "c", false) })
+	remove(100, "c", true, false)
+}

@@ -1,0 +1,79 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// bucketVLANs has "TRUNK.ID" for each VLAN in use (value "made" when berth
+// made its sub-interface) and "TRUNK.ID/ATTACHMENT" for each of its users.
+const bucketVLANs = "vlans"
+
+func vlanKey(trunkIndex, id int) string { return fmt.Sprintf("%d.%d", trunkIndex, id) }
+
+// AddVLANUser records that an attachment uses a VLAN of a trunk. made says
+// that berth makes the sub-interface; once said it stays so until the last
+// user goes. Call it before the sub-interface is made, under [Store.LockVLAN],
+// so that a crash in between leaves nothing that nobody removes.
+func (tx *Tx) AddVLANUser(trunkIndex, id int, key string, made bool) error {
+	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
+	value := []byte{}
+	if made || string(b.Get([]byte(vlan))) == "made" {
+		value = []byte("made")
+	}
+	if err := b.Put([]byte(vlan), value); err != nil {
+		return fmt.Errorf("VLAN %s: %w", vlan, err)
+	}
+	return b.Put([]byte(vlan+"/"+key), []byte{})
+}
+
+// VLANUsers returns the attachments that use a VLAN, and whether berth made
+// its sub-interface.
+func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
+	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
+	prefix := []byte(vlan + "/")
+	for k := range seek(b, prefix) {
+		if !bytes.HasPrefix(k, prefix) {
+			break
+		}
+		keys = append(keys, string(k[len(prefix):]))
+	}
+	return keys, string(get(b, vlan)) == "made"
+}
+
+// RemoveVLANUser removes a user. last says that no other is left, made that
+// berth made the sub-interface; of both, that it is to be removed. Removing a
+// user that is none is nobody's last.
+func (tx *Tx) RemoveVLANUser(trunkIndex, id int, key string) (last, made bool, err error) {
+	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
+	if !has(b, vlan+"/"+key) {
+		return false, false, nil
+	}
+	if err := b.Delete([]byte(vlan + "/" + key)); err != nil {
+		return false, false, fmt.Errorf("VLAN %s: %w", vlan, err)
+	}
+	left, made := tx.VLANUsers(trunkIndex, id)
+	if len(left) > 0 {
+		return false, made, nil
+	}
+	return true, made, b.Delete([]byte(vlan))
+}
+
+// LockVLAN holds the lock of a VLAN of a trunk, under which its sub-interface
+// is made and removed, because netlink is not in the transaction. Take it
+// before a transaction, never inside one.
+func (s *Store) LockVLAN(ctx context.Context, trunkIndex, id int) (unlock func(), err error) {
+	d, err := s.open(true)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	f, err := d.lock(ctx, "vlan-"+vlanKey(trunkIndex, id)+".lock", unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
