@@ -123,7 +123,10 @@ func parseNetworks(value string) (all []Selection, err error) {
 	if len(all) == 0 || len(all) > MaxSelections {
 		return nil, Invalid(KeyNetworks, value, "1 to %d networks", MaxSelections)
 	}
-	return all, checkSelections(all)
+	if err := checkSelections(all); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // checkSelections finds an interface name that is asked for twice.
@@ -173,7 +176,6 @@ func parseShort(a map[string]string) ([]Selection, error) {
 		{KeyIP, func(v string) error { return setList(&s.IPs, v) }},
 		{KeyMAC, func(v string) (err error) { s.MAC, err = ParseMAC(v); return err }},
 		{KeyInterface, func(v string) error { s.Interface = v; return CheckInterfaceName(v) }},
-		{KeyGateway, func(v string) error { return setGateways(&s, v) }},
 	}
 	for _, f := range set {
 		if v, ok := a[f.key]; ok {
@@ -182,7 +184,15 @@ func parseShort(a map[string]string) ([]Selection, error) {
 			}
 		}
 	}
-	return []Selection{s}, finish(&s, shortKeyOf)
+	if err := finish(&s, shortKeyOf); err != nil {
+		return nil, err
+	}
+	if v, ok := a[KeyGateway]; ok {
+		if err := setGateways(s.InPlace, v); err != nil {
+			return nil, At(KeyGateway, err)
+		}
+	}
+	return []Selection{s}, nil
 }
 
 // shortKeyOf names the annotation that a key of a network came from.
@@ -204,16 +214,21 @@ func setMode(n *Network, v string) error {
 	return nil
 }
 
-func setGateways(s *Selection, value string) error {
+// setGateways gives each gateway to the first subnet of its family.
+func setGateways(n *Network, value string) error {
 	for _, item := range strings.Split(value, ",") {
 		a, err := netip.ParseAddr(strings.TrimSpace(item))
 		if err != nil || !isUnicast(a) {
 			return Invalid("", item, "the address of a router, as 192.0.2.1")
 		}
-		if !slices.ContainsFunc(s.IPs, func(ip IP) bool { return ip.Addr.Is4() == a.Is4() }) {
+		i := slices.IndexFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Addr().Is4() == a.Is4() })
+		if i < 0 {
 			return Invalid("", item, "an address of the same family in %s", KeyIP)
 		}
-		s.DefaultRoute = append(s.DefaultRoute, a)
+		n.Subnets[i].Gateway = a
+		if err := n.Subnets[i].check(); err != nil {
+			return renameKey(err, func(string) string { return "" })
+		}
 	}
 	return nil
 }
@@ -228,21 +243,37 @@ func finish(s *Selection, name func(string) string) error {
 	if n == nil {
 		return nil
 	}
+	if err := n.subnetsOf(s.IPs); err != nil {
+		return At(name("ips"), err)
+	}
 	if n.IPAM == "" && len(s.IPs) > 0 {
 		n.IPAM = IPAMStatic
 	}
 	n.SetDefaults()
-	if err := n.Check(); err != nil {
-		return renameKey(err, name)
-	}
-	for i, ip := range s.IPs {
-		if ip.Bits < 0 && !n.covers(ip.Addr) {
-			return Invalid(name("ips"), s.IPs[i].String(), "a prefix, as %s/24, because no subnet is given", ip.Addr)
+	return renameKey(n.Check(), name)
+}
+
+// subnetsOf gives a network defined in place the subnets of the addresses that
+// are asked for, where none covers them.
+func (n *Network) subnetsOf(ips []IP) error {
+	for _, ip := range ips {
+		switch {
+		case n.SubnetOf(ip.Addr) != nil:
+		case ip.Bits < 0:
+			return Invalid("", ip.String(), "a prefix, as %s/24, because no subnet is given", ip.Addr)
+		default:
+			n.Subnets = append(n.Subnets, Subnet{Subnet: netip.PrefixFrom(ip.Addr, ip.Bits).Masked()})
 		}
 	}
 	return nil
 }
 
-func (n *Network) covers(a netip.Addr) bool {
-	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Contains(a) })
+// SubnetOf returns the subnet that an address lies in; nil: none.
+func (n *Network) SubnetOf(a netip.Addr) *Subnet {
+	for i := range n.Subnets {
+		if n.Subnets[i].Subnet.Contains(a) {
+			return &n.Subnets[i]
+		}
+	}
+	return nil
 }

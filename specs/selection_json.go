@@ -83,6 +83,9 @@ func parseObject(object map[string]json.RawMessage) (s Selection, err error) {
 	return s, finish(&s, kebab)
 }
 
+// notKebab marks a key that is none of ours because it is not in kebab-case.
+const notKebab = "?"
+
 // splitObject parts what is asked for from a network defined in place, whose
 // keys it turns from kebab-case into a file's.
 func splitObject(object map[string]json.RawMessage) (asked, network map[string]json.RawMessage) {
@@ -92,7 +95,7 @@ func splitObject(object map[string]json.RawMessage) (asked, network map[string]j
 		case slices.Contains(selectionKeys, key) || key == "mac" && isMAC(value):
 			asked[key] = value
 		case strings.Contains(key, "_") || key == "name":
-			network[key+"?"] = value // not kebab-case: no key of ours
+			network[key+notKebab] = value
 		default:
 			network[strings.ReplaceAll(key, "-", "_")] = snakeKeys(value)
 		}
@@ -146,13 +149,17 @@ func fieldsJSON(fields map[string]json.RawMessage, into any) error {
 			return Invalid(kebab(key), string(value), "JSON")
 		}
 		if err := strictJSON(one, into); err != nil {
-			return fieldError(kebab(key), value, err)
+			return fieldError(key, value, err)
 		}
 	}
 	return nil
 }
 
 func fieldError(key string, value json.RawMessage, err error) error {
+	if strings.Contains(err.Error(), "unknown field") {
+		return Invalid("key", strings.TrimSuffix(key, notKebab), "a key of specs/annotations.md, in kebab-case")
+	}
+	key = kebab(key)
 	var v *ValueError
 	var mistyped *json.UnmarshalTypeError
 	switch {
@@ -160,8 +167,6 @@ func fieldError(key string, value json.RawMessage, err error) error {
 		return At(key, v)
 	case errors.As(err, &mistyped):
 		return Invalid(key, string(value), "a %s", mistyped.Type)
-	case strings.Contains(err.Error(), "unknown field"):
-		return Invalid("key", strings.TrimSuffix(key, "?"), "a key of specs/annotations.md, in kebab-case")
 	}
 	return Invalid(key, string(value), "%s", err)
 }
