@@ -23,9 +23,9 @@ type Dirs struct {
 // Flags adds --config, --state and --bpffs to a flag set and sets d to their
 // defaults.
 func (d *Dirs) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&d.Config, "config", DefaultConfig, "directory of berth.toml and networks.d")
-	fs.StringVar(&d.State, "state", DefaultState, "directory of what is attached, and of the agent's socket")
-	fs.StringVar(&d.BPFFS, "bpffs", DefaultBPFFS, "directory of pinned BPF objects, on a BPF file system")
+	fs.StringVar(&d.Config, "config", DefaultConfig, "`DIR` of berth.toml and networks.d")
+	fs.StringVar(&d.State, "state", DefaultState, "`DIR` of what is attached, and of the agent's socket")
+	fs.StringVar(&d.BPFFS, "bpffs", DefaultBPFFS, "`DIR` of pinned BPF objects, on a BPF file system")
 }
 
 // NetworksDir returns the directory of the network files of a configuration.

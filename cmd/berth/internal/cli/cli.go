@@ -1,0 +1,97 @@
+// Package cli holds berth's commands, a file each, as functions of their
+// arguments and of an [Env]: what they print goes to a writer, what they look
+// at lies below the directories of its flags.
+//
+// The commands work on the files and records that hook and agent share, so
+// all but events work while no agent runs. They decide nothing of their own:
+// what a network is, specs says; what is attached, the records; what was
+// counted, the pinned maps. The package may import every room of berth.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/config"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it was asked for rightly and did not work
+	exitUsage  = 2 // unknown command or flag, wrong number of arguments, malformed value
+)
+
+// Env is the world around a command.
+type Env struct {
+	Out, Err io.Writer
+	Width    int // columns that a table may take
+	Now      func() time.Time
+	Version  string
+
+	dirs config.Dirs // from the global flags
+}
+
+// defaultWidth is a table's width where no terminal says another: what a
+// terminal has at least.
+const defaultWidth = 80
+
+// Terminal is the world as a person at a terminal, or a pipe, has it.
+func Terminal(out, err *os.File, version string) Env {
+	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version}
+	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
+	if noTerminal == nil && size.Col > 0 {
+		env.Width = int(size.Col)
+	}
+	return env
+}
+
+// Main runs one command and returns its exit code; what went wrong is on
+// env.Err.
+func Main(ctx context.Context, args []string, env Env) int {
+	root := newRoot(&env)
+	root.SetArgs(args)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(env.Err, "%s: %v\nSee '%[1]s --help'.\n", usage.command, usage.err)
+		return exitUsage
+	case errors.Is(err, errSaid):
+	default:
+		fmt.Fprintf(env.Err, "berth: %v\n", err)
+	}
+	return exitFailed
+}
+
+// errSaid ends a command that has already said on Err what went wrong.
+var errSaid = errors.New("already said")
+
+// warn says something that does not end the command.
+func (env *Env) warn(format string, args ...any) {
+	fmt.Fprintf(env.Err, "berth: "+format+"\n", args...)
+}
+
+func newRoot(env *Env) *cobra.Command {
+	root := group("berth", "give containers a place on the LAN, and see what they do there",
+		newNetwork(env), newVersion(env))
+	root.Version = env.Version
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	env.dirs.Flags(flags)
+	root.PersistentFlags().AddGoFlagSet(flags)
+	return root
+}

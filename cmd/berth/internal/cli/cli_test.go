@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// world is an Env over directories of a test's own.
+type world struct {
+	t        *testing.T
+	dir      string
+	env      Env
+	out, err bytes.Buffer
+}
+
+// clock is what time it is in tests.
+var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, dir: t.TempDir()}
+	w.env = Env{
+		Out: &w.out, Err: &w.err, Width: defaultWidth, Version: "v1.2.3",
+		Now: func() time.Time { return clock },
+	}
+	return w
+}
+
+// run runs a command and returns its exit code; out and err hold what it said.
+func (w *world) run(args ...string) int {
+	w.t.Helper()
+	w.out.Reset()
+	w.err.Reset()
+	dirs := []string{"--config", w.dir + "/etc", "--state", w.dir + "/run", "--bpffs", w.dir + "/bpf"}
+	return Main(context.Background(), append(dirs, args...), w.env)
+}
+
+// ok runs a command that has to succeed, and returns what it printed.
+func (w *world) ok(args ...string) string {
+	w.t.Helper()
+	if code := w.run(args...); code != exitOK {
+		w.t.Fatalf("berth %s: exit %d: %s", strings.Join(args, " "), code, &w.err)
+	}
+	return w.out.String()
+}
+
+// fails runs a command that has to fail with a code and a part of an error.
+func (w *world) fails(code int, want string, args ...string) {
+	w.t.Helper()
+	if got := w.run(args...); got != code {
+		w.t.Errorf("berth %s: exit %d, want %d (%s)", strings.Join(args, " "), got, code, &w.err)
+	}
+	if got := w.err.String(); !strings.Contains(got, want) {
+		w.t.Errorf("berth %s: said\n%swant\n%s", strings.Join(args, " "), got, want)
+	}
+	if w.out.Len() > 0 {
+		w.t.Errorf("berth %s: an error with output:\n%s", strings.Join(args, " "), &w.out)
+	}
+}
+
+// same compares with a text of which the first newline is not part.
+func same(t *testing.T, what, want, got string) {
+	t.Helper()
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		line, want string
+	}{
+		{"", "berth: which command?\nSee 'berth --help'.\n"},
+		{"netwrk create lan -d macvlan", `berth: unknown command "netwrk"; did you mean network?`},
+		{"frobnicate", `berth: unknown command "frobnicate"`},
+		{"network", "berth network: which command?\nSee 'berth network --help'.\n"},
+		{"network crate lan", `berth network: unknown command "crate"; did you mean create?`},
+		{"network create", "berth network create: the network's NAME is missing"},
+		{"network create a b", `berth network create: "b" is one argument too many`},
+		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag: --subnt"},
+		{"network create a --ipv6=maybe", `invalid argument "maybe" for "--ipv6" flag`},
+		{"version now", `berth version: it takes no argument, got "now"`},
+	} {
+		w.fails(exitUsage, c.want, strings.Fields(c.line)...)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	w := newWorld(t)
+	if got := w.ok("version"); !strings.HasPrefix(got, "berth v1.2.3 (go") {
+		t.Errorf("version: %q", got)
+	}
+	if got := w.ok("version", "--json"); !strings.HasPrefix(got, "[\n  {\n    \"version\": \"v1.2.3\",\n") {
+		t.Errorf("version --json: %q", got)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	w := newWorld(t)
+	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]ADDRESS") {
+		t.Errorf("help does not tell the flags:\n%s", got)
+	}
+	if got := w.ok("network", "create", "--help"); strings.Contains(got, "--internal") {
+		t.Errorf("help offers a flag that is refused:\n%s", got)
+	}
+}

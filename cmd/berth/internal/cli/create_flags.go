@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"berth/specs"
+)
+
+// createFlags are the flags of `docker network create`, kept as text until
+// [createFlags.network] reads them, so that every wrong value is reported in
+// one way.
+type createFlags struct {
+	driver, ipamDriver string
+	options, auxiliary list
+	subnets, gateways  list
+	ranges             list
+	ipv4, ipv6         bool
+	attachable         bool
+
+	given func(flag string) bool
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Type() string       { return "" }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// items also parts what commas separate, as docker does for these flags.
+func (l list) items() []string {
+	if len(l) == 0 {
+		return nil
+	}
+	return strings.Split(l.String(), ",")
+}
+
+func (o *createFlags) register(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVarP(&o.driver, "driver", "d", string(specs.Macvlan), "`DRIVER` of the interfaces: macvlan or ipvlan")
+	flags.Var(&o.subnets, "subnet", "`SUBNET` with its prefix length, as 192.0.2.0/24")
+	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router for a subnet; none: no default route")
+	flags.Var(&o.ranges, "ip-range", "`RANGE` of a subnet that this host hands out")
+	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]ADDRESS` that is never handed out")
+	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE`, the keys of a network file: parent, macvlan_mode, mtu, …")
+	flags.BoolVar(&o.ipv4, "ipv4", true, "give IPv4 addresses; the subnets decide")
+	flags.BoolVar(&o.ipv6, "ipv6", false, "give IPv6 addresses; an IPv6 subnet implies it")
+	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`WHO` gives the addresses: default (this host), static or none")
+	flags.BoolVar(&o.attachable, "attachable", false, "accepted: every container may use a network of berth's")
+	for name, reason := range notOurs {
+		flags.Var(refused(reason), name, "not for networks of berth's")
+		flags.Lookup(name).Hidden = true
+		flags.Lookup(name).NoOptDefVal = boolOnly[name]
+	}
+	o.given = flags.Changed
+}
+
+// notOurs are docker's flags that berth has no meaning for. They are refused
+// with the reason and not ignored: a network that is less closed than its
+// maker believes is worse than none.
+var notOurs = map[string]string{
+	"internal":    "a network of berth's is on the LAN by its nature; without --gateway it has no default route",
+	"ingress":     "berth has no swarm",
+	"scope":       "a network of berth's belongs to one host",
+	"config-only": "a file in networks.d can be copied instead",
+	"config-from": "a file in networks.d can be copied instead",
+	"ipam-opt":    "berth's own address pools have no options",
+	"label":       "berth keeps no labels; a network's file may have comments",
+}
+
+// boolOnly holds what a flag without a value stands for.
+var boolOnly = map[string]string{"internal": "true", "ingress": "true", "config-only": "true"}
+
+type refused string
+
+func (r refused) String() string   { return "" }
+func (r refused) Type() string     { return "" }
+func (r refused) Set(string) error { return errors.New(string(r)) }

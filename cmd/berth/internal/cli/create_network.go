@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"berth/specs"
+)
+
+// network makes of the flags what they say. The notes tell what a person may
+// not expect of it. Errors name the flag.
+func (o *createFlags) network(name string) (n *specs.Network, notes []string, err error) {
+	if err := specs.CheckNetworkName(name); err != nil {
+		return nil, nil, specs.At("NAME", err)
+	}
+	n = &specs.Network{Name: name}
+	if err := n.Driver.UnmarshalText([]byte(o.driver)); err != nil {
+		return nil, nil, specs.At("--driver", err)
+	}
+	if n.IPAM, err = o.ipam(); err != nil {
+		return nil, nil, err
+	}
+	rounded, err := o.addresses(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, option := range o.options {
+		key, value, _ := strings.Cut(option, "=")
+		if err := n.SetOption(key, value); err != nil {
+			return nil, nil, err
+		}
+	}
+	chosen := n.IPAM != ""
+	n.SetDefaults()
+	if err := n.Check(); err != nil {
+		return nil, nil, asFlag(err)
+	}
+	if err := o.families(n); err != nil {
+		return nil, nil, err
+	}
+	return n, append(rounded, surprises(n, chosen)...), nil
+}
+
+func (o *createFlags) ipam() (specs.IPAM, error) {
+	switch o.ipamDriver {
+	case "default":
+		return "", nil
+	case "null":
+		return specs.IPAMNone, nil
+	}
+	var who specs.IPAM
+	if who.UnmarshalText([]byte(o.ipamDriver)) != nil {
+		return "", specs.Invalid("--ipam-driver", o.ipamDriver, "default, local, static or none")
+	}
+	return who, nil
+}
+
+// addresses reads subnets, ranges, gateways and auxiliary addresses. A range
+// that is given by another address than its first is rounded down, as docker
+// does, with a note.
+func (o *createFlags) addresses(n *specs.Network) (notes []string, err error) {
+	for _, s := range o.subnets.items() {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, specs.Invalid("--subnet", s, "an address and prefix length, as 192.0.2.0/24")
+		}
+		n.Subnets = append(n.Subnets, specs.Subnet{Subnet: p})
+	}
+	for _, s := range o.ranges.items() {
+		note, err := addRange(n, s)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, note...)
+	}
+	for _, s := range o.gateways.items() {
+		if err := addGateway(n, s); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range o.auxiliary {
+		if err := addAuxiliary(n, s); err != nil {
+			return nil, err
+		}
+	}
+	return notes, nil
+}
+
+func addRange(n *specs.Network, s string) (note []string, err error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return nil, specs.Invalid("--ip-range", s, "an address and prefix length inside a subnet, as 192.0.2.64/26")
+	}
+	if p != p.Masked() {
+		note = []string{fmt.Sprintf("--ip-range %s is the range %s", p, p.Masked())}
+	}
+	in, err := subnetOf(n, "--ip-range", s, p.Addr())
+	if err != nil {
+		return nil, err
+	}
+	if in.IPRange.IsValid() {
+		return nil, specs.Invalid("--ip-range", s, "one range in the subnet %s, there is %s already", in.Subnet, in.IPRange)
+	}
+	in.IPRange = p.Masked()
+	return note, nil
+}
+
+func addGateway(n *specs.Network, s string) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return specs.Invalid("--gateway", s, "the address of a router in a subnet, as 192.0.2.1")
+	}
+	in, err := subnetOf(n, "--gateway", s, a)
+	if err != nil {
+		return err
+	}
+	if in.Gateway.IsValid() {
+		return specs.Invalid("--gateway", s, "one gateway in the subnet %s, there is %s already", in.Subnet, in.Gateway)
+	}
+	in.Gateway = a
+	return nil
+}
+
+// addAuxiliary reads "[NAME=]ADDRESS"; the name is for the reader of a command.
+func addAuxiliary(n *specs.Network, s string) error {
+	text := s
+	if _, after, named := strings.Cut(s, "="); named {
+		text = after
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return specs.Invalid("--aux-address", s, "[NAME=]ADDRESS inside a subnet, as router2=192.0.2.3")
+	}
+	in, err := subnetOf(n, "--aux-address", s, a)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(in.Exclude, a) {
+		in.Exclude = append(in.Exclude, a)
+	}
+	return nil
+}
+
+// subnetOf returns the subnet that contains an address.
+func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet, error) {
+	var all []string
+	for i := range n.Subnets {
+		if n.Subnets[i].Subnet.Contains(a) {
+			return &n.Subnets[i], nil
+		}
+		all = append(all, n.Subnets[i].Subnet.String())
+	}
+	if len(all) == 0 {
+		return nil, specs.Invalid(flag, value, "a --subnet that contains it")
+	}
+	return nil, specs.Invalid(flag, value, "an address inside a --subnet (%s)", strings.Join(all, ", "))
+}
+
+// families holds --ipv4 and --ipv6 to the subnets.
+func (o *createFlags) families(n *specs.Network) error {
+	switch {
+	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
+		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac or -o ipv6=link-local")
+	case !o.ipv6 && o.given("ipv6") && (n.HasIPv6() || n.IPv6 != specs.IPv6Off):
+		return specs.Invalid("--ipv6", "false", "neither an IPv6 --subnet nor -o ipv6")
+	case !o.ipv4 && n.HasIPv4():
+		return specs.Invalid("--ipv4", "false", "no IPv4 --subnet")
+	}
+	return nil
+}
+
+// surprises returns what docker, or an older one, would have done otherwise.
+// chosen says whether who gives the addresses was said.
+func surprises(n *specs.Network, chosen bool) (notes []string) {
+	if n.IPAM == specs.IPAMNone && !chosen {
+		notes = append(notes, "no addresses: no --subnet was given, and berth does not make one up")
+	}
+	if !*n.DefaultRoute || n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S {
+		return notes
+	}
+	v4, v6 := gateways(n, netip.Addr.Is4), gateways(n, netip.Addr.Is6)
+	const before = "Docker took the first address before late 2025"
+	switch {
+	case n.HasIPv4() && !v4 && !v6:
+		notes = append(notes, "no default route: no --gateway was given ("+before+")")
+	case n.HasIPv4() && !v4:
+		notes = append(notes, "no IPv4 default route: no IPv4 --gateway was given ("+before+")")
+	case n.HasIPv6() && !v6 && !v4:
+		notes = append(notes, "no default route: no --gateway was given")
+	case n.HasIPv6() && !v6:
+		notes = append(notes, "no IPv6 default route: no IPv6 --gateway was given")
+	}
+	return notes
+}
+
+func gateways(n *specs.Network, family func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return s.Gateway.IsValid() && family(s.Gateway) })
+}
+
+// asFlag names the flag that a key of a network's file comes from.
+func asFlag(err error) error {
+	var bad *specs.ValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	named := *bad
+	key := indexed.ReplaceAllString(bad.Key, "")
+	named.Key = cmp.Or(flagOf[key], "-o "+key)
+	return &named
+}
+
+var indexed = regexp.MustCompile(`\[\d+\]`)
+
+var flagOf = map[string]string{
+	"driver":          "--driver",
+	"subnet":          "--subnet",
+	"subnet.subnet":   "--subnet",
+	"subnet.gateway":  "--gateway",
+	"subnet.ip_range": "--ip-range",
+	"subnet.exclude":  "--aux-address",
+}

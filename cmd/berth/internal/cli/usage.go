@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a command line that cannot be meant: exit code 2.
+type usageError struct {
+	command string // as "berth network create"
+	err     error
+}
+
+func (e *usageError) Error() string { return e.command + ": " + e.err.Error() }
+
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(cmd *cobra.Command, err error) error {
+	return &usageError{command: cmd.CommandPath(), err: err}
+}
+
+// group returns a command that only has commands below it.
+func group(name, short string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2,
+		// A misspelt command comes with flags of the one that was meant.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				cmd.SetOut(cmd.ErrOrStderr())
+				return usage(cmd, errors.Join(errors.New("which command?"), cmd.Help()))
+			}
+			return usage(cmd, unknownCommand(cmd, args[0]))
+		},
+	}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q", name)
+}
+
+// arguments returns a check of the number of arguments; most 0 is any number.
+func arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least {
+			return usage(cmd, fmt.Errorf("%s is missing", what))
+		}
+		if most > 0 && len(args) > most {
+			return usage(cmd, fmt.Errorf("%q is one argument too many", args[most]))
+		}
+		return nil
+	}
+}
+
+// noArguments refuses every argument.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(cmd, fmt.Errorf("it takes no argument, got %q", args[0]))
+	}
+	return nil
+}
