@@ -1,0 +1,82 @@
+package ipam
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strings"
+)
+
+// ExhaustedError says that a pool has no address left.
+type ExhaustedError struct {
+	Network string
+	Range   netip.Prefix // what the pool gives out of
+	Size    uint64       // how many addresses it can give out
+	Held    uint64       // leases in its range, of whatever network
+	Holders []Lease      // the first few of them
+}
+
+// Error names the network, how many addresses there are, and who holds them.
+func (e *ExhaustedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: ", networkText(e.Network))
+	switch e.Size {
+	case 0:
+		fmt.Fprintf(&b, "%s has no address to give out: all are reserved or excluded", e.Range)
+	case 1:
+		fmt.Fprintf(&b, "the only address of %s is held", e.Range)
+	default:
+		fmt.Fprintf(&b, "all %s addresses of %s are held", sizeText(e.Size), e.Range)
+	}
+	for i, l := range e.Holders {
+		b.WriteString([]string{", by ", ", "}[min(i, 1)])
+		fmt.Fprintf(&b, "%s (%s", shortID(l.Container), l.Addr)
+		if l.Network != e.Network {
+			fmt.Fprintf(&b, ", %s", networkText(l.Network))
+		}
+		b.WriteString(")")
+	}
+	if more := e.Held - uint64(len(e.Holders)); len(e.Holders) > 0 && more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+// InUseError says that another attachment holds an address or a MAC.
+type InUseError struct {
+	Holder Lease // its Addr or MAC is what was asked for
+}
+
+// Error names the holder.
+func (e *InUseError) Error() string {
+	what := "address " + e.Holder.Addr.String()
+	if !e.Holder.MAC.IsZero() {
+		what = "MAC " + e.Holder.MAC.String()
+	}
+	_, ifname, _ := strings.Cut(e.Holder.Owner, "/")
+	return fmt.Sprintf("%s is in use by container %s (%s, interface %s)",
+		what, shortID(e.Holder.Container), networkText(e.Holder.Network), ifname)
+}
+
+func networkText(name string) string {
+	if name == "" {
+		return "a network defined in place"
+	}
+	return fmt.Sprintf("network %q", name)
+}
+
+func sizeText(n uint64) string {
+	if n == math.MaxUint64 {
+		return "2^64 or more"
+	}
+	return fmt.Sprint(n)
+}
+
+// shortID shortens a container id as engines do when they list containers.
+func shortID(id string) string {
+	const hash, short = 64, 12
+	if len(id) == hash && strings.Trim(id, "0123456789abcdef") == "" {
+		return id[:short]
+	}
+	return id
+}

@@ -1,0 +1,244 @@
+package ipam
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// Buckets. Keys begin with the domain and a NUL, except in those of runs,
+// which are one a domain.
+const (
+	bucketAddresses = "addresses" // domain, NUL, address as 16 bytes → Lease
+	bucketMACs      = "macs"      // domain, NUL, MAC as 6 bytes → Lease
+	bucketOwners    = "owners"    // domain, NUL, owner, NUL, address or MAC
+	prefixHeld      = "held "     // + domain: the addresses as state.Runs
+)
+
+// Owner is who a lease is for.
+type Owner struct {
+	Key       string // the attachment's
+	Container string // its first container
+	Network   string // "" when defined in place
+}
+
+// Lease is an address or a MAC that an attachment holds in its layer-2 domain.
+type Lease struct {
+	Domain    string     `json:"-"`
+	Addr      netip.Addr `json:"-"` // either this
+	MAC       specs.MAC  `json:"-"` // or this
+	Owner     string     `json:"owner"`
+	Container string     `json:"container"`
+	Network   string     `json:"network"`
+	Since     time.Time  `json:"since"`
+}
+
+// Leases are those of one layer-2 domain, for as long as the transaction.
+type Leases struct {
+	domain                  string
+	addresses, macs, owners *bbolt.Bucket
+	held                    state.Runs
+}
+
+// In returns the leases of a domain, as Attachment.Domain names it: networks
+// that share one share their leases, so that no address is given twice there.
+func In(tx *state.Tx, domain string) *Leases {
+	return &Leases{
+		domain:    domain,
+		addresses: tx.Bucket(bucketAddresses),
+		macs:      tx.Bucket(bucketMACs),
+		owners:    tx.Bucket(bucketOwners),
+		held:      state.NewRuns(tx.Bucket(prefixHeld + domain)),
+	}
+}
+
+// Take leases the lowest free address of a pool. It returns an
+// *ExhaustedError when there is none.
+func (l *Leases) Take(p *Pool, owner Owner) (netip.Addr, error) {
+	a := p.next(func(from netip.Addr) netip.Addr {
+		if !from.IsValid() {
+			return from
+		}
+		free, _ := netip.AddrFromSlice(l.held.Free(addrKey(from)))
+		return free.Unmap()
+	})
+	if !a.IsValid() {
+		return a, l.exhausted(p)
+	}
+	return a, l.put(a, owner)
+}
+
+// Claim leases an address that was asked for. It returns what [Pool.Allows]
+// says, or an *InUseError; an address that the owner has already is its own.
+func (l *Leases) Claim(p *Pool, a netip.Addr, owner Owner) error {
+	if err := p.Allows(a); err != nil {
+		return err
+	}
+	holder, err := l.Holder(a)
+	switch {
+	case err != nil:
+		return err
+	case holder == nil:
+		return l.put(a, owner)
+	case holder.Owner != owner.Key:
+		return &InUseError{Holder: *holder}
+	}
+	return nil
+}
+
+// Holder returns the lease of an address, nil if it is free.
+func (l *Leases) Holder(a netip.Addr) (*Lease, error) {
+	return l.find(l.addresses, addrKey(a))
+}
+
+// Release frees all addresses and MACs that an attachment holds in the domain.
+func (l *Leases) Release(owner string) error {
+	prefix := []byte(l.domain + "\x00" + owner + "\x00")
+	var held [][]byte
+	c := l.owners.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		held = append(held, bytes.Clone(k[len(prefix):]))
+	}
+	for _, key := range held {
+		if err := l.free(key, owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReleaseAddr frees one address if the attachment holds it.
+func (l *Leases) ReleaseAddr(a netip.Addr, owner string) error {
+	holder, err := l.Holder(a)
+	if err != nil || holder == nil || holder.Owner != owner {
+		return err
+	}
+	return l.free(addrKey(a), owner)
+}
+
+// free frees an address (16 bytes) or a MAC (6).
+func (l *Leases) free(key []byte, owner string) error {
+	bucket := l.macs
+	if len(key) == len(addrKey(netip.Addr{})) {
+		bucket = l.addresses
+		if err := l.held.Remove(key); err != nil {
+			return fmt.Errorf("free %x: %w", key, err)
+		}
+	}
+	if err := bucket.Delete(l.key(key)); err != nil {
+		return fmt.Errorf("free %x: %w", key, err)
+	}
+	return l.owners.Delete(l.ownerKey(owner, key))
+}
+
+func (l *Leases) put(a netip.Addr, owner Owner) error {
+	if err := l.held.Add(addrKey(a)); err != nil {
+		return fmt.Errorf("lease %s: %w", a, err)
+	}
+	return l.record(l.addresses, addrKey(a), owner)
+}
+
+// record writes a lease and its owner's index.
+func (l *Leases) record(b *bbolt.Bucket, key []byte, owner Owner) error {
+	data, err := json.Marshal(Lease{Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now()})
+	if err != nil {
+		return fmt.Errorf("lease %x: %w", key, err)
+	}
+	if err := b.Put(l.key(key), data); err != nil {
+		return fmt.Errorf("lease %x: %w", key, err)
+	}
+	return l.owners.Put(l.ownerKey(owner.Key, key), []byte{})
+}
+
+func (l *Leases) find(b *bbolt.Bucket, key []byte) (*Lease, error) {
+	if b == nil {
+		return nil, nil
+	}
+	data := b.Get(l.key(key))
+	if data == nil {
+		return nil, nil
+	}
+	return decode(l.key(key), data)
+}
+
+func (l *Leases) key(of []byte) []byte { return slices.Concat([]byte(l.domain), []byte{0}, of) }
+
+func (l *Leases) ownerKey(owner string, of []byte) []byte {
+	return slices.Concat([]byte(l.domain), []byte{0}, []byte(owner), []byte{0}, of)
+}
+
+// addrKey sorts as addresses do, within a family.
+func addrKey(a netip.Addr) []byte {
+	if !a.IsValid() {
+		return make([]byte, 16)
+	}
+	key := a.As16()
+	return key[:]
+}
+
+// decode reads a lease from an entry of addresses or macs.
+func decode(key, data []byte) (*Lease, error) {
+	domain, of, _ := bytes.Cut(key, []byte{0})
+	l := &Lease{Domain: string(domain)}
+	if len(of) == len(l.MAC) {
+		l.MAC = specs.MAC(of)
+	} else if a, ok := netip.AddrFromSlice(of); ok {
+		l.Addr = a.Unmap()
+	}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("lease %q: record: %w", key, err)
+	}
+	return l, nil
+}
+
+// maxHolders bounds how many holders an ExhaustedError names.
+const maxHolders = 5
+
+// exhausted tells who holds a pool. Only now are its leases counted.
+func (l *Leases) exhausted(p *Pool) error {
+	e := &ExhaustedError{Network: p.network, Range: p.given, Size: p.Size()}
+	c := l.addresses.Cursor()
+	last := l.key(addrKey(specs.LastAddr(p.given)))
+	for k, v := c.Seek(l.key(addrKey(p.given.Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {
+		lease, err := decode(k, v)
+		if err != nil {
+			return err
+		}
+		if p.why(lease.Addr) != "" {
+			continue // held from before it was reserved
+		}
+		if e.Held++; len(e.Holders) < maxHolders {
+			e.Holders = append(e.Holders, *lease)
+		}
+	}
+	return e
+}
+
+// All returns every address that is leased, by domain and address.
+func All(tx *state.Tx) iter.Seq2[Lease, error] {
+	return func(yield func(Lease, error) bool) {
+		b := tx.Bucket(bucketAddresses)
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			l, err := decode(k, v)
+			if err != nil {
+				l = new(Lease)
+			}
+			if !yield(*l, err) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package ipam
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"berth/specs"
+)
+
+// maxTries bounds the search for a free MAC. Of 2^46 possible ones even a
+// domain with a million is not expected to need a second try.
+const maxTries = 16
+
+// TakeMAC leases a random MAC: unicast and locally administered (IEEE
+// 802-2014, 8.4), and unique among those that berth gave out in the domain.
+func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
+	for range maxTries {
+		var m specs.MAC
+		rand.Read(m[:]) // never fails: crypto/rand
+		m[0] = m[0]&^0x01 | 0x02
+		err := l.ClaimMAC(m, owner)
+		if inUse := new(InUseError); !errors.As(err, &inUse) {
+			return m, err
+		}
+	}
+	return specs.MAC{}, errors.New("lease MAC: no random one was free")
+}
+
+// ClaimMAC leases a MAC that was asked for. It returns an *InUseError for one
+// that another attachment holds in the domain.
+func (l *Leases) ClaimMAC(m specs.MAC, owner Owner) error {
+	holder, err := l.find(l.macs, m[:])
+	switch {
+	case err != nil:
+		return err
+	case holder == nil:
+		return l.record(l.macs, m[:], owner)
+	case holder.Owner != owner.Key:
+		return &InUseError{Holder: *holder}
+	}
+	return nil
+}

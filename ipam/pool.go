@@ -1,0 +1,119 @@
+package ipam
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+
+	"berth/specs"
+)
+
+// Pool is the addresses of one subnet that this host may give out. It is pure
+// arithmetic and does not change; a pool as wide as 2^127 costs no more than
+// one of two addresses.
+type Pool struct {
+	network string
+	subnet  netip.Prefix
+	given   netip.Prefix // addresses that nobody asked for come from here
+	gateway netip.Addr
+	exclude []netip.Addr
+	never   []netip.Addr
+}
+
+// NewPool returns the pool of a subnet that has been checked. Addresses of
+// never are not given out, even to who asks for one: the host's own.
+//
+// Docker's rules hold: the network's own and the broadcast address are
+// reserved (except in a /31, and of IPv6 the first one only, except in a
+// /127), so are the gateway and the exclusions; ip_range limits what is given
+// out but not what may be asked for.
+func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
+	p := &Pool{network: network, subnet: s.Subnet.Masked(), given: s.Subnet.Masked(), gateway: s.Gateway, exclude: s.Exclude}
+	if s.IPRange.IsValid() {
+		p.given = s.IPRange.Masked()
+	}
+	return p.Without(never...)
+}
+
+// Without returns a pool that gives none of these addresses either, as when
+// another host was found to have one.
+func (p *Pool) Without(never ...netip.Addr) *Pool {
+	q := *p
+	q.never = slices.Clone(p.never)
+	for _, a := range never {
+		if a = a.Unmap().WithZone(""); p.subnet.Contains(a) {
+			q.never = append(q.never, a)
+		}
+	}
+	return &q
+}
+
+// Prefix returns the subnet.
+func (p *Pool) Prefix() netip.Prefix { return p.subnet }
+
+// Network returns the name of the network, "" when it is defined in place.
+func (p *Pool) Network() string { return p.network }
+
+// Size returns how many addresses the pool can give out when nobody holds one,
+// at most 2^64-1.
+func (p *Pool) Size() uint64 {
+	host := p.given.Addr().BitLen() - p.given.Bits()
+	if host >= 64 {
+		return math.MaxUint64
+	}
+	reserved := make(map[netip.Addr]bool)
+	for _, a := range slices.Concat(p.exclude, p.never, []netip.Addr{p.gateway, p.subnet.Addr(), specs.LastAddr(p.subnet)}) {
+		if p.given.Contains(a) && p.why(a) != "" {
+			reserved[a] = true
+		}
+	}
+	return 1<<host - uint64(len(reserved))
+}
+
+// Allows reports whether an address may be asked for: any in the subnet that
+// is not reserved, in the range or not. The error is a *specs.ValueError
+// without a key.
+func (p *Pool) Allows(a netip.Addr) error {
+	if !p.subnet.Contains(a) {
+		return specs.Invalid("", a.String(), "an address inside the subnet %s", p.subnet)
+	}
+	if why := p.why(a); why != "" {
+		return specs.Invalid("", a.String(), "another address of %s, this one is %s", p.subnet, why)
+	}
+	return nil
+}
+
+// why says for what an address of the subnet is reserved, "" if it is not.
+// RFC 3021 and RFC 6164 are why a /31 and a /127 have two usable addresses;
+// RFC 4291 section 2.6.1 why the first of another IPv6 subnet is no host's.
+func (p *Pool) why(a netip.Addr) string {
+	large := p.subnet.Addr().BitLen()-p.subnet.Bits() > 1
+	switch {
+	case large && a == p.subnet.Addr() && a.Is4():
+		return "the network's own"
+	case large && a == p.subnet.Addr():
+		return "the anycast address of its routers"
+	case large && a.Is4() && a == specs.LastAddr(p.subnet):
+		return "the broadcast address"
+	case a == p.gateway:
+		return "the gateway"
+	case slices.Contains(p.exclude, a):
+		return "excluded by the network"
+	case slices.Contains(p.never, a):
+		return "in use by this host or another"
+	}
+	return ""
+}
+
+// next returns the lowest address of the range that is neither held nor
+// reserved, the zero Addr if there is none. free returns the lowest address
+// not below one that is not held. Reserved addresses are few, so it is asked
+// seldom.
+func (p *Pool) next(free func(from netip.Addr) netip.Addr) netip.Addr {
+	for a := free(p.given.Addr()); p.given.Contains(a); a = free(a.Next()) {
+		if p.why(a) == "" {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
