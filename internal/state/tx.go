@@ -18,6 +18,7 @@ const (
 	bucketLive      = "attachments"
 	bucketUnsettled = "unsettled"  // live ones that someone has to look after
 	bucketContainer = "containers" // container id, NUL, key
+	bucketDomain    = "domains"    // layer-2 domain, slash, key
 	bucketEnded     = "ended"
 	bucketDraining  = "draining" // ended ones that have a slot
 )
@@ -72,6 +73,9 @@ func (tx *Tx) Put(a *Attachment) error {
 			return fmt.Errorf("attachment %q: container %q: %w", key, id, err)
 		}
 	}
+	if err := mark(tx.Bucket(bucketDomain), a.Domain()+"/"+key, true); err != nil {
+		return fmt.Errorf("attachment %q: parent: %w", key, err)
+	}
 	return mark(tx.Bucket(bucketUnsettled), key, !a.settled())
 }
 
@@ -92,6 +96,9 @@ func (tx *Tx) Delete(key string) error {
 		}
 	}
 	if err := mark(tx.Bucket(bucketUnsettled), key, false); err != nil {
+		return err
+	}
+	if err := mark(tx.Bucket(bucketDomain), old.Domain()+"/"+key, false); err != nil {
 		return err
 	}
 	return live.Delete([]byte(key))
@@ -158,6 +165,20 @@ func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
 		keys = append(keys, string(k[len(prefix):]))
 	}
 	return tx.byKeys(keys)
+}
+
+// OnParent returns one live attachment of a layer-2 domain; nil: there is none.
+// One is enough to know what a parent is used for, because all of its users
+// are of one driver, and a passthru one is alone.
+func (tx *Tx) OnParent(domain string) (*Attachment, error) {
+	prefix := []byte(domain + "/")
+	for k := range seek(tx.Bucket(bucketDomain), prefix) {
+		if !bytes.HasPrefix(k, prefix) {
+			break
+		}
+		return tx.Attachment(string(k[len(prefix):]))
+	}
+	return nil, nil
 }
 
 // Unsettled returns the live attachments that are being made or unmade, or
