@@ -1,0 +1,89 @@
+package testnet
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Feature is something that the machine may lack.
+type Feature string
+
+// The features that tests ask for.
+const (
+	Root    Feature = "root"    // user id 0 with CAP_NET_ADMIN and CAP_SYS_ADMIN
+	Macvlan Feature = "macvlan" // CONFIG_MACVLAN
+	IPvlan  Feature = "ipvlan"  // CONFIG_IPVLAN
+	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
+	Dummy   Feature = "dummy"   // CONFIG_DUMMY
+)
+
+// Require is the environment variable with a comma list of features that must
+// be there: a test that needs one of them fails instead of being skipped.
+const Require = "BERTH_TEST_REQUIRE"
+
+var probes = map[Feature]func() bool{
+	Root:    sync.OnceValue(func() bool { return inThrowaway(func() error { return nil }) }),
+	Macvlan: sync.OnceValue(func() bool { return upper(&netlink.Macvlan{}) }),
+	IPvlan:  sync.OnceValue(func() bool { return upper(&netlink.IPVlan{}) }),
+	VLAN:    sync.OnceValue(func() bool { return upper(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}) }),
+	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
+}
+
+// Need skips the test when a feature is missing, or fails it where [Require]
+// says that it must be there.
+func Need(t testing.TB, features ...Feature) {
+	t.Helper()
+	required := strings.Split(os.Getenv(Require), ",")
+	for _, f := range features {
+		switch {
+		case probes[f]():
+		case slices.Contains(required, string(f)):
+			t.Fatalf("missing %q, which %s asks for", f, Require)
+		default:
+			t.Skipf("missing %q here; set %s=%s to fail instead", f, Require, f)
+		}
+	}
+}
+
+// Has reports whether a feature is there.
+func Has(f Feature) bool { return probes[f]() }
+
+// upper reports whether a link can be made on top of a veth.
+func upper(link netlink.Link) bool {
+	return inThrowaway(func() error {
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "a"}, PeerName: "b"}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return err
+		}
+		parent, err := netlink.LinkByName("a")
+		if err != nil {
+			return err
+		}
+		link.Attrs().ParentIndex = parent.Attrs().Index
+		return netlink.LinkAdd(named(link, "u"))
+	})
+}
+
+func named(link netlink.Link, name string) netlink.Link {
+	link.Attrs().Name = name
+	return link
+}
+
+// inThrowaway reports whether fn succeeds in a new network namespace. Its
+// thread is never unlocked, so it ends with the goroutine, and the namespace
+// with it.
+func inThrowaway(fn func() error) bool {
+	ok := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		ok <- unix.Unshare(unix.CLONE_NEWNET) == nil && fn() == nil
+	}()
+	return <-ok
+}

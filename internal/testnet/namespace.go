@@ -1,0 +1,151 @@
+package testnet
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// NS is a network namespace that a test made. It dies when the test ends,
+// unless a process or a socket holds it.
+type NS struct {
+	file *os.File
+}
+
+// FD returns the descriptor of the namespace, open until the test ends.
+func (n *NS) FD() int { return int(n.file.Fd()) }
+
+// Path returns a path that other processes can open too, while the test runs.
+func (n *NS) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.FD()) }
+
+// Close lets go of the namespace before the test ends.
+func (n *NS) Close() error { return n.file.Close() }
+
+// Namespace makes a network namespace with lo up.
+func Namespace(t testing.TB) *NS {
+	t.Helper()
+	Need(t, Root)
+	runtime.LockOSThread()
+	home := threadNS(t)
+	defer leave(home)
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("unshare network namespace: %v", err)
+	}
+	ns := &NS{file: threadNS(t)}
+	t.Cleanup(func() { _ = ns.file.Close() }) // a test may have closed it already
+	if err := loopbackUp(); err != nil {
+		t.Fatal(err)
+	}
+	return ns
+}
+
+// Here returns the namespace that the test binary runs in.
+func Here(t testing.TB) *NS {
+	t.Helper()
+	ns := &NS{file: threadNS(t)}
+	t.Cleanup(func() { _ = ns.file.Close() })
+	return ns
+}
+
+// In runs fn with its thread in a namespace. Processes that fn starts are born
+// there; goroutines that it starts are not in it.
+func In(t testing.TB, ns *NS, fn func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	home := threadNS(t)
+	defer leave(home)
+	if err := unix.Setns(ns.FD(), unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("enter namespace: %v", err)
+	}
+	fn()
+}
+
+// Run runs a command in a namespace and returns what it printed; the test ends
+// when the command does not succeed.
+func Run(t testing.TB, ns *NS, name string, args ...string) string {
+	t.Helper()
+	var out []byte
+	var err error
+	In(t, ns, func() { out, err = exec.CommandContext(t.Context(), name, args...).CombinedOutput() })
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+// Process starts a process that waits in a namespace, as a container would,
+// and returns its id. It ends with the test, or by [os.Process.Kill].
+func Process(t testing.TB, ns *NS) *os.Process {
+	t.Helper()
+	cmd := exec.Command("sleep", "infinity")
+	var err error
+	In(t, ns, func() { err = cmd.Start() })
+	if err != nil {
+		t.Fatalf("start a process: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // a test may have ended it already
+		_ = cmd.Wait()
+	})
+	return cmd.Process
+}
+
+// Netlink returns a netlink handle in a namespace, for what a test arranges or
+// looks at by itself.
+func Netlink(t testing.TB, ns *NS) *netlink.Handle {
+	t.Helper()
+	h, err := netlink.NewHandleAt(netns.NsHandle(ns.FD()), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatalf("open netlink: %v", err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+var names atomic.Uint32
+
+// Unique returns an interface name of at most 15 bytes that no other call in
+// this process returns. Of the prefix, the first 8 bytes are used.
+func Unique(prefix string) string {
+	return fmt.Sprintf("%.8s%d", prefix, names.Add(1))
+}
+
+// Eventually waits until a condition holds, looking every few milliseconds;
+// the test ends when it does not within ten seconds.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func threadNS(t testing.TB) *os.File {
+	t.Helper()
+	f, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatalf("open own namespace: %v", err)
+	}
+	return f
+}
+
+// leave returns the thread to its namespace. A test must not go on where it
+// does not know, so failing is a panic.
+func leave(home *os.File) {
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		panic(fmt.Sprintf("return to namespace: %v", err))
+	}
+	_ = home.Close()
+	runtime.UnlockOSThread()
+}
