@@ -1,0 +1,74 @@
+package specs
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func config(t *testing.T, text string) Policy {
+	t.Helper()
+	c, err := DecodeConfig([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Policy
+}
+
+func inPlace(parent string) *Network {
+	n := &Network{Parent: parent}
+	n.SetDefaults()
+	return n
+}
+
+func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
+	closed := config(t, "")
+	parents := config(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199', '7']\n")
+	for _, c := range []struct {
+		name, want string
+		err        error
+	}{
+		{"default names networks", "", closed.AllowNetwork("lan")},
+		{"network not listed", "[policy] networks", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("lan")},
+		{"network by pattern", "", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("prod-a")},
+		{"default has no parents", "[policy] parents", closed.AllowInPlace(inPlace("eth1"))},
+		{"parent listed", "", parents.AllowInPlace(inPlace("eth1"))},
+		{"other parent", "[policy] parents", parents.AllowInPlace(inPlace("eth2"))},
+		{"VLAN in range", "", parents.AllowInPlace(inPlace("eth1.150"))},
+		{"VLAN alone", "", parents.AllowInPlace(inPlace("eth1.7"))},
+		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(inPlace("eth1.200"))},
+		{"VLAN by name of its own", "[policy] modes", new(config(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(inPlace("eth1.200"))},
+		{"mode not listed", "[policy] modes", parents.AllowInPlace(&Network{Parent: "eth1", Mode: ModePassthru})},
+		{"address", "static_ips = true", closed.AllowRequest(&Selection{IPs: make([]IP, 1)})},
+		{"MAC", "static_macs = true", closed.AllowRequest(&Selection{MAC: MAC{2}})},
+		{"namespace", "namespaces = [\"prod-*\"]", (&Network{Namespaces: []string{"prod-*"}}).AllowNamespace("test")},
+		{"no namespace", "namespaces = [\"prod-*\"]", (&Network{Namespaces: []string{"prod-*"}}).AllowNamespace("")},
+		{"namespace by pattern", "", (&Network{Namespaces: []string{"prod-*"}}).AllowNamespace("prod-a")},
+	} {
+		switch {
+		case c.want == "" && c.err != nil:
+			t.Errorf("%s: refused: %v", c.name, c.err)
+		case c.want != "" && (!errors.Is(c.err, ErrPolicy) || !strings.Contains(c.err.Error(), c.want)):
+			t.Errorf("%s: error %v, want ErrPolicy with %q", c.name, c.err, c.want)
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for text, want := range map[string]string{
+		"[policy]\nnetwork = ['x']":        `line 2: key "policy.network": want a key that berth knows`,
+		"[policy]\nparents = ['[']":        `policy.parents[0] "[": want a pattern`,
+		"[policy]\nmodes = ['bridgee']":    `policy.modes[0] "bridgee": want one of bridge`,
+		"[policy]\nvlans = ['0-10']":       `policy.vlans[0] "0-10": want a VLAN id or a range`,
+		"[policy]\nvlans = ['20-10']":      `policy.vlans[0] "20-10": want a VLAN id or a range`,
+		"[policy]\nstatic_ips = 'yes'":     `line 2: policy.static_ips cannot decode`,
+		"[agent]\nmax_endpoints = 0":       `agent.max_endpoints "0": want 1 to 65536`,
+		"[agent]\nattach = 'xdp'":          `agent.attach "xdp": want auto, tcx or clsact`,
+		"[agent]\nkeep_ended = 'for ever'": `"for ever": want a duration`,
+	} {
+		_, err := DecodeConfig([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+	}
+}
