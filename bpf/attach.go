@@ -1,0 +1,231 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"berth/specs"
+)
+
+// The kinds of attachment.
+const (
+	TCX    = "tcx"    // a pinned link, from kernel 6.6
+	Clsact = "clsact" // a filter of a clsact qdisc
+)
+
+// Attachment is how the programs are attached to a parent.
+type Attachment struct {
+	Kind string // TCX or Clsact
+}
+
+// way is a direction at the parent.
+type way uint8
+
+const (
+	ingress way = iota
+	egress
+)
+
+var ways = []way{ingress, egress}
+
+// String returns "ingress" or "egress".
+func (w way) String() string { return [...]string{"ingress", "egress"}[w] }
+
+func checkAttach(kind string) error {
+	if slices.Contains([]string{"", "auto", TCX, Clsact}, kind) {
+		return nil
+	}
+	return specs.Invalid("attach", kind, "one of auto, %s, %s", TCX, Clsact)
+}
+
+func (d *Datapath) program(w way) *ebpf.Program {
+	if w == ingress {
+		return d.ingress
+	}
+	return d.egress
+}
+
+// Attach puts the programs on a parent, whose own MAC is mac; on one that has
+// them, it replaces programs of an earlier run and a MAC that has changed.
+// No frame is left out between the two. With "auto", clsact is used where the
+// kernel has no tcx.
+func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
+	if err := d.ownMAC(ifindex, mac); err != nil {
+		return fmt.Errorf("attach to interface %d: %w", ifindex, err)
+	}
+	before, err := d.kindAt(ifindex)
+	if err == nil {
+		err = d.attachPrograms(ifindex)
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("attach to interface %d: %w", ifindex, err)
+	if before == "" {
+		err = errors.Join(err, d.Detach(ifindex))
+	}
+	return err
+}
+
+func (d *Datapath) attachPrograms(ifindex int) error {
+	if d.attach != Clsact {
+		err := d.attachTCX(ifindex)
+		if err == nil {
+			return d.detachClsact(ifindex) // of a run with the other setting
+		}
+		if d.attach == TCX || !errors.Is(err, ebpf.ErrNotSupported) {
+			return err
+		}
+	}
+	if err := d.attachClsact(ifindex); err != nil {
+		return err
+	}
+	return detachTCX(d.pins, ifindex)
+}
+
+// ownMAC enters the parent's own MAC, so that frames of the host are known.
+// The endpoint of a passthru parent may have the same one; it takes precedence.
+func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
+	p, err := d.maps.parent(ifindex)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	if err == nil && p.MAC != mac {
+		if err := d.maps.dropParentKey(ifindex, p.MAC); err != nil {
+			return err
+		}
+	}
+	p.MAC = mac
+	if err := d.maps.put(mapParents, uint32(ifindex), p); err != nil {
+		return err
+	}
+	endpoints, err := d.maps.get(mapEndpoints)
+	if err != nil {
+		return err
+	}
+	value := endpointValue{Flags: flagParent, Cookie: d.cookie}
+	err = endpoints.Update(parentKey(ifindex, mac), value, ebpf.UpdateNoExist)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		return fmt.Errorf("put into map %q: %w", mapEndpoints, err)
+	}
+	return nil
+}
+
+func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
+	return deleteIf(m, mapEndpoints, parentKey(ifindex, mac),
+		func(v endpointValue) bool { return v.Flags&flagParent != 0 })
+}
+
+// Detach takes our programs off a parent, whoever attached them. One that has
+// none, or that is gone, is no error. Counts and endpoints stay.
+func (d *Datapath) Detach(ifindex int) error {
+	err := errors.Join(detachTCX(d.pins, ifindex), d.detachClsact(ifindex), d.maps.forgetParent(ifindex))
+	if err != nil {
+		return fmt.Errorf("detach from interface %d: %w", ifindex, err)
+	}
+	return nil
+}
+
+// forgetParent removes the entries of a parent, but not that it is given to a
+// passthru endpoint.
+func (m *Maps) forgetParent(ifindex int) error {
+	p, err := m.parent(ifindex)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := m.dropParentKey(ifindex, p.MAC); err != nil {
+		return err
+	}
+	if p.Slot != 0 {
+		return m.put(mapParents, uint32(ifindex), parentValue{Slot: p.Slot})
+	}
+	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
+}
+
+// DetachAll takes our programs off every parent.
+func (d *Datapath) DetachAll() error {
+	indices, err := d.parents()
+	errs := []error{err}
+	for _, ifindex := range indices {
+		errs = append(errs, d.Detach(ifindex))
+	}
+	return errors.Join(errs...)
+}
+
+// parents returns every interface index that the maps or the pins know.
+func (d *Datapath) parents() ([]int, error) {
+	all, err := d.pins.linked()
+	if err != nil {
+		return nil, err
+	}
+	one, err := d.maps.get(mapParents)
+	if err != nil {
+		return nil, err
+	}
+	var index uint32
+	var p parentValue
+	entries := one.Iterate()
+	for entries.Next(&index, &p) {
+		all = append(all, int(index))
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list parents: %w", err)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// Attached returns the parents that have both our programs, by interface
+// index.
+func (d *Datapath) Attached() (map[int]Attachment, error) {
+	indices, err := d.parents()
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[int]Attachment)
+	for _, ifindex := range indices {
+		kind, err := d.kindAt(ifindex)
+		if err != nil {
+			return nil, err
+		}
+		if kind != "" {
+			found[ifindex] = Attachment{Kind: kind}
+		}
+	}
+	return found, nil
+}
+
+// kindAt returns how both our programs are on an interface, "" if they are not.
+func (d *Datapath) kindAt(ifindex int) (string, error) {
+	if linkedTCX(d.pins, ifindex) {
+		return TCX, nil
+	}
+	if ok, err := d.filtered(ifindex); err != nil || !ok {
+		return "", err
+	}
+	return Clsact, nil
+}
+
+// sweep removes what is left of parents that are gone, and of an attachment
+// that was cut short.
+func (d *Datapath) sweep() error {
+	indices, err := d.parents()
+	if err != nil {
+		return err
+	}
+	for _, ifindex := range indices {
+		kind, err := d.kindAt(ifindex)
+		if err == nil && kind == "" {
+			err = d.Detach(ifindex)
+		}
+		if err != nil {
+			return fmt.Errorf("clean up after interface %d: %w", ifindex, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Adding a frame to an endpoint's counters.
+ */
+#pragma once
+
+#include "layout.h"
+
+/*
+ * Per CPU, and both hooks run with bottom halves off, so a plain addition
+ * loses nothing.
+ */
+static __always_inline void count_frame(__u32 slot, enum direction direction, enum scope scope,
+					enum cast cast, const struct count *n)
+{
+	struct counters *all = bpf_map_lookup_elem(&counters, &slot);
+	struct count *at;
+
+	if (!all)
+		return;
+	at = &all->at[direction][scope][cast];
+	at->packets += n->packets;
+	at->bytes += n->bytes;
+}

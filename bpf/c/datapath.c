@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
+/*
+ * The two programs on a parent. Each looks the frame's addresses up, adds to
+ * the endpoints' counters, judges, and hands the frame on: what other programs
+ * decide about it is none of our business.
+ *
+ * A parent's egress is what leaves on the wire. Its ingress is what comes off
+ * the wire, and also what one endpoint in bridge mode sends to another, which
+ * the driver hands to the parent's receive path (macvlan_queue_xmit in
+ * drivers/net/macvlan.c).
+ */
+#include <linux/pkt_cls.h>
+#include "count.h"
+#include "frame.h"
+#include "judge.h"
+#include "layout.h"
+#include "spoof.h"
+
+#define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
+
+static __always_inline const struct endpoint *endpoint_find(const struct endpoint_key *key)
+{
+	return bpf_map_lookup_elem(&endpoints, key);
+}
+
+/* The passthru endpoint that has this parent whole, or 0. */
+static __always_inline __u32 passthru_slot(const struct frame *f)
+{
+	__u32 ifindex = f->from.ifindex;
+	const struct parent *p = bpf_map_lookup_elem(&parents, &ifindex);
+
+	return p ? p->slot : 0;
+}
+
+/* Egress of a frame whose source is not in the map of endpoints. */
+static __always_inline void egress_unknown(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 slot = passthru_slot(f);
+	struct count n;
+
+	if (!slot) {
+		spoof_unowned(skb, f);
+		return;
+	}
+	frame_measure(skb, f, &n);
+	count_frame(slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+}
+
+SEC("tc")
+int berth_egress(struct __sk_buff *skb)
+{
+	const struct endpoint *from;
+	struct frame f;
+	struct count n;
+
+	if (!frame_parse(skb, &f))
+		return NEXT;
+	from = endpoint_find(&f.from);
+	if (!from) {
+		egress_unknown(skb, &f);
+		return NEXT;
+	}
+	if (spoof_owned(skb, &f, from) || from->flags & ENDPOINT_PARENT)
+		return NEXT;
+	frame_measure(skb, &f, &n);
+	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
+	return NEXT;
+}
+
+/*
+ * Ingress of a frame whose destination is not in the map of endpoints. One
+ * that a local socket sent was handed over by the driver, to a macvlan that is
+ * not berth's; without a socket it is more likely our own frame that the
+ * switch sent back, which was counted when it left.
+ */
+static __always_inline void ingress_unknown(struct __sk_buff *skb, const struct frame *f,
+					    const struct endpoint *from)
+{
+	struct count n;
+	__u32 slot;
+
+	if (from && from->mode == MODE_BRIDGE) {
+		if (!skb->sk)
+			return;
+		frame_measure(skb, f, &n);
+		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
+		return;
+	}
+	slot = passthru_slot(f);
+	if (!slot)
+		return;
+	frame_measure(skb, f, &n);
+	count_frame(slot, RECEIVE, EXTERNAL, UNICAST, &n);
+}
+
+SEC("tc")
+int berth_ingress(struct __sk_buff *skb)
+{
+	const struct endpoint *to, *from;
+	struct frame f;
+	struct count n;
+	bool sibling;
+
+	/* Who receives a group's frame cannot be seen from the parent. */
+	if (!frame_parse(skb, &f) || frame_cast(&f) != UNICAST)
+		return NEXT;
+	to = endpoint_find(&f.to);
+	if (to && to->flags & ENDPOINT_PARENT)
+		return NEXT;
+	from = endpoint_find(&f.from);
+	if (!to) {
+		ingress_unknown(skb, &f, from);
+		return NEXT;
+	}
+	sibling = from && !(from->flags & ENDPOINT_PARENT);
+	frame_measure(skb, &f, &n);
+	count_frame(to->slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
+	if (sibling && from->mode == MODE_BRIDGE && to->mode == MODE_BRIDGE)
+		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
+	return NEXT;
+}
+
+char _license[] SEC("license") = "GPL";

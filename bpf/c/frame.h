@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * What a frame is: its addresses as keys, and its size on the wire.
+ */
+#pragma once
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include "layout.h"
+
+#define VLAN_HLEN 4 /* include/linux/if_vlan.h */
+#define VLAN_VID_MASK 0x0fff
+#define ARP_BYTES 28 /* RFC 826, of Ethernet and IPv4 */
+#define ARP_SENDER_IP 14
+#define UDP_HLEN 8
+#define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
+
+struct frame {
+	struct endpoint_key to, from;
+	__be16 proto; /* behind the VLAN tag */
+	__u16 tag; /* bytes of a tag that stands in the frame itself: 0 or 4 */
+};
+
+/* Copies size bytes at offset; linear data directly, the rest by a helper. */
+static __always_inline bool frame_read(struct __sk_buff *skb, __u32 offset, void *to,
+				       const __u32 size)
+{
+	const __u16 *at = (void *)(long)skb->data + offset;
+
+	if ((void *)at + size <= (void *)(long)skb->data_end) {
+		__builtin_memcpy(to, at, size);
+		return true;
+	}
+	return !bpf_skb_load_bytes(skb, offset, to, size);
+}
+
+/* Where the network header begins. */
+static __always_inline __u32 frame_network(const struct frame *f)
+{
+	return ETH_HLEN + f->tag;
+}
+
+static __always_inline bool frame_tagged(__be16 proto)
+{
+	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
+}
+
+/*
+ * The kernel takes the tag off every frame it receives, and most senders
+ * never put it in; a packet socket can, and a VLAN device without
+ * VLAN_FLAG_REORDER_HDR does.
+ */
+static __always_inline bool frame_tag(struct __sk_buff *skb, struct frame *f, __u16 *vlan)
+{
+	struct {
+		__be16 tci, proto;
+	} tag;
+
+	if (skb->vlan_present) {
+		*vlan = skb->vlan_tci & VLAN_VID_MASK;
+		return true;
+	}
+	if (!frame_tagged(f->proto))
+		return true;
+	if (!frame_read(skb, ETH_HLEN, &tag, sizeof(tag)))
+		return false;
+	*vlan = bpf_ntohs(tag.tci) & VLAN_VID_MASK;
+	f->proto = tag.proto;
+	f->tag = VLAN_HLEN;
+	return true;
+}
+
+/* Fills f; false for what is no Ethernet frame. */
+static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
+{
+	struct {
+		__u16 to[3], from[3];
+		__be16 proto;
+	} eth;
+	__u16 vlan = 0;
+
+	if (!frame_read(skb, 0, &eth, sizeof(eth)))
+		return false;
+	f->proto = eth.proto;
+	f->tag = 0;
+	if (!frame_tag(skb, f, &vlan))
+		return false;
+	__builtin_memcpy(f->to.mac, eth.to, ETH_ALEN);
+	__builtin_memcpy(f->from.mac, eth.from, ETH_ALEN);
+	f->to.vlan = f->from.vlan = vlan;
+	f->to.ifindex = f->from.ifindex = skb->ifindex;
+	return true;
+}
+
+static __always_inline enum cast frame_cast(const struct frame *f)
+{
+	const __u16 *mac = (const __u16 *)f->to.mac;
+
+	if (!(f->to.mac[0] & 1))
+		return UNICAST;
+	return (mac[0] & mac[1] & mac[2]) == 0xffff ? BROADCAST : MULTICAST;
+}
+
+/*
+ * The length of a frame no longer than the least of Ethernet, where what it
+ * says of its payload may be less: the rest is padding.
+ */
+static __always_inline __u32 frame_unpadded(struct __sk_buff *skb, const struct frame *f,
+					    __u32 length)
+{
+	__u16 head[4]; /* as far as either length of IP stands */
+	__u32 real = length;
+
+	if (f->proto == bpf_htons(ETH_P_ARP)) {
+		real = ETH_HLEN + ARP_BYTES;
+	} else if (bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
+		real = ETH_HLEN + bpf_ntohs(f->proto);
+	} else if (f->proto == bpf_htons(ETH_P_IP)) {
+		if (frame_read(skb, frame_network(f), head, sizeof(head)))
+			real = ETH_HLEN + bpf_ntohs(head[1]);
+	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
+		if (frame_read(skb, frame_network(f), head, sizeof(head)))
+			real = ETH_HLEN + sizeof(struct ipv6hdr) + bpf_ntohs(head[2]);
+	}
+	return real < length ? real : length;
+}
+
+/* The bytes of a transport header that stand in every segment. */
+static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset, __u8 proto)
+{
+	__u8 doff;
+
+	switch (proto) {
+	case IPPROTO_TCP:
+		if (bpf_skb_load_bytes(skb, offset + 12, &doff, sizeof(doff)))
+			return 0;
+		return (doff >> 4) * 4;
+	case IPPROTO_UDP:
+		return UDP_HLEN;
+	case IPPROTO_SCTP:
+		return SCTP_HLEN;
+	}
+	return 0;
+}
+
+/* Steps over the extension headers of IPv6 that segments repeat. */
+static __always_inline __u32 frame_extensions(struct __sk_buff *skb, __u32 offset, __u8 *proto)
+{
+	__u8 ext[2];
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		if (*proto != IPPROTO_HOPOPTS && *proto != IPPROTO_ROUTING &&
+		    *proto != IPPROTO_DSTOPTS)
+			break;
+		if (bpf_skb_load_bytes(skb, offset, ext, sizeof(ext)))
+			break;
+		*proto = ext[0];
+		offset += (ext[1] + 1) * 8;
+	}
+	return offset;
+}
+
+/*
+ * The bytes of headers that segmentation repeats, a tag in the frame not
+ * counted: of a tunnel inside the frame, its outer ones only.
+ */
+static __always_inline __u32 frame_headers(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 offset = frame_network(f);
+	struct ipv6hdr ip6;
+	struct iphdr ip;
+	__u8 proto;
+
+	if (f->proto == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
+			return ETH_HLEN;
+		proto = ip.protocol;
+		offset += ip.ihl * 4;
+	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
+		if (bpf_skb_load_bytes(skb, offset, &ip6, sizeof(ip6)))
+			return ETH_HLEN;
+		proto = ip6.nexthdr;
+		offset = frame_extensions(skb, offset + sizeof(ip6), &proto);
+	} else {
+		return ETH_HLEN;
+	}
+	return offset + frame_transport(skb, offset, proto) - f->tag;
+}
+
+/* What segmentation will make, or has made, of a super-packet. */
+static __noinline void frame_segments(struct __sk_buff *skb, const struct frame *f,
+				      struct count *n)
+{
+	__u32 headers = frame_headers(skb, f);
+	__u32 segments = skb->gso_segs;
+	__u32 size = skb->gso_size;
+
+	/* virtio and packet sockets leave the number to be computed. */
+	if (!segments && size && n->bytes > headers)
+		segments = (n->bytes - headers + size - 1) / size;
+	if (segments < 1)
+		segments = 1;
+	n->packets = segments;
+	n->bytes += (__u64)(segments - 1) * headers;
+}
+
+/* The size of a frame on the wire, as the endpoints' counters want it. */
+static __always_inline void frame_measure(struct __sk_buff *skb, const struct frame *f,
+					  struct count *n)
+{
+	__u32 length = skb->len - f->tag;
+
+	if (length <= ETH_ZLEN)
+		length = frame_unpadded(skb, f, length);
+	n->packets = 1;
+	n->bytes = length;
+	if (skb->gso_size)
+		frame_segments(skb, f, n);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Violations: who sent a frame, what it broke, and the event that says so.
+ * Nothing of this but sender_slot is on the way of a good frame.
+ */
+#pragma once
+
+#include "frame.h"
+#include "layout.h"
+
+/* At most one event a slot and kind in this time. */
+#define EVENT_INTERVAL_NS 100000000ULL
+
+/*
+ * Whether bpf_get_netns_cookie may be called from TC here: newer than 6.12.
+ * Set at load time, so that the verifier never sees the call elsewhere.
+ */
+volatile const bool have_netns_cookie = false;
+
+struct finding {
+	__u64 cookie;
+	__u32 sender, owner; /* slots, or 0 */
+	enum kind kind;
+	enum certainty certainty;
+	enum evidence evidence;
+	enum way way;
+};
+
+/* The cookie of the sender's namespace; 0 where the kernel cannot tell. */
+static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
+{
+	/* Without a socket the helper would name the initial namespace. */
+	if (!have_netns_cookie || !skb->sk)
+		return 0;
+	return bpf_get_netns_cookie(skb);
+}
+
+/* The slot that a namespace has on this parent, or 0. */
+static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
+{
+	struct namespace_key key = {
+		.cookie = cookie,
+		.ifindex = f->from.ifindex,
+		.vlan = f->from.vlan,
+	};
+	__u32 *slot = bpf_map_lookup_elem(&namespaces, &key);
+
+	return slot ? *slot : 0;
+}
+
+/* The slot to which the frame's source address was given, or 0. */
+static __always_inline __u32 address_slot(struct __sk_buff *skb, const struct frame *f)
+{
+	struct address_key key = {
+		.addr = { [10] = 0xff, [11] = 0xff },
+		.ifindex = f->from.ifindex,
+		.vlan = f->from.vlan,
+	};
+	__u32 at = frame_network(f);
+	__u32 *slot;
+	long err;
+
+	if (f->proto == bpf_htons(ETH_P_IP))
+		err = bpf_skb_load_bytes(skb, at + __builtin_offsetof(struct iphdr, saddr),
+					 key.addr + 12, 4);
+	else if (f->proto == bpf_htons(ETH_P_IPV6))
+		err = bpf_skb_load_bytes(skb, at + __builtin_offsetof(struct ipv6hdr, saddr),
+					 key.addr, 16);
+	else if (f->proto == bpf_htons(ETH_P_ARP))
+		err = bpf_skb_load_bytes(skb, at + ARP_SENDER_IP, key.addr + 12, 4);
+	else
+		return 0;
+	if (err)
+		return 0;
+	slot = bpf_map_lookup_elem(&addresses, &key);
+	return slot ? *slot : 0;
+}
+
+/* Takes the right to send the next event; counts it as left out otherwise. */
+static __always_inline bool event_due(struct violation *v)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 last = v->last;
+
+	if ((!last || now - last >= EVENT_INTERVAL_NS) &&
+	    __sync_val_compare_and_swap(&v->last, last, now) == last)
+		return true;
+	__sync_fetch_and_add(&v->left_out, 1);
+	return false;
+}
+
+static __always_inline void event_lose(struct violation *v)
+{
+	__u32 zero = 0;
+	__u64 *n = bpf_map_lookup_elem(&lost, &zero);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	__sync_fetch_and_add(&v->left_out, 1);
+}
+
+static __always_inline void event_send(struct __sk_buff *skb, const struct frame *f,
+				       const struct finding *found, struct violation *v)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	__u32 captured = skb->len;
+
+	if (!e) {
+		event_lose(v);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time = bpf_ktime_get_boot_ns();
+	e->cookie = found->cookie;
+	e->left_out = __sync_lock_test_and_set(&v->left_out, 0);
+	e->ifindex = f->from.ifindex;
+	e->vlan = f->from.vlan;
+	e->sender = found->sender;
+	e->owner = found->owner;
+	e->length = skb->len;
+	e->kind = found->kind;
+	e->certainty = found->certainty;
+	e->evidence = found->evidence;
+	e->way = found->way;
+	if (captured > EVENT_BYTES)
+		captured = EVENT_BYTES;
+	if (captured && !bpf_skb_load_bytes(skb, 0, e->bytes, captured))
+		e->captured = captured;
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* Counts a violation of the sender's, and sends an event where one is due. */
+static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
+				 const struct finding *found)
+{
+	__u32 slot = found->sender;
+	struct violations *all = bpf_map_lookup_elem(&violations, &slot);
+	struct violation *v;
+	struct count n;
+
+	if (!all || found->kind >= KINDS_MAX)
+		return;
+	v = &all->of[found->kind];
+	frame_measure(skb, f, &n);
+	__sync_fetch_and_add(&v->packets, n.packets);
+	if (event_due(v))
+		event_send(skb, f, found, v);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * The pinned layout, version 1: what the datapath, the hook, the agent and the
+ * command line share. bpf/layout.go says the same in Go, and a test holds the
+ * two together. A change of any of this is a new version.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+/* What an endpoint's interface is; 0 is none of these. */
+enum mode {
+	MODE_BRIDGE = 1,
+	MODE_PRIVATE,
+	MODE_VEPA,
+	MODE_PASSTHRU,
+	MODE_SOURCE,
+};
+
+/* The entry is the parent's own MAC: its frames are the host's. */
+#define ENDPOINT_PARENT 0x01
+
+struct endpoint_key {
+	__u8 mac[6];
+	__u16 vlan; /* 0: untagged */
+	__u32 ifindex; /* of the parent */
+};
+
+struct endpoint {
+	__u32 slot; /* 0: not counted */
+	__u8 mode;
+	__u8 flags;
+	__u16 reserved;
+	__u64 cookie; /* of the namespace that owns the MAC */
+};
+
+struct namespace_key {
+	__u64 cookie;
+	__u32 ifindex;
+	__u32 vlan;
+};
+
+struct address_key {
+	__u8 addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u32 ifindex;
+	__u32 vlan;
+};
+
+struct parent {
+	__u32 slot; /* the passthru endpoint that has the parent whole, or 0 */
+	__u8 mac[6];
+	__u8 flags; /* for the agent alone */
+	__u8 reserved;
+};
+
+enum direction { RECEIVE, TRANSMIT, DIRECTIONS };
+enum scope { LOCAL, EXTERNAL, SCOPES };
+enum cast { UNICAST, MULTICAST, BROADCAST, CASTS };
+
+struct count {
+	__u64 packets; /* wire segments */
+	__u64 bytes; /* of all of them: Ethernet header to end of payload */
+};
+
+struct counters {
+	struct count at[DIRECTIONS][SCOPES][CASTS];
+};
+
+/* Numbers of violations, in the order of specs.Kinds. */
+enum kind { MAC_SPOOF };
+#define KINDS_MAX 16 /* room for what is to come, without a new layout */
+
+struct violation {
+	__u64 packets;
+	__u64 last; /* when the last event was sent, coarse monotonic ns */
+	__u64 left_out; /* events held back since then */
+};
+
+struct violations {
+	struct violation of[KINDS_MAX];
+};
+
+enum certainty { CERTAIN, SUSPECTED };
+enum evidence { NETNS_COOKIE, SOURCE_ADDRESS };
+enum way { INGRESS, EGRESS };
+
+#define EVENT_BYTES 96
+
+struct event {
+	__u64 time; /* ns since boot, suspension included */
+	__u64 cookie; /* of the sender's namespace, or 0 */
+	__u64 left_out;
+	__u32 ifindex;
+	__u32 vlan;
+	__u32 sender; /* slots, or 0 */
+	__u32 owner;
+	__u32 length; /* of the frame, Ethernet header included */
+	__u16 captured; /* how much of bytes is set */
+	__u8 kind;
+	__u8 certainty;
+	__u8 evidence;
+	__u8 way;
+	__u8 reserved[2];
+	__u8 bytes[EVENT_BYTES];
+};
+
+/* The sizes here are the least; bpf.Load sets them from its options. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct endpoint_key);
+	__type(value, struct endpoint);
+	__uint(max_entries, 64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} endpoints SEC(".maps");
+
+/* Only userspace inserts into these two, so their memory grows with use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct namespace_key);
+	__type(value, __u32); /* slot */
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} namespaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct address_key);
+	__type(value, __u32); /* slot */
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* ifindex */
+	__type(value, struct parent);
+	__uint(max_entries, 64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} parents SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32); /* slot */
+	__type(value, struct counters);
+	__uint(max_entries, 64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32); /* slot of the sender */
+	__type(value, struct violations);
+	__uint(max_entries, 64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} violations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024); /* about 1,700 events */
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} events SEC(".maps");
+
+/* Events that found the ring buffer full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} lost SEC(".maps");

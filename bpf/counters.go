@@ -1,0 +1,113 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"berth/specs"
+)
+
+// Counters returns what was counted in a slot, its CPUs summed.
+func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
+	one, err := m.get(mapCounters)
+	if err != nil {
+		return specs.Counters{}, err
+	}
+	var cpus []counters
+	if err := one.Lookup(slot, &cpus); err != nil {
+		return specs.Counters{}, fmt.Errorf("read counters of slot %d: %w", slot, err)
+	}
+	return sum(cpus).specs(), nil
+}
+
+// AllCounters returns the counters of the slots 0 to end-1, or of all that
+// there are when end is beyond them; the index is the slot.
+func (m *Maps) AllCounters(end uint32) ([]specs.Counters, error) {
+	one, err := m.get(mapCounters)
+	if err != nil {
+		return nil, err
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count CPUs: %w", err)
+	}
+	end = min(end, one.MaxEntries())
+	all := make([]specs.Counters, 0, end)
+	batch := min(end, 1024)
+	keys, values := make([]uint32, batch), make([]counters, int(batch)*cpus)
+	var cursor ebpf.MapBatchCursor
+	for uint32(len(all)) < end {
+		n, err := one.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return nil, fmt.Errorf("read counters: %w", err)
+		}
+		for i := range min(n, int(end)-len(all)) {
+			all = append(all, sum(values[i*cpus:(i+1)*cpus]).specs())
+		}
+		if err != nil {
+			break
+		}
+	}
+	return all, nil
+}
+
+func sum(cpus []counters) counters {
+	var total counters
+	for i := range cpus {
+		total.add(&cpus[i])
+	}
+	return total
+}
+
+// Violations returns how many packets of a slot broke the mode, by kind; those
+// kinds that are not 0.
+func (m *Maps) Violations(slot uint32) (map[specs.Kind]uint64, error) {
+	one, err := m.get(mapViolations)
+	if err != nil {
+		return nil, err
+	}
+	var v violations
+	if err := one.Lookup(slot, &v); err != nil {
+		return nil, fmt.Errorf("read violations of slot %d: %w", slot, err)
+	}
+	found := make(map[specs.Kind]uint64)
+	for i, kind := range specs.Kinds() {
+		if n := v.Of[i].Packets; n != 0 {
+			found[kind] = n
+		}
+	}
+	return found, nil
+}
+
+// Zero sets the counters and violations of a slot to 0. The slot must have
+// been unregistered long enough for the last frame that found it to be
+// through; a tenth of a second is.
+func (m *Maps) Zero(slot uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	if err := m.put(mapCounters, slot, make([]counters, cpus)); err != nil {
+		return fmt.Errorf("zero slot %d: %w", slot, err)
+	}
+	if err := m.put(mapViolations, slot, violations{}); err != nil {
+		return fmt.Errorf("zero slot %d: %w", slot, err)
+	}
+	return nil
+}
+
+// EventsLost returns how many events found the ring buffer full. They are also
+// among the LeftOut of the next event that was sent.
+func (m *Maps) EventsLost() (uint64, error) {
+	one, err := m.get(mapLost)
+	if err != nil {
+		return 0, err
+	}
+	var n uint64
+	if err := one.Lookup(uint32(0), &n); err != nil {
+		return 0, fmt.Errorf("read lost events: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,107 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"berth/specs"
+)
+
+// ErrRecord is wrapped by the errors of [DecodeEvent]: the record was not
+// written by a datapath of this layout.
+var ErrRecord = errors.New("not an event of this layout")
+
+// RawEvent is a violation as the datapath saw it, slots in place of names.
+type RawEvent struct {
+	Boot        time.Duration // since boot, time suspended included
+	Time        time.Time     // the same by the wall clock; set by Reader.Read
+	Kind        specs.Kind
+	Certainty   specs.Certainty
+	Evidence    string // "netns-cookie" or "source-address"
+	Direction   string // at the parent: "egress" or "ingress"
+	ParentIndex int
+	VLAN        int
+	Sender      uint32 // the slot of who sent it
+	Owner       uint32 // the slot whose the source MAC is, or 0
+	Cookie      uint64 // of the sender's namespace, or 0
+	Length      uint32 // of the frame in bytes, Ethernet header included
+	LeftOut     uint64 // events of the same sender and kind held back before
+	Bytes       []byte // the first 96 of the frame at most
+}
+
+// Reader yields the events of the datapath. Only one Reader may read at a
+// time: each event is seen once.
+type Reader struct {
+	ring *ringbuf.Reader
+}
+
+// Events starts reading. Events that came while nobody read are there still,
+// as many as fit into the buffer.
+func (d *Datapath) Events() (*Reader, error) {
+	one, err := d.maps.get(mapEvents)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := ringbuf.NewReader(one)
+	if err != nil {
+		return nil, fmt.Errorf("read ring buffer: %w", err)
+	}
+	return &Reader{ring}, nil
+}
+
+// Read waits for the next event. The error wraps os.ErrClosed after Close, and
+// [ErrRecord] for a record that is skipped.
+func (r *Reader) Read() (RawEvent, error) {
+	record, err := r.ring.Read()
+	if err != nil {
+		return RawEvent{}, fmt.Errorf("read event: %w", err)
+	}
+	e, err := DecodeEvent(record.RawSample)
+	if err != nil {
+		return RawEvent{}, err
+	}
+	var boot unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
+		return RawEvent{}, fmt.Errorf("read clock: %w", err)
+	}
+	e.Time = time.Now().Add(e.Boot - time.Duration(boot.Nano()))
+	return e, nil
+}
+
+// Close ends a Read that waits.
+func (r *Reader) Close() error { return r.ring.Close() }
+
+// DecodeEvent decodes one record of the ring buffer.
+func DecodeEvent(record []byte) (RawEvent, error) {
+	var raw event
+	if len(record) < eventSize {
+		return RawEvent{}, fmt.Errorf("decode event of %d bytes: %w", len(record), ErrRecord)
+	}
+	if _, err := binary.Decode(record[:eventSize], binary.NativeEndian, &raw); err != nil {
+		return RawEvent{}, fmt.Errorf("decode event: %w", err)
+	}
+	kinds := specs.Kinds()
+	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence > 1 || raw.Way > 1 || raw.Captured > eventBytes {
+		return RawEvent{}, fmt.Errorf("decode event of kind %d: %w", raw.Kind, ErrRecord)
+	}
+	return RawEvent{
+		Boot:        time.Duration(raw.Time),
+		Kind:        kinds[raw.Kind],
+		Certainty:   [...]specs.Certainty{specs.Certain, specs.Suspected}[raw.Certainty],
+		Evidence:    [...]string{"netns-cookie", "source-address"}[raw.Evidence],
+		Direction:   way(raw.Way).String(),
+		ParentIndex: int(raw.IfIndex),
+		VLAN:        int(raw.VLAN),
+		Sender:      raw.Sender,
+		Owner:       raw.Owner,
+		Cookie:      raw.Cookie,
+		Length:      raw.Length,
+		LeftOut:     raw.LeftOut,
+		Bytes:       append([]byte(nil), raw.Bytes[:raw.Captured]...),
+	}, nil
+}

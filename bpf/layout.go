@@ -1,0 +1,155 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"berth/specs"
+)
+
+// Version is the version of the pinned layout, and so the name of the folder
+// under BPFFS that it is pinned in. c/layout.h is the same in C.
+const Version = 1
+
+// The maps, by the names under which they are pinned.
+const (
+	mapEndpoints  = "endpoints"
+	mapNamespaces = "namespaces"
+	mapAddresses  = "addresses"
+	mapParents    = "parents"
+	mapCounters   = "counters"
+	mapViolations = "violations"
+	mapEvents     = "events"
+	mapLost       = "lost"
+)
+
+// flagParent marks the entry of a parent's own MAC.
+const flagParent = 0x01
+
+// parentMadeQdisc marks a parent whose clsact qdisc is of our making.
+const parentMadeQdisc = 0x01
+
+// kindsMax is the room for kinds of violation in a slot.
+const kindsMax = 16
+
+// eventBytes is how much of a frame an event carries.
+const eventBytes = 96
+
+type endpointKey struct {
+	MAC     specs.MAC
+	VLAN    uint16
+	IfIndex uint32
+}
+
+type endpointValue struct {
+	Slot     uint32
+	Mode     uint8
+	Flags    uint8
+	Reserved uint16
+	Cookie   uint64
+}
+
+type namespaceKey struct {
+	Cookie  uint64
+	IfIndex uint32
+	VLAN    uint32
+}
+
+type addressKey struct {
+	Addr    [16]byte
+	IfIndex uint32
+	VLAN    uint32
+}
+
+type parentValue struct {
+	Slot     uint32
+	MAC      specs.MAC
+	Flags    uint8
+	Reserved uint8
+}
+
+type count struct {
+	Packets uint64
+	Bytes   uint64
+}
+
+// counters is indexed by direction (receive, transmit), scope (local,
+// external) and cast (unicast, multicast, broadcast).
+type counters struct{ At [2][2][3]count }
+
+type violation struct {
+	Packets uint64
+	Last    uint64
+	LeftOut uint64
+}
+
+type violations struct{ Of [kindsMax]violation }
+
+// event is struct event in the byte order of the machine.
+type event struct {
+	Time      uint64
+	Cookie    uint64
+	LeftOut   uint64
+	IfIndex   uint32
+	VLAN      uint32
+	Sender    uint32
+	Owner     uint32
+	Length    uint32
+	Captured  uint16
+	Kind      uint8
+	Certainty uint8
+	Evidence  uint8
+	Way       uint8
+	Reserved  [2]uint8
+	Bytes     [eventBytes]byte
+}
+
+var eventSize = binary.Size(event{})
+
+// modeNumber is the number of a macvlan mode in the datapath (enum mode).
+func modeNumber(m specs.Mode) (uint8, error) {
+	switch m {
+	case specs.ModeBridge:
+		return 1, nil
+	case specs.ModePrivate:
+		return 2, nil
+	case specs.ModeVEPA:
+		return 3, nil
+	case specs.ModePassthru:
+		return 4, nil
+	case specs.ModeSource:
+		return 5, nil
+	}
+	return 0, fmt.Errorf("mode %q is not counted", m)
+}
+
+func (c counters) specs() specs.Counters {
+	return specs.Counters{Receive: traffic(c.At[0]), Transmit: traffic(c.At[1])}
+}
+
+func (c *counters) add(d *counters) {
+	for i := range c.At {
+		for j := range c.At[i] {
+			for k := range c.At[i][j] {
+				c.At[i][j][k].Packets += d.At[i][j][k].Packets
+				c.At[i][j][k].Bytes += d.At[i][j][k].Bytes
+			}
+		}
+	}
+}
+
+func traffic(c [2][3]count) specs.Traffic {
+	return specs.Traffic{Local: casts(c[0]), External: casts(c[1])}
+}
+
+func casts(c [3]count) specs.Casts {
+	return specs.Casts{
+		Unicast:   specs.Count(c[0]),
+		Multicast: specs.Count(c[1]),
+		Broadcast: specs.Count(c[2]),
+	}
+}
+
+// addressBytes is an address as the map has it: IPv4 mapped into IPv6.
+func addressBytes(a netip.Addr) [16]byte { return a.As16() }

@@ -1,0 +1,184 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultEndpoints is how many endpoints can be counted unless told otherwise.
+const DefaultEndpoints = 1024
+
+// parentsMax bounds the parents; each also takes an entry among the endpoints.
+const parentsMax = 1024
+
+// evidencePer is how many addresses, and namespaces, an endpoint may have on
+// average.
+const evidencePer = 8
+
+// Options say how the datapath is loaded.
+type Options struct {
+	MaxEndpoints uint32 // at once; 0: DefaultEndpoints. Maps pinned already keep their size
+	Attach       string // "auto" (also ""), "tcx" or "clsact"
+}
+
+// Datapath is the loaded programs, for the agent. One process at a time may
+// have it. Its methods must not be called concurrently.
+type Datapath struct {
+	pins    pins
+	maps    *Maps
+	tc      *netlink.Handle
+	attach  string
+	cookie  uint64 // of the namespace that the parents are in
+	ingress *ebpf.Program
+	egress  *ebpf.Program
+}
+
+// Load creates the maps under bpffs, or adopts those that are pinned there
+// with what they hold, and loads the programs. Attachments of an earlier run
+// go on with its programs until Attach replaces them; pinned links whose
+// interface is gone are removed. The error wraps [ErrNotBPFFS],
+// ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
+// log with %+v.
+func Load(bpffs string, o Options) (*Datapath, error) {
+	p := pinsUnder(bpffs)
+	if err := checkAttach(o.Attach); err != nil {
+		return nil, err
+	}
+	if err := p.make(); err != nil {
+		return nil, err
+	}
+	cookie, err := netnsCookie()
+	if err != nil {
+		return nil, err
+	}
+	objects, err := loadObjects(p, o)
+	if err != nil {
+		return nil, err
+	}
+	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), objects.Close())
+	}
+	d := &Datapath{
+		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
+		ingress: objects.BerthIngress, egress: objects.BerthEgress,
+	}
+	if err := d.sweep(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// loadObjects loads maps and programs into the kernel.
+func loadObjects(p pins, o Options) (*datapathObjects, error) {
+	spec, err := loadDatapath()
+	if err != nil {
+		return nil, fmt.Errorf("read datapath object: %w", err)
+	}
+	if err := size(spec, p, o.MaxEndpoints); err != nil {
+		return nil, err
+	}
+	have := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
+	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(have); err != nil {
+		return nil, fmt.Errorf("set datapath constant: %w", err)
+	}
+	var objects datapathObjects
+	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.dir}}
+	if err := spec.LoadAndAssign(&objects, options); err != nil {
+		return nil, fmt.Errorf("load datapath: %w", err)
+	}
+	return &objects, nil
+}
+
+// size sets the sizes of the maps: those of the pinned ones, or what is wished.
+func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
+	if endpoints == 0 {
+		endpoints = DefaultEndpoints
+	}
+	wanted := map[string]uint32{
+		mapCounters:   endpoints + 1,
+		mapViolations: endpoints + 1,
+		mapEndpoints:  endpoints + parentsMax,
+		mapNamespaces: endpoints * evidencePer,
+		mapAddresses:  endpoints * evidencePer,
+		mapParents:    parentsMax,
+	}
+	for name, n := range wanted {
+		pinned, err := ebpf.LoadPinnedMap(p.object(name), nil)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fmt.Errorf("open pinned map %q: %w", name, err)
+		default:
+			n = pinned.MaxEntries()
+			_ = pinned.Close()
+		}
+		spec.Maps[name].MaxEntries = n
+	}
+	return nil
+}
+
+func (o *datapathObjects) maps(p pins) *Maps {
+	return &Maps{pins: p, open: map[string]*ebpf.Map{
+		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
+		mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
+		mapEvents: o.Events, mapLost: o.Lost,
+	}}
+}
+
+// netnsCookie returns SO_NETNS_COOKIE of the namespace of the caller.
+func netnsCookie() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open socket: %w", err)
+	}
+	defer unix.Close(fd)
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("read cookie of network namespace (Linux 5.14): %w", err)
+	}
+	return cookie, nil
+}
+
+// Maps returns the maps; they are closed with the Datapath.
+func (d *Datapath) Maps() *Maps { return d.maps }
+
+// Close lets go of programs and maps. All that is pinned goes on counting.
+func (d *Datapath) Close() error {
+	d.tc.Close()
+	return errors.Join(d.ingress.Close(), d.egress.Close(), d.maps.Close())
+}
+
+// DetachPinned takes the programs off every parent where no agent runs, as
+// Datapath.DetachAll does. The error wraps fs.ErrNotExist when nothing is
+// pinned.
+func DetachPinned(bpffs string) error { return withPinned(bpffs, (*Datapath).DetachAll) }
+
+// PurgePinned is DetachPinned, and removes all that is pinned, with its counts.
+func PurgePinned(bpffs string) error { return withPinned(bpffs, (*Datapath).Purge) }
+
+// withPinned opens what is pinned without loading programs.
+func withPinned(bpffs string, do func(*Datapath) error) error {
+	maps, err := Open(bpffs)
+	if err != nil {
+		return err
+	}
+	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open netlink: %w", err), maps.Close())
+	}
+	d := &Datapath{pins: maps.pins, maps: maps, tc: tc}
+	return errors.Join(do(d), d.Close())
+}
+
+// Purge detaches everywhere and removes all that is pinned, with its counts.
+func (d *Datapath) Purge() error {
+	return errors.Join(d.DetachAll(), d.pins.remove())
+}

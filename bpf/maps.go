@@ -1,0 +1,95 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+)
+
+// Maps are the pinned maps. Each is opened when it is first used. The methods
+// may be called concurrently, and by several processes.
+type Maps struct {
+	pins pins
+
+	mu   sync.Mutex
+	open map[string]*ebpf.Map
+}
+
+// Open returns the maps that are pinned under bpffs. The error wraps
+// fs.ErrNotExist when no agent ever pinned any.
+func Open(bpffs string) (*Maps, error) {
+	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*ebpf.Map)}
+	if _, err := m.get(mapEndpoints); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close lets go of the maps; they stay pinned.
+func (m *Maps) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for _, one := range m.open {
+		errs = append(errs, one.Close())
+	}
+	clear(m.open)
+	return errors.Join(errs...)
+}
+
+// Slots returns the number of counter slots: those that can be used are
+// 1 to Slots()-1. It is 0 when the map cannot be opened.
+func (m *Maps) Slots() uint32 {
+	counters, err := m.get(mapCounters)
+	if err != nil {
+		return 0
+	}
+	return counters.MaxEntries()
+}
+
+func (m *Maps) get(name string) (*ebpf.Map, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if one, ok := m.open[name]; ok {
+		return one, nil
+	}
+	one, err := ebpf.LoadPinnedMap(m.pins.object(name), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open pinned map %q: %w", name, err)
+	}
+	m.open[name] = one
+	return one, nil
+}
+
+// put sets a key, whatever stood there.
+func (m *Maps) put(name string, key, value any) error {
+	one, err := m.get(name)
+	if err != nil {
+		return err
+	}
+	if err := one.Put(key, value); err != nil {
+		return fmt.Errorf("put into map %q: %w", name, err)
+	}
+	return nil
+}
+
+// deleteIf deletes a key if want agrees to its value; a key that is not there
+// is no error. Between look and deletion another may be put, which only the
+// owner of the slot does.
+func deleteIf[V any](m *Maps, name string, key any, want func(V) bool) error {
+	one, err := m.get(name)
+	if err != nil {
+		return err
+	}
+	var value V
+	err = one.Lookup(key, &value)
+	if err == nil && want(value) {
+		err = one.Delete(key)
+	}
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("delete from map %q: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotBPFFS is returned by [Load] when the folder for pinned objects lies on
+// no BPF file system.
+var ErrNotBPFFS = errors.New(`not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`)
+
+// pins knows where the objects of this layout are pinned.
+type pins struct{ dir string }
+
+func pinsUnder(bpffs string) pins { return pins{filepath.Join(bpffs, "v"+strconv.Itoa(Version))} }
+
+func (p pins) object(name string) string { return filepath.Join(p.dir, name) }
+
+func (p pins) links() string { return filepath.Join(p.dir, "links") }
+
+func (p pins) link(ifindex int, w way) string {
+	return filepath.Join(p.links(), fmt.Sprintf("%d-%s", ifindex, w))
+}
+
+// make creates the folders, for root alone.
+func (p pins) make() error {
+	if err := os.MkdirAll(p.links(), 0o700); err != nil {
+		return fmt.Errorf("make folder for pinned objects: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(p.links(), &st); err != nil {
+		return fmt.Errorf("look at file system of %q: %w", p.dir, err)
+	}
+	if st.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("pin to %q: %w", p.dir, ErrNotBPFFS)
+	}
+	return nil
+}
+
+// remove deletes every pin and the folders, and what they alone held.
+func (p pins) remove() error {
+	if err := os.RemoveAll(p.dir); err != nil {
+		return fmt.Errorf("remove pinned objects: %w", err)
+	}
+	err := os.Remove(filepath.Dir(p.dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("remove folder for pinned objects: %w", err)
+	}
+	return nil
+}
+
+// linked returns the interface indices that have a pinned link, of either way.
+func (p pins) linked() ([]int, error) {
+	files, err := os.ReadDir(p.links())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list pinned links: %w", err)
+	}
+	var all []int
+	for _, f := range files {
+		index, _, ok := parseLinkName(f.Name())
+		if ok && (len(all) == 0 || all[len(all)-1] != index) {
+			all = append(all, index)
+		}
+	}
+	return all, nil
+}
+
+// parseLinkName takes the name of a pinned link apart; false for a file that
+// is not ours.
+func parseLinkName(name string) (ifindex int, w way, ok bool) {
+	number, suffix, found := strings.Cut(name, "-")
+	ifindex, err := strconv.Atoi(number)
+	if !found || err != nil || ifindex <= 0 || strconv.Itoa(ifindex) != number {
+		return 0, 0, false
+	}
+	for _, w := range ways {
+		if suffix == w.String() {
+			return ifindex, w, true
+		}
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,164 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/cilium/ebpf"
+
+	"berth/specs"
+)
+
+// Endpoint is one macvlan interface as the datapath knows it.
+type Endpoint struct {
+	Slot        uint32 // 1 to Slots()-1
+	ParentIndex int    // of the device that the interface is on
+	VLAN        int    // 0, unless counted on a trunk
+	MAC         specs.MAC
+	Driver      specs.Driver
+	Mode        specs.Mode
+	Cookie      uint64 // of the container's namespace; 0: unknown
+	Addresses   []netip.Addr
+}
+
+// Register makes the datapath count an endpoint, from the next frame on.
+// Registering again what is there already changes nothing; a MAC that led to
+// another slot leads to this one then.
+func (m *Maps) Register(e Endpoint) error {
+	if err := m.check(e); err != nil {
+		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
+	}
+	if err := m.register(e); err != nil {
+		return errors.Join(fmt.Errorf("register endpoint %s: %w", e.MAC, err), m.Unregister(e))
+	}
+	return nil
+}
+
+func (m *Maps) check(e Endpoint) error {
+	if _, err := modeNumber(e.Mode); err != nil {
+		return err
+	}
+	switch slots := m.Slots(); {
+	case e.Driver != specs.Macvlan:
+		return fmt.Errorf("driver %q is not counted", e.Driver)
+	case e.Slot == 0 || e.Slot >= slots:
+		return fmt.Errorf("slot %d: want 1 to %d", e.Slot, int64(slots)-1)
+	case e.ParentIndex <= 0:
+		return fmt.Errorf("parent index %d: want a positive one", e.ParentIndex)
+	case e.VLAN < 0 || e.VLAN > 4094:
+		return fmt.Errorf("VLAN %d: want 0 to 4094", e.VLAN)
+	case e.MAC.IsZero() || e.MAC.IsMulticast():
+		return errors.New("want a unicast MAC")
+	}
+	return nil
+}
+
+// register puts the MAC first: without it, the other keys would make frames
+// of the endpoint's own look forged.
+func (m *Maps) register(e Endpoint) error {
+	mode, _ := modeNumber(e.Mode)
+	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
+	if err := m.put(mapEndpoints, e.key(), value); err != nil {
+		return err
+	}
+	if e.Mode == specs.ModePassthru {
+		if err := m.givePassthru(e); err != nil {
+			return err
+		}
+	}
+	if e.Cookie != 0 {
+		if err := m.put(mapNamespaces, e.namespaceKey(), e.Slot); err != nil {
+			return err
+		}
+	}
+	for _, a := range e.Addresses {
+		if err := m.put(mapAddresses, e.addressKey(a), e.Slot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unregister makes the datapath forget an endpoint. It deletes only what still
+// leads to its slot, so a MAC or an address that has a new owner stays; a
+// namespace that has a second interface on the same parent is evidence again
+// when that one is registered anew.
+func (m *Maps) Unregister(e Endpoint) error {
+	var errs []error
+	ours := func(slot uint32) bool { return slot == e.Slot }
+	for _, a := range e.Addresses {
+		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
+	}
+	errs = append(errs,
+		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
+		deleteIf(m, mapEndpoints, e.key(), func(v endpointValue) bool { return ours(v.Slot) }))
+	if e.Mode == specs.ModePassthru {
+		errs = append(errs, m.takePassthru(e))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)
+	}
+	return nil
+}
+
+// givePassthru gives the parent whole to an endpoint.
+func (m *Maps) givePassthru(e Endpoint) error {
+	p, err := m.parent(e.ParentIndex)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	p.Slot = e.Slot
+	return m.put(mapParents, uint32(e.ParentIndex), p)
+}
+
+// takePassthru gives the parent back to the host: its own MAC stands among
+// the endpoints again, where a passthru endpoint's stood.
+func (m *Maps) takePassthru(e Endpoint) error {
+	p, err := m.parent(e.ParentIndex)
+	if errors.Is(err, ebpf.ErrKeyNotExist) || err == nil && p.Slot != e.Slot {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if p.MAC.IsZero() { // no agent has attached to it
+		return deleteIf(m, mapParents, uint32(e.ParentIndex), func(v parentValue) bool { return v.Slot == e.Slot })
+	}
+	p.Slot = 0
+	if err := m.put(mapParents, uint32(e.ParentIndex), p); err != nil {
+		return err
+	}
+	cookie, err := netnsCookie()
+	if err != nil {
+		return err
+	}
+	return m.put(mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Flags: flagParent, Cookie: cookie})
+}
+
+func (m *Maps) parent(ifindex int) (parentValue, error) {
+	var p parentValue
+	one, err := m.get(mapParents)
+	if err != nil {
+		return p, err
+	}
+	if err := one.Lookup(uint32(ifindex), &p); err != nil {
+		return p, fmt.Errorf("look up parent %d: %w", ifindex, err)
+	}
+	return p, nil
+}
+
+func (e Endpoint) key() endpointKey {
+	return endpointKey{MAC: e.MAC, VLAN: uint16(e.VLAN), IfIndex: uint32(e.ParentIndex)}
+}
+
+func (e Endpoint) namespaceKey() namespaceKey {
+	return namespaceKey{Cookie: e.Cookie, IfIndex: uint32(e.ParentIndex), VLAN: uint32(e.VLAN)}
+}
+
+func (e Endpoint) addressKey(a netip.Addr) addressKey {
+	return addressKey{Addr: addressBytes(a), IfIndex: uint32(e.ParentIndex), VLAN: uint32(e.VLAN)}
+}
+
+func parentKey(ifindex int, mac specs.MAC) endpointKey {
+	return endpointKey{MAC: mac, IfIndex: uint32(ifindex)}
+}
