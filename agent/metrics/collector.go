@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -31,7 +30,7 @@ func New(version string, snapshot func() (Snapshot, error)) *Collector {
 // The labels of a traffic series, and of an endpoint's information.
 var (
 	trafficLabels = []string{"container_id", "interface", "network", "parent"}
-	infoLabels    = append(trafficLabels[:4:4], "name", "image", "pod", "namespace", "mac", "driver", "mode", "vlan")
+	infoLabels    = append(trafficLabels[:4:4], "name", "image", "pod", "namespace", "mac", "driver", "mode")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -120,7 +119,7 @@ func (c *Collector) collectTraffic(out chan<- prometheus.Metric, endpoints []End
 	}
 	for series, e := range newest {
 		gauge(out, infoDesc, 1, append(series.labels(), e.Name, e.Image, e.Pod, e.Namespace,
-			e.MAC.String(), string(e.Driver), string(e.Mode), strconv.Itoa(e.VLAN))...)
+			e.MAC.String(), string(e.Driver), string(e.Mode))...)
 	}
 }
 

@@ -78,7 +78,7 @@ func TestGolden(t *testing.T) {
 		},
 	}
 	s.Endpoints[0].Name, s.Endpoints[0].Image = "front", "docker.io/library/nginx:1"
-	s.Endpoints[0].Pod, s.Endpoints[0].Namespace, s.Endpoints[0].VLAN = "front-0", "prod", 100
+	s.Endpoints[0].Pod, s.Endpoints[0].Namespace = "front-0", "prod"
 	golden(t, "full.prom", New("1.2.3", func() (Snapshot, error) { return s, nil }))
 }
 

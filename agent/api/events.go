@@ -1,0 +1,90 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/specs"
+)
+
+// batch is how many events are copied out of the ring at a time.
+const batch = 256
+
+// writeTimeout is how long a reader may leave a line of events unread.
+const writeTimeout = 30 * time.Second
+
+// events writes the kept events, a JSON object a line, and with follow=1 goes
+// on with those that come. A reader that falls behind what is kept is cut off
+// rather than left with a gap that it cannot see.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	wanted, err := parseFilter(r.URL.Query())
+	follow, err2 := flag(r, "follow")
+	if err == nil {
+		err = err2
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	control := http.NewResponseController(w)
+	lines := json.NewEncoder(w)
+	for from, begun := uint64(0), false; ; begun = true {
+		list, next, more := s.ring.Since(from, batch)
+		if begun && next-uint64(len(list)) > from {
+			panic(http.ErrAbortHandler)
+		}
+		from = next
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		for i := range list {
+			if wanted.match(&list[i]) && lines.Encode(&list[i]) != nil {
+				return
+			}
+		}
+		if len(list) > 0 {
+			continue
+		}
+		if !follow || control.Flush() != nil {
+			return
+		}
+		select {
+		case <-more:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// filter says which events a reader wants.
+type filter struct {
+	kind      specs.Kind
+	container string
+	since     time.Time
+}
+
+func parseFilter(q url.Values) (f filter, err error) {
+	f.kind, f.container = specs.Kind(q.Get("kind")), q.Get("container")
+	if f.kind != "" && !slices.Contains(specs.Kinds(), f.kind) {
+		return f, specs.Invalid("kind", string(f.kind), "one of %s", strings.Trim(fmt.Sprint(specs.Kinds()), "[]"))
+	}
+	if since := q.Get("since"); since != "" {
+		if f.since, err = time.Parse(time.RFC3339, since); err != nil {
+			return f, specs.Invalid("since", since, "a time as 2006-01-02T15:04:05Z")
+		}
+	}
+	return f, nil
+}
+
+func (f *filter) match(e *specs.Event) bool {
+	return (f.kind == "" || e.Kind == f.kind) && !e.Time.Before(f.since) &&
+		(f.container == "" || f.names(e.Sender) || f.names(e.Owner))
+}
+
+func (f *filter) names(p *specs.Party) bool {
+	return p != nil && (strings.HasPrefix(p.ContainerID, f.container) || p.Name == f.container)
+}

@@ -1,0 +1,147 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"berth/agent/events"
+	"berth/specs"
+)
+
+// Backend is the agent, as the socket needs it. Its methods are called
+// concurrently.
+type Backend interface {
+	Status(context.Context) (specs.AgentStatus, error)
+	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
+	Ready() error // why the agent does not count yet, or nil
+	Detach(ctx context.Context, purge bool) error
+	Attach(context.Context) error
+}
+
+// Server answers requests on the agent's socket.
+type Server struct {
+	backend Backend
+	ring    *events.Ring
+	log     *slog.Logger
+	http    http.Server
+	stop    context.CancelFunc
+}
+
+// New returns a server. It answers /metrics with metrics as well.
+func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Logger) *Server {
+	s := &Server{backend: backend, ring: ring, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/parents", s.parents)
+	mux.HandleFunc("GET /v1/endpoints", s.endpoints)
+	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("POST /v1/detach", rootOnly(s.detach))
+	mux.HandleFunc("POST /v1/attach", rootOnly(s.attach))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", metrics)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.http = http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withPeer,
+	}
+	return s
+}
+
+// Serve answers until Close. The listener must be of a unix socket.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Close ends the streams, waits for the answers under way until ctx is done,
+// and closes the listener.
+func (s *Server) Close(ctx context.Context) error {
+	s.stop()
+	return s.http.Shutdown(ctx)
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	status, err := s.backend.Status(r.Context())
+	s.answer(w, status, err)
+}
+
+func (s *Server) parents(w http.ResponseWriter, r *http.Request) {
+	status, err := s.backend.Status(r.Context())
+	s.answer(w, status.Parents, err)
+}
+
+func (s *Server) endpoints(w http.ResponseWriter, r *http.Request) {
+	all, err := flag(r, "all")
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	endpoints, err := s.backend.Endpoints(r.Context(), all)
+	if endpoints == nil {
+		endpoints = []specs.Endpoint{}
+	}
+	s.answer(w, endpoints, err)
+}
+
+func (s *Server) detach(w http.ResponseWriter, r *http.Request) {
+	purge, err := flag(r, "purge")
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	s.answer(w, struct{}{}, s.backend.Detach(r.Context(), purge))
+}
+
+func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, struct{}{}, s.backend.Attach(r.Context()))
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := s.backend.Ready(); err != nil {
+		refuse(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		s.log.Error("request", "error", err)
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the reader has gone, nobody is to be told
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}
+
+// flag reads a switch of the query: absent, 0 or 1.
+func flag(r *http.Request, name string) (bool, error) {
+	switch v := r.URL.Query().Get(name); v {
+	case "", "0":
+		return false, nil
+	case "1":
+		return true, nil
+	default:
+		return false, specs.Invalid(name, v, "0 or 1")
+	}
+}

@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/agent/client"
+	"berth/agent/events"
+	"berth/specs"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+type fake struct {
+	endpoints []specs.Endpoint
+	err       error
+	calls     []string
+}
+
+func (f *fake) Status(context.Context) (specs.AgentStatus, error) {
+	return specs.AgentStatus{Version: "1", Parents: []specs.ParentStatus{{Name: "eth1", Networks: []string{"lan"}}}}, f.err
+}
+
+func (f *fake) Endpoints(_ context.Context, all bool) ([]specs.Endpoint, error) {
+	if all {
+		return f.endpoints, f.err
+	}
+	return f.endpoints[:1], f.err
+}
+
+func (f *fake) Ready() error { return f.err }
+
+func (f *fake) Detach(_ context.Context, purge bool) error {
+	if purge {
+		f.calls = append(f.calls, "purge")
+	}
+	f.calls = append(f.calls, "detach")
+	return f.err
+}
+
+func (f *fake) Attach(context.Context) error {
+	f.calls = append(f.calls, "attach")
+	return f.err
+}
+
+func serve(t *testing.T, backend Backend) (*client.Client, *events.Ring, string) {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := Listen(filepath.Join(dir, client.SocketName), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := events.NewRing(100)
+	s := New(backend, ring, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(s.Close(ctx), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	return client.New(dir), ring, dir
+}
+
+func TestQuestions(t *testing.T) {
+	web := specs.Endpoint{ContainerID: "web", Driver: specs.Macvlan, Mode: specs.ModeVEPA, Phase: specs.PhaseAttached}
+	old := specs.Endpoint{ContainerID: "old", Driver: specs.Macvlan, Mode: specs.ModeBridge, Phase: specs.PhaseEnded}
+	f := &fake{endpoints: []specs.Endpoint{web, old}}
+	c, _, _ := serve(t, f)
+	ctx := t.Context()
+	status, err := c.Status(ctx)
+	if err != nil || status.Version != "1" {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	parents, err := c.Parents(ctx)
+	if err != nil || len(parents) != 1 || parents[0].Name != "eth1" {
+		t.Errorf("parents %+v, %v", parents, err)
+	}
+	for _, all := range []bool{false, true} {
+		got, err := c.Endpoints(ctx, all)
+		want := f.endpoints[:1]
+		if all {
+			want = f.endpoints
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("endpoints, all %t: %v %s", all, err, diff)
+		}
+	}
+	if err := errors.Join(c.Detach(ctx, true), c.Detach(ctx, false), c.Attach(ctx)); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"purge", "detach", "detach", "attach"}, f.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestErrorsReachTheClient(t *testing.T) {
+	c, _, _ := serve(t, &fake{err: errors.New("no room")})
+	if _, err := c.Status(t.Context()); err == nil || err.Error() != "agent: no room" {
+		t.Errorf("error %v, want %q", err, "agent: no room")
+	}
+}
+
+func TestNoAgent(t *testing.T) {
+	dir := t.TempDir()
+	_, err := client.New(dir).Status(t.Context())
+	if !errors.Is(err, client.ErrNoAgent) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error %v, want ErrNoAgent with %q", err, dir)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, client.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	if _, err := client.New(dir).Status(t.Context()); !errors.Is(err, client.ErrNoAgent) {
+		t.Errorf("error %v with a dead agent's socket, want ErrNoAgent", err)
+	}
+}
+
+func TestListenReplacesADeadSocket(t *testing.T) {
+	_, _, dir := serve(t, &fake{})
+	path := filepath.Join(dir, client.SocketName)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
+	}
+	group, err := user.LookupGroupId("0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(path, group.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("mode %v, %v, want 0660", info.Mode(), err)
+	}
+	if _, err := Listen(path, "no-such-group"); err == nil || !strings.HasPrefix(err.Error(), "agent.socket_group") {
+		t.Errorf("error %v, want one of agent.socket_group", err)
+	}
+}
+
+func event(kind specs.Kind, container string, second int64) specs.Event {
+	return specs.Event{
+		Kind: kind, Time: time.Unix(second, 0).UTC(), Certainty: specs.Certain,
+		MAC:    specs.MAC{3, 0, 0x5e, 0, 0x53, 1}, // a group's: a forged source may be anything
+		Sender: &specs.Party{ContainerID: container},
+		Frame:  specs.Frame{Source: specs.MAC{3, 0, 0x5e, 0, 0x53, 1}, SourceIP: netip.MustParseAddr("192.0.2.1"), Bytes: []byte{1}},
+	}
+}
+
+func collect(t *testing.T, c *client.Client, f client.Filter) (seconds []int64) {
+	t.Helper()
+	for e, err := range c.Events(t.Context(), f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := event(specs.MACSpoof, e.Sender.ContainerID, e.Time.Unix())
+		if diff := cmp.Diff(want, e, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Error(diff)
+		}
+		seconds = append(seconds, e.Time.Unix())
+	}
+	return seconds
+}
+
+func TestKeptEvents(t *testing.T) {
+	c, ring, _ := serve(t, &fake{})
+	for i := range int64(3) {
+		ring.Add(event(specs.MACSpoof, []string{"web", "db"}[i%2], i))
+	}
+	for name, c2 := range map[string]struct {
+		filter client.Filter
+		want   []int64
+	}{
+		"all":       {client.Filter{}, []int64{0, 1, 2}},
+		"kind":      {client.Filter{Kind: specs.MACSpoof}, []int64{0, 1, 2}},
+		"container": {client.Filter{Container: "w"}, []int64{0, 2}},
+		"since":     {client.Filter{Since: time.Unix(1, 0)}, []int64{1, 2}},
+		"none":      {client.Filter{Container: "x"}, nil},
+	} {
+		if diff := cmp.Diff(c2.want, collect(t, c, c2.filter)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	for _, err := range c.Events(t.Context(), client.Filter{Kind: "mac-spof"}) {
+		if want := `agent: kind "mac-spof": want one of mac-spoof`; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+func TestFollowedEvents(t *testing.T) {
+	c, ring, _ := serve(t, &fake{})
+	ring.Add(event(specs.MACSpoof, "web", 0))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var got int64
+	for e, err := range c.Events(ctx, client.Filter{Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Time.Unix() != got {
+			t.Fatalf("event %d, want %d", e.Time.Unix(), got)
+		}
+		if got++; got == 50 {
+			break
+		}
+		ring.Add(event(specs.MACSpoof, "web", got))
+	}
+	if got != 50 {
+		t.Errorf("the stream ended after %d events, want 50", got)
+	}
+}

@@ -1,0 +1,135 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"syscall"
+
+	"berth/specs"
+)
+
+// SocketName is the name of the agent's socket in the state directory.
+const SocketName = "berthd.sock"
+
+// ErrNoAgent is wrapped by every error that means that no agent listens.
+var ErrNoAgent = errors.New("no agent runs; start it with `berthd` or `systemctl start berthd`")
+
+// A Client asks the agent of one state directory. It may be used concurrently.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// New returns a client for the agent whose state directory is dir. It does not
+// connect yet.
+func New(dir string) *Client {
+	c := &Client{socket: filepath.Join(dir, SocketName)}
+	c.http.Transport = &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", c.socket)
+		},
+	}
+	return c
+}
+
+// Status returns what the agent says of itself.
+func (c *Client) Status(ctx context.Context) (status specs.AgentStatus, err error) {
+	return status, c.get(ctx, "/v1/status", nil, &status)
+}
+
+// Parents returns the parents that the agent counts at or waits for.
+func (c *Client) Parents(ctx context.Context) (parents []specs.ParentStatus, err error) {
+	return parents, c.get(ctx, "/v1/parents", nil, &parents)
+}
+
+// Endpoints returns the live endpoints, with all the ended ones that are kept
+// too.
+func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.Endpoint, err error) {
+	query := url.Values{}
+	if all {
+		query.Set("all", "1")
+	}
+	return endpoints, c.get(ctx, "/v1/endpoints", query, &endpoints)
+}
+
+// Detach takes the agent's programs off all parents, until Attach or the next
+// start of the agent. Counts stay unless purge is set.
+func (c *Client) Detach(ctx context.Context, purge bool) error {
+	query := url.Values{}
+	if purge {
+		query.Set("purge", "1")
+	}
+	return c.post(ctx, "/v1/detach", query)
+}
+
+// Attach undoes Detach.
+func (c *Client) Attach(ctx context.Context) error { return c.post(ctx, "/v1/attach", nil) }
+
+func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
+	body, err := c.do(ctx, http.MethodGet, path, query)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("agent's answer to %s: %w", path, err)
+	}
+	return nil
+}
+
+func (c *Client) post(ctx context.Context, path string, query url.Values) error {
+	body, err := c.do(ctx, http.MethodPost, path, query)
+	if err != nil {
+		return err
+	}
+	return body.Close()
+}
+
+// do returns the body of an answer of the 2xx class; other answers are errors.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	u := url.URL{Scheme: "http", Host: "berthd", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(path, err)
+	}
+	if answer.StatusCode/100 == 2 {
+		return answer.Body, nil
+	}
+	defer answer.Body.Close()
+	var said struct{ Error string }
+	if json.NewDecoder(io.LimitReader(answer.Body, maxError)).Decode(&said) != nil || said.Error == "" {
+		said.Error = answer.Status
+	}
+	return nil, fmt.Errorf("agent: %s", said.Error)
+}
+
+// maxError bounds how much of an answer that is an error is read, in bytes.
+const maxError = 64 << 10
+
+// explain says what a person can do about a connection that failed.
+func (c *Client) explain(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("agent at %s: %w", c.socket, ErrNoAgent)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("agent at %s: permission denied; be root, or in the group that [agent] socket_group in berth.toml names", c.socket)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("agent at %s: %s: %w", c.socket, path, err)
+}

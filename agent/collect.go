@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// Counts reads the counters of the datapath, as bpf.Maps does. A slot that
+// was never used counts 0.
+type Counts interface {
+	Counters(slot uint32) (specs.Counters, error)
+	Violations(slot uint32) (map[specs.Kind]uint64, error)
+}
+
+// Collect returns all attachments with their counts: the live ones in the
+// order of their namespaces and interfaces, then the ended ones, the last
+// ended first. counts is nil where no agent has pinned its maps yet; then
+// nothing is counted, and the endpoints say so.
+//
+// Counts are read while the records are held, so that no slot changes hands
+// in between.
+func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.Endpoint, error) {
+	endpoints := []specs.Endpoint{}
+	err := store.View(ctx, func(tx *state.Tx) error {
+		for a, err := range tx.Attachments() {
+			if err != nil {
+				return err
+			}
+			e, err := Endpoint(a, counts)
+			if err != nil {
+				return err
+			}
+			endpoints = append(endpoints, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("collect endpoints: %w", err)
+	}
+	return endpoints, nil
+}
+
+// Endpoint shows one attachment with its counts; counts may be nil.
+func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
+	e := describe(a)
+	switch {
+	case a.Final != nil:
+		e.Counted, e.Counters, e.Violations = true, *a.Final, a.FinalViolations
+	case a.Slot != 0 && counts != nil:
+		var err error
+		if e.Counters, err = counts.Counters(a.Slot); err != nil {
+			return e, fmt.Errorf("counters of %s: %w", a.Key(), err)
+		}
+		if e.Violations, err = counts.Violations(a.Slot); err != nil {
+			return e, fmt.Errorf("violations of %s: %w", a.Key(), err)
+		}
+		e.Counted = true
+	}
+	return e, nil
+}
+
+// describe shows a record, without counts.
+func describe(a *state.Attachment) specs.Endpoint {
+	names := NamesOf(a.Annotations)
+	e := specs.Endpoint{
+		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace,
+		Network: a.Network, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
+		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
+		Addresses: a.Addresses, Gateways: a.Gateways, Routes: a.Routes,
+		Phase: a.Phase, Created: a.Created, Ended: a.Ended,
+	}
+	if e.Addresses == nil {
+		e.Addresses = []netip.Prefix{}
+	}
+	if len(a.Containers) > 0 {
+		e.ContainerID = a.Containers[0]
+	}
+	if len(a.Containers) > 1 {
+		e.Containers = a.Containers
+	}
+	return e
+}

@@ -1,0 +1,49 @@
+package agent
+
+// Names are what a person calls a container, as far as its engine says it.
+type Names struct{ Name, Image, Pod, Namespace string }
+
+// nameKeys are the annotations by which engines name a container, the better
+// one first.
+var nameKeys = struct{ name, image, pod, namespace []string }{
+	name: []string{
+		"nerdctl/name",                      // nerdctl pkg/labels
+		"io.kubernetes.cri.container-name",  // containerd internal/cri/annotations
+		"io.kubernetes.container.name",      // kubelet's label, which CRI-O passes on
+		"io.kubernetes.cri-o.ContainerName", // CRI-O
+	},
+	image: []string{
+		"io.kubernetes.cri.image-name",
+		"io.kubernetes.cri-o.ImageName",
+	},
+	pod:       []string{"io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"},
+	namespace: []string{"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"},
+}
+
+// infraName is what CRI-O and the kubelet call the container that holds a
+// pod's namespaces; the pod is what a person knows.
+const infraName = "POD"
+
+// NamesOf reads the names of a container from the annotations that its engine
+// gave it; docker and podman give none. A container that only holds a pod's namespaces is called as the pod.
+func NamesOf(annotations map[string]string) Names {
+	n := Names{
+		Name:      first(annotations, nameKeys.name),
+		Image:     first(annotations, nameKeys.image),
+		Pod:       first(annotations, nameKeys.pod),
+		Namespace: first(annotations, nameKeys.namespace),
+	}
+	if n.Pod != "" && (n.Name == "" || n.Name == infraName) {
+		n.Name = n.Pod
+	}
+	return n
+}
+
+func first(annotations map[string]string, keys []string) string {
+	for _, key := range keys {
+		if v := annotations[key]; v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,55 @@
+package agent
+
+import "testing"
+
+func TestNamesOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		annotations map[string]string
+		want        Names
+	}{
+		"none":    {nil, Names{}},
+		"foreign": {map[string]string{"com.example/name": "x"}, Names{}},
+		"nerdctl": {
+			map[string]string{"nerdctl/name": "web", "nerdctl/namespace": "default"},
+			Names{Name: "web"},
+		},
+		"containerd CRI, sandbox": {
+			map[string]string{
+				"io.kubernetes.cri.container-type":    "sandbox",
+				"io.kubernetes.cri.sandbox-name":      "web-0",
+				"io.kubernetes.cri.sandbox-namespace": "prod",
+			},
+			Names{Name: "web-0", Pod: "web-0", Namespace: "prod"},
+		},
+		"containerd CRI, container": {
+			map[string]string{
+				"io.kubernetes.cri.container-name":    "nginx",
+				"io.kubernetes.cri.image-name":        "docker.io/library/nginx:1",
+				"io.kubernetes.cri.sandbox-name":      "web-0",
+				"io.kubernetes.cri.sandbox-namespace": "prod",
+			},
+			Names{Name: "nginx", Image: "docker.io/library/nginx:1", Pod: "web-0", Namespace: "prod"},
+		},
+		"CRI-O, sandbox": {
+			map[string]string{
+				"io.kubernetes.container.name": "POD",
+				"io.kubernetes.pod.name":       "web-0",
+				"io.kubernetes.pod.namespace":  "prod",
+			},
+			Names{Name: "web-0", Pod: "web-0", Namespace: "prod"},
+		},
+		"CRI-O, container": {
+			map[string]string{
+				"io.kubernetes.container.name":  "nginx",
+				"io.kubernetes.cri-o.ImageName": "quay.io/x/nginx:1",
+				"io.kubernetes.pod.name":        "web-0",
+				"io.kubernetes.pod.namespace":   "prod",
+			},
+			Names{Name: "nginx", Image: "quay.io/x/nginx:1", Pod: "web-0", Namespace: "prod"},
+		},
+	} {
+		if got := NamesOf(c.annotations); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
