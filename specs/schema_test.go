@@ -1,0 +1,105 @@
+package specs
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func schema(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	data, err := os.ReadFile("schema/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile(name)
+}
+
+func validate(t *testing.T, s *jsonschema.Schema, v any) error {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(asJSON(t, v)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(doc)
+}
+
+func fullEndpoint() Endpoint {
+	count := Casts{Unicast: Count{Packets: 3, Bytes: 300}}
+	return Endpoint{
+		ContainerID: "web", Containers: []string{"web", "side"}, Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod",
+		Network: "lan", Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
+		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
+		Phase:  PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
+		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
+		Violations: map[Kind]uint64{MACSpoof: 1},
+	}
+}
+
+func fullEvent() Event {
+	mac := MAC{0x02, 0, 0x5e, 0, 0x53, 1}
+	party := &Party{ContainerID: "web", Name: "web-0", Network: "lan", Interface: "net1", MAC: mac}
+	return Event{
+		Time: time.Now(), Kind: MACSpoof, Certainty: Certain, Evidence: "netns-cookie", Direction: "egress",
+		Parent: "eth1", VLAN: 100, MAC: mac, Sender: party, Owner: party, LeftOut: 4,
+		Frame: Frame{
+			Source: mac, Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0800", Protocol: "udp",
+			SourceIP: netip.MustParseAddr("192.0.2.7"), DestinationIP: netip.MustParseAddr("192.0.2.8"),
+			SourcePort: 53, DestinationPort: 53, Length: 60, Bytes: []byte{1, 2, 3},
+		},
+	}
+}
+
+// A schema knows every key that a type writes, and no other.
+func TestSchemasHoldTheTypes(t *testing.T) {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent()} {
+		if err := validate(t, schema(t, name), v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for i, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if reflect.ValueOf(v).Field(i).IsZero() {
+				t.Errorf("%s: the test does not set %s", name, f.Name)
+			}
+		}
+	}
+	if err := validate(t, schema(t, "event"), map[string]any{"kind": "mac-spoof"}); err == nil {
+		t.Error("an event with nothing but a kind passes its schema")
+	}
+}
+
+func TestSchemaOfNetworks(t *testing.T) {
+	s := schema(t, "network")
+	for path, data := range networkFiles(t, "good") {
+		n, err := DecodeNetwork("lan", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(t, s, n); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	var unknown map[string]any
+	if err := toml.Unmarshal(networkFiles(t, "bad")["testdata/bad/network-unknown-key.toml"], &unknown); err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(t, s, unknown); err == nil {
+		t.Error("a network with an unknown key passes the schema")
+	}
+}
