@@ -38,14 +38,14 @@ func (c *Containerd) StartDaemon() (err error) {
 func (c *Containerd) StopDaemon() error { return c.daemon.Stop() }
 
 // Start implements Engine.
-func (c *Containerd) Start(ct Container) error {
+func (c *Containerd) Start(ct Container) (string, error) {
 	b := Bundle{ID: ct.ID, Rootfs: c.Rootfs, Args: ct.Args, Annotations: ct.Annotations, Hooks: c.Host.Hooks()}
 	dir := filepath.Join(c.dir(), "bundles", b.ID)
 	if err := b.Write(dir); err != nil {
-		return err
+		return "", err
 	}
 	_, err := c.ctr("run", "--detach", "--null-io", "--config", filepath.Join(dir, "config.json"), b.ID)
-	return err
+	return b.ID, err
 }
 
 // Exec implements Engine.

@@ -66,7 +66,7 @@ func TestEngines(t *testing.T) {
 			t.Parallel()
 			h, rootfs, log := hostWithScript(t)
 			engine := makeEngine(t, h, rootfs)
-			if err := engine.Start(Container{ID: "one", Args: []string{"sleep", "60"}, Annotations: map[string]string{"berth/networks": "lan"}}); err != nil {
+			if _, err := engine.Start(Container{ID: "one", Args: []string{"sleep", "60"}, Annotations: map[string]string{"berth/networks": "lan"}}); err != nil {
 				t.Fatal(err)
 			}
 			out, err := engine.Exec("one", "ip", "-o", "link")

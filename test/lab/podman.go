@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Podman is podman with runc, and with a hooks.d folder, a storage and
@@ -65,13 +66,16 @@ func (p *Podman) run(args ...string) (string, error) {
 }
 
 // Start implements Engine.
-func (p *Podman) Start(c Container) error {
+func (p *Podman) Start(c Container) (string, error) {
 	args := []string{"run", "--detach", "--name", c.ID, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN"}
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
 		args = append(args, "--annotation", key+"="+c.Annotations[key])
 	}
-	_, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...)
-	return err
+	if _, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...); err != nil {
+		return "", err
+	}
+	id, err := p.run("inspect", "--format", "{{.Id}}", c.ID)
+	return strings.TrimSpace(id), err
 }
 
 // Exec implements Engine.

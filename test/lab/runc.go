@@ -13,8 +13,11 @@ func (r *Runc) run(args ...string) (string, error) {
 }
 
 // Start implements Engine.
-func (r *Runc) Start(c Container) error {
-	return r.StartBundle(Bundle{ID: c.ID, Rootfs: r.Rootfs, Args: c.Args, Annotations: c.Annotations, Hooks: r.Host.Hooks()})
+func (r *Runc) Start(c Container) (string, error) {
+	return c.ID, r.StartBundle(Bundle{
+		ID: c.ID, Rootfs: r.Rootfs, Args: c.Args,
+		Annotations: c.Annotations, Hooks: r.Host.Hooks(),
+	})
 }
 
 // StartBundle starts what need not be an ordinary container.

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"berth/test/lab"
+)
+
+// A peer is what attaches a container, and releases it.
+type peer struct {
+	name string
+	// attach and detach return the command; pid is the container's, 0 when its
+	// namespace is dead.
+	attach, detach func(id string, pid int) command
+}
+
+// A command is what an engine runs: a program, its whole environment, and
+// what it is given on standard input.
+type command struct {
+	path  string
+	args  []string
+	env   []string
+	stdin string
+}
+
+// berthNetwork and the plugins' configuration ask for the same, without the
+// probe for conflicts, which CNI does not have.
+const berthNetwork = `driver = "macvlan"
+parent = "eth1"
+conflict_timeout = "0"
+
+[[subnet]]
+subnet = "198.51.100.0/24"
+gateway = "198.51.100.1"
+`
+
+func newBerth(host *lab.Host) peer {
+	run := func(stage, state string) command {
+		hook := host.Hook(stage)
+		return command{path: hook.Path, args: hook.Args[1:], env: hook.Env, stdin: state}
+	}
+	return peer{
+		name: "berth-hook",
+		attach: func(id string, pid int) command {
+			return run("createRuntime", fmt.Sprintf(
+				`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":"/","annotations":{"berth/networks":"lan"}}`, id, pid))
+		},
+		detach: func(id string, _ int) command {
+			return run("poststop", fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":"/"}`, id))
+		},
+	}
+}
+
+// pluginDir is where Debian's containernetworking-plugins are.
+const pluginDir = "/usr/lib/cni"
+
+const cniConfig = `{"cniVersion":"1.0.0","name":"lan","type":"macvlan","master":"eth1","mode":"bridge",` +
+	`"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"203.0.113.0/24","gateway":"203.0.113.1"}]],"routes":[{"dst":"0.0.0.0/0"}]}}`
+
+func newCNI(dir string) peer {
+	run := func(verb, id, netns string) command {
+		return command{
+			path: filepath.Join(pluginDir, "macvlan"),
+			env: []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + id, "CNI_NETNS=" + netns,
+				"CNI_IFNAME=net1", "CNI_PATH=" + pluginDir},
+			stdin: fmt.Sprintf(cniConfig, filepath.Join(dir, "cni")),
+		}
+	}
+	netns := func(pid int) string {
+		if pid == 0 {
+			return ""
+		}
+		return fmt.Sprintf("/proc/%d/ns/net", pid)
+	}
+	return peer{
+		name:   "CNI macvlan+host-local",
+		attach: func(id string, pid int) command { return run("ADD", id, netns(pid)) },
+		detach: func(id string, pid int) command { return run("DEL", id, netns(pid)) },
+	}
+}

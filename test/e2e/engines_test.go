@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/specs"
+	"berth/test/lab"
+)
+
+// engines starts what an engine needs on a site's host.
+var engines = map[string]func(t *testing.T, s *site) lab.Engine{
+	"runc": func(_ *testing.T, s *site) lab.Engine { return &lab.Runc{Host: s.Host, Rootfs: rootfs} },
+	"podman": func(t *testing.T, s *site) lab.Engine {
+		p := &lab.Podman{Host: s.Host, Rootfs: rootfs}
+		must(t, p.Setup())
+		return p
+	},
+	"containerd": func(t *testing.T, s *site) lab.Engine {
+		c := &lab.Containerd{Host: s.Host, Rootfs: rootfs}
+		must(t, c.StartDaemon())
+		t.Cleanup(func() {
+			if err := c.StopDaemon(); err != nil {
+				t.Error(err)
+			}
+		})
+		return c
+	},
+}
+
+// forms are the ways to ask for the addresses 192.0.2.50 and .51 or, where
+// the form names none, the first two of the pool.
+var forms = map[string]struct {
+	network, ifname string
+	addresses       [2]string
+	annotations     [2]map[string]string
+}{
+	"list": {"lan", "lan0", [2]string{"192.0.2.64", "192.0.2.65"}, [2]map[string]string{
+		{"berth/networks": "lan@lan0"}, {"berth/networks": "lan@lan0"},
+	}},
+	"json": {"lan", "net1", [2]string{"192.0.2.50", "192.0.2.51"}, [2]map[string]string{
+		{"berth/networks": `[{"name":"lan","ips":["192.0.2.50"],"mac":"02:00:5e:00:53:01"}]`},
+		{"berth/networks": `[{"name":"lan","ips":["192.0.2.51/24"]}]`},
+	}},
+	"short": {"", "up0", [2]string{"192.0.2.50", "192.0.2.51"}, [2]map[string]string{
+		{"berth/parent": "eth1", "berth/mode": "bridge", "berth/ip": "192.0.2.50/24", "berth/gateway": "192.0.2.1", "berth/interface": "up0", "berth/mtu": "1400"},
+		{"berth/parent": "eth1", "berth/ip": "192.0.2.51/24", "berth/interface": "up0"},
+	}},
+}
+
+func TestEngines(t *testing.T) {
+	for engine, start := range engines {
+		for form := range forms {
+			t.Run(engine+"/"+form, func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t)
+				must(t, s.Policy(openPolicy))
+				must(t, s.Network("lan", lanNetwork))
+				s.agent(t)
+				life(t, s, start(t, s), form)
+			})
+		}
+	}
+}
+
+// life is two containers from start to end.
+func life(t *testing.T, s *site, e lab.Engine, form string) {
+	f := forms[form]
+	before := s.snapshot(t)
+	var ids [2]string
+	for i := range ids {
+		id, err := e.Start(lab.Container{ID: fmt.Sprintf("c%d", i), Args: []string{"sleep", "600"}, Annotations: f.annotations[i]})
+		must(t, err)
+		ids[i] = id
+	}
+	const pings = 5
+	ping(t, "from a container to its sibling", func() (string, error) {
+		return e.Exec("c0", "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "5", f.addresses[1])
+	})
+	ping(t, "from the LAN to a container", func() (string, error) {
+		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", f.addresses[0])
+	})
+	all := s.ps(t)
+	if len(all) != 2 {
+		t.Fatalf("berth ps shows %d attachments, want 2: %+v", len(all), all)
+	}
+	for i, id := range ids {
+		checkEndpoint(t, find(t, all, id), form, i)
+	}
+	checkCounts(t, s, ids[0], pings)
+	for i := range ids {
+		must(t, e.Stop(fmt.Sprintf("c%d", i)))
+	}
+	s.nothingLeft(t, before)
+}
+
+func ping(t *testing.T, what string, run func() (string, error)) {
+	t.Helper()
+	if out, err := run(); err != nil {
+		t.Errorf("ping %s: %v\n%s", what, err, out)
+	}
+}
+
+func find(t *testing.T, all []specs.Endpoint, id string) specs.Endpoint {
+	t.Helper()
+	i := slices.IndexFunc(all, func(e specs.Endpoint) bool { return e.ContainerID == id })
+	if i < 0 {
+		t.Fatalf("berth ps does not show container %s: %+v", id, all)
+	}
+	return all[i]
+}
+
+func checkEndpoint(t *testing.T, e specs.Endpoint, form string, i int) {
+	t.Helper()
+	f := forms[form]
+	if e.Network != f.network || e.Interface != f.ifname || e.Parent != "eth1" || e.Mode != specs.ModeBridge || e.Phase != specs.PhaseAttached {
+		t.Errorf("berth ps shows %+v, want network %q, interface %q, parent eth1, mode bridge, attached", e, f.network, f.ifname)
+	}
+	if len(e.Addresses) != 1 || e.Addresses[0].String() != f.addresses[i]+"/24" {
+		t.Errorf("berth ps shows addresses %s, want %s/24", e.Addresses, f.addresses[i])
+	}
+	if form == "json" && i == 0 && e.MAC.String() != "02:00:5e:00:53:01" {
+		t.Errorf("berth ps shows MAC %s, want the one asked for", e.MAC)
+	}
+	if form == "short" && i == 0 && e.MTU != 1400 {
+		t.Errorf("berth ps shows MTU %d, want the one asked for", e.MTU)
+	}
+}
+
+// checkCounts holds the counts of a container that pinged its sibling n times
+// and was pinged once from the LAN: 98 bytes an echo, and ARP around them.
+func checkCounts(t *testing.T, s *site, id string, n uint64) {
+	t.Helper()
+	err := lab.Eventually(10*time.Second, func() error {
+		e := find(t, s.ps(t), id)
+		local, external := e.Counters.Transmit.Local.Unicast, e.Counters.Receive.External.Unicast
+		if !e.Counted || local.Packets < n || local.Packets > n+3 || local.Bytes < 98*n || external.Packets < 1 {
+			return fmt.Errorf("after %d pings to its sibling and one from the LAN: counted %t, %+v", n, e.Counted, e.Counters)
+		}
+		if got := e.Counters.Receive.Local.Unicast; got.Packets < n || got.Packets > n+3 {
+			return fmt.Errorf("%d replies from its sibling are counted as %+v", n, got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// ps is what `berth ps --json` shows.
+func (s *site) ps(t *testing.T, flags ...string) []specs.Endpoint {
+	t.Helper()
+	var all []specs.Endpoint
+	must(t, s.BerthJSON(&all, append([]string{"ps"}, flags...)...))
+	return all
+}
+
+// nothingLeft holds a site to what it was before its containers: the same
+// links, no leases, no attachments but ended ones, whose counts stay.
+func (s *site) nothingLeft(t *testing.T, before snapshot) {
+	t.Helper()
+	err := lab.Eventually(10*time.Second, func() error {
+		after := s.snapshot(t)
+		if after.links != before.links {
+			return fmt.Errorf("links were\n%s\nand are\n%s", before.links, after.links)
+		}
+		if len(after.leases) != 0 {
+			return fmt.Errorf("leases are left: %s", strings.Join(after.leases, ", "))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if all := s.ps(t); len(all) != 0 {
+		t.Errorf("berth ps still shows %+v", all)
+	}
+	for _, e := range s.ps(t, "--all") {
+		if e.Phase != specs.PhaseEnded || e.Ended.IsZero() {
+			t.Errorf("berth ps --all shows %+v, want it ended", e)
+		}
+	}
+}
