@@ -195,7 +195,7 @@ func decode(key, data []byte) (*Lease, error) {
 		l.Addr = a.Unmap()
 	}
 	if err := json.Unmarshal(data, l); err != nil {
-		return nil, fmt.Errorf("lease %q: record: %w", key, err)
+		return nil, fmt.Errorf("lease %q: %w: %w", key, state.ErrDamaged, err)
 	}
 	return l, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // Names of databases that are not in use.
@@ -41,7 +42,7 @@ func bootID() ([]byte, error) {
 // options leaves out every sync: the content is worthless after a crash of the
 // machine, and after one of the process the page cache has it. The free list
 // is written: without it every open would read the whole file.
-func options(d *directory, readOnly bool) *bbolt.Options {
+func options(openFile func(string, int, os.FileMode) (*os.File, error), readOnly bool) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout:      time.Second, // for programs that are not berth; berth's have the lock
 		NoSync:       true,
@@ -49,12 +50,28 @@ func options(d *directory, readOnly bool) *bbolt.Options {
 		NoStatistics: true,
 		FreelistType: bbolt.FreelistMapType,
 		ReadOnly:     readOnly,
-		OpenFile:     d.open,
+		OpenFile:     openFile,
+	}
+}
+
+// database is an open bbolt file. bbolt itself cannot be closed after a panic,
+// so its file is at hand.
+type database struct {
+	*bbolt.DB
+	file *os.File
+}
+
+// abandon gives up a database that bbolt panicked about. Its memory stays
+// mapped until the process ends, and would keep its lock too.
+func (db *database) abandon() {
+	if db.file != nil {
+		_ = flock(db.file, unix.LOCK_UN) // EBADF: bbolt has closed it already
+		db.file.Close()
 	}
 }
 
 // openReadable returns nil where there is no database of this boot.
-func openReadable(d *directory) (*bbolt.DB, error) {
+func openReadable(d *directory) (*database, error) {
 	db, err := openDB(d, true)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherBoot) {
 		return nil, nil
@@ -64,7 +81,7 @@ func openReadable(d *directory) (*bbolt.DB, error) {
 
 // openWritable makes the database where there is none, or only another boot's
 // or a damaged one. The caller holds the lock.
-func (s *Store) openWritable(d *directory) (*bbolt.DB, error) {
+func (s *Store) openWritable(d *directory) (*database, error) {
 	db, err := openDB(d, false)
 	aside := ""
 	switch {
@@ -90,32 +107,33 @@ func (s *Store) openWritable(d *directory) (*bbolt.DB, error) {
 // errOtherBoot is returned by openDB for a database of another boot.
 var errOtherBoot = errors.New("database of another boot")
 
-func openDB(d *directory, readOnly bool) (*bbolt.DB, error) {
-	f, err := d.open(nameDB, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err // fs.ErrNotExist: do not let bbolt make one
+func openDB(d *directory, readOnly bool) (*database, error) {
+	db := new(database)
+	openFile := func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+		db.file, err = d.open(name, flag&^os.O_CREATE, perm) // fs.ErrNotExist: createDB makes it, not bbolt
+		return db.file, err
 	}
-	defer f.Close()
-	var db *bbolt.DB
-	err = guard(d, func() error {
-		var err error
-		if db, err = bbolt.Open(nameDB, 0o600, options(d, readOnly)); err != nil {
+	err := guard(d, func() (err error) {
+		if db.DB, err = bbolt.Open(nameDB, 0o600, options(openFile, readOnly)); err != nil {
 			return damaged(d, err)
 		}
-		return db.View(func(tx *bbolt.Tx) error { return checkMeta(f, tx) })
+		return db.View(func(tx *bbolt.Tx) error { return checkMeta(db.file, tx) })
 	})
 	if err == nil {
 		return db, nil
 	}
-	if db != nil && !errors.Is(err, ErrDamaged) {
-		err = errors.Join(err, db.Close())
+	if db.DB != nil && !errors.Is(err, ErrDamaged) {
+		return nil, errors.Join(err, db.Close())
 	}
+	db.abandon()
 	return nil, err
 }
 
 // damaged classes an error of bbolt.Open.
 func damaged(d *directory, err error) error {
-	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
+	// EBADF comes of a file of no bytes, into which bbolt would write its first pages
+	// although it was opened to be read.
+	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, unix.EBADF} {
 		if errors.Is(err, bad) {
 			return fmt.Errorf("%w %q: %w", ErrDamaged, d.path+"/"+nameDB, err)
 		}
@@ -159,7 +177,7 @@ func createDB(d *directory) error {
 	if err := d.remove(nameNew); err != nil {
 		return err
 	}
-	db, err := bbolt.Open(nameNew, 0o600, options(d, false))
+	db, err := bbolt.Open(nameNew, 0o600, options(d.open, false))
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ var (
 	// ErrUnsafe is returned for a directory that others than its owner could
 	// have written to.
 	ErrUnsafe = errors.New("not a directory that only its owner can write")
-	// ErrDamaged is returned when the database cannot be read. Where that was
-	// noticed while writing, it has been set aside and the next transaction
-	// starts anew.
+	// ErrDamaged is returned when the database, or a record in it, cannot be
+	// read. Where an Update returned it, the database has been set aside and
+	// the next one starts anew: nothing in it could be trusted.
 	ErrDamaged = errors.New("damaged database")
 	// ErrVersion is returned for a database of another layout.
 	ErrVersion = errors.New("database of another version of berth; stop berth's containers or reboot to start anew")

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
-	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -93,6 +92,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 	err = guard(d, func() error { return update(db, fn) })
 	if errors.Is(err, ErrDamaged) {
+		db.abandon()
 		return errors.Join(err, s.setAside(d, nameDamaged, err))
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return d.touch(nameChanged)
 }
 
-func update(db *bbolt.DB, fn func(*Tx) error) error {
+func update(db *database, fn func(*Tx) error) error {
 	tx, err := db.Begin(true)
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -136,10 +136,14 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	if db == nil {
 		return fn(&Tx{})
 	}
-	return guard(d, func() error { return view(db, fn) })
+	err = guard(d, func() error { return view(db, fn) })
+	if errors.Is(err, ErrDamaged) {
+		db.abandon()
+	}
+	return err
 }
 
-func view(db *bbolt.DB, fn func(*Tx) error) error {
+func view(db *database, fn func(*Tx) error) error {
 	tx, err := db.Begin(false)
 	if err != nil {
 		return errors.Join(err, db.Close())

@@ -207,7 +207,7 @@ func (tx *Tx) byKeys(keys []string) ([]*Attachment, error) {
 func decode(key string, data []byte) (*Attachment, error) {
 	a := new(Attachment)
 	if err := json.Unmarshal(data, a); err != nil {
-		return nil, fmt.Errorf("attachment %q: record: %w", key, err)
+		return nil, fmt.Errorf("attachment %q: %w: %w", key, ErrDamaged, err)
 	}
 	return a, nil
 }

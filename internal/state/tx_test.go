@@ -35,7 +35,7 @@ func view(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
 func attachment(cookie uint64, ifname string, containers ...string) *state.Attachment {
 	return &state.Attachment{
 		Cookie: cookie, NSID: -1, Interface: ifname, Containers: containers,
-		Phase: specs.PhaseAttached, Created: time.Unix(int64(cookie), 0),
+		Phase: specs.PhaseAttached, Created: time.Unix(int64(cookie%1e9), 0),
 	}
 }
 

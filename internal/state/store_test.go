@@ -1,0 +1,191 @@
+package state_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+)
+
+func TestModesWhateverTheUmask(t *testing.T) {
+	// Not parallel: the umask is the process's.
+	defer syscall.Umask(syscall.Umask(0o077))
+	s := newStore(t)
+	update(t, s, func(*state.Tx) error { return nil })
+	for path, want := range map[string]os.FileMode{
+		filepath.Dir(s.Dir()):                     0o711,
+		s.Dir():                                   0o700,
+		filepath.Join(s.Dir(), state.NameDB):      0o600,
+		filepath.Join(s.Dir(), state.NameLock):    0o600,
+		filepath.Join(s.Dir(), "changed"):         0o600,
+		filepath.Join(filepath.Dir(s.Dir()), "."): 0o711,
+	} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %04o, want %04o", path, got, want)
+		}
+	}
+}
+
+func TestUnsafeDirectoriesAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(dir string) error{
+		"STATE is a link":         func(dir string) error { return os.Symlink(t.TempDir(), dir) },
+		"STATE is a file":         func(dir string) error { return os.WriteFile(dir, nil, 0o700) },
+		"STATE is group-writable": func(dir string) error { return mkdir(dir, 0o771) },
+		"STATE is world-writable": func(dir string) error { return mkdir(dir, 0o1777) },
+		"STATE is another user's": func(dir string) error { return errors.Join(mkdir(dir, 0o700), os.Chown(dir, 1234, 0)) },
+		"state is a link": func(dir string) error {
+			return errors.Join(mkdir(dir, 0o711), os.Symlink(t.TempDir(), dir+"/state"))
+		},
+		"state is group-writable": func(dir string) error { return errors.Join(mkdir(dir, 0o711), mkdir(dir+"/state", 0o720)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "berth")
+			if err := make(dir); err != nil {
+				t.Fatal(err)
+			}
+			s, called := state.Open(dir), false
+			fn := func(*state.Tx) error { called = true; return nil }
+			if err := s.Update(t.Context(), fn); !errors.Is(err, state.ErrUnsafe) {
+				t.Errorf("Update: %v, want ErrUnsafe", err)
+			}
+			if err := s.View(t.Context(), fn); !errors.Is(err, state.ErrUnsafe) {
+				t.Errorf("View: %v, want ErrUnsafe", err)
+			}
+			if called {
+				t.Error("the transaction ran")
+			}
+		})
+	}
+}
+
+func mkdir(dir string, mode os.FileMode) error {
+	err := os.Mkdir(dir, 0o700)
+	unixMode := uint32(mode & 0o7777)
+	return errors.Join(err, syscall.Chmod(dir, unixMode))
+}
+
+func TestDatabaseThatIsALinkIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if err := s.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Symlink(target, filepath.Join(s.Dir(), state.NameDB)); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Update(t.Context(), func(*state.Tx) error { return nil })
+	if !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("Update: %v, want ELOOP", err)
+	}
+	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link's target: %v, want it not made", err)
+	}
+}
+
+// holdLock takes the store's lock as another process would.
+func holdLock(t *testing.T, s *state.Store) (unlock func()) {
+	t.Helper()
+	f, err := s.OpenFile(state.NameLock, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	return func() { f.Close() }
+}
+
+func TestLockDeadline(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	unlock := holdLock(t, s)
+	for name, run := range map[string]func(context.Context, func(*state.Tx) error) error{"Update": s.Update, "View": s.View} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		began := time.Now()
+		err := run(ctx, func(*state.Tx) error { t.Error("ran"); return nil })
+		cancel()
+		if !errors.Is(err, state.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, want ErrBusy for the deadline", name, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s took %s beyond its deadline of 20ms", name, took)
+		}
+	}
+	unlock()
+	// What was waited for is given back by whoever gets it too late: this one
+	// is had although two others stood in the queue before it.
+	update(t, s, func(*state.Tx) error { return nil })
+}
+
+func TestWaitingForTheLock(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	unlock := holdLock(t, s)
+	done := make(chan error, 1)
+	go func() { done <- s.Update(t.Context(), func(*state.Tx) error { return nil }) }()
+	select {
+	case err := <-done:
+		t.Fatalf("Update returned %v while another had the lock", err)
+	case <-time.After(30 * time.Millisecond): // it waits; there is nothing to see of that
+	}
+	unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadersTogether(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	update(t, s, func(*state.Tx) error { return nil })
+	view(t, s, func(*state.Tx) error {
+		return s.View(t.Context(), func(*state.Tx) error { return nil })
+	})
+}
+
+func TestHold(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	key := state.Key(1, "net1")
+	if s.Held(key) {
+		t.Fatal("held before anybody held it")
+	}
+	release, err := s.Hold(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Held(key) || s.Held(state.Key(1, "net2")) {
+		t.Error("want net1 held, and not net2")
+	}
+	if _, err := s.TryHold(key); !errors.Is(err, state.ErrBusy) {
+		t.Errorf("second hold: %v, want ErrBusy", err)
+	}
+	got := make(chan func())
+	go func() {
+		second, err := s.Hold(t.Context(), key)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- second
+	}()
+	release()
+	second := <-got
+	if !s.Held(key) {
+		t.Error("not held by who waited for it")
+	}
+	second()
+	if left, _ := filepath.Glob(s.Dir() + "/attaching/*"); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
+}
