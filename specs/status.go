@@ -23,10 +23,11 @@ type ParentState string
 
 // The states of a parent.
 const (
-	ParentCounting ParentState = "counting" // its programs see every frame
-	ParentWaiting  ParentState = "waiting"  // it does not exist yet
-	ParentDetached ParentState = "detached" // programs are off on request
-	ParentFailed   ParentState = "failed"   // the kernel refused; Problem says why
+	ParentCounting ParentState = "counting"  // its programs see every frame
+	ParentOnDemand ParentState = "on-demand" // a VLAN of a trunk that exists, made with its first container
+	ParentWaiting  ParentState = "waiting"   // it does not exist yet
+	ParentDetached ParentState = "detached"  // programs are off on request
+	ParentFailed   ParentState = "failed"    // the kernel refused; Problem says why
 )
 
 // ParentStatus is one parent as the agent sees it: an element of
