@@ -34,9 +34,20 @@ func NewHost(name, bin string) (*Host, error) {
 	return h, os.MkdirAll(filepath.Join(h.Config, "networks.d"), 0o755)
 }
 
-// flags are berth's directories, as every program of berth's takes them.
+// flags are berth's directories, as every program of berth's takes them; those
+// that are where they are by default need no flag.
 func (h *Host) flags() []string {
-	return []string{"--config", h.Config, "--state", h.State, "--bpffs", h.BPFFS}
+	var flags []string
+	for _, dir := range []struct{ flag, value, standard string }{
+		{"--config", h.Config, "/etc/berth"},
+		{"--state", h.State, "/run/berth"},
+		{"--bpffs", h.BPFFS, "/sys/fs/bpf/berth"},
+	} {
+		if dir.value != dir.standard {
+			flags = append(flags, dir.flag, dir.value)
+		}
+	}
+	return flags
 }
 
 // Berth runs the command line.

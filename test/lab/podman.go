@@ -16,10 +16,10 @@ type Podman struct {
 	Rootfs string
 }
 
-// containersConf is what podman needs where cgroups are mixed and limits may
+// ContainersConf is what podman needs where cgroups are mixed and limits may
 // not be raised; locks in files, because those in shared memory belong to all
 // podmans of a machine.
-const containersConf = `[containers]
+const ContainersConf = `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 
@@ -36,7 +36,7 @@ func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 func (p *Podman) Setup() error {
 	hooks, err := p.Host.HooksD()
 	return firstError(err,
-		writeFile(filepath.Join(p.dir(), "containers.conf"), containersConf),
+		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf),
 		writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
 }
 

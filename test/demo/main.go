@@ -1,0 +1,56 @@
+// Command demo is a guided tour of berth: what a user types, and what comes of
+// it, on a host with two container engines that is made of network namespaces.
+//
+// It runs in an isolated space of its own (see the package lab), touches
+// nothing of the machine that it runs on, and takes all down again at the end
+// and when it is interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/test/lab"
+)
+
+func main() {
+	bin := flag.String("bin", "bin", "directory of berth's programs")
+	flag.Parse()
+	lab.Isolate()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	err := demo(ctx, *bin)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func demo(ctx context.Context, bin string) error {
+	begin := time.Now()
+	s, err := newStage(bin)
+	if err != nil {
+		return err
+	}
+	g := newGuide(ctx, os.Stdout)
+	g.say("berth: containers with a place of their own on the LAN, and what they do there.")
+	g.say("All of this happens in network namespaces; your own network is not touched.")
+	failed := g.play(s.tour())
+	if failed != nil {
+		g.say("\nInterrupted or failed; taking all down.")
+	}
+	// What follows must happen after an interrupt too.
+	g.ctx = context.Background()
+	err = errors.Join(failed, g.play(s.takeDown(failed != nil)), s.nothingLeft())
+	if err == nil {
+		g.say(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"berth/test/lab"
+)
+
+const (
+	hostName = "host"
+	workDir  = lab.Dir + "/demo" // where the user is
+	binDir   = lab.Dir + "/bin"
+	rootfs   = workDir + "/rootfs"
+)
+
+// A stage is the host, the LAN that it is on, and another machine there.
+type stage struct {
+	host  *lab.Host
+	pc    *lab.Machine
+	links string // of the host, before anything happened
+}
+
+// newStage makes the namespaces and everything that a user would have.
+func newStage(bin string) (*stage, error) {
+	lan, err := lab.NewSwitch("switch")
+	if err != nil {
+		return nil, err
+	}
+	pc, err := lab.NewMachine("pc")
+	if err != nil {
+		return nil, err
+	}
+	host, err := lab.NewMachine(hostName)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{pc: pc, host: &lab.Host{
+		Machine: host, Bin: binDir, Dir: workDir,
+		Config: "/etc/berth", State: "/run/berth", BPFFS: "/sys/fs/bpf/berth",
+	}}
+	err = errors.Join(
+		lan.Plug(host, "eth1"), lan.Plug(pc, "eth0", "192.0.2.1/24"),
+		os.RemoveAll(s.host.Config), // a copy: the machine's own stays
+		os.MkdirAll(workDir, 0o755), lab.Rootfs(rootfs),
+		s.programs(bin), s.bundles(), s.podman())
+	if err != nil {
+		return nil, err
+	}
+	s.links, err = host.Run("ip", "-brief", "link")
+	return s, err
+}
+
+// programs puts berth's programs on the PATH; and ping, which some machines
+// do not have.
+func (s *stage) programs(bin string) error {
+	if err := os.MkdirAll(binDir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"berth", "berthd", "berth-hook"} {
+		if _, err := lab.Output(exec.Command("cp", filepath.Join(bin, name), binDir)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		os.Symlink(filepath.Join(rootfs, "bin/busybox"), filepath.Join(binDir, "ping")),
+		os.Setenv("PATH", binDir+":"+os.Getenv("PATH")))
+}
+
+// bundles writes what runc is to start.
+func (s *stage) bundles() error {
+	for _, id := range []string{"web", "api"} {
+		b := lab.Bundle{
+			ID: id, Rootfs: rootfs, Args: []string{"sleep", "600"}, Hooks: s.host.Hooks(),
+			Annotations: map[string]string{"berth/networks": "lan"},
+		}
+		if err := b.Write(filepath.Join(workDir, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// podman writes the configuration of podman into the copy of /etc.
+func (s *stage) podman() error {
+	hooks, err := s.host.HooksD()
+	if err != nil {
+		return err
+	}
+	const storage = "[storage]\ndriver = \"vfs\"\ngraphroot = \"" + lab.Dir + "/containers\"\nrunroot = \"/run/containers\"\n"
+	dir := "/etc/containers"
+	return errors.Join(
+		os.MkdirAll(dir+"/oci/hooks.d", 0o755),
+		os.WriteFile(dir+"/oci/hooks.d/berth.json", append(hooks, '\n'), 0o644),
+		os.WriteFile(dir+"/storage.conf", []byte(storage), 0o644),
+		os.WriteFile(dir+"/containers.conf", []byte(lab.ContainersConf), 0o644),
+		os.Setenv("CONTAINERS_CONF", dir+"/containers.conf"))
+}
+
+// nothingLeft holds the host to what it was before the tour.
+func (s *stage) nothingLeft() error {
+	links, err := s.host.Run("ip", "-brief", "link")
+	if err != nil {
+		return err
+	}
+	if links != s.links {
+		return fmt.Errorf("the interfaces were\n%sand are\n%s", s.links, links)
+	}
+	pins, err := filepath.Glob("/sys/fs/bpf/*")
+	if err == nil && len(pins) > 0 {
+		err = fmt.Errorf("still pinned: %s", strings.Join(pins, " "))
+	}
+	return err
+}

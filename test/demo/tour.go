@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"berth/test/lab"
+)
+
+// forged is the MAC that the tour's villain takes, out of the range for
+// documentation (RFC 7042 section 2.1.2).
+const forged = "00:00:5e:00:53:66"
+
+// tour is what happens until all is to be taken down.
+func (s *stage) tour() []scene {
+	host := s.host.Machine
+	return []scene{{
+		what:  "A host with the NIC eth1, plugged into a switch with another machine.",
+		on:    host,
+		lines: []string{"ip -brief link"},
+	}, {
+		what:  "The agent counts what goes over the parents of berth's networks.",
+		on:    host,
+		lines: []string{"berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &"},
+	}, {
+		what:  "A network: docker's flags, a file that can be written by hand too.",
+		on:    host,
+		first: s.ready,
+		lines: []string{
+			"berth network create lan -d macvlan --subnet 192.0.2.0/24 \\\n" +
+				"    --gateway 192.0.2.1 --ip-range 192.0.2.64/26 -o parent=eth1",
+			"cat /etc/berth/networks.d/lan.toml",
+		},
+	}, {
+		what: "Two containers with runc: an annotation, and the hook in config.json.",
+		on:   host,
+		lines: []string{
+			`sed -n '/"hooks"/,/"linux"/p' web/config.json | head -n -1`,
+			"runc run --detach --bundle web web",
+			"runc run --detach --bundle api api",
+			"runc exec web ip address show net1",
+		},
+	}, {
+		what: "A third with podman, which finds the hook in hooks.d.",
+		on:   host,
+		lines: []string{
+			"cat /etc/containers/oci/hooks.d/berth.json",
+			"podman run --detach --name db --network none \\\n" +
+				"    --annotation berth/networks=lan --rootfs rootfs sleep 600",
+		},
+	}, {
+		what: "They reach each other and the LAN's router.",
+		on:   host,
+		lines: []string{
+			"runc exec web ping -c 3 -i 0.2 192.0.2.65",
+			"runc exec api ping -c 2 -i 0.2 192.0.2.66",
+			"runc exec web ping -c 2 -i 0.2 192.0.2.1",
+		},
+	}, {
+		what:  "And the LAN reaches them, with no port mapping.",
+		on:    s.pc,
+		lines: []string{"ping -c 2 -i 0.2 192.0.2.66"},
+	}, {
+		what:  "Who is on the LAN, and who is talking?",
+		on:    host,
+		lines: []string{"berth ps", "berth inspect web", "berth agent status"},
+	}, {
+		what: "web forges its MAC, and sends.",
+		on:   host,
+		lines: []string{
+			"runc exec web ip link set net1 address " + forged,
+			"runc exec web ping -c 1 -W 1 192.0.2.1",
+		},
+	}, {
+		what:  "The agent flagged it, and knows who it really was.",
+		on:    host,
+		first: s.flagged,
+		lines: []string{"berth events"},
+	}}
+}
+
+// ready waits until the agent serves.
+func (s *stage) ready() error {
+	return lab.Eventually(10*time.Second, func() error {
+		_, err := s.host.Berth("agent", "status")
+		return err
+	})
+}
+
+// flagged waits until the agent has the event.
+func (s *stage) flagged() error {
+	return lab.Eventually(10*time.Second, func() error {
+		out, err := s.host.Berth("events", "--json")
+		if err == nil && !strings.Contains(out, forged) {
+			err = errors.New("no event about the forged MAC: " + out)
+		}
+		return err
+	})
+}
+
+// takeDown ends all. After a failure nobody knows how far the tour came, so
+// it is done without a word and whatever is missing does not matter.
+func (s *stage) takeDown(failed bool) []scene {
+	host := s.host.Machine
+	return []scene{{
+		what:  "The containers end, and with them their interfaces and leases.",
+		on:    host,
+		quiet: failed,
+		lines: []string{
+			"runc delete --force web", "runc delete --force api", "podman rm --force --time 0 db",
+			"berth ps", "berth ps --all", "berth network rm lan",
+		},
+	}, {
+		what:  "The agent takes its programs off the parent, and ends.",
+		on:    host,
+		quiet: failed,
+		lines: []string{"berth agent detach --purge", "kill $(pidof berthd)"},
+	}, {
+		what:  "Is anything left?",
+		on:    host,
+		quiet: failed,
+		lines: []string{"ip -brief link", "find /sys/fs/bpf -mindepth 1", "runc list", "berth ps"},
+	}}
+}

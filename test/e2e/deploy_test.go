@@ -1,0 +1,28 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/test/lab"
+)
+
+// TestHooksDSample holds the sample that is handed out to what podman is
+// tested with; only the program's place and directories may differ.
+func TestHooksDSample(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../deploy/hooks.d/berth.json")
+	must(t, err)
+	h := &lab.Host{Bin: "/usr/local/bin", Config: "/etc/berth", State: "/run/berth", BPFFS: "/sys/fs/bpf/berth"}
+	tested, err := h.HooksD()
+	must(t, err)
+	var got, want any
+	must(t, json.Unmarshal(data, &got))
+	must(t, json.Unmarshal(tested, &want))
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("deploy/hooks.d/berth.json is not what podman is tested with (-tested +sample):\n%s", d)
+	}
+}
