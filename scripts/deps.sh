@@ -13,8 +13,8 @@ needs() {
 		demo,test        podman                          podman
 		demo,test        conmon                          conmon
 		test             containerd                      containerd
-		test             clang                           clang
-		test             llvm-strip                      llvm
+		test             clang-14                        clang-14
+		test             llvm-strip-14                   llvm-14
 		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
 		test             /usr/include/linux/if_ether.h   linux-libc-dev
 		bench            /usr/lib/cni/macvlan            containernetworking-plugins

@@ -11,4 +11,4 @@ if ! diff -rq bpf "$copy/bpf"; then
 	echo "generated: the committed files are not those of the sources: make generate, and commit" >&2
 	exit 1
 fi
-echo "generated: the committed BPF objects are those of the sources ($(clang --version | head -n1))"
+echo "generated: the committed BPF objects are those of the sources ($(clang-14 --version | head -n1))"

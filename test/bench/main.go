@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,11 @@ func bench(rounds int) error {
 	if err := host.Enter(); err != nil {
 		return err
 	}
-	peers := []peer{newBerth(host), newCNI(host.Dir)}
+	peers, err := crowd(host)
+	if err != nil {
+		return err
+	}
+	peers = append(peers, newBerth(berthAlone, host), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet))
 	times, err := measure(peers, rounds)
 	if err != nil {
 		return err
@@ -41,6 +46,12 @@ func bench(rounds int) error {
 	report(os.Stdout, times, rounds)
 	return nil
 }
+
+// For documentation (RFC 5737), one for each: they share the parent.
+var (
+	berthSubnet = netip.MustParsePrefix("198.51.100.0/24")
+	cniSubnet   = netip.MustParsePrefix("203.0.113.0/24")
+)
 
 // prepare makes the host with its parent eth1, and builds the programs.
 func prepare() (*lab.Host, error) {
@@ -64,5 +75,5 @@ func prepare() (*lab.Host, error) {
 	if err := lan.Plug(host.Machine, "eth1"); err != nil {
 		return nil, err
 	}
-	return host, host.Network("lan", berthNetwork)
+	return host, host.Network("lan", berthNetwork(berthSubnet))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 
 	"berth/test/lab"
@@ -24,24 +25,34 @@ type command struct {
 	stdin string
 }
 
+// The peers, by their names in the samples.
+const (
+	berthAlone   = "berth-hook"
+	berthCrowded = "berth-hook, crowded"
+	cniAlone     = "CNI macvlan+host-local"
+	cniCrowded   = "CNI macvlan+host-local, crowded"
+)
+
 // berthNetwork and the plugins' configuration ask for the same, without the
 // probe for conflicts, which CNI does not have.
-const berthNetwork = `driver = "macvlan"
+func berthNetwork(subnet netip.Prefix) string {
+	return fmt.Sprintf(`driver = "macvlan"
 parent = "eth1"
 conflict_timeout = "0"
 
 [[subnet]]
-subnet = "198.51.100.0/24"
-gateway = "198.51.100.1"
-`
+subnet = %q
+gateway = %q
+`, subnet, subnet.Addr().Next())
+}
 
-func newBerth(host *lab.Host) peer {
+func newBerth(name string, host *lab.Host) peer {
 	run := func(stage, state string) command {
 		hook := host.Hook(stage)
 		return command{path: hook.Path, args: hook.Args[1:], env: hook.Env, stdin: state}
 	}
 	return peer{
-		name: "berth-hook",
+		name: name,
 		attach: func(id string, pid int) command {
 			return run("createRuntime", fmt.Sprintf(
 				`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":"/","annotations":{"berth/networks":"lan"}}`, id, pid))
@@ -56,15 +67,15 @@ func newBerth(host *lab.Host) peer {
 const pluginDir = "/usr/lib/cni"
 
 const cniConfig = `{"cniVersion":"1.0.0","name":"lan","type":"macvlan","master":"eth1","mode":"bridge",` +
-	`"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"203.0.113.0/24","gateway":"203.0.113.1"}]],"routes":[{"dst":"0.0.0.0/0"}]}}`
+	`"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":%q,"gateway":%q}]],"routes":[{"dst":"0.0.0.0/0"}]}}`
 
-func newCNI(dir string) peer {
+func newCNI(name, dir string, subnet netip.Prefix) peer {
 	run := func(verb, id, netns string) command {
 		return command{
 			path: filepath.Join(pluginDir, "macvlan"),
 			env: []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + id, "CNI_NETNS=" + netns,
 				"CNI_IFNAME=net1", "CNI_PATH=" + pluginDir},
-			stdin: fmt.Sprintf(cniConfig, filepath.Join(dir, "cni")),
+			stdin: fmt.Sprintf(cniConfig, dir, subnet, subnet.Addr().Next()),
 		}
 	}
 	netns := func(pid int) string {
@@ -74,7 +85,7 @@ func newCNI(dir string) peer {
 		return fmt.Sprintf("/proc/%d/ns/net", pid)
 	}
 	return peer{
-		name:   "CNI macvlan+host-local",
+		name:   name,
 		attach: func(id string, pid int) command { return run("ADD", id, netns(pid)) },
 		detach: func(id string, pid int) command { return run("DEL", id, netns(pid)) },
 	}

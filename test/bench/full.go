@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+	"berth/test/lab"
+)
+
+// held is how many leases others hold in the crowded variants.
+const held = 10_000
+
+// fillBerth gives leases of the network to containers that are elsewhere.
+func fillBerth(host *lab.Host, subnet netip.Prefix) error {
+	parent, err := net.InterfaceByName("eth1")
+	if err != nil {
+		return err
+	}
+	pool := ipam.NewPool("lan", specs.Subnet{Subnet: subnet}, nil)
+	domain := (&state.Attachment{ParentIndex: parent.Index}).Domain()
+	return state.Open(host.State).Update(context.Background(), func(tx *state.Tx) error {
+		leases := ipam.In(tx, domain)
+		for i := range held {
+			owner := ipam.Owner{Key: state.Key(uint64(i), "net1"), Container: fmt.Sprintf("other%d", i), Network: "lan"}
+			if _, err := leases.Take(pool, owner); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// fillCNI writes the files that host-local keeps, one a lease, as it does in
+// plugins/ipam/host-local/backend/disk.
+func fillCNI(dir string, subnet netip.Prefix) error {
+	dir = filepath.Join(dir, "lan")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var last netip.Addr
+	for i, a := 0, subnet.Addr().Next().Next(); i < held; i, a = i+1, a.Next() {
+		content := fmt.Sprintf("other%d\r\nnet1", i)
+		if err := os.WriteFile(filepath.Join(dir, a.String()), []byte(content), 0o600); err != nil {
+			return err
+		}
+		last = a
+	}
+	return os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte(last.String()), 0o600)
+}
+
+// crowd makes the variants of both that hold many leases already.
+func crowd(host *lab.Host) ([]peer, error) {
+	subnet := netip.MustParsePrefix("198.18.0.0/15") // RFC 2544: for benchmarks
+	crowded := *host
+	crowded.State, crowded.Config = host.State+"-crowded", host.Config+"-crowded"
+	cni := filepath.Join(host.Dir, "cni-crowded")
+	err := errors.Join(
+		os.MkdirAll(filepath.Join(crowded.Config, "networks.d"), 0o755),
+		crowded.Network("lan", berthNetwork(subnet)),
+		fillBerth(&crowded, subnet), fillCNI(cni, subnet))
+	return []peer{newBerth(berthCrowded, &crowded), newCNI(cniCrowded, cni, subnet)}, err
+}
