@@ -1,8 +1,64 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"berth/specs"
+)
 
 func newNetwork(env *Env) *cobra.Command {
 	return group("network", "make, show and remove networks",
-		newNetworkCreate(env))
+		newNetworkCreate(env), newNetworkLs(env), newNetworkInspect(env), newNetworkRm(env))
+}
+
+// networkView is a network with its users: an element of the JSON of
+// `berth network ls` and `inspect`.
+type networkView struct {
+	*specs.Network
+	Containers []networkUser `json:"containers"` // null: they cannot be told
+}
+
+// networkUser is an interface of a container on a network.
+type networkUser struct {
+	ContainerID string      `json:"container_id"`
+	Name        string      `json:"name,omitempty"`
+	Interface   string      `json:"interface"`
+	MAC         specs.MAC   `json:"mac"`
+	Addresses   []string    `json:"addresses"`
+	Phase       specs.Phase `json:"phase"`
+}
+
+// viewNetworks joins networks with the endpoints on them. What is attached is
+// told to root only, so not to know it is a warning.
+func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []networkView {
+	endpoints, err := env.endpoints(ctx, false)
+	if err != nil {
+		env.warn("which containers use it cannot be told: %v", err)
+	}
+	users := make(map[string][]networkUser)
+	for i := range endpoints {
+		users[endpoints[i].Network] = append(users[endpoints[i].Network], userOf(&endpoints[i]))
+	}
+	var all []networkView
+	for _, n := range networks {
+		view := networkView{Network: n, Containers: users[n.Name]}
+		if view.Containers == nil && err == nil {
+			view.Containers = []networkUser{}
+		}
+		all = append(all, view)
+	}
+	return all
+}
+
+func userOf(e *specs.Endpoint) networkUser {
+	addresses := []string{}
+	for _, a := range e.Addresses {
+		addresses = append(addresses, a.String())
+	}
+	return networkUser{
+		ContainerID: e.ContainerID, Name: e.Name, Interface: e.Interface,
+		MAC: e.MAC, Addresses: addresses, Phase: e.Phase,
+	}
 }

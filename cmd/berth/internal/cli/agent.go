@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/agent/client"
+	"berth/bpf"
+	"berth/specs"
+)
+
+func newAgent(env *Env) *cobra.Command {
+	return group("agent", "ask and steer the agent, berthd",
+		newAgentStatus(env), newAgentDetach(env), newAgentAttach(env))
+}
+
+func newAgentStatus(env *Env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "show what the agent does", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return agentStatus(cmd.Context(), env, asJSON) },
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// agentStatus fails where no agent runs, so that scripts can tell.
+func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
+	status, err := client.New(env.dirs.State).Status(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(env.Out, []specs.AgentStatus{status})
+	}
+	describeAgent(env.Out, &status, env.Now())
+	if len(status.Parents) == 0 {
+		return nil
+	}
+	fmt.Fprintln(env.Out)
+	return parentTable(status.Parents).write(env.Out, env.Width)
+}
+
+func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
+	lost := ""
+	if s.EventsLost > 0 {
+		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; they are counted)"
+	}
+	counting := "yes"
+	if !s.Attached {
+		counting = "no: detached on request, see berth agent attach"
+	}
+	pairs := [][2]string{
+		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, age(now.Sub(s.Started)))},
+		{"counting", counting},
+		{"endpoints", fmt.Sprintf("%d of at most %d", s.Endpoints, s.MaxEndpoints)},
+		{"metrics", cmp.Or(s.Metrics, "off")},
+		{"events lost", lost},
+	}
+	problems := slices.Clone(s.Problems)
+	for _, p := range s.Parents {
+		if p.Problem != "" && !slices.ContainsFunc(s.Problems, func(s string) bool { return strings.Contains(s, p.Problem) }) {
+			problems = append(problems, p.Name+": "+p.Problem)
+		}
+	}
+	for _, p := range problems {
+		pairs = append(pairs, [2]string{"problem", p})
+	}
+	fields(w, pairs)
+}
+
+func parentTable(parents []specs.ParentStatus) *table {
+	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"}}
+	for _, p := range parents {
+		t.add(p.Name, string(p.State), p.Attach, p.MAC.String(), strconv.Itoa(p.Endpoints), strings.Join(p.Networks, "\n"))
+	}
+	return t
+}
+
+func newAgentDetach(env *Env) *cobra.Command {
+	var purge bool
+	cmd := &cobra.Command{
+		Use: "detach", Short: "take berth's programs off all parents", Args: noArguments,
+		Long: "Take berth's programs off all parents: nothing is counted and judged until\n" +
+			"berth agent attach, or the agent's next start. Counts so far are kept.\n" +
+			"It works also where no agent runs.",
+		Example: "  berth agent detach\n  berth agent detach --purge",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return detach(cmd.Context(), env, purge) },
+	}
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove the counts too, and all else that is pinned")
+	return cmd
+}
+
+// detach asks the agent, or does it itself where none runs.
+func detach(ctx context.Context, env *Env, purge bool) error {
+	err := client.New(env.dirs.State).Detach(ctx, purge)
+	if errors.Is(err, client.ErrNoAgent) {
+		pinned := bpf.DetachPinned
+		if purge {
+			pinned = bpf.PurgePinned
+		}
+		err = pinned(env.dirs.BPFFS)
+		if errors.Is(err, fs.ErrNotExist) {
+			env.warn("nothing to detach: no agent runs, and nothing is pinned under %s", env.dirs.BPFFS)
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	said := "detached; counts are kept"
+	if purge {
+		said = "detached; counts are removed"
+	}
+	_, err = fmt.Fprintln(env.Out, said)
+	return err
+}
+
+func newAgentAttach(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "attach", Short: "undo detach", Args: noArguments,
+		Long: "Put berth's programs back on all parents after berth agent detach.\nIt needs a running agent.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := client.New(env.dirs.State).Attach(cmd.Context()); err != nil {
+				return fmt.Errorf("attach: %w", err)
+			}
+			_, err := fmt.Fprintln(env.Out, "attached")
+			return err
+		},
+	}
+}

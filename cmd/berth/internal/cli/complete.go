@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"berth/internal/config"
+)
+
+// completeNetworks offers the networks that are not on the line yet.
+func completeNetworks(env *Env) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		names, err := config.Names(env.dirs.Config)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return without(names, args), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeContainers offers the live containers that are not on the line yet.
+func completeContainers(env *Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		endpoints, err := env.endpoints(cmd.Context(), false)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var ids []string
+		for i := range endpoints {
+			ids = append(ids, printable(display(&endpoints[i])))
+		}
+		slices.Sort(ids)
+		return without(slices.Compact(ids), args), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// without returns all but those that are in another list.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}

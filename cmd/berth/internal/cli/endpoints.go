@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"berth/agent"
+	"berth/agent/client"
+	"berth/bpf"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// namesTimeout is how long a command waits for an agent that only adds names.
+const namesTimeout = time.Second
+
+// endpoints returns what is attached, with ended ones if all is set: from the
+// records and the pinned maps, which only root may read, with the names that
+// an agent has learnt besides. Others than root ask the agent for all of it.
+func (env *Env) endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
+	list, err := env.recorded(ctx)
+	if errors.Is(err, fs.ErrPermission) {
+		if list, err = client.New(env.dirs.State).Endpoints(ctx, all); err != nil {
+			return nil, fmt.Errorf("only root may read the records, and others ask the agent: %w", err)
+		}
+	} else if err == nil {
+		env.addNames(ctx, list)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !all {
+		list = slices.DeleteFunc(list, func(e specs.Endpoint) bool { return e.Phase == specs.PhaseEnded })
+	}
+	sortEndpoints(list)
+	return list, nil
+}
+
+// recorded reads the records and, where an agent has ever run, the counts.
+func (env *Env) recorded(ctx context.Context) ([]specs.Endpoint, error) {
+	store := state.Open(env.dirs.State)
+	maps, err := bpf.Open(env.dirs.BPFFS)
+	if errors.Is(err, fs.ErrNotExist) {
+		return agent.Collect(ctx, store, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer maps.Close()
+	return agent.Collect(ctx, store, maps)
+}
+
+// addNames adds the names that the agent knows from the engines themselves.
+// They are an extra, so an agent that does not answer is no error.
+func (env *Env) addNames(ctx context.Context, list []specs.Endpoint) {
+	unnamed := func(e specs.Endpoint) bool { return e.Name == "" }
+	if !slices.ContainsFunc(list, unnamed) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	known, err := client.New(env.dirs.State).Endpoints(ctx, true)
+	if err != nil {
+		return
+	}
+	byID := make(map[string]*specs.Endpoint)
+	for i := range known {
+		byID[known[i].ContainerID] = &known[i]
+	}
+	for i := range list {
+		if k := byID[list[i].ContainerID]; k != nil && list[i].Name == "" {
+			list[i].Name, list[i].Image, list[i].Pod, list[i].Namespace = k.Name, k.Image, k.Pod, k.Namespace
+		}
+	}
+}

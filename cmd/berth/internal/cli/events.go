@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/agent/client"
+	"berth/specs"
+)
+
+// eventOptions are the flags of `berth events`.
+type eventOptions struct {
+	follow, json           bool
+	kind, since, container string
+}
+
+func newEvents(env *Env) *cobra.Command {
+	var o eventOptions
+	cmd := &cobra.Command{
+		Use: "events", Short: "show traffic that broke a rule", Args: noArguments,
+		Long: "Show the violations that the agent has seen: the last 10,000, and with -f\nthose that come.",
+		Example: `  berth events
+  berth events -f --kind mac-spoof
+  berth events --since 10m --container web --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := o.filter(env.Now())
+			if err != nil {
+				return usage(cmd, err)
+			}
+			return showEvents(cmd.Context(), env, filter, o.json)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with those that come, until interrupted")
+	flags.StringVar(&o.kind, "kind", "", "only of this `KIND`: "+kinds())
+	flags.StringVar(&o.since, "since", "", "only from `TIME` on: a duration ago, as 10m, or RFC 3339")
+	flags.StringVar(&o.container, "container", "", "only with the container `ID` as sender or owner, or the beginning of it")
+	flags.BoolVar(&o.json, "json", false, "print a JSON object a line")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kinds(), ", "), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("container", completeContainers(env))
+	return cmd
+}
+
+func kinds() string {
+	var all []string
+	for _, k := range specs.Kinds() {
+		all = append(all, string(k))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (o *eventOptions) filter(now time.Time) (f client.Filter, err error) {
+	f = client.Filter{Follow: o.follow, Kind: specs.Kind(o.kind), Container: o.container}
+	if o.kind != "" && !strings.Contains(", "+kinds()+", ", ", "+o.kind+", ") {
+		return f, specs.Invalid("--kind", o.kind, "one of %s", kinds())
+	}
+	if o.since != "" {
+		f.Since, err = parseSince(o.since, now)
+	}
+	return f, err
+}
+
+// parseSince reads a duration before now, a time in RFC 3339 with or without
+// its zone or time of day (then the local ones), or seconds since 1970.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil && seconds >= 0 {
+		return time.Unix(seconds, 0), nil
+	}
+	return time.Time{}, specs.Invalid("--since", s, "a duration ago, as 10m, or a time, as 2026-01-31T12:00:00Z")
+}
+
+// showEvents prints events as they are had: a table's columns have fixed
+// widths, because what comes is not known.
+func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool) error {
+	enc := json.NewEncoder(env.Out)
+	enc.SetEscapeHTML(false)
+	if !asJSON && filter.Follow {
+		writeEventHead(env.Out)
+	}
+	n := 0
+	for e, err := range client.New(env.dirs.State).Events(ctx, filter) {
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = enc.Encode(e)
+		} else {
+			if n++; n == 1 && !filter.Follow {
+				writeEventHead(env.Out)
+			}
+			err = writeEvent(env.Out, &e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n == 0 && !asJSON && !filter.Follow {
+		env.warn("no events")
+	}
+	return nil
+}
+
+const eventLine = "%-15s  %-9s  %-9s  %-17s  %-8s  %s\n"
+
+func writeEventHead(w io.Writer) {
+	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", "MAC", "PARENT", "SENDER")
+}
+
+// writeEvent writes a line. "?" is a sender that nothing tells.
+func writeEvent(w io.Writer, e *specs.Event) error {
+	sender := "?"
+	if e.Sender != nil {
+		sender = shorten(cmp.Or(e.Sender.Name, shortID(e.Sender.ContainerID)), 20)
+	}
+	if e.LeftOut > 0 {
+		sender += fmt.Sprintf(" (+%d)", e.LeftOut)
+	}
+	_, err := fmt.Fprintf(w, eventLine, e.Time.Local().Format(time.Stamp), e.Kind, e.Certainty,
+		macText(e.MAC), printable(e.Parent), printable(sender))
+	return err
+}
+
+// macText writes a MAC out of a frame, which may be all zero.
+func macText(m specs.MAC) string { return cmp.Or(m.String(), "00:00:00:00:00:00") }

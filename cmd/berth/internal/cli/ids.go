@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"berth/specs"
+)
+
+// shortID is docker's 12 digits of an id that is 64 hexadecimal ones. Other
+// ids are what a person chose, and stay.
+func shortID(id string) string {
+	if len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "" {
+		return id[:12]
+	}
+	return id
+}
+
+// display is what a person calls an endpoint's container; [find] takes it.
+func display(e *specs.Endpoint) string {
+	if e.Name != "" {
+		return e.Name
+	}
+	return shortID(e.ContainerID)
+}
+
+// find returns the endpoints of the container that text means: by its id, its
+// name, or the beginning of its id where only one begins so. A live container
+// comes before an ended one.
+func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
+	live, ended := []specs.Endpoint{}, []specs.Endpoint{}
+	for _, e := range all {
+		if e.Phase == specs.PhaseEnded {
+			ended = append(ended, e)
+		} else {
+			live = append(live, e)
+		}
+	}
+	matches := []func(*specs.Endpoint) bool{
+		func(e *specs.Endpoint) bool { return slices.Contains(idsOf(e), text) },
+		func(e *specs.Endpoint) bool { return e.Name == text },
+		func(e *specs.Endpoint) bool {
+			return slices.ContainsFunc(idsOf(e), func(id string) bool { return strings.HasPrefix(id, text) })
+		},
+	}
+	for _, among := range [][]specs.Endpoint{live, ended} {
+		for _, match := range matches {
+			if found, err := one(among, match, text); found != nil || err != nil {
+				return found, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("container %q: berth knows none with this id or name; see berth ps --all", text)
+}
+
+// idsOf returns the ids of all containers that an endpoint belongs to.
+func idsOf(e *specs.Endpoint) []string {
+	return append([]string{e.ContainerID}, e.Containers...)
+}
+
+// one returns the endpoints that match, if they are of one container.
+func one(all []specs.Endpoint, match func(*specs.Endpoint) bool, text string) (found []specs.Endpoint, err error) {
+	var ids []string
+	for i := range all {
+		if match(&all[i]) {
+			found = append(found, all[i])
+			ids = append(ids, printable(all[i].ContainerID))
+		}
+	}
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) > 1 {
+		return nil, fmt.Errorf("container %q: it may be any of %s", text, strings.Join(ids, ", "))
+	}
+	return found, nil
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/specs"
+)
+
+func newInspect(env *Env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "inspect ID...", Short: "show all that is known of a container's interfaces",
+		Long: "Show all that is known of the interfaces of containers. An ID is the\ncontainer's id, the beginning of it where no other begins so, or its name.",
+
+		Example:           "  berth inspect web\n  berth inspect 3f2a91 --json",
+		Args:              arguments(1, 0, "the container's ID"),
+		ValidArgsFunction: completeContainers(env),
+		RunE:              func(cmd *cobra.Command, args []string) error { return inspect(cmd.Context(), env, args, asJSON) },
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// inspect shows the containers that it finds and says which not.
+func inspect(ctx context.Context, env *Env, ids []string, asJSON bool) (err error) {
+	all, err := env.endpoints(ctx, true)
+	if err != nil {
+		return err
+	}
+	var found []specs.Endpoint
+	for _, id := range ids {
+		endpoints, unknown := find(all, id)
+		if unknown != nil {
+			env.warn("%v", unknown)
+			err = errSaid
+		}
+		found = append(found, endpoints...)
+	}
+	if asJSON {
+		if failed := writeJSON(env.Out, found); failed != nil {
+			return failed
+		}
+		return err
+	}
+	for i := range found {
+		if i > 0 {
+			fmt.Fprintln(env.Out)
+		}
+		describe(env.Out, &found[i], env.Now())
+	}
+	return err
+}
+
+// describe writes one endpoint as keys and values; what is not known or not
+// set has no line.
+func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
+	parent := e.Parent
+	if e.VLAN != 0 {
+		parent += fmt.Sprintf(" (VLAN %d)", e.VLAN)
+	}
+	fields(w, [][2]string{
+		{"container", e.ContainerID},
+		{"shared with", strings.Join(without(e.Containers, []string{e.ContainerID}), ", ")},
+		{"name", e.Name},
+		{"image", e.Image},
+		{"pod", e.Pod},
+		{"namespace", e.Namespace},
+		{"network", dash(e.Network)},
+		{"interface", e.Interface},
+		{"state", phaseText(e, now)},
+		{"addresses", strings.Join(addresses(e), ", ")},
+		{"MAC", e.MAC.String()},
+		{"gateways", joinText(e.Gateways)},
+		{"routes", routesText(e.Routes)},
+		{"parent", parent},
+		{"mode", string(e.Driver) + " " + string(e.Mode)},
+		{"MTU", strconv.Itoa(e.MTU)},
+	})
+	if !e.Counted {
+		fields(w, [][2]string{{"traffic", "not counted: the agent has never run"}})
+		return
+	}
+	fields(w, [][2]string{
+		{"received", trafficText(e.Counters.Receive)},
+		{"sent", trafficText(e.Counters.Transmit)},
+		{"violations", cmp.Or(violations(e), "none")},
+	})
+}
+
+// fields writes the pairs whose value is not empty, a line each.
+func fields(w io.Writer, pairs [][2]string) {
+	for _, p := range pairs {
+		if p[1] != "" {
+			fmt.Fprintf(w, "%-12s %s\n", p[0], printable(p[1]))
+		}
+	}
+}
+
+func phaseText(e *specs.Endpoint, now time.Time) string {
+	const layout = "2006-01-02 15:04:05 MST"
+	if e.Phase == specs.PhaseEnded {
+		return fmt.Sprintf("ended %s, %s ago", e.Ended.Format(layout), age(now.Sub(e.Ended)))
+	}
+	return fmt.Sprintf("%s, since %s (%s)", e.Phase, e.Created.Format(layout), age(now.Sub(e.Created)))
+}
+
+func trafficText(t specs.Traffic) string {
+	text := func(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
+	if t.Local.Total() == (specs.Count{}) {
+		return text(t.Total())
+	}
+	return fmt.Sprintf("%s; of it with siblings on the parent %s", text(t.Total()), text(t.Local.Total()))
+}
+
+func routesText(routes []specs.Route) string {
+	var all []string
+	for _, r := range routes {
+		text := r.To.String()
+		if r.Via.IsValid() {
+			text += " via " + r.Via.String()
+		}
+		if r.Metric != 0 {
+			text += " metric " + strconv.Itoa(r.Metric)
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+func joinText[T fmt.Stringer](all []T) string {
+	var words []string
+	for _, v := range all {
+		words = append(words, v.String())
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+func TestDescribe(t *testing.T) {
+	all := endpoints()
+	for i, want := range []string{`
+container    ` + hexA + `
+name         web
+image        docker.io/library/nginx
+network      lan
+interface    net1
+state        attached, since 2026-05-04 11:55:00 UTC (5m)
+addresses    192.0.2.65/24, 2001:db8::41/64
+MAC          02:00:5e:00:53:01
+gateways     192.0.2.1
+routes       198.51.100.0/24 via 192.0.2.2 metric 7
+parent       eth1.100 (VLAN 100)
+mode         macvlan bridge
+MTU          1500
+received     1.23 GB in 988k pkts
+sent         900 B in 11 pkts; of it with siblings on the parent 840 B in 10 pkts
+violations   mac-spoof 3
+`, `
+container    berth-demo-two
+network      -
+interface    lan0
+state        attaching, since 2026-05-04 11:59:59 UTC (1s)
+MAC          02:00:5e:00:53:02
+parent       eth2
+mode         macvlan passthru
+MTU          1400
+traffic      not counted: the agent has never run
+`, `
+container    ` + hexB + `
+network      lan
+interface    net1
+state        ended 2026-05-04 11:00:00 UTC, 1h ago
+addresses    192.0.2.66/24
+MAC          02:00:5e:00:53:03
+parent       eth1.100 (VLAN 100)
+mode         macvlan private
+MTU          1500
+received     60 B in 1 pkt
+sent         0 B in 0 pkts
+violations   none
+`} {
+		var b strings.Builder
+		describe(&b, &all[i], clock)
+		same(t, all[i].ContainerID, want, b.String())
+	}
+}
+
+func TestInspect(t *testing.T) {
+	w := newWorld(t)
+	w.record(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	w.record(2, func(*state.Attachment) {})
+	if got := w.ok("inspect", "3f2a"); !strings.HasPrefix(got, "container    "+hexA+"\n") {
+		t.Errorf("inspect: %s", got)
+	}
+	var all []specs.Endpoint
+	if err := json.Unmarshal([]byte(w.ok("inspect", "--json", "3f2a", "web")), &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 || all[0].ContainerID != hexA || all[1].ContainerID != "web" {
+		t.Errorf("inspect --json: %+v", all)
+	}
+	w.fails(exitFailed, `berth: container "db": berth knows none with this id or name; see berth ps --all`, "inspect", "db")
+	if code := w.run("inspect", "db", "web"); code != exitFailed || !strings.HasPrefix(w.out.String(), "container    web\n") {
+		t.Errorf("one of two unknown: exit %d, printed %s", code, &w.out)
+	}
+	w.fails(exitUsage, "berth inspect: the container's ID is missing", "inspect")
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+// listOptions are the flags of a command that lists things.
+type listOptions struct {
+	quiet, json, wide bool
+}
+
+func (o *listOptions) register(cmd *cobra.Command, ids string) {
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only "+ids)
+	flags.BoolVar(&o.json, "json", false, "print a JSON array")
+	flags.BoolVar(&o.wide, "wide", false, "one line each, nothing shortened")
+	flags.BoolVar(&o.wide, "no-trunc", false, "the same as --wide")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if o.quiet && o.json {
+			return usage(cmd, errors.New("either --quiet or --json"))
+		}
+		return nil
+	}
+}
+
+// width returns how wide a table may be.
+func (o *listOptions) width(env *Env) int {
+	if o.wide {
+		return noLimit
+	}
+	return env.Width
+}

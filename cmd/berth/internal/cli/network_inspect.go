@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"berth/internal/config"
+	"berth/specs"
+)
+
+func newNetworkInspect(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "inspect NAME...", Short: "show networks and who is on them, as JSON",
+		Example:           "  berth network inspect lan\n  berth network inspect lan | jq -r '.[].containers[].mac'",
+		Args:              arguments(1, 0, "the network's NAME"),
+		ValidArgsFunction: completeNetworks(env),
+		RunE:              func(cmd *cobra.Command, args []string) error { return inspectNetworks(cmd.Context(), env, args) },
+	}
+	jsonFlag(cmd, new(bool)) // it is JSON always; asked for, as with every command, it is no error
+	return cmd
+}
+
+// inspectNetworks shows what it finds, as docker does, and says what not.
+func inspectNetworks(ctx context.Context, env *Env, names []string) (err error) {
+	var found []*specs.Network
+	for _, name := range names {
+		n, unknown := config.Network(env.dirs.Config, name)
+		if unknown != nil {
+			env.warn("%v", specs.At("network", unknown))
+			err = errSaid
+			continue
+		}
+		found = append(found, n)
+	}
+	var views []networkView
+	if len(found) > 0 {
+		views = viewNetworks(ctx, env, found)
+	}
+	if failed := writeJSON(env.Out, views); failed != nil {
+		return failed
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"berth/internal/config"
+	"berth/specs"
+)
+
+func newNetworkLs(env *Env) *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "list the networks", Args: noArguments,
+		Example: "  berth network ls\n  berth network ls --json",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return listNetworks(cmd.Context(), env, o) },
+	}
+	o.register(cmd, "names")
+	return cmd
+}
+
+// listNetworks shows the networks that can be read, and then says which
+// cannot.
+func listNetworks(ctx context.Context, env *Env, o listOptions) error {
+	networks, broken := config.Networks(env.dirs.Config)
+	if err := printNetworks(ctx, env, o, networks); err != nil {
+		return err
+	}
+	for _, err := range broken {
+		env.warn("%v", err)
+	}
+	if len(broken) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+func printNetworks(ctx context.Context, env *Env, o listOptions, networks []*specs.Network) error {
+	if o.quiet {
+		for _, n := range networks {
+			fmt.Fprintln(env.Out, n.Name)
+		}
+		return nil
+	}
+	views := viewNetworks(ctx, env, networks)
+	if o.json {
+		return writeJSON(env.Out, views)
+	}
+	t := table{head: []string{"NAME", "DRIVER", "MODE", "PARENT", "SUBNETS", "CONTAINERS"}}
+	for _, v := range views {
+		var subnets []string
+		for _, s := range v.Subnets {
+			subnets = append(subnets, s.Subnet.String())
+		}
+		users := "?"
+		if v.Containers != nil {
+			users = strconv.Itoa(len(v.Containers))
+		}
+		t.add(v.Name, string(v.Driver), string(v.Mode), v.Parent, strings.Join(subnets, "\n"), users)
+	}
+	return t.write(env.Out, o.width(env))
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"berth/specs"
+)
+
+const psLong = `List the interfaces that berth gave to containers, and their traffic as the
+container sees it: RX is what it received, TX what it sent. "-" stands where
+nothing is counted, because the agent has never run.`
+
+func newPs(env *Env) *cobra.Command {
+	var o listOptions
+	var all bool
+	cmd := &cobra.Command{
+		Use: "ps", Short: "list what is attached, with its traffic", Long: psLong, Args: noArguments,
+		Example: "  berth ps\n  berth ps --all --wide\n  berth ps --json | jq -r '.[].addresses[]'",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return ps(cmd.Context(), env, o, all) },
+	}
+	o.register(cmd, "the ids of containers")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "the ended ones too")
+	return cmd
+}
+
+func ps(ctx context.Context, env *Env, o listOptions, all bool) error {
+	endpoints, err := env.endpoints(ctx, all)
+	if err != nil {
+		return err
+	}
+	return printEndpoints(env, o, endpoints)
+}
+
+func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
+	switch {
+	case o.quiet:
+		return printIDs(env, endpoints)
+	case o.json:
+		return writeJSON(env.Out, endpoints)
+	}
+	t := wideTable(env, endpoints)
+	if !o.wide && !t.fits(env.Width) {
+		t = compactTable(env, endpoints)
+	}
+	return t.write(env.Out, o.width(env))
+}
+
+// sortEndpoints puts the live ones first, each in the order of their making.
+func sortEndpoints(all []specs.Endpoint) {
+	ended := func(e specs.Endpoint) int {
+		if e.Phase == specs.PhaseEnded {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b specs.Endpoint) int {
+		return cmp.Or(ended(a)-ended(b), a.Created.Compare(b.Created),
+			strings.Compare(a.ContainerID, b.ContainerID), strings.Compare(a.Interface, b.Interface))
+	})
+}
+
+func printIDs(env *Env, endpoints []specs.Endpoint) error {
+	seen := make(map[string]bool)
+	for i := range endpoints {
+		id := printable(endpoints[i].ContainerID)
+		if !seen[id] {
+			fmt.Fprintln(env.Out, id)
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+// wideTable has a line for each endpoint and a column for each fact.
+func wideTable(env *Env, endpoints []specs.Endpoint) *table {
+	t := &table{head: []string{
+		"CONTAINER ID", "NAME", "NETWORK", "INTERFACE", "ADDRESSES", "MAC",
+		"PARENT", "MODE", "STATE", "RX", "TX", "VIOLATIONS",
+	}}
+	for i := range endpoints {
+		e := &endpoints[i]
+		rx, tx := traffic(e, ", ")
+		t.add(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(addresses(e), ","),
+			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), rx, tx, violations(e))
+	}
+	return t
+}
+
+// compactTable has two lines or more for each endpoint, to fit a narrow
+// terminal.
+func compactTable(env *Env, endpoints []specs.Endpoint) *table {
+	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"}}
+	for i := range endpoints {
+		e := &endpoints[i]
+		container := display(e)
+		if e.Phase != specs.PhaseAttached {
+			container += "\n" + stateText(env, e)
+		}
+		rx, tx := traffic(e, "\n")
+		t.add(container, dash(e.Network)+"@"+e.Interface,
+			strings.Join(append(addresses(e), e.MAC.String()), "\n"),
+			e.Parent+"\n"+string(e.Mode), rx, tx)
+	}
+	return t
+}
+
+func addresses(e *specs.Endpoint) (all []string) {
+	for _, a := range e.Addresses {
+		all = append(all, a.String())
+	}
+	return all
+}
+
+// traffic writes what was received and transmitted; nothing where it is not
+// counted.
+func traffic(e *specs.Endpoint, between string) (rx, tx string) {
+	if !e.Counted {
+		return "", ""
+	}
+	text := func(c specs.Count) string { return byteText(c.Bytes) + between + packetText(c.Packets) }
+	return text(e.Counters.Receive.Total()), text(e.Counters.Transmit.Total())
+}
+
+func stateText(env *Env, e *specs.Endpoint) string {
+	if e.Phase == specs.PhaseEnded && !e.Ended.IsZero() {
+		return "ended " + age(env.Now().Sub(e.Ended)) + " ago"
+	}
+	return string(e.Phase)
+}
+
+func violations(e *specs.Endpoint) string {
+	var all []string
+	for _, kind := range specs.Kinds() {
+		if n := e.Violations[kind]; n > 0 {
+			all = append(all, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+func mac(s string) specs.MAC {
+	m, err := specs.ParseMAC(s)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func packets(n, bytes uint64) specs.Traffic {
+	return specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: n, Bytes: bytes}}}
+}
+
+// endpoints is one of each sort.
+func endpoints() []specs.Endpoint {
+	return []specs.Endpoint{{
+		ContainerID: hexA, Name: "web", Image: "docker.io/library/nginx", Network: "lan", Interface: "net1",
+		Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1.100", VLAN: 100, MTU: 1500,
+		MAC:       mac("02:00:5e:00:53:01"),
+		Addresses: []netip.Prefix{prefix("192.0.2.65/24"), prefix("2001:db8::41/64")},
+		Gateways:  []netip.Addr{addr("192.0.2.1")},
+		Routes:    []specs.Route{{To: prefix("198.51.100.0/24"), Via: addr("192.0.2.2"), Metric: 7}},
+		Phase:     specs.PhaseAttached, Created: clock.Add(-5 * time.Minute), Counted: true,
+		Counters: specs.Counters{
+			Receive: packets(987654, 1234567890),
+			Transmit: specs.Traffic{
+				Local:    specs.Casts{Unicast: specs.Count{Packets: 10, Bytes: 840}},
+				External: specs.Casts{Unicast: specs.Count{Packets: 1, Bytes: 60}},
+			},
+		},
+		Violations: map[specs.Kind]uint64{specs.MACSpoof: 3},
+	}, {
+		ContainerID: "berth-demo-two", Network: "", Interface: "lan0",
+		Driver: specs.Macvlan, Mode: specs.ModePassthru, Parent: "eth2", MTU: 1400,
+		MAC: mac("02:00:5e:00:53:02"), Addresses: []netip.Prefix{},
+		Phase: specs.PhaseAttaching, Created: clock.Add(-time.Second),
+	}, {
+		ContainerID: hexB, Network: "lan", Interface: "net1",
+		Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1.100", VLAN: 100, MTU: 1500,
+		MAC: mac("02:00:5e:00:53:03"), Addresses: []netip.Prefix{prefix("192.0.2.66/24")},
+		Phase: specs.PhaseEnded, Created: clock.Add(-72 * time.Hour), Ended: clock.Add(-time.Hour),
+		Counted: true, Counters: specs.Counters{Receive: packets(1, 60)},
+	}}
+}
+
+func TestPsTable(t *testing.T) {
+	w := newWorld(t)
+	if err := printEndpoints(&w.env, listOptions{}, endpoints()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ps", `
+CONTAINER       NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX         TX
+web             lan@net1    192.0.2.65/24      eth1.100      1.23 GB    900 B
+                            2001:db8::41/64    bridge        988k pkts  11 pkts
+                            02:00:5e:00:53:01
+berth-demo-two  -@lan0      02:00:5e:00:53:02  eth2          -          -
+attaching                                      passthru
+3f2b00c04b7e    lan@net1    192.0.2.66/24      eth1.100      60 B       0 B
+ended 1h ago                02:00:5e:00:53:03  private       1 pkt      0 pkts
+`, w.out.String())
+	for line := range strings.Lines(w.out.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+}
+
+func TestPsWide(t *testing.T) {
+	const want = `
+CONTAINER ID    NAME  NETWORK  INTERFACE  ADDRESSES                      MAC                PARENT    MODE      STATE         RX                  TX              VIOLATIONS
+3f2a91c04b7e    web   lan      net1       192.0.2.65/24,2001:db8::41/64  02:00:5e:00:53:01  eth1.100  bridge    attached      1.23 GB, 988k pkts  900 B, 11 pkts  mac-spoof 3
+berth-demo-two  -     -        lan0       -                              02:00:5e:00:53:02  eth2      passthru  attaching     -                   -               -
+3f2b00c04b7e    -     lan      net1       192.0.2.66/24                  02:00:5e:00:53:03  eth1.100  private   ended 1h ago  60 B, 1 pkt         0 B, 0 pkts     -
+`
+	w := newWorld(t)
+	if err := printEndpoints(&w.env, listOptions{wide: true}, endpoints()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ps --wide", want, w.out.String())
+	w = newWorld(t)
+	w.env.Width = 200
+	if err := printEndpoints(&w.env, listOptions{}, endpoints()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ps on a wide terminal", want, w.out.String())
+}
+
+func TestPsQuiet(t *testing.T) {
+	w := newWorld(t)
+	all := endpoints()
+	if err := printEndpoints(&w.env, listOptions{quiet: true}, append(all, all[0])); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ps -q", hexA+"\nberth-demo-two\n"+hexB+"\n", w.out.String())
+}
+
+// record puts an attachment on the network lan into the store.
+func (w *world) record(cookie uint64, change func(*state.Attachment)) {
+	w.t.Helper()
+	a := &state.Attachment{
+		Cookie: cookie, NSID: 1, Containers: []string{"web"}, Network: "lan",
+		Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", ParentIndex: 7,
+		Interface: "net1", LinkIndex: 2, MAC: mac("02:00:5e:00:53:01"), MTU: 1500,
+		Addresses: []netip.Prefix{prefix("192.0.2.65/24")},
+		Phase:     specs.PhaseAttached, Created: clock.Add(-time.Minute),
+	}
+	change(a)
+	store := state.Open(w.dir + "/run")
+	if err := store.Update(context.Background(), func(tx *state.Tx) error { return tx.Put(a) }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Without an agent, and before one ever ran: the records are enough.
+func TestPsOfRecords(t *testing.T) {
+	w := newWorld(t)
+	const none = "CONTAINER ID  NAME  NETWORK  INTERFACE  ADDRESSES  MAC  PARENT  MODE  STATE  RX  TX  VIOLATIONS\n"
+	same(t, "ps of nothing", none, w.ok("ps", "--wide"))
+	same(t, "ps --json of nothing", "[]\n", w.ok("ps", "--json"))
+	w.record(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
+	w.record(3, func(*state.Attachment) {})
+	w.record(1, func(a *state.Attachment) {
+		a.Containers, a.Phase, a.Ended = []string{"gone"}, specs.PhaseEnded, clock
+		a.Final = &specs.Counters{Receive: packets(2, 120)}
+	})
+	same(t, "ps -q", "web\ndb\n", w.ok("ps", "-q"))
+	same(t, "ps -aq", "web\ndb\ngone\n", w.ok("ps", "-aq"))
+	var all []specs.Endpoint
+	if err := json.Unmarshal([]byte(w.ok("ps", "--all", "--json")), &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 || all[0].Counted || !all[2].Counted || all[2].Counters.Receive.Total().Bytes != 120 {
+		t.Errorf("ps --all --json: %+v", all)
+	}
+	same(t, "ps", `
+CONTAINER  NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX  TX
+web        lan@net1    192.0.2.65/24      eth1          -   -
+                       02:00:5e:00:53:01  bridge
+db         lan@net1    192.0.2.65/24      eth1          -   -
+                       02:00:5e:00:53:01  bridge
+`, w.ok("ps"))
+	w.fails(exitUsage, `berth ps: it takes no argument, got "web"`, "ps", "web")
+	w.fails(exitUsage, "berth ps: either --quiet or --json", "ps", "-q", "--json")
+}
