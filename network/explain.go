@@ -1,0 +1,53 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// explain finds out why the kernel refused to make a link: it was asked first,
+// so that nothing is looked up where all goes well.
+func (h *Handle) explain(l Link, err error) error {
+	switch {
+	case isErrno(err, unix.ENODEV) && !errors.Is(err, ErrNoLink):
+		return fmt.Errorf("parent %d: %w", l.ParentIndex, ErrNoLink)
+	case isErrno(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("%w: driver %s (%s)", ErrUnsupported, l.Driver, config[l.Driver])
+	case isErrno(err, unix.EBUSY):
+		return fmt.Errorf("%w: it is in a bridge or bond, or carries interfaces of another driver (%w)", ErrParentBusy, err)
+	case isErrno(err, unix.EINVAL):
+		return h.explainInvalid(l, err)
+	case isErrno(err, unix.EPERM):
+		return fmt.Errorf("%w: CAP_NET_ADMIN is needed, over the host and the container", err)
+	}
+	return err
+}
+
+// config is the kernel option behind each driver.
+var config = map[specs.Driver]string{
+	specs.Macvlan: "CONFIG_MACVLAN",
+	specs.IPvlan:  "CONFIG_IPVLAN",
+}
+
+// explainInvalid tells the reasons for EINVAL apart (macvlan_common_newlink in
+// drivers/net/macvlan.c, ipvlan_link_new in drivers/net/ipvlan/ipvlan_main.c).
+func (h *Handle) explainInvalid(l Link, err error) error {
+	parent, lookup := h.LinkByIndex(l.ParentIndex)
+	switch {
+	case lookup != nil:
+		return errors.Join(err, lookup)
+	case !parent.Ethernet || parent.Loopback:
+		return fmt.Errorf("parent %q is %w", parent.Name, ErrNotEthernet)
+	case l.MTU > parent.MTU:
+		return fmt.Errorf("%w: %d, parent %q has %d", ErrMTU, l.MTU, parent.Name, parent.MTU)
+	case l.Mode == specs.ModePassthru:
+		return fmt.Errorf("%w: passthru needs %q for itself, and it carries another macvlan", ErrParentBusy, parent.Name)
+	case l.Driver == specs.Macvlan:
+		return fmt.Errorf("%w: %q may belong to a passthru interface (%w)", ErrParentBusy, parent.Name, err)
+	}
+	return err
+}

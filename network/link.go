@@ -1,0 +1,210 @@
+package network
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"berth/specs"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Link is a macvlan or ipvlan interface to be made.
+type Link struct {
+	Name        string // at most 15 bytes
+	ParentIndex int    // in the handle's namespace
+	Driver      specs.Driver
+	Mode        specs.Mode
+	Flag        specs.IPvlanFlag // of ipvlan; "": bridge
+	MAC         specs.MAC        // of macvlan; zero: the kernel takes a random one, in passthru mode the parent's
+	MTU         int              // bytes; 0: the parent's
+	BCQueueLen  uint32           // of macvlan, in frames; 0: the kernel's 1000
+	NoPromisc   bool             // of macvlan in passthru mode
+	SourceMACs  []specs.MAC      // of macvlan in source mode
+	Alias       string           // at most 255 bytes; "": none
+}
+
+// CreateLink makes an interface in another namespace, down, on a parent in the
+// handle's namespace. One message makes it there under its final name, so
+// nothing appears on the host. When an error is returned, there is no link.
+//
+// Errors: [ErrNameTaken], [ErrNoLink] (the parent), [ErrNotEthernet],
+// [ErrMTU], [ErrParentBusy], [ErrUnsupported], or the kernel's errno. That a
+// MAC is in use on the parent shows later, in [Handle.SetUp].
+func (h *Handle) CreateLink(n *Namespace, l Link) (LinkInfo, error) {
+	info, err := h.createLink(n, l)
+	if err != nil {
+		return LinkInfo{}, fmt.Errorf("make %s interface %q: %w", l.Driver, l.Name, h.explain(l, err))
+	}
+	return info, nil
+}
+
+func (h *Handle) createLink(n *Namespace, l Link) (LinkInfo, error) {
+	if err := h.checkLink(l); err != nil {
+		return LinkInfo{}, err
+	}
+	inside, err := n.Open()
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, l)...)
+	if isErrno(err, unix.EEXIST) {
+		return h.createAside(n, inside, l)
+	}
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	return finish(inside, l, l.Name)
+}
+
+// checkLink refuses what the kernel would not refuse, or not say clearly.
+func (h *Handle) checkLink(l Link) error {
+	if !slices.Contains(specs.Modes(l.Driver), l.Mode) {
+		return fmt.Errorf("mode %q is none of driver %q", l.Mode, l.Driver)
+	}
+	if l.Driver != specs.IPvlan || l.MTU == 0 {
+		return nil
+	}
+	parent, err := h.LinkByIndex(l.ParentIndex) // ipvlan takes any MTU, unlike macvlan
+	if err == nil && l.MTU > parent.MTU {
+		err = fmt.Errorf("%w: %d, the parent has %d", ErrMTU, l.MTU, parent.MTU)
+	}
+	return err
+}
+
+// newLink is the RTM_NEWLINK message. The parent is looked up in the namespace
+// of the socket, the link made in that of IFLA_NET_NS_FD (rtnl_newlink_create
+// in net/core/rtnetlink.c).
+func newLink(n *Namespace, l Link) []nl.NetlinkRequestData {
+	data := macvlanData
+	if l.Driver == specs.IPvlan {
+		data = ipvlanData
+	}
+	parts := []nl.NetlinkRequestData{
+		linkHeader(0),
+		attrString(unix.IFLA_IFNAME, l.Name),
+		attr32(unix.IFLA_LINK, uint32(l.ParentIndex)),
+		attr32(unix.IFLA_NET_NS_FD, uint32(n.FD())),
+	}
+	if l.MTU != 0 {
+		parts = append(parts, attr32(unix.IFLA_MTU, uint32(l.MTU)))
+	}
+	if !l.MAC.IsZero() && l.Driver == specs.Macvlan {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_ADDRESS, l.MAC[:]))
+	}
+	return append(parts, nested(unix.IFLA_LINKINFO,
+		attrString(nl.IFLA_INFO_KIND, string(l.Driver)), data(l)))
+}
+
+// createAside makes the link under a name that nobody has and renames it.
+// Kernels before 6.15 look the name up in the namespace of the socket, not in
+// the link's own, so "eth0" of the host is in the way of a container's.
+func (h *Handle) createAside(n *Namespace, inside *Handle, l Link) (LinkInfo, error) {
+	if _, err := inside.LinkByName(l.Name); !errors.Is(err, ErrNoLink) {
+		return LinkInfo{}, errors.Join(ErrNameTaken, err)
+	}
+	aside := l
+	aside.Name = asideName()
+	err := h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, aside)...)
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	return finish(inside, l, aside.Name)
+}
+
+func asideName() string {
+	random := make([]byte, 5)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return "berth" + hex.EncodeToString(random)
+}
+
+// finish gives a new link what RTM_NEWLINK does not set on creation: the
+// alias, the name where it was made under another one, and the MAC in passthru
+// mode, which the parent takes over. It deletes the link when that fails.
+func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
+	info, err := inside.LinkByName(name)
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	var parts []nl.NetlinkRequestData
+	if l.Name != name {
+		parts = append(parts, attrString(unix.IFLA_IFNAME, l.Name))
+		info.Name = l.Name
+	}
+	if l.Alias != "" {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(l.Alias)))
+		info.Alias = l.Alias
+	}
+	if !l.MAC.IsZero() && l.MAC != info.MAC && l.Driver == specs.Macvlan {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_ADDRESS, l.MAC[:]))
+		info.MAC = l.MAC
+	}
+	if len(parts) == 0 {
+		return info, nil
+	}
+	err = inside.change(unix.RTM_SETLINK, 0, append([]nl.NetlinkRequestData{linkHeader(info.Index)}, parts...)...)
+	if isErrno(err, unix.EEXIST) {
+		err = ErrNameTaken
+	}
+	if err != nil {
+		return LinkInfo{}, errors.Join(err, inside.DeleteLink(info.Index))
+	}
+	return info, nil
+}
+
+// SetUp sets a link up. A MAC that another macvlan of the parent has can be
+// that of a namespace which the kernel is still taking down, so it tries again
+// for half a second. Errors: [ErrMACInUse], [ErrNoLink], [ErrParentDown].
+func (h *Handle) SetUp(index int) error {
+	deadline := time.Now().Add(busyTimeout)
+	for {
+		err := h.setFlags(index, unix.IFF_UP)
+		switch {
+		case err == nil:
+			return nil
+		case isErrno(err, unix.EADDRINUSE) && time.Now().Before(deadline):
+			time.Sleep(busyPause)
+			continue
+		case isErrno(err, unix.EADDRINUSE):
+			err = fmt.Errorf("%w: %w", ErrMACInUse, err)
+		case isErrno(err, unix.ENETDOWN):
+			err = fmt.Errorf("%w: %w", ErrParentDown, err)
+		case isErrno(err, unix.ENODEV):
+			err = ErrNoLink
+		}
+		return fmt.Errorf("set interface %d up: %w", index, err)
+	}
+}
+
+// How long, and how often, [Handle.SetUp] waits for a MAC.
+const (
+	busyTimeout = 500 * time.Millisecond
+	busyPause   = 2 * time.Millisecond
+)
+
+// setFlags sets IFF_* flags of a link and leaves the others.
+func (h *Handle) setFlags(index int, flags uint32) error {
+	m := linkHeader(index)
+	m.Flags, m.Change = flags, flags
+	return h.change(unix.RTM_SETLINK, 0, m)
+}
+
+// DeleteLink deletes a link of the handle's namespace. Errors: [ErrNoLink].
+func (h *Handle) DeleteLink(index int) error {
+	err := h.change(unix.RTM_DELLINK, 0, linkHeader(index))
+	if isErrno(err, unix.ENODEV) {
+		err = ErrNoLink
+	}
+	if err != nil {
+		return fmt.Errorf("delete interface %d: %w", index, err)
+	}
+	return nil
+}
+
+// isErrno reports whether the kernel answered with an errno.
+func isErrno(err error, errno unix.Errno) bool { return errors.Is(err, errno) }

@@ -1,0 +1,202 @@
+package network
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"berth/specs"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// LinkInfo is a link as the kernel describes it.
+type LinkInfo struct {
+	Index    int
+	Name     string
+	Alias    string // what an administrator, or berth, wrote on it
+	Kind     string // the driver's name, as "macvlan", "veth"; "" for hardware
+	MAC      specs.MAC
+	MTU      int // bytes
+	Up       bool
+	Carrier  bool
+	Loopback bool
+	Ethernet bool // has an Ethernet header
+	Upper    int  // index of the bridge, bond or VRF that it belongs to; 0: none
+
+	ParentIndex int // of the link below it; 0: none
+	ParentNSID  int // the namespace of the parent as this one numbers it; -1: this one
+
+	VLAN       int // id of a "vlan" link
+	VLANProto  int // its EtherType, 0x8100 or 0x88a8
+	Driver     specs.Driver
+	Mode       specs.Mode
+	Flag       specs.IPvlanFlag // of "ipvlan"
+	BCQueueLen uint32           // of "macvlan", in frames
+	NoPromisc  bool             // of "macvlan"
+	SourceMACs []specs.MAC      // of "macvlan" in source mode
+
+	Stats LinkStats
+}
+
+// LinkStats are the kernel's own counts of a link, from the side of the
+// namespace that it is in. Packets may be super-packets.
+type LinkStats struct {
+	ReceivePackets, TransmitPackets, ReceiveBytes, TransmitBytes uint64
+}
+
+// Flags that the nl package leaves out (include/uapi/linux/if_link.h).
+const (
+	macvlanFlagNoPromisc = 1
+	ipvlanFlagPrivate    = 1
+	ipvlanFlagVEPA       = 2
+)
+
+// parseLink reads the payload of an RTM_NEWLINK message. Attributes that it
+// does not know, or that are too short, count as absent.
+func parseLink(b []byte) (LinkInfo, error) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return LinkInfo{}, fmt.Errorf("parse link: %d bytes, want at least %d", len(b), unix.SizeofIfInfomsg)
+	}
+	flags := binary.NativeEndian.Uint32(b[8:])
+	kind := binary.NativeEndian.Uint16(b[2:])
+	l := LinkInfo{
+		Index:      int(int32(binary.NativeEndian.Uint32(b[4:]))),
+		Up:         flags&unix.IFF_UP != 0,
+		Carrier:    flags&unix.IFF_LOWER_UP != 0,
+		Loopback:   flags&unix.IFF_LOOPBACK != 0,
+		Ethernet:   kind == unix.ARPHRD_ETHER,
+		ParentNSID: -1,
+	}
+	for kind, v := range attributes(b[unix.SizeofIfInfomsg:]) {
+		switch kind {
+		case unix.IFLA_IFNAME:
+			l.Name = unix.ByteSliceToString(v)
+		case unix.IFLA_IFALIAS:
+			l.Alias = unix.ByteSliceToString(v)
+		case unix.IFLA_ADDRESS:
+			l.MAC = macOf(v)
+		case unix.IFLA_MTU:
+			l.MTU = int(number(v))
+		case unix.IFLA_MASTER:
+			l.Upper = int(number(v))
+		case unix.IFLA_LINK:
+			l.ParentIndex = int(number(v))
+		case unix.IFLA_LINK_NETNSID:
+			l.ParentNSID = int(int32(number(v)))
+		case unix.IFLA_STATS64:
+			l.Stats = parseStats(v)
+		case unix.IFLA_LINKINFO:
+			l.parseKind(v)
+		}
+	}
+	return l, nil
+}
+
+// parseStats reads the first four counts of struct rtnl_link_stats64.
+func parseStats(b []byte) (s LinkStats) {
+	if len(b) < 32 {
+		return s
+	}
+	read := binary.NativeEndian.Uint64
+	return LinkStats{read(b), read(b[8:]), read(b[16:]), read(b[24:])}
+}
+
+func (l *LinkInfo) parseKind(b []byte) {
+	var data []byte
+	for kind, v := range attributes(b) {
+		switch kind {
+		case nl.IFLA_INFO_KIND:
+			l.Kind = unix.ByteSliceToString(v)
+		case nl.IFLA_INFO_DATA:
+			data = v
+		}
+	}
+	switch l.Kind {
+	case "macvlan", "macvtap":
+		l.parseMacvlan(data)
+	case "ipvlan", "ipvtap":
+		l.parseIPvlan(data)
+	case "vlan":
+		l.parseVLAN(data)
+	}
+}
+
+func (l *LinkInfo) parseVLAN(b []byte) {
+	for kind, v := range attributes(b) {
+		switch {
+		case kind == nl.IFLA_VLAN_ID:
+			l.VLAN = int(number(v))
+		case kind == nl.IFLA_VLAN_PROTOCOL && len(v) == 2:
+			l.VLANProto = int(binary.BigEndian.Uint16(v))
+		}
+	}
+}
+
+// macOf returns an Ethernet address, or none for one of another length.
+func macOf(b []byte) (m specs.MAC) {
+	if len(b) == len(m) {
+		copy(m[:], b)
+	}
+	return m
+}
+
+// LinkByName returns a link of the handle's namespace, also by an alternative
+// name. Errors: [ErrNoLink].
+func (h *Handle) LinkByName(name string) (LinkInfo, error) {
+	l, err := h.link(linkHeader(0), attrString(unix.IFLA_IFNAME, name))
+	if err != nil {
+		return l, fmt.Errorf("find interface %q: %w", name, err)
+	}
+	return l, nil
+}
+
+// LinkByIndex returns a link of the handle's namespace. Errors: [ErrNoLink].
+func (h *Handle) LinkByIndex(index int) (LinkInfo, error) {
+	l, err := h.link(linkHeader(index))
+	if err != nil {
+		return l, fmt.Errorf("find interface %d: %w", index, err)
+	}
+	return l, nil
+}
+
+// link sends one RTM_GETLINK.
+func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
+	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
+	switch {
+	case isErrno(err, unix.ENODEV):
+		return LinkInfo{}, ErrNoLink
+	case err != nil:
+		return LinkInfo{}, err
+	case len(answers) == 0:
+		return LinkInfo{}, ErrNoLink
+	}
+	return parseLink(answers[0])
+}
+
+// Links returns all links of the handle's namespace.
+func (h *Handle) Links() ([]LinkInfo, error) { return h.links("") }
+
+// links returns the links of one kind, or all. The kernel leaves out the
+// others itself, unless it does not know the kind.
+func (h *Handle) links(kind string) ([]LinkInfo, error) {
+	parts := []nl.NetlinkRequestData{linkHeader(0)}
+	if kind != "" {
+		parts = append(parts, nested(unix.IFLA_LINKINFO, attrString(nl.IFLA_INFO_KIND, kind)))
+	}
+	answers, err := h.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, parts...)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	var all []LinkInfo
+	for _, b := range answers {
+		l, err := parseLink(b)
+		if err != nil {
+			return nil, err
+		}
+		if kind == "" || l.Kind == kind {
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,156 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is an open network namespace. The descriptor keeps it alive. Its
+// methods may be called concurrently, Close last.
+type Namespace struct {
+	file *os.File
+
+	mu     sync.Mutex
+	handle *Handle // opened when first asked for
+}
+
+// OpenPID opens the network namespace of a process. A pidfd makes sure that
+// the process is the one that had the id at the beginning, not one that got it
+// meanwhile. Errors: [ErrNoNamespace] when the process has ended.
+func OpenPID(pid int) (*Namespace, error) {
+	fail := func(err error) (*Namespace, error) {
+		if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: the process has ended", ErrNoNamespace)
+		}
+		return nil, fmt.Errorf("open network namespace of process %d: %w", pid, err)
+	}
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(pidfd)
+	file, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return fail(err)
+	}
+	if err := unix.PidfdSendSignal(pidfd, 0, nil, 0); err != nil {
+		_ = file.Close()
+		return fail(err)
+	}
+	return &Namespace{file: file}, nil
+}
+
+// OpenPath opens a network namespace by its path, as /run/netns/NAME. Errors:
+// one that wraps fs.ErrNotExist; another when the file is no network namespace.
+func OpenPath(path string) (*Namespace, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open network namespace: %w", err)
+	}
+	kind, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil || kind != unix.CLONE_NEWNET {
+		_ = file.Close()
+		return nil, fmt.Errorf("open network namespace %q: not a network namespace", path)
+	}
+	return &Namespace{file: file}, nil
+}
+
+// Current opens the namespace that the calling thread is in.
+func Current() (*Namespace, error) {
+	// Not /proc/self, which is the process's first thread, whatever that does.
+	return OpenPath("/proc/thread-self/ns/net")
+}
+
+// FD returns the descriptor, open until Close.
+func (n *Namespace) FD() int { return int(n.file.Fd()) }
+
+// Close closes the descriptor and the handle of the namespace.
+func (n *Namespace) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.handle != nil {
+		n.handle.close()
+	}
+	return n.file.Close()
+}
+
+// Same reports whether both are one namespace, which holds as long as both are
+// open: inode numbers are reused at once.
+func (n *Namespace) Same(o *Namespace) (bool, error) {
+	var a, b unix.Stat_t
+	if err := errors.Join(unix.Fstat(n.FD(), &a), unix.Fstat(o.FD(), &b)); err != nil {
+		return false, fmt.Errorf("compare network namespaces: %w", err)
+	}
+	return a.Dev == b.Dev && a.Ino == b.Ino, nil
+}
+
+// Cookie returns the kernel's own number of the namespace, SO_NETNS_COOKIE,
+// which is not used again until the machine restarts (net_gen_cookie in
+// net/core/net_namespace.c).
+func (n *Namespace) Cookie() (uint64, error) {
+	h, err := n.Open()
+	if err != nil {
+		return 0, err
+	}
+	cookie, err := unix.GetsockoptUint64(h.fd(), unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("read cookie of network namespace: %w", err)
+	}
+	return cookie, nil
+}
+
+// Open returns rtnetlink in the namespace. It is opened once and belongs to
+// the namespace: closing the handle does nothing, closing the namespace does.
+func (n *Namespace) Open() (*Handle, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.handle != nil {
+		return n.handle, nil
+	}
+	err := n.Do(func() (err error) {
+		n.handle, err = NewHandle()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.handle.shared = true
+	return n.handle, nil
+}
+
+// Do runs fn on a thread that is in the namespace. A thread that cannot be
+// brought back ends with fn. What fn opens stays in the namespace; goroutines
+// that it starts do not.
+func (n *Namespace) Do(fn func() error) error {
+	done := make(chan error)
+	go func() {
+		err := errors.New("the function ended its goroutine")
+		defer func() { done <- err }()
+		err = n.enter(fn)
+	}()
+	return <-done
+}
+
+func (n *Namespace) enter(fn func() error) error {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("open own network namespace: %w", err)
+	}
+	defer home.Close()
+	if err := unix.Setns(n.FD(), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace: %w", err)
+	}
+	err = fn()
+	if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+		runtime.UnlockOSThread() // else the thread ends with this goroutine
+	}
+	return err
+}

@@ -1,0 +1,99 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Route is a route by way of one interface, in the main table.
+type Route struct {
+	To     netip.Prefix // zero: the default route of Via's family
+	Via    netip.Addr   // none: to be reached directly
+	Metric int          // 0: the kernel's, which is 0 for IPv4 and 1024 for IPv6
+	OnLink bool         // Via is on the link, although no subnet says so
+}
+
+// AddRoute adds a route. Errors: [ErrExists] (also another way to the same
+// destination with the same metric), [ErrUnreachable], [ErrNoLink].
+func (h *Handle) AddRoute(index int, r Route) error {
+	to := r.To
+	if !to.IsValid() && r.Via.IsValid() {
+		to = netip.PrefixFrom(unspecified(r.Via), 0)
+	}
+	if !to.IsValid() {
+		return fmt.Errorf("add route to interface %d: neither a destination nor a gateway", index)
+	}
+	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeMessage(index, to, r)...)
+	switch {
+	case isErrno(err, unix.EEXIST):
+		err = ErrExists
+	case isErrno(err, unix.ENETUNREACH), isErrno(err, unix.EHOSTUNREACH), r.Via.IsValid() && isErrno(err, unix.EINVAL):
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case isErrno(err, unix.ENODEV):
+		err = ErrNoLink
+	}
+	if err != nil {
+		return fmt.Errorf("add route to %s%s: %w", to, r.via(), err)
+	}
+	return nil
+}
+
+func (r Route) via() string {
+	if !r.Via.IsValid() {
+		return ""
+	}
+	return " via " + r.Via.String()
+}
+
+func routeMessage(index int, to netip.Prefix, r Route) []nl.NetlinkRequestData {
+	m := nl.NewRtMsg() // main table, unicast, universe
+	m.Protocol = unix.RTPROT_STATIC
+	m.Family, m.Dst_len = uint8(family(to.Addr())), uint8(to.Bits())
+	parts := []nl.NetlinkRequestData{m, attr32(unix.RTA_OIF, uint32(index))}
+	if to.Bits() > 0 {
+		parts = append(parts, nl.NewRtAttr(unix.RTA_DST, to.Masked().Addr().AsSlice()))
+	}
+	if r.Via.IsValid() {
+		parts = append(parts, nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+	} else if to.Addr().Is4() {
+		m.Scope = unix.RT_SCOPE_LINK
+	}
+	if r.OnLink {
+		m.Flags |= unix.RTNH_F_ONLINK
+	}
+	if r.Metric != 0 {
+		parts = append(parts, attr32(unix.RTA_PRIORITY, uint32(r.Metric)))
+	}
+	return parts
+}
+
+func unspecified(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// HasDefaultRoute reports whether the main table has a default route.
+func (h *Handle) HasDefaultRoute() (v4, v6 bool, err error) {
+	m := &nl.RtMsg{} // AF_UNSPEC: all families
+	answers, err := h.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, m)
+	if err != nil {
+		return false, false, fmt.Errorf("list routes: %w", err)
+	}
+	for _, b := range answers {
+		if len(b) < unix.SizeofRtMsg {
+			continue
+		}
+		m := nl.DeserializeRtMsg(b)
+		if m.Dst_len != 0 || m.Table != unix.RT_TABLE_MAIN || m.Type != unix.RTN_UNICAST {
+			continue
+		}
+		v4 = v4 || m.Family == unix.AF_INET
+		v6 = v6 || m.Family == unix.AF_INET6
+	}
+	return v4, v6, nil
+}

@@ -1,0 +1,131 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"berth/specs"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// EnsureVLAN returns the IEEE 802.1Q sub-interface of a trunk with an id, and
+// makes it where there is none, under the name TRUNK.ID, or another where that
+// is over 15 bytes or taken. It is up; one that was there is left as it is.
+// The caller serialises makers and removers of the same id.
+//
+// Errors: [ErrNoLink] (the trunk), [ErrNotEthernet], [ErrStacked],
+// [ErrParentDown] (the trunk must be up), [ErrUnsupported].
+func (h *Handle) EnsureVLAN(trunk string, id int) (p *Parent, made bool, err error) {
+	p, made, err = h.ensureVLAN(trunk, id)
+	if err != nil {
+		return nil, false, fmt.Errorf("VLAN %d of %q: %w", id, trunk, err)
+	}
+	return p, made, nil
+}
+
+func (h *Handle) ensureVLAN(trunk string, id int) (*Parent, bool, error) {
+	if id < 1 || id > specs.MaxVLAN {
+		return nil, false, specs.Invalid("", strconv.Itoa(id), "a VLAN id of 1 to %d", specs.MaxVLAN)
+	}
+	below, err := h.LinkByName(trunk)
+	if err == nil {
+		err = below.canCarry()
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	l, err := h.vlan(below.Index, id)
+	if err == nil || !errors.Is(err, ErrNoLink) {
+		return parentOf(l), false, err
+	}
+	if l, err = h.makeVLAN(below, id); err != nil {
+		return nil, false, err
+	}
+	if err := h.SetUp(l.Index); err != nil {
+		return nil, false, errors.Join(err, h.DeleteLink(l.Index))
+	}
+	l, err = h.LinkByIndex(l.Index)
+	return parentOf(l), true, err
+}
+
+// makeVLAN tries the two names that a VLAN may get.
+func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
+	for _, name := range vlanNames(trunk.Name, trunk.Index, id) {
+		err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL,
+			linkHeader(0),
+			attrString(unix.IFLA_IFNAME, name),
+			attr32(unix.IFLA_LINK, uint32(trunk.Index)),
+			nested(unix.IFLA_LINKINFO,
+				attrString(nl.IFLA_INFO_KIND, "vlan"),
+				nested(nl.IFLA_INFO_DATA, attr16(nl.IFLA_VLAN_ID, uint16(id)))))
+		if err == nil {
+			return h.LinkByName(name)
+		}
+		if !isErrno(err, unix.EEXIST) {
+			break
+		}
+	}
+	switch {
+	case isErrno(err, unix.EOPNOTSUPP):
+		err = fmt.Errorf("%w: VLANs (CONFIG_VLAN_8021Q)", ErrUnsupported)
+	case isErrno(err, unix.EEXIST):
+		err = fmt.Errorf("%w: %v", ErrNameTaken, vlanNames(trunk.Name, trunk.Index, id))
+	}
+	return l, err
+}
+
+// vlanNames returns the names for a VLAN in the order of preference. The
+// second cannot be too long: the index has at most six digits of base 36.
+func vlanNames(trunk string, index, id int) []string {
+	long := fmt.Sprintf("%s.%d", trunk, id)
+	short := fmt.Sprintf("v%s.%d", strconv.FormatInt(int64(index), 36), id)
+	if len(long) > specs.MaxInterfaceName {
+		return []string{short}
+	}
+	return []string{long, short}
+}
+
+// vlanByName finds a VLAN by its trunk's name.
+func (h *Handle) vlanByName(trunk string, id int) (LinkInfo, error) {
+	below, err := h.LinkByName(trunk)
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	return h.vlan(below.Index, id)
+}
+
+// vlan finds a VLAN by what it is, whatever its name. Errors: [ErrNoLink].
+func (h *Handle) vlan(trunkIndex, id int) (LinkInfo, error) {
+	all, err := h.links("vlan")
+	if err != nil {
+		return LinkInfo{}, err
+	}
+	for _, l := range all {
+		if l.isVLAN(trunkIndex, id) {
+			return l, nil
+		}
+	}
+	return LinkInfo{}, fmt.Errorf("VLAN %d of interface %d: %w", id, trunkIndex, ErrNoLink)
+}
+
+func (l *LinkInfo) isVLAN(trunkIndex, id int) bool {
+	return l.Kind == "vlan" && l.ParentIndex == trunkIndex && l.ParentNSID < 0 && l.VLAN == id && l.VLANProto == unix.ETH_P_8021Q
+}
+
+// checkVLAN refuses, with [ErrVLAN], a link that is called TRUNK.ID and is
+// another VLAN. Where no link has the trunk's name, the name says nothing.
+func (h *Handle) checkVLAN(l LinkInfo, trunk string, id int) error {
+	below, err := h.LinkByName(trunk)
+	switch {
+	case errors.Is(err, ErrNoLink):
+		return nil
+	case err != nil:
+		return err
+	case !l.isVLAN(below.Index, id):
+		return fmt.Errorf("%q %w: id %d of interface %d", l.Name, ErrVLAN, l.VLAN, l.ParentIndex)
+	}
+	return nil
+}
