@@ -107,7 +107,7 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 			if n++; n == 1 && !filter.Follow {
 				writeEventHead(env.Out)
 			}
-			err = writeEvent(env.Out, &e)
+			err = writeEvent(env.Out, &e, env.Now().Location())
 		}
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func writeEventHead(w io.Writer) {
 }
 
 // writeEvent writes a line. "?" is a sender that nothing tells.
-func writeEvent(w io.Writer, e *specs.Event) error {
+func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 	sender := "?"
 	if e.Sender != nil {
 		sender = shorten(cmp.Or(e.Sender.Name, shortID(e.Sender.ContainerID)), 20)
@@ -134,7 +134,7 @@ func writeEvent(w io.Writer, e *specs.Event) error {
 	if e.LeftOut > 0 {
 		sender += fmt.Sprintf(" (+%d)", e.LeftOut)
 	}
-	_, err := fmt.Fprintf(w, eventLine, e.Time.Local().Format(time.Stamp), e.Kind, e.Certainty,
+	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
 		macText(e.MAC), printable(e.Parent), printable(sender))
 	return err
 }

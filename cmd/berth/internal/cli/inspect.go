@@ -105,11 +105,11 @@ func fields(w io.Writer, pairs [][2]string) {
 }
 
 func phaseText(e *specs.Endpoint, now time.Time) string {
-	const layout = "2006-01-02 15:04:05 MST"
+	text := func(t time.Time) string { return t.In(now.Location()).Format("2006-01-02 15:04:05 MST") }
 	if e.Phase == specs.PhaseEnded {
-		return fmt.Sprintf("ended %s, %s ago", e.Ended.Format(layout), age(now.Sub(e.Ended)))
+		return fmt.Sprintf("ended %s, %s ago", text(e.Ended), age(now.Sub(e.Ended)))
 	}
-	return fmt.Sprintf("%s, since %s (%s)", e.Phase, e.Created.Format(layout), age(now.Sub(e.Created)))
+	return fmt.Sprintf("%s, since %s (%s)", e.Phase, text(e.Created), age(now.Sub(e.Created)))
 }
 
 func trafficText(t specs.Traffic) string {

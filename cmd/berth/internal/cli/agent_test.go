@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/agent/api"
+	"berth/agent/client"
+	"berth/agent/events"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// backend is an agent that only says what a test gave it, behind the real
+// socket.
+type backend struct {
+	status   specs.AgentStatus
+	names    []specs.Endpoint
+	asked    []string
+	refusing error
+}
+
+func (b *backend) Status(context.Context) (specs.AgentStatus, error) { return b.status, nil }
+
+func (b *backend) Endpoints(context.Context, bool) ([]specs.Endpoint, error) { return b.names, nil }
+
+func (b *backend) Ready() error { return nil }
+
+func (b *backend) Detach(_ context.Context, purge bool) error {
+	b.asked = append(b.asked, map[bool]string{false: "detach", true: "purge"}[purge])
+	return b.refusing
+}
+
+func (b *backend) Attach(context.Context) error {
+	b.asked = append(b.asked, "attach")
+	return b.refusing
+}
+
+// agent serves a backend on the world's socket until the test's end.
+func (w *world) agent(b *backend) *events.Ring {
+	w.t.Helper()
+	ring := events.NewRing(100)
+	if err := os.MkdirAll(w.dir+"/run", 0o711); err != nil {
+		w.t.Fatal(err)
+	}
+	socket, err := api.Listen(filepath.Join(w.dir, "run", client.SocketName), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server := api.New(b, ring, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(socket) }()
+	w.t.Cleanup(func() {
+		if err := errors.Join(server.Close(context.Background()), <-ended); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return ring
+}
+
+func TestAgentStatus(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitFailed, "no agent runs", "agent", "status")
+	b := &backend{status: specs.AgentStatus{
+		Version: "v1.2.3", PID: 42, Started: clock.Add(-90 * time.Minute), Attached: true,
+		Metrics: "127.0.0.1:9477", Endpoints: 2, MaxEndpoints: 4095, EventsLost: 7,
+		Problems: []string{"parent eth9 does not exist yet"},
+		Parents: []specs.ParentStatus{
+			{Name: "eth1", Index: 7, MAC: mac("02:00:5e:00:53:aa"), State: specs.ParentCounting, Attach: "tcx",
+				Networks: []string{"lan", "dmz"}, Endpoints: 2},
+			{Name: "eth9", State: specs.ParentWaiting, Networks: []string{"lab"}, Problem: "parent eth9 does not exist yet"},
+			{Name: "eth2", Index: 8, State: specs.ParentFailed, Problem: "attach: operation not permitted"},
+		},
+	}}
+	w.agent(b)
+	same(t, "agent status", `
+agent        berthd v1.2.3, pid 42, up 1h
+counting     yes
+endpoints    2 of at most 4095
+metrics      127.0.0.1:9477
+events lost  7 (they came too fast; they are counted)
+problem      parent eth9 does not exist yet
+problem      eth2: attach: operation not permitted
+
+PARENT  STATE     ATTACHED BY  MAC                ENDPOINTS  NETWORKS
+eth1    counting  tcx          02:00:5e:00:53:aa  2          lan
+                                                             dmz
+eth9    waiting   -            -                  0          lab
+eth2    failed    -            -                  0          -
+`, w.ok("agent", "status"))
+	b.status = specs.AgentStatus{Version: "v1.2.3", PID: 42, Started: clock}
+	same(t, "agent status when detached", `
+agent        berthd v1.2.3, pid 42, up 0s
+counting     no: detached on request, see berth agent attach
+endpoints    0 of at most 0
+metrics      off
+`, w.ok("agent", "status"))
+}
+
+func TestAgentSteered(t *testing.T) {
+	w := newWorld(t)
+	b := new(backend)
+	w.agent(b)
+	same(t, "detach", "detached; counts are kept\n", w.ok("agent", "detach"))
+	same(t, "detach --purge", "detached; counts are removed\n", w.ok("agent", "detach", "--purge"))
+	same(t, "attach", "attached\n", w.ok("agent", "attach"))
+	if got := len(b.asked); got != 3 || b.asked[0] != "detach" || b.asked[1] != "purge" || b.asked[2] != "attach" {
+		t.Errorf("the agent was asked for %q", b.asked)
+	}
+	b.refusing = errors.New("no CAP_BPF")
+	w.fails(exitFailed, "berth: detach: agent: no CAP_BPF", "agent", "detach")
+	w.fails(exitFailed, "berth: attach: agent: no CAP_BPF", "agent", "attach")
+}
+
+// Where no agent runs and none ever ran there is nothing to detach, and
+// nobody to attach.
+func TestAgentSteeredWithoutOne(t *testing.T) {
+	w := newWorld(t)
+	same(t, "detach", "", w.ok("agent", "detach"))
+	same(t, "detach says", "berth: nothing to detach: no agent runs, and nothing is pinned under "+w.dir+"/bpf\n", w.err.String())
+	w.fails(exitFailed, "berth: attach: agent at "+w.dir+"/run/berthd.sock: no agent runs", "agent", "attach")
+}
+
+// The agent knows names that the records do not have.
+func TestNamesOfTheAgent(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&backend{names: endpoints()})
+	w.record(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	same(t, "ps", `
+CONTAINER  NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX  TX
+web        lan@net1    192.0.2.65/24      eth1          -   -
+                       02:00:5e:00:53:01  bridge
+`, w.ok("ps"))
+	w.ok("inspect", "web")
+}

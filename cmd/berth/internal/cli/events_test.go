@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"berth/specs"
+)
+
+// violation is an event of a container's that many seconds before the clock.
+func violation(ago time.Duration, sender *specs.Party) specs.Event {
+	return specs.Event{
+		Time: clock.Add(-ago), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie",
+		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: mac("02:00:5e:00:53:99"), Sender: sender,
+		Frame: specs.Frame{Source: mac("02:00:5e:00:53:99"), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0806", Length: 42, Bytes: []byte{}},
+	}
+}
+
+func web() *specs.Party {
+	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mac("02:00:5e:00:53:01")}
+}
+
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitFailed, "no agent runs", "events")
+	ring := w.agent(new(backend))
+	same(t, "no events", "", w.ok("events"))
+	same(t, "no events, said", "berth: no events\n", w.err.String())
+	same(t, "no events, JSON", "", w.ok("events", "--json"))
+	ring.Add(violation(time.Hour, nil))
+	late := violation(time.Minute, web())
+	late.LeftOut, late.Certainty = 12, specs.Suspected
+	ring.Add(late)
+	const head = "TIME             KIND       CERTAINTY  MAC                PARENT    SENDER\n"
+	const first = "May  4 11:00:00  mac-spoof  certain    02:00:5e:00:53:99  eth1.100  ?\n"
+	const second = "May  4 11:59:00  mac-spoof  suspected  02:00:5e:00:53:99  eth1.100  web (+12)\n"
+	for line, want := range map[string]string{
+		"events":                              head + first + second,
+		"events --kind mac-spoof":             head + first + second,
+		"events --since 10m":                  head + second,
+		"events --since 2026-05-04T12:30:00Z": "",
+		"events --since 2026-05-04T11:30":     head + second,
+		"events --container web":              head + second,
+		"events --container 3f2a":             head + second,
+		"events --container db":               "",
+	} {
+		same(t, line, want, w.ok(strings.Fields(line)...))
+	}
+	lines := strings.Split(strings.TrimSpace(w.ok("events", "--json")), "\n")
+	var e specs.Event
+	if len(lines) != 2 || json.Unmarshal([]byte(lines[1]), &e) != nil || e.LeftOut != 12 || e.Sender.Name != "web" {
+		t.Errorf("events --json: %q", lines)
+	}
+}
+
+func TestEventsUsage(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitUsage, `berth events: --kind "mac-spoofing": want one of mac-spoof`, "events", "--kind", "mac-spoofing")
+	for _, since := range []string{"yesterday", "-5m", "-10", "2026-13-01"} {
+		w.fails(exitUsage, `--since "`+since+`": want a duration ago`, "events", "--since="+since)
+	}
+}
+
+func TestParseSince(t *testing.T) {
+	zone := time.FixedZone("east", 7200)
+	now := clock.In(zone)
+	for s, want := range map[string]time.Time{
+		"0":                         clock,
+		"90s":                       clock.Add(-90 * time.Second),
+		"2026-05-04T11:30:00Z":      clock.Add(-30 * time.Minute),
+		"2026-05-04T13:30:00+02:00": clock.Add(-30 * time.Minute),
+		"2026-05-04T13:30:00":       clock.Add(-30 * time.Minute),
+		"2026-05-04 13:30:00":       clock.Add(-30 * time.Minute),
+		"2026-05-04T13:30":          clock.Add(-30 * time.Minute),
+		"2026-05-04":                clock.Add(-14 * time.Hour),
+		"1777896000":                clock,
+	} {
+		if got, err := parseSince(s, now); err != nil || !got.Equal(want) {
+			t.Errorf("%s: %v (%v), want %v", s, got, err, want)
+		}
+	}
+}
+
+// lockedBuffer is read while a command still writes.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// What comes is shown when it comes, until the command is interrupted, which
+// is no error.
+func TestEventsFollow(t *testing.T) {
+	w := newWorld(t)
+	ring := w.agent(new(backend))
+	ring.Add(violation(time.Minute, web()))
+	out := new(lockedBuffer)
+	w.env.Out = out
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() { code <- Main(ctx, []string{"--state", w.dir + "/run", "events", "-f", "--json"}, w.env) }()
+	waitFor(t, func() bool { return strings.Count(out.String(), "\n") == 1 })
+	ring.Add(violation(0, nil))
+	waitFor(t, func() bool { return strings.Count(out.String(), "\n") == 2 })
+	cancel()
+	if got := <-code; got != exitOK {
+		t.Errorf("exit %d after an interrupt: %s", got, &w.err)
+	}
+}
+
+func waitFor(t *testing.T, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not come about in 10 s")
+		}
+	}
+}
