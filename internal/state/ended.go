@@ -71,28 +71,33 @@ func (tx *Tx) Draining() ([]*Attachment, error) {
 	return all, nil
 }
 
+// Stale reports whether Prune would remove anything.
+func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.stale(before, keep)) > 0 }
+
 // Prune removes ended attachments that ended before a time, and the oldest
 // beyond a number. Those that have a slot stay. It returns how many went.
 func (tx *Tx) Prune(before time.Time, keep int) (int, error) {
-	b := tx.Bucket(bucketEnded)
-	if b == nil {
-		return 0, nil
+	stale := tx.stale(before, keep)
+	for _, key := range stale {
+		if err := tx.Bucket(bucketEnded).Delete([]byte(key)); err != nil {
+			return 0, fmt.Errorf("ended attachment %q: %w", key, err)
+		}
 	}
-	oldest := fmt.Sprintf("%016x", uint64(before.UnixNano()))
-	var gone []string
-	n := 0
+	return len(stale), nil
+}
+
+// stale returns the keys of the ended attachments that Prune removes.
+func (tx *Tx) stale(before time.Time, keep int) (keys []string) {
+	b, draining := tx.Bucket(bucketEnded), tx.Bucket(bucketDraining)
+	if b == nil {
+		return nil
+	}
+	oldest, n := fmt.Sprintf("%016x", uint64(before.UnixNano())), 0
 	c := b.Cursor()
 	for k, _ := c.Last(); k != nil; k, _ = c.Prev() {
-		n++
-		if n <= keep && string(k) >= oldest || has(tx.Bucket(bucketDraining), string(k)) {
-			continue
-		}
-		gone = append(gone, string(k))
-	}
-	for _, k := range gone {
-		if err := b.Delete([]byte(k)); err != nil {
-			return 0, err
+		if n++; (n > keep || string(k) < oldest) && !has(draining, string(k)) {
+			keys = append(keys, string(k))
 		}
 	}
-	return len(gone), nil
+	return keys
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 
 	"go.etcd.io/bbolt"
 
@@ -134,6 +135,24 @@ func (tx *Tx) Live(after string) iter.Seq2[*Attachment, error] {
 			}
 		}
 	}
+}
+
+// Cookies returns the lowest and the highest cookie of a live attachment's
+// namespace, 0 and 0 if there is none.
+func (tx *Tx) Cookies() (first, last uint64) {
+	b := tx.Bucket(bucketLive)
+	if b == nil {
+		return 0, 0
+	}
+	low, _ := b.Cursor().First()
+	high, _ := b.Cursor().Last()
+	return cookieOf(low), cookieOf(high)
+}
+
+func cookieOf(key []byte) uint64 {
+	cookie, _, _ := bytes.Cut(key, []byte("/"))
+	n, _ := strconv.ParseUint(string(cookie), 16, 64)
+	return n
 }
 
 // InNamespace returns the live attachments of a namespace.

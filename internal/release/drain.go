@@ -1,0 +1,213 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"berth/bpf"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// grace is how long after its keys are gone a slot is still counted to, at
+// most: by programs that had looked it up before. They run for microseconds,
+// with preemption off; the rest is for clocks and for doubt.
+const grace = 100 * time.Millisecond
+
+// perTransaction bounds how many attachments are drained in one transaction,
+// so that it takes a millisecond or two.
+const perTransaction = 64
+
+// counting is what is needed of the agent's pinned maps; *bpf.Maps has it.
+type counting interface {
+	Unregister(bpf.Endpoint) error
+	Counters(slot uint32) (specs.Counters, error)
+	Violations(slot uint32) (map[specs.Kind]uint64, error)
+	Zero(slot uint32) error
+	Slots() uint32
+	Close() error
+}
+
+// Drain takes ended attachments a step further, those that are ready for it:
+// the datapath forgets them; a tenth of a second later their counts are final,
+// and the counter slot is zeroed and free. It does not wait: a later call
+// takes the next step. Records that are too old, or too many, are removed.
+func (r *Releaser) Drain(ctx context.Context) error {
+	_, err := r.drain(ctx, new(Report))
+	return err
+}
+
+// drain returns in how long the next attachment can be drained; 0: there is
+// none.
+func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration, err error) {
+	m, err := r.maps()
+	if err != nil {
+		return 0, err
+	}
+	if m != nil {
+		defer m.Close()
+	}
+	for ctx.Err() == nil {
+		fresh, due, next, err := r.ready(ctx, m != nil)
+		if err != nil {
+			return 0, err
+		}
+		if len(fresh)+len(due) == 0 {
+			return next, r.prune(ctx, done)
+		}
+		if err := r.step(ctx, m, fresh, due, done); err != nil {
+			return 0, fmt.Errorf("drain: %w", err)
+		}
+	}
+	return 0, ctx.Err()
+}
+
+// maps returns nil where no agent ever pinned any.
+func (r *Releaser) maps() (counting, error) {
+	if r.openMaps != nil {
+		return r.openMaps()
+	}
+	m, err := bpf.Open(r.BPFFS)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// ready returns some of the attachments that the datapath (if there is one) is
+// to forget, some whose counts are final, and when there are neither, in how
+// long there will be.
+func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+	err = r.Store.View(ctx, func(tx *state.Tx) error {
+		all, err := tx.Draining()
+		for _, a := range all {
+			switch left := grace - time.Since(a.Unkeyed); {
+			case counted && a.Unkeyed.IsZero():
+				fresh = append(fresh, a)
+			case left > 0:
+				next = max(next, left)
+			default:
+				due = append(due, a)
+			}
+		}
+		return err
+	})
+	return fresh[:min(len(fresh), perTransaction)], due[:min(len(due), perTransaction)], next, err
+}
+
+// step takes one step with each, and one transaction a step: the counts are
+// kept before they are zeroed, whatever happens in between.
+func (r *Releaser) step(ctx context.Context, m counting, fresh, due []*state.Attachment, done *Report) error {
+	if err := r.each(ctx, m, fresh, unkey); err != nil {
+		return err
+	}
+	if err := r.each(ctx, m, due, finish); err != nil {
+		return err
+	}
+	return r.each(ctx, m, due, giveBack(done))
+}
+
+// each takes a step with each of the attachments as they stand now, in one
+// transaction, which excludes registering.
+func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment, step func(*state.Tx, counting, *state.Attachment) error) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return r.Store.Update(ctx, func(tx *state.Tx) error {
+		for _, seen := range all {
+			a, err := tx.EndedOf(seen)
+			if errors.Is(err, state.ErrNotFound) || err == nil && !a.Draining() {
+				continue
+			}
+			if err == nil {
+				err = step(tx, m, a)
+			}
+			if err != nil {
+				return fmt.Errorf("%q: %w", seen.Key(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// unkey makes the datapath forget an attachment.
+func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
+	if !a.Unkeyed.IsZero() {
+		return nil
+	}
+	if err := m.Unregister(Endpoint(a)); err != nil {
+		return err
+	}
+	a.Unkeyed = time.Now()
+	return tx.Put(a)
+}
+
+// finish keeps the counts of an attachment that no frame is counted to any
+// more.
+func finish(tx *state.Tx, m counting, a *state.Attachment) error {
+	if !hasCounts(m, a) || a.Final != nil {
+		return nil
+	}
+	final, err := m.Counters(a.Slot)
+	if err != nil {
+		return err
+	}
+	a.Final = &final
+	if a.FinalViolations, err = m.Violations(a.Slot); err != nil {
+		return err
+	}
+	return tx.Put(a)
+}
+
+// giveBack zeroes and frees the slot.
+func giveBack(done *Report) func(*state.Tx, counting, *state.Attachment) error {
+	return func(tx *state.Tx, m counting, a *state.Attachment) error {
+		if hasCounts(m, a) {
+			if err := m.Zero(a.Slot); err != nil {
+				return err
+			}
+		}
+		if err := tx.FreeSlot(a.Slot); err != nil {
+			return err
+		}
+		done.Drained++
+		if neverAttached(a) {
+			return tx.DeleteEnded(a)
+		}
+		a.Slot = 0
+		return tx.Put(a)
+	}
+}
+
+// hasCounts reports whether the maps have the slot: they may be younger than
+// the attachment, and smaller.
+func hasCounts(m counting, a *state.Attachment) bool { return m != nil && a.Slot < m.Slots() }
+
+// maxEnded bounds how many ended attachments are kept.
+const maxEnded = 1000
+
+// prune removes ended records beyond the bounds, if there are any.
+func (r *Releaser) prune(ctx context.Context, done *Report) error {
+	keep := r.KeepEnded
+	if keep == 0 {
+		keep = specs.DefaultKeepEnded
+	}
+	before, stale := time.Now().Add(-keep), false
+	err := r.Store.View(ctx, func(tx *state.Tx) error {
+		stale = tx.Stale(before, maxEnded)
+		return nil
+	})
+	if err != nil || !stale {
+		return err
+	}
+	return r.Store.Update(ctx, func(tx *state.Tx) (err error) {
+		done.Pruned, err = tx.Prune(before, maxEnded)
+		return err
+	})
+}

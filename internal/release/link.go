@@ -1,0 +1,149 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// removeLink deletes the link of an attachment, or finds that it is gone.
+func (r *Releaser) removeLink(a *state.Attachment) error {
+	link, err := r.findLink(a)
+	if err != nil || link == nil {
+		return err
+	}
+	if err := r.Host.DeleteIn(a.NSID, link.Index); !isGone(err) {
+		return err
+	}
+	return nil
+}
+
+// findLink returns the link of an attachment, nil when it is gone: deleted, or
+// dead with its namespace. Ids of namespaces are reused at once, so a link
+// that is not known to be ours is another's.
+func (r *Releaser) findLink(a *state.Attachment) (*network.LinkInfo, error) {
+	if a.NSID < 0 {
+		return nil, nil // the id is recorded before a link is made
+	}
+	link, err := r.Host.LinkIn(a.NSID, a.Interface)
+	if isGone(err) && err != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for link %q: %w", a.Interface, err)
+	}
+	if !isOurs(a, &link) {
+		return nil, nil
+	}
+	return &link, nil
+}
+
+// isGone reports whether there is nothing to delete (any more).
+func isGone(err error) bool {
+	return err == nil || errors.Is(err, network.ErrNoLink) || errors.Is(err, network.ErrNoNamespace)
+}
+
+// isOurs tells the link of an attachment from another of its name. The alias
+// carries the namespace's cookie, which no other namespace ever had. Who may
+// change links in the container may have changed MAC or alias, but not both
+// unnoticed. A hook that was killed between making a link and naming it left
+// one without an alias.
+func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
+	mac, parent := l.MAC == a.MAC, l.ParentIndex == a.ParentIndex
+	switch l.Alias {
+	case a.Alias():
+		return mac || parent
+	case "":
+		ownMAC := a.Driver == specs.Macvlan // ipvlan has its parent's
+		return mac && parent && (ownMAC || a.Phase == specs.PhaseAttaching)
+	}
+	return false
+}
+
+// vlan names a VLAN of a trunk.
+type vlan struct{ trunk, id int }
+
+// lockVLANs takes the locks of all VLANs of the attachments, in an order that
+// everybody keeps.
+func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlock func(), err error) {
+	set := make(map[vlan]bool)
+	for _, a := range all {
+		if a.VLAN != 0 {
+			set[vlan{a.TrunkIndex, a.VLAN}] = true
+		}
+	}
+	var held []func()
+	unlock = sync.OnceFunc(func() {
+		for _, give := range slices.Backward(held) {
+			give()
+		}
+	})
+	order := func(a, b vlan) int { return (a.trunk-b.trunk)*(specs.MaxVLAN+2) + a.id - b.id }
+	for _, v := range slices.SortedFunc(maps.Keys(set), order) {
+		give, err := r.Store.LockVLAN(ctx, v.trunk, v.id)
+		if err != nil {
+			unlock()
+			return nil, fmt.Errorf("VLAN %d: %w", v.id, err)
+		}
+		held = append(held, give)
+	}
+	return unlock, nil
+}
+
+// removeVLAN removes the sub-interface that an attachment is on if berth made
+// it and nobody uses it but those that are being released. That is before
+// their records end: after a crash in between, the next one goes on here. The
+// caller has the VLAN's lock.
+func (r *Releaser) removeVLAN(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
+	if a.VLAN == 0 {
+		return nil
+	}
+	var users []string
+	var made bool
+	err := r.Store.View(ctx, func(tx *state.Tx) error {
+		users, made = tx.VLANUsers(a.TrunkIndex, a.VLAN)
+		return nil
+	})
+	if err != nil || !made {
+		return err
+	}
+	for _, key := range users {
+		if !slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key }) {
+			return nil
+		}
+	}
+	parent, err := r.Host.Parent(a.Parent)
+	switch {
+	case errors.Is(err, network.ErrNoLink), errors.Is(err, network.ErrVLAN):
+		return nil
+	case err != nil:
+		return fmt.Errorf("VLAN %q: %w", a.Parent, err)
+	case parent.TrunkIndex != a.TrunkIndex || parent.VLAN != a.VLAN:
+		return nil // another one's, under this name
+	}
+	return r.deleteVLAN(parent)
+}
+
+// deleteVLAN deletes a sub-interface unless something that is not berth's has
+// come to stand on it.
+func (r *Releaser) deleteVLAN(p *network.Parent) error {
+	others, err := r.Host.Occupants(p.Index)
+	if err != nil {
+		return fmt.Errorf("VLAN %q: %w", p.Name, err)
+	}
+	if len(others) > 0 || p.Upper != 0 {
+		r.log().Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
+		return nil
+	}
+	if err := r.Host.DeleteLink(p.Index); !isGone(err) {
+		return fmt.Errorf("VLAN %q: %w", p.Name, err)
+	}
+	return nil
+}
