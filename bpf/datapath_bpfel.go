@@ -20,6 +20,7 @@ const (
 	datapathMapCounters        = "counters"
 	datapathMapEndpoints       = "endpoints"
 	datapathMapEvents          = "events"
+	datapathMapFilter          = "filter"
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
@@ -83,6 +84,7 @@ type datapathMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
+	Filter     *ebpf.MapSpec `ebpf:"filter"`
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
@@ -120,6 +122,7 @@ type datapathMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
+	Filter     *ebpf.Map `ebpf:"filter"`
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
@@ -132,6 +135,7 @@ func (m *datapathMaps) Close() error {
 		m.Counters,
 		m.Endpoints,
 		m.Events,
+		m.Filter,
 		m.Lost,
 		m.Namespaces,
 		m.Parents,

@@ -15,6 +15,7 @@ const Version = 1
 // The maps, by the names under which they are pinned.
 const (
 	mapEndpoints  = "endpoints"
+	mapFilter     = "filter"
 	mapNamespaces = "namespaces"
 	mapAddresses  = "addresses"
 	mapParents    = "parents"
@@ -40,6 +41,20 @@ type endpointKey struct {
 	MAC     specs.MAC
 	VLAN    uint16
 	IfIndex uint32
+}
+
+// The hash of the filter: FILTER_BITS and FILTER_FACTOR in c/layout.h.
+const (
+	filterBits   = 16
+	filterFactor = 0x9e3779b97f4a7c15
+)
+
+// filterIndex is the element of the filter that stands for the key.
+func (k endpointKey) filterIndex() uint32 {
+	var word [8]byte
+	copy(word[:], k.MAC[:])
+	binary.NativeEndian.PutUint16(word[6:], k.VLAN)
+	return uint32(binary.NativeEndian.Uint64(word[:]) * filterFactor >> (64 - filterBits))
 }
 
 type endpointValue struct {

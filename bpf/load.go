@@ -128,7 +128,7 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 func (o *datapathObjects) maps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
 		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
-		mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
+		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 	}}
 }

@@ -54,11 +54,15 @@ func (m *Maps) check(e Endpoint) error {
 	return nil
 }
 
-// register puts the MAC first: without it, the other keys would make frames
-// of the endpoint's own look forged.
+// register puts the filter first, without which the MAC would not be found as
+// a source, and then the MAC, without which the rest would make frames of the
+// endpoint's own look forged.
 func (m *Maps) register(e Endpoint) error {
 	mode, _ := modeNumber(e.Mode)
 	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
+	if err := m.put(mapFilter, e.key().filterIndex(), uint8(1)); err != nil {
+		return err
+	}
 	if err := m.put(mapEndpoints, e.key(), value); err != nil {
 		return err
 	}

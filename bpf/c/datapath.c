@@ -23,6 +23,16 @@ static __always_inline const struct endpoint *endpoint_find(const struct endpoin
 	return bpf_map_lookup_elem(&endpoints, key);
 }
 
+/* As endpoint_find, quick where there never was such an endpoint. */
+static __always_inline const struct endpoint *endpoint_filter(const struct endpoint_key *key)
+{
+	__u64 word = *(const __u64 *)key; /* MAC and VLAN */
+	__u32 index = word * FILTER_FACTOR >> (64 - FILTER_BITS);
+	const __u8 *maybe = bpf_map_lookup_elem(&filter, &index);
+
+	return maybe && *maybe ? endpoint_find(key) : 0;
+}
+
 /* The passthru endpoint that has this parent whole, or 0. */
 static __always_inline __u32 passthru_slot(const struct frame *f)
 {
@@ -107,7 +117,7 @@ int berth_ingress(struct __sk_buff *skb)
 	to = endpoint_find(&f.to);
 	if (to && to->flags & ENDPOINT_PARENT)
 		return NEXT;
-	from = endpoint_find(&f.from);
+	from = endpoint_filter(&f.from);
 	if (!to) {
 		ingress_unknown(skb, &f, from);
 		return NEXT;

@@ -21,13 +21,17 @@
 #define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
 
 struct frame {
-	struct endpoint_key to, from;
+	struct endpoint_key to __attribute__((aligned(8)));
+	struct endpoint_key from __attribute__((aligned(8)));
 	__be16 proto; /* behind the VLAN tag */
 	__u16 tag; /* bytes of a tag that stands in the frame itself: 0 or 4 */
 };
 
-/* Copies size bytes at offset; linear data directly, the rest by a helper. */
-static __always_inline bool frame_read(struct __sk_buff *skb, __u32 offset, void *to,
+/*
+ * Copies size bytes at offset, both constants: linear data directly, the rest
+ * by a helper.
+ */
+static __always_inline bool frame_read(struct __sk_buff *skb, const __u32 offset, void *to,
 				       const __u32 size)
 {
 	const __u16 *at = (void *)(long)skb->data + offset;
@@ -48,6 +52,22 @@ static __always_inline __u32 frame_network(const struct frame *f)
 static __always_inline bool frame_tagged(__be16 proto)
 {
 	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
+}
+
+/*
+ * A key is put together in a register and stored by whole words: the look-up
+ * reads words, and would wait for smaller stores to reach the cache.
+ */
+static __always_inline void frame_key(struct endpoint_key *key, const __u16 *mac, __u16 vlan,
+				      __u32 ifindex)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	__u64 word = mac[0] | (__u64)mac[1] << 16 | (__u64)mac[2] << 32 | (__u64)vlan << 48;
+#else
+	__u64 word = (__u64)mac[0] << 48 | (__u64)mac[1] << 32 | (__u64)mac[2] << 16 | vlan;
+#endif
+	*(volatile __u64 *)key = word;
+	key->ifindex = ifindex;
 }
 
 /*
@@ -78,22 +98,21 @@ static __always_inline bool frame_tag(struct __sk_buff *skb, struct frame *f, __
 /* Fills f; false for what is no Ethernet frame. */
 static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 {
-	struct {
-		__u16 to[3], from[3];
-		__be16 proto;
-	} eth;
+	const __u16 *eth = (void *)(long)skb->data;
+	__u16 copy[ETH_HLEN / 2];
 	__u16 vlan = 0;
 
-	if (!frame_read(skb, 0, &eth, sizeof(eth)))
-		return false;
-	f->proto = eth.proto;
+	if ((void *)eth + ETH_HLEN > (void *)(long)skb->data_end) {
+		if (bpf_skb_load_bytes(skb, 0, copy, sizeof(copy)))
+			return false;
+		eth = copy;
+	}
+	f->proto = eth[6];
 	f->tag = 0;
 	if (!frame_tag(skb, f, &vlan))
 		return false;
-	__builtin_memcpy(f->to.mac, eth.to, ETH_ALEN);
-	__builtin_memcpy(f->from.mac, eth.from, ETH_ALEN);
-	f->to.vlan = f->from.vlan = vlan;
-	f->to.ifindex = f->from.ifindex = skb->ifindex;
+	frame_key(&f->to, eth, vlan, skb->ifindex);
+	frame_key(&f->from, eth + 3, vlan, skb->ifindex);
 	return true;
 }
 
@@ -104,6 +123,15 @@ static __always_inline enum cast frame_cast(const struct frame *f)
 	if (!(f->to.mac[0] & 1))
 		return UNICAST;
 	return (mac[0] & mac[1] & mac[2]) == 0xffff ? BROADCAST : MULTICAST;
+}
+
+/* Copies the first bytes of the network header. */
+static __always_inline bool frame_read_network(struct __sk_buff *skb, const struct frame *f,
+					       void *to, const __u32 size)
+{
+	if (f->tag)
+		return !bpf_skb_load_bytes(skb, frame_network(f), to, size);
+	return frame_read(skb, ETH_HLEN, to, size);
 }
 
 /*
@@ -121,10 +149,10 @@ static __always_inline __u32 frame_unpadded(struct __sk_buff *skb, const struct 
 	} else if (bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
 		real = ETH_HLEN + bpf_ntohs(f->proto);
 	} else if (f->proto == bpf_htons(ETH_P_IP)) {
-		if (frame_read(skb, frame_network(f), head, sizeof(head)))
+		if (frame_read_network(skb, f, head, sizeof(head)))
 			real = ETH_HLEN + bpf_ntohs(head[1]);
 	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
-		if (frame_read(skb, frame_network(f), head, sizeof(head)))
+		if (frame_read_network(skb, f, head, sizeof(head)))
 			real = ETH_HLEN + sizeof(struct ipv6hdr) + bpf_ntohs(head[2]);
 	}
 	return real < length ? real : length;

@@ -115,6 +115,22 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } endpoints SEC(".maps");
 
+/*
+ * Which sources are worth a look-up on ingress, where most are strangers of
+ * the LAN: an element is 1 once an endpoint was registered whose MAC and VLAN
+ * have its index as their hash. It stays 1, as others may have the same.
+ */
+#define FILTER_BITS 16
+#define FILTER_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1 << FILTER_BITS);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} filter SEC(".maps");
+
 /* Only userspace inserts into these two, so their memory grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

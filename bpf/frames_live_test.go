@@ -1,0 +1,242 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// The slots of the frame tests.
+const (
+	slotA = 1 + iota
+	slotB
+)
+
+// bench is a datapath whose programs are given frames by BPF_PROG_TEST_RUN, as
+// if they were on lo, which is interface 1.
+type bench struct {
+	testing.TB
+	*Datapath
+	ns     *testnet.NS
+	cookie uint64
+}
+
+func newBench(t testing.TB, a, b specs.Mode) *bench {
+	ns := testnet.Namespace(t)
+	d := load(t, ns, bpffs(t), Options{})
+	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
+	must(t, d.ownMAC(1, macHost))
+	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: a, Cookie: d.cookie})
+	if b != "" {
+		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: b, Cookie: d.cookie})
+	}
+	return x
+}
+
+func (x *bench) register(e Endpoint) {
+	x.Helper()
+	e.ParentIndex, e.Driver = max(e.ParentIndex, 1), specs.Macvlan
+	must(x, x.maps.Register(e))
+}
+
+// sends runs a frame and returns what was counted for it in a slot.
+func (x *bench) sends(w way, frame []byte, context *skb) (a, b specs.Counters) {
+	x.Helper()
+	must(x, x.maps.Zero(slotA))
+	must(x, x.maps.Zero(slotB))
+	x.run(w, frame, context)
+	return x.counters(slotA), x.counters(slotB)
+}
+
+func (x *bench) run(w way, frame []byte, context *skb) {
+	x.Helper()
+	if context == nil {
+		context = new(skb)
+	}
+	testnet.In(x, x.ns, func() { run(x, x.program(w), frame, context) })
+}
+
+func (x *bench) counters(slot uint32) specs.Counters {
+	x.Helper()
+	c, err := x.maps.Counters(slot)
+	must(x, err)
+	return c
+}
+
+// run gives a program one frame, and checks that it hands it on.
+func run(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
+	t.Helper()
+	options := &ebpf.RunOptions{Data: frame, Context: context, DataOut: make([]byte, len(frame)+256)}
+	verdict, err := p.Run(options)
+	if err != nil {
+		t.Fatalf("run %s: %v", p, err)
+	}
+	if verdict != 0xffffffff {
+		t.Errorf("%s returned %d, want -1, next", p, int32(verdict))
+	}
+}
+
+// one is n packets of together so many bytes.
+func one(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
+
+func transmitExternal(c specs.Casts) (k specs.Counters) { k.Transmit.External = c; return k }
+
+func transmitLocal(n specs.Count) (k specs.Counters) { k.Transmit.Local.Unicast = n; return k }
+
+func receiveExternal(n specs.Count) (k specs.Counters) { k.Receive.External.Unicast = n; return k }
+
+func receiveLocal(n specs.Count) (k specs.Counters) { k.Receive.Local.Unicast = n; return k }
+
+// plain is a frame of 100 bytes with an experimental ethertype (IEEE 802).
+func plain(to, from specs.MAC) []byte { return ethernet(to, from, 0x88b5, make([]byte, 86)) }
+
+// TestRules holds every rule of counting to a frame for which it counts and
+// one, as close as can be, for which it does not.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	hundred := one(1, 100)
+	none := specs.Counters{}
+	tests := []struct {
+		name  string
+		modes [2]specs.Mode
+		way   way
+		frame []byte
+		a, b  specs.Counters
+	}{
+		{"egress unicast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macLAN, macA),
+			transmitExternal(specs.Casts{Unicast: hundred}), none},
+		{"egress multicast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macGroup, macA),
+			transmitExternal(specs.Casts{Multicast: hundred}), none},
+		{"egress broadcast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macAll, macA),
+			transmitExternal(specs.Casts{Broadcast: hundred}), none},
+		{"egress of the host", [2]specs.Mode{specs.ModeBridge}, egress, plain(macLAN, macHost), none, none},
+		{"egress of the host to an endpoint", [2]specs.Mode{specs.ModeBridge}, egress, plain(macA, macHost), none, none},
+		{"egress of a stranger", [2]specs.Mode{specs.ModeBridge}, egress, plain(macA, macLAN), none, none},
+		{"egress to a sibling, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, egress, plain(macB, macA),
+			transmitExternal(specs.Casts{Unicast: hundred}), none},
+		{"ingress off the wire", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macLAN), receiveExternal(hundred), none},
+		{"ingress to the host", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macHost, macLAN), none, none},
+		{"ingress to the host, source an endpoint's", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macHost, macA), none, none},
+		{"ingress multicast", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macGroup, macLAN), none, none},
+		{"ingress broadcast of an endpoint", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macAll, macA), none, none},
+		{"ingress between siblings, bridge", [2]specs.Mode{specs.ModeBridge, specs.ModeBridge}, ingress, plain(macB, macA),
+			transmitLocal(hundred), receiveLocal(hundred)},
+		{"ingress reflected, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, ingress, plain(macB, macA),
+			none, receiveLocal(hundred)},
+		{"ingress reflected, private", [2]specs.Mode{specs.ModePrivate, specs.ModePrivate}, ingress, plain(macB, macA),
+			none, receiveLocal(hundred)},
+		{"ingress reflected, bridge to vepa", [2]specs.Mode{specs.ModeBridge, specs.ModeVEPA}, ingress, plain(macB, macA),
+			none, receiveLocal(hundred)},
+		{"ingress to a stranger's macvlan, bridge", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macLAN, macA),
+			transmitLocal(hundred), none},
+		{"ingress to a stranger, vepa", [2]specs.Mode{specs.ModeVEPA}, ingress, plain(macLAN, macA), none, none},
+		{"ingress from the host's MAC", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macHost), receiveExternal(hundred), none},
+		{"ingress to oneself, bridge", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macA),
+			specs.Counters{Receive: receiveLocal(hundred).Receive, Transmit: transmitLocal(hundred).Transmit}, none},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			x := newBench(t, tt.modes[0], tt.modes[1])
+			a, b := x.sends(tt.way, tt.frame, nil)
+			if a != tt.a {
+				t.Errorf("A has\n%+v, want\n%+v", a, tt.a)
+			}
+			if b != tt.b {
+				t.Errorf("B has\n%+v, want\n%+v", b, tt.b)
+			}
+		})
+	}
+}
+
+// TestOtherParent checks that an endpoint is one of its parent alone.
+func TestOtherParent(t *testing.T) {
+	t.Parallel()
+	ns := testnet.Namespace(t)
+	testnet.Veth(t, "one", ns, "two", ns)
+	d := load(t, ns, bpffs(t), Options{})
+	x := &bench{TB: t, Datapath: d, ns: ns}
+	index := uint32(testnet.Link(t, ns, "one").Attrs().Index)
+	x.register(Endpoint{Slot: slotA, ParentIndex: int(index), MAC: macA, Mode: specs.ModeBridge})
+	if a, _ := x.sends(ingress, plain(macA, macLAN), &skb{IfIndex: index}); a != receiveExternal(one(1, 100)) {
+		t.Errorf("on its parent: %+v", a)
+	}
+	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != (specs.Counters{}) {
+		t.Errorf("on another interface: %+v", a)
+	}
+}
+
+// TestPassthru checks that a parent's frames are all the one endpoint's, also
+// when it has changed its MAC.
+func TestPassthru(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	p := Endpoint{Slot: slotB, ParentIndex: 1, MAC: macHost, Driver: specs.Macvlan, Mode: specs.ModePassthru, Cookie: x.cookie}
+	x.register(p)
+	check := func(name string, w way, frame []byte, want specs.Counters) {
+		t.Helper()
+		if _, b := x.sends(w, frame, nil); b != want {
+			t.Errorf("%s: %+v, want %+v", name, b, want)
+		}
+	}
+	sent, received := transmitExternal(specs.Casts{Unicast: one(1, 100)}), receiveExternal(one(1, 100))
+	for _, mac := range []specs.MAC{macHost, macB} {
+		check("egress", egress, plain(macLAN, mac), sent)
+		check("ingress", ingress, plain(mac, macLAN), received)
+	}
+	if v := x.violations(slotB); v != 0 {
+		t.Errorf("changing its MAC is a violation: %d", v)
+	}
+	must(t, x.ownMAC(1, macHost))
+	check("after the agent attached again", egress, plain(macLAN, macHost), sent)
+	must(t, x.maps.Unregister(p))
+	check("egress after its end", egress, plain(macLAN, macHost), specs.Counters{})
+	check("ingress after its end", ingress, plain(macB, macLAN), specs.Counters{})
+}
+
+func (x *bench) violations(slot uint32) uint64 {
+	x.Helper()
+	v, err := x.maps.Violations(slot)
+	must(x, err)
+	return v[specs.MACSpoof]
+}
+
+// ip4 is an IPv4 header and payload, without checksum.
+func ip4(proto byte, from, to netip.Addr, payload []byte) []byte {
+	p := make([]byte, 20)
+	p[0], p[8], p[9] = 0x45, 64, proto
+	binary.BigEndian.PutUint16(p[2:], uint16(20+len(payload)))
+	copy(p[12:], from.AsSlice())
+	copy(p[16:], to.AsSlice())
+	return append(p, payload...)
+}
+
+// ip6 is an IPv6 header and payload.
+func ip6(next byte, from, to netip.Addr, payload []byte) []byte {
+	p := make([]byte, 40)
+	p[0], p[6], p[7] = 0x60, next, 64
+	binary.BigEndian.PutUint16(p[4:], uint16(len(payload)))
+	copy(p[8:], from.AsSlice())
+	copy(p[24:], to.AsSlice())
+	return append(p, payload...)
+}
+
+// tcp is a TCP header with so many bytes of options, and a payload.
+func tcp(options int, payload int) []byte {
+	p := make([]byte, 20+options+payload)
+	p[12] = byte((20 + options) / 4 << 4)
+	return p
+}
+
+var (
+	ipA   = netip.MustParseAddr("192.0.2.10")
+	ipB   = netip.MustParseAddr("192.0.2.11")
+	ipLAN = netip.MustParseAddr("192.0.2.2")
+	ip6A  = netip.MustParseAddr("2001:db8::a")
+	ip6B  = netip.MustParseAddr("2001:db8::b")
+)
