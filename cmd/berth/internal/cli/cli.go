@@ -37,7 +37,8 @@ type Env struct {
 	Now      func() time.Time
 	Version  string
 
-	dirs config.Dirs // from the global flags
+	dirs   config.Dirs             // from the global flags
+	parent func(name string) error // why an interface can be no parent now
 }
 
 // defaultWidth is a table's width where no terminal says another: what a
@@ -46,7 +47,7 @@ const defaultWidth = 80
 
 // Terminal is the world as a person at a terminal, or a pipe, has it.
 func Terminal(out, err *os.File, version string) Env {
-	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version}
+	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent}
 	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
 	if noTerminal == nil && size.Col > 0 {
 		env.Width = int(size.Col)
@@ -86,7 +87,7 @@ func (env *Env) warn(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newAgent(env), newVersion(env))
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newAgent(env), newGC(env), newVersion(env))
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })

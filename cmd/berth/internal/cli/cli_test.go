@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +27,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: t.TempDir()}
 	w.env = Env{
 		Out: &w.out, Err: &w.err, Width: defaultWidth, Version: "v1.2.3",
-		Now: func() time.Time { return clock },
+		Now:    func() time.Time { return clock },
+		parent: func(string) error { return nil },
 	}
 	return w
 }
@@ -59,6 +62,18 @@ func (w *world) fails(code int, want string, args ...string) {
 	}
 	if w.out.Len() > 0 {
 		w.t.Errorf("berth %s: an error with output:\n%s", strings.Join(args, " "), &w.out)
+	}
+}
+
+// write makes a file below the world's directory.
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -47,6 +47,9 @@ func createNetwork(env *Env, n *specs.Network, notes []string) error {
 	if err := config.Save(env.dirs.Config, n); err != nil {
 		return specs.At("network", err)
 	}
+	if problem := parentProblem(n.Parent, env.parent); problem != "" {
+		notes = append(notes, problem)
+	}
 	for _, note := range notes {
 		env.warn("network %s: %s", n.Name, note)
 	}

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"testing"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// A namespace that no id leads to is dead: what was recorded in it is freed,
+// with no agent and no maps.
+func TestGC(t *testing.T) {
+	w := newWorld(t)
+	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
+	same(t, "gc of nothing", nothing, w.ok("gc"))
+	w.record(5, func(a *state.Attachment) { a.NSID, a.Containers = 1<<30, []string{"dead"} })
+	same(t, "gc", `
+[
+  {
+    "released": [
+      "0000000000000005/net1"
+    ],
+    "drained": 0,
+    "pruned": 0,
+    "partial": false
+  }
+]
+`, w.ok("gc", "--json"))
+	same(t, "ps", "", w.ok("ps", "-q"))
+	same(t, "gc again", nothing, w.ok("gc"))
+}
+
+// What an administrator wrote wrongly is said, not worked around.
+func TestGCWithBrokenConfig(t *testing.T) {
+	w := newWorld(t)
+	w.record(5, func(a *state.Attachment) { a.NSID, a.Phase = 1<<30, specs.PhaseAttaching })
+	w.write("etc/berth.toml", "[agent]\nkeep_ended = \"soon\"\n")
+	w.fails(exitFailed, w.dir+"/etc/berth.toml: ", "gc")
+	same(t, "ps", "web\n", w.ok("ps", "-q"))
+}
