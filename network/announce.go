@@ -1,0 +1,86 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Announce tells the LAN who has the addresses, which the interfaces must have
+// by now, so that neighbours and switches forget who had them before.
+//
+// The kernel does it, by a request that sets the MAC to what it is
+// (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c): a packet
+// socket would cost 8 to 16 ms to close. From then on the kernel announces the
+// addresses also when the interface goes up again. Interfaces that take no MAC
+// (ipvlan) are spoken for over a packet socket.
+func Announce(n *Namespace, claimants []Claimant) error {
+	if err := announce(n, claimants); err != nil {
+		return fmt.Errorf("announce addresses: %w", err)
+	}
+	return nil
+}
+
+func announce(n *Namespace, claimants []Claimant) error {
+	var all []sysctl
+	for _, each := range claimants {
+		all = append(all, notifySysctls(each)...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if err := n.Do(func() error { return writeSysctls(all) }); err != nil {
+		return err
+	}
+	h, err := n.Open()
+	if err != nil {
+		return err
+	}
+	var rest []Claimant
+	for _, each := range claimants {
+		if len(each.Addresses) == 0 {
+			continue
+		}
+		err := h.change(unix.RTM_SETLINK, 0, linkHeader(each.Index), nl.NewRtAttr(unix.IFLA_ADDRESS, each.MAC[:]))
+		switch {
+		case isErrno(err, unix.EOPNOTSUPP):
+			rest = append(rest, each)
+		case err != nil:
+			return fmt.Errorf("of %q: %w", each.Name, err)
+		}
+	}
+	return announceByPacket(n, rest)
+}
+
+// notifySysctls makes the kernel announce the addresses of a link.
+func notifySysctls(each Claimant) (all []sysctl) {
+	c := newClaims([]Claimant{each})
+	if c.hasFamily(netip.Addr.Is4) {
+		all = append(all, sysctl{"ipv4/conf/" + each.Name + "/arp_notify", "1"})
+	}
+	if c.hasFamily(netip.Addr.Is6) {
+		all = append(all, sysctl{"ipv6/conf/" + each.Name + "/ndisc_notify", "1"})
+	}
+	return all
+}
+
+// announceByPacket sends the same frames itself.
+func announceByPacket(n *Namespace, claimants []Claimant) error {
+	c := newClaims(claimants)
+	if c.total == 0 {
+		return nil
+	}
+	var w *wire
+	err := n.Do(func() (err error) {
+		w, err = openWire(c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { go w.close() }() // nobody needs to wait for it
+	frame := frames(arpAnnouncement, ndAnnouncement)
+	return c.each(func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) })
+}

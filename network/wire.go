@@ -1,0 +1,159 @@
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// A wire is what a probe or an announcement is sent and heard by: a packet
+// socket an EtherType, for all links of a namespace at once.
+type wire struct {
+	fds    map[uint16]int // EtherType to packet socket
+	groups int            // a socket that holds memberships of IPv6 groups; -1: none
+}
+
+// open opens what the claims need, in the namespace of the calling thread.
+func openWire(c *claims) (*wire, error) {
+	w := &wire{fds: map[uint16]int{}, groups: -1}
+	var err error
+	if c.hasFamily(netip.Addr.Is4) {
+		err = w.listen(unix.ETH_P_ARP, nil)
+	}
+	if err == nil && c.hasFamily(netip.Addr.Is6) {
+		if err = w.listen(unix.ETH_P_IPV6, ndFilter); err == nil {
+			err = w.join(c)
+		}
+	}
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("open packet socket: %w", err)
+	}
+	return w, nil
+}
+
+// listen adds a socket that hears one EtherType. It has none until its filter
+// is set, so that it hears nothing else.
+func (w *wire) listen(kind uint16, filter []unix.SockFilter) error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	w.fds[kind] = fd
+	if filter != nil {
+		program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, program); err != nil {
+			return err
+		}
+	}
+	return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(kind)})
+}
+
+// ndFilter passes ICMPv6 solicitations and advertisements; offsets are from
+// the Ethernet header.
+var ndFilter = []unix.SockFilter{
+	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: ethernetHeader + 6},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_ICMPV6, Jf: 4},
+	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: ethernetHeader + ipv6Header},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: ndSolicitation, Jt: 1},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: ndAdvertisement, Jf: 1},
+	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
+	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+}
+
+// join joins the solicited-node group of every IPv6 address (RFC 4862 section
+// 5.4.2), without which the link, or a switch that snoops, may keep another
+// host's probes from us.
+func (w *wire) join(c *claims) (err error) {
+	w.groups, err = unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return c.each(func(each Claimant, a netip.Addr) error {
+		if !a.Is6() {
+			return nil
+		}
+		err := unix.SetsockoptIPv6Mreq(w.groups, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP,
+			&unix.IPv6Mreq{Multiaddr: solicitedNode(a).As16(), Interface: uint32(each.Index)})
+		if errors.Is(err, unix.EADDRINUSE) { // two addresses can have one group
+			return nil
+		}
+		return err
+	})
+}
+
+// send sends a frame out of a link.
+func (w *wire) send(each Claimant, a netip.Addr, frame []byte) error {
+	kind := binary.BigEndian.Uint16(frame[12:])
+	to := &unix.SockaddrLinklayer{Ifindex: each.Index, Protocol: bigEndian(kind)}
+	if err := unix.Sendto(w.fds[kind], frame, 0, to); err != nil {
+		return fmt.Errorf("send for %s on %q: %w", a, each.Name, err)
+	}
+	return nil
+}
+
+// receive shows c all frames that have come.
+func (w *wire) receive(c *claims) error {
+	frame := make([]byte, 256) // more than ARP, or ND with its usual options
+	for _, fd := range w.fds {
+		for {
+			n, from, err := unix.Recvfrom(fd, frame, 0)
+			switch link, ok := from.(*unix.SockaddrLinklayer); {
+			case errors.Is(err, unix.EINTR):
+			case errors.Is(err, unix.ENETDOWN): // of some link of the namespace
+			case errors.Is(err, unix.EAGAIN):
+				goto next
+			case err != nil:
+				return fmt.Errorf("receive: %w", err)
+			case ok && link.Pkttype != unix.PACKET_OUTGOING:
+				c.see(link.Ifindex, frame[:n])
+			}
+		}
+	next:
+	}
+	return nil
+}
+
+// wait returns when a frame has come, when fd is readable, or at the time.
+func (w *wire) wait(until time.Time, fd int) error {
+	left := unix.NsecToTimespec(max(0, time.Until(until)).Nanoseconds())
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for _, each := range w.fds {
+		fds = append(fds, unix.PollFd{Fd: int32(each), Events: unix.POLLIN})
+	}
+	if _, err := unix.Ppoll(fds, &left, nil); err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("poll: %w", err)
+	}
+	return nil
+}
+
+// close gives the sockets back. Closing a packet socket waits for a grace
+// period of RCU, 8 to 16 ms (packet_release in net/packet/af_packet.c).
+func (w *wire) close() {
+	for _, fd := range w.fds {
+		_ = unix.Close(fd)
+	}
+	if w.groups >= 0 {
+		_ = unix.Close(w.groups)
+	}
+}
+
+// frames makes the frame of an address's family.
+func frames(v4, v6 func(specs.MAC, netip.Addr) []byte) func(Claimant, netip.Addr) []byte {
+	return func(each Claimant, a netip.Addr) []byte {
+		if a.Is4() {
+			return v4(each.MAC, a)
+		}
+		return v6(each.MAC, a)
+	}
+}
+
+func bigEndian(v uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v))
+}
