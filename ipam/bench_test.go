@@ -1,0 +1,75 @@
+package ipam_test
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// attach is the transaction of one container start, and end of its stop.
+func attach(tx *state.Tx, p *ipam.Pool, i int) error {
+	o := owner(i)
+	o.Container = fmt.Sprintf("%064x", i)
+	a := &state.Attachment{
+		Cookie: uint64(i), Interface: "net1", Containers: []string{o.Container}, Network: "lan", ParentIndex: 4,
+		Driver: specs.Macvlan, Mode: specs.ModeBridge, Phase: specs.PhaseAttached, Created: time.Now(),
+	}
+	l := ipam.In(tx, a.Domain())
+	addr, err := l.Take(p, o)
+	if err != nil {
+		return err
+	}
+	if a.MAC, err = l.TakeMAC(o); err != nil {
+		return err
+	}
+	if a.Slot, err = tx.ClaimSlot(1 << 16); err != nil {
+		return err
+	}
+	a.Addresses = []netip.Prefix{netip.PrefixFrom(addr, p.Prefix().Bits())}
+	return tx.Put(a)
+}
+
+func detach(tx *state.Tx, i int) error {
+	a, err := tx.Attachment(owner(i).Key)
+	if err != nil {
+		return err
+	}
+	if err := ipam.In(tx, a.Domain()).Release(a.Key()); err != nil {
+		return err
+	}
+	if err := tx.FreeSlot(a.Slot); err != nil {
+		return err
+	}
+	return tx.Delete(a.Key())
+}
+
+// BenchmarkAttach is a whole transaction for an attachment and another for its
+// end, opening and closing the database included, with a number of others
+// held.
+func BenchmarkAttach(b *testing.B) {
+	for _, held := range []int{0, 100, 10_000} {
+		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
+			s := state.Open(filepath.Join(b.TempDir(), "berth"))
+			p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("10.0.0.0/16")}, nil)
+			must(b, s.Update(b.Context(), func(tx *state.Tx) error {
+				for i := range held {
+					if err := attach(tx, p, i); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			for i := 0; b.Loop(); i++ {
+				n := 1_000_000 + i
+				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return attach(tx, p, n) }))
+				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return detach(tx, n) }))
+			}
+		})
+	}
+}
