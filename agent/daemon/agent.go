@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"berth/agent/events"
+	"berth/bpf"
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// Options say how the agent runs.
+type Options struct {
+	Dirs    config.Dirs
+	Metrics string // the address to serve /metrics on; "" is off
+	Version string
+	Log     *slog.Logger
+}
+
+// How often the agent looks at everything without being woken, and how long
+// it lets wakes gather after it has looked.
+const (
+	resync      = 30 * time.Second
+	minInterval = 20 * time.Millisecond
+)
+
+// Agent is the running agent. Fields of the first group are set once; those of
+// the second belong to the goroutine of [Agent.loop]; the others say who else
+// may use them.
+type Agent struct {
+	o       Options
+	log     *slog.Logger
+	config  specs.Agent // as of the start
+	store   *state.Store
+	records records
+	ring    *events.Ring
+	started time.Time
+	links   func() ([]link, error) // of the host
+
+	datapath   *bpf.Datapath // nil after a purge
+	reader     *bpf.Reader
+	off        bool
+	done       map[int]specs.MAC
+	failed     map[int]string
+	registered map[string]bool
+	said       map[string]bool // problems that the log has already
+
+	wakes    chan struct{}
+	draining chan struct{} // wakes the janitor
+	requests chan request
+	maps     mapsHolder
+	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
+	scraping sync.Mutex                        // guards last
+	last     map[string]uint64                 // what was shown of each attachment before
+}
+
+// request is something that the loop does between two reconciliations.
+type request struct {
+	do   func() error
+	done chan error
+}
+
+// mapsHolder gives the maps to those who read them, and waits for them before
+// the maps are closed.
+type mapsHolder struct {
+	mu   sync.RWMutex
+	maps *bpf.Maps
+}
+
+// use calls fn with the maps, nil when nothing is pinned.
+func (h *mapsHolder) use(fn func(*bpf.Maps) error) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return fn(h.maps)
+}
+
+// set replaces the maps; nobody uses the old ones when it returns.
+func (h *mapsHolder) set(m *bpf.Maps) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.maps = m
+}
+
+// wake makes the loop look at everything, soon. It does not block.
+func (a *Agent) wake() { poke(a.wakes) }
+
+// poke wakes whoever reads a channel of capacity 1; once is enough.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// ask has the loop do something, then reconcile.
+func (a *Agent) ask(ctx context.Context, do func() error) error {
+	r := request{do, make(chan error, 1)}
+	select {
+	case a.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// loop reconciles when it is woken, until ctx is done.
+func (a *Agent) loop(ctx context.Context, watch *watcher) {
+	tick := time.NewTicker(resync)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-a.requests:
+			err := r.do()
+			a.reconcile(ctx, watch)
+			r.done <- err
+		case <-a.wakes:
+			a.reconcile(ctx, watch)
+			a.gather(ctx)
+		case <-tick.C:
+			clear(a.registered) // look at those too
+			a.reconcile(ctx, watch)
+		}
+	}
+}
+
+// gather waits a moment, so that a storm of wakes costs little.
+func (a *Agent) gather(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(minInterval):
+	}
+}

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"berth/bpf"
+	"berth/specs"
+)
+
+// backend answers the socket.
+type backend struct{ *Agent }
+
+// Status implements api.Backend.
+func (b backend) Status(context.Context) (specs.AgentStatus, error) {
+	status := *b.status.Load()
+	return status, b.maps.use(func(maps *bpf.Maps) (err error) {
+		if maps == nil {
+			return nil
+		}
+		status.MaxEndpoints = int(maps.Slots()) - 1
+		status.EventsLost, err = maps.EventsLost()
+		return err
+	})
+}
+
+// Endpoints implements api.Backend.
+func (b backend) Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
+	joined, err := b.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := []specs.Endpoint{}
+	for i := range joined {
+		if all || joined[i].Phase != specs.PhaseEnded {
+			endpoints = append(endpoints, joined[i].Endpoint)
+		}
+	}
+	return endpoints, nil
+}
+
+// Ready implements api.Backend.
+func (b backend) Ready() error {
+	status := b.status.Load()
+	if !status.Attached {
+		return errors.New("detached on request: `berth agent attach` undoes it")
+	}
+	for _, p := range status.Parents {
+		if p.State == specs.ParentFailed {
+			return errors.New(p.Problem)
+		}
+	}
+	return nil
+}
+
+// Detach implements api.Backend.
+func (b backend) Detach(ctx context.Context, purge bool) error {
+	return b.ask(ctx, func() error {
+		b.off = true
+		if b.datapath == nil {
+			return nil
+		}
+		b.log.Info("detach on request", "purge", purge)
+		if !purge {
+			return b.datapath.DetachAll()
+		}
+		err := b.datapath.Purge()
+		return errors.Join(err, b.closeDatapath())
+	})
+}
+
+// Attach implements api.Backend.
+func (b backend) Attach(ctx context.Context) error {
+	return b.ask(ctx, func() error {
+		if b.datapath == nil {
+			if err := b.openDatapath(); err != nil {
+				return err
+			}
+		}
+		b.log.Info("attach on request")
+		b.off = false
+		return nil
+	})
+}
+
+// openDatapath pins the maps and loads the programs. Records are read after
+// it, so a hook either finds the pinned maps or is found in the records.
+func (a *Agent) openDatapath() error {
+	d, err := bpf.Load(a.o.Dirs.BPFFS, bpf.Options{MaxEndpoints: a.config.MaxEndpoints, Attach: a.config.Attach})
+	if err != nil {
+		return explain(err)
+	}
+	reader, err := d.Events()
+	if err != nil {
+		return errors.Join(explain(err), d.Close())
+	}
+	a.datapath, a.reader = d, reader
+	a.done, a.failed, a.registered = map[int]specs.MAC{}, map[int]string{}, map[string]bool{}
+	a.maps.set(d.Maps())
+	go a.pump(reader)
+	return nil
+}
+
+// closeDatapath lets go of maps and programs; what is pinned stays.
+func (a *Agent) closeDatapath() error {
+	if a.datapath == nil {
+		return nil
+	}
+	a.maps.set(nil)
+	err := errors.Join(a.reader.Close(), a.datapath.Close())
+	a.datapath, a.reader = nil, nil
+	clear(a.done)
+	clear(a.registered)
+	if err != nil {
+		return fmt.Errorf("close datapath: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// needed are the capabilities that the agent's work takes.
+var needed = []int{
+	unix.CAP_BPF,       // maps and programs
+	unix.CAP_NET_ADMIN, // programs of type sched_cls, attaching them, deleting links
+}
+
+// kept are those that it keeps beside them. CAP_PERFMON lets the verifier
+// leave out the masking of array indices, which costs on the way of a frame.
+var kept = []int{unix.CAP_PERFMON}
+
+// ErrPrivilege is returned when a capability is missing.
+var ErrPrivilege = errors.New("not enough privilege")
+
+// Confine gives up every capability that the agent does not need, for good:
+// it narrows the bounding set and executes the program again, so that no
+// thread has more. It returns when there is nothing (left) to give up. more
+// are capabilities to keep for a setting that asks for them.
+//
+// Call it before anything is opened. The error wraps ErrPrivilege when a
+// needed capability is missing.
+func Confine(more ...int) error {
+	effective, err := effectiveCaps()
+	if err != nil {
+		return err
+	}
+	for _, c := range needed {
+		if !effective.has(c) {
+			return fmt.Errorf("%w: berthd needs %s: run it as root, or give its unit AmbientCapabilities=%s",
+				ErrPrivilege, capName(c), strings.Join([]string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"}, " "))
+		}
+	}
+	keep := slices.Concat(needed, kept, more)
+	surplus, err := surplusCaps(keep)
+	if err != nil || len(surplus) == 0 || !effective.has(unix.CAP_SETPCAP) {
+		return err
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("give up capabilities: %w", err)
+	}
+	runtime.LockOSThread() // the bounding set is the thread's, and so is execve's view of it
+	defer runtime.UnlockOSThread()
+	for _, c := range surplus {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
+			return fmt.Errorf("give up capability %d: %w", c, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("give up new privileges: %w", err)
+	}
+	return fmt.Errorf("give up capabilities: execute %q: %w", path, unix.Exec(path, os.Args, os.Environ()))
+}
+
+// capSet is a set of capabilities by number.
+type capSet [2]uint32
+
+func (s capSet) has(c int) bool { return s[c/32]&(1<<(c%32)) != 0 }
+
+func effectiveCaps() (capSet, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return capSet{}, fmt.Errorf("read capabilities: %w", err)
+	}
+	return capSet{data[0].Effective, data[1].Effective}, nil
+}
+
+// surplusCaps returns the capabilities of the bounding set that are not to be
+// kept. The kernel's last one is where it says EINVAL.
+func surplusCaps(keep []int) (surplus []int, err error) {
+	for c := 0; c < 64; c++ {
+		bounding, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read bounding set: %w", err)
+		}
+		if bounding == 1 && !slices.Contains(keep, c) {
+			surplus = append(surplus, c)
+		}
+	}
+	return surplus, nil
+}
+
+func capName(c int) string {
+	if c == unix.CAP_BPF {
+		return "CAP_BPF"
+	}
+	return "CAP_NET_ADMIN"
+}

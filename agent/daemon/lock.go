@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"berth/internal/state"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrRunning is returned when another agent has the state directory.
+var ErrRunning = errors.New("another agent runs")
+
+const lockName = "agent.lock"
+
+// lockAgent takes the lock of the one agent of a state directory. It is held
+// as long as the file is open, so also an agent that is killed gives it up.
+func lockAgent(store *state.Store) (*os.File, error) {
+	f, err := store.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("agent's lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("state directory %q: %w (pid %s): stop it first, or give this one a --state of its own",
+				store.Dir(), ErrRunning, holder(f))
+		}
+		return nil, fmt.Errorf("agent's lock: %w", err)
+	}
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	if _, err := f.WriteAt([]byte(pid), 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("agent's lock: %w", err), f.Close())
+	}
+	if err := f.Truncate(int64(len(pid))); err != nil {
+		return nil, errors.Join(fmt.Errorf("agent's lock: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// holder reads who wrote itself into the lock file.
+func holder(f *os.File) string {
+	buf := make([]byte, 20)
+	n, _ := f.ReadAt(buf, 0)
+	if pid := strings.TrimSpace(string(buf[:n])); pid != "" {
+		return pid
+	}
+	return "unknown"
+}

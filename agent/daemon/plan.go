@@ -1,0 +1,192 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// link is an interface of the host as the plan needs it.
+type link struct {
+	index    int
+	name     string
+	mac      specs.MAC
+	ethernet bool
+	trunk    int // index of the trunk, when it is a VLAN sub-interface
+	vlan     int // 0: none
+}
+
+// world is what there is and what is wanted.
+type world struct {
+	networks    []*specs.Network
+	attachments []*state.Attachment
+	links       []link
+	attached    map[int]string    // how programs are attached now, by interface index
+	done        map[int]specs.MAC // what this process has attached, with the MAC of then
+	failed      map[int]string    // what it could not attach, and why
+	off         bool              // detached on request
+}
+
+// plan is what is to be done, and how the parents are when it has been.
+type plan struct {
+	attach  []link
+	detach  []int
+	parents []specs.ParentStatus // ordered by name
+}
+
+// decide compares what is wanted with what there is. It is a pure function.
+//
+// A parent is wanted when a network names it or a live attachment is on it.
+// Each wanted one is attached to once by every agent, whatever is there, so
+// that the programs are the agent's own.
+func decide(w world) plan {
+	wanted := w.wanted()
+	var p plan
+	for _, index := range slices.Sorted(maps.Keys(merge(w.attached, w.done))) {
+		if s := wanted.byIndex[index]; w.off || s == nil || s.Problem != "" {
+			p.detach = append(p.detach, index)
+		}
+	}
+	for _, l := range w.links {
+		s := wanted.byIndex[l.index]
+		if s == nil {
+			continue
+		}
+		w.judge(s, l)
+		if s.State != specs.ParentDetached && l.ethernet && (w.attached[l.index] == "" || w.done[l.index] != l.mac) {
+			p.attach = append(p.attach, l)
+		}
+	}
+	p.parents = wanted.sorted()
+	return p
+}
+
+// judge sets the state of a parent that exists.
+func (w *world) judge(s *specs.ParentStatus, l link) {
+	switch {
+	case w.off:
+		s.State = specs.ParentDetached
+	case !l.ethernet:
+		s.State = specs.ParentFailed
+	case w.failed[l.index] != "":
+		s.State, s.Problem = specs.ParentFailed, w.failed[l.index]
+	default:
+		s.State, s.Attach = specs.ParentCounting, w.attached[l.index]
+	}
+}
+
+// parentSet is the wanted parents: those that exist, and those that do not.
+type parentSet struct {
+	byIndex map[int]*specs.ParentStatus
+	missing map[string]*specs.ParentStatus
+}
+
+func (w *world) wanted() parentSet {
+	set := parentSet{map[int]*specs.ParentStatus{}, map[string]*specs.ParentStatus{}}
+	for _, n := range w.networks {
+		if l, ok := w.find(n.Parent); ok {
+			addNetwork(set.at(l), n.Name)
+		} else {
+			addNetwork(set.without(n.Parent, w.trunkOf(n.Parent)), n.Name)
+		}
+	}
+	for _, a := range w.attachments {
+		i := slices.IndexFunc(w.links, func(l link) bool { return l.index == a.ParentIndex })
+		if i < 0 || a.Phase == specs.PhaseEnded {
+			continue // its interface went with its parent
+		}
+		s := set.at(w.links[i])
+		s.Endpoints++
+		addNetwork(s, a.Network)
+	}
+	return set
+}
+
+// find returns the interface that a network's parent is: by its name, or a
+// VLAN of a trunk under whatever name.
+func (w *world) find(parent string) (link, bool) {
+	trunkName, id, isVLAN := specs.SplitVLAN(parent)
+	trunk := -1
+	for _, l := range w.links {
+		if l.name == parent {
+			return l, true
+		}
+		if isVLAN && l.name == trunkName {
+			trunk = l.index
+		}
+	}
+	for _, l := range w.links {
+		if trunk >= 0 && l.trunk == trunk && l.vlan == id {
+			return l, true
+		}
+	}
+	return link{}, false
+}
+
+// trunkOf reports whether parent is a VLAN of a trunk that exists.
+func (w *world) trunkOf(parent string) bool {
+	trunk, _, isVLAN := specs.SplitVLAN(parent)
+	return isVLAN && slices.ContainsFunc(w.links, func(l link) bool { return l.name == trunk })
+}
+
+func (set *parentSet) at(l link) *specs.ParentStatus {
+	s := set.byIndex[l.index]
+	if s == nil {
+		s = &specs.ParentStatus{Name: l.name, Index: l.index, MAC: l.mac, Networks: []string{}}
+		if !l.ethernet {
+			s.Problem = fmt.Sprintf("parent %q is no Ethernet interface: name another one in the network's file", l.name)
+		}
+		set.byIndex[l.index] = s
+	}
+	return s
+}
+
+func (set *parentSet) without(name string, onDemand bool) *specs.ParentStatus {
+	s := set.missing[name]
+	if s == nil {
+		s = &specs.ParentStatus{Name: name, State: specs.ParentWaiting, Networks: []string{}}
+		if onDemand {
+			s.State = specs.ParentOnDemand
+		}
+		set.missing[name] = s
+	}
+	return s
+}
+
+func (set *parentSet) sorted() []specs.ParentStatus {
+	all := []specs.ParentStatus{}
+	for _, s := range set.byIndex {
+		all = append(all, *s)
+	}
+	for _, s := range set.missing {
+		if s.State == specs.ParentWaiting {
+			s.Problem = fmt.Sprintf("parent %q of network %q does not exist: waiting for it; make it, or correct the network's file", s.Name, s.Networks[0])
+		}
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b specs.ParentStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// addNetwork keeps the networks of a parent sorted, each once.
+func addNetwork(s *specs.ParentStatus, network string) {
+	at, has := slices.BinarySearch(s.Networks, network)
+	if !has && network != "" {
+		s.Networks = slices.Insert(s.Networks, at, network)
+	}
+}
+
+func merge(a map[int]string, b map[int]specs.MAC) map[int]bool {
+	all := make(map[int]bool, len(a)+len(b))
+	for i := range a {
+		all[i] = true
+	}
+	for i := range b {
+		all[i] = true
+	}
+	return all
+}

@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"berth/bpf"
+	"berth/internal/state"
+)
+
+// pump turns what the datapath saw into events until the reader is closed.
+func (a *Agent) pump(reader *bpf.Reader) {
+	for {
+		raw, err := reader.Read()
+		switch {
+		case errors.Is(err, os.ErrClosed):
+			return
+		case errors.Is(err, bpf.ErrRecord):
+			a.log.Warn("event left out", "error", err)
+		case err != nil:
+			a.log.Error("no more events", "error", err)
+			return
+		default:
+			e := describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.parentName(raw.ParentIndex))
+			a.ring.Add(e)
+			a.log.Debug("violation", "kind", e.Kind, "certainty", e.Certainty, "parent", e.Parent, "mac", e.MAC.String())
+		}
+	}
+}
+
+// behind returns the attachment that has a slot, nil when none has.
+func (a *Agent) behind(slot uint32) *state.Attachment {
+	if slot == 0 {
+		return nil
+	}
+	now, err := a.records.current(context.Background())
+	if err != nil {
+		a.log.Warn("event without names", "error", err)
+		return nil
+	}
+	return now.bySlot[slot]
+}
+
+// parentName returns the name of a parent, "" when it is gone.
+func (a *Agent) parentName(index int) string {
+	for _, p := range a.status.Load().Parents {
+		if p.Index == index {
+			return p.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,205 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"berth/internal/config"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// reconcile looks at everything, does what is to be done, and says how it is
+// then. What it cannot do is a problem of the status, and tried again the next
+// time.
+func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
+	problems := []string{}
+	note := func(err error) {
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	note(watch.refresh())
+	w, err := a.look(ctx, note)
+	note(err)
+	var parents []specs.ParentStatus // nil: not known
+	if err == nil {
+		p := decide(w)
+		if a.carryOut(p) {
+			w.attached, err = a.attached()
+			note(err)
+			w.done, w.failed = a.done, a.failed
+			p = decide(w)
+		}
+		parents = p.parents
+		note(a.register(ctx, w.attachments))
+	}
+	for _, p := range parents {
+		if p.Problem != "" {
+			problems = append(problems, p.Problem)
+		}
+	}
+	slices.Sort(problems)
+	a.publish(parents, slices.Compact(problems), w.attachments)
+}
+
+// look reads networks, records and links. A network file that is broken is
+// noted, and the others are followed.
+func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
+	networks, broken := config.Networks(a.o.Dirs.Config)
+	for _, err := range broken {
+		note(err)
+	}
+	now, err := a.records.current(ctx)
+	if err != nil {
+		return world{}, fmt.Errorf("records: %w", err)
+	}
+	links, err := a.links()
+	if err != nil {
+		return world{}, err
+	}
+	attached, err := a.attached()
+	if err != nil {
+		return world{}, err
+	}
+	return world{networks: networks, attachments: now.all, links: links,
+		attached: attached, done: a.done, failed: a.failed, off: a.off}, nil
+}
+
+func (a *Agent) attached() (map[int]string, error) {
+	kinds := make(map[int]string)
+	if a.datapath == nil {
+		return kinds, nil
+	}
+	attached, err := a.datapath.Attached()
+	if err != nil {
+		return nil, fmt.Errorf("attached programs: %w", err)
+	}
+	for index, at := range attached {
+		kinds[index] = at.Kind
+	}
+	return kinds, nil
+}
+
+// carryOut attaches and detaches, and reports whether it changed anything.
+func (a *Agent) carryOut(p plan) bool {
+	if a.datapath == nil {
+		return false
+	}
+	for _, index := range p.detach {
+		delete(a.done, index)
+		delete(a.failed, index)
+		if err := a.datapath.Detach(index); err != nil {
+			a.log.Warn("detach", "index", index, "error", err)
+		} else {
+			a.log.Info("detached", "index", index)
+		}
+	}
+	for _, l := range p.attach {
+		delete(a.failed, l.index)
+		if err := a.datapath.Attach(l.index, l.mac); err != nil {
+			delete(a.done, l.index)
+			a.failed[l.index] = fmt.Sprintf("parent %q: %s", l.name, explain(err))
+			continue
+		}
+		a.done[l.index] = l.mac
+		a.log.Info("attached", "parent", l.name, "index", l.index)
+	}
+	return len(p.attach)+len(p.detach) > 0
+}
+
+// chunk is how many attachments are registered in one transaction, so that no
+// container waits for long.
+const chunk = 256
+
+// register puts the live attachments into the datapath that this process has
+// not put there yet. A hook does so itself where it finds the pinned map; what
+// an agent finds at its start, or after a purge, it has to put there.
+func (a *Agent) register(ctx context.Context, all []*state.Attachment) error {
+	if a.datapath == nil {
+		return nil
+	}
+	var missing []string
+	seen := make(map[string]bool, len(all))
+	for _, at := range all {
+		if at.Phase == specs.PhaseEnded || at.Slot == 0 {
+			continue
+		}
+		id := identity(at)
+		if seen[id] = a.registered[id]; !seen[id] {
+			missing = append(missing, at.Key())
+		}
+	}
+	a.registered = seen
+	var errs []error
+	for keys := range slices.Chunk(missing, chunk) {
+		errs = append(errs, a.registerThese(ctx, keys))
+	}
+	return errors.Join(errs...)
+}
+
+// registerThese registers while no transaction can end an attachment: what is
+// live then is unregistered after this, not before.
+func (a *Agent) registerThese(ctx context.Context, keys []string) error {
+	return a.store.View(ctx, func(tx *state.Tx) error {
+		var errs []error
+		for _, key := range keys {
+			at, err := tx.Attachment(key)
+			if err != nil || at.Slot == 0 {
+				continue // it has ended in between
+			}
+			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
+				errs = append(errs, fmt.Errorf("attachment %q: %w", key, err))
+				continue
+			}
+			a.registered[identity(at)] = true
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// identity tells two attachments with one key apart.
+func identity(at *state.Attachment) string {
+	return fmt.Sprintf("%s@%d", at.Key(), at.Created.UnixNano())
+}
+
+// publish says how it is, and logs each problem once as long as it stays.
+func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*state.Attachment) {
+	said := make(map[string]bool, len(problems))
+	for _, p := range problems {
+		if !a.said[p] {
+			a.log.Warn("problem", "what", p)
+		}
+		said[p] = true
+	}
+	for p := range a.said {
+		if !said[p] {
+			a.log.Info("no longer a problem", "what", p)
+		}
+	}
+	a.said = said
+	if parents == nil {
+		parents = []specs.ParentStatus{}
+		if old := a.status.Load(); old != nil {
+			parents = old.Parents
+		}
+	}
+	live := 0
+	for _, at := range all {
+		if at.Phase != specs.PhaseEnded {
+			live++
+		}
+		if at.Draining() {
+			poke(a.draining)
+		}
+	}
+	a.status.Store(&specs.AgentStatus{
+		Version: a.o.Version, PID: os.Getpid(), Started: a.started, Attached: !a.off, Metrics: a.o.Metrics,
+		Endpoints: live, Parents: parents, Problems: problems, LastReconciled: time.Now(),
+	})
+}

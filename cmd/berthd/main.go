@@ -1,0 +1,66 @@
+// Command berthd is the agent: it counts the traffic of berth's interfaces at
+// their parents, flags what breaks their mode, and serves both.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"berth/agent/daemon"
+	"berth/internal/config"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	o := daemon.Options{Version: version}
+	level := slog.LevelInfo
+	flags := flag.NewFlagSet("berthd", flag.ContinueOnError)
+	o.Dirs.Flags(flags)
+	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", `address to serve Prometheus metrics on; "" is off`)
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: debug, info, warn or error")
+	showVersion := flags.Bool("version", false, "print the version")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "berthd: argument %q: want none\n", flags.Arg(0))
+		return 2
+	}
+	if *showVersion {
+		fmt.Println("berthd", version)
+		return 0
+	}
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := start(o); err != nil {
+		fmt.Fprintln(os.Stderr, "berthd:", err)
+		return 1
+	}
+	return 0
+}
+
+func start(o daemon.Options) error {
+	c, err := config.Load(o.Dirs.Config)
+	if err != nil {
+		return err
+	}
+	var more []int
+	if c.Agent.SocketGroup != "" {
+		more = append(more, unix.CAP_CHOWN) // to give the socket to the group
+	}
+	if err := daemon.Confine(more...); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	return daemon.Run(ctx, o)
+}
