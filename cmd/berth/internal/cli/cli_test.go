@@ -16,6 +16,7 @@ import (
 type world struct {
 	t        *testing.T
 	dir      string
+	bpffs    string
 	env      Env
 	out, err bytes.Buffer
 }
@@ -25,6 +26,7 @@ var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: t.TempDir()}
+	w.bpffs = w.dir + "/bpf"
 	w.env = Env{
 		Out: &w.out, Err: &w.err, Width: defaultWidth, Version: "v1.2.3",
 		Now:    func() time.Time { return clock },
@@ -38,7 +40,7 @@ func (w *world) run(args ...string) int {
 	w.t.Helper()
 	w.out.Reset()
 	w.err.Reset()
-	dirs := []string{"--config", w.dir + "/etc", "--state", w.dir + "/run", "--bpffs", w.dir + "/bpf"}
+	dirs := []string{"--config", w.dir + "/etc", "--state", w.dir + "/run", "--bpffs", w.bpffs}
 	return Main(context.Background(), append(dirs, args...), w.env)
 }
 
