@@ -33,13 +33,14 @@ func Invalid(key, value, want string, args ...any) error {
 }
 
 // At puts prefix before the key of a ValueError, so that a parser needs not
-// know where its value stands. Other errors get the prefix as text.
+// know where its value stands. Other errors, also those that wrap a
+// ValueError, get the prefix as text.
 func At(prefix string, err error) error {
-	var v *ValueError
 	if err == nil || prefix == "" {
 		return err
 	}
-	if !errors.As(err, &v) {
+	v, ok := err.(*ValueError)
+	if !ok {
 		return fmt.Errorf("%s: %w", prefix, err)
 	}
 	moved := *v

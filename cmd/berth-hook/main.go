@@ -1,0 +1,90 @@
+// Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It
+// reads the container's state from standard input and nothing from its
+// environment.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/state"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// defaultTimeout is how long a run may take. Engines set none of their own, or
+// whole seconds; ours ends first, so that the undo still runs.
+const defaultTimeout = 20 * time.Second
+
+const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [createRuntime|prestart|poststop]
+
+An OCI runtime runs it, with the container's state on standard input.
+`
+
+func main() {
+	debug.SetGCPercent(-1) // a run lives for milliseconds
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	var dirs config.Dirs
+	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
+	dirs.Flags(flags)
+	timeout := flags.Duration("timeout", defaultTimeout, "how long a run may take before it takes itself back")
+	showVersion := flags.Bool("version", false, "print the version")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if *showVersion {
+		fmt.Println("berth-hook", version)
+		return 0
+	}
+	stages := []string{hook.CreateRuntime, hook.Prestart, hook.Poststop}
+	stage := flags.Arg(0)
+	if flags.NArg() > 1 || stage != "" && !slices.Contains(stages, stage) {
+		fmt.Fprintf(os.Stderr, "berth-hook: argument %q: want one stage of %q, or none\n", flags.Args(), stages)
+		return 2
+	}
+	return start(dirs, stage, *timeout)
+}
+
+func start(dirs config.Dirs, stage string, timeout time.Duration) int {
+	// The working directory is the bundle: leave it, so that nothing relative
+	// can lead into what the container controls.
+	if err := os.Chdir("/"); err != nil {
+		fmt.Fprintln(os.Stderr, "berth-hook:", err)
+		return 1
+	}
+	unix.Umask(0o077)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	defer stop()
+
+	store := state.Open(dirs.State)
+	log, closeLog := hook.OpenLog(store)
+	defer closeLog()
+	h := &hook.Hook{Dirs: dirs, Store: store, Log: log}
+	err := h.Run(ctx, stage, os.Stdin)
+	if err == nil {
+		return 0
+	}
+	log.Error("berth-hook", "stage", stage, "error", err)
+	fmt.Fprintln(os.Stderr, "berth-hook:", err)
+	if h.Stopping() {
+		return 0 // a poststop that fails would make an error of a container that is gone already
+	}
+	return 1
+}

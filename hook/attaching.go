@@ -1,0 +1,254 @@
+package hook
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"berth/bpf"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// attaching is one plan on its way into the kernel. What it has done so far is
+// on its undo stack.
+type attaching struct {
+	*Hook
+	*container
+	plan  *Plan
+	slots uint32 // counter slots there are
+	undo  undo
+	free  []func() // what is given back at the end either way
+
+	nsid     int
+	maps     *bpf.Maps           // nil without an agent
+	records  []*state.Attachment // of plan.New, in its order
+	rejected []lease             // taken from a pool, in use on the LAN
+}
+
+// run does the steps in their order: nothing is visible in the kernel before
+// it is recorded, and no frame can leave before its sender is registered.
+func (a *attaching) run(ctx context.Context) error {
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"name the namespace", a.nameNamespace},
+		{"hold the attachments", a.hold},
+		{"lock the VLANs", a.lockVLANs},
+		{"reserve", a.reserve},
+		{"make the VLANs", a.makeVLANs},
+		{"register", a.register},
+		{"create the interfaces", a.create},
+		{"set them up", a.setUp},
+		{"probe for conflicts", a.settleConflicts},
+		{"add addresses", a.addAddresses},
+		{"add routes", a.addRoutes},
+		{"announce", a.announce},
+		{"commit", a.commit},
+	}
+	for _, s := range steps {
+		if err := context.Cause(ctx); err != nil {
+			return fmt.Errorf("before the step %q: %w", s.name, err)
+		}
+		if err := s.do(ctx); err != nil {
+			return err
+		}
+		if err := a.step(s.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// done gives back what a run holds only while it works.
+func (a *attaching) done() {
+	for i := len(a.free) - 1; i >= 0; i-- {
+		a.free[i]()
+	}
+	a.free = nil
+}
+
+// nameNamespace gives the namespace an id in the host's, by which its links can
+// be seen and deleted later, without a process or a path. It ends with the
+// namespace, so there is nothing to undo.
+func (a *attaching) nameNamespace(context.Context) (err error) {
+	if a.nsid, err = a.host.AssignNSID(a.ns); err != nil {
+		return fmt.Errorf("id for the network namespace of container %q: %w", a.id, err)
+	}
+	return nil
+}
+
+// hold says, for as long as this process lives, that the records of this
+// attachment are being worked on.
+func (a *attaching) hold(context.Context) error {
+	for _, in := range a.plan.New {
+		r := a.newRecord(in)
+		letGo, err := a.Store.TryHold(r.Key())
+		if err != nil {
+			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.id, err)
+		}
+		a.free = append(a.free, letGo)
+		a.records = append(a.records, r)
+	}
+	return nil
+}
+
+func (a *attaching) newRecord(in *Interface) *state.Attachment {
+	r := &state.Attachment{
+		Cookie: a.cookie, NSID: a.nsid, Containers: []string{a.id}, Annotations: a.names,
+		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
+		Parent: in.On.Name, ParentIndex: in.On.Index, TrunkIndex: in.On.TrunkIndex, VLAN: in.On.VLAN,
+		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU,
+		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text,
+	}
+	if in.MakeVLAN != 0 {
+		r.Parent, r.ParentIndex = in.Net.Parent, 0
+		r.TrunkIndex, r.VLAN = in.On.Index, in.MakeVLAN
+	}
+	return r
+}
+
+// makeVLANs makes the parents that are VLANs and not there yet, and brings
+// each up.
+func (a *attaching) makeVLANs(context.Context) error {
+	for i, in := range a.plan.New {
+		if in.MakeVLAN == 0 {
+			continue
+		}
+		trunk, _, _ := specs.SplitVLAN(in.Net.Parent)
+		p, _, err := a.host.EnsureVLAN(trunk, in.MakeVLAN)
+		if err != nil {
+			return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
+		}
+		a.records[i].Parent, a.records[i].ParentIndex = p.Name, p.Index
+	}
+	return nil
+}
+
+// register puts the endpoints into the agent's maps before they can send. The
+// record is committed first and the maps are looked for after it; the agent
+// pins first and reads the records after it: so none falls between.
+func (a *attaching) register(context.Context) (err error) {
+	if a.maps, err = a.Hook.maps(); err != nil || a.maps == nil {
+		return err
+	}
+	a.free = append(a.free, func() { a.maps.Close() })
+	for _, r := range a.records {
+		if r.Slot == 0 || r.Slot >= a.maps.Slots() {
+			continue
+		}
+		if err := a.maps.Register(release.Endpoint(r)); err != nil {
+			return fmt.Errorf("register interface %q with the agent's maps: %w", r.Interface, err)
+		}
+		a.undo.push("register "+r.Interface, func(context.Context) error {
+			return a.maps.Unregister(release.Endpoint(r))
+		})
+	}
+	return nil
+}
+
+// create makes every interface in the container's namespace, each with one
+// message and under its final name: nothing ever appears on the host.
+func (a *attaching) create(context.Context) error {
+	for i, in := range a.plan.New {
+		r := a.records[i]
+		info, err := a.host.CreateLink(a.ns, linkOf(in, r))
+		if err != nil {
+			return a.explainCreate(in, err)
+		}
+		r.LinkIndex = info.Index
+		a.undo.push("create "+r.Interface, func(context.Context) error {
+			return a.inside.DeleteLink(info.Index)
+		})
+	}
+	return nil
+}
+
+func linkOf(in *Interface, r *state.Attachment) network.Link {
+	return network.Link{
+		Name: r.Interface, ParentIndex: r.ParentIndex, Driver: r.Driver, Mode: r.Mode, Flag: r.IPvlanFlag,
+		MAC: macToSet(r), MTU: r.MTU, BCQueueLen: in.Net.BCQueueLen, NoPromisc: in.Net.NoPromisc,
+		SourceMACs: in.Net.SourceMACs, Alias: r.Alias(),
+	}
+}
+
+// macToSet is the MAC that an interface is made with; none where it takes its
+// parent's.
+func macToSet(r *state.Attachment) specs.MAC {
+	if hasParentMAC(r.Driver, r.Mode) {
+		return specs.MAC{}
+	}
+	return r.MAC
+}
+
+func hasParentMAC(d specs.Driver, m specs.Mode) bool {
+	return d == specs.IPvlan || m == specs.ModePassthru
+}
+
+// setUp decides about IPv6 and then brings every interface up, without an
+// address as yet.
+func (a *attaching) setUp(context.Context) error {
+	for i, in := range a.plan.New {
+		r := a.records[i]
+		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
+			return fmt.Errorf("IPv6 settings of %q: %w", r.Interface, err)
+		}
+		if err := a.inside.SetUp(r.LinkIndex); err != nil {
+			return a.explainUp(r, err)
+		}
+	}
+	return nil
+}
+
+func (a *attaching) addAddresses(context.Context) error {
+	for _, r := range a.records {
+		for _, p := range r.Addresses {
+			if err := a.inside.AddAddress(r.LinkIndex, p, true); err != nil {
+				return fmt.Errorf("address %s on %q: %w", p, r.Interface, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *attaching) addRoutes(context.Context) error {
+	for i, in := range a.plan.New {
+		r := a.records[i]
+		routes := routesOf(in, r.Addresses)
+		for _, route := range routes {
+			if err := a.inside.AddRoute(r.LinkIndex, route); err != nil {
+				return fmt.Errorf("route to %s via %s on %q: %w", route.To, route.Via, r.Interface, err)
+			}
+		}
+		r.Gateways, r.Routes = recordedRoutes(routes)
+	}
+	return nil
+}
+
+func (a *attaching) announce(context.Context) error {
+	if err := network.Announce(a.ns, a.claimants(nil)); err != nil {
+		return fmt.Errorf("announce the addresses of container %q: %w", a.id, err)
+	}
+	return nil
+}
+
+// claimants are the interfaces with the addresses that take does not refuse.
+func (a *attaching) claimants(take func(i int, addr netip.Addr) bool) []network.Claimant {
+	var all []network.Claimant
+	for i, r := range a.records {
+		c := network.Claimant{Index: r.LinkIndex, Name: r.Interface, MAC: r.MAC}
+		for _, p := range r.Addresses {
+			if take == nil || take(i, p.Addr()) {
+				c.Addresses = append(c.Addresses, p.Addr())
+			}
+		}
+		if len(c.Addresses) > 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,153 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/state"
+	"berth/network"
+	berth "berth/specs"
+)
+
+// container is the namespace of one start, open.
+type container struct {
+	id     string
+	names  map[string]string // the annotations that name it
+	ns     *network.Namespace
+	inside *network.Handle
+	cookie uint64
+}
+
+func (c *container) Close() {
+	if c.inside != nil {
+		c.inside.Close()
+	}
+	if c.ns != nil {
+		c.ns.Close()
+	}
+}
+
+// openContainer opens the network namespace of a container once, and refuses
+// the host's own.
+func openContainer(st *specs.State) (*container, error) {
+	c := &container{id: st.ID, names: namingAnnotations(st.Annotations)}
+	if st.Pid <= 0 {
+		return nil, berth.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
+	}
+	ns, err := network.OpenPID(st.Pid)
+	if err != nil {
+		return nil, fmt.Errorf("network namespace of process %d: %w", st.Pid, err)
+	}
+	c.ns = ns
+	if err := c.open(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *container) open() error {
+	host, err := network.Current()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	same, err := c.ns.Same(host)
+	if err != nil {
+		return err
+	}
+	if same {
+		return berth.Invalid("container", c.id, "a network namespace of its own: it shares the host's, where berth adds nothing (start it without host networking)")
+	}
+	if c.cookie, err = c.ns.Cookie(); err != nil {
+		return err
+	}
+	c.inside, err = c.ns.Open()
+	return err
+}
+
+// gather asks the kernel and the records for the facts of a plan.
+func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
+	f := &Facts{Container: c.id, Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}}
+	links, err := c.inside.Links()
+	if err != nil {
+		return nil, fmt.Errorf("interfaces of the container: %w", err)
+	}
+	for _, l := range links {
+		f.Links[l.Name] = true
+	}
+	if f.Default[ipv4], f.Default[ipv6], err = c.inside.HasDefaultRoute(); err != nil {
+		return nil, fmt.Errorf("default route of the container: %w", err)
+	}
+	if f.Host, err = h.host.Addresses(); err != nil {
+		return nil, fmt.Errorf("addresses of the host: %w", err)
+	}
+	for i := range requests {
+		r := &requests[i]
+		if f.Parents[r.Net.Parent], err = h.parent(r.Net); err != nil {
+			return nil, berth.At(r.Key, err)
+		}
+	}
+	err = h.Store.View(ctx, func(tx *state.Tx) error {
+		f.Existing, err = tx.InNamespace(c.cookie)
+		return err
+	})
+	return f, err
+}
+
+// parent finds the interface that a network is on, or the trunk of a VLAN that
+// is not there yet.
+func (h *Hook) parent(n *berth.Network) (*network.Parent, error) {
+	p, err := h.host.Parent(n.Parent)
+	if trunk, _, isVLAN := berth.SplitVLAN(n.Parent); isVLAN && errors.Is(err, network.ErrNoLink) {
+		p, err = h.host.Parent(trunk)
+	}
+	switch {
+	case errors.Is(err, network.ErrNoLink):
+		return nil, berth.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
+	case errors.Is(err, network.ErrNotEthernet):
+		return nil, berth.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
+	case err != nil:
+		return nil, fmt.Errorf("parent %q: %w", n.Parent, err)
+	}
+	return p, nil
+}
+
+func ofNetwork(n *berth.Network) string {
+	if n.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf(", where network %q is to be", n.Name)
+}
+
+func (h *Hook) linkNames() string {
+	links, err := h.host.Links()
+	if err != nil {
+		return "none that can be listed: " + err.Error()
+	}
+	var names []string
+	for _, l := range links {
+		if l.Name != "lo" {
+			names = append(names, l.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// containerName is what stays the same when the container is started again.
+func containerName(c *container) string {
+	for _, keys := range [][]string{
+		{"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name"},
+		{"io.kubernetes.pod.namespace", "io.kubernetes.pod.name"},
+		{"nerdctl/namespace", "nerdctl/name"},
+	} {
+		if name := c.names[keys[1]]; name != "" {
+			return c.names[keys[0]] + "/" + name
+		}
+	}
+	return c.id
+}

@@ -1,0 +1,116 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/bpf"
+	"berth/internal/config"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/network"
+)
+
+// Hook is what a run of the hook works with. It is used once, by one goroutine.
+type Hook struct {
+	Dirs  config.Dirs
+	Store *state.Store
+	Log   *slog.Logger
+
+	// Step, where set, is called with the name of each step that was done; its
+	// error fails the run there. Tests fail and kill runs with it.
+	Step func(name string) error
+
+	host     *network.Handle
+	stopping bool
+}
+
+// How long a run may look for what others left behind: always, and when an
+// address, a MAC or a parent that it needs is held.
+const (
+	collectBound = 2 * time.Millisecond
+	collectAll   = 0 // no bound
+)
+
+// Stages of a container in which a runtime calls its hooks (runtime-spec,
+// config.md, "POSIX-platform Hooks").
+const (
+	CreateRuntime = "createRuntime"
+	Prestart      = "prestart"
+	Poststop      = "poststop"
+)
+
+// Run reads the state of a container and attaches or releases it. The stage is
+// "" where the caller does not know it: then a stopped container is released
+// and any other attached.
+func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
+	st, err := ReadState(stdin)
+	if err != nil {
+		return err
+	}
+	if stage == Poststop || stage == "" && st.Status == specs.StateStopped {
+		h.stopping = true
+		return h.Stop(ctx, st)
+	}
+	return h.Start(ctx, st)
+}
+
+// Stopping reports whether the run was a poststop, which must not fail.
+func (h *Hook) Stopping() bool { return h.stopping }
+
+// Stop releases what the container holds. It succeeds again for a container
+// that holds nothing.
+func (h *Hook) Stop(ctx context.Context, st *specs.State) error {
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	h.host = host
+	if err := h.releaser().Container(ctx, st.ID); err != nil {
+		return fmt.Errorf("release container %q: %w", st.ID, err)
+	}
+	h.collect(ctx)
+	return nil
+}
+
+func (h *Hook) releaser() *release.Releaser {
+	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}
+}
+
+// collect reclaims what others left behind, within a bound. That it fails is
+// no reason to fail a container.
+func (h *Hook) collect(ctx context.Context) {
+	report, err := h.releaser().Collect(ctx, collectBound)
+	if err != nil {
+		h.Log.Warn("reclaim what is left of other containers", "error", err)
+	}
+	if len(report.Released) > 0 {
+		h.Log.Info("reclaimed", "attachments", report.Released)
+	}
+}
+
+// maps opens the agent's pinned maps; nil where no agent ever pinned any.
+func (h *Hook) maps() (*bpf.Maps, error) {
+	m, err := bpf.Open(h.Dirs.BPFFS)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return m, err
+}
+
+// step says that a step was done.
+func (h *Hook) step(name string) error {
+	h.Log.Debug("done", "step", name)
+	if h.Step == nil {
+		return nil
+	}
+	return h.Step(name)
+}

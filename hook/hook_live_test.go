@@ -1,0 +1,254 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+const lan = `parent = "PARENT"
+[[subnet]]
+subnet = "192.0.2.0/24"
+gateway = "192.0.2.1"
+`
+
+// ping sends two echo requests, bounded in time.
+func ping(t *testing.T, from *testnet.NS, to string) error {
+	var err error
+	testnet.In(t, from, func() {
+		var out []byte
+		if out, err = exec.Command("ping", "-n", "-c", "2", "-i", "0.05", "-W", "2", to).CombinedOutput(); err != nil {
+			err = fmt.Errorf("ping %s: %w\n%s", to, err, out)
+		}
+	})
+	return err
+}
+
+func TestAttachAndRelease(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	testnet.Address(t, h.lan, "wire", "192.0.2.1/24")
+	a, b := h.box("a", "lan"), h.box("b", "lan@lan0")
+	before := h.snapshot(a)
+
+	h.mustStart(a)
+	h.mustStart(b)
+	if got := testnet.Run(t, a.ns, "ip", "-o", "-4", "addr", "show", "net1"); !strings.Contains(got, "192.0.2.2/24") {
+		t.Errorf("address of a: %s", got)
+	}
+	if got := testnet.Run(t, b.ns, "ip", "-o", "-4", "addr", "show", "lan0"); !strings.Contains(got, "192.0.2.3/24") {
+		t.Errorf("address of b: %s", got)
+	}
+	if got := testnet.Run(t, a.ns, "ip", "route", "show", "default"); !strings.HasPrefix(got, "default via 192.0.2.1 dev net1") {
+		t.Errorf("default route of a: %q", got)
+	}
+	r := h.attachments("a")[0]
+	link := testnet.Run(t, a.ns, "ip", "-d", "-o", "link", "show", "net1")
+	for _, want := range []string{r.MAC.String(), "macvlan mode bridge", "mtu 1500", "alias " + r.Alias()} {
+		if !strings.Contains(link, want) {
+			t.Errorf("link has no %q: %s", want, link)
+		}
+	}
+	for _, err := range []error{ping(t, a.ns, "192.0.2.3"), ping(t, a.ns, "192.0.2.1"), ping(t, h.lan, "192.0.2.2")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	h.mustStop(a)
+	h.mustStop(a) // again changes nothing
+	h.mustStop(b)
+	if after := h.snapshot(a); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestTheNamespaceIsDeadAtStop(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	before := h.records()
+	h.mustStart(a)
+	_ = a.process.Kill() // it runs until then
+	_, _ = a.process.Wait()
+	if err := a.ns.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.mustStop(a)
+	if after := h.records(); after != before {
+		t.Errorf("left behind:\n%s", after)
+	}
+}
+
+// steps returns the names of the steps of a start.
+func steps(t *testing.T) []string {
+	h := newHost(t)
+	h.network("lan", lan)
+	var names []string
+	h.step = func(name string) error { names = append(names, name); return nil }
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	h.mustStop(a)
+	if len(names) < 10 {
+		t.Fatalf("steps %q", names)
+	}
+	return names
+}
+
+func TestAStepThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, name := range steps(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", lan)
+			a := h.box("a", "lan,lan")
+			before := h.snapshot(a)
+			broken := errors.New("broken")
+			h.step = func(done string) error {
+				if done == name {
+					return broken
+				}
+				return nil
+			}
+			if err := h.start(a); !errors.Is(err, broken) || err.Error() != "broken" {
+				t.Fatalf("error %v, want only %v", err, broken)
+			}
+			if after := h.snapshot(a); after != before {
+				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+			}
+			h.step = nil
+			h.mustStart(a)
+			h.mustStop(a)
+			if after := h.snapshot(a); after != before {
+				t.Errorf("after another start and stop:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
+// kill starts a container by another process, which dies by SIGKILL after a step.
+func (h *host) kill(b *box, step string) {
+	h.Helper()
+	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
+	cmd.Env = append(os.Environ(), killAfter+"="+step)
+	cmd.Stdin = bytes.NewReader(b.state("creating"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
+	}
+}
+
+func TestAKilledHookLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, name := range steps(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", lan)
+			a := h.box("a", "lan,lan")
+			before := h.snapshot(a)
+			h.kill(a, name)
+			h.mustStart(a) // the same attach works at once
+			if n := len(h.attachments("a")); n != 2 {
+				t.Errorf("%d attachments, want 2:\n%s", n, h.records())
+			}
+			h.mustStop(a)
+			if after := h.snapshot(a); after != before {
+				t.Errorf("after start and stop:\n%s\nbefore:\n%s", after, before)
+			}
+			h.kill(a, name)
+			if _, err := h.releaserHere().Collect(t.Context(), collectAll); err != nil {
+				t.Fatal(err)
+			}
+			if name != "commit" { // that container runs
+				if after := h.snapshot(a); after != before {
+					t.Errorf("after gc:\n%s\nbefore:\n%s", after, before)
+				}
+			}
+		})
+	}
+}
+
+func TestAnEndingContextTakesBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	before := h.snapshot(a)
+	ctx, cancel := context.WithCancel(t.Context())
+	h.step = func(name string) error {
+		if name == "set them up" {
+			cancel()
+		}
+		return nil
+	}
+	err := h.hook().Run(ctx, "", bytes.NewReader(a.state("creating")))
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	if after := h.snapshot(a); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestTheSameAgainIsTheSame(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan,lan@x")
+	h.mustStart(a)
+	before := h.snapshot(a)
+	h.mustStart(a)
+	if after := h.snapshot(a); after != before {
+		t.Errorf("changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestContainersOfOneNamespaceShareTheAttachment(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	b := &box{id: "b", ns: a.ns, process: a.process, annotations: a.annotations}
+	h.mustStart(a)
+	h.mustStart(b)
+	if got := h.attachments("b"); len(got) != 1 || strings.Join(got[0].Containers, ",") != "a,b" {
+		t.Fatalf("attachments of b:\n%s", h.records())
+	}
+	h.mustStop(a)
+	if got := h.attachments("b"); len(got) != 1 {
+		t.Fatalf("the first to go took it along:\n%s", h.records())
+	}
+	if got := testnet.Run(t, a.ns, "ip", "-o", "link", "show", "net1"); got == "" {
+		t.Error("the link is gone while b has it")
+	}
+	h.mustStop(b)
+	if got := h.records(); got != "" {
+		t.Errorf("left behind:\n%s", got)
+	}
+}
+
+func TestALinkThatSomebodyTookAwayIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	testnet.Run(t, a.ns, "ip", "link", "del", "net1")
+	h.mustStart(a)
+	if got := h.attachments("a"); len(got) != 1 || got[0].Addresses[0].String() != "192.0.2.2/24" {
+		t.Errorf("records:\n%s", h.records())
+	}
+	h.mustStop(a)
+}

@@ -1,0 +1,211 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/config"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/ipam"
+	"berth/network"
+)
+
+// killAfter is the environment variable that makes this test binary a hook
+// that kills itself after a step; see [host.kill].
+const killAfter = "BERTH_HOOK_KILL_AFTER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(killAfter) != "" {
+		os.Exit(runAndDie())
+	}
+	testnet.Main(m)
+}
+
+// runAndDie is a run of the hook, with the state on standard input, that ends
+// by SIGKILL after the step named in the environment.
+func runAndDie() int {
+	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
+	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Step: func(name string) error {
+		if name == os.Getenv(killAfter) {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		return nil
+	}}
+	if err := h.Run(context.Background(), "", os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// host is the namespace that the test runs in, with a parent of the test's own
+// whose wire leads to another machine of the LAN.
+type host struct {
+	*testing.T
+	dirs   config.Dirs
+	store  *state.Store
+	parent string
+	lan    *testnet.NS // the other machine; its interface is "wire"
+	step   func(string) error
+	log    bytes.Buffer
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	dir := t.TempDir()
+	h := &host{
+		T: t, parent: testnet.Unique("p"), lan: testnet.Namespace(t),
+		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
+	}
+	h.store = state.Open(h.dirs.State)
+	testnet.Veth(t, h.parent, testnet.Here(t), "wire", h.lan)
+	return h
+}
+
+// network writes a network file; PARENT in it is the test's parent.
+func (h *host) network(name, text string) {
+	h.Helper()
+	h.write("networks.d/"+name+".toml", strings.ReplaceAll(text, "PARENT", h.parent))
+}
+
+func (h *host) write(name, text string) {
+	h.Helper()
+	path := filepath.Join(h.dirs.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		h.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// box is a container as a runtime has it when it calls the hook: a process in
+// a network namespace.
+type box struct {
+	id          string
+	ns          *testnet.NS
+	process     *os.Process
+	annotations map[string]string
+}
+
+func (h *host) box(id string, networks string) *box {
+	h.Helper()
+	b := &box{id: id, ns: testnet.Namespace(h.T), annotations: map[string]string{"berth/networks": networks}}
+	b.process = testnet.Process(h.T, b.ns)
+	return b
+}
+
+func (b *box) state(status string) []byte {
+	st := specs.State{Version: "1.0.2", ID: b.id, Status: specs.ContainerState(status), Annotations: b.annotations, Bundle: "/"}
+	if status != "stopped" {
+		st.Pid = b.process.Pid
+	}
+	text, _ := json.Marshal(st) // strings and numbers only
+	return text
+}
+
+func (h *host) hook() *Hook {
+	return &Hook{
+		Dirs: h.dirs, Store: h.store, Step: h.step,
+		Log: slog.New(slog.NewTextHandler(&h.log, nil)),
+	}
+}
+
+func (h *host) start(b *box) error {
+	return h.hook().Run(h.Context(), "", bytes.NewReader(b.state("creating")))
+}
+
+func (h *host) mustStart(b *box) {
+	h.Helper()
+	if err := h.start(b); err != nil {
+		h.Fatalf("start %s: %v", b.id, err)
+	}
+}
+
+func (h *host) mustStop(b *box) {
+	h.Helper()
+	if err := h.hook().Run(h.Context(), "", bytes.NewReader(b.state("stopped"))); err != nil {
+		h.Fatalf("stop %s: %v", b.id, err)
+	}
+}
+
+// snapshot is everything that a start may change: the links of the host that
+// are this test's, links, addresses and routes of the container, and all
+// records and leases that live.
+func (h *host) snapshot(b *box) string {
+	h.Helper()
+	var s strings.Builder
+	for line := range strings.Lines(testnet.Run(h.T, testnet.Here(h.T), "ip", "-o", "link")) {
+		if strings.Contains(line, " "+h.parent+"@") || strings.Contains(line, "@"+h.parent+":") {
+			fields := strings.Fields(line) // tests run in parallel, in one namespace
+			fmt.Fprintln(&s, "host", fields[0], fields[1])
+		}
+	}
+	for _, what := range []string{"link", "addr", "route show table all", "-6 route show table all"} {
+		s.WriteString(testnet.Run(h.T, b.ns, "ip", strings.Fields("-o "+what)...))
+	}
+	s.WriteString(h.records())
+	return s.String()
+}
+
+func (h *host) records() string {
+	h.Helper()
+	var s strings.Builder
+	err := h.store.View(h.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "attachment %s of %v, %s, slot %d\n", a.Interface, a.Containers, a.Phase, a.Slot)
+		}
+		for l, err := range ipam.All(tx) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "lease %s%s of %s\n", l.Addr, l.MAC, l.Container)
+		}
+		return nil
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return s.String()
+}
+
+// attachments returns the live records of a container.
+func (h *host) attachments(id string) []*state.Attachment {
+	h.Helper()
+	var all []*state.Attachment
+	err := h.store.View(h.Context(), func(tx *state.Tx) (err error) {
+		all, err = tx.OfContainer(id)
+		return err
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return all
+}
+
+func (h *host) releaserHere() *release.Releaser {
+	h.Helper()
+	handle, err := network.NewHandle()
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(handle.Close)
+	hook := h.hook()
+	hook.host = handle
+	return hook.releaser()
+}

@@ -1,0 +1,39 @@
+package hook
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReadState(t *testing.T) {
+	st, err := ReadState(strings.NewReader(`{"id":"c1","pid":7,"status":"creating","bundle":"/","root":"/x","annotations":{"a":"b"}}`))
+	if err != nil || st.ID != "c1" || st.Pid != 7 || st.Annotations["a"] != "b" {
+		t.Fatalf("state %+v, %v", st, err)
+	}
+	for in, want := range map[string]string{
+		"":         `standard input "": want the container's state as JSON`,
+		"not json": `standard input "not json": want the container's state as JSON`,
+		"[1]":      `want the container's state as JSON`,
+		"{}":       `state id "": want a container's id of 1 to 255 bytes`,
+		`{"id":"x"}` + strings.Repeat(" ", MaxState): `want a container's state of at most 1048576 bytes`,
+		`{"id":"` + strings.Repeat("x", 256) + `"}`:  `want a container's id of 1 to 255 bytes`,
+	} {
+		if _, err := ReadState(strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: error %v, want %s", in, err, want)
+		}
+	}
+}
+
+// Whatever stands on standard input, the state that comes of it has an id and
+// no more than the input had.
+func FuzzReadState(f *testing.F) {
+	f.Add(`{"id":"c1","pid":7,"status":"creating","annotations":{"berth/networks":"lan"}}`)
+	f.Add(`{"id":"c1","pid":0,"status":"stopped"}`)
+	f.Add(`{"id":1}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		st, err := ReadState(strings.NewReader(in))
+		if err == nil && (st.ID == "" || len(st.ID) > maxID || len(in) > MaxState) {
+			t.Fatalf("state %+v of %d bytes", st, len(in))
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package hook
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// Facts is what a plan needs to know of the host and of the container's
+// namespace, as they are before anything is changed.
+type Facts struct {
+	Container string                     // the id that the runtime was given
+	Name      string                     // the container's or pod's own name; the id where the engine has none
+	Links     map[string]bool            // names of the interfaces in the container's namespace
+	Default   [families]bool             // default routes that the engine has set there
+	Host      []netip.Addr               // the host's own addresses, never given to a container
+	Parents   map[string]*network.Parent // by the name in the network; a VLAN's trunk, where the VLAN is to be made
+	Existing  []*state.Attachment        // what berth has put into the namespace before
+}
+
+// Families of addresses, as indexes.
+const (
+	ipv4 = iota
+	ipv6
+	families
+)
+
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return ipv4
+	}
+	return ipv6
+}
+
+// Interface is what is to exist for one request.
+type Interface struct {
+	*Request
+	Text     string                 // what was asked for, canonical
+	Name     string                 // in the container
+	On       *network.Parent        // the parent, or the trunk to make the VLAN on
+	MakeVLAN int                    // the VLAN's id; 0: On is the parent
+	MTU      int                    // bytes
+	WantMAC  specs.MAC              // asked for or derived; zero: a random one
+	Static   []netip.Prefix         // addresses asked for
+	Pools    [families][]*ipam.Pool // where to take the others from, the first with a free one
+	Default  [families]bool         // this interface has the default route, if its gateway is known
+	Gateway  [families]netip.Addr   // asked for by the selection
+}
+
+// Plan is what one start of a container is to change.
+type Plan struct {
+	New  []*Interface
+	Kept []*state.Attachment // asked for again, and there already
+}
+
+// MakePlan decides what is to exist. It is pure: everything that it knows of
+// the world is in the facts.
+func MakePlan(requests []Request, f *Facts) (*Plan, error) {
+	p := new(Plan)
+	seen := make(map[string]int)
+	for i := range requests {
+		r := &requests[i]
+		text := r.Text(0)
+		seen[text]++
+		text = r.Text(seen[text])
+		if a := existing(f, text); a != nil {
+			p.Kept = append(p.Kept, a)
+			continue
+		}
+		in, err := plan(r, f)
+		if err != nil {
+			return nil, specs.At(r.Key, err)
+		}
+		in.Text = text
+		p.New = append(p.New, in)
+	}
+	if err := nameInterfaces(p.New, f); err != nil {
+		return nil, err
+	}
+	for fam := range families {
+		if err := decideDefault(p.New, f, fam); err != nil {
+			return nil, err
+		}
+	}
+	deriveMACs(p.New, f)
+	return p, nil
+}
+
+// existing finds an attachment of the namespace that answers the same request.
+func existing(f *Facts, text string) *state.Attachment {
+	for _, a := range f.Existing {
+		if a.Selection == text && a.Phase == specs.PhaseAttached && !a.Leaving && f.Links[a.Interface] {
+			return a
+		}
+	}
+	return nil
+}
+
+func plan(r *Request, f *Facts) (*Interface, error) {
+	on := f.Parents[r.Net.Parent]
+	in := &Interface{Request: r, On: on, Name: r.Interface, WantMAC: r.MAC}
+	if _, id, isVLAN := specs.SplitVLAN(r.Net.Parent); isVLAN && on.VLAN == 0 && on.Name != r.Net.Parent {
+		in.MakeVLAN = id
+	}
+	if err := checkParent(in); err != nil {
+		return nil, err
+	}
+	given := [families]bool{}
+	for _, ip := range r.IPs {
+		s := r.Net.SubnetOf(ip.Addr)
+		pool := ipam.NewPool(r.Net.Name, *s, f.Host)
+		if err := pool.Allows(ip.Addr); err != nil {
+			return nil, specs.At("ips", err)
+		}
+		in.Static = append(in.Static, netip.PrefixFrom(ip.Addr, s.Subnet.Bits()))
+		given[family(ip.Addr)] = true
+	}
+	for _, s := range r.Net.Subnets {
+		if fam := family(s.Subnet.Addr()); r.Net.IPAM == specs.IPAMLocal && !given[fam] {
+			in.Pools[fam] = append(in.Pools[fam], ipam.NewPool(r.Net.Name, s, f.Host))
+		}
+	}
+	return in, in.setGateways()
+}
+
+func checkParent(in *Interface) error {
+	if in.MTU = in.Net.MTU; in.MTU == 0 {
+		in.MTU = in.On.MTU
+	}
+	switch {
+	case in.MTU > in.On.MTU:
+		return specs.Invalid("mtu", fmt.Sprint(in.MTU), "at most %d bytes, the MTU of the parent %s", in.On.MTU, in.On.Name)
+	case !in.On.Up:
+		return specs.Invalid("parent", in.Net.Parent, "an interface that is up: ip link set %s up", in.On.Name)
+	}
+	return nil
+}
+
+func (in *Interface) setGateways() error {
+	for _, gw := range in.DefaultRoute {
+		fam := family(gw)
+		if len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
+			return specs.Invalid("default-route", gw.String(), "a gateway of a family that the interface has an address of")
+		}
+		if in.Gateway[fam].IsValid() {
+			return specs.Invalid("default-route", gw.String(), "one gateway a family, and %s is there", in.Gateway[fam])
+		}
+		in.Gateway[fam] = gw
+	}
+	return nil
+}
+
+func hasFamily(prefixes []netip.Prefix, fam int) bool {
+	for _, p := range prefixes {
+		if family(p.Addr()) == fam {
+			return true
+		}
+	}
+	return false
+}
+
+// nameInterfaces holds chosen names to what is free in the namespace and gives
+// the others the lowest free netN.
+func nameInterfaces(all []*Interface, f *Facts) error {
+	taken := make(map[string]bool)
+	for name := range f.Links {
+		taken[name] = true
+	}
+	for _, in := range all {
+		if in.Name == "" {
+			continue
+		}
+		if taken[in.Name] {
+			return specs.Invalid(in.Key+".interface", in.Name, "a name that is free in the container's namespace")
+		}
+		taken[in.Name] = true
+	}
+	n := 0
+	for _, in := range all {
+		for in.Name == "" {
+			if n++; !taken[fmt.Sprintf("net%d", n)] {
+				in.Name = fmt.Sprintf("net%d", n)
+			}
+		}
+	}
+	return nil
+}
+
+// decideDefault gives the default route of a family to the selection that says
+// default-route, else to the first network that has one. A default route that
+// the engine has set is left: only a selection may put its own beside it.
+func decideDefault(all []*Interface, f *Facts, fam int) error {
+	var owner *Interface
+	for _, in := range all {
+		if !in.Gateway[fam].IsValid() {
+			continue
+		}
+		if owner != nil {
+			return specs.Invalid(in.Key+".default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key)
+		}
+		owner = in
+	}
+	if owner != nil {
+		owner.Default[fam] = true
+		return nil
+	}
+	for _, a := range f.Existing {
+		for _, gw := range a.Gateways {
+			if family(gw) == fam {
+				return nil
+			}
+		}
+	}
+	for _, in := range all {
+		if gw := in.wantsDefault(fam); gw.IsValid() {
+			if f.Default[fam] {
+				return specs.Invalid(in.Key, gw.String(), "no gateway, because the engine has set a default route already: "+
+					"start the container with --network none, set default_route = false on the network, or say default-route in the selection")
+			}
+			in.Default[fam] = true
+			return nil
+		}
+	}
+	return nil
+}
+
+// wantsDefault returns the gateway by which the network asks for the default
+// route of a family.
+func (in *Interface) wantsDefault(fam int) netip.Addr {
+	if !*in.Net.DefaultRoute || len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
+		return netip.Addr{}
+	}
+	for _, s := range in.Net.Subnets {
+		if family(s.Subnet.Addr()) == fam && s.Gateway.IsValid() {
+			return s.Gateway
+		}
+	}
+	return netip.Addr{}
+}
+
+// deriveMACs gives the interfaces of networks with mac = "derived" one that is
+// the same whenever a container of this name is started.
+func deriveMACs(all []*Interface, f *Facts) {
+	for _, in := range all {
+		if in.Net.MAC == specs.MACDerived && in.WantMAC.IsZero() {
+			in.WantMAC = derivedMAC(in.Net.Name, f.Name, in.Name)
+		}
+	}
+}
+
+// derivedMAC is 40 bits of a hash behind 02, the least prefix that is locally
+// administered and unicast (IEEE 802-2014, 8.4).
+func derivedMAC(parts ...string) specs.MAC {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return specs.MAC{0x02, sum[0], sum[1], sum[2], sum[3], sum[4]}
+}

@@ -1,0 +1,190 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// errParentTaken is wrapped by the refusal of a parent that another interface
+// excludes.
+var errParentTaken = errors.New("parent taken")
+
+// lockVLANs takes the lock of every VLAN that is a parent, because netlink is
+// not in the transaction: nobody may remove one between its record and its use.
+func (a *attaching) lockVLANs(ctx context.Context) error {
+	locked := make(map[[2]int]bool)
+	for i, r := range a.records {
+		id := [2]int{r.TrunkIndex, r.VLAN}
+		if r.VLAN == 0 {
+			continue
+		}
+		if !locked[id] {
+			unlock, err := a.Store.LockVLAN(ctx, r.TrunkIndex, r.VLAN)
+			if err != nil {
+				return fmt.Errorf("lock VLAN %d: %w", r.VLAN, err)
+			}
+			locked[id] = true
+			a.free = append(a.free, unlock)
+		}
+		if err := a.lookAgain(a.plan.New[i], r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAgain finds a VLAN that somebody has made since the facts were gathered:
+// then it is not ours to make, nor to remove.
+func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
+	p, err := a.host.Parent(in.Net.Parent)
+	_, _, isVLAN := specs.SplitVLAN(in.Net.Parent)
+	switch {
+	case errors.Is(err, network.ErrNoLink) && isVLAN:
+		in.MakeVLAN = r.VLAN
+		return nil
+	case err != nil:
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
+	}
+	in.MakeVLAN, r.Parent, r.ParentIndex = 0, p.Name, p.Index
+	return nil
+}
+
+// reserve claims all that the attachments need, and records them as attaching,
+// in one transaction: it holds everything or nothing.
+func (a *attaching) reserve(ctx context.Context) error {
+	err := a.Store.Update(ctx, func(tx *state.Tx) error {
+		for i, in := range a.plan.New {
+			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
+				return specs.At(in.Key, err)
+			}
+		}
+		return a.share(tx)
+	})
+	if err != nil {
+		return err
+	}
+	a.undo.push("reserve", a.giveBack)
+	return nil
+}
+
+func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment) (err error) {
+	if err := checkNeighbours(tx, in, r); err != nil {
+		return err
+	}
+	leases, owner := ipam.In(tx, r.Domain()), ownerOf(r)
+	for _, p := range in.Static {
+		pool := ipam.NewPool(in.Net.Name, *in.Net.SubnetOf(p.Addr()), nil)
+		if err := leases.Claim(pool, p.Addr(), owner); err != nil {
+			return specs.At("ips", err)
+		}
+		r.Addresses = append(r.Addresses, p)
+	}
+	for fam := range families {
+		if len(in.Pools[fam]) == 0 {
+			continue
+		}
+		p, err := take(leases, in.Pools[fam], owner)
+		if err != nil {
+			return err
+		}
+		r.Addresses = append(r.Addresses, p)
+	}
+	if err := claimMAC(leases, in, r, owner); err != nil {
+		return err
+	}
+	if r.Slot, err = tx.ClaimSlot(a.slots); errors.Is(err, state.ErrNoSlot) {
+		a.Log.Warn("not counted: no counter slot is free; raise [agent] max_endpoints in berth.toml", "interface", r.Interface)
+	} else if err != nil {
+		return err
+	}
+	if r.VLAN != 0 {
+		if err := tx.AddVLANUser(r.TrunkIndex, r.VLAN, r.Key(), in.MakeVLAN != 0); err != nil {
+			return err
+		}
+	}
+	return tx.Put(r)
+}
+
+// take takes an address from the first of the pools that has a free one, as
+// docker does.
+func take(leases *ipam.Leases, pools []*ipam.Pool, owner ipam.Owner) (netip.Prefix, error) {
+	var last error
+	for _, pool := range pools {
+		addr, err := leases.Take(pool, owner)
+		if err == nil {
+			return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
+		}
+		last = err
+		var exhausted *ipam.ExhaustedError
+		if !errors.As(err, &exhausted) {
+			break
+		}
+	}
+	return netip.Prefix{}, last
+}
+
+func claimMAC(leases *ipam.Leases, in *Interface, r *state.Attachment, owner ipam.Owner) (err error) {
+	switch {
+	case hasParentMAC(r.Driver, r.Mode):
+		r.MAC = in.On.MAC
+	case in.WantMAC.IsZero():
+		r.MAC, err = leases.TakeMAC(owner)
+	case in.WantMAC == in.On.MAC:
+		err = specs.Invalid("mac", in.WantMAC.String(), "another MAC than the parent's own")
+	default:
+		err = specs.At("mac", leases.ClaimMAC(in.WantMAC, owner))
+	}
+	return err
+}
+
+// checkNeighbours refuses what the kernel would refuse too, with a reason: a
+// parent is one passthru interface's alone, and is either macvlan's or ipvlan's.
+func checkNeighbours(tx *state.Tx, in *Interface, r *state.Attachment) error {
+	other, err := tx.OnParent(r.Domain())
+	if err != nil || other == nil {
+		return err
+	}
+	holder := fmt.Sprintf("container %q has an interface of %s %s on it", other.Containers[0], other.Driver, other.Mode)
+	want := ""
+	switch {
+	case other.Driver != r.Driver:
+		want = "a parent that only " + string(r.Driver) + " uses: "
+	case other.Mode == specs.ModePassthru:
+		want = "a parent that is free: passthru takes it whole, and "
+	case r.Mode == specs.ModePassthru:
+		want = "a parent that nobody uses, because passthru takes it whole: "
+	default:
+		return nil
+	}
+	return &specs.ValueError{Key: "parent", Value: in.Net.Parent, Want: want + holder, Err: errParentTaken}
+}
+
+// share adds the container to the attachments that its namespace has already.
+func (a *attaching) share(tx *state.Tx) error {
+	for _, kept := range a.plan.Kept {
+		r, err := tx.Attachment(kept.Key())
+		if err != nil {
+			return err
+		}
+		if slices.Contains(r.Containers, a.id) {
+			continue
+		}
+		r.Containers = append(r.Containers, a.id)
+		if err := tx.Put(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ownerOf(r *state.Attachment) ipam.Owner {
+	return ipam.Owner{Key: r.Key(), Container: r.Containers[0], Network: r.Network}
+}

@@ -1,0 +1,114 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/network"
+	berth "berth/specs"
+)
+
+// Start attaches a container: all of its interfaces, or none and an error.
+func (h *Hook) Start(ctx context.Context, st *specs.State) error {
+	cfg, err := config.Load(h.Dirs.Config)
+	if err != nil {
+		return err
+	}
+	requests, err := resolveAnnotations(st.Annotations, h.Dirs.Config, &cfg)
+	if err != nil || len(requests) == 0 {
+		return err
+	}
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	h.host = host
+	c, err := openContainer(st)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := h.attach(ctx, c, requests, &cfg); err != nil {
+		return err
+	}
+	h.collect(ctx)
+	return nil
+}
+
+// attach tries once more where an address, a MAC or a parent may still be held
+// by a container that is gone without a poststop.
+func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {
+	err := h.tryAttach(ctx, c, requests, cfg)
+	if !heldByOther(err) {
+		return err
+	}
+	report, collectErr := h.releaser().Collect(ctx, collectAll)
+	if collectErr != nil || len(report.Released) == 0 {
+		return errors.Join(err, collectErr)
+	}
+	return h.tryAttach(ctx, c, requests, cfg)
+}
+
+func heldByOther(err error) bool {
+	var exhausted *ipam.ExhaustedError
+	var inUse *ipam.InUseError
+	return errors.As(err, &exhausted) || errors.As(err, &inUse) || errors.Is(err, errParentTaken)
+}
+
+func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {
+	facts, err := h.gather(ctx, c, requests)
+	if err != nil {
+		return err
+	}
+	if stale := staleOf(facts); len(stale) > 0 {
+		if err := h.reclaim(ctx, stale); err != nil {
+			return err
+		}
+		if facts, err = h.gather(ctx, c, requests); err != nil {
+			return err
+		}
+	}
+	plan, err := MakePlan(requests, facts)
+	if err != nil {
+		return err
+	}
+	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, plan: plan}
+	defer a.done()
+	if err := a.run(ctx); err != nil {
+		return errors.Join(err, a.undo.unwind(ctx))
+	}
+	return nil
+}
+
+// staleOf returns what a run before has left in the namespace: records whose
+// maker was killed, and records whose interface somebody took away.
+func staleOf(f *Facts) []*state.Attachment {
+	var stale []*state.Attachment
+	for _, a := range f.Existing {
+		if a.Phase != berth.PhaseEnded && (a.Phase == berth.PhaseAttaching || a.Leaving || !f.Links[a.Interface]) {
+			stale = append(stale, a)
+		}
+	}
+	return stale
+}
+
+// reclaim releases stale attachments. One whose maker still works is no other
+// run's to touch.
+func (h *Hook) reclaim(ctx context.Context, stale []*state.Attachment) error {
+	for _, a := range stale {
+		if h.Store.Held(a.Key()) {
+			return fmt.Errorf("interface %q of container %q: another berth-hook is making it; start the container again", a.Interface, a.Containers[0])
+		}
+		if err := h.releaser().Attachment(ctx, a.Key()); err != nil {
+			return fmt.Errorf("interface %q, left of an earlier start: %w", a.Interface, err)
+		}
+	}
+	return nil
+}
