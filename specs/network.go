@@ -2,7 +2,7 @@ package specs
 
 import (
 	"net/netip"
-	"regexp"
+	"strings"
 	"time"
 )
 
@@ -129,14 +129,24 @@ func setDefault[T comparable](to *T, value T) {
 	}
 }
 
-// networkName is docker's rule for names, so that a network can keep its own.
-var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`)
+// maxNetworkName is the longest name of a network, in bytes.
+const maxNetworkName = 64
 
 // CheckNetworkName holds a name to what can be a file, an annotation and a
-// metric label.
+// metric label. The letters are those that docker takes, so that a network can
+// keep its name.
 func CheckNetworkName(name string) error {
-	if !networkName.MatchString(name) {
-		return Invalid("", name, "1 to 64 letters, digits, '_', '.' or '-', the first a letter or digit")
+	if name == "" || len(name) > maxNetworkName || strings.ContainsRune("_.-", rune(name[0])) ||
+		strings.ContainsFunc(name, badInNetworkName) {
+		return Invalid("", name, "1 to %d letters, digits, '_', '.' or '-', the first a letter or digit", maxNetworkName)
 	}
 	return nil
+}
+
+func badInNetworkName(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_', r == '.', r == '-':
+		return false
+	}
+	return true
 }
