@@ -34,7 +34,7 @@ generated: ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
 
 test: deps lint generated ## everything that has to hold, as root
-	$(GO) test -timeout $(TIMEOUT) ./...
+	BERTH_TEST_REQUIRE=root,macvlan $(GO) test -timeout $(TIMEOUT) ./...
 
 bench: ## against Debian's CNI plugins and against an empty TC program
 	@scripts/deps.sh bench

@@ -25,13 +25,14 @@ func crowdedSite(t *testing.T) (*site, *lab.Runc) {
 	must(t, s.Policy(openPolicy))
 	must(t, s.Network("lan", lanNetwork))
 	must(t, s.Network("tiny", strings.Replace(lanNetwork, "192.0.2.64/26", heldTiny+"/32", 1)))
-	must(t, s.Network("probed", strings.Replace(lanNetwork, `"0"`, `"100ms"`, 1)))
+	_, err := s.Run("ip", "tuntap", "add", "dev", "tun0", "mode", "tun")
+	must(t, err)
 	r := &lab.Runc{Host: s.Host, Rootfs: rootfs}
-	_, err := r.Start(lab.Container{ID: "holder", Args: []string{"sleep", "600"}, Annotations: map[string]string{
+	_, err = r.Start(lab.Container{ID: s.id("holder"), Args: []string{"sleep", "600"}, Annotations: map[string]string{
 		"berth/networks": `[{"name":"lan","ips":["` + heldIP + `"],"mac":"` + heldMAC + `"},{"name":"tiny"}]`,
 	}})
 	must(t, err)
-	t.Cleanup(func() { must(t, r.Stop("holder")) })
+	t.Cleanup(func() { must(t, r.Stop(s.id("holder"))) })
 	return s, r
 }
 
@@ -50,13 +51,14 @@ var badInputs = map[string]struct {
 	"unknown network":       {annotations{"berth/networks": "lam"}, []string{"berth/networks[0]", "lam", "lan", "tiny"}},
 	"unknown mode":          {annotations{"berth/parent": "eth1", "berth/mode": "brigde"}, []string{"berth/mode", `"brigde"`, "bridge"}},
 	"no such parent":        {annotations{"berth/parent": "eth9"}, []string{"parent", "eth9"}},
-	"parent not Ethernet":   {annotations{"berth/parent": "lo"}, []string{"parent", `"lo"`, "Ethernet"}},
+	"parent not Ethernet":   {annotations{"berth/parent": "tun0"}, []string{"parent", `"tun0"`, "Ethernet"}},
+	"parent loopback":       {annotations{"berth/parent": "lo"}, []string{"parent", `"lo"`}},
 	"address not an IP":     {annotations{"berth/parent": "eth1", "berth/ip": "192.0.2.300/24"}, []string{"berth/ip", `"192.0.2.300/24"`, "an address"}},
 	"address outside":       {annotations{"berth/networks": `[{"name":"lan","ips":["198.51.100.7"]}]`}, []string{"berth/networks[0]", "ips", `"198.51.100.7"`, "192.0.2.0/24"}},
 	"address reserved":      {annotations{"berth/networks": `[{"name":"lan","ips":["192.0.2.255"]}]`}, []string{"ips", "192.0.2.255"}},
 	"address in use":        {annotations{"berth/networks": `[{"name":"lan","ips":["` + heldIP + `"]}]`}, []string{"berth/networks[0]", heldIP, "holder"}},
 	"address on the LAN":    {annotations{"berth/parent": "eth1", "berth/ip": neighborIP + "/24"}, []string{neighborIP, neighborMAC}},
-	"pool exhausted":        {annotations{"berth/networks": "tiny"}, []string{"tiny", "1 ", heldTiny, "holder"}},
+	"pool exhausted":        {annotations{"berth/networks": "tiny"}, []string{"tiny", "only address", heldTiny, "holder"}},
 	"second pool exhausted": {annotations{"berth/networks": "lan,tiny"}, []string{"tiny", heldTiny, "holder"}},
 	"name asked for twice":  {annotations{"berth/networks": "lan@up0,lan@up0"}, []string{"berth/networks[1]", `"up0"`}},
 	"name taken":            {annotations{"berth/networks": "lan@lo"}, []string{"berth/networks[0]", "interface", `"lo"`}},
@@ -77,19 +79,19 @@ func TestBadInput(t *testing.T) {
 	before := s.snapshot(t)
 	for name, c := range badInputs {
 		t.Run(name, func(t *testing.T) {
-			_, err := r.Start(lab.Container{ID: "refused", Args: []string{"sleep", "600"}, Annotations: c.annotations})
+			_, err := r.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: c.annotations})
 			s.refused(t, err, c.want...)
 			s.unchanged(t, before)
 		})
 	}
 	t.Run("host network", func(t *testing.T) {
-		err := r.StartBundle(lab.Bundle{ID: "refused", Rootfs: rootfs, Args: []string{"sleep", "600"},
+		err := r.StartBundle(lab.Bundle{ID: s.id("refused"), Rootfs: rootfs, Args: []string{"sleep", "600"},
 			Annotations: annotations{"berth/networks": "lan"}, Hooks: s.Hooks(), NetNS: lab.HostNetwork})
 		s.refused(t, err, "host", "network namespace")
 		s.unchanged(t, before)
 	})
 	t.Run("name taken in a namespace by path", func(t *testing.T) {
-		err := r.StartBundle(lab.Bundle{ID: "refused", Rootfs: rootfs, Args: []string{"sleep", "600"},
+		err := r.StartBundle(lab.Bundle{ID: s.id("refused"), Rootfs: rootfs, Args: []string{"sleep", "600"},
 			Annotations: annotations{"berth/networks": "lan@eth0"}, Hooks: s.Hooks(), NetNS: s.neighbor.Path()})
 		s.refused(t, err, "berth/networks[0]", "interface", `"eth0"`)
 		s.unchanged(t, before)
@@ -114,7 +116,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"MAC":     {annotations{"berth/networks": `[{"name":"lan","mac":"02:00:5e:00:53:01"}]`}, []string{"mac", "static_macs"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := r.Start(lab.Container{ID: "refused", Args: []string{"sleep", "600"}, Annotations: c.annotations})
+			_, err := r.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: c.annotations})
 			s.refused(t, err, append(c.want, "[policy]", "berth.toml")...)
 			s.unchanged(t, before)
 		})
@@ -149,7 +151,7 @@ func (s *site) unchanged(t *testing.T, before snapshot) {
 	if d := s.snapshot(t).difference(before); d != "" {
 		t.Error(d)
 	}
-	if out, err := s.Run("runc", "--root", filepath.Join(s.Dir, "runc"), "state", "refused"); err == nil {
+	if out, err := s.Run("runc", "--root", filepath.Join(s.Dir, "runc"), "state", s.id("refused")); err == nil {
 		t.Errorf("the runtime knows the refused container: %s", out)
 	}
 }

@@ -72,13 +72,13 @@ func life(t *testing.T, s *site, e lab.Engine, form string) {
 	before := s.snapshot(t)
 	var ids [2]string
 	for i := range ids {
-		id, err := e.Start(lab.Container{ID: fmt.Sprintf("c%d", i), Args: []string{"sleep", "600"}, Annotations: f.annotations[i]})
+		id, err := e.Start(lab.Container{ID: s.id(i), Args: []string{"sleep", "600"}, Annotations: f.annotations[i]})
 		must(t, err)
 		ids[i] = id
 	}
 	const pings = 5
 	ping(t, "from a container to its sibling", func() (string, error) {
-		return e.Exec("c0", "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "5", f.addresses[1])
+		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "5", f.addresses[1])
 	})
 	ping(t, "from the LAN to a container", func() (string, error) {
 		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", f.addresses[0])
@@ -92,10 +92,14 @@ func life(t *testing.T, s *site, e lab.Engine, form string) {
 	}
 	checkCounts(t, s, ids[0], pings)
 	for i := range ids {
-		must(t, e.Stop(fmt.Sprintf("c%d", i)))
+		must(t, e.Stop(s.id(i)))
 	}
 	s.nothingLeft(t, before)
 }
+
+// id names a container. Engines of several sites share cgroups and some
+// folders, as those of one machine do, so it is the site's own.
+func (s *site) id(name any) string { return fmt.Sprintf("%s-%v", s.Name, name) }
 
 func ping(t *testing.T, what string, run func() (string, error)) {
 	t.Helper()

@@ -110,7 +110,7 @@ ip_range = "192.0.2.64/26"
 
 // openPolicy lets annotations choose everything.
 const openPolicy = `[policy]
-parents = ["eth1", "eth9", "lo"]
+parents = ["eth1", "eth9", "lo", "tun0"]
 modes = ["bridge", "private", "vepa", "passthru"]
 static_ips = true
 static_macs = true

@@ -67,15 +67,31 @@ func (p *Podman) run(args ...string) (string, error) {
 
 // Start implements Engine.
 func (p *Podman) Start(c Container) (string, error) {
+	quote, err := p.quoting()
+	if err != nil {
+		return "", err
+	}
 	args := []string{"run", "--detach", "--name", c.ID, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN"}
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
-		args = append(args, "--annotation", key+"="+c.Annotations[key])
+		args = append(args, "--annotation", quote(key+"="+c.Annotations[key]))
 	}
 	if _, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...); err != nil {
 		return "", err
 	}
 	id, err := p.run("inspect", "--format", "{{.Id}}", c.ID)
 	return strings.TrimSpace(id), err
+}
+
+// quoting returns how this podman wants an annotation on its command line.
+// Podman 4 reads the flag as a line of comma-separated values (RFC 4180), so
+// that a value with commas or quotes has to be quoted as a field of it; later
+// ones take it as it is.
+func (p *Podman) quoting() (func(string) string, error) {
+	help, err := p.run("run", "--help")
+	if !strings.Contains(help, "--annotation strings") {
+		return func(s string) string { return s }, err
+	}
+	return func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }, err
 }
 
 // Exec implements Engine.

@@ -1,0 +1,18 @@
+// Command vm runs berth's privileged tests under other kernels: Debian's cloud
+// kernels, each in a virtual machine without network, from an initramfs that
+// holds the statically linked test binaries.
+//
+//	go run ./test/vm                                    # all live tests, 6.1 and 6.12
+//	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
+//
+// Without package patterns it runs the tests of all `*_live_test.go` files,
+// those below test/ excepted, which take container engines. Every feature that
+// internal/testnet knows is required there, so that nothing skips for want of
+// one. A machine that panics, hangs or ends without a verdict is a failure.
+//
+// Kernels are downloaded with apt-get and kept in the user's cache directory;
+// nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they
+// could not be run.
+//
+// It is emulation (TCG): good for what a kernel does, not for how fast.
+package main

@@ -1,0 +1,124 @@
+// Command guest is process 1 of a test machine: it mounts the file systems,
+// loads the modules, runs the test binaries of its plan one after another and
+// switches the machine off.
+//
+// What the tests print and its own events go to the first serial line. When it
+// panics, so does the kernel, and the host sees a machine without a verdict.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/test/vm/internal/plan"
+)
+
+// serial is the line that the host reads; the kernel's console is the second.
+const serial = "/dev/ttyS0"
+
+func main() {
+	line, p, err := prepare()
+	if err != nil {
+		panic(err)
+	}
+	g := &guest{line: line, plan: p}
+	if err := g.run(); err != nil {
+		g.tell(plan.Event{What: plan.Broken, Name: err.Error()})
+	}
+	g.tell(plan.Event{What: plan.Done})
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
+		panic(fmt.Errorf("switch off: %w", err))
+	}
+}
+
+type guest struct {
+	line *os.File
+	plan *plan.Plan
+}
+
+// prepare makes what is needed to talk to the host.
+func prepare() (*os.File, *plan.Plan, error) {
+	if err := mountAll(); err != nil {
+		return nil, nil, err
+	}
+	line, err := openRaw(serial)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open serial line: %w", err)
+	}
+	text, err := os.ReadFile(plan.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := new(plan.Plan)
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", plan.Path, err)
+	}
+	return line, p, nil
+}
+
+func (g *guest) run() error {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err
+	}
+	if err := load(g.plan.Modules); err != nil {
+		return err
+	}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return fmt.Errorf("read time since boot: %w", err)
+	}
+	g.tell(plan.Event{
+		What: plan.Booted, Name: string(release[:len(release)-1]),
+		Seconds: time.Duration(up.Nano()).Seconds(),
+	})
+	for _, t := range g.plan.Tests {
+		if err := g.test(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// test runs one test binary. How that ends is for the host to judge; only a
+// binary that cannot be started is an error.
+func (g *guest) test(t plan.Test) error {
+	g.tell(plan.Event{What: plan.Begin, Name: t.Package})
+	cmd := exec.Command(t.Args[0], t.Args[1:]...)
+	cmd.Dir, cmd.Env = t.Dir, g.plan.Env
+	cmd.Stdout, cmd.Stderr = g.line, g.line
+	start := time.Now()
+	err := cmd.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("run tests of %s: %w", t.Package, err)
+	}
+	g.tell(plan.Event{
+		What: plan.End, Name: t.Package,
+		Status: status(cmd.ProcessState), Seconds: time.Since(start).Seconds(),
+	})
+	return nil
+}
+
+func status(p *os.ProcessState) int {
+	if ws := p.Sys().(syscall.WaitStatus); ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return p.ExitCode()
+}
+
+func (g *guest) tell(e plan.Event) {
+	text, err := e.Line(g.plan.Mark)
+	if err == nil {
+		_, err = g.line.Write(text)
+	}
+	if err != nil {
+		panic(fmt.Errorf("tell the host: %w", err))
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernel is an unpacked package of a kernel.
+type kernel struct {
+	Series  string // "6.12"
+	Release string // what uname -r says
+	Image   string // path of the bzImage
+	Modules string // directory of the modules
+}
+
+// kernels is a directory of unpacked kernel packages that all runs share.
+type kernels struct {
+	dir string
+}
+
+// get returns the newest kernel of a series that apt offers, downloaded if the
+// directory does not have it, or else the newest of the directory.
+func (k kernels) get(ctx context.Context, series string) (*kernel, error) {
+	unlock, err := k.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	offered, aptErr := k.fetch(ctx, series)
+	if aptErr == nil {
+		return k.open(series, offered)
+	}
+	kept, err := filepath.Glob(filepath.Join(k.dir, "linux-image-*"))
+	if err != nil {
+		return nil, err
+	}
+	for i := range kept {
+		kept[i] = filepath.Base(kept[i])
+	}
+	if name := newest(series, kept); name != "" {
+		fmt.Fprintf(os.Stderr, "vm: %v; taking %s of before\n", aptErr, name)
+		return k.open(series, name)
+	}
+	return nil, aptErr
+}
+
+// lock keeps other runs from downloading at the same time.
+func (k kernels) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(k.dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(k.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return func() { _ = f.Close() }, nil // which lets go of the lock
+}
+
+// fetch makes sure that the directory has the newest kernel that apt offers,
+// and returns its name. Lists that lead nowhere are updated once.
+func (k kernels) fetch(ctx context.Context, series string) (string, error) {
+	name, err := k.fetchListed(ctx, series)
+	if err == nil {
+		return name, nil
+	}
+	if updateErr := aptUpdate(ctx); updateErr != nil {
+		return "", errors.Join(err, updateErr)
+	}
+	return k.fetchListed(ctx, series)
+}
+
+func (k kernels) fetchListed(ctx context.Context, series string) (string, error) {
+	out, err := output(ctx, "", "apt-cache", "search", "--names-only", "^linux-image-"+regexp.QuoteMeta(series)+`\.`)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for line := range strings.Lines(out) {
+		name, _, _ := strings.Cut(line, " ")
+		names = append(names, name)
+	}
+	name := newest(series, names)
+	if name == "" {
+		return "", fmt.Errorf("kernel %q: apt offers no package linux-image-%s.*-cloud-amd64", series, series)
+	}
+	if _, err := os.Stat(filepath.Join(k.dir, name)); err == nil {
+		return name, nil
+	}
+	return name, k.download(ctx, name)
+}
+
+// download unpacks a package into the directory, which shows it whole or not
+// at all.
+func (k kernels) download(ctx context.Context, name string) error {
+	tmp, err := os.MkdirTemp(k.dir, "new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	fmt.Fprintf(os.Stderr, "vm: downloading %s\n", name)
+	if _, err := output(ctx, tmp, "apt-get", "-q", "-o", "APT::Sandbox::User=", "download", name); err != nil {
+		return err
+	}
+	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
+	if err != nil || len(debs) != 1 {
+		return fmt.Errorf("download %s: %d packages came: %w", name, len(debs), err)
+	}
+	root := filepath.Join(tmp, "root")
+	if _, err := output(ctx, "", "dpkg-deb", "-x", debs[0], root); err != nil {
+		return err
+	}
+	return os.Rename(root, filepath.Join(k.dir, name))
+}
+
+func (k kernels) open(series, name string) (*kernel, error) {
+	root := filepath.Join(k.dir, name)
+	release := strings.TrimPrefix(name, "linux-image-")
+	kern := &kernel{
+		Series: series, Release: release,
+		Image:   filepath.Join(root, "boot", "vmlinuz-"+release),
+		Modules: filepath.Join(root, "lib", "modules", release),
+	}
+	if _, err := os.Stat(kern.Image); err != nil {
+		return nil, fmt.Errorf("kernel package %s: %w", name, err)
+	}
+	return kern, nil
+}
+
+// newest returns the package of a series with the highest version, "" if there
+// is none. The names of other packages may be among them.
+func newest(series string, names []string) string {
+	wanted := regexp.MustCompile(`^linux-image-` + regexp.QuoteMeta(series) + `\.\d[^/]*-cloud-amd64$`)
+	best := ""
+	for _, name := range names {
+		if wanted.MatchString(name) && (best == "" || slices.Compare(numbers(name), numbers(best)) > 0) {
+			best = name
+		}
+	}
+	return best
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+// numbers returns the numbers in a package's name, which order the versions of
+// one series.
+func numbers(name string) []int {
+	var all []int
+	for _, text := range digits.FindAllString(name, -1) {
+		n, _ := strconv.Atoi(text) // out of range: the largest int, which Atoi returns too
+		all = append(all, n)
+	}
+	return all
+}
+
+// aptUpdate reads the package lists anew. It does not wait for another one, so
+// all of berth's scripts queue up at the same lock.
+func aptUpdate(ctx context.Context) error {
+	_, err := output(ctx, "", "flock", "/var/lock/berth-deps", "apt-get", "-q", "update")
+	return err
+}
+
+// output runs a command and returns its standard output; its error quotes what
+// it complained of.
+func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return string(out), nil
+}
