@@ -1,0 +1,240 @@
+package state_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"berth/internal/state"
+)
+
+// Environment variables that make this test binary another process on a store.
+const (
+	workerDir    = "BERTH_TEST_STORE"  // makes it a worker
+	workerNumber = "BERTH_TEST_WORKER" // tells it from others
+	holderDir    = "BERTH_TEST_HOLDER" // makes it hold the key "k"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(workerDir); dir != "" {
+		if err := work(state.Open(dir)); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if dir := os.Getenv(holderDir); dir != "" {
+		_, err := state.Open(dir).Hold(context.Background(), "k")
+		fmt.Println("holds", err)
+		_ = syscall.Pause() // until it is killed
+	}
+	os.Exit(m.Run())
+}
+
+// work claims and frees slots, each with a record of its own, and says so
+// after each commit, until it is killed.
+func work(s *state.Store) error {
+	number, err := strconv.ParseUint(os.Getenv(workerNumber), 10, 64)
+	if err != nil {
+		return err
+	}
+	var held []*state.Attachment
+	for i := number << 32; ; i++ {
+		if i%3 == 2 {
+			drop := held[0]
+			held = held[1:]
+			err := s.Update(context.Background(), func(tx *state.Tx) error {
+				return errors.Join(tx.FreeSlot(drop.Slot), tx.Delete(drop.Key()))
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Println("freed", drop.Slot)
+			continue
+		}
+		a := attachment(i, "net1", fmt.Sprint("worker", number))
+		err := s.Update(context.Background(), func(tx *state.Tx) (err error) {
+			if a.Slot, err = tx.ClaimSlot(1 << 20); err != nil {
+				return err
+			}
+			return tx.Put(a)
+		})
+		if err != nil {
+			return err
+		}
+		held = append(held, a)
+		fmt.Println("claimed", a.Slot)
+	}
+}
+
+// runWorker runs a worker for a while after it first said something, kills it
+// and returns what it had said.
+func runWorker(t *testing.T, dir string, number int, lifetime time.Duration) (said []string) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), workerDir+"="+dir, workerNumber+"="+strconv.Itoa(number))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err := errors.Join(err, cmd.Start()); err != nil {
+		t.Error(err)
+		return nil
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if said = append(said, lines.Text()); len(said) == 1 {
+			time.AfterFunc(lifetime, func() { _ = cmd.Process.Kill() })
+		}
+	}
+	_ = cmd.Wait() // "signal: killed"
+	return said
+}
+
+// TestProcessesKilledAtRandom runs four workers at a time, kills them at
+// random moments, and starts others in their place.
+func TestProcessesKilledAtRandom(t *testing.T) {
+	t.Parallel()
+	const places, lives = 4, 10
+	dir := filepath.Join(t.TempDir(), "berth")
+	said := make([][]string, places*lives)
+	var wg sync.WaitGroup
+	for place := range places {
+		wg.Go(func() {
+			for life := range lives {
+				n := place*lives + life
+				said[n] = runWorker(t, dir, n, rand.N(30*time.Millisecond))
+			}
+		})
+	}
+	wg.Wait()
+	checkWhole(t, filepath.Join(dir, "state", state.NameDB))
+	checkSlots(t, state.Open(dir), said)
+}
+
+// checkWhole holds every page of the database to bbolt's own check.
+func checkWhole(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.View(func(tx *bbolt.Tx) error {
+		var errs []error
+		for err := range tx.Check() {
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkSlots finds each slot in one record only, every record's slot claimed,
+// and, of each worker, what it said that it holds: its last transaction may
+// have been committed without its saying so.
+func checkSlots(t *testing.T, s *state.Store, said [][]string) {
+	t.Helper()
+	total := 0
+	owner := map[uint32]string{}
+	byWorker := make([]map[uint32]bool, len(said))
+	update(t, s, func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			if other := owner[a.Slot]; other != "" || a.Slot == 0 {
+				t.Errorf("slot %d is %s's and %s's", a.Slot, other, a.Key())
+			}
+			owner[a.Slot] = a.Key()
+			n := a.Cookie >> 32
+			if byWorker[n] == nil {
+				byWorker[n] = map[uint32]bool{}
+			}
+			byWorker[n][a.Slot] = true
+		}
+		for range len(owner) + 10 { // all that is not in a record can be claimed
+			slot, err := tx.ClaimSlot(1 << 20)
+			if err != nil {
+				return err
+			}
+			if owner[slot] != "" {
+				t.Errorf("slot %d of %s could be claimed", slot, owner[slot])
+			}
+		}
+		return nil
+	})
+	for n, lines := range said {
+		holds := map[uint32]bool{}
+		for _, line := range lines {
+			var slot uint32
+			verb := ""
+			if _, err := fmt.Sscan(line, &verb, &slot); err != nil {
+				t.Fatalf("worker %d said %q", n, line)
+			}
+			if total++; verb == "claimed" {
+				holds[slot] = true
+			} else {
+				delete(holds, slot)
+			}
+		}
+		if missing, more := difference(holds, byWorker[n]); missing+more > 1 {
+			t.Errorf("worker %d: %d slots it holds are not recorded, %d are that it did not say", n, missing, more)
+		}
+	}
+	if total < 3*len(said) {
+		t.Errorf("%d workers said only %d things: they met nothing", len(said), total)
+	}
+}
+
+func difference(a, b map[uint32]bool) (missing, more int) {
+	for x := range a {
+		if !b[x] {
+			missing++
+		}
+	}
+	for x := range b {
+		if !a[x] {
+			more++
+		}
+	}
+	return missing, more
+}
+
+// TestHoldEndsWithItsProcess kills a process that holds a key.
+func TestHoldEndsWithItsProcess(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if err := s.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), holderDir+"="+filepath.Dir(s.Dir()))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err := errors.Join(err, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Held("k") {
+		t.Error("not held while its process lives")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if s.Held("k") {
+		t.Error("held after its process was killed")
+	}
+}
