@@ -116,7 +116,7 @@ type event struct {
 	Certainty uint8
 	Evidence  uint8
 	Way       uint8
-	Reserved  [2]uint8
+	Reserved  [6]uint8
 	Bytes     [eventBytes]byte
 }
 

@@ -47,6 +47,12 @@ type Datapath struct {
 // ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
 // log with %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
+	return loadWith(bpffs, o, features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil)
+}
+
+// loadWith is Load for a kernel that has, or has not, the helper that names
+// the namespace of a frame's sender.
+func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
 		return nil, err
@@ -58,7 +64,7 @@ func Load(bpffs string, o Options) (*Datapath, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := loadObjects(p, o)
+	objects, err := loadObjects(p, o, netnsHelper)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +83,7 @@ func Load(bpffs string, o Options) (*Datapath, error) {
 }
 
 // loadObjects loads maps and programs into the kernel.
-func loadObjects(p pins, o Options) (*datapathObjects, error) {
+func loadObjects(p pins, o Options, netnsHelper bool) (*datapathObjects, error) {
 	spec, err := loadDatapath()
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
@@ -85,8 +91,7 @@ func loadObjects(p pins, o Options) (*datapathObjects, error) {
 	if err := size(spec, p, o.MaxEndpoints); err != nil {
 		return nil, err
 	}
-	have := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
-	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(have); err != nil {
+	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(netnsHelper); err != nil {
 		return nil, fmt.Errorf("set datapath constant: %w", err)
 	}
 	var objects datapathObjects

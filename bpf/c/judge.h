@@ -99,20 +99,14 @@ static __always_inline void event_lose(struct violation *v)
 	__sync_fetch_and_add(&v->left_out, 1);
 }
 
-static __always_inline void event_send(struct __sk_buff *skb, const struct frame *f,
-				       const struct finding *found, struct violation *v)
+static __noinline void event_fill(struct event *e, struct __sk_buff *skb, const struct frame *f,
+				  const struct finding *found)
 {
-	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	__u32 captured = skb->len;
 
-	if (!e) {
-		event_lose(v);
-		return;
-	}
 	__builtin_memset(e, 0, sizeof(*e));
 	e->time = bpf_ktime_get_boot_ns();
 	e->cookie = found->cookie;
-	e->left_out = __sync_lock_test_and_set(&v->left_out, 0);
 	e->ifindex = f->from.ifindex;
 	e->vlan = f->from.vlan;
 	e->sender = found->sender;
@@ -126,6 +120,19 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct frame
 		captured = EVENT_BYTES;
 	if (captured && !bpf_skb_load_bytes(skb, 0, e->bytes, captured))
 		e->captured = captured;
+}
+
+static __always_inline void event_send(struct __sk_buff *skb, const struct frame *f,
+				       const struct finding *found, struct violation *v)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		event_lose(v);
+		return;
+	}
+	event_fill(e, skb, f, found);
+	e->left_out = __sync_lock_test_and_set(&v->left_out, 0);
 	bpf_ringbuf_submit(e, 0);
 }
 

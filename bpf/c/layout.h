@@ -17,7 +17,7 @@ enum mode {
 	MODE_VEPA,
 	MODE_PASSTHRU,
 	MODE_SOURCE,
-};
+} __attribute__((packed));
 
 /* The entry is the parent's own MAC: its frames are the host's. */
 #define ENDPOINT_PARENT 0x01
@@ -30,7 +30,7 @@ struct endpoint_key {
 
 struct endpoint {
 	__u32 slot; /* 0: not counted */
-	__u8 mode;
+	enum mode mode;
 	__u8 flags;
 	__u16 reserved;
 	__u64 cookie; /* of the namespace that owns the MAC */
@@ -102,7 +102,7 @@ struct event {
 	__u8 certainty;
 	__u8 evidence;
 	__u8 way;
-	__u8 reserved[2];
+	__u8 reserved[6];
 	__u8 bytes[EVENT_BYTES];
 };
 

@@ -1,0 +1,121 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"reflect"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+
+	"berth/specs"
+)
+
+// TestLayout holds the Go types to the C ones: size, and offset and size of
+// each member, in order.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	spec, err := loadDatapath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]any{
+		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
+		"address_key": addressKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
+		"violation": violation{}, "violations": violations{}, "event": event{},
+	} {
+		var c *btf.Struct
+		if err := spec.Types.TypeByName(name, &c); err != nil {
+			t.Fatalf("struct %s: %v", name, err)
+		}
+		sameLayout(t, name, c, reflect.TypeOf(value))
+		if got := binary.Size(value); got != int(c.Size) {
+			t.Errorf("%s has %d bytes in Go, %d in C", name, got, c.Size)
+		}
+	}
+}
+
+func sameLayout(t *testing.T, name string, c *btf.Struct, g reflect.Type) {
+	t.Helper()
+	if g.NumField() != len(c.Members) {
+		t.Fatalf("%s has %d members in Go, %d in C", name, g.NumField(), len(c.Members))
+	}
+	for i, member := range c.Members {
+		size, err := btf.Sizeof(member.Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		field := g.Field(i)
+		if int(field.Offset) != int(member.Offset.Bytes()) || int(field.Type.Size()) != size {
+			t.Errorf("%s.%s is at %d with %d bytes, in C %s at %d with %d", name, field.Name,
+				field.Offset, field.Type.Size(), member.Name, member.Offset.Bytes(), size)
+		}
+	}
+}
+
+// TestMapSizes holds what the maps store to the Go types that are put there.
+func TestMapSizes(t *testing.T) {
+	t.Parallel()
+	spec, err := loadDatapath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][2]any{
+		mapEndpoints:  {endpointKey{}, endpointValue{}},
+		mapFilter:     {uint32(0), uint8(0)},
+		mapNamespaces: {namespaceKey{}, uint32(0)},
+		mapAddresses:  {addressKey{}, uint32(0)},
+		mapParents:    {uint32(0), parentValue{}},
+		mapCounters:   {uint32(0), counters{}},
+		mapViolations: {uint32(0), violations{}},
+		mapLost:       {uint32(0), uint64(0)},
+	} {
+		m := spec.Maps[name]
+		if m == nil {
+			t.Errorf("no map %q", name)
+			continue
+		}
+		if got := [2]int{int(m.KeySize), int(m.ValueSize)}; got != [2]int{binary.Size(want[0]), binary.Size(want[1])} {
+			t.Errorf("map %q has keys and values of %v bytes, want %d and %d", name, got, binary.Size(want[0]), binary.Size(want[1]))
+		}
+	}
+	if n := spec.Maps[mapFilter].MaxEntries; n != 1<<filterBits {
+		t.Errorf("the filter has %d elements, want %d", n, 1<<filterBits)
+	}
+}
+
+// TestEnums holds the numbers that both sides use for the same thing.
+func TestEnums(t *testing.T) {
+	t.Parallel()
+	spec, err := loadDatapath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var modes *btf.Enum
+	if err := spec.Types.TypeByName("mode", &modes); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]specs.Mode{
+		"MODE_BRIDGE": specs.ModeBridge, "MODE_PRIVATE": specs.ModePrivate, "MODE_VEPA": specs.ModeVEPA,
+		"MODE_PASSTHRU": specs.ModePassthru, "MODE_SOURCE": specs.ModeSource,
+	}
+	if len(modes.Values) != len(names) {
+		t.Errorf("C has %d modes, want %d", len(modes.Values), len(names))
+	}
+	for _, v := range modes.Values {
+		if n, err := modeNumber(names[v.Name]); err != nil || uint64(n) != v.Value {
+			t.Errorf("%s is %d in C, %d in Go (%v)", v.Name, v.Value, n, err)
+		}
+	}
+	if len(specs.Kinds()) > kindsMax {
+		t.Errorf("%d kinds, with room for %d", len(specs.Kinds()), kindsMax)
+	}
+}
+
+func TestModeNumberRefusesOthers(t *testing.T) {
+	t.Parallel()
+	for _, mode := range specs.Modes(specs.IPvlan) {
+		if n, err := modeNumber(mode); err == nil {
+			t.Errorf("mode %q has number %d", mode, n)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package bpf
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// needNetnsHelper skips a test of what only newer kernels can tell.
+func needNetnsHelper(t testing.TB) {
+	t.Helper()
+	testnet.Need(t, testnet.Root)
+	if err := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie); err != nil {
+		if !errors.Is(err, ebpf.ErrNotSupported) {
+			t.Fatal(err)
+		}
+		t.Skip("bpf_get_netns_cookie in TC programs is newer than this kernel")
+	}
+}
+
+// event returns the next event, and whether one was there.
+func (x *bench) event() (RawEvent, bool) {
+	x.Helper()
+	r, err := x.Events()
+	must(x, err)
+	defer r.Close()
+	r.ring.SetDeadline(time.Now())
+	e, err := r.Read()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return RawEvent{}, false
+	}
+	must(x, err)
+	return e, true
+}
+
+// spoofBench has endpoint A, whose namespace is another, and B, whose
+// namespace the frames of BPF_PROG_TEST_RUN come from.
+func spoofBench(t *testing.T, netnsHelper bool) *bench {
+	ns := testnet.Namespace(t)
+	dir := bpffs(t)
+	var d *Datapath
+	var err error
+	testnet.In(t, ns, func() { d, err = loadWith(dir, Options{}, netnsHelper) })
+	must(t, err)
+	t.Cleanup(func() { must(t, d.Close()) })
+	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
+	d.cookie = 0xc0 // the host is elsewhere
+	must(t, d.ownMAC(1, macHost))
+	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	return x
+}
+
+// fires sends a frame out and checks that it is, or is not, a violation of B.
+func (x *bench) fires(name string, frame []byte, want bool) RawEvent {
+	x.Helper()
+	must(x, x.maps.Zero(slotB)) // the rate limit as well
+	x.run(egress, frame, nil)
+	n := x.violations(slotB)
+	e, sent := x.event()
+	if want != (n == 1) || want != sent || x.violations(slotA) != 0 {
+		x.Errorf("%s: %d violations, event %t, want %t", name, n, sent, want)
+	}
+	return e
+}
+
+func TestSpoofIsCertain(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := spoofBench(t, true)
+	before := time.Now()
+	e := x.fires("nobody's MAC", plain(macLAN, macGroup), true)
+	if e.Certainty != specs.Certain || e.Evidence != "netns-cookie" || e.Direction != "egress" || e.Kind != specs.MACSpoof {
+		t.Errorf("event %+v", e)
+	}
+	if e.Sender != slotB || e.Owner != 0 || e.Cookie != x.cookie || e.ParentIndex != 1 || e.Length != 100 || len(e.Bytes) != eventBytes {
+		t.Errorf("event %+v", e)
+	}
+	if e.Time.Before(before.Add(-time.Second)) || e.Time.After(time.Now().Add(time.Second)) {
+		t.Errorf("event at %s, want about %s", e.Time, before)
+	}
+	if e := x.fires("A's MAC", plain(macLAN, macA), true); e.Owner != slotA || e.Sender != slotB {
+		t.Errorf("event %+v", e)
+	}
+	if got := x.counters(slotA); got != (specs.Counters{}) {
+		t.Errorf("A pays for what B sent: %+v", got)
+	}
+	x.fires("the host's MAC", plain(macLAN, macHost), true)
+	x.fires("B's own MAC", plain(macLAN, macB), false)
+}
+
+// TestSpoofNeedsAnEndpoint checks that only who has an endpoint on this very
+// parent and VLAN can break its rules.
+func TestSpoofNeedsAnEndpoint(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := spoofBench(t, true)
+	x.fires("another VLAN", tagged(7, plain(macLAN, macGroup)), false)
+	x.fires("this VLAN", plain(macLAN, macGroup), true)
+	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}))
+	x.fires("no endpoint", plain(macLAN, macGroup), false)
+	x.fires("no endpoint, with A's MAC", plain(macLAN, macA), false)
+	x.register(Endpoint{Slot: slotB, ParentIndex: 9, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	x.fires("an endpoint on another parent", plain(macLAN, macB), false)
+}
+
+// TestSpoofIsSuspected is what a kernel without the helper can tell.
+func TestSpoofIsSuspected(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	x := spoofBench(t, false)
+	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}
+	b.Addresses = append(b.Addresses, ipB, ip6B)
+	x.register(b)
+	for name, frame := range map[string]struct{ theirs, strangers []byte }{
+		"IPv4": {ethernet(macLAN, macGroup, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50))),
+			ethernet(macLAN, macGroup, 0x800, ip4(17, ipLAN, ipB, make([]byte, 50)))},
+		"IPv6": {ethernet(macLAN, macGroup, 0x86dd, ip6(17, ip6B, ip6A, make([]byte, 50))),
+			ethernet(macLAN, macGroup, 0x86dd, ip6(17, ip6A, ip6B, make([]byte, 50)))},
+		"ARP": {ethernet(macAll, macGroup, 0x806, arp(ipB.AsSlice())), ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice()))},
+	} {
+		e := x.fires(name, frame.theirs, true)
+		if e.Certainty != specs.Suspected || e.Evidence != "source-address" || e.Sender != slotB || e.Cookie != 0 {
+			t.Errorf("%s: event %+v", name, e)
+		}
+		x.fires(name+" of a stranger", frame.strangers, false)
+	}
+	x.fires("no address", plain(macLAN, macGroup), false)
+	own := ethernet(macLAN, macB, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50)))
+	x.fires("its own MAC", own, false)
+	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Cookie: x.cookie, Addresses: b.Addresses}))
+	x.fires("after its end", own, false)
+}
+
+// TestEventsAreLimited checks that of many violations a few are told, and that
+// each is either told or left out.
+func TestEventsAreLimited(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := spoofBench(t, true)
+	const burst = 2000
+	frame := plain(macLAN, macGroup)
+	testnet.In(t, x.ns, func() {
+		_, _, err := x.egress.Benchmark(frame, burst, nil)
+		must(t, err)
+	})
+	told, leftOut := 0, uint64(0)
+	take := func() bool {
+		e, ok := x.event()
+		if ok {
+			told++
+			leftOut += e.LeftOut
+		}
+		return ok
+	}
+	for take() {
+	}
+	if told == 0 || told > burst/10 {
+		t.Errorf("%d events of a burst of %d", told, burst)
+	}
+	testnet.Eventually(t, "an event after the burst", func() bool {
+		x.run(egress, frame, nil)
+		return take()
+	})
+	if got, want := uint64(told)+leftOut, x.violations(slotB); got != want {
+		t.Errorf("%d events and %d left out, of %d violations", told, leftOut, want)
+	}
+}
+
+// TestEventsFindTheBufferFull checks that a full buffer loses events only.
+func TestEventsFindTheBufferFull(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := spoofBench(t, true)
+	frame := plain(macLAN, macGroup)
+	sent := uint64(0)
+	testnet.Eventually(t, "a full buffer", func() bool {
+		for range 200 {
+			must(t, x.maps.put(mapViolations, uint32(slotB), violations{})) // the rate limit
+			x.run(egress, frame, nil)
+			sent++
+		}
+		lost, err := x.maps.EventsLost()
+		must(t, err)
+		return lost > 0
+	})
+	must(t, x.maps.Zero(slotB))
+	x.run(egress, frame, nil)
+	if n := x.violations(slotB); n != 1 {
+		t.Errorf("%d violations counted with a full buffer, want 1", n)
+	}
+	if _, ok := x.event(); !ok {
+		t.Error("no event is left in the buffer")
+	}
+}
