@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -51,6 +52,10 @@ func Need(t testing.TB, features ...Feature) {
 		}
 	}
 }
+
+// Features returns all features, sorted: what [Require] is on a machine that is
+// known to have everything.
+func Features() []Feature { return slices.Sorted(maps.Keys(probes)) }
 
 // Has reports whether a feature is there.
 func Has(f Feature) bool { return probes[f]() }
