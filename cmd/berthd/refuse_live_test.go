@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+// fails runs an agent that must not start, and returns the line that it said.
+func (l *lab) fails(cmd *exec.Cmd) string {
+	l.t.Helper()
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	var err error
+	testnet.In(l.t, l.host, func() { err = cmd.Run() })
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
+		l.t.Fatalf("berthd ended with %v, want status 1:\n%s", err, &said)
+	}
+	line, rest, _ := strings.Cut(said.String(), "\n")
+	if rest != "" {
+		l.t.Errorf("berthd said more than a line:\n%s", &said)
+	}
+	return line
+}
+
+func TestSecondAgentIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	a := l.start()
+	want := fmt.Sprintf("berthd: state directory %q: another agent runs (pid %d): stop it first, or give this one a --state of its own",
+		filepath.Join(l.state, "state"), a.cmd.Process.Pid)
+	if got := l.fails(l.command("--metrics", "")); got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	l.status() // the first one goes on
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var taken net.Listener
+	testnet.In(t, l.host, func() {
+		var err error
+		taken, err = net.Listen("tcp", "127.0.0.1:0")
+		check(t, err)
+	})
+	defer taken.Close()
+	address := taken.Addr().String()
+	elsewhere := filepath.Join(l.state, "not-bpf")
+	unprivileged := l.command("--metrics", "")
+	unprivileged.Args = append([]string{"setpriv", "--bounding-set=-bpf", "--inh-caps=-bpf", "/proc/self/exe"}, unprivileged.Args[1:]...)
+	unprivileged.Path, _ = exec.LookPath("setpriv")
+	exe, err := os.Executable()
+	check(t, err)
+	unprivileged.Args[3] = exe
+	for name, c := range map[string]struct {
+		cmd  *exec.Cmd
+		want string
+	}{
+		"port taken": {l.command("--metrics", address),
+			fmt.Sprintf(`berthd: metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
+		"no bpffs": {l.command("--metrics", "", "--bpffs", elsewhere),
+			fmt.Sprintf(`berthd: pin to %q: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`, elsewhere+"/v1")},
+		"no CAP_BPF": {unprivileged,
+			"berthd: not enough privilege: berthd needs CAP_BPF: run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON"},
+	} {
+		if got := l.fails(c.cmd); got != c.want {
+			t.Errorf("%s: said %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestBrokenConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	file := filepath.Join(l.config, "berth.toml")
+	check(t, os.WriteFile(file, []byte("[agent]\nattach = \"xdp\"\n"), 0o644))
+	want := fmt.Sprintf(`berthd: %s: agent.attach "xdp": want auto, tcx or clsact`, file)
+	if got := l.fails(l.command("--metrics", "")); got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+}
+
+// CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no more.
+const wantCaps = "000000c000001000"
+
+func TestKeepsFewCapabilities(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	a := l.start()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
+	check(t, err)
+	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
+		wantLine(t, string(text), set+":\t"+wantCaps)
+	}
+	wantLine(t, string(text), "NoNewPrivs:\t1")
+}
+
+func TestSaysReady(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	path := filepath.Join(filepath.Dir(l.state), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	check(t, err)
+	defer conn.Close()
+	cmd := l.command("--metrics", "")
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
+	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	hear := func(want string) {
+		t.Helper()
+		buf := make([]byte, 100)
+		check(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		n, err := conn.Read(buf)
+		check(t, err)
+		if string(buf[:n]) != want {
+			t.Errorf("told %q, want %q", buf[:n], want)
+		}
+	}
+	hear("READY=1")
+	if s := l.status(); s.Metrics != "" {
+		t.Errorf("metrics at %q, want none", s.Metrics)
+	}
+	check(t, cmd.Process.Signal(os.Interrupt))
+	hear("STOPPING=1")
+	select {
+	case err := <-ended:
+		check(t, err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("berthd did not end within 10 s")
+	}
+}
+
+// slotOf returns the counter slot that a container's record has; 0 when it is
+// drained.
+func (l *lab) slotOf(id string) (slot uint32) {
+	l.t.Helper()
+	check(l.t, l.store.View(l.t.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Attachments() {
+			if err != nil {
+				return err
+			}
+			if a.Containers[0] == id {
+				slot = a.Slot
+			}
+		}
+		return nil
+	}))
+	return slot
+}
