@@ -11,7 +11,7 @@ import (
 	"berth/cmd/berth/internal/cli"
 )
 
-var version = "unknown" // set by the linker
+var version = "devel" // set by the linker
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

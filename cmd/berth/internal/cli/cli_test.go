@@ -119,7 +119,7 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	w := newWorld(t)
-	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]ADDRESS") {
+	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]IP") {
 		t.Errorf("help does not tell the flags:\n%s", got)
 	}
 	if got := w.ok("network", "create", "--help"); strings.Contains(got, "--internal") {

@@ -40,16 +40,16 @@ func (l list) items() []string {
 
 func (o *createFlags) register(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringVarP(&o.driver, "driver", "d", string(specs.Macvlan), "`DRIVER` of the interfaces: macvlan or ipvlan")
-	flags.Var(&o.subnets, "subnet", "`SUBNET` with its prefix length, as 192.0.2.0/24")
-	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router for a subnet; none: no default route")
+	flags.StringVarP(&o.driver, "driver", "d", string(specs.Macvlan), "`DRIVER`: macvlan or ipvlan")
+	flags.Var(&o.subnets, "subnet", "`SUBNET`, as 192.0.2.0/24")
+	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router; none: no default route")
 	flags.Var(&o.ranges, "ip-range", "`RANGE` of a subnet that this host hands out")
-	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]ADDRESS` that is never handed out")
-	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE`, the keys of a network file: parent, macvlan_mode, mtu, …")
+	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]IP` that is never handed out")
+	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE` of a network file: parent=eth1, mtu=1400, …")
 	flags.BoolVar(&o.ipv4, "ipv4", true, "give IPv4 addresses; the subnets decide")
 	flags.BoolVar(&o.ipv6, "ipv6", false, "give IPv6 addresses; an IPv6 subnet implies it")
-	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`WHO` gives the addresses: default (this host), static or none")
-	flags.BoolVar(&o.attachable, "attachable", false, "accepted: every container may use a network of berth's")
+	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`WHO` gives addresses: default (this host), static, none")
+	flags.BoolVar(&o.attachable, "attachable", false, "taken for granted: any container may use it")
 	for name, reason := range notOurs {
 		flags.Var(refused(reason), name, "not for networks of berth's")
 		flags.Lookup(name).Hidden = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"berth/agent"
 	"berth/internal/config"
 	"berth/internal/state"
 	"berth/specs"
@@ -81,12 +82,13 @@ func usersOf(ctx context.Context, env *Env, network string) (users []string, err
 }
 
 func userText(a *state.Attachment) string {
-	id := "a container"
-	if len(a.Containers) > 0 {
-		id = printable(shortID(a.Containers[0]))
+	name := agent.NamesOf(a.Annotations).Name
+	if name == "" && len(a.Containers) > 0 {
+		name = shortID(a.Containers[0])
 	}
+	name = printable(name)
 	if len(a.Addresses) == 0 {
-		return id
+		return name
 	}
-	return fmt.Sprintf("%s (%s)", id, a.Addresses[0].Addr())
+	return fmt.Sprintf("%s (%s)", name, a.Addresses[0].Addr())
 }

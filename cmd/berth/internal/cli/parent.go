@@ -30,5 +30,5 @@ func parentProblem(name string, lookUp func(string) error) string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("warning: %v; no container can start on it until that changes", err)
+	return fmt.Sprintf("warning: no container can start on it yet: %v", err)
 }

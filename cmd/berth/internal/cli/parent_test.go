@@ -23,10 +23,10 @@ func TestParentProblem(t *testing.T) {
 	for name, want := range map[string]string{
 		"eth1":     "",
 		"eth1.100": "",
-		"lo":       `warning: parent "lo": not an Ethernet interface; no container can start on it until that changes`,
-		"eth9":     `warning: parent "eth9": no such interface; no container can start on it until that changes`,
-		"eth9.100": `warning: parent "eth9": no such interface; no container can start on it until that changes`,
-		"eth1.7":   `warning: parent "eth1.7": is another VLAN than its name says; no container can start on it until that changes`,
+		"lo":       `warning: no container can start on it yet: parent "lo": not an Ethernet interface`,
+		"eth9":     `warning: no container can start on it yet: parent "eth9": no such interface`,
+		"eth9.100": `warning: no container can start on it yet: parent "eth9": no such interface`,
+		"eth1.7":   `warning: no container can start on it yet: parent "eth1.7": is another VLAN than its name says`,
 	} {
 		same(t, name, want, parentProblem(name, lookUp))
 	}
@@ -46,6 +46,6 @@ func TestCreateWarnsOfParent(t *testing.T) {
 	w := newWorld(t)
 	w.env.parent = func(name string) error { return fmt.Errorf("parent %q: %w", name, network.ErrNoLink) }
 	w.withNetworks("lan --ipam-driver none -o parent=eth9")
-	same(t, "warning", "berth: network lan: warning: parent \"eth9\": no such interface; no container can start on it until that changes\n", w.err.String())
+	same(t, "warning", "berth: network lan: warning: no container can start on it yet: parent \"eth9\": no such interface\n", w.err.String())
 	same(t, "made", "lan\n", w.ok("network", "ls", "-q"))
 }

@@ -14,7 +14,8 @@ import (
 
 const psLong = `List the interfaces that berth gave to containers, and their traffic as the
 container sees it: RX is what it received, TX what it sent. "-" stands where
-nothing is counted, because the agent has never run.`
+nothing is counted, because the agent has never run. Below a container's name
+stands how often it broke a rule; berth events tells more.`
 
 func newPs(env *Env) *cobra.Command {
 	var o listOptions
@@ -98,12 +99,15 @@ func compactTable(env *Env, endpoints []specs.Endpoint) *table {
 	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"}}
 	for i := range endpoints {
 		e := &endpoints[i]
-		container := display(e)
+		container := []string{display(e)}
 		if e.Phase != specs.PhaseAttached {
-			container += "\n" + stateText(env, e)
+			container = append(container, stateText(env, e))
+		}
+		if broke := violations(e); broke != "" {
+			container = append(container, broke)
 		}
 		rx, tx := traffic(e, "\n")
-		t.add(container, dash(e.Network)+"@"+e.Interface,
+		t.add(strings.Join(container, "\n"), dash(e.Network)+"@"+e.Interface,
 			strings.Join(append(addresses(e), e.MAC.String()), "\n"),
 			e.Parent+"\n"+string(e.Mode), rx, tx)
 	}
