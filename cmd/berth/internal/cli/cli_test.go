@@ -101,6 +101,7 @@ func TestUsage(t *testing.T) {
 		{"network create a b", `berth network create: "b" is one argument too many`},
 		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag: --subnt"},
 		{"network create a --ipv6=maybe", `invalid argument "maybe" for "--ipv6" flag`},
+		{"help network crate", `berth help: unknown command "crate"; did you mean create?`},
 		{"version now", `berth version: it takes no argument, got "now"`},
 	} {
 		w.fails(exitUsage, c.want, strings.Fields(c.line)...)
@@ -122,7 +123,8 @@ func TestHelp(t *testing.T) {
 	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]IP") {
 		t.Errorf("help does not tell the flags:\n%s", got)
 	}
-	if got := w.ok("network", "create", "--help"); strings.Contains(got, "--internal") {
+	same(t, "help network create", w.out.String(), w.ok("help", "network", "create"))
+	if got := w.out.String(); strings.Contains(got, "--internal") {
 		t.Errorf("help offers a flag that is refused:\n%s", got)
 	}
 }
