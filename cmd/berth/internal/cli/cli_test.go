@@ -123,7 +123,9 @@ func TestHelp(t *testing.T) {
 	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]IP") {
 		t.Errorf("help does not tell the flags:\n%s", got)
 	}
-	same(t, "help network create", w.out.String(), w.ok("help", "network", "create"))
+	if got := w.ok("help", "network", "create"); !strings.Contains(got, "--aux-address [NAME=]IP") {
+		t.Errorf("help network create does not tell the flags:\n%s", got)
+	}
 	if got := w.out.String(); strings.Contains(got, "--internal") {
 		t.Errorf("help offers a flag that is refused:\n%s", got)
 	}
