@@ -87,7 +87,7 @@ func (g *guide) command(s scene, line string) error {
 		return err
 	}
 	for text := range strings.Lines(out) {
-		g.say("   " + strings.TrimRight(text, " \r\n"))
+		g.say(strings.TrimRight("  "+text, " \r\n"))
 	}
 	if g.ctx.Err() != nil {
 		return g.ctx.Err()

@@ -27,7 +27,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	err := demo(ctx, *bin)
 	stop()
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		os.Exit(128 + int(unix.SIGINT))
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -44,13 +47,13 @@ func demo(ctx context.Context, bin string) error {
 	g.say("All of this happens in network namespaces; your own network is not touched.")
 	failed := g.play(s.tour())
 	if failed != nil {
-		g.say("\nInterrupted or failed; taking all down.")
+		g.say("\nIt ends here; taking all down.")
 	}
 	// What follows must happen after an interrupt too.
 	g.ctx = context.Background()
-	err = errors.Join(failed, g.play(s.takeDown(failed != nil)), s.nothingLeft())
-	if err == nil {
-		g.say(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	if err := errors.Join(g.play(s.takeDown(failed != nil)), s.nothingLeft()); err != nil {
+		return errors.Join(failed, fmt.Errorf("take all down: %w", err))
 	}
-	return err
+	g.say(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	return failed
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"berth/test/lab"
 )
@@ -71,14 +71,35 @@ func (s *stage) programs(bin string) error {
 		os.Setenv("PATH", binDir+":"+os.Getenv("PATH")))
 }
 
-// bundles writes what runc is to start.
+// added is what a user adds to a config.json.
+const added = `{
+  "annotations": {"berth/networks": "lan"},
+  "hooks": {
+    "createRuntime": [
+      {"path": "` + binDir + `/berth-hook", "env": ["PATH=/usr/bin"]}
+    ],
+    "poststop": [
+      {"path": "` + binDir + `/berth-hook", "env": ["PATH=/usr/bin"]}
+    ]
+  },
+`
+
+// bundles writes what runc is to start: a config.json as any, and at its head
+// what berth needs.
 func (s *stage) bundles() error {
 	for _, id := range []string{"web", "api"} {
-		b := lab.Bundle{
-			ID: id, Rootfs: rootfs, Args: []string{"sleep", "600"}, Hooks: s.host.Hooks(),
-			Annotations: map[string]string{"berth/networks": "lan"},
+		dir := filepath.Join(workDir, id)
+		b := lab.Bundle{ID: id, Rootfs: rootfs, Args: []string{"sleep", "600"}}
+		if err := b.Write(dir); err != nil {
+			return err
 		}
-		if err := b.Write(filepath.Join(workDir, id)); err != nil {
+		file := filepath.Join(dir, "config.json")
+		config, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		config = bytes.Replace(config, []byte("{\n"), []byte(added), 1)
+		if err := os.WriteFile(file, config, 0o644); err != nil {
 			return err
 		}
 	}
@@ -87,15 +108,16 @@ func (s *stage) bundles() error {
 
 // podman writes the configuration of podman into the copy of /etc.
 func (s *stage) podman() error {
-	hooks, err := s.host.HooksD()
+	hooks, err := os.ReadFile("deploy/hooks.d/berth.json")
 	if err != nil {
 		return err
 	}
+	hooks = bytes.ReplaceAll(hooks, []byte("/usr/local/bin"), []byte(binDir))
 	const storage = "[storage]\ndriver = \"vfs\"\ngraphroot = \"" + lab.Dir + "/containers\"\nrunroot = \"/run/containers\"\n"
 	dir := "/etc/containers"
 	return errors.Join(
 		os.MkdirAll(dir+"/oci/hooks.d", 0o755),
-		os.WriteFile(dir+"/oci/hooks.d/berth.json", append(hooks, '\n'), 0o644),
+		os.WriteFile(dir+"/oci/hooks.d/berth.json", hooks, 0o644),
 		os.WriteFile(dir+"/storage.conf", []byte(storage), 0o644),
 		os.WriteFile(dir+"/containers.conf", []byte(lab.ContainersConf), 0o644),
 		os.Setenv("CONTAINERS_CONF", dir+"/containers.conf"))
@@ -110,9 +132,8 @@ func (s *stage) nothingLeft() error {
 	if links != s.links {
 		return fmt.Errorf("the interfaces were\n%sand are\n%s", s.links, links)
 	}
-	pins, err := filepath.Glob("/sys/fs/bpf/*")
-	if err == nil && len(pins) > 0 {
-		err = fmt.Errorf("still pinned: %s", strings.Join(pins, " "))
+	if _, err := os.Stat(s.host.BPFFS); !os.IsNotExist(err) {
+		return fmt.Errorf("there is still something pinned in %s (%v)", s.host.BPFFS, err)
 	}
-	return err
+	return nil
 }

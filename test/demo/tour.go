@@ -18,7 +18,7 @@ func (s *stage) tour() []scene {
 	return []scene{{
 		what:  "A host with the NIC eth1, plugged into a switch with another machine.",
 		on:    host,
-		lines: []string{"ip -brief link"},
+		lines: []string{"ip -brief address"},
 	}, {
 		what:  "The agent counts what goes over the parents of berth's networks.",
 		on:    host,
@@ -36,18 +36,19 @@ func (s *stage) tour() []scene {
 		what: "Two containers with runc: an annotation, and the hook in config.json.",
 		on:   host,
 		lines: []string{
-			`sed -n '/"hooks"/,/"linux"/p' web/config.json | head -n -1`,
+			"head -n 10 web/config.json",
 			"runc run --detach --bundle web web",
 			"runc run --detach --bundle api api",
-			"runc exec web ip address show net1",
+			"runc exec web ip route",
 		},
 	}, {
 		what: "A third with podman, which finds the hook in hooks.d.",
 		on:   host,
 		lines: []string{
 			"cat /etc/containers/oci/hooks.d/berth.json",
-			"podman run --detach --name db --network none \\\n" +
-				"    --annotation berth/networks=lan --rootfs rootfs sleep 600",
+			"podman --hooks-dir /etc/containers/oci/hooks.d run --detach --name db \\\n" +
+				"    --network none --annotation berth/networks=lan \\\n" +
+				"    --rootfs $PWD/rootfs sleep 600",
 		},
 	}, {
 		what: "They reach each other and the LAN's router.",
@@ -70,7 +71,7 @@ func (s *stage) tour() []scene {
 		on:   host,
 		lines: []string{
 			"runc exec web ip link set net1 address " + forged,
-			"runc exec web ping -c 1 -W 1 192.0.2.1",
+			"runc exec web ping -c 3 192.0.2.1",
 		},
 	}, {
 		what:  "The agent flagged it, and knows who it really was.",
@@ -120,6 +121,6 @@ func (s *stage) takeDown(failed bool) []scene {
 		what:  "Is anything left?",
 		on:    host,
 		quiet: failed,
-		lines: []string{"ip -brief link", "find /sys/fs/bpf -mindepth 1", "runc list", "berth ps"},
+		lines: []string{"ip -brief address", "find /sys/fs/bpf -name berth", "runc list", "berth ps"},
 	}}
 }
