@@ -18,9 +18,12 @@ func (a *attaching) commit(ctx context.Context) error {
 		return nil
 	}
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
-		for _, r := range a.records {
+		for i, r := range a.records {
 			r.Phase = specs.PhaseAttached
 			if err := tx.Put(r); err != nil {
+				return err
+			}
+			if err := a.remember(tx, a.plan.New[i], r); err != nil {
 				return err
 			}
 		}

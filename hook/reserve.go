@@ -87,17 +87,21 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		}
 		r.Addresses = append(r.Addresses, p)
 	}
+	had, err := a.recall(tx, in)
+	if err != nil {
+		return err
+	}
 	for fam := range families {
 		if len(in.Pools[fam]) == 0 {
 			continue
 		}
-		p, err := take(leases, in.Pools[fam], owner)
+		p, err := takeAgain(leases, in.Pools[fam], had, owner)
 		if err != nil {
 			return err
 		}
 		r.Addresses = append(r.Addresses, p)
 	}
-	if err := claimMAC(leases, in, r, owner); err != nil {
+	if err := claimMAC(leases, in, r, had.MAC, owner); err != nil {
 		return err
 	}
 	if r.Slot, err = tx.ClaimSlot(a.slots); errors.Is(err, state.ErrNoSlot) {
@@ -111,6 +115,22 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		}
 	}
 	return tx.Put(r)
+}
+
+// takeAgain takes the address that the interface had, else any.
+func takeAgain(leases *ipam.Leases, pools []*ipam.Pool, had ipam.Memory, owner ipam.Owner) (netip.Prefix, error) {
+	for _, addr := range had.Addresses {
+		for _, pool := range pools {
+			again, err := leases.TakeAgain(pool, addr, owner)
+			if err != nil {
+				return netip.Prefix{}, err
+			}
+			if again {
+				return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
+			}
+		}
+	}
+	return take(leases, pools, owner)
 }
 
 // take takes an address from the first of the pools that has a free one, as
@@ -131,10 +151,12 @@ func take(leases *ipam.Leases, pools []*ipam.Pool, owner ipam.Owner) (netip.Pref
 	return netip.Prefix{}, last
 }
 
-func claimMAC(leases *ipam.Leases, in *Interface, r *state.Attachment, owner ipam.Owner) (err error) {
+func claimMAC(leases *ipam.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner ipam.Owner) (err error) {
 	switch {
 	case hasParentMAC(r.Driver, r.Mode):
 		r.MAC = in.On.MAC
+	case in.WantMAC.IsZero() && !had.IsZero() && leases.ClaimMAC(had, owner) == nil:
+		r.MAC = had
 	case in.WantMAC.IsZero():
 		r.MAC, err = leases.TakeMAC(owner)
 	case in.WantMAC == in.On.MAC:

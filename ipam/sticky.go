@@ -1,0 +1,112 @@
+package ipam
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+const (
+	bucketSticky      = "sticky"       // memory key → memory
+	bucketStickyOrder = "sticky order" // sequence as 8 bytes → memory key
+)
+
+// MaxSticky is how many interfaces are remembered; the longest unused are
+// forgotten first.
+const MaxSticky = 4096
+
+// Memory is what an interface of a sticky network had when its container last
+// ran.
+type Memory struct {
+	Addresses []netip.Addr `json:"addresses"`
+	MAC       specs.MAC    `json:"mac,omitzero"` // zero: its parent's
+	Order     uint64       `json:"order"`
+}
+
+// StickyKey names an interface over the restarts of its container: name is the
+// container's or pod's own, not its id.
+func StickyKey(network, name, ifname string) string {
+	return strings.Join([]string{network, name, ifname}, "\x00")
+}
+
+// Recall returns what an interface had; the zero Memory where it had nothing.
+func Recall(tx *state.Tx, key string) (m Memory, err error) {
+	b := tx.Bucket(bucketSticky)
+	if b == nil {
+		return m, nil
+	}
+	data := b.Get([]byte(key))
+	if data == nil {
+		return m, nil
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("sticky addresses of %q: %w", key, err)
+	}
+	return m, nil
+}
+
+// Remember keeps what an interface has.
+func Remember(tx *state.Tx, key string, m Memory) error {
+	sticky, order := tx.Bucket(bucketSticky), tx.Bucket(bucketStickyOrder)
+	old, err := Recall(tx, key)
+	if err != nil {
+		return err
+	}
+	if old.Order != 0 {
+		if err := order.Delete(orderKey(old.Order)); err != nil {
+			return err
+		}
+	}
+	if m.Order, err = order.NextSequence(); err != nil {
+		return err
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := sticky.Put([]byte(key), data); err != nil {
+		return fmt.Errorf("remember addresses of %q: %w", key, err)
+	}
+	if err := order.Put(orderKey(m.Order), []byte(key)); err != nil {
+		return err
+	}
+	return forgetOldest(sticky, order, m.Order)
+}
+
+// forgetOldest forgets what stands MaxSticky sequence numbers behind. One that
+// is remembered again leaves a gap, so fewer may be kept, and never more.
+func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
+	if newest <= MaxSticky {
+		return nil
+	}
+	k, v := order.Cursor().First()
+	if k == nil || binary.BigEndian.Uint64(k) > newest-MaxSticky {
+		return nil
+	}
+	if err := sticky.Delete(v); err != nil {
+		return err
+	}
+	return order.Delete(k)
+}
+
+func orderKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// TakeAgain leases an address that the owner had before, if it is still one of
+// the pool's and free.
+func (l *Leases) TakeAgain(p *Pool, a netip.Addr, owner Owner) (bool, error) {
+	if p.Allows(a) != nil || !p.given.Contains(a) {
+		return false, nil
+	}
+	holder, err := l.Holder(a)
+	if err != nil || holder != nil {
+		return false, err
+	}
+	return true, l.put(a, owner)
+}
