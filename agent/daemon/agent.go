@@ -35,7 +35,7 @@ const (
 type Agent struct {
 	o       Options
 	log     *slog.Logger
-	config  specs.Agent // as of the start
+	config  specs.Agent // as of the start; keep follows the file
 	store   *state.Store
 	records records
 	ring    *events.Ring
@@ -54,6 +54,7 @@ type Agent struct {
 	draining chan struct{} // wakes the janitor
 	requests chan request
 	maps     mapsHolder
+	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
 	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
 	scraping sync.Mutex                        // guards last
 	last     map[string]uint64                 // what was shown of each attachment before

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"berth/internal/release"
+	"berth/network"
 )
 
 // How long the janitor leaves a slot that the datapath has forgotten, and how
@@ -15,38 +16,43 @@ const (
 )
 
 // janitor takes ended attachments to their final counts, and releases what
-// nobody else will, until ctx is done. It is woken by poke when there is
-// something to drain.
-func (a *Agent) janitor(ctx context.Context, r *release.Releaser, poke <-chan struct{}) {
+// nobody else will, until ctx is done. The loop wakes it when there is something
+// to drain.
+func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
-	a.tidy(ctx, r)
+	a.tidy(ctx, host)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			a.tidy(ctx, r)
-		case <-poke:
-			a.drain(ctx, r)
+			a.tidy(ctx, host)
+		case <-a.draining:
+			a.drain(ctx, host)
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(drainAgain):
-				a.drain(ctx, r)
+				a.drain(ctx, host)
 			}
 		}
 	}
 }
 
-func (a *Agent) drain(ctx context.Context, r *release.Releaser) {
-	if err := r.Drain(ctx); err != nil && ctx.Err() == nil {
+func (a *Agent) releaser(host *network.Handle) *release.Releaser {
+	return &release.Releaser{Store: a.store, BPFFS: a.o.Dirs.BPFFS, Host: host, Log: a.log,
+		KeepEnded: time.Duration(a.keep.Load())}
+}
+
+func (a *Agent) drain(ctx context.Context, host *network.Handle) {
+	if err := a.releaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn("drain ended attachments", "error", err)
 	}
 }
 
-func (a *Agent) tidy(ctx context.Context, r *release.Releaser) {
-	done, err := r.Collect(ctx, collectBound)
+func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
+	done, err := a.releaser(host).Collect(ctx, collectBound)
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("collect what was left", "error", err)
 	}

@@ -25,6 +25,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		}
 	}
 	note(watch.refresh())
+	note(a.followConfig())
 	w, err := a.look(ctx, note)
 	note(err)
 	var parents []specs.ParentStatus // nil: not known
@@ -46,6 +47,21 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	}
 	slices.Sort(problems)
 	a.publish(parents, slices.Compact(problems), w.attachments)
+}
+
+// followConfig reads berth.toml again. keep_ended is followed; the rest is
+// about what is made at the start.
+func (a *Agent) followConfig() error {
+	c, err := config.Load(a.o.Dirs.Config)
+	if err != nil {
+		return err
+	}
+	a.keep.Store(int64(c.Agent.KeepEnded))
+	c.Agent.KeepEnded = a.config.KeepEnded
+	if c.Agent != a.config {
+		return errors.New("berth.toml: max_endpoints, attach or socket_group under [agent] has changed: restart berthd to use it")
+	}
+	return nil
 }
 
 // look reads networks, records and links. A network file that is broken is

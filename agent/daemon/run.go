@@ -15,7 +15,6 @@ import (
 	"berth/agent/events"
 	"berth/agent/metrics"
 	"berth/internal/config"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 
@@ -63,7 +62,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	return a.serve(ctx, listeners, func(ctx context.Context) {
 		var work sync.WaitGroup
 		work.Go(func() { a.loop(ctx, watch) })
-		work.Go(func() { a.janitor(ctx, a.releaser(host), a.draining) })
+		work.Go(func() { a.janitor(ctx, host) })
 		work.Wait()
 	})
 }
@@ -78,7 +77,7 @@ func newAgent(o Options) (*Agent, error) {
 	if err := store.Prepare(); err != nil {
 		return nil, explain(err)
 	}
-	return &Agent{
+	a := &Agent{
 		o: o, log: o.Log, config: c.Agent, store: store,
 		records:  records{store: store, log: o.Log},
 		ring:     events.NewRing(events.Kept),
@@ -86,12 +85,9 @@ func newAgent(o Options) (*Agent, error) {
 		wakes:    make(chan struct{}, 1),
 		draining: make(chan struct{}, 1),
 		requests: make(chan request),
-	}, nil
-}
-
-func (a *Agent) releaser(host *network.Handle) *release.Releaser {
-	return &release.Releaser{Store: a.store, BPFFS: a.o.Dirs.BPFFS, Host: host, Log: a.log,
-		KeepEnded: time.Duration(a.config.KeepEnded)}
+	}
+	a.keep.Store(int64(c.Agent.KeepEnded))
+	return a, nil
 }
 
 // listeners are where the agent is asked; metrics may be nil.

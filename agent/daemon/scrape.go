@@ -121,7 +121,7 @@ func (a *Agent) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 		return metrics.Snapshot{}, err
 	}
 	s := metrics.Snapshot{Parents: a.status.Load().Parents}
-	used, oldest := 0, time.Now().Add(-time.Duration(a.config.KeepEnded))
+	used, oldest := 0, time.Now().Add(-time.Duration(a.keep.Load()))
 	for i := range all {
 		e := &all[i]
 		if e.Phase != specs.PhaseEnded {

@@ -160,3 +160,32 @@ func (l *lab) slotOf(id string) (slot uint32) {
 	}))
 	return slot
 }
+
+func TestFollowsItsConfiguration(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	a := l.start()
+	check(t, os.MkdirAll(l.config, 0o755))
+	file := filepath.Join(l.config, "berth.toml")
+	for text, want := range map[string]string{
+		"[agent]\nmax_endpoints = 10\n": "berth.toml: max_endpoints, attach or socket_group under [agent] has changed: restart berthd to use it",
+		"[agent]\nmax_endpoints = 0\n":  file + `: agent.max_endpoints "0": want 1 to 65536`,
+	} {
+		check(t, os.WriteFile(file, []byte(text), 0o644))
+		testnet.Eventually(t, want, func() bool {
+			problems := l.status().Problems
+			return len(problems) == 1 && problems[0] == want
+		})
+	}
+	web := l.attach("web", 1)
+	web.send(1)
+	check(t, web.releaser().Container(t.Context(), "web"))
+	testnet.Eventually(t, "final counts", func() bool { return l.slotOf("web") == 0 })
+	if !strings.Contains(a.scrape(), `container_id="web"`) {
+		t.Error("an ended container is not shown, want it as long as keep_ended says")
+	}
+	check(t, os.WriteFile(file, []byte("[agent]\nkeep_ended = \"1ms\"\n"), 0o644))
+	testnet.Eventually(t, "an ended container that is no longer shown", func() bool {
+		return !strings.Contains(a.scrape(), `container_id="web"`)
+	})
+}
