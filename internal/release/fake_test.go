@@ -1,0 +1,154 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+
+	"berth/bpf"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+var errInjected = errors.New("injected")
+
+// fake is a kernel of maps: namespaces with links by name, parents, counters.
+// The call with the number failAt fails, from 1 on.
+type fake struct {
+	calls, failAt int
+	log           []string
+
+	namespaces map[int]map[string]network.LinkInfo
+	parents    map[string]*network.Parent
+	occupants  map[int][]network.Occupant
+	keys       map[specs.MAC]uint32
+	counters   map[uint32]specs.Counters
+	before     func(what string) // is called before each call takes effect
+}
+
+func newFake() *fake {
+	return &fake{
+		namespaces: map[int]map[string]network.LinkInfo{}, parents: map[string]*network.Parent{},
+		occupants: map[int][]network.Occupant{}, keys: map[specs.MAC]uint32{}, counters: map[uint32]specs.Counters{},
+	}
+}
+
+// put makes what is there of a recorded attachment.
+func (f *fake) put(a *state.Attachment) {
+	if f.namespaces[a.NSID] == nil {
+		f.namespaces[a.NSID] = map[string]network.LinkInfo{}
+	}
+	f.namespaces[a.NSID][a.Interface] = network.LinkInfo{
+		Index: a.LinkIndex, Name: a.Interface, Alias: a.Alias(), MAC: a.MAC, ParentIndex: a.ParentIndex,
+	}
+	f.keys[a.MAC] = a.Slot
+	f.counters[a.Slot] = someCounters
+	if a.VLAN != 0 {
+		f.parents[a.Parent] = &network.Parent{Name: a.Parent, Index: a.ParentIndex, TrunkIndex: a.TrunkIndex, VLAN: a.VLAN}
+	}
+}
+
+var someCounters = specs.Counters{Receive: specs.Traffic{Local: specs.Casts{Unicast: specs.Count{Packets: 3, Bytes: 300}}}}
+
+func (f *fake) call(format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	f.calls++
+	f.log = append(f.log, what)
+	if f.before != nil {
+		f.before(what)
+	}
+	if f.calls == f.failAt {
+		return fmt.Errorf("%s: %w", what, errInjected)
+	}
+	return nil
+}
+
+func (f *fake) LinkIn(nsid int, name string) (network.LinkInfo, error) {
+	if err := f.call("look"); err != nil {
+		return network.LinkInfo{}, err
+	}
+	links, ok := f.namespaces[nsid]
+	if !ok {
+		return network.LinkInfo{}, network.ErrNoNamespace
+	}
+	link, ok := links[name]
+	if !ok {
+		return link, network.ErrNoLink
+	}
+	return link, nil
+}
+
+func (f *fake) DeleteIn(nsid, index int) error {
+	if err := f.call("delete link"); err != nil {
+		return err
+	}
+	for name, link := range f.namespaces[nsid] {
+		if link.Index == index {
+			delete(f.namespaces[nsid], name)
+			return nil
+		}
+	}
+	return network.ErrNoLink
+}
+
+func (f *fake) Parent(name string) (*network.Parent, error) {
+	if err := f.call("parent"); err != nil {
+		return nil, err
+	}
+	if p := f.parents[name]; p != nil {
+		return p, nil
+	}
+	return nil, network.ErrNoLink
+}
+
+func (f *fake) Occupants(index int) ([]network.Occupant, error) {
+	return f.occupants[index], f.call("occupants")
+}
+
+func (f *fake) DeleteLink(index int) error {
+	if err := f.call("delete VLAN"); err != nil {
+		return err
+	}
+	for name, p := range f.parents {
+		if p.Index == index {
+			delete(f.parents, name)
+			return nil
+		}
+	}
+	return network.ErrNoLink
+}
+
+func (f *fake) Unregister(e bpf.Endpoint) error {
+	if err := f.call("unregister"); err != nil {
+		return err
+	}
+	if f.keys[e.MAC] == e.Slot {
+		delete(f.keys, e.MAC)
+	}
+	return nil
+}
+
+func (f *fake) Counters(slot uint32) (specs.Counters, error) {
+	return f.counters[slot], f.call("counters")
+}
+
+func (f *fake) Violations(uint32) (map[specs.Kind]uint64, error) {
+	return map[specs.Kind]uint64{specs.MACSpoof: 2}, f.call("violations")
+}
+
+func (f *fake) Zero(slot uint32) error {
+	if err := f.call("zero"); err != nil {
+		return err
+	}
+	delete(f.counters, slot)
+	return nil
+}
+
+func (f *fake) Slots() uint32 { return maxSlots }
+
+func (f *fake) Close() error { return nil }
+
+// releaser returns one on the fake.
+func (f *fake) releaser(s *state.Store) *Releaser {
+	return &Releaser{Store: s, Host: f, openMaps: func() (counting, error) { return f, nil }}
+}
