@@ -15,6 +15,7 @@ const (
 	typeDir     = 0o040000
 	typeFile    = 0o100000
 	typeSymlink = 0o120000
+	typeMask    = 0o170000
 )
 
 // tree is the file system of an initramfs: entries by path, without a leading
@@ -83,7 +84,7 @@ type cpioWriter struct {
 func (w *cpioWriter) entry(name string, e entry) {
 	w.ino++
 	links := 1
-	if e.mode&typeDir != 0 && e.mode&typeFile != typeFile {
+	if e.mode&typeMask == typeDir {
 		links = 2
 	}
 	// inode, mode, uid, gid, links, mtime, size, device, device of a special

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the command line's.
+type options struct {
+	series   []string
+	run      string
+	timeout  time.Duration
+	cache    string
+	verbose  bool
+	patterns []string
+	mark     string
+}
+
+func main() {
+	o, err := parseOptions(os.Args[1:])
+	if err != nil {
+		exit(2, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed, err := testAll(ctx, o)
+	switch {
+	case err != nil:
+		exit(2, err)
+	case !passed:
+		os.Exit(1)
+	}
+}
+
+func exit(code int, err error) {
+	fmt.Fprintln(os.Stderr, "vm:", err)
+	os.Exit(code)
+}
+
+func parseOptions(args []string) (*options, error) {
+	o := &options{mark: "::" + rand.Text() + " "}
+	fs := flag.NewFlagSet("vm", flag.ExitOnError)
+	series := fs.String("kernel", "6.1,6.12", "kernel series, a comma `list`")
+	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
+	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "for one machine, from boot to verdict")
+	fs.StringVar(&o.cache, "cache", "", "`directory` of the kernels (default: berth/kernels in the user's cache)")
+	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	o.series, o.patterns = strings.Split(*series, ","), fs.Args()
+	if runtime.GOARCH != "amd64" {
+		return nil, fmt.Errorf("this takes programs and kernels of amd64, not of %s", runtime.GOARCH)
+	}
+	if o.cache == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no -cache: %w", err)
+		}
+		o.cache = filepath.Join(cache, "berth", "kernels")
+	}
+	return o, nil
+}
+
+// testAll reports whether all tests pass under all kernels.
+func testAll(ctx context.Context, o *options) (bool, error) {
+	dir, err := os.MkdirTemp("", "berth-vm-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	packages, err := findPackages(ctx, o.patterns)
+	if err != nil {
+		return false, err
+	}
+	img, err := newImage(ctx, dir, o, packages)
+	if err != nil {
+		return false, err
+	}
+	passed := true
+	for _, series := range o.series {
+		ok, err := testOne(ctx, dir, o, img, series)
+		if err != nil {
+			return false, fmt.Errorf("kernel %q: %w", series, err)
+		}
+		passed = passed && ok
+	}
+	return passed, nil
+}
+
+// testOne reports whether all tests pass under one kernel.
+func testOne(ctx context.Context, dir string, o *options, img *image, series string) (bool, error) {
+	k, err := kernels{o.cache}.get(ctx, series)
+	if err != nil {
+		return false, err
+	}
+	m := &machine{
+		kernel: k, limit: o.timeout,
+		initrd: filepath.Join(dir, series+".cpio"), console: filepath.Join(dir, series+".console"),
+	}
+	if err := img.write(ctx, k, m.initrd); err != nil {
+		return false, err
+	}
+	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose}
+	for _, t := range img.plan.Tests {
+		r.missing = append(r.missing, t.Package)
+	}
+	start := time.Now()
+	if err := m.run(ctx, r); ctx.Err() != nil {
+		return false, err
+	} else if err != nil {
+		r.fault(err.Error())
+	}
+	r.flush()
+	why := r.verdict()
+	for _, reason := range why {
+		r.print("FAIL: " + reason)
+	}
+	if len(why) > 0 && !r.done {
+		for _, line := range m.said(40) {
+			r.print("console: " + line)
+		}
+	}
+	r.print(fmt.Sprintf("%v, in %.0f s", r.total, time.Since(start).Seconds()))
+	return len(why) == 0, nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// testPackage is a package whose tests run in the machines.
+type testPackage struct {
+	ImportPath string
+	Dir        string
+	Module     struct{ Path, Dir string }
+
+	TestGoFiles, XTestGoFiles []string
+}
+
+// live returns the files of privileged tests.
+func (p *testPackage) live() []string {
+	var files []string
+	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+		if strings.HasSuffix(name, "_live_test.go") {
+			files = append(files, filepath.Join(p.Dir, name))
+		}
+	}
+	return files
+}
+
+// place returns the package's directory below that of its module.
+func (p *testPackage) place() (string, error) { return filepath.Rel(p.Module.Dir, p.Dir) }
+
+// findPackages returns the packages that the patterns name and that have
+// tests; without patterns those with live tests, except the ones below test/.
+func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error) {
+	all := len(patterns) == 0
+	if all {
+		patterns = []string{"./..."}
+	}
+	out, err := output(ctx, "", "go", append([]string{"list", "-json=ImportPath,Dir,Module,TestGoFiles,XTestGoFiles"}, patterns...)...)
+	if err != nil {
+		return nil, err
+	}
+	var found []*testPackage
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
+		p := new(testPackage)
+		if err := dec.Decode(p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		engines := strings.HasPrefix(p.ImportPath, p.Module.Path+"/test/")
+		if all && (engines || len(p.live()) == 0) || len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 {
+			continue
+		}
+		found = append(found, p)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("packages %q: none with tests", patterns)
+	}
+	return found, nil
+}
+
+// pattern returns the -test.run pattern for exactly the live tests of a
+// package, or for all tests of one that has none.
+func (p *testPackage) pattern() (string, error) {
+	var names []string
+	for _, file := range p.live() {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return "", fmt.Errorf("parse tests of %s: %w", p.ImportPath, err)
+		}
+		names = append(names, testNames(parsed)...)
+	}
+	if len(names) == 0 {
+		return ".", nil
+	}
+	return "^(" + strings.Join(names, "|") + ")$", nil
+}
+
+// testNames returns the tests of a file, by the rule of `go help testfunc`.
+func testNames(f *ast.File) []string {
+	var names []string
+	for _, decl := range f.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || fn.Recv != nil || fn.Name.Name == "TestMain" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(fn.Name.Name, "Test"); ok {
+			if r, _ := utf8.DecodeRuneInString(rest); !unicode.IsLower(r) {
+				names = append(names, regexp.QuoteMeta(fn.Name.Name))
+			}
+		}
+	}
+	return names
+}
+
+// build compiles the package's tests, static, to a file.
+func (p *testPackage) build(ctx context.Context, file string) error {
+	return goBuild(ctx, "test", "-c", "-o", file, "-ldflags=-s -w", p.ImportPath)
+}
+
+// goBuild runs the go command for the machine: linux, amd64, no libraries.
+func goBuild(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// machine is a virtual machine that runs an initramfs once.
+type machine struct {
+	kernel  *kernel
+	initrd  string
+	console string        // file for what the kernel says
+	limit   time.Duration // from start to end
+}
+
+// args returns qemu's arguments: emulation, two processors, no device but two
+// serial lines. The first is standard output, the second the console.
+func (m *machine) args() []string {
+	return []string{
+		"-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1536",
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-serial", "stdio", "-serial", "file:" + m.console,
+		"-kernel", m.kernel.Image, "-initrd", m.initrd,
+		// A kernel that oopses or panics ends its machine at once.
+		"-append", "console=ttyS1 loglevel=5 oops=panic panic=-1 random.trust_cpu=on",
+	}
+}
+
+// run starts the machine and waits for its end. What it writes to its serial
+// line goes to out. It never outlives this process.
+func (m *machine) run(ctx context.Context, out io.Writer) error {
+	limited, cancel := context.WithTimeout(ctx, m.limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, "qemu-system-x86_64", m.args()...)
+	cmd.Stdout = out
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is sent when the thread that started the child ends
+	defer runtime.UnlockOSThread()
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(limited.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("still running after %v: stopped", m.limit)
+	case err != nil:
+		return fmt.Errorf("qemu: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// said returns the last lines of the console.
+func (m *machine) said(lines int) []string {
+	text, err := os.ReadFile(m.console)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	all := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(text), "\r", "")), "\n")
+	return all[max(0, len(all)-lines):]
+}

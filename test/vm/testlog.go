@@ -1,0 +1,90 @@
+package main
+
+import "strings"
+
+// testLog follows the output of a test binary under -test.v and picks what is
+// worth a look: all of a test that failed or was skipped, nothing of one that
+// passed.
+type testLog struct {
+	counts  counts
+	current string // the test whose output it is, "" outside of tests
+	logs    map[string][]string
+	order   []string
+}
+
+// take takes a line and returns the lines to show now.
+func (l *testLog) take(line string) []string {
+	for _, tag := range []string{"=== RUN ", "=== NAME ", "=== CONT ", "=== PAUSE "} {
+		if name, ok := strings.CutPrefix(line, tag); ok {
+			l.current = strings.TrimSpace(name)
+			return nil
+		}
+	}
+	outcome, name, ok := parseOutcome(line)
+	switch {
+	case ok:
+		return l.end(outcome, name, line)
+	case line == "", line == "PASS", line == "FAIL": // which the end says
+		return nil
+	case l.current == "":
+		return []string{line}
+	}
+	if l.logs == nil {
+		l.logs = map[string][]string{}
+	}
+	if l.logs[l.current] == nil {
+		l.order = append(l.order, l.current)
+	}
+	l.logs[l.current] = append(l.logs[l.current], line)
+	return nil
+}
+
+func (l *testLog) end(outcome, name, line string) []string {
+	log := append(l.logs[name], line)
+	delete(l.logs, name)
+	l.current = ""
+	sub := strings.Contains(name, "/")
+	switch outcome {
+	case "PASS":
+		log = nil
+		if !sub {
+			l.counts.passed++
+		}
+	case "SKIP":
+		if !sub {
+			l.counts.skipped++
+		}
+	case "FAIL":
+		if !sub {
+			l.counts.failed++
+		}
+	}
+	return log
+}
+
+// rest returns what was logged by tests that have not ended, as when the
+// binary panicked.
+func (l *testLog) rest() []string {
+	var lines []string
+	for _, name := range l.order {
+		if log := l.logs[name]; log != nil {
+			lines = append(append(lines, "=== "+name), log...)
+		}
+		delete(l.logs, name)
+	}
+	return lines
+}
+
+// parseOutcome reads a line such as "    --- FAIL: TestX/sub (0.01s)".
+func parseOutcome(line string) (outcome, name string, ok bool) {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(line, " "), "--- ")
+	if !ok {
+		return "", "", false
+	}
+	outcome, rest, ok = strings.Cut(rest, ": ")
+	if !ok || outcome != "PASS" && outcome != "FAIL" && outcome != "SKIP" {
+		return "", "", false
+	}
+	name, _, ok = strings.Cut(rest, " (")
+	return outcome, name, ok
+}
