@@ -56,7 +56,7 @@ func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("collect what was left", "error", err)
 	}
-	for _, key := range done.Released {
-		a.log.Info("released what was left", "attachment", key)
+	if n := len(done.Released); n > 0 {
+		a.log.Info("released what was left", "attachments", n, "first", done.Released[0])
 	}
 }
