@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"berth/bpf"
@@ -77,7 +78,7 @@ func (a *attaching) done() {
 // namespace, so there is nothing to undo.
 func (a *attaching) nameNamespace(context.Context) (err error) {
 	if a.nsid, err = a.host.AssignNSID(a.ns); err != nil {
-		return fmt.Errorf("id for the network namespace of container %q: %w", a.id, err)
+		return fmt.Errorf("id for the network namespace of container %q: %w", a.ids[0], err)
 	}
 	return nil
 }
@@ -89,7 +90,7 @@ func (a *attaching) hold(context.Context) error {
 		r := a.newRecord(in)
 		letGo, err := a.Store.TryHold(r.Key())
 		if err != nil {
-			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.id, err)
+			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.ids[0], err)
 		}
 		a.free = append(a.free, letGo)
 		a.records = append(a.records, r)
@@ -99,7 +100,7 @@ func (a *attaching) hold(context.Context) error {
 
 func (a *attaching) newRecord(in *Interface) *state.Attachment {
 	r := &state.Attachment{
-		Cookie: a.cookie, NSID: a.nsid, Containers: []string{a.id}, Annotations: a.names,
+		Cookie: a.cookie, NSID: a.nsid, Containers: slices.Clone(a.ids), Annotations: a.names,
 		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
 		Parent: in.On.Name, ParentIndex: in.On.Index, TrunkIndex: in.On.TrunkIndex, VLAN: in.On.VLAN,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU,
@@ -231,7 +232,7 @@ func (a *attaching) addRoutes(context.Context) error {
 
 func (a *attaching) announce(context.Context) error {
 	if err := network.Announce(a.ns, a.claimants(nil)); err != nil {
-		return fmt.Errorf("announce the addresses of container %q: %w", a.id, err)
+		return fmt.Errorf("announce the addresses of container %q: %w", a.ids[0], err)
 	}
 	return nil
 }

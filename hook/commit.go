@@ -35,7 +35,7 @@ func (a *attaching) commit(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("record the attachment of container %q: %w", a.id, err)
+		return fmt.Errorf("record the attachment of container %q: %w", a.ids[0], err)
 	}
 	return nil
 }
@@ -86,14 +86,14 @@ func forget(tx *state.Tx, r *state.Attachment) (lastOfVLAN bool, err error) {
 // unshare takes the container off the attachments that it only shared.
 func (a *attaching) unshare(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
-		if slices.Contains(kept.Containers, a.id) {
+		if slices.Contains(kept.Containers, a.ids[0]) {
 			continue // it was there before
 		}
 		r, err := tx.Attachment(kept.Key())
 		if err != nil {
 			return err
 		}
-		r.Containers = slices.DeleteFunc(r.Containers, func(id string) bool { return id == a.id })
+		r.Containers = slices.DeleteFunc(r.Containers, func(id string) bool { return id == a.ids[0] })
 		if err := tx.Put(r); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 		}
 		conflicts, err := network.Probe(ctx, a.ns, claimants, timeout)
 		if err != nil {
-			return fmt.Errorf("probe for the addresses of container %q: %w", a.id, err)
+			return fmt.Errorf("probe for the addresses of container %q: %w", a.ids[0], err)
 		}
 		for _, c := range claimants {
 			for _, addr := range c.Addresses {

@@ -15,7 +15,7 @@ import (
 
 // container is the namespace of one start, open.
 type container struct {
-	id     string
+	ids    []string          // of all that share it; the first is this one
 	names  map[string]string // the annotations that name it
 	ns     *network.Namespace
 	inside *network.Handle
@@ -34,7 +34,7 @@ func (c *container) Close() {
 // openContainer opens the network namespace of a container once, and refuses
 // the host's own.
 func openContainer(st *specs.State) (*container, error) {
-	c := &container{id: st.ID, names: namingAnnotations(st.Annotations)}
+	c := &container{ids: []string{st.ID}, names: namingAnnotations(st.Annotations)}
 	if st.Pid <= 0 {
 		return nil, berth.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
 	}
@@ -61,7 +61,7 @@ func (c *container) open() error {
 		return err
 	}
 	if same {
-		return berth.Invalid("container", c.id, "a network namespace of its own: it shares the host's, where berth adds nothing (start it without host networking)")
+		return berth.Invalid("container", c.ids[0], "a network namespace of its own: it shares the host's, where berth adds nothing (start it without host networking)")
 	}
 	if c.cookie, err = c.ns.Cookie(); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (c *container) open() error {
 
 // gather asks the kernel and the records for the facts of a plan.
 func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
-	f := &Facts{Container: c.id, Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}}
+	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}}
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("interfaces of the container: %w", err)
@@ -149,5 +149,5 @@ func containerName(c *container) string {
 			return c.names[keys[0]] + "/" + name
 		}
 	}
-	return c.id
+	return c.ids[0]
 }

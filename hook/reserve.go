@@ -196,10 +196,10 @@ func (a *attaching) share(tx *state.Tx) error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(r.Containers, a.id) {
+		if slices.Contains(r.Containers, a.ids[0]) {
 			continue
 		}
-		r.Containers = append(r.Containers, a.id)
+		r.Containers = append(r.Containers, a.ids[0])
 		if err := tx.Put(r); err != nil {
 			return err
 		}
