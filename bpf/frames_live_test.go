@@ -171,6 +171,18 @@ func TestOtherParent(t *testing.T) {
 	}
 }
 
+// TestSentBack checks that a frame to a stranger which another than its source
+// put on ingress is none that the source sent just now.
+func TestSentBack(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := newBench(t, specs.ModeBridge, "")
+	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie + 1})
+	if a, _ := x.sends(ingress, plain(macLAN, macA), nil); a != (specs.Counters{}) {
+		t.Errorf("A has %+v", a)
+	}
+}
+
 // TestPassthru checks that a parent's frames are all the one endpoint's, also
 // when it has changed its MAC.
 func TestPassthru(t *testing.T) {
@@ -234,9 +246,10 @@ func tcp(options int, payload int) []byte {
 }
 
 var (
-	ipA   = netip.MustParseAddr("192.0.2.10")
-	ipB   = netip.MustParseAddr("192.0.2.11")
-	ipLAN = netip.MustParseAddr("192.0.2.2")
-	ip6A  = netip.MustParseAddr("2001:db8::a")
-	ip6B  = netip.MustParseAddr("2001:db8::b")
+	ipA     = netip.MustParseAddr("192.0.2.10")
+	ipGroup = netip.MustParseAddr("233.252.0.1")
+	ipB     = netip.MustParseAddr("192.0.2.11")
+	ipLAN   = netip.MustParseAddr("192.0.2.2")
+	ip6A    = netip.MustParseAddr("2001:db8::a")
+	ip6B    = netip.MustParseAddr("2001:db8::b")
 )

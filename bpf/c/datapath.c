@@ -78,10 +78,22 @@ int berth_egress(struct __sk_buff *skb)
 }
 
 /*
+ * Whether a frame on ingress that has an endpoint's source was sent by it just
+ * now: its socket is one of the endpoint's namespace or, where the kernel
+ * cannot tell, there is one. What comes off a wire has none.
+ */
+static __always_inline bool ingress_handed(struct __sk_buff *skb, const struct endpoint *from)
+{
+	__u64 cookie = sender_cookie(skb);
+
+	return cookie ? cookie == from->cookie : !!skb->sk;
+}
+
+/*
  * Ingress of a frame whose destination is not in the map of endpoints. One
- * that a local socket sent was handed over by the driver, to a macvlan that is
- * not berth's; without a socket it is more likely our own frame that the
- * switch sent back, which was counted when it left.
+ * that the driver handed over goes to a macvlan that is not berth's; any other
+ * with an endpoint's source is one that the switch sent back, and was counted
+ * when it left.
  */
 static __always_inline void ingress_unknown(struct __sk_buff *skb, const struct frame *f,
 					    const struct endpoint *from)
@@ -90,7 +102,7 @@ static __always_inline void ingress_unknown(struct __sk_buff *skb, const struct 
 	__u32 slot;
 
 	if (from && from->mode == MODE_BRIDGE) {
-		if (!skb->sk)
+		if (!ingress_handed(skb, from))
 			return;
 		frame_measure(skb, f, &n);
 		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);

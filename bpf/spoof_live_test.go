@@ -1,0 +1,101 @@
+package bpf
+
+import (
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// read waits for an event.
+func (l *lab) read() RawEvent {
+	l.Helper()
+	var e RawEvent
+	testnet.Eventually(l, "an event", func() bool {
+		var ok bool
+		e, ok = l.event()
+		return ok
+	})
+	return e
+}
+
+// silent checks that nobody has broken a rule.
+func (l *lab) silent(what string) {
+	l.Helper()
+	for slot := uint32(1); slot < l.next; slot++ {
+		if n := l.violations(slot); n != 0 {
+			l.Errorf("%s: slot %d has %d violations", what, slot, n)
+		}
+	}
+	if e, ok := l.event(); ok {
+		l.Errorf("%s: event %+v", what, e)
+	}
+}
+
+// TestForgedMAC sends with another's MAC, and nobody's, past the stack.
+func TestForgedMAC(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeVEPA)
+	sendRaw(t, b.NS, "net1", plain(l.lanMAC, b.MAC))
+	b.expect("its own MAC", transmitExternal(specs.Casts{Unicast: one(1, 100)}))
+	l.silent("its own MAC")
+
+	sendRaw(t, b.NS, "net1", plain(l.lanMAC, macB))
+	if e := l.read(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain || e.ParentIndex != l.parent || e.Cookie != b.Cookie {
+		t.Errorf("nobody's MAC: %+v", e)
+	}
+	must(t, l.maps.Zero(b.Slot)) // the rate limit as well
+	sendRaw(t, b.NS, "net1", plain(l.lanMAC, a.MAC))
+	if e := l.read(); e.Sender != b.Slot || e.Owner != a.Slot || e.Certainty != specs.Certain {
+		t.Errorf("a sibling's MAC: %+v", e)
+	}
+	must(t, l.maps.Zero(b.Slot))
+	sendRaw(t, b.NS, "net1", plain(l.lanMAC, l.hostMAC))
+	if e := l.read(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain {
+		t.Errorf("the host's MAC: %+v", e)
+	}
+	if n := l.violations(b.Slot); n != 1 {
+		t.Errorf("%d violations, want 1", n)
+	}
+	a.expect("whose MAC was forged", specs.Counters{})
+}
+
+// TestChangedMAC changes the MAC of the interface itself: then also frames
+// without a socket have it, which only their address gives away.
+func TestChangedMAC(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModeBridge)
+	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
+	sendUDP(t, a.NS, ipLAN, 1, 100)
+	e := l.read()
+	if e.Certainty != specs.Suspected || e.Evidence != "source-address" || e.Sender != a.Slot || e.Owner != 0 {
+		t.Errorf("ARP: %+v", e)
+	}
+	if ethertype := e.Bytes[12:14]; ethertype[0] != 8 || ethertype[1] != 6 {
+		t.Errorf("not ARP: %x", e.Bytes)
+	}
+}
+
+// TestOthersAreNotFlagged sends from the host, by its address and past the
+// stack, and from a macvlan that is not berth's.
+func TestOthersAreNotFlagged(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModeBridge)
+	testnet.Address(t, l.ns, "eth0", "192.0.2.1/24")
+	foreign := l.stranger(specs.ModeBridge)
+	testnet.Run(t, foreign.NS, "ip", "neigh", "del", ipLAN.String(), "dev", "net1")
+	testnet.Run(t, l.ns, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
+	sendUDP(t, foreign.NS, ipLAN, 3, 100)
+	testnet.Run(t, foreign.NS, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
+	sendRaw(t, l.ns, "eth0", plain(l.lanMAC, macB)) // as a bridge on the parent would
+	sendUDP(t, a.NS, ipLAN, 3, 100)
+	sendUDP(t, l.lan, a.ip, 3, 100)
+	want := transmitExternal(specs.Casts{Unicast: one(3, 3*udpBytes(100))})
+	want.Receive.External.Unicast = one(3, 3*udpBytes(100))
+	a.expect("the endpoint among them", want)
+	l.silent("others")
+}

@@ -1,0 +1,301 @@
+package bpf
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestSiblings checks both sides of what one container sends another, which
+// the parent sees once, on ingress.
+func TestSiblings(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	befriend(a, b)
+	sendUDP(t, a.NS, b.ip, 50, 1000)
+	n := one(50, 50*udpBytes(1000))
+	a.expect("the sender", transmitLocal(n))
+	b.expect("the receiver", receiveLocal(n))
+}
+
+// TestWire checks both directions to and from the LAN.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []specs.Mode{specs.ModeBridge, specs.ModePrivate, specs.ModeVEPA, specs.ModePassthru} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, Options{})
+			a := l.container(mode)
+			sendUDP(t, a.NS, ipLAN, 30, 1000)
+			sendUDP(t, l.lan, a.ip, 20, 2)
+			sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 3, 100)
+			sendUDP(t, a.NS, ipGroup, 4, 100)
+			var want specs.Counters
+			want.Transmit.External = specs.Casts{
+				Unicast: one(30, 30*udpBytes(1000)), Broadcast: one(3, 3*udpBytes(100)), Multicast: one(4, 4*udpBytes(100)),
+			}
+			want.Receive.External.Unicast = one(20, 20*udpBytes(2))
+			a.expect("the container", want)
+			if n := l.violations(a.Slot); n != 0 {
+				t.Errorf("%d violations", n)
+			}
+		})
+	}
+}
+
+// TestTCPToTheWire compares the counts of super-packets with what the far end
+// of the cable received when they had been cut: the parent passes no
+// super-packet on, so its peer's own counters are of segments.
+func TestTCPToTheWire(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModeBridge)
+	testnet.Run(t, l.ns, "ethtool", "-K", "eth0", "tso", "off", "tx-udp-segmentation", "off")
+	before := testnet.Link(t, l.lan, "wire").Attrs().Statistics
+	sendTCP(t, a.NS, l.lan, ipLAN, 3<<20)
+	settle(t, l, a)
+	after := testnet.Link(t, l.lan, "wire").Attrs().Statistics
+	got := l.counters(a.Slot)
+	want := one(after.RxPackets-before.RxPackets, after.RxBytes-before.RxBytes)
+	if got.Transmit.External.Unicast != want {
+		t.Errorf("sent %+v, the far end received %+v", got.Transmit.External.Unicast, want)
+	}
+	if want.Packets < 3<<20/1448 {
+		t.Errorf("the far end received %d frames: not segments", want.Packets)
+	}
+	t.Logf("%d segments, received by %d acknowledgements", want.Packets, got.Receive.External.Unicast.Packets)
+}
+
+// TestTCPFromTheWireAndSiblings compares the counts of super-packets that are
+// received with the segments that the sender's stack counted.
+func TestTCPFromTheWireAndSiblings(t *testing.T) {
+	t.Parallel()
+	const size = 3 << 20
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	befriend(a, b)
+
+	payload := sendTCP(t, l.lan, a.NS, a.ip, size)
+	settle(t, l, a)
+	want := tcpCount(segments(t, l.lan), payload)
+	if got := l.counters(a.Slot).Receive.External.Unicast; got != want {
+		t.Errorf("from the wire: received %+v, want %+v", got, want)
+	}
+	want = tcpCount(segments(t, a.NS), 0)
+	if got := l.counters(a.Slot).Transmit.External.Unicast; got != want {
+		t.Errorf("to the wire: sent %+v, want %+v", got, want)
+	}
+
+	before := segments(t, a.NS)
+	payload = sendTCP(t, a.NS, b.NS, b.ip, size)
+	settle(t, l, a, b)
+	want = tcpCount(segments(t, a.NS)-before, payload)
+	if got := l.counters(a.Slot).Transmit.Local.Unicast; got != want {
+		t.Errorf("to a sibling: sent %+v, want %+v", got, want)
+	}
+	if got := l.counters(b.Slot).Receive.Local.Unicast; got != want {
+		t.Errorf("to a sibling: received %+v, want %+v", got, want)
+	}
+}
+
+// tcpCount is what one side of a connection sends: segments with a header of
+// 66 bytes (timestamps), the first one (SYN) of 74.
+func tcpCount(segments uint64, payload uint64) specs.Count {
+	return one(segments, segments*66+8+payload)
+}
+
+// segments returns how many TCP segments a namespace has sent, for the first
+// time and again (OutSegs and RetransSegs of RFC 4022; the kernel counts each
+// segment of a super-packet).
+func segments(t testing.TB, ns *testnet.NS) (total uint64) {
+	t.Helper()
+	var lines [][]string
+	for line := range strings.Lines(procNet(t, ns, "snmp")) {
+		if fields := strings.Fields(line); fields[0] == "Tcp:" {
+			lines = append(lines, fields)
+		}
+	}
+	for i, name := range lines[0] {
+		if name == "OutSegs" || name == "RetransSegs" {
+			n, err := strconv.ParseUint(lines[1][i], 10, 64)
+			must(t, err)
+			total += n
+		}
+	}
+	return total
+}
+
+func procNet(t testing.TB, ns *testnet.NS, name string) string {
+	t.Helper()
+	var text []byte
+	testnet.In(t, ns, func() {
+		var err error
+		text, err = os.ReadFile("/proc/thread-self/net/" + name)
+		must(t, err)
+	})
+	return string(text)
+}
+
+// settle waits until no connection of the lab has anything left to send, and
+// every frame has been counted.
+func settle(t testing.TB, l *lab, all ...*container) {
+	t.Helper()
+	spaces := []*testnet.NS{l.lan}
+	for _, c := range all {
+		spaces = append(spaces, c.NS)
+	}
+	for _, ns := range spaces {
+		testnet.Eventually(t, "closed connections", func() bool {
+			for line := range strings.Lines(procNet(t, ns, "tcp")) {
+				if state := strings.Fields(line)[3]; state != "st" && state != "0A" && state != "06" {
+					return false // neither LISTEN nor TIME_WAIT
+				}
+			}
+			return true
+		})
+	}
+}
+
+// hairpinLab is a lab whose switch sends frames back where they came from.
+func hairpinLab(t *testing.T) *lab {
+	t.Helper()
+	l := newLab(t, Options{})
+	testnet.Bridge(t, l.lan, "br0", "wire")
+	testnet.Hairpin(t, l.lan, "wire")
+	return l
+}
+
+// TestReflected checks the modes that send to siblings by way of the switch:
+// one count for the sender, when the frame leaves, and one for the receiver,
+// if it comes back.
+func TestReflected(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []specs.Mode{specs.ModeVEPA, specs.ModePrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			n := one(10, 10*udpBytes(500))
+			sent := transmitExternal(specs.Casts{Unicast: n})
+
+			l := newLab(t, Options{})
+			a, b := l.container(mode), l.container(mode)
+			befriend(a, b)
+			sendUDP(t, a.NS, b.ip, 10, 500)
+			a.expect("the sender, with a switch that does not reflect", sent)
+			b.expect("the receiver, with a switch that does not reflect", specs.Counters{})
+
+			l = hairpinLab(t)
+			a, b = l.container(mode), l.container(mode)
+			befriend(a, b)
+			sendUDP(t, a.NS, b.ip, 10, 500)
+			b.expect("the receiver, with a switch that reflects", receiveLocal(n))
+			a.expect("the sender, with a switch that reflects", sent)
+		})
+	}
+}
+
+// TestOffTheWire gives the parent frames by a tap, which is a wire that has no
+// socket of ours behind it.
+func TestOffTheWire(t *testing.T) {
+	t.Parallel()
+	host := quiet(t)
+	tap := testnet.Tap(t, host, "eth0")
+	l := labOn(t, host, "eth0", Options{})
+	a := l.container(specs.ModeBridge)
+	tap.Write(padded(ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice()))))
+	tap.Write(padded(ethernet(a.MAC, macLAN, 0x800, ip4(17, ipLAN, a.ip, make([]byte, 18)))))
+	tap.Write(plain(l.hostMAC, macLAN))
+	tap.Write(plain(macAll, macLAN))
+	tap.Write(tagged(7, plain(a.MAC, macLAN)))
+	a.expect("padded frames, and others' beside", receiveExternal(one(2, 42+52)))
+
+	vlan := a.Endpoint
+	vlan.VLAN, vlan.Slot = 7, l.next
+	must(t, l.maps.Register(vlan))
+	tap.Write(tagged(7, plain(a.MAC, macLAN)))
+	expectCounters(t, l.maps, vlan.Slot, "a tagged frame", receiveExternal(one(1, 100)))
+}
+
+// TestOwnFrameComesBack checks that what the switch sends back is not counted
+// a second time. The kernel must tell whose a frame is: a tap has a socket too.
+func TestOwnFrameComesBack(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	host := quiet(t)
+	tap := testnet.Tap(t, host, "eth0")
+	l := labOn(t, host, "eth0", Options{})
+	a := l.container(specs.ModeBridge)
+	a.knows(neighbour{ipLAN, macLAN})
+	sendUDP(t, a.NS, ipLAN, 1, 500)
+	frame := tap.Read(5*time.Second, func(f []byte) bool { return bytes.HasPrefix(f, macLAN[:]) })
+	if len(frame) != int(udpBytes(500)) {
+		t.Fatalf("%d bytes on the wire, want %d", len(frame), udpBytes(500))
+	}
+	tap.Write(frame)
+	tap.Write(plain(a.MAC, macB)) // something to wait for
+	want := receiveExternal(one(1, 100))
+	want.Transmit.External.Unicast = one(1, udpBytes(500))
+	a.expect("its own frame came back", want)
+}
+
+// TestPassthruChangesItsMAC checks that its frames are its own all the same.
+func TestPassthruChangesItsMAC(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModePassthru)
+	if a.MAC != l.hostMAC {
+		t.Fatalf("a passthru interface has MAC %s, its parent %s", a.MAC, l.hostMAC)
+	}
+	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
+	a.knows(neighbour{ipLAN, l.lanMAC}) // forgotten with the MAC
+	setNeighbour(t, l.lan, "wire", neighbour{a.ip, macB})
+	sendUDP(t, a.NS, ipLAN, 5, 100)
+	sendUDP(t, l.lan, a.ip, 6, 100)
+	want := transmitExternal(specs.Casts{Unicast: one(5, 5*udpBytes(100))})
+	want.Receive.External.Unicast = one(6, 6*udpBytes(100))
+	a.expect("with another MAC", want)
+	if n := l.violations(a.Slot); n != 0 {
+		t.Errorf("%d violations", n)
+	}
+}
+
+// TestAllCounters reads many slots at once, beyond the size of a batch.
+func TestAllCounters(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	for _, slot := range []uint32{2, 1000, 1023, 1024} {
+		x.register(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+		for range slot {
+			x.run(egress, plain(macLAN, macB), nil)
+		}
+	}
+	all, err := x.maps.AllCounters(1 << 20)
+	must(t, err)
+	if slots := x.maps.Slots(); slots != 1025 || len(all) != 1025 {
+		t.Fatalf("%d slots of %d", len(all), slots)
+	}
+	for slot, got := range all {
+		want := uint64(0)
+		switch slot {
+		case 2, 1000, 1023, 1024:
+			want = uint64(slot)
+		}
+		if n := got.Transmit.Total().Packets; n != want {
+			t.Errorf("slot %d has %d packets, want %d", slot, n, want)
+		}
+	}
+	if some, err := x.maps.AllCounters(3); err != nil || len(some) != 3 || some[2] != all[2] {
+		t.Errorf("the first three: %v, %v", some, err)
+	}
+	if c, err := x.maps.Counters(1025); err == nil {
+		t.Errorf("a slot that is not there has %s", fmt.Sprint(c))
+	}
+}
