@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"berth/specs"
+
+	"golang.org/x/sys/unix"
 )
 
 // IPv6Settings is what an interface does about IPv6.
@@ -47,15 +49,13 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // it becomes part of a path
 		return err
 	}
-	err := n.Do(func() error {
-		if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, fs.ErrNotExist) {
-			if s.Static || s.Mode != specs.IPv6Off {
-				return fmt.Errorf("%w: IPv6 (CONFIG_IPV6)", ErrUnsupported)
-			}
-			return nil
+	err := n.Do(func() error { return writeSysctls(ipv6Sysctls(ifname, s)) })
+	if _, stat := os.Stat("/proc/sys/net/ipv6"); err != nil && errors.Is(stat, fs.ErrNotExist) {
+		if !s.Static && s.Mode == specs.IPv6Off {
+			return nil // as asked for
 		}
-		return writeSysctls(ipv6Sysctls(ifname, s))
-	})
+		err = fmt.Errorf("%w: IPv6 (CONFIG_IPV6)", ErrUnsupported)
+	}
 	if err != nil {
 		return fmt.Errorf("set IPv6 of %q: %w", ifname, err)
 	}
@@ -66,7 +66,7 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 func writeSysctls(all []sysctl) error {
 	for _, s := range all {
 		err := writeSysctl(s)
-		if errors.Is(err, fs.ErrNotExist) {
+		if isErrno(err, unix.ENOENT) {
 			err = fmt.Errorf("%w (%w)", ErrNoLink, err)
 		}
 		if err != nil {
@@ -76,11 +76,13 @@ func writeSysctls(all []sysctl) error {
 	return nil
 }
 
+// writeSysctl does without os.File, which would ask for every file whether it
+// can be polled.
 func writeSysctl(s sysctl) error {
-	f, err := os.OpenFile("/proc/sys/net/"+s.path, os.O_WRONLY, 0)
+	fd, err := unix.Open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(s.value)
-	return errors.Join(err, f.Close())
+	_, err = unix.Write(fd, []byte(s.value))
+	return errors.Join(err, unix.Close(fd))
 }

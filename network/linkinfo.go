@@ -164,7 +164,7 @@ func (h *Handle) LinkByIndex(index int) (LinkInfo, error) {
 func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
 	switch {
-	case isErrno(err, unix.ENODEV):
+	case isErrno(err, unix.ENODEV), isErrno(err, unix.ERANGE): // ERANGE: a name over 15 bytes
 		return LinkInfo{}, ErrNoLink
 	case err != nil:
 		return LinkInfo{}, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +16,7 @@ type Namespace struct {
 
 	mu     sync.Mutex
 	handle *Handle // opened when first asked for
+	thread *thread // started when first needed
 }
 
 // OpenPID opens the network namespace of a process. A pidfd makes sure that
@@ -69,10 +69,15 @@ func Current() (*Namespace, error) {
 // FD returns the descriptor, open until Close.
 func (n *Namespace) FD() int { return int(n.file.Fd()) }
 
-// Close closes the descriptor and the handle of the namespace.
+// Close closes the descriptor and the handle of the namespace, and ends the
+// thread that is in it.
 func (n *Namespace) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.thread != nil {
+		close(n.thread.jobs)
+		n.thread = nil
+	}
 	if n.handle != nil {
 		n.handle.close()
 	}
@@ -112,45 +117,15 @@ func (n *Namespace) Open() (*Handle, error) {
 	if n.handle != nil {
 		return n.handle, nil
 	}
-	err := n.Do(func() (err error) {
-		n.handle, err = NewHandle()
+	var h *Handle
+	err := n.do(func() (err error) {
+		h, err = NewHandle()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	n.handle.shared = true
-	return n.handle, nil
-}
-
-// Do runs fn on a thread that is in the namespace. A thread that cannot be
-// brought back ends with fn. What fn opens stays in the namespace; goroutines
-// that it starts do not.
-func (n *Namespace) Do(fn func() error) error {
-	done := make(chan error)
-	go func() {
-		err := errors.New("the function ended its goroutine")
-		defer func() { done <- err }()
-		err = n.enter(fn)
-	}()
-	return <-done
-}
-
-func (n *Namespace) enter(fn func() error) error {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("open own network namespace: %w", err)
-	}
-	defer home.Close()
-	if err := unix.Setns(n.FD(), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter network namespace: %w", err)
-	}
-	err = fn()
-	if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-		runtime.UnlockOSThread() // else the thread ends with this goroutine
-	}
-	return err
+	h.shared = true
+	n.handle = h
+	return h, nil
 }

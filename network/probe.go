@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
@@ -43,32 +44,21 @@ func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time
 	return c.conflicts(), nil
 }
 
-// probe is the loop: send what is due, hear what has come, wait for the next.
+// probe is the loop: send what is due, wait, hear what has come.
 func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error {
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	wake, stop, err := wakeUp(ctx)
 	if err != nil {
-		return fmt.Errorf("make eventfd: %w", err)
+		return err
 	}
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		_, _ = unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // cannot overflow
-	})
-	defer func() {
-		if !stop() {
-			<-woken // the descriptor is in use until then
-		}
-		_ = unix.Close(wake)
-	}()
-
+	defer stop()
 	frame := frames(arpProbe, ndProbe)
+	send := func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) }
 	start := time.Now()
 	end := start.Add(timeout)
 	for due := probeTimes; !c.done() && time.Now().Before(end); {
 		if len(due) > 0 && time.Since(start) >= due[0] {
 			due = due[1:]
-			err := c.each(func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) })
-			if err != nil {
+			if err := c.each(send); err != nil {
 				return err
 			}
 		}
@@ -76,15 +66,36 @@ func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error
 		if len(due) > 0 && start.Add(due[0]).Before(end) {
 			until = start.Add(due[0])
 		}
-		if err := w.wait(until, wake); err != nil {
-			return err
+		err := w.wait(until, wake)
+		if err == nil {
+			err = ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if err == nil {
+			err = w.receive(c)
 		}
-		if err := w.receive(c); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wakeUp returns a descriptor that becomes readable when the context ends, and
+// the function that gives it back.
+func wakeUp(ctx context.Context) (fd int, stop func(), err error) {
+	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return -1, nil, fmt.Errorf("make eventfd: %w", err)
+	}
+	written := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(written)
+		_, _ = unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1)) // cannot overflow
+	})
+	return fd, func() {
+		if !cancel() {
+			<-written
+		}
+		_ = unix.Close(fd)
+	}, nil
 }

@@ -100,24 +100,29 @@ func (w *wire) send(each Claimant, a netip.Addr, frame []byte) error {
 
 // receive shows c all frames that have come.
 func (w *wire) receive(c *claims) error {
-	frame := make([]byte, 256) // more than ARP, or ND with its usual options
 	for _, fd := range w.fds {
-		for {
-			n, from, err := unix.Recvfrom(fd, frame, 0)
-			switch link, ok := from.(*unix.SockaddrLinklayer); {
-			case errors.Is(err, unix.EINTR):
-			case errors.Is(err, unix.ENETDOWN): // of some link of the namespace
-			case errors.Is(err, unix.EAGAIN):
-				goto next
-			case err != nil:
-				return fmt.Errorf("receive: %w", err)
-			case ok && link.Pkttype != unix.PACKET_OUTGOING:
-				c.see(link.Ifindex, frame[:n])
-			}
+		if err := drain(fd, c); err != nil {
+			return fmt.Errorf("receive: %w", err)
 		}
-	next:
 	}
 	return nil
+}
+
+// drain reads a packet socket until nothing is left in it.
+func drain(fd int, c *claims) error {
+	frame := make([]byte, 256) // more than ARP, or ND with its usual options
+	for {
+		n, from, err := unix.Recvfrom(fd, frame, 0)
+		switch link, ok := from.(*unix.SockaddrLinklayer); {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN): // ENETDOWN: of some link of the namespace
+		case err != nil:
+			return err
+		case ok && link.Pkttype != unix.PACKET_OUTGOING:
+			c.see(link.Ifindex, frame[:n])
+		}
+	}
 }
 
 // wait returns when a frame has come, when fd is readable, or at the time.

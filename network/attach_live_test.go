@@ -1,0 +1,63 @@
+package network
+
+import (
+	"net/netip"
+	"testing"
+
+	"berth/specs"
+)
+
+// attach is what the hook does to one interface, without a probe.
+func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
+	l := s.macvlan("net1", m)
+	l.Alias = "berth:0123456789abcdef/net1"
+	info, err := s.h.CreateLink(n, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netip.MustParsePrefix("192.0.2.10/24")
+	h := inside(t, n)
+	for _, step := range []func() error{
+		func() error { return n.SetIPv6("net1", IPv6Settings{Mode: specs.IPv6Off}) },
+		func() error { return h.SetUp(info.Index) },
+		func() error { return h.AddAddress(info.Index, a, true) },
+		func() error { return h.AddRoute(info.Index, Route{Via: netip.MustParseAddr("192.0.2.1")}) },
+		func() error {
+			return Announce(n, []Claimant{{Index: info.Index, Name: "net1", MAC: m, Addresses: []netip.Addr{a.Addr()}}})
+		},
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAttach is one whole attachment without a probe, from opening the
+// namespace on; each into a namespace of its own.
+func BenchmarkAttach(b *testing.B) {
+	s := newSite(b)
+	for b.Loop() {
+		b.StopTimer()
+		ns, unused := newContainer(b)
+		_ = unused.Close() // opening is part of what is measured
+		b.StartTimer()
+		n, err := OpenPath(ns.Path())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := n.Cookie(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.h.AssignNSID(n); err != nil {
+			b.Fatal(err)
+		}
+		attach(b, s, n, mac(1))
+		b.StopTimer()
+		if err := inside(b, n).DeleteLink(byNameIn(b, n, "net1").Index); err != nil {
+			b.Fatal(err)
+		}
+		_ = n.Close()
+		_ = ns.Close()
+		b.StartTimer()
+	}
+}

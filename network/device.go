@@ -1,0 +1,64 @@
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Device is what is below a link and how it filters frames: what decides
+// whether those for other MACs than its own come through.
+type Device struct {
+	Driver       string // as ethtool -i names it: "virtio_net", "veth"; "" where the kernel names none
+	Bus          string // where the hardware is, as "0000:00:03.0"; "" for software
+	Promiscuity  int    // how many ask for all frames; 0: it filters by MAC
+	AllMulticast bool   // it lets all multicast through
+}
+
+// Device returns what is below a link. Errors: [ErrNoLink].
+func (h *Handle) Device(index int) (Device, error) {
+	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, linkHeader(index))
+	if isErrno(err, unix.ENODEV) || err == nil && len(answers) == 0 {
+		err = ErrNoLink
+	}
+	if err != nil {
+		return Device{}, fmt.Errorf("look at interface %d: %w", index, err)
+	}
+	d, name := parseDevice(answers[0])
+	info, err := unix.IoctlGetEthtoolDrvinfo(h.fd(), name) // any socket of the namespace will do
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return d, nil
+	case errors.Is(err, unix.ENODEV):
+		return d, fmt.Errorf("look at the driver of %q: %w", name, ErrNoLink)
+	case err != nil:
+		return d, fmt.Errorf("look at the driver of %q: %w", name, err)
+	}
+	d.Driver, d.Bus = unix.ByteSliceToString(info.Driver[:]), unix.ByteSliceToString(info.Bus_info[:])
+	if d.Bus == "N/A" || d.Bus == "tap" || d.Bus == "tun" { // bridge, bond; drivers/net/tun.c
+		d.Bus = ""
+	}
+	return d, nil
+}
+
+// parseDevice reads the payload of an RTM_NEWLINK message, which has been
+// checked for its length by nobody yet.
+func parseDevice(b []byte) (d Device, name string) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return d, ""
+	}
+	d.AllMulticast = binary.NativeEndian.Uint32(b[8:])&unix.IFF_ALLMULTI != 0
+	for kind, v := range attributes(b[unix.SizeofIfInfomsg:]) {
+		switch kind {
+		case unix.IFLA_IFNAME:
+			name = unix.ByteSliceToString(v)
+		case unix.IFLA_PROMISCUITY:
+			d.Promiscuity = int(number(v))
+		case unix.IFLA_ALLMULTI: // Linux 6.3
+			d.AllMulticast = d.AllMulticast || number(v) > 0
+		}
+	}
+	return d, name
+}

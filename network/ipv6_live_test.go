@@ -1,0 +1,88 @@
+package network
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"berth/specs"
+)
+
+func TestIPv6Settings(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set  IPv6Settings
+		want map[string]string
+	}{
+		"off":        {IPv6Settings{Mode: specs.IPv6Off}, map[string]string{"disable_ipv6": "1"}},
+		"link-local": {IPv6Settings{Mode: specs.IPv6LinkLocal}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
+		"static":     {IPv6Settings{Mode: specs.IPv6Off, Static: true}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
+		"slaac":      {IPv6Settings{Mode: specs.IPv6SLAAC}, map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			setSysctl(t, s.n, "ipv6/conf/default/disable_ipv6", "1") // as docker does
+			info, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.n.SetIPv6("net1", c.set); err != nil {
+				t.Fatal(err)
+			}
+			for key, want := range c.want {
+				if got := readSysctl(t, s.n, "ipv6/conf/net1/"+key); got != want {
+					t.Errorf("%s is %s, want %s", key, got, want)
+				}
+			}
+			if err := inside(t, s.n).SetUp(info.Index); err != nil {
+				t.Fatal(err)
+			}
+			wantLinkLocal(t, s.n, info.Index, c.want["disable_ipv6"] == "0")
+		})
+	}
+}
+
+func wantLinkLocal(t *testing.T, n *Namespace, index int, want bool) {
+	t.Helper()
+	all, err := inside(t, n).addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := false
+	for _, a := range all {
+		got = got || a.index == index && a.prefix.Addr().Is6()
+	}
+	if got != want {
+		t.Errorf("addresses %+v; want a link-local one: %v", all, want)
+	}
+}
+
+func TestIPv6OfNoLink(t *testing.T) {
+	t.Parallel()
+	_, n := newContainer(t)
+	wantIs(t, n.SetIPv6("net1", IPv6Settings{Mode: specs.IPv6Off}), ErrNoLink)
+	if err := n.SetIPv6("../conf/all", IPv6Settings{Mode: specs.IPv6Off}); err == nil {
+		t.Error("a name became a path")
+	}
+}
+
+func readSysctl(t *testing.T, n *Namespace, path string) string {
+	t.Helper()
+	var text []byte
+	err := n.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/sys/net/" + path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func setSysctl(t *testing.T, n *Namespace, path, value string) {
+	t.Helper()
+	if err := n.Do(func() error { return writeSysctls([]sysctl{{path, value}}) }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,335 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+func TestCreateMacvlanInEveryMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range specs.Modes(specs.Macvlan) {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			l := s.macvlan("net1", mac(1))
+			l.Mode, l.MTU, l.BCQueueLen, l.Alias = mode, 1400, 2000, "berth:0123456789abcdef/net1"
+			l.NoPromisc = mode == specs.ModePassthru
+			if mode == specs.ModeSource {
+				l.SourceMACs = []specs.MAC{mac(0x11), mac(0x12)}
+			}
+			made, err := s.h.CreateLink(s.n, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := inside(t, s.n).LinkByName("net1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := LinkInfo{
+				Index: made.Index, Name: "net1", Alias: l.Alias, Kind: "macvlan", Ethernet: true,
+				MAC: l.MAC, MTU: 1400, ParentIndex: s.parent.Index, Driver: specs.Macvlan, Mode: mode,
+				BCQueueLen: 2000, NoPromisc: l.NoPromisc, SourceMACs: l.SourceMACs,
+			}
+			ignore := cmpopts.IgnoreFields(LinkInfo{}, "ParentNSID", "Stats")
+			if diff := cmp.Diff(want, got, ignore); diff != "" {
+				t.Errorf("the link (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(got, made, cmpopts.IgnoreFields(LinkInfo{}, "Stats")); diff != "" {
+				t.Errorf("what CreateLink returned (-kernel +returned):\n%s", diff)
+			}
+			if got.ParentNSID < 0 {
+				t.Error("the parent seems to be in the container")
+			}
+		})
+	}
+}
+
+func TestPassthruTakesTheParentsMACOrChangesIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := s.macvlan("net1", specs.MAC{})
+	l.Mode = specs.ModePassthru
+	made := s.create(t, s.n, l)
+	if made.MAC != s.parent.MAC {
+		t.Errorf("MAC %s, want the parent's %s", made.MAC, s.parent.MAC)
+	}
+	if err := inside(t, s.n).DeleteLink(made.Index); err != nil {
+		t.Fatal(err)
+	}
+	l.MAC = mac(7)
+	made = s.create(t, s.n, l)
+	if p, err := s.h.Parent("eth1"); err != nil || p.MAC != mac(7) || made.MAC != mac(7) {
+		t.Errorf("parent %+v, %v; link %s; want %s for both", p, err, made.MAC, mac(7))
+	}
+	if err := inside(t, s.n).DeleteLink(made.Index); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Eventually(t, "the parent has its own MAC again", func() bool {
+		p, err := s.h.Parent("eth1")
+		return err == nil && p.MAC == s.parent.MAC
+	})
+}
+
+// What is in the namespace of the host while a link is made must be the same
+// as before, at every moment: no notification names another link.
+func TestNothingAppearsOnTheHost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	updates, done := make(chan netlink.LinkUpdate, 100), make(chan struct{})
+	defer close(done)
+	if err := netlink.LinkSubscribeAt(netns.NsHandle(s.host.FD()), updates, done); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		s.create(t, s.n, s.macvlan(fmt.Sprintf("net%d", i), mac(byte(i+1))))
+	}
+	last := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "last"}}
+	if err := testnet.Netlink(t, s.host).LinkAdd(last); err != nil {
+		t.Fatal(err)
+	}
+	for u := range updates {
+		switch name := u.Attrs().Name; name {
+		case "eth1", "lo":
+		case "last":
+			return
+		default:
+			t.Errorf("%s appeared on the host", name)
+		}
+	}
+}
+
+func TestNameIsTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	_, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(2)))
+	wantIs(t, err, ErrNameTaken)
+	if _, err := inside(t, s.n).LinkByIndex(first.Index); err != nil {
+		t.Error(err)
+	}
+	wantLinks(t, inside(t, s.n), "lo", "net1")
+}
+
+// An interface of the host may have the name that the container's is to have.
+func TestNameOfAHostInterface(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	info, err := s.h.CreateLink(s.n, s.macvlan("eth1", mac(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Name != "eth1" || info.MAC != mac(1) {
+		t.Errorf("made %+v", info)
+	}
+	wantLinks(t, inside(t, s.n), "eth1", "lo")
+}
+
+// The way for kernels before 6.15 is held on every kernel.
+func TestCreateAside(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := s.macvlan("net1", mac(1))
+	l.Alias = "berth:aside"
+	info, err := s.h.createAside(s.n, inside(t, s.n), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := inside(t, s.n).LinkByIndex(info.Index)
+	if err != nil || got.Name != "net1" || info.Name != "net1" || got.Alias != l.Alias {
+		t.Errorf("made %+v, %v", got, err)
+	}
+	_, err = s.h.createAside(s.n, inside(t, s.n), l)
+	wantIs(t, err, ErrNameTaken)
+	wantLinks(t, inside(t, s.n), "lo", "net1")
+}
+
+// A link that cannot be finished is deleted again.
+func TestFailureLeavesNoLink(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := s.macvlan("net1", mac(1))
+	l.Alias = string(make([]byte, 300)) // IFALIASZ is 256 (include/uapi/linux/if.h)
+	_, err := s.h.CreateLink(s.n, l)
+	wantErrno(t, err, unix.ERANGE)
+	wantLinks(t, inside(t, s.n), "lo")
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lo, err := s.h.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testnet.Run(t, s.host, "ip", "tuntap", "add", "tun0", "mode", "tun")
+	tun, err := s.h.LinkByName("tun0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*Link)
+		is     error
+		errno  unix.Errno
+	}{
+		"MTU above the parent's": {func(l *Link) { l.MTU = s.parent.MTU + 1 }, ErrMTU, 0},
+		"loopback":               {func(l *Link) { l.ParentIndex = lo.Index }, ErrNotEthernet, 0},
+		"no Ethernet header":     {func(l *Link) { l.ParentIndex = tun.Index }, ErrNotEthernet, 0},
+		"no parent":              {func(l *Link) { l.ParentIndex = 9999 }, ErrNoLink, 0},
+		"multicast MAC":          {func(l *Link) { l.MAC = specs.MAC{1} }, nil, unix.EADDRNOTAVAIL},
+		"name of 16 bytes":       {func(l *Link) { l.Name = "sixteen-bytes-16" }, nil, unix.ERANGE},
+		"name with a slash":      {func(l *Link) { l.Name = "a/b" }, nil, unix.EINVAL},
+		"mode of another driver": {func(l *Link) { l.Mode = specs.ModeL3 }, nil, 0},
+	} {
+		l := s.macvlan("net1", mac(1))
+		c.change(&l)
+		_, err := s.h.CreateLink(s.n, l)
+		if err == nil {
+			t.Errorf("%s: made", name)
+		}
+		if c.is != nil {
+			wantIs(t, err, c.is)
+		}
+		if c.errno != 0 {
+			wantErrno(t, err, c.errno)
+		}
+	}
+	wantLinks(t, inside(t, s.n), "lo")
+}
+
+func TestPassthruIsExclusive(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	passthru := s.macvlan("net2", specs.MAC{})
+	passthru.Mode = specs.ModePassthru
+	_, err := s.h.CreateLink(s.n, passthru)
+	wantIs(t, err, ErrParentBusy)
+	if err := inside(t, s.n).DeleteLink(first.Index); err != nil {
+		t.Fatal(err)
+	}
+	s.create(t, s.n, passthru)
+	for _, mode := range specs.Modes(specs.Macvlan) {
+		l := s.macvlan("net3", specs.MAC{})
+		l.Mode = mode
+		_, err = s.h.CreateLink(s.n, l)
+		wantIs(t, err, ErrParentBusy)
+	}
+	wantLinks(t, inside(t, s.n), "lo", "net2")
+}
+
+func TestPortOfABridgeIsBusy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	testnet.Bridge(t, s.host, "br0", "eth1")
+	_, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
+	wantIs(t, err, ErrParentBusy)
+	wantErrno(t, err, unix.EBUSY)
+	p, err := s.h.Parent("eth1")
+	if br := testnet.Link(t, s.host, "br0").Attrs().Index; err != nil || p.Upper != br {
+		t.Errorf("parent %+v, %v; want it under %d", p, err, br)
+	}
+	if _, err := s.h.Parent("br0"); err != nil {
+		t.Errorf("a bridge can be a parent: %v", err)
+	}
+}
+
+// The kernel looks for the same MAC when a link goes up, not when it is made.
+func TestSameMACTwice(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.create(t, s.n, s.macvlan("net1", mac(1)))
+	_, n2 := newContainer(t)
+	for _, taken := range []specs.MAC{mac(1), s.parent.MAC} {
+		second, err := s.h.CreateLink(n2, s.macvlan("net1", taken))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantErrno(t, inside(t, n2).setFlags(second.Index, unix.IFF_UP), unix.EADDRINUSE)
+		start := time.Now()
+		wantIs(t, inside(t, n2).SetUp(second.Index), ErrMACInUse)
+		if took := time.Since(start); took < busyTimeout || took > 10*busyTimeout {
+			t.Errorf("gave up after %v, want about %v", took, busyTimeout)
+		}
+		if err := inside(t, n2).DeleteLink(second.Index); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The MAC of a container that has just ended is soon free.
+func TestMACOfADyingNamespace(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	old, n := newContainer(t)
+	s.create(t, n, s.macvlan("net1", mac(1)))
+	second, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(n.Close(), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := inside(t, s.n).SetUp(second.Index); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeleteLink(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	h := inside(t, s.n)
+	if err := h.DeleteLink(info.Index); err != nil {
+		t.Error(err)
+	}
+	wantIs(t, h.DeleteLink(info.Index), ErrNoLink)
+	wantIs(t, h.SetUp(info.Index), ErrNoLink)
+	_, err := h.LinkByName("net1")
+	wantIs(t, err, ErrNoLink)
+	_, err = h.LinkByIndex(info.Index)
+	wantIs(t, err, ErrNoLink)
+}
+
+func TestStatsAreTheNamespacesView(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.create(t, s.n, s.macvlan("net1", mac(1)))
+	testnet.Address(t, s.container, "net1", "192.0.2.10/24")
+	testnet.Address(t, s.lan, "port", "192.0.2.1/24")
+	testnet.Run(t, s.container, "ping", "-c2", "-i0.01", "-W5", "192.0.2.1")
+	l, err := inside(t, s.n).LinkByName("net1")
+	if err != nil || l.Stats.TransmitPackets < 3 || l.Stats.ReceivePackets < 3 || l.Stats.TransmitBytes < 3*42 || l.Stats.ReceiveBytes < 3*28 {
+		t.Errorf("stats %+v, %v", l.Stats, err)
+	}
+	if !l.Up || !l.Carrier {
+		t.Errorf("up %v, carrier %v", l.Up, l.Carrier)
+	}
+}
+
+func wantLinks(t testing.TB, h *Handle, want ...string) {
+	t.Helper()
+	all, err := h.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, l := range all {
+		names = append(names, l.Name)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, want) {
+		t.Errorf("links %q, want %q", names, want)
+	}
+}

@@ -1,0 +1,206 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+
+	"berth/internal/testnet"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := s.macvlan("net1", mac(1))
+	l.Alias = "berth:mine"
+	made := s.create(t, s.n, l)
+	id, err := s.h.AssignNSID(s.n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.h.AssignNSID(s.n); err != nil || again != id {
+		t.Errorf("assigned again: %d, %v; want %d", again, err, id)
+	}
+	got, err := s.h.LinkIn(id, "net1")
+	if err != nil || got.Index != made.Index || got.Alias != l.Alias || got.MAC != l.MAC || !got.Up {
+		t.Errorf("seen from the host: %+v, %v", got, err)
+	}
+	_, err = s.h.LinkIn(id, "net2")
+	wantIs(t, err, ErrNoLink)
+	if err := s.h.DeleteIn(id, got.Index); err != nil {
+		t.Error(err)
+	}
+	wantIs(t, s.h.DeleteIn(id, got.Index), ErrNoLink)
+	wantLinks(t, inside(t, s.n), "lo")
+}
+
+// An id outlives its namespace only by belonging to another one: what tells
+// them apart is the alias and the MAC of the link.
+func TestNSIDIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	old, n := newContainer(t)
+	l := s.macvlan("net1", mac(1))
+	l.Alias = "berth:old"
+	s.create(t, n, l)
+	id, err := s.h.AssignNSID(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(n.Close(), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Eventually(t, "the namespace is dead", func() bool {
+		_, err := s.h.LinkIn(id, "net1")
+		return errors.Is(err, ErrNoNamespace)
+	})
+	wantIs(t, s.h.DeleteIn(id, 2), ErrNoNamespace)
+	wantErrno(t, s.h.DeleteIn(id, 2), unix.EINVAL)
+
+	l.Alias, l.MAC = "berth:new", mac(2)
+	s.create(t, s.n, l)
+	testnet.Eventually(t, "the id is given again", func() bool {
+		_, another := newContainer(t)
+		got, err := s.h.AssignNSID(another)
+		return err == nil && got == id
+	})
+}
+
+func TestOpenPID(t *testing.T) {
+	t.Parallel()
+	ns, byPath := newContainer(t)
+	p := testnet.Process(t, ns)
+	byPID, err := OpenPID(p.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer byPID.Close()
+	if same, err := byPID.Same(byPath); err != nil || !same {
+		t.Errorf("by process id and by path: same %v, %v", same, err)
+	}
+	here, err := Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if same, err := byPID.Same(here); err != nil || same {
+		t.Errorf("the container's and our own: same %v, %v", same, err)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Eventually(t, "the process has ended", func() bool {
+		n, err := OpenPID(p.Pid)
+		if err == nil {
+			_ = n.Close()
+		}
+		return errors.Is(err, ErrNoNamespace)
+	})
+	_, err = OpenPID(1 << 30)
+	if err == nil {
+		t.Error("opened the namespace of a process that cannot be")
+	}
+}
+
+func TestOpenPathWantsANetworkNamespace(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	for _, path := range []string{"/proc/self/ns/mnt", "/dev/null"} {
+		if n, err := OpenPath(path); err == nil {
+			_ = n.Close()
+			t.Errorf("opened %s", path)
+		}
+	}
+	_, err := OpenPath("/nonexistent/netns")
+	wantIs(t, err, os.ErrNotExist)
+}
+
+func TestCookieIsTheNamespaces(t *testing.T) {
+	t.Parallel()
+	ns, n := newContainer(t)
+	_, other := newContainer(t)
+	var want uint64
+	var err error
+	testnet.In(t, ns, func() {
+		var fd int
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
+			want, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+			_ = unix.Close(fd)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := n.Cookie()
+	if err != nil || got != want || got == 0 {
+		t.Errorf("cookie %d, %v; want %d", got, err, want)
+	}
+	if another, err := other.Cookie(); err != nil || another == got {
+		t.Errorf("cookie of another namespace %d, %v", another, err)
+	}
+}
+
+func TestDoIsInsideAndTheCallerIsNot(t *testing.T) {
+	t.Parallel()
+	_, n := newContainer(t)
+	here, err := Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	sentinel := errors.New("from inside")
+	for range 50 {
+		err := n.Do(func() error {
+			now, err := Current()
+			if err != nil {
+				return err
+			}
+			defer now.Close()
+			if same, err := now.Same(n); err != nil || !same {
+				t.Errorf("inside: same %v, %v", same, err)
+			}
+			return sentinel
+		})
+		wantIs(t, err, sentinel)
+		now, err := Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := now.Same(here); err != nil || !same {
+			t.Errorf("outside: same %v, %v", same, err)
+		}
+		_ = now.Close()
+	}
+}
+
+func TestDoSurvivesAFunctionThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	_, n := newContainer(t)
+	for range 2 {
+		wantIs(t, n.Do(func() error { runtime.Goexit(); return nil }), errEnded)
+	}
+}
+
+func TestThreadEndsWithItsNamespace(t *testing.T) {
+	t.Parallel()
+	_, n := newContainer(t)
+	var task string
+	err := n.Do(func() error {
+		task = fmt.Sprintf("/proc/self/task/%d", unix.Gettid())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	testnet.Eventually(t, "the thread has ended", func() bool {
+		_, err := os.Stat(task + "/ns/net") // the process's first thread stays, without a namespace
+		return err != nil
+	})
+}

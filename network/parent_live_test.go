@@ -1,0 +1,112 @@
+package network
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"github.com/vishvananda/netlink"
+)
+
+func TestParentFacts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	link := testnet.Link(t, s.host, "eth1").Attrs()
+	want := Parent{
+		Name: "eth1", Index: link.Index, MTU: 1500, MAC: specs.MAC(link.HardwareAddr),
+		Up: true, Carrier: true, Kind: "veth",
+	}
+	if *s.parent != want {
+		t.Errorf("parent %+v, want %+v", *s.parent, want)
+	}
+	wantIs(t, s.parent.CheckMTU(1501), ErrMTU)
+	if err := s.parent.CheckMTU(1500); err != nil {
+		t.Error(err)
+	}
+	if err := testnet.Netlink(t, s.host).LinkSetDown(testnet.Link(t, s.host, "eth1")); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.h.Parent("eth1"); err != nil || p.Up || p.Carrier {
+		t.Errorf("parent that is down: %+v, %v", p, err)
+	}
+}
+
+func TestWhatCanBeNoParent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	testnet.Run(t, s.host, "ip", "tuntap", "add", "tun0", "mode", "tun")
+	mv := &netlink.Macvlan{LinkAttrs: netlink.LinkAttrs{Name: "mv0", ParentIndex: s.parent.Index}, Mode: netlink.MACVLAN_MODE_BRIDGE}
+	if err := testnet.Netlink(t, s.host).LinkAdd(mv); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{
+		"lo": ErrNotEthernet, "tun0": ErrNotEthernet, "mv0": ErrStacked,
+		"eth9": ErrNoLink, "eth9.100": ErrNoLink, "eth1.100": ErrNoLink, "a-trunk-with-a-long-name.100": ErrNoLink,
+	} {
+		_, err := s.h.Parent(name)
+		wantIs(t, err, want)
+	}
+	if _, err := s.h.Parent("eth9"); err == nil || !strings.HasSuffix(err.Error(), "there are: eth1") {
+		t.Errorf("error %v does not say which there are", err)
+	}
+}
+
+// A name with a dot need not be a VLAN.
+func TestParentWithADotInItsName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	testnet.Bridge(t, s.host, "eth1.5")
+	if p, err := s.h.Parent("eth1.5"); err != nil || p.Kind != "bridge" || p.VLAN != 0 {
+		t.Errorf("parent %+v, %v", p, err)
+	}
+}
+
+func TestOccupants(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.create(t, s.n, s.macvlan("net1", mac(1))) // in the container: not seen
+	mv := &netlink.Macvlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "mv0", ParentIndex: s.parent.Index, HardwareAddr: []byte{2, 0, 0x5e, 0, 0x53, 9}},
+		Mode:      netlink.MACVLAN_MODE_VEPA,
+	}
+	if err := testnet.Netlink(t, s.host).LinkAdd(mv); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.h.Occupants(s.parent.Index)
+	want := Occupant{Name: "mv0", Index: mv.Index, Driver: specs.Macvlan, Mode: specs.ModeVEPA, MAC: mac(9)}
+	if err != nil || len(got) != 1 || got[0] != want {
+		t.Errorf("occupants %+v, %v; want %+v", got, err, want)
+	}
+	if got, err := s.h.Occupants(s.parent.Index + 1000); err != nil || len(got) != 0 {
+		t.Errorf("occupants of another parent %+v, %v", got, err)
+	}
+}
+
+func TestWirelessIsAskedOfTheRightSysfs(t *testing.T) {
+	t.Parallel()
+	sysfs := t.TempDir()
+	for name, index := range map[string]string{"wlan0": "3\n", "eth0": "4\n"} {
+		if err := os.MkdirAll(filepath.Join(sysfs, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(sysfs, name, "ifindex"), []byte(index), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(sysfs, "wlan0", "phy80211"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		index int
+		want  bool
+	}{{"wlan0", 3, true}, {"wlan0", 5, false}, {"eth0", 4, false}, {"eth7", 7, false}} {
+		if got := isWireless(sysfs, c.name, c.index); got != c.want {
+			t.Errorf("%s with index %d: wireless %v, want %v", c.name, c.index, got, c.want)
+		}
+	}
+}

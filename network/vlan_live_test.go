@@ -1,0 +1,140 @@
+package network
+
+import (
+	"errors"
+	"testing"
+
+	"berth/internal/testnet"
+
+	"github.com/vishvananda/netlink"
+)
+
+func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	p, made, err := s.h.EnsureVLAN("eth1", 1318)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !made || p.Name != "eth1.1318" || p.VLAN != 1318 || p.TrunkIndex != s.parent.Index || !p.Up || p.MTU != 1500 || p.Kind != "vlan" {
+		t.Errorf("made %v: %+v", made, p)
+	}
+	again, made, err := s.h.EnsureVLAN("eth1", 1318)
+	if err != nil || made || again.Index != p.Index {
+		t.Errorf("asked again: %+v, made %v, %v", again, made, err)
+	}
+	byName, err := s.h.Parent("eth1.1318")
+	if err != nil || *byName != *p {
+		t.Errorf("by name: %+v, %v; want %+v", byName, err, p)
+	}
+	l := s.macvlan("net1", mac(1))
+	l.ParentIndex = p.Index
+	s.create(t, s.n, l)
+	testnet.Address(t, s.container, "net1", "192.0.2.10/24")
+	// A host in the same VLAN answers, so frames leave with its tag; the same
+	// address without a tag would not be reached.
+	far := &netlink.Vlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "tagged", ParentIndex: testnet.Link(t, s.lan, "port").Attrs().Index},
+		VlanId:    1318, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q,
+	}
+	if err := testnet.Netlink(t, s.lan).LinkAdd(far); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Up(t, s.lan, "tagged")
+	testnet.Address(t, s.lan, "tagged", "192.0.2.1/24")
+	testnet.Run(t, s.container, "ping", "-c1", "-W5", "192.0.2.1")
+	if err := s.h.DeleteLink(p.Index); err != nil {
+		t.Error(err)
+	}
+	_, err = s.h.Parent("eth1.1318")
+	wantIs(t, err, ErrNoLink)
+}
+
+func TestVLANUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	admins := addVLAN(t, s, "office", s.parent.Index, 100)
+	if p, err := s.h.Parent("eth1.100"); err != nil || p.Name != "office" || p.VLAN != 100 {
+		t.Errorf("by trunk and id: %+v, %v", p, err)
+	}
+	p, made, err := s.h.EnsureVLAN("eth1", 100)
+	if err != nil || made || p.Index != admins {
+		t.Errorf("ensured: %+v, made %v, %v", p, made, err)
+	}
+	if p, err := s.h.Parent("office"); err != nil || p.VLAN != 100 || p.TrunkIndex != s.parent.Index {
+		t.Errorf("by its name: %+v, %v", p, err)
+	}
+}
+
+func TestVLANOfAWrongName(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	addVLAN(t, s, "eth1.100", s.parent.Index, 200)
+	_, err := s.h.Parent("eth1.100")
+	wantIs(t, err, ErrVLAN)
+	p, made, err := s.h.EnsureVLAN("eth1", 100)
+	if err != nil || !made || p.VLAN != 100 || p.Name == "eth1.100" {
+		t.Errorf("ensured beside the wrong name: %+v, made %v, %v", p, made, err)
+	}
+}
+
+func TestVLANWithALongName(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	testnet.Veth(t, "enp130s0f0np0", s.host, "far", s.lan)
+	p, made, err := s.h.EnsureVLAN("enp130s0f0np0", 1318)
+	if err != nil || !made || len(p.Name) > 15 {
+		t.Fatalf("made %v: %+v, %v", made, p, err)
+	}
+	if same, err := s.h.Parent("enp130s0f0np0.1318"); err != nil || same.Index != p.Index {
+		t.Errorf("by the long name: %+v, %v", same, err)
+	}
+}
+
+func TestVLANOfATrunkThatIsDown(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	if err := testnet.Netlink(t, s.host).LinkSetDown(testnet.Link(t, s.host, "eth1")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := s.h.EnsureVLAN("eth1", 100)
+	wantIs(t, err, ErrParentDown)
+	wantLinks(t, s.h, "eth1", "lo")
+}
+
+func TestVLANRefusals(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for trunk, want := range map[string]error{"eth9": ErrNoLink, "lo": ErrNotEthernet} {
+		_, _, err := s.h.EnsureVLAN(trunk, 100)
+		wantIs(t, err, want)
+	}
+	for _, id := range []int{-1, 0, 4095} {
+		if _, _, err := s.h.EnsureVLAN("eth1", id); err == nil {
+			t.Errorf("made VLAN %d", id)
+		}
+	}
+	if !testnet.Has(testnet.VLAN) {
+		_, _, err := s.h.EnsureVLAN("eth1", 100)
+		wantIs(t, err, errors.ErrUnsupported)
+	}
+	wantLinks(t, s.h, "eth1", "lo")
+}
+
+func addVLAN(t *testing.T, s *site, name string, trunk, id int) int {
+	t.Helper()
+	l := &netlink.Vlan{
+		LinkAttrs:    netlink.LinkAttrs{Name: name, ParentIndex: trunk},
+		VlanId:       id,
+		VlanProtocol: netlink.VLAN_PROTOCOL_8021Q,
+	}
+	if err := testnet.Netlink(t, s.host).LinkAdd(l); err != nil {
+		t.Fatal(err)
+	}
+	return l.Index
+}
