@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,11 +17,8 @@ import (
 	"time"
 
 	"berth/agent/client"
-	"berth/bpf"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/network"
 	"berth/specs"
 )
 
@@ -236,126 +232,5 @@ func wantLine(t testing.TB, text, line string) {
 	t.Helper()
 	if !strings.Contains(text, line+"\n") {
 		t.Errorf("no line %q in\n%s", line, text)
-	}
-}
-
-// container is a namespace with an interface, recorded as the hook does it.
-type container struct {
-	*lab
-	id     string
-	ns     *testnet.NS
-	record *state.Attachment
-	mac    specs.MAC
-}
-
-// attach makes container number n with an address of its own.
-func (l *lab) attach(id string, n byte) *container {
-	l.t.Helper()
-	c := &container{lab: l, id: id, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}
-	host, target := l.open(l.host), l.open(c.ns)
-	h, inside := handle(l.t, host), handle(l.t, target)
-	cookie, err := target.Cookie()
-	check(l.t, err)
-	nsid, err := h.AssignNSID(target)
-	check(l.t, err)
-	p, err := h.Parent(parent)
-	check(l.t, err)
-	c.record = &state.Attachment{
-		Cookie: cookie, NSID: nsid, Containers: []string{id}, Annotations: map[string]string{"nerdctl/name": id + "-name"},
-		Network: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: parent, ParentIndex: p.Index,
-		Interface: "net1", MAC: c.mac, MTU: 1500, Phase: specs.PhaseAttaching, Created: time.Now(),
-		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 24)},
-	}
-	made, err := l.store.Hold(l.t.Context(), c.record.Key())
-	check(l.t, err)
-	defer made()
-	c.put(func(tx *state.Tx) (err error) {
-		c.record.Slot, err = tx.ClaimSlot(specs.DefaultMaxEndpoints + 1)
-		return err
-	})
-	if maps, err := bpf.Open(l.bpffs); err == nil {
-		check(l.t, maps.Register(release.Endpoint(c.record)))
-		check(l.t, maps.Close())
-	}
-	link, err := h.CreateLink(target, network.Link{Name: "net1", ParentIndex: p.Index, Driver: specs.Macvlan,
-		Mode: specs.ModeBridge, MAC: c.mac, MTU: 1500, Alias: c.record.Alias()})
-	check(l.t, err)
-	check(l.t, target.SetIPv6("net1", network.IPv6Settings{}))
-	check(l.t, inside.SetUp(link.Index))
-	check(l.t, inside.AddAddress(link.Index, c.record.Addresses[0], true))
-	c.record.LinkIndex, c.record.Phase = link.Index, specs.PhaseAttached
-	c.put(nil)
-	lanMAC := testnet.Link(l.t, l.lan, "wire").Attrs().HardwareAddr.String()
-	testnet.Run(l.t, c.ns, "ip", "neigh", "add", lanAddr, "lladdr", lanMAC, "dev", "net1")
-	return c
-}
-
-func (c *container) put(also func(*state.Tx) error) {
-	c.t.Helper()
-	check(c.t, c.store.Update(c.t.Context(), func(tx *state.Tx) error {
-		if also != nil {
-			if err := also(tx); err != nil {
-				return err
-			}
-		}
-		return tx.Put(c.record)
-	}))
-}
-
-// payload makes frames of 14 + 20 + 8 + 100 bytes.
-var payload = make([]byte, 100)
-
-const frameBytes = 142
-
-// send sends datagrams to the machine on the LAN and waits for all of them.
-func (c *container) send(n int) {
-	c.t.Helper()
-	testnet.In(c.t, c.ns, func() {
-		conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(lanAddr), lanPort)))
-		check(c.t, err)
-		defer conn.Close()
-		for range n {
-			_, err := conn.Write(payload)
-			check(c.t, err)
-			check(c.t, c.sink.SetReadDeadline(time.Now().Add(10*time.Second)))
-			_, _, err = c.sink.ReadFrom(make([]byte, 200))
-			check(c.t, err)
-		}
-	})
-}
-
-// sent checks what the agent says that the container has sent.
-func (c *container) sent(n uint64) {
-	c.t.Helper()
-	want := specs.Count{Packets: n, Bytes: n * frameBytes}
-	if got := c.endpoint(c.id).Counters.Transmit.External.Unicast; got != want {
-		c.t.Errorf("container %q sent %+v, want %+v", c.id, got, want)
-	}
-}
-
-func (c *container) releaser() *release.Releaser {
-	return &release.Releaser{Store: c.store, BPFFS: c.bpffs, Host: handle(c.t, c.open(c.host))}
-}
-
-func (l *lab) open(ns *testnet.NS) *network.Namespace {
-	l.t.Helper()
-	n, err := network.OpenPath(ns.Path())
-	check(l.t, err)
-	l.t.Cleanup(func() { n.Close() })
-	return n
-}
-
-func handle(t testing.TB, n *network.Namespace) *network.Handle {
-	t.Helper()
-	h, err := n.Open()
-	check(t, err)
-	t.Cleanup(h.Close)
-	return h
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
