@@ -43,8 +43,7 @@ func (h *Handle) Device(index int) (Device, error) {
 	return d, nil
 }
 
-// parseDevice reads the payload of an RTM_NEWLINK message, which has been
-// checked for its length by nobody yet.
+// parseDevice reads the payload of an RTM_NEWLINK message.
 func parseDevice(b []byte) (d Device, name string) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return d, ""

@@ -1,0 +1,103 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// AddressInfo is an address of a link as the kernel describes it.
+type AddressInfo struct {
+	Index     int // of the link
+	Prefix    netip.Prefix
+	Tentative bool // IPv6: the kernel still probes for it and does not use it
+	DADFailed bool // IPv6: another host has it (RFC 4862 section 5.4.5)
+	Permanent bool // else it has a lifetime, as one from a router's prefix
+}
+
+// AddressesIn returns the addresses of one link in the namespace with an id,
+// as [Handle.LinkIn] finds it. Errors: [ErrNoNamespace], [ErrNoLink].
+func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
+	fail := func(err error) ([]AddressInfo, error) {
+		return nil, fmt.Errorf("list addresses of interface %d in namespace %d: %w", index, nsid, err)
+	}
+	strict, err := h.strict()
+	if err != nil {
+		return fail(err)
+	}
+	defer strict.Close()
+	var all []AddressInfo
+	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
+		m := nl.NewIfAddrmsg(fam)
+		m.Index = uint32(index)
+		answers, err := strict.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m, attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
+		switch {
+		case isErrno(err, unix.ENODEV):
+			return fail(ErrNoLink)
+		case err != nil:
+			return fail(noNamespace(err))
+		}
+		all = append(all, addressInfos(answers, fam)...)
+	}
+	return all, nil
+}
+
+// AddressInfos returns the addresses of the handle's namespace, of all links.
+func (h *Handle) AddressInfos() ([]AddressInfo, error) {
+	answers, err := h.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return addressInfos(answers, unix.AF_UNSPEC), nil
+}
+
+// addressInfos reads RTM_NEWADDR messages, those of one family: a kernel
+// without IPv6 answers with all that it has.
+func addressInfos(answers [][]byte, fam int) (all []AddressInfo) {
+	for _, b := range answers {
+		a, ok := parseAddress(b)
+		if !ok || fam != unix.AF_UNSPEC && family(a.prefix.Addr()) != fam {
+			continue
+		}
+		all = append(all, AddressInfo{
+			Index: a.index, Prefix: a.prefix,
+			Tentative: a.flags&unix.IFA_F_TENTATIVE != 0,
+			DADFailed: a.flags&unix.IFA_F_DADFAILED != 0,
+			Permanent: a.flags&unix.IFA_F_PERMANENT != 0,
+		})
+	}
+	return all
+}
+
+// strict returns a further handle in the same namespace, whose lists the
+// kernel limits as they are asked for: only then does it look at the namespace
+// that a request is about (inet_valid_dump_ifaddr_req in net/ipv4/devinet.c).
+func (h *Handle) strict() (*Handle, error) {
+	fd, err := unix.IoctlRetInt(h.fd(), unix.SIOCGSKNS)
+	if err != nil {
+		return nil, fmt.Errorf("open namespace of a socket: %w", err)
+	}
+	n := &Namespace{file: os.NewFile(uintptr(fd), "network namespace")}
+	defer n.Close()
+	var strict *Handle
+	err = n.Do(func() (err error) {
+		strict, err = NewHandle()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The nl package stumbles over an explanation at the end of a list.
+	err = errors.Join(
+		unix.SetsockoptInt(strict.fd(), unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 0),
+		unix.SetsockoptInt(strict.fd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)) // Linux 4.20
+	if err != nil {
+		strict.Close()
+		return nil, fmt.Errorf("set up rtnetlink: %w", err)
+	}
+	return strict, nil
+}

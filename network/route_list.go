@@ -1,0 +1,80 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// RouteInfo is a unicast route of the main table. Of a route with several next
+// hops the first is told.
+type RouteInfo struct {
+	To     netip.Prefix // 0.0.0.0/0 or ::/0: a default route
+	Via    netip.Addr   // none: reached directly
+	Metric int          // of IPv6 never 0
+	Index  int          // of the link
+}
+
+// Routes returns the unicast routes of the main table of the handle's
+// namespace.
+func (h *Handle) Routes() ([]RouteInfo, error) {
+	answers, err := h.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, &nl.RtMsg{}) // AF_UNSPEC: all families
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	var all []RouteInfo
+	for _, b := range answers {
+		if r, ok := parseRoute(b); ok {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// parseRoute reads the payload of an RTM_NEWROUTE message; false for what is
+// no such route.
+func parseRoute(b []byte) (r RouteInfo, ok bool) {
+	if len(b) < unix.SizeofRtMsg {
+		return r, false
+	}
+	m := nl.DeserializeRtMsg(b)
+	table, to := uint32(m.Table), netip.IPv4Unspecified()
+	switch {
+	case m.Family == unix.AF_INET6:
+		to = netip.IPv6Unspecified()
+	case m.Family != unix.AF_INET:
+		return r, false
+	}
+	for kind, v := range attributes(b[unix.SizeofRtMsg:]) {
+		switch kind {
+		case unix.RTA_TABLE:
+			table = uint32(number(v))
+		case unix.RTA_DST:
+			to, _ = netip.AddrFromSlice(v)
+		case unix.RTA_MULTIPATH: // struct rtnexthop, then its attributes
+			if len(v) >= unix.SizeofRtNexthop {
+				r.hop(v[unix.SizeofRtNexthop:min(len(v), max(unix.SizeofRtNexthop, int(number(v[:2]))))])
+				r.Index = int(number(v[4:8]))
+			}
+		}
+	}
+	r.hop(b[unix.SizeofRtMsg:])
+	r.To = netip.PrefixFrom(to, int(m.Dst_len))
+	return r, r.To.IsValid() && m.Type == unix.RTN_UNICAST && table == unix.RT_TABLE_MAIN
+}
+
+// hop reads the attributes that tell where a route leads.
+func (r *RouteInfo) hop(b []byte) {
+	for kind, v := range attributes(b) {
+		switch kind {
+		case unix.RTA_OIF:
+			r.Index = int(number(v))
+		case unix.RTA_GATEWAY:
+			r.Via, _ = netip.AddrFromSlice(v)
+		case unix.RTA_PRIORITY:
+			r.Metric = int(number(v))
+		}
+	}
+}
