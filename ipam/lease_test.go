@@ -14,10 +14,21 @@ import (
 
 var errDone = errors.New("done")
 
-// inScratch runs fn in a transaction of a new store that is rolled back.
+func newStore(t testing.TB) *state.Store {
+	t.Helper()
+	return state.Open(filepath.Join(t.TempDir(), "berth"))
+}
+
+// inScratch runs fn in a transaction of a new store.
 func inScratch(t testing.TB, fn func(tx *state.Tx)) {
 	t.Helper()
-	err := state.Open(filepath.Join(t.TempDir(), "berth")).Update(t.Context(), func(tx *state.Tx) error {
+	rolledBack(t, newStore(t), fn)
+}
+
+// rolledBack runs fn in a transaction that is rolled back.
+func rolledBack(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
+	t.Helper()
+	err := s.Update(t.Context(), func(tx *state.Tx) error {
 		fn(tx)
 		return errDone
 	})

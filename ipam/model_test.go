@@ -118,9 +118,9 @@ func (s *source) pool() modelPool {
 }
 
 // checkModel plays the same operations on the leases and on the model.
-func checkModel(t testing.TB, choices source) {
+func checkModel(t testing.TB, s *state.Store, choices source) {
 	t.Helper()
-	inScratch(t, func(tx *state.Tx) {
+	rolledBack(t, s, func(tx *state.Tx) {
 		leases, m := ipam.In(tx, "4.0"), model{}
 		plain := []modelPool{choices.pool(), choices.pool()}
 		var pools []*ipam.Pool
@@ -190,18 +190,20 @@ func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*
 
 func TestAgainstTheModel(t *testing.T) {
 	t.Parallel()
+	s := newStore(t)
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		choices := make(source, 800)
 		for i := range choices {
 			choices[i] = byte(random.Uint32())
 		}
-		checkModel(t, choices)
+		checkModel(t, s, choices)
 	}
 }
 
 func FuzzLeases(f *testing.F) {
 	f.Add([]byte{0, 5, 0, 1, 2, 3, 4, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0})
 	f.Add([]byte("1x9-2001:db8::/126, then take, claim, release"))
-	f.Fuzz(func(t *testing.T, choices []byte) { checkModel(t, choices[:min(len(choices), 600)]) })
+	s := newStore(f)
+	f.Fuzz(func(t *testing.T, choices []byte) { checkModel(t, s, choices[:min(len(choices), 600)]) })
 }

@@ -54,9 +54,10 @@ func isGone(err error) bool {
 // carries the namespace's cookie, which no other namespace ever had. Who may
 // change links in the container may have changed MAC or alias, but not both
 // unnoticed. A hook that was killed between making a link and naming it left
-// one without an alias.
+// one without an alias; if the parent was a VLAN to be made first, its index
+// is not recorded yet.
 func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
-	mac, parent := l.MAC == a.MAC, l.ParentIndex == a.ParentIndex
+	mac, parent := l.MAC == a.MAC, l.ParentIndex == a.ParentIndex || a.ParentIndex == 0
 	switch l.Alias {
 	case a.Alias():
 		return mac || parent

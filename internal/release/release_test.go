@@ -120,9 +120,10 @@ func TestWhoseLinkItIs(t *testing.T) {
 		Cookie: 5, Interface: "net1", Driver: specs.Macvlan, Phase: specs.PhaseAttached,
 		MAC: specs.MAC{2, 0, 0, 0, 0, 1}, ParentIndex: 4,
 	}
-	attaching, ipvlan := *a, *a
-	attaching.Phase, ipvlan.Driver = specs.PhaseAttaching, specs.IPvlan
-	attaching.Driver = specs.IPvlan
+	attaching, ipvlan, vlanToBe := *a, *a, *a
+	attaching.Phase, attaching.Driver = specs.PhaseAttaching, specs.IPvlan
+	ipvlan.Driver = specs.IPvlan
+	vlanToBe.Phase, vlanToBe.ParentIndex, vlanToBe.VLAN = specs.PhaseAttaching, 0, 100
 	other := specs.MAC{2, 0, 0, 0, 0, 2}
 	for _, test := range []struct {
 		name string
@@ -134,6 +135,7 @@ func TestWhoseLinkItIs(t *testing.T) {
 		{"MAC changed in the container", a, network.LinkInfo{Alias: a.Alias(), MAC: other, ParentIndex: 4}, true},
 		{"alias removed in the container, or not set yet", a, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, true},
 		{"ipvlan, alias not set yet", &attaching, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, true},
+		{"VLAN made, its index not recorded yet", &vlanToBe, network.LinkInfo{MAC: a.MAC, ParentIndex: 12}, true},
 		{"ipvlan of somebody else", &ipvlan, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, false},
 		{"another namespace's of berth", a, network.LinkInfo{Alias: "berth:0000000000000006/net1", MAC: a.MAC, ParentIndex: 4}, false},
 		{"somebody else's", a, network.LinkInfo{MAC: other, ParentIndex: 4}, false},

@@ -13,9 +13,9 @@ import (
 var errDone = errors.New("done")
 
 // inScratch runs fn in a transaction that is rolled back.
-func inScratch(t testing.TB, fn func(tx *state.Tx)) {
+func inScratch(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
 	t.Helper()
-	err := newStore(t).Update(t.Context(), func(tx *state.Tx) error {
+	err := s.Update(t.Context(), func(tx *state.Tx) error {
 		fn(tx)
 		return errDone
 	})
@@ -29,8 +29,8 @@ func number(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
 // checkRuns holds the set to a map after every one of the operations: two
 // bytes each, the first of which chooses, over 256 numbers at either end of
 // what two bytes can say.
-func checkRuns(t testing.TB, ops []byte, base uint16) {
-	inScratch(t, func(tx *state.Tx) {
+func checkRuns(t testing.TB, s *state.Store, ops []byte, base uint16) {
+	inScratch(t, s, func(tx *state.Tx) {
 		bucket := tx.Bucket("runs")
 		runs, model := state.NewRuns(bucket), map[uint16]bool{}
 		for ; len(ops) > 1; ops = ops[2:] {
@@ -86,6 +86,7 @@ func countRuns(model map[uint16]bool) (runs int) {
 
 func TestRunsAgainstASet(t *testing.T) {
 	t.Parallel()
+	s := newStore(t)
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		ops := make([]byte, 4000)
@@ -95,7 +96,7 @@ func TestRunsAgainstASet(t *testing.T) {
 				ops[i] &^= 1 // fuller sets
 			}
 		}
-		checkRuns(t, ops, []uint16{0, 0xff00, 1000}[seed%3])
+		checkRuns(t, s, ops, []uint16{0, 0xff00, 1000}[seed%3])
 	}
 }
 
@@ -105,20 +106,21 @@ func TestRunsFullToTheLast(t *testing.T) {
 	for n := range 256 {
 		ops = append(ops, 0, byte(n))
 	}
-	checkRuns(t, ops, 0xff00)
+	checkRuns(t, newStore(t), ops, 0xff00)
 }
 
 func FuzzRuns(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 3, 0, 2, 1, 2, 1, 9}, uint16(0))
 	f.Add([]byte{0, 255, 0, 254, 1, 255}, uint16(0xff00))
+	s := newStore(f)
 	f.Fuzz(func(t *testing.T, ops []byte, base uint16) {
-		checkRuns(t, ops[:min(len(ops), 400)], min(base, 0xff00))
+		checkRuns(t, s, ops[:min(len(ops), 400)], min(base, 0xff00))
 	})
 }
 
 func TestSlots(t *testing.T) {
 	t.Parallel()
-	inScratch(t, func(tx *state.Tx) {
+	inScratch(t, newStore(t), func(tx *state.Tx) {
 		for want := uint32(1); want < 5; want++ {
 			if got, err := tx.ClaimSlot(5); got != want || err != nil {
 				t.Fatalf("claimed %d, %v; want %d", got, err, want)
