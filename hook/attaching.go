@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -146,7 +147,8 @@ func (a *attaching) register(context.Context) (err error) {
 			return fmt.Errorf("register interface %q with the agent's maps: %w", r.Interface, err)
 		}
 		a.undo.push("register "+r.Interface, func(context.Context) error {
-			return a.maps.Unregister(release.Endpoint(r))
+			// Its probes were counted; the slot's next owner did not send them.
+			return errors.Join(a.maps.Unregister(release.Endpoint(r)), a.maps.Zero(r.Slot))
 		})
 	}
 	return nil

@@ -9,8 +9,9 @@ import (
 )
 
 func newNetwork(env *Env) *cobra.Command {
-	return group("network", "make, show and remove networks",
-		newNetworkCreate(env), newNetworkLs(env), newNetworkInspect(env), newNetworkRm(env))
+	return group("network", "make, show and remove networks, and who is on them",
+		newNetworkCreate(env), newNetworkLs(env), newNetworkInspect(env), newNetworkRm(env),
+		newNetworkConnect(env), newNetworkDisconnect(env))
 }
 
 // networkView is a network with its users: an element of the JSON of
