@@ -23,10 +23,10 @@ func BenchmarkDatapath(b *testing.B) {
 		x.fill(endpoints)
 		m, err := x.maps.get(mapEndpoints)
 		must(b, err)
-		empty := emptyProgram(b, m, 0)
+		empty := verdictProgram(b, -1)
 		for looks := 1; looks <= 2; looks++ {
 			b.Run(fmt.Sprintf("bare-look-ups-%d/%d", looks, endpoints), func(b *testing.B) {
-				compare(b, empty, emptyProgram(b, m, looks), plain(macA, macB))
+				compare(b, empty, bareProgram(b, m, looks), plain(macA, macB))
 			})
 		}
 		for _, c := range benchFrames() {
@@ -67,8 +67,8 @@ func (x *bench) fill(n uint32) {
 	}
 }
 
-// emptyProgram does nothing; with looks, it looks a key up as often in the map.
-func emptyProgram(t testing.TB, m *ebpf.Map, looks int) *ebpf.Program {
+// bareProgram does nothing but look a key up so often.
+func bareProgram(t testing.TB, m *ebpf.Map, looks int) *ebpf.Program {
 	t.Helper()
 	key := parentKey(1, macA)
 	var look asm.Instructions
@@ -80,9 +80,15 @@ func emptyProgram(t testing.TB, m *ebpf.Map, looks int) *ebpf.Program {
 			asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -16),
 			asm.LoadMapPtr(asm.R1, m.FD()), asm.FnMapLookupElem.Call())
 	}
+	return verdictProgram(t, -1, look...)
+}
+
+// verdictProgram returns a verdict, after some instructions.
+func verdictProgram(t testing.TB, verdict int32, before ...asm.Instruction) *ebpf.Program {
+	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "empty", Type: ebpf.SchedCLS, License: "GPL",
-		Instructions: append(look, asm.Mov.Imm(asm.R0, -1), asm.Return()),
+		Name: "verdict", Type: ebpf.SchedCLS, License: "GPL",
+		Instructions: append(before, asm.Mov.Imm(asm.R0, verdict), asm.Return()),
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, p.Close()) })

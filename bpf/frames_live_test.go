@@ -1,8 +1,6 @@
 package bpf
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -95,51 +93,56 @@ func receiveLocal(n specs.Count) (k specs.Counters) { k.Receive.Local.Unicast = 
 // plain is a frame of 100 bytes with an experimental ethertype (IEEE 802).
 func plain(to, from specs.MAC) []byte { return ethernet(to, from, 0x88b5, make([]byte, 86)) }
 
-// TestRules holds every rule of counting to a frame for which it counts and
-// one, as close as can be, for which it does not.
+var (
+	hundred = one(1, 100)
+	none    = specs.Counters{}
+	alone   = [2]specs.Mode{specs.ModeBridge}
+)
+
+// rules has, for every rule of counting, a frame for which it counts and one,
+// as close as can be, for which it does not.
+var rules = []struct {
+	name  string
+	modes [2]specs.Mode
+	way   way
+	frame []byte
+	a, b  specs.Counters
+}{
+	{"egress unicast", alone, egress, plain(macLAN, macA),
+		transmitExternal(specs.Casts{Unicast: hundred}), none},
+	{"egress multicast", alone, egress, plain(macGroup, macA),
+		transmitExternal(specs.Casts{Multicast: hundred}), none},
+	{"egress broadcast", alone, egress, plain(macAll, macA),
+		transmitExternal(specs.Casts{Broadcast: hundred}), none},
+	{"egress of the host", alone, egress, plain(macLAN, macHost), none, none},
+	{"egress of the host to an endpoint", alone, egress, plain(macA, macHost), none, none},
+	{"egress of a stranger", alone, egress, plain(macA, macLAN), none, none},
+	{"egress to a sibling, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, egress, plain(macB, macA),
+		transmitExternal(specs.Casts{Unicast: hundred}), none},
+	{"ingress off the wire", alone, ingress, plain(macA, macLAN), receiveExternal(hundred), none},
+	{"ingress to the host", alone, ingress, plain(macHost, macLAN), none, none},
+	{"ingress to the host, source an endpoint's", alone, ingress, plain(macHost, macA), none, none},
+	{"ingress multicast", alone, ingress, plain(macGroup, macLAN), none, none},
+	{"ingress broadcast of an endpoint", alone, ingress, plain(macAll, macA), none, none},
+	{"ingress between siblings, bridge", [2]specs.Mode{specs.ModeBridge, specs.ModeBridge}, ingress, plain(macB, macA),
+		transmitLocal(hundred), receiveLocal(hundred)},
+	{"ingress reflected, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, ingress, plain(macB, macA),
+		none, receiveLocal(hundred)},
+	{"ingress reflected, private", [2]specs.Mode{specs.ModePrivate, specs.ModePrivate}, ingress, plain(macB, macA),
+		none, receiveLocal(hundred)},
+	{"ingress reflected, bridge to vepa", [2]specs.Mode{specs.ModeBridge, specs.ModeVEPA}, ingress, plain(macB, macA),
+		none, receiveLocal(hundred)},
+	{"ingress to a stranger's macvlan, bridge", alone, ingress, plain(macLAN, macA),
+		transmitLocal(hundred), none},
+	{"ingress to a stranger, vepa", [2]specs.Mode{specs.ModeVEPA}, ingress, plain(macLAN, macA), none, none},
+	{"ingress from the host's MAC", alone, ingress, plain(macA, macHost), receiveExternal(hundred), none},
+	{"ingress to oneself, bridge", alone, ingress, plain(macA, macA),
+		specs.Counters{Receive: receiveLocal(hundred).Receive, Transmit: transmitLocal(hundred).Transmit}, none},
+}
+
 func TestRules(t *testing.T) {
 	t.Parallel()
-	hundred := one(1, 100)
-	none := specs.Counters{}
-	tests := []struct {
-		name  string
-		modes [2]specs.Mode
-		way   way
-		frame []byte
-		a, b  specs.Counters
-	}{
-		{"egress unicast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macLAN, macA),
-			transmitExternal(specs.Casts{Unicast: hundred}), none},
-		{"egress multicast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macGroup, macA),
-			transmitExternal(specs.Casts{Multicast: hundred}), none},
-		{"egress broadcast", [2]specs.Mode{specs.ModeBridge}, egress, plain(macAll, macA),
-			transmitExternal(specs.Casts{Broadcast: hundred}), none},
-		{"egress of the host", [2]specs.Mode{specs.ModeBridge}, egress, plain(macLAN, macHost), none, none},
-		{"egress of the host to an endpoint", [2]specs.Mode{specs.ModeBridge}, egress, plain(macA, macHost), none, none},
-		{"egress of a stranger", [2]specs.Mode{specs.ModeBridge}, egress, plain(macA, macLAN), none, none},
-		{"egress to a sibling, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, egress, plain(macB, macA),
-			transmitExternal(specs.Casts{Unicast: hundred}), none},
-		{"ingress off the wire", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macLAN), receiveExternal(hundred), none},
-		{"ingress to the host", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macHost, macLAN), none, none},
-		{"ingress to the host, source an endpoint's", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macHost, macA), none, none},
-		{"ingress multicast", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macGroup, macLAN), none, none},
-		{"ingress broadcast of an endpoint", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macAll, macA), none, none},
-		{"ingress between siblings, bridge", [2]specs.Mode{specs.ModeBridge, specs.ModeBridge}, ingress, plain(macB, macA),
-			transmitLocal(hundred), receiveLocal(hundred)},
-		{"ingress reflected, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, ingress, plain(macB, macA),
-			none, receiveLocal(hundred)},
-		{"ingress reflected, private", [2]specs.Mode{specs.ModePrivate, specs.ModePrivate}, ingress, plain(macB, macA),
-			none, receiveLocal(hundred)},
-		{"ingress reflected, bridge to vepa", [2]specs.Mode{specs.ModeBridge, specs.ModeVEPA}, ingress, plain(macB, macA),
-			none, receiveLocal(hundred)},
-		{"ingress to a stranger's macvlan, bridge", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macLAN, macA),
-			transmitLocal(hundred), none},
-		{"ingress to a stranger, vepa", [2]specs.Mode{specs.ModeVEPA}, ingress, plain(macLAN, macA), none, none},
-		{"ingress from the host's MAC", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macHost), receiveExternal(hundred), none},
-		{"ingress to oneself, bridge", [2]specs.Mode{specs.ModeBridge}, ingress, plain(macA, macA),
-			specs.Counters{Receive: receiveLocal(hundred).Receive, Transmit: transmitLocal(hundred).Transmit}, none},
-	}
-	for _, tt := range tests {
+	for _, tt := range rules {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			x := newBench(t, tt.modes[0], tt.modes[1])
@@ -217,39 +220,3 @@ func (x *bench) violations(slot uint32) uint64 {
 	must(x, err)
 	return v[specs.MACSpoof]
 }
-
-// ip4 is an IPv4 header and payload, without checksum.
-func ip4(proto byte, from, to netip.Addr, payload []byte) []byte {
-	p := make([]byte, 20)
-	p[0], p[8], p[9] = 0x45, 64, proto
-	binary.BigEndian.PutUint16(p[2:], uint16(20+len(payload)))
-	copy(p[12:], from.AsSlice())
-	copy(p[16:], to.AsSlice())
-	return append(p, payload...)
-}
-
-// ip6 is an IPv6 header and payload.
-func ip6(next byte, from, to netip.Addr, payload []byte) []byte {
-	p := make([]byte, 40)
-	p[0], p[6], p[7] = 0x60, next, 64
-	binary.BigEndian.PutUint16(p[4:], uint16(len(payload)))
-	copy(p[8:], from.AsSlice())
-	copy(p[24:], to.AsSlice())
-	return append(p, payload...)
-}
-
-// tcp is a TCP header with so many bytes of options, and a payload.
-func tcp(options int, payload int) []byte {
-	p := make([]byte, 20+options+payload)
-	p[12] = byte((20 + options) / 4 << 4)
-	return p
-}
-
-var (
-	ipA     = netip.MustParseAddr("192.0.2.10")
-	ipGroup = netip.MustParseAddr("233.252.0.1")
-	ipB     = netip.MustParseAddr("192.0.2.11")
-	ipLAN   = netip.MustParseAddr("192.0.2.2")
-	ip6A    = netip.MustParseAddr("2001:db8::a")
-	ip6B    = netip.MustParseAddr("2001:db8::b")
-)

@@ -1,13 +1,11 @@
 package bpf
 
 import (
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"berth/internal/testnet"
-	"berth/specs"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
@@ -46,22 +44,6 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// The endpoints of the frame tests, on interface 1.
-var (
-	macA     = specs.MAC{2, 0, 0x5e, 0, 0x53, 0xa}
-	macB     = specs.MAC{2, 0, 0x5e, 0, 0x53, 0xb}
-	macHost  = specs.MAC{2, 0, 0x5e, 0, 0x53, 1}
-	macLAN   = specs.MAC{2, 0, 0x5e, 0, 0x53, 2}
-	macGroup = specs.MAC{0x33, 0x33, 0, 0, 0, 1}
-	macAll   = specs.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-)
-
-// ethernet puts an Ethernet header before a payload.
-func ethernet(to, from specs.MAC, ethertype uint16, payload []byte) []byte {
-	frame := append(to[:], from[:]...)
-	return append(binary.BigEndian.AppendUint16(frame, ethertype), payload...)
 }
 
 // skb is struct __sk_buff (include/uapi/linux/bpf.h): the fields of it that

@@ -1,0 +1,205 @@
+package bpf
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+func TestAttachAndDetach(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		c := l.container(specs.ModeBridge)
+		if got := l.attached(); got != kind {
+			t.Errorf("attached by %q, want %q", got, kind)
+		}
+		l.counting(c, "attached")
+		l.attach()
+		l.counting(c, "attached again")
+		l.do(func() error { return l.Detach(l.parent) })
+		l.idle(c, "detached")
+		if got := l.attached(); got != "" {
+			t.Errorf("attached by %q after detaching", got)
+		}
+		l.do(func() error { return l.Detach(l.parent) })
+		l.attach()
+		l.counting(c, "attached after detaching")
+	})
+}
+
+// TestAuto checks that the better way is taken, and that a change of the
+// setting leaves nothing of the other way.
+func TestAuto(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	all := kinds(t)
+	l := newLab(t, Options{Attach: "auto"})
+	c := l.container(specs.ModeBridge)
+	if got := l.attached(); got != all[0] {
+		t.Errorf("attached by %q, want %q", got, all[0])
+	}
+	for _, kind := range slices.Concat(all, all) {
+		l.Datapath.attach = kind
+		l.attach()
+		if got := l.attached(); got != kind {
+			t.Errorf("attached by %q, want %q", got, kind)
+		}
+		l.counting(c, "by "+kind+" alone")
+	}
+	if _, err := Load(bpffs(t), Options{Attach: "xdp"}); err == nil {
+		t.Error("a way to attach that does not exist is taken")
+	}
+}
+
+// TestOthersAreUntouched compares what is on the parent before we attach with
+// what is there after we detached, and sees the others' there all the while.
+func TestOthersAreUntouched(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		c := l.container(specs.ModeBridge)
+		l.do(func() error { return l.Detach(l.parent) })
+		l.neighbourPrograms(-1)
+		before := l.shown()
+		for range 2 {
+			l.attach()
+			during := l.shown()
+			for _, line := range bytes.Split([]byte(before), []byte("\n")) {
+				if !bytes.Contains([]byte(during), line) {
+					t.Errorf("missing while we are attached: %s", line)
+				}
+			}
+			l.counting(c, "beside others")
+		}
+		l.do(func() error { return l.Detach(l.parent) })
+		if after := l.shown(); after != before {
+			t.Errorf("before us:\n%s\nafter us:\n%s", before, after)
+		}
+	})
+}
+
+// TestFirst checks that with tcx we see what a program after us drops, and
+// what programs of clsact do.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	if testnet.Need(t, testnet.Root); !slices.Contains(kinds(t), TCX) {
+		t.Skip("tcx is newer than this kernel")
+	}
+	l := newLab(t, Options{Attach: TCX})
+	c := l.container(specs.ModeBridge)
+	l.do(func() error { return l.Detach(l.parent) })
+	l.neighbourPrograms(2) // TC_ACT_SHOT
+	l.attach()
+	sendUDP(t, l.lan, c.ip, 3, 100)
+	c.expect("although dropped after us", receiveExternal(one(3, 3*udpBytes(100))))
+}
+
+// TestQdisc checks that a clsact qdisc is left as it was found: that of
+// others, and ours where others came to use it.
+func TestQdisc(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	l := newLab(t, Options{Attach: Clsact})
+	has := func() bool { return bytes.Contains([]byte(l.shown()), []byte("qdisc clsact")) }
+	detach := func() { l.do(func() error { return l.Detach(l.parent) }) }
+	if !has() {
+		t.Error("no clsact qdisc while attached")
+	}
+	detach()
+	if has() {
+		t.Error("our empty qdisc is left")
+	}
+	l.attach()
+	testnet.Run(t, l.ns, "tc", "filter", "add", "dev", "eth0", "ingress", "prio", "9", "protocol", "ip", "u32", "match", "u32", "0", "0")
+	detach()
+	if !has() {
+		t.Error("our qdisc, which another uses, is gone")
+	}
+	testnet.Run(t, l.ns, "tc", "filter", "del", "dev", "eth0", "ingress")
+	l.attach()
+	detach()
+	if !has() {
+		t.Error("a qdisc that we did not make is gone")
+	}
+}
+
+// TestParentGone checks that what is left of an interface that went is
+// removed, by Detach and by the next Load.
+func TestParentGone(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		for _, byLoad := range []bool{false, true} {
+			l := newLab(t, Options{Attach: kind})
+			testnet.Run(t, l.ns, "ip", "link", "del", "eth0")
+			if byLoad {
+				must(t, l.Close())
+				l.Datapath = load(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
+			} else {
+				l.do(func() error { return l.Detach(l.parent) })
+			}
+			l.nothingLeft()
+		}
+	})
+}
+
+// nothingLeft checks that no pin and no key of a parent is there.
+func (l *lab) nothingLeft() {
+	l.Helper()
+	if pinned, err := l.pins.linked(); err != nil || len(pinned) != 0 {
+		l.Errorf("pinned links of %v (%v)", pinned, err)
+	}
+	for name, count := range map[string]int{mapParents: 0, mapEndpoints: 0} {
+		m, err := l.maps.get(name)
+		must(l, err)
+		var key, value []byte
+		for entries := m.Iterate(); entries.Next(&key, &value); {
+			count++
+		}
+		if count != 0 {
+			l.Errorf("%d keys in %s", count, name)
+		}
+	}
+}
+
+// TestChangedParentMAC checks that a new MAC of the parent replaces the old.
+func TestChangedParentMAC(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	must(t, x.ownMAC(1, macLAN))
+	m, err := x.maps.get(mapEndpoints)
+	must(t, err)
+	var v endpointValue
+	if err := m.Lookup(parentKey(1, macHost), &v); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("the old MAC: %+v, %v", v, err)
+	}
+	if err := m.Lookup(parentKey(1, macLAN), &v); err != nil || v.Flags != flagParent || v.Slot != 0 {
+		t.Errorf("the new MAC: %+v, %v", v, err)
+	}
+	must(t, x.maps.forgetParent(1))
+	if err := m.Lookup(parentKey(1, macLAN), &v); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("after detaching: %+v, %v", v, err)
+	}
+}
+
+func TestAttachToNothing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		testnet.In(t, l.ns, func() {
+			if err := l.Attach(4711, macB); !errors.Is(err, unix.ENODEV) {
+				t.Errorf("attach to an interface that does not exist: %v, want ENODEV", err)
+			}
+		})
+		l.do(func() error { return l.Detach(l.parent) })
+		l.nothingLeft()
+	})
+}

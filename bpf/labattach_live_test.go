@@ -1,0 +1,138 @@
+package bpf
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+)
+
+// kinds are the ways to attach that this kernel has.
+func kinds(t testing.TB) []string {
+	t.Helper()
+	if _, err := link.QueryPrograms(link.QueryOptions{Target: 1, Attach: ebpf.AttachTCXIngress}); errors.Is(err, ebpf.ErrNotSupported) {
+		return []string{Clsact}
+	}
+	return []string{TCX, Clsact}
+}
+
+// each runs a test for every way to attach.
+func each(t *testing.T, test func(t *testing.T, kind string)) {
+	t.Helper()
+	testnet.Need(t, testnet.Root)
+	for _, kind := range kinds(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, kind)
+		})
+	}
+}
+
+// attached returns how the programs are on the parent, "" for not.
+func (l *lab) attached() string {
+	l.Helper()
+	var all map[int]Attachment
+	var err error
+	testnet.In(l, l.ns, func() { all, err = l.Attached() })
+	must(l, err)
+	return all[l.parent].Kind
+}
+
+// do runs fn in the host's namespace.
+func (l *lab) do(fn func() error) {
+	l.Helper()
+	var err error
+	testnet.In(l, l.ns, func() { err = fn() })
+	must(l, err)
+}
+
+// shown is what the kernel has attached to the parent, as tools print it.
+func (l *lab) shown() string {
+	l.Helper()
+	out := testnet.Run(l, l.ns, "tc", "qdisc", "show", "dev", "eth0")
+	for _, way := range []string{"ingress", "egress"} {
+		out += testnet.Run(l, l.ns, "tc", "filter", "show", "dev", "eth0", way)
+	}
+	if slices.Contains(kinds(l), TCX) {
+		for _, attach := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
+			testnet.In(l, l.ns, func() {
+				r, err := link.QueryPrograms(link.QueryOptions{Target: l.parent, Attach: attach})
+				must(l, err)
+				for _, p := range r.Programs {
+					out += attach.String() + " " + programName(l, p.ID) + "\n"
+				}
+			})
+		}
+	}
+	return out
+}
+
+func programName(t testing.TB, id ebpf.ProgramID) string {
+	t.Helper()
+	p, err := ebpf.NewProgramFromID(id)
+	must(t, err)
+	defer p.Close()
+	info, err := p.Info()
+	must(t, err)
+	return info.Name
+}
+
+// counting checks that frames are counted, with one more than before.
+func (l *lab) counting(c *container, what string) {
+	l.Helper()
+	want := l.counters(c.Slot)
+	want.Transmit.External.Unicast = want.Transmit.External.Unicast.Plus(one(1, udpBytes(100)))
+	sendUDP(l, c.NS, ipLAN, 1, 100)
+	c.expect(what, want)
+}
+
+// idle checks that a frame which arrived was not counted.
+func (l *lab) idle(c *container, what string) {
+	l.Helper()
+	before := l.counters(c.Slot)
+	stats := testnet.Link(l, l.lan, "wire").Attrs().Statistics
+	sendUDP(l, c.NS, ipLAN, 1, 100)
+	testnet.Eventually(l, "the frame at the far end", func() bool {
+		return testnet.Link(l, l.lan, "wire").Attrs().Statistics.RxPackets > stats.RxPackets
+	})
+	if got := l.counters(c.Slot); got != before {
+		l.Errorf("%s: counted\n%+v after\n%+v", what, got, before)
+	}
+}
+
+// neighbourPrograms puts a tcx program, a clsact qdisc and filters of others
+// on the parent.
+func (l *lab) neighbourPrograms(verdict int32) {
+	l.Helper()
+	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
+	other := verdictProgram(l, verdict)
+	l.do(func() error {
+		for i, w := range ways {
+			for priority := uint16(1); priority <= 3; priority += 2 {
+				f := &netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
+					LinkIndex: l.parent, Parent: w.qdiscParent(), Handle: uint32(1 + i), Priority: priority, Protocol: unix.ETH_P_ALL,
+				}, Fd: other.FD(), Name: "theirs", DirectAction: true}
+				if err := l.tc.FilterAdd(f); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if !slices.Contains(kinds(l), TCX) {
+		return
+	}
+	l.do(func() error {
+		theirs, err := link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: other, Attach: ebpf.AttachTCXIngress})
+		if err == nil {
+			l.Cleanup(func() { must(l, theirs.Close()) })
+		}
+		return err
+	})
+}

@@ -1,0 +1,161 @@
+package bpf
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestRestart checks that all goes on without a process, and that the next one
+// takes over what the last one pinned.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind, MaxEndpoints: 100})
+		c := l.container(specs.ModeBridge)
+		l.counting(c, "at first")
+		dir := filepath.Dir(l.pins.dir)
+		must(t, l.Close())
+		sendUDP(t, c.NS, ipLAN, 10, 100)
+		maps, err := Open(dir)
+		must(t, err)
+		n := transmitExternal(specs.Casts{Unicast: one(11, 11*udpBytes(100))})
+		expectCounters(t, maps, c.Slot, "without a process", n)
+		must(t, maps.Close())
+
+		l.Datapath = load(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: 5000})
+		if slots := l.maps.Slots(); slots != 101 {
+			t.Errorf("%d slots, want those that are pinned, 101", slots)
+		}
+		if got := l.attached(); got != kind {
+			t.Errorf("after the restart attached by %q", got)
+		}
+		l.counting(c, "after the restart")
+		l.attach()
+		l.counting(c, "with the new program")
+		if after := l.counters(c.Slot).Transmit.Total(); after != one(13, 13*udpBytes(100)) {
+			t.Errorf("in all %+v", after)
+		}
+	})
+}
+
+// TestKilledLoader checks that what a killed process attached goes on.
+func TestKilledLoader(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		testnet.Need(t, testnet.Macvlan)
+		l := newLab(t, Options{Attach: kind})
+		c := l.container(specs.ModeBridge)
+		dir := filepath.Dir(l.pins.dir)
+		must(t, l.Close())
+		for range 3 {
+			var cmd *exec.Cmd
+			started, pipe := startLoader(t, l, dir, kind, &cmd)
+			if _, err := pipe.Read(started); err != nil {
+				t.Fatalf("the loader did not attach: %v", err)
+			}
+			sendUDP(t, c.NS, ipLAN, 10, 100)
+			must(t, cmd.Process.Kill())
+			sendUDP(t, c.NS, ipLAN, 10, 100)
+			_ = cmd.Wait() // killed
+			sendUDP(t, c.NS, ipLAN, 10, 100)
+		}
+		maps, err := Open(dir)
+		must(t, err)
+		defer maps.Close()
+		n := transmitExternal(specs.Casts{Unicast: one(90, 90*udpBytes(100))})
+		expectCounters(t, maps, c.Slot, "over three kills", n)
+	})
+}
+
+// loaderEnv makes TestLoaderProcess the process that is killed: it holds the
+// folder, the way to attach and the parent's MAC.
+const loaderEnv = "BERTH_TEST_LOADER"
+
+func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte, *os.File) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	must(t, err)
+	defer write.Close()
+	t.Cleanup(func() { _ = read.Close() })
+	*cmd = exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestLoaderProcess$")
+	(*cmd).Env = append(os.Environ(), loaderEnv+"="+dir+" "+kind+" "+l.hostMAC.String())
+	(*cmd).ExtraFiles = []*os.File{write}
+	testnet.In(t, l.ns, func() { err = (*cmd).Start() })
+	must(t, err)
+	return make([]byte, 1), read
+}
+
+// TestLoaderProcess is not a test unless TestKilledLoader starts it.
+func TestLoaderProcess(t *testing.T) {
+	words := bytes.Fields([]byte(os.Getenv(loaderEnv)))
+	if len(words) == 0 {
+		return
+	}
+	parent := testnet.Link(t, testnet.Here(t), "eth0").Attrs()
+	d, err := Load(string(words[0]), Options{Attach: string(words[1])})
+	must(t, err)
+	mac, err := specs.ParseMAC(string(words[2]))
+	must(t, err)
+	must(t, d.Attach(parent.Index, mac))
+	_, err = os.NewFile(3, "started").Write([]byte{1})
+	must(t, err)
+	select {} // until killed
+}
+
+// TestWithoutAgent detaches and purges as the command line does when no agent
+// runs.
+func TestWithoutAgent(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		before := l.shown()
+		c := l.container(specs.ModeBridge)
+		l.counting(c, "attached")
+		dir := filepath.Dir(l.pins.dir)
+		l.do(func() error { return DetachPinned(dir) })
+		l.idle(c, "detached")
+		if after := l.shown(); after == before {
+			t.Errorf("still attached:\n%s", after)
+		}
+		l.attach()
+		l.counting(c, "attached again, the counts kept")
+		l.do(func() error { return PurgePinned(dir) })
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after purging: %v", err)
+		}
+		if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("open what is purged: %v", err)
+		}
+		if err := DetachPinned(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("detach what is purged: %v", err)
+		}
+	})
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	if _, err := Load(filepath.Join(t.TempDir(), "berth"), Options{}); !errors.Is(err, ErrNotBPFFS) {
+		t.Errorf("a folder of another file system: %v", err)
+	}
+	dir := bpffs(t)
+	p := pinsUnder(dir)
+	must(t, p.make())
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	must(t, err)
+	defer m.Close()
+	must(t, m.Pin(p.object(mapCounters)))
+	if _, err := Load(dir, Options{}); !errors.Is(err, ebpf.ErrMapIncompatible) {
+		t.Errorf("a pinned map of another layout: %v", err)
+	}
+}
