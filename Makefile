@@ -21,7 +21,7 @@ build: ## static binaries in bin/
 deps: ## the Debian packages that building the BPF objects and testing take
 	@scripts/deps.sh test
 
-generate: ## BPF objects and their Go from bpf/*.c
+generate: deps ## BPF objects and their Go from bpf/*.c
 	$(GO) generate ./...
 
 lint: ## gofmt, vet, staticcheck, the import rule
@@ -30,7 +30,7 @@ lint: ## gofmt, vet, staticcheck, the import rule
 	$(GO) tool staticcheck ./...
 	$(GO) test ./test/lint
 
-generated: ## are the committed BPF objects those of the sources?
+generated: deps ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
 
 test: deps lint generated ## everything that has to hold, as root

@@ -45,4 +45,5 @@ echo "deps: installing" $packages
 export DEBIAN_FRONTEND=noninteractive
 options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
 apt-get update "${options[@]}"
-apt-get install -y --no-install-recommends "${options[@]}" $packages >/dev/null
+apt-get install -y --no-install-recommends "${options[@]}" $packages |
+	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'

@@ -66,6 +66,25 @@ func TestEngines(t *testing.T) {
 	}
 }
 
+// TestEnginesShowTheRefusal holds what the hook says to reach whoever started
+// the container, by way of every engine.
+func TestEnginesShowTheRefusal(t *testing.T) {
+	for engine, start := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			must(t, s.Network("lan", lanNetwork))
+			e := start(t, s)
+			before := s.snapshot(t)
+			_, err := e.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lam"}})
+			s.refused(t, err, "berth/networks[0]", `"lam"`, "lan")
+			if d := s.snapshot(t).difference(before); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 // life is two containers from start to end.
 func life(t *testing.T, s *site, e lab.Engine, form string) {
 	f := forms[form]

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -115,3 +117,15 @@ modes = ["bridge", "private", "vepa", "passthru"]
 static_ips = true
 static_macs = true
 `
+
+// decodeLines reads a JSON value a line.
+func decodeLines[T any](t *testing.T, text string) (all []T) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	for dec.More() {
+		var one T
+		must(t, dec.Decode(&one))
+		all = append(all, one)
+	}
+	return all
+}
