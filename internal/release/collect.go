@@ -144,8 +144,8 @@ func (r *Releaser) gone(a *state.Attachment) (bool, error) {
 	if a.Phase != specs.PhaseAttached {
 		return false, nil
 	}
-	link, err := r.findLink(a)
-	return err == nil && link == nil, wrap(err, "look at %q", a.Key())
+	remove, err := r.findLink(a)
+	return err == nil && remove == nil, wrap(err, "look at %q", a.Key())
 }
 
 // collect releases an attachment that nobody holds, if it is due when nobody

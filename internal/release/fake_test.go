@@ -150,5 +150,9 @@ func (f *fake) Close() error { return nil }
 
 // releaser returns one on the fake.
 func (f *fake) releaser(s *state.Store) *Releaser {
-	return &Releaser{Store: s, Host: f, openMaps: func() (counting, error) { return f, nil }}
+	return &Releaser{
+		Store: s, Host: f,
+		openMaps: func() (counting, error) { return f, nil },
+		renamed:  func(*state.Attachment, bool) (bool, error) { return false, nil },
+	}
 }

@@ -15,34 +15,74 @@ import (
 
 // removeLink deletes the link of an attachment, or finds that it is gone.
 func (r *Releaser) removeLink(a *state.Attachment) error {
-	link, err := r.findLink(a)
-	if err != nil || link == nil {
+	remove, err := r.findLink(a)
+	if err != nil || remove == nil {
 		return err
 	}
-	if err := r.Host.DeleteIn(a.NSID, link.Index); !isGone(err) {
+	if err := remove(); !isGone(err) {
 		return err
 	}
 	return nil
 }
 
-// findLink returns the link of an attachment, nil when it is gone: deleted, or
-// dead with its namespace. Ids of namespaces are reused at once, so a link
-// that is not known to be ours is another's.
-func (r *Releaser) findLink(a *state.Attachment) (*network.LinkInfo, error) {
+// findLink returns how the link of an attachment is removed, nil when it is
+// gone: deleted, or dead with its namespace. Ids of namespaces are reused at
+// once, so a link that is not known to be ours is another's.
+func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error) {
 	if a.NSID < 0 {
 		return nil, nil // the id is recorded before a link is made
 	}
 	link, err := r.Host.LinkIn(a.NSID, a.Interface)
-	if isGone(err) && err != nil {
+	switch {
+	case err == nil && isOurs(a, &link):
+		return func() error { return r.Host.DeleteIn(a.NSID, link.Index) }, nil
+	case errors.Is(err, network.ErrNoNamespace):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil && !errors.Is(err, network.ErrNoLink):
 		return nil, fmt.Errorf("look for link %q: %w", a.Interface, err)
 	}
-	if !isOurs(a, &link) {
-		return nil, nil
+	look := r.renamed
+	if look == nil {
+		look = renamed
 	}
-	return &link, nil
+	if there, err := look(a, false); err != nil || !there {
+		return nil, err
+	}
+	return func() error {
+		_, err := look(a, true)
+		return err
+	}, nil
+}
+
+// renamed looks for the link of an attachment under another name, as a
+// container may give it, by way of a process in the namespace; and deletes it
+// if told so. That takes longer, so it comes last.
+func renamed(a *state.Attachment, remove bool) (there bool, err error) {
+	ns, err := network.FindNamespace(a.Cookie)
+	if errors.Is(err, network.ErrNoNamespace) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, ns.Close()) }()
+	h, err := ns.Open()
+	if err != nil {
+		return false, err
+	}
+	links, err := h.Links()
+	if err != nil {
+		return false, err
+	}
+	for _, l := range links {
+		if l.Alias == a.Alias() && isOurs(a, &l) {
+			if remove {
+				return true, h.DeleteLink(l.Index)
+			}
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // isGone reports whether there is nothing to delete (any more).

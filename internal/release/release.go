@@ -35,7 +35,9 @@ type Releaser struct {
 	Log       *slog.Logger  // nil: slog.Default
 	KeepEnded time.Duration // how long ended attachments are kept; 0: specs.DefaultKeepEnded
 
-	openMaps func() (counting, error) // tests only; nil: bpf.Open
+	// For tests; nil: bpf.Open, renamed.
+	openMaps func() (counting, error)
+	renamed  func(a *state.Attachment, remove bool) (there bool, err error)
 }
 
 func (r *Releaser) log() *slog.Logger {

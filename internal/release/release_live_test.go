@@ -54,6 +54,27 @@ func TestLinkDeletedByTheContainer(t *testing.T) {
 	x.checkGone(t)
 }
 
+// TestLinkRenamedByTheContainer is no reason to give its addresses away, nor
+// to leave it.
+func TestLinkRenamedByTheContainer(t *testing.T) {
+	t.Parallel()
+	x := newScene(t)
+	testnet.Process(t, x.container)
+	testnet.Run(t, x.container, "ip", "link", "set", "net1", "down", "name", "wan0")
+	r := x.releaser()
+	done, err := r.Collect(t.Context(), 0)
+	must(t, err)
+	if len(done.Released) != 0 || live(t, x.store, x.a.Key()) == nil {
+		t.Errorf("%+v: an attachment whose link has another name was collected", done)
+	}
+	must(t, r.Container(t.Context(), "c"))
+	if _, err := x.host.LinkIn(x.a.NSID, "wan0"); !errors.Is(err, network.ErrNoLink) {
+		t.Errorf("the link: %v, want ErrNoLink", err)
+	}
+	must(t, r.drainToEnd(t.Context()))
+	x.checkGone(t)
+}
+
 // TestForeignLinkUnderOurName leaves a link that took the place of ours.
 func TestForeignLinkUnderOurName(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ func (s *Store) TryHold(key string) (release func(), err error) {
 
 // Held reports whether some process holds the key.
 func (s *Store) Held(key string) bool {
-	release, err := s.TryHold(key)
+	release, err := s.hold(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
 		release()
 	}
