@@ -1,0 +1,139 @@
+package bpf
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// keys returns how many keys the maps of endpoints have in all, the parent's
+// own left out.
+func (x *bench) keys() (n int) {
+	x.Helper()
+	for _, name := range []string{mapEndpoints, mapNamespaces, mapAddresses} {
+		m, err := x.maps.get(name)
+		must(x, err)
+		var key, value []byte
+		for entries := m.Iterate(); entries.Next(&key, &value); {
+			n++
+		}
+	}
+	return n - 1
+}
+
+func emptyBench(t *testing.T) *bench {
+	x := newBench(t, specs.ModeBridge, "")
+	must(t, x.maps.Unregister(Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Cookie: x.cookie}))
+	return x
+}
+
+func endpoint(slot uint32) Endpoint {
+	return Endpoint{
+		Slot: slot, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: 77,
+		Addresses: []netip.Addr{ipA, ip6A},
+	}
+}
+
+func TestUnregisterTakesItsOwnOnly(t *testing.T) {
+	t.Parallel()
+	x := emptyBench(t)
+	first, second := endpoint(1), endpoint(2)
+	must(t, x.maps.Register(first))
+	must(t, x.maps.Register(first))
+	if n := x.keys(); n != 4 {
+		t.Errorf("%d keys, want MAC, namespace and two addresses", n)
+	}
+	second.Cookie, second.Addresses = 78, []netip.Addr{ipA}
+	must(t, x.maps.Register(second)) // the same MAC and one address, in a new namespace
+	must(t, x.maps.Unregister(first))
+	if n := x.keys(); n != 3 {
+		t.Errorf("%d keys, want the three of the new owner", n)
+	}
+	if _, b := x.sends(ingress, plain(macA, macLAN), nil); b != receiveExternal(one(1, 100)) {
+		t.Errorf("the new owner has %+v", b)
+	}
+	must(t, x.maps.Unregister(second))
+	must(t, x.maps.Unregister(second))
+	if n := x.keys(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	t.Parallel()
+	x := emptyBench(t)
+	slots := x.maps.Slots()
+	for name, change := range map[string]func(*Endpoint){
+		"slot 0":    func(e *Endpoint) { e.Slot = 0 },
+		"slot 1025": func(e *Endpoint) { e.Slot = slots },
+		"parent":    func(e *Endpoint) { e.ParentIndex = 0 },
+		"VLAN":      func(e *Endpoint) { e.VLAN = 4095 },
+		"MAC":       func(e *Endpoint) { e.MAC = specs.MAC{} },
+		"unicast":   func(e *Endpoint) { e.MAC = macGroup },
+		"ipvlan":    func(e *Endpoint) { e.Driver = specs.IPvlan },
+		`"l2"`:      func(e *Endpoint) { e.Mode = specs.ModeL2 },
+	} {
+		e := endpoint(1)
+		change(&e)
+		if err := x.maps.Register(e); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := x.keys(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+// TestRegisterIsWhole checks that an endpoint that finds a map full leaves
+// nothing behind.
+func TestRegisterIsWhole(t *testing.T) {
+	t.Parallel()
+	ns := testnet.Namespace(t)
+	d := load(t, ns, bpffs(t), Options{MaxEndpoints: 1})
+	x := &bench{TB: t, Datapath: d, ns: ns}
+	must(t, d.ownMAC(1, macHost))
+	e := endpoint(1)
+	for i := range byte(evidencePer + 1) {
+		e.Addresses = append(e.Addresses, netip.AddrFrom4([4]byte{192, 0, 2, 100 + i}))
+	}
+	if err := x.maps.Register(e); !errors.Is(err, unix.E2BIG) {
+		t.Errorf("register with %d addresses: %v, want E2BIG", len(e.Addresses), err)
+	}
+	if n := x.keys(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+	must(t, x.maps.Register(endpoint(1)))
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	dir := bpffs(t)
+	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing is pinned: %v", err)
+	}
+	d := load(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
+	m, err := Open(dir)
+	must(t, err)
+	must(t, m.Register(endpoint(7)))
+	var v endpointValue
+	one, err := d.maps.get(mapEndpoints)
+	must(t, err)
+	if err := one.Lookup(endpoint(7).key(), &v); err != nil || v.Slot != 7 || v.Cookie != 77 {
+		t.Errorf("what was registered by another: %+v, %v", v, err)
+	}
+	if m.Slots() != 8 || d.Maps().Slots() != 8 {
+		t.Errorf("%d and %d slots, want 8", m.Slots(), d.Maps().Slots())
+	}
+	must(t, m.Close())
+	if filepath.Base(pinsUnder(dir).dir) != "v1" {
+		t.Error("the version is not in the path")
+	}
+}
