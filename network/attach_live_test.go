@@ -1,9 +1,13 @@
 package network
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"testing"
+	"time"
 
+	"berth/internal/testnet"
 	"berth/specs"
 )
 
@@ -30,6 +34,45 @@ func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Not parallel: it counts what the whole process has.
+func TestNothingIsLeft(t *testing.T) {
+	s := newSite(t)
+	before := count(t, "/proc/self/fd")
+	for i := range 10 {
+		ns := testnet.Namespace(t)
+		n, err := OpenPath(ns.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		attach(t, s, n, mac(1))
+		l := byNameIn(t, n, "net1")
+		c := Claimant{Index: l.Index, Name: "net1", MAC: l.MAC, Addresses: addrs("192.0.2.11")}
+		if _, err := Probe(t.Context(), n, []Claimant{c}, time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 { // the others go with their namespace
+			if err := inside(t, n).DeleteLink(l.Index); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(n.Close(), ns.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testnet.Eventually(t, "all descriptors are closed", func() bool { return count(t, "/proc/self/fd") <= before })
+	wantLinks(t, s.h, "eth1", "lo")
+	s.create(t, s.n, s.macvlan("net1", mac(1))) // its MAC is free again
+}
+
+func count(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // BenchmarkAttach is one whole attachment without a probe, from opening the

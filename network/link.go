@@ -129,7 +129,7 @@ func asideName() string {
 func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 	info, err := inside.LinkByName(name)
 	if err != nil {
-		return LinkInfo{}, err
+		return LinkInfo{}, errors.Join(err, inside.change(unix.RTM_DELLINK, 0, linkHeader(0), attrString(unix.IFLA_IFNAME, name)))
 	}
 	var parts []nl.NetlinkRequestData
 	if l.Name != name {

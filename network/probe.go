@@ -23,7 +23,8 @@ var probeTimes = []time.Duration{0, 30 * time.Millisecond, 60 * time.Millisecond
 // claimants' own MACs are not taken for others'.
 //
 // No conflict is no proof: the parent's own addresses and those of private
-// macvlan siblings cannot be seen from a macvlan.
+// macvlan siblings cannot be seen from a macvlan, and where the parent has no
+// carrier ([Parent]) nobody is heard at all.
 func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time.Duration) ([]Conflict, error) {
 	c := newClaims(claimants)
 	if c.total == 0 || timeout <= 0 {
