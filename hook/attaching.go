@@ -84,12 +84,18 @@ func (a *attaching) nameNamespace(context.Context) (err error) {
 	return nil
 }
 
+// holdWait is how long a run waits for another that works on the same
+// attachment; one that only collects does so for milliseconds.
+const holdWait = 2 * time.Second
+
 // hold says, for as long as this process lives, that the records of this
 // attachment are being worked on.
-func (a *attaching) hold(context.Context) error {
+func (a *attaching) hold(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, holdWait)
+	defer cancel()
 	for _, in := range a.plan.New {
 		r := a.newRecord(in)
-		letGo, err := a.Store.TryHold(r.Key())
+		letGo, err := a.Store.Hold(ctx, r.Key())
 		if err != nil {
 			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.ids[0], err)
 		}
@@ -116,7 +122,8 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 
 // makeVLANs makes the parents that are VLANs and not there yet, and brings
 // each up.
-func (a *attaching) makeVLANs(context.Context) error {
+func (a *attaching) makeVLANs(ctx context.Context) error {
+	made := false
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
 			continue
@@ -126,7 +133,21 @@ func (a *attaching) makeVLANs(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 		}
-		a.records[i].Parent, a.records[i].ParentIndex = p.Name, p.Index
+		a.records[i].Parent, a.records[i].ParentIndex, made = p.Name, p.Index, true
+	}
+	if !made {
+		return nil
+	}
+	// Whoever takes these records back after a kill must find the map keys,
+	// which have the parent's index.
+	return a.Store.Update(ctx, a.put)
+}
+
+func (a *attaching) put(tx *state.Tx) error {
+	for _, r := range a.records {
+		if err := tx.Put(r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -134,11 +155,17 @@ func (a *attaching) makeVLANs(context.Context) error {
 // register puts the endpoints into the agent's maps before they can send. The
 // record is committed first and the maps are looked for after it; the agent
 // pins first and reads the records after it: so none falls between.
-func (a *attaching) register(context.Context) (err error) {
+func (a *attaching) register(ctx context.Context) (err error) {
 	if a.maps, err = a.Hook.maps(); err != nil || a.maps == nil {
 		return err
 	}
 	a.free = append(a.free, func() { a.maps.Close() })
+	// A drain, which is a transaction, may be about to delete the keys of the
+	// MAC's last owner: not while we are in here.
+	return a.Store.View(ctx, func(*state.Tx) error { return a.registerAll() })
+}
+
+func (a *attaching) registerAll() error {
 	for _, r := range a.records {
 		if r.Slot == 0 || r.Slot >= a.maps.Slots() {
 			continue

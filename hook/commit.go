@@ -2,7 +2,6 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -40,47 +39,64 @@ func (a *attaching) commit(ctx context.Context) error {
 	return nil
 }
 
-// giveBack takes back what reserve has claimed, as if it had never been.
+// giveBack takes back what reserve has claimed, as if it had never been. VLANs
+// go first: a kill after that leaves records, which somebody finds.
 func (a *attaching) giveBack(ctx context.Context) error {
-	var vlans []*state.Attachment
-	err := a.Store.Update(ctx, func(tx *state.Tx) error {
-		vlans = nil
+	if err := a.removeVLANs(ctx); err != nil {
+		return err
+	}
+	return a.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, r := range a.records {
-			last, err := forget(tx, r)
-			if err != nil {
+			if err := forget(tx, r); err != nil {
 				return err
-			}
-			if last {
-				vlans = append(vlans, r)
 			}
 		}
 		return a.unshare(tx)
 	})
-	for _, r := range vlans {
-		err = errors.Join(err, a.removeVLAN(r))
-	}
-	return err
 }
 
-// forget drops a record and all that it holds. It reports whether it was the
-// last user of a VLAN that berth has made.
-func forget(tx *state.Tx, r *state.Attachment) (lastOfVLAN bool, err error) {
+// removeVLANs removes the VLAN sub-interfaces that berth has made and nobody
+// but this run uses. Their locks are held.
+func (a *attaching) removeVLANs(ctx context.Context) error {
+	ours := make(map[string]bool)
+	for _, r := range a.records {
+		ours[r.Key()] = true
+	}
+	gone := make(map[int]bool)
+	return a.Store.View(ctx, func(tx *state.Tx) error {
+		for _, r := range a.records {
+			if r.VLAN == 0 || r.ParentIndex == 0 || gone[r.ParentIndex] {
+				continue // none, or recorded and then not made
+			}
+			users, made := tx.VLANUsers(r.TrunkIndex, r.VLAN)
+			if !made || slices.ContainsFunc(users, func(key string) bool { return !ours[key] }) {
+				continue
+			}
+			if err := a.host.DeleteLink(r.ParentIndex); err != nil {
+				return fmt.Errorf("remove VLAN %q: %w", r.Parent, err)
+			}
+			gone[r.ParentIndex] = true
+		}
+		return nil
+	})
+}
+
+// forget drops a record and all that it holds.
+func forget(tx *state.Tx, r *state.Attachment) error {
 	if err := ipam.In(tx, r.Domain()).Release(r.Key()); err != nil {
-		return false, err
+		return err
 	}
 	if r.Slot != 0 {
 		if err := tx.FreeSlot(r.Slot); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if r.VLAN != 0 {
-		last, made, err := tx.RemoveVLANUser(r.TrunkIndex, r.VLAN, r.Key())
-		if err != nil {
-			return false, err
+		if _, _, err := tx.RemoveVLANUser(r.TrunkIndex, r.VLAN, r.Key()); err != nil {
+			return err
 		}
-		lastOfVLAN = last && made
 	}
-	return lastOfVLAN, tx.Delete(r.Key())
+	return tx.Delete(r.Key())
 }
 
 // unshare takes the container off the attachments that it only shared.
@@ -99,13 +115,4 @@ func (a *attaching) unshare(tx *state.Tx) error {
 		}
 	}
 	return nil
-}
-
-// removeVLAN removes a VLAN sub-interface that this run has made. Its lock is
-// held.
-func (a *attaching) removeVLAN(r *state.Attachment) error {
-	if r.ParentIndex == 0 {
-		return nil // it was recorded, and then not made
-	}
-	return a.host.DeleteLink(r.ParentIndex)
 }

@@ -86,7 +86,9 @@ func (a *attaching) exchange(ctx context.Context, c network.Conflict) error {
 	if a.maps == nil || r.Slot == 0 {
 		return nil
 	}
-	return errors.Join(a.maps.Unregister(release.Endpoint(&before)), a.maps.Register(release.Endpoint(r)))
+	return a.Store.View(ctx, func(*state.Tx) error { // as register does
+		return errors.Join(a.maps.Unregister(release.Endpoint(&before)), a.maps.Register(release.Endpoint(r)))
+	})
 }
 
 // lease is an address that a record holds without using it: it is given back

@@ -143,7 +143,7 @@ func (h *Hook) Disconnect(ctx context.Context, id, networkName string) (interfac
 		if a.Network != networkName {
 			continue
 		}
-		if err := h.releaser().Attachment(ctx, a.Key()); err != nil {
+		if err := h.reclaimOne(ctx, a.Key()); err != nil {
 			return interfaces, fmt.Errorf("disconnect %q of container %q: %w", a.Interface, id, err)
 		}
 		interfaces = append(interfaces, a.Interface)

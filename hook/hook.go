@@ -36,7 +36,7 @@ type Hook struct {
 // address, a MAC or a parent that it needs is held.
 const (
 	collectBound = 2 * time.Millisecond
-	collectAll   = 0 // no bound
+	collectAll   = 2 * time.Second
 )
 
 // Stages of a container in which a runtime calls its hooks (runtime-spec,

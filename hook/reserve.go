@@ -17,6 +17,10 @@ import (
 // excludes.
 var errParentTaken = errors.New("parent taken")
 
+// errMoved is returned when the facts of a plan are no longer true: what it
+// was to share is on its way out.
+var errMoved = errors.New("the attachment that the container shares is being released; start it again")
+
 // lockVLANs takes the lock of every VLAN that is a parent, because netlink is
 // not in the transaction: nobody may remove one between its record and its use.
 func (a *attaching) lockVLANs(ctx context.Context) error {
@@ -193,8 +197,14 @@ func checkNeighbours(tx *state.Tx, in *Interface, r *state.Attachment) error {
 func (a *attaching) share(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		r, err := tx.Attachment(kept.Key())
+		if errors.Is(err, state.ErrNotFound) {
+			return errMoved
+		}
 		if err != nil {
 			return err
+		}
+		if r.Leaving || r.Phase != specs.PhaseAttached {
+			return errMoved
 		}
 		if slices.Contains(r.Containers, a.ids[0]) {
 			continue

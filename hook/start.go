@@ -42,10 +42,14 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	return nil
 }
 
-// attach tries once more where an address, a MAC or a parent may still be held
-// by a container that is gone without a poststop.
+// attach tries once more where the facts have changed, or where an address, a
+// MAC or a parent may still be held by a container that is gone without a
+// poststop.
 func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {
 	err := h.tryAttach(ctx, c, requests, cfg)
+	if errors.Is(err, errMoved) {
+		err = h.tryAttach(ctx, c, requests, cfg)
+	}
 	if !heldByOther(err) {
 		return err
 	}
@@ -103,12 +107,20 @@ func staleOf(f *Facts) []*state.Attachment {
 // run's to touch.
 func (h *Hook) reclaim(ctx context.Context, stale []*state.Attachment) error {
 	for _, a := range stale {
-		if h.Store.Held(a.Key()) {
-			return fmt.Errorf("interface %q of container %q: another berth-hook is making it; start the container again", a.Interface, a.Containers[0])
-		}
-		if err := h.releaser().Attachment(ctx, a.Key()); err != nil {
+		if err := h.reclaimOne(ctx, a.Key()); err != nil {
 			return fmt.Errorf("interface %q, left of an earlier start: %w", a.Interface, err)
 		}
 	}
 	return nil
+}
+
+func (h *Hook) reclaimOne(ctx context.Context, key string) error {
+	wait, cancel := context.WithTimeout(ctx, holdWait)
+	defer cancel()
+	letGo, err := h.Store.Hold(wait, key)
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	return h.releaser().Attachment(ctx, key)
 }

@@ -1,0 +1,174 @@
+package hook
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+func TestMacvlanModes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, want string }{
+		{"mode = 'bridge'\nbc_queue_len = 2000", "macvlan mode bridge bcqueuelen 2000"},
+		{"mode = 'private'", "macvlan mode private"},
+		{"mode = 'vepa'", "macvlan mode vepa"},
+		{"mode = 'passthru'\nnopromisc = true", "macvlan mode passthru nopromisc"},
+		{"mode = 'source'\nsource_macs = ['02:00:5e:00:53:02']", "remotes (1) 02:00:5e:00:53:02"},
+		{"mtu = 1400", "mtu 1400"},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", "parent = 'PARENT'\n"+c.text+"\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+			a := h.box("a", "lan")
+			before := h.snapshot(a)
+			h.mustStart(a)
+			has(t, ipIn(t, a.ns, "-d -o link show net1"), c.want)
+			h.mustStop(a)
+			if after := h.snapshot(a); after != before {
+				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
+// pairs reports whether two containers of a network reach each other.
+func (h *host) pairs(networks string) bool {
+	h.Helper()
+	a, b := h.box("a-"+networks, networks), h.box("b-"+networks, networks)
+	h.mustStart(a)
+	h.mustStart(b)
+	ip := h.attachments(b.id)[0].Addresses[0].Addr().String()
+	return ping(h.T, a.ns, ip) == nil
+}
+
+func TestWhoReachesWhom(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]bool{"bridge": true, "private": false, "vepa": false} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", "parent = 'PARENT'\nconflict_timeout = '0'\nmode = '"+mode+"'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+			if got := h.pairs("lan"); got != want {
+				t.Errorf("siblings reach each other: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestAParentWithoutEthernetIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	tun := testnet.Unique("tun")
+	ipIn(t, testnet.Here(t), "tuntap add mode tun "+tun)
+	h.network("lan", strings.Replace(lan, "PARENT", tun, 1))
+	err := h.start(h.box("a", "lan"))
+	if err == nil || !strings.Contains(err.Error(), `berth/networks[0].parent "`+tun+`": want an Ethernet interface, where network "lan" is to be`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestVLANIsMadeOnDemandAndGoesWithItsLastUser(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	h := newHost(t)
+	h.network("v100", strings.Replace(lan, "PARENT", "PARENT.100", 1))
+	h.network("v200", strings.Replace(lan, "PARENT", "PARENT.200", 1))
+	a, b, c := h.box("a", "v100"), h.box("b", "v100"), h.box("c", "v200")
+	before := h.snapshot(a)
+	for _, box := range []*box{a, b, c} {
+		h.mustStart(box)
+	}
+	has(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".100"), "vlan protocol 802.1Q id 100", "state UP")
+	bIP, cIP := h.attachments("b")[0].Addresses[0].Addr().String(), h.attachments("c")[0].Addresses[0].Addr().String()
+	if bIP == cIP && h.attachments("a")[0].Addresses[0].Addr().String() != cIP {
+		t.Errorf("VLANs share a pool: %s", cIP)
+	}
+	if err := ping(t, a.ns, bIP); err != nil {
+		t.Error(err)
+	}
+	capture := testnet.Capture(t, h.lan, "wire")
+	_ = ping(t, a.ns, "192.0.2.1") // nobody answers; the requests leave tagged
+	if capture.Next(patience, func(f []byte) bool { return len(f) > 18 && f[12] == 0x81 && f[13] == 0 && f[15] == 100 }) == nil {
+		t.Error("no frame left with tag 100")
+	}
+	h.mustStop(a)
+	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".100@")
+	h.mustStop(b)
+	h.mustStop(c)
+	if after := h.snapshot(a); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestAVLANOfTheAdministratorsStays(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	h := newHost(t)
+	ipIn(t, testnet.Here(t), "link add link "+h.parent+" name "+h.parent+"v type vlan id 7")
+	ipIn(t, testnet.Here(t), "link set "+h.parent+"v up")
+	h.network("v7", strings.Replace(lan, "PARENT", "PARENT.7", 1))
+	a := h.box("a", "v7")
+	before := h.snapshot(a)
+	h.mustStart(a)
+	if got := h.attachments("a")[0]; got.Parent != h.parent+"v" || got.VLAN != 7 {
+		t.Errorf("parent %s, VLAN %d", got.Parent, got.VLAN)
+	}
+	h.mustStop(a)
+	if after := h.snapshot(a); after != before {
+		t.Errorf("changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestIPvlanModes(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	for _, c := range []struct{ text, want string }{
+		{"mode = 'l2'", "ipvlan mode l2 bridge"},
+		{"mode = 'l3'", "ipvlan mode l3 bridge"},
+		{"mode = 'l3s'\nipvlan_flag = 'private'", "ipvlan mode l3s private"},
+		{"mode = 'l2'\nipvlan_flag = 'vepa'", "ipvlan mode l2 vepa"},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", "driver = 'ipvlan'\nparent = 'PARENT'\n"+c.text+"\n[[subnet]]\nsubnet = '192.0.2.0/24'\n[[subnet]]\nsubnet = '2001:db8::/64'\n")
+			a := h.box("a", "lan")
+			before := h.snapshot(a)
+			h.mustStart(a)
+			has(t, ipIn(t, a.ns, "-d -o link show net1"), c.want)
+			if strings.Contains(c.want, "bridge") {
+				b := h.box("b", "lan")
+				h.mustStart(b)
+				if err := ping(t, a.ns, h.attachments("b")[0].Addresses[0].Addr().String()); err != nil {
+					t.Error(err)
+				}
+				h.mustStop(b)
+			}
+			h.mustStop(a)
+			if after := h.snapshot(a); after != before {
+				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
+func TestMacvlanAndIPvlanDoNotMix(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	h.network("ip", "driver = 'ipvlan'\nparent = 'PARENT'\n[[subnet]]\nsubnet = '198.51.100.0/24'\n")
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	b := h.box("b", "ip")
+	before := h.snapshot(b)
+	err := h.start(b)
+	if !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), `want a parent that only ipvlan uses: container "a" has an interface of macvlan bridge on it`) {
+		t.Errorf("error %v", err)
+	}
+	if after := h.snapshot(b); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
