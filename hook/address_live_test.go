@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -151,5 +152,54 @@ func TestAnIPv6AddressThatTheLANHasIsNotUsed(t *testing.T) {
 	err := h.start(h.box("b", `[{"name":"lan","ips":["2001:db8::1"]}]`))
 	if err == nil || !strings.Contains(err.Error(), "2001:db8::1 is "+testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()+"'s already") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheEnginesDefaultRoute(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	engine := func(b *box) { // as docker's bridge would have it
+		testnet.Veth(t, "eth0", b.ns, "engine", testnet.Namespace(t))
+		testnet.Address(t, b.ns, "eth0", "198.51.100.2/24")
+		ipIn(t, b.ns, "route add default via 198.51.100.1")
+	}
+	a := h.box("a", "lan")
+	engine(a)
+	before := h.snapshot(a)
+	err := h.start(a)
+	if err == nil || !strings.Contains(err.Error(), "the engine has set a default route already") {
+		t.Errorf("error %v", err)
+	}
+	if after := h.snapshot(a); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+
+	a.annotations["berth/networks"] = `[{"name":"lan","default-route":["192.0.2.1"]}]`
+	broken := errors.New("broken")
+	h.step = func(name string) error {
+		if name == "add routes" {
+			return broken
+		}
+		return nil
+	}
+	if err := h.start(a); !errors.Is(err, broken) {
+		t.Fatalf("error %v", err)
+	}
+	if got := ipIn(t, a.ns, "route show default"); !strings.Contains(got, "via 198.51.100.1 dev eth0") {
+		t.Errorf("the engine's route was not given back: %s", got)
+	}
+	h.step = nil
+	h.mustStart(a)
+	if got := ipIn(t, a.ns, "route show default"); !strings.Contains(got, "via 192.0.2.1 dev net1") || strings.Contains(got, "eth0") {
+		t.Errorf("default route: %s", got)
+	}
+
+	b := h.box("b", "lan")
+	engine(b)
+	h.network("lan", strings.Replace(lan, "[[", "default_route = false\n[[", 1))
+	h.mustStart(b)
+	if got := ipIn(t, b.ns, "route show default"); !strings.Contains(got, "eth0") || strings.Contains(got, "net1") {
+		t.Errorf("default route: %s", got)
 	}
 }

@@ -250,8 +250,8 @@ func (a *attaching) addRoutes(context.Context) error {
 		r := a.records[i]
 		routes := routesOf(in, r.Addresses)
 		for _, route := range routes {
-			if err := a.inside.AddRoute(r.LinkIndex, route); err != nil {
-				return fmt.Errorf("route to %s via %s on %q: %w", route.To, route.Via, r.Interface, err)
+			if err := a.addRoute(r.LinkIndex, route); err != nil {
+				return fmt.Errorf("route on %q: %w", r.Interface, err)
 			}
 		}
 		r.Gateways, r.Routes = recordedRoutes(routes)

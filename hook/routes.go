@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"context"
 	"net/netip"
 
 	"berth/network"
@@ -14,7 +15,10 @@ func routesOf(in *Interface, addresses []netip.Prefix) []network.Route {
 	var routes []network.Route
 	for fam := range families {
 		if gw := in.gatewayOf(fam, addresses); gw.IsValid() {
-			routes = append(routes, network.Route{Via: gw, Metric: in.Net.Metric, OnLink: !covered(addresses, gw)})
+			routes = append(routes, network.Route{
+				Via: gw, Metric: in.Net.Metric, OnLink: !covered(addresses, gw),
+				Replace: in.Gateway[fam].IsValid(), // the selection says so
+			})
 		}
 	}
 	for _, r := range in.Net.Routes {
@@ -64,4 +68,28 @@ func recordedRoutes(all []network.Route) (gateways []netip.Addr, routes []specs.
 		routes = append(routes, specs.Route{To: r.To, Via: r.Via, Metric: r.Metric})
 	}
 	return gateways, routes
+}
+
+// addRoute adds a route. One that takes the place of the engine's default route
+// gives it back when it is undone.
+func (a *attaching) addRoute(index int, r network.Route) error {
+	if r.Replace {
+		there, err := a.inside.Routes()
+		if err != nil {
+			return err
+		}
+		for _, old := range there {
+			if old.To.Bits() == 0 && old.To.Addr().Is4() == r.Via.Is4() && old.Index != index {
+				a.undo.push("replace the default route", func(context.Context) error { return a.restore(old) })
+			}
+		}
+	}
+	return a.inside.AddRoute(index, r)
+}
+
+// restore puts a default route back, in place of ours if that has its metric.
+func (a *attaching) restore(old network.RouteInfo) error {
+	return a.inside.AddRoute(old.Index, network.Route{
+		To: old.To, Via: old.Via, Metric: old.Metric, OnLink: old.Via.IsValid(), Replace: true,
+	})
 }

@@ -14,6 +14,8 @@ type Route struct {
 	Via    netip.Addr   // none: to be reached directly
 	Metric int          // 0: the kernel's, which is 0 for IPv4 and 1024 for IPv6
 	OnLink bool         // Via is on the link, although no subnet says so
+
+	Replace bool // takes the place of a route to the same destination with the same metric
 }
 
 // AddRoute adds a route. Errors: [ErrExists] (also another way to the same
@@ -26,7 +28,11 @@ func (h *Handle) AddRoute(index int, r Route) error {
 	if !to.IsValid() {
 		return fmt.Errorf("add route to interface %d: neither a destination nor a gateway", index)
 	}
-	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeMessage(index, to, r)...)
+	unlessThere := unix.NLM_F_EXCL
+	if r.Replace {
+		unlessThere = unix.NLM_F_REPLACE
+	}
+	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unlessThere, routeMessage(index, to, r)...)
 	switch {
 	case isErrno(err, unix.EEXIST):
 		err = ErrExists
