@@ -17,7 +17,7 @@ const module = "berth"
 // package imports from floors below its own, or from its own room.
 var floors = map[string]int{
 	"cmd": 4, "test": 4,
-	"engine": 3, "hook": 3, "agent": 3,
+	"engine": 3, "hook": 3, "agent": 3, "check": 3,
 	"ipam": 2, "network": 2, "bpf": 2,
 	"internal": 2,
 	"specs":    0,
