@@ -16,9 +16,17 @@ import (
 // kinds are the ways to attach that this kernel has.
 func kinds(t testing.TB) []string {
 	t.Helper()
-	if _, err := link.QueryPrograms(link.QueryOptions{Target: 1, Attach: ebpf.AttachTCXIngress}); errors.Is(err, ebpf.ErrNotSupported) {
+	p := verdictProgram(t, -1)
+	var l link.Link
+	var err error
+	testnet.In(t, testnet.Namespace(t), func() {
+		l, err = link.AttachTCX(link.TCXOptions{Interface: 1, Program: p, Attach: ebpf.AttachTCXIngress})
+	})
+	if errors.Is(err, ebpf.ErrNotSupported) {
 		return []string{Clsact}
 	}
+	must(t, err)
+	must(t, l.Close())
 	return []string{TCX, Clsact}
 }
 

@@ -118,7 +118,10 @@ static __noinline void event_fill(struct event *e, struct __sk_buff *skb, const 
 	e->way = found->way;
 	if (captured > EVENT_BYTES)
 		captured = EVENT_BYTES;
-	if (captured && !bpf_skb_load_bytes(skb, 0, e->bytes, captured))
+	barrier_var(captured); /* the verifier of 6.1 must see the bounds of this very register */
+	if (captured < ETH_HLEN || captured > EVENT_BYTES)
+		return;
+	if (!bpf_skb_load_bytes(skb, 0, e->bytes, captured))
 		e->captured = captured;
 }
 
