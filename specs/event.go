@@ -38,7 +38,7 @@ type Event struct {
 	Direction string    `json:"direction"` // at the parent: "egress" or "ingress"
 	Parent    string    `json:"parent"`
 	VLAN      int       `json:"vlan,omitempty"`
-	MAC       MAC       `json:"mac"`              // the frame's source
+	MAC       FrameMAC  `json:"mac"`              // the frame's source
 	Sender    *Party    `json:"sender,omitempty"` // who really sent it, where that is known
 	Owner     *Party    `json:"owner,omitempty"`  // whose MAC or address it is, where that is an endpoint's
 	Frame     Frame     `json:"frame"`
@@ -56,7 +56,7 @@ type Party struct {
 
 // Frame is a summary of the frame that an event is about.
 type Frame struct {
-	Source          MAC        `json:"source"`
+	Source          FrameMAC   `json:"source"`
 	Destination     string     `json:"destination"` // a MAC; may be a group's
 	EtherType       string     `json:"ethertype"`   // "0x0800"
 	Protocol        string     `json:"protocol,omitempty"`

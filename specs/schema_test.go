@@ -58,9 +58,9 @@ func fullEvent() Event {
 	party := &Party{ContainerID: "web", Name: "web-0", Network: "lan", Interface: "net1", MAC: mac}
 	return Event{
 		Time: time.Now(), Kind: MACSpoof, Certainty: Certain, Evidence: "netns-cookie", Direction: "egress",
-		Parent: "eth1", VLAN: 100, MAC: mac, Sender: party, Owner: party, LeftOut: 4,
+		Parent: "eth1", VLAN: 100, MAC: FrameMAC(mac), Sender: party, Owner: party, LeftOut: 4,
 		Frame: Frame{
-			Source: mac, Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0800", Protocol: "udp",
+			Source: FrameMAC(mac), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0800", Protocol: "udp",
 			SourceIP: netip.MustParseAddr("192.0.2.7"), DestinationIP: netip.MustParseAddr("192.0.2.8"),
 			SourcePort: 53, DestinationPort: 53, Length: 60, Bytes: []byte{1, 2, 3},
 		},

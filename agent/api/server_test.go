@@ -158,9 +158,9 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 func event(kind specs.Kind, container string, second int64) specs.Event {
 	return specs.Event{
 		Kind: kind, Time: time.Unix(second, 0).UTC(), Certainty: specs.Certain,
-		MAC:    specs.MAC{3, 0, 0x5e, 0, 0x53, 1}, // a group's: a forged source may be anything
+		MAC:    specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, // a group's: a forged source may be anything
 		Sender: &specs.Party{ContainerID: container},
-		Frame:  specs.Frame{Source: specs.MAC{3, 0, 0x5e, 0, 0x53, 1}, SourceIP: netip.MustParseAddr("192.0.2.1"), Bytes: []byte{1}},
+		Frame:  specs.Frame{Source: specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, SourceIP: netip.MustParseAddr("192.0.2.1"), Bytes: []byte{1}},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -72,38 +71,10 @@ func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, er
 	}
 }
 
-// DecodeEvent reads a line of events. It takes any source address, also a
-// group's, which specs.MAC refuses: whoever forges a frame chooses it.
-func DecodeEvent(line []byte) (specs.Event, error) {
-	var wire struct {
-		specs.Event
-		MAC   frameMAC `json:"mac"`
-		Frame struct {
-			specs.Frame
-			Source frameMAC `json:"source"`
-		} `json:"frame"`
-	}
-	if err := json.Unmarshal(line, &wire); err != nil {
+// DecodeEvent reads a line of events.
+func DecodeEvent(line []byte) (e specs.Event, err error) {
+	if err := json.Unmarshal(line, &e); err != nil {
 		return specs.Event{}, fmt.Errorf("agent's event: %w", err)
 	}
-	e := wire.Event
-	e.MAC, e.Frame = specs.MAC(wire.MAC), wire.Frame.Frame
-	e.Frame.Source = specs.MAC(wire.Frame.Source)
 	return e, nil
-}
-
-// frameMAC is a MAC as it may stand in a frame.
-type frameMAC specs.MAC
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (m *frameMAC) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		return nil
-	}
-	hw, err := net.ParseMAC(string(text))
-	if err != nil || len(hw) != len(m) {
-		return specs.Invalid("", string(text), "a MAC address of six octets")
-	}
-	*m = frameMAC(hw)
-	return nil
 }

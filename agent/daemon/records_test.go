@@ -83,9 +83,9 @@ func TestDescribe(t *testing.T) {
 	got := describe(raw, web, nil, "eth1")
 	want := specs.Event{
 		Time: raw.Time, Kind: raw.Kind, Certainty: raw.Certainty, Evidence: raw.Evidence, Direction: raw.Direction,
-		Parent: "eth1", VLAN: 100, MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 9}, LeftOut: 4,
+		Parent: "eth1", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, LeftOut: 4,
 		Sender: &specs.Party{ContainerID: "web", Name: "front", Network: "lan", Interface: "net1", MAC: mac},
-		Frame: specs.Frame{Source: specs.MAC{2, 0, 0x5e, 0, 0x53, 9}, Destination: "00:00:00:00:00:00",
+		Frame: specs.Frame{Source: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, Destination: "00:00:00:00:00:00",
 			EtherType: "0x0806", Protocol: "arp", Length: 60, Bytes: raw.Bytes},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {

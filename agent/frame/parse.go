@@ -30,7 +30,7 @@ func Parse(data []byte, length uint32) specs.Frame {
 		return f
 	}
 	f.Destination = net.HardwareAddr(data[:6]).String()
-	f.Source = specs.MAC(data[6:12])
+	f.Source = specs.FrameMAC(data[6:12])
 	etherType, payload := binary.BigEndian.Uint16(data[12:]), data[14:]
 	for range maxTags {
 		if etherType != typeVLAN && etherType != typeQinQ || len(payload) < 4 {

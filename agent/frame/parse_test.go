@@ -78,7 +78,7 @@ func TestParse(t *testing.T) {
 	} {
 		data := raw(t, ethernet, c.bytes)
 		want := c.want
-		want.Source = specs.MAC{0x02, 0, 0x5e, 0, 0x53, 0x01}
+		want.Source = specs.FrameMAC{0x02, 0, 0x5e, 0, 0x53, 0x01}
 		want.Destination = "02:00:5e:00:53:02"
 		want.Length, want.Bytes = 1500, data
 		if diff := cmp.Diff(want, Parse(data, 1500), addrs); diff != "" {
@@ -116,7 +116,7 @@ func FuzzParse(f *testing.F) {
 		if got.SourceIP.IsValid() != got.DestinationIP.IsValid() {
 			t.Fatal("one address without the other")
 		}
-		if len(data) >= 14 && got.Source != specs.MAC(data[6:12]) {
+		if len(data) >= 14 && got.Source != specs.FrameMAC(data[6:12]) {
 			t.Fatalf("source %s of %x", got.Source, data)
 		}
 		if len(data) >= 14 && binary.BigEndian.Uint16(data[12:]) == typeARP && got.Protocol != "arp" {

@@ -161,7 +161,7 @@ func TestForgedMACIsFlagged(t *testing.T) {
 	l.network("lan", lanFile)
 	a := l.start()
 	web := l.attach("web", 1)
-	forged := specs.MAC{2, 0, 0x5e, 0, 0x53, 0x66}
+	forged := specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66}
 	web.forge(forged, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -182,7 +182,7 @@ func TestForgedMACIsFlagged(t *testing.T) {
 }
 
 // forge sends UDP frames by a raw socket, from another MAC.
-func (c *container) forge(mac specs.MAC, n int) {
+func (c *container) forge(mac specs.FrameMAC, n int) {
 	c.t.Helper()
 	frame := append([]byte{2, 0, 0x5e, 0, 0x53, 0xfe}, mac[:]...)
 	frame = append(frame, 0x08, 0x00, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 250, 0, 1, 0, 2, 0, 8, 0, 0)

@@ -135,9 +135,6 @@ func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 		sender += fmt.Sprintf(" (+%d)", e.LeftOut)
 	}
 	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
-		macText(e.MAC), printable(e.Parent), printable(sender))
+		e.MAC, printable(e.Parent), printable(sender))
 	return err
 }
-
-// macText writes a MAC out of a frame, which may be all zero.
-func macText(m specs.MAC) string { return cmp.Or(m.String(), "00:00:00:00:00:00") }

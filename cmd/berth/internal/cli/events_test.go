@@ -16,8 +16,8 @@ import (
 func violation(ago time.Duration, sender *specs.Party) specs.Event {
 	return specs.Event{
 		Time: clock.Add(-ago), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie",
-		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: mac("02:00:5e:00:53:99"), Sender: sender,
-		Frame: specs.Frame{Source: mac("02:00:5e:00:53:99"), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0806", Length: 42, Bytes: []byte{}},
+		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC(mac("02:00:5e:00:53:99")), Sender: sender,
+		Frame: specs.Frame{Source: specs.FrameMAC(mac("02:00:5e:00:53:99")), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0806", Length: 42, Bytes: []byte{}},
 	}
 }
 
