@@ -1,0 +1,48 @@
+package check
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"berth/specs"
+)
+
+// Agent is what is known of the agent.
+type Agent struct {
+	Status *specs.AgentStatus
+	Err    error // why there is no status
+	Pinned int   // parents at which programs are pinned, with or without an agent
+}
+
+func (c *Checker) gatherAgent() Agent {
+	links, _ := filepath.Glob(filepath.Join(c.Dirs.BPFFS, "v*", "links", "*-ingress")) // the pattern is well formed
+	return Agent{Status: c.Agent, Err: c.AgentErr, Pinned: len(links)}
+}
+
+// judgeAgent never fails where no agent runs: containers start without it.
+func judgeAgent(r *report, a Agent) {
+	const check = "agent"
+	const start = "systemctl start berthd"
+	switch {
+	case a.Status == nil && errors.Is(a.Err, fs.ErrPermission):
+		r.warn(check, "run it as root, or name your group as agent.socket_group in berth.toml", "not checked: %v", a.Err)
+		return
+	case a.Status == nil && a.Pinned > 0:
+		r.warn(check, start, "none answers; the programs of an earlier one still count at %d parents, for containers that it knew", a.Pinned)
+		return
+	case a.Status == nil:
+		r.warn(check, start, "none answers, so nothing is counted")
+		return
+	case !a.Status.Attached:
+		r.warn(check, "berth agent attach", "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
+	default:
+		r.pass(check, "berthd %s answers", a.Status.Version)
+	}
+	for _, problem := range a.Status.Problems {
+		r.warn(check, "berth agent status", "%s", problem)
+	}
+	if a.Status.Endpoints >= a.Status.MaxEndpoints {
+		r.warn(check, "raise agent.max_endpoints in berth.toml", "it counts %d interfaces, and further ones not", a.Status.Endpoints)
+	}
+}

@@ -1,0 +1,173 @@
+package check
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// unsettledFor is how long an attachment may be on its way: longer than a hook
+// is given by deploy/hooks.d.
+const unsettledFor = time.Minute
+
+// attached judges one attachment.
+type attached struct {
+	*report
+	*state.Attachment
+	seen Seen
+	who  string
+}
+
+// judgeAttached holds what the kernel has to what was recorded. Every
+// difference is a failure.
+func judgeAttached(who string, a *state.Attachment, s Seen, now time.Time) []Line {
+	j := attached{&report{subject: fmt.Sprintf("container %s %s", who, a.Interface)}, a, s, who}
+	if j.present(now) {
+		j.kind()
+		j.mac()
+		j.mtu()
+		j.up()
+		j.onParent()
+		j.alias()
+		j.addresses()
+		j.routes()
+	}
+	return j.lines
+}
+
+// present looks whether there is a link to compare.
+func (j *attached) present(now time.Time) bool {
+	const check = "interface"
+	dead := errors.Is(j.seen.Err, network.ErrNoNamespace)
+	switch {
+	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created) < unsettledFor:
+		j.pass(check, "being attached")
+	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
+		j.fail(check, "berth gc", "was being attached or released, by a berth-hook that did not end it")
+	case dead, j.seen.Link != nil && j.another():
+		j.fail(check, "berth gc", "its namespace is dead, and the record stands")
+	case j.seen.Err != nil:
+		j.warn(check, "run it as root", "not checked: %v", j.seen.Err)
+	case j.seen.Link == nil:
+		j.fail(check, j.restart()+"; berth gc frees what it held", "the namespace has no %s: it was deleted or renamed", j.Interface)
+	default:
+		return true
+	}
+	return false
+}
+
+// another reports whether the link is of another namespace, which has got the
+// dead one's id: nothing of it is as recorded.
+func (j *attached) another() bool {
+	return j.seen.Link.Alias != j.Alias() && j.seen.Link.MAC != j.MAC && strings.HasPrefix(j.seen.Link.Alias, "berth:") ||
+		j.seen.Link.Alias == "" && j.seen.Link.MAC != j.MAC && j.seen.Link.ParentIndex != j.ParentIndex
+}
+
+// fix is a remedy by a command in the container's namespace, where a way into
+// it is known.
+func (j *attached) fix(format string, args ...any) string {
+	if j.seen.PID == 0 {
+		return j.restart()
+	}
+	return fmt.Sprintf("nsenter -t %d -n ip %s", j.seen.PID, fmt.Sprintf(format, args...))
+}
+
+func (j *attached) restart() string { return "restart container " + j.who }
+
+func (j *attached) kind() {
+	l := j.seen.Link
+	want, got := kindText(j.Driver, j.Mode, j.IPvlanFlag), kindText(l.Driver, l.Mode, l.Flag)
+	switch {
+	case want == got:
+		j.pass("mode", "%s", got)
+	case l.Driver != j.Driver:
+		j.fail("mode", j.restart(), "is %s, recorded is %s", cmp.Or(got, l.Kind), want)
+	default:
+		flag := ""
+		if l.Driver == specs.IPvlan {
+			flag = " " + string(orBridge(j.IPvlanFlag))
+		}
+		j.fail("mode", j.fix("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag), "is %s, recorded is %s", got, want)
+	}
+}
+
+func kindText(d specs.Driver, m specs.Mode, f specs.IPvlanFlag) string {
+	if d == specs.IPvlan {
+		return fmt.Sprintf("%s %s %s", d, m, orBridge(f))
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s", d, m))
+}
+
+func orBridge(f specs.IPvlanFlag) specs.IPvlanFlag {
+	if f == "" {
+		return specs.FlagBridge
+	}
+	return f
+}
+
+func (j *attached) mac() {
+	switch {
+	case j.Driver == specs.IPvlan:
+		j.pass("MAC", "%s, the parent's", j.seen.Link.MAC)
+	case j.Mode == specs.ModePassthru:
+		j.pass("MAC", "%s; in passthru mode it may be any", j.seen.Link.MAC)
+	case j.seen.Link.MAC != j.MAC:
+		j.fail("MAC", j.fix("link set %s address %s", j.Interface, j.MAC),
+			"is %s, recorded is %s: its traffic counts as forged", j.seen.Link.MAC, j.MAC)
+	default:
+		j.pass("MAC", "%s", j.seen.Link.MAC)
+	}
+}
+
+func (j *attached) mtu() {
+	if j.seen.Link.MTU == j.MTU {
+		j.pass("MTU", "%d", j.MTU)
+		return
+	}
+	remedy := j.fix("link set %s mtu %d", j.Interface, j.MTU)
+	if j.seen.Parent != nil && j.seen.Parent.MTU < j.MTU {
+		remedy = fmt.Sprintf("ip link set %s mtu %d; then %s", j.seen.Parent.Name, j.MTU, remedy)
+	}
+	j.fail("MTU", remedy, "is %d, recorded is %d", j.seen.Link.MTU, j.MTU)
+}
+
+func (j *attached) up() {
+	switch {
+	case !j.seen.Link.Up:
+		j.fail("up", j.fix("link set %s up", j.Interface), "the interface is down")
+	case j.seen.Parent != nil && !j.seen.Parent.Up:
+		j.fail("up", fmt.Sprintf("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
+	case !j.seen.Link.Carrier:
+		j.fail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, and its parent has no link")
+	default:
+		j.pass("up", "yes")
+	}
+}
+
+func (j *attached) onParent() {
+	switch {
+	case j.seen.Parent == nil:
+		j.fail("parent", "bring it back, or "+j.restart(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
+	case j.seen.Link.ParentIndex != j.ParentIndex:
+		j.fail("parent", j.restart(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex, j.ParentIndex, j.Parent)
+	case j.seen.Parent.Name != j.Parent:
+		j.pass("parent", "%s, by now named %s", j.Parent, j.seen.Parent.Name)
+	default:
+		j.pass("parent", "%s", j.seen.Parent.Name)
+	}
+}
+
+func (j *attached) alias() {
+	if j.seen.Link.Alias == j.Alias() {
+		j.pass("alias", "%s", j.seen.Link.Alias)
+		return
+	}
+	j.fail("alias", j.fix("link set %s alias %s", j.Interface, j.Alias()),
+		"is %q, and berth knows its interface by %q: it could take this one for another's", j.seen.Link.Alias, j.Alias())
+}

@@ -1,0 +1,97 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/internal/state"
+	"berth/network"
+)
+
+// Seen is what the kernel has of one attachment.
+type Seen struct {
+	Err       error                 // of looking for the link; network.ErrNoNamespace: its namespace is dead
+	Link      *network.LinkInfo     // nil: there is none of its name
+	Addresses []network.AddressInfo // of the link
+	AddrErr   error
+	Routes    []network.RouteInfo // of the namespace
+	RouteErr  error
+	Parent    *network.LinkInfo // nil: the host has it no longer
+	PID       int               // of a process in the namespace; 0: none known
+}
+
+// Attached compares the live attachments that are wanted with what the kernel
+// has. The error is that the records could not be read.
+func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) bool) ([]Line, error) {
+	var records []*state.Attachment
+	err := state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			if want == nil || want(a) {
+				records = append(records, a)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(records, func(a, b *state.Attachment) int {
+		return strings.Compare(c.name(a)+"\x00"+a.Interface, c.name(b)+"\x00"+b.Interface)
+	})
+	cookies := make(map[uint64]bool)
+	for _, a := range records {
+		cookies[a.Cookie] = true
+	}
+	places := c.findNamespaces(cookies)
+	defer func() {
+		for _, p := range places {
+			_ = p.ns.Close() // it was only looked at
+		}
+	}()
+	var lines []Line
+	for _, a := range records {
+		lines = append(lines, judgeAttached(c.name(a), a, c.look(a, places[a.Cookie]), time.Now())...)
+	}
+	if len(records) == 0 {
+		r := report{subject: "host"}
+		r.pass("attached", "nothing")
+		lines = r.lines
+	}
+	return lines, nil
+}
+
+// look asks the kernel for all of one attachment.
+func (c *Checker) look(a *state.Attachment, p place) (s Seen) {
+	s.PID = p.pid
+	link, err := c.Host.LinkIn(a.NSID, a.Interface)
+	switch {
+	case errors.Is(err, network.ErrNoLink):
+		return s
+	case err != nil:
+		s.Err = err
+		return s
+	}
+	s.Link = &link
+	s.Addresses, s.AddrErr = c.Host.AddressesIn(a.NSID, link.Index)
+	if s.Routes, s.RouteErr = nil, errNoWay; p.ns != nil {
+		s.Routes, s.RouteErr = routesIn(p.ns)
+	}
+	if parent, err := c.Host.LinkByIndex(a.ParentIndex); err == nil {
+		s.Parent = &parent
+	}
+	return s
+}
+
+func routesIn(ns *network.Namespace) ([]network.RouteInfo, error) {
+	h, err := ns.Open()
+	if err != nil {
+		return nil, err
+	}
+	return h.Routes()
+}

@@ -1,0 +1,112 @@
+package check
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"berth/bpf"
+)
+
+// BPF is what the kernel offers for counting.
+type BPF struct {
+	Program error // why a TC program cannot be loaded; nil: it can
+	TCX     error // why programs cannot be attached by tcx, as ebpf.ErrNotSupported
+	Clsact  [2]Module
+	BTF     bool
+	Pins    Filesystem // where programs are pinned
+	Wanted  string     // agent.attach of berth.toml
+}
+
+// gatherBPF loads a program of two instructions and lets it go again, and asks
+// for the tcx programs of lo.
+func (c *Checker) gatherBPF(wanted string) BPF {
+	b := BPF{Program: features.HaveProgramType(ebpf.SchedCLS), Wanted: wanted, Pins: filesystem(c.Dirs.BPFFS)}
+	_, b.TCX = link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXIngress})
+	if errors.Is(b.TCX, unix.EINVAL) { // an attach type that the kernel does not know
+		b.TCX = ebpf.ErrNotSupported
+	}
+	b.Clsact = [2]Module{c.module(release(), "sch_ingress"), c.module(release(), "cls_bpf")}
+	_, err := os.Stat(c.path("/sys/kernel/btf/vmlinux"))
+	b.BTF = err == nil
+	return b
+}
+
+// loopback is the index of lo, which is the first link of every namespace
+// (LOOPBACK_IFINDEX in include/net/flow.h).
+const loopback = 1
+
+// judgeBPF never fails: containers start also where nothing can be counted.
+func judgeBPF(r *report, b BPF) {
+	switch {
+	case b.Program == nil:
+		r.pass("BPF", "TC programs can be loaded")
+	case errors.Is(b.Program, fs.ErrPermission):
+		r.warn("BPF", "run it as root; where root gets this too, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
+			"not checked, bpf(2) is not permitted")
+	default:
+		r.warn("BPF", "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF",
+			"no TC program can be loaded, so nothing is counted: %v", b.Program)
+	}
+	judgeAttachKind(r, b)
+	if b.BTF {
+		r.pass("BTF", "of the kernel, there")
+	} else {
+		r.pass("BTF", "none of the kernel; berth does without")
+	}
+	if b.Pins.Magic == unix.BPF_FS_MAGIC {
+		r.pass("bpffs", "%s is on a BPF file system", b.Pins.Path)
+	} else {
+		r.warn("bpffs", "mount -t bpf bpf /sys/fs/bpf", "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
+	}
+}
+
+func judgeAttachKind(r *report, b BPF) {
+	const check = "attach by"
+	clsact := true
+	for _, m := range b.Clsact {
+		clsact = clsact && (m.Builtin || m.Loaded || m.Loadable && !m.Locked)
+	}
+	unknown := !clsact && b.Clsact[0].NoTree
+	switch {
+	case b.TCX == nil && b.Wanted != bpf.Clsact:
+		r.pass(check, "tcx")
+	case errors.Is(b.TCX, fs.ErrPermission):
+		r.warn(check, "run it as root", "not checked: %v", b.TCX)
+	case b.Wanted == bpf.TCX:
+		r.warn(check, `set agent.attach = "auto" in berth.toml, or use Linux 6.6 or later`,
+			"berth.toml wants tcx, which this kernel has not: %v", b.TCX)
+	case clsact:
+		r.pass(check, "clsact")
+	case unknown:
+		r.warn(check, "see whether berthd starts", "clsact, if the kernel has it: there are no lists of its modules to tell")
+	default:
+		r.warn(check, "use Linux 6.6 or later, or a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
+			"neither tcx nor clsact is in this kernel, so nothing is counted")
+	}
+}
+
+// Filesystem is where a directory is, or would be if it were made.
+type Filesystem struct {
+	Path  string // asked for
+	Magic int64  // of the file system, as statfs(2) tells
+	Err   error
+}
+
+// filesystem looks at the nearest directory that there is.
+func filesystem(path string) Filesystem {
+	f := Filesystem{Path: path}
+	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
+		var st unix.Statfs_t
+		f.Err = unix.Statfs(at, &st)
+		if f.Magic = int64(st.Type); !errors.Is(f.Err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return f
+		}
+	}
+}

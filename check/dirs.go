@@ -1,0 +1,111 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is a file or directory that root trusts.
+type File struct {
+	Path   string
+	Exists bool
+	Link   bool   // a symbolic link; the rest is about what it leads to
+	Unsafe string // why others than root could change it; "": they cannot
+	Exec   bool   // a regular file that may be executed
+	Err    error  // why it cannot be looked at
+}
+
+// Directories are the places that berth keeps things in, looked at.
+type Directories struct {
+	StateFS Filesystem
+	State   []File // STATE, and STATE/state
+	Config  []File // CONFIG, berth.toml, networks.d and what is in it
+}
+
+func (c *Checker) gatherDirs() Directories {
+	config := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"), filepath.Join(c.Dirs.Config, "networks.d")}
+	more, _ := filepath.Glob(filepath.Join(c.Dirs.Config, "networks.d", "*.toml")) // the pattern is well formed
+	d := Directories{StateFS: filesystem(c.Dirs.State)}
+	for _, path := range append(config, more...) {
+		d.Config = append(d.Config, lookAt(path))
+	}
+	for _, path := range []string{c.Dirs.State, filepath.Join(c.Dirs.State, "state")} {
+		d.State = append(d.State, lookAt(path))
+	}
+	return d
+}
+
+// lookAt looks at one file, not at the directories above it.
+func lookAt(path string) File {
+	f := File{Path: path}
+	var link, st unix.Stat_t
+	err := errors.Join(unix.Lstat(path, &link), unix.Stat(path, &st))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f
+	}
+	if f.Exists, f.Err = true, err; err == nil {
+		f.Link = link.Mode&unix.S_IFMT == unix.S_IFLNK
+		f.Unsafe = unsafe(&st)
+		f.Exec = st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
+	}
+	return f
+}
+
+// unsafe says why others than root could change a file. In a directory with
+// the sticky bit nobody replaces what is another's.
+func unsafe(st *unix.Stat_t) string {
+	sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
+	switch {
+	case st.Uid != 0:
+		return fmt.Sprintf("belongs to user %d", st.Uid)
+	case st.Mode&0o022 != 0 && !sticky:
+		return fmt.Sprintf("has mode %04o", st.Mode&0o7777)
+	}
+	return ""
+}
+
+// judgeDirs holds directories to what hook and agent insist on.
+func judgeDirs(r *report, d Directories) {
+	switch {
+	case d.StateFS.Err != nil:
+		r.warn("state on", "run it as root", "not checked: %v", d.StateFS.Err)
+	case d.StateFS.Magic == unix.TMPFS_MAGIC || d.StateFS.Magic == unix.RAMFS_MAGIC:
+		r.pass("state on", "tmpfs: %s", d.StateFS.Path)
+	default:
+		r.warn("state on", "mount a tmpfs at /run, or let --state name a directory on one",
+			"%s is not on tmpfs: it works, and what is recorded there is set aside after a restart", d.StateFS.Path)
+	}
+	judgeFiles(r, "state", "made with the first container", d.State, func(f File) string {
+		if f.Link {
+			return "is a symbolic link"
+		}
+		return f.Unsafe
+	})
+	judgeFiles(r, "config", "not there, so all has its default", d.Config, func(f File) string { return f.Unsafe })
+}
+
+// judgeFiles has one line for files that only root may be able to change.
+func judgeFiles(r *report, check, none string, files []File, why func(File) string) {
+	exist := false
+	for _, f := range files {
+		exist = exist || f.Exists
+		switch {
+		case f.Err != nil:
+			r.warn(check, "run it as root", "not checked: %v", f.Err)
+			return
+		case f.Exists && why(f) != "":
+			r.fail(check, fmt.Sprintf("chown root: %[1]s && chmod go-w %[1]s, after a look at what is in it", f.Path),
+				"%s %s: others than root decide what is done as root", f.Path, why(f))
+			return
+		}
+	}
+	if !exist {
+		r.pass(check, "%s: %s", files[0].Path, none)
+		return
+	}
+	r.pass(check, "%s: only root can change it", files[0].Path)
+}

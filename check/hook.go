@@ -1,0 +1,102 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Hook is a berth-hook that is run as root with each container.
+type Hook struct {
+	Path  string
+	Named string // by whom: a file's name; "": found beside berth or on PATH
+	File
+	Above []File // the directories that lead to it
+}
+
+// gatherHookFiles returns the hooks that engines name; without any, the one
+// that would be found.
+func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
+	seen := make(map[string]bool)
+	for _, e := range all {
+		for _, h := range e.Hooks {
+			if !seen[h.Hook] {
+				hooks = append(hooks, c.lookAtHook(h.Hook, h.File))
+			}
+			seen[h.Hook] = true
+		}
+	}
+	if len(hooks) > 0 {
+		return hooks
+	}
+	dirs := c.Path
+	if self, err := os.Executable(); err == nil {
+		dirs = append([]string{filepath.Dir(self)}, dirs...)
+	}
+	for _, dir := range dirs {
+		if path := filepath.Join(dir, "berth-hook"); lookAt(path).Exec {
+			return []Hook{c.lookAtHook(path, "")}
+		}
+	}
+	return nil
+}
+
+// lookAtHook looks at a program and all directories above it, where links
+// lead.
+func (c *Checker) lookAtHook(path, named string) Hook {
+	h := Hook{Path: path, Named: named, File: lookAt(path)}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return h // File tells why
+	}
+	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+		h.Above = append(h.Above, lookAt(dir))
+		if dir == filepath.Dir(dir) {
+			return h
+		}
+	}
+}
+
+func judgeHooks(r *report, hooks []Hook) {
+	if len(hooks) == 0 {
+		r.warn("berth-hook", "install it to /usr/local/bin/berth-hook, as root's", "not found beside berth or on PATH")
+	}
+	for _, h := range hooks {
+		judgeHook(r, h)
+	}
+}
+
+func judgeHook(r *report, h Hook) {
+	const check = "berth-hook"
+	const remedy = "install -o root -g root -m 0755 berth-hook /usr/local/bin/berth-hook, and name that one"
+	switch {
+	case !strings.HasPrefix(h.Path, "/"):
+		r.fail(check, "name it by its absolute path", "%s names %q", h.Named, h.Path)
+		return
+	case h.Err != nil:
+		r.warn(check, "run it as root", "not checked: %v", h.Err)
+		return
+	case !h.Exists:
+		r.fail(check, remedy, "%s names %s, which is not there: no container with berth's annotations starts", h.Named, h.Path)
+		return
+	case !h.Exec:
+		r.fail(check, "chmod 0755 "+h.Path, "%s cannot be executed", h.Path)
+		return
+	}
+	for _, f := range append([]File{h.File}, h.Above...) {
+		if f.Unsafe != "" {
+			r.fail(check, remedy, "%s %s: others than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
+			return
+		}
+	}
+	r.pass(check, "%s, only root can change it", h.Path)
+}
+
+// judgeRuntimes looks for an OCI runtime, which runs the hooks.
+func judgeRuntimes(r *report, found []string) {
+	if len(found) == 0 {
+		r.warn("runtime", "install runc or crun", "neither runc nor crun found on PATH")
+		return
+	}
+	r.pass("runtime", "%s", strings.Join(found, ", "))
+}

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"fmt"
+
+	"berth/specs"
+)
+
+// Kernel is what the kernel has of what interfaces are made of.
+type Kernel struct {
+	Release string // as uname -r says
+	Drivers []Driver
+}
+
+// Driver is one kind of link in the kernel.
+type Driver struct {
+	Kind   string // as rtnetlink names it: "macvlan", "ipvlan", "vlan"
+	Known  bool   // the kernel has it at hand now
+	Err    error  // why that could not be asked
+	Module Module
+}
+
+// Module is a part of the kernel on disk.
+type Module struct {
+	Name     string // "macvlan", "8021q"
+	Loaded   bool   // as a module, not built in
+	Builtin  bool   // modules.builtin has it
+	Loadable bool   // modules.dep has it
+	NoTree   bool   // there is no /lib/modules of this release
+	Locked   bool   // the kernel loads no more modules (kernel.modules_disabled)
+}
+
+// The configuration options behind the drivers.
+var options = map[string]string{
+	"macvlan": "CONFIG_MACVLAN", "ipvlan": "CONFIG_IPVLAN", "vlan": "CONFIG_VLAN_8021Q",
+}
+
+// vlanKind is rtnetlink's name of IEEE 802.1Q sub-interfaces.
+const vlanKind = "vlan"
+
+// judgeKernel has a line for each driver; it is a failure for a driver to be
+// missing only where a network needs it. needs tells the networks that do, as
+// text.
+func judgeKernel(r *report, k Kernel, needs map[string]string) {
+	for _, d := range k.Drivers {
+		judgeDriver(r, d, k.Release, needs[d.Kind])
+	}
+}
+
+func judgeDriver(r *report, d Driver, release, neededBy string) {
+	name := d.Module.Name
+	if d.Err != nil {
+		r.warn(name, "run it as root", "not checked: %v", d.Err)
+		return
+	}
+	switch {
+	case d.Known && d.Module.Loaded:
+		r.pass(name, "loaded")
+		return
+	case d.Known:
+		r.pass(name, "built into the kernel")
+		return
+	case d.Module.Loadable && !d.Module.Locked:
+		r.pass(name, "a module, loaded when first used")
+		return
+	}
+	message, remedy := missing(d, release)
+	if neededBy == "" {
+		r.warn(name, remedy, "%s; nothing here needs it", message)
+		return
+	}
+	r.fail(name, remedy, "%s; %s", message, neededBy)
+}
+
+// missing says why the kernel cannot use a driver, and what helps.
+func missing(d Driver, release string) (message, remedy string) {
+	m := d.Module
+	switch {
+	case m.Loadable && m.Locked:
+		return "not loaded, and the kernel loads no more modules",
+			fmt.Sprintf("name %s in /etc/modules-load.d and restart the machine, before kernel.modules_disabled is set", m.Name)
+	case m.NoTree:
+		return fmt.Sprintf("not loaded, and there is no /lib/modules/%s to load it from", release),
+			fmt.Sprintf("restart if the kernel has been upgraded; else install the modules of this kernel, or one with %s", options[d.Kind])
+	}
+	return "not in this kernel",
+		fmt.Sprintf("install the package with the kernel's further modules, or a kernel with %s", options[d.Kind])
+}
+
+// needsOf returns, for each kind of link, who needs it.
+func needsOf(networks []*specs.Network, onDemand map[string]bool) map[string]string {
+	needs := make(map[string]string)
+	note := func(kind, name string) {
+		if needs[kind] == "" {
+			needs[kind] = fmt.Sprintf("network %q needs it", name)
+		}
+	}
+	for _, n := range networks {
+		note(string(n.Driver), n.Name)
+		if onDemand[n.Parent] {
+			note(vlanKind, n.Name)
+		}
+	}
+	if len(networks) == 0 {
+		needs[string(specs.Macvlan)] = "networks need it unless they say otherwise"
+	}
+	return needs
+}

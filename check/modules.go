@@ -1,0 +1,67 @@
+package check
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// gatherKernel asks for the drivers without loading one.
+func (c *Checker) gatherKernel() Kernel {
+	k := Kernel{Release: release()}
+	for _, d := range []struct{ kind, module string }{{"macvlan", "macvlan"}, {"ipvlan", "ipvlan"}, {vlanKind, "8021q"}} {
+		known, err := c.Host.Knows(d.kind)
+		k.Drivers = append(k.Drivers, Driver{Kind: d.kind, Known: known, Err: err, Module: c.module(k.Release, d.module)})
+	}
+	return k
+}
+
+// release returns what uname -r prints.
+func release() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil { // it has no other error than EFAULT
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// module looks for a module in sysfs and in the tree of modules (modules.dep(5)).
+func (c *Checker) module(release, name string) Module {
+	m := Module{Name: name}
+	tree := filepath.Join(c.path("/lib/modules"), release)
+	_, err := os.Stat(tree)
+	m.NoTree = errors.Is(err, fs.ErrNotExist)
+	m.Builtin = listed(filepath.Join(tree, "modules.builtin"), name)
+	m.Loadable = listed(filepath.Join(tree, "modules.dep"), name)
+	// Built-in code has a directory too, where it has parameters, but no state.
+	_, err = os.Stat(c.path("/sys/module/" + name + "/initstate"))
+	m.Loaded = err == nil
+	locked, err := os.ReadFile(c.path("/proc/sys/kernel/modules_disabled"))
+	m.Locked = err == nil && strings.TrimSpace(string(locked)) == "1"
+	return m
+}
+
+// listed reports whether a list of modules has one: a path a line, up to a
+// colon, of a file NAME.ko that may be compressed.
+func listed(file, name string) bool {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return false // there is no list of a kernel without modules
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		before, _, _ := strings.Cut(lines.Text(), ":")
+		module, _, isModule := strings.Cut(path.Base(before), ".ko")
+		// The kernel takes - and _ in a module's name for the same.
+		if isModule && strings.ReplaceAll(module, "-", "_") == strings.ReplaceAll(name, "-", "_") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,169 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// Network is what is known of one network beside its file.
+type Network struct {
+	*specs.Network
+	Parent Parent
+	Others []*specs.Network // further networks on the parent
+	Host   []netip.Addr     // the host's addresses, on whatever interface
+	Held   []ipam.Lease     // addresses given out on the parent, of whatever network
+}
+
+// judgeNetwork holds a network to its parent and to the host.
+func judgeNetwork(n Network) []Line {
+	r := &report{subject: "network " + n.Name}
+	r.pass("kind", "%s %s on %s", n.Driver, n.Mode, n.Network.Parent)
+	if n.Parent.Found != nil {
+		judgeMTU(r, n)
+		judgeSharing(r, n)
+	}
+	judgeOthers(r, n)
+	for _, s := range n.Subnets {
+		judgeSubnet(r, n, s)
+	}
+	return r.lines
+}
+
+func judgeMTU(r *report, n Network) {
+	on := n.Parent.Found
+	switch {
+	case n.MTU == 0:
+		r.pass("MTU", "%d, the parent's", on.MTU)
+	case n.MTU > on.MTU:
+		r.fail("MTU", fmt.Sprintf("ip link set %s mtu %d, if the wire carries it; or mtu = %d in the network's file", on.Name, n.MTU, on.MTU),
+			"%d is above the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
+	default:
+		r.pass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
+	}
+}
+
+// judgeSharing holds a network to what is on its parent now.
+func judgeSharing(r *report, n Network) {
+	const check = "beside"
+	link := network.Link{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
+	for _, u := range n.Parent.Users {
+		o := u.Occupant
+		o.Name = u.String()
+		err := network.CheckOccupants(link, []network.Occupant{o})
+		switch {
+		case err == nil:
+		case n.Mode == specs.ModePassthru && u.Network == n.Name:
+			r.warn(check, "stop that container first, or give the next one another parent",
+				"%s has the parent to itself: no further container can start", u)
+			return
+		default:
+			r.fail(check, "stop what is on it, or give this network another parent", "%v", err)
+			return
+		}
+	}
+	r.pass(check, "nothing on the parent is in the way")
+}
+
+// judgeOthers warns of networks that cannot be in use at one time.
+func judgeOthers(r *report, n Network) {
+	link := network.Link{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
+	for _, o := range n.Others {
+		flag := o.IPvlanFlag
+		if o.Driver == specs.IPvlan && flag == "" {
+			flag = specs.FlagBridge
+		}
+		other := network.Occupant{Name: o.Name, Driver: o.Driver, Mode: o.Mode, Flag: flag}
+		if network.CheckOccupants(link, []network.Occupant{other}) != nil {
+			r.warn("shares", "give one of them another parent, or let them agree in driver and mode",
+				"network %s on the same parent is %s %s: only one of both can be in use", o.Name, o.Driver, o.Mode)
+		}
+	}
+}
+
+// judgeSubnet looks for addresses that are in the way of a network's own.
+func judgeSubnet(r *report, n Network, s specs.Subnet) {
+	check := "IPv4"
+	if s.Subnet.Addr().Is6() {
+		check = "IPv6"
+	}
+	if s.Gateway.IsValid() && slices.Contains(n.Parent.Addresses, s.Gateway) {
+		r.fail(check, "name the router of the LAN as the gateway; to reach the host itself, give it an interface of its own on the network",
+			"the gateway %s is %s itself, which containers on it cannot reach", s.Gateway, n.Parent.Found.Name)
+		return
+	}
+	if n.IPAM != specs.IPAMLocal {
+		r.pass(check, "%s, ipam = %q", s.Subnet, n.IPAM)
+		return
+	}
+	given := rangeOf(s)
+	judgePool(r, check, n, s, given)
+	var inside []string
+	for _, a := range n.Host {
+		if given.Contains(a.Unmap().WithZone("")) {
+			inside = append(inside, a.String())
+		}
+	}
+	if len(inside) > 0 && s.IPRange.IsValid() {
+		r.warn(check, "choose an ip_range that leaves them out, so that each host and range is told apart",
+			"of the range %s this host has %s itself; berth never hands it out", given, strings.Join(inside, ", "))
+	}
+}
+
+// few is the part of a pool, one in so many, below which what is left is told.
+const few = 10
+
+// judgePool tells how many addresses of a subnet are left.
+func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.Prefix) {
+	const remedy = "widen ip_range or add a subnet; berth ps tells who holds addresses"
+	size, left := room(n, s)
+	switch {
+	case size > 1<<32:
+		r.pass(check, "%s, addresses without end", given)
+	case left == 0 && elsewhere(n, s):
+		r.warn(check, remedy, "%s has %d addresses, and all are held; the network's other subnets have some", given, size)
+	case left == 0:
+		r.fail(check, remedy, "%s has %d addresses, and all are held: no container can start", given, size)
+	case left < size/few:
+		r.warn(check, remedy, "%s has %d addresses, %d of them left", given, size, left)
+	case s.IPRange.IsValid():
+		r.pass(check, "%s has %d addresses, %d of them left", given, size, left)
+	default:
+		r.pass(check, "%s, the whole subnet, has %d addresses, %d of them left; keep DHCP out of it", given, size, left)
+	}
+}
+
+// room returns how many addresses a subnet can give out, and how many of them
+// are left.
+func room(n Network, s specs.Subnet) (size, left uint64) {
+	size = ipam.NewPool(n.Name, s, n.Host).Size()
+	given := rangeOf(s)
+	left = size
+	for _, l := range n.Held {
+		if left > 0 && given.Contains(l.Addr) {
+			left--
+		}
+	}
+	return size, left
+}
+
+// elsewhere reports whether another subnet of the family has an address left.
+func elsewhere(n Network, full specs.Subnet) bool {
+	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool {
+		_, left := room(n, s)
+		return left > 0 && s.Subnet.Addr().Is4() == full.Subnet.Addr().Is4()
+	})
+}
+
+// rangeOf returns the addresses that are given out to who asks for none.
+func rangeOf(s specs.Subnet) netip.Prefix {
+	if s.IPRange.IsValid() {
+		return s.IPRange.Masked()
+	}
+	return s.Subnet.Masked()
+}

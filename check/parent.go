@@ -1,0 +1,249 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"berth/network"
+	"berth/specs"
+)
+
+// Parent is what is known of one parent.
+type Parent struct {
+	Asked     string          // its name as networks have it
+	Found     *network.Parent // nil: Err says why
+	Err       error
+	Trunk     *network.Parent // of a VLAN; Found is the same where the VLAN is yet to be made
+	OnDemand  int             // the id of a VLAN that is yet to be made; 0: it is there, or is none
+	Device    network.Device
+	Cards     []network.Device    // by which frames leave: its own, its trunk's, its ports'
+	Upper     *network.LinkInfo   // the bridge, bond or VRF that it belongs to
+	Addresses []netip.Addr        // its own
+	Users     []User              // interfaces on it, as far as they can be seen
+	Agent     *specs.ParentStatus // what the agent does there
+}
+
+// User is a macvlan or ipvlan interface on a parent.
+type User struct {
+	network.Occupant
+	Network   string // of the attachment; "" for one that is not berth's
+	Container string // what its container is called; "": an interface of the host
+}
+
+func (u User) String() string {
+	if u.Container == "" {
+		return fmt.Sprintf("%s of this host", u.Name)
+	}
+	return fmt.Sprintf("%s of container %s", u.Name, u.Container)
+}
+
+// judgeParent holds a parent to what the networks on it ask for; without any,
+// to what a macvlan in bridge mode does.
+func judgeParent(p Parent, dmi DMI, networks []*specs.Network) []Line {
+	r := &report{subject: "parent " + p.Asked}
+	if p.Found == nil {
+		r.fail("interface", remedyOfMissing(p.Err), "%v", p.Err)
+		return r.lines
+	}
+	r.pass("interface", "%s", describe(p))
+	judgeLink(r, p)
+	judgeUpper(r, p)
+	drivers := driversOf(networks)
+	judgeWireless(r, p, drivers)
+	judgePromiscuity(r, p)
+	judgePlatform(r, p, dmi, drivers)
+	judgeUsers(r, p)
+	judgeCounting(r, p)
+	return r.lines
+}
+
+func remedyOfMissing(err error) string {
+	switch {
+	case errors.Is(err, network.ErrNotEthernet):
+		return "name an Ethernet interface, a VLAN of one, a bond or a bridge"
+	case errors.Is(err, network.ErrStacked):
+		return "name the interface below it"
+	case errors.Is(err, network.ErrVLAN):
+		return "rename that interface, or name it by another"
+	case errors.Is(err, network.ErrNoLink):
+		return "correct the parent in the network's file, or plug in or make the interface"
+	}
+	return "run it as root"
+}
+
+// describe says what a parent is.
+func describe(p Parent) string {
+	kind := "Ethernet"
+	switch {
+	case p.OnDemand != 0:
+		return fmt.Sprintf("VLAN %d of %s, made with its first container", p.OnDemand, p.Trunk.Name)
+	case p.Found.VLAN != 0 && p.Trunk != nil:
+		kind = fmt.Sprintf("VLAN %d of %s", p.Found.VLAN, p.Trunk.Name)
+	case p.Found.Kind != "":
+		kind = p.Found.Kind
+	case p.Device.Driver != "":
+		kind += ", driver " + p.Device.Driver
+	}
+	if p.Found.Name != p.Asked {
+		kind += ", named " + p.Found.Name
+	}
+	return fmt.Sprintf("%s, MAC %s, MTU %d", kind, p.Found.MAC, p.Found.MTU)
+}
+
+// judgeLink looks whether frames can leave.
+func judgeLink(r *report, p Parent) {
+	for _, l := range []*network.Parent{p.Trunk, p.Found} {
+		if l != nil && !l.Up {
+			r.fail("up", fmt.Sprintf("ip link set %s up, and in the configuration of the host's network", l.Name),
+				"%s is down: no container can start on it", l.Name)
+			return
+		}
+	}
+	r.pass("up", "yes")
+	if p.Found.Carrier {
+		r.pass("carrier", "yes")
+		return
+	}
+	r.fail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth peer)",
+		"%s has no link: containers can start, and reach nobody", p.Found.Name)
+}
+
+// judgeUpper looks what else takes a parent's frames: the kernel gives them
+// to one taker only (netdev_rx_handler_register in net/core/dev.c).
+func judgeUpper(r *report, p Parent) {
+	const check = "member of"
+	if p.Upper == nil {
+		r.pass(check, "no bridge or bond")
+		return
+	}
+	name := p.Upper.Name
+	switch p.Upper.Kind {
+	case "vrf":
+		r.pass(check, "VRF %s, which leaves containers alone", name)
+	case "bond", "team", "bridge":
+		r.fail(check, fmt.Sprintf("let the network name %s as its parent, or take %s out of it", name, p.Found.Name),
+			"%s %s: the kernel refuses containers on its port", p.Upper.Kind, name)
+	default:
+		r.fail(check, fmt.Sprintf("take %s out of %s, or name another parent", p.Found.Name, name),
+			"%s (%s), which takes its frames", name, p.Upper.Kind)
+	}
+}
+
+// judgeWireless looks at wifi: an access point takes frames of the one MAC
+// that has associated (IEEE 802.11, three-address frames).
+func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
+	const check = "wifi"
+	card := p.Found
+	if p.Trunk != nil {
+		card = p.Trunk
+	}
+	switch {
+	case !card.Wireless:
+	case slices.Contains(drivers, specs.Macvlan):
+		r.fail(check, "give the network driver = \"ipvlan\" (containers share the card's MAC), or an interface with a cable",
+			"%s is wireless: access points drop frames of other MACs than its own", card.Name)
+	default:
+		r.pass(check, "%s is wireless, and ipvlan has its MAC", card.Name)
+	}
+}
+
+// judgePromiscuity tells what the parent lets in. Devices of software take
+// part in no filtering, so it costs nothing there.
+func judgePromiscuity(r *report, p Parent) {
+	const check = "filter"
+	d := p.Device
+	switch {
+	case d.Promiscuity > 0 && d.Bus != "":
+		r.warn(check, "see who asks for it (tcpdump, a bridge); a card whose filter has no room for more MACs has to",
+			"%s is promiscuous: the host handles every frame on the wire", p.Found.Name)
+	case d.Promiscuity > 0:
+		r.pass(check, "promiscuous, as software devices are that have no filter")
+	case d.AllMulticast && d.Bus != "":
+		r.warn(check, "see who asks for it (ip -d maddress; a multicast router, a container in allmulticast)",
+			"%s lets all multicast in", p.Found.Name)
+	default:
+		r.pass(check, "by MAC; the kernel adds those of containers")
+	}
+}
+
+// judgePlatform tells what a hypervisor must allow. It cannot be seen from
+// inside whether it does.
+func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
+	const check = "hypervisor"
+	cards := slices.DeleteFunc(slices.Clone(p.Cards), func(d network.Device) bool { return d.Bus == "" })
+	platform := platformOf(dmi, cards)
+	macvlan := slices.Contains(drivers, specs.Macvlan)
+	switch i := slices.IndexFunc(cards, isVF); {
+	case len(cards) == 0:
+		r.pass(check, "none in the way: no card is below %s", p.Found.Name)
+	case macvlan && i >= 0:
+		r.warn(check, "on the host: ip link set PF vf N trust on spoofchk off",
+			"%s is a virtual function, which may drop frames of other MACs", cards[i].Driver)
+	case platform == nil:
+		r.pass(check, "none")
+	case macvlan && platform.Drops:
+		r.fail(check, fmt.Sprintf("give the network driver = \"ipvlan\", mode l2 or l3, and %s", platform.Allow),
+			"%s drops frames of MACs that it has not given out", platform.Name)
+	case macvlan:
+		r.warn(check, platform.Allow, "%s: it must let frames of the containers' MACs through", platform.Name)
+	case platform.Drops:
+		r.warn(check, platform.Allow, "%s: it must know the containers' addresses", platform.Name)
+	default:
+		r.pass(check, "%s, and ipvlan has the card's MAC", platform.Name)
+	}
+}
+
+// judgeUsers tells who is on a parent.
+func judgeUsers(r *report, p Parent) {
+	const check = "carries"
+	if len(p.Users) == 0 {
+		r.pass(check, "nothing yet")
+		return
+	}
+	count := make(map[string]int)
+	for _, u := range p.Users {
+		count[fmt.Sprintf("%s %s", u.Driver, u.Mode)]++
+	}
+	var parts []string
+	for kind, n := range count {
+		parts = append(parts, fmt.Sprintf("%d of %s", n, kind))
+	}
+	slices.Sort(parts)
+	r.pass(check, "%s", strings.Join(parts, ", "))
+}
+
+// judgeCounting tells what the agent does at a parent; nothing where none runs.
+func judgeCounting(r *report, p Parent) {
+	const check = "counting"
+	if p.Agent == nil {
+		return
+	}
+	switch p.Agent.State {
+	case specs.ParentCounting:
+		r.pass(check, "yes, by %s", p.Agent.Attach)
+	case specs.ParentOnDemand:
+		r.pass(check, "from its first container on")
+	case specs.ParentDetached:
+		r.warn(check, "berth agent attach", "no: detached on request")
+	case specs.ParentFailed:
+		r.fail(check, "berth agent status; the agent tries again by itself", "no: %s", p.Agent.Problem)
+	default:
+		r.warn(check, "berth agent status", "no: %s", p.Agent.State)
+	}
+}
+
+// driversOf returns the drivers of networks; the default one without any.
+func driversOf(networks []*specs.Network) (all []specs.Driver) {
+	for _, n := range networks {
+		if !slices.Contains(all, n.Driver) {
+			all = append(all, n.Driver)
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, specs.Macvlan)
+	}
+	return all
+}

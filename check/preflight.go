@@ -1,0 +1,184 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// Preflight checks the host and every network, or the host and one network or
+// parent. What could not be gathered is a line, so it never fails as a whole.
+func (c *Checker) Preflight(ctx context.Context, name string) []Line {
+	s := c.survey(ctx)
+	targets, unknown := s.targets(name)
+	host := &report{subject: "host"}
+	judgeConfig(host, s)
+	var networks []*specs.Network
+	onDemand := make(map[string]bool)
+	for _, t := range targets {
+		networks = append(networks, t.networks...)
+		onDemand[t.parent] = s.parent(t.parent).OnDemand != 0
+	}
+	judgeKernel(host, c.gatherKernel(), needsOf(networks, onDemand))
+	judgeBPF(host, c.gatherBPF(s.config.Agent.Attach))
+	judgeDirs(host, c.gatherDirs())
+	all := c.gatherEngines()
+	judgeEngines(host, all)
+	judgeHooks(host, c.gatherHookFiles(all))
+	judgeRuntimes(host, c.runtimes())
+	judgeAgent(host, c.gatherAgent())
+	lines := append(host.lines, unknown...)
+	for _, t := range targets {
+		lines = append(lines, judgeParent(s.parent(t.parent), s.dmi, t.networks)...)
+		for _, n := range t.networks {
+			lines = append(lines, judgeNetwork(s.network(n))...)
+		}
+	}
+	return lines
+}
+
+// survey is what is gathered once for all networks.
+type survey struct {
+	*Checker
+	config   specs.Config
+	networks []*specs.Network
+	broken   []error // files of the configuration
+	dmi      DMI
+	kernel   hostLinks
+	records  []*state.Attachment // live ones
+	leases   []ipam.Lease
+	unread   error // why there are no records
+	parents  map[string]Parent
+}
+
+func (c *Checker) survey(ctx context.Context) *survey {
+	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent)}
+	var err error
+	if s.config, err = config.Load(c.Dirs.Config); err != nil {
+		s.broken = append(s.broken, err)
+	}
+	var errs []error
+	s.networks, errs = config.Networks(c.Dirs.Config)
+	s.broken = append(s.broken, errs...)
+	s.unread = state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error { return s.read(tx) })
+	s.kernel = c.gatherLinks()
+	return s
+}
+
+// read takes what is live out of the records.
+func (s *survey) read(tx *state.Tx) error {
+	for a, err := range tx.Live("") {
+		if err != nil {
+			return err
+		}
+		s.records = append(s.records, a)
+	}
+	for l, err := range ipam.All(tx) {
+		if err != nil {
+			return err
+		}
+		s.leases = append(s.leases, l)
+	}
+	return nil
+}
+
+// judgeConfig tells what of files and records could be read.
+func judgeConfig(r *report, s *survey) {
+	for _, err := range s.broken {
+		r.fail("config", "correct that file", "%v", err)
+	}
+	if len(s.networks) == 0 && len(s.broken) == 0 {
+		r.warn("networks", "berth network create lan --subnet … --gateway … -o parent=…", "none yet")
+	}
+	switch {
+	case errors.Is(s.unread, fs.ErrPermission):
+		r.warn("records", "run it as root", "not checked: %v", s.unread)
+	case s.unread != nil:
+		r.fail("records", "the next container starts a new database where this one is damaged", "%v", s.unread)
+	}
+	if s.kernel.err != nil {
+		r.fail("interfaces", "run it as root", "not checked: %v", s.kernel.err)
+	}
+}
+
+// target is a parent, and those of its networks that are asked about.
+type target struct {
+	parent   string
+	networks []*specs.Network
+}
+
+// targets returns what a name means: a network, else a parent with its
+// networks; "": all networks. A name that means nothing is a line.
+func (s *survey) targets(name string) (all []target, unknown []Line) {
+	asked := s.networks
+	if i := slices.IndexFunc(s.networks, func(n *specs.Network) bool { return n.Name == name }); name != "" && i >= 0 {
+		asked = s.networks[i : i+1]
+	} else if name != "" {
+		asked = slices.DeleteFunc(slices.Clone(s.networks), func(n *specs.Network) bool { return n.Parent != name })
+		if len(asked) == 0 && s.parent(name).Found == nil && !s.kernel.has(name) {
+			r := &report{subject: name}
+			r.fail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.names()),
+				"%q is no network, and no interface of this host", name)
+			return nil, r.lines
+		}
+		if len(asked) == 0 {
+			return []target{{parent: name}}, nil
+		}
+	}
+	for _, n := range asked {
+		i := slices.IndexFunc(all, func(t target) bool { return t.parent == n.Parent })
+		if i < 0 {
+			i = len(all)
+			all = append(all, target{parent: n.Parent})
+		}
+		all[i].networks = append(all[i].networks, n)
+	}
+	return all, nil
+}
+
+func (s *survey) networkNames() string {
+	var names []string
+	for _, n := range s.networks {
+		names = append(names, n.Name)
+	}
+	if len(names) == 0 {
+		return "none yet"
+	}
+	return strings.Join(names, ", ")
+}
+
+// network gathers what a network is held to.
+func (s *survey) network(n *specs.Network) Network {
+	facts := Network{Network: n, Parent: s.parent(n.Parent), Host: s.kernel.addresses()}
+	sharing := map[string]bool{n.Name: true}
+	for _, o := range s.networks {
+		if o.Name != n.Name && s.parent(o.Parent).same(facts.Parent) {
+			facts.Others = append(facts.Others, o)
+			sharing[o.Name] = true
+		}
+	}
+	for _, l := range s.leases {
+		if sharing[l.Network] {
+			facts.Held = append(facts.Held, l)
+		}
+	}
+	return facts
+}
+
+// runtimes returns the OCI runtimes that are installed.
+func (c *Checker) runtimes() (found []string) {
+	for _, name := range []string{"runc", "crun"} {
+		if path := c.executable(name); path != "" {
+			found = append(found, path)
+		}
+	}
+	return found
+}

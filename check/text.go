@@ -1,0 +1,75 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// leastText is the narrowest that text is wrapped to, in columns.
+const leastText = 30
+
+// Write prints lines for people, wrapped to a width in columns: a heading a
+// subject, a line a check with its remedy indented below, and the sums.
+func Write(w io.Writer, lines []Line, width int) error {
+	name := 0
+	for _, l := range lines {
+		name = max(name, utf8.RuneCountInString(l.Check))
+	}
+	indent := len("  pass  ") + name + 2
+	var b strings.Builder
+	sums := make(map[Result]int)
+	for i, l := range lines {
+		if i == 0 || lines[i-1].Subject != l.Subject {
+			b.WriteString(printable(l.Subject) + "\n")
+		}
+		head := fmt.Sprintf("  %s  %-*s  ", l.Result, name, printable(l.Check))
+		writeWrapped(&b, head, l.Message, indent, width)
+		if l.Remedy != "" {
+			writeWrapped(&b, strings.Repeat(" ", indent)+"→ ", l.Remedy, indent+2, width)
+		}
+		sums[l.Result]++
+	}
+	fmt.Fprintf(&b, "%d pass, %d warn, %d fail\n", sums[Pass], sums[Warn], sums[Fail])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeWrapped writes text after head, and its further lines indented. Words
+// are not broken: a path that is too long for a line can still be copied.
+func writeWrapped(b *strings.Builder, head, text string, indent, width int) {
+	room := max(width-indent, leastText)
+	b.WriteString(head)
+	used := 0
+	for i, word := range strings.Fields(printable(text)) {
+		size := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case used+1+size > room:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			used = 0
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += size
+	}
+	b.WriteByte('\n')
+}
+
+// printable makes text of others safe for a terminal: names come from
+// containers and engines.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/agent/client"
+	"berth/check"
+	"berth/internal/state"
+	"berth/network"
+)
+
+const checkLong = `Check whether this host can carry a network, before anything is started: what
+the kernel has, the parent interface, what is on it already, what a hypervisor
+must allow, the engines, the agent. Without an argument all networks are
+checked; an interface need not have one. With --attached, compare what is
+recorded of attached containers with what the kernel has.
+
+Each line is pass, warn or fail, with what helps below it. Nothing is changed.
+The exit status is 1 when a line is fail.`
+
+// agentTimeout is how long a check waits for the agent to answer.
+const agentTimeout = 2 * time.Second
+
+func newCheck(env *Env) *cobra.Command {
+	var attached, asJSON bool
+	cmd := &cobra.Command{
+		Use: "check [NETWORK|PARENT]", Short: "check that a network can work, or what is attached", Long: checkLong,
+		Example: "  berth check\n  berth check eth1\n  berth check lan --json | jq '.[] | select(.result != \"pass\")'\n" +
+			"  berth check --attached\n  berth check --attached web",
+		Args: arguments(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCheck(cmd.Context(), env, append(args, "")[0], attached, asJSON)
+		},
+	}
+	networks, containers := completeNetworks(env), completeContainers(env)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+		switch {
+		case len(args) > 0:
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		case attached:
+			return containers(cmd, args, text)
+		}
+		return networks(cmd, args, text)
+	}
+	cmd.Flags().BoolVar(&attached, "attached", false, "compare attached containers, or the named one, with the kernel")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func runCheck(ctx context.Context, env *Env, name string, attached, asJSON bool) error {
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	c := &check.Checker{Dirs: env.dirs, Host: host, Path: executablePath()}
+	var lines []check.Line
+	if attached {
+		lines, err = checkAttached(ctx, env, c, name)
+	} else {
+		lines, err = preflight(ctx, env, c, name)
+	}
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = writeJSON(env.Out, lines)
+	} else {
+		err = check.Write(env.Out, lines, env.Width)
+	}
+	if err == nil && check.Failed(lines) {
+		return errSaid
+	}
+	return err
+}
+
+func preflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
+	names, err := env.names(ctx)
+	if err == nil {
+		c.Name = names.of
+	} // else the check itself tells why there are no records
+	asking, cancel := context.WithTimeout(ctx, agentTimeout)
+	defer cancel()
+	if status, err := client.New(env.dirs.State).Status(asking); err != nil {
+		c.AgentErr = err
+	} else {
+		c.Agent = &status
+	}
+	return c.Preflight(ctx, name), nil
+}
+
+// checkAttached compares all containers, or the one that a person has named.
+func checkAttached(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
+	names, err := env.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.Name = names.of
+	if name == "" {
+		return c.Attached(ctx, nil)
+	}
+	all, err := env.endpoints(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	found, err := find(all, name)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for i := range found {
+		ids = append(ids, idsOf(&found[i])...)
+	}
+	return c.Attached(ctx, func(a *state.Attachment) bool {
+		return slices.ContainsFunc(a.Containers, func(id string) bool { return slices.Contains(ids, id) })
+	})
+}
+
+// containerNames is what a person calls containers, by their ids.
+type containerNames map[string]string
+
+func (env *Env) names(ctx context.Context) (containerNames, error) {
+	all, err := env.endpoints(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	names := make(containerNames)
+	for i := range all {
+		names[all[i].ContainerID] = display(&all[i])
+	}
+	return names, nil
+}
+
+func (n containerNames) of(a *state.Attachment) string {
+	id := a.Containers[0]
+	if name := n[id]; name != "" {
+		return name
+	}
+	return shortID(id)
+}
+
+// executablePath is where programs are looked for: PATH, and what engines and
+// services have whatever the caller's PATH.
+func executablePath() []string {
+	all := filepath.SplitList(os.Getenv("PATH"))
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if !slices.Contains(all, dir) {
+			all = append(all, dir)
+		}
+	}
+	return slices.DeleteFunc(all, func(dir string) bool { return !filepath.IsAbs(dir) })
+}
