@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Config is CONFIG/berth.toml. A file that does not exist is all defaults.
@@ -24,30 +23,11 @@ type Policy struct {
 	StaticMACs bool     `toml:"static_macs"` // MACs they may ask for
 }
 
-// Agent is the part of the configuration that berthd reads.
-type Agent struct {
-	MaxEndpoints uint32   `toml:"max_endpoints"` // interfaces that can be counted at once
-	Attach       string   `toml:"attach"`        // how programs are attached: auto, tcx, clsact
-	KeepEnded    Duration `toml:"keep_ended"`    // how long an ended container is still shown
-	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "": root only
-}
-
-// Defaults and bounds of the agent's configuration.
-const (
-	DefaultMaxEndpoints = 4096
-	LimitMaxEndpoints   = 1 << 16
-	DefaultKeepEnded    = time.Hour
-)
-
 // DefaultConfig is the configuration of a machine without berth.toml.
 func DefaultConfig() Config {
 	return Config{
 		Policy: Policy{Networks: []string{"*"}},
-		Agent: Agent{
-			MaxEndpoints: DefaultMaxEndpoints,
-			Attach:       "auto",
-			KeepEnded:    Duration(DefaultKeepEnded),
-		},
+		Agent:  defaultAgent(),
 	}
 }
 
@@ -79,17 +59,6 @@ func (c *Config) check() error {
 		}
 	}
 	return c.Agent.check()
-}
-
-func (a *Agent) check() error {
-	if a.MaxEndpoints < 1 || a.MaxEndpoints > LimitMaxEndpoints {
-		return Invalid("agent.max_endpoints", fmt.Sprint(a.MaxEndpoints), "1 to %d", LimitMaxEndpoints)
-	}
-	switch a.Attach {
-	case "auto", "tcx", "clsact":
-		return nil
-	}
-	return Invalid("agent.attach", a.Attach, "auto, tcx or clsact")
 }
 
 func parseVLANs(s string) (from, to int, err error) {

@@ -49,21 +49,6 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	a.publish(parents, slices.Compact(problems), w.attachments)
 }
 
-// followConfig reads berth.toml again. keep_ended is followed; the rest is
-// about what is made at the start.
-func (a *Agent) followConfig() error {
-	c, err := config.Load(a.o.Dirs.Config)
-	if err != nil {
-		return err
-	}
-	a.keep.Store(int64(c.Agent.KeepEnded))
-	c.Agent.KeepEnded = a.config.KeepEnded
-	if c.Agent != a.config {
-		return errors.New("berth.toml: max_endpoints, attach or socket_group under [agent] has changed: restart berthd to use it")
-	}
-	return nil
-}
-
 // look reads networks, records and links. A network file that is broken is
 // noted, and the others are followed.
 func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {

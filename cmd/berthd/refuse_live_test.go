@@ -168,7 +168,7 @@ func TestFollowsItsConfiguration(t *testing.T) {
 	check(t, os.MkdirAll(l.config, 0o755))
 	file := filepath.Join(l.config, "berth.toml")
 	for text, want := range map[string]string{
-		"[agent]\nmax_endpoints = 10\n": "berth.toml: max_endpoints, attach or socket_group under [agent] has changed: restart berthd to use it",
+		"[agent]\nmax_endpoints = 10\n": "berth.toml: under [agent] max_endpoints has changed: restart berthd to use it",
 		"[agent]\nmax_endpoints = 0\n":  file + `: agent.max_endpoints "0": want 1 to 65536`,
 	} {
 		check(t, os.WriteFile(file, []byte(text), 0o644))

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"berth/internal/config"
+	"berth/specs"
+)
+
+// followConfig reads berth.toml again. keep_ended is followed; the rest is
+// about what is made at the start.
+func (a *Agent) followConfig() error {
+	c, err := config.Load(a.o.Dirs.Config)
+	if err != nil {
+		return err
+	}
+	a.keep.Store(int64(c.Agent.KeepEnded))
+	c.Agent.KeepEnded = a.config.KeepEnded
+	if changed := changedKeys(a.config, c.Agent); len(changed) > 0 {
+		return fmt.Errorf("berth.toml: under [agent] %s has changed: restart berthd to use it", strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// changedKeys returns the keys of berth.toml whose values differ.
+func changedKeys(before, now specs.Agent) (keys []string) {
+	b, n := reflect.ValueOf(before), reflect.ValueOf(now)
+	for i, field := range reflect.VisibleFields(b.Type()) {
+		if !reflect.DeepEqual(b.Field(i).Interface(), n.Field(i).Interface()) {
+			keys = append(keys, field.Tag.Get("toml"))
+		}
+	}
+	return keys
+}

@@ -1,0 +1,188 @@
+package specs
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Agent is the part of berth.toml that berthd reads. specs/networks.md says
+// what each key means.
+type Agent struct {
+	MaxEndpoints uint32   `toml:"max_endpoints"` // interfaces that can be counted at once
+	Attach       string   `toml:"attach"`        // how programs are attached: auto, tcx, clsact
+	KeepEnded    Duration `toml:"keep_ended"`    // how long an ended container is still shown
+	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "": root only
+
+	Containerd           []string `toml:"containerd"`            // sockets of containerd that are asked for names
+	ContainerdNamespaces []string `toml:"containerd_namespaces"` // containerd's namespaces that are asked, as globs
+	Docker               string   `toml:"docker"`                // docker's data directory, read for names; "": not
+	Podman               string   `toml:"podman"`                // storage of podman and CRI-O, read for names; "": not
+
+	MetricsSplit        bool     `toml:"metrics_split"`         // series by scope and cast
+	MetricsLabels       []string `toml:"metrics_labels"`        // labels of the traffic series
+	MetricsInfo         []string `toml:"metrics_info"`          // further labels of berth_endpoint_info
+	MetricsMaxEndpoints int      `toml:"metrics_max_endpoints"` // endpoints that have series
+
+	OTLP         string   `toml:"otlp"`          // where metrics are pushed to; "": nowhere
+	OTLPInterval Duration `toml:"otlp_interval"` // between two pushes
+}
+
+// Defaults and bounds of the agent's configuration.
+const (
+	DefaultMaxEndpoints        = 4096
+	LimitMaxEndpoints          = 1 << 16
+	DefaultKeepEnded           = time.Hour
+	DefaultMetricsMaxEndpoints = 10_000
+	DefaultOTLPInterval        = time.Minute
+	maxContainerdSockets       = 16
+	maxMetricsLabels           = 32
+)
+
+// The labels that a traffic series may have. Container and interface must be
+// among them: together they tell two series apart.
+const (
+	LabelContainer = "container_id"
+	LabelInterface = "interface"
+	LabelNetwork   = "network"
+	LabelParent    = "parent"
+)
+
+// TrafficLabels are the labels of a traffic series unless configured.
+func TrafficLabels() []string {
+	return []string{LabelContainer, LabelInterface, LabelNetwork, LabelParent}
+}
+
+// InfoLabels are the further labels of berth_endpoint_info unless configured.
+func InfoLabels() []string {
+	return []string{"name", "image", "pod", "namespace", "mac", "driver", "mode"}
+}
+
+// EngineLabel is the prefix by which a label that the engine gave the
+// container is chosen: "label:app" is shown as label_app.
+const EngineLabel = "label:"
+
+// MetricLabel returns the name that a chosen label has in a metric.
+func MetricLabel(choice string) string {
+	key, isEngines := strings.CutPrefix(choice, EngineLabel)
+	if !isEngines {
+		return choice
+	}
+	return "label_" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '_'
+	}, key)
+}
+
+func defaultAgent() Agent {
+	return Agent{
+		MaxEndpoints:         DefaultMaxEndpoints,
+		Attach:               "auto",
+		KeepEnded:            Duration(DefaultKeepEnded),
+		Containerd:           []string{"/run/containerd/containerd.sock"},
+		ContainerdNamespaces: []string{"*"},
+		Docker:               "/var/lib/docker",
+		Podman:               "/var/lib/containers/storage",
+		MetricsLabels:        TrafficLabels(),
+		MetricsInfo:          InfoLabels(),
+		MetricsMaxEndpoints:  DefaultMetricsMaxEndpoints,
+		OTLPInterval:         Duration(DefaultOTLPInterval),
+	}
+}
+
+func (a *Agent) check() error {
+	if a.MaxEndpoints < 1 || a.MaxEndpoints > LimitMaxEndpoints {
+		return Invalid("agent.max_endpoints", fmt.Sprint(a.MaxEndpoints), "1 to %d", LimitMaxEndpoints)
+	}
+	if !slices.Contains([]string{"auto", "tcx", "clsact"}, a.Attach) {
+		return Invalid("agent.attach", a.Attach, "auto, tcx or clsact")
+	}
+	for _, check := range []func() error{a.checkNames, a.checkMetrics, a.checkOTLP} {
+		if err := check(); err != nil {
+			return At("agent", err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) checkNames() error {
+	if n := len(a.Containerd); n > maxContainerdSockets {
+		return Invalid("containerd", fmt.Sprint(n), "at most %d sockets", maxContainerdSockets)
+	}
+	for i, path := range a.Containerd {
+		if !filepath.IsAbs(path) {
+			return Invalid(fmt.Sprintf("containerd[%d]", i), path, "the absolute path of a socket")
+		}
+	}
+	for i, glob := range a.ContainerdNamespaces {
+		if err := checkGlob(glob); err != nil {
+			return At(fmt.Sprintf("containerd_namespaces[%d]", i), err)
+		}
+	}
+	for key, dir := range map[string]string{"docker": a.Docker, "podman": a.Podman} {
+		if dir != "" && !filepath.IsAbs(dir) {
+			return Invalid(key, dir, "the absolute path of a directory, or \"\" for none")
+		}
+	}
+	return nil
+}
+
+func (a *Agent) checkMetrics() error {
+	if n := a.MetricsMaxEndpoints; n < 0 || n > LimitMaxEndpoints {
+		return Invalid("metrics_max_endpoints", fmt.Sprint(n), "0 to %d", LimitMaxEndpoints)
+	}
+	for _, must := range []string{LabelContainer, LabelInterface} {
+		if !slices.Contains(a.MetricsLabels, must) {
+			return Invalid("metrics_labels", strings.Join(a.MetricsLabels, ", "), "a list with %s and %s in it", LabelContainer, LabelInterface)
+		}
+	}
+	if err := checkLabels("metrics_labels", a.MetricsLabels); err != nil {
+		return err
+	}
+	return checkLabels("metrics_info", a.MetricsInfo)
+}
+
+func checkLabels(key string, labels []string) error {
+	if len(labels) > maxMetricsLabels {
+		return Invalid(key, fmt.Sprint(len(labels)), "at most %d labels", maxMetricsLabels)
+	}
+	seen := make(map[string]bool)
+	for i, label := range labels {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if err := checkLabel(label); err != nil {
+			return At(at, err)
+		}
+		if seen[MetricLabel(label)] {
+			return Invalid(at, label, "each label once")
+		}
+		seen[MetricLabel(label)] = true
+	}
+	return nil
+}
+
+func checkLabel(label string) error {
+	known := append(TrafficLabels(), InfoLabels()...)
+	if key, ok := strings.CutPrefix(label, EngineLabel); ok && key != "" || slices.Contains(known, label) {
+		return nil
+	}
+	return Invalid("", label, "one of %s, or %sKEY for a label of the container's", strings.Join(known, ", "), EngineLabel)
+}
+
+func (a *Agent) checkOTLP() error {
+	if d := time.Duration(a.OTLPInterval); d < time.Second || d > time.Hour {
+		return Invalid("otlp_interval", a.OTLPInterval.String(), "1s to 1h")
+	}
+	if a.OTLP == "" {
+		return nil
+	}
+	u, err := url.Parse(a.OTLP)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return Invalid("otlp", a.OTLP, "a URL as http://127.0.0.1:4318, or \"\" for none")
+	}
+	return nil
+}
