@@ -115,9 +115,11 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.missing = append(r.missing, t.Package)
 	}
 	start := time.Now()
-	if err := m.run(ctx, r); ctx.Err() != nil {
+	busy, err := m.run(ctx, r)
+	if ctx.Err() != nil {
 		return false, err
-	} else if err != nil {
+	}
+	if err != nil {
 		r.fault(err.Error())
 	}
 	r.flush()
@@ -130,6 +132,6 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 			r.print("console: " + line)
 		}
 	}
-	r.print(fmt.Sprintf("%v, in %.0f s", r.total, time.Since(start).Seconds()))
+	r.print(fmt.Sprintf("%v, in %.0f s, %.0f s of processor time", r.total, time.Since(start).Seconds(), busy.Seconds()))
 	return len(why) == 0, nil
 }

@@ -35,8 +35,9 @@ func (m *machine) args() []string {
 }
 
 // run starts the machine and waits for its end. What it writes to its serial
-// line goes to out. It never outlives this process.
-func (m *machine) run(ctx context.Context, out io.Writer) error {
+// line goes to out. It never outlives this process. It returns the processor
+// time taken.
+func (m *machine) run(ctx context.Context, out io.Writer) (time.Duration, error) {
 	limited, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, "qemu-system-x86_64", m.args()...)
@@ -47,15 +48,18 @@ func (m *machine) run(ctx context.Context, out io.Writer) error {
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that started the child ends
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		return 0, err
+	}
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		err = ctx.Err()
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("still running after %v: stopped", m.limit)
+		err = fmt.Errorf("still running after %v: stopped", m.limit)
 	case err != nil:
-		return fmt.Errorf("qemu: %w: %s", err, strings.TrimSpace(stderr.String()))
+		err = fmt.Errorf("qemu: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	return nil
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 }
 
 // said returns the last lines of the console.

@@ -9,7 +9,7 @@ import (
 
 // tools are the programs of this machine that tests run; for others there is
 // busybox.
-var tools = []string{"ip", "nsenter", "ping"}
+var tools = []string{"ethtool", "ip", "nsenter", "ping", "setpriv"}
 
 // addTools adds the programs and their libraries, and busybox with all its
 // applets under their names.

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"berth/test/vm/internal/plan"
+)
+
+const testMark = "::mark "
+
+// read gives a report what a machine wrote, in small pieces, and returns what
+// was printed.
+func read(t *testing.T, r *report, parts ...any) string {
+	t.Helper()
+	var printed, written strings.Builder
+	r.out, r.mark = &printed, testMark
+	for _, part := range parts {
+		switch part := part.(type) {
+		case string:
+			written.WriteString(part)
+		case plan.Event:
+			line, err := part.Line(testMark)
+			if err != nil {
+				t.Fatal(err)
+			}
+			written.Write(line)
+		}
+	}
+	for chunk := range slices.Chunk([]byte(written.String()), 7) {
+		if n, err := r.Write(chunk); n != len(chunk) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	return printed.String()
+}
+
+func ended(name string, status int) plan.Event {
+	return plan.Event{What: plan.End, Name: name, Status: status, Seconds: 1.25}
+}
+
+var (
+	begun   = plan.Event{What: plan.Begin, Name: "p"}
+	allDone = plan.Event{What: plan.Done}
+)
+
+func TestReportOfAPassingMachine(t *testing.T) {
+	r := &report{prefix: "6.1| ", missing: []string{"p"}}
+	got := read(t, r, plan.Event{What: plan.Booted, Name: "6.1.0", Seconds: 4.5}, begun,
+		"=== RUN   TestA\n    a_test.go:1: chatter\n--- PASS: TestA (0.00s)\n",
+		"=== RUN   TestB\n    b_test.go:1: missing\n--- SKIP: TestB (0.00s)\nPASS\n", ended("p", 0), allDone)
+	want := "6.1| kernel 6.1.0, up in 4.5 s\n" +
+		"6.1|     b_test.go:1: missing\n6.1| --- SKIP: TestB (0.00s)\n" +
+		"6.1| ok   p 1.2s (1 passed, 1 skipped, 0 failed; exit status 0)\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if why := r.verdict(); why != nil {
+		t.Errorf("failed: %q", why)
+	}
+}
+
+func TestReportShowsAllOfAFailure(t *testing.T) {
+	r := &report{missing: []string{"p"}}
+	got := read(t, r, begun,
+		"=== RUN   TestA\n=== RUN   TestA/x\n=== PAUSE TestA/x\n=== RUN   TestB\n--- PASS: TestB (0.00s)\n",
+		"=== CONT  TestA/x\n    a_test.go:2: wrong\n--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/x (0.10s)\nFAIL\n",
+		ended("p", 1), allDone)
+	for _, want := range []string{"a_test.go:2: wrong\n", "--- FAIL: TestA/x (0.10s)\n", "FAIL p 1.2s (1 passed, 0 skipped, 1 failed; exit status 1)\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if why := r.verdict(); len(why) != 1 {
+		t.Errorf("verdict %q", why)
+	}
+}
+
+func TestReportOfWhatIsNoPass(t *testing.T) {
+	pass := "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n"
+	for name, parts := range map[string][]any{
+		"silence":                     {},
+		"no end of the plan":          {begun, pass, ended("p", 0)},
+		"no verdict on a package":     {begun, pass, allDone},
+		"another package's verdict":   {begun, pass, ended("p", 0), ended("q", 0), allDone},
+		"exit status":                 {begun, pass, ended("p", 2), allDone},
+		"killed":                      {begun, pass, ended("p", 137), allDone},
+		"no test ran":                 {begun, "testing: warning: no tests to run\nPASS\n", ended("p", 0), allDone},
+		"the guest could not":         {plan.Event{What: plan.Broken, Name: "no module"}, begun, pass, ended("p", 0), allDone},
+		"a torn event":                {begun, pass, "\n" + testMark + "{\"What\n", ended("p", 0), allDone},
+		"an event without its mark":   {begun, pass, "\n{\"What\":\"end\",\"Name\":\"p\"}\n", allDone},
+		"an event with a mark before": {begun, pass, "x" + testMark + "{\"What\":\"end\",\"Name\":\"p\"}\n", allDone},
+	} {
+		r := &report{missing: []string{"p"}}
+		read(t, r, parts...)
+		if len(r.verdict()) == 0 {
+			t.Errorf("%s: passed", name)
+		}
+	}
+}
+
+// What a test logged before its binary panicked, or its machine died, is shown.
+func TestReportOfTestsThatDidNotEnd(t *testing.T) {
+	r := &report{missing: []string{"p"}}
+	got := read(t, r, begun, "=== RUN   TestA\n    a_test.go:3: last words\npanic: oh\n", ended("p", 2))
+	if !strings.Contains(got, "=== TestA\n    a_test.go:3: last words\npanic: oh\nFAIL p") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestReportVerbose(t *testing.T) {
+	r := &report{verbose: true, missing: []string{"p"}}
+	text := "=== RUN   TestA\n    a_test.go:1: chatter\n--- PASS: TestA (0.00s)\nPASS\n"
+	if got := read(t, r, begun, text, ended("p", 0)); !strings.Contains(got, text) || !strings.Contains(got, "1 passed") {
+		t.Errorf("got\n%s", got)
+	}
+}
