@@ -9,10 +9,10 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMANDS    := $(notdir $(wildcard cmd/*))
 TIMEOUT     ?= 10m
 
-.PHONY: help build deps generate lint generated test bench demo clean
+.PHONY: help build deps generate lint generated test vm-test bench demo clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -35,6 +35,10 @@ generated: deps ## are the committed BPF objects those of the sources?
 
 test: deps lint generated ## everything that has to hold, as root
 	BERTH_TEST_REQUIRE=root,macvlan $(GO) test -timeout $(TIMEOUT) ./...
+
+vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated
+	@scripts/deps.sh vm
+	@$(GO) run ./test/vm
 
 bench: ## against Debian's CNI plugins and against an empty TC program
 	@scripts/deps.sh bench

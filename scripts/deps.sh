@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh demo|bench|test: installs the Debian packages that are missing for a
+# deps.sh demo|bench|test|vm: installs the Debian packages that are missing for a
 # purpose. What is there already, in whatever way it came, is left alone.
 set -euo pipefail
 
@@ -18,6 +18,13 @@ needs() {
 		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
 		test             /usr/include/linux/if_ether.h   linux-libc-dev
 		bench            /usr/lib/cni/macvlan            containernetworking-plugins
+		vm               ip                              iproute2
+		vm               nsenter                         util-linux
+		vm               busybox                         busybox-static
+		vm               ethtool                         ethtool
+		vm               ping                            iputils-ping
+		vm               qemu-system-x86_64              qemu-system-x86
+		vm               xz                              xz-utils
 	END
 }
 
@@ -28,7 +35,7 @@ missing() {
 	done
 }
 
-purpose=${1:?demo, bench or test}
+purpose=${1:?demo, bench, test or vm}
 packages=$(missing "$purpose")
 [[ -n $packages ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
