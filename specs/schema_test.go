@@ -67,9 +67,18 @@ func fullEvent() Event {
 	}
 }
 
+func fullHostShim() HostShim {
+	return HostShim{
+		Network: "lan", Interface: "berth-lan", State: HostEnabled, Driver: Macvlan, Mode: ModeBridge,
+		Parent: "eth1.100", VLAN: 100, MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 2}, MTU: 1500,
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.65/24")},
+		Routes:    []netip.Addr{netip.MustParseAddr("192.0.2.66")}, Created: time.Now(),
+	}
+}
+
 // A schema knows every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim()} {
 		if err := validate(t, schema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
