@@ -1,0 +1,155 @@
+package hostshim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// maxConflicts bounds how often addresses of a pool may turn out to be in use
+// before an enable gives up.
+const maxConflicts = 64
+
+// errConflict is wrapped by the error of an address that somebody else on the
+// LAN has.
+var errConflict = errors.New("address in use on the LAN")
+
+// create makes the interface in the host's own namespace.
+func (e *enabling) create(context.Context) error {
+	link := network.Link{
+		Name: e.rec.Interface, ParentIndex: e.rec.ParentIndex, Driver: e.rec.Driver, Mode: e.rec.Mode, Flag: e.rec.IPvlanFlag,
+		MTU: e.rec.MTU, BCQueueLen: e.net.BCQueueLen, Alias: e.rec.alias(),
+	}
+	if e.rec.Driver == specs.Macvlan {
+		link.MAC = e.rec.MAC
+	}
+	info, err := e.host.CreateLink(e.ns, link)
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("%w: use a parent that is no port of a bridge or bond and carries only %s", err, e.rec.Driver)
+	case err != nil:
+		return err
+	}
+	e.rec.LinkIndex = info.Index
+	return nil
+}
+
+// setUp decides about IPv6 and ARP before the interface can send a frame, and
+// sets it up without an address as yet.
+func (e *enabling) setUp(context.Context) error {
+	hasIPv6 := slices.ContainsFunc(e.rec.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	err := e.ns.SetIPv6(e.rec.Interface, network.IPv6Settings{Mode: specs.IPv6Off, Static: hasIPv6})
+	if err == nil {
+		err = e.ns.AnswerARPByRoute(e.rec.Interface)
+	}
+	if err == nil {
+		err = e.host.SetUp(e.rec.LinkIndex)
+	}
+	return err
+}
+
+func (e *enabling) checkReflection(ctx context.Context) error {
+	if !e.reflect {
+		return nil
+	}
+	link, err := e.host.LinkByIndex(e.rec.LinkIndex)
+	if err != nil {
+		return err
+	}
+	back, err := network.Reflects(ctx, e.ns, e.rec.ParentIndex, link, reflectTimeout)
+	if err != nil || back {
+		return err
+	}
+	return specs.Invalid("mode", string(e.net.Mode), "a switch that reflects: what is sent from %s does not come back within %v; "+
+		"turn on hairpin (802.1Qbg) on its port, or use mode bridge", e.rec.Parent, reflectTimeout)
+}
+
+// talks reports whether the interface speaks ARP and Neighbor Discovery.
+func (e *enabling) talks() bool { return e.net.Driver == specs.Macvlan || e.net.Mode == specs.ModeL2 }
+
+// settleConflicts probes for the addresses before they are used. A pool's that
+// is in use is exchanged for the pool's next; one that was asked for is an
+// error.
+func (e *enabling) settleConflicts(ctx context.Context) error {
+	timeout := time.Duration(*e.net.ConflictTimeout)
+	if timeout == 0 || !e.talks() {
+		return nil
+	}
+	doubtful := addrs(e.rec.Addresses)
+	for range maxConflicts {
+		conflicts, err := network.Probe(ctx, e.ns, []network.Claimant{e.claimant(doubtful)}, timeout)
+		if err != nil || len(conflicts) == 0 {
+			return err
+		}
+		doubtful = nil
+		for _, c := range conflicts {
+			next, err := e.exchange(ctx, c)
+			if err != nil {
+				return err
+			}
+			doubtful = append(doubtful, next)
+		}
+	}
+	return fmt.Errorf("%w: %d of the pool one after another; set ip_range to a part of the subnet that is this host's", errConflict, maxConflicts)
+}
+
+func (e *enabling) claimant(addresses []netip.Addr) network.Claimant {
+	return network.Claimant{Index: e.rec.LinkIndex, Name: e.rec.Interface, MAC: e.rec.MAC, Addresses: addresses}
+}
+
+func addrs(prefixes []netip.Prefix) (all []netip.Addr) {
+	for _, p := range prefixes {
+		all = append(all, p.Addr())
+	}
+	return all
+}
+
+// exchange replaces an address that is in use by the next of its pool.
+func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
+	taken := fmt.Errorf("%w: %s is %s's", errConflict, c.Addr, c.MAC)
+	if slices.Contains(addrs(e.static), c.Addr) {
+		return next, specs.Invalid("--ip", c.Addr.String(), "an address that nobody on the LAN has, this one is %s's", c.MAC)
+	}
+	i := slices.Index(addrs(e.rec.Addresses), c.Addr)
+	pool := e.pools[slices.IndexFunc(e.pools, func(p *ipam.Pool) bool { return p.Prefix().Contains(c.Addr) })]
+	err = e.Store.Update(ctx, func(tx *state.Tx) error {
+		if next, err = ipam.In(tx, e.rec.domain()).Take(pool, e.rec.owner()); err != nil {
+			return fmt.Errorf("%w; %w", taken, err)
+		}
+		e.rec.Addresses[i] = netip.PrefixFrom(next, pool.Prefix().Bits())
+		return put(tx, e.rec)
+	})
+	e.rejected = append(e.rejected, c.Addr)
+	return next, err
+}
+
+func (e *enabling) announce(context.Context) error {
+	if !e.talks() {
+		return nil
+	}
+	return network.Announce(e.ns, []network.Claimant{e.claimant(addrs(e.rec.Addresses))})
+}
+
+// commit records the shim as made: from here on hooks see to its routes.
+func (e *enabling) commit(ctx context.Context) error {
+	e.rec.Enabled = true
+	return e.Store.Update(ctx, func(tx *state.Tx) error {
+		leases := ipam.In(tx, e.rec.domain())
+		for _, addr := range e.rejected {
+			if err := leases.ReleaseAddr(addr, e.rec.key()); err != nil {
+				return err
+			}
+		}
+		return put(tx, e.rec)
+	})
+}

@@ -1,0 +1,228 @@
+package hostshim
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// reflectTimeout is how long a frame is waited for that the switch is to send
+// back. A switch does so within microseconds.
+const reflectTimeout = 200 * time.Millisecond
+
+// enabling is one plan on its way into the kernel. Its undo is to remove the
+// record, once it is reserved.
+type enabling struct {
+	*Shims
+	*plan
+	host     *network.Handle
+	ns       *network.Namespace
+	free     []func() // what is given back at the end either way
+	rec      *Record
+	reserved bool
+	rejected []netip.Addr // taken from a pool, in use on the LAN
+}
+
+func (e *enabling) unlock() {
+	for i := len(e.free) - 1; i >= 0; i-- {
+		e.free[i]()
+	}
+	e.free = nil
+}
+
+// prepare makes the plan. The lock of a VLAN is taken before the last look at
+// it and held to the end, because netlink is not in a transaction.
+func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Addr) (err error) {
+	if e.ns, err = network.Current(); err != nil {
+		return err
+	}
+	e.free = append(e.free, func() { _ = e.ns.Close() }) // it was only looked into
+	f, err := gather(e.host, n)
+	if err != nil {
+		return err
+	}
+	if trunk, id := f.vlan(); id != 0 {
+		unlock, err := e.Store.LockVLAN(ctx, trunk, id)
+		if err != nil {
+			return fmt.Errorf("lock VLAN %d: %w", id, err)
+		}
+		e.free = append(e.free, unlock)
+		if f, err = gather(e.host, n); err != nil {
+			return err
+		}
+	}
+	if e.plan, err = makePlan(n, ips, f); err != nil {
+		return err
+	}
+	trunk, vlan := f.vlan()
+	e.rec = &Record{
+		Network: n.Name, ID: rand.Text(), Driver: n.Driver, Mode: n.Mode, IPvlanFlag: n.IPvlanFlag,
+		Wanted: n.Parent, Parent: f.on.Name, ParentIndex: f.on.Index, TrunkIndex: trunk, VLAN: vlan,
+		MTU: e.mtu, Created: time.Now().UTC(),
+	}
+	if e.makeVLAN != 0 {
+		e.rec.Parent, e.rec.ParentIndex = n.Parent, 0
+	}
+	e.rec.Interface, err = interfaceName(n.Name, func(name string) bool { return f.links[name] })
+	return err
+}
+
+// gather asks the kernel for the facts of a plan.
+func gather(host *network.Handle, n *specs.Network) (*facts, error) {
+	f := &facts{links: make(map[string]bool)}
+	links, err := host.Links()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		f.links[l.Name] = true
+	}
+	if f.addresses, err = host.Addresses(); err != nil {
+		return nil, err
+	}
+	f.on, err = host.Parent(n.Parent)
+	if trunk, id, isVLAN := specs.SplitVLAN(n.Parent); isVLAN && errors.Is(err, network.ErrNoLink) {
+		f.makeVLAN = id
+		f.on, err = host.Parent(trunk)
+	}
+	if err != nil || f.makeVLAN != 0 {
+		return f, err
+	}
+	f.occupants, err = host.Occupants(f.on.Index)
+	return f, err
+}
+
+// vlan returns the trunk and the id of the VLAN that is the parent; 0, 0 for
+// another parent.
+func (f *facts) vlan() (trunk, id int) {
+	if f.makeVLAN != 0 {
+		return f.on.Index, f.makeVLAN
+	}
+	return f.on.TrunkIndex, f.on.VLAN
+}
+
+// run does the steps in their order: nothing is in the kernel before it is
+// recorded.
+func (e *enabling) run(ctx context.Context) error {
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"reserve", e.reserve},
+		{"make the VLAN", e.ensureVLAN},
+		{"create the interface", e.create},
+		{"set it up", e.setUp},
+		{"see whether the switch reflects", e.checkReflection},
+		{"probe for conflicts", e.settleConflicts},
+		{"add addresses", func(context.Context) error { return addAddresses(e.host, e.rec) }},
+		{"announce", e.announce},
+		{"commit", e.commit},
+		{"add routes", func(ctx context.Context) error {
+			_, _, err := e.sync(ctx, e.host, e.rec.Network)
+			return err
+		}},
+	}
+	for _, s := range steps {
+		if err := context.Cause(ctx); err != nil {
+			return fmt.Errorf("before the step %q: %w", s.name, err)
+		}
+		if err := s.do(ctx); err != nil {
+			return err
+		}
+		if err := e.step(s.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserve claims all that the shim needs, and records it, in one transaction.
+func (e *enabling) reserve(ctx context.Context) error {
+	err := e.Store.Update(ctx, func(tx *state.Tx) error {
+		if err := e.checkNeighbours(tx); err != nil {
+			return err
+		}
+		leases := ipam.In(tx, e.rec.domain())
+		if err := e.takeAddresses(leases); err != nil {
+			return err
+		}
+		var err error
+		if e.rec.MAC = e.on.MAC; e.net.Driver == specs.Macvlan {
+			if e.rec.MAC, err = leases.TakeMAC(e.rec.owner()); err != nil {
+				return err
+			}
+		}
+		if e.rec.VLAN != 0 {
+			if err := tx.AddVLANUser(e.rec.TrunkIndex, e.rec.VLAN, e.rec.key(), e.makeVLAN != 0); err != nil {
+				return err
+			}
+		}
+		return put(tx, e.rec)
+	})
+	e.reserved = err == nil
+	return err
+}
+
+func (e *enabling) takeAddresses(leases *ipam.Leases) error {
+	for _, p := range e.static {
+		pool := ipam.NewPool(e.net.Name, *e.net.SubnetOf(p.Addr()), nil)
+		if err := leases.Claim(pool, p.Addr(), e.rec.owner()); err != nil {
+			return specs.At("--ip", err)
+		}
+		e.rec.Addresses = append(e.rec.Addresses, p)
+	}
+	for _, pool := range e.pools {
+		addr, err := leases.Take(pool, e.rec.owner())
+		if err != nil {
+			return err
+		}
+		e.rec.Addresses = append(e.rec.Addresses, netip.PrefixFrom(addr, pool.Prefix().Bits()))
+	}
+	return nil
+}
+
+// checkNeighbours refuses what the kernel would refuse too, with a reason.
+func (e *enabling) checkNeighbours(tx *state.Tx) error {
+	as := &state.Attachment{
+		Driver: e.net.Driver, Mode: e.net.Mode, IPvlanFlag: e.net.IPvlanFlag,
+		Parent: e.net.Parent, ParentIndex: e.rec.ParentIndex, TrunkIndex: e.rec.TrunkIndex, VLAN: e.rec.VLAN,
+	}
+	if err := CheckBeside(tx, as); err != nil {
+		return err
+	}
+	other, err := tx.OnParent(as.Domain())
+	if err != nil || other == nil {
+		return err
+	}
+	if why := beside(as.Driver, as.Mode, as.IPvlanFlag, other.Driver, other.Mode, other.IPvlanFlag); why != "" {
+		return specs.Invalid("parent", e.net.Parent, "%s: container %q has an interface of %s %s on it",
+			why, other.Containers[0], other.Driver, other.Mode)
+	}
+	return nil
+}
+
+func (e *enabling) ensureVLAN(context.Context) error {
+	if e.makeVLAN == 0 {
+		return nil
+	}
+	trunk, id, _ := specs.SplitVLAN(e.net.Parent)
+	p, _, err := e.host.EnsureVLAN(trunk, id)
+	if err != nil {
+		return err
+	}
+	e.rec.Parent, e.rec.ParentIndex = p.Name, p.Index
+	return e.save(context.Background())
+}
+
+// save records what has become known.
+func (e *enabling) save(ctx context.Context) error {
+	return e.Store.Update(ctx, func(tx *state.Tx) error { return put(tx, e.rec) })
+}

@@ -1,0 +1,109 @@
+package hostshim
+
+import (
+	"fmt"
+	"net/netip"
+
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+// facts is what a plan needs to know of the host.
+type facts struct {
+	on        *network.Parent // the parent, or the trunk of a VLAN that is not there yet
+	makeVLAN  int             // the VLAN's id; 0: on is the parent
+	addresses []netip.Addr    // the host's own
+	links     map[string]bool // names of its interfaces
+	occupants []network.Occupant
+}
+
+// plan is what is to exist for the host on a network.
+type plan struct {
+	net      *specs.Network
+	on       *network.Parent
+	makeVLAN int
+	mtu      int // bytes
+	static   []netip.Prefix
+	pools    []*ipam.Pool // an address from each
+	reflect  bool         // only a switch that reflects makes it work
+}
+
+// makePlan decides whether and how the host can take part in a network. It is
+// pure. ips are the addresses that were asked for.
+func makePlan(n *specs.Network, ips []netip.Addr, f *facts) (*plan, error) {
+	if err := checkMode(n); err != nil {
+		return nil, err
+	}
+	p := &plan{net: n, on: f.on, makeVLAN: f.makeVLAN, mtu: n.MTU, reflect: n.Mode == specs.ModeVEPA}
+	if p.mtu == 0 {
+		p.mtu = f.on.MTU
+	}
+	switch {
+	case !f.on.Up:
+		return nil, specs.Invalid("parent", n.Parent, "an interface that is up: ip link set %s up", f.on.Name)
+	case p.mtu > f.on.MTU:
+		return nil, specs.Invalid("mtu", fmt.Sprint(p.mtu), "at most %d bytes, the MTU of the parent %s", f.on.MTU, f.on.Name)
+	}
+	for _, o := range f.occupants {
+		if why := beside(n.Driver, n.Mode, n.IPvlanFlag, o.Driver, o.Mode, o.Flag); why != "" {
+			return nil, specs.Invalid("parent", n.Parent, "%s: the host's interface %s is on it", why, o.Name)
+		}
+	}
+	return p, p.setAddresses(ips, f.addresses)
+}
+
+// setAddresses decides on one address a subnet, because a container answers
+// directly only to its own.
+func (p *plan) setAddresses(ips, host []netip.Addr) error {
+	if len(p.net.Subnets) == 0 {
+		return specs.Invalid("subnet", "", "a network with a subnet: berth does not know the addresses of this one's containers, and so no routes to them")
+	}
+	asked := make(map[netip.Prefix]bool)
+	for _, ip := range ips {
+		s := p.net.SubnetOf(ip)
+		switch {
+		case s == nil:
+			return specs.Invalid("--ip", ip.String(), "an address inside a subnet of network %q", p.net.Name)
+		case asked[s.Subnet]:
+			return specs.Invalid("--ip", ip.String(), "one address in %s", s.Subnet)
+		}
+		if err := ipam.NewPool(p.net.Name, *s, host).Allows(ip); err != nil {
+			return specs.At("--ip", err)
+		}
+		asked[s.Subnet] = true
+		p.static = append(p.static, netip.PrefixFrom(ip, s.Subnet.Bits()))
+	}
+	for _, s := range p.net.Subnets {
+		if p.net.IPAM == specs.IPAMLocal && !asked[s.Subnet] {
+			p.pools = append(p.pools, ipam.NewPool(p.net.Name, s, host))
+		}
+	}
+	if len(p.static)+len(p.pools) == 0 {
+		return specs.Invalid("--ip", "", "an address for the host: network %q has ipam = %q", p.net.Name, p.net.IPAM)
+	}
+	return nil
+}
+
+// checkMode refuses the modes in which an interface of the host and those of
+// containers do not reach each other, as macvlan_queue_xmit and
+// macvlan_handle_frame (drivers/net/macvlan.c) and ipvlan_xmit_mode_l2
+// (drivers/net/ipvlan/ipvlan_core.c) have it.
+func checkMode(n *specs.Network) error {
+	const instead = "use a network in mode bridge for the containers that the host is to reach, or go by way of a router"
+	refuse := func(key, value, reason string) error {
+		return specs.Invalid(key, value, "a mode in which the host can take part, as bridge: %s; %s", reason, instead)
+	}
+	switch {
+	case n.Mode == specs.ModePrivate:
+		return refuse("mode", "private", "private interfaces reach no other interface of their parent")
+	case n.Mode == specs.ModePassthru:
+		return refuse("mode", "passthru", "the one container has the parent to itself")
+	case n.Mode == specs.ModeSource:
+		return refuse("mode", "source", "what a container sends goes to the wire, and its ARP never comes back from there, "+
+			"even if the switch reflects and source_macs has the host's MAC")
+	case n.IPvlanFlag == specs.FlagPrivate, n.IPvlanFlag == specs.FlagVEPA:
+		return refuse("ipvlan_flag", string(n.IPvlanFlag), "with this flag, interfaces of one parent do not reach each other")
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package hostshim
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// Report is what Reconcile did.
+type Report struct {
+	Removed []string `json:"removed,omitempty"`        // networks whose shim was half made or has lost its link
+	Added   int      `json:"routes_added,omitempty"`   // routes to containers that had none
+	Deleted int      `json:"routes_deleted,omitempty"` // routes to containers that are gone
+}
+
+// Reconcile makes good what hooks and runs that were killed have missed:
+// routes are set to what the records say, and what nobody works on any more is
+// taken away. Shims that another process works on are left to it.
+func (s *Shims) Reconcile(ctx context.Context) (Report, error) {
+	var done Report
+	all, err := s.all(ctx)
+	if err != nil || len(all) == 0 {
+		return done, err
+	}
+	var errs []error
+	for _, seen := range all {
+		err := s.reconcile(ctx, seen.Network, &done)
+		if !errors.Is(err, state.ErrBusy) {
+			errs = append(errs, wrap(err, "network %q: host", seen.Network))
+		}
+	}
+	return done, errors.Join(errs...)
+}
+
+func (s *Shims) reconcile(ctx context.Context, name string, done *Report) error {
+	return s.held(ctx, name, s.Store.TryHold, func(host *network.Handle, r *Record) error {
+		if r == nil {
+			return nil
+		}
+		link := findLink(host, r)
+		if !r.Enabled || link == nil {
+			done.Removed = append(done.Removed, name)
+			return s.remove(ctx, host, r)
+		}
+		if !link.Up {
+			return nil // somebody set it down, and so there are no routes
+		}
+		added, deleted, err := s.sync(ctx, host, name)
+		done.Added += added
+		done.Deleted += deleted
+		return err
+	})
+}
+
+func (s *Shims) all(ctx context.Context) (all []*Record, err error) {
+	err = s.Store.View(ctx, func(tx *state.Tx) (err error) {
+		all, err = All(tx)
+		return err
+	})
+	return all, err
+}
+
+// List returns the shims there are, ordered by network.
+func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
+	all, err := s.all(ctx)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	host, err := network.NewHandle()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	var shims []specs.HostShim
+	for _, r := range all {
+		shim, err := show(host, r)
+		if err != nil {
+			return nil, err
+		}
+		shims = append(shims, *shim)
+	}
+	return shims, nil
+}
+
+// show joins a record with what the kernel has.
+func show(host *network.Handle, r *Record) (*specs.HostShim, error) {
+	shim := &specs.HostShim{
+		Network: r.Network, Interface: r.Interface, State: specs.HostMaking,
+		Driver: r.Driver, Mode: r.Mode, Parent: r.Parent, VLAN: r.VLAN,
+		MAC: r.MAC, MTU: r.MTU, Addresses: r.Addresses, Routes: []netip.Addr{}, Created: r.Created,
+	}
+	link := findLink(host, r)
+	switch {
+	case r.Enabled && link != nil && link.Up:
+		shim.State = specs.HostEnabled
+	case r.Enabled:
+		shim.State = specs.HostBroken
+	}
+	if link == nil {
+		return shim, nil
+	}
+	routes, err := host.HostRoutes(link.Index)
+	for _, route := range routes {
+		shim.Routes = append(shim.Routes, route.To)
+	}
+	slices.SortFunc(shim.Routes, netip.Addr.Compare)
+	return shim, err
+}

@@ -1,0 +1,146 @@
+package hostshim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// bucketShims has the record of each network that has a shim.
+const bucketShims = "host shims"
+
+// Record is the shim of one network, from before it is made until nothing is
+// left of it.
+type Record struct {
+	Network string
+	ID      string // random; part of the link's alias, by which it is known again
+
+	Driver      specs.Driver
+	Mode        specs.Mode
+	IPvlanFlag  specs.IPvlanFlag `json:",omitempty"`
+	Wanted      string           // the parent as the network has it
+	Parent      string           // its name in the kernel
+	ParentIndex int              // 0: a VLAN that is not made yet
+	TrunkIndex  int              `json:",omitempty"`
+	VLAN        int              `json:",omitempty"`
+
+	Interface string
+	LinkIndex int // 0: not known to be made yet
+	MAC       specs.MAC
+	MTU       int
+	Addresses []netip.Prefix // with the prefixes of their subnets
+
+	Enabled bool // made, and not being taken away
+	Created time.Time
+}
+
+// key names the shim among the owners of leases and the users of VLANs.
+func (r *Record) key() string { return Key(r.Network) }
+
+// Key names the shim of a network, and is the key by which [state.Store.Hold]
+// keeps others from it. No attachment has it, because those begin with a
+// number of 16 digits.
+func Key(network string) string { return "host/" + network }
+
+// alias is the IFLA_IFALIAS of the link.
+func (r *Record) alias() string { return "berth:host/" + r.Network + "/" + r.ID }
+
+// domain is the layer-2 domain that the shim is in, as attachments name it.
+func (r *Record) domain() string {
+	a := state.Attachment{ParentIndex: r.ParentIndex, TrunkIndex: r.TrunkIndex, VLAN: r.VLAN}
+	return a.Domain()
+}
+
+// owner has no container: the host itself.
+func (r *Record) owner() ipam.Owner { return ipam.Owner{Key: r.key(), Network: r.Network} }
+
+// source returns the address by which the host speaks with another: the one of
+// the same subnet.
+func (r *Record) source(to netip.Addr) netip.Addr {
+	for _, p := range r.Addresses {
+		if p.Contains(to) {
+			return p.Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+// Get returns the record of a network's shim, nil where it has none.
+func Get(tx *state.Tx, network string) (*Record, error) {
+	b := tx.Bucket(bucketShims)
+	if b == nil {
+		return nil, nil
+	}
+	data := b.Get([]byte(network))
+	if data == nil {
+		return nil, nil
+	}
+	return decode(network, data)
+}
+
+// All returns the records of all shims, ordered by network.
+func All(tx *state.Tx) (all []*Record, err error) {
+	b := tx.Bucket(bucketShims)
+	if b == nil {
+		return nil, nil
+	}
+	err = b.ForEach(func(k, v []byte) error {
+		r, err := decode(string(k), v)
+		all = append(all, r)
+		return err
+	})
+	return all, err
+}
+
+func decode(network string, data []byte) (*Record, error) {
+	r := new(Record)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("host shim of network %q: %w: %w", network, state.ErrDamaged, err)
+	}
+	return r, nil
+}
+
+func put(tx *state.Tx, r *Record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("host shim of network %q: %w", r.Network, err)
+	}
+	return tx.Bucket(bucketShims).Put([]byte(r.Network), data)
+}
+
+// CheckBeside refuses an attachment on a parent that a shim is on already,
+// where the kernel could not have both, or would change the shim's mode.
+func CheckBeside(tx *state.Tx, a *state.Attachment) error {
+	all, err := All(tx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.domain() != a.Domain() {
+			continue
+		}
+		if why := beside(a.Driver, a.Mode, a.IPvlanFlag, r.Driver, r.Mode, r.IPvlanFlag); why != "" {
+			return specs.Invalid("parent", a.Parent, "%s: the host shim of network %q is on it (berth host disable %s)", why, r.Network, r.Network)
+		}
+	}
+	return nil
+}
+
+// beside says what a parent must be for the one interface when it carries the
+// other; "" where it can carry both.
+func beside(driver specs.Driver, mode specs.Mode, flag specs.IPvlanFlag, driver2 specs.Driver, mode2 specs.Mode, flag2 specs.IPvlanFlag) string {
+	switch {
+	case driver != driver2:
+		return fmt.Sprintf("a parent that only %s uses", driver)
+	case mode == specs.ModePassthru || mode2 == specs.ModePassthru:
+		return "a parent that nobody else uses, because passthru takes it whole"
+	case driver == specs.IPvlan && (mode != mode2 || flag != flag2):
+		return "the mode and flag that the ipvlan interfaces of this parent have"
+	}
+	return ""
+}

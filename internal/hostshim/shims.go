@@ -1,0 +1,192 @@
+package hostshim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// Shims makes host shims and takes them away, in the namespace that the
+// process is in. Its methods may be called by several processes at once.
+type Shims struct {
+	Store *state.Store
+	Log   *slog.Logger
+
+	// Step, where set, is called with the name of each step that was done; its
+	// error fails the run there. Tests fail and kill runs with it.
+	Step func(name string) error
+}
+
+func (s *Shims) step(name string) error {
+	if s.Step == nil {
+		return nil
+	}
+	return s.Step(name)
+}
+
+// Enable makes the shim of a network, with routes to the containers that it
+// has now; or nothing and an error. One that is there is mended and kept: ips,
+// the addresses that are asked for, must then be among its own.
+func (s *Shims) Enable(ctx context.Context, n *specs.Network, ips []netip.Addr) (*specs.HostShim, error) {
+	var shim *specs.HostShim
+	err := s.alone(ctx, n.Name, func(host *network.Handle, old *Record) (err error) {
+		if old == nil || !old.Enabled || findLink(host, old) == nil {
+			old, err = s.replace(ctx, host, old, n, ips)
+		} else if err = old.same(n, ips); err == nil {
+			err = s.mend(ctx, host, old)
+		}
+		if err == nil {
+			shim, err = show(host, old)
+		}
+		return err
+	})
+	return shim, wrap(err, "network %q: host", n.Name)
+}
+
+// Disable takes the shim of a network away, with its routes and addresses. It
+// returns the shim as it was, nil where there was none.
+func (s *Shims) Disable(ctx context.Context, name string) (*specs.HostShim, error) {
+	var shim *specs.HostShim
+	err := s.alone(ctx, name, func(host *network.Handle, r *Record) (err error) {
+		if r == nil {
+			return nil
+		}
+		if shim, err = show(host, r); err != nil {
+			return err
+		}
+		return s.remove(ctx, host, r)
+	})
+	return shim, wrap(err, "network %q: host", name)
+}
+
+// alone runs fn while no other process makes or takes away the shim of a
+// network, with its record as it is then.
+func (s *Shims) alone(ctx context.Context, name string, fn func(*network.Handle, *Record) error) error {
+	return s.held(ctx, name, func(key string) (func(), error) { return s.Store.Hold(ctx, key) }, fn)
+}
+
+// held is alone with one of the two ways to hold a key.
+func (s *Shims) held(ctx context.Context, name string, hold func(key string) (func(), error), fn func(*network.Handle, *Record) error) error {
+	letGo, err := hold(Key(name))
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	var r *Record
+	err = s.Store.View(ctx, func(tx *state.Tx) (err error) {
+		r, err = Get(tx, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return fn(host, r)
+}
+
+// replace makes a shim, after what is left of another is taken away.
+func (s *Shims) replace(ctx context.Context, host *network.Handle, old *Record, n *specs.Network, ips []netip.Addr) (*Record, error) {
+	if old != nil {
+		if err := s.remove(ctx, host, old); err != nil {
+			return nil, err
+		}
+	}
+	e := &enabling{Shims: s, host: host}
+	defer e.unlock()
+	if err := e.prepare(ctx, n, ips); err != nil {
+		return nil, err
+	}
+	err := e.run(ctx)
+	if err == nil {
+		return e.rec, nil
+	}
+	e.unlock()
+	if e.reserved {
+		err = errors.Join(err, s.remove(context.WithoutCancel(ctx), host, e.rec))
+	}
+	return nil, err
+}
+
+// same refuses to take a shim for one that was asked for otherwise.
+func (r *Record) same(n *specs.Network, ips []netip.Addr) error {
+	again := fmt.Sprintf("berth host disable %s, then enable it again", r.Network)
+	if n.Parent != r.Wanted || n.Driver != r.Driver || n.Mode != r.Mode || n.IPvlanFlag != r.IPvlanFlag {
+		return fmt.Errorf("the network has become %s %s on %s since %s was made for %s %s on %s: %s",
+			n.Driver, n.Mode, n.Parent, r.Interface, r.Driver, r.Mode, r.Wanted, again)
+	}
+	for _, p := range r.Addresses {
+		if n.SubnetOf(p.Addr()) == nil {
+			return fmt.Errorf("the network's subnets have changed, and %s has %s: %s", r.Interface, p, again)
+		}
+	}
+	for _, ip := range ips {
+		if !slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == ip }) {
+			return specs.Invalid("--ip", ip.String(), "an address of %s, which is there with %v; for others: %s", r.Interface, r.Addresses, again)
+		}
+	}
+	return nil
+}
+
+// mend sets up what may be missing of a shim whose link is there.
+func (s *Shims) mend(ctx context.Context, host *network.Handle, r *Record) error {
+	if err := host.SetUp(r.LinkIndex); err != nil {
+		return err
+	}
+	if err := addAddresses(host, r); err != nil {
+		return err
+	}
+	_, _, err := s.sync(ctx, host, r.Network)
+	return err
+}
+
+// addAddresses gives the link its addresses, each alone in its prefix: so no
+// route to the subnet comes with them.
+func addAddresses(host *network.Handle, r *Record) error {
+	for _, p := range r.Addresses {
+		alone := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		if err := host.AddAddress(r.LinkIndex, alone, true); err != nil && !errors.Is(err, network.ErrExists) {
+			return fmt.Errorf("address %s on %q: %w", alone, r.Interface, err)
+		}
+	}
+	return nil
+}
+
+// findLink returns the link of a shim, nil when it is gone. It may have got
+// another name.
+func findLink(host *network.Handle, r *Record) *network.LinkInfo {
+	if l, err := host.LinkByName(r.Interface); err == nil && r.isOurs(&l) {
+		return &l
+	}
+	if l, err := host.LinkByIndex(r.LinkIndex); r.LinkIndex != 0 && err == nil && r.isOurs(&l) {
+		return &l
+	}
+	return nil
+}
+
+// isOurs tells the link of a shim from another of its name. A run that was
+// killed between making it and naming it left one without an alias.
+func (r *Record) isOurs(l *network.LinkInfo) bool {
+	if l.Alias == "" && !r.Enabled {
+		return l.ParentIndex == r.ParentIndex && l.Driver == r.Driver && l.MAC == r.MAC
+	}
+	return l.Alias == r.alias()
+}
+
+// wrap puts text before an error that is one.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
