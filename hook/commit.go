@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -16,6 +17,7 @@ func (a *attaching) commit(ctx context.Context) error {
 	if len(a.records) == 0 {
 		return nil
 	}
+	var routes hostshim.Changes // of the host, where a network has a shim
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, r := range a.records {
 			r.Phase = specs.PhaseAttached
@@ -31,11 +33,12 @@ func (a *attaching) commit(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		return routes.Note(tx, a.records...)
 	})
 	if err != nil {
 		return fmt.Errorf("record the attachment of container %q: %w", a.ids[0], err)
 	}
+	routes.Apply(ctx, a.Store, a.Log)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -174,6 +175,9 @@ func claimMAC(leases *ipam.Leases, in *Interface, r *state.Attachment, had specs
 // checkNeighbours refuses what the kernel would refuse too, with a reason: a
 // parent is one passthru interface's alone, and is either macvlan's or ipvlan's.
 func checkNeighbours(tx *state.Tx, in *Interface, r *state.Attachment) error {
+	if err := hostshim.CheckBeside(tx, r); err != nil {
+		return err
+	}
 	other, err := tx.OnParent(r.Domain())
 	if err != nil || other == nil {
 		return err

@@ -32,7 +32,7 @@ var neighbours = map[string][]string{
 // hookMay are the rooms that berth-hook is made of.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
-	"berth/internal/config", "berth/internal/state", "berth/internal/release",
+	"berth/internal/config", "berth/internal/state", "berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
 }
 
