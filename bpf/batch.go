@@ -1,0 +1,84 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"berth/specs"
+)
+
+// batchBytes bounds the buffer that one system call fills. The values of all
+// CPUs lie in it: with 64 of them, that is 20 slots' counters.
+const batchBytes = 256 << 10
+
+// EachCounters calls fn with the counters of the slots 0 to end-1, or of all
+// that there are when end is beyond them, in order. It reads many slots by one
+// system call. fn must not keep the pointer.
+func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters)) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	var c specs.Counters // one for all: it escapes
+	err = eachBatch(m, mapCounters, end, cpus, func(slot uint32, values []counters) {
+		c = sum(values).specs()
+		fn(slot, &c)
+	})
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	return nil
+}
+
+// EachViolations calls fn with the violations of each slot that has any, as
+// EachCounters does with counters: packets by kind, in the order of
+// specs.Kinds. fn must not keep the slice.
+//
+// Half as long as all counters take: where few slots have any, look at those.
+func (m *Maps) EachViolations(end uint32, fn func(slot uint32, packets []uint64)) error {
+	packets := make([]uint64, len(specs.Kinds()))
+	err := eachBatch(m, mapViolations, end, 1, func(slot uint32, values []violations) {
+		var any uint64
+		for i := range packets {
+			packets[i] = values[0].Of[i].Packets
+			any |= packets[i]
+		}
+		if any != 0 {
+			fn(slot, packets)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("read violations: %w", err)
+	}
+	return nil
+}
+
+// eachBatch reads an array from its start; every key has per values.
+func eachBatch[V any](m *Maps, name string, end uint32, per int, fn func(uint32, []V)) error {
+	one, err := m.get(name)
+	if err != nil {
+		return err
+	}
+	end = min(end, one.MaxEntries())
+	batch := min(end, max(1, uint32(batchBytes/(per*int(one.ValueSize())))))
+	if batch == 0 {
+		return nil
+	}
+	keys, values := make([]uint32, batch), make([]V, int(batch)*per)
+	var cursor ebpf.MapBatchCursor
+	for next := uint32(0); next < end; {
+		n, err := one.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range min(uint32(n), end-next) {
+			fn(keys[i], values[int(i)*per:int(i+1)*per])
+		}
+		if next += uint32(n); err != nil {
+			return nil // that was the last
+		}
+	}
+	return nil
+}
