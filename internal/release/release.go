@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/bpf"
+	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -157,7 +158,11 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 		return err != nil
 	})
 	if len(all) > 0 {
-		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error { return endAll(tx, all, time.Now()) }))
+		var routes hostshim.Changes // of the host, where a network has a shim
+		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error {
+			return errors.Join(endAll(tx, all, time.Now()), routes.Note(tx, all...))
+		}))
+		routes.Apply(ctx, r.Store, r.log())
 	}
 	return errors.Join(errs...)
 }
