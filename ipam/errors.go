@@ -30,7 +30,7 @@ func (e *ExhaustedError) Error() string {
 	}
 	for i, l := range e.Holders {
 		b.WriteString([]string{", by ", ", "}[min(i, 1)])
-		fmt.Fprintf(&b, "%s (%s", shortID(l.Container), l.Addr)
+		fmt.Fprintf(&b, "%s (%s", holderText(l.Container), l.Addr)
 		if l.Network != e.Network {
 			fmt.Fprintf(&b, ", %s", networkText(l.Network))
 		}
@@ -53,6 +53,9 @@ func (e *InUseError) Error() string {
 	if !e.Holder.MAC.IsZero() {
 		what = "MAC " + e.Holder.MAC.String()
 	}
+	if e.Holder.Container == "" {
+		return fmt.Sprintf("%s is in use by the host itself (%s)", what, networkText(e.Holder.Network))
+	}
 	_, ifname, _ := strings.Cut(e.Holder.Owner, "/")
 	return fmt.Sprintf("%s is in use by container %s (%s, interface %s)",
 		what, shortID(e.Holder.Container), networkText(e.Holder.Network), ifname)
@@ -70,6 +73,14 @@ func sizeText(n uint64) string {
 		return "2^64 or more"
 	}
 	return fmt.Sprint(n)
+}
+
+// holderText names who holds a lease.
+func holderText(container string) string {
+	if container == "" {
+		return "the host itself"
+	}
+	return shortID(container)
 }
 
 // shortID shortens a container id as engines do when they list containers.

@@ -27,7 +27,7 @@ const (
 // Owner is who a lease is for.
 type Owner struct {
 	Key       string // the attachment's
-	Container string // its first container
+	Container string // its first container; "": the host itself, by its shim
 	Network   string // "" when defined in place
 }
 
