@@ -67,7 +67,7 @@ func newHost(t *testing.T) *host {
 	dir := t.TempDir()
 	h := &host{
 		T: t, parent: testnet.Unique("p"), lan: testnet.Namespace(t),
-		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
+		dirs: config.Dirs{Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
 	}
 	h.store = state.Open(h.dirs.State)
 	testnet.Veth(t, h.parent, testnet.Here(t), "wire", h.lan)
