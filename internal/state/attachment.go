@@ -45,6 +45,9 @@ type Attachment struct {
 
 	Final           *specs.Counters       `json:",omitempty"` // the counts after Unkeyed and a grace period
 	FinalViolations map[specs.Kind]uint64 `json:",omitempty"`
+	Earlier         *specs.Counters       `json:",omitempty"` // of earlier runs of the container whose records are pruned
+
+	Engine *Names `json:",omitempty"` // what the engine says beyond Annotations; the agent finds it out
 
 	Selection string `json:",omitempty"` // canonical text of what was asked for
 }

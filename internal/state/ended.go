@@ -22,7 +22,18 @@ func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 	if err := tx.Bucket(bucketEnded).Put([]byte(a.endedKey()), data); err != nil {
 		return fmt.Errorf("ended attachment %q: %w", a.Key(), err)
 	}
+	if err := tx.markEndedOf(a, true); err != nil {
+		return err
+	}
 	return mark(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
+}
+
+// markEndedOf keeps the index of the ended attachments by container.
+func (tx *Tx) markEndedOf(a *Attachment, in bool) error {
+	if len(a.Containers) == 0 {
+		return nil
+	}
+	return mark(tx.Bucket(bucketEndedOf), a.Containers[0]+"\x00"+a.endedKey(), in)
 }
 
 // EndedOf returns the ended attachment as it stands now, or ErrNotFound.
@@ -34,8 +45,19 @@ func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
 	return decode(a.Key(), data)
 }
 
-// DeleteEnded removes an ended attachment, if there is one.
+// DeleteEnded removes an ended attachment that nobody ever saw, if there is
+// one. Its violations stay in the sums.
 func (tx *Tx) DeleteEnded(a *Attachment) error {
+	if err := tx.addPruned(a); err != nil {
+		return err
+	}
+	return tx.removeEnded(a)
+}
+
+func (tx *Tx) removeEnded(a *Attachment) error {
+	if err := tx.markEndedOf(a, false); err != nil {
+		return err
+	}
 	if err := mark(tx.Bucket(bucketDraining), a.endedKey(), false); err != nil {
 		return err
 	}
@@ -75,15 +97,26 @@ func (tx *Tx) Draining() ([]*Attachment, error) {
 func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.stale(before, keep)) > 0 }
 
 // Prune removes ended attachments that ended before a time, and the oldest
-// beyond a number. Those that have a slot stay. It returns how many went.
-func (tx *Tx) Prune(before time.Time, keep int) (int, error) {
-	stale := tx.stale(before, keep)
-	for _, key := range stale {
-		if err := tx.Bucket(bucketEnded).Delete([]byte(key)); err != nil {
+// beyond a number. Those that have a slot stay. What they counted goes on in
+// [Attachment.Earlier] of the next run of the same container, where there is
+// one, and in [Tx.PrunedViolations]. It returns how many went.
+func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
+	for _, key := range tx.stale(before, keep) {
+		went := true
+		a, err := decode(key, get(tx.Bucket(bucketEnded), key))
+		if err == nil {
+			went, err = tx.forget(a)
+		} else {
+			err = tx.Bucket(bucketEnded).Delete([]byte(key))
+		}
+		if err != nil {
 			return 0, fmt.Errorf("ended attachment %q: %w", key, err)
 		}
+		if went {
+			n++
+		}
 	}
-	return len(stale), nil
+	return n, nil
 }
 
 // stale returns the keys of the ended attachments that Prune removes.

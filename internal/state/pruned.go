@@ -1,0 +1,131 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"berth/specs"
+)
+
+const (
+	bucketPruned  = "pruned"           // kind, NUL, parent, NUL, network: violations of records that are gone
+	bucketEndedOf = "ended-containers" // container id, NUL, endedKey
+)
+
+// ViolationSeries is what violations are added up by.
+type ViolationSeries struct {
+	Kind            specs.Kind
+	Parent, Network string
+}
+
+func (s ViolationSeries) key() []byte {
+	return []byte(string(s.Kind) + "\x00" + s.Parent + "\x00" + s.Network)
+}
+
+// PrunedViolations returns the violations of the records that were pruned. With
+// those of the records that there are they make sums that never fall.
+func (tx *Tx) PrunedViolations() (map[ViolationSeries]uint64, error) {
+	sums := make(map[ViolationSeries]uint64)
+	for k, v := range seek(tx.Bucket(bucketPruned), nil) {
+		part := bytes.SplitN(k, []byte{0}, 3)
+		if len(part) != 3 || len(v) != 8 {
+			return nil, fmt.Errorf("pruned violations %q: %w", k, ErrDamaged)
+		}
+		sums[ViolationSeries{specs.Kind(part[0]), string(part[1]), string(part[2])}] = binary.BigEndian.Uint64(v)
+	}
+	return sums, nil
+}
+
+// forget removes an ended attachment and keeps what sums need of it. It
+// reports false, and removes nothing, while the one that goes on with its
+// counts is in the making.
+func (tx *Tx) forget(a *Attachment) (bool, error) {
+	heir, err := tx.heir(a)
+	if err != nil || heir != nil && heir.Phase == specs.PhaseAttaching {
+		return false, err
+	}
+	if heir != nil && (a.Final != nil || a.Earlier != nil) {
+		sum := total(heir.Earlier).Plus(total(a.Earlier)).Plus(total(a.Final))
+		heir.Earlier = &sum
+		if err := tx.Put(heir); err != nil {
+			return false, err
+		}
+	}
+	if err := tx.addPruned(a); err != nil {
+		return false, err
+	}
+	return true, tx.removeEnded(a)
+}
+
+func total(c *specs.Counters) specs.Counters {
+	if c == nil {
+		return specs.Counters{}
+	}
+	return *c
+}
+
+func (tx *Tx) addPruned(a *Attachment) error {
+	b := tx.Bucket(bucketPruned)
+	for kind, n := range a.FinalViolations {
+		key := ViolationSeries{kind, a.Parent, a.Network}.key()
+		if old := b.Get(key); len(old) == 8 {
+			n += binary.BigEndian.Uint64(old)
+		}
+		if err := b.Put(key, binary.BigEndian.AppendUint64(nil, n)); err != nil {
+			return fmt.Errorf("pruned violations of %q: %w", a.Key(), err)
+		}
+	}
+	return nil
+}
+
+// heir returns the attachment that goes on where an ended one is forgotten:
+// the newest other one of the same container, interface, network and parent;
+// nil: there is none.
+func (tx *Tx) heir(a *Attachment) (*Attachment, error) {
+	if len(a.Containers) == 0 {
+		return nil, nil
+	}
+	all, err := tx.OfContainer(a.Containers[0])
+	if err != nil {
+		return nil, err
+	}
+	ended, err := tx.endedOf(a.Containers[0])
+	if err != nil {
+		return nil, err
+	}
+	var newest *Attachment
+	for _, b := range append(all, ended...) {
+		if a.precedes(b) && (newest == nil || newest.Created.Before(b.Created)) {
+			newest = b
+		}
+	}
+	return newest, nil
+}
+
+// precedes reports whether b is another run of the same container, later than a.
+func (a *Attachment) precedes(b *Attachment) bool {
+	return a.Created.Before(b.Created) && len(b.Containers) > 0 && b.Containers[0] == a.Containers[0] &&
+		b.Interface == a.Interface && b.Network == a.Network && b.Parent == a.Parent
+}
+
+// endedOf returns the ended attachments of a container, the oldest first.
+func (tx *Tx) endedOf(id string) (all []*Attachment, err error) {
+	prefix := []byte(id + "\x00")
+	for k := range seek(tx.Bucket(bucketEndedOf), prefix) {
+		key, ok := bytes.CutPrefix(k, prefix)
+		if !ok {
+			break
+		}
+		data := get(tx.Bucket(bucketEnded), string(key))
+		if data == nil {
+			continue
+		}
+		a, err := decode(string(key), data)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}

@@ -1,0 +1,164 @@
+package state_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// run is one run of a container, ended at second end, or live for 0.
+func run(cookie uint64, container string, end int64, packets uint64) *state.Attachment {
+	a := attachment(cookie, "net1", container)
+	a.Network, a.Parent = "lan", "eth1"
+	if end != 0 {
+		a.Phase, a.Ended = specs.PhaseEnded, time.Unix(end, 0)
+		a.Final, a.FinalViolations = new(counted(packets)), map[specs.Kind]uint64{specs.MACSpoof: packets}
+	}
+	return a
+}
+
+func counted(n uint64) (c specs.Counters) {
+	c.Transmit.External.Unicast = specs.Count{Packets: n, Bytes: 100 * n}
+	return c
+}
+
+func putAll(t *testing.T, s *state.Store, all ...*state.Attachment) {
+	t.Helper()
+	update(t, s, func(tx *state.Tx) error {
+		var errs []error
+		for _, a := range all {
+			errs = append(errs, tx.Put(a))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func prune(t *testing.T, s *state.Store, before int64, want int) {
+	t.Helper()
+	update(t, s, func(tx *state.Tx) error {
+		n, err := tx.Prune(time.Unix(before, 0), 1000)
+		return errors.Join(err, expect(n == want, "pruned %d, want %d", n, want))
+	})
+}
+
+// totals adds up what a scrape does: by container, and all violations.
+func totals(t *testing.T, s *state.Store) (packets map[string]uint64, violations uint64) {
+	t.Helper()
+	packets = make(map[string]uint64)
+	view(t, s, func(tx *state.Tx) error {
+		for a, err := range tx.Attachments() {
+			if err != nil {
+				return err
+			}
+			for _, c := range []*specs.Counters{a.Final, a.Earlier} {
+				if c != nil {
+					packets[a.Containers[0]] += c.Transmit.Total().Packets
+				}
+			}
+			violations += a.FinalViolations[specs.MACSpoof]
+		}
+		pruned, err := tx.PrunedViolations()
+		for series, n := range pruned {
+			if series != (state.ViolationSeries{Kind: specs.MACSpoof, Parent: "eth1", Network: "lan"}) {
+				t.Errorf("series %+v", series)
+			}
+			violations += n
+		}
+		return err
+	})
+	return packets, violations
+}
+
+func TestSumsOutliveTheRecords(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	putAll(t, s, run(1, "web", 10, 5), run(2, "web", 20, 7), run(3, "db", 15, 100), run(4, "web", 30, 1))
+	for _, step := range []struct {
+		before int64
+		pruned int
+		want   map[string]uint64
+	}{
+		{5, 0, map[string]uint64{"web": 13, "db": 100}},
+		{18, 2, map[string]uint64{"web": 13}}, // the first run of web, and db
+		{25, 1, map[string]uint64{"web": 13}},
+		{40, 1, map[string]uint64{}},
+	} {
+		prune(t, s, step.before, step.pruned)
+		packets, violations := totals(t, s)
+		if diff := cmp.Diff(step.want, packets); diff != "" || violations != 113 {
+			t.Errorf("pruned before %d: %d violations, want 113; packets (-want +got):\n%s", step.before, violations, diff)
+		}
+	}
+}
+
+func TestSumsGoToTheLiveOne(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	live := run(9, "web", 0, 0)
+	live.Phase = specs.PhaseAttaching
+	elsewhere := run(8, "web", 0, 0)
+	elsewhere.Parent = "eth2"
+	putAll(t, s, run(1, "web", 10, 5), live, elsewhere)
+	prune(t, s, 40, 0) // its maker has the record in hand and would write over it
+	live.Phase = specs.PhaseAttached
+	putAll(t, s, live)
+	prune(t, s, 40, 1)
+	view(t, s, func(tx *state.Tx) error {
+		got, err := tx.Attachment(live.Key())
+		other, err2 := tx.Attachment(elsewhere.Key())
+		return errors.Join(err, err2, expect(got.Earlier != nil && *got.Earlier == counted(5), "earlier runs %+v", got.Earlier),
+			expect(other.Earlier == nil, "another parent's got %+v", other.Earlier))
+	})
+}
+
+func TestNamesAreKept(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	live, ended, making := run(1, "web", 0, 0), run(2, "db", 10, 1), run(3, "job", 0, 0)
+	making.Phase = specs.PhaseAttaching
+	gone := run(4, "gone", 0, 0)
+	putAll(t, s, live, ended, making)
+	names := &state.Names{Name: "front", Labels: map[string]string{"app": "shop"}}
+	update(t, s, func(tx *state.Tx) error {
+		return errors.Join(tx.SetNames(live, names), tx.SetNames(ended, names), tx.SetNames(making, names), tx.SetNames(gone, names))
+	})
+	named := map[string]bool{}
+	view(t, s, func(tx *state.Tx) error {
+		for key, stored := range tx.Stored() {
+			a, err := state.Decode(key, stored)
+			if err != nil {
+				return err
+			}
+			named[a.Containers[0]] = cmp.Equal(a.Engine, names)
+		}
+		return nil
+	})
+	if want := map[string]bool{"web": true, "db": true, "job": false}; !cmp.Equal(want, named) {
+		t.Errorf("named %v, want %v", named, want)
+	}
+}
+
+func TestStoredIsAllOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	a := run(1, "web", 0, 0)
+	again := run(1, "web", 10, 1)
+	again.Created = a.Created.Add(-time.Hour) // an earlier one with the same key
+	putAll(t, s, again, a)
+	var keys []string
+	view(t, s, func(tx *state.Tx) error {
+		for key := range tx.Stored() {
+			keys = append(keys, string(key))
+		}
+		return nil
+	})
+	if len(keys) != 2 || len(slices.Compact(keys)) != 2 {
+		t.Errorf("keys %q, want two", keys)
+	}
+}
