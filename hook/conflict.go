@@ -11,6 +11,7 @@ import (
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
+	"berth/specs"
 )
 
 // ErrConflict is wrapped by the error of an address that somebody else on the
@@ -29,7 +30,7 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	for range maxConflicts {
 		timeout := a.conflictTimeout()
 		claimants := a.claimants(func(i int, addr netip.Addr) bool {
-			return *a.plan.New[i].Net.ConflictTimeout > 0 && !probed[addr]
+			return probes(a.plan.New[i]) && !probed[addr]
 		})
 		if timeout == 0 || len(claimants) == 0 {
 			return nil
@@ -50,6 +51,12 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("%w: %d addresses of the pool one after another; set ip_range to a part of the subnet that is this host's", ErrConflict, maxConflicts)
+}
+
+// probes reports whether an interface's addresses are probed for. ipvlan in its
+// l3 modes has neither ARP nor Neighbor Discovery.
+func probes(in *Interface) bool {
+	return *in.Net.ConflictTimeout > 0 && in.Net.Mode != specs.ModeL3 && in.Net.Mode != specs.ModeL3S
 }
 
 func (a *attaching) conflictTimeout() (most time.Duration) {

@@ -4,25 +4,21 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
 
-// explainCreate says what the kernel's refusal of a new interface means.
+// explainCreate says what to do about the kernel's refusal of a new interface.
 func (a *attaching) explainCreate(in *Interface, err error) error {
 	what := fmt.Errorf("create %s %q on %q: %w", in.Net.Driver, in.Name, in.On.Name, err)
 	switch {
 	case errors.Is(err, network.ErrNameTaken):
 		return specs.Invalid(in.Key+".interface", in.Name, "a name that is free in the container's namespace")
-	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w: %q is a port of a bridge or bond, or carries the other of macvlan and ipvlan: use an interface that is free", what, in.On.Name)
-	case errors.Is(err, unix.EINVAL) && in.Net.Driver == specs.Macvlan:
-		return fmt.Errorf("%w: a passthru interface excludes every other macvlan on its parent, and one that is not berth's is there (ip -d link)", what)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: this kernel has no %s: modprobe %s", what, in.Net.Driver, in.Net.Driver)
+	case errors.Is(err, network.ErrParentBusy):
+		return fmt.Errorf("%w; berth check %s says what is on it", what, in.Net.Parent)
+	case errors.Is(err, network.ErrUnsupported):
+		return fmt.Errorf("%w: modprobe %s, or another kernel", what, in.Net.Driver)
 	}
 	return what
 }

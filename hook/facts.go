@@ -72,7 +72,7 @@ func (c *container) open() error {
 
 // gather asks the kernel and the records for the facts of a plan.
 func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
-	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}}
+	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}, Occupants: map[string][]network.Occupant{}}
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("interfaces of the container: %w", err)
@@ -90,6 +90,11 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 		r := &requests[i]
 		if f.Parents[r.Net.Parent], err = h.parent(r.Net); err != nil {
 			return nil, berth.At(r.Key, err)
+		}
+		if r.Net.Driver == berth.IPvlan {
+			if f.Occupants[r.Net.Parent], err = h.host.Occupants(f.Parents[r.Net.Parent].Index); err != nil {
+				return nil, fmt.Errorf("what is on parent %q: %w", r.Net.Parent, err)
+			}
 		}
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
@@ -109,7 +114,7 @@ func (h *Hook) parent(n *berth.Network) (*network.Parent, error) {
 	switch {
 	case errors.Is(err, network.ErrNoLink):
 		return nil, berth.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
-	case errors.Is(err, network.ErrNotEthernet):
+	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):
 		return nil, berth.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
 	case err != nil:
 		return nil, fmt.Errorf("parent %q: %w", n.Parent, err)

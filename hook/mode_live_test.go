@@ -172,3 +172,25 @@ func TestMacvlanAndIPvlanDoNotMix(t *testing.T) {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
 	}
 }
+
+func TestIPvlanInterfacesOfAParentShareTheirMode(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	h := newHost(t)
+	for name, mode := range map[string]string{"l2": "mode = 'l2'", "l3": "mode = 'l3'", "alone": "mode = 'l2'\nipvlan_flag = 'private'"} {
+		h.network(name, "driver = 'ipvlan'\nparent = 'PARENT'\n"+mode+"\n")
+	}
+	h.mustStart(h.box("a", "l2"))
+	h.mustStart(h.box("b", "l2"))
+	for _, name := range []string{"l3", "alone"} {
+		if err := h.start(h.box("c", name)); !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), "which all of its ipvlan interfaces share") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	other := newHost(t)
+	other.network("l3", "driver = 'ipvlan'\nparent = 'PARENT'\nmode = 'l3'\n")
+	ipIn(t, testnet.Here(t), "link add link "+other.parent+" name "+testnet.Unique("ipv")+" type ipvlan mode l2")
+	if err := other.start(other.box("d", "l3")); err == nil || !strings.Contains(err.Error(), "all ipvlan interfaces of a parent have one mode and flag") {
+		t.Errorf("error beside an interface that is not berth's: %v", err)
+	}
+}

@@ -15,13 +15,14 @@ import (
 // Facts is what a plan needs to know of the host and of the container's
 // namespace, as they are before anything is changed.
 type Facts struct {
-	Container string                     // the id that the runtime was given
-	Name      string                     // the container's or pod's own name; the id where the engine has none
-	Links     map[string]bool            // names of the interfaces in the container's namespace
-	Default   [families]bool             // default routes that the engine has set there
-	Host      []netip.Addr               // the host's own addresses, never given to a container
-	Parents   map[string]*network.Parent // by the name in the network; a VLAN's trunk, where the VLAN is to be made
-	Existing  []*state.Attachment        // what berth has put into the namespace before
+	Container string                        // the id that the runtime was given
+	Name      string                        // the container's or pod's own name; the id where the engine has none
+	Links     map[string]bool               // names of the interfaces in the container's namespace
+	Default   [families]bool                // default routes that the engine has set there
+	Host      []netip.Addr                  // the host's own addresses, never given to a container
+	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, where the VLAN is to be made
+	Existing  []*state.Attachment           // what berth has put into the namespace before
+	Occupants map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
 }
 
 // Families of addresses, as indexes.
@@ -108,7 +109,7 @@ func plan(r *Request, f *Facts) (*Interface, error) {
 	if _, id, isVLAN := specs.SplitVLAN(r.Net.Parent); isVLAN && on.VLAN == 0 && on.Name != r.Net.Parent {
 		in.MakeVLAN = id
 	}
-	if err := checkParent(in); err != nil {
+	if err := checkParent(in, f.Occupants[r.Net.Parent]); err != nil {
 		return nil, err
 	}
 	given := [families]bool{}
@@ -129,7 +130,7 @@ func plan(r *Request, f *Facts) (*Interface, error) {
 	return in, in.setGateways()
 }
 
-func checkParent(in *Interface) error {
+func checkParent(in *Interface, occupants []network.Occupant) error {
 	if in.MTU = in.Net.MTU; in.MTU == 0 {
 		in.MTU = in.On.MTU
 	}
@@ -138,6 +139,12 @@ func checkParent(in *Interface) error {
 		return specs.Invalid("mtu", fmt.Sprint(in.MTU), "at most %d bytes, the MTU of the parent %s", in.On.MTU, in.On.Name)
 	case !in.On.Up:
 		return specs.Invalid("parent", in.Net.Parent, "an interface that is up: ip link set %s up", in.On.Name)
+	case in.MakeVLAN != 0:
+		return nil
+	}
+	link := network.Link{Driver: in.Net.Driver, Mode: in.Net.Mode, Flag: in.Net.IPvlanFlag}
+	if err := network.CheckOccupants(link, occupants); err != nil {
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 
 	for _, c := range []struct{ networks, want string }{
 		{"none", `berth/networks[0].parent "nosuch0": want an interface of this host, where network "none" is to be; there are `},
-		{"lo", `lo.toml: parent "lo": want a name that the kernel does not use itself`},
+		{"lo", `berth/networks[0].parent "lo": want an Ethernet interface, where network "lo" is to be`},
 		{"lan,nolan", `berth/networks[1] "nolan": want a network that`},
 		{"big", `berth/networks[0].mtu "9000": want at most 1500 bytes`},
 		{`[{"name":"lan","ips":["192.0.2.9"]}]`, `address 192.0.2.9 is in use by container holder (network "lan", interface net1)`},

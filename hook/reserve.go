@@ -187,6 +187,8 @@ func checkNeighbours(tx *state.Tx, in *Interface, r *state.Attachment) error {
 	switch {
 	case other.Driver != r.Driver:
 		want = "a parent that only " + string(r.Driver) + " uses: "
+	case r.Driver == specs.IPvlan && (other.Mode != r.Mode || other.IPvlanFlag != r.IPvlanFlag):
+		want = "a parent of this mode and flag, which all of its ipvlan interfaces share: "
 	case other.Mode == specs.ModePassthru:
 		want = "a parent that is free: passthru takes it whole, and "
 	case r.Mode == specs.ModePassthru:

@@ -10,13 +10,19 @@ const MaxInterfaceName = 15
 // net/core/dev.c), refuses "lo", which every namespace has, and "%", which the
 // kernel would replace by a number.
 func CheckInterfaceName(name string) error {
+	if name == "lo" || name == "all" || name == "default" {
+		return Invalid("", name, "a name that the kernel does not use itself")
+	}
+	return checkName(name)
+}
+
+// checkName is CheckInterfaceName for an interface that there may be already.
+func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
 		return Invalid("", name, "a name of 1 to %d bytes", MaxInterfaceName)
 	case len(name) > MaxInterfaceName:
 		return Invalid("", name, "at most %d bytes, it has %d", MaxInterfaceName, len(name))
-	case name == "lo" || name == "all" || name == "default":
-		return Invalid("", name, "a name that the kernel does not use itself")
 	case strings.ContainsFunc(name, badInName):
 		return Invalid("", name, "letters, digits and punctuation without '/', ':', '%%' or blanks")
 	}

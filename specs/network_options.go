@@ -50,7 +50,7 @@ func modeOf(d Driver) func(*Network, string) error {
 		if n.Driver != "" && n.Driver != d {
 			return Invalid("", v, "driver %s (-d %s), it is %s", d, d, n.Driver)
 		}
-		return setText(&n.Mode, v)
+		return oneOf(&n.Mode, []byte(v), Modes(d)...)
 	}
 }
 
