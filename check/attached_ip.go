@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (j *attached) address(want netip.Prefix) {
 // matter.
 func (j *attached) routes() {
 	const check = "routes"
-	if len(j.Gateways)+len(j.Routes) == 0 {
+	if len(j.wantedRoutes()) == 0 {
 		return
 	}
 	if j.seen.RouteErr != nil {
@@ -61,25 +62,15 @@ func (j *attached) routes() {
 		return
 	}
 	var there []string
-	for _, gw := range j.Gateways {
-		if j.hasRoute(specs.Route{To: defaultOf(gw), Via: gw}) {
-			there = append(there, "default via "+gw.String())
-			continue
-		}
-		j.fail(check, j.fix("route add default via %s dev %s", gw, j.Interface), "no default route via %s%s", gw, j.instead(gw))
-	}
-	for _, route := range j.Routes {
-		text := route.To.String()
-		if route.Via.IsValid() {
-			text += " via " + route.Via.String()
-		}
+	for _, route := range j.wantedRoutes() {
+		text := routeText(route)
 		if j.hasRoute(route) {
 			there = append(there, text)
 			continue
 		}
-		j.fail(check, j.fix("route add %s dev %s", text, j.Interface), "no route to %s", text)
+		j.fail(check, j.fix("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "no route %s%s", text, j.instead(route))
 	}
-	if len(there) == len(j.Gateways)+len(j.Routes) {
+	if len(there) == len(j.wantedRoutes()) {
 		j.pass(check, "%s", strings.Join(there, ", "))
 	}
 }
@@ -92,12 +83,49 @@ func (j *attached) hasRoute(want specs.Route) bool {
 	})
 }
 
-// instead tells by which way the default route goes now.
-func (j *attached) instead(gw netip.Addr) string {
+// wantedRoutes returns the recorded routes, the default ones first.
+func (j *attached) wantedRoutes() (all []specs.Route) {
+	for _, gw := range j.Gateways {
+		all = append(all, specs.Route{To: defaultOf(gw), Via: gw})
+	}
+	return append(all, j.Routes...)
+}
+
+// routeText is a route as ip(8) takes and prints it.
+func routeText(r specs.Route) string {
+	text := r.To.String()
+	if r.To.Bits() == 0 {
+		text = "default"
+	}
+	if r.Via.IsValid() {
+		text += " via " + r.Via.String()
+	}
+	if r.Metric != 0 {
+		text += fmt.Sprintf(" metric %d", r.Metric)
+	}
+	return text
+}
+
+// onLink is what ip(8) must be told of a gateway that is in no subnet.
+func (j *attached) onLink(via netip.Addr) string {
+	inside := slices.ContainsFunc(j.Addresses, func(p netip.Prefix) bool { return p.Contains(via) })
+	if !via.IsValid() || inside {
+		return ""
+	}
+	return " onlink"
+}
+
+// instead tells by which way the destination is reached now.
+func (j *attached) instead(want specs.Route) string {
 	for _, r := range j.seen.Routes {
-		if r.To == defaultOf(gw) && r.Via.IsValid() {
-			return "; there is one via " + r.Via.String()
+		if r.To != want.To {
+			continue
 		}
+		text := routeText(specs.Route{To: r.To, Via: r.Via, Metric: r.Metric})
+		if r.Index != j.seen.Link.Index {
+			text += " on another interface"
+		}
+		return "; there is " + text
 	}
 	return ""
 }

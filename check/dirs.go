@@ -79,17 +79,18 @@ func judgeDirs(r *report, d Directories) {
 		r.warn("state on", "mount a tmpfs at /run, or let --state name a directory on one",
 			"%s is not on tmpfs: it works, and what is recorded there is set aside after a restart", d.StateFS.Path)
 	}
-	judgeFiles(r, "state", "made with the first container", d.State, func(f File) string {
-		if f.Link {
-			return "is a symbolic link"
+	judgeFiles(r, "config", "not there, so all has its default", d.Config)
+	for _, f := range d.State {
+		if f.Link { // hook and agent follow none there
+			r.fail("state", "let --state name the directory itself", "%s is a symbolic link", f.Path)
+			return
 		}
-		return f.Unsafe
-	})
-	judgeFiles(r, "config", "not there, so all has its default", d.Config, func(f File) string { return f.Unsafe })
+	}
+	judgeFiles(r, "state", "made with the first container", d.State)
 }
 
 // judgeFiles has one line for files that only root may be able to change.
-func judgeFiles(r *report, check, none string, files []File, why func(File) string) {
+func judgeFiles(r *report, check, none string, files []File) {
 	exist := false
 	for _, f := range files {
 		exist = exist || f.Exists
@@ -97,9 +98,9 @@ func judgeFiles(r *report, check, none string, files []File, why func(File) stri
 		case f.Err != nil:
 			r.warn(check, "run it as root", "not checked: %v", f.Err)
 			return
-		case f.Exists && why(f) != "":
+		case f.Exists && f.Unsafe != "":
 			r.fail(check, fmt.Sprintf("chown root: %[1]s && chmod go-w %[1]s, after a look at what is in it", f.Path),
-				"%s %s: others than root decide what is done as root", f.Path, why(f))
+				"%s %s: others than root decide what is done as root", f.Path, f.Unsafe)
 			return
 		}
 	}

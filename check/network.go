@@ -58,7 +58,7 @@ func judgeSharing(r *report, n Network) {
 		err := network.CheckOccupants(link, []network.Occupant{o})
 		switch {
 		case err == nil:
-		case n.Mode == specs.ModePassthru && u.Network == n.Name:
+		case n.Mode == specs.ModePassthru && u.Mode == specs.ModePassthru && u.Network == n.Name:
 			r.warn(check, "stop that container first, or give the next one another parent",
 				"%s has the parent to itself: no further container can start", u)
 			return

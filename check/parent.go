@@ -157,7 +157,7 @@ func judgePromiscuity(r *report, p Parent) {
 	d := p.Device
 	switch {
 	case d.Promiscuity > 0 && d.Bus != "":
-		r.warn(check, "see who asks for it (tcpdump, a bridge); a card whose filter has no room for more MACs has to",
+		r.warn(check, "see who asks for it (tcpdump, a bridge, passthru without nopromisc); a card that cannot filter more MACs has to",
 			"%s is promiscuous: the host handles every frame on the wire", p.Found.Name)
 	case d.Promiscuity > 0:
 		r.pass(check, "promiscuous, as software devices are that have no filter")

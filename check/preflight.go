@@ -118,22 +118,30 @@ type target struct {
 // targets returns what a name means: a network, else a parent with its
 // networks; "": all networks. A name that means nothing is a line.
 func (s *survey) targets(name string) (all []target, unknown []Line) {
-	asked := s.networks
-	if i := slices.IndexFunc(s.networks, func(n *specs.Network) bool { return n.Name == name }); name != "" && i >= 0 {
-		asked = s.networks[i : i+1]
-	} else if name != "" {
-		asked = slices.DeleteFunc(slices.Clone(s.networks), func(n *specs.Network) bool { return n.Parent != name })
-		if len(asked) == 0 && s.parent(name).Found == nil && !s.kernel.has(name) {
-			r := &report{subject: name}
-			r.fail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.names()),
-				"%q is no network, and no interface of this host", name)
-			return nil, r.lines
-		}
-		if len(asked) == 0 {
-			return []target{{parent: name}}, nil
-		}
+	named := func(n *specs.Network) bool { return name == "" || n.Name == name }
+	on := func(n *specs.Network) bool { return n.Parent == name }
+	switch {
+	case slices.ContainsFunc(s.networks, named) || name == "":
+		return s.targetsOf(named), nil
+	case slices.ContainsFunc(s.networks, on):
+		return s.targetsOf(on), nil
+	case s.isBroken(name):
+		return nil, nil // the line of its file tells
+	case s.parent(name).Found != nil || s.kernel.has(name):
+		return []target{{parent: name}}, nil
 	}
-	for _, n := range asked {
+	r := &report{subject: name}
+	r.fail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.names()),
+		"%q is no network, and no interface of this host", name)
+	return nil, r.lines
+}
+
+// targetsOf groups networks by their parents.
+func (s *survey) targetsOf(wanted func(*specs.Network) bool) (all []target) {
+	for _, n := range s.networks {
+		if !wanted(n) {
+			continue
+		}
 		i := slices.IndexFunc(all, func(t target) bool { return t.parent == n.Parent })
 		if i < 0 {
 			i = len(all)
@@ -141,7 +149,12 @@ func (s *survey) targets(name string) (all []target, unknown []Line) {
 		}
 		all[i].networks = append(all[i].networks, n)
 	}
-	return all, nil
+	return all
+}
+
+// isBroken reports whether a network has a file that cannot be used.
+func (s *survey) isBroken(name string) bool {
+	return specs.CheckNetworkName(name) == nil && lookAt(config.NetworkFile(s.Dirs.Config, name)).Exists
 }
 
 func (s *survey) networkNames() string {

@@ -1,0 +1,97 @@
+package check
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// variation is facts that differ from good ones in one point.
+type variation[F any] struct {
+	name   string
+	check  string // whose line changes
+	result Result // to this
+	change func(*F)
+}
+
+// vary holds a judge to its golden file. Good facts are all passes. Each
+// variation changes the lines of its own check and of no other: so each case
+// where a check fires stands beside all the others, where it does not.
+func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line, all []variation[F]) {
+	t.Helper()
+	base := judge(good())
+	for _, l := range base {
+		if l.Result != Pass {
+			t.Errorf("good facts: %+v", l)
+		}
+	}
+	var b strings.Builder
+	section(t, &b, "good", base)
+	for _, v := range all {
+		facts := good()
+		v.change(&facts)
+		lines := judge(facts)
+		changed := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return slices.Contains(base, l) })
+		section(t, &b, v.name, changed)
+		if !slices.ContainsFunc(changed, func(l Line) bool { return l.Result == v.result }) {
+			t.Errorf("%s: no %s", v.name, v.result)
+		}
+		for _, l := range changed {
+			if l.Check != v.check || l.Result != v.result && l.Result != Pass {
+				t.Errorf("%s: %s of %q, want only %s of %q", v.name, l.Result, l.Check, v.result, v.check)
+			}
+			if (l.Remedy == "") != (l.Result == Pass) {
+				t.Errorf("%s: a %s with the remedy %q", v.name, l.Result, l.Remedy)
+			}
+		}
+	}
+	golden(t, file, b.String())
+}
+
+// section writes lines as a person sees them.
+func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
+	t.Helper()
+	b.WriteString("== " + name + "\n")
+	var text strings.Builder
+	if err := Write(&text, lines, 80); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(text.String()) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+			t.Errorf("%s: %d columns: %s", name, n, line)
+		}
+	}
+	b.WriteString(text.String())
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	path := "testdata/" + file + ".golden"
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// on runs a judge that writes to a report.
+func on[F any](subject string, judge func(*report, F)) func(F) []Line {
+	return func(facts F) []Line {
+		r := &report{subject: subject}
+		judge(r, facts)
+		return r.lines
+	}
+}

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+func goodNetwork() Network {
+	return Network{
+		Network: &specs.Network{
+			Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", MTU: 1400, IPAM: specs.IPAMLocal,
+			Subnets: []specs.Subnet{{
+				Subnet: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("192.0.2.1"),
+				IPRange: netip.MustParsePrefix("192.0.2.64/26"),
+			}, {
+				Subnet: netip.MustParsePrefix("2001:db8::/64"),
+			}},
+		},
+		Parent: goodParent().Parent,
+		Others: []*specs.Network{{Name: "dmz", Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1"}},
+		Host:   []netip.Addr{netip.MustParseAddr("192.0.2.9")},
+		Held:   []ipam.Lease{{Addr: netip.MustParseAddr("192.0.2.64")}, {Addr: netip.MustParseAddr("192.0.2.10")}},
+	}
+}
+
+func user(d specs.Driver, m specs.Mode, of string) func(*Network) {
+	return func(n *Network) {
+		o := network.Occupant{Name: "net1", Driver: d, Mode: m, Flag: map[specs.Driver]specs.IPvlanFlag{specs.IPvlan: specs.FlagBridge}[d]}
+		n.Parent.Users = []User{{Occupant: o, Network: of, Container: "web"}}
+	}
+}
+
+// hold gives out the first n addresses of the range.
+func hold(count int) func(*Network) {
+	return func(n *Network) {
+		n.Held = nil
+		for a := n.Subnets[0].IPRange.Addr(); len(n.Held) < count; a = a.Next() {
+			n.Held = append(n.Held, ipam.Lease{Addr: a})
+		}
+	}
+}
+
+func TestJudgeNetwork(t *testing.T) {
+	vary(t, "network", goodNetwork, judgeNetwork, []variation[Network]{
+		{"the parent's MTU", "MTU", Pass, func(n *Network) { n.MTU = 0 }},
+		{"MTU above the parent's", "MTU", Fail, func(n *Network) { n.MTU = 9000 }},
+		{"passthru taken by another network", "beside", Fail, user(specs.Macvlan, specs.ModePassthru, "tap")},
+		{"ipvlan on the parent", "beside", Fail, user(specs.IPvlan, specs.ModeL2, "tap")},
+		{"an interface of the host", "beside", Fail, func(n *Network) {
+			n.Parent.Users = []User{{Occupant: network.Occupant{Name: "ipvl0", Driver: specs.IPvlan, Mode: specs.ModeL3}}}
+		}},
+		{"an ipvlan network beside", "shares", Warn, func(n *Network) { n.Others[0].Driver, n.Others[0].Mode = specs.IPvlan, specs.ModeL2 }},
+		{"a passthru network beside", "shares", Warn, func(n *Network) { n.Others[0].Mode = specs.ModePassthru }},
+		{"host's address in the range", "IPv4", Warn, func(n *Network) { n.Host = append(n.Host, netip.MustParseAddr("192.0.2.65")) }},
+		{"the parent is the gateway", "IPv4", Fail, func(n *Network) { n.Parent.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }},
+		{"no range", "IPv4", Pass, func(n *Network) { n.Subnets[0].IPRange = netip.Prefix{} }},
+		{"few addresses left", "IPv4", Warn, hold(60)},
+		{"no address left", "IPv4", Fail, hold(64)},
+	})
+}
+
+// A network in passthru mode whose container runs is in use as it is meant.
+func TestPassthruInUse(t *testing.T) {
+	n := goodNetwork()
+	n.Mode, n.Others = specs.ModePassthru, nil
+	user(specs.Macvlan, specs.ModePassthru, "lan")(&n)
+	if got := find(t, judgeNetwork(n), "beside"); got.Result != Warn {
+		t.Errorf("its own container: %+v", got)
+	}
+	user(specs.Macvlan, specs.ModeBridge, "lan")(&n)
+	if got := find(t, judgeNetwork(n), "beside"); got.Result != Fail {
+		t.Errorf("a bridge-mode interface from before: %+v", got)
+	}
+	n.Parent.Users = nil
+	if got := find(t, judgeNetwork(n), "beside"); got.Result != Pass {
+		t.Errorf("nobody: %+v", got)
+	}
+}
+
+// One subnet may be full as long as another of the family is not.
+func TestAddressesElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		other string
+		want  Result
+	}{{"198.51.100.0/24", Warn}, {"198.51.100.0/30", Warn}, {"2001:db8:1::/64", Fail}} {
+		n := goodNetwork()
+		hold(64)(&n)
+		n.Subnets[1] = specs.Subnet{Subnet: netip.MustParsePrefix(c.other)}
+		if got := find(t, judgeNetwork(n), "IPv4"); got.Result != c.want {
+			t.Errorf("beside %s: %+v, want %s", c.other, got, c.want)
+		}
+	}
+}
+
+func TestJudgeNetworkWithoutParent(t *testing.T) {
+	n := goodNetwork()
+	n.Parent = Parent{Asked: "eth1", Err: fmt.Errorf("parent: %w", network.ErrNoLink)}
+	for _, l := range judgeNetwork(n) {
+		if l.Result != Pass {
+			t.Errorf("the parent's own lines tell that it is missing: %+v", l)
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package check
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/ipam"
+	"berth/network"
+	"berth/specs"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+// host is a namespace that stands for a host, with the parent eth1 whose wire
+// ends as "port" in another.
+type host struct {
+	*testing.T
+	ns, lan *testnet.NS
+	c       *Checker
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	dir := t.TempDir()
+	h := &host{T: t, ns: testnet.Namespace(t), lan: testnet.Namespace(t)}
+	testnet.Veth(t, "eth1", h.ns, "port", h.lan)
+	testnet.Address(t, h.ns, "eth1", "192.0.2.9/24")
+	testnet.In(t, h.ns, func() {
+		handle, err := network.NewHandle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(handle.Close)
+		h.c = &Checker{Dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: dir + "/bpf"}, Host: handle}
+	})
+	return h
+}
+
+// network writes a network file with an address range and a further text.
+func (h *host) network(name, text string) {
+	h.Helper()
+	path := config.NetworkFile(h.c.Dirs.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		h.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		h.Fatal(err)
+	}
+}
+
+const lan = "parent = \"eth1\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\nip_range = \"192.0.2.64/26\"\n"
+
+// preflight returns the lines that are not about the host in general.
+func (h *host) preflight(name string) []Line {
+	h.Helper()
+	var lines []Line
+	for _, l := range h.c.Preflight(h.Context(), name) {
+		if l.Subject != "host" {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+func (h *host) ip(args string) {
+	h.Helper()
+	testnet.Run(h, h.ns, "ip", strings.Fields(args)...)
+}
+
+// want holds the lines to be all passes but those of one check.
+func want(t *testing.T, what string, lines []Line, check string, result Result, part string) {
+	t.Helper()
+	found := false
+	for _, l := range lines {
+		if l.Check == check && l.Result == result && strings.Contains(l.Message, part) {
+			found = true
+		} else if l.Result != Pass {
+			t.Errorf("%s: also %+v", what, l)
+		}
+	}
+	if !found {
+		t.Errorf("%s: no %s of %q with %q in %+v", what, result, check, part, lines)
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before      string // ip(8) on the host
+		file        string // network lan; "": as it should be
+		check, part string
+		result      Result
+	}{
+		"all is well":      {check: "up", result: Pass, part: "yes"},
+		"down":             {before: "link set eth1 down", check: "up", result: Fail, part: "eth1 is down"},
+		"host's address":   {before: "addr add 192.0.2.70/24 dev eth1", check: "IPv4", result: Warn, part: "192.0.2.70"},
+		"host's gateway":   {before: "addr add 192.0.2.1/24 dev eth1", check: "IPv4", result: Fail, part: "192.0.2.1 is eth1 itself"},
+		"promiscuous veth": {before: "link set eth1 promisc on", check: "filter", result: Pass, part: "promiscuous"},
+		"MTU":              {file: "mtu = 1600\n" + lan, check: "MTU", result: Fail, part: "1600 is above the 1500"},
+		"MTU that fits":    {file: "mtu = 1400\n" + lan, check: "MTU", result: Pass, part: "1400"},
+		"gone":             {file: strings.Replace(lan, "eth1", "eth7", 1), check: "interface", result: Fail, part: "no such interface; there are: eth1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			if c.before != "" {
+				h.ip(c.before)
+			}
+			h.network("lan", cmpOr(c.file, lan))
+			lines := h.preflight("lan")
+			if name == "down" { // then it has no carrier either
+				want(t, name, dropCheck(lines, "carrier"), c.check, c.result, c.part)
+				return
+			}
+			want(t, name, lines, c.check, c.result, c.part)
+		})
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func dropCheck(lines []Line, check string) (rest []Line) {
+	for _, l := range lines {
+		if l.Check != check {
+			rest = append(rest, l)
+		}
+	}
+	return rest
+}
+
+func TestPreflightNoCarrier(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	testnet.Run(t, h.lan, "ip", "link", "set", "port", "down")
+	testnet.Eventually(t, "eth1 has no carrier", func() bool { return find(t, h.preflight("lan"), "carrier").Result == Fail })
+	want(t, "no carrier", h.preflight("lan"), "carrier", Fail, "eth1 has no link")
+}
+
+func TestPreflightBridge(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	testnet.Bridge(t, h.ns, "br0", "eth1")
+	want(t, "a port", h.preflight("eth1"), "member of", Fail, "bridge br0")
+	testnet.Eventually(t, "the bridge has carrier", func() bool { return find(t, h.preflight("br0"), "carrier").Result == Pass })
+	want(t, "the bridge", h.preflight("br0"), "member of", Pass, "no bridge")
+}
+
+func TestPreflightPassthru(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	h.network("all", "parent = \"eth1\"\nmode = \"passthru\"\n")
+	want(t, "configured on one parent", h.preflight("lan"), "shares", Warn, "network all")
+	h.ip("link add taken link eth1 type macvlan mode passthru")
+	lines := dropCheck(h.preflight("lan"), "shares")
+	want(t, "taken", lines, "beside", Fail, "taken of this host")
+	h.ip("link del taken")
+	h.ip("link add beside link eth1 type macvlan mode bridge")
+	want(t, "shared", dropCheck(h.preflight("lan"), "shares"), "beside", Pass, "nothing")
+	want(t, "not free for passthru", dropCheck(h.preflight("all"), "shares"), "beside", Fail, "beside of this host")
+}
+
+// Records tell of interfaces that cannot be seen from the host.
+func TestPreflightRecorded(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	p, err := h.c.Host.Parent("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &state.Attachment{
+		Cookie: 1, Containers: []string{"web"}, Network: "tap", Driver: specs.Macvlan, Mode: specs.ModePassthru,
+		Parent: "eth1", ParentIndex: p.Index, Interface: "net1", Phase: specs.PhaseAttached,
+	}
+	h.record(a)
+	want(t, "recorded", h.preflight("lan"), "beside", Fail, "net1 of container web")
+	a.Mode = specs.ModePrivate
+	h.record(a)
+	want(t, "recorded in private mode", h.preflight("lan"), "beside", Pass, "nothing")
+	pool := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24"), IPRange: netip.MustParsePrefix("192.0.2.64/26")}, nil)
+	h.update(func(tx *state.Tx) error {
+		for range 64 {
+			if _, err := ipam.In(tx, a.Domain()).Take(pool, ipam.Owner{Key: a.Key(), Container: "web", Network: "lan"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	want(t, "all held", h.preflight("lan"), "IPv4", Fail, "64 addresses, and all are held")
+}
+
+func (h *host) record(a *state.Attachment) {
+	h.Helper()
+	h.update(func(tx *state.Tx) error { return tx.Put(a) })
+}
+
+func (h *host) update(fn func(*state.Tx) error) {
+	h.Helper()
+	if err := state.Open(h.c.Dirs.State).Update(h.Context(), fn); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// A VLAN that is made on demand needs 8021q, and its trunk up.
+func TestPreflightOnDemand(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
+	want(t, "on demand", h.preflight("lan"), "interface", Pass, "VLAN 100 of eth1, made with its first container")
+	needed := find(t, h.c.Preflight(h.Context(), "lan"), "8021q")
+	if !testnet.Has(testnet.VLAN) && needed.Result != Fail || testnet.Has(testnet.VLAN) && needed.Result != Pass {
+		t.Errorf("8021q: %+v", needed)
+	}
+	h.ip("link set eth1 down")
+	want(t, "trunk down", dropCheck(h.preflight("lan"), "carrier"), "up", Fail, "eth1 is down")
+}
+
+func TestPreflightVLAN(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	h := newHost(t)
+	h.network("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
+	h.ip("link add link eth1 name tagged type vlan id 100")
+	h.ip("link set tagged up")
+	want(t, "there under another name", h.preflight("lan"), "interface", Pass, "VLAN 100 of eth1, named tagged")
+	h.ip("link set tagged down")
+	want(t, "down", dropCheck(h.preflight("lan"), "carrier"), "up", Fail, "tagged is down")
+}
+
+func TestPreflightTargets(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	subjects := func(name string) string {
+		var all []string
+		for _, l := range h.preflight(name) {
+			if len(all) == 0 || all[len(all)-1] != l.Subject {
+				all = append(all, l.Subject)
+			}
+		}
+		return strings.Join(all, "|")
+	}
+	if got := subjects(""); got != "" {
+		t.Errorf("no networks: %s", got)
+	}
+	h.network("lan", lan)
+	h.network("dmz", "parent = \"eth1\"\n")
+	h.network("far", "parent = \"eth7\"\n")
+	for name, want := range map[string]string{
+		"":     "parent eth1|network dmz|network lan|parent eth7|network far",
+		"lan":  "parent eth1|network lan",
+		"eth1": "parent eth1|network dmz|network lan",
+		"eth7": "parent eth7|network far",
+		"lo":   "parent lo",
+		"nope": "nope",
+	} {
+		if got := subjects(name); got != want {
+			t.Errorf("check %q is about %q, want %q", name, got, want)
+		}
+	}
+	want(t, "loopback", h.preflight("lo"), "interface", Fail, "not an Ethernet")
+	want(t, "nonsense", h.preflight("nope"), "name", Fail, "no network, and no interface")
+	h.network("bad", "parents = \"eth1\"\n")
+	if lines := h.preflight("bad"); len(lines) != 0 {
+		t.Errorf("its own line tells enough: %+v", lines)
+	}
+	if got := find(t, h.c.Preflight(h.Context(), "bad"), "config"); got.Result != Fail || !strings.Contains(got.Message, "bad.toml") {
+		t.Errorf("a broken network: %+v", got)
+	}
+}
+
+// What the host has is told without an error on this machine, whatever it is.
+func TestPreflightHost(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.c.Dirs.BPFFS = "/sys/fs/bpf/" + testnet.Unique("check")
+	lines := h.c.Preflight(h.Context(), "")
+	for check, want := range map[string]Result{
+		"BPF": Pass, "attach by": Pass, "bpffs": Pass, "state": Pass, "config": Pass, "agent": Warn, "networks": Warn, "engine": Warn,
+	} {
+		if got := find(t, lines, check); got.Result != want {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+	if got := find(t, lines, "macvlan").Result == Pass; got != testnet.Has(testnet.Macvlan) {
+		t.Errorf("macvlan passes: %t", got)
+	}
+	if _, err := os.Stat(h.c.Dirs.State); err == nil {
+		t.Error("a check has made the state directory")
+	}
+	h.c.Dirs.BPFFS = h.TempDir()
+	if got := find(t, h.c.Preflight(h.Context(), ""), "bpffs"); got.Result != Warn {
+		t.Errorf("not on bpffs: %+v", got)
+	}
+}
