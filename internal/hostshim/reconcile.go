@@ -31,7 +31,7 @@ func (s *Shims) Reconcile(ctx context.Context) (Report, error) {
 	for _, seen := range all {
 		err := s.reconcile(ctx, seen.Network, &done)
 		if !errors.Is(err, state.ErrBusy) {
-			errs = append(errs, wrap(err, "network %q: host", seen.Network))
+			errs = append(errs, wrap(err, "host shim of %q", seen.Network))
 		}
 	}
 	return done, errors.Join(errs...)

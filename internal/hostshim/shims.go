@@ -47,7 +47,7 @@ func (s *Shims) Enable(ctx context.Context, n *specs.Network, ips []netip.Addr) 
 		}
 		return err
 	})
-	return shim, wrap(err, "network %q: host", n.Name)
+	return shim, wrap(err, "host shim of %q", n.Name)
 }
 
 // Disable takes the shim of a network away, with its routes and addresses. It
@@ -63,7 +63,7 @@ func (s *Shims) Disable(ctx context.Context, name string) (*specs.HostShim, erro
 		}
 		return s.remove(ctx, host, r)
 	})
-	return shim, wrap(err, "network %q: host", name)
+	return shim, wrap(err, "host shim of %q", name)
 }
 
 // alone runs fn while no other process makes or takes away the shim of a

@@ -1,0 +1,287 @@
+package hostshim_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/hostshim"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/ipam"
+	berth "berth/specs"
+)
+
+// killAfter is the environment variable that makes this test binary a run of
+// Enable or Disable that kills itself after a step; see [lab.kill].
+const killAfter = "BERTH_HOSTSHIM_KILL_AFTER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(killAfter) != "" {
+		os.Exit(runAndDie(os.Args[1], os.Args[2], os.Args[3]))
+	}
+	testnet.Main(m)
+}
+
+func runAndDie(what, configDir, stateDir string) int {
+	s := &hostshim.Shims{Store: state.Open(stateDir), Log: slog.New(slog.DiscardHandler), Step: func(name string) error {
+		if name == os.Getenv(killAfter) {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		return nil
+	}}
+	n, err := config.Network(configDir, "lan")
+	if err == nil && what == "enable" {
+		_, err = s.Enable(context.Background(), n, nil)
+	} else if err == nil {
+		_, err = s.Disable(context.Background(), "lan")
+	}
+	fmt.Fprintln(os.Stderr, "not killed:", err)
+	return 1
+}
+
+// lab is a host with the parent eth1 on a switch, and another machine on it.
+// The host has 192.0.2.10 on eth1, the machine 192.0.2.1.
+type lab struct {
+	*testing.T
+	host, wire, lan *testnet.NS
+	dirs            config.Dirs
+	store           *state.Store
+	step            func(string) error
+	log             bytes.Buffer
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	testnet.Need(t, testnet.Root, testnet.Macvlan)
+	dir := t.TempDir()
+	l := &lab{
+		T: t, host: testnet.Namespace(t), wire: testnet.Namespace(t), lan: testnet.Namespace(t),
+		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
+	}
+	l.store = state.Open(l.dirs.State)
+	testnet.Veth(t, "eth1", l.host, "port1", l.wire)
+	testnet.Veth(t, "eth0", l.lan, "port2", l.wire)
+	testnet.Bridge(t, l.wire, "switch", "port1", "port2")
+	testnet.Run(t, l.host, "ip", "addr", "flush", "dev", "eth1") // a link-local address is tentative for a second
+	for _, prefix := range []string{"192.0.2.10/24", "2001:db8::10/64"} {
+		testnet.Address(t, l.host, "eth1", prefix)
+	}
+	for _, prefix := range []string{"192.0.2.1/24", "2001:db8::1/64"} {
+		testnet.Address(t, l.lan, "eth0", prefix)
+	}
+	// The strictest a host may be: what comes in where no answer would leave
+	// is dropped.
+	testnet.Run(t, l.host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter")
+	return l
+}
+
+const lanFile = `parent = "eth1"
+[[subnet]]
+subnet = "192.0.2.0/24"
+gateway = "192.0.2.1"
+ip_range = "192.0.2.64/26"
+`
+
+// network writes a network file and returns what it says.
+func (l *lab) network(name, text string) *berth.Network {
+	l.Helper()
+	path := config.NetworkFile(l.dirs.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		l.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		l.Fatal(err)
+	}
+	n, err := config.Network(l.dirs.Config, name)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return n
+}
+
+func (l *lab) shims() *hostshim.Shims {
+	return &hostshim.Shims{Store: l.store, Log: slog.New(slog.NewTextHandler(&l.log, nil)), Step: l.step}
+}
+
+func (l *lab) enable(n *berth.Network, ips ...string) (shim *berth.HostShim, err error) {
+	var addrs []netip.Addr
+	for _, ip := range ips {
+		addrs = append(addrs, netip.MustParseAddr(ip))
+	}
+	testnet.In(l.T, l.host, func() { shim, err = l.shims().Enable(l.Context(), n, addrs) })
+	return shim, err
+}
+
+func (l *lab) mustEnable(n *berth.Network, ips ...string) *berth.HostShim {
+	l.Helper()
+	shim, err := l.enable(n, ips...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return shim
+}
+
+func (l *lab) mustDisable(name string) *berth.HostShim {
+	l.Helper()
+	var shim *berth.HostShim
+	var err error
+	testnet.In(l.T, l.host, func() { shim, err = l.shims().Disable(l.Context(), name) })
+	if err != nil {
+		l.Fatal(err)
+	}
+	return shim
+}
+
+func (l *lab) mustReconcile() hostshim.Report {
+	l.Helper()
+	var done hostshim.Report
+	var err error
+	testnet.In(l.T, l.host, func() { done, err = l.shims().Reconcile(l.Context()) })
+	if err != nil {
+		l.Fatal(err)
+	}
+	return done
+}
+
+func (l *lab) list() []berth.HostShim {
+	l.Helper()
+	var all []berth.HostShim
+	var err error
+	testnet.In(l.T, l.host, func() { all, err = l.shims().List(l.Context()) })
+	if err != nil {
+		l.Fatal(err)
+	}
+	return all
+}
+
+// box is a container as a runtime has it when it calls the hook.
+type box struct {
+	id, networks string
+	ns           *testnet.NS
+	process      *os.Process
+}
+
+func (l *lab) box(id, networks string) *box {
+	l.Helper()
+	b := &box{id: id, networks: networks, ns: testnet.Namespace(l.T)}
+	b.process = testnet.Process(l.T, b.ns)
+	return b
+}
+
+// hook runs the real hook on the host.
+func (l *lab) hook(b *box, status string) (err error) {
+	st := specs.State{Version: "1.0.2", ID: b.id, Status: specs.ContainerState(status), Bundle: "/",
+		Annotations: map[string]string{"berth/networks": b.networks}}
+	if status != "stopped" {
+		st.Pid = b.process.Pid
+	}
+	text, _ := json.Marshal(st) // strings and numbers only
+	h := &hook.Hook{Dirs: l.dirs, Store: l.store, Log: slog.New(slog.DiscardHandler)}
+	testnet.In(l.T, l.host, func() { err = h.Run(l.Context(), "", bytes.NewReader(text)) })
+	return err
+}
+
+func (l *lab) mustStart(b *box) *box {
+	l.Helper()
+	if err := l.hook(b, "creating"); err != nil {
+		l.Fatalf("start %s: %v", b.id, err)
+	}
+	return b
+}
+
+func (l *lab) mustStop(b *box) {
+	l.Helper()
+	if err := l.hook(b, "stopped"); err != nil {
+		l.Fatalf("stop %s: %v", b.id, err)
+	}
+}
+
+// ping sends an echo request; it waits longer for an answer that is wanted.
+func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
+	l.Helper()
+	wait := "0.3"
+	if wanted {
+		wait = "3"
+	}
+	var out []byte
+	var err error
+	testnet.In(l.T, from, func() { out, err = exec.Command("ping", "-n", "-c", "1", "-W", wait, to).CombinedOutput() })
+	var exit *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		l.Fatal(err)
+	case wanted != (err == nil):
+		l.Errorf("ping %s: answered %t, want %t\n%s", to, err == nil, wanted, out)
+	}
+}
+
+// snapshot is all of the host that an enable may change, and what is recorded.
+func (l *lab) snapshot() string {
+	l.Helper()
+	var s strings.Builder
+	for _, what := range []string{"link", "addr", "route show table all", "-6 route show table all", "rule"} {
+		s.WriteString(testnet.Run(l.T, l.host, "ip", strings.Fields("-o "+what)...))
+	}
+	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"))
+	err := l.store.View(l.Context(), func(tx *state.Tx) error {
+		for lease, err := range ipam.All(tx) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "lease %s of %q\n", lease.Addr, lease.Owner)
+		}
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
+		}
+		all, err := hostshim.All(tx)
+		for _, r := range all {
+			fmt.Fprintf(&s, "host shim %s\n", r.Network)
+		}
+		return err
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return s.String()
+}
+
+func (l *lab) same(what, before string) {
+	l.Helper()
+	if after := l.snapshot(); after != before {
+		l.Errorf("%s: left behind:\n%s\nbefore:\n%s", what, after, before)
+	}
+}
+
+// routes returns the host's routes by an interface, destinations only.
+func (l *lab) routes(ifname string) string {
+	l.Helper()
+	var to []string
+	for _, family := range []string{"-4", "-6"} {
+		for line := range strings.Lines(testnet.Run(l.T, l.host, "ip", family, "route", "show", "dev", ifname, "proto", "98")) {
+			to = append(to, strings.Fields(line)[0])
+		}
+	}
+	return strings.Join(to, " ")
+}
+
+func text(addrs []netip.Addr) string {
+	return strings.Trim(fmt.Sprint(addrs), "[]")
+}

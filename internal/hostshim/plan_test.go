@@ -1,0 +1,119 @@
+package hostshim
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"berth/network"
+	"berth/specs"
+)
+
+// lan is a network that the host can take part in.
+func lan(change func(*specs.Network)) *specs.Network {
+	n := &specs.Network{Name: "lan", Parent: "eth1", Subnets: []specs.Subnet{
+		{Subnet: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("192.0.2.1")},
+		{Subnet: netip.MustParsePrefix("2001:db8::/64")},
+	}}
+	change(n)
+	n.SetDefaults()
+	return n
+}
+
+func hostFacts() *facts {
+	return &facts{
+		on:        &network.Parent{Name: "eth1", Index: 7, MTU: 1500, Up: true},
+		addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")},
+	}
+}
+
+func TestPlan(t *testing.T) {
+	p, err := makePlan(lan(func(*specs.Network) {}), []netip.Addr{netip.MustParseAddr("192.0.2.250")}, hostFacts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.static) != 1 || p.static[0].String() != "192.0.2.250/24" || len(p.pools) != 1 || p.pools[0].Prefix().String() != "2001:db8::/64" {
+		t.Errorf("static %v, pools %v: want one address in each subnet", p.static, p.pools)
+	}
+	if p.mtu != 1500 || p.reflect {
+		t.Errorf("plan %+v", p)
+	}
+	if p, err = makePlan(lan(func(n *specs.Network) { n.Mode = specs.ModeVEPA }), nil, hostFacts()); err != nil || !p.reflect {
+		t.Errorf("vepa: %+v, %v", p, err)
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	mode := func(d specs.Driver, m specs.Mode, f specs.IPvlanFlag) func(*specs.Network) {
+		return func(n *specs.Network) { n.Driver, n.Mode, n.IPvlanFlag = d, m, f }
+	}
+	same := func(*specs.Network) {}
+	for name, c := range map[string]struct {
+		change func(*specs.Network)
+		ips    string
+		facts  func(*facts)
+		want   string
+	}{
+		"private":        {mode(specs.Macvlan, specs.ModePrivate, ""), "", nil, `mode "private": want a mode in which the host can take part, as bridge: private interfaces reach no other`},
+		"passthru":       {mode(specs.Macvlan, specs.ModePassthru, ""), "", nil, `mode "passthru": want a mode in which the host can take part`},
+		"source":         {mode(specs.Macvlan, specs.ModeSource, ""), "", nil, `mode "source": want a mode in which the host can take part`},
+		"ipvlan private": {mode(specs.IPvlan, specs.ModeL2, specs.FlagPrivate), "", nil, `ipvlan_flag "private": want`},
+		"ipvlan vepa":    {mode(specs.IPvlan, specs.ModeL2, specs.FlagVEPA), "", nil, `ipvlan_flag "vepa": want`},
+		"parent down":    {same, "", func(f *facts) { f.on.Up = false }, `parent "eth1": want an interface that is up: ip link set eth1 up`},
+		"mtu":            {func(n *specs.Network) { n.MTU = 9000 }, "", nil, `mtu "9000": want at most 1500 bytes`},
+		"no subnet":      {func(n *specs.Network) { n.Subnets = nil }, "", nil, `subnet "": want a network with a subnet`},
+		"static":         {func(n *specs.Network) { n.IPAM = specs.IPAMStatic }, "", nil, `--ip "": want an address for the host: network "lan" has ipam = "static"`},
+		"outside":        {same, "198.51.100.1", nil, `--ip "198.51.100.1": want an address inside a subnet of network "lan"`},
+		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": want one address in 192.0.2.0/24`},
+		"gateway":        {same, "192.0.2.1", nil, `--ip "192.0.2.1": want another address of 192.0.2.0/24, this one is the gateway`},
+		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": want another address of 192.0.2.0/24, this one is in use by this host`},
+		"passthru there": {same, "", func(f *facts) {
+			f.occupants = []network.Occupant{{Name: "mv0", Driver: specs.Macvlan, Mode: specs.ModePassthru}}
+		}, `parent "eth1": want a parent that nobody else uses, because passthru takes it whole: the host's interface mv0 is on it`},
+		"ipvlan there": {same, "", func(f *facts) {
+			f.occupants = []network.Occupant{{Name: "iv0", Driver: specs.IPvlan, Mode: specs.ModeL2}}
+		}, `parent "eth1": want a parent that only macvlan uses: the host's interface iv0 is on it`},
+	} {
+		f := hostFacts()
+		if c.facts != nil {
+			c.facts(f)
+		}
+		var ips []netip.Addr
+		for _, s := range strings.Fields(c.ips) {
+			ips = append(ips, netip.MustParseAddr(s))
+		}
+		if _, err := makePlan(lan(c.change), ips, f); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v\nwant %s", name, err, c.want)
+		}
+	}
+}
+
+func TestInterfaceName(t *testing.T) {
+	taken := func(names ...string) func(string) bool {
+		return func(name string) bool { return strings.Contains(" "+strings.Join(names, " ")+" ", " "+name+" ") }
+	}
+	hashed := candidate("lan", 1)
+	for _, c := range []struct {
+		network string
+		taken   func(string) bool
+		want    string
+	}{
+		{"lan", taken(), "berth-lan"},
+		{"nine-byte", taken(), "berth-nine-byte"},
+		{"lan", taken("berth-lan"), hashed},
+		{"lan", taken("berth-lan", hashed), candidate("lan", 2)},
+		{"ten-bytes-", taken(), candidate("ten-bytes-", 1)},
+	} {
+		got, err := interfaceName(c.network, c.taken)
+		if err != nil || got != c.want || specs.CheckInterfaceName(got) != nil {
+			t.Errorf("%s: %q, %v, want %q", c.network, got, err, c.want)
+		}
+	}
+	if candidate("ten-bytes-", 1) == candidate("ten-bytes-2", 1) {
+		t.Error("two networks have one name")
+	}
+	_, err := interfaceName("lan", func(string) bool { return true })
+	if err == nil || !strings.Contains(err.Error(), "are taken") {
+		t.Errorf("no name free: %v", err)
+	}
+}
