@@ -171,9 +171,7 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the engine has set a default route already") {
 		t.Errorf("error %v", err)
 	}
-	if after := h.snapshot(a); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 
 	a.annotations["berth/networks"] = `[{"name":"lan","default-route":["192.0.2.1"]}]`
 	broken := errors.New("broken")

@@ -66,9 +66,7 @@ func TestAttachAndRelease(t *testing.T) {
 	h.mustStop(a)
 	h.mustStop(a) // again changes nothing
 	h.mustStop(b)
-	if after := h.snapshot(a); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 }
 
 func TestTheNamespaceIsDeadAtStop(t *testing.T) {
@@ -123,15 +121,11 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 			if err := h.start(a); !errors.Is(err, broken) || err.Error() != "broken" {
 				t.Fatalf("error %v, want only %v", err, broken)
 			}
-			if after := h.snapshot(a); after != before {
-				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-			}
+			h.unchanged(a, before)
 			h.step = nil
 			h.mustStart(a)
 			h.mustStop(a)
-			if after := h.snapshot(a); after != before {
-				t.Errorf("after another start and stop:\n%s\nbefore:\n%s", after, before)
-			}
+			h.unchanged(a, before)
 		})
 	}
 }
@@ -164,17 +158,13 @@ func TestAKilledHookLeavesNothing(t *testing.T) {
 				t.Errorf("%d attachments, want 2:\n%s", n, h.records())
 			}
 			h.mustStop(a)
-			if after := h.snapshot(a); after != before {
-				t.Errorf("after start and stop:\n%s\nbefore:\n%s", after, before)
-			}
+			h.unchanged(a, before)
 			h.kill(a, name)
 			if _, err := h.releaserHere().Collect(t.Context(), collectAll); err != nil {
 				t.Fatal(err)
 			}
 			if name != "commit" { // that container runs
-				if after := h.snapshot(a); after != before {
-					t.Errorf("after gc:\n%s\nbefore:\n%s", after, before)
-				}
+				h.unchanged(a, before)
 			}
 		})
 	}
@@ -197,9 +187,7 @@ func TestAnEndingContextTakesBack(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}
-	if after := h.snapshot(a); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 }
 
 func TestTheSameAgainIsTheSame(t *testing.T) {
@@ -210,9 +198,7 @@ func TestTheSameAgainIsTheSame(t *testing.T) {
 	h.mustStart(a)
 	before := h.snapshot(a)
 	h.mustStart(a)
-	if after := h.snapshot(a); after != before {
-		t.Errorf("changed:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 }
 
 func TestContainersOfOneNamespaceShareTheAttachment(t *testing.T) {

@@ -160,6 +160,14 @@ func (h *host) snapshot(b *box) string {
 	return s.String()
 }
 
+// unchanged fails the test where a snapshot is not as it was.
+func (h *host) unchanged(b *box, before string) {
+	h.Helper()
+	if after := h.snapshot(b); after != before {
+		h.Errorf("of container %s, now:\n%s\nbefore:\n%s", b.id, after, before)
+	}
+}
+
 func (h *host) records() string {
 	h.Helper()
 	var s strings.Builder

@@ -27,9 +27,7 @@ func TestMacvlanModes(t *testing.T) {
 			h.mustStart(a)
 			has(t, ipIn(t, a.ns, "-d -o link show net1"), c.want)
 			h.mustStop(a)
-			if after := h.snapshot(a); after != before {
-				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-			}
+			h.unchanged(a, before)
 		})
 	}
 }
@@ -98,9 +96,7 @@ func TestVLANIsMadeOnDemandAndGoesWithItsLastUser(t *testing.T) {
 	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".100@")
 	h.mustStop(b)
 	h.mustStop(c)
-	if after := h.snapshot(a); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 }
 
 func TestAVLANOfTheAdministratorsStays(t *testing.T) {
@@ -117,9 +113,7 @@ func TestAVLANOfTheAdministratorsStays(t *testing.T) {
 		t.Errorf("parent %s, VLAN %d", got.Parent, got.VLAN)
 	}
 	h.mustStop(a)
-	if after := h.snapshot(a); after != before {
-		t.Errorf("changed:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(a, before)
 }
 
 func TestIPvlanModes(t *testing.T) {
@@ -148,9 +142,7 @@ func TestIPvlanModes(t *testing.T) {
 				h.mustStop(b)
 			}
 			h.mustStop(a)
-			if after := h.snapshot(a); after != before {
-				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-			}
+			h.unchanged(a, before)
 		})
 	}
 }
@@ -168,9 +160,7 @@ func TestMacvlanAndIPvlanDoNotMix(t *testing.T) {
 	if !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), `want a parent that only ipvlan uses: container "a" has an interface of macvlan bridge on it`) {
 		t.Errorf("error %v", err)
 	}
-	if after := h.snapshot(b); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(b, before)
 }
 
 func TestIPvlanInterfacesOfAParentShareTheirMode(t *testing.T) {

@@ -45,9 +45,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error\n     %v\nwant %s", c.networks, err, want)
 		}
-		if after := h.snapshot(b); after != before {
-			t.Errorf("%s: left behind:\n%s\nbefore:\n%s", c.networks, after, before)
-		}
+		h.unchanged(b, before)
 	}
 }
 
@@ -118,9 +116,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "192.0.2.3 is "+mac+"'s already") {
 		t.Errorf("error %v, want one that names %s", err, mac)
 	}
-	if after := h.snapshot(b); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
+	h.unchanged(b, before)
 	c := h.box("c", "blind")
 	h.mustStart(c)
 	if got := h.attachments("c")[0].Addresses[0].String(); got != "192.0.2.2/24" {
