@@ -238,6 +238,7 @@ func TestNamesThatAreTaken(t *testing.T) {
 	l := newLab(t)
 	lan := l.network("lan", lanFile)
 	testnet.Veth(t, "berth-lan", l.host, "other", l.lan)
+	testnet.Run(t, l.host, "ip", "addr", "flush", "dev", "berth-lan")
 	before := l.snapshot()
 	shim := l.mustEnable(lan)
 	if shim.Interface == "berth-lan" || !strings.HasPrefix(shim.Interface, "berth-") {
