@@ -15,7 +15,7 @@ import (
 // gives them. What they depend on comes along.
 var wanted = []string{
 	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "tun", "veth",
-	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "sch_ingress", "sch_netem",
+	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem",
 }
 
 // module is a module that is loaded from a file.
