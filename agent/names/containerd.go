@@ -1,0 +1,184 @@
+package names
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"time"
+
+	"berth/internal/state"
+
+	eventtypes "github.com/containerd/containerd/api/events"
+	containersapi "github.com/containerd/containerd/api/services/containers/v1"
+	eventsapi "github.com/containerd/containerd/api/services/events/v1"
+	namespacesapi "github.com/containerd/containerd/api/services/namespaces/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// containerd asks one containerd by its API, with the client that its own
+// protocol files generate: the convenient one is many times as large.
+type containerd struct {
+	socket string
+	globs  []string
+	conn   *grpc.ClientConn
+}
+
+// How long an answer may take, and how often a socket that is not there is
+// looked for.
+const (
+	callTimeout = 2 * time.Second
+	lookAgain   = 2 * time.Second
+)
+
+// namespaceHeader chooses the namespace of a call (containerd's
+// pkg/namespaces/grpc.go).
+const namespaceHeader = "containerd-namespace"
+
+// Containerd returns the containerd that listens on a socket, with those of
+// its namespaces that match one of the globs (path.Match). It connects when
+// it is asked. Close lets go of the connection.
+func Containerd(socket string, globs []string) (interface {
+	Enricher
+	Close() error
+}, error) {
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10))
+	if err != nil {
+		return nil, fmt.Errorf("containerd at %q: %w", socket, err)
+	}
+	return &containerd{socket: socket, globs: globs, conn: conn}, nil
+}
+
+func (c *containerd) String() string { return "containerd at " + c.socket }
+
+// Close lets go of the connection.
+func (c *containerd) Close() error { return c.conn.Close() }
+
+// there reports whether the socket exists. Connecting to one that does not
+// would only make grpc wait longer for the next attempt.
+func (c *containerd) there() bool {
+	_, err := os.Stat(c.socket)
+	return err == nil
+}
+
+// Names implements Enricher. An id that several namespaces have, which only
+// one that a person chose can be, is not named: nothing tells which it is.
+func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error) {
+	if !c.there() {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	namespaces, err := c.list(ctx)
+	if err != nil {
+		return nil, c.wrap(err)
+	}
+	var found []*containersapi.Container
+	for _, ns := range namespaces {
+		in := metadata.AppendToOutgoingContext(ctx, namespaceHeader, ns)
+		answer, err := containersapi.NewContainersClient(c.conn).Get(in, &containersapi.GetContainerRequest{ID: id})
+		switch status.Code(err) {
+		case codes.OK:
+			found = append(found, answer.GetContainer())
+		case codes.NotFound, codes.InvalidArgument: // containerd's ids are of fewer characters than runc's
+		default:
+			return nil, c.wrap(err)
+		}
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	return namesOf(found[0].GetImage(), found[0].GetLabels()), nil
+}
+
+func (c *containerd) wrap(err error) error {
+	if s, ok := status.FromError(err); ok {
+		err = errors.New(s.Message())
+	}
+	return fmt.Errorf("containerd at %q: %w", c.socket, err)
+}
+
+// namesOf reads the labels of nerdctl and of containerd's CRI plugin.
+func namesOf(image string, labels map[string]string) *state.Names {
+	n := kubernetesNames(labels)
+	if name := labels["nerdctl/name"]; name != "" {
+		n.Name = name
+	}
+	n.Image, n.Labels = image, userLabels(labels)
+	return &n
+}
+
+// list returns the namespaces that are asked.
+func (c *containerd) list(ctx context.Context) (asked []string, err error) {
+	answer, err := namespacesapi.NewNamespacesClient(c.conn).List(ctx, &namespacesapi.ListNamespacesRequest{})
+	if err != nil {
+		return nil, err
+	}
+	for _, ns := range answer.GetNamespaces() {
+		if c.asked(ns.GetName()) {
+			asked = append(asked, ns.GetName())
+		}
+	}
+	return asked, nil
+}
+
+func (c *containerd) asked(namespace string) bool {
+	return slices.ContainsFunc(c.globs, func(glob string) bool {
+		ok, _ := path.Match(glob, namespace)
+		return ok
+	})
+}
+
+// topics are the events of containers whose names may have changed.
+var topics = []string{`topic=="/containers/create"`, `topic=="/containers/update"`}
+
+// Watch implements Enricher.
+func (c *containerd) Watch(ctx context.Context, changed func(id string)) error {
+	for !c.there() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookAgain):
+		}
+	}
+	stream, err := eventsapi.NewEventsClient(c.conn).Subscribe(ctx, &eventsapi.SubscribeRequest{Filters: topics}, grpc.WaitForReady(true))
+	if err != nil {
+		return c.ended(ctx, err)
+	}
+	changed("")
+	for {
+		event, err := stream.Recv()
+		if err != nil {
+			return c.ended(ctx, err)
+		}
+		if id := eventID(event.GetEvent()); id != "" && c.asked(event.GetNamespace()) {
+			changed(id)
+		}
+	}
+}
+
+// eventID returns whose event it is. All events of containers have the id as
+// their first field.
+func eventID(event *anypb.Any) string {
+	var e eventtypes.ContainerUpdate
+	if proto.Unmarshal(event.GetValue(), &e) != nil {
+		return ""
+	}
+	return e.GetID()
+}
+
+func (c *containerd) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return c.wrap(err)
+}

@@ -1,0 +1,105 @@
+package names
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"berth/internal/state"
+)
+
+// storage reads the lists of containers that containers/storage keeps, which
+// podman and CRI-O have in common.
+type storage struct {
+	files
+	dir string
+
+	mu    sync.Mutex
+	lists map[string]storageList // by path
+}
+
+// Podman returns the engines whose storage (podman's --root) is dir. Labels
+// are not in its lists: podman has them in its database.
+func Podman(dir string) Enricher { return &storage{dir: dir, lists: make(map[string]storageList)} }
+
+func (s *storage) String() string { return "podman at " + s.dir }
+
+// storageList is one file of the storage as it was read last.
+type storageList struct {
+	modified time.Time
+	size     int64
+	names    map[string]*state.Names
+}
+
+// Names implements Enricher.
+func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
+	if !isID(id) {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// One folder a storage driver; containers of podman run --rm may stand in
+	// a list of their own.
+	paths, _ := filepath.Glob(filepath.Join(s.dir, "*-containers", "*containers.json"))
+	for _, path := range paths {
+		list, err := s.read(path)
+		if err != nil {
+			return nil, fmt.Errorf("podman's names: %w", err)
+		}
+		if n := list.names[id]; n != nil {
+			return n, nil
+		}
+	}
+	return nil, nil
+}
+
+func (s *storage) read(path string) (storageList, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return storageList{}, err
+	}
+	old := s.lists[path]
+	if old.modified.Equal(info.ModTime()) && old.size == info.Size() {
+		return old, nil
+	}
+	var stored []struct { // store.Container of containers/storage
+		ID       string
+		Names    []string
+		Metadata string
+	}
+	if _, err := readJSON(path, &stored); err != nil {
+		return storageList{}, err
+	}
+	list := storageList{info.ModTime(), info.Size(), make(map[string]*state.Names, len(stored))}
+	for _, c := range stored {
+		list.names[c.ID] = storageNames(c.Names, c.Metadata)
+	}
+	s.lists[path] = list
+	return list, nil
+}
+
+// storageNames reads what podman and CRI-O say in a container's metadata
+// (libpod/storage.go, internal/storage/runtime.go). Metadata of others is
+// left alone.
+func storageNames(names []string, metadata string) *state.Names {
+	var said struct {
+		ImageName     string `json:"image-name"`
+		Name          string `json:"name"`
+		PodName       string `json:"pod-name"`
+		Namespace     string `json:"namespace"`
+		ContainerName string `json:"metadata-name"`
+	}
+	_ = json.Unmarshal([]byte(metadata), &said)
+	n := &state.Names{Name: said.Name, Image: said.ImageName}
+	if said.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
+		n.Name, n.Pod, n.Namespace = said.ContainerName, said.PodName, said.Namespace
+	}
+	if n.Name == "" && len(names) > 0 {
+		n.Name = names[0]
+	}
+	return n
+}
