@@ -76,9 +76,23 @@ func fullHostShim() HostShim {
 	}
 }
 
+func fullStats() Stats {
+	casts := CastRates{Unicast: Rate{Packets: 1.5, Bytes: 90}}
+	rates := Rates{Receive: TrafficRates{Local: casts}, Transmit: TrafficRates{External: casts}}
+	e := fullEndpoint()
+	return Stats{
+		Time: time.Now(), Interval: 2, ContainerID: e.ContainerID, Name: e.Name, Pod: e.Pod, Namespace: e.Namespace,
+		Network: e.Network, Interface: e.Interface, Parent: e.Parent, VLAN: e.VLAN, MAC: e.MAC, Phase: e.Phase, Counted: true,
+		Totals:     StatsTotals{Receive: e.Counters.Receive.Total(), Transmit: e.Counters.Transmit.Total()},
+		Rates:      &StatsRates{Receive: rates.Receive.Total(), Transmit: rates.Transmit.Total()},
+		Split:      StatsSplit{Totals: e.Counters, Rates: &rates},
+		Violations: e.Violations,
+	}
+}
+
 // A schema knows every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats()} {
 		if err := validate(t, schema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
