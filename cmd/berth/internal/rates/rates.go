@@ -1,0 +1,113 @@
+// Package rates computes what happens a second from what was counted at two
+// times.
+//
+// It is arithmetic on what the agent says: it asks nobody and keeps no clock.
+// It imports berth/specs only.
+package rates
+
+import (
+	"time"
+
+	"berth/specs"
+)
+
+// Sample is all endpoints at one time.
+type Sample struct {
+	At        time.Time
+	Endpoints []specs.Endpoint
+}
+
+// Key tells one attachment from all others: a container that was started
+// again has the names that it had before.
+type Key struct {
+	Container, Interface string
+	MAC                  specs.MAC
+	Created              int64 // nanoseconds since 1970
+}
+
+// KeyOf returns an endpoint's key.
+func KeyOf(e *specs.Endpoint) Key {
+	return Key{Container: e.ContainerID, Interface: e.Interface, MAC: e.MAC, Created: e.Created.UnixNano()}
+}
+
+// Reading is an endpoint with its rates.
+type Reading struct {
+	specs.Endpoint
+	Over  time.Duration // the rates are an average over this; 0: there is none yet
+	Rates specs.Rates
+}
+
+// Between returns the endpoints of the later sample with their rates since the
+// earlier one, which may be nil. An endpoint that was made between the two has
+// counted from 0. One whose counters fell has counted from 0 again, as after
+// `berth agent detach --purge`. There is no rate where the clock stood still
+// or went back, for what is not counted, and for an endpoint that is older than
+// the earlier sample but not in it.
+func Between(before, now *Sample) []Reading {
+	known := make(map[Key]*specs.Endpoint)
+	var over time.Duration
+	if before != nil {
+		over = max(0, now.At.Sub(before.At))
+		for i := range before.Endpoints {
+			known[KeyOf(&before.Endpoints[i])] = &before.Endpoints[i]
+		}
+	}
+	readings := make([]Reading, len(now.Endpoints))
+	for i := range now.Endpoints {
+		e := &now.Endpoints[i]
+		readings[i] = Reading{Endpoint: *e}
+		from, ok := start(known[KeyOf(e)], e, before)
+		if ok && over > 0 {
+			readings[i].Over = over
+			readings[i].Rates = Of(from, e.Counters, over)
+		}
+	}
+	return readings
+}
+
+// start returns what an endpoint had counted at the earlier sample, and
+// whether that is known. old is nil where that sample did not have it.
+func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
+	switch {
+	case !e.Counted || before == nil:
+		return specs.Counters{}, false
+	case old == nil:
+		return specs.Counters{}, e.Created.After(before.At)
+	case Fell(old.Counters, e.Counters):
+		return specs.Counters{}, true
+	}
+	return old.Counters, true
+}
+
+// Fell reports whether any of the counters is less than it was.
+func Fell(before, now specs.Counters) bool {
+	fell := func(a, b specs.Count) bool { return b.Packets < a.Packets || b.Bytes < a.Bytes }
+	casts := func(a, b specs.Casts) bool {
+		return fell(a.Unicast, b.Unicast) || fell(a.Multicast, b.Multicast) || fell(a.Broadcast, b.Broadcast)
+	}
+	traffic := func(a, b specs.Traffic) bool { return casts(a.Local, b.Local) || casts(a.External, b.External) }
+	return traffic(before.Receive, now.Receive) || traffic(before.Transmit, now.Transmit)
+}
+
+// Of returns the rates between two counts that did not fall, an interval
+// greater than 0 apart.
+func Of(before, now specs.Counters, over time.Duration) specs.Rates {
+	seconds := over.Seconds()
+	rate := func(a, b specs.Count) specs.Rate {
+		return specs.Rate{Packets: float64(b.Packets-a.Packets) / seconds, Bytes: float64(b.Bytes-a.Bytes) / seconds}
+	}
+	casts := func(a, b specs.Casts) specs.CastRates {
+		return specs.CastRates{
+			Unicast:   rate(a.Unicast, b.Unicast),
+			Multicast: rate(a.Multicast, b.Multicast),
+			Broadcast: rate(a.Broadcast, b.Broadcast),
+		}
+	}
+	traffic := func(a, b specs.Traffic) specs.TrafficRates {
+		return specs.TrafficRates{Local: casts(a.Local, b.Local), External: casts(a.External, b.External)}
+	}
+	return specs.Rates{
+		Receive:  traffic(before.Receive, now.Receive),
+		Transmit: traffic(before.Transmit, now.Transmit),
+	}
+}

@@ -1,0 +1,106 @@
+package rates
+
+import (
+	"testing"
+	"time"
+
+	"berth/specs"
+)
+
+var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func counters(packets, bytes uint64) specs.Counters {
+	return specs.Counters{
+		Receive:  specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: packets, Bytes: bytes}}},
+		Transmit: specs.Traffic{Local: specs.Casts{Broadcast: specs.Count{Packets: packets, Bytes: 2 * bytes}}},
+	}
+}
+
+func endpoint(id string, c specs.Counters) specs.Endpoint {
+	return specs.Endpoint{
+		ContainerID: id, Interface: "net1", Phase: specs.PhaseAttached, Created: clock.Add(-time.Hour),
+		Counted: true, Counters: c,
+	}
+}
+
+func TestBetween(t *testing.T) {
+	old := endpoint("web", counters(10, 1000))
+	young := endpoint("web", counters(6, 600))
+	young.Created = clock.Add(time.Second)
+	uncounted := endpoint("web", specs.Counters{})
+	uncounted.Counted = false
+	ended := endpoint("web", counters(30, 3000))
+	ended.Phase, ended.Ended = specs.PhaseEnded, clock.Add(time.Second)
+	half := endpoint("web", counters(20, 10)) // more packets, fewer bytes
+	for name, c := range map[string]struct {
+		before         *Sample
+		now            specs.Endpoint
+		after          time.Duration
+		over           time.Duration
+		packets, bytes float64
+	}{
+		"the first sample":       {nil, old, 0, 0, 0, 0},
+		"two samples":            {sample(old), endpoint("web", counters(30, 5000)), 2 * time.Second, 2 * time.Second, 10, 2000},
+		"nothing new":            {sample(old), old, time.Second, time.Second, 0, 0},
+		"no time went by":        {sample(old), endpoint("web", counters(30, 5000)), 0, 0, 0, 0},
+		"the clock went back":    {sample(old), endpoint("web", counters(30, 5000)), -time.Second, 0, 0, 0},
+		"counters start again":   {sample(old), endpoint("web", counters(4, 400)), 2 * time.Second, 2 * time.Second, 2, 200},
+		"only bytes fell":        {sample(old), half, 2 * time.Second, 2 * time.Second, 10, 5},
+		"made in between":        {sample(), young, 2 * time.Second, 2 * time.Second, 3, 300},
+		"started again":          {sample(old), young, 2 * time.Second, 2 * time.Second, 3, 300},
+		"old, but not seen then": {sample(), old, time.Second, 0, 0, 0},
+		"not counted":            {sample(uncounted), uncounted, time.Second, 0, 0, 0},
+		"counted from now on":    {sample(uncounted), endpoint("web", counters(4, 400)), time.Second, time.Second, 4, 400},
+		"ended in between":       {sample(old), ended, 2 * time.Second, 2 * time.Second, 10, 1000},
+		"ended before":           {sample(ended), ended, 2 * time.Second, 2 * time.Second, 0, 0},
+	} {
+		got := Between(c.before, &Sample{At: clock.Add(c.after), Endpoints: []specs.Endpoint{c.now}})
+		want := specs.Rates{
+			Receive:  specs.TrafficRates{External: specs.CastRates{Unicast: specs.Rate{Packets: c.packets, Bytes: c.bytes}}},
+			Transmit: specs.TrafficRates{Local: specs.CastRates{Broadcast: specs.Rate{Packets: c.packets, Bytes: 2 * c.bytes}}},
+		}
+		if len(got) != 1 || got[0].Over != c.over || got[0].Rates != want || got[0].Counters != c.now.Counters {
+			t.Errorf("%s: %+v, want %v %+v", name, got, c.over, want)
+		}
+	}
+}
+
+func sample(endpoints ...specs.Endpoint) *Sample { return &Sample{At: clock, Endpoints: endpoints} }
+
+// Every one of the counters has its rate, and makes a fall be seen.
+func TestEveryCounter(t *testing.T) {
+	list := func(c *specs.Counters) (all []*specs.Count) {
+		for _, casts := range []*specs.Casts{&c.Receive.Local, &c.Receive.External, &c.Transmit.Local, &c.Transmit.External} {
+			all = append(all, &casts.Unicast, &casts.Multicast, &casts.Broadcast)
+		}
+		return all
+	}
+	var zero specs.Counters
+	for i := range list(&zero) {
+		var c specs.Counters
+		*list(&c)[i] = specs.Count{Packets: 3, Bytes: 300}
+		if !Fell(c, zero) || Fell(zero, c) {
+			t.Errorf("counter %d: its fall is not seen", i)
+		}
+		r := Of(zero, c, 2*time.Second)
+		want := specs.Rate{Packets: 1.5, Bytes: 150}
+		if got := r.Receive.Total().Plus(r.Transmit.Total()); got != want {
+			t.Errorf("counter %d: rate %+v, want %+v", i, got, want)
+		}
+	}
+}
+
+// An endpoint is followed by its attachment, whatever the order.
+func TestKeys(t *testing.T) {
+	a, b := endpoint("a", counters(1, 100)), endpoint("b", counters(2, 200))
+	a2, b2 := endpoint("a", counters(2, 200)), endpoint("b", counters(5, 500))
+	got := Between(sample(a, b), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{b2, a2}})
+	if got[0].Rates.Receive.Total().Packets != 3 || got[1].Rates.Receive.Total().Packets != 1 {
+		t.Errorf("rates of other endpoints: %+v", got)
+	}
+	other := a
+	other.MAC[5]++
+	if KeyOf(&a) == KeyOf(&b) || KeyOf(&a) == KeyOf(&other) {
+		t.Error("two endpoints have one key")
+	}
+}
