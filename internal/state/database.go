@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -32,12 +33,12 @@ var (
 	keyLayout  = []byte("layout")
 )
 
-// bootID is the kernel's name for the time since it started
+// bootID returns the kernel's name for the time since it started
 // (random(4), /proc/sys/kernel/random/boot_id).
-func bootID() ([]byte, error) {
+var bootID = sync.OnceValues(func() ([]byte, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return bytes.TrimSpace(id), err
-}
+})
 
 // options leaves out every sync: the content is worthless after a crash of the
 // machine, and after one of the process the page cache has it (syncing makes a

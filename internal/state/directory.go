@@ -24,12 +24,13 @@ type directory struct {
 // openDirectory opens path. With mode it is made where it is missing, with
 // just that mode whatever the umask.
 func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
-	if mode != 0 {
+	fd, err := unix.Openat(at, name, directoryFlags, 0)
+	if err == unix.ENOENT && mode != 0 {
 		if err := makeDirectory(at, name, mode); err != nil {
 			return nil, fmt.Errorf("make directory %q: %w", path, err)
 		}
+		fd, err = unix.Openat(at, name, directoryFlags, 0)
 	}
-	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err == unix.ELOOP || err == unix.ENOTDIR {
 		return nil, fmt.Errorf("open directory %q: %w: %w", path, ErrUnsafe, err)
 	}
@@ -43,6 +44,8 @@ func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
 	return &directory{fd: fd, path: path}, nil
 }
 
+const directoryFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
 func makeDirectory(at int, name string, mode uint32) error {
 	err := unix.Mkdirat(at, name, mode)
 	if err == unix.EEXIST {
@@ -51,7 +54,7 @@ func makeDirectory(at int, name string, mode uint32) error {
 	if err != nil {
 		return err
 	}
-	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(at, name, directoryFlags, 0)
 	if err != nil {
 		return err
 	}
