@@ -77,9 +77,12 @@ func (c *container) make() error {
 	return err
 }
 
-func (c *container) run(args string) {
+// run runs ip(8) in the container, several times where there is a semicolon.
+func (c *container) run(all string) {
 	c.Helper()
-	testnet.Run(c, c.ns, "ip", strings.Fields(args)...)
+	for args := range strings.SplitSeq(all, ";") {
+		testnet.Run(c, c.ns, "ip", strings.Fields(args)...)
+	}
 }
 
 func (h *host) attached() []Line {
@@ -109,7 +112,7 @@ func TestAttached(t *testing.T) {
 		"route":         {change: "route del 198.51.100.0/24", check: "routes", result: Fail, part: "no route 198.51.100.0/24 via 192.0.2.2 metric 7"},
 		"default route": {change: "route replace default via 192.0.2.254 dev net1", check: "routes", result: Fail, part: "there is default via 192.0.2.254"},
 		"other route":   {change: "route add 203.0.113.0/24 dev net1", check: "routes", result: Pass, part: "default"},
-		"renamed":       {change: "link set net1 name lan0", check: "interface", result: Fail, part: "deleted or renamed"},
+		"renamed":       {change: "link set net1 down; link set net1 name lan0", check: "interface", result: Fail, part: "deleted or renamed"},
 		"deleted":       {change: "link del net1", check: "interface", result: Fail, part: "deleted or renamed"},
 	} {
 		t.Run(name, func(t *testing.T) {
