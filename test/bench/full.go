@@ -56,15 +56,15 @@ func fillCNI(dir string, subnet netip.Prefix) error {
 	return os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte(last.String()), 0o600)
 }
 
-// crowd makes the variants of both that hold many leases already.
-func crowd(host *lab.Host) ([]peer, error) {
+// crowded makes the variants of both that hold many leases already.
+func crowded(host *lab.Host) ([]peer, error) {
 	subnet := netip.MustParsePrefix("198.18.0.0/15") // RFC 2544: for benchmarks
-	crowded := *host
-	crowded.State, crowded.Config = host.State+"-crowded", host.Config+"-crowded"
+	full := *host
+	full.State, full.Config = host.State+"-crowded", host.Config+"-crowded"
 	cni := filepath.Join(host.Dir, "cni-crowded")
 	err := errors.Join(
-		os.MkdirAll(filepath.Join(crowded.Config, "networks.d"), 0o755),
-		crowded.Network("lan", berthNetwork(subnet)),
-		fillBerth(&crowded, subnet), fillCNI(cni, subnet))
-	return []peer{newBerth(berthCrowded, &crowded), newCNI(cniCrowded, cni, subnet)}, err
+		os.MkdirAll(filepath.Join(full.Config, "networks.d"), 0o755),
+		full.Network("lan", berthNetwork(subnet, 0)),
+		fillBerth(&full, subnet), fillCNI(cni, subnet))
+	return []peer{newBerth(berthCrowded, &full, onLAN), newCNI(cniCrowded, cni, subnet)}, err
 }

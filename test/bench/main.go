@@ -1,79 +1,143 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
 
 	"berth/test/lab"
 )
 
+// A bench is what a part is given.
+type bench struct {
+	bin    string // where berth's programs are
+	rounds int    // how often an exec is measured
+	step   func(done, of int)
+}
+
+// A part measures one thing. It may put its goroutine onto another machine.
+type part struct {
+	name  string
+	title string
+	run   func(*bench) (*section, error)
+}
+
+var parts = []part{
+	{"attach", "Attach and detach", benchAttach},
+}
+
+func names() (all []string) {
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return all
+}
+
 func main() {
-	rounds := flag.Int("rounds", 40, "how often each is measured")
+	rounds := flag.Int("rounds", 40, "how often each exec is measured; everything else is scaled with it")
+	only := flag.String("part", strings.Join(names(), ","), "the parts to run, with commas between")
+	page := flag.String("write", "", "write the results to this page too; takes all parts")
 	lab.Isolate()
 	flag.Parse()
-	if err := bench(*rounds); err != nil {
+	if err := run(*rounds, *only, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(rounds int) error {
-	host, err := prepare()
+func run(rounds int, only, page string) error {
+	wanted := strings.Split(only, ",")
+	for _, name := range wanted {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("-part %q: want some of %s", name, strings.Join(names(), ","))
+		}
+	}
+	if rounds < 1 {
+		return fmt.Errorf("-rounds %d: want at least 1", rounds)
+	}
+	if page != "" && len(wanted) != len(parts) {
+		return errors.New("-write takes all parts")
+	}
+	begin := newContext(rounds)
+	bin, err := build()
 	if err != nil {
 		return err
 	}
-	agent, err := host.StartAgent("--metrics", "")
-	if err != nil {
+	fmt.Printf("%s\n", strings.Join(begin.lines(), "\n"))
+	var done []*section
+	var errs []error
+	for _, p := range parts {
+		if !slices.Contains(wanted, p.name) {
+			continue
+		}
+		s, err := measured(p, &bench{bin: bin, rounds: rounds})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+			continue
+		}
+		done = append(done, s)
+		s.print(os.Stdout)
+	}
+	if err := errors.Join(errs...); err != nil || page == "" {
 		return err
 	}
-	defer agent.Stop()
-	if err := host.Enter(); err != nil {
-		return err
-	}
-	peers, err := crowd(host)
-	if err != nil {
-		return err
-	}
-	peers = append(peers, newBerth(berthAlone, host), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet))
-	times, err := measure(peers, rounds)
-	if err != nil {
-		return err
-	}
-	report(os.Stdout, times, rounds)
-	return nil
+	begin.end()
+	return os.WriteFile(page, []byte(markdown(begin, done)), 0o644)
 }
 
-// For documentation (RFC 5737), one for each: they share the parent.
-var (
-	berthSubnet = netip.MustParsePrefix("198.51.100.0/24")
-	cniSubnet   = netip.MustParsePrefix("203.0.113.0/24")
-)
+// measured runs a part in a goroutine of its own: the thread that it leaves on
+// another machine ends with it.
+func measured(p part, b *bench) (s *section, err error) {
+	begin, shown := time.Now(), ""
+	terminal := isTerminal(os.Stderr)
+	b.step = func(done, of int) {
+		text := fmt.Sprintf("%s: %d %%", p.title, 100*done/of)
+		if text == shown || !terminal {
+			return
+		}
+		shown = text
+		fmt.Fprintf(os.Stderr, "\r%s\x1b[K", text)
+	}
+	if !terminal {
+		fmt.Fprintf(os.Stderr, "%s …\n", p.title)
+	}
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		runtime.LockOSThread()
+		s, err = p.run(b)
+	}()
+	<-finished
+	if terminal {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.title, s.took = p.title, time.Since(begin)
+	return s, nil
+}
 
-// prepare makes the host with its parent eth1, and builds the programs.
-func prepare() (*lab.Host, error) {
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// build builds berth's programs.
+func build() (string, error) {
 	bin := filepath.Join(lab.Dir, "bin")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := os.Mkdir(bin, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
-	if _, err := lab.Output(build); err != nil {
-		return nil, err
-	}
-	lan, err := lab.NewSwitch("lan")
-	if err != nil {
-		return nil, err
-	}
-	host, err := lab.NewHost("host", bin)
-	if err != nil {
-		return nil, err
-	}
-	if err := lan.Plug(host.Machine, "eth1"); err != nil {
-		return nil, err
-	}
-	return host, host.Network("lan", berthNetwork(berthSubnet))
+	_, err := lab.Output(cmd)
+	return bin, err
 }

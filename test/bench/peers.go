@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"time"
 
 	"berth/test/lab"
 )
@@ -11,6 +12,8 @@ import (
 // A peer is what attaches a container, and releases it.
 type peer struct {
 	name string
+	// every which round it is measured; 0 is every.
+	every int
 	// attach and detach return the command; pid is the container's, 0 when its
 	// namespace is dead.
 	attach, detach func(id string, pid int) command
@@ -29,24 +32,29 @@ type command struct {
 const (
 	berthAlone   = "berth-hook"
 	berthCrowded = "berth-hook, crowded"
+	berthProbing = "berth-hook, probing"
 	cniAlone     = "CNI macvlan+host-local"
 	cniCrowded   = "CNI macvlan+host-local, crowded"
 )
 
-// berthNetwork and the plugins' configuration ask for the same, without the
+// berthNetwork and the plugins' configuration ask for the same, but for the
 // probe for conflicts, which CNI does not have.
-func berthNetwork(subnet netip.Prefix) string {
+func berthNetwork(subnet netip.Prefix, probe time.Duration) string {
 	return fmt.Sprintf(`driver = "macvlan"
 parent = "eth1"
-conflict_timeout = "0"
+conflict_timeout = %q
 
 [[subnet]]
 subnet = %q
 gateway = %q
-`, subnet, subnet.Addr().Next())
+`, probe, subnet, subnet.Addr().Next())
 }
 
-func newBerth(name string, host *lab.Host) peer {
+// onLAN is the annotation that asks for the network lan.
+const onLAN = `"berth/networks":"lan"`
+
+// newBerth is the hook of a host, for containers with the annotation.
+func newBerth(name string, host *lab.Host, annotation string) peer {
 	run := func(stage, state string) command {
 		hook := host.Hook(stage)
 		return command{path: hook.Path, args: hook.Args[1:], env: hook.Env, stdin: state}
@@ -55,7 +63,7 @@ func newBerth(name string, host *lab.Host) peer {
 		name: name,
 		attach: func(id string, pid int) command {
 			return run("createRuntime", fmt.Sprintf(
-				`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":"/","annotations":{"berth/networks":"lan"}}`, id, pid))
+				`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":"/","annotations":{%s}}`, id, pid, annotation))
 		},
 		detach: func(id string, _ int) command {
 			return run("poststop", fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":"/"}`, id))

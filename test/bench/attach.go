@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"berth/test/lab"
+)
+
+// For documentation (RFC 5737), one for each: they share the parent.
+var (
+	berthSubnet = netip.MustParsePrefix("198.51.100.0/24")
+	cniSubnet   = netip.MustParsePrefix("203.0.113.0/24")
+)
+
+// probeMost is what the probe for conflicts may add: conflict_timeout.
+const probeMost = 100 * time.Millisecond
+
+// newHost makes a host with berth, and its parent eth1 in a switch.
+func (b *bench) newHost(name string) (*lab.Host, *lab.Switch, error) {
+	lan, err := lab.NewSwitch(name + "-lan")
+	if err != nil {
+		return nil, nil, err
+	}
+	host, err := lab.NewHost(name, b.bin)
+	if err != nil {
+		return nil, nil, err
+	}
+	return host, lan, lan.Plug(host.Machine, "eth1")
+}
+
+func benchAttach(b *bench) (*section, error) {
+	host, _, err := b.newHost("attach")
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
+		return nil, err
+	}
+	if err := host.Network("probed", berthNetwork(berthSubnet, probeMost)); err != nil {
+		return nil, err
+	}
+	agent, err := host.StartAgent("--metrics", "")
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Stop()
+	if err := host.Enter(); err != nil {
+		return nil, err
+	}
+	peers, err := crowded(host)
+	if err != nil {
+		return nil, err
+	}
+	probing := newBerth(berthProbing, host, `"berth/networks":"probed"`)
+	probing.every = 4
+	peers = append(peers, probing,
+		newBerth(berthAlone, host, onLAN), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet))
+	got, err := measure(peers, b.rounds, b.step)
+	if err != nil {
+		return nil, err
+	}
+	return attachSection(got, b.rounds), nil
+}
+
+// comparisons are what is compared, and how many times faster berth is to be.
+var comparisons = []struct {
+	what       string
+	ours, peer string
+	measured   int
+	goal       float64
+}{
+	{"attach", berthAlone, cniAlone, attach, 3},
+	{"attach, 10,000 leases held", berthCrowded, cniCrowded, attach, 3},
+	{"detach, namespace alive", berthAlone, cniAlone, detachAlive, 1.5},
+	{"detach, namespace dead", berthAlone, cniAlone, detachDead, 3},
+}
+
+func attachSection(got samples, rounds int) *section {
+	s := &section{
+		how: fmt.Sprintf("Exec of berth-hook, and of Debian's CNI plugins macvlan and host-local on the same parent, from fork to exit, "+
+			"with a real address pool and no probe for conflicts: medians of %d rounds. berthd runs meanwhile.", rounds),
+		head: []string{"", "berth-hook", "CNI", "ratio"},
+	}
+	for _, c := range comparisons {
+		ours, theirs := median(got[c.ours][c.measured]), median(got[c.peer][c.measured])
+		r := ratio(theirs, ours)
+		s.judge(fmt.Sprintf("≥ %.1f×", c.goal), r >= c.goal, c.what, ms(ours), ms(theirs), fold(r))
+	}
+	none, many, probing := median(got[berthAlone][attach]), median(got[berthCrowded][attach]), median(got[berthProbing][attach])
+	flat := ratio(many, none)
+	s.judge("≤ 1.20×", flat <= 1.2, "10,000 leases held, to none", ms(many), "", fold(flat))
+	s.add("the same of CNI", "", ms(median(got[cniCrowded][attach])), fold(ratio(median(got[cniCrowded][attach]), median(got[cniAlone][attach]))))
+	s.add("attach, probing for conflicts", ms(probing), "does not", "")
+	s.fact("Probing adds %s to an attachment; conflict_timeout is %d ms. CNI's macvlan has no such probe.", ms(probing-none), probeMost.Milliseconds())
+	return s
+}

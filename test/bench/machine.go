@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// circumstances are what the figures hold for.
+type circumstances struct {
+	rounds         int
+	begin          time.Time
+	loadBegin, now string
+}
+
+func newContext(rounds int) *circumstances {
+	return &circumstances{rounds: rounds, begin: time.Now(), loadBegin: load()}
+}
+
+// end notes how it was when all was done.
+func (c *circumstances) end() { c.now = load() }
+
+func (c *circumstances) lines() []string {
+	at := "load average " + c.loadBegin + " before the run"
+	if c.now != "" {
+		at += ", " + c.now + " after it (the run itself is a load of 1 to 2)"
+	}
+	return []string{
+		machine(),
+		fmt.Sprintf("%s, %d rounds", c.begin.UTC().Format("2 January 2006"), c.rounds),
+		at,
+	}
+}
+
+// load is the load average of 1, 5 and 15 minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], ", ")
+}
+
+// machine says on what it ran.
+func machine() string {
+	model := "processor unknown"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel := "kernel unknown"
+	var name unix.Utsname
+	if unix.Uname(&name) == nil {
+		kernel = "Linux " + unix.ByteSliceToString(name.Release[:])
+	}
+	return fmt.Sprintf("%s, %d processors, %s, %s", model, runtime.NumCPU(), kernel, runtime.Version())
+}

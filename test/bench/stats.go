@@ -1,0 +1,61 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// quantile returns the value below which a share of all lie.
+func quantile[T cmp.Ordered](all []T, share float64) T {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+}
+
+func median[T cmp.Ordered](all []T) T { return quantile(all, 0.5) }
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
+
+func fold(ratio float64) string { return fmt.Sprintf("%.2f×", ratio) }
+
+// ratio is how many times longer a takes than b.
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+// pairs are two measurements each that were taken one right after the other.
+type pairs struct{ with, without []float64 }
+
+// measurePairs takes n pairs; which comes first changes by turns.
+func measurePairs(n int, step func(int), measure func(with bool) (float64, error)) (pairs, error) {
+	var p pairs
+	for i := range n {
+		for _, with := range []bool{i%2 == 0, i%2 != 0} {
+			got, err := measure(with)
+			if err != nil {
+				return p, err
+			}
+			if with {
+				p.with = append(p.with, got)
+			} else {
+				p.without = append(p.without, got)
+			}
+		}
+		step(i + 1)
+	}
+	return p, nil
+}
+
+// ratios are with to without, pair by pair.
+func (p pairs) ratios() []float64 {
+	all := make([]float64, len(p.with))
+	for i := range all {
+		all[i] = p.with[i] / p.without[i]
+	}
+	return all
+}
+
+// spread is the middle half of the ratios.
+func (p pairs) spread() string {
+	r := p.ratios()
+	return fmt.Sprintf("%.3f to %.3f", quantile(r, 0.25), quantile(r, 0.75))
+}
