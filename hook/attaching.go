@@ -260,19 +260,20 @@ func (a *attaching) addRoutes(context.Context) error {
 }
 
 func (a *attaching) announce(context.Context) error {
-	if err := network.Announce(a.ns, a.claimants(nil)); err != nil {
+	speaking := a.claimants(func(i int, _ netip.Addr) bool { return hasNeighbours(a.plan.New[i]) })
+	if err := network.Announce(a.ns, speaking); err != nil {
 		return fmt.Errorf("announce the addresses of container %q: %w", a.ids[0], err)
 	}
 	return nil
 }
 
-// claimants are the interfaces with the addresses that take does not refuse.
+// claimants are the interfaces with those of their addresses that take takes.
 func (a *attaching) claimants(take func(i int, addr netip.Addr) bool) []network.Claimant {
 	var all []network.Claimant
 	for i, r := range a.records {
 		c := network.Claimant{Index: r.LinkIndex, Name: r.Interface, MAC: r.MAC}
 		for _, p := range r.Addresses {
-			if take == nil || take(i, p.Addr()) {
+			if take(i, p.Addr()) {
 				c.Addresses = append(c.Addresses, p.Addr())
 			}
 		}

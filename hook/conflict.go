@@ -53,10 +53,14 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	return fmt.Errorf("%w: %d addresses of the pool one after another; set ip_range to a part of the subnet that is this host's", ErrConflict, maxConflicts)
 }
 
-// probes reports whether an interface's addresses are probed for. ipvlan in its
-// l3 modes has neither ARP nor Neighbor Discovery.
-func probes(in *Interface) bool {
-	return *in.Net.ConflictTimeout > 0 && in.Net.Mode != specs.ModeL3 && in.Net.Mode != specs.ModeL3S
+// probes reports whether an interface's addresses are probed for.
+func probes(in *Interface) bool { return *in.Net.ConflictTimeout > 0 && hasNeighbours(in) }
+
+// hasNeighbours reports whether an interface speaks ARP and Neighbor Discovery;
+// ipvlan's in the l3 modes do not (ipvlan_set_port_mode
+// in drivers/net/ipvlan/ipvlan_main.c set IFF_NOARP).
+func hasNeighbours(in *Interface) bool {
+	return in.Net.Mode != specs.ModeL3 && in.Net.Mode != specs.ModeL3S
 }
 
 func (a *attaching) conflictTimeout() (most time.Duration) {
