@@ -31,6 +31,9 @@ type part struct {
 
 var parts = []part{
 	{"attach", "Attach and detach", benchAttach},
+	{"crowd", "A hundred containers at once", benchCrowd},
+	{"killed", "A plugin killed on its way", benchKilled},
+	{"conflict", "An address that another host has", benchConflict},
 }
 
 func names() (all []string) {

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/test/lab"
+)
+
+// orphans is how long what a killed plugin had started is given to end.
+const orphans = 60 * time.Millisecond
+
+// aftermath is what was found after plugins were killed on their way.
+type aftermath struct {
+	killed      int // before they were done
+	retried     int // the attachment was asked for once more
+	retryFailed int
+	leftLink    int // in the container, after its release
+	leftLease   int // after the container's end too
+	example     string
+}
+
+func benchKilled(b *bench) (*section, error) {
+	host, _, err := b.newHost("killed")
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
+		return nil, err
+	}
+	agent, err := host.StartAgent("--metrics", "")
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Stop()
+	if err := host.Enter(); err != nil {
+		return nil, err
+	}
+	cniDir := filepath.Join(host.Dir, "cni")
+	kinds := []struct {
+		peer
+		leases func() (map[string]bool, error)
+	}{
+		{newBerth(berthAlone, host, onLAN), func() (map[string]bool, error) { return berthLeases(host) }},
+		{newCNI(cniAlone, cniDir, cniSubnet), func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
+	}
+	var got [2]aftermath
+	kills := 2 * b.rounds
+	for k, kind := range kinds {
+		usual, err := usually(kind.peer)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kind.name, err)
+		}
+		for i := range kills {
+			b.step(k*kills+i, len(kinds)*kills)
+			after := usual * time.Duration(2*(i/2)+1) / time.Duration(kills)
+			if err := got[k].kill(kind.peer, fmt.Sprint("k", i), after, i%2 == 0, kind.leases); err != nil {
+				return nil, fmt.Errorf("%s, killed after %v: %w", kind.name, after, err)
+			}
+		}
+	}
+	return killedSection(got), nil
+}
+
+func killedSection(got [2]aftermath) *section {
+	s := &section{
+		how: "The process is killed (SIGKILL) at moments spread evenly over the time that it usually takes. Every second attachment is " +
+			"then asked for once more, as an engine that restarts a container does. In the end the container is released in the usual way, " +
+			"with its namespace alive.",
+		head: []string{"", "berth-hook", "CNI"},
+	}
+	line := func(what string, number func(a aftermath) int) []string {
+		return []string{what, fmt.Sprint(number(got[0])), fmt.Sprint(number(got[1]))}
+	}
+	s.add(line("killed before it was done", func(a aftermath) int { return a.killed })...)
+	s.add(line("of these asked for once more", func(a aftermath) int { return a.retried })...)
+	for _, l := range [][]string{
+		line("that failed", func(a aftermath) int { return a.retryFailed }),
+		line("link left in the container after release", func(a aftermath) int { return a.leftLink }),
+		line("address still leased after release", func(a aftermath) int { return a.leftLease }),
+	} {
+		s.judge("0", l[1] == "0", l...)
+	}
+	for i, name := range []string{berthAlone, cniAlone} {
+		if got[i].example != "" {
+			s.fact("%s, the first that failed: %s", name, got[i].example)
+		}
+	}
+	return s
+}
+
+// usually is how long an attachment takes.
+func usually(p peer) (time.Duration, error) {
+	var took [things][]time.Duration
+	for i := range 2 * warmUp {
+		if err := life(p, fmt.Sprint("usual", i), true, &took); err != nil {
+			return 0, err
+		}
+	}
+	return median(took[attach]), nil
+}
+
+// kill kills one attachment on its way and notes what comes of it.
+func (a *aftermath) kill(p peer, id string, after time.Duration, again bool, leases func() (map[string]bool, error)) error {
+	c, err := newContainer()
+	if err != nil {
+		return err
+	}
+	defer c.end()
+	cmd, _, err := p.attach(id, c.pid).prepare()
+	if err != nil {
+		return err
+	}
+	cmd.WaitDelay = orphans // they have its standard output
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	<-time.After(after)
+	_ = cmd.Process.Kill() // it may have ended
+	if cmd.Wait() == nil {
+		return p.detach(id, c.pid).run()
+	}
+	a.killed++
+	<-time.After(orphans)
+	if again {
+		a.retried++
+		if err := p.attach(id, c.pid).run(); err != nil {
+			a.retryFailed++
+			if a.example == "" {
+				a.example = reason(err)
+			}
+		}
+	}
+	return a.look(p, id, c, leases)
+}
+
+// look releases the container and notes what is left.
+func (a *aftermath) look(p peer, id string, c *container, leases func() (map[string]bool, error)) error {
+	_ = p.detach(id, c.pid).run() // CNI's may fail where a plugin was killed; what counts is what is left
+	links, err := c.ip("-o", "link")
+	if err != nil {
+		return err
+	}
+	if strings.Count(links, "\n") > 1 { // lo
+		a.leftLink++
+	}
+	c.end()
+	_ = p.detach(id, 0).run()
+	held, err := leases()
+	if held[id] {
+		a.leftLease++
+	}
+	return err
+}
+
+// reason is the message of a plugin's error, which CNI's wrap in JSON.
+func reason(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if _, message, ok := strings.Cut(text, `"msg": "`); ok {
+		text, _, _ = strings.Cut(message, `" }`)
+	}
+	return text
+}
+
+// berthLeases are the containers that have an address.
+func berthLeases(host *lab.Host) (map[string]bool, error) {
+	held := make(map[string]bool)
+	err := state.Open(host.State).View(context.Background(), func(tx *state.Tx) error {
+		for l, err := range ipam.All(tx) {
+			if err != nil {
+				return err
+			}
+			held[l.Container] = true
+		}
+		return nil
+	})
+	return held, err
+}
+
+// cniLeases are the same of host-local, which writes one file an address.
+func cniLeases(dir string) (map[string]bool, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	held := make(map[string]bool)
+	for _, f := range files {
+		text, readErr := os.ReadFile(filepath.Join(dir, f.Name()))
+		err = errors.Join(err, readErr)
+		id, _, _ := strings.Cut(string(text), "\r\n")
+		held[id] = true
+	}
+	return held, err
+}
