@@ -24,6 +24,7 @@ const (
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
+	datapathMapSources         = "sources"
 	datapathMapViolations      = "violations"
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
@@ -88,6 +89,7 @@ type datapathMapSpecs struct {
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
+	Sources    *ebpf.MapSpec `ebpf:"sources"`
 	Violations *ebpf.MapSpec `ebpf:"violations"`
 }
 
@@ -126,6 +128,7 @@ type datapathMaps struct {
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
+	Sources    *ebpf.Map `ebpf:"sources"`
 	Violations *ebpf.Map `ebpf:"violations"`
 }
 
@@ -139,6 +142,7 @@ func (m *datapathMaps) Close() error {
 		m.Lost,
 		m.Namespaces,
 		m.Parents,
+		m.Sources,
 		m.Violations,
 	)
 }

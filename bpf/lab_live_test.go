@@ -97,6 +97,7 @@ func macOf(t testing.TB, ns *testnet.NS, name string) specs.MAC {
 var macvlanModes = map[specs.Mode]netlink.MacvlanMode{
 	specs.ModeBridge: netlink.MACVLAN_MODE_BRIDGE, specs.ModePrivate: netlink.MACVLAN_MODE_PRIVATE,
 	specs.ModeVEPA: netlink.MACVLAN_MODE_VEPA, specs.ModePassthru: netlink.MACVLAN_MODE_PASSTHRU,
+	specs.ModeSource: netlink.MACVLAN_MODE_SOURCE,
 }
 
 // container makes a container and registers it. All that are in the lab know

@@ -18,6 +18,7 @@ const (
 	mapFilter     = "filter"
 	mapNamespaces = "namespaces"
 	mapAddresses  = "addresses"
+	mapSources    = "sources"
 	mapParents    = "parents"
 	mapCounters   = "counters"
 	mapViolations = "violations"
@@ -75,6 +76,12 @@ type addressKey struct {
 	Addr    [16]byte
 	IfIndex uint32
 	VLAN    uint32
+}
+
+type sourceKey struct {
+	Slot     uint32
+	MAC      specs.MAC
+	Reserved uint16
 }
 
 type parentValue struct {

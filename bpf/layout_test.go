@@ -20,7 +20,7 @@ func TestLayout(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
-		"address_key": addressKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
+		"address_key": addressKey{}, "source_key": sourceKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
 		var c *btf.Struct
@@ -64,6 +64,7 @@ func TestMapSizes(t *testing.T) {
 		mapFilter:     {uint32(0), uint8(0)},
 		mapNamespaces: {namespaceKey{}, uint32(0)},
 		mapAddresses:  {addressKey{}, uint32(0)},
+		mapSources:    {sourceKey{}, uint8(0)},
 		mapParents:    {uint32(0), parentValue{}},
 		mapCounters:   {uint32(0), counters{}},
 		mapViolations: {uint32(0), violations{}},

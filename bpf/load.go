@@ -18,8 +18,8 @@ const DefaultEndpoints = 1024
 // parentsMax bounds the parents; each also takes an entry among the endpoints.
 const parentsMax = 1024
 
-// evidencePer is how many addresses, and namespaces, an endpoint may have on
-// average.
+// evidencePer is how many addresses, namespaces and listed sources an endpoint
+// may have on average.
 const evidencePer = 8
 
 // Options say how the datapath is loaded.
@@ -113,6 +113,7 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 		mapEndpoints:  endpoints + parentsMax,
 		mapNamespaces: endpoints * evidencePer,
 		mapAddresses:  endpoints * evidencePer,
+		mapSources:    endpoints * evidencePer,
 		mapParents:    parentsMax,
 	}
 	for name, n := range wanted {
@@ -133,7 +134,8 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 func (o *datapathObjects) maps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
 		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
-		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
+		mapSources: o.Sources,
+		mapFilter:  o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 	}}
 }

@@ -20,6 +20,7 @@ type Endpoint struct {
 	Mode        specs.Mode
 	Cookie      uint64 // of the container's namespace; 0: unknown
 	Addresses   []netip.Addr
+	Sources     []specs.MAC // in source mode: whose frames it receives
 }
 
 // Register makes the datapath count an endpoint, from the next frame on.
@@ -63,6 +64,11 @@ func (m *Maps) register(e Endpoint) error {
 	if err := m.put(mapFilter, e.key().filterIndex(), uint8(1)); err != nil {
 		return err
 	}
+	for _, mac := range e.listed() {
+		if err := m.put(mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
+			return err
+		}
+	}
 	if err := m.put(mapEndpoints, e.key(), value); err != nil {
 		return err
 	}
@@ -93,6 +99,9 @@ func (m *Maps) Unregister(e Endpoint) error {
 	ours := func(slot uint32) bool { return slot == e.Slot }
 	for _, a := range e.Addresses {
 		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
+	}
+	for _, mac := range e.listed() {
+		errs = append(errs, deleteIf(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, func(uint8) bool { return true }))
 	}
 	errs = append(errs,
 		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
@@ -149,6 +158,14 @@ func (m *Maps) parent(ifindex int) (parentValue, error) {
 		return p, fmt.Errorf("look up parent %d: %w", ifindex, err)
 	}
 	return p, nil
+}
+
+// listed is Sources, where the mode has them.
+func (e Endpoint) listed() []specs.MAC {
+	if e.Mode != specs.ModeSource {
+		return nil
+	}
+	return e.Sources
 }
 
 func (e Endpoint) key() endpointKey {

@@ -43,6 +43,11 @@ type LinkInfo struct {
 // namespace that it is in. Packets may be super-packets.
 type LinkStats struct {
 	ReceivePackets, TransmitPackets, ReceiveBytes, TransmitBytes uint64
+
+	// ReceiveGroup is how many frames to groups and to all were received, of
+	// ReceivePackets (rx_multicast in drivers/net/macvlan.c, rx_mcast in
+	// drivers/net/ipvlan); 0 for macvlan in source mode.
+	ReceiveGroup uint64
 }
 
 // Flags that the nl package leaves out (include/uapi/linux/if_link.h).
@@ -93,13 +98,14 @@ func parseLink(b []byte) (LinkInfo, error) {
 	return l, nil
 }
 
-// parseStats reads the first four counts of struct rtnl_link_stats64.
+// parseStats reads the first four counts of struct rtnl_link_stats64, and
+// multicast.
 func parseStats(b []byte) (s LinkStats) {
-	if len(b) < 32 {
+	if len(b) < 72 {
 		return s
 	}
 	read := binary.NativeEndian.Uint64
-	return LinkStats{read(b), read(b[8:]), read(b[16:]), read(b[24:])}
+	return LinkStats{read(b), read(b[8:]), read(b[16:]), read(b[24:]), read(b[64:])}
 }
 
 func (l *LinkInfo) parseKind(b []byte) {

@@ -115,6 +115,17 @@ static __always_inline void ingress_unknown(struct __sk_buff *skb, const struct 
 	count_frame(slot, RECEIVE, EXTERNAL, UNICAST, &n);
 }
 
+/* Whether the driver hands a frame to the endpoint whose MAC it is for. */
+static __always_inline bool ingress_listed(const struct endpoint *to, const struct frame *f)
+{
+	struct source_key key = { .slot = to->slot };
+
+	if (to->mode != MODE_SOURCE)
+		return true;
+	__builtin_memcpy(key.mac, f->from.mac, sizeof(key.mac));
+	return bpf_map_lookup_elem(&sources, &key);
+}
+
 SEC("tc")
 int berth_ingress(struct __sk_buff *skb)
 {
@@ -134,6 +145,8 @@ int berth_ingress(struct __sk_buff *skb)
 		ingress_unknown(skb, &f, from);
 		return NEXT;
 	}
+	if (!ingress_listed(to, &f))
+		return NEXT;
 	sibling = from && !(from->flags & ENDPOINT_PARENT);
 	frame_measure(skb, &f, &n);
 	count_frame(to->slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);

@@ -48,6 +48,13 @@ struct address_key {
 	__u32 vlan;
 };
 
+/* A MAC from which an endpoint in source mode receives. */
+struct source_key {
+	__u32 slot;
+	__u8 mac[6];
+	__u16 reserved;
+};
+
 struct parent {
 	__u32 slot; /* the passthru endpoint that has the parent whole, or 0 */
 	__u8 mac[6];
@@ -131,7 +138,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } filter SEC(".maps");
 
-/* Only userspace inserts into these two, so their memory grows with use. */
+/* Only userspace inserts into these three, so their memory grows with use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct source_key);
+	__type(value, __u8); /* 1 */
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} sources SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct namespace_key);

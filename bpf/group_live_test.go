@@ -1,0 +1,81 @@
+package bpf
+
+import (
+	"net/netip"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestGroupFramesReceived holds what specs/metrics.md says of frames to groups
+// and to all that are received: the interface's own statistics count them, by
+// the name "multicast", each copy that a filter let through, from the LAN and
+// from siblings alike. In source mode they do not.
+func TestGroupFramesReceived(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[specs.Mode]uint64{
+		specs.ModeBridge: 3 + 4 + 5, specs.ModePrivate: 3 + 4, specs.ModeVEPA: 3 + 4,
+		specs.ModePassthru: 3 + 4, specs.ModeSource: 0,
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, Options{})
+			c := l.container(mode)
+			testnet.Run(t, c.NS, "ip", "maddr", "add", "01:00:5e:7c:00:01", "dev", "net1") // ipGroup's
+			if mode == specs.ModeSource {
+				testnet.Run(t, c.NS, "ip", "link", "set", "net1", "type", "macvlan", "macaddr", "add", l.lanMAC.String())
+			}
+			all := netip.MustParseAddr("192.0.2.255")
+			testnet.Run(t, l.lan, "ip", "route", "add", "233.252.0.0/24", "dev", "wire")
+			sendUDP(t, l.lan, all, 3, 100)
+			sendUDP(t, l.lan, ipGroup, 4, 100)
+			sendUDP(t, l.lan, netip.MustParseAddr("233.252.0.2"), 2, 100) // not joined
+			if mode != specs.ModePassthru {
+				sendUDP(t, l.container(mode).NS, all, 5, 100)
+			}
+			sendUDP(t, l.lan, c.ip, 1, 100)
+			statistics := func() (multicast, packets uint64) {
+				s := testnet.Link(t, c.NS, "net1").Attrs().Statistics
+				return s.Multicast, s.RxPackets
+			}
+			arrive := want + 1
+			if mode == specs.ModeSource {
+				arrive = 3 + 4 + 2 + 1 // all that comes from the list, by its list alone
+			}
+			testnet.Eventually(t, "the frames", func() bool { _, n := statistics(); return n >= arrive })
+			if got, packets := statistics(); got != want || packets != arrive {
+				t.Errorf("the interface counts %d to groups among %d, want %d among %d", got, packets, want, arrive)
+			}
+			var unicast specs.Count
+			if mode != specs.ModeSource {
+				unicast = one(1, udpBytes(100))
+			}
+			c.expect("at the parent", receiveExternal(unicast))
+		})
+	}
+}
+
+// TestSourceList checks that an endpoint in source mode is counted what its
+// list lets through.
+func TestSourceList(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeSource, Sources: []specs.MAC{macLAN}}
+	must(t, x.maps.Register(e))
+	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != receiveExternal(hundred) {
+		t.Errorf("from the list: %+v", a)
+	}
+	if a, _ := x.sends(ingress, plain(macA, macB), nil); a != none {
+		t.Errorf("from another: %+v", a)
+	}
+	if a, _ := x.sends(egress, plain(macB, macA), nil); a != transmitExternal(specs.Casts{Unicast: hundred}) {
+		t.Errorf("to another: %+v", a)
+	}
+	must(t, x.maps.Unregister(e))
+	m, err := x.maps.get(mapSources)
+	must(t, err)
+	if err := m.Lookup(sourceKey{Slot: slotA, MAC: macLAN}, new(uint8)); err == nil {
+		t.Error("its list is still there after its end")
+	}
+}

@@ -1,0 +1,233 @@
+package bpf
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// matrix is one run of the exactness matrix: two containers of one mode on a
+// parent whose switch reflects or does not, and what the cable carried.
+type matrix struct {
+	*lab
+	mode    specs.Mode
+	reflect bool
+	a, b    *container // b is nil in passthru mode, which has no siblings
+	wire    *wireTruth
+	direct  map[*container]specs.Counters // what passed between siblings without the cable
+}
+
+// TestExact has every mode, to and from the wire
+// and a sibling, with a switch that reflects and one that does not, to groups
+// and to all, small datagrams and super-packets of TCP and UDP. The truth is
+// what was sent, where its number is known, and a capture with offloads off.
+func TestExact(t *testing.T) {
+	t.Parallel()
+	for _, mode := range specs.Modes(specs.Macvlan) {
+		for _, reflect := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,reflect=%t", mode, reflect), func(t *testing.T) {
+				t.Parallel()
+				x := newMatrix(t, mode, reflect)
+				x.toAll()
+				if !reflect { // the LAN's own address is on the port of the switch else
+					x.withTheWire()
+				}
+				if x.b != nil {
+					x.withSibling()
+				}
+			})
+		}
+	}
+}
+
+func newMatrix(t *testing.T, mode specs.Mode, reflect bool) *matrix {
+	t.Helper()
+	x := &matrix{mode: mode, reflect: reflect, direct: make(map[*container]specs.Counters)}
+	if x.lab = newLab(t, Options{}); reflect {
+		testnet.Bridge(t, x.lan, "br0", "wire")
+		testnet.Hairpin(t, x.lan, "wire")
+	}
+	x.a = x.container(mode)
+	if mode != specs.ModePassthru {
+		x.b = x.container(mode)
+		befriend(x.a, x.b)
+		x.listen(x.a, x.lanMAC, x.b.MAC)
+		x.listen(x.b, x.lanMAC, x.a.MAC)
+	}
+	x.wire = x.captureWire()
+	return x
+}
+
+// listen gives a container in source mode its list.
+func (x *matrix) listen(c *container, sources ...specs.MAC) {
+	x.Helper()
+	if c.Mode != specs.ModeSource {
+		return
+	}
+	c.Sources = sources
+	for _, mac := range sources {
+		testnet.Run(x, c.NS, "ip", "link", "set", "net1", "type", "macvlan", "macaddr", "add", mac.String())
+	}
+	must(x, x.maps.Register(c.Endpoint))
+}
+
+// toAll sends to a group and to all.
+func (x *matrix) toAll() {
+	x.Helper()
+	sendUDP(x, x.a.NS, netip.MustParseAddr("192.0.2.255"), 13, 3)
+	sendUDP(x, x.a.NS, ipGroup, 14, 300)
+	x.sent(x.a, specs.Casts{Broadcast: one(13, 13*udpBytes(3)), Multicast: one(14, 14*udpBytes(300))})
+	x.check("to all")
+}
+
+func (x *matrix) withTheWire() {
+	x.Helper()
+	for _, size := range []int{1, 18, 19, 1000} {
+		before := x.sentBefore(x.a)
+		sendUDP(x, x.a.NS, ipLAN, 30, size)
+		before.Unicast = before.Unicast.Plus(one(30, 30*udpBytes(size)))
+		x.sent(x.a, before)
+		sendUDP(x, x.lan, x.a.ip, 20, size)
+		x.check(fmt.Sprintf("datagrams of %d bytes", size))
+	}
+	before := x.sentBefore(x.a)
+	sendSegmented(x, x.a.NS, ipLAN)
+	before.Unicast = before.Unicast.Plus(segmented)
+	x.sent(x.a, before)
+	x.check("UDP in super-packets")
+	x.superPackets(x.a, func() { sendTCP(x, x.a.NS, x.lan, ipLAN, 1<<20) })
+	sendTCP(x, x.lan, x.a.NS, x.a.ip, 1<<20)
+	x.settled()
+	x.check("TCP")
+}
+
+// superPackets checks that what is sent meanwhile passes the parent in fewer
+// pieces than the cable: else the test tests nothing.
+func (x *matrix) superPackets(c *container, send func()) {
+	x.Helper()
+	pieces := func() uint64 { return testnet.Link(x, c.NS, "net1").Attrs().Statistics.TxPackets }
+	x.wire.drain()
+	before, segments := pieces(), x.wire.of(&c.Endpoint, nil).Transmit.External.Unicast.Packets
+	send()
+	x.settled()
+	x.wire.drain()
+	n, m := pieces()-before, x.wire.of(&c.Endpoint, nil).Transmit.External.Unicast.Packets-segments
+	if n*2 > m {
+		x.Errorf("%d segments passed the parent in %d pieces: no super-packets", m, n)
+	}
+}
+
+// withSibling sends between the containers: directly in bridge mode, else by
+// way of the switch, if it reflects.
+func (x *matrix) withSibling() {
+	x.Helper()
+	bridge := x.mode == specs.ModeBridge
+	before := x.sentBefore(x.a)
+	sendUDP(x, x.a.NS, x.b.ip, 40, 5)
+	sendSegmented(x, x.a.NS, x.b.ip)
+	n := one(40, 40*udpBytes(5)).Plus(segmented)
+	if bridge {
+		x.passed(x.a, x.b, n)
+	} else {
+		before.Unicast = before.Unicast.Plus(n)
+	}
+	x.sent(x.a, before)
+	x.check("datagrams to a sibling")
+	if !bridge && !x.reflect {
+		return
+	}
+	fromA, fromB := segments(x, x.a.NS), segments(x, x.b.NS)
+	payload := sendTCP(x, x.a.NS, x.b.NS, x.b.ip, 1<<20)
+	x.settled()
+	if bridge {
+		x.passed(x.a, x.b, tcpCount(segments(x, x.a.NS)-fromA, payload))
+		x.passed(x.b, x.a, tcpCount(segments(x, x.b.NS)-fromB, 0))
+	}
+	x.check("TCP to a sibling")
+}
+
+func (x *matrix) settled() {
+	x.Helper()
+	all := []*container{x.a}
+	if x.b != nil {
+		all = append(all, x.b)
+	}
+	settle(x, x.lab, all...)
+}
+
+// passed says that a sibling sent another so much without the cable.
+func (x *matrix) passed(from, to *container, n specs.Count) {
+	x.direct[from] = x.direct[from].Plus(transmitLocal(n))
+	x.direct[to] = x.direct[to].Plus(receiveLocal(n))
+}
+
+// sentBefore is what the cable has carried of a container's.
+func (x *matrix) sentBefore(c *container) specs.Casts {
+	x.Helper()
+	x.wire.drain()
+	return x.wire.of(&c.Endpoint, nil).Transmit.External
+}
+
+// sent checks the capture itself, where the number of datagrams is known.
+func (x *matrix) sent(c *container, want specs.Casts) {
+	x.Helper()
+	testnet.Eventually(x, "all datagrams on the cable", func() bool {
+		return x.sentBefore(c).Total().Packets >= want.Total().Packets
+	})
+	if got := x.sentBefore(c); got != want {
+		x.Errorf("the cable carried %+v, want %+v", got, want)
+	}
+}
+
+// check compares what is counted with the truth.
+func (x *matrix) check(what string) {
+	x.Helper()
+	macs := map[specs.MAC]bool{x.a.MAC: true}
+	if x.b != nil {
+		macs[x.b.MAC] = true
+	}
+	for _, c := range []*container{x.a, x.b} {
+		if c == nil {
+			continue
+		}
+		var got, want specs.Counters
+		same := func() bool {
+			x.wire.drain()
+			got, want = x.counters(c.Slot), x.wire.of(&c.Endpoint, macs).Plus(x.direct[c])
+			return got == want
+		}
+		for until := time.Now().Add(5 * time.Second); !same() && time.Now().Before(until); {
+			time.Sleep(time.Millisecond)
+		}
+		if got != want {
+			x.Errorf("%s: slot %d counted\n%+v, want\n%+v", what, c.Slot, got, want)
+		}
+		if n := x.violations(c.Slot); n != 0 {
+			x.Errorf("%s: slot %d has %d violations", what, c.Slot, n)
+		}
+	}
+}
+
+// segmented is what sendSegmented sends: 100 segments of 1,000 bytes, and a
+// rest of 200.
+var segmented = one(101, 101*udpBytes(0)+100_200)
+
+// sendSegmented sends UDP in super-packets.
+func sendSegmented(t testing.TB, ns *testnet.NS, to netip.Addr) {
+	t.Helper()
+	testnet.In(t, ns, func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		defer unix.Close(fd)
+		must(t, unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 1000))
+		for _, size := range []int{50_000, 50_000, 200} {
+			must(t, unix.Sendto(fd, make([]byte, size), 0, &unix.SockaddrInet4{Port: 9, Addr: to.As4()}))
+		}
+	})
+}
