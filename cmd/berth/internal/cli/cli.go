@@ -87,7 +87,7 @@ func (env *Env) warn(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newAgent(env), newCheck(env), newGC(env), newVersion(env))
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/internal/config"
+	"berth/internal/hostshim"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
@@ -20,12 +22,18 @@ func newGC(env *Env) *cobra.Command {
 		Use: "gc", Short: "free what containers left behind that ended unseen", Args: noArguments,
 		Long: "Free addresses, MACs and counters of attachments whose container ended\n" +
 			"without its hook: the namespace is dead, the interface is gone, or whoever\n" +
-			"made it was killed. Each start of a container does some of this, and the\n" +
-			"agent does; what is in use is left alone.",
+			"made it was killed. Mend what berth host has made. Each start of a container\n" +
+			"does some of this, and the agent does; what is in use is left alone.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return collectGarbage(cmd.Context(), env, asJSON) },
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// collected is what was done, of attachments and of the host's own interfaces.
+type collected struct {
+	release.Report
+	Host hostshim.Report `json:"host,omitzero"`
 }
 
 // collectGarbage prints what was freed also where something resisted.
@@ -44,18 +52,29 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 		Log:       slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		KeepEnded: time.Duration(c.Agent.KeepEnded),
 	}
-	done, failed := r.Collect(ctx, 0)
+	var done collected
+	done.Report, err = r.Collect(ctx, 0)
+	var failed error
+	done.Host, failed = env.shims().Reconcile(ctx)
+	failed = errors.Join(err, failed)
+	if err := done.print(env, asJSON); failed == nil {
+		return err
+	}
+	return failed
+}
+
+func (done *collected) print(env *Env, asJSON bool) error {
 	if done.Released == nil {
 		done.Released = []string{}
 	}
 	if asJSON {
-		err = writeJSON(env.Out, []release.Report{done})
-	} else {
-		_, err = fmt.Fprintf(env.Out, "attachments released: %d\ncounters drained: %d\nrecords of ended ones removed: %d\n",
-			len(done.Released), done.Drained, done.Pruned)
+		return writeJSON(env.Out, []*collected{done})
 	}
-	if failed != nil {
-		return failed
+	_, err := fmt.Fprintf(env.Out, "attachments released: %d\ncounters drained: %d\nrecords of ended ones removed: %d\n",
+		len(done.Released), done.Drained, done.Pruned)
+	routes := done.Host.Added + done.Host.Deleted
+	if err == nil && routes+len(done.Host.Removed) > 0 {
+		_, err = fmt.Fprintf(env.Out, "routes of the host mended: %d\ninterfaces of the host given up: %d\n", routes, len(done.Host.Removed))
 	}
 	return err
 }

@@ -18,7 +18,8 @@ func newNetwork(env *Env) *cobra.Command {
 // `berth network ls` and `inspect`.
 type networkView struct {
 	*specs.Network
-	Containers []networkUser `json:"containers"` // null: they cannot be told
+	Containers []networkUser   `json:"containers"`     // null: they cannot be told
+	Host       *specs.HostShim `json:"host,omitempty"` // where the host reaches them
 }
 
 // networkUser is an interface of a container on a network.
@@ -42,9 +43,10 @@ func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []ne
 	for i := range endpoints {
 		users[endpoints[i].Network] = append(users[endpoints[i].Network], userOf(&endpoints[i]))
 	}
+	shims := env.shimsByNetwork(ctx)
 	var all []networkView
 	for _, n := range networks {
-		view := networkView{Network: n, Containers: users[n.Name]}
+		view := networkView{Network: n, Containers: users[n.Name], Host: shims[n.Name]}
 		if view.Containers == nil && err == nil {
 			view.Containers = []networkUser{}
 		}

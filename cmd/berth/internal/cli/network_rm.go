@@ -52,6 +52,13 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 	if len(users) > 0 {
 		return fmt.Errorf("network %q is in use by %s; stop them first", name, strings.Join(users, ", "))
 	}
+	shim, err := env.shimOf(ctx, name)
+	if err != nil {
+		return fmt.Errorf("network %q: whether the host is on it: %w", name, err)
+	}
+	if shim != nil {
+		return fmt.Errorf("network %q is in use by this host, by its interface %s; berth host disable %[1]s first", name, shim.Interface)
+	}
 	return specs.At("network", config.Remove(env.dirs.Config, name))
 }
 

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"berth/internal/config"
+	"berth/internal/hostshim"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+func newHost(env *Env) *cobra.Command {
+	return group("host", "let this host and its containers of a network reach each other",
+		newHostEnable(env), newHostDisable(env), newHostLs(env))
+}
+
+func newHostEnable(env *Env) *cobra.Command {
+	var texts []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "enable NETWORK", Short: "make an interface by which the host reaches a network's containers",
+		Long: "Make an interface of the host's beside the containers' on the network's\n" +
+			"parent, with an address from its pool and a route to each container. Routes\n" +
+			"follow containers that start and stop, until berth host disable or a reboot.\n" +
+			"Where it is there already it is mended.",
+		Example:           "  berth host enable lan\n  berth host enable lan --ip 192.0.2.250",
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: completeNetworks(env),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ips, err := parseAddresses(texts)
+			if err != nil {
+				return usage(cmd, err)
+			}
+			return enableHost(cmd.Context(), env, args[0], ips, asJSON)
+		},
+	}
+	cmd.Flags().StringSliceVar(&texts, "ip", nil, "address of the host there, one a subnet (default from the pool)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func parseAddresses(texts []string) (all []netip.Addr, err error) {
+	for _, text := range texts {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return nil, specs.Invalid("--ip", text, "an address, as 192.0.2.250")
+		}
+		all = append(all, a.Unmap())
+	}
+	return all, nil
+}
+
+func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, asJSON bool) error {
+	n, err := config.Network(env.dirs.Config, name)
+	if err != nil {
+		return specs.At("network", err)
+	}
+	shim, err := env.shims().Enable(ctx, n, ips)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(env.Out, []specs.HostShim{*shim})
+	}
+	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, prefixTexts(shim.Addresses, " "), count(len(shim.Routes), "address"))
+	return err
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ses", n, what)
+}
+
+func prefixTexts(all []netip.Prefix, between string) string {
+	var texts []string
+	for _, p := range all {
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, between)
+}
+
+func newHostDisable(env *Env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "disable NETWORK", Short: "take that interface away, with its routes and addresses",
+		Example:           "  berth host disable lan",
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: completeNetworks(env),
+		RunE:              func(cmd *cobra.Command, args []string) error { return disableHost(cmd.Context(), env, args[0], asJSON) },
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// disableHost says what it took away. A network whose file is gone may have
+// left its shim.
+func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error {
+	if err := specs.CheckNetworkName(name); err != nil {
+		return specs.At("network", err)
+	}
+	shim, err := env.shims().Disable(ctx, name)
+	if err != nil {
+		return err
+	}
+	var gone []specs.HostShim
+	if shim == nil {
+		if _, err := config.Network(env.dirs.Config, name); errors.Is(err, fs.ErrNotExist) {
+			return specs.At("network", err)
+		}
+	} else {
+		gone = append(gone, *shim)
+	}
+	if asJSON {
+		return writeJSON(env.Out, gone)
+	}
+	for _, s := range gone {
+		fmt.Fprintln(env.Out, s.Interface)
+	}
+	return nil
+}
+
+// shims works on the shims of this host.
+func (env *Env) shims() *hostshim.Shims {
+	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return &hostshim.Shims{Store: state.Open(env.dirs.State), Log: log}
+}
+
+// shimsByNetwork returns the shims there are. They are told to root only, and
+// nobody else is told which containers there are either.
+func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
+	all, err := env.shims().List(ctx)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		env.warn("which networks the host is on cannot be told: %v", err)
+	}
+	by := make(map[string]*specs.HostShim)
+	for i := range all {
+		by[all[i].Network] = &all[i]
+	}
+	return by
+}
+
+// shimOf returns the shim of a network, nil where it has none.
+func (env *Env) shimOf(ctx context.Context, network string) (*specs.HostShim, error) {
+	all, err := env.shims().List(ctx)
+	for i := range all {
+		if all[i].Network == network {
+			return &all[i], err
+		}
+	}
+	return nil, err
+}

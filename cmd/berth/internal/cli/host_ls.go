@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+func newHostLs(env *Env) *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "list the networks whose containers the host reaches", Args: noArguments,
+		Example: "  berth host ls\n  berth host ls --json | jq -r '.[].routes[]'",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return listHosts(cmd.Context(), env, o) },
+	}
+	o.register(cmd, "networks")
+	return cmd
+}
+
+func listHosts(ctx context.Context, env *Env, o listOptions) error {
+	all, err := env.shims().List(ctx)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return writeJSON(env.Out, all)
+	}
+	if o.quiet {
+		for _, s := range all {
+			fmt.Fprintln(env.Out, s.Network)
+		}
+		return nil
+	}
+	t := table{head: []string{"NETWORK", "INTERFACE", "ADDRESS", "MAC", "PARENT", "ROUTES", "STATE"}}
+	for _, s := range all {
+		t.add(s.Network, s.Interface, prefixTexts(s.Addresses, "\n"), s.MAC.String(), s.Parent, strconv.Itoa(len(s.Routes)), string(s.State))
+	}
+	return t.write(env.Out, o.width(env))
+}
