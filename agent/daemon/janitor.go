@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"berth/internal/hostshim"
 	"berth/internal/release"
 	"berth/network"
 )
@@ -58,5 +59,9 @@ func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
 	}
 	if n := len(done.Released); n > 0 {
 		a.log.Info("released what was left", "attachments", n, "first", done.Released[0])
+	}
+	shims := hostshim.Shims{Store: a.store, Log: a.log}
+	if _, err := shims.Reconcile(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn("mend the routes of the host", "error", err)
 	}
 }
