@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,10 +75,11 @@ func newLab(t *testing.T) *lab {
 		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
 	}
 	l.store = state.Open(l.dirs.State)
+	l.linkLocal("1") // none: such an address comes, and is tentative, at times of its own
 	testnet.Veth(t, "eth1", l.host, "port1", l.wire)
+	l.linkLocal("0")
 	testnet.Veth(t, "eth0", l.lan, "port2", l.wire)
 	testnet.Bridge(t, l.wire, "switch", "port1", "port2")
-	testnet.Run(t, l.host, "ip", "addr", "flush", "dev", "eth1") // a link-local address is tentative for a second
 	for _, prefix := range []string{"192.0.2.10/24", "2001:db8::10/64"} {
 		testnet.Address(t, l.host, "eth1", prefix)
 	}
@@ -88,6 +90,11 @@ func newLab(t *testing.T) *lab {
 	// is dropped.
 	testnet.Run(t, l.host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter")
 	return l
+}
+
+// linkLocal sets the addr_gen_mode of interfaces that are made after it.
+func (l *lab) linkLocal(mode string) {
+	testnet.Run(l.T, l.host, "sh", "-c", "echo "+mode+" > /proc/sys/net/ipv6/conf/default/addr_gen_mode")
 }
 
 const lanFile = `parent = "eth1"
@@ -230,12 +237,15 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	}
 }
 
+// operstate is what the kernel decides on in a second of its own.
+var operstate = regexp.MustCompile(`state [A-Z]+ `)
+
 // snapshot is all of the host that an enable may change, and what is recorded.
 func (l *lab) snapshot() string {
 	l.Helper()
 	var s strings.Builder
 	for _, what := range []string{"link", "addr", "route show table all", "-6 route show table all", "rule"} {
-		s.WriteString(testnet.Run(l.T, l.host, "ip", strings.Fields("-o "+what)...))
+		s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "ip", strings.Fields("-o "+what)...), ""))
 	}
 	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"))
 	err := l.store.View(l.Context(), func(tx *state.Tx) error {

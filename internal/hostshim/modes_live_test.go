@@ -102,7 +102,6 @@ func TestAVLANIsUsed(t *testing.T) {
 	testnet.Need(t, testnet.VLAN)
 	l := newLab(t)
 	lan := l.network("lan", strings.ReplaceAll(lanFile, "eth1", "eth1.100"))
-	testnet.Run(t, l.host, "ip", "addr", "flush", "dev", "eth1")
 	before := l.snapshot()
 	l.mustEnable(lan)
 	a := l.mustStart(l.box("a", "lan"))
