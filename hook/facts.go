@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 	berth "berth/specs"
@@ -98,6 +99,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 		}
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
+		h.left = release.Look(tx)
 		f.Existing, err = tx.InNamespace(c.cookie)
 		return err
 	})

@@ -29,6 +29,7 @@ type Hook struct {
 	Step func(name string) error
 
 	host     *network.Handle
+	left     release.Rest // seen when the facts were gathered
 	stopping bool
 }
 
@@ -74,10 +75,11 @@ func (h *Hook) Stop(ctx context.Context, st *specs.State) error {
 	}
 	defer host.Close()
 	h.host = host
-	if err := h.releaser().Container(ctx, st.ID); err != nil {
+	report, err, collectErr := h.releaser().Stop(ctx, st.ID, collectBound)
+	if err != nil {
 		return fmt.Errorf("release container %q: %w", st.ID, err)
 	}
-	h.collect(ctx)
+	h.logCollected(report, collectErr)
 	return nil
 }
 
@@ -85,10 +87,9 @@ func (h *Hook) releaser() *release.Releaser {
 	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}
 }
 
-// collect reclaims what others left behind, within a bound. That it fails is
-// no reason to fail a container.
-func (h *Hook) collect(ctx context.Context) {
-	report, err := h.releaser().Collect(ctx, collectBound)
+// logCollected tells what was reclaimed of others. That it failed is no reason
+// to fail a container.
+func (h *Hook) logCollected(report release.Report, err error) {
 	if err != nil {
 		h.Log.Warn("reclaim what is left of other containers", "error", err)
 	}

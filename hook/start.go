@@ -38,7 +38,7 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	if err := h.attach(ctx, c, requests, &cfg); err != nil {
 		return err
 	}
-	h.collect(ctx)
+	h.logCollected(h.releaser().CollectRest(ctx, h.left, collectBound))
 	return nil
 }
 

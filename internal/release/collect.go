@@ -65,14 +65,21 @@ func (r *Releaser) collectUnsettled(ctx context.Context, done *Report) error {
 		all, err = tx.Unsettled()
 		return err
 	})
-	errs := []error{err}
+	return errors.Join(err, r.collectEach(ctx, all, done, unsettled))
+}
+
+func unsettled(now *state.Attachment) (bool, error) {
+	return now.Leaving || now.Phase == specs.PhaseAttaching, nil
+}
+
+// collectEach releases those attachments that nobody holds and that are due.
+func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
+	var errs []error
 	for _, a := range all {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, r.collect(ctx, a, done, func(now *state.Attachment) (bool, error) {
-			return now.Leaving || now.Phase == specs.PhaseAttaching, nil
-		}))
+		errs = append(errs, r.collect(ctx, a, done, due))
 	}
 	return errors.Join(errs...)
 }
@@ -112,14 +119,17 @@ func (r *Releaser) collectRange(ctx context.Context, after, upTo string, done *R
 			if ctx.Err() != nil {
 				break
 			}
-			if gone, err := r.gone(a); err != nil || !gone {
-				errs = append(errs, err)
-				continue
-			}
-			errs = append(errs, r.collect(ctx, a, done, r.gone))
+			errs = append(errs, r.collectIfGone(ctx, a, done))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (r *Releaser) collectIfGone(ctx context.Context, a *state.Attachment, done *Report) error {
+	if gone, err := r.gone(a); err != nil || !gone {
+		return err
+	}
+	return r.collect(ctx, a, done, r.gone)
 }
 
 // some reads a part of the live attachments.

@@ -70,8 +70,26 @@ func Endpoint(a *state.Attachment) bpf.Endpoint {
 // namespaces that it shares with others, and where it is the last one, their
 // attachments are released. A container that has none is no error.
 func (r *Releaser) Container(ctx context.Context, id string) error {
+	return r.container(ctx, id, func(*state.Tx) {})
+}
+
+// Stop is Container and, within a bound, Collect, by one look at the records.
+// That the second fails is told by collectErr.
+func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (done Report, err, collectErr error) {
+	var left Rest
+	err = r.container(ctx, id, func(tx *state.Tx) { left = Look(tx) })
+	if err != nil {
+		return done, err, nil
+	}
+	done, collectErr = r.CollectRest(ctx, left.without(id), bound)
+	return done, nil, collectErr
+}
+
+// container is Container; also is done in the transaction that looks first.
+func (r *Releaser) container(ctx context.Context, id string, also func(*state.Tx)) error {
 	var of []*state.Attachment
 	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
+		also(tx)
 		of, err = tx.OfContainer(id)
 		return err
 	})

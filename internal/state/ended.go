@@ -3,6 +3,8 @@ package state
 import (
 	"fmt"
 	"iter"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -91,6 +93,17 @@ func (tx *Tx) Draining() ([]*Attachment, error) {
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// OldestDraining returns when the attachment ended that has kept a counter slot
+// the longest; false: none has one.
+func (tx *Tx) OldestDraining() (ended time.Time, ok bool) {
+	for k := range seek(tx.Bucket(bucketDraining), nil) {
+		at, _, _ := strings.Cut(string(k), "/")
+		ns, err := strconv.ParseUint(at, 16, 64)
+		return time.Unix(0, int64(ns)), err == nil
+	}
+	return ended, false
 }
 
 // Stale reports whether Prune would remove anything.

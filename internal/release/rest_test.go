@@ -1,0 +1,97 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+func look(t *testing.T, s *state.Store) (left Rest) {
+	t.Helper()
+	must(t, s.View(t.Context(), func(tx *state.Tx) error {
+		left = Look(tx)
+		return nil
+	}))
+	return left
+}
+
+// TestLooksSeeAll finds that runs that each look at a few records release, in
+// the end, all that nobody else did.
+func TestLooksSeeAll(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	for i := range uint64(5 * perLook) {
+		record(t, s, &state.Attachment{Cookie: 100 + i, NSID: int(i), LinkIndex: 2, ParentIndex: 4, Containers: []string{fmt.Sprint(i)}})
+	}
+	r := f.releaser(s)
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		left := look(t, s)
+		if len(left.some) == 0 {
+			break
+		}
+		if len(left.some) > perLook {
+			t.Fatalf("a look shows %d records, want at most %d", len(left.some), perLook)
+		}
+		_, err := r.CollectRest(t.Context(), left, time.Second)
+		must(t, err)
+		if time.Now().After(deadline) {
+			t.Fatalf("still there: %+v", left)
+		}
+	}
+	must(t, r.drainToEnd(t.Context()))
+	checkNothingHeld(t, s)
+}
+
+// TestStopSeesToOthers finds that a stop releases the container and what
+// another left half-way, and says what it did.
+func TestStopSeesToOthers(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	own := &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}
+	dead := &state.Attachment{Cookie: 6, NSID: -1, ParentIndex: 4, Containers: []string{"d"}, Phase: specs.PhaseAttaching}
+	record(t, s, own)
+	record(t, s, dead)
+	f.put(own)
+	r := f.releaser(s)
+	done, err, collectErr := r.Stop(t.Context(), "c", time.Second)
+	must(t, err)
+	must(t, collectErr)
+	if !slices.Equal(done.Released, []string{dead.Key()}) {
+		t.Errorf("released %q of others, want %q", done.Released, dead.Key())
+	}
+	if len(f.namespaces[3]) != 0 {
+		t.Error("the container's own link is there still")
+	}
+	must(t, r.drainToEnd(t.Context()))
+	checkNothingHeld(t, s)
+}
+
+// TestLookLeavesDrainingToTheAgent finds that a slot which became free just now
+// is not drained by whoever comes next, and one that nobody drained is.
+func TestLookLeavesDrainingToTheAgent(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	for _, c := range []struct {
+		ended time.Duration
+		want  bool
+	}{{0, false}, {2 * leftLong, true}} {
+		a := &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"},
+			Slot: 1, Phase: specs.PhaseEnded, Ended: time.Now().Add(-c.ended)}
+		must(t, s.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(a) }))
+		left := look(t, s)
+		if left.drain != c.want {
+			t.Errorf("ended %s ago: to drain: %t, want %t", c.ended, left.drain, c.want)
+		}
+	}
+	r := f.releaser(s)
+	if _, err := r.CollectRest(t.Context(), look(t, s), time.Second); err != nil {
+		t.Error(err)
+	}
+	if len(f.log) == 0 {
+		t.Error("nothing was drained")
+	}
+}
