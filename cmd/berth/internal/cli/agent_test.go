@@ -43,7 +43,7 @@ func (b *backend) Attach(context.Context) error {
 }
 
 // agent serves a backend on the world's socket until the test's end.
-func (w *world) agent(b *backend) *events.Ring {
+func (w *world) agent(b api.Backend) *events.Ring {
 	w.t.Helper()
 	ring := events.NewRing(100)
 	if err := os.MkdirAll(w.dir+"/run", 0o711); err != nil {

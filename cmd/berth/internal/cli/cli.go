@@ -3,7 +3,7 @@
 // at lies below the directories of its flags.
 //
 // The commands work on the files and records that hook and agent share, so
-// all but events work while no agent runs. They decide nothing of their own:
+// all but events and stats work while no agent runs. They decide nothing of their own:
 // what a network is, specs says; what is attached, the records; what was
 // counted, the pinned maps. The package may import every room of berth.
 package cli
@@ -39,6 +39,7 @@ type Env struct {
 
 	dirs   config.Dirs             // from the global flags
 	parent func(name string) error // why an interface can be no parent now
+	redraw bool                    // Out is a terminal on which what was printed can be printed over
 }
 
 // defaultWidth is a table's width where no terminal says another: what a
@@ -51,6 +52,7 @@ func Terminal(out, err *os.File, version string) Env {
 	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
 	if noTerminal == nil && size.Col > 0 {
 		env.Width = int(size.Col)
+		env.redraw = os.Getenv("TERM") != "dumb"
 	}
 	return env
 }
@@ -87,7 +89,7 @@ func (env *Env) warn(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true

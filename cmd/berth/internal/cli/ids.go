@@ -5,17 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"berth/cmd/berth/internal/text"
 	"berth/specs"
 )
 
 // shortID is docker's 12 digits of an id that is 64 hexadecimal ones. Other
 // ids are what a person chose, and stay.
-func shortID(id string) string {
-	if len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "" {
-		return id[:12]
-	}
-	return id
-}
+func shortID(id string) string { return text.ShortID(id) }
 
 // display is what a person calls an endpoint's container; [find] takes it.
 func display(e *specs.Endpoint) string {

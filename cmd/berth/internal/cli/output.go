@@ -3,8 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"io"
-	"strings"
-	"unicode"
+
+	"berth/cmd/berth/internal/text"
 )
 
 // writeJSON writes an array, indented for people; no elements are [].
@@ -20,14 +20,7 @@ func writeJSON[T any](w io.Writer, all []T) error {
 
 // printable makes text of others safe for a terminal: names come from
 // annotations, which anybody may have written.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
+func printable(s string) string { return text.Printable(s) }
 
 // dash stands for a value that there is not.
 func dash(s string) string {

@@ -2,43 +2,20 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"time"
+
+	"berth/cmd/berth/internal/text"
 )
 
-// scale writes a number with at most three digits, and a prefix of the SI.
-func scale(n uint64) (digits, prefix string) {
-	if n < 1000 {
-		return strconv.FormatUint(n, 10), ""
-	}
-	const prefixes = "kMGTPE"
-	v, i := float64(n)/1000, 0
-	for v >= 999.5 {
-		v, i = v/1000, i+1
-	}
-	decimals := 0
-	switch {
-	case v < 9.995:
-		decimals = 2
-	case v < 99.95:
-		decimals = 1
-	}
-	return strconv.FormatFloat(v, 'f', decimals, 64), prefixes[i : i+1]
-}
-
 // byteText writes a number of bytes, as "1.23 MB"; 1 kB is 1000 bytes.
-func byteText(n uint64) string {
-	digits, prefix := scale(n)
-	return digits + " " + prefix + "B"
-}
+func byteText(n uint64) string { return text.Bytes(n) }
 
 // packetText writes a number of packets, as "1.23k pkts".
 func packetText(n uint64) string {
-	digits, prefix := scale(n)
 	if n == 1 {
 		return "1 pkt"
 	}
-	return digits + prefix + " pkts"
+	return text.Number(n) + " pkts"
 }
 
 // age writes a duration in its largest unit, as "3m".

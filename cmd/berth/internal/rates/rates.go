@@ -35,6 +35,7 @@ type Reading struct {
 	specs.Endpoint
 	Over  time.Duration // the rates are an average over this; 0: there is none yet
 	Rates specs.Rates
+	Past  bool // it had ended by the earlier sample already, or before there was one
 }
 
 // Between returns the endpoints of the later sample with their rates since the
@@ -55,8 +56,9 @@ func Between(before, now *Sample) []Reading {
 	readings := make([]Reading, len(now.Endpoints))
 	for i := range now.Endpoints {
 		e := &now.Endpoints[i]
-		readings[i] = Reading{Endpoint: *e}
-		from, ok := start(known[KeyOf(e)], e, before)
+		old := known[KeyOf(e)]
+		readings[i] = Reading{Endpoint: *e, Past: past(old, e, before)}
+		from, ok := start(old, e, before)
 		if ok && over > 0 {
 			readings[i].Over = over
 			readings[i].Rates = Of(from, e.Counters, over)
@@ -77,6 +79,17 @@ func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
 		return specs.Counters{}, true
 	}
 	return old.Counters, true
+}
+
+// past reports whether an endpoint had ended by the earlier sample.
+func past(old, e *specs.Endpoint, before *Sample) bool {
+	switch {
+	case e.Phase != specs.PhaseEnded:
+		return false
+	case old != nil:
+		return old.Phase == specs.PhaseEnded
+	}
+	return before == nil || !e.Created.After(before.At)
 }
 
 // Fell reports whether any of the counters is less than it was.

@@ -67,6 +67,31 @@ func TestBetween(t *testing.T) {
 
 func sample(endpoints ...specs.Endpoint) *Sample { return &Sample{At: clock, Endpoints: endpoints} }
 
+func TestPast(t *testing.T) {
+	live, ended := endpoint("web", counters(1, 1)), endpoint("web", counters(1, 1))
+	ended.Phase = specs.PhaseEnded
+	short := ended
+	short.Created = clock.Add(time.Millisecond)
+	for name, c := range map[string]struct {
+		before *Sample
+		now    specs.Endpoint
+		want   bool
+	}{
+		"live":                  {sample(live), live, false},
+		"live, first sample":    {nil, live, false},
+		"ended since":           {sample(live), ended, false},
+		"ended before":          {sample(ended), ended, true},
+		"ended, first sample":   {nil, ended, true},
+		"ended, never seen":     {sample(), ended, true},
+		"began and ended since": {sample(), short, false},
+	} {
+		got := Between(c.before, &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{c.now}})
+		if got[0].Past != c.want {
+			t.Errorf("%s: past %t, want %t", name, got[0].Past, c.want)
+		}
+	}
+}
+
 // Every one of the counters has its rate, and makes a fall be seen.
 func TestEveryCounter(t *testing.T) {
 	list := func(c *specs.Counters) (all []*specs.Count) {

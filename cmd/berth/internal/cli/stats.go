@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/agent/client"
+	"berth/cmd/berth/internal/rates"
+	"berth/specs"
+)
+
+const statsLong = `Show what each container's interfaces receive and transmit a second, as the
+container sees it, and since they were attached. It goes on until interrupted;
+an interface that goes away is shown once more, as ended. It asks the agent.`
+
+// statsOptions are the flags of `berth stats`.
+type statsOptions struct {
+	interval              time.Duration
+	count                 int
+	noStream, split, json bool
+}
+
+func newStats(env *Env) *cobra.Command {
+	var o statsOptions
+	cmd := &cobra.Command{
+		Use: "stats [CONTAINER...]", Short: "show traffic a second, again and again", Long: statsLong,
+		Example:           "  berth stats\n  berth stats web --interval 5s --split\n  berth stats --no-stream --json | jq '[.name, .rates.receive.bytes]'",
+		ValidArgsFunction: completeContainers(env),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd); err != nil {
+				return usage(cmd, err)
+			}
+			return stats(cmd.Context(), env, o, args)
+		},
+	}
+	flags := cmd.Flags()
+	intervalFlag(cmd, &o.interval)
+	flags.IntVar(&o.count, "count", 0, "end after `N` intervals; 0: go on")
+	flags.BoolVar(&o.noStream, "no-stream", false, "end after one interval")
+	flags.BoolVar(&o.split, "split", false, "tell siblings from the LAN, and unicast, multicast and broadcast apart")
+	flags.BoolVar(&o.json, "json", false, "print a JSON object a line, split always")
+	return cmd
+}
+
+// intervalLeast and intervalMost bound --interval: the agent reads all
+// counters for each sample.
+const (
+	intervalLeast = 100 * time.Millisecond
+	intervalMost  = time.Hour
+)
+
+func intervalFlag(cmd *cobra.Command, to *time.Duration) {
+	cmd.Flags().DurationVar(to, "interval", time.Second, "the `TIME` between two readings of the counters")
+}
+
+func checkInterval(d time.Duration) error {
+	if d < intervalLeast || d > intervalMost {
+		return specs.Invalid("--interval", d.String(), "%s to %s", intervalLeast, "1h")
+	}
+	return nil
+}
+
+func (o *statsOptions) check(cmd *cobra.Command) error {
+	switch {
+	case o.count < 0:
+		return errors.New("--count: want 0 or more")
+	case o.noStream && cmd.Flags().Changed("count"):
+		return errors.New("either --no-stream or --count")
+	case o.noStream:
+		o.count = 1
+	}
+	return checkInterval(o.interval)
+}
+
+// stats prints once an interval. An agent that went away is waited for, unless
+// a number of intervals was asked for.
+func stats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
+	agent := client.New(env.dirs.State)
+	before, err := takeSample(ctx, env, agent)
+	if err != nil {
+		return err
+	}
+	wanted, err := pick(before.Endpoints, containers)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	for printed, lost := 0, false; o.count == 0 || printed < o.count; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now, err := takeSample(ctx, env, agent)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && o.count > 0:
+			return err
+		case err != nil && !lost:
+			env.warn("waiting for the agent: %v", err)
+		case err == nil:
+			if err := printStats(env, o, now.At, wanted(rates.Between(before, now))); err != nil {
+				return err
+			}
+			before, printed = now, printed+1
+		}
+		lost = err != nil
+	}
+	return nil
+}
+
+func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sample, error) {
+	endpoints, err := agent.Endpoints(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	sortEndpoints(endpoints)
+	return &rates.Sample{At: env.Now(), Endpoints: endpoints}, nil
+}
+
+// pick returns what leaves out the endpoints that ended earlier and, where
+// containers are named, those of others. A name goes on to mean the containers
+// that will have it.
+func pick(now []specs.Endpoint, containers []string) (func([]rates.Reading) []rates.Reading, error) {
+	ids := slices.Clone(containers)
+	live := slices.DeleteFunc(slices.Clone(now), func(e specs.Endpoint) bool { return e.Phase == specs.PhaseEnded })
+	for _, c := range containers {
+		found, err := find(live, c)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, found[0].ContainerID)
+	}
+	other := func(r rates.Reading) bool {
+		named := len(containers) == 0 || slices.Contains(containers, r.Name) ||
+			slices.ContainsFunc(idsOf(&r.Endpoint), func(id string) bool { return slices.Contains(ids, id) })
+		return r.Past || !named
+	}
+	return func(all []rates.Reading) []rates.Reading { return slices.DeleteFunc(all, other) }, nil
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/cmd/berth/internal/text"
+	"berth/specs"
+)
+
+// printStats prints one interval, on a terminal over the one before.
+func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading) error {
+	if o.json {
+		enc := json.NewEncoder(env.Out)
+		enc.SetEscapeHTML(false)
+		for i := range readings {
+			if err := enc.Encode(statsLine(at, &readings[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := statsTable(env, readings, o.split)
+	var b strings.Builder
+	if err := t.write(&b, env.Width); err != nil {
+		return err
+	}
+	page := b.String()
+	switch {
+	case o.count == 1:
+	case env.redraw:
+		page = overprint(page)
+	default:
+		page += "\n"
+	}
+	_, err := io.WriteString(env.Out, page)
+	return err
+}
+
+// overprint makes a page begin in a terminal's upper left corner (ECMA-48 CUP)
+// and erase what it does not cover (EL, ED).
+func overprint(page string) string {
+	return "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
+}
+
+func statsLine(at time.Time, r *rates.Reading) specs.Stats {
+	s := specs.Stats{
+		Time: at, Interval: r.Over.Seconds(),
+		ContainerID: r.ContainerID, Name: r.Name, Pod: r.Pod, Namespace: r.Namespace,
+		Network: r.Network, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
+		Phase: r.Phase, Counted: r.Counted, Violations: r.Violations,
+		Totals: specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
+		Split:  specs.StatsSplit{Totals: r.Counters},
+	}
+	if r.Over > 0 {
+		s.Rates = &specs.StatsRates{Receive: r.Rates.Receive.Total(), Transmit: r.Rates.Transmit.Total()}
+		s.Split.Rates = &r.Rates
+	}
+	return s
+}
+
+// statsTable has a line for an endpoint, or as many as its traffic has parts.
+func statsTable(env *Env, readings []rates.Reading, split bool) *table {
+	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "RX/s", "TX/s", "RX PKTS/s", "TX PKTS/s", "RX", "TX"}}
+	if split {
+		t.head = []string{"CONTAINER, IF", "TRAFFIC", "RX/s", "TX/s", "RX P/s", "TX P/s", "RX", "TX"}
+	}
+	for i := range readings {
+		r := &readings[i]
+		name, place := display(&r.Endpoint), dash(r.Network)+"@"+r.Interface
+		state := ""
+		if r.Phase != specs.PhaseAttached {
+			state = "\n" + stateText(env, &r.Endpoint)
+		}
+		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
+		if split {
+			t.add(append([]string{name + "\n" + place + state}, stack(r, append([]part{all}, parts(r)...))...)...)
+		} else {
+			t.add(append([]string{name + state, place}, all.cells(r)...)...)
+		}
+	}
+	return t
+}
+
+// stack returns the cells of several parts, one below the other, after their
+// names.
+func stack(r *rates.Reading, parts []part) []string {
+	columns := make([]string, 7)
+	for i, p := range parts {
+		for j, cell := range append([]string{p.name}, p.cells(r)...) {
+			if i > 0 {
+				columns[j] += "\n"
+			}
+			columns[j] += dash(cell)
+		}
+	}
+	return columns
+}
+
+// part is some of an endpoint's traffic.
+type part struct {
+	name           string
+	rx, tx         specs.Count
+	rxRate, txRate specs.Rate
+}
+
+// cells writes a part's six numbers; nothing where there is none.
+func (p *part) cells(r *rates.Reading) []string {
+	cells := make([]string, 6)
+	if r.Over > 0 {
+		rate := func(v float64) uint64 { return uint64(math.Round(v)) }
+		cells[0], cells[1] = text.Bytes(rate(p.rxRate.Bytes)), text.Bytes(rate(p.txRate.Bytes))
+		cells[2], cells[3] = text.Number(rate(p.rxRate.Packets)), text.Number(rate(p.txRate.Packets))
+	}
+	if r.Counted {
+		cells[4], cells[5] = text.Bytes(p.rx.Bytes), text.Bytes(p.tx.Bytes)
+	}
+	return cells
+}
+
+// parts splits an endpoint's traffic; parts that never had any are left out.
+func parts(r *rates.Reading) (all []part) {
+	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
+		if rx.Plus(tx) != (specs.Count{}) {
+			all = append(all, part{name, rx, tx, rxRate, txRate})
+		}
+	}
+	casts := func(name string, rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
+		add(name+" unicast", rx.Unicast, tx.Unicast, rxRate.Unicast, txRate.Unicast)
+		add(name+" multicast", rx.Multicast, tx.Multicast, rxRate.Multicast, txRate.Multicast)
+		add(name+" broadcast", rx.Broadcast, tx.Broadcast, rxRate.Broadcast, txRate.Broadcast)
+	}
+	rx, tx := &r.Counters.Receive, &r.Counters.Transmit
+	casts("local", rx.Local, tx.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
+	casts("ext", rx.External, tx.External, r.Rates.Receive.External, r.Rates.Transmit.External)
+	return all
+}

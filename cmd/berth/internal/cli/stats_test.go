@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"berth/specs"
+)
+
+// growing is an agent whose endpoints have other counts each time that they
+// are asked for.
+type growing struct {
+	backend
+	mu    sync.Mutex
+	asked int
+	at    func(asked int) ([]specs.Endpoint, error)
+}
+
+func (g *growing) Endpoints(context.Context, bool) ([]specs.Endpoint, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked++
+	return g.at(g.asked)
+}
+
+// steps makes the world's clock go on by two seconds each time that it is
+// looked at.
+func (w *world) steps() {
+	now := clock
+	w.env.Now = func() time.Time {
+		now = now.Add(2 * time.Second)
+		return now
+	}
+}
+
+// busy is the endpoints of a test after so many readings: "web" receives 1 kB
+// in 10 packets a reading from the LAN and sends a broadcast to it.
+func busy(asked int) ([]specs.Endpoint, error) {
+	all := endpoints()
+	n := uint64(asked)
+	all[0].Counters = specs.Counters{
+		Receive:  packets(10*n, 1000*n),
+		Transmit: specs.Traffic{Local: specs.Casts{Broadcast: specs.Count{Packets: n, Bytes: 60 * n}}},
+	}
+	return all, nil
+}
+
+func TestStatsTable(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitFailed, "no agent runs", "stats")
+	w.agent(&growing{at: busy})
+	w.steps()
+	same(t, "stats", `
+CONTAINER       NETWORK@IF  RX/s   TX/s  RX PKTS/s  TX PKTS/s  RX       TX
+web             lan@net1    500 B  30 B  5          1          2.00 kB  120 B
+berth-demo-two  -@lan0      -      -     -          -          -        -
+attaching
+`, w.ok("stats", "--no-stream", "--interval", "100ms"))
+	same(t, "stats --split", `
+CONTAINER, IF  TRAFFIC          RX/s   TX/s  RX P/s  TX P/s  RX       TX
+web            all              500 B  30 B  5       1       4.00 kB  240 B
+lan@net1       local broadcast  0 B    30 B  0       1       0 B      240 B
+               ext unicast      500 B  0 B   5       0       4.00 kB  0 B
+`, w.ok("stats", "--split", "--count", "1", "--interval", "100ms", "web"))
+	same(t, "two intervals", "CONTAINER\nweb\n\nCONTAINER\nweb\n\n",
+		firstColumn(w.ok("stats", "3f2a", "--count", "2", "--interval", "100ms")))
+}
+
+func firstColumn(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		first, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		b.WriteString(first + "\n")
+	}
+	return b.String()
+}
+
+func TestStatsJSON(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+		all, _ := busy(asked)
+		if asked == 3 {
+			all[0].Phase, all[0].Ended = specs.PhaseEnded, clock
+		}
+		return all, nil
+	}})
+	w.steps()
+	lines := strings.Split(strings.TrimSpace(w.ok("stats", "--count", "3", "--interval", "100ms", "--json")), "\n")
+	// Both, the ended one once more, and then only the other.
+	if len(lines) != 2+2+2 && len(lines) != 2+2+1 {
+		t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	schema := statsSchema(t)
+	var all []specs.Stats
+	for _, line := range lines {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(doc); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		var s specs.Stats
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	first := all[0]
+	if first.ContainerID != hexA || first.Interval != 2 || first.Rates == nil || first.Rates.Receive != (specs.Rate{Packets: 5, Bytes: 500}) ||
+		first.Totals.Receive != (specs.Count{Packets: 20, Bytes: 2000}) ||
+		first.Split.Rates.Transmit.Local.Broadcast != (specs.Rate{Packets: 0.5, Bytes: 30}) || first.Violations[specs.MACSpoof] != 3 {
+		t.Errorf("the first line is %s", lines[0])
+	}
+	if other := all[1]; other.Counted || other.Rates != nil || other.Interval != 0 || other.Split.Rates != nil {
+		t.Errorf("what is not counted has rates: %s", lines[1])
+	}
+	ended := 0
+	for _, s := range all {
+		if s.Phase == specs.PhaseEnded {
+			ended++
+		}
+	}
+	if ended != 1 {
+		t.Errorf("an endpoint that ended has %d lines as ended, want 1:\n%s", ended, strings.Join(lines, "\n"))
+	}
+}
+
+func statsSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	data, err := os.ReadFile("../../../../specs/schema/stats.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("stats", doc); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("stats")
+}
+
+func TestStatsUsage(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&growing{at: busy})
+	for line, want := range map[string]string{
+		"stats --interval 10ms":        `berth stats: --interval "10ms": want 100ms to 1h`,
+		"stats --interval 2h":          `berth stats: --interval "2h0m0s": want 100ms to 1h`,
+		"stats --count -1":             "berth stats: --count: want 0 or more",
+		"stats --count 2 --no-stream":  "berth stats: either --no-stream or --count",
+		"stats --interval soon":        `invalid argument "soon" for "--interval" flag`,
+		"stats --no-stream --interval": "flag needs an argument",
+	} {
+		w.fails(exitUsage, want, strings.Fields(line)...)
+	}
+	w.fails(exitFailed, `container "db": berth knows none with this id or name`, "stats", "db")
+	w.fails(exitFailed, `container "3f2b": berth knows none`, "stats", "3f2b") // it has ended
+}
+
+// An agent that goes away is waited for; the rates are an average over the
+// time that it was away.
+func TestStatsOutlastTheAgent(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+		if asked == 2 || asked == 3 {
+			return nil, errors.New("it starts again")
+		}
+		return busy(asked)
+	}})
+	w.steps()
+	out, errs := new(lockedBuffer), new(lockedBuffer)
+	w.env.Out, w.env.Err = out, errs
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() {
+		code <- Main(ctx, []string{"--state", w.dir + "/run", "stats", "web", "--json", "--interval", "100ms"}, w.env)
+	}()
+	waitFor(t, func() bool { return strings.Count(out.String(), "\n") >= 1 })
+	cancel()
+	if got := <-code; got != exitOK {
+		t.Errorf("exit %d after an interrupt: %s", got, errs)
+	}
+	same(t, "said", "berth: waiting for the agent: agent: it starts again\n", errs.String())
+	if line := out.String(); !strings.Contains(line, `"rates":{"receive":{"packets":15,"bytes":1500}`) {
+		t.Errorf("rates after the agent was away: %s", line)
+	}
+}
+
+func TestStatsFailWithoutAgentWhenCounting(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+		if asked > 1 {
+			return nil, errors.New("it is gone")
+		}
+		return busy(asked)
+	}})
+	w.fails(exitFailed, "berth: agent: it is gone", "stats", "--no-stream", "--interval", "100ms")
+}
+
+// On a terminal a page is printed over the one before.
+func TestOverprint(t *testing.T) {
+	same(t, "page", "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J", overprint("a\nb\n"))
+}
