@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -28,6 +29,31 @@ func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 		return err
 	}
 	return mark(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
+}
+
+// Now returns an attachment as it stands now, live or ended, or ErrNotFound.
+// Of the one seen it needs the key, the first container, Created, and Ended if
+// it had ended then.
+func (tx *Tx) Now(seen *Attachment) (*Attachment, error) {
+	a, err := tx.Attachment(seen.Key())
+	if !seen.Ended.IsZero() {
+		a, err = tx.EndedOf(seen)
+	}
+	if err == nil && a.Created.Equal(seen.Created) || err != nil && !errors.Is(err, ErrNotFound) {
+		return a, err
+	}
+	if len(seen.Containers) > 0 {
+		ended, err := tx.endedOf(seen.Containers[0])
+		for _, a := range ended {
+			if a.Key() == seen.Key() && a.Created.Equal(seen.Created) {
+				return a, nil
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("attachment %q: %w", seen.Key(), ErrNotFound)
 }
 
 // markEndedOf keeps the index of the ended attachments by container.

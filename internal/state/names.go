@@ -20,17 +20,14 @@ type Names struct {
 // that it is known after the container's end too. An attachment that is gone,
 // or in the making and so its maker's, is left alone.
 func (tx *Tx) SetNames(seen *Attachment, names *Names) error {
-	now, err := tx.EndedOf(seen)
-	if seen.Phase != specs.PhaseEnded {
-		now, err = tx.Attachment(seen.Key())
-	}
+	now, err := tx.Now(seen)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("names: %w", err)
 	}
-	if now.Phase == specs.PhaseAttaching || !now.Created.Equal(seen.Created) {
+	if now.Phase == specs.PhaseAttaching {
 		return nil
 	}
 	now.Engine = names

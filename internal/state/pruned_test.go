@@ -162,3 +162,29 @@ func TestStoredIsAllOnce(t *testing.T) {
 		t.Errorf("keys %q, want two", keys)
 	}
 }
+
+func TestNowFindsWhatHasEndedSince(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	seen := run(1, "web", 0, 0)
+	ended := run(1, "web", 10, 5)
+	next := run(1, "web", 0, 0) // with the same key
+	next.Created = seen.Created.Add(time.Hour)
+	now := func() (a *state.Attachment, err error) {
+		view(t, s, func(tx *state.Tx) error { a, err = tx.Now(seen); return nil })
+		return a, err
+	}
+	if _, err := now(); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("never there: %v", err)
+	}
+	for _, step := range []*state.Attachment{seen, ended, next} {
+		putAll(t, s, step)
+		if a, err := now(); err != nil || !a.Created.Equal(seen.Created) || a.Phase == specs.PhaseEnded != (step != seen) {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+	seen = ended
+	if a, err := now(); err != nil || a.Final == nil {
+		t.Errorf("seen when it had ended: %+v, %v", a, err)
+	}
+}
