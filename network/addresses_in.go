@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -81,7 +80,7 @@ func (h *Handle) strict() (*Handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open namespace of a socket: %w", err)
 	}
-	n := &Namespace{file: os.NewFile(uintptr(fd), "network namespace")}
+	n := &Namespace{fd: fd}
 	defer n.Close()
 	var strict *Handle
 	err = n.Do(func() (err error) {

@@ -12,11 +12,10 @@ import (
 // Namespace is an open network namespace. The descriptor keeps it alive. Its
 // methods may be called concurrently, Close last.
 type Namespace struct {
-	file *os.File
+	fd int
 
 	mu     sync.Mutex
 	handle *Handle // opened when first asked for
-	thread *thread // started when first needed
 }
 
 // OpenPID opens the network namespace of a process. A pidfd makes sure that
@@ -34,30 +33,40 @@ func OpenPID(pid int) (*Namespace, error) {
 		return fail(err)
 	}
 	defer unix.Close(pidfd)
-	file, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	fd, err := openFile(fmt.Sprintf("/proc/%d/ns/net", pid))
 	if err != nil {
 		return fail(err)
 	}
 	if err := unix.PidfdSendSignal(pidfd, 0, nil, 0); err != nil {
-		_ = file.Close()
+		_ = unix.Close(fd)
 		return fail(err)
 	}
-	return &Namespace{file: file}, nil
+	return &Namespace{fd: fd}, nil
 }
 
 // OpenPath opens a network namespace by its path, as /run/netns/NAME. Errors:
 // one that wraps fs.ErrNotExist; another when the file is no network namespace.
 func OpenPath(path string) (*Namespace, error) {
-	file, err := os.Open(path)
+	fd, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
 	}
-	kind, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
 	if err != nil || kind != unix.CLONE_NEWNET {
-		_ = file.Close()
+		_ = unix.Close(fd)
 		return nil, fmt.Errorf("open network namespace %q: not a network namespace", path)
 	}
-	return &Namespace{file: file}, nil
+	return &Namespace{fd: fd}, nil
+}
+
+// openFile does without os.File, which would make a poller and ask whether the
+// file can be polled.
+func openFile(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
 }
 
 // Current opens the namespace that the calling thread is in.
@@ -67,21 +76,16 @@ func Current() (*Namespace, error) {
 }
 
 // FD returns the descriptor, open until Close.
-func (n *Namespace) FD() int { return int(n.file.Fd()) }
+func (n *Namespace) FD() int { return n.fd }
 
-// Close closes the descriptor and the handle of the namespace, and ends the
-// thread that is in it.
+// Close closes the descriptor and the handle of the namespace.
 func (n *Namespace) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.thread != nil {
-		close(n.thread.jobs)
-		n.thread = nil
-	}
 	if n.handle != nil {
 		n.handle.close()
 	}
-	return n.file.Close()
+	return unix.Close(n.fd)
 }
 
 // Same reports whether both are one namespace, which holds as long as both are

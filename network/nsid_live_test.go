@@ -2,9 +2,10 @@ package network
 
 import (
 	"errors"
-	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"berth/internal/testnet"
@@ -185,22 +186,37 @@ func TestDoSurvivesAFunctionThatEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-func TestThreadEndsWithItsNamespace(t *testing.T) {
+// TestNoThreadStays finds that after Do, however it ended, no thread of this
+// process is left in the namespace.
+func TestNoThreadStays(t *testing.T) {
 	t.Parallel()
 	_, n := newContainer(t)
-	var task string
-	err := n.Do(func() error {
-		task = fmt.Sprintf("/proc/self/task/%d", unix.Gettid())
-		return nil
-	})
-	if err != nil {
+	inside := ""
+	find := func() (err error) {
+		inside, err = os.Readlink("/proc/thread-self/ns/net")
+		return err
+	}
+	if err := n.Do(find); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Close(); err != nil {
-		t.Error(err)
+	if inTasks(t, inside) {
+		t.Error("a thread stayed in the namespace")
 	}
-	testnet.Eventually(t, "the thread has ended", func() bool {
-		_, err := os.Stat(task + "/ns/net") // the process's first thread stays, without a namespace
-		return err != nil
+	wantIs(t, n.Do(func() error { runtime.Goexit(); return nil }), errEnded)
+	if inTasks(t, inside) {
+		t.Error("the thread of a goroutine that ended stayed in the namespace")
+	}
+}
+
+// inTasks reports whether a thread of this process is in a network namespace.
+func inTasks(t *testing.T, namespace string) bool {
+	t.Helper()
+	tasks, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("tasks %q, %v", tasks, err)
+	}
+	return slices.ContainsFunc(tasks, func(task string) bool {
+		name, err := os.Readlink(task)
+		return err == nil && name == namespace
 	})
 }
