@@ -18,9 +18,8 @@ import (
 // machine only ever adds. The goals are 50 ns with one endpoint in the frame,
 // 75 ns with two, judging included.
 func BenchmarkDatapath(b *testing.B) {
-	for _, endpoints := range []uint32{1, 1000} {
-		x := newBench(b, specs.ModeBridge, specs.ModeBridge)
-		x.fill(endpoints)
+	for _, endpoints := range []uint32{1, 1000, 10_000} {
+		x := newCrowd(b, endpoints)
 		m, err := x.maps.get(mapEndpoints)
 		must(b, err)
 		empty := verdictProgram(b, -1)
@@ -55,6 +54,18 @@ func benchFrames() []benchFrame {
 		{"1-ingress", ingress, ethernet(macA, macLAN, 0x800, segment(1000))},
 		{"2-sibling", ingress, ethernet(macB, macA, 0x800, segment(1000))},
 	}
+}
+
+// newCrowd makes a bench that has so many endpoints in all, two at least.
+func newCrowd(b *testing.B, endpoints uint32) *bench {
+	ns := testnet.Namespace(b)
+	d := load(b, ns, bpffs(b), Options{MaxEndpoints: max(endpoints, DefaultEndpoints)})
+	x := &bench{TB: b, Datapath: d, ns: ns, cookie: d.cookie}
+	must(b, d.ownMAC(1, macHost))
+	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: d.cookie})
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: d.cookie})
+	x.fill(endpoints)
+	return x
 }
 
 // fill registers further endpoints, so that there are n in all.

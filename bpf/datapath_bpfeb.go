@@ -26,6 +26,7 @@ const (
 	datapathMapParents         = "parents"
 	datapathMapSources         = "sources"
 	datapathMapViolations      = "violations"
+	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
@@ -91,6 +92,7 @@ type datapathMapSpecs struct {
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
 	Sources    *ebpf.MapSpec `ebpf:"sources"`
 	Violations *ebpf.MapSpec `ebpf:"violations"`
+	Vlans      *ebpf.MapSpec `ebpf:"vlans"`
 }
 
 // datapathVariableSpecs contains global variables before they are loaded into the kernel.
@@ -130,6 +132,7 @@ type datapathMaps struct {
 	Parents    *ebpf.Map `ebpf:"parents"`
 	Sources    *ebpf.Map `ebpf:"sources"`
 	Violations *ebpf.Map `ebpf:"violations"`
+	Vlans      *ebpf.Map `ebpf:"vlans"`
 }
 
 func (m *datapathMaps) Close() error {
@@ -144,6 +147,7 @@ func (m *datapathMaps) Close() error {
 		m.Parents,
 		m.Sources,
 		m.Violations,
+		m.Vlans,
 	)
 }
 

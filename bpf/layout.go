@@ -19,6 +19,7 @@ const (
 	mapNamespaces = "namespaces"
 	mapAddresses  = "addresses"
 	mapSources    = "sources"
+	mapVLANs      = "vlans"
 	mapParents    = "parents"
 	mapCounters   = "counters"
 	mapViolations = "violations"
@@ -64,6 +65,11 @@ type endpointValue struct {
 	Flags    uint8
 	Reserved uint16
 	Cookie   uint64
+}
+
+type vlanKey struct {
+	IfIndex uint32
+	VLAN    uint32
 }
 
 type namespaceKey struct {

@@ -20,7 +20,7 @@ func TestLayout(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
-		"address_key": addressKey{}, "source_key": sourceKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
+		"address_key": addressKey{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
 		var c *btf.Struct
@@ -65,6 +65,7 @@ func TestMapSizes(t *testing.T) {
 		mapNamespaces: {namespaceKey{}, uint32(0)},
 		mapAddresses:  {addressKey{}, uint32(0)},
 		mapSources:    {sourceKey{}, uint8(0)},
+		mapVLANs:      {vlanKey{}, uint32(0)},
 		mapParents:    {uint32(0), parentValue{}},
 		mapCounters:   {uint32(0), counters{}},
 		mapViolations: {uint32(0), violations{}},

@@ -18,6 +18,9 @@ const DefaultEndpoints = 1024
 // parentsMax bounds the parents; each also takes an entry among the endpoints.
 const parentsMax = 1024
 
+// vlansMax bounds the VLANs that have a sub-interface, on all trunks together.
+const vlansMax = 16384
+
 // evidencePer is how many addresses, namespaces and listed sources an endpoint
 // may have on average.
 const evidencePer = 8
@@ -114,6 +117,7 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 		mapNamespaces: endpoints * evidencePer,
 		mapAddresses:  endpoints * evidencePer,
 		mapSources:    endpoints * evidencePer,
+		mapVLANs:      vlansMax,
 		mapParents:    parentsMax,
 	}
 	for name, n := range wanted {
@@ -134,8 +138,8 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 func (o *datapathObjects) maps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
 		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
-		mapSources: o.Sources,
-		mapFilter:  o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
+		mapSources: o.Sources, mapVLANs: o.Vlans,
+		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 	}}
 }

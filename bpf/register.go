@@ -14,7 +14,8 @@ import (
 type Endpoint struct {
 	Slot        uint32 // 1 to Slots()-1
 	ParentIndex int    // of the device that the interface is on
-	VLAN        int    // 0, unless counted on a trunk
+	VLAN        int    // 0, unless of one VLAN on a trunk that has no sub-interface
+	OfVLAN      VLAN   // what the device is the sub-interface of; zero: of none
 	MAC         specs.MAC
 	Driver      specs.Driver
 	Mode        specs.Mode
@@ -63,6 +64,11 @@ func (m *Maps) register(e Endpoint) error {
 	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
 	if err := m.put(mapFilter, e.key().filterIndex(), uint8(1)); err != nil {
 		return err
+	}
+	if e.OfVLAN != (VLAN{}) {
+		if err := m.put(mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
+			return err
+		}
 	}
 	for _, mac := range e.listed() {
 		if err := m.put(mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {

@@ -79,31 +79,3 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
-
-// TestVLANsAreApart checks that an endpoint of a VLAN is that of no other.
-func TestVLANsAreApart(t *testing.T) {
-	t.Parallel()
-	x := newBench(t, specs.ModeBridge, "")
-	x.register(Endpoint{Slot: slotB, VLAN: 7, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
-	for name, frame := range map[string][]byte{
-		"untagged":        plain(macLAN, macB),
-		"another VLAN":    tagged(8, plain(macLAN, macB)),
-		"A in B's VLAN":   tagged(7, plain(macLAN, macA)),
-		"cut off in tag":  tagged(7, plain(macLAN, macB))[:15],
-		"cut off, no tag": plain(macLAN, macB)[:14],
-	} {
-		if a, b := x.sends(egress, frame, nil); a != (specs.Counters{}) || b != (specs.Counters{}) {
-			t.Errorf("%s: A %+v, B %+v", name, a, b)
-		}
-	}
-	want := transmitExternal(specs.Casts{Unicast: one(1, 100)})
-	for name, frame := range map[string][]byte{
-		"its own":          tagged(7, plain(macLAN, macB)),
-		"its own, urgent":  tagged(7|5<<13, plain(macLAN, macB)),
-		"A, priority only": tagged(0, plain(macLAN, macA)),
-	} {
-		if a, b := x.sends(egress, frame, nil); a.Plus(b) != want {
-			t.Errorf("%s: A %+v, B %+v", name, a, b)
-		}
-	}
-}

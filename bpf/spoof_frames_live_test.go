@@ -98,12 +98,14 @@ func TestSpoofIsCertain(t *testing.T) {
 }
 
 // TestSpoofNeedsAnEndpoint checks that only who has an endpoint on this very
-// parent and VLAN can break its rules.
+// parent can break its rules, in whatever VLAN that is counted here.
 func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
-	x.fires("another VLAN", tagged(7, plain(macLAN, macGroup)), false)
+	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 40}))
+	x.fires("a VLAN that is counted at its sub-interface", tagged(8, plain(macLAN, macGroup)), false)
+	x.fires("a VLAN of its own making", tagged(7, plain(macLAN, macGroup)), true)
 	x.fires("this VLAN", plain(macLAN, macGroup), true)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}))
 	x.fires("no endpoint", plain(macLAN, macGroup), false)

@@ -213,14 +213,7 @@ func TestOffTheWire(t *testing.T) {
 	tap.Write(padded(ethernet(a.MAC, macLAN, 0x800, ip4(17, ipLAN, a.ip, make([]byte, 18)))))
 	tap.Write(plain(l.hostMAC, macLAN))
 	tap.Write(plain(macAll, macLAN))
-	tap.Write(tagged(7, plain(a.MAC, macLAN)))
 	a.expect("padded frames, and others' beside", receiveExternal(one(2, 42+52)))
-
-	vlan := a.Endpoint
-	vlan.VLAN, vlan.Slot = 7, l.next
-	must(t, l.maps.Register(vlan))
-	tap.Write(tagged(7, plain(a.MAC, macLAN)))
-	expectCounters(t, l.maps, vlan.Slot, "a tagged frame", receiveExternal(one(1, 100)))
 }
 
 // TestOwnFrameComesBack checks that what the switch sends back is not counted

@@ -11,27 +11,13 @@
  */
 #include <linux/pkt_cls.h>
 #include "count.h"
+#include "endpoint.h"
 #include "frame.h"
 #include "judge.h"
 #include "layout.h"
 #include "spoof.h"
 
 #define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
-
-static __always_inline const struct endpoint *endpoint_find(const struct endpoint_key *key)
-{
-	return bpf_map_lookup_elem(&endpoints, key);
-}
-
-/* As endpoint_find, quick where there never was such an endpoint. */
-static __always_inline const struct endpoint *endpoint_filter(const struct endpoint_key *key)
-{
-	__u64 word = *(const __u64 *)key; /* MAC and VLAN */
-	__u32 index = word * FILTER_FACTOR >> (64 - FILTER_BITS);
-	const __u8 *maybe = bpf_map_lookup_elem(&filter, &index);
-
-	return maybe && *maybe ? endpoint_find(key) : 0;
-}
 
 /* The passthru endpoint that has this parent whole, or 0. */
 static __always_inline __u32 passthru_slot(const struct frame *f)
@@ -63,7 +49,7 @@ int berth_egress(struct __sk_buff *skb)
 	struct frame f;
 	struct count n;
 
-	if (!frame_parse(skb, &f))
+	if (!frame_parse(skb, &f) || vlan_owned(&f))
 		return NEXT;
 	from = endpoint_find(&f.from);
 	if (!from) {
@@ -135,7 +121,7 @@ int berth_ingress(struct __sk_buff *skb)
 	bool sibling;
 
 	/* Who receives a group's frame cannot be seen from the parent. */
-	if (!frame_parse(skb, &f) || frame_cast(&f) != UNICAST)
+	if (!frame_parse(skb, &f) || frame_cast(&f) != UNICAST || vlan_owned(&f))
 		return NEXT;
 	to = endpoint_find(&f.to);
 	if (to && to->flags & ENDPOINT_PARENT)

@@ -35,7 +35,7 @@ static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 	return bpf_get_netns_cookie(skb);
 }
 
-/* The slot that a namespace has on this parent, or 0. */
+/* The slot that a namespace has on this parent, in this VLAN or all, or 0. */
 static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
 {
 	struct namespace_key key = {
@@ -45,6 +45,10 @@ static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
 	};
 	__u32 *slot = bpf_map_lookup_elem(&namespaces, &key);
 
+	if (!slot && key.vlan) {
+		key.vlan = 0;
+		slot = bpf_map_lookup_elem(&namespaces, &key);
+	}
 	return slot ? *slot : 0;
 }
 

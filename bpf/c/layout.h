@@ -36,6 +36,11 @@ struct endpoint {
 	__u64 cookie; /* of the namespace that owns the MAC */
 };
 
+struct vlan_key {
+	__u32 ifindex; /* of the trunk */
+	__u32 vlan;
+};
+
 struct namespace_key {
 	__u64 cookie;
 	__u32 ifindex;
@@ -138,7 +143,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } filter SEC(".maps");
 
-/* Only userspace inserts into these three, so their memory grows with use. */
+/* Only userspace inserts into these, so their memory grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct source_key);
@@ -165,6 +170,16 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } addresses SEC(".maps");
+
+/* VLANs that have a sub-interface of their own, at which they are counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct vlan_key);
+	__type(value, __u32); /* ifindex of the sub-interface */
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} vlans SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

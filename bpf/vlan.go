@@ -1,0 +1,68 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+)
+
+// VLAN is a VLAN of a trunk.
+type VLAN struct {
+	TrunkIndex int
+	ID         int // 1 to 4094
+}
+
+func (v VLAN) key() vlanKey { return vlanKey{IfIndex: uint32(v.TrunkIndex), VLAN: uint32(v.ID)} }
+
+// SetVLANs says which VLANs have a sub-interface of their own, by its index:
+// their frames are counted there, and the programs on the trunk leave them
+// alone. What was said before is forgotten where that sub-interface is gone;
+// one that Register has told of since is kept.
+func (d *Datapath) SetVLANs(have map[VLAN]int) error {
+	said, err := d.maps.vlans()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for v, index := range have {
+		if said[v] != index {
+			errs = append(errs, d.maps.put(mapVLANs, v.key(), uint32(index)))
+		}
+	}
+	for v, index := range said {
+		if _, ok := have[v]; ok || d.isVLAN(v, index) {
+			continue
+		}
+		errs = append(errs, deleteIf(d.maps, mapVLANs, v.key(), func(now uint32) bool { return now == uint32(index) }))
+	}
+	return errors.Join(errs...)
+}
+
+// isVLAN reports whether an interface is the sub-interface of a VLAN.
+func (d *Datapath) isVLAN(v VLAN, index int) bool {
+	l, err := d.tc.LinkByIndex(index)
+	if err != nil {
+		return false
+	}
+	vlan, ok := l.(*netlink.Vlan)
+	return ok && vlan.VlanId == v.ID && vlan.ParentIndex == v.TrunkIndex
+}
+
+func (m *Maps) vlans() (map[VLAN]int, error) {
+	one, err := m.get(mapVLANs)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[VLAN]int)
+	var key vlanKey
+	var index uint32
+	entries := one.Iterate()
+	for entries.Next(&key, &index) {
+		all[VLAN{TrunkIndex: int(key.IfIndex), ID: int(key.VLAN)}] = int(index)
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list VLANs: %w", err)
+	}
+	return all, nil
+}

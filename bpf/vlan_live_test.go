@@ -1,0 +1,152 @@
+package bpf
+
+import (
+	"maps"
+	"strconv"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestVLANs checks whose a tagged frame on a trunk is: of the endpoint that
+// has MAC and VLAN, else of the one that has the MAC on the trunk itself.
+func TestVLANs(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	b := Endpoint{Slot: slotB, VLAN: 7, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie}
+	x.register(b)
+	b.MAC = macB
+	x.register(b)
+	for name, tt := range map[string]struct {
+		frame []byte
+		a, b  uint64
+	}{
+		"untagged":            {plain(macA, macLAN), 1, 0},
+		"its VLAN":            {tagged(7, plain(macA, macLAN)), 0, 1},
+		"its VLAN, urgent":    {tagged(7|5<<13, plain(macA, macLAN)), 0, 1},
+		"another VLAN":        {tagged(8, plain(macA, macLAN)), 1, 0},
+		"priority only":       {tagged(0, plain(macA, macLAN)), 1, 0},
+		"not on the trunk":    {plain(macB, macLAN), 0, 0},
+		"not in this VLAN":    {tagged(8, plain(macB, macLAN)), 0, 0},
+		"cut off in the tag":  {tagged(7, plain(macA, macLAN))[:15], 0, 0},
+		"cut off, no payload": {plain(macB, macLAN)[:14], 0, 0},
+	} {
+		a, b := x.sends(ingress, tt.frame, nil)
+		if a != receiveExternal(one(tt.a, tt.a*100)) || b != receiveExternal(one(tt.b, tt.b*100)) {
+			t.Errorf("%s: A %+v, B %+v", name, a, b)
+		}
+	}
+	if a, b := x.sends(ingress, tagged(9, plain(macA, macA)), nil); a.Transmit.Local.Unicast != hundred || b != none {
+		t.Errorf("between siblings in a VLAN: A %+v, B %+v", a, b)
+	}
+}
+
+// TestOwnedVLANs checks that a trunk leaves a VLAN alone that is counted at its
+// sub-interface, and takes it up again when that is gone.
+func TestOwnedVLANs(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	on := func(what string, want specs.Count) {
+		t.Helper()
+		for w, want := range map[way]specs.Counters{ingress: receiveExternal(want), egress: transmitExternal(specs.Casts{Unicast: want})} {
+			frame := plain(macA, macLAN)
+			if w == egress {
+				frame = plain(macLAN, macA)
+			}
+			if a, _ := x.sends(w, tagged(7, frame), nil); a != want {
+				t.Errorf("%s, %s: %+v, want %+v", what, w, a, want)
+			}
+		}
+	}
+	on("no sub-interface", hundred)
+	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: 40, {1, 8}: 41, {2, 9}: 42}))
+	on("a sub-interface", specs.Count{})
+	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != receiveExternal(hundred) {
+		t.Errorf("untagged beside it: %+v", a)
+	}
+	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 41}))
+	on("gone", hundred)
+	x.register(Endpoint{Slot: slotB, ParentIndex: 50, OfVLAN: VLAN{1, 7}, MAC: macB, Mode: specs.ModeBridge})
+	on("told by an endpoint", specs.Count{})
+	if all, err := x.maps.vlans(); err != nil || !maps.Equal(all, map[VLAN]int{{1, 7}: 50, {1, 8}: 41}) {
+		t.Errorf("in the map: %v, %v", all, err)
+	}
+}
+
+// TestTaggedFrames gives a trunk tagged frames off a wire.
+func TestTaggedFrames(t *testing.T) {
+	t.Parallel()
+	host := quiet(t)
+	tap := testnet.Tap(t, host, "eth0")
+	l := labOn(t, host, "eth0", Options{})
+	a := l.container(specs.ModeBridge)
+	seven := a.Endpoint
+	seven.VLAN, seven.Slot = 7, l.next
+	must(t, l.maps.Register(seven))
+	tap.Write(tagged(7, plain(a.MAC, macLAN)))
+	tap.Write(padded(tagged(8, ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice())))))
+	expectCounters(t, l.maps, seven.Slot, "its VLAN", receiveExternal(one(1, 100)))
+	a.expect("another VLAN", receiveExternal(one(1, 42)))
+}
+
+// TestTrunk counts at a trunk and at the sub-interface of one of its VLANs: a
+// container on each, the one on the trunk in a VLAN that it tags itself.
+func TestTrunk(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	l := newLab(t, Options{})
+	tag := func(ns *testnet.NS, on string, id int, address string) string {
+		name := on + "." + strconv.Itoa(id)
+		testnet.Run(t, ns, "ip", "link", "add", "link", on, "name", name, "type", "vlan", "id", strconv.Itoa(id))
+		testnet.Up(t, ns, name)
+		if address != "" {
+			testnet.Address(t, ns, name, address)
+		}
+		return name
+	}
+	tag(l.lan, "wire", 100, "198.51.100.2/25")
+	tag(l.lan, "wire", 200, "198.51.100.130/25")
+	sub := testnet.Link(t, l.ns, tag(l.ns, "eth0", 100, ""))
+	l.do(func() error { return l.SetVLANs(map[VLAN]int{{l.parent, 100}: sub.Attrs().Index}) })
+	l.do(func() error { return l.Attach(sub.Attrs().Index, specs.MAC(sub.Attrs().HardwareAddr)) })
+
+	onTrunk := l.container(specs.ModeBridge)
+	tag(onTrunk.NS, "net1", 200, "198.51.100.140/25")
+	trunk := l.parent
+	l.parent = sub.Attrs().Index
+	onVLAN := l.stranger(specs.ModeBridge)
+	l.parent = trunk
+	testnet.Address(t, onVLAN.NS, "net1", "198.51.100.10/25")
+	onVLAN.Slot, onVLAN.OfVLAN = l.next, VLAN{trunk, 100}
+	must(t, l.maps.Register(onVLAN.Endpoint))
+	// The same MAC on the trunk, as another's: its VLAN's frames are not of it.
+	twin := onVLAN.Endpoint
+	twin.ParentIndex, twin.OfVLAN, twin.Slot, twin.Cookie = trunk, VLAN{}, l.next+1, 0
+	must(t, l.maps.Register(twin))
+
+	for _, c := range []struct {
+		*container
+		to string
+	}{{onTrunk, "198.51.100.130"}, {onVLAN, "198.51.100.2"}} {
+		testnet.Run(t, c.NS, "ping", "-c", "5", "-i", "0.05", "-s", "100", "-W", "5", c.to)
+		n := one(5, 5*(14+20+8+100))
+		testnet.Eventually(t, "five each way and ARP", func() bool {
+			k := l.counters(c.Slot)
+			return k.Receive.External.Unicast.Packets >= 6 && k.Transmit.External.Unicast.Packets >= 5
+		})
+		k := l.counters(c.Slot)
+		if got := k.Receive.External.Unicast; got != n.Plus(one(1, 42)) && got != n.Plus(one(2, 84)) {
+			t.Errorf("%s received %+v, want %+v and ARP", c.to, got, n)
+		}
+		if got := k.Transmit.External.Unicast; got != n && got != n.Plus(one(1, 42)) {
+			t.Errorf("%s sent %+v, want %+v and perhaps ARP", c.to, got, n)
+		}
+		if got := k.Transmit.External.Broadcast; got != one(1, 42) {
+			t.Errorf("%s sent %+v to all, want one question", c.to, got)
+		}
+	}
+	if got := l.counters(twin.Slot); got != none {
+		t.Errorf("counted twice: %+v", got)
+	}
+}
