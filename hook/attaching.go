@@ -110,7 +110,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 		Cookie: a.cookie, NSID: a.nsid, Containers: slices.Clone(a.ids), Annotations: a.names,
 		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
 		Parent: in.On.Name, ParentIndex: in.On.Index, TrunkIndex: in.On.TrunkIndex, VLAN: in.On.VLAN,
-		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU,
+		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
 		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text,
 	}
 	if in.MakeVLAN != 0 {

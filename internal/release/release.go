@@ -57,11 +57,14 @@ func (r *Releaser) log() *slog.Logger {
 func Endpoint(a *state.Attachment) bpf.Endpoint {
 	e := bpf.Endpoint{
 		Slot: a.Slot, ParentIndex: a.ParentIndex, MAC: a.MAC,
-		Driver: a.Driver, Mode: a.Mode, Cookie: a.Cookie,
+		Driver: a.Driver, Mode: a.Mode, Cookie: a.Cookie, Sources: a.SourceMACs,
 		Addresses: make([]netip.Addr, len(a.Addresses)),
 	}
 	for i, p := range a.Addresses {
 		e.Addresses[i] = p.Addr()
+	}
+	if a.VLAN != 0 {
+		e.OfVLAN = bpf.VLAN{TrunkIndex: a.TrunkIndex, ID: a.VLAN}
 	}
 	return e
 }

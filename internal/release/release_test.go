@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/bpf"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -346,9 +347,12 @@ func TestEndpoint(t *testing.T) {
 	t.Parallel()
 	a := &state.Attachment{
 		Cookie: 5, Slot: 2, ParentIndex: 9, TrunkIndex: 7, VLAN: 100, MAC: specs.MAC{2}, Driver: specs.Macvlan, Mode: specs.ModeVEPA,
-		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24")},
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24")}, SourceMACs: []specs.MAC{{2, 9}},
 	}
 	e := Endpoint(a)
+	if e.OfVLAN != (bpf.VLAN{TrunkIndex: 7, ID: 100}) || !slices.Equal(e.Sources, a.SourceMACs) {
+		t.Errorf("endpoint %+v: want its VLAN left to it, and its list", e)
+	}
 	if e.Slot != 2 || e.ParentIndex != 9 || e.VLAN != 0 || e.MAC != a.MAC || e.Cookie != 5 || e.Mode != specs.ModeVEPA ||
 		!slices.Equal(e.Addresses, []netip.Addr{netip.MustParseAddr("192.0.2.5")}) {
 		t.Errorf("endpoint %+v: want the sub-interface counted, where its frames have no tag", e)

@@ -28,6 +28,8 @@ type Attachment struct {
 	TrunkIndex  int `json:",omitempty"` // of the trunk, when VLAN is not 0
 	VLAN        int `json:",omitempty"` // not 0: Parent is this VLAN's sub-interface
 
+	SourceMACs []specs.MAC `json:",omitempty"` // in source mode: from whom it receives
+
 	Interface string // its name in the container
 	LinkIndex int    // its index in the container; 0: not made yet
 	MAC       specs.MAC
