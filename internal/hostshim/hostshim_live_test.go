@@ -237,8 +237,7 @@ func TestNamesThatAreTaken(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	lan := l.network("lan", lanFile)
-	l.linkLocal("1")
-	testnet.Veth(t, "berth-lan", l.host, "other", l.lan)
+	testnet.Run(t, l.host, "ip", "link", "add", "berth-lan", "type", "veth", "peer", "name", "other")
 	before := l.snapshot()
 	shim := l.mustEnable(lan)
 	if shim.Interface == "berth-lan" || !strings.HasPrefix(shim.Interface, "berth-") {

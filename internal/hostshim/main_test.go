@@ -86,6 +86,10 @@ func newLab(t *testing.T) *lab {
 	for _, prefix := range []string{"192.0.2.1/24", "2001:db8::1/64"} {
 		testnet.Address(t, l.lan, "eth0", prefix)
 	}
+	testnet.Eventually(t, "the parent is ready", func() bool {
+		return !strings.Contains(testnet.Run(t, l.host, "ip", "link"), "NO-CARRIER") &&
+			strings.Contains(testnet.Run(t, l.host, "ip", "-6", "route", "show", "table", "all"), "local 2001:db8::10 dev eth1")
+	})
 	// The strictest a host may be: what comes in where no answer would leave
 	// is dropped.
 	testnet.Run(t, l.host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter")
