@@ -1,9 +1,6 @@
 package network
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -11,26 +8,18 @@ import (
 // Handle is rtnetlink in one network namespace, by one socket. Its methods may
 // be called concurrently.
 type Handle struct {
-	sockets map[int]*nl.SocketHandle
-	shared  bool // belongs to a Namespace, which closes it
+	socket *socket
+	shared bool // belongs to a Namespace, which closes it
 }
-
-// timeout bounds one netlink message, because the kernel answers at once.
-var timeout = unix.Timeval{Sec: 10}
 
 // NewHandle opens rtnetlink in the namespace that the calling thread is in:
 // the host's, for berth.
 func NewHandle() (*Handle, error) {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE) // to no group
+	s, err := openSocket()
 	if err != nil {
-		return nil, fmt.Errorf("open rtnetlink: %w", err)
+		return nil, err
 	}
-	err = errors.Join(s.SetExtAck(true), s.SetSendTimeout(&timeout), s.SetReceiveTimeout(&timeout))
-	if err != nil {
-		s.Close()
-		return nil, fmt.Errorf("set up rtnetlink: %w", err)
-	}
-	return &Handle{sockets: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}}, nil
+	return &Handle{socket: s}, nil
 }
 
 // Close closes the socket.
@@ -40,9 +29,9 @@ func (h *Handle) Close() {
 	}
 }
 
-func (h *Handle) close() { h.sockets[unix.NETLINK_ROUTE].Close() }
+func (h *Handle) close() { h.socket.close() }
 
-func (h *Handle) fd() int { return h.sockets[unix.NETLINK_ROUTE].Socket.GetFd() }
+func (h *Handle) fd() int { return h.socket.fd }
 
 // maxDumps bounds how often a dump that the kernel interrupted is repeated.
 const maxDumps = 20
@@ -52,13 +41,8 @@ const maxDumps = 20
 // error is the kernel's errno, with its explanation where it gives one.
 func (h *Handle) do(kind, flags int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
 	for attempt := 1; ; attempt++ {
-		req := nl.NetlinkRequest{
-			NlMsghdr: unix.NlMsghdr{Type: uint16(kind), Flags: uint16(unix.NLM_F_REQUEST | flags)},
-			Data:     parts,
-			Sockets:  h.sockets,
-		}
-		answers, err := req.Execute(unix.NETLINK_ROUTE, want)
-		if !errors.Is(err, nl.ErrDumpInterrupted) || attempt == maxDumps {
+		answers, err := h.socket.request(kind, flags, want, parts)
+		if err != errInterrupted || attempt == maxDumps {
 			return answers, err
 		}
 	}

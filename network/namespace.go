@@ -85,7 +85,12 @@ func (n *Namespace) Close() error {
 	if n.handle != nil {
 		n.handle.close()
 	}
-	return unix.Close(n.fd)
+	if n.fd < 0 {
+		return os.ErrClosed
+	}
+	err := unix.Close(n.fd)
+	n.fd = -1
+	return err
 }
 
 // Same reports whether both are one namespace, which holds as long as both are

@@ -1,0 +1,202 @@
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// socket is one rtnetlink socket. Requests are made one after the other. It
+// blocks, and is no os.File: the kernel answers while the request is sent, so
+// there is nothing for Go's poller to wait for.
+type socket struct {
+	fd   int
+	port uint32 // the socket's own address
+
+	mu     sync.Mutex
+	seq    uint32
+	buffer []byte
+}
+
+// Bounds of one message: how long is waited for it, because the kernel answers
+// at once, and its size in bytes. A list comes in parts of at most 32 KiB
+// (netlink_dump in net/netlink/af_netlink.c).
+var timeout = unix.Timeval{Sec: 10}
+
+const maxMessage = 64 << 10
+
+// errInterrupted is returned for a list that changed while it was read.
+var errInterrupted = errors.New("the list changed while it was read")
+
+func openSocket() (*socket, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open rtnetlink: %w", os.NewSyscallError("socket", err))
+	}
+	s := &socket{fd: fd}
+	err = errors.Join(
+		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}),
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout))
+	if err == nil {
+		s.port, err = port(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("set up rtnetlink: %w", err)
+	}
+	return s, nil
+}
+
+// close closes the socket once, after the request that is under way.
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd >= 0 {
+		unix.Close(s.fd)
+	}
+	s.fd = -1
+}
+
+func port(fd int) (uint32, error) {
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, err
+	}
+	return own.(*unix.SockaddrNetlink).Pid, nil
+}
+
+// request sends one request and returns copies of the payloads of the answers
+// of type want. The error is the kernel's errno, with its explanation where it
+// gives one, or errInterrupted beside what was read.
+func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequestData) (answers [][]byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+	req := nl.NetlinkRequest{
+		NlMsghdr: unix.NlMsghdr{Type: uint16(kind), Flags: uint16(unix.NLM_F_REQUEST | flags), Seq: s.seq},
+		Data:     parts,
+	}
+	to := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := retry(func() error { return unix.Sendto(s.fd, req.Serialize(), 0, &to) }); err != nil {
+		return nil, err
+	}
+	changed := false
+	for {
+		messages, err := s.receive()
+		if err != nil {
+			return nil, err
+		}
+		for header, payload := range messagesIn(messages) {
+			if header.Seq != s.seq || header.Pid != s.port {
+				continue // the late answer to a request that timed out
+			}
+			changed = changed || header.Flags&unix.NLM_F_DUMP_INTR != 0
+			last := header.Flags&unix.NLM_F_MULTI == 0
+			switch {
+			case header.Type == unix.NLMSG_ERROR, header.Type == unix.NLMSG_DONE:
+				if err := verdict(header, payload); err != nil {
+					return nil, err
+				}
+				last = true
+			case want == 0 || header.Type == want:
+				answers = append(answers, payload)
+			default:
+				last = false
+			}
+			if last && changed {
+				return answers, errInterrupted
+			}
+			if last {
+				return answers, nil
+			}
+		}
+	}
+}
+
+// receive returns what the kernel has sent at once: a copy.
+func (s *socket) receive() ([]byte, error) {
+	if s.buffer == nil {
+		s.buffer = make([]byte, maxMessage)
+	}
+	var n int
+	var from unix.Sockaddr
+	err := retry(func() (err error) {
+		n, from, err = unix.Recvfrom(s.fd, s.buffer, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
+		return nil, nil // not the kernel
+	}
+	return append([]byte(nil), s.buffer[:n]...), nil
+}
+
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// messagesIn iterates over netlink messages: a header, the payload, padding to
+// four bytes (include/uapi/linux/netlink.h). It stops at one that does not fit.
+func messagesIn(b []byte) func(yield func(unix.NlMsghdr, []byte) bool) {
+	read := binary.NativeEndian
+	return func(yield func(unix.NlMsghdr, []byte) bool) {
+		for len(b) >= unix.SizeofNlMsghdr {
+			h := unix.NlMsghdr{
+				Len: read.Uint32(b), Type: read.Uint16(b[4:]), Flags: read.Uint16(b[6:]),
+				Seq: read.Uint32(b[8:]), Pid: read.Uint32(b[12:]),
+			}
+			size := int(h.Len)
+			if size < unix.SizeofNlMsghdr || size > len(b) || !yield(h, b[unix.SizeofNlMsghdr:size]) {
+				return
+			}
+			b = b[min((size+3)&^3, len(b)):]
+		}
+	}
+}
+
+// verdict reads the end of an answer: an errno, in an NLMSG_ERROR the request
+// (its header alone with NLM_F_CAPPED), and with NLM_F_ACK_TLVS attributes of
+// which one explains (netlink_ack_tlv_fill in net/netlink/af_netlink.c).
+func verdict(h unix.NlMsghdr, b []byte) error {
+	if len(b) < 4 {
+		return nil // an NLMSG_DONE may be empty
+	}
+	errno := -int32(binary.NativeEndian.Uint32(b))
+	if errno <= 0 {
+		return nil
+	}
+	err := unix.Errno(errno)
+	if h.Flags&unix.NLM_F_ACK_TLVS == 0 {
+		return err
+	}
+	b = b[4:]
+	if h.Type == unix.NLMSG_ERROR {
+		if len(b) < unix.SizeofNlMsghdr {
+			return err
+		}
+		echoed := unix.SizeofNlMsghdr
+		if h.Flags&unix.NLM_F_CAPPED == 0 {
+			echoed = int(binary.NativeEndian.Uint32(b)+3) &^ 3
+		}
+		b = b[min(max(echoed, 0), len(b)):]
+	}
+	for kind, v := range attributes(b) {
+		if kind == unix.NLMSGERR_ATTR_MSG {
+			return fmt.Errorf("%w: %s", err, unix.ByteSliceToString(v))
+		}
+	}
+	return err
+}
