@@ -28,6 +28,10 @@ type Hook struct {
 	// error fails the run there. Tests fail and kill runs with it.
 	Step func(name string) error
 
+	// Interruptible, where set, makes the context of an attach, from where there
+	// is something to undo.
+	Interruptible func(context.Context) context.Context
+
 	host     *network.Handle
 	left     release.Rest // seen when the facts were gathered
 	stopping bool

@@ -83,6 +83,9 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if err != nil {
 		return err
 	}
+	if h.Interruptible != nil {
+		ctx = h.Interruptible(ctx)
+	}
 	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, plan: plan}
 	defer a.done()
 	if err := a.run(ctx); err != nil {

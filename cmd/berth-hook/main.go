@@ -1,3 +1,9 @@
+// How many processors a cgroup grants does not matter to one thread, and is
+// read from files at every start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It
 // reads the container's state from standard input and nothing from its
 // environment.
@@ -74,13 +80,10 @@ func start(dirs config.Dirs, stage string, timeout time.Duration) int {
 	unix.Umask(0o077)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	defer stop()
-
 	store := state.Open(dirs.State)
 	log, closeLog := hook.OpenLog(store)
 	defer closeLog()
-	h := &hook.Hook{Dirs: dirs, Store: store, Log: log}
+	h := &hook.Hook{Dirs: dirs, Store: store, Log: log, Interruptible: interruptible}
 	err := h.Run(ctx, stage, os.Stdin)
 	if err == nil {
 		return 0
@@ -91,4 +94,12 @@ func start(dirs config.Dirs, stage string, timeout time.Duration) int {
 		return 0 // a poststop that fails would make an error of a container that is gone already
 	}
 	return 1
+}
+
+// interruptible returns a context that ends with a signal, so that an attach
+// is undone. The runtime of Go takes a thread for it, so only those ask for it
+// that have something to undo: a release that dies is taken up by the next run.
+func interruptible(ctx context.Context) context.Context {
+	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
+	return ctx
 }
