@@ -40,10 +40,9 @@ vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated
 	@scripts/deps.sh vm
 	@$(GO) run ./test/vm
 
-bench: ## against Debian's CNI plugins and against an empty TC program
+bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some
 	@scripts/deps.sh bench
-	$(GO) run ./test/bench
-	$(GO) test ./bpf -run '^$$' -bench Datapath -benchtime 1x
+	@$(GO) run ./test/bench $(BENCH)
 
 demo: ## a guided tour in namespaces of its own, under a minute
 	@scripts/deps.sh demo

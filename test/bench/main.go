@@ -34,6 +34,9 @@ var parts = []part{
 	{"crowd", "A hundred containers at once", benchCrowd},
 	{"killed", "A plugin killed on its way", benchKilled},
 	{"conflict", "An address that another host has", benchConflict},
+	{"paths", "Between two containers, and to the wire", benchPaths},
+	{"frame", "What a frame costs", benchFrame},
+	{"agent", "The agent with 10,000 endpoints", benchAgent},
 }
 
 func names() (all []string) {

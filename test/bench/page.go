@@ -7,7 +7,7 @@ import (
 
 const pageHead = `# Performance
 
-Written by ` + "`go run ./test/bench -write docs/performance.md`" + `; ` + "`make bench`" + ` prints the same.
+Written by ` + "`make bench BENCH='-write docs/performance.md'`" + `; without the flag it prints the same.
 Everything is measured inside network namespaces of one machine; what is
 compared took turns in the same run, so read the ratios rather than the times.
 

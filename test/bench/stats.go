@@ -25,6 +25,14 @@ func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 // pairs are two measurements each that were taken one right after the other.
 type pairs struct{ with, without []float64 }
 
+func (p *pairs) add(with bool, got float64) {
+	if with {
+		p.with = append(p.with, got)
+	} else {
+		p.without = append(p.without, got)
+	}
+}
+
 // measurePairs takes n pairs; which comes first changes by turns.
 func measurePairs(n int, step func(int), measure func(with bool) (float64, error)) (pairs, error) {
 	var p pairs
@@ -34,11 +42,7 @@ func measurePairs(n int, step func(int), measure func(with bool) (float64, error
 			if err != nil {
 				return p, err
 			}
-			if with {
-				p.with = append(p.with, got)
-			} else {
-				p.without = append(p.without, got)
-			}
+			p.add(with, got)
 		}
 		step(i + 1)
 	}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"berth/agent/client"
+	"berth/bpf"
+	"berth/specs"
+	"berth/test/lab"
+)
+
+// The agent's goals, with as many endpoints.
+const (
+	manyEndpoints = 10_000
+	readWithin    = 5 * time.Millisecond
+	scrapeWithin  = 100 * time.Millisecond
+	memoryWithin  = 40e6 // bytes, of maps and process, on 8 CPUs
+)
+
+// counterBytes are a slot's counters on one CPU: 2 directions, 2 scopes, 3
+// casts, packets and bytes (struct counters in bpf/c/layout.h).
+const counterBytes = 2 * 2 * 3 * 2 * 8
+
+func benchAgent(b *bench) (*section, error) {
+	host, _, err := b.newHost("agent")
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Policy(fmt.Sprintf("[agent]\nmax_endpoints = %d\n", manyEndpoints)); err != nil {
+		return nil, err
+	}
+	if err := host.Network("lan", berthNetwork(manySubnet, 0)); err != nil {
+		return nil, err
+	}
+	agent, err := host.StartAgent("--metrics", "")
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Stop()
+	if err := host.Enter(); err != nil {
+		return nil, err
+	}
+	m, err := newMany(host)
+	if err != nil {
+		return nil, err
+	}
+	s := &section{
+		how: fmt.Sprintf("max_endpoints = %d. The interfaces are real and share one namespace; their records stand in the database as hooks write them. "+
+			"Medians of %d scrapes of /metrics by the agent's socket. Map reading is all counters and violations, by batches. "+
+			"Memory is the process' resident one after the scrapes.", manyEndpoints, scrapes(b)),
+		head: []string{"endpoints", "map reading", "whole scrape", "scrape's size", "process"},
+	}
+	var process float64
+	for i, n := range []int{0, 1000, manyEndpoints} {
+		if err := m.fill(n, func(done int) { b.step(done+i*100, manyEndpoints+300) }); err != nil {
+			return nil, err
+		}
+		if process, err = m.weigh(s, n, scrapes(b)); err != nil {
+			return nil, err
+		}
+	}
+	return s, addMemory(s, host, process)
+}
+
+func scrapes(b *bench) int { return max(3, b.rounds/2) }
+
+// weigh measures the agent with n endpoints and returns its process' memory.
+func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
+	maps, err := bpf.Open(m.host.BPFFS)
+	if err != nil {
+		return 0, err
+	}
+	defer maps.Close()
+	var reads, whole []time.Duration
+	size := 0
+	for range repeats {
+		read, err := readMaps(maps, n)
+		if err != nil {
+			return 0, err
+		}
+		begin := time.Now()
+		text, err := scrape(m.host.State)
+		if err != nil {
+			return 0, err
+		}
+		whole, reads, size = append(whole, time.Since(begin)), append(reads, read), len(text)
+		if got := strings.Count(text, "\nberth_network_receive_packets_total{"); got != n {
+			return 0, fmt.Errorf("%d series of received packets, want %d", got, n)
+		}
+	}
+	status, err := client.New(m.host.State).Status(context.Background())
+	if err != nil {
+		return 0, err
+	}
+	if process, err = resident(status.PID); err != nil {
+		return 0, err
+	}
+	s.add(fmt.Sprint(n), ms(median(reads)), ms(median(whole)), megabytes(float64(size)), megabytes(process))
+	if n == manyEndpoints {
+		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
+		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
+	}
+	return process, nil
+}
+
+// readMaps reads what a scrape of n endpoints takes.
+func readMaps(maps *bpf.Maps, n int) (time.Duration, error) {
+	var slots, packets uint64
+	begin := time.Now()
+	err := maps.EachCounters(uint32(n+1), func(_ uint32, c *specs.Counters) {
+		slots++
+		packets += c.Receive.External.Unicast.Packets
+	})
+	if err == nil {
+		err = maps.EachViolations(uint32(n+1), func(uint32, []uint64) {})
+	}
+	took := time.Since(begin)
+	if err == nil && slots != uint64(n+1) {
+		err = fmt.Errorf("read %d slots, want %d", slots, n+1)
+	}
+	return took, err
+}
+
+// scrape gets /metrics from the agent's socket.
+func scrape(state string) (string, error) {
+	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(state, "berthd.sock"))
+		},
+	}}
+	response, err := c.Get("http://berthd/metrics")
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("scrape: %s: %s", response.Status, text)
+	}
+	return string(text), err
+}
+
+// resident is the memory of a process, VmRSS of proc_pid_status(5), in bytes.
+func resident(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text))
+	i := slices.Index(fields, "VmRSS:")
+	if i < 0 || i+1 >= len(fields) {
+		return 0, fmt.Errorf("process %d has no VmRSS", pid)
+	}
+	kib, err := strconv.ParseFloat(fields[i+1], 64)
+	return kib * 1024, err
+}
+
+// addMemory adds what the maps take: as the kernel says for the CPUs that
+// there are, and computed for 8 and 64, as only the counters are per CPU.
+func addMemory(s *section, host *lab.Host, process float64) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	maps, largest, err := mapMemory(host)
+	if err != nil {
+		return err
+	}
+	s.fact("The pinned maps take %s for max_endpoints = %d on the %d CPUs of this machine, whether they are used or not; the largest: %s.",
+		megabytes(maps), manyEndpoints, cpus, largest)
+	for _, n := range []int{8, 64} {
+		on := maps + float64((n-cpus)*counterBytes*(manyEndpoints+1))
+		what := fmt.Sprintf("maps and process, computed for %d CPUs", n)
+		cells := []string{what, "", "", "maps " + megabytes(on), megabytes(on + process)}
+		if n == 8 {
+			s.judge("≤ 40 MB", on+process <= memoryWithin, cells...)
+		} else {
+			s.add(cells...)
+		}
+	}
+	s.fact("A CPU more adds %s, %d bytes an endpoint.", megabytes(counterBytes*(manyEndpoints+1)), counterBytes)
+	return nil
+}
+
+// mapMemory sums what the kernel says that the pinned maps take, in bytes, and
+// names the three largest.
+func mapMemory(host *lab.Host) (sum float64, largest string, err error) {
+	paths, err := filepath.Glob(filepath.Join(host.BPFFS, fmt.Sprintf("v%d", bpf.Version), "*"))
+	if err != nil {
+		return 0, "", err
+	}
+	type one struct {
+		name  string
+		bytes uint64
+	}
+	var all []one
+	for _, path := range paths {
+		m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
+		if err != nil {
+			continue // a program, or the folder of the links
+		}
+		info, err := m.Info()
+		_ = m.Close()
+		if err != nil {
+			return 0, "", err
+		}
+		bytes, ok := info.Memlock()
+		if !ok {
+			return 0, "", fmt.Errorf("the kernel does not say what map %q takes", path)
+		}
+		all = append(all, one{filepath.Base(path), bytes})
+		sum += float64(bytes)
+	}
+	slices.SortFunc(all, func(a, b one) int { return int(b.bytes) - int(a.bytes) })
+	var names []string
+	for _, m := range all[:min(3, len(all))] {
+		names = append(names, fmt.Sprintf("%s %s", m.name, megabytes(float64(m.bytes))))
+	}
+	return sum, strings.Join(names, ", "), nil
+}
+
+func megabytes(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }

@@ -1,0 +1,168 @@
+package main
+
+import "fmt"
+
+// measure lets all paths take turns, each with and without the agent.
+func (s *site) measure(b *bench) (*section, error) {
+	r := &section{
+		how: fmt.Sprintf("TCP: one iperf3 stream of %d MB. Round trip: the median of %d small UDP datagrams to and fro, between blocking sockets. "+
+			"Packets: UDP of 60 bytes a frame, as fast as one thread can, the fastest %d of %v: other work on the machine only ever takes away. The wire is a veth pair into a switch (a Linux bridge) and another to the machine; the Linux bridge has no agent on it and is the control. "+
+			"With and without the agent's programs in pairs, one right after the other: medians, and the median of the pairs' ratios with the middle half of them.",
+			tcpBytes>>20, roundTrips, burst, floodSlice),
+		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
+	}
+	tcp, quick, floods := max(2, b.rounds/2), max(3, b.rounds/2), max(4, 2*b.rounds)
+	done, total := 0, tcp+quick+len(s.floods())*floods
+	step := func(int) { done++; b.step(done, total) }
+	if s.noIPvlan != "" {
+		r.fact("ipvlan l2 is left out: %s.", s.noIPvlan)
+	}
+	end, err := s.serve()
+	defer end()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.race(r, "TCP", tcp, step, gigabits, func(w way) (float64, error) { return throughput(w.from, w.to, "--bytes", fmt.Sprint(tcpBytes)) }); err != nil {
+		return nil, err
+	}
+	err = s.race(r, "round trip", quick, step, micros, func(w way) (float64, error) {
+		took, err := roundTrip(w.from, w.to, roundTrips)
+		return float64(took), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range s.floods() {
+		if err := s.flood(r, w, floods, step); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// A way is from one place to another.
+type way struct {
+	what     string
+	from, to place
+	agent    bool // its programs are on this way
+}
+
+func (s *site) ways() []way {
+	all := []way{
+		{"macvlan bridge siblings", s.a, s.b, true},
+		{"macvlan to the wire", s.a, s.wire, true},
+		{"Linux bridge and veth", s.c, s.d, false},
+	}
+	if s.noIPvlan == "" {
+		all = append(all, way{"ipvlan l2 siblings", s.e, s.f, true})
+	}
+	return all
+}
+
+func (s *site) floods() []way {
+	return []way{
+		{"container to the wire", s.a, s.wire, true},
+		{"the wire to a container", s.wire, s.a, true},
+		{"macvlan bridge siblings", s.a, s.b, true},
+	}
+}
+
+// serve starts iperf3 at all ends.
+func (s *site) serve() (end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, one := range ends {
+			one()
+		}
+	}
+	for _, w := range s.ways() {
+		one, err := serveTCP(w.to)
+		if err != nil {
+			return end, err
+		}
+		ends = append(ends, one)
+	}
+	return end, nil
+}
+
+// race lets all ways take turns, and says how each compares with the first
+// one, too.
+func (s *site) race(r *section, kind string, n int, step func(int), text func(float64) string, one func(way) (float64, error)) error {
+	ways := s.ways()
+	got := make([]pairs, len(ways))
+	for i := range n {
+		for j, w := range ways {
+			for _, with := range []bool{i%2 == 0, i%2 != 0} {
+				if err := s.counting(with); err != nil {
+					return err
+				}
+				value, err := one(w)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", kind, w.what, err)
+				}
+				got[j].add(with, value)
+			}
+		}
+		step(i)
+	}
+	for j, w := range ways {
+		goal := 0.0
+		if w.agent && kind == "TCP" {
+			goal = 1 - agentMost
+		}
+		show(r, kind+", "+w.what, got[j], goal, text)
+	}
+	siblings, bridge := median(got[0].without), median(got[2].without)
+	r.fact("%s, macvlan bridge siblings to Linux bridge and veth: %.2f (without the agent).", kind, siblings/bridge)
+	return nil
+}
+
+// show adds a row; goal is what the ratio has to be at least, 0 for none.
+func show(r *section, what string, p pairs, goal float64, text func(float64) string) {
+	ratio := median(p.ratios())
+	cells := []string{what, text(median(p.without)), text(median(p.with)), fmt.Sprintf("%.3f", ratio), p.spread()}
+	if goal == 0 {
+		r.add(cells...)
+		return
+	}
+	r.judge(fmt.Sprintf("≥ %.2f", goal), ratio >= goal, cells...)
+}
+
+func gigabits(bits float64) string     { return fmt.Sprintf("%.1f Gbit/s", bits/1e9) }
+func micros(ns float64) string         { return fmt.Sprintf("%.1f µs", ns/1000) }
+func perSecond(packets float64) string { return fmt.Sprintf("%.0f/s", packets) }
+
+// flood checks too that the agent saw what was sent while it was on.
+func (s *site) flood(r *section, w way, n int, step func(int)) error {
+	f, err := newFlood(w.from, w.to)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	before, err := s.counted()
+	if err != nil {
+		return err
+	}
+	var through uint64
+	p, err := measurePairs(n, step, func(with bool) (float64, error) {
+		if err := s.counting(with); err != nil {
+			return 0, err
+		}
+		rate, arrived, err := f.rate(floodSlice)
+		if with {
+			through += arrived
+		}
+		return rate, err
+	})
+	if err != nil {
+		return err
+	}
+	after, err := s.counted()
+	if err == nil && after-before < through {
+		err = fmt.Errorf("%s: %d packets with the agent, and it counted %d", w.what, through, after-before)
+	}
+	show(r, "packets, "+w.what, p, 1-agentMost, perSecond)
+	r.fact("Packets, %s: the agent costs %.0f ns a packet of the %.0f that the whole way takes; %d were sent while it was on, it counted %d.",
+		w.what, 1e9/median(p.with)-1e9/median(p.without), 1e9/median(p.without), through, after-before)
+	return err
+}
