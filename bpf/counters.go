@@ -100,14 +100,15 @@ func (m *Maps) Zero(slot uint32) error {
 
 // EventsLost returns how many events found the ring buffer full. They are also
 // among the LeftOut of the next event that was sent.
-func (m *Maps) EventsLost() (uint64, error) {
+func (m *Maps) EventsLost() (uint64, error) { return m.lost(lostEvents) }
+
+func (m *Maps) lost(what uint32) (n uint64, err error) {
 	one, err := m.get(mapLost)
 	if err != nil {
 		return 0, err
 	}
-	var n uint64
-	if err := one.Lookup(uint32(0), &n); err != nil {
-		return 0, fmt.Errorf("read lost events: %w", err)
+	if err := one.Lookup(what, &n); err != nil {
+		return 0, fmt.Errorf("read what was lost: %w", err)
 	}
 	return n, nil
 }

@@ -17,14 +17,17 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	datapathMapAddresses       = "addresses"
+	datapathMapBudget          = "budget"
 	datapathMapCounters        = "counters"
 	datapathMapEndpoints       = "endpoints"
+	datapathMapEpoch           = "epoch"
 	datapathMapEvents          = "events"
 	datapathMapFilter          = "filter"
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
 	datapathMapSources         = "sources"
+	datapathMapUnknown         = "unknown"
 	datapathMapViolations      = "violations"
 	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
@@ -83,14 +86,17 @@ type datapathProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathMapSpecs struct {
 	Addresses  *ebpf.MapSpec `ebpf:"addresses"`
+	Budget     *ebpf.MapSpec `ebpf:"budget"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
+	Epoch      *ebpf.MapSpec `ebpf:"epoch"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Filter     *ebpf.MapSpec `ebpf:"filter"`
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
 	Sources    *ebpf.MapSpec `ebpf:"sources"`
+	Unknown    *ebpf.MapSpec `ebpf:"unknown"`
 	Violations *ebpf.MapSpec `ebpf:"violations"`
 	Vlans      *ebpf.MapSpec `ebpf:"vlans"`
 }
@@ -123,14 +129,17 @@ func (o *datapathObjects) Close() error {
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathMaps struct {
 	Addresses  *ebpf.Map `ebpf:"addresses"`
+	Budget     *ebpf.Map `ebpf:"budget"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
+	Epoch      *ebpf.Map `ebpf:"epoch"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Filter     *ebpf.Map `ebpf:"filter"`
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
 	Sources    *ebpf.Map `ebpf:"sources"`
+	Unknown    *ebpf.Map `ebpf:"unknown"`
 	Violations *ebpf.Map `ebpf:"violations"`
 	Vlans      *ebpf.Map `ebpf:"vlans"`
 }
@@ -138,14 +147,17 @@ type datapathMaps struct {
 func (m *datapathMaps) Close() error {
 	return _DatapathClose(
 		m.Addresses,
+		m.Budget,
 		m.Counters,
 		m.Endpoints,
+		m.Epoch,
 		m.Events,
 		m.Filter,
 		m.Lost,
 		m.Namespaces,
 		m.Parents,
 		m.Sources,
+		m.Unknown,
 		m.Violations,
 		m.Vlans,
 	)

@@ -25,6 +25,8 @@ const (
 	mapViolations = "violations"
 	mapEvents     = "events"
 	mapLost       = "lost"
+	mapUnknown    = "unknown"
+	mapEpoch      = "epoch"
 )
 
 // flagParent marks the entry of a parent's own MAC.
@@ -58,6 +60,25 @@ func (k endpointKey) filterIndex() uint32 {
 	binary.NativeEndian.PutUint16(word[6:], k.VLAN)
 	return uint32(binary.NativeEndian.Uint64(word[:]) * filterFactor >> (64 - filterBits))
 }
+
+type filterValue struct {
+	Endpoint uint8
+	Seen     [2]uint8
+}
+
+type unknownValue struct {
+	First    uint64
+	Last     uint64
+	Ways     uint8
+	Reserved [7]uint8
+}
+
+// What the map "lost" counts.
+const (
+	lostEvents uint32 = iota
+	lostUnknown
+	lostKinds
+)
 
 type endpointValue struct {
 	Slot     uint32

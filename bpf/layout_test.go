@@ -20,7 +20,7 @@ func TestLayout(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
-		"address_key": addressKey{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
+		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
 		var c *btf.Struct
@@ -61,7 +61,7 @@ func TestMapSizes(t *testing.T) {
 	}
 	for name, want := range map[string][2]any{
 		mapEndpoints:  {endpointKey{}, endpointValue{}},
-		mapFilter:     {uint32(0), uint8(0)},
+		mapFilter:     {uint32(0), filterValue{}},
 		mapNamespaces: {namespaceKey{}, uint32(0)},
 		mapAddresses:  {addressKey{}, uint32(0)},
 		mapSources:    {sourceKey{}, uint8(0)},
@@ -70,6 +70,8 @@ func TestMapSizes(t *testing.T) {
 		mapCounters:   {uint32(0), counters{}},
 		mapViolations: {uint32(0), violations{}},
 		mapLost:       {uint32(0), uint64(0)},
+		mapUnknown:    {endpointKey{}, unknownValue{}},
+		mapEpoch:      {uint32(0), uint32(0)},
 	} {
 		m := spec.Maps[name]
 		if m == nil {
@@ -79,6 +81,9 @@ func TestMapSizes(t *testing.T) {
 		if got := [2]int{int(m.KeySize), int(m.ValueSize)}; got != [2]int{binary.Size(want[0]), binary.Size(want[1])} {
 			t.Errorf("map %q has keys and values of %v bytes, want %d and %d", name, got, binary.Size(want[0]), binary.Size(want[1]))
 		}
+	}
+	if n := spec.Maps[mapLost].MaxEntries; n != lostKinds {
+		t.Errorf("%d things are lost, want %d", n, lostKinds)
 	}
 	if n := spec.Maps[mapFilter].MaxEntries; n != 1<<filterBits {
 		t.Errorf("the filter has %d elements, want %d", n, 1<<filterBits)

@@ -79,7 +79,11 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress,
 	}
-	if err := d.sweep(); err != nil {
+	err = d.sweep()
+	if err == nil {
+		err = d.maps.startEpochs()
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
@@ -141,6 +145,7 @@ func (o *datapathObjects) maps(p pins) *Maps {
 		mapSources: o.Sources, mapVLANs: o.Vlans,
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
+		mapUnknown: o.Unknown, mapEpoch: o.Epoch,
 	}}
 }
 

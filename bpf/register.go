@@ -62,7 +62,7 @@ func (m *Maps) check(e Endpoint) error {
 func (m *Maps) register(e Endpoint) error {
 	mode, _ := modeNumber(e.Mode)
 	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
-	if err := m.put(mapFilter, e.key().filterIndex(), uint8(1)); err != nil {
+	if err := m.put(mapFilter, e.key().filterIndex(), filterValue{Endpoint: 1}); err != nil {
 		return err
 	}
 	if e.OfVLAN != (VLAN{}) {

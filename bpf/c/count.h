@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Adding a frame to an endpoint's counters.
+ * Adding a frame to an endpoint's counters, and what is lost to theirs.
  */
 #pragma once
 
@@ -21,4 +21,12 @@ static __always_inline void count_frame(__u32 slot, enum direction direction, en
 	at = &all->at[direction][scope][cast];
 	at->packets += n->packets;
 	at->bytes += n->bytes;
+}
+
+static __always_inline void count_lost(__u32 what)
+{
+	__u64 *n = bpf_map_lookup_elem(&lost, &what);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
 }

@@ -32,9 +32,13 @@ static __always_inline __u32 passthru_slot(const struct frame *f)
 static __always_inline void egress_unknown(struct __sk_buff *skb, const struct frame *f)
 {
 	__u32 slot = passthru_slot(f);
+	struct filter *at;
 	struct count n;
 
 	if (!slot) {
+		at = filter_at(&f->from);
+		if (at)
+			unknown_note(f, at, EGRESS);
 		spoof_unowned(skb, f);
 		return;
 	}
@@ -120,13 +124,15 @@ int berth_ingress(struct __sk_buff *skb)
 	struct count n;
 	bool sibling;
 
+	if (!frame_parse(skb, &f) || vlan_owned(&f))
+		return NEXT;
+	from = endpoint_source(&f);
 	/* Who receives a group's frame cannot be seen from the parent. */
-	if (!frame_parse(skb, &f) || frame_cast(&f) != UNICAST || vlan_owned(&f))
+	if (frame_cast(&f) != UNICAST)
 		return NEXT;
 	to = endpoint_find(&f.to);
 	if (to && to->flags & ENDPOINT_PARENT)
 		return NEXT;
-	from = endpoint_filter(&f.from);
 	if (!to) {
 		ingress_unknown(skb, &f, from);
 		return NEXT;

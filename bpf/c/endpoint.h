@@ -6,6 +6,7 @@
 
 #include "frame.h"
 #include "layout.h"
+#include "unknown.h"
 
 /*
  * Whether a frame on a trunk is of a VLAN that has a sub-interface of its own,
@@ -39,24 +40,26 @@ static __always_inline const struct endpoint *endpoint_find(const struct endpoin
 	return bpf_map_lookup_elem(&endpoints, &bare);
 }
 
-static __always_inline bool filter_maybe(__u64 word)
+/*
+ * The endpoint that a frame on ingress has as its source, quick where there
+ * never was such an endpoint; a stranger is noted.
+ */
+static __always_inline const struct endpoint *endpoint_source(const struct frame *f)
 {
-	__u32 index = word * FILTER_FACTOR >> (64 - FILTER_BITS);
-	const __u8 *maybe = bpf_map_lookup_elem(&filter, &index);
-
-	return maybe && *maybe;
-}
-
-/* As endpoint_find, quick where there never was such an endpoint. */
-static __always_inline const struct endpoint *endpoint_filter(const struct endpoint_key *key)
-{
+	struct filter *at = filter_at(&f->from);
+	const struct endpoint *e = 0;
 	struct endpoint_key bare;
 
-	if (filter_maybe(*(const __u64 *)key)) /* MAC and VLAN */
-		return endpoint_find(key);
-	if (!key->vlan)
+	if (!at)
 		return 0;
-	bare = *key;
-	bare.vlan = 0;
-	return filter_maybe(*(const __u64 *)&bare) ? endpoint_find(&bare) : 0;
+	if (at->endpoint)
+		e = bpf_map_lookup_elem(&endpoints, &f->from);
+	if (!e && f->from.vlan) {
+		bare = f->from;
+		bare.vlan = 0;
+		e = bpf_map_lookup_elem(&endpoints, &bare);
+	}
+	if (!e)
+		unknown_note(f, at, INGRESS);
+	return e;
 }

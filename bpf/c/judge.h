@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "count.h"
 #include "frame.h"
 #include "layout.h"
 
@@ -95,11 +96,7 @@ static __always_inline bool event_due(struct violation *v)
 
 static __always_inline void event_lose(struct violation *v)
 {
-	__u32 zero = 0;
-	__u64 *n = bpf_map_lookup_elem(&lost, &zero);
-
-	if (n)
-		__sync_fetch_and_add(n, 1);
+	count_lost(LOST_EVENTS);
 	__sync_fetch_and_add(&v->left_out, 1);
 }
 

@@ -8,6 +8,7 @@
 
 #include <linux/bpf.h>
 #include <linux/types.h>
+#include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 
 /* What an endpoint's interface is; 0 is none of these. */
@@ -97,6 +98,7 @@ struct violations {
 enum certainty { CERTAIN, SUSPECTED };
 enum evidence { NETNS_COOKIE, SOURCE_ADDRESS };
 enum way { INGRESS, EGRESS };
+enum lost { LOST_EVENTS, LOST_UNKNOWN, LOST };
 
 #define EVENT_BYTES 96
 
@@ -128,20 +130,63 @@ struct {
 } endpoints SEC(".maps");
 
 /*
- * Which sources are worth a look-up on ingress, where most are strangers of
- * the LAN: an element is 1 once an endpoint was registered whose MAC and VLAN
- * have its index as their hash. It stays 1, as others may have the same.
+ * What is known of the sources whose MAC and VLAN have an index as their hash.
+ * endpoint is 1 once one of them was registered: others are not worth a look-up
+ * on ingress, where most are strangers of the LAN. It stays 1, as others may
+ * have the same hash.
  */
 #define FILTER_BITS 16
 #define FILTER_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio */
 
+struct filter {
+	__u8 endpoint;
+	__u8 seen[2]; /* by way: the epoch in which a stranger was noted last */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, __u8);
+	__type(value, struct filter);
 	__uint(max_entries, 1 << FILTER_BITS);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } filter SEC(".maps");
+
+/* MACs on the LAN that are no endpoints', as many as fit. */
+struct unknown {
+	__u64 first, last; /* coarse monotonic ns */
+	__u8 ways; /* 1 << enum way */
+	__u8 reserved[7];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct endpoint_key);
+	__type(value, struct unknown);
+	__uint(max_entries, 2048);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} unknown SEC(".maps");
+
+/* 1 to 255, set by userspace: in each, a stranger is noted once. 0: none is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, 1);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} epoch SEC(".maps");
+
+/* New entries that a CPU may still make in this window. */
+struct budget {
+	__u64 since; /* coarse monotonic ns */
+	__u64 used;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct budget);
+	__uint(max_entries, 1);
+} budget SEC(".maps");
 
 /* Only userspace inserts into these, so their memory grows with use. */
 struct {
@@ -211,11 +256,11 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
-/* Events that found the ring buffer full. */
+/* What found no room: events in the ring buffer, strangers in their map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
+	__type(key, __u32); /* enum lost */
 	__type(value, __u64);
-	__uint(max_entries, 1);
+	__uint(max_entries, LOST);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } lost SEC(".maps");

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Strangers: sources that are no endpoint's. Each is noted once an epoch, and
+ * new ones on a budget, so that a flood of forged MACs costs little more than
+ * the neighbours of a quiet LAN. Two that share an index of the filter are
+ * noted by turns.
+ */
+#pragma once
+
+#include "count.h"
+#include "frame.h"
+#include "layout.h"
+
+/* At most so many new ones a CPU in so long. */
+#define BUDGET 256
+#define BUDGET_NS 100000000ULL
+
+static __always_inline struct filter *filter_at(const struct endpoint_key *key)
+{
+	__u64 word = *(const __u64 *)key; /* MAC and VLAN */
+	__u32 index = word * FILTER_FACTOR >> (64 - FILTER_BITS);
+
+	return bpf_map_lookup_elem(&filter, &index);
+}
+
+static __always_inline bool budget_take(__u64 now)
+{
+	__u32 zero = 0;
+	struct budget *b = bpf_map_lookup_elem(&budget, &zero);
+
+	if (!b)
+		return false;
+	if (now - b->since >= BUDGET_NS) {
+		b->since = now;
+		b->used = 0;
+	}
+	return b->used++ < BUDGET;
+}
+
+/* Whether the source is the host's, or an endpoint's that is on another way. */
+static __always_inline bool unknown_owned(const struct frame *f)
+{
+	struct endpoint_key bare = f->from;
+
+	bare.vlan = 0;
+	return bpf_map_lookup_elem(&endpoints, &f->from) || bpf_map_lookup_elem(&endpoints, &bare);
+}
+
+/* Returns false if the source is to be offered again. */
+static __noinline bool unknown_insert(const struct frame *f, enum way way)
+{
+	struct unknown *known = bpf_map_lookup_elem(&unknown, &f->from);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct unknown fresh = { .first = now, .last = now, .ways = 1 << way };
+
+	if (known) {
+		known->last = now;
+		known->ways |= 1 << way;
+		return true;
+	}
+	if (f->from.mac[0] & 1 || unknown_owned(f))
+		return true;
+	if (!budget_take(now)) {
+		count_lost(LOST_UNKNOWN);
+		return false;
+	}
+	if (bpf_map_update_elem(&unknown, &f->from, &fresh, BPF_NOEXIST))
+		count_lost(LOST_UNKNOWN);
+	return true;
+}
+
+/* Notes that the source of a frame, whose place in the filter is at, is a stranger. */
+static __always_inline void unknown_note(const struct frame *f, struct filter *at, enum way way)
+{
+	__u32 zero = 0;
+	__u32 *now = bpf_map_lookup_elem(&epoch, &zero);
+
+	if (!now || at->seen[way] == *now)
+		return;
+	if (unknown_insert(f, way))
+		at->seen[way] = *now;
+}

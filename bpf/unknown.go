@@ -1,0 +1,115 @@
+package bpf
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"berth/specs"
+)
+
+// UnknownMAC is a source that was seen on a parent and is no endpoint's: a
+// neighbour on the LAN, a bridge of the host's, or forged.
+type UnknownMAC struct {
+	MAC         specs.MAC
+	ParentIndex int
+	VLAN        int
+	First, Last time.Duration // ago; how exact Last is, AgeUnknown says
+	Ingress     bool          // it was seen to come in
+	Egress      bool          // it was seen to leave
+}
+
+// Unknown returns the unknown MACs that were noted, in no order: at most 2,048.
+func (m *Maps) Unknown() ([]UnknownMAC, error) {
+	one, err := m.get(mapUnknown)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := m.get(mapEndpoints)
+	if err != nil {
+		return nil, err
+	}
+	now, err := monotonic()
+	if err != nil {
+		return nil, err
+	}
+	all := []UnknownMAC{}
+	var key endpointKey
+	var v unknownValue
+	entries := one.Iterate()
+	for entries.Next(&key, &v) {
+		if endpoints.Lookup(key, new(endpointValue)) == nil {
+			continue // it was registered since
+		}
+		all = append(all, UnknownMAC{
+			MAC: key.MAC, ParentIndex: int(key.IfIndex), VLAN: int(key.VLAN),
+			First: now - time.Duration(v.First), Last: now - time.Duration(v.Last),
+			Ingress: v.Ways&(1<<ingress) != 0, Egress: v.Ways&(1<<egress) != 0,
+		})
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list unknown MACs: %w", err)
+	}
+	return all, nil
+}
+
+// UnknownOverflow returns how often an unknown MAC was not noted, as the map
+// was full or the budget for new ones (256 in a tenth of a second, a CPU) used
+// up. It says that there are more, not how many.
+func (m *Maps) UnknownOverflow() (uint64, error) { return m.lost(lostUnknown) }
+
+// AgeUnknown forgets the unknown MACs that were not seen for so long, and has
+// those that are still seen noted again: a MAC is noted once between two
+// calls. The agent calls it every minute or so.
+func (m *Maps) AgeUnknown(keep time.Duration) error {
+	one, err := m.get(mapUnknown)
+	if err != nil {
+		return err
+	}
+	all, err := m.Unknown()
+	if err != nil {
+		return err
+	}
+	for _, u := range all {
+		if u.Last < keep {
+			continue
+		}
+		key := endpointKey{MAC: u.MAC, VLAN: uint16(u.VLAN), IfIndex: uint32(u.ParentIndex)}
+		if err := one.Delete(key); err != nil {
+			return fmt.Errorf("forget unknown MAC %s: %w", u.MAC, err)
+		}
+	}
+	return m.nextEpoch(func(n uint32) uint32 { return n%255 + 1 })
+}
+
+// startEpochs has unknown MACs noted, if they are not yet.
+func (m *Maps) startEpochs() error {
+	return m.nextEpoch(func(n uint32) uint32 { return max(n, 1) })
+}
+
+func (m *Maps) nextEpoch(next func(uint32) uint32) error {
+	one, err := m.get(mapEpoch)
+	if err != nil {
+		return err
+	}
+	var n uint32
+	err = one.Lookup(uint32(0), &n)
+	if err == nil {
+		err = one.Update(uint32(0), next(n), ebpf.UpdateAny)
+	}
+	if err != nil {
+		return fmt.Errorf("begin to note unknown MACs: %w", err)
+	}
+	return nil
+}
+
+// monotonic is the clock of bpf_ktime_get_coarse_ns.
+func monotonic() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now); err != nil {
+		return 0, fmt.Errorf("read clock: %w", err)
+	}
+	return time.Duration(now.Nano()), nil
+}

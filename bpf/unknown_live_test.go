@@ -1,0 +1,105 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"flag"
+	"maps"
+	"testing"
+	"time"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// long makes tests that repeat something do so as often as the goals say.
+var long = flag.Bool("long", false, "a million forged MACs, a hundred kills")
+
+// strangers returns the unknown MACs with the ways that they were seen on.
+func (x *bench) strangers() map[specs.MAC]string {
+	x.Helper()
+	all, err := x.maps.Unknown()
+	must(x, err)
+	found := make(map[specs.MAC]string)
+	for _, u := range all {
+		if u.ParentIndex != 1 || u.VLAN != 0 || u.First < u.Last || u.First > time.Minute {
+			x.Errorf("%+v", u)
+		}
+		if u.Ingress {
+			found[u.MAC] += "in"
+		}
+		if u.Egress {
+			found[u.MAC] += "out"
+		}
+	}
+	return found
+}
+
+func TestUnknownMACs(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	x.run(ingress, plain(macA, macLAN), nil)   // to an endpoint
+	x.run(ingress, plain(macAll, macB), nil)   // to all
+	x.run(egress, plain(macLAN, macB), nil)    // as a bridge of the host's would
+	x.run(ingress, plain(macLAN, macA), nil)   // an endpoint
+	x.run(egress, plain(macLAN, macHost), nil) // the host
+	x.run(ingress, plain(macAll, macHost), nil)
+	x.run(ingress, plain(macA, macGroup), nil) // nobody's
+	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: 9}))
+	x.run(ingress, tagged(7, plain(macAll, specs.MAC{2, 7})), nil) // is seen at its sub-interface
+	want := map[specs.MAC]string{macLAN: "in", macB: "inout"}
+	if got := x.strangers(); !maps.Equal(got, want) {
+		t.Errorf("unknown MACs %v, want %v", got, want)
+	}
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	delete(want, macB)
+	if got := x.strangers(); !maps.Equal(got, want) {
+		t.Errorf("after one is registered %v, want %v", got, want)
+	}
+	must(t, x.maps.AgeUnknown(0))
+	if got := x.strangers(); len(got) != 0 {
+		t.Errorf("after ageing %v", got)
+	}
+	x.run(egress, plain(macHost, macLAN), nil)
+	if got := x.strangers()[macLAN]; got != "out" {
+		t.Errorf("seen again %q, want out", got)
+	}
+}
+
+// TestFlood sends frames of ever new forged MACs both ways, and good ones
+// between them: those are counted exactly, and what is noted stays bounded.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	macs, good := uint32(150_000), uint64(0)
+	if *long {
+		macs = 1_000_000
+	}
+	testnet.In(t, x.ns, func() {
+		for i := range macs {
+			mac := specs.MAC{2, 0xee}
+			binary.BigEndian.PutUint32(mac[2:], i)
+			run(t, x.program(way(i%2)), plain(macLAN, mac), new(skb))
+			if i%100 == 0 {
+				run(t, x.ingress, plain(macA, mac), new(skb))
+				run(t, x.egress, plain(mac, macA), new(skb))
+				good++
+			}
+		}
+	})
+	want := receiveExternal(one(good, 100*good))
+	want.Transmit.External.Unicast = one(good, 100*good)
+	if got := x.counters(slotA); got != want {
+		t.Errorf("the endpoint has\n%+v, want\n%+v", got, want)
+	}
+	noted := len(x.strangers())
+	lost, err := x.maps.UnknownOverflow()
+	must(t, err)
+	if noted < 256 || noted > 2048 || lost < 1000 {
+		t.Errorf("%d MACs noted, %d not, of %d", noted, lost, macs)
+	}
+	must(t, x.maps.AgeUnknown(0))
+	testnet.Eventually(t, "room for another, after the flood", func() bool {
+		x.run(ingress, plain(macA, macLAN), nil)
+		return maps.Equal(x.strangers(), map[specs.MAC]string{macLAN: "in"})
+	})
+}
