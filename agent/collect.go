@@ -65,9 +65,9 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 
 // describe shows a record, without counts.
 func describe(a *state.Attachment) specs.Endpoint {
-	names := NamesOf(a.Annotations)
+	names := NamesFor(a)
 	e := specs.Endpoint{
-		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace,
+		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,
 		Network: a.Network, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, Gateways: a.Gateways, Routes: a.Routes,

@@ -1,5 +1,11 @@
 package agent
 
+import (
+	"cmp"
+
+	"berth/internal/state"
+)
+
 // Names are what a person calls a container, as far as its engine says it.
 type Names struct{ Name, Image, Pod, Namespace string }
 
@@ -25,7 +31,8 @@ var nameKeys = struct{ name, image, pod, namespace []string }{
 const infraName = "POD"
 
 // NamesOf reads the names of a container from the annotations that its engine
-// gave it; docker and podman give none. A container that only holds a pod's namespaces is called as the pod.
+// gave it; docker and podman give none. A container that only holds a pod's
+// namespaces is called as the pod.
 func NamesOf(annotations map[string]string) Names {
 	n := Names{
 		Name:      first(annotations, nameKeys.name),
@@ -36,6 +43,21 @@ func NamesOf(annotations map[string]string) Names {
 	if n.Pod != "" && (n.Name == "" || n.Name == infraName) {
 		n.Name = n.Pod
 	}
+	return n
+}
+
+// NamesFor returns the names of an attachment's container: what its engine
+// says, and where the agent could not ask, what the annotations say.
+func NamesFor(a *state.Attachment) state.Names {
+	said := NamesOf(a.Annotations)
+	n := state.Names{}
+	if a.Engine != nil {
+		n = *a.Engine
+	}
+	n.Name = cmp.Or(n.Name, said.Name)
+	n.Image = cmp.Or(n.Image, said.Image)
+	n.Pod = cmp.Or(n.Pod, said.Pod)
+	n.Namespace = cmp.Or(n.Namespace, said.Namespace)
 	return n
 }
 

@@ -1,6 +1,12 @@
 package agent
 
-import "testing"
+import (
+	"testing"
+
+	"berth/internal/state"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 func TestNamesOf(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -51,5 +57,17 @@ func TestNamesOf(t *testing.T) {
 		if got := NamesOf(c.annotations); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+func TestTheEnginesWordComesFirst(t *testing.T) {
+	a := &state.Attachment{Annotations: map[string]string{"nerdctl/name": "first", "io.kubernetes.cri.image-name": "nginx:1"}}
+	if got := NamesFor(a); !cmp.Equal(got, state.Names{Name: "first", Image: "nginx:1"}) {
+		t.Errorf("by annotations %+v", got)
+	}
+	a.Engine = &state.Names{Name: "renamed", Labels: map[string]string{"app": "shop"}}
+	want := state.Names{Name: "renamed", Image: "nginx:1", Labels: map[string]string{"app": "shop"}}
+	if got := NamesFor(a); !cmp.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
