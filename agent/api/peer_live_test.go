@@ -75,4 +75,12 @@ func TestOnlyRootChanges(t *testing.T) {
 	if got := ask(t, 0, socket, "POST", "/v1/detach"); got != http.StatusOK {
 		t.Errorf("POST by root: %d, want 200", got)
 	}
+	if got := ask(t, nobody, socket, "GET", "/debug/pprof/heap"); got != http.StatusForbidden {
+		t.Errorf("profile by another user: %d, want 403", got)
+	}
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
+		if got := ask(t, 0, socket, "GET", path); got != http.StatusOK {
+			t.Errorf("GET %s by root: %d, want 200", path, got)
+		}
+	}
 }

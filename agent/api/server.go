@@ -18,7 +18,9 @@ import (
 // concurrently.
 type Backend interface {
 	Status(context.Context) (specs.AgentStatus, error)
-	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
+	// Endpoints calls each with the live endpoints, with all the ended ones
+	// too, and returns its error. each must not keep the pointer.
+	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
 	Attach(context.Context) error
@@ -46,6 +48,7 @@ func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Log
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /debug/pprof/", rootOnly(profile))
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.http = http.Server{
@@ -90,11 +93,24 @@ func (s *Server) endpoints(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	endpoints, err := s.backend.Endpoints(r.Context(), all)
-	if endpoints == nil {
-		endpoints = []specs.Endpoint{}
+	list := newList(w)
+	if err := s.backend.Endpoints(r.Context(), all, func(e *specs.Endpoint) error { return list.add(e) }); err != nil {
+		s.failed(w, list, err)
+		return
 	}
-	s.answer(w, endpoints, err)
+	list.end()
+}
+
+// failed answers an error, or, where a part of the answer is out already, cuts
+// it off, so that the reader sees that it has not all.
+func (s *Server) failed(w http.ResponseWriter, list *list, err error) {
+	if list.begun && list.err == nil {
+		s.log.Error("request broken off", "error", err)
+	}
+	if list.begun {
+		panic(http.ErrAbortHandler)
+	}
+	s.answer(w, nil, err)
 }
 
 func (s *Server) detach(w http.ResponseWriter, r *http.Request) {

@@ -32,11 +32,15 @@ func (f *fake) Status(context.Context) (specs.AgentStatus, error) {
 	return specs.AgentStatus{Version: "1", Parents: []specs.ParentStatus{{Name: "eth1", Networks: []string{"lan"}}}}, f.err
 }
 
-func (f *fake) Endpoints(_ context.Context, all bool) ([]specs.Endpoint, error) {
-	if all {
-		return f.endpoints, f.err
+func (f *fake) Endpoints(_ context.Context, all bool, each func(*specs.Endpoint) error) error {
+	for i := range f.endpoints {
+		if all || i == 0 {
+			if err := each(&f.endpoints[i]); err != nil {
+				return err
+			}
+		}
 	}
-	return f.endpoints[:1], f.err
+	return f.err
 }
 
 func (f *fake) Ready() error { return f.err }
@@ -225,5 +229,27 @@ func TestFollowedEvents(t *testing.T) {
 	}
 	if got != 50 {
 		t.Errorf("the stream ended after %d events, want 50", got)
+	}
+}
+
+// No element is an empty list; an error in the middle is no list that looks
+// whole.
+func TestListsAreWholeOrBrokenOff(t *testing.T) {
+	f := &fake{}
+	c, _, _ := serve(t, f)
+	got, err := c.Endpoints(t.Context(), true)
+	if err != nil || got == nil || len(got) != 0 {
+		t.Errorf("of none: %v, %v, want an empty list", got, err)
+	}
+	f.endpoints, f.err = make([]specs.Endpoint, 1000), errors.New("database: held")
+	for i := range f.endpoints {
+		f.endpoints[i] = specs.Endpoint{ContainerID: "web", Driver: specs.Macvlan, Mode: specs.ModeVEPA}
+	}
+	if got, err := c.Endpoints(t.Context(), true); err == nil {
+		t.Errorf("%d elements and no error, want one", len(got))
+	}
+	f.err = nil
+	if got, err := c.Endpoints(t.Context(), true); err != nil || len(got) != 1000 {
+		t.Errorf("%d elements, %v, want 1000", len(got), err)
 	}
 }

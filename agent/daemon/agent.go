@@ -3,11 +3,13 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"berth/agent/events"
+	"berth/agent/metrics"
 	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/state"
@@ -37,27 +39,31 @@ type Agent struct {
 	log     *slog.Logger
 	config  specs.Agent // as of the start; keep follows the file
 	store   *state.Store
-	records records
+	format  *metrics.Format
+	records *records
+	namer   *namer
 	ring    *events.Ring
 	started time.Time
 	links   func() ([]link, error) // of the host
 
-	datapath   *bpf.Datapath // nil after a purge
-	reader     *bpf.Reader
-	off        bool
-	done       map[int]specs.MAC
-	failed     map[int]string
-	registered map[string]bool
-	said       map[string]bool // problems that the log has already
+	pinLock  *os.File      // held while there is a datapath
+	datapath *bpf.Datapath // nil after a purge
+	reader   *bpf.Reader
+	off      bool
+	done     map[int]specs.MAC
+	failed   map[int]string
+	epoch    int64           // of the datapath: records of an older one are to be registered
+	said     map[string]bool // problems that the log has already
 
 	wakes    chan struct{}
 	draining chan struct{} // wakes the janitor
 	requests chan request
+	pings    chan chan struct{} // of the watchdog
 	maps     mapsHolder
 	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
 	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
-	scraping sync.Mutex                        // guards last
-	last     map[string]uint64                 // what was shown of each attachment before
+	suspects suspects
+	scraping sync.Mutex // one scrape at a time reads maps
 }
 
 // request is something that the loop does between two reconciliations.
@@ -122,6 +128,8 @@ func (a *Agent) loop(ctx context.Context, watch *watcher) {
 		select {
 		case <-ctx.Done():
 			return
+		case pong := <-a.pings:
+			close(pong)
 		case r := <-a.requests:
 			err := r.do()
 			a.reconcile(ctx, watch)
@@ -130,7 +138,7 @@ func (a *Agent) loop(ctx context.Context, watch *watcher) {
 			a.reconcile(ctx, watch)
 			a.gather(ctx)
 		case <-tick.C:
-			clear(a.registered) // look at those too
+			a.epoch++ // register all anew
 			a.reconcile(ctx, watch)
 		}
 	}

@@ -25,21 +25,6 @@ func (b backend) Status(context.Context) (specs.AgentStatus, error) {
 	})
 }
 
-// Endpoints implements api.Backend.
-func (b backend) Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
-	joined, err := b.endpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	endpoints := []specs.Endpoint{}
-	for i := range joined {
-		if all || joined[i].Phase != specs.PhaseEnded {
-			endpoints = append(endpoints, joined[i].Endpoint)
-		}
-	}
-	return endpoints, nil
-}
-
 // Ready implements api.Backend.
 func (b backend) Ready() error {
 	status := b.status.Load()
@@ -86,17 +71,22 @@ func (b backend) Attach(ctx context.Context) error {
 
 // openDatapath pins the maps and loads the programs. Records are read after
 // it, so a hook either finds the pinned maps or is found in the records.
-func (a *Agent) openDatapath() error {
+func (a *Agent) openDatapath() (err error) {
+	if a.pinLock, err = lockBPFFS(a.o.Dirs.BPFFS); err != nil {
+		return explain(err)
+	}
 	d, err := bpf.Load(a.o.Dirs.BPFFS, bpf.Options{MaxEndpoints: a.config.MaxEndpoints, Attach: a.config.Attach})
 	if err != nil {
-		return explain(err)
+		return errors.Join(explain(err), a.pinLock.Close())
 	}
 	reader, err := d.Events()
 	if err != nil {
-		return errors.Join(explain(err), d.Close())
+		return errors.Join(explain(err), d.Close(), a.pinLock.Close())
 	}
 	a.datapath, a.reader = d, reader
-	a.done, a.failed, a.registered = map[int]specs.MAC{}, map[int]string{}, map[string]bool{}
+	a.done, a.failed = map[int]specs.MAC{}, map[int]string{}
+	a.epoch++
+	a.suspects.reset()
 	a.maps.set(d.Maps())
 	go a.pump(reader)
 	return nil
@@ -108,10 +98,9 @@ func (a *Agent) closeDatapath() error {
 		return nil
 	}
 	a.maps.set(nil)
-	err := errors.Join(a.reader.Close(), a.datapath.Close())
+	err := errors.Join(a.reader.Close(), a.datapath.Close(), a.pinLock.Close())
 	a.datapath, a.reader = nil, nil
 	clear(a.done)
-	clear(a.registered)
 	if err != nil {
 		return fmt.Errorf("close datapath: %w", err)
 	}

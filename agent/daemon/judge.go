@@ -1,17 +1,15 @@
 package daemon
 
 import (
-	"berth/agent"
 	"berth/agent/frame"
 	"berth/bpf"
-	"berth/internal/state"
 	"berth/specs"
 )
 
 // describe turns a record of the datapath into an event. sender and owner are
-// the attachments behind its slots, nil where there is none (any more); parent
+// the records behind its slots, nil where there is none (any more); parent
 // is the name of the interface.
-func describe(raw bpf.RawEvent, sender, owner *state.Attachment, parent string) specs.Event {
+func describe(raw bpf.RawEvent, sender, owner *record, parent string) specs.Event {
 	f := frame.Parse(raw.Bytes, raw.Length)
 	return specs.Event{
 		Time:      raw.Time,
@@ -29,13 +27,9 @@ func describe(raw bpf.RawEvent, sender, owner *state.Attachment, parent string) 
 	}
 }
 
-func party(a *state.Attachment) *specs.Party {
-	if a == nil {
+func party(r *record) *specs.Party {
+	if r == nil {
 		return nil
 	}
-	p := &specs.Party{Name: agent.NamesOf(a.Annotations).Name, Network: a.Network, Interface: a.Interface, MAC: a.MAC}
-	if len(a.Containers) > 0 {
-		p.ContainerID = a.Containers[0]
-	}
-	return p
+	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface, MAC: r.MAC}
 }

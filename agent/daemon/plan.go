@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"berth/internal/state"
 	"berth/specs"
 )
 
@@ -22,13 +21,13 @@ type link struct {
 
 // world is what there is and what is wanted.
 type world struct {
-	networks    []*specs.Network
-	attachments []*state.Attachment
-	links       []link
-	attached    map[int]string    // how programs are attached now, by interface index
-	done        map[int]specs.MAC // what this process has attached, with the MAC of then
-	failed      map[int]string    // what it could not attach, and why
-	off         bool              // detached on request
+	networks []*specs.Network
+	records  []*record
+	links    []link
+	attached map[int]string    // how programs are attached now, by interface index
+	done     map[int]specs.MAC // what this process has attached, with the MAC of then
+	failed   map[int]string    // what it could not attach, and why
+	off      bool              // detached on request
 }
 
 // plan is what is to be done, and how the parents are when it has been.
@@ -94,9 +93,9 @@ func (w *world) wanted() parentSet {
 			addNetwork(set.without(n.Parent, w.trunkOf(n.Parent)), n.Name)
 		}
 	}
-	for _, a := range w.attachments {
-		i := slices.IndexFunc(w.links, func(l link) bool { return l.index == a.ParentIndex })
-		if i < 0 || a.Phase == specs.PhaseEnded {
+	for _, a := range w.records {
+		i := slices.IndexFunc(w.links, func(l link) bool { return l.index == a.parentIndex })
+		if i < 0 || !a.live() {
 			continue // its interface went with its parent
 		}
 		s := set.at(w.links[i])

@@ -3,7 +3,7 @@ package daemon
 import (
 	"testing"
 
-	"berth/internal/state"
+	"berth/agent/metrics"
 	"berth/specs"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,8 +20,8 @@ var (
 
 func lan(name, parent string) *specs.Network { return &specs.Network{Name: name, Parent: parent} }
 
-func on(parent int, network string, phase specs.Phase) *state.Attachment {
-	return &state.Attachment{ParentIndex: parent, Network: network, Phase: phase}
+func on(parent int, network string, phase specs.Phase) *record {
+	return &record{parentIndex: parent, phase: phase, Endpoint: metrics.Endpoint{Network: network}}
 }
 
 func counting(l link, how string, endpoints int, networks ...string) specs.ParentStatus {
@@ -63,15 +63,15 @@ func TestDecide(t *testing.T) {
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
 		},
 		"an attachment without a network": {
-			world{attachments: []*state.Attachment{on(5, "", specs.PhaseAttaching), on(5, "", specs.PhaseAttached)}, links: []link{eth1, eth2}},
+			world{records: []*record{on(5, "", specs.PhaseAttaching), on(5, "", specs.PhaseAttached)}, links: []link{eth1, eth2}},
 			plan{attach: []link{eth2}, parents: []specs.ParentStatus{counting(eth2, "", 2)}},
 		},
 		"ended attachments want nothing": {
-			world{attachments: []*state.Attachment{on(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]string{5: "tcx"}},
+			world{records: []*record{on(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]string{5: "tcx"}},
 			plan{detach: []int{5}, parents: []specs.ParentStatus{}},
 		},
 		"the parent went away": {
-			world{attachments: []*state.Attachment{on(5, "", specs.PhaseAttached)}, done: map[int]specs.MAC{5: macB}},
+			world{records: []*record{on(5, "", specs.PhaseAttached)}, done: map[int]specs.MAC{5: macB}},
 			plan{detach: []int{5}, parents: []specs.ParentStatus{}},
 		},
 		"the parent does not exist yet": {

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"berth/bpf"
-	"berth/internal/state"
 )
 
 // pump turns what the datapath saw into events until the reader is closed.
@@ -24,13 +23,14 @@ func (a *Agent) pump(reader *bpf.Reader) {
 		default:
 			e := describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.parentName(raw.ParentIndex))
 			a.ring.Add(e)
+			a.suspects.add(raw.Sender)
 			a.log.Debug("violation", "kind", e.Kind, "certainty", e.Certainty, "parent", e.Parent, "mac", e.MAC.String())
 		}
 	}
 }
 
-// behind returns the attachment that has a slot, nil when none has.
-func (a *Agent) behind(slot uint32) *state.Attachment {
+// behind returns the record that has a slot, nil when none has.
+func (a *Agent) behind(slot uint32) *record {
 	if slot == 0 {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (a *Agent) behind(slot uint32) *state.Attachment {
 		a.log.Warn("event without names", "error", err)
 		return nil
 	}
-	return now.bySlot[slot]
+	return now.behind(slot)
 }
 
 // parentName returns the name of a parent, "" when it is gone.

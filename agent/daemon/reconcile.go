@@ -38,7 +38,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 			p = decide(w)
 		}
 		parents = p.parents
-		note(a.register(ctx, w.attachments))
+		note(a.register(ctx, w.records))
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -46,7 +46,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		}
 	}
 	slices.Sort(problems)
-	a.publish(parents, slices.Compact(problems), w.attachments)
+	a.publish(parents, slices.Compact(problems), w.records)
 }
 
 // look reads networks, records and links. A network file that is broken is
@@ -68,7 +68,7 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	if err != nil {
 		return world{}, err
 	}
-	return world{networks: networks, attachments: now.all, links: links,
+	return world{networks: networks, records: now.all, links: links,
 		attached: attached, done: a.done, failed: a.failed, off: a.off}, nil
 }
 
@@ -121,56 +121,45 @@ const chunk = 256
 // register puts the live attachments into the datapath that this process has
 // not put there yet. A hook does so itself where it finds the pinned map; what
 // an agent finds at its start, or after a purge, it has to put there.
-func (a *Agent) register(ctx context.Context, all []*state.Attachment) error {
+func (a *Agent) register(ctx context.Context, all []*record) error {
 	if a.datapath == nil {
 		return nil
 	}
-	var missing []string
-	seen := make(map[string]bool, len(all))
-	for _, at := range all {
-		if at.Phase == specs.PhaseEnded || at.Slot == 0 {
-			continue
-		}
-		id := identity(at)
-		if seen[id] = a.registered[id]; !seen[id] {
-			missing = append(missing, at.Key())
+	var missing []*record
+	for _, r := range all {
+		if r.live() && r.slot != 0 && r.registered.Load() != a.epoch {
+			missing = append(missing, r)
 		}
 	}
-	a.registered = seen
 	var errs []error
-	for keys := range slices.Chunk(missing, chunk) {
-		errs = append(errs, a.registerThese(ctx, keys))
+	for some := range slices.Chunk(missing, chunk) {
+		errs = append(errs, a.registerThese(ctx, some))
 	}
 	return errors.Join(errs...)
 }
 
 // registerThese registers while no transaction can end an attachment: what is
 // live then is unregistered after this, not before.
-func (a *Agent) registerThese(ctx context.Context, keys []string) error {
+func (a *Agent) registerThese(ctx context.Context, some []*record) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
-		for _, key := range keys {
-			at, err := tx.Attachment(key)
+		for _, r := range some {
+			at, err := tx.Attachment(r.key)
 			if err != nil || at.Slot == 0 {
 				continue // it has ended in between
 			}
 			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
-				errs = append(errs, fmt.Errorf("attachment %q: %w", key, err))
+				errs = append(errs, fmt.Errorf("attachment %q: %w", r.key, err))
 				continue
 			}
-			a.registered[identity(at)] = true
+			r.registered.Store(a.epoch)
 		}
 		return errors.Join(errs...)
 	})
 }
 
-// identity tells two attachments with one key apart.
-func identity(at *state.Attachment) string {
-	return fmt.Sprintf("%s@%d", at.Key(), at.Created.UnixNano())
-}
-
 // publish says how it is, and logs each problem once as long as it stays.
-func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*state.Attachment) {
+func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*record) {
 	said := make(map[string]bool, len(problems))
 	for _, p := range problems {
 		if !a.said[p] {
@@ -191,14 +180,15 @@ func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*
 		}
 	}
 	live := 0
-	for _, at := range all {
-		if at.Phase != specs.PhaseEnded {
+	for _, r := range all {
+		if r.live() {
 			live++
 		}
-		if at.Draining() {
+		if r.draining() {
 			poke(a.draining)
 		}
 	}
+	a.namer.wake()
 	a.status.Store(&specs.AgentStatus{
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, Attached: !a.off, Metrics: a.o.Metrics,
 		Endpoints: live, Parents: parents, Problems: problems, LastReconciled: time.Now(),

@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"berth/agent/metrics"
 	"berth/internal/state"
 )
 
@@ -15,22 +19,46 @@ import (
 const settle = 20 * time.Millisecond
 
 // records keeps the attachment records as they were read last, and reads them
-// again when the store says that they have changed. Its methods may be called
-// concurrently; what they return is shared and must not be changed.
+// again when the store says that they have changed; it decodes only those that
+// are not as they were. Its methods may be called concurrently; what they
+// return is shared and must not be changed.
 type records struct {
-	store *state.Store
-	log   *slog.Logger
+	store  *state.Store
+	log    *slog.Logger
+	format *metrics.Format
+	seed   maphash.Seed
 
 	mu   sync.Mutex
 	last reading
+	in   intern
+}
+
+func newRecords(store *state.Store, format *metrics.Format, log *slog.Logger) *records {
+	return &records{store: store, log: log, format: format, seed: maphash.MakeSeed(), in: make(intern)}
 }
 
 // reading is the records at one time.
 type reading struct {
-	all    []*state.Attachment
-	bySlot map[uint32]*state.Attachment
+	all    []*record // in the order of bySeries
+	series []series
+	at     []int32 // by slot: the place in all, or -1
+	pruned map[metrics.Violation]uint64
 	stamp  time.Time // of the file that says that they changed
 	final  bool      // a later change would show in the stamp
+}
+
+// series is the records of one traffic series.
+type series struct {
+	metrics.Range
+	hidden bool // beyond the bound
+}
+
+// behind returns the record that has a slot, nil when none has.
+func (r *reading) behind(slot uint32) *record {
+	if int(slot) < len(r.at) && r.at[slot] >= 0 {
+		return r.all[r.at[slot]]
+	}
+	return nil
 }
 
 // current returns the records as they are now.
@@ -58,19 +86,14 @@ func (r *records) exclusive(ctx context.Context, fn func(*reading) error) error 
 }
 
 func (r *records) read(ctx context.Context, fn func(*reading) error) (reading, error) {
-	now := reading{bySlot: make(map[uint32]*state.Attachment), stamp: r.stamp()}
+	now := reading{stamp: r.stamp()}
 	now.final = time.Since(now.stamp) > settle
-	err := r.store.View(ctx, func(tx *state.Tx) error {
-		for a, err := range tx.Attachments() {
-			if err != nil {
-				r.log.Warn("record left out", "error", err)
-				continue
-			}
-			now.all = append(now.all, a)
-			if a.Slot != 0 {
-				now.bySlot[a.Slot] = a
-			}
+	err := r.store.View(ctx, func(tx *state.Tx) (err error) {
+		r.decode(tx, &now)
+		if now.pruned, err = prunedViolations(tx); err != nil {
+			return err
 		}
+		now.arrange(r.format.Max)
 		return fn(&now)
 	})
 	if err != nil {
@@ -78,6 +101,84 @@ func (r *records) read(ctx context.Context, fn func(*reading) error) (reading, e
 	}
 	r.last = now
 	return now, nil
+}
+
+// decode reads all records, those that are as they were without a look inside.
+func (r *records) decode(tx *state.Tx, now *reading) {
+	before := make(map[string]*record, len(r.last.all))
+	for _, old := range r.last.all {
+		before[old.stored] = old
+	}
+	now.all = make([]*record, 0, len(before)+1)
+	for key, stored := range tx.Stored() {
+		old, sum := before[string(key)], maphash.Bytes(r.seed, stored)
+		if old != nil && old.sum == sum {
+			now.all = append(now.all, old)
+			continue
+		}
+		a, err := state.Decode(key, stored)
+		if err != nil {
+			r.log.Warn("record left out", "error", err)
+			continue
+		}
+		one := newRecord(a, r.in)
+		one.sum, one.stored = sum, string(key)
+		one.follows(old)
+		r.format.Prepare(&one.Endpoint)
+		now.all = append(now.all, one)
+	}
+}
+
+func prunedViolations(tx *state.Tx) (map[metrics.Violation]uint64, error) {
+	sums, err := tx.PrunedViolations()
+	pruned := make(map[metrics.Violation]uint64, len(sums))
+	for v, n := range sums {
+		pruned[metrics.Violation(v)] = n
+	}
+	return pruned, err
+}
+
+// arrange puts the records in order, and says which series are shown where
+// there are more than most: the live ones first, and of these the oldest, so
+// that what is shown stays shown.
+func (r *reading) arrange(most int) {
+	slices.SortFunc(r.all, bySeries)
+	slots := uint32(0)
+	for i, one := range r.all {
+		if i == 0 || r.all[i-1].Series() != one.Series() {
+			r.series = append(r.series, series{Range: metrics.Range{From: int32(i)}})
+		}
+		r.series[len(r.series)-1].To = int32(i + 1)
+		slots = max(slots, one.slot+1)
+	}
+	r.at = make([]int32, slots)
+	for i := range r.at {
+		r.at[i] = -1
+	}
+	for i, one := range r.all {
+		if one.slot != 0 {
+			r.at[one.slot] = int32(i)
+		}
+	}
+	if len(r.series) > most {
+		r.hide(most)
+	}
+}
+
+// hide marks the series beyond the bound.
+func (r *reading) hide(most int) {
+	order := make([]*series, len(r.series))
+	for i := range r.series {
+		order[i] = &r.series[i]
+	}
+	slices.SortFunc(order, func(a, b *series) int {
+		newest, other := r.all[a.From], r.all[b.From]
+		oldest, others := r.all[a.To-1], r.all[b.To-1]
+		return cmp.Or(cmp.Compare(min(newest.ended, 1), min(other.ended, 1)), cmp.Compare(oldest.Created, others.Created))
+	})
+	for _, s := range order[most:] {
+		s.hidden = true
+	}
 }
 
 func (r *records) stamp() time.Time {

@@ -21,7 +21,7 @@ import (
 // tick of the clock as the one before.
 func TestRecordsShowEveryChange(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
-	r := records{store: store, log: slog.New(slog.DiscardHandler)}
+	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
 	for n := range 20 {
 		now, err := r.current(t.Context())
 		if err != nil || len(now.all) != n {
@@ -35,14 +35,17 @@ func TestRecordsShowEveryChange(t *testing.T) {
 		}
 	}
 	now, err := r.current(t.Context())
-	if err != nil || now.bySlot[20] == nil || now.bySlot[20].Cookie != 19 {
-		t.Errorf("slot 20 is %+v, %v, want cookie 19", now.bySlot[20], err)
+	if err != nil || now.behind(20) == nil || now.behind(20).cookie != 19 {
+		t.Errorf("slot 20 is %+v, %v, want cookie 19", now.behind(20), err)
+	}
+	if r := now.behind(0); r != nil {
+		t.Errorf("slot 0 is %+v, want nobody's", r)
 	}
 }
 
 func TestRecordsAreReadOnceWhileNothingChanges(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
-	r := records{store: store, log: slog.New(slog.DiscardHandler)}
+	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
 	old := time.Now().Add(-time.Minute)
 	r.last = reading{stamp: old, final: true}
 	if r.fresh(r.last) {
@@ -59,23 +62,95 @@ func TestRecordsAreReadOnceWhileNothingChanges(t *testing.T) {
 }
 
 func TestFallIsSeen(t *testing.T) {
-	a := &Agent{last: map[string]uint64{"web": 10}}
-	shown := func(packets uint64) []metrics.Endpoint {
-		e := metrics.Endpoint{Key: "web"}
-		e.Counters.Receive.Local.Unicast.Packets = packets
-		return []metrics.Endpoint{e}
-	}
-	for packets, want := range map[uint64]bool{9: true, 10: false, 11: false} {
-		if got := a.fell(shown(packets)); got != want {
-			t.Errorf("10 to %d packets: fell %t, want %t", packets, got, want)
+	for packets, want := range map[uint64]bool{8: true, 9: false, 10: false} {
+		one := &record{broken: 1}
+		one.shown.Store(10)
+		var row metrics.Row
+		row.Counters.Receive.Local.Unicast.Packets = packets
+		if got := fell([]*record{one}, []metrics.Row{row}); got != want {
+			t.Errorf("10 frames, then %d and a violation: fell %t, want %t", packets, got, want)
 		}
+	}
+}
+
+func testFormat() *metrics.Format { return metrics.NewFormat(specs.DefaultConfig().Agent) }
+
+// Only what has changed is decoded anew, and what the process knows of an
+// attachment stays with it.
+func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
+	store := state.Open(filepath.Join(t.TempDir(), "state"))
+	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
+	put := func(container string, slot uint32, phase specs.Phase) {
+		t.Helper()
+		err := store.Update(t.Context(), func(tx *state.Tx) error {
+			return tx.Put(&state.Attachment{Cookie: uint64(slot), Interface: "net1", Containers: []string{container}, Slot: slot, Phase: phase})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() (web, db *record) {
+		t.Helper()
+		now, err := r.current(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.behind(1), now.behind(2)
+	}
+	put("web", 1, specs.PhaseAttaching)
+	put("db", 2, specs.PhaseAttached)
+	web, db := read()
+	web.shown.Store(7)
+	web.registered.Store(3)
+	put("web", 1, specs.PhaseAttached)
+	web2, db2 := read()
+	if db2 != db {
+		t.Error("a record that is as it was was decoded anew")
+	}
+	if web2 == web || web2.phase != specs.PhaseAttached || web2.shown.Load() != 7 || web2.registered.Load() != 3 {
+		t.Errorf("the record that changed is %+v", web2)
+	}
+}
+
+// series returns an arranged reading of runs as "container created ended".
+func arranged(most int, runs ...[3]any) *reading {
+	r := new(reading)
+	for _, run := range runs {
+		one := &record{ended: int64(run[2].(int)), phase: specs.PhaseAttached}
+		one.ContainerID, one.Created = run[0].(string), int64(run[1].(int))
+		if one.ended != 0 {
+			one.phase = specs.PhaseEnded
+		}
+		testFormat().Prepare(&one.Endpoint)
+		r.all = append(r.all, one)
+	}
+	r.arrange(most)
+	return r
+}
+
+func TestTheFirstAttachedAreShown(t *testing.T) {
+	runs := [][3]any{{"a", 5, 0}, {"b", 1, 9}, {"b", 7, 0}, {"c", 2, 0}, {"d", 1, 3}}
+	for most, want := range map[int]string{5: "a b c d ", 4: "a b c d ", 3: "a b c ", 2: "b c ", 1: "b ", 0: ""} {
+		got := ""
+		r := arranged(most, runs...)
+		for _, s := range r.series {
+			if !s.hidden {
+				got += r.all[s.From].ContainerID + " "
+			}
+		}
+		if got != want {
+			t.Errorf("at most %d: %q, want %q", most, got, want)
+		}
+	}
+	if r := arranged(5, runs...); r.series[1].To-r.series[1].From != 2 || r.all[r.series[1].From].Created != 7 {
+		t.Errorf("two runs of b are %+v, the newest first wanted", r.series[1])
 	}
 }
 
 func TestDescribe(t *testing.T) {
 	mac := specs.MAC{2, 0, 0x5e, 0, 0x53, 1}
-	web := &state.Attachment{Containers: []string{"web"}, Annotations: map[string]string{"nerdctl/name": "front"},
-		Network: "lan", Interface: "net1", MAC: mac}
+	web := newRecord(&state.Attachment{Containers: []string{"web"}, Annotations: map[string]string{"nerdctl/name": "front"},
+		Network: "lan", Interface: "net1", MAC: mac}, intern{})
 	raw := bpf.RawEvent{
 		Time: time.Unix(9, 0), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie", Direction: "egress",
 		VLAN: 100, Length: 60, LeftOut: 4, Bytes: append(make([]byte, 6), 2, 0, 0x5e, 0, 0x53, 9, 0x08, 0x06),

@@ -4,145 +4,134 @@ import (
 	"context"
 	"time"
 
-	"berth/agent"
 	"berth/agent/metrics"
 	"berth/bpf"
-	"berth/internal/state"
 	"berth/specs"
 )
 
-// endpoints returns all attachments with their counts, and the key by which
-// each is told from all others.
+// snapshot fills what a scrape shows.
 //
-// Usually no lock is taken: the records are those of the last reading, and the
-// counts are read beside them. If the records changed meanwhile, or a count
-// went down (its slot was drained, and the records are about to say so), both
-// are read again while nothing can change.
-func (a *Agent) endpoints(ctx context.Context) (all []metrics.Endpoint, err error) {
+// Usually no lock of the store is taken: the records are those of the last
+// reading, and the counts are read beside them. If the records changed
+// meanwhile, or a count went down (its slot was drained, and the records are
+// about to say so), both are read again while nothing can change.
+func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
+	a.namer.settle(ctx)
 	a.scraping.Lock()
 	defer a.scraping.Unlock()
-	err = a.maps.use(func(maps *bpf.Maps) error {
+	start := time.Now()
+	s.Parents, s.Maps, s.EventsLost = a.status.Load().Parents, nil, 0
+	err := a.maps.use(func(maps *bpf.Maps) error {
 		now, err := a.records.current(ctx)
 		if err == nil {
-			all, err = join(now.all, maps)
+			err = a.join(&now, maps, s)
 		}
-		if err == nil && a.records.fresh(now) && !a.fell(all) {
-			return nil
+		if err == nil && a.records.fresh(now) && !fell(now.all, s.Rows) {
+			a.remember(&now, maps != nil, s)
+			return a.countMaps(maps, &now, s)
 		}
 		return a.records.exclusive(ctx, func(now *reading) error {
-			all, err = join(now.all, maps)
-			return err
+			if err := a.join(now, maps, s); err != nil {
+				return err
+			}
+			a.remember(now, maps != nil, s)
+			return a.countMaps(maps, now, s)
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	a.last = make(map[string]uint64, len(all))
-	for i := range all {
-		a.last[all[i].Key] = frames(&all[i].Endpoint)
-	}
-	return all, nil
+	s.Reading = time.Since(start)
+	return err
 }
 
 // fell reports whether a count is lower than when it was shown last.
-func (a *Agent) fell(all []metrics.Endpoint) bool {
-	for i := range all {
-		if frames(&all[i].Endpoint) < a.last[all[i].Key] {
+func fell(all []*record, rows []metrics.Row) bool {
+	for i, r := range all {
+		if frames(&rows[i].Counters)+r.broken < r.shown.Load() {
 			return true
 		}
 	}
 	return false
 }
 
-func frames(e *specs.Endpoint) uint64 {
-	sum := e.Counters.Receive.Total().Packets + e.Counters.Transmit.Total().Packets
-	for _, n := range e.Violations {
-		sum += n
-	}
-	return sum
-}
+func frames(c *specs.Counters) uint64 { return c.Receive.Total().Packets + c.Transmit.Total().Packets }
 
-// join reads the counts of attachments. maps is nil when nothing is pinned.
-func join(all []*state.Attachment, maps *bpf.Maps) ([]metrics.Endpoint, error) {
-	counts, err := readBatch(all, maps)
-	if err != nil {
-		return nil, err
-	}
-	joined := make([]metrics.Endpoint, 0, len(all))
-	for _, at := range all {
-		e, err := agent.Endpoint(at, counts)
-		if err != nil {
-			return nil, err
-		}
-		joined = append(joined, metrics.Endpoint{Key: identity(at), Endpoint: e})
-	}
-	return joined, nil
-}
-
-// batch is counters that were read at once.
-type batch struct {
-	counters []specs.Counters // by slot
-	maps     *bpf.Maps
-}
-
-// readBatch reads the counters of all slots in use; nil without maps.
-func readBatch(all []*state.Attachment, maps *bpf.Maps) (agent.Counts, error) {
-	if maps == nil {
-		return nil, nil
-	}
-	var end uint32
-	for _, at := range all {
-		end = max(end, at.Slot+1)
-	}
-	if end <= 1 {
-		return batch{maps: maps}, nil
-	}
-	counters, err := maps.AllCounters(end)
-	return batch{counters, maps}, err
-}
-
-// Counters implements agent.Counts.
-func (b batch) Counters(slot uint32) (specs.Counters, error) {
-	if int(slot) < len(b.counters) {
-		return b.counters[slot], nil
-	}
-	return b.maps.Counters(slot)
-}
-
-// Violations implements agent.Counts.
-func (b batch) Violations(slot uint32) (map[specs.Kind]uint64, error) {
-	return b.maps.Violations(slot)
-}
-
-// snapshot is what a scrape shows.
-func (a *Agent) snapshot(ctx context.Context) (metrics.Snapshot, error) {
-	all, err := a.endpoints(ctx)
-	if err != nil {
-		return metrics.Snapshot{}, err
-	}
-	s := metrics.Snapshot{Parents: a.status.Load().Parents}
-	used, oldest := 0, time.Now().Add(-time.Duration(a.keep.Load()))
-	for i := range all {
-		e := &all[i]
-		if e.Phase != specs.PhaseEnded {
-			used++
-		} else if e.Ended.Before(oldest) {
-			continue
-		}
-		if !e.Counted {
-			continue
-		}
-		s.Endpoints = append(s.Endpoints, *e)
-		for kind, n := range e.Violations {
-			s.Violations = append(s.Violations, metrics.Violation{Source: e.Key, Kind: kind, Parent: e.Parent, Network: e.Network, Count: n})
+// remember keeps what is shown, against its fall, and leaves only the series
+// that are to be shown.
+func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
+	for i, r := range now.all {
+		r.shown.Store(frames(&s.Rows[i].Counters) + r.broken)
+		if r.earlier != nil {
+			s.Rows[i].Counters = s.Rows[i].Counters.Plus(*r.earlier)
 		}
 	}
-	return s, a.maps.use(func(maps *bpf.Maps) (err error) {
-		if maps == nil {
-			return nil
+	s.Series, s.LeftOut = s.Series[:0], 0
+	oldest := time.Now().Add(-time.Duration(a.keep.Load())).UnixNano()
+	for _, one := range now.series {
+		newest := now.all[one.From]
+		counted := newest.final != nil || pinned && newest.slot != 0
+		switch {
+		case !newest.live() && newest.ended < oldest, !counted:
+		case one.hidden:
+			s.LeftOut++
+		default:
+			s.Series = append(s.Series, one.Range)
 		}
-		s.Maps = []metrics.MapUse{{Name: "counters", Entries: used, Capacity: int(maps.Slots()) - 1}}
-		s.EventsLost, err = maps.EventsLost()
-		return err
+	}
+}
+
+// join reads the counts of the records. maps is nil when nothing is pinned.
+func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
+	s.Rows = s.Rows[:0]
+	s.Violations = make(map[metrics.Violation]uint64, len(now.pruned))
+	for v, n := range now.pruned {
+		s.Violations[v] = n
+	}
+	for _, r := range now.all {
+		row := metrics.Row{Endpoint: &r.Endpoint}
+		r.broken = 0
+		if r.final != nil {
+			row.Counters = *r.final
+			for kind, n := range r.violations {
+				broke(s, r, kind, n)
+			}
+		}
+		s.Rows = append(s.Rows, row)
+	}
+	if maps == nil || len(now.at) == 0 {
+		return nil
+	}
+	err := maps.EachCounters(uint32(len(now.at)), func(slot uint32, c *specs.Counters) {
+		if i := now.at[slot]; i >= 0 && now.all[i].final == nil {
+			s.Rows[i].Counters = *c
+		}
 	})
+	if err != nil {
+		return err
+	}
+	return a.suspects.read(maps, uint32(len(now.at)), func(slot uint32, kind specs.Kind, n uint64) {
+		if r := now.behind(slot); r != nil && r.final == nil {
+			broke(s, r, kind, n)
+		}
+	})
+}
+
+// broke counts violations of one endpoint.
+func broke(s *metrics.Snapshot, r *record, kind specs.Kind, n uint64) {
+	s.Violations[metrics.Violation{Kind: kind, Parent: r.Parent, Network: r.Network}] += n
+	r.broken += n
+}
+
+// countMaps says how full the maps are.
+func (a *Agent) countMaps(maps *bpf.Maps, now *reading, s *metrics.Snapshot) (err error) {
+	if maps == nil {
+		return nil
+	}
+	used := 0
+	for _, i := range now.at {
+		if i >= 0 {
+			used++
+		}
+	}
+	s.Maps = []metrics.MapUse{{Name: "counters", Entries: used, Capacity: int(maps.Slots()) - 1}}
+	s.EventsLost, err = maps.EventsLost()
+	return err
 }

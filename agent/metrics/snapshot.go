@@ -1,36 +1,67 @@
 package metrics
 
-import "berth/specs"
+import (
+	"time"
 
-// Snapshot is all that one scrape shows.
+	"berth/specs"
+)
+
+// Snapshot is all that one scrape shows. A snapshot may be filled again.
 type Snapshot struct {
-	Endpoints  []Endpoint
-	Violations []Violation
+	Rows       []Row   // in the order of their endpoints' series
+	Series     []Range // of rows; one range is one series, and those of no range are not shown
+	LeftOut    int     // endpoints that have no series, because of the bound
+	Violations map[Violation]uint64
 	Parents    []specs.ParentStatus
 	Maps       []MapUse
 	EventsLost uint64
+	Reading    time.Duration // how long reading maps and records took
 }
 
-// Endpoint is an endpoint with the key of its attachment, which tells a
-// container's restart from the container before it.
-type Endpoint struct {
-	Key string
-	specs.Endpoint
+// Row is one run of an endpoint with its counts.
+type Row struct {
+	*Endpoint
+	Counters specs.Counters
 }
 
-// Violation is a count of violations from one source that counts by itself:
-// an attachment, or the unknown senders of a parent. Source and kind together
-// are unique in a snapshot.
+// Range is rows From to To-1. The first of them is the newest run.
+type Range struct{ From, To int32 }
+
+// Violation is what violations are counted by.
 type Violation struct {
-	Source  string
-	Kind    specs.Kind
-	Parent  string
-	Network string // "" when the sender is unknown or its network was defined in place
-	Count   uint64
+	Kind            specs.Kind
+	Parent, Network string // Network "": the sender is unknown or its network was defined in place
 }
 
 // MapUse is how full a map of the datapath is.
 type MapUse struct {
 	Name              string
 	Entries, Capacity int
+}
+
+// Total adds up the runs of one series.
+func (s *Snapshot) Total(r Range) specs.Counters {
+	sum := s.Rows[r.From].Counters
+	for i := r.From + 1; i < r.To; i++ {
+		sum = sum.Plus(s.Rows[i].Counters)
+	}
+	return sum
+}
+
+// EveryViolation returns the violations of each kind, parent and network that
+// there is, 0 where there was none, so that a series is there before the first.
+func (s *Snapshot) EveryViolation() map[Violation]uint64 {
+	all := make(map[Violation]uint64)
+	for _, kind := range specs.Kinds() {
+		for _, p := range s.Parents {
+			all[Violation{kind, p.Name, ""}] = 0
+			for _, network := range p.Networks {
+				all[Violation{kind, p.Name, network}] = 0
+			}
+		}
+	}
+	for v, n := range s.Violations {
+		all[v] += n
+	}
+	return all
 }

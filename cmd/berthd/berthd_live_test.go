@@ -31,7 +31,7 @@ func TestCountsFromTheFirstFrame(t *testing.T) {
 	wantLine(t, text, `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 50`)
 	wantLine(t, text, `berth_network_transmit_bytes_total{container_id="web",interface="net1",network="lan",parent="eth1"} 7100`)
 	wantLine(t, text, `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} 0`)
-	wantLine(t, text, `berth_endpoint_info{container_id="web",driver="macvlan",image="",interface="net1",mac="02:00:5e:00:53:01",mode="bridge",name="web-name",namespace="",network="lan",parent="eth1",pod=""} 1`)
+	wantLine(t, text, `berth_endpoint_info{container_id="web",interface="net1",network="lan",parent="eth1",name="web-name",image="",pod="",namespace="",mac="02:00:5e:00:53:01",driver="macvlan",mode="bridge"} 1`)
 }
 
 func TestKilledAgentLosesNoCount(t *testing.T) {

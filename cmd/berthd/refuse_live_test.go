@@ -69,7 +69,7 @@ func TestRefusals(t *testing.T) {
 		"port taken": {l.command("--metrics", address),
 			fmt.Sprintf(`berthd: metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
 		"no bpffs": {l.command("--metrics", "", "--bpffs", elsewhere),
-			fmt.Sprintf(`berthd: pin to %q: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`, elsewhere+"/v1")},
+			fmt.Sprintf(`berthd: pin to %q: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`, elsewhere)},
 		"no CAP_BPF": {unprivileged,
 			"berthd: not enough privilege: berthd needs CAP_BPF: run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON"},
 	} {

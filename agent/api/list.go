@@ -1,0 +1,48 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// list writes a JSON array element by element, so that it is never in memory
+// as a whole. Nothing is written before the first element or the end.
+type list struct {
+	w     http.ResponseWriter
+	out   *bufio.Writer
+	lines *json.Encoder
+	begun bool
+	err   error
+}
+
+func newList(w http.ResponseWriter) *list {
+	out := bufio.NewWriterSize(w, 32<<10)
+	return &list{w: w, out: out, lines: json.NewEncoder(out)}
+}
+
+// add writes an element. A reader may take writeTimeout for each piece.
+func (l *list) add(v any) error {
+	between := ","
+	if !l.begun {
+		l.w.Header().Set("Content-Type", "application/json")
+		between = "["
+	}
+	l.begun = true
+	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, l.err = l.out.WriteString(between); l.err == nil {
+		l.err = l.lines.Encode(v)
+	}
+	return l.err
+}
+
+// end closes the array. The reader may have gone: nobody is to be told.
+func (l *list) end() {
+	if !l.begun {
+		l.w.Header().Set("Content-Type", "application/json")
+		l.out.WriteString("[")
+	}
+	l.out.WriteString("]\n")
+	l.out.Flush()
+}

@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"berth/bpf"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockBPFFS takes the lock of the one agent that has what is pinned under dir,
+// whatever its state directory: two would put each other's programs off the
+// parents. It makes the directory. The lock is held as long as the file is
+// open.
+func lockBPFFS(dir string) (*os.File, error) {
+	for {
+		if err := onBPFFS(dir); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("folder for pinned objects: %w", err)
+		}
+		f, err := os.Open(dir)
+		if err != nil {
+			return nil, fmt.Errorf("folder for pinned objects: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("folder for pinned objects %q: %w (pid %s): stop it first, or give this one a --bpffs of its own",
+				dir, ErrRunning, flockHolder(f))
+		}
+		if err == nil && stillAt(f, dir) {
+			return f, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// onBPFFS looks at the file system that dir is on, or will be: on another one
+// nothing can be pinned, and nothing is to be made.
+func onBPFFS(dir string) error {
+	at := filepath.Clean(dir)
+	for {
+		var st unix.Statfs_t
+		switch err := unix.Statfs(at, &st); {
+		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(at) != at:
+			at = filepath.Dir(at)
+		case err != nil:
+			return fmt.Errorf("folder for pinned objects %q: %w", at, err)
+		case st.Type != unix.BPF_FS_MAGIC:
+			return fmt.Errorf("pin to %q: %w", dir, bpf.ErrNotBPFFS)
+		default:
+			return nil
+		}
+	}
+}
+
+// stillAt reports whether f is what is at path: a purge removes the directory.
+func stillAt(f *os.File, path string) bool {
+	a, err1 := f.Stat()
+	b, err2 := os.Stat(path)
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
+}
+
+// flockHolder finds who has the lock on a file (/proc/locks, proc(5)).
+func flockHolder(f *os.File) string {
+	var st unix.Stat_t
+	locks, err := os.Open("/proc/locks")
+	if err != nil || unix.Fstat(int(f.Fd()), &st) != nil {
+		return "unknown"
+	}
+	defer locks.Close()
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		// 1: FLOCK ADVISORY WRITE pid device:inode start end
+		if field := strings.Fields(lines.Text()); len(field) >= 6 && field[1] == "FLOCK" && field[5] == file {
+			return field[4]
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,231 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"berth/agent/names"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// How often every container is asked about again, for changes that nobody
+// tells; how soon after an error; how long a scrape waits for the names of a
+// container that has just come; how many records are written in one
+// transaction.
+const (
+	nameAgain   = 5 * time.Minute
+	nameRetry   = 5 * time.Second
+	nameWait    = 100 * time.Millisecond
+	nameAtOnce  = 32
+	nameCatchUp = 2 * time.Second // between two attempts to follow an engine
+)
+
+// namer asks the engines what the containers are called, and keeps the answer
+// in their records, so that it outlives the container and the agent.
+type namer struct {
+	engines []names.Enricher
+	store   *state.Store
+	records *records
+	log     *slog.Logger
+	wakes   chan struct{}
+
+	mu     sync.Mutex
+	all    bool            // ask about all
+	again  map[string]bool // ask about these containers
+	passed chan struct{}   // closed after a pass, and replaced
+
+	said map[string]bool // errors that the log has; of the goroutine of run
+}
+
+// newNamer returns a namer for the engines that the configuration names.
+func newNamer(c specs.Agent, store *state.Store, r *records, log *slog.Logger) (*namer, error) {
+	n := &namer{store: store, records: r, log: log, wakes: make(chan struct{}, 1),
+		all: true, again: make(map[string]bool), passed: make(chan struct{}), said: make(map[string]bool)}
+	if c.Docker != "" {
+		n.engines = append(n.engines, names.Docker(c.Docker))
+	}
+	if c.Podman != "" {
+		n.engines = append(n.engines, names.Podman(c.Podman))
+	}
+	for _, socket := range c.Containerd {
+		one, err := names.Containerd(socket, c.ContainerdNamespaces)
+		if err != nil {
+			return nil, err
+		}
+		n.engines = append(n.engines, one)
+	}
+	return n, nil
+}
+
+// wake makes the namer look at the records. It does not block.
+func (n *namer) wake() { poke(n.wakes) }
+
+// changed has a container asked about again, all of them for "".
+func (n *namer) changed(id string) {
+	n.mu.Lock()
+	if id == "" {
+		n.all = true
+	} else {
+		n.again[id] = true
+	}
+	n.mu.Unlock()
+	n.wake()
+}
+
+// run names containers until ctx is done.
+func (n *namer) run(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	for _, e := range n.engines {
+		watching.Go(func() { n.watch(ctx, e) })
+	}
+	tick := time.NewTicker(nameAgain)
+	defer tick.Stop()
+	for {
+		retry := n.pass(ctx)
+		var soon <-chan time.Time
+		if retry {
+			soon = time.After(nameRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.wakes:
+		case <-soon:
+		case <-tick.C:
+			n.changed("")
+		}
+	}
+}
+
+func (n *namer) watch(ctx context.Context, e names.Enricher) {
+	said := ""
+	for ctx.Err() == nil {
+		err := e.Watch(ctx, n.changed)
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			n.log.Warn("names of containers are not followed for now", "engine", e.String(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(nameCatchUp):
+		}
+	}
+}
+
+// settle waits a moment for the names of containers that have just come, so
+// that already the first scrape has them.
+func (n *namer) settle(ctx context.Context) {
+	if len(n.engines) == 0 {
+		return
+	}
+	n.mu.Lock()
+	passed := n.passed
+	n.mu.Unlock()
+	now, err := n.records.current(ctx)
+	if err != nil || !slices.ContainsFunc(now.all, (*record).unasked) {
+		return
+	}
+	n.wake()
+	select {
+	case <-passed:
+	case <-time.After(nameWait):
+	case <-ctx.Done():
+	}
+}
+
+// unasked reports whether no engine was asked about a container since it came.
+// One that is being attached is its maker's.
+func (r *record) unasked() bool {
+	return r.unnamed && r.phase != specs.PhaseAttaching && !r.asked.Load()
+}
+
+// pass asks about those that are to be asked about. It reports whether it is
+// to be tried again soon.
+func (n *namer) pass(ctx context.Context) (retry bool) {
+	n.mu.Lock()
+	all, again, passed := n.all, n.again, n.passed
+	n.all, n.again, n.passed = false, make(map[string]bool), make(chan struct{})
+	n.mu.Unlock()
+	defer close(passed)
+	if len(n.engines) == 0 {
+		return false
+	}
+	now, err := n.records.current(ctx)
+	if err != nil {
+		return n.complain(ctx, err)
+	}
+	due := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool {
+		return r.phase == specs.PhaseAttaching || !(r.unasked() || r.live() && (all || again[r.ContainerID]))
+	})
+	var errs []error
+	for some := range slices.Chunk(due, nameAtOnce) {
+		errs = append(errs, n.name(ctx, some))
+	}
+	return n.complain(ctx, errors.Join(errs...))
+}
+
+// complain logs an error, each text once as long as it comes back.
+func (n *namer) complain(ctx context.Context, err error) bool {
+	if err == nil {
+		clear(n.said)
+	} else if text := err.Error(); ctx.Err() == nil && !n.said[text] {
+		clear(n.said)
+		n.said[text] = true
+		n.log.Warn("names of containers", "error", err)
+	}
+	return err != nil
+}
+
+// name asks about some containers and keeps what is new.
+func (n *namer) name(ctx context.Context, some []*record) error {
+	answers := make([]*state.Names, len(some))
+	var failed error
+	for i, r := range some {
+		said, err := names.Ask(ctx, n.engines, r.ContainerID)
+		if err != nil {
+			failed = err // one says what is wrong
+			n.mu.Lock()
+			n.again[r.ContainerID] = true
+			n.mu.Unlock()
+		}
+		if err == nil || r.unnamed {
+			answers[i] = said
+		}
+		r.asked.Store(true)
+	}
+	return errors.Join(failed, n.keep(ctx, some, answers))
+}
+
+// keep writes the answers that are not in the records yet.
+func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names) error {
+	fresh := func(tx *state.Tx, i int) bool {
+		at, err := tx.Now(some[i].ident())
+		return answers[i] != nil && err == nil && !reflect.DeepEqual(at.Engine, answers[i])
+	}
+	changes := false
+	err := n.store.View(ctx, func(tx *state.Tx) error {
+		for i := range some {
+			changes = changes || fresh(tx, i)
+		}
+		return nil
+	})
+	if err != nil || !changes {
+		return err
+	}
+	return n.store.Update(ctx, func(tx *state.Tx) error {
+		var errs []error
+		for i, r := range some {
+			if fresh(tx, i) {
+				errs = append(errs, tx.SetNames(r.ident(), answers[i]))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}

@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// notify tells the service manager where NOTIFY_SOCKET is set (sd_notify(3)).
+func (a *Agent) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.log.Warn("notify the service manager", "error", err)
+	}
+}
+
+// watchdog tells the service manager that the loop still answers, twice as
+// often as it wants to hear it (WatchdogSec= in systemd.service(5)), until ctx
+// is done. A loop that hangs is not spoken for, and the agent restarted; no
+// count is lost.
+func (a *Agent) watchdog(ctx context.Context) {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		a.log.Warn("watchdog of the service manager", "error", err)
+	}
+	if err != nil || every == 0 {
+		return
+	}
+	tick := time.NewTicker(every / 2)
+	defer tick.Stop()
+	for {
+		pong := make(chan struct{})
+		select {
+		case <-ctx.Done():
+			return
+		case a.pings <- pong:
+			<-pong
+			a.notify(daemon.SdNotifyWatchdog)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

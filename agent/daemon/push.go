@@ -1,0 +1,43 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"berth/agent/otlp"
+
+	"go.opentelemetry.io/otel"
+)
+
+// push pushes metrics where the configuration names a collector, until ctx is
+// done. A collector that does not answer is a line in the log, once as long as
+// it stays the same, and harms nothing else.
+func (a *Agent) push(ctx context.Context) {
+	if a.config.OTLP == "" {
+		return
+	}
+	var mu sync.Mutex
+	said := ""
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text := err.Error(); text != said && ctx.Err() == nil {
+			said = text
+			a.log.Warn("push metrics", "to", a.config.OTLP, "error", err)
+		}
+	}))
+	stop, err := otlp.Start(ctx, otlp.Options{
+		URL: a.config.OTLP, Interval: time.Duration(a.config.OTLPInterval), Version: a.o.Version, Format: a.format, Fill: a.fill,
+	})
+	if err != nil {
+		a.log.Error("metrics are not pushed", "error", err)
+		return
+	}
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := stop(end); err != nil {
+		a.log.Warn("last push of metrics", "to", a.config.OTLP, "error", err)
+	}
+}

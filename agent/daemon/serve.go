@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"berth/agent/api"
+	"berth/agent/client"
+	"berth/agent/metrics"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// stopTimeout is how long answers under way may take when the agent stops.
+const stopTimeout = 5 * time.Second
+
+// listeners are where the agent is asked; metrics may be nil.
+type listeners struct{ socket, metrics net.Listener }
+
+func (l listeners) close() {
+	for _, one := range []net.Listener{l.socket, l.metrics} {
+		if one != nil {
+			one.Close()
+		}
+	}
+}
+
+func (a *Agent) listen() (l listeners, err error) {
+	if l.metrics, err = a.listenMetrics(); err != nil {
+		return l, err
+	}
+	a.o.Metrics = ""
+	if l.metrics != nil {
+		a.o.Metrics = l.metrics.Addr().String() // the port that the kernel chose for 0
+	}
+	l.socket, err = api.Listen(filepath.Join(a.o.Dirs.State, client.SocketName), a.config.SocketGroup)
+	if err != nil {
+		l.close()
+	}
+	return l, err
+}
+
+// activated is the name of the service manager's socket for metrics
+// (FileDescriptorName= in systemd.socket(5)).
+const activated = "metrics"
+
+// listenMetrics returns the socket that the service manager opened for
+// metrics, else one at the address of the command line, nil where that is "".
+func (a *Agent) listenMetrics() (net.Listener, error) {
+	given, err := activation.ListenersWithNames()
+	if err != nil {
+		return nil, fmt.Errorf("sockets of the service manager: %w", err)
+	}
+	for name, all := range given {
+		if name != activated || len(all) != 1 {
+			return nil, fmt.Errorf("sockets of the service manager: %d named %q: want one, with FileDescriptorName=%s in its unit", len(all), name, activated)
+		}
+		return all[0], nil
+	}
+	if a.o.Metrics == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", a.o.Metrics)
+	if err != nil {
+		return nil, explain(fmt.Errorf("metrics at %q: %w", a.o.Metrics, err))
+	}
+	return l, nil
+}
+
+// serve answers on the listeners while work runs, and stops both when ctx is
+// done or a server fails.
+func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	handler := metrics.NewHandler(a.format, a.o.Version, a.fill)
+	local := api.New(backend{a}, a.ring, handler, a.log)
+	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	var running sync.WaitGroup
+	running.Go(func() { work(ctx) })
+	running.Go(func() {
+		if err := local.Serve(l.socket); err != nil {
+			cancel(err)
+		}
+	})
+	if l.metrics != nil {
+		running.Go(func() {
+			if err := remote.Serve(l.metrics); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("serve metrics: %w", err))
+			}
+		})
+	}
+	a.notify(daemon.SdNotifyReady)
+	a.log.Info("ready", "metrics", a.o.Metrics, "socket", l.socket.Addr().String())
+	<-ctx.Done()
+	a.notify(daemon.SdNotifyStopping)
+	end, stop := context.WithTimeout(context.Background(), stopTimeout)
+	defer stop()
+	err := errors.Join(local.Close(end), remote.Shutdown(end))
+	running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// fill is snapshot with a deadline of its own.
+func (a *Agent) fill(s *metrics.Snapshot) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return a.snapshot(ctx, s)
+}
+
+func onlyMetrics(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}

@@ -1,0 +1,130 @@
+package metrics
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"berth/specs"
+)
+
+// Endpoint is who a traffic series is of. Many scrapes share it, so it must
+// not be changed after [Format.Prepare].
+type Endpoint struct {
+	ContainerID, Interface, Network, Parent string
+	Name, Image, Pod, Namespace             string
+	Labels                                  map[string]string // of the container, by its engine
+	MAC                                     specs.MAC
+	Driver                                  specs.Driver
+	Mode                                    specs.Mode
+	Created                                 int64 // ns since 1970
+
+	labels string // of its series, rendered
+}
+
+// Format is how series are labelled and how many there are.
+type Format struct {
+	traffic []label
+	info    []label // beside those
+	split   bool
+	Max     int // endpoints that have series
+}
+
+// label is a label of a metric: its name, and its value of an endpoint.
+type label struct {
+	name  string
+	value func(*Endpoint) string
+}
+
+// NewFormat returns the format that the configuration asks for. Labels of
+// specs.Agent are as its check lets them through.
+func NewFormat(a specs.Agent) *Format {
+	f := &Format{split: a.MetricsSplit, Max: a.MetricsMaxEndpoints}
+	for _, choice := range a.MetricsLabels {
+		f.traffic = append(f.traffic, labelOf(choice))
+	}
+	for _, choice := range append(specs.TrafficLabels(), a.MetricsInfo...) {
+		l := labelOf(choice)
+		if !slices.ContainsFunc(slices.Concat(f.traffic, f.info), func(has label) bool { return has.name == l.name }) {
+			f.info = append(f.info, l)
+		}
+	}
+	return f
+}
+
+func labelOf(choice string) label {
+	if key, ok := strings.CutPrefix(choice, specs.EngineLabel); ok {
+		return label{specs.MetricLabel(choice), func(e *Endpoint) string { return e.Labels[key] }}
+	}
+	return label{choice, map[string]func(*Endpoint) string{
+		specs.LabelContainer: func(e *Endpoint) string { return e.ContainerID },
+		specs.LabelInterface: func(e *Endpoint) string { return e.Interface },
+		specs.LabelNetwork:   func(e *Endpoint) string { return e.Network },
+		specs.LabelParent:    func(e *Endpoint) string { return e.Parent },
+		"name":               func(e *Endpoint) string { return e.Name },
+		"image":              func(e *Endpoint) string { return e.Image },
+		"pod":                func(e *Endpoint) string { return e.Pod },
+		"namespace":          func(e *Endpoint) string { return e.Namespace },
+		"mac":                func(e *Endpoint) string { return e.MAC.String() },
+		"driver":             func(e *Endpoint) string { return string(e.Driver) },
+		"mode":               func(e *Endpoint) string { return string(e.Mode) },
+	}[choice]}
+}
+
+// Prepare renders what every scrape shows of an endpoint. Endpoints with the
+// same Series afterwards are one series.
+func (f *Format) Prepare(e *Endpoint) {
+	e.labels = string(appendLabels(nil, f.traffic, e))
+}
+
+// Series returns what Prepare rendered; it orders endpoints as they are to
+// stand in a snapshot.
+func (e *Endpoint) Series() string { return e.labels }
+
+// Labels yields the labels of an endpoint's traffic series.
+func (f *Format) Labels(e *Endpoint) iter.Seq2[string, string] { return values(f.traffic, e) }
+
+// Info yields what berth_endpoint_info has beside those.
+func (f *Format) Info(e *Endpoint) iter.Seq2[string, string] { return values(f.info, e) }
+
+func values(labels []label, e *Endpoint) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, l := range labels {
+			if !yield(l.name, l.value(e)) {
+				return
+			}
+		}
+	}
+}
+
+// appendLabels writes labels as both text formats have them, without braces:
+// a="1",b="2".
+func appendLabels(to []byte, labels []label, e *Endpoint) []byte {
+	for i, l := range labels {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = append(append(to, l.name...), `="`...)
+		to = append(appendEscaped(to, l.value(e)), '"')
+	}
+	return to
+}
+
+// appendEscaped escapes a label's value, the same way in Prometheus' text
+// format and in OpenMetrics.
+func appendEscaped(to []byte, value string) []byte {
+	if !strings.ContainsAny(value, "\\\"\n") {
+		return append(to, value...)
+	}
+	for i := range len(value) {
+		switch c := value[i]; c {
+		case '\\', '"':
+			to = append(to, '\\', c)
+		case '\n':
+			to = append(to, `\n`...)
+		default:
+			to = append(to, c)
+		}
+	}
+	return to
+}

@@ -1,0 +1,101 @@
+package metrics
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
+)
+
+// Handler answers scrapes in Prometheus' text format and in OpenMetrics,
+// whichever is asked for. It may be used concurrently.
+type Handler struct {
+	format  *Format
+	version string
+	fill    func(*Snapshot) error
+	process *prometheus.Registry // go_… and process_…
+	busy    chan struct{}
+	pool    sync.Pool
+}
+
+// atOnce bounds the scrapes at one time, and so the memory that they take;
+// others get a 503.
+const atOnce = 4
+
+// writeTimeout is how long a reader may take for one scrape.
+const writeTimeout = 30 * time.Second
+
+// NewHandler returns a handler that has fill fill a snapshot for every scrape.
+// An error of it fails the scrape. version is berth's own.
+func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Handler {
+	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), busy: make(chan struct{}, atOnce)}
+	h.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.pool.New = func() any { return new(Snapshot) }
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.busy <- struct{}{}:
+		defer func() { <-h.busy }()
+	default:
+		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+		return
+	}
+	s := h.pool.Get().(*Snapshot)
+	defer h.pool.Put(s)
+	if err := h.fill(s); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	format := negotiate(r.Header)
+	w.Header().Set("Content-Type", string(format))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	if h.write(w, s, format) != nil {
+		panic(http.ErrAbortHandler) // so that the reader sees that it has not all
+	}
+}
+
+// negotiate chooses between the two text formats. Who prefers protobuf, which
+// Prometheus does where it wants native histograms, can read these too.
+func negotiate(header http.Header) expfmt.Format {
+	format := expfmt.NegotiateIncludingOpenMetrics(header)
+	if t := format.FormatType(); t == expfmt.TypeOpenMetrics || t == expfmt.TypeTextPlain {
+		return format
+	}
+	return expfmt.NewFormat(expfmt.TypeTextPlain)
+}
+
+func (h *Handler) write(w io.Writer, s *Snapshot, format expfmt.Format) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	open := format.FormatType() == expfmt.TypeOpenMetrics
+	if err := (&traffic{Format: h.format, Snapshot: s, out: out, openMetrics: open}).write(); err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(about{s, h.version}); err != nil {
+		return err
+	}
+	all, err := prometheus.Gatherers{registry, h.process}.Gather()
+	if err != nil {
+		return err
+	}
+	encoder := expfmt.NewEncoder(out, format)
+	for _, family := range all {
+		if err := encoder.Encode(family); err != nil {
+			return err
+		}
+	}
+	if closer, ok := encoder.(expfmt.Closer); ok { // OpenMetrics ends with a mark
+		if err := closer.Close(); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}

@@ -1,0 +1,73 @@
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"berth/agent/metrics"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+)
+
+// metricsPath is where a collector takes metrics (the OTLP specification,
+// OTLP/HTTP request).
+const metricsPath = "/v1/metrics"
+
+// Options say what is pushed, where to and how often.
+type Options struct {
+	URL      string // of the collector; without a path, metricsPath
+	Interval time.Duration
+	Version  string // berth's own
+	Format   *metrics.Format
+	Fill     func(*metrics.Snapshot) error // fills a snapshot for every push
+}
+
+// Start pushes until the function that it returns is called, which pushes a
+// last time. Errors of pushing go to OpenTelemetry's error handler.
+func Start(ctx context.Context, o Options) (stop func(context.Context) error, err error) {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("push metrics: %w", err)
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = metricsPath
+	}
+	exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(u.String()))
+	if err != nil {
+		return nil, fmt.Errorf("push metrics to %q: %w", o.URL, err)
+	}
+	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(o.Interval), sdkmetric.WithProducer(producer{o}))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(about(o.Version)))
+	return provider.Shutdown, nil
+}
+
+// about is who pushes.
+func about(version string) *resource.Resource {
+	host, _ := os.Hostname() // one that is not known is left empty
+	return resource.NewSchemaless(
+		attribute.String("service.name", "berth"),
+		attribute.String("service.version", version),
+		attribute.String("host.name", host))
+}
+
+// producer makes the metrics of each push.
+type producer struct{ Options }
+
+// Produce implements sdkmetric.Producer.
+func (p producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
+	s := new(metrics.Snapshot)
+	if err := p.Fill(s); err != nil {
+		return nil, err
+	}
+	scope := metricdata.ScopeMetrics{Metrics: convert(p.Format, s, time.Now())}
+	scope.Scope.Name, scope.Scope.Version = "berth", p.Version
+	return []metricdata.ScopeMetrics{scope}, nil
+}
