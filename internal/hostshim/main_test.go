@@ -241,6 +241,13 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	}
 }
 
+// lookAtAll prints links, addresses, routes, rules and what is set about ARP, in
+// few processes, because a test takes many snapshots.
+const lookAtAll = `set -e
+printf '%s\n' 'link show' 'addr show' 'route show table all' 'rule show' | ip -o -batch -
+ip -6 -o route show table all
+cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter`
+
 // operstate is what the kernel decides on in a second of its own.
 var operstate = regexp.MustCompile(`state [A-Z]+ `)
 
@@ -248,10 +255,7 @@ var operstate = regexp.MustCompile(`state [A-Z]+ `)
 func (l *lab) snapshot() string {
 	l.Helper()
 	var s strings.Builder
-	for _, what := range []string{"link", "addr", "route show table all", "-6 route show table all", "rule"} {
-		s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "ip", strings.Fields("-o "+what)...), ""))
-	}
-	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"))
+	s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "sh", "-c", lookAtAll), ""))
 	err := l.store.View(l.Context(), func(tx *state.Tx) error {
 		for lease, err := range ipam.All(tx) {
 			if err != nil {
