@@ -15,6 +15,7 @@ type circumstances struct {
 	rounds         int
 	begin          time.Time
 	loadBegin, now string
+	took           time.Duration
 }
 
 func newContext(rounds int) *circumstances {
@@ -22,18 +23,18 @@ func newContext(rounds int) *circumstances {
 }
 
 // end notes how it was when all was done.
-func (c *circumstances) end() { c.now = load() }
+func (c *circumstances) end() { c.now, c.took = load(), time.Since(c.begin) }
 
 func (c *circumstances) lines() []string {
 	at := "load average " + c.loadBegin + " before the run"
 	if c.now != "" {
 		at += ", " + c.now + " after it (the run itself is a load of 1 to 2)"
 	}
-	return []string{
-		machine(),
-		fmt.Sprintf("%s, %d rounds", c.begin.UTC().Format("2 January 2006"), c.rounds),
-		at,
+	when := fmt.Sprintf("%s, %d rounds", c.begin.UTC().Format("2 January 2006"), c.rounds)
+	if c.took > 0 {
+		when += fmt.Sprintf(", %.0f minutes", c.took.Minutes())
 	}
+	return []string{machine(), when, at}
 }
 
 // load is the load average of 1, 5 and 15 minutes.

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // measure lets all paths take turns, each with and without the agent.
 func (s *site) measure(b *bench) (*section, error) {
@@ -11,7 +14,7 @@ func (s *site) measure(b *bench) (*section, error) {
 			tcpBytes>>20, roundTrips, burst, floodSlice),
 		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
 	}
-	tcp, quick, floods := max(2, b.rounds/2), max(3, b.rounds/2), max(4, 2*b.rounds)
+	tcp, quick, floods := max(2, 3*b.rounds/4), max(3, b.rounds/2), max(4, b.rounds)
 	done, total := 0, tcp+quick+len(s.floods())*floods
 	step := func(int) { done++; b.step(done, total) }
 	if s.noIPvlan != "" {
@@ -132,7 +135,8 @@ func gigabits(bits float64) string     { return fmt.Sprintf("%.1f Gbit/s", bits/
 func micros(ns float64) string         { return fmt.Sprintf("%.1f µs", ns/1000) }
 func perSecond(packets float64) string { return fmt.Sprintf("%.0f/s", packets) }
 
-// flood checks too that the agent saw what was sent while it was on.
+// flood sets the agent's programs beside none and beside empty ones, and checks
+// that the agent saw what was sent while it was on.
 func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	f, err := newFlood(w.from, w.to)
 	if err != nil {
@@ -143,26 +147,40 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	if err != nil {
 		return err
 	}
+	var agent, empty pairs
 	var through uint64
-	p, err := measurePairs(n, step, func(with bool) (float64, error) {
-		if err := s.counting(with); err != nil {
-			return 0, err
+	for i := range n {
+		for j := range 3 {
+			what := (i + j) % 3
+			end, err := s.programs(what)
+			if err != nil {
+				return err
+			}
+			rate, arrived, err := f.rate(floodSlice)
+			if err := errors.Join(err, end()); err != nil {
+				return fmt.Errorf("%s: %w", w.what, err)
+			}
+			switch what {
+			case noPrograms:
+				agent.add(false, rate)
+				empty.add(false, rate)
+			case agentPrograms:
+				through += arrived
+				agent.add(true, rate)
+			case emptyPrograms:
+				empty.add(true, rate)
+			}
 		}
-		rate, arrived, err := f.rate(floodSlice)
-		if with {
-			through += arrived
-		}
-		return rate, err
-	})
-	if err != nil {
-		return err
+		step(i)
 	}
 	after, err := s.counted()
 	if err == nil && after-before < through {
 		err = fmt.Errorf("%s: %d packets with the agent, and it counted %d", w.what, through, after-before)
 	}
-	show(r, "packets, "+w.what, p, 1-agentMost, perSecond)
-	r.fact("Packets, %s: the agent costs %.0f ns a packet of the %.0f that the whole way takes; %d were sent while it was on, it counted %d.",
-		w.what, 1e9/median(p.with)-1e9/median(p.without), 1e9/median(p.without), through, after-before)
+	show(r, "packets, "+w.what, agent, 1-agentMost, perSecond)
+	show(r, "the same, empty TC programs", empty, 0, perSecond)
+	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
+	r.fact("Packets, %s: of %.0f ns a packet the agent adds %.0f, empty TC programs %.0f; %d were sent while the agent was on, and it counted %d.",
+		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without), through, after-before)
 	return err
 }

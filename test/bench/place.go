@@ -83,11 +83,21 @@ func roundTrip(from, to place, n int) (time.Duration, error) {
 	return median(append(took, 0)), errors.Join(err, unix.Close(client), unix.Close(server))
 }
 
+// receive waits for a datagram, through the signals by which the Go runtime
+// takes turns (signal(7): with a timeout the call is not restarted).
+func receive(fd int, buf []byte) (n int, from unix.Sockaddr, err error) {
+	for {
+		if n, from, err = unix.Recvfrom(fd, buf, 0); !errors.Is(err, unix.EINTR) {
+			return n, from, err
+		}
+	}
+}
+
 // echo sends back until an empty datagram comes.
 func echo(fd int) error {
 	buf := make([]byte, 64)
 	for {
-		n, from, err := unix.Recvfrom(fd, buf, 0)
+		n, from, err := receive(fd, buf)
 		if err != nil {
 			return fmt.Errorf("echo: %w", err)
 		}
@@ -107,7 +117,7 @@ func ask(fd int, at unix.Sockaddr, n int) (took []time.Duration, err error) {
 		if err := unix.Sendto(fd, buf, 0, at); err != nil {
 			return nil, err
 		}
-		if _, _, err := unix.Recvfrom(fd, buf, 0); err != nil {
+		if _, _, err := receive(fd, buf); err != nil {
 			return nil, fmt.Errorf("no answer: %w", err)
 		}
 		took = append(took, time.Since(begin))

@@ -33,22 +33,6 @@ func (p *pairs) add(with bool, got float64) {
 	}
 }
 
-// measurePairs takes n pairs; which comes first changes by turns.
-func measurePairs(n int, step func(int), measure func(with bool) (float64, error)) (pairs, error) {
-	var p pairs
-	for i := range n {
-		for _, with := range []bool{i%2 == 0, i%2 != 0} {
-			got, err := measure(with)
-			if err != nil {
-				return p, err
-			}
-			p.add(with, got)
-		}
-		step(i + 1)
-	}
-	return p, nil
-}
-
 // ratios are with to without, pair by pair.
 func (p pairs) ratios() []float64 {
 	all := make([]float64, len(p.with))
