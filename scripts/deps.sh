@@ -18,6 +18,7 @@ needs() {
 		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
 		test             /usr/include/linux/if_ether.h   linux-libc-dev
 		bench            /usr/lib/cni/macvlan            containernetworking-plugins
+		bench            iperf3                          iperf3
 		vm               ip                              iproute2
 		vm               nsenter                         util-linux
 		vm               busybox                         busybox-static
