@@ -23,13 +23,30 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 	}
 	var c specs.Counters // one for all: it escapes
 	err = eachBatch(m, mapCounters, end, cpus, func(slot uint32, values []counters) {
-		c = sum(values).specs()
+		c = specs.Counters{}
+		for i := range values {
+			addTraffic(&c.Receive, &values[i].At[0])
+			addTraffic(&c.Transmit, &values[i].At[1])
+		}
 		fn(slot, &c)
 	})
 	if err != nil {
 		return fmt.Errorf("read counters: %w", err)
 	}
 	return nil
+}
+
+// addTraffic and addCasts add in place: summing and converting one by one would
+// take a fifth of the time of the reading.
+func addTraffic(to *specs.Traffic, v *[2][3]count) {
+	addCasts(&to.Local, &v[0])
+	addCasts(&to.External, &v[1])
+}
+
+func addCasts(to *specs.Casts, v *[3]count) {
+	to.Unicast = to.Unicast.Plus(specs.Count(v[0]))
+	to.Multicast = to.Multicast.Plus(specs.Count(v[1]))
+	to.Broadcast = to.Broadcast.Plus(specs.Count(v[2]))
 }
 
 // EachViolations calls fn with the violations of each slot that has any, as

@@ -77,7 +77,6 @@ type traffic struct {
 	*Snapshot
 	out         *bufio.Writer
 	openMetrics bool
-	line        []byte
 }
 
 // write returns the first error of the writer below.
@@ -88,9 +87,8 @@ func (t *traffic) write() error {
 	t.head("berth_endpoint_info", "gauge", infoHelp)
 	for _, series := range t.Series {
 		e := t.Rows[series.From].Endpoint
-		t.line = append(append(append(t.line[:0], "berth_endpoint_info{"...), e.labels...), ',')
-		t.line = append(appendLabels(t.line, t.info, e), "} 1\n"...)
-		t.out.Write(t.line)
+		line := append(append(append(t.out.AvailableBuffer(), "berth_endpoint_info{"...), e.labels...), ',')
+		t.out.Write(append(appendLabels(line, t.info, e), "} 1\n"...))
 	}
 	return t.out.Flush()
 }
@@ -115,8 +113,7 @@ func (t *traffic) family(f *Family) {
 }
 
 func (t *traffic) sample(name string, e *Endpoint, more string, value uint64) {
-	t.line = append(append(t.line[:0], name...), '{')
-	t.line = append(append(append(t.line, e.labels...), more...), "} "...)
-	t.line = append(strconv.AppendUint(t.line, value, 10), '\n')
-	t.out.Write(t.line)
+	line := append(append(t.out.AvailableBuffer(), name...), '{')
+	line = append(append(append(line, e.labels...), more...), "} "...)
+	t.out.Write(append(strconv.AppendUint(line, value, 10), '\n'))
 }
