@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,21 +14,28 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// schema compiles one of the schemas; they may refer to each other.
 func schema(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
-	data, err := os.ReadFile("schema/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	files, err := filepath.Glob("schema/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource(name, doc); err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.AddResource("berth:"+strings.TrimSuffix(filepath.Base(file), ".json"), doc); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return c.MustCompile(name)
+	return c.MustCompile("berth:" + name)
 }
 
 func validate(t *testing.T, s *jsonschema.Schema, v any) error {
@@ -88,6 +96,16 @@ func fullStats() Stats {
 		Split:      StatsSplit{Totals: e.Counters, Rates: &rates},
 		Violations: e.Violations,
 	}
+}
+
+func fullParent() ParentStatus {
+	return ParentStatus{Name: "eth1", Index: 4, MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, State: ParentFailed, Attach: "tcx",
+		Networks: []string{"lan"}, Endpoints: 3, Problem: "no room"}
+}
+
+func fullStatus() AgentStatus {
+	return AgentStatus{Version: "1.2.3", PID: 7, Started: time.Now(), Attached: true, Metrics: "127.0.0.1:9477",
+		Endpoints: 3, MaxEndpoints: 4096, EventsLost: 1, Parents: []ParentStatus{fullParent()}, Problems: []string{"no room"}, LastReconciled: time.Now()}
 }
 
 // A schema knows every key that a type writes, and no other.
