@@ -17,7 +17,10 @@ const patience = 10 * time.Second
 // given twice.
 func TestACrowd(t *testing.T) {
 	t.Parallel()
-	const n = 100
+	n := 100
+	if testing.Short() {
+		n = 20
+	}
 	h := newHost(t)
 	h.network("lan", strings.Replace(lan, "[[", "conflict_timeout = '0'\n[[", 1))
 	boxes := make([]*box, n)

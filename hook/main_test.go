@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,6 +142,9 @@ func (h *host) mustStop(b *box) {
 	}
 }
 
+// settling is what the kernel decides on in a second or two of its own.
+var settling = regexp.MustCompile(` state [A-Z]+| tentative`)
+
 // snapshot is everything that a start may change: the links of the host that
 // are this test's, links, addresses and routes of the container, and all
 // records and leases that live.
@@ -154,7 +158,7 @@ func (h *host) snapshot(b *box) string {
 		}
 	}
 	for _, what := range []string{"link", "addr", "route show table all", "-6 route show table all"} {
-		s.WriteString(testnet.Run(h.T, b.ns, "ip", strings.Fields("-o "+what)...))
+		s.WriteString(settling.ReplaceAllString(testnet.Run(h.T, b.ns, "ip", strings.Fields("-o "+what)...), ""))
 	}
 	s.WriteString(h.records())
 	return s.String()
