@@ -5,8 +5,9 @@
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
 //
-// Without package patterns it runs the tests of all `*_live_test.go` files,
-// those below test/ excepted, which take container engines. Every feature that
+// Without package patterns it runs the tests of all `*_live_test.go` files
+// except those that take container engines, with -short: a soak is for the
+// machine itself. Every feature that
 // internal/testnet knows is required there, so that nothing skips for want of
 // one. A machine that panics, hangs or ends without a verdict is a failure.
 //

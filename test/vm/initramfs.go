@@ -75,7 +75,7 @@ func (img *image) add(ctx context.Context, dir string, o *options, p *testPackag
 	img.tree.program(filepath.Join(in, "tests"), binary)
 	img.plan.Tests = append(img.plan.Tests, plan.Test{
 		Package: p.ImportPath, Dir: "/" + in,
-		Args: []string{"./tests", "-test.v", "-test.timeout=" + o.timeout.String(), "-test.run=" + pattern},
+		Args: []string{"./tests", "-test.v", "-test.short", "-test.timeout=" + o.timeout.String(), "-test.run=" + pattern},
 	})
 	return img.tree.copyDir(filepath.Join(in, "testdata"), filepath.Join(p.Dir, "testdata"))
 }

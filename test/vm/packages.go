@@ -18,6 +18,10 @@ import (
 	"unicode/utf8"
 )
 
+// engines are the rooms whose live tests take container engines, and are the
+// same on every kernel.
+var engines = []string{"agent/names", "test"}
+
 // testPackage is a package whose tests run in the machines.
 type testPackage struct {
 	ImportPath string
@@ -41,8 +45,15 @@ func (p *testPackage) live() []string {
 // place returns the package's directory below that of its module.
 func (p *testPackage) place() (string, error) { return filepath.Rel(p.Module.Dir, p.Dir) }
 
+// in reports whether the package is in one of the rooms.
+func (p *testPackage) in(rooms []string) bool {
+	return slices.ContainsFunc(rooms, func(room string) bool {
+		return strings.HasPrefix(p.ImportPath+"/", p.Module.Path+"/"+room+"/")
+	})
+}
+
 // findPackages returns the packages that the patterns name and that have
-// tests; without patterns those with live tests, except the ones below test/.
+// tests; without patterns those with live tests, but for engines.
 func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error) {
 	all := len(patterns) == 0
 	if all {
@@ -60,11 +71,9 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 		} else if err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
-		engines := strings.HasPrefix(p.ImportPath, p.Module.Path+"/test/")
-		if all && (engines || len(p.live()) == 0) || len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 {
-			continue
+		if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 && (!all || len(p.live()) > 0 && !p.in(engines)) {
+			found = append(found, p)
 		}
-		found = append(found, p)
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("packages %q: none with tests", patterns)

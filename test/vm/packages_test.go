@@ -42,3 +42,17 @@ func TestFindPackages(t *testing.T) {
 		t.Error("no package with tests is no error")
 	}
 }
+
+func TestIn(t *testing.T) {
+	p := &testPackage{}
+	p.Module.Path = "berth"
+	for path, want := range map[string]bool{
+		"berth/test": true, "berth/test/lab": true, "berth/agent/names": true,
+		"berth/internal/testnet": false, "berth/agent": false, "berth/testing": false,
+	} {
+		p.ImportPath = path
+		if got := p.in([]string{"agent/names", "test"}); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
