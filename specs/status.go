@@ -3,7 +3,7 @@ package specs
 import "time"
 
 // AgentStatus is what the agent says of itself: GET /v1/status and
-// `berth agent status --json`.
+// `berth agent status --json`. Its schema is specs/schema/status.json.
 type AgentStatus struct {
 	Version        string         `json:"version"`
 	PID            int            `json:"pid"`
@@ -31,7 +31,7 @@ const (
 )
 
 // ParentStatus is one parent as the agent sees it: an element of
-// GET /v1/parents.
+// GET /v1/parents. Its schema is specs/schema/parent.json.
 type ParentStatus struct {
 	Name      string      `json:"name"`
 	Index     int         `json:"index,omitempty"` // 0 while it does not exist
