@@ -75,6 +75,9 @@ func newLab(t *testing.T) *lab {
 		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
 	}
 	l.store = state.Open(l.dirs.State)
+	if err := os.MkdirAll(l.dirs.Config, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	l.linkLocal("1") // none: such an address comes, and is tentative, at times of its own
 	testnet.Veth(t, "eth1", l.host, "port1", l.wire)
 	l.linkLocal("0")
@@ -241,12 +244,11 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	}
 }
 
-// lookAtAll prints links, addresses, routes, rules and what is set about ARP, in
-// few processes, because a test takes many snapshots.
-const lookAtAll = `set -e
-printf '%s\n' 'link show' 'addr show' 'route show table all' 'rule show' | ip -o -batch -
-ip -6 -o route show table all
-cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter`
+// What a snapshot looks at, in few processes, because a test takes many.
+const (
+	lookAtIP  = "link show\naddr show\nroute show table all\nrule show\n"
+	lookAtARP = "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"
+)
 
 // operstate is what the kernel decides on in a second of its own.
 var operstate = regexp.MustCompile(`state [A-Z]+ `)
@@ -255,7 +257,13 @@ var operstate = regexp.MustCompile(`state [A-Z]+ `)
 func (l *lab) snapshot() string {
 	l.Helper()
 	var s strings.Builder
-	s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "sh", "-c", lookAtAll), ""))
+	batch := filepath.Join(l.dirs.Config, "batch")
+	if err := os.WriteFile(batch, []byte(lookAtIP), 0o644); err != nil {
+		l.Fatal(err)
+	}
+	s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "ip", "-o", "-batch", batch), ""))
+	s.WriteString(testnet.Run(l.T, l.host, "ip", "-6", "-o", "route", "show", "table", "all"))
+	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", lookAtARP))
 	err := l.store.View(l.Context(), func(tx *state.Tx) error {
 		for lease, err := range ipam.All(tx) {
 			if err != nil {
