@@ -12,6 +12,7 @@ needs() {
 		demo,test        runc                            runc
 		demo,test        podman                          podman
 		demo,test        conmon                          conmon
+		test             tmux                            tmux
 		test             containerd                      containerd
 		test             clang-14                        clang-14
 		test             llvm-strip-14                   llvm-14

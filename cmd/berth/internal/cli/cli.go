@@ -3,9 +3,9 @@
 // at lies below the directories of its flags.
 //
 // The commands work on the files and records that hook and agent share, so
-// all but events and stats work while no agent runs. They decide nothing of their own:
-// what a network is, specs says; what is attached, the records; what was
-// counted, the pinned maps. The package may import every room of berth.
+// all but events, stats and top work while no agent runs. They decide nothing
+// of their own: what a network is, specs says; what is attached, the records;
+// what was counted, the pinned maps. The package may import every room of berth.
 package cli
 
 import (
@@ -89,7 +89,7 @@ func (env *Env) warn(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true

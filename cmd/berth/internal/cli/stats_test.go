@@ -25,11 +25,15 @@ type growing struct {
 	at    func(asked int) ([]specs.Endpoint, error)
 }
 
-func (g *growing) Endpoints(context.Context, bool) ([]specs.Endpoint, error) {
+func (g *growing) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked++
-	return g.at(g.asked)
+	all, err := g.at(g.asked)
+	if err != nil {
+		return err
+	}
+	return tellEach(all, each)
 }
 
 // steps makes the world's clock go on by two seconds each time that it is
@@ -88,19 +92,35 @@ func TestStatsJSON(t *testing.T) {
 	w := newWorld(t)
 	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
 		all, _ := busy(asked)
-		if asked == 3 {
+		if asked >= 3 {
 			all[0].Phase, all[0].Ended = specs.PhaseEnded, clock
 		}
 		return all, nil
 	}})
 	w.steps()
 	lines := strings.Split(strings.TrimSpace(w.ok("stats", "--count", "3", "--interval", "100ms", "--json")), "\n")
-	// Both, the ended one once more, and then only the other.
-	if len(lines) != 2+2+2 && len(lines) != 2+2+1 {
+	if len(lines) != 2+2+1 { // both, the ended one once more, and then only the other
 		t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
+	all := decodeStats(t, lines)
+	first := all[0]
+	if first.ContainerID != hexA || first.Interval != 2 || first.Rates == nil || first.Rates.Receive != (specs.Rate{Packets: 5, Bytes: 500}) ||
+		first.Totals.Receive != (specs.Count{Packets: 20, Bytes: 2000}) ||
+		first.Split.Rates.Transmit.Local.Broadcast != (specs.Rate{Packets: 0.5, Bytes: 30}) || first.Violations[specs.MACSpoof] != 3 {
+		t.Errorf("the first line is %s", lines[0])
+	}
+	if other := all[1]; other.Counted || other.Rates != nil || other.Interval != 0 || other.Split.Rates != nil {
+		t.Errorf("what is not counted has rates: %s", lines[1])
+	}
+	if ended := strings.Count(strings.Join(lines, "\n"), `"phase":"ended"`); ended != 1 {
+		t.Errorf("an endpoint that ended has %d lines as ended, want 1:\n%s", ended, strings.Join(lines, "\n"))
+	}
+}
+
+// decodeStats holds every line to the schema.
+func decodeStats(t *testing.T, lines []string) (all []specs.Stats) {
+	t.Helper()
 	schema := statsSchema(t)
-	var all []specs.Stats
 	for _, line := range lines {
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
 		if err != nil {
@@ -115,24 +135,7 @@ func TestStatsJSON(t *testing.T) {
 		}
 		all = append(all, s)
 	}
-	first := all[0]
-	if first.ContainerID != hexA || first.Interval != 2 || first.Rates == nil || first.Rates.Receive != (specs.Rate{Packets: 5, Bytes: 500}) ||
-		first.Totals.Receive != (specs.Count{Packets: 20, Bytes: 2000}) ||
-		first.Split.Rates.Transmit.Local.Broadcast != (specs.Rate{Packets: 0.5, Bytes: 30}) || first.Violations[specs.MACSpoof] != 3 {
-		t.Errorf("the first line is %s", lines[0])
-	}
-	if other := all[1]; other.Counted || other.Rates != nil || other.Interval != 0 || other.Split.Rates != nil {
-		t.Errorf("what is not counted has rates: %s", lines[1])
-	}
-	ended := 0
-	for _, s := range all {
-		if s.Phase == specs.PhaseEnded {
-			ended++
-		}
-	}
-	if ended != 1 {
-		t.Errorf("an endpoint that ended has %d lines as ended, want 1:\n%s", ended, strings.Join(lines, "\n"))
-	}
+	return all
 }
 
 func statsSchema(t *testing.T) *jsonschema.Schema {
@@ -207,6 +210,21 @@ func TestStatsFailWithoutAgentWhenCounting(t *testing.T) {
 		return busy(asked)
 	}})
 	w.fails(exitFailed, "berth: agent: it is gone", "stats", "--no-stream", "--interval", "100ms")
+}
+
+// The terminal view is for a terminal.
+func TestTopNeedsATerminal(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitFailed, "berth: standard output is no terminal; for scripts there is berth stats --json", "top")
+	w.fails(exitUsage, `berth top: --interval "1ms": want 100ms to 1h`, "top", "--interval", "1ms")
+	w.fails(exitUsage, `berth top: it takes no argument, got "web"`, "top", "web")
+	file, err := os.Create(w.dir + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w.env.Out = file
+	w.fails(exitFailed, "berth: standard output is no terminal", "top")
 }
 
 // On a terminal a page is printed over the one before.

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/agent/client"
+	"berth/cmd/berth/internal/top"
+)
+
+const topLong = `Show parents, interfaces with their traffic a second, and violations as they
+come, until q is pressed. It asks the agent, and waits for one that is away.
+For scripts there is berth stats.`
+
+func newTop(env *Env) *cobra.Command {
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use: "top", Short: "watch traffic and violations", Long: topLong, Args: noArguments,
+		Example: "  berth top\n  berth top --interval 5s",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkInterval(interval); err != nil {
+				return usage(cmd, err)
+			}
+			return showTop(cmd.Context(), env, interval)
+		},
+	}
+	intervalFlag(cmd, &interval)
+	return cmd
+}
+
+func showTop(ctx context.Context, env *Env, interval time.Duration) error {
+	terminal, ok := env.Out.(*os.File)
+	if !ok {
+		return top.ErrNoTerminal
+	}
+	return top.Run(ctx, top.Options{
+		Agent: client.New(env.dirs.State), Interval: interval, Terminal: terminal, Getenv: os.Getenv,
+	})
+}

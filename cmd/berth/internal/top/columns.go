@@ -1,0 +1,150 @@
+package top
+
+import (
+	"cmp"
+	"strings"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/cmd/berth/internal/text"
+	"berth/specs"
+)
+
+// column is a column of the endpoints' table.
+type column struct {
+	title string
+	width int  // least, in columns of the terminal
+	rank  int  // the greater, the sooner it goes where the terminal is narrow
+	right bool // numbers stand at the right
+	most  bool // the greatest comes first
+	cell  func(*Model, *rates.Reading) string
+	order func(a, b *rates.Reading) int // nil: nobody sorts by it
+}
+
+// byReceive is the index of the column that the table is sorted by at first.
+const byReceive = 4
+
+// columns are all columns of endpoints. The first takes what is left of the
+// terminal's width.
+var columns = []column{
+	{title: "CONTAINER", width: 12, cell: nameCell, order: byText(name)},
+	{title: "NETWORK@IF", width: 11, rank: 3, cell: textCell(place), order: byText(place)},
+	{title: "ADDRESS", width: 15, rank: 6, cell: textCell(address), order: byAddress},
+	{title: "PARENT", width: 8, rank: 7, cell: textCell(parent), order: byText(parent)},
+	{title: "RX/s", width: 8, right: true, most: true, cell: rateCell(rxBytes, bytesText), order: byNumber(rxBytes)},
+	{title: "TX/s", width: 8, right: true, most: true, cell: rateCell(txBytes, bytesText), order: byNumber(txBytes)},
+	{title: "RX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(rxPackets, numberText), order: byNumber(rxPackets)},
+	{title: "TX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(txPackets, numberText), order: byNumber(txPackets)},
+	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(received), order: byNumber(received)},
+	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmitted), order: byNumber(transmitted)},
+	{title: "HISTORY", width: 12, rank: 4, cell: historyCell},
+	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violations)},
+}
+
+// visible returns the columns that have room in width, and the width of the
+// first.
+func visible(width int) (shown []int, first int) {
+	for rank := 9; rank >= 0; rank-- {
+		shown, first = shown[:0], width
+		for i := range columns {
+			if columns[i].rank <= rank {
+				shown = append(shown, i)
+				if i > 0 {
+					first -= 1 + columns[i].width
+				}
+			}
+		}
+		if first >= columns[0].width {
+			break
+		}
+	}
+	return shown, max(0, first)
+}
+
+func name(r *rates.Reading) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return text.ShortID(r.ContainerID)
+}
+
+func nameCell(_ *Model, r *rates.Reading) string {
+	if r.Phase == specs.PhaseEnded {
+		return "(ended) " + name(r)
+	}
+	return name(r)
+}
+
+func place(r *rates.Reading) string { return cmp.Or(r.Network, "-") + "@" + r.Interface }
+
+func parent(r *rates.Reading) string { return r.Parent }
+
+func address(r *rates.Reading) string {
+	if len(r.Addresses) == 0 {
+		return "-"
+	}
+	return r.Addresses[0].Addr().String()
+}
+
+func rxBytes(r *rates.Reading) float64     { return r.Rates.Receive.Total().Bytes }
+func txBytes(r *rates.Reading) float64     { return r.Rates.Transmit.Total().Bytes }
+func rxPackets(r *rates.Reading) float64   { return r.Rates.Receive.Total().Packets }
+func txPackets(r *rates.Reading) float64   { return r.Rates.Transmit.Total().Packets }
+func received(r *rates.Reading) float64    { return float64(r.Counters.Receive.Total().Bytes) }
+func transmitted(r *rates.Reading) float64 { return float64(r.Counters.Transmit.Total().Bytes) }
+
+func violations(r *rates.Reading) (n float64) {
+	for _, of := range r.Violations {
+		n += float64(of)
+	}
+	return n
+}
+
+func textCell(of func(*rates.Reading) string) func(*Model, *rates.Reading) string {
+	return func(_ *Model, r *rates.Reading) string { return of(r) }
+}
+
+func rateCell(of func(*rates.Reading) float64, write func(float64) string) func(*Model, *rates.Reading) string {
+	return func(_ *Model, r *rates.Reading) string {
+		if r.Over == 0 {
+			return "-"
+		}
+		return write(of(r))
+	}
+}
+
+func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
+	return func(_ *Model, r *rates.Reading) string {
+		if !r.Counted {
+			return "-"
+		}
+		return bytesText(of(r))
+	}
+}
+
+func historyCell(m *Model, r *rates.Reading) string {
+	return m.shown.trails[rates.KeyOf(&r.Endpoint)].spark(12, m.look.levels, point.both)
+}
+
+func violationsCell(_ *Model, r *rates.Reading) string {
+	if n := violations(r); n > 0 {
+		return numberText(n)
+	}
+	return ""
+}
+
+func byText(of func(*rates.Reading) string) func(a, b *rates.Reading) int {
+	return func(a, b *rates.Reading) int { return strings.Compare(of(a), of(b)) }
+}
+
+func byNumber(of func(*rates.Reading) float64) func(a, b *rates.Reading) int {
+	return func(a, b *rates.Reading) int { return cmp.Compare(of(a), of(b)) }
+}
+
+// byAddress sorts as numbers, those without an address last.
+func byAddress(a, b *rates.Reading) int {
+	switch {
+	case len(a.Addresses) == 0 || len(b.Addresses) == 0:
+		return len(b.Addresses) - len(a.Addresses)
+	}
+	return a.Addresses[0].Addr().Compare(b.Addresses[0].Addr())
+}

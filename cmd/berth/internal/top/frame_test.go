@@ -1,0 +1,168 @@
+package top
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"berth/agent/client"
+	"berth/specs"
+)
+
+var sizes = [][2]int{{80, 24}, {120, 40}, {40, 10}}
+
+// What a person sees, at the sizes that terminals have.
+func TestFrames(t *testing.T) {
+	for _, size := range sizes {
+		at := func(name string) string { return fmt.Sprintf("%s-%dx%d", name, size[0], size[1]) }
+		s := newScene(t, size[0], size[1])
+		s.golden(at("asking"))
+		s.sample(containers(0)...)
+		s.golden(at("first"))
+		s.run(11)
+		s.send(eventsMsg{spoof(-600, nil), spoof(9, party())})
+		s.golden(at("list"))
+		s.keys("down", "down", "enter")
+		s.golden(at("details"))
+		s.keys("esc", "?")
+		s.golden(at("help"))
+		s.keys("esc", "/", "lan 192.0")
+		s.golden(at("typing"))
+		s.keys("enter", "p")
+		s.run(1)
+		s.golden(at("held"))
+		s.keys("p", "esc")
+		s.send(lostMsg{at: s.now().Add(3 * time.Second), err: fmt.Errorf("agent at /run/berth/berthd.sock: %w", client.ErrNoAgent)})
+		s.golden(at("lost"))
+	}
+}
+
+// sound checks what holds for every frame: its size, and that nothing but our
+// own styles is in it that a terminal would obey.
+func (s *scene) sound() {
+	s.t.Helper()
+	frame := s.m.Frame()
+	lines := strings.Split(frame, "\n")
+	if s.m.width > 0 && s.m.height > 0 && len(lines) != s.m.height {
+		s.t.Errorf("%d lines at %dx%d:\n%s", len(lines), s.m.width, s.m.height, frame)
+	}
+	for _, l := range lines {
+		if width := ansi.StringWidthWc(l); width > s.m.width {
+			s.t.Errorf("a line of %d columns at %dx%d: %q", width, s.m.width, s.m.height, l)
+		}
+	}
+	stripped := ownStyles.Replace(frame)
+	if i := strings.IndexFunc(stripped, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		s.t.Errorf("at %dx%d a control character: %q", s.m.width, s.m.height, stripped[i:min(len(stripped), i+20)])
+	}
+}
+
+// ownStyles takes away the escape sequences that a frame may have.
+var ownStyles = strings.NewReplacer("\x1b[m", "", "\x1b[1m", "", "\x1b[2m", "", "\x1b[7m", "",
+	"\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[36m", "")
+
+// hostile is text that would move the cursor, change the title, break lines
+// or turn the direction of writing, and is wide.
+const hostile = "\x1b[2J\x1b]0;owned\x07\r\n\u202e網網網\x00\u0085e\u0301"
+
+// poison sets every text of a value.
+func poison(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(hostile)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			poison(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				poison(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			poison(v.Index(i))
+		}
+	}
+}
+
+// Whatever the agent says, at whatever size, on every page: the frame has the
+// terminal's size and nothing in it but text.
+func TestFramesAreSound(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var sizes [][2]int
+	for range 150 {
+		sizes = append(sizes, [2]int{random.IntN(140), random.IntN(60)})
+	}
+	sizes = append(sizes, [2]int{1, 1}, [2]int{2, 2}, [2]int{0, 0}, [2]int{300, 3}, [2]int{3, 100})
+	for _, size := range sizes {
+		s := newScene(t, size[0], size[1])
+		for range 3 {
+			all := containers(s.n)
+			all[1].Phase, all[1].Ended = specs.PhaseEnded, s.now()
+			say := status()
+			poison(reflect.ValueOf(&say).Elem())
+			poison(reflect.ValueOf(&all[2]).Elem())
+			s.send(sampleMsg{at: s.now(), status: say, endpoints: all})
+			s.n++
+			s.sound()
+		}
+		e := spoof(1, party())
+		e.Owner = party()
+		poison(reflect.ValueOf(&e).Elem())
+		s.send(eventsMsg{e, spoof(2, party()), e})
+		s.sound()
+		for _, key := range []string{"end", "enter", "down", "pgdown", "esc", "?", "down", "esc", "/", hostile, "enter", ">", "r", "home", "p"} {
+			s.keys(key)
+			s.sound()
+		}
+		s.send(lostMsg{at: s.now(), err: errors.New(hostile)})
+		s.sound()
+	}
+}
+
+// Without colours there are none; on a dumb terminal there is no escape
+// sequence; without UTF-8 there is only ASCII. The text is the same.
+func TestLooks(t *testing.T) {
+	s := newScene(t, 80, 24).run(12)
+	s.send(eventsMsg{spoof(9, party())})
+	coloured := s.m.Frame()
+	if !strings.Contains(coloured, "\x1b[36m") {
+		t.Errorf("a frame without colours: %q", coloured)
+	}
+	s.m.look = newLook(false, false, true)
+	if frame := s.m.Frame(); strings.Contains(frame, "\x1b[3") || !strings.Contains(frame, "\x1b[7m") || ansi.Strip(frame) != ansi.Strip(coloured) {
+		t.Errorf("a frame without colours: %q", frame)
+	}
+	s.m.look = newLook(false, true, true)
+	if frame := s.m.Frame(); frame != ansi.Strip(coloured) {
+		t.Errorf("a frame for a dumb terminal: %q", frame)
+	}
+	s.m.look = newLook(true, true, false)
+	if frame := s.m.Frame(); strings.IndexFunc(frame, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+		t.Errorf("a frame without UTF-8: %q", frame)
+	}
+	if v := s.m.View(); !v.AltScreen || v.Content != s.m.Frame() {
+		t.Error("the view is not the frame on the other screen")
+	}
+}
+
+func TestResize(t *testing.T) {
+	s := newScene(t, 80, 24).run(3)
+	s.keys("end")
+	before := s.m.rows[s.m.cursor].ContainerID
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 6})
+	s.sound()
+	if !strings.Contains(s.line("▸"), before) && !strings.Contains(s.line("▸"), before[:8]) {
+		t.Errorf("after a resize the selected line is %q, want %s", s.line("▸"), before)
+	}
+}

@@ -1,0 +1,92 @@
+package top
+
+import (
+	"math"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"berth/cmd/berth/internal/text"
+)
+
+// look is what a terminal can show.
+type look struct {
+	colour bool // colours, beside bold, dim and reverse
+	bare   bool // no escape sequence at all
+
+	levels            string // of sparklines, from nothing to most
+	ellipsis, pointer string // what was cut; the selected line
+	down, up          string // the order of a column
+}
+
+// newLook returns the glyphs of a terminal; without unicode they are ASCII's.
+func newLook(colour, bare, unicode bool) look {
+	l := look{colour: colour, bare: bare, levels: "▁▂▃▄▅▆▇█", ellipsis: "…", pointer: "▸", down: "▼", up: "▲"}
+	if !unicode {
+		l.levels, l.ellipsis, l.pointer, l.down, l.up = "_.:-=+*#", "~", ">", "v", "^"
+	}
+	return l
+}
+
+// style is a set of SGR parameters (ECMA-48 section 8.3.117).
+type style string
+
+const (
+	plain  style = ""
+	bold   style = "1"
+	dim    style = "2"
+	marked style = "7"
+	good   style = "32"
+	bad    style = "31"
+	warned style = "33"
+	titled style = "36"
+)
+
+// paint sets a style for a text. Without colours what they would say is bold
+// or nothing.
+func (l *look) paint(s string, st style) string {
+	if !l.colour {
+		switch st {
+		case bad, warned, titled:
+			st = bold
+		case good:
+			st = plain
+		}
+	}
+	if l.bare || st == plain || s == "" {
+		return s
+	}
+	return "\x1b[" + string(st) + "m" + s + "\x1b[m"
+}
+
+// fit makes text safe and exactly width columns wide.
+func (l *look) fit(s string, width int) string {
+	s = l.cut(s, width)
+	return s + strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s)))
+}
+
+// right is fit for numbers: they stand at the right.
+func (l *look) right(s string, width int) string {
+	s = l.cut(s, width)
+	return strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s))) + s
+}
+
+// cut makes text safe and at most width columns wide.
+func (l *look) cut(s string, width int) string {
+	if width <= 0 {
+		return ""
+	}
+	s = text.Printable(s)
+	if ansi.StringWidthWc(s) <= width {
+		return s
+	}
+	return ansi.TruncateWc(s, width, l.ellipsis)
+}
+
+// bytesText writes a rate in bytes, as "1.23 MB".
+func bytesText(v float64) string { return text.Bytes(whole(v)) }
+
+// numberText writes a rate in packets, as "1.23k".
+func numberText(v float64) string { return text.Number(whole(v)) }
+
+func whole(v float64) uint64 { return uint64(math.Round(max(0, v))) }

@@ -1,0 +1,252 @@
+package top
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"berth/specs"
+)
+
+func TestSort(t *testing.T) {
+	s := newScene(t, 120, 24).run(4)
+	for _, c := range []struct{ keys, head, order string }{
+		{"", "RX/s▼", "a-c web db new"},
+		{"r", "RX/s▲", "db new web a-c"},
+		{">", "TX/s▼", "web db a-c new"},
+		{">", "RX P/s▼", "web a-c db new"},
+		{"s", "TX P/s▼", "web db a-c new"},
+		{"s", "RX▼", "a-c web db new"},
+		{"s", "TX▼", "web db a-c new"},
+		{"s", "VIOL▼", "web a-c db new"}, // HISTORY is nothing to sort by
+		{"s", "CONTAINER▲", "a-c db new web"},
+		{"r", "CONTAINER▼", "web new db a-c"},
+		{"<", "VIOL▼", "web a-c db new"},
+		{">>", "NETWORK@IF▲", "new a-c db web"},
+		{">", "ADDRESS▲", "web db a-c new"},
+	} {
+		s.keys(c.keys)
+		if s.order() != c.order || !strings.Contains(s.line("CONTAINER"), c.head) {
+			t.Errorf("after %q: %s under %q, want %s under %s", c.keys, s.order(), s.line("CONTAINER"), c.order, c.head)
+		}
+	}
+	s.keys("left", "right")
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 24})
+	s.keys(">") // the column that it was sorted by is not there any more
+	if head := s.line("CONTAINER"); !strings.ContainsAny(head, "▼▲") {
+		t.Errorf("on a narrower terminal nothing is sorted by: %q", head)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	s := newScene(t, 80, 24).run(4)
+	s.keys("/", "NGINX")
+	if s.order() != "web" || s.m.footer() == "" {
+		t.Errorf("an image's name leaves %q", s.order())
+	}
+	for _, c := range []struct{ keys, want string }{
+		{"ctrl+u", "a-c web db new"},
+		{"192.0.2.66", "db"},
+		{"backspace", "a-c web db"}, // 192.0.2.6
+		{"ctrl+w", "a-c web db new"},
+		{"lan bridge", "web db"},
+		{"ctrl+w", "web db new"}, // lan0 is an interface
+		{"q", ""},                // a letter, while it is typed
+		{"enter", ""},
+		{"esc", "a-c web db new"},
+		{"/", "a-c web db new"},
+		{":53:03", "a-c"},
+		{"esc", "a-c web db new"}, // gives it up
+	} {
+		if s.keys(c.keys); s.order() != c.want {
+			t.Errorf("after %q the filter %q leaves %q, want %q", c.keys, s.m.filter, s.order(), c.want)
+		}
+	}
+	s.keys("/")
+	s.send(tea.PasteMsg{Content: "d\x1bb\n" + strings.Repeat("x", 1000)})
+	if !strings.HasPrefix(s.m.filter, "dbxx") || len(s.m.filter) > filterMost {
+		t.Errorf("what was pasted made the filter %q", s.m.filter)
+	}
+	s.keys("enter")
+	if got := s.line("none of"); !strings.Contains(got, "none of 4 interfaces has") {
+		t.Errorf("a filter that nothing passes: %q", got)
+	}
+}
+
+// A filter takes what comes later too.
+func TestFilterStays(t *testing.T) {
+	s := newScene(t, 80, 24).run(2)
+	s.keys("/", "late", "enter")
+	late := containers(2)
+	late[1].Name, late[1].Created = "latecomer", s.now()
+	s.sample(late...)
+	if s.order() != "lat" {
+		t.Errorf("a container that came later is not among %q", s.order())
+	}
+}
+
+// Held, the picture stays as it is; what happens meanwhile is there after.
+func TestHold(t *testing.T) {
+	s := newScene(t, 80, 24).run(3)
+	s.keys("p")
+	held := s.m.Frame()
+	if !strings.Contains(held, "HELD") {
+		t.Error("the frame does not say that it is held")
+	}
+	s.run(3)
+	s.send(eventsMsg{spoof(1, party())})
+	s.send(lostMsg{at: s.now(), err: tea.ErrInterrupted})
+	if s.m.Frame() != held {
+		t.Error("a held frame changes")
+	}
+	s.keys("/", "db", "enter") // it can be looked at from all sides
+	if s.order() != "db" {
+		t.Errorf("a held frame is not filtered: %s", s.order())
+	}
+	s.keys("esc", "space")
+	if got := bare(s.m); strings.Contains(got, "HELD") || !strings.Contains(got, "by web") || !strings.Contains(got, "no answer") {
+		t.Errorf("what happened while it was held is not there:\n%s", got)
+	}
+	web := s.m.shown.trails[s.m.shownKey("web")]
+	if len(web) != 7 {
+		t.Errorf("the history has %d points, want 7", len(web))
+	}
+}
+
+// The cursor stays at the top until a person moves it, and then with its
+// endpoint.
+func TestCursor(t *testing.T) {
+	s := newScene(t, 80, 24).run(2)
+	s.keys("s", "s", "s", "s", "s") // by name
+	at := func() string { return strings.Fields(strings.TrimPrefix(s.line("▸"), "▸"))[0] }
+	if at() != "a-container-w…" {
+		t.Errorf("at first the cursor is at %q", at())
+	}
+	s.keys("down", "down")
+	if at() != "new" {
+		t.Errorf("two lines down is %q", at())
+	}
+	more := containers(2)
+	more[0].Name = "aa" // comes before, so all move down
+	s.sample(more...)
+	if at() != "new" {
+		t.Errorf("the cursor went from its endpoint to %q", at())
+	}
+	s.sample(more[:3]...) // the endpoint is gone
+	if at() == "new" {
+		t.Error("the cursor is at an endpoint that is gone")
+	}
+	s.keys("home")
+	if at() != "a-container-w…" {
+		t.Errorf("home is %q", at())
+	}
+	s.sample() // nobody is left
+	s.keys("down", "enter", "up", "end")
+	s.sound()
+	if got := s.line("no container"); got == "" {
+		t.Error("an empty list says nothing")
+	}
+}
+
+// More endpoints than lines: the cursor's is always seen.
+func TestScroll(t *testing.T) {
+	s := newScene(t, 80, 12)
+	var many []specs.Endpoint
+	for i := range 100 {
+		e := containers(0)[1]
+		e.ContainerID, e.MAC[4] = strings.Repeat("x", i+1), byte(i)
+		many = append(many, e)
+	}
+	s.sample(many...)
+	for _, keys := range []string{"down", "pgdown", "end", "up", "pgup", "pgup", "home", "G", "k", "g", "j"} {
+		s.keys(keys)
+		s.sound()
+		if s.line("▸") == "" {
+			t.Fatalf("after %s the cursor is not seen", keys)
+		}
+	}
+	s.keys("home", "end")
+	if s.m.cursor != 99 {
+		t.Errorf("the end is %d", s.m.cursor)
+	}
+	s.sample(many[:3]...)
+	if s.m.cursor != 2 || s.m.top != 0 {
+		t.Errorf("after 97 are gone: line %d of those from %d on", s.m.cursor, s.m.top)
+	}
+}
+
+func TestPages(t *testing.T) {
+	s := newScene(t, 40, 10).run(3)
+	s.keys(">", "enter") // web sends most
+	if !strings.Contains(bare(s.m), "namespace  prod") {
+		t.Errorf("details:\n%s", bare(s.m))
+	}
+	top := bare(s.m)
+	s.keys("down", "pgdown")
+	s.sound()
+	if bare(s.m) == top {
+		t.Error("details do not scroll")
+	}
+	s.keys("end")
+	if !strings.Contains(bare(s.m), "mac-spoof") {
+		t.Errorf("the end of details:\n%s", bare(s.m))
+	}
+	s.sample(containers(3)[1:]...)
+	if !strings.Contains(bare(s.m), "it is gone") {
+		t.Errorf("details of what is gone:\n%s", bare(s.m))
+	}
+	s.keys("esc", "?", "home")
+	if !strings.Contains(bare(s.m), "choose an interface") {
+		t.Errorf("help:\n%s", bare(s.m))
+	}
+	s.keys("?")
+	if s.m.page != pageList {
+		t.Error("? does not leave the help")
+	}
+}
+
+func TestQuit(t *testing.T) {
+	for _, keys := range [][]string{{"q"}, {"ctrl+c"}, {"?", "q"}, {"enter", "q"}, {"/", "ctrl+c"}, {"p", "q"}} {
+		cmd := newScene(t, 80, 24).run(2).keys(keys...)
+		if cmd == nil {
+			t.Errorf("%v does not quit", keys)
+			continue
+		}
+		if _, ok := cmd().(tea.QuitMsg); !ok {
+			t.Errorf("%v does something else than quit", keys)
+		}
+	}
+	if cmd := newScene(t, 80, 24).keys("ctrl+z"); cmd == nil {
+		t.Error("ctrl+z does not suspend")
+	}
+}
+
+// counting is an agent that counts how often it is asked.
+type counting struct{ samples, violated, waited int }
+
+func (c *counting) sample() tea.Msg     { c.samples++; return nil }
+func (c *counting) violations() tea.Msg { c.violated++; return nil }
+func (c *counting) later(time.Time) tea.Cmd {
+	return func() tea.Msg { c.waited++; return pollMsg{} }
+}
+
+// After each answer, and after none, it is asked again.
+func TestAsking(t *testing.T) {
+	c := new(counting)
+	m := newModel(newLook(true, false, true), c)
+	for _, cmd := range m.Init()().(tea.BatchMsg) {
+		cmd()
+	}
+	for _, msg := range []tea.Msg{sampleMsg{at: clock}, lostMsg{at: clock, err: tea.ErrInterrupted}, eventsMsg{}, pollMsg{}} {
+		next, cmd := m.Update(msg)
+		if m = next.(Model); cmd == nil {
+			t.Fatalf("after %T nobody is asked", msg)
+		}
+		cmd()
+	}
+	if *c != (counting{samples: 2, violated: 2, waited: 2}) {
+		t.Errorf("asked %+v", *c)
+	}
+}

@@ -1,0 +1,102 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"berth/agent/client"
+	"berth/specs"
+)
+
+// source asks the agent.
+type source struct {
+	ctx      context.Context
+	agent    *client.Client
+	interval time.Duration
+	events   chan specs.Event
+}
+
+const (
+	answerTimeout = 5 * time.Second // after which the agent counts as away
+	eventsBuffer  = 1000            // that wait to be shown
+	eventsPast    = time.Hour       // how old those may be that are shown at first
+)
+
+func newSource(ctx context.Context, agent *client.Client, interval time.Duration) *source {
+	s := &source{ctx: ctx, agent: agent, interval: interval, events: make(chan specs.Event, eventsBuffer)}
+	go s.follow()
+	return s
+}
+
+// sample implements asker.
+func (s *source) sample() tea.Msg {
+	ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
+	defer cancel()
+	began := time.Now()
+	status, err := s.agent.Status(ctx)
+	if err != nil {
+		return lostMsg{began: began, at: time.Now(), err: err}
+	}
+	endpoints, err := s.agent.Endpoints(ctx, true)
+	if err != nil {
+		return lostMsg{began: began, at: time.Now(), err: err}
+	}
+	return sampleMsg{began: began, at: time.Now(), status: status, endpoints: endpoints}
+}
+
+// later implements asker.
+func (s *source) later(began time.Time) tea.Cmd {
+	return tea.Tick(max(0, s.interval-time.Since(began)), func(time.Time) tea.Msg { return pollMsg{} })
+}
+
+// violations implements asker.
+func (s *source) violations() tea.Msg {
+	var some eventsMsg
+	select {
+	case e := <-s.events:
+		some = append(some, e)
+	case <-s.ctx.Done():
+		return nil
+	}
+	for len(some) < eventsBuffer {
+		select {
+		case e := <-s.events:
+			some = append(some, e)
+		default:
+			return some
+		}
+	}
+	return some
+}
+
+// follow reads the agent's violations, from one agent after the other. None is
+// read twice; those of an agent that was not there for a while are read later.
+func (s *source) follow() {
+	since := time.Now().Add(-eventsPast)
+	for s.ctx.Err() == nil {
+		for e, err := range s.agent.Events(s.ctx, client.Filter{Follow: true, Since: since}) {
+			if err != nil {
+				break
+			}
+			since = e.Time.Add(1)
+			select {
+			case s.events <- e:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		select {
+		case <-time.After(s.interval):
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// gone reports whether an error only says that the view was ended from
+// outside.
+func gone(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, ctx.Err()))
+}

@@ -1,0 +1,61 @@
+package top
+
+import (
+	"slices"
+	"strings"
+
+	"berth/cmd/berth/internal/rates"
+)
+
+// point is an endpoint's traffic in one interval, in bytes a second.
+type point struct {
+	rx, tx float32
+	gap    bool // nothing is known
+}
+
+func pointOf(r *rates.Reading) point {
+	return point{rx: float32(r.Rates.Receive.Total().Bytes), tx: float32(r.Rates.Transmit.Total().Bytes), gap: r.Over == 0}
+}
+
+// trail is the last intervals, the oldest first.
+type trail []point
+
+// add returns a trail that is longer by one, or has lost its oldest.
+func (t trail) add(p point) trail {
+	return append(slices.Clone(t[max(0, len(t)+1-trailLength):]), p)
+}
+
+func (p point) both() float32 { return p.rx + p.tx }
+func (p point) in() float32   { return p.rx }
+func (p point) out() float32  { return p.tx }
+
+// peak is the greatest value of a trail.
+func (t trail) peak(value func(point) float32) (most float32) {
+	for _, p := range t {
+		most = max(most, value(p))
+	}
+	return most
+}
+
+// spark draws the last width points with a glyph each, the newest at the
+// right. levels are the glyphs from nothing to the trail's own peak; a gap is
+// a blank.
+func (t trail) spark(width int, levels string, value func(point) float32) string {
+	glyphs := []rune(levels)
+	t = t[max(0, len(t)-max(0, width)):]
+	most := t.peak(value)
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", max(0, width-len(t))))
+	for _, p := range t {
+		switch v := value(p); {
+		case p.gap:
+			b.WriteByte(' ')
+		case v <= 0:
+			b.WriteRune(glyphs[0])
+		default:
+			top := len(glyphs) - 1
+			b.WriteRune(glyphs[min(top, 1+int(v/most*float32(top)-0.001))])
+		}
+	}
+	return b.String()
+}

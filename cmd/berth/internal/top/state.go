@@ -1,0 +1,89 @@
+package top
+
+import (
+	"slices"
+	"time"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/specs"
+)
+
+const (
+	trailLength = 60               // how many intervals the sparklines go back
+	eventsKept  = 200              // how many violations are kept to be shown
+	lingering   = 10 * time.Second // how long an endpoint is shown after its end
+)
+
+// state is all that the agent has said. It is never changed, only replaced, so
+// that one that is paused at stays as it was.
+type state struct {
+	at       time.Time // of the last answer
+	status   specs.AgentStatus
+	sample   *rates.Sample
+	readings []rates.Reading
+	trails   map[rates.Key]trail
+	events   []specs.Event // the oldest first
+
+	lost error         // why the agent does not answer, or nil
+	away time.Duration // since its last answer, or since the first question
+	from time.Time     // of the first question that was not answered
+}
+
+// sampled returns the state after an answer.
+func (s *state) sampled(at time.Time, status specs.AgentStatus, endpoints []specs.Endpoint) *state {
+	now := &rates.Sample{At: at, Endpoints: endpoints}
+	next := &state{at: at, status: status, sample: now, events: s.events, trails: make(map[rates.Key]trail)}
+	for _, r := range rates.Between(s.sample, now) {
+		if r.Phase == specs.PhaseEnded && at.Sub(r.Ended) > lingering {
+			continue
+		}
+		next.readings = append(next.readings, r)
+		key := rates.KeyOf(&r.Endpoint)
+		next.trails[key] = s.trails[key].add(pointOf(&r))
+	}
+	return next
+}
+
+// missed returns the state after a question that was not answered. What was
+// said before stays.
+func (s *state) missed(at time.Time, err error) *state {
+	next := *s
+	next.lost = err
+	if s.lost == nil {
+		next.from = s.at
+		if s.at.IsZero() {
+			next.from = at
+		}
+	}
+	next.away = at.Sub(next.from)
+	next.trails = make(map[rates.Key]trail, len(s.trails))
+	for key, t := range s.trails {
+		next.trails[key] = t.add(point{gap: true})
+	}
+	return &next
+}
+
+// saw returns the state after violations.
+func (s *state) saw(events []specs.Event) *state {
+	next := *s
+	next.events = slices.Concat(s.events, events)
+	next.events = next.events[max(0, len(next.events)-eventsKept):]
+	return &next
+}
+
+// sums are all endpoints of a parent together.
+type sums struct{ rx, tx specs.Rate }
+
+// byParent adds up the rates of the endpoints on each parent. Traffic between
+// two of them counts for both, as transmitted and as received.
+func (s *state) byParent() map[string]sums {
+	all := make(map[string]sums)
+	for i := range s.readings {
+		r := &s.readings[i]
+		sum := all[r.Parent]
+		sum.rx = sum.rx.Plus(r.Rates.Receive.Total())
+		sum.tx = sum.tx.Plus(r.Rates.Transmit.Total())
+		all[r.Parent] = sum
+	}
+	return all
+}

@@ -1,0 +1,187 @@
+package top
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/specs"
+)
+
+// shownKey returns the key of the endpoint with a name.
+func (m *Model) shownKey(of string) (key rates.Key) {
+	for i := range m.shown.readings {
+		if r := &m.shown.readings[i]; name(r) == of {
+			key = rates.KeyOf(&r.Endpoint)
+		}
+	}
+	return key
+}
+
+func TestSpark(t *testing.T) {
+	trailOf := func(values ...float32) (t trail) {
+		for _, v := range values {
+			t = t.add(point{rx: v, gap: v < 0})
+		}
+		return t
+	}
+	const levels = "_.:-=+*#"
+	for _, c := range []struct {
+		trail trail
+		width int
+		want  string
+	}{
+		{nil, 4, "    "},
+		{trailOf(0, 0), 4, "  __"},
+		{trailOf(5), 3, "  #"},
+		{trailOf(1, 2, 3, 4, 5, 6, 7), 7, ".:-=+*#"},
+		{trailOf(0, 0.001, 7), 3, "_.#"},
+		{trailOf(100, 1, 7), 2, ".#"}, // on the scale of what is seen
+		{trailOf(7, -1, 7), 3, "# #"},
+		{trailOf(1, 2), 0, ""},
+		{trailOf(1, 2), -1, ""},
+	} {
+		if got := c.trail.spark(c.width, levels, point.in); got != c.want {
+			t.Errorf("%v in %d: %q, want %q", c.trail, c.width, got, c.want)
+		}
+	}
+	long := trailOf(make([]float32, 3*trailLength)...)
+	if len(long) != trailLength {
+		t.Errorf("a trail of %d points, want %d", len(long), trailLength)
+	}
+	p := point{rx: 1, tx: 2}
+	if p.both() != 3 || p.in() != 1 || p.out() != 2 {
+		t.Error("a point's values are mixed up")
+	}
+}
+
+// A trail that is added to leaves the one that a held picture shows.
+func TestTrailsAreNotShared(t *testing.T) {
+	a := make(trail, trailLength-1, 2*trailLength)
+	b, c := a.add(point{rx: 1}), a.add(point{rx: 2})
+	if b[trailLength-1].rx != 1 || c[trailLength-1].rx != 2 {
+		t.Error("two trails share their points")
+	}
+}
+
+// An endpoint that ended is shown for a while, with what it did last.
+func TestEnded(t *testing.T) {
+	s := newScene(t, 80, 24).run(3)
+	last := containers(3)
+	last[1].Phase, last[1].Ended = specs.PhaseEnded, s.now()
+	s.sample(last...)
+	if got := s.line("(ended) db"); !strings.Contains(got, "100 B") {
+		t.Errorf("the last interval of one that ended: %q", got)
+	}
+	s.sample(last...)
+	if got := s.line("(ended) db"); strings.Contains(got, "100 B") {
+		t.Errorf("it goes on after its end: %q", got)
+	}
+	if got := s.line("berth top"); !strings.Contains(got, "3 interfaces") {
+		t.Errorf("it counts as live: %q", got)
+	}
+	s.n += int(lingering / time.Second)
+	s.sample(last...)
+	if strings.Contains(bare(s.m), "db") {
+		t.Errorf("it is shown for longer than %v:\n%s", lingering, bare(s.m))
+	}
+	if _, kept := s.m.shown.trails[rates.KeyOf(&last[1])]; kept {
+		t.Error("its history is kept for ever")
+	}
+}
+
+// The agent goes away and comes back: what it said stays, the gap is seen in
+// the history, and the rates after it are over the whole time.
+func TestAgentAway(t *testing.T) {
+	s := newScene(t, 80, 24)
+	s.send(lostMsg{at: s.now(), err: errors.New("no route")})
+	s.send(lostMsg{at: s.now().Add(2 * time.Second), err: errors.New("no route")})
+	if got := s.line("no answer"); got != "no answer for 2s: no route" {
+		t.Errorf("an agent that never was: %q", got)
+	}
+	s.run(3)
+	if strings.Contains(bare(s.m), "no answer") {
+		t.Errorf("the agent is there:\n%s", bare(s.m))
+	}
+	for range 2 {
+		s.send(lostMsg{at: s.now(), err: errors.New("broken pipe")})
+		s.n++
+	}
+	if got := s.line("no answer"); got != "no answer for 2s: broken pipe" {
+		t.Errorf("an agent that went away: %q", got)
+	}
+	if got := s.line("db"); !strings.Contains(got, "100 B") {
+		t.Errorf("what it said last is gone: %q", got)
+	}
+	s.run(1)
+	got := s.line("db")
+	if strings.Contains(bare(s.m), "no answer") || !strings.Contains(got, "100 B") || !strings.Contains(got, "██  █") {
+		t.Errorf("after it came back: %q", got)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	s := newScene(t, 80, 24)
+	say := status()
+	say.Problems = []string{"parent eth2 does not exist yet: make it"}
+	for _, c := range []struct {
+		change func(*specs.AgentStatus)
+		want   string
+	}{
+		{func(*specs.AgentStatus) {}, "parent eth2 does not exist yet: make it"},
+		{func(a *specs.AgentStatus) { a.Problems = append(a.Problems, "metrics: port taken") },
+			"2 problems, see berth agent status: parent eth2 does not exist yet: make it"},
+		{func(a *specs.AgentStatus) { a.Attached = false },
+			"nothing is counted: detached on request; `berth agent attach` undoes it"},
+	} {
+		c.change(&say)
+		s.send(sampleMsg{at: s.now(), status: say})
+		if got := strings.Split(bare(s.m), "\n")[1]; got != c.want {
+			t.Errorf("alert %q, want %q", got, c.want)
+		}
+	}
+	s.send(sampleMsg{at: s.now(), status: specs.AgentStatus{Attached: true}})
+	if got := strings.Split(bare(s.m), "\n")[1]; strings.TrimSpace(got) == "" || !strings.Contains(got, "CONTAINER") {
+		t.Errorf("without a problem the second line is %q", got)
+	}
+}
+
+// Of a flood of violations the last are kept.
+func TestEventsAreBounded(t *testing.T) {
+	s := newScene(t, 80, 24).run(1)
+	for i := range 3 * eventsKept {
+		s.send(eventsMsg{spoof(i, nil)})
+	}
+	if n := len(s.m.live.events); n != eventsKept || s.m.live.events[n-1].Time != spoof(3*eventsKept-1, nil).Time {
+		t.Errorf("%d events are kept", n)
+	}
+	e := spoof(0, nil)
+	e.LeftOut, e.Certainty, e.Owner = 12, specs.Suspected, party()
+	s.send(eventsMsg{e})
+	s.send(tea.WindowSizeMsg{Width: 100, Height: 24})
+	if got, want := s.line("(+12)"), " 12:00:00 mac-spoof by ? (+12): 02:00:5e:00:53:99 on eth1.100, of web (suspected)"; got != want {
+		t.Errorf("an event's line is %q, want %q", got, want)
+	}
+}
+
+// Parents show what their endpoints do together; one with a problem stands
+// first, and those that have no room are counted.
+func TestParents(t *testing.T) {
+	s := newScene(t, 80, 24).run(3)
+	if got := s.line("eth1.100"); !strings.Contains(got, "1.35 MB") {
+		t.Errorf("a parent's traffic: %q", got)
+	}
+	say := status()
+	for range 7 {
+		say.Parents = append(say.Parents, specs.ParentStatus{Name: "eth7", State: specs.ParentCounting})
+	}
+	s.send(sampleMsg{at: s.now(), status: say, endpoints: containers(3)})
+	lines := strings.Split(bare(s.m), "\n")
+	if !strings.HasPrefix(lines[2], " PARENT (5 more)") || !strings.HasPrefix(lines[3], " eth2 ") {
+		t.Errorf("parents:\n%s\n%s", lines[2], lines[3])
+	}
+}

@@ -1,0 +1,174 @@
+package top
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/specs"
+)
+
+// textHeight is how many lines of a page of text are seen at once.
+func (m *Model) textHeight() int {
+	height := m.height - 2 // header, footer
+	if m.alert() != "" {
+		height--
+	}
+	return max(0, height)
+}
+
+// textShown is the lines of the page that are seen.
+func (m *Model) textShown() []string {
+	lines := m.text()
+	lines = lines[max(0, min(m.scroll, len(lines)-m.textHeight())):]
+	return lines[:min(len(lines), m.textHeight())]
+}
+
+// text is the lines of the page, all of them.
+func (m *Model) text() []string {
+	if m.page == pageHelp {
+		return m.help()
+	}
+	return m.details()
+}
+
+func (m *Model) help() []string {
+	var lines []string
+	for _, h := range [][2]string{
+		{"arrows pgup", "choose an interface"},
+		{"enter", "all about it"},
+		{"< > s", "sort by another column"},
+		{"r", "reverse the order"},
+		{"/", "filter: words, all of them, in names, addresses, networks, parents and modes"},
+		{"esc", "end the filter; go back"},
+		{"p space", "hold the picture; go on"},
+		{"q ctrl+c", "quit"},
+		{"", ""},
+		{"RX, TX", "as the container sees it; bytes of whole frames, 1 kB is 1000"},
+		{"P/s", "packets a second, as on the wire"},
+		{"HISTORY", "RX and TX, own scale each"},
+		{"VIOL", "frames that broke a rule, see berth events"},
+		{"-", "not known, or not counted"},
+	} {
+		lines = append(lines, m.pair(h[0], h[1], 14))
+	}
+	return lines
+}
+
+// pair is a line of a key, which takes width, and what is said of it.
+func (m *Model) pair(key, value string, width int) string {
+	width = min(width, m.width/2)
+	return m.look.paint(m.look.fit(" "+key, width), titled) + m.look.cut(value, m.width-width)
+}
+
+// details is all that is known of the selected endpoint.
+func (m *Model) details() []string {
+	at := slices.IndexFunc(m.shown.readings, func(r rates.Reading) bool { return rates.KeyOf(&r.Endpoint) == m.selected })
+	if at < 0 {
+		return []string{m.look.paint(m.look.cut(" it is gone; berth inspect tells what is kept", m.width), dim)}
+	}
+	r := &m.shown.readings[at]
+	lines := m.facts(r)
+	lines = append(lines, "")
+	lines = append(lines, m.parts(r)...)
+	return append(lines, m.brokenBy(r)...)
+}
+
+// facts are names and addresses; what is not known has no line.
+func (m *Model) facts(r *rates.Reading) (lines []string) {
+	var addresses []string
+	for _, a := range r.Addresses {
+		addresses = append(addresses, a.String())
+	}
+	t := m.shown.trails[rates.KeyOf(&r.Endpoint)]
+	history := func(value func(point) float32) string {
+		return fmt.Sprintf("%s  at most %s/s", t.spark(min(trailLength, max(5, m.width-36)), m.look.levels, value), bytesText(float64(t.peak(value))))
+	}
+	for _, f := range [][2]string{
+		{"container", r.ContainerID},
+		{"name", r.Name},
+		{"image", r.Image},
+		{"pod", r.Pod},
+		{"namespace", r.Namespace},
+		{"network", place(r)},
+		{"addresses", strings.Join(addresses, ", ")},
+		{"MAC", r.MAC.String()},
+		{"parent", r.Parent},
+		{"mode", fmt.Sprintf("%s %s, MTU %d", r.Driver, r.Mode, r.MTU)},
+		{"state", m.phase(r)},
+		{"received", history(point.in)},
+		{"sent", history(point.out)},
+	} {
+		if f[1] != "" {
+			lines = append(lines, m.pair(f[0], f[1], 12))
+		}
+	}
+	return lines
+}
+
+func (m *Model) phase(r *rates.Reading) string {
+	since, now := r.Created, m.shown.at
+	if r.Phase == specs.PhaseEnded {
+		since = r.Ended
+	}
+	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime), span(now.Sub(since)))
+}
+
+// parts is the endpoint's traffic by who is at the other end and by the
+// frames' destination; what never was has no line.
+func (m *Model) parts(r *rates.Reading) []string {
+	lines := []string{m.partLine("TRAFFIC", "RX/s", "TX/s", "RX", "TX", titled)}
+	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
+		if rx.Plus(tx) == (specs.Count{}) {
+			return
+		}
+		rxText, txText := "-", "-"
+		if r.Over > 0 {
+			rxText, txText = bytesText(rxRate.Bytes), bytesText(txRate.Bytes)
+		}
+		lines = append(lines, m.partLine(name, rxText, txText, bytesText(float64(rx.Bytes)), bytesText(float64(tx.Bytes)), plain))
+	}
+	casts := func(name string, rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
+		add(name+" unicast", rx.Unicast, tx.Unicast, rxRate.Unicast, txRate.Unicast)
+		add(name+" multicast", rx.Multicast, tx.Multicast, rxRate.Multicast, txRate.Multicast)
+		add(name+" broadcast", rx.Broadcast, tx.Broadcast, rxRate.Broadcast, txRate.Broadcast)
+	}
+	rx, tx := &r.Counters.Receive, &r.Counters.Transmit
+	casts("local", rx.Local, tx.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
+	casts("external", rx.External, tx.External, r.Rates.Receive.External, r.Rates.Transmit.External)
+	if len(lines) == 1 {
+		return []string{m.look.paint(m.look.cut(" no traffic was counted", m.width), dim)}
+	}
+	return lines
+}
+
+func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
+	l := &m.look
+	first := min(20, max(8, m.width-37))
+	cells := []string{l.fit(name, first), l.right(rxRate, 8), l.right(txRate, 8), l.right(rx, 8), l.right(tx, 8)}
+	return l.paint(l.cut(" "+strings.Join(cells, " "), m.width), st)
+}
+
+// brokenBy is the rules that an endpoint broke, and the events that name it.
+func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
+	for _, kind := range specs.Kinds() {
+		if n := r.Violations[kind]; n > 0 {
+			lines = append(lines, m.pair(string(kind), strconv.FormatUint(n, 10)+" times", 12))
+		}
+	}
+	of := func(p *specs.Party) bool {
+		return p != nil && p.ContainerID == r.ContainerID && p.Interface == r.Interface
+	}
+	for i := range m.shown.events {
+		if e := &m.shown.events[i]; of(e.Sender) || of(e.Owner) {
+			lines = append(lines, m.eventLine(e))
+		}
+	}
+	if len(lines) > 0 {
+		lines = append([]string{"", m.look.paint(m.look.cut(" VIOLATIONS", m.width), titled)}, lines...)
+	}
+	return lines
+}

@@ -1,0 +1,289 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/agent/api"
+	"berth/agent/client"
+	"berth/agent/events"
+	"berth/specs"
+)
+
+// fakeAgent is an agent behind the real socket whose containers count on as
+// time goes by.
+type fakeAgent struct {
+	dir     string
+	started time.Time
+	ring    *events.Ring
+	server  *api.Server
+	ended   chan error
+}
+
+func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) { return status(), nil }
+
+func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint) error) error {
+	all := containers(0)
+	all[1].Counters.Transmit.Local.Unicast = specs.Count{Bytes: uint64(time.Since(f.started).Microseconds())} // 1 MB/s
+	all[2].Name = hostile
+	for i := range all {
+		all[i].Created = f.started.Add(-time.Hour)
+		if err := each(&all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fakeAgent) Ready() error                       { return nil }
+func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
+func (f *fakeAgent) Attach(context.Context) error       { return nil }
+
+func (f *fakeAgent) start(t *testing.T) {
+	t.Helper()
+	socket, err := api.Listen(filepath.Join(f.dir, client.SocketName), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.ring = events.NewRing(100)
+	f.server = api.New(f, f.ring, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	f.ended = make(chan error, 1)
+	go func(s *api.Server) { f.ended <- s.Serve(socket) }(f.server)
+}
+
+func (f *fakeAgent) stop(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(f.server.Close(ctx), <-f.ended); err != nil {
+		t.Error(err)
+	}
+}
+
+// breaks makes web break a rule now.
+func (f *fakeAgent) breaks() {
+	e := spoof(0, party())
+	e.Time = time.Now()
+	f.ring.Add(e)
+}
+
+// shortDir returns a directory whose path leaves room for the name of a socket
+// (unix(7): 108 bytes).
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "top")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func newFakeAgent(t *testing.T) *fakeAgent {
+	t.Helper()
+	f := &fakeAgent{dir: shortDir(t), started: time.Now()}
+	f.start(t)
+	t.Cleanup(func() { f.stop(t) })
+	return f
+}
+
+// pane is a terminal of a tmux server of the test's own.
+type pane struct {
+	t      *testing.T
+	socket string
+}
+
+// open starts a command in a terminal of 80×24, and ends its server with the
+// test.
+func open(t *testing.T, command string) *pane {
+	t.Helper()
+	p := &pane{t: t, socket: filepath.Join(shortDir(t), "s")}
+	p.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command+"; echo left with $?; read _")
+	t.Cleanup(func() { p.tmux("kill-server") })
+	return p
+}
+
+func (p *pane) tmux(args ...string) string {
+	p.t.Helper()
+	cmd := exec.Command("tmux", append([]string{"-u", "-S", p.socket}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=xterm-256color", "TMUX=")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("tmux %s: %v: %s (scripts/deps.sh test installs it)", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (p *pane) keys(names ...string) {
+	p.t.Helper()
+	p.tmux(append([]string{"send-keys"}, names...)...)
+}
+
+// until waits for a picture and returns it.
+func (p *pane) until(what string, holds func(picture string) bool) string {
+	p.t.Helper()
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		picture := p.tmux("capture-pane", "-p")
+		if holds(picture) {
+			return picture
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			p.t.Fatalf("%s: not within 20 s; the terminal shows\n%s", what, picture)
+		}
+	}
+}
+
+func (p *pane) shows(texts ...string) string {
+	p.t.Helper()
+	return p.until(fmt.Sprintf("it shows %q", texts), func(picture string) bool {
+		for _, text := range texts {
+			if !strings.Contains(picture, text) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (p *pane) hides(text string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("it does not show %q", text), func(picture string) bool { return !strings.Contains(picture, text) })
+}
+
+// buildBerth builds the command line.
+func buildBerth(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "berth")
+	if out, err := exec.Command("go", "build", "-o", bin, "berth/cmd/berth").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+	return bin
+}
+
+// The real command in a real terminal, with an agent that goes away and comes
+// back.
+func TestInATerminal(t *testing.T) {
+	bin := buildBerth(t)
+	t.Run("colour", func(t *testing.T) { t.Parallel(); inColour(t, bin) })
+	t.Run("no colour", func(t *testing.T) { t.Parallel(); withoutColour(t, bin) })
+	t.Run("dumb", func(t *testing.T) { t.Parallel(); onADumbTerminal(t, bin) })
+	t.Run("ended from outside", func(t *testing.T) { t.Parallel(); endedFromOutside(t, bin) })
+}
+
+func inColour(t *testing.T, bin string) {
+	f := newFakeAgent(t)
+	p := open(t, bin+" top --interval 100ms --state "+f.dir)
+	p.shows("berth top  4 interfaces", "eth1.100", "web", "1.0", "MB", "VIOLATIONS: none seen", "q quit")
+	if title := p.tmux("display-message", "-p", "#{pane_title}"); strings.Contains(title, "owned") {
+		t.Errorf("a container's name changed the terminal's title to %q", title)
+	}
+	if !colours.MatchString(p.tmux("capture-pane", "-p", "-e")) {
+		t.Error("there are no colours")
+	}
+	f.breaks()
+	p.shows("mac-spoof by web: 02:00:5e:00:53:99")
+	p.keys("/", "d", "b", "Enter")
+	p.hides(" web ")
+	p.keys("Enter")
+	p.shows("192.0.2.66/24", "local unicast")
+	p.keys("Escape") // by itself: with what follows at once it would be another key
+	p.hides("192.0.2.66/24")
+	p.keys("?")
+	p.shows("reverse the order")
+	p.keys("q")
+	p.shows("left with 0")
+	if got := p.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
+		t.Errorf("the terminal is left on the other screen, or without a cursor: %q", got)
+	}
+}
+
+// colours are sequences that set another colour than the terminal's own.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*([34][0-8]|[19][0-7])m")
+
+func withoutColour(t *testing.T, bin string) {
+	f := newFakeAgent(t)
+	p := open(t, "NO_COLOR=1 "+bin+" top --interval 100ms --state "+f.dir)
+	p.shows("web", "HISTORY")
+	if picture := p.tmux("capture-pane", "-p", "-e"); colours.MatchString(picture) {
+		t.Errorf("there are colours: %q", picture)
+	}
+	p.tmux("resize-window", "-x", "40", "-y", "10")
+	p.until("it fits 40×10", func(picture string) bool {
+		return strings.Contains(picture, "web") && strings.Contains(picture, "? help") && !strings.Contains(picture, "HISTORY")
+	})
+	p.tmux("resize-window", "-x", "120", "-y", "40")
+	p.shows("ADDRESS", "192.0.2.65")
+	f.stop(t)
+	p.shows("agent gone", "no agent runs", "web")
+	f.start(t)
+	p.hides("agent gone")
+	p.shows("1.0", "MB")
+	f.breaks()
+	p.shows("mac-spoof by web")
+	p.keys("C-c")
+	p.shows("left with 0")
+}
+
+func onADumbTerminal(t *testing.T, bin string) {
+	f := newFakeAgent(t)
+	p := open(t, "TERM=dumb LC_ALL=C "+bin+" top --interval 100ms --state "+f.dir)
+	picture := p.shows("berth top  4 interfaces", "web", "q quit")
+	if lines := strings.Split(strings.TrimRight(picture, "\n"), "\n"); len(lines) != 24 || !strings.HasPrefix(lines[0], "berth top") {
+		t.Errorf("a page is not where the terminal shows it whole:\n%s", picture)
+	}
+	if strings.Contains(p.tmux("capture-pane", "-p", "-e"), "\x1b") {
+		t.Error("there are styles")
+	}
+	p.keys("/", "d", "b", "Enter")
+	p.hides(" web ")
+	p.tmux("resize-window", "-x", "60", "-y", "20")
+	p.until("it fits 60×20", func(picture string) bool {
+		lines := strings.Split(strings.TrimRight(picture, "\n"), "\n")
+		return len(lines) == 20 && strings.HasPrefix(lines[0], "berth top")
+	})
+	p.keys("q")
+	p.shows("left with 0")
+}
+
+// A SIGTERM leaves the terminal as it was.
+func endedFromOutside(t *testing.T, bin string) {
+	f := newFakeAgent(t)
+	p := open(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")
+	p.shows("web")
+	text, err := os.ReadFile(f.dir + "/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.shows("left with 0")
+	if got := p.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
+		t.Errorf("the terminal is left on the other screen, or without a cursor: %q", got)
+	}
+}

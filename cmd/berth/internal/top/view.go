@@ -1,0 +1,269 @@
+package top
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"berth/agent/client"
+	"berth/cmd/berth/internal/rates"
+	"berth/cmd/berth/internal/text"
+	"berth/specs"
+)
+
+// gutter is what the mark of the selected line takes.
+const gutter = 1
+
+// View implements tea.Model.
+func (m Model) View() tea.View {
+	v := tea.NewView(m.Frame())
+	v.AltScreen = true
+	return v
+}
+
+// Frame returns what the terminal shows: as many lines as it has, none wider
+// than it is.
+func (m Model) Frame() string {
+	if m.width <= 0 || m.height <= 0 {
+		return ""
+	}
+	lines := []string{m.header()}
+	if alert := m.alert(); alert != "" {
+		lines = append(lines, alert)
+	}
+	if m.page == pageList {
+		lines = append(lines, m.list()...)
+	} else {
+		lines = append(lines, m.textShown()...)
+	}
+	for len(lines) < m.height-1 {
+		lines = append(lines, "")
+	}
+	if m.height == 1 {
+		return lines[0]
+	}
+	return strings.Join(append(lines[:m.height-1], m.footer()), "\n")
+}
+
+// layout is how many lines each part of the list takes.
+type layout struct {
+	parents, rows, events int // without their heads
+}
+
+// layout shares out the lines. The parts but the rows stay as they are while
+// endpoints come and go, so that the picture does not jump.
+func (m *Model) layout() (l layout) {
+	left := m.height - 3 // header, the endpoints' head, footer
+	if m.alert() != "" {
+		left--
+	}
+	if m.height < 16 {
+		l.events = min(1, max(0, left-3))
+		l.rows = max(0, left-l.events)
+		return l
+	}
+	l.parents = min(len(m.shown.status.Parents), max(1, m.height/6))
+	l.events = max(2, m.height/6)
+	l.rows = left - l.events - 1
+	if l.parents > 0 {
+		l.rows -= l.parents + 2 // with a head and an empty line
+	}
+	return l
+}
+
+// list is the parts of the list below one another.
+func (m *Model) list() []string {
+	l := m.layout()
+	var lines []string
+	if l.parents > 0 {
+		lines = append(append(lines, m.parents(l.parents)...), "")
+	}
+	lines = append(lines, m.head())
+	for i := range l.rows {
+		switch at := m.top + i; {
+		case at < len(m.rows):
+			lines = append(lines, m.row(m.rows[at], at == m.cursor))
+		case i == 0:
+			lines = append(lines, m.look.paint(m.look.cut(" "+m.nothing(), m.width), dim))
+		default:
+			lines = append(lines, "")
+		}
+	}
+	return append(lines, m.violations(l.events)...)
+}
+
+// nothing says why there is no row.
+func (m *Model) nothing() string {
+	switch {
+	case m.shown.at.IsZero():
+		return "asking the agent"
+	case m.filter != "":
+		return fmt.Sprintf("none of %d interfaces has %q", len(m.shown.readings), m.filter)
+	}
+	return "no container has an interface of berth's"
+}
+
+// between puts one text at the left of a line and one at its right.
+func (m *Model) between(left, right string, st style) string {
+	room := m.width - len([]rune(right)) - 1
+	if room < len(left)/2 {
+		return m.look.paint(m.look.fit(left, m.width), st)
+	}
+	return m.look.paint(m.look.fit(left, room)+" "+m.look.cut(right, m.width), st)
+}
+
+// header says what is looked at, and when.
+func (m *Model) header() string {
+	s := m.shown
+	left := "berth top"
+	if !s.at.IsZero() {
+		live := len(s.readings)
+		for i := range s.readings {
+			if s.readings[i].Phase == specs.PhaseEnded {
+				live--
+			}
+		}
+		left += fmt.Sprintf("  %d interfaces  berthd %s, up %s", live, s.status.Version, span(s.at.Sub(s.status.Started)))
+	}
+	right := ""
+	if !s.at.IsZero() {
+		right = s.at.Format(time.TimeOnly)
+	}
+	if m.held {
+		right = strings.TrimSpace("HELD " + right)
+	}
+	return m.between(left, right, bold)
+}
+
+// alert is the one line that tells what is wrong, or "".
+func (m *Model) alert() string {
+	s := m.shown
+	say := func(line string, st style) string { return m.look.paint(m.look.fit(line, m.width), st) }
+	problems := s.problems()
+	switch {
+	case s.lost != nil && errors.Is(s.lost, client.ErrNoAgent):
+		return say(fmt.Sprintf("agent gone %s: %v", span(s.away), client.ErrNoAgent), bad)
+	case s.lost != nil:
+		return say(fmt.Sprintf("no answer for %s: %v", span(s.away), s.lost), bad)
+	case s.at.IsZero():
+		return ""
+	case !s.status.Attached:
+		return say("nothing is counted: detached on request; `berth agent attach` undoes it", bad)
+	case len(problems) == 1:
+		return say(problems[0], warned)
+	case len(problems) > 1:
+		return say(fmt.Sprintf("%d problems, see berth agent status: %s", len(problems), problems[0]), warned)
+	}
+	return ""
+}
+
+// problems are the agent's own, and those of its parents that are not among
+// them.
+func (s *state) problems() []string {
+	all := slices.Clone(s.status.Problems)
+	for _, p := range s.status.Parents {
+		if p.Problem != "" && !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, p.Problem) }) {
+			all = append(all, p.Name+": "+p.Problem)
+		}
+	}
+	return all
+}
+
+// footer tells the keys, or takes the filter.
+func (m *Model) footer() string {
+	switch {
+	case m.typing:
+		room := m.width - 3
+		typed := []rune(m.filter)
+		typed = typed[max(0, len(typed)-max(0, room)):]
+		return m.look.cut("/ "+string(typed), m.width-1) + m.look.paint(" ", marked)
+	case m.page != pageList:
+		return m.look.paint(m.look.fit("esc back  q quit", m.width), dim)
+	case m.filter != "":
+		return m.look.paint(m.look.fit(fmt.Sprintf("/ %s  (esc ends it)  ? help", m.filter), m.width), titled)
+	case m.width < 76:
+		return m.look.paint(m.look.fit("? help  q quit  / filter  enter details", m.width), dim)
+	}
+	return m.look.paint(m.look.fit("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details", m.width), dim)
+}
+
+// head is the titles of the endpoints' table.
+func (m *Model) head() string {
+	shown, first := visible(m.width - gutter)
+	cells := make([]string, len(shown))
+	for i, c := range shown {
+		title, width := columns[c].title, columns[c].width
+		if i == 0 {
+			width = first
+		}
+		if c == m.column {
+			title += m.arrow()
+		}
+		cells[i] = m.look.fit(title, width)
+		if columns[c].right {
+			cells[i] = m.look.right(title, width)
+		}
+	}
+	return m.look.paint(m.look.cut(strings.Repeat(" ", gutter)+strings.Join(cells, " "), m.width), titled)
+}
+
+func (m *Model) arrow() string {
+	if columns[m.column].most != m.turned {
+		return m.look.down
+	}
+	return m.look.up
+}
+
+// row is one endpoint.
+func (m *Model) row(r *rates.Reading, selected bool) string {
+	shown, first := visible(m.width - gutter)
+	cells := make([]string, len(shown))
+	for i, c := range shown {
+		width := columns[c].width
+		if i == 0 {
+			width = first
+		}
+		cells[i] = m.look.fit(columns[c].cell(m, r), width)
+		if columns[c].right {
+			cells[i] = m.look.right(columns[c].cell(m, r), width)
+		}
+	}
+	mark, st := " ", plain
+	switch {
+	case selected:
+		mark, st = m.look.pointer, marked
+	case r.Phase != specs.PhaseAttached || m.shown.lost != nil:
+		st = dim
+	case violations(r) > 0:
+		st = bad
+	}
+	return m.look.paint(m.look.cut(mark+strings.Join(cells, " "), m.width), st)
+}
+
+// span writes a duration in its largest unit, as "3m".
+func span(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}
+
+// partyName is what a person calls a party of an event; "?" is one that
+// nothing tells.
+func partyName(p *specs.Party) string {
+	if p == nil {
+		return "?"
+	}
+	return cmp.Or(p.Name, text.ShortID(p.ContainerID), "?")
+}
