@@ -107,6 +107,9 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 		return err
 	}
 	value := endpointValue{Flags: flagParent, Cookie: d.cookie}
+	if p.Flags&parentIPvlan != 0 {
+		value.Flags |= flagIPvlan
+	}
 	err = endpoints.Update(parentKey(ifindex, mac), value, ebpf.UpdateNoExist)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 		return fmt.Errorf("put into map %q: %w", mapEndpoints, err)
@@ -130,7 +133,7 @@ func (d *Datapath) Detach(ifindex int) error {
 }
 
 // forgetParent removes the entries of a parent, but not that it is given to a
-// passthru endpoint.
+// passthru endpoint, or shared by those of ipvlan.
 func (m *Maps) forgetParent(ifindex int) error {
 	p, err := m.parent(ifindex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -141,8 +144,8 @@ func (m *Maps) forgetParent(ifindex int) error {
 	if err := m.dropParentKey(ifindex, p.MAC); err != nil {
 		return err
 	}
-	if p.Slot != 0 {
-		return m.put(mapParents, uint32(ifindex), parentValue{Slot: p.Slot})
+	if kept := (parentValue{Slot: p.Slot, Flags: p.Flags & parentIPvlan}); kept != (parentValue{}) {
+		return m.put(mapParents, uint32(ifindex), kept)
 	}
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
 }

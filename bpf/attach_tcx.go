@@ -96,22 +96,26 @@ func linkedTCX(p pins, ifindex int) bool {
 	return true
 }
 
-// detachTCX detaches and removes the pinned links of an interface. They are
-// detached at once, even if another process has them open.
+// detachTCX detaches and removes the pinned links of an interface.
 func detachTCX(p pins, ifindex int) error {
 	var errs []error
 	for _, w := range ways {
-		path := p.link(ifindex, w)
-		l, err := link.LoadPinnedLink(path, nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = errors.Join(l.Detach(), l.Close())
-		}
-		errs = append(errs, err, removePin(path))
+		errs = append(errs, detachLink(p.link(ifindex, w)))
 	}
 	return errors.Join(errs...)
+}
+
+// detachLink detaches and removes a pinned link, if there is one. It is
+// detached at once, even if another process has it open.
+func detachLink(path string) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(l.Detach(), l.Close())
+	}
+	return errors.Join(err, removePin(path))
 }
 
 func removePin(path string) error {

@@ -23,6 +23,7 @@ const (
 	datapathMapEpoch           = "epoch"
 	datapathMapEvents          = "events"
 	datapathMapFilter          = "filter"
+	datapathMapInsides         = "insides"
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
@@ -32,6 +33,7 @@ const (
 	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
+	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
 )
 
@@ -79,6 +81,7 @@ type datapathSpecs struct {
 type datapathProgramSpecs struct {
 	BerthEgress  *ebpf.ProgramSpec `ebpf:"berth_egress"`
 	BerthIngress *ebpf.ProgramSpec `ebpf:"berth_ingress"`
+	BerthSibling *ebpf.ProgramSpec `ebpf:"berth_sibling"`
 }
 
 // datapathMapSpecs contains maps before they are loaded into the kernel.
@@ -92,6 +95,7 @@ type datapathMapSpecs struct {
 	Epoch      *ebpf.MapSpec `ebpf:"epoch"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Filter     *ebpf.MapSpec `ebpf:"filter"`
+	Insides    *ebpf.MapSpec `ebpf:"insides"`
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
@@ -135,6 +139,7 @@ type datapathMaps struct {
 	Epoch      *ebpf.Map `ebpf:"epoch"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Filter     *ebpf.Map `ebpf:"filter"`
+	Insides    *ebpf.Map `ebpf:"insides"`
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
@@ -153,6 +158,7 @@ func (m *datapathMaps) Close() error {
 		m.Epoch,
 		m.Events,
 		m.Filter,
+		m.Insides,
 		m.Lost,
 		m.Namespaces,
 		m.Parents,
@@ -176,12 +182,14 @@ type datapathVariables struct {
 type datapathPrograms struct {
 	BerthEgress  *ebpf.Program `ebpf:"berth_egress"`
 	BerthIngress *ebpf.Program `ebpf:"berth_ingress"`
+	BerthSibling *ebpf.Program `ebpf:"berth_sibling"`
 }
 
 func (p *datapathPrograms) Close() error {
 	return _DatapathClose(
 		p.BerthEgress,
 		p.BerthIngress,
+		p.BerthSibling,
 	)
 }
 

@@ -19,6 +19,7 @@ const (
 	mapNamespaces = "namespaces"
 	mapAddresses  = "addresses"
 	mapSources    = "sources"
+	mapInsides    = "insides"
 	mapVLANs      = "vlans"
 	mapParents    = "parents"
 	mapCounters   = "counters"
@@ -32,8 +33,14 @@ const (
 // flagParent marks the entry of a parent's own MAC.
 const flagParent = 0x01
 
+// flagIPvlan marks the entry of a parent's MAC that ipvlan endpoints share.
+const flagIPvlan = 0x02
+
 // parentMadeQdisc marks a parent whose clsact qdisc is of our making.
 const parentMadeQdisc = 0x01
+
+// parentIPvlan marks a parent on which ipvlan endpoints were registered.
+const parentIPvlan = 0x02
 
 // kindsMax is the room for kinds of violation in a slot.
 const kindsMax = 16
@@ -105,6 +112,19 @@ type addressKey struct {
 	VLAN    uint32
 }
 
+type insideKey struct {
+	Cookie   uint64
+	IfIndex  uint32
+	Reserved uint32
+}
+
+type insideValue struct {
+	Slot     uint32
+	Parent   uint32
+	Mode     uint8
+	Reserved [3]uint8
+}
+
 type sourceKey struct {
 	Slot     uint32
 	MAC      specs.MAC
@@ -156,7 +176,7 @@ type event struct {
 
 var eventSize = binary.Size(event{})
 
-// modeNumber is the number of a macvlan mode in the datapath (enum mode).
+// modeNumber is the number of a mode in the datapath (enum mode).
 func modeNumber(m specs.Mode) (uint8, error) {
 	switch m {
 	case specs.ModeBridge:
@@ -169,6 +189,12 @@ func modeNumber(m specs.Mode) (uint8, error) {
 		return 4, nil
 	case specs.ModeSource:
 		return 5, nil
+	case specs.ModeL2:
+		return 6, nil
+	case specs.ModeL3:
+		return 7, nil
+	case specs.ModeL3S:
+		return 8, nil
 	}
 	return 0, fmt.Errorf("mode %q is not counted", m)
 }

@@ -20,7 +20,7 @@ func TestLayout(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
-		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
+		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "inside_key": insideKey{}, "inside": insideValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
 		var c *btf.Struct
@@ -69,6 +69,7 @@ func TestMapSizes(t *testing.T) {
 		mapParents:    {uint32(0), parentValue{}},
 		mapCounters:   {uint32(0), counters{}},
 		mapViolations: {uint32(0), violations{}},
+		mapInsides:    {insideKey{}, insideValue{}},
 		mapLost:       {uint32(0), uint64(0)},
 		mapUnknown:    {endpointKey{}, unknownValue{}},
 		mapEpoch:      {uint32(0), uint32(0)},
@@ -104,6 +105,7 @@ func TestEnums(t *testing.T) {
 	names := map[string]specs.Mode{
 		"MODE_BRIDGE": specs.ModeBridge, "MODE_PRIVATE": specs.ModePrivate, "MODE_VEPA": specs.ModeVEPA,
 		"MODE_PASSTHRU": specs.ModePassthru, "MODE_SOURCE": specs.ModeSource,
+		"MODE_L2": specs.ModeL2, "MODE_L3": specs.ModeL3, "MODE_L3S": specs.ModeL3S,
 	}
 	if len(modes.Values) != len(names) {
 		t.Errorf("C has %d modes, want %d", len(modes.Values), len(names))
@@ -120,7 +122,7 @@ func TestEnums(t *testing.T) {
 
 func TestModeNumberRefusesOthers(t *testing.T) {
 	t.Parallel()
-	for _, mode := range specs.Modes(specs.IPvlan) {
+	for _, mode := range []specs.Mode{"", "l4"} {
 		if n, err := modeNumber(mode); err == nil {
 			t.Errorf("mode %q has number %d", mode, n)
 		}

@@ -41,6 +41,7 @@ type Datapath struct {
 	cookie  uint64 // of the namespace that the parents are in
 	ingress *ebpf.Program
 	egress  *ebpf.Program
+	sibling *ebpf.Program // nil, unless programs are loaded
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there
@@ -77,14 +78,12 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 	}
 	d := &Datapath{
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
-		ingress: objects.BerthIngress, egress: objects.BerthEgress,
+		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 	}
-	err = d.sweep()
-	if err == nil {
-		err = d.maps.startEpochs()
-	}
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
+	for _, do := range []func() error{d.sweep, d.pinSibling, d.maps.startEpochs} {
+		if err := do(); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
 	}
 	return d, nil
 }
@@ -100,6 +99,9 @@ func loadObjects(p pins, o Options, netnsHelper bool) (*datapathObjects, error) 
 	}
 	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(netnsHelper); err != nil {
 		return nil, fmt.Errorf("set datapath constant: %w", err)
+	}
+	if !knowsInterfaces() {
+		spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
 	}
 	var objects datapathObjects
 	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.dir}}
@@ -121,6 +123,7 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 		mapNamespaces: endpoints * evidencePer,
 		mapAddresses:  endpoints * evidencePer,
 		mapSources:    endpoints * evidencePer,
+		mapInsides:    endpoints,
 		mapVLANs:      vlansMax,
 		mapParents:    parentsMax,
 	}
@@ -142,7 +145,7 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 func (o *datapathObjects) maps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
 		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
-		mapSources: o.Sources, mapVLANs: o.Vlans,
+		mapSources: o.Sources, mapVLANs: o.Vlans, mapInsides: o.Insides,
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 		mapUnknown: o.Unknown, mapEpoch: o.Epoch,
@@ -169,7 +172,7 @@ func (d *Datapath) Maps() *Maps { return d.maps }
 // Close lets go of programs and maps. All that is pinned goes on counting.
 func (d *Datapath) Close() error {
 	d.tc.Close()
-	return errors.Join(d.ingress.Close(), d.egress.Close(), d.maps.Close())
+	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
 }
 
 // DetachPinned takes the programs off every parent where no agent runs, as
@@ -196,5 +199,5 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 
 // Purge detaches everywhere and removes all that is pinned, with its counts.
 func (d *Datapath) Purge() error {
-	return errors.Join(d.DetachAll(), d.pins.remove())
+	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.remove())
 }

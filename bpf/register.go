@@ -4,19 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
 	"berth/specs"
 )
 
-// Endpoint is one macvlan interface as the datapath knows it.
+// Endpoint is one macvlan or ipvlan interface as the datapath knows it.
 type Endpoint struct {
-	Slot        uint32 // 1 to Slots()-1
-	ParentIndex int    // of the device that the interface is on
-	VLAN        int    // 0, unless of one VLAN on a trunk that has no sub-interface
-	OfVLAN      VLAN   // what the device is the sub-interface of; zero: of none
-	MAC         specs.MAC
+	Slot        uint32    // 1 to Slots()-1
+	ParentIndex int       // of the device that the interface is on
+	VLAN        int       // 0, unless of one VLAN on a trunk that has no sub-interface
+	OfVLAN      VLAN      // what the device is the sub-interface of; zero: of none
+	MAC         specs.MAC // of ipvlan: the parent's
+	Index       int       // of the interface, in its namespace; AttachInside needs it
 	Driver      specs.Driver
 	Mode        specs.Mode
 	Cookie      uint64 // of the container's namespace; 0: unknown
@@ -42,8 +44,8 @@ func (m *Maps) check(e Endpoint) error {
 		return err
 	}
 	switch slots := m.Slots(); {
-	case e.Driver != specs.Macvlan:
-		return fmt.Errorf("driver %q is not counted", e.Driver)
+	case !slices.Contains(specs.Modes(e.Driver), e.Mode):
+		return fmt.Errorf("driver %q in mode %q is not counted", e.Driver, e.Mode)
 	case e.Slot == 0 || e.Slot >= slots:
 		return fmt.Errorf("slot %d: want 1 to %d", e.Slot, int64(slots)-1)
 	case e.ParentIndex <= 0:
@@ -56,32 +58,20 @@ func (m *Maps) check(e Endpoint) error {
 	return nil
 }
 
-// register puts the filter first, without which the MAC would not be found as
-// a source, and then the MAC, without which the rest would make frames of the
-// endpoint's own look forged.
+// register puts the MAC before the rest, which would make frames of the
+// endpoint's own look forged without it.
 func (m *Maps) register(e Endpoint) error {
-	mode, _ := modeNumber(e.Mode)
-	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
-	if err := m.put(mapFilter, e.key().filterIndex(), filterValue{Endpoint: 1}); err != nil {
-		return err
-	}
 	if e.OfVLAN != (VLAN{}) {
 		if err := m.put(mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
 			return err
 		}
 	}
-	for _, mac := range e.listed() {
-		if err := m.put(mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
-			return err
-		}
+	own := m.registerMAC
+	if e.Driver == specs.IPvlan {
+		own = m.shareMAC
 	}
-	if err := m.put(mapEndpoints, e.key(), value); err != nil {
+	if err := own(e); err != nil {
 		return err
-	}
-	if e.Mode == specs.ModePassthru {
-		if err := m.givePassthru(e); err != nil {
-			return err
-		}
 	}
 	if e.Cookie != 0 {
 		if err := m.put(mapNamespaces, e.namespaceKey(), e.Slot); err != nil {
@@ -94,6 +84,47 @@ func (m *Maps) register(e Endpoint) error {
 		}
 	}
 	return nil
+}
+
+// registerMAC puts the filter first, without which the MAC would not be found
+// as a source.
+func (m *Maps) registerMAC(e Endpoint) error {
+	mode, _ := modeNumber(e.Mode)
+	if err := m.put(mapFilter, e.key().filterIndex(), filterValue{Endpoint: 1}); err != nil {
+		return err
+	}
+	for _, mac := range e.listed() {
+		if err := m.put(mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
+			return err
+		}
+	}
+	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
+	if err := m.put(mapEndpoints, e.key(), value); err != nil {
+		return err
+	}
+	if e.Mode == specs.ModePassthru {
+		return m.givePassthru(e)
+	}
+	return nil
+}
+
+// shareMAC has frames of the parent's MAC told apart by their addresses, now
+// and whenever the agent attaches to the parent anew.
+func (m *Maps) shareMAC(e Endpoint) error {
+	p, err := m.parent(e.ParentIndex)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	p.Flags |= parentIPvlan
+	if err := m.put(mapParents, uint32(e.ParentIndex), p); err != nil {
+		return err
+	}
+	cookie, err := netnsCookie()
+	if err != nil {
+		return err
+	}
+	value := endpointValue{Flags: flagParent | flagIPvlan, Cookie: cookie}
+	return m.put(mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
 // Unregister makes the datapath forget an endpoint. It deletes only what still
@@ -114,6 +145,9 @@ func (m *Maps) Unregister(e Endpoint) error {
 		deleteIf(m, mapEndpoints, e.key(), func(v endpointValue) bool { return ours(v.Slot) }))
 	if e.Mode == specs.ModePassthru {
 		errs = append(errs, m.takePassthru(e))
+	}
+	if e.Driver == specs.IPvlan {
+		errs = append(errs, m.forgetInside(e.Slot))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)

@@ -162,7 +162,7 @@ func (a *attaching) register(ctx context.Context) (err error) {
 	a.free = append(a.free, func() { a.maps.Close() })
 	// A drain, which is a transaction, may be about to delete the keys of the
 	// MAC's last owner: not while we are in here.
-	return a.Store.View(ctx, func(*state.Tx) error { return a.registerAll() })
+	return a.Store.Exclude(ctx, a.registerAll)
 }
 
 func (a *attaching) registerAll() error {
@@ -194,8 +194,21 @@ func (a *attaching) create(context.Context) error {
 		a.undo.push("create "+r.Interface, func(context.Context) error {
 			return a.inside.DeleteLink(info.Index)
 		})
+		if err := a.countSiblings(r); err != nil {
+			return fmt.Errorf("count what interface %q sends to siblings: %w", r.Interface, err)
+		}
 	}
 	return nil
+}
+
+// countSiblings attaches the agent's program to an ipvlan interface whose
+// driver hands frames to siblings past the parent.
+func (a *attaching) countSiblings(r *state.Attachment) error {
+	direct := r.Driver == specs.IPvlan && (r.IPvlanFlag == "" || r.IPvlanFlag == specs.FlagBridge)
+	if !direct || a.maps == nil || r.Slot == 0 || r.Slot >= a.maps.Slots() {
+		return nil
+	}
+	return a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) })
 }
 
 func linkOf(in *Interface, r *state.Attachment) network.Link {

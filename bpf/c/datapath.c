@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
- * The two programs on a parent. Each looks the frame's addresses up, adds to
+ * The two programs on a parent, and that on an ipvlan interface. Each looks the frame's addresses up, adds to
  * the endpoints' counters, judges, and hands the frame on: what other programs
  * decide about it is none of our business.
  *
@@ -13,6 +13,7 @@
 #include "count.h"
 #include "endpoint.h"
 #include "frame.h"
+#include "ipvlan.h"
 #include "judge.h"
 #include "layout.h"
 #include "spoof.h"
@@ -58,6 +59,10 @@ int berth_egress(struct __sk_buff *skb)
 	from = endpoint_find(&f.from);
 	if (!from) {
 		egress_unknown(skb, &f);
+		return NEXT;
+	}
+	if (from->flags & ENDPOINT_IPVLAN) {
+		ipvlan_egress(skb, &f);
 		return NEXT;
 	}
 	if (spoof_owned(skb, &f, from) || from->flags & ENDPOINT_PARENT)
@@ -131,8 +136,11 @@ int berth_ingress(struct __sk_buff *skb)
 	if (frame_cast(&f) != UNICAST)
 		return NEXT;
 	to = endpoint_find(&f.to);
-	if (to && to->flags & ENDPOINT_PARENT)
+	if (to && to->flags & ENDPOINT_PARENT) {
+		if (to->flags & ENDPOINT_IPVLAN)
+			ipvlan_ingress(skb, &f);
 		return NEXT;
+	}
 	if (!to) {
 		ingress_unknown(skb, &f, from);
 		return NEXT;
@@ -144,6 +152,13 @@ int berth_ingress(struct __sk_buff *skb)
 	count_frame(to->slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
 	if (sibling && from->mode == MODE_BRIDGE && to->mode == MODE_BRIDGE)
 		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
+	return NEXT;
+}
+
+SEC("tc")
+int berth_sibling(struct __sk_buff *skb)
+{
+	ipvlan_sibling(skb);
 	return NEXT;
 }
 

@@ -16,7 +16,6 @@
 #define VLAN_HLEN 4 /* include/linux/if_vlan.h */
 #define VLAN_VID_MASK 0x0fff
 #define ARP_BYTES 28 /* RFC 826, of Ethernet and IPv4 */
-#define ARP_SENDER_IP 14
 #define UDP_HLEN 8
 #define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
 

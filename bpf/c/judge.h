@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "address.h"
 #include "count.h"
 #include "frame.h"
 #include "layout.h"
@@ -50,34 +51,6 @@ static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
 		key.vlan = 0;
 		slot = bpf_map_lookup_elem(&namespaces, &key);
 	}
-	return slot ? *slot : 0;
-}
-
-/* The slot to which the frame's source address was given, or 0. */
-static __always_inline __u32 address_slot(struct __sk_buff *skb, const struct frame *f)
-{
-	struct address_key key = {
-		.addr = { [10] = 0xff, [11] = 0xff },
-		.ifindex = f->from.ifindex,
-		.vlan = f->from.vlan,
-	};
-	__u32 at = frame_network(f);
-	__u32 *slot;
-	long err;
-
-	if (f->proto == bpf_htons(ETH_P_IP))
-		err = bpf_skb_load_bytes(skb, at + __builtin_offsetof(struct iphdr, saddr),
-					 key.addr + 12, 4);
-	else if (f->proto == bpf_htons(ETH_P_IPV6))
-		err = bpf_skb_load_bytes(skb, at + __builtin_offsetof(struct ipv6hdr, saddr),
-					 key.addr, 16);
-	else if (f->proto == bpf_htons(ETH_P_ARP))
-		err = bpf_skb_load_bytes(skb, at + ARP_SENDER_IP, key.addr + 12, 4);
-	else
-		return 0;
-	if (err)
-		return 0;
-	slot = bpf_map_lookup_elem(&addresses, &key);
 	return slot ? *slot : 0;
 }
 

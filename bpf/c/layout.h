@@ -18,10 +18,15 @@ enum mode {
 	MODE_VEPA,
 	MODE_PASSTHRU,
 	MODE_SOURCE,
+	MODE_L2, /* of ipvlan, from here on */
+	MODE_L3,
+	MODE_L3S,
 } __attribute__((packed));
 
 /* The entry is the parent's own MAC: its frames are the host's. */
 #define ENDPOINT_PARENT 0x01
+/* The same, of a parent whose MAC ipvlan endpoints share: addresses tell. */
+#define ENDPOINT_IPVLAN 0x02
 
 struct endpoint_key {
 	__u8 mac[6];
@@ -52,6 +57,20 @@ struct address_key {
 	__u8 addr[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u32 ifindex;
 	__u32 vlan;
+};
+
+/* An ipvlan interface, as the program on it knows it. */
+struct inside_key {
+	__u64 cookie; /* of the namespace that it is in */
+	__u32 ifindex; /* in that namespace */
+	__u32 reserved;
+};
+
+struct inside {
+	__u32 slot;
+	__u32 parent; /* ifindex */
+	enum mode mode;
+	__u8 reserved[3];
 };
 
 /* A MAC from which an endpoint in source mode receives. */
@@ -215,6 +234,15 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct inside_key);
+	__type(value, struct inside);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} insides SEC(".maps");
 
 /* VLANs that have a sub-interface of their own, at which they are counted. */
 struct {

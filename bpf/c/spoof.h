@@ -47,7 +47,7 @@ static __always_inline void spoof_unowned(struct __sk_buff *skb, const struct fr
 	} else {
 		found.certainty = SUSPECTED;
 		found.evidence = SOURCE_ADDRESS;
-		found.sender = address_slot(skb, f);
+		found.sender = address_slot(skb, f, SOURCE);
 	}
 	if (found.sender)
 		violation(skb, f, &found);

@@ -56,7 +56,7 @@ func (r *Releaser) log() *slog.Logger {
 // key stays that leads to a slot that was given back.
 func Endpoint(a *state.Attachment) bpf.Endpoint {
 	e := bpf.Endpoint{
-		Slot: a.Slot, ParentIndex: a.ParentIndex, MAC: a.MAC,
+		Slot: a.Slot, ParentIndex: a.ParentIndex, MAC: a.MAC, Index: a.LinkIndex,
 		Driver: a.Driver, Mode: a.Mode, Cookie: a.Cookie, Sources: a.SourceMACs,
 		Addresses: make([]netip.Addr, len(a.Addresses)),
 	}
@@ -181,7 +181,7 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 	if len(all) > 0 {
 		var routes hostshim.Changes // of the host, where a network has a shim
 		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error {
-			return errors.Join(endAll(tx, all, time.Now()), routes.Note(tx, all...))
+			return errors.Join(endAll(tx, all, time.Now().UTC()), routes.Note(tx, all...))
 		}))
 		routes.Apply(ctx, r.Store, r.log())
 	}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Network addresses of a frame, and the slots that they were given to.
+ */
+#pragma once
+
+#include <linux/icmpv6.h>
+#include "frame.h"
+#include "layout.h"
+
+#define ARP_SENDER_IP 14
+#define ARP_TARGET_IP 24
+#define ND_NEIGHBOUR_SOLICIT 135 /* RFC 4861, section 4.3 */
+#define ND_TARGET 8
+
+enum side { SOURCE, TARGET };
+
+static __always_inline __u32 address_offset(__be16 proto, enum side side)
+{
+	switch (proto) {
+	case bpf_htons(ETH_P_IP):
+		return side == SOURCE ? __builtin_offsetof(struct iphdr, saddr) :
+					__builtin_offsetof(struct iphdr, daddr);
+	case bpf_htons(ETH_P_IPV6):
+		return side == SOURCE ? __builtin_offsetof(struct ipv6hdr, saddr) :
+					__builtin_offsetof(struct ipv6hdr, daddr);
+	case bpf_htons(ETH_P_ARP):
+		return side == SOURCE ? ARP_SENDER_IP : ARP_TARGET_IP;
+	}
+	return 0;
+}
+
+/* Reads an address into a key; false if there is none. */
+static __always_inline bool address_read(struct __sk_buff *skb, const struct frame *f,
+					 enum side side, struct address_key *key)
+{
+	__u32 offset = address_offset(f->proto, side);
+
+	if (!offset)
+		return false;
+	offset += frame_network(f);
+	if (f->proto == bpf_htons(ETH_P_IPV6))
+		return !bpf_skb_load_bytes(skb, offset, key->addr, 16);
+	key->addr[10] = key->addr[11] = 0xff;
+	return !bpf_skb_load_bytes(skb, offset, key->addr + 12, 4);
+}
+
+/* The slot to which an address of the frame was given, or 0. */
+static __always_inline __u32 address_slot(struct __sk_buff *skb, const struct frame *f,
+					  enum side side)
+{
+	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
+	__u32 *slot;
+
+	if (!address_read(skb, f, side, &key))
+		return 0;
+	slot = bpf_map_lookup_elem(&addresses, &key);
+	return slot ? *slot : 0;
+}
+
+static __always_inline bool address_none(const struct in6_addr *a)
+{
+	const __u32 *word = a->in6_u.u6_addr32;
+
+	return !(word[0] | word[1] | word[2] | word[3]);
+}
+
+/*
+ * The slot of the address that a frame without a source address asks for: who
+ * sends it means to have it (RFC 5227, section 2.1.1; RFC 4862, section 5.4).
+ */
+static __always_inline __u32 address_claimed(struct __sk_buff *skb, const struct frame *f)
+{
+	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
+	__u32 at = frame_network(f) + sizeof(struct ipv6hdr);
+	struct ipv6hdr ip6;
+	__u32 *slot;
+	__u8 type;
+
+	if (f->proto == bpf_htons(ETH_P_ARP)) {
+		if (!address_read(skb, f, SOURCE, &key) || *(__u32 *)(key.addr + 12))
+			return 0;
+		return address_slot(skb, f, TARGET);
+	}
+	if (f->proto != bpf_htons(ETH_P_IPV6) ||
+	    bpf_skb_load_bytes(skb, frame_network(f), &ip6, sizeof(ip6)) ||
+	    ip6.nexthdr != IPPROTO_ICMPV6 || !address_none(&ip6.saddr) ||
+	    bpf_skb_load_bytes(skb, at, &type, 1) || type != ND_NEIGHBOUR_SOLICIT ||
+	    bpf_skb_load_bytes(skb, at + ND_TARGET, key.addr, 16))
+		return 0;
+	slot = bpf_map_lookup_elem(&addresses, &key);
+	return slot ? *slot : 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * ipvlan: endpoints that share their parent's MAC and are told apart by their
+ * addresses, as the driver does (ipvlan_get_L3_hdr and ipvlan_addr_lookup in
+ * drivers/net/ipvlan/ipvlan_core.c).
+ *
+ * What one sends another of the same parent never comes to the parent: the
+ * program on the sender's own interface counts it for both.
+ */
+#pragma once
+
+#include <bpf/bpf_core_read.h>
+#include "address.h"
+#include "count.h"
+#include "frame.h"
+#include "judge.h"
+#include "layout.h"
+
+/* Egress at the parent: the address, else the namespace, says who sends. */
+static __always_inline void ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 slot = address_slot(skb, f, SOURCE);
+	struct count n;
+	__u64 cookie;
+
+	if (!slot) {
+		cookie = sender_cookie(skb);
+		slot = cookie ? sender_slot(f, cookie) : 0;
+	}
+	if (!slot)
+		slot = address_claimed(skb, f);
+	if (!slot)
+		return;
+	frame_measure(skb, f, &n);
+	count_frame(slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+}
+
+static __always_inline bool ipvlan_to_itself(const struct frame *f)
+{
+	return *(const __u64 *)&f->to == *(const __u64 *)&f->from; /* MAC and VLAN */
+}
+
+/*
+ * Ingress at the parent, unicast for its MAC. One that has that MAC as its
+ * source too was reflected by the switch, or is one endpoint's to the host
+ * itself, which the driver hands over.
+ */
+static __always_inline void ipvlan_ingress(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 to = address_slot(skb, f, TARGET);
+	__u32 from = ipvlan_to_itself(f) ? address_slot(skb, f, SOURCE) : 0;
+	struct count n;
+
+	if (!to && (!from || !skb->sk))
+		return;
+	frame_measure(skb, f, &n);
+	if (to)
+		count_frame(to, RECEIVE, from ? LOCAL : EXTERNAL, UNICAST, &n);
+	else
+		count_frame(from, TRANSMIT, LOCAL, UNICAST, &n);
+}
+
+/* Of the kernel's own types, the members on the way to the cookie. */
+struct net___kernel {
+	__u64 net_cookie;
+} __attribute__((preserve_access_index));
+
+struct net_device___kernel {
+	struct {
+		struct net___kernel *net;
+	} nd_net;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___kernel {
+	struct net_device___kernel *dev;
+} __attribute__((preserve_access_index));
+
+/*
+ * The cookie of the namespace that the interface is in. There is a helper for
+ * that of a socket, in newer kernels, but ARP has none.
+ */
+static __always_inline __u64 interface_cookie(struct __sk_buff *skb)
+{
+	struct net_device___kernel *dev = 0;
+	struct net___kernel *net = 0;
+	__u64 cookie = 0;
+
+	bpf_core_read(&dev, sizeof(dev), &((struct sk_buff___kernel *)skb)->dev);
+	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
+	bpf_core_read(&cookie, sizeof(cookie), &net->net_cookie);
+	return cookie;
+}
+
+/* Egress at the interface itself. */
+static __always_inline void ipvlan_sibling(struct __sk_buff *skb)
+{
+	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
+	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
+	struct frame f;
+	struct count n;
+	__u32 to;
+
+	if (!at || !frame_parse(skb, &f) || f.from.vlan)
+		return;
+	/* In mode L2 the driver looks at the address only then. */
+	if (at->mode == MODE_L2 && !ipvlan_to_itself(&f))
+		return;
+	f.from.ifindex = at->parent;
+	to = address_slot(skb, &f, TARGET);
+	if (!to)
+		return;
+	frame_measure(skb, &f, &n);
+	count_frame(at->slot, TRANSMIT, LOCAL, UNICAST, &n);
+	count_frame(to, RECEIVE, LOCAL, UNICAST, &n);
+}

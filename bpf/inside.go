@@ -1,0 +1,203 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// progSibling is the program on an ipvlan interface, in the object file.
+const progSibling = "berth_sibling"
+
+// pinSibling is the name under which it is pinned.
+const pinSibling = "sibling"
+
+// insidePrefix begins the names of the pinned links of that program; the slot
+// follows.
+const insidePrefix = "inside-"
+
+func (p pins) inside(slot uint32) string {
+	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
+}
+
+// knowsInterfaces reports whether a program can find out here which namespace
+// its interface is in: it reads that from the kernel's own structures. Where it
+// cannot, what ipvlan endpoints send each other is not counted.
+func knowsInterfaces() bool {
+	if _, err := btf.LoadKernelSpec(); err != nil {
+		return false
+	}
+	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel) == nil
+}
+
+// pinSibling pins the program for hooks (pinned names have no dots), in place of an earlier one, and
+// puts it on the interfaces that have that.
+func (d *Datapath) pinSibling() error {
+	fresh := d.pins.object(pinSibling + "-new")
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove pinned program: %w", err)
+	}
+	clone, err := d.sibling.Clone()
+	if err != nil {
+		return fmt.Errorf("pin program: %w", err)
+	}
+	defer clone.Close()
+	if err = clone.Pin(fresh); err == nil {
+		err = os.Rename(fresh, d.pins.object(pinSibling))
+	}
+	if err != nil {
+		return fmt.Errorf("pin program: %w", err)
+	}
+	return d.pins.eachInside(func(path string, l link.Link) error {
+		info, err := l.Info()
+		if err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 {
+			err = l.Update(d.sibling)
+		} else if err == nil || errors.Is(err, unix.ENOLINK) {
+			return removePin(path) // the interface is gone
+		}
+		return err
+	})
+}
+
+// eachInside calls fn for the pinned links of ipvlan interfaces.
+func (p pins) eachInside(fn func(path string, l link.Link) error) error {
+	files, err := os.ReadDir(p.links())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list pinned links: %w", err)
+	}
+	var errs []error
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), insidePrefix) {
+			continue
+		}
+		path := filepath.Join(p.links(), f.Name())
+		l, err := link.LoadPinnedLink(path, nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // released since
+		}
+		if err == nil {
+			err = errors.Join(fn(path, l), l.Close())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("pinned link %q: %w", f.Name(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p pins) detachInsides() error {
+	return p.eachInside(func(path string, l link.Link) error {
+		return errors.Join(l.Detach(), removePin(path))
+	})
+}
+
+// detachInside detaches the link of one slot, if there is one, at once.
+func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)) }
+
+// AttachInside makes the datapath count what an ipvlan endpoint sends to its
+// siblings, which does not pass the parent. It is called in the namespace that
+// the interface (Endpoint.Index) is in, before it can send; Unregister undoes
+// it. Without an agent that pinned the program it does nothing.
+//
+// Where the kernel has no tcx, the program is a clsact filter, which stays
+// what it is, and counts into the maps of now, until the interface is gone.
+func (m *Maps) AttachInside(e Endpoint) error {
+	p, err := ebpf.LoadPinnedProgram(m.pins.object(pinSibling), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open pinned program %q: %w", pinSibling, err)
+	}
+	defer p.Close()
+	mode, err := modeNumber(e.Mode)
+	if err != nil {
+		return err
+	}
+	key := insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}
+	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
+	if err := m.put(mapInsides, key, value); err != nil {
+		return err
+	}
+	err = m.linkInside(p, e)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		err = filterInside(p, e.Index)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("attach inside to interface %d: %w", e.Index, err), m.forgetInside(e.Slot))
+	}
+	return nil
+}
+
+func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
+	if err := m.pins.detachInside(e.Slot); err != nil {
+		return err
+	}
+	l, err := link.AttachTCX(link.TCXOptions{
+		Interface: e.Index, Program: p, Attach: ebpf.AttachTCXEgress, Anchor: link.Head(),
+	})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := l.Pin(m.pins.inside(e.Slot)); err != nil {
+		return fmt.Errorf("pin link: %w", err)
+	}
+	return nil
+}
+
+// filterInside is linkInside for a kernel without tcx.
+func filterInside(p *ebpf.Program, ifindex int) error {
+	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer tc.Close()
+	if err := tc.QdiscAdd(clsact(ifindex)); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("make clsact qdisc: %w", err)
+	}
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
+	filters, err := tc.FilterList(device, egress.qdiscParent())
+	if err != nil {
+		return fmt.Errorf("list clsact filters: %w", err)
+	}
+	filter := planFilter(filters, ifindex, egress)
+	filter.Fd = p.FD()
+	if err := tc.FilterReplace(filter); err != nil {
+		return fmt.Errorf("put clsact filter: %w", err)
+	}
+	return nil
+}
+
+// forgetInside undoes AttachInside, whatever interface it was for.
+func (m *Maps) forgetInside(slot uint32) error {
+	one, err := m.get(mapInsides)
+	if err != nil {
+		return err
+	}
+	var stale []insideKey
+	var key insideKey
+	var v insideValue
+	entries := one.Iterate()
+	for entries.Next(&key, &v) {
+		if v.Slot == slot {
+			stale = append(stale, key)
+		}
+	}
+	errs := []error{entries.Err(), m.pins.detachInside(slot)}
+	for _, key := range stale {
+		errs = append(errs, deleteIf(m, mapInsides, key, func(v insideValue) bool { return v.Slot == slot }))
+	}
+	return errors.Join(errs...)
+}

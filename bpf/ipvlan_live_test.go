@@ -1,0 +1,234 @@
+package bpf
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// ipvlanBench has two ipvlan endpoints on lo, whose MAC is macHost.
+func ipvlanBench(t *testing.T, helper bool) *bench {
+	t.Helper()
+	testnet.Need(t, testnet.Root)
+	ns := testnet.Namespace(t)
+	x := &bench{TB: t, ns: ns}
+	testnet.In(t, ns, func() {
+		var err error
+		x.Datapath, err = loadWith(bpffs(t), Options{}, helper)
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+	})
+	t.Cleanup(func() { must(t, x.Close()) })
+	must(t, x.ownMAC(1, macHost))
+	for slot, addresses := range map[uint32][]netip.Addr{slotA: {ipA, ip6A}, slotB: {ipB, ip6B}} {
+		must(t, x.maps.Register(Endpoint{Slot: slot, ParentIndex: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Addresses: addresses}))
+	}
+	return x
+}
+
+// asks is a neighbour solicitation (RFC 4861, section 4.3).
+func asks(from, target netip.Addr) []byte {
+	return ip6(58, from, netip.MustParseAddr("ff02::1:ff00:a"), slices.Concat([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice(), make([]byte, 30)))
+}
+
+// arpFor is arp with the address that is asked for.
+func arpFor(sender, target netip.Addr) []byte {
+	p := arp(sender.AsSlice())
+	copy(p[24:], target.AsSlice())
+	return p
+}
+
+// TestIPvlanRules has the frames that count for an endpoint by its address,
+// and others as close as can be.
+func TestIPvlanRules(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, 66)
+	zero, zero6, lan6 := netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("2001:db8::2")
+	x := ipvlanBench(t, false)
+	sent := func(n uint64) specs.Counters { return transmitExternal(specs.Casts{Unicast: one(1, n)}) }
+	for name, tt := range map[string]struct {
+		way   way
+		frame []byte
+		a, b  specs.Counters
+	}{
+		"egress IPv4":               {egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), sent(100), none},
+		"egress IPv6":               {egress, ethernet(macLAN, macHost, 0x86dd, ip6(17, ip6A, lan6, data)), sent(120), none},
+		"egress ARP":                {egress, ethernet(macLAN, macHost, 0x806, arpFor(ipB, ipLAN)), none, sent(42)},
+		"egress ARP probe":          {egress, ethernet(macAll, macHost, 0x806, arpFor(zero, ipA)), transmitExternal(specs.Casts{Broadcast: one(1, 42)}), none},
+		"egress DAD":                {egress, ethernet(macGroup, macHost, 0x86dd, asks(zero6, ip6A)), transmitExternal(specs.Casts{Multicast: one(1, 108)}), none},
+		"egress ND":                 {egress, ethernet(macGroup, macHost, 0x86dd, asks(ip6B, lan6)), none, transmitExternal(specs.Casts{Multicast: one(1, 108)})},
+		"egress of the host":        {egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipLAN, ipA, data)), none, none},
+		"egress, the host asks":     {egress, ethernet(macAll, macHost, 0x806, arpFor(ipLAN, ipA)), none, none},
+		"egress, not IP":            {egress, plain(macLAN, macHost), none, none},
+		"egress, not its MAC":       {egress, ethernet(macLAN, macB, 0x800, ip4(17, ipLAN, ipB, data)), none, none},
+		"ingress IPv4":              {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipLAN, ipA, data)), receiveExternal(one(1, 100)), none},
+		"ingress IPv6":              {ingress, ethernet(macHost, macLAN, 0x86dd, ip6(17, lan6, ip6B, data)), none, receiveExternal(one(1, 120))},
+		"ingress ARP":               {ingress, padded(ethernet(macHost, macLAN, 0x806, arpFor(ipLAN, ipA))), receiveExternal(one(1, 42)), none},
+		"ingress from its address":  {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipB, ipA, data)), receiveExternal(one(1, 100)), none},
+		"ingress reflected":         {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipB, ipA, data)), receiveLocal(one(1, 100)), none},
+		"ingress to the host":       {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipA, ipLAN, data)), none, none},
+		"ingress, handed over":      {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, data)), transmitLocal(one(1, 100)), none},
+		"ingress to all":            {ingress, ethernet(macAll, macLAN, 0x806, arpFor(ipLAN, ipA)), none, none},
+		"ingress, not for this MAC": {ingress, ethernet(macB, macLAN, 0x800, ip4(17, ipLAN, ipA, data)), none, none},
+	} {
+		if a, b := x.sends(tt.way, tt.frame, nil); a != tt.a || b != tt.b {
+			t.Errorf("%s: A has\n%+v, want\n%+v, B\n%+v, want\n%+v", name, a, tt.a, b, tt.b)
+		}
+	}
+	must(t, x.ownMAC(1, macB))
+	must(t, x.Detach(1))
+	must(t, x.ownMAC(1, macHost))
+	if a, _ := x.sends(egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), nil); a != sent(100) {
+		t.Errorf("attached anew, with another MAC between: %+v", a)
+	}
+}
+
+// TestSiblingProgram gives frames to the program on an endpoint's interface,
+// which is lo, in a namespace that is not the initial one.
+func TestSiblingProgram(t *testing.T) {
+	t.Parallel()
+	x := ipvlanBench(t, false)
+	e := Endpoint{Slot: slotA, ParentIndex: 1, Index: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Cookie: x.Datapath.cookie}
+	local := ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66)))
+	check := func(what string, frame []byte, a, b specs.Counters) {
+		t.Helper()
+		must(t, x.maps.Zero(slotA))
+		must(t, x.maps.Zero(slotB))
+		testnet.In(t, x.ns, func() { run(t, x.sibling, frame, new(skb)) })
+		if gotA, gotB := x.counters(slotA), x.counters(slotB); gotA != a || gotB != b {
+			t.Errorf("%s: A has %+v, B %+v", what, gotA, gotB)
+		}
+	}
+	check("not attached", local, none, none)
+	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(e)) })
+	check("to a sibling", local, transmitLocal(hundred), receiveLocal(hundred))
+	check("to the LAN", ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), none, none)
+	check("to the host", ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, make([]byte, 66))), none, none)
+	check("in a VLAN", tagged(7, local), none, none)
+	e.Mode = specs.ModeL3
+	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(e)) })
+	check("in mode L3, whatever the MAC", ethernet(macAll, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), transmitLocal(hundred), receiveLocal(hundred))
+	must(t, x.maps.Unregister(e))
+	check("after its end", local, none, none)
+}
+
+// ipvlans makes a lab with two ipvlan containers on its parent.
+func ipvlans(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
+	t.Helper()
+	testnet.Need(t, testnet.IPvlan)
+	l = newLab(t, Options{})
+	a, b = l.ipvlan(mode), l.ipvlan(mode)
+	testnet.Run(t, l.lan, "ip", "route", "add", "192.0.2.128/25", "dev", "wire")
+	return l, a, b
+}
+
+// ipvlan makes a container with an ipvlan interface, net1, and registers it as
+// a hook does.
+func (l *lab) ipvlan(mode specs.Mode) *container {
+	l.Helper()
+	c := &container{NS: quiet(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
+	c.Endpoint = Endpoint{
+		Slot: l.next, ParentIndex: l.parent, MAC: l.hostMAC, Driver: specs.IPvlan, Mode: mode, Addresses: []netip.Addr{c.ip},
+	}
+	l.next++
+	must(l, testnet.Netlink(l, l.ns).LinkAdd(&netlink.IPVlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "net1", ParentIndex: l.parent, Namespace: netlink.NsFd(c.FD())},
+		Mode: map[specs.Mode]netlink.IPVlanMode{
+			specs.ModeL2: netlink.IPVLAN_MODE_L2, specs.ModeL3: netlink.IPVLAN_MODE_L3, specs.ModeL3S: netlink.IPVLAN_MODE_L3S,
+		}[mode],
+	}))
+	c.Index = testnet.Link(l, c.NS, "net1").Attrs().Index
+	testnet.In(l, c.NS, func() {
+		var err error
+		c.Cookie, err = netnsCookie()
+		must(l, err)
+	})
+	l.do(func() error { return l.maps.Register(c.Endpoint) })
+	testnet.In(l, c.NS, func() { must(l, l.maps.AttachInside(c.Endpoint)) })
+	testnet.Up(l, c.NS, "net1")
+	testnet.Address(l, c.NS, "net1", c.ip.String()+"/24")
+	if mode == specs.ModeL2 {
+		c.knows(neighbour{ipLAN, l.lanMAC})
+		for _, n := range l.neighbour[1:] {
+			c.knows(n)
+		}
+	}
+	l.introduce(neighbour{c.ip, l.hostMAC})
+	return c
+}
+
+// TestIPvlan counts what two containers send and receive, between themselves
+// and with the LAN, in every mode.
+func TestIPvlan(t *testing.T) {
+	t.Parallel()
+	for _, mode := range specs.Modes(specs.IPvlan) {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			l, a, b := ipvlans(t, mode)
+			testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 goes by the host's routes
+			setNeighbour(t, l.ns, "eth0", neighbour{ipLAN, l.lanMAC})
+			if mode == specs.ModeL2 {
+				a.knows(neighbour{b.ip, l.hostMAC})
+			}
+			sendUDP(t, a.NS, ipLAN, 30, 100)
+			sendSegmented(t, a.NS, ipLAN)
+			sendUDP(t, l.lan, a.ip, 20, 3)
+			want := transmitExternal(specs.Casts{Unicast: one(30, 30*udpBytes(100)).Plus(segmented)})
+			want.Receive.External.Unicast = one(20, 20*udpBytes(3))
+			a.expect("with the LAN", want)
+
+			sendUDP(t, a.NS, b.ip, 40, 200)
+			sendSegmented(t, a.NS, b.ip)
+			n := one(40, 40*udpBytes(200)).Plus(segmented)
+			a.expect("to a sibling", want.Plus(transmitLocal(n)))
+			b.expect("from a sibling", receiveLocal(n))
+
+			before := segments(t, b.NS)
+			sendTCP(t, l.lan, a.NS, a.ip, 1<<20)
+			sendTCP(t, b.NS, a.NS, a.ip, 1<<20)
+			settle(t, l, a, b)
+			sent := segments(t, b.NS) - before
+			testnet.Eventually(t, "TCP between siblings", func() bool {
+				return l.counters(b.Slot).Transmit.Local.Unicast.Packets == sent
+			})
+			if got := l.counters(a.Slot).Receive.Local.Unicast; got != l.counters(b.Slot).Transmit.Local.Unicast {
+				t.Errorf("the receiver has %+v, the sender %+v", got, l.counters(b.Slot).Transmit.Local.Unicast)
+			}
+			if got := l.counters(b.Slot).Transmit.External.Total(); got != (specs.Count{}) {
+				t.Errorf("counted as external too: %+v", got)
+			}
+			l.silent(fmt.Sprintf("ipvlan in mode %s", mode))
+		})
+	}
+}
+
+// TestIPvlanRestart checks that the program on an interface goes on without an
+// agent, is replaced by the next one, and ends with its endpoint.
+func TestIPvlanRestart(t *testing.T) {
+	t.Parallel()
+	l, a, b := ipvlans(t, specs.ModeL2)
+	a.knows(neighbour{b.ip, l.hostMAC})
+	dir := filepath.Dir(l.pins.dir)
+	for i := range uint64(3) {
+		sendUDP(t, a.NS, b.ip, 10, 100)
+		b.expect("from a sibling", receiveLocal(one(10*(i+1), 10*(i+1)*udpBytes(100))))
+		must(t, l.Close())
+		l.Datapath = load(t, l.ns, dir, Options{})
+	}
+	must(t, l.maps.Unregister(b.Endpoint))
+	must(t, l.maps.Unregister(a.Endpoint))
+	links := 0
+	must(t, l.pins.eachInside(func(string, link.Link) error { links++; return nil }))
+	if links != 0 {
+		t.Errorf("%d links are pinned after the end", links)
+	}
+}
