@@ -94,7 +94,7 @@ func (k kernels) fetchListed(ctx context.Context, series string) (string, error)
 	}
 	name := newest(series, names)
 	if name == "" {
-		return "", fmt.Errorf("kernel %q: apt offers no package linux-image-%s.*-cloud-amd64", series, series)
+		return "", fmt.Errorf("apt offers no package linux-image-%s.*-cloud-amd64", series)
 	}
 	if _, err := os.Stat(filepath.Join(k.dir, name)); err == nil {
 		return name, nil

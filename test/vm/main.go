@@ -110,7 +110,7 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	if err := img.write(ctx, k, m.initrd); err != nil {
 		return false, err
 	}
-	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose}
+	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != ""}
 	for _, t := range img.plan.Tests {
 		r.missing = append(r.missing, t.Package)
 	}
@@ -128,7 +128,7 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.print("FAIL: " + reason)
 	}
 	if len(why) > 0 && !r.done {
-		for _, line := range m.said(40) {
+		for _, line := range m.said(20) {
 			r.print("console: " + line)
 		}
 	}

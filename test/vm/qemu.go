@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,12 +64,21 @@ func (m *machine) run(ctx context.Context, out io.Writer) (time.Duration, error)
 	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 }
 
-// said returns the last lines of the console.
+// said returns what the console says of an end: some lines from where the kernel
+// or the guest complains, or else the last ones.
 func (m *machine) said(lines int) []string {
 	text, err := os.ReadFile(m.console)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	all := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(text), "\r", "")), "\n")
-	return all[max(0, len(all)-lines):]
+	from := slices.IndexFunc(all, complaint.MatchString)
+	if from < 0 {
+		from = max(0, len(all)-lines)
+	}
+	return all[from:min(from+lines, len(all))]
 }
+
+// complaint matches the first line of what a kernel says before it dies
+// (kernel/panic.c, lib/bug.c, arch/x86/kernel/dumpstack.c), and of a panic in Go.
+var complaint = regexp.MustCompile(`Kernel panic|BUG: |Oops: |^panic: `)

@@ -61,4 +61,10 @@ func TestConsole(t *testing.T) {
 	if got := m.said(2); !slices.Equal(got, []string{"two", "three"}) {
 		t.Errorf("got %q", got)
 	}
+	if err := os.WriteFile(m.console, []byte("one\n[ 1.0] Kernel panic - not syncing\nregisters\nmore\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.said(2); !slices.Equal(got, []string{"[ 1.0] Kernel panic - not syncing", "registers"}) {
+		t.Errorf("of a panic: %q", got)
+	}
 }

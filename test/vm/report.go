@@ -16,6 +16,7 @@ type report struct {
 	prefix  string // before each line printed
 	mark    string
 	verbose bool // print all that the tests print
+	chosen  bool // a person chose the tests: some packages may have none of them
 
 	line    []byte // begun, not ended
 	log     testLog
@@ -77,11 +78,11 @@ func (r *report) event(e plan.Event) {
 	}
 }
 
-// end judges a package. One that ran no test has failed: nobody would notice.
+// end judges a package. One that ran no test has failed, or nobody would notice.
 func (r *report) end(e plan.Event) {
 	c := r.log.counts
 	verdict := "ok  "
-	if e.Status != 0 || c == (counts{}) {
+	if e.Status != 0 || c == (counts{}) && !r.chosen {
 		verdict = "FAIL"
 		r.failed++
 		r.flush()
@@ -121,6 +122,9 @@ func (r *report) verdict() []string {
 	why := r.broken
 	if r.failed > 0 {
 		why = append(why, fmt.Sprintf("tests of %d packages failed", r.failed))
+	}
+	if r.total == (counts{}) {
+		why = append(why, "no test ran")
 	}
 	for _, name := range r.missing {
 		why = append(why, "no verdict on "+name)

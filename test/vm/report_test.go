@@ -116,3 +116,18 @@ func TestReportVerbose(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+func TestReportOfChosenTests(t *testing.T) {
+	none := []any{begun, "testing: warning: no tests to run\nPASS\n", ended("p", 0)}
+	some := []any{plan.Event{What: plan.Begin, Name: "q"}, "--- PASS: TestA (0.00s)\n", ended("q", 0), allDone}
+	r := &report{chosen: true, missing: []string{"p", "q"}}
+	read(t, r, append(none, some...)...)
+	if why := r.verdict(); why != nil {
+		t.Errorf("one of two packages has the test: %q", why)
+	}
+	r = &report{chosen: true, missing: []string{"p"}}
+	read(t, r, append(none, allDone)...)
+	if len(r.verdict()) == 0 {
+		t.Error("no test ran: passed")
+	}
+}
