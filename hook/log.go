@@ -1,10 +1,10 @@
 package hook
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -18,17 +18,40 @@ const LogName = "hook.log"
 // maxLog is the size in bytes at which the log is begun anew; one older is kept.
 const maxLog = 1 << 20
 
-// OpenLog opens the log. A log that cannot be opened is no reason to fail a
-// container: then nothing is logged.
+// OpenLog returns the log, which is opened when there is something to say. A
+// log that cannot be opened is no reason to fail a container: then nothing is
+// logged.
 func OpenLog(store *state.Store) (log *slog.Logger, closeLog func()) {
-	path := filepath.Join(store.Dir(), LogName)
+	w := &logFile{store: store}
+	return slog.New(slog.NewTextHandler(w, nil)).With("pid", os.Getpid()), w.close
+}
+
+// logFile is a file that is opened by the first write. slog writes one line
+// after the other.
+type logFile struct {
+	store *state.Store
+	once  sync.Once
+	file  *os.File // nil also when it cannot be opened
+}
+
+func (l *logFile) Write(line []byte) (int, error) {
+	l.once.Do(l.open)
+	if l.file == nil {
+		return len(line), nil
+	}
+	return l.file.Write(line)
+}
+
+func (l *logFile) open() {
+	path := filepath.Join(l.store.Dir(), LogName)
 	if info, err := os.Lstat(path); err == nil && info.Size() > maxLog {
 		_ = os.Rename(path, path+".1") // another run may have been first
 	}
-	f, err := store.OpenFile(LogName, unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY, 0o600)
-	if err != nil {
-		return slog.New(slog.NewTextHandler(io.Discard, nil)), func() {}
+	l.file, _ = l.store.OpenFile(LogName, unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY, 0o600)
+}
+
+func (l *logFile) close() {
+	if l.file != nil {
+		l.file.Close()
 	}
-	log = slog.New(slog.NewTextHandler(f, nil)).With("pid", os.Getpid())
-	return log, func() { f.Close() }
 }

@@ -144,7 +144,7 @@ func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
 	if err := m.Unregister(Endpoint(a)); err != nil {
 		return err
 	}
-	a.Unkeyed = time.Now()
+	a.Unkeyed = time.Now().UTC()
 	return tx.Put(a)
 }
 

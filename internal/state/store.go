@@ -112,6 +112,22 @@ func update(db *database, fn func(*Tx) error) error {
 	return errors.Join(tx.Commit(), db.Close())
 }
 
+// Exclude runs fn while no Update does, as a View that reads nothing: it does
+// not open the database.
+func (s *Store) Exclude(ctx context.Context, fn func() error) error {
+	d, err := s.open(true)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return fn()
+}
+
 // View runs fn in a transaction that reads. Several may run at once; while one
 // does, no Update does. Where there is no database yet, or another boot's, fn
 // sees an empty one.

@@ -189,3 +189,28 @@ func TestHold(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestExclude finds that a transaction waits for what excludes it, which
+// readers do not.
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	s := state.Open(t.TempDir())
+	inside := errors.New("from inside")
+	err := s.Exclude(t.Context(), func() error {
+		if err := s.View(t.Context(), func(*state.Tx) error { return nil }); err != nil {
+			t.Errorf("View beside it: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if err := s.Update(ctx, func(*state.Tx) error { return nil }); !errors.Is(err, state.ErrBusy) {
+			t.Errorf("Update beside it: %v, want ErrBusy", err)
+		}
+		return inside
+	})
+	if !errors.Is(err, inside) {
+		t.Errorf("%v, want what fn returned", err)
+	}
+	if err := s.Update(t.Context(), func(*state.Tx) error { return nil }); err != nil {
+		t.Errorf("Update after it: %v", err)
+	}
+}
