@@ -1,9 +1,6 @@
 package specs
 
-import (
-	"fmt"
-	"net"
-)
+import "net"
 
 // MAC is a 48-bit IEEE 802 address. It is comparable, so it may be a map key;
 // the zero value stands for "none".
@@ -39,7 +36,7 @@ func (m MAC) String() string {
 	if m.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+	return net.HardwareAddr(m[:]).String()
 }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"berth/agent/metrics"
@@ -63,7 +64,7 @@ func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 			s.Rows[i].Counters = s.Rows[i].Counters.Plus(*r.earlier)
 		}
 	}
-	s.Series, s.LeftOut = s.Series[:0], 0
+	s.Series, s.LeftOut = slices.Grow(s.Series[:0], len(now.series)), 0
 	oldest := time.Now().Add(-time.Duration(a.keep.Load())).UnixNano()
 	for _, one := range now.series {
 		newest := now.all[one.From]
@@ -80,7 +81,7 @@ func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 
 // join reads the counts of the records. maps is nil when nothing is pinned.
 func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
-	s.Rows = s.Rows[:0]
+	s.Rows = slices.Grow(s.Rows[:0], len(now.all))
 	s.Violations = make(map[metrics.Violation]uint64, len(now.pruned))
 	for v, n := range now.pruned {
 		s.Violations[v] = n

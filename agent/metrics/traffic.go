@@ -106,9 +106,12 @@ func (t *traffic) head(name, kind, help string) {
 
 func (t *traffic) family(f *Family) {
 	t.head(f.Name, "counter", f.Help)
+	var e *Endpoint
+	var sum specs.Counters // one for all: it escapes
+	sample := func(p *Part, value uint64) { t.sample(f.Name, e, p.labels, value) }
 	for _, series := range t.Series {
-		e, sum := t.Rows[series.From].Endpoint, t.Total(series)
-		f.Each(t.Format, &sum, func(p *Part, value uint64) { t.sample(f.Name, e, p.labels, value) })
+		e, sum = t.Rows[series.From].Endpoint, t.Total(series)
+		f.Each(t.Format, &sum, sample)
 	}
 }
 
