@@ -153,7 +153,10 @@ func (m *Model) sort() {
 			by = -by
 		}
 		if by == 0 {
-			by = strings.Compare(name(a)+"\x00"+a.Interface, name(b)+"\x00"+b.Interface)
+			by = strings.Compare(name(a), name(b))
+		}
+		if by == 0 {
+			by = strings.Compare(a.Interface, b.Interface)
 		}
 		return by
 	})
