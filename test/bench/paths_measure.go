@@ -10,7 +10,7 @@ func (s *site) measure(b *bench) (*section, error) {
 	r := &section{
 		how: fmt.Sprintf("TCP: one iperf3 stream of %d MB. Round trip: the median of %d small UDP datagrams to and fro, between blocking sockets. "+
 			"Packets: UDP of 60 bytes a frame, as fast as one thread can, the fastest %d of %v: other work on the machine only ever takes away. The wire is a veth pair into a switch (a Linux bridge) and another to the machine; the Linux bridge has no agent on it and is the control. "+
-			"With and without the agent's programs in pairs, one right after the other: medians, and the median of the pairs' ratios with the middle half of them.",
+			"With and without the agent's programs one right after the other, which first by turns: medians, and the median of the ratios with the middle half of them.",
 			tcpBytes>>20, roundTrips, burst, floodSlice),
 		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
 	}
@@ -180,7 +180,7 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	show(r, "packets, "+w.what, agent, 1-agentMost, perSecond)
 	show(r, "the same, empty TC programs", empty, 0, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
-	r.fact("Packets, %s: of %.0f ns a packet the agent adds %.0f, empty TC programs %.0f; %d were sent while the agent was on, and it counted %d.",
+	r.fact("Packets, %s: of %.0f ns a packet the agent adds %.0f, empty TC programs %.0f; %d were sent while the agent was on, and it counted %d, ARP with them.",
 		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without), through, after-before)
 	return err
 }
