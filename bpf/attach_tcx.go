@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -66,6 +67,30 @@ func (d *Datapath) linkTCX(ifindex int, w way) error {
 	defer l.Close()
 	if err := l.Pin(d.pins.link(ifindex, w)); err != nil {
 		return fmt.Errorf("pin link: %w", err)
+	}
+	return nil
+}
+
+// swapLink gives a link of the old folder a program of ours, and moves it to
+// the new one; one whose interface is gone is dropped.
+func (d *Datapath) swapLink(name string) error {
+	old := filepath.Join(d.pins.next().links(), name)
+	program := d.sibling
+	if _, w, ok := parseLinkName(name); ok {
+		program = d.program(w)
+	}
+	l, err := link.LoadPinnedLink(old, nil)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	defer l.Close()
+	if err := l.Update(program); errors.Is(err, unix.ENOLINK) {
+		return removePin(old)
+	} else if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	if err := os.Rename(old, filepath.Join(d.pins.links(), name)); err != nil {
+		return fmt.Errorf("move: %w", err)
 	}
 	return nil
 }

@@ -21,9 +21,17 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
+	base := make(map[uint32]specs.Counters)
+	err = m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Counters.specs() })
+	if err != nil {
+		return fmt.Errorf("read counters of before: %w", err)
+	}
 	var c specs.Counters // one for all: it escapes
 	err = eachBatch(m, mapCounters, end, cpus, func(slot uint32, values []counters) {
 		c = specs.Counters{}
+		if len(base) != 0 {
+			c = base[slot]
+		}
 		for i := range values {
 			addTraffic(&c.Receive, &values[i].At[0])
 			addTraffic(&c.Transmit, &values[i].At[1])
@@ -56,10 +64,16 @@ func addCasts(to *specs.Casts, v *[3]count) {
 // Half as long as all counters take: where few slots have any, look at those.
 func (m *Maps) EachViolations(end uint32, fn func(slot uint32, packets []uint64)) error {
 	packets := make([]uint64, len(specs.Kinds()))
-	err := eachBatch(m, mapViolations, end, 1, func(slot uint32, values []violations) {
+	base := make(map[uint32][kindsMax]uint64)
+	err := m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Violations })
+	if err != nil {
+		return fmt.Errorf("read violations of before: %w", err)
+	}
+	err = eachBatch(m, mapViolations, end, 1, func(slot uint32, values []violations) {
 		var any uint64
+		before := base[slot]
 		for i := range packets {
-			packets[i] = values[0].Of[i].Packets
+			packets[i] = values[0].Of[i].Packets + before[i]
 			any |= packets[i]
 		}
 		if any != 0 {

@@ -1,7 +1,6 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -11,6 +10,9 @@ import (
 
 // Counters returns what was counted in a slot, its CPUs summed.
 func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
+	if err := m.follow(); err != nil {
+		return specs.Counters{}, err
+	}
 	one, err := m.get(mapCounters)
 	if err != nil {
 		return specs.Counters{}, err
@@ -19,38 +21,21 @@ func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
 	if err := one.Lookup(slot, &cpus); err != nil {
 		return specs.Counters{}, fmt.Errorf("read counters of slot %d: %w", slot, err)
 	}
-	return sum(cpus).specs(), nil
+	base, err := m.baseOf(slot)
+	if err != nil {
+		return specs.Counters{}, err
+	}
+	counted := sum(cpus)
+	base.Counters.add(&counted)
+	return base.Counters.specs(), nil
 }
 
 // AllCounters returns the counters of the slots 0 to end-1, or of all that
 // there are when end is beyond them; the index is the slot.
 func (m *Maps) AllCounters(end uint32) ([]specs.Counters, error) {
-	one, err := m.get(mapCounters)
-	if err != nil {
-		return nil, err
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return nil, fmt.Errorf("count CPUs: %w", err)
-	}
-	end = min(end, one.MaxEntries())
-	all := make([]specs.Counters, 0, end)
-	batch := min(end, 1024)
-	keys, values := make([]uint32, batch), make([]counters, int(batch)*cpus)
-	var cursor ebpf.MapBatchCursor
-	for uint32(len(all)) < end {
-		n, err := one.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return nil, fmt.Errorf("read counters: %w", err)
-		}
-		for i := range min(n, int(end)-len(all)) {
-			all = append(all, sum(values[i*cpus:(i+1)*cpus]).specs())
-		}
-		if err != nil {
-			break
-		}
-	}
-	return all, nil
+	all := make([]specs.Counters, 0, min(end, m.Slots()))
+	err := m.EachCounters(end, func(_ uint32, c *specs.Counters) { all = append(all, *c) })
+	return all, err
 }
 
 func sum(cpus []counters) counters {
@@ -72,9 +57,13 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]uint64, error) {
 	if err := one.Lookup(slot, &v); err != nil {
 		return nil, fmt.Errorf("read violations of slot %d: %w", slot, err)
 	}
+	base, err := m.baseOf(slot)
+	if err != nil {
+		return nil, err
+	}
 	found := make(map[specs.Kind]uint64)
 	for i, kind := range specs.Kinds() {
-		if n := v.Of[i].Packets; n != 0 {
+		if n := v.Of[i].Packets + base.Violations[i]; n != 0 {
 			found[kind] = n
 		}
 	}
@@ -85,6 +74,9 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]uint64, error) {
 // been unregistered long enough for the last frame that found it to be
 // through; a tenth of a second is.
 func (m *Maps) Zero(slot uint32) error {
+	if err := m.follow(); err != nil {
+		return err
+	}
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
@@ -94,6 +86,13 @@ func (m *Maps) Zero(slot uint32) error {
 	}
 	if err := m.put(mapViolations, slot, violations{}); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
+	}
+	base, err := m.base()
+	if err == nil && base != nil {
+		err = base.Put(slot, baseValue{})
+	}
+	if err != nil {
+		return fmt.Errorf("zero base of slot %d: %w", slot, err)
 	}
 	return nil
 }

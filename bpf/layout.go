@@ -28,6 +28,9 @@ const (
 	mapLost       = "lost"
 	mapUnknown    = "unknown"
 	mapEpoch      = "epoch"
+
+	// mapBase is of userspace alone, and there only after a migration.
+	mapBase = "base"
 )
 
 // flagParent marks the entry of a parent's own MAC.
@@ -154,6 +157,12 @@ type violation struct {
 }
 
 type violations struct{ Of [kindsMax]violation }
+
+// baseValue is what maps of before counted in a slot.
+type baseValue struct {
+	Counters   counters
+	Violations [kindsMax]uint64
+}
 
 // event is struct event in the byte order of the machine.
 type event struct {

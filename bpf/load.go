@@ -3,7 +3,6 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -27,7 +26,7 @@ const evidencePer = 8
 
 // Options say how the datapath is loaded.
 type Options struct {
-	MaxEndpoints uint32 // at once; 0: DefaultEndpoints. Maps pinned already keep their size
+	MaxEndpoints uint32 // at once; 0: DefaultEndpoints. Pinned maps grow, with what they hold, and do not shrink
 	Attach       string // "auto" (also ""), "tcx" or "clsact"
 }
 
@@ -47,7 +46,13 @@ type Datapath struct {
 // Load creates the maps under bpffs, or adopts those that are pinned there
 // with what they hold, and loads the programs. Attachments of an earlier run
 // go on with its programs until Attach replaces them; pinned links whose
-// interface is gone are removed. The error wraps [ErrNotBPFFS],
+// interface is gone are removed.
+//
+// Maps of an older layout, or smaller ones, are replaced: entries are copied,
+// all programs swapped, and then the old counts are kept as a base of the new.
+// A process that is killed meanwhile loses nothing: the next one goes on. The
+// endpoints are to be registered anew after Load, as a hook may have registered
+// one with the maps of before. The error wraps [ErrNotBPFFS],
 // ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
 // log with %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
@@ -59,6 +64,9 @@ func Load(bpffs string, o Options) (*Datapath, error) {
 func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
+		return nil, err
+	}
+	if err := p.adopt(); err != nil {
 		return nil, err
 	}
 	if err := p.make(); err != nil {
@@ -80,7 +88,7 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 	}
-	for _, do := range []func() error{d.sweep, d.pinSibling, d.maps.startEpochs} {
+	for _, do := range []func() error{d.takeOver, d.sweep, d.pinSibling, d.maps.startEpochs} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
@@ -88,14 +96,13 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 	return d, nil
 }
 
-// loadObjects loads maps and programs into the kernel.
+// loadObjects loads maps and programs into the kernel. Where the pinned maps
+// are of another layout or smaller than wished, new ones stand in their place
+// when it returns, and what the old ones counted is still to be taken over.
 func loadObjects(p pins, o Options, netnsHelper bool) (*datapathObjects, error) {
 	spec, err := loadDatapath()
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
-	}
-	if err := size(spec, p, o.MaxEndpoints); err != nil {
-		return nil, err
 	}
 	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(netnsHelper); err != nil {
 		return nil, fmt.Errorf("set datapath constant: %w", err)
@@ -103,20 +110,27 @@ func loadObjects(p pins, o Options, netnsHelper bool) (*datapathObjects, error) 
 	if !knowsInterfaces() {
 		spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
 	}
+	m, err := planMigration(p, spec, o.MaxEndpoints)
+	if err != nil {
+		return nil, err
+	}
 	var objects datapathObjects
-	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.dir}}
+	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: m.into.dir}}
 	if err := spec.LoadAndAssign(&objects, options); err != nil {
 		return nil, fmt.Errorf("load datapath: %w", err)
+	}
+	if err := m.replace(); err != nil {
+		return nil, errors.Join(err, objects.Close())
 	}
 	return &objects, nil
 }
 
-// size sets the sizes of the maps: those of the pinned ones, or what is wished.
-func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
+// sizes says how many entries each map needs for so many endpoints.
+func sizes(endpoints uint32) map[string]uint32 {
 	if endpoints == 0 {
 		endpoints = DefaultEndpoints
 	}
-	wanted := map[string]uint32{
+	return map[string]uint32{
 		mapCounters:   endpoints + 1,
 		mapViolations: endpoints + 1,
 		mapEndpoints:  endpoints + parentsMax,
@@ -127,19 +141,6 @@ func size(spec *ebpf.CollectionSpec, p pins, endpoints uint32) error {
 		mapVLANs:      vlansMax,
 		mapParents:    parentsMax,
 	}
-	for name, n := range wanted {
-		pinned, err := ebpf.LoadPinnedMap(p.object(name), nil)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return fmt.Errorf("open pinned map %q: %w", name, err)
-		default:
-			n = pinned.MaxEntries()
-			_ = pinned.Close()
-		}
-		spec.Maps[name].MaxEntries = n
-	}
-	return nil
 }
 
 func (o *datapathObjects) maps(p pins) *Maps {
@@ -199,5 +200,5 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 
 // Purge detaches everywhere and removes all that is pinned, with its counts.
 func (d *Datapath) Purge() error {
-	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.remove())
+	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.next().remove(), d.pins.remove())
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 )
@@ -13,8 +14,11 @@ import (
 type Maps struct {
 	pins pins
 
-	mu   sync.Mutex
-	open map[string]*ebpf.Map
+	noBase atomic.Bool // there is no map of that name
+
+	mu     sync.Mutex
+	open   map[string]*ebpf.Map
+	folder uint64 // the inode of the folder when the first was opened
 }
 
 // Open returns the maps that are pinned under bpffs. The error wraps
@@ -55,12 +59,34 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 	if one, ok := m.open[name]; ok {
 		return one, nil
 	}
+	if m.folder == 0 {
+		m.folder = m.pins.inode()
+	}
 	one, err := ebpf.LoadPinnedMap(m.pins.object(name), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open pinned map %q: %w", name, err)
 	}
 	m.open[name] = one
 	return one, nil
+}
+
+// follow lets go of maps that an agent has replaced since they were opened, so
+// that nobody writes to those. Whoever writes calls it first.
+func (m *Maps) follow() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.pins.inode()
+	if now == 0 || m.folder == 0 || now == m.folder {
+		return nil
+	}
+	var errs []error
+	for _, one := range m.open {
+		errs = append(errs, one.Close())
+	}
+	clear(m.open)
+	m.folder = 0
+	m.noBase.Store(false)
+	return errors.Join(errs...)
 }
 
 // put sets a key, whatever stood there.

@@ -21,6 +21,19 @@ type pins struct{ dir string }
 
 func pinsUnder(bpffs string) pins { return pins{filepath.Join(bpffs, "v"+strconv.Itoa(Version))} }
 
+// next is where maps are made that are to replace these, and where the replaced
+// ones are afterwards. Pinned names have no dots.
+func (p pins) next() pins { return pins{p.dir + "-next"} }
+
+// inode tells the folder from one that has taken its place; 0: there is none.
+func (p pins) inode() uint64 {
+	var st unix.Stat_t
+	if unix.Stat(p.dir, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
 func (p pins) object(name string) string { return filepath.Join(p.dir, name) }
 
 func (p pins) links() string { return filepath.Join(p.dir, "links") }

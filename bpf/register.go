@@ -30,6 +30,9 @@ type Endpoint struct {
 // Registering again what is there already changes nothing; a MAC that led to
 // another slot leads to this one then.
 func (m *Maps) Register(e Endpoint) error {
+	if err := m.follow(); err != nil {
+		return err
+	}
 	if err := m.check(e); err != nil {
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
@@ -132,7 +135,7 @@ func (m *Maps) shareMAC(e Endpoint) error {
 // namespace that has a second interface on the same parent is evidence again
 // when that one is registered anew.
 func (m *Maps) Unregister(e Endpoint) error {
-	var errs []error
+	errs := []error{m.follow()}
 	ours := func(slot uint32) bool { return slot == e.Slot }
 	for _, a := range e.Addresses {
 		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))

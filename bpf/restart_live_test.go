@@ -1,12 +1,14 @@
 package bpf
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -33,8 +35,8 @@ func TestRestart(t *testing.T) {
 		must(t, maps.Close())
 
 		l.Datapath = load(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: 5000})
-		if slots := l.maps.Slots(); slots != 101 {
-			t.Errorf("%d slots, want those that are pinned, 101", slots)
+		if slots := l.maps.Slots(); slots != 5001 {
+			t.Errorf("%d slots, want 5001", slots)
 		}
 		if got := l.attached(); got != kind {
 			t.Errorf("after the restart attached by %q", got)
@@ -78,7 +80,7 @@ func TestKilledLoader(t *testing.T) {
 }
 
 // loaderEnv makes TestLoaderProcess the process that is killed: it holds the
-// folder, the way to attach and the parent's MAC.
+// folder, the way to attach, the parent's MAC and how many endpoints.
 const loaderEnv = "BERTH_TEST_LOADER"
 
 func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte, *os.File) {
@@ -87,29 +89,45 @@ func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte
 	must(t, err)
 	defer write.Close()
 	t.Cleanup(func() { _ = read.Close() })
-	*cmd = exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestLoaderProcess$")
-	(*cmd).Env = append(os.Environ(), loaderEnv+"="+dir+" "+kind+" "+l.hostMAC.String())
+	*cmd = l.loader(dir, kind, 0)
 	(*cmd).ExtraFiles = []*os.File{write}
 	testnet.In(t, l.ns, func() { err = (*cmd).Start() })
 	must(t, err)
 	return make([]byte, 1), read
 }
 
-// TestLoaderProcess is not a test unless TestKilledLoader starts it.
+// startLoader starts one of which nobody hears when it is attached.
+func (l *lab) startLoader(dir, kind string, endpoints uint32) *os.Process {
+	l.Helper()
+	cmd := l.loader(dir, kind, endpoints)
+	var err error
+	testnet.In(l, l.ns, func() { err = cmd.Start() })
+	must(l, err)
+	return cmd.Process
+}
+
+func (l *lab) loader(dir, kind string, endpoints uint32) *exec.Cmd {
+	cmd := exec.CommandContext(l.Context(), "/proc/self/exe", "-test.run=^TestLoaderProcess$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s %d", loaderEnv, dir, kind, l.hostMAC, endpoints))
+	return cmd
+}
+
+// TestLoaderProcess is not a test unless another starts it.
 func TestLoaderProcess(t *testing.T) {
-	words := bytes.Fields([]byte(os.Getenv(loaderEnv)))
+	words := strings.Fields(os.Getenv(loaderEnv))
 	if len(words) == 0 {
 		return
 	}
 	parent := testnet.Link(t, testnet.Here(t), "eth0").Attrs()
-	d, err := Load(string(words[0]), Options{Attach: string(words[1])})
+	endpoints, err := strconv.ParseUint(words[3], 10, 32)
 	must(t, err)
-	mac, err := specs.ParseMAC(string(words[2]))
+	d, err := Load(words[0], Options{Attach: words[1], MaxEndpoints: uint32(endpoints)})
+	must(t, err)
+	mac, err := specs.ParseMAC(words[2])
 	must(t, err)
 	must(t, d.Attach(parent.Index, mac))
-	_, err = os.NewFile(3, "started").Write([]byte{1})
-	must(t, err)
-	select {} // until killed
+	_, _ = os.NewFile(3, "started").Write([]byte{1}) // whoever wants to know
+	select {}                                        // until killed
 }
 
 // TestWithoutAgent detaches and purges as the command line does when no agent

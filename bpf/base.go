@@ -1,0 +1,135 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cilium/ebpf"
+)
+
+// base returns the map of what earlier maps counted; nil when there is none.
+func (m *Maps) base() (*ebpf.Map, error) {
+	if m.noBase.Load() {
+		return nil, nil
+	}
+	one, err := m.get(mapBase)
+	if errors.Is(err, fs.ErrNotExist) {
+		m.noBase.Store(true) // migrating makes new Maps
+		return nil, nil
+	}
+	return one, err
+}
+
+// baseOf returns what earlier maps counted in a slot.
+func (m *Maps) baseOf(slot uint32) (v baseValue, err error) {
+	one, err := m.base()
+	if err != nil || one == nil {
+		return v, err
+	}
+	if err := one.Lookup(slot, &v); err != nil {
+		return v, fmt.Errorf("read base of slot %d: %w", slot, err)
+	}
+	return v, nil
+}
+
+// eachBase calls fn with the base of every slot that has one, before end.
+func (m *Maps) eachBase(end uint32, fn func(uint32, *baseValue)) error {
+	one, err := m.base()
+	if err != nil || one == nil {
+		return err
+	}
+	return eachBatch(m, mapBase, end, 1, func(slot uint32, values []baseValue) {
+		if values[0] != (baseValue{}) {
+			fn(slot, &values[0])
+		}
+	})
+}
+
+// addBase makes what old maps have counted, and the base that they had
+// themselves, the base of these. Doing it twice does no more than once, until
+// the old counters are gone.
+func (m *Maps) addBase(old pins) error {
+	counted, err := ebpf.LoadPinnedMap(old.object(mapCounters), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was done
+	} else if err != nil {
+		return fmt.Errorf("open old counters: %w", err)
+	}
+	defer counted.Close()
+	broke, err := ebpf.LoadPinnedMap(old.object(mapViolations), nil)
+	if err != nil {
+		return fmt.Errorf("open old violations: %w", err)
+	}
+	defer broke.Close()
+	earlier := &Maps{pins: old, open: make(map[string]*ebpf.Map)}
+	defer earlier.Close()
+	into, err := m.makeBase()
+	if err != nil {
+		return err
+	}
+	for slot := range counted.MaxEntries() {
+		v, err := earlier.baseOf(slot)
+		if err == nil {
+			err = errors.Join(v.count(counted, slot), v.violate(broke, slot))
+		}
+		if err == nil && v != (baseValue{}) {
+			err = into.Put(slot, v)
+		}
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", slot, err)
+		}
+	}
+	return nil
+}
+
+// makeBase makes the map, if it is not there, as large as the counters.
+func (m *Maps) makeBase() (*ebpf.Map, error) {
+	m.noBase.Store(false)
+	if one, err := m.get(mapBase); !errors.Is(err, fs.ErrNotExist) {
+		return one, err
+	}
+	one, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: mapBase, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(binary.Size(baseValue{})), MaxEntries: m.Slots(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make map %q: %w", mapBase, err)
+	}
+	defer one.Close()
+	if err := one.Pin(m.pins.object(mapBase)); err != nil {
+		return nil, fmt.Errorf("pin map %q: %w", mapBase, err)
+	}
+	return m.get(mapBase)
+}
+
+// count adds what a slot has counted, of a layout with fewer members maybe.
+func (v *baseValue) count(old *ebpf.Map, slot uint32) error {
+	var cpus [][]byte
+	if err := old.Lookup(slot, &cpus); err != nil {
+		return err
+	}
+	for _, raw := range cpus {
+		var c counters
+		if _, err := binary.Decode(widen(raw, binary.Size(c)), binary.NativeEndian, &c); err != nil {
+			return err
+		}
+		v.Counters.add(&c)
+	}
+	return nil
+}
+
+func (v *baseValue) violate(old *ebpf.Map, slot uint32) error {
+	var raw []byte
+	if err := old.Lookup(slot, &raw); err != nil {
+		return err
+	}
+	var broke violations
+	if _, err := binary.Decode(widen(raw, binary.Size(broke)), binary.NativeEndian, &broke); err != nil {
+		return err
+	}
+	for i := range broke.Of {
+		v.Violations[i] += broke.Of[i].Packets
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// pinMigrating marks maps that have replaced others, whose links and counts
+// are still to be taken over.
+const pinMigrating = "migrating"
+
+// migration is how pinned maps are replaced by ones of another shape:
+//
+//  1. New maps are made and pinned in a folder beside (into); maps whose shape
+//     stays are pinned there too, and entries are copied.
+//  2. The two folders change their names, in one step.
+//  3. All links and filters get programs that count into the new maps.
+//  4. When no program of before runs any more, the old counts are written to
+//     the base of the new ones, and the old counters are unpinned.
+//
+// A process that is killed before step 2 has done nothing; after it, the next
+// Load does steps 3 and 4 (again), which give the same however often.
+type migration struct {
+	from, into pins     // the same: nothing is to be done
+	copies     []string // maps whose entries are copied
+}
+
+// adopt gives maps of another version the name of this one: their layout is
+// then migrated as any other.
+func (p pins) adopt() error {
+	if _, err := os.Stat(p.dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	files, err := os.ReadDir(filepath.Dir(p.dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list pinned layouts: %w", err)
+	}
+	for _, f := range files {
+		if n, err := strconv.Atoi(strings.TrimPrefix(f.Name(), "v")); err != nil || f.Name() != "v"+strconv.Itoa(n) {
+			continue
+		}
+		if err := os.Rename(filepath.Join(filepath.Dir(p.dir), f.Name()), p.dir); err != nil {
+			return fmt.Errorf("adopt pinned layout %q: %w", f.Name(), err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// planMigration compares what is pinned with what is wanted, sets the sizes in
+// spec, and does step 1 where there is a difference, but for copying.
+func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
+	m := &migration{from: p, into: p}
+	_, err := os.Stat(p.object(pinMigrating))
+	unfinished := err == nil
+	sized := sizes(endpoints)
+	pinned := make(map[string]*ebpf.Map)
+	defer closeAll(pinned)
+	for name, want := range spec.Maps {
+		if want.Pinning != ebpf.PinByName {
+			continue
+		}
+		if n, ok := sized[name]; ok {
+			want.MaxEntries = n
+		}
+		old, err := ebpf.LoadPinnedMap(p.object(name), nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("open pinned map %q: %w", name, err)
+		}
+		pinned[name] = old
+		if _, ok := sized[name]; ok && (unfinished || old.MaxEntries() > want.MaxEntries) {
+			want.MaxEntries = old.MaxEntries()
+		}
+		if want.Compatible(old) == nil {
+			continue
+		}
+		if unfinished || !grown(old, want) {
+			return nil, fmt.Errorf("pinned map %q is of a layout that cannot be taken over: %w", name, ebpf.ErrMapIncompatible)
+		}
+		m.into = p.next()
+		m.copies = append(m.copies, name)
+	}
+	if unfinished {
+		return m, nil
+	}
+	if err := p.next().removeAll(); err != nil { // of a process that was killed in step 1
+		return nil, err
+	}
+	return m, m.keep(pinned)
+}
+
+// grown reports whether each entry of the old map can be one of the new: the
+// same key, and a value that has got members at its end, or none.
+func grown(old *ebpf.Map, want *ebpf.MapSpec) bool {
+	return old.Type() == want.Type && old.KeySize() == want.KeySize && old.ValueSize() <= want.ValueSize &&
+		old.MaxEntries() <= want.MaxEntries
+}
+
+// keep pins the maps that stay beside those that will be new.
+func (m *migration) keep(all map[string]*ebpf.Map) error {
+	if m.into == m.from {
+		return nil
+	}
+	if err := m.into.make(); err != nil {
+		return err
+	}
+	for _, name := range m.copies {
+		_ = all[name].Close()
+		delete(all, name)
+	}
+	for name, one := range all {
+		clone, err := one.Clone()
+		if err == nil {
+			err = errors.Join(clone.Pin(m.into.object(name)), clone.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("keep pinned map %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// replace does the rest of step 1, and step 2.
+func (m *migration) replace() error {
+	if m.into == m.from {
+		return nil
+	}
+	for _, name := range m.copies {
+		if name == mapCounters || name == mapViolations || name == mapEvents {
+			continue // step 4 takes those over; events are not kept
+		}
+		if err := m.copy(name); err != nil {
+			return fmt.Errorf("copy pinned map %q: %w", name, err)
+		}
+	}
+	mark, err := ebpf.NewMap(&ebpf.MapSpec{Name: pinMigrating, Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err == nil {
+		err = errors.Join(mark.Pin(m.into.object(pinMigrating)), mark.Close())
+	}
+	if err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, m.into.dir, unix.AT_FDCWD, m.from.dir, unix.RENAME_EXCHANGE)
+	}
+	if err != nil {
+		return fmt.Errorf("replace pinned maps: %w", err)
+	}
+	return nil
+}
+
+func (m *migration) copy(name string) error {
+	old, err := ebpf.LoadPinnedMap(m.from.object(name), nil)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	fresh, err := ebpf.LoadPinnedMap(m.into.object(name), nil)
+	if err != nil {
+		return err
+	}
+	defer fresh.Close()
+	var key, value []byte
+	entries := old.Iterate()
+	for entries.Next(&key, &value) {
+		if err := fresh.Put(key, widen(value, int(fresh.ValueSize()))); err != nil {
+			return err
+		}
+	}
+	return entries.Err()
+}
+
+// widen adds zeros for members that the value did not have.
+func widen(value []byte, size int) []byte {
+	return append(value, make([]byte, max(0, size-len(value)))...)
+}
+
+// takeOver does steps 3 and 4, if they are still to be done.
+func (d *Datapath) takeOver() error {
+	if _, err := os.Stat(d.pins.object(pinMigrating)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := d.swapPrograms(); err != nil {
+		return fmt.Errorf("swap programs for new maps: %w", err)
+	}
+	// That waits until every program which began before is through
+	// (kernel/sched/membarrier.c: synchronize_rcu).
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
+		return fmt.Errorf("wait for programs of before: %w", errno)
+	}
+	old := d.pins.next()
+	if err := d.maps.addBase(old); err != nil {
+		return fmt.Errorf("take counts over: %w", err)
+	}
+	if err := removePin(old.object(mapCounters)); err != nil { // now they are
+		return err
+	}
+	if err := old.removeAll(); err != nil {
+		return err
+	}
+	return removePin(d.pins.object(pinMigrating))
+}
+
+// membarrierGlobal is MEMBARRIER_CMD_GLOBAL (include/uapi/linux/membarrier.h).
+const membarrierGlobal = 1
+
+// swapPrograms brings the links of the old folder here, each with a new
+// program, and does as much for filters.
+func (d *Datapath) swapPrograms() error {
+	files, err := os.ReadDir(d.pins.next().links())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list pinned links: %w", err)
+	}
+	for _, f := range files {
+		if err := d.swapLink(f.Name()); err != nil {
+			return fmt.Errorf("pinned link %q: %w", f.Name(), err)
+		}
+	}
+	indices, err := d.parents()
+	if err != nil {
+		return err
+	}
+	for _, ifindex := range indices {
+		ok, err := d.filtered(ifindex)
+		if err == nil && ok {
+			err = d.attachClsact(ifindex)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAll deletes a folder with all that is pinned in it.
+func (p pins) removeAll() error {
+	if err := os.RemoveAll(p.dir); err != nil {
+		return fmt.Errorf("remove pinned objects: %w", err)
+	}
+	return nil
+}
+
+func closeAll(all map[string]*ebpf.Map) {
+	for _, one := range all {
+		_ = one.Close()
+	}
+}

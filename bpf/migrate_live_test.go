@@ -1,0 +1,217 @@
+package bpf
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestGrow checks that a larger number of endpoints takes over what was
+// counted, who is registered and what is attached; and a smaller one all of it.
+func TestGrow(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
+		c := l.container(specs.ModeBridge)
+		l.counting(c, "at first")
+		must(t, l.maps.put(mapViolations, c.Slot, violations{Of: [kindsMax]violation{{Packets: 7}}}))
+		dir := filepath.Dir(l.pins.dir)
+		for i, endpoints := range []uint32{20, 2000, 5} {
+			must(t, l.Close())
+			l.Datapath = load(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: endpoints})
+			if slots, want := l.maps.Slots(), []uint32{21, 2001, 2001}[i]; slots != want {
+				t.Errorf("%d slots, want %d", slots, want)
+			}
+			if got := l.attached(); got != kind {
+				t.Errorf("attached by %q", got)
+			}
+			l.counting(c, "with other maps")
+			if got := l.violations(c.Slot); got != 7 {
+				t.Errorf("%d violations, want 7", got)
+			}
+		}
+		if got := l.counters(c.Slot).Transmit.Total(); got != one(4, 4*udpBytes(100)) {
+			t.Errorf("in all %+v", got)
+		}
+		all, err := l.maps.AllCounters(1 << 20)
+		must(t, err)
+		if len(all) != 2001 || all[c.Slot] != l.counters(c.Slot) {
+			t.Errorf("%d slots read at once, in which it has %+v", len(all), all[c.Slot])
+		}
+		must(t, l.maps.EachViolations(1<<20, func(slot uint32, packets []uint64) {
+			if slot != c.Slot || packets[0] != 7 {
+				t.Errorf("slot %d has %v violations", slot, packets)
+			}
+		}))
+		must(t, l.maps.Zero(c.Slot))
+		if got := l.counters(c.Slot); got != none || l.violations(c.Slot) != 0 {
+			t.Errorf("zeroed %+v", got)
+		}
+		l.settledLayout()
+	})
+}
+
+// settledLayout checks that a migration has cleaned up.
+func (l *lab) settledLayout() {
+	l.Helper()
+	for _, path := range []string{l.pins.next().dir, l.pins.object(pinMigrating)} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			l.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestOpenMapsFollow checks that a process which has opened the maps before
+// they were replaced goes on with the new ones.
+func TestOpenMapsFollow(t *testing.T) {
+	t.Parallel()
+	ns := testnet.Namespace(t)
+	dir := bpffs(t)
+	must(t, load(t, ns, dir, Options{MaxEndpoints: 10}).Close())
+	maps, err := Open(dir)
+	must(t, err)
+	defer maps.Close()
+	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge}
+	must(t, maps.Register(e))
+	x := &bench{TB: t, ns: ns, Datapath: load(t, ns, dir, Options{MaxEndpoints: 30})}
+	e.Slot, e.MAC = 25, macB
+	must(t, maps.Register(e))
+	x.run(ingress, plain(macA, macLAN), nil)
+	x.run(ingress, plain(macB, macLAN), nil)
+	for _, slot := range []uint32{slotA, 25} {
+		got, err := maps.Counters(slot)
+		must(t, err)
+		if got != receiveExternal(hundred) || x.counters(slot) != got {
+			t.Errorf("slot %d has %+v here, %+v there", slot, got, x.counters(slot))
+		}
+	}
+	must(t, maps.Zero(25))
+	if got := x.counters(25); got != none {
+		t.Errorf("zeroed here, %+v there", got)
+	}
+}
+
+// TestOlderLayout fakes the maps of another version, with fewer entries and
+// without the last members, and has them taken over.
+func TestOlderLayout(t *testing.T) {
+	t.Parallel()
+	ns := testnet.Namespace(t)
+	dir := bpffs(t)
+	old := pins{filepath.Join(dir, "v0")}
+	must(t, old.make())
+	older := func(name string, spec ebpf.MapSpec, put func(*ebpf.Map) error) {
+		t.Helper()
+		spec.Name = name
+		m, err := ebpf.NewMap(&spec)
+		must(t, err)
+		defer m.Close()
+		must(t, put(m))
+		must(t, m.Pin(old.object(name)))
+	}
+	cpus, err := ebpf.PossibleCPU()
+	must(t, err)
+	// What was received alone; what was sent stood behind it.
+	older(mapCounters, ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 96, MaxEntries: 5}, func(m *ebpf.Map) error {
+		values := make([][6]count, cpus)
+		for i := range values {
+			values[i][3] = count{10, 1000} // external unicast
+		}
+		return m.Put(uint32(slotA), values)
+	})
+	older(mapViolations, ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 24, MaxEntries: 5}, func(m *ebpf.Map) error {
+		return m.Put(uint32(slotA), violation{Packets: 3})
+	})
+	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge}
+	older(mapEndpoints, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: 8, MaxEntries: 5}, func(m *ebpf.Map) error {
+		return m.Put(e.key(), struct {
+			Slot        uint32
+			Mode, Flags uint8
+			Reserved    uint16
+		}{Slot: slotA, Mode: 1})
+	})
+	older(mapFilter, ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 1, MaxEntries: 1 << filterBits}, func(m *ebpf.Map) error {
+		return m.Put(e.key().filterIndex(), uint8(1))
+	})
+	x := &bench{TB: t, ns: ns, Datapath: load(t, ns, dir, Options{})}
+	want := receiveExternal(one(uint64(10*cpus), uint64(1000*cpus)))
+	if got := x.counters(slotA); got != want || x.violations(slotA) != 3 {
+		t.Errorf("taken over %+v and %d violations, want %+v and 3", got, x.violations(slotA), want)
+	}
+	x.run(ingress, plain(macA, macLAN), nil)
+	if got := x.counters(slotA); got != want.Plus(receiveExternal(hundred)) {
+		t.Errorf("and then %+v", got)
+	}
+	if _, err := os.Stat(old.dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old layout: %v", err)
+	}
+	(&lab{bench: x}).settledLayout()
+}
+
+// TestKills kills the process that loads and attaches, again and again, while
+// a container sends; most of the times with larger maps than the last one, so
+// that it may die anywhere in migrating. No frame is lost to the counts.
+func TestKills(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
+		c := l.container(specs.ModeBridge)
+		dir := filepath.Dir(l.pins.dir)
+		must(t, l.Close())
+		kills := 20
+		if *long {
+			kills = 100
+		}
+		var stop atomic.Bool
+		sent := make(chan uint64)
+		go func() { sent <- sendUntil(t, c, &stop) }()
+		for i := range kills {
+			p := l.startLoader(dir, kind, uint32(10+i/2*3))
+			time.Sleep(time.Duration(5+i*37%90) * time.Millisecond) // where it dies, not how long it takes
+			must(t, p.Kill())
+			_, _ = p.Wait()
+		}
+		stop.Store(true)
+		n := <-sent
+		l.Datapath = load(t, l.ns, dir, Options{Attach: kind})
+		c.expect("over all kills", transmitExternal(specs.Casts{Unicast: one(n, n*udpBytes(100))}))
+		if got := l.attached(); got != kind {
+			t.Errorf("attached by %q", got)
+		}
+		l.attach()
+		l.counting(c, "after all kills")
+		l.settledLayout()
+		t.Logf("%d datagrams over %d kills, %d slots", n, kills, l.maps.Slots())
+	})
+}
+
+// sendUntil sends datagrams until it is told to stop, and returns how many.
+func sendUntil(t *testing.T, c *container, stop *atomic.Bool) (n uint64) {
+	testnet.In(t, c.NS, func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(fd)
+		to := &unix.SockaddrInet4{Port: 9, Addr: ipLAN.As4()}
+		for !stop.Load() {
+			if err := unix.Sendto(fd, make([]byte, 100), 0, to); err != nil {
+				t.Error(err)
+				return
+			}
+			n++
+			time.Sleep(50 * time.Microsecond) // two processors are all there are
+		}
+	})
+	return n
+}
