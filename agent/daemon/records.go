@@ -123,6 +123,9 @@ func (r *records) decode(tx *state.Tx, now *reading) {
 		}
 		one := newRecord(a, r.in)
 		one.sum, one.stored = sum, string(key)
+		if one.stored == one.key {
+			one.key = one.stored
+		}
 		one.follows(old)
 		r.format.Prepare(&one.Endpoint)
 		now.all = append(now.all, one)

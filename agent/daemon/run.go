@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
 	a.reconcile(ctx, watch)
+	debug.FreeOSMemory() // reading and registering all took much more than what goes on
 	return a.serve(ctx, listeners, func(ctx context.Context) {
 		var work sync.WaitGroup
 		work.Go(func() { a.loop(ctx, watch) })

@@ -75,6 +75,9 @@ func labelOf(choice string) label {
 // same Series afterwards are one series.
 func (f *Format) Prepare(e *Endpoint) {
 	e.labels = string(appendLabels(nil, f.traffic, e))
+	if i := strings.Index(e.labels, e.ContainerID); i >= 0 { // one id in memory, not two
+		e.ContainerID = e.labels[i : i+len(e.ContainerID)]
+	}
 }
 
 // Series returns what Prepare rendered; it orders endpoints as they are to

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,6 +25,10 @@ import (
 
 // runAgent in the environment makes the test binary be berthd.
 const runAgent = "BERTHD_RUN"
+
+// program in the environment is a berthd to use in place of the test binary:
+// for figures.
+const program = "BERTHD_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runAgent) != "" {
@@ -48,7 +53,7 @@ const (
 	lanPort = 9000
 )
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	l := &lab{t: t, host: testnet.Namespace(t), lan: testnet.Namespace(t)}
 	dir, err := os.MkdirTemp("/run", "lab")
@@ -120,7 +125,7 @@ func (o *output) String() string {
 
 // command is berthd on the host of the lab, not started yet.
 func (l *lab) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", append([]string{"--config", l.config, "--state", l.state, "--bpffs", l.bpffs}, args...)...)
+	cmd := exec.Command(cmp.Or(os.Getenv(program), "/proc/self/exe"), append([]string{"--config", l.config, "--state", l.state, "--bpffs", l.bpffs}, args...)...)
 	cmd.Env = append(os.Environ(), runAgent+"=1")
 	return cmd
 }

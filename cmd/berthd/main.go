@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -48,7 +49,15 @@ func run(args []string) int {
 	return 0
 }
 
+// gcPercent is how much the heap may grow between two collections. It is
+// small and lives long, and its host has other things to do with memory;
+// GOGC in the environment takes precedence.
+const gcPercent = 30
+
 func start(o daemon.Options) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	c, err := config.Load(o.Dirs.Config)
 	if err != nil {
 		return err

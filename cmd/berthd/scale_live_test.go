@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/network"
+	"berth/specs"
+
+	"github.com/cilium/ebpf"
+)
+
+// crowd attaches n real interfaces, all in one namespace, which nobody uses.
+func (l *lab) crowd(n int) {
+	l.t.Helper()
+	ns := testnet.Namespace(l.t)
+	host, target := l.open(l.host), l.open(ns)
+	h := handle(l.t, host)
+	cookie, err := target.Cookie()
+	check(l.t, err)
+	nsid, err := h.AssignNSID(target)
+	check(l.t, err)
+	p, err := h.Parent(parent)
+	check(l.t, err)
+	var all []*state.Attachment
+	for i := 1; i <= n; i++ {
+		a := &state.Attachment{
+			Cookie: cookie, NSID: nsid, Containers: []string{fmt.Sprintf("%064x", uint64(i)*0x9e3779b97f4a7c15)},
+			Annotations: map[string]string{"nerdctl/name": fmt.Sprintf("web-%d", i), "nerdctl/namespace": "default"},
+			Network:     "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: parent, ParentIndex: p.Index,
+			Interface: fmt.Sprintf("n%d", i), MAC: specs.MAC{2, 1, 0, 0, byte(i >> 8), byte(i)}, MTU: 1500,
+			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 15)},
+			Phase:     specs.PhaseAttached, Created: time.Now(), Slot: uint32(i),
+		}
+		link, err := h.CreateLink(target, network.Link{Name: a.Interface, ParentIndex: p.Index, Driver: a.Driver, Mode: a.Mode, MAC: a.MAC, MTU: 1500, Alias: a.Alias()})
+		check(l.t, err)
+		a.LinkIndex = link.Index
+		all = append(all, a)
+	}
+	check(l.t, l.store.Update(l.t.Context(), func(tx *state.Tx) error {
+		var errs []error
+		for _, a := range all {
+			slot, err := tx.ClaimSlot(specs.LimitMaxEndpoints)
+			a.Slot = slot
+			errs = append(errs, err, tx.Put(a))
+		}
+		return errors.Join(errs...)
+	}))
+}
+
+// BenchmarkAgent measures a berthd with 10,000 endpoints: what its process and
+// its maps take, in MB, and how long a scrape over HTTP does. The goal is 40 MB
+// on 8 CPUs, of which the counters alone are 15.
+func BenchmarkAgent(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			l := newLab(b)
+			l.network("lan", lanFile)
+			check(b, os.WriteFile(filepath.Join(l.config, "berth.toml"), fmt.Appendf(nil, "[agent]\nmax_endpoints = %d\n", n), 0o644))
+			l.crowd(n)
+			a := l.start()
+			testnet.Eventually(b, "all endpoints", func() bool { return l.status().Endpoints == n })
+			least := time.Hour
+			for b.Loop() {
+				start := time.Now()
+				text := a.scrape()
+				least = min(least, time.Since(start))
+				if got := strings.Count(text, "\nberth_endpoint_info{"); got != n {
+					b.Fatalf("%d endpoints in the scrape, want %d", got, n)
+				}
+			}
+			b.ReportMetric(least.Seconds()*1e3, "least-ms")
+			b.ReportMetric(a.memory("RssAnon:"), "anon-MB")
+			b.ReportMetric(a.memory("RssFile:"), "file-MB")
+			cpus, err := ebpf.PossibleCPU()
+			check(b, err)
+			all, counters := l.maps()
+			b.ReportMetric(all/1e6, "maps-MB")
+			b.ReportMetric((all+counters/float64(cpus)*float64(8-cpus))/1e6, "maps-MB-8-CPUs")
+			b.ReportMetric((all+counters/float64(cpus)*float64(64-cpus))/1e6, "maps-MB-64-CPUs")
+			a.stop(syscall.SIGTERM)
+		})
+	}
+}
+
+// memory returns a line of the agent's /proc/PID/status, in MB.
+func (a *agent) memory(field string) float64 {
+	a.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
+	check(a.t, err)
+	_, rest, _ := strings.Cut(string(text), field)
+	kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	check(a.t, err)
+	return kb * 1024 / 1e6
+}
+
+// maps returns the bytes that the kernel says the pinned maps take, and those
+// of the maps that have a value for each CPU.
+func (l *lab) maps() (all, perCPU float64) {
+	l.t.Helper()
+	check(l.t, filepath.WalkDir(l.bpffs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		m, err := ebpf.LoadPinnedMap(path, nil)
+		if err != nil {
+			return nil // a program or a link
+		}
+		defer m.Close()
+		info, err := m.Info()
+		if err != nil {
+			return err
+		}
+		bytes, _ := info.Memlock()
+		if all += float64(bytes); info.Type == ebpf.PerCPUArray || info.Type == ebpf.PerCPUHash {
+			perCPU += float64(bytes)
+		}
+		return nil
+	}))
+	return all, perCPU
+}
