@@ -41,6 +41,13 @@ var hookMay = []string{
 var hookMayNot = []string{
 	"github.com/spf13/cobra", "github.com/prometheus", "github.com/containerd",
 	"google.golang.org", "net/http", "go.opentelemetry.io",
+	"regexp", "text/template", "html/template", "go.uber.org", "gopkg.in",
+}
+
+// hookModules are the modules of others that berth-hook is made of.
+var hookModules = []string{
+	"github.com/cilium/ebpf", "github.com/opencontainers/runtime-spec", "github.com/pelletier/go-toml/v2",
+	"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "go.etcd.io/bbolt", "golang.org/x/sys",
 }
 
 // pkg is what `go list -json` says of a package.
@@ -147,11 +154,26 @@ func TestHookStaysSmall(t *testing.T) {
 			if strings.HasPrefix(dep, module+"/") && !slices.Contains(hookMay, dep) {
 				t.Errorf("berth-hook is made of %s, which is not on its list", dep)
 			}
+			if isOthers(dep) && !slices.ContainsFunc(hookModules, func(m string) bool { return within(dep, m) }) {
+				t.Errorf("berth-hook is made of %s, whose module is not on its list", dep)
+			}
 			for _, heavy := range hookMayNot {
-				if dep == heavy || strings.HasPrefix(dep, heavy+"/") {
+				if within(dep, heavy) {
 					t.Errorf("berth-hook is made of %s", dep)
 				}
 			}
 		}
 	}
+}
+
+// isOthers reports whether a package is neither of Go's library nor berth's:
+// its path begins with the name of a host.
+func isOthers(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".")
+}
+
+// within reports whether a package is the named one or below it.
+func within(path, parent string) bool {
+	return path == parent || strings.HasPrefix(path, parent+"/")
 }
