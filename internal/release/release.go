@@ -136,6 +136,9 @@ func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
 			return nil, err
 		}
 	}
+	if len(last) == len(of) { // their end follows at once
+		tx.Quiet()
+	}
 	return last, nil
 }
 

@@ -34,7 +34,7 @@ func Open(dir string) *Store { return &Store{dir: filepath.Clean(dir)} }
 func (s *Store) Dir() string { return filepath.Join(s.dir, "state") }
 
 // Changed returns the path of a file that is written to after every
-// transaction that was committed.
+// transaction that was committed, but for those that ask for [Tx.Quiet].
 func (s *Store) Changed() string { return filepath.Join(s.Dir(), nameChanged) }
 
 // Prepare makes the directories, so that they can be watched before the first
@@ -90,26 +90,26 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	err = guard(d, func() error { return update(db, fn) })
+	tx := new(Tx)
+	err = guard(d, func() error { return tx.update(db, fn) })
 	if errors.Is(err, ErrDamaged) {
 		db.abandon()
 		return errors.Join(err, s.setAside(d, nameDamaged, err))
 	}
-	if err != nil {
+	if err != nil || tx.quiet {
 		return err
 	}
 	return d.touch(nameChanged)
 }
 
-func update(db *database, fn func(*Tx) error) error {
-	tx, err := db.Begin(true)
-	if err != nil {
+func (tx *Tx) update(db *database, fn func(*Tx) error) (err error) {
+	if tx.bolt, err = db.Begin(true); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	if err := fn(&Tx{bolt: tx}); err != nil {
-		return errors.Join(err, tx.Rollback(), db.Close())
+	if err := fn(tx); err != nil {
+		return errors.Join(err, tx.bolt.Rollback(), db.Close())
 	}
-	return errors.Join(tx.Commit(), db.Close())
+	return errors.Join(tx.bolt.Commit(), db.Close())
 }
 
 // Exclude runs fn while no Update does, as a View that reads nothing: it does

@@ -214,3 +214,39 @@ func TestExclude(t *testing.T) {
 		t.Errorf("Update after it: %v", err)
 	}
 }
+
+// TestQuiet finds that a transaction can leave those alone who watch for
+// changes, and that the next one does not.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	s := state.Open(t.TempDir())
+	changed := func() time.Time {
+		info, err := os.Stat(s.Changed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime()
+	}
+	put := func(quiet bool) {
+		err := s.Update(t.Context(), func(tx *state.Tx) error {
+			if quiet {
+				tx.Quiet()
+			}
+			return tx.Put(&state.Attachment{Cookie: 1, Interface: "net1"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(false)
+	past := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(s.Changed(), past, past); err != nil {
+		t.Fatal(err)
+	}
+	if put(true); !changed().Equal(past) {
+		t.Error("a quiet transaction announced a change")
+	}
+	if put(false); changed().Equal(past) {
+		t.Error("the one after it did not")
+	}
+}

@@ -26,7 +26,14 @@ const (
 
 // Tx is a transaction. It is valid only inside the function that it was given
 // to, and for one goroutine.
-type Tx struct{ bolt *bbolt.Tx }
+type Tx struct {
+	bolt  *bbolt.Tx
+	quiet bool
+}
+
+// Quiet wakes nobody who watches for changes: the caller is about to make
+// another one of the same records, which would only wait for whoever woke.
+func (tx *Tx) Quiet() { tx.quiet = true }
 
 // Bucket returns a bucket at the top. In an Update it is made where it is
 // missing; in a View it is then nil, which [NewRuns] and the helpers of this
