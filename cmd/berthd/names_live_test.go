@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+// agentConfig writes [agent] of berth.toml.
+func (l *lab) agentConfig(text string) {
+	l.t.Helper()
+	check(l.t, os.MkdirAll(l.config, 0o755))
+	check(l.t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte("[agent]\n"+text+"\n"), 0o644))
+}
+
+func infoLine(id, name, image string) string {
+	return fmt.Sprintf(`berth_endpoint_info{container_id="%s",interface="net1",network="lan",parent="eth1",name="%s",image="%s",pod="",namespace="",mac="02:00:5e:00:53:01",driver="macvlan",mode="bridge"} 1`, id, name, image)
+}
+
+// The first scrape after the attachment has the name that dockerd wrote down,
+// and the name outlives the container, dockerd's file and the agent.
+func TestNamesOfDocker(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	docker := t.TempDir()
+	l.agentConfig(`docker = "` + docker + `"`)
+	a := l.start()
+	id := strings.Repeat("ab", 32)
+	file := filepath.Join(docker, "containers", id, "config.v2.json")
+	check(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	check(t, os.WriteFile(file, []byte(`{"Name":"/front","Config":{"Image":"nginx:1","Labels":{"app":"shop"}}}`), 0o600))
+	web := l.attach(id, 1)
+	wantLine(t, a.scrape(), infoLine(id, "front", "nginx:1"))
+	if e := l.endpoint(id); e.Name != "front" || e.Labels["app"] != "shop" {
+		t.Errorf("endpoint %+v", e)
+	}
+	check(t, os.RemoveAll(filepath.Dir(file)))
+	check(t, web.releaser().Container(t.Context(), id))
+	a.stop(syscall.SIGKILL)
+	a = l.start()
+	wantLine(t, a.scrape(), infoLine(id, "front", "nginx:1"))
+}
+
+// containerd is one of the test's own, driven by ctr.
+type containerd struct {
+	t           testing.TB
+	dir, socket string
+}
+
+func newContainerd(t testing.TB) *containerd {
+	t.Helper()
+	dir, err := os.MkdirTemp("/run", "containerd")
+	check(t, err)
+	d := &containerd{t, dir, filepath.Join(dir, "socket")}
+	config := `version = 2
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
+`
+	check(t, os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600))
+	check(t, os.WriteFile(filepath.Join(dir, "spec.json"), []byte(`{"ociVersion":"1.0.2"}`), 0o600))
+	return d
+}
+
+func (d *containerd) start() {
+	d.t.Helper()
+	cmd := exec.Command("containerd", "--config", filepath.Join(d.dir, "config.toml"), "--root", filepath.Join(d.dir, "root"),
+		"--state", filepath.Join(d.dir, "state"), "--address", d.socket)
+	check(d.t, cmd.Start())
+	d.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	testnet.Eventually(d.t, "containerd answers", func() bool { return exec.Command("ctr", "--address", d.socket, "version").Run() == nil })
+}
+
+func (d *containerd) ctr(args ...string) {
+	d.t.Helper()
+	out, err := exec.Command("ctr", append([]string{"--address", d.socket, "containers"}, args...)...).CombinedOutput()
+	if err != nil {
+		d.t.Fatalf("ctr %q: %v: %s", args, err, out)
+	}
+}
+
+// containerd's word comes before the annotations', is there in the first
+// scrape, and is followed. An agent that starts before it waits for it.
+func TestNamesOfContainerd(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	d := newContainerd(t)
+	l.agentConfig(`containerd = ["/run/absent.sock", "` + d.socket + `"]
+metrics_info = ["name", "label:app"]`)
+	a := l.start()
+	db := l.attach("db", 2)
+	named := func(id, name, app string) string {
+		return fmt.Sprintf(`berth_endpoint_info{container_id="%s",interface="net1",network="lan",parent="eth1",name="%s",label_app="%s"} 1`, id, name, app)
+	}
+	wantLine(t, a.scrape(), named("db", "db-name", "")) // by its annotations
+	d.start()
+	d.ctr("create", "--config", filepath.Join(d.dir, "spec.json"), "--label", "nerdctl/name=front", "--label", "app=shop", "web")
+	l.attach("web", 1)
+	wantLine(t, a.scrape(), named("web", "front", "shop"))
+	d.ctr("create", "--config", filepath.Join(d.dir, "spec.json"), "--label", "nerdctl/name=base", "db")
+	testnet.Eventually(t, "the name that came late", func() bool { return strings.Contains(a.scrape(), named("db", "base", "")) })
+	d.ctr("label", "web", "nerdctl/name=renamed")
+	testnet.Eventually(t, "the new name", func() bool { return strings.Contains(a.scrape(), named("web", "renamed", "shop")) })
+	db.send(1)
+	db.sent(1)
+	if log := a.log.String(); strings.Contains(log, "absent.sock") {
+		t.Errorf("a socket that is not there is in the log:\n%s", log)
+	}
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/release"
+	"berth/internal/testnet"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func TestMetricsAsConfigured(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.agentConfig("metrics_split = true\nmetrics_labels = ['container_id', 'interface', 'name']\nmetrics_max_endpoints = 2")
+	a := l.start()
+	web := l.attach("web", 1)
+	l.attach("db", 2)
+	l.attach("late", 3)
+	web.send(4)
+	text := a.scrape()
+	const sent = `berth_network_transmit_packets_total{container_id="web",interface="net1",name="web-name",scope=`
+	wantLine(t, text, sent+`"external",cast="unicast"} 4`)
+	wantLine(t, text, sent+`"local",cast="unicast"} 0`)
+	wantLine(t, text, "berth_agent_endpoints_left_out 1")
+	if strings.Contains(text, `container_id="late"`) || !strings.Contains(text, `container_id="db"`) {
+		t.Errorf("not the first two are shown:\n%s", text)
+	}
+	for _, own := range []string{"\nprocess_resident_memory_bytes ", "\ngo_goroutines "} {
+		if !strings.Contains(text, own) {
+			t.Errorf("no %q", own)
+		}
+	}
+}
+
+// Violations of a record that is gone are still counted, by an agent too that
+// never saw it.
+func TestViolationsNeverFall(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	web := l.attach("web", 1)
+	web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 5)
+	const broken = `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} `
+	testnet.Eventually(t, "violations", func() bool { return strings.Contains(a.scrape(), broken+"5\n") })
+	check(t, web.releaser().Container(t.Context(), "web"))
+	testnet.Eventually(t, "final counts", func() bool {
+		wantLine(t, a.scrape(), broken+"5") // at every moment on the way
+		return l.slotOf("web") == 0
+	})
+	prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.releaser().Host, KeepEnded: time.Nanosecond}
+	check(t, prune.Drain(t.Context()))
+	if all, err := l.client.Endpoints(t.Context(), true); err != nil || len(all) != 0 {
+		t.Fatalf("%d endpoints, %v, want none", len(all), err)
+	}
+	wantLine(t, a.scrape(), broken+"5")
+	a.stop(syscall.SIGTERM)
+	a = l.start()
+	wantLine(t, a.scrape(), broken+"5")
+	next := l.attach("db", 2)
+	next.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x67}, 2)
+	testnet.Eventually(t, "those of the next one", func() bool { return strings.Contains(a.scrape(), broken+"7\n") })
+}
+
+// A container that is started again goes on in its series, also when the
+// record of its first run is gone and another agent runs.
+func TestSeriesGoesOnOverRestarts(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	const series = `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} `
+	web := l.attach("web", 1)
+	web.send(10)
+	check(t, web.releaser().Container(t.Context(), "web"))
+	again := l.attach("web", 1)
+	again.send(5)
+	wantLine(t, a.scrape(), series+"15")
+	testnet.Eventually(t, "final counts of the first run", func() bool {
+		prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.releaser().Host, KeepEnded: time.Nanosecond}
+		check(t, prune.Drain(t.Context()))
+		wantLine(t, a.scrape(), series+"15")
+		all, err := l.client.Endpoints(t.Context(), true)
+		check(t, err)
+		return len(all) == 1
+	})
+	a.stop(syscall.SIGKILL)
+	a = l.start()
+	wantLine(t, a.scrape(), series+"15")
+}
+
+// activated makes a command that starts as the service manager would with a
+// socket: LISTEN_PID is the pid that the program will have.
+func activated(l *lab, name string, listener *net.TCPListener, args ...string) *exec.Cmd {
+	l.t.Helper()
+	f, err := listener.File()
+	check(l.t, err)
+	l.t.Cleanup(func() { f.Close() })
+	cmd := l.command(args...)
+	exe, err := os.Executable()
+	check(l.t, err)
+	script := append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, exe}, cmd.Args[1:]...)
+	cmd.Path, cmd.Args = "/bin/sh", script
+	cmd.ExtraFiles = []*os.File{f}
+	cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
+	return cmd
+}
+
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var listener net.Listener
+	testnet.In(t, l.host, func() {
+		var err error
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		check(t, err)
+	})
+	defer listener.Close()
+	wrong := activated(l, "web", listener.(*net.TCPListener))
+	const want = `berthd: sockets of the service manager: 1 named "web": want one, with FileDescriptorName=metrics in its unit`
+	if got := l.fails(wrong); got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	cmd := activated(l, "metrics", listener.(*net.TCPListener), "--metrics", "127.0.0.1:1")
+	log := new(output)
+	cmd.Stderr = log
+	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	testnet.Eventually(t, "an agent that is ready", func() bool { return strings.Contains(log.String(), "msg=ready") })
+	if s := l.status(); s.Metrics != listener.Addr().String() {
+		t.Errorf("metrics at %q, want %q\n%s", s.Metrics, listener.Addr(), log)
+	}
+	wantLine(t, (&agent{lab: l}).scrape(), "berth_agent_parents_missing 0")
+}
+
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	path := filepath.Join(filepath.Dir(l.state), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	check(t, err)
+	defer conn.Close()
+	cmd := l.command("--metrics", "")
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=50000")
+	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	beats := 0
+	for beats < 5 {
+		buf := make([]byte, 100)
+		check(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		n, err := conn.Read(buf)
+		check(t, err)
+		if bytes.Equal(buf[:n], []byte("WATCHDOG=1")) {
+			beats++
+		}
+	}
+}
+
+// The collector of the test gets what a scrape shows, and one that is away
+// does no harm.
+func TestPushesMetrics(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	names := make(chan string, 100)
+	var server *httptest.Server
+	testnet.In(t, l.host, func() {
+		server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			request := new(collector.ExportMetricsServiceRequest)
+			if err := errors.Join(err, proto.Unmarshal(body, request)); err != nil {
+				t.Error(err)
+			}
+			for _, m := range request.ResourceMetrics[0].ScopeMetrics[0].Metrics {
+				for _, p := range m.GetSum().GetDataPoints() {
+					select {
+					case names <- fmt.Sprint(m.Name, " ", p.GetAsInt()):
+					default:
+					}
+				}
+			}
+		}))
+	})
+	defer server.Close()
+	l.agentConfig(fmt.Sprintf("otlp = %q\notlp_interval = '1s'", server.URL))
+	l.start()
+	web := l.attach("web", 1)
+	web.send(6)
+	testnet.Eventually(t, "a push with the packets", func() bool {
+		select {
+		case name := <-names:
+			return name == "berth_network_transmit_packets 6"
+		default:
+			return false
+		}
+	})
+}
