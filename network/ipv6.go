@@ -44,20 +44,39 @@ func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 
 // SetIPv6 sets what an interface does about IPv6. It must be done before the
 // interface is up, or it sends frames of its own. Errors: [ErrNoLink],
-// [ErrUnsupported] when IPv6 is asked for and the kernel has none.
+// [ErrUnsupported] when IPv6 is asked for and the kernel, or an interface with an
+// MTU below 1280, has none.
 func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // it becomes part of a path
 		return err
 	}
-	err := n.Do(func() error { return writeSysctls(ipv6Sysctls(ifname, s)) })
-	if _, stat := os.Stat("/proc/sys/net/ipv6"); err != nil && errors.Is(stat, fs.ErrNotExist) {
-		if !s.Static && s.Mode == specs.IPv6Off {
-			return nil // as asked for
+	off := !s.Static && s.Mode == specs.IPv6Off
+	err := n.Do(func() error {
+		err := writeSysctls(ipv6Sysctls(ifname, s))
+		if why := withoutIPv6(ifname); errors.Is(err, ErrNoLink) && why != nil {
+			err = why
 		}
-		err = fmt.Errorf("%w: IPv6 (CONFIG_IPV6)", ErrUnsupported)
+		return err
+	})
+	if off && errors.Is(err, ErrUnsupported) {
+		return nil // as asked for
 	}
 	if err != nil {
 		return fmt.Errorf("set IPv6 of %q: %w", ifname, err)
+	}
+	return nil
+}
+
+// withoutIPv6 says why an interface of the calling thread's namespace has no
+// IPv6 at all, nil where there is no interface. Below an MTU of 1280 (RFC 8200,
+// section 5) the kernel takes IPv6 away from it (net/ipv6/addrconf.c,
+// addrconf_notify); its IPv4 settings stay down to 68.
+func withoutIPv6(ifname string) error {
+	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: IPv6 (CONFIG_IPV6)", ErrUnsupported)
+	}
+	if _, err := os.Stat("/proc/sys/net/ipv4/conf/" + ifname); err == nil {
+		return fmt.Errorf("%w: IPv6 with an MTU below 1280", ErrUnsupported)
 	}
 	return nil
 }

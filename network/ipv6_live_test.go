@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -64,6 +65,30 @@ func TestIPv6OfNoLink(t *testing.T) {
 	wantIs(t, n.SetIPv6("net1", IPv6Settings{Mode: specs.IPv6Off}), ErrNoLink)
 	if err := n.SetIPv6("../conf/all", IPv6Settings{Mode: specs.IPv6Off}); err == nil {
 		t.Error("a name became a path")
+	}
+}
+
+// TestIPv6BelowItsLeastMTU finds that the kernel has no IPv6 on an interface
+// with an MTU below 1280, which is off, and not a missing interface.
+func TestIPv6BelowItsLeastMTU(t *testing.T) {
+	t.Parallel()
+	for mtu, want := range map[int]map[IPv6Settings]error{
+		68:   {{Mode: specs.IPv6Off}: nil},
+		600:  {{Mode: specs.IPv6Off}: nil, {Mode: specs.IPv6Off, Static: true}: ErrUnsupported, {Mode: specs.IPv6SLAAC}: ErrUnsupported},
+		1279: {{Mode: specs.IPv6Off}: nil, {Mode: specs.IPv6LinkLocal}: ErrUnsupported},
+		1280: {{Mode: specs.IPv6Off}: nil, {Mode: specs.IPv6LinkLocal}: nil},
+	} {
+		s := newSite(t)
+		link := s.macvlan("net1", mac(1))
+		link.MTU = mtu
+		if _, err := s.h.CreateLink(s.n, link); err != nil {
+			t.Fatal(err)
+		}
+		for set, want := range want {
+			if err := s.n.SetIPv6("net1", set); !errors.Is(err, want) {
+				t.Errorf("MTU %d, %+v: %v, want %v", mtu, set, err, want)
+			}
+		}
 	}
 }
 
