@@ -1,0 +1,73 @@
+package hook
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/bpf"
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestIPvlanSiblingsAreCounted has an agent's programs pinned, and two
+// containers whose traffic never comes to the parent.
+func TestIPvlanSiblingsAreCounted(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	h := newHost(t)
+	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Purge(); err != nil {
+			t.Error(err)
+		}
+		_ = d.Close()
+	})
+	parent := testnet.Link(t, testnet.Here(t), h.parent).Attrs()
+	if err := d.Attach(parent.Index, specs.MAC(parent.HardwareAddr)); err != nil {
+		t.Fatal(err)
+	}
+	h.network("lan", "driver = 'ipvlan'\nmode = 'l2'\nparent = 'PARENT'\nconflict_timeout = '0'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+	a, b := h.box("a", "lan"), h.box("b", "lan")
+	h.mustStart(a)
+	h.mustStart(b)
+	of, to := h.attachments("a")[0], h.attachments("b")[0]
+	if err := ping(t, a.ns, to.Addresses[0].Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	read := func(slot uint32) specs.Counters {
+		c, err := d.Maps().Counters(slot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	sent, received := read(of.Slot).Transmit.Local, read(to.Slot).Receive.Local
+	if sent != received || sent.Unicast.Packets == 0 {
+		t.Errorf("a sent %+v, b received %+v", sent, received)
+	}
+	if back := read(to.Slot).Transmit.Local; back.Unicast.Packets == 0 || back != read(of.Slot).Receive.Local {
+		t.Errorf("b sent %+v, a received %+v", back, read(of.Slot).Receive.Local)
+	}
+	h.mustStop(a)
+	h.mustStop(b)
+	testnet.Eventually(t, "no link of theirs", func() bool {
+		if err := h.releaserHere().Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		links, err := os.ReadDir(filepath.Join(h.dirs.BPFFS, "v1", "links"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range links {
+			if strings.HasPrefix(l.Name(), "inside-") {
+				return false
+			}
+		}
+		return true
+	})
+}
