@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,11 +44,9 @@ func use(t testing.TB, s *state.Store) error {
 	})
 }
 
-func TestDamagedFromTheStart(t *testing.T) {
-	t.Parallel()
-	for name, damage := range map[string]func(data []byte) []byte{
-		"empty":            func([]byte) []byte { return nil },
-		"half a page":      func(data []byte) []byte { return data[:2000] },
+// damages are what may be found in place of a database.
+func damages(t *testing.T) map[string]func(data []byte) []byte {
+	all := map[string]func(data []byte) []byte{
 		"metas only":       func(data []byte) []byte { return data[:2*os.Getpagesize()] },
 		"last page gone":   func(data []byte) []byte { return data[:len(data)-os.Getpagesize()] },
 		"text":             func([]byte) []byte { return []byte(strings.Repeat("no database ", 2000)) },
@@ -62,35 +61,95 @@ func TestDamagedFromTheStart(t *testing.T) {
 			data, _ := os.ReadFile(path)
 			return data
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, log := newStore(t), new(strings.Builder)
-			s.Log = slog.New(slog.NewTextHandler(log, nil))
-			fill(t, s, 500)
-			rewrite(t, s, damage)
-			if err := s.View(t.Context(), func(tx *state.Tx) error {
-				for range tx.Attachments() {
+	}
+	for _, size := range []int{0, 1, 2000, 3000, 4096, 5000, 8191, 8192, 10000} {
+		all[fmt.Sprint("first ", size)] = func(data []byte) []byte { return data[:size] }
+		all[fmt.Sprint("random ", size)] = func(data []byte) []byte {
+			random := rand.NewChaCha8([32]byte{byte(size)})
+			_, _ = random.Read(data) // it has no errors
+			return data[:size]
+		}
+	}
+	return all
+}
+
+func TestDamagedFromTheStart(t *testing.T) {
+	t.Parallel()
+	for first, begin := range map[string]func(t testing.TB, s *state.Store) error{"View": list, "Update": use} {
+		for name, damage := range damages(t) {
+			t.Run(first+" of "+name, func(t *testing.T) {
+				t.Parallel()
+				s, log := newStore(t), new(strings.Builder)
+				s.Log = slog.New(slog.NewTextHandler(log, nil))
+				fill(t, s, 500)
+				rewrite(t, s, damage)
+				if err := begin(t, s); err != nil {
+					t.Errorf("first: %v", err)
 				}
-				return nil
-			}); !errors.Is(err, state.ErrDamaged) {
-				t.Errorf("View: %v, want ErrDamaged", err)
+				view(t, s, func(tx *state.Tx) error {
+					for a, err := range tx.Attachments() {
+						if err != nil || a.Cookie != 1<<40 { // of use
+							t.Errorf("%+v (%v) is still there", a, err)
+						}
+					}
+					return nil
+				})
+				if err := errors.Join(use(t, s), list(t, s)); err != nil {
+					t.Errorf("then: %v", err)
+				}
+				if _, err := os.Stat(filepath.Join(s.Dir(), state.NameDamaged)); err != nil {
+					t.Errorf("the damaged one was not set aside: %v", err)
+				}
+				if n := strings.Count(log.String(), state.NameDamaged); n != 1 {
+					t.Errorf("the log says %d times that it was set aside: %q", n, log)
+				}
+			})
+		}
+	}
+}
+
+// list reads all over a store and says what went wrong.
+func list(t testing.TB, s *state.Store) error {
+	return s.View(t.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Attachments() {
+			if err != nil {
+				return err
 			}
-			// A damage that only a page deep inside shows makes the first
-			// transaction fail; the next starts anew.
-			if err := use(t, s); err != nil && !errors.Is(err, state.ErrDamaged) {
-				t.Errorf("first Update: %v, want nil or ErrDamaged", err)
+			if _, err := tx.OfContainer(a.Containers[0]); err != nil {
+				return err
 			}
-			if err := use(t, s); err != nil {
-				t.Errorf("second Update: %v", err)
-			}
-			if _, err := os.Stat(filepath.Join(s.Dir(), state.NameDamaged)); err != nil {
-				t.Errorf("the damaged one was not set aside: %v", err)
-			}
-			if !strings.Contains(log.String(), state.NameDamaged) {
-				t.Errorf("the log does not say that it was set aside: %q", log)
+		}
+		return nil
+	})
+}
+
+// TestDamagedDatabaseIsSetAsideOnce has many find it at once: what one of them
+// has made anew the others leave alone.
+func TestDamagedDatabaseIsSetAsideOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.Log = slog.New(slog.DiscardHandler)
+	fill(t, s, 10)
+	rewrite(t, s, func(data []byte) []byte { return data[:5000] })
+	var wg sync.WaitGroup
+	for i := range uint64(8) {
+		wg.Go(func() {
+			put := func(tx *state.Tx) error { return tx.Put(attachment(i, "net1", "c")) }
+			if err := errors.Join(list(t, s), s.Update(t.Context(), put)); err != nil {
+				t.Error(err)
 			}
 		})
+	}
+	wg.Wait()
+	n := 0
+	view(t, s, func(tx *state.Tx) error {
+		for range tx.Attachments() {
+			n++
+		}
+		return nil
+	})
+	if n != 8 {
+		t.Errorf("%d attachments, want the 8 that were put after it was found damaged", n)
 	}
 }
 
@@ -111,7 +170,7 @@ func rewrite(t testing.TB, s *state.Store, change func([]byte) []byte) {
 // the process, and the second works.
 func TestDamagedAnywhere(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := range uint64(60) {
 		s := newStore(t)
 		s.Log = slog.New(slog.DiscardHandler)
 		fill(t, s, 300)
@@ -126,7 +185,11 @@ func TestDamagedAnywhere(t *testing.T) {
 			}
 			return data
 		})
-		first, second := use(t, s), use(t, s)
+		try := use
+		if seed%2 == 1 {
+			try = list
+		}
+		first, second := try(t, s), try(t, s)
 		if first != nil && !errors.Is(first, state.ErrDamaged) || second != nil {
 			t.Errorf("seed %d: %v, then %v; want ErrDamaged or nil, then nil", seed, first, second)
 		}

@@ -113,6 +113,9 @@ func openDB(d *directory, readOnly bool) (*database, error) {
 	db := new(database)
 	openFile := func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
 		db.file, err = d.open(name, flag&^os.O_CREATE, perm) // fs.ErrNotExist: createDB makes it, not bbolt
+		if err == nil {
+			err = checkSize(db.file)
+		}
 		return db.file, err
 	}
 	err := guard(d, func() (err error) {
@@ -133,14 +136,25 @@ func openDB(d *directory, readOnly bool) (*database, error) {
 
 // damaged classes an error of bbolt.Open.
 func damaged(d *directory, err error) error {
-	// EBADF comes of a file of no bytes, into which bbolt would write its first pages
-	// although it was opened to be read.
-	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, unix.EBADF} {
+	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, errShort} {
 		if errors.Is(err, bad) {
 			return fmt.Errorf("%w %q: %w", ErrDamaged, d.path+"/"+nameDB, err)
 		}
 	}
 	return fmt.Errorf("open database %q: %w", d.path+"/"+nameDB, err)
+}
+
+// errShort is returned for a file without room for bbolt's two pages of meta
+// data. bbolt itself has no error of a name for it, and would write its first
+// pages into a file of no bytes, even one that was opened to be read.
+var errShort = errors.New("file is too short")
+
+func checkSize(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && info.Size() < int64(2*os.Getpagesize()) {
+		err = fmt.Errorf("%w: %d bytes", errShort, info.Size())
+	}
+	return err
 }
 
 // checkMeta holds a database to this boot, this layout and its own length.

@@ -87,6 +87,17 @@ func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, err
 	return os.NewFile(uintptr(fd), d.path+"/"+name), nil
 }
 
+// fileID tells a file from any other that has its name; zero is no file.
+type fileID struct{ dev, ino uint64 }
+
+func (d *directory) id(name string) fileID {
+	var st unix.Stat_t
+	if unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return fileID{}
+	}
+	return fileID{uint64(st.Dev), st.Ino}
+}
+
 func (d *directory) rename(from, to string) error {
 	if err := unix.Renameat(d.fd, from, d.fd, to); err != nil {
 		return &os.LinkError{Op: "rename", Old: d.path + "/" + from, New: to, Err: err}

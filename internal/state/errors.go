@@ -18,8 +18,9 @@ var (
 	// have written to.
 	ErrUnsafe = errors.New("not a directory that only its owner can write")
 	// ErrDamaged is returned when the database, or a record in it, cannot be
-	// read. Where an Update returned it, the database has been set aside and
-	// the next one starts anew: nothing in it could be trusted.
+	// read. Where a transaction returned it, the database has been set aside
+	// and the next one starts anew: nothing in it could be trusted. Damage that
+	// shows before the transaction begins is mended without this error.
 	ErrDamaged = errors.New("damaged database")
 	// ErrVersion is returned for a database of another layout.
 	ErrVersion = errors.New("database of another version of berth; stop berth's containers or reboot to start anew")

@@ -129,8 +129,9 @@ func (s *Store) Exclude(ctx context.Context, fn func() error) error {
 }
 
 // View runs fn in a transaction that reads. Several may run at once; while one
-// does, no Update does. Where there is no database yet, or another boot's, fn
-// sees an empty one.
+// does, no Update does. Where there is no database yet, or another boot's, or a
+// damaged one, fn sees an empty one; the damaged one is set aside. fn runs once
+// at most.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	d, err := s.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,23 +141,52 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer d.Close()
+	begun, bad, err := s.viewIn(ctx, d, fn)
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if mend := s.mend(ctx, d, bad, err); mend != nil || begun {
+		return errors.Join(err, mend)
+	}
+	_, _, err = s.viewIn(ctx, d, fn)
+	return err
+}
+
+// viewIn is View without mending. It says whether fn has begun and, with
+// ErrDamaged, what file is damaged.
+func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (begun bool, bad fileID, err error) {
 	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
+	if err != nil {
+		return false, bad, err
+	}
+	defer l.Close()
+	db, err := openReadable(d)
+	if err == nil && db == nil {
+		return true, bad, fn(&Tx{})
+	}
+	if err == nil {
+		begun = true
+		if err = guard(d, func() error { return view(db, fn) }); errors.Is(err, ErrDamaged) {
+			db.abandon()
+		}
+	}
+	if errors.Is(err, ErrDamaged) {
+		bad = d.id(nameDB) // the lock keeps it from being replaced
+	}
+	return begun, bad, err
+}
+
+// mend sets a damaged database aside, unless another process has done so since.
+func (s *Store) mend(ctx context.Context, d *directory, bad fileID, why error) error {
+	l, err := d.lock(ctx, nameLock, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	db, err := openReadable(d)
-	if err != nil {
-		return err
+	if bad != d.id(nameDB) {
+		return nil
 	}
-	if db == nil {
-		return fn(&Tx{})
-	}
-	err = guard(d, func() error { return view(db, fn) })
-	if errors.Is(err, ErrDamaged) {
-		db.abandon()
-	}
-	return err
+	return s.setAside(d, nameDamaged, why)
 }
 
 func view(db *database, fn func(*Tx) error) error {
