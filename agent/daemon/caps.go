@@ -11,15 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needed are the capabilities that the agent's work takes.
+// needed are the capabilities that the agent's work takes, and all that it
+// keeps.
 var needed = []int{
 	unix.CAP_BPF,       // maps and programs
 	unix.CAP_NET_ADMIN, // programs of type sched_cls, attaching them, deleting links
+	unix.CAP_PERFMON,   // the arithmetic with pointers in the programs, without masks on the way of a frame
 }
-
-// kept are those that it keeps beside them. CAP_PERFMON lets the verifier
-// leave out the masking of array indices, which costs on the way of a frame.
-var kept = []int{unix.CAP_PERFMON}
 
 // ErrPrivilege is returned when a capability is missing.
 var ErrPrivilege = errors.New("not enough privilege")
@@ -39,10 +37,10 @@ func Confine(more ...int) error {
 	for _, c := range needed {
 		if !effective.has(c) {
 			return fmt.Errorf("%w: berthd needs %s: run it as root, or give its unit AmbientCapabilities=%s",
-				ErrPrivilege, capName(c), strings.Join([]string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"}, " "))
+				ErrPrivilege, capNames([]int{c}), capNames(needed))
 		}
 	}
-	keep := slices.Concat(needed, kept, more)
+	keep := slices.Concat(needed, more)
 	surplus, err := surplusCaps(keep)
 	if err != nil || len(surplus) == 0 || !effective.has(unix.CAP_SETPCAP) {
 		return err
@@ -96,9 +94,12 @@ func surplusCaps(keep []int) (surplus []int, err error) {
 	return surplus, nil
 }
 
-func capName(c int) string {
-	if c == unix.CAP_BPF {
-		return "CAP_BPF"
+// capNames returns the names of the capabilities that are needed, as units and
+// setpriv(1) have them.
+func capNames(caps []int) string {
+	var all []string
+	for _, c := range caps {
+		all = append(all, map[int]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_PERFMON: "CAP_PERFMON"}[c])
 	}
-	return "CAP_NET_ADMIN"
+	return strings.Join(all, " ")
 }

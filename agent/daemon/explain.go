@@ -4,30 +4,80 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"os/user"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
-// explain adds to an error what a person can do about it, and keeps it to one
-// line.
+// explain adds to an error of the datapath or of the state directory what a
+// person can do about it, and keeps it to one line.
 func explain(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
+	case errors.Is(err, ErrRunning): // has its remedy
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		err = fmt.Errorf("%w: other maps are pinned there; `berth agent detach --purge` removes them, with their counts", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
-		err = fmt.Errorf("%w: berthd needs to be root with CAP_BPF and CAP_NET_ADMIN", err)
-	case errors.Is(err, unix.EADDRINUSE):
-		err = fmt.Errorf("%w: something else listens there; choose another address with --metrics, or \"\" for none", err)
+		err = fmt.Errorf("%w: berthd needs to be root with %s", err, capNames(needed))
+	case errors.Is(err, unix.EROFS):
+		err = fmt.Errorf("%w: name a directory that can be written, with --state", err)
 	case errors.Is(err, ebpf.ErrNotSupported) && noBTF != nil:
 		err = fmt.Errorf("%w: this kernel has no BTF; one with CONFIG_DEBUG_INFO_BTF has", err)
 	case errors.Is(err, ebpf.ErrNotSupported):
 		err = fmt.Errorf("%w: the kernel is too old; berth needs 5.14", err)
 	}
-	if text := err.Error(); strings.Contains(text, "\n") {
-		return errors.New(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	return oneLine(err)
+}
+
+// explainListen does the same for the address of the metrics.
+func explainListen(err error) error {
+	var wrong *net.AddrError
+	var dns *net.DNSError
+	help := ""
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		help = `something else listens there; choose another address with --metrics, or "" for none`
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		help = "no interface of this host has that address; choose another with --metrics"
+	case errors.Is(err, fs.ErrPermission):
+		help = "choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE"
+	case errors.As(err, &wrong), errors.As(err, &dns):
+		help = "--metrics wants HOST:PORT, as 127.0.0.1:9477"
+	default:
+		return oneLine(err)
 	}
-	return err
+	return oneLine(fmt.Errorf("%w: %s", err, help))
+}
+
+// explainAttach does the same for programs that are put on a parent; attach is
+// the setting.
+func explainAttach(attach string, err error) error {
+	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
+		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml", err))
+	}
+	return explain(err)
+}
+
+// oneLine joins the lines of an error's text.
+func oneLine(err error) error {
+	text := err.Error()
+	if !strings.Contains(text, "\n") {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+}
+
+// explainSocket does the same for the agent's own socket.
+func explainSocket(err error) error {
+	var group user.UnknownGroupError
+	switch {
+	case errors.As(err, &group):
+		err = fmt.Errorf("%w: make the group, or correct socket_group under [agent] in berth.toml", err)
+	case errors.Is(err, unix.EPERM):
+		err = fmt.Errorf("%w: to give the socket to a group berthd needs CAP_CHOWN, or to be in the group (SupplementaryGroups= in its unit)", err)
+	}
+	return oneLine(err)
 }

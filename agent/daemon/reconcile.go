@@ -105,7 +105,7 @@ func (a *Agent) carryOut(p plan) bool {
 		delete(a.failed, l.index)
 		if err := a.datapath.Attach(l.index, l.mac); err != nil {
 			delete(a.done, l.index)
-			a.failed[l.index] = fmt.Sprintf("parent %q: %s", l.name, explain(err))
+			a.failed[l.index] = fmt.Sprintf("parent %q: %s", l.name, explainAttach(a.config.Attach, err))
 			continue
 		}
 		a.done[l.index] = l.mac

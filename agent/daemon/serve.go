@@ -43,8 +43,9 @@ func (a *Agent) listen() (l listeners, err error) {
 	l.socket, err = api.Listen(filepath.Join(a.o.Dirs.State, client.SocketName), a.config.SocketGroup)
 	if err != nil {
 		l.close()
+		return listeners{}, explainSocket(err)
 	}
-	return l, err
+	return l, nil
 }
 
 // activated is the name of the service manager's socket for metrics
@@ -69,7 +70,7 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", a.o.Metrics)
 	if err != nil {
-		return nil, explain(fmt.Errorf("metrics at %q: %w", a.o.Metrics, err))
+		return nil, explainListen(fmt.Errorf("metrics at %q: %w", a.o.Metrics, err))
 	}
 	return l, nil
 }

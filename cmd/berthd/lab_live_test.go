@@ -133,7 +133,13 @@ func (l *lab) command(args ...string) *exec.Cmd {
 // start runs an agent and waits until it is ready.
 func (l *lab) start(args ...string) *agent {
 	l.t.Helper()
-	a := &agent{lab: l, cmd: l.command(append([]string{"--metrics", "127.0.0.1:0"}, args...)...), log: new(output), exit: make(chan error, 1)}
+	return l.launch(l.command(append([]string{"--metrics", "127.0.0.1:0"}, args...)...))
+}
+
+// launch runs a command that is an agent and waits until it is ready.
+func (l *lab) launch(cmd *exec.Cmd) *agent {
+	l.t.Helper()
+	a := &agent{lab: l, cmd: cmd, log: new(output), exit: make(chan error, 1)}
 	a.cmd.Stderr = a.log
 	testnet.In(l.t, l.host, func() {
 		if err := a.cmd.Start(); err != nil {

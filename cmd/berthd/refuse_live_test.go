@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,6 +46,29 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	l.status() // the first one goes on
 }
 
+// under makes the agent start through another program: one that takes a
+// command to run.
+func (l *lab) under(launcher []string, args ...string) *exec.Cmd {
+	l.t.Helper()
+	cmd := l.command(args...)
+	exe, err := os.Executable()
+	check(l.t, err)
+	cmd.Path, err = exec.LookPath(launcher[0])
+	check(l.t, err)
+	cmd.Args = slices.Concat(launcher, []string{exe}, cmd.Args[1:])
+	return cmd
+}
+
+// without is the agent without a capability.
+func (l *lab) without(capability string) *exec.Cmd {
+	return l.under([]string{"setpriv", "--bounding-set=-" + capability, "--inh-caps=-" + capability}, "--metrics", "")
+}
+
+// after is the agent in mounts of its own that a script has changed.
+func (l *lab) after(script string, args ...string) *exec.Cmd {
+	return l.under([]string{"unshare", "-m", "sh", "-c", script + `; exec "$0" "$@"`}, append([]string{"--metrics", ""}, args...)...)
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -55,27 +80,74 @@ func TestRefusals(t *testing.T) {
 	})
 	defer taken.Close()
 	address := taken.Addr().String()
-	elsewhere := filepath.Join(l.state, "not-bpf")
-	unprivileged := l.command("--metrics", "")
-	unprivileged.Args = append([]string{"setpriv", "--bounding-set=-bpf", "--inh-caps=-bpf", "/proc/self/exe"}, unprivileged.Args[1:]...)
-	unprivileged.Path, _ = exec.LookPath("setpriv")
-	exe, err := os.Executable()
-	check(t, err)
-	unprivileged.Args[3] = exe
+	elsewhere := filepath.Join(filepath.Dir(l.state), "not-bpf")
+	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
+	check(t, os.Mkdir(readOnly, 0o755))
+	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON"
+	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
 	for name, c := range map[string]struct {
 		cmd  *exec.Cmd
 		want string
 	}{
 		"port taken": {l.command("--metrics", address),
-			fmt.Sprintf(`berthd: metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
-		"no bpffs": {l.command("--metrics", "", "--bpffs", elsewhere),
-			fmt.Sprintf(`berthd: pin to %q: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`, elsewhere)},
-		"no CAP_BPF": {unprivileged,
-			"berthd: not enough privilege: berthd needs CAP_BPF: run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON"},
+			fmt.Sprintf(`metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
+		"foreign address": {l.command("--metrics", "192.0.2.77:9477"),
+			`metrics at "192.0.2.77:9477": listen tcp 192.0.2.77:9477: bind: cannot assign requested address: no interface of this host has that address; choose another with --metrics`},
+		"no address": {l.command("--metrics", "9477"),
+			`metrics at "9477": listen tcp: address 9477: missing port in address: --metrics wants HOST:PORT, as 127.0.0.1:9477`},
+		"low port": {l.command("--metrics", "127.0.0.1:80"),
+			`metrics at "127.0.0.1:80": listen tcp 127.0.0.1:80: bind: permission denied: choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE`},
+		"no bpffs":          {l.command("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("pin to %q", elsewhere) + noBPFFS},
+		"bpffs not mounted": {l.after("umount -l /sys/fs/bpf"), fmt.Sprintf("pin to %q", l.bpffs) + noBPFFS},
+		"no CAP_BPF":        {l.without("bpf"), "not enough privilege: berthd needs CAP_BPF" + all},
+		"no CAP_NET_ADMIN":  {l.without("net_admin"), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
+		"no CAP_PERFMON":    {l.without("perfmon"), "not enough privilege: berthd needs CAP_PERFMON" + all},
+		"state not writable": {l.after("mount -t tmpfs -o ro ro "+readOnly, "--state", readOnly+"/berth"),
+			fmt.Sprintf("make directory %q: read-only file system: name a directory that can be written, with --state", readOnly+"/berth")},
 	} {
-		if got := l.fails(c.cmd); got != c.want {
+		if got := l.fails(c.cmd); got != "berthd: "+c.want {
 			t.Errorf("%s: said %q, want %q", name, got, c.want)
 		}
+	}
+	for _, made := range []string{elsewhere, l.bpffs} {
+		if _, err := os.Stat(made); !os.IsNotExist(err) {
+			t.Errorf("%s: %v, want it not made", made, err)
+		}
+	}
+}
+
+func TestUnknownGroupIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.agentConfig(`socket_group = "nonesuch"`)
+	const want = "berthd: agent.socket_group: group: unknown group nonesuch: make the group, or correct socket_group under [agent] in berth.toml"
+	if got := l.fails(l.command("--metrics", "")); got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+}
+
+// Two agents with different state directories would put each other's programs
+// off the parents.
+func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	web := l.attach("web", 1)
+	other := l.command("--metrics", "", "--state", l.state+"-2")
+	want := fmt.Sprintf("berthd: folder for pinned objects %q: another agent runs (pid %d): stop it first, or give this one a --bpffs of its own",
+		l.bpffs, a.cmd.Process.Pid)
+	if got := l.fails(other); got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	web.send(3)
+	web.sent(3)
+	a.stop(syscall.SIGKILL)
+	l.start() // the lock went with its holder
+	check(t, l.client.Detach(t.Context(), true))
+	check(t, l.client.Attach(t.Context()))
+	if got := l.fails(l.command("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent runs") {
+		t.Errorf("after a purge said %q", got)
 	}
 }
 

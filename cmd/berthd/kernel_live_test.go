@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+)
+
+// A kernel that does not show its types is no obstacle: nothing is relocated.
+func TestRunsWithoutBTF(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.launch(l.after("mount -t tmpfs none /sys/kernel/btf"))
+	web := l.attach("web", 1)
+	web.send(2)
+	web.sent(2)
+}
+
+// Where the kernel has no tcx, auto takes clsact, and tcx says what helps.
+func TestWaysToAttach(t *testing.T) {
+	t.Parallel()
+	has := hasTCX(t)
+	for attach, way := range map[string]string{"auto": map[bool]string{true: "tcx", false: "clsact"}[has], "tcx": "tcx", "clsact": "clsact"} {
+		l := newLab(t)
+		l.network("lan", lanFile)
+		l.agentConfig(fmt.Sprintf("attach = %q", attach))
+		a := l.start()
+		if attach == "tcx" && !has {
+			const want = `kernels before 6.6 have no tcx; set attach = "auto" under [agent] in berth.toml`
+			if p := l.parentIs(parent, specs.ParentFailed); !strings.HasSuffix(p.Problem, want) {
+				t.Errorf("problem %q, want %q", p.Problem, want)
+			}
+			continue
+		}
+		if p := l.parentIs(parent, specs.ParentCounting); p.Attach != way {
+			t.Errorf("%s: attached by %q, want %q", attach, p.Attach, way)
+		}
+		wantLine(t, a.scrape(), fmt.Sprintf("berth_agent_attached_programs{kind=%q} 2", way))
+	}
+}
+
+// hasTCX reports whether a program can be attached by tcx here.
+func hasTCX(t *testing.T) bool {
+	t.Helper()
+	testnet.Need(t, testnet.Root)
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}})
+	check(t, err)
+	defer p.Close()
+	const loopback = 1
+	l, err := link.AttachTCX(link.TCXOptions{Interface: loopback, Program: p, Attach: ebpf.AttachTCXIngress})
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return false
+	}
+	check(t, err)
+	check(t, l.Close())
+	return true
+}
