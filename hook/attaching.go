@@ -25,6 +25,8 @@ type attaching struct {
 	undo  undo
 	free  []func() // what is given back at the end either way
 
+	vlanLocks []func() // held from the look at a VLAN until it is made
+
 	nsid     int
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order
@@ -68,6 +70,7 @@ func (a *attaching) run(ctx context.Context) error {
 
 // done gives back what a run holds only while it works.
 func (a *attaching) done() {
+	a.unlockVLANs()
 	for i := len(a.free) - 1; i >= 0; i-- {
 		a.free[i]()
 	}
@@ -123,6 +126,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 // makeVLANs makes the parents that are VLANs and not there yet, and brings
 // each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
+	defer a.unlockVLANs()
 	made := false
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
@@ -141,6 +145,13 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 	// Whoever takes these records back after a kill must find the map keys,
 	// which have the parent's index.
 	return a.Store.Update(ctx, a.put)
+}
+
+func (a *attaching) unlockVLANs() {
+	for _, unlock := range a.vlanLocks {
+		unlock()
+	}
+	a.vlanLocks = nil
 }
 
 func (a *attaching) put(tx *state.Tx) error {

@@ -45,6 +45,11 @@ func (a *attaching) commit(ctx context.Context) error {
 // giveBack takes back what reserve has claimed, as if it had never been. VLANs
 // go first: a kill after that leaves records, which somebody finds.
 func (a *attaching) giveBack(ctx context.Context) error {
+	if len(a.vlanLocks) == 0 {
+		if err := a.lockEach(ctx); err != nil {
+			return err
+		}
+	}
 	if err := a.removeVLANs(ctx); err != nil {
 		return err
 	}

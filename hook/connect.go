@@ -25,6 +25,9 @@ var ErrUnknownContainer = errors.New("berth knows no such container")
 // who need not ask the policy. Connecting again by the same words is the same
 // attachment. It lasts until the container ends.
 func (h *Hook) Connect(ctx context.Context, t Target, s specs.Selection) (*state.Attachment, error) {
+	if err := checkID(t.ID); err != nil {
+		return nil, err
+	}
 	cfg, err := config.Load(h.Dirs.Config)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ func (a *attaching) explainCreate(in *Interface, err error) error {
 	what := fmt.Errorf("create %s %q on %q: %w", in.Net.Driver, in.Name, in.On.Name, err)
 	switch {
 	case errors.Is(err, network.ErrNameTaken):
-		return specs.Invalid(in.Key+".interface", in.Name, "a name that is free in the container's namespace")
+		return in.At(specs.Invalid("interface", in.Name, "a name that is free in the container's namespace"))
 	case errors.Is(err, network.ErrParentBusy):
 		return fmt.Errorf("%w; berth check %s says what is on it", what, in.Net.Parent)
 	case errors.Is(err, network.ErrUnsupported):

@@ -90,7 +90,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	for i := range requests {
 		r := &requests[i]
 		if f.Parents[r.Net.Parent], err = h.parent(r.Net); err != nil {
-			return nil, berth.At(r.Key, err)
+			return nil, r.At(err)
 		}
 		if r.Net.Driver == berth.IPvlan {
 			if f.Occupants[r.Net.Parent], err = h.host.Occupants(f.Parents[r.Net.Parent].Index); err != nil {
@@ -148,8 +148,8 @@ func (h *Hook) linkNames() string {
 // containerName is what stays the same when the container is started again.
 func containerName(c *container) string {
 	for _, keys := range [][]string{
-		{"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name"},
-		{"io.kubernetes.pod.namespace", "io.kubernetes.pod.name"},
+		{namespaceCRIO, "io.kubernetes.pod.name"}, // first: containerd lets no pod write it
+		{namespaceContainerd, "io.kubernetes.cri.sandbox-name"},
 		{"nerdctl/namespace", "nerdctl/name"},
 	} {
 		if name := c.names[keys[1]]; name != "" {

@@ -1,9 +1,13 @@
 package hook
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"berth/specs"
 )
 
 // namePrefixes begin the annotations by which engines name a container. They
@@ -37,13 +41,20 @@ func namingAnnotations(all map[string]string) map[string]string {
 	return kept
 }
 
+// The annotations by which containerd's CRI and CRI-O name a pod's namespace.
+// Each engine overwrites its own; the other's a pod may be able to write.
+const (
+	namespaceContainerd = "io.kubernetes.cri.sandbox-namespace"
+	namespaceCRIO       = "io.kubernetes.pod.namespace"
+)
+
 // kubernetesNamespace returns the namespace of a pod's container, as the
-// engine wrote it; "" outside of Kubernetes.
-func kubernetesNamespace(annotations map[string]string) string {
-	for _, key := range []string{"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"} {
-		if v := annotations[key]; v != "" {
-			return v
-		}
+// engine wrote it; "" outside of Kubernetes. Where both engines' annotations
+// are there and differ, one of them is the pod's own invention.
+func kubernetesNamespace(annotations map[string]string) (string, error) {
+	a, b := annotations[namespaceContainerd], annotations[namespaceCRIO]
+	if a != "" && b != "" && a != b {
+		return "", &specs.ValueError{Key: namespaceCRIO, Value: b, Want: fmt.Sprintf("the same as %s, which is %q", namespaceContainerd, a), Err: specs.ErrPolicy}
 	}
-	return ""
+	return cmp.Or(a, b), nil
 }

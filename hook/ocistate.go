@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -33,8 +36,16 @@ func ReadState(r io.Reader) (*specs.State, error) {
 	if err := json.Unmarshal(data, state); err != nil {
 		return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
 	}
-	if state.ID == "" || len(state.ID) > maxID {
-		return nil, berth.Invalid("state id", state.ID, "a container's id of 1 to %d bytes", maxID)
+	if err := checkID(state.ID); err != nil {
+		return nil, berth.At("state", err)
 	}
 	return state, nil
+}
+
+// checkID holds a container's id to what can be a key and be shown.
+func checkID(id string) error {
+	if id == "" || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) {
+		return berth.Invalid("id", id, "a container's id of 1 to %d bytes, none a control character", maxID)
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ func TestReadState(t *testing.T) {
 		"":         `standard input "": want the container's state as JSON`,
 		"not json": `standard input "not json": want the container's state as JSON`,
 		"[1]":      `want the container's state as JSON`,
-		"{}":       `state id "": want a container's id of 1 to 255 bytes`,
+		"{}":       `state.id "": want a container's id of 1 to 255 bytes`,
 		`{"id":"x"}` + strings.Repeat(" ", MaxState): `want a container's state of at most 1048576 bytes`,
 		`{"id":"` + strings.Repeat("x", 256) + `"}`:  `want a container's id of 1 to 255 bytes`,
 	} {

@@ -76,7 +76,7 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 		}
 		in, err := plan(r, f)
 		if err != nil {
-			return nil, specs.At(r.Key, err)
+			return nil, r.At(err)
 		}
 		in.Text = text
 		p.New = append(p.New, in)
@@ -155,10 +155,28 @@ func (in *Interface) setGateways() error {
 		if len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
 			return specs.Invalid("default-route", gw.String(), "a gateway of a family that the interface has an address of")
 		}
+		if err := in.checkGateway(gw); err != nil {
+			return specs.At("default-route", err)
+		}
 		if in.Gateway[fam].IsValid() {
 			return specs.Invalid("default-route", gw.String(), "one gateway a family, and %s is there", in.Gateway[fam])
 		}
 		in.Gateway[fam] = gw
+	}
+	return nil
+}
+
+// checkGateway refuses what is no other machine's address.
+func (in *Interface) checkGateway(gw netip.Addr) error {
+	if covers(in.Static, gw) {
+		return specs.Invalid("", gw.String(), "another address than the interface's own")
+	}
+	s := in.Net.SubnetOf(gw)
+	if s == nil || gw == s.Gateway {
+		return nil
+	}
+	if s.Reserved(gw) {
+		return specs.Invalid("", gw.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
 	}
 	return nil
 }
@@ -184,7 +202,7 @@ func nameInterfaces(all []*Interface, f *Facts) error {
 			continue
 		}
 		if taken[in.Name] {
-			return specs.Invalid(in.Key+".interface", in.Name, "a name that is free in the container's namespace")
+			return in.At(specs.Invalid("interface", in.Name, "a name that is free in the container's namespace"))
 		}
 		taken[in.Name] = true
 	}
@@ -209,7 +227,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 			continue
 		}
 		if owner != nil {
-			return specs.Invalid(in.Key+".default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key)
+			return in.At(specs.Invalid("default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key))
 		}
 		owner = in
 	}

@@ -228,3 +228,28 @@ func TestPoolsFallBackInOrder(t *testing.T) {
 	}
 	var _ *ipam.Pool = in.Pools[ipv6][0]
 }
+
+func TestAPodCannotNameItsNamespaceBesideTheEngine(t *testing.T) {
+	both := map[string]string{namespaceContainerd: "kube-system", namespaceCRIO: "evil"}
+	if _, err := kubernetesNamespace(both); !errors.Is(err, specs.ErrPolicy) {
+		t.Errorf("error %v, want ErrPolicy", err)
+	}
+	for _, one := range []string{namespaceContainerd, namespaceCRIO} {
+		if got, err := kubernetesNamespace(map[string]string{one: "prod"}); got != "prod" || err != nil {
+			t.Errorf("%s: %q, %v", one, got, err)
+		}
+	}
+}
+
+func TestGatewaysThatAreNoRouter(t *testing.T) {
+	for _, c := range []struct{ gw, want string }{
+		{"192.0.2.0", "neither the network's own nor the broadcast address"},
+		{"192.0.2.255", "neither the network's own nor the broadcast address"},
+		{"192.0.2.7", "another address than the interface's own"},
+	} {
+		_, err := MakePlan(requests(t, `[{"name":"lan","ips":["192.0.2.7"],"default-route":["`+c.gw+`"]}]`), facts())
+		if err == nil || !strings.Contains(err.Error(), `berth/networks[0].default-route "`+c.gw+`": want `+c.want) {
+			t.Errorf("%s: error %v", c.gw, err)
+		}
+	}
+}

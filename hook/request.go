@@ -33,7 +33,7 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 	for _, s := range all {
 		r, err := resolve(s, policy, namespace, lookup)
 		if err != nil {
-			return nil, specs.At(s.Key, err)
+			return nil, s.At(err)
 		}
 		requests = append(requests, r)
 	}
@@ -105,7 +105,11 @@ func resolveAnnotations(annotations map[string]string, dir string, cfg *specs.Co
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	return Resolve(all, &cfg.Policy, kubernetesNamespace(annotations), func(name string) (*specs.Network, error) {
+	namespace, err := kubernetesNamespace(annotations)
+	if err != nil {
+		return nil, err
+	}
+	return Resolve(all, &cfg.Policy, namespace, func(name string) (*specs.Network, error) {
 		return config.Network(dir, name)
 	})
 }

@@ -23,25 +23,37 @@ var errParentTaken = errors.New("parent taken")
 var errMoved = errors.New("the attachment that the container shares is being released; start it again")
 
 // lockVLANs takes the lock of every VLAN that is a parent, because netlink is
-// not in the transaction: nobody may remove one between its record and its use.
+// not in the transaction: nobody may remove one between its record and its
+// use. Once it is recorded and made, its user count keeps it.
 func (a *attaching) lockVLANs(ctx context.Context) error {
-	locked := make(map[[2]int]bool)
+	if err := a.lockEach(ctx); err != nil {
+		return err
+	}
 	for i, r := range a.records {
-		id := [2]int{r.TrunkIndex, r.VLAN}
 		if r.VLAN == 0 {
 			continue
-		}
-		if !locked[id] {
-			unlock, err := a.Store.LockVLAN(ctx, r.TrunkIndex, r.VLAN)
-			if err != nil {
-				return fmt.Errorf("lock VLAN %d: %w", r.VLAN, err)
-			}
-			locked[id] = true
-			a.free = append(a.free, unlock)
 		}
 		if err := a.lookAgain(a.plan.New[i], r); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// lockEach takes the lock of each VLAN once.
+func (a *attaching) lockEach(ctx context.Context) error {
+	locked := make(map[[2]int]bool)
+	for _, r := range a.records {
+		id := [2]int{r.TrunkIndex, r.VLAN}
+		if r.VLAN == 0 || locked[id] {
+			continue
+		}
+		unlock, err := a.Store.LockVLAN(ctx, r.TrunkIndex, r.VLAN)
+		if err != nil {
+			return fmt.Errorf("lock VLAN %d: %w", r.VLAN, err)
+		}
+		locked[id] = true
+		a.vlanLocks = append(a.vlanLocks, unlock)
 	}
 	return nil
 }
@@ -68,7 +80,7 @@ func (a *attaching) reserve(ctx context.Context) error {
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, in := range a.plan.New {
 			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
-				return specs.At(in.Key, err)
+				return in.At(err)
 			}
 		}
 		return a.share(tx)

@@ -42,11 +42,18 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	return nil
 }
 
-// attach tries once more where the facts have changed, or where an address, a
+// attach attaches a container while no other run works in its namespace: two
+// containers of a pod may be started at once, and each must see what the other
+// has made. It tries once more where the facts have changed, or where an address, a
 // MAC or a parent may still be held by a container that is gone without a
 // poststop.
 func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {
-	err := h.tryAttach(ctx, c, requests, cfg)
+	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
+	if err != nil {
+		return fmt.Errorf("wait for another berth-hook in the network namespace of container %q: %w", c.ids[0], err)
+	}
+	defer letGo()
+	err = h.tryAttach(ctx, c, requests, cfg)
 	if errors.Is(err, errMoved) {
 		err = h.tryAttach(ctx, c, requests, cfg)
 	}

@@ -16,7 +16,9 @@ const (
 	MinMTUv6     = 1280  // RFC 8200 section 5
 	MaxVLAN      = 4094  // IEEE 802.1Q; 0 and 4095 are reserved
 	maxTimeout   = 10_000_000_000
-	maxListItems = 256 // of source_macs, routes, subnets, exclusions
+	maxMetric    = 1<<31 - 1
+	maxQueue     = 1 << 16 // frames; the queue is the whole parent's memory
+	maxListItems = 256     // of source_macs, routes, subnets, exclusions
 )
 
 // Check reports the first thing that is wrong with a network, as a
@@ -105,6 +107,10 @@ func (n *Network) checkDriverKeys() error {
 		return Invalid("source_macs", fmt.Sprint(n.SourceMACs), "mode source, it is %s", n.Mode)
 	case len(n.SourceMACs) == 0 && n.Mode == ModeSource:
 		return Invalid("source_macs", "", "the MACs that mode source lets in, at least one")
+	case slices.ContainsFunc(n.SourceMACs, MAC.IsZero):
+		return Invalid("source_macs", "", "MACs, none of them empty")
+	case n.BCQueueLen > maxQueue:
+		return Invalid("bc_queue_len", fmt.Sprint(n.BCQueueLen), "at most %d frames", maxQueue)
 	case len(n.SourceMACs) > maxListItems:
 		return Invalid("source_macs", fmt.Sprint(len(n.SourceMACs)), "at most %d", maxListItems)
 	case n.MAC == MACDerived && n.Driver == IPvlan:
@@ -139,11 +145,11 @@ func (s *Subnet) check() error {
 		return Invalid("subnet", s.Subnet.String(), "the network's own address: %s", s.Subnet.Masked())
 	case s.Subnet.Bits() == 0:
 		return Invalid("subnet", s.Subnet.String(), "a prefix of at least one bit")
-	case s.Subnet.Addr().IsMulticast() || s.Subnet.Addr().IsLoopback() || s.Subnet.Addr().Is4In6():
-		return Invalid("subnet", s.Subnet.String(), "unicast addresses")
+	case noHosts(s.Subnet) != "":
+		return Invalid("subnet", s.Subnet.String(), "unicast addresses, none of %s", noHosts(s.Subnet))
 	case s.Gateway.IsValid() && (s.Gateway.Is4() != s.Subnet.Addr().Is4() || !isUnicast(s.Gateway)):
 		return Invalid("gateway", s.Gateway.String(), "a unicast address of the subnet's family")
-	case s.Gateway.IsValid() && s.reserved(s.Gateway):
+	case s.Gateway.IsValid() && s.Reserved(s.Gateway):
 		return Invalid("gateway", s.Gateway.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
 	case s.IPRange.IsValid() && s.IPRange != s.IPRange.Masked():
 		return Invalid("ip_range", s.IPRange.String(), "the range's own first address: %s", s.IPRange.Masked())
@@ -160,15 +166,37 @@ func (s *Subnet) check() error {
 	return nil
 }
 
+// special are the blocks in which no host of a LAN has its address: this
+// network, loopback, multicast, reserved (RFC 6890, RFC 5771), and in IPv6
+// loopback, IPv4-mapped and multicast (RFC 4291 section 2.4).
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("ff00::/8"),
+}
+
+// noHosts names a special block that a prefix overlaps; "": none.
+func noHosts(p netip.Prefix) string {
+	if p.Addr().Is4In6() {
+		return "::ffff:0:0/96"
+	}
+	for _, block := range special {
+		if block.Overlaps(p) {
+			return block.String()
+		}
+	}
+	return ""
+}
+
 func (s *Subnet) contains(p netip.Prefix) bool {
 	return p.Bits() >= s.Subnet.Bits() && s.Subnet.Contains(p.Addr())
 }
 
-// reserved reports whether a is the network's own or the broadcast address,
+// Reserved reports whether a is the network's own or the broadcast address,
 // which no host has; a /31 and a /127 have neither (RFC 3021, RFC 6164), and
 // IPv6 has no broadcast, but its first address is every router's (RFC 4291
 // section 2.6.1).
-func (s *Subnet) reserved(a netip.Addr) bool {
+func (s *Subnet) Reserved(a netip.Addr) bool {
 	if s.Subnet.Addr().BitLen()-s.Subnet.Bits() < 2 {
 		return false
 	}
@@ -186,27 +214,45 @@ func LastAddr(p netip.Prefix) netip.Addr {
 }
 
 func isUnicast(a netip.Addr) bool {
-	return a.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsMulticast() && !a.IsUnspecified() &&
-		!a.IsLoopback() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return a.IsValid() && a.Zone() == "" && noHosts(netip.PrefixFrom(a, a.BitLen())) == ""
 }
 
 func (n *Network) checkRoutes() error {
 	if len(n.Routes) > maxListItems {
 		return Invalid("route", fmt.Sprint(len(n.Routes)), "at most %d routes", maxListItems)
 	}
-	if n.Metric < 0 {
-		return Invalid("metric", strconv.Itoa(n.Metric), "0 (the kernel's) or more")
+	if n.Metric < 0 || n.Metric > maxMetric {
+		return Invalid("metric", strconv.Itoa(n.Metric), "0 (the kernel's) to %d", maxMetric)
 	}
+	type route struct {
+		to     netip.Prefix
+		metric int
+	}
+	seen := make(map[route]bool)
 	for i, r := range n.Routes {
-		key := fmt.Sprintf("route[%d]", i)
-		switch {
-		case !r.To.IsValid() || r.To != r.To.Masked():
-			return Invalid(key+".to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
-		case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
-			return Invalid(key+".via", r.Via.String(), "a unicast address of the family of %s", r.To)
-		case r.Metric < 0:
-			return Invalid(key+".metric", strconv.Itoa(r.Metric), "0 (the kernel's) or more")
+		if err := r.check(); err != nil {
+			return At(fmt.Sprintf("route[%d]", i), err)
 		}
+		if seen[route{r.To, r.Metric}] {
+			return Invalid(fmt.Sprintf("route[%d].to", i), r.To.String(), "each destination and metric once")
+		}
+		seen[route{r.To, r.Metric}] = true
+	}
+	return nil
+}
+
+func (r *Route) check() error {
+	switch {
+	case !r.To.IsValid() || r.To != r.To.Masked():
+		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
+	case r.To.Bits() == 0:
+		return Invalid("to", r.To.String(), "a network to route to; a default route is a gateway")
+	case noHosts(r.To) != "":
+		return Invalid("to", r.To.String(), "unicast addresses, none of %s", noHosts(r.To))
+	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
+		return Invalid("via", r.Via.String(), "a unicast address of the family of %s", r.To)
+	case r.Metric < 0 || r.Metric > maxMetric:
+		return Invalid("metric", strconv.Itoa(r.Metric), "0 (the kernel's) to %d", maxMetric)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config is CONFIG/berth.toml. A file that does not exist is all defaults.
@@ -94,6 +95,31 @@ func (p *Policy) AllowInPlace(n *Network) error {
 	}
 	if !matchAny(p.Modes, string(n.Mode)) {
 		return refuse("mode", string(n.Mode), "a mode that [policy] modes in berth.toml lists (now %q)", p.Modes)
+	}
+	return p.allowAddressing(n)
+}
+
+// Bounds of the conflict probe that an annotation may choose: without one it
+// could take an address that a router has.
+const (
+	leastProbe = Duration(DefaultConflictTimeout)
+	mostProbe  = Duration(time.Second)
+)
+
+// allowAddressing refuses a network defined in place whose addresses are the
+// asker's choice: a subnet and a range are an address by another name.
+func (p *Policy) allowAddressing(n *Network) error {
+	if p.StaticIPs {
+		return nil
+	}
+	if len(n.Subnets) > 0 {
+		return refuse("subnet", n.Subnets[0].Subnet.String(), "no addresses of one's own, or static_ips = true under [policy] in berth.toml")
+	}
+	if t := *n.ConflictTimeout; t < leastProbe || t > mostProbe {
+		return refuse("conflict_timeout", t.String(), "%s to %s, or static_ips = true under [policy] in berth.toml", leastProbe, mostProbe)
+	}
+	if n.MAC == MACDerived && !p.StaticMACs {
+		return refuse("mac", string(n.MAC), "\"random\", or static_macs = true under [policy] in berth.toml")
 	}
 	return nil
 }

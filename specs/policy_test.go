@@ -15,7 +15,7 @@ func config(t *testing.T, text string) Policy {
 	return c.Policy
 }
 
-func inPlace(parent string) *Network {
+func placed(parent string) *Network {
 	n := &Network{Parent: parent}
 	n.SetDefaults()
 	return n
@@ -31,13 +31,13 @@ func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
 		{"default names networks", "", closed.AllowNetwork("lan")},
 		{"network not listed", "[policy] networks", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("lan")},
 		{"network by pattern", "", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("prod-a")},
-		{"default has no parents", "[policy] parents", closed.AllowInPlace(inPlace("eth1"))},
-		{"parent listed", "", parents.AllowInPlace(inPlace("eth1"))},
-		{"other parent", "[policy] parents", parents.AllowInPlace(inPlace("eth2"))},
-		{"VLAN in range", "", parents.AllowInPlace(inPlace("eth1.150"))},
-		{"VLAN alone", "", parents.AllowInPlace(inPlace("eth1.7"))},
-		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(inPlace("eth1.200"))},
-		{"VLAN by name of its own", "[policy] modes", new(config(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(inPlace("eth1.200"))},
+		{"default has no parents", "[policy] parents", closed.AllowInPlace(placed("eth1"))},
+		{"parent listed", "", parents.AllowInPlace(placed("eth1"))},
+		{"other parent", "[policy] parents", parents.AllowInPlace(placed("eth2"))},
+		{"VLAN in range", "", parents.AllowInPlace(placed("eth1.150"))},
+		{"VLAN alone", "", parents.AllowInPlace(placed("eth1.7"))},
+		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(placed("eth1.200"))},
+		{"VLAN by name of its own", "[policy] modes", new(config(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(placed("eth1.200"))},
 		{"mode not listed", "[policy] modes", parents.AllowInPlace(&Network{Parent: "eth1", Mode: ModePassthru})},
 		{"address", "static_ips = true", closed.AllowRequest(&Selection{IPs: make([]IP, 1)})},
 		{"MAC", "static_macs = true", closed.AllowRequest(&Selection{MAC: MAC{2}})},

@@ -3,7 +3,6 @@ package specs
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -36,7 +35,7 @@ func parseRoute(s string) (Route, error) {
 		case "via":
 			r.Via, err = netip.ParseAddr(words[i+1])
 		case "metric":
-			r.Metric, err = strconv.Atoi(words[i+1])
+			err = setInt(&r.Metric, words[i+1])
 		default:
 			return Route{}, bad
 		}

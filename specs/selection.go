@@ -40,13 +40,22 @@ const (
 // Selection is one interface that a container asks for: a network by name, or
 // one defined in place.
 type Selection struct {
-	Key          string       `json:"-"`                       // where it was asked for, for errors: "berth/networks[0]"
-	Network      string       `json:"name,omitempty"`          // "" when InPlace is set
-	InPlace      *Network     `json:"in-place,omitempty"`      // nil when Network is set
-	Interface    string       `json:"interface,omitempty"`     // "": the next free netN
-	IPs          []IP         `json:"ips,omitempty"`           // none: the network's pools give them
-	MAC          MAC          `json:"mac,omitzero"`            // zero: as the network says
+	Key          string       `json:"-"`                   // where it was asked for, for errors: "berth/networks[0]"
+	Network      string       `json:"name,omitempty"`      // "" when InPlace is set
+	InPlace      *Network     `json:"in-place,omitempty"`  // nil when Network is set
+	Interface    string       `json:"interface,omitempty"` // "": the next free netN
+	IPs          []IP         `json:"ips,omitempty"`       // none: the network's pools give them
+	MAC          MAC          `json:"mac,omitzero"`        // zero: as the network says
+	short        bool         // Key is not before the keys of its errors
 	DefaultRoute []netip.Addr `json:"default-route,omitempty"` // gateways; also where the engine has set one
+}
+
+// At says in an error where in the annotations the selection stands.
+func (s *Selection) At(err error) error {
+	if !s.short {
+		return At(s.Key, err)
+	}
+	return renameKey(err, shortKeyOf)
 }
 
 // IP is an address asked for, with or without a prefix length.
@@ -163,7 +172,7 @@ func parseList(value string) ([]Selection, error) {
 
 // parseShort reads the short form: one interface, defined in place.
 func parseShort(a map[string]string) ([]Selection, error) {
-	s := Selection{Key: "berth/", InPlace: &Network{Parent: a[KeyParent]}}
+	s := Selection{Key: KeyIP, short: true, InPlace: &Network{Parent: a[KeyParent]}}
 	if a[KeyParent] == "" {
 		return nil, Invalid(KeyParent, "", "the host's interface to put the container on, or %s instead", KeyNetworks)
 	}
@@ -197,7 +206,7 @@ func parseShort(a map[string]string) ([]Selection, error) {
 
 // shortKeyOf names the annotation that a key of a network came from.
 func shortKeyOf(key string) string {
-	if key == "subnet" || key == "ips" {
+	if strings.HasPrefix(key, "subnet") || key == "ips" {
 		return KeyIP
 	}
 	return Prefix + key
@@ -225,6 +234,9 @@ func setGateways(n *Network, value string) error {
 		if i < 0 {
 			return Invalid("", item, "an address of the same family in %s", KeyIP)
 		}
+		if n.Subnets[i].Gateway.IsValid() {
+			return Invalid("", item, "one gateway a family")
+		}
 		n.Subnets[i].Gateway = a
 		if err := n.Subnets[i].check(); err != nil {
 			return renameKey(err, func(string) string { return "" })
@@ -239,6 +251,11 @@ func finish(s *Selection, name func(string) string) error {
 	n := s.InPlace
 	if len(s.IPs) > maxIPs {
 		return Invalid(name("ips"), strconv.Itoa(len(s.IPs)), "at most %d addresses", maxIPs)
+	}
+	for i, ip := range s.IPs {
+		if slices.ContainsFunc(s.IPs[:i], func(before IP) bool { return before.Addr == ip.Addr }) {
+			return Invalid(name("ips"), ip.String(), "each address once")
+		}
 	}
 	if n == nil {
 		return nil

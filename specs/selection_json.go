@@ -1,12 +1,9 @@
 package specs
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -15,179 +12,156 @@ import (
 // Kubernetes multi-network specification, or with a network file's keys in
 // kebab-case to define one in place.
 func parseJSON(value string) ([]Selection, error) {
-	var objects []map[string]json.RawMessage
-	if err := strictJSON([]byte(value), &objects); err != nil {
+	var objects []json.RawMessage
+	if err := oneJSON([]byte(value), &objects); err != nil {
 		return nil, err
 	}
 	var all []Selection
 	for i, object := range objects {
-		s, err := parseObject(object)
 		at := fmt.Sprintf("[%d]", i)
-		if err != nil {
+		s := Selection{Key: KeyNetworks + at}
+		if err := parseObject(object, &s); err != nil {
 			return nil, At(at, err)
 		}
-		s.Key = KeyNetworks + at
 		all = append(all, s)
 	}
 	return all, nil
 }
 
-// selectionKeys are the keys of an object that are not a network file's.
-var selectionKeys = []string{"name", "namespace", "interface", "ips", "default-route"}
+// jsonKey sets what a key of an object says.
+type jsonKey func(*Selection, json.RawMessage) error
 
-func parseObject(object map[string]json.RawMessage) (s Selection, err error) {
-	var request struct {
-		Name         *string      `json:"name"`
-		Interface    *string      `json:"interface"`
-		IPs          []IP         `json:"ips"`
-		MAC          MAC          `json:"mac"`
-		DefaultRoute []netip.Addr `json:"default-route"`
+// asked are the keys by which a container asks for a network.
+var asked = map[string]jsonKey{
+	"name":          func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.Network) },
+	"interface":     setInterface,
+	"ips":           func(s *Selection, v json.RawMessage) error { return listText(v, &s.IPs) },
+	"mac":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.MAC) },
+	"default-route": setDefaultRoute,
+}
+
+// inPlace are the keys that define a network in place: a network file's in
+// kebab-case. default_route is not among them: default-route is what the
+// multi-network specification means by it. bc_queue_len is not either, because
+// it is the whole parent's.
+var inPlace = map[string]jsonKey{
+	"driver":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Driver) },
+	"parent":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Parent) },
+	"mode":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Mode) },
+	"mtu":              func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.MTU) },
+	"ipvlan-flag":      func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPvlanFlag) },
+	"nopromisc":        func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.NoPromisc) },
+	"source-macs":      func(s *Selection, v json.RawMessage) error { return listText(v, &s.InPlace.SourceMACs) },
+	"metric":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Metric) },
+	"ipam":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPAM) },
+	"conflict-timeout": setConflictTimeout,
+	"ipv6":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPv6) },
+	"sticky":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Sticky) },
+	"subnet":           setSubnets,
+	"route":            setInPlaceRoutes,
+}
+
+func parseObject(object json.RawMessage, s *Selection) error {
+	fields, err := fieldsOf(object)
+	if err != nil {
+		return err
 	}
-	asked, network := splitObject(object)
-	if _, ok := asked["namespace"]; ok {
-		return s, Invalid("namespace", string(asked["namespace"]), "no namespace: berth's networks belong to the host")
-	}
-	if err := fieldsJSON(asked, &request); err != nil {
-		return s, err
-	}
-	s = Selection{IPs: request.IPs, MAC: request.MAC, DefaultRoute: request.DefaultRoute}
-	if request.Interface != nil {
-		s.Interface = *request.Interface
-		if err := CheckInterfaceName(s.Interface); err != nil {
-			return s, At("interface", err)
+	s.InPlace = new(Network)
+	named, first := false, "" // whether there is a name; the first key that defines a network
+	for _, f := range fields {
+		set, ok := asked[f.key]
+		if policy := macPolicy(f); policy != "" {
+			set = func(s *Selection, _ json.RawMessage) error { s.InPlace.MAC = policy; return nil }
+			first = cmp.Or(first, f.key)
+		} else if !ok {
+			if set, ok = inPlace[f.key]; !ok {
+				return Invalid("key", f.key, "one of %s", strings.Join(keysOf(asked, inPlace), ", "))
+			}
+			first = cmp.Or(first, f.key)
 		}
+		named = named || f.key == "name"
+		if err := set(s, f.value); err != nil {
+			return At(f.key, err)
+		}
+	}
+	return choose(s, named, first)
+}
+
+// choose decides between a network by name and one defined in place.
+func choose(s *Selection, named bool, first string) error {
+	switch {
+	case named && first != "":
+		return Invalid("name", s.Network, "a name, or a network defined in place, not both (%s is here too)", first)
+	case named:
+		s.InPlace = nil
+		if err := CheckNetworkName(s.Network); err != nil {
+			return At("name", err)
+		}
+	case first == "":
+		return Invalid("name", "", "the name of a network, or a parent to define one in place")
+	case s.InPlace.Driver == "" && slices.Contains(Modes(IPvlan), s.InPlace.Mode):
+		s.InPlace.Driver = IPvlan
+	}
+	return finish(s, func(key string) string { return strings.ReplaceAll(key, "_", "-") })
+}
+
+// macPolicy tells a network's policy of MACs from a MAC that is asked for.
+func macPolicy(f field) MACPolicy {
+	for _, p := range []MACPolicy{MACRandom, MACDerived} {
+		if f.key == "mac" && string(f.value) == `"`+string(p)+`"` {
+			return p
+		}
+	}
+	return ""
+}
+
+func setInterface(s *Selection, v json.RawMessage) error {
+	if err := valueJSON(v, &s.Interface); err != nil {
+		return err
+	}
+	return CheckInterfaceName(s.Interface)
+}
+
+func setDefaultRoute(s *Selection, v json.RawMessage) error {
+	if err := listText(v, &s.DefaultRoute); err != nil {
+		return err
 	}
 	for _, gw := range s.DefaultRoute {
 		if !isUnicast(gw) {
-			return s, Invalid("default-route", gw.String(), "addresses of routers")
-		}
-	}
-	switch {
-	case request.Name != nil && len(network) > 0:
-		return s, Invalid("name", *request.Name, "a name, or a network defined in place, not both (%s is here too)", firstKey(network))
-	case request.Name != nil:
-		s.Network = *request.Name
-		err = At("name", CheckNetworkName(s.Network))
-	case len(network) == 0:
-		return s, Invalid("name", "", "the name of a network, or a parent to define one in place")
-	default:
-		s.InPlace = new(Network)
-		err = fieldsJSON(network, s.InPlace)
-		if s.InPlace.Driver == "" && slices.Contains(Modes(IPvlan), s.InPlace.Mode) {
-			s.InPlace.Driver = IPvlan
-		}
-	}
-	if err != nil {
-		return s, err
-	}
-	return s, finish(&s, kebab)
-}
-
-// notKebab marks a key that is none of ours because it is not in kebab-case.
-const notKebab = "?"
-
-// splitObject parts what is asked for from a network defined in place, whose
-// keys it turns from kebab-case into a file's.
-func splitObject(object map[string]json.RawMessage) (asked, network map[string]json.RawMessage) {
-	asked, network = map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for key, value := range object {
-		switch {
-		case slices.Contains(selectionKeys, key) || key == "mac" && isMAC(value):
-			asked[key] = value
-		case strings.Contains(key, "_") || key == "name":
-			network[key+notKebab] = value
-		default:
-			network[strings.ReplaceAll(key, "-", "_")] = snakeKeys(value)
-		}
-	}
-	return asked, network
-}
-
-// isMAC tells the MAC that is asked for from a network's policy of MACs.
-func isMAC(value json.RawMessage) bool {
-	return !slices.Contains([]string{`"random"`, `"derived"`}, string(bytes.TrimSpace(value)))
-}
-
-// snakeKeys turns the keys of objects in a list (subnet, route) into a file's.
-func snakeKeys(value json.RawMessage) json.RawMessage {
-	var list []map[string]json.RawMessage
-	if json.Unmarshal(value, &list) != nil {
-		return value
-	}
-	for _, object := range list {
-		for key, v := range object {
-			if snake := strings.ReplaceAll(key, "-", "_"); snake != key {
-				delete(object, key)
-				object[snake] = v
-			}
-		}
-	}
-	out, err := json.Marshal(list)
-	if err != nil {
-		return value
-	}
-	return out
-}
-
-func kebab(key string) string { return strings.ReplaceAll(key, "_", "-") }
-
-func firstKey(m map[string]json.RawMessage) string {
-	first := ""
-	for key := range m {
-		if first == "" || key < first {
-			first = key
-		}
-	}
-	return kebab(first)
-}
-
-// fieldsJSON decodes each field by itself, so that an error can name it.
-func fieldsJSON(fields map[string]json.RawMessage, into any) error {
-	for key, value := range fields {
-		one, err := json.Marshal(map[string]json.RawMessage{key: value})
-		if err != nil {
-			return Invalid(kebab(key), string(value), "JSON")
-		}
-		if err := strictJSON(one, into); err != nil {
-			return fieldError(key, value, err)
+			return Invalid("", gw.String(), "addresses of routers")
 		}
 	}
 	return nil
 }
 
-func fieldError(key string, value json.RawMessage, err error) error {
-	if strings.Contains(err.Error(), "unknown field") {
-		return Invalid("key", strings.TrimSuffix(key, notKebab), "a key of specs/annotations.md, in kebab-case")
-	}
-	key = kebab(key)
-	var v *ValueError
-	var mistyped *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &v):
-		return At(key, v)
-	case errors.As(err, &mistyped):
-		return Invalid(key, string(value), "a %s", mistyped.Type)
-	}
-	return Invalid(key, string(value), "%s", err)
+func setConflictTimeout(s *Selection, v json.RawMessage) error {
+	s.InPlace.ConflictTimeout = new(Duration)
+	return textJSON(v, s.InPlace.ConflictTimeout)
 }
 
-// strictJSON decodes one JSON value and nothing behind it; unknown keys are errors.
-func strictJSON(data []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		var v *ValueError
-		if errors.As(err, &v) || strings.Contains(err.Error(), "unknown field") {
-			return err
-		}
-		var mistyped *json.UnmarshalTypeError
-		if errors.As(err, &mistyped) {
-			return err
-		}
-		return Invalid("", string(data), "JSON (%s)", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Invalid("", string(data), "one JSON value and nothing behind it")
-	}
-	return nil
+func setSubnets(s *Selection, v json.RawMessage) error {
+	return tablesJSON(v, func(at string, fields []field) error {
+		var one Subnet
+		err := setFields(fields, map[string]func(json.RawMessage) error{
+			"subnet":   func(v json.RawMessage) error { return textJSON(v, &one.Subnet) },
+			"gateway":  func(v json.RawMessage) error { return textJSON(v, &one.Gateway) },
+			"ip-range": func(v json.RawMessage) error { return textJSON(v, &one.IPRange) },
+			"exclude":  func(v json.RawMessage) error { return listText(v, &one.Exclude) },
+		})
+		s.InPlace.Subnets = append(s.InPlace.Subnets, one)
+		return At(at, err)
+	})
+}
+
+func setInPlaceRoutes(s *Selection, v json.RawMessage) error {
+	return tablesJSON(v, func(at string, fields []field) error {
+		var one Route
+		err := setFields(fields, map[string]func(json.RawMessage) error{
+			"to":     func(v json.RawMessage) error { return textJSON(v, &one.To) },
+			"via":    func(v json.RawMessage) error { return textJSON(v, &one.Via) },
+			"metric": func(v json.RawMessage) error { return valueJSON(v, &one.Metric) },
+		})
+		s.InPlace.Routes = append(s.InPlace.Routes, one)
+		return At(at, err)
+	})
 }
