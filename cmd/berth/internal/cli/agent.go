@@ -82,7 +82,8 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 func parentTable(parents []specs.ParentStatus) *table {
 	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"}}
 	for _, p := range parents {
-		t.add(p.Name, string(p.State), p.Attach, p.MAC.String(), strconv.Itoa(p.Endpoints), strings.Join(p.Networks, "\n"))
+		t.addLines([]string{p.Name}, []string{string(p.State)}, []string{p.Attach}, []string{p.MAC.String()},
+			[]string{strconv.Itoa(p.Endpoints)}, p.Networks)
 	}
 	return t
 }

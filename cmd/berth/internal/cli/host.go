@@ -70,7 +70,7 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 	if asJSON {
 		return writeJSON(env.Out, []specs.HostShim{*shim})
 	}
-	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, prefixTexts(shim.Addresses, " "), count(len(shim.Routes), "address"))
+	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, strings.Join(prefixTexts(shim.Addresses), " "), count(len(shim.Routes), "address"))
 	return err
 }
 
@@ -81,12 +81,11 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ses", n, what)
 }
 
-func prefixTexts(all []netip.Prefix, between string) string {
-	var texts []string
+func prefixTexts(all []netip.Prefix) (texts []string) {
 	for _, p := range all {
 		texts = append(texts, p.String())
 	}
-	return strings.Join(texts, between)
+	return texts
 }
 
 func newHostDisable(env *Env) *cobra.Command {

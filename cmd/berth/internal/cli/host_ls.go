@@ -29,13 +29,14 @@ func listHosts(ctx context.Context, env *Env, o listOptions) error {
 	}
 	if o.quiet {
 		for _, s := range all {
-			fmt.Fprintln(env.Out, s.Network)
+			fmt.Fprintln(env.Out, printable(s.Network))
 		}
 		return nil
 	}
 	t := table{head: []string{"NETWORK", "INTERFACE", "ADDRESS", "MAC", "PARENT", "ROUTES", "STATE"}}
 	for _, s := range all {
-		t.add(s.Network, s.Interface, prefixTexts(s.Addresses, "\n"), s.MAC.String(), s.Parent, strconv.Itoa(len(s.Routes)), string(s.State))
+		t.addLines([]string{s.Network}, []string{s.Interface}, prefixTexts(s.Addresses), []string{s.MAC.String()},
+			[]string{s.Parent}, []string{strconv.Itoa(len(s.Routes))}, []string{string(s.State)})
 	}
 	return t.write(env.Out, o.width(env))
 }

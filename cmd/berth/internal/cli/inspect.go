@@ -76,7 +76,7 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"network", dash(e.Network)},
 		{"interface", e.Interface},
 		{"state", phaseText(e, now)},
-		{"addresses", strings.Join(addresses(e), ", ")},
+		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
 		{"MAC", e.MAC.String()},
 		{"gateways", joinText(e.Gateways)},
 		{"routes", routesText(e.Routes)},

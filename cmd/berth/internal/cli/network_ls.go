@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +59,7 @@ func printNetworks(ctx context.Context, env *Env, o listOptions, networks []*spe
 		if v.Containers != nil {
 			users = strconv.Itoa(len(v.Containers))
 		}
-		t.add(v.Name, string(v.Driver), string(v.Mode), v.Parent, strings.Join(subnets, "\n"), users)
+		t.addLines([]string{v.Name}, []string{string(v.Driver)}, []string{string(v.Mode)}, []string{v.Parent}, subnets, []string{users})
 	}
 	return t.write(env.Out, o.width(env))
 }

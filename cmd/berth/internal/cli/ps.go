@@ -86,9 +86,9 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	}}
 	for i := range endpoints {
 		e := &endpoints[i]
-		rx, tx := traffic(e, ", ")
-		t.add(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(addresses(e), ","),
-			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), rx, tx, violations(e))
+		rx, tx := traffic(e)
+		t.add(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
+			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), violations(e))
 	}
 	return t
 }
@@ -106,28 +106,21 @@ func compactTable(env *Env, endpoints []specs.Endpoint) *table {
 		if broke := violations(e); broke != "" {
 			container = append(container, broke)
 		}
-		rx, tx := traffic(e, "\n")
-		t.add(strings.Join(container, "\n"), dash(e.Network)+"@"+e.Interface,
-			strings.Join(append(addresses(e), e.MAC.String()), "\n"),
-			e.Parent+"\n"+string(e.Mode), rx, tx)
+		rx, tx := traffic(e)
+		t.addLines(container, []string{dash(e.Network) + "@" + e.Interface},
+			append(prefixTexts(e.Addresses), e.MAC.String()),
+			[]string{e.Parent, string(e.Mode)}, rx, tx)
 	}
 	return t
 }
 
-func addresses(e *specs.Endpoint) (all []string) {
-	for _, a := range e.Addresses {
-		all = append(all, a.String())
-	}
-	return all
-}
-
-// traffic writes what was received and transmitted; nothing where it is not
-// counted.
-func traffic(e *specs.Endpoint, between string) (rx, tx string) {
+// traffic writes what was received and transmitted, in bytes and in packets;
+// nothing where it is not counted.
+func traffic(e *specs.Endpoint) (rx, tx []string) {
 	if !e.Counted {
-		return "", ""
+		return nil, nil
 	}
-	text := func(c specs.Count) string { return byteText(c.Bytes) + between + packetText(c.Packets) }
+	text := func(c specs.Count) []string { return []string{byteText(c.Bytes), packetText(c.Packets)} }
 	return text(e.Counters.Receive.Total()), text(e.Counters.Transmit.Total())
 }
 

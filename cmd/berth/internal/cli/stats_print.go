@@ -72,15 +72,17 @@ func statsTable(env *Env, readings []rates.Reading, split bool) *table {
 	for i := range readings {
 		r := &readings[i]
 		name, place := display(&r.Endpoint), dash(r.Network)+"@"+r.Interface
-		state := ""
+		var state []string
 		if r.Phase != specs.PhaseAttached {
-			state = "\n" + stateText(env, &r.Endpoint)
+			state = append(state, stateText(env, &r.Endpoint))
 		}
 		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
 		if split {
-			t.add(append([]string{name + "\n" + place + state}, stack(r, append([]part{all}, parts(r)...))...)...)
+			who := append([]string{name, place}, state...)
+			t.addLines(append([][]string{who}, stack(r, append([]part{all}, parts(r)...))...)...)
 		} else {
-			t.add(append([]string{name + state, place}, all.cells(r)...)...)
+			all.name = place // in its column
+			t.addLines(append([][]string{append([]string{name}, state...)}, stack(r, []part{all})...)...)
 		}
 	}
 	return t
@@ -88,14 +90,11 @@ func statsTable(env *Env, readings []rates.Reading, split bool) *table {
 
 // stack returns the cells of several parts, one below the other, after their
 // names.
-func stack(r *rates.Reading, parts []part) []string {
-	columns := make([]string, 7)
-	for i, p := range parts {
+func stack(r *rates.Reading, parts []part) [][]string {
+	columns := make([][]string, 7)
+	for _, p := range parts {
 		for j, cell := range append([]string{p.name}, p.cells(r)...) {
-			if i > 0 {
-				columns[j] += "\n"
-			}
-			columns[j] += dash(cell)
+			columns[j] = append(columns[j], dash(cell))
 		}
 	}
 	return columns

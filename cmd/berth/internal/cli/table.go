@@ -10,7 +10,7 @@ import (
 // table is rows of cells under a head. A cell may have several lines.
 type table struct {
 	head []string
-	rows [][]string
+	rows [][][]string // rows of cells of lines
 }
 
 const (
@@ -19,15 +19,37 @@ const (
 	noLimit     = -1 // a width that shortens nothing
 )
 
+// add adds a row of cells of one line each.
 func (t *table) add(cells ...string) {
+	row := make([][]string, len(cells))
 	for i, cell := range cells {
-		lines := strings.Split(cell, "\n")
-		for j, line := range lines {
-			lines[j] = printable(line)
-		}
-		cells[i] = dash(strings.Join(lines, "\n"))
+		row[i] = []string{cell}
 	}
-	t.rows = append(t.rows, cells)
+	t.addLines(row...)
+}
+
+// addLines adds a row of cells of several lines. A newline inside a line is
+// text that cannot be printed: it begins no other one.
+func (t *table) addLines(cells ...[]string) {
+	row := make([][]string, len(cells))
+	for i, lines := range cells {
+		for _, line := range lines {
+			row[i] = append(row[i], printable(line))
+		}
+		if len(lines) == 0 || len(lines) == 1 && lines[0] == "" {
+			row[i] = []string{dash("")}
+		}
+	}
+	t.rows = append(t.rows, row)
+}
+
+// all is the head and the rows.
+func (t *table) all() [][][]string {
+	head := make([][]string, len(t.head))
+	for i, title := range t.head {
+		head[i] = []string{title}
+	}
+	return append([][][]string{head}, t.rows...)
 }
 
 // write prints the table. Where it is wider than width, the widest columns
@@ -36,7 +58,7 @@ func (t *table) write(w io.Writer, width int) error {
 	widths := t.widths()
 	shrink(widths, width)
 	var b strings.Builder
-	for _, row := range append([][]string{t.head}, t.rows...) {
+	for _, row := range t.all() {
 		writeRow(&b, row, widths)
 	}
 	_, err := io.WriteString(w, b.String())
@@ -48,10 +70,10 @@ func (t *table) fits(width int) bool { return total(t.widths()) <= width }
 
 func (t *table) widths() []int {
 	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
+	for _, row := range t.all() {
 		for i, cell := range row {
-			for line := range strings.Lines(cell) {
-				widths[i] = max(widths[i], utf8.RuneCountInString(strings.TrimSuffix(line, "\n")))
+			for _, line := range cell {
+				widths[i] = max(widths[i], utf8.RuneCountInString(line))
 			}
 		}
 	}
@@ -82,12 +104,10 @@ func shrink(widths []int, width int) {
 	}
 }
 
-func writeRow(b *strings.Builder, row []string, widths []int) {
-	cells := make([][]string, len(row))
+func writeRow(b *strings.Builder, cells [][]string, widths []int) {
 	height := 0
-	for i, cell := range row {
-		cells[i] = strings.Split(cell, "\n")
-		height = max(height, len(cells[i]))
+	for _, lines := range cells {
+		height = max(height, len(lines))
 	}
 	for line := range height {
 		var text strings.Builder

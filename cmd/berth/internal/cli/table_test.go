@@ -7,7 +7,7 @@ import (
 
 func TestTable(t *testing.T) {
 	tab := table{head: []string{"NAME", "SUBNETS", "N"}}
-	tab.add("lan", "192.0.2.0/24\n2001:db8::/64", "3")
+	tab.addLines([]string{"lan"}, []string{"192.0.2.0/24", "2001:db8::/64"}, []string{"3"})
 	tab.add("a-rather-long-name", "", "0")
 	for width, want := range map[int]string{
 		noLimit: `
@@ -45,9 +45,11 @@ a-rat…  -       0
 func TestTableIsPrintable(t *testing.T) {
 	tab := table{head: []string{"NAME"}}
 	tab.add("\x1b[2Jweb\a\u202e")
+	tab.add("two\nlines\tand\x00more")
+	tab.addLines([]string{"two\nlines", "another"})
 	var b strings.Builder
 	if err := tab.write(&b, noLimit); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "table", "NAME\n\ufffd[2Jweb\ufffd\ufffd\n", b.String())
+	same(t, "table", "NAME\n\ufffd[2Jweb\ufffd\ufffd\ntwo\ufffdlines\ufffdand\ufffdmore\ntwo\ufffdlines\nanother\n", b.String())
 }
