@@ -168,7 +168,7 @@ func TestBadStandardInput(t *testing.T) {
 		"empty":     {"", []string{"standard input", `""`, "JSON"}},
 		"huge":      {strings.Repeat(" ", 2<<20), []string{"standard input", "1048576"}},
 		"not JSON":  {"#!/bin/sh", []string{"standard input", "#!/bin/sh", "JSON"}},
-		"no id":     {`{"pid":1}`, []string{"state id", "id"}},
+		"no id":     {`{"pid":1}`, []string{"state.id", "id"}},
 		"no pid":    {`{"id":"x","status":"created","annotations":{"berth/networks":"lan"}}`, []string{"pid"}},
 		"dead pid":  {`{"id":"x","pid":4194303,"status":"created","annotations":{"berth/networks":"lan"}}`, []string{"4194303"}},
 		"wrong key": {`{"id":"x","pid":"self","annotations":{"berth/networks":"lan"}}`, []string{"standard input", "pid"}},
