@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"berth/specs"
@@ -14,7 +13,7 @@ import (
 // other error names the file.
 func Load(dir string) (specs.Config, error) {
 	path := filepath.Join(dir, "berth.toml")
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return specs.DefaultConfig(), nil
 	}

@@ -20,7 +20,7 @@ func Network(dir, name string) (*specs.Network, error) {
 		return nil, err
 	}
 	path := NetworkFile(dir, name)
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unknown(dir, name)
 	}
