@@ -14,6 +14,8 @@ needs() {
 		demo,test        conmon                          conmon
 		test             tmux                            tmux
 		test             containerd                      containerd
+		test             systemd-analyze                 systemd
+		test             setpriv                         util-linux
 		test             clang-14                        clang-14
 		test             llvm-strip-14                   llvm-14
 		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev

@@ -31,6 +31,14 @@ const runAgent = "BERTHD_RUN"
 const program = "BERTHD_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if filter := os.Getenv(sandbox); filter != "" {
+		fmt.Fprintln(os.Stderr, enterSandbox(filter))
+		os.Exit(3)
+	}
+	if os.Getenv(probe) != "" {
+		probeCalls()
+		os.Exit(0)
+	}
 	if os.Getenv(runAgent) != "" {
 		os.Exit(run(os.Args[1:]))
 	}

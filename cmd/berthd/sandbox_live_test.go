@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// readOnly makes all mounts read-only but the state directory, what
+// ReadWritePaths names, and the kernel's own; /proc/sys is read-only too.
+const readOnly = `
+mount --bind "$STATE" "$STATE"
+mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
+for at in $(awk '{print $5}' /proc/self/mountinfo); do
+	case " $WRITE " in *" $at "*) continue ;; esac
+	case $at in "$STATE"|/proc*|/dev*) ;; *) mount -o remount,bind,ro "$at" 2>/dev/null ;; esac
+done
+! touch /run/written 2>/dev/null || exit 3
+exec setpriv --bounding-set "$CAPS" --no-new-privs "$0" "$@"`
+
+// confined is the agent as the unit runs it: its capabilities, its mounts and
+// its system calls.
+func (l *lab) confined(t *testing.T) *exec.Cmd {
+	t.Helper()
+	u := readUnit(t, unitFile)
+	filter := filepath.Join(filepath.Dir(l.state), "filter")
+	check(t, os.WriteFile(filter, filterOf(t, u), 0o600))
+	check(t, os.MkdirAll(l.state, 0o711))
+	caps := "-all"
+	for _, c := range u.words("CapabilityBoundingSet") {
+		caps += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
+	}
+	cmd := l.under([]string{"unshare", "-m", "sh", "-c", readOnly}, "--metrics", "127.0.0.1:0")
+	cmd.Env = append(cmd.Env, sandbox+"="+filter, "STATE="+l.state, "CAPS="+caps, "WRITE="+strings.Join(u.words("ReadWritePaths"), " "))
+	return cmd
+}
+
+// All that the agent does, it does under the unit's sandboxing.
+func TestRunsAsTheUnitConfinesIt(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	half := l.attach("half", 9) // its maker died: the agent deletes the interface
+	half.record.Phase = specs.PhaseAttaching
+	half.put(nil)
+	a := l.launch(l.confined(t))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
+	check(t, err)
+	for _, line := range []string{"CapEff:\t" + wantCaps, "CapBnd:\t" + wantCaps, "NoNewPrivs:\t1", "Seccomp:\t2"} {
+		wantLine(t, string(status), line)
+	}
+	testnet.Eventually(t, "the released interface", func() bool { return len(linkNames(t, half.ns)) == 1 })
+	web := l.attach("web", 1)
+	web.send(4)
+	web.sent(4)
+	wantLine(t, a.scrape(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 4`)
+	web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 2)
+	testnet.Eventually(t, "violations", func() bool { return l.endpoint("web").Violations[specs.MACSpoof] == 2 })
+	check(t, web.releaser().Container(t.Context(), "web"))
+	testnet.Eventually(t, "final counts", func() bool { return l.slotOf("web") == 0 })
+	check(t, l.client.Detach(t.Context(), true))
+	check(t, l.client.Attach(t.Context()))
+	if p := l.parentIs(parent, specs.ParentCounting); p.Attach == "" {
+		t.Errorf("parent %+v", p)
+	}
+	if problems := l.status().Problems; len(problems) > 0 {
+		t.Errorf("problems %q", problems)
+	}
+	if log := a.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+		t.Errorf("the log complains:\n%s", log)
+	}
+	a.stop(syscall.SIGTERM)
+}
+
+// linkNames returns the interfaces of a namespace.
+func linkNames(t *testing.T, ns *testnet.NS) (names []string) {
+	t.Helper()
+	links, err := testnet.Netlink(t, ns).LinkList()
+	check(t, err)
+	for _, l := range links {
+		names = append(names, l.Attrs().Name)
+	}
+	return names
+}
+
+// probe in the environment makes the test binary say what some system calls
+// answer.
+const probe = "BERTHD_PROBE"
+
+func probeCalls() {
+	call := func(name string, number, a, b, c uintptr) {
+		_, _, errno := unix.Syscall6(number, a, b, c, 0x22, ^uintptr(0), 0) // the rest is for mmap: private, anonymous
+		fmt.Println(name, int(errno))
+	}
+	call("unix", unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	call("netlink", unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW, 0)
+	call("packet", unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_RAW, 0)
+	call("unshare", unix.SYS_UNSHARE, unix.CLONE_NEWNET, 0, 0)
+	call("mount", unix.SYS_MOUNT, 0, 0, 0)
+	call("executable", unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC)
+}
+
+// What the filter is to keep out, it does keep out.
+func TestTheSandboxHolds(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	filter := filepath.Join(filepath.Dir(l.state), "filter")
+	check(t, os.WriteFile(filter, filterOf(t, readUnit(t, unitFile)), 0o600))
+	cmd := l.command("--version")
+	cmd.Env = append(cmd.Env, sandbox+"="+filter, probe+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	const want = "unix 0\nnetlink 0\npacket 1\nunshare 1\nmount 1\nexecutable 1\n"
+	if string(out) != want {
+		t.Errorf("system calls answered\n%swant\n%s", out, want)
+	}
+}
