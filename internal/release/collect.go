@@ -27,7 +27,8 @@ const perView = 256
 // the next time, so that runs that are short meet all in the end; a bound of
 // 0 is none, and then it also waits until the last slot is drained.
 //
-// What cannot be released does not keep the rest.
+// What cannot be released does not keep the rest; a store that cannot be read
+// is one error.
 func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, error) {
 	var done Report
 	within := ctx
@@ -36,10 +37,14 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 		within, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
-	errs := []error{
-		r.collectUnsettled(within, &done),
-		r.collectGone(within, bound > 0, &done),
-		r.drainAll(within, bound > 0, &done),
+	all, err := r.unsettled(within)
+	errs := []error{err}
+	if err == nil { // else the others would only say the same
+		errs = []error{
+			r.collectEach(within, all, &done, unsettled),
+			r.collectGone(within, bound > 0, &done),
+			r.drainAll(within, bound > 0, &done),
+		}
 	}
 	if within.Err() != nil && ctx.Err() == nil {
 		done.Partial = true
@@ -58,14 +63,13 @@ func withoutTimeouts(errs []error) (other []error) {
 	return other
 }
 
-// collectUnsettled looks at attachments that are being made or unmade.
-func (r *Releaser) collectUnsettled(ctx context.Context, done *Report) error {
-	var all []*state.Attachment
-	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
+// unsettled reads the attachments that are being made or unmade.
+func (r *Releaser) unsettled(ctx context.Context) (all []*state.Attachment, err error) {
+	err = r.Store.View(ctx, func(tx *state.Tx) (err error) {
 		all, err = tx.Unsettled()
 		return err
 	})
-	return errors.Join(err, r.collectEach(ctx, all, done, unsettled))
+	return all, err
 }
 
 func unsettled(now *state.Attachment) (bool, error) {

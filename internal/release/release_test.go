@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -300,6 +301,19 @@ func TestDrainComesToRest(t *testing.T) {
 	must(t, err)
 	if !before.ModTime().Equal(after.ModTime()) {
 		t.Error("a run with nothing to do announced a change")
+	}
+}
+
+func TestUnusableStoreIsOneError(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "berth")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, bound := range []time.Duration{0, time.Minute} {
+		r := Releaser{Store: state.Open(file)}
+		_, err := r.Collect(t.Context(), bound)
+		if !errors.Is(err, state.ErrUnsafe) || strings.Count(err.Error(), file) != 1 {
+			t.Errorf("bound %s: %v; want ErrUnsafe once", bound, err)
+		}
 	}
 }
 

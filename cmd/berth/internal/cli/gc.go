@@ -47,8 +47,12 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 		return err
 	}
 	defer host.Close()
+	store := state.Open(env.dirs.State)
+	if err := store.View(ctx, func(*state.Tx) error { return nil }); err != nil {
+		return err // once: whatever follows reads the store first
+	}
 	r := release.Releaser{
-		Store: state.Open(env.dirs.State), BPFFS: env.dirs.BPFFS, Host: host,
+		Store: store, BPFFS: env.dirs.BPFFS, Host: host,
 		Log:       slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		KeepEnded: time.Duration(c.Agent.KeepEnded),
 	}

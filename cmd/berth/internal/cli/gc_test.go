@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"berth/internal/state"
@@ -28,6 +29,15 @@ func TestGC(t *testing.T) {
 `, w.ok("gc", "--json"))
 	same(t, "ps", "", w.ok("ps", "-q"))
 	same(t, "gc again", nothing, w.ok("gc"))
+}
+
+func TestGCOfAnUnusableState(t *testing.T) {
+	w := newWorld(t)
+	w.write("run", "a file")
+	w.fails(exitFailed, "run\": not a directory", "gc")
+	if n := strings.Count(w.err.String(), "open directory"); n != 1 {
+		t.Errorf("it is said %d times: %s", n, &w.err)
+	}
 }
 
 // What an administrator wrote wrongly is said, not worked around.
