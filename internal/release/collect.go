@@ -44,6 +44,7 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 			r.collectEach(within, all, &done, unsettled),
 			r.collectGone(within, bound > 0, &done),
 			r.drainAll(within, bound > 0, &done),
+			r.sweep(within),
 		}
 	}
 	if within.Err() != nil && ctx.Err() == nil {
@@ -51,6 +52,12 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 		errs = withoutTimeouts(errs)
 	}
 	return done, errors.Join(errs...)
+}
+
+// sweep removes what holds of killed processes have left on the disk.
+func (r *Releaser) sweep(ctx context.Context) error {
+	_, err := r.Store.SweepHolds(ctx)
+	return err
 }
 
 // withoutTimeouts leaves out what only says that the bound was reached.

@@ -304,6 +304,19 @@ func TestDrainComesToRest(t *testing.T) {
 	}
 }
 
+func TestHoldsOfTheDeadAreSwept(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	must(t, s.Prepare())
+	dir := filepath.Join(s.Dir(), "attaching")
+	must(t, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "0000000000000005@net1"), nil, 0o600)))
+	_, err := f.releaser(s).Collect(t.Context(), 0)
+	must(t, err)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
 func TestUnusableStoreIsOneError(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "berth")

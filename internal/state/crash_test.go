@@ -238,3 +238,34 @@ func TestHoldEndsWithItsProcess(t *testing.T) {
 		t.Error("held after its process was killed")
 	}
 }
+
+// TestSweepHolds sweeps while one process was killed and another holds.
+func TestSweepHolds(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if n, err := s.SweepHolds(t.Context()); n != 0 || err != nil {
+		t.Errorf("before there was a hold: %d, %v", n, err)
+	}
+	release, err := s.Hold(t.Context(), state.Key(1, "net1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Dir(), "attaching")
+	dead := []string{"0000000000000002@net1", "namespace 0000000000000002"} // left by kill -9
+	for _, name := range dead {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.SweepHolds(t.Context()); n != len(dead) || err != nil {
+		t.Errorf("%d swept, %v; want %d", n, err, len(dead))
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "0000000000000001@net1" {
+		t.Errorf("left %v (%v), want what is held", left, err)
+	}
+	if !s.Held(state.Key(1, "net1")) {
+		t.Error("no longer held")
+	}
+	release()
+}

@@ -3,7 +3,10 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +46,7 @@ func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 		return nil, err
 	}
 	defer d.Close()
-	holds, err := openDirectory(d.fd, "attaching", d.path+"/attaching", modeInner)
+	holds, err := openDirectory(d.fd, nameHolds, d.path+"/"+nameHolds, modeInner)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +66,33 @@ func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 		}
 		f.Close()
 	}
+}
+
+// SweepHolds removes the files of holds whose process was killed, and returns
+// how many. Files of such as are held stay.
+func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
+	entries, err := os.ReadDir(filepath.Join(s.Dir(), nameHolds))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("sweep holds: %w", err)
+	}
+	for _, entry := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		release, err := s.TryHold(entry.Name())
+		if errors.Is(err, ErrBusy) {
+			continue
+		}
+		if err != nil {
+			return n, fmt.Errorf("sweep holds: %w", err)
+		}
+		release() // which removes the file
+		n++
+	}
+	return n, nil
 }
 
 func removed(f *os.File) bool {

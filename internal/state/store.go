@@ -18,6 +18,7 @@ const (
 	nameDB      = "berth.db"
 	nameLock    = "lock"
 	nameChanged = "changed"
+	nameHolds   = "attaching" // a directory
 )
 
 // Store is the database of one STATE directory. It holds nothing open between
