@@ -110,7 +110,7 @@ func fullStatus() AgentStatus {
 
 // A schema knows every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus()} {
 		if err := validate(t, schema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
