@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"berth/agent/client"
 	"berth/internal/release"
 	"berth/internal/testnet"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	collector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/protobuf/proto"
 )
@@ -210,4 +213,67 @@ func TestPushesMetrics(t *testing.T) {
 			return false
 		}
 	})
+}
+
+// What the socket answers is as the schemas in specs say.
+func TestAnswersAreAsTheSchemas(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.network("lab", "parent = \"eth9\"\n")
+	l.start()
+	web := l.attach("web", 1)
+	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1) // a group's address
+	testnet.Eventually(t, "a violation", func() bool { return len(l.endpoint("web").Violations) > 0 })
+	c := jsonschema.NewCompiler()
+	for _, name := range []string{"endpoint", "parent", "status", "event"} {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(readFile(t, "../../specs/schema/"+name+".json")))
+		check(t, err)
+		check(t, c.AddResource("berth:"+name, doc))
+	}
+	for path, name := range map[string]string{"/v1/status": "status", "/v1/parents": "parent", "/v1/endpoints": "endpoint", "/v1/endpoints?all=1": "endpoint", "/v1/events": "event"} {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(l.ask(path)))
+		check(t, err)
+		all, isList := doc.([]any)
+		if !isList {
+			all = []any{doc}
+		}
+		if len(all) == 0 {
+			t.Errorf("%s: nothing", path)
+		}
+		for _, one := range all {
+			if err := c.MustCompile("berth:" + name).Validate(one); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if got := l.ask(path); got != "ok\n" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	check(t, err)
+	return data
+}
+
+// ask returns what the agent's socket answers.
+func (l *lab) ask(path string) string {
+	l.t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.state, client.SocketName))
+	}}
+	answer, err := (&http.Client{Transport: transport}).Get("http://berthd" + path)
+	check(l.t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	check(l.t, err)
+	if answer.StatusCode != http.StatusOK {
+		l.t.Errorf("%s: %s: %s", path, answer.Status, body)
+	}
+	return string(body)
 }
