@@ -18,9 +18,9 @@ import (
 	"unicode/utf8"
 )
 
-// engines are the rooms whose live tests take container engines, and are the
-// same on every kernel.
-var engines = []string{"agent/names", "test"}
+// engine matches the names of live tests that start a container engine. The
+// machines have none, and what an engine says does not depend on the kernel.
+var engine = regexp.MustCompile(`Containerd`)
 
 // testPackage is a package whose tests run in the machines.
 type testPackage struct {
@@ -31,29 +31,27 @@ type testPackage struct {
 	TestGoFiles, XTestGoFiles []string
 }
 
-// live returns the files of privileged tests.
-func (p *testPackage) live() []string {
-	var files []string
+// live returns the names of the privileged tests, but for those of engines.
+func (p *testPackage) live() ([]string, error) {
+	var names []string
 	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
-		if strings.HasSuffix(name, "_live_test.go") {
-			files = append(files, filepath.Join(p.Dir, name))
+		if !strings.HasSuffix(name, "_live_test.go") {
+			continue
 		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, fmt.Errorf("parse tests of %s: %w", p.ImportPath, err)
+		}
+		names = append(names, testNames(f)...)
 	}
-	return files
+	return slices.DeleteFunc(names, engine.MatchString), nil
 }
 
 // place returns the package's directory below that of its module.
 func (p *testPackage) place() (string, error) { return filepath.Rel(p.Module.Dir, p.Dir) }
 
-// in reports whether the package is in one of the rooms.
-func (p *testPackage) in(rooms []string) bool {
-	return slices.ContainsFunc(rooms, func(room string) bool {
-		return strings.HasPrefix(p.ImportPath+"/", p.Module.Path+"/"+room+"/")
-	})
-}
-
 // findPackages returns the packages that the patterns name and that have
-// tests; without patterns those with live tests, but for engines.
+// tests; without patterns those with live tests, outside of test/.
 func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error) {
 	all := len(patterns) == 0
 	if all {
@@ -71,7 +69,12 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 		} else if err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
-		if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 && (!all || len(p.live()) > 0 && !p.in(engines)) {
+		live, err := p.live()
+		if err != nil {
+			return nil, err
+		}
+		engines := strings.HasPrefix(p.ImportPath, p.Module.Path+"/test/")
+		if len(live) > 0 && !engines || !all && len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
 			found = append(found, p)
 		}
 	}
@@ -84,16 +87,9 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 // pattern returns the -test.run pattern for exactly the live tests of a
 // package, or for all tests of one that has none.
 func (p *testPackage) pattern() (string, error) {
-	var names []string
-	for _, file := range p.live() {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return "", fmt.Errorf("parse tests of %s: %w", p.ImportPath, err)
-		}
-		names = append(names, testNames(parsed)...)
-	}
-	if len(names) == 0 {
-		return ".", nil
+	names, err := p.live()
+	if err != nil || len(names) == 0 {
+		return ".", err
 	}
 	return "^(" + strings.Join(names, "|") + ")$", nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"go/parser"
 	"go/token"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -35,24 +37,29 @@ func TestFindPackages(t *testing.T) {
 	if place, err := p.place(); place != "internal/testnet" || err != nil {
 		t.Errorf("it is at %q, %v", place, err)
 	}
-	if len(p.live()) == 0 {
-		t.Error("no live tests found")
+	if live, err := p.live(); len(live) == 0 || err != nil {
+		t.Errorf("live tests: %q, %v", live, err)
 	}
 	if _, err := findPackages(t.Context(), []string{"berth/test/vm/guest"}); err == nil {
 		t.Error("no package with tests is no error")
 	}
 }
 
-func TestIn(t *testing.T) {
-	p := &testPackage{}
-	p.Module.Path = "berth"
-	for path, want := range map[string]bool{
-		"berth/test": true, "berth/test/lab": true, "berth/agent/names": true,
-		"berth/internal/testnet": false, "berth/agent": false, "berth/testing": false,
+func TestLive(t *testing.T) {
+	p := &testPackage{Dir: t.TempDir(), TestGoFiles: []string{"a_live_test.go", "b_test.go"}}
+	for name, text := range map[string]string{
+		"a_live_test.go": "package x\nfunc TestOne(){}\nfunc TestContainerdSays(){}\nfunc TestTwo(){}\n",
+		"b_test.go":      "package x\nfunc TestPlain(){}\n",
 	} {
-		p.ImportPath = path
-		if got := p.in([]string{"agent/names", "test"}); got != want {
-			t.Errorf("%s: %v, want %v", path, got, want)
+		if err := os.WriteFile(filepath.Join(p.Dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if got, err := p.pattern(); got != "^(TestOne|TestTwo)$" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	p.TestGoFiles = p.TestGoFiles[1:]
+	if got, err := p.pattern(); got != "." || err != nil {
+		t.Errorf("without live tests: %q, %v", got, err)
 	}
 }
