@@ -185,7 +185,9 @@ func TestForgedMACIsFlagged(t *testing.T) {
 func (c *container) forge(mac specs.FrameMAC, n int) {
 	c.t.Helper()
 	frame := append([]byte{2, 0, 0x5e, 0, 0x53, 0xfe}, mac[:]...)
-	frame = append(frame, 0x08, 0x00, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 250, 0, 1, 0, 2, 0, 8, 0, 0)
+	frame = append(frame, 0x08, 0x00, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0)
+	frame = append(frame, c.record.Addresses[0].Addr().AsSlice()...)
+	frame = append(frame, 192, 0, 2, 250, 0, 1, 0, 2, 0, 8, 0, 0)
 	testnet.In(c.t, c.ns, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		check(c.t, err)
