@@ -64,6 +64,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 	root.SetArgs(args)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
+	addCompletion(root)
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
 	switch {
@@ -93,7 +94,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(flagError)
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	env.dirs.Flags(flags)
 	root.PersistentFlags().AddGoFlagSet(flags)

@@ -100,11 +100,35 @@ func TestUsage(t *testing.T) {
 		{"network create", "berth network create: the network's NAME is missing"},
 		{"network create a b", `berth network create: "b" is one argument too many`},
 		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag: --subnt"},
-		{"network create a --ipv6=maybe", `invalid argument "maybe" for "--ipv6" flag`},
+		{"network create a --ipv6=maybe", `berth network create: --ipv6 "maybe": want true or false`},
+		{"network connect lan web --pid x", `berth network connect: --pid "x": want a whole number`},
+		{"network connect lan web --pid 99999999999999999999", `--pid "99999999999999999999": want a whole number`},
+		{"network connect lan web --pid -1", `berth network connect: --pid "-1": want the id of a process`},
+		{"stats --count x", `berth stats: --count "x": want a whole number`},
+		{"stats --count -1", `berth stats: --count "-1": want a number of intervals, or 0 to go on`},
+		{"completion foo", `berth completion: unknown command "foo"`},
+		{"completion", "berth completion: which command?"},
+		{"completion bash now", `berth completion bash: it takes no argument, got "now"`},
+		{"network rm ../lan", `berth network rm: network "../lan": want 1 to 64 letters`},
+		{"network rm lan ../lan", `berth network rm: network "../lan": want 1 to 64 letters`},
+		{"network inspect ../lan", `berth network inspect: network "../lan": want 1 to 64 letters`},
+		{"network connect ../lan web", `berth network connect: network "../lan": want 1 to 64 letters`},
+		{"network disconnect ../lan web", `berth network disconnect: network "../lan": want 1 to 64 letters`},
+		{"host enable ../lan", `berth host enable: network "../lan": want 1 to 64 letters`},
+		{"host disable ../lan", `berth host disable: network "../lan": want 1 to 64 letters`},
 		{"help network crate", `berth help: unknown command "crate"; did you mean create?`},
 		{"version now", `berth version: it takes no argument, got "now"`},
 	} {
 		w.fails(exitUsage, c.want, strings.Fields(c.line)...)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	w := newWorld(t)
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := w.ok("completion", shell); !strings.Contains(got, "berth") {
+			t.Errorf("completion %s: %.100q", shell, got)
+		}
 	}
 }
 

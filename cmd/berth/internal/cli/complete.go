@@ -8,6 +8,25 @@ import (
 	"berth/internal/config"
 )
 
+// addCompletion adds cobra's completion command as a group like the others,
+// which refuse what they do not know. What it writes goes where root's output
+// does now.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		shells := cmd.Commands()
+		for _, shell := range shells {
+			shell.Args = noArguments
+		}
+		root.RemoveCommand(cmd)
+		cmd.RemoveCommand(shells...)
+		root.AddCommand(group(cmd.Name(), cmd.Short, shells...))
+	}
+}
+
 // completeNetworks offers the networks that are not on the line yet.
 func completeNetworks(env *Env) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -32,7 +32,7 @@ func newHostEnable(env *Env) *cobra.Command {
 			"follow containers that start and stop, until berth host disable or a reboot.\n" +
 			"Where it is there already it is mended.",
 		Example:           "  berth host enable lan\n  berth host enable lan --ip 192.0.2.250",
-		Args:              arguments(1, 1, "NETWORK"),
+		Args:              networkNames(1, 1, "NETWORK"),
 		ValidArgsFunction: completeNetworks(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ips, err := parseAddresses(texts)
@@ -93,7 +93,7 @@ func newHostDisable(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "disable NETWORK", Short: "take that interface away, with its routes and addresses",
 		Example:           "  berth host disable lan",
-		Args:              arguments(1, 1, "NETWORK"),
+		Args:              networkNames(1, 1, "NETWORK"),
 		ValidArgsFunction: completeNetworks(env),
 		RunE:              func(cmd *cobra.Command, args []string) error { return disableHost(cmd.Context(), env, args[0], asJSON) },
 	}

@@ -84,7 +84,7 @@ func TestHostRefusals(t *testing.T) {
 	w.fails(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": want an address inside a subnet of network "lan"`, "host", "enable", "lan", "--ip", "198.51.100.1")
 	for _, what := range []string{"enable", "disable"} {
 		w.fails(exitFailed, `berth: network "lam": want a network that `, "host", what, "lam")
-		w.fails(exitFailed, `berth: network "../lan": want `, "host", what, "../lan")
+		w.fails(exitUsage, `: network "../lan": want `, "host", what, "../lan")
 	}
 }
 

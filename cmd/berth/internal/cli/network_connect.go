@@ -34,7 +34,7 @@ func newNetworkConnect(env *Env) *cobra.Command {
 			"id or name, or any with --pid.",
 		Example: "  berth network connect lan web --ip 192.0.2.80\n" +
 			"  berth network connect lan web --pid $(podman inspect -f {{.State.Pid}} web)",
-		Args:              arguments(2, 2, "NETWORK and CONTAINER"),
+		Args:              networkNames(2, 2, "NETWORK and CONTAINER"),
 		ValidArgsFunction: completeConnection(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.network, o.container = args[0], args[1]
@@ -139,7 +139,7 @@ func newNetworkDisconnect(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "disconnect NETWORK CONTAINER", Short: "take a running container off a network",
 		Example:           "  berth network disconnect lan web",
-		Args:              arguments(2, 2, "NETWORK and CONTAINER"),
+		Args:              networkNames(2, 2, "NETWORK and CONTAINER"),
 		ValidArgsFunction: completeConnection(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := env.containerID(cmd.Context(), args[1])

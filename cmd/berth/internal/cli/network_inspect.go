@@ -13,7 +13,7 @@ func newNetworkInspect(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "inspect NAME...", Short: "show networks and who is on them, as JSON",
 		Example:           "  berth network inspect lan\n  berth network inspect lan | jq -r '.[].containers[].mac'",
-		Args:              arguments(1, 0, "the network's NAME"),
+		Args:              networkNames(1, 0, "the network's NAME"),
 		ValidArgsFunction: completeNetworks(env),
 		RunE:              func(cmd *cobra.Command, args []string) error { return inspectNetworks(cmd.Context(), env, args) },
 	}

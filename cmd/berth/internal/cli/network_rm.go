@@ -20,7 +20,7 @@ func newNetworkRm(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rm NAME...", Aliases: []string{"remove"}, Short: "remove networks that no container uses",
 		Example:           "  berth network rm lan",
-		Args:              arguments(1, 0, "the network's NAME"),
+		Args:              networkNames(1, 0, "the network's NAME"),
 		ValidArgsFunction: completeNetworks(env),
 		RunE:              func(cmd *cobra.Command, args []string) error { return removeNetworks(cmd.Context(), env, args, force) },
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func checkInterval(d time.Duration) error {
 func (o *statsOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.count < 0:
-		return errors.New("--count: want 0 or more")
+		return specs.Invalid("--count", strconv.Itoa(o.count), "a number of intervals, or 0 to go on")
 	case o.noStream && cmd.Flags().Changed("count"):
 		return errors.New("either --no-stream or --count")
 	case o.noStream:

@@ -161,9 +161,9 @@ func TestStatsUsage(t *testing.T) {
 	for line, want := range map[string]string{
 		"stats --interval 10ms":        `berth stats: --interval "10ms": want 100ms to 1h`,
 		"stats --interval 2h":          `berth stats: --interval "2h0m0s": want 100ms to 1h`,
-		"stats --count -1":             "berth stats: --count: want 0 or more",
+		"stats --count -1":             `berth stats: --count "-1": want a number of intervals, or 0 to go on`,
 		"stats --count 2 --no-stream":  "berth stats: either --no-stream or --count",
-		"stats --interval soon":        `invalid argument "soon" for "--interval" flag`,
+		"stats --interval soon":        `--interval "soon": want a duration, as 5s`,
 		"stats --no-stream --interval": "flag needs an argument",
 	} {
 		w.fails(exitUsage, want, strings.Fields(line)...)

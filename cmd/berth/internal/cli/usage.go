@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"berth/specs"
 )
 
 // usageError is a command line that cannot be meant: exit code 2.
@@ -76,6 +79,37 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// networkNames is arguments, of which the first, or all where there may be any
+// number, are names of networks.
+func networkNames(least, most int, what string) cobra.PositionalArgs {
+	number := arguments(least, most, what)
+	return func(cmd *cobra.Command, args []string) error {
+		if err := number(cmd, args); err != nil {
+			return err
+		}
+		names := args
+		if most > 0 {
+			names = args[:1]
+		}
+		for _, name := range names {
+			if err := specs.CheckNetworkName(name); err != nil {
+				return usage(cmd, specs.At("network", err))
+			}
+		}
+		return nil
+	}
+}
+
+// flagError says of a value of a wrong type what was expected.
+func flagError(cmd *cobra.Command, err error) error {
+	want := map[string]string{"int": "a whole number", "duration": "a duration, as 5s", "bool": "true or false"}
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) && want[bad.GetFlag().Value.Type()] != "" {
+		err = specs.Invalid("--"+bad.GetFlag().Name, bad.GetValue(), "%s", want[bad.GetFlag().Value.Type()])
+	}
+	return usage(cmd, err)
 }
 
 // noArguments refuses every argument.
