@@ -10,9 +10,6 @@ import (
 	"berth/internal/testnet"
 )
 
-// patience bounds what a test waits for.
-const patience = 10 * time.Second
-
 // A hundred hooks at once on one parent: all succeed, and no address or MAC is
 // given twice.
 func TestACrowd(t *testing.T) {
