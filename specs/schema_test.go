@@ -57,7 +57,7 @@ func fullEndpoint() Endpoint {
 		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
 		Phase:  PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
-		Violations: map[Kind]uint64{MACSpoof: 1},
+		Violations: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
 	}
 }
 

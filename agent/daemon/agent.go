@@ -13,6 +13,7 @@ import (
 	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/state"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -44,13 +45,15 @@ type Agent struct {
 	namer   *namer
 	ring    *events.Ring
 	started time.Time
-	links   func() ([]link, error) // of the host
+	links   func() ([]link, error)                                // of the host
+	inside  func(nsid int, name string) (network.LinkInfo, error) // a link of another namespace
 
 	pinLock  *os.File      // held while there is a datapath
 	datapath *bpf.Datapath // nil after a purge
 	reader   *bpf.Reader
 	off      bool
 	done     map[int]specs.MAC
+	vlans    map[bpf.VLAN]int // that the datapath was told of; nil: none yet
 	failed   map[int]string
 	epoch    int64           // of the datapath: records of an older one are to be registered
 	said     map[string]bool // problems that the log has already
@@ -63,7 +66,8 @@ type Agent struct {
 	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
 	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
 	suspects suspects
-	scraping sync.Mutex // one scrape at a time reads maps
+	unknown  atomic.Int64 // unknown MACs that were noted, at the last look
+	scraping sync.Mutex   // one scrape at a time reads maps
 }
 
 // request is something that the loop does between two reconciliations.

@@ -46,8 +46,8 @@ func listed(a, b *record) int {
 // describe reads attachments with their counts while no transaction can take
 // a slot away from them. Those that are gone are left out.
 func (a *Agent) describe(ctx context.Context, all bool, some []*record) ([]specs.Endpoint, error) {
-	endpoints := make([]specs.Endpoint, 0, len(some))
-	return endpoints, a.maps.use(func(maps *bpf.Maps) error {
+	endpoints, found := make([]specs.Endpoint, 0, len(some)), make([]*state.Attachment, 0, len(some))
+	err := a.maps.use(func(maps *bpf.Maps) error {
 		var counts agent.Counts // stays nil without maps
 		if maps != nil {
 			counts = maps
@@ -65,9 +65,27 @@ func (a *Agent) describe(ctx context.Context, all bool, some []*record) ([]specs
 				if err != nil {
 					return fmt.Errorf("endpoints: %w", err)
 				}
-				endpoints = append(endpoints, e)
+				endpoints, found = append(endpoints, e), append(found, at)
 			}
 			return nil
 		})
 	})
+	for i, at := range found {
+		endpoints[i].GroupPackets = a.groupPackets(at)
+	}
+	return endpoints, err
+}
+
+// groupPackets asks the interface itself how many frames to groups and to all
+// it received: the parent does not see the copies that it is given. nil: it is
+// gone, or does not tell (source mode).
+func (a *Agent) groupPackets(at *state.Attachment) *uint64 {
+	if at.Phase != specs.PhaseAttached || at.Mode == specs.ModeSource {
+		return nil
+	}
+	l, err := a.inside(at.NSID, at.Interface)
+	if err != nil || l.MAC != at.MAC || l.Index != at.LinkIndex {
+		return nil
+	}
+	return &l.Stats.ReceiveGroup
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"berth/bpf"
 	"berth/internal/hostshim"
 	"berth/internal/release"
 	"berth/network"
@@ -16,6 +17,9 @@ const (
 	collectBound = 5 * time.Second
 )
 
+// keepUnknown is how long an unknown MAC is remembered after it was seen last.
+const keepUnknown = 10 * time.Minute
+
 // janitor takes ended attachments to their final counts, and releases what
 // nobody else will, until ctx is done. The loop wakes it when there is something
 // to drain.
@@ -23,12 +27,14 @@ func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
 	a.tidy(ctx, host)
+	a.age()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			a.tidy(ctx, host)
+			a.age()
 		case <-a.draining:
 			a.drain(ctx, host)
 			select {
@@ -63,5 +69,24 @@ func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
 	shims := hostshim.Shims{Store: a.store, Log: a.log}
 	if _, err := shims.Reconcile(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn("mend the routes of the host", "error", err)
+	}
+}
+
+// age forgets unknown MACs that are gone, and counts the others.
+func (a *Agent) age() {
+	err := a.maps.use(func(maps *bpf.Maps) error {
+		if maps == nil {
+			a.unknown.Store(0)
+			return nil
+		}
+		if err := maps.AgeUnknown(keepUnknown); err != nil {
+			return err
+		}
+		all, err := maps.Unknown()
+		a.unknown.Store(int64(len(all)))
+		return err
+	})
+	if err != nil {
+		a.log.Warn("age unknown MACs", "error", err)
 	}
 }

@@ -30,6 +30,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	note(err)
 	var parents []specs.ParentStatus // nil: not known
 	if err == nil {
+		note(a.tellVLANs(w.links))
 		p := decide(w)
 		if a.carryOut(p) {
 			w.attached, err = a.attached()

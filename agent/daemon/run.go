@@ -37,6 +37,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer host.Close()
 	a.links = func() ([]link, error) { return hostLinks(host) }
+	a.inside = host.LinkIn
 	watch, err := newWatcher([]string{o.Dirs.Config, config.NetworksDir(o.Dirs.Config), a.store.Dir()}, a.wake)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
 	defer a.scraping.Unlock()
 	start := time.Now()
 	s.Parents, s.Maps, s.EventsLost = a.status.Load().Parents, nil, 0
+	s.UnknownOverflow = 0
 	err := a.maps.use(func(maps *bpf.Maps) error {
 		now, err := a.records.current(ctx)
 		if err == nil {
@@ -133,6 +134,14 @@ func (a *Agent) countMaps(maps *bpf.Maps, now *reading, s *metrics.Snapshot) (er
 		}
 	}
 	s.Maps = []metrics.MapUse{{Name: "counters", Entries: used, Capacity: int(maps.Slots()) - 1}}
+	unknown, err := maps.UnknownCapacity()
+	if err != nil {
+		return err
+	}
+	s.Maps = append(s.Maps, metrics.MapUse{Name: "unknown", Entries: int(a.unknown.Load()), Capacity: unknown})
+	if s.UnknownOverflow, err = maps.UnknownOverflow(); err != nil {
+		return err
+	}
 	s.EventsLost, err = maps.EventsLost()
 	return err
 }

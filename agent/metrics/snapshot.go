@@ -8,14 +8,15 @@ import (
 
 // Snapshot is all that one scrape shows. A snapshot may be filled again.
 type Snapshot struct {
-	Rows       []Row   // in the order of their endpoints' series
-	Series     []Range // of rows; one range is one series, and those of no range are not shown
-	LeftOut    int     // endpoints that have no series, because of the bound
-	Violations map[Violation]uint64
-	Parents    []specs.ParentStatus
-	Maps       []MapUse
-	EventsLost uint64
-	Reading    time.Duration // how long reading maps and records took
+	Rows            []Row   // in the order of their endpoints' series
+	Series          []Range // of rows; one range is one series, and those of no range are not shown
+	LeftOut         int     // endpoints that have no series, because of the bound
+	Violations      map[Violation]uint64
+	Parents         []specs.ParentStatus
+	Maps            []MapUse
+	EventsLost      uint64
+	UnknownOverflow uint64        // times that an unknown MAC found no room
+	Reading         time.Duration // how long reading maps and records took
 }
 
 // Row is one run of an endpoint with its counts.
