@@ -1,0 +1,48 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+// What the parent cannot see, the interface says: the copies of broadcasts that
+// it is given. They are beside the counts, not among them.
+func TestGroupPacketsOfTheInterface(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	web := l.attach("web", 1)
+	web.send(1)
+	before := l.endpoint("web")
+	if before.GroupPackets == nil {
+		t.Fatal("group packets of a live endpoint are not known")
+	}
+	testnet.In(t, l.lan, func() {
+		conn, err := net.Dial("udp4", "192.0.2.255:9")
+		check(t, err)
+		defer conn.Close()
+		for range 5 {
+			_, err := conn.Write(payload)
+			check(t, err)
+		}
+	})
+	testnet.Eventually(t, "five more", func() bool { return *l.endpoint("web").GroupPackets >= *before.GroupPackets+5 })
+	after := l.endpoint("web").Counters.Receive.External
+	if after.Broadcast.Packets+after.Multicast.Packets > 0 {
+		t.Errorf("received %+v, want no groups in it", after)
+	}
+	check(t, web.releaser().Container(t.Context(), "web"))
+	if e := l.endpoint("web"); e.GroupPackets != nil {
+		t.Errorf("group packets %d of an interface that is gone", *e.GroupPackets)
+	}
+	text := a.scrape()
+	wantLine(t, text, `berth_agent_map_capacity{map="unknown"} 2048`)
+	wantLine(t, text, "berth_agent_unknown_overflow_total 0")
+	if !strings.Contains(text, `berth_agent_map_entries{map="unknown"} `) {
+		t.Errorf("no unknown MACs in\n%s", text)
+	}
+}
