@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -58,9 +59,11 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 
 // linkTCX makes a link, first of all that are there, and pins it.
 func (d *Datapath) linkTCX(ifindex int, w way) error {
-	l, err := link.AttachTCX(link.TCXOptions{
-		Interface: ifindex, Program: d.program(w), Attach: w.tcx(), Anchor: link.Head(),
-	})
+	l, err := d.newLink(ifindex, w)
+	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
+		time.Sleep(freeing / 20)
+		l, err = d.newLink(ifindex, w)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,17 @@ func (d *Datapath) linkTCX(ifindex int, w way) error {
 		return fmt.Errorf("pin link: %w", err)
 	}
 	return nil
+}
+
+// freeing is how long the kernel may take to free a link whose pin was removed:
+// it does so in a work queue (kernel/bpf/syscall.c: bpf_link_put), and until
+// then the program is on the interface already.
+const freeing = 200 * time.Millisecond
+
+func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
+	return link.AttachTCX(link.TCXOptions{
+		Interface: ifindex, Program: d.program(w), Attach: w.tcx(), Anchor: link.Head(),
+	})
 }
 
 // swapLink gives a link of the old folder a program of ours, and moves it to
