@@ -124,14 +124,15 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 	}
 }
 
-// loop reconciles when it is woken, until ctx is done.
-func (a *Agent) loop(ctx context.Context, watch *watcher) {
+// loop reconciles when it is woken, until ctx is done or the agent has lost its
+// ground, which is its error.
+func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case pong := <-a.pings:
 			close(pong)
 		case r := <-a.requests:
@@ -139,9 +140,15 @@ func (a *Agent) loop(ctx context.Context, watch *watcher) {
 			a.reconcile(ctx, watch)
 			r.done <- err
 		case <-a.wakes:
+			if err := ground.check(); err != nil {
+				return err
+			}
 			a.reconcile(ctx, watch)
 			a.gather(ctx)
 		case <-tick.C:
+			if err := ground.check(); err != nil {
+				return err
+			}
 			a.epoch++ // register all anew
 			a.reconcile(ctx, watch)
 		}

@@ -26,6 +26,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	}
 	note(watch.refresh())
 	note(a.followConfig())
+	note(a.keepPinned())
 	w, err := a.look(ctx, note)
 	note(err)
 	var parents []specs.ParentStatus // nil: not known

@@ -49,9 +49,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
 	a.reconcile(ctx, watch)
 	debug.FreeOSMemory() // reading and registering all took much more than what goes on
-	return a.serve(ctx, listeners, func(ctx context.Context) {
+	ground, err := newGround(a.store, lock, listeners.socket)
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
-		work.Go(func() { a.loop(ctx, watch) })
+		work.Go(func() {
+			if err := a.loop(ctx, watch, ground); err != nil {
+				fail(err)
+			}
+		})
 		work.Go(func() { a.janitor(ctx, host) })
 		work.Go(func() { a.namer.run(ctx) })
 		work.Go(func() { a.watchdog(ctx) })

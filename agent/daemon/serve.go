@@ -76,15 +76,15 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 }
 
 // serve answers on the listeners while work runs, and stops both when ctx is
-// done or a server fails.
-func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context)) error {
+// done, a server fails or work does.
+func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	handler := metrics.NewHandler(a.format, a.o.Version, a.fill)
 	local := api.New(backend{a}, a.ring, handler, a.log)
 	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	var running sync.WaitGroup
-	running.Go(func() { work(ctx) })
+	running.Go(func() { work(ctx, cancel) })
 	running.Go(func() {
 		if err := local.Serve(l.socket); err != nil {
 			cancel(err)
