@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"berth/internal/config"
 	"berth/internal/state"
@@ -97,11 +98,15 @@ func (h *Hook) recorded(ctx context.Context, id string) (all []*state.Attachment
 }
 
 // refuseSecond refuses another interface on a network that the container is
-// on, because a person who says so means the one that is there.
+// on, because a person who says so means the one that is there; and another
+// name for a container that is known, because nobody would ever release it.
 func (h *Hook) refuseSecond(ctx context.Context, c *container, r *Request) error {
 	return h.Store.View(ctx, func(tx *state.Tx) error {
 		there, err := tx.InNamespace(c.cookie)
 		for _, a := range there {
+			if !slices.Contains(a.Containers, c.ids[0]) {
+				return specs.Invalid("container", c.ids[0], "%s, the container whose network namespace this is (berth ps), and no --pid", a.Containers[0])
+			}
 			if a.Network == r.Network && a.Phase == specs.PhaseAttached && a.Selection != r.Text(1) {
 				return specs.Invalid("network", r.Network, "one that container %s is not on: it has %s there already (berth network disconnect %s %[1]s)",
 					c.ids[0], a.Interface, r.Network)

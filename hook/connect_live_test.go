@@ -64,6 +64,10 @@ func TestConnectByPid(t *testing.T) {
 	if _, err := h.hook().Connect(t.Context(), Target{ID: "x", Pid: x.process.Pid}, specs.Selection{Network: "nolan"}); err == nil || !strings.Contains(err.Error(), `network "nolan": want a network that`) {
 		t.Errorf("error %v", err)
 	}
+	_, err = h.hook().Connect(t.Context(), Target{ID: "alias", Pid: x.process.Pid}, specs.Selection{Network: "lan"})
+	if err == nil || !strings.Contains(err.Error(), `container "alias": want x, the container whose network namespace this is`) {
+		t.Errorf("error of another name: %v", err)
+	}
 	h.mustStop(x)
 	if got := h.records(); got != "" {
 		t.Errorf("left behind:\n%s", got)

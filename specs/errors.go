@@ -47,7 +47,7 @@ func At(prefix string, err error) error {
 	switch {
 	case v.Key == "":
 		moved.Key = prefix
-	case strings.HasPrefix(v.Key, "["):
+	case strings.HasPrefix(v.Key, "["), strings.HasPrefix(v.Key, ":"):
 		moved.Key = prefix + v.Key
 	default:
 		moved.Key = prefix + "." + v.Key

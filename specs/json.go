@@ -37,11 +37,16 @@ func fieldsOf(object json.RawMessage) ([]field, error) {
 			return nil, Invalid(f.key, string(object), "JSON (%v)", err)
 		}
 		if slices.ContainsFunc(fields, func(g field) bool { return g.key == f.key }) {
-			return nil, Invalid("key", f.key, "each key once")
+			return nil, Invalid(": key", f.key, "each key once")
 		}
 		fields = append(fields, f)
 	}
 	return fields, nil
+}
+
+// unknownKey is the error of a key that is none of those there are.
+func unknownKey(key string, keys []string) error {
+	return Invalid(": key", key, "one of %s", strings.Join(keys, ", "))
 }
 
 // setFields sets what each key says; another key is an error.
@@ -49,7 +54,7 @@ func setFields(fields []field, keys map[string]func(json.RawMessage) error) erro
 	for _, f := range fields {
 		set, ok := keys[f.key]
 		if !ok {
-			return Invalid("key", f.key, "one of %s", strings.Join(slices.Sorted(maps.Keys(keys)), ", "))
+			return unknownKey(f.key, slices.Sorted(maps.Keys(keys)))
 		}
 		if err := set(f.value); err != nil {
 			return At(f.key, err)

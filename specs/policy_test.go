@@ -56,7 +56,7 @@ func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	for text, want := range map[string]string{
-		"[policy]\nnetwork = ['x']":        `line 2: key "policy.network": want a key that berth knows`,
+		"[policy]\nnetwork = ['x']":        `line 2: key "policy.network": want one of modes, networks, parents`,
 		"[policy]\nparents = ['[']":        `policy.parents[0] "[": want a pattern`,
 		"[policy]\nmodes = ['bridgee']":    `policy.modes[0] "bridgee": want one of bridge`,
 		"[policy]\nvlans = ['0-10']":       `policy.vlans[0] "0-10": want a VLAN id or a range`,

@@ -75,7 +75,7 @@ func parseObject(object json.RawMessage, s *Selection) error {
 			first = cmp.Or(first, f.key)
 		} else if !ok {
 			if set, ok = inPlace[f.key]; !ok {
-				return Invalid("key", f.key, "one of %s", strings.Join(keysOf(asked, inPlace), ", "))
+				return unknownKey(f.key, keysOf(asked, inPlace))
 			}
 			first = cmp.Or(first, f.key)
 		}

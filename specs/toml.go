@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -17,7 +19,7 @@ func decodeTOML(data []byte, into any) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		first := &unknown.Errors[0]
 		line, _ := first.Position()
-		return fmt.Errorf("line %d: %w", line, Invalid("key", strings.Join(first.Key(), "."), "a key that berth knows"))
+		return fmt.Errorf("line %d: %w", line, unknownTOML(first.Key(), reflect.TypeOf(into).Elem()))
 	}
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
@@ -26,6 +28,46 @@ func decodeTOML(data []byte, into any) error {
 		return fmt.Errorf("line %d: %s", line, strings.TrimSpace(strings.Join(bad.Key(), ".")+" "+text))
 	}
 	return err
+}
+
+// unknownTOML says which keys there are where an unknown one stands.
+func unknownTOML(key toml.Key, t reflect.Type) error {
+	last := len(key) - 1
+	keys, tables := tomlKeys(t)
+	for _, part := range key[:last] {
+		keys, tables = tomlKeys(tables[part])
+	}
+	for name, table := range tables {
+		if below, _ := tomlKeys(table); slices.Contains(below, key[last]) {
+			return Invalid("key", strings.Join(key, "."), "it below %s", name)
+		}
+	}
+	return Invalid("key", strings.Join(key, "."), "one of %s", strings.Join(keys, ", "))
+}
+
+// tomlKeys returns the keys of a struct as a file has them, sorted, and the
+// types of those that are tables.
+func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
+	tables = make(map[string]reflect.Type)
+	if t == nil {
+		return nil, tables
+	}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("toml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		keys = append(keys, name)
+		of := t.Field(i).Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() == reflect.Struct && of.PkgPath() == t.PkgPath() {
+			tables[name] = of
+		}
+	}
+	slices.Sort(keys)
+	return keys, tables
 }
 
 // DecodeNetwork reads CONFIG/networks.d/NAME.toml, fills its defaults and
