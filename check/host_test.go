@@ -30,7 +30,8 @@ func TestJudgeKernel(t *testing.T) {
 		}
 	}
 	vary(t, "kernel", goodKernel, judge, []variation[Kernel]{
-		{"not needed", "ipvlan", Warn, lacks(1, Module{})},
+		{"not needed", "ipvlan", Pass, lacks(1, Module{})},
+		{"not needed, not asked", "ipvlan", Pass, func(k *Kernel) { k.Drivers[1].Err = errors.New("ask for the driver \"ipvlan\": no buffer space") }},
 		{"needed", "macvlan", Fail, lacks(0, Module{})},
 		{"needed on demand", "8021q", Fail, lacks(2, Module{})},
 		{"after an upgrade", "macvlan", Fail, lacks(0, Module{NoTree: true})},

@@ -38,22 +38,25 @@ var options = map[string]string{
 // vlanKind is rtnetlink's name of IEEE 802.1Q sub-interfaces.
 const vlanKind = "vlan"
 
-// judgeKernel has a line for each driver; it is a failure for a driver to be
-// missing only where a network needs it. needs tells the networks that do, as
-// text.
+// judgeKernel has a line for each driver. One that is missing is no matter
+// until a network needs it. needs tells the networks that do, as text.
 func judgeKernel(r *report, k Kernel, needs map[string]string) {
 	for _, d := range k.Drivers {
 		judgeDriver(r, d, k.Release, needs[d.Kind])
 	}
 }
 
+const unneeded = "not needed by any network looked at"
+
 func judgeDriver(r *report, d Driver, release, neededBy string) {
 	name := d.Module.Name
-	if d.Err != nil {
+	switch {
+	case d.Err != nil && neededBy == "":
+		r.pass(name, "not checked; %s", unneeded)
+		return
+	case d.Err != nil:
 		r.warn(name, "run it as root", "not checked: %v", d.Err)
 		return
-	}
-	switch {
 	case d.Known && d.Module.Loaded:
 		r.pass(name, "loaded")
 		return
@@ -66,7 +69,7 @@ func judgeDriver(r *report, d Driver, release, neededBy string) {
 	}
 	message, remedy := missing(d, release)
 	if neededBy == "" {
-		r.warn(name, remedy, "%s; nothing here needs it", message)
+		r.pass(name, "%s; %s", message, unneeded)
 		return
 	}
 	r.fail(name, remedy, "%s; %s", message, neededBy)
