@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"berth/test/lab"
 )
 
@@ -16,6 +18,7 @@ const (
 	workDir  = lab.Dir + "/demo" // where the user is
 	binDir   = lab.Dir + "/bin"
 	rootfs   = workDir + "/rootfs"
+	hooksDir = "/usr/share/containers/oci/hooks.d" // podman reads no other by itself
 )
 
 // A stage is the host, the LAN that it is on, and another machine there.
@@ -106,21 +109,51 @@ func (s *stage) bundles() error {
 	return nil
 }
 
-// podman writes the configuration of podman into the copy of /etc.
+// storage is where podman keeps what it knows; the agent reads names there.
+const storage = lab.Dir + "/storage"
+
+// podman writes the configuration of podman into the copy of /etc, the hook
+// where every podman reads it, and into berth.toml where podman's storage is.
 func (s *stage) podman() error {
 	hooks, err := os.ReadFile("deploy/hooks.d/berth.json")
 	if err != nil {
 		return err
 	}
 	hooks = bytes.ReplaceAll(hooks, []byte("/usr/local/bin"), []byte(binDir))
-	const storage = "[storage]\ndriver = \"vfs\"\ngraphroot = \"" + lab.Dir + "/containers\"\nrunroot = \"/run/containers\"\n"
+	if err := ownCopy("/usr/share/containers"); err != nil {
+		return err
+	}
+	const settings = "[storage]\ndriver = \"vfs\"\ngraphroot = \"" + storage + "\"\nrunroot = \"/run/containers\"\n"
 	dir := "/etc/containers"
 	return errors.Join(
-		os.MkdirAll(dir+"/oci/hooks.d", 0o755),
-		os.WriteFile(dir+"/oci/hooks.d/berth.json", hooks, 0o644),
-		os.WriteFile(dir+"/storage.conf", []byte(storage), 0o644),
+		os.MkdirAll(hooksDir, 0o755),
+		os.WriteFile(hooksDir+"/berth.json", hooks, 0o644),
+		os.MkdirAll(dir, 0o755),
+		os.WriteFile(dir+"/storage.conf", []byte(settings), 0o644),
 		os.WriteFile(dir+"/containers.conf", []byte(lab.ContainersConf), 0o644),
-		os.Setenv("CONTAINERS_CONF", dir+"/containers.conf"))
+		os.Setenv("CONTAINERS_CONF", dir+"/containers.conf"),
+		os.MkdirAll(s.host.Config, 0o755),
+		os.WriteFile(s.host.Config+"/berth.toml", []byte("[agent]\npodman = \""+storage+"\" # has names\n"), 0o644),
+		s.image())
+}
+
+// image makes the root file system an image: podman keeps no name where its
+// storage has no image.
+func (s *stage) image() error {
+	_, err := s.host.Run("sh", "-c", "tar -C "+rootfs+" -c . | podman import --quiet - busybox")
+	return err
+}
+
+// ownCopy puts a copy of a directory over it, which only the demo sees.
+func ownCopy(dir string) error {
+	copied := filepath.Join(lab.Dir, filepath.Base(dir))
+	if _, err := lab.Output(exec.Command("cp", "-a", dir, copied)); err != nil {
+		return err
+	}
+	if err := unix.Mount(copied, dir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("put a copy of %s over it: %w", dir, err)
+	}
+	return nil
 }
 
 // nothingLeft holds the host to what it was before the tour.

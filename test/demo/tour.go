@@ -22,7 +22,7 @@ func (s *stage) tour() []scene {
 	}, {
 		what:  "The agent counts what goes over the parents of berth's networks.",
 		on:    host,
-		lines: []string{"berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &"},
+		lines: []string{"cat /etc/berth/berth.toml", "berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &"},
 	}, {
 		what:  "A network: docker's flags, a file that can be written by hand too.",
 		on:    host,
@@ -45,10 +45,9 @@ func (s *stage) tour() []scene {
 		what: "A third with podman, which finds the hook in hooks.d.",
 		on:   host,
 		lines: []string{
-			"cat /etc/containers/oci/hooks.d/berth.json",
-			"podman --hooks-dir /etc/containers/oci/hooks.d run --detach --name db \\\n" +
-				"    --network none --annotation berth/networks=lan \\\n" +
-				"    --rootfs $PWD/rootfs sleep 600",
+			"cat " + hooksDir + "/berth.json",
+			"podman run --detach --name db \\\n" +
+				"    --network none --annotation berth/networks=lan busybox sleep 600",
 		},
 	}, {
 		what: "They reach each other and the LAN's router.",
