@@ -49,6 +49,31 @@ func TestEndsWithoutItsState(t *testing.T) {
 	}
 }
 
+// TestUnmountedBPFFS takes the file system away and brings it back.
+func TestUnmountedBPFFS(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bpffs = filepath.Join(filepath.Dir(l.state), "bpf")
+	check(t, os.Mkdir(l.bpffs, 0o700))
+	check(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
+	l.network("lan", lanFile)
+	l.start()
+	l.parentIs(parent, specs.ParentCounting)
+	check(t, unix.Unmount(l.bpffs, unix.MNT_DETACH))
+	l.network("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
+	testnet.Eventually(t, "a problem that says what helps", func() bool {
+		return strings.Contains(strings.Join(l.status().Problems, "\n"), "not on a BPF file system: \"mount -t bpf")
+	})
+	check(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
+	t.Cleanup(func() { check(t, unix.Unmount(l.bpffs, unix.MNT_DETACH)) })
+	l.network("even-more", lanFile)
+	l.parentIs(parent, specs.ParentCounting)
+	testnet.Eventually(t, "no such problem", func() bool { return !strings.Contains(strings.Join(l.status().Problems, ""), "BPF") })
+	web := l.attach("web", 1)
+	web.send(3)
+	web.sent(3)
+}
+
 // TestPinsAgain removes what is pinned: counting goes on, with the counts of
 // before, and hooks find the maps.
 func TestPinsAgain(t *testing.T) {

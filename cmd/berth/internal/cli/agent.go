@@ -56,13 +56,9 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	if s.EventsLost > 0 {
 		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; they are counted)"
 	}
-	counting := "yes"
-	if !s.Attached {
-		counting = "no: detached on request, see berth agent attach"
-	}
 	pairs := [][2]string{
 		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, age(now.Sub(s.Started)))},
-		{"counting", counting},
+		{"counting", countingText(s)},
 		{"endpoints", fmt.Sprintf("%d of at most %d", s.Endpoints, s.MaxEndpoints)},
 		{"metrics", cmp.Or(s.Metrics, "off")},
 		{"events lost", lost},
@@ -77,6 +73,20 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 		pairs = append(pairs, [2]string{"problem", p})
 	}
 	fields(w, pairs)
+}
+
+// countingText says no where there are parents to count at and it fails at all.
+func countingText(s *specs.AgentStatus) string {
+	in := func(state specs.ParentState) bool {
+		return slices.ContainsFunc(s.Parents, func(p specs.ParentStatus) bool { return p.State == state })
+	}
+	switch {
+	case !s.Attached:
+		return "no: detached on request, see berth agent attach"
+	case in(specs.ParentFailed) && !in(specs.ParentCounting):
+		return "no: it fails at each parent, see the problems below"
+	}
+	return "yes"
 }
 
 func parentTable(parents []specs.ParentStatus) *table {

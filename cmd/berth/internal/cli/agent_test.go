@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,10 @@ eth1    counting  tcx          02:00:5e:00:53:aa  2          lan
 eth9    waiting   -            -                  0          lab
 eth2    failed    -            -                  0          -
 `, w.ok("agent", "status"))
+	b.status.Parents = b.status.Parents[1:]
+	if got := w.ok("agent", "status"); !strings.Contains(got, "\ncounting     no: it fails at each parent, see the problems below\n") {
+		t.Errorf("agent status where every parent fails:\n%s", got)
+	}
 	b.status = specs.AgentStatus{Version: "v1.2.3", PID: 42, Started: clock}
 	same(t, "agent status when detached", `
 agent        berthd v1.2.3, pid 42, up 0s
