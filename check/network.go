@@ -16,7 +16,7 @@ type Network struct {
 	*specs.Network
 	Parent Parent
 	Others []*specs.Network // further networks on the parent
-	Host   []netip.Addr     // the host's addresses, on whatever interface
+	Host   []netip.Addr     // the host's addresses, on whatever interface but berth's shim
 	Held   []ipam.Lease     // addresses given out on the parent, of whatever network
 }
 

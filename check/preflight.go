@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"berth/internal/config"
+	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -55,6 +57,7 @@ type survey struct {
 	kernel   hostLinks
 	records  []*state.Attachment // live ones
 	leases   []ipam.Lease
+	shims    []*hostshim.Record
 	unread   error // why there are no records
 	parents  map[string]Parent
 }
@@ -87,7 +90,9 @@ func (s *survey) read(tx *state.Tx) error {
 		}
 		s.leases = append(s.leases, l)
 	}
-	return nil
+	var err error
+	s.shims, err = hostshim.All(tx)
+	return err
 }
 
 // judgeConfig tells what of files and records could be read.
@@ -183,7 +188,16 @@ func (s *survey) network(n *specs.Network) Network {
 			facts.Held = append(facts.Held, l)
 		}
 	}
+	facts.Host = slices.DeleteFunc(facts.Host, func(a netip.Addr) bool { return s.isShim(a, sharing) })
 	return facts
+}
+
+// isShim reports whether the host has an address by the shim of one of some
+// networks: then it is held like a container's.
+func (s *survey) isShim(a netip.Addr, networks map[string]bool) bool {
+	return slices.ContainsFunc(s.shims, func(r *hostshim.Record) bool {
+		return networks[r.Network] && slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == a.Unmap().WithZone("") })
+	})
 }
 
 // runtimes returns the OCI runtimes that are installed.

@@ -1,13 +1,16 @@
 package check
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"berth/internal/config"
+	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/ipam"
@@ -200,6 +203,31 @@ func TestPreflightRecorded(t *testing.T) {
 		return nil
 	})
 	want(t, "all held", h.preflight("lan"), "IPv4", Fail, "64 addresses, and all are held")
+}
+
+// An address that the host has by its shim is where berth has put it.
+func TestPreflightShim(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Macvlan)
+	h := newHost(t)
+	h.network("lan", lan)
+	n, err := config.Network(h.c.Dirs.Config, "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testnet.In(t, h.ns, func() {
+		shims := &hostshim.Shims{Store: state.Open(h.c.Dirs.State), Log: slog.New(slog.DiscardHandler)}
+		_, err = shims.Enable(t.Context(), n, []netip.Addr{netip.MustParseAddr("192.0.2.70")})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "with a shim", h.preflight("lan"), "IPv4", Pass, "64 addresses, 63 of them left")
+	h.ip("addr add 192.0.2.71/24 dev eth1")
+	got := find(t, slices.DeleteFunc(h.preflight("lan"), func(l Line) bool { return l.Result == Pass }), "IPv4")
+	if !strings.Contains(got.Message, "this host has 192.0.2.71 itself") {
+		t.Errorf("with an address of its own besides: %+v", got)
+	}
 }
 
 func (h *host) record(a *state.Attachment) {
