@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
 )
 
 // A file that another program has put there must not stop a container's start.
@@ -72,5 +74,54 @@ func TestReadsUpToTheMost(t *testing.T) {
 	write(t, path, strings.Repeat("#", maxFile)+"\n")
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "1048577 bytes: want at most 1048576") {
 		t.Errorf("one byte more: %v", err)
+	}
+}
+
+// What decides what is done as root must be root's own.
+func TestRefusesFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root) // others are not refused, and cannot give files away
+	for name, c := range map[string]struct {
+		change func(path string) error
+		want   string // "": it is read
+	}{
+		"root's":           {func(path string) error { return os.Chmod(path, 0o600) }, ""},
+		"read by all":      {func(path string) error { return os.Chmod(path, 0o644) }, ""},
+		"another's":        {func(path string) error { return os.Chown(path, 1000, 0) }, "belongs to user 1000"},
+		"of another group": {func(path string) error { return os.Chown(path, 0, 1000) }, ""},
+		"group-writable":   {func(path string) error { return os.Chmod(path, 0o664) }, "has mode 0664"},
+		"world-writable":   {func(path string) error { return os.Chmod(path, 0o602) }, "has mode 0602"},
+		"a link to another's": {func(path string) error {
+			return errors.Join(os.Rename(path, path+".of"), os.Chown(path+".of", 1000, 0), os.Symlink(path+".of", path))
+		}, "belongs to user 1000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			network, config := NetworkFile(dir, "lan"), filepath.Join(dir, "berth.toml")
+			write(t, network, "parent = \"eth1\"\n")
+			write(t, config, "[policy]\nstatic_ips = true\n")
+			if err := errors.Join(c.change(network), c.change(config)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Network(dir, "lan")
+			_, errs := Networks(dir)
+			wantUnsafe(t, network, c.want, err)
+			wantUnsafe(t, network, c.want, errors.Join(errs...))
+			_, err = Load(dir)
+			wantUnsafe(t, config, c.want, err)
+		})
+	}
+}
+
+func wantUnsafe(t *testing.T, path, want string, err error) {
+	t.Helper()
+	remedy := "chown root: " + path + " && chmod go-w " + path
+	switch {
+	case want == "" && err != nil:
+		t.Error(err)
+	case want == "":
+	case !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+" "+want) || !strings.Contains(err.Error(), remedy):
+		t.Errorf("error %v, want ErrUnsafe with %q and %q", err, path+" "+want, remedy)
 	}
 }
