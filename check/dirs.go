@@ -55,14 +55,24 @@ func lookAt(path string) File {
 	return f
 }
 
-// unsafe says why others than root could change a file. In a directory with
-// the sticky bit nobody replaces what is another's.
+// lookAbove looks at a directory above one that was looked at. With the sticky
+// bit nobody replaces there what is another's, so it may be open to all.
+func lookAbove(path string) File {
+	f := lookAt(path)
+	var st unix.Stat_t
+	if f.Unsafe != "" && unix.Stat(path, &st) == nil && st.Uid == 0 && st.Mode&unix.S_ISVTX != 0 {
+		f.Unsafe = ""
+	}
+	return f
+}
+
+// unsafe says why others than root could change a file, or make one in a
+// directory.
 func unsafe(st *unix.Stat_t) string {
-	sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
 	switch {
 	case st.Uid != 0:
 		return fmt.Sprintf("belongs to user %d", st.Uid)
-	case st.Mode&0o022 != 0 && !sticky:
+	case st.Mode&0o022 != 0:
 		return fmt.Sprintf("has mode %04o", st.Mode&0o7777)
 	}
 	return ""

@@ -140,13 +140,32 @@ func TestLookAt(t *testing.T) {
 		"shared": {Exists: true, Unsafe: "has mode 0664"},
 		"theirs": {Exists: true, Unsafe: "belongs to user 1000"},
 		"link":   {Exists: true, Link: true, Unsafe: "belongs to user 1000"},
-		"sticky": {Exists: true},
+		"sticky": {Exists: true, Unsafe: "has mode 1777"},
 		"gone":   {},
 	} {
 		want.Path = dir + "/" + name
 		if got := lookAt(want.Path); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
+	}
+}
+
+// What is root's in a directory with the sticky bit stays root's, so a program
+// may be below one.
+func TestLookAbove(t *testing.T) {
+	testnet.Need(t, testnet.Root)
+	dir := root(t, map[string]string{"sticky/berth-hook": "", "shared/berth-hook": ""})
+	for name, mode := range map[string]os.FileMode{"sticky": 0o777 | os.ModeSticky, "shared": 0o777} {
+		if err := os.Chmod(dir+"/"+name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := new(Checker)
+	if h := c.lookAtHook(dir+"/sticky/berth-hook", ""); h.Above[0].Unsafe != "" {
+		t.Errorf("a sticky directory: %+v", h.Above[0])
+	}
+	if h := c.lookAtHook(dir+"/shared/berth-hook", ""); h.Above[0].Unsafe != "has mode 0777" {
+		t.Errorf("a shared directory: %+v", h.Above[0])
 	}
 }
 

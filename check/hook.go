@@ -50,7 +50,7 @@ func (c *Checker) lookAtHook(path, named string) Hook {
 		return h // File tells why
 	}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
-		h.Above = append(h.Above, lookAt(dir))
+		h.Above = append(h.Above, lookAbove(dir))
 		if dir == filepath.Dir(dir) {
 			return h
 		}

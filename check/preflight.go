@@ -98,6 +98,9 @@ func (s *survey) read(tx *state.Tx) error {
 // judgeConfig tells what of files and records could be read.
 func judgeConfig(r *report, s *survey) {
 	for _, err := range s.broken {
+		if errors.Is(err, config.ErrUnsafe) {
+			continue // judgeDirs tells
+		}
 		r.fail("config", "correct that file", "%v", err)
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
@@ -106,6 +109,8 @@ func judgeConfig(r *report, s *survey) {
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):
 		r.warn("records", "run it as root", "not checked: %v", s.unread)
+	case errors.Is(s.unread, state.ErrUnsafe):
+		r.fail("records", "let it be a directory of root's own, that nobody else can write and that is no link", "%v", s.unread)
 	case s.unread != nil:
 		r.fail("records", "the next container starts a new database where this one is damaged", "%v", s.unread)
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -306,6 +307,27 @@ func TestPreflightTargets(t *testing.T) {
 	}
 	if got := find(t, h.c.Preflight(h.Context(), "bad"), "config"); got.Result != Fail || !strings.Contains(got.Message, "bad.toml") {
 		t.Errorf("a broken network: %+v", got)
+	}
+}
+
+// Files and directories that hook and agent refuse are a line each, with what
+// helps.
+func TestPreflightUnsafe(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	file := config.NetworkFile(h.c.Dirs.Config, "lan")
+	if err := errors.Join(os.Chmod(file, 0o666), os.Mkdir(h.c.Dirs.State, 0o755), os.Chmod(h.c.Dirs.State, 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.DeleteFunc(h.c.Preflight(t.Context(), ""), func(l Line) bool { return l.Result != Fail })
+	if len(lines) != 3 {
+		t.Errorf("want one line of config, one of state, and one of records: %+v", lines)
+	}
+	for check, path := range map[string]string{"config": file, "state": h.c.Dirs.State} {
+		if got := find(t, lines, check); !strings.HasPrefix(got.Message, path+" has mode ") || !strings.Contains(got.Remedy, "chmod go-w "+path) {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 
