@@ -1,8 +1,6 @@
 package check
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,39 +9,29 @@ import (
 
 // Engine is one that is installed, and what of its configuration names berth.
 type Engine struct {
-	Name   string
-	Files  []string     // that name berth's programs
-	Hooks  []HookFile   // those of them that are of hooks.d
-	Broken []BrokenFile // of hooks.d, which keep the engine from starting anything
+	Name      string
+	Files     []string     // that name berth's programs
+	HooksDirs []string     // of hooks.d files; nil: it knows none
+	Hooks     []HookFile   // those of Files that are of hooks.d
+	Unread    []string     // files of hooks.d that name berth, where it does not look
+	Broken    []BrokenFile // which keep the engine from starting anything
 }
-
-// HookFile is a file of hooks.d that runs berth-hook (oci-hooks(5)).
-type HookFile struct {
-	File, Hook string
-	Stages     []string
-}
-
-// BrokenFile is one that an engine cannot read.
-type BrokenFile struct {
-	File string
-	Err  error
-}
-
-// hooksDirs are those that podman and CRI-O look into unless told otherwise.
-var hooksDirs = []string{"/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"}
 
 // engines are the executables by which an engine is known, and where it is
-// told about hooks and runtimes, beside CDI, which all of them read.
+// told about hooks and runtimes, beside CDI, which all of them read. hooksDirs
+// are those that it reads unless told otherwise.
 var engines = []struct {
 	name, executable string
 	files            []string
-	hooks            bool
+	hooksDirs        []string
 }{
-	{"podman", "podman", []string{"/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf", "/usr/share/containers/containers.conf"}, true},
-	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}, true},
-	{"docker", "dockerd", []string{"/etc/docker/daemon.json"}, false},
-	{"containerd", "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, false},
+	{podman, "podman", containersConf, []string{usrHooksDir}},
+	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}, []string{usrHooksDir, etcHooksDir}},
+	{"docker", "dockerd", []string{"/etc/docker/daemon.json"}, nil},
+	{"containerd", "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, nil},
 }
+
+const podman = "podman"
 
 // cdiFiles is where engines look for devices (the Container Device Interface).
 var cdiFiles = []string{"/etc/cdi/*", "/var/run/cdi/*"}
@@ -53,44 +41,16 @@ func (c *Checker) gatherEngines() (all []Engine) {
 		if c.executable(e.executable) == "" {
 			continue
 		}
-		found := Engine{Name: e.name, Files: c.naming(slices.Concat(e.files, cdiFiles))}
-		if e.hooks {
+		found := Engine{Name: e.name, Files: c.naming(slices.Concat(e.files, cdiFiles)), HooksDirs: e.hooksDirs}
+		if e.name == podman {
+			c.readContainersConf(&found)
+		}
+		if e.hooksDirs != nil {
 			c.gatherHooks(&found)
 		}
 		all = append(all, found)
 	}
 	return all
-}
-
-// gatherHooks reads the files of hooks.d. One in /etc hides that of its name
-// in /usr.
-func (c *Checker) gatherHooks(e *Engine) {
-	byName := make(map[string]string)
-	for _, dir := range hooksDirs {
-		files, _ := filepath.Glob(c.path(dir + "/*.json")) // the pattern is well formed
-		for _, file := range files {
-			byName[filepath.Base(file)] = file
-		}
-	}
-	for _, file := range byName {
-		var h struct {
-			Hook struct {
-				Path string `json:"path"`
-			} `json:"hook"`
-			Stages []string `json:"stages"`
-		}
-		text, err := os.ReadFile(file)
-		if err == nil {
-			err = json.Unmarshal(text, &h)
-		}
-		switch {
-		case err != nil:
-			e.Broken = append(e.Broken, BrokenFile{file, err})
-		case namesBerth(h.Hook.Path):
-			e.Hooks = append(e.Hooks, HookFile{file, h.Hook.Path, h.Stages})
-			e.Files = append(e.Files, file)
-		}
-	}
 }
 
 // naming returns the files of some patterns that name berth's programs.
@@ -141,15 +101,23 @@ func judgeEngine(r *report, e Engine) {
 			return
 		}
 	}
-	if len(e.Files) > 0 {
+	switch {
+	case len(e.Unread) > 0 && len(e.Hooks) == 0:
+		r.warn(e.Name, e.install(), "%s is ignored: %s reads %s only where hooks_dir or --hooks-dir says so",
+			e.Unread[0], e.Name, filepath.Dir(e.Unread[0]))
+	case len(e.Files) > 0:
 		r.pass(e.Name, "told by %s", strings.Join(e.Files, ", "))
-		return
+	default:
+		r.warn(e.Name, e.install(), "nothing tells it to run berth-hook, so it ignores berth's annotations")
 	}
-	remedy := "put a CDI device into /etc/cdi whose createRuntime and poststop hooks run berth-hook, and start containers with --device"
-	if e.Name == "podman" || e.Name == "CRI-O" {
-		remedy = fmt.Sprintf("copy deploy/hooks.d/berth.json into %s", hooksDirs[1])
+}
+
+// install says how an engine is told to run berth-hook.
+func (e Engine) install() string {
+	if len(e.HooksDirs) == 0 {
+		return "put a CDI device into /etc/cdi whose createRuntime and poststop hooks run berth-hook, and start containers with --device"
 	}
-	r.warn(e.Name, remedy, "nothing tells it to run berth-hook, so it ignores berth's annotations")
+	return "install -D -m 644 deploy/hooks.d/berth.json -t " + e.HooksDirs[0]
 }
 
 // missingStages returns the stage without which a hook does half of its work.

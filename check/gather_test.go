@@ -64,8 +64,8 @@ func TestGatherEngines(t *testing.T) {
 	const hooks = `{"version": "1.0.0", "hook": {"path": "/usr/local/bin/berth-hook"}, "stages": ["createRuntime"]}`
 	dir := root(t, map[string]string{
 		"bin/podman": "", "bin/containerd": "", "bin/dockerd": "", "bin/crun": "",
-		"etc/containers/oci/hooks.d/berth.json":       hooks,
-		"usr/share/containers/oci/hooks.d/berth.json": "hidden by the one of its name in /etc",
+		"etc/containers/oci/hooks.d/berth.json":       "not read by podman",
+		"usr/share/containers/oci/hooks.d/berth.json": hooks,
 		"usr/share/containers/oci/hooks.d/other.json": `{"version": "1.0.0", "hook": {"path": "/usr/bin/other"}}`,
 		"usr/share/containers/oci/hooks.d/bad.json":   `{`,
 		"etc/docker/daemon.json":                      `{"runtimes": {"berth": {"path": "/usr/local/bin/berth-runtime"}}}`,
@@ -77,9 +77,10 @@ func TestGatherEngines(t *testing.T) {
 	c := &Checker{Root: dir, Path: []string{dir + "/bin"}}
 	got := c.gatherEngines()
 	want := []Engine{{
-		Name:  "podman",
-		Files: []string{dir + "/etc/containers/oci/hooks.d/berth.json"},
-		Hooks: []HookFile{{dir + "/etc/containers/oci/hooks.d/berth.json", "/usr/local/bin/berth-hook", []string{"createRuntime"}}},
+		Name:      "podman",
+		Files:     []string{dir + "/usr/share/containers/oci/hooks.d/berth.json"},
+		HooksDirs: []string{"/usr/share/containers/oci/hooks.d"},
+		Hooks:     []HookFile{{dir + "/usr/share/containers/oci/hooks.d/berth.json", "/usr/local/bin/berth-hook", []string{"createRuntime"}}},
 	}, {Name: "containerd"}}
 	if len(got) == 0 || len(got[0].Broken) != 1 || got[0].Broken[0].File != dir+"/usr/share/containers/oci/hooks.d/bad.json" {
 		t.Fatalf("no broken file: %+v", got)

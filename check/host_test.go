@@ -94,17 +94,24 @@ func TestJudgeDirs(t *testing.T) {
 }
 
 func goodEngines() []Engine {
-	file := "/etc/containers/oci/hooks.d/berth.json"
+	file := usrHooksDir + "/berth.json"
 	hooks := []HookFile{{file, "/usr/local/bin/berth-hook", []string{"createRuntime", "poststop"}}}
 	return []Engine{
-		{Name: "podman", Files: []string{file}, Hooks: hooks},
+		{Name: "podman", Files: []string{file}, HooksDirs: []string{usrHooksDir}, Hooks: hooks},
 		{Name: "docker", Files: []string{"/etc/cdi/berth.yaml"}},
 	}
 }
 
 func TestJudgeEngines(t *testing.T) {
 	vary(t, "engines", goodEngines, on("host", judgeEngines), []variation[[]Engine]{
-		{"podman not told", "podman", Warn, func(all *[]Engine) { (*all)[0] = Engine{Name: "podman"} }},
+		{"podman not told", "podman", Warn, func(all *[]Engine) { (*all)[0].Files, (*all)[0].Hooks = nil, nil }},
+		{"podman told where it does not look", "podman", Warn, func(all *[]Engine) {
+			(*all)[0].Files, (*all)[0].Hooks, (*all)[0].Unread = []string{"/etc/cdi/berth.yaml"}, nil, []string{etcHooksDir + "/berth.json"}
+		}},
+		{"podman told twice", "podman", Pass, func(all *[]Engine) {
+			(*all)[0].Files = append((*all)[0].Files, "/etc/cdi/berth.yaml")
+			(*all)[0].Unread = []string{etcHooksDir + "/berth.json"}
+		}},
 		{"docker not told", "docker", Warn, func(all *[]Engine) { (*all)[1] = Engine{Name: "docker"} }},
 		{"nothing is freed", "podman", Fail, func(all *[]Engine) { (*all)[0].Hooks[0].Stages = []string{"createRuntime"} }},
 		{"nothing is attached", "podman", Fail, func(all *[]Engine) { (*all)[0].Hooks[0].Stages = []string{"poststop"} }},
@@ -113,7 +120,7 @@ func TestJudgeEngines(t *testing.T) {
 			(*all)[0].Hooks[0].Stages = []string{"prestart", "poststop"}
 		}},
 		{"broken", "podman", Fail, func(all *[]Engine) {
-			(*all)[0].Broken = []BrokenFile{{"/etc/containers/oci/hooks.d/x.json", errors.New("unexpected end of JSON input")}}
+			(*all)[0].Broken = []BrokenFile{{usrHooksDir + "/x.json", errors.New("unexpected end of JSON input")}}
 		}},
 		{"none", "engine", Warn, func(all *[]Engine) { *all = nil }},
 	})
@@ -121,7 +128,7 @@ func TestJudgeEngines(t *testing.T) {
 
 func goodHooks() []Hook {
 	return []Hook{{
-		Path: "/usr/local/bin/berth-hook", Named: "/etc/containers/oci/hooks.d/berth.json",
+		Path: "/usr/local/bin/berth-hook", Named: usrHooksDir + "/berth.json",
 		File:  File{Path: "/usr/local/bin/berth-hook", Exists: true, Exec: true},
 		Above: []File{{Path: "/usr/local/bin", Exists: true}, {Path: "/", Exists: true}},
 	}}
