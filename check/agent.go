@@ -23,7 +23,7 @@ func (c *Checker) gatherAgent() Agent {
 // judgeAgent never fails where no agent runs: containers start without it.
 func judgeAgent(r *report, a Agent) {
 	const check = "agent"
-	const start = "systemctl start berthd"
+	const start = "`systemctl start berthd`"
 	switch {
 	case a.Status == nil && errors.Is(a.Err, fs.ErrPermission):
 		r.warn(check, "run it as root, or name your group as agent.socket_group in berth.toml", "not checked: %v", a.Err)
@@ -35,12 +35,12 @@ func judgeAgent(r *report, a Agent) {
 		r.warn(check, start, "none answers, so nothing is counted")
 		return
 	case !a.Status.Attached:
-		r.warn(check, "berth agent attach", "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
+		r.warn(check, command("berth agent attach"), "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
 	default:
 		r.pass(check, "berthd %s answers", a.Status.Version)
 	}
 	for _, problem := range a.Status.Problems {
-		r.warn(check, "berth agent status", "%s", problem)
+		r.warn(check, command("berth agent status"), "%s", problem)
 	}
 	if a.Status.Endpoints >= a.Status.MaxEndpoints {
 		r.warn(check, "raise agent.max_endpoints in berth.toml", "it counts %d interfaces, and further ones not", a.Status.Endpoints)

@@ -49,13 +49,13 @@ func (j *attached) present(now time.Time) bool {
 	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created) < unsettledFor:
 		j.pass(check, "being attached")
 	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
-		j.fail(check, "berth gc", "was being attached or released, by a berth-hook that did not end it")
+		j.fail(check, command("berth gc"), "was being attached or released, by a berth-hook that did not end it")
 	case dead, j.seen.Link != nil && j.another():
-		j.fail(check, "berth gc", "its namespace is dead, and the record stands")
+		j.fail(check, command("berth gc"), "its namespace is dead, and the record stands")
 	case j.seen.Err != nil:
 		j.warn(check, "run it as root", "not checked: %v", j.seen.Err)
 	case j.seen.Link == nil:
-		j.fail(check, j.restart()+"; berth gc frees what it held", "the namespace has no %s: it was deleted or renamed", j.Interface)
+		j.fail(check, j.restart()+"; what it held is freed by "+command("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
 	default:
 		return true
 	}
@@ -75,7 +75,7 @@ func (j *attached) fix(format string, args ...any) string {
 	if j.seen.PID == 0 {
 		return j.restart()
 	}
-	return fmt.Sprintf("nsenter -t %d -n ip %s", j.seen.PID, fmt.Sprintf(format, args...))
+	return command("nsenter -t %d -n ip %s", j.seen.PID, fmt.Sprintf(format, args...))
 }
 
 func (j *attached) restart() string { return "restart container " + j.who }
@@ -132,7 +132,7 @@ func (j *attached) mtu() {
 	}
 	remedy := j.fix("link set %s mtu %d", j.Interface, j.MTU)
 	if j.seen.Parent != nil && j.seen.Parent.MTU < j.MTU {
-		remedy = fmt.Sprintf("ip link set %s mtu %d; then %s", j.seen.Parent.Name, j.MTU, remedy)
+		remedy = command("ip link set %s mtu %d", j.seen.Parent.Name, j.MTU) + " " + remedy
 	}
 	j.fail("MTU", remedy, "is %d, recorded is %d", j.seen.Link.MTU, j.MTU)
 }
@@ -142,7 +142,7 @@ func (j *attached) up() {
 	case !j.seen.Link.Up:
 		j.fail("up", j.fix("link set %s up", j.Interface), "the interface is down")
 	case j.seen.Parent != nil && !j.seen.Parent.Up:
-		j.fail("up", fmt.Sprintf("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
+		j.fail("up", command("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
 	case !j.seen.Link.Carrier:
 		j.fail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, and its parent has no link")
 	default:

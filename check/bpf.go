@@ -63,7 +63,7 @@ func judgeBPF(r *report, b BPF) {
 	if b.Pins.Magic == unix.BPF_FS_MAGIC {
 		r.pass("bpffs", "%s is on a BPF file system", b.Pins.Path)
 	} else {
-		r.warn("bpffs", "mount -t bpf bpf /sys/fs/bpf", "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
+		r.warn("bpffs", command("mount -t bpf bpf /sys/fs/bpf"), "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
 	}
 }
 

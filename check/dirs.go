@@ -109,7 +109,7 @@ func judgeFiles(r *report, check, none string, files []File) {
 			r.warn(check, "run it as root", "not checked: %v", f.Err)
 			return
 		case f.Exists && f.Unsafe != "":
-			r.fail(check, fmt.Sprintf("chown root: %[1]s && chmod go-w %[1]s, after a look at what is in it", f.Path),
+			r.fail(check, "after a look at what is in it: "+command("chown root: %[1]s && chmod go-w %[1]s", f.Path),
 				"%s %s: others than root decide what is done as root", f.Path, f.Unsafe)
 			return
 		}

@@ -117,7 +117,7 @@ func (e Engine) install() string {
 	if len(e.HooksDirs) == 0 {
 		return "put a CDI device into /etc/cdi whose createRuntime and poststop hooks run berth-hook, and start containers with --device"
 	}
-	return "install -D -m 644 deploy/hooks.d/berth.json -t " + e.HooksDirs[0]
+	return command("install -D -m 644 deploy/hooks.d/berth.json -t %s", e.HooksDirs[0])
 }
 
 // missingStages returns the stage without which a hook does half of its work.

@@ -3,6 +3,7 @@ package check
 import (
 	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,9 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 			if l.Check != v.check || l.Result != v.result && l.Result != Pass {
 				t.Errorf("%s: %s of %q, want only %s of %q", v.name, l.Result, l.Check, v.result, v.check)
 			}
+			if prose := strings.Join(pieces(l.Remedy, 0), " "); aCommand.MatchString(prose) {
+				t.Errorf("%s: a command that is not marked as one, and may be broken: %s", v.name, l.Remedy)
+			}
 			if (l.Remedy == "") != (l.Result == Pass) {
 				t.Errorf("%s: a %s with the remedy %q", v.name, l.Result, l.Remedy)
 			}
@@ -54,7 +58,22 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 	golden(t, file, b.String())
 }
 
-// section writes lines as a person sees them.
+// aCommand finds what a person would paste.
+var aCommand = regexp.MustCompile(`\b(ip (-d |link)|nsenter|berth (gc|ps|agent|network|host)|chown|chmod|install -|systemctl|mount -t|Set-VM)`)
+
+// pieces returns each second part of a remedy: from 0 its prose, from 1 its
+// commands.
+func pieces(remedy string, from int) (all []string) {
+	for i, piece := range strings.Split(remedy, "`") {
+		if i%2 == from {
+			all = append(all, piece)
+		}
+	}
+	return all
+}
+
+// section writes lines as a person sees them. Only a command may be longer
+// than a line, and it must stand alone on one.
 func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	t.Helper()
 	b.WriteString("== " + name + "\n")
@@ -62,9 +81,21 @@ func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	if err := Write(&text, lines, 80); err != nil {
 		t.Fatal(err)
 	}
+	var commands []string
+	for _, l := range lines {
+		commands = append(commands, pieces(l.Remedy, 1)...)
+	}
+	seen := make(map[string]bool)
 	for line := range strings.Lines(text.String()) {
-		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+		alone := strings.TrimPrefix(strings.TrimSpace(line), "→ ")
+		seen[alone] = true
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 && !slices.Contains(commands, alone) {
 			t.Errorf("%s: %d columns: %s", name, n, line)
+		}
+	}
+	for _, c := range commands {
+		if !seen[c] {
+			t.Errorf("%s: the command %q has no line of its own in\n%s", name, c, &text)
 		}
 	}
 	b.WriteString(text.String())

@@ -57,9 +57,11 @@ func (c *Checker) lookAtHook(path, named string) Hook {
 	}
 }
 
+const installHook = "`install -o root -g root -m 0755 berth-hook /usr/local/bin/berth-hook`"
+
 func judgeHooks(r *report, hooks []Hook) {
 	if len(hooks) == 0 {
-		r.warn("berth-hook", "install it to /usr/local/bin/berth-hook, as root's", "not found beside berth or on PATH")
+		r.warn("berth-hook", installHook, "not found beside berth or on PATH")
 	}
 	for _, h := range hooks {
 		judgeHook(r, h)
@@ -68,7 +70,7 @@ func judgeHooks(r *report, hooks []Hook) {
 
 func judgeHook(r *report, h Hook) {
 	const check = "berth-hook"
-	const remedy = "install -o root -g root -m 0755 berth-hook /usr/local/bin/berth-hook, and name that one"
+	const remedy = "name one that is root's, as this makes it: " + installHook
 	switch {
 	case !strings.HasPrefix(h.Path, "/"):
 		r.fail(check, "name it by its absolute path", "%s names %q", h.Named, h.Path)
@@ -80,7 +82,7 @@ func judgeHook(r *report, h Hook) {
 		r.fail(check, remedy, "%s names %s, which is not there: no container with berth's annotations starts", h.Named, h.Path)
 		return
 	case !h.Exec:
-		r.fail(check, "chmod 0755 "+h.Path, "%s cannot be executed", h.Path)
+		r.fail(check, command("chmod 0755 %s", h.Path), "%s cannot be executed", h.Path)
 		return
 	}
 	for _, f := range append([]File{h.File}, h.Above...) {

@@ -21,13 +21,16 @@ type Line struct {
 	Check   string `json:"check"`   // what was looked at, a word or two
 	Result  Result `json:"result"`
 	Message string `json:"message"` // what was found
-	Remedy  string `json:"remedy"`  // what to do about it; "" for a pass
+	Remedy  string `json:"remedy"`  // what to do about it, commands in backquotes; "" for a pass
 }
 
 // Failed reports whether a check failed.
 func Failed(lines []Line) bool {
 	return slices.ContainsFunc(lines, func(l Line) bool { return l.Result == Fail })
 }
+
+// command marks a part of a remedy as what a person would paste.
+func command(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
 
 // report collects the lines of one subject.
 type report struct {

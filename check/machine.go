@@ -39,7 +39,7 @@ var (
 	hetzner    = &Platform{"Hetzner Cloud", true, "add the containers' addresses as alias IPs of this machine in its private network"}
 	openstack  = &Platform{"OpenStack", false, "on the port: allowed address pairs with the containers' addresses and MACs, or port security off"}
 	vmware     = &Platform{"VMware", false, "on the port group: accept forged transmits, and MAC learning or promiscuous mode"}
-	hyperv     = &Platform{"Hyper-V", false, "on the host: Set-VMNetworkAdapter -MacAddressSpoofing On"}
+	hyperv     = &Platform{"Hyper-V", false, "on the host: `Set-VMNetworkAdapter -MacAddressSpoofing On`"}
 	virtualbox = &Platform{"VirtualBox", false, "in the adapter's settings: bridged, promiscuous mode \"allow all\""}
 	xen        = &Platform{"Xen", false, "on the virtual interface: locking mode off (XenServer, XCP-ng), and no anti-spoofing rule on the bridge"}
 	parallels  = &Platform{"Parallels", false, "use a bridged network"}

@@ -41,7 +41,7 @@ func judgeMTU(r *report, n Network) {
 	case n.MTU == 0:
 		r.pass("MTU", "%d, the parent's", on.MTU)
 	case n.MTU > on.MTU:
-		r.fail("MTU", fmt.Sprintf("ip link set %s mtu %d, if the wire carries it; or mtu = %d in the network's file", on.Name, n.MTU, on.MTU),
+		r.fail("MTU", fmt.Sprintf("write mtu = %d into the network's file; or, if the wire carries it: ", on.MTU)+command("ip link set %s mtu %d", on.Name, n.MTU),
 			"%d is above the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
 	default:
 		r.pass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
@@ -120,7 +120,7 @@ const few = 10
 
 // judgePool tells how many addresses of a subnet are left.
 func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.Prefix) {
-	const remedy = "widen ip_range or add a subnet; berth ps tells who holds addresses"
+	const remedy = "widen ip_range or add a subnet; who holds addresses: `berth ps`"
 	size, left := room(n, s)
 	switch {
 	case size > 1<<32:

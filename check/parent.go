@@ -97,7 +97,7 @@ func describe(p Parent) string {
 func judgeLink(r *report, p Parent) {
 	for _, l := range []*network.Parent{p.Trunk, p.Found} {
 		if l != nil && !l.Up {
-			r.fail("up", fmt.Sprintf("ip link set %s up, and in the configuration of the host's network", l.Name),
+			r.fail("up", "set it up, also in the configuration of the host's network: "+command("ip link set %s up", l.Name),
 				"%s is down: no container can start on it", l.Name)
 			return
 		}
@@ -162,7 +162,7 @@ func judgePromiscuity(r *report, p Parent) {
 	case d.Promiscuity > 0:
 		r.pass(check, "promiscuous, as software devices are that have no filter")
 	case d.AllMulticast && d.Bus != "":
-		r.warn(check, "see who asks for it (ip -d maddress; a multicast router, a container in allmulticast)",
+		r.warn(check, "see who asks for it (a multicast router, a container in allmulticast): "+command("ip -d maddress"),
 			"%s lets all multicast in", p.Found.Name)
 	default:
 		r.pass(check, "by MAC; the kernel adds those of containers")
@@ -180,7 +180,7 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	case len(cards) == 0:
 		r.pass(check, "none in the way: no card is below %s", p.Found.Name)
 	case macvlan && i >= 0:
-		r.warn(check, "on the host: ip link set PF vf N trust on spoofchk off",
+		r.warn(check, "on the host: "+command("ip link set PF vf N trust on spoofchk off"),
 			"%s is a virtual function, which may drop frames of other MACs", cards[i].Driver)
 	case platform == nil:
 		r.pass(check, "none")
@@ -227,11 +227,11 @@ func judgeCounting(r *report, p Parent) {
 	case specs.ParentOnDemand:
 		r.pass(check, "from its first container on")
 	case specs.ParentDetached:
-		r.warn(check, "berth agent attach", "no: detached on request")
+		r.warn(check, command("berth agent attach"), "no: detached on request")
 	case specs.ParentFailed:
-		r.fail(check, "berth agent status; the agent tries again by itself", "no: %s", p.Agent.Problem)
+		r.fail(check, "the agent tries again by itself; what it says: "+command("berth agent status"), "no: %s", p.Agent.Problem)
 	default:
-		r.warn(check, "berth agent status", "no: %s", p.Agent.State)
+		r.warn(check, command("berth agent status"), "no: %s", p.Agent.State)
 	}
 }
 

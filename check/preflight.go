@@ -104,7 +104,7 @@ func judgeConfig(r *report, s *survey) {
 		r.fail("config", "correct that file", "%v", err)
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
-		r.warn("networks", "berth network create lan --subnet … --gateway … -o parent=…", "none yet")
+		r.warn("networks", command("berth network create lan --subnet … --gateway … -o parent=…"), "none yet")
 	}
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):

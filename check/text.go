@@ -28,13 +28,29 @@ func Write(w io.Writer, lines []Line, width int) error {
 		head := fmt.Sprintf("  %s  %-*s  ", l.Result, name, printable(l.Check))
 		writeWrapped(&b, head, l.Message, indent, width)
 		if l.Remedy != "" {
-			writeWrapped(&b, strings.Repeat(" ", indent)+"→ ", l.Remedy, indent+2, width)
+			writeRemedy(&b, strings.Repeat(" ", indent)+"→ ", l.Remedy, indent+2, width)
 		}
 		sums[l.Result]++
 	}
 	fmt.Fprintf(&b, "%d pass, %d warn, %d fail\n", sums[Pass], sums[Warn], sums[Fail])
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeRemedy writes prose wrapped, and each command on a line of its own: one
+// that is broken runs as two when it is pasted.
+func writeRemedy(b *strings.Builder, head, remedy string, indent, width int) {
+	for i, part := range strings.Split(printable(remedy), "`") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		if isCommand := i%2 == 1; isCommand {
+			b.WriteString(head + part + "\n")
+		} else {
+			writeWrapped(b, head, part, indent, width)
+		}
+		head = strings.Repeat(" ", indent)
+	}
 }
 
 // writeWrapped writes text after head, and its further lines indented. Words
