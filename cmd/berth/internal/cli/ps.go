@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"berth/agent/client"
 	"berth/specs"
 )
 
 const psLong = `List the interfaces that berth gave to containers, and their traffic as the
 container sees it: RX is what it received, TX what it sent. "-" stands where
-nothing is counted, because the agent has never run. Below a container's name
+nothing is counted: no agent since boot or purge. Below a container's name
 stands how often it broke a rule; berth events tells more.`
 
 func newPs(env *Env) *cobra.Command {
@@ -35,6 +37,9 @@ func ps(ctx context.Context, env *Env, o listOptions, all bool) error {
 	if err != nil {
 		return err
 	}
+	if len(endpoints) > 0 && !o.quiet {
+		env.warnDetached(ctx)
+	}
 	return printEndpoints(env, o, endpoints)
 }
 
@@ -52,7 +57,21 @@ func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
 	return t.write(env.Out, o.width(env))
 }
 
-// sortEndpoints puts the live ones first, each in the order of their making.
+// notCounting is said while the agent is detached.
+const notCounting = "nothing is counted: berth agent attach"
+
+// warnDetached says that what is shown stands still. An agent that does not
+// answer is no error.
+func (env *Env) warnDetached(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	if status, err := client.New(env.dirs.State).Status(ctx); err == nil && !status.Attached {
+		env.warn(notCounting)
+	}
+}
+
+// sortEndpoints puts the live ones first, containers in the order of their
+// first attachment, and each one's interfaces in the order of their making.
 func sortEndpoints(all []specs.Endpoint) {
 	ended := func(e specs.Endpoint) int {
 		if e.Phase == specs.PhaseEnded {
@@ -60,9 +79,21 @@ func sortEndpoints(all []specs.Endpoint) {
 		}
 		return 0
 	}
+	type life struct {
+		id    string
+		ended int
+	}
+	first := make(map[life]time.Time)
+	for i := range all {
+		of := life{all[i].ContainerID, ended(all[i])}
+		if t, ok := first[of]; !ok || all[i].Created.Before(t) {
+			first[of] = all[i].Created
+		}
+	}
 	slices.SortStableFunc(all, func(a, b specs.Endpoint) int {
-		return cmp.Or(ended(a)-ended(b), a.Created.Compare(b.Created),
-			strings.Compare(a.ContainerID, b.ContainerID), strings.Compare(a.Interface, b.Interface))
+		return cmp.Or(ended(a)-ended(b),
+			first[life{a.ContainerID, ended(a)}].Compare(first[life{b.ContainerID, ended(b)}]),
+			strings.Compare(a.ContainerID, b.ContainerID), a.Created.Compare(b.Created), strings.Compare(a.Interface, b.Interface))
 	})
 }
 

@@ -125,6 +125,23 @@ func (w *world) record(cookie uint64, change func(*state.Attachment)) {
 	}
 }
 
+// What a container was given later stands with what it had first.
+func TestPsKeepsAContainersRowsTogether(t *testing.T) {
+	w := newWorld(t)
+	w.record(1, func(*state.Attachment) {})
+	w.record(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
+	w.record(1, func(a *state.Attachment) { a.Interface, a.Created = "net2", clock.Add(time.Second) })
+	var all []specs.Endpoint
+	if err := json.Unmarshal([]byte(w.ok("ps", "--json")), &all); err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, e := range all {
+		order = append(order, e.ContainerID+" "+e.Interface)
+	}
+	same(t, "order", "web net1, web net2, db net1", strings.Join(order, ", "))
+}
+
 // Without an agent, and before one ever ran: the records are enough.
 func TestPsOfRecords(t *testing.T) {
 	w := newWorld(t)

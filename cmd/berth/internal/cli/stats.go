@@ -81,7 +81,7 @@ func (o *statsOptions) check(cmd *cobra.Command) error {
 // a number of intervals was asked for.
 func stats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
 	agent := client.New(env.dirs.State)
-	before, err := takeSample(ctx, env, agent)
+	before, status, err := takeSample(ctx, env, agent)
 	if err != nil {
 		return err
 	}
@@ -91,13 +91,18 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 	}
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
+	attached := true // what was said last
 	for printed, lost := 0, false; o.count == 0 || printed < o.count; {
+		if !status.Attached && attached {
+			env.warn(notCounting)
+		}
+		attached = status.Attached
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		now, err := takeSample(ctx, env, agent)
+		now, said, err := takeSample(ctx, env, agent)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -106,23 +111,28 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 		case err != nil && !lost:
 			env.warn("waiting for the agent: %v", err)
 		case err == nil:
-			if err := printStats(env, o, now.At, wanted(rates.Between(before, now))); err != nil {
+			readings := rates.Counting(rates.Between(before, now), said.Parents)
+			if err := printStats(env, o, now.At, wanted(readings)); err != nil {
 				return err
 			}
-			before, printed = now, printed+1
+			before, status, printed = now, said, printed+1
 		}
 		lost = err != nil
 	}
 	return nil
 }
 
-func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sample, error) {
+func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sample, specs.AgentStatus, error) {
+	status, err := agent.Status(ctx)
+	if err != nil {
+		return nil, status, err
+	}
 	endpoints, err := agent.Endpoints(ctx, true)
 	if err != nil {
-		return nil, err
+		return nil, status, err
 	}
 	sortEndpoints(endpoints)
-	return &rates.Sample{At: env.Now(), Endpoints: endpoints}, nil
+	return &rates.Sample{At: env.Now(), Endpoints: endpoints}, status, nil
 }
 
 // pick returns what leaves out the endpoints that ended earlier and, where

@@ -13,6 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"berth/internal/state"
 	"berth/specs"
 )
 
@@ -77,6 +78,29 @@ lan@net1       local broadcast  0 B    30 B  0       1       0 B      240 B
 `, w.ok("stats", "--split", "--count", "1", "--interval", "100ms", "web"))
 	same(t, "two intervals", "CONTAINER\nweb\n\nCONTAINER\nweb\n\n",
 		firstColumn(w.ok("stats", "3f2a", "--count", "2", "--interval", "100ms")))
+}
+
+// What is not counted now has no rate, and the way back is said.
+func TestStatsDetached(t *testing.T) {
+	w := newWorld(t)
+	g := &growing{at: busy}
+	g.status.Parents = []specs.ParentStatus{{Name: "eth1.100", State: specs.ParentDetached}}
+	w.agent(g)
+	w.steps()
+	same(t, "stats", `
+CONTAINER  NETWORK@IF  RX/s  TX/s  RX PKTS/s  TX PKTS/s  RX       TX
+web        lan@net1    -     -     -          -          2.00 kB  120 B
+`, w.ok("stats", "--no-stream", "--interval", "100ms", "web"))
+	const said = "berth: nothing is counted: berth agent attach\n"
+	same(t, "stats says", said, w.err.String())
+	w.record(1, func(*state.Attachment) {})
+	w.ok("ps")
+	same(t, "ps says", said, w.err.String())
+	w.ok("ps", "-q")
+	same(t, "ps -q says", "", w.err.String())
+	g.status.Attached = true
+	w.ok("ps")
+	same(t, "ps says when attached", "", w.err.String())
 }
 
 func firstColumn(s string) string {
@@ -176,12 +200,14 @@ func TestStatsUsage(t *testing.T) {
 // time that it was away.
 func TestStatsOutlastTheAgent(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+	g := &growing{at: func(asked int) ([]specs.Endpoint, error) {
 		if asked == 2 || asked == 3 {
 			return nil, errors.New("it starts again")
 		}
 		return busy(asked)
-	}})
+	}}
+	g.status.Attached = true
+	w.agent(g)
 	w.steps()
 	out, errs := new(lockedBuffer), new(lockedBuffer)
 	w.env.Out, w.env.Err = out, errs

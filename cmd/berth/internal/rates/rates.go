@@ -67,6 +67,22 @@ func Between(before, now *Sample) []Reading {
 	return readings
 }
 
+// Counting takes the rates away from the live endpoints of parents that are
+// known not to be counted at: that nothing was counted is not that nothing
+// was sent.
+func Counting(readings []Reading, parents []specs.ParentStatus) []Reading {
+	off := make(map[string]bool)
+	for _, p := range parents {
+		off[p.Name] = p.State != specs.ParentCounting
+	}
+	for i := range readings {
+		if r := &readings[i]; off[r.Parent] && r.Phase != specs.PhaseEnded {
+			r.Over, r.Rates = 0, specs.Rates{}
+		}
+	}
+	return readings
+}
+
 // start returns what an endpoint had counted at the earlier sample, and
 // whether that is known. old is nil where that sample did not have it.
 func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {

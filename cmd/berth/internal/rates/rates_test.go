@@ -129,3 +129,22 @@ func TestKeys(t *testing.T) {
 		t.Error("two endpoints have one key")
 	}
 }
+
+// Where a parent is not counted at, nobody knows a rate; of one that the agent
+// says nothing about, and of what has ended, it stands.
+func TestCounting(t *testing.T) {
+	ended := endpoint("off", counters(30, 3000))
+	ended.Phase, ended.Ended = specs.PhaseEnded, clock.Add(time.Second)
+	parents := []specs.ParentStatus{{Name: "on", State: specs.ParentCounting}, {Name: "off", State: specs.ParentDetached}}
+	for _, now := range []specs.Endpoint{
+		endpoint("on", counters(30, 3000)), endpoint("off", counters(30, 3000)), endpoint("other", counters(30, 3000)), ended,
+	} {
+		now.Parent = now.ContainerID
+		old := endpoint(now.ContainerID, counters(10, 1000))
+		got := Counting(Between(sample(old), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{now}}), parents)[0]
+		known := now.Parent != "off" || now.Phase == specs.PhaseEnded
+		if (got.Over > 0) != known || (got.Rates != specs.Rates{}) != known {
+			t.Errorf("on %q, %s: rates %+v over %s, want some: %v", now.Parent, now.Phase, got.Rates, got.Over, known)
+		}
+	}
+}

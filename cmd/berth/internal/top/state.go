@@ -33,7 +33,7 @@ type state struct {
 func (s *state) sampled(at time.Time, status specs.AgentStatus, endpoints []specs.Endpoint) *state {
 	now := &rates.Sample{At: at, Endpoints: endpoints}
 	next := &state{at: at, status: status, sample: now, events: s.events, trails: make(map[rates.Key]trail)}
-	for _, r := range rates.Between(s.sample, now) {
+	for _, r := range rates.Counting(rates.Between(s.sample, now), status.Parents) {
 		if r.Phase == specs.PhaseEnded && at.Sub(r.Ended) > lingering {
 			continue
 		}

@@ -185,3 +185,16 @@ func TestParents(t *testing.T) {
 		t.Errorf("parents:\n%s\n%s", lines[2], lines[3])
 	}
 }
+
+// Detached, the rates are not 0 but unknown.
+func TestNoRatesWhileDetached(t *testing.T) {
+	s := newScene(t, 120, 24).run(2)
+	say := status()
+	say.Attached, say.Parents[0].State = false, specs.ParentDetached
+	s.send(sampleMsg{at: s.now(), status: say, endpoints: containers(s.n)})
+	for i := range s.m.shown.readings {
+		if r := &s.m.shown.readings[i]; rateCell(rxBytes, bytesText)(&s.m, r) != "-" {
+			t.Errorf("%s has a rate: %+v", name(r), r.Rates)
+		}
+	}
+}
