@@ -85,12 +85,14 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"MTU", strconv.Itoa(e.MTU)},
 	})
 	if !e.Counted {
-		fields(w, [][2]string{{"traffic", "not counted: the agent has never run"}})
+		fields(w, [][2]string{{"traffic", "not counted: no agent since boot or purge"}})
 		return
 	}
 	fields(w, [][2]string{
-		{"received", trafficText(e.Counters.Receive)},
-		{"sent", trafficText(e.Counters.Transmit)},
+		{"received", countText(e.Counters.Receive.Total())},
+		{"", siblingText(e.Counters.Receive)},
+		{"sent", countText(e.Counters.Transmit.Total())},
+		{"", siblingText(e.Counters.Transmit)},
 		{"violations", cmp.Or(violations(e), "none")},
 	})
 }
@@ -112,12 +114,14 @@ func phaseText(e *specs.Endpoint, now time.Time) string {
 	return fmt.Sprintf("%s, since %s (%s)", e.Phase, text(e.Created), age(now.Sub(e.Created)))
 }
 
-func trafficText(t specs.Traffic) string {
-	text := func(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
+func countText(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
+
+// siblingText is the part of the traffic that stays on the parent; "" for none.
+func siblingText(t specs.Traffic) string {
 	if t.Local.Total() == (specs.Count{}) {
-		return text(t.Total())
+		return ""
 	}
-	return fmt.Sprintf("%s; of it with siblings on the parent %s", text(t.Total()), text(t.Local.Total()))
+	return "of it with siblings on the parent " + countText(t.Local.Total())
 }
 
 func routesText(routes []specs.Route) string {

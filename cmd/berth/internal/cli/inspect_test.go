@@ -26,7 +26,8 @@ parent       eth1.100 (VLAN 100)
 mode         macvlan bridge
 MTU          1500
 received     1.23 GB in 988k pkts
-sent         900 B in 11 pkts; of it with siblings on the parent 840 B in 10 pkts
+sent         900 B in 11 pkts
+             of it with siblings on the parent 840 B in 10 pkts
 violations   mac-spoof 3
 `, `
 container    berth-demo-two
@@ -37,7 +38,7 @@ MAC          02:00:5e:00:53:02
 parent       eth2
 mode         macvlan passthru
 MTU          1400
-traffic      not counted: the agent has never run
+traffic      not counted: no agent since boot or purge
 `, `
 container    ` + hexB + `
 network      lan
