@@ -35,6 +35,11 @@ func newCheck(env *Env) *cobra.Command {
 			"  berth check --attached\n  berth check --attached web",
 		Args: arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if attached {
+				if err := env.needRoot(cmd); err != nil {
+					return err
+				}
+			}
 			return runCheck(cmd.Context(), env, append(args, "")[0], attached, asJSON)
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/internal/config"
+	"berth/network"
 )
 
 // Exit codes.
@@ -37,9 +39,10 @@ type Env struct {
 	Now      func() time.Time
 	Version  string
 
-	dirs   config.Dirs             // from the global flags
-	parent func(name string) error // why an interface can be no parent now
-	redraw bool                    // Out is a terminal on which what was printed can be printed over
+	dirs   config.Dirs                                // from the global flags
+	parent func(name string) (*network.Parent, error) // an interface, or why it can be no parent now
+	euid   func() int                                 // who runs it; 0 is root
+	redraw bool                                       // Out is a terminal on which what was printed can be printed over
 }
 
 // defaultWidth is a table's width where no terminal says another: what a
@@ -48,7 +51,7 @@ const defaultWidth = 80
 
 // Terminal is the world as a person at a terminal, or a pipe, has it.
 func Terminal(out, err *os.File, version string) Env {
-	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent}
+	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent, euid: os.Geteuid}
 	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
 	if noTerminal == nil && size.Col > 0 {
 		env.Width = int(size.Col)
@@ -82,6 +85,22 @@ func Main(ctx context.Context, args []string, env Env) int {
 
 // errSaid ends a command that has already said on Err what went wrong.
 var errSaid = errors.New("already said")
+
+// needRoot refuses what would fail for others than root, perhaps half-way.
+func (env *Env) needRoot(cmd *cobra.Command) error {
+	if env.euid() == 0 {
+		return nil
+	}
+	return fmt.Errorf("run as root: %s works on what is root's", cmd.CommandPath())
+}
+
+// asRoot says what helps where permission is denied.
+func (env *Env) asRoot(err error) error {
+	if env.euid() != 0 && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("run as root: %w", err)
+	}
+	return err
+}
 
 // warn says something that does not end the command.
 func (env *Env) warn(format string, args ...any) {

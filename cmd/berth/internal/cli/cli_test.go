@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"berth/network"
 )
 
 // world is an Env over directories of a test's own.
@@ -30,7 +34,8 @@ func newWorld(t *testing.T) *world {
 	w.env = Env{
 		Out: &w.out, Err: &w.err, Width: defaultWidth, Version: "v1.2.3",
 		Now:    func() time.Time { return clock },
-		parent: func(string) error { return nil },
+		parent: func(name string) (*network.Parent, error) { return &network.Parent{Name: name, MTU: 1500}, nil },
+		euid:   func() int { return 0 },
 	}
 	return w
 }
@@ -99,7 +104,14 @@ func TestUsage(t *testing.T) {
 		{"network crate lan", `berth network: unknown command "crate"; did you mean create?`},
 		{"network create", "berth network create: the network's NAME is missing"},
 		{"network create a b", `berth network create: "b" is one argument too many`},
-		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag: --subnt"},
+		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag --subnt; did you mean --subnet?"},
+		{"ps --wid", "berth ps: unknown flag --wid; did you mean --wide?"},
+		{"ps --stat /run", "berth ps: unknown flag --stat; did you mean --state?"},
+		{"ps --frobnicate", "berth ps: unknown flag --frobnicate\n"},
+		{"ps -x", "berth ps: unknown shorthand flag: 'x' in -x\n"},
+		{"network create a --internal", "berth network create: --internal: a network of berth's is on the LAN"},
+		{"network create a --label a=b", "berth network create: --label: berth keeps no labels"},
+		{"stats --interval 5", `berth stats: --interval "5": want a duration, as 5s`},
 		{"network create a --ipv6=maybe", `berth network create: --ipv6 "maybe": want true or false`},
 		{"network connect lan web --pid x", `berth network connect: --pid "x": want a whole number`},
 		{"network connect lan web --pid 99999999999999999999", `--pid "99999999999999999999": want a whole number`},
@@ -129,6 +141,44 @@ func TestCompletion(t *testing.T) {
 		if got := w.ok("completion", shell); !strings.Contains(got, "berth") {
 			t.Errorf("completion %s: %.100q", shell, got)
 		}
+	}
+}
+
+func TestHelpIsInOneCase(t *testing.T) {
+	w := newWorld(t)
+	if got := w.ok("--help"); !strings.Contains(got, "  completion  write a completion for a shell\n") {
+		t.Errorf("help:\n%s", got)
+	}
+	if got := w.ok("completion", "--help"); !strings.Contains(got, "write the completion for zsh\n") || strings.Contains(got, "Generate") {
+		t.Errorf("help of completion:\n%s", got)
+	}
+}
+
+// What only root can do says so at once, and once.
+func TestRunAsRoot(t *testing.T) {
+	w := newWorld(t)
+	w.env.euid = func() int { return 1000 }
+	for _, line := range []string{"gc", "network rm lan dmz", "network rm -f lan", "check --attached"} {
+		w.fails(exitFailed, "berth: run as root: ", strings.Fields(line)...)
+		if n := strings.Count(w.err.String(), "\n"); n != 1 {
+			t.Errorf("berth %s said %d lines: %s", line, n, &w.err)
+		}
+	}
+	w.withNetworks("lan -o parent=eth1") // in a directory of one's own
+}
+
+func TestAsRoot(t *testing.T) {
+	w := newWorld(t)
+	denied := &fs.PathError{Op: "open", Path: "/etc/berth", Err: fs.ErrPermission}
+	if got := w.env.asRoot(denied); got != error(denied) {
+		t.Errorf("root is told %v", got)
+	}
+	w.env.euid = func() int { return 1000 }
+	if got := w.env.asRoot(denied); !errors.Is(got, fs.ErrPermission) || !strings.HasPrefix(got.Error(), "run as root: ") {
+		t.Errorf("others are told %v", got)
+	}
+	if got := w.env.asRoot(errSaid); got != errSaid {
+		t.Errorf("another error became %v", got)
 	}
 }
 

@@ -20,10 +20,11 @@ func addCompletion(root *cobra.Command) {
 		shells := cmd.Commands()
 		for _, shell := range shells {
 			shell.Args = noArguments
+			shell.Short = "write the completion for " + shell.Name()
 		}
 		root.RemoveCommand(cmd)
 		cmd.RemoveCommand(shells...)
-		root.AddCommand(group(cmd.Name(), cmd.Short, shells...))
+		root.AddCommand(group(cmd.Name(), "write a completion for a shell", shells...))
 	}
 }
 

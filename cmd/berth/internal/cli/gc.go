@@ -24,7 +24,12 @@ func newGC(env *Env) *cobra.Command {
 			"without its hook: the namespace is dead, the interface is gone, or whoever\n" +
 			"made it was killed. Mend what berth host has made. Each start of a container\n" +
 			"does some of this, and the agent does; what is in use is left alone.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return collectGarbage(cmd.Context(), env, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := env.needRoot(cmd); err != nil {
+				return err
+			}
+			return collectGarbage(cmd.Context(), env, asJSON)
+		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd

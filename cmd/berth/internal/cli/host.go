@@ -61,7 +61,7 @@ func parseAddresses(texts []string) (all []netip.Addr, err error) {
 func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, asJSON bool) error {
 	n, err := config.Network(env.dirs.Config, name)
 	if err != nil {
-		return specs.At("network", err)
+		return atNetwork(err)
 	}
 	shim, err := env.shims().Enable(ctx, n, ips)
 	if err != nil {
@@ -105,7 +105,7 @@ func newHostDisable(env *Env) *cobra.Command {
 // left its shim.
 func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error {
 	if err := specs.CheckNetworkName(name); err != nil {
-		return specs.At("network", err)
+		return atNetwork(err)
 	}
 	shim, err := env.shims().Disable(ctx, name)
 	if err != nil {
@@ -114,7 +114,7 @@ func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error 
 	var gone []specs.HostShim
 	if shim == nil {
 		if _, err := config.Network(env.dirs.Config, name); errors.Is(err, fs.ErrNotExist) {
-			return specs.At("network", err)
+			return atNetwork(err)
 		}
 	} else {
 		gone = append(gone, *shim)

@@ -55,6 +55,15 @@ func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []ne
 	return all
 }
 
+// atNetwork says of a wrong name that it is a network's. Errors about files name
+// those.
+func atNetwork(err error) error {
+	if _, ok := err.(*specs.ValueError); !ok {
+		return err
+	}
+	return specs.At("network", err)
+}
+
 func userOf(e *specs.Endpoint) networkUser {
 	addresses := []string{}
 	for _, a := range e.Addresses {

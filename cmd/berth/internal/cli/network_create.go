@@ -45,9 +45,9 @@ func newNetworkCreate(env *Env) *cobra.Command {
 // prints an id; notes and warnings go to Err.
 func createNetwork(env *Env, n *specs.Network, notes []string) error {
 	if err := config.Save(env.dirs.Config, n); err != nil {
-		return specs.At("network", err)
+		return env.asRoot(atNetwork(err))
 	}
-	if problem := parentProblem(n.Parent, env.parent); problem != "" {
+	if problem := parentProblem(n.Parent, n.MTU, env.parent); problem != "" {
 		notes = append(notes, problem)
 	}
 	for _, note := range notes {

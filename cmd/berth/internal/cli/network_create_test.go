@@ -164,11 +164,11 @@ func TestCreateRefuses(t *testing.T) {
 		"--subnet 2001:db8::/64 -o ipv6=slaac":              `-o ipv6 "slaac": want "off"`,
 		"--subnet 2001:db8::/64 --gateway ::":               `--gateway "::": want an address inside a --subnet`,
 		"--subnet 2001:db8::/64 --gateway 2001:db8::1%eth0": `--gateway "2001:db8::1%eth0": want`,
-		"--internal":                                        `"--internal" flag: a network of berth's is on the LAN by its nature`,
-		"--label a=b":                                       `"--label" flag: berth keeps no labels`,
-		"--scope swarm":                                     `"--scope" flag: a network of berth's belongs to one host`,
-		"--config-from other":                               `"--config-from" flag: a file in networks.d can be copied`,
-		"--ipam-opt a=b":                                    `"--ipam-opt" flag: berth's own address pools have no options`,
+		"--internal":                                        `--internal: a network of berth's is on the LAN by its nature`,
+		"--label a=b":                                       `--label: berth keeps no labels`,
+		"--scope swarm":                                     `--scope: a network of berth's belongs to one host`,
+		"--config-from other":                               `--config-from: a file in networks.d can be copied`,
+		"--ipam-opt a=b":                                    `--ipam-opt: berth's own address pools have no options`,
 	} {
 		w.fails(exitUsage, want, strings.Fields("network create lan -o parent=eth1 "+flags)...)
 	}

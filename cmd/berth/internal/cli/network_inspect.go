@@ -27,7 +27,7 @@ func inspectNetworks(ctx context.Context, env *Env, names []string) (err error) 
 	for _, name := range names {
 		n, unknown := config.Network(env.dirs.Config, name)
 		if unknown != nil {
-			env.warn("%v", specs.At("network", unknown))
+			env.warn("%v", atNetwork(unknown))
 			err = errSaid
 			continue
 		}

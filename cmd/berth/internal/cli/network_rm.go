@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,12 @@ func newNetworkRm(env *Env) *cobra.Command {
 		Example:           "  berth network rm lan",
 		Args:              networkNames(1, 0, "the network's NAME"),
 		ValidArgsFunction: completeNetworks(env),
-		RunE:              func(cmd *cobra.Command, args []string) error { return removeNetworks(cmd.Context(), env, args, force) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.needRoot(cmd); err != nil {
+				return err
+			}
+			return removeNetworks(cmd.Context(), env, args, force)
+		},
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "no error for a network that does not exist")
 	return cmd
@@ -59,43 +65,44 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 	if shim != nil {
 		return fmt.Errorf("network %q is in use by this host, by its interface %s; berth host disable %[1]s first", name, shim.Interface)
 	}
-	return specs.At("network", config.Remove(env.dirs.Config, name))
+	return atNetwork(config.Remove(env.dirs.Config, name))
 }
 
 // maxUsers is how many users of a network an error names.
 const maxUsers = 8
 
-// usersOf names the containers that are attached to a network, or are being.
+// usersOf names the containers that are attached to a network, or are being,
+// in the order of their names.
 func usersOf(ctx context.Context, env *Env, network string) (users []string, err error) {
-	n := 0
+	var on []specs.Endpoint
 	err = state.Open(env.dirs.State).View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live("") {
 			if err != nil {
 				return err
 			}
-			if a.Network != network {
-				continue
-			}
-			if n++; n <= maxUsers {
-				users = append(users, userText(a))
+			if a.Network == network && len(a.Containers) > 0 {
+				on = append(on, specs.Endpoint{
+					ContainerID: a.Containers[0], Name: agent.NamesOf(a.Annotations).Name, Addresses: a.Addresses,
+				})
 			}
 		}
 		return nil
 	})
-	if n > maxUsers {
-		users = append(users, fmt.Sprintf("and %d more", n-maxUsers))
+	env.addNames(ctx, on)
+	for i := range on {
+		users = append(users, userText(&on[i]))
+	}
+	slices.Sort(users)
+	if n := len(users) - maxUsers; n > 0 {
+		users = append(users[:maxUsers], fmt.Sprintf("and %d more", n))
 	}
 	return users, err
 }
 
-func userText(a *state.Attachment) string {
-	name := agent.NamesOf(a.Annotations).Name
-	if name == "" && len(a.Containers) > 0 {
-		name = shortID(a.Containers[0])
-	}
-	name = printable(name)
-	if len(a.Addresses) == 0 {
+func userText(e *specs.Endpoint) string {
+	name := printable(display(e))
+	if len(e.Addresses) == 0 {
 		return name
 	}
-	return fmt.Sprintf("%s (%s)", name, a.Addresses[0].Addr())
+	return fmt.Sprintf("%s (%s)", name, e.Addresses[0].Addr())
 }

@@ -136,6 +136,27 @@ func TestNetworkRm(t *testing.T) {
 	w.fails(exitUsage, `berth network rm: the network's NAME is missing`, "network", "rm")
 }
 
+// Users have the names that the agent knows, and stand in their order.
+func TestNetworkRmNamesUsers(t *testing.T) {
+	w := newWorld(t)
+	w.withNetworks("lan -o parent=eth1 --ipam-driver none")
+	w.agent(&backend{names: endpoints()})
+	w.record(1, func(a *state.Attachment) { a.Containers = []string{"zoo"} })
+	w.record(2, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	w.record(3, func(a *state.Attachment) { a.Containers, a.Addresses = []string{"db"}, nil })
+	w.fails(exitFailed, `network "lan" is in use by db, web (192.0.2.65), zoo (192.0.2.65); stop them first`, "network", "rm", "lan")
+}
+
+// A file that cannot be used names itself.
+func TestBrokenNetworkFile(t *testing.T) {
+	w := newWorld(t)
+	w.write("etc/networks.d/bad.toml", "parent = 7\n")
+	w.run("network", "inspect", "bad")
+	if want := "berth: " + w.dir + "/etc/networks.d/bad.toml: line 1"; !strings.HasPrefix(w.err.String(), want) {
+		t.Errorf("said %swant %s", &w.err, want)
+	}
+}
+
 func TestComplete(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan -o parent=eth1", "dmz -o parent=eth1")

@@ -8,24 +8,26 @@ import (
 	"berth/specs"
 )
 
-// lookUpParent returns why an interface of the host can be no parent now.
-func lookUpParent(name string) error {
+// lookUpParent returns an interface of the host, or why it can be no parent now.
+func lookUpParent(name string) (*network.Parent, error) {
 	h, err := network.NewHandle()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer h.Close()
-	_, err = h.Parent(name)
-	return err
+	return h.Parent(name)
 }
 
-// parentProblem returns what keeps containers from starting on a parent as the
-// host is now; "": nothing. A VLAN needs only its trunk, because it is made on
-// demand.
-func parentProblem(name string, lookUp func(string) error) string {
-	err := lookUp(name)
+// parentProblem returns what keeps containers with an MTU from starting on a
+// parent as the host is now; "": nothing. A VLAN needs only its trunk, because
+// it is made on demand.
+func parentProblem(name string, mtu int, lookUp func(string) (*network.Parent, error)) string {
+	p, err := lookUp(name)
 	if trunk, _, isVLAN := specs.SplitVLAN(name); isVLAN && errors.Is(err, network.ErrNoLink) {
-		err = lookUp(trunk)
+		p, err = lookUp(trunk)
+	}
+	if err == nil {
+		err = p.CheckMTU(mtu)
 	}
 	if err == nil {
 		return ""

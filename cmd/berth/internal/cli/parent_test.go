@@ -10,7 +10,7 @@ import (
 
 func TestParentProblem(t *testing.T) {
 	host := map[string]error{"eth1": nil, "lo": network.ErrNotEthernet, "eth1.7": network.ErrVLAN}
-	lookUp := func(name string) error {
+	lookUp := func(name string) (*network.Parent, error) {
 		err, ok := host[name]
 		if !ok {
 			err = network.ErrNoLink
@@ -18,7 +18,7 @@ func TestParentProblem(t *testing.T) {
 		if err != nil {
 			err = fmt.Errorf("parent %q: %w", name, err)
 		}
-		return err
+		return &network.Parent{Name: name, MTU: 1500}, err
 	}
 	for name, want := range map[string]string{
 		"eth1":     "",
@@ -28,23 +28,32 @@ func TestParentProblem(t *testing.T) {
 		"eth9.100": `warning: no container can start on it yet: parent "eth9": no such interface`,
 		"eth1.7":   `warning: no container can start on it yet: parent "eth1.7": is another VLAN than its name says`,
 	} {
-		same(t, name, want, parentProblem(name, lookUp))
+		same(t, name, want, parentProblem(name, 0, lookUp))
+	}
+	for mtu, want := range map[int]string{
+		1500: "",
+		9000: `warning: no container can start on it yet: MTU is above the parent's: 9000, "eth1" has 1500`,
+	} {
+		same(t, "eth1 with an MTU", want, parentProblem("eth1", mtu, lookUp))
+		same(t, "a VLAN of eth1 with an MTU", want, parentProblem("eth1.100", mtu, lookUp))
 	}
 }
 
 // The kernel's own answers, about what every machine has and none has.
 func TestLookUpParent(t *testing.T) {
-	if err := lookUpParent("lo"); !errors.Is(err, network.ErrNotEthernet) {
+	if _, err := lookUpParent("lo"); !errors.Is(err, network.ErrNotEthernet) {
 		t.Errorf("lo: %v, want ErrNotEthernet", err)
 	}
-	if err := lookUpParent("berth-is-not"); !errors.Is(err, network.ErrNoLink) {
+	if _, err := lookUpParent("berth-is-not"); !errors.Is(err, network.ErrNoLink) {
 		t.Errorf("berth-is-not: %v, want ErrNoLink", err)
 	}
 }
 
 func TestCreateWarnsOfParent(t *testing.T) {
 	w := newWorld(t)
-	w.env.parent = func(name string) error { return fmt.Errorf("parent %q: %w", name, network.ErrNoLink) }
+	w.env.parent = func(name string) (*network.Parent, error) {
+		return nil, fmt.Errorf("parent %q: %w", name, network.ErrNoLink)
+	}
 	w.withNetworks("lan --ipam-driver none -o parent=eth9")
 	same(t, "warning", "berth: network lan: warning: no container can start on it yet: parent \"eth9\": no such interface\n", w.err.String())
 	same(t, "made", "lan\n", w.ok("network", "ls", "-q"))

@@ -102,12 +102,22 @@ func networkNames(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// flagError says of a value of a wrong type what was expected.
+// flagError says of a value of a wrong type what was expected, of a flag of
+// docker's why it is refused, and of an unknown one which is meant.
 func flagError(cmd *cobra.Command, err error) error {
 	want := map[string]string{"int": "a whole number", "duration": "a duration, as 5s", "bool": "true or false"}
 	var bad *pflag.InvalidValueError
 	if errors.As(err, &bad) && want[bad.GetFlag().Value.Type()] != "" {
 		err = specs.Invalid("--"+bad.GetFlag().Name, bad.GetValue(), "%s", want[bad.GetFlag().Value.Type()])
+	}
+	if bad != nil {
+		if why, ok := bad.GetFlag().Value.(refused); ok {
+			err = fmt.Errorf("--%s: %s", bad.GetFlag().Name, string(why))
+		}
+	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		err = unknownFlag(cmd, unknown.GetSpecifiedName())
 	}
 	return usage(cmd, err)
 }
