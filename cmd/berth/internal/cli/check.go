@@ -36,7 +36,7 @@ func newCheck(env *Env) *cobra.Command {
 		Args: arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if attached {
-				if err := env.needRoot(cmd); err != nil {
+				if err := env.needRoot(cmd.CommandPath() + " --attached"); err != nil {
 					return err
 				}
 			}

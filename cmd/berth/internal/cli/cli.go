@@ -87,11 +87,11 @@ func Main(ctx context.Context, args []string, env Env) int {
 var errSaid = errors.New("already said")
 
 // needRoot refuses what would fail for others than root, perhaps half-way.
-func (env *Env) needRoot(cmd *cobra.Command) error {
+func (env *Env) needRoot(what string) error {
 	if env.euid() == 0 {
 		return nil
 	}
-	return fmt.Errorf("run as root: %s works on what is root's", cmd.CommandPath())
+	return fmt.Errorf("run as root: %s works on what is root's", what)
 }
 
 // asRoot says what helps where permission is denied.

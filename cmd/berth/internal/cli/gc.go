@@ -25,7 +25,7 @@ func newGC(env *Env) *cobra.Command {
 			"made it was killed. Mend what berth host has made. Each start of a container\n" +
 			"does some of this, and the agent does; what is in use is left alone.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.needRoot(cmd); err != nil {
+			if err := env.needRoot(cmd.CommandPath()); err != nil {
 				return err
 			}
 			return collectGarbage(cmd.Context(), env, asJSON)

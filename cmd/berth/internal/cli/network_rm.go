@@ -24,7 +24,7 @@ func newNetworkRm(env *Env) *cobra.Command {
 		Args:              networkNames(1, 0, "the network's NAME"),
 		ValidArgsFunction: completeNetworks(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := env.needRoot(cmd); err != nil {
+			if err := env.needRoot(cmd.CommandPath()); err != nil {
 				return err
 			}
 			return removeNetworks(cmd.Context(), env, args, force)
