@@ -61,7 +61,7 @@ func TestBadConfig(t *testing.T) {
 		"[policy]\nmodes = ['bridgee']":    `policy.modes[0] "bridgee": want one of bridge`,
 		"[policy]\nvlans = ['0-10']":       `policy.vlans[0] "0-10": want a VLAN id or a range`,
 		"[policy]\nvlans = ['20-10']":      `policy.vlans[0] "20-10": want a VLAN id or a range`,
-		"[policy]\nstatic_ips = 'yes'":     `line 2: policy.static_ips cannot decode`,
+		"[policy]\nstatic_ips = 'yes'":     `line 2: policy.static_ips is a TOML string: want true or false`,
 		"[agent]\nmax_endpoints = 0":       `agent.max_endpoints "0": want 1 to 65536`,
 		"[agent]\nattach = 'xdp'":          `agent.attach "xdp": want auto, tcx or clsact`,
 		"[agent]\nkeep_ended = 'for ever'": `"for ever": want a duration`,

@@ -24,10 +24,29 @@ func decodeTOML(data []byte, into any) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		line, _ := bad.Position()
-		text := strings.TrimPrefix(bad.Error(), "toml: ")
-		return fmt.Errorf("line %d: %s", line, strings.TrimSpace(strings.Join(bad.Key(), ".")+" "+text))
+		return fmt.Errorf("line %d: %s", line, strings.TrimSpace(strings.Join(bad.Key(), ".")+" "+inUsersWords(bad)))
 	}
 	return err
+}
+
+// inUsersWords is the text of an error without Go's types.
+func inUsersWords(err *toml.DecodeError) string {
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	what, of, mistyped := strings.Cut(text, " into struct field")
+	if !mistyped {
+		return text
+	}
+	want := "another kind of value"
+	_, kind, _ := strings.Cut(of, "of type ")
+	switch kind {
+	case "int", "uint32":
+		want = "a whole number"
+	case "bool":
+		want = "true or false"
+	case "string", "specs.Mode", "specs.Driver", "specs.IPAM", "specs.IPv6", "specs.MACPolicy", "specs.IPvlanFlag":
+		want = "a text, in quotes"
+	}
+	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)
 }
 
 // unknownTOML says which keys there are where an unknown one stands.
