@@ -33,8 +33,11 @@ lint: ## gofmt, vet, staticcheck, the import rule
 generated: deps ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
 
-test: deps lint generated ## everything that has to hold, as root
+test: deps lint generated ## everything that has to hold, as root; where CI is set, vm-test too
 	BERTH_TEST_REQUIRE=root,macvlan $(GO) test -timeout $(TIMEOUT) ./...
+ifdef CI
+	@$(MAKE) --no-print-directory vm-test
+endif
 
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated
 	@scripts/deps.sh vm

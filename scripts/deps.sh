@@ -24,10 +24,11 @@ needs() {
 		bench            iperf3                          iperf3
 		vm               ip                              iproute2
 		vm               nsenter                         util-linux
-		vm               busybox                         busybox-static
 		vm               ethtool                         ethtool
 		vm               ping                            iputils-ping
 		vm               qemu-system-x86_64              qemu-system-x86
+		vm               systemd-analyze                 systemd
+		vm               /usr/include/linux/if_ether.h   linux-libc-dev
 		vm               xz                              xz-utils
 	END
 }

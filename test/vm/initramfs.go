@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,6 +39,9 @@ func newImage(ctx context.Context, dir string, o *options, packages []*testPacka
 		return nil, err
 	}
 	img.tree.program("init", guest)
+	if err := img.tree.addModule(packages[0].Module.Dir); err != nil {
+		return nil, err
+	}
 	for _, p := range packages {
 		if err := img.add(ctx, dir, o, p); err != nil {
 			return nil, err
@@ -54,8 +58,7 @@ func features() string {
 	return strings.Join(names, ",")
 }
 
-// add takes a package into the image: its test binary and its test data, where
-// they are in the module.
+// add takes a package's tests into the image, to run in the package's directory.
 func (img *image) add(ctx context.Context, dir string, o *options, p *testPackage) error {
 	place, err := p.place()
 	if err != nil {
@@ -71,29 +74,55 @@ func (img *image) add(ctx context.Context, dir string, o *options, p *testPackag
 	if err := p.build(ctx, binary); err != nil {
 		return err
 	}
-	in := filepath.Join("src", place)
-	img.tree.program(filepath.Join(in, "tests"), binary)
+	name := "tests/" + filepath.Base(binary)
+	img.tree.program(name, binary)
 	img.plan.Tests = append(img.plan.Tests, plan.Test{
-		Package: p.ImportPath, Dir: "/" + in,
-		Args: []string{"./tests", "-test.v", "-test.short", "-test.timeout=" + o.timeout.String(), "-test.run=" + pattern},
+		Package: p.ImportPath, Dir: filepath.Join("/src", place),
+		Args: []string{"/" + name, "-test.v", "-test.short", "-test.timeout=" + (o.timeout / 2).String(), "-test.run=" + pattern},
 	})
-	return img.tree.copyDir(filepath.Join(in, "testdata"), filepath.Join(p.Dir, "testdata"))
+	return nil
 }
 
-// copyDir adds the files below a directory, which may be missing.
-func (t tree) copyDir(name, source string) error {
-	if _, err := os.Stat(source); os.IsNotExist(err) {
-		return nil
-	}
-	return filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+// addModule adds the files of the module to where tests are run, as they read
+// their test data and what else is in the tree. Directories that git or a build
+// keep for themselves and big files, which are programs, stay out.
+func (t tree) addModule(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
+		hidden := strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "dist"
+		if d.IsDir() && hidden && path != dir {
+			return filepath.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil || info.Size() > biggest {
+			return gone(err)
+		}
 		data, err := os.ReadFile(path)
-		t.file(name+strings.TrimPrefix(path, source), data)
+		if err != nil {
+			return gone(err)
+		}
+		place, err := filepath.Rel(dir, path)
+		t.put(filepath.Join("src", place), entry{mode: typeFile | uint32(info.Mode().Perm()), data: data})
 		return err
 	})
 }
+
+// gone returns the error unless it is that a file is gone, as happens to one
+// that somebody is at work on.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// biggest is the size of the biggest file of the tree that is copied, in bytes.
+const biggest = 1 << 20
 
 // write writes the initramfs for a kernel.
 func (img *image) write(ctx context.Context, k *kernel, file string) error {

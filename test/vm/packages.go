@@ -18,9 +18,10 @@ import (
 	"unicode/utf8"
 )
 
-// engine matches the names of live tests that start a container engine. The
-// machines have none, and what an engine says does not depend on the kernel.
-var engine = regexp.MustCompile(`Containerd`)
+// elsewhere matches the names of live tests that take a container engine or a
+// whole systemd. The machines have neither, and what those say does not depend
+// on the kernel.
+var elsewhere = regexp.MustCompile(`Containerd|^TestUnits`)
 
 // testPackage is a package whose tests run in the machines.
 type testPackage struct {
@@ -31,7 +32,7 @@ type testPackage struct {
 	TestGoFiles, XTestGoFiles []string
 }
 
-// live returns the names of the privileged tests, but for those of engines.
+// live returns the names of the privileged tests that the machines can run.
 func (p *testPackage) live() ([]string, error) {
 	var names []string
 	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
@@ -44,7 +45,7 @@ func (p *testPackage) live() ([]string, error) {
 		}
 		names = append(names, testNames(f)...)
 	}
-	return slices.DeleteFunc(names, engine.MatchString), nil
+	return slices.DeleteFunc(names, elsewhere.MatchString), nil
 }
 
 // place returns the package's directory below that of its module.

@@ -8,20 +8,18 @@ import (
 )
 
 // tools are the programs of this machine that tests run.
-var tools = []string{"ethtool", "ip", "nsenter", "ping", "setpriv", "tc"}
+var tools = []string{
+	"awk", "cat", "echo", "false", "grep", "head", "kill", "ls", "mkdir", "mount", "rm", "sh", "sleep", "touch", "true", "umount",
+	"ethtool", "ip", "nsenter", "ping", "setpriv", "systemd-analyze", "tc", "unshare",
+}
 
-// applets are those that busybox stands in for: where it does the same.
-var applets = []string{"cat", "echo", "false", "kill", "ls", "sh", "sleep", "true"}
+// files are those of this machine that tests read.
+var files = []string{"/usr/include/x86_64-linux-gnu/asm/unistd_64.h"}
 
-// addTools adds the programs with their libraries, and busybox.
+// addTools adds the programs with their libraries, and the files.
 func (t tree) addTools(ctx context.Context) error {
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		return err
-	}
-	t.program("bin/busybox", busybox)
-	for _, name := range applets {
-		t.symlink("bin/"+name, "busybox")
+	for _, name := range files {
+		t.put(strings.TrimPrefix(name, "/"), entry{mode: typeFile | 0o644, source: name})
 	}
 	for _, name := range tools {
 		path, err := exec.LookPath(name)
