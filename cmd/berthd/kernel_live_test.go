@@ -19,7 +19,7 @@ func TestRunsWithoutBTF(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.network("lan", lanFile)
-	l.launch(l.after("mount -t tmpfs none /sys/kernel/btf"))
+	l.launch(l.prepared("hide /sys/kernel/btf"))
 	web := l.attach("web", 1)
 	web.send(2)
 	web.sent(2)

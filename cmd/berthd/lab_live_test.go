@@ -31,6 +31,10 @@ const runAgent = "BERTHD_RUN"
 const program = "BERTHD_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if steps := os.Getenv(prepare); steps != "" {
+		fmt.Fprintln(os.Stderr, enterPrepared(steps))
+		os.Exit(3)
+	}
 	if filter := os.Getenv(sandbox); filter != "" {
 		fmt.Fprintln(os.Stderr, enterSandbox(filter))
 		os.Exit(3)

@@ -15,18 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readOnly makes all mounts read-only but the state directory, what
-// ReadWritePaths names, and the kernel's own; /proc/sys is read-only too.
-const readOnly = `
-mount --bind "$STATE" "$STATE"
-mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
-for at in $(awk '{print $5}' /proc/self/mountinfo); do
-	case " $WRITE " in *" $at "*) continue ;; esac
-	case $at in "$STATE"|/proc*|/dev*) ;; *) mount -o remount,bind,ro "$at" 2>/dev/null ;; esac
-done
-! touch /run/written 2>/dev/null || exit 3
-exec setpriv --bounding-set "$CAPS" --no-new-privs "$0" "$@"`
-
 // confined is the agent as the unit runs it: its capabilities, its mounts and
 // its system calls.
 func (l *lab) confined(t *testing.T) *exec.Cmd {
@@ -35,12 +23,17 @@ func (l *lab) confined(t *testing.T) *exec.Cmd {
 	filter := filepath.Join(filepath.Dir(l.state), "filter")
 	check(t, os.WriteFile(filter, filterOf(t, u), 0o600))
 	check(t, os.MkdirAll(l.state, 0o711))
-	caps := "-all"
-	for _, c := range u.words("CapabilityBoundingSet") {
-		caps += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
+	caps := ""
+	for _, name := range u.words("CapabilityBoundingSet") {
+		c, ok := map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_PERFMON": unix.CAP_PERFMON}[name]
+		if !ok {
+			t.Fatalf("capability %q", name)
+		}
+		caps += fmt.Sprint(" ", c)
 	}
-	cmd := l.under([]string{"unshare", "-m", "sh", "-c", readOnly}, "--metrics", "127.0.0.1:0")
-	cmd.Env = append(cmd.Env, sandbox+"="+filter, "STATE="+l.state, "CAPS="+caps, "WRITE="+strings.Join(u.words("ReadWritePaths"), " "))
+	writable := append(u.words("ReadWritePaths"), l.state)
+	cmd := l.prepared("all-read-only "+strings.Join(writable, " ")+"\nkeep"+caps, "--metrics", "127.0.0.1:0")
+	cmd.Env = append(cmd.Env, sandbox+"="+filter)
 	return cmd
 }
 
