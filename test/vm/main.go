@@ -51,7 +51,7 @@ func parseOptions(args []string) (*options, error) {
 	fs := flag.NewFlagSet("vm", flag.ExitOnError)
 	series := fs.String("kernel", "6.1,6.12", "kernel series, a comma `list`")
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
-	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for one machine, from boot to verdict")
+	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", "", "`directory` of the kernels (default: berth/kernels in the user's cache)")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	if err := fs.Parse(args); err != nil {
