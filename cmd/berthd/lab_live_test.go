@@ -180,8 +180,8 @@ func (a *agent) stop(signal syscall.Signal) {
 		if signal != syscall.SIGKILL && err != nil {
 			a.t.Errorf("berthd ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
-		a.t.Fatal("berthd did not end within 10 s")
+	case <-time.After(30 * time.Second):
+		a.t.Fatal("berthd did not end within 30 s")
 	}
 }
 

@@ -192,8 +192,8 @@ func TestSaysReady(t *testing.T) {
 	select {
 	case err := <-ended:
 		check(t, err)
-	case <-time.After(10 * time.Second):
-		t.Fatal("berthd did not end within 10 s")
+	case <-time.After(30 * time.Second):
+		t.Fatal("berthd did not end within 30 s")
 	}
 }
 
