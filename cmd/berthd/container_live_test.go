@@ -92,7 +92,7 @@ func (c *container) send(n int) {
 		for range n {
 			_, err := conn.Write(payload)
 			check(c.t, err)
-			check(c.t, c.sink.SetReadDeadline(time.Now().Add(10*time.Second)))
+			check(c.t, c.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
 			_, _, err = c.sink.ReadFrom(make([]byte, 200))
 			check(c.t, err)
 		}

@@ -21,8 +21,8 @@ func (a *agent) ends(code int) {
 		if got := a.cmd.ProcessState.ExitCode(); got != code {
 			a.t.Errorf("exit code %d, want %d", got, code)
 		}
-	case <-time.After(10 * time.Second):
-		a.t.Fatal("berthd still runs after 10 s")
+	case <-time.After(30 * time.Second):
+		a.t.Fatal("berthd still runs after 30 s")
 	}
 }
 

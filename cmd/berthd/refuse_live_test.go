@@ -176,7 +176,7 @@ func TestSaysReady(t *testing.T) {
 	hear := func(want string) {
 		t.Helper()
 		buf := make([]byte, 100)
-		check(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 		n, err := conn.Read(buf)
 		check(t, err)
 		if string(buf[:n]) != want {

@@ -166,7 +166,7 @@ func TestWatchdog(t *testing.T) {
 	beats := 0
 	for beats < 5 {
 		buf := make([]byte, 100)
-		check(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 		n, err := conn.Read(buf)
 		check(t, err)
 		if bytes.Equal(buf[:n], []byte("WATCHDOG=1")) {
