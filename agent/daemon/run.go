@@ -31,6 +31,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer listeners.close()
+	ground, err := newGround(a.store, lock, listeners.socket)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ground.leave()) }()
 	host, err := network.NewHandle()
 	if err != nil {
 		return err
@@ -49,10 +54,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
 	a.reconcile(ctx, watch)
 	debug.FreeOSMemory() // reading and registering all took much more than what goes on
-	ground, err := newGround(a.store, lock, listeners.socket)
-	if err != nil {
-		return err
-	}
 	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
 		work.Go(func() {

@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"berth/internal/state"
+)
+
+// TestGroundIsLookedAtWhileTheServerEnds is of use under -race.
+func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
+	store, socket := groundFor(t)
+	lock, err := lockAgent(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	g, err := newGround(store, lock, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.check(); err != nil {
+		t.Errorf("check of one's own ground: %v", err)
+	}
+	if err := os.Rename(store.Dir(), store.Dir()+".aside"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- socket.Close() }()
+	if g.check() == nil {
+		t.Error("check does not see that the directory is gone")
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGroundLeavesAnothersSocket: the socket of an agent goes with it, that of
+// the next does not.
+func TestGroundLeavesAnothersSocket(t *testing.T) {
+	store, socket := groundFor(t)
+	lock, err := lockAgent(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	g, err := newGround(store, lock, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := socket.Addr().String()
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	next, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	socket.Close()
+	if err := g.leave(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket of the next agent: %v", err)
+	}
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.leave(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the agent's own socket: %v, want that it is gone", err)
+	}
+}
+
+func groundFor(t *testing.T) (*state.Store, net.Listener) {
+	t.Helper()
+	dir := t.TempDir()
+	store := state.Open(dir)
+	if err := store.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, socket
+}
