@@ -34,14 +34,11 @@ func (c *container) Close() {
 
 // openContainer opens the network namespace of a container once, and refuses
 // the host's own.
-func openContainer(st *specs.State) (*container, error) {
+func openContainer(st *specs.State, namespace string) (*container, error) {
 	c := &container{ids: []string{st.ID}, names: namingAnnotations(st.Annotations)}
-	if st.Pid <= 0 {
-		return nil, berth.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
-	}
-	ns, err := network.OpenPID(st.Pid)
+	ns, err := openNamespace(st.Pid, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("network namespace of process %d: %w", st.Pid, err)
+		return nil, err
 	}
 	c.ns = ns
 	if err := c.open(); err != nil {
@@ -49,6 +46,21 @@ func openContainer(st *specs.State) (*container, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// openNamespace opens a network namespace by its path, else that of a process.
+func openNamespace(pid int, path string) (*network.Namespace, error) {
+	if path != "" {
+		return network.OpenPath(path)
+	}
+	if pid <= 0 {
+		return nil, berth.Invalid("state pid", fmt.Sprint(pid), "the pid of the container's process")
+	}
+	ns, err := network.OpenPID(pid)
+	if err != nil {
+		return nil, fmt.Errorf("network namespace of process %d: %w", pid, err)
+	}
+	return ns, nil
 }
 
 func (c *container) open() error {

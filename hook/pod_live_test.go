@@ -1,10 +1,14 @@
 package hook
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/internal/testnet"
 )
@@ -49,5 +53,37 @@ func TestStartsOfOneNamespaceDoNotDisturbEachOther(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A pod's namespace is known by its path, before any process of its own is in it.
+func TestStartInANamespaceByItsPath(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	ns := testnet.Namespace(t)
+	pod := &box{id: "pod", ns: ns}
+	before := h.snapshot(pod)
+	st := &specs.State{ID: "pod", Annotations: map[string]string{"berth/networks": "lan"}}
+	for range 2 { // again changes nothing
+		if err := h.hook().StartIn(t.Context(), st, ns.Path()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has(t, ipIn(t, ns, "-o addr show net1"), "192.0.2.2/24")
+	h.mustStop(pod)
+	h.unchanged(pod, before)
+
+	err := h.hook().StartIn(t.Context(), st, testnet.Here(t).Path())
+	if err == nil || !strings.Contains(err.Error(), "it shares the host's") {
+		t.Errorf("error %v", err)
+	}
+	err = h.hook().StartIn(t.Context(), st, t.TempDir()+"/none")
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v, want one of a path that does not exist", err)
+	}
+	err = h.hook().StartIn(t.Context(), &specs.State{Annotations: st.Annotations}, ns.Path())
+	if err == nil || !strings.Contains(err.Error(), `id "": want a container's id`) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -14,8 +14,17 @@ import (
 	berth "berth/specs"
 )
 
-// Start attaches a container: all of its interfaces, or none and an error.
-func (h *Hook) Start(ctx context.Context, st *specs.State) error {
+// Start attaches a container: all of its interfaces, or none and an error. Its
+// network namespace is its process's.
+func (h *Hook) Start(ctx context.Context, st *specs.State) error { return h.StartIn(ctx, st, "") }
+
+// StartIn is Start for a container whose network namespace is at a path, as
+// that of a pod; "": its process's. Of the state it takes the id and the
+// annotations, and without a path the pid.
+func (h *Hook) StartIn(ctx context.Context, st *specs.State, namespace string) error {
+	if err := checkID(st.ID); err != nil {
+		return err
+	}
 	cfg, err := config.Load(h.Dirs.Config)
 	if err != nil {
 		return err
@@ -30,7 +39,7 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	}
 	defer host.Close()
 	h.host = host
-	c, err := openContainer(st)
+	c, err := openContainer(st, namespace)
 	if err != nil {
 		return err
 	}
