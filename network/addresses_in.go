@@ -1,7 +1,6 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -24,11 +23,14 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	fail := func(err error) ([]AddressInfo, error) {
 		return nil, fmt.Errorf("list addresses of interface %d in namespace %d: %w", index, nsid, err)
 	}
-	strict, err := h.strict()
-	if err != nil {
-		return fail(err)
+	strict := h
+	if !h.strict {
+		var err error
+		if strict, err = h.another(); err != nil {
+			return fail(err)
+		}
+		defer strict.Close()
 	}
-	defer strict.Close()
 	var all []AddressInfo
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		m := nl.NewIfAddrmsg(fam)
@@ -72,10 +74,8 @@ func addressInfos(answers [][]byte, fam int) (all []AddressInfo) {
 	return all
 }
 
-// strict returns a further handle in the same namespace, whose lists the
-// kernel limits as they are asked for: only then does it look at the namespace
-// that a request is about (inet_valid_dump_ifaddr_req in net/ipv4/devinet.c).
-func (h *Handle) strict() (*Handle, error) {
+// another returns a strict handle in the same namespace.
+func (h *Handle) another() (*Handle, error) {
 	fd, err := unix.IoctlRetInt(h.fd(), unix.SIOCGSKNS)
 	if err != nil {
 		return nil, fmt.Errorf("open namespace of a socket: %w", err)
@@ -84,19 +84,8 @@ func (h *Handle) strict() (*Handle, error) {
 	defer n.Close()
 	var strict *Handle
 	err = n.Do(func() (err error) {
-		strict, err = NewHandle()
+		strict, err = NewStrictHandle()
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	// The nl package stumbles over an explanation at the end of a list.
-	err = errors.Join(
-		unix.SetsockoptInt(strict.fd(), unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 0),
-		unix.SetsockoptInt(strict.fd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)) // Linux 4.20
-	if err != nil {
-		strict.Close()
-		return nil, fmt.Errorf("set up rtnetlink: %w", err)
-	}
-	return strict, nil
+	return strict, err
 }

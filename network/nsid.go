@@ -48,6 +48,15 @@ func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
 	return l, nil
 }
 
+// LinkAtIn is LinkIn by index, which stays when a link is renamed.
+func (h *Handle) LinkAtIn(nsid, index int) (LinkInfo, error) {
+	l, err := h.link(linkHeader(index), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	if err != nil {
+		return l, fmt.Errorf("find interface %d in namespace %d: %w", index, nsid, noNamespace(err))
+	}
+	return l, nil
+}
+
 // DeleteIn deletes a link in the namespace with an id. Errors:
 // [ErrNoNamespace], [ErrNoLink].
 func (h *Handle) DeleteIn(nsid, index int) error {

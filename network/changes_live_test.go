@@ -1,0 +1,143 @@
+package network
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"berth/internal/testnet"
+
+	"golang.org/x/sys/unix"
+)
+
+// changes listens in a namespace and returns what comes.
+func changes(t *testing.T, ns *testnet.NS) <-chan Change {
+	t.Helper()
+	var c *Changes
+	var err error
+	testnet.In(t, ns, func() { c, err = ListenChanges() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.All() {
+		t.Fatal("root is not told of other namespaces")
+	}
+	came, ended := make(chan Change, 1000), make(chan error, 1)
+	go func() {
+		for {
+			some, err := c.Next()
+			if err != nil {
+				ended <- err
+				return
+			}
+			for _, one := range some {
+				came <- one
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Next after Close: %v", err)
+		}
+	})
+	return came
+}
+
+// awaitChange reads changes until one is as wanted.
+func awaitChange(t *testing.T, came <-chan Change, want Change) {
+	t.Helper()
+	testnet.Eventually(t, "the change", func() bool {
+		for {
+			select {
+			case one := <-came:
+				if one == want {
+					return true
+				}
+			default:
+				return false
+			}
+		}
+	})
+}
+
+func TestChangesOfAllNamespacesAreHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, err := s.h.AssignNSID(s.n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	came := changes(t, s.host)
+	made := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	awaitChange(t, came, Change{NSID: id, Index: made.Index})
+	testnet.Address(t, s.container, "net1", "192.0.2.7/24")
+	awaitChange(t, came, Change{NSID: id, Index: made.Index, Address: true})
+	testnet.Address(t, s.container, "net1", "2001:db8::7/64")
+	awaitChange(t, came, Change{NSID: id, Index: made.Index, Address: true})
+	testnet.Run(t, s.container, "ip", "link", "set", "net1", "type", "macvlan", "mode", "private")
+	awaitChange(t, came, Change{NSID: id, Index: made.Index})
+	testnet.Address(t, s.host, "eth1", "192.0.2.8/24")
+	awaitChange(t, came, Change{NSID: -1, Index: s.parent.Index, Address: true})
+}
+
+func TestChangesOfNamespacesWithoutAnIDAreNotHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	came := changes(t, s.host)
+	testnet.Run(t, s.container, "ip", "link", "add", "br0", "index", "4711", "type", "bridge")
+	testnet.Run(t, s.host, "ip", "link", "add", "br1", "type", "bridge")
+	index := testnet.Link(t, s.host, "br1").Attrs().Index
+	for one := range came {
+		if one.Index == 4711 {
+			t.Errorf("change %+v of a namespace without an id", one)
+		}
+		if one.Index == index {
+			return
+		}
+	}
+}
+
+func TestAddressesAreListedWithoutEnteringANamespace(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, err := s.h.AssignNSID(s.n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	testnet.Address(t, s.container, "net1", "192.0.2.7/24")
+	var strict *Handle
+	testnet.In(t, s.host, func() { strict, err = NewStrictHandle() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer strict.Close()
+	link, err := strict.LinkAtIn(id, made.Index)
+	if err != nil || link.Name != "net1" || link.MAC != mac(1) {
+		t.Errorf("link %+v, %v", link, err)
+	}
+	all, err := strict.AddressesIn(id, made.Index)
+	if err != nil || len(all) == 0 || all[0].Prefix.String() != "192.0.2.7/24" {
+		t.Errorf("addresses %+v, %v", all, err)
+	}
+	_, err = strict.LinkAtIn(id, 9999)
+	wantIs(t, err, ErrNoLink)
+	_, err = strict.LinkAtIn(9999, made.Index)
+	wantIs(t, err, ErrNoNamespace)
+}
+
+func TestChangesIn(t *testing.T) {
+	message := func(kind byte, payload ...byte) []byte {
+		size := byte(unix.SizeofNlMsghdr + len(payload))
+		return append([]byte{size, 0, 0, 0, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, payload...)
+	}
+	b := append(message(unix.RTM_NEWADDR, 2, 24, 0, 0, 7, 0, 0, 0), message(unix.RTM_NEWROUTE, 0, 0, 0, 0, 9, 0, 0, 0)...)
+	b = append(b, message(unix.RTM_DELLINK, 1)...)
+	got := changesIn(b, 3)
+	if len(got) != 1 || got[0] != (Change{NSID: 3, Index: 7, Address: true}) {
+		t.Errorf("changes %+v", got)
+	}
+}
