@@ -24,6 +24,10 @@ type Hook struct {
 	Store *state.Store
 	Log   *slog.Logger
 
+	// Networks are asked for beside the annotations, by the hook's arguments: a
+	// CDI device is one. One that an annotation names too is asked for once.
+	Networks []string
+
 	// Step, where set, is called with the name of each step that was done; its
 	// error fails the run there. Tests fail and kill runs with it.
 	Step func(name string) error

@@ -98,11 +98,15 @@ func subnetsText(n *specs.Network) string {
 	return text
 }
 
-// resolveAnnotations is Resolve for the annotations of a container, with the
-// configuration of this host.
-func resolveAnnotations(annotations map[string]string, dir string, cfg *specs.Config) ([]Request, error) {
+// resolveState is Resolve for the annotations of a container and the networks
+// of the hook's arguments, with the configuration of this host. Policy holds
+// for the latter too: whoever may start a container chooses its devices.
+func resolveState(annotations map[string]string, networks []string, dir string, cfg *specs.Config) ([]Request, error) {
 	all, err := specs.ParseAnnotations(annotations)
-	if err != nil || len(all) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	if all, err = specs.AddNetworks(all, networks); err != nil || len(all) == 0 {
 		return nil, err
 	}
 	namespace, err := kubernetesNamespace(annotations)

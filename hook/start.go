@@ -29,7 +29,7 @@ func (h *Hook) StartIn(ctx context.Context, st *specs.State, namespace string) e
 	if err != nil {
 		return err
 	}
-	requests, err := resolveAnnotations(st.Annotations, h.Dirs.Config, &cfg)
+	requests, err := resolveState(st.Annotations, h.Networks, h.Dirs.Config, &cfg)
 	if err != nil || len(requests) == 0 {
 		return err
 	}

@@ -34,7 +34,7 @@ var version = "devel"
 // whole seconds; ours ends first, so that the undo still runs.
 const defaultTimeout = 20 * time.Second
 
-const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [createRuntime|prestart|poststop]
+const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [--network NAME]... [createRuntime|prestart|poststop]
 
 An OCI runtime runs it, with the container's state on standard input.
 `
@@ -53,6 +53,11 @@ func run(args []string) int {
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
 	timeout := flags.Duration("timeout", defaultTimeout, "how long a run may take before it takes itself back")
+	var networks []string
+	flags.Func("network", "a network to attach, beside what annotations ask for: `NAME`; may be repeated", func(name string) error {
+		networks = append(networks, name)
+		return nil
+	})
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -67,10 +72,10 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "berth-hook: argument %q: want one stage of %q, or none\n", flags.Args(), stages)
 		return 2
 	}
-	return start(dirs, stage, *timeout)
+	return start(hook.Hook{Dirs: dirs, Networks: networks}, stage, *timeout)
 }
 
-func start(dirs config.Dirs, stage string, timeout time.Duration) int {
+func start(h hook.Hook, stage string, timeout time.Duration) int {
 	// The working directory is the bundle: leave it, so that nothing relative
 	// can lead into what the container controls.
 	if err := os.Chdir("/"); err != nil {
@@ -80,10 +85,10 @@ func start(dirs config.Dirs, stage string, timeout time.Duration) int {
 	unix.Umask(0o077)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	store := state.Open(dirs.State)
-	log, closeLog := hook.OpenLog(store)
+	h.Store, h.Interruptible = state.Open(h.Dirs.State), interruptible
+	log, closeLog := hook.OpenLog(h.Store)
 	defer closeLog()
-	h := &hook.Hook{Dirs: dirs, Store: store, Log: log, Interruptible: interruptible}
+	h.Log = log
 	err := h.Run(ctx, stage, os.Stdin)
 	if err == nil {
 		return 0
