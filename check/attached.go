@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"berth/internal/drift"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -50,7 +50,7 @@ func (j *attached) present(now time.Time) bool {
 		j.pass(check, "being attached")
 	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
 		j.fail(check, command("berth gc"), "was being attached or released, by a berth-hook that did not end it")
-	case dead, j.seen.Link != nil && j.another():
+	case dead, j.seen.Link != nil && drift.Another(j.Attachment, j.seen.Link):
 		j.fail(check, command("berth gc"), "its namespace is dead, and the record stands")
 	case j.seen.Err != nil:
 		j.warn(check, "run it as root", "not checked: %v", j.seen.Err)
@@ -60,13 +60,6 @@ func (j *attached) present(now time.Time) bool {
 		return true
 	}
 	return false
-}
-
-// another reports whether the link is of another namespace, which has got the
-// dead one's id: nothing of it is as recorded.
-func (j *attached) another() bool {
-	return j.seen.Link.Alias != j.Alias() && j.seen.Link.MAC != j.MAC && strings.HasPrefix(j.seen.Link.Alias, "berth:") ||
-		j.seen.Link.Alias == "" && j.seen.Link.MAC != j.MAC && j.seen.Link.ParentIndex != j.ParentIndex
 }
 
 // fix is a remedy by a command in the container's namespace, where a way into
@@ -82,33 +75,19 @@ func (j *attached) restart() string { return "restart container " + j.who }
 
 func (j *attached) kind() {
 	l := j.seen.Link
-	want, got := kindText(j.Driver, j.Mode, j.IPvlanFlag), kindText(l.Driver, l.Mode, l.Flag)
+	got, want := drift.Mode(j.Attachment, l)
 	switch {
 	case want == got:
 		j.pass("mode", "%s", got)
-	case l.Driver != j.Driver:
+	case l.Driver != j.Driver, l.Mode == j.Mode && j.Mode == specs.ModeSource:
 		j.fail("mode", j.restart(), "is %s, recorded is %s", cmp.Or(got, l.Kind), want)
 	default:
 		flag := ""
 		if l.Driver == specs.IPvlan {
-			flag = " " + string(orBridge(j.IPvlanFlag))
+			flag = " " + string(cmp.Or(j.IPvlanFlag, specs.FlagBridge))
 		}
 		j.fail("mode", j.fix("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag), "is %s, recorded is %s", got, want)
 	}
-}
-
-func kindText(d specs.Driver, m specs.Mode, f specs.IPvlanFlag) string {
-	if d == specs.IPvlan {
-		return fmt.Sprintf("%s %s %s", d, m, orBridge(f))
-	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s", d, m))
-}
-
-func orBridge(f specs.IPvlanFlag) specs.IPvlanFlag {
-	if f == "" {
-		return specs.FlagBridge
-	}
-	return f
 }
 
 func (j *attached) mac() {
@@ -117,7 +96,7 @@ func (j *attached) mac() {
 		j.pass("MAC", "%s, the parent's", j.seen.Link.MAC)
 	case j.Mode == specs.ModePassthru:
 		j.pass("MAC", "%s; in passthru mode it may be any", j.seen.Link.MAC)
-	case j.seen.Link.MAC != j.MAC:
+	case !drift.MAC(j.Attachment, j.seen.Link):
 		j.fail("MAC", j.fix("link set %s address %s", j.Interface, j.MAC),
 			"is %s, recorded is %s: its traffic counts as forged", j.seen.Link.MAC, j.MAC)
 	default:

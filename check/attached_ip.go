@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/drift"
 	"berth/network"
 	"berth/specs"
 )
@@ -23,12 +24,10 @@ func (j *attached) addresses() {
 	for _, want := range j.Addresses {
 		j.address(want)
 	}
-	for _, has := range j.seen.Addresses {
-		if slices.Contains(j.Addresses, has.Prefix) || !has.Permanent || has.Prefix.Addr().Is6() && has.Prefix.Addr().IsLinkLocalUnicast() {
-			continue
-		}
-		j.fail(check, j.fix("addr del %s dev %s", has.Prefix, j.Interface),
-			"%s is there and not recorded: another container may get it", has.Prefix)
+	_, extra := drift.Addresses(j.Attachment, j.seen.Addresses)
+	for _, has := range extra {
+		j.fail(check, j.fix("addr del %s dev %s", has, j.Interface),
+			"%s is there and not recorded: another container may get it", has)
 	}
 	if len(j.lines) == before {
 		j.pass(check, "%s", cmp.Or(prefixes(j.Addresses), "none, as recorded"))
