@@ -243,21 +243,6 @@ func hasParentMAC(d specs.Driver, m specs.Mode) bool {
 	return d == specs.IPvlan || m == specs.ModePassthru
 }
 
-// setUp decides about IPv6 and then brings every interface up, without an
-// address as yet.
-func (a *attaching) setUp(context.Context) error {
-	for i, in := range a.plan.New {
-		r := a.records[i]
-		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
-			return fmt.Errorf("IPv6 settings of %q: %w", r.Interface, err)
-		}
-		if err := a.inside.SetUp(r.LinkIndex); err != nil {
-			return a.explainUp(r, err)
-		}
-	}
-	return nil
-}
-
 func (a *attaching) addAddresses(context.Context) error {
 	for _, r := range a.records {
 		for _, p := range r.Addresses {

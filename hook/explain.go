@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
@@ -21,21 +20,4 @@ func (a *attaching) explainCreate(in *Interface, err error) error {
 		return fmt.Errorf("%w: modprobe %s, or another kernel", what, in.Net.Driver)
 	}
 	return what
-}
-
-// explainUp says what the kernel's refusal to bring an interface up means.
-func (a *attaching) explainUp(r *state.Attachment, err error) error {
-	if errors.Is(err, network.ErrMACInUse) {
-		return specs.Invalid("mac", r.MAC.String(), "a MAC that no other interface on %q has", r.Parent)
-	}
-	return fmt.Errorf("set %q up: %w", r.Interface, err)
-}
-
-// ipv6Settings is what an interface does about IPv6: static where it gets an
-// address, else as the network says.
-func ipv6Settings(in *Interface) network.IPv6Settings {
-	return network.IPv6Settings{
-		Mode:   in.Net.IPv6,
-		Static: len(in.Pools[ipv6]) > 0 || hasFamily(in.Static, ipv6),
-	}
 }

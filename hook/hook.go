@@ -36,6 +36,11 @@ type Hook struct {
 	// is something to undo.
 	Interruptible func(context.Context) context.Context
 
+	// Unlink, where set, starts a process that calls the function Unlink, and
+	// does not wait for it: a poststop ends once the interfaces are gone, while
+	// the kernel still tidies up.
+	Unlink func(nsid, index int, alias string) error
+
 	host     *network.Handle
 	left     release.Rest // seen when the facts were gathered
 	stopping bool
@@ -83,7 +88,11 @@ func (h *Hook) Stop(ctx context.Context, st *specs.State) error {
 	}
 	defer host.Close()
 	h.host = host
-	report, err, collectErr := h.releaser().Stop(ctx, st.ID, collectBound)
+	r := h.releaser()
+	if h.Unlink != nil {
+		r.Host = unlinker{host, h.Unlink}
+	}
+	report, err, collectErr := r.Stop(ctx, st.ID, collectBound)
 	if err != nil {
 		return fmt.Errorf("release container %q: %w", st.ID, err)
 	}

@@ -44,6 +44,9 @@ func main() {
 	// garbage and waking other threads would be most of its time.
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
+	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
+		os.Exit(unlink(os.Args[2:]))
+	}
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -85,7 +88,7 @@ func start(h hook.Hook, stage string, timeout time.Duration) int {
 	unix.Umask(0o077)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	h.Store, h.Interruptible = state.Open(h.Dirs.State), interruptible
+	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), interruptible, startUnlink
 	log, closeLog := hook.OpenLog(h.Store)
 	defer closeLog()
 	h.Log = log

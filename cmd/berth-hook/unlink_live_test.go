@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/network"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == unlinkStage { // of startUnlink, in a test
+		os.Exit(unlink(os.Args[2:]))
+	}
+	testnet.Main(m)
+}
+
+// TestUnlinkProcess has a link deleted by a real process of its own.
+func TestUnlinkProcess(t *testing.T) {
+	t.Parallel()
+	parent := testnet.Unique("p")
+	testnet.Veth(t, parent, testnet.Here(t), "wire", testnet.Namespace(t))
+	there := testnet.Namespace(t)
+	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "link", parent, "name", "net1", "netns", there.Path(), "type", "macvlan", "mode", "bridge")
+	testnet.Run(t, there, "ip", "link", "set", "net1", "alias", "berth:test")
+	ns, err := network.OpenPath(there.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	host, err := network.NewHandle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	nsid, err := host.AssignNSID(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := host.LinkIn(nsid, "net1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startUnlink(nsid, link.Index, link.Alias); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Eventually(t, "the link is gone", func() bool {
+		_, err := host.LinkIn(nsid, "net1")
+		return err != nil
+	})
+}
+
+func TestUnlinkArguments(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{}, {"1", "2"}, {"1", "2", "a", "b"}, {"x", "2", "a"}, {"1", "", "a"}} {
+		if unlink(args) == 0 {
+			t.Errorf("unlink %q succeeded", args)
+		}
+	}
+}
