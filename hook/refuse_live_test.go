@@ -23,6 +23,10 @@ func TestRefusalsChangeNothing(t *testing.T) {
 	h.network("thru", "parent = 'PARENT'\nmode = 'passthru'\n")
 	h.mustStart(h.box("holder", `[{"name":"lan","ips":["192.0.2.9"],"mac":"02:00:5e:00:53:09"},{"name":"tiny"}]`))
 
+	foreign := testnet.Unique("mv") // not berth's
+	ipIn(t, testnet.Here(t), "link add "+foreign+" address 02:00:5e:00:53:08 link "+h.parent+" up type macvlan mode bridge")
+	defer ipIn(t, testnet.Here(t), "link del "+foreign)
+
 	for _, c := range []struct{ networks, want string }{
 		{"none", `berth/networks[0].parent "nosuch0": want an interface of this host, where network "none" is to be; there are `},
 		{"lo", `berth/networks[0].parent "lo": want an Ethernet interface, where network "lo" is to be`},
@@ -30,6 +34,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"big", `berth/networks[0].mtu "9000": want at most 1500 bytes`},
 		{`[{"name":"lan","ips":["192.0.2.9"]}]`, `address 192.0.2.9 is in use by container holder (network "lan", interface net1)`},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:09"}]`, `MAC 02:00:5e:00:53:09 is in use by container holder`},
+		{`[{"name":"lan","mac":"02:00:5e:00:53:08"}]`, `mac "02:00:5e:00:53:08": want a MAC that no other interface on "` + h.parent + `" has; interface "` + foreign + `" in the network namespace of process `},
 		{"lan,tiny", `network "tiny": the only address of 198.51.100.0/30 is held, by holder (198.51.100.2)`},
 		{"thru", `berth/networks[0].parent "` + h.parent + `": want a parent that nobody uses, because passthru takes it whole: container "holder" has an interface of macvlan bridge on it`},
 		{"lan@lo2,lan@dup0", ``},

@@ -23,7 +23,7 @@ func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 	h := inside(t, n)
 	for _, step := range []func() error{
 		func() error { return n.SetIPv6("net1", IPv6Settings{Mode: specs.IPv6Off}) },
-		func() error { return h.SetUp(info.Index) },
+		func() error { return h.WaitUp(t.Context(), s.h, info.Index) },
 		func() error { return h.AddAddress(info.Index, a, true) },
 		func() error { return h.AddRoute(info.Index, Route{Via: netip.MustParseAddr("192.0.2.1")}) },
 		func() error {

@@ -1,7 +1,10 @@
 package network
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,20 +74,101 @@ func TestSameMACTwice(t *testing.T) {
 	}
 }
 
-// The MAC of a container that has just ended is soon free.
-func TestMACOfADyingNamespace(t *testing.T) {
+// Nobody waits for a MAC that a living interface has.
+func TestWhoHasTheMAC(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	old, n := newContainer(t)
-	s.create(t, n, s.macvlan("net1", mac(1)))
-	second, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
+	ns, n := newContainer(t)
+	s.create(t, n, s.macvlan("net7", mac(1)))
+	beside, err := OpenPath(s.host.Path())
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = beside.Close() })
+	s.create(t, beside, s.macvlan("shim0", mac(2)))
+	pid, hostPID := testnet.Process(t, ns).Pid, testnet.Process(t, s.host).Pid
+	for taken, want := range map[specs.MAC]string{
+		mac(1):       fmt.Sprintf(`interface "net7" in the network namespace of process %d has it`, pid),
+		mac(2):       fmt.Sprintf(`interface "shim0" in the network namespace of process %d has it`, hostPID),
+		s.parent.MAC: `the parent "eth1" itself has it`,
+	} {
+		l, err := s.h.CreateLink(s.n, s.macvlan("net1", taken))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = inside(t, s.n).WaitUp(t.Context(), s.h, l.Index)
+		wantIs(t, err, ErrMACInUse)
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		if err := inside(t, s.n).DeleteLink(l.Index); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An interface of another host's parent, which has the same index and MAC, is
+// not who has it; and a namespace without a process may be dying.
+func TestAMACIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	other := newSite(t)
+	other.create(t, other.n, other.macvlan("net1", mac(1)))
+	testnet.Process(t, other.container)
+	s := newSite(t)
+	if s.parent.Index != other.parent.Index {
+		t.Fatalf("parents %d and %d, want one index", s.parent.Index, other.parent.Index)
+	}
+	old, n := newContainer(t)
+	s.create(t, n, s.macvlan("net1", mac(1)))
+	l, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	err = inside(t, s.n).WaitUp(ended, s.h, l.Index)
+	wantIs(t, err, ErrMACInUse)
+	if err == nil || !strings.HasSuffix(err.Error(), "may be dying, has it") {
+		t.Errorf("error %v", err)
+	}
+	done := make(chan error)
+	go func() { done <- inside(t, s.n).WaitUp(t.Context(), s.h, l.Index) }()
+	select {
+	case err := <-done:
+		t.Fatalf("did not wait: %v", err)
+	case <-time.After(2 * busyTimeout): // longer than SetUp alone waits
 	}
 	if err := errors.Join(n.Close(), old.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := inside(t, s.n).SetUp(second.Index); err != nil {
+	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// The MAC of each of many containers that have ended at once is soon free.
+func TestMACsOfDyingNamespaces(t *testing.T) {
+	t.Parallel()
+	const many = 30
+	s := newSite(t)
+	var all []func() error
+	for i := range byte(many) {
+		old, n := newContainer(t)
+		s.create(t, n, s.macvlan("net1", mac(i)))
+		all = append(all, n.Close, old.Close)
+	}
+	for _, end := range all {
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range byte(many) {
+		l, err := s.h.CreateLink(s.n, s.macvlan(fmt.Sprintf("net%d", i), mac(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := inside(t, s.n).WaitUp(t.Context(), s.h, l.Index); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -159,7 +159,8 @@ func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 
 // SetUp sets a link up. A MAC that another macvlan of the parent has can be
 // that of a namespace which the kernel is still taking down, so it tries again
-// for half a second. Errors: [ErrMACInUse], [ErrNoLink], [ErrParentDown].
+// for half a second; [Handle.WaitUp] does for longer. Errors: [ErrMACInUse],
+// [ErrNoLink], [ErrParentDown].
 func (h *Handle) SetUp(index int) error {
 	deadline := time.Now().Add(busyTimeout)
 	for {

@@ -70,7 +70,7 @@ func (s *site) create(t testing.TB, n *Namespace, l Link) LinkInfo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := inside(t, n).SetUp(info.Index); err != nil {
+	if err := inside(t, n).WaitUp(t.Context(), s.h, info.Index); err != nil {
 		t.Fatal(err)
 	}
 	return info

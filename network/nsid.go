@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/vishvananda/netlink/nl"
@@ -22,20 +23,39 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	anyID := attr32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the lowest free one
 	// NLM_F_ECHO returns the id with the same message.
 	answers, err := h.do(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd, anyID)
+	id := nsidIn(answers)
 	if isErrno(err, unix.EEXIST) {
-		answers, err = h.do(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd)
+		id, err = h.nsid(n)
+	}
+	if err == nil && id < 0 {
+		err = errors.New("the kernel named none")
 	}
 	if err != nil {
 		return -1, fmt.Errorf("assign an id to the network namespace: %w", err)
 	}
+	return id, nil
+}
+
+// nsid returns the id by which the handle's namespace knows another one; -1
+// where it has none.
+func (h *Handle) nsid(n *Namespace) (int, error) {
+	answers, err := h.do(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), attr32(netnsaFD, uint32(n.FD())))
+	if err != nil {
+		return -1, fmt.Errorf("read the id of a network namespace: %w", err)
+	}
+	return nsidIn(answers), nil
+}
+
+// nsidIn reads the id of RTM_NEWNSID messages; -1: it is not assigned.
+func nsidIn(answers [][]byte) int {
 	for _, b := range answers {
 		for kind, v := range attributes(b[min(4, len(b)):]) { // struct rtgenmsg, padded
-			if id := int(int32(number(v))); kind == netnsaNSID && id >= 0 {
-				return id, nil
+			if kind == netnsaNSID {
+				return int(int32(number(v)))
 			}
 		}
 	}
-	return -1, fmt.Errorf("assign an id to the network namespace: the kernel named none")
+	return -1
 }
 
 // LinkIn returns a link of the namespace with an id. Errors: [ErrNoNamespace]

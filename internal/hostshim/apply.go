@@ -46,14 +46,14 @@ func (e *enabling) create(context.Context) error {
 
 // setUp decides about IPv6 and ARP before the interface can send a frame, and
 // sets it up without an address as yet.
-func (e *enabling) setUp(context.Context) error {
+func (e *enabling) setUp(ctx context.Context) error {
 	hasIPv6 := slices.ContainsFunc(e.rec.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	err := e.ns.SetIPv6(e.rec.Interface, network.IPv6Settings{Mode: specs.IPv6Off, Static: hasIPv6})
 	if err == nil {
 		err = e.ns.AnswerARPByRoute(e.rec.Interface)
 	}
 	if err == nil {
-		err = e.host.SetUp(e.rec.LinkIndex)
+		err = e.host.WaitUp(ctx, e.host, e.rec.LinkIndex)
 	}
 	return err
 }

@@ -1,0 +1,44 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// setUp decides about IPv6 and then brings every interface up, without an
+// address as yet.
+func (a *attaching) setUp(ctx context.Context) error {
+	for i, in := range a.plan.New {
+		r := a.records[i]
+		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
+			return fmt.Errorf("IPv6 settings of %q: %w", r.Interface, err)
+		}
+		if err := a.inside.WaitUp(ctx, a.host, r.LinkIndex); err != nil {
+			return explainUp(r, err)
+		}
+	}
+	return nil
+}
+
+// explainUp says what the kernel's refusal to bring an interface up means.
+func explainUp(r *state.Attachment, err error) error {
+	var taken *network.MACHolderError
+	if errors.As(err, &taken) {
+		return specs.Invalid("mac", r.MAC.String(), "a MAC that no other interface on %q has; %s has it", r.Parent, taken.Holder)
+	}
+	return fmt.Errorf("set %q up: %w", r.Interface, err)
+}
+
+// ipv6Settings is what an interface does about IPv6: static where it gets an
+// address, else as the network says.
+func ipv6Settings(in *Interface) network.IPv6Settings {
+	return network.IPv6Settings{
+		Mode:   in.Net.IPv6,
+		Static: len(in.Pools[ipv6]) > 0 || hasFamily(in.Static, ipv6),
+	}
+}
