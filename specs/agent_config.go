@@ -27,6 +27,11 @@ type Agent struct {
 	MetricsInfo         []string `toml:"metrics_info"`          // further labels of berth_endpoint_info
 	MetricsMaxEndpoints int      `toml:"metrics_max_endpoints"` // endpoints that have series
 
+	EventsJournal  bool   `toml:"events_journal"`   // events are written to the journal, where there is one
+	EventsFile     string `toml:"events_file"`      // where events are written as JSON lines; "": nowhere
+	EventsFileMB   int    `toml:"events_file_mb"`   // megabytes after which the file is rotated
+	EventsFileKeep int    `toml:"events_file_keep"` // rotated files that are kept
+
 	OTLP         string   `toml:"otlp"`          // where metrics are pushed to; "": nowhere
 	OTLPInterval Duration `toml:"otlp_interval"` // between two pushes
 }
@@ -38,6 +43,10 @@ const (
 	DefaultKeepEnded           = time.Hour
 	DefaultMetricsMaxEndpoints = 10_000
 	DefaultOTLPInterval        = time.Minute
+	DefaultEventsFileMB        = 10
+	DefaultEventsFileKeep      = 5
+	limitEventsFileMB          = 10_000
+	limitEventsFileKeep        = 100
 	maxContainerdSockets       = 16
 	maxMetricsLabels           = 32
 )
@@ -91,6 +100,9 @@ func defaultAgent() Agent {
 		MetricsLabels:        TrafficLabels(),
 		MetricsInfo:          InfoLabels(),
 		MetricsMaxEndpoints:  DefaultMetricsMaxEndpoints,
+		EventsJournal:        true,
+		EventsFileMB:         DefaultEventsFileMB,
+		EventsFileKeep:       DefaultEventsFileKeep,
 		OTLPInterval:         Duration(DefaultOTLPInterval),
 	}
 }
@@ -102,7 +114,7 @@ func (a *Agent) check() error {
 	if !slices.Contains([]string{"auto", "tcx", "clsact"}, a.Attach) {
 		return Invalid("agent.attach", a.Attach, "auto, tcx or clsact")
 	}
-	for _, check := range []func() error{a.checkNames, a.checkMetrics, a.checkOTLP} {
+	for _, check := range []func() error{a.checkNames, a.checkMetrics, a.checkEvents, a.checkOTLP} {
 		if err := check(); err != nil {
 			return At("agent", err)
 		}
@@ -171,6 +183,18 @@ func checkLabel(label string) error {
 		return nil
 	}
 	return Invalid("", label, "one of %s, or %sKEY for a label of the container's", strings.Join(known, ", "), EngineLabel)
+}
+
+func (a *Agent) checkEvents() error {
+	switch {
+	case a.EventsFile != "" && !filepath.IsAbs(a.EventsFile):
+		return Invalid("events_file", a.EventsFile, "the absolute path of a file, or \"\" for none")
+	case a.EventsFileMB < 1 || a.EventsFileMB > limitEventsFileMB:
+		return Invalid("events_file_mb", fmt.Sprint(a.EventsFileMB), "1 to %d megabytes", limitEventsFileMB)
+	case a.EventsFileKeep < 0 || a.EventsFileKeep > limitEventsFileKeep:
+		return Invalid("events_file_keep", fmt.Sprint(a.EventsFileKeep), "0 to %d files", limitEventsFileKeep)
+	}
+	return nil
 }
 
 func (a *Agent) checkOTLP() error {

@@ -26,6 +26,9 @@ func TestAgentConfigRefuses(t *testing.T) {
 		`otlp = "grpc://127.0.0.1:4317"`:                               `agent.otlp "grpc://127.0.0.1:4317": want a URL`,
 		`otlp_interval = "100ms"`:                                      `agent.otlp_interval "100ms": want 1s to 1h`,
 		`otlp_interval = "2h"`:                                         `agent.otlp_interval "2h0m0s": want 1s to 1h`,
+		`events_file = "events.jsonl"`:                                 `agent.events_file "events.jsonl": want the absolute path of a file, or "" for none`,
+		`events_file_mb = 0`:                                           `agent.events_file_mb "0": want 1 to 10000 megabytes`,
+		`events_file_keep = 101`:                                       `agent.events_file_keep "101": want 0 to 100 files`,
 		`containerd = [` + strings.Repeat(`"/run/c.sock", `, 17) + `]`: `agent.containerd "17": want at most 16 sockets`,
 		`metrics_info = [` + strings.Repeat(`"name", `, 33) + `]`:      `agent.metrics_info "33": want at most 32 labels`,
 	} {

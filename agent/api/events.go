@@ -35,8 +35,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	lines := json.NewEncoder(w)
 	for from, begun := uint64(0), false; ; begun = true {
-		list, next, more := s.ring.Since(from, batch)
-		if begun && next-uint64(len(list)) > from {
+		list, next, lost, more := s.ring.Since(from, batch)
+		if begun && lost {
 			panic(http.ErrAbortHandler)
 		}
 		from = next

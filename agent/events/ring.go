@@ -1,6 +1,8 @@
 package events
 
 import (
+	"slices"
+	"sort"
 	"sync"
 
 	"berth/specs"
@@ -9,42 +11,89 @@ import (
 // Kept is how many events the agent keeps.
 const Kept = 10_000
 
-// Ring keeps the last events in the order of their arrival. Its methods may be
-// called concurrently.
+// share is how much of a full ring one endpoint may have before what it adds
+// takes the place of its own oldest: one in so many.
+const share = 10
+
+// Ring keeps the last events in the order of their arrival. Where it is full,
+// an endpoint that has more than its share of it pushes out its own events and
+// nobody else's. Its methods may be called concurrently.
 type Ring struct {
 	mu    sync.Mutex
-	buf   []*specs.Event // those that have come; most agents see few
+	size  int
+	kept  []entry
+	of    map[string]int // how many are kept of each endpoint
 	next  uint64         // the number that the next event gets; the first is 0
+	gone  uint64         // one more than the highest number that was pushed out
 	added chan struct{}  // closed and replaced when an event arrives
+}
+
+type entry struct {
+	number uint64
+	who    string
+	event  *specs.Event
 }
 
 // NewRing returns a ring for size events, which is at least 1.
 func NewRing(size int) *Ring {
-	return &Ring{buf: make([]*specs.Event, size), added: make(chan struct{})}
+	return &Ring{size: size, of: make(map[string]int), added: make(chan struct{})}
 }
 
-// Add keeps an event, in place of the oldest when the ring is full.
+// Add keeps an event, in place of an older one when the ring is full.
 func (r *Ring) Add(e specs.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.buf[r.next%uint64(len(r.buf))] = &e
+	who := endpointOf(&e)
+	if len(r.kept) == r.size {
+		r.push(who)
+	}
+	r.kept = append(r.kept, entry{r.next, who, &e})
+	r.of[who]++
 	r.next++
 	close(r.added)
 	r.added = make(chan struct{})
 }
 
+// push makes room for an event of an endpoint's.
+func (r *Ring) push(who string) {
+	victim := 0
+	if r.of[who] > r.size/share {
+		victim = slices.IndexFunc(r.kept, func(e entry) bool { return e.who == who })
+	}
+	old := r.kept[victim]
+	r.gone = max(r.gone, old.number+1)
+	if r.of[old.who]--; r.of[old.who] == 0 {
+		delete(r.of, old.who)
+	}
+	r.kept = slices.Delete(r.kept, victim, victim+1)
+}
+
 // Since returns a copy of at most limit of the kept events, oldest first, from
-// number from on; the number to go on with; and a channel that is closed when
-// more than the kept ones have arrived. Events that are no longer kept are
-// left out: next less the number of events is then greater than from.
-func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64, more <-chan struct{}) {
+// number from on; the number to go on with; whether events from that number on
+// are no longer kept; and a channel that is closed when more than the kept ones
+// have arrived.
+func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64, lost bool, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	size := uint64(len(r.buf))
-	from = max(from, r.next-min(r.next, size))
-	next = min(r.next, from+uint64(limit))
-	for i := from; i < next; i++ {
-		events = append(events, *r.buf[i%size])
+	begin := sort.Search(len(r.kept), func(i int) bool { return r.kept[i].number >= from })
+	end := min(len(r.kept), begin+limit)
+	for _, e := range r.kept[begin:end] {
+		events = append(events, *e.event)
+		next = e.number + 1
 	}
-	return events, max(from, next), r.added
+	if end == len(r.kept) {
+		next = max(from, r.next)
+	}
+	return events, max(from, next), r.gone > from, r.added
+}
+
+// endpointOf names whose event it is: the sender's, else of whom it was done
+// to, else the parent's.
+func endpointOf(e *specs.Event) string {
+	for _, p := range []*specs.Party{e.Sender, e.Owner} {
+		if p != nil {
+			return p.ContainerID + "/" + p.Interface
+		}
+	}
+	return e.Parent
 }

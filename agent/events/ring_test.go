@@ -24,22 +24,22 @@ func check(t *testing.T, events []specs.Event, first, count int) {
 
 func TestRingKeepsTheLast(t *testing.T) {
 	r := NewRing(3)
-	events, next, _ := r.Since(0, 10)
+	events, next, _, _ := r.Since(0, 10)
 	if check(t, events, 0, 0); next != 0 {
 		t.Errorf("next of an empty ring is %d, want 0", next)
 	}
 	for i := range 5 {
 		r.Add(numbered(i))
 	}
-	events, next, _ = r.Since(0, 10)
+	events, next, _, _ = r.Since(0, 10)
 	if check(t, events, 2, 3); next != 5 {
 		t.Errorf("next is %d, want 5", next)
 	}
-	events, next, _ = r.Since(3, 1)
+	events, next, _, _ = r.Since(3, 1)
 	if check(t, events, 3, 1); next != 4 {
 		t.Errorf("next is %d, want 4", next)
 	}
-	events, next, _ = r.Since(9, 10)
+	events, next, _, _ = r.Since(9, 10)
 	if check(t, events, 0, 0); next != 9 {
 		t.Errorf("next is %d, want 9: numbers never go backwards", next)
 	}
@@ -53,7 +53,7 @@ func TestRingWakesFollowers(t *testing.T) {
 		wait.Go(func() {
 			var got []specs.Event
 			for from := uint64(0); len(got) < count; {
-				events, next, more := r.Since(from, 100)
+				events, next, _, more := r.Since(from, 100)
 				got, from = append(got, events...), next
 				if len(events) > 0 {
 					continue
@@ -72,4 +72,55 @@ func TestRingWakesFollowers(t *testing.T) {
 		r.Add(numbered(i))
 	}
 	wait.Wait()
+}
+
+// An endpoint that floods pushes out its own events once it has its share.
+func TestRingKeepsOthersInAFlood(t *testing.T) {
+	r := NewRing(100)
+	add := func(id string, n int) {
+		for i := range n {
+			e := numbered(i)
+			e.Sender = &specs.Party{ContainerID: id, Interface: "net1"}
+			r.Add(e)
+		}
+	}
+	add("flood", 500)
+	if events, _, _, _ := r.Since(0, 1000); len(events) != 100 {
+		t.Fatalf("%d events of one endpoint alone, want all 100", len(events))
+	}
+	add("quiet", 5)
+	add("flood", 500)
+	events, next, lost, _ := r.Since(0, 1000)
+	if len(events) != 100 || next != 1005 || !lost {
+		t.Fatalf("%d events up to %d, lost %v", len(events), next, lost)
+	}
+	check(t, events[:5], 0, 5)
+	for i, e := range events {
+		if want := map[bool]string{true: "quiet", false: "flood"}[i < 5]; e.Sender.ContainerID != want {
+			t.Fatalf("event %d is of %s, want %s", i, e.Sender.ContainerID, want)
+		}
+	}
+	check(t, events[5:], 405, 95)
+}
+
+// Who reads in time is told of no loss, though others of its endpoint are gone.
+func TestRingTellsWhatIsLost(t *testing.T) {
+	r := NewRing(10)
+	for i := range 10 {
+		r.Add(numbered(i))
+	}
+	_, next, lost, _ := r.Since(0, 4)
+	if next != 4 || lost {
+		t.Fatalf("next %d, lost %v", next, lost)
+	}
+	for i := range 4 {
+		r.Add(numbered(10 + i))
+	}
+	if _, _, lost, _ := r.Since(next, 4); lost {
+		t.Error("what was read already is said to be lost")
+	}
+	r.Add(numbered(14))
+	if _, _, lost, _ := r.Since(next, 4); !lost {
+		t.Error("what was not read yet is gone, and not said to be")
+	}
 }
