@@ -25,6 +25,7 @@ var floors = map[string]int{
 
 // neighbours are the imports inside one floor that are wanted.
 var neighbours = map[string][]string{
+	"engine":   {"hook"}, // NRI's plugin is a caller of the hook's library
 	"ipam":     {"internal/state"},
 	"internal": {"internal", "ipam", "network", "bpf"},
 }

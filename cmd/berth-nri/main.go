@@ -1,0 +1,82 @@
+// Command berth-nri attaches the pods of Kubernetes: it is berth's plugin of
+// NRI, for containerd and CRI-O. It runs as a service beside the runtime, or is
+// started by it as NN-berth in the runtime's folder of plugins.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"golang.org/x/sys/unix"
+
+	"berth/engine/nri"
+	"berth/internal/config"
+	"berth/internal/state"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var dirs config.Dirs
+	var options nri.Options
+	level := slog.LevelInfo
+	flags := flag.NewFlagSet("berth-nri", flag.ContinueOnError)
+	dirs.Flags(flags)
+	flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "the container runtime's `SOCKET` of NRI")
+	flags.StringVar(&options.Index, "index", "10", "place in the order of the runtime's plugins, two `DIGITS`")
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: debug, info, warn or error")
+	showVersion := flags.Bool("version", false, "print the version")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if *showVersion {
+		fmt.Println("berth-nri", version)
+		return 0
+	}
+	if err := check(flags, options.Index); err != nil {
+		fmt.Fprintln(os.Stderr, "berth-nri:", err)
+		return 2
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	p := &nri.Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: log}
+	if err := start(p, options); err != nil {
+		fmt.Fprintln(os.Stderr, "berth-nri:", err)
+		return 1
+	}
+	return 0
+}
+
+func check(flags *flag.FlagSet, index string) error {
+	if flags.NArg() > 0 {
+		return fmt.Errorf("argument %q: want none", flags.Arg(0))
+	}
+	if len(index) != 2 || strings.Trim(index, "0123456789") != "" {
+		return fmt.Errorf("--index %q: want two digits", index)
+	}
+	return nil
+}
+
+func start(p *nri.Plugin, options nri.Options) error {
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	unix.Umask(0o077)
+	if err := openSysctls(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	if nri.Launched() {
+		return p.ServeLaunched(ctx)
+	}
+	return p.Serve(ctx, options)
+}

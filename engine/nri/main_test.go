@@ -1,0 +1,264 @@
+package nri
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+	validator "github.com/containerd/nri/plugins/default-validator/builtin"
+
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/ipam"
+)
+
+// requestTimeout is the runtime's, longer than in life: machines may be slow.
+const requestTimeout = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	adaptation.SetPluginRequestTimeout(requestTimeout)
+	adaptation.SetPluginRegistrationTimeout(requestTimeout)
+	testnet.Main(m)
+}
+
+const lan = `parent = "PARENT"
+[[subnet]]
+subnet = "192.0.2.0/24"
+gateway = "192.0.2.1"
+`
+
+// node is a host with a parent, a plugin and, when it is started, the runtime's
+// side of NRI.
+type node struct {
+	*testing.T
+	dirs   config.Dirs
+	store  *state.Store
+	parent string
+	plugin *Plugin
+	socket string
+	log    buffer
+
+	mu   sync.Mutex
+	pods []*api.PodSandbox // what the runtime tells a new plugin
+	open []io.Closer       // the listener before the runtime's, and its connections
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	dir := t.TempDir()
+	n := &node{
+		T: t, parent: testnet.Unique("p"), socket: "/run/" + testnet.Unique("nri") + ".sock",
+		dirs: config.Dirs{Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
+	}
+	n.store = state.Open(n.dirs.State)
+	testnet.Veth(t, n.parent, testnet.Here(t), "wire", testnet.Namespace(t))
+	n.plugin = &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
+	n.write("networks.d/lan.toml", lan)
+	return n
+}
+
+// write writes a file of the configuration; PARENT in it is the test's parent.
+func (n *node) write(name, text string) {
+	n.Helper()
+	path := filepath.Join(n.dirs.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		n.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "PARENT", n.parent)), 0o644); err != nil {
+		n.Fatal(err)
+	}
+}
+
+// runtime starts the runtime's side of NRI, until the test ends or it is stopped.
+func (n *node) runtime(options ...adaptation.Option) *adaptation.Adaptation {
+	n.Helper()
+	options = append([]adaptation.Option{
+		adaptation.WithSocketPath(n.behind()), adaptation.WithPluginPath(n.TempDir()), adaptation.WithPluginConfigPath(n.TempDir()),
+	}, options...)
+	r, err := adaptation.New("test", "1", n.synchronize, noUpdates, options...)
+	if err != nil {
+		n.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(r.Stop)
+	return r
+}
+
+// behind lets what connects to the node's socket through to the one it
+// returns. A connection to the library's own would outlive the runtime's stop;
+// in life the process ends, and here die does it.
+func (n *node) behind() (socket string) {
+	n.Helper()
+	socket = "/run/" + testnet.Unique("runtime") + ".sock"
+	front, err := net.Listen("unix", n.socket)
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open = []io.Closer{front}
+	n.Cleanup(n.die)
+	go func() {
+		for {
+			from, err := front.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("unix", socket)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			n.mu.Lock()
+			n.open = append(n.open, from, to)
+			n.mu.Unlock()
+			go func() { _, _ = io.Copy(to, from); to.Close() }()
+			go func() { _, _ = io.Copy(from, to); from.Close() }()
+		}
+	}()
+	return socket
+}
+
+// die ends what the runtime has open.
+func (n *node) die() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.open {
+		c.Close()
+	}
+	n.open = nil
+}
+
+func noUpdates(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) {
+	return nil, errors.New("the plugin wants to change a container that runs")
+}
+
+func (n *node) synchronize(ctx context.Context, tell adaptation.SyncCB) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, err := tell(ctx, n.pods, nil)
+	return err
+}
+
+// serve runs the plugin until the test ends, or stop is called.
+func (n *node) serve() (stop func()) {
+	n.Helper()
+	ctx, cancel := context.WithCancel(n.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.plugin.Serve(ctx, Options{Socket: n.socket, Index: "10"}) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			n.Errorf("serve: %v", err)
+		}
+	})
+	n.Cleanup(stop)
+	return stop
+}
+
+// connected starts both sides and waits until they know each other.
+func (n *node) connected(options ...adaptation.Option) *adaptation.Adaptation {
+	n.Helper()
+	r := n.runtime(options...)
+	n.serve()
+	n.waitFor(r)
+	return r
+}
+
+// waitFor waits until the plugin gets a runtime's requests.
+func (n *node) waitFor(r *adaptation.Adaptation) {
+	n.Helper()
+	testnet.Eventually(n, "the runtime asks the plugin", func() bool {
+		_, err := r.CreateContainer(n.Context(), &api.CreateContainerRequest{
+			Pod: &api.PodSandbox{Id: "nobody", Annotations: map[string]string{"berth/networks": "lan"}}, Container: &api.Container{Id: "none"},
+		})
+		return err != nil
+	})
+}
+
+// pod is a sandbox in a network namespace.
+func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
+	p := &api.PodSandbox{Id: id, Name: "web", Namespace: "prod-a", Uid: "uid-" + id, Annotations: map[string]string{}}
+	if networks != "" {
+		p.Annotations["berth/networks"] = networks
+	}
+	if ns != nil {
+		p.Linux = &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{
+			{Type: "ipc"}, {Type: "network", Path: ns.Path()}}}
+	}
+	return p
+}
+
+func event(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }
+
+// records are all attachments and leases that live.
+func (n *node) records() string {
+	n.Helper()
+	var s strings.Builder
+	err := n.store.View(n.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
+		}
+		for l, err := range ipam.All(tx) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "lease %s%s of %s\n", l.Addr, l.MAC, l.Container)
+		}
+		return nil
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return s.String()
+}
+
+func (n *node) attachment(id string) *state.Attachment {
+	n.Helper()
+	all, err := n.plugin.attached(n.Context(), &api.PodSandbox{Id: id})
+	if err != nil || len(all) != 1 {
+		n.Fatalf("%d attachments of %s, %v:\n%s", len(all), id, err, n.records())
+	}
+	return all[0]
+}
+
+// required is the validator that a runtime has built in, asked for berth.
+func required() adaptation.Option {
+	return adaptation.WithDefaultValidator(&validator.DefaultValidatorConfig{Enable: true, RequiredPlugins: []string{Name}})
+}
+
+// buffer is a log that several goroutines write.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,130 @@
+package nri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	nrinet "github.com/containerd/nri/pkg/net"
+	"github.com/containerd/nri/pkg/stub"
+)
+
+// Options say where the runtime is found.
+type Options struct {
+	Socket string // the runtime's
+	Index  string // two digits: the place in the order of the runtime's plugins
+}
+
+const (
+	// retry is how long the next try to connect waits for.
+	retry = time.Second
+	// grace is how long an answer may take from here to the socket.
+	grace = 100 * time.Millisecond
+)
+
+// errGone is returned when the connection ends.
+var errGone = errors.New("the runtime has closed the connection")
+
+// Serve answers the runtime until ctx is done, and waits for it where it is not
+// there, or not any more. What is being done at the end of ctx is finished.
+func (p *Plugin) Serve(ctx context.Context, o Options) error {
+	said := ""
+	for {
+		err := p.serveOnce(ctx, o)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err.Error() != said {
+			p.Log.Warn("waiting for the container runtime", "error", err)
+			said = err.Error()
+		}
+		if errors.Is(err, errGone) {
+			said = "" // it was there
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retry):
+		}
+	}
+}
+
+func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", o.Socket)
+	if err != nil {
+		return fmt.Errorf("connect to NRI, which has to be on in containerd or CRI-O (berth install --engine nri): %w", err)
+	}
+	return p.session(ctx, conn, o.Index)
+}
+
+// ServeLaunched answers the runtime that has started this process, until it
+// closes the connection. The descriptor of the connection is in the
+// environment, as are name and index (pkg/api/plugin.go of NRI).
+func (p *Plugin) ServeLaunched(ctx context.Context) error {
+	var fd int
+	if _, err := fmt.Sscanf(os.Getenv(api.PluginSocketEnvVar), "%d", &fd); err != nil {
+		return fmt.Errorf("%s %q: want the number of a descriptor", api.PluginSocketEnvVar, os.Getenv(api.PluginSocketEnvVar))
+	}
+	conn, err := nrinet.NewFdConn(fd)
+	if err != nil {
+		return fmt.Errorf("connection of NRI on descriptor %d: %w", fd, err)
+	}
+	if err := p.session(ctx, conn, os.Getenv(api.PluginIdxEnvVar)); !errors.Is(err, errGone) {
+		return err
+	}
+	return nil
+}
+
+// Launched reports whether a runtime has started this process.
+func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
+
+// session answers the runtime on one connection. It returns nil when ctx is done.
+func (p *Plugin) session(ctx context.Context, plain net.Conn, index string) error {
+	conn := &watched{Conn: plain, gone: make(chan struct{})}
+	defer conn.Close()
+	s, err := stub.New(p, stub.WithPluginName(Name), stub.WithPluginIdx(index),
+		stub.WithConnection(conn), stub.WithLogger(logger{p.Log}))
+	if err != nil {
+		return fmt.Errorf("NRI plugin: %w", err)
+	}
+	// A request that is being answered is not to end with ctx.
+	unhurried := context.WithoutCancel(ctx)
+	started := make(chan error, 1)
+	go func() { started <- s.Start(unhurried) }() // the library's waits for ever when the runtime dies meanwhile
+	for {
+		select {
+		case err := <-started:
+			if err != nil {
+				return err
+			}
+			started = nil
+		case <-conn.gone:
+			return errGone
+		case <-ctx.Done():
+			p.working.Lock() // waits for answers, and keeps new ones from being begun
+			defer p.working.Unlock()
+			time.Sleep(grace)
+			return conn.Close()
+		}
+	}
+}
+
+// watched is a connection that says when it has ended.
+type watched struct {
+	net.Conn
+	once sync.Once
+	gone chan struct{}
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		w.once.Do(func() { close(w.gone) })
+	}
+	return n, err
+}

@@ -1,0 +1,45 @@
+package nri
+
+import (
+	"encoding/json"
+	"net/netip"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// StatusAnnotation is set on the containers of an attached pod. NRI changes
+// containers and not pods, so it is in what the runtime says of the container
+// (crictl inspect). The key is that of the Kubernetes multi-network
+// specification, because no key below berth/ may come to a hook that does not
+// know it.
+const StatusAnnotation = "k8s.v1.cni.cncf.io/network-status"
+
+// networkStatus is an interface as that specification's network status
+// annotation lists it. dns stands there always; berth sets none.
+type networkStatus struct {
+	Name      string       `json:"name"` // of the network; of its parent where it was defined in place
+	Interface string       `json:"interface"`
+	IPs       []netip.Addr `json:"ips,omitempty"`
+	MAC       specs.MAC    `json:"mac"`
+	MTU       int          `json:"mtu"`
+	Gateway   []netip.Addr `json:"gateway,omitempty"`
+	DNS       struct{}     `json:"dns"`
+}
+
+// statusOf returns the value of [StatusAnnotation].
+func statusOf(all []*state.Attachment) (string, error) {
+	list := []networkStatus{}
+	for _, a := range all {
+		s := networkStatus{Name: a.Network, Interface: a.Interface, MAC: a.MAC, MTU: a.MTU, Gateway: a.Gateways}
+		if s.Name == "" {
+			s.Name = a.Parent
+		}
+		for _, p := range a.Addresses {
+			s.IPs = append(s.IPs, p.Addr())
+		}
+		list = append(list, s)
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
+}
