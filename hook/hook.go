@@ -46,6 +46,11 @@ type Hook struct {
 	stopping bool
 }
 
+// Timeout is how long a run may take, what it waits for locks included. Engines
+// set no limit of their own, or whole seconds; ours ends first, so that the undo
+// still runs.
+const Timeout = 20 * time.Second
+
 // How long a run may look for what others left behind: always, and when an
 // address, a MAC or a parent that it needs is held.
 const (

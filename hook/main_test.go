@@ -124,8 +124,15 @@ func (h *host) hook() *Hook {
 	}
 }
 
+// run runs a hook for as long as the program gives it.
+func (h *host) run(hook *Hook, state []byte) error {
+	ctx, cancel := context.WithTimeout(h.Context(), Timeout)
+	defer cancel()
+	return hook.Run(ctx, "", bytes.NewReader(state))
+}
+
 func (h *host) start(b *box) error {
-	return h.hook().Run(h.Context(), "", bytes.NewReader(b.state("creating")))
+	return h.run(h.hook(), b.state("creating"))
 }
 
 func (h *host) mustStart(b *box) {
@@ -137,13 +144,13 @@ func (h *host) mustStart(b *box) {
 
 func (h *host) mustStop(b *box) {
 	h.Helper()
-	if err := h.hook().Run(h.Context(), "", bytes.NewReader(b.state("stopped"))); err != nil {
+	if err := h.run(h.hook(), b.state("stopped")); err != nil {
 		h.Fatalf("stop %s: %v", b.id, err)
 	}
 }
 
 // settling is what the kernel decides on in a second or two of its own.
-var settling = regexp.MustCompile(` state [A-Z]+| tentative`)
+var settling = regexp.MustCompile(`(?m) state [A-Z]+| tentative|^local fe80::.*\n`)
 
 // snapshot is everything that a start may change: the links of the host that
 // are this test's, links, addresses and routes of the container, and all

@@ -30,10 +30,6 @@ import (
 // version is set by the linker.
 var version = "devel"
 
-// defaultTimeout is how long a run may take. Engines set none of their own, or
-// whole seconds; ours ends first, so that the undo still runs.
-const defaultTimeout = 20 * time.Second
-
 const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [--network NAME]... [createRuntime|prestart|poststop]
 
 An OCI runtime runs it, with the container's state on standard input.
@@ -55,7 +51,7 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
-	timeout := flags.Duration("timeout", defaultTimeout, "how long a run may take before it takes itself back")
+	timeout := flags.Duration("timeout", hook.Timeout, "how long a run may take before it takes itself back")
 	var networks []string
 	flags.Func("network", "a network to attach, beside what annotations ask for: `NAME`; may be repeated", func(name string) error {
 		networks = append(networks, name)

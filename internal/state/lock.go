@@ -10,7 +10,9 @@ import (
 )
 
 // defaultWait is how long a lock is waited for when the context has no
-// deadline. Transactions take well under a millisecond each.
+// deadline, as an undo has none. Whoever may come with a hundred others has one:
+// a hook waits as long as it may run. Transactions take well under a millisecond
+// each, and under emulation a hundred hooks at once take five seconds.
 const defaultWait = 5 * time.Second
 
 // lock takes flock(2) on a file of the directory, which is made where it is

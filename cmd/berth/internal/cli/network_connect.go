@@ -97,6 +97,8 @@ func connect(ctx context.Context, env *Env, o *connectOptions, s specs.Selection
 		}
 		target.ID = id
 	}
+	ctx, cancel := context.WithTimeout(ctx, hook.Timeout)
+	defer cancel()
 	a, err := env.hook().Connect(ctx, target, s)
 	if err != nil {
 		return err
@@ -146,7 +148,9 @@ func newNetworkDisconnect(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			interfaces, err := env.hook().Disconnect(cmd.Context(), id, args[0])
+			ctx, cancel := context.WithTimeout(cmd.Context(), hook.Timeout)
+			defer cancel()
+			interfaces, err := env.hook().Disconnect(ctx, id, args[0])
 			for _, name := range interfaces {
 				fmt.Fprintln(env.Out, name)
 			}
