@@ -1,0 +1,147 @@
+package edit
+
+import (
+	"fmt"
+	"strings"
+)
+
+// context is how many lines around a change a diff shows, as diff -u does.
+const context = 3
+
+// Diff returns a unified diff of two texts, "" where they are the same. No
+// name stands for a file that does not exist.
+func Diff(oldName, newName, before, after string) string {
+	if before == after {
+		return ""
+	}
+	ops := script(lines(before), lines(after))
+	var b strings.Builder
+	fmt.Fprintf(&b, "--- %s\n+++ %s\n", fileName(oldName), fileName(newName))
+	for from := 0; from < len(ops); {
+		if ops[from].kind == ' ' {
+			from++
+			continue
+		}
+		to, same := from, 0 // to is behind the last change of the hunk
+		for i := from; i < len(ops) && same <= 2*context; i++ {
+			if same++; ops[i].kind != ' ' {
+				to, same = i+1, 0
+			}
+		}
+		hunk(&b, ops, max(0, from-context), min(len(ops), to+context))
+		from = min(len(ops), to+context)
+	}
+	return b.String()
+}
+
+func fileName(name string) string {
+	if name == "" {
+		return "/dev/null"
+	}
+	return name
+}
+
+func lines(text string) (all []string) {
+	for line := range strings.Lines(text) {
+		all = append(all, line)
+	}
+	return all
+}
+
+// op is a line that is in both texts, or in one of them.
+type op struct {
+	kind byte // ' ', '-' or '+'
+	line string
+	a, b int // how many lines of each text come before
+}
+
+// script finds a shortest way from one text to the other: Myers, "An O(ND)
+// Difference Algorithm and Its Variations" (1986), the greedy form.
+func script(a, b []string) []op {
+	best := map[int]int{1: 0}
+	var trace []map[int]int
+	for d := 0; ; d++ {
+		now := make(map[int]int, len(best)+2)
+		for k, x := range best {
+			now[k] = x
+		}
+		trace = append(trace, best)
+		for k := -d; k <= d; k += 2 {
+			x := now[k-1] + 1
+			if k == -d || k != d && now[k-1] < now[k+1] {
+				x = now[k+1]
+			}
+			for x < len(a) && x-k < len(b) && a[x] == b[x-k] {
+				x++
+			}
+			if now[k] = x; x >= len(a) && x-k >= len(b) {
+				return back(trace, a, b)
+			}
+		}
+		best = now
+	}
+}
+
+// back walks the trace from its end to the beginning.
+func back(trace []map[int]int, a, b []string) []op {
+	var ops []op
+	x, y := len(a), len(b)
+	for d := len(trace) - 1; d >= 0; d-- {
+		v, k := trace[d], x-y
+		from := k - 1
+		if k == -d || k != d && v[k-1] < v[k+1] {
+			from = k + 1
+		}
+		startX := v[from]
+		startY := startX - from
+		for x > max(startX, 0) && y > max(startY, 0) {
+			x, y = x-1, y-1
+			ops = append(ops, op{' ', a[x], x, y})
+		}
+		if d == 0 {
+			break
+		}
+		if x == startX {
+			y--
+			ops = append(ops, op{'+', b[y], x, y})
+		} else {
+			x--
+			ops = append(ops, op{'-', a[x], x, y})
+		}
+	}
+	for i, j := 0, len(ops)-1; i < j; i, j = i+1, j-1 {
+		ops[i], ops[j] = ops[j], ops[i]
+	}
+	return ops
+}
+
+func hunk(w *strings.Builder, ops []op, from, to int) {
+	var a, b int
+	for _, o := range ops[from:to] {
+		if o.kind != '+' {
+			a++
+		}
+		if o.kind != '-' {
+			b++
+		}
+	}
+	fmt.Fprintf(w, "@@ -%s +%s @@\n", span(ops[from].a, a), span(ops[from].b, b))
+	for _, o := range ops[from:to] {
+		w.WriteByte(o.kind)
+		w.WriteString(o.line)
+		if !strings.HasSuffix(o.line, "\n") {
+			w.WriteString("\n\\ No newline at end of file\n")
+		}
+	}
+}
+
+// span is a hunk's place in one text: of no lines, the line before it.
+func span(before, n int) string {
+	switch n {
+	case 0:
+		return fmt.Sprintf("%d,0", before)
+	case 1:
+		return fmt.Sprint(before + 1)
+	}
+	return fmt.Sprintf("%d,%d", before+1, n)
+}

@@ -1,0 +1,153 @@
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Format is a language of configuration files.
+type Format string
+
+// The formats.
+const (
+	TOML Format = "toml"
+	JSON Format = "json"
+)
+
+// Change is a value that was set, with what it takes to set it back.
+type Change struct {
+	Path  []string `json:"path"`
+	Value string   `json:"value"`           // as it is written in the file; "" for a table
+	Old   *string  `json:"old,omitempty"`   // what was there before; nil: nothing
+	Added string   `json:"added,omitempty"` // all that was put into the text for it
+}
+
+// Errors of this package, each wrapped with the path.
+var (
+	// ErrLayout is of a file in which the value could not be set without
+	// changing another one.
+	ErrLayout = errors.New("the file is laid out in a way that cannot be edited")
+	// ErrChanged is of a change that somebody has changed again, so that it is
+	// not taken back.
+	ErrChanged = errors.New("the value was changed since")
+)
+
+// language is what differs between formats.
+type language interface {
+	decode(text string) (map[string]any, error)
+	replace(text string, path []string, value any) (string, Change, error) // a value that is there
+	insert(text string, path []string, value any) (string, Change, error)  // one that is not, nor a table
+	cut(text string, path []string) (string, error)                        // a value, or a table with all in it
+	raw(text string, path []string) (string, bool)                         // a value, as it is written
+}
+
+func (f Format) language() language {
+	if f == JSON {
+		return jsonLanguage{}
+	}
+	return tomlLanguage{}
+}
+
+// Decode returns the values of a file: strings, bools, numbers, lists as []any
+// and tables as map[string]any. An empty file has none.
+func (f Format) Decode(text string) (map[string]any, error) { return f.language().decode(text) }
+
+// Set sets a value: a string, bool or []string, whatever Decode has returned,
+// or a map[string]any of such, whose keys are set one by one in a table that is
+// there already. No changes: it was so before.
+func (f Format) Set(text string, path []string, value any) (string, []Change, error) {
+	values, err := f.Decode(text)
+	if err != nil {
+		return "", nil, err
+	}
+	now, there := Lookup(values, path...)
+	table, isTable := value.(map[string]any)
+	_, wasTable := now.(map[string]any)
+	switch {
+	case there && isTable && wasTable:
+		return f.setAll(text, path, table)
+	case there && reflect.DeepEqual(now, plain(value)):
+		return text, nil, nil
+	case there && wasTable != isTable:
+		return "", nil, pathError(path, ErrLayout)
+	}
+	var change Change
+	var edited string
+	if there {
+		edited, change, err = f.language().replace(text, path, value)
+	} else {
+		edited, change, err = f.language().insert(text, path, value)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	put(values, path, plain(value))
+	return edited, []Change{change}, f.verify(edited, values, path)
+}
+
+func (f Format) setAll(text string, path []string, table map[string]any) (string, []Change, error) {
+	var all []Change
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		edited, changes, err := f.Set(text, append(slices.Clone(path), key), table[key])
+		if err != nil {
+			return "", nil, err
+		}
+		text, all = edited, append(all, changes...)
+	}
+	return text, all, nil
+}
+
+// Undo takes a change back. One that is not there any more needs nothing; the
+// error of one that somebody has changed again wraps [ErrChanged].
+func (f Format) Undo(text string, c Change) (string, error) {
+	values, err := f.Decode(text)
+	if err != nil {
+		return "", err
+	}
+	if _, there := Lookup(values, c.Path...); !there {
+		return text, nil
+	}
+	if raw, _ := f.language().raw(text, c.Path); c.Value != "" && raw != c.Value {
+		return text, pathError(c.Path, ErrChanged)
+	}
+	if c.Old != nil {
+		edited, _, err := f.language().replace(text, c.Path, verbatim(*c.Old))
+		return edited, err
+	}
+	remove(values, c.Path)
+	if strings.Count(text, c.Added) == 1 {
+		edited := strings.Replace(text, c.Added, "", 1)
+		if f.verify(edited, values, c.Path) == nil {
+			return edited, nil
+		}
+	}
+	edited, err := f.language().cut(text, c.Path)
+	if err != nil {
+		return "", err
+	}
+	return edited, f.verify(edited, values, c.Path)
+}
+
+// verify holds an edited text to the values that it is to have. Tables without
+// values are left out of account: a TOML header may stay or go.
+func (f Format) verify(text string, want map[string]any, path []string) error {
+	got, err := f.Decode(text)
+	if err != nil {
+		return pathError(path, fmt.Errorf("%w: %w", ErrLayout, err))
+	}
+	if !reflect.DeepEqual(prune(got), prune(want)) {
+		return pathError(path, ErrLayout)
+	}
+	return nil
+}
+
+func pathError(path []string, err error) error {
+	return fmt.Errorf("edit %q: %w", strings.Join(path, "."), err)
+}
+
+// verbatim is a value as it is written in a file.
+type verbatim string

@@ -1,0 +1,236 @@
+package edit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// jsonLanguage is JSON (RFC 8259) with one object in the file. Of two members
+// of one name the last is meant, as encoding/json has it.
+type jsonLanguage struct{}
+
+func (jsonLanguage) decode(text string) (map[string]any, error) {
+	values := make(map[string]any)
+	if strings.TrimSpace(text) == "" {
+		return values, nil
+	}
+	err := json.Unmarshal([]byte(text), &values)
+	var at *json.SyntaxError
+	if errors.As(err, &at) {
+		return nil, fmt.Errorf("line %d: %w", strings.Count(text[:at.Offset], "\n")+1, err)
+	}
+	if err == nil && values == nil {
+		err = errors.New("null, where an object is wanted")
+	}
+	return values, err
+}
+
+// object is one of JSON's in a text, by byte offsets.
+type object struct {
+	start, end int // its braces; end is behind the last
+	members    []member
+}
+
+type member struct {
+	name            string
+	start           int // of the name
+	value, valueEnd int
+	below           *object // where the value is one
+}
+
+// parseJSON finds the members of a text that is known to be an object.
+func parseJSON(text string) (*object, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	return parseObject(d, text)
+}
+
+// parseObject reads members up to the closing brace; the opening one is read.
+func parseObject(d *json.Decoder, text string) (*object, error) {
+	o := &object{start: int(d.InputOffset()) - 1}
+	for d.More() {
+		before := int(d.InputOffset())
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.(string), start: before + strings.IndexByte(text[before:], '"')}
+		colon := int(d.InputOffset()) + strings.IndexByte(text[d.InputOffset():], ':') + 1
+		m.value = colon + len(text[colon:]) - len(strings.TrimLeft(text[colon:], " \t\r\n"))
+		if text[m.value] == '{' {
+			if _, err = d.Token(); err == nil {
+				m.below, err = parseObject(d, text)
+			}
+		} else {
+			err = d.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return nil, err
+		}
+		m.valueEnd = int(d.InputOffset())
+		o.members = append(o.members, m)
+	}
+	_, err := d.Token()
+	o.end = int(d.InputOffset())
+	return o, err
+}
+
+// find returns the member of a path, and how many keys of the path lead to the
+// innermost object that is there.
+func (o *object) find(path []string) (in *object, m *member, depth int) {
+	for depth = range path {
+		i := -1
+		for j := range o.members {
+			if o.members[j].name == path[depth] {
+				i = j
+			}
+		}
+		if i < 0 {
+			return o, nil, depth
+		}
+		m = &o.members[i]
+		if depth == len(path)-1 || m.below == nil {
+			return o, m, depth
+		}
+		o = m.below
+	}
+	return o, m, depth
+}
+
+func (jsonLanguage) raw(text string, path []string) (string, bool) {
+	o, err := parseJSON(text)
+	if err != nil {
+		return "", false
+	}
+	_, m, depth := o.find(path)
+	if m == nil || depth != len(path)-1 {
+		return "", false
+	}
+	return text[m.value:m.valueEnd], true
+}
+
+func (jsonLanguage) replace(text string, path []string, value any) (string, Change, error) {
+	o, err := parseJSON(text)
+	if err != nil {
+		return "", Change{}, err
+	}
+	_, m, depth := o.find(path)
+	if m == nil || depth != len(path)-1 {
+		return "", Change{}, pathError(path, ErrLayout)
+	}
+	set, err := writeJSON(value, lineIndent(text, m.start), unit(text))
+	old := text[m.value:m.valueEnd]
+	return text[:m.value] + set + text[m.valueEnd:], Change{Path: path, Value: set, Old: &old}, err
+}
+
+// insert puts a member behind the last of its object, on a line of its own
+// where the others have such.
+func (jsonLanguage) insert(text string, path []string, value any) (string, Change, error) {
+	change := Change{Path: path}
+	if strings.TrimSpace(text) == "" {
+		set, err := writeJSON(below(append([]string{""}, path...), value), "", unit(text))
+		change.Added = set + "\n"
+		return change.Added + text, change, err
+	}
+	o, err := parseJSON(text)
+	if err != nil {
+		return "", change, err
+	}
+	in, there, depth := o.find(path)
+	if there != nil { // a value where an object would have to be
+		return "", change, pathError(path, ErrLayout)
+	}
+	keys := path[depth:]
+	name, _ := json.Marshal(keys[0]) // a string
+	at, before, indent, after := in.place(text)
+	set, err := writeJSON(below(keys, value), indent, unit(text))
+	if err != nil {
+		return "", change, err
+	}
+	change.Added = before + string(name) + ": " + set + after
+	if len(keys) == 1 {
+		change.Value = set
+	}
+	if _, isTable := value.(map[string]any); isTable {
+		change.Value = ""
+	}
+	return text[:at] + change.Added + text[at:], change, nil
+}
+
+// place returns where a further member goes, what comes before it and after,
+// and the indentation of its line.
+func (o *object) place(text string) (at int, before, indent, after string) {
+	newline := "\n"
+	if strings.Contains(text, "\r\n") {
+		newline = "\r\n"
+	}
+	if len(o.members) == 0 {
+		outer := lineIndent(text, o.start)
+		if strings.Contains(text[o.start:o.end], "\n") {
+			return o.start + 1, newline + outer + unit(text), outer + unit(text), ""
+		}
+		return o.start + 1, newline + outer + unit(text), outer + unit(text), newline + outer
+	}
+	last := o.members[len(o.members)-1]
+	indent = lineIndent(text, last.start)
+	if strings.TrimSpace(text[strings.LastIndexByte(text[:last.start], '\n')+1:last.start]) == "" && strings.Contains(text[:last.start], "\n") {
+		return last.valueEnd, "," + newline + indent, indent, ""
+	}
+	return last.valueEnd, ", ", indent, ""
+}
+
+// cut takes out a member with the comma before it, or else behind it.
+func (jsonLanguage) cut(text string, path []string) (string, error) {
+	o, err := parseJSON(text)
+	if err != nil {
+		return "", err
+	}
+	in, m, depth := o.find(path)
+	if m == nil || depth != len(path)-1 {
+		return text, nil
+	}
+	i := slices.IndexFunc(in.members, func(one member) bool { return one.start == m.start })
+	switch {
+	case i > 0:
+		return text[:in.members[i-1].valueEnd] + text[m.valueEnd:], nil
+	case len(in.members) > 1:
+		return text[:m.start] + text[in.members[1].start:], nil
+	}
+	return text[:in.start+1] + text[in.end-1:], nil
+}
+
+// lineIndent is the indentation of the line that an offset is on.
+func lineIndent(text string, at int) string {
+	line := text[strings.LastIndexByte(text[:at], '\n')+1:]
+	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+}
+
+// unit is by how much one level is indented: as the first indented line of the
+// file, else four blanks, as docker's documentation has it.
+func unit(text string) string {
+	for line := range strings.Lines(text) {
+		if indent := lineIndent(line, 0); indent != "" && strings.TrimSpace(line) != "" {
+			return indent
+		}
+	}
+	return "    "
+}
+
+func writeJSON(value any, indent, unit string) (string, error) {
+	if raw, ok := value.(verbatim); ok {
+		return string(raw), nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent(indent, unit)
+	err := e.Encode(value)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}

@@ -1,0 +1,92 @@
+package edit
+
+import (
+	"maps"
+	"slices"
+)
+
+// Lookup finds a value by its path.
+func Lookup(values map[string]any, path ...string) (any, bool) {
+	var at any = values
+	for _, key := range path {
+		table, ok := at.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if at, ok = table[key]; !ok {
+			return nil, false
+		}
+	}
+	return at, true
+}
+
+// put sets a value, making the tables that lead to it.
+func put(values map[string]any, path []string, value any) {
+	for _, key := range path[:len(path)-1] {
+		below, ok := values[key].(map[string]any)
+		if !ok {
+			below = make(map[string]any)
+			values[key] = below
+		}
+		values = below
+	}
+	values[path[len(path)-1]] = value
+}
+
+func remove(values map[string]any, path []string) {
+	if table, ok := Lookup(values, path[:len(path)-1]...); ok {
+		delete(table.(map[string]any), path[len(path)-1])
+	}
+}
+
+// plain is a value as decoding gives it.
+func plain(value any) any {
+	switch v := value.(type) {
+	case []string:
+		list := make([]any, len(v))
+		for i, s := range v {
+			list[i] = s
+		}
+		return list
+	case []any:
+		list := make([]any, len(v))
+		for i, s := range v {
+			list[i] = plain(s)
+		}
+		return list
+	case map[string]any:
+		table := make(map[string]any, len(v))
+		for key, one := range v {
+			table[key] = plain(one)
+		}
+		return table
+	}
+	return value
+}
+
+// prune returns values without the tables that have none.
+func prune(values map[string]any) map[string]any {
+	kept := make(map[string]any, len(values))
+	for key, value := range values {
+		if table, ok := value.(map[string]any); ok {
+			if table = prune(table); len(table) == 0 {
+				continue
+			}
+			value = table
+		}
+		kept[key] = value
+	}
+	return kept
+}
+
+// parted are the keys of a table in order: those of values, those of tables.
+func parted(table map[string]any) (values, tables []string) {
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		if _, ok := table[key].(map[string]any); ok {
+			tables = append(tables, key)
+		} else {
+			values = append(values, key)
+		}
+	}
+	return values, tables
+}
