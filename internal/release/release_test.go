@@ -3,8 +3,6 @@ package release
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +12,6 @@ import (
 
 	"berth/bpf"
 	"berth/internal/state"
-	"berth/network"
 	"berth/specs"
 )
 
@@ -116,122 +113,6 @@ func TestSharedNamespace(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-func TestWhoseLinkItIs(t *testing.T) {
-	t.Parallel()
-	a := &state.Attachment{
-		Cookie: 5, Interface: "net1", Driver: specs.Macvlan, Phase: specs.PhaseAttached,
-		MAC: specs.MAC{2, 0, 0, 0, 0, 1}, ParentIndex: 4,
-	}
-	attaching, ipvlan, vlanToBe := *a, *a, *a
-	attaching.Phase, attaching.Driver = specs.PhaseAttaching, specs.IPvlan
-	ipvlan.Driver = specs.IPvlan
-	vlanToBe.Phase, vlanToBe.ParentIndex, vlanToBe.VLAN = specs.PhaseAttaching, 0, 100
-	other := specs.MAC{2, 0, 0, 0, 0, 2}
-	for _, test := range []struct {
-		name string
-		a    *state.Attachment
-		link network.LinkInfo
-		ours bool
-	}{
-		{"as it was made", a, network.LinkInfo{Alias: a.Alias(), MAC: a.MAC, ParentIndex: 4}, true},
-		{"MAC changed in the container", a, network.LinkInfo{Alias: a.Alias(), MAC: other, ParentIndex: 4}, true},
-		{"alias removed in the container, or not set yet", a, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, true},
-		{"ipvlan, alias not set yet", &attaching, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, true},
-		{"VLAN made, its index not recorded yet", &vlanToBe, network.LinkInfo{MAC: a.MAC, ParentIndex: 12}, true},
-		{"ipvlan of somebody else", &ipvlan, network.LinkInfo{MAC: a.MAC, ParentIndex: 4}, false},
-		{"another namespace's of berth", a, network.LinkInfo{Alias: "berth:0000000000000006/net1", MAC: a.MAC, ParentIndex: 4}, false},
-		{"somebody else's", a, network.LinkInfo{MAC: other, ParentIndex: 4}, false},
-		{"a veth with our alias", a, network.LinkInfo{Alias: a.Alias(), MAC: other, ParentIndex: 77}, false},
-		{"somebody else's with our MAC", a, network.LinkInfo{MAC: a.MAC, ParentIndex: 77}, false},
-	} {
-		if got := isOurs(test.a, &test.link); got != test.ours {
-			t.Errorf("%s: ours %v, want %v", test.name, got, test.ours)
-		}
-	}
-}
-
-// TestReusedNamespaceID leaves a link that is another namespace's.
-func TestReusedNamespaceID(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	a := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
-	f.put(a)
-	link := f.namespaces[3]["net1"]
-	link.Alias = "berth:0000000000000006/net1"
-	f.namespaces[3]["net1"] = link
-	done, err := f.releaser(s).Collect(t.Context(), 0)
-	must(t, err)
-	if !slices.Equal(done.Released, []string{a.Key()}) || done.Drained != 1 || done.Partial {
-		t.Errorf("done: %+v", done)
-	}
-	if len(f.namespaces[3]) != 1 {
-		t.Error("the other namespace's link was deleted")
-	}
-	checkNothingHeld(t, s)
-}
-
-func TestVLANStays(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(s *state.Store, f *fake){
-		"another attachment uses it": func(s *state.Store, f *fake) {
-			f.put(record(t, s, &state.Attachment{
-				Cookie: 6, NSID: 4, LinkIndex: 2, Containers: []string{"d"}, Parent: "eth1.100", ParentIndex: 9, TrunkIndex: 7, VLAN: 100,
-			}))
-		},
-		"something that is not berth's is on it": func(_ *state.Store, f *fake) { f.occupants[9] = []network.Occupant{{Name: "mv0"}} },
-		"it is in a bridge":                      func(_ *state.Store, f *fake) { f.parents["eth1.100"].Upper = 12 },
-		"its name is another's":                  func(_ *state.Store, f *fake) { f.parents["eth1.100"].VLAN = 101 },
-		"the administrator made it": func(s *state.Store, f *fake) {
-			must(t, s.Update(t.Context(), func(tx *state.Tx) error {
-				for _, ifname := range []string{"net1", "net2"} {
-					if _, _, err := tx.RemoveVLANUser(7, 100, state.Key(5, ifname)); err != nil {
-						return err
-					}
-				}
-				return tx.AddVLANUser(7, 100, state.Key(5, "net1"), false)
-			}))
-		},
-	} {
-		s, f := newStore(t), newFake()
-		pair(t, s, f)
-		change(s, f)
-		must(t, f.releaser(s).Container(t.Context(), "c"))
-		if len(f.parents) != 1 || slices.Contains(f.log, "delete VLAN") {
-			t.Errorf("%s: it was deleted", name)
-		}
-		if live(t, s, state.Key(5, "net1")) != nil {
-			t.Errorf("%s: the attachment was not released", name)
-		}
-	}
-}
-
-// TestAttaching collects an attachment that was being made when its maker
-// died, and leaves one whose maker lives.
-func TestAttaching(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	dead := record(t, s, &state.Attachment{Cookie: 5, NSID: -1, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"c"}})
-	living := record(t, s, &state.Attachment{Cookie: 6, NSID: 4, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"d"}})
-	letGo, err := s.Hold(t.Context(), living.Key())
-	must(t, err)
-	r := f.releaser(s)
-	done, err := r.Collect(t.Context(), 0)
-	must(t, err)
-	if !slices.Equal(done.Released, []string{dead.Key()}) {
-		t.Errorf("released %v, want the dead maker's", done.Released)
-	}
-	if live(t, s, living.Key()) == nil {
-		t.Error("the attachment of a living maker was released")
-	}
-	letGo()
-	_, err = r.Collect(t.Context(), 0)
-	must(t, err)
-	checkNothingHeld(t, s)
-	if all := ended(t, s); len(all) != 0 {
-		t.Errorf("%d records are kept of what was never attached", len(all))
-	}
-}
-
 // TestNotYetEnded finds that a release that was overtaken by a new attachment
 // of the same key leaves the new one alone.
 func TestNotYetEnded(t *testing.T) {
@@ -248,125 +129,6 @@ func TestNotYetEnded(t *testing.T) {
 	}
 	if second.Slot == first.Slot {
 		t.Errorf("slot %d was given again before it was drained", first.Slot)
-	}
-}
-
-func TestDrainWithoutAnAgent(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
-	r := &Releaser{Store: s, Host: f, BPFFS: t.TempDir()}
-	must(t, r.Container(t.Context(), "c"))
-	must(t, r.Drain(t.Context()))
-	checkNothingHeld(t, s)
-	if all := ended(t, s); len(all) != 1 || all[0].Final != nil {
-		t.Errorf("ended: %+v, want one without counts", all)
-	}
-}
-
-// TestDrainWaits finds that Drain neither waits nor is early.
-func TestDrainWaits(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
-	r := f.releaser(s)
-	must(t, r.Container(t.Context(), "c"))
-	must(t, r.Drain(t.Context()))
-	unkeyed := ended(t, s)[0].Unkeyed
-	must(t, r.Drain(t.Context()))
-	if slices.Contains(f.log, "counters") && time.Since(unkeyed) < grace {
-		t.Error("the counts were final before the grace was over")
-	}
-	must(t, r.drainToEnd(t.Context()))
-	if since := time.Since(unkeyed); since < grace {
-		t.Errorf("drained after %s, want at least %s", since, grace)
-	}
-	checkNothingHeld(t, s)
-}
-
-// TestDrainComesToRest finds that a Drain with nothing to do
-// writes nothing, so that whoever drains at each change comes to rest.
-func TestDrainComesToRest(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
-	r := f.releaser(s)
-	must(t, r.Container(t.Context(), "c"))
-	must(t, r.drainToEnd(t.Context()))
-	before, err := os.Stat(s.Changed())
-	must(t, err)
-	_, err = r.Collect(t.Context(), 0)
-	must(t, err)
-	after, err := os.Stat(s.Changed())
-	must(t, err)
-	if !before.ModTime().Equal(after.ModTime()) {
-		t.Error("a run with nothing to do announced a change")
-	}
-}
-
-func TestHoldsOfTheDeadAreSwept(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	must(t, s.Prepare())
-	dir := filepath.Join(s.Dir(), "attaching")
-	must(t, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "0000000000000005@net1"), nil, 0o600)))
-	_, err := f.releaser(s).Collect(t.Context(), 0)
-	must(t, err)
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
-		t.Errorf("left %v, %v", left, err)
-	}
-}
-
-func TestUnusableStoreIsOneError(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "berth")
-	must(t, os.WriteFile(file, nil, 0o600))
-	for _, bound := range []time.Duration{0, time.Minute} {
-		r := Releaser{Store: state.Open(file)}
-		_, err := r.Collect(t.Context(), bound)
-		if !errors.Is(err, state.ErrUnsafe) || strings.Count(err.Error(), file) != 1 {
-			t.Errorf("bound %s: %v; want ErrUnsafe once", bound, err)
-		}
-	}
-}
-
-func TestBoundedCollectStops(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	for i := range uint64(40) {
-		record(t, s, &state.Attachment{Cookie: i + 1, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
-	}
-	slow := time.NewTicker(time.Millisecond)
-	defer slow.Stop()
-	f.before = func(string) { <-slow.C }
-	r := f.releaser(s)
-	began := time.Now()
-	done, err := r.Collect(t.Context(), 10*time.Millisecond)
-	must(t, err)
-	if took := time.Since(began); took > time.Second || !done.Partial || len(done.Released) == 40 {
-		t.Errorf("took %s for a bound of 10ms: %+v", took, done)
-	}
-	f.before = nil
-	_, err = r.Collect(t.Context(), 0)
-	must(t, err)
-	checkNothingHeld(t, s)
-}
-
-func TestPrune(t *testing.T) {
-	t.Parallel()
-	s, f := newStore(t), newFake()
-	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
-	r := f.releaser(s)
-	must(t, r.Container(t.Context(), "c"))
-	must(t, r.drainToEnd(t.Context()))
-	if n := len(ended(t, s)); n != 1 {
-		t.Fatalf("%d ended records, want 1", n)
-	}
-	r.KeepEnded = time.Nanosecond
-	done, err := r.Collect(t.Context(), 0)
-	must(t, err)
-	if n := len(ended(t, s)); n != 0 || done.Pruned != 1 {
-		t.Errorf("%d ended records, %+v; want it pruned", n, done)
 	}
 }
 

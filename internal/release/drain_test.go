@@ -1,0 +1,81 @@
+package release
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"berth/internal/state"
+)
+
+func TestDrainWithoutAnAgent(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	r := &Releaser{Store: s, Host: f, BPFFS: t.TempDir()}
+	must(t, r.Container(t.Context(), "c"))
+	must(t, r.Drain(t.Context()))
+	checkNothingHeld(t, s)
+	if all := ended(t, s); len(all) != 1 || all[0].Final != nil {
+		t.Errorf("ended: %+v, want one without counts", all)
+	}
+}
+
+// TestDrainWaits finds that Drain neither waits nor is early.
+func TestDrainWaits(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+	r := f.releaser(s)
+	must(t, r.Container(t.Context(), "c"))
+	must(t, r.Drain(t.Context()))
+	unkeyed := ended(t, s)[0].Unkeyed
+	must(t, r.Drain(t.Context()))
+	if slices.Contains(f.log, "counters") && time.Since(unkeyed) < grace {
+		t.Error("the counts were final before the grace was over")
+	}
+	must(t, r.drainToEnd(t.Context()))
+	if since := time.Since(unkeyed); since < grace {
+		t.Errorf("drained after %s, want at least %s", since, grace)
+	}
+	checkNothingHeld(t, s)
+}
+
+// TestDrainComesToRest finds that a Drain with nothing to do
+// writes nothing, so that whoever drains at each change comes to rest.
+func TestDrainComesToRest(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+	r := f.releaser(s)
+	must(t, r.Container(t.Context(), "c"))
+	must(t, r.drainToEnd(t.Context()))
+	before, err := os.Stat(s.Changed())
+	must(t, err)
+	_, err = r.Collect(t.Context(), 0)
+	must(t, err)
+	after, err := os.Stat(s.Changed())
+	must(t, err)
+	if !before.ModTime().Equal(after.ModTime()) {
+		t.Error("a run with nothing to do announced a change")
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	r := f.releaser(s)
+	must(t, r.Container(t.Context(), "c"))
+	must(t, r.drainToEnd(t.Context()))
+	if n := len(ended(t, s)); n != 1 {
+		t.Fatalf("%d ended records, want 1", n)
+	}
+	r.KeepEnded = time.Nanosecond
+	done, err := r.Collect(t.Context(), 0)
+	must(t, err)
+	if n := len(ended(t, s)); n != 0 || done.Pruned != 1 {
+		t.Errorf("%d ended records, %+v; want it pruned", n, done)
+	}
+}
