@@ -4,12 +4,13 @@
 //
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
+//	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //
 // Without package patterns it runs the tests of all `*_live_test.go` files
-// except those that take container engines, with -short: a soak is for the
-// machine itself. Every feature that
-// internal/testnet knows is required there, so that nothing skips for want of
-// one. A machine that panics, hangs or ends without a verdict is a failure.
+// except those that take container engines, with -short unless told -long: a
+// soak takes minutes there. Every feature that internal/testnet knows is
+// required there, so that nothing skips for want of one. A machine that panics,
+// hangs or ends without a verdict is a failure.
 //
 // Kernels are downloaded with apt-get and kept in the user's cache directory;
 // nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they

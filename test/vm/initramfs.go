@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,7 +79,7 @@ func (img *image) add(ctx context.Context, dir string, o *options, p *testPackag
 	img.tree.program(name, binary)
 	img.plan.Tests = append(img.plan.Tests, plan.Test{
 		Package: p.ImportPath, Dir: filepath.Join("/src", place),
-		Args: []string{"/" + name, "-test.v", "-test.short", "-test.timeout=" + (o.timeout / 2).String(), "-test.run=" + pattern},
+		Args: []string{"/" + name, "-test.v", fmt.Sprintf("-test.short=%t", !o.long), "-test.timeout=" + (o.timeout / 2).String(), "-test.run=" + pattern},
 	})
 	return nil
 }

@@ -21,6 +21,7 @@ type options struct {
 	timeout  time.Duration
 	cache    string
 	verbose  bool
+	long     bool
 	patterns []string
 	mark     string
 }
@@ -53,6 +54,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", "", "`directory` of the kernels (default: berth/kernels in the user's cache)")
+	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
