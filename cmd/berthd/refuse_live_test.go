@@ -18,15 +18,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// patience is how long an agent may take to end by itself.
+const patience = 30 * time.Second
+
 // fails runs an agent that must not start, and returns the line that it said.
 func (l *lab) fails(cmd *exec.Cmd) string {
 	l.t.Helper()
 	var said bytes.Buffer
-	cmd.Stderr = &said
+	cmd.Stderr, cmd.WaitDelay = &said, patience // for a child that keeps the pipe
 	var err error
 	testnet.In(l.t, l.host, func() { err = cmd.Start() })
 	check(l.t, err)
-	late := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() }) // it runs, and should not
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() }) // it runs, and should not
 	err = cmd.Wait()
 	late.Stop()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
@@ -192,7 +195,7 @@ func TestSaysReady(t *testing.T) {
 	select {
 	case err := <-ended:
 		check(t, err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("berthd did not end within 30 s")
 	}
 }
