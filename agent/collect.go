@@ -13,7 +13,7 @@ import (
 // was never used counts 0.
 type Counts interface {
 	Counters(slot uint32) (specs.Counters, error)
-	Violations(slot uint32) (map[specs.Kind]uint64, error)
+	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 }
 
 // Collect returns all attachments with their counts: the live ones in the
@@ -49,15 +49,17 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	e := describe(a)
 	switch {
 	case a.Final != nil:
-		e.Counted, e.Counters, e.Violations = true, *a.Final, a.FinalViolations
+		e.Counted, e.Counters, e.Violations, e.Dropped = true, *a.Final, a.FinalViolations, a.FinalDropped
 	case a.Slot != 0 && counts != nil:
 		var err error
 		if e.Counters, err = counts.Counters(a.Slot); err != nil {
 			return e, fmt.Errorf("counters of %s: %w", a.Key(), err)
 		}
-		if e.Violations, err = counts.Violations(a.Slot); err != nil {
+		broken, err := counts.Violations(a.Slot)
+		if err != nil {
 			return e, fmt.Errorf("violations of %s: %w", a.Key(), err)
 		}
+		e.Violations, e.Dropped = specs.SplitBroken(broken)
 		e.Counted = true
 	}
 	return e, nil

@@ -21,8 +21,8 @@ func (f fakeCounts) Counters(slot uint32) (specs.Counters, error) {
 	return counted(uint64(slot)), f.err
 }
 
-func (f fakeCounts) Violations(slot uint32) (map[specs.Kind]uint64, error) {
-	return map[specs.Kind]uint64{specs.MACSpoof: uint64(slot)}, f.err
+func (f fakeCounts) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
+	return map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: uint64(slot), Dropped: 1}}, f.err
 }
 
 func counted(n uint64) (c specs.Counters) {
@@ -48,7 +48,8 @@ func TestEndpoint(t *testing.T) {
 		counts Counts
 	}{
 		"live": {func(_ *state.Attachment, e *specs.Endpoint) {
-			e.Counted, e.Counters, e.Violations = true, counted(3), map[specs.Kind]uint64{specs.MACSpoof: 3}
+			e.Counted, e.Counters = true, counted(3)
+			e.Violations, e.Dropped = map[specs.Kind]uint64{specs.MACSpoof: 3}, map[specs.Kind]uint64{specs.MACSpoof: 1}
 		}, fakeCounts{}},
 		"no agent yet": {func(*state.Attachment, *specs.Endpoint) {}, nil},
 		"without a slot": {func(a *state.Attachment, _ *specs.Endpoint) {

@@ -65,6 +65,9 @@ func (m *Maps) addBase(old pins) error {
 	defer broke.Close()
 	earlier := &Maps{pins: old, open: make(map[string]*ebpf.Map)}
 	defer earlier.Close()
+	if err := m.addFound(broke, earlier); err != nil {
+		return fmt.Errorf("violations: %w", err)
+	}
 	into, err := m.makeBase()
 	if err != nil {
 		return err
@@ -72,7 +75,7 @@ func (m *Maps) addBase(old pins) error {
 	for slot := range counted.MaxEntries() {
 		v, err := earlier.baseOf(slot)
 		if err == nil {
-			err = errors.Join(v.count(counted, slot), v.violate(broke, slot))
+			err = v.count(counted, slot)
 		}
 		if err == nil && v != (baseValue{}) {
 			err = into.Put(slot, v)
@@ -115,21 +118,6 @@ func (v *baseValue) count(old *ebpf.Map, slot uint32) error {
 			return err
 		}
 		v.Counters.add(&c)
-	}
-	return nil
-}
-
-func (v *baseValue) violate(old *ebpf.Map, slot uint32) error {
-	var raw []byte
-	if err := old.Lookup(slot, &raw); err != nil {
-		return err
-	}
-	var broke violations
-	if _, err := binary.Decode(widen(raw, binary.Size(broke)), binary.NativeEndian, &broke); err != nil {
-		return err
-	}
-	for i := range broke.Of {
-		v.Violations[i] += broke.Of[i].Packets
 	}
 	return nil
 }

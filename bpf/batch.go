@@ -57,35 +57,6 @@ func addCasts(to *specs.Casts, v *[3]count) {
 	to.Broadcast = to.Broadcast.Plus(specs.Count(v[2]))
 }
 
-// EachViolations calls fn with the violations of each slot that has any, as
-// EachCounters does with counters: packets by kind, in the order of
-// specs.Kinds. fn must not keep the slice.
-//
-// Half as long as all counters take: where few slots have any, look at those.
-func (m *Maps) EachViolations(end uint32, fn func(slot uint32, packets []uint64)) error {
-	packets := make([]uint64, len(specs.Kinds()))
-	base := make(map[uint32][kindsMax]uint64)
-	err := m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Violations })
-	if err != nil {
-		return fmt.Errorf("read violations of before: %w", err)
-	}
-	err = eachBatch(m, mapViolations, end, 1, func(slot uint32, values []violations) {
-		var any uint64
-		before := base[slot]
-		for i := range packets {
-			packets[i] = values[0].Of[i].Packets + before[i]
-			any |= packets[i]
-		}
-		if any != 0 {
-			fn(slot, packets)
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("read violations: %w", err)
-	}
-	return nil
-}
-
 // eachBatch reads an array from its start; every key has per values.
 func eachBatch[V any](m *Maps, name string, end uint32, per int, fn func(uint32, []V)) error {
 	one, err := m.get(name)

@@ -16,7 +16,7 @@ func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
 	x := newBench(t, specs.ModeBridge, "")
 	last := x.maps.Slots() - 1
 	for _, slot := range []uint32{1, 500, last} {
-		must(t, x.maps.put(mapViolations, slot, violations{Of: [kindsMax]violation{{Packets: uint64(slot)}}}))
+		must(t, x.maps.put(mapViolations, slot, violations{Of: [numKinds]violation{{Packets: uint64(slot)}}}))
 		x.register(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 		x.run(egress, plain(macLAN, macB), nil)
 	}
@@ -33,9 +33,9 @@ func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
 		t.Errorf("read %d slots, want %d", next, last+1)
 	}
 	found := map[uint32]uint64{}
-	must(t, x.maps.EachViolations(last, func(slot uint32, packets []uint64) { found[slot] = packets[0] }))
-	if len(found) != 2 || found[1] != 1 || found[500] != 500 {
-		t.Errorf("violations of the slots before the last: %v", found)
+	must(t, x.maps.EachViolation(func(slot uint32, _ specs.Kind, n specs.Broken) { found[slot] += n.Packets }))
+	if len(found) != 3 || found[1] != 1 || found[500] != 500 || found[last] != uint64(last) {
+		t.Errorf("violations: %v", found)
 	}
 	must(t, x.maps.EachCounters(0, func(slot uint32, _ *specs.Counters) { t.Errorf("slot %d, want none", slot) }))
 }
@@ -51,7 +51,7 @@ func BenchmarkReadAll(b *testing.B) {
 			for b.Loop() {
 				start := time.Now()
 				must(b, d.Maps().EachCounters(slots+1, func(uint32, *specs.Counters) {}))
-				must(b, d.Maps().EachViolations(slots+1, func(uint32, []uint64) {}))
+				must(b, d.Maps().EachViolation(func(uint32, specs.Kind, specs.Broken) {}))
 				least = min(least, time.Since(start))
 			}
 			b.ReportMetric(float64(least.Microseconds())/1000, "least-ms")

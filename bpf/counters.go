@@ -46,30 +46,6 @@ func sum(cpus []counters) counters {
 	return total
 }
 
-// Violations returns how many packets of a slot broke the mode, by kind; those
-// kinds that are not 0.
-func (m *Maps) Violations(slot uint32) (map[specs.Kind]uint64, error) {
-	one, err := m.get(mapViolations)
-	if err != nil {
-		return nil, err
-	}
-	var v violations
-	if err := one.Lookup(slot, &v); err != nil {
-		return nil, fmt.Errorf("read violations of slot %d: %w", slot, err)
-	}
-	base, err := m.baseOf(slot)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[specs.Kind]uint64)
-	for i, kind := range specs.Kinds() {
-		if n := v.Of[i].Packets + base.Violations[i]; n != 0 {
-			found[kind] = n
-		}
-	}
-	return found, nil
-}
-
 // Zero sets the counters and violations of a slot to 0. The slot must have
 // been unregistered long enough for the last frame that found it to be
 // through; a tenth of a second is.
@@ -84,7 +60,7 @@ func (m *Maps) Zero(slot uint32) error {
 	if err := m.put(mapCounters, slot, make([]counters, cpus)); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
-	if err := m.put(mapViolations, slot, violations{}); err != nil {
+	if err := m.zeroViolations(slot); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
 	base, err := m.base()

@@ -22,15 +22,18 @@ type RawEvent struct {
 	Time        time.Time     // the same by the wall clock; set by Reader.Read
 	Kind        specs.Kind
 	Certainty   specs.Certainty
-	Evidence    string // "netns-cookie" or "source-address"
+	Evidence    specs.Evidence
 	Direction   string // at the parent: "egress" or "ingress"
 	ParentIndex int
 	VLAN        int
-	Sender      uint32 // the slot of who sent it
-	Owner       uint32 // the slot whose the source MAC is, or 0
+	Sender      uint32 // the slot of who sent it, or 0
+	Owner       uint32 // the slot whose the source MAC or address is, or 0
+	Receiver    uint32 // the slot that the frame is for, or 0
+	Counted     uint32 // the one of these that the violation is counted for
+	Dropped     bool   // as the network enforces the kind
 	Cookie      uint64 // of the sender's namespace, or 0
 	Length      uint32 // of the frame in bytes, Ethernet header included
-	LeftOut     uint64 // events of the same sender and kind held back before
+	LeftOut     uint64 // events of the same slot and kind held back before
 	Bytes       []byte // the first 96 of the frame at most
 }
 
@@ -86,19 +89,22 @@ func DecodeEvent(record []byte) (RawEvent, error) {
 		return RawEvent{}, fmt.Errorf("decode event: %w", err)
 	}
 	kinds := specs.Kinds()
-	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence > 1 || raw.Way > 1 || raw.Captured > eventBytes {
+	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence >= evidences || raw.Way > 1 || raw.Captured > eventBytes {
 		return RawEvent{}, fmt.Errorf("decode event of kind %d: %w", raw.Kind, ErrRecord)
 	}
 	return RawEvent{
 		Boot:        time.Duration(raw.Time),
 		Kind:        kinds[raw.Kind],
 		Certainty:   [...]specs.Certainty{specs.Certain, specs.Suspected}[raw.Certainty],
-		Evidence:    [...]string{"netns-cookie", "source-address"}[raw.Evidence],
+		Evidence:    specs.Evidences()[raw.Evidence],
 		Direction:   way(raw.Way).String(),
 		ParentIndex: int(raw.IfIndex),
 		VLAN:        int(raw.VLAN),
 		Sender:      raw.Sender,
 		Owner:       raw.Owner,
+		Receiver:    raw.Receiver,
+		Counted:     raw.Counted,
+		Dropped:     raw.Dropped != 0,
 		Cookie:      raw.Cookie,
 		Length:      raw.Length,
 		LeftOut:     raw.LeftOut,

@@ -24,7 +24,7 @@ func encode(t testing.TB, e event) []byte {
 func TestDecodeEvent(t *testing.T) {
 	t.Parallel()
 	raw := event{
-		Time: 5e9, Cookie: 77, LeftOut: 3, IfIndex: 4, VLAN: 100, Sender: 1, Owner: 2, Length: 1500,
+		Time: 5e9, Cookie: 77, LeftOut: 3, IfIndex: 4, VLAN: 100, Sender: 1, Owner: 2, Receiver: 3, Counted: 2, Dropped: 1, Length: 1500,
 		Captured: 3, Certainty: 1, Evidence: 1, Way: 1, Bytes: [eventBytes]byte{1, 2, 3, 4},
 	}
 	got, err := DecodeEvent(encode(t, raw))
@@ -35,7 +35,7 @@ func TestDecodeEvent(t *testing.T) {
 		t.Errorf("words are wrong: %+v", got)
 	}
 	if got.Boot != 5*time.Second || got.Cookie != 77 || got.LeftOut != 3 || got.ParentIndex != 4 || got.VLAN != 100 ||
-		got.Sender != 1 || got.Owner != 2 || got.Length != 1500 {
+		got.Sender != 1 || got.Owner != 2 || got.Receiver != 3 || got.Counted != 2 || !got.Dropped || got.Length != 1500 {
 		t.Errorf("numbers are wrong: %+v", got)
 	}
 	if !bytes.Equal(got.Bytes, []byte{1, 2, 3}) {
@@ -50,7 +50,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 		"a byte too short":  encode(t, event{})[:eventSize-1],
 		"unknown kind":      encode(t, event{Kind: uint8(len(specs.Kinds()))}),
 		"unknown certainty": encode(t, event{Certainty: 2}),
-		"unknown evidence":  encode(t, event{Evidence: 2}),
+		"unknown evidence":  encode(t, event{Evidence: evidences}),
 		"unknown direction": encode(t, event{Way: 2}),
 		"too many bytes":    encode(t, event{Captured: eventBytes + 1}),
 	} {

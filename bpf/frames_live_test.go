@@ -218,5 +218,5 @@ func (x *bench) violations(slot uint32) uint64 {
 	x.Helper()
 	v, err := x.maps.Violations(slot)
 	must(x, err)
-	return v[specs.MACSpoof]
+	return v[specs.MACSpoof].Packets
 }

@@ -29,9 +29,14 @@ const (
 	mapUnknown    = "unknown"
 	mapEpoch      = "epoch"
 
-	// mapBase is of userspace alone, and there only after a migration.
-	mapBase = "base"
+	// mapBase and mapFound are of userspace alone. The one is there after a
+	// migration only, the other from the first violation that it holds.
+	mapBase  = "base"
+	mapFound = "found"
 )
+
+// addressHost stands in place of a slot for an address of the host.
+const addressHost = 0xffffffff
 
 // flagParent marks the entry of a parent's own MAC.
 const flagParent = 0x01
@@ -45,8 +50,12 @@ const parentMadeQdisc = 0x01
 // parentIPvlan marks a parent on which ipvlan endpoints were registered.
 const parentIPvlan = 0x02
 
-// kindsMax is the room for kinds of violation in a slot.
-const kindsMax = 16
+// numKinds is how many kinds of violation the datapath has room for in a slot:
+// those of specs.Kinds.
+const numKinds = 18
+
+// evidences is how many evidences the datapath has.
+const evidences = 8
 
 // eventBytes is how much of a frame an event carries.
 const eventBytes = 96
@@ -152,17 +161,19 @@ type counters struct{ At [2][2][3]count }
 
 type violation struct {
 	Packets uint64
-	Last    uint64
-	LeftOut uint64
+	Dropped uint64
+	Last    uint32
+	LeftOut uint32
 }
 
-type violations struct{ Of [kindsMax]violation }
+type violations struct{ Of [numKinds]violation }
+
+// foundValue is the packets of violations in a slot, by kind, that userspace
+// has added to what the datapath has counted.
+type foundValue struct{ Packets, Dropped [32]uint64 }
 
 // baseValue is what maps of before counted in a slot.
-type baseValue struct {
-	Counters   counters
-	Violations [kindsMax]uint64
-}
+type baseValue struct{ Counters counters }
 
 // event is struct event in the byte order of the machine.
 type event struct {
@@ -173,13 +184,16 @@ type event struct {
 	VLAN      uint32
 	Sender    uint32
 	Owner     uint32
+	Receiver  uint32
+	Counted   uint32
 	Length    uint32
 	Captured  uint16
 	Kind      uint8
 	Certainty uint8
 	Evidence  uint8
 	Way       uint8
-	Reserved  [6]uint8
+	Dropped   uint8
+	Reserved  [5]uint8
 	Bytes     [eventBytes]byte
 }
 

@@ -2,7 +2,9 @@ package bpf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
@@ -115,8 +117,36 @@ func TestEnums(t *testing.T) {
 			t.Errorf("%s is %d in C, %d in Go (%v)", v.Name, v.Value, n, err)
 		}
 	}
-	if len(specs.Kinds()) > kindsMax {
-		t.Errorf("%d kinds, with room for %d", len(specs.Kinds()), kindsMax)
+}
+
+// TestKinds holds the order of the kinds and evidences to that of the C.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	spec, err := loadDatapath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(name string) (all []string) {
+		var e *btf.Enum
+		if err := spec.Types.TypeByName(name, &e); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range e.Values {
+			if v.Value != uint64(i) {
+				t.Errorf("%s is %d, want %d", v.Name, v.Value, i)
+			}
+			all = append(all, strings.ReplaceAll(strings.ToLower(v.Name), "_", "-"))
+		}
+		return all[:len(all)-1] // their number
+	}
+	if got, want := fmt.Sprint(named("kind")), fmt.Sprint(specs.Kinds()); got != want || len(specs.Kinds()) != numKinds {
+		t.Errorf("C has the kinds %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(named("evidence")), fmt.Sprint(specs.Evidences()[:evidences]); got != want {
+		t.Errorf("C has the evidences %s, want %s", got, want)
+	}
+	if room := len(foundValue{}.Packets); room < numKinds {
+		t.Errorf("room for %d kinds, there are %d", room, numKinds)
 	}
 }
 

@@ -88,7 +88,7 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 	}
-	for _, do := range []func() error{d.takeOver, d.sweep, d.pinSibling, d.maps.startEpochs} {
+	for _, do := range []func() error{d.takeOver, d.sweep, d.pinSibling, d.maps.startEpochs, d.maps.startViolations} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())
 		}

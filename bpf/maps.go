@@ -15,6 +15,7 @@ type Maps struct {
 	pins pins
 
 	noBase atomic.Bool // there is no map of that name
+	adding sync.Mutex  // held while userspace adds to violations
 
 	mu     sync.Mutex
 	open   map[string]*ebpf.Map

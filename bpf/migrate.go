@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,10 +94,21 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	if unfinished {
 		return m, nil
 	}
+	m.renewCounts(pinned)
 	if err := p.next().removeAll(); err != nil { // of a process that was killed in step 1
 		return nil, err
 	}
 	return m, m.keep(pinned)
+}
+
+// renewCounts has the maps of counts replaced with any other: what they hold
+// becomes the base of the new ones, and so must not be theirs as well.
+func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
+	for _, name := range []string{mapCounters, mapViolations} {
+		if pinned[name] != nil && len(m.copies) > 0 && !slices.Contains(m.copies, name) {
+			m.copies = append(m.copies, name)
+		}
+	}
 }
 
 // grown reports whether each entry of the old map can be one of the new: the

@@ -24,7 +24,7 @@ func TestGrow(t *testing.T) {
 		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
 		c := l.container(specs.ModeBridge)
 		l.counting(c, "at first")
-		must(t, l.maps.put(mapViolations, c.Slot, violations{Of: [kindsMax]violation{{Packets: 7}}}))
+		must(t, l.maps.put(mapViolations, c.Slot, violations{Of: [numKinds]violation{{Packets: 7, Dropped: 2}}}))
 		dir := filepath.Dir(l.pins.dir)
 		for i, endpoints := range []uint32{20, 2000, 5} {
 			must(t, l.Close())
@@ -48,9 +48,9 @@ func TestGrow(t *testing.T) {
 		if len(all) != 2001 || all[c.Slot] != l.counters(c.Slot) {
 			t.Errorf("%d slots read at once, in which it has %+v", len(all), all[c.Slot])
 		}
-		must(t, l.maps.EachViolations(1<<20, func(slot uint32, packets []uint64) {
-			if slot != c.Slot || packets[0] != 7 {
-				t.Errorf("slot %d has %v violations", slot, packets)
+		must(t, l.maps.EachViolation(func(slot uint32, kind specs.Kind, n specs.Broken) {
+			if slot != c.Slot || kind != specs.MACSpoof || n != (specs.Broken{Packets: 7, Dropped: 2}) {
+				t.Errorf("slot %d has %+v violations of kind %s", slot, n, kind)
 			}
 		}))
 		must(t, l.maps.Zero(c.Slot))
@@ -128,7 +128,7 @@ func TestOlderLayout(t *testing.T) {
 		}
 		return m.Put(uint32(slotA), values)
 	})
-	older(mapViolations, ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 24, MaxEntries: 5}, func(m *ebpf.Map) error {
+	older(mapViolations, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 24, MaxEntries: 5, Flags: unix.BPF_F_NO_PREALLOC}, func(m *ebpf.Map) error {
 		return m.Put(uint32(slotA), violation{Packets: 3})
 	})
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge}

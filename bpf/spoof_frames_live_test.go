@@ -78,7 +78,7 @@ func TestSpoofIsCertain(t *testing.T) {
 	x := spoofBench(t, true)
 	before := time.Now()
 	e := x.fires("nobody's MAC", plain(macLAN, macGroup), true)
-	if e.Certainty != specs.Certain || e.Evidence != "netns-cookie" || e.Direction != "egress" || e.Kind != specs.MACSpoof {
+	if e.Certainty != specs.Certain || e.Evidence != specs.ByNetnsCookie || e.Direction != "egress" || e.Kind != specs.MACSpoof {
 		t.Errorf("event %+v", e)
 	}
 	if e.Sender != slotB || e.Owner != 0 || e.Cookie != x.cookie || e.ParentIndex != 1 || e.Length != 100 || len(e.Bytes) != eventBytes {
@@ -130,7 +130,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 		"ARP": {ethernet(macAll, macGroup, 0x806, arp(ipB.AsSlice())), ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice()))},
 	} {
 		e := x.fires(name, frame.theirs, true)
-		if e.Certainty != specs.Suspected || e.Evidence != "source-address" || e.Sender != slotB || e.Cookie != 0 {
+		if e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Sender != slotB || e.Cookie != 0 {
 			t.Errorf("%s: event %+v", name, e)
 		}
 		x.fires(name+" of a stranger", frame.strangers, false)

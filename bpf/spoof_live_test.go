@@ -71,7 +71,7 @@ func TestChangedMAC(t *testing.T) {
 	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
 	sendUDP(t, a.NS, ipLAN, 1, 100)
 	e := l.read()
-	if e.Certainty != specs.Suspected || e.Evidence != "source-address" || e.Sender != a.Slot || e.Owner != 0 {
+	if e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Sender != a.Slot || e.Owner != 0 {
 		t.Errorf("ARP: %+v", e)
 	}
 	if ethertype := e.Bytes[12:14]; ethertype[0] != 8 || ethertype[1] != 6 {

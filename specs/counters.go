@@ -14,6 +14,35 @@ func (c Count) Plus(d Count) Count {
 	return Count{Packets: c.Packets + d.Packets, Bytes: c.Bytes + d.Bytes}
 }
 
+// Broken is how many packets broke a rule, and how many of them were dropped.
+type Broken struct{ Packets, Dropped uint64 }
+
+// Plus returns the sum of two.
+func (b Broken) Plus(c Broken) Broken {
+	return Broken{Packets: b.Packets + c.Packets, Dropped: b.Dropped + c.Dropped}
+}
+
+// SplitBroken returns violations as an [Endpoint] has them. Kinds that are 0
+// are left out.
+func SplitBroken(all map[Kind]Broken) (violations, dropped map[Kind]uint64) {
+	for kind, n := range all {
+		violations = with(violations, kind, n.Packets)
+		dropped = with(dropped, kind, n.Dropped)
+	}
+	return violations, dropped
+}
+
+func with(m map[Kind]uint64, kind Kind, n uint64) map[Kind]uint64 {
+	if n == 0 {
+		return m
+	}
+	if m == nil {
+		m = make(map[Kind]uint64)
+	}
+	m[kind] = n
+	return m
+}
+
 // Casts splits a count by the destination address of the frames.
 type Casts struct {
 	Unicast   Count `json:"unicast"`

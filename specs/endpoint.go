@@ -44,4 +44,5 @@ type Endpoint struct {
 	Counters     Counters          `json:"counters"`
 	GroupPackets *uint64           `json:"group_packets,omitempty"` // frames to groups and to all that it received, by the interface's own statistics; absent where nobody knows
 	Violations   map[Kind]uint64   `json:"violations,omitempty"`    // by kind, those that are not 0
+	Dropped      map[Kind]uint64   `json:"dropped,omitempty"`       // of these, what the network's enforce has dropped
 }

@@ -11,12 +11,80 @@ type Kind string
 
 // The kinds of violation.
 const (
-	MACSpoof Kind = "mac-spoof"
+	MACSpoof        Kind = "mac-spoof"
+	IPSpoof         Kind = "ip-spoof"
+	PrivateLeak     Kind = "private-leak"
+	PrivateAttempt  Kind = "private-attempt"
+	VEPAUnreflected Kind = "vepa-unreflected"
+	VEPABypass      Kind = "vepa-bypass"
+	Reflected       Kind = "reflected"
+	DuplicateMAC    Kind = "duplicate-mac"
+	DuplicateIP     Kind = "duplicate-ip"
+	ModeDrift       Kind = "mode-drift"
+	MACDrift        Kind = "mac-drift"
+	AddressDrift    Kind = "address-drift"
+	PassthruShared  Kind = "passthru-shared"
+	SourceDenied    Kind = "source-denied"
+	HostIsolation   Kind = "host-isolation"
+	RogueDHCP       Kind = "rogue-dhcp"
+	RogueRA         Kind = "rogue-ra"
+	Unanswered      Kind = "unanswered"
 )
 
 // Kinds returns every kind, in the order of their numbers in the datapath,
 // which starts at 0.
-func Kinds() []Kind { return []Kind{MACSpoof} }
+func Kinds() []Kind {
+	return []Kind{
+		MACSpoof, IPSpoof, PrivateLeak, PrivateAttempt, VEPAUnreflected, VEPABypass,
+		Reflected, DuplicateMAC, DuplicateIP, ModeDrift, MACDrift, AddressDrift,
+		PassthruShared, SourceDenied, HostIsolation, RogueDHCP, RogueRA, Unanswered,
+	}
+}
+
+// Judge is who finds out about a kind.
+type Judge string
+
+// Who judges.
+const (
+	JudgeDatapath Judge = "datapath" // the programs on the parent, frame by frame
+	JudgeAgent    Judge = "agent"    // the agent, by netlink and by the counters
+)
+
+// Judge returns who finds out about a kind.
+func (k Kind) Judge() Judge {
+	switch k {
+	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered:
+		return JudgeAgent
+	}
+	return JudgeDatapath
+}
+
+// Evidence is what told a violation, or whose it is. Each is defined in
+// specs/violations.md.
+type Evidence string
+
+// What there is to go by.
+const (
+	ByNetnsCookie  Evidence = "netns-cookie"
+	BySocket       Evidence = "socket"
+	BySourceMAC    Evidence = "source-mac"
+	BySourceIP     Evidence = "source-address"
+	ByFrameCopy    Evidence = "frame-copy"
+	ByNotSent      Evidence = "not-sent"
+	ByNoReflection Evidence = "no-reflection"
+	ByClaim        Evidence = "claimed-address"
+	ByNetlink      Evidence = "netlink"
+	ByCounters     Evidence = "counters"
+)
+
+// Evidences returns every evidence; those of the datapath come first, in the
+// order of their numbers there, which starts at 0.
+func Evidences() []Evidence {
+	return []Evidence{
+		ByNetnsCookie, BySourceIP, BySocket, BySourceMAC, ByFrameCopy, ByNotSent, ByNoReflection, ByClaim,
+		ByNetlink, ByCounters,
+	}
+}
 
 // Certainty is how sure the evidence of an event is.
 type Certainty string
@@ -34,15 +102,18 @@ type Event struct {
 	Time      time.Time `json:"time"`
 	Kind      Kind      `json:"kind"`
 	Certainty Certainty `json:"certainty"`
-	Evidence  string    `json:"evidence"`  // what told the sender: "netns-cookie", "source-address"
-	Direction string    `json:"direction"` // at the parent: "egress" or "ingress"
+	Evidence  Evidence  `json:"evidence"`
+	Direction string    `json:"direction,omitempty"` // at the parent: "egress" or "ingress"; "": there is no frame
 	Parent    string    `json:"parent"`
 	VLAN      int       `json:"vlan,omitempty"`
-	MAC       FrameMAC  `json:"mac"`              // the frame's source
-	Sender    *Party    `json:"sender,omitempty"` // who really sent it, where that is known
-	Owner     *Party    `json:"owner,omitempty"`  // whose MAC or address it is, where that is an endpoint's
-	Frame     Frame     `json:"frame"`
-	LeftOut   uint64    `json:"left_out"` // events like this that the rate limit held back since the last
+	MAC       FrameMAC  `json:"mac,omitzero"`       // the frame's source
+	Sender    *Party    `json:"sender,omitempty"`   // who really sent it, or whose interface it is about, where that is known
+	Owner     *Party    `json:"owner,omitempty"`    // whose MAC or address it is, where that is an endpoint's
+	Receiver  *Party    `json:"receiver,omitempty"` // the endpoint that it is for, where it is one's
+	Detail    string    `json:"detail,omitempty"`   // where there is no frame: what was declared, and what is
+	Frame     Frame     `json:"frame,omitzero"`     // absent where there is none
+	Dropped   bool      `json:"dropped,omitempty"`  // the network enforces the kind
+	LeftOut   uint64    `json:"left_out"`           // events like this that the rate limit held back since the last
 }
 
 // Party is an endpoint as an event names it.

@@ -33,6 +33,9 @@ type Network struct {
 	Subnets         []Subnet  `toml:"subnet,omitempty" json:"subnet,omitempty"`
 
 	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; empty: all
+
+	Enforce []Kind      `toml:"enforce,omitempty" json:"enforce,omitempty"` // violations whose frames are dropped
+	Allow   []Allowance `toml:"allow,omitempty" json:"allow,omitempty"`     // what else would be a violation
 }
 
 // Subnet is one range of addresses of a network.

@@ -27,7 +27,7 @@ const (
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
-		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkNamespaces,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

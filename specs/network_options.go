@@ -43,6 +43,8 @@ var options = map[string]func(*Network, string) error{
 	"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
 	"sticky":     func(n *Network, v string) error { return setBool(&n.Sticky, v) },
 	"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
+	"enforce":    func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
+	"allow":      func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
 }
 
 func modeOf(d Driver) func(*Network, string) error {
@@ -91,4 +93,11 @@ func setList[T any, P interface {
 		*to = append(*to, v)
 	}
 	return nil
+}
+
+// setWords sets a list of words, which [Network.Check] looks at.
+func setWords[T ~string](to *[]T, value string) {
+	for word := range strings.SplitSeq(value, ",") {
+		*to = append(*to, T(strings.TrimSpace(word)))
+	}
 }

@@ -57,7 +57,7 @@ func fullEndpoint() Endpoint {
 		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
 		Phase:  PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
-		Violations: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
+		Violations: map[Kind]uint64{MACSpoof: 1}, Dropped: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
 	}
 }
 
@@ -66,7 +66,8 @@ func fullEvent() Event {
 	party := &Party{ContainerID: "web", Name: "web-0", Network: "lan", Interface: "net1", MAC: mac}
 	return Event{
 		Time: time.Now(), Kind: MACSpoof, Certainty: Certain, Evidence: "netns-cookie", Direction: "egress",
-		Parent: "eth1", VLAN: 100, MAC: FrameMAC(mac), Sender: party, Owner: party, LeftOut: 4,
+		Parent: "eth1", VLAN: 100, MAC: FrameMAC(mac), Sender: party, Owner: party, Receiver: party,
+		Detail: "mode bridge, declared private", Dropped: true, LeftOut: 4,
 		Frame: Frame{
 			Source: FrameMAC(mac), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0800", Protocol: "udp",
 			SourceIP: netip.MustParseAddr("192.0.2.7"), DestinationIP: netip.MustParseAddr("192.0.2.8"),

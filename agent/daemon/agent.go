@@ -65,9 +65,8 @@ type Agent struct {
 	maps     mapsHolder
 	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
 	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
-	suspects suspects
-	unknown  atomic.Int64 // unknown MACs that were noted, at the last look
-	scraping sync.Mutex   // one scrape at a time reads maps
+	unknown  atomic.Int64                      // unknown MACs that were noted, at the last look
+	scraping sync.Mutex                        // one scrape at a time reads maps
 }
 
 // request is something that the loop does between two reconciliations.

@@ -87,7 +87,6 @@ func (a *Agent) openDatapath() (err error) {
 	a.done, a.failed = map[int]specs.MAC{}, map[int]string{}
 	a.epoch++
 	a.vlans = nil
-	a.suspects.reset()
 	a.maps.set(d.Maps())
 	go a.pump(reader)
 	return nil

@@ -6,10 +6,10 @@ import (
 	"berth/specs"
 )
 
-// describe turns a record of the datapath into an event. sender and owner are
-// the records behind its slots, nil where there is none (any more); parent
+// describe turns a record of the datapath into an event. sender, owner and receiver
+// are the records behind its slots, nil where there is none (any more); parent
 // is the name of the interface.
-func describe(raw bpf.RawEvent, sender, owner *record, parent string) specs.Event {
+func describe(raw bpf.RawEvent, sender, owner, receiver *record, parent string) specs.Event {
 	f := frame.Parse(raw.Bytes, raw.Length)
 	return specs.Event{
 		Time:      raw.Time,
@@ -22,6 +22,8 @@ func describe(raw bpf.RawEvent, sender, owner *record, parent string) specs.Even
 		MAC:       f.Source,
 		Sender:    party(sender),
 		Owner:     party(owner),
+		Receiver:  party(receiver),
+		Dropped:   raw.Dropped,
 		Frame:     f,
 		LeftOut:   raw.LeftOut,
 	}

@@ -27,6 +27,7 @@ type record struct {
 	final       *specs.Counters // of a drained one
 	earlier     *specs.Counters // of runs that are gone
 	violations  map[specs.Kind]uint64
+	dropped     map[specs.Kind]uint64
 
 	asked      atomic.Bool   // the engines were asked for its names
 	registered atomic.Int64  // the epoch of the datapath that it was put into
@@ -62,7 +63,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex,
 		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Engine == nil,
-		final: a.Final, earlier: a.Earlier, violations: a.FinalViolations,
+		final: a.Final, earlier: a.Earlier, violations: a.FinalViolations, dropped: a.FinalDropped,
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]

@@ -12,6 +12,7 @@ import (
 
 	"berth/agent/metrics"
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // settle is how long after a change of the records another may leave the same
@@ -42,7 +43,7 @@ type reading struct {
 	all    []*record // in the order of bySeries
 	series []series
 	at     []int32 // by slot: the place in all, or -1
-	pruned map[metrics.Violation]uint64
+	pruned map[metrics.Violation]specs.Broken
 	stamp  time.Time // of the file that says that they changed
 	final  bool      // a later change would show in the stamp
 }
@@ -132,9 +133,9 @@ func (r *records) decode(tx *state.Tx, now *reading) {
 	}
 }
 
-func prunedViolations(tx *state.Tx) (map[metrics.Violation]uint64, error) {
+func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) {
 	sums, err := tx.PrunedViolations()
-	pruned := make(map[metrics.Violation]uint64, len(sums))
+	pruned := make(map[metrics.Violation]specs.Broken, len(sums))
 	for v, n := range sums {
 		pruned[metrics.Violation(v)] = n
 	}

@@ -155,7 +155,7 @@ func TestDescribe(t *testing.T) {
 		Time: time.Unix(9, 0), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie", Direction: "egress",
 		VLAN: 100, Length: 60, LeftOut: 4, Bytes: append(make([]byte, 6), 2, 0, 0x5e, 0, 0x53, 9, 0x08, 0x06),
 	}
-	got := describe(raw, web, nil, "eth1")
+	got := describe(raw, web, nil, nil, "eth1")
 	want := specs.Event{
 		Time: raw.Time, Kind: raw.Kind, Certainty: raw.Certainty, Evidence: raw.Evidence, Direction: raw.Direction,
 		Parent: "eth1", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, LeftOut: 4,

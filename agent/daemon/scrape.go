@@ -83,7 +83,7 @@ func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 // join reads the counts of the records. maps is nil when nothing is pinned.
 func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	s.Rows = slices.Grow(s.Rows[:0], len(now.all))
-	s.Violations = make(map[metrics.Violation]uint64, len(now.pruned))
+	s.Violations = make(map[metrics.Violation]specs.Broken, len(now.pruned))
 	for v, n := range now.pruned {
 		s.Violations[v] = n
 	}
@@ -93,7 +93,7 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 		if r.final != nil {
 			row.Counters = *r.final
 			for kind, n := range r.violations {
-				broke(s, r, kind, n)
+				broke(s, r, kind, specs.Broken{Packets: n, Dropped: r.dropped[kind]})
 			}
 		}
 		s.Rows = append(s.Rows, row)
@@ -109,17 +109,20 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	return a.suspects.read(maps, uint32(len(now.at)), func(slot uint32, kind specs.Kind, n uint64) {
-		if r := now.behind(slot); r != nil && r.final == nil {
+	return maps.EachViolation(func(slot uint32, kind specs.Kind, n specs.Broken) {
+		if slot == 0 {
+			s.Violations[metrics.Violation{Kind: kind}] = n
+		} else if r := now.behind(slot); r != nil && r.final == nil {
 			broke(s, r, kind, n)
 		}
 	})
 }
 
 // broke counts violations of one endpoint.
-func broke(s *metrics.Snapshot, r *record, kind specs.Kind, n uint64) {
-	s.Violations[metrics.Violation{Kind: kind, Parent: r.Parent, Network: r.Network}] += n
-	r.broken += n
+func broke(s *metrics.Snapshot, r *record, kind specs.Kind, n specs.Broken) {
+	v := metrics.Violation{Kind: kind, Parent: r.Parent, Network: r.Network}
+	s.Violations[v] = s.Violations[v].Plus(n)
+	r.broken += n.Packets
 }
 
 // countMaps says how full the maps are.

@@ -14,6 +14,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	violationsDesc = desc("violations_total", "Frames that broke an interface's mode, by specs/violations.md.", "kind", "parent", "network")
+	droppedDesc    = desc("violations_dropped_total", "Of these frames, those that the network's enforce has dropped.", "kind", "parent", "network")
 	entriesDesc    = desc("agent_map_entries", "Entries in use of a map of the datapath.", "map")
 	capacityDesc   = desc("agent_map_capacity", "Entries that a map of the datapath can hold.", "map")
 	lostDesc       = desc("agent_events_lost_total", "Events that found the ring buffer full. Their violations are counted.")
@@ -33,7 +34,7 @@ type about struct {
 
 // Describe implements prometheus.Collector.
 func (about) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{violationsDesc, entriesDesc, capacityDesc, lostDesc, overflowDesc, programsDesc,
+	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, overflowDesc, programsDesc,
 		missingDesc, leftOutDesc, buildDesc, durationDesc} {
 		out <- d
 	}
@@ -42,7 +43,8 @@ func (about) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (a about) Collect(out chan<- prometheus.Metric) {
 	for v, n := range a.EveryViolation() {
-		counter(out, violationsDesc, n, string(v.Kind), v.Parent, v.Network)
+		counter(out, violationsDesc, n.Packets, string(v.Kind), v.Parent, v.Network)
+		counter(out, droppedDesc, n.Dropped, string(v.Kind), v.Parent, v.Network)
 	}
 	for _, m := range a.Maps {
 		gauge(out, entriesDesc, float64(m.Entries), m.Name)

@@ -44,7 +44,7 @@ func full(f *Format) Snapshot {
 		Maps:       []MapUse{{"counters", 2, 4096}},
 		Rows:       []Row{row(f, "db", "", 20), row(f, "web", "lan", 7), row(f, "web", "lan", 3)},
 		Series:     []Range{{0, 1}, {1, 3}},
-		Violations: map[Violation]uint64{{specs.MACSpoof, "eth1", "lan"}: 7, {specs.MACSpoof, "gone", ""}: 2},
+		Violations: map[Violation]specs.Broken{{specs.MACSpoof, "eth1", "lan"}: {Packets: 7, Dropped: 4}, {specs.MACSpoof, "gone", ""}: {Packets: 2}},
 	}
 	web := s.Rows[1].Endpoint
 	web.Name, web.Image, web.Pod, web.Namespace = `fr"on\t`, "docker.io/library/nginx:1", "front-0", "pr\nod"

@@ -11,7 +11,7 @@ type Snapshot struct {
 	Rows            []Row   // in the order of their endpoints' series
 	Series          []Range // of rows; one range is one series, and those of no range are not shown
 	LeftOut         int     // endpoints that have no series, because of the bound
-	Violations      map[Violation]uint64
+	Violations      map[Violation]specs.Broken
 	Parents         []specs.ParentStatus
 	Maps            []MapUse
 	EventsLost      uint64
@@ -51,18 +51,18 @@ func (s *Snapshot) Total(r Range) specs.Counters {
 
 // EveryViolation returns the violations of each kind, parent and network that
 // there is, 0 where there was none, so that a series is there before the first.
-func (s *Snapshot) EveryViolation() map[Violation]uint64 {
-	all := make(map[Violation]uint64)
+func (s *Snapshot) EveryViolation() map[Violation]specs.Broken {
+	all := make(map[Violation]specs.Broken)
 	for _, kind := range specs.Kinds() {
 		for _, p := range s.Parents {
-			all[Violation{kind, p.Name, ""}] = 0
+			all[Violation{kind, p.Name, ""}] = specs.Broken{}
 			for _, network := range p.Networks {
-				all[Violation{kind, p.Name, network}] = 0
+				all[Violation{kind, p.Name, network}] = specs.Broken{}
 			}
 		}
 	}
 	for v, n := range s.Violations {
-		all[v] += n
+		all[v] = all[v].Plus(n)
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"berth/agent/metrics"
+	"berth/specs"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -23,13 +24,14 @@ func convert(f *metrics.Format, s *metrics.Snapshot, now time.Time) []metricdata
 		info.DataPoints = append(info.DataPoints, metricdata.DataPoint[int64]{
 			Attributes: attribute.NewSet(append(labels, attributes(f.Info(e))...)...), Time: now, Value: 1})
 	}
-	all := make([]metricdata.Metrics, 0, len(metrics.Families)+3)
+	all := make([]metricdata.Metrics, 0, len(metrics.Families)+4)
 	for i := range metrics.Families {
 		all = append(all, family(&metrics.Families[i], f, s, sets, now))
 	}
 	return append(all,
 		metricdata.Metrics{Name: "berth_endpoint_info", Data: info},
-		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}", Data: violations(s, now)},
+		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}", Data: violations(s, now, func(n specs.Broken) uint64 { return n.Packets })},
+		metricdata.Metrics{Name: "berth_violations_dropped", Unit: "{frame}", Data: violations(s, now, func(n specs.Broken) uint64 { return n.Dropped })},
 		metricdata.Metrics{Name: "berth_agent_endpoints_left_out", Data: metricdata.Gauge[int64]{
 			DataPoints: []metricdata.DataPoint[int64]{{Time: now, Value: int64(s.LeftOut)}}}},
 	)
@@ -62,10 +64,10 @@ func family(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []a
 	return metricdata.Metrics{Name: strings.TrimSuffix(of.Name, "_total"), Description: of.Help, Unit: of.Unit, Data: counter(points)}
 }
 
-func violations(s *metrics.Snapshot, now time.Time) metricdata.Sum[int64] {
+func violations(s *metrics.Snapshot, now time.Time, of func(specs.Broken) uint64) metricdata.Sum[int64] {
 	var points []metricdata.DataPoint[int64]
 	for v, n := range s.EveryViolation() {
-		points = append(points, metricdata.DataPoint[int64]{Time: now, Value: int64(n), Attributes: attribute.NewSet(
+		points = append(points, metricdata.DataPoint[int64]{Time: now, Value: int64(of(n)), Attributes: attribute.NewSet(
 			attribute.String("kind", string(v.Kind)), attribute.String("parent", v.Parent), attribute.String("network", v.Network))})
 	}
 	return counter(points)

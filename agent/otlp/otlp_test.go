@@ -58,7 +58,7 @@ func fill(s *metrics.Snapshot) error {
 	}
 	s.Rows = []metrics.Row{{Endpoint: &again, Counters: count(3)}, {Endpoint: e, Counters: count(4)}}
 	s.Series = []metrics.Range{{From: 0, To: 2}}
-	s.Violations = map[metrics.Violation]uint64{{Kind: specs.MACSpoof, Parent: "eth1", Network: "lan"}: 9}
+	s.Violations = map[metrics.Violation]specs.Broken{{Kind: specs.MACSpoof, Parent: "eth1", Network: "lan"}: {Packets: 9, Dropped: 5}}
 	s.LeftOut = 2
 	return nil
 }
@@ -109,7 +109,7 @@ func TestPush(t *testing.T) {
 	if diff := cmp.Diff(want, text(point.Attributes)); diff != "" {
 		t.Error(diff)
 	}
-	for name, n := range map[string]int64{"berth_network_receive_packets": 0, "berth_network_transmit_packets": 7, "berth_violations": 9} {
+	for name, n := range map[string]int64{"berth_network_receive_packets": 0, "berth_network_transmit_packets": 7, "berth_violations": 9, "berth_violations_dropped": 5} {
 		if points := all[name].GetSum().GetDataPoints(); len(points) != 1 || points[0].GetAsInt() != n {
 			t.Errorf("%s: %v, want %d", name, points, n)
 		}

@@ -45,17 +45,21 @@ static __always_inline bool address_read(struct __sk_buff *skb, const struct fra
 	return !bpf_skb_load_bytes(skb, offset, key->addr + 12, 4);
 }
 
+/* The slot to which an address was given, or 0. */
+static __always_inline __u32 address_given(const struct address_key *key)
+{
+	__u32 *slot = bpf_map_lookup_elem(&addresses, key);
+
+	return slot && *slot != ADDRESS_HOST ? *slot : 0;
+}
+
 /* The slot to which an address of the frame was given, or 0. */
 static __always_inline __u32 address_slot(struct __sk_buff *skb, const struct frame *f,
 					  enum side side)
 {
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
-	__u32 *slot;
 
-	if (!address_read(skb, f, side, &key))
-		return 0;
-	slot = bpf_map_lookup_elem(&addresses, &key);
-	return slot ? *slot : 0;
+	return address_read(skb, f, side, &key) ? address_given(&key) : 0;
 }
 
 static __always_inline bool address_none(const struct in6_addr *a)
@@ -74,7 +78,6 @@ static __always_inline __u32 address_claimed(struct __sk_buff *skb, const struct
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
 	__u32 at = frame_network(f) + sizeof(struct ipv6hdr);
 	struct ipv6hdr ip6;
-	__u32 *slot;
 	__u8 type;
 
 	if (f->proto == bpf_htons(ETH_P_ARP)) {
@@ -88,6 +91,5 @@ static __always_inline __u32 address_claimed(struct __sk_buff *skb, const struct
 	    bpf_skb_load_bytes(skb, at, &type, 1) || type != ND_NEIGHBOUR_SOLICIT ||
 	    bpf_skb_load_bytes(skb, at + ND_TARGET, key.addr, 16))
 		return 0;
-	slot = bpf_map_lookup_elem(&addresses, &key);
-	return slot ? *slot : 0;
+	return address_given(&key);
 }

@@ -10,8 +10,9 @@
 #include "frame.h"
 #include "layout.h"
 
-/* At most one event a slot and kind in this time. */
-#define EVENT_INTERVAL_NS 100000000ULL
+/* At most one event a slot and kind in so many ticks, a tenth of a second. */
+#define EVENT_TICK_SHIFT 20 /* a tick is 2^20 ns */
+#define EVENT_TICKS 95
 
 /*
  * Whether bpf_get_netns_cookie may be called from TC here: newer than 6.12.
@@ -21,11 +22,13 @@ volatile const bool have_netns_cookie = false;
 
 struct finding {
 	__u64 cookie;
-	__u32 sender, owner; /* slots, or 0 */
+	__u32 sender, owner, receiver; /* slots, or 0 */
+	__u32 counted; /* the one of these that it is counted for */
 	enum kind kind;
 	enum certainty certainty;
 	enum evidence evidence;
 	enum way way;
+	bool dropped;
 };
 
 /* The cookie of the sender's namespace; 0 where the kernel cannot tell. */
@@ -57,10 +60,10 @@ static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
 /* Takes the right to send the next event; counts it as left out otherwise. */
 static __always_inline bool event_due(struct violation *v)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	__u64 last = v->last;
+	__u32 now = bpf_ktime_get_coarse_ns() >> EVENT_TICK_SHIFT | 1; /* not 0 */
+	__u32 last = v->last;
 
-	if ((!last || now - last >= EVENT_INTERVAL_NS) &&
+	if ((!last || now - last >= EVENT_TICKS) &&
 	    __sync_val_compare_and_swap(&v->last, last, now) == last)
 		return true;
 	__sync_fetch_and_add(&v->left_out, 1);
@@ -85,6 +88,9 @@ static __noinline void event_fill(struct event *e, struct __sk_buff *skb, const 
 	e->vlan = f->from.vlan;
 	e->sender = found->sender;
 	e->owner = found->owner;
+	e->receiver = found->receiver;
+	e->counted = found->counted;
+	e->dropped = found->dropped;
 	e->length = skb->len;
 	e->kind = found->kind;
 	e->certainty = found->certainty;
@@ -113,20 +119,37 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct frame
 	bpf_ringbuf_submit(e, 0);
 }
 
-/* Counts a violation of the sender's, and sends an event where one is due. */
+/* The violations of a slot, made when there are none; else those of slot 0. */
+static __always_inline struct violations *violations_of(__u32 slot)
+{
+	struct violations *all = bpf_map_lookup_elem(&violations, &slot);
+	static const struct violations fresh;
+
+	if (all)
+		return all;
+	bpf_map_update_elem(&violations, &slot, &fresh, BPF_NOEXIST);
+	all = bpf_map_lookup_elem(&violations, &slot);
+	if (all)
+		return all;
+	slot = 0;
+	return bpf_map_lookup_elem(&violations, &slot);
+}
+
+/* Counts a violation, and sends an event where one is due. */
 static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
 				 const struct finding *found)
 {
-	__u32 slot = found->sender;
-	struct violations *all = bpf_map_lookup_elem(&violations, &slot);
+	struct violations *all = violations_of(found->counted);
 	struct violation *v;
 	struct count n;
 
-	if (!all || found->kind >= KINDS_MAX)
+	if (!all || found->kind >= KINDS)
 		return;
 	v = &all->of[found->kind];
 	frame_measure(skb, f, &n);
 	__sync_fetch_and_add(&v->packets, n.packets);
+	if (found->dropped)
+		__sync_fetch_and_add(&v->dropped, n.packets);
 	if (event_due(v))
 		event_send(skb, f, found, v);
 }

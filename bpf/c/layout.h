@@ -59,6 +59,9 @@ struct address_key {
 	__u32 vlan;
 };
 
+/* In place of a slot: the address is one that the host has on the parent. */
+#define ADDRESS_HOST 0xffffffff
+
 /* An ipvlan interface, as the program on it knows it. */
 struct inside_key {
 	__u64 cookie; /* of the namespace that it is in */
@@ -101,21 +104,52 @@ struct counters {
 };
 
 /* Numbers of violations, in the order of specs.Kinds. */
-enum kind { MAC_SPOOF };
-#define KINDS_MAX 16 /* room for what is to come, without a new layout */
+enum kind {
+	MAC_SPOOF,
+	IP_SPOOF,
+	PRIVATE_LEAK,
+	PRIVATE_ATTEMPT,
+	VEPA_UNREFLECTED,
+	VEPA_BYPASS,
+	REFLECTED,
+	DUPLICATE_MAC,
+	DUPLICATE_IP,
+	MODE_DRIFT, /* this and the next three are judged by the agent */
+	MAC_DRIFT,
+	ADDRESS_DRIFT,
+	PASSTHRU_SHARED,
+	SOURCE_DENIED,
+	HOST_ISOLATION,
+	ROGUE_DHCP,
+	ROGUE_RA,
+	UNANSWERED, /* by the agent too */
+	KINDS
+} __attribute__((packed));
 
 struct violation {
 	__u64 packets;
-	__u64 last; /* when the last event was sent, coarse monotonic ns */
-	__u64 left_out; /* events held back since then */
+	__u64 dropped; /* of these */
+	__u32 last; /* when the last event was sent, in EVENT_TICKs; 0: never */
+	__u32 left_out; /* events held back since then */
 };
 
+/* One more kind is one more member at the end, which migrating adds. */
 struct violations {
-	struct violation of[KINDS_MAX];
+	struct violation of[KINDS];
 };
 
 enum certainty { CERTAIN, SUSPECTED };
-enum evidence { NETNS_COOKIE, SOURCE_ADDRESS };
+enum evidence {
+	NETNS_COOKIE,
+	SOURCE_ADDRESS,
+	SOCKET,
+	SOURCE_MAC,
+	FRAME_COPY,
+	NOT_SENT,
+	NO_REFLECTION,
+	CLAIMED_ADDRESS,
+	EVIDENCES
+} __attribute__((packed));
 enum way { INGRESS, EGRESS };
 enum lost { LOST_EVENTS, LOST_UNKNOWN, LOST };
 
@@ -129,13 +163,16 @@ struct event {
 	__u32 vlan;
 	__u32 sender; /* slots, or 0 */
 	__u32 owner;
+	__u32 receiver;
+	__u32 counted; /* the one of these that it is counted for */
 	__u32 length; /* of the frame, Ethernet header included */
 	__u16 captured; /* how much of bytes is set */
 	__u8 kind;
 	__u8 certainty;
 	__u8 evidence;
 	__u8 way;
-	__u8 reserved[6];
+	__u8 dropped;
+	__u8 reserved[5];
 	__u8 bytes[EVENT_BYTES];
 };
 
@@ -270,11 +307,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
 
+/*
+ * Made with a slot's first violation, as few ever have one. There is room for
+ * every slot; slot 0, which is made by userspace, takes what finds no memory.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32); /* slot of the sender */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* slot that the violation is counted for */
 	__type(value, struct violations);
 	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } violations SEC(".maps");
 

@@ -27,6 +27,7 @@ static __always_inline bool spoof_owned(struct __sk_buff *skb, const struct fram
 	found.sender = sender_slot(f, found.cookie);
 	if (!found.sender || found.sender == owner->slot)
 		return false;
+	found.counted = found.sender;
 	violation(skb, f, &found);
 	return true;
 }
@@ -49,6 +50,8 @@ static __always_inline void spoof_unowned(struct __sk_buff *skb, const struct fr
 		found.evidence = SOURCE_ADDRESS;
 		found.sender = address_slot(skb, f, SOURCE);
 	}
-	if (found.sender)
-		violation(skb, f, &found);
+	if (!found.sender)
+		return;
+	found.counted = found.sender;
+	violation(skb, f, &found);
 }

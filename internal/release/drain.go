@@ -25,7 +25,7 @@ const perTransaction = 64
 type counting interface {
 	Unregister(bpf.Endpoint) error
 	Counters(slot uint32) (specs.Counters, error)
-	Violations(slot uint32) (map[specs.Kind]uint64, error)
+	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 	Zero(slot uint32) error
 	Slots() uint32
 	Close() error
@@ -158,10 +158,12 @@ func finish(tx *state.Tx, m counting, a *state.Attachment) error {
 	if err != nil {
 		return err
 	}
-	a.Final = &final
-	if a.FinalViolations, err = m.Violations(a.Slot); err != nil {
+	broken, err := m.Violations(a.Slot)
+	if err != nil {
 		return err
 	}
+	a.Final = &final
+	a.FinalViolations, a.FinalDropped = specs.SplitBroken(broken)
 	return tx.Put(a)
 }
 

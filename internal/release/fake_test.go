@@ -132,8 +132,8 @@ func (f *fake) Counters(slot uint32) (specs.Counters, error) {
 	return f.counters[slot], f.call("counters")
 }
 
-func (f *fake) Violations(uint32) (map[specs.Kind]uint64, error) {
-	return map[specs.Kind]uint64{specs.MACSpoof: 2}, f.call("violations")
+func (f *fake) Violations(uint32) (map[specs.Kind]specs.Broken, error) {
+	return map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: 2, Dropped: 1}}, f.call("violations")
 }
 
 func (f *fake) Zero(slot uint32) error {

@@ -49,7 +49,7 @@ func TestOrder(t *testing.T) {
 	}
 	checkNothingHeld(t, s)
 	for _, a := range ended(t, s) {
-		if a.Final == nil || *a.Final != someCounters || a.FinalViolations[specs.MACSpoof] != 2 || a.Containers[0] != "c" {
+		if a.Final == nil || *a.Final != someCounters || a.FinalViolations[specs.MACSpoof] != 2 || a.FinalDropped[specs.MACSpoof] != 1 || a.Containers[0] != "c" {
 			t.Errorf("ended: %+v, want the counts kept", a)
 		}
 	}

@@ -30,6 +30,10 @@ type Attachment struct {
 
 	SourceMACs []specs.MAC `json:",omitempty"` // in source mode: from whom it receives
 
+	IPv6    specs.IPv6        `json:",omitempty"` // what the network says of IPv6 without a subnet
+	Enforce []specs.Kind      `json:",omitempty"`
+	Allow   []specs.Allowance `json:",omitempty"`
+
 	Interface string // its name in the container
 	LinkIndex int    // its index in the container; 0: not made yet
 	MAC       specs.MAC
@@ -47,6 +51,7 @@ type Attachment struct {
 
 	Final           *specs.Counters       `json:",omitempty"` // the counts after Unkeyed and a grace period
 	FinalViolations map[specs.Kind]uint64 `json:",omitempty"`
+	FinalDropped    map[specs.Kind]uint64 `json:",omitempty"` // of FinalViolations
 	Earlier         *specs.Counters       `json:",omitempty"` // of earlier runs of the container whose records are pruned
 
 	Engine *Names `json:",omitempty"` // what the engine says beyond Annotations; the agent finds it out

@@ -25,14 +25,14 @@ func (s ViolationSeries) key() []byte {
 
 // PrunedViolations returns the violations of the records that were pruned. With
 // those of the records that there are they make sums that never fall.
-func (tx *Tx) PrunedViolations() (map[ViolationSeries]uint64, error) {
-	sums := make(map[ViolationSeries]uint64)
+func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
+	sums := make(map[ViolationSeries]specs.Broken)
 	for k, v := range seek(tx.Bucket(bucketPruned), nil) {
 		part := bytes.SplitN(k, []byte{0}, 3)
-		if len(part) != 3 || len(v) != 8 {
+		if len(part) != 3 || len(v) != 16 {
 			return nil, fmt.Errorf("pruned violations %q: %w", k, ErrDamaged)
 		}
-		sums[ViolationSeries{specs.Kind(part[0]), string(part[1]), string(part[2])}] = binary.BigEndian.Uint64(v)
+		sums[ViolationSeries{specs.Kind(part[0]), string(part[1]), string(part[2])}] = decodeBroken(v)
 	}
 	return sums, nil
 }
@@ -69,14 +69,20 @@ func (tx *Tx) addPruned(a *Attachment) error {
 	b := tx.Bucket(bucketPruned)
 	for kind, n := range a.FinalViolations {
 		key := ViolationSeries{kind, a.Parent, a.Network}.key()
-		if old := b.Get(key); len(old) == 8 {
-			n += binary.BigEndian.Uint64(old)
+		sum := specs.Broken{Packets: n, Dropped: a.FinalDropped[kind]}
+		if old := b.Get(key); len(old) == 16 {
+			sum = sum.Plus(decodeBroken(old))
 		}
-		if err := b.Put(key, binary.BigEndian.AppendUint64(nil, n)); err != nil {
+		value := binary.BigEndian.AppendUint64(nil, sum.Packets)
+		if err := b.Put(key, binary.BigEndian.AppendUint64(value, sum.Dropped)); err != nil {
 			return fmt.Errorf("pruned violations of %q: %w", a.Key(), err)
 		}
 	}
 	return nil
+}
+
+func decodeBroken(v []byte) specs.Broken {
+	return specs.Broken{Packets: binary.BigEndian.Uint64(v), Dropped: binary.BigEndian.Uint64(v[8:])}
 }
 
 // heir returns the attachment that goes on where an ended one is forgotten:

@@ -19,6 +19,7 @@ func run(cookie uint64, container string, end int64, packets uint64) *state.Atta
 	if end != 0 {
 		a.Phase, a.Ended = specs.PhaseEnded, time.Unix(end, 0)
 		a.Final, a.FinalViolations = new(counted(packets)), map[specs.Kind]uint64{specs.MACSpoof: packets}
+		a.FinalDropped = map[specs.Kind]uint64{specs.MACSpoof: packets}
 	}
 	return a
 }
@@ -68,7 +69,10 @@ func totals(t *testing.T, s *state.Store) (packets map[string]uint64, violations
 			if series != (state.ViolationSeries{Kind: specs.MACSpoof, Parent: "eth1", Network: "lan"}) {
 				t.Errorf("series %+v", series)
 			}
-			violations += n
+			if n.Dropped != n.Packets {
+				t.Errorf("of %d violations %d were dropped, want all", n.Packets, n.Dropped)
+			}
+			violations += n.Packets
 		}
 		return err
 	})

@@ -125,7 +125,7 @@ func readMaps(maps *bpf.Maps, n int) (time.Duration, error) {
 		packets += c.Receive.External.Unicast.Packets
 	})
 	if err == nil {
-		err = maps.EachViolations(uint32(n+1), func(uint32, []uint64) {})
+		err = maps.EachViolation(func(uint32, specs.Kind, specs.Broken) {})
 	}
 	took := time.Since(begin)
 	if err == nil && slots != uint64(n+1) {

@@ -1,0 +1,155 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"berth/specs"
+)
+
+// AddViolation adds to the count of a kind in a slot what the datapath does not
+// count, because the agent judges that kind. It is as lasting as what the
+// datapath counts, and read and zeroed with it.
+//
+// One process at a time may call it, and only while the slot is an endpoint's:
+// inside a View of the store in which the attachment is live. Slot 0 is for
+// what is no endpoint's.
+func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
+	number := slices.Index(specs.Kinds(), kind)
+	if number < 0 || kind.Judge() != specs.JudgeAgent {
+		return fmt.Errorf("add violation %q: want a kind that the agent judges", kind)
+	}
+	if slots := m.Slots(); slot >= slots {
+		return fmt.Errorf("add violation %q to slot %d: want 0 to %d", kind, slot, int64(slots)-1)
+	}
+	m.adding.Lock()
+	defer m.adding.Unlock()
+	if err := m.follow(); err != nil {
+		return err
+	}
+	one, err := m.makeFound()
+	if err != nil {
+		return err
+	}
+	v, err := m.foundIn(slot)
+	if err != nil {
+		return err
+	}
+	v.Packets[number] += n
+	if err := one.Put(slot, v); err != nil {
+		return fmt.Errorf("add violation %q to slot %d: %w", kind, slot, err)
+	}
+	return nil
+}
+
+// found returns the map of what userspace has added; nil when there is none.
+func (m *Maps) found() (*ebpf.Map, error) {
+	one, err := m.get(mapFound)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // another process may make it at any time
+	}
+	return one, err
+}
+
+// foundIn returns what userspace has added in a slot.
+func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
+	one, err := m.found()
+	if err != nil || one == nil {
+		return v, err
+	}
+	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return v, fmt.Errorf("read violations found in slot %d: %w", slot, err)
+	}
+	return v, nil
+}
+
+// makeFound makes the map, if it is not there. It has room for every slot, and
+// takes memory for those that are used.
+func (m *Maps) makeFound() (*ebpf.Map, error) {
+	if one, err := m.get(mapFound); !errors.Is(err, fs.ErrNotExist) {
+		return one, err
+	}
+	one, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: mapFound, Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(binary.Size(foundValue{})),
+		MaxEntries: m.Slots(), Flags: unix.BPF_F_NO_PREALLOC,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make map %q: %w", mapFound, err)
+	}
+	defer one.Close()
+	if err := one.Pin(m.pins.object(mapFound)); err != nil {
+		return nil, fmt.Errorf("pin map %q: %w", mapFound, err)
+	}
+	return m.get(mapFound)
+}
+
+// allFound returns what userspace has added, by slot.
+func (m *Maps) allFound() (map[uint32]foundValue, error) {
+	one, err := m.found()
+	if err != nil || one == nil {
+		return nil, err
+	}
+	all := make(map[uint32]foundValue)
+	var slot uint32
+	var v foundValue
+	entries := one.Iterate()
+	for entries.Next(&slot, &v) {
+		all[slot] = v
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list violations found: %w", err)
+	}
+	return all, nil
+}
+
+func (m *Maps) zeroFound(slot uint32) error {
+	if one, err := m.found(); err != nil || one == nil {
+		return err
+	}
+	return deleteIf(m, mapFound, slot, func(foundValue) bool { return true })
+}
+
+// addFound makes what the old map of violations has counted, and what was found
+// beside it, what is found here. Doing it again gives the same.
+func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
+	sums, err := earlier.allFound()
+	if err != nil {
+		return err
+	}
+	if sums == nil {
+		sums = make(map[uint32]foundValue)
+	}
+	var slot uint32
+	var raw []byte
+	entries := old.Iterate()
+	for entries.Next(&slot, &raw) {
+		var v violations
+		if _, err := binary.Decode(widen(raw, binary.Size(v)), binary.NativeEndian, &v); err != nil {
+			return err
+		}
+		sum := sums[slot]
+		sum.add(&v)
+		if sum != (foundValue{}) {
+			sums[slot] = sum
+		}
+	}
+	if err := entries.Err(); err != nil || len(sums) == 0 {
+		return err
+	}
+	into, err := m.makeFound()
+	if err != nil {
+		return err
+	}
+	for slot, v := range sums {
+		if err := into.Put(slot, v); err != nil {
+			return fmt.Errorf("slot %d: %w", slot, err)
+		}
+	}
+	return nil
+}

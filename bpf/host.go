@@ -1,0 +1,65 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/cilium/ebpf"
+)
+
+// SetHostAddresses says which addresses the host has on a parent, by the index
+// of its interface; those said before that are not among them are forgotten.
+// Who asks for one of them is isolated from the host (specs/violations.md,
+// host-isolation), so an address that containers reach by another interface of
+// the host on the same parent is none of these. One that an endpoint was given
+// stays the endpoint's.
+func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
+	if err := m.follow(); err != nil {
+		return err
+	}
+	one, err := m.get(mapAddresses)
+	if err != nil {
+		return err
+	}
+	wanted := make(map[addressKey]bool, len(all))
+	for _, a := range all {
+		wanted[addressKey{Addr: addressBytes(a), IfIndex: uint32(parentIndex)}] = true
+	}
+	said, err := hostAddresses(one, parentIndex)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range said {
+		if !wanted[key] {
+			errs = append(errs, deleteIf(m, mapAddresses, key, func(slot uint32) bool { return slot == addressHost }))
+		}
+	}
+	for key := range wanted {
+		err := one.Update(key, uint32(addressHost), ebpf.UpdateNoExist)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+			errs = append(errs, fmt.Errorf("put into map %q: %w", mapAddresses, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("addresses of the host on interface %d: %w", parentIndex, err)
+	}
+	return nil
+}
+
+// hostAddresses returns what was said to be the host's on a parent.
+func hostAddresses(one *ebpf.Map, parentIndex int) (said []addressKey, err error) {
+	var key addressKey
+	var slot uint32
+	entries := one.Iterate()
+	for entries.Next(&key, &slot) {
+		if slot == addressHost && key.IfIndex == uint32(parentIndex) {
+			said = append(said, key)
+		}
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return said, nil
+}

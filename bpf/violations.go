@@ -1,0 +1,119 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"berth/specs"
+)
+
+// Violations returns the violations of a slot by kind, those kinds that are not
+// 0. Slot 0 has what is no endpoint's.
+func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
+	one, err := m.get(mapViolations)
+	if err != nil {
+		return nil, err
+	}
+	var v violations
+	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, fmt.Errorf("read violations of slot %d: %w", slot, err)
+	}
+	sum, err := m.foundIn(slot)
+	if err != nil {
+		return nil, err
+	}
+	sum.add(&v)
+	all := make(map[specs.Kind]specs.Broken)
+	sum.each(func(kind specs.Kind, n specs.Broken) { all[kind] = n })
+	return all, nil
+}
+
+// EachViolation calls fn for each slot and kind that has violations, in no
+// order. It reads only what there is, many slots by one system call.
+func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broken)) error {
+	found, err := m.allFound()
+	if err != nil {
+		return err
+	}
+	err = m.eachViolations(func(slot uint32, v *violations) {
+		sum := found[slot]
+		delete(found, slot)
+		sum.add(v)
+		sum.each(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
+	})
+	if err != nil {
+		return fmt.Errorf("read violations: %w", err)
+	}
+	for slot, v := range found {
+		v.each(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
+	}
+	return nil
+}
+
+// violationsBatch is how many slots' violations one system call reads at most.
+const violationsBatch = 512
+
+func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
+	one, err := m.get(mapViolations)
+	if err != nil {
+		return err
+	}
+	batch := min(one.MaxEntries(), violationsBatch)
+	keys, values := make([]uint32, batch), make([]violations, batch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := one.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range n {
+			fn(keys[i], &values[i])
+		}
+		if err != nil {
+			return nil // those were the last
+		}
+	}
+}
+
+// zeroViolations forgets the violations of a slot; slot 0's entry stays, as the
+// datapath may have no memory for another.
+func (m *Maps) zeroViolations(slot uint32) error {
+	if err := m.zeroFound(slot); err != nil {
+		return err
+	}
+	if slot == 0 {
+		return m.put(mapViolations, slot, violations{})
+	}
+	return deleteIf(m, mapViolations, slot, func(violations) bool { return true })
+}
+
+// startViolations makes the entry of slot 0, if it is not there.
+func (m *Maps) startViolations() error {
+	one, err := m.get(mapViolations)
+	if err != nil {
+		return err
+	}
+	err = one.Update(uint32(0), violations{}, ebpf.UpdateNoExist)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		return fmt.Errorf("make the first entry of map %q: %w", mapViolations, err)
+	}
+	return nil
+}
+
+// add adds what the datapath has counted.
+func (f *foundValue) add(v *violations) {
+	for i := range v.Of {
+		f.Packets[i] += v.Of[i].Packets
+		f.Dropped[i] += v.Of[i].Dropped
+	}
+}
+
+func (f *foundValue) each(fn func(specs.Kind, specs.Broken)) {
+	for i, kind := range specs.Kinds() {
+		if f.Packets[i] != 0 {
+			fn(kind, specs.Broken{Packets: f.Packets[i], Dropped: f.Dropped[i]})
+		}
+	}
+}

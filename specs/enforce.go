@@ -1,0 +1,75 @@
+package specs
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Allowance is something that the containers of a network may do, and those of
+// others may not.
+type Allowance string
+
+// What a network may allow.
+const (
+	AllowDHCPServer Allowance = "dhcp-server" // answer DHCP: no rogue-dhcp
+	AllowRouter     Allowance = "router"      // advertise itself, and forward: no rogue-ra, and ip-spoof for ARP and ND alone
+)
+
+// Allowances returns all of them.
+func Allowances() []Allowance { return []Allowance{AllowDHCPServer, AllowRouter} }
+
+// Enforceable returns the kinds of which frames can be dropped: those where
+// the frame itself is the offence, and its sender or receiver is known.
+func Enforceable() []Kind {
+	return []Kind{
+		MACSpoof, IPSpoof, PrivateLeak, PrivateAttempt, VEPABypass, HostIsolation, RogueDHCP, RogueRA,
+	}
+}
+
+func (n *Network) checkEnforce() error {
+	for i, k := range n.Enforce {
+		at := fmt.Sprintf("enforce[%d]", i)
+		switch {
+		case !slices.Contains(Kinds(), k):
+			return Invalid(at, string(k), "one of %s", join(Enforceable()))
+		case !slices.Contains(Enforceable(), k):
+			return Invalid(at, string(k), "a kind of which frames can be dropped: %s", join(Enforceable()))
+		case slices.Contains(n.Enforce[:i], k):
+			return Invalid(at, string(k), "each kind once")
+		}
+		if want := n.neverJudged(k); want != "" {
+			return Invalid(at, string(k), "%s, or the kind is never seen", want)
+		}
+	}
+	return nil
+}
+
+// neverJudged returns what a network would have to be for a kind to be seen on
+// it; "": nothing else.
+func (n *Network) neverJudged(k Kind) string {
+	passthru := n.Mode == ModePassthru
+	switch {
+	case k == IPSpoof && n.IPAM == IPAMNone:
+		return "ipam \"local\" or \"static\""
+	case (k == PrivateLeak || k == PrivateAttempt) && n.Mode != ModePrivate:
+		return "mode private"
+	case k == VEPABypass && n.Mode != ModeVEPA:
+		return "mode vepa"
+	case passthru && (k == MACSpoof || k == HostIsolation):
+		return "a mode other than passthru"
+	}
+	return ""
+}
+
+func (n *Network) checkAllow() error {
+	for i, a := range n.Allow {
+		at := fmt.Sprintf("allow[%d]", i)
+		if !slices.Contains(Allowances(), a) {
+			return Invalid(at, string(a), "one of %s", join(Allowances()))
+		}
+		if slices.Contains(n.Allow[:i], a) {
+			return Invalid(at, string(a), "each once")
+		}
+	}
+	return nil
+}
