@@ -167,6 +167,27 @@ func TestHookStaysSmall(t *testing.T) {
 	}
 }
 
+// TestRuntimeStaysSmaller holds berth-runtime, which runs for containers that
+// have nothing to do with berth too, to Go's library and x/sys.
+func TestRuntimeStaysSmaller(t *testing.T) {
+	may := []string{"berth/cmd/berth-runtime", "berth/engine/wrapper"}
+	for _, p := range list(t, "./cmd/berth-runtime") {
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, module+"/") && !slices.Contains(may, dep) {
+				t.Errorf("berth-runtime is made of %s, which is not on its list", dep)
+			}
+			if isOthers(dep) && !within(dep, "golang.org/x/sys") {
+				t.Errorf("berth-runtime is made of %s, which is not Go's", dep)
+			}
+			for _, heavy := range []string{"net", "regexp", "crypto", "text/template", "flag", "log/slog"} {
+				if within(dep, heavy) {
+					t.Errorf("berth-runtime is made of %s", dep)
+				}
+			}
+		}
+	}
+}
+
 // isOthers reports whether a package is neither of Go's library nor berth's:
 // its path begins with the name of a host.
 func isOthers(path string) bool {

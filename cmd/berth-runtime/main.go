@@ -1,0 +1,29 @@
+// How many processors a cgroup grants does not matter to one thread, and is
+// read from files at every start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
+// Command berth-runtime is an OCI runtime that adds berth's hooks to containers
+// which ask for them, and becomes runc or crun.
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"berth/engine/wrapper"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() {
+	// It lives for milliseconds and does one thing after another. The thread is
+	// held because what it starts ends with it (PR_SET_PDEATHSIG).
+	debug.SetGCPercent(-1)
+	runtime.GOMAXPROCS(1)
+	runtime.LockOSThread()
+	os.Exit(wrapper.Main(os.Args[0], os.Args[1:], version))
+}

@@ -1,0 +1,141 @@
+package wrapper
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// notesName is the folder in STATE of the containers that were created and are
+// to be attached when they are started. It is root's.
+const notesName = "late"
+
+// A note says that a container is to be attached when it is started: an empty
+// file, named by where the runtime keeps its containers and by the container.
+// The note goes when the container is attached.
+type note struct {
+	dir  string
+	root string
+	id   string
+}
+
+func (c *Call) note() *note {
+	return &note{filepath.Join(c.Own.state(), notesName), c.root(), c.ID}
+}
+
+// root is where the runtime keeps a folder for each of its containers.
+func (c *Call) root() string {
+	switch {
+	case c.Root != "":
+		if abs, err := filepath.Abs(c.Root); err == nil {
+			return abs
+		}
+		return c.Root
+	case readsByGetopt(c.Runtime):
+		return "/run/crun"
+	}
+	return "/run/runc"
+}
+
+var (
+	escaper   = strings.NewReplacer("%", "%25", "/", "%2F", ":", "%3A")
+	unescaper = strings.NewReplacer("%25", "%", "%2F", "/", "%3A", ":")
+)
+
+func (n *note) path() string {
+	return filepath.Join(n.dir, escaper.Replace(n.root)+":"+escaper.Replace(n.id))
+}
+
+// write leaves the note, and takes away those of containers that are gone.
+func (n *note) write() error {
+	if err := n.makeDir(); err != nil {
+		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
+	}
+	n.sweep()
+	f, err := os.OpenFile(n.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
+	}
+	return f.Close()
+}
+
+// makeDir makes the folder, and refuses one that others could write to.
+func (n *note) makeDir() error {
+	if err := os.MkdirAll(filepath.Dir(n.dir), 0o711); err != nil {
+		return err
+	}
+	if err := os.Mkdir(n.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(n.dir)
+	if err != nil {
+		return err
+	}
+	stat, err := statOf(info)
+	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o022 != 0 || int(stat.Uid) != os.Geteuid()) {
+		err = fmt.Errorf("%q: want a folder that only its owner can write to, and that is mine", n.dir)
+	}
+	return err
+}
+
+func (n *note) exists() (bool, error) {
+	_, err := os.Lstat(n.path())
+	if isNotMine(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look whether container %q is to be attached at its start: %w", n.id, err)
+	}
+	return true, nil
+}
+
+// isNotMine says that there is no note of this user's, who may not even look
+// where root's are.
+func isNotMine(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+}
+
+func (n *note) remove() error {
+	if err := os.Remove(n.path()); err != nil && !isNotMine(err) {
+		return fmt.Errorf("take the note of container %q away: %w", n.id, err)
+	}
+	return nil
+}
+
+// sweepAfter is how old a note must be to be of a container that the runtime
+// has forgotten, and not of one that it is about to make.
+const sweepAfter = 10 * time.Minute
+
+// sweep takes away the notes of containers that were never started and are
+// gone. Notes are few, and what cannot be removed is tried again next time.
+func (n *note) sweep() {
+	entries, err := os.ReadDir(n.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) < sweepAfter {
+			continue
+		}
+		root, id, _ := strings.Cut(e.Name(), ":")
+		container := filepath.Join(unescaper.Replace(root), unescaper.Replace(id))
+		if _, err := os.Lstat(container); errors.Is(err, fs.ErrNotExist) {
+			_ = os.Remove(filepath.Join(n.dir, e.Name()))
+		}
+	}
+}
+
+// statOf returns what the kernel says of a file beyond [fs.FileInfo].
+func statOf(info fs.FileInfo) (*syscall.Stat_t, error) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, fmt.Errorf("%q: its owner is not known", info.Name())
+	}
+	return stat, nil
+}

@@ -1,0 +1,71 @@
+package wrapper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// report tells an error to who started the program, and in the runtime's log
+// as the runtime would: engines read their message there.
+func (c *Call) report(stderr io.Writer, wrong error) {
+	fmt.Fprintln(stderr, "berth-runtime:", oneLine(wrong))
+	if err := c.log(wrong); err != nil {
+		fmt.Fprintln(stderr, "berth-runtime: the runtime's log:", err)
+	}
+}
+
+// logFile is the runtime's log; "" where it is no file. crun takes
+// file:PATH, journald:ID and syslog:ID too.
+func (c *Call) logFile() string {
+	if !readsByGetopt(c.Runtime) {
+		return c.Log
+	}
+	switch kind, path, prefixed := strings.Cut(c.Log, ":"); {
+	case prefixed && kind == "file":
+		return path
+	case prefixed && (kind == "journald" || kind == "syslog"):
+		return ""
+	}
+	return c.Log
+}
+
+// log adds a line to the runtime's log, in logrus's JSON or text.
+func (c *Call) log(wrong error) error {
+	path := c.logFile()
+	if path == "" {
+		return nil
+	}
+	line, err := c.logLine(wrong, time.Now())
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644) // as runc does (main.go, configLogrus)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(line)
+	return errors.Join(err, f.Close())
+}
+
+func (c *Call) logLine(wrong error, now time.Time) ([]byte, error) {
+	at, message := now.Format(time.RFC3339), "berth-runtime: "+oneLine(wrong)
+	if c.LogFormat != "json" {
+		return fmt.Appendf(nil, "time=%q level=error msg=%q\n", at, message), nil
+	}
+	line, err := json.Marshal(struct {
+		Level string `json:"level"`
+		Msg   string `json:"msg"`
+		Time  string `json:"time"`
+	}{"error", message, at})
+	return append(line, '\n'), err
+}
+
+// oneLine puts joined errors into one line.
+func oneLine(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

@@ -1,0 +1,269 @@
+package wrapper
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/config"
+)
+
+const annotatedSpec = `{"ociVersion":"1.0.2", "annotations": {"berth/networks":"lan"}, "root":{"path":"rootfs"}}` + "\n"
+
+func TestHandsOnWhatMakesNoContainer(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write(t, annotatedSpec)
+	for _, args := range []string{"", "--version", "features", "kill x", "--root /r delete --force x", "create --help", "start x", "exec -t x create"} {
+		p.run(t, strings.Fields(args)...).becameRuntime(t, p, args)
+	}
+	if got, err := os.ReadFile(p.config()); err != nil || string(got) != annotatedSpec {
+		t.Errorf("config.json is %s, %v", got, err)
+	}
+}
+
+func TestOwnVersion(t *testing.T) {
+	t.Parallel()
+	if got := newPlace(t).run(t, "--berth-version"); got.stdout != "berth-runtime v9\n" || got.status != 0 {
+		t.Errorf("--berth-version: status %d, %q", got.status, got.stdout)
+	}
+}
+
+// TestTransparent holds a runtime to find what it would find without
+// berth-runtime: its descriptors, limits, masks, environment and directory.
+// Signals that are ignored are not, but for SIGHUP and SIGINT: Go's runtime
+// handles them. runc is of Go itself, and crun resets them in the container.
+func TestTransparent(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.script(t, filepath.Join(p.path, "runc"), `#!/bin/sh
+ls -l /proc/$$/fd | sed 's/.* \([0-9]* ->\)/\1/; s/\[.*//' | sort
+grep -E '^(SigBlk|SigIgn|Umask|NoNewPrivs|Cap|Seccomp:)' /proc/$$/status; cat /proc/$$/limits; env | sort; pwd; echo "$@"`)
+	look := func(path string, args ...string) string {
+		cmd := exec.Command("sh", append([]string{"-c", `umask 027; trap "" HUP; ulimit -Sn 512; exec "$@" 7</dev/null`, "sh", path}, args...)...)
+		cmd.Env, cmd.Dir = []string{"PATH=" + p.path + ":/usr/bin:/bin", "GODEBUG=x=1"}, p.bundle
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	for _, args := range [][]string{{"state", "x"}, {"create", "--bundle", p.bundle, "x"}} {
+		p.write(t, annotatedSpec)
+		if d := cmp.Diff(look(filepath.Join(p.path, "runc"), args...), look(p.runtime(), args...)); d != "" {
+			t.Errorf("%q (-runc +berth-runtime):\n%s", args, d)
+		}
+	}
+}
+
+func TestLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, text := range []string{`{"annotations": {"x": "berth/networks"} }`, `{}`, "", "{", "[]", `"berth"`, "#!/bin/sh\n"} {
+		p.write(t, text)
+		before, err := os.Stat(p.config())
+		must(t, err)
+		p.run(t, "create", "--bundle", p.bundle, "x").becameRuntime(t, p, "create --bundle "+p.bundle+" x")
+		after, err := os.Stat(p.config())
+		must(t, err)
+		got, err := os.ReadFile(p.config())
+		must(t, err)
+		if string(got) != text || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+			t.Errorf("config.json was %q and is %q, or another file", text, got)
+		}
+	}
+	must(t, os.Remove(p.config()))
+	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	must(t, os.Mkdir(p.config(), 0o755))
+	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	must(t, os.Remove(p.config()))
+	must(t, syscall.Mkfifo(p.config(), 0o600))
+	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	if left := p.inBundle(t); len(left) != 1 {
+		t.Errorf("the bundle has %q", left)
+	}
+}
+
+func (p *place) inBundle(t *testing.T) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(p.bundle)
+	must(t, err)
+	for _, e := range all {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// hooksOf are the hooks of the bundle, as a runtime reads them.
+func (p *place) hooksOf(t *testing.T) map[string][]hook {
+	t.Helper()
+	text, err := os.ReadFile(p.config())
+	must(t, err)
+	var s struct {
+		Hooks map[string][]hook
+	}
+	must(t, json.Unmarshal(text, &s))
+	return s.Hooks
+}
+
+func (p *place) entry(args ...string) hook {
+	return hook{filepath.Join(p.bin, "berth-hook"), append([]string{"berth-hook"}, args...),
+		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, 30}
+}
+
+func TestAddsItself(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"create", "run", "restore"} {
+		p := newPlace(t)
+		p.write(t, annotatedSpec)
+		must(t, os.Chmod(p.config(), 0o604))
+		if os.Geteuid() == 0 {
+			must(t, os.Chown(p.config(), 12, 34))
+		}
+		before, err := os.Stat(p.config())
+		must(t, err)
+		for range 2 { // the second time it is there already
+			p.run(t, "--berth-config", "etc", command, "x").becameRuntime(t, p, command+" x")
+			dirs := []string{"--config", filepath.Join(p.bundle, "etc"), "--state", filepath.Join(p.dir, "run")}
+			want := map[string][]hook{
+				"createRuntime": {p.entry(append(dirs, "createRuntime")...)},
+				"poststop":      {p.entry(append(dirs, "poststop")...)},
+			}
+			if d := cmp.Diff(want, p.hooksOf(t)); d != "" {
+				t.Errorf("%s (-want +got):\n%s", command, d)
+			}
+		}
+		after, err := os.Stat(p.config())
+		must(t, err)
+		was, is := before.Sys().(*syscall.Stat_t), after.Sys().(*syscall.Stat_t)
+		if was.Mode != is.Mode || was.Uid != is.Uid || was.Gid != is.Gid {
+			t.Errorf("mode %o of %d:%d became %o of %d:%d", was.Mode, was.Uid, was.Gid, is.Mode, is.Uid, is.Gid)
+		}
+		if left := p.inBundle(t); len(left) != 1 {
+			t.Errorf("the bundle has %q", left)
+		}
+	}
+}
+
+func TestConfigOfCrun(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	must(t, os.Rename(filepath.Join(p.path, "runc"), filepath.Join(p.path, "crun")))
+	p.write(t, annotatedSpec)
+	other := filepath.Join(p.dir, "other.json")
+	must(t, os.Rename(p.config(), other))
+	p.run(t, "run", "-f", other, "-b"+p.bundle, "x")
+	text, err := os.ReadFile(other)
+	if err != nil || strings.Count(string(text), `/bin/berth-hook"`) != 2 {
+		t.Errorf("the configuration is %s, %v", text, err)
+	}
+}
+
+func TestRefusesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	huge := `{"x":"` + strings.Repeat(" ", 9<<20) + `"`
+	for name, c := range map[string]struct {
+		text string
+		link bool
+		want []string // nil: handed on
+	}{
+		"link":               {annotatedSpec, true, []string{"berth/networks", "symbolic link"}},
+		"other's link":       {`{}`, true, nil},
+		"not JSON":           {`{"annotations":{"berth/networks":"lan"}`, false, []string{"not as JSON should be"}},
+		"escaped":            {`{"annotations":{"berth\/networks":"lan"}`, false, []string{"not as JSON should be"}},
+		"other's, not JSON":  {`{"annotations":{`, false, nil},
+		"huge":               {huge + `,"annotations":{"berth/networks":"lan"}}`, false, []string{"bytes", "8388608"}},
+		"other's huge":       {huge + `}`, false, nil},
+		"hooks of no stages": {`{"hooks":[],"annotations":{"berth/networks":"lan"}}`, false, []string{"hooks"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.write(t, c.text)
+			if c.link {
+				must(t, os.Rename(p.config(), filepath.Join(p.dir, "elsewhere")))
+				must(t, os.Symlink("../elsewhere", p.config()))
+			}
+			got := p.run(t, "create", "x")
+			if c.want == nil {
+				got.becameRuntime(t, p, "create x")
+			} else {
+				got.refused(t, append(c.want, p.bundle)...)
+			}
+			if text, err := os.ReadFile(p.config()); err != nil || string(text) != c.text {
+				t.Errorf("config.json was changed: %v", err)
+			}
+		})
+	}
+}
+
+// TestHugeWhereTheyMeet holds an annotation to be seen where blocks that are
+// read meet.
+func TestHugeWhereTheyMeet(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{maxConfig - 3, maxConfig + 1 - 6, maxConfig + 1<<20 - 2, maxConfig + 1<<20} {
+		p := newPlace(t)
+		p.write(t, strings.Repeat(" ", at)+`berth\/`+strings.Repeat(" ", 1<<20))
+		p.run(t, "create", "x").refused(t, "annotations of berth's")
+	}
+}
+
+func TestReportsToTheLog(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write(t, `{"annotations":{"berth/networks":"lan"}`)
+	log := filepath.Join(p.dir, "log")
+	p.run(t, "--log="+log, "--log-format", "json", "create", "x").refused(t, "config.json")
+	text, err := os.ReadFile(log)
+	must(t, err)
+	var line struct{ Level, Msg, Time string }
+	if err := json.Unmarshal(text, &line); err != nil || line.Level != "error" || !strings.Contains(line.Msg, "config.json") || line.Time == "" {
+		t.Errorf("the log says %s, %v", text, err)
+	}
+	p.run(t, "--log", log, "create", "x").refused(t, "config.json")
+	text, err = os.ReadFile(log)
+	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], ` level=error msg="berth-runtime: `) {
+		t.Errorf("the log says %s, %v", text, err)
+	}
+	p.run(t, "--log", p.dir, "create", "x").refused(t, "config.json", "is a directory")
+}
+
+func TestLogOfCrun(t *testing.T) {
+	for log, want := range map[string]string{"/l": "/l", "file:/l": "/l", "journald:x": "", "syslog:x": "", "/a:b": "/a:b", "": ""} {
+		if got := (&Call{Runtime: "/usr/bin/crun", Log: log}).logFile(); got != want {
+			t.Errorf("crun logs %q to %q, want %q", log, got, want)
+		}
+	}
+	if got := (&Call{Runtime: "/usr/bin/runc", Log: "file:/l"}).logFile(); got != "file:/l" {
+		t.Errorf("runc logs to %q, want what it was told", got)
+	}
+}
+
+func TestFindsPrograms(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write(t, annotatedSpec)
+	must(t, os.Remove(filepath.Join(p.bin, "berth-hook")))
+	p.run(t, "create", "x").refused(t, "berth-hook", p.bin)
+	p.run(t, "--berth-runtime", p.runtime(), "create", "x").refused(t, "--berth-runtime", "itself")
+	p.run(t, "--berth-runtime", "/nowhere", "features").refused(t, "/nowhere")
+	// runc was replaced by berth-runtime: then crun does the work.
+	runc, crun := filepath.Join(p.path, "runc"), filepath.Join(p.path, "crun")
+	must(t, os.Rename(runc, crun))
+	must(t, os.Symlink(p.runtime(), runc))
+	if got := p.run(t, "features"); got.status != 7 || len(got.called) != 1 || !strings.Contains(got.called[0], crun) {
+		t.Errorf("runc is berth-runtime, and called is %q", got.called)
+	}
+}
+
+func TestDefaultState(t *testing.T) {
+	if defaultState != config.DefaultState {
+		t.Errorf("notes are in %q, berth's state in %q", defaultState, config.DefaultState)
+	}
+}

@@ -1,0 +1,189 @@
+package wrapper
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// prefix begins the annotations that are berth's: specs.Prefix. A test
+// compares.
+const prefix = "berth/"
+
+// A spec is a config.json (runtime-spec, config.md): its text, and where berth
+// looks and writes. Everything else of it is never decoded.
+type spec struct {
+	text    []byte
+	whole   value
+	members []member
+}
+
+// readSpec finds the members of a config.json. What follows the object is left
+// to the runtime to judge.
+func readSpec(text []byte) (*spec, error) {
+	var raw json.RawMessage
+	s := &spec{text: text}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&raw); err != nil {
+		return nil, err
+	}
+	end := int(dec.InputOffset())
+	s.whole = value{end - len(raw), end}
+	var err error
+	s.members, err = membersOf(text, s.whole)
+	return s, err
+}
+
+// annotated returns the keys of the annotations that are berth's.
+func (s *spec) annotated() (keys []string, err error) {
+	for _, m := range s.members {
+		if m.key != "annotations" || isNull(s.text, m.value) {
+			continue
+		}
+		all, err := membersOf(s.text, m.value)
+		if err != nil {
+			return nil, fmt.Errorf("annotations: %w", err)
+		}
+		for _, a := range all {
+			if strings.HasPrefix(a.key, prefix) {
+				keys = append(keys, a.key)
+			}
+		}
+	}
+	return keys, nil
+}
+
+// The stages in which berth is run (runtime-spec, config.md, "POSIX-platform
+// Hooks"); prestart is the old name of createRuntime, and what runs there is
+// not added once more.
+const (
+	createRuntime = "createRuntime"
+	prestart      = "prestart"
+	poststop      = "poststop"
+)
+
+// hookName is the file name of the hook's program, by which it is recognized.
+const hookName = "berth-hook"
+
+// A hook is an entry of a stage.
+type hook struct {
+	Path    string   `json:"path"`
+	Args    []string `json:"args"`
+	Env     []string `json:"env"`
+	Timeout int      `json:"timeout"` // seconds
+}
+
+// hooks are those of a config.json by stage.
+type hooks struct {
+	at     value // of the object; from is 0 where there is none
+	null   bool
+	stages []member
+}
+
+func (s *spec) hooks() (h hooks, err error) {
+	for _, m := range s.members {
+		if m.key != "hooks" {
+			continue
+		}
+		if h.at.from != 0 {
+			return h, errors.New(`there are two members "hooks"`)
+		}
+		h.at, h.null = m.value, isNull(s.text, m.value)
+		if h.null {
+			continue
+		}
+		if h.stages, err = membersOf(s.text, m.value); err != nil {
+			return h, fmt.Errorf("hooks: %w", err)
+		}
+	}
+	return h, nil
+}
+
+// stage returns the entries of a stage; at is where its array stands, from is 0
+// where there is none.
+func (h *hooks) stage(text []byte, name string) (at value, entries []value, err error) {
+	for _, m := range h.stages {
+		if m.key != name {
+			continue
+		}
+		if at.from != 0 {
+			return at, nil, fmt.Errorf("hooks: there are two members %q", name)
+		}
+		at = m.value
+		if isNull(text, at) {
+			continue
+		}
+		if entries, err = elementsOf(text, at); err != nil {
+			return at, nil, fmt.Errorf("hooks: %s: %w", name, err)
+		}
+	}
+	return at, entries, nil
+}
+
+// has says whether one of the stages runs berth-hook already: written by hand,
+// by a hooks.d folder, by CDI, or by an earlier run of the wrapper.
+func (h *hooks) has(text []byte, stages ...string) (bool, error) {
+	for _, name := range stages {
+		_, entries, err := h.stage(text, name)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(entries, func(e value) bool {
+			var entry struct {
+				Path string `json:"path"`
+			}
+			return json.Unmarshal(e.in(text), &entry) == nil && filepath.Base(entry.Path) == hookName
+		}) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// withHooks returns the text with one entry more at the end of each stage.
+func (s *spec) withHooks(h hooks, added []stagedHook) ([]byte, error) {
+	var stages []string // that are not there yet
+	var edits []edit
+	for _, one := range added {
+		entry, err := json.Marshal(one.hook)
+		if err != nil {
+			return nil, err
+		}
+		at, entries, err := h.stage(s.text, one.stage)
+		switch {
+		case err != nil:
+			return nil, err
+		case at.from == 0:
+			stages = append(stages, fmt.Sprintf("%q:[%s]", one.stage, entry))
+		case isNull(s.text, at):
+			edits = append(edits, edit{at, "[" + string(entry) + "]"})
+		default:
+			edits = append(edits, addElement(at, entries, string(entry)))
+		}
+	}
+	if len(stages) > 0 {
+		edits = append(edits, s.addStages(h, strings.Join(stages, ",")))
+	}
+	return apply(s.text, edits), nil
+}
+
+// A stagedHook is an entry and where it goes.
+type stagedHook struct {
+	stage string
+	hook  hook
+}
+
+// addStages is the edit that adds stages, with their keys.
+func (s *spec) addStages(h hooks, stages string) edit {
+	switch {
+	case h.null:
+		return edit{h.at, "{" + stages + "}"}
+	case h.at.from != 0:
+		return addMembers(h.at, h.stages, stages)
+	}
+	return addMembers(s.whole, s.members, `"hooks":{`+stages+"}")
+}

@@ -1,0 +1,102 @@
+package wrapper
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxOutput bounds what is kept of a program's output, in bytes.
+const maxOutput = 1 << 20
+
+// attachNow attaches a container that was noted when it was created: the
+// engine has made its network meanwhile. It asks the runtime for the
+// container's state, which is what a hook is given, and runs berth-hook with
+// it. Where that fails, the container is not started, and the hook has taken
+// back what it did.
+func (c *Call) attachNow() error {
+	n := c.note()
+	if noted, err := n.exists(); !noted || err != nil {
+		return err
+	}
+	state, status, err := c.state()
+	if err != nil {
+		return err
+	}
+	if status != "created" {
+		return nil // the runtime has its own words for that
+	}
+	path, err := findHook()
+	if err != nil {
+		return err
+	}
+	if err := c.runHook(path, state); err != nil {
+		return fmt.Errorf("attach container %q: %w", c.ID, err)
+	}
+	return n.remove()
+}
+
+// state asks the runtime for the state of the container (runtime-spec,
+// runtime.md, "State").
+func (c *Call) state() (state []byte, status string, err error) {
+	cmd, cancel := command(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
+	defer cancel()
+	if state, err = output(cmd); err != nil {
+		return nil, "", fmt.Errorf("ask for the state of container %q: %w", c.ID, err)
+	}
+	var s struct {
+		Status string `json:"status"`
+	}
+	if err := json.Unmarshal(state, &s); err != nil {
+		return nil, "", fmt.Errorf("the state of container %q, as %s tells it: %w", c.ID, c.Runtime, err)
+	}
+	return state, s.Status, nil
+}
+
+// runHook runs berth-hook as a runtime would: with the state, an environment of
+// its own, and from a directory that the container does not control.
+func (c *Call) runHook(path string, state []byte) error {
+	cmd, cancel := command(path, c.Own.hookArgs(createRuntime)[1:]...)
+	defer cancel()
+	cmd.Stdin, cmd.Env, cmd.Dir = bytes.NewReader(state), hookEnv, "/"
+	_, err := output(cmd)
+	return err
+}
+
+// command is a program that is asked to end when this one is killed, or after
+// the timeout of hooks.
+func command(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), hookTimeout*time.Second)
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	return cmd, cancel
+}
+
+// output runs a program and returns its standard output; what it says besides
+// is in the error.
+func output(cmd *exec.Cmd) ([]byte, error) {
+	out, said := &limited{}, &limited{}
+	cmd.Stdout, cmd.Stderr = out, said
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(string(said.kept)); text != "" {
+			return nil, fmt.Errorf("%s (%w)", text, err)
+		}
+		return nil, fmt.Errorf("%s: %w", cmd.Path, err)
+	}
+	return out.kept, nil
+}
+
+// limited keeps the first bytes that are written to it.
+type limited struct{ kept []byte }
+
+func (l *limited) Write(p []byte) (int, error) {
+	l.kept = append(l.kept, p[:min(len(p), maxOutput-len(l.kept))]...)
+	return len(p), nil
+}

@@ -1,0 +1,172 @@
+package wrapper
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const createdState = `{"ociVersion":"1.0.2","id":"x","status":"created","pid":42,"annotations":{"berth/networks":"lan"}}`
+
+// late is a place with a container that was created for a late attachment.
+func late(t *testing.T, state string) *place {
+	t.Helper()
+	p := newPlace(t)
+	p.write(t, annotatedSpec)
+	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte(state), 0o644))
+	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	return p
+}
+
+func (p *place) start(t *testing.T) result {
+	t.Helper()
+	return p.run(t, "--berth-attach=start", "--root", p.dir, "start", "x")
+}
+
+func (p *place) notes(t *testing.T) (names []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(p.dir, "run/late/*"))
+	must(t, err)
+	return all
+}
+
+func TestAttachesAtStart(t *testing.T) {
+	t.Parallel()
+	p := late(t, createdState)
+	if hooks := p.hooksOf(t); len(hooks) != 1 || len(hooks["poststop"]) != 1 {
+		t.Errorf("create adds %+v, want poststop alone", hooks)
+	}
+	got := p.start(t)
+	got.becameRuntime(t, p, "--root "+p.dir+" start x")
+	if len(got.called) != 2 || !strings.HasSuffix(got.called[0], "--root "+p.dir+" state x") {
+		t.Errorf("the runtime was called %q, want its state first", got.called)
+	}
+	text, err := os.ReadFile(filepath.Join(p.dir, "hooked"))
+	must(t, err)
+	hooked := string(text)
+	if !strings.HasPrefix(hooked, p.bin+"/berth-hook --state "+p.dir+"/run createRuntime\n"+createdState) ||
+		strings.Contains(hooked, "OF_THE_ENGINE") || !strings.HasSuffix(hooked, "\n/\n") {
+		t.Errorf("berth-hook was given %s", hooked)
+	}
+	if left := p.notes(t); len(left) != 0 {
+		t.Errorf("attached, and %q are left", left)
+	}
+	must(t, os.Remove(filepath.Join(p.dir, "hooked")))
+	if again := p.start(t); len(again.called) != 1 {
+		t.Errorf("another start calls %q", again.called)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "hooked")); err == nil {
+		t.Error("it was attached twice")
+	}
+}
+
+func TestFailsTheStart(t *testing.T) {
+	t.Parallel()
+	p := late(t, createdState)
+	must(t, os.WriteFile(filepath.Join(p.dir, "fail"), []byte("berth-hook: no such network\n"), 0o644))
+	log := filepath.Join(p.dir, "log")
+	got := p.run(t, "--berth-attach=start", "--root", p.dir, "--log", log, "--log-format=json", "start", "x")
+	if got.status != 1 || len(got.called) != 1 || !strings.Contains(got.stderr, "no such network") {
+		t.Errorf("status %d, called %q, said %s, want the state and the hook's words", got.status, got.called, got.stderr)
+	}
+	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "no such network") {
+		t.Errorf("the log says %s, %v", text, err)
+	}
+	must(t, os.Remove(filepath.Join(p.dir, "fail")))
+	p.start(t).becameRuntime(t, p, "--root "+p.dir+" start x")
+	if left := p.notes(t); len(left) != 0 {
+		t.Errorf("attached at the second start, and %q are left", left)
+	}
+}
+
+func TestStartOfWhatIsNotCreated(t *testing.T) {
+	t.Parallel()
+	p := late(t, strings.Replace(createdState, `"created"`, `"running"`, 1))
+	p.start(t).becameRuntime(t, p, "--root "+p.dir+" start x")
+	must(t, os.Remove(filepath.Join(p.dir, "state")))
+	if got := p.start(t); got.status != 1 || !strings.Contains(got.stderr, "no such container") {
+		t.Errorf("without a state: status %d, %s", got.status, got.stderr)
+	}
+	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte("?"), 0o644))
+	if got := p.start(t); got.status != 1 || !strings.Contains(got.stderr, "state of container") {
+		t.Errorf("with a state that is none: status %d, %s", got.status, got.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "hooked")); err == nil {
+		t.Error("it was attached")
+	}
+}
+
+func TestNotesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, c := range []struct {
+		what, text string
+		args       []string
+	}{
+		{"no annotation", `{}`, []string{"create", "x"}},
+		{"run attaches as it creates", annotatedSpec, []string{"run", "x"}},
+		{"restore too", annotatedSpec, []string{"restore", "x"}},
+		{"a hook by hand", `{"hooks":{"createRuntime":[{"path":"/x/berth-hook"}]},"annotations":{"berth/ip":""}}`, []string{"create", "x"}},
+	} {
+		p.write(t, c.text)
+		p.run(t, append([]string{"--berth-attach", "start"}, c.args...)...).becameRuntime(t, p, strings.Join(c.args, " "))
+		if left := p.notes(t); len(left) != 0 {
+			t.Errorf("%s: noted %q", c.what, left)
+		}
+	}
+}
+
+func TestCreateForgetsTheOneBefore(t *testing.T) {
+	t.Parallel()
+	p := late(t, createdState)
+	p.write(t, `{}`)
+	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	if left := p.notes(t); len(left) != 0 {
+		t.Errorf("another container of the id has the note %q", left)
+	}
+}
+
+func TestNoteFolderOfOthers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write(t, annotatedSpec)
+	dir := filepath.Join(p.dir, "run/late")
+	must(t, os.MkdirAll(dir, 0o700))
+	must(t, os.Chmod(dir, 0o777))
+	p.run(t, "--berth-attach=start", "create", "x").refused(t, dir, "only its owner")
+	must(t, os.Remove(dir))
+	must(t, os.Symlink(p.bundle, dir))
+	p.run(t, "--berth-attach=start", "create", "x").refused(t, dir)
+}
+
+// TestSweep holds notes of containers that are gone to go, once they are old.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	root := filepath.Join(p.dir, "odd:50%25 root")
+	note := func(id string) *note { return &note{filepath.Join(p.dir, "run/late"), root, id} }
+	must(t, os.MkdirAll(filepath.Join(root, "still-there"), 0o755))
+	for _, id := range []string{"gone", "still-there", "young"} {
+		must(t, note(id).write())
+	}
+	old := time.Now().Add(-sweepAfter - time.Minute)
+	for _, id := range []string{"gone", "still-there"} {
+		must(t, os.Chtimes(note(id).path(), old, old))
+	}
+	must(t, note("new").write())
+	for id, want := range map[string]bool{"gone": false, "still-there": true, "young": true, "new": true} {
+		if got, err := note(id).exists(); err != nil || got != want {
+			t.Errorf("there is a note of %s: %t, %v, want %t", id, got, err, want)
+		}
+	}
+}
+
+func TestRootByDefault(t *testing.T) {
+	for runtime, want := range map[string]string{"/usr/sbin/runc": "/run/runc", "/usr/bin/crun": "/run/crun"} {
+		if got := (&Call{Runtime: runtime}).root(); got != want {
+			t.Errorf("%s keeps its containers in %q, want %q", runtime, got, want)
+		}
+	}
+}
