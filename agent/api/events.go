@@ -82,7 +82,7 @@ func parseFilter(q url.Values) (f filter, err error) {
 
 func (f *filter) match(e *specs.Event) bool {
 	return (f.kind == "" || e.Kind == f.kind) && !e.Time.Before(f.since) &&
-		(f.container == "" || f.names(e.Sender) || f.names(e.Owner))
+		(f.container == "" || f.names(e.Sender) || f.names(e.Owner) || f.names(e.Receiver))
 }
 
 func (f *filter) names(p *specs.Party) bool {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -44,8 +45,9 @@ type Agent struct {
 	records *records
 	namer   *namer
 	ring    *events.Ring
+	limiter *events.Limiter
 	started time.Time
-	links   func() ([]link, error)                                // of the host
+	host    func() (hostFacts, error)
 	inside  func(nsid int, name string) (network.LinkInfo, error) // a link of another namespace
 
 	pinLock  *os.File      // held while there is a datapath
@@ -53,13 +55,15 @@ type Agent struct {
 	reader   *bpf.Reader
 	off      bool
 	done     map[int]specs.MAC
-	vlans    map[bpf.VLAN]int // that the datapath was told of; nil: none yet
+	vlans    map[bpf.VLAN]int     // that the datapath was told of; nil: none yet
+	isolated map[int][]netip.Addr // addresses of the host that it was told of, by parent; nil: none yet
 	failed   map[int]string
 	epoch    int64           // of the datapath: records of an older one are to be registered
 	said     map[string]bool // problems that the log has already
 
 	wakes    chan struct{}
 	draining chan struct{} // wakes the janitor
+	drift    *drifter
 	requests chan request
 	pings    chan chan struct{} // of the watchdog
 	maps     mapsHolder
@@ -149,6 +153,8 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 				return err
 			}
 			a.epoch++ // register all anew
+			a.isolated = nil
+			a.drift.again()
 			a.reconcile(ctx, watch)
 		}
 	}

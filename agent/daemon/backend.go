@@ -86,7 +86,7 @@ func (a *Agent) openDatapath() (err error) {
 	a.datapath, a.reader = d, reader
 	a.done, a.failed = map[int]specs.MAC{}, map[int]string{}
 	a.epoch++
-	a.vlans = nil
+	a.vlans, a.isolated = nil, nil
 	a.maps.set(d.Maps())
 	go a.pump(reader)
 	return nil

@@ -11,12 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needed are the capabilities that the agent's work takes, and all that it
-// keeps.
+// needed are the capabilities that the agent's work takes.
 var needed = []int{
 	unix.CAP_BPF,       // maps and programs
 	unix.CAP_NET_ADMIN, // programs of type sched_cls, attaching them, deleting links
 	unix.CAP_PERFMON,   // the arithmetic with pointers in the programs, without masks on the way of a frame
+}
+
+// wanted are those that it keeps beside them where it has them.
+var wanted = []int{
+	unix.CAP_NET_BROADCAST, // to hear of changes in the containers' namespaces when they happen
 }
 
 // ErrPrivilege is returned when a capability is missing.
@@ -37,10 +41,10 @@ func Confine(more ...int) error {
 	for _, c := range needed {
 		if !effective.has(c) {
 			return fmt.Errorf("%w: berthd needs %s: run it as root, or give its unit AmbientCapabilities=%s",
-				ErrPrivilege, capNames([]int{c}), capNames(needed))
+				ErrPrivilege, capNames([]int{c}), capNames(slices.Concat(needed, wanted)))
 		}
 	}
-	keep := slices.Concat(needed, more)
+	keep := slices.Concat(needed, wanted, more)
 	surplus, err := surplusCaps(keep)
 	if err != nil || len(surplus) == 0 || !effective.has(unix.CAP_SETPCAP) {
 		return err
@@ -94,12 +98,13 @@ func surplusCaps(keep []int) (surplus []int, err error) {
 	return surplus, nil
 }
 
-// capNames returns the names of the capabilities that are needed, as units and
-// setpriv(1) have them.
+// capNames returns the names of capabilities, as units and setpriv(1) have
+// them.
 func capNames(caps []int) string {
 	var all []string
 	for _, c := range caps {
-		all = append(all, map[int]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_PERFMON: "CAP_PERFMON"}[c])
+		all = append(all, map[int]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_PERFMON: "CAP_PERFMON",
+			unix.CAP_NET_BROADCAST: "CAP_NET_BROADCAST"}[c])
 	}
 	return strings.Join(all, " ")
 }

@@ -79,6 +79,7 @@ func (a *Agent) keepPinned() error {
 	if missing {
 		a.log.Warn("pinned objects were removed under the running agent, pinning them again", "directory", dir)
 		a.epoch++
+		a.isolated = nil
 	}
 	if err != nil {
 		return explain(err)

@@ -28,6 +28,7 @@ func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 	defer tick.Stop()
 	a.tidy(ctx, host)
 	a.age()
+	asked := &answers{of: make(map[string]*asking)}
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,6 +36,9 @@ func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 		case <-tick.C:
 			a.tidy(ctx, host)
 			a.age()
+			if err := a.seekAnswers(ctx, asked); err != nil && ctx.Err() == nil {
+				a.log.Warn("look for endpoints that nobody answers", "error", err)
+			}
 		case <-a.draining:
 			a.drain(ctx, host)
 			select {

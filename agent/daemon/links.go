@@ -1,24 +1,33 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
+	"slices"
 
 	"berth/bpf"
 	"berth/network"
+	"berth/specs"
 )
 
-// hostLinks returns the links of the host as the plan needs them.
-func hostLinks(h *network.Handle) ([]link, error) {
-	all, err := h.Links()
-	if err != nil {
-		return nil, err
+// lookAtHost returns what the host has on its interfaces.
+func lookAtHost(h *network.Handle) (facts hostFacts, err error) {
+	if facts.links, err = h.Links(); err != nil {
+		return facts, err
 	}
-	links := make([]link, 0, len(all))
-	for i := range all {
-		links = append(links, linkOf(&all[i]))
+	facts.addresses, err = h.AddressInfos()
+	return facts, err
+}
+
+// planLinks returns the links as the plan needs them.
+func (f *hostFacts) planLinks() []link {
+	links := make([]link, 0, len(f.links))
+	for i := range f.links {
+		links = append(links, linkOf(&f.links[i]))
 	}
-	return links, nil
+	return links
 }
 
 // vlansOf returns the VLANs that have a sub-interface of their own, which is
@@ -45,6 +54,38 @@ func (a *Agent) tellVLANs(links []link) error {
 	}
 	a.vlans = vlans
 	return nil
+}
+
+// tellHost tells the datapath which of the host's addresses the containers of
+// each parent cannot reach, when they have changed.
+func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
+	if a.datapath == nil {
+		return nil
+	}
+	wanted := make(map[int][]netip.Addr)
+	for index := range a.isolated {
+		wanted[index] = nil
+	}
+	for _, p := range parents {
+		if p.State == specs.ParentCounting {
+			wanted[p.Index] = facts.isolated(p.Index)
+		}
+	}
+	said, first := make(map[int][]netip.Addr), a.isolated == nil
+	var errs []error
+	for index, all := range wanted {
+		if first || !slices.Equal(a.isolated[index], all) {
+			if err := a.datapath.Maps().SetHostAddresses(index, all); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		if all != nil {
+			said[index] = all
+		}
+	}
+	a.isolated = said
+	return errors.Join(errs...)
 }
 
 func linkOf(l *network.LinkInfo) link {

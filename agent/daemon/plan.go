@@ -24,6 +24,7 @@ type world struct {
 	networks []*specs.Network
 	records  []*record
 	links    []link
+	facts    hostFacts
 	attached map[int]string    // how programs are attached now, by interface index
 	done     map[int]specs.MAC // what this process has attached, with the MAC of then
 	failed   map[int]string    // what it could not attach, and why

@@ -21,9 +21,7 @@ func (a *Agent) pump(reader *bpf.Reader) {
 			a.log.Error("no more events", "error", err)
 			return
 		default:
-			e := describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.behind(raw.Receiver), a.parentName(raw.ParentIndex))
-			a.ring.Add(e)
-			a.log.Debug("violation", "kind", e.Kind, "certainty", e.Certainty, "parent", e.Parent, "mac", e.MAC.String())
+			a.tell(describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.behind(raw.Receiver), a.parentName(raw.ParentIndex)))
 		}
 	}
 }

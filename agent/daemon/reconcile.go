@@ -40,6 +40,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 			p = decide(w)
 		}
 		parents = p.parents
+		note(a.tellHost(&w.facts, parents))
 		note(a.register(ctx, w.records))
 	}
 	for _, p := range parents {
@@ -62,7 +63,7 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	if err != nil {
 		return world{}, fmt.Errorf("records: %w", err)
 	}
-	links, err := a.links()
+	facts, err := a.host()
 	if err != nil {
 		return world{}, err
 	}
@@ -70,7 +71,7 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	if err != nil {
 		return world{}, err
 	}
-	return world{networks: networks, records: now.all, links: links,
+	return world{networks: networks, records: now.all, links: facts.planLinks(), facts: facts,
 		attached: attached, done: a.done, failed: a.failed, off: a.off}, nil
 }
 
@@ -191,6 +192,7 @@ func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*
 		}
 	}
 	a.namer.wake()
+	poke(a.drift.wakes)
 	a.status.Store(&specs.AgentStatus{
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, Attached: !a.off, Metrics: a.o.Metrics,
 		Endpoints: live, Parents: parents, Problems: problems, LastReconciled: time.Now(),

@@ -22,6 +22,8 @@ type record struct {
 	ended       int64  // ns since 1970; 0: live
 	slot        uint32
 	parentIndex int
+	nsid        int // of the namespace, as the host numbers it
+	linkIndex   int // of the interface there
 	phase       specs.Phase
 	unnamed     bool            // its engine was not asked yet
 	final       *specs.Counters // of a drained one
@@ -29,6 +31,7 @@ type record struct {
 	violations  map[specs.Kind]uint64
 	dropped     map[specs.Kind]uint64
 
+	compared   atomic.Bool   // the interface was held to the record as it is now
 	asked      atomic.Bool   // the engines were asked for its names
 	registered atomic.Int64  // the epoch of the datapath that it was put into
 	shown      atomic.Uint64 // frames that were shown of it last
@@ -61,7 +64,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 			Name: names.Name, Image: in.of(names.Image), Pod: names.Pod, Namespace: in.of(names.Namespace), Labels: names.Labels,
 			MAC: a.MAC, Driver: specs.Driver(in.of(string(a.Driver))), Mode: specs.Mode(in.of(string(a.Mode))), Created: a.Created.UnixNano(),
 		},
-		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex,
+		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
 		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Engine == nil,
 		final: a.Final, earlier: a.Earlier, violations: a.FinalViolations, dropped: a.FinalDropped,
 	}

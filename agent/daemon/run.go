@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"berth/agent/eventlog"
 	"berth/agent/events"
 	"berth/agent/metrics"
 	"berth/internal/config"
@@ -41,13 +42,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer host.Close()
-	a.links = func() ([]link, error) { return hostLinks(host) }
+	a.host = func() (hostFacts, error) { return lookAtHost(host) }
 	a.inside = host.LinkIn
-	watch, err := newWatcher([]string{o.Dirs.Config, config.NetworksDir(o.Dirs.Config), a.store.Dir()}, a.wake)
+	watch, err := a.watch()
 	if err != nil {
 		return err
 	}
 	defer watch.close()
+	defer a.drift.host.Close()
 	if err := a.openDatapath(); err != nil {
 		return err
 	}
@@ -62,11 +64,47 @@ func Run(ctx context.Context, o Options) (err error) {
 			}
 		})
 		work.Go(func() { a.janitor(ctx, host) })
+		work.Go(func() { a.drift.run(ctx) })
 		work.Go(func() { a.namer.run(ctx) })
 		work.Go(func() { a.watchdog(ctx) })
 		work.Go(func() { a.push(ctx) })
+		for name, to := range a.logs() {
+			work.Go(func() { eventlog.Follow(ctx, a.ring, name, to, a.log) })
+		}
 		work.Wait()
 	})
+}
+
+// watch begins to listen, to files and to the kernel.
+func (a *Agent) watch() (*watcher, error) {
+	changes, err := network.ListenChanges()
+	if err != nil {
+		return nil, err
+	}
+	if !changes.All() {
+		a.log.Warn("changes in the containers are seen late, at the next look: give berthd's unit CAP_NET_BROADCAST")
+	}
+	if a.drift, err = newDrifter(a, changes.All()); err != nil {
+		return nil, errors.Join(err, changes.Close())
+	}
+	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
+	watch, err := newWatcher(dirs, changes, a.wake, a.drift.changed)
+	if err != nil {
+		a.drift.host.Close()
+	}
+	return watch, err
+}
+
+// logs returns where events are written, as the configuration says.
+func (a *Agent) logs() map[string]eventlog.Log {
+	all := make(map[string]eventlog.Log)
+	if a.config.EventsJournal && eventlog.JournalRuns() {
+		all["journal"] = eventlog.Journal{}
+	}
+	if path := a.config.EventsFile; path != "" {
+		all[path] = eventlog.NewFile(path, int64(a.config.EventsFileMB)<<20, a.config.EventsFileKeep)
+	}
+	return all
 }
 
 func newAgent(o Options) (*Agent, error) {
@@ -84,6 +122,7 @@ func newAgent(o Options) (*Agent, error) {
 		o: o, log: o.Log, config: c.Agent, format: format, store: store,
 		records:  newRecords(store, format, o.Log),
 		ring:     events.NewRing(events.Kept),
+		limiter:  events.NewLimiter(),
 		started:  time.Now(),
 		wakes:    make(chan struct{}, 1),
 		draining: make(chan struct{}, 1),

@@ -22,7 +22,7 @@ func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
 	defer a.scraping.Unlock()
 	start := time.Now()
 	s.Parents, s.Maps, s.EventsLost = a.status.Load().Parents, nil, 0
-	s.UnknownOverflow = 0
+	s.UnknownOverflow, s.EventsLeftOut = 0, a.limiter.LeftOut()
 	err := a.maps.use(func(maps *bpf.Maps) error {
 		now, err := a.records.current(ctx)
 		if err == nil {

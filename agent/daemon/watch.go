@@ -4,36 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"berth/network"
+
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sys/unix"
 )
 
 // watcher wakes the agent when files or links have changed. It says neither
 // what nor how.
 type watcher struct {
 	files *fsnotify.Watcher
-	links *os.File
+	links *network.Changes
 	dirs  []string
 }
 
 // newWatcher watches the entries of the directories, which need not exist yet,
-// and the links of the namespace that the caller is in. wake must not block;
-// it is called from several goroutines until close.
-func newWatcher(dirs []string, wake func()) (*watcher, error) {
+// and what the kernel says of links and addresses; it closes changes in the
+// end. wake and changed must not block; they are called from several goroutines
+// until close. wake is called for changes of the host's own interfaces too.
+func newWatcher(dirs []string, changes *network.Changes, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch files: %w", err)
+		return nil, errors.Join(fmt.Errorf("watch files: %w", err), changes.Close())
 	}
-	links, err := subscribeLinks()
-	if err != nil {
-		return nil, errors.Join(err, files.Close())
-	}
-	w := &watcher{files: files, links: links, dirs: dirs}
+	w := &watcher{files: files, links: changes, dirs: dirs}
 	go w.readFiles(wake)
-	go w.readLinks(wake)
+	go w.readLinks(wake, changed)
 	return w, nil
 }
 
@@ -76,27 +73,17 @@ func (w *watcher) readFiles(wake func()) {
 	}
 }
 
-// subscribeLinks opens a socket that becomes readable when a link of this
-// namespace changes (RTMGRP_LINK, rtnetlink(7)). What the messages say is not
-// read: package network is asked for the links then.
-func subscribeLinks() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("watch links: %w", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
-		return nil, errors.Join(fmt.Errorf("watch links: %w", err), unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), "link events"), nil
-}
-
-func (w *watcher) readLinks(wake func()) {
-	buf := make([]byte, 1<<16)
+func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
-		_, err := w.links.Read(buf)
-		if err != nil && !errors.Is(err, unix.ENOBUFS) { // lost some: as good as one
-			return
+		changes, err := w.links.Next()
+		if err != nil {
+			return // closed
 		}
-		wake()
+		for _, c := range changes {
+			if c.NSID < 0 || c.Lost {
+				wake()
+			}
+			changed(c)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64,
 // endpointOf names whose event it is: the sender's, else of whom it was done
 // to, else the parent's.
 func endpointOf(e *specs.Event) string {
-	for _, p := range []*specs.Party{e.Sender, e.Owner} {
+	for _, p := range []*specs.Party{e.Sender, e.Owner, e.Receiver} {
 		if p != nil {
 			return p.ContainerID + "/" + p.Interface
 		}

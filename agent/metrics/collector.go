@@ -18,6 +18,7 @@ var (
 	entriesDesc    = desc("agent_map_entries", "Entries in use of a map of the datapath.", "map")
 	capacityDesc   = desc("agent_map_capacity", "Entries that a map of the datapath can hold.", "map")
 	lostDesc       = desc("agent_events_lost_total", "Events that found the ring buffer full. Their violations are counted.")
+	leftOutEvents  = desc("agent_events_left_out_total", "Events that the rate limits held back. Their violations are counted.")
 	overflowDesc   = desc("agent_unknown_overflow_total", "Times that an unknown MAC was not noted, as the map for them or its budget was used up.")
 	programsDesc   = desc("agent_attached_programs", "Programs attached to parents, by the way they are attached.", "kind")
 	missingDesc    = desc("agent_parents_missing", "Parents that a network names and that do not exist.")
@@ -34,7 +35,7 @@ type about struct {
 
 // Describe implements prometheus.Collector.
 func (about) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, overflowDesc, programsDesc,
+	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, leftOutEvents, overflowDesc, programsDesc,
 		missingDesc, leftOutDesc, buildDesc, durationDesc} {
 		out <- d
 	}
@@ -51,6 +52,7 @@ func (a about) Collect(out chan<- prometheus.Metric) {
 		gauge(out, capacityDesc, float64(m.Capacity), m.Name)
 	}
 	counter(out, lostDesc, a.EventsLost)
+	counter(out, leftOutEvents, a.EventsLeftOut)
 	counter(out, overflowDesc, a.UnknownOverflow)
 	programs, missing := programsOf(a.Parents)
 	for kind, n := range programs {

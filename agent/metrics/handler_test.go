@@ -40,7 +40,7 @@ func parents() []specs.ParentStatus {
 
 // full is a snapshot of everything; a container has a name that needs escaping.
 func full(f *Format) Snapshot {
-	s := Snapshot{Parents: parents(), EventsLost: 3, LeftOut: 5,
+	s := Snapshot{Parents: parents(), EventsLost: 3, EventsLeftOut: 9, LeftOut: 5,
 		Maps:       []MapUse{{"counters", 2, 4096}},
 		Rows:       []Row{row(f, "db", "", 20), row(f, "web", "lan", 7), row(f, "web", "lan", 3)},
 		Series:     []Range{{0, 1}, {1, 3}},

@@ -15,6 +15,7 @@ type Snapshot struct {
 	Parents         []specs.ParentStatus
 	Maps            []MapUse
 	EventsLost      uint64
+	EventsLeftOut   uint64        // that the rate limits held back
 	UnknownOverflow uint64        // times that an unknown MAC found no room
 	Reading         time.Duration // how long reading maps and records took
 }

@@ -26,6 +26,12 @@ type container struct {
 // attach makes container number n with an address of its own.
 func (l *lab) attach(id string, n byte) *container {
 	l.t.Helper()
+	return l.attachAs(id, n, func(*state.Attachment) {})
+}
+
+// attachAs is attach with something about it changed.
+func (l *lab) attachAs(id string, n byte, change func(*state.Attachment)) *container {
+	l.t.Helper()
 	c := &container{lab: l, id: id, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}
 	host, target := l.open(l.host), l.open(c.ns)
 	h, inside := handle(l.t, host), handle(l.t, target)
@@ -41,6 +47,7 @@ func (l *lab) attach(id string, n byte) *container {
 		Interface: "net1", MAC: c.mac, MTU: 1500, Phase: specs.PhaseAttaching, Created: time.Now(),
 		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 24)},
 	}
+	change(c.record)
 	made, err := l.store.Hold(l.t.Context(), c.record.Key())
 	check(l.t, err)
 	defer made()
@@ -53,15 +60,17 @@ func (l *lab) attach(id string, n byte) *container {
 		check(l.t, maps.Close())
 	}
 	link, err := h.CreateLink(target, network.Link{Name: "net1", ParentIndex: p.Index, Driver: specs.Macvlan,
-		Mode: specs.ModeBridge, MAC: c.mac, MTU: 1500, Alias: c.record.Alias()})
+		Mode: c.record.Mode, MAC: c.mac, MTU: 1500, Alias: c.record.Alias()})
 	check(l.t, err)
 	check(l.t, target.SetIPv6("net1", network.IPv6Settings{}))
 	check(l.t, inside.SetUp(link.Index))
-	check(l.t, inside.AddAddress(link.Index, c.record.Addresses[0], true))
+	for _, a := range c.record.Addresses {
+		check(l.t, inside.AddAddress(link.Index, a, true))
+	}
 	c.record.LinkIndex, c.record.Phase = link.Index, specs.PhaseAttached
 	c.put(nil)
 	lanMAC := testnet.Link(l.t, l.lan, "wire").Attrs().HardwareAddr.String()
-	testnet.Run(l.t, c.ns, "ip", "neigh", "add", lanAddr, "lladdr", lanMAC, "dev", "net1")
+	testnet.Run(l.t, c.ns, "ip", "neigh", "replace", lanAddr, "lladdr", lanMAC, "dev", "net1")
 	return c
 }
 

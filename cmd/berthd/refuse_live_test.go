@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 	elsewhere := filepath.Join(filepath.Dir(l.state), "not-bpf")
 	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
 	check(t, os.Mkdir(readOnly, 0o755))
-	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON"
+	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST"
 	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
 	for name, c := range map[string]struct {
 		cmd  *exec.Cmd
@@ -148,8 +148,8 @@ func TestBrokenConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no more.
-const wantCaps = "000000c000001000"
+// CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no more.
+const wantCaps = "000000c000001800"
 
 func TestKeepsFewCapabilities(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func (l *lab) confined(t *testing.T) *exec.Cmd {
 	check(t, os.MkdirAll(l.state, 0o711))
 	caps := ""
 	for _, name := range u.words("CapabilityBoundingSet") {
-		c, ok := map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_PERFMON": unix.CAP_PERFMON}[name]
+		c, ok := map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_PERFMON": unix.CAP_PERFMON, "CAP_NET_BROADCAST": unix.CAP_NET_BROADCAST}[name]
 		if !ok {
 			t.Fatalf("capability %q", name)
 		}

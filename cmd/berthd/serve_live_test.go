@@ -223,8 +223,11 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 	l.network("lab", "parent = \"eth9\"\n")
 	l.start()
 	web := l.attach("web", 1)
-	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1) // a group's address
-	testnet.Eventually(t, "a violation", func() bool { return len(l.endpoint("web").Violations) > 0 })
+	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1)      // a group's address
+	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1") // an event without a frame
+	testnet.Eventually(t, "both violations", func() bool {
+		return len(l.endpoint("web").Violations) == 2 && strings.Count(l.ask("/v1/events"), "\n") == 2
+	})
 	c := jsonschema.NewCompiler()
 	for _, name := range []string{"endpoint", "parent", "status", "event"} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(readFile(t, "../../specs/schema/"+name+".json")))
@@ -232,7 +235,11 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 		check(t, c.AddResource("berth:"+name, doc))
 	}
 	for path, name := range map[string]string{"/v1/status": "status", "/v1/parents": "parent", "/v1/endpoints": "endpoint", "/v1/endpoints?all=1": "endpoint", "/v1/events": "event"} {
-		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(l.ask(path)))
+		text := l.ask(path)
+		if name == "event" {
+			text = "[" + strings.ReplaceAll(strings.TrimSpace(text), "\n", ",") + "]"
+		}
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		check(t, err)
 		all, isList := doc.([]any)
 		if !isList {

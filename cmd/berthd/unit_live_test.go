@@ -71,7 +71,7 @@ func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
 	u := readUnit(t, unitFile)
 	for key, want := range map[string]string{
 		"Type": "notify", "RuntimeDirectory": "berth", "RuntimeDirectoryMode": "0711", "RuntimeDirectoryPreserve": "yes",
-		"CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "AmbientCapabilities": "", "NoNewPrivileges": "yes",
+		"CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_NET_BROADCAST CAP_PERFMON", "AmbientCapabilities": "", "NoNewPrivileges": "yes",
 		"ProtectSystem": "strict", "ReadWritePaths": "/sys/fs/bpf",
 	} {
 		if got := u["Service"][key]; !slices.Equal(got, []string{want}) {

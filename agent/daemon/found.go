@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"berth/bpf"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// finding is something that the agent itself has found about an endpoint.
+type finding struct {
+	kind   specs.Kind
+	detail string // what was declared, and what is
+}
+
+// evidenceOf returns what the agent goes by, and how sure that is.
+func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
+	if k == specs.Unanswered {
+		return specs.ByCounters, specs.Suspected
+	}
+	return specs.ByNetlink, specs.Certain
+}
+
+// find tells findings about an attachment, unless it has ended meanwhile, and
+// counts them. first says that this process knows nothing of it yet: what is
+// found then and was counted already is what an earlier one has found.
+func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) error {
+	if len(all) == 0 {
+		return nil
+	}
+	live := false
+	err := a.store.View(ctx, func(tx *state.Tx) error {
+		at, err := tx.Attachment(r.key)
+		if errors.Is(err, state.ErrNotFound) {
+			return nil
+		}
+		if err != nil || at.Created.UnixNano() != r.Created || at.Leaving || at.Phase != specs.PhaseAttached {
+			return err
+		}
+		live = true
+		return a.count(at.Slot, all, first)
+	})
+	if !live {
+		return err
+	}
+	for _, f := range all {
+		evidence, certainty := evidenceOf(f.kind)
+		a.tell(specs.Event{
+			Time: time.Now(), Kind: f.kind, Certainty: certainty, Evidence: evidence,
+			Parent: r.Parent, Sender: party(r), Detail: f.detail,
+		})
+	}
+	return err
+}
+
+// count adds findings to the counts of a slot; 0 has none.
+func (a *Agent) count(slot uint32, all []finding, first bool) error {
+	if slot == 0 {
+		return nil
+	}
+	return a.maps.use(func(maps *bpf.Maps) error {
+		if maps == nil {
+			return nil
+		}
+		before, err := maps.Violations(slot)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, f := range all {
+			if first && before[f.kind].Packets > 0 {
+				continue
+			}
+			errs = append(errs, maps.AddViolation(slot, f.kind, 1))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// tell lets an event through to those who read events, unless there are too
+// many like it.
+func (a *Agent) tell(e specs.Event) {
+	if !a.limiter.Pass(&e, time.Now()) {
+		return
+	}
+	a.ring.Add(e)
+	a.log.Debug("violation", "kind", e.Kind, "certainty", e.Certainty, "parent", e.Parent)
+}

@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"berth/network"
+	"berth/specs"
+)
+
+// hostFacts is what the host itself has on its interfaces.
+type hostFacts struct {
+	links     []network.LinkInfo
+	addresses []network.AddressInfo
+}
+
+// sharers returns who else uses a parent that one endpoint has whole. Its own
+// link-local address the kernel gives every interface.
+func (f *hostFacts) sharers(parentIndex int) (all []finding) {
+	found := func(format string, args ...any) {
+		all = append(all, finding{specs.PassthruShared, fmt.Sprintf(format, args...)})
+	}
+	for i := range f.links {
+		switch l := &f.links[i]; {
+		case l.Index == parentIndex && l.Upper != 0:
+			found("the parent belongs to %s", f.name(l.Upper))
+		case l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Index != parentIndex && l.Kind != "veth":
+			found("%s %s is on the parent", l.Kind, l.Name)
+		}
+	}
+	for _, a := range f.addresses {
+		if a.Index == parentIndex && !a.Prefix.Addr().IsLinkLocalUnicast() {
+			found("the host has %s on the parent", a.Prefix)
+		}
+	}
+	return all
+}
+
+func (f *hostFacts) name(index int) string {
+	for i := range f.links {
+		if f.links[i].Index == index {
+			return f.links[i].Name
+		}
+	}
+	return fmt.Sprintf("interface %d", index)
+}
+
+// isolated returns the addresses of a parent that its containers cannot reach.
+// Where the host has an interface beside the containers, it answers for all of
+// the host's IPv4 addresses there (arp_ignore in
+// Documentation/networking/ip-sysctl.rst), and they can.
+func (f *hostFacts) isolated(parentIndex int) (all []netip.Addr) {
+	beside := slices.ContainsFunc(f.links, func(l network.LinkInfo) bool {
+		return l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Driver != "" && l.Up
+	})
+	for _, a := range f.addresses {
+		addr := a.Prefix.Addr()
+		if a.Index != parentIndex || beside && addr.Is4() || slices.Contains(all, addr) {
+			continue
+		}
+		all = append(all, addr)
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
+}

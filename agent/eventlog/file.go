@@ -1,0 +1,138 @@
+package eventlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is a log of JSON lines. It is given another number when it is full:
+// PATH.1 is the last full one, PATH.2 the one before.
+type File struct {
+	path string
+	size int64 // bytes, from which on it is full
+	keep int   // full ones that are kept
+
+	file    *os.File // nil: to be opened
+	written int64
+}
+
+// NewFile returns a log at a path, which is made when the first event is
+// written.
+func NewFile(path string, size int64, keep int) *File {
+	return &File{path: path, size: size, keep: keep}
+}
+
+// Write writes one event, in one piece. A file that was renamed or removed by
+// somebody else (logrotate) is made anew.
+func (f *File) Write(e *specs.Event) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	line = append(line, '\n')
+	if err := f.ready(int64(len(line))); err != nil {
+		return err
+	}
+	n, err := f.file.Write(line)
+	f.written += int64(n)
+	if err != nil {
+		return errors.Join(fmt.Errorf("write events: %w", err), f.Close())
+	}
+	return nil
+}
+
+// ready makes sure that a file is open which has room for a line.
+func (f *File) ready(line int64) error {
+	if f.file != nil && !f.isThere() {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	if f.file == nil {
+		if err := f.open(); err != nil {
+			return err
+		}
+	}
+	if f.written == 0 || f.written+line <= f.size {
+		return nil
+	}
+	if err := errors.Join(f.Close(), f.rotate()); err != nil {
+		return err
+	}
+	return f.open()
+}
+
+func (f *File) isThere() bool {
+	now, err := os.Lstat(f.path)
+	if err != nil {
+		return false
+	}
+	own, err := f.file.Stat()
+	return err == nil && os.SameFile(own, now)
+}
+
+// open opens the file to go on at its end. It follows no symbolic link, which
+// in a directory that others can write would lead anywhere.
+func (f *File) open() error {
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	if err != nil {
+		return fmt.Errorf("events' file: %w", err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is no regular file", f.path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("events' file: %w", err), file.Close())
+	}
+	f.file, f.written = file, info.Size()
+	return nil
+}
+
+// rotate moves each full file one number up; the last one goes.
+func (f *File) rotate() error {
+	if f.keep == 0 {
+		return wrapRotate(os.Remove(f.path))
+	}
+	for i := f.keep - 1; i >= 0; i-- {
+		err := os.Rename(f.numbered(i), f.numbered(i+1))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return wrapRotate(err)
+		}
+	}
+	return nil
+}
+
+func wrapRotate(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("rotate events' file: %w", err)
+}
+
+func (f *File) numbered(i int) string {
+	if i == 0 {
+		return f.path
+	}
+	return fmt.Sprintf("%s.%d", f.path, i)
+}
+
+// Close closes the file; a later Write opens it again.
+func (f *File) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	err := f.file.Close()
+	f.file = nil
+	if err != nil {
+		return fmt.Errorf("close events' file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package eventlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"berth/specs"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// MessageID marks a violation in the journal (MESSAGE_ID in
+// systemd.journal-fields(7)).
+const MessageID = "6f1c2d3c8a5e4b52b1d7c0a9e4f3b817"
+
+// Journal writes entries into the journal of systemd.
+type Journal struct{}
+
+// JournalRuns reports whether there is a journal to write to.
+func JournalRuns() bool { return journal.Enabled() }
+
+// Write writes one entry. Its fields are normative in specs/events.md.
+func (Journal) Write(e *specs.Event) error {
+	whole, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	fields := fieldsOf(e)
+	fields["BERTH_EVENT"] = string(whole)
+	if err := journal.Send(Line(e), priority(e), fields); err != nil {
+		return fmt.Errorf("write to the journal: %w", err)
+	}
+	return nil
+}
+
+// Close does nothing.
+func (Journal) Close() error { return nil }
+
+// priority is lower for what is a suspicion or an advice.
+func priority(e *specs.Event) journal.Priority {
+	if e.Certainty == specs.Suspected || e.Kind == specs.Unanswered {
+		return journal.PriNotice
+	}
+	return journal.PriWarning
+}
+
+// fieldsOf returns the fields of an entry that have a value.
+func fieldsOf(e *specs.Event) map[string]string {
+	fields := map[string]string{
+		"MESSAGE_ID":        MessageID,
+		"SYSLOG_IDENTIFIER": "berthd",
+		"BERTH_KIND":        string(e.Kind),
+		"BERTH_CERTAINTY":   string(e.Certainty),
+		"BERTH_EVIDENCE":    string(e.Evidence),
+		"BERTH_PARENT":      e.Parent,
+		"BERTH_LEFT_OUT":    strconv.FormatUint(e.LeftOut, 10),
+	}
+	set := func(key, value string) {
+		if value != "" {
+			fields[key] = value
+		}
+	}
+	set("BERTH_DIRECTION", e.Direction)
+	set("BERTH_DETAIL", e.Detail)
+	if e.VLAN != 0 {
+		set("BERTH_VLAN", strconv.Itoa(e.VLAN))
+	}
+	if e.Dropped {
+		set("BERTH_DROPPED", "1")
+	}
+	if hasFrame(e) {
+		set("BERTH_MAC", e.MAC.String())
+		set("BERTH_DESTINATION", e.Frame.Destination)
+	}
+	if e.Frame.SourceIP.IsValid() {
+		set("BERTH_SOURCE_IP", e.Frame.SourceIP.String())
+	}
+	if e.Frame.DestinationIP.IsValid() {
+		set("BERTH_DESTINATION_IP", e.Frame.DestinationIP.String())
+	}
+	for prefix, p := range map[string]*specs.Party{"BERTH_SENDER_": e.Sender, "BERTH_OWNER_": e.Owner, "BERTH_RECEIVER_": e.Receiver} {
+		if p == nil {
+			continue
+		}
+		set(prefix+"ID", p.ContainerID)
+		set(prefix+"NAME", p.Name)
+		set(prefix+"NETWORK", p.Network)
+		set(prefix+"INTERFACE", p.Interface)
+		set(prefix+"MAC", p.MAC.String())
+	}
+	return fields
+}
+
+func hasFrame(e *specs.Event) bool { return e.Frame.Destination != "" }

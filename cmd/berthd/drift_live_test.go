@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"berth/agent/client"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/network"
+	"berth/specs"
+)
+
+// eventsOf returns the kept events about a container.
+func (l *lab) eventsOf(id string, kind specs.Kind) (all []specs.Event) {
+	l.t.Helper()
+	for e, err := range l.client.Events(l.t.Context(), client.Filter{Container: id, Kind: kind}) {
+		check(l.t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+// told waits until as many events of a kind were told of a container, and
+// counted.
+func (l *lab) told(id string, kind specs.Kind, n int) []specs.Event {
+	l.t.Helper()
+	testnet.Eventually(l.t, string(kind)+" of "+id, func() bool {
+		return len(l.eventsOf(id, kind)) >= n && l.endpoint(id).Violations[kind] >= uint64(n)
+	})
+	all := l.eventsOf(id, kind)
+	if got := l.endpoint(id).Violations[kind]; len(all) != n || got != uint64(n) {
+		l.t.Errorf("%s of %s: %d events, counted %d; want %d: %+v", kind, id, len(all), got, n, all)
+	}
+	return all
+}
+
+func (c *container) ip(args ...string) {
+	c.t.Helper()
+	testnet.Run(c.t, c.ns, "ip", args...)
+}
+
+// fence waits until the agent has looked at what was changed before: it tells
+// of another container, which is changed last.
+func (l *lab) fence(c *container) {
+	l.t.Helper()
+	n := len(l.eventsOf(c.id, specs.AddressDrift)) + 1
+	c.ip("addr", "add", fmt.Sprintf("198.51.100.%d/32", n), "dev", "net1")
+	l.told(c.id, specs.AddressDrift, n)
+}
+
+func TestDriftIsToldOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	web, other := l.attach("web", 1), l.attach("other", 2)
+	l.fence(other)
+	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	e := l.told("web", specs.AddressDrift, 1)[0]
+	if e.Detail != "192.0.2.99/24 is there, and not declared" || e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink ||
+		e.Parent != parent || e.Sender == nil || e.Sender.Name != "web-name" || e.Direction != "" {
+		t.Errorf("event %+v", e)
+	}
+	web.ip("link", "set", "net1", "type", "macvlan", "mode", "private")
+	if e := l.told("web", specs.ModeDrift, 1)[0]; e.Detail != "is macvlan private, declared macvlan bridge" {
+		t.Errorf("event %+v", e)
+	}
+	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:77")
+	if e := l.told("web", specs.MACDrift, 1)[0]; e.Detail != "is 02:00:5e:00:53:77, declared 02:00:5e:00:53:01" {
+		t.Errorf("event %+v", e)
+	}
+	// As long as it stays, it is not told again; one that comes back is.
+	l.fence(other)
+	l.told("web", specs.AddressDrift, 1)
+	web.ip("addr", "del", "192.0.2.99/24", "dev", "net1")
+	l.fence(other)
+	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.told("web", specs.AddressDrift, 2)
+	wantLine(t, a.scrape(), `berth_violations_total{kind="mode-drift",network="lan",parent="eth1"} 1`)
+}
+
+// An agent that starts tells what it finds, and does not count it twice.
+func TestDriftOverARestart(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	a := l.start()
+	web, db := l.attach("web", 1), l.attach("db", 2)
+	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.told("web", specs.AddressDrift, 1)
+	a.cmd.Process.Kill()
+	<-a.exit
+	db.ip("link", "set", "net1", "type", "macvlan", "mode", "vepa")
+	l.start()
+	l.told("web", specs.AddressDrift, 1)
+	l.told("db", specs.ModeDrift, 1)
+}
+
+// What a container may do with its interface, what the kernel does, and the
+// end of a container, are no drift.
+func TestNoDrift(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.start()
+	web, gone, other := l.attach("web", 1), l.attach("gone", 2), l.attach("other", 3)
+	check(t, l.open(web.ns).SetIPv6("net1", network.IPv6Settings{Mode: specs.IPv6LinkLocal}))
+	for _, args := range [][]string{
+		{"link", "set", "net1", "down"}, {"link", "set", "net1", "up"}, // with a link-local address now
+		{"link", "set", "net1", "mtu", "1400"},
+		{"link", "set", "net1", "name", "lan0"},
+		{"link", "set", "lan0", "promisc", "on"},
+		{"route", "add", "198.51.100.0/24", "via", "192.0.2.250"},
+		{"-6", "addr", "add", "2001:db8::9/64", "dev", "lan0", "valid_lft", "600", "preferred_lft", "600"}, // as from a router
+	} {
+		web.ip(args...)
+	}
+	testnet.Run(t, l.lan, "ip", "link", "set", "wire", "down") // no carrier
+	testnet.Run(t, l.lan, "ip", "link", "set", "wire", "up")
+	check(t, gone.releaser().Container(t.Context(), "gone"))
+	dead := l.attach("dead", 4)
+	check(t, dead.ns.Close())
+	bare := l.attachAs("bare", 5, func(a *state.Attachment) { a.Addresses = nil })
+	testnet.Run(t, l.host, "ip", "link", "set", parent, "mtu", "1450")
+	bare.ip("addr", "add", "203.0.113.5/24", "dev", "net1") // it was given none
+	l.fence(other)
+	for e, err := range l.client.Events(t.Context(), client.Filter{}) {
+		check(t, err)
+		if e.Sender == nil || e.Sender.ContainerID != "other" {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
+
+func TestPassthruIsShared(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile+"mode = \"passthru\"\n")
+	l.start()
+	web := l.attachAs("web", 1, func(a *state.Attachment) { a.Mode = specs.ModePassthru })
+	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:70") // it may
+	testnet.Run(t, l.host, "ip", "link", "add", "br0", "type", "bridge")
+	testnet.Run(t, l.host, "ip", "addr", "add", "fe80::77/64", "dev", parent, "nodad")
+	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.200/24", "dev", parent)
+	if e := l.told("web", specs.PassthruShared, 1)[0]; e.Detail != "the host has 192.0.2.200/24 on the parent" || e.Sender.ContainerID != "web" {
+		t.Errorf("event %+v", e)
+	}
+	testnet.Run(t, l.host, "ip", "addr", "del", "192.0.2.200/24", "dev", parent)
+	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.201/24", "dev", "br0") // another's
+	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.202/24", "dev", parent)
+	l.told("web", specs.PassthruShared, 2)
+	if got := len(l.eventsOf("web", specs.MACDrift)); got > 0 {
+		t.Errorf("%d events of the MAC, which may be changed in passthru mode", got)
+	}
+}
+
+// A reader is told within a moment, not at the next look.
+func TestDriftIsHeard(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.start()
+	web := l.attach("web", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
+		check(t, err)
+		if e.Kind != specs.AddressDrift {
+			t.Errorf("event %+v", e)
+		}
+		return
+	}
+}
