@@ -59,7 +59,7 @@ func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("connect to NRI, which has to be on in containerd or CRI-O (berth install --engine nri): %w", err)
 	}
-	return p.session(ctx, conn, o.Index)
+	return p.session(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
 }
 
 // ServeLaunched answers the runtime that has started this process, until it
@@ -74,7 +74,7 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connection of NRI on descriptor %d: %w", fd, err)
 	}
-	if err := p.session(ctx, conn, os.Getenv(api.PluginIdxEnvVar)); !errors.Is(err, errGone) {
+	if err := p.session(ctx, conn); !errors.Is(err, errGone) { // the library reads the rest there
 		return err
 	}
 	return nil
@@ -84,11 +84,10 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
 
 // session answers the runtime on one connection. It returns nil when ctx is done.
-func (p *Plugin) session(ctx context.Context, plain net.Conn, index string) error {
+func (p *Plugin) session(ctx context.Context, plain net.Conn, options ...stub.Option) error {
 	conn := &watched{Conn: plain, gone: make(chan struct{})}
 	defer conn.Close()
-	s, err := stub.New(p, stub.WithPluginName(Name), stub.WithPluginIdx(index),
-		stub.WithConnection(conn), stub.WithLogger(logger{p.Log}))
+	s, err := stub.New(p, append(options, stub.WithConnection(conn), stub.WithLogger(logger{p.Log}))...)
 	if err != nil {
 		return fmt.Errorf("NRI plugin: %w", err)
 	}
