@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"berth/internal/testnet"
@@ -84,89 +82,6 @@ func TestTheNamespaceIsDeadAtStop(t *testing.T) {
 	h.mustStop(a)
 	if after := h.records(); after != before {
 		t.Errorf("left behind:\n%s", after)
-	}
-}
-
-// steps returns the names of the steps of a start.
-func steps(t *testing.T) []string {
-	h := newHost(t)
-	h.network("lan", lan)
-	var names []string
-	h.step = func(name string) error { names = append(names, name); return nil }
-	a := h.box("a", "lan")
-	h.mustStart(a)
-	h.mustStop(a)
-	if len(names) < 10 {
-		t.Fatalf("steps %q", names)
-	}
-	return names
-}
-
-func TestAStepThatFailsLeavesNothing(t *testing.T) {
-	t.Parallel()
-	for _, name := range steps(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t)
-			h.network("lan", lan)
-			a := h.box("a", "lan,lan")
-			before := h.snapshot(a)
-			broken := errors.New("broken")
-			h.step = func(done string) error {
-				if done == name {
-					return broken
-				}
-				return nil
-			}
-			if err := h.start(a); !errors.Is(err, broken) || err.Error() != "broken" {
-				t.Fatalf("error %v, want only %v", err, broken)
-			}
-			h.unchanged(a, before)
-			h.step = nil
-			h.mustStart(a)
-			h.mustStop(a)
-			h.unchanged(a, before)
-		})
-	}
-}
-
-// kill starts a container by another process, which dies by SIGKILL after a step.
-func (h *host) kill(b *box, step string) {
-	h.Helper()
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
-	cmd.Env = append(os.Environ(), killAfter+"="+step)
-	cmd.Stdin = bytes.NewReader(b.state("creating"))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
-	}
-}
-
-func TestAKilledHookLeavesNothing(t *testing.T) {
-	t.Parallel()
-	for _, name := range steps(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t)
-			h.network("lan", lan)
-			a := h.box("a", "lan,lan")
-			before := h.snapshot(a)
-			h.kill(a, name)
-			h.mustStart(a) // the same attach works at once
-			if n := len(h.attachments("a")); n != 2 {
-				t.Errorf("%d attachments, want 2:\n%s", n, h.records())
-			}
-			h.mustStop(a)
-			h.unchanged(a, before)
-			h.kill(a, name)
-			if _, err := h.releaserHere().Collect(t.Context(), collectAll); err != nil {
-				t.Fatal(err)
-			}
-			if name != "commit" { // that container runs
-				h.unchanged(a, before)
-			}
-		})
 	}
 }
 

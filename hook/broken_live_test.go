@@ -1,0 +1,149 @@
+package hook
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+// A broken case is what a container asks for whose start breaks off: networks
+// by name, and what it selects of them.
+type brokenCase struct {
+	name     string
+	needs    []testnet.Feature
+	networks map[string]string
+	selected string
+	links    int // that it gets
+}
+
+var brokenCases = []brokenCase{
+	{"two interfaces", nil, map[string]string{"lan": lan}, "lan,lan", 2},
+	{
+		"both families, routes and a MAC", nil, map[string]string{"lan": dual},
+		`[{"name":"lan","ips":["192.0.2.7","2001:db8::7"],"mac":"02:00:5e:00:53:07"}]`, 1,
+	},
+	{
+		"VLANs of both drivers", []testnet.Feature{testnet.VLAN, testnet.IPvlan}, map[string]string{
+			"v100": strings.Replace(lan, "PARENT", "PARENT.100", 1),
+			"v200": "driver = 'ipvlan'\n" + strings.Replace(dual, "PARENT", "PARENT.200", 1),
+		}, "v100,v200", 2,
+	},
+}
+
+const dual = `parent = 'PARENT'
+mtu = 1400
+[[subnet]]
+subnet = '192.0.2.0/24'
+gateway = '192.0.2.1'
+[[subnet]]
+subnet = '2001:db8::/64'
+gateway = '2001:db8::1'
+[[route]]
+to = '198.51.100.0/24'
+via = '192.0.2.9'
+[[route]]
+to = '2001:db8:1::/48'
+via = '2001:db8::9'
+`
+
+// setUp returns a host with the networks, and the container.
+func (c *brokenCase) setUp(t *testing.T) (*host, *box) {
+	t.Helper()
+	h := newHost(t)
+	h.write("berth.toml", open)
+	for name, text := range c.networks {
+		h.network(name, text)
+	}
+	return h, h.box("a", c.selected)
+}
+
+// steps returns the names of the steps of a start.
+func (c *brokenCase) steps(t *testing.T) []string {
+	t.Helper()
+	h, a := c.setUp(t)
+	var names []string
+	h.step = func(name string) error { names = append(names, name); return nil }
+	h.mustStart(a)
+	h.mustStop(a)
+	if len(names) < 10 {
+		t.Fatalf("steps %q", names)
+	}
+	return names
+}
+
+// eachStep runs a test for each case and each step of its start.
+func eachStep(t *testing.T, test func(c *brokenCase, h *host, a *box, step string)) {
+	t.Parallel()
+	for _, c := range brokenCases {
+		t.Run(c.name, func(t *testing.T) {
+			testnet.Need(t, c.needs...)
+			for _, step := range c.steps(t) {
+				t.Run(step, func(t *testing.T) {
+					t.Parallel()
+					h, a := c.setUp(t)
+					test(&c, h, a, step)
+				})
+			}
+		})
+	}
+}
+
+func TestAStepThatFailsLeavesNothing(t *testing.T) {
+	eachStep(t, func(c *brokenCase, h *host, a *box, step string) {
+		before := h.snapshot(a)
+		broken := errors.New("broken")
+		h.step = func(done string) error {
+			if done == step {
+				return broken
+			}
+			return nil
+		}
+		if err := h.start(a); !errors.Is(err, broken) || err.Error() != "broken" {
+			h.Fatalf("error %v, want only %v", err, broken)
+		}
+		h.unchanged(a, before)
+		h.step = nil
+		h.mustStart(a)
+		h.mustStop(a)
+		h.unchanged(a, before)
+	})
+}
+
+// kill starts a container by another process, which dies by SIGKILL after a step.
+func (h *host) kill(b *box, step string) {
+	h.Helper()
+	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
+	cmd.Env = append(os.Environ(), killAfter+"="+step)
+	cmd.Stdin = bytes.NewReader(b.state("creating"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
+	}
+}
+
+func TestAKilledHookLeavesNothing(t *testing.T) {
+	eachStep(t, func(c *brokenCase, h *host, a *box, step string) {
+		before := h.snapshot(a)
+		h.kill(a, step)
+		h.mustStart(a) // the same attach works at once
+		if n := len(h.attachments("a")); n != c.links {
+			h.Errorf("%d attachments, want %d:\n%s", n, c.links, h.records())
+		}
+		h.mustStop(a)
+		h.unchanged(a, before)
+		h.kill(a, step)
+		if _, err := h.releaserHere().Collect(h.Context(), collectAll); err != nil {
+			h.Fatal(err)
+		}
+		if step != "commit" { // that container runs
+			h.unchanged(a, before)
+		}
+	})
+}
