@@ -102,13 +102,16 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	if err := d.maps.put(mapParents, uint32(ifindex), p); err != nil {
 		return err
 	}
+	if err := d.maps.put(mapFilter, parentKey(ifindex, mac).filterIndex(), filterValue{Endpoint: 1}); err != nil {
+		return err
+	}
 	endpoints, err := d.maps.get(mapEndpoints)
 	if err != nil {
 		return err
 	}
-	value := endpointValue{Flags: flagParent, Cookie: d.cookie}
+	value := endpointValue{Is: partyValue{Flags: flagParent}, Cookie: d.cookie}
 	if p.Flags&parentIPvlan != 0 {
-		value.Flags |= flagIPvlan
+		value.Is.Flags |= flagIPvlan
 	}
 	err = endpoints.Update(parentKey(ifindex, mac), value, ebpf.UpdateNoExist)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
@@ -119,7 +122,7 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 
 func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
 	return deleteIf(m, mapEndpoints, parentKey(ifindex, mac),
-		func(v endpointValue) bool { return v.Flags&flagParent != 0 })
+		func(v endpointValue) bool { return v.Is.Flags&flagParent != 0 })
 }
 
 // Detach takes our programs off a parent, whoever attached them. One that has

@@ -181,7 +181,7 @@ func TestChangedParentMAC(t *testing.T) {
 	if err := m.Lookup(parentKey(1, macHost), &v); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		t.Errorf("the old MAC: %+v, %v", v, err)
 	}
-	if err := m.Lookup(parentKey(1, macLAN), &v); err != nil || v.Flags != flagParent || v.Slot != 0 {
+	if err := m.Lookup(parentKey(1, macLAN), &v); err != nil || v.Is.Flags != flagParent || v.Is.Slot != 0 {
 		t.Errorf("the new MAC: %+v, %v", v, err)
 	}
 	must(t, x.maps.forgetParent(1))

@@ -60,6 +60,9 @@ func (m *Maps) Zero(slot uint32) error {
 	if err := m.put(mapCounters, slot, make([]counters, cpus)); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
+	if err := m.put(mapStates, slot, stateValue{}); err != nil {
+		return fmt.Errorf("zero slot %d: %w", slot, err)
+	}
 	if err := m.zeroViolations(slot); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}

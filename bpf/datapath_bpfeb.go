@@ -27,7 +27,9 @@ const (
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
+	datapathMapPrints          = "prints"
 	datapathMapSources         = "sources"
+	datapathMapStates          = "states"
 	datapathMapUnknown         = "unknown"
 	datapathMapViolations      = "violations"
 	datapathMapVlans           = "vlans"
@@ -99,7 +101,9 @@ type datapathMapSpecs struct {
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
+	Prints     *ebpf.MapSpec `ebpf:"prints"`
 	Sources    *ebpf.MapSpec `ebpf:"sources"`
+	States     *ebpf.MapSpec `ebpf:"states"`
 	Unknown    *ebpf.MapSpec `ebpf:"unknown"`
 	Violations *ebpf.MapSpec `ebpf:"violations"`
 	Vlans      *ebpf.MapSpec `ebpf:"vlans"`
@@ -143,7 +147,9 @@ type datapathMaps struct {
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
+	Prints     *ebpf.Map `ebpf:"prints"`
 	Sources    *ebpf.Map `ebpf:"sources"`
+	States     *ebpf.Map `ebpf:"states"`
 	Unknown    *ebpf.Map `ebpf:"unknown"`
 	Violations *ebpf.Map `ebpf:"violations"`
 	Vlans      *ebpf.Map `ebpf:"vlans"`
@@ -162,7 +168,9 @@ func (m *datapathMaps) Close() error {
 		m.Lost,
 		m.Namespaces,
 		m.Parents,
+		m.Prints,
 		m.Sources,
+		m.States,
 		m.Unknown,
 		m.Violations,
 		m.Vlans,

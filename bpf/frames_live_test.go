@@ -66,17 +66,29 @@ func (x *bench) counters(slot uint32) specs.Counters {
 	return c
 }
 
+// The verdicts: TC_ACT_UNSPEC and TC_ACT_SHOT (include/uapi/linux/pkt_cls.h).
+const (
+	verdictNext int32 = -1
+	verdictDrop int32 = 2
+)
+
 // run gives a program one frame, and checks that it hands it on.
 func run(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
+	t.Helper()
+	if got := verdict(t, p, frame, context); got != verdictNext {
+		t.Errorf("%s returned %d, want -1, next", p, got)
+	}
+}
+
+// verdict gives a program one frame and returns what it decides.
+func verdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
 	t.Helper()
 	options := &ebpf.RunOptions{Data: frame, Context: context, DataOut: make([]byte, len(frame)+256)}
 	verdict, err := p.Run(options)
 	if err != nil {
 		t.Fatalf("run %s: %v", p, err)
 	}
-	if verdict != 0xffffffff {
-		t.Errorf("%s returned %d, want -1, next", p, int32(verdict))
-	}
+	return int32(verdict)
 }
 
 // one is n packets of together so many bytes.

@@ -33,11 +33,11 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 	var errs []error
 	for _, key := range said {
 		if !wanted[key] {
-			errs = append(errs, deleteIf(m, mapAddresses, key, func(slot uint32) bool { return slot == addressHost }))
+			errs = append(errs, deleteIf(m, mapAddresses, key, func(p partyValue) bool { return p.Slot == addressHost }))
 		}
 	}
 	for key := range wanted {
-		err := one.Update(key, uint32(addressHost), ebpf.UpdateNoExist)
+		err := one.Update(key, partyValue{Slot: addressHost}, ebpf.UpdateNoExist)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 			errs = append(errs, fmt.Errorf("put into map %q: %w", mapAddresses, err))
 		}
@@ -51,10 +51,10 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 // hostAddresses returns what was said to be the host's on a parent.
 func hostAddresses(one *ebpf.Map, parentIndex int) (said []addressKey, err error) {
 	var key addressKey
-	var slot uint32
+	var p partyValue
 	entries := one.Iterate()
-	for entries.Next(&key, &slot) {
-		if slot == addressHost && key.IfIndex == uint32(parentIndex) {
+	for entries.Next(&key, &p) {
+		if p.Slot == addressHost && key.IfIndex == uint32(parentIndex) {
 			said = append(said, key)
 		}
 	}

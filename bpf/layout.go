@@ -28,6 +28,8 @@ const (
 	mapLost       = "lost"
 	mapUnknown    = "unknown"
 	mapEpoch      = "epoch"
+	mapStates     = "states"
+	mapPrints     = "prints"
 
 	// mapBase and mapFound are of userspace alone. The one is there after a
 	// migration only, the other from the first violation that it holds.
@@ -43,6 +45,12 @@ const flagParent = 0x01
 
 // flagIPvlan marks the entry of a parent's MAC that ipvlan endpoints share.
 const flagIPvlan = 0x02
+
+// flagOwnIPv6 marks an endpoint that finds IPv6 addresses of its own.
+const flagOwnIPv6 = 0x04
+
+// flagRouter marks one that forwards.
+const flagRouter = 0x08
 
 // parentMadeQdisc marks a parent whose clsact qdisc is of our making.
 const parentMadeQdisc = 0x01
@@ -99,13 +107,27 @@ const (
 	lostKinds
 )
 
-type endpointValue struct {
+// partyValue is who something leads to, and what its network says of it.
+type partyValue struct {
 	Slot     uint32
+	Enforce  uint32 // by number of the kind
+	Exempt   uint32
 	Mode     uint8
 	Flags    uint8
 	Reserved uint16
-	Cookie   uint64
 }
+
+type endpointValue struct {
+	Is       partyValue
+	Cookie   uint64
+	Addr4    [4]byte
+	Reserved uint32
+	Addr6    [16]byte
+}
+
+type stateValue struct{ Out, Since, Waiting, Reserved uint32 }
+
+type printValue struct{ Hash, When uint32 }
 
 type vlanKey struct {
 	IfIndex uint32

@@ -21,7 +21,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"endpoint_key": endpointKey{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
+		"endpoint_key": endpointKey{}, "party": partyValue{}, "state": stateValue{}, "print": printValue{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
 		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "inside_key": insideKey{}, "inside": insideValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
@@ -64,8 +64,8 @@ func TestMapSizes(t *testing.T) {
 	for name, want := range map[string][2]any{
 		mapEndpoints:  {endpointKey{}, endpointValue{}},
 		mapFilter:     {uint32(0), filterValue{}},
-		mapNamespaces: {namespaceKey{}, uint32(0)},
-		mapAddresses:  {addressKey{}, uint32(0)},
+		mapNamespaces: {namespaceKey{}, partyValue{}},
+		mapAddresses:  {addressKey{}, partyValue{}},
 		mapSources:    {sourceKey{}, uint8(0)},
 		mapVLANs:      {vlanKey{}, uint32(0)},
 		mapParents:    {uint32(0), parentValue{}},
@@ -75,6 +75,8 @@ func TestMapSizes(t *testing.T) {
 		mapLost:       {uint32(0), uint64(0)},
 		mapUnknown:    {endpointKey{}, unknownValue{}},
 		mapEpoch:      {uint32(0), uint32(0)},
+		mapStates:     {uint32(0), stateValue{}},
+		mapPrints:     {uint32(0), printValue{}},
 	} {
 		m := spec.Maps[name]
 		if m == nil {

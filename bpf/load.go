@@ -20,9 +20,13 @@ const parentsMax = 1024
 // vlansMax bounds the VLANs that have a sub-interface, on all trunks together.
 const vlansMax = 16384
 
-// evidencePer is how many addresses, namespaces and listed sources an endpoint
-// may have on average.
-const evidencePer = 8
+// addressesPer is how many addresses an endpoint may have on average; as many
+// as parents are left for the host's.
+const addressesPer = 3
+
+// sourcesMin is for how many MACs there is room at least on the lists of
+// endpoints in source mode.
+const sourcesMin = 8192
 
 // Options say how the datapath is loaded.
 type Options struct {
@@ -133,10 +137,11 @@ func sizes(endpoints uint32) map[string]uint32 {
 	return map[string]uint32{
 		mapCounters:   endpoints + 1,
 		mapViolations: endpoints + 1,
+		mapStates:     endpoints + 1,
 		mapEndpoints:  endpoints + parentsMax,
-		mapNamespaces: endpoints * evidencePer,
-		mapAddresses:  endpoints * evidencePer,
-		mapSources:    endpoints * evidencePer,
+		mapNamespaces: endpoints,
+		mapAddresses:  endpoints*addressesPer + parentsMax,
+		mapSources:    max(endpoints, sourcesMin),
 		mapInsides:    endpoints,
 		mapVLANs:      vlansMax,
 		mapParents:    parentsMax,
@@ -149,7 +154,7 @@ func (o *datapathObjects) maps(p pins) *Maps {
 		mapSources: o.Sources, mapVLANs: o.Vlans, mapInsides: o.Insides,
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
-		mapUnknown: o.Unknown, mapEpoch: o.Epoch,
+		mapUnknown: o.Unknown, mapEpoch: o.Epoch, mapStates: o.States, mapPrints: o.Prints,
 	}}
 }
 

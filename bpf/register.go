@@ -24,6 +24,10 @@ type Endpoint struct {
 	Cookie      uint64 // of the container's namespace; 0: unknown
 	Addresses   []netip.Addr
 	Sources     []specs.MAC // in source mode: whose frames it receives
+
+	Enforce []specs.Kind      // violations whose frames are dropped
+	Allow   []specs.Allowance // what is no violation
+	IPv6    specs.IPv6        // of the network; "": off
 }
 
 // Register makes the datapath count an endpoint, from the next frame on.
@@ -77,12 +81,12 @@ func (m *Maps) register(e Endpoint) error {
 		return err
 	}
 	if e.Cookie != 0 {
-		if err := m.put(mapNamespaces, e.namespaceKey(), e.Slot); err != nil {
+		if err := m.put(mapNamespaces, e.namespaceKey(), e.party()); err != nil {
 			return err
 		}
 	}
 	for _, a := range e.Addresses {
-		if err := m.put(mapAddresses, e.addressKey(a), e.Slot); err != nil {
+		if err := m.put(mapAddresses, e.addressKey(a), e.party()); err != nil {
 			return err
 		}
 	}
@@ -92,7 +96,6 @@ func (m *Maps) register(e Endpoint) error {
 // registerMAC puts the filter first, without which the MAC would not be found
 // as a source.
 func (m *Maps) registerMAC(e Endpoint) error {
-	mode, _ := modeNumber(e.Mode)
 	if err := m.put(mapFilter, e.key().filterIndex(), filterValue{Endpoint: 1}); err != nil {
 		return err
 	}
@@ -101,8 +104,7 @@ func (m *Maps) registerMAC(e Endpoint) error {
 			return err
 		}
 	}
-	value := endpointValue{Slot: e.Slot, Mode: mode, Cookie: e.Cookie}
-	if err := m.put(mapEndpoints, e.key(), value); err != nil {
+	if err := m.put(mapEndpoints, e.key(), e.value()); err != nil {
 		return err
 	}
 	if e.Mode == specs.ModePassthru {
@@ -126,7 +128,7 @@ func (m *Maps) shareMAC(e Endpoint) error {
 	if err != nil {
 		return err
 	}
-	value := endpointValue{Flags: flagParent | flagIPvlan, Cookie: cookie}
+	value := endpointValue{Is: partyValue{Flags: flagParent | flagIPvlan}, Cookie: cookie}
 	return m.put(mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
@@ -136,7 +138,7 @@ func (m *Maps) shareMAC(e Endpoint) error {
 // when that one is registered anew.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.follow()}
-	ours := func(slot uint32) bool { return slot == e.Slot }
+	ours := func(p partyValue) bool { return p.Slot == e.Slot }
 	for _, a := range e.Addresses {
 		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
 	}
@@ -145,7 +147,7 @@ func (m *Maps) Unregister(e Endpoint) error {
 	}
 	errs = append(errs,
 		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
-		deleteIf(m, mapEndpoints, e.key(), func(v endpointValue) bool { return ours(v.Slot) }))
+		deleteIf(m, mapEndpoints, e.key(), func(v endpointValue) bool { return ours(v.Is) }))
 	if e.Mode == specs.ModePassthru {
 		errs = append(errs, m.takePassthru(e))
 	}
@@ -188,7 +190,7 @@ func (m *Maps) takePassthru(e Endpoint) error {
 	if err != nil {
 		return err
 	}
-	return m.put(mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Flags: flagParent, Cookie: cookie})
+	return m.put(mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
 }
 
 func (m *Maps) parent(ifindex int) (parentValue, error) {
@@ -201,6 +203,55 @@ func (m *Maps) parent(ifindex int) (parentValue, error) {
 		return p, fmt.Errorf("look up parent %d: %w", ifindex, err)
 	}
 	return p, nil
+}
+
+// party is what leads to the endpoint.
+func (e Endpoint) party() partyValue {
+	mode, _ := modeNumber(e.Mode)
+	p := partyValue{Slot: e.Slot, Mode: mode}
+	for _, kind := range e.Enforce {
+		p.Enforce |= kindBit(kind)
+	}
+	if len(e.Addresses) == 0 {
+		p.Exempt |= kindBit(specs.IPSpoof)
+	}
+	if e.Mode == specs.ModePassthru {
+		p.Exempt |= kindBit(specs.MACSpoof) | kindBit(specs.HostIsolation)
+	}
+	if slices.Contains(e.Allow, specs.AllowDHCPServer) {
+		p.Exempt |= kindBit(specs.RogueDHCP)
+	}
+	if slices.Contains(e.Allow, specs.AllowRouter) {
+		p.Exempt |= kindBit(specs.RogueRA)
+		p.Flags |= flagRouter
+	}
+	if e.IPv6 == specs.IPv6SLAAC || e.IPv6 == specs.IPv6LinkLocal {
+		p.Flags |= flagOwnIPv6
+	}
+	return p
+}
+
+// kindBit is the bit of a kind; 0 for one that the datapath does not know.
+func kindBit(kind specs.Kind) uint32 {
+	number := slices.Index(specs.Kinds(), kind)
+	if number < 0 {
+		return 0
+	}
+	return 1 << number
+}
+
+// value is what its MAC leads to, with the first address of either family,
+// which most of its frames have.
+func (e Endpoint) value() endpointValue {
+	v := endpointValue{Is: e.party(), Cookie: e.Cookie}
+	for _, a := range slices.Backward(e.Addresses) {
+		if a.Is4() {
+			v.Addr4 = a.As4()
+		} else {
+			v.Addr6 = a.As16()
+		}
+	}
+	return v
 }
 
 // listed is Sources, where the mode has them.

@@ -101,8 +101,8 @@ func TestRegisterIsWhole(t *testing.T) {
 	x := &bench{TB: t, Datapath: d, ns: ns}
 	must(t, d.ownMAC(1, macHost))
 	e := endpoint(1)
-	for i := range byte(evidencePer + 1) {
-		e.Addresses = append(e.Addresses, netip.AddrFrom4([4]byte{192, 0, 2, 100 + i}))
+	for i := range addressesPer + parentsMax + 1 {
+		e.Addresses = append(e.Addresses, netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 1, 14: byte(i >> 8), 15: byte(i)}))
 	}
 	if err := x.maps.Register(e); !errors.Is(err, unix.E2BIG) {
 		t.Errorf("register with %d addresses: %v, want E2BIG", len(e.Addresses), err)
@@ -126,7 +126,7 @@ func TestOpen(t *testing.T) {
 	var v endpointValue
 	one, err := d.maps.get(mapEndpoints)
 	must(t, err)
-	if err := one.Lookup(endpoint(7).key(), &v); err != nil || v.Slot != 7 || v.Cookie != 77 {
+	if err := one.Lookup(endpoint(7).key(), &v); err != nil || v.Is.Slot != 7 || v.Cookie != 77 {
 		t.Errorf("what was registered by another: %+v, %v", v, err)
 	}
 	if m.Slots() != 8 || d.Maps().Slots() != 8 {

@@ -114,6 +114,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
 		Parent: in.On.Name, ParentIndex: in.On.Index, TrunkIndex: in.On.TrunkIndex, VLAN: in.On.VLAN,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
+		IPv6: in.Net.IPv6, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
 		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text,
 	}
 	if in.MakeVLAN != 0 {

@@ -45,17 +45,17 @@ static __always_inline bool address_read(struct __sk_buff *skb, const struct fra
 	return !bpf_skb_load_bytes(skb, offset, key->addr + 12, 4);
 }
 
-/* The slot to which an address was given, or 0. */
-static __always_inline __u32 address_given(const struct address_key *key)
+/* The endpoint to which an address was given, or 0. */
+static __always_inline const struct party *address_given(const struct address_key *key)
 {
-	__u32 *slot = bpf_map_lookup_elem(&addresses, key);
+	const struct party *p = bpf_map_lookup_elem(&addresses, key);
 
-	return slot && *slot != ADDRESS_HOST ? *slot : 0;
+	return p && p->slot != ADDRESS_HOST ? p : 0;
 }
 
-/* The slot to which an address of the frame was given, or 0. */
-static __always_inline __u32 address_slot(struct __sk_buff *skb, const struct frame *f,
-					  enum side side)
+/* The endpoint to which an address of the frame was given, or 0. */
+static __always_inline const struct party *address_party(struct __sk_buff *skb,
+							 const struct frame *f, enum side side)
 {
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
 
@@ -70,10 +70,11 @@ static __always_inline bool address_none(const struct in6_addr *a)
 }
 
 /*
- * The slot of the address that a frame without a source address asks for: who
+ * Whose the address is that a frame without a source address asks for: who
  * sends it means to have it (RFC 5227, section 2.1.1; RFC 4862, section 5.4).
  */
-static __always_inline __u32 address_claimed(struct __sk_buff *skb, const struct frame *f)
+static __always_inline const struct party *address_claimed(struct __sk_buff *skb,
+							   const struct frame *f)
 {
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
 	__u32 at = frame_network(f) + sizeof(struct ipv6hdr);
@@ -83,7 +84,7 @@ static __always_inline __u32 address_claimed(struct __sk_buff *skb, const struct
 	if (f->proto == bpf_htons(ETH_P_ARP)) {
 		if (!address_read(skb, f, SOURCE, &key) || *(__u32 *)(key.addr + 12))
 			return 0;
-		return address_slot(skb, f, TARGET);
+		return address_party(skb, f, TARGET);
 	}
 	if (f->proto != bpf_htons(ETH_P_IPV6) ||
 	    bpf_skb_load_bytes(skb, frame_network(f), &ip6, sizeof(ip6)) ||

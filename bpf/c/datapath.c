@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
  * The two programs on a parent, and that on an ipvlan interface. Each looks the frame's addresses up, adds to
- * the endpoints' counters, judges, and hands the frame on: what other programs
- * decide about it is none of our business.
+ * the endpoints' counters, judges, and hands the frame on, unless the network
+ * has it dropped: what other programs decide about it is none of our business.
  *
  * A parent's egress is what leaves on the wire. Its ingress is what comes off
  * the wire, and also what one endpoint in bridge mode sends to another, which
@@ -19,6 +19,7 @@
 #include "spoof.h"
 
 #define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
+#define DROP TC_ACT_SHOT /* also TCX_DROP */
 
 /* The passthru endpoint that has this parent whole, or 0. */
 static __always_inline __u32 passthru_slot(const struct frame *f)
@@ -30,7 +31,7 @@ static __always_inline __u32 passthru_slot(const struct frame *f)
 }
 
 /* Egress of a frame whose source is not in the map of endpoints. */
-static __always_inline void egress_unknown(struct __sk_buff *skb, const struct frame *f)
+static __always_inline int egress_unknown(struct __sk_buff *skb, const struct frame *f)
 {
 	__u32 slot = passthru_slot(f);
 	struct filter *at;
@@ -40,35 +41,35 @@ static __always_inline void egress_unknown(struct __sk_buff *skb, const struct f
 		at = filter_at(&f->from);
 		if (at)
 			unknown_note(f, at, EGRESS);
-		spoof_unowned(skb, f);
-		return;
+		return spoof_unowned(skb, f, EGRESS) ? DROP : NEXT;
 	}
 	frame_measure(skb, f, &n);
 	count_frame(slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+	return NEXT;
 }
 
 SEC("tc")
 int berth_egress(struct __sk_buff *skb)
 {
 	const struct endpoint *from;
+	enum spoof spoof;
 	struct frame f;
 	struct count n;
 
 	if (!frame_parse(skb, &f) || vlan_owned(&f))
 		return NEXT;
 	from = endpoint_find(&f.from);
-	if (!from) {
-		egress_unknown(skb, &f);
-		return NEXT;
-	}
-	if (from->flags & ENDPOINT_IPVLAN) {
+	if (!from)
+		return egress_unknown(skb, &f);
+	if (from->is.flags & ENDPOINT_IPVLAN) {
 		ipvlan_egress(skb, &f);
 		return NEXT;
 	}
-	if (spoof_owned(skb, &f, from) || from->flags & ENDPOINT_PARENT)
-		return NEXT;
+	spoof = spoof_owned(skb, &f, from, EGRESS);
+	if (spoof != SPOOF_NONE || from->is.flags & ENDPOINT_PARENT)
+		return spoof == SPOOF_DROPPED ? DROP : NEXT;
 	frame_measure(skb, &f, &n);
-	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
+	count_frame(from->is.slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
 	return NEXT;
 }
 
@@ -90,44 +91,76 @@ static __always_inline bool ingress_handed(struct __sk_buff *skb, const struct e
  * with an endpoint's source is one that the switch sent back, and was counted
  * when it left.
  */
-static __always_inline void ingress_unknown(struct __sk_buff *skb, const struct frame *f,
-					    const struct endpoint *from)
+static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct frame *f,
+					   const struct endpoint *from)
 {
 	struct count n;
 	__u32 slot;
 
-	if (from && from->mode == MODE_BRIDGE) {
+	if (from && from->is.mode == MODE_BRIDGE) {
 		if (!ingress_handed(skb, from))
-			return;
+			return NEXT;
 		frame_measure(skb, f, &n);
-		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
-		return;
+		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
+		return NEXT;
 	}
 	slot = passthru_slot(f);
 	if (!slot)
-		return;
+		return NEXT;
 	frame_measure(skb, f, &n);
 	count_frame(slot, RECEIVE, EXTERNAL, UNICAST, &n);
+	return NEXT;
 }
 
 /* Whether the driver hands a frame to the endpoint whose MAC it is for. */
 static __always_inline bool ingress_listed(const struct endpoint *to, const struct frame *f)
 {
-	struct source_key key = { .slot = to->slot };
+	struct source_key key = { .slot = to->is.slot };
 
-	if (to->mode != MODE_SOURCE)
+	if (to->is.mode != MODE_SOURCE)
 		return true;
 	__builtin_memcpy(key.mac, f->from.mac, sizeof(key.mac));
 	return bpf_map_lookup_elem(&sources, &key);
+}
+
+/*
+ * mac-spoof of what the driver hands over, which never passes egress. What
+ * comes off a wire has no socket.
+ */
+static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const struct frame *f,
+						const struct endpoint *from)
+{
+	if (!skb->sk)
+		return SPOOF_NONE;
+	if (from)
+		return spoof_owned(skb, f, from, INGRESS);
+	return spoof_unowned(skb, f, INGRESS) ? SPOOF_DROPPED : SPOOF_NONE;
+}
+
+/* Ingress of a frame for an endpoint. */
+static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct frame *f,
+					    const struct endpoint *from, const struct endpoint *to,
+					    enum spoof spoof)
+{
+	bool sibling = from && !(from->is.flags & ENDPOINT_PARENT);
+	struct count n;
+
+	if (!ingress_listed(to, f))
+		return NEXT;
+	frame_measure(skb, f, &n);
+	count_frame(to->is.slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
+	if (sibling && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE &&
+	    spoof == SPOOF_NONE)
+		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
+	return NEXT;
 }
 
 SEC("tc")
 int berth_ingress(struct __sk_buff *skb)
 {
 	const struct endpoint *to, *from;
+	enum spoof spoof;
 	struct frame f;
-	struct count n;
-	bool sibling;
 
 	if (!frame_parse(skb, &f) || vlan_owned(&f))
 		return NEXT;
@@ -136,23 +169,17 @@ int berth_ingress(struct __sk_buff *skb)
 	if (frame_cast(&f) != UNICAST)
 		return NEXT;
 	to = endpoint_find(&f.to);
-	if (to && to->flags & ENDPOINT_PARENT) {
-		if (to->flags & ENDPOINT_IPVLAN)
+	if (to && to->is.flags & ENDPOINT_PARENT) {
+		if (to->is.flags & ENDPOINT_IPVLAN)
 			ipvlan_ingress(skb, &f);
 		return NEXT;
 	}
-	if (!to) {
-		ingress_unknown(skb, &f, from);
-		return NEXT;
-	}
-	if (!ingress_listed(to, &f))
-		return NEXT;
-	sibling = from && !(from->flags & ENDPOINT_PARENT);
-	frame_measure(skb, &f, &n);
-	count_frame(to->slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
-	if (sibling && from->mode == MODE_BRIDGE && to->mode == MODE_BRIDGE)
-		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
-	return NEXT;
+	spoof = ingress_spoof(skb, &f, from);
+	if (spoof == SPOOF_DROPPED)
+		return DROP;
+	if (!to)
+		return ingress_unknown(skb, &f, from);
+	return ingress_endpoint(skb, &f, from, to, spoof);
 }
 
 SEC("tc")

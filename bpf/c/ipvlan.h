@@ -19,20 +19,20 @@
 /* Egress at the parent: the address, else the namespace, says who sends. */
 static __always_inline void ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
-	__u32 slot = address_slot(skb, f, SOURCE);
+	const struct party *from = address_party(skb, f, SOURCE);
 	struct count n;
 	__u64 cookie;
 
-	if (!slot) {
+	if (!from) {
 		cookie = sender_cookie(skb);
-		slot = cookie ? sender_slot(f, cookie) : 0;
+		from = cookie ? sender_party(f, cookie) : 0;
 	}
-	if (!slot)
-		slot = address_claimed(skb, f);
-	if (!slot)
+	if (!from)
+		from = address_claimed(skb, f);
+	if (!from)
 		return;
 	frame_measure(skb, f, &n);
-	count_frame(slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
 }
 
 static __always_inline bool ipvlan_to_itself(const struct frame *f)
@@ -47,17 +47,17 @@ static __always_inline bool ipvlan_to_itself(const struct frame *f)
  */
 static __always_inline void ipvlan_ingress(struct __sk_buff *skb, const struct frame *f)
 {
-	__u32 to = address_slot(skb, f, TARGET);
-	__u32 from = ipvlan_to_itself(f) ? address_slot(skb, f, SOURCE) : 0;
+	const struct party *to = address_party(skb, f, TARGET);
+	const struct party *from = ipvlan_to_itself(f) ? address_party(skb, f, SOURCE) : 0;
 	struct count n;
 
 	if (!to && (!from || !skb->sk))
 		return;
 	frame_measure(skb, f, &n);
 	if (to)
-		count_frame(to, RECEIVE, from ? LOCAL : EXTERNAL, UNICAST, &n);
+		count_frame(to->slot, RECEIVE, from ? LOCAL : EXTERNAL, UNICAST, &n);
 	else
-		count_frame(from, TRANSMIT, LOCAL, UNICAST, &n);
+		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
 }
 
 /* Of the kernel's own types, the members on the way to the cookie. */
@@ -96,9 +96,9 @@ static __always_inline void ipvlan_sibling(struct __sk_buff *skb)
 {
 	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
 	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
+	const struct party *to;
 	struct frame f;
 	struct count n;
-	__u32 to;
 
 	if (!at || !frame_parse(skb, &f) || f.from.vlan)
 		return;
@@ -106,10 +106,10 @@ static __always_inline void ipvlan_sibling(struct __sk_buff *skb)
 	if (at->mode == MODE_L2 && !ipvlan_to_itself(&f))
 		return;
 	f.from.ifindex = at->parent;
-	to = address_slot(skb, &f, TARGET);
+	to = address_party(skb, &f, TARGET);
 	if (!to)
 		return;
 	frame_measure(skb, &f, &n);
 	count_frame(at->slot, TRANSMIT, LOCAL, UNICAST, &n);
-	count_frame(to, RECEIVE, LOCAL, UNICAST, &n);
+	count_frame(to->slot, RECEIVE, LOCAL, UNICAST, &n);
 }

@@ -10,8 +10,11 @@
 #include "frame.h"
 #include "layout.h"
 
+/* Times are kept in ticks of 2^20 ns, in 32 bits, and never 0. */
+#define TICK_SHIFT 20
+#define SECOND_TICKS 954
+
 /* At most one event a slot and kind in so many ticks, a tenth of a second. */
-#define EVENT_TICK_SHIFT 20 /* a tick is 2^20 ns */
 #define EVENT_TICKS 95
 
 /*
@@ -40,27 +43,38 @@ static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 	return bpf_get_netns_cookie(skb);
 }
 
-/* The slot that a namespace has on this parent, in this VLAN or all, or 0. */
-static __always_inline __u32 sender_slot(const struct frame *f, __u64 cookie)
+/* The endpoint of a namespace on this parent, in this VLAN or all, or 0. */
+static __always_inline const struct party *sender_party(const struct frame *f, __u64 cookie)
 {
 	struct namespace_key key = {
 		.cookie = cookie,
 		.ifindex = f->from.ifindex,
 		.vlan = f->from.vlan,
 	};
-	__u32 *slot = bpf_map_lookup_elem(&namespaces, &key);
+	const struct party *p = bpf_map_lookup_elem(&namespaces, &key);
 
-	if (!slot && key.vlan) {
+	if (!p && key.vlan) {
 		key.vlan = 0;
-		slot = bpf_map_lookup_elem(&namespaces, &key);
+		p = bpf_map_lookup_elem(&namespaces, &key);
 	}
-	return slot ? *slot : 0;
+	return p;
+}
+
+static __always_inline __u32 ticks_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT | 1;
+}
+
+/* Whether a time, 0 for never, was within the last second. */
+static __always_inline bool ticks_recent(__u32 when)
+{
+	return when && ticks_now() - when <= SECOND_TICKS;
 }
 
 /* Takes the right to send the next event; counts it as left out otherwise. */
 static __always_inline bool event_due(struct violation *v)
 {
-	__u32 now = bpf_ktime_get_coarse_ns() >> EVENT_TICK_SHIFT | 1; /* not 0 */
+	__u32 now = ticks_now();
 	__u32 last = v->last;
 
 	if ((!last || now - last >= EVENT_TICKS) &&
@@ -152,4 +166,21 @@ static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
 		__sync_fetch_and_add(&v->dropped, n.packets);
 	if (event_due(v))
 		event_send(skb, f, found, v);
+}
+
+/*
+ * Counts a violation for an endpoint, unless its network exempts it. Whether
+ * the frame is to be dropped.
+ */
+static __always_inline bool breaks(struct __sk_buff *skb, const struct frame *f,
+				   const struct party *who, struct finding *found)
+{
+	__u32 bit = 1U << found->kind;
+
+	if (who->exempt & bit)
+		return false;
+	found->counted = who->slot;
+	found->dropped = !!(who->enforce & bit);
+	violation(skb, f, found);
+	return found->dropped;
 }

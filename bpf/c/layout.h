@@ -27,6 +27,10 @@ enum mode {
 #define ENDPOINT_PARENT 0x01
 /* The same, of a parent whose MAC ipvlan endpoints share: addresses tell. */
 #define ENDPOINT_IPVLAN 0x02
+/* It finds IPv6 addresses of its own: those are not judged. */
+#define ENDPOINT_OWN_IPV6 0x04
+/* It forwards: the sources of IP headers are not judged. */
+#define ENDPOINT_ROUTER 0x08
 
 struct endpoint_key {
 	__u8 mac[6];
@@ -34,12 +38,36 @@ struct endpoint_key {
 	__u32 ifindex; /* of the parent */
 };
 
-struct endpoint {
+/* Who a MAC, an address or a namespace leads to, and what its network says. */
+struct party {
 	__u32 slot; /* 0: not counted */
+	__u32 enforce; /* 1 << enum kind: such frames are dropped */
+	__u32 exempt; /* 1 << enum kind: such frames are not judged */
 	enum mode mode;
 	__u8 flags;
 	__u16 reserved;
+};
+
+struct endpoint {
+	struct party is;
 	__u64 cookie; /* of the namespace that owns the MAC */
+	__be32 addr4; /* the first that it was given, or 0 */
+	__u32 reserved;
+	__be64 addr6[2]; /* the same */
+};
+
+/* What an endpoint has done of late, by slot. */
+struct state {
+	__u32 out; /* TICKs: when it last sent a sibling or the host something by the wire; 0: never */
+	__u32 since; /* TICKs: of the first of those that wait */
+	__u32 waiting; /* frames to siblings, in mode vepa, of which none has come back */
+	__u32 reserved;
+};
+
+/* A frame to a group that an endpoint has sent. */
+struct print {
+	__u32 hash; /* of what its copy has too */
+	__u32 when; /* TICKs; 0: never */
 };
 
 struct vlan_key {
@@ -59,7 +87,7 @@ struct address_key {
 	__u32 vlan;
 };
 
-/* In place of a slot: the address is one that the host has on the parent. */
+/* As the slot of an address: the host has it on the parent. */
 #define ADDRESS_HOST 0xffffffff
 
 /* An ipvlan interface, as the program on it knows it. */
@@ -129,7 +157,7 @@ enum kind {
 struct violation {
 	__u64 packets;
 	__u64 dropped; /* of these */
-	__u32 last; /* when the last event was sent, in EVENT_TICKs; 0: never */
+	__u32 last; /* TICKs: when the last event was sent; 0: never */
 	__u32 left_out; /* events held back since then */
 };
 
@@ -257,7 +285,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct namespace_key);
-	__type(value, __u32); /* slot */
+	__type(value, struct party);
 	__uint(max_entries, 64);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -266,7 +294,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct address_key);
-	__type(value, __u32); /* slot */
+	__type(value, struct party);
 	__uint(max_entries, 64);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -306,6 +334,24 @@ struct {
 	__uint(max_entries, 64);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32); /* slot */
+	__type(value, struct state);
+	__uint(max_entries, 64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} states SEC(".maps");
+
+#define PRINT_BITS 12
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct print);
+	__uint(max_entries, 1 << PRINT_BITS);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} prints SEC(".maps");
 
 /*
  * Made with a slot's first violation, as few ever have one. There is room for

@@ -137,10 +137,14 @@ func TestEndpoint(t *testing.T) {
 	a := &state.Attachment{
 		Cookie: 5, Slot: 2, ParentIndex: 9, TrunkIndex: 7, VLAN: 100, MAC: specs.MAC{2}, Driver: specs.Macvlan, Mode: specs.ModeVEPA,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24")}, SourceMACs: []specs.MAC{{2, 9}},
+		IPv6: specs.IPv6SLAAC, Enforce: []specs.Kind{specs.RogueRA}, Allow: []specs.Allowance{specs.AllowDHCPServer},
 	}
 	e := Endpoint(a)
 	if e.OfVLAN != (bpf.VLAN{TrunkIndex: 7, ID: 100}) || !slices.Equal(e.Sources, a.SourceMACs) {
 		t.Errorf("endpoint %+v: want its VLAN left to it, and its list", e)
+	}
+	if e.IPv6 != a.IPv6 || !slices.Equal(e.Enforce, a.Enforce) || !slices.Equal(e.Allow, a.Allow) {
+		t.Errorf("endpoint %+v: want what its network says of violations", e)
 	}
 	if e.Slot != 2 || e.ParentIndex != 9 || e.VLAN != 0 || e.MAC != a.MAC || e.Cookie != 5 || e.Mode != specs.ModeVEPA ||
 		!slices.Equal(e.Addresses, []netip.Addr{netip.MustParseAddr("192.0.2.5")}) {

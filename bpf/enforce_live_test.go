@@ -1,0 +1,117 @@
+package bpf
+
+import (
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// judged is what a frame came to: the verdict, and its violations by slot and
+// kind.
+type judged struct {
+	drop  bool
+	found map[uint32]map[specs.Kind]specs.Broken
+}
+
+// judge runs a frame and returns what was found about it.
+func (x *bench) judge(w way, frame []byte) (j judged) {
+	x.Helper()
+	must(x, x.maps.Zero(slotA))
+	must(x, x.maps.Zero(slotB))
+	return x.judgeMore(w, frame)
+}
+
+// judgeMore is judge with what was found before.
+func (x *bench) judgeMore(w way, frame []byte) (j judged) {
+	x.Helper()
+	testnet.In(x, x.ns, func() { j.drop = verdict(x, x.program(w), frame, new(skb)) == verdictDrop })
+	j.found = x.found()
+	return j
+}
+
+// found returns all violations.
+func (x *bench) found() map[uint32]map[specs.Kind]specs.Broken {
+	x.Helper()
+	all := make(map[uint32]map[specs.Kind]specs.Broken)
+	must(x, x.maps.EachViolation(func(slot uint32, kind specs.Kind, n specs.Broken) {
+		if all[slot] == nil {
+			all[slot] = make(map[specs.Kind]specs.Broken)
+		}
+		all[slot][kind] = n
+	}))
+	return all
+}
+
+// only reports whether nothing was found but one packet of a kind in a slot;
+// no kind: nothing at all.
+func (j judged) only(slot uint32, kind specs.Kind) bool {
+	want := specs.Broken{Packets: 1}
+	if j.drop {
+		want.Dropped = 1
+	}
+	if kind == "" {
+		return len(j.found) == 0 && !j.drop
+	}
+	return len(j.found) == 1 && len(j.found[slot]) == 1 && j.found[slot][kind] == want
+}
+
+// TestEnforceMACSpoof drops what is forged, in both ways, and lets the
+// endpoint's own frames pass; what is dropped is nobody's traffic.
+func TestEnforceMACSpoof(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	x := spoofBench(t, true)
+	for _, enforce := range [][]specs.Kind{nil, {specs.MACSpoof}} {
+		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie, Enforce: enforce})
+		for name, c := range map[string]struct {
+			way   way
+			frame []byte
+			kind  specs.Kind
+		}{
+			"nobody's MAC":               {egress, plain(macLAN, macGroup), specs.MACSpoof},
+			"a sibling's MAC":            {egress, plain(macLAN, macA), specs.MACSpoof},
+			"the host's MAC":             {egress, plain(macLAN, macHost), specs.MACSpoof},
+			"its own":                    {egress, plain(macLAN, macB), ""},
+			"to a sibling, nobody's":     {ingress, plain(macA, macLAN), specs.MACSpoof},
+			"to a sibling, the host's":   {ingress, plain(macA, macHost), specs.MACSpoof},
+			"to a sibling, its own":      {ingress, plain(macA, macB), ""},
+			"to a stranger, a sibling's": {ingress, plain(macLAN, macA), specs.MACSpoof},
+		} {
+			j := x.judge(c.way, c.frame)
+			if !j.only(slotB, c.kind) || j.drop != (enforce != nil && c.kind != "") {
+				t.Errorf("enforce %v, %s: %+v, want %q", enforce, name, j, c.kind)
+			}
+			if got := x.counters(slotA).Plus(x.counters(slotB)); j.drop && got != none {
+				t.Errorf("%s: dropped, and counted %+v", name, got)
+			}
+		}
+	}
+}
+
+// TestForgedMACOfASibling sends with forged MACs to a sibling, which never
+// passes egress, and has them dropped.
+func TestForgedMACOfASibling(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	sendRaw(t, b.NS, "net1", plain(a.MAC, b.MAC))
+	a.expect("its own MAC", receiveLocal(hundred))
+	l.silent("its own MAC")
+	sendRaw(t, b.NS, "net1", plain(a.MAC, macB))
+	if e := l.read(); e.Sender != b.Slot || e.Direction != "ingress" || e.Certainty != specs.Certain || e.Dropped {
+		t.Errorf("nobody's MAC: %+v", e)
+	}
+	arrived := receiveLocal(hundred).Plus(receiveExternal(hundred)) // whose MAC it is, is not known
+	a.expect("nobody's MAC", arrived)
+	b.Enforce = []specs.Kind{specs.MACSpoof}
+	must(t, l.maps.Register(b.Endpoint))
+	must(t, l.maps.Zero(b.Slot)) // the rate limit as well
+	sendRaw(t, b.NS, "net1", plain(a.MAC, macB))
+	if e := l.read(); e.Sender != b.Slot || !e.Dropped {
+		t.Errorf("enforced: %+v", e)
+	}
+	sendRaw(t, b.NS, "net1", plain(a.MAC, b.MAC))
+	a.expect("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
+}
