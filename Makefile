@@ -12,7 +12,7 @@ TIMEOUT     ?= 10m
 # What a check run tests under other kernels: attaching. make vm-test tests all.
 CHECKED := ./check ./hook ./internal/... ./network
 
-.PHONY: help build deps generate lint generated test vm-test bench demo clean
+.PHONY: help build deps generate lint generated rules test vm-test bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -36,7 +36,10 @@ lint: ## gofmt, vet, staticcheck, the import rule
 generated: deps ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
 
-test: deps lint generated ## everything that has to hold, as root; where CI is set, vm-test too
+rules: deps ## are Prometheus' rules in deploy/prometheus sound, and do they fire?
+	$(GO) test -count=1 ./test/rules
+
+test: deps lint generated rules ## everything that has to hold, as root; where CI is set, vm-test too
 	BERTH_TEST_REQUIRE=root,macvlan $(GO) test -timeout $(TIMEOUT) ./...
 ifdef CI
 	@$(MAKE) --no-print-directory vm-test VM='$(CHECKED)'

@@ -16,6 +16,7 @@ needs() {
 		test             containerd                      containerd
 		test             systemd-analyze                 systemd
 		test             setpriv                         util-linux
+		test             promtool                        prometheus
 		test             clang-14                        clang-14
 		test             llvm-strip-14                   llvm-14
 		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
@@ -59,3 +60,7 @@ options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
 apt-get update "${options[@]}"
 apt-get install -y --no-install-recommends "${options[@]}" $packages |
 	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
+# Of prometheus only promtool is wanted, not a server that listens.
+if [[ " ${packages//$'\n'/ } " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
+	systemctl --quiet disable --now prometheus 2>/dev/null || systemctl --quiet disable prometheus
+fi
