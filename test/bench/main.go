@@ -50,15 +50,16 @@ func main() {
 	rounds := flag.Int("rounds", 40, "how often each exec is measured; everything else is scaled with it")
 	only := flag.String("part", strings.Join(names(), ","), "the parts to run, with commas between")
 	page := flag.String("write", "", "write the results to this page too; takes all parts")
+	bin := flag.String("bin", "", "`directory` of berth's programs (default: they are built)")
 	lab.Isolate()
 	flag.Parse()
-	if err := run(*rounds, *only, *page); err != nil {
+	if err := run(*rounds, *only, *page, *bin); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, only, page string) error {
+func run(rounds int, only, page, bin string) error {
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
 		if !slices.Contains(names(), name) {
@@ -72,9 +73,11 @@ func run(rounds int, only, page string) error {
 		return errors.New("-write takes all parts")
 	}
 	begin := newContext(rounds)
-	bin, err := build()
-	if err != nil {
-		return err
+	if bin == "" {
+		var err error
+		if bin, err = build(); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%s\n", strings.Join(begin.lines(), "\n"))
 	var done []*section
@@ -131,9 +134,10 @@ func measured(p part, b *bench) (s *section, err error) {
 	return s, nil
 }
 
+// isTerminal tells a terminal from a file, and from the serial line of test/vm.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
 }
 
 // build builds berth's programs.

@@ -81,7 +81,7 @@ func (s *site) build(b *bench) error {
 		return err
 	}
 	ipvlan := strings.NewReplacer(`"macvlan"`, `"ipvlan"`, `"eth1"`, `"eth2"`).Replace(berthNetwork(cniSubnet, 0))
-	return errors.Join(host.Network("lan", berthNetwork(berthSubnet, 0)), host.Network("ipvlan", ipvlan+"mode = \"l2\"\n"))
+	return errors.Join(host.Network("lan", berthNetwork(berthSubnet, 0)), host.Network("ipvlan", "mode = \"l2\"\n"+ipvlan))
 }
 
 // tail is what ip gave as its reason.
