@@ -4,6 +4,7 @@
 //
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
+//	go run ./test/vm -bench '-part paths -rounds 8'     # S7, ipvlan included
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //
 // Without package patterns it runs the tests of all `*_live_test.go` files
@@ -16,5 +17,9 @@
 // nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they
 // could not be run.
 //
-// It is emulation (TCG): good for what a kernel does, not for how fast.
+// With -bench it runs test/bench in place of tests, such parts of it as take no
+// compiler, and prints what that prints.
+//
+// It is emulation (TCG): good for what a kernel does, not for how fast. Only the
+// ratios of what took turns in one machine say anything.
 package main

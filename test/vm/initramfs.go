@@ -20,8 +20,8 @@ type image struct {
 	plan plan.Plan
 }
 
-// newImage builds the guest and the test binaries in a directory.
-func newImage(ctx context.Context, dir string, o *options, packages []*testPackage) (*image, error) {
+// newImage builds the guest in a directory.
+func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 	img := &image{tree: tree{}, plan: plan.Plan{
 		Mark: o.mark,
 		Env: []string{
@@ -29,9 +29,10 @@ func newImage(ctx context.Context, dir string, o *options, packages []*testPacka
 			testnet.Require + "=" + features(),
 		},
 	}}
-	if err := img.tree.addTools(ctx); err != nil {
+	if err := img.tree.addTools(ctx, tools); err != nil {
 		return nil, err
 	}
+	img.tree.addFiles()
 	img.tree.dir("root")
 	img.tree.file("etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"))
 	img.tree.file("etc/group", []byte("root:x:0:\nnogroup:x:65534:\n"))
@@ -40,15 +41,20 @@ func newImage(ctx context.Context, dir string, o *options, packages []*testPacka
 		return nil, err
 	}
 	img.tree.program("init", guest)
+	return img, nil
+}
+
+// addTests takes the tests of packages into the image, and the tree's files.
+func (img *image) addTests(ctx context.Context, dir string, o *options, packages []*testPackage) error {
 	if err := img.tree.addModule(packages[0].Module.Dir); err != nil {
-		return nil, err
+		return err
 	}
 	for _, p := range packages {
 		if err := img.add(ctx, dir, o, p); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return img, nil
+	return nil
 }
 
 func features() string {

@@ -22,6 +22,7 @@ type options struct {
 	cache    string
 	verbose  bool
 	long     bool
+	bench    []string // what to tell test/bench, in place of tests
 	patterns []string
 	mark     string
 }
@@ -56,6 +57,10 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.cache, "cache", "", "`directory` of the kernels (default: berth/kernels in the user's cache)")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
+	fs.Func("bench", "in place of tests test/bench, with these `arguments`", func(text string) error {
+		o.bench, o.verbose = strings.Fields(text), true
+		return nil
+	})
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -80,11 +85,7 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	packages, err := findPackages(ctx, o.patterns)
-	if err != nil {
-		return false, err
-	}
-	img, err := newImage(ctx, dir, o, packages)
+	img, err := fill(ctx, dir, o)
 	if err != nil {
 		return false, err
 	}
@@ -97,6 +98,22 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 		passed = passed && ok
 	}
 	return passed, nil
+}
+
+// fill puts what is to run into an image.
+func fill(ctx context.Context, dir string, o *options) (*image, error) {
+	img, err := newImage(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.bench != nil {
+		return img, img.addBench(ctx, dir, o.bench)
+	}
+	packages, err := findPackages(ctx, o.patterns)
+	if err != nil {
+		return nil, err
+	}
+	return img, img.addTests(ctx, dir, o, packages)
 }
 
 // testOne reports whether all tests pass under one kernel.
@@ -112,7 +129,7 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	if err := img.write(ctx, k, m.initrd); err != nil {
 		return false, err
 	}
-	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != ""}
+	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "", bench: o.bench != nil}
 	for _, t := range img.plan.Tests {
 		r.missing = append(r.missing, t.Package)
 	}

@@ -17,6 +17,7 @@ type report struct {
 	mark    string
 	verbose bool // print all that the tests print
 	chosen  bool // a person chose the tests: some packages may have none of them
+	bench   bool // it is no tests at all
 
 	line    []byte // begun, not ended
 	log     testLog
@@ -82,7 +83,7 @@ func (r *report) event(e plan.Event) {
 func (r *report) end(e plan.Event) {
 	c := r.log.counts
 	verdict := "ok  "
-	if e.Status != 0 || c == (counts{}) && !r.chosen {
+	if e.Status != 0 || c == (counts{}) && !r.chosen && !r.bench {
 		verdict = "FAIL"
 		r.failed++
 		r.flush()
@@ -123,7 +124,7 @@ func (r *report) verdict() []string {
 	if r.failed > 0 {
 		why = append(why, fmt.Sprintf("tests of %d packages failed", r.failed))
 	}
-	if r.total == (counts{}) {
+	if r.total == (counts{}) && !r.bench {
 		why = append(why, "no test ran")
 	}
 	for _, name := range r.missing {

@@ -16,12 +16,16 @@ var tools = []string{
 // files are those of this machine that tests read.
 var files = []string{"/usr/include/x86_64-linux-gnu/asm/unistd_64.h"}
 
-// addTools adds the programs with their libraries, and the files.
-func (t tree) addTools(ctx context.Context) error {
+// addFiles adds the files.
+func (t tree) addFiles() {
 	for _, name := range files {
 		t.put(strings.TrimPrefix(name, "/"), entry{mode: typeFile | 0o644, source: name})
 	}
-	for _, name := range tools {
+}
+
+// addTools adds programs of this machine with their libraries.
+func (t tree) addTools(ctx context.Context, names []string) error {
+	for _, name := range names {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			return err

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+
+	"berth/test/vm/internal/plan"
+)
+
+// benchTools are the programs of this machine that the bench runs, beside those
+// of tests and busybox, which is static.
+var benchTools = []string{"cp", "iperf3"}
+
+// addBench takes test/bench and berth's programs into the image.
+func (img *image) addBench(ctx context.Context, dir string, args []string) error {
+	for _, name := range []string{"test/bench", "cmd/berth", "cmd/berth-hook", "cmd/berthd"} {
+		binary := filepath.Join(dir, filepath.Base(name))
+		if err := goBuild(ctx, "build", "-o", binary, "-ldflags=-s -w", "berth/"+name); err != nil {
+			return err
+		}
+		img.tree.program("berth/"+filepath.Base(name), binary)
+	}
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return err
+	}
+	img.tree.program("bin/busybox", busybox)
+	img.plan.Tests = append(img.plan.Tests, plan.Test{
+		Package: "berth/test/bench", Dir: "/root",
+		Args: append([]string{"/berth/bench", "-bin", "/berth"}, args...),
+	})
+	return img.tree.addTools(ctx, benchTools)
+}
