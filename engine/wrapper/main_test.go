@@ -100,7 +100,7 @@ func (p *place) runAs(t *testing.T, path string, args ...string) result {
 	called := filepath.Join(p.dir, "called")
 	_ = os.Remove(called) // of an earlier run
 	cmd := exec.Command(path, args...)
-	cmd.Env = []string{"PATH=" + p.path + ":/usr/bin:/bin", "OF_THE_ENGINE=yes"}
+	cmd.Env = []string{"PATH=" + p.path + ":" + p.path + "2:/usr/bin:/bin", "OF_THE_ENGINE=yes"}
 	cmd.Dir = p.bundle
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // runtimes are looked for on PATH in this order.
 var runtimes = []string{"runc", "crun"}
+
+// standardPath is where programs are looked for without a PATH: podman starts
+// its runtime without an environment.
+const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // FindRuntime returns the path of the runtime that was named, or of the first
 // one on PATH. It is never this program under another name: that would run
@@ -20,22 +24,57 @@ func FindRuntime(named string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
+	path := os.Getenv("PATH")
+	if path == "" {
+		path = standardPath
+	}
 	if named != "" {
-		path, err := exec.LookPath(named)
-		if err != nil {
-			return named, fmt.Errorf("flag --berth-runtime: %q: %w", named, err)
-		}
-		if isSame(path, self) {
-			return path, fmt.Errorf("flag --berth-runtime: %q is berth-runtime itself: want the runtime that does the work", path)
-		}
-		return path, nil
+		return findNamed(named, path, self)
 	}
 	for _, name := range runtimes {
-		if path, err := exec.LookPath(name); err == nil && !isSame(path, self) {
-			return path, nil
+		for _, found := range onPath(name, path) {
+			if !isSame(found, self) {
+				return found, nil
+			}
 		}
 	}
-	return "", fmt.Errorf("find a runtime: none of %q on PATH: install one, or name it by --berth-runtime", runtimes)
+	return "", fmt.Errorf("find a runtime: none of %q on PATH %q: install one, or name it by --berth-runtime", runtimes, path)
+}
+
+func findNamed(named, path string, self fs.FileInfo) (string, error) {
+	found := []string{named}
+	if !strings.Contains(named, "/") {
+		if found = onPath(named, path); len(found) == 0 {
+			return named, fmt.Errorf("flag --berth-runtime: %q: want the path of a runtime, or the name of one on PATH %q", named, path)
+		}
+	}
+	if err := checkProgram(found[0]); err != nil {
+		return named, fmt.Errorf("flag --berth-runtime: %q: %w", named, err)
+	}
+	if isSame(found[0], self) {
+		return named, fmt.Errorf("flag --berth-runtime: %q is berth-runtime itself: want the runtime that does the work", found[0])
+	}
+	return found[0], nil
+}
+
+// onPath returns the programs of a name in the folders of a PATH, in their
+// order. Folders without an absolute path are left out: whoever chose the
+// working directory would choose the program.
+func onPath(name, path string) (all []string) {
+	for _, dir := range filepath.SplitList(path) {
+		if file := filepath.Join(dir, name); filepath.IsAbs(file) && checkProgram(file) == nil {
+			all = append(all, file)
+		}
+	}
+	return all
+}
+
+func checkProgram(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0) {
+		err = errors.New("it is not a program")
+	}
+	return err
 }
 
 func isSame(path string, self fs.FileInfo) bool {
@@ -54,11 +93,7 @@ func findHook() (string, error) {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
 	path := filepath.Join(filepath.Dir(self), hookName)
-	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0) {
-		err = errors.New("it is not a program")
-	}
-	if err != nil {
+	if err := checkProgram(path); err != nil {
 		return "", fmt.Errorf("find %s beside berth-runtime: %q: %w", hookName, path, err)
 	}
 	return path, nil

@@ -43,8 +43,8 @@ func TestTransparent(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.script(t, filepath.Join(p.path, "runc"), `#!/bin/sh
-ls -l /proc/$$/fd | sed 's/.* \([0-9]* ->\)/\1/; s/\[.*//' | sort
-grep -E '^(SigBlk|SigIgn|Umask|NoNewPrivs|Cap|Seccomp:)' /proc/$$/status; cat /proc/$$/limits; env | sort; pwd; echo "$@"`)
+for fd in 0 1 2 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done
+grep -E '^(SigBlk|SigIgn|Umask|NoNewPrivs|Cap|Seccomp:)' /proc/self/status; cat /proc/$$/limits; env | sort; pwd; echo "$@"`)
 	look := func(path string, args ...string) string {
 		cmd := exec.Command("sh", append([]string{"-c", `umask 027; trap "" HUP; ulimit -Sn 512; exec "$@" 7</dev/null`, "sh", path}, args...)...)
 		cmd.Env, cmd.Dir = []string{"PATH=" + p.path + ":/usr/bin:/bin", "GODEBUG=x=1"}, p.bundle
@@ -253,12 +253,27 @@ func TestFindsPrograms(t *testing.T) {
 	p.run(t, "create", "x").refused(t, "berth-hook", p.bin)
 	p.run(t, "--berth-runtime", p.runtime(), "create", "x").refused(t, "--berth-runtime", "itself")
 	p.run(t, "--berth-runtime", "/nowhere", "features").refused(t, "/nowhere")
-	// runc was replaced by berth-runtime: then crun does the work.
-	runc, crun := filepath.Join(p.path, "runc"), filepath.Join(p.path, "crun")
-	must(t, os.Rename(runc, crun))
+	// runc was replaced by berth-runtime: then the next one does the work.
+	runc := filepath.Join(p.path, "runc")
+	must(t, os.Mkdir(p.path+"2", 0o755))
+	must(t, os.Rename(runc, filepath.Join(p.path+"2", "runc")))
 	must(t, os.Symlink(p.runtime(), runc))
-	if got := p.run(t, "features"); got.status != 7 || len(got.called) != 1 || !strings.Contains(got.called[0], crun) {
+	if got := p.run(t, "features"); got.status != 7 || len(got.called) != 1 || !strings.Contains(got.called[0], p.path+"2/runc features") {
 		t.Errorf("runc is berth-runtime, and called is %q", got.called)
+	}
+}
+
+// TestWithoutPath is what podman does: its runtime has no environment.
+func TestWithoutPath(t *testing.T) {
+	t.Setenv("PATH", "")
+	want, err := exec.LookPath("/usr/sbin/runc")
+	if err != nil {
+		if want, err = exec.LookPath("/usr/bin/crun"); err != nil {
+			want = ""
+		}
+	}
+	if got, err := FindRuntime(""); got != want || (err == nil) != (want != "") {
+		t.Errorf("without PATH the runtime is %q, %v, want %q", got, err, want)
 	}
 }
 
