@@ -1,0 +1,74 @@
+// Package entry is berth-hook as engines and runtimes are told to run it: the
+// entry of a stage in an OCI configuration, and the file of hooks.d.
+//
+// It writes nothing and knows no engine. It imports internal/config.
+package entry
+
+import (
+	"encoding/json"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/config"
+)
+
+// Program is the hook's file name.
+const Program = "berth-hook"
+
+// Timeout is after how many seconds a runtime kills the hook, whose own
+// deadline is 20.
+const Timeout = 30
+
+// Env is all of the hook's environment. Without one it would get the runtime's,
+// and with it what an engine or an image put there.
+func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"} }
+
+// Hook is the entry of a program with its directories and further arguments.
+func Hook(path string, dirs config.Dirs, args ...string) specs.Hook {
+	timeout := Timeout
+	all := append([]string{Program}, Flags("--", dirs)...)
+	return specs.Hook{Path: path, Args: append(all, args...), Env: Env(), Timeout: &timeout}
+}
+
+// Flags are the flags of a program of berth's, which begin with a prefix, for
+// those directories that are not where it looks by itself.
+func Flags(prefix string, d config.Dirs) (flags []string) {
+	for _, dir := range []struct{ name, value, standard string }{
+		{"config", d.Config, config.DefaultConfig},
+		{"state", d.State, config.DefaultState},
+		{"bpffs", d.BPFFS, config.DefaultBPFFS},
+	} {
+		if dir.value != dir.standard {
+			flags = append(flags, prefix+dir.name, dir.value)
+		}
+	}
+	return flags
+}
+
+// hooksFile is a file of hooks.d (oci-hooks(5), version 1.0.0).
+type hooksFile struct {
+	Version string     `json:"version"`
+	Hook    specs.Hook `json:"hook"`
+	When    when       `json:"when"`
+	Stages  []string   `json:"stages"`
+}
+
+type when struct {
+	Annotations map[string]string `json:"annotations"`
+}
+
+// HooksD is the file of hooks.d by which podman and CRI-O run the hook of a
+// path. It triggers on any annotation of berth's, so that a misspelt one is an
+// error too. Both stages have the same arguments: the state's status tells them
+// apart.
+func HooksD(path string, dirs config.Dirs) string {
+	data, err := json.MarshalIndent(hooksFile{
+		"1.0.0", Hook(path, dirs),
+		when{map[string]string{"^berth/": ".*"}},
+		[]string{"createRuntime", "poststop"},
+	}, "", "\t")
+	if err != nil { // strings and numbers only
+		panic(err)
+	}
+	return string(data) + "\n"
+}

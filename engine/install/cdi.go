@@ -1,0 +1,79 @@
+package install
+
+import (
+	"path/filepath"
+	"strings"
+
+	"berth/engine/cdi"
+	"berth/engine/entry"
+	"berth/internal/config"
+)
+
+// planCDI writes the networks as devices. Commands that make or remove a
+// network write them anew as long as this is installed.
+func planCDI(p *planner) error {
+	if err := p.writeDevices(); err != nil {
+		return err
+	}
+	p.note("start containers with: --device %s=NETWORK (nerdctl from 2.1, podman, docker, ctr)", cdi.Kind)
+	if v := p.version("dockerd"); v.Known() && !v.AtLeast(28, 3) {
+		p.note("docker %s reads devices only with {\"features\": {\"cdi\": true}} in daemon.json", v.Text)
+	}
+	return nil
+}
+
+// planNerdctl is planCDI: nerdctl.toml names neither runtimes nor annotations.
+func planNerdctl(p *planner) error {
+	if err := p.writeDevices(); err != nil {
+		return err
+	}
+	program, err := p.o.program(runtimeProgram)
+	if err != nil {
+		return err
+	}
+	p.note("nerdctl.toml has no place for a runtime: say it for each container, as")
+	p.note("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
+	if v := p.version("nerdctl"); v.Known() && !v.AtLeast(2, 1) {
+		p.note("nerdctl %s knows no CDI devices: 2.1 is the first that does", v.Text)
+	} else {
+		p.note("or nerdctl run --device %s=NETWORK --network none …", cdi.Kind)
+	}
+	return nil
+}
+
+func (p *planner) writeDevices() error {
+	path, err := p.o.program(entry.Program)
+	if err != nil {
+		return err
+	}
+	names, err := config.Names(p.o.home())
+	if err != nil {
+		return err
+	}
+	text, left, err := cdi.Generate(names, path, p.o.Dirs)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		p.note("no devices: %s: CDI wants names that end in a letter or digit", strings.Join(left, ", "))
+	}
+	if text == "" {
+		p.note("there is no network yet: the file is written with the first one")
+	}
+	return p.writeOrNot(p.devicesPath(), text)
+}
+
+func (p *planner) devicesPath() string {
+	if p.o.CDIDir != "" {
+		return filepath.Join(p.o.CDIDir, cdi.File)
+	}
+	return filepath.Join(p.o.sys(cdi.DefaultDir), cdi.File)
+}
+
+// writeOrNot makes a whole file berth's, also one that is not to be there now.
+func (p *planner) writeOrNot(path, text string) error {
+	if text == "" {
+		return p.put(path, nil)
+	}
+	return p.write(path, text, 0o644)
+}

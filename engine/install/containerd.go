@@ -1,0 +1,263 @@
+package install
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"berth/engine/edit"
+)
+
+const containerdConfig = "/etc/containerd/config.toml"
+
+// The plugin that has CRI's runtimes, by the version of the configuration
+// (containerd, docs/cri/config.md and docs/PLUGINS.md).
+func criPlugin(version int64) string {
+	switch version {
+	case 1:
+		return "cri"
+	case 2:
+		return "io.containerd.grpc.v1.cri"
+	}
+	return "io.containerd.cri.v1.runtime"
+}
+
+// runcShim is the shim that knows the option BinaryName.
+const runcShim = "io.containerd.runc.v2"
+
+// planContainerd adds a runtime handler for Kubernetes: a copy of the default
+// one, with its options, that runs berth-runtime and gets berth's annotations.
+func planContainerd(p *planner) error {
+	v := p.version("containerd")
+	c, err := p.readContainerd(v)
+	if err != nil {
+		return err
+	}
+	name, source := c.source()
+	options, _ := source["options"].(map[string]any)
+	low, _ := options["BinaryName"].(string)
+	program, err := p.launcher(launch{runtime: low})
+	if err != nil {
+		return err
+	}
+	path := p.containerdTarget(c, v)
+	if err := p.versionOf(path, c); err != nil {
+		return err
+	}
+	runtimes := []string{"plugins", c.plugin, "containerd", "runtimes"}
+	if !c.hasRunc() && !v.AtLeast(2, 0) {
+		// containerd 1.x takes the table of runtimes for all there are.
+		err = p.set(path, edit.TOML, append(runtimes, "runc"), map[string]any{"runtime_type": runcShim})
+	}
+	if err == nil {
+		err = p.set(path, edit.TOML, append(runtimes, handler), criRuntime(source, program))
+	}
+	if err == nil && p.o.Default {
+		err = p.set(path, edit.TOML, []string{"plugins", c.plugin, "containerd", "default_runtime_name"}, handler)
+	}
+	p.plan.Restart = "systemctl restart containerd"
+	p.containerdNotes(c, name)
+	return err
+}
+
+func (p *planner) containerdNotes(c *containerdFiles, source string) {
+	if c.disabled {
+		p.note("Kubernetes cannot use this containerd: %s has CRI under disabled_plugins", c.main)
+	}
+	if p.o.Default {
+		p.note("pods without a runtimeClassName get it; it is a copy of the runtime %q", source)
+	} else {
+		p.note("pods with runtimeClassName %s get it; it is a copy of the runtime %q", handler, source)
+	}
+	bin := filepath.Join(p.o.Bin, runtimeProgram)
+	p.note("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)
+}
+
+// criRuntime is berth's runtime handler: a copy of another.
+func criRuntime(source map[string]any, program string) map[string]any {
+	table := maps.Clone(source)
+	if table == nil {
+		table = make(map[string]any)
+	}
+	options, _ := source["options"].(map[string]any)
+	if options = maps.Clone(options); options == nil {
+		options = make(map[string]any)
+	}
+	options["BinaryName"] = program
+	table["runtime_type"], table["options"] = runcShim, options
+	annotations, _ := source["pod_annotations"].([]any)
+	if !slices.Contains(annotations, any("berth/*")) {
+		annotations = append(slices.Clone(annotations), "berth/*")
+	}
+	table["pod_annotations"] = annotations
+	return table
+}
+
+// versionOf gives a configuration that is new, or a drop-in, its version.
+func (p *planner) versionOf(path string, c *containerdFiles) error {
+	if _, there, err := p.read(path); there || err != nil {
+		return err
+	}
+	return p.set(path, edit.TOML, []string{"version"}, c.version)
+}
+
+// containerdTarget is the file to edit: a drop-in of our own where containerd
+// reads such and merges tables, as it does from 2.1; before that a later file
+// takes the place of a whole plugin's table, so that the one which has it last
+// is edited.
+func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
+	if v.AtLeast(2, 1) && p.o.File == "" {
+		for _, pattern := range c.imports {
+			if dir := filepath.Dir(pattern); filepath.Base(dir) == "conf.d" && strings.HasSuffix(pattern, "*.toml") {
+				return filepath.Join(dir, "50-berth.toml")
+			}
+		}
+		return c.main
+	}
+	return c.last
+}
+
+// containerdFiles is containerd's configuration, as its files make it.
+type containerdFiles struct {
+	main     string
+	last     string // the file whose table of the CRI plugin counts
+	imports  []string
+	version  int64
+	plugin   string
+	cri      map[string]any // the CRI plugin's table
+	disabled bool
+}
+
+func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
+	c := &containerdFiles{main: p.mainFile(containerdConfig)}
+	c.last = c.main
+	main, err := p.decode(c.main, edit.TOML)
+	if err != nil {
+		return nil, err
+	}
+	c.version = c.versionFor(main, v)
+	c.plugin = criPlugin(c.version)
+	seen := make(map[string]bool)
+	for pending := []string{c.main}; len(pending) > 0; {
+		path := pending[0]
+		pending = pending[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		values, err := p.decode(path, edit.TOML)
+		if err != nil {
+			return nil, err
+		}
+		c.take(path, values, v)
+		imports, files := p.imports(path, values)
+		c.imports = append(c.imports, imports...)
+		pending = append(pending, files...)
+	}
+	return c, nil
+}
+
+// versionFor is the version of the configuration: the file's own, which is 1
+// where it does not say; of a new file, the one that this containerd writes.
+func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
+	if version, ok := main["version"].(int64); ok {
+		return version
+	}
+	switch {
+	case len(main) > 0 && (main["plugins"] != nil || main["disabled_plugins"] == nil):
+		return 1
+	case v.AtLeast(2, 0):
+		return 3
+	}
+	return 2
+}
+
+// take lays a file over those before it.
+func (c *containerdFiles) take(path string, values map[string]any, v Version) {
+	disabled, _ := values["disabled_plugins"].([]any)
+	for _, plugin := range disabled {
+		if name, _ := plugin.(string); name == "cri" || strings.HasPrefix(name, "io.containerd.grpc.v1.cri") || strings.HasPrefix(name, "io.containerd.cri.v1") {
+			c.disabled = true
+		}
+	}
+	version, ok := values["version"].(int64)
+	if !ok {
+		version = c.version
+	}
+	found, _ := edit.Lookup(values, "plugins", criPlugin(version))
+	table, ok := found.(map[string]any)
+	switch {
+	case !ok:
+	case v.AtLeast(2, 1):
+		c.cri = merge(c.cri, table)
+	default:
+		c.cri, c.last, c.plugin = table, path, criPlugin(version)
+	}
+}
+
+// merge lays a table over another, and its tables over those of the same name.
+func merge(under, over map[string]any) map[string]any {
+	all := maps.Clone(under)
+	if all == nil {
+		all = make(map[string]any)
+	}
+	for key, value := range over {
+		below, isTable := value.(map[string]any)
+		before, wasTable := all[key].(map[string]any)
+		if isTable && wasTable {
+			value = merge(before, below)
+		}
+		all[key] = value
+	}
+	return all
+}
+
+// imports are the patterns that a file imports, absolute, and the files that
+// there are of them, in containerd's order.
+func (p *planner) imports(path string, values map[string]any) (patterns, files []string) {
+	list, _ := values["imports"].([]any)
+	for _, item := range list {
+		pattern, _ := item.(string)
+		switch {
+		case pattern == "":
+			continue
+		case filepath.IsAbs(pattern):
+			pattern = p.o.sys(pattern)
+		default:
+			pattern = filepath.Join(filepath.Dir(path), pattern)
+		}
+		found, _ := filepath.Glob(pattern) // a pattern that containerd refuses matches nothing
+		patterns, files = append(patterns, pattern), append(files, found...)
+	}
+	return patterns, files
+}
+
+func (c *containerdFiles) hasRunc() bool {
+	_, ok := edit.Lookup(c.cri, "containerd", "runtimes", "runc")
+	return ok
+}
+
+// source is the runtime that berth's is a copy of: the default one, if it is
+// one of runc's shim.
+func (c *containerdFiles) source() (name string, table map[string]any) {
+	for _, name := range []string{c.defaultName(), "runc"} {
+		found, _ := edit.Lookup(c.cri, "containerd", "runtimes", name)
+		table, ok := found.(map[string]any)
+		if kind := table["runtime_type"]; ok && name != handler && (kind == nil || kind == "" || kind == runcShim) {
+			return name, table
+		}
+	}
+	return "runc", nil
+}
+
+func (c *containerdFiles) defaultName() string {
+	name, _ := text(c.cri, "containerd", "default_runtime_name")
+	return name
+}
+
+// errTooOld is of an engine without what is asked for.
+func errTooOld(program string, v Version, least string) error {
+	return fmt.Errorf("%s %s is too old: %s is the first that has it", program, v.Text, least)
+}

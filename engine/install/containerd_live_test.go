@@ -1,0 +1,79 @@
+package install
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"berth/engine/edit"
+)
+
+// The containerd of this machine reads what was installed into its own default
+// configuration, and into none, as it was meant.
+func TestContainerdReadsIt(t *testing.T) {
+	program, err := exec.LookPath("containerd")
+	if err != nil {
+		t.Skip("containerd is not installed")
+	}
+	v, err := AskVersion(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, err := exec.Command(program, "config", "default").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"its default": string(defaults), "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, "containerd="+v.Text+" runc", nil)
+			if text != "" {
+				h.write(containerdConfig, text, 0o644)
+			}
+			before := h.tree()
+			o := h.options("containerd", Options{Default: true})
+			h.install(o)
+			dumped, err := exec.Command(program, "--config", h.root+containerdConfig, "config", "dump").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDump(t, string(dumped), filepath.Join(o.Bin, runtimeProgram))
+			h.uninstall(o)
+			for path, was := range before {
+				if got := h.tree()[path]; got != was {
+					t.Errorf("%s after uninstalling: %s", path, edit.Diff(path, path, was, got))
+				}
+			}
+			if _, err := os.Stat(h.root + containerdConfig); (err == nil) != (text != "") {
+				t.Errorf("the configuration after uninstalling: %v", err)
+			}
+		})
+	}
+}
+
+// checkDump holds what containerd understood to what was meant.
+func checkDump(t *testing.T, dump, program string) {
+	t.Helper()
+	values, err := edit.TOML.Decode(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, _ := values["version"].(int64)
+	at := func(path ...string) any {
+		value, _ := edit.Lookup(values, append([]string{"plugins", criPlugin(version), "containerd"}, path...)...)
+		return value
+	}
+	if got := at("default_runtime_name"); got != handler {
+		t.Errorf("default runtime %q", got)
+	}
+	if got := at("runtimes", handler, "options", "BinaryName"); got != program {
+		t.Errorf("program %q, want %q", got, program)
+	}
+	if got, _ := at("runtimes", handler, "pod_annotations").([]any); !slices.Contains(got, any("berth/*")) {
+		t.Errorf("annotations %q", got)
+	}
+	if got := at("runtimes", "runc", "runtime_type"); got != runcShim {
+		t.Errorf("runc's own runtime has type %q", got)
+	}
+}

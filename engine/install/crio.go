@@ -1,0 +1,103 @@
+package install
+
+import (
+	"path/filepath"
+	"slices"
+
+	"berth/engine/edit"
+)
+
+// crioConf are CRI-O's files, each laid over those before it (crio.conf(5)).
+var crioConf = []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}
+
+const crioDropIn = "/etc/crio/crio.conf.d/50-berth.conf"
+
+// planCRIO writes a file of hooks.d, which serves every pod with annotations of
+// berth's, and a runtime handler for pods with runtimeClassName berth. As the
+// default runtime it needs no hooks.d. CRI-O hands all annotations of a pod to
+// its hooks; allowed_annotations lists those of its own experiments, and a
+// foreign one in it keeps CRI-O from starting.
+func planCRIO(p *planner) error {
+	runtime, err := p.crioRuntime()
+	if err != nil {
+		return err
+	}
+	if !p.o.Default {
+		if err := p.writeHooks(hooksDirs(runtime["hooks_dir"], []string{usrHooksDir, etcHooksDir})); err != nil {
+			return err
+		}
+		p.note("every pod with an annotation of berth's is attached; the runtime handler %q is there for a RuntimeClass", handler)
+	}
+	name, source := crioSource(runtime)
+	if p.o.Default {
+		p.note("pods without a runtimeClassName get it; it is a copy of the runtime %q", name)
+	}
+	low, _ := source["runtime_path"].(string)
+	if low == "" {
+		low = p.o.lookPath(name)
+	}
+	program, err := p.launcher(launch{runtime: low})
+	if err != nil {
+		return err
+	}
+	table := map[string]any{"runtime_type": "oci"}
+	for key, value := range source {
+		if key != "inherit_default_runtime" && key != "platform_runtime_paths" {
+			table[key] = value
+		}
+	}
+	table["runtime_path"] = program
+	path := p.mainFile(crioDropIn)
+	p.plan.Restart = "systemctl restart crio"
+	err = p.set(path, edit.TOML, []string{"crio", "runtime", "runtimes", handler}, table)
+	if err == nil && p.o.Default {
+		err = p.set(path, edit.TOML, []string{"crio", "runtime", "default_runtime"}, handler)
+	}
+	return err
+}
+
+// crioRuntime is the table [crio.runtime], as CRI-O's files make it: the tables
+// of runtimes are taken whole.
+func (p *planner) crioRuntime() (map[string]any, error) {
+	runtime, runtimes := make(map[string]any), make(map[string]any)
+	var files []string
+	for _, pattern := range crioConf {
+		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		files = append(files, found...)
+	}
+	if p.o.File != "" && !slices.Contains(files, p.o.File) {
+		files = append(files, p.o.File)
+	}
+	for _, path := range files {
+		values, err := p.decode(path, edit.TOML)
+		if err != nil {
+			return nil, err
+		}
+		table, _ := edit.Lookup(values, "crio", "runtime")
+		below, _ := table.(map[string]any)
+		for key, value := range below {
+			runtime[key] = value
+		}
+		all, _ := below["runtimes"].(map[string]any)
+		for name, one := range all {
+			runtimes[name] = one
+		}
+	}
+	runtime["runtimes"] = runtimes
+	return runtime, nil
+}
+
+// crioSource is the runtime that berth-runtime is to stand before: the default
+// one, else the only one that is configured, else crun, CRI-O's own from 1.31.
+func crioSource(runtime map[string]any) (string, map[string]any) {
+	runtimes, _ := runtime["runtimes"].(map[string]any)
+	name, _ := runtime["default_runtime"].(string)
+	if name == "" || name == handler {
+		name = "crun"
+		if _, configured := runtimes[name]; !configured && runtimes["runc"] != nil {
+			name = "runc"
+		}
+	}
+	table, _ := runtimes[name].(map[string]any)
+	return name, table
+}

@@ -1,0 +1,64 @@
+package install
+
+import (
+	"berth/engine/edit"
+)
+
+// handler is what engines call berth-runtime.
+const handler = "berth"
+
+const daemonJSON = "/etc/docker/daemon.json"
+
+// planDocker adds a runtime to daemon.json. Without runtimeArgs: of those
+// dockerd makes a script with an unquoted $@.
+//
+// It attaches at start: dockerd 26.0, and from 28 on, makes its own network
+// only after the runtime's create, and would put its routes behind ours.
+func planDocker(p *planner) error {
+	path := p.mainFile(daemonJSON)
+	values, err := p.decode(path, edit.JSON)
+	if err != nil {
+		return err
+	}
+	l := launch{late: true}
+	if name, _ := text(values, "default-runtime"); name != "" && name != handler {
+		if l.runtime, _ = text(values, "runtimes", name, "path"); l.runtime == "" {
+			l.runtime = p.o.lookPath(name)
+		}
+	}
+	program, err := p.launcher(l)
+	if err != nil {
+		return err
+	}
+	if err := p.set(path, edit.JSON, []string{"runtimes", handler}, map[string]any{"path": program}); err != nil {
+		return err
+	}
+	p.plan.Restart = "systemctl reload docker"
+	if p.o.Default {
+		if err := p.set(path, edit.JSON, []string{"default-runtime"}, handler); err != nil {
+			return err
+		}
+		p.note("containers that exist keep the runtime they were made with")
+	} else {
+		p.note("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
+	}
+	if v := p.version("dockerd"); v.Known() && !v.AtLeast(24, 0) {
+		p.note("docker %s has no --annotation: 24.0 is the first that has it", v.Text)
+	}
+	return nil
+}
+
+// mainFile is the engine's own configuration file.
+func (p *planner) mainFile(standard string) string {
+	if p.o.File != "" {
+		return p.o.File
+	}
+	return p.o.sys(standard)
+}
+
+// text is a string among values.
+func text(values map[string]any, path ...string) (string, bool) {
+	value, _ := edit.Lookup(values, path...)
+	s, ok := value.(string)
+	return s, ok
+}

@@ -1,0 +1,34 @@
+package install
+
+import (
+	"path/filepath"
+	"slices"
+
+	"berth/engine/entry"
+)
+
+// hooksFile is the name of berth's file in hooks.d.
+const hooksFile = "berth.json"
+
+// The directories of hooks.d. Podman reads the first one only unless told
+// otherwise, CRI-O both, of which the second hides the first.
+const (
+	usrHooksDir = "/usr/share/containers/oci/hooks.d"
+	etcHooksDir = "/etc/containers/oci/hooks.d"
+)
+
+// writeHooks writes the file of hooks.d into the last of the directories that
+// the engine reads, whose files hide those of the same name in others.
+func (p *planner) writeHooks(dirs []string) error {
+	path, err := p.o.program(entry.Program)
+	if err != nil {
+		return err
+	}
+	dir := p.o.HooksDir
+	if dir == "" {
+		dir = p.o.sys(dirs[len(dirs)-1])
+	} else if !slices.Contains(dirs, dir) {
+		p.note("%s does not read %s unless its hooks_dir or --hooks-dir names it", p.o.Engine, dir)
+	}
+	return p.write(filepath.Join(dir, hooksFile), entry.HooksD(path, p.o.Dirs), 0o644)
+}

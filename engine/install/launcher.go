@@ -1,0 +1,71 @@
+package install
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"berth/engine/entry"
+)
+
+// The programs of berth's that engines are told about.
+const (
+	runtimeProgram = "berth-runtime"
+	nriProgram     = "berth-nri"
+	lateSuffix     = "-late" // of berth-runtime's name, where it attaches at start
+)
+
+// launch is how an engine is to run berth-runtime.
+type launch struct {
+	late    bool   // attach when the container is started
+	runtime string // the engine's own low-level runtime; "": the one that berth-runtime finds
+}
+
+// launcher returns the path of a program that runs berth-runtime so: itself
+// where it needs no flag, a link by whose name it attaches late, or a script
+// that gives it flags, because engines take a path and nothing else.
+func (p *planner) launcher(l launch) (string, error) {
+	path, err := p.o.program(runtimeProgram)
+	if err != nil {
+		return "", err
+	}
+	if _, err := p.o.program(entry.Program); err != nil {
+		return "", err
+	}
+	args := entry.Flags("--berth-", p.o.Dirs)
+	if l.runtime != "" && l.runtime != p.found() {
+		args = append(args, "--berth-runtime", l.runtime)
+	}
+	if len(args) > 0 {
+		if l.late {
+			args = append(args, "--berth-attach", "start")
+		}
+		return p.script(path, args)
+	}
+	if !l.late {
+		return path, nil
+	}
+	link := path + lateSuffix
+	return link, p.link(link, runtimeProgram)
+}
+
+// found is the runtime that berth-runtime takes by itself.
+func (p *planner) found() string {
+	for _, name := range []string{"runc", "crun"} {
+		if path := p.o.lookPath(name); path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
+// script writes a program that runs another with arguments before its own.
+func (p *planner) script(program string, args []string) (string, error) {
+	path := filepath.Join(p.o.home(), "runtimes", runtimeProgram+"-"+p.o.Engine)
+	quoted := make([]string, 0, len(args)+1)
+	for _, arg := range append([]string{program}, args...) {
+		quoted = append(quoted, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
+	}
+	text := fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine, strings.Join(quoted, " "))
+	return path, p.write(path, text, 0o755)
+}

@@ -1,0 +1,103 @@
+package install
+
+import (
+	"errors"
+	"path/filepath"
+
+	"berth/engine/edit"
+	"berth/engine/entry"
+)
+
+// nriPlugin is berth's name among the runtime's plugins, which are started in
+// the order of their names.
+const nriPlugin = "10-berth"
+
+const nriPluginDir = "/opt/nri/plugins"
+
+// planNRI puts berth-nri where the container runtime starts its plugins from,
+// and turns NRI on where it is off.
+func planNRI(p *planner) error {
+	program, err := p.o.program(nriProgram)
+	if err != nil {
+		return err
+	}
+	if len(entry.Flags("--", p.o.Dirs)) > 0 {
+		return errors.New("a runtime starts its plugins without flags: run berth-nri as a service, with --config, --state and --bpffs")
+	}
+	isCRIO := p.o.lookPath("crio") != ""
+	isContainerd := p.o.lookPath("containerd") != ""
+	dir := ""
+	switch {
+	case isContainerd && (!isCRIO || p.o.File == "" || filepath.Ext(p.o.File) == ".toml"):
+		dir, err = p.nriContainerd()
+	case isCRIO:
+		dir, err = p.nriCRIO()
+	default:
+		return errors.New("neither containerd nor CRI-O was found")
+	}
+	if err != nil {
+		return err
+	}
+	p.note("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
+	return p.link(filepath.Join(p.o.sys(dir), nriPlugin), program)
+}
+
+// nriContainerd returns the directory of plugins. NRI is in containerd from
+// 1.7, off, and on from 2.0.
+func (p *planner) nriContainerd() (string, error) {
+	v := p.version("containerd")
+	if v.Known() && !v.AtLeast(1, 7) {
+		return "", errTooOld("containerd", v, "1.7")
+	}
+	c, err := p.readContainerd(v)
+	if err != nil {
+		return "", err
+	}
+	p.plan.Restart = "systemctl restart containerd"
+	const plugin = "io.containerd.nri.v1.nri"
+	path := p.containerdTarget(c, v)
+	values, err := p.decode(path, edit.TOML)
+	if err != nil {
+		return "", err
+	}
+	disabled, said := edit.Lookup(values, "plugins", plugin, "disable")
+	if disabled == true || !said && !v.AtLeast(2, 0) {
+		if err := p.versionOf(path, c); err != nil {
+			return "", err
+		}
+		if err := p.set(path, edit.TOML, []string{"plugins", plugin, "disable"}, false); err != nil {
+			return "", err
+		}
+	}
+	if dir, _ := text(values, "plugins", plugin, "plugin_path"); dir != "" {
+		return dir, nil
+	}
+	return nriPluginDir, nil
+}
+
+// nriCRIO returns the directory of plugins. NRI is in CRI-O from 1.26, and on
+// from 1.30.
+func (p *planner) nriCRIO() (string, error) {
+	v := p.version("crio")
+	if v.Known() && !v.AtLeast(1, 26) {
+		return "", errTooOld("CRI-O", v, "1.26")
+	}
+	p.plan.Restart = "systemctl restart crio"
+	if err := p.set(p.mainFile(crioDropIn), edit.TOML, []string{"crio", "nri", "enable_nri"}, true); err != nil {
+		return "", err
+	}
+	dir := nriPluginDir
+	for _, pattern := range crioConf {
+		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		for _, path := range found {
+			values, err := p.decode(path, edit.TOML)
+			if err != nil {
+				return "", err
+			}
+			if named, _ := text(values, "crio", "nri", "nri_plugin_dir"); named != "" {
+				dir = named
+			}
+		}
+	}
+	return dir, nil
+}

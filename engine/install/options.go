@@ -1,0 +1,149 @@
+package install
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"berth/internal/config"
+	"berth/specs"
+)
+
+// The engines.
+const (
+	Containerd = "containerd"
+	Nerdctl    = "nerdctl"
+	Docker     = "docker"
+	Podman     = "podman"
+	CRIO       = "crio"
+	CDI        = "cdi"
+	NRI        = "nri"
+)
+
+// engine is how an engine is told about berth.
+type engine struct {
+	name    string
+	program string                  // whose version decides; "": none
+	plan    func(p *planner) error  // adds files and notes
+	flags   func(o *Options) string // the flag of Options that means nothing here; "": none
+	asRoot  bool                    // only root can write its annotations, so they may ask for addresses
+}
+
+var engines = []engine{
+	{Containerd, "containerd", planContainerd, unused(hooksDir, cdiDir), false},
+	{Nerdctl, "nerdctl", planNerdctl, unused(engineConfig, defaultRuntime, hooksDir), true},
+	{Docker, "dockerd", planDocker, unused(hooksDir, cdiDir), true},
+	{Podman, "podman", planPodman, unused(cdiDir), true},
+	{CRIO, "crio", planCRIO, unused(cdiDir), false},
+	{CDI, "", planCDI, unused(engineConfig, defaultRuntime, hooksDir), false},
+	{NRI, "", planNRI, unused(defaultRuntime, hooksDir, cdiDir), false},
+}
+
+// Engines are the names of all engines, in the order of the documentation.
+func Engines() (names []string) {
+	for _, e := range engines {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// Options are what an installation is asked for.
+type Options struct {
+	Engine   string
+	Dirs     config.Dirs
+	Bin      string   // directory of berth's programs
+	File     string   // the engine's configuration; "": where the engine has it
+	Default  bool     // berth-runtime for every container, not only for those that name it
+	HooksDir string   // of hooks.d; "": the engine's
+	CDIDir   string   // "": /etc/cdi
+	Root     string   // below which the files are, berth's configuration too; "": /
+	Path     []string // directories of the engines' programs
+
+	// Version asks a program for its version; nil runs it with --version.
+	Version func(program string) (Version, error)
+}
+
+// Flags that not every engine has a use for.
+const (
+	engineConfig   = "--engine-config"
+	defaultRuntime = "--default"
+	hooksDir       = "--hooks-dir"
+	cdiDir         = "--cdi-dir"
+)
+
+func unused(flags ...string) func(*Options) string {
+	return func(o *Options) string {
+		given := map[string]bool{engineConfig: o.File != "", defaultRuntime: o.Default, hooksDir: o.HooksDir != "", cdiDir: o.CDIDir != ""}
+		for _, flag := range flags {
+			if given[flag] {
+				return flag
+			}
+		}
+		return ""
+	}
+}
+
+// Check finds what is wrong with the options themselves. Its errors are
+// specs.ValueErrors of the flags.
+func (o *Options) Check() error {
+	e, err := find(o.Engine)
+	if err != nil {
+		return err
+	}
+	if flag := e.flags(o); flag != "" {
+		return &specs.ValueError{Key: flag, Want: fmt.Sprintf("an engine that has a use for it, %s has none", o.Engine)}
+	}
+	for flag, path := range map[string]string{engineConfig: o.File, hooksDir: o.HooksDir, cdiDir: o.CDIDir} {
+		if path != "" && !filepath.IsAbs(path) {
+			return specs.Invalid(flag, path, "an absolute path")
+		}
+	}
+	return nil
+}
+
+func find(name string) (engine, error) {
+	i := slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
+	if i < 0 {
+		return engine{}, specs.Invalid("--engine", name, "one of %s", strings.Join(Engines(), ", "))
+	}
+	return engines[i], nil
+}
+
+// sys is where a file of the system is.
+func (o *Options) sys(path string) string { return filepath.Join("/", o.Root, path) }
+
+// home is where berth's own configuration is.
+func (o *Options) home() string { return o.sys(o.Dirs.Config) }
+
+// lookPath returns the path of a program; "": there is none.
+func (o *Options) lookPath(program string) string {
+	for _, dir := range o.Path {
+		path := filepath.Join(dir, program)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	return ""
+}
+
+// program is the path of one of berth's, which has to be there: engines would
+// fail at each container.
+func (o *Options) program(name string) (string, error) {
+	path := filepath.Join(o.Bin, name)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s, which is to be beside berth: %w", name, err)
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+		return "", fmt.Errorf("%s has mode %s: want a program", path, info.Mode())
+	}
+	return path, nil
+}
+
+// exists reports whether a program is there.
+func (o *Options) exists(path string) bool {
+	info, err := os.Stat(o.sys(path))
+	return err == nil && info.Mode().IsRegular()
+}

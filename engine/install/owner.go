@@ -1,0 +1,21 @@
+package install
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ownerOf returns a file's user and group; -1, which changes nothing, where the
+// file system tells none.
+func ownerOf(info fs.FileInfo) (uid, gid int) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid)
+	}
+	return -1, -1
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

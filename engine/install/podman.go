@@ -1,0 +1,162 @@
+package install
+
+import (
+	"path/filepath"
+	"slices"
+
+	"berth/engine/edit"
+)
+
+// containersConf are podman's files, each laid over those before it
+// (containers.conf(5)).
+var containersConf = []string{"/usr/share/containers/containers.conf", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf"}
+
+const podmanDropIn = "/etc/containers/containers.conf.d/50-berth.conf"
+
+// What podman has by default (containers.conf(5), 4.3 to 5.6).
+var (
+	jsonRuntimes     = []string{"crun", "runc", "kata", "runsc", "youki", "krun"}
+	nocgroupRuntimes = []string{"crun", "krun"}
+)
+
+// planPodman writes a file of hooks.d, which serves every container, and names
+// berth-runtime as a runtime that attaches at start: for user namespaces, whose
+// network podman makes after the runtime's create. As the default runtime it
+// needs no hooks.d.
+func planPodman(p *planner) error {
+	engine, err := p.podmanEngine()
+	if err != nil {
+		return err
+	}
+	if p.o.Default {
+		p.note("every container gets its runtime, berth-runtime, and with it berth's hook")
+	} else {
+		if err := p.writeHooks(hooksDirs(engine["hooks_dir"], []string{usrHooksDir})); err != nil {
+			return err
+		}
+		p.note("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
+		p.note("with a user namespace and podman's own network too: podman --hooks-dir /var/empty --runtime %s run …", handler)
+	}
+	if v := p.version("podman"); v.Known() && !v.AtLeast(5, 0) {
+		p.note("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)
+	}
+	return p.podmanRuntime(engine)
+}
+
+// podmanEngine is the table [engine] of containers.conf, as its files make it.
+func (p *planner) podmanEngine() (map[string]any, error) {
+	engine := make(map[string]any)
+	files, err := p.confFiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range files {
+		values, err := p.decode(path, edit.TOML)
+		if err != nil {
+			return nil, err
+		}
+		table, _ := values["engine"].(map[string]any)
+		for key, value := range table {
+			if key == "hooks_dir" {
+				value = hooksDirs(value, hooksDirs(engine[key], []string{usrHooksDir}))
+			}
+			engine[key] = value
+		}
+	}
+	return engine, nil
+}
+
+func (p *planner) confFiles() (files []string, err error) {
+	for _, pattern := range containersConf {
+		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		files = append(files, found...)
+	}
+	if p.o.File != "" && !slices.Contains(files, p.o.File) {
+		files = append(files, p.o.File)
+	}
+	return files, nil
+}
+
+// hooksDirs is what a value of hooks_dir makes of the list before it: it takes
+// its place, or with {append = true} in it adds to it.
+func hooksDirs(value any, before []string) (dirs []string) {
+	if dirs, ok := value.([]string); ok {
+		return dirs
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return before
+	}
+	add := false
+	for _, item := range list {
+		switch item := item.(type) {
+		case string:
+			dirs = append(dirs, item)
+		case map[string]any:
+			add = item["append"] == true
+		}
+	}
+	if add || len(dirs) == 0 {
+		return slices.Concat(before, dirs)
+	}
+	return dirs
+}
+
+func (p *planner) podmanRuntime(engine map[string]any) error {
+	l := launch{late: true, runtime: p.podmanLow(engine)}
+	program, err := p.launcher(l)
+	if err != nil {
+		return err
+	}
+	path := p.mainFile(podmanDropIn)
+	set := func(value any, key ...string) {
+		if err == nil {
+			err = p.set(path, edit.TOML, append([]string{"engine"}, key...), value)
+		}
+	}
+	set([]string{program}, "runtimes", handler)
+	set(with(engine["runtime_supports_json"], jsonRuntimes), "runtime_supports_json")
+	if filepath.Base(l.runtime) == "crun" {
+		set(with(engine["runtime_supports_nocgroups"], nocgroupRuntimes), "runtime_supports_nocgroups")
+	}
+	if p.o.Default {
+		set(handler, "runtime")
+	}
+	return err
+}
+
+// podmanLow is the path of the runtime that podman would take.
+func (p *planner) podmanLow(engine map[string]any) string {
+	name, _ := engine["runtime"].(string)
+	if name == "" || name == handler {
+		name = "crun" // podman's own choice, where there is one
+	}
+	if filepath.IsAbs(name) {
+		return name
+	}
+	paths, _ := edit.Lookup(engine, "runtimes", name)
+	list, _ := paths.([]any)
+	for _, path := range list {
+		if path, ok := path.(string); ok && p.o.exists(path) {
+			return path
+		}
+	}
+	return p.o.lookPath(name)
+}
+
+// with is a list of runtimes' names, or else the default one, with berth's.
+func with(value any, standard []string) []string {
+	names := standard
+	if list, ok := value.([]any); ok {
+		names = nil
+		for _, name := range list {
+			if name, ok := name.(string); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	if slices.Contains(names, handler) {
+		return names
+	}
+	return append(slices.Clone(names), handler)
+}

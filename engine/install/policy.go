@@ -1,0 +1,37 @@
+package install
+
+import (
+	"path/filepath"
+	"strings"
+
+	"berth/engine/edit"
+)
+
+// allowStatic lets annotations ask for addresses and MACs of their own: with
+// this engine, whoever writes them is root already. What an administrator has
+// written about that stays.
+func (p *planner) allowStatic() error {
+	path := filepath.Join(p.o.home(), "berth.toml")
+	var set, left []string
+	for _, key := range []string{"static_ips", "static_macs"} {
+		values, err := p.decode(path, edit.TOML)
+		if err != nil {
+			return err
+		}
+		if now, _ := edit.Lookup(values, "policy", key); now == false {
+			left = append(left, key)
+			continue
+		}
+		if err := p.set(path, edit.TOML, []string{"policy", key}, true); err != nil {
+			return err
+		}
+		set = append(set, key)
+	}
+	if len(set) > 0 {
+		p.note("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path, strings.Join(set, ", "), p.o.Engine)
+	}
+	if len(left) > 0 {
+		p.note("%s: %s = false is left as it is: annotations cannot ask for that", path, strings.Join(left, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package install
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/specs"
+)
+
+func TestOptionsThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		o   Options
+		key string
+	}{
+		"no such engine":       {Options{Engine: "lxc"}, "--engine"},
+		"nothing to configure": {Options{Engine: "nerdctl", File: "/etc/nerdctl/nerdctl.toml"}, "--engine-config"},
+		"no default":           {Options{Engine: "cdi", Default: true}, "--default"},
+		"no hooks.d":           {Options{Engine: "docker", HooksDir: "/srv"}, "--hooks-dir"},
+		"relative":             {Options{Engine: "docker", File: "daemon.json"}, "--engine-config"},
+	} {
+		_, err := Install(c.o)
+		var bad *specs.ValueError
+		if !errors.As(err, &bad) || bad.Key != c.key {
+			t.Errorf("%s: %v, want a ValueError of %s", name, err, c.key)
+		}
+	}
+}
+
+// A host that lacks something, or has a file that cannot be read, is refused
+// before anything is written, with the name of what is wrong.
+func TestInstallRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		engine, programs string
+		files            map[string]string // text
+		remove           string
+		want             string
+	}{
+		"no hook":           {"podman", "podman=5.0.0 runc", nil, "/usr/bin/berth-hook", "berth-hook"},
+		"no runtime":        {"docker", "dockerd=28.0.0", nil, "/usr/bin/berth-runtime", "berth-runtime"},
+		"broken TOML":       {"containerd", "containerd=1.7.0", files{"/etc/containerd/config.toml": "version = 2\n[plugins\n"}, "", "config.toml: line 2"},
+		"broken JSON":       {"docker", "dockerd=28.0.0", files{"/etc/docker/daemon.json": "{\n  \"a\": 1,\n}"}, "", "daemon.json: line 3"},
+		"another's layout":  {"docker", "dockerd=28.0.0", files{"/etc/docker/daemon.json": `{"runtimes": []}`}, "", "daemon.json"},
+		"too old for NRI":   {"nri", "containerd=1.6.20", nil, "", "1.7"},
+		"CRI-O's NRI":       {"nri", "crio=1.25.0", nil, "", "1.26"},
+		"no engine for NRI": {"nri", "", nil, "", "neither"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, c.programs, nil)
+			for path, text := range c.files {
+				h.write(path, text, 0o644)
+			}
+			if c.remove != "" {
+				if err := os.Remove(h.root + c.remove); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p, err := Install(h.options(c.engine, Options{}))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("plan %v, error %v, want one with %q", p, err, c.want)
+			}
+		})
+	}
+}
+
+func TestUninstallOfNothing(t *testing.T) {
+	h := newHost(t, "", nil)
+	if _, err := Uninstall(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {
+		t.Errorf("error %v, want ErrNotInstalled", err)
+	}
+}
+
+// Nothing is written over what somebody has written meanwhile, and what was
+// written before that is put back.
+func TestApplyNoticesAnother(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
+	o := h.options("docker", Options{})
+	p, err := Install(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("/etc/berth/berth.toml", "# another's\n", 0o644)
+	before := h.tree()
+	if err := p.Apply(); err == nil || !strings.Contains(err.Error(), "berth.toml") {
+		t.Errorf("error %v, want one of berth.toml", err)
+	}
+	after := h.tree()
+	for path, text := range before {
+		if after[path] != text {
+			t.Errorf("%s is %q, was %q", path, after[path], text)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("files %v, were %v", after, before)
+	}
+	if left, err := Installed(o.home()); len(left) > 0 || err != nil {
+		t.Errorf("installed: %q, %v", left, err)
+	}
+}
+
+// A configuration that is a link to somewhere stays one.
+func TestLinksAreFollowed(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/srv/daemon.json": "docker-gpu.json"})
+	link := h.root + "/etc/docker/daemon.json"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink("../../srv/daemon.json", link)); err != nil {
+		t.Fatal(err)
+	}
+	before := h.tree()
+	o := h.options("docker", Options{})
+	h.install(o)
+	if text := h.tree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
+		t.Errorf("behind the link is %s", text)
+	}
+	h.uninstall(o)
+	for path, text := range before {
+		if got := h.tree()[path]; got != text {
+			t.Errorf("%s is %q, was %q", path, got, text)
+		}
+	}
+}
+
+func TestParseVersion(t *testing.T) {
+	for text, want := range map[string]Version{
+		"containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3":  {1, 6, "1.6.20~ds1"},
+		"containerd github.com/containerd/containerd/v2 v2.2.0 1c4457e00facac03ce1d75": {2, 2, "2.2.0"},
+		"Docker version 28.2.2, build e6534b4":                                         {28, 2, "28.2.2"},
+		"podman version 4.3.1":                                                         {4, 3, "4.3.1"},
+		"crio version 1.31.0\nVersion: 1.31.0":                                         {1, 31, "1.31.0"},
+		"containerd github.com/containerd/containerd 2.0-rc1":                          {2, 0, "2.0-rc1"},
+	} {
+		if v, err := ParseVersion(text); v != want || err != nil {
+			t.Errorf("%q: %+v, %v, want %+v", text, v, err, want)
+		}
+	}
+	if v, err := ParseVersion("not a version"); err == nil {
+		t.Errorf("%+v is no error", v)
+	}
+}

@@ -1,0 +1,131 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The engines of one host share files; in whatever order they are taken off,
+// the last one leaves what was there.
+func TestEnginesShareFiles(t *testing.T) {
+	all := []string{"containerd", "docker", "podman", "nerdctl", "cdi"}
+	for _, order := range [][]string{all, {"cdi", "nerdctl", "podman", "docker", "containerd"}, {"docker", "cdi", "podman", "containerd", "nerdctl"}} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			h := newHost(t, "containerd=1.6.36 dockerd=28.2.2 podman=5.4.0 nerdctl=2.1.0 runc", files{
+				"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml", "/etc/docker/daemon.json": "docker-gpu.json",
+				"/etc/berth/berth.toml": "berth-comments.toml", "/etc/berth/networks.d/lan.toml": "lan.toml",
+			})
+			before := h.tree()
+			for _, engine := range all {
+				h.install(h.options(engine, Options{}))
+			}
+			full := h.tree()
+			for _, engine := range slices.Backward(all) {
+				if p := h.install(h.options(engine, Options{})); len(p.Changed()) > 0 {
+					t.Errorf("%s, once more:\n%s", engine, h.show(p))
+				}
+			}
+			for i, engine := range order {
+				if i == 1 && cmp.Diff(full["/etc/berth/berth.toml"], h.tree()["/etc/berth/berth.toml"]) != "" {
+					t.Error("the first that goes takes what the others need")
+				}
+				h.uninstall(h.options(engine, Options{}))
+			}
+			if d := cmp.Diff(before, h.tree()); d != "" {
+				t.Errorf("uninstalled (-before +after):\n%s", d)
+			}
+		})
+	}
+}
+
+// What others wrote after berth was installed stays; what is ours goes.
+func TestUninstallAmongOthersChanges(t *testing.T) {
+	h := newHost(t, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"})
+	o := h.options("containerd", Options{Default: true})
+	before := h.tree()["/etc/containerd/config.toml"]
+	h.install(o)
+	path := h.root + "/etc/containerd/config.toml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := strings.NewReplacer("pause:3.9", "pause:3.10", "startup_delay", "# sooner\n    startup_delay")
+	h.write("/etc/containerd/config.toml", edit.Replace(string(text)), 0o640)
+	h.uninstall(o)
+	if d := cmp.Diff(edit.Replace(before), h.tree()["/etc/containerd/config.toml"]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A default that somebody has changed again is theirs.
+func TestUninstallLeavesAnothersDefault(t *testing.T) {
+	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
+	o := h.options("docker", Options{Default: true})
+	h.install(o)
+	path := h.root + "/etc/docker/daemon.json"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("/etc/docker/daemon.json", strings.Replace(string(text), `"default-runtime": "berth"`, `"default-runtime": "kata"`, 1), 0o640)
+	p := h.uninstall(o)
+	after := h.tree()["/etc/docker/daemon.json"]
+	if !strings.Contains(after, `"default-runtime": "kata"`) || strings.Contains(after, "berth") {
+		t.Errorf("daemon.json is\n%s", after)
+	}
+	if !strings.Contains(strings.Join(p.Notes, "\n"), "default-runtime") {
+		t.Errorf("notes %q do not tell", p.Notes)
+	}
+}
+
+func TestAnotherWayOfInstallingTakesTheFirstBack(t *testing.T) {
+	h := newHost(t, "podman=5.4.0 runc", nil)
+	h.install(h.options("podman", Options{}))
+	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; !ok {
+		t.Fatal("no file of hooks.d")
+	}
+	h.install(h.options("podman", Options{Default: true}))
+	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; ok {
+		t.Error("the file of hooks.d is left, though every container has the runtime")
+	}
+}
+
+func TestRefreshDevices(t *testing.T) {
+	h := newHost(t, "", files{"/etc/berth/networks.d/lan.toml": "lan.toml"})
+	o := h.options("cdi", Options{})
+	dirs := o.Dirs
+	dirs.Config = o.home()
+	if err := RefreshDevices(dirs, o.Bin); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := h.tree()["/etc/cdi/berth.json"]; ok {
+		t.Error("devices are written that nobody has asked for")
+	}
+	h.install(o)
+	h.write("/etc/berth/networks.d/dmz.toml", "parent = \"eth1\"\n", 0o644)
+	for range 2 {
+		if err := RefreshDevices(dirs, o.Bin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := h.tree()["/etc/cdi/berth.json"]; !strings.Contains(text, `"name": "dmz"`) || !strings.Contains(text, `"name": "lan"`) {
+		t.Errorf("devices are %s", text)
+	}
+	for _, name := range []string{"lan", "dmz"} {
+		if err := os.Remove(filepath.Join(dirs.Config, "networks.d", name+".toml")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RefreshDevices(dirs, o.Bin); err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := h.tree()["/etc/cdi/berth.json"]; ok {
+		t.Errorf("a file without networks: %s", text)
+	}
+	h.uninstall(o)
+}
