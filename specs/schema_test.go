@@ -95,7 +95,7 @@ func fullStats() Stats {
 		Totals:     StatsTotals{Receive: e.Counters.Receive.Total(), Transmit: e.Counters.Transmit.Total()},
 		Rates:      &StatsRates{Receive: rates.Receive.Total(), Transmit: rates.Transmit.Total()},
 		Split:      StatsSplit{Totals: e.Counters, Rates: &rates},
-		Violations: e.Violations,
+		Violations: e.Violations, Dropped: e.Dropped, GroupPackets: e.GroupPackets,
 	}
 }
 

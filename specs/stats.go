@@ -41,23 +41,25 @@ type Rates struct {
 // Stats is one endpoint over one interval: a line of `berth stats --json`.
 // Its schema is specs/schema/stats.json.
 type Stats struct {
-	Time        time.Time       `json:"time"`     // the end of the interval
-	Interval    float64         `json:"interval"` // seconds that the rates are an average of; 0: there is none yet
-	ContainerID string          `json:"container_id"`
-	Name        string          `json:"name,omitempty"`
-	Pod         string          `json:"pod,omitempty"`
-	Namespace   string          `json:"namespace,omitempty"` // Kubernetes'
-	Network     string          `json:"network"`
-	Interface   string          `json:"interface"`
-	Parent      string          `json:"parent"`
-	VLAN        int             `json:"vlan,omitempty"`
-	MAC         MAC             `json:"mac"`
-	Phase       Phase           `json:"phase"`
-	Counted     bool            `json:"counted"`
-	Totals      StatsTotals     `json:"totals"` // since the attachment
-	Rates       *StatsRates     `json:"rates,omitempty"`
-	Split       StatsSplit      `json:"split"`
-	Violations  map[Kind]uint64 `json:"violations,omitempty"` // by kind, those that are not 0
+	Time         time.Time       `json:"time"`     // the end of the interval
+	Interval     float64         `json:"interval"` // seconds that the rates are an average of; 0: there is none yet
+	ContainerID  string          `json:"container_id"`
+	Name         string          `json:"name,omitempty"`
+	Pod          string          `json:"pod,omitempty"`
+	Namespace    string          `json:"namespace,omitempty"` // Kubernetes'
+	Network      string          `json:"network"`
+	Interface    string          `json:"interface"`
+	Parent       string          `json:"parent"`
+	VLAN         int             `json:"vlan,omitempty"`
+	MAC          MAC             `json:"mac"`
+	Phase        Phase           `json:"phase"`
+	Counted      bool            `json:"counted"`
+	Totals       StatsTotals     `json:"totals"` // since the attachment
+	Rates        *StatsRates     `json:"rates,omitempty"`
+	Split        StatsSplit      `json:"split"`
+	GroupPackets *uint64         `json:"group_packets,omitempty"` // as of an endpoint
+	Violations   map[Kind]uint64 `json:"violations,omitempty"`    // by kind, those that are not 0
+	Dropped      map[Kind]uint64 `json:"dropped,omitempty"`       // of these, what was dropped
 }
 
 // StatsTotals are an endpoint's counts.

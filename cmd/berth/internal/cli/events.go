@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func newEvents(env *Env) *cobra.Command {
 	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with those that come, until interrupted")
 	flags.StringVar(&o.kind, "kind", "", "only of this `KIND`: "+kinds())
 	flags.StringVar(&o.since, "since", "", "only from `TIME` on: a duration ago, as 10m, or RFC 3339")
-	flags.StringVar(&o.container, "container", "", "only with the container `ID` as sender or owner, or the beginning of it")
+	flags.StringVar(&o.container, "container", "", "only about the container with this `ID`, or the beginning of it")
 	flags.BoolVar(&o.json, "json", false, "print a JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kinds(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("container", completeContainers(env))
@@ -119,22 +120,63 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 	return nil
 }
 
-const eventLine = "%-15s  %-9s  %-9s  %-17s  %-8s  %s\n"
+const eventLine = "%-15s  %-16s  %-9s  %-8s  %-20s  %s\n"
 
 func writeEventHead(w io.Writer) {
-	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", "MAC", "PARENT", "SENDER")
+	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", "PARENT", "SENDER", "WHAT")
 }
 
 // writeEvent writes a line. "?" is a sender that nothing tells.
 func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 	sender := "?"
 	if e.Sender != nil {
-		sender = shorten(cmp.Or(e.Sender.Name, shortID(e.Sender.ContainerID)), 20)
-	}
-	if e.LeftOut > 0 {
-		sender += fmt.Sprintf(" (+%d)", e.LeftOut)
+		sender = containerText(e.Sender)
 	}
 	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
-		e.MAC, printable(e.Parent), printable(sender))
+		printable(e.Parent), printable(shorten(sender, 20)), printable(eventText(e)))
 	return err
+}
+
+func containerText(p *specs.Party) string { return cmp.Or(p.Name, shortID(p.ContainerID)) }
+
+// eventText tells what the frame was, or what was found; who else it concerns,
+// and how many like it are not told of.
+func eventText(e *specs.Event) string {
+	text := e.Detail
+	if e.Frame.Destination != "" {
+		text = frameText(e)
+	}
+	if e.Receiver != nil {
+		text += ", to " + containerText(e.Receiver)
+	}
+	if e.Owner != nil {
+		text += ", of " + containerText(e.Owner)
+	}
+	if e.Dropped {
+		text += ", dropped"
+	}
+	if e.LeftOut > 0 {
+		text += fmt.Sprintf(" (+%d)", e.LeftOut)
+	}
+	return text
+}
+
+// frameText is a frame by its addresses and what it carries.
+func frameText(e *specs.Event) string {
+	f := &e.Frame
+	text := fmt.Sprintf("%s > %s", e.MAC, f.Destination)
+	if f.SourceIP.IsValid() {
+		text += fmt.Sprintf(" %s > %s", endText(f.SourceIP, f.SourcePort), endText(f.DestinationIP, f.DestinationPort))
+	}
+	return text + " " + cmp.Or(f.Protocol, f.EtherType)
+}
+
+func endText(ip netip.Addr, port uint16) string {
+	switch {
+	case !ip.IsValid():
+		return "?"
+	case port == 0:
+		return ip.String()
+	}
+	return netip.AddrPortFrom(ip, port).String()
 }

@@ -36,9 +36,9 @@ func TestEvents(t *testing.T) {
 	late := violation(time.Minute, web())
 	late.LeftOut, late.Certainty = 12, specs.Suspected
 	ring.Add(late)
-	const head = "TIME             KIND       CERTAINTY  MAC                PARENT    SENDER\n"
-	const first = "May  4 11:00:00  mac-spoof  certain    02:00:5e:00:53:99  eth1.100  ?\n"
-	const second = "May  4 11:59:00  mac-spoof  suspected  02:00:5e:00:53:99  eth1.100  web (+12)\n"
+	const head = "TIME             KIND              CERTAINTY  PARENT    SENDER                WHAT\n"
+	const first = "May  4 11:00:00  mac-spoof         certain    eth1.100  ?                     02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806\n"
+	const second = "May  4 11:59:00  mac-spoof         suspected  eth1.100  web                   02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806 (+12)\n"
 	for line, want := range map[string]string{
 		"events":                              head + first + second,
 		"events --kind mac-spoof":             head + first + second,
@@ -55,6 +55,19 @@ func TestEvents(t *testing.T) {
 	var e specs.Event
 	if len(lines) != 2 || json.Unmarshal([]byte(lines[1]), &e) != nil || e.LeftOut != 12 || e.Sender.Name != "web" {
 		t.Errorf("events --json: %q", lines)
+	}
+}
+
+func TestEventText(t *testing.T) {
+	frame := specs.Frame{Destination: "02:00:5e:00:53:02", EtherType: "0x0800", Protocol: "udp",
+		SourceIP: addr("192.0.2.1"), DestinationIP: addr("2001:db8::1"), DestinationPort: 67}
+	db := &specs.Party{ContainerID: hexB}
+	for want, e := range map[string]specs.Event{
+		"is macvlan private, declared macvlan bridge": {Kind: specs.ModeDrift, Detail: "is macvlan private, declared macvlan bridge"},
+		"02:00:5e:00:53:01 > 02:00:5e:00:53:02 192.0.2.1 > [2001:db8::1]:67 udp, to 3f2b00c04b7e, of web, dropped (+3)": {
+			MAC: specs.FrameMAC(mac("02:00:5e:00:53:01")), Frame: frame, Receiver: db, Owner: web(), Dropped: true, LeftOut: 3},
+	} {
+		same(t, string(e.Kind), want, eventText(&e))
 	}
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -91,10 +90,18 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 	fields(w, [][2]string{
 		{"received", countText(e.Counters.Receive.Total())},
 		{"", siblingText(e.Counters.Receive)},
+		{"", groupText(e.GroupPackets)},
 		{"sent", countText(e.Counters.Transmit.Total())},
 		{"", siblingText(e.Counters.Transmit)},
-		{"violations", cmp.Or(violations(e), "none")},
 	})
+	broke := violations(e)
+	if len(broke) == 0 {
+		broke = []string{"none"}
+	}
+	fields(w, [][2]string{{"violations", broke[0]}})
+	for _, more := range broke[1:] {
+		fields(w, [][2]string{{"", more}})
+	}
 }
 
 // fields writes the pairs whose value is not empty, a line each.
@@ -122,6 +129,15 @@ func siblingText(t specs.Traffic) string {
 		return ""
 	}
 	return "of it with siblings on the parent " + countText(t.Local.Total())
+}
+
+// groupText is what the parent does not see: the copies of frames to groups and
+// to all that the kernel gave the interface; "" where nobody knows.
+func groupText(packets *uint64) string {
+	if packets == nil {
+		return ""
+	}
+	return "and to groups and to all " + packetText(*packets)
 }
 
 func routesText(routes []specs.Route) string {

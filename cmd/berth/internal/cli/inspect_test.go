@@ -11,6 +11,8 @@ import (
 
 func TestDescribe(t *testing.T) {
 	all := endpoints()
+	all[0].GroupPackets = new(uint64(1200))
+	all[0].Violations[specs.RogueRA], all[0].Dropped = 4, map[specs.Kind]uint64{specs.RogueRA: 3}
 	for i, want := range []string{`
 container    ` + hexA + `
 name         web
@@ -26,9 +28,11 @@ parent       eth1.100 (VLAN 100)
 mode         macvlan bridge
 MTU          1500
 received     1.23 GB in 988k pkts
+             and to groups and to all 1.20k pkts
 sent         900 B in 11 pkts
              of it with siblings on the parent 840 B in 10 pkts
 violations   mac-spoof 3
+             rogue-ra 4 (3 dropped)
 `, `
 container    berth-demo-two
 network      -

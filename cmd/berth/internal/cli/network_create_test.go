@@ -144,7 +144,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "--aux-address r=203.0.113.1":                 `--aux-address "r=203.0.113.1": want an address inside a --subnet`,
 		two + "--aux-address r=":                            `--aux-address "r=": want [NAME=]ADDRESS`,
 		two + "--subnet 192.0.2.128/25":                     `--subnet "192.0.2.128/25": want a subnet that does not overlap 192.0.2.0/24`,
-		two + "-o frob=1":                                   `-o "frob": want one of bc_queue_len, `,
+		two + "-o frob=1":                                   `-o "frob": want one of allow, `,
 		two + "-o macvlan_mode=hairpin":                     `-o macvlan_mode "hairpin": want one of bridge, private, vepa, passthru, source`,
 		two + "-d ipvlan -o macvlan_mode=bridge":            `-o macvlan_mode "bridge": want driver macvlan`,
 		two + "-o ipvlan_mode=l2":                           `-o ipvlan_mode "l2": want driver ipvlan`,

@@ -119,7 +119,7 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 		e := &endpoints[i]
 		rx, tx := traffic(e)
 		t.add(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
-			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), violations(e))
+			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), strings.Join(violations(e), ", "))
 	}
 	return t
 }
@@ -134,9 +134,7 @@ func compactTable(env *Env, endpoints []specs.Endpoint) *table {
 		if e.Phase != specs.PhaseAttached {
 			container = append(container, stateText(env, e))
 		}
-		if broke := violations(e); broke != "" {
-			container = append(container, broke)
-		}
+		container = append(container, violations(e)...)
 		rx, tx := traffic(e)
 		t.addLines(container, []string{dash(e.Network) + "@" + e.Interface},
 			append(prefixTexts(e.Addresses), e.MAC.String()),
@@ -162,12 +160,16 @@ func stateText(env *Env, e *specs.Endpoint) string {
 	return string(e.Phase)
 }
 
-func violations(e *specs.Endpoint) string {
-	var all []string
+// violations writes how often each kind was seen, a text for each.
+func violations(e *specs.Endpoint) (all []string) {
 	for _, kind := range specs.Kinds() {
-		if n := e.Violations[kind]; n > 0 {
+		n, dropped := e.Violations[kind], e.Dropped[kind]
+		switch {
+		case dropped > 0:
+			all = append(all, fmt.Sprintf("%s %d (%d dropped)", kind, n, dropped))
+		case n > 0:
 			all = append(all, fmt.Sprintf("%s %d", kind, n))
 		}
 	}
-	return strings.Join(all, ", ")
+	return all
 }

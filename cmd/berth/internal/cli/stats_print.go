@@ -52,7 +52,7 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 		Time: at, Interval: r.Over.Seconds(),
 		ContainerID: r.ContainerID, Name: r.Name, Pod: r.Pod, Namespace: r.Namespace,
 		Network: r.Network, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
-		Phase: r.Phase, Counted: r.Counted, Violations: r.Violations,
+		Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped,
 		Totals: specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
 		Split:  specs.StatsSplit{Totals: r.Counters},
 	}
@@ -76,6 +76,7 @@ func statsTable(env *Env, readings []rates.Reading, split bool) *table {
 		if r.Phase != specs.PhaseAttached {
 			state = append(state, stateText(env, &r.Endpoint))
 		}
+		state = append(state, violations(&r.Endpoint)...)
 		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
 		if split {
 			who := append([]string{name, place}, state...)

@@ -85,9 +85,19 @@ func (m *Model) eventLine(e *specs.Event) string {
 	if e.LeftOut > 0 {
 		what += fmt.Sprintf(" (+%d)", e.LeftOut)
 	}
-	what += fmt.Sprintf(": %s on %s", e.MAC, e.Parent)
+	if e.Detail != "" {
+		what += fmt.Sprintf(": %s, on %s", e.Detail, e.Parent)
+	} else {
+		what += fmt.Sprintf(": %s on %s", e.MAC, e.Parent)
+	}
+	if e.Receiver != nil {
+		what += ", to " + partyName(e.Receiver)
+	}
 	if e.Owner != nil {
 		what += ", of " + partyName(e.Owner)
+	}
+	if e.Dropped {
+		what += ", dropped"
 	}
 	st := bad
 	if e.Certainty == specs.Suspected {

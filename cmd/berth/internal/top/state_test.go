@@ -198,3 +198,35 @@ func TestNoRatesWhileDetached(t *testing.T) {
 		}
 	}
 }
+
+// A violation says what was found, who else it concerns, and that it was
+// dropped; it stands in the details of everybody whom it concerns.
+func TestEventsOfAll(t *testing.T) {
+	s := newScene(t, 160, 40).run(2)
+	drift := specs.Event{Time: clock, Kind: specs.ModeDrift, Certainty: specs.Certain, Parent: "eth1.100", Sender: party(), Detail: "is macvlan private, declared macvlan bridge"}
+	leak := spoof(1, &specs.Party{ContainerID: "db", Network: "lan", Interface: "net1"})
+	leak.Kind, leak.Receiver, leak.Dropped = specs.PrivateLeak, party(), true
+	s.m.shown = s.m.shown.saw([]specs.Event{drift, leak})
+	frame := bare(s.m)
+	for _, want := range []string{
+		"mode-drift by web: is macvlan private, declared macvlan bridge, on eth1.100",
+		"private-leak by db: 02:00:5e:00:53:99 on eth1.100, to web, dropped",
+	} {
+		if !strings.Contains(frame, want) {
+			t.Errorf("no %q in\n%s", want, frame)
+		}
+	}
+	for i := range s.m.shown.readings {
+		r := &s.m.shown.readings[i]
+		r.GroupPackets, r.Dropped = new(uint64(4200)), map[specs.Kind]uint64{specs.MACSpoof: 2}
+		if r.Name != "web" {
+			continue
+		}
+		text := strings.Join(append(s.m.facts(r), s.m.brokenBy(r)...), "\n")
+		for _, want := range []string{"4.20k frames to groups and to all", "3 times, 2 of them dropped", "mode-drift by web", "private-leak by db"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in the details\n%s", want, text)
+			}
+		}
+	}
+}

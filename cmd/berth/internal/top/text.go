@@ -101,12 +101,22 @@ func (m *Model) facts(r *rates.Reading) (lines []string) {
 		{"state", m.phase(r)},
 		{"received", history(point.in)},
 		{"sent", history(point.out)},
+		{"to groups", groupText(r)},
 	} {
 		if f[1] != "" {
 			lines = append(lines, m.pair(f[0], f[1], 12))
 		}
 	}
 	return lines
+}
+
+// groupText is how many frames to groups and to all an endpoint received, which
+// no rate has; "" where nobody knows.
+func groupText(r *rates.Reading) string {
+	if r.GroupPackets == nil {
+		return ""
+	}
+	return numberText(float64(*r.GroupPackets)) + " frames to groups and to all were received beside these"
 }
 
 func (m *Model) phase(r *rates.Reading) string {
@@ -155,15 +165,19 @@ func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
 // brokenBy is the rules that an endpoint broke, and the events that name it.
 func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
 	for _, kind := range specs.Kinds() {
-		if n := r.Violations[kind]; n > 0 {
-			lines = append(lines, m.pair(string(kind), strconv.FormatUint(n, 10)+" times", 12))
+		text := strconv.FormatUint(r.Violations[kind], 10) + " times"
+		if n := r.Dropped[kind]; n > 0 {
+			text += ", " + strconv.FormatUint(n, 10) + " of them dropped"
+		}
+		if r.Violations[kind] > 0 {
+			lines = append(lines, m.pair(string(kind), text, 19))
 		}
 	}
 	of := func(p *specs.Party) bool {
 		return p != nil && p.ContainerID == r.ContainerID && p.Interface == r.Interface
 	}
 	for i := range m.shown.events {
-		if e := &m.shown.events[i]; of(e.Sender) || of(e.Owner) {
+		if e := &m.shown.events[i]; of(e.Sender) || of(e.Owner) || of(e.Receiver) {
 			lines = append(lines, m.eventLine(e))
 		}
 	}
