@@ -42,6 +42,7 @@ type Env struct {
 	dirs   config.Dirs                                // from the global flags
 	parent func(name string) (*network.Parent, error) // an interface, or why it can be no parent now
 	euid   func() int                                 // who runs it; 0 is root
+	bin    string                                     // directory of berth's programs; "": this one's
 	redraw bool                                       // Out is a terminal on which what was printed can be printed over
 }
 
@@ -109,7 +110,8 @@ func (env *Env) warn(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env), newVersion(env))
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env),
+		newInstall(env), newUninstall(env), newCDI(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -50,6 +50,9 @@ func createNetwork(env *Env, n *specs.Network, notes []string) error {
 	if problem := parentProblem(n.Parent, n.MTU, env.parent); problem != "" {
 		notes = append(notes, problem)
 	}
+	if err := env.refreshDevices(); err != nil {
+		notes = append(notes, err.Error())
+	}
 	for _, note := range notes {
 		env.warn("network %s: %s", n.Name, note)
 	}

@@ -65,7 +65,13 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 	if shim != nil {
 		return fmt.Errorf("network %q is in use by this host, by its interface %s; berth host disable %[1]s first", name, shim.Interface)
 	}
-	return atNetwork(config.Remove(env.dirs.Config, name))
+	if err := atNetwork(config.Remove(env.dirs.Config, name)); err != nil {
+		return err
+	}
+	if err := env.refreshDevices(); err != nil {
+		env.warn("network %s: %v", name, err)
+	}
+	return nil
 }
 
 // maxUsers is how many users of a network an error names.

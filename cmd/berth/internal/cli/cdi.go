@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"berth/engine/cdi"
+	"berth/engine/entry"
+	"berth/engine/install"
+	"berth/specs"
+)
+
+func newCDI(env *Env) *cobra.Command {
+	var dir string
+	generate := &cobra.Command{
+		Use: "generate", Short: "write the networks as CDI devices, once", Args: noArguments,
+		Long: "Write a CDI device for each network, as berth install --engine cdi does, but\n" +
+			"once: later networks are not added by themselves.",
+		Example: "  berth cdi generate\n  berth cdi generate --cdi-dir /run/cdi",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !filepath.IsAbs(dir) {
+				return usage(cmd, specs.Invalid("--cdi-dir", dir, "an absolute path"))
+			}
+			return generateDevices(env, dir)
+		},
+	}
+	generate.Flags().StringVar(&dir, "cdi-dir", cdi.DefaultDir, "`DIR` to write to")
+	return group("cdi", "networks as devices of the Container Device Interface", generate)
+}
+
+func generateDevices(env *Env, dir string) error {
+	bin, err := env.programs()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, cdi.File)
+	left, err := install.WriteDevices(path, filepath.Join(bin, entry.Program), env.dirs)
+	if err != nil {
+		return env.asRoot(err)
+	}
+	for _, name := range left {
+		env.warn("no device for network %q: CDI wants names that end in a letter or digit", name)
+	}
+	_, err = fmt.Fprintln(env.Out, path)
+	return err
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"berth/engine/install"
+)
+
+const installLong = `Tell a container engine about berth, in the engine's own configuration:
+
+  containerd  a runtime handler for Kubernetes, with berth's annotations
+  nerdctl     a CDI device for each network
+  docker      a runtime in daemon.json, which attaches at start
+  podman      a file of hooks.d, and a runtime in containers.conf
+  crio        a file of hooks.d, and a runtime handler
+  cdi         a CDI device for each network, for all engines; kept up to date
+              by berth network create and rm
+  nri         berth-nri as a plugin of containerd or CRI-O, for Kubernetes
+
+What is written is shown as a diff, and kept for berth uninstall below the
+configuration directory's installed. Nothing is restarted: the command that
+makes it count is printed. Doing it again changes nothing.`
+
+const installExample = `  berth install --engine podman
+  berth install --engine docker --dry-run
+  berth install --engine containerd --default --engine-config /etc/k/containerd.toml`
+
+// installFlags are those of install and uninstall.
+type installFlags struct {
+	install.Options
+	dryRun bool
+}
+
+func newInstall(env *Env) *cobra.Command {
+	var o installFlags
+	cmd := &cobra.Command{
+		Use: "install --engine ENGINE", Short: "tell a container engine about berth", Long: installLong, Example: installExample,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(cmd, env); err != nil {
+				return err
+			}
+			return runInstall(env, &o)
+		},
+	}
+	o.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&o.File, "engine-config", "", "the engine's configuration `FILE`, where it is not in its usual place")
+	flags.BoolVar(&o.Default, "default", false, "make berth's the engine's default runtime")
+	flags.StringVar(&o.HooksDir, "hooks-dir", "", "`DIR` of hooks.d files, for podman and crio (the last that the engine reads)")
+	flags.StringVar(&o.CDIDir, "cdi-dir", "", "`DIR` of CDI devices, for cdi and nerdctl (/etc/cdi)")
+	return cmd
+}
+
+func newUninstall(env *Env) *cobra.Command {
+	var o installFlags
+	cmd := &cobra.Command{
+		Use: "uninstall --engine ENGINE", Short: "take back what install has written for an engine",
+		Long: "Give the engine's files back as they were before berth install. From a file\n" +
+			"that was changed since, only what is berth's is taken out. What another engine's\n" +
+			"installation needs stays.",
+		Example: "  berth uninstall --engine podman\n  berth uninstall --engine docker --dry-run",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(cmd, env); err != nil {
+				return err
+			}
+			return runUninstall(env, &o)
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func (o *installFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.Engine, "engine", "", "one of "+strings.Join(install.Engines(), ", "))
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be written, and write nothing")
+	// The flag is there: it was made two lines above.
+	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// complete adds what is not on the command line, and refuses what cannot be.
+func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
+	if o.Engine == "" {
+		return usage(cmd, fmt.Errorf("--engine is missing: %s", strings.Join(install.Engines(), ", ")))
+	}
+	if err := o.Check(); err != nil {
+		return usage(cmd, err)
+	}
+	if !o.dryRun {
+		if err := env.needRoot(cmd.CommandPath()); err != nil {
+			return err
+		}
+	}
+	bin, err := env.programs()
+	o.Dirs, o.Bin, o.Path = env.dirs, bin, executablePath()
+	return err
+}
+
+// programs is the directory of berth's programs: this one's.
+func (env *Env) programs() (string, error) {
+	if env.bin != "" {
+		return env.bin, nil
+	}
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find berth's programs: %w", err)
+	}
+	return filepath.Dir(self), nil
+}
+
+func runInstall(env *Env, o *installFlags) error {
+	p, err := install.Install(o.Options)
+	if err != nil {
+		return env.asRoot(err)
+	}
+	if err := env.showPlan(p); err != nil {
+		return err
+	}
+	changed := len(p.Changed()) > 0
+	switch {
+	case o.dryRun && changed:
+		env.warn("nothing was written (--dry-run)")
+	case !o.dryRun:
+		if err := p.Apply(); err != nil {
+			return err
+		}
+		if changed {
+			env.warn("the files as they were are in %s", p.Backups())
+		}
+	}
+	if !changed {
+		env.warn("%s knows berth already: nothing to change", o.Engine)
+	}
+	return env.sayNotes(p, changed)
+}
+
+func runUninstall(env *Env, o *installFlags) error {
+	p, err := install.Uninstall(o.Options)
+	if errors.Is(err, install.ErrNotInstalled) {
+		env.warn("%v", err)
+		return nil
+	}
+	if err != nil {
+		return env.asRoot(err)
+	}
+	if err := env.showPlan(p); err != nil {
+		return err
+	}
+	changed := len(p.Changed()) > 0
+	if o.dryRun {
+		env.warn("nothing was written (--dry-run)")
+	} else if err := p.Remove(); err != nil {
+		return err
+	}
+	return env.sayNotes(p, changed)
+}
+
+func (env *Env) showPlan(p *install.Plan) error {
+	for _, f := range p.Changed() {
+		if _, err := fmt.Fprint(env.Out, f.Diff()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (env *Env) sayNotes(p *install.Plan, changed bool) error {
+	for _, note := range p.Notes {
+		env.warn("%s", note)
+	}
+	if changed && p.Restart != "" {
+		env.warn("run this for it to count: %s", p.Restart)
+	}
+	return nil
+}
+
+// refreshDevices writes the CDI devices anew, where they are installed.
+func (env *Env) refreshDevices() error {
+	bin, err := env.programs()
+	if err != nil {
+		return err
+	}
+	if err := install.RefreshDevices(env.dirs, bin); err != nil {
+		return env.asRoot(fmt.Errorf("CDI devices are not up to date: %w; then: berth install --engine cdi", err))
+	}
+	return nil
+}

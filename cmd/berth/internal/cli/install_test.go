@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// programs puts files in the place of berth's programs.
+func (w *world) programs() {
+	w.t.Helper()
+	w.env.bin = w.t.TempDir()
+	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri"} {
+		if err := os.WriteFile(filepath.Join(w.env.bin, name), nil, 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func TestInstallAndUninstall(t *testing.T) {
+	w := newWorld(t)
+	w.programs()
+	file := filepath.Join(t.TempDir(), "daemon.json")
+	const before = "{\n  \"live-restore\": true\n}\n"
+	if err := os.WriteFile(file, []byte(before), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	install := []string{"install", "--engine", "docker", "--engine-config", file}
+	read := func() string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	out, said := w.ok(append(install, "--dry-run")...), w.err.String()
+	if !strings.Contains(out, "+++ "+file) || !strings.Contains(said, "nothing was written") || read() != before {
+		t.Errorf("a dry run prints\n%s\nsays\n%s\nand leaves\n%s", out, said, read())
+	}
+	out, said = w.ok(install...), w.err.String()
+	if !strings.Contains(out, `+    "berth": {`) || !strings.Contains(said, "systemctl reload docker") || !strings.Contains(said, "static_ips") {
+		t.Errorf("an installation prints\n%s\nand says\n%s", out, said)
+	}
+	if out, said := w.ok(install...), w.err.String(); out != "" || !strings.Contains(said, "nothing to change") {
+		t.Errorf("a second one prints\n%s\nand says\n%s", out, said)
+	}
+	if out := w.ok("uninstall", "--engine", "docker", "--dry-run"); !strings.Contains(out, `-    "berth": {`) || read() == before {
+		t.Errorf("a dry run prints\n%s", out)
+	}
+	w.ok("uninstall", "--engine", "docker")
+	if read() != before {
+		t.Errorf("uninstalled it is\n%s", read())
+	}
+	if w.ok("uninstall", "--engine", "docker"); !strings.Contains(w.err.String(), "nothing is installed") {
+		t.Errorf("a second time it says %s", &w.err)
+	}
+}
+
+// Networks that come and go are devices from the installation on.
+func TestDevicesFollowNetworks(t *testing.T) {
+	w := newWorld(t)
+	w.programs()
+	dir := t.TempDir()
+	has := func(name string) bool {
+		text, err := os.ReadFile(filepath.Join(dir, "berth.json"))
+		return err == nil && strings.Contains(string(text), `"name": "`+name+`"`)
+	}
+	w.ok("network", "create", "lan", "-o", "parent=eth1")
+	if out := w.ok("cdi", "generate", "--cdi-dir", dir); out != filepath.Join(dir, "berth.json")+"\n" || !has("lan") {
+		t.Errorf("generated: %q", out)
+	}
+	w.ok("network", "create", "dmz", "-o", "parent=eth1")
+	if has("dmz") {
+		t.Error("what is generated once follows")
+	}
+	w.ok("install", "--engine", "cdi", "--cdi-dir", dir)
+	w.ok("network", "create", "lab", "-o", "parent=eth1")
+	w.ok("network", "rm", "dmz")
+	if has("dmz") || !has("lan") || !has("lab") {
+		t.Error("the devices are not the networks")
+	}
+}
+
+func TestInstallUsage(t *testing.T) {
+	w := newWorld(t)
+	w.programs()
+	for _, args := range [][]string{
+		{"install"}, {"install", "--engine", "lxc"}, {"install", "--engine", "cdi", "--default"},
+		{"install", "docker"}, {"uninstall"}, {"cdi", "generate", "--cdi-dir", "x"}, {"cdi"},
+	} {
+		if code := w.run(args...); code != exitUsage {
+			t.Errorf("berth %s: exit status %d, want %d", strings.Join(args, " "), code, exitUsage)
+		}
+	}
+}
