@@ -60,7 +60,6 @@ type host struct {
 	parent string
 	lan    *testnet.NS // the other machine; its interface is "wire"
 	step   func(string) error
-	log    bytes.Buffer
 }
 
 func newHost(t *testing.T) *host {
@@ -120,13 +119,14 @@ func (b *box) state(status string) []byte {
 func (h *host) hook() *Hook {
 	return &Hook{
 		Dirs: h.dirs, Store: h.store, Step: h.step,
-		Log: slog.New(slog.NewTextHandler(&h.log, nil)),
+		Log: slog.New(slog.NewTextHandler(h.Output(), nil)),
 	}
 }
 
-// run runs a hook for as long as the program gives it.
+// run runs a hook with a deadline, as the program does, but a later one: a
+// machine may be slow.
 func (h *host) run(hook *Hook, state []byte) error {
-	ctx, cancel := context.WithTimeout(h.Context(), Timeout)
+	ctx, cancel := context.WithTimeout(h.Context(), 6*Timeout)
 	defer cancel()
 	return hook.Run(ctx, "", bytes.NewReader(state))
 }
