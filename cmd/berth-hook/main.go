@@ -93,7 +93,7 @@ func start(h hook.Hook, stage string, timeout time.Duration) int {
 		return 0
 	}
 	log.Error("berth-hook", "stage", stage, "error", err)
-	fmt.Fprintln(os.Stderr, "berth-hook:", err)
+	tell(err)
 	if h.Stopping() {
 		return 0 // a poststop that fails would make an error of a container that is gone already
 	}

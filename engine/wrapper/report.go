@@ -14,7 +14,7 @@ import (
 // as the runtime would: engines read their message there.
 func (c *Call) report(stderr io.Writer, wrong error) {
 	fmt.Fprintln(stderr, "berth-runtime:", oneLine(wrong))
-	if err := c.log(wrong); err != nil {
+	if err := c.log("berth-runtime", wrong); err != nil {
 		fmt.Fprintln(stderr, "berth-runtime: the runtime's log:", err)
 	}
 }
@@ -34,13 +34,23 @@ func (c *Call) logFile() string {
 	return c.Log
 }
 
+// Log adds an error to the log that a runtime of the name, called with the
+// arguments, was told to write; without one it does nothing.
+func Log(runtime string, args []string, program string, wrong error) error {
+	c, err := Parse(runtime, args, func(string) (string, error) { return runtime, nil })
+	if err != nil {
+		return err
+	}
+	return c.log(program, wrong)
+}
+
 // log adds a line to the runtime's log, in logrus's JSON or text.
-func (c *Call) log(wrong error) error {
+func (c *Call) log(program string, wrong error) error {
 	path := c.logFile()
 	if path == "" {
 		return nil
 	}
-	line, err := c.logLine(wrong, time.Now())
+	line, err := c.logLine(program+": "+oneLine(wrong), time.Now())
 	if err != nil {
 		return err
 	}
@@ -52,8 +62,8 @@ func (c *Call) log(wrong error) error {
 	return errors.Join(err, f.Close())
 }
 
-func (c *Call) logLine(wrong error, now time.Time) ([]byte, error) {
-	at, message := now.Format(time.RFC3339), "berth-runtime: "+oneLine(wrong)
+func (c *Call) logLine(message string, now time.Time) ([]byte, error) {
+	at := now.Format(time.RFC3339)
 	if c.LogFormat != "json" {
 		return fmt.Appendf(nil, "time=%q level=error msg=%q\n", at, message), nil
 	}

@@ -35,6 +35,7 @@ var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
 	"berth/internal/config", "berth/internal/state", "berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
+	"berth/engine/wrapper", // reads a runtime's command line; of Go's library alone
 }
 
 // hookMayNot are modules too heavy for something that starts with every

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"berth/engine/wrapper"
+)
+
+// tell says what went wrong where whoever started the container looks. crun
+// gives its hooks no standard error, and says of one that failed only that it
+// failed; so crun's own standard error and log are told.
+func tell(wrong error) {
+	fmt.Fprintln(os.Stderr, "berth-hook:", wrong)
+	if !isNull(os.Stderr) {
+		return
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", os.Getppid()))
+	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	// It runs as a copy of itself, so its executable has no name.
+	if err != nil || !strings.Contains(filepath.Base(args[0]), "crun") {
+		return
+	}
+	// In the log this is not the last word, and podman takes the only one: where
+	// there are two, it shows what the runtime printed.
+	_ = wrapper.Log(args[0], args[1:], "berth-hook", wrong)
+	if stderr, err := stderrOf(os.Getppid()); err == nil {
+		fmt.Fprintln(stderr, "berth-hook:", wrong)
+		stderr.Close()
+	}
+}
+
+// stderrOf returns the standard error of another process, whatever it is: the
+// same open file, so that neither overwrites what the other prints.
+func stderrOf(pid int) (*os.File, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, int(os.Stderr.Fd()), 0)
+	return os.NewFile(uintptr(fd), "stderr"), err
+}
+
+// isNull says whether a file is /dev/null: the device 1:3 (Linux,
+// Documentation/admin-guide/devices.txt).
+func isNull(f *os.File) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFCHR && stat.Rdev == unix.Mkdev(1, 3)
+}
