@@ -2,6 +2,7 @@ package lab
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,10 +18,8 @@ type Bundle struct {
 	Annotations map[string]string
 	Hooks       *specs.Hooks
 	NetNS       string // "": a new one; HostNetwork: the runtime's own; else a path
+	UserNS      bool   // a user namespace of its own
 }
-
-// HostNetwork is a container without a network namespace of its own.
-const HostNetwork = "host"
 
 // capabilities are docker's of old that the tests need, and NET_ADMIN, with
 // which a container can change its own MAC.
@@ -39,6 +38,11 @@ func (b *Bundle) Write(dir string) error {
 }
 
 func (b *Bundle) spec() *specs.Spec {
+	linux := &specs.Linux{Namespaces: b.namespaces(), CgroupsPath: "/" + b.ID}
+	if b.UserNS {
+		linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: firstUser, Size: users}}
+		linux.GIDMappings = linux.UIDMappings
+	}
 	return &specs.Spec{
 		Version: "1.0.2",
 		Process: &specs.Process{
@@ -54,10 +58,7 @@ func (b *Bundle) spec() *specs.Spec {
 		Mounts:      mounts(),
 		Hooks:       b.Hooks,
 		Annotations: maps.Clone(b.Annotations),
-		Linux: &specs.Linux{
-			Namespaces:  b.namespaces(),
-			CgroupsPath: "/" + b.ID,
-		},
+		Linux:       linux,
 	}
 }
 
@@ -65,13 +66,23 @@ func (b *Bundle) namespaces() []specs.LinuxNamespace {
 	all := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
-	switch b.NetNS {
-	case HostNetwork:
-		return all
-	default:
-		return append(all, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.NetNS})
+	if b.UserNS {
+		all = append(all, specs.LinuxNamespace{Type: specs.UserNamespace})
 	}
+	if b.NetNS == HostNetwork {
+		return all
+	}
+	return append(all, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.NetNS})
 }
+
+// The users of a container in a user namespace, as the host knows them.
+const (
+	firstUser = 100000
+	users     = 65536
+)
+
+// userNamespace maps them, as command lines take it.
+var userNamespace = fmt.Sprintf("0:%d:%d", firstUser, users)
 
 func mounts() []specs.Mount {
 	return []specs.Mount{

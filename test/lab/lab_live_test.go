@@ -40,9 +40,9 @@ func hostWithScript(t *testing.T) (h *Host, rootfs, log string) {
 
 func TestEngines(t *testing.T) {
 	engines := map[string]func(t *testing.T, h *Host, rootfs string) Engine{
-		"runc": func(_ *testing.T, h *Host, rootfs string) Engine { return &Runc{h, rootfs} },
+		"runc": func(_ *testing.T, h *Host, rootfs string) Engine { return &Runc{Host: h, Rootfs: rootfs} },
 		"podman": func(t *testing.T, h *Host, rootfs string) Engine {
-			p := &Podman{h, rootfs}
+			p := &Podman{Host: h, Rootfs: rootfs}
 			if err := p.Setup(); err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -10,10 +11,13 @@ import (
 )
 
 // Podman is podman with runc, and with a hooks.d folder, a storage and
-// everything else of the host's own.
+// everything else of the host's own; where a wrapper is given, with
+// berth-runtime and no hooks.d file.
 type Podman struct {
-	Host   *Host
-	Rootfs string
+	Host    *Host
+	Rootfs  string
+	Wrapper Wrapper
+	Runtime string // "": runc
 }
 
 // ContainersConf is what podman needs where cgroups are mixed and limits may
@@ -28,16 +32,26 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
+runtime_supports_json = ["crun", "runc", "berth-crun", "berth-runc", "berth-crun-late", "berth-runc-late"]
+runtime_supports_nocgroup = ["crun", "berth-crun", "berth-crun-late"]
+
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["/usr/lib/cni"]
 `
 
 func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 
 // Setup writes containers.conf, and the hooks.d file for this host's berth.
 func (p *Podman) Setup() error {
+	networks := filepath.Join(p.dir(), "cni")
+	err := firstError(writeEngineNetwork(networks),
+		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf+fmt.Sprintf("network_config_dir = %q\n", networks)))
+	if err != nil || p.Wrapper.Runtime != "" {
+		return err
+	}
 	hooks, err := p.Host.HooksD()
-	return firstError(err,
-		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf),
-		writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
+	return firstError(err, writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
 }
 
 // HooksD is a hooks.d file (oci-hooks(5)) for this host's berth. It triggers
@@ -56,11 +70,21 @@ func (h *Host) HooksD() ([]byte, error) {
 func (p *Podman) run(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := p.Host.Command(ctx, "podman", append([]string{
+	flags := []string{
 		"--storage-driver", "vfs", "--root", filepath.Join(p.dir(), "storage"),
 		"--runroot", filepath.Join(p.dir(), "run"), "--tmpdir", filepath.Join(p.dir(), "tmp"),
 		"--hooks-dir", filepath.Join(p.dir(), "hooks.d"),
-	}, args...)...)
+	}
+	if p.Wrapper.Runtime != "" {
+		program, err := p.Host.Wrapper(p.Wrapper)
+		if err != nil {
+			return "", err
+		}
+		flags = append(flags, "--runtime", program)
+	} else if p.Runtime != "" {
+		flags = append(flags, "--runtime", p.Runtime)
+	}
+	cmd := p.Host.Command(ctx, "podman", append(flags, args...)...)
 	cmd.Env = append(cmd.Environ(), "CONTAINERS_CONF="+filepath.Join(p.dir(), "containers.conf"))
 	return Output(cmd)
 }
@@ -71,11 +95,25 @@ func (p *Podman) Start(c Container) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args := []string{"run", "--detach", "--name", c.ID, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN"}
+	network := c.Network
+	switch network {
+	case "":
+		network = "none"
+	case EngineNetwork:
+		network = engineNetworkName
+	}
+	args := []string{"run", "--detach", "--name", c.ID, "--network", network, "--cap-add", "NET_RAW,NET_ADMIN"}
+	if p.Wrapper.Runtime == "crun" || p.Runtime == "crun" {
+		args = append(args, "--cgroups", "disabled") // it would raise RLIMIT_MEMLOCK, for a program of BPF
+	}
+	if c.UserNS {
+		args = append(args, "--uidmap", userNamespace)
+	}
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
 		args = append(args, "--annotation", quote(key+"="+c.Annotations[key]))
 	}
 	if _, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...); err != nil {
+		_, _ = p.run("rm", "--force", c.ID) // podman leaves it; the start's error is what counts
 		return "", err
 	}
 	id, err := p.run("inspect", "--format", "{{.Id}}", c.ID)
@@ -97,6 +135,22 @@ func (p *Podman) quoting() (func(string) string, error) {
 // Exec implements Engine.
 func (p *Podman) Exec(id, name string, args ...string) (string, error) {
 	return p.run(append([]string{"exec", id, name}, args...)...)
+}
+
+// PID implements Engine.
+func (p *Podman) PID(id string) (pid int, err error) {
+	out, err := p.run("inspect", "--format", "{{.State.Pid}}", id)
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(out, &pid)
+	return pid, err
+}
+
+// Restart implements Engine.
+func (p *Podman) Restart(id string) error {
+	_, err := p.run("restart", "--time", "0", id)
+	return err
 }
 
 // Stop implements Engine.

@@ -1,38 +1,98 @@
 package lab
 
-import "path/filepath"
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
 
-// Runc is the OCI runtime by itself, with hooks in config.json.
+// Runc is an OCI runtime by itself: runc with hooks in config.json, or where a
+// wrapper is given berth-runtime, which adds them.
 type Runc struct {
-	Host   *Host
-	Rootfs string
+	Host    *Host
+	Rootfs  string
+	Wrapper Wrapper
 }
 
 func (r *Runc) run(args ...string) (string, error) {
-	return r.Host.Run("runc", append([]string{"--root", filepath.Join(r.Host.Dir, "runc")}, args...)...)
+	program, flags := "runc", []string{"--root", filepath.Join(r.Host.Dir, "runc")}
+	if r.Wrapper.Runtime != "" {
+		var err error
+		if program, err = r.Host.Wrapper(r.Wrapper); err != nil {
+			return "", err
+		}
+	}
+	if r.Wrapper.Runtime == "crun" {
+		flags = []string{"--root=" + filepath.Join(r.Host.Dir, "crun"), "--cgroup-manager=cgroupfs"}
+	}
+	return r.Host.Run(program, append(flags, args...)...)
 }
 
 // Start implements Engine.
 func (r *Runc) Start(c Container) (string, error) {
-	return c.ID, r.StartBundle(Bundle{
-		ID: c.ID, Rootfs: r.Rootfs, Args: c.Args,
-		Annotations: c.Annotations, Hooks: r.Host.Hooks(),
-	})
+	b := Bundle{ID: c.ID, Rootfs: r.Rootfs, Args: c.Args, Annotations: c.Annotations, NetNS: c.Network, UserNS: c.UserNS}
+	if r.Wrapper.Runtime == "" {
+		b.Hooks = r.Host.Hooks()
+	}
+	if other, joins := strings.CutPrefix(c.Network, joinPrefix); joins {
+		pid, err := r.PID(other)
+		if err != nil {
+			return "", err
+		}
+		b.NetNS = fmt.Sprintf("/proc/%d/ns/net", pid)
+	}
+	return c.ID, r.StartBundle(b)
 }
+
+func (r *Runc) bundle(id string) string { return filepath.Join(r.Host.Dir, "bundles", id) }
 
 // StartBundle starts what need not be an ordinary container.
 func (r *Runc) StartBundle(b Bundle) error {
-	dir := filepath.Join(r.Host.Dir, "bundles", b.ID)
-	if err := b.Write(dir); err != nil {
+	if err := b.Write(r.bundle(b.ID)); err != nil {
 		return err
 	}
-	_, err := r.run("run", "--detach", "--bundle", dir, b.ID)
+	return r.start(b.ID)
+}
+
+// start starts a bundle: runc by itself in one step, wrapped ones in two, as
+// engines do.
+func (r *Runc) start(id string) error {
+	if r.Wrapper.Runtime == "" {
+		_, err := r.run("run", "--detach", "--bundle", r.bundle(id), id)
+		return err
+	}
+	if _, err := r.run("create", "--bundle", r.bundle(id), id); err != nil {
+		return err
+	}
+	_, err := r.run("start", id)
+	if err != nil {
+		_, _ = r.run("delete", "--force", id) // as engines do; the start's error is what counts
+	}
 	return err
 }
 
 // Exec implements Engine.
 func (r *Runc) Exec(id, name string, args ...string) (string, error) {
 	return r.run(append([]string{"exec", id, name}, args...)...)
+}
+
+// PID implements Engine.
+func (r *Runc) PID(id string) (int, error) {
+	out, err := r.run("state", id)
+	if err != nil {
+		return 0, err
+	}
+	var state struct{ PID int }
+	return state.PID, json.Unmarshal([]byte(out), &state)
+}
+
+// Restart implements Engine. The bundle is the same, as its runtime left it.
+func (r *Runc) Restart(id string) error {
+	if err := r.Stop(id); err != nil {
+		return err
+	}
+	return r.start(id)
 }
 
 // Stop implements Engine.
