@@ -11,16 +11,51 @@ import (
 	"berth/test/lab"
 )
 
-// engines starts what an engine needs on a site's host.
-var engines = map[string]func(t *testing.T, s *site) lab.Engine{
-	"runc": func(_ *testing.T, s *site) lab.Engine { return &lab.Runc{Host: s.Host, Rootfs: rootfs} },
-	"podman": func(t *testing.T, s *site) lab.Engine {
-		p := &lab.Podman{Host: s.Host, Rootfs: rootfs}
+// An engineOf starts what an engine needs on a site's host.
+type engineOf = func(t *testing.T, s *site) lab.Engine
+
+// engines run berth's hook from a config.json or from hooks.d; wrapped ones
+// have berth-runtime in the place of their runtime, late ones attach when the
+// container is started.
+var engines = map[string]engineOf{
+	"runc":            runc(lab.Wrapper{}),
+	"podman":          podman(lab.Wrapper{}),
+	"podman-crun":     podmanWith("crun"),
+	"containerd":      containerd(lab.Wrapper{}),
+	"runc-wrapped":    runc(lab.Wrapper{Runtime: "runc"}),
+	"crun-wrapped":    runc(lab.Wrapper{Runtime: "crun"}),
+	"podman-wrapped":  podman(lab.Wrapper{Runtime: "runc"}),
+	"ctr-wrapped":     containerd(lab.Wrapper{Runtime: "runc"}),
+	"runc-late":       runc(lab.Wrapper{Runtime: "runc", Late: true}),
+	"crun-late":       runc(lab.Wrapper{Runtime: "crun", Late: true}),
+	"podman-late":     podman(lab.Wrapper{Runtime: "crun", Late: true}),
+	"containerd-late": containerd(lab.Wrapper{Runtime: "runc", Late: true}),
+}
+
+func runc(w lab.Wrapper) engineOf {
+	return func(_ *testing.T, s *site) lab.Engine { return &lab.Runc{Host: s.Host, Rootfs: rootfs, Wrapper: w} }
+}
+
+func podman(w lab.Wrapper) engineOf {
+	return func(t *testing.T, s *site) lab.Engine {
+		p := &lab.Podman{Host: s.Host, Rootfs: rootfs, Wrapper: w}
 		must(t, p.Setup())
 		return p
-	},
-	"containerd": func(t *testing.T, s *site) lab.Engine {
-		c := &lab.Containerd{Host: s.Host, Rootfs: rootfs}
+	}
+}
+
+// podmanWith is podman with hooks.d and another runtime.
+func podmanWith(runtime string) engineOf {
+	return func(t *testing.T, s *site) lab.Engine {
+		p := &lab.Podman{Host: s.Host, Rootfs: rootfs, Runtime: runtime}
+		must(t, p.Setup())
+		return p
+	}
+}
+
+func containerd(w lab.Wrapper) engineOf {
+	return func(t *testing.T, s *site) lab.Engine {
+		c := &lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: w}
 		must(t, c.StartDaemon())
 		t.Cleanup(func() {
 			if err := c.StopDaemon(); err != nil {
@@ -28,7 +63,7 @@ var engines = map[string]func(t *testing.T, s *site) lab.Engine{
 			}
 		})
 		return c
-	},
+	}
 }
 
 // forms are the ways to ask for the addresses 192.0.2.50 and .51 or, where
