@@ -1,6 +1,8 @@
 package bpf
 
 import (
+	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"berth/internal/testnet"
@@ -114,4 +116,34 @@ func TestForgedMACOfASibling(t *testing.T) {
 	}
 	sendRaw(t, b.NS, "net1", plain(a.MAC, b.MAC))
 	a.expect("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
+}
+
+// TestEnforceWithoutAgent checks that frames are dropped, and counted, when
+// nobody has the programs and maps any more.
+func TestEnforceWithoutAgent(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		a := l.container(specs.ModeVEPA)
+		a.Enforce = []specs.Kind{specs.IPSpoof}
+		must(t, l.maps.Register(a.Endpoint))
+		testnet.Address(t, a.NS, "net1", "192.0.2.99/24")
+		added := netip.MustParseAddr("192.0.2.99")
+		must(t, l.Close())
+		in := listen(t, l.lan)
+		sendFrom(t, a.NS, added, ipLAN)
+		sendFrom(t, a.NS, a.ip, ipLAN)
+		if in.until(a.ip)[added] {
+			t.Error("what is not its own arrives")
+		}
+		maps, err := Open(filepath.Dir(l.pins.dir))
+		must(t, err)
+		defer maps.Close()
+		found, err := maps.Violations(a.Slot)
+		must(t, err)
+		if len(found) != 1 || found[specs.IPSpoof] != (specs.Broken{Packets: 1, Dropped: 1}) {
+			t.Errorf("found %+v", found)
+		}
+		expectCounters(t, maps, a.Slot, "what passed", transmitExternal(specs.Casts{Unicast: one(1, udpBytes(20))}))
+	})
 }

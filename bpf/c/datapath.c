@@ -16,6 +16,7 @@
 #include "ipvlan.h"
 #include "judge.h"
 #include "layout.h"
+#include "source.h"
 #include "spoof.h"
 
 #define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
@@ -61,13 +62,14 @@ int berth_egress(struct __sk_buff *skb)
 	from = endpoint_find(&f.from);
 	if (!from)
 		return egress_unknown(skb, &f);
-	if (from->is.flags & ENDPOINT_IPVLAN) {
-		ipvlan_egress(skb, &f);
-		return NEXT;
-	}
+	if (from->is.flags & ENDPOINT_IPVLAN)
+		return ipvlan_egress(skb, &f) ? DROP : NEXT;
 	spoof = spoof_owned(skb, &f, from, EGRESS);
 	if (spoof != SPOOF_NONE || from->is.flags & ENDPOINT_PARENT)
 		return spoof == SPOOF_DROPPED ? DROP : NEXT;
+	if (!source_plain(skb, &f, from) &&
+	    source_look(skb, &f, &from->is, from->cookie, EGRESS))
+		return DROP;
 	frame_measure(skb, &f, &n);
 	count_frame(from->is.slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
 	return NEXT;
@@ -100,6 +102,9 @@ static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct f
 	if (from && from->is.mode == MODE_BRIDGE) {
 		if (!ingress_handed(skb, from))
 			return NEXT;
+		if (!source_plain(skb, f, from) &&
+		    source_look(skb, f, &from->is, from->cookie, INGRESS))
+			return DROP;
 		frame_measure(skb, f, &n);
 		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
 		return NEXT;
@@ -143,14 +148,18 @@ static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct 
 					    enum spoof spoof)
 {
 	bool sibling = from && !(from->is.flags & ENDPOINT_PARENT);
+	bool handed = sibling && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE &&
+		      spoof == SPOOF_NONE;
 	struct count n;
 
 	if (!ingress_listed(to, f))
 		return NEXT;
+	if (handed && !source_plain(skb, f, from) &&
+	    source_look(skb, f, &from->is, from->cookie, INGRESS))
+		return DROP;
 	frame_measure(skb, f, &n);
 	count_frame(to->is.slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
-	if (sibling && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE &&
-	    spoof == SPOOF_NONE)
+	if (handed)
 		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
 	return NEXT;
 }

@@ -15,13 +15,17 @@
 #include "frame.h"
 #include "judge.h"
 #include "layout.h"
+#include "source.h"
 
-/* Egress at the parent: the address, else the namespace, says who sends. */
-static __always_inline void ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
+/*
+ * Egress at the parent: the address, else the namespace, says who sends.
+ * Whether the frame is to be dropped.
+ */
+static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
 	const struct party *from = address_party(skb, f, SOURCE);
 	struct count n;
-	__u64 cookie;
+	__u64 cookie = 0;
 
 	if (!from) {
 		cookie = sender_cookie(skb);
@@ -30,9 +34,12 @@ static __always_inline void ipvlan_egress(struct __sk_buff *skb, const struct fr
 	if (!from)
 		from = address_claimed(skb, f);
 	if (!from)
-		return;
+		return false;
+	if (source_look(skb, f, from, cookie, EGRESS))
+		return true;
 	frame_measure(skb, f, &n);
 	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+	return false;
 }
 
 static __always_inline bool ipvlan_to_itself(const struct frame *f)

@@ -169,6 +169,32 @@ static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
 }
 
 /*
+ * What is found about a frame whose sender is known: by its namespace's cookie,
+ * where that is known (else 0) and the kernel can tell; else by its MAC or, of
+ * ipvlan, which shares it, by its address.
+ */
+static __always_inline struct finding finding_of(struct __sk_buff *skb, const struct party *from,
+						 __u64 cookie, enum kind kind, enum way way)
+{
+	struct finding found = {
+		.kind = kind,
+		.certainty = CERTAIN,
+		.evidence = SOURCE_MAC,
+		.way = way,
+		.cookie = sender_cookie(skb),
+		.sender = from->slot,
+	};
+
+	if (found.cookie && found.cookie == cookie) {
+		found.evidence = NETNS_COOKIE;
+	} else if (from->mode >= MODE_L2) {
+		found.certainty = SUSPECTED;
+		found.evidence = SOURCE_ADDRESS;
+	}
+	return found;
+}
+
+/*
  * Counts a violation for an endpoint, unless its network exempts it. Whether
  * the frame is to be dropped.
  */

@@ -53,7 +53,7 @@ struct endpoint {
 	__u64 cookie; /* of the namespace that owns the MAC */
 	__be32 addr4; /* the first that it was given, or 0 */
 	__u32 reserved;
-	__be64 addr6[2]; /* the same */
+	__be32 addr6[4]; /* the same */
 };
 
 /* What an endpoint has done of late, by slot. */

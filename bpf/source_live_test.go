@@ -1,0 +1,252 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+var (
+	ip6LAN   = netip.MustParseAddr("2001:db8::2")
+	ip6Link  = netip.MustParseAddr("fe80::a")
+	ip6Group = netip.MustParseAddr("ff02::1")
+	ipZero   = netip.IPv4Unspecified()
+	ip6Zero  = netip.IPv6Unspecified()
+)
+
+// ports begins a UDP header, of a datagram of 50 bytes.
+func ports(from, to uint16) []byte {
+	p := binary.BigEndian.AppendUint16(nil, from)
+	return append(binary.BigEndian.AppendUint16(p, to), make([]byte, 46)...)
+}
+
+func udp4(from netip.Addr, port uint16) []byte {
+	return ethernet(macLAN, macA, 0x800, ip4(17, from, ipLAN, ports(port, 68)))
+}
+
+func udp6(from netip.Addr, port uint16) []byte {
+	return ethernet(macLAN, macA, 0x86dd, ip6(17, from, ip6LAN, ports(port, 546)))
+}
+
+func arpOf(sender, target netip.Addr) []byte {
+	return ethernet(macAll, macA, 0x806, arpFor(sender, target))
+}
+
+// icmp6 is a message of a type, with an address behind its first 8 bytes.
+func icmp6(from netip.Addr, kind byte, target netip.Addr) []byte {
+	message := append([]byte{kind, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
+	return ethernet(macGroup, macA, 0x86dd, ip6(58, from, ip6Group, append(message, make([]byte, 16)...)))
+}
+
+// changed is a frame with a byte of it changed.
+func changed(frame []byte, at int, to byte) []byte {
+	frame[at] = to
+	return frame
+}
+
+// hopByHop puts an extension header before what an IPv6 frame carries.
+func hopByHop(frame []byte) []byte {
+	inserted := append([]byte{frame[20], 0, 1, 4, 0, 0, 0, 0}, frame[54:]...)
+	return changed(append(frame[:54:54], inserted...), 20, 0)
+}
+
+// sources has frames that A sends, and the kind that each is of when A was
+// given ipA and ip6A.
+var sources = map[string]struct {
+	frame []byte
+	kind  specs.Kind
+}{
+	"IPv4":                     {udp4(ipA, 9), ""},
+	"IPv4, the second":         {udp4(ipGroup, 9), ""},
+	"IPv4, a sibling's":        {udp4(ipB, 9), specs.IPSpoof},
+	"IPv4, nobody's":           {udp4(ipLAN, 9), specs.IPSpoof},
+	"IPv4, none":               {udp4(ipZero, 68), ""},
+	"IPv4 with options":        {changed(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 60))), 14, 0x46), ""},
+	"IPv6":                     {udp6(ip6A, 9), ""},
+	"IPv6, a sibling's":        {udp6(ip6B, 9), specs.IPSpoof},
+	"IPv6, nobody's":           {udp6(ip6LAN, 9), specs.IPSpoof},
+	"IPv6, link-local":         {udp6(ip6Link, 9), ""},
+	"IPv6, not link-local":     {udp6(netip.MustParseAddr("fec0::a"), 9), specs.IPSpoof},
+	"ARP":                      {arpOf(ipA, ipLAN), ""},
+	"ARP, a probe":             {arpOf(ipZero, ipLAN), ""},
+	"ARP, nobody's":            {arpOf(ipLAN, ipA), specs.IPSpoof},
+	"solicitation":             {icmp6(ip6A, 135, ip6LAN), ""},
+	"solicitation, nobody's":   {icmp6(ip6LAN, 135, ip6A), specs.IPSpoof},
+	"duplicate detection":      {icmp6(ip6Zero, 135, ip6LAN), ""},
+	"advertisement":            {icmp6(ip6A, 136, ip6A), ""},
+	"advertisement, link":      {icmp6(ip6Link, 136, ip6Link), ""},
+	"advertisement, nobody's":  {icmp6(ip6Link, 136, ip6LAN), specs.IPSpoof},
+	"not IP":                   {plain(macLAN, macA), ""},
+	"a VLAN of its own":        {tagged(7, udp4(ipLAN, 9)), ""},
+	"DHCP server":              {udp4(ipA, 67), specs.RogueDHCP},
+	"DHCP client":              {udp4(ipA, 68), ""},
+	"DHCP server with options": {changed(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, append(make([]byte, 4), ports(67, 68)...))), 14, 0x46), specs.RogueDHCP},
+	"67 in a later fragment":   {changed(udp4(ipA, 67), 21, 9), ""},
+	"67 in the first fragment": {changed(udp4(ipA, 67), 20, 0x20), specs.RogueDHCP},
+	"67 of TCP":                {ethernet(macLAN, macA, 0x800, ip4(6, ipA, ipLAN, ports(67, 9))), ""},
+	"DHCP server in a VLAN":    {tagged(7, udp4(ipA, 67)), specs.RogueDHCP},
+	"DHCPv6 server":            {udp6(ip6Link, 547), specs.RogueDHCP},
+	"DHCPv6 client":            {udp6(ip6Link, 546), ""},
+	"router advertisement":     {icmp6(ip6Link, 134, ip6Zero), specs.RogueRA},
+	"behind an extension":      {hopByHop(icmp6(ip6Link, 134, ip6Zero)), specs.RogueRA},
+	"router solicitation":      {icmp6(ip6Link, 133, ip6Zero), ""},
+	"a report of groups":       {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
+}
+
+// sourceBench has endpoint A, which was given addresses.
+func sourceBench(t *testing.T) (*bench, Endpoint) {
+	x := newBench(t, specs.ModeBridge, specs.ModeBridge)
+	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie + 1, Addresses: []netip.Addr{ipB, ip6B}}
+	x.register(b)
+	a := Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie, Addresses: []netip.Addr{ipA, ipGroup, ip6A}}
+	x.register(a)
+	return x, a
+}
+
+// TestSources checks each frame, to the wire and to a sibling, with and without
+// having it dropped.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	x, a := sourceBench(t)
+	for _, enforce := range [][]specs.Kind{nil, {specs.IPSpoof, specs.RogueDHCP, specs.RogueRA}} {
+		a.Enforce = enforce
+		x.register(a)
+		for name, c := range sources {
+			for _, w := range ways {
+				frame := append([]byte(nil), c.frame...)
+				if w == ingress {
+					copy(frame, macB[:])
+				}
+				j := x.judge(w, frame)
+				if !j.only(slotA, c.kind) || j.drop != (enforce != nil && c.kind != "") {
+					t.Errorf("%s, %s, enforce %v: %+v, want %q", name, w, enforce, j, c.kind)
+				}
+				if got := x.counters(slotA); j.drop == (got != none) {
+					t.Errorf("%s, %s: dropped %t, and counted %+v", name, w, j.drop, got)
+				}
+			}
+		}
+	}
+}
+
+// TestSourcesAllowed checks what a network allows.
+func TestSourcesAllowed(t *testing.T) {
+	t.Parallel()
+	x, given := sourceBench(t)
+	for _, c := range []struct {
+		name   string
+		change func(*Endpoint)
+		never  func(name string, kind specs.Kind) bool // is no violation then
+	}{
+		{"no addresses", func(e *Endpoint) { e.Addresses = nil }, func(_ string, k specs.Kind) bool { return k == specs.IPSpoof }},
+		{"SLAAC", func(e *Endpoint) { e.IPv6 = specs.IPv6SLAAC }, func(name string, k specs.Kind) bool {
+			return k == specs.IPSpoof && name != "ARP, nobody's" && name[:4] != "IPv4"
+		}},
+		{"DHCP server", func(e *Endpoint) { e.Allow = []specs.Allowance{specs.AllowDHCPServer} }, func(_ string, k specs.Kind) bool { return k == specs.RogueDHCP }},
+		{"router", func(e *Endpoint) { e.Allow = []specs.Allowance{specs.AllowRouter} }, func(name string, k specs.Kind) bool {
+			return k == specs.RogueRA || k == specs.IPSpoof && name[:3] != "ARP" && name[:3] != "adv"
+		}},
+	} {
+		a := given
+		c.change(&a)
+		x.register(a)
+		for name, s := range sources {
+			kind := s.kind
+			if kind != "" && c.never(name, kind) {
+				kind = ""
+			}
+			if j := x.judge(egress, s.frame); !j.only(slotA, kind) {
+				t.Errorf("%s, %s: %+v, want %q", c.name, name, j, kind)
+			}
+		}
+	}
+}
+
+// TestAddedAddress adds an address in the container, for real, and sends from
+// it to the wire and to a sibling; with it dropped, nothing arrives, and what
+// is sent from its own address does, also while no agent runs.
+func TestAddedAddress(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	befriend(a, b)
+	testnet.Address(t, a.NS, "net1", "192.0.2.99/24")
+	added := netip.MustParseAddr("192.0.2.99")
+	for i, to := range []struct {
+		ns *testnet.NS
+		ip netip.Addr
+		w  string
+	}{{l.lan, ipLAN, "egress"}, {b.NS, b.ip, "ingress"}} {
+		inbox := listen(t, to.ns)
+		for _, enforce := range []bool{false, true} {
+			a.Enforce = nil
+			if enforce {
+				a.Enforce = []specs.Kind{specs.IPSpoof}
+			}
+			must(t, l.maps.Register(a.Endpoint))
+			must(t, l.maps.Zero(a.Slot))
+			sendFrom(t, a.NS, added, to.ip)
+			e := l.read()
+			if e.Kind != specs.IPSpoof || e.Sender != a.Slot || e.Counted != a.Slot || e.Owner != 0 || e.Direction != to.w || e.Dropped != enforce {
+				t.Errorf("%d, enforce %t: %+v", i, enforce, e)
+			}
+			sendFrom(t, a.NS, a.ip, to.ip)
+			if had := inbox.until(a.ip)[added]; had == enforce { // its own was sent after the other
+				t.Errorf("%d, enforce %t: what is not its own arrives: %t", i, enforce, had)
+			}
+		}
+	}
+}
+
+// inbox is a socket that datagrams come to.
+type inbox struct {
+	testing.TB
+	fd int
+}
+
+// listen takes what comes to port 1009 of a namespace.
+func listen(t testing.TB, ns *testnet.NS) *inbox {
+	t.Helper()
+	in := &inbox{TB: t}
+	testnet.In(t, ns, func() {
+		var err error
+		in.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		must(t, err)
+		must(t, unix.Bind(in.fd, &unix.SockaddrInet4{Port: 1009}))
+	})
+	t.Cleanup(func() { _ = unix.Close(in.fd) })
+	return in
+}
+
+// until waits for a datagram from an address, and returns from which others
+// came before it.
+func (in *inbox) until(want netip.Addr) map[netip.Addr]bool {
+	in.Helper()
+	from := make(map[netip.Addr]bool)
+	testnet.Eventually(in, "a datagram", func() bool {
+		_, at, err := unix.Recvfrom(in.fd, make([]byte, 100), 0)
+		if err != nil {
+			return false
+		}
+		from[netip.AddrFrom4(at.(*unix.SockaddrInet4).Addr)] = true
+		return from[want]
+	})
+	return from
+}
+
+// sendFrom sends a datagram from an address to port 1009 of another.
+func sendFrom(t testing.TB, ns *testnet.NS, from, to netip.Addr) {
+	t.Helper()
+	testnet.In(t, ns, func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		defer unix.Close(fd)
+		must(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}))
+		must(t, unix.Sendto(fd, make([]byte, 20), 0, &unix.SockaddrInet4{Port: 1009, Addr: to.As4()}))
+	})
+}
