@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +22,6 @@ import (
 	"berth/internal/hostshim"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/ipam"
 	berth "berth/specs"
 )
 
@@ -63,7 +61,6 @@ type lab struct {
 	dirs            config.Dirs
 	store           *state.Store
 	step            func(string) error
-	log             bytes.Buffer
 }
 
 func newLab(t *testing.T) *lab {
@@ -129,7 +126,7 @@ func (l *lab) network(name, text string) *berth.Network {
 }
 
 func (l *lab) shims() *hostshim.Shims {
-	return &hostshim.Shims{Store: l.store, Log: slog.New(slog.NewTextHandler(&l.log, nil)), Step: l.step}
+	return &hostshim.Shims{Store: l.store, Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Step: l.step}
 }
 
 func (l *lab) enable(n *berth.Network, ips ...string) (shim *berth.HostShim, err error) {
@@ -241,58 +238,6 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 		l.Fatal(err)
 	case wanted != (err == nil):
 		l.Errorf("ping %s: answered %t, want %t\n%s", to, err == nil, wanted, out)
-	}
-}
-
-// What a snapshot looks at, in few processes, because a test takes many.
-const (
-	lookAtIP  = "link show\naddr show\nroute show table all\nrule show\n"
-	lookAtARP = "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"
-)
-
-// operstate is what the kernel decides on in a second of its own.
-var operstate = regexp.MustCompile(`state [A-Z]+ `)
-
-// snapshot is all of the host that an enable may change, and what is recorded.
-func (l *lab) snapshot() string {
-	l.Helper()
-	var s strings.Builder
-	batch := filepath.Join(l.dirs.Config, "batch")
-	if err := os.WriteFile(batch, []byte(lookAtIP), 0o644); err != nil {
-		l.Fatal(err)
-	}
-	s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "ip", "-o", "-batch", batch), ""))
-	s.WriteString(testnet.Run(l.T, l.host, "ip", "-6", "-o", "route", "show", "table", "all"))
-	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", lookAtARP))
-	err := l.store.View(l.Context(), func(tx *state.Tx) error {
-		for lease, err := range ipam.All(tx) {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "lease %s of %q\n", lease.Addr, lease.Owner)
-		}
-		for a, err := range tx.Live("") {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
-		}
-		all, err := hostshim.All(tx)
-		for _, r := range all {
-			fmt.Fprintf(&s, "host shim %s\n", r.Network)
-		}
-		return err
-	})
-	if err != nil {
-		l.Fatal(err)
-	}
-	return s.String()
-}
-
-func (l *lab) same(what, before string) {
-	l.Helper()
-	if after := l.snapshot(); after != before {
-		l.Errorf("%s: left behind:\n%s\nbefore:\n%s", what, after, before)
 	}
 }
 

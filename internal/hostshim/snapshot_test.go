@@ -1,0 +1,66 @@
+package hostshim_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"berth/internal/hostshim"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/ipam"
+)
+
+// What a snapshot looks at, in few processes, because a test takes many.
+const (
+	lookAtIP  = "link show\naddr show\nroute show table all\nrule show\n"
+	lookAtARP = "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"
+)
+
+// operstate is what the kernel decides on in a second of its own.
+var operstate = regexp.MustCompile(`state [A-Z]+ `)
+
+// snapshot is all of the host that an enable may change, and what is recorded.
+func (l *lab) snapshot() string {
+	l.Helper()
+	var s strings.Builder
+	batch := filepath.Join(l.dirs.Config, "batch")
+	if err := os.WriteFile(batch, []byte(lookAtIP), 0o644); err != nil {
+		l.Fatal(err)
+	}
+	s.WriteString(operstate.ReplaceAllString(testnet.Run(l.T, l.host, "ip", "-o", "-batch", batch), ""))
+	s.WriteString(testnet.Run(l.T, l.host, "ip", "-6", "-o", "route", "show", "table", "all"))
+	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", lookAtARP))
+	err := l.store.View(l.Context(), func(tx *state.Tx) error {
+		for lease, err := range ipam.All(tx) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "lease %s of %q\n", lease.Addr, lease.Owner)
+		}
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
+		}
+		all, err := hostshim.All(tx)
+		for _, r := range all {
+			fmt.Fprintf(&s, "host shim %s\n", r.Network)
+		}
+		return err
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return s.String()
+}
+
+func (l *lab) same(what, before string) {
+	l.Helper()
+	if after := l.snapshot(); after != before {
+		l.Errorf("%s: left behind:\n%s\nbefore:\n%s", what, after, before)
+	}
+}
