@@ -13,7 +13,8 @@ var containersConf = []string{"/usr/share/containers/containers.conf", "/etc/con
 
 const podmanDropIn = "/etc/containers/containers.conf.d/50-berth.conf"
 
-// What podman has by default (containers.conf(5), 4.3 to 5.6).
+// What podman has by default (containers.conf(5), 4.3 to 5.6). The key that it
+// reads is runtime_supports_nocgroup, whatever that page calls it.
 var (
 	jsonRuntimes     = []string{"crun", "runc", "kata", "runsc", "youki", "krun"}
 	nocgroupRuntimes = []string{"crun", "krun"}
@@ -117,7 +118,7 @@ func (p *planner) podmanRuntime(engine map[string]any) error {
 	set([]string{program}, "runtimes", handler)
 	set(with(engine["runtime_supports_json"], jsonRuntimes), "runtime_supports_json")
 	if filepath.Base(l.runtime) == "crun" {
-		set(with(engine["runtime_supports_nocgroups"], nocgroupRuntimes), "runtime_supports_nocgroups")
+		set(with(engine["runtime_supports_nocgroup"], nocgroupRuntimes), "runtime_supports_nocgroup")
 	}
 	if p.o.Default {
 		set(handler, "runtime")
