@@ -32,7 +32,7 @@ func TestContainerdReadsIt(t *testing.T) {
 				h.write(containerdConfig, text, 0o644)
 			}
 			before := h.tree()
-			o := h.options("containerd", Options{Default: true})
+			o := h.options("containerd", Options{Flags: Flags{Default: true}})
 			h.install(o)
 			dumped, err := exec.Command(program, "--config", h.root+containerdConfig, "config", "dump").Output()
 			if err != nil {

@@ -51,18 +51,23 @@ func Engines() (names []string) {
 
 // Options are what an installation is asked for.
 type Options struct {
-	Engine   string
-	Dirs     config.Dirs
-	Bin      string   // directory of berth's programs
-	File     string   // the engine's configuration; "": where the engine has it
-	Default  bool     // berth-runtime for every container, not only for those that name it
-	HooksDir string   // of hooks.d; "": the engine's
-	CDIDir   string   // "": /etc/cdi
-	Root     string   // below which the files are, berth's configuration too; "": /
-	Path     []string // directories of the engines' programs
+	Engine string
+	Flags
+	Dirs config.Dirs
+	Bin  string   // directory of berth's programs
+	Root string   // below which the files are, berth's configuration too; "": /
+	Path []string // directories of the engines' programs
 
 	// Version asks a program for its version; nil runs it with --version.
 	Version func(program string) (Version, error)
+}
+
+// Flags say how, where that is not the usual way.
+type Flags struct {
+	File     string `json:"file,omitempty"`      // the engine's configuration; "": where the engine has it
+	Default  bool   `json:"default,omitempty"`   // berth-runtime for every container, not only for those that name it
+	HooksDir string `json:"hooks_dir,omitempty"` // of hooks.d; "": the engine's
+	CDIDir   string `json:"cdi_dir,omitempty"`   // "": /etc/cdi
 }
 
 // Flags that not every engine has a use for.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"berth/engine/edit"
 )
@@ -13,6 +14,7 @@ import (
 // Plan is what an installation, or its end, is to write.
 type Plan struct {
 	home    string
+	flags   Flags
 	Engine  string
 	Files   []*File
 	Notes   []string // what a person should know
@@ -54,6 +56,36 @@ func Install(o Options) (*Plan, error) {
 	return p.plan, nil
 }
 
+// Again plans what the installation for an engine that there is would write
+// now: nothing, where all is as it was written. Its error wraps
+// [ErrNotInstalled] where there is none.
+func Again(o Options) (*Plan, error) {
+	records, err := readRecords(o.home())
+	if err != nil {
+		return nil, err
+	}
+	mine := recordOf(records, o.Engine)
+	if mine == nil {
+		return nil, fmt.Errorf("%s: %w", o.Engine, ErrNotInstalled)
+	}
+	o.Flags = mine.Flags
+	return Install(o)
+}
+
+// Command is the command line of an installation.
+func (p *Plan) Command() string {
+	words := []string{"berth", "install", "--engine", p.Engine}
+	for _, f := range []struct{ flag, value string }{{engineConfig, p.flags.File}, {hooksDir, p.flags.HooksDir}, {cdiDir, p.flags.CDIDir}} {
+		if f.value != "" {
+			words = append(words, f.flag, f.value)
+		}
+	}
+	if p.flags.Default {
+		words = append(words, defaultRuntime)
+	}
+	return strings.Join(words, " ")
+}
+
 // ErrNotInstalled is of an engine that berth has no record of.
 var ErrNotInstalled = errors.New("nothing is installed")
 
@@ -84,7 +116,7 @@ func newPlanner(o *Options) (*planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{o: o, records: records, plan: &Plan{home: o.home(), Engine: o.Engine}}
+	p := &planner{o: o, records: records, plan: &Plan{home: o.home(), flags: o.Flags, Engine: o.Engine}}
 	mine := recordOf(records, o.Engine)
 	if mine == nil {
 		return p, nil

@@ -17,6 +17,7 @@ import (
 type record struct {
 	Engine  string         `json:"engine"`
 	Restart string         `json:"restart,omitempty"`
+	Flags   Flags          `json:"flags,omitzero"` // what was asked for
 	Files   []recordedFile `json:"files"`
 }
 
@@ -108,7 +109,7 @@ func others(all []*record, engine string) []*record {
 // writeRecord keeps what a plan has written, with the files as they were.
 func writeRecord(p *Plan) error {
 	dir := recordDir(p.home, p.Engine)
-	r := record{Engine: p.Engine, Restart: p.Restart}
+	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

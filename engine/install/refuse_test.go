@@ -16,10 +16,10 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		key string
 	}{
 		"no such engine":       {Options{Engine: "lxc"}, "--engine"},
-		"nothing to configure": {Options{Engine: "nerdctl", File: "/etc/nerdctl/nerdctl.toml"}, "--engine-config"},
-		"no default":           {Options{Engine: "cdi", Default: true}, "--default"},
-		"no hooks.d":           {Options{Engine: "docker", HooksDir: "/srv"}, "--hooks-dir"},
-		"relative":             {Options{Engine: "docker", File: "daemon.json"}, "--engine-config"},
+		"nothing to configure": {Options{Engine: "nerdctl", Flags: Flags{File: "/etc/nerdctl/nerdctl.toml"}}, "--engine-config"},
+		"no default":           {Options{Engine: "cdi", Flags: Flags{Default: true}}, "--default"},
+		"no hooks.d":           {Options{Engine: "docker", Flags: Flags{HooksDir: "/srv"}}, "--hooks-dir"},
+		"relative":             {Options{Engine: "docker", Flags: Flags{File: "daemon.json"}}, "--engine-config"},
 	} {
 		_, err := Install(c.o)
 		var bad *specs.ValueError

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,7 @@ func TestEnginesShareFiles(t *testing.T) {
 // What others wrote after berth was installed stays; what is ours goes.
 func TestUninstallAmongOthersChanges(t *testing.T) {
 	h := newHost(t, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"})
-	o := h.options("containerd", Options{Default: true})
+	o := h.options("containerd", Options{Flags: Flags{Default: true}})
 	before := h.tree()["/etc/containerd/config.toml"]
 	h.install(o)
 	path := h.root + "/etc/containerd/config.toml"
@@ -65,7 +66,7 @@ func TestUninstallAmongOthersChanges(t *testing.T) {
 // A default that somebody has changed again is theirs.
 func TestUninstallLeavesAnothersDefault(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
-	o := h.options("docker", Options{Default: true})
+	o := h.options("docker", Options{Flags: Flags{Default: true}})
 	h.install(o)
 	path := h.root + "/etc/docker/daemon.json"
 	text, err := os.ReadFile(path)
@@ -89,7 +90,7 @@ func TestAnotherWayOfInstallingTakesTheFirstBack(t *testing.T) {
 	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; !ok {
 		t.Fatal("no file of hooks.d")
 	}
-	h.install(h.options("podman", Options{Default: true}))
+	h.install(h.options("podman", Options{Flags: Flags{Default: true}}))
 	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; ok {
 		t.Error("the file of hooks.d is left, though every container has the runtime")
 	}
@@ -128,4 +129,26 @@ func TestRefreshDevices(t *testing.T) {
 		t.Errorf("a file without networks: %s", text)
 	}
 	h.uninstall(o)
+}
+
+// What was installed can be asked for again, by the same flags, and tells what
+// somebody has changed since.
+func TestAgain(t *testing.T) {
+	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-oneline.json"})
+	if _, err := Again(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {
+		t.Errorf("error %v, want ErrNotInstalled", err)
+	}
+	h.install(h.options("docker", Options{Flags: Flags{Default: true, File: "/etc/docker/daemon.json"}}))
+	p, err := Again(h.options("docker", Options{}))
+	if err != nil || len(p.Changed()) > 0 {
+		t.Fatalf("%v:\n%s", err, h.show(p))
+	}
+	if got, want := p.Command(), "berth install --engine docker --engine-config "+h.root+"/etc/docker/daemon.json --default"; got != want {
+		t.Errorf("command %q, want %q", got, want)
+	}
+	h.write("/etc/docker/daemon.json", "{}\n", 0o644)
+	p, err = Again(h.options("docker", Options{}))
+	if err != nil || len(p.Changed()) != 1 {
+		t.Fatalf("%v:\n%s", err, h.show(p))
+	}
 }
