@@ -36,6 +36,14 @@ const podman = "podman"
 // cdiFiles is where engines look for devices (the Container Device Interface).
 var cdiFiles = []string{"/etc/cdi/*", "/var/run/cdi/*"}
 
+// Engines tells of each engine that is installed whether it runs berth-hook: a
+// line whose check is the engine's name.
+func (c *Checker) Engines() []Line {
+	r := &report{subject: "host"}
+	judgeEngines(r, c.gatherEngines())
+	return r.lines
+}
+
 func (c *Checker) gatherEngines() (all []Engine) {
 	for _, e := range engines {
 		if c.executable(e.executable) == "" {
@@ -114,10 +122,7 @@ func judgeEngine(r *report, e Engine) {
 
 // install says how an engine is told to run berth-hook.
 func (e Engine) install() string {
-	if len(e.HooksDirs) == 0 {
-		return "put a CDI device into /etc/cdi whose createRuntime and poststop hooks run berth-hook, and start containers with --device"
-	}
-	return command("install -D -m 644 deploy/hooks.d/berth.json -t %s", e.HooksDirs[0])
+	return command("berth install --engine %s", strings.ReplaceAll(strings.ToLower(e.Name), "-", ""))
 }
 
 // missingStages returns the stage without which a hook does half of its work.
