@@ -217,16 +217,28 @@ func (s *site) ps(t *testing.T, flags ...string) []specs.Endpoint {
 }
 
 // nothingLeft holds a site to what it was before its containers: the same
-// links, no leases, no attachments but ended ones, whose counts stay.
+// links, and nothing of berth's.
 func (s *site) nothingLeft(t *testing.T, before snapshot) {
 	t.Helper()
 	err := lab.Eventually(10*time.Second, func() error {
-		after := s.snapshot(t)
-		if after.links != before.links {
+		if after := s.snapshot(t); after.links != before.links {
 			return fmt.Errorf("links were\n%s\nand are\n%s", before.links, after.links)
 		}
-		if len(after.leases) != 0 {
-			return fmt.Errorf("leases are left: %s", strings.Join(after.leases, ", "))
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	s.released(t)
+}
+
+// released holds a site to have no leases, and no attachments but ended ones,
+// whose counts stay.
+func (s *site) released(t *testing.T) {
+	t.Helper()
+	err := lab.Eventually(10*time.Second, func() error {
+		if leases := s.leases(t); len(leases) != 0 {
+			return fmt.Errorf("leases are left: %s", strings.Join(leases, ", "))
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -86,6 +88,9 @@ func systemFiles(t *testing.T) {
 	must(t, os.MkdirAll("/etc/containers", 0o755))
 	must(t, os.WriteFile("/etc/containers/containers.conf", []byte(lab.ContainersConf), 0o644))
 	t.Cleanup(func() { must(t, os.Remove("/etc/containers/containers.conf")) })
+	storage := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", t.TempDir(), t.TempDir())
+	must(t, os.WriteFile("/etc/containers/storage.conf", []byte(storage), 0o644))
+	t.Cleanup(func() { must(t, os.Remove("/etc/containers/storage.conf")) })
 }
 
 func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
@@ -128,17 +133,20 @@ func TestInstall(t *testing.T) {
 	p.runs(t, "untold", annotation)
 	p.want(t, "")
 	p.ends(t, "untold")
+	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "warn", "annotations": "fail"})
 
 	install("podman")
 	p.runs(t, "hooked", annotation)
 	p.want(t, "lan@lan0")
 	p.ends(t, "hooked")
+	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
 	p.named(t, annotation)
 
 	install("podman", "--default")
 	p.runs(t, "default", annotation)
 	p.want(t, "lan@lan0")
 	p.ends(t, "default")
+	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
 
 	install("cdi")
 	p.devices(t, annotation)
@@ -245,4 +253,46 @@ func inject(cache *cdilib.Cache, path string, devices ...string) error {
 func sorted(all []string) []string {
 	slices.Sort(all)
 	return all
+}
+
+// doctor holds what berth doctor says of an engine, with a try, to results by
+// check.
+func (s *site) doctor(t *testing.T, engine string, want map[string]string, env ...string) {
+	t.Helper()
+	before := s.snapshot(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := s.Command(ctx, filepath.Join(bin, "berth"), "--config", s.Config, "--state", s.State, "--bpffs", s.BPFFS, "doctor", "--try", "--json", engine)
+	cmd.Env = append(cmd.Environ(), env...)
+	text, err := lab.Output(cmd)
+	var lines []struct{ Subject, Check, Result, Message string }
+	must(t, json.Unmarshal([]byte(text[strings.IndexByte(text+"[", '['):]), &lines))
+	got := make(map[string]string)
+	failed := false
+	for _, l := range lines {
+		failed = failed || l.Result == "fail"
+		if l.Subject == engine {
+			got[l.Check] = l.Result
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" || failed != (err != nil) {
+		t.Errorf("doctor (-want +got):\n%s\n%s\n%v", d, text, err)
+	}
+	if d := s.snapshot(t).difference(before); d != "" {
+		t.Errorf("doctor leaves: %s", d)
+	}
+}
+
+// TestDoctorTriesContainerd is ctr with berth-runtime, which needs nothing
+// installed.
+func TestDoctorTriesContainerd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	results := map[string]string{"version": "pass", "told": "warn", "annotations": "warn"}
+	s.doctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "nobody"))
+	c := &lab.Containerd{Host: s.Host, Rootfs: rootfs}
+	must(t, c.StartDaemon())
+	t.Cleanup(func() { must(t, c.StopDaemon()) })
+	results["annotations"] = "pass"
+	s.doctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"))
 }

@@ -48,25 +48,52 @@ func (c *Containerd) StopDaemon() error { return c.daemon.Stop() }
 
 // Start implements Engine.
 func (c *Containerd) Start(ct Container) (string, error) {
-	args := []string{"run", "--detach", "--null-io"}
-	if c.Wrapper.Runtime == "" {
-		b := Bundle{ID: ct.ID, Rootfs: c.Rootfs, Args: ct.Args, Annotations: ct.Annotations, Hooks: c.Host.Hooks()}
-		dir := filepath.Join(c.dir(), "bundles", b.ID)
-		if err := b.Write(dir); err != nil {
-			return "", err
-		}
-		_, err := c.ctr(append(args, "--config", filepath.Join(dir, "config.json"), b.ID)...)
-		return b.ID, err
-	}
-	flags, err := c.wrappedFlags(ct)
+	flags, err := c.flags(ct)
 	if err != nil {
 		return "", err
 	}
-	_, err = c.ctr(slices.Concat(args, flags, []string{"--rootfs", c.Rootfs, ct.ID}, ct.Args)...)
+	_, err = c.ctr(slices.Concat([]string{"run", "--detach", "--null-io"}, flags)...)
 	if err != nil {
 		_, _ = c.ctr("container", "rm", ct.ID) // ctr leaves it; the start's error is what counts
 	}
 	return ct.ID, err
+}
+
+// flags are what a container takes on the command line of ctr run. By flags
+// alone, ctr makes no user namespace for a root file system that is no image's.
+func (c *Containerd) flags(ct Container) ([]string, error) {
+	b := Bundle{ID: ct.ID, Rootfs: c.Rootfs, Args: ct.Args, Annotations: ct.Annotations, UserNS: ct.UserNS}
+	config := filepath.Join(c.dir(), "bundles", b.ID)
+	if c.Wrapper.Runtime == "" {
+		b.Hooks = c.Host.Hooks()
+		return []string{"--config", filepath.Join(config, "config.json"), ct.ID}, b.Write(config)
+	}
+	program, err := c.program()
+	switch {
+	case err != nil:
+		return nil, err
+	case ct.UserNS:
+		return []string{"--runc-binary", program, "--config", filepath.Join(config, "config.json"), ct.ID}, b.Write(config)
+	}
+	flags := []string{"--runc-binary", program, "--env", "PATH=/bin", "--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW"}
+	for _, key := range slices.Sorted(maps.Keys(ct.Annotations)) {
+		flags = append(flags, "--annotation", key+"="+ct.Annotations[key])
+	}
+	network, err := c.network(ct)
+	return slices.Concat(flags, network, []string{"--rootfs", c.Rootfs, ct.ID}, ct.Args), err
+}
+
+func (c *Containerd) network(ct Container) ([]string, error) {
+	switch ct.Network {
+	case "":
+		return nil, nil
+	case HostNetwork:
+		return []string{"--net-host"}, nil
+	case EngineNetwork:
+		return []string{"--cni"}, nil
+	}
+	pid, err := c.PID(strings.TrimPrefix(ct.Network, joinPrefix))
+	return []string{"--with-ns", fmt.Sprintf("network:/proc/%d/ns/net", pid)}, err
 }
 
 // withoutShares is a runtime that takes no notice of the processor shares which
@@ -77,32 +104,16 @@ const withoutShares = `#!/bin/sh
 exec %s "$@"
 `
 
-// wrappedFlags are those of ctr run for a container that berth-runtime starts.
-func (c *Containerd) wrappedFlags(ct Container) ([]string, error) {
+// program is what ctr is to take for runc.
+func (c *Containerd) program() (string, error) {
 	w := c.Wrapper
 	w.Runtime = filepath.Join(c.dir(), c.Wrapper.Runtime)
-	program, err := c.Host.Wrapper(w)
-	if err := firstError(err, os.WriteFile(w.Runtime, fmt.Appendf(nil, withoutShares, c.Wrapper.Runtime), 0o755)); err != nil {
-		return nil, err
+	if _, err := os.Stat(w.Runtime); err != nil {
+		if err := os.WriteFile(w.Runtime, fmt.Appendf(nil, withoutShares, c.Wrapper.Runtime), 0o755); err != nil {
+			return "", err
+		}
 	}
-	flags := []string{"--runc-binary", program, "--env", "PATH=/bin", "--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW"}
-	for _, key := range slices.Sorted(maps.Keys(ct.Annotations)) {
-		flags = append(flags, "--annotation", key+"="+ct.Annotations[key])
-	}
-	if ct.UserNS {
-		flags = append(flags, "--uidmap", userNamespace, "--gidmap", userNamespace)
-	}
-	other, joins := strings.CutPrefix(ct.Network, joinPrefix)
-	switch {
-	case joins:
-		pid, err := c.PID(other)
-		return append(flags, "--with-ns", fmt.Sprintf("network:/proc/%d/ns/net", pid)), err
-	case ct.Network == HostNetwork:
-		return append(flags, "--net-host"), nil
-	case ct.Network == EngineNetwork:
-		return append(flags, "--cni"), nil
-	}
-	return flags, nil
+	return c.Host.Wrapper(w)
 }
 
 // Exec implements Engine.

@@ -36,6 +36,12 @@ func (m *Machine) start(log, name string, args ...string) (*Daemon, error) {
 	return d, nil
 }
 
+// Start runs a program on the machine until it is stopped, with its output in a
+// file.
+func (m *Machine) Start(log, name string, args ...string) (*Daemon, error) {
+	return m.start(log, name, args...)
+}
+
 // Stop asks the daemon to end, and returns how it did.
 func (d *Daemon) Stop() error {
 	_ = d.cmd.Process.Signal(os.Interrupt) // it may have ended: then Wait has said how

@@ -33,6 +33,13 @@ func Rootfs(dir string) error {
 			return err
 		}
 	}
+	// What engines put a file of theirs over; one of a user namespace could not
+	// make them.
+	for _, file := range []string{"etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"} {
+		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o644); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/:/bin/sh\n"), 0o644)
 }
 

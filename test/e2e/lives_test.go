@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/specs"
+	"berth/test/lab"
+)
+
+// events are what becomes of a container besides its start and its end. An
+// engine lives through all of them on one site.
+var events = []struct {
+	name string
+	run  func(t *testing.T, s *site, e lab.Engine)
+}{
+	{"restart", restarted},
+	{"killed", killed},
+	{"shim killed", shimKilled},
+	{"engine restarted", engineRestarted},
+	{"host network", hostNetwork},
+	{"shared namespace", sharedNamespace},
+	{"user namespace", userNamespace},
+}
+
+func TestEngineLives(t *testing.T) {
+	for _, engine := range []string{"runc-wrapped", "crun-late", "podman-wrapped", "ctr-wrapped"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			must(t, s.Network("lan", lanNetwork))
+			e := engines[engine](t, s)
+			before := s.snapshot(t)
+			for _, event := range events {
+				t.Run(event.name, func(t *testing.T) {
+					event.run(t, s, e)
+					s.nothingLeft(t, before)
+				})
+			}
+		})
+	}
+}
+
+// onLAN starts a container on the network lan and holds it to be reached.
+func (s *site) onLAN(t *testing.T, e lab.Engine, c lab.Container) {
+	t.Helper()
+	c.Args, c.Annotations = []string{"sleep", "600"}, annotations{"berth/networks": "lan"}
+	_, err := e.Start(c)
+	must(t, err)
+	s.reached(t, "192.0.2.64")
+}
+
+// reached holds an address to answer the LAN.
+func (s *site) reached(t *testing.T, address string) {
+	t.Helper()
+	ping(t, "from the LAN", func() (string, error) {
+		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", address)
+	})
+}
+
+func restarted(t *testing.T, s *site, e lab.Engine) {
+	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	for range 2 {
+		must(t, e.Restart(s.id("one")))
+		s.reached(t, "192.0.2.64")
+		if all := s.ps(t); len(all) != 1 || all[0].Phase != specs.PhaseAttached {
+			t.Errorf("after a restart berth ps shows %+v, want one attachment", all)
+		}
+	}
+	must(t, e.Stop(s.id("one")))
+}
+
+func killed(t *testing.T, s *site, e lab.Engine) {
+	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	kill(t, pidOf(t, e, s.id("one")))
+	must(t, lab.Eventually(30*time.Second, func() error { return e.Restart(s.id("one")) }))
+	s.reached(t, "192.0.2.64")
+	kill(t, pidOf(t, e, s.id("one")))
+	must(t, e.Stop(s.id("one")))
+}
+
+// shimKilled kills what an engine has put beside the container. containerd then
+// ends the container as always. podman does so when it is told to, and without
+// its hooks: what is left is collected, by berth gc here.
+func shimKilled(t *testing.T, s *site, e lab.Engine) {
+	if _, none := e.(*lab.Runc); none {
+		t.Skip("a runtime by itself has no shim")
+	}
+	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	kill(t, parentOf(t, pidOf(t, e, s.id("one"))))
+	if _, ends := e.(*lab.Containerd); ends {
+		must(t, lab.Eventually(30*time.Second, func() error {
+			if all := s.ps(t); len(all) != 0 {
+				return fmt.Errorf("the shim is dead, and berth ps shows %+v", all)
+			}
+			return nil
+		}))
+	}
+	must(t, e.Stop(s.id("one")))
+	_, err := s.Berth("gc")
+	must(t, err)
+}
+
+func engineRestarted(t *testing.T, s *site, e lab.Engine) {
+	d, ok := e.(*lab.Containerd)
+	if !ok {
+		t.Skip("an engine without a daemon")
+	}
+	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	must(t, d.StopDaemon())
+	s.reached(t, "192.0.2.64")
+	must(t, d.StartDaemon())
+	s.reached(t, "192.0.2.64")
+	must(t, e.Stop(s.id("one")))
+}
+
+func hostNetwork(t *testing.T, s *site, e lab.Engine) {
+	_, err := e.Start(lab.Container{ID: s.id("one"), Args: []string{"sleep", "600"},
+		Annotations: annotations{"berth/networks": "lan"}, Network: lab.HostNetwork})
+	s.refused(t, err, "host", "network namespace")
+}
+
+// sharedNamespace is two containers in the namespace of the first. The
+// attachment is there as long as one of them is.
+func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
+	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	s.onLAN(t, e, lab.Container{ID: s.id("two"), Network: lab.Join(s.id("one"))})
+	out, err := e.Exec(s.id("two"), "ip", "-o", "link")
+	if err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, "net1") {
+		t.Errorf("the shared namespace has %s, %v, want lo and net1", out, err)
+	}
+	first, last := s.id("one"), s.id("two")
+	if _, tied := e.(*lab.Podman); tied { // it does not remove what another needs
+		first, last = last, first
+	}
+	must(t, e.Stop(first))
+	s.reached(t, "192.0.2.64")
+	must(t, e.Stop(last))
+}
+
+func userNamespace(t *testing.T, s *site, e lab.Engine) {
+	s.onLAN(t, e, lab.Container{ID: s.id("one"), UserNS: true})
+	out, err := e.Exec(s.id("one"), "cat", "/proc/self/uid_map")
+	if err != nil || !strings.Contains(out, "100000") {
+		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
+	}
+	must(t, e.Stop(s.id("one")))
+}
+
+// TestEnginesNetworkFirst is an engine that makes its own network after the
+// container was created: berth's interface and default route come last.
+func TestEnginesNetworkFirst(t *testing.T) {
+	for engine, userns := range map[string]bool{"containerd-late": false, "podman-late": true} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			must(t, s.Network("lan", lanNetwork))
+			e := engines[engine](t, s)
+			c := lab.Container{ID: s.id("one"), Args: []string{"sleep", "600"}, Network: lab.EngineNetwork, UserNS: userns,
+				Annotations: annotations{"berth/networks": `[{"name":"lan","default-route":["192.0.2.1"]}]`}}
+			_, err := e.Start(c)
+			must(t, err)
+			s.reached(t, "192.0.2.64")
+			links, err := e.Exec(c.ID, "ip", "-o", "link")
+			if own, ours := strings.Index(links, " eth0"), strings.Index(links, " net1"); err != nil || own < 0 || ours < own {
+				t.Errorf("its interfaces are %s, %v, want the engine's and then berth's", links, err)
+			}
+			routes, err := e.Exec(c.ID, "ip", "route", "show", "default")
+			if err != nil || strings.Count(routes, "default") != 1 || !strings.Contains(routes, "192.0.2.1 dev net1") {
+				t.Errorf("its default routes are %s, %v, want berth's", routes, err)
+			}
+			must(t, e.Stop(c.ID))
+
+			// Both want the default route, and none was chosen.
+			c.ID, c.Annotations = s.id("two"), annotations{"berth/networks": "lan"}
+			_, err = e.Start(c)
+			s.refused(t, err, "default")
+			s.released(t)
+		})
+	}
+}
+
+func pidOf(t *testing.T, e lab.Engine, id string) int {
+	t.Helper()
+	pid, err := e.PID(id)
+	must(t, err)
+	return pid
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// parentOf reads the fourth field of /proc/PID/stat (proc_pid_stat(5)).
+func parentOf(t *testing.T, pid int) (parent int) {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	_, err = fmt.Sscanf(rest, "%s %d", new(string), &parent)
+	must(t, err)
+	return parent
+}
