@@ -111,7 +111,7 @@ func (env *Env) warn(format string, args ...any) {
 func newRoot(env *Env) *cobra.Command {
 	root := group("berth", "give containers a place on the LAN, and see what they do there",
 		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env),
-		newInstall(env), newUninstall(env), newCDI(env), newVersion(env))
+		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
 	root.SilenceErrors, root.SilenceUsage = true, true

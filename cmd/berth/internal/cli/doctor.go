@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"berth/check"
+	"berth/cmd/berth/internal/doctor"
+	"berth/specs"
+)
+
+const doctorLong = `Tell which container engines are here, in which versions, and whether they know
+berth, with the command that mends what is missing.
+
+With --try, a container is started with each of them, which asks for something
+that berth-hook refuses: so one sees whether annotations arrive, and the hook's
+message with them. It gets no interface, and does not run.
+
+Each line is pass, warn or fail. The exit status is 1 when a line is fail.`
+
+func newDoctor(env *Env) *cobra.Command {
+	var try, asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor [ENGINE...]", Short: "tell which engines know berth", Long: doctorLong,
+		Example: "  berth doctor\n  berth doctor --try podman\n  berth doctor --json | jq '.[] | select(.result == \"fail\")'",
+		Args: func(cmd *cobra.Command, args []string) error {
+			for _, name := range args {
+				if !slices.Contains(doctor.Engines(), name) {
+					return usage(cmd, specs.Invalid("engine", name, "one of %q", doctor.Engines()))
+				}
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return without(doctor.Engines(), args), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if try {
+				if err := env.needRoot(cmd.CommandPath() + " --try"); err != nil {
+					return err
+				}
+			}
+			return runDoctor(cmd.Context(), env, args, try, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&try, "try", false, "start a short container with each engine")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool) error {
+	bin, err := env.programs()
+	if err != nil {
+		return err
+	}
+	path := executablePath()
+	d := &doctor.Doctor{Check: &check.Checker{Dirs: env.dirs, Path: path}, Dirs: env.dirs, Bin: bin, Path: path}
+	lines := d.Look(engines)
+	if try {
+		lines = append(lines, d.Try(ctx, engines)...)
+		lines = bySubject(lines)
+	}
+	if asJSON {
+		err = writeJSON(env.Out, lines)
+	} else {
+		err = check.Write(env.Out, lines, env.Width)
+	}
+	if err == nil && check.Failed(lines) {
+		return errSaid
+	}
+	return err
+}
+
+// bySubject puts the lines of a subject behind each other, in the order in
+// which the subjects come.
+func bySubject(lines []check.Line) []check.Line {
+	first := make(map[string]int)
+	for i, l := range lines {
+		if _, seen := first[l.Subject]; !seen {
+			first[l.Subject] = i
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b check.Line) int { return first[a.Subject] - first[b.Subject] })
+	return lines
+}

@@ -1,0 +1,212 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/check"
+	"berth/engine/install"
+	"berth/internal/config"
+)
+
+// newDoctor looks at a host of its own, with the programs that are named.
+func newDoctor(t *testing.T, programs ...string) *Doctor {
+	t.Helper()
+	root := t.TempDir()
+	bin := filepath.Join(root, "usr/bin")
+	d := &Doctor{
+		Root: root, Bin: bin, Path: []string{bin},
+		Dirs:    config.Dirs{Config: config.DefaultConfig, State: t.TempDir(), BPFFS: config.DefaultBPFFS},
+		Version: func(program string) (install.Version, error) { return install.ParseVersion("version 28.2.2") },
+	}
+	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
+	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "runc") {
+		d.write(t, "usr/bin/"+name, "")
+	}
+	return d
+}
+
+func (d *Doctor) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(d.Root, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// results are the lines of a subject, a word each.
+func results(lines []check.Line, subject string) map[string]check.Result {
+	all := make(map[string]check.Result)
+	for _, l := range lines {
+		if l.Subject == subject {
+			all[l.Check] = l.Result
+		}
+	}
+	return all
+}
+
+func TestLook(t *testing.T) {
+	d := newDoctor(t, "dockerd")
+	want := func(what string, told check.Result, remedy string) {
+		t.Helper()
+		lines := d.Look(nil)
+		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "told": told}, results(lines, "docker")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		if last := lines[len(lines)-1]; last.Remedy != remedy {
+			t.Errorf("%s: remedy %q, want %q", what, last.Remedy, remedy)
+		}
+	}
+	want("told nothing", check.Warn, "`berth install --engine docker`")
+	d.write(t, "etc/docker/daemon.json", `{"runtimes": {"b": {"path": "/opt/berth-runtime"}}}`)
+	want("told by hand", check.Pass, "")
+	p, err := install.Install(install.Options{Engine: install.Docker, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version, Flags: install.Flags{Default: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	want("installed", check.Pass, "")
+	d.write(t, "etc/docker/daemon.json", "{}")
+	want("installed, and changed", check.Warn, "`berth install --engine docker --default`")
+	d.write(t, "etc/docker/daemon.json", "{")
+	want("installed, and broken", check.Fail, "mend that, then `berth install --engine docker`")
+}
+
+func TestLookForNamed(t *testing.T) {
+	d := newDoctor(t, "dockerd", "podman")
+	lines := d.Look([]string{"podman", "crio"})
+	if len(results(lines, "docker")) > 0 || results(lines, "podman")["version"] != check.Pass {
+		t.Errorf("lines %v", lines)
+	}
+	if got := results(lines, "crio")["version"]; got != check.Fail {
+		t.Errorf("an engine that is not here is %q", got)
+	}
+}
+
+func TestLookAtNothing(t *testing.T) {
+	d := newDoctor(t)
+	if got := results(d.Look(nil), "host")["engines"]; got != check.Warn {
+		t.Errorf("no engine is %q", got)
+	}
+	if err := os.Remove(filepath.Join(d.Bin, "berth-hook")); err != nil {
+		t.Fatal(err)
+	}
+	if got := results(d.Look(nil), "berth")["programs"]; got != check.Fail {
+		t.Errorf("no hook is %q", got)
+	}
+}
+
+func TestAnOldEngine(t *testing.T) {
+	d := newDoctor(t, "dockerd")
+	d.Version = func(string) (install.Version, error) { return install.ParseVersion("Docker version 20.10.24") }
+	if got := results(d.Look(nil), "docker")["version"]; got != check.Warn {
+		t.Errorf("an old docker is %q", got)
+	}
+}
+
+// key is the annotation of a trial, as it is on an engine's command line.
+func key(args []string) string {
+	i := slices.Index(args, "--annotation")
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimSuffix(args[i+1], "=1")
+}
+
+func TestTry(t *testing.T) {
+	refused := errors.New("exit status 126")
+	for name, c := range map[string]struct {
+		run  func(d *Doctor, args []string) (string, error)
+		want check.Result
+		says string
+	}{
+		"it arrives and is shown": {func(_ *Doctor, args []string) (string, error) {
+			return "Error: berth-hook: annotation \"" + key(args) + "\": want berth/networks, or …", refused
+		}, check.Pass, "is shown"},
+		"it arrives, and only the log tells": {func(d *Doctor, args []string) (string, error) {
+			path := filepath.Join(d.Dirs.State, "state/hook.log")
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("error="+key(args)), 0o600))
+			return "Error: crun: error executing hook", errors.Join(refused, err)
+		}, check.Pass, "hook.log"},
+		"it is ignored":            {func(*Doctor, []string) (string, error) { return "berth-hook v1\n", nil }, check.Fail, "ignored"},
+		"its own command is shown": {func(_ *Doctor, args []string) (string, error) { return "unknown flag in " + key(args), refused }, check.Fail, "not because of berth-hook"},
+		"another error":            {func(*Doctor, []string) (string, error) { return "no space left\non device", refused }, check.Fail, "no space left; on device"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoctor(t, "podman")
+			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (string, error) {
+				if args[0] != "run" {
+					return "", nil
+				}
+				return c.run(d, args)
+			}
+			lines := d.Try(t.Context(), nil)
+			if len(lines) != 1 || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) {
+				t.Errorf("lines %+v, want %s with %q", lines, c.want, c.says)
+			}
+		})
+	}
+}
+
+// Docker and nerdctl are not on every machine that tests; what they are asked
+// for is held here.
+func TestTryCommands(t *testing.T) {
+	for engine, want := range map[string][]string{
+		"dockerd": {
+			"docker version", "docker import - ID",
+			"docker run --rm --name ID --runtime berth --network none --annotation KEY=1 ID /berth-hook --version",
+			"docker rm --force ID", "docker rmi --force ID",
+		},
+		"nerdctl": {
+			"nerdctl info",
+			"nerdctl run --rm --name ID --runtime BIN/berth-runtime --network none --annotation KEY=1 --rootfs DIR /berth-hook --version",
+			"nerdctl rm --force ID",
+		},
+	} {
+		d := newDoctor(t, engine)
+		var got []string
+		d.Run = func(_ context.Context, stdin []byte, program string, args ...string) (string, error) {
+			if args[0] == "import" && len(stdin) == 0 {
+				t.Error("an import of nothing")
+			}
+			for i, arg := range args {
+				switch {
+				case strings.HasPrefix(arg, "berth-doctor-"):
+					args[i] = "ID"
+				case strings.HasPrefix(arg, "berth/doctor-"):
+					args[i] = "KEY=1"
+				case i > 0 && args[i-1] == "--rootfs":
+					args[i] = "DIR"
+				}
+			}
+			got = append(got, strings.ReplaceAll(filepath.Base(program)+" "+strings.Join(args, " "), d.Bin, "BIN"))
+			if args[0] == "run" {
+				return "", errors.New("exit status 1")
+			}
+			return "", nil
+		}
+		d.Try(t.Context(), nil)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", engine, diff)
+		}
+	}
+}
+
+func TestADaemonThatIsNotThere(t *testing.T) {
+	d := newDoctor(t, "dockerd", "crio")
+	d.Run = func(context.Context, []byte, string, ...string) (string, error) { return "", errors.New("no socket") }
+	for _, l := range d.Try(t.Context(), nil) {
+		if l.Result != check.Warn || !strings.Contains(l.Message, "not tried") {
+			t.Errorf("%+v, want a warning", l)
+		}
+	}
+}
