@@ -104,11 +104,11 @@ func (p *planner) versionOf(path string, c *containerdFiles) error {
 }
 
 // containerdTarget is the file to edit: a drop-in of our own where containerd
-// reads such and merges tables, as it does from 2.1; before that a later file
+// reads such and merges tables, as it does from 2.0; before that a later file
 // takes the place of a whole plugin's table, so that the one which has it last
 // is edited.
 func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
-	if v.AtLeast(2, 1) && p.o.File == "" {
+	if v.AtLeast(2, 0) && p.o.File == "" {
 		for _, pattern := range c.imports {
 			if dir := filepath.Dir(pattern); filepath.Base(dir) == "conf.d" && strings.HasSuffix(pattern, "*.toml") {
 				return filepath.Join(dir, "50-berth.toml")
@@ -190,7 +190,7 @@ func (c *containerdFiles) take(path string, values map[string]any, v Version) {
 	table, ok := found.(map[string]any)
 	switch {
 	case !ok:
-	case v.AtLeast(2, 1):
+	case v.AtLeast(2, 0):
 		c.cri = merge(c.cri, table)
 	default:
 		c.cri, c.last, c.plugin = table, path, criPlugin(version)

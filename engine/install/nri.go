@@ -39,6 +39,7 @@ func planNRI(p *planner) error {
 		return err
 	}
 	p.note("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
+	p.note("berth-nri.service, or a DaemonSet with berth-nri, is not to run beside it")
 	return p.link(filepath.Join(p.o.sys(dir), nriPlugin), program)
 }
 
