@@ -123,7 +123,9 @@ func openTap(name string) (int, error) {
 	}
 	req, err := unix.NewIfreq(name)
 	if err == nil {
-		req.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+		// With fragments, frames come in as from a driver: without the socket
+		// of who wrote them (tun_napi_alloc_frags in drivers/net/tun.c).
+		req.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_NAPI | unix.IFF_NAPI_FRAGS)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
 	}
 	if err != nil {
