@@ -16,6 +16,7 @@
 #include "ipvlan.h"
 #include "judge.h"
 #include "layout.h"
+#include "sibling.h"
 #include "source.h"
 #include "spoof.h"
 
@@ -49,6 +50,24 @@ static __always_inline int egress_unknown(struct __sk_buff *skb, const struct fr
 	return NEXT;
 }
 
+/* Judges an endpoint's own frame; whether it is to be dropped. */
+static __always_inline bool egress_judge(struct __sk_buff *skb, const struct frame *f,
+					 const struct endpoint *from)
+{
+	const struct endpoint *to;
+
+	if (!source_plain(skb, f, from)) {
+		if (source_look(skb, f, &from->is, from->cookie, EGRESS))
+			return true;
+		if (asks(f) && asked_look(skb, f, &from->is, from->cookie))
+			return true;
+	}
+	if (frame_cast(f) != UNICAST)
+		return false;
+	to = local_find(f);
+	return to && local_look(skb, f, from, to);
+}
+
 SEC("tc")
 int berth_egress(struct __sk_buff *skb)
 {
@@ -67,8 +86,7 @@ int berth_egress(struct __sk_buff *skb)
 	spoof = spoof_owned(skb, &f, from, EGRESS);
 	if (spoof != SPOOF_NONE || from->is.flags & ENDPOINT_PARENT)
 		return spoof == SPOOF_DROPPED ? DROP : NEXT;
-	if (!source_plain(skb, &f, from) &&
-	    source_look(skb, &f, &from->is, from->cookie, EGRESS))
+	if (egress_judge(skb, &f, from))
 		return DROP;
 	frame_measure(skb, &f, &n);
 	count_frame(from->is.slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
@@ -84,7 +102,7 @@ static __always_inline bool ingress_handed(struct __sk_buff *skb, const struct e
 {
 	__u64 cookie = sender_cookie(skb);
 
-	return cookie ? cookie == from->cookie : !!skb->sk;
+	return cookie ? cookie == from->cookie : frame_socket(skb);
 }
 
 /*
@@ -135,7 +153,7 @@ static __always_inline bool ingress_listed(const struct endpoint *to, const stru
 static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const struct frame *f,
 						const struct endpoint *from)
 {
-	if (!skb->sk)
+	if (!frame_socket(skb))
 		return SPOOF_NONE;
 	if (from)
 		return spoof_owned(skb, f, from, INGRESS);
@@ -157,6 +175,9 @@ static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct 
 	if (handed && !source_plain(skb, f, from) &&
 	    source_look(skb, f, &from->is, from->cookie, INGRESS))
 		return DROP;
+	if (sibling && !(from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE) &&
+	    wire_judge(skb, f, from, to))
+		return DROP;
 	frame_measure(skb, f, &n);
 	count_frame(to->is.slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
 	if (handed)
@@ -174,13 +195,17 @@ int berth_ingress(struct __sk_buff *skb)
 	if (!frame_parse(skb, &f) || vlan_owned(&f))
 		return NEXT;
 	from = endpoint_source(&f);
+	if (from && from->is.mode == MODE_VEPA)
+		vepa_back(from);
 	/* Who receives a group's frame cannot be seen from the parent. */
 	if (frame_cast(&f) != UNICAST)
 		return NEXT;
 	to = endpoint_find(&f.to);
 	if (to && to->is.flags & ENDPOINT_PARENT) {
 		if (to->is.flags & ENDPOINT_IPVLAN)
-			ipvlan_ingress(skb, &f);
+			return ipvlan_ingress(skb, &f) ? DROP : NEXT;
+		if (from && !(from->is.flags & ENDPOINT_PARENT))
+			wire_judge(skb, &f, from, to);
 		return NEXT;
 	}
 	spoof = ingress_spoof(skb, &f, from);

@@ -42,6 +42,20 @@ static __always_inline bool frame_read(struct __sk_buff *skb, const __u32 offset
 	return !bpf_skb_load_bytes(skb, offset, to, size);
 }
 
+/*
+ * Whether a frame has a socket. In assembly, as the compiler may otherwise
+ * compute the address of the member beforehand, which the verifier refuses.
+ */
+static __always_inline bool frame_socket(struct __sk_buff *skb)
+{
+	__u64 sk;
+
+	asm volatile("%0 = *(u64 *)(%1 + %2)"
+		     : "=r"(sk)
+		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, sk)));
+	return sk != 0;
+}
+
 /* Where the network header begins. */
 static __always_inline __u32 frame_network(const struct frame *f)
 {

@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "judge.h"
 #include "layout.h"
+#include "sibling.h"
 #include "source.h"
 
 /*
@@ -35,7 +36,8 @@ static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct fr
 		from = address_claimed(skb, f);
 	if (!from)
 		return false;
-	if (source_look(skb, f, from, cookie, EGRESS))
+	if (source_look(skb, f, from, cookie, EGRESS) ||
+	    (asks(f) && asked_look(skb, f, from, cookie)))
 		return true;
 	frame_measure(skb, f, &n);
 	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
@@ -47,24 +49,36 @@ static __always_inline bool ipvlan_to_itself(const struct frame *f)
 	return *(const __u64 *)&f->to == *(const __u64 *)&f->from; /* MAC and VLAN */
 }
 
+/* host-isolation: the host gets what is handed over, but its answer is lost. */
+static __noinline bool ipvlan_isolated(struct __sk_buff *skb, const struct frame *f,
+				       const struct party *from)
+{
+	struct finding found = finding_of(skb, from, 0, HOST_ISOLATION, INGRESS);
+
+	return breaks(skb, f, from, &found);
+}
+
 /*
  * Ingress at the parent, unicast for its MAC. One that has that MAC as its
  * source too was reflected by the switch, or is one endpoint's to the host
  * itself, which the driver hands over.
  */
-static __always_inline void ipvlan_ingress(struct __sk_buff *skb, const struct frame *f)
+static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct frame *f)
 {
 	const struct party *to = address_party(skb, f, TARGET);
 	const struct party *from = ipvlan_to_itself(f) ? address_party(skb, f, SOURCE) : 0;
 	struct count n;
 
-	if (!to && (!from || !skb->sk))
-		return;
+	if (!to && (!from || !frame_socket(skb)))
+		return false;
+	if (!to && ipvlan_isolated(skb, f, from))
+		return true;
 	frame_measure(skb, f, &n);
 	if (to)
 		count_frame(to->slot, RECEIVE, from ? LOCAL : EXTERNAL, UNICAST, &n);
 	else
 		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
+	return false;
 }
 
 /* Of the kernel's own types, the members on the way to the cookie. */

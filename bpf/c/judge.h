@@ -38,7 +38,7 @@ struct finding {
 static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 {
 	/* Without a socket the helper would name the initial namespace. */
-	if (!have_netns_cookie || !skb->sk)
+	if (!have_netns_cookie || !frame_socket(skb))
 		return 0;
 	return bpf_get_netns_cookie(skb);
 }

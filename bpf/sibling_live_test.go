@@ -1,0 +1,343 @@
+package bpf
+
+import (
+	"net/netip"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// newSwitch makes a lab whose cable ends in a switch that reflects, or not yet.
+func newSwitch(t *testing.T, reflects bool) *lab {
+	t.Helper()
+	l := newLab(t, Options{})
+	testnet.Bridge(t, l.lan, "br0", "wire")
+	if reflects {
+		testnet.Hairpin(t, l.lan, "wire")
+	}
+	return l
+}
+
+// eventually waits for a violation, and returns how often it was found.
+func (l *lab) eventually(slot uint32, kind specs.Kind) specs.Broken {
+	l.Helper()
+	testnet.Eventually(l, string(kind), func() bool { return l.found()[slot][kind].Packets > 0 })
+	return l.found()[slot][kind]
+}
+
+// nothing checks that there are no violations.
+func (l *lab) nothing(what string) {
+	l.Helper()
+	if found := l.found(); len(found) != 0 {
+		e, _ := l.event()
+		l.Errorf("%s: %+v, by event %+v", what, found, e)
+	}
+}
+
+// TestPrivate sends between private endpoints, by a switch that reflects and
+// one that does not.
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	for _, reflects := range []bool{false, true} {
+		l := newSwitch(t, reflects)
+		a, b := l.container(specs.ModePrivate), l.container(specs.ModePrivate)
+		befriend(a, b)
+		in := listen(t, b.NS)
+		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 3, 100) // which the driver keeps away
+		sendUDP(t, a.NS, ipGroup, 3, 100)
+		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for a stranger's address
+		l.nothing("to groups and strangers")
+		sendFrom(t, a.NS, a.ip, b.ip)
+		if reflects {
+			in.until(a.ip)
+		}
+		want := map[specs.Kind]uint32{specs.PrivateAttempt: a.Slot, specs.PrivateLeak: b.Slot}
+		if !reflects {
+			delete(want, specs.PrivateLeak)
+		}
+		for kind, slot := range want {
+			e := l.read()
+			if e.Kind != kind && reflects { // in whichever order
+				kind, slot = e.Kind, want[e.Kind]
+			}
+			if e.Kind != kind || e.Counted != slot || e.Sender != a.Slot || e.Receiver != b.Slot || e.Certainty != specs.Certain {
+				t.Errorf("reflects %t: %+v, want %s", reflects, e, kind)
+			}
+		}
+		if found := l.found(); len(found) != len(want) || found[a.Slot][specs.PrivateAttempt].Packets != 1 {
+			t.Errorf("reflects %t: %+v", reflects, found)
+		}
+	}
+}
+
+// TestEnforcePrivate drops what leaks, and what is tried, and nothing else.
+func TestEnforcePrivate(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, true)
+	a, b := l.container(specs.ModePrivate), l.container(specs.ModePrivate)
+	befriend(a, b)
+	setNeighbour(t, l.lan, "br0", neighbour{b.ip, b.MAC})
+	testnet.Run(t, l.lan, "ip", "address", "del", ipLAN.String()+"/24", "dev", "wire")
+	testnet.Address(t, l.lan, "br0", ipLAN.String()+"/24")
+	in := listen(t, b.NS)
+	for _, kind := range []specs.Kind{specs.PrivateLeak, specs.PrivateAttempt} {
+		a.Enforce, b.Enforce = []specs.Kind{kind}, []specs.Kind{kind}
+		for _, c := range []*container{a, b} {
+			must(t, l.maps.Register(c.Endpoint))
+			must(t, l.maps.Zero(c.Slot))
+		}
+		sendFrom(t, a.NS, a.ip, b.ip)
+		slot := map[specs.Kind]uint32{specs.PrivateLeak: b.Slot, specs.PrivateAttempt: a.Slot}[kind]
+		if n := l.eventually(slot, kind); n != (specs.Broken{Packets: 1, Dropped: 1}) {
+			t.Errorf("%s: %+v", kind, n)
+		}
+		sendFrom(t, l.lan, ipLAN, b.ip)
+		if in.until(ipLAN)[a.ip] {
+			t.Errorf("%s: it arrives", kind)
+		}
+	}
+}
+
+// TestVEPA sends between endpoints in mode vepa until the switch is found out,
+// and until it reflects.
+func TestVEPA(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, false)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	befriend(a, b)
+	sendUDP(t, a.NS, b.ip, 20, 100) // at once
+	sendUDP(t, a.NS, ipGroup, 3, 100)
+	l.nothing("what has just left")
+	testnet.Eventually(t, "vepa-unreflected", func() bool {
+		sendUDP(t, a.NS, b.ip, 1, 100)
+		return l.found()[a.Slot][specs.VEPAUnreflected].Packets > 0
+	})
+	if e := l.read(); e.Kind != specs.VEPAUnreflected || e.Sender != a.Slot || e.Receiver != b.Slot || e.Certainty != specs.Suspected || e.Evidence != specs.ByNoReflection {
+		t.Errorf("%+v", e)
+	}
+	testnet.Hairpin(t, l.lan, "wire")
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 1, 100)
+	testnet.Eventually(t, "what has come back", func() bool { return l.state(a.Slot).Waiting == 0 })
+	must(t, l.maps.Zero(a.Slot))
+	must(t, l.maps.put(mapStates, a.Slot, stateValue{Since: 1, Waiting: 1})) // long ago
+	sendUDP(t, a.NS, b.ip, 1, 100)
+	testnet.Eventually(t, "what has come back", func() bool { return l.state(a.Slot).Waiting == 0 })
+	sendTCP(t, a.NS, b.NS, b.ip, 1<<20)
+	l.nothing("with a switch that reflects")
+}
+
+func (x *bench) state(slot uint32) (s stateValue) {
+	x.Helper()
+	m, err := x.maps.get(mapStates)
+	must(x, err)
+	must(x, m.Lookup(slot, &s))
+	return s
+}
+
+// TestVEPAAsks checks that who cannot even find a sibling is told: it asks for
+// its address, three times in two seconds.
+func TestVEPAAsks(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, false)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for nobody's in the same way
+	sendUDP(t, a.NS, b.ip, 1, 100)
+	n := l.eventually(a.Slot, specs.VEPAUnreflected)
+	if s := l.state(a.Slot); n.Packets != 1 || s.Waiting != waitingMin {
+		t.Errorf("%+v of %+v", n, s)
+	}
+}
+
+// waitingMin is WAITING_MIN in c/sibling.h.
+const waitingMin = 3
+
+// TestVEPABypass has the containers change the mode of their interfaces, so
+// that the driver hands over what the switch should see.
+func TestVEPABypass(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, true)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	befriend(a, b)
+	in := listen(t, b.NS)
+	sendFrom(t, a.NS, a.ip, b.ip)
+	in.until(a.ip)
+	l.nothing("by the switch")
+	for _, c := range []*container{a, b} {
+		testnet.Run(t, c.NS, "ip", "link", "set", "net1", "type", "macvlan", "mode", "bridge")
+	}
+	must(t, l.maps.Zero(a.Slot)) // a second ago, for all that the datapath knows
+	sendFrom(t, a.NS, a.ip, b.ip)
+	in.until(a.ip)
+	e := l.read()
+	if e.Kind != specs.VEPABypass || e.Sender != a.Slot || e.Receiver != b.Slot || e.Dropped || e.Direction != "ingress" {
+		t.Errorf("%+v", e)
+	}
+	if certain := e.Evidence == specs.ByNetnsCookie; certain != (e.Certainty == specs.Certain) || !certain && e.Evidence != specs.BySocket {
+		t.Errorf("%+v", e)
+	}
+	a.Enforce = []specs.Kind{specs.VEPABypass}
+	must(t, l.maps.Register(a.Endpoint))
+	must(t, l.maps.Zero(a.Slot))
+	sendFrom(t, a.NS, a.ip, b.ip)
+	if n := l.eventually(a.Slot, specs.VEPABypass); n != (specs.Broken{Packets: 1, Dropped: 1}) {
+		t.Errorf("enforced: %+v", n)
+	}
+	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "type", "macvlan", "mode", "vepa")
+	sendFrom(t, a.NS, a.ip, b.ip)
+	if in.until(a.ip); l.found()[a.Slot][specs.VEPABypass].Packets != 1 {
+		t.Errorf("by the switch again: %+v", l.found())
+	}
+}
+
+// TestHostIsolation asks for the host's address, and sends to its MAC, and to
+// what is beside it.
+func TestHostIsolation(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModeBridge)
+	host := netip.MustParseAddr("192.0.2.1")
+	testnet.Address(t, l.ns, "eth0", "192.0.2.1/24")
+	must(t, l.maps.SetHostAddresses(l.parent, []netip.Addr{host}))
+	in := listen(t, l.lan)
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for a stranger's
+	sendFrom(t, a.NS, a.ip, ipLAN)
+	in.until(a.ip)
+	l.nothing("beside it")
+	for i, arrange := range []func(){
+		func() {}, // it asks
+		func() { a.knows(neighbour{host, l.hostMAC}) },           // it knows
+		func() { a.Enforce = []specs.Kind{specs.HostIsolation} }, // neither leaves
+	} {
+		arrange()
+		must(t, l.maps.Register(a.Endpoint))
+		must(t, l.maps.Zero(a.Slot))
+		sendUDP(t, a.NS, host, 1, 100)
+		e := l.read()
+		if e.Kind != specs.HostIsolation || e.Sender != a.Slot || e.Receiver != 0 || e.Dropped != (i == 2) {
+			t.Errorf("%d: %+v", i, e)
+		}
+		if ethertype := e.Bytes[13]; (ethertype == 6) != (i == 0) {
+			t.Errorf("%d: not what it was to be: %x", i, e.Bytes)
+		}
+	}
+	sendFrom(t, a.NS, a.ip, ipLAN)
+	in.until(a.ip)
+}
+
+// TestAsked has what asks for an address and what does not, frame by frame.
+func TestAsked(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []specs.Mode{specs.ModePrivate, specs.ModeBridge} {
+		x := newBench(t, mode, mode)
+		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: mode, Cookie: x.cookie, Addresses: []netip.Addr{ipB, ip6B}})
+		must(t, x.maps.SetHostAddresses(1, []netip.Addr{ipLAN, ip6LAN}))
+		attempt := specs.PrivateAttempt
+		if mode == specs.ModeBridge {
+			attempt = ""
+		}
+		for name, c := range map[string]struct {
+			frame []byte
+			kind  specs.Kind
+		}{
+			"ARP for a sibling":         {requestOf(ipA, ipB, 1), attempt},
+			"ARP for the host":          {requestOf(ipA, ipLAN, 1), specs.HostIsolation},
+			"ARP for a stranger":        {requestOf(ipA, ipGroup, 1), ""},
+			"ARP answer to a sibling's": {requestOf(ipA, ipB, 2), ""},
+			"a probe":                   {requestOf(ipZero, ipLAN, 1), ""},
+			"ND for a sibling":          {icmp6(ip6A, 135, ip6B), attempt},
+			"ND for the host":           {icmp6(ip6A, 135, ip6LAN), specs.HostIsolation},
+			"ND for a stranger":         {icmp6(ip6A, 135, ip6Link), ""},
+			"duplicate detection":       {icmp6(ip6Zero, 135, ip6LAN), ""},
+			"an answer":                 {icmp6(ip6A, 136, ip6LAN), ""},
+			"to a sibling":              {plain(macB, macA), attempt},
+			"to the host":               {plain(macHost, macA), specs.HostIsolation},
+			"to itself":                 {plain(macA, macA), ""},
+			"to the LAN":                {plain(macLAN, macA), ""},
+		} {
+			if j := x.judge(egress, c.frame); !j.only(slotA, c.kind) {
+				t.Errorf("%s, %s: %+v, want %q", mode, name, j, c.kind)
+			}
+		}
+		x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePassthru, Cookie: x.cookie})
+		if j := x.judge(egress, requestOf(ipA, ipLAN, 1)); !j.only(slotA, "") {
+			t.Errorf("passthru: %+v", j)
+		}
+	}
+}
+
+// requestOf is an ARP message of A's of an operation.
+func requestOf(sender, target netip.Addr, operation byte) []byte {
+	return changed(arpOf(sender, target), 21, operation)
+}
+
+// TestLeaksByModes has who receives from whom off the wire, just after it was
+// sent.
+func TestLeaksByModes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to specs.Mode
+		kind     specs.Kind
+	}{
+		{specs.ModePrivate, specs.ModePrivate, specs.PrivateLeak},
+		{specs.ModeBridge, specs.ModePrivate, specs.PrivateLeak},
+		{specs.ModeVEPA, specs.ModePrivate, specs.PrivateLeak},
+		{specs.ModePrivate, specs.ModeVEPA, ""},
+		{specs.ModeVEPA, specs.ModeVEPA, ""},
+		{specs.ModeVEPA, specs.ModeBridge, ""},
+		{specs.ModeBridge, specs.ModeVEPA, ""},
+		{specs.ModeBridge, specs.ModeBridge, ""},
+	} {
+		x := newBench(t, c.from, c.to)
+		x.run(egress, plain(macB, macA), nil)
+		must(t, x.maps.zeroViolations(slotA)) // of trying
+		j := x.judgeMore(ingress, plain(macB, macA))
+		if !j.only(slotB, c.kind) {
+			t.Errorf("%s to %s: %+v, want %q", c.from, c.to, j, c.kind)
+		}
+	}
+}
+
+// TestDuplicateMACUnicast has another machine, behind a tap as behind a wire,
+// send with an endpoint's MAC to the host and to a sibling.
+func TestDuplicateMACUnicast(t *testing.T) {
+	t.Parallel()
+	host := quiet(t)
+	tap := testnet.Tap(t, host, "tap0")
+	l := labOn(t, host, "tap0", Options{})
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	c, d := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	tap.Write(plain(l.hostMAC, l.hostMAC))
+	tap.Write(plain(d.MAC, c.MAC)) // as what the driver hands over without a socket
+	tap.Write(ethernet(b.MAC, a.MAC, 0x806, requestOf(a.ip, b.ip, 2)[14:]))
+	b.expect("what comes first", receiveLocal(one(1, 42)))
+	l.nothing("what may be theirs")
+	for to, receiver := range map[specs.MAC]uint32{l.hostMAC: 0, b.MAC: b.Slot, d.MAC: d.Slot} {
+		must(t, l.maps.Zero(a.Slot))
+		tap.Write(plain(to, a.MAC))
+		e := l.read()
+		if e.Kind != specs.DuplicateMAC || e.Counted != a.Slot || e.Owner != a.Slot || e.Sender != 0 || e.Receiver != receiver ||
+			e.Certainty != specs.Suspected || e.Evidence != specs.ByNotSent {
+			t.Errorf("to %s: %+v", to, e)
+		}
+		must(t, l.maps.Zero(a.Slot))
+		sendRaw(t, a.NS, "net1", plain(to, a.MAC))
+		testnet.Eventually(t, "what it sends itself", func() bool { return l.state(a.Slot).Out != 0 })
+		must(t, l.maps.zeroViolations(a.Slot)) // of seeking the host
+		tap.Write(plain(to, a.MAC))
+		tap.Write(plain(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
+		testnet.Eventually(t, "what comes after it", func() bool { return l.counters(b.Slot).Receive.External.Unicast.Packets > 0 })
+		l.quietly(a.Slot, specs.DuplicateMAC)
+		must(t, l.maps.Zero(b.Slot))
+		for _, ok := l.event(); ok; _, ok = l.event() {
+		}
+	}
+}
+
+// quietly checks that a kind was not found.
+func (l *lab) quietly(slot uint32, kind specs.Kind) {
+	l.Helper()
+	if n := l.found()[slot][kind]; n.Packets != 0 {
+		l.Errorf("%s: %+v", kind, n)
+	}
+}
