@@ -15,8 +15,8 @@ type hostFacts struct {
 	addresses []network.AddressInfo
 }
 
-// sharers returns who else uses a parent that one endpoint has whole. Its own
-// link-local address the kernel gives every interface.
+// sharers returns who else uses a parent that one endpoint has whole. Link-local
+// addresses, and those from a router's prefix, the kernel gives every interface.
 func (f *hostFacts) sharers(parentIndex int) (all []finding) {
 	found := func(format string, args ...any) {
 		all = append(all, finding{specs.PassthruShared, fmt.Sprintf(format, args...)})
@@ -30,7 +30,8 @@ func (f *hostFacts) sharers(parentIndex int) (all []finding) {
 		}
 	}
 	for _, a := range f.addresses {
-		if a.Index == parentIndex && !a.Prefix.Addr().IsLinkLocalUnicast() {
+		kernels := a.Prefix.Addr().Is6() && (!a.Permanent || a.Prefix.Addr().IsLinkLocalUnicast())
+		if a.Index == parentIndex && !kernels {
 			found("the host has %s on the parent", a.Prefix)
 		}
 	}

@@ -26,6 +26,8 @@ func TestSharers(t *testing.T) {
 	}{
 		{"nobody", hostFacts{quiet, []network.AddressInfo{address(2, "fe80::1/64"), address(3, "192.0.2.1/24")}}, "[]"},
 		{"the host, by an address", hostFacts{quiet, []network.AddressInfo{address(2, "192.0.2.1/24")}}, "[the host has 192.0.2.1/24 on the parent]"},
+		{"the kernel, by an address from a router", hostFacts{quiet, []network.AddressInfo{{Index: 2, Prefix: netip.MustParsePrefix("2001:db8::1/64")}}}, "[]"},
+		{"the host, by DHCP", hostFacts{quiet, []network.AddressInfo{{Index: 2, Prefix: netip.MustParsePrefix("192.0.2.1/24")}}}, "[the host has 192.0.2.1/24 on the parent]"},
 		{"a VLAN", hostFacts{append(quiet[:2:2], above(7, "vlan", "eth1.5")), nil}, "[vlan eth1.5 is on the parent]"},
 		{"a VLAN of another", hostFacts{append(quiet[:2:2], network.LinkInfo{Index: 7, Kind: "vlan", ParentIndex: 3, ParentNSID: -1}), nil}, "[]"},
 		{"an interface in a container, of an index like the parent's", hostFacts{append(quiet[:2:2], network.LinkInfo{Index: 7, Kind: "macvlan", ParentIndex: 2, ParentNSID: 4}), nil}, "[]"},

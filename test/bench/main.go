@@ -37,6 +37,7 @@ var parts = []part{
 	{"paths", "Between two containers, and to the wire", benchPaths},
 	{"frame", "What a frame costs", benchFrame},
 	{"agent", "The agent with 10,000 endpoints", benchAgent},
+	{"alarms", "Violations: false alarms, and how soon they are told", benchAlarms},
 }
 
 func names() (all []string) {

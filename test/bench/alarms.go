@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/agent/client"
+	"berth/specs"
+	"berth/test/traffic"
+)
+
+// What is wanted of the agent's events.
+const (
+	toldWithin  = 100 * time.Millisecond // a frame's, at the socket
+	driftWithin = time.Second            // of an interface that was changed
+)
+
+// minutesPerHour is how many rounds of traffic an hour has.
+const minutesPerHour = 60
+
+// perEndpoint is how many frames of an endpoint are timed: fewer than the agent
+// lets through at once. They are apart by more than the datapath's rate limit.
+const (
+	perEndpoint = 15
+	apart       = 120 * time.Millisecond
+)
+
+func benchAlarms(b *bench) (*section, error) {
+	site, err := traffic.NewSite("alarms", b.bin)
+	if err != nil {
+		return nil, err
+	}
+	defer site.Close()
+	if err := site.Start(); err != nil {
+		return nil, err
+	}
+	rounds := max(1, minutesPerHour*b.rounds/40)
+	begin := time.Now()
+	for i := range rounds {
+		b.step(i, rounds)
+		if err := site.Round(i); err != nil {
+			return nil, err
+		}
+	}
+	site.Settle()
+	took := time.Since(begin)
+	s := &section{
+		how: "A LAN with a host that has a network of every mode that this kernel has the driver for, and the traffic that containers, the host " +
+			"and others legitimately have there: TCP with segmentation offload and UDP with fragments in both families and both ways, between siblings " +
+			"and with the LAN, multicast and broadcast, DHCP clients, router advertisements, neighbours that are forgotten, containers that are " +
+			"started again with the same MAC, addresses that move. A round is about what a minute has. Then, on the same LAN, forged frames " +
+			"and changed addresses: from the call that sends the frame, or the start of ip(8), until the event is read from the agent's socket.",
+		head: []string{"", "measured", "most"},
+	}
+	if err := falseAlarms(s, site, rounds, took); err != nil {
+		return nil, err
+	}
+	return s, latencies(s, site)
+}
+
+func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration) error {
+	ctx := context.Background()
+	events, counted, err := site.Alarms(ctx)
+	if err != nil {
+		return err
+	}
+	frames, err := site.Frames(ctx)
+	if err != nil {
+		return err
+	}
+	var sum uint64
+	for _, n := range counted {
+		sum += n
+	}
+	s.add("rounds of traffic", fmt.Sprintf("%d in %.0f s", rounds, took.Seconds()), "")
+	s.add("frames counted", fmt.Sprint(frames), "")
+	s.judge("0", len(events) == 0, "false events", fmt.Sprint(len(events)), "")
+	s.judge("0", sum == 0, "violations counted", fmt.Sprint(sum), "")
+	kinds := make(map[specs.Kind]bool)
+	for i := range events {
+		if e := &events[i]; !kinds[e.Kind] {
+			kinds[e.Kind] = true
+			s.fact("The first false %s: at %s, %s %s to %s %s, %s, %s", e.Kind, e.Parent, e.Frame.Protocol, e.Frame.SourceIP, e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
+		}
+	}
+	if len(site.LeftOut) > 0 {
+		s.fact("Left out, as this kernel has no driver for them: %s.", strings.Join(site.LeftOut, ", "))
+	}
+	return nil
+}
+
+// latencies times events.
+func latencies(s *section, site *traffic.Site) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	seen := make(chan sighting, 1000)
+	go watch(ctx, site.Client, seen)
+	containers := []*traffic.Container{site.Container("bridge", 0), site.Container("bridge", 1), site.Container("slaac", 0), site.Container("dhcp", 0)}
+	var frames, drifts []time.Duration
+	for i := range perEndpoint {
+		for k, c := range containers {
+			took, err := timeFrame(c, byte(i*len(containers)+k), seen)
+			if err != nil {
+				return err
+			}
+			frames = append(frames, took)
+			<-time.After(apart / time.Duration(len(containers)))
+		}
+	}
+	for i := range perEndpoint {
+		took, err := timeDrift(site.Container("bridge", 1), i, seen)
+		if err != nil {
+			return err
+		}
+		drifts = append(drifts, took)
+	}
+	add := func(goal time.Duration, what string, all []time.Duration) {
+		s.judge(fmt.Sprintf("≤ %d ms", goal.Milliseconds()), median(all) <= goal, what, ms(median(all)), ms(slices.Max(all)))
+	}
+	add(toldWithin, "forged frame to event, median", frames)
+	add(driftWithin, "changed address to event, median", drifts)
+	s.fact("%d forged frames of %d containers, %d addresses.", len(frames), len(containers), len(drifts))
+	return nil
+}
+
+// A sighting is an event, and when it was read.
+type sighting struct {
+	specs.Event
+	at  time.Time
+	err error
+}
+
+func watch(ctx context.Context, from *client.Client, seen chan<- sighting) {
+	for e, err := range from.Events(ctx, client.Filter{Follow: true}) {
+		seen <- sighting{e, time.Now(), err}
+	}
+}
+
+// await returns when an event was read that is as wanted.
+func await(seen <-chan sighting, wanted func(*specs.Event) bool) (time.Time, error) {
+	late := time.After(10 * time.Second)
+	for {
+		select {
+		case s := <-seen:
+			if s.err != nil {
+				return time.Time{}, s.err
+			}
+			if wanted(&s.Event) {
+				return s.at, nil
+			}
+		case <-late:
+			return time.Time{}, errors.New("no event within 10 s")
+		}
+	}
+}
+
+func timeFrame(c *traffic.Container, n byte, seen <-chan sighting) (time.Duration, error) {
+	f, err := c.Forger()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	mac := [6]byte{2, 0, 0x5e, 0, 0x99, n}
+	begin := time.Now()
+	if err := f.Send(mac); err != nil {
+		return 0, err
+	}
+	at, err := await(seen, func(e *specs.Event) bool { return e.Kind == specs.MACSpoof && e.MAC == specs.FrameMAC(mac) })
+	return at.Sub(begin), err
+}
+
+func timeDrift(c *traffic.Container, n int, seen <-chan sighting) (time.Duration, error) {
+	address := fmt.Sprintf("203.0.113.%d/32", n+1)
+	begin := time.Now()
+	if _, err := c.IP("address", "add", address, "dev", c.IfName); err != nil {
+		return 0, err
+	}
+	at, err := await(seen, func(e *specs.Event) bool { return e.Kind == specs.AddressDrift && strings.HasPrefix(e.Detail, address) })
+	return at.Sub(begin), err
+}

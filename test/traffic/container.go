@@ -1,0 +1,144 @@
+package traffic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"berth/test/lab"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Container is a process in a network namespace of its own, with an interface
+// that berth-hook gave it.
+type Container struct {
+	Place
+	ID  string
+	cmd *exec.Cmd
+}
+
+// A Selection is what the annotation berth/networks asks for.
+type Selection struct {
+	Name string   `json:"name"`
+	IPs  []string `json:"ips,omitempty"`
+	MAC  string   `json:"mac,omitempty"`
+}
+
+// StartContainer starts one on a host.
+func StartContainer(host *lab.Host, id string, want Selection) (*Container, error) {
+	cmd := exec.Command("sleep", "infinity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &Container{ID: id, cmd: cmd, Place: Place{Path: fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), IfName: "net1"}}
+	if err := c.attach(host, want); err != nil {
+		c.kill()
+		return nil, fmt.Errorf("container %q: %w", id, err)
+	}
+	return c, nil
+}
+
+func (c *Container) attach(host *lab.Host, want Selection) error {
+	selection, err := json.Marshal([]Selection{want})
+	if err != nil {
+		return err
+	}
+	state := map[string]any{
+		"ociVersion": "1.0.2", "id": c.ID, "status": "creating", "pid": c.cmd.Process.Pid, "bundle": "/",
+		"annotations": map[string]string{"berth/networks": string(selection), "nerdctl/name": c.ID},
+	}
+	if err := runHook(host, "createRuntime", state); err != nil {
+		return err
+	}
+	if _, err := c.IP("link", "set", "lo", "up"); err != nil {
+		return err
+	}
+	return c.look()
+}
+
+// look reads what addresses the interface has, link-local ones aside.
+func (c *Container) look() error {
+	out, err := c.IP("-o", "address", "show", "dev", c.IfName, "scope", "global")
+	if err != nil {
+		return err
+	}
+	c.V4, c.V6 = netip.Addr{}, netip.Addr{}
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line) // 2: net1    inet 198.51.100.2/24 …
+		if len(fields) < 4 {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(fields[3])
+		if err != nil {
+			return err
+		}
+		if prefix.Addr().Is4() {
+			c.V4 = prefix.Addr()
+		} else {
+			c.V6 = prefix.Addr()
+		}
+	}
+	return nil
+}
+
+// IP runs ip(8) in the container.
+func (c *Container) IP(args ...string) (string, error) {
+	return c.Run("ip", args...)
+}
+
+// Run runs a program in the container.
+func (c *Container) Run(name string, args ...string) (string, error) {
+	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + c.Path, "--", name}, args...)...))
+}
+
+// Stop ends the container as an engine does: its processes first, and so its
+// namespace, or with its namespace alive where alive is set.
+func (c *Container) Stop(host *lab.Host, alive bool) error {
+	if !alive {
+		c.kill()
+	}
+	err := runHook(host, "poststop", map[string]any{"ociVersion": "1.0.2", "id": c.ID, "status": "stopped", "bundle": "/"})
+	if alive {
+		c.kill()
+	}
+	return err
+}
+
+func (c *Container) kill() {
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait() // "signal: killed"
+}
+
+// runHook runs berth-hook as a runtime does.
+func runHook(host *lab.Host, stage string, state map[string]any) error {
+	stdin, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	hook := host.Hook(stage)
+	cmd := host.Command(context.Background(), hook.Path, hook.Args[1:]...)
+	cmd.Env, cmd.Stdin = hook.Env, strings.NewReader(string(stdin))
+	out, err := lab.Output(cmd)
+	if err != nil {
+		return errors.Join(err, errors.New(out))
+	}
+	return nil
+}
+
+// mac returns the interface's MAC.
+func (c *Container) mac() (string, error) {
+	out, err := c.IP("-o", "link", "show", "dev", c.IfName)
+	_, after, found := strings.Cut(out, "link/ether ")
+	if err == nil && !found {
+		err = fmt.Errorf("no MAC in %q", out)
+	}
+	mac, _, _ := strings.Cut(after, " ")
+	return mac, err
+}

@@ -1,0 +1,103 @@
+package traffic
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/specs"
+	"berth/test/lab"
+)
+
+var bin = filepath.Join(lab.Dir, "bin")
+
+func TestMain(m *testing.M) {
+	lab.Isolate()
+	if err := build(); err != nil {
+		fmt.Fprintln(os.Stderr, "traffic:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// build builds the programs as they are in the tree now.
+func build() error {
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "./cmd/berthd", "./cmd/berth-hook")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	_, err := lab.Output(cmd)
+	return err
+}
+
+// alarmsWork holds the silence against two real violations.
+func (s *Site) alarmsWork(t *testing.T) {
+	t.Helper()
+	c := s.Container("bridge", 1)
+	f, err := c.Forger()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Send([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.IP("address", "add", "203.0.113.1/32", "dev", c.IfName); err != nil {
+		t.Fatal(err)
+	}
+	err = lab.Eventually(30*time.Second, func() error {
+		_, counted, err := s.Alarms(t.Context())
+		if err == nil && (counted[specs.MACSpoof] != 1 || counted[specs.AddressDrift] != 1) {
+			err = fmt.Errorf("counted %v, want a forged MAC and an address", counted)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Nothing that is legitimate is taken for a violation. `make bench BENCH='-part
+// alarms'` does the same for an hour's worth.
+func TestNoFalseAlarm(t *testing.T) {
+	s, err := NewSite("quiet", bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if err := s.Round(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Settle()
+	events, counted, err := s.Alarms(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		t.Errorf("event %+v", e)
+	}
+	if len(counted) > 0 {
+		t.Errorf("counted %v", counted)
+	}
+	if n, err := s.Frames(t.Context()); err != nil || n < 1000 {
+		t.Errorf("%d frames counted, %v", n, err)
+	}
+	s.alarmsWork(t)
+	if len(s.LeftOut) > 0 {
+		t.Logf("this kernel has no driver for: %v", s.LeftOut)
+	}
+}
