@@ -55,7 +55,7 @@ func planContainerd(p *planner) error {
 		err = p.set(path, edit.TOML, append(runtimes, handler), criRuntime(source, program))
 	}
 	if err == nil && p.o.Default {
-		err = p.set(path, edit.TOML, []string{"plugins", c.plugin, "containerd", "default_runtime_name"}, handler)
+		err = p.setDefault(path, "plugins", c.plugin, "containerd", "default_runtime_name")
 	}
 	p.plan.Restart = "systemctl restart containerd"
 	p.containerdNotes(c, name)
@@ -111,7 +111,7 @@ func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
 	if v.AtLeast(2, 0) && p.o.File == "" {
 		for _, pattern := range c.imports {
 			if dir := filepath.Dir(pattern); filepath.Base(dir) == "conf.d" && strings.HasSuffix(pattern, "*.toml") {
-				return filepath.Join(dir, "50-berth.toml")
+				return filepath.Join(dir, "99-berth.toml")
 			}
 		}
 		return c.main

@@ -10,7 +10,7 @@ import (
 // crioConf are CRI-O's files, each laid over those before it (crio.conf(5)).
 var crioConf = []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}
 
-const crioDropIn = "/etc/crio/crio.conf.d/50-berth.conf"
+const crioDropIn = "/etc/crio/crio.conf.d/99-berth.conf"
 
 // planCRIO writes a file of hooks.d, which serves every pod with annotations of
 // berth's, and a runtime handler for pods with runtimeClassName berth. As the
@@ -51,7 +51,7 @@ func planCRIO(p *planner) error {
 	p.plan.Restart = "systemctl restart crio"
 	err = p.set(path, edit.TOML, []string{"crio", "runtime", "runtimes", handler}, table)
 	if err == nil && p.o.Default {
-		err = p.set(path, edit.TOML, []string{"crio", "runtime", "default_runtime"}, handler)
+		err = p.setDefault(path, "crio", "runtime", "default_runtime")
 	}
 	return err
 }

@@ -208,6 +208,25 @@ func (p *planner) set(path string, format edit.Format, key []string, value any) 
 	return nil
 }
 
+// setDefault makes berth's handler the default that a key names, and tells of
+// files that are read after this one and name another.
+func (p *planner) setDefault(path string, key ...string) error {
+	beside, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path))) // the pattern is well formed
+	for _, later := range beside {
+		if later <= path {
+			continue
+		}
+		values, err := p.decode(later, edit.TOML)
+		if err != nil {
+			return err
+		}
+		if other, _ := text(values, key...); other != "" && other != handler {
+			p.note("%s is read after %s, and makes %q the default: take that out of it", later, path, other)
+		}
+	}
+	return p.set(path, edit.TOML, key, handler)
+}
+
 // write makes a whole file berth's.
 func (p *planner) write(path, text string, mode fs.FileMode) error {
 	return p.put(path, &Content{Text: text, Mode: mode})

@@ -26,7 +26,7 @@ var cases = map[string]struct {
 		"/etc/containerd/config.toml": "containerd-1.7-imports.toml", "/etc/containerd/runtime.d/gpu.toml": "containerd-1.7-import-gpu.toml"}},
 	"containerd-1.5-version1": {"containerd", Options{}, "containerd=1.5.9 runc", files{"/etc/containerd/config.toml": "containerd-1.5-version1.toml"}},
 	"containerd-2.0":          {"containerd", Options{}, "containerd=v2.0.5 runc", files{"/etc/containerd/config.toml": "containerd-2.0-default.toml"}},
-	"containerd-2.0-imports": {"containerd", Options{}, "containerd=v2.0.5 runc", files{
+	"containerd-2.0-imports": {"containerd", Options{Flags: Flags{Default: true}}, "containerd=v2.0.5 runc", files{
 		"/etc/containerd/config.toml": "containerd-2.2-default.toml", "/etc/containerd/conf.d/gpu.toml": "containerd-2.0-import-gpu.toml"}},
 	"containerd-2.1-inline":  {"containerd", Options{Flags: Flags{Default: true}}, "containerd=v2.1.4 crun", files{"/etc/containerd/config.toml": "containerd-2.1-crun.toml"}},
 	"containerd-2.2":         {"containerd", Options{Flags: Flags{Default: true}}, "containerd=v2.2.0 runc crun", files{"/etc/containerd/config.toml": "containerd-2.2-default.toml"}},

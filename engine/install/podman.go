@@ -11,7 +11,7 @@ import (
 // (containers.conf(5)).
 var containersConf = []string{"/usr/share/containers/containers.conf", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf"}
 
-const podmanDropIn = "/etc/containers/containers.conf.d/50-berth.conf"
+const podmanDropIn = "/etc/containers/containers.conf.d/99-berth.conf"
 
 // What podman has by default (containers.conf(5), 4.3 to 5.6). The key that it
 // reads is runtime_supports_nocgroup, whatever that page calls it.
@@ -120,8 +120,8 @@ func (p *planner) podmanRuntime(engine map[string]any) error {
 	if filepath.Base(l.runtime) == "crun" {
 		set(with(engine["runtime_supports_nocgroup"], nocgroupRuntimes), "runtime_supports_nocgroup")
 	}
-	if p.o.Default {
-		set(handler, "runtime")
+	if err == nil && p.o.Default {
+		err = p.setDefault(path, "engine", "runtime")
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -295,4 +296,39 @@ func TestDoctorTriesContainerd(t *testing.T) {
 	t.Cleanup(func() { must(t, c.StopDaemon()) })
 	results["annotations"] = "pass"
 	s.doctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"))
+}
+
+// criConfig is a containerd that has CRI, on a machine without overlayfs.
+const criConfig = `version = 2
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
+
+[plugins."io.containerd.grpc.v1.cri"]
+  stream_server_port = "0"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "native"
+`
+
+// TestInstalledContainerd holds containerd's CRI to accept what is installed:
+// it refuses to serve with a default runtime that it cannot make sense of.
+func TestInstalledContainerd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	config := filepath.Join(s.Dir, "containerd.toml")
+	must(t, os.WriteFile(config, []byte(criConfig), 0o644))
+	_, err := s.Berth("install", "--engine", "containerd", "--default", "--engine-config", config)
+	must(t, err)
+	c := &lab.Containerd{Host: s.Host, Rootfs: rootfs, Config: config}
+	must(t, c.StartDaemon())
+	t.Cleanup(func() { must(t, c.StopDaemon()) })
+	plugins, err := s.Run("ctr", "--address", filepath.Join(s.Dir, "containerd/socket"), "plugins", "ls")
+	must(t, err)
+	if !regexp.MustCompile(`(?m)^io\.containerd\.grpc\.v1\s+cri\s.*\bok\b`).MatchString(plugins) {
+		log, _ := os.ReadFile(filepath.Join(s.Dir, "containerd/log"))
+		t.Errorf("plugins of containerd:\n%s\n%s", plugins, log)
+	}
+	_, err = s.Berth("uninstall", "--engine", "containerd")
+	must(t, err)
+	if text, err := os.ReadFile(config); err != nil || string(text) != criConfig {
+		t.Errorf("uninstalled it is %s, %v", text, err)
+	}
 }

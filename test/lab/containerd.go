@@ -15,6 +15,7 @@ type Containerd struct {
 	Host    *Host
 	Rootfs  string
 	Wrapper Wrapper
+	Config  string // containerd's configuration; "": one without Kubernetes' interface
 	daemon  *Daemon
 }
 
@@ -33,6 +34,9 @@ func (c *Containerd) StartDaemon() (err error) {
 	config := filepath.Join(c.dir(), "config.toml")
 	if err := firstError(writeFile(config, containerdConfig), writeEngineNetwork("/etc/cni/net.d")); err != nil {
 		return err
+	}
+	if c.Config != "" {
+		config = c.Config
 	}
 	c.daemon, err = c.Host.start(filepath.Join(c.dir(), "log"), "containerd", "--config", config,
 		"--root", filepath.Join(c.dir(), "root"), "--state", filepath.Join(c.dir(), "state"),
