@@ -44,18 +44,17 @@ func (h *Handle) ensureVLAN(trunk string, id int) (*Parent, bool, error) {
 	if l, err = h.makeVLAN(below, id); err != nil {
 		return nil, false, err
 	}
-	if err := h.SetUp(l.Index); err != nil {
-		return nil, false, errors.Join(err, h.DeleteLink(l.Index))
-	}
-	l, err = h.LinkByIndex(l.Index)
-	return parentOf(l), true, err
+	return parentOf(l), true, nil
 }
 
-// makeVLAN tries the two names that a VLAN may get.
+// makeVLAN tries the two names that a VLAN may get. One message makes it and
+// sets it up (rtnl_configure_link in net/core/rtnetlink.c), so that nobody ever
+// finds it down.
 func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	for _, name := range vlanNames(trunk.Name, trunk.Index, id) {
-		err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL,
-			linkHeader(0),
+		up := linkHeader(0)
+		up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
+		err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, up,
 			attrString(unix.IFLA_IFNAME, name),
 			attr32(unix.IFLA_LINK, uint32(trunk.Index)),
 			nested(unix.IFLA_LINKINFO,
@@ -71,6 +70,8 @@ func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	switch {
 	case isErrno(err, unix.EOPNOTSUPP):
 		err = fmt.Errorf("%w: VLANs (CONFIG_VLAN_8021Q)", ErrUnsupported)
+	case isErrno(err, unix.ENETDOWN):
+		err = fmt.Errorf("%w: %w", ErrParentDown, err)
 	case isErrno(err, unix.EEXIST):
 		err = fmt.Errorf("%w: %v", ErrNameTaken, vlanNames(trunk.Name, trunk.Index, id))
 	}

@@ -7,6 +7,8 @@ import (
 	"berth/internal/testnet"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
@@ -49,6 +51,35 @@ func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
 	}
 	_, err = s.h.Parent("eth1.1318")
 	wantIs(t, err, ErrNoLink)
+}
+
+// Who looks at the wrong moment, or after a kill at that moment, must not find
+// a parent that is down.
+func TestVLANIsNeverFoundDown(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	updates, done := make(chan netlink.LinkUpdate), make(chan struct{})
+	defer close(done)
+	at := netns.NsHandle(s.host.FD())
+	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{Namespace: &at}); err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := s.h.EnsureVLAN("eth1", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Up {
+		t.Errorf("made %+v, want it up", p)
+	}
+	for u := range updates { // the first that the kernel says of it
+		if u.Attrs().Name == "eth1.100" {
+			if u.Header.Type != unix.RTM_NEWLINK || u.IfInfomsg.Flags&unix.IFF_UP == 0 {
+				t.Errorf("told of as type %d with flags %#x, want it up", u.Header.Type, u.IfInfomsg.Flags)
+			}
+			return
+		}
+	}
 }
 
 func TestVLANUnderAnotherName(t *testing.T) {
