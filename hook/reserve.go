@@ -59,13 +59,13 @@ func (a *attaching) lockEach(ctx context.Context) error {
 }
 
 // lookAgain finds a VLAN that somebody has made since the facts were gathered:
-// then it is not ours to make, nor to remove.
+// then it is not ours to make, nor to remove. Or somebody has removed it.
 func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
 	p, err := a.host.Parent(in.Net.Parent)
 	_, _, isVLAN := specs.SplitVLAN(in.Net.Parent)
 	switch {
 	case errors.Is(err, network.ErrNoLink) && isVLAN:
-		in.MakeVLAN = r.VLAN
+		in.MakeVLAN, r.Parent, r.ParentIndex = r.VLAN, in.Net.Parent, 0
 		return nil
 	case err != nil:
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
