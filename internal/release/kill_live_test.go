@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/cilium/ebpf"
 
 	"berth/bpf"
 	"berth/internal/state"
@@ -84,6 +81,21 @@ func (k *killer) DeleteIn(nsid, index int) (err error) {
 	return err
 }
 
+func (k *killer) Parent(name string) (p *network.Parent, err error) {
+	k.around(func() { p, err = k.Links.Parent(name) })
+	return p, err
+}
+
+func (k *killer) Occupants(parentIndex int) (all []network.Occupant, err error) {
+	k.around(func() { all, err = k.Links.Occupants(parentIndex) })
+	return all, err
+}
+
+func (k *killer) DeleteLink(index int) (err error) {
+	k.around(func() { err = k.Links.DeleteLink(index) })
+	return err
+}
+
 func (k *killer) Unregister(e bpf.Endpoint) (err error) {
 	k.around(func() { err = k.counting.Unregister(e) })
 	return err
@@ -106,131 +118,34 @@ func (k *killer) Zero(slot uint32) (err error) {
 
 func (k *killer) Close() error { return nil } // the maps are used again
 
-// scene is a container with a real link, registered and counted.
-type scene struct {
-	store     *state.Store
-	bpffs     string
-	host      *network.Handle
-	maps      *bpf.Maps
-	container *testnet.NS
-	a         *state.Attachment
-	counts    specs.Counters
-}
-
-func newScene(t *testing.T) *scene {
-	t.Helper()
-	testnet.Need(t, testnet.Macvlan)
-	x := &scene{store: newStore(t), container: testnet.Namespace(t)}
-	here := testnet.Here(t)
-	parent := testnet.Unique("par")
-	testnet.Veth(t, parent, here, testnet.Unique("lan"), testnet.Namespace(t))
-	var err error
-	x.host, err = network.NewHandle()
-	must(t, err)
-	t.Cleanup(x.host.Close)
-	x.pinMaps(t)
-	x.attach(t, testnet.Link(t, here, parent).Attrs().Index)
-	return x
-}
-
-// pinMaps loads a datapath of the scene's own; no agent stays.
-func (x *scene) pinMaps(t *testing.T) {
-	t.Helper()
-	dir, err := os.MkdirTemp("/sys/fs/bpf", "release-")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	x.bpffs = filepath.Join(dir, "berth")
-	d, err := bpf.Load(x.bpffs, bpf.Options{MaxEndpoints: maxSlots})
-	must(t, err)
-	must(t, d.Close())
-	x.maps, err = bpf.Open(x.bpffs)
-	must(t, err)
-	t.Cleanup(func() { must(t, x.maps.Close()) })
-}
-
-// attach does what a hook does.
-func (x *scene) attach(t *testing.T, parentIndex int) {
-	t.Helper()
-	ns, err := network.OpenPath(x.container.Path())
-	must(t, err)
-	defer ns.Close()
-	cookie, err := ns.Cookie()
-	must(t, err)
-	nsid, err := x.host.AssignNSID(ns)
-	must(t, err)
-	x.a = record(t, x.store, &state.Attachment{
-		Cookie: cookie, NSID: nsid, Phase: specs.PhaseAttaching, ParentIndex: parentIndex, Containers: []string{"c"},
-	})
-	must(t, x.maps.Register(Endpoint(x.a)))
-	info, err := x.host.CreateLink(ns, network.Link{
-		Name: "net1", ParentIndex: parentIndex, Driver: x.a.Driver, Mode: x.a.Mode, MAC: x.a.MAC, Alias: x.a.Alias(),
-	})
-	must(t, err)
-	x.a.LinkIndex, x.a.Phase = info.Index, specs.PhaseAttached
-	must(t, x.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(x.a) }))
-	x.count(t)
-}
-
-// count writes counts into the slot as a program would.
-func (x *scene) count(t *testing.T) {
-	t.Helper()
-	m, err := ebpf.LoadPinnedMap(filepath.Join(x.bpffs, "v1", "counters"), nil)
-	must(t, err)
-	defer m.Close()
-	cpus, err := ebpf.PossibleCPU()
-	must(t, err)
-	value := bytes.Repeat([]byte{7, 0, 0, 0, 0, 0, 0, 0}, int(m.ValueSize())/8)
-	each := make([][]byte, cpus)
-	for i := range each {
-		each[i] = value
-	}
-	must(t, m.Put(x.a.Slot, each))
-	x.counts, err = x.maps.Counters(x.a.Slot)
-	must(t, err)
-	if x.counts.Receive.Total().Packets == 0 {
-		t.Fatal("nothing is counted")
-	}
-}
-
-func (x *scene) releaser() *Releaser {
-	return &Releaser{Store: x.store, Host: x.host, BPFFS: x.bpffs}
-}
-
-// checkGone holds the scene to having nothing left but the final counts.
-func (x *scene) checkGone(t *testing.T) {
-	t.Helper()
-	// The id of a dead namespace is soon that of another, as of a test beside.
-	if l, err := x.host.LinkIn(x.a.NSID, "net1"); !isGone(err) || err == nil && isOurs(x.a, &l) {
-		t.Errorf("the link: %+v, %v; want it gone", l, err)
-	}
-	checkNothingHeld(t, x.store)
-	all := ended(t, x.store)
-	if len(all) != 1 || all[0].Final == nil || *all[0].Final != x.counts {
-		t.Errorf("ended: %+v, want one with the counts %+v", all, x.counts)
-	}
-	if left, err := x.maps.Counters(x.a.Slot); err != nil || left != (specs.Counters{}) {
-		t.Errorf("slot %d has %+v, %v; want it zeroed", x.a.Slot, left, err)
-	}
-	for _, name := range []string{"endpoints", "addresses", "namespaces"} {
-		m, err := ebpf.LoadPinnedMap(filepath.Join(x.bpffs, "v1", name), nil)
-		must(t, err)
-		defer m.Close()
-		if key, err := m.NextKeyBytes(nil); key != nil || err != nil {
-			t.Errorf("map %s still has a key: %x, %v", name, key, err)
-		}
-	}
-}
-
 // TestKilledAtEveryStep kills a process that releases a container before and
 // after each of its calls to the kernel. Then one Collect finds all that is
 // left, and no count is lost.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	const calls = 6 // look, delete, unregister, counters, violations, zero
-	for at := 2; at <= 2*calls+2; at++ {
+	killedAtEach(t, newScene, 1, calls, calls)
+}
+
+// TestKilledAboutAVLAN is the same about the calls that a VLAN takes.
+func TestKilledAboutAVLAN(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	const first, last, calls = 3, 5, 9 // parent, occupants, delete VLAN
+	killedAtEach(t, newVLANScene, first, last, calls)
+}
+
+// killedAtEach kills before and after each call from the first to the last of
+// those that a release makes, and then not at all.
+func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, calls int) {
+	points := []int{2*calls + 2}
+	for at := 2 * first; at <= 2*last+1; at++ {
+		points = append(points, at)
+	}
+	for _, at := range points {
 		t.Run(fmt.Sprintf("%d", at), func(t *testing.T) {
 			t.Parallel()
-			x := newScene(t)
+			x := build(t)
 			cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 			cmd.Env = append(os.Environ(), killAt+"="+strconv.Itoa(at),
 				killDir+"="+filepath.Dir(x.store.Dir()), killBPFFS+"="+x.bpffs)
