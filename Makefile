@@ -12,7 +12,7 @@ TIMEOUT     ?= 10m
 # What a check run tests under other kernels: attaching. make vm-test tests all.
 CHECKED := ./check ./hook ./internal/... ./network
 
-.PHONY: help build deps generate lint generated rules test vm-test bench demo clean
+.PHONY: help build release deps generate lint generated rules test vm-test bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -20,6 +20,9 @@ help: ## this list
 build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
+	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'
 
 deps: ## the Debian packages that building the BPF objects and testing take
 	@scripts/deps.sh test
@@ -59,4 +62,4 @@ demo: ## a guided tour in namespaces of its own, under a minute
 	@$(GO) run ./test/demo --bin bin
 
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin dist

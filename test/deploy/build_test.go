@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,13 +19,14 @@ var built struct {
 	out  []byte
 }
 
-// build builds the programs once and returns their folder.
+// build builds the programs once, as make does, and returns their folder.
 func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		built.dir = shared
-		cmd := exec.Command("go", "build", "-o", built.dir+"/", "./cmd/...")
+		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", built.dir+"/", "./cmd/...")
 		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		built.out, built.err = cmd.CombinedOutput()
 	})
 	if built.err != nil {

@@ -1,0 +1,82 @@
+#!/bin/bash
+# build.sh PROGRAMS ARCH VERSION OUT: makes OUT/berth_VERSION_ARCH.deb of the
+# static programs in a folder. Nothing but dpkg-deb is needed, on any machine:
+# the manual pages are what the programs of GO's own platform say of themselves,
+# in the folder HELP, or in PROGRAMS where HELP is not set. The same input gives
+# the same bytes, by SOURCE_DATE_EPOCH. With FAST set it packs less tightly.
+set -euo pipefail
+programs=$1 arch=$2 version=$3 out=$4
+help=${HELP:-$programs}
+: "${SOURCE_DATE_EPOCH:?the seconds of the sources\' last change}"
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(cd "$here/../.." && pwd)
+umask 022
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+# Debian's versions begin with a digit, and have a hyphen only before a revision.
+number=${version#v}
+[[ $number =~ ^[0-9]+\. ]] || number=0~git$number
+number=${number//-/+}
+
+put() { # mode, file, directory
+	install -D -m "$1" "$2" "$root$3/$(basename "$2")"
+}
+
+# Samples say where an administrator puts programs; a package has them elsewhere.
+put_sample() { # file, directory
+	mkdir -p "$root$2"
+	sed 's|/usr/local/bin/|/usr/bin/|g' "$1" >"$root$2/$(basename "$1")"
+}
+
+# manual writes a page of what a program says of itself.
+manual() { # program, section, one line
+	local page=$root/usr/share/man/man$2/$1.$2
+	mkdir -p "$(dirname "$page")"
+	{
+		printf '.TH %s %s "%s" "berth %s"\n' "${1^^}" "$2" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)" "$version"
+		printf '.SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.nf\n' "${1//-/\\-}" "$3"
+		{ "$help/$1" --help 2>&1 || true; } | sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/"
+		printf '.fi\n.SH SEE ALSO\nThe pages in /usr/share/doc/berth.\n'
+	} >"$page"
+	gzip -9n "$page"
+}
+
+for program in "$programs"/berth*; do put 0755 "$program" /usr/bin; done
+manual berth 1 'networks of containers on the LAN, and what is on them'
+manual berthd 8 'counts and judges the traffic of containers on the LAN'
+manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
+manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
+[[ ! -e $programs/berth-runtime ]] || manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'
+for unit in "$tree"/deploy/systemd/*; do put_sample "$unit" /usr/lib/systemd/system; done
+put_sample "$tree/deploy/hooks.d/berth.json" /usr/share/containers/oci/hooks.d
+mkdir -p "$root/usr/share/bash-completion/completions"
+"$help/berth" completion bash >"$root/usr/share/bash-completion/completions/berth"
+
+doc=/usr/share/doc/berth
+put 0644 "$here/copyright" $doc
+for page in README.md CHANGELOG.md; do put 0644 "$tree/$page" $doc; done
+gzip -9n >"$root$doc/changelog.gz" <<-END
+	berth ($number) unstable; urgency=medium
+
+	  * What a user notices is in CHANGELOG.md.
+
+	 -- $(sed -n 's/^Maintainer: //p' "$here/control.in")  $(date -u -d "@$SOURCE_DATE_EPOCH" -R)
+END
+install -D -m 0644 "$here/lintian-overrides" "$root/usr/share/lintian/overrides/berth"
+(cd "$tree" && find docs specs -name '*.md' -o -path 'specs/schema/*.json') | LC_ALL=C sort |
+	while read -r page; do put 0644 "$tree/$page" "$doc/$(dirname "$page")"; done
+for sample in kubernetes grafana prometheus; do
+	[[ ! -d $tree/deploy/$sample ]] || cp -R "$tree/deploy/$sample" "$root$doc/"
+done
+
+mkdir -p "$root/DEBIAN"
+size=$(du -sk --apparent-size "$root" | cut -f1)
+sed -e "s/@VERSION@/$number/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$size/" "$here/control.in" >"$root/DEBIAN/control"
+for script in postinst prerm postrm; do install -m 0755 "$here/$script" "$root/DEBIAN/"; done
+(cd "$root" && find usr -type f | LC_ALL=C sort | xargs md5sum) >"$root/DEBIAN/md5sums"
+find "$root" -type d -exec chmod 0755 {} +
+find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+mkdir -p "$out"
+dpkg-deb --root-owner-group -Zxz ${FAST:+-z1} --threads-max=1 --build "$root" "$out/berth_${number}_$arch.deb" >/dev/null
+echo "$out/berth_${number}_$arch.deb"

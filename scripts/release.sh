@@ -1,0 +1,50 @@
+#!/bin/bash
+# release.sh [OUT [VERSION]]: static programs for amd64 and arm64, packed for any
+# distribution and for Debian, with checksums. The same sources give the same
+# bytes, whatever the folder and the day. The version is git's name of the
+# sources, the date that of their last commit, where they are not given. With
+# FAST set it packs less tightly.
+set -euo pipefail
+tree=$(cd "$(dirname "$0")/.." && pwd)
+out=${1:-$tree/dist}
+cd "$tree"
+version=${2:-$(git describe --tags --always --dirty)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+go=${GO:-go}
+export SOURCE_DATE_EPOCH CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= GOAMD64=v1 GOARM64=v8.0 TZ=UTC LC_ALL=C
+umask 022
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# What git knows of the folder would differ between a clone and a tarball; the
+# version says it.
+compile() { # architecture, directory
+	mkdir -p "$2"
+	GOOS=linux GOARCH=$1 $go build -trimpath -buildvcs=false \
+		-ldflags "-s -w -buildid= -X main.version=$version" -o "$2/" ./cmd/...
+}
+
+pack() { # architecture
+	local name=berth-$version-linux-$1
+	mkdir -p "$work/$name"
+	cp "$work/bin/$1"/* LICENSE README.md CHANGELOG.md "$work/$name/"
+	mkdir "$work/$name/LICENSES"
+	cp LICENSES/* "$work/$name/LICENSES/"
+	cp -R docs specs deploy "$work/$name/"
+	rm -rf "$work/$name"/specs/{*.go,testdata}
+	tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+		--mode='u=rwX,go=rX' --format=gnu -c "$name" | gzip "-n${FAST:+1}" >"$out/$name.tar.gz"
+}
+
+for arch in amd64 arm64; do compile $arch "$work/bin/$arch"; done
+help=$work/bin/$($go env GOHOSTARCH)
+[[ -d $help ]] || { GOARCH=$($go env GOHOSTARCH) && help=$work/bin/help && compile "$GOARCH" "$help"; }
+for arch in amd64 arm64; do
+	pack $arch
+	HELP=$help deploy/debian/build.sh "$work/bin/$arch" $arch "$version" "$out" >/dev/null
+done
+cd "$out"
+sha256sum berth-"$version"-linux-*.tar.gz berth_*_a??64.deb >SHA256SUMS
+cat SHA256SUMS
