@@ -33,6 +33,7 @@ var parts = []part{
 	{"attach", "Attach and detach", benchAttach},
 	{"crowd", "A hundred containers at once", benchCrowd},
 	{"killed", "A plugin killed on its way", benchKilled},
+	{"wrapper", "berth-runtime before a runtime", benchWrapper},
 	{"conflict", "An address that another host has", benchConflict},
 	{"paths", "Between two containers, and to the wire", benchPaths},
 	{"frame", "What a frame costs", benchFrame},

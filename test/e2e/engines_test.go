@@ -89,6 +89,9 @@ var forms = map[string]struct {
 func TestEngines(t *testing.T) {
 	for engine, start := range engines {
 		for form := range forms {
+			if form == "short" && strings.Contains(engine, "-") {
+				continue // of the hook alone; a wrapper makes no difference
+			}
 			t.Run(engine+"/"+form, func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t)

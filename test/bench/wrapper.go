@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// wrapperGoal is what berth-runtime may add to a call of a runtime.
+const wrapperGoal = 5 * time.Millisecond
+
+// wrapped are the calls of a runtime that are measured, with and without
+// berth-runtime before it.
+var wrapped = []struct {
+	what       string
+	annotation string   // of the container's
+	flags      []string // of berth-runtime
+	args       []string // of both
+}{
+	{"features, which makes no container", "", nil, []string{"features"}},
+	{"create, without an annotation of berth's", `"other/key": "x"`, nil, []string{"create", "x"}},
+	{"create, with one: hooks added", onLAN, nil, []string{"create", "x"}},
+	{"create, to be attached at start: noted", onLAN, []string{"--berth-attach", "start"}, []string{"create", "x"}},
+	{"start of a container that was not noted", "", []string{"--berth-attach", "start"}, []string{"start", "other"}},
+}
+
+// benchWrapper measures what berth-runtime adds. The runtime behind it is a
+// program that does nothing, so that there is nothing else to measure.
+func benchWrapper(b *bench) (*section, error) {
+	idle, err := exec.LookPath("true")
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := os.MkdirTemp("", "bundle")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(bundle)
+	rounds := 5 * b.rounds
+	s := &section{
+		how: fmt.Sprintf("A runtime that does nothing, called directly and by way of berth-runtime in turns, with a config.json of 20 kB: "+
+			"from fork to exit, medians of %d rounds, and the difference of the fastest tenths.", rounds),
+		head: []string{"", "direct", "by berth-runtime", "added", "fastest tenth"},
+	}
+	for i, c := range wrapped {
+		before := append([]string{"--berth-runtime", idle, "--berth-state", filepath.Join(bundle, "state")}, c.flags...)
+		var direct, through []time.Duration
+		for round := range rounds + warmUp {
+			b.step(i*(rounds+warmUp)+round, len(wrapped)*(rounds+warmUp))
+			if round == warmUp {
+				direct, through = nil, nil
+			}
+			if err := writeConfig(bundle, c.annotation); err != nil {
+				return nil, err
+			}
+			if err := timedIn(bundle, &direct, idle, c.args...); err != nil {
+				return nil, err
+			}
+			if err := timedIn(bundle, &through, filepath.Join(b.bin, "berth-runtime"), append(before, c.args...)...); err != nil {
+				return nil, err
+			}
+		}
+		added := median(through) - median(direct)
+		s.judge("≤ "+ms(wrapperGoal), added <= wrapperGoal, c.what, ms(median(direct)), ms(median(through)), ms(added),
+			ms(quantile(through, 0.1)-quantile(direct, 0.1)))
+	}
+	return s, nil
+}
+
+// writeConfig writes a config.json with an annotation, as long as an engine's.
+func writeConfig(bundle, annotation string) error {
+	rules := strings.Repeat(`{"names": ["accept", "accept4", "access"], "action": "SCMP_ACT_ALLOW"}, `, 280)
+	text := fmt.Sprintf(`{"ociVersion": "1.0.2", "linux": {"seccomp": {"syscalls": [%s{}]}}, "annotations": {%s}}`, rules, annotation)
+	return os.WriteFile(filepath.Join(bundle, "config.json"), []byte(text), 0o600)
+}
+
+// timedIn runs a program in a folder and adds how long it took.
+func timedIn(dir string, into *[]time.Duration, path string, args ...string) error {
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %q: %w", path, args, err)
+	}
+	*into = append(*into, time.Since(begin))
+	return nil
+}
