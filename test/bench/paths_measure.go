@@ -18,7 +18,7 @@ func (s *site) measure(b *bench) (*section, error) {
 	done, total := 0, tcp+quick+len(s.floods())*floods
 	step := func(int) { done++; b.step(done, total) }
 	if s.noIPvlan != "" {
-		r.fact("ipvlan l2 is left out: %s.", s.noIPvlan)
+		r.fact("ipvlan l2 is left out: %s. [Under emulation](performance-ipvlan.md) it was measured.", s.noIPvlan)
 	}
 	end, err := s.serve()
 	defer end()
