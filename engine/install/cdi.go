@@ -33,7 +33,11 @@ func planNerdctl(p *planner) error {
 	}
 	p.note("nerdctl.toml has no place for a runtime: say it for each container, as")
 	p.note("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
-	if v := p.version("nerdctl"); v.Known() && !v.AtLeast(2, 1) {
+	v := p.version("nerdctl")
+	if v.Known() && !v.AtLeast(2, 0) {
+		p.note("nerdctl %s has no --annotation: 2.0 is the first that has it", v.Text)
+	}
+	if v.Known() && !v.AtLeast(2, 1) {
 		p.note("nerdctl %s knows no CDI devices: 2.1 is the first that does", v.Text)
 	} else {
 		p.note("or nerdctl run --device %s=NETWORK --network none …", cdi.Kind)

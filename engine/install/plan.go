@@ -45,6 +45,9 @@ func Install(o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.program != "" && o.lookPath(e.program) == "" {
+		p.note("%s was not found on PATH; what is written is for a new one", e.program)
+	}
 	if err := e.plan(p); err != nil {
 		return nil, fmt.Errorf("install for %s: %w", o.Engine, err)
 	}

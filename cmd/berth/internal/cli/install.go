@@ -29,7 +29,7 @@ makes it count is printed. Doing it again changes nothing.`
 
 const installExample = `  berth install --engine podman
   berth install --engine docker --dry-run
-  berth install --engine containerd --default --engine-config /etc/k/containerd.toml`
+  berth install --engine containerd --default --engine-config /etc/site/containerd.toml`
 
 // installFlags are those of install and uninstall.
 type installFlags struct {

@@ -37,17 +37,17 @@ type engine struct {
 	name    string   // as install knows it
 	shown   string   // as berth check names it
 	program string   // by which it is known to be here
-	least   [2]int   // version that has all that berth needs
-	lacks   string   // what older ones have not
+	least   [2]int   // version that has all that berth needs, or the oldest that it was tested with
+	lacks   string   // what older ones have not; "": they were not tested
 	try     tryMaker // how a container is started; nil: not from here
 }
 
 var engines = []engine{
-	{install.Podman, "podman", "podman", [2]int{4, 0}, "hooks for createRuntime", tryPodman},
+	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman},
 	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker},
-	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "configuration by handlers", tryContainerd},
-	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{1, 5}, "--annotation", tryNerdctl},
-	{install.CRIO, "CRI-O", "crio", [2]int{1, 20}, "drop-in configuration", nil},
+	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd},
+	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl},
+	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil},
 }
 
 // Engines are the names of the engines that are looked for.
@@ -131,6 +131,8 @@ func (d *Doctor) version(e engine, path string) check.Line {
 	switch {
 	case err != nil:
 		return line(e.name, "version", check.Warn, "`"+path+" --version`", "%v", err)
+	case !v.AtLeast(e.least[0], e.least[1]) && e.lacks == "":
+		return line(e.name, "version", check.Warn, "", "%s: berth was not tested with any before %d.%d", v.Text, e.least[0], e.least[1])
 	case !v.AtLeast(e.least[0], e.least[1]):
 		return line(e.name, "version", check.Warn, "install a newer one", "%s is older than %d.%d, which has %s", v.Text, e.least[0], e.least[1], e.lacks)
 	}
