@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ var engines = map[string]engineOf{
 	"crun-late":       runc(lab.Wrapper{Runtime: "crun", Late: true}),
 	"podman-late":     podman(lab.Wrapper{Runtime: "crun", Late: true}),
 	"containerd-late": containerd(lab.Wrapper{Runtime: "runc", Late: true}),
+	"nerdctl-wrapped": nerdctl,
+	"docker-late":     docker,
 }
 
 func runc(w lab.Wrapper) engineOf {
@@ -56,13 +59,47 @@ func podmanWith(runtime string) engineOf {
 func containerd(w lab.Wrapper) engineOf {
 	return func(t *testing.T, s *site) lab.Engine {
 		c := &lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: w}
-		must(t, c.StartDaemon())
-		t.Cleanup(func() {
-			if err := c.StopDaemon(); err != nil {
-				t.Error(err)
-			}
-		})
+		serve(t, c)
 		return c
+	}
+}
+
+// nerdctl and docker are no packages of Debian 12, or too old ones there.
+func nerdctl(t *testing.T, s *site) lab.Engine {
+	onPath(t, "nerdctl")
+	n := &lab.Nerdctl{Containerd: lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}}
+	serve(t, n)
+	return n
+}
+
+func docker(t *testing.T, s *site) lab.Engine {
+	onPath(t, "docker", "dockerd")
+	d := &lab.Docker{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc", Late: true}}
+	serve(t, d)
+	return d
+}
+
+// serve runs an engine's daemon for the rest of the test.
+func serve(t *testing.T, e interface {
+	StartDaemon() error
+	StopDaemon() error
+}) {
+	t.Helper()
+	must(t, e.StartDaemon())
+	t.Cleanup(func() {
+		if err := e.StopDaemon(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// onPath skips a test whose engine is not installed.
+func onPath(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("no %s on the PATH", name)
+		}
 	}
 }
 
