@@ -17,7 +17,7 @@ func planCDI(p *planner) error {
 	}
 	p.note("start containers with: --device %s=NETWORK (nerdctl from 2.1, podman, docker, ctr)", cdi.Kind)
 	if v := p.version("dockerd"); v.Known() && !v.AtLeast(28, 3) {
-		p.note("docker %s reads devices only with {\"features\": {\"cdi\": true}} in daemon.json", v.Text)
+		p.note("docker %s may read devices only with {\"features\": {\"cdi\": true}} in daemon.json", v.Text)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,6 +161,9 @@ func (d *Doctor) installed(name, subject string) (check.Line, bool) {
 	p, err := install.Again(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
 	if errors.Is(err, install.ErrNotInstalled) {
 		return check.Line{}, false
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return line(subject, "told", check.Warn, "run it as root", "not looked at: %v", err), true
 	}
 	if err != nil {
 		return line(subject, "told", check.Fail, "mend that, then `berth install --engine "+name+"`", "%v", err), true
