@@ -2,10 +2,7 @@ package check
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 
 	"berth/network"
 )
@@ -24,17 +21,12 @@ var namedNamespaces = []string{"/run/netns/*", "/run/docker/netns/*"}
 // processes and those that have a name. What is not found is not in the answer.
 // The caller closes the namespaces.
 func (c *Checker) findNamespaces(cookies map[uint64]bool) map[uint64]place {
-	f := finder{wanted: cookies, found: make(map[uint64]place), seen: make(map[string]bool)}
-	for _, pid := range processes() {
-		link, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "ns/net"))
-		if err != nil || f.seen[link] || f.done() { // it has ended, or others have been there
-			continue
-		}
-		f.seen[link] = true
-		ns, err := network.OpenPID(pid)
-		if err == nil {
+	f := finder{wanted: cookies, found: make(map[uint64]place)}
+	if len(cookies) > 0 {
+		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // what cannot be opened is not found
 			f.take(place{ns, pid})
-		}
+			return f.done(), nil
+		})
 	}
 	for _, pattern := range namedNamespaces {
 		paths, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
@@ -50,23 +42,9 @@ func (c *Checker) findNamespaces(cookies map[uint64]bool) map[uint64]place {
 	return f.found
 }
 
-// processes returns the ids of all processes, in their order: a container's
-// first is mostly its lowest.
-func processes() (pids []int) {
-	names, _ := filepath.Glob("/proc/[1-9]*") // the pattern is well formed
-	for _, name := range names {
-		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
-}
-
 type finder struct {
 	wanted map[uint64]bool
 	found  map[uint64]place
-	seen   map[string]bool // as /proc/PID/ns/net reads: "net:[4026531840]"
 }
 
 func (f *finder) done() bool { return len(f.found) == len(f.wanted) }

@@ -81,7 +81,7 @@ func (h *Handle) holderOfMAC(host *Handle, index int) (string, error) {
 	}
 	defer home.Close()
 	holder := ""
-	err = eachNamespace(func(pid int, n *Namespace) (bool, error) {
+	err = EachNamespace(func(pid int, n *Namespace) (bool, error) {
 		defer n.Close()
 		name, err := n.upWithMAC(home, l.ParentIndex, l.MAC)
 		if name != "" {
