@@ -19,11 +19,13 @@
 #define UDP_HLEN 8
 #define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
 
+/* Without padding, and all of it set: functions that are verified by themselves want that. */
 struct frame {
 	struct endpoint_key to __attribute__((aligned(8)));
-	struct endpoint_key from __attribute__((aligned(8)));
 	__be16 proto; /* behind the VLAN tag */
 	__u16 tag; /* bytes of a tag that stands in the frame itself: 0 or 4 */
+	struct endpoint_key from __attribute__((aligned(8)));
+	__u32 reserved;
 };
 
 /*
@@ -122,6 +124,7 @@ static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 	}
 	f->proto = eth[6];
 	f->tag = 0;
+	f->reserved = 0;
 	if (!frame_tag(skb, f, &vlan))
 		return false;
 	frame_key(&f->to, eth, vlan, skb->ifindex);
@@ -189,56 +192,64 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 	return 0;
 }
 
-/* Steps over the extension headers of IPv6 that segments repeat. */
-static __always_inline __u32 frame_extensions(struct __sk_buff *skb, __u32 offset, __u8 *proto)
+/*
+ * Steps over the extension headers of IPv6 that segments repeat, the first of
+ * which, at offset, is of a protocol. Returns where the next header begins,
+ * above its protocol in the lowest eight bits.
+ *
+ * Functions that are not static are verified once, not for every call.
+ */
+__noinline __u32 frame_extensions(struct __sk_buff *skb, __u32 offset, __u32 proto)
 {
 	__u8 ext[2];
 
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
-		if (*proto != IPPROTO_HOPOPTS && *proto != IPPROTO_ROUTING &&
-		    *proto != IPPROTO_DSTOPTS)
+		if (proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING &&
+		    proto != IPPROTO_DSTOPTS)
 			break;
 		if (bpf_skb_load_bytes(skb, offset, ext, sizeof(ext)))
 			break;
-		*proto = ext[0];
+		proto = ext[0];
 		offset += (ext[1] + 1) * 8;
 	}
-	return offset;
+	return offset << 8 | (proto & 0xff);
 }
 
 /*
  * The bytes of headers that segmentation repeats, a tag in the frame not
  * counted: of a tunnel inside the frame, its outer ones only.
  */
-static __always_inline __u32 frame_headers(struct __sk_buff *skb, const struct frame *f)
+__noinline __u32 frame_headers(struct __sk_buff *skb, __u32 ethertype, __u32 tag)
 {
-	__u32 offset = frame_network(f);
+	__u32 offset = ETH_HLEN + tag;
 	struct ipv6hdr ip6;
 	struct iphdr ip;
+	__u32 upper;
 	__u8 proto;
 
-	if (f->proto == bpf_htons(ETH_P_IP)) {
+	if (ethertype == bpf_htons(ETH_P_IP)) {
 		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 			return ETH_HLEN;
 		proto = ip.protocol;
 		offset += ip.ihl * 4;
-	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
+	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
 		if (bpf_skb_load_bytes(skb, offset, &ip6, sizeof(ip6)))
 			return ETH_HLEN;
-		proto = ip6.nexthdr;
-		offset = frame_extensions(skb, offset + sizeof(ip6), &proto);
+		upper = frame_extensions(skb, offset + sizeof(ip6), ip6.nexthdr);
+		proto = upper;
+		offset = upper >> 8;
 	} else {
 		return ETH_HLEN;
 	}
-	return offset + frame_transport(skb, offset, proto) - f->tag;
+	return offset + frame_transport(skb, offset, proto) - tag;
 }
 
 /* What segmentation will make, or has made, of a super-packet. */
-static __noinline void frame_segments(struct __sk_buff *skb, const struct frame *f,
+static __always_inline void frame_segments(struct __sk_buff *skb, const struct frame *f,
 				      struct count *n)
 {
-	__u32 headers = frame_headers(skb, f);
+	__u32 headers = frame_headers(skb, f->proto, f->tag);
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 

@@ -32,6 +32,7 @@ struct finding {
 	enum evidence evidence;
 	enum way way;
 	bool dropped;
+	__u8 reserved[3];
 };
 
 /* The cookie of the sender's namespace; 0 where the kernel cannot tell. */
@@ -149,16 +150,21 @@ static __always_inline struct violations *violations_of(__u32 slot)
 	return bpf_map_lookup_elem(&violations, &slot);
 }
 
-/* Counts a violation, and sends an event where one is due. */
-static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
-				 const struct finding *found)
+/*
+ * Counts a violation, and sends an event where one is due. As all functions
+ * that are not static it is verified once, by itself, and returns a number.
+ */
+__noinline int violation(struct __sk_buff *skb, const struct frame *f, const struct finding *found)
 {
-	struct violations *all = violations_of(found->counted);
+	struct violations *all;
 	struct violation *v;
 	struct count n;
 
+	if (!f || !found)
+		return 0;
+	all = violations_of(found->counted);
 	if (!all || found->kind >= KINDS)
-		return;
+		return 0;
 	v = &all->of[found->kind];
 	frame_measure(skb, f, &n);
 	__sync_fetch_and_add(&v->packets, n.packets);
@@ -166,6 +172,7 @@ static __noinline void violation(struct __sk_buff *skb, const struct frame *f,
 		__sync_fetch_and_add(&v->dropped, n.packets);
 	if (event_due(v))
 		event_send(skb, f, found, v);
+	return 0;
 }
 
 /*

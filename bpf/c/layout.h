@@ -166,7 +166,7 @@ struct violations {
 	struct violation of[KINDS];
 };
 
-enum certainty { CERTAIN, SUSPECTED };
+enum certainty { CERTAIN, SUSPECTED } __attribute__((packed));
 enum evidence {
 	NETNS_COOKIE,
 	SOURCE_ADDRESS,
@@ -178,7 +178,7 @@ enum evidence {
 	CLAIMED_ADDRESS,
 	EVIDENCES
 } __attribute__((packed));
-enum way { INGRESS, EGRESS };
+enum way { INGRESS, EGRESS } __attribute__((packed));
 enum lost { LOST_EVENTS, LOST_UNKNOWN, LOST };
 
 #define EVENT_BYTES 96

@@ -73,14 +73,16 @@ static __always_inline bool sibling_sought(const struct party *from, __u32 slot,
  * Egress of a frame to a sibling's MAC, or the host's. Whether it is to be
  * dropped.
  */
-static __noinline bool local_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool local_look(struct __sk_buff *skb, const struct frame *f,
 				  const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found = finding_of(skb, &from->is, from->cookie, HOST_ISOLATION, EGRESS);
-	struct state *s = state_of(&from->is);
+	struct finding found;
+	struct state *s;
 
-	if (to->is.slot == from->is.slot)
+	if (!f || !from || !to || to->is.slot == from->is.slot)
 		return false;
+	found = finding_of(skb, &from->is, from->cookie, HOST_ISOLATION, EGRESS);
+	s = state_of(&from->is);
 	if (s)
 		s->out = ticks_now();
 	if (!(to->is.flags & ENDPOINT_PARENT) && !sibling_sought(&from->is, to->is.slot, &found))
@@ -123,15 +125,20 @@ static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame
  * Egress of an endpoint's frame that may ask for an address. Whether it is to
  * be dropped.
  */
-static __noinline bool asked_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool asked_look(struct __sk_buff *skb, const struct frame *f,
 				  const struct party *from, __u64 cookie)
 {
-	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
-	struct finding found = finding_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
+	struct address_key key = {};
 	const struct party *of;
+	struct finding found;
 
+	if (!f || !from)
+		return false;
+	key.ifindex = f->from.ifindex;
+	key.vlan = f->from.vlan;
 	if (!asked_read(skb, f, &key))
 		return false;
+	found = finding_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
 	of = bpf_map_lookup_elem(&addresses, &key);
 	if (!of || of->slot == from->slot)
 		return false;
@@ -167,12 +174,16 @@ static __always_inline bool duplicate(struct __sk_buff *skb, const struct frame 
  * wire of late: handed over past it, or another's. One in mode vepa without a
  * socket may be either.
  */
-static __noinline bool unsent_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool unsent_look(struct __sk_buff *skb, const struct frame *f,
 				   const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found = finding_of(skb, &from->is, from->cookie, VEPA_BYPASS, INGRESS);
-	bool vepa = from->is.mode == MODE_VEPA && to->is.mode == MODE_VEPA;
+	struct finding found;
+	bool vepa;
 
+	if (!f || !from || !to)
+		return false;
+	found = finding_of(skb, &from->is, from->cookie, VEPA_BYPASS, INGRESS);
+	vepa = from->is.mode == MODE_VEPA && to->is.mode == MODE_VEPA;
 	if (vepa && !frame_socket(skb) && f->proto == bpf_htons(ETH_P_ARP))
 		return false;
 	if (!vepa || !frame_socket(skb) || (found.cookie && found.evidence != NETNS_COOKIE))
@@ -185,11 +196,14 @@ static __noinline bool unsent_look(struct __sk_buff *skb, const struct frame *f,
 	return breaks(skb, f, &from->is, &found);
 }
 
-static __noinline bool leak_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool leak_look(struct __sk_buff *skb, const struct frame *f,
 				 const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found = finding_of(skb, &from->is, from->cookie, PRIVATE_LEAK, INGRESS);
+	struct finding found;
 
+	if (!f || !from || !to)
+		return false;
+	found = finding_of(skb, &from->is, from->cookie, PRIVATE_LEAK, INGRESS);
 	found.receiver = to->is.slot;
 	return breaks(skb, f, &to->is, &found);
 }

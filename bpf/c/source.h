@@ -128,12 +128,14 @@ static __always_inline bool source_look6(struct __sk_buff *skb, const struct fra
 	__u32 at = frame_network(f);
 	struct ipv6hdr ip6;
 	__be16 port; /* or type and code */
+	__u32 upper;
 	__u8 type;
 
 	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)))
 		return false;
-	type = ip6.nexthdr;
-	at = frame_extensions(skb, at + sizeof(ip6), &type);
+	upper = frame_extensions(skb, at + sizeof(ip6), ip6.nexthdr);
+	type = upper;
+	at = upper >> 8;
 	if (bpf_skb_load_bytes(skb, at, &port, sizeof(port)))
 		return false;
 	if (type == IPPROTO_UDP)
@@ -166,13 +168,18 @@ static __always_inline bool source_counts(const struct frame *f, const struct pa
  * The closer look: judges a frame whose sender is known, by its namespace's
  * cookie maybe (else 0). Whether it is to be dropped.
  */
-static __noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
 				   const struct party *from, __u64 cookie, enum way way)
 {
-	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
-	struct finding found = finding_of(skb, from, cookie, IP_SPOOF, way);
+	struct address_key key = {};
+	struct finding found;
 	bool drop = false;
 
+	if (!f || !from)
+		return false;
+	key.ifindex = f->from.ifindex;
+	key.vlan = f->from.vlan;
+	found = finding_of(skb, from, cookie, IP_SPOOF, way);
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
 		drop = source_spoof(skb, f, from, &found, &key);
 	if (f->proto == bpf_htons(ETH_P_IP))
