@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,9 +16,9 @@ import (
 // to be attached when they are started. It is root's.
 const notesName = "late"
 
-// A note says that a container is to be attached when it is started: an empty
-// file, named by where the runtime keeps its containers and by the container.
-// The note goes when the container is attached.
+// A note says that a container is to be attached when it is started, and by
+// which hooks: a file of JSON, named by where the runtime keeps its containers
+// and by the container. The note goes when the container is attached.
 type note struct {
 	dir  string
 	root string
@@ -52,16 +53,28 @@ func (n *note) path() string {
 }
 
 // write leaves the note, and takes away those of containers that are gone.
-func (n *note) write() error {
-	if err := n.makeDir(); err != nil {
-		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
+func (n *note) write(hooks []hook) error {
+	text, err := json.Marshal(hooks)
+	if err == nil {
+		err = n.makeDir()
 	}
-	n.sweep()
-	f, err := os.OpenFile(n.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		n.sweep()
+		err = n.create(text)
+	}
 	if err != nil {
 		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
 	}
-	return f.Close()
+	return nil
+}
+
+func (n *note) create(text []byte) error {
+	f, err := os.OpenFile(n.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
 
 // makeDir makes the folder, and refuses one that others could write to.
@@ -83,15 +96,19 @@ func (n *note) makeDir() error {
 	return err
 }
 
-func (n *note) exists() (bool, error) {
-	_, err := os.Lstat(n.path())
+// read returns the hooks that are to be run; none where there is no note.
+func (n *note) read() (hooks []hook, err error) {
+	text, err := os.ReadFile(n.path())
 	if isNotMine(err) {
-		return false, nil
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &hooks)
 	}
 	if err != nil {
-		return false, fmt.Errorf("look whether container %q is to be attached at its start: %w", n.id, err)
+		return nil, fmt.Errorf("read the note of container %q: %w", n.id, err)
 	}
-	return true, nil
+	return hooks, nil
 }
 
 // isNotMine says that there is no note of this user's, who may not even look

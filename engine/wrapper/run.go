@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -81,60 +80,87 @@ func (c *Call) prepareConfig() error {
 
 func (c *Call) addHooks(file *configFile, late bool) error {
 	keys, s, err := file.annotated()
-	if err != nil || len(keys) == 0 {
+	if err != nil || s == nil || len(keys) == 0 && !late {
 		return err
 	}
-	if file.odd != "" {
-		return fmt.Errorf("it has %s, but %s", strings.Join(keys, ", "), file.odd)
-	}
-	h, err := s.hooks()
-	if err != nil {
+	change, err := c.changeOf(s, len(keys) > 0, late)
+	switch {
+	case len(keys) == 0 && (err != nil || len(change.atStart) == 0):
+		return nil // none of berth's, whatever else may be wrong with it
+	case err != nil:
 		return err
-	}
-	added, err := c.missing(s, h)
-	if err != nil {
-		return err
-	}
-	attaches := func(one stagedHook) bool { return one.stage == createRuntime }
-	if late && slices.ContainsFunc(added, attaches) {
-		added = slices.DeleteFunc(added, attaches)
-		if err := c.note().write(); err != nil {
+	case file.odd != "":
+		return fmt.Errorf("it has %s, but %s", strings.Join(append(keys, change.names()...), ", "), file.odd)
+	case len(change.atStart) > 0:
+		if err := c.note().write(change.atStart); err != nil {
 			return err
 		}
 	}
-	if len(added) == 0 {
+	if change.text == nil {
 		return nil
 	}
-	text, err := s.withHooks(h, added)
-	if err != nil {
-		return err
-	}
-	return file.replace(text)
+	return file.replace(change.text)
 }
 
-// missing are the entries of berth's that a config.json does not have yet.
-func (c *Call) missing(s *spec, h hooks) (added []stagedHook, err error) {
-	path, err := findHook()
+// A change is what becomes of a config.json.
+type change struct {
+	text    []byte // nil: it stays as it is
+	atStart []hook // what is to be run when the container is started
+}
+
+// names are what berth has to do with, where no annotation says so.
+func (c *change) names() (all []string) {
+	for _, one := range c.atStart {
+		all = append(all, "a hook "+one.Path)
+	}
+	return all
+}
+
+// changeOf decides what becomes of a config.json. A late attachment takes
+// berth's hooks that are there already out, to run them at the start: those of
+// a hooks.d folder or of CDI would attach too early.
+func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
+	h, err := s.hooks()
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range []struct {
-		stage string
-		are   []string
-	}{
-		{createRuntime, []string{createRuntime, prestart}},
-		{poststop, []string{poststop}},
-	} {
-		has, err := h.has(s.text, one.are...)
-		if err != nil {
-			return nil, err
-		}
-		if !has {
-			added = append(added, stagedHook{one.stage,
-				hook{Path: path, Args: c.Own.hookArgs(one.stage), Env: hookEnv, Timeout: hookTimeout}})
-		}
+	there, takeOut, err := h.takeOut(s.text, prestart, createRuntime)
+	if err != nil || len(there) == 0 && !annotated {
+		return new(change), err
 	}
-	return added, nil
+	releases, err := h.has(s.text, poststop)
+	if err != nil {
+		return nil, err
+	}
+	program, err := findHook()
+	if err != nil {
+		return nil, err
+	}
+	var changed change
+	var added []stagedHook
+	switch {
+	case late && len(there) > 0:
+		changed.atStart = there
+	case late:
+		changed.atStart = []hook{c.hook(program, createRuntime)}
+	case len(there) == 0:
+		added = append(added, stagedHook{createRuntime, c.hook(program, createRuntime)})
+	}
+	if !late {
+		takeOut = nil
+	}
+	if !releases {
+		added = append(added, stagedHook{poststop, c.hook(program, poststop)})
+	}
+	if len(added)+len(takeOut) > 0 {
+		changed.text, err = s.withHooks(h, added, takeOut)
+	}
+	return &changed, err
+}
+
+// hook is the entry of berth-hook in a stage.
+func (c *Call) hook(program, stage string) hook {
+	return hook{Path: program, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
 }
 
 // annotated returns the keys of berth's annotations. A text that is not JSON is

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -72,9 +71,9 @@ const hookName = "berth-hook"
 // A hook is an entry of a stage.
 type hook struct {
 	Path    string   `json:"path"`
-	Args    []string `json:"args"`
+	Args    []string `json:"args"` // with the program's name
 	Env     []string `json:"env"`
-	Timeout int      `json:"timeout"` // seconds
+	Timeout int      `json:"timeout"` // seconds; 0: none
 }
 
 // hooks are those of a config.json by stage.
@@ -124,30 +123,46 @@ func (h *hooks) stage(text []byte, name string) (at value, entries []value, err 
 	return at, entries, nil
 }
 
-// has says whether one of the stages runs berth-hook already: written by hand,
-// by a hooks.d folder, by CDI, or by an earlier run of the wrapper.
-func (h *hooks) has(text []byte, stages ...string) (bool, error) {
-	for _, name := range stages {
-		_, entries, err := h.stage(text, name)
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(entries, func(e value) bool {
-			var entry struct {
-				Path string `json:"path"`
-			}
-			return json.Unmarshal(e.in(text), &entry) == nil && filepath.Base(entry.Path) == hookName
-		}) {
-			return true, nil
-		}
-	}
-	return false, nil
+// isOurs says whether an entry runs berth-hook: written by hand, by a hooks.d
+// folder, by CDI, or by an earlier run of the wrapper.
+func isOurs(text []byte, entry value) (one hook, ours bool) {
+	err := json.Unmarshal(entry.in(text), &one)
+	return one, err == nil && filepath.Base(one.Path) == hookName
 }
 
-// withHooks returns the text with one entry more at the end of each stage.
-func (s *spec) withHooks(h hooks, added []stagedHook) ([]byte, error) {
+// has says whether one of the stages runs berth-hook already.
+func (h *hooks) has(text []byte, stages ...string) (bool, error) {
+	ours, _, err := h.takeOut(text, stages...)
+	return len(ours) > 0, err
+}
+
+// takeOut returns the entries of the stages that run berth-hook, and the edits
+// that take them out.
+func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edit, err error) {
+	for _, name := range stages {
+		at, entries, err := h.stage(text, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		var left []string
+		for _, e := range entries {
+			if one, is := isOurs(text, e); is {
+				ours = append(ours, one)
+			} else {
+				left = append(left, string(e.in(text)))
+			}
+		}
+		if len(left) < len(entries) {
+			edits = append(edits, edit{at, "[" + strings.Join(left, ",") + "]"})
+		}
+	}
+	return ours, edits, nil
+}
+
+// withHooks returns the text with one entry more at the end of each stage, and
+// with edits of other stages.
+func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, error) {
 	var stages []string // that are not there yet
-	var edits []edit
 	for _, one := range added {
 		entry, err := json.Marshal(one.hook)
 		if err != nil {

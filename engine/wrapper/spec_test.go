@@ -62,7 +62,7 @@ func addBoth(text []byte) ([]byte, error) {
 	} else if !has {
 		added = append(added, stagedHook{poststop, entries["P"]})
 	}
-	return s.withHooks(h, added)
+	return s.withHooks(h, added, nil)
 }
 
 func TestWithHooks(t *testing.T) {

@@ -22,7 +22,8 @@ const maxOutput = 1 << 20
 // back what it did.
 func (c *Call) attachNow() error {
 	n := c.note()
-	if noted, err := n.exists(); !noted || err != nil {
+	hooks, err := n.read()
+	if len(hooks) == 0 || err != nil {
 		return err
 	}
 	state, status, err := c.state()
@@ -32,12 +33,10 @@ func (c *Call) attachNow() error {
 	if status != "created" {
 		return nil // the runtime has its own words for that
 	}
-	path, err := findHook()
-	if err != nil {
-		return err
-	}
-	if err := c.runHook(path, state); err != nil {
-		return fmt.Errorf("attach container %q: %w", c.ID, err)
+	for _, one := range hooks {
+		if err := one.run(state); err != nil {
+			return fmt.Errorf("attach container %q: %w", c.ID, err)
+		}
 	}
 	return n.remove()
 }
@@ -59,12 +58,19 @@ func (c *Call) state() (state []byte, status string, err error) {
 	return state, s.Status, nil
 }
 
-// runHook runs berth-hook as a runtime would: with the state, an environment of
-// its own, and from a directory that the container does not control.
-func (c *Call) runHook(path string, state []byte) error {
-	cmd, cancel := command(path, c.Own.hookArgs(createRuntime)[1:]...)
+// run runs a hook as a runtime would: with the state, an environment of its own,
+// and from a directory that the container does not control.
+func (h *hook) run(state []byte) error {
+	var args []string
+	if len(h.Args) > 0 {
+		args = h.Args[1:]
+	}
+	cmd, cancel := command(h.Path, args...)
 	defer cancel()
-	cmd.Stdin, cmd.Env, cmd.Dir = bytes.NewReader(state), hookEnv, "/"
+	cmd.Stdin, cmd.Env, cmd.Dir = bytes.NewReader(state), h.Env, "/"
+	if cmd.Env == nil {
+		cmd.Env = hookEnv
+	}
 	_, err := output(cmd)
 	return err
 }

@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,13 +109,36 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 		{"no annotation", `{}`, []string{"create", "x"}},
 		{"run attaches as it creates", annotatedSpec, []string{"run", "x"}},
 		{"restore too", annotatedSpec, []string{"restore", "x"}},
-		{"a hook by hand", `{"hooks":{"createRuntime":[{"path":"/x/berth-hook"}]},"annotations":{"berth/ip":""}}`, []string{"create", "x"}},
+		{"another's hook", `{"hooks":{"createRuntime":[{"path":"/x/hook"}]}}`, []string{"create", "x"}},
+		{"hooks that are none", `{"hooks":[]}`, []string{"create", "x"}},
 	} {
 		p.write(t, c.text)
 		p.run(t, append([]string{"--berth-attach", "start"}, c.args...)...).becameRuntime(t, p, strings.Join(c.args, " "))
 		if left := p.notes(t); len(left) != 0 {
 			t.Errorf("%s: noted %q", c.what, left)
 		}
+	}
+}
+
+// TestTakesHooksOver holds hooks of berth's that are there already, of a hooks.d
+// folder or CDI, to be run at the start instead, as they were written.
+func TestTakesHooksOver(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	own := filepath.Join(p.bin, "berth-hook")
+	p.write(t, strings.ReplaceAll(`{"hooks":{"prestart":[{"path":"/first"},{"path":"HOOK","args":["berth-hook","--network","lan"],"env":["A=b"]}],
+		"createRuntime":[{"path":"HOOK"}],"poststop":[{"path":"HOOK"}]}}`, "HOOK", own))
+	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte(createdState), 0o644))
+	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	got := p.hooksOf(t)
+	if len(got["prestart"]) != 1 || got["prestart"][0].Path != "/first" || len(got["createRuntime"]) != 0 || len(got["poststop"]) != 1 {
+		t.Errorf("the hooks are %+v, want those of others, and poststop", got)
+	}
+	p.script(t, own, "#!/bin/sh\necho $A \"$@\" $(cat | wc -c) >>DIR/hooked\n")
+	p.start(t).becameRuntime(t, p, "--root "+p.dir+" start x")
+	text, err := os.ReadFile(filepath.Join(p.dir, "hooked"))
+	if want := fmt.Sprintf("b --network lan %d\n%d\n", len(createdState), len(createdState)); err != nil || string(text) != want {
+		t.Errorf("the hooks were run as %q, %v, want %q", text, err, want)
 	}
 }
 
@@ -149,16 +173,16 @@ func TestSweep(t *testing.T) {
 	note := func(id string) *note { return &note{filepath.Join(p.dir, "run/late"), root, id} }
 	must(t, os.MkdirAll(filepath.Join(root, "still-there"), 0o755))
 	for _, id := range []string{"gone", "still-there", "young"} {
-		must(t, note(id).write())
+		must(t, note(id).write([]hook{{Path: "/x"}}))
 	}
 	old := time.Now().Add(-sweepAfter - time.Minute)
 	for _, id := range []string{"gone", "still-there"} {
 		must(t, os.Chtimes(note(id).path(), old, old))
 	}
-	must(t, note("new").write())
+	must(t, note("new").write([]hook{{Path: "/x"}}))
 	for id, want := range map[string]bool{"gone": false, "still-there": true, "young": true, "new": true} {
-		if got, err := note(id).exists(); err != nil || got != want {
-			t.Errorf("there is a note of %s: %t, %v, want %t", id, got, err, want)
+		if got, err := note(id).read(); err != nil || len(got) > 0 != want {
+			t.Errorf("the note of %s says %+v, %v, want one: %t", id, got, err, want)
 		}
 	}
 }

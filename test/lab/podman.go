@@ -12,7 +12,7 @@ import (
 
 // Podman is podman with runc, and with a hooks.d folder, a storage and
 // everything else of the host's own; where a wrapper is given, with
-// berth-runtime and no hooks.d file.
+// berth-runtime, and no hooks.d file unless that is to attach late.
 type Podman struct {
 	Host    *Host
 	Rootfs  string
@@ -47,7 +47,7 @@ func (p *Podman) Setup() error {
 	networks := filepath.Join(p.dir(), "cni")
 	err := firstError(writeEngineNetwork(networks),
 		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf+fmt.Sprintf("network_config_dir = %q\n", networks)))
-	if err != nil || p.Wrapper.Runtime != "" {
+	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
 	hooks, err := p.Host.HooksD()
