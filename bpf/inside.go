@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -201,3 +202,36 @@ func (m *Maps) forgetInside(slot uint32) error {
 	}
 	return errors.Join(errs...)
 }
+
+// MissesInside reports whether AttachInside is to be called for an endpoint: it
+// was not since the maps were made, or what it attached is gone. Without an
+// agent that pinned the program nothing is missed.
+func (m *Maps) MissesInside(e Endpoint) (bool, error) {
+	if _, err := os.Stat(m.pins.object(pinSibling)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return false, fmt.Errorf("pinned program %q: %w", pinSibling, err)
+	}
+	one, err := m.get(mapInsides)
+	if err != nil {
+		return false, err
+	}
+	var v insideValue
+	err = one.Lookup(insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, &v)
+	switch {
+	case errors.Is(err, ebpf.ErrKeyNotExist), err == nil && v.Slot != e.Slot:
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("look up inside of interface %d: %w", e.Index, err)
+	}
+	_, err = os.Stat(m.pins.inside(e.Slot))
+	return errors.Is(err, fs.ErrNotExist) && hasTCX(), nil
+}
+
+// hasTCX reports whether the kernel has tcx, of which the link would be pinned.
+var hasTCX = sync.OnceValue(func() bool {
+	const loopback = 1
+	_, err := link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXEgress})
+	return err == nil
+})

@@ -10,9 +10,11 @@
  * drivers/net/macvlan.c).
  */
 #include <linux/pkt_cls.h>
+#include "claim.h"
 #include "count.h"
 #include "endpoint.h"
 #include "frame.h"
+#include "group.h"
 #include "ipvlan.h"
 #include "judge.h"
 #include "layout.h"
@@ -62,8 +64,10 @@ static __always_inline bool egress_judge(struct __sk_buff *skb, const struct fra
 		if (asks(f) && asked_look(skb, f, &from->is, from->cookie))
 			return true;
 	}
-	if (frame_cast(f) != UNICAST)
+	if (frame_cast(f) != UNICAST) {
+		group_sent(skb, f);
 		return false;
+	}
 	to = local_find(f);
 	return to && local_look(skb, f, from, to);
 }
@@ -160,6 +164,25 @@ static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const str
 	return spoof_unowned(skb, f, INGRESS) ? SPOOF_DROPPED : SPOOF_NONE;
 }
 
+/* source-denied: the driver does not deliver it. */
+__noinline int ingress_denied(struct __sk_buff *skb, const struct frame *f, __u32 sender,
+			      const struct endpoint *to)
+{
+	struct finding found = {
+		.kind = SOURCE_DENIED,
+		.certainty = CERTAIN,
+		.evidence = SOURCE_MAC,
+		.way = INGRESS,
+		.sender = sender,
+	};
+
+	if (!f || !to)
+		return 0;
+	found.receiver = to->is.slot;
+	breaks(skb, f, &to->is, &found);
+	return 0;
+}
+
 /* Ingress of a frame for an endpoint. */
 static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct frame *f,
 					    const struct endpoint *from, const struct endpoint *to,
@@ -170,8 +193,10 @@ static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct 
 		      spoof == SPOOF_NONE;
 	struct count n;
 
-	if (!ingress_listed(to, f))
+	if (!ingress_listed(to, f)) {
+		ingress_denied(skb, f, sibling ? from->is.slot : 0, to);
 		return NEXT;
+	}
 	if (handed && !source_plain(skb, f, from) &&
 	    source_look(skb, f, &from->is, from->cookie, INGRESS))
 		return DROP;
@@ -197,9 +222,14 @@ int berth_ingress(struct __sk_buff *skb)
 	from = endpoint_source(&f);
 	if (from && from->is.mode == MODE_VEPA)
 		vepa_back(from);
+	if (!from && claims(skb, &f))
+		claim_look(skb, &f);
 	/* Who receives a group's frame cannot be seen from the parent. */
-	if (frame_cast(&f) != UNICAST)
+	if (frame_cast(&f) != UNICAST) {
+		if (from && !(from->is.flags & ENDPOINT_PARENT))
+			group_look(skb, &f, from);
 		return NEXT;
+	}
 	to = endpoint_find(&f.to);
 	if (to && to->is.flags & ENDPOINT_PARENT) {
 		if (to->is.flags & ENDPOINT_IPVLAN)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * duplicate-ip: a message on ingress claims an endpoint's address for a MAC that
+ * is nobody's here.
+ */
+#pragma once
+
+#include "address.h"
+#include "endpoint.h"
+#include "frame.h"
+#include "judge.h"
+#include "source.h"
+
+#define ARP_SENDER_MAC 8
+
+/* Reads the address that a message claims; false if it claims none. */
+static __always_inline bool claim_read(struct __sk_buff *skb, const struct frame *f,
+				       struct address_key *key)
+{
+	__u32 at = frame_network(f);
+	struct ipv6hdr ip6;
+	__u8 type;
+
+	if (f->proto == bpf_htons(ETH_P_ARP))
+		return address_read(skb, f, SOURCE, key);
+	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)) || ip6.nexthdr != IPPROTO_ICMPV6 ||
+	    bpf_skb_load_bytes(skb, at + sizeof(ip6), &type, 1))
+		return false;
+	if (type == ND_NEIGHBOUR_SOLICIT)
+		return address_read(skb, f, SOURCE, key);
+	return type == ND_NEIGHBOUR_ADVERT &&
+	       !bpf_skb_load_bytes(skb, at + sizeof(ip6) + ND_TARGET, key->addr, 16);
+}
+
+/* Whether the MAC that ARP claims an address for is an endpoint's or the host's. */
+static __always_inline bool claim_ours(struct __sk_buff *skb, const struct frame *f)
+{
+	struct endpoint_key key = { .vlan = f->from.vlan, .ifindex = f->from.ifindex };
+
+	return f->proto == bpf_htons(ETH_P_ARP) &&
+	       !bpf_skb_load_bytes(skb, frame_network(f) + ARP_SENDER_MAC, key.mac, 6) &&
+	       endpoint_find(&key);
+}
+
+/* Whether a frame may claim an address. */
+static __always_inline bool claims(struct __sk_buff *skb, const struct frame *f)
+{
+	const __u8 *next = (void *)(long)skb->data + ETH_HLEN +
+			   __builtin_offsetof(struct ipv6hdr, nexthdr);
+
+	if (f->proto != bpf_htons(ETH_P_IPV6))
+		return f->proto == bpf_htons(ETH_P_ARP);
+	return f->tag || (void *)(next + 1) > (void *)(long)skb->data_end ||
+	       *next == IPPROTO_ICMPV6;
+}
+
+/* Ingress of a frame from nobody here that may claim an address. */
+__noinline int claim_look(struct __sk_buff *skb, const struct frame *f)
+{
+	struct finding found = {
+		.kind = DUPLICATE_IP,
+		.certainty = CERTAIN,
+		.evidence = CLAIMED_ADDRESS,
+		.way = INGRESS,
+	};
+	struct address_key key = {};
+	const struct party *owner;
+
+	if (!f)
+		return 0;
+	key.ifindex = f->from.ifindex;
+	key.vlan = f->from.vlan;
+	if (!claim_read(skb, f, &key))
+		return 0;
+	owner = address_given(&key);
+	if (!owner || claim_ours(skb, f))
+		return 0;
+	found.owner = owner->slot;
+	breaks(skb, f, owner, &found);
+	return 0;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Frames to a group, or to all, that have an endpoint's MAC as their source and
+ * come in: the driver gives siblings their copies past the parent, so these
+ * come off the wire. Where the endpoint has sent such a frame of late it is a
+ * copy (reflected, in mode bridge), else another's (duplicate-mac).
+ */
+#pragma once
+
+#include "frame.h"
+#include "judge.h"
+#include "sibling.h"
+
+#define PRINT_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio */
+
+enum copy { COPY_NONE, COPY_MAYBE, COPY_SURE };
+
+static __always_inline __u64 print_mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * PRINT_FACTOR;
+	return hash ^ hash >> 32;
+}
+
+/* What tells frames of IPv4 apart, of the first fragment its ports too. */
+static __always_inline __u64 print_ip4(struct __sk_buff *skb, __u32 at, __u64 hash)
+{
+	struct iphdr ip;
+	__u32 ports = 0;
+
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)))
+		return hash;
+	if ((ip.protocol == IPPROTO_UDP || ip.protocol == IPPROTO_TCP) && !ip.frag_off)
+		bpf_skb_load_bytes(skb, at + ip.ihl * 4, &ports, sizeof(ports));
+	hash = print_mix(hash, (__u64)ip.saddr << 32 | ip.daddr);
+	return print_mix(hash, (__u64)ports << 8 | ip.protocol);
+}
+
+/* Of IPv6: ports, or type and code. Checksums may be unfinished on egress. */
+static __always_inline __u64 print_ip6(struct __sk_buff *skb, __u32 at, __u64 hash)
+{
+	struct ipv6hdr ip6;
+	const __u32 *word;
+	__u16 next[2] = {};
+
+	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)))
+		return hash;
+	bpf_skb_load_bytes(skb, at + sizeof(ip6), next, sizeof(next));
+	if (ip6.nexthdr != IPPROTO_UDP)
+		next[1] = 0;
+	word = ip6.saddr.in6_u.u6_addr32;
+	hash = print_mix(hash, (__u64)word[0] << 32 | word[1]);
+	hash = print_mix(hash, (__u64)word[2] << 32 | word[3]);
+	word = ip6.daddr.in6_u.u6_addr32;
+	hash = print_mix(hash, (__u64)word[0] << 32 | word[3]);
+	return print_mix(hash, (__u64)next[0] << 24 | next[1] << 8 | ip6.nexthdr);
+}
+
+/*
+ * A number of what a frame and its copies have in common, and other frames,
+ * most likely, do not: segments of one super-packet have it too.
+ */
+static __always_inline __u32 print_of(struct __sk_buff *skb, const struct frame *f)
+{
+	__u64 hash = print_mix(f->proto, *(const __u64 *)&f->to); /* and VLAN */
+	__u32 at = frame_network(f);
+	__u64 arp[3] = {};
+
+	hash = print_mix(hash, (__u64)f->from.ifindex << 32 | *(const __u32 *)f->from.mac);
+	hash = print_mix(hash, *(const __u16 *)(f->from.mac + 4));
+	if (f->proto == bpf_htons(ETH_P_IP)) {
+		hash = print_ip4(skb, at, hash);
+	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
+		hash = print_ip6(skb, at, hash);
+	} else if (f->proto == bpf_htons(ETH_P_ARP)) {
+		bpf_skb_load_bytes(skb, at + ARP_OPERATION, arp, ARP_BYTES - ARP_OPERATION);
+		hash = print_mix(print_mix(print_mix(hash, arp[0]), arp[1]), arp[2]);
+	}
+	return hash;
+}
+
+static __always_inline struct print *print_at(__u32 hash)
+{
+	__u32 index = hash >> (32 - PRINT_BITS);
+
+	return bpf_map_lookup_elem(&prints, &index);
+}
+
+static __always_inline void print_set(struct print *p, __u32 hash, __u32 when)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	*(volatile __u64 *)p = hash | (__u64)when << 32; /* both at once */
+#else
+	*(volatile __u64 *)p = (__u64)hash << 32 | when;
+#endif
+}
+
+/* Remembers a frame to a group that an endpoint sends. */
+__noinline int group_sent(struct __sk_buff *skb, const struct frame *f)
+{
+	struct print *p;
+	__u32 hash;
+
+	if (!f)
+		return 0;
+	hash = print_of(skb, f);
+	p = print_at(hash);
+	if (p)
+		print_set(p, hash, ticks_now());
+	return 0;
+}
+
+/*
+ * Whether a frame is a copy of one that was sent of late. It may be where its
+ * place was taken by another since. One that goes round a loop stays one.
+ */
+static __always_inline enum copy group_copy(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 hash = print_of(skb, f);
+	struct print *p = print_at(hash);
+
+	if (!p || !ticks_recent(p->when))
+		return COPY_NONE;
+	if (p->hash != hash)
+		return COPY_MAYBE;
+	print_set(p, hash, ticks_now());
+	return COPY_SURE;
+}
+
+/* Ingress of a frame to a group with an endpoint's MAC as its source. */
+__noinline int group_look(struct __sk_buff *skb, const struct frame *f, const struct endpoint *from)
+{
+	struct finding found = {
+		.kind = REFLECTED,
+		.certainty = CERTAIN,
+		.evidence = FRAME_COPY,
+		.way = INGRESS,
+	};
+	enum copy copy;
+
+	if (!f || !from)
+		return 0;
+	copy = group_copy(skb, f);
+	if (copy == COPY_NONE) {
+		duplicate(skb, f, from, 0, CERTAIN, NOT_SENT);
+	} else if (copy == COPY_SURE && from->is.mode == MODE_BRIDGE) {
+		found.sender = from->is.slot;
+		breaks(skb, f, &from->is, &found);
+	}
+	return 0;
+}

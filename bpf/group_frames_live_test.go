@@ -1,0 +1,210 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// wired is a lab whose wire the test holds.
+type wired struct {
+	*lab
+	*testnet.TapDevice
+	other specs.MAC // of another machine
+	sent  uint64    // marks
+}
+
+func newWired(t *testing.T) *wired {
+	t.Helper()
+	host := quiet(t)
+	tap := testnet.Tap(t, host, "tap0")
+	return &wired{lab: labOn(t, host, "tap0", Options{}), TapDevice: tap, other: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}}
+}
+
+// comes puts a frame on the wire, and waits until it is through: a frame that
+// c receives comes after it.
+func (w *wired) comes(c *container, frame []byte) {
+	w.Helper()
+	w.Write(frame)
+	w.Write(plain(c.MAC, w.other))
+	before := w.sent
+	w.sent++
+	testnet.Eventually(w.lab, "what comes after it", func() bool {
+		return w.counters(c.Slot).Receive.External.Unicast.Packets > before
+	})
+	w.sent = w.counters(c.Slot).Receive.External.Unicast.Packets
+}
+
+// TestGroupsReflected sends to groups and to all, by a switch that reflects and one
+// that does not.
+func TestGroupsReflected(t *testing.T) {
+	t.Parallel()
+	all := netip.MustParseAddr("192.0.2.255")
+	for _, mode := range []specs.Mode{specs.ModeBridge, specs.ModePrivate, specs.ModeVEPA} {
+		for _, reflects := range []bool{false, true} {
+			l := newSwitch(t, reflects)
+			a, b := l.container(mode), l.container(mode)
+			sendUDP(t, a.NS, all, 3, 100)
+			sendUDP(t, a.NS, ipGroup, 4, 100)
+			sendSegmented(t, a.NS, ipGroup)
+			sendUDP(t, b.NS, all, 2, 100)
+			if mode != specs.ModeBridge || !reflects {
+				sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks
+				l.nothing(string(mode))
+				continue
+			}
+			testnet.Eventually(t, "all that comes back", func() bool {
+				found := l.found()
+				return found[a.Slot][specs.Reflected].Packets == 3+4+101 && found[b.Slot][specs.Reflected].Packets == 2
+			})
+			if e := l.read(); e.Kind != specs.Reflected || e.Sender != a.Slot || e.Counted != a.Slot || e.Certainty != specs.Certain || e.Evidence != specs.ByFrameCopy {
+				t.Errorf("%+v", e)
+			}
+			if found := l.found(); len(found) != 2 || len(found[a.Slot]) != 1 {
+				t.Errorf("%+v", found)
+			}
+		}
+	}
+}
+
+// TestDuplicateMACOfGroups has another machine send to all with an endpoint's
+// MAC, beside copies of the endpoint's own frames.
+func TestDuplicateMACOfGroups(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	for _, mode := range []specs.Mode{specs.ModeVEPA, specs.ModeBridge, specs.ModePrivate} {
+		a := w.container(mode)
+		a.Addresses = append(a.Addresses, ip6A)
+		must(t, w.maps.Register(a.Endpoint))
+		w.sent = 0
+		own := [][]byte{
+			plain(macAll, a.MAC), plain(macGroup, a.MAC),
+			ethernet(macAll, a.MAC, 0x800, ip4(17, a.ip, ipGroup, ports(1, 2))),
+			ethernet(macGroup, a.MAC, 0x86dd, ip6(17, ip6A, ip6Group, ports(1, 2))),
+			ethernet(macGroup, a.MAC, 0x86dd, ip6(58, ip6A, ip6Group, make([]byte, 30))),
+			ethernet(macAll, a.MAC, 0x806, arpFor(a.ip, ipLAN)),
+		}
+		for _, frame := range own {
+			sendRaw(t, a.NS, "net1", frame)
+		}
+		for _, frame := range own {
+			copied := slices.Clone(frame)
+			if len(copied) > 60 { // a switch may change what is no address
+				copied[len(copied)-1]++
+			}
+			w.comes(a, copied)
+		}
+		kind := specs.Reflected
+		if mode != specs.ModeBridge {
+			kind = ""
+		}
+		if found := w.found(); kind == "" && len(found) != 0 || kind != "" && (len(found) != 1 || found[a.Slot][kind].Packets != uint64(len(own))) {
+			t.Errorf("%s: copies of its own: %+v", mode, found)
+		}
+		w.forget(a)
+		for i, frame := range own {
+			testnet.Eventually(t, "a place in which none of its own is remembered", func() bool {
+				other := slices.Clone(frame)
+				switch {
+				case i < 2:
+					binary.BigEndian.PutUint16(other[12:], uint16(0x88b6+w.sent))
+				case i == 5:
+					binary.BigEndian.PutUint16(other[40:], uint16(w.sent)) // who is asked for
+				default:
+					binary.BigEndian.PutUint16(other[28:], uint16(w.sent)) // who says so
+				}
+				w.comes(a, other)
+				return w.found()[a.Slot][specs.DuplicateMAC].Packets == 1
+			})
+			if e := w.read(); e.Kind != specs.DuplicateMAC || e.Owner != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain || e.Evidence != specs.ByNotSent {
+				t.Errorf("%s, %d: %+v", mode, i, e)
+			}
+			w.forget(a)
+		}
+	}
+}
+
+// forget forgets what was found, the rate limit and the events too.
+func (w *wired) forget(c *container) {
+	w.Helper()
+	must(w.lab, w.maps.zeroViolations(c.Slot))
+	for _, ok := w.event(); ok; _, ok = w.event() {
+	}
+}
+
+// TestDuplicateIP has messages that claim an endpoint's address, and others.
+func TestDuplicateIP(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	a, b := w.container(specs.ModeBridge), w.container(specs.ModeBridge)
+	a.Addresses = append(a.Addresses, ip6A)
+	must(t, w.maps.Register(a.Endpoint))
+	must(t, w.maps.SetHostAddresses(w.parent, []netip.Addr{ipLAN}))
+	message := func(to, sender specs.MAC, operation byte, from, target netip.Addr) []byte {
+		p := arpFor(from, target)
+		p[7] = operation
+		copy(p[8:], sender[:])
+		return ethernet(to, w.other, 0x806, p)
+	}
+	nd := func(kind byte, from, target netip.Addr) []byte {
+		frame := icmp6(from, kind, target)
+		copy(frame[6:], w.other[:])
+		return frame
+	}
+	for name, c := range map[string]struct {
+		frame []byte
+		fires bool
+	}{
+		"ARP answers":                 {message(a.MAC, w.other, 2, a.ip, a.ip), true},
+		"ARP announces":               {message(macAll, w.other, 1, a.ip, a.ip), true},
+		"ARP asks from it":            {message(macAll, w.other, 1, a.ip, ipLAN), true},
+		"ARP asks for it":             {message(macAll, w.other, 1, ipGroup, a.ip), false},
+		"ARP probes it":               {message(macAll, w.other, 1, ipZero, a.ip), false},
+		"ARP of another's":            {message(macAll, w.other, 2, ipGroup, ipGroup), false},
+		"ARP of the host's":           {message(macAll, w.other, 2, ipLAN, ipLAN), false},
+		"ARP says the endpoint's":     {message(macAll, a.MAC, 2, a.ip, a.ip), false},
+		"ARP says the sibling's":      {message(macAll, b.MAC, 2, a.ip, a.ip), false},
+		"ARP says the host's":         {message(macAll, w.hostMAC, 2, a.ip, a.ip), false},
+		"advertises it":               {nd(136, ip6Link, ip6A), true},
+		"advertises another's":        {nd(136, ip6Link, ip6B), false},
+		"solicits from it":            {nd(135, ip6A, ip6LAN), true},
+		"solicits it":                 {nd(135, ip6LAN, ip6A), false},
+		"duplicate detection":         {nd(135, ip6Zero, ip6A), false},
+		"a router from its address":   {nd(134, ip6A, ip6A), false},
+		"a datagram from its address": {ethernet(macAll, w.other, 0x800, ip4(17, a.ip, ipGroup, ports(1, 2))), false},
+	} {
+		w.forget(a)
+		w.comes(b, c.frame)
+		e, told := w.event()
+		if n := w.found(); told != c.fires || (len(n) != 0) != c.fires {
+			t.Errorf("%s: %+v, want fired %t", name, n, c.fires)
+		}
+		if told && (e.Kind != specs.DuplicateIP || e.Owner != a.Slot || e.Counted != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain || e.Evidence != specs.ByClaim) {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+// TestSourceDenied has an endpoint in mode source receive from its list, and
+// from another.
+func TestSourceDenied(t *testing.T) {
+	t.Parallel()
+	w := newWired(t)
+	a, b := w.container(specs.ModeSource), w.container(specs.ModeBridge)
+	a.Sources = []specs.MAC{w.other}
+	must(t, w.maps.Register(a.Endpoint))
+	stranger := specs.MAC{2, 0, 0x5e, 0, 0x53, 0x78}
+	w.comes(b, plain(a.MAC, w.other))
+	w.comes(b, plain(macAll, stranger))
+	w.comes(b, plain(w.hostMAC, stranger))
+	w.nothing("from the list, and to others")
+	w.comes(b, plain(a.MAC, stranger))
+	if e := w.read(); e.Kind != specs.SourceDenied || e.Receiver != a.Slot || e.Counted != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain {
+		t.Errorf("%+v", e)
+	}
+	a.expect("what was delivered", receiveExternal(hundred))
+}
