@@ -1,0 +1,166 @@
+// Package docs runs the commands of docs/engines as they stand there, on a host
+// of its own with the engines that are on this machine.
+package docs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/test/lab"
+)
+
+const pages = "../../docs/engines"
+
+// block is a fenced block of commands. Lines that begin with "# " are commands,
+// the others what they print: each is in the output, with "…" for anything.
+type block struct {
+	page      string
+	line      int
+	directive string // the comment above it, as it stands in the source
+	commands  []string
+	output    []string
+}
+
+// The directives.
+var (
+	runHere   = regexp.MustCompile(`^<!-- run by test/docs -->$`)
+	runThere  = regexp.MustCompile(`^<!-- run by (test/\w+), in (Test\w+) -->$`)
+	notRun    = regexp.MustCompile(`^<!-- not run here: \S.* -->$`)
+	testNames = regexp.MustCompile(`\bTest[A-Z]\w+`)
+)
+
+// read reads the blocks of commands of a page.
+func read(t *testing.T, page string) (all []block) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(pages, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	var b *block
+	for i, line := range lines {
+		switch {
+		case b == nil && line == "```console":
+			b = &block{page: page, line: i + 1, directive: lines[i-1]}
+		case b == nil:
+		case line == "```":
+			all, b = append(all, *b), nil
+		case strings.HasPrefix(line, "# "):
+			b.commands = append(b.commands, strings.TrimPrefix(line, "# "))
+		default:
+			b.output = append(b.output, line)
+		}
+	}
+	return all
+}
+
+func names(t *testing.T) (all []string) {
+	t.Helper()
+	found, err := filepath.Glob(pages + "/*.md")
+	if err != nil || len(found) < 9 {
+		t.Fatalf("%q, %v", found, err)
+	}
+	for _, path := range found {
+		all = append(all, filepath.Base(path))
+	}
+	return all
+}
+
+// Every block says who runs it, or why nobody does; tests that it names exist.
+func TestEveryCommandIsAccountedFor(t *testing.T) {
+	tests := declared(t)
+	for _, page := range names(t) {
+		for _, b := range read(t, page) {
+			at := fmt.Sprintf("%s:%d", b.page, b.line)
+			if !slices.ContainsFunc([]*regexp.Regexp{runHere, runThere, notRun}, func(r *regexp.Regexp) bool { return r.MatchString(b.directive) }) {
+				t.Errorf("%s: above it stands %q", at, b.directive)
+			}
+			if len(b.commands) == 0 {
+				t.Errorf("%s: no command", at)
+			}
+			for _, name := range testNames.FindAllString(b.directive, -1) {
+				if !tests[name] {
+					t.Errorf("%s: there is no %s", at, name)
+				}
+			}
+		}
+	}
+}
+
+// declared are the names of all tests of the tree.
+func declared(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declaration.FindAllSubmatch(text, -1) {
+			all[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The commands of the pages work, one page after the other: README makes the
+// network, and each page leaves nothing attached.
+func TestCommands(t *testing.T) {
+	h := newHost(t)
+	order := names(t) // README comes first: upper case
+	for _, page := range order {
+		t.Run(strings.TrimSuffix(page, ".md"), func(t *testing.T) {
+			dir := h.directory(t)
+			for _, b := range read(t, page) {
+				if runHere.MatchString(b.directive) {
+					h.run(t, b, dir)
+				}
+			}
+			if out, err := h.shell(dir, "berth ps --json"); err != nil || !strings.HasSuffix(out, "\n[]\n") {
+				t.Errorf("left attached: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// run runs the commands of a block in a directory, and looks for its output.
+func (h *host) run(t *testing.T, b block, dir string) {
+	t.Helper()
+	out, err := h.shell(dir, strings.Join(b.commands, "\n"))
+	if err != nil {
+		t.Fatalf("%s:%d: %v", b.page, b.line, err)
+	}
+	rest := plain(out)
+	for _, want := range b.output {
+		for piece := range strings.SplitSeq(plain(want), "…") {
+			_, after, found := strings.Cut(rest, strings.TrimSpace(piece))
+			if !found {
+				t.Fatalf("%s:%d: no %q in:\n%s", b.page, b.line, want, out)
+			}
+			rest = after
+		}
+	}
+}
+
+// plain is a text without how it is laid out.
+func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func (h *host) shell(dir, script string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := h.Command(ctx, "bash", "-euxo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	return lab.Output(cmd)
+}

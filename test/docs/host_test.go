@@ -1,0 +1,140 @@
+package docs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/test/lab"
+)
+
+// bin is where the pages have the programs.
+const bin = "/usr/local/bin"
+
+func TestMain(m *testing.M) {
+	lab.Isolate()
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "docs:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// prepare puts the programs of the tree where the pages have them: this process
+// is alone in its mount namespace.
+func prepare() error {
+	own := lab.Dir + "/bin"
+	build := exec.Command("go", "build", "-trimpath", "-o", own+"/", "./cmd/...")
+	build.Dir = "../.."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if _, err := lab.Output(build); err != nil {
+		return err
+	}
+	if err := os.RemoveAll("/etc/berth"); err != nil {
+		return err
+	}
+	return unix.Mount(own, bin, "", unix.MS_BIND, "")
+}
+
+// host is a host on a LAN, with berth's files and the engines' where they are
+// by default.
+type host struct {
+	*lab.Host
+	rootfs string
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	lan, err := lab.NewSwitch("lan")
+	must(t, err)
+	machine, err := lab.NewHost("host", bin)
+	must(t, err)
+	must(t, lan.Plug(machine.Machine, "eth1"))
+	h := &host{Host: machine, rootfs: filepath.Join(lab.Dir, "rootfs")}
+	must(t, lab.Rootfs(h.rootfs))
+	must(t, os.MkdirAll("/etc/berth/networks.d", 0o755))
+	t.Setenv("PATH", h.shims(t)+":"+bin+":"+os.Getenv("PATH"))
+	h.images(t)
+	return h
+}
+
+// directory is where a page's commands are run: a bundle's root file system is
+// there.
+func (h *host) directory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, lab.Rootfs(dir+"/web/rootfs"))
+	return dir
+}
+
+// shims are runtimes that make do with the cgroups and limits of this machine,
+// before the others on PATH.
+func (h *host) shims(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(lab.Dir, "shims")
+	must(t, os.MkdirAll(dir, 0o755))
+	for name, script := range map[string]string{
+		// Where cgroups are mixed, the unified hierarchy has no controller for shares.
+		"runc": `[ ! -f config.json ] || sed -i 's/"cpu":{"shares":1024}/"cpu":{}/' config.json` + "\nexec %s \"$@\"\n",
+		"crun": "exec %s --cgroup-manager=disabled \"$@\"\n",
+	} {
+		path, err := exec.LookPath(name)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, "#!/bin/sh\n"+script, path), 0o755))
+	}
+	return dir
+}
+
+// images gives podman and containerd the image busybox, and starts the latter.
+func (h *host) images(t *testing.T) {
+	t.Helper()
+	storage := lab.Dir + "/podman"
+	write(t, "/etc/containers/containers.conf", lab.ContainersConf)
+	write(t, "/etc/containers/storage.conf", fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", storage+"/root", storage+"/run"))
+	h.containerd(t)
+	image := lab.Dir + "/busybox.tar"
+	out, err := h.shell(lab.Dir, fmt.Sprintf(`
+		tar -C %s -c . | podman import - docker.io/library/busybox:latest
+		podman save --format oci-archive -o %s docker.io/library/busybox:latest
+		ctr image import %[2]s`, h.rootfs, image))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// containerd runs for the rest of the test, where ctr looks for it.
+func (h *host) containerd(t *testing.T) {
+	t.Helper()
+	dir := lab.Dir + "/containerd"
+	config := dir + "/config.toml"
+	write(t, config, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\", \"io.containerd.internal.v1.tracing\"]\n")
+	log, err := os.Create(dir + "/log")
+	must(t, err)
+	cmd := h.Command(context.Background(), "containerd", "--config", config, "--root", dir+"/root")
+	cmd.Stdout, cmd.Stderr = log, log
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(unix.SIGTERM) // it may have ended
+		_ = cmd.Wait()
+	})
+	must(t, lab.Eventually(time.Minute, func() error { _, err := h.shell(lab.Dir, "ctr version"); return err }))
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, []byte(text), 0o644))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
