@@ -10,6 +10,7 @@ needs() {
 		demo,bench,test  nsenter                         util-linux
 		demo,bench,test  busybox                         busybox-static
 		demo,test        runc                            runc
+		test             crun                            crun
 		demo,test        podman                          podman
 		demo,test        conmon                          conmon
 		test             tmux                            tmux
