@@ -42,6 +42,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		parents = p.parents
 		note(a.tellHost(&w.facts, parents))
 		note(a.register(ctx, w.records))
+		note(a.missSiblings(ctx, w.records))
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -159,6 +160,48 @@ func (a *Agent) registerThese(ctx context.Context, some []*record) error {
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// missSiblings returns, as what to tell a person, that there are ipvlan
+// interfaces of which what they send to siblings is not counted: they were
+// attached before this agent, or a program was removed. To put it there takes
+// entering their namespaces, which the agent may not.
+func (a *Agent) missSiblings(ctx context.Context, all []*record) error {
+	if a.datapath == nil || a.off {
+		return nil
+	}
+	n := 0
+	var some []*record
+	for _, r := range all {
+		if r.Driver == specs.IPvlan && r.phase == specs.PhaseAttached && r.inside.Load() != a.epoch {
+			some = append(some, r)
+		}
+	}
+	for part := range slices.Chunk(some, chunk) {
+		err := a.store.View(ctx, func(tx *state.Tx) error {
+			for _, r := range part {
+				at, err := tx.Attachment(r.key)
+				if err != nil {
+					continue // it has ended in between
+				}
+				missing, err := release.Uncounted(a.datapath.Maps(), []*state.Attachment{at})
+				if err != nil {
+					return err
+				}
+				if n += len(missing); len(missing) == 0 {
+					r.inside.Store(a.epoch)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("siblings of ipvlan: %w", err)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there", n)
 }
 
 // publish says how it is, and logs each problem once as long as it stays.

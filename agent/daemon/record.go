@@ -32,6 +32,7 @@ type record struct {
 	dropped     map[specs.Kind]uint64
 
 	compared   atomic.Bool   // the interface was held to the record as it is now
+	inside     atomic.Int64  // the epoch in which what it sends to siblings was seen to be counted
 	asked      atomic.Bool   // the engines were asked for its names
 	registered atomic.Int64  // the epoch of the datapath that it was put into
 	shown      atomic.Uint64 // frames that were shown of it last

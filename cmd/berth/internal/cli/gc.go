@@ -23,7 +23,8 @@ func newGC(env *Env) *cobra.Command {
 		Long: "Free addresses, MACs and counters of attachments whose container ended\n" +
 			"without its hook: the namespace is dead, the interface is gone, or whoever\n" +
 			"made it was killed. Mend what berth host has made. Each start of a container\n" +
-			"does some of this, and the agent does; what is in use is left alone.",
+			"does some of this, and the agent does; what is in use is left alone. Count\n" +
+			"what ipvlan interfaces send each other that were there before the agent.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := env.needRoot(cmd.CommandPath()); err != nil {
 				return err
@@ -38,7 +39,8 @@ func newGC(env *Env) *cobra.Command {
 // collected is what was done, of attachments and of the host's own interfaces.
 type collected struct {
 	release.Report
-	Host hostshim.Report `json:"host,omitzero"`
+	Host     hostshim.Report  `json:"host,omitzero"`
+	Siblings release.Siblings `json:"siblings,omitzero"`
 }
 
 // collectGarbage prints what was freed also where something resisted.
@@ -65,11 +67,10 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	done.Report, err = r.Collect(ctx, 0)
 	var failed error
 	done.Host, failed = env.shims().Reconcile(ctx)
+	err = errors.Join(err, failed)
+	done.Siblings, failed = r.CountSiblings(ctx)
 	failed = errors.Join(err, failed)
-	if err := done.print(env, asJSON); failed == nil {
-		return err
-	}
-	return failed
+	return errors.Join(failed, done.print(env, asJSON))
 }
 
 func (done *collected) print(env *Env, asJSON bool) error {
@@ -84,6 +85,9 @@ func (done *collected) print(env *Env, asJSON bool) error {
 	routes := done.Host.Added + done.Host.Deleted
 	if err == nil && routes+len(done.Host.Removed) > 0 {
 		_, err = fmt.Fprintf(env.Out, "routes of the host mended: %d\ninterfaces of the host given up: %d\n", routes, len(done.Host.Removed))
+	}
+	if err == nil && done.Siblings.Attached > 0 {
+		_, err = fmt.Fprintf(env.Out, "interfaces that are counted among siblings now: %d\n", done.Siblings.Attached)
 	}
 	return err
 }

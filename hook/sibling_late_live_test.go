@@ -1,0 +1,97 @@
+package hook
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/bpf"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestIPvlanSiblingsOfBeforeTheAgent attaches two containers before any agent
+// has pinned a program, and then takes the pinned links away.
+func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	h := newHost(t)
+	h.network("lan", "driver = 'ipvlan'\nmode = 'l2'\nparent = 'PARENT'\nconflict_timeout = '0'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+	a, b := h.box("a", "lan"), h.box("b", "lan")
+	h.mustStart(a)
+	h.mustStart(b)
+	count := func(want release.Siblings) {
+		t.Helper()
+		if got, err := h.releaserHere().CountSiblings(t.Context()); err != nil || got != want {
+			t.Errorf("found %+v, %v; want %+v", got, err, want)
+		}
+	}
+	count(release.Siblings{}) // there is no agent
+	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Purge(); err != nil {
+			t.Error(err)
+		}
+		_ = d.Close()
+	})
+	parent := testnet.Link(t, testnet.Here(t), h.parent).Attrs()
+	if err := d.Attach(parent.Index, specs.MAC(parent.HardwareAddr)); err != nil {
+		t.Fatal(err)
+	}
+	of, to := h.attachments("a")[0], h.attachments("b")[0]
+	for _, at := range []*state.Attachment{of, to} {
+		if err := d.Maps().Register(release.Endpoint(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count(release.Siblings{Attached: 2})
+	count(release.Siblings{})
+	pinged := func() uint64 {
+		t.Helper()
+		if err := ping(t, a.ns, to.Addresses[0].Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		c, err := d.Maps().Counters(of.Slot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Transmit.Local.Unicast.Packets
+	}
+	before := pinged()
+	if before == 0 {
+		t.Error("what a sent to b is not counted")
+	}
+	if unpinInsides(t, h.dirs.BPFFS) == 0 { // no tcx: filters stay whatever is removed
+		return
+	}
+	count(release.Siblings{Attached: 2})
+	if now := pinged(); now <= before {
+		t.Errorf("%d frames counted, after %d", now, before)
+	}
+}
+
+// unpinInsides removes the pinned links of ipvlan interfaces, and says how many
+// there were.
+func unpinInsides(t *testing.T, bpffs string) (n int) {
+	t.Helper()
+	dir := filepath.Join(bpffs, "v1", "links")
+	links, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if strings.HasPrefix(l.Name(), "inside-") {
+			n++
+			if err := os.Remove(filepath.Join(dir, l.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,120 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"berth/bpf"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// HandsOver reports whether the driver hands an attachment's frames to siblings
+// past the parent, so that only a program on the interface itself can count
+// them.
+func HandsOver(a *state.Attachment) bool {
+	return a.Driver == specs.IPvlan && (a.IPvlanFlag == "" || a.IPvlanFlag == specs.FlagBridge)
+}
+
+// Siblings is what CountSiblings has found.
+type Siblings struct {
+	Attached int `json:"attached"` // interfaces that are counted from now on
+	Left     int `json:"left"`     // that no way leads to, or that could not be entered
+}
+
+// CountSiblings puts the agent's program on the interfaces that need it and
+// have none: no agent had pinned it when they were attached, or its pins were
+// removed since. Where the program is not pinned it does nothing.
+//
+// It enters the containers' namespaces, which takes CAP_SYS_ADMIN. The error
+// says why the first of those that are left could not be entered.
+func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error) {
+	var all []*state.Attachment
+	err = r.Store.View(ctx, func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			if a.Driver == specs.IPvlan {
+				all = append(all, a)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(all) == 0 {
+		return done, err
+	}
+	m, err := r.maps()
+	maps, ok := m.(*bpf.Maps)
+	if err != nil || !ok {
+		return done, err
+	}
+	defer maps.Close()
+	missing, err := Uncounted(maps, all)
+	if err != nil || len(missing) == 0 {
+		return done, err
+	}
+	return r.enter(ctx, maps, missing)
+}
+
+// Uncounted returns the attachments of which what they send to siblings is not
+// counted, though it could be.
+func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
+	for _, a := range all {
+		if !HandsOver(a) || a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
+			continue
+		}
+		is, err := maps.MissesInside(Endpoint(a))
+		if err != nil {
+			return nil, fmt.Errorf("attachment %q: %w", a.Key(), err)
+		}
+		if is {
+			missing = append(missing, a)
+		}
+	}
+	return missing, nil
+}
+
+// enter attaches in every namespace that a process is in.
+func (r *Releaser) enter(ctx context.Context, maps *bpf.Maps, missing []*state.Attachment) (done Siblings, err error) {
+	in := make(map[uint64][]*state.Attachment)
+	for _, a := range missing {
+		in[a.Cookie] = append(in[a.Cookie], a)
+	}
+	var errs []error
+	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // what cannot be opened is left
+		defer ns.Close()
+		cookie, err := ns.Cookie()
+		if err != nil || in[cookie] == nil {
+			return false, nil
+		}
+		for _, a := range in[cookie] {
+			if err := r.attachInside(ctx, maps, ns, a); err != nil {
+				errs = append(errs, fmt.Errorf("attachment %q: %w", a.Key(), err))
+			} else {
+				done.Attached++
+			}
+		}
+		delete(in, cookie)
+		return len(in) == 0, nil
+	})
+	done.Left = len(missing) - done.Attached
+	return done, errors.Join(errs...)
+}
+
+// attachInside attaches while no transaction can end the attachment, as
+// [Endpoint] wants it.
+func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace, seen *state.Attachment) error {
+	return r.Store.View(ctx, func(tx *state.Tx) error {
+		a, err := tx.Attachment(seen.Key())
+		if errors.Is(err, state.ErrNotFound) {
+			return nil
+		}
+		if err != nil || a.Slot == 0 || a.Leaving || !a.Created.Equal(seen.Created) {
+			return err
+		}
+		return ns.Do(func() error { return maps.AttachInside(Endpoint(a)) })
+	})
+}
