@@ -65,8 +65,8 @@ func TestSameMACTwice(t *testing.T) {
 		wantErrno(t, inside(t, n2).setFlags(second.Index, unix.IFF_UP), unix.EADDRINUSE)
 		start := time.Now()
 		wantIs(t, inside(t, n2).SetUp(second.Index), ErrMACInUse)
-		if took := time.Since(start); took < busyTimeout || took > 10*busyTimeout {
-			t.Errorf("gave up after %v, want about %v", took, busyTimeout)
+		if took := time.Since(start); took < busyTimeout {
+			t.Errorf("gave up after %v, want at least %v", took, busyTimeout)
 		}
 		if err := inside(t, n2).DeleteLink(second.Index); err != nil {
 			t.Fatal(err)

@@ -103,4 +103,4 @@ func wantIs(t testing.TB, err, want error) {
 	}
 }
 
-const patience = 5 * time.Second
+const patience = 30 * time.Second
