@@ -16,7 +16,12 @@ import (
 
 // Start attaches a container: all of its interfaces, or none and an error. Its
 // network namespace is its process's.
-func (h *Hook) Start(ctx context.Context, st *specs.State) error { return h.StartIn(ctx, st, "") }
+func (h *Hook) Start(ctx context.Context, st *specs.State) error {
+	if err := checkPublished(st); err != nil {
+		return err
+	}
+	return h.StartIn(ctx, st, "")
+}
 
 // StartIn is Start for a container whose network namespace is at a path, as
 // that of a pod; "": its process's. Of the state it takes the id and the
