@@ -120,6 +120,23 @@ func (p *Podman) Start(c Container) (string, error) {
 	return strings.TrimSpace(id), err
 }
 
+// Build makes an image of the root file system whose manifest has an
+// annotation.
+func (p *Podman) Build(name, annotation string) error {
+	file := filepath.Join(p.dir(), "Containerfile")
+	if err := writeFile(file, "FROM scratch\nCOPY . /\n"); err != nil {
+		return err
+	}
+	_, err := p.run("build", "--annotation", annotation, "--tag", name, "--file", file, p.Rootfs)
+	return err
+}
+
+// RunImage starts a container of an image, without annotations.
+func (p *Podman) RunImage(id, image string, args ...string) error {
+	_, err := p.run(append([]string{"run", "--detach", "--name", id, "--network", "none", image}, args...)...)
+	return err
+}
+
 // quoting returns how this podman wants an annotation on its command line.
 // Podman 4 reads the flag as a line of comma-separated values (RFC 4180), so
 // that a value with commas or quotes has to be quoted as a field of it; later
