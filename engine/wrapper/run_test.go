@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/engine/entry"
 	"berth/internal/config"
 )
 
@@ -274,6 +275,16 @@ func TestWithoutPath(t *testing.T) {
 	}
 	if got, err := FindRuntime(""); got != want || (err == nil) != (want != "") {
 		t.Errorf("without PATH the runtime is %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestEntryIsTheSame holds the entry to what engines are told elsewhere, by
+// code that is too heavy here.
+func TestEntryIsTheSame(t *testing.T) {
+	want := entry.Hook("/opt/berth-hook", config.Dirs{Config: "/c", State: "/s", BPFFS: config.DefaultBPFFS}, poststop)
+	got := (&Call{Own: Options{Config: "/c", State: "/s"}}).hook("/opt/berth-hook", poststop)
+	if d := cmp.Diff(hook{want.Path, want.Args, want.Env, *want.Timeout}, got); d != "" {
+		t.Errorf("(-elsewhere +here):\n%s", d)
 	}
 }
 
