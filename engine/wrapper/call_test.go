@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,16 @@ func checkHandedOn(t *testing.T, c *Call, args []string) {
 	if len(left) > 0 {
 		t.Errorf("%q are handed on, or in another order", left)
 	}
+}
+
+func ExampleParse() {
+	args := []string{"--berth-attach", "start", "--root", "/run/r", "create", "--bundle", "/b", "web"}
+	c, err := Parse("berth-runtime", args, as("runc"))
+	fmt.Println(c.Command, c.ID, c.ConfigPath(), c.Own.Attach, err)
+	fmt.Println(c.Args())
+	// Output:
+	// create web /b/config.json start <nil>
+	// [--root /run/r create --bundle /b web]
 }
 
 func TestParseGlobalsWithoutBerths(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -50,8 +51,21 @@ func (c *Call) prepare() error {
 		if c.Own.Attach == AtStart {
 			return c.attachNow()
 		}
+	case "delete":
+		if c.Own.Attach == AtStart && c.deletesForSure() {
+			return c.note().remove()
+		}
 	}
 	return nil
+}
+
+// deletesForSure says whether a delete takes the container away also if it
+// never was started. Its id is the last argument.
+func (c *Call) deletesForSure() bool {
+	c.ID = c.Rest[len(c.Rest)-1]
+	return slices.ContainsFunc(c.Rest, func(arg string) bool {
+		return arg == "-f" || strings.TrimLeft(arg, "-") == "force"
+	})
 }
 
 // prepareConfig adds berth's hooks to the container's config.json if it has

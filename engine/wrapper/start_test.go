@@ -152,6 +152,18 @@ func TestCreateForgetsTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestDeleteForgets(t *testing.T) {
+	t.Parallel()
+	for args, left := range map[string]int{"delete x": 1, "delete -f x": 0, "delete --force x": 0, "delete --force y": 1} {
+		p := late(t, createdState)
+		all := append([]string{"--berth-attach=start", "--root", p.dir}, strings.Fields(args)...)
+		p.run(t, all...).becameRuntime(t, p, "--root "+p.dir+" "+args)
+		if got := p.notes(t); len(got) != left {
+			t.Errorf("%s leaves the notes %q, want %d", args, got, left)
+		}
+	}
+}
+
 func TestNoteFolderOfOthers(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
