@@ -40,8 +40,10 @@ func layout() error {
 	if err := leaveGroupRoot(); err != nil {
 		return err
 	}
-	if err := ownEtc(); err != nil {
-		return err
+	for _, dir := range []string{"/etc", "/usr/share/containers"} {
+		if err := ownCopy(dir); err != nil {
+			return err
+		}
 	}
 	return command("ip", "link", "set", "lo", "up")
 }
@@ -56,15 +58,21 @@ func leaveGroupRoot() error {
 	return os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0)
 }
 
-// ownEtc puts a copy of /etc over /etc, so that files can be where users have
-// them without the machine's being touched.
-func ownEtc() error {
-	copied := Dir + "/etc"
-	if err := command("cp", "-a", "/etc", copied); err != nil {
+// ownCopy puts a copy of a directory over it, so that files can be where users
+// and engines have them without the machine's being touched.
+func ownCopy(dir string) error {
+	if _, err := os.Stat(dir); os.IsNotExist(err) {
+		return nil
+	}
+	copied := filepath.Join(Dir, "own", dir)
+	if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount(copied, "/etc", "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("put a copy of /etc over it: %w", err)
+	if err := command("cp", "-a", dir, copied); err != nil {
+		return err
+	}
+	if err := unix.Mount(copied, dir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("put a copy of %s over it: %w", dir, err)
 	}
 	return nil
 }
