@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 	cdilib "tags.cncf.io/container-device-interface/pkg/cdi"
 
 	"berth/test/lab"
@@ -74,24 +73,19 @@ func (p *installedPodman) want(t *testing.T, want string) {
 	}
 }
 
-// systemFiles gives this process, which is alone in its mount namespace, files
-// in /usr of its own, and podman what it needs here in /etc.
+// systemFiles gives podman what it needs here, in the files that the lab has
+// copies of, and nothing of berth's that the machine may have.
 func systemFiles(t *testing.T) {
 	t.Helper()
-	const share = "/usr/share/containers"
-	own := t.TempDir()
-	must(t, copyTree(share, own))
-	must(t, unix.Mount(own, share, "", unix.MS_BIND, ""))
-	t.Cleanup(func() { must(t, unix.Unmount(share, unix.MNT_DETACH)) })
+	must(t, os.RemoveAll("/usr/share/containers/oci"))
 	must(t, os.MkdirAll("/etc/containers", 0o755))
-	must(t, os.WriteFile("/etc/containers/containers.conf", []byte(lab.ContainersConf), 0o644))
-	t.Cleanup(func() { must(t, os.Remove("/etc/containers/containers.conf")) })
 	storage := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", t.TempDir(), t.TempDir())
-	must(t, os.WriteFile("/etc/containers/storage.conf", []byte(storage), 0o644))
-	t.Cleanup(func() { must(t, os.Remove("/etc/containers/storage.conf")) })
+	for name, text := range map[string]string{"containers.conf": lab.ContainersConf, "storage.conf": storage} {
+		path := filepath.Join("/etc/containers", name)
+		must(t, os.WriteFile(path, []byte(text), 0o644))
+		t.Cleanup(func() { must(t, os.Remove(path)) })
+	}
 }
-
-func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
 
 // configured are the files that engines are configured by, with their texts.
 func configured(t *testing.T) map[string]string {
