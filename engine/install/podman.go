@@ -36,7 +36,7 @@ func planPodman(p *planner) error {
 			return err
 		}
 		p.note("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
-		p.note("with a user namespace and podman's own network too: podman --hooks-dir /var/empty --runtime %s run …", handler)
+		p.note("with a user namespace and podman's own network too: podman --runtime %s run …", handler)
 	}
 	if v := p.version("podman"); v.Known() && !v.AtLeast(5, 0) {
 		p.note("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)

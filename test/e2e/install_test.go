@@ -152,15 +152,17 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// named starts a container with the runtime that is installed, and no hooks.d.
+// named starts containers with the runtime that is installed, with and without
+// the file of hooks.d.
 func (p *installedPodman) named(t *testing.T, flags ...string) {
 	t.Helper()
-	empty := t.TempDir()
-	args := append([]string{"--hooks-dir", empty, "--runtime", "berth", "run", "--detach", "--name", p.id("named"), "--network", "none"}, flags...)
-	_, err := p.podman(append(args, "--rootfs", rootfs, "sleep", "600")...)
-	must(t, err)
-	p.want(t, "lan@lan0")
-	p.ends(t, "named")
+	for _, hooks := range []string{t.TempDir(), "/usr/share/containers/oci/hooks.d"} {
+		args := append([]string{"--hooks-dir", hooks, "--runtime", "berth", "run", "--detach", "--name", p.id("named"), "--network", "none"}, flags...)
+		_, err := p.podman(append(args, "--rootfs", rootfs, "sleep", "600")...)
+		must(t, err)
+		p.want(t, "lan@lan0")
+		p.ends(t, "named")
+	}
 }
 
 // devices starts containers with devices and annotations: they get the union,
