@@ -31,12 +31,12 @@ func newCDI(env *Env) *cobra.Command {
 }
 
 func generateDevices(env *Env, dir string) error {
-	bin, err := env.programs()
+	dirs, bin, err := env.told()
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, cdi.File)
-	left, err := install.WriteDevices(path, filepath.Join(bin, entry.Program), env.dirs)
+	left, err := install.WriteDevices(path, filepath.Join(bin, entry.Program), dirs)
 	if err != nil {
 		return env.asRoot(err)
 	}

@@ -51,12 +51,12 @@ func newDoctor(env *Env) *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool) error {
-	bin, err := env.programs()
+	dirs, bin, err := env.told()
 	if err != nil {
 		return err
 	}
 	path := executablePath()
-	d := &doctor.Doctor{Check: &check.Checker{Dirs: env.dirs, Path: path}, Dirs: env.dirs, Bin: bin, Path: path}
+	d := &doctor.Doctor{Check: &check.Checker{Dirs: dirs, Path: path}, Dirs: dirs, Bin: bin, Path: path}
 	lines := d.Look(engines)
 	if try {
 		lines = append(lines, d.Try(ctx, engines)...)

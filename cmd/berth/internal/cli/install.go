@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/engine/install"
+	"berth/internal/config"
 )
 
 const installLong = `Tell a container engine about berth, in the engine's own configuration:
@@ -98,9 +99,22 @@ func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
 			return err
 		}
 	}
-	bin, err := env.programs()
-	o.Dirs, o.Bin, o.Path = env.dirs, bin, executablePath()
+	dirs, bin, err := env.told()
+	o.Dirs, o.Bin, o.Path = dirs, bin, executablePath()
 	return err
+}
+
+// told are berth's directories and that of its programs as engines are told of
+// them: absolute, because they run the hook elsewhere.
+func (env *Env) told() (dirs config.Dirs, bin string, err error) {
+	dirs = env.dirs
+	for _, dir := range []*string{&dirs.Config, &dirs.State, &dirs.BPFFS} {
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return dirs, "", err
+		}
+	}
+	bin, err = env.programs()
+	return dirs, bin, err
 }
 
 // programs is the directory of berth's programs: this one's.
@@ -186,11 +200,11 @@ func (env *Env) sayNotes(p *install.Plan, changed bool) error {
 
 // refreshDevices writes the CDI devices anew, where they are installed.
 func (env *Env) refreshDevices() error {
-	bin, err := env.programs()
+	dirs, bin, err := env.told()
 	if err != nil {
 		return err
 	}
-	if err := install.RefreshDevices(env.dirs, bin); err != nil {
+	if err := install.RefreshDevices(dirs, bin); err != nil {
 		return env.asRoot(fmt.Errorf("CDI devices are not up to date: %w; then: berth install --engine cdi", err))
 	}
 	return nil

@@ -94,3 +94,19 @@ func TestInstallUsage(t *testing.T) {
 		}
 	}
 }
+
+// Engines run the hook from other directories than a person's.
+func TestEnginesAreToldOfAbsoluteDirectories(t *testing.T) {
+	w := newWorld(t)
+	w.programs()
+	t.Chdir(w.dir)
+	dir := t.TempDir()
+	w.write("etc/networks.d/lan.toml", "parent = \"eth1\"\n")
+	if code := Main(t.Context(), []string{"--config", "etc", "cdi", "generate", "--cdi-dir", dir}, w.env); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, &w.err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "berth.json"))
+	if err != nil || !strings.Contains(string(text), `"`+w.dir+`/etc"`) {
+		t.Errorf("%v: devices are %s", err, text)
+	}
+}
