@@ -41,10 +41,12 @@ pack() { # architecture
 for arch in amd64 arm64; do compile $arch "$work/bin/$arch"; done
 help=$work/bin/$($go env GOHOSTARCH)
 [[ -d $help ]] || { GOARCH=$($go env GOHOSTARCH) && help=$work/bin/help && compile "$GOARCH" "$help"; }
+made=()
 for arch in amd64 arm64; do
 	pack $arch
-	HELP=$help deploy/debian/build.sh "$work/bin/$arch" $arch "$version" "$out" >/dev/null
+	deb=$(HELP=$help deploy/debian/build.sh "$work/bin/$arch" $arch "$version" "$out")
+	made+=("berth-$version-linux-$arch.tar.gz" "$(basename "$deb")")
 done
 cd "$out"
-sha256sum berth-"$version"-linux-*.tar.gz berth_*_a??64.deb >SHA256SUMS
+sha256sum "${made[@]}" >SHA256SUMS
 cat SHA256SUMS

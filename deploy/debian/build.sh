@@ -47,7 +47,11 @@ manual berth 1 'networks of containers on the LAN, and what is on them'
 manual berthd 8 'counts and judges the traffic of containers on the LAN'
 manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
 manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
-[[ ! -e $programs/berth-runtime ]] || manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'
+if [[ -e $programs/berth-runtime ]]; then # by its other name it attaches at start
+	manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'
+	ln -s berth-runtime "$root/usr/bin/berth-runtime-late"
+	ln -s berth-runtime.8.gz "$root/usr/share/man/man8/berth-runtime-late.8.gz"
+fi
 for unit in "$tree"/deploy/systemd/*; do put_sample "$unit" /usr/lib/systemd/system; done
 put_sample "$tree/deploy/hooks.d/berth.json" /usr/share/containers/oci/hooks.d
 mkdir -p "$root/usr/share/bash-completion/completions"
@@ -66,8 +70,11 @@ END
 install -D -m 0644 "$here/lintian-overrides" "$root/usr/share/lintian/overrides/berth"
 (cd "$tree" && find docs specs -name '*.md' -o -path 'specs/schema/*.json') | LC_ALL=C sort |
 	while read -r page; do put 0644 "$tree/$page" "$doc/$(dirname "$page")"; done
-for sample in kubernetes grafana prometheus; do
-	[[ ! -d $tree/deploy/$sample ]] || cp -R "$tree/deploy/$sample" "$root$doc/"
+for sample in grafana kubernetes prometheus; do # what is not the package's own host's
+	for file in "$tree/deploy/$sample"/*; do put 0644 "$file" "$doc/examples/$sample"; done
+done
+for sample in cdi containerd crio docker podman; do
+	for file in "$tree/deploy/$sample"/*; do put_sample "$file" "$doc/examples/$sample"; done
 done
 
 mkdir -p "$root/DEBIAN"

@@ -47,19 +47,22 @@ func TestTheDebianPackage(t *testing.T) {
 	}
 	for line := range strings.Lines(command(t, "dpkg-deb", "--contents", deb)) {
 		f := strings.Fields(line)
-		if f[1] != "root/root" || !slices.Contains([]string{"drwxr-xr-x", "-rwxr-xr-x", "-rw-r--r--"}, f[0]) {
+		if f[1] != "root/root" || !slices.Contains([]string{"drwxr-xr-x", "-rwxr-xr-x", "-rw-r--r--", "lrwxrwxrwx"}, f[0]) {
 			t.Errorf("of a wrong owner or mode: %s", line)
 		}
 	}
 	for _, script := range []string{"postinst", "prerm", "postrm"} {
 		command(t, "sh", "-n", filepath.Join(root, "DEBIAN", script))
 	}
-	samples := command(t, "grep", "-rh", "bin/berth", root+"/usr/lib/systemd", root+"/usr/share/containers")
+	samples := command(t, "grep", "-rh", "bin/berth", root+"/usr/lib/systemd", root+"/usr/share/containers", root+"/usr/share/doc/berth/examples/docker")
 	if strings.Contains(samples, "/usr/local") || !strings.Contains(samples, "ExecStart=/usr/bin/berthd\n") || !strings.Contains(samples, `"/usr/bin/berth-hook"`) {
 		t.Errorf("samples name programs elsewhere:\n%s", samples)
 	}
 	if page := command(t, "zcat", root+"/usr/share/man/man8/berthd.8.gz"); !strings.Contains(page, `\-metrics`) {
 		t.Errorf("the page of berthd:\n%s", page)
+	}
+	if to, err := os.Readlink(root + "/usr/bin/berth-runtime-late"); err != nil || to != "berth-runtime" {
+		t.Errorf("berth-runtime-late is %q, %v", to, err)
 	}
 	lintian(t, deb)
 }
@@ -72,7 +75,7 @@ func wantedFiles(t *testing.T) []string {
 		"usr/share/man/man1/berth.1.gz", "usr/share/man/man8/berth-hook.8.gz", "usr/share/man/man8/berth-nri.8.gz",
 		"usr/share/man/man8/berth-runtime.8.gz",
 		"usr/share/doc/berth/copyright", "usr/share/doc/berth/changelog.gz", "usr/share/doc/berth/docs/commands.md",
-		"usr/share/doc/berth/specs/schema/endpoint.json", "usr/share/doc/berth/kubernetes/berth.yaml",
+		"usr/share/doc/berth/specs/schema/endpoint.json", "usr/share/doc/berth/examples/kubernetes/berth.yaml", "usr/share/doc/berth/examples/docker/daemon.json",
 		"DEBIAN/md5sums",
 	}
 	for pattern, dir := range map[string]string{"../../cmd/*": "usr/bin/", "../../deploy/systemd/*": "usr/lib/systemd/system/"} {
