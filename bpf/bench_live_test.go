@@ -3,11 +3,13 @@ package bpf
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -19,7 +21,7 @@ import (
 // 75 ns with two, judging included.
 func BenchmarkDatapath(b *testing.B) {
 	for _, endpoints := range []uint32{1, 1000, 10_000} {
-		x := newCrowd(b, endpoints)
+		x, wire := newCrowd(b, endpoints, true), newCrowd(b, endpoints, false)
 		m, err := x.maps.get(mapEndpoints)
 		must(b, err)
 		empty := verdictProgram(b, -1)
@@ -30,6 +32,10 @@ func BenchmarkDatapath(b *testing.B) {
 		}
 		for _, c := range benchFrames() {
 			b.Run(fmt.Sprintf("%s/%d", c.name, endpoints), func(b *testing.B) {
+				x := x
+				if c.wire {
+					x = wire
+				}
 				testnet.In(b, x.ns, func() { compare(b, empty, x.program(c.way), c.frame) })
 			})
 		}
@@ -40,30 +46,46 @@ type benchFrame struct {
 	name  string
 	way   way
 	frame []byte
+	wire  bool // it comes off one, so it has no socket
 }
 
+// benchFrames are good ones, by how many endpoints are in them, and some of a
+// flood of bad ones, of which nearly each is only counted.
 func benchFrames() []benchFrame {
-	segment := func(n int) []byte { return ip4(6, ipA, ipLAN, tcp(12, n)) }
+	segment := ip4(6, ipA, ipLAN, tcp(12, 1000))
+	from6 := ip6(6, ip6A, ip6LAN, tcp(12, 1000))
 	return []benchFrame{
-		{"0-egress-host", egress, ethernet(macLAN, macHost, 0x800, segment(1000))},
-		{"spoof", egress, ethernet(macLAN, macLAN, 0x800, segment(1000))},
-		{"0-ingress-host", ingress, ethernet(macHost, macLAN, 0x800, segment(1000))},
-		{"0-ingress-stranger", ingress, ethernet(macLAN, macLAN, 0x800, segment(1000))},
-		{"1-egress", egress, ethernet(macLAN, macA, 0x800, segment(1000))},
-		{"1-egress-small", egress, ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 10)))},
-		{"1-ingress", ingress, ethernet(macA, macLAN, 0x800, segment(1000))},
-		{"2-sibling", ingress, ethernet(macB, macA, 0x800, segment(1000))},
+		{"0-egress-host", egress, ethernet(macLAN, macHost, 0x800, segment), false},
+		{"0-ingress-host", ingress, ethernet(macHost, macLAN, 0x800, segment), true},
+		{"0-ingress-stranger", ingress, ethernet(macLAN, macLAN, 0x800, segment), true},
+		{"1-egress", egress, ethernet(macLAN, macA, 0x800, segment), false},
+		{"1-egress-small", egress, ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 10))), false},
+		{"1-egress-ipv6", egress, ethernet(macLAN, macA, 0x86dd, from6), false},
+		{"1-ingress", ingress, ethernet(macA, macLAN, 0x800, segment), true},
+		{"1-ingress-ipv6", ingress, ethernet(macA, macLAN, 0x86dd, from6), true},
+		{"2-sibling", ingress, ethernet(macB, macA, 0x800, segment), false},
+		{"group-egress", egress, ethernet(macGroup, macA, 0x800, segment), false},
+		{"bad-mac-spoof", egress, ethernet(macLAN, macLAN, 0x800, segment), false},
+		{"bad-ip-spoof", egress, ethernet(macLAN, macA, 0x800, ip4(6, ipLAN, ipA, tcp(12, 1000))), false},
+		{"bad-duplicate-ip", ingress, ethernet(macAll, macLAN, 0x806, arpFor(ipA, ipA)), true},
 	}
 }
 
 // newCrowd makes a bench that has so many endpoints in all, two at least.
-func newCrowd(b *testing.B, endpoints uint32) *bench {
-	ns := testnet.Namespace(b)
-	d := load(b, ns, bpffs(b), Options{MaxEndpoints: max(endpoints, DefaultEndpoints)})
-	x := &bench{TB: b, Datapath: d, ns: ns, cookie: d.cookie}
-	must(b, d.ownMAC(1, macHost))
-	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: d.cookie})
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: d.cookie})
+func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
+	b.Helper()
+	x := &bench{TB: b, ns: testnet.Namespace(b)}
+	helper := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
+	dir := bpffs(b)
+	testnet.In(b, x.ns, func() {
+		var err error
+		x.Datapath, err = loadWith(dir, Options{MaxEndpoints: max(endpoints, DefaultEndpoints)}, constants{helper, sockets})
+		must(b, err)
+	})
+	b.Cleanup(func() { must(b, x.Close()) })
+	must(b, x.ownMAC(1, macHost))
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipB, ip6B}})
+	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipA, ip6A}})
 	x.fill(endpoints)
 	return x
 }

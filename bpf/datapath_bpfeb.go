@@ -37,6 +37,7 @@ const (
 	datapathProgBerthIngress   = "berth_ingress"
 	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
+	datapathVarHaveSockets     = "have_sockets"
 )
 
 // loadDatapath returns the embedded CollectionSpec for datapath.
@@ -114,6 +115,7 @@ type datapathMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathVariableSpecs struct {
 	HaveNetnsCookie *ebpf.VariableSpec `ebpf:"have_netns_cookie"`
+	HaveSockets     *ebpf.VariableSpec `ebpf:"have_sockets"`
 }
 
 // datapathObjects contains all objects after they have been loaded into the kernel.
@@ -182,6 +184,7 @@ func (m *datapathMaps) Close() error {
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathVariables struct {
 	HaveNetnsCookie *ebpf.Variable `ebpf:"have_netns_cookie"`
+	HaveSockets     *ebpf.Variable `ebpf:"have_sockets"`
 }
 
 // datapathPrograms contains all programs after they have been loaded into the kernel.

@@ -3,6 +3,8 @@ package bpf
 import (
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"berth/internal/testnet"
@@ -146,4 +148,44 @@ func TestEnforceWithoutAgent(t *testing.T) {
 		}
 		expectCounters(t, maps, a.Slot, "what passed", transmitExternal(specs.Casts{Unicast: one(1, udpBytes(20))}))
 	})
+}
+
+// TestFloodIsCounted floods a parent with violating frames from two threads,
+// and finds each of them counted, and each event told or left out.
+func TestFloodIsCounted(t *testing.T) {
+	t.Parallel()
+	x, a := sourceBench(t)
+	a.Enforce = []specs.Kind{specs.RogueDHCP}
+	x.register(a)
+	const each = 100_000
+	var threads sync.WaitGroup
+	for _, frame := range [][]byte{udp4(ipB, 9), udp4(ipA, 67), udp4(ipB, 9), udp4(ipA, 67)} {
+		threads.Go(func() {
+			testnet.In(t, x.ns, func() {
+				if _, _, err := x.egress.Benchmark(frame, each, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	threads.Wait()
+	found := x.found()[slotA]
+	spoof, rogue := found[specs.IPSpoof], found[specs.RogueDHCP]
+	if spoof.Packets < 2*each || spoof.Dropped != 0 || rogue.Packets < 2*each || rogue.Dropped != rogue.Packets {
+		t.Errorf("found %+v of %d each", found, 2*each)
+	}
+	m, err := x.maps.get(mapViolations)
+	must(t, err)
+	var v violations
+	must(t, m.Lookup(uint32(slotA), &v))
+	told := uint64(0)
+	for e, ok := x.event(); ok; e, ok = x.event() {
+		told += 1 + e.LeftOut
+	}
+	for _, kind := range []specs.Kind{specs.IPSpoof, specs.RogueDHCP} {
+		told += uint64(v.Of[slices.Index(specs.Kinds(), kind)].LeftOut)
+	}
+	if told != spoof.Packets+rogue.Packets {
+		t.Errorf("%d told or left out, of %d", told, spoof.Packets+rogue.Packets)
+	}
 }

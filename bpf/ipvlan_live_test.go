@@ -22,7 +22,7 @@ func ipvlanBench(t *testing.T, helper bool) *bench {
 	x := &bench{TB: t, ns: ns}
 	testnet.In(t, ns, func() {
 		var err error
-		x.Datapath, err = loadWith(bpffs(t), Options{}, helper)
+		x.Datapath, err = loadWith(bpffs(t), Options{}, constants{netnsHelper: helper, sockets: true})
 		if err != nil {
 			t.Fatalf("%+v", err)
 		}

@@ -60,12 +60,19 @@ type Datapath struct {
 // ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
 // log with %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
-	return loadWith(bpffs, o, features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil)
+	return loadWith(bpffs, o, constants{
+		netnsHelper: features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil, sockets: true,
+	})
 }
 
-// loadWith is Load for a kernel that has, or has not, the helper that names
-// the namespace of a frame's sender.
-func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
+// constants are what the programs are told when they are loaded.
+type constants struct {
+	netnsHelper bool // the kernel has the helper that names the namespace of a frame's sender
+	sockets     bool // frames may have one; false is for measuring
+}
+
+// loadWith is Load with constants that may not be the kernel's.
+func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
 		return nil, err
@@ -80,7 +87,7 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := loadObjects(p, o, netnsHelper)
+	objects, err := loadObjects(p, o, c)
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +110,15 @@ func loadWith(bpffs string, o Options, netnsHelper bool) (*Datapath, error) {
 // loadObjects loads maps and programs into the kernel. Where the pinned maps
 // are of another layout or smaller than wished, new ones stand in their place
 // when it returns, and what the old ones counted is still to be taken over.
-func loadObjects(p pins, o Options, netnsHelper bool) (*datapathObjects, error) {
+func loadObjects(p pins, o Options, c constants) (*datapathObjects, error) {
 	spec, err := loadDatapath()
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
 	}
-	if err := spec.Variables[datapathVarHaveNetnsCookie].Set(netnsHelper); err != nil {
-		return nil, fmt.Errorf("set datapath constant: %w", err)
+	err = errors.Join(spec.Variables[datapathVarHaveNetnsCookie].Set(c.netnsHelper),
+		spec.Variables[datapathVarHaveSockets].Set(c.sockets))
+	if err != nil {
+		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
 	if !knowsInterfaces() {
 		spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}

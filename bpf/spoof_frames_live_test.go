@@ -48,7 +48,7 @@ func spoofBench(t *testing.T, netnsHelper bool) *bench {
 	dir := bpffs(t)
 	var d *Datapath
 	var err error
-	testnet.In(t, ns, func() { d, err = loadWith(dir, Options{}, netnsHelper) })
+	testnet.In(t, ns, func() { d, err = loadWith(dir, Options{}, constants{netnsHelper: netnsHelper, sockets: true}) })
 	must(t, err)
 	t.Cleanup(func() { must(t, d.Close()) })
 	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}

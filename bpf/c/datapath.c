@@ -157,11 +157,11 @@ static __always_inline bool ingress_listed(const struct endpoint *to, const stru
 static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const struct frame *f,
 						const struct endpoint *from)
 {
-	if (!frame_socket(skb))
-		return SPOOF_NONE;
 	if (from)
-		return spoof_owned(skb, f, from, INGRESS);
-	return spoof_unowned(skb, f, INGRESS) ? SPOOF_DROPPED : SPOOF_NONE;
+		return from->is.mode == MODE_BRIDGE || from->is.flags & ENDPOINT_PARENT ?
+			       spoof_owned(skb, f, from, INGRESS) :
+			       SPOOF_NONE;
+	return frame_socket(skb) && spoof_unowned(skb, f, INGRESS) ? SPOOF_DROPPED : SPOOF_NONE;
 }
 
 /* source-denied: the driver does not deliver it. */

@@ -21,38 +21,51 @@ static __always_inline __u64 print_mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-/* What tells frames of IPv4 apart, of the first fragment its ports too. */
-static __always_inline __u64 print_ip4(struct __sk_buff *skb, __u32 at, __u64 hash)
+/*
+ * What tells frames of IPv4 apart: with ports, where they are no padding.
+ * Checksums may be unfinished on egress, and are left out.
+ */
+static __always_inline __u64 print_ip4(struct __sk_buff *skb, const struct frame *f, __u64 hash)
 {
-	struct iphdr ip;
-	__u32 ports = 0;
+	struct {
+		struct iphdr ip;
+		__u32 ports;
+	} head;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)))
-		return hash;
-	if ((ip.protocol == IPPROTO_UDP || ip.protocol == IPPROTO_TCP) && !ip.frag_off)
-		bpf_skb_load_bytes(skb, at + ip.ihl * 4, &ports, sizeof(ports));
-	hash = print_mix(hash, (__u64)ip.saddr << 32 | ip.daddr);
-	return print_mix(hash, (__u64)ports << 8 | ip.protocol);
+	if (!frame_read_network(skb, f, &head, sizeof(head))) {
+		head.ports = 0;
+		if (!frame_read_network(skb, f, &head.ip, sizeof(head.ip)))
+			return hash;
+	}
+	if (bpf_ntohs(head.ip.tot_len) < sizeof(head) ||
+	    (head.ip.protocol != IPPROTO_UDP && head.ip.protocol != IPPROTO_TCP))
+		head.ports = 0;
+	hash = print_mix(hash, (__u64)head.ip.saddr << 32 | head.ip.daddr);
+	return print_mix(hash, (__u64)head.ports << 8 | head.ip.protocol);
 }
 
-/* Of IPv6: ports, or type and code. Checksums may be unfinished on egress. */
-static __always_inline __u64 print_ip6(struct __sk_buff *skb, __u32 at, __u64 hash)
+/* Of IPv6: ports, or type and code. */
+static __always_inline __u64 print_ip6(struct __sk_buff *skb, const struct frame *f, __u64 hash)
 {
-	struct ipv6hdr ip6;
+	struct {
+		struct ipv6hdr ip6;
+		__u16 next[2];
+	} head;
 	const __u32 *word;
-	__u16 next[2] = {};
 
-	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)))
-		return hash;
-	bpf_skb_load_bytes(skb, at + sizeof(ip6), next, sizeof(next));
-	if (ip6.nexthdr != IPPROTO_UDP)
-		next[1] = 0;
-	word = ip6.saddr.in6_u.u6_addr32;
+	if (!frame_read_network(skb, f, &head, sizeof(head)) || bpf_ntohs(head.ip6.payload_len) < 4) {
+		head.next[0] = head.next[1] = 0;
+		if (!frame_read_network(skb, f, &head.ip6, sizeof(head.ip6)))
+			return hash;
+	}
+	if (head.ip6.nexthdr != IPPROTO_UDP)
+		head.next[1] = 0;
+	word = head.ip6.saddr.in6_u.u6_addr32;
 	hash = print_mix(hash, (__u64)word[0] << 32 | word[1]);
 	hash = print_mix(hash, (__u64)word[2] << 32 | word[3]);
-	word = ip6.daddr.in6_u.u6_addr32;
+	word = head.ip6.daddr.in6_u.u6_addr32;
 	hash = print_mix(hash, (__u64)word[0] << 32 | word[3]);
-	return print_mix(hash, (__u64)next[0] << 24 | next[1] << 8 | ip6.nexthdr);
+	return print_mix(hash, (__u64)head.next[0] << 24 | head.next[1] << 8 | head.ip6.nexthdr);
 }
 
 /*
@@ -61,20 +74,17 @@ static __always_inline __u64 print_ip6(struct __sk_buff *skb, __u32 at, __u64 ha
  */
 static __always_inline __u32 print_of(struct __sk_buff *skb, const struct frame *f)
 {
-	__u64 hash = print_mix(f->proto, *(const __u64 *)&f->to); /* and VLAN */
-	__u32 at = frame_network(f);
-	__u64 arp[3] = {};
+	__u64 hash = print_mix((__u64)f->from.ifindex << 16 | f->proto, *(const __u64 *)&f->to);
+	__u64 arp[2];
 
-	hash = print_mix(hash, (__u64)f->from.ifindex << 32 | *(const __u32 *)f->from.mac);
-	hash = print_mix(hash, *(const __u16 *)(f->from.mac + 4));
-	if (f->proto == bpf_htons(ETH_P_IP)) {
-		hash = print_ip4(skb, at, hash);
-	} else if (f->proto == bpf_htons(ETH_P_IPV6)) {
-		hash = print_ip6(skb, at, hash);
-	} else if (f->proto == bpf_htons(ETH_P_ARP)) {
-		bpf_skb_load_bytes(skb, at + ARP_OPERATION, arp, ARP_BYTES - ARP_OPERATION);
-		hash = print_mix(print_mix(print_mix(hash, arp[0]), arp[1]), arp[2]);
-	}
+	hash = print_mix(hash, *(const __u64 *)&f->from); /* with the VLAN, as the other */
+	if (f->proto == bpf_htons(ETH_P_IP))
+		return print_ip4(skb, f, hash);
+	if (f->proto == bpf_htons(ETH_P_IPV6))
+		return print_ip6(skb, f, hash);
+	if (f->proto == bpf_htons(ETH_P_ARP) &&
+	    !bpf_skb_load_bytes(skb, frame_network(f) + ARP_SENDER_IP - 2, arp, sizeof(arp)))
+		hash = print_mix(print_mix(hash, arp[0]), arp[1]);
 	return hash;
 }
 

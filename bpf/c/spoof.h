@@ -11,31 +11,45 @@
 
 enum spoof { SPOOF_NONE, SPOOF_FLAGGED, SPOOF_DROPPED };
 
+/* mac-spoof of a frame that comes from another namespace than its source's owner. */
+__noinline int spoof_look(struct __sk_buff *skb, const struct frame *f, const struct endpoint *owner,
+			  __u64 cookie, enum way way)
+{
+	struct finding found = {
+		.kind = MAC_SPOOF,
+		.certainty = CERTAIN,
+		.evidence = NETNS_COOKIE,
+		.way = way,
+		.cookie = cookie,
+	};
+	const struct party *sender;
+
+	if (!f || !owner)
+		return SPOOF_NONE;
+	sender = sender_party(f, cookie);
+	if (!sender || sender->slot == owner->is.slot)
+		return SPOOF_NONE;
+	found.sender = sender->slot;
+	found.owner = owner->is.slot;
+	return breaks(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
+}
+
 /* Whether a frame whose source has an owner comes from an endpoint other than it. */
 static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struct frame *f,
 					      const struct endpoint *owner, enum way way)
 {
-	struct finding found = {
-		.kind = MAC_SPOOF,
-		.certainty = CERTAIN,
-		.evidence = NETNS_COOKIE,
-		.way = way,
-		.cookie = sender_cookie(skb),
-		.owner = owner->is.slot,
-	};
-	const struct party *sender;
+	__u64 cookie;
 
-	if (!found.cookie || found.cookie == owner->cookie)
+	if (!have_netns_cookie)
 		return SPOOF_NONE;
-	sender = sender_party(f, found.cookie);
-	if (!sender || sender->slot == owner->is.slot)
+	cookie = bpf_get_netns_cookie(skb);
+	if (cookie == owner->cookie || !frame_socket(skb)) /* of that, the initial namespace's */
 		return SPOOF_NONE;
-	found.sender = sender->slot;
-	return breaks(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
+	return spoof_look(skb, f, owner, cookie, way);
 }
 
 /* Judges a frame whose source no endpoint owns; whether it is to be dropped. */
-static __always_inline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum way way)
+__noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum way way)
 {
 	struct finding found = {
 		.kind = MAC_SPOOF,
@@ -46,6 +60,8 @@ static __always_inline bool spoof_unowned(struct __sk_buff *skb, const struct fr
 	};
 	const struct party *sender;
 
+	if (!f)
+		return false;
 	if (found.cookie) {
 		sender = sender_party(f, found.cookie);
 	} else {

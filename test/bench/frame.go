@@ -27,7 +27,10 @@ var frameNames = map[string]string{
 	"0-egress-host": "the host's own, leaving", "0-ingress-host": "to the host",
 	"0-ingress-stranger": "to a stranger", "1-egress": "a container's, leaving",
 	"1-egress-small": "a container's, leaving, padded", "1-ingress": "to a container",
-	"2-sibling": "from container to container", "spoof": "a forged MAC, leaving",
+	"1-egress-ipv6": "a container's, leaving, IPv6", "1-ingress-ipv6": "to a container, IPv6",
+	"2-sibling": "from container to container", "group-egress": "a container's, to a group",
+	"bad-mac-spoof": "a flood of forged MACs, leaving", "bad-ip-spoof": "a flood of forged addresses, leaving",
+	"bad-duplicate-ip": "a flood of claimed addresses, coming in",
 }
 
 // benchFrame runs the benchmark of the package bpf, which measures with
