@@ -225,14 +225,18 @@ func (s *Site) move(i int) error {
 			return err
 		}
 	}
+	asker := s.Container("bridge", 1)
 	for _, m := range s.machines {
 		_, err := m.Run("ip", "address", "add", roaming+"/24", "dev", "eth0")
 		if err == nil {
 			_, err = m.Run("busybox", "arping", "-U", "-c", "1", "-w", "5", "-I", "eth0", roaming)
 		}
+		if err == nil { // a neighbour learnt within the last second is not learnt anew (locktime in arp(7))
+			_, err = asker.IP("neighbour", "flush", "to", roaming)
+		}
 		if err == nil {
 			there := Place{Path: m.Path(), IfName: "eth0", V4: netip.MustParseAddr(roaming)}
-			err = Ask(s.Container("bridge", 1).Place, there, 1, 100)
+			err = Ask(asker.Place, there, 1, 100)
 		}
 		_, gone := m.Run("ip", "address", "delete", roaming+"/24", "dev", "eth0")
 		if err := errors.Join(err, gone); err != nil {

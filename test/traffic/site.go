@@ -40,7 +40,8 @@ var networks = []network{
 	{name: "source", parent: "eth4", text: fmt.Sprintf("mode = \"source\"\nsource_macs = [%q, %q]", routerMAC, pcMAC), addresses: "96", containers: 1},
 	{name: "passthru", parent: "eth5", text: `mode = "passthru"`, addresses: "112", containers: 1},
 	{name: "ipvlan", parent: "eth6", text: "driver = \"ipvlan\"\nmode = \"l2\"", addresses: "128", containers: 2, siblings: true, driver: "ipvlan"},
-	{name: "vlan", parent: "eth1.100", text: `mode = "bridge"` + "\n[[subnet]]\nsubnet = \"198.51.100.0/24\"", containers: 2, siblings: true, driver: "vlan"},
+	{name: "vlan", parent: "eth1.100", text: `mode = "bridge"` + "\n[[subnet]]\nsubnet = \"198.51.100.0/24\"\ngateway = \"198.51.100.1\"\nip_range = \"198.51.100.144/28\"",
+		containers: 2, siblings: true, driver: "vlan"},
 }
 
 // A Site is a LAN with a host, a router and another machine, and the containers

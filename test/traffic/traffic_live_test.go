@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 )
 
 var bin = filepath.Join(lab.Dir, "bin")
+
+var sites atomic.Int32
 
 func TestMain(m *testing.M) {
 	lab.Isolate()
@@ -65,7 +68,7 @@ func (s *Site) alarmsWork(t *testing.T) {
 // Nothing that is legitimate is taken for a violation. `make bench BENCH='-part
 // alarms'` does the same for an hour's worth.
 func TestNoFalseAlarm(t *testing.T) {
-	s, err := NewSite("quiet", bin)
+	s, err := NewSite(fmt.Sprint("quiet", sites.Add(1)), bin)
 	if err != nil {
 		t.Fatal(err)
 	}
