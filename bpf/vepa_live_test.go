@@ -1,0 +1,100 @@
+package bpf
+
+import (
+	"net/netip"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// TestVEPA sends between endpoints in mode vepa until the switch is found out,
+// and until it reflects.
+func TestVEPA(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, false)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	befriend(a, b)
+	sendUDP(t, a.NS, b.ip, 20, 100) // at once
+	sendUDP(t, a.NS, ipGroup, 3, 100)
+	l.nothing("what has just left")
+	testnet.Eventually(t, "vepa-unreflected", func() bool {
+		sendUDP(t, a.NS, b.ip, 1, 100)
+		return l.found()[a.Slot][specs.VEPAUnreflected].Packets > 0
+	})
+	if e := l.read(); e.Kind != specs.VEPAUnreflected || e.Sender != a.Slot || e.Receiver != b.Slot || e.Certainty != specs.Suspected || e.Evidence != specs.ByNoReflection {
+		t.Errorf("%+v", e)
+	}
+	testnet.Hairpin(t, l.lan, "wire")
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 1, 100)
+	testnet.Eventually(t, "what has come back", func() bool { return l.state(a.Slot).Waiting == 0 })
+	must(t, l.maps.Zero(a.Slot))
+	must(t, l.maps.put(mapStates, a.Slot, stateValue{Since: 1, Waiting: 1})) // long ago
+	sendUDP(t, a.NS, b.ip, 1, 100)
+	testnet.Eventually(t, "what has come back", func() bool { return l.state(a.Slot).Waiting == 0 })
+	sendTCP(t, a.NS, b.NS, b.ip, 1<<20)
+	l.nothing("with a switch that reflects")
+}
+
+func (x *bench) state(slot uint32) (s stateValue) {
+	x.Helper()
+	m, err := x.maps.get(mapStates)
+	must(x, err)
+	must(x, m.Lookup(slot, &s))
+	return s
+}
+
+// TestVEPAAsks checks that who cannot even find a sibling is told: it asks for
+// its address, three times in two seconds.
+func TestVEPAAsks(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, false)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for nobody's in the same way
+	sendUDP(t, a.NS, b.ip, 1, 100)
+	n := l.eventually(a.Slot, specs.VEPAUnreflected)
+	if s := l.state(a.Slot); n.Packets != 1 || s.Waiting != waitingMin {
+		t.Errorf("%+v of %+v", n, s)
+	}
+}
+
+// waitingMin is WAITING_MIN in c/sibling.h.
+const waitingMin = 3
+
+// TestVEPABypass has the containers change the mode of their interfaces, so
+// that the driver hands over what the switch should see.
+func TestVEPABypass(t *testing.T) {
+	t.Parallel()
+	l := newSwitch(t, true)
+	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
+	befriend(a, b)
+	in := listen(t, b.NS)
+	sendFrom(t, a.NS, a.ip, b.ip)
+	in.until(a.ip)
+	l.nothing("by the switch")
+	for _, c := range []*container{a, b} {
+		testnet.Run(t, c.NS, "ip", "link", "set", "net1", "type", "macvlan", "mode", "bridge")
+	}
+	must(t, l.maps.Zero(a.Slot)) // a second ago, for all that the datapath knows
+	sendFrom(t, a.NS, a.ip, b.ip)
+	in.until(a.ip)
+	e := l.read()
+	if e.Kind != specs.VEPABypass || e.Sender != a.Slot || e.Receiver != b.Slot || e.Dropped || e.Direction != "ingress" {
+		t.Errorf("%+v", e)
+	}
+	if certain := e.Evidence == specs.ByNetnsCookie; certain != (e.Certainty == specs.Certain) || !certain && e.Evidence != specs.BySocket {
+		t.Errorf("%+v", e)
+	}
+	a.Enforce = []specs.Kind{specs.VEPABypass}
+	must(t, l.maps.Register(a.Endpoint))
+	must(t, l.maps.Zero(a.Slot))
+	sendFrom(t, a.NS, a.ip, b.ip)
+	if n := l.eventually(a.Slot, specs.VEPABypass); n != (specs.Broken{Packets: 1, Dropped: 1}) {
+		t.Errorf("enforced: %+v", n)
+	}
+	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "type", "macvlan", "mode", "vepa")
+	sendFrom(t, a.NS, a.ip, b.ip)
+	if in.until(a.ip); l.found()[a.Slot][specs.VEPABypass].Packets != 1 {
+		t.Errorf("by the switch again: %+v", l.found())
+	}
+}
