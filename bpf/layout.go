@@ -109,12 +109,12 @@ const (
 
 // partyValue is who something leads to, and what its network says of it.
 type partyValue struct {
-	Slot     uint32
-	Enforce  uint32 // by number of the kind
-	Exempt   uint32
-	Mode     uint8
-	Flags    uint8
-	Reserved uint16
+	Slot    uint32
+	Enforce uint32 // by number of the kind
+	Exempt  uint32
+	Mode    uint8
+	Flags   uint8
+	NS      uint16
 }
 
 type endpointValue struct {

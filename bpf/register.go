@@ -208,7 +208,7 @@ func (m *Maps) parent(ifindex int) (parentValue, error) {
 // party is what leads to the endpoint.
 func (e Endpoint) party() partyValue {
 	mode, _ := modeNumber(e.Mode)
-	p := partyValue{Slot: e.Slot, Mode: mode}
+	p := partyValue{Slot: e.Slot, Mode: mode, NS: uint16(e.Cookie)}
 	for _, kind := range e.Enforce {
 		p.Enforce |= kindBit(kind)
 	}

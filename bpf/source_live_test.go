@@ -167,6 +167,19 @@ func TestSourcesAllowed(t *testing.T) {
 	}
 }
 
+// TestSourcesOfOneNamespace has a container with two interfaces on one parent,
+// where either answers for both, as Linux does.
+func TestSourcesOfOneNamespace(t *testing.T) {
+	t.Parallel()
+	x, a := sourceBench(t)
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: a.Cookie, Addresses: []netip.Addr{ipB, ip6B}})
+	for name, kind := range map[string]specs.Kind{"IPv4, a sibling's": "", "IPv6, a sibling's": "", "IPv4, nobody's": specs.IPSpoof} {
+		if j := x.judge(egress, sources[name].frame); !j.only(slotA, kind) {
+			t.Errorf("%s: %+v, want %q", name, j, kind)
+		}
+	}
+}
+
 // TestAddedAddress adds an address in the container, for real, and sends from
 // it to the wire and to a sibling; with it dropped, nothing arrives, and what
 // is sent from its own address does, also while no agent runs.

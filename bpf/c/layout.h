@@ -45,7 +45,7 @@ struct party {
 	__u32 exempt; /* 1 << enum kind: such frames are not judged */
 	enum mode mode;
 	__u8 flags;
-	__u16 reserved;
+	__u16 ns; /* the lowest bits of its namespace's cookie; 0: unknown */
 };
 
 struct endpoint {

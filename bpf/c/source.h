@@ -91,8 +91,8 @@ static __always_inline bool source_spoof(struct __sk_buff *skb, const struct fra
 	if (source_free(key, f->proto == bpf_htons(ETH_P_IPV6)))
 		return false;
 	owner = address_given(key);
-	if (owner && owner->slot == from->slot)
-		return false;
+	if (owner && (owner->slot == from->slot || (owner->ns && owner->ns == from->ns)))
+		return false; /* one of the namespace's own, on whichever of its interfaces */
 	found->kind = IP_SPOOF;
 	found->owner = owner ? owner->slot : 0;
 	return breaks(skb, f, from, found);
