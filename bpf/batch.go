@@ -10,7 +10,7 @@ import (
 )
 
 // batchBytes bounds the buffer that one system call fills. The values of all
-// CPUs lie in it: with 64 of them, that is 20 slots' counters.
+// CPUs lie in it: with 64 of them, that is 40 slots' counters.
 const batchBytes = 256 << 10
 
 // EachCounters calls fn with the counters of the slots 0 to end-1, or of all
@@ -33,8 +33,7 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 			c = base[slot]
 		}
 		for i := range values {
-			addTraffic(&c.Receive, &values[i].At[0])
-			addTraffic(&c.Transmit, &values[i].At[1])
+			values[i].addTo(&c)
 		}
 		fn(slot, &c)
 	})
@@ -42,19 +41,6 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 		return fmt.Errorf("read counters: %w", err)
 	}
 	return nil
-}
-
-// addTraffic and addCasts add in place: summing and converting one by one would
-// take a fifth of the time of the reading.
-func addTraffic(to *specs.Traffic, v *[2][3]count) {
-	addCasts(&to.Local, &v[0])
-	addCasts(&to.External, &v[1])
-}
-
-func addCasts(to *specs.Casts, v *[3]count) {
-	to.Unicast = to.Unicast.Plus(specs.Count(v[0]))
-	to.Multicast = to.Multicast.Plus(specs.Count(v[1]))
-	to.Broadcast = to.Broadcast.Plus(specs.Count(v[2]))
 }
 
 // eachBatch reads an array from its start; every key has per values.

@@ -177,9 +177,17 @@ type count struct {
 	Bytes   uint64
 }
 
-// counters is indexed by direction (receive, transmit), scope (local,
-// external) and cast (unicast, multicast, broadcast).
-type counters struct{ At [2][2][3]count }
+// The members of counters: enum counter in c/layout.h.
+const (
+	atReceiveLocal = iota
+	atReceiveExternal
+	atTransmitLocal
+	atTransmitExternal // and the two casts after unicast
+	numCounters        = atTransmitExternal + 3
+)
+
+// counters is what a slot has counted.
+type counters struct{ At [numCounters]count }
 
 type violation struct {
 	Packets uint64
@@ -244,30 +252,31 @@ func modeNumber(m specs.Mode) (uint8, error) {
 	return 0, fmt.Errorf("mode %q is not counted", m)
 }
 
-func (c counters) specs() specs.Counters {
-	return specs.Counters{Receive: traffic(c.At[0]), Transmit: traffic(c.At[1])}
+func (c *counters) specs() (k specs.Counters) {
+	c.addTo(&k)
+	return k
+}
+
+// addTo adds in place: summing and converting one by one would take a fifth of
+// the time of the reading.
+func (c *counters) addTo(k *specs.Counters) {
+	addCount(&k.Receive.Local.Unicast, &c.At[atReceiveLocal])
+	addCount(&k.Receive.External.Unicast, &c.At[atReceiveExternal])
+	addCount(&k.Transmit.Local.Unicast, &c.At[atTransmitLocal])
+	addCount(&k.Transmit.External.Unicast, &c.At[atTransmitExternal])
+	addCount(&k.Transmit.External.Multicast, &c.At[atTransmitExternal+1])
+	addCount(&k.Transmit.External.Broadcast, &c.At[atTransmitExternal+2])
+}
+
+func addCount(to *specs.Count, n *count) {
+	to.Packets += n.Packets
+	to.Bytes += n.Bytes
 }
 
 func (c *counters) add(d *counters) {
 	for i := range c.At {
-		for j := range c.At[i] {
-			for k := range c.At[i][j] {
-				c.At[i][j][k].Packets += d.At[i][j][k].Packets
-				c.At[i][j][k].Bytes += d.At[i][j][k].Bytes
-			}
-		}
-	}
-}
-
-func traffic(c [2][3]count) specs.Traffic {
-	return specs.Traffic{Local: casts(c[0]), External: casts(c[1])}
-}
-
-func casts(c [3]count) specs.Casts {
-	return specs.Casts{
-		Unicast:   specs.Count(c[0]),
-		Multicast: specs.Count(c[1]),
-		Broadcast: specs.Count(c[2]),
+		c.At[i].Packets += d.At[i].Packets
+		c.At[i].Bytes += d.At[i].Bytes
 	}
 }
 

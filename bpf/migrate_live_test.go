@@ -121,10 +121,10 @@ func TestOlderLayout(t *testing.T) {
 	cpus, err := ebpf.PossibleCPU()
 	must(t, err)
 	// What was received alone; what was sent stood behind it.
-	older(mapCounters, ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 96, MaxEntries: 5}, func(m *ebpf.Map) error {
-		values := make([][6]count, cpus)
+	older(mapCounters, ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 32, MaxEntries: 5}, func(m *ebpf.Map) error {
+		values := make([][2]count, cpus)
 		for i := range values {
-			values[i][3] = count{10, 1000} // external unicast
+			values[i][1] = count{10, 1000} // from the LAN
 		}
 		return m.Put(uint32(slotA), values)
 	})

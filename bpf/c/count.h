@@ -18,7 +18,9 @@ static __always_inline void count_frame(__u32 slot, enum direction direction, en
 
 	if (!all)
 		return;
-	at = &all->at[direction][scope][cast];
+	at = &all->at[direction == RECEIVE ? (scope == LOCAL ? RECEIVE_LOCAL : RECEIVE_EXTERNAL) :
+		      scope == LOCAL	   ? TRANSMIT_LOCAL :
+					     TRANSMIT_EXTERNAL + cast];
 	at->packets += n->packets;
 	at->bytes += n->bytes;
 }

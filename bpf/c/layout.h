@@ -118,8 +118,8 @@ struct parent {
 	__u8 reserved;
 };
 
-enum direction { RECEIVE, TRANSMIT, DIRECTIONS };
-enum scope { LOCAL, EXTERNAL, SCOPES };
+enum direction { RECEIVE, TRANSMIT };
+enum scope { LOCAL, EXTERNAL };
 enum cast { UNICAST, MULTICAST, BROADCAST, CASTS };
 
 struct count {
@@ -127,8 +127,15 @@ struct count {
 	__u64 bytes; /* of all of them: Ethernet header to end of payload */
 };
 
+/*
+ * What can be seen from the parent: of frames to groups, only what is sent to
+ * the wire.
+ */
+enum counter { RECEIVE_LOCAL, RECEIVE_EXTERNAL, TRANSMIT_LOCAL, TRANSMIT_EXTERNAL };
+#define COUNTERS (TRANSMIT_EXTERNAL + CASTS)
+
 struct counters {
-	struct count at[DIRECTIONS][SCOPES][CASTS];
+	struct count at[COUNTERS]; /* TRANSMIT_EXTERNAL by cast */
 };
 
 /* Numbers of violations, in the order of specs.Kinds. */
