@@ -27,32 +27,27 @@ type configFile struct {
 // readConfig reads a config.json. It returns nil where there is nothing that
 // could be read twice: the runtime has its own words for that.
 func readConfig(path string) (*configFile, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, nil
-	}
-	c := &configFile{path: path, info: info}
-	if info.Mode()&fs.ModeSymlink != 0 {
+	c := &configFile{path: path}
+	// A FIFO does not block.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ELOOP) {
 		c.odd = "it is a symbolic link"
+		f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	}
-	// A FIFO does not block, and what is behind a link is looked at once more.
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil
 	}
 	defer f.Close()
-	opened, err := f.Stat()
+	c.info, err = f.Stat()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("look at %q: %w", path, err)
-	case !opened.Mode().IsRegular():
+	case !c.info.Mode().IsRegular():
 		return nil, nil
-	case c.odd == "" && !os.SameFile(info, opened):
-		return nil, fmt.Errorf("read %q: it was replaced meanwhile", path)
 	}
 	c.text, err = io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err == nil && len(c.text) > maxConfig {
-		c.odd = fmt.Sprintf("it has %d bytes, and berth-runtime reads at most %d", opened.Size(), maxConfig)
+		c.odd = fmt.Sprintf("it has %d bytes, and berth-runtime reads at most %d", c.info.Size(), maxConfig)
 		c.text, err = remarkable(c.text, f)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -201,6 +202,33 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 				t.Errorf("config.json was changed: %v", err)
 			}
 		})
+	}
+}
+
+// TestOneBundleManyTimes holds containers that are made of one bundle at the
+// same time not to disturb each other.
+func TestOneBundleManyTimes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), configName)
+	must(t, os.WriteFile(path, []byte(annotatedSpec), 0o640))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 500 {
+				c, err := readConfig(path)
+				if err == nil {
+					err = c.replace(c.text)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if text, err := os.ReadFile(path); err != nil || string(text) != annotatedSpec {
+		t.Errorf("config.json is %q, %v", text, err)
 	}
 }
 

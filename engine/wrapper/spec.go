@@ -37,10 +37,15 @@ func readSpec(text []byte) (*spec, error) {
 	return s, err
 }
 
+// isKey says whether a member is what a name asks for. runc, whose decoder is
+// Go's, takes a key in any case, crun does not; so that another case than the
+// specification's is read, but nothing is put beside it.
+func isKey(key, name string) bool { return strings.EqualFold(key, name) }
+
 // annotated returns the keys of the annotations that are berth's.
 func (s *spec) annotated() (keys []string, err error) {
 	for _, m := range s.members {
-		if m.key != "annotations" || isNull(s.text, m.value) {
+		if !isKey(m.key, "annotations") || isNull(s.text, m.value) {
 			continue
 		}
 		all, err := membersOf(s.text, m.value)
@@ -85,10 +90,12 @@ type hooks struct {
 
 func (s *spec) hooks() (h hooks, err error) {
 	for _, m := range s.members {
-		if m.key != "hooks" {
+		switch {
+		case !isKey(m.key, "hooks"):
 			continue
-		}
-		if h.at.from != 0 {
+		case m.key != "hooks":
+			return h, fmt.Errorf(`member %q: want "hooks"`, m.key)
+		case h.at.from != 0:
 			return h, errors.New(`there are two members "hooks"`)
 		}
 		h.at, h.null = m.value, isNull(s.text, m.value)
@@ -106,10 +113,12 @@ func (s *spec) hooks() (h hooks, err error) {
 // where there is none.
 func (h *hooks) stage(text []byte, name string) (at value, entries []value, err error) {
 	for _, m := range h.stages {
-		if m.key != name {
+		switch {
+		case !isKey(m.key, name):
 			continue
-		}
-		if at.from != 0 {
+		case m.key != name:
+			return at, nil, fmt.Errorf("hooks: member %q: want %q", m.key, name)
+		case at.from != 0:
 			return at, nil, fmt.Errorf("hooks: there are two members %q", name)
 		}
 		at = m.value

@@ -99,6 +99,9 @@ func TestWithHooksRefuses(t *testing.T) {
 		`{"hooks":{"poststop":{}}}`:                         "poststop",
 		`{"hooks":{"poststop":"x"}}`:                        "poststop",
 		`{"hooks":{"createRuntime":[],"createRuntime":[]}}`: `two members "createRuntime"`,
+		`{"Hooks":{}}`:                                      `"Hooks": want "hooks"`,
+		`{"hooks":{},"hookS":{}}`:                           `"hookS": want "hooks"`,
+		`{"hooks":{"CreateRuntime":[]}}`:                    `"CreateRuntime": want "createRuntime"`,
 	} {
 		if got, err := addBoth([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s becomes %s, %v, want an error that says %s", text, got, err, want)
@@ -115,6 +118,7 @@ func TestAnnotated(t *testing.T) {
 		`{"annotations":{"\u0062erth\/typo":""}}`:                                    {"berth/typo"},
 		`{"annotations":{"berth/":1}}`:                                               {"berth/"},
 		`{"annotations":{},"annotations":{"berth/ip":""}}`:                           {"berth/ip"},
+		`{"Annotations":{"berth/ip":""}}`:                                            {"berth/ip"}, // runc takes it
 		`{"process":{"env":["berth/networks=lan"]}}`:                                 nil,
 	} {
 		s, err := readSpec([]byte(text))
