@@ -183,30 +183,40 @@ __noinline int ingress_denied(struct __sk_buff *skb, const struct frame *f, __u3
 	return 0;
 }
 
-/* Ingress of a frame for an endpoint. */
+/* Ingress of a frame that the driver hands over from one endpoint to another. */
+static __always_inline int ingress_sibling(struct __sk_buff *skb, const struct frame *f,
+					   const struct endpoint *from, const struct endpoint *to)
+{
+	enum spoof spoof = spoof_owned(skb, f, from, INGRESS);
+	struct count n;
+
+	if (spoof == SPOOF_DROPPED)
+		return DROP;
+	if (spoof == SPOOF_NONE && !source_plain(skb, f, from) &&
+	    source_look(skb, f, &from->is, from->cookie, INGRESS))
+		return DROP;
+	frame_measure(skb, f, &n);
+	count_frame(to->is.slot, RECEIVE, LOCAL, UNICAST, &n);
+	if (spoof == SPOOF_NONE)
+		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
+	return NEXT;
+}
+
+/* Ingress of a frame for an endpoint, of whatever else. */
 static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct frame *f,
-					    const struct endpoint *from, const struct endpoint *to,
-					    enum spoof spoof)
+					    const struct endpoint *from, const struct endpoint *to)
 {
 	bool sibling = from && !(from->is.flags & ENDPOINT_PARENT);
-	bool handed = sibling && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE &&
-		      spoof == SPOOF_NONE;
 	struct count n;
 
 	if (!ingress_listed(to, f)) {
 		ingress_denied(skb, f, sibling ? from->is.slot : 0, to);
 		return NEXT;
 	}
-	if (handed && !source_plain(skb, f, from) &&
-	    source_look(skb, f, &from->is, from->cookie, INGRESS))
-		return DROP;
-	if (sibling && !(from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE) &&
-	    wire_judge(skb, f, from, to))
+	if (sibling && wire_judge(skb, f, from, to))
 		return DROP;
 	frame_measure(skb, f, &n);
 	count_frame(to->is.slot, RECEIVE, sibling ? LOCAL : EXTERNAL, UNICAST, &n);
-	if (handed)
-		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
 	return NEXT;
 }
 
@@ -214,7 +224,6 @@ SEC("tc")
 int berth_ingress(struct __sk_buff *skb)
 {
 	const struct endpoint *to, *from;
-	enum spoof spoof;
 	struct frame f;
 
 	if (!frame_parse(skb, &f) || vlan_owned(&f))
@@ -231,6 +240,8 @@ int berth_ingress(struct __sk_buff *skb)
 		return NEXT;
 	}
 	to = endpoint_find(&f.to);
+	if (from && to && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE)
+		return ingress_sibling(skb, &f, from, to);
 	if (to && to->is.flags & ENDPOINT_PARENT) {
 		if (to->is.flags & ENDPOINT_IPVLAN)
 			return ipvlan_ingress(skb, &f) ? DROP : NEXT;
@@ -238,12 +249,11 @@ int berth_ingress(struct __sk_buff *skb)
 			wire_judge(skb, &f, from, to);
 		return NEXT;
 	}
-	spoof = ingress_spoof(skb, &f, from);
-	if (spoof == SPOOF_DROPPED)
+	if (ingress_spoof(skb, &f, from) == SPOOF_DROPPED)
 		return DROP;
 	if (!to)
 		return ingress_unknown(skb, &f, from);
-	return ingress_endpoint(skb, &f, from, to, spoof);
+	return ingress_endpoint(skb, &f, from, to);
 }
 
 SEC("tc")
