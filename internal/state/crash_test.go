@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,7 +52,7 @@ func work(s *state.Store) error {
 		return err
 	}
 	var held []*state.Attachment
-	for i := number << 32; ; i++ {
+	for i := uint64(0); ; i++ {
 		if i%3 == 2 {
 			drop := held[0]
 			held = held[1:]
@@ -64,7 +65,7 @@ func work(s *state.Store) error {
 			fmt.Println("freed", drop.Slot)
 			continue
 		}
-		a := attachment(i, "net1", fmt.Sprint("worker", number))
+		a := attachment(number<<32+i, "net1", fmt.Sprint("worker", number))
 		err := s.Update(context.Background(), func(tx *state.Tx) (err error) {
 			if a.Slot, err = tx.ClaimSlot(1 << 20); err != nil {
 				return err
@@ -89,6 +90,8 @@ func runWorker(t *testing.T, dir string, number int, lifetime time.Duration) (sa
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), workerDir+"="+dir, workerNumber+"="+strconv.Itoa(number))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var why strings.Builder
+	cmd.Stderr = &why
 	out, err := cmd.StdoutPipe()
 	if err := errors.Join(err, cmd.Start()); err != nil {
 		t.Error(err)
@@ -100,6 +103,9 @@ func runWorker(t *testing.T, dir string, number int, lifetime time.Duration) (sa
 		}
 	}
 	_ = cmd.Wait() // "signal: killed"
+	if cmd.ProcessState.Exited() {
+		t.Errorf("worker %d ended by itself: %s", number, &why)
+	}
 	return said
 }
 
@@ -224,6 +230,8 @@ func TestHoldEndsWithItsProcess(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), holderDir+"="+filepath.Dir(s.Dir()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var why strings.Builder
+	cmd.Stderr = &why
 	out, err := cmd.StdoutPipe()
 	if err := errors.Join(err, cmd.Start()); err != nil {
 		t.Fatal(err)
