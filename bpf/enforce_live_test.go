@@ -93,6 +93,30 @@ func TestEnforceMACSpoof(t *testing.T) {
 	}
 }
 
+// TestEnforceSuspected is what a kernel without the helper drops: by address.
+func TestEnforceSuspected(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	x := spoofBench(t, false)
+	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie,
+		Addresses: []netip.Addr{ipB}, Enforce: []specs.Kind{specs.MACSpoof}})
+	of := func(mac specs.MAC, ip netip.Addr) []byte {
+		return ethernet(macLAN, mac, 0x800, ip4(17, ip, ipLAN, make([]byte, 50)))
+	}
+	for name, c := range map[string]struct {
+		frame []byte
+		kind  specs.Kind
+	}{
+		"its address, nobody's MAC": {of(macGroup, ipB), specs.MACSpoof},
+		"a stranger's":              {of(macGroup, ipLAN), ""},
+		"its own":                   {of(macB, ipB), ""},
+	} {
+		if j := x.judge(egress, c.frame); !j.only(slotB, c.kind) || j.drop != (c.kind != "") {
+			t.Errorf("%s: %+v, want %q", name, j, c.kind)
+		}
+	}
+}
+
 // TestForgedMACOfASibling sends with forged MACs to a sibling, which never
 // passes egress, and has them dropped.
 func TestForgedMACOfASibling(t *testing.T) {
