@@ -3,50 +3,90 @@ package install
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// Apply keeps what it takes to undo a plan, and then writes its files. A file
-// that has changed since the plan was made is an error. Where one cannot be
-// written, those before it are put back.
+// ErrStale is of a plan whose files have changed since it was made.
+var ErrStale = errors.New("it was changed meanwhile: try again")
+
+// Apply keeps what it takes to undo a plan, and then writes its files. Where
+// one has changed since the plan was made, the error wraps [ErrStale]. Where one
+// cannot be written, those before it are put back, and the record too.
+// [Locked] keeps other installations away while a plan is made and applied.
 func (p *Plan) Apply() error {
-	return locked(p.home, func() error {
-		_, before := os.Lstat(recordDir(p.home, p.Engine))
-		if err := writeRecord(p); err != nil {
-			return fmt.Errorf("keep a record of what is installed for %s: %w", p.Engine, err)
+	if err := p.fresh(); err != nil {
+		return err
+	}
+	back, err := keep(recordDir(p.home, p.Engine))
+	if err == nil {
+		err = writeRecord(p)
+	}
+	if err != nil {
+		err = fmt.Errorf("keep a record of what is installed for %s: %w", p.Engine, err)
+	} else {
+		err = p.writeAll()
+	}
+	if err != nil && back != nil {
+		err = errors.Join(err, back())
+	}
+	return err
+}
+
+// keep returns what gives a record's folder back as it is.
+func keep(dir string) (back func() error, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	kept := make(map[string]*Content)
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if kept[path], err = readFile(path, false); err != nil {
+			return nil, err
 		}
-		err := p.writeAll()
-		if err != nil && before != nil { // there was no record
-			err = errors.Join(err, os.RemoveAll(recordDir(p.home, p.Engine)))
+	}
+	return func() error {
+		err := os.RemoveAll(dir)
+		for path, c := range kept {
+			err = errors.Join(err, writeFile(path, c))
 		}
 		return err
-	})
+	}, nil
 }
 
 // Remove writes the plan of an uninstallation and forgets the record.
 func (p *Plan) Remove() error {
-	return locked(p.home, func() error {
-		if err := p.writeAll(); err != nil {
-			return err
+	if err := p.fresh(); err != nil {
+		return err
+	}
+	if err := p.writeAll(); err != nil {
+		return err
+	}
+	return os.RemoveAll(recordDir(p.home, p.Engine))
+}
+
+// fresh finds a file that is not any more as it was when the plan was made.
+func (p *Plan) fresh() error {
+	for _, f := range p.Changed() {
+		now, err := readFile(f.Path, f.Format != "")
+		if err == nil && now.sum() != f.Disk.sum() {
+			err = ErrStale
 		}
-		return os.RemoveAll(recordDir(p.home, p.Engine))
-	})
+		if err != nil {
+			return fmt.Errorf("write %s: %w", f.Path, err)
+		}
+	}
+	return nil
 }
 
 func (p *Plan) writeAll() error {
 	var written []*File
 	for _, f := range p.Changed() {
-		now, err := readFile(f.Path, f.Format != "")
-		if err == nil && now.sum() != f.Disk.sum() {
-			err = errors.New("it was changed meanwhile: try again")
-		}
-		if err == nil {
-			err = writeFile(f.Path, f.After)
-		}
-		if err != nil {
+		if err := writeFile(f.Path, f.After); err != nil {
 			err = fmt.Errorf("write %s: %w", f.Path, err)
 			for _, w := range written {
 				err = errors.Join(err, writeFile(w.Path, w.Disk))
@@ -58,8 +98,9 @@ func (p *Plan) writeAll() error {
 	return nil
 }
 
-// locked runs one installation at a time.
-func locked(config string, run func() error) error {
+// Locked runs one installation at a time, from its plan to its end, so that a
+// plan sees what those before it have written.
+func Locked(config string, run func() error) error {
 	dir := installedDir(config)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

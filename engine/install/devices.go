@@ -15,7 +15,7 @@ func RefreshDevices(dirs config.Dirs, bin string) error {
 	if !isDir(installedDir(dirs.Config)) {
 		return nil
 	}
-	return locked(dirs.Config, func() error {
+	return Locked(dirs.Config, func() error {
 		records, err := readRecords(dirs.Config)
 		if err != nil {
 			return err

@@ -79,6 +79,29 @@ func (c *Content) shown() string {
 	return c.text()
 }
 
+// maxLinks is how many links in a row are followed, as the kernel has it
+// (MAXSYMLINKS, include/linux/namei.h).
+const maxLinks = 40
+
+// realPath is where a path leads to, also if nothing is there yet.
+func realPath(path string) string {
+	for range maxLinks {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return real
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(realPath(filepath.Dir(path)), target)
+		}
+		path = target
+	}
+	return path
+}
+
 // maxFile is how long a configuration file may be, in bytes.
 const maxFile = 4 << 20
 

@@ -145,8 +145,8 @@ func (p *planner) note(format string, args ...any) {
 // file is a path with what is planned for it. The path of a configuration file
 // may be a link to it.
 func (p *planner) file(path string, following bool) (*File, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil && following {
-		path = real
+	if following {
+		path = realPath(path)
 	}
 	for _, f := range p.plan.Files {
 		if f.Path == path {

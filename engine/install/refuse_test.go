@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"berth/specs"
 )
 
@@ -97,6 +99,48 @@ func TestApplyNoticesAnother(t *testing.T) {
 	}
 	if left, err := Installed(o.home()); len(left) > 0 || err != nil {
 		t.Errorf("installed: %q, %v", left, err)
+	}
+}
+
+// A plan that comes too late takes nothing of what was installed meanwhile.
+func TestStalePlanLeavesTheRecord(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
+	before := h.tree()
+	o := h.options("docker", Options{Flags: Flags{Default: true}})
+	late, err := Install(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.install(h.options("docker", Options{}))
+	if err := late.Apply(); !errors.Is(err, ErrStale) {
+		t.Errorf("error %v, want ErrStale", err)
+	}
+	p, err := Again(h.options("docker", Options{}))
+	if err != nil || p.flags.Default || len(p.Changed()) > 0 {
+		t.Errorf("%v, as it was installed would change:\n%s", err, h.show(p))
+	}
+	h.uninstall(h.options("docker", Options{}))
+	if d := cmp.Diff(before, h.tree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
+// A configuration that is a link to what is not there yet is made there.
+func TestLinksToNothingAreFollowed(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", nil)
+	link := h.root + "/etc/docker/daemon.json"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink("../../srv/daemon.json", link)); err != nil {
+		t.Fatal(err)
+	}
+	before := h.tree()
+	o := h.options("docker", Options{})
+	h.install(o)
+	if text := h.tree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
+		t.Errorf("behind the link is %q", text)
+	}
+	h.uninstall(o)
+	if d := cmp.Diff(before, h.tree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
 

@@ -47,7 +47,7 @@ func newInstall(env *Env) *cobra.Command {
 			if err := o.complete(cmd, env); err != nil {
 				return err
 			}
-			return runInstall(env, &o)
+			return o.alone(func() error { return runInstall(env, &o) })
 		},
 	}
 	o.register(cmd)
@@ -72,7 +72,7 @@ func newUninstall(env *Env) *cobra.Command {
 			if err := o.complete(cmd, env); err != nil {
 				return err
 			}
-			return runUninstall(env, &o)
+			return o.alone(func() error { return runUninstall(env, &o) })
 		},
 	}
 	o.register(cmd)
@@ -102,6 +102,15 @@ func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
 	dirs, bin, err := env.told()
 	o.Dirs, o.Bin, o.Path = dirs, bin, executablePath()
 	return err
+}
+
+// alone runs an installation while no other one runs. What only looks waits for
+// none.
+func (o *installFlags) alone(run func() error) error {
+	if o.dryRun {
+		return run()
+	}
+	return install.Locked(o.Dirs.Config, run)
 }
 
 // told are berth's directories and that of its programs as engines are told of
