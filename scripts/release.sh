@@ -2,8 +2,9 @@
 # release.sh [OUT [VERSION]]: static programs for amd64 and arm64, packed for any
 # distribution and for Debian, with checksums. The same sources give the same
 # bytes, whatever the folder and the day. The version is git's name of the
-# sources, the date that of their last commit, where they are not given. With
-# FAST set it packs less tightly.
+# sources, the date that of their last commit, where they are not given. ARCHES
+# are the architectures, where not both are wanted; with FAST set it packs less
+# tightly.
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$tree/dist}
@@ -11,6 +12,7 @@ cd "$tree"
 version=${2:-$(git describe --tags --always --dirty)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 go=${GO:-go}
+read -ra arches <<<"${ARCHES:-amd64 arm64}"
 export SOURCE_DATE_EPOCH CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= GOAMD64=v1 GOARM64=v8.0 TZ=UTC LC_ALL=C
 umask 022
 mkdir -p "$out"
@@ -38,13 +40,13 @@ pack() { # architecture
 		--mode='u=rwX,go=rX' --format=gnu -c "$name" | gzip "-n${FAST:+1}" >"$out/$name.tar.gz"
 }
 
-for arch in amd64 arm64; do compile $arch "$work/bin/$arch"; done
+for arch in "${arches[@]}"; do compile "$arch" "$work/bin/$arch"; done
 help=$work/bin/$($go env GOHOSTARCH)
 [[ -d $help ]] || { GOARCH=$($go env GOHOSTARCH) && help=$work/bin/help && compile "$GOARCH" "$help"; }
 made=()
-for arch in amd64 arm64; do
-	pack $arch
-	deb=$(HELP=$help deploy/debian/build.sh "$work/bin/$arch" $arch "$version" "$out")
+for arch in "${arches[@]}"; do
+	pack "$arch"
+	deb=$(HELP=$help deploy/debian/build.sh "$work/bin/$arch" "$arch" "$version" "$out")
 	made+=("berth-$version-linux-$arch.tar.gz" "$(basename "$deb")")
 done
 cd "$out"

@@ -85,5 +85,7 @@ for script in postinst prerm postrm; do install -m 0755 "$here/$script" "$root/D
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$out"
-dpkg-deb --root-owner-group -Zxz ${FAST:+-z1} --threads-max=1 --build "$root" "$out/berth_${number}_$arch.deb" >/dev/null
+pack=(-Zxz --threads-max=1) # how many threads there are would show in the bytes
+[[ -z ${FAST:-} ]] || pack=(-Zgzip -z1)
+dpkg-deb --root-owner-group "${pack[@]}" --build "$root" "$out/berth_${number}_$arch.deb" >/dev/null
 echo "$out/berth_${number}_$arch.deb"
