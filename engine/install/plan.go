@@ -129,6 +129,9 @@ func newPlanner(o *Options) (*planner, error) {
 		if err != nil {
 			return nil, err
 		}
+		if _, err := r.Format.Decode(disk.text()); r.Format != "" && err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Path, err)
+		}
 		base, left := takeOut(r, disk, others(records, o.Engine))
 		if left != nil {
 			p.note("%s: %v; it is left", r.Path, left)

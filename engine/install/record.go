@@ -59,13 +59,16 @@ func (p *Plan) Backups() string { return recordDir(p.home, p.Engine) }
 func readRecords(config string) (all []*record, err error) {
 	for _, name := range slices.Sorted(slices.Values(Engines())) {
 		dir := recordDir(config, name)
-		data, err := os.ReadFile(filepath.Join(dir, recordName))
+		path := filepath.Join(dir, recordName)
+		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		r := new(record)
 		if err == nil {
-			err = json.Unmarshal(data, r)
+			if err = json.Unmarshal(data, r); err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
+			}
 		}
 		if err == nil {
 			err = r.readBackups(dir)

@@ -125,6 +125,40 @@ func TestStalePlanLeavesTheRecord(t *testing.T) {
 	}
 }
 
+// While a file cannot be read, nobody can tell what of it is berth's: nothing is
+// taken away, and the record stays.
+func TestUninstallOfABrokenFile(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
+	before := h.tree()
+	o := h.options("docker", Options{})
+	h.install(o)
+	text, err := os.ReadFile(h.root + "/etc/docker/daemon.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("/etc/docker/daemon.json", string(text)+"}", 0o640)
+	if _, err := Uninstall(o); err == nil || !strings.Contains(err.Error(), "daemon.json: line ") {
+		t.Errorf("error %v, want one of a line of daemon.json", err)
+	}
+	h.write("/etc/docker/daemon.json", string(text), 0o640)
+	h.uninstall(o)
+	if d := cmp.Diff(before, h.tree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
+func TestABrokenRecordIsNamed(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", nil)
+	o := h.options("docker", Options{})
+	h.install(o)
+	h.write("/etc/berth/installed/docker/record.json", "{", 0o644)
+	for _, plan := range []func(Options) (*Plan, error){Install, Uninstall} {
+		if _, err := plan(o); err == nil || !strings.Contains(err.Error(), h.root+"/etc/berth/installed/docker/record.json: ") {
+			t.Errorf("error %v, want one that names the record", err)
+		}
+	}
+}
+
 // A configuration that is a link to what is not there yet is made there.
 func TestLinksToNothingAreFollowed(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)

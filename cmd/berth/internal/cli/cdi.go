@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -42,6 +45,10 @@ func generateDevices(env *Env, dir string) error {
 	}
 	for _, name := range left {
 		env.warn("no device for network %q: CDI wants names that end in a letter or digit", name)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		env.warn("there is no network yet, and so no %s", path)
+		return nil
 	}
 	_, err = fmt.Fprintln(env.Out, path)
 	return err

@@ -162,7 +162,7 @@ func runInstall(env *Env, o *installFlags) error {
 		}
 	}
 	if !changed {
-		env.warn("%s knows berth already: nothing to change", o.Engine)
+		env.warn("nothing to change for %s", o.Engine)
 	}
 	return env.sayNotes(p, changed)
 }

@@ -66,6 +66,9 @@ func TestDevicesFollowNetworks(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(dir, "berth.json"))
 		return err == nil && strings.Contains(string(text), `"name": "`+name+`"`)
 	}
+	if out, said := w.ok("cdi", "generate", "--cdi-dir", dir), w.err.String(); out != "" || !strings.Contains(said, "no network yet") {
+		t.Errorf("generated of nothing: %q, %s", out, said)
+	}
 	w.ok("network", "create", "lan", "-o", "parent=eth1")
 	if out := w.ok("cdi", "generate", "--cdi-dir", dir); out != filepath.Join(dir, "berth.json")+"\n" || !has("lan") {
 		t.Errorf("generated: %q", out)
