@@ -228,7 +228,12 @@ func TestPassthru(t *testing.T) {
 
 func (x *bench) violations(slot uint32) uint64 {
 	x.Helper()
+	return x.broken(slot)[specs.MACSpoof].Packets
+}
+
+func (x *bench) broken(slot uint32) map[specs.Kind]specs.Broken {
+	x.Helper()
 	v, err := x.maps.Violations(slot)
 	must(x, err)
-	return v[specs.MACSpoof].Packets
+	return v
 }

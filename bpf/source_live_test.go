@@ -3,6 +3,7 @@ package bpf
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -177,6 +178,32 @@ func TestSourcesOfOneNamespace(t *testing.T) {
 		if j := x.judge(egress, sources[name].frame); !j.only(slotA, kind) {
 			t.Errorf("%s: %+v, want %q", name, j, kind)
 		}
+	}
+}
+
+// TestHostAnswersOnPassthru has the host answer ARP on a passthru parent, with
+// the container's MAC, for an address on another of its interfaces.
+func TestHostAnswersOnPassthru(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModePassthru)
+	const other = "203.0.113.9"
+	testnet.Up(t, l.ns, "lo")
+	testnet.Address(t, l.ns, "lo", other+"/32")
+	testnet.Run(t, l.lan, "ip", "route", "add", other, "dev", "wire")
+	sendUDP(t, l.lan, netip.MustParseAddr(other), 1, 100)
+	testnet.Eventually(t, "the host has answered", func() bool {
+		return strings.Contains(testnet.Run(t, l.lan, "ip", "neighbour", "show", other), a.MAC.String())
+	})
+	if found := l.broken(a.Slot); len(found) != 0 {
+		t.Errorf("what the host has said is the container's: %v", found)
+	}
+	testnet.Address(t, a.NS, "net1", "192.0.2.99/24")
+	inbox := listen(t, l.lan)
+	sendFrom(t, a.NS, netip.MustParseAddr("192.0.2.99"), ipLAN)
+	inbox.until(netip.MustParseAddr("192.0.2.99"))
+	if found := l.broken(a.Slot); len(found) != 1 || found[specs.IPSpoof].Packets != 1 {
+		t.Errorf("the container's own: %v, want one ip-spoof", found)
 	}
 }
 

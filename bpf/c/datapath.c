@@ -98,18 +98,6 @@ int berth_egress(struct __sk_buff *skb)
 }
 
 /*
- * Whether a frame on ingress that has an endpoint's source was sent by it just
- * now: its socket is one of the endpoint's namespace or, where the kernel
- * cannot tell, there is one. What comes off a wire has none.
- */
-static __always_inline bool ingress_handed(struct __sk_buff *skb, const struct endpoint *from)
-{
-	__u64 cookie = sender_cookie(skb);
-
-	return cookie ? cookie == from->cookie : frame_socket(skb);
-}
-
-/*
  * Ingress of a frame whose destination is not in the map of endpoints. One
  * that the driver handed over goes to a macvlan that is not berth's; any other
  * with an endpoint's source is one that the switch sent back, and was counted
@@ -122,7 +110,7 @@ static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct f
 	__u32 slot;
 
 	if (from && from->is.mode == MODE_BRIDGE) {
-		if (!ingress_handed(skb, from))
+		if (!sent_from(skb, from->cookie)) /* off a wire */
 			return NEXT;
 		if (!source_plain(skb, f, from) &&
 		    source_look(skb, f, &from->is, from->cookie, INGRESS))

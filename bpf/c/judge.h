@@ -44,6 +44,17 @@ static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 	return bpf_get_netns_cookie(skb);
 }
 
+/*
+ * Whether a frame's socket is one of a namespace's or, where the kernel cannot
+ * tell, there is one.
+ */
+static __always_inline bool sent_from(struct __sk_buff *skb, __u64 cookie)
+{
+	__u64 sender = sender_cookie(skb);
+
+	return sender ? sender == cookie : frame_socket(skb);
+}
+
 /* The endpoint of a namespace on this parent, in this VLAN or all, or 0. */
 static __always_inline const struct party *sender_party(const struct frame *f, __u64 cookie)
 {

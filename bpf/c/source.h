@@ -177,6 +177,9 @@ __noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
 
 	if (!f || !from)
 		return false;
+	/* The host has the same MAC there, and answers for its other interfaces. */
+	if (from->mode == MODE_PASSTHRU && !sent_from(skb, cookie))
+		return false;
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
 	found = finding_of(skb, from, cookie, IP_SPOOF, way);

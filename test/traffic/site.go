@@ -108,11 +108,6 @@ func (s *Site) parents() error {
 			return err
 		}
 	}
-	// What the host answers on a parent in passthru mode, it would answer with the
-	// container's MAC.
-	if _, err := s.Host.Run("busybox", "sysctl", "-qw", "net.ipv4.conf.eth5.arp_ignore=1"); err != nil {
-		return err
-	}
 	_, err := s.lan.Run("ip", "link", "set", fmt.Sprintf("port%d", first+2), "type", "bridge_slave", "hairpin", "on")
 	return err
 }
