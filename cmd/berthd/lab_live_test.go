@@ -151,6 +151,14 @@ func (l *lab) start(args ...string) *agent {
 // launch runs a command that is an agent and waits until it is ready.
 func (l *lab) launch(cmd *exec.Cmd) *agent {
 	l.t.Helper()
+	a := l.begin(cmd)
+	a.ready()
+	return a
+}
+
+// begin runs a command that is an agent.
+func (l *lab) begin(cmd *exec.Cmd) *agent {
+	l.t.Helper()
 	a := &agent{lab: l, cmd: cmd, log: new(output), exit: make(chan error, 1)}
 	a.cmd.Stderr = a.log
 	testnet.In(l.t, l.host, func() {
@@ -165,8 +173,14 @@ func (l *lab) launch(cmd *exec.Cmd) *agent {
 			l.t.Logf("berthd said:\n%s", a.log)
 		}
 	})
-	testnet.Eventually(l.t, "an agent that is ready", func() bool { return strings.Contains(a.log.String(), "msg=ready") })
 	return a
+}
+
+func (a *agent) isReady() bool { return strings.Contains(a.log.String(), "msg=ready") }
+
+func (a *agent) ready() {
+	a.t.Helper()
+	testnet.Eventually(a.t, "an agent that is ready", a.isReady)
 }
 
 // stop ends an agent by a signal and waits for it.
