@@ -195,10 +195,10 @@ func (a *attaching) registerAll() error {
 
 // create makes every interface in the container's namespace, each with one
 // message and under its final name: nothing ever appears on the host.
-func (a *attaching) create(context.Context) error {
+func (a *attaching) create(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
-		info, err := a.host.CreateLink(a.ns, linkOf(in, r))
+		info, err := a.host.WaitLink(ctx, a.ns, linkOf(in, r))
 		if err != nil {
 			return a.explainCreate(in, err)
 		}
@@ -244,10 +244,10 @@ func hasParentMAC(d specs.Driver, m specs.Mode) bool {
 	return d == specs.IPvlan || m == specs.ModePassthru
 }
 
-func (a *attaching) addAddresses(context.Context) error {
+func (a *attaching) addAddresses(ctx context.Context) error {
 	for _, r := range a.records {
 		for _, p := range r.Addresses {
-			if err := a.inside.AddAddress(r.LinkIndex, p, true); err != nil {
+			if err := a.inside.WaitAddress(ctx, a.host, r.LinkIndex, p, true); err != nil {
 				return fmt.Errorf("address %s on %q: %w", p, r.Interface, err)
 			}
 		}

@@ -146,6 +146,67 @@ func TestAMACIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Nobody waits for a parent or an address that a living interface has.
+func TestWhoHasTheParent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ns, n := newContainer(t)
+	s.create(t, n, s.macvlan("net7", mac(1)))
+	pid := testnet.Process(t, ns).Pid
+	passthru := s.macvlan("net1", specs.MAC{})
+	passthru.Mode = specs.ModePassthru
+	_, err := s.h.WaitLink(t.Context(), s.n, passthru)
+	wantIs(t, err, ErrParentBusy)
+	wantEnd(t, err, fmt.Sprintf(`: interface "net7" in the network namespace of process %d has it`, pid))
+
+	port := newSite(t)
+	testnet.Bridge(t, port.host, "br0", "eth1")
+	_, err = port.h.WaitLink(t.Context(), port.n, port.macvlan("net1", mac(1)))
+	wantIs(t, err, ErrParentBusy)
+	wantEnd(t, err, `: bridge "br0" has it`)
+	wantLinks(t, inside(t, s.n), "lo")
+}
+
+func wantEnd(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want one that ends in %q", err, want)
+	}
+}
+
+// A namespace without a process may be dying, so what is on the parent there is
+// waited for, and no longer than the context lasts.
+func TestAParentIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	old, n := newContainer(t)
+	passthru := s.macvlan("net1", specs.MAC{})
+	passthru.Mode = specs.ModePassthru
+	s.create(t, n, passthru)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err := s.h.WaitLink(ended, s.n, passthru)
+	wantIs(t, err, ErrParentBusy)
+	wantEnd(t, err, "may be dying, has it")
+	done := make(chan error)
+	go func() {
+		_, err := s.h.WaitLink(t.Context(), s.n, passthru)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("did not wait: %v", err)
+	case <-time.After(2 * holderPause):
+	}
+	if err := errors.Join(n.Close(), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	wantLinks(t, inside(t, s.n), "lo", "net1")
+}
+
 // The MAC of each of many containers that have ended at once is soon free.
 func TestMACsOfDyingNamespaces(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -89,6 +90,11 @@ func TestIPvlanAddressTwice(t *testing.T) {
 	err := inside(t, n2).AddAddress(second.Index, p, true)
 	wantIs(t, err, ErrAddressInUse)
 	wantErrno(t, err, unix.EADDRINUSE)
+
+	pid := testnet.Process(t, s.container).Pid
+	err = inside(t, n2).WaitAddress(t.Context(), s.h, second.Index, p, true)
+	wantIs(t, err, ErrAddressInUse)
+	wantEnd(t, err, fmt.Sprintf(`: interface "net1" in the network namespace of process %d has it`, pid))
 }
 
 // An ipvlan interface takes no MAC, so the kernel does not announce for it.

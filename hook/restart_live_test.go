@@ -1,0 +1,70 @@
+package hook
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"berth/internal/testnet"
+)
+
+// end kills a container's process and, with it, its namespace.
+func (b *box) end(t *testing.T) {
+	t.Helper()
+	err := b.process.Kill()
+	_, waitErr := b.process.Wait()
+	if err := errors.Join(err, waitErr, b.ns.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The kernel takes an interface down some time after its namespace has died,
+// all the later the more of them die. Until then its parent is another
+// driver's, or passthru's, and its address cannot be added.
+func TestStartedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		needs    []testnet.Feature
+		networks []string // one after another, time and again
+	}{
+		{"passthru", nil, []string{"driver = 'macvlan'\nmode = 'passthru'"}},
+		{"passthru and bridge", nil, []string{"mode = 'passthru'", "mode = 'bridge'"}},
+		{"macvlan and ipvlan", []testnet.Feature{testnet.IPvlan}, []string{"driver = 'macvlan'", "driver = 'ipvlan'"}},
+		{"an ipvlan address", []testnet.Feature{testnet.IPvlan}, []string{"driver = 'ipvlan'"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			testnet.Need(t, c.needs...)
+			h := newHost(t)
+			for i, text := range c.networks {
+				h.network(fmt.Sprintf("lan%d", i), "parent = 'PARENT'\nconflict_timeout = '0'\n"+text+"\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+			}
+			h.startAgainAndAgain(len(c.networks))
+		})
+	}
+}
+
+// startAgainAndAgain starts a container as soon as the one before it is gone,
+// while many other namespaces die.
+func (h *host) startAgainAndAgain(networks int) {
+	const cycles, others = 20, 5
+	a := h.box("a", "lan0")
+	for i := range cycles {
+		h.mustStart(a)
+		var dying []*testnet.NS
+		for range others {
+			dying = append(dying, testnet.Namespace(h.T))
+		}
+		again := h.box("a", fmt.Sprintf("lan%d", (i+1)%networks))
+		for _, ns := range dying {
+			if err := ns.Close(); err != nil {
+				h.Fatal(err)
+			}
+		}
+		a.end(h.T)
+		h.mustStop(a)
+		a = again
+	}
+	h.mustStart(a)
+}
