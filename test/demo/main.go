@@ -55,5 +55,8 @@ func demo(ctx context.Context, bin string) error {
 		return errors.Join(failed, fmt.Errorf("take all down: %w", err))
 	}
 	g.say(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	if failed == nil {
+		g.say("Here: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
+	}
 	return failed
 }
