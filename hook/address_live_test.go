@@ -159,13 +159,8 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", lan)
-	engine := func(b *box) { // as docker's bridge would have it
-		testnet.Veth(t, "eth0", b.ns, "engine", testnet.Namespace(t))
-		testnet.Address(t, b.ns, "eth0", "198.51.100.2/24")
-		ipIn(t, b.ns, "route add default via 198.51.100.1")
-	}
 	a := h.box("a", "lan")
-	engine(a)
+	a.engine(t)
 	before := h.snapshot(a)
 	err := h.start(a)
 	if err == nil || !strings.Contains(err.Error(), "the engine has set a default route already") {
@@ -184,7 +179,7 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	if err := h.start(a); !errors.Is(err, broken) {
 		t.Fatalf("error %v", err)
 	}
-	if got := ipIn(t, a.ns, "route show default"); !strings.Contains(got, "via 198.51.100.1 dev eth0") {
+	if got := ipIn(t, a.ns, "route show default"); !strings.Contains(got, "via 203.0.113.1 dev eth0") {
 		t.Errorf("the engine's route was not given back: %s", got)
 	}
 	h.step = nil
@@ -194,7 +189,7 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	}
 
 	b := h.box("b", "lan")
-	engine(b)
+	b.engine(t)
 	h.network("lan", strings.Replace(lan, "[[", "default_route = false\n[[", 1))
 	h.mustStart(b)
 	if got := ipIn(t, b.ns, "route show default"); !strings.Contains(got, "eth0") || strings.Contains(got, "net1") {

@@ -255,12 +255,12 @@ func (a *attaching) addAddresses(ctx context.Context) error {
 	return nil
 }
 
-func (a *attaching) addRoutes(context.Context) error {
+func (a *attaching) addRoutes(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
 		routes := routesOf(in, r.Addresses)
 		for _, route := range routes {
-			if err := a.addRoute(r.LinkIndex, route); err != nil {
+			if err := a.addRoute(ctx, r, route); err != nil {
 				return fmt.Errorf("route on %q: %w", r.Interface, err)
 			}
 		}

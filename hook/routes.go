@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
@@ -71,25 +72,41 @@ func recordedRoutes(all []network.Route) (gateways []netip.Addr, routes []specs.
 }
 
 // addRoute adds a route. One that takes the place of the engine's default route
-// gives it back when it is undone.
-func (a *attaching) addRoute(index int, r network.Route) error {
-	if r.Replace {
-		there, err := a.inside.Routes()
-		if err != nil {
+// gives it back when it is undone, or when the attachment is released.
+func (a *attaching) addRoute(ctx context.Context, r *state.Attachment, route network.Route) error {
+	if route.Replace {
+		if err := a.noteDefaults(ctx, r, route.Via); err != nil {
 			return err
 		}
-		for _, old := range there {
-			if old.To.Bits() == 0 && old.To.Addr().Is4() == r.Via.Is4() && old.Index != index {
-				a.undo.push("replace the default route", func(context.Context) error { return a.restore(old) })
-			}
-		}
 	}
-	return a.inside.AddRoute(index, r)
+	return a.inside.AddRoute(r.LinkIndex, route)
+}
+
+// noteDefaults records the default routes of a gateway's family that are not by
+// way of the attachment's own interface.
+func (a *attaching) noteDefaults(ctx context.Context, r *state.Attachment, via netip.Addr) error {
+	there, err := a.inside.Routes()
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, old := range there {
+		if old.To.Bits() != 0 || old.To.Addr().Is4() != via.Is4() || old.Index == r.LinkIndex {
+			continue
+		}
+		found = true
+		r.Replaced = append(r.Replaced, state.Default(old))
+		a.undo.push("replace the default route", func(context.Context) error { return a.restore(old) })
+	}
+	if !found {
+		return nil
+	}
+	return a.Store.Update(ctx, func(tx *state.Tx) error { return tx.Put(r) })
 }
 
 // restore puts a default route back, in place of ours if that has its metric.
 func (a *attaching) restore(old network.RouteInfo) error {
-	return a.inside.AddRoute(old.Index, network.Route{
-		To: old.To, Via: old.Via, Metric: old.Metric, OnLink: old.Via.IsValid(), Replace: true,
-	})
+	route := old.Route()
+	route.Replace = true
+	return a.inside.AddRoute(old.Index, route)
 }

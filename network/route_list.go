@@ -17,6 +17,11 @@ type RouteInfo struct {
 	Index  int          // of the link
 }
 
+// Route is what adds the route again, its gateway reached on link.
+func (r RouteInfo) Route() Route {
+	return Route{To: r.To, Via: r.Via, Metric: r.Metric, OnLink: r.Via.IsValid()}
+}
+
 // Routes returns the unicast routes of the main table of the handle's
 // namespace.
 func (h *Handle) Routes() ([]RouteInfo, error) {

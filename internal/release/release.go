@@ -168,6 +168,9 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
 		err := r.removeLink(a)
+		if err == nil {
+			r.restoreDefaults(a)
+		}
 		errs = append(errs, wrap(err, "release %q", a.Key()))
 		return err != nil
 	})

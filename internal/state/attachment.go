@@ -41,6 +41,7 @@ type Attachment struct {
 	Addresses []netip.Prefix
 	Gateways  []netip.Addr  `json:",omitempty"`
 	Routes    []specs.Route `json:",omitempty"`
+	Replaced  []Default     `json:",omitempty"` // default routes whose place its own took, recorded before
 
 	Slot    uint32 `json:",omitempty"` // counter slot; 0: none, or drained
 	Phase   specs.Phase
@@ -57,6 +58,14 @@ type Attachment struct {
 	Engine *Names `json:",omitempty"` // what the engine says beyond Annotations; the agent finds it out
 
 	Selection string `json:",omitempty"` // canonical text of what was asked for
+}
+
+// Default is a default route of a container by way of another interface.
+type Default struct {
+	To     netip.Prefix // 0.0.0.0/0 or ::/0
+	Via    netip.Addr   `json:",omitzero"` // none: reached directly
+	Metric int
+	Index  int // of the link in the container
 }
 
 // Key names a live attachment: at any time there is one interface of a name in

@@ -1,0 +1,108 @@
+package hook
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// engine gives a container what docker's bridge would: an interface with the
+// default routes.
+func (b *box) engine(t *testing.T) {
+	t.Helper()
+	testnet.Veth(t, "eth0", b.ns, "engine", testnet.Namespace(t))
+	testnet.Address(t, b.ns, "eth0", "203.0.113.2/24")
+	ipIn(t, b.ns, "route add default via 203.0.113.1")
+}
+
+// engine6 adds to engine what it does for IPv6.
+func (b *box) engine6(t *testing.T) {
+	t.Helper()
+	testnet.Address(t, b.ns, "eth0", "2001:db8:2::2/64")
+	ipIn(t, b.ns, "-6 route add default via 2001:db8:2::1")
+}
+
+func (b *box) wantDefault(t *testing.T, via string) {
+	t.Helper()
+	four, six, _ := strings.Cut(via, ",")
+	for family, want := range map[string]string{"-4": four, "-6": six} {
+		got := ipIn(t, b.ns, family+" route show default")
+		if strings.Count(got, "default") != 1 || !strings.HasPrefix(got, "default via "+want+" ") {
+			t.Errorf("default route %q, want one, %s", got, want)
+		}
+	}
+}
+
+func (h *host) wantNoRecords() {
+	h.Helper()
+	if got := h.records(); got != "" {
+		h.Errorf("left behind:\n%s", got)
+	}
+}
+
+const (
+	engines = "203.0.113.1 dev eth0,2001:db8:2::1 dev eth0"
+	berths  = "192.0.2.1 dev net1,2001:db8::1 dev net1"
+)
+
+func TestDisconnectGivesTheEnginesDefaultRouteBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", dual)
+	a := h.box("a", "")
+	a.engine(t)
+	a.engine6(t)
+	s := specs.Selection{Network: "lan", DefaultRoute: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}}
+	if _, err := h.hook().Connect(t.Context(), Target{ID: "a", Pid: a.process.Pid}, s); err != nil {
+		t.Fatal(err)
+	}
+	a.wantDefault(t, berths)
+	if _, err := h.hook().Disconnect(t.Context(), "a", "lan"); err != nil {
+		t.Fatal(err)
+	}
+	a.wantDefault(t, engines)
+	h.wantNoRecords()
+}
+
+// Neither a new start nor the collection of what was left has more to go by
+// than the record.
+func TestAKilledHookGivesTheEnginesDefaultRouteBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", dual)
+	a := h.box("a", `[{"name":"lan","default-route":["192.0.2.1","2001:db8::1"]}]`)
+	a.engine(t)
+	a.engine6(t)
+	h.kill(a, "add routes")
+	a.wantDefault(t, berths)
+	if _, err := h.releaserHere().Collect(t.Context(), collectAll); err != nil {
+		t.Fatal(err)
+	}
+	a.wantDefault(t, engines)
+	h.wantNoRecords()
+
+	h.kill(a, "add routes")
+	h.mustStart(a)
+	a.wantDefault(t, berths)
+	h.mustStop(a) // its namespace lives on, as a pod's would
+	a.wantDefault(t, engines)
+	h.wantNoRecords()
+}
+
+// What somebody has put in its place meanwhile stays.
+func TestAnotherDefaultRouteStays(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", `[{"name":"lan","default-route":["192.0.2.1"]}]`)
+	a.engine(t)
+	h.mustStart(a)
+	ipIn(t, a.ns, "route replace default via 203.0.113.9 dev eth0")
+	h.mustStop(a)
+	if got := ipIn(t, a.ns, "-4 route show default"); strings.Count(got, "default") != 1 || !strings.Contains(got, "203.0.113.9") {
+		t.Errorf("default route %q", got)
+	}
+}
