@@ -20,23 +20,44 @@ type record struct {
 	key         string // of the attachment
 	cookie      uint64 // of the namespace
 	ended       int64  // ns since 1970; 0: live
-	slot        uint32
 	parentIndex int
 	nsid        int // of the namespace, as the host numbers it
 	linkIndex   int // of the interface there
 	phase       specs.Phase
-	unnamed     bool            // its engine was not asked yet
-	final       *specs.Counters // of a drained one
-	earlier     *specs.Counters // of runs that are gone
-	violations  map[specs.Kind]uint64
-	dropped     map[specs.Kind]uint64
+	past        *past // nil: nothing
+	slot        uint32
+	unnamed     bool // its engine was not asked yet
 
 	compared   atomic.Bool   // the interface was held to the record as it is now
-	inside     atomic.Int64  // the epoch in which what it sends to siblings was seen to be counted
 	asked      atomic.Bool   // the engines were asked for its names
+	inside     atomic.Int64  // the epoch in which what it sends to siblings was seen to be counted
 	registered atomic.Int64  // the epoch of the datapath that it was put into
 	shown      atomic.Uint64 // frames that were shown of it last
 	broken     uint64        // frames that broke its mode, of the scrape under way
+}
+
+// past is what was counted of a drained attachment, and before it; most records
+// have none.
+type past struct {
+	final      *specs.Counters // of a drained one
+	earlier    *specs.Counters // of runs that are gone
+	violations map[specs.Kind]uint64
+	dropped    map[specs.Kind]uint64
+}
+
+func pastOf(a *state.Attachment) *past {
+	if a.Final == nil && a.Earlier == nil {
+		return nil
+	}
+	return &past{a.Final, a.Earlier, a.FinalViolations, a.FinalDropped}
+}
+
+// final returns the counts of a drained attachment, nil of another.
+func (r *record) final() *specs.Counters {
+	if r.past == nil {
+		return nil
+	}
+	return r.past.final
 }
 
 // intern gives equal strings one place in memory: networks, parents and modes
@@ -67,7 +88,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
 		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Engine == nil,
-		final: a.Final, earlier: a.Earlier, violations: a.FinalViolations, dropped: a.FinalDropped,
+		past: pastOf(a),
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]

@@ -61,15 +61,15 @@ func frames(c *specs.Counters) uint64 { return c.Receive.Total().Packets + c.Tra
 func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 	for i, r := range now.all {
 		r.shown.Store(frames(&s.Rows[i].Counters) + r.broken)
-		if r.earlier != nil {
-			s.Rows[i].Counters = s.Rows[i].Counters.Plus(*r.earlier)
+		if r.past != nil && r.past.earlier != nil {
+			s.Rows[i].Counters = s.Rows[i].Counters.Plus(*r.past.earlier)
 		}
 	}
 	s.Series, s.LeftOut = slices.Grow(s.Series[:0], len(now.series)), 0
 	oldest := time.Now().Add(-time.Duration(a.keep.Load())).UnixNano()
 	for _, one := range now.series {
 		newest := now.all[one.From]
-		counted := newest.final != nil || pinned && newest.slot != 0
+		counted := newest.final() != nil || pinned && newest.slot != 0
 		switch {
 		case !newest.live() && newest.ended < oldest, !counted:
 		case one.hidden:
@@ -90,10 +90,10 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	for _, r := range now.all {
 		row := metrics.Row{Endpoint: &r.Endpoint}
 		r.broken = 0
-		if r.final != nil {
-			row.Counters = *r.final
-			for kind, n := range r.violations {
-				broke(s, r, kind, specs.Broken{Packets: n, Dropped: r.dropped[kind]})
+		if final := r.final(); final != nil {
+			row.Counters = *final
+			for kind, n := range r.past.violations {
+				broke(s, r, kind, specs.Broken{Packets: n, Dropped: r.past.dropped[kind]})
 			}
 		}
 		s.Rows = append(s.Rows, row)
@@ -102,7 +102,7 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 		return nil
 	}
 	err := maps.EachCounters(uint32(len(now.at)), func(slot uint32, c *specs.Counters) {
-		if i := now.at[slot]; i >= 0 && now.all[i].final == nil {
+		if i := now.at[slot]; i >= 0 && now.all[i].final() == nil {
 			s.Rows[i].Counters = *c
 		}
 	})
@@ -112,7 +112,7 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	return maps.EachViolation(func(slot uint32, kind specs.Kind, n specs.Broken) {
 		if slot == 0 {
 			s.Violations[metrics.Violation{Kind: kind}] = n
-		} else if r := now.behind(slot); r != nil && r.final == nil {
+		} else if r := now.behind(slot); r != nil && r.final() == nil {
 			broke(s, r, kind, n)
 		}
 	})

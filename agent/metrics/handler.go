@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +19,7 @@ type Handler struct {
 	fill    func(*Snapshot) error
 	process *prometheus.Registry // go_… and process_…
 	busy    chan struct{}
-	pool    sync.Pool
+	spare   chan *Snapshot // one to fill again, 200 bytes an endpoint
 }
 
 // atOnce bounds the scrapes at one time, and so the memory that they take;
@@ -33,9 +32,9 @@ const writeTimeout = 30 * time.Second
 // NewHandler returns a handler that has fill fill a snapshot for every scrape.
 // An error of it fails the scrape. version is berth's own.
 func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Handler {
-	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), busy: make(chan struct{}, atOnce)}
+	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), busy: make(chan struct{}, atOnce),
+		spare: make(chan *Snapshot, 1)}
 	h.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	h.pool.New = func() any { return new(Snapshot) }
 	return h
 }
 
@@ -48,8 +47,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
 		return
 	}
-	s := h.pool.Get().(*Snapshot)
-	defer h.pool.Put(s)
+	s := h.take()
+	defer h.keep(s)
 	if err := h.fill(s); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -59,6 +58,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	if h.write(w, s, format) != nil {
 		panic(http.ErrAbortHandler) // so that the reader sees that it has not all
+	}
+}
+
+// take returns the snapshot that was kept, or a new one.
+func (h *Handler) take() *Snapshot {
+	select {
+	case s := <-h.spare:
+		return s
+	default:
+		return new(Snapshot)
+	}
+}
+
+// keep keeps one snapshot for the next scrape, without holding on to endpoints;
+// a sync.Pool would keep one for each CPU.
+func (h *Handler) keep(s *Snapshot) {
+	clear(s.Rows)
+	select {
+	case h.spare <- s:
+	default:
 	}
 }
 
