@@ -103,13 +103,19 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if process, err = resident(status.PID); err != nil {
+	if process, err = resident(status.PID, "VmRSS:"); err != nil {
+		return 0, err
+	}
+	own, err := resident(status.PID, "RssAnon:")
+	if err != nil {
 		return 0, err
 	}
 	s.add(fmt.Sprint(n), ms(median(reads)), ms(median(whole)), megabytes(float64(size)), megabytes(process))
 	if n == manyEndpoints {
 		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
 		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
+		s.fact("Of the process at 10,000 endpoints, %s is its own memory, and %s is mapped of files, nearly all its program, which the kernel may drop where that is on a disk.",
+			megabytes(own), megabytes(process-own))
 		s.fact("The fastest of them: map reading %s, a whole scrape %s.", ms(quantile(reads, 0)), ms(quantile(whole, 0)))
 	}
 	return process, nil
@@ -153,16 +159,17 @@ func scrape(state string) (string, error) {
 	return string(text), err
 }
 
-// resident is the memory of a process, VmRSS of proc_pid_status(5), in bytes.
-func resident(pid int) (float64, error) {
+// resident is memory of a process, in bytes: VmRSS: all that is resident, or
+// RssAnon: the part of it that no file is behind (proc_pid_status(5)).
+func resident(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	fields := strings.Fields(string(text))
-	i := slices.Index(fields, "VmRSS:")
+	i := slices.Index(fields, field)
 	if i < 0 || i+1 >= len(fields) {
-		return 0, fmt.Errorf("process %d has no VmRSS", pid)
+		return 0, fmt.Errorf("process %d has no %s", pid, field)
 	}
 	kib, err := strconv.ParseFloat(fields[i+1], 64)
 	return kib * 1024, err
