@@ -17,9 +17,11 @@ CHECKED := ./check ./hook ./internal/... ./network
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
 
+# grpcnotrace leaves out the debugging pages of gRPC: with their templates the
+# linker keeps every exported method, a fifth of berthd. scripts/release.sh too.
 build: ## static binaries in bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
 
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'

@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 # version says it.
 compile() { # architecture, directory
 	mkdir -p "$2"
-	GOOS=linux GOARCH=$1 $go build -trimpath -buildvcs=false \
+	GOOS=linux GOARCH=$1 $go build -trimpath -buildvcs=false -tags grpcnotrace \
 		-ldflags "-s -w -buildid= -X main.version=$version" -o "$2/" ./cmd/...
 }
 

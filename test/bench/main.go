@@ -142,10 +142,10 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
 }
 
-// build builds berth's programs.
+// build builds berth's programs, as the Makefile does.
 func build() (string, error) {
 	bin := filepath.Join(lab.Dir, "bin")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return "", err
