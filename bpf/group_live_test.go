@@ -28,24 +28,39 @@ func TestGroupFramesReceived(t *testing.T) {
 			}
 			all := netip.MustParseAddr("192.0.2.255")
 			testnet.Run(t, l.lan, "ip", "route", "add", "233.252.0.0/24", "dev", "wire")
+			// To a group that is not joined. The filter has 256 places (mc_hash in
+			// drivers/net/macvlan.c), so now and then it lets that through too.
+			const others, more = 2, 200
+			sendUDP(t, l.lan, netip.MustParseAddr("233.252.0.2"), others, 100+more)
 			sendUDP(t, l.lan, all, 3, 100)
 			sendUDP(t, l.lan, ipGroup, 4, 100)
-			sendUDP(t, l.lan, netip.MustParseAddr("233.252.0.2"), 2, 100) // not joined
 			if mode != specs.ModePassthru {
 				sendUDP(t, l.container(mode).NS, all, 5, 100)
 			}
 			sendUDP(t, l.lan, c.ip, 1, 100)
-			statistics := func() (multicast, packets uint64) {
+			statistics := func() (multicast, packets, strange uint64) {
 				s := testnet.Link(t, c.NS, "net1").Attrs().Statistics
-				return s.Multicast, s.RxPackets
+				strange = (s.RxBytes - s.RxPackets*udpBytes(100)) / more
+				return s.Multicast, s.RxPackets - strange, strange
 			}
-			arrive := want + 1
+			let := uint64(0) // of the group that is not joined
 			if mode == specs.ModeSource {
-				arrive = 3 + 4 + 2 + 1 // all that comes from the list, by its list alone
+				let = others // its list alone decides
 			}
-			testnet.Eventually(t, "the frames", func() bool { _, n := statistics(); return n >= arrive })
-			if got, packets := statistics(); got != want || packets != arrive {
-				t.Errorf("the interface counts %d to groups among %d, want %d among %d", got, packets, want, arrive)
+			arrive := uint64(3 + 4 + 1)
+			if mode == specs.ModeBridge {
+				arrive += 5
+			}
+			testnet.Eventually(t, "the frames", func() bool { _, n, _ := statistics(); return n >= arrive })
+			got, packets, strange := statistics()
+			if packets != arrive || strange != let && strange != others {
+				t.Errorf("%d frames and %d of the group that is not joined, want %d and %d", packets, strange, arrive, let)
+			}
+			if mode != specs.ModeSource {
+				want += strange
+			}
+			if got != want {
+				t.Errorf("the interface counts %d to groups, want %d", got, want)
 			}
 			var unicast specs.Count
 			if mode != specs.ModeSource {
