@@ -109,9 +109,10 @@ func TestNoDrift(t *testing.T) {
 	web, gone, other := l.attach("web", 1), l.attach("gone", 2), l.attach("other", 3)
 	check(t, l.open(web.ns).SetIPv6("net1", network.IPv6Settings{Mode: specs.IPv6LinkLocal}))
 	for _, args := range [][]string{
-		{"link", "set", "net1", "down"}, {"link", "set", "net1", "up"}, // with a link-local address now
-		{"link", "set", "net1", "mtu", "1400"},
-		{"link", "set", "net1", "name", "lan0"},
+		{"link", "set", "net1", "down"},
+		{"link", "set", "net1", "name", "lan0"}, // of one that is up too, from 6.2 on
+		{"link", "set", "lan0", "up"},           // with a link-local address now
+		{"link", "set", "lan0", "mtu", "1400"},
 		{"link", "set", "lan0", "promisc", "on"},
 		{"route", "add", "198.51.100.0/24", "via", "192.0.2.250"},
 		{"-6", "addr", "add", "2001:db8::9/64", "dev", "lan0", "valid_lft", "600", "preferred_lft", "600"}, // as from a router
