@@ -19,6 +19,7 @@ import (
 // check.
 func (s *site) doctor(t *testing.T, engine string, want map[string]string, env ...string) {
 	t.Helper()
+	s.settled(t)
 	before := s.snapshot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

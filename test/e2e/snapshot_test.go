@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"berth/internal/state"
 	"berth/ipam"
+	"berth/test/lab"
 )
 
 // A snapshot is what a container leaves a mark on.
@@ -78,6 +81,21 @@ func dump(all map[string]string, path string, b *bbolt.Bucket) error {
 		all[at] = string(value)
 		return nil
 	})
+}
+
+// settled brings to an end what berth still has to do about containers that have
+// ended, so that nothing in the database changes by itself.
+func (s *site) settled(t *testing.T) {
+	t.Helper()
+	must(t, lab.Eventually(30*time.Second, func() error {
+		_, err := s.Berth("gc")
+		for key := range s.database(t) {
+			if strings.HasPrefix(key, "draining/") {
+				err = errors.Join(err, fmt.Errorf("%s is left", key))
+			}
+		}
+		return err
+	}))
 }
 
 // difference says how a snapshot differs from an earlier one; "" if not at all.
