@@ -1,7 +1,6 @@
 package hook
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -40,7 +39,7 @@ func (u unlinker) DeleteIn(nsid, index int) error {
 	}
 	for until := time.Now().Add(unlinkBound); time.Now().Before(until); {
 		now, err := u.LinkAtIn(nsid, index)
-		if isGone(err) || err == nil && now.Alias != link.Alias {
+		if network.IsGone(err) || err == nil && now.Alias != link.Alias {
 			return nil
 		}
 		_ = unix.Nanosleep(&unix.Timespec{Nsec: unlinkLook.Nanoseconds()}, nil) // less than Go's own sleeps can
@@ -61,12 +60,8 @@ func Unlink(nsid, index int, alias string) error {
 	if err == nil && link.Alias == alias {
 		err = host.DeleteIn(nsid, index)
 	}
-	if isGone(err) {
+	if network.IsGone(err) {
 		return nil
 	}
 	return err
-}
-
-func isGone(err error) bool {
-	return errors.Is(err, network.ErrNoLink) || errors.Is(err, network.ErrNoNamespace)
 }

@@ -27,6 +27,10 @@ var (
 	ErrAddressInUse = errors.New("address is in use on this parent")
 )
 
+// IsGone reports whether an error says that a link is not there, be it alone or
+// with its namespace.
+func IsGone(err error) bool { return errors.Is(err, ErrNoLink) || errors.Is(err, ErrNoNamespace) }
+
 // Errors about what a parent can carry.
 var (
 	// ErrNotEthernet is returned for a parent that is a loopback or has no

@@ -207,7 +207,7 @@ func (d *drifter) tell(ctx context.Context, r *record, findings []finding) error
 // went meanwhile.
 func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err error) {
 	link, err := d.host.LinkAtIn(at.NSID, at.LinkIndex)
-	if gone(err) || err == nil && drift.Another(at, &link) {
+	if network.IsGone(err) || err == nil && drift.Another(at, &link) {
 		return nil, false, nil
 	}
 	if err != nil {
@@ -225,7 +225,7 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 		return findings, true, nil // an interface that is down has no IPv6 addresses
 	}
 	has, err := d.host.AddressesIn(at.NSID, link.Index)
-	if gone(err) {
+	if network.IsGone(err) {
 		return nil, false, nil
 	}
 	if err != nil {
@@ -234,15 +234,11 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 	differs := compareAddresses(at, has)
 	if len(differs) > 0 {
 		// An interface that is being deleted loses its addresses first.
-		if _, err := d.host.LinkAtIn(at.NSID, at.LinkIndex); gone(err) {
+		if _, err := d.host.LinkAtIn(at.NSID, at.LinkIndex); network.IsGone(err) {
 			return nil, false, nil
 		}
 	}
 	return append(findings, differs...), true, nil
-}
-
-func gone(err error) bool {
-	return errors.Is(err, network.ErrNoLink) || errors.Is(err, network.ErrNoNamespace)
 }
 
 // compareLink finds what is not as declared of a link itself. In passthru mode

@@ -19,7 +19,7 @@ func (r *Releaser) removeLink(a *state.Attachment) error {
 	if err != nil || remove == nil {
 		return err
 	}
-	if err := remove(); !isGone(err) {
+	if err := remove(); err != nil && !network.IsGone(err) {
 		return err
 	}
 	return nil
@@ -83,11 +83,6 @@ func renamed(a *state.Attachment, remove bool) (there bool, err error) {
 		}
 	}
 	return false, nil
-}
-
-// isGone reports whether there is nothing to delete (any more).
-func isGone(err error) bool {
-	return err == nil || errors.Is(err, network.ErrNoLink) || errors.Is(err, network.ErrNoNamespace)
 }
 
 // isOurs tells the link of an attachment from another of its name. The alias
@@ -183,7 +178,7 @@ func (r *Releaser) deleteVLAN(p *network.Parent) error {
 		r.log().Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
 		return nil
 	}
-	if err := r.Host.DeleteLink(p.Index); !isGone(err) {
+	if err := r.Host.DeleteLink(p.Index); err != nil && !network.IsGone(err) {
 		return fmt.Errorf("VLAN %q: %w", p.Name, err)
 	}
 	return nil

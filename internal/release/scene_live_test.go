@@ -123,7 +123,7 @@ func (x *scene) releaser() *Releaser {
 func (x *scene) checkGone(t *testing.T) {
 	t.Helper()
 	// The id of a dead namespace is soon that of another, as of a test beside.
-	if l, err := x.host.LinkIn(x.a.NSID, "net1"); !isGone(err) || err == nil && isOurs(x.a, &l) {
+	if l, err := x.host.LinkIn(x.a.NSID, "net1"); err != nil && !network.IsGone(err) || err == nil && isOurs(x.a, &l) {
 		t.Errorf("the link: %+v, %v; want it gone", l, err)
 	}
 	if x.vlan != 0 {
