@@ -6,11 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"berth/bpf"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/specs"
 )
 
 // TestIPvlanSiblingsOfBeforeTheAgent attaches two containers before any agent
@@ -19,7 +17,7 @@ func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
 	h := newHost(t)
-	h.network("lan", "driver = 'ipvlan'\nmode = 'l2'\nparent = 'PARENT'\nconflict_timeout = '0'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+	h.network("lan", ipvlan)
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)
@@ -30,20 +28,7 @@ func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
 		}
 	}
 	count(release.Siblings{}) // there is no agent
-	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
-	if err != nil {
-		t.Fatalf("%+v", err)
-	}
-	t.Cleanup(func() {
-		if err := d.Purge(); err != nil {
-			t.Error(err)
-		}
-		_ = d.Close()
-	})
-	parent := testnet.Link(t, testnet.Here(t), h.parent).Attrs()
-	if err := d.Attach(parent.Index, specs.MAC(parent.HardwareAddr)); err != nil {
-		t.Fatal(err)
-	}
+	d := h.datapath()
 	of, to := h.attachments("a")[0], h.attachments("b")[0]
 	for _, at := range []*state.Attachment{of, to} {
 		if err := d.Maps().Register(release.Endpoint(at)); err != nil {

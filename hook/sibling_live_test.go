@@ -11,27 +11,43 @@ import (
 	"berth/specs"
 )
 
+const ipvlan = `driver = "ipvlan"
+mode = "l2"
+parent = "PARENT"
+conflict_timeout = "0"
+[[subnet]]
+subnet = "192.0.2.0/24"
+`
+
+// datapath pins an agent's programs and attaches them to the parent, until the
+// end of the test.
+func (h *host) datapath() *bpf.Datapath {
+	h.Helper()
+	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
+	if err != nil {
+		h.Fatalf("%+v", err)
+	}
+	h.Cleanup(func() {
+		if err := d.Purge(); err != nil {
+			h.Error(err)
+		}
+		_ = d.Close()
+	})
+	parent := testnet.Link(h.T, testnet.Here(h.T), h.parent).Attrs()
+	if err := d.Attach(parent.Index, specs.MAC(parent.HardwareAddr)); err != nil {
+		h.Fatal(err)
+	}
+	return d
+}
+
 // TestIPvlanSiblingsAreCounted has an agent's programs pinned, and two
 // containers whose traffic never comes to the parent.
 func TestIPvlanSiblingsAreCounted(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
 	h := newHost(t)
-	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
-	if err != nil {
-		t.Fatalf("%+v", err)
-	}
-	t.Cleanup(func() {
-		if err := d.Purge(); err != nil {
-			t.Error(err)
-		}
-		_ = d.Close()
-	})
-	parent := testnet.Link(t, testnet.Here(t), h.parent).Attrs()
-	if err := d.Attach(parent.Index, specs.MAC(parent.HardwareAddr)); err != nil {
-		t.Fatal(err)
-	}
-	h.network("lan", "driver = 'ipvlan'\nmode = 'l2'\nparent = 'PARENT'\nconflict_timeout = '0'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
+	d := h.datapath()
+	h.network("lan", ipvlan)
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)

@@ -11,16 +11,7 @@ import (
 
 // TestGroundIsLookedAtWhileTheServerEnds is of use under -race.
 func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
-	store, socket := groundFor(t)
-	lock, err := lockAgent(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	g, err := newGround(store, lock, socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, socket, g := groundFor(t)
 	if err := g.check(); err != nil {
 		t.Errorf("check of one's own ground: %v", err)
 	}
@@ -40,16 +31,7 @@ func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 // TestGroundLeavesAnothersSocket: the socket of an agent goes with it, that of
 // the next does not.
 func TestGroundLeavesAnothersSocket(t *testing.T) {
-	store, socket := groundFor(t)
-	lock, err := lockAgent(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	g, err := newGround(store, lock, socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, socket, g := groundFor(t)
 	path := socket.Addr().String()
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
@@ -77,7 +59,7 @@ func TestGroundLeavesAnothersSocket(t *testing.T) {
 	}
 }
 
-func groundFor(t *testing.T) (*state.Store, net.Listener) {
+func groundFor(t *testing.T) (*state.Store, net.Listener, ground) {
 	t.Helper()
 	dir := t.TempDir()
 	store := state.Open(dir)
@@ -88,5 +70,14 @@ func groundFor(t *testing.T) (*state.Store, net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, socket
+	lock, err := lockAgent(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	g, err := newGround(store, lock, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, socket, g
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/traffic"
 )
 
 // A place is one end of a path: a network namespace, and its address there.
@@ -16,22 +18,8 @@ type place struct {
 	addr netip.Addr
 }
 
-// within calls fn on a thread that is in the place, and ends with it.
-func (p place) within(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open(p.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = errors.Join(unix.Setns(fd, unix.CLONE_NEWNET), unix.Close(fd))
-		}
-		if err == nil {
-			err = fn()
-		}
-		done <- err
-	}()
-	return <-done
-}
+// within calls fn on a thread that is in the place.
+func (p place) within(fn func() error) error { return traffic.Within(p.path, fn) }
 
 // socket is a blocking UDP socket of the place. It does not go by way of the
 // Go runtime's poller, whose wake-ups would be measured too.

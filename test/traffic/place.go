@@ -22,13 +22,17 @@ type Place struct {
 // patience bounds every exchange.
 const patience = 10 * time.Second
 
-// within calls fn on a thread that is in the place, and ends with it. What fn
-// opens stays in the place; goroutines that it starts are not in it.
-func (p Place) within(fn func() error) error {
+// within is Within for the place.
+func (p Place) within(fn func() error) error { return Within(p.Path, fn) }
+
+// Within calls fn on a thread that is in a network namespace, given by its
+// path, and ends with it. What fn opens stays there; goroutines that it starts
+// are not there.
+func Within(path string, fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		fd, err := unix.Open(p.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err == nil {
 			err = errors.Join(unix.Setns(fd, unix.CLONE_NEWNET), unix.Close(fd))
 		}
