@@ -49,6 +49,7 @@ test: deps lint generated rules ## everything that has to hold, as root; where C
 ifdef CI
 	@$(MAKE) --no-print-directory vm-test VM='$(CHECKED)'
 endif
+	@echo 'make test: all of it holds'
 
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1 ./hook' for some
 	@scripts/deps.sh vm
