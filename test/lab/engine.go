@@ -1,5 +1,7 @@
 package lab
 
+import "fmt"
+
 // A Container is what an engine is asked to start.
 type Container struct {
 	ID          string
@@ -35,4 +37,14 @@ type Engine interface {
 	Restart(id string) error
 	// Stop ends the container and removes it; the hook's poststop has run.
 	Stop(id string) error
+}
+
+// inspectedPID asks an engine with docker's "inspect" for a container's process.
+func inspectedPID(run func(args ...string) (string, error), id string) (pid int, err error) {
+	out, err := run("inspect", "--format", "{{.State.Pid}}", id)
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(out, &pid)
+	return pid, err
 }

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -51,14 +50,7 @@ func (n *Nerdctl) Exec(id, name string, args ...string) (string, error) {
 }
 
 // PID implements Engine.
-func (n *Nerdctl) PID(id string) (pid int, err error) {
-	out, err := n.run("inspect", "--format", "{{.State.Pid}}", id)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscan(out, &pid)
-	return pid, err
-}
+func (n *Nerdctl) PID(id string) (int, error) { return inspectedPID(n.run, id) }
 
 // Restart implements Engine.
 func (n *Nerdctl) Restart(id string) error {

@@ -155,14 +155,7 @@ func (p *Podman) Exec(id, name string, args ...string) (string, error) {
 }
 
 // PID implements Engine.
-func (p *Podman) PID(id string) (pid int, err error) {
-	out, err := p.run("inspect", "--format", "{{.State.Pid}}", id)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscan(out, &pid)
-	return pid, err
-}
+func (p *Podman) PID(id string) (int, error) { return inspectedPID(p.run, id) }
 
 // Restart implements Engine.
 func (p *Podman) Restart(id string) error {
