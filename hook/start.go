@@ -58,9 +58,9 @@ func (h *Hook) StartIn(ctx context.Context, st *specs.State, namespace string) e
 
 // attach attaches a container while no other run works in its namespace: two
 // containers of a pod may be started at once, and each must see what the other
-// has made. It tries once more where the facts have changed, or where an address, a
-// MAC or a parent may still be held by a container that is gone without a
-// poststop.
+// has made. It tries once more where the facts have changed, or where an
+// address, a MAC or a parent may still be held by a container that is gone
+// without a poststop.
 func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {
 	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
 	if err != nil {
