@@ -122,13 +122,7 @@ func (m *Maps) AttachInside(e Endpoint) error {
 		return fmt.Errorf("open pinned program %q: %w", pinSibling, err)
 	}
 	defer p.Close()
-	mode, err := modeNumber(e.Mode)
-	if err != nil {
-		return err
-	}
-	key := insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}
-	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
-	if err := m.put(mapInsides, key, value); err != nil {
+	if err := m.PutInside(e); err != nil {
 		return err
 	}
 	err = m.linkInside(p, e)
@@ -136,9 +130,20 @@ func (m *Maps) AttachInside(e Endpoint) error {
 		err = filterInside(p, e.Index)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("attach inside to interface %d: %w", e.Index, err), m.forgetInside(e.Slot))
+		return errors.Join(fmt.Errorf("attach inside to interface %d: %w", e.Index, err), m.forgetInside(e))
 	}
 	return nil
+}
+
+// PutInside makes the sibling program know an interface that it is on, or will
+// be.
+func (m *Maps) PutInside(e Endpoint) error {
+	mode, err := modeNumber(e.Mode)
+	if err != nil {
+		return err
+	}
+	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
+	return m.put(mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
 func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
@@ -181,26 +186,49 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 	return nil
 }
 
-// forgetInside undoes AttachInside, whatever interface it was for.
-func (m *Maps) forgetInside(slot uint32) error {
-	one, err := m.get(mapInsides)
-	if err != nil {
+// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] finds
+// those that a process left behind which was killed before it could record the
+// interface's index.
+func (m *Maps) forgetInside(e Endpoint) error {
+	err := m.pins.detachInside(e.Slot)
+	if e.Index == 0 {
 		return err
 	}
-	var stale []insideKey
+	return errors.Join(err, m.DropInside(Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index}))
+}
+
+// Inside is an ipvlan interface that the sibling program knows.
+type Inside struct {
+	Slot   uint32
+	Cookie uint64 // of the namespace that it is in
+	Index  int    // of the interface in that namespace
+}
+
+func (i Inside) key() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
+
+// Insides returns every interface that AttachInside was called for and that was
+// not forgotten. It reads the whole map, so no transaction may be open.
+func (m *Maps) Insides() (all []Inside, err error) {
+	one, err := m.get(mapInsides)
+	if err != nil {
+		return nil, err
+	}
 	var key insideKey
 	var v insideValue
 	entries := one.Iterate()
 	for entries.Next(&key, &v) {
-		if v.Slot == slot {
-			stale = append(stale, key)
-		}
+		all = append(all, Inside{Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex)})
 	}
-	errs := []error{entries.Err(), m.pins.detachInside(slot)}
-	for _, key := range stale {
-		errs = append(errs, deleteIf(m, mapInsides, key, func(v insideValue) bool { return v.Slot == slot }))
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("list map %q: %w", mapInsides, err)
 	}
-	return errors.Join(errs...)
+	return all, nil
+}
+
+// DropInside makes the sibling program forget an interface, unless it has
+// another slot now.
+func (m *Maps) DropInside(i Inside) error {
+	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
 // MissesInside reports whether AttachInside is to be called for an endpoint: it

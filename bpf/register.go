@@ -152,7 +152,7 @@ func (m *Maps) Unregister(e Endpoint) error {
 		errs = append(errs, m.takePassthru(e))
 	}
 	if e.Driver == specs.IPvlan {
-		errs = append(errs, m.forgetInside(e.Slot))
+		errs = append(errs, m.forgetInside(e))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)

@@ -45,6 +45,7 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 			r.collectGone(within, bound > 0, &done),
 			r.drainAll(within, bound > 0, &done),
 			r.sweep(within),
+			r.sweepInsides(within),
 		}
 	}
 	if within.Err() != nil && ctx.Err() == nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"berth/bpf"
 	"berth/internal/state"
 	"berth/specs"
@@ -40,8 +42,8 @@ func (r *Releaser) Drain(ctx context.Context) error {
 	return err
 }
 
-// drain returns in how long the next attachment can be drained; 0: there is
-// none.
+// drain returns the delay until the next attachment can be drained, or 0 if
+// none is pending.
 func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration, err error) {
 	m, err := r.maps()
 	if err != nil {
@@ -84,11 +86,15 @@ func (r *Releaser) maps() (counting, error) {
 // to forget, some whose counts are final, and when there are neither, in how
 // long there will be.
 func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+	now, err := sinceBoot()
+	if err != nil {
+		return nil, nil, 0, err
+	}
 	err = r.Store.View(ctx, func(tx *state.Tx) error {
 		all, err := tx.Draining()
 		for _, a := range all {
-			switch left := grace - time.Since(a.Unkeyed); {
-			case counted && a.Unkeyed.IsZero():
+			switch left := grace - (now - a.UnkeyedBoot); {
+			case counted && a.UnkeyedBoot == 0:
 				fresh = append(fresh, a)
 			case left > 0:
 				next = max(next, left)
@@ -138,14 +144,29 @@ func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment
 
 // unkey makes the datapath forget an attachment.
 func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
-	if !a.Unkeyed.IsZero() {
+	if a.UnkeyedBoot != 0 {
 		return nil
 	}
 	if err := m.Unregister(Endpoint(a)); err != nil {
 		return err
 	}
-	a.Unkeyed = time.Now().UTC()
+	now, err := sinceBoot()
+	if err != nil {
+		return err
+	}
+	a.Unkeyed, a.UnkeyedBoot = time.Now().UTC(), now
 	return tx.Put(a)
+}
+
+// sinceBoot returns CLOCK_BOOTTIME, which processes share and no one can set
+// (clock_gettime(2)): a grace period that is measured by it passes, whatever
+// happens to the time of day.
+func sinceBoot() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0, fmt.Errorf("read the time since boot: %w", err)
+	}
+	return time.Duration(now.Nano()), nil
 }
 
 // finish keeps the counts of an attachment that no frame is counted to any

@@ -42,6 +42,41 @@ func TestDrainWaits(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
+// TestDrainAfterClockStep sets the time of day back between the two steps of a
+// drain, as the records of another process show it: the grace period passes all
+// the same, also for a record that has the time of day alone.
+func TestDrainAfterClockStep(t *testing.T) {
+	t.Parallel()
+	for name, boot := range map[string]bool{"boot clock": true, "time of day alone": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, f := newStore(t), newFake()
+			f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+			r := f.releaser(s)
+			must(t, r.Container(t.Context(), "c"))
+			must(t, r.Drain(t.Context()))
+			must(t, s.Update(t.Context(), func(tx *state.Tx) error {
+				all, err := tx.Draining()
+				if err != nil || len(all) != 1 {
+					t.Fatalf("draining: %+v, %v; want one", all, err)
+				}
+				all[0].Unkeyed = time.Now().Add(time.Hour).UTC()
+				if !boot {
+					all[0].UnkeyedBoot = 0
+				}
+				return tx.Put(all[0])
+			}))
+			next, err := r.drain(t.Context(), new(Report))
+			must(t, err)
+			if next > grace {
+				t.Errorf("the next drain is in %s, want at most %s", next, grace)
+			}
+			must(t, r.drainToEnd(t.Context()))
+			checkNothingHeld(t, s)
+		})
+	}
+}
+
 // TestDrainComesToRest finds that a Drain with nothing to do
 // writes nothing, so that whoever drains at each change comes to rest.
 func TestDrainComesToRest(t *testing.T) {

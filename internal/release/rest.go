@@ -37,7 +37,8 @@ func Look(tx *state.Tx) (left Rest) {
 	left.some, left.err = someAfter(tx, state.Key(first+rand.Uint64N(last-first+1), ""))
 	left.err = errors.Join(err, left.err)
 	oldest, ok := tx.OldestDraining()
-	left.drain = ok && time.Since(oldest) > leftLong
+	age := time.Since(oldest) // negative after the clock was set back
+	left.drain = ok && (age > leftLong || age < 0)
 	return left
 }
 

@@ -48,7 +48,9 @@ type Attachment struct {
 	Leaving bool      `json:",omitempty"` // its last container is gone: release it, do not join it
 	Created time.Time // tells two attachments with one key apart
 	Ended   time.Time `json:",omitzero"`
-	Unkeyed time.Time `json:",omitzero"` // since when no frame is counted to Slot any more
+	Unkeyed time.Time `json:",omitzero"` // when the datapath forgot it: from then on no new frame finds Slot
+
+	UnkeyedBoot time.Duration `json:",omitempty"` // the same by CLOCK_BOOTTIME, which is never set; 0 if not yet
 
 	Final           *specs.Counters       `json:",omitempty"` // the counts after Unkeyed and a grace period
 	FinalViolations map[specs.Kind]uint64 `json:",omitempty"`
