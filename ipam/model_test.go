@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"berth/internal/state"
@@ -24,10 +25,8 @@ func (p modelPool) usable(a netip.Addr) bool {
 	if !p.Subnet.Subnet.Contains(a) || a == p.Gateway {
 		return false
 	}
-	for _, not := range append(p.never, p.Exclude...) {
-		if a == not {
-			return false
-		}
+	if slices.Contains(p.never, a) || slices.ContainsFunc(p.Exclude, func(e specs.Exclusion) bool { return e.Contains(a) }) {
+		return false
 	}
 	if p.Subnet.Subnet.Addr().BitLen()-p.Subnet.Subnet.Bits() <= 1 {
 		return true
@@ -109,7 +108,9 @@ func (s *source) pool() modelPool {
 		p.Gateway = pick()
 	}
 	for range s.below(4) {
-		p.Exclude = append(p.Exclude, pick())
+		a := pick()
+		bits := a.BitLen() - s.below(3)
+		p.Exclude = append(p.Exclude, specs.Exclusion{Prefix: netip.PrefixFrom(a, bits).Masked()})
 	}
 	for range s.below(3) {
 		p.never = append(p.never, pick())

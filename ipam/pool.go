@@ -16,7 +16,7 @@ type Pool struct {
 	subnet  netip.Prefix
 	given   netip.Prefix // addresses that nobody asked for come from here
 	gateway netip.Addr
-	exclude []netip.Addr
+	exclude []specs.Exclusion
 	never   []netip.Addr
 }
 
@@ -57,18 +57,44 @@ func (p *Pool) Network() string { return p.network }
 // Size returns how many addresses the pool can give out when nobody holds one,
 // at most 2^64-1.
 func (p *Pool) Size() uint64 {
-	host := p.given.Addr().BitLen() - p.given.Bits()
+	host := hostBits(p.given)
 	if host >= 64 {
 		return math.MaxUint64
 	}
-	reserved := make(map[netip.Addr]bool)
-	for _, a := range slices.Concat(p.exclude, p.never, []netip.Addr{p.gateway, p.subnet.Addr(), specs.LastAddr(p.subnet)}) {
-		if p.given.Contains(a) && p.why(a) != "" {
-			reserved[a] = true
+	size := uint64(1) << host
+	for _, r := range p.reserved() {
+		if hostBits(r) >= host {
+			return 0
+		}
+		size -= 1 << hostBits(r)
+	}
+	return size
+}
+
+// reserved returns the disjoint parts of the range that are not given out.
+func (p *Pool) reserved() []netip.Prefix {
+	var all []netip.Prefix
+	for _, e := range p.exclude {
+		if e.Prefix.Overlaps(p.given) {
+			all = append(all, e.Prefix)
 		}
 	}
-	return 1<<host - uint64(len(reserved))
+	for _, a := range slices.Concat(p.never, []netip.Addr{p.gateway, p.subnet.Addr(), specs.LastAddr(p.subnet)}) {
+		if p.given.Contains(a) && p.why(a) != "" {
+			all = append(all, specs.ExcludeAddr(a).Prefix)
+		}
+	}
+	slices.SortFunc(all, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
+	var parts []netip.Prefix // of two prefixes that overlap, the shorter contains the other
+	for _, r := range all {
+		if !slices.ContainsFunc(parts, r.Overlaps) {
+			parts = append(parts, r)
+		}
+	}
+	return parts
 }
+
+func hostBits(p netip.Prefix) int { return p.Addr().BitLen() - p.Bits() }
 
 // Allows reports whether an address may be asked for: any in the subnet that
 // is not reserved, in the range or not. The error is a *specs.ValueError
@@ -97,7 +123,7 @@ func (p *Pool) why(a netip.Addr) string {
 		return "the broadcast address"
 	case a == p.gateway:
 		return "the gateway"
-	case slices.Contains(p.exclude, a):
+	case p.excluded(a).IsValid():
 		return "excluded by the network"
 	case slices.Contains(p.never, a):
 		return "in use by this host or another"
@@ -105,14 +131,28 @@ func (p *Pool) why(a netip.Addr) string {
 	return ""
 }
 
+// excluded returns the widest exclusion that an address is in, the zero Prefix
+// if it is in none.
+func (p *Pool) excluded(a netip.Addr) (widest netip.Prefix) {
+	for _, e := range p.exclude {
+		if e.Contains(a) && (!widest.IsValid() || e.Prefix.Bits() < widest.Bits()) {
+			widest = e.Prefix
+		}
+	}
+	return widest
+}
+
 // next returns the lowest address of the range that is neither held nor
 // reserved, the zero Addr if there is none. free returns the lowest address
-// not below one that is not held. Reserved addresses are few, so it is asked
-// seldom.
+// not below one that is not held. Reserved addresses are few, or in exclusions,
+// which are passed over as a whole, so it is asked seldom.
 func (p *Pool) next(free func(from netip.Addr) netip.Addr) netip.Addr {
 	for a := free(p.given.Addr()); p.given.Contains(a); a = free(a.Next()) {
 		if p.why(a) == "" {
 			return a
+		}
+		if e := p.excluded(a); e.IsValid() {
+			a = specs.LastAddr(e)
 		}
 	}
 	return netip.Addr{}

@@ -30,7 +30,11 @@ func subnet(t testing.TB, text string) (s specs.Subnet) {
 		case key == "gateway":
 			s.Gateway = netip.MustParseAddr(value)
 		case key == "exclude":
-			s.Exclude = append(s.Exclude, netip.MustParseAddr(value))
+			e, err := specs.ParseExclusion(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Exclude = append(s.Exclude, e)
 		default:
 			t.Fatalf("subnet %q: %q?", text, word)
 		}
@@ -55,6 +59,13 @@ func TestDockersRules(t *testing.T) {
 		{"192.0.2.0/31 gateway=192.0.2.0", "", 1, "192.0.2.1 !"},
 		{"192.0.2.7/32", "", 1, "192.0.2.7 !"},
 		{"192.0.2.7/32 exclude=192.0.2.7", "", 0, "!"},
+		{"192.0.2.0/28 exclude=192.0.2.0/29", "", 7, "192.0.2.8 192.0.2.9"},
+		{"192.0.2.0/28 gateway=192.0.2.1 exclude=192.0.2.4 exclude=192.0.2.4/30 exclude=192.0.2.4", "192.0.2.5 192.0.2.8", 8, "192.0.2.2 192.0.2.3 192.0.2.9"},
+		{"192.0.2.0/24 range=192.0.2.64/30 exclude=192.0.2.64/26", "", 0, "!"},
+		{"192.0.2.0/24 range=192.0.2.64/26 exclude=192.0.2.0/25", "", 0, "!"},
+		{"192.0.2.0/24 range=192.0.2.252/30 exclude=192.0.2.254/31", "", 2, "192.0.2.252 192.0.2.253 !"},
+		{"2001:db8::/64 exclude=2001:db8::/65", "", math.MaxUint64, "2001:db8:0:0:8000:: 2001:db8:0:0:8000::1"},
+		{"2001:db8::/64 range=2001:db8::/96 exclude=2001:db8::/97", "", 1 << 31, "2001:db8::8000:0"},
 		{"192.0.2.0/24 range=192.0.2.64/30", "", 4, "192.0.2.64 192.0.2.65 192.0.2.66 192.0.2.67 !"},
 		{"192.0.2.0/24 range=192.0.2.0/30 gateway=192.0.2.1", "", 2, "192.0.2.2 192.0.2.3 !"},
 		{"192.0.2.0/24 range=192.0.2.252/30", "", 3, "192.0.2.252 192.0.2.253 192.0.2.254 !"},

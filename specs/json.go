@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -109,8 +110,8 @@ func kindOf(into any) string {
 // textJSON decodes a string that means something.
 func textJSON(value json.RawMessage, into encoding.TextUnmarshaler) error {
 	var text string
-	if err := valueJSON(value, &text); err != nil {
-		return err
+	if valueJSON(value, &text) != nil {
+		return Invalid("", string(value), "%s", textFor(reflect.TypeOf(into).Elem()))
 	}
 	if text == "" {
 		return Invalid("", text, "a value; leave the key out for none")

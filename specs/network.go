@@ -43,7 +43,7 @@ type Subnet struct {
 	Subnet  netip.Prefix `toml:"subnet" json:"subnet"`
 	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"`   // no gateway: no default route
 	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"` // the part that this host hands out; none: all
-	Exclude []netip.Addr `toml:"exclude,omitempty" json:"exclude,omitempty"` // never handed out
+	Exclude []Exclusion  `toml:"exclude,omitempty" json:"exclude,omitempty"` // never handed out
 }
 
 // Route is a static route by way of the network's interface.

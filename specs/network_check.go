@@ -156,11 +156,11 @@ func (s *Subnet) check() error {
 	case s.IPRange.IsValid() && !s.contains(s.IPRange):
 		return Invalid("ip_range", s.IPRange.String(), "a range inside the subnet %s", s.Subnet)
 	case len(s.Exclude) > maxListItems:
-		return Invalid("exclude", fmt.Sprint(len(s.Exclude)), "at most %d addresses", maxListItems)
+		return Invalid("exclude", fmt.Sprint(len(s.Exclude)), "at most %d addresses and prefixes", maxListItems)
 	}
-	for _, a := range s.Exclude {
-		if !s.Subnet.Contains(a) {
-			return Invalid("exclude", a.String(), "addresses inside the subnet %s", s.Subnet)
+	for _, e := range s.Exclude {
+		if !s.contains(e.Prefix) {
+			return Invalid("exclude", e.String(), "addresses inside the subnet %s", s.Subnet)
 		}
 	}
 	return nil
@@ -186,6 +186,27 @@ func noHosts(p netip.Prefix) string {
 		}
 	}
 	return ""
+}
+
+// unroutable names the block that a prefix lies in whole, if no frame of it
+// leaves a host: this network, loopback and the limited broadcast address
+// (RFC 6890), and of IPv6 the unspecified, loopback and IPv4-mapped addresses
+// (RFC 4291 section 2.5). Others can be routed to: 0.0.0.0/1, 224.0.0.0/4.
+func unroutable(p netip.Prefix) string {
+	if p.Addr().Is4In6() {
+		return "::ffff:0:0/96"
+	}
+	for _, block := range nowhere {
+		if block.Contains(p.Addr()) && block.Bits() <= p.Bits() {
+			return block.String()
+		}
+	}
+	return ""
+}
+
+var nowhere = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32"),
+	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"),
 }
 
 func (s *Subnet) contains(p netip.Prefix) bool {
@@ -247,8 +268,8 @@ func (r *Route) check() error {
 		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
 	case r.To.Bits() == 0:
 		return Invalid("to", r.To.String(), "a network to route to; a default route is a gateway")
-	case noHosts(r.To) != "":
-		return Invalid("to", r.To.String(), "unicast addresses, none of %s", noHosts(r.To))
+	case unroutable(r.To) != "":
+		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", unroutable(r.To))
 	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
 		return Invalid("via", r.Via.String(), "a unicast address of the family of %s", r.To)
 	case r.Metric < 0 || r.Metric > maxMetric:

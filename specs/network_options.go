@@ -11,7 +11,7 @@ import (
 
 // SetOption sets one key of a network from text, as `-o NAME=VALUE` has it.
 // Names are the file's keys, and docker's macvlan_mode and ipvlan_mode for
-// mode. Lists are separated by commas.
+// mode, and com.docker.network.driver.mtu for mtu. Lists are separated by commas.
 func (n *Network) SetOption(name, value string) error {
 	set, ok := options[name]
 	if !ok {
@@ -21,6 +21,10 @@ func (n *Network) SetOption(name, value string) error {
 	return At("-o "+name, set(n, value))
 }
 
+// dockerMTU is the name of mtu that docker's drivers share (netlabel.DriverMTU
+// in libnetwork).
+const dockerMTU = "com.docker.network.driver.mtu"
+
 var options = map[string]func(*Network, string) error{
 	"parent":        func(n *Network, v string) error { n.Parent = v; return nil },
 	"mode":          func(n *Network, v string) error { return setText(&n.Mode, v) },
@@ -28,6 +32,7 @@ var options = map[string]func(*Network, string) error{
 	"ipvlan_mode":   modeOf(IPvlan),
 	"ipvlan_flag":   func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
 	"mtu":           func(n *Network, v string) error { return setInt(&n.MTU, v) },
+	dockerMTU:       func(n *Network, v string) error { return setInt(&n.MTU, v) },
 	"bc_queue_len":  func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
 	"nopromisc":     func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
 	"source_macs":   func(n *Network, v string) error { return setList(&n.SourceMACs, v) },

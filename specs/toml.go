@@ -5,22 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
 
-// decodeTOML reads a whole file into a struct; a key that the struct has not
-// is an error. Errors name the line and the key.
+// utf8BOM is the byte order mark that some editors put before UTF-8.
+const utf8BOM = "\xef\xbb\xbf"
+
+// decodeTOML reads a whole file into a struct. A key that the struct does not
+// have, spelt exactly so, is an error. Errors name the line and the key.
 func decodeTOML(data []byte, into any) error {
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(into)
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
-		first := &unknown.Errors[0]
-		line, _ := first.Position()
-		return fmt.Errorf("line %d: %w", line, unknownTOML(first.Key(), reflect.TypeOf(into).Elem()))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return errors.New("line 1: the file is UTF-16: save it as UTF-8")
 	}
+	data = bytes.TrimPrefix(data, []byte(utf8BOM))
+	if err := checkTOML(data, reflect.TypeOf(into).Elem()); err != nil {
+		return err
+	}
+	// The decoder matches keys in any case; checkTOML has refused those.
+	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(into)
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		line, _ := bad.Position()
@@ -47,46 +51,6 @@ func inUsersWords(err *toml.DecodeError) string {
 		want = "a text, in quotes"
 	}
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)
-}
-
-// unknownTOML says which keys there are where an unknown one stands.
-func unknownTOML(key toml.Key, t reflect.Type) error {
-	last := len(key) - 1
-	keys, tables := tomlKeys(t)
-	for _, part := range key[:last] {
-		keys, tables = tomlKeys(tables[part])
-	}
-	for name, table := range tables {
-		if below, _ := tomlKeys(table); slices.Contains(below, key[last]) {
-			return Invalid("key", strings.Join(key, "."), "it below %s", name)
-		}
-	}
-	return Invalid("key", strings.Join(key, "."), "one of %s", strings.Join(keys, ", "))
-}
-
-// tomlKeys returns the keys of a struct as a file has them, sorted, and the
-// types of those that are tables.
-func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
-	tables = make(map[string]reflect.Type)
-	if t == nil {
-		return nil, tables
-	}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("toml"), ",")
-		if name == "" || name == "-" {
-			continue
-		}
-		keys = append(keys, name)
-		of := t.Field(i).Type
-		if of.Kind() == reflect.Slice {
-			of = of.Elem()
-		}
-		if of.Kind() == reflect.Struct && of.PkgPath() == t.PkgPath() {
-			tables[name] = of
-		}
-	}
-	slices.Sort(keys)
-	return keys, tables
 }
 
 // DecodeNetwork reads CONFIG/networks.d/NAME.toml, fills its defaults and

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -51,7 +52,9 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
-	timeout := flags.Duration("timeout", hook.Timeout, "how long a run may take before it takes itself back")
+	timeout := hook.Timeout
+	flags.Func("timeout", fmt.Sprintf("how long a `TIME` a run may take before it takes itself back (default %s)", hook.Timeout),
+		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
 	var networks []string
 	flags.Func("network", "a network to attach, beside what annotations ask for: `NAME`; may be repeated", func(name string) error {
 		networks = append(networks, name)
@@ -71,7 +74,16 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "berth-hook: argument %q: want one stage of %q, or none\n", flags.Args(), stages)
 		return 2
 	}
-	return start(hook.Hook{Dirs: dirs, Networks: networks}, stage, *timeout)
+	return start(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)
+}
+
+// parseTimeout reads a duration that a run can end in.
+func parseTimeout(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, errors.New("want a duration with its unit, more than 0, as 20s or 500ms")
+	}
+	return d, nil
 }
 
 func start(h hook.Hook, stage string, timeout time.Duration) int {

@@ -68,6 +68,9 @@ func named(dir, name string, err error) error {
 // opening them. No directory is no networks.
 func Names(dir string) ([]string, error) {
 	entries, err := os.ReadDir(NetworksDir(dir))
+	if err != nil {
+		err = dangling(NetworksDir(dir), err)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

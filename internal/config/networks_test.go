@@ -22,7 +22,7 @@ func lan(name string) *specs.Network {
 			Subnet:  netip.MustParsePrefix("192.0.2.0/24"),
 			Gateway: netip.MustParseAddr("192.0.2.1"),
 			IPRange: netip.MustParsePrefix("192.0.2.64/26"),
-			Exclude: []netip.Addr{netip.MustParseAddr("192.0.2.70")},
+			Exclude: []specs.Exclusion{specs.ExcludeAddr(netip.MustParseAddr("192.0.2.70"))},
 		}},
 	}
 }

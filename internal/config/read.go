@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +26,7 @@ var ErrUnsafe = errors.New("others than root decide what is done as root")
 func read(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // os adds O_CLOEXEC
 	if err != nil {
-		return nil, err
+		return nil, dangling(path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -42,6 +44,32 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %d bytes: want at most %d", path, max(info.Size(), int64(len(data))), maxFile)
 	}
 	return data, err
+}
+
+// ErrDangling is of a symbolic link that leads nowhere. It is no fs.ErrNotExist,
+// because an administrator who made the link does not mean the defaults.
+var ErrDangling = errors.New("a symbolic link that leads nowhere")
+
+// dangling tells a file that does not exist from one behind a symbolic link, of
+// its own name or of a directory above, whose end does not exist.
+func dangling(path string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for at := path; ; at = filepath.Dir(at) {
+		info, failed := os.Lstat(at)
+		switch {
+		case failed == nil && info.Mode().Type() == fs.ModeSymlink && !exists(at):
+			return fmt.Errorf("%s is %w: remove it, or make the file that it leads to", at, ErrDangling)
+		case failed == nil, at == filepath.Dir(at):
+			return err
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // checkOwner refuses, as root, a file that another user could have written.

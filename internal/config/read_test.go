@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,5 +124,36 @@ func wantUnsafe(t *testing.T, path, want string, err error) {
 	case want == "":
 	case !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+" "+want) || !strings.Contains(err.Error(), remedy):
 		t.Errorf("error %v, want ErrUnsafe with %q and %q", err, path+" "+want, remedy)
+	}
+}
+
+// A link that leads nowhere is a mistake, not a configuration of all defaults.
+func TestRefusesDanglingLinks(t *testing.T) {
+	t.Parallel()
+	for link, reads := range map[string]map[string]func(dir string) error{
+		"berth.toml": {"Load": func(dir string) error { _, err := Load(dir); return err }},
+		"networks.d/lan.toml": {
+			"Network":  func(dir string) error { _, err := Network(dir, "lan"); return err },
+			"Networks": func(dir string) error { _, errs := Networks(dir); return errors.Join(errs...) },
+		},
+		"networks.d": {
+			"Network":  func(dir string) error { _, err := Network(dir, "lan"); return err },
+			"Networks": func(dir string) error { _, errs := Networks(dir); return errors.Join(errs...) },
+		},
+		"": {
+			"Load":     func(dir string) error { _, err := Load(dir); return err },
+			"Networks": func(dir string) error { _, errs := Networks(dir); return errors.Join(errs...) },
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "berth")
+		path := filepath.Join(dir, link)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink("nowhere", path)); err != nil {
+			t.Fatal(err)
+		}
+		for name, read := range reads {
+			if err := read(dir); !errors.Is(err, ErrDangling) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path+" is") {
+				t.Errorf("%s with the dangling link %q: error %v, want ErrDangling with its path", name, link, err)
+			}
+		}
 	}
 }

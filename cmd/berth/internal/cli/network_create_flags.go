@@ -44,7 +44,7 @@ func (o *createFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&o.subnets, "subnet", "`SUBNET`, as 192.0.2.0/24")
 	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router; none: no default route")
 	flags.Var(&o.ranges, "ip-range", "`RANGE` of a subnet that this host hands out")
-	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]IP` that is never handed out")
+	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]IP`, or a prefix, that is never handed out")
 	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE` of a network file: parent=eth1, mtu=1400, …")
 	flags.BoolVar(&o.ipv4, "ipv4", true, "give IPv4 addresses; the subnets decide")
 	flags.BoolVar(&o.ipv6, "ipv6", false, "give IPv6 addresses; an IPv6 subnet implies it")

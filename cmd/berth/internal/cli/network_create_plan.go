@@ -115,33 +115,56 @@ func addGateway(n *specs.Network, s string) error {
 	if err != nil {
 		return specs.Invalid("--gateway", s, "the address of a router in a subnet, as 192.0.2.1")
 	}
-	in, err := subnetOf(n, "--gateway", s, a)
+	served, err := subnetsOfGateway(n, s, a)
 	if err != nil {
 		return err
 	}
-	if in.Gateway.IsValid() {
-		return specs.Invalid("--gateway", s, "one gateway in the subnet %s, there is %s already", in.Subnet, in.Gateway)
+	for _, in := range served {
+		if in.Gateway.IsValid() {
+			return specs.Invalid("--gateway", s, "one gateway in the subnet %s, there is %s already", in.Subnet, in.Gateway)
+		}
+		in.Gateway = a
 	}
-	in.Gateway = a
 	return nil
 }
 
-// addAuxiliary reads "[NAME=]ADDRESS"; the name is for the reader of a command.
+// subnetsOfGateway returns the subnet that contains a router. A router outside
+// of all is reached on link: a link-local one serves each subnet of IPv6, any
+// other the only subnet of its family.
+func subnetsOfGateway(n *specs.Network, value string, a netip.Addr) ([]*specs.Subnet, error) {
+	in, err := subnetOf(n, "--gateway", value, a)
+	if err == nil {
+		return []*specs.Subnet{in}, nil
+	}
+	var family []*specs.Subnet
+	for i := range n.Subnets {
+		if n.Subnets[i].Subnet.Addr().Is4() == a.Is4() {
+			family = append(family, &n.Subnets[i])
+		}
+	}
+	if len(family) == 1 || len(family) > 1 && a.Is6() && a.IsLinkLocalUnicast() {
+		return family, nil
+	}
+	return nil, err
+}
+
+// addAuxiliary reads "[NAME=]ADDRESS", or a prefix; the name is for the reader of
+// a command.
 func addAuxiliary(n *specs.Network, s string) error {
 	text := s
 	if _, after, named := strings.Cut(s, "="); named {
 		text = after
 	}
-	a, err := netip.ParseAddr(text)
+	e, err := specs.ParseExclusion(text)
 	if err != nil {
-		return specs.Invalid("--aux-address", s, "[NAME=]ADDRESS inside a subnet, as router2=192.0.2.3")
+		return specs.Invalid("--aux-address", s, "[NAME=]ADDRESS inside a subnet, as router2=192.0.2.3, or a prefix, as 192.0.2.96/28")
 	}
-	in, err := subnetOf(n, "--aux-address", s, a)
+	in, err := subnetOf(n, "--aux-address", s, e.Prefix.Addr())
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(in.Exclude, a) {
-		in.Exclude = append(in.Exclude, a)
+	if !slices.Contains(in.Exclude, e) {
+		in.Exclude = append(in.Exclude, e)
 	}
 	return nil
 }
@@ -223,4 +246,7 @@ var flagOf = map[string]string{
 	"subnet.gateway":  "--gateway",
 	"subnet.ip_range": "--ip-range",
 	"subnet.exclude":  "--aux-address",
+	"route.to":        "-o route",
+	"route.via":       "-o route",
+	"route.metric":    "-o route",
 }

@@ -25,19 +25,24 @@ func TestCreateFlagsReachTheFile(t *testing.T) {
 	base := specs.Network{Parent: "eth1", Subnets: []specs.Subnet{{Subnet: prefix("192.0.2.0/24"), Gateway: addr("192.0.2.1")}}}
 	const given = "--subnet 192.0.2.0/24 --gateway 192.0.2.1 -o parent=eth1 "
 	for flags, change := range map[string]func(*specs.Network){
-		"":                                   func(*specs.Network) {},
-		"-d macvlan":                         func(*specs.Network) {},
-		"--driver ipvlan":                    func(n *specs.Network) { n.Driver = specs.IPvlan },
-		"--attachable --ipv4 --ipv6=false":   func(*specs.Network) {},
-		"--ip-range 192.0.2.64/26":           func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
-		"--ip-range=192.0.2.70/26":           func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
-		"--aux-address r2=192.0.2.3":         func(n *specs.Network) { n.Subnets[0].Exclude = []netip.Addr{addr("192.0.2.3")} },
-		"--aux-address 192.0.2.3":            func(n *specs.Network) { n.Subnets[0].Exclude = []netip.Addr{addr("192.0.2.3")} },
-		"--ipam-driver static":               func(n *specs.Network) { n.IPAM = specs.IPAMStatic },
-		"-o parent=eth2 --opt parent=eth3":   func(n *specs.Network) { n.Parent = "eth3" },
-		"-o macvlan_mode=private":            func(n *specs.Network) { n.Mode = specs.ModePrivate },
-		"--opt=mode=vepa":                    func(n *specs.Network) { n.Mode = specs.ModeVEPA },
-		"-o mode=passthru -o nopromisc=1":    func(n *specs.Network) { n.Mode, n.NoPromisc = specs.ModePassthru, true },
+		"":                                      func(*specs.Network) {},
+		"-d macvlan":                            func(*specs.Network) {},
+		"--driver ipvlan":                       func(n *specs.Network) { n.Driver = specs.IPvlan },
+		"--attachable --ipv4 --ipv6=false":      func(*specs.Network) {},
+		"--ip-range 192.0.2.64/26":              func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
+		"--ip-range=192.0.2.70/26":              func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
+		"--aux-address r2=192.0.2.3":            func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(addr("192.0.2.3"))} },
+		"--aux-address 192.0.2.3":               func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(addr("192.0.2.3"))} },
+		"--ipam-driver static":                  func(n *specs.Network) { n.IPAM = specs.IPAMStatic },
+		"-o parent=eth2 --opt parent=eth3":      func(n *specs.Network) { n.Parent = "eth3" },
+		"-o macvlan_mode=private":               func(n *specs.Network) { n.Mode = specs.ModePrivate },
+		"--opt=mode=vepa":                       func(n *specs.Network) { n.Mode = specs.ModeVEPA },
+		"-o mode=passthru -o nopromisc=1":       func(n *specs.Network) { n.Mode, n.NoPromisc = specs.ModePassthru, true },
+		"-o com.docker.network.driver.mtu=1400": func(n *specs.Network) { n.MTU = 1400 },
+		"--aux-address a=192.0.2.96/28":         func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{{Prefix: prefix("192.0.2.96/28")}} },
+		"-o route=0.0.0.0/1,224.0.0.0/4,128.0.0.0/1,240.0.0.0/4": func(n *specs.Network) {
+			n.Routes = []specs.Route{{To: prefix("0.0.0.0/1")}, {To: prefix("224.0.0.0/4")}, {To: prefix("128.0.0.0/1")}, {To: prefix("240.0.0.0/4")}}
+		},
 		"-o mtu=1400":                        func(n *specs.Network) { n.MTU = 1400 },
 		"-o bc_queue_len=5000":               func(n *specs.Network) { n.BCQueueLen = 5000 },
 		"-o mac=derived":                     func(n *specs.Network) { n.MAC = specs.MACDerived },
@@ -120,6 +125,21 @@ exclude = ['2001:db8::2']
 `, string(text))
 }
 
+// A router outside of the subnet is reached on link.
+func TestCreateWithRouterOutside(t *testing.T) {
+	w := newWorld(t)
+	w.ok(strings.Fields("network create lan -o parent=eth1 --subnet 192.0.2.0/24,2001:db8::/64,2001:db8:1::/64 --gateway 198.51.100.1,fe80::1")...)
+	n, err := config.Network(w.dir+"/etc", "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"198.51.100.1", "fe80::1", "fe80::1"} {
+		if got := n.Subnets[i].Gateway.String(); got != want {
+			t.Errorf("gateway of %s is %s, want %s", n.Subnets[i].Subnet, got, want)
+		}
+	}
+}
+
 func TestCreateRefuses(t *testing.T) {
 	w := newWorld(t)
 	const two = "--subnet 192.0.2.0/24 --subnet 198.51.100.0/24 "
@@ -130,8 +150,15 @@ func TestCreateRefuses(t *testing.T) {
 		"--subnet 192.0.2.1/24":  `--subnet "192.0.2.1/24": want the network's own address: 192.0.2.0/24`,
 		"--subnet 224.0.0.0/24":  `--subnet "224.0.0.0/24": want unicast addresses`,
 		"--subnet 192.0.2.0/24,": `--subnet "": want an address and prefix length`,
-		"--gateway 192.0.2.1":    `--gateway "192.0.2.1": want a --subnet that contains it`,
-		two + "--gateway x":      `--gateway "x": want the address of a router in a subnet`,
+		"--subnet 2001:db8::/64,2001:db8:1::/64 --gateway 2001:db8:2::1":       `--gateway "2001:db8:2::1": want an address inside a --subnet`,
+		"--subnet 2001:db8::/64,2001:db8:1::/64 --gateway fe80::1,2001:db8::1": `--gateway "2001:db8::1": want one gateway in the subnet 2001:db8::/64, there is fe80::1 already`,
+		"--subnet 192.0.2.0/24 --gateway fe80::1":                              `--gateway "fe80::1": want an address inside a --subnet (192.0.2.0/24)`,
+		two + "--aux-address 192.0.2.97/28":                                    `--aux-address "192.0.2.97/28": want`,
+		two + "--aux-address 192.0.0.0/16":                                     `--aux-address "192.0.0.0/16": want`,
+		two + "-o route=127.1.0.0/16":                                          `-o route "127.1.0.0/16": want addresses that leave the host`,
+		two + "-o com.docker.network.driver.mtu=67":                            `-o mtu "67": want 0 (the parent's) or 68`,
+		"--gateway 192.0.2.1":                                                  `--gateway "192.0.2.1": want a --subnet that contains it`,
+		two + "--gateway x":                                                    `--gateway "x": want the address of a router in a subnet`,
 		two + "--gateway 203.0.113.1": `--gateway "203.0.113.1": want an address inside a --subnet ` +
 			`(192.0.2.0/24, 198.51.100.0/24)`,
 		two + "--gateway 192.0.2.0":                         `--gateway "192.0.2.0": want neither the network's own nor the broadcast address of 192.0.2.0/24`,
@@ -162,7 +189,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "--ipv4=false":                                `--ipv4 "false": want no IPv4 --subnet`,
 		"--subnet 2001:db8::/64 --ipv6=false":               `--ipv6 "false": want neither an IPv6 --subnet nor -o ipv6`,
 		"--subnet 2001:db8::/64 -o ipv6=slaac":              `-o ipv6 "slaac": want "off"`,
-		"--subnet 2001:db8::/64 --gateway ::":               `--gateway "::": want an address inside a --subnet`,
+		"--subnet 2001:db8::/64 --gateway ::":               `--gateway "::": want a unicast address of the subnet's family`,
 		"--subnet 2001:db8::/64 --gateway 2001:db8::1%eth0": `--gateway "2001:db8::1%eth0": want`,
 		"--internal":                                        `--internal: a network of berth's is on the LAN by its nature`,
 		"--label a=b":                                       `--label: berth keeps no labels`,

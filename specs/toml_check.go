@@ -1,0 +1,189 @@
+package specs
+
+import (
+	"bytes"
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// tomlChecker holds a file to the keys and kinds of values of a struct, where
+// the decoder is lenient: it matches keys in any case, and takes an integer for
+// a duration.
+type tomlChecker struct {
+	data   []byte
+	parser unstable.Parser
+}
+
+// checkTOML reports the first key that t does not have, and the first value
+// that is not a text although its type is written as one. Errors of syntax are
+// left to the decoder.
+func checkTOML(data []byte, t reflect.Type) error {
+	c := tomlChecker{data: data}
+	c.parser.Reset(data)
+	table, path := t, []string(nil)
+	for c.parser.NextExpression() {
+		e := c.parser.Expression()
+		of, at, err := c.resolve(t, nil, e.Key())
+		if e.Kind == unstable.KeyValue {
+			if of, at, err = c.resolve(table, path, e.Key()); err == nil {
+				err = c.value(of, at, e.Value())
+			}
+		} else {
+			table, path = of, at
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve follows a dotted key from the table t at path. It returns the type of
+// its value, nil if a part before the last is no table.
+func (c *tomlChecker) resolve(t reflect.Type, path []string, key unstable.Iterator) (reflect.Type, []string, error) {
+	path = slices.Clone(path)
+	for key.Next() {
+		if path = append(path, string(key.Node().Data)); !isTable(t) {
+			t = nil
+			continue
+		}
+		field, ok := tomlField(t, path[len(path)-1])
+		if !ok {
+			return nil, nil, c.at(key.Node(), unknownTOML(path, t))
+		}
+		t = field
+	}
+	return t, path, nil
+}
+
+// value checks a value of a key, and those inside of it.
+func (c *tomlChecker) value(t reflect.Type, path []string, value *unstable.Node) error {
+	if t == nil {
+		return nil
+	}
+	isText := reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	switch {
+	case isText && value.Kind != unstable.String:
+		return c.at(value, fmt.Errorf("%s is a TOML %s: want %s",
+			strings.Join(path, "."), strings.ToLower(value.Kind.String()), textFor(t)))
+	case value.Kind == unstable.Array:
+		for it := value.Children(); it.Next(); {
+			if err := c.value(elementOf(t), path, it.Node()); err != nil {
+				return err
+			}
+		}
+	case value.Kind == unstable.InlineTable && isTable(t):
+		return c.members(t, path, value)
+	}
+	return nil
+}
+
+func (c *tomlChecker) members(t reflect.Type, path []string, table *unstable.Node) error {
+	for it := table.Children(); it.Next(); {
+		member := it.Node()
+		if member.Kind != unstable.KeyValue {
+			continue
+		}
+		of, at, err := c.resolve(t, path, member.Key())
+		if err == nil {
+			err = c.value(of, at, member.Value())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// at puts the line of a node before an error.
+func (c *tomlChecker) at(node *unstable.Node, err error) error {
+	// A value that is a list or a table has no place of its own: the first of
+	// its parts that has one stands on the line where it begins, or near.
+	for node.Raw.Length == 0 && node.Child().Valid() {
+		node = node.Child()
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(c.data[:node.Raw.Offset], []byte("\n")), err)
+}
+
+// textFor describes a value that is written as a text.
+func textFor(t reflect.Type) string {
+	if t == reflect.TypeFor[Duration]() {
+		return `a duration in quotes, as "100ms"`
+	}
+	return "a text, in quotes"
+}
+
+// unknownTOML lists the keys of the table in which an unknown one stands.
+func unknownTOML(key []string, t reflect.Type) error {
+	last := key[len(key)-1]
+	keys, tables := tomlKeys(t)
+	for name, table := range tables {
+		if below, _ := tomlKeys(table); slices.Contains(below, last) {
+			return Invalid("key", strings.Join(key, "."), "it below %s", name)
+		}
+	}
+	if i := slices.IndexFunc(keys, func(k string) bool { return strings.EqualFold(k, last) }); i >= 0 {
+		return Invalid("key", strings.Join(key, "."), "%s: keys are lower-case", keys[i])
+	}
+	return Invalid("key", strings.Join(key, "."), "one of %s", strings.Join(keys, ", "))
+}
+
+// tomlKeys returns the keys of a struct as a file has them, sorted, and the
+// types of those that are tables.
+func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
+	tables = make(map[string]reflect.Type)
+	for i := range t.NumField() {
+		name := tomlName(t.Field(i))
+		if name == "" {
+			continue
+		}
+		keys = append(keys, name)
+		if of := elementOf(t.Field(i).Type); isTable(of) {
+			tables[name] = of
+		}
+	}
+	slices.Sort(keys)
+	return keys, tables
+}
+
+// tomlField returns the type of the field that a key of exactly this name sets.
+func tomlField(t reflect.Type, name string) (reflect.Type, bool) {
+	for i := range t.NumField() {
+		if f := t.Field(i); name != "" && tomlName(f) == name {
+			if of := elementOf(f.Type); isTable(of) || f.Type.Kind() == reflect.Pointer {
+				return of, true
+			}
+			return f.Type, true
+		}
+	}
+	return nil, false
+}
+
+// tomlName returns the key of a field, "" if a file cannot set it.
+func tomlName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+	return strings.TrimPrefix(name, "-")
+}
+
+// elementOf returns the type that a pointer points to or a list consists of,
+// and any other type as it is.
+func elementOf(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		return t.Elem()
+	}
+	return t
+}
+
+// isTable reports whether a type is one of the structs that a file is made of.
+func isTable(t reflect.Type) bool {
+	if t == nil || t.Kind() != reflect.Struct {
+		return false
+	}
+	keys, _ := tomlKeys(t)
+	return len(keys) > 0
+}
