@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh demo|bench|test|vm: installs the Debian packages that are missing for a
+# deps.sh demo|bench|test|vm|tree: installs the Debian packages that are missing for a
 # purpose. What is there already, in whatever way it came, is left alone.
 set -euo pipefail
 
@@ -32,6 +32,8 @@ needs() {
 		vm               systemd-analyze                 systemd
 		vm               /usr/include/linux/if_ether.h   linux-libc-dev
 		vm               xz                              xz-utils
+		tree             debootstrap                     debootstrap
+		tree             git                             git
 	END
 }
 
@@ -42,7 +44,7 @@ missing() {
 	done
 }
 
-purpose=${1:?demo, bench, test or vm}
+purpose=${1:?demo, bench, test, vm or tree}
 packages=$(missing "$purpose")
 [[ -n $packages ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
