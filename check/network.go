@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/lease"
 	"berth/ipam"
 	"berth/network"
 	"berth/specs"
@@ -17,7 +18,7 @@ type Network struct {
 	Parent Parent
 	Others []*specs.Network // further networks on the parent
 	Host   []netip.Addr     // the host's addresses, on whatever interface but berth's shim
-	Held   []ipam.Lease     // addresses given out on the parent, of whatever network
+	Held   []lease.Lease    // addresses given out on the parent, of whatever network
 }
 
 // judgeNetwork holds a network to its parent and to the host.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"berth/ipam"
+	"berth/internal/lease"
 	"berth/network"
 	"berth/specs"
 )
@@ -24,7 +24,7 @@ func goodNetwork() Network {
 		Parent: goodParent().Parent,
 		Others: []*specs.Network{{Name: "dmz", Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1"}},
 		Host:   []netip.Addr{netip.MustParseAddr("192.0.2.9")},
-		Held:   []ipam.Lease{{Addr: netip.MustParseAddr("192.0.2.64")}, {Addr: netip.MustParseAddr("192.0.2.10")}},
+		Held:   []lease.Lease{{Addr: netip.MustParseAddr("192.0.2.64")}, {Addr: netip.MustParseAddr("192.0.2.10")}},
 	}
 }
 
@@ -40,7 +40,7 @@ func hold(count int) func(*Network) {
 	return func(n *Network) {
 		n.Held = nil
 		for a := n.Subnets[0].IPRange.Addr(); len(n.Held) < count; a = a.Next() {
-			n.Held = append(n.Held, ipam.Lease{Addr: a})
+			n.Held = append(n.Held, lease.Lease{Addr: a})
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 	"berth/internal/config"
 	"berth/internal/hostshim"
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/specs"
 )
 
@@ -56,7 +56,7 @@ type survey struct {
 	dmi      DMI
 	kernel   hostLinks
 	records  []*state.Attachment // live ones
-	leases   []ipam.Lease
+	leases   []lease.Lease
 	shims    []*hostshim.Record
 	unread   error // why there are no records
 	parents  map[string]Parent
@@ -84,7 +84,7 @@ func (s *survey) read(tx *state.Tx) error {
 		}
 		s.records = append(s.records, a)
 	}
-	for l, err := range ipam.All(tx) {
+	for l, err := range lease.All(tx) {
 		if err != nil {
 			return err
 		}

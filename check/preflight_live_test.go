@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"berth/internal/config"
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/ipam"
@@ -193,7 +194,7 @@ func TestPreflightRecorded(t *testing.T) {
 	pool := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24"), IPRange: netip.MustParsePrefix("192.0.2.64/26")}, nil)
 	h.update(func(tx *state.Tx) error {
 		for range 64 {
-			if _, err := ipam.In(tx, a.Domain()).Take(pool, ipam.Owner{Key: a.Key(), Container: "web", Network: "lan"}); err != nil {
+			if _, err := lease.In(tx, a.Domain()).Take(pool, lease.Owner{Key: a.Key(), Container: "web", Network: "lan"}); err != nil {
 				return err
 			}
 		}

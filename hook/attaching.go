@@ -30,7 +30,7 @@ type attaching struct {
 	nsid     int
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order
-	rejected []lease             // taken from a pool, in use on the LAN
+	rejected []rejection         // taken from a pool, in use on the LAN
 }
 
 // run does the steps in their order: nothing is visible in the kernel before

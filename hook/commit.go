@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"berth/internal/hostshim"
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/specs"
 )
 
@@ -29,7 +29,7 @@ func (a *attaching) commit(ctx context.Context) error {
 			}
 		}
 		for _, l := range a.rejected {
-			if err := ipam.In(tx, l.of.Domain()).ReleaseAddr(l.addr, l.of.Key()); err != nil {
+			if err := lease.In(tx, l.of.Domain()).ReleaseAddr(l.addr, l.of.Key()); err != nil {
 				return err
 			}
 		}
@@ -91,7 +91,7 @@ func (a *attaching) removeVLANs(ctx context.Context) error {
 
 // forget drops a record and all that it holds.
 func forget(tx *state.Tx, r *state.Attachment) error {
-	if err := ipam.In(tx, r.Domain()).Release(r.Key()); err != nil {
+	if err := lease.In(tx, r.Domain()).Release(r.Key()); err != nil {
 		return err
 	}
 	if r.Slot != 0 {

@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/release"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
@@ -81,7 +81,7 @@ func (a *attaching) exchange(ctx context.Context, c network.Conflict) error {
 	a.Log.Warn("address in use on the LAN, taking the next", "address", c.Addr, "by", c.MAC, "network", in.Net.Name)
 	before := *r
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
-		leases := ipam.In(tx, r.Domain())
+		leases := lease.In(tx, r.Domain())
 		next, err := take(leases, in.Pools[fam], ownerOf(r))
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s is %s's; %w", in.Key, ErrConflict, c.Addr, c.MAC, err)
@@ -93,7 +93,7 @@ func (a *attaching) exchange(ctx context.Context, c network.Conflict) error {
 		r.Addresses = before.Addresses
 		return err
 	}
-	a.rejected = append(a.rejected, lease{r, c.Addr})
+	a.rejected = append(a.rejected, rejection{r, c.Addr})
 	if a.maps == nil || r.Slot == 0 {
 		return nil
 	}
@@ -102,9 +102,9 @@ func (a *attaching) exchange(ctx context.Context, c network.Conflict) error {
 	})
 }
 
-// lease is an address that a record holds without using it: it is given back
+// rejection is an address that a record holds without using it: it is given back
 // only at the end, so that it is not taken again meanwhile.
-type lease struct {
+type rejection struct {
 	of   *state.Attachment
 	addr netip.Addr
 }

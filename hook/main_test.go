@@ -16,10 +16,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/internal/config"
+	"berth/internal/lease"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/ipam"
 	"berth/network"
 )
 
@@ -189,7 +189,7 @@ func (h *host) records() string {
 			}
 			fmt.Fprintf(&s, "attachment %s of %v, %s, slot %d\n", a.Interface, a.Containers, a.Phase, a.Slot)
 		}
-		for l, err := range ipam.All(tx) {
+		for l, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}

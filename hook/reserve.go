@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"berth/internal/hostshim"
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -96,7 +97,7 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err := checkNeighbours(tx, in, r); err != nil {
 		return err
 	}
-	leases, owner := ipam.In(tx, r.Domain()), ownerOf(r)
+	leases, owner := lease.In(tx, r.Domain()), ownerOf(r)
 	for _, p := range in.Static {
 		pool := ipam.NewPool(in.Net.Name, *in.Net.SubnetOf(p.Addr()), nil)
 		if err := leases.Claim(pool, p.Addr(), owner); err != nil {
@@ -135,7 +136,7 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 }
 
 // takeAgain takes the address that the interface had, else any.
-func takeAgain(leases *ipam.Leases, pools []*ipam.Pool, had ipam.Memory, owner ipam.Owner) (netip.Prefix, error) {
+func takeAgain(leases *lease.Leases, pools []*ipam.Pool, had lease.Memory, owner lease.Owner) (netip.Prefix, error) {
 	for _, addr := range had.Addresses {
 		for _, pool := range pools {
 			again, err := leases.TakeAgain(pool, addr, owner)
@@ -152,7 +153,7 @@ func takeAgain(leases *ipam.Leases, pools []*ipam.Pool, had ipam.Memory, owner i
 
 // take takes an address from the first of the pools that has a free one, as
 // docker does.
-func take(leases *ipam.Leases, pools []*ipam.Pool, owner ipam.Owner) (netip.Prefix, error) {
+func take(leases *lease.Leases, pools []*ipam.Pool, owner lease.Owner) (netip.Prefix, error) {
 	var last error
 	for _, pool := range pools {
 		addr, err := leases.Take(pool, owner)
@@ -160,7 +161,7 @@ func take(leases *ipam.Leases, pools []*ipam.Pool, owner ipam.Owner) (netip.Pref
 			return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
 		}
 		last = err
-		var exhausted *ipam.ExhaustedError
+		var exhausted *lease.ExhaustedError
 		if !errors.As(err, &exhausted) {
 			break
 		}
@@ -168,7 +169,7 @@ func take(leases *ipam.Leases, pools []*ipam.Pool, owner ipam.Owner) (netip.Pref
 	return netip.Prefix{}, last
 }
 
-func claimMAC(leases *ipam.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner ipam.Owner) (err error) {
+func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {
 	switch {
 	case hasParentMAC(r.Driver, r.Mode):
 		r.MAC = in.On.MAC
@@ -235,6 +236,6 @@ func (a *attaching) share(tx *state.Tx) error {
 	return nil
 }
 
-func ownerOf(r *state.Attachment) ipam.Owner {
-	return ipam.Owner{Key: r.Key(), Container: r.Containers[0], Network: r.Network}
+func ownerOf(r *state.Attachment) lease.Owner {
+	return lease.Owner{Key: r.Key(), Container: r.Containers[0], Network: r.Network}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/internal/config"
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	berth "berth/specs"
 )
@@ -82,8 +82,8 @@ func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg
 }
 
 func heldByOther(err error) bool {
-	var exhausted *ipam.ExhaustedError
-	var inUse *ipam.InUseError
+	var exhausted *lease.ExhaustedError
+	var inUse *lease.InUseError
 	return errors.As(err, &exhausted) || errors.As(err, &inUse) || errors.Is(err, errParentTaken)
 }
 

@@ -1,17 +1,17 @@
 package hook
 
 import (
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 )
 
 // recall returns what an interface of a sticky network had when its container
 // last ran; nothing for other networks.
-func (a *attaching) recall(tx *state.Tx, in *Interface) (ipam.Memory, error) {
+func (a *attaching) recall(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	if !in.Net.Sticky {
-		return ipam.Memory{}, nil
+		return lease.Memory{}, nil
 	}
-	return ipam.Recall(tx, a.stickyKey(in))
+	return lease.Recall(tx, a.stickyKey(in))
 }
 
 // remember keeps what an interface of a sticky network has now. Addresses that
@@ -20,7 +20,7 @@ func (a *attaching) remember(tx *state.Tx, in *Interface, r *state.Attachment) e
 	if !in.Net.Sticky {
 		return nil
 	}
-	m := ipam.Memory{}
+	m := lease.Memory{}
 	if !hasParentMAC(r.Driver, r.Mode) {
 		m.MAC = r.MAC
 	}
@@ -29,9 +29,9 @@ func (a *attaching) remember(tx *state.Tx, in *Interface, r *state.Attachment) e
 			m.Addresses = append(m.Addresses, p.Addr())
 		}
 	}
-	return ipam.Remember(tx, a.stickyKey(in), m)
+	return lease.Remember(tx, a.stickyKey(in), m)
 }
 
 func (a *attaching) stickyKey(in *Interface) string {
-	return ipam.StickyKey(in.Net.Name, containerName(a.container), in.Name)
+	return lease.StickyKey(in.Net.Name, containerName(a.container), in.Name)
 }

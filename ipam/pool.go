@@ -51,6 +51,10 @@ func (p *Pool) Without(never ...netip.Addr) *Pool {
 // Prefix returns the subnet.
 func (p *Pool) Prefix() netip.Prefix { return p.subnet }
 
+// Range returns the part of the subnet that addresses are taken from unless one
+// is asked for: ip_range, or the whole subnet.
+func (p *Pool) Range() netip.Prefix { return p.given }
+
 // Network returns the name of the network, "" when it is defined in place.
 func (p *Pool) Network() string { return p.network }
 
@@ -62,7 +66,7 @@ func (p *Pool) Size() uint64 {
 		return math.MaxUint64
 	}
 	size := uint64(1) << host
-	for _, r := range p.reserved() {
+	for _, r := range p.reservedParts() {
 		if hostBits(r) >= host {
 			return 0
 		}
@@ -71,8 +75,8 @@ func (p *Pool) Size() uint64 {
 	return size
 }
 
-// reserved returns the disjoint parts of the range that are not given out.
-func (p *Pool) reserved() []netip.Prefix {
+// reservedParts returns the disjoint parts of the range that are not given out.
+func (p *Pool) reservedParts() []netip.Prefix {
 	var all []netip.Prefix
 	for _, e := range p.exclude {
 		if e.Prefix.Overlaps(p.given) {
@@ -80,7 +84,7 @@ func (p *Pool) reserved() []netip.Prefix {
 		}
 	}
 	for _, a := range slices.Concat(p.never, []netip.Addr{p.gateway, p.subnet.Addr(), specs.LastAddr(p.subnet)}) {
-		if p.given.Contains(a) && p.why(a) != "" {
+		if p.given.Contains(a) && p.Reserved(a) != "" {
 			all = append(all, specs.ExcludeAddr(a).Prefix)
 		}
 	}
@@ -103,16 +107,17 @@ func (p *Pool) Allows(a netip.Addr) error {
 	if !p.subnet.Contains(a) {
 		return specs.Invalid("", a.String(), "an address inside the subnet %s", p.subnet)
 	}
-	if why := p.why(a); why != "" {
+	if why := p.Reserved(a); why != "" {
 		return specs.Invalid("", a.String(), "another address of %s, this one is %s", p.subnet, why)
 	}
 	return nil
 }
 
-// why says for what an address of the subnet is reserved, "" if it is not.
+// Reserved returns the reason why an address of the subnet is never given out,
+// or "" if it may be.
 // RFC 3021 and RFC 6164 are why a /31 and a /127 have two usable addresses;
 // RFC 4291 section 2.6.1 why the first of another IPv6 subnet is no host's.
-func (p *Pool) why(a netip.Addr) string {
+func (p *Pool) Reserved(a netip.Addr) string {
 	large := p.subnet.Addr().BitLen()-p.subnet.Bits() > 1
 	switch {
 	case large && a == p.subnet.Addr() && a.Is4():
@@ -142,13 +147,13 @@ func (p *Pool) excluded(a netip.Addr) (widest netip.Prefix) {
 	return widest
 }
 
-// next returns the lowest address of the range that is neither held nor
-// reserved, the zero Addr if there is none. free returns the lowest address
-// not below one that is not held. Reserved addresses are few, or in exclusions,
-// which are passed over as a whole, so it is asked seldom.
-func (p *Pool) next(free func(from netip.Addr) netip.Addr) netip.Addr {
+// Next returns the lowest address of the range that is neither held nor
+// reserved, or the zero Addr if there is none. free returns the lowest address
+// at or above its argument that is not held. Reserved addresses are few, or in
+// exclusions, which are passed over as a whole, so free is called seldom.
+func (p *Pool) Next(free func(from netip.Addr) netip.Addr) netip.Addr {
 	for a := free(p.given.Addr()); p.given.Contains(a); a = free(a.Next()) {
-		if p.why(a) == "" {
+		if p.Reserved(a) == "" {
 			return a
 		}
 		if e := p.excluded(a); e.IsValid() {

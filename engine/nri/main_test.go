@@ -20,9 +20,9 @@ import (
 	validator "github.com/containerd/nri/plugins/default-validator/builtin"
 
 	"berth/internal/config"
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/ipam"
 )
 
 // requestTimeout is the runtime's, longer than in life: machines may be slow.
@@ -217,7 +217,7 @@ func (n *node) records() string {
 			}
 			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
 		}
-		for l, err := range ipam.All(tx) {
+		for l, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -123,7 +124,7 @@ func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip
 	i := slices.Index(addrs(e.rec.Addresses), c.Addr)
 	pool := e.pools[slices.IndexFunc(e.pools, func(p *ipam.Pool) bool { return p.Prefix().Contains(c.Addr) })]
 	err = e.Store.Update(ctx, func(tx *state.Tx) error {
-		if next, err = ipam.In(tx, e.rec.domain()).Take(pool, e.rec.owner()); err != nil {
+		if next, err = lease.In(tx, e.rec.domain()).Take(pool, e.rec.owner()); err != nil {
 			return fmt.Errorf("%w; %w", taken, err)
 		}
 		e.rec.Addresses[i] = netip.PrefixFrom(next, pool.Prefix().Bits())
@@ -144,7 +145,7 @@ func (e *enabling) announce(context.Context) error {
 func (e *enabling) commit(ctx context.Context) error {
 	e.rec.Enabled = true
 	return e.Store.Update(ctx, func(tx *state.Tx) error {
-		leases := ipam.In(tx, e.rec.domain())
+		leases := lease.In(tx, e.rec.domain())
 		for _, addr := range e.rejected {
 			if err := leases.ReleaseAddr(addr, e.rec.key()); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -150,7 +151,7 @@ func (e *enabling) reserve(ctx context.Context) error {
 		if err := e.checkNeighbours(tx); err != nil {
 			return err
 		}
-		leases := ipam.In(tx, e.rec.domain())
+		leases := lease.In(tx, e.rec.domain())
 		if err := e.takeAddresses(leases); err != nil {
 			return err
 		}
@@ -171,7 +172,7 @@ func (e *enabling) reserve(ctx context.Context) error {
 	return err
 }
 
-func (e *enabling) takeAddresses(leases *ipam.Leases) error {
+func (e *enabling) takeAddresses(leases *lease.Leases) error {
 	for _, p := range e.static {
 		pool := ipam.NewPool(e.net.Name, *e.net.SubnetOf(p.Addr()), nil)
 		if err := leases.Claim(pool, p.Addr(), e.rec.owner()); err != nil {

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/specs"
 )
 
@@ -57,7 +57,7 @@ func (r *Record) domain() string {
 }
 
 // owner has no container: the host itself.
-func (r *Record) owner() ipam.Owner { return ipam.Owner{Key: r.key(), Network: r.Network} }
+func (r *Record) owner() lease.Owner { return lease.Owner{Key: r.key(), Network: r.Network} }
 
 // source returns the address by which the host speaks with another: the one of
 // the same subnet.

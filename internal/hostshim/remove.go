@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 )
 
@@ -86,7 +86,7 @@ func (s *Shims) removeVLAN(ctx context.Context, host *network.Handle, r *Record)
 
 // forget drops the record and all that it holds.
 func forget(tx *state.Tx, r *Record) error {
-	if err := ipam.In(tx, r.domain()).Release(r.key()); err != nil {
+	if err := lease.In(tx, r.domain()).Release(r.key()); err != nil {
 		return err
 	}
 	if r.VLAN != 0 {

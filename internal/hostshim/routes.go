@@ -8,8 +8,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
@@ -122,7 +122,7 @@ func setRoutes(host *network.Handle, r *Record, add, remove []network.HostRoute)
 
 // isContainers reports whether a container of the network has an address now.
 func isContainers(tx *state.Tx, domain, name string, addr netip.Addr) (bool, error) {
-	lease, err := ipam.In(tx, domain).Holder(addr)
+	lease, err := lease.In(tx, domain).Holder(addr)
 	if err != nil || lease == nil {
 		return false, err
 	}

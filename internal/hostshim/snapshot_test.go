@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"berth/internal/hostshim"
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/ipam"
 )
 
 // What a snapshot looks at, in few processes, because a test takes many.
@@ -34,7 +34,7 @@ func (l *lab) snapshot() string {
 	s.WriteString(testnet.Run(l.T, l.host, "ip", "-6", "-o", "route", "show", "table", "all"))
 	s.WriteString(testnet.Run(l.T, l.host, "sh", "-c", lookAtARP))
 	err := l.store.View(l.Context(), func(tx *state.Tx) error {
-		for lease, err := range ipam.All(tx) {
+		for lease, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/ipam"
@@ -51,8 +52,8 @@ func record(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment
 		a.Interface = "net1"
 	}
 	must(t, s.Update(t.Context(), func(tx *state.Tx) (err error) {
-		owner := ipam.Owner{Key: a.Key(), Container: a.Containers[0], Network: a.Network}
-		leases := ipam.In(tx, a.Domain())
+		owner := lease.Owner{Key: a.Key(), Container: a.Containers[0], Network: a.Network}
+		leases := lease.In(tx, a.Domain())
 		pool := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		addr, err := leases.Take(pool, owner)
 		if err != nil {
@@ -80,7 +81,7 @@ func checkNothingHeld(t testing.TB, s *state.Store) {
 		for a, err := range tx.Live("") {
 			t.Errorf("live: %+v, %v", a, err)
 		}
-		for lease, err := range ipam.All(tx) {
+		for lease, err := range lease.All(tx) {
 			t.Errorf("leased: %+v, %v", lease, err)
 		}
 		draining, err := tx.Draining()

@@ -11,8 +11,8 @@ import (
 
 	"berth/bpf"
 	"berth/internal/hostshim"
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
@@ -215,7 +215,7 @@ func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := ipam.In(tx, a.Domain()).Release(key); err != nil {
+	if err := lease.In(tx, a.Domain()).Release(key); err != nil {
 		return err
 	}
 	if a.VLAN != 0 {

@@ -8,6 +8,6 @@
 // and nothing is ever synced to disk. What a SIGKILL leaves is consistent.
 //
 // The package does not talk to the kernel's network, decides no addresses
-// (package ipam does, in the same transaction) and reads no configuration. It
+// (package lease does, in the same transaction) and reads no configuration. It
 // imports no room of berth but specs.
 package state

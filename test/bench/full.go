@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -27,9 +28,9 @@ func fillBerth(host *lab.Host, subnet netip.Prefix) error {
 	pool := ipam.NewPool("lan", specs.Subnet{Subnet: subnet}, nil)
 	domain := (&state.Attachment{ParentIndex: parent.Index}).Domain()
 	return state.Open(host.State).Update(context.Background(), func(tx *state.Tx) error {
-		leases := ipam.In(tx, domain)
+		leases := lease.In(tx, domain)
 		for i := range held {
-			owner := ipam.Owner{Key: state.Key(uint64(i), "net1"), Container: fmt.Sprintf("other%d", i), Network: "lan"}
+			owner := lease.Owner{Key: state.Key(uint64(i), "net1"), Container: fmt.Sprintf("other%d", i), Network: "lan"}
 			if _, err := leases.Take(pool, owner); err != nil {
 				return err
 			}

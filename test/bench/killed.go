@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/test/lab"
 )
 
@@ -174,7 +174,7 @@ func reason(err error) string {
 func berthLeases(host *lab.Host) (map[string]bool, error) {
 	held := make(map[string]bool)
 	err := state.Open(host.State).View(context.Background(), func(tx *state.Tx) error {
-		for l, err := range ipam.All(tx) {
+		for l, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}

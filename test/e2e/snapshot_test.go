@@ -15,8 +15,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"berth/internal/lease"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/test/lab"
 )
 
@@ -42,7 +42,7 @@ var peerNamespace = regexp.MustCompile(`link-netns(id)? \S+ `)
 func (s *site) leases(t *testing.T) (all []string) {
 	t.Helper()
 	err := state.Open(s.State).View(context.Background(), func(tx *state.Tx) error {
-		for lease, err := range ipam.All(tx) {
+		for lease, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}

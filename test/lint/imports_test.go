@@ -14,26 +14,28 @@ import (
 const module = "berth"
 
 // floors is the order of the rooms, as docs/ARCHITECTURE.md draws it: a
-// package imports from floors below its own, or from its own room.
+// package imports packages on the floors below its own, or of its own room. The
+// rooms of internal/ are on floors of their own.
 var floors = map[string]int{
-	"cmd": 4, "test": 4,
-	"engine": 3, "hook": 3, "agent": 3, "check": 3,
+	"cmd": 7, "test": 7,
+	"engine": 6, "hook": 6, "agent": 6, "check": 6,
+	"internal/release":  5,
+	"internal/hostshim": 4,
+	"internal/drift":    3, "internal/lease": 3,
+	"internal/state": 2, "internal/config": 2, "internal/testnet": 2,
 	"ipam": 2, "network": 2, "bpf": 2,
-	"internal": 2,
-	"specs":    0,
+	"specs": 0,
 }
 
 // neighbours are the imports inside one floor that are wanted.
 var neighbours = map[string][]string{
-	"engine":   {"hook"}, // NRI's plugin is a caller of the hook's library
-	"ipam":     {"internal/state"},
-	"internal": {"internal", "ipam", "network", "bpf"},
+	"engine": {"hook"}, // NRI's plugin is a caller of the hook's library
 }
 
 // hookMay are the rooms that berth-hook is made of.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
-	"berth/internal/config", "berth/internal/state", "berth/internal/release", "berth/internal/hostshim",
+	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
 	"berth/engine/wrapper", // reads a runtime's command line; of Go's library alone
 }
@@ -82,28 +84,26 @@ func list(t *testing.T, patterns ...string) []pkg {
 	}
 }
 
-// room returns the first element of a package's path inside the module, and
-// whether it is of the module.
-func room(path string) (string, bool) {
-	inside, ok := strings.CutPrefix(path, module+"/")
-	first, _, _ := strings.Cut(inside, "/")
-	return first, ok
+// room returns the room of a package of the module: its first path element, or
+// its first two below internal/. ours is false for a package of another module.
+func room(path string) (name string, ours bool) {
+	inside, ours := strings.CutPrefix(path, module+"/")
+	elements := strings.Split(inside, "/")
+	if elements[0] == "internal" {
+		return strings.Join(elements[:min(len(elements), 2)], "/"), ours
+	}
+	return elements[0], ours
 }
 
-// allowed says whether a package may import another; ones from outside of the
-// module always.
+// allowed reports whether a package may import another. Packages of other
+// modules are always allowed here.
 func allowed(from, to string) bool {
 	room1, _ := room(from)
 	room2, ours := room(to)
-	if !ours || room1 == room2 && room1 != "internal" {
+	if !ours || room1 == room2 || floors[room1] > floors[room2] {
 		return true
 	}
-	if floors[room1] > floors[room2] {
-		return true
-	}
-	return slices.ContainsFunc(neighbours[room1], func(n string) bool {
-		return to == module+"/"+n || strings.HasPrefix(to, module+"/"+n+"/")
-	})
+	return slices.ContainsFunc(neighbours[room1], func(n string) bool { return within(to, module+"/"+n) })
 }
 
 func TestRoomsImportOneWay(t *testing.T) {
@@ -132,8 +132,14 @@ func TestTheRuleRefuses(t *testing.T) {
 		{"berth/ipam", "berth/hook", false},
 		{"berth/cmd/berth-hook", "berth/hook", true},
 		{"berth/hook", "berth/ipam", true},
-		{"berth/ipam", "berth/internal/state", true},
+		{"berth/ipam", "berth/internal/state", false},
+		{"berth/internal/lease", "berth/internal/state", true},
+		{"berth/internal/lease", "berth/internal/release", false},
+		{"berth/internal/state", "berth/internal/lease", false},
+		{"berth/internal/hostshim", "berth/internal/release", false},
 		{"berth/internal/release", "berth/ipam", true},
+		{"berth/engine/nri", "berth/hook", true},
+		{"berth/check", "berth/hook", false},
 		{"berth/specs", "net/netip", true},
 	} {
 		if got := allowed(c.from, c.to); got != c.want {

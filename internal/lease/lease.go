@@ -1,4 +1,4 @@
-package ipam
+package lease
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"berth/internal/state"
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -62,9 +63,9 @@ func In(tx *state.Tx, domain string) *Leases {
 }
 
 // Take leases the lowest free address of a pool. It returns an
-// *ExhaustedError when there is none.
-func (l *Leases) Take(p *Pool, owner Owner) (netip.Addr, error) {
-	a := p.next(func(from netip.Addr) netip.Addr {
+// *ExhaustedError if there is none.
+func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
+	a := p.Next(func(from netip.Addr) netip.Addr {
 		if !from.IsValid() {
 			return from
 		}
@@ -77,9 +78,10 @@ func (l *Leases) Take(p *Pool, owner Owner) (netip.Addr, error) {
 	return a, l.put(a, owner)
 }
 
-// Claim leases an address that was asked for. It returns what [Pool.Allows]
-// says, or an *InUseError; an address that the owner has already is its own.
-func (l *Leases) Claim(p *Pool, a netip.Addr, owner Owner) error {
+// Claim leases an address that was asked for. It returns the error of
+// [ipam.Pool.Allows], or an *InUseError if another attachment holds the address.
+// Claiming an address that the owner holds already succeeds.
+func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
 	}
@@ -204,16 +206,16 @@ func decode(key, data []byte) (*Lease, error) {
 const maxHolders = 5
 
 // exhausted tells who holds a pool. Only now are its leases counted.
-func (l *Leases) exhausted(p *Pool) error {
-	e := &ExhaustedError{Network: p.network, Range: p.given, Size: p.Size()}
+func (l *Leases) exhausted(p *ipam.Pool) error {
+	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size()}
 	c := l.addresses.Cursor()
-	last := l.key(addrKey(specs.LastAddr(p.given)))
-	for k, v := c.Seek(l.key(addrKey(p.given.Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {
+	last := l.key(addrKey(specs.LastAddr(p.Range())))
+	for k, v := c.Seek(l.key(addrKey(p.Range().Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {
 		lease, err := decode(k, v)
 		if err != nil {
 			return err
 		}
-		if p.why(lease.Addr) != "" {
+		if p.Reserved(lease.Addr) != "" {
 			continue // held from before it was reserved
 		}
 		if e.Held++; len(e.Holders) < maxHolders {

@@ -1,4 +1,4 @@
-package ipam
+package lease
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"berth/internal/state"
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -61,7 +62,7 @@ func TestTakeAgain(t *testing.T) {
 	t.Parallel()
 	s := state.Open(t.TempDir())
 	subnet := specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24"), IPRange: netip.MustParsePrefix("192.0.2.64/26"), Gateway: netip.MustParseAddr("192.0.2.65")}
-	pool := NewPool("lan", subnet, nil)
+	pool := ipam.NewPool("lan", subnet, nil)
 	err := s.Update(t.Context(), func(tx *state.Tx) error {
 		l := In(tx, "7.0")
 		for _, c := range []struct {

@@ -1,4 +1,4 @@
-package ipam_test
+package lease_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -20,7 +21,7 @@ func attach(tx *state.Tx, p *ipam.Pool, i int) error {
 		Cookie: uint64(i), Interface: "net1", Containers: []string{o.Container}, Network: "lan", ParentIndex: 4,
 		Driver: specs.Macvlan, Mode: specs.ModeBridge, Phase: specs.PhaseAttached, Created: time.Now(),
 	}
-	l := ipam.In(tx, a.Domain())
+	l := lease.In(tx, a.Domain())
 	addr, err := l.Take(p, o)
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func detach(tx *state.Tx, i int) error {
 	if err != nil {
 		return err
 	}
-	if err := ipam.In(tx, a.Domain()).Release(a.Key()); err != nil {
+	if err := lease.In(tx, a.Domain()).Release(a.Key()); err != nil {
 		return err
 	}
 	if err := tx.FreeSlot(a.Slot); err != nil {

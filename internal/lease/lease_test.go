@@ -1,4 +1,4 @@
-package ipam_test
+package lease_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -37,16 +38,16 @@ func rolledBack(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
 	}
 }
 
-func inDomain(t testing.TB, fn func(l *ipam.Leases)) {
+func inDomain(t testing.TB, fn func(l *lease.Leases)) {
 	t.Helper()
-	inScratch(t, func(tx *state.Tx) { fn(ipam.In(tx, "4.0")) })
+	inScratch(t, func(tx *state.Tx) { fn(lease.In(tx, "4.0")) })
 }
 
-func owner(i int) ipam.Owner {
-	return ipam.Owner{Key: state.Key(uint64(i), "net1"), Container: "c" + string(rune('a'+i%26)), Network: "lan"}
+func owner(i int) lease.Owner {
+	return lease.Owner{Key: state.Key(uint64(i), "net1"), Container: "c" + string(rune('a'+i%26)), Network: "lan"}
 }
 
-func isExhausted(err error) bool { return errors.As(err, new(*ipam.ExhaustedError)) }
+func isExhausted(err error) bool { return errors.As(err, new(*lease.ExhaustedError)) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -57,9 +58,9 @@ func must(t testing.TB, err error) {
 
 func TestExhaustedSaysWhoHoldsIt(t *testing.T) {
 	t.Parallel()
-	inDomain(t, func(l *ipam.Leases) {
-		p := ipam.NewPool("lan", subnet(t, "192.0.2.0/24 range=192.0.2.64/29"), nil)
-		wide := ipam.NewPool("other", subnet(t, "192.0.2.0/24"), nil)
+	inDomain(t, func(l *lease.Leases) {
+		p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24"), IPRange: netip.MustParsePrefix("192.0.2.64/29")}, nil)
+		wide := ipam.NewPool("other", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		other := owner(0)
 		other.Container, other.Network = strings.Repeat("0123456789abcdef", 4), "other"
 		must(t, l.Claim(wide, netip.MustParseAddr("192.0.2.65"), other))
@@ -80,13 +81,17 @@ func TestExhaustedSaysWhoHoldsIt(t *testing.T) {
 
 func TestExhaustedWithNothingToGive(t *testing.T) {
 	t.Parallel()
-	inDomain(t, func(l *ipam.Leases) {
-		_, err := l.Take(ipam.NewPool("", subnet(t, "192.0.2.0/31 gateway=192.0.2.0 exclude=192.0.2.1"), nil), owner(1))
+	inDomain(t, func(l *lease.Leases) {
+		none := ipam.NewPool("", specs.Subnet{
+			Subnet: netip.MustParsePrefix("192.0.2.0/31"), Gateway: netip.MustParseAddr("192.0.2.0"),
+			Exclude: []specs.Exclusion{specs.ExcludeAddr(netip.MustParseAddr("192.0.2.1"))},
+		}, nil)
+		_, err := l.Take(none, owner(1))
 		want := "a network defined in place: 192.0.2.0/31 has no address to give out: all are reserved or excluded"
 		if got := errorText(err); got != want {
 			t.Errorf("error %q, want %q", got, want)
 		}
-		one := ipam.NewPool("lan", subnet(t, "192.0.2.1/32"), nil)
+		one := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.1/32")}, nil)
 		_, err = l.Take(one, owner(1))
 		must(t, err)
 		_, err = l.Take(one, owner(2))
@@ -99,8 +104,8 @@ func TestExhaustedWithNothingToGive(t *testing.T) {
 
 func TestClaim(t *testing.T) {
 	t.Parallel()
-	inDomain(t, func(l *ipam.Leases) {
-		p := ipam.NewPool("lan", subnet(t, "192.0.2.0/24"), nil)
+	inDomain(t, func(l *lease.Leases) {
+		p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		a := netip.MustParseAddr("192.0.2.7")
 		must(t, l.Claim(p, a, owner(1)))
 		must(t, l.Claim(p, a, owner(1))) // again is the same
@@ -123,8 +128,8 @@ func TestClaim(t *testing.T) {
 func TestReleaseFreesAllOfOneAttachmentAndNoOther(t *testing.T) {
 	t.Parallel()
 	inScratch(t, func(tx *state.Tx) {
-		l, elsewhere := ipam.In(tx, "4.0"), ipam.In(tx, "4.100")
-		p := ipam.NewPool("lan", subnet(t, "192.0.2.0/28"), nil)
+		l, elsewhere := lease.In(tx, "4.0"), lease.In(tx, "4.100")
+		p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/28")}, nil)
 		mac := specs.MAC{2, 0, 0, 0, 0, 1}
 		for i := range 3 {
 			for range 2 {
@@ -140,7 +145,7 @@ func TestReleaseFreesAllOfOneAttachmentAndNoOther(t *testing.T) {
 		must(t, l.Release(owner(1).Key))
 		must(t, l.ClaimMAC(mac, owner(0)))
 		var left []string
-		for lease, err := range ipam.All(tx) {
+		for lease, err := range lease.All(tx) {
 			must(t, err)
 			left = append(left, lease.Domain+" "+lease.Addr.String()+" "+lease.Container)
 		}
@@ -157,7 +162,7 @@ func TestReleaseFreesAllOfOneAttachmentAndNoOther(t *testing.T) {
 
 func TestMACs(t *testing.T) {
 	t.Parallel()
-	inDomain(t, func(l *ipam.Leases) {
+	inDomain(t, func(l *lease.Leases) {
 		seen := map[specs.MAC]bool{}
 		for i := range 200 {
 			m, err := l.TakeMAC(owner(i))
@@ -173,4 +178,11 @@ func TestMACs(t *testing.T) {
 			}
 		}
 	})
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

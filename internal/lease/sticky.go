@@ -1,4 +1,4 @@
-package ipam
+package lease
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"berth/internal/state"
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -100,8 +101,8 @@ func orderKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // TakeAgain leases an address that the owner had before, if it is still one of
 // the pool's and free.
-func (l *Leases) TakeAgain(p *Pool, a netip.Addr, owner Owner) (bool, error) {
-	if p.Allows(a) != nil || !p.given.Contains(a) {
+func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error) {
+	if p.Allows(a) != nil || !p.Range().Contains(a) {
 		return false, nil
 	}
 	holder, err := l.Holder(a)

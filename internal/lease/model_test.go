@@ -1,4 +1,4 @@
-package ipam_test
+package lease_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -122,7 +123,7 @@ func (s *source) pool() modelPool {
 func checkModel(t testing.TB, s *state.Store, choices source) {
 	t.Helper()
 	rolledBack(t, s, func(tx *state.Tx) {
-		leases, m := ipam.In(tx, "4.0"), model{}
+		leases, m := lease.In(tx, "4.0"), model{}
 		plain := []modelPool{choices.pool(), choices.pool()}
 		var pools []*ipam.Pool
 		for _, p := range plain {
@@ -162,7 +163,7 @@ func checkModel(t testing.TB, s *state.Store, choices source) {
 func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*ipam.Pool) {
 	t.Helper()
 	n := 0
-	for lease, err := range ipam.All(tx) {
+	for lease, err := range lease.All(tx) {
 		must(t, err)
 		n++
 		if who, held := m[lease.Addr]; !held || owner(who).Key != lease.Owner {
@@ -182,8 +183,8 @@ func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*
 		if pools[i].Size() != size {
 			t.Fatalf("size of %+v: %d, want %d", p, pools[i].Size(), size)
 		}
-		_, err := ipam.In(tx, "4.0").Take(pools[i], owner(99))
-		if full := new(ipam.ExhaustedError); errors.As(err, &full) && full.Held != size {
+		_, err := lease.In(tx, "4.0").Take(pools[i], owner(99))
+		if full := new(lease.ExhaustedError); errors.As(err, &full) && full.Held != size {
 			t.Fatalf("exhausted %+v: held %d of %d", p, full.Held, size)
 		}
 	}
