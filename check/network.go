@@ -52,11 +52,9 @@ func judgeMTU(r *report, n Network) {
 // judgeSharing holds a network to what is on its parent now.
 func judgeSharing(r *report, n Network) {
 	const check = "beside"
-	link := network.Link{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
+	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
 	for _, u := range n.Parent.Users {
-		o := u.Occupant
-		o.Name = u.String()
-		err := network.CheckOccupants(link, []network.Occupant{o})
+		err := use.CheckSharing(u.Use(), u.String())
 		switch {
 		case err == nil:
 		case n.Mode == specs.ModePassthru && u.Mode == specs.ModePassthru && u.Network == n.Name:
@@ -73,14 +71,10 @@ func judgeSharing(r *report, n Network) {
 
 // judgeOthers warns of networks that cannot be in use at one time.
 func judgeOthers(r *report, n Network) {
-	link := network.Link{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
+	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
 	for _, o := range n.Others {
-		flag := o.IPvlanFlag
-		if o.Driver == specs.IPvlan && flag == "" {
-			flag = specs.FlagBridge
-		}
-		other := network.Occupant{Name: o.Name, Driver: o.Driver, Mode: o.Mode, Flag: flag}
-		if network.CheckOccupants(link, []network.Occupant{other}) != nil {
+		other := network.Use{Driver: o.Driver, Mode: o.Mode, Flag: o.IPvlanFlag}
+		if use.CheckSharing(other, o.Name) != nil {
 			r.warn("shares", "give one of them another parent, or let them agree in driver and mode",
 				"network %s on the same parent is %s %s: only one of both can be in use", o.Name, o.Driver, o.Mode)
 		}

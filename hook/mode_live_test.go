@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"berth/internal/testnet"
+	"berth/network"
 )
 
 func TestMacvlanModes(t *testing.T) {
@@ -161,7 +162,7 @@ func TestMacvlanAndIPvlanDoNotMix(t *testing.T) {
 	b := h.box("b", "ip")
 	before := h.snapshot(b)
 	err := h.start(b)
-	if !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), `want a parent that only ipvlan uses: container "a" has an interface of macvlan bridge on it`) {
+	if !errors.Is(err, network.ErrParentBusy) || !strings.Contains(err.Error(), `container "a" (macvlan, mode bridge) is on it, and a parent carries macvlan or ipvlan, not both`) {
 		t.Errorf("error %v", err)
 	}
 	h.unchanged(b, before)
@@ -177,7 +178,7 @@ func TestIPvlanInterfacesOfAParentShareTheirMode(t *testing.T) {
 	h.mustStart(h.box("a", "l2"))
 	h.mustStart(h.box("b", "l2"))
 	for _, name := range []string{"l3", "alone"} {
-		if err := h.start(h.box("c", name)); !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), "which all of its ipvlan interfaces share") {
+		if err := h.start(h.box("c", name)); !errors.Is(err, network.ErrParentBusy) || !strings.Contains(err.Error(), "all ipvlan interfaces of a parent have one mode and flag") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -142,8 +142,8 @@ func checkParent(in *Interface, occupants []network.Occupant) error {
 	case in.MakeVLAN != 0:
 		return nil
 	}
-	link := network.Link{Driver: in.Net.Driver, Mode: in.Net.Mode, Flag: in.Net.IPvlanFlag}
-	if err := network.CheckOccupants(link, occupants); err != nil {
+	use := network.Use{Driver: in.Net.Driver, Mode: in.Net.Mode, Flag: in.Net.IPvlanFlag}
+	if err := network.CheckOccupants(use, occupants); err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"berth/internal/testnet"
+	"berth/network"
 )
 
 const open = "[policy]\nparents = ['*']\nmodes = ['bridge', 'passthru']\nstatic_ips = true\nstatic_macs = true\n"
@@ -36,7 +37,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{`[{"name":"lan","mac":"02:00:5e:00:53:09"}]`, `MAC 02:00:5e:00:53:09 is in use by container holder`},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:08"}]`, `mac "02:00:5e:00:53:08": want a MAC that no other interface on "` + h.parent + `" has; interface "` + foreign + `" in the network namespace of process `},
 		{"lan,tiny", `network "tiny": the only address of 198.51.100.0/30 is held, by holder (198.51.100.2)`},
-		{"thru", `berth/networks[0].parent "` + h.parent + `": want a parent that nobody uses, because passthru takes it whole: container "holder" has an interface of macvlan bridge on it`},
+		{"thru", `berth/networks[0]: parent "` + h.parent + `": interface "net1" of container "holder" (macvlan, mode bridge) is on it, and passthru takes a parent whole`},
 		{"lan@lo2,lan@dup0", ``},
 	} {
 		b := h.box("b", c.networks)
@@ -89,7 +90,7 @@ func TestPassthruIsAlone(t *testing.T) {
 		t.Errorf("link of %s: %s", r.MAC, link)
 	}
 	err := h.start(h.box("b", "lan"))
-	if !errors.Is(err, errParentTaken) || !strings.Contains(err.Error(), `passthru takes it whole, and container "a" has`) {
+	if !errors.Is(err, network.ErrParentBusy) || !strings.Contains(err.Error(), `container "a" (macvlan, mode passthru) is on it, and passthru takes a parent whole`) {
 		t.Errorf("error %v", err)
 	}
 	h.mustStop(a)

@@ -15,10 +15,6 @@ import (
 	"berth/specs"
 )
 
-// errParentTaken is wrapped by the refusal of a parent that another interface
-// excludes.
-var errParentTaken = errors.New("parent taken")
-
 // errMoved is returned when the facts of a plan are no longer true: what it
 // was to share is on its way out.
 var errMoved = errors.New("the attachment that the container shares is being released; start it again")
@@ -94,8 +90,9 @@ func (a *attaching) reserve(ctx context.Context) error {
 }
 
 func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment) (err error) {
-	if err := checkNeighbours(tx, in, r); err != nil {
-		return err
+	use := network.Use{Driver: r.Driver, Mode: r.Mode, Flag: r.IPvlanFlag}
+	if err := hostshim.CheckSharing(tx, r.Domain(), use); err != nil {
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
 	leases, owner := lease.In(tx, r.Domain()), ownerOf(r)
 	for _, p := range in.Static {
@@ -183,33 +180,6 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 		err = specs.At("mac", leases.ClaimMAC(in.WantMAC, owner))
 	}
 	return err
-}
-
-// checkNeighbours refuses what the kernel would refuse too, with a reason: a
-// parent is one passthru interface's alone, and is either macvlan's or ipvlan's.
-func checkNeighbours(tx *state.Tx, in *Interface, r *state.Attachment) error {
-	if err := hostshim.CheckBeside(tx, r); err != nil {
-		return err
-	}
-	other, err := tx.OnParent(r.Domain())
-	if err != nil || other == nil {
-		return err
-	}
-	holder := fmt.Sprintf("container %q has an interface of %s %s on it", other.Containers[0], other.Driver, other.Mode)
-	want := ""
-	switch {
-	case other.Driver != r.Driver:
-		want = "a parent that only " + string(r.Driver) + " uses: "
-	case r.Driver == specs.IPvlan && (other.Mode != r.Mode || other.IPvlanFlag != r.IPvlanFlag):
-		want = "a parent of this mode and flag, which all of its ipvlan interfaces share: "
-	case other.Mode == specs.ModePassthru:
-		want = "a parent that is free: passthru takes it whole, and "
-	case r.Mode == specs.ModePassthru:
-		want = "a parent that nobody uses, because passthru takes it whole: "
-	default:
-		return nil
-	}
-	return &specs.ValueError{Key: "parent", Value: in.Net.Parent, Want: want + holder, Err: errParentTaken}
 }
 
 // share adds the container to the attachments that its namespace has already.

@@ -84,7 +84,8 @@ func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg
 func heldByOther(err error) bool {
 	var exhausted *lease.ExhaustedError
 	var inUse *lease.InUseError
-	return errors.As(err, &exhausted) || errors.As(err, &inUse) || errors.Is(err, errParentTaken)
+	var taken *network.SharingError
+	return errors.As(err, &exhausted) || errors.As(err, &inUse) || errors.As(err, &taken)
 }
 
 func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, cfg *berth.Config) error {

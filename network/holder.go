@@ -117,8 +117,7 @@ func (h *Handle) holderOfParent(l Link) (string, error) {
 		}
 	}
 	return h.holder(l.ParentIndex, func(_ *Handle, o LinkInfo) (bool, error) {
-		beside := []Occupant{{o.Name, o.Index, o.Driver, o.Mode, o.Flag, o.MAC}}
-		return CheckOccupants(l, beside) != nil, nil
+		return l.Use().CheckSharing(Use{o.Driver, o.Mode, o.Flag}, o.Name) != nil, nil
 	})
 }
 

@@ -64,7 +64,7 @@ func TestIPvlanRefusals(t *testing.T) {
 }
 
 // The kernel gives one mode to all ipvlan interfaces of a parent, the latest:
-// that is why CheckOccupants refuses another.
+// that is why CheckSharing refuses another.
 func TestIPvlanModeBelongsToTheParent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
@@ -72,7 +72,7 @@ func TestIPvlanModeBelongsToTheParent(t *testing.T) {
 	s.create(t, s.n, s.ipvlan("net1", specs.ModeL2))
 	s.create(t, s.n, s.ipvlan("net2", specs.ModeL3))
 	if got := byNameIn(t, s.n, "net1"); got.Mode != specs.ModeL3 {
-		t.Errorf("the first is in mode %s; then CheckOccupants is too strict", got.Mode)
+		t.Errorf("the first is in mode %s; then CheckSharing is too strict", got.Mode)
 	}
 }
 

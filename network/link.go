@@ -29,6 +29,9 @@ type Link struct {
 	Alias       string           // at most 255 bytes; "": none
 }
 
+// Use returns how the link uses its parent.
+func (l *Link) Use() Use { return Use{l.Driver, l.Mode, l.Flag} }
+
 // CreateLink makes an interface in another namespace, down, on a parent in the
 // handle's namespace. One message makes it there under its final name, so
 // nothing appears on the host. When an error is returned, there is no link.

@@ -35,32 +35,16 @@ func (h *Handle) Occupants(parentIndex int) ([]Occupant, error) {
 	return all, nil
 }
 
-// CheckOccupants says, by [ErrParentBusy], why an interface cannot be put
-// beside those that a parent has. The kernel holds a parent to one driver and
-// passthru to itself; but another mode of ipvlan it would give to all ipvlan
-// interfaces of the parent (ipvlan_set_port_mode in
-// drivers/net/ipvlan/ipvlan_main.c).
-func CheckOccupants(l Link, occupants []Occupant) error {
+// Use returns how the occupant uses its parent.
+func (o *Occupant) Use() Use { return Use{o.Driver, o.Mode, o.Flag} }
+
+// CheckOccupants is [Use.CheckSharing] for each of the interfaces that a parent
+// has.
+func CheckOccupants(u Use, occupants []Occupant) error {
 	for _, o := range occupants {
-		why := ""
-		switch {
-		case o.Driver != l.Driver:
-			why = "a parent carries macvlan or ipvlan, not both"
-		case o.Mode == specs.ModePassthru || l.Mode == specs.ModePassthru:
-			why = "passthru needs the parent for itself"
-		case l.Driver == specs.IPvlan && (o.Mode != l.Mode || o.Flag != orBridge(l.Flag)):
-			why = "all ipvlan interfaces of a parent have one mode and flag"
-		default:
-			continue
+		if err := u.CheckSharing(o.Use(), fmt.Sprintf("interface %q of the host", o.Name)); err != nil {
+			return err
 		}
-		return fmt.Errorf("%w: %s %q in mode %s is on it, and %s", ErrParentBusy, o.Driver, o.Name, o.Mode, why)
 	}
 	return nil
-}
-
-func orBridge(f specs.IPvlanFlag) specs.IPvlanFlag {
-	if f == "" {
-		return specs.FlagBridge
-	}
-	return f
 }

@@ -148,8 +148,8 @@ func (e *enabling) run(ctx context.Context) error {
 // reserve claims all that the shim needs, and records it, in one transaction.
 func (e *enabling) reserve(ctx context.Context) error {
 	err := e.Store.Update(ctx, func(tx *state.Tx) error {
-		if err := e.checkNeighbours(tx); err != nil {
-			return err
+		if err := CheckSharing(tx, e.rec.domain(), e.rec.use()); err != nil {
+			return fmt.Errorf("parent %q: %w", e.net.Parent, err)
 		}
 		leases := lease.In(tx, e.rec.domain())
 		if err := e.takeAddresses(leases); err != nil {
@@ -186,26 +186,6 @@ func (e *enabling) takeAddresses(leases *lease.Leases) error {
 			return err
 		}
 		e.rec.Addresses = append(e.rec.Addresses, netip.PrefixFrom(addr, pool.Prefix().Bits()))
-	}
-	return nil
-}
-
-// checkNeighbours refuses what the kernel would refuse too, with a reason.
-func (e *enabling) checkNeighbours(tx *state.Tx) error {
-	as := &state.Attachment{
-		Driver: e.net.Driver, Mode: e.net.Mode, IPvlanFlag: e.net.IPvlanFlag,
-		Parent: e.net.Parent, ParentIndex: e.rec.ParentIndex, TrunkIndex: e.rec.TrunkIndex, VLAN: e.rec.VLAN,
-	}
-	if err := CheckBeside(tx, as); err != nil {
-		return err
-	}
-	other, err := tx.OnParent(as.Domain())
-	if err != nil || other == nil {
-		return err
-	}
-	if why := beside(as.Driver, as.Mode, as.IPvlanFlag, other.Driver, other.Mode, other.IPvlanFlag); why != "" {
-		return specs.Invalid("parent", e.net.Parent, "%s: container %q has an interface of %s %s on it",
-			why, other.Containers[0], other.Driver, other.Mode)
 	}
 	return nil
 }

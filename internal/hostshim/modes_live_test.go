@@ -56,14 +56,14 @@ func TestWhatAParentCannotCarryBeside(t *testing.T) {
 	l.network("whole", "mode = \"passthru\"\n"+lanFile)
 	a := l.mustStart(l.box("a", "whole"))
 	_, err := l.enable(lan)
-	want := `parent "eth1": want a parent that nobody else uses, because passthru takes it whole: container "a" has an interface of macvlan passthru on it`
+	want := `parent "eth1": interface "net1" of container "a" (macvlan, mode passthru) is on it, and passthru takes a parent whole`
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("error %v\nwant %s", err, want)
 	}
 	l.mustStop(a)
 	l.mustEnable(lan)
 	err = l.hook(a, "creating")
-	want = `parent "eth1": want a parent that nobody else uses, because passthru takes it whole: the host shim of network "lan" is on it (berth host disable lan)`
+	want = `parent "eth1": the host shim of network "lan" (macvlan, mode bridge) is on it, and passthru takes a parent whole; disable it first: berth host disable lan`
 	if err == nil || !strings.HasSuffix(err.Error(), strings.TrimPrefix(want, "parent")) {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

@@ -45,10 +45,9 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *facts) (*plan, error) {
 	case p.mtu > f.on.MTU:
 		return nil, specs.Invalid("mtu", fmt.Sprint(p.mtu), "at most %d bytes, the MTU of the parent %s", f.on.MTU, f.on.Name)
 	}
-	for _, o := range f.occupants {
-		if why := beside(n.Driver, n.Mode, n.IPvlanFlag, o.Driver, o.Mode, o.Flag); why != "" {
-			return nil, specs.Invalid("parent", n.Parent, "%s: the host's interface %s is on it", why, o.Name)
-		}
+	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
+	if err := network.CheckOccupants(use, f.occupants); err != nil {
+		return nil, fmt.Errorf("parent %q: %w", n.Parent, err)
 	}
 	return p, p.setAddresses(ips, f.addresses)
 }

@@ -69,10 +69,10 @@ func TestPlanRefuses(t *testing.T) {
 		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": want another address of 192.0.2.0/24, this one is in use by this host`},
 		"passthru there": {same, "", func(f *facts) {
 			f.occupants = []network.Occupant{{Name: "mv0", Driver: specs.Macvlan, Mode: specs.ModePassthru}}
-		}, `parent "eth1": want a parent that nobody else uses, because passthru takes it whole: the host's interface mv0 is on it`},
+		}, `parent "eth1": interface "mv0" of the host (macvlan, mode passthru) is on it, and passthru takes a parent whole`},
 		"ipvlan there": {same, "", func(f *facts) {
 			f.occupants = []network.Occupant{{Name: "iv0", Driver: specs.IPvlan, Mode: specs.ModeL2}}
-		}, `parent "eth1": want a parent that only macvlan uses: the host's interface iv0 is on it`},
+		}, `parent "eth1": interface "iv0" of the host (ipvlan, mode l2) is on it, and a parent carries macvlan or ipvlan, not both`},
 	} {
 		f := hostFacts()
 		if c.facts != nil {

@@ -112,35 +112,3 @@ func put(tx *state.Tx, r *Record) error {
 	}
 	return tx.Bucket(bucketShims).Put([]byte(r.Network), data)
 }
-
-// CheckBeside refuses an attachment on a parent that a shim is on already,
-// where the kernel could not have both, or would change the shim's mode.
-func CheckBeside(tx *state.Tx, a *state.Attachment) error {
-	all, err := All(tx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		if r.domain() != a.Domain() {
-			continue
-		}
-		if why := beside(a.Driver, a.Mode, a.IPvlanFlag, r.Driver, r.Mode, r.IPvlanFlag); why != "" {
-			return specs.Invalid("parent", a.Parent, "%s: the host shim of network %q is on it (berth host disable %s)", why, r.Network, r.Network)
-		}
-	}
-	return nil
-}
-
-// beside says what a parent must be for the one interface when it carries the
-// other; "" where it can carry both.
-func beside(driver specs.Driver, mode specs.Mode, flag specs.IPvlanFlag, driver2 specs.Driver, mode2 specs.Mode, flag2 specs.IPvlanFlag) string {
-	switch {
-	case driver != driver2:
-		return fmt.Sprintf("a parent that only %s uses", driver)
-	case mode == specs.ModePassthru || mode2 == specs.ModePassthru:
-		return "a parent that nobody else uses, because passthru takes it whole"
-	case driver == specs.IPvlan && (mode != mode2 || flag != flag2):
-		return "the mode and flag that the ipvlan interfaces of this parent have"
-	}
-	return ""
-}
