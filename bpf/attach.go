@@ -16,11 +16,6 @@ const (
 	Clsact = "clsact" // a filter of a clsact qdisc
 )
 
-// Attachment is how the programs are attached to a parent.
-type Attachment struct {
-	Kind string // TCX or Clsact
-}
-
 // way is a direction at the parent.
 type way uint8
 
@@ -53,6 +48,11 @@ func (d *Datapath) program(w way) *ebpf.Program {
 // No frame is left out between the two. With "auto", clsact is used where the
 // kernel has no tcx.
 func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
+	return d.maps.exclusively(func() error { return d.attachParent(ifindex, mac) })
+}
+
+// attachParent is Attach under the lock.
+func (d *Datapath) attachParent(ifindex int, mac specs.MAC) error {
 	if err := d.ownMAC(ifindex, mac); err != nil {
 		return fmt.Errorf("attach to interface %d: %w", ifindex, err)
 	}
@@ -65,7 +65,7 @@ func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
 	}
 	err = fmt.Errorf("attach to interface %d: %w", ifindex, err)
 	if before == "" {
-		err = errors.Join(err, d.Detach(ifindex))
+		err = errors.Join(err, d.detach(ifindex))
 	}
 	return err
 }
@@ -83,7 +83,7 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 	if err := d.attachClsact(ifindex); err != nil {
 		return err
 	}
-	return detachTCX(d.pins, ifindex)
+	return d.detachTCX(ifindex)
 }
 
 // ownMAC enters the parent's own MAC, so that frames of the host are known.
@@ -99,10 +99,10 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 		}
 	}
 	p.MAC = mac
-	if err := d.maps.put(mapParents, uint32(ifindex), p); err != nil {
+	if err := keep(d.maps, mapParents, uint32(ifindex), p); err != nil {
 		return err
 	}
-	if err := d.maps.put(mapFilter, parentKey(ifindex, mac).filterIndex(), filterValue{Endpoint: 1}); err != nil {
+	if err := d.maps.expect(parentKey(ifindex, mac)); err != nil {
 		return err
 	}
 	endpoints, err := d.maps.get(mapEndpoints)
@@ -128,7 +128,12 @@ func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
 // Detach takes our programs off a parent, whoever attached them. One that has
 // none, or that is gone, is no error. Counts and endpoints stay.
 func (d *Datapath) Detach(ifindex int) error {
-	err := errors.Join(detachTCX(d.pins, ifindex), d.detachClsact(ifindex), d.maps.forgetParent(ifindex))
+	return d.maps.exclusively(func() error { return d.detach(ifindex) })
+}
+
+// detach is Detach under the lock.
+func (d *Datapath) detach(ifindex int) error {
+	err := errors.Join(d.detachTCX(ifindex), d.detachClsact(ifindex), d.maps.forgetParent(ifindex))
 	if err != nil {
 		return fmt.Errorf("detach from interface %d: %w", ifindex, err)
 	}
@@ -148,15 +153,17 @@ func (m *Maps) forgetParent(ifindex int) error {
 		return err
 	}
 	if kept := (parentValue{Slot: p.Slot, Flags: p.Flags & parentIPvlan}); kept != (parentValue{}) {
-		return m.put(mapParents, uint32(ifindex), kept)
+		return keep(m, mapParents, uint32(ifindex), kept)
 	}
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
 }
 
-// DetachAll takes our programs off every parent.
+// DetachAll takes our programs off every parent, and keeps hooks from putting
+// them on another until Resume, or the next Load.
 func (d *Datapath) DetachAll() error {
+	withheld := d.withhold()
 	indices, err := d.parents()
-	errs := []error{err}
+	errs := []error{withheld, err}
 	for _, ifindex := range indices {
 		errs = append(errs, d.Detach(ifindex))
 	}
@@ -184,37 +191,6 @@ func (d *Datapath) parents() ([]int, error) {
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
-}
-
-// Attached returns the parents that have both our programs, by interface
-// index.
-func (d *Datapath) Attached() (map[int]Attachment, error) {
-	indices, err := d.parents()
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[int]Attachment)
-	for _, ifindex := range indices {
-		kind, err := d.kindAt(ifindex)
-		if err != nil {
-			return nil, err
-		}
-		if kind != "" {
-			found[ifindex] = Attachment{Kind: kind}
-		}
-	}
-	return found, nil
-}
-
-// kindAt returns how both our programs are on an interface, "" if they are not.
-func (d *Datapath) kindAt(ifindex int) (string, error) {
-	if linkedTCX(d.pins, ifindex) {
-		return TCX, nil
-	}
-	if ok, err := d.filtered(ifindex); err != nil || !ok {
-		return "", err
-	}
-	return Clsact, nil
 }
 
 // sweep removes what is left of parents that are gone, and of an attachment

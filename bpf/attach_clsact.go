@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -101,43 +102,106 @@ func (d *Datapath) detachClsact(ifindex int) error {
 	if err != nil || p.Flags&parentMadeQdisc == 0 {
 		return nil
 	}
-	if left == 0 {
+	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil {
+		return err
+	} else if left == 0 && kind == Clsact {
 		if err := d.tc.QdiscDel(clsact(ifindex)); err != nil && !gone(err) {
 			return fmt.Errorf("delete clsact qdisc: %w", err)
 		}
 	}
 	p.Flags &^= parentMadeQdisc
-	return d.maps.put(mapParents, uint32(ifindex), p)
+	return keep(d.maps, mapParents, uint32(ifindex), p)
 }
 
-// ensureQdisc makes the clsact qdisc, and remembers that it is ours.
+// ensureQdisc makes the clsact qdisc, and remembers whether it is ours: one
+// that is there without our filters is another's, whatever was there before.
 func (d *Datapath) ensureQdisc(ifindex int) error {
-	err := d.tc.QdiscAdd(clsact(ifindex))
-	if errors.Is(err, unix.EEXIST) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("make clsact qdisc: %w", err)
+	made, err := ensureClsact(d.tc, ifindex)
+	if err != nil {
+		return err
 	}
 	p, err := d.maps.parent(ifindex)
 	if err != nil {
 		return err
 	}
-	p.Flags |= parentMadeQdisc
-	return d.maps.put(mapParents, uint32(ifindex), p)
+	before := p
+	switch found, err := d.anyFilter(ifindex); {
+	case err != nil:
+		return err
+	case made:
+		p.Flags |= parentMadeQdisc
+	case !found:
+		p.Flags &^= parentMadeQdisc
+	}
+	if p == before {
+		return nil
+	}
+	return keep(d.maps, mapParents, uint32(ifindex), p)
 }
 
-// filtered reports whether both our filters are on the interface.
-func (d *Datapath) filtered(ifindex int) (bool, error) {
+// anyFilter reports whether one of our filters is on the interface.
+func (d *Datapath) anyFilter(ifindex int) (bool, error) {
 	for _, w := range ways {
 		filters, err := d.filters(ifindex, w)
-		if err != nil {
-			return false, err
-		}
-		if ourFilter(filters, w) == nil {
-			return false, nil
+		if err != nil || ourFilter(filters, w) != nil {
+			return err == nil, err
 		}
 	}
-	return true, nil
+	return false, nil
+}
+
+// ErrQdisc is returned for an interface that has another qdisc in the place of
+// clsact. A program has no hook for egress there.
+var ErrQdisc = errors.New("another qdisc has the place of clsact")
+
+// ensureClsact makes the clsact qdisc of an interface, and reports whether it
+// did; it is false if there is one. The error wraps [ErrQdisc] if another kind
+// is in its place, or has its handle.
+func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
+	add := tc.QdiscAdd(clsact(ifindex))
+	kind, handle, err := ingressQdisc(tc, ifindex)
+	switch {
+	case err != nil:
+		return false, err
+	case kind == Clsact:
+		return add == nil, nil
+	case kind != "":
+		return false, fmt.Errorf(`%w: it is of kind %q, which has no egress; set attach = "auto" under [agent] in berth.toml `+
+			`(tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`, ErrQdisc, kind, nameOf(tc, ifindex))
+	case handle != "":
+		return false, fmt.Errorf(`%w: its handle ffff: is that of a qdisc of kind %q; give that one another handle, or set `+
+			`attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6)`, ErrQdisc, handle)
+	}
+	return false, fmt.Errorf("make clsact qdisc: %w", cmp.Or(add, error(unix.EAGAIN))) // made, and removed by another
+}
+
+func nameOf(tc *netlink.Handle, ifindex int) string {
+	l, err := tc.LinkByIndex(ifindex)
+	if err != nil {
+		return fmt.Sprintf("DEVICE (of index %d)", ifindex)
+	}
+	return l.Attrs().Name
+}
+
+// ingressQdisc returns the kind of the qdisc in the one place that "clsact" and
+// the older "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h),
+// and that of one elsewhere that has their handle; "" if there is none.
+func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
+	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
+	if gone(err) {
+		return "", "", nil
+	} else if err != nil {
+		return "", "", fmt.Errorf("list qdiscs: %w", err)
+	}
+	for _, q := range all {
+		switch at := q.Attrs(); {
+		case at.Parent == netlink.HANDLE_INGRESS:
+			kind = q.Type()
+		case at.Handle == clsact(ifindex).Handle:
+			handle = q.Type()
+		}
+	}
+	return kind, handle, nil
 }
 
 // filters lists the filters of one way; none where interface or qdisc are

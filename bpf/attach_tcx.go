@@ -34,27 +34,29 @@ func (d *Datapath) attachTCX(ifindex int) error {
 	return nil
 }
 
-// updateTCX replaces the program of a pinned link. It returns false when there
-// is none that is still attached to the interface.
+// updateTCX replaces the program of a link that is attached to the interface,
+// and pins it again if its pin was removed. It returns false if there is none.
 func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 	path := d.pins.link(ifindex, w)
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		if l, err = d.pinHeld(ifindex, w); l == nil {
+			return false, err
+		}
 	} else if err != nil {
 		return false, fmt.Errorf("open pinned link: %w", err)
 	}
-	defer l.Close()
-	if !linkOn(l, ifindex) {
-		return false, removePin(path)
+	if linkOn(l, ifindex) {
+		err = l.Update(d.program(w))
+		if err == nil {
+			d.hold(ifindex, w, l)
+			return true, nil
+		}
 	}
-	err = l.Update(d.program(w))
-	if errors.Is(err, unix.ENOLINK) { // the interface has just gone
-		return false, removePin(path)
-	} else if err != nil {
-		return false, fmt.Errorf("update pinned link: %w", err)
+	if err != nil && !errors.Is(err, unix.ENOLINK) { // the interface has just gone
+		return false, errors.Join(fmt.Errorf("update pinned link: %w", err), l.Close())
 	}
-	return true, nil
+	return false, errors.Join(l.Close(), removePin(path))
 }
 
 // linkTCX makes a link, first of all that are there, and pins it.
@@ -67,11 +69,61 @@ func (d *Datapath) linkTCX(ifindex int, w way) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
 	if err := l.Pin(d.pins.link(ifindex, w)); err != nil {
-		return fmt.Errorf("pin link: %w", err)
+		return errors.Join(fmt.Errorf("pin link: %w", err), l.Close())
 	}
+	d.hold(ifindex, w, l)
 	return nil
+}
+
+// held names one of the links that a Datapath holds.
+type held struct {
+	ifindex int
+	way     way
+}
+
+// hold keeps a link open, so that it stays attached if its pin is removed.
+func (d *Datapath) hold(ifindex int, w way, l link.Link) {
+	d.letGo(ifindex, w)
+	if d.held == nil {
+		d.held = make(map[held]link.Link)
+	}
+	d.held[held{ifindex, w}] = l
+}
+
+func (d *Datapath) letGo(ifindex int, w way) {
+	if l := d.held[held{ifindex, w}]; l != nil {
+		_ = l.Close() // closing a descriptor of a link reports nothing
+		delete(d.held, held{ifindex, w})
+	}
+}
+
+func (d *Datapath) letGoAll() {
+	for h := range d.held {
+		d.letGo(h.ifindex, h.way)
+	}
+}
+
+// pinHeld pins a link again that is open and still attached; it returns nil if
+// there is none.
+func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
+	l := d.held[held{ifindex, w}]
+	raw, ok := l.(interface{ FD() int })
+	if !ok || !linkOn(l, ifindex) {
+		return nil, nil
+	}
+	fd, err := unix.FcntlInt(uintptr(raw.FD()), unix.F_DUPFD_CLOEXEC, 0) // which, unlike l, does not count as pinned
+	if err != nil {
+		return nil, fmt.Errorf("pin link again: %w", err)
+	}
+	fresh, err := link.NewFromFD(fd)
+	if err != nil {
+		return nil, fmt.Errorf("pin link again: %w", err)
+	}
+	if err := fresh.Pin(d.pins.link(ifindex, w)); err != nil {
+		return nil, errors.Join(fmt.Errorf("pin link again: %w", err), fresh.Close())
+	}
+	return fresh, nil
 }
 
 // freeing is how long the kernel may take to free a link whose pin was removed:
@@ -119,27 +171,15 @@ func linkOn(l link.Link, ifindex int) bool {
 	return info.TCX().Ifindex == uint32(ifindex)
 }
 
-// linkedTCX reports whether both pinned links are attached to the interface.
-func linkedTCX(p pins, ifindex int) bool {
-	for _, w := range ways {
-		l, err := link.LoadPinnedLink(p.link(ifindex, w), nil)
-		if err != nil {
-			return false
-		}
-		on := linkOn(l, ifindex)
-		_ = l.Close()
-		if !on {
-			return false
-		}
-	}
-	return true
-}
-
-// detachTCX detaches and removes the pinned links of an interface.
-func detachTCX(p pins, ifindex int) error {
+// detachTCX detaches and removes the links of an interface.
+func (d *Datapath) detachTCX(ifindex int) error {
 	var errs []error
 	for _, w := range ways {
-		errs = append(errs, detachLink(p.link(ifindex, w)))
+		errs = append(errs, detachLink(d.pins.link(ifindex, w)))
+		if l := d.held[held{ifindex, w}]; l != nil && linkOn(l, ifindex) { // its pin was removed
+			errs = append(errs, l.Detach())
+		}
+		d.letGo(ifindex, w)
 	}
 	return errors.Join(errs...)
 }

@@ -21,9 +21,6 @@ import (
 // progSibling is the program on an ipvlan interface, in the object file.
 const progSibling = "berth_sibling"
 
-// pinSibling is the name under which it is pinned.
-const pinSibling = "sibling"
-
 // insidePrefix begins the names of the pinned links of that program; the slot
 // follows.
 const insidePrefix = "inside-"
@@ -42,24 +39,9 @@ func knowsInterfaces() bool {
 	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel) == nil
 }
 
-// pinSibling pins the program for hooks (pinned names have no dots), in place of an earlier one, and
-// puts it on the interfaces that have that.
-func (d *Datapath) pinSibling() error {
-	fresh := d.pins.object(pinSibling + "-new")
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove pinned program: %w", err)
-	}
-	clone, err := d.sibling.Clone()
-	if err != nil {
-		return fmt.Errorf("pin program: %w", err)
-	}
-	defer clone.Close()
-	if err = clone.Pin(fresh); err == nil {
-		err = os.Rename(fresh, d.pins.object(pinSibling))
-	}
-	if err != nil {
-		return fmt.Errorf("pin program: %w", err)
-	}
+// updateInsides gives the sibling program to the interfaces that have that of
+// an earlier run.
+func (d *Datapath) updateInsides() error {
 	return d.pins.eachInside(func(path string, l link.Link) error {
 		info, err := l.Info()
 		if err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 {
@@ -143,7 +125,7 @@ func (m *Maps) PutInside(e Endpoint) error {
 		return err
 	}
 	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
-	return m.put(mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
+	return keep(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
 func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
@@ -170,8 +152,8 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 		return fmt.Errorf("open netlink: %w", err)
 	}
 	defer tc.Close()
-	if err := tc.QdiscAdd(clsact(ifindex)); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("make clsact qdisc: %w", err)
+	if _, err := ensureClsact(tc, ifindex); err != nil {
+		return err
 	}
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
 	filters, err := tc.FilterList(device, egress.qdiscParent())

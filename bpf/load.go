@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -37,14 +38,17 @@ type Options struct {
 // Datapath is the loaded programs, for the agent. One process at a time may
 // have it. Its methods must not be called concurrently.
 type Datapath struct {
-	pins    pins
-	maps    *Maps
-	tc      *netlink.Handle
-	attach  string
-	cookie  uint64 // of the namespace that the parents are in
-	ingress *ebpf.Program
-	egress  *ebpf.Program
-	sibling *ebpf.Program // nil, unless programs are loaded
+	pins   pins
+	maps   *Maps
+	tc     *netlink.Handle
+	attach string
+	cookie uint64 // of the namespace that the parents are in
+	held   map[held]link.Link
+
+	withheld bool // hooks are not to attach to parents
+	ingress  *ebpf.Program
+	egress   *ebpf.Program
+	sibling  *ebpf.Program // nil, unless programs are loaded
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there
@@ -99,7 +103,10 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 	}
-	for _, do := range []func() error{d.takeOver, d.sweep, d.pinSibling, d.maps.startEpochs, d.maps.startViolations} {
+	d.maps.owned = true
+	for _, do := range []func() error{
+		d.takeOver, d.sweep, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.openRest,
+	} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
@@ -187,6 +194,7 @@ func (d *Datapath) Maps() *Maps { return d.maps }
 // Close lets go of programs and maps. All that is pinned goes on counting.
 func (d *Datapath) Close() error {
 	d.tc.Close()
+	d.letGoAll()
 	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
 }
 

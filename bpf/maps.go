@@ -14,12 +14,14 @@ import (
 type Maps struct {
 	pins pins
 
-	noBase atomic.Bool // there is no map of that name
-	adding sync.Mutex  // held while userspace adds to violations
+	noBase atomic.Bool  // there is no map of that name
+	writes atomic.Int64 // elements that were put
+	adding sync.Mutex   // held while userspace adds to violations
 
 	mu     sync.Mutex
 	open   map[string]*ebpf.Map
 	folder uint64 // the inode of the folder when the first was opened
+	owned  bool   // by the agent, whose programs have these maps, wherever they are pinned
 }
 
 // Open returns the maps that are pinned under bpffs. The error wraps
@@ -71,13 +73,21 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 	return one, nil
 }
 
+// openRest opens the maps of userspace alone, as far as there are any, so that
+// their pins can be made again.
+func (m *Maps) openRest() error {
+	_, base := m.base()
+	_, found := m.found()
+	return errors.Join(base, found)
+}
+
 // follow lets go of maps that an agent has replaced since they were opened, so
 // that nobody writes to those. Whoever writes calls it first.
 func (m *Maps) follow() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.pins.inode()
-	if now == 0 || m.folder == 0 || now == m.folder {
+	if m.owned || now == 0 || m.folder == 0 || now == m.folder {
 		return nil
 	}
 	var errs []error
@@ -90,6 +100,43 @@ func (m *Maps) follow() error {
 	return errors.Join(errs...)
 }
 
+// keep sets a key, unless it has the value already: the memory of an element
+// that is replaced may be used for another at once, while a program that was
+// held up between look-up and use still reads it (kernel/bpf/hashtab.c).
+func keep[V comparable](m *Maps, name string, key any, value V) error {
+	one, err := m.get(name)
+	if err != nil {
+		return err
+	}
+	var now V
+	err = one.Lookup(key, &now)
+	switch {
+	case err == nil && now == value:
+		return nil
+	case err != nil && !errors.Is(err, ebpf.ErrKeyNotExist):
+		return fmt.Errorf("look into map %q: %w", name, err)
+	}
+	return m.put(name, key, value)
+}
+
+// expect marks the filter's element of a key that is registered. What the
+// datapath has noted there stays.
+func (m *Maps) expect(k endpointKey) error {
+	one, err := m.get(mapFilter)
+	if err != nil {
+		return err
+	}
+	var v filterValue
+	if err := one.Lookup(k.filterIndex(), &v); err != nil {
+		return fmt.Errorf("look into map %q: %w", mapFilter, err)
+	}
+	if v.Endpoint == 1 {
+		return nil
+	}
+	v.Endpoint = 1
+	return m.put(mapFilter, k.filterIndex(), v)
+}
+
 // put sets a key, whatever stood there.
 func (m *Maps) put(name string, key, value any) error {
 	one, err := m.get(name)
@@ -99,6 +146,7 @@ func (m *Maps) put(name string, key, value any) error {
 	if err := one.Put(key, value); err != nil {
 		return fmt.Errorf("put into map %q: %w", name, err)
 	}
+	m.writes.Add(1)
 	return nil
 }
 

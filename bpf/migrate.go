@@ -240,11 +240,11 @@ func (d *Datapath) swapPrograms() error {
 		return err
 	}
 	for _, ifindex := range indices {
-		ok, err := d.filtered(ifindex)
-		if err == nil && ok {
-			err = d.attachClsact(ifindex)
+		_, _, err := d.inspectClsact(ifindex)
+		if err == nil {
+			err = d.maps.exclusively(func() error { return d.attachClsact(ifindex) })
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errNotOn) { // one that is not whole is swept
 			return err
 		}
 	}

@@ -41,7 +41,8 @@ func (m *Maps) Register(e Endpoint) error {
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	if err := m.register(e); err != nil {
-		return errors.Join(fmt.Errorf("register endpoint %s: %w", e.MAC, err), m.Unregister(e))
+		_ = m.Unregister(e) // what hinders it is in the error already
+		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func (m *Maps) check(e Endpoint) error {
 // endpoint's own look forged without it.
 func (m *Maps) register(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
-		if err := m.put(mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
+		if err := keep(m, mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
 			return err
 		}
 	}
@@ -81,12 +82,12 @@ func (m *Maps) register(e Endpoint) error {
 		return err
 	}
 	if e.Cookie != 0 {
-		if err := m.put(mapNamespaces, e.namespaceKey(), e.party()); err != nil {
+		if err := keep(m, mapNamespaces, e.namespaceKey(), e.party()); err != nil {
 			return err
 		}
 	}
 	for _, a := range e.Addresses {
-		if err := m.put(mapAddresses, e.addressKey(a), e.party()); err != nil {
+		if err := keep(m, mapAddresses, e.addressKey(a), e.party()); err != nil {
 			return err
 		}
 	}
@@ -96,15 +97,15 @@ func (m *Maps) register(e Endpoint) error {
 // registerMAC puts the filter first, without which the MAC would not be found
 // as a source.
 func (m *Maps) registerMAC(e Endpoint) error {
-	if err := m.put(mapFilter, e.key().filterIndex(), filterValue{Endpoint: 1}); err != nil {
+	if err := m.expect(e.key()); err != nil {
 		return err
 	}
 	for _, mac := range e.listed() {
-		if err := m.put(mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
+		if err := keep(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
 			return err
 		}
 	}
-	if err := m.put(mapEndpoints, e.key(), e.value()); err != nil {
+	if err := keep(m, mapEndpoints, e.key(), e.value()); err != nil {
 		return err
 	}
 	if e.Mode == specs.ModePassthru {
@@ -116,12 +117,16 @@ func (m *Maps) registerMAC(e Endpoint) error {
 // shareMAC has frames of the parent's MAC told apart by their addresses, now
 // and whenever the agent attaches to the parent anew.
 func (m *Maps) shareMAC(e Endpoint) error {
+	return m.exclusively(func() error { return m.shareParent(e) })
+}
+
+func (m *Maps) shareParent(e Endpoint) error {
 	p, err := m.parent(e.ParentIndex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err
 	}
 	p.Flags |= parentIPvlan
-	if err := m.put(mapParents, uint32(e.ParentIndex), p); err != nil {
+	if err := keep(m, mapParents, uint32(e.ParentIndex), p); err != nil {
 		return err
 	}
 	cookie, err := netnsCookie()
@@ -129,7 +134,7 @@ func (m *Maps) shareMAC(e Endpoint) error {
 		return err
 	}
 	value := endpointValue{Is: partyValue{Flags: flagParent | flagIPvlan}, Cookie: cookie}
-	return m.put(mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
+	return keep(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
 // Unregister makes the datapath forget an endpoint. It deletes only what still
@@ -162,17 +167,23 @@ func (m *Maps) Unregister(e Endpoint) error {
 
 // givePassthru gives the parent whole to an endpoint.
 func (m *Maps) givePassthru(e Endpoint) error {
-	p, err := m.parent(e.ParentIndex)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return err
-	}
-	p.Slot = e.Slot
-	return m.put(mapParents, uint32(e.ParentIndex), p)
+	return m.exclusively(func() error {
+		p, err := m.parent(e.ParentIndex)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		p.Slot = e.Slot
+		return keep(m, mapParents, uint32(e.ParentIndex), p)
+	})
 }
 
 // takePassthru gives the parent back to the host: its own MAC stands among
 // the endpoints again, where a passthru endpoint's stood.
 func (m *Maps) takePassthru(e Endpoint) error {
+	return m.exclusively(func() error { return m.takeParent(e) })
+}
+
+func (m *Maps) takeParent(e Endpoint) error {
 	p, err := m.parent(e.ParentIndex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) || err == nil && p.Slot != e.Slot {
 		return nil
@@ -183,14 +194,14 @@ func (m *Maps) takePassthru(e Endpoint) error {
 		return deleteIf(m, mapParents, uint32(e.ParentIndex), func(v parentValue) bool { return v.Slot == e.Slot })
 	}
 	p.Slot = 0
-	if err := m.put(mapParents, uint32(e.ParentIndex), p); err != nil {
+	if err := keep(m, mapParents, uint32(e.ParentIndex), p); err != nil {
 		return err
 	}
 	cookie, err := netnsCookie()
 	if err != nil {
 		return err
 	}
-	return m.put(mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
+	return keep(m, mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
 }
 
 func (m *Maps) parent(ifindex int) (parentValue, error) {

@@ -5,24 +5,104 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
 
-// Repin pins again, with what they hold, the maps that somebody has removed
-// from the folder since Load, and the program for hooks; it reports whether any
-// was missing. Links that were removed are gone, and are made by Attach;
-// endpoints are to be registered anew, as after Load. The error wraps
+// The programs, by the names under which they are pinned for hooks.
+const (
+	pinIngress = "ingress"
+	pinEgress  = "egress"
+	pinSibling = "sibling"
+)
+
+// programs returns the programs that are to be pinned now. Those of a parent are
+// pinned only while the agent attaches to parents: with them a hook would too.
+func (d *Datapath) programs() map[string]*ebpf.Program {
+	all := map[string]*ebpf.Program{pinSibling: d.sibling}
+	if !d.withheld {
+		all[pinIngress], all[pinEgress] = d.ingress, d.egress
+	}
+	return all
+}
+
+// Repin pins again, with what they hold, the maps and the programs for hooks
+// that were removed from the folder since Load, or replaced there; it reports
+// whether any was missing. Links whose pin was removed are pinned again by
+// Attach. Endpoints are to be registered anew, as after Load. The error wraps
 // [ErrNotBPFFS] when the file system has been unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
 	if err := d.pins.make(); err != nil {
 		return false, err
 	}
 	missing, err = d.maps.repin()
-	if err != nil || !absent(d.pins.object(pinSibling)) {
+	if err != nil {
 		return missing, err
 	}
-	return true, d.pinSibling()
+	for name, p := range d.programs() {
+		if isProgram(p, d.pins.programID(name)) {
+			continue
+		}
+		missing = true
+		if err := d.pinProgram(name, p); err != nil {
+			return missing, err
+		}
+	}
+	return missing, nil
+}
+
+// pinPrograms pins the programs for hooks.
+func (d *Datapath) pinPrograms() error {
+	for name, p := range d.programs() {
+		if err := d.pinProgram(name, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pinProgram pins a program for hooks, in place of an earlier one. Pinned names
+// have no dots.
+func (d *Datapath) pinProgram(name string, p *ebpf.Program) error {
+	clone, err := p.Clone() // which, unlike the program, does not count as pinned
+	if err != nil {
+		return fmt.Errorf("pin program %q: %w", name, err)
+	}
+	defer clone.Close()
+	return d.pins.replace(name, clone.Pin)
+}
+
+// replace pins an object in place of another, in one step.
+func (p pins) replace(name string, pin func(string) error) error {
+	fresh := p.object(name + "-new")
+	err := os.Remove(fresh)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = pin(fresh)
+	}
+	if err == nil {
+		err = os.Rename(fresh, p.object(name))
+	}
+	if err != nil {
+		return fmt.Errorf("pin %q: %w", name, err)
+	}
+	return nil
+}
+
+// programID returns the id of a pinned program, 0 if none is pinned.
+func (p pins) programID(name string) ebpf.ProgramID {
+	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
+	if err != nil {
+		return 0
+	}
+	defer one.Close()
+	info, err := one.Info()
+	if err != nil {
+		return 0
+	}
+	id, _ := info.ID()
+	return id
 }
 
 // repin pins the endpoints last: by them a hook sees whether there are maps.
@@ -30,8 +110,7 @@ func (m *Maps) repin() (missing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pin := func(name string, one *ebpf.Map) error {
-		path := m.pins.object(name)
-		if !absent(path) {
+		if m.pins.isMap(name, one) {
 			return nil
 		}
 		missing = true
@@ -39,7 +118,7 @@ func (m *Maps) repin() (missing bool, err error) {
 		if err != nil {
 			return fmt.Errorf("pin map %q again: %w", name, err)
 		}
-		return errors.Join(clone.Pin(path), clone.Close())
+		return errors.Join(m.pins.replace(name, clone.Pin), clone.Close())
 	}
 	var errs []error
 	for name, one := range m.open {
@@ -49,6 +128,78 @@ func (m *Maps) repin() (missing bool, err error) {
 	}
 	errs = append(errs, pin(mapEndpoints, m.open[mapEndpoints]))
 	return missing, errors.Join(errs...)
+}
+
+// isMap reports whether a map is what is pinned under a name.
+func (p pins) isMap(name string, m *ebpf.Map) bool {
+	pinned, err := ebpf.LoadPinnedMap(p.object(name), nil)
+	if err != nil {
+		return false
+	}
+	defer pinned.Close()
+	a, err := pinned.Info()
+	if err != nil {
+		return false
+	}
+	b, err := m.Info()
+	if err != nil {
+		return false
+	}
+	is, _ := a.ID()
+	want, _ := b.ID()
+	return is == want
+}
+
+// Missing returns the names of the objects that a complete layout has and that
+// are not pinned under bpffs, sorted. It is empty too if nothing is pinned, as
+// before the first agent and after a purge.
+func Missing(bpffs string) (names []string, err error) {
+	p := pinsUnder(bpffs)
+	if absent(p.dir) {
+		return nil, nil
+	}
+	spec, err := loadDatapath()
+	if err != nil {
+		return nil, fmt.Errorf("read datapath object: %w", err)
+	}
+	want := []string{pinSibling}
+	for name, m := range spec.Maps {
+		if m.Pinning == ebpf.PinByName {
+			want = append(want, name)
+		}
+	}
+	for _, name := range want {
+		if absent(p.object(name)) {
+			names = append(names, name)
+		}
+	}
+	half, err := p.halfLinked()
+	names = append(names, half...)
+	slices.Sort(names)
+	return names, err
+}
+
+// halfLinked returns the links of parents that have but one of the two.
+func (p pins) halfLinked() (names []string, err error) {
+	indices, err := p.linked()
+	if err != nil {
+		return nil, err
+	}
+	for _, ifindex := range indices {
+		for _, w := range ways {
+			if path := p.link(ifindex, w); absent(path) {
+				names = append(names, strings.TrimPrefix(path, p.dir+"/"))
+			}
+		}
+	}
+	return names, nil
+}
+
+// Folders returns the folders under bpffs in which something is pinned: a
+// change of their entries may be the loss of a pin.
+func Folders(bpffs string) []string {
+	p := pinsUnder(bpffs)
+	return []string{p.dir, p.links()}
 }
 
 func absent(path string) bool {

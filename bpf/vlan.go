@@ -27,7 +27,7 @@ func (d *Datapath) SetVLANs(have map[VLAN]int) error {
 	var errs []error
 	for v, index := range have {
 		if said[v] != index {
-			errs = append(errs, d.maps.put(mapVLANs, v.key(), uint32(index)))
+			errs = append(errs, keep(d.maps, mapVLANs, v.key(), uint32(index)))
 		}
 	}
 	for v, index := range said {

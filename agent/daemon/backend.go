@@ -65,7 +65,7 @@ func (b backend) Attach(ctx context.Context) error {
 		}
 		b.log.Info("attach on request")
 		b.off = false
-		return nil
+		return b.datapath.Resume()
 	})
 }
 

@@ -1,0 +1,87 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"berth/specs"
+)
+
+// AttachParent puts the programs that the agent has pinned on a parent that
+// does not have them, so that the first frame of its first endpoint is counted:
+// the agent would attach only after it has seen the endpoint's record. It is
+// called in the namespace of the parent, before that endpoint can send; attach
+// is as in [Options].
+//
+// It does nothing if no program is pinned, as without an agent, or after the
+// agent was detached on request. The agent takes the parent over.
+func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
+	err := m.exclusively(func() error { return m.attachEarly(ifindex, mac, attach) })
+	if err != nil {
+		return fmt.Errorf("attach the agent's programs to interface %d: %w", ifindex, err)
+	}
+	return nil
+}
+
+func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
+	in, err := m.pins.program(pinIngress)
+	if in == nil {
+		return err
+	}
+	defer in.Close()
+	out, err := m.pins.program(pinEgress)
+	if out == nil {
+		return err
+	}
+	defer out.Close()
+	cookie, err := netnsCookie()
+	if err != nil {
+		return err
+	}
+	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer tc.Close()
+	d := &Datapath{pins: m.pins, maps: m, tc: tc, attach: attach, cookie: cookie, ingress: in, egress: out}
+	defer d.letGoAll()
+	if at, err := d.inspect(ifindex); err != nil || at.Kind != "" {
+		return err
+	}
+	return d.attachParent(ifindex, mac)
+}
+
+// program opens a pinned program; nil if there is none of that name.
+func (p pins) program(name string) (*ebpf.Program, error) {
+	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("open pinned program %q: %w", name, err)
+	}
+	return one, nil
+}
+
+// withhold removes the programs for hooks that attach to parents, so that none
+// does after it has returned.
+func (d *Datapath) withhold() error {
+	d.withheld = true
+	err := d.maps.exclusively(func() error {
+		return errors.Join(removePin(d.pins.object(pinIngress)), removePin(d.pins.object(pinEgress)))
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the folder is gone, and with it the programs
+	}
+	return err
+}
+
+// Resume lets hooks attach to parents again, after DetachAll.
+func (d *Datapath) Resume() error {
+	d.withheld = false
+	return d.pinPrograms()
+}

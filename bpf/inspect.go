@@ -1,0 +1,244 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+)
+
+// Attachment is how the programs are attached to a parent.
+type Attachment struct {
+	Kind string // TCX or Clsact
+	Old  bool   // a program of an earlier run is among them
+
+	// Ahead names what gets frames before our programs, in the kernel's order: any
+	// of it can keep frames from them, and let those pass.
+	Ahead []string
+}
+
+// Attached returns the parents that have both our programs, by interface
+// index, as the kernel has them now.
+func (d *Datapath) Attached() (map[int]Attachment, error) {
+	indices, err := d.parents()
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[int]Attachment)
+	for _, ifindex := range indices {
+		at, err := d.inspect(ifindex)
+		if err != nil {
+			return nil, fmt.Errorf("interface %d: %w", ifindex, err)
+		}
+		if at.Kind != "" {
+			found[ifindex] = at
+		}
+	}
+	return found, nil
+}
+
+// kindAt returns how both our programs are on an interface, "" if they are not.
+func (d *Datapath) kindAt(ifindex int) (string, error) {
+	at, err := d.inspect(ifindex)
+	return at.Kind, err
+}
+
+// inspect asks the kernel for the programs of an interface. Kind is "" if ours
+// are not both where they belong.
+func (d *Datapath) inspect(ifindex int) (at Attachment, err error) {
+	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
+	if err != nil && !errors.Is(err, errNotOn) {
+		return at, err
+	}
+	if at.Kind = TCX; err != nil {
+		at.Kind = Clsact
+		at.Ahead, at.Old, err = d.inspectClsact(ifindex)
+	}
+	if errors.Is(err, errNotOn) {
+		return Attachment{}, nil
+	} else if err != nil {
+		return at, err
+	}
+	xdp, err := d.xdpOn(ifindex)
+	at.Ahead = append(xdp, at.Ahead...)
+	return at, err
+}
+
+// errNotOn is returned for an interface that does not have both our programs.
+var errNotOn = errors.New("programs are not on the interface")
+
+// inspectTCX looks for our pinned links among what the kernel runs there.
+func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error) {
+	for _, w := range ways {
+		ours, err := d.pins.linkInfo(ifindex, w)
+		if err != nil {
+			return nil, false, err
+		}
+		old = old || !isProgram(d.program(w), ours.Program)
+		all, err := runningTCX(ifindex, w)
+		if err != nil {
+			return nil, false, err
+		}
+		at := slices.IndexFunc(all, func(p link.AttachedProgram) bool {
+			id, ok := p.LinkID()
+			return ok && id == ours.ID
+		})
+		if at < 0 {
+			return nil, false, errNotOn
+		}
+		for _, p := range all[:at] {
+			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.ID)))
+		}
+	}
+	return ahead, old, nil
+}
+
+// linkInfo returns what the kernel says of a pinned link of ours, or errNotOn
+// if it is attached to no interface, or another one.
+func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
+	l, err := link.LoadPinnedLink(p.link(ifindex, w), nil)
+	if err != nil {
+		return nil, errNotOn
+	}
+	defer l.Close()
+	if !linkOn(l, ifindex) {
+		return nil, errNotOn
+	}
+	info, err := l.Info()
+	if err != nil {
+		return nil, fmt.Errorf("tcx %s: %w", w, err)
+	}
+	return info, nil
+}
+
+// runningTCX returns the tcx programs of an interface in the order in which they
+// run; none on a kernel without tcx.
+func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
+	if !hasTCX() {
+		return nil, nil
+	}
+	r, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: w.tcx()})
+	if gone(err) {
+		return nil, errNotOn
+	} else if err != nil {
+		return nil, fmt.Errorf("tcx %s: %w", w, err)
+	}
+	return r.Programs, nil
+}
+
+// inspectClsact looks for our filters. All of tcx runs before them, and so do
+// the filters that the kernel lists before ours (net/sched/cls_api.c,
+// __tcf_classify).
+func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err error) {
+	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil || kind != Clsact {
+		return nil, false, errors.Join(err, errNotOn)
+	}
+	for _, w := range ways {
+		filters, err := d.filters(ifindex, w)
+		if err != nil {
+			return nil, false, err
+		}
+		ours := ourFilter(filters, w)
+		if ours == nil || !ours.DirectAction {
+			return nil, false, errNotOn
+		}
+		old = old || !isProgram(d.program(w), ebpf.ProgramID(ours.Id))
+		all, err := runningTCX(ifindex, w)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, p := range all {
+			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.ID)))
+		}
+		ahead = append(ahead, filtersAhead(filters, ours, w)...)
+	}
+	return ahead, old, nil
+}
+
+// filtersAhead names the filters that the kernel goes through before ours.
+// Those of another chain than 0 are reached only by an action of one in it.
+func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w way) (ahead []string) {
+	for _, f := range filters {
+		if f == netlink.Filter(ours) {
+			break
+		}
+		if chain := f.Attrs().Chain; chain != nil && *chain != 0 {
+			continue
+		}
+		name := f.Type()
+		if bpf, ok := f.(*netlink.BpfFilter); ok {
+			name = fmt.Sprintf("bpf %q (program id %d)", bpf.Name, bpf.Id)
+		}
+		ahead = append(ahead, fmt.Sprintf("%s filter %s at preference %d", w, name, f.Attrs().Priority))
+	}
+	return slices.Compact(ahead) // u32 has more than one entry for a filter
+}
+
+// xdpModes are the values of IFLA_XDP_ATTACHED (include/uapi/linux/if_link.h).
+var xdpModes = map[uint32]string{
+	nl.XDP_ATTACHED_DRV: "native", nl.XDP_ATTACHED_SKB: "generic", nl.XDP_ATTACHED_HW: "offloaded",
+}
+
+// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it
+// gets frames before TC does.
+func (d *Datapath) xdpOn(ifindex int) (ahead []string, err error) {
+	for depth := 0; depth < maxStacked && ifindex != 0; depth++ {
+		l, err := d.tc.LinkByIndex(ifindex)
+		if _, gone := err.(netlink.LinkNotFoundError); gone {
+			return ahead, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("look for XDP: %w", err)
+		}
+		at := l.Attrs()
+		if x := at.Xdp; x != nil && x.Attached {
+			mode := xdpModes[x.AttachMode]
+			if mode == "" {
+				mode = "more than one"
+			}
+			ahead = append(ahead, fmt.Sprintf("XDP (%s) program %s on %q", mode, programText(ebpf.ProgramID(x.ProgId)), at.Name))
+		}
+		ifindex = 0
+		if l.Type() == "vlan" && at.NetNsID < 0 {
+			ifindex = at.ParentIndex
+		}
+	}
+	return ahead, nil
+}
+
+// maxStacked bounds how many VLANs may lie above one another
+// (MAX_NEST_DEV in include/linux/netdevice.h).
+const maxStacked = 8
+
+// isProgram reports whether an id is a program's. A Datapath that has loaded
+// none takes any for its own.
+func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
+	if p == nil {
+		return true
+	}
+	info, err := p.Info()
+	if err != nil {
+		return false
+	}
+	own, ok := info.ID()
+	return !ok || own == id
+}
+
+// programText is the name of a program and its id, or the id alone if the
+// process may not ask for the name, which takes CAP_SYS_ADMIN
+// (kernel/bpf/syscall.c, bpf_prog_get_fd_by_id).
+func programText(id ebpf.ProgramID) string {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return fmt.Sprintf("id %d", id)
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil || info.Name == "" {
+		return fmt.Sprintf("id %d", id)
+	}
+	return fmt.Sprintf("%q (id %d)", info.Name, id)
+}

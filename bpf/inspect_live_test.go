@@ -1,0 +1,426 @@
+package bpf
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// at returns how the parent is attached to.
+func (l *lab) at() (at Attachment) {
+	l.Helper()
+	l.do(func() error {
+		all, err := l.Attached()
+		at = all[l.parent]
+		return err
+	})
+	return at
+}
+
+// aheadNames fails unless one thing is ahead, with these words in its text.
+func (l *lab) aheadNames(words ...string) {
+	l.Helper()
+	ahead := l.at().Ahead
+	if len(ahead) != 1 {
+		l.Fatalf("ahead: %q, want one", ahead)
+	}
+	for _, w := range words {
+		if !strings.Contains(ahead[0], w) {
+			l.Errorf("ahead: %q, want %q in it", ahead[0], w)
+		}
+	}
+}
+
+// head puts a tcx program before all others.
+func (l *lab) head(p *ebpf.Program, w way) link.Link {
+	l.Helper()
+	var theirs link.Link
+	l.do(func() (err error) {
+		theirs, err = link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: w.tcx(), Anchor: link.Head()})
+		return err
+	})
+	return theirs
+}
+
+func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
+	t.Helper()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: kind, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()}})
+	must(t, err)
+	t.Cleanup(func() { must(t, p.Close()) })
+	return p
+}
+
+// TestTCXAhead names a tcx program that others put before ours, in either
+// direction and whichever way ours are attached, and none behind ours.
+func TestTCXAhead(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		if !slices.Contains(kinds(t), TCX) {
+			t.Skip("tcx is newer than this kernel")
+		}
+		l := newLab(t, Options{Attach: kind})
+		if at := l.at(); len(at.Ahead) != 0 || at.Old || at.Kind != kind {
+			t.Errorf("alone: %+v", at)
+		}
+		p := named(t, "theirs", ebpf.SchedCLS, -1)
+		for _, w := range ways {
+			theirs := l.head(p, w)
+			l.aheadNames("tcx", w.String(), `"theirs"`)
+			must(t, theirs.Close())
+			testnet.Eventually(t, "nothing ahead", func() bool { return len(l.at().Ahead) == 0 })
+		}
+		if kind == TCX {
+			l.do(func() error {
+				behind, err := link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: ebpf.AttachTCXIngress})
+				if err == nil {
+					t.Cleanup(func() { must(t, behind.Close()) })
+				}
+				return err
+			})
+			if at := l.at(); len(at.Ahead) != 0 {
+				t.Errorf("behind ours: %+v", at)
+			}
+		}
+	})
+}
+
+// TestFilterAhead names filters of clsact that the kernel goes through before
+// ours, of whatever kind, and none of those behind.
+func TestFilterAhead(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	l := newLab(t, Options{Attach: Clsact})
+	l.do(func() error { return l.Detach(l.parent) })
+	testnet.Run(t, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
+	add := func(args ...string) {
+		testnet.Run(t, l.ns, "tc", slices.Concat([]string{"filter", "add", "dev", "eth0"}, args)...)
+	}
+	add("egress", "prio", "1", "protocol", "ip", "u32", "match", "u32", "0", "0")
+	add("egress", "prio", "7", "protocol", "ip", "u32", "match", "u32", "0", "0")
+	add("ingress", "prio", "1", "chain", "3", "protocol", "ip", "u32", "match", "u32", "0", "0")
+	l.attach()
+	l.aheadNames("egress filter", "u32", "preference 1")
+}
+
+// TestXDPAhead names an XDP program of the parent.
+func TestXDPAhead(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		p := named(t, "steals", ebpf.XDP, 2) // XDP_PASS
+		for flag, mode := range map[int]string{unix.XDP_FLAGS_SKB_MODE: "generic", unix.XDP_FLAGS_DRV_MODE: "native"} {
+			eth0 := testnet.Link(t, l.ns, "eth0")
+			l.do(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, p.FD(), flag) })
+			l.aheadNames("XDP", mode, `"steals"`, `"eth0"`)
+			l.do(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, -1, flag) })
+			if at := l.at(); len(at.Ahead) != 0 || at.Kind != kind {
+				t.Errorf("after it: %+v", at)
+			}
+		}
+	})
+}
+
+// TestLostPrograms takes a program off in each way that there is: the parent is
+// not taken for attached, and attaching mends it.
+func TestLostPrograms(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	tcx := slices.Contains(kinds(t), TCX)
+	for name, tt := range map[string]struct {
+		kind string
+		lose func(l *lab)
+	}{
+		"clsact removed":          {Clsact, func(l *lab) { testnet.Run(t, l.ns, "tc", "qdisc", "del", "dev", "eth0", "clsact") }},
+		"clsact removed and made": {Clsact, (*lab).remakeClsact},
+		"egress filters removed":  {Clsact, func(l *lab) { testnet.Run(t, l.ns, "tc", "filter", "del", "dev", "eth0", "egress") }},
+		"ingress filters removed": {Clsact, func(l *lab) { testnet.Run(t, l.ns, "tc", "filter", "del", "dev", "eth0", "ingress") }},
+		"ingress link detached":   {TCX, func(l *lab) { l.forceDetach(ingress) }},
+		"egress link detached":    {TCX, func(l *lab) { l.forceDetach(egress) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tt.kind == TCX && !tcx {
+				t.Skip("tcx is newer than this kernel")
+			}
+			l := newLab(t, Options{Attach: tt.kind})
+			c := l.container(specs.ModeBridge)
+			l.counting(c, "at first")
+			tt.lose(l)
+			if at := l.at(); at.Kind != "" {
+				t.Errorf("%+v, want it not attached", at)
+			}
+			l.attach()
+			l.counting(c, "attached again")
+			if at := l.at(); at.Kind != tt.kind || at.Old || len(at.Ahead) != 0 {
+				t.Errorf("%+v after attaching again", at)
+			}
+		})
+	}
+}
+
+func (l *lab) remakeClsact() {
+	testnet.Run(l, l.ns, "tc", "qdisc", "del", "dev", "eth0", "clsact")
+	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
+}
+
+func (l *lab) forceDetach(w way) {
+	theirs, err := link.LoadPinnedLink(l.pins.link(l.parent, w), nil)
+	must(l, err)
+	must(l, theirs.Detach())
+	must(l, theirs.Close())
+}
+
+// TestRemadeQdiscStays finds that a clsact which another made in place of ours
+// is not removed as ours.
+func TestRemadeQdiscStays(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	l := newLab(t, Options{Attach: Clsact})
+	l.remakeClsact()
+	l.attach()
+	l.do(func() error { return l.Detach(l.parent) })
+	if shown := l.shown(); !strings.Contains(shown, "qdisc clsact") {
+		t.Errorf("another's qdisc is gone:\n%s", shown)
+	}
+}
+
+// TestQdiscInPlace attaches by clsact to a parent on which another qdisc has
+// its place, or its handle. It is refused with the remedy and leaves nothing;
+// tcx is not concerned.
+func TestQdiscInPlace(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	for name, tt := range map[string]struct {
+		add  []string
+		want string
+	}{
+		"ingress":           {[]string{"handle", "ffff:", "ingress"}, "tc qdisc del dev eth0 ingress"},
+		"root with handle":  {[]string{"root", "handle", "ffff:", "pfifo"}, "give that one another handle"},
+		"ingress with root": {[]string{"ingress"}, `of kind "ingress"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, Options{Attach: Clsact})
+			c := l.container(specs.ModeBridge)
+			l.do(func() error { return l.Detach(l.parent) })
+			testnet.Run(t, l.ns, "tc", slices.Concat([]string{"qdisc", "add", "dev", "eth0"}, tt.add)...)
+			before := l.shown()
+			testnet.In(t, l.ns, func() {
+				if err := l.Attach(l.parent, l.hostMAC); err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, want %q", err, tt.want)
+				}
+			})
+			if at := l.at(); at.Kind != "" {
+				t.Errorf("%+v, want it not attached", at)
+			}
+			if after := l.shown(); after != before {
+				t.Errorf("before:\n%s\nafter:\n%s", before, after)
+			}
+			l.idle(c, "refused")
+			if !slices.Contains(kinds(t), TCX) {
+				return
+			}
+			l.Datapath.attach = "auto"
+			l.attach()
+			l.counting(c, "by tcx")
+		})
+	}
+}
+
+// TestPinsRemoved removes what is pinned, whole and in part, again and again:
+// no frame is lost to the counts meanwhile, and all is pinned again after it.
+func TestPinsRemoved(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		c := l.container(specs.ModeBridge)
+		must(t, l.maps.AddViolation(c.Slot, specs.AddressDrift, 3)) // makes the map "found"
+		l.counting(c, "at first")
+		whole := l.pinned()
+		for i, remove := range []string{"", "", "v1", "v1", "v1/links", "v1/sources", "v1/endpoints", "v1/ingress", "v1/found", "", "v1/sibling"} {
+			must(t, os.RemoveAll(filepath.Join(filepath.Dir(l.pins.dir), remove)))
+			l.counting(c, "with no pins")
+			must(t, l.maps.Register(c.Endpoint))
+			missing, err := l.Repin()
+			must(t, err)
+			if !missing && remove != "v1/links" {
+				t.Errorf("%d: nothing is missing without %q", i, remove)
+			}
+			l.attach()
+			l.counting(c, "pinned again")
+			if got := l.pinned(); !slices.Equal(got, whole) {
+				t.Fatalf("%d: pinned %q without %q, want %q", i, got, remove, whole)
+			}
+		}
+		if missing, err := Missing(filepath.Dir(l.pins.dir)); err != nil || len(missing) != 0 {
+			t.Errorf("missing %q, %v", missing, err)
+		}
+		if got := l.violationsOf(c.Slot, specs.AddressDrift); got != 3 {
+			t.Errorf("%d violations, want 3", got)
+		}
+	})
+}
+
+// TestReplacedPin finds that what another pins under a name of ours is not
+// taken for it.
+func TestReplacedPin(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	path := l.pins.object(mapSources)
+	must(t, os.Remove(path))
+	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: 1, MaxEntries: 1})
+	must(t, err)
+	defer other.Close()
+	must(t, other.Pin(path))
+	if missing, err := l.Repin(); err != nil || !missing {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+	ours, err := l.maps.get(mapSources)
+	must(t, err)
+	if !l.pins.isMap(mapSources, ours) {
+		t.Error("the pinned map is still another's")
+	}
+}
+
+// TestMissing names what a folder lacks.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	l := newLab(t, Options{})
+	dir := filepath.Dir(l.pins.dir)
+	want := []string{pinSibling, mapSources}
+	for _, name := range want {
+		must(t, os.Remove(l.pins.object(name)))
+	}
+	if l.at().Kind == TCX {
+		path := l.pins.link(l.parent, egress)
+		must(t, os.Remove(path))
+		want = slices.Insert(want, 0, "links/"+filepath.Base(path))
+	}
+	if got, err := Missing(dir); err != nil || !slices.Equal(got, want) {
+		t.Errorf("missing %q, %v; want %q", got, err, want)
+	}
+	if got, err := Missing(dir + "-other"); err != nil || len(got) != 0 {
+		t.Errorf("nothing is pinned, missing %q, %v", got, err)
+	}
+}
+
+// pinned lists the pins, as names.
+func (l *lab) pinned() (names []string) {
+	l.Helper()
+	must(l, filepath.WalkDir(l.pins.dir, func(path string, _ os.DirEntry, err error) error {
+		names = append(names, path)
+		return err
+	}))
+	return names
+}
+
+func (l *lab) violationsOf(slot uint32, kind specs.Kind) uint64 {
+	l.Helper()
+	all, err := l.maps.Violations(slot)
+	must(l, err)
+	return all[kind].Packets
+}
+
+// TestEarlyAttach puts the pinned programs on a parent as a hook does: every
+// frame is counted, also when the agent takes it over while they run.
+func TestEarlyAttach(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind})
+		c := l.container(specs.ModeBridge)
+		l.do(func() error { return l.Detach(l.parent) })
+		maps, err := Open(filepath.Dir(l.pins.dir))
+		must(t, err)
+		defer maps.Close()
+		l.idle(c, "before")
+		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.counting(c, "attached by a hook")
+		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.counting(c, "by two hooks")
+		l.attach()
+		l.counting(c, "taken over")
+		if at := l.at(); at.Kind != kind || at.Old {
+			t.Errorf("%+v", at)
+		}
+		l.do(l.DetachAll)
+		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.idle(c, "detached on request")
+		must(t, l.Resume())
+		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.counting(c, "resumed")
+		must(t, l.Close())
+		l.Datapath = load(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
+		if at := l.at(); at.Kind != kind || !at.Old {
+			t.Errorf("after a restart %+v", at)
+		}
+	})
+}
+
+// TestRegisterAgainWritesNothing finds that registering what is there writes no
+// element, of any kind of endpoint.
+func TestRegisterAgainWritesNothing(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	for i, e := range []Endpoint{
+		{Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: macA, Cookie: 7},
+		{Driver: specs.Macvlan, Mode: specs.ModeSource, MAC: macB, Sources: []specs.MAC{macLAN}},
+		{Driver: specs.IPvlan, Mode: specs.ModeL2, MAC: macHost},
+		{Driver: specs.Macvlan, Mode: specs.ModePassthru, MAC: macHost},
+	} {
+		e.Slot, e.ParentIndex, e.Addresses = uint32(i+1), 10+i, nil
+		e.Addresses = append(e.Addresses, ipA, ip6A)
+		testnet.In(t, x.ns, func() { must(t, x.maps.Register(e)) })
+		before := x.maps.writes.Load()
+		testnet.In(t, x.ns, func() { must(t, x.maps.Register(e)) })
+		if n := x.maps.writes.Load() - before; n != 0 {
+			t.Errorf("%s: %d elements were written again", e.Mode, n)
+		}
+	}
+}
+
+// TestParentsAtOnce has hooks register the first endpoints of parents while the
+// agent attaches to them: neither loses what the other has written.
+func TestParentsAtOnce(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	ns, dir := testnet.Namespace(t), bpffs(t)
+	d := load(t, ns, dir, Options{MaxEndpoints: 400})
+	hook, err := Open(dir)
+	must(t, err)
+	defer hook.Close()
+	const parents = 300
+	done := make(chan error)
+	go func() {
+		for i := range parents {
+			if err := hook.Register(Endpoint{Slot: uint32(i + 1), ParentIndex: i + 10, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2}); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for i := range parents {
+		must(t, d.maps.exclusively(func() error { return d.ownMAC(i+10, macHost) }))
+	}
+	must(t, <-done)
+	for i := range parents {
+		p, err := d.maps.parent(i + 10)
+		must(t, err)
+		if p.MAC != macHost || p.Flags&parentIPvlan == 0 {
+			t.Fatalf("parent %d: %+v, want the MAC and the mark of ipvlan", i, p)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockWait is how long a process waits for the lock of the pinned objects. It
+// is held for well under a millisecond, by a process that the kernel frees it
+// from when it dies.
+const lockWait = 5 * time.Second
+
+// exclusively runs fn while no other process, and no other caller in this one,
+// attaches to parents or changes what the maps have of one: hook and agent do
+// both, and a value of the map "parents" has members of either.
+//
+// It must not be called inside fn.
+func (m *Maps) exclusively(fn func() error) error {
+	f, err := m.pins.lock()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return fn()
+}
+
+// lock locks the folder until the file is closed. One that has taken its place
+// meanwhile is locked in its stead.
+func (p pins) lock() (*os.File, error) {
+	for end := time.Now().Add(lockWait); ; {
+		f, err := os.Open(p.dir)
+		if err != nil {
+			return nil, fmt.Errorf("lock pinned objects: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil && p.is(f) {
+			return f, nil
+		}
+		_ = f.Close()
+		switch {
+		case err == nil:
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return nil, fmt.Errorf("lock pinned objects: %w", err)
+		case time.Now().After(end):
+			return nil, fmt.Errorf("lock pinned objects: another process has held %q for %s: %w", p.dir, lockWait, err)
+		default:
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// is reports whether an open folder is the one at the path.
+func (p pins) is(f *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == p.inode()
+}
