@@ -8,11 +8,20 @@ GO          ?= go
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMANDS    := $(notdir $(wildcard cmd/*))
 TIMEOUT     ?= 10m
+SUITES      ?= bookworm trixie
+# Where programs keep the outcome of each test; nowhere if empty.
+RESULTS     ?=
 
-# What a check run tests under other kernels: attaching. make vm-test tests all.
-CHECKED := ./check ./hook ./internal/... ./network
+# Downloads and trees that are kept between runs. bin has programs that were
+# taken out of a package without installing it.
+export BERTH_CACHE ?= /var/cache/berth
+export PATH := $(PATH):$(BERTH_CACHE)/bin
 
-.PHONY: help build release deps generate lint generated rules test vm-test bench demo clean
+# A test that needs one of these fails if it is missing. Kernels of machines
+# that run tests lack others: make vm-test has them all.
+export BERTH_TEST_REQUIRE ?= root,macvlan
+
+.PHONY: help build release deps generate lint vet generated rules test vm-test fresh bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -26,34 +35,41 @@ build: ## static binaries in bin/
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'
 
-deps: ## the Debian packages that building the BPF objects and testing take
+deps: ## the Debian packages that testing takes
 	@scripts/deps.sh test
 
-generate: deps ## BPF objects and their Go from bpf/*.c
+generate: ## BPF objects and their Go from bpf/*.c
+	@scripts/deps.sh generate
 	$(GO) generate ./...
 
-lint: ## gofmt, vet, staticcheck, the import rule
+lint: vet ## gofmt, vet, staticcheck, the import rule
+	$(GO) test ./test/lint
+
+vet:
 	@scripts/gofmt.sh
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	$(GO) test ./test/lint
 
-generated: deps ## are the committed BPF objects those of the sources?
+generated: ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
 
 rules: deps ## are Prometheus' rules in deploy/prometheus sound, and do they fire?
 	$(GO) test -count=1 ./test/rules
 
-test: deps lint generated rules ## everything that has to hold, as root; where CI is set, vm-test too
-	BERTH_TEST_REQUIRE=root,macvlan $(GO) test -timeout $(TIMEOUT) ./...
-ifdef CI
-	@$(MAKE) --no-print-directory vm-test VM='$(CHECKED)'
-endif
-	@echo 'make test: all of it holds'
+# go vet has run already, so go test need not run it again.
+test: deps vet generated ## everything that has to hold and can run here, as root
+	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -where "$$(uname -r)" -- \
+		-vet=off -timeout $(TIMEOUT) ./...
 
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1 ./hook' for some
 	@scripts/deps.sh vm
-	@$(GO) run ./test/vm $(VM)
+	@$(GO) run ./test/vm $(if $(RESULTS),-results $(RESULTS)) $(VM)
+
+fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fresh-bookworm, fresh-trixie
+
+fresh-%:
+	@scripts/deps.sh tree
+	@scripts/fresh.sh $* 'make demo && make test'
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some
 	@scripts/deps.sh bench

@@ -1,9 +1,14 @@
 #!/bin/bash
-# deps.sh demo|bench|test|vm|tree: installs the Debian packages that are missing for a
-# purpose. What is there already, in whatever way it came, is left alone.
+# deps.sh PURPOSE: installs the Debian packages that are missing for a purpose:
+# demo, bench, test, generate (the BPF objects), vm or tree. A program that is
+# there already, from a package or not, is left alone.
 set -euo pipefail
+cache=${BERTH_CACHE:-/var/cache/berth}
 
-# Each line: the purposes, what shows that it is there, the package that has it.
+# Each line: the purposes; a program or file that shows that the package is
+# there; the package. PACKAGE:FILE is a program that is taken out of its package
+# to the cache, as the package would install a service; of PACKAGE/PACKAGE, the
+# first that this Debian has.
 needs() {
 	cat <<-'END'
 		demo,bench,test  ip                              iproute2
@@ -13,21 +18,24 @@ needs() {
 		test             crun                            crun
 		demo,test        podman                          podman
 		demo,test        conmon                          conmon
+		test,vm          ethtool                         ethtool
+		test,vm          ping                            iputils-ping
+		test             patch                           patch
+		test             lintian                         lintian
 		test             tmux                            tmux
 		test             containerd                      containerd
 		test             systemd-analyze                 systemd
 		test             setpriv                         util-linux
-		test             promtool                        prometheus
-		test             clang-14                        clang-14
-		test             llvm-strip-14                   llvm-14
-		test             /usr/include/bpf/bpf_helpers.h  libbpf-dev
+		test             promtool                        promtool/prometheus:/usr/bin/promtool
 		test             /usr/include/linux/if_ether.h   linux-libc-dev
-		bench            /usr/lib/cni/macvlan            containernetworking-plugins
+		generate         clang-14                        clang-14
+		generate         llvm-strip-14                   llvm-14
+		generate         /usr/include/bpf/bpf_helpers.h  libbpf-dev
+		generate         /usr/include/linux/if_ether.h   linux-libc-dev
+		bench,test       /usr/lib/cni/macvlan            containernetworking-plugins
 		bench            iperf3                          iperf3
 		vm               ip                              iproute2
 		vm               nsenter                         util-linux
-		vm               ethtool                         ethtool
-		vm               ping                            iputils-ping
 		vm               qemu-system-x86_64              qemu-system-x86
 		vm               systemd-analyze                 systemd
 		vm               /usr/include/linux/if_ether.h   linux-libc-dev
@@ -40,30 +48,43 @@ needs() {
 missing() {
 	needs | while read -r purposes sign package; do
 		[[ ,$purposes, == *,$1,* ]] || continue
-		[[ -e $sign ]] || command -v "$sign" >/dev/null || echo "$package"
+		[[ -e $sign || -x $cache/bin/$sign ]] || command -v "$sign" >/dev/null || echo "$package"
 	done
 }
 
-purpose=${1:?demo, bench, test, vm or tree}
-packages=$(missing "$purpose")
-[[ -n $packages ]] || exit 0
+# extract PACKAGE:FILE puts a program of a package into the cache. The package
+# is not installed, nor are those that it depends on.
+extract() {
+	local package=${1%%:*} file=${1#*:} dir
+	[[ -n $(apt-cache madison "${package%%/*}") ]] && package=${package%%/*} || package=${package#*/}
+	dir=$(mktemp -d)
+	(cd "$dir" && apt-get download "${options[@]}" -o APT::Sandbox::User= "$package" && dpkg-deb -x ./*.deb root)
+	install -D "$dir/root$file" "$cache/bin/${file##*/}"
+	rm -rf "$dir"
+	echo "  $cache/bin/${file##*/}"
+}
+
+purpose=${1:?demo, bench, test, generate, vm or tree}
+mapfile -t packages < <(missing "$purpose")
+[[ ${#packages[@]} -gt 0 ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-	echo "deps: missing, install as root:" $packages >&2
+	echo "deps: missing, install as root: ${packages[*]}" >&2
 	exit 1
 fi
 
 # apt-get update does not wait for another one; so that runs queue up here.
 exec 9>/var/lock/berth-deps
 flock 9
-packages=$(missing "$purpose")
-[[ -n $packages ]] || exit 0
-echo "deps: installing" $packages
+mapfile -t packages < <(missing "$purpose")
+[[ ${#packages[@]} -gt 0 ]] || exit 0
+echo "deps: installing ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
 options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
 apt-get update "${options[@]}"
-apt-get install -y --no-install-recommends "${options[@]}" $packages |
+installed=()
+for package in "${packages[@]}"; do
+	if [[ $package == *:* ]]; then extract "$package"; else installed+=("$package"); fi
+done
+[[ ${#installed[@]} -gt 0 ]] || exit 0
+apt-get install -y --no-install-recommends "${options[@]}" "${installed[@]}" |
 	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
-# Of prometheus only promtool is wanted, not a server that listens.
-if [[ " ${packages//$'\n'/ } " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
-	systemctl --quiet disable --now prometheus 2>/dev/null || systemctl --quiet disable prometheus
-fi

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 func TestDiff(t *testing.T) {
@@ -47,10 +49,7 @@ func TestDiff(t *testing.T) {
 
 // patch(1) makes the one text of the other.
 func TestDiffIsWhatPatchReads(t *testing.T) {
-	patch, err := exec.LookPath("patch")
-	if err != nil {
-		t.Skip("patch(1) is not installed")
-	}
+	patch := testnet.Program(t, "patch")
 	random := rand.New(rand.NewPCG(1, 2))
 	text := func() string {
 		var b strings.Builder

@@ -8,15 +8,13 @@ import (
 	"testing"
 
 	"berth/engine/edit"
+	"berth/internal/testnet"
 )
 
 // The containerd of this machine reads what was installed into its own default
 // configuration, and into none, as it was meant.
 func TestContainerdReadsIt(t *testing.T) {
-	program, err := exec.LookPath("containerd")
-	if err != nil {
-		t.Skip("containerd is not installed")
-	}
+	program := testnet.Program(t, "containerd")
 	v, err := AskVersion(program)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 // pack makes a Debian package of programs, and returns its path.
@@ -90,15 +92,10 @@ func wantedFiles(t *testing.T) []string {
 	return want
 }
 
-// lintian is Debian's own judge. It is large, so only asked where it is.
+// lintian is Debian's own judge.
 func lintian(t *testing.T, deb string) {
 	t.Helper()
-	path, err := exec.LookPath("lintian")
-	if err != nil {
-		t.Log("not judged by lintian, which is not here")
-		return
-	}
-	out, err := exec.Command(path, "--allow-root", "--fail-on=error,warning", deb).CombinedOutput()
+	out, err := exec.Command(testnet.Program(t, "lintian"), "--allow-root", "--fail-on=error,warning", deb).CombinedOutput()
 	if err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 // dashboard is what matters of Grafana's JSON model.
@@ -164,10 +166,7 @@ func TestTheDashboardIsInOrder(t *testing.T) {
 // The queries are PromQL, by Prometheus' own parser.
 func TestTheDashboardsQueriesParse(t *testing.T) {
 	t.Parallel()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("missing promtool, of Debian's package prometheus")
-	}
+	promtool := testnet.Program(t, "promtool")
 	d := readDashboard(t)
 	rules := "groups:\n- name: queries\n  rules:\n"
 	for where, query := range d.queries() {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/testnet"
 	"berth/specs"
 )
 
@@ -14,11 +15,7 @@ const dir = "../../deploy/prometheus"
 // promtool runs it in the directory of the rules.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	path, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Fatal("no promtool, which Debian has in its package prometheus: `make deps` installs it")
-	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(testnet.Program(t, "promtool"), args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -6,17 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth/internal/testnet"
+
 	"golang.org/x/sys/unix"
 )
 
 // Cache is the directory of everything that is kept between runs: BERTH_CACHE,
 // or /var/cache/berth.
-func Cache() string {
-	if dir := os.Getenv("BERTH_CACHE"); dir != "" {
-		return dir
-	}
-	return "/var/cache/berth"
-}
+func Cache() string { return testnet.Cache() }
 
 // lock opens a file and locks it, with unix.LOCK_SH or unix.LOCK_EX. Closing
 // the file, or the end of the process, unlocks it.

@@ -13,8 +13,8 @@
 // required there, so that nothing skips for want of one. A machine that panics,
 // hangs or ends without a verdict is a failure.
 //
-// Kernels are downloaded with apt-get and kept in the user's cache directory;
-// nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they
+// Kernels are downloaded with apt-get and kept in the cache (BERTH_CACHE, or
+// /var/cache/berth); nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they
 // could not be run.
 //
 // With -bench it runs test/bench in place of tests, such parts of it as take no

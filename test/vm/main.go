@@ -12,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"berth/test/results"
+	debian "berth/test/tree"
 )
 
 // options are the command line's.
@@ -20,6 +23,7 @@ type options struct {
 	run      string
 	timeout  time.Duration
 	cache    string
+	results  string
 	verbose  bool
 	long     bool
 	bench    []string // what to tell test/bench, in place of tests
@@ -54,7 +58,8 @@ func parseOptions(args []string) (*options, error) {
 	series := fs.String("kernel", "6.1,6.12", "kernel series, a comma `list`")
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
-	fs.StringVar(&o.cache, "cache", "", "`directory` of the kernels (default: berth/kernels in the user's cache)")
+	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
+	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	fs.Func("bench", "in place of tests test/bench, with these `arguments`", func(text string) error {
@@ -67,13 +72,6 @@ func parseOptions(args []string) (*options, error) {
 	o.series, o.patterns = strings.Split(*series, ","), fs.Args()
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("this takes programs and kernels of amd64, not of %s", runtime.GOARCH)
-	}
-	if o.cache == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no -cache: %w", err)
-		}
-		o.cache = filepath.Join(cache, "berth", "kernels")
 	}
 	return o, nil
 }
@@ -142,6 +140,11 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.fault(err.Error())
 	}
 	r.flush()
+	if o.results != "" {
+		if err := results.Write(filepath.Join(o.results, "vm-"+series+".json"), r.results); err != nil {
+			return false, err
+		}
+	}
 	why := r.verdict()
 	for _, reason := range why {
 		r.print("FAIL: " + reason)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"berth/test/results"
 	"berth/test/vm/internal/plan"
 )
 
@@ -26,6 +27,7 @@ type report struct {
 	broken  []string
 	failed  int // packages
 	total   counts
+	results []results.Result
 }
 
 // counts are tests, not their sub-tests.
@@ -82,6 +84,10 @@ func (r *report) event(e plan.Event) {
 // end judges a package. One that ran no test has failed, or nobody would notice.
 func (r *report) end(e plan.Event) {
 	c := r.log.counts
+	for _, result := range r.log.ended {
+		result.Package, result.Where = e.Name, strings.TrimSuffix(r.prefix, "| ")
+		r.results = append(r.results, result)
+	}
 	verdict := "ok  "
 	if e.Status != 0 || c == (counts{}) && !r.chosen && !r.bench {
 		verdict = "FAIL"

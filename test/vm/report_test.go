@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/test/results"
 	"berth/test/vm/internal/plan"
 )
 
@@ -55,6 +56,13 @@ func TestReportOfAPassingMachine(t *testing.T) {
 		"6.1| ok   p 1.2s (1 passed, 1 skipped, 0 failed; exit status 0)\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	outcomes := []results.Result{
+		{Package: "p", Test: "TestA", Outcome: results.Pass, Where: "6.1"},
+		{Package: "p", Test: "TestB", Outcome: results.Skip, Reason: "missing", Where: "6.1"},
+	}
+	if !slices.Equal(r.results, outcomes) {
+		t.Errorf("outcomes %+v, want %+v", r.results, outcomes)
 	}
 	if why := r.verdict(); why != nil {
 		t.Errorf("failed: %q", why)

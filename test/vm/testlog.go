@@ -1,6 +1,10 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"berth/test/results"
+)
 
 // testLog follows the output of a test binary under -test.v and picks what is
 // worth a look: all of a test that failed or was skipped, nothing of one that
@@ -10,6 +14,7 @@ type testLog struct {
 	current string // the test whose output it is, "" outside of tests
 	logs    map[string][]string
 	order   []string
+	ended   []results.Result // without package and place
 }
 
 // take takes a line and returns the lines to show now.
@@ -44,6 +49,11 @@ func (l *testLog) end(outcome, name, line string) []string {
 	delete(l.logs, name)
 	l.current = ""
 	sub := strings.Contains(name, "/")
+	r := results.Result{Test: name, Outcome: strings.ToLower(outcome)}
+	if outcome == "SKIP" && len(log) > 1 {
+		_, r.Reason, _ = strings.Cut(strings.TrimSpace(log[len(log)-2]), ": ")
+	}
+	l.ended = append(l.ended, r)
 	switch outcome {
 	case "PASS":
 		log = nil

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/test/results"
+)
+
+// progress names the tests that have been running for longest.
+func (t *tally) progress() {
+	type long struct {
+		name  string
+		since time.Time
+	}
+	var all []long
+	for path, p := range t.packages {
+		for name, test := range p.running {
+			if !test.paused && !strings.Contains(name, "/") {
+				all = append(all, long{path + "." + name, test.since})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b long) int { return a.since.Compare(b.since) })
+	line := fmt.Sprintf("… %s: %d tests have ended in %d packages", minutes(time.Since(t.start)), t.passed+t.failed+t.skipped, len(t.ended))
+	for i, l := range all[:min(3, len(all))] {
+		line += fmt.Sprintf("%s %s (%s)", [...]string{"; running:", ",", ","}[i], l.name, minutes(time.Since(l.since)))
+	}
+	fmt.Fprintln(t.out, line)
+}
+
+func minutes(d time.Duration) string { return d.Round(time.Second).String() }
+
+// summary is the end: counts, the packages that took longest, and each skip
+// with its reason.
+func (t *tally) summary() {
+	slow := slices.SortedFunc(slices.Values(t.ended), func(a, b *pkg) int { return cmp.Compare(b.seconds, a.seconds) })
+	var names []string
+	for _, p := range slow[:min(5, len(slow))] {
+		names = append(names, fmt.Sprintf("%s %.0f s", p.path, p.seconds))
+	}
+	fmt.Fprintf(t.out, "longest: %s\n", strings.Join(names, ", "))
+	var skips []results.Result
+	for _, r := range t.results {
+		if r.Outcome == results.Skip {
+			skips = append(skips, r)
+		}
+	}
+	if len(skips) > 0 {
+		fmt.Fprintf(t.out, "skipped, with sub-tests %d:\n", len(skips))
+		printSkips(t.out, skips)
+	}
+	for _, r := range t.results {
+		if r.Outcome == results.Fail && !strings.Contains(r.Test, "/") {
+			fmt.Fprintf(t.out, "failed: %s of %s\n", r.Test, r.Package)
+		}
+	}
+	fmt.Fprintf(t.out, "%d tests: %d passed, %d failed, %d skipped, in %s\n",
+		t.passed+t.failed+t.skipped, t.passed, t.failed, t.skipped, minutes(time.Since(t.start)))
+	switch {
+	case t.failed > 0:
+	case len(skips) > 0:
+		fmt.Fprintln(t.out, "all that ran here holds; what was skipped takes another kernel (make vm-test) or engine (make engines)")
+	default:
+		fmt.Fprintln(t.out, "all of it holds")
+	}
+}
+
+// printSkips prints skips by their reasons.
+func printSkips(out io.Writer, skips []results.Result) {
+	byReason := map[string][]string{}
+	for _, s := range skips {
+		byReason[s.Reason] = append(byReason[s.Reason], s.Package+"."+s.Test)
+	}
+	reasons := make([]string, 0, len(byReason))
+	for reason := range byReason {
+		reasons = append(reasons, reason)
+	}
+	slices.Sort(reasons)
+	for _, reason := range reasons {
+		names := byReason[reason]
+		slices.Sort(names)
+		fmt.Fprintf(out, "  %s\n", cmp.Or(reason, "no reason given"))
+		for _, name := range names {
+			fmt.Fprintf(out, "    %s\n", name)
+		}
+	}
+}
