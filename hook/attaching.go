@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/bpf"
+	"berth/internal/plumb"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
@@ -25,12 +26,12 @@ type attaching struct {
 	undo  undo
 	free  []func() // what is given back at the end either way
 
-	vlanLocks []func() // held from the look at a VLAN until it is made
+	unlockVLANs func() // nil unless held: from the look at a VLAN until it is made
 
 	nsid     int
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order
-	rejected []rejection         // taken from a pool, in use on the LAN
+	rejected plumb.Rejected
 }
 
 // run does the steps in their order: nothing is visible in the kernel before
@@ -70,7 +71,7 @@ func (a *attaching) run(ctx context.Context) error {
 
 // done gives back what a run holds only while it works.
 func (a *attaching) done() {
-	a.unlockVLANs()
+	a.freeVLANs()
 	for i := len(a.free) - 1; i >= 0; i-- {
 		a.free[i]()
 	}
@@ -127,7 +128,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 // makeVLANs makes the parents that are VLANs and not there yet, and brings
 // each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
-	defer a.unlockVLANs()
+	defer a.freeVLANs()
 	made := false
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
@@ -148,11 +149,11 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 	return a.Store.Update(ctx, a.put)
 }
 
-func (a *attaching) unlockVLANs() {
-	for _, unlock := range a.vlanLocks {
-		unlock()
+func (a *attaching) freeVLANs() {
+	if a.unlockVLANs != nil {
+		a.unlockVLANs()
 	}
-	a.vlanLocks = nil
+	a.unlockVLANs = nil
 }
 
 func (a *attaching) put(tx *state.Tx) error {
@@ -179,7 +180,7 @@ func (a *attaching) register(ctx context.Context) (err error) {
 
 func (a *attaching) registerAll() error {
 	for _, r := range a.records {
-		if r.Slot == 0 || r.Slot >= a.maps.Slots() {
+		if !a.registers(r) {
 			continue
 		}
 		if err := a.maps.Register(release.Endpoint(r)); err != nil {
@@ -191,6 +192,13 @@ func (a *attaching) registerAll() error {
 		})
 	}
 	return nil
+}
+
+// registers reports whether an endpoint is in the agent's maps. A slot beyond
+// them is one of a larger max_endpoints that the agent has not taken up yet: it
+// registers the endpoint then.
+func (a *attaching) registers(r *state.Attachment) bool {
+	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
 }
 
 // create makes every interface in the container's namespace, each with one
@@ -217,7 +225,7 @@ func (a *attaching) create(ctx context.Context) error {
 // driver hands frames to siblings past the parent.
 func (a *attaching) countSiblings(r *state.Attachment) error {
 	direct := r.Driver == specs.IPvlan && (r.IPvlanFlag == "" || r.IPvlanFlag == specs.FlagBridge)
-	if !direct || a.maps == nil || r.Slot == 0 || r.Slot >= a.maps.Slots() {
+	if !direct || !a.registers(r) {
 		return nil
 	}
 	return a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) })

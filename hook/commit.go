@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"berth/internal/hostshim"
-	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -28,10 +28,8 @@ func (a *attaching) commit(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, l := range a.rejected {
-			if err := lease.In(tx, l.of.Domain()).ReleaseAddr(l.addr, l.of.Key()); err != nil {
-				return err
-			}
+		if err := a.rejected.Release(tx); err != nil {
+			return err
 		}
 		return routes.Note(tx, a.records...)
 	})
@@ -45,8 +43,9 @@ func (a *attaching) commit(ctx context.Context) error {
 // giveBack takes back what reserve has claimed, as if it had never been. VLANs
 // go first: a kill after that leaves records, which somebody finds.
 func (a *attaching) giveBack(ctx context.Context) error {
-	if len(a.vlanLocks) == 0 {
-		if err := a.lockEach(ctx); err != nil {
+	if a.unlockVLANs == nil {
+		var err error
+		if a.unlockVLANs, err = a.lockEach(ctx); err != nil {
 			return err
 		}
 	}
@@ -63,44 +62,32 @@ func (a *attaching) giveBack(ctx context.Context) error {
 	})
 }
 
-// removeVLANs removes the VLAN sub-interfaces that berth has made and nobody
-// but this run uses. Their locks are held.
+// removeVLANs removes the VLAN sub-interfaces that berth has made and only this
+// run uses. Their locks are held.
 func (a *attaching) removeVLANs(ctx context.Context) error {
 	ours := make(map[string]bool)
 	for _, r := range a.records {
 		ours[r.Key()] = true
 	}
-	gone := make(map[int]bool)
-	return a.Store.View(ctx, func(tx *state.Tx) error {
-		for _, r := range a.records {
-			if r.VLAN == 0 || r.ParentIndex == 0 || gone[r.ParentIndex] {
-				continue // none, or recorded and then not made
-			}
-			users, made := tx.VLANUsers(r.TrunkIndex, r.VLAN)
-			if !made || slices.ContainsFunc(users, func(key string) bool { return !ours[key] }) {
-				continue
-			}
-			if err := a.host.DeleteLink(r.ParentIndex); err != nil {
-				return fmt.Errorf("remove VLAN %q: %w", r.Parent, err)
-			}
-			gone[r.ParentIndex] = true
+	for _, r := range a.records {
+		if r.VLAN == 0 || r.ParentIndex == 0 {
+			continue // none, or recorded and then not made
 		}
-		return nil
-	})
+		leaving := func(key string) bool { return ours[key] }
+		if err := plumb.RemoveVLAN(ctx, a.Store, a.host, a.Log, plumb.Of(r).VLAN, r.Parent, leaving); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget drops a record and all that it holds.
 func forget(tx *state.Tx, r *state.Attachment) error {
-	if err := lease.In(tx, r.Domain()).Release(r.Key()); err != nil {
+	if err := plumb.Of(r).Forget(tx); err != nil {
 		return err
 	}
 	if r.Slot != 0 {
 		if err := tx.FreeSlot(r.Slot); err != nil {
-			return err
-		}
-	}
-	if r.VLAN != 0 {
-		if _, _, err := tx.RemoveVLANUser(r.TrunkIndex, r.VLAN, r.Key()); err != nil {
 			return err
 		}
 	}

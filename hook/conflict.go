@@ -7,50 +7,33 @@ import (
 	"net/netip"
 	"time"
 
-	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
 
-// ErrConflict is wrapped by the error of an address that somebody else on the
-// LAN has.
-var ErrConflict = errors.New("address in use on the LAN")
-
-// maxConflicts bounds how many addresses of a pool may turn out to be in use
-// before a start gives up.
-const maxConflicts = 64
-
 // settleConflicts probes for every address before it is used, all of the
 // container's at once. A pool's address that is in use is exchanged for the
 // pool's next; one that was asked for is an error.
 func (a *attaching) settleConflicts(ctx context.Context) error {
-	probed := make(map[netip.Addr]bool)
-	for range maxConflicts {
-		timeout := a.conflictTimeout()
-		claimants := a.claimants(func(i int, addr netip.Addr) bool {
-			return probes(a.plan.New[i]) && !probed[addr]
-		})
-		if timeout == 0 || len(claimants) == 0 {
-			return nil
-		}
-		conflicts, err := network.Probe(ctx, a.ns, claimants, timeout)
+	all := a.claimants(func(i int, _ netip.Addr) bool { return probes(a.plan.New[i]) })
+	err := plumb.Settle(ctx, a.ns, a.conflictTimeout(), all, func(c network.Conflict) (netip.Addr, error) {
+		i, r := a.byName(c.Interface)
+		in := a.plan.New[i]
+		next, err := a.exchange(ctx, in, r, c)
 		if err != nil {
-			return fmt.Errorf("probe for the addresses of container %q: %w", a.ids[0], err)
+			return next, in.At(err)
 		}
-		for _, c := range claimants {
-			for _, addr := range c.Addresses {
-				probed[addr] = true
-			}
-		}
-		for _, c := range conflicts {
-			if err := a.exchange(ctx, c); err != nil {
-				return err
-			}
-		}
+		a.Log.Warn("address in use on the LAN, taking the next",
+			"address", c.Addr, "by", c.MAC, "network", in.Net.Name, "next", next)
+		return next, nil
+	})
+	if err != nil {
+		return fmt.Errorf("container %q: %w", a.ids[0], err)
 	}
-	return fmt.Errorf("%w: %d addresses of the pool one after another; set ip_range to a part of the subnet that is this host's", ErrConflict, maxConflicts)
+	return nil
 }
 
 // probes reports whether an interface's addresses are probed for.
@@ -71,42 +54,28 @@ func (a *attaching) conflictTimeout() (most time.Duration) {
 }
 
 // exchange replaces an address that is in use by the next of its pool.
-func (a *attaching) exchange(ctx context.Context, c network.Conflict) error {
-	i, r := a.byName(c.Interface)
-	in, fam := a.plan.New[i], family(c.Addr)
+func (a *attaching) exchange(ctx context.Context, in *Interface, r *state.Attachment, c network.Conflict) (next netip.Addr, err error) {
 	if covers(in.Static, c.Addr) {
-		return fmt.Errorf("%s: %w: %s is %s's already; ask for another, or take it from that machine",
-			in.Key, ErrConflict, c.Addr, c.MAC)
+		return next, plumb.Taken(c)
 	}
-	a.Log.Warn("address in use on the LAN, taking the next", "address", c.Addr, "by", c.MAC, "network", in.Net.Name)
-	before := *r
-	err := a.Store.Update(ctx, func(tx *state.Tx) error {
-		leases := lease.In(tx, r.Domain())
-		next, err := take(leases, in.Pools[fam], ownerOf(r))
-		if err != nil {
-			return fmt.Errorf("%s: %w: %s is %s's; %w", in.Key, ErrConflict, c.Addr, c.MAC, err)
+	before, stake := *r, plumb.Of(r)
+	err = a.Store.Update(ctx, func(tx *state.Tx) (err error) {
+		if next, r.Addresses, err = stake.Exchange(tx, in.Pools[family(c.Addr)], before.Addresses, c); err != nil {
+			return err
 		}
-		r.Addresses = replaced(before.Addresses, c.Addr, next)
 		return tx.Put(r)
 	})
 	if err != nil {
 		r.Addresses = before.Addresses
-		return err
+		return next, err
 	}
-	a.rejected = append(a.rejected, rejection{r, c.Addr})
-	if a.maps == nil || r.Slot == 0 {
-		return nil
+	a.rejected.Add(stake, c.Addr)
+	if !a.registers(r) {
+		return next, nil
 	}
-	return a.Store.View(ctx, func(*state.Tx) error { // as register does
+	return next, a.Store.View(ctx, func(*state.Tx) error { // as register does
 		return errors.Join(a.maps.Unregister(release.Endpoint(&before)), a.maps.Register(release.Endpoint(r)))
 	})
-}
-
-// rejection is an address that a record holds without using it: it is given back
-// only at the end, so that it is not taken again meanwhile.
-type rejection struct {
-	of   *state.Attachment
-	addr netip.Addr
 }
 
 func (a *attaching) byName(ifname string) (int, *state.Attachment) {
@@ -125,14 +94,4 @@ func covers(prefixes []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func replaced(all []netip.Prefix, old netip.Addr, by netip.Prefix) []netip.Prefix {
-	out := make([]netip.Prefix, len(all))
-	for i, p := range all {
-		if out[i] = p; p.Addr() == old {
-			out[i] = by
-		}
-	}
-	return out
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/plumb"
+	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/network"
 )
@@ -119,7 +121,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	b := h.box("b", `[{"name":"lan","ips":["192.0.2.3"]}]`)
 	before := h.snapshot(b)
 	err := h.start(b)
-	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "192.0.2.3 is "+mac+"'s already") {
+	if !errors.Is(err, plumb.ErrConflict) || !strings.Contains(err.Error(), "192.0.2.3 is "+mac+"'s already") {
 		t.Errorf("error %v, want one that names %s", err, mac)
 	}
 	h.unchanged(b, before)
@@ -127,5 +129,35 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	h.mustStart(c)
 	if got := h.attachments("c")[0].Addresses[0].String(); got != "192.0.2.2/24" {
 		t.Errorf("address %s, want 192.0.2.2/24: conflict_timeout is 0", got)
+	}
+}
+
+// A container whose counter slot the pinned maps do not have yet, because
+// max_endpoints was raised and the agent not restarted, exchanges an address
+// as any other.
+func TestAConflictWithASlotBeyondTheMaps(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.write("berth.toml", "[agent]\nmax_endpoints = 1024\n")
+	h.network("lan", lan)
+	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
+	slots := h.datapath().Maps().Slots()
+	err := h.store.Update(t.Context(), func(tx *state.Tx) error {
+		for {
+			if slot, err := tx.ClaimSlot(1024); err != nil || slot+1 >= slots {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mustStart(h.box("a", "lan"))
+	r := h.attachments("a")[0]
+	if r.Slot < slots {
+		t.Fatalf("slot %d of %d", r.Slot, slots)
+	}
+	if got := r.Addresses[0].String(); got != "192.0.2.3/24" {
+		t.Errorf("address %s, want the next that is free on the LAN", got)
 	}
 }

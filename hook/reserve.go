@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"berth/internal/hostshim"
 	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
@@ -23,7 +22,8 @@ var errMoved = errors.New("the attachment that the container shares is being rel
 // not in the transaction: nobody may remove one between its record and its
 // use. Once it is recorded and made, its user count keeps it.
 func (a *attaching) lockVLANs(ctx context.Context) error {
-	if err := a.lockEach(ctx); err != nil {
+	var err error
+	if a.unlockVLANs, err = a.lockEach(ctx); err != nil {
 		return err
 	}
 	for i, r := range a.records {
@@ -38,21 +38,12 @@ func (a *attaching) lockVLANs(ctx context.Context) error {
 }
 
 // lockEach takes the lock of each VLAN once.
-func (a *attaching) lockEach(ctx context.Context) error {
-	locked := make(map[[2]int]bool)
+func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
+	var vlans []plumb.VLAN
 	for _, r := range a.records {
-		id := [2]int{r.TrunkIndex, r.VLAN}
-		if r.VLAN == 0 || locked[id] {
-			continue
-		}
-		unlock, err := a.Store.LockVLAN(ctx, r.TrunkIndex, r.VLAN)
-		if err != nil {
-			return fmt.Errorf("lock VLAN %d: %w", r.VLAN, err)
-		}
-		locked[id] = true
-		a.vlanLocks = append(a.vlanLocks, unlock)
+		vlans = append(vlans, plumb.Of(r).VLAN)
 	}
-	return nil
+	return plumb.LockVLANs(ctx, a.Store, vlans)
 }
 
 // lookAgain finds a VLAN that somebody has made since the facts were gathered:
@@ -94,14 +85,11 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err := hostshim.CheckSharing(tx, r.Domain(), use); err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
-	leases, owner := lease.In(tx, r.Domain()), ownerOf(r)
-	for _, p := range in.Static {
-		pool := ipam.NewPool(in.Net.Name, *in.Net.SubnetOf(p.Addr()), nil)
-		if err := leases.Claim(pool, p.Addr(), owner); err != nil {
-			return specs.At("ips", err)
-		}
-		r.Addresses = append(r.Addresses, p)
+	stake := plumb.Of(r)
+	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
+		return specs.At("ips", err)
 	}
+	r.Addresses = slices.Clone(in.Static)
 	had, err := a.recall(tx, in)
 	if err != nil {
 		return err
@@ -110,13 +98,13 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		if len(in.Pools[fam]) == 0 {
 			continue
 		}
-		p, err := takeAgain(leases, in.Pools[fam], had, owner)
+		p, err := stake.TakeAgain(tx, in.Pools[fam], had.Addresses)
 		if err != nil {
 			return err
 		}
 		r.Addresses = append(r.Addresses, p)
 	}
-	if err := claimMAC(leases, in, r, had.MAC, owner); err != nil {
+	if err := claimMAC(lease.In(tx, stake.Domain), in, r, had.MAC, stake.Owner); err != nil {
 		return err
 	}
 	if r.Slot, err = tx.ClaimSlot(a.slots); errors.Is(err, state.ErrNoSlot) {
@@ -124,46 +112,10 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	} else if err != nil {
 		return err
 	}
-	if r.VLAN != 0 {
-		if err := tx.AddVLANUser(r.TrunkIndex, r.VLAN, r.Key(), in.MakeVLAN != 0); err != nil {
-			return err
-		}
+	if err := stake.UseVLAN(tx, in.MakeVLAN != 0); err != nil {
+		return err
 	}
 	return tx.Put(r)
-}
-
-// takeAgain takes the address that the interface had, else any.
-func takeAgain(leases *lease.Leases, pools []*ipam.Pool, had lease.Memory, owner lease.Owner) (netip.Prefix, error) {
-	for _, addr := range had.Addresses {
-		for _, pool := range pools {
-			again, err := leases.TakeAgain(pool, addr, owner)
-			if err != nil {
-				return netip.Prefix{}, err
-			}
-			if again {
-				return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
-			}
-		}
-	}
-	return take(leases, pools, owner)
-}
-
-// take takes an address from the first of the pools that has a free one, as
-// docker does.
-func take(leases *lease.Leases, pools []*ipam.Pool, owner lease.Owner) (netip.Prefix, error) {
-	var last error
-	for _, pool := range pools {
-		addr, err := leases.Take(pool, owner)
-		if err == nil {
-			return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
-		}
-		last = err
-		var exhausted *lease.ExhaustedError
-		if !errors.As(err, &exhausted) {
-			break
-		}
-	}
-	return netip.Prefix{}, last
 }
 
 func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {
@@ -204,8 +156,4 @@ func (a *attaching) share(tx *state.Tx) error {
 		}
 	}
 	return nil
-}
-
-func ownerOf(r *state.Attachment) lease.Owner {
-	return lease.Owner{Key: r.Key(), Container: r.Containers[0], Network: r.Network}
 }

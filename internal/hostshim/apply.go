@@ -10,20 +10,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
-
-// maxConflicts bounds how often addresses of a pool may turn out to be in use
-// before an enable gives up.
-const maxConflicts = 64
-
-// errConflict is wrapped by the error of an address that somebody else on the
-// LAN has.
-var errConflict = errors.New("address in use on the LAN")
 
 // create makes the interface in the host's own namespace.
 func (e *enabling) create(context.Context) error {
@@ -78,30 +70,15 @@ func (e *enabling) checkReflection(ctx context.Context) error {
 // talks reports whether the interface speaks ARP and Neighbor Discovery.
 func (e *enabling) talks() bool { return e.net.Driver == specs.Macvlan || e.net.Mode == specs.ModeL2 }
 
-// settleConflicts probes for the addresses before they are used. A pool's that
-// is in use is exchanged for the pool's next; one that was asked for is an
-// error.
+// settleConflicts probes for the addresses before they are used. One of a pool
+// that is in use is exchanged; one that was asked for is an error.
 func (e *enabling) settleConflicts(ctx context.Context) error {
-	timeout := time.Duration(*e.net.ConflictTimeout)
-	if timeout == 0 || !e.talks() {
+	if !e.talks() {
 		return nil
 	}
-	doubtful := addrs(e.rec.Addresses)
-	for range maxConflicts {
-		conflicts, err := network.Probe(ctx, e.ns, []network.Claimant{e.claimant(doubtful)}, timeout)
-		if err != nil || len(conflicts) == 0 {
-			return err
-		}
-		doubtful = nil
-		for _, c := range conflicts {
-			next, err := e.exchange(ctx, c)
-			if err != nil {
-				return err
-			}
-			doubtful = append(doubtful, next)
-		}
-	}
-	return fmt.Errorf("%w: %d of the pool one after another; set ip_range to a part of the subnet that is this host's", errConflict, maxConflicts)
+	claimant := e.claimant(addrs(e.rec.Addresses))
+	return plumb.Settle(ctx, e.ns, time.Duration(*e.net.ConflictTimeout), []network.Claimant{claimant},
+		func(c network.Conflict) (netip.Addr, error) { return e.exchange(ctx, c) })
 }
 
 func (e *enabling) claimant(addresses []netip.Addr) network.Claimant {
@@ -115,23 +92,27 @@ func addrs(prefixes []netip.Prefix) (all []netip.Addr) {
 	return all
 }
 
-// exchange replaces an address that is in use by the next of its pool.
+// exchange replaces an address that is in use by the next of its subnet.
 func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
-	taken := fmt.Errorf("%w: %s is %s's", errConflict, c.Addr, c.MAC)
 	if slices.Contains(addrs(e.static), c.Addr) {
-		return next, specs.Invalid("--ip", c.Addr.String(), "an address that nobody on the LAN has, this one is %s's", c.MAC)
+		return next, specs.At("--ip", plumb.Taken(c))
 	}
-	i := slices.Index(addrs(e.rec.Addresses), c.Addr)
-	pool := e.pools[slices.IndexFunc(e.pools, func(p *ipam.Pool) bool { return p.Prefix().Contains(c.Addr) })]
-	err = e.Store.Update(ctx, func(tx *state.Tx) error {
-		if next, err = lease.In(tx, e.rec.domain()).Take(pool, e.rec.owner()); err != nil {
-			return fmt.Errorf("%w; %w", taken, err)
+	i := slices.IndexFunc(e.pools, func(p *ipam.Pool) bool { return p.Prefix().Contains(c.Addr) })
+	stake, before := e.rec.stake(), e.rec.Addresses
+	err = e.Store.Update(ctx, func(tx *state.Tx) (err error) {
+		var all []netip.Prefix
+		if next, all, err = stake.Exchange(tx, e.pools[i:i+1], before, c); err != nil {
+			return err
 		}
-		e.rec.Addresses[i] = netip.PrefixFrom(next, pool.Prefix().Bits())
+		e.rec.Addresses = all
 		return put(tx, e.rec)
 	})
-	e.rejected = append(e.rejected, c.Addr)
-	return next, err
+	if err != nil {
+		e.rec.Addresses = before
+		return next, err
+	}
+	e.rejected.Add(stake, c.Addr)
+	return next, nil
 }
 
 func (e *enabling) announce(context.Context) error {
@@ -145,11 +126,8 @@ func (e *enabling) announce(context.Context) error {
 func (e *enabling) commit(ctx context.Context) error {
 	e.rec.Enabled = true
 	return e.Store.Update(ctx, func(tx *state.Tx) error {
-		leases := lease.In(tx, e.rec.domain())
-		for _, addr := range e.rejected {
-			if err := leases.ReleaseAddr(addr, e.rec.key()); err != nil {
-				return err
-			}
+		if err := e.rejected.Release(tx); err != nil {
+			return err
 		}
 		return put(tx, e.rec)
 	})

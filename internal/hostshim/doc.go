@@ -16,5 +16,5 @@
 // run, because they are set to what the records say, under a lock.
 //
 // The package makes no interface of a container's. It imports internal/state,
-// internal/lease, ipam, network and specs.
+// internal/lease, internal/plumb, ipam, network and specs.
 package hostshim

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
-	"berth/ipam"
 	"berth/network"
 	"berth/specs"
 )
@@ -29,7 +30,7 @@ type enabling struct {
 	free     []func() // what is given back at the end either way
 	rec      *Record
 	reserved bool
-	rejected []netip.Addr // taken from a pool, in use on the LAN
+	rejected plumb.Rejected
 }
 
 func (e *enabling) unlock() {
@@ -51,9 +52,9 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 		return err
 	}
 	if trunk, id := f.vlan(); id != 0 {
-		unlock, err := e.Store.LockVLAN(ctx, trunk, id)
+		unlock, err := plumb.LockVLANs(ctx, e.Store, []plumb.VLAN{{Trunk: trunk, ID: id}})
 		if err != nil {
-			return fmt.Errorf("lock VLAN %d: %w", id, err)
+			return err
 		}
 		e.free = append(e.free, unlock)
 		if f, err = gather(e.host, n); err != nil {
@@ -151,20 +152,18 @@ func (e *enabling) reserve(ctx context.Context) error {
 		if err := CheckSharing(tx, e.rec.domain(), e.rec.use()); err != nil {
 			return fmt.Errorf("parent %q: %w", e.net.Parent, err)
 		}
-		leases := lease.In(tx, e.rec.domain())
-		if err := e.takeAddresses(leases); err != nil {
+		stake := e.rec.stake()
+		if err := e.takeAddresses(tx, stake); err != nil {
 			return err
 		}
 		var err error
 		if e.rec.MAC = e.on.MAC; e.net.Driver == specs.Macvlan {
-			if e.rec.MAC, err = leases.TakeMAC(e.rec.owner()); err != nil {
+			if e.rec.MAC, err = lease.In(tx, stake.Domain).TakeMAC(stake.Owner); err != nil {
 				return err
 			}
 		}
-		if e.rec.VLAN != 0 {
-			if err := tx.AddVLANUser(e.rec.TrunkIndex, e.rec.VLAN, e.rec.key(), e.makeVLAN != 0); err != nil {
-				return err
-			}
+		if err := stake.UseVLAN(tx, e.makeVLAN != 0); err != nil {
+			return err
 		}
 		return put(tx, e.rec)
 	})
@@ -172,20 +171,17 @@ func (e *enabling) reserve(ctx context.Context) error {
 	return err
 }
 
-func (e *enabling) takeAddresses(leases *lease.Leases) error {
-	for _, p := range e.static {
-		pool := ipam.NewPool(e.net.Name, *e.net.SubnetOf(p.Addr()), nil)
-		if err := leases.Claim(pool, p.Addr(), e.rec.owner()); err != nil {
-			return specs.At("--ip", err)
-		}
-		e.rec.Addresses = append(e.rec.Addresses, p)
+func (e *enabling) takeAddresses(tx *state.Tx, stake *plumb.Stake) error {
+	if err := stake.Claim(tx, e.net, e.static); err != nil {
+		return specs.At("--ip", err)
 	}
-	for _, pool := range e.pools {
-		addr, err := leases.Take(pool, e.rec.owner())
+	e.rec.Addresses = slices.Clone(e.static)
+	for i := range e.pools { // the host has an address in each subnet
+		p, err := stake.Take(tx, e.pools[i:i+1])
 		if err != nil {
 			return err
 		}
-		e.rec.Addresses = append(e.rec.Addresses, netip.PrefixFrom(addr, pool.Prefix().Bits()))
+		e.rec.Addresses = append(e.rec.Addresses, p)
 	}
 	return nil
 }

@@ -189,7 +189,7 @@ func TestAddressesInUseOnTheLAN(t *testing.T) {
 	}
 	before := l.snapshot()
 	mac := testnet.Link(t, l.lan, "eth0").Attrs().HardwareAddr.String()
-	want := `host shim of "lan": --ip "192.0.2.200": want an address that nobody on the LAN has, this one is ` + mac + "'s"
+	want := `host shim of "lan": --ip: address in use on the LAN: 192.0.2.200 is ` + mac + "'s already; ask for another, or take it from that machine"
 	if _, err := l.enable(lan, "192.0.2.200"); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

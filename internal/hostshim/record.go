@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -56,8 +57,14 @@ func (r *Record) domain() string {
 	return a.Domain()
 }
 
-// owner has no container: the host itself.
-func (r *Record) owner() lease.Owner { return lease.Owner{Key: r.key(), Network: r.Network} }
+// stake returns the shim's place in its layer-2 domain. The owner has no
+// container: it is the host itself.
+func (r *Record) stake() *plumb.Stake {
+	return &plumb.Stake{
+		Domain: r.domain(), VLAN: plumb.VLAN{Trunk: r.TrunkIndex, ID: r.VLAN},
+		Owner: lease.Owner{Key: r.key(), Network: r.Network},
+	}
+}
 
 // source returns the address by which the host speaks with another: the one of
 // the same subnet.

@@ -3,9 +3,8 @@ package hostshim
 import (
 	"context"
 	"errors"
-	"fmt"
 
-	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/network"
 )
@@ -31,13 +30,15 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 		return err
 	}
 	if r.VLAN != 0 {
-		unlock, err := s.Store.LockVLAN(ctx, r.TrunkIndex, r.VLAN)
+		vlan := r.stake().VLAN
+		unlock, err := plumb.LockVLANs(ctx, s.Store, []plumb.VLAN{vlan})
 		if err != nil {
-			return fmt.Errorf("lock VLAN %d: %w", r.VLAN, err)
+			return err
 		}
 		defer unlock()
-		if err := s.removeVLAN(ctx, host, r); err != nil {
-			return fmt.Errorf("VLAN %q: %w", r.Parent, err)
+		only := func(key string) bool { return key == r.key() }
+		if err := plumb.RemoveVLAN(ctx, s.Store, host, s.Log, vlan, r.Parent, only); err != nil {
+			return err
 		}
 	}
 	if err := s.step("delete the VLAN"); err != nil {
@@ -49,50 +50,10 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 	return s.step("forget")
 }
 
-// removeVLAN deletes the sub-interface that the shim was on if berth made it
-// and neither another of berth's nor anybody else has come to stand on it.
-func (s *Shims) removeVLAN(ctx context.Context, host *network.Handle, r *Record) error {
-	var last bool
-	err := s.Store.View(ctx, func(tx *state.Tx) error {
-		users, made := tx.VLANUsers(r.TrunkIndex, r.VLAN)
-		last = made && len(users) == 1 && users[0] == r.key()
-		return nil
-	})
-	if err != nil || !last {
-		return err
-	}
-	p, err := host.Parent(r.Parent)
-	switch {
-	case errors.Is(err, network.ErrNoLink), errors.Is(err, network.ErrVLAN):
-		return nil
-	case err != nil:
-		return err
-	case p.TrunkIndex != r.TrunkIndex || p.VLAN != r.VLAN:
-		return nil // another one's, under this name
-	}
-	others, err := host.Occupants(p.Index)
-	if err != nil {
-		return err
-	}
-	if len(others) > 0 || p.Upper != 0 {
-		s.Log.Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
-		return nil
-	}
-	if err := host.DeleteLink(p.Index); !errors.Is(err, network.ErrNoLink) {
-		return err
-	}
-	return nil
-}
-
 // forget drops the record and all that it holds.
 func forget(tx *state.Tx, r *Record) error {
-	if err := lease.In(tx, r.domain()).Release(r.key()); err != nil {
+	if err := r.stake().Forget(tx); err != nil {
 		return err
-	}
-	if r.VLAN != 0 {
-		if _, _, err := tx.RemoveVLANUser(r.TrunkIndex, r.VLAN, r.key()); err != nil {
-			return err
-		}
 	}
 	return tx.Bucket(bucketShims).Delete([]byte(r.Network))
 }

@@ -7,5 +7,5 @@
 // step can be repeated and leaves a record from which another process goes on.
 //
 // It makes nothing and decides nothing about containers. It imports
-// internal/state, internal/lease, internal/hostshim, network, bpf and specs.
+// internal/state, internal/plumb, internal/hostshim, network, bpf and specs.
 package release

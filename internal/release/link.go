@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -103,83 +102,22 @@ func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
 	return false
 }
 
-// vlan names a VLAN of a trunk.
-type vlan struct{ trunk, id int }
-
-// lockVLANs takes the locks of all VLANs of the attachments, in an order that
-// everybody keeps.
+// lockVLANs takes the locks of all VLANs of the attachments.
 func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlock func(), err error) {
-	set := make(map[vlan]bool)
+	var vlans []plumb.VLAN
 	for _, a := range all {
-		if a.VLAN != 0 {
-			set[vlan{a.TrunkIndex, a.VLAN}] = true
-		}
+		vlans = append(vlans, plumb.Of(a).VLAN)
 	}
-	var held []func()
-	unlock = sync.OnceFunc(func() {
-		for _, give := range slices.Backward(held) {
-			give()
-		}
-	})
-	order := func(a, b vlan) int { return (a.trunk-b.trunk)*(specs.MaxVLAN+2) + a.id - b.id }
-	for _, v := range slices.SortedFunc(maps.Keys(set), order) {
-		give, err := r.Store.LockVLAN(ctx, v.trunk, v.id)
-		if err != nil {
-			unlock()
-			return nil, fmt.Errorf("VLAN %d: %w", v.id, err)
-		}
-		held = append(held, give)
-	}
-	return unlock, nil
+	return plumb.LockVLANs(ctx, r.Store, vlans)
 }
 
-// removeVLAN removes the sub-interface that an attachment is on if berth made
-// it and nobody uses it but those that are being released. That is before
-// their records end: after a crash in between, the next one goes on here. The
-// caller has the VLAN's lock.
+// removeVLAN removes the sub-interface that an attachment is on, if only those
+// that are being released use it. The caller has the VLAN's lock.
 func (r *Releaser) removeVLAN(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
 	if a.VLAN == 0 {
 		return nil
 	}
-	var users []string
-	var made bool
-	err := r.Store.View(ctx, func(tx *state.Tx) error {
-		users, made = tx.VLANUsers(a.TrunkIndex, a.VLAN)
-		return nil
+	return plumb.RemoveVLAN(ctx, r.Store, r.Host, r.log(), plumb.Of(a).VLAN, a.Parent, func(key string) bool {
+		return slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key })
 	})
-	if err != nil || !made {
-		return err
-	}
-	for _, key := range users {
-		if !slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key }) {
-			return nil
-		}
-	}
-	parent, err := r.Host.Parent(a.Parent)
-	switch {
-	case errors.Is(err, network.ErrNoLink), errors.Is(err, network.ErrVLAN):
-		return nil
-	case err != nil:
-		return fmt.Errorf("VLAN %q: %w", a.Parent, err)
-	case parent.TrunkIndex != a.TrunkIndex || parent.VLAN != a.VLAN:
-		return nil // another one's, under this name
-	}
-	return r.deleteVLAN(parent)
-}
-
-// deleteVLAN deletes a sub-interface unless something that is not berth's has
-// come to stand on it.
-func (r *Releaser) deleteVLAN(p *network.Parent) error {
-	others, err := r.Host.Occupants(p.Index)
-	if err != nil {
-		return fmt.Errorf("VLAN %q: %w", p.Name, err)
-	}
-	if len(others) > 0 || p.Upper != 0 {
-		r.log().Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
-		return nil
-	}
-	if err := r.Host.DeleteLink(p.Index); err != nil && !network.IsGone(err) {
-		return fmt.Errorf("VLAN %q: %w", p.Name, err)
-	}
-	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 	"berth/bpf"
 	"berth/internal/hostshim"
-	"berth/internal/lease"
+	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -22,9 +22,7 @@ import (
 type Links interface {
 	LinkIn(nsid int, name string) (network.LinkInfo, error)
 	DeleteIn(nsid, index int) error
-	Parent(name string) (*network.Parent, error)
-	Occupants(parentIndex int) ([]network.Occupant, error)
-	DeleteLink(index int) error
+	plumb.Links
 }
 
 // Releaser releases attachments. It may be used by several goroutines, as far
@@ -215,13 +213,8 @@ func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := lease.In(tx, a.Domain()).Release(key); err != nil {
+	if err := plumb.Of(a).Forget(tx); err != nil {
 		return err
-	}
-	if a.VLAN != 0 {
-		if _, _, err := tx.RemoveVLANUser(a.TrunkIndex, a.VLAN, key); err != nil {
-			return err
-		}
 	}
 	if a.Slot == 0 && neverAttached(a) {
 		return tx.Delete(key)

@@ -17,10 +17,11 @@ const module = "berth"
 // package imports packages on the floors below its own, or of its own room. The
 // rooms of internal/ are on floors of their own.
 var floors = map[string]int{
-	"cmd": 7, "test": 7,
-	"engine": 6, "hook": 6, "agent": 6, "check": 6,
-	"internal/release":  5,
-	"internal/hostshim": 4,
+	"cmd": 8, "test": 8,
+	"engine": 7, "hook": 7, "agent": 7, "check": 7,
+	"internal/release":  6,
+	"internal/hostshim": 5,
+	"internal/plumb":    4,
 	"internal/drift":    3, "internal/lease": 3,
 	"internal/state": 2, "internal/config": 2, "internal/testnet": 2,
 	"ipam": 2, "network": 2, "bpf": 2,
@@ -35,7 +36,8 @@ var neighbours = map[string][]string{
 // hookMay are the rooms that berth-hook is made of.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
-	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/release", "berth/internal/hostshim",
+	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb",
+	"berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
 	"berth/engine/wrapper", // reads a runtime's command line; of Go's library alone
 }

@@ -1,0 +1,103 @@
+package plumb
+
+import (
+	"errors"
+	"net/netip"
+
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// Stake is the place of a record in a layer-2 domain: the owner of its leases,
+// and the VLAN that it uses.
+type Stake struct {
+	Domain string // as [state.Attachment.Domain] returns it
+	VLAN   VLAN
+	Owner  lease.Owner
+}
+
+// Claim leases addresses that were asked for. Each is in a subnet of the
+// network. The errors are those of [lease.Leases.Claim].
+func (s *Stake) Claim(tx *state.Tx, n *specs.Network, asked []netip.Prefix) error {
+	leases := lease.In(tx, s.Domain)
+	for _, p := range asked {
+		pool := ipam.NewPool(n.Name, *n.SubnetOf(p.Addr()), nil)
+		if err := leases.Claim(pool, p.Addr(), s.Owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Take leases an address from the first of the pools that has a free one, as
+// docker does. If all are exhausted, the error is the last pool's.
+func (s *Stake) Take(tx *state.Tx, pools []*ipam.Pool) (netip.Prefix, error) {
+	leases := lease.In(tx, s.Domain)
+	var last error
+	for _, pool := range pools {
+		addr, err := leases.Take(pool, s.Owner)
+		if err == nil {
+			return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
+		}
+		last = err
+		var exhausted *lease.ExhaustedError
+		if !errors.As(err, &exhausted) {
+			break
+		}
+	}
+	return netip.Prefix{}, last
+}
+
+// TakeAgain leases one of the addresses that the interface had before, and any
+// other of the pools if none of those is free.
+func (s *Stake) TakeAgain(tx *state.Tx, pools []*ipam.Pool, had []netip.Addr) (netip.Prefix, error) {
+	leases := lease.In(tx, s.Domain)
+	for _, addr := range had {
+		for _, pool := range pools {
+			again, err := leases.TakeAgain(pool, addr, s.Owner)
+			if err != nil {
+				return netip.Prefix{}, err
+			}
+			if again {
+				return netip.PrefixFrom(addr, pool.Prefix().Bits()), nil
+			}
+		}
+	}
+	return s.Take(tx, pools)
+}
+
+// UseVLAN records the use of the stake's VLAN, if it has one. made says that
+// berth makes the sub-interface (see [state.Tx.AddVLANUser]).
+func (s *Stake) UseVLAN(tx *state.Tx, made bool) error {
+	if s.VLAN.ID == 0 {
+		return nil
+	}
+	return tx.AddVLANUser(s.VLAN.Trunk, s.VLAN.ID, s.Owner.Key, made)
+}
+
+// Forget frees all leases of the stake, and ends its use of the VLAN. It
+// succeeds again if nothing is left.
+func (s *Stake) Forget(tx *state.Tx) error {
+	if err := lease.In(tx, s.Domain).Release(s.Owner.Key); err != nil {
+		return err
+	}
+	if s.VLAN.ID == 0 {
+		return nil
+	}
+	_, _, err := tx.RemoveVLANUser(s.VLAN.Trunk, s.VLAN.ID, s.Owner.Key)
+	return err
+}
+
+// Of returns the stake of an attachment.
+func Of(a *state.Attachment) *Stake {
+	s := &Stake{
+		Domain: a.Domain(), VLAN: VLAN{a.TrunkIndex, a.VLAN},
+		Owner: lease.Owner{Key: a.Key(), Network: a.Network},
+	}
+	if len(a.Containers) > 0 {
+		s.Owner.Container = a.Containers[0]
+	}
+	return s
+}

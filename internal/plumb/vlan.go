@@ -1,0 +1,86 @@
+package plumb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"berth/internal/state"
+	"berth/network"
+)
+
+// VLAN names a VLAN by the index of its trunk and its id. ID 0 is none.
+type VLAN struct{ Trunk, ID int }
+
+// Links is what RemoveVLAN does to interfaces. A *network.Handle of the host's
+// namespace does it.
+type Links interface {
+	Parent(name string) (*network.Parent, error)
+	Occupants(parentIndex int) ([]network.Occupant, error)
+	DeleteLink(index int) error
+}
+
+// LockVLANs takes the lock of each VLAN, once, in one order for all callers: two
+// that want the same ones do not wait for each other.
+func LockVLANs(ctx context.Context, store *state.Store, vlans []VLAN) (unlock func(), err error) {
+	vlans = slices.DeleteFunc(slices.Clone(vlans), func(v VLAN) bool { return v.ID == 0 })
+	slices.SortFunc(vlans, func(a, b VLAN) int { return cmp.Or(a.Trunk-b.Trunk, a.ID-b.ID) })
+	var held []func()
+	unlock = func() {
+		for _, letGo := range slices.Backward(held) {
+			letGo()
+		}
+		held = nil
+	}
+	for _, v := range slices.Compact(vlans) {
+		letGo, err := store.LockVLAN(ctx, v.Trunk, v.ID)
+		if err != nil {
+			unlock()
+			return nil, fmt.Errorf("lock VLAN %d: %w", v.ID, err)
+		}
+		held = append(held, letGo)
+	}
+	return unlock, nil
+}
+
+// RemoveVLAN removes the sub-interface of a VLAN, named name, if berth made it,
+// all of its users are leaving, and nothing that is not berth's has come to
+// stand on it. Call it before the records of the leaving users end: after a
+// crash in between, the next process goes on here. The caller has the VLAN's
+// lock.
+func RemoveVLAN(ctx context.Context, store *state.Store, host Links, log *slog.Logger,
+	v VLAN, name string, leaving func(key string) bool) error {
+	last := false
+	err := store.View(ctx, func(tx *state.Tx) error {
+		users, made := tx.VLANUsers(v.Trunk, v.ID)
+		last = made && !slices.ContainsFunc(users, func(key string) bool { return !leaving(key) })
+		return nil
+	})
+	if err != nil || !last {
+		return err
+	}
+	p, err := host.Parent(name)
+	switch {
+	case errors.Is(err, network.ErrNoLink), errors.Is(err, network.ErrVLAN):
+		return nil
+	case err != nil:
+		return fmt.Errorf("VLAN %q: %w", name, err)
+	case p.TrunkIndex != v.Trunk || p.VLAN != v.ID:
+		return nil // another VLAN, under this name
+	}
+	others, err := host.Occupants(p.Index)
+	if err != nil {
+		return fmt.Errorf("VLAN %q: %w", name, err)
+	}
+	if len(others) > 0 || p.Upper != 0 {
+		log.Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
+		return nil
+	}
+	if err := host.DeleteLink(p.Index); err != nil && !network.IsGone(err) {
+		return fmt.Errorf("VLAN %q: %w", name, err)
+	}
+	return nil
+}
