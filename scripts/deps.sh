@@ -34,6 +34,7 @@ needs() {
 		generate         /usr/include/linux/if_ether.h   linux-libc-dev
 		bench,test       /usr/lib/cni/macvlan            containernetworking-plugins
 		bench            iperf3                          iperf3
+		vm               /bin/kill                       procps
 		vm               ip                              iproute2
 		vm               nsenter                         util-linux
 		vm               qemu-system-x86_64              qemu-system-x86

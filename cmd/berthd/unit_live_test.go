@@ -56,7 +56,8 @@ func TestUnitsAreValid(t *testing.T) {
 		check(t, os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berthd", exe)), 0o644))
 		args = append(args, here)
 	}
-	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || len(out) > 0 {
+	// A complaint begins with the path of the unit. systemd may warn of the machine.
+	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || strings.Contains(string(out), dir) {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=25", filepath.Join(dir, "berthd.service")).CombinedOutput()

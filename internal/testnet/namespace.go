@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,15 +69,20 @@ func In(t testing.TB, ns *NS, fn func()) {
 	fn()
 }
 
-// Run runs a command in a namespace and returns what it printed; the test ends
-// when the command does not succeed.
+// Run runs a command in a namespace and returns its standard output. If the
+// command fails, the test ends with its standard error too.
 func Run(t testing.TB, ns *NS, name string, args ...string) string {
 	t.Helper()
 	var out []byte
 	var err error
-	In(t, ns, func() { out, err = exec.CommandContext(t.Context(), name, args...).CombinedOutput() })
+	var complaint strings.Builder
+	In(t, ns, func() {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Stderr = &complaint
+		out, err = cmd.Output()
+	})
 	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+		t.Fatalf("%s %q: %v\n%s%s", name, args, err, complaint.String(), out)
 	}
 	return string(out)
 }

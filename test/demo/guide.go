@@ -82,7 +82,7 @@ func (g *guide) command(s scene, line string) error {
 	// A group of its own: an interrupt at the terminal is for the guide, which
 	// then takes things down in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := lab.Output(cmd)
+	out, err := lab.Terminal(cmd)
 	if s.quiet {
 		return err
 	}

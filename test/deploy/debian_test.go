@@ -16,18 +16,22 @@ func pack(t *testing.T, programs, version string) string {
 	t.Helper()
 	cmd := exec.Command("../../deploy/debian/build.sh", programs, "amd64", version, t.TempDir())
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000", "FAST=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("build.sh: %v\n%s", err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(output(t, cmd))
 }
 
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
+	return output(t, exec.Command(name, args...))
+}
+
+// output returns the standard output of a command, which must not fail.
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+		t.Fatalf("%q: %v\n%s%s", cmd.Args, err, complaint.String(), out)
 	}
 	return string(out)
 }

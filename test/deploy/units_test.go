@@ -38,7 +38,8 @@ func TestUnits(t *testing.T) {
 		write(t, here, strings.ReplaceAll(string(text), imageBin, programs))
 		args = append(args, here)
 	}
-	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || len(out) > 0 {
+	// A complaint begins with the path of the unit. systemd may warn of the machine.
+	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || strings.Contains(string(out), dir) {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }

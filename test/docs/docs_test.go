@@ -128,7 +128,7 @@ func TestCommands(t *testing.T) {
 					h.run(t, b, dir)
 				}
 			}
-			if out, err := h.shell(dir, "berth ps --json"); err != nil || !strings.HasSuffix(out, "\n[]\n") {
+			if out, err := h.Run("berth", "ps", "--json"); err != nil || out != "[]\n" {
 				t.Errorf("left attached: %v\n%s", err, out)
 			}
 		})
@@ -157,10 +157,11 @@ func (h *host) run(t *testing.T, b block, dir string) {
 // plain is a text without how it is laid out.
 func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
+// shell runs a script and returns what a terminal shows of it.
 func (h *host) shell(dir, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := h.Command(ctx, "bash", "-euxo", "pipefail", "-c", script)
 	cmd.Dir = dir
-	return lab.Output(cmd)
+	return lab.Terminal(cmd)
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ func (s *site) doctor(t *testing.T, engine string, want map[string]string, env .
 	cmd.Env = append(cmd.Environ(), env...)
 	text, err := lab.Output(cmd)
 	var lines []struct{ Subject, Check, Result, Message string }
-	must(t, json.Unmarshal([]byte(text[strings.IndexByte(text+"[", '['):]), &lines))
+	must(t, json.Unmarshal([]byte(text), &lines))
 	got := make(map[string]string)
 	failed := false
 	for _, l := range lines {

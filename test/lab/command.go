@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,29 +11,70 @@ import (
 	"time"
 )
 
-// Output runs a command and returns all that it printed. An error holds that
-// and the command too. The command prints into a file, not a pipe: what it
-// leaves running in the background may keep it open.
+// Output runs a command and returns its standard output. An error holds the
+// command, its standard error and its output. The command prints into files,
+// not pipes: a process that it leaves in the background may keep them open.
 func Output(cmd *exec.Cmd) (string, error) {
-	out, err := os.CreateTemp("", "output")
+	out, err := newCapture()
 	if err != nil {
 		return "", err
 	}
-	defer out.Close()
-	defer os.Remove(out.Name())
-	cmd.Stdout, cmd.Stderr = out, out
+	defer out.close()
+	warnings, err := newCapture()
+	if err != nil {
+		return "", err
+	}
+	defer warnings.close()
+	cmd.Stdout, cmd.Stderr = out.file, warnings.file
 	failed := cmd.Run()
-	text, err := os.ReadFile(out.Name())
+	text, err := out.text()
+	if err != nil || failed == nil {
+		return text, err
+	}
+	complaint, err := warnings.text()
+	return text, errors.Join(commandError(cmd, failed, complaint+text), err)
+}
+
+// Terminal runs a command and returns its standard output and error as a
+// terminal shows them. An error holds the command and all of that.
+func Terminal(cmd *exec.Cmd) (string, error) {
+	out, err := newCapture()
 	if err != nil {
 		return "", err
 	}
-	if failed != nil {
-		err = fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), failed, strings.TrimSpace(string(text)))
+	defer out.close()
+	cmd.Stdout, cmd.Stderr = out.file, out.file
+	failed := cmd.Run()
+	text, err := out.text()
+	if err != nil || failed == nil {
+		return text, err
 	}
+	return text, commandError(cmd, failed, text)
+}
+
+func commandError(cmd *exec.Cmd, err error, text string) error {
+	return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(text))
+}
+
+// A capture is a temporary file that a command prints into.
+type capture struct{ file *os.File }
+
+func newCapture() (*capture, error) {
+	file, err := os.CreateTemp("", "output")
+	return &capture{file}, err
+}
+
+func (c *capture) text() (string, error) {
+	text, err := os.ReadFile(c.file.Name())
 	return string(text), err
 }
 
-// command runs a program here and returns what it printed as the error.
+func (c *capture) close() {
+	_ = c.file.Close()
+	_ = os.Remove(c.file.Name())
+}
+
+// command runs a program here. What it printed is in the error.
 func command(name string, args ...string) error {
 	_, err := Output(exec.Command(name, args...))
 	return err

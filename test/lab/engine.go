@@ -29,7 +29,7 @@ type Engine interface {
 	// Start returns when the container's first process runs, with the id by
 	// which the runtime and berth know the container.
 	Start(c Container) (id string, err error)
-	// Exec runs a program in the container and returns what it printed.
+	// Exec runs a program in the container and returns its standard output.
 	Exec(id, name string, args ...string) (string, error)
 	// PID is that of the container's first process.
 	PID(id string) (int, error)

@@ -3,14 +3,38 @@ package lab
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 func TestMain(m *testing.M) {
 	Isolate()
+	if err := warnAlways("podman", "ctr"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// warnAlways puts scripts before the programs that warn on standard error, as
+// engines do of a machine that is not as they like it.
+func warnAlways(programs ...string) error {
+	dir := filepath.Join(Dir, "warn")
+	for _, name := range programs {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return err
+		}
+		script := filepath.Join(dir, name)
+		text := fmt.Sprintf("#!/bin/sh\necho 'time=now level=warning msg=\"a harmless warning\"' >&2\nexec %s \"$@\"\n", path)
+		if err := firstError(writeFile(script, text), os.Chmod(script, 0o755)); err != nil {
+			return err
+		}
+	}
+	return os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
 // hostWithScript makes a host whose berth-hook is a script that writes down
@@ -37,6 +61,8 @@ func hostWithScript(t *testing.T) (h *Host, rootfs, log string) {
 	})
 	return h, rootfs, log
 }
+
+var containerID = regexp.MustCompile(`^(one|[0-9a-f]{64})$`)
 
 func TestEngines(t *testing.T) {
 	engines := map[string]func(t *testing.T, h *Host, rootfs string) Engine{
@@ -66,12 +92,18 @@ func TestEngines(t *testing.T) {
 			t.Parallel()
 			h, rootfs, log := hostWithScript(t)
 			engine := makeEngine(t, h, rootfs)
-			if _, err := engine.Start(Container{ID: "one", Args: []string{"sleep", "60"}, Annotations: map[string]string{"berth/networks": "lan"}}); err != nil {
-				t.Fatal(err)
+			id, err := engine.Start(Container{
+				ID: "one", Args: []string{"sleep", "60"}, Annotations: map[string]string{"berth/networks": "lan"},
+			})
+			if err != nil || !containerID.MatchString(id) {
+				t.Fatalf("id %q, %v", id, err)
 			}
 			out, err := engine.Exec("one", "ip", "-o", "link")
 			if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "lo") {
 				t.Errorf("the container has more than lo, or cannot say: %v %s", err, out)
+			}
+			if pid, err := engine.PID("one"); err != nil || pid <= 1 {
+				t.Errorf("process %d, %v", pid, err)
 			}
 			if err := engine.Stop("one"); err != nil {
 				t.Fatal(err)

@@ -48,8 +48,8 @@ func (m *Machine) Command(ctx context.Context, name string, args ...string) *exe
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + m.Path(), "--", name}, args...)...)
 }
 
-// Run runs a program on the machine and returns all that it printed; what it
-// printed is in the error too.
+// Run runs a program on the machine and returns its standard output. An error
+// holds its standard error too.
 func (m *Machine) Run(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

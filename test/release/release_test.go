@@ -164,7 +164,7 @@ func saysVersion(t *testing.T, program, arch string) {
 	if args == "" {
 		args = "--version"
 	}
-	out, err := exec.Command(program, args).CombinedOutput()
+	out, err := exec.Command(program, args).Output()
 	if err != nil || !strings.HasPrefix(string(out), fmt.Sprint(name, " ", version)) {
 		t.Errorf("%s %s: %v\n%s", name, args, err, out)
 	}

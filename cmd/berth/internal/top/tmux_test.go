@@ -123,9 +123,11 @@ func (p *pane) tmux(args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command("tmux", append([]string{"-u", "-S", p.socket}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=xterm-256color", "TMUX=")
-	out, err := cmd.CombinedOutput()
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
 	if err != nil {
-		p.t.Fatalf("tmux %s: %v: %s (scripts/deps.sh test installs it)", strings.Join(args, " "), err, out)
+		p.t.Fatalf("tmux %s: %v: %s (scripts/deps.sh test installs it)", strings.Join(args, " "), err, complaint.String())
 	}
 	return string(out)
 }
