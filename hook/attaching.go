@@ -235,7 +235,7 @@ func linkOf(in *Interface, r *state.Attachment) network.Link {
 	return network.Link{
 		Name: r.Interface, ParentIndex: r.ParentIndex, Driver: r.Driver, Mode: r.Mode, Flag: r.IPvlanFlag,
 		MAC: macToSet(r), MTU: r.MTU, BCQueueLen: in.Net.BCQueueLen, NoPromisc: in.Net.NoPromisc,
-		SourceMACs: in.Net.SourceMACs, Alias: r.Alias(),
+		SourceMACs: in.Net.SourceMACs, Alias: r.Alias(), AltName: r.AltName(),
 	}
 }
 

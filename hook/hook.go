@@ -39,7 +39,7 @@ type Hook struct {
 	// Unlink, where set, starts a process that calls the function Unlink, and
 	// does not wait for it: a poststop ends once the interfaces are gone, while
 	// the kernel still tidies up.
-	Unlink func(nsid, index int, alias string) error
+	Unlink func(nsid int, name string) error
 
 	host     *network.Handle
 	left     release.Rest // seen when the facts were gathered

@@ -1,7 +1,6 @@
 package hook
 
 import (
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,50 +17,40 @@ import (
 // net/core/dev.c). A container's end need not wait for that.
 type unlinker struct {
 	*network.Handle
-	start func(nsid, index int, alias string) error // see [Hook.Unlink]
+	start func(nsid int, name string) error // see [Hook.Unlink]
 }
 
-// How long another process may take to delete a link, after which this one
-// does it, and how long is waited between two looks.
+// unlinkBound is the time in which another process must have deleted a link,
+// after which this one does it; unlinkPause is the pause between two looks.
 const (
 	unlinkBound = 500 * time.Millisecond
-	unlinkLook  = 200 * time.Microsecond
+	unlinkPause = 200 * time.Microsecond
 )
 
 // DeleteIn is [network.Handle.DeleteIn].
-func (u unlinker) DeleteIn(nsid, index int) error {
-	link, err := u.LinkAtIn(nsid, index)
-	if err != nil {
-		return fmt.Errorf("delete interface %d in namespace %d: %w", index, nsid, err)
-	}
-	if u.start(nsid, index, link.Alias) != nil {
-		return u.Handle.DeleteIn(nsid, index)
+func (u unlinker) DeleteIn(nsid int, name string) error {
+	if u.start(nsid, name) != nil {
+		return u.Handle.DeleteIn(nsid, name)
 	}
 	for until := time.Now().Add(unlinkBound); time.Now().Before(until); {
-		now, err := u.LinkAtIn(nsid, index)
-		if network.IsGone(err) || err == nil && now.Alias != link.Alias {
+		if _, err := u.LinkIn(nsid, name); network.IsGone(err) {
 			return nil
 		}
-		_ = unix.Nanosleep(&unix.Timespec{Nsec: unlinkLook.Nanoseconds()}, nil) // less than Go's own sleeps can
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: unlinkPause.Nanoseconds()}, nil) // Go's own sleeps are longer
 	}
-	return u.Handle.DeleteIn(nsid, index)
+	return u.Handle.DeleteIn(nsid, name)
 }
 
-// Unlink deletes the link with an index in the namespace with an id if it has
-// the alias, which names the attachment: ids and indices are used again. One
-// that is gone is no error.
-func Unlink(nsid, index int, alias string) error {
+// Unlink deletes the link with an alternative name in the namespace with an id.
+// A link that is gone is no error.
+func Unlink(nsid int, name string) error {
 	host, err := network.NewHandle()
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	link, err := host.LinkAtIn(nsid, index)
-	if err == nil && link.Alias == alias {
-		err = host.DeleteIn(nsid, index)
+	if err := host.DeleteIn(nsid, name); !network.IsGone(err) {
+		return err
 	}
-	if network.IsGone(err) {
-		return nil
-	}
-	return err
+	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // stopApart stops a container with another deleting its links.
-func (h *host) stopApart(b *box, other func(nsid, index int, alias string) error) {
+func (h *host) stopApart(b *box, other func(nsid int, name string) error) {
 	h.Helper()
 	k := h.hook()
 	k.Unlink = other
@@ -23,11 +23,11 @@ func TestUnlinkedByAnother(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", lan)
-	nothing := func(int, int, string) error { return nil }
-	refusal := func(int, int, string) error { return errors.New("no process") }
-	for id, other := range map[string]func(int, int, string) error{
-		"deletes it": func(nsid, index int, alias string) error {
-			go Unlink(nsid, index, alias)
+	nothing := func(int, string) error { return nil }
+	refusal := func(int, string) error { return errors.New("no process") }
+	for id, other := range map[string]func(int, string) error{
+		"deletes it": func(nsid int, name string) error {
+			go Unlink(nsid, name)
 			return nil
 		},
 		"comes too late": nothing, "does not start": refusal,
@@ -40,7 +40,7 @@ func TestUnlinkedByAnother(t *testing.T) {
 	}
 }
 
-// TestUnlinkLeavesOthers gives the number of a link that has become another's.
+// TestUnlinkLeavesOthers asks for a name that no link of the namespace has.
 func TestUnlinkLeavesOthers(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -48,11 +48,11 @@ func TestUnlinkLeavesOthers(t *testing.T) {
 	b := h.box("a", "lan")
 	h.mustStart(b)
 	r := h.attachments("a")[0]
-	if err := Unlink(r.NSID, r.LinkIndex, "berth:of another"); err != nil {
+	if err := Unlink(r.NSID, "berth:of another link"); err != nil {
 		t.Error(err)
 	}
 	testnet.Run(t, b.ns, "ip", "link", "show", r.Interface)
-	if err := Unlink(r.NSID, r.LinkIndex, r.Alias()); err != nil {
+	if err := Unlink(r.NSID, r.AltName()); err != nil {
 		t.Error(err)
 	}
 	host, err := network.NewHandle()
@@ -63,7 +63,7 @@ func TestUnlinkLeavesOthers(t *testing.T) {
 	if _, err := host.LinkIn(r.NSID, r.Interface); !errors.Is(err, network.ErrNoLink) {
 		t.Errorf("the link after Unlink: %v", err)
 	}
-	if err := Unlink(r.NSID, r.LinkIndex, r.Alias()); err != nil {
+	if err := Unlink(r.NSID, r.AltName()); err != nil {
 		t.Errorf("a link that is gone: %v", err)
 	}
 	h.mustStop(b)

@@ -26,7 +26,8 @@ type Link struct {
 	BCQueueLen  uint32           // of macvlan, in frames; 0: the kernel's 1000
 	NoPromisc   bool             // of macvlan in passthru mode
 	SourceMACs  []specs.MAC      // of macvlan in source mode
-	Alias       string           // at most 255 bytes; "": none
+	Alias       string           // at most 255 bytes; "" for none
+	AltName     string           // at most 127 bytes, by which [Handle.DeleteIn] deletes it; "" for none
 }
 
 // Use returns how the link uses its parent.
@@ -126,9 +127,10 @@ func asideName() string {
 	return "berth" + hex.EncodeToString(random)
 }
 
-// finish gives a new link what RTM_NEWLINK does not set on creation: the
-// alias, the name where it was made under another one, and the MAC in passthru
-// mode, which the parent takes over. It deletes the link when that fails.
+// finish sets the properties of a new link that RTM_NEWLINK does not set on
+// creation: the alias, the alternative name, the name if the link was made under
+// another one, and the MAC in passthru mode, which the parent takes over. It
+// deletes the link if that fails.
 func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 	info, err := inside.LinkByName(name)
 	if err != nil {
@@ -147,10 +149,12 @@ func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 		parts = append(parts, nl.NewRtAttr(unix.IFLA_ADDRESS, l.MAC[:]))
 		info.MAC = l.MAC
 	}
-	if len(parts) == 0 {
-		return info, nil
+	if len(parts) > 0 {
+		err = inside.change(unix.RTM_SETLINK, 0, append([]nl.NetlinkRequestData{linkHeader(info.Index)}, parts...)...)
 	}
-	err = inside.change(unix.RTM_SETLINK, 0, append([]nl.NetlinkRequestData{linkHeader(info.Index)}, parts...)...)
+	if err == nil && l.AltName != "" {
+		err = inside.addName(info.Index, l.AltName)
+	}
 	if isErrno(err, unix.EEXIST) {
 		err = ErrNameTaken
 	}
@@ -158,6 +162,14 @@ func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 		return LinkInfo{}, errors.Join(err, inside.DeleteLink(info.Index))
 	}
 	return info, nil
+}
+
+// addName gives a link an alternative name of at most 127 bytes (Linux 5.5,
+// rtnl_linkprop in net/core/rtnetlink.c). The error is EEXIST if a link of the
+// namespace has the name.
+func (h *Handle) addName(index int, name string) error {
+	names := nested(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, attrString(unix.IFLA_ALT_IFNAME, name))
+	return h.change(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index), names)
 }
 
 // SetUp sets a link up. A MAC that another macvlan of the parent has can be

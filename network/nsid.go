@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"berth/specs"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -15,9 +17,10 @@ const (
 )
 
 // AssignNSID returns the id by which the handle's namespace knows another one,
-// and gives it one first where it has none. An id is used again for another
-// namespace once its own has died, so whoever keeps one must compare the link
-// that [Handle.LinkIn] finds, by alias and MAC, before deleting anything.
+// and assigns one first if it has none. The kernel reuses the id for another
+// namespace once its own has died, at any moment: a caller that keeps an id must
+// compare the alias and the MAC of the link that [Handle.LinkIn] returns, and
+// deletes a link by a name that no other link ever has ([Handle.DeleteIn]).
 func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	fd := attr32(netnsaFD, uint32(n.FD()))
 	anyID := attr32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the lowest free one
@@ -58,10 +61,11 @@ func nsidIn(answers [][]byte) int {
 	return -1
 }
 
-// LinkIn returns a link of the namespace with an id. Errors: [ErrNoNamespace]
-// when no namespace has the id (it died), [ErrNoLink].
+// LinkIn returns a link of the namespace with an id, by its name or by an
+// alternative one. Errors: [ErrNoNamespace] if no namespace has the id (it
+// died), [ErrNoLink].
 func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
-	l, err := h.link(linkHeader(0), attrString(unix.IFLA_IFNAME, name), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	l, err := h.link(linkHeader(0), nameAttr(name), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
 		return l, fmt.Errorf("find interface %q in namespace %d: %w", name, nsid, noNamespace(err))
 	}
@@ -77,17 +81,43 @@ func (h *Handle) LinkAtIn(nsid, index int) (LinkInfo, error) {
 	return l, nil
 }
 
-// DeleteIn deletes a link in the namespace with an id. Errors:
-// [ErrNoNamespace], [ErrNoLink].
-func (h *Handle) DeleteIn(nsid, index int) error {
-	err := h.change(unix.RTM_DELLINK, 0, linkHeader(index), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
-	if isErrno(err, unix.ENODEV) {
-		err = ErrNoLink
+// nameAttr names a link in a request: by its name, or by an alternative name,
+// which may be longer (rtnl_dev_get in net/core/rtnetlink.c).
+func nameAttr(name string) *nl.RtAttr {
+	if len(name) > specs.MaxInterfaceName {
+		return attrString(unix.IFLA_ALT_IFNAME, name)
 	}
+	return attrString(unix.IFLA_IFNAME, name)
+}
+
+// DeleteIn deletes a link in the namespace with an id, by an alternative name
+// that no other link ever has. The kernel compares the name when it deletes, so
+// nothing happens if the namespace has died meanwhile and its id belongs to
+// another one. Errors: [ErrNoNamespace], [ErrNoLink].
+func (h *Handle) DeleteIn(nsid int, name string) error {
+	err := h.deleteIn(nsid, linkHeader(0), attrString(unix.IFLA_ALT_IFNAME, name))
 	if err != nil {
-		return fmt.Errorf("delete interface %d in namespace %d: %w", index, nsid, noNamespace(err))
+		return fmt.Errorf("delete interface %q in namespace %d: %w", name, nsid, err)
 	}
 	return nil
+}
+
+// DeleteAtIn is DeleteIn by index, for a link that lost its alternative name or
+// never had one. It deletes the link of another namespace if the id is reused
+// meanwhile, so the caller compares the link immediately before.
+func (h *Handle) DeleteAtIn(nsid, index int) error {
+	if err := h.deleteIn(nsid, linkHeader(index)); err != nil {
+		return fmt.Errorf("delete interface %d in namespace %d: %w", index, nsid, err)
+	}
+	return nil
+}
+
+func (h *Handle) deleteIn(nsid int, which ...nl.NetlinkRequestData) error {
+	err := h.change(unix.RTM_DELLINK, 0, append(which, attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))...)
+	if isErrno(err, unix.ENODEV) {
+		return ErrNoLink
+	}
+	return noNamespace(err)
 }
 
 // noNamespace names the errno of an id that is not assigned

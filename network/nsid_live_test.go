@@ -17,7 +17,7 @@ func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	l := s.macvlan("net1", mac(1))
-	l.Alias = "berth:mine"
+	l.Alias, l.AltName = "berth:mine", "berth-of-this-test"
 	made := s.create(t, s.n, l)
 	id, err := s.h.AssignNSID(s.n)
 	if err != nil {
@@ -32,10 +32,13 @@ func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
 	}
 	_, err = s.h.LinkIn(id, "net2")
 	wantIs(t, err, ErrNoLink)
-	if err := s.h.DeleteIn(id, got.Index); err != nil {
+	if renamed, err := s.h.LinkIn(id, l.AltName); err != nil || renamed.Index != made.Index {
+		t.Errorf("seen by its alternative name: %+v, %v", renamed, err)
+	}
+	if err := s.h.DeleteIn(id, l.AltName); err != nil {
 		t.Error(err)
 	}
-	wantIs(t, s.h.DeleteIn(id, got.Index), ErrNoLink)
+	wantIs(t, s.h.DeleteIn(id, l.AltName), ErrNoLink)
 	wantLinks(t, inside(t, s.n), "lo")
 }
 
@@ -46,7 +49,7 @@ func TestNSIDIsUsedAgain(t *testing.T) {
 	s := newSite(t)
 	old, n := newContainer(t)
 	l := s.macvlan("net1", mac(1))
-	l.Alias = "berth:old"
+	l.Alias, l.AltName = "berth:old", "berth-old-of-this-test"
 	s.create(t, n, l)
 	id, err := s.h.AssignNSID(n)
 	if err != nil {
@@ -59,8 +62,9 @@ func TestNSIDIsUsedAgain(t *testing.T) {
 		_, err := s.h.LinkIn(id, "net1")
 		return errors.Is(err, ErrNoNamespace)
 	})
-	wantIs(t, s.h.DeleteIn(id, 2), ErrNoNamespace)
-	wantErrno(t, s.h.DeleteIn(id, 2), unix.EINVAL)
+	wantIs(t, s.h.DeleteAtIn(id, 2), ErrNoNamespace)
+	wantErrno(t, s.h.DeleteAtIn(id, 2), unix.EINVAL)
+	wantIs(t, s.h.DeleteIn(id, l.AltName), ErrNoNamespace)
 
 	l.Alias, l.MAC = "berth:new", mac(2)
 	s.create(t, s.n, l)

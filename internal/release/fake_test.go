@@ -3,6 +3,7 @@ package release
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"berth/bpf"
 	"berth/internal/state"
@@ -71,19 +72,33 @@ func (f *fake) LinkIn(nsid int, name string) (network.LinkInfo, error) {
 	if !ok {
 		return network.LinkInfo{}, network.ErrNoNamespace
 	}
-	link, ok := links[name]
-	if !ok {
-		return link, network.ErrNoLink
+	for own, link := range links {
+		if own == name || altName(link) == name {
+			return link, nil
+		}
 	}
-	return link, nil
+	return network.LinkInfo{}, network.ErrNoLink
 }
 
-func (f *fake) DeleteIn(nsid, index int) error {
+// altName returns the alternative name that the link of an alias has.
+func altName(l network.LinkInfo) string {
+	return strings.NewReplacer("berth:", "berth-", "/", "-").Replace(l.Alias)
+}
+
+func (f *fake) DeleteIn(nsid int, name string) error {
+	return f.delete(nsid, func(l network.LinkInfo) bool { return altName(l) == name })
+}
+
+func (f *fake) DeleteAtIn(nsid, index int) error {
+	return f.delete(nsid, func(l network.LinkInfo) bool { return l.Index == index })
+}
+
+func (f *fake) delete(nsid int, which func(network.LinkInfo) bool) error {
 	if err := f.call("delete link"); err != nil {
 		return err
 	}
 	for name, link := range f.namespaces[nsid] {
-		if link.Index == index {
+		if which(link) {
 			delete(f.namespaces[nsid], name)
 			return nil
 		}

@@ -76,8 +76,8 @@ func (k *killer) LinkIn(nsid int, name string) (l network.LinkInfo, err error) {
 	return l, err
 }
 
-func (k *killer) DeleteIn(nsid, index int) (err error) {
-	k.around(func() { err = k.Links.DeleteIn(nsid, index) })
+func (k *killer) DeleteIn(nsid int, name string) (err error) {
+	k.around(func() { err = k.Links.DeleteIn(nsid, name) })
 	return err
 }
 

@@ -24,21 +24,24 @@ func (r *Releaser) removeLink(a *state.Attachment) error {
 	return nil
 }
 
-// findLink returns how the link of an attachment is removed, nil when it is
-// gone: deleted, or dead with its namespace. Ids of namespaces are reused at
-// once, so a link that is not known to be ours is another's.
+// findLink returns the function that deletes the link of an attachment, or nil
+// if the link is gone: deleted, or dead with its namespace. The kernel reuses the
+// ids of namespaces at once, so a link counts as the attachment's only if its
+// properties match the record (isOurs).
 func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error) {
 	if a.NSID < 0 {
 		return nil, nil // the id is recorded before a link is made
 	}
-	link, err := r.Host.LinkIn(a.NSID, a.Interface)
-	switch {
-	case err == nil && isOurs(a, &link):
-		return func() error { return r.Host.DeleteIn(a.NSID, link.Index) }, nil
-	case errors.Is(err, network.ErrNoNamespace):
-		return nil, nil
-	case err != nil && !errors.Is(err, network.ErrNoLink):
-		return nil, fmt.Errorf("look for link %q: %w", a.Interface, err)
+	for _, name := range []string{a.AltName(), a.Interface} {
+		link, err := r.Host.LinkIn(a.NSID, name)
+		switch {
+		case err == nil && isOurs(a, &link):
+			return func() error { return r.deleteLink(a, name, link.Index) }, nil
+		case errors.Is(err, network.ErrNoNamespace):
+			return nil, nil
+		case err != nil && !errors.Is(err, network.ErrNoLink):
+			return nil, fmt.Errorf("find interface %q: %w", a.Interface, err)
+		}
 	}
 	look := r.renamed
 	if look == nil {
@@ -51,6 +54,23 @@ func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error
 		_, err := look(a, true)
 		return err
 	}, nil
+}
+
+// deleteLink deletes the link that findLink found. Between the two calls the
+// namespace may die and its id may become another's, so the link is deleted by
+// its alternative name, which carries the namespace's cookie and which no other
+// link ever has. A link lacks that name if its hook was killed before it set it,
+// if an older version made the link, or if the container removed the name: such
+// a link is compared once more and deleted by index.
+func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error {
+	if name == a.AltName() {
+		return r.Host.DeleteIn(a.NSID, name)
+	}
+	link, err := r.Host.LinkIn(a.NSID, name)
+	if err != nil || link.Index != index || !isOurs(a, &link) {
+		return err
+	}
+	return r.Host.DeleteAtIn(a.NSID, index)
 }
 
 // renamed looks for the link of an attachment under another name, as a

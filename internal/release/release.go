@@ -21,7 +21,8 @@ import (
 // namespace does it.
 type Links interface {
 	LinkIn(nsid int, name string) (network.LinkInfo, error)
-	DeleteIn(nsid, index int) error
+	DeleteIn(nsid int, name string) error
+	DeleteAtIn(nsid, index int) error
 	plumb.Links
 }
 

@@ -30,18 +30,18 @@ type scene struct {
 	counts    specs.Counters
 }
 
-func newScene(t *testing.T) *scene { return build(t, 0) }
+func newScene(t *testing.T) *scene { return build(t, testnet.Here(t), 0) }
 
 // newVLANScene is a scene on a VLAN that berth made.
-func newVLANScene(t *testing.T) *scene { return build(t, 100) }
+func newVLANScene(t *testing.T) *scene { return build(t, testnet.Here(t), 100) }
 
-func build(t *testing.T, vlan int) *scene {
+func build(t *testing.T, home *testnet.NS, vlan int) *scene {
 	t.Helper()
 	testnet.Need(t, testnet.Macvlan)
 	x := &scene{store: newStore(t), container: testnet.Namespace(t), trunk: testnet.Unique("par"), vlan: vlan}
-	testnet.Veth(t, x.trunk, testnet.Here(t), testnet.Unique("lan"), testnet.Namespace(t))
+	testnet.Veth(t, x.trunk, home, testnet.Unique("lan"), testnet.Namespace(t))
 	var err error
-	x.host, err = network.NewHandle()
+	testnet.In(t, home, func() { x.host, err = network.NewHandle() })
 	must(t, err)
 	t.Cleanup(x.host.Close)
 	x.pinMaps(t)
@@ -86,7 +86,7 @@ func (x *scene) attach(t *testing.T, parent *network.Parent) {
 	})
 	must(t, x.maps.Register(Endpoint(x.a)))
 	info, err := x.host.CreateLink(ns, network.Link{
-		Name: "net1", ParentIndex: parent.Index, Driver: x.a.Driver, Mode: x.a.Mode, MAC: x.a.MAC, Alias: x.a.Alias(),
+		Name: "net1", ParentIndex: parent.Index, Driver: x.a.Driver, Mode: x.a.Mode, MAC: x.a.MAC, Alias: x.a.Alias(), AltName: x.a.AltName(),
 	})
 	must(t, err)
 	x.a.LinkIndex, x.a.Phase = info.Index, specs.PhaseAttached

@@ -81,6 +81,10 @@ func Key(cookie uint64, ifname string) string { return fmt.Sprintf("%016x/%s", c
 // is deleted.
 func (a *Attachment) Alias() string { return "berth:" + a.Key() }
 
+// AltName is the alternative name of the link, which no other link has during a
+// boot. iproute2 takes no slash in one (check_altifname in lib/utils.c).
+func (a *Attachment) AltName() string { return fmt.Sprintf("berth-%016x-%s", a.Cookie, a.Interface) }
+
 // Domain names the layer-2 domain in which addresses and MACs are unique. Two
 // networks on one parent, or on one VLAN of one trunk, share it.
 func (a *Attachment) Domain() string {
