@@ -42,7 +42,7 @@ func (h *hostLinks) byIndex(index int) *network.LinkInfo {
 }
 
 func (h *hostLinks) has(name string) bool {
-	return slices.ContainsFunc(h.links, func(l network.LinkInfo) bool { return l.Name == name })
+	return slices.ContainsFunc(h.links, func(l network.LinkInfo) bool { return l.HasName(name) })
 }
 
 // names lists the interfaces that can be parents.
@@ -66,12 +66,9 @@ func (s *survey) parent(name string) Parent {
 		return p
 	}
 	p := Parent{Asked: name}
-	p.Found, p.Err = s.Host.Parent(name)
-	trunk, id, isVLAN := specs.SplitVLAN(name)
-	if isVLAN && errors.Is(p.Err, network.ErrNoLink) {
-		if below, err := s.Host.Parent(trunk); err == nil {
-			p.Found, p.Trunk, p.OnDemand, p.Err = below, below, id, nil
-		}
+	p.Found, p.OnDemand, p.Err = s.Host.ParentOrTrunk(name)
+	if p.OnDemand != 0 {
+		p.Trunk = p.Found
 	}
 	if p.Found != nil {
 		s.fill(&p)

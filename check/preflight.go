@@ -129,7 +129,9 @@ type target struct {
 // networks; "": all networks. A name that means nothing is a line.
 func (s *survey) targets(name string) (all []target, unknown []Line) {
 	named := func(n *specs.Network) bool { return name == "" || n.Name == name }
-	on := func(n *specs.Network) bool { return n.Parent == name }
+	on := func(n *specs.Network) bool {
+		return n.Parent == name || s.parent(name).Found != nil && s.parent(n.Parent).same(s.parent(name))
+	}
 	switch {
 	case slices.ContainsFunc(s.networks, named) || name == "":
 		return s.targetsOf(named), nil
@@ -152,7 +154,7 @@ func (s *survey) targetsOf(wanted func(*specs.Network) bool) (all []target) {
 		if !wanted(n) {
 			continue
 		}
-		i := slices.IndexFunc(all, func(t target) bool { return t.parent == n.Parent })
+		i := slices.IndexFunc(all, func(t target) bool { return s.parent(t.parent).same(s.parent(n.Parent)) })
 		if i < 0 {
 			i = len(all)
 			all = append(all, target{parent: n.Parent})

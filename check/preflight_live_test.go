@@ -281,3 +281,27 @@ func TestPreflightTargets(t *testing.T) {
 		t.Errorf("a broken network: %+v", got)
 	}
 }
+
+// A parent may be named by any of its names, in a file and to the command.
+func TestPreflightByAlternativeNames(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.ip("link property add dev eth1 altname lan.100")
+	h.network("dot", strings.Replace(lan, "eth1", "lan.100", 1))
+	h.network("plain", lan)
+	for _, name := range []string{"eth1", "lan.100"} {
+		checked := map[string]bool{}
+		for _, l := range h.preflight(name) {
+			checked[l.Subject] = true
+			if l.Result == Fail {
+				t.Errorf("check %s: %+v", name, l)
+			}
+			if l.Check == "kind" && strings.Contains(l.Message, "VLAN") {
+				t.Errorf("check %s takes the parent for a VLAN: %+v", name, l)
+			}
+		}
+		if !checked["network dot"] || !checked["network plain"] {
+			t.Errorf("check %s is about %v, want both networks", name, checked)
+		}
+	}
+}

@@ -113,14 +113,16 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 	r := &state.Attachment{
 		Cookie: a.cookie, NSID: a.nsid, Containers: slices.Clone(a.ids), Annotations: a.names,
 		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
-		Parent: in.On.Name, ParentIndex: in.On.Index, TrunkIndex: in.On.TrunkIndex, VLAN: in.On.VLAN,
+		Parent: in.On.Name, ParentIndex: in.On.Index,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
 		IPv6: in.Net.IPv6, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
 		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text,
 	}
 	if in.MakeVLAN != 0 {
 		r.Parent, r.ParentIndex = in.Net.Parent, 0
-		r.TrunkIndex, r.VLAN = in.On.Index, in.MakeVLAN
+	}
+	if len(in.VLANs) > 0 {
+		r.TrunkIndex, r.VLAN, r.Outer = in.VLANs[0].TrunkIndex, in.VLANs[0].ID, in.VLANs[1:]
 	}
 	return r
 }

@@ -74,7 +74,7 @@ func (a *attaching) removeVLANs(ctx context.Context) error {
 			continue // none, or recorded and then not made
 		}
 		leaving := func(key string) bool { return ours[key] }
-		if err := plumb.RemoveVLAN(ctx, a.Store, a.host, a.Log, plumb.Of(r).VLAN, r.Parent, leaving); err != nil {
+		if err := plumb.RemoveVLANs(ctx, a.Store, a.host, a.Log, r.VLANs(), leaving); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/internal/plumb"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
@@ -85,13 +86,16 @@ func (c *container) open() error {
 
 // gather asks the kernel and the records for the facts of a plan.
 func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
-	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{}, Occupants: map[string][]network.Occupant{}}
+	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{},
+		MakeVLAN: map[string]int{}, VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{}}
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("interfaces of the container: %w", err)
 	}
 	for _, l := range links {
-		f.Links[l.Name] = true
+		for _, name := range append(l.AltNames, l.Name) {
+			f.Links[name] = true
+		}
 	}
 	if f.Default[ipv4], f.Default[ipv6], err = c.inside.HasDefaultRoute(); err != nil {
 		return nil, fmt.Errorf("default route of the container: %w", err)
@@ -101,7 +105,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	}
 	for i := range requests {
 		r := &requests[i]
-		if f.Parents[r.Net.Parent], err = h.parent(r.Net); err != nil {
+		if err := h.gatherParent(f, r.Net); err != nil {
 			return nil, r.At(err)
 		}
 		if r.Net.Driver == berth.IPvlan {
@@ -118,22 +122,28 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	return f, err
 }
 
-// parent finds the interface that a network is on, or the trunk of a VLAN that
-// is not there yet.
-func (h *Hook) parent(n *berth.Network) (*network.Parent, error) {
-	p, err := h.host.Parent(n.Parent)
-	if trunk, _, isVLAN := berth.SplitVLAN(n.Parent); isVLAN && errors.Is(err, network.ErrNoLink) {
-		p, err = h.host.Parent(trunk)
+// gatherParent finds the interface that a network is on, or the trunk of a VLAN
+// that is not there yet.
+func (h *Hook) gatherParent(f *Facts, n *berth.Network) error {
+	p, id, err := h.host.ParentOrTrunk(n.Parent)
+	if f.Parents[n.Parent] = p; err != nil {
+		return h.explainParent(n, err)
 	}
+	if f.VLANs[n.Parent], err = plumb.Chain(h.host, p, id, n.Parent); err != nil {
+		return fmt.Errorf("parent %q: %w", n.Parent, err)
+	}
+	f.MakeVLAN[n.Parent] = id
+	return nil
+}
+
+func (h *Hook) explainParent(n *berth.Network, err error) error {
 	switch {
 	case errors.Is(err, network.ErrNoLink):
-		return nil, berth.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
+		return berth.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
 	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):
-		return nil, berth.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
-	case err != nil:
-		return nil, fmt.Errorf("parent %q: %w", n.Parent, err)
+		return berth.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
 	}
-	return p, nil
+	return fmt.Errorf("parent %q: %w", n.Parent, err)
 }
 
 func ofNetwork(n *berth.Network) string {

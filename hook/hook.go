@@ -105,6 +105,20 @@ func (h *Hook) Stop(ctx context.Context, st *specs.State) error {
 	return nil
 }
 
+// openHost opens the host's network namespace, once.
+func (h *Hook) openHost() (err error) {
+	if h.host == nil {
+		h.host, err = network.NewHandle()
+	}
+	return err
+}
+
+func (h *Hook) closeHost() {
+	if h.host != nil {
+		h.host.Close()
+	}
+}
+
 func (h *Hook) releaser() *release.Releaser {
 	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}
 }

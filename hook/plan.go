@@ -20,7 +20,9 @@ type Facts struct {
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
 	Host      []netip.Addr                  // the host's own addresses, never given to a container
-	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, where the VLAN is to be made
+	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, if the VLAN is to be made
+	MakeVLAN  map[string]int                // the id of the VLAN to be made on it; 0 if it is the parent. nil: as the names are
+	VLANs     map[string][]state.VLAN       // that the parent is or will be, the inner first
 	Existing  []*state.Attachment           // what berth has put into the namespace before
 	Occupants map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
 }
@@ -46,6 +48,7 @@ type Interface struct {
 	Name     string                 // in the container
 	On       *network.Parent        // the parent, or the trunk to make the VLAN on
 	MakeVLAN int                    // the VLAN's id; 0: On is the parent
+	VLANs    []state.VLAN           // that the parent is or will be, the inner first
 	MTU      int                    // bytes
 	WantMAC  specs.MAC              // asked for or derived; zero: a random one
 	Static   []netip.Prefix         // addresses asked for
@@ -106,9 +109,7 @@ func existing(f *Facts, text string) *state.Attachment {
 func plan(r *Request, f *Facts) (*Interface, error) {
 	on := f.Parents[r.Net.Parent]
 	in := &Interface{Request: r, On: on, Name: r.Interface, WantMAC: r.MAC}
-	if _, id, isVLAN := specs.SplitVLAN(r.Net.Parent); isVLAN && on.VLAN == 0 && on.Name != r.Net.Parent {
-		in.MakeVLAN = id
-	}
+	in.VLANs, in.MakeVLAN = f.VLANs[r.Net.Parent], f.makeVLAN(r.Net.Parent)
 	if err := checkParent(in, f.Occupants[r.Net.Parent]); err != nil {
 		return nil, err
 	}
@@ -128,6 +129,19 @@ func plan(r *Request, f *Facts) (*Interface, error) {
 		}
 	}
 	return in, in.setGateways()
+}
+
+// makeVLAN returns the id of the VLAN that is to be made for a network's parent,
+// 0 if the parent exists.
+func (f *Facts) makeVLAN(parent string) int {
+	if f.MakeVLAN != nil {
+		return f.MakeVLAN[parent]
+	}
+	trunk, id, isVLAN := specs.SplitVLAN(parent)
+	if isVLAN && f.Parents[parent].Name == trunk {
+		return id
+	}
+	return 0
 }
 
 func checkParent(in *Interface, occupants []network.Occupant) error {

@@ -49,7 +49,7 @@ func requests(t *testing.T, networks string) []Request {
 		t.Fatal(err)
 	}
 	open := specs.Policy{Networks: []string{"*"}, Parents: []string{"*"}, Modes: []string{"bridge", "passthru"}, StaticIPs: true, StaticMACs: true}
-	rs, err := Resolve(all, &open, "", lookup)
+	rs, err := Resolve(all, &open, "", lookup, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestResolveRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Resolve(all, &cfg.Policy, c.namespace, lookup)
+		_, err = Resolve(all, &cfg.Policy, c.namespace, lookup, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, specs.ErrPolicy) != c.policyErr {
 			t.Errorf("%s: error\n     %v\nwant %s", c.networks, err, c.want)
 		}

@@ -26,12 +26,16 @@ func (r *Request) Text(ordinal int) string {
 
 // Resolve finds the network of every selection and holds each to the policy.
 // namespace is the container's Kubernetes namespace, "" outside of Kubernetes.
-// lookup finds a network by name.
+// lookup finds a network by name, parents the names of an interface; nil: as
+// they are written.
 func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error)) ([]Request, error) {
+	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) ([]Request, error) {
+	if parents == nil {
+		parents = func(name string) (specs.ParentNames, error) { return specs.WrittenNames(name), nil }
+	}
 	var requests []Request
 	for _, s := range all {
-		r, err := resolve(s, policy, namespace, lookup)
+		r, err := resolve(s, policy, namespace, lookup, parents)
 		if err != nil {
 			return nil, s.At(err)
 		}
@@ -41,7 +45,7 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 }
 
 func resolve(s specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error)) (Request, error) {
+	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (Request, error) {
 	r := Request{Selection: s, Net: s.InPlace}
 	if s.InPlace == nil {
 		if err := policy.AllowNetwork(s.Network); err != nil {
@@ -55,8 +59,14 @@ func resolve(s specs.Selection, policy *specs.Policy, namespace string,
 		if err := n.AllowNamespace(namespace); err != nil {
 			return r, err
 		}
-	} else if err := policy.AllowInPlace(s.InPlace); err != nil {
-		return r, err
+	} else {
+		names, err := parents(s.InPlace.Parent)
+		if err == nil {
+			err = policy.AllowInPlaceOn(s.InPlace, names)
+		}
+		if err != nil {
+			return r, err
+		}
 	}
 	if err := policy.AllowRequest(&s); err != nil {
 		return r, err
@@ -101,12 +111,12 @@ func subnetsText(n *specs.Network) string {
 // resolveState is Resolve for the annotations of a container and the networks
 // of the hook's arguments, with the configuration of this host. Policy holds
 // for the latter too: whoever may start a container chooses its devices.
-func resolveState(annotations map[string]string, networks []string, dir string, cfg *specs.Config) ([]Request, error) {
+func (h *Hook) resolveState(annotations map[string]string, cfg *specs.Config) ([]Request, error) {
 	all, err := specs.ParseAnnotations(annotations)
 	if err != nil {
 		return nil, err
 	}
-	if all, err = specs.AddNetworks(all, networks); err != nil || len(all) == 0 {
+	if all, err = specs.AddNetworks(all, h.Networks); err != nil || len(all) == 0 {
 		return nil, err
 	}
 	namespace, err := kubernetesNamespace(annotations)
@@ -114,6 +124,19 @@ func resolveState(annotations map[string]string, networks []string, dir string, 
 		return nil, err
 	}
 	return Resolve(all, &cfg.Policy, namespace, func(name string) (*specs.Network, error) {
-		return config.Network(dir, name)
-	})
+		return config.Network(h.Dirs.Config, name)
+	}, h.parentNames)
+}
+
+// parentNames asks the kernel for the names of a parent that an annotation
+// defines a network on.
+func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
+	if err := h.openHost(); err != nil {
+		return specs.ParentNames{}, err
+	}
+	names, err := h.host.ParentNames(name)
+	if err != nil {
+		return names, fmt.Errorf("names of parent %q: %w", name, err)
+	}
+	return names, nil
 }

@@ -18,6 +18,10 @@ import (
 // was to share is on its way out.
 var errMoved = errors.New("the attachment that the container shares is being released; start it again")
 
+// errParentMoved is returned when a parent, or the trunk of one, is no longer
+// what it was when the facts were gathered.
+var errParentMoved = errors.New("the interface has been replaced meanwhile; start the container again")
+
 // lockVLANs takes the lock of every VLAN that is a parent, because netlink is
 // not in the transaction: nobody may remove one between its record and its
 // use. Once it is recorded and made, its user count keeps it.
@@ -41,24 +45,32 @@ func (a *attaching) lockVLANs(ctx context.Context) error {
 func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
 	var vlans []plumb.VLAN
 	for _, r := range a.records {
-		vlans = append(vlans, plumb.Of(r).VLAN)
+		vlans = append(vlans, plumb.VLANsOf(r.VLANs())...)
 	}
 	return plumb.LockVLANs(ctx, a.Store, vlans)
 }
 
-// lookAgain finds a VLAN that somebody has made since the facts were gathered:
-// then it is not ours to make, nor to remove. Or somebody has removed it.
+// lookAgain finds a VLAN that was made since the facts were gathered: then it
+// is not ours to make, nor to remove. Or it was removed.
 func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
-	p, err := a.host.Parent(in.Net.Parent)
-	_, _, isVLAN := specs.SplitVLAN(in.Net.Parent)
-	switch {
-	case errors.Is(err, network.ErrNoLink) && isVLAN:
-		in.MakeVLAN, r.Parent, r.ParentIndex = r.VLAN, in.Net.Parent, 0
-		return nil
-	case err != nil:
+	p, id, err := a.host.ParentOrTrunk(in.Net.Parent)
+	if errors.Is(err, network.ErrNoLink) {
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, errParentMoved)
+	}
+	if err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
-	in.MakeVLAN, r.Parent, r.ParentIndex = 0, p.Name, p.Index
+	now, err := plumb.Chain(a.host, p, id, in.Net.Parent)
+	if err != nil {
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
+	}
+	if !slices.Equal(plumb.VLANsOf(now), plumb.VLANsOf(in.VLANs)) {
+		return fmt.Errorf("parent %q: %w", in.Net.Parent, errParentMoved)
+	}
+	in.MakeVLAN, r.Parent, r.ParentIndex = id, p.Name, p.Index
+	if id != 0 {
+		r.Parent, r.ParentIndex = in.Net.Parent, 0
+	}
 	return nil
 }
 

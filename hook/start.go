@@ -34,16 +34,14 @@ func (h *Hook) StartIn(ctx context.Context, st *specs.State, namespace string) e
 	if err != nil {
 		return err
 	}
-	requests, err := resolveState(st.Annotations, h.Networks, h.Dirs.Config, &cfg)
+	defer h.closeHost()
+	requests, err := h.resolveState(st.Annotations, &cfg)
 	if err != nil || len(requests) == 0 {
 		return err
 	}
-	host, err := network.NewHandle()
-	if err != nil {
+	if err := h.openHost(); err != nil {
 		return err
 	}
-	defer host.Close()
-	h.host = host
 	c, err := openContainer(st, namespace)
 	if err != nil {
 		return err
@@ -68,7 +66,7 @@ func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg
 	}
 	defer letGo()
 	err = h.tryAttach(ctx, c, requests, cfg)
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errMoved) || errors.Is(err, errParentMoved) {
 		err = h.tryAttach(ctx, c, requests, cfg)
 	}
 	if !heldByOther(err) {

@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"berth/specs"
 
@@ -14,8 +15,9 @@ import (
 type LinkInfo struct {
 	Index    int
 	Name     string
-	Alias    string // what an administrator, or berth, wrote on it
-	Kind     string // the driver's name, as "macvlan", "veth"; "" for hardware
+	AltNames []string // alternative names, as `ip link property add` gives
+	Alias    string   // what an administrator, or berth, wrote on it
+	Kind     string   // the driver's name, as "macvlan", "veth"; "" for hardware
 	MAC      specs.MAC
 	MTU      int // bytes
 	Up       bool
@@ -79,6 +81,8 @@ func parseLink(b []byte) (LinkInfo, error) {
 			l.Name = unix.ByteSliceToString(v)
 		case unix.IFLA_IFALIAS:
 			l.Alias = unix.ByteSliceToString(v)
+		case unix.IFLA_PROP_LIST:
+			l.AltNames = append(l.AltNames, parseAltNames(v)...)
 		case unix.IFLA_ADDRESS:
 			l.MAC = macOf(v)
 		case unix.IFLA_MTU:
@@ -96,6 +100,20 @@ func parseLink(b []byte) (LinkInfo, error) {
 		}
 	}
 	return l, nil
+}
+
+func parseAltNames(b []byte) (names []string) {
+	for kind, v := range attributes(b) {
+		if kind == unix.IFLA_ALT_IFNAME {
+			names = append(names, unix.ByteSliceToString(v))
+		}
+	}
+	return names
+}
+
+// HasName reports whether a link has a name, its own or an alternative one.
+func (l *LinkInfo) HasName(name string) bool {
+	return l.Name == name || slices.Contains(l.AltNames, name)
 }
 
 // parseStats reads the first four counts of struct rtnl_link_stats64, and
@@ -148,9 +166,13 @@ func macOf(b []byte) (m specs.MAC) {
 }
 
 // LinkByName returns a link of the handle's namespace, also by an alternative
-// name. Errors: [ErrNoLink].
+// name, which may be longer than an interface's own. Errors: [ErrNoLink].
 func (h *Handle) LinkByName(name string) (LinkInfo, error) {
-	l, err := h.link(linkHeader(0), attrString(unix.IFLA_IFNAME, name))
+	attribute := unix.IFLA_IFNAME
+	if len(name) > specs.MaxInterfaceName {
+		attribute = unix.IFLA_ALT_IFNAME
+	}
+	l, err := h.link(linkHeader(0), attrString(attribute, name))
 	if err != nil {
 		return l, fmt.Errorf("find interface %q: %w", name, err)
 	}
@@ -170,7 +192,7 @@ func (h *Handle) LinkByIndex(index int) (LinkInfo, error) {
 func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
 	switch {
-	case isErrno(err, unix.ENODEV), isErrno(err, unix.ERANGE): // ERANGE: a name over 15 bytes
+	case isErrno(err, unix.ENODEV), isErrno(err, unix.ERANGE): // ERANGE: a name over 127 bytes
 		return LinkInfo{}, ErrNoLink
 	case err != nil:
 		return LinkInfo{}, err

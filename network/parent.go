@@ -22,7 +22,7 @@ type Parent struct {
 	Carrier    bool
 	Wireless   bool   // an access point takes one MAC a station: only ipvlan works there
 	Kind       string // the driver's name, as "vlan", "bond"; "" for hardware
-	TrunkIndex int    // what a VLAN is part of, and its id; both 0 for others
+	TrunkIndex int    // of an 802.1Q VLAN, what it is part of, and its id; both 0 for others
 	VLAN       int
 	Upper      int // index of the bridge, bond or VRF that it belongs to; 0: none
 }
@@ -35,21 +35,14 @@ func (p *Parent) CheckMTU(mtu int) error {
 	return nil
 }
 
-// Parent finds a parent by its name. "eth1.100" is also found as VLAN 100 of
-// eth1 when that has another name. Errors: [ErrNoLink], also when the trunk is
-// there and the VLAN is not (see [Handle.EnsureVLAN]), [ErrNotEthernet],
-// [ErrStacked], [ErrVLAN].
+// Parent finds a parent by its name or an alternative one. "eth1.100" is also
+// found as VLAN 100 of eth1 when that has another name. Errors: [ErrNoLink],
+// also when the trunk is there and the VLAN is not (see [Handle.EnsureVLAN]),
+// [ErrNotEthernet], [ErrStacked], [ErrVLAN].
 func (h *Handle) Parent(name string) (*Parent, error) {
-	trunk, id, isVLAN := specs.SplitVLAN(name)
-	l, err := LinkInfo{}, error(ErrNoLink)
-	if len(name) <= specs.MaxInterfaceName {
-		l, err = h.LinkByName(name)
-	}
-	if isVLAN && err == nil && l.Kind == "vlan" {
-		err = h.checkVLAN(l, trunk, id)
-	}
-	if isVLAN && errors.Is(err, ErrNoLink) {
-		l, err = h.vlanByName(trunk, id)
+	l, err := h.resolve(name)
+	if err == nil && l.Kind == "vlan" && l.Name == name {
+		err = h.checkVLAN(l)
 	}
 	if err == nil {
 		err = l.canCarry()
@@ -63,13 +56,99 @@ func (h *Handle) Parent(name string) (*Parent, error) {
 	return parentOf(l), nil
 }
 
+// ParentOrTrunk is Parent, but of a VLAN that is not there yet it returns the
+// trunk, and the id to make; the id is 0 if p is the parent.
+func (h *Handle) ParentOrTrunk(name string) (p *Parent, makeVLAN int, err error) {
+	p, err = h.Parent(name)
+	trunk, id, isVLAN := specs.SplitVLAN(name)
+	if !isVLAN || !errors.Is(err, ErrNoLink) {
+		return p, 0, err
+	}
+	if p, err = h.Parent(trunk); err != nil {
+		return nil, 0, fmt.Errorf("parent %q: trunk: %w", name, err)
+	}
+	return p, id, nil
+}
+
+// ParentByIndex finds a parent by its index. Errors as [Handle.Parent].
+func (h *Handle) ParentByIndex(index int) (*Parent, error) {
+	l, err := h.LinkByIndex(index)
+	if err == nil {
+		err = l.canCarry()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parent %d: %w", index, err)
+	}
+	return parentOf(l), nil
+}
+
+// resolve finds the interface that a parent's name means.
+func (h *Handle) resolve(name string) (LinkInfo, error) {
+	return ResolveParent(name, h.LinkByName, func(trunk LinkInfo, id int) (LinkInfo, error) {
+		return h.vlan(trunk.Index, id)
+	})
+}
+
+// ParentNames returns all names of the interface that a parent's name means,
+// and of the trunk if it is a VLAN of that name, made or not.
+func (h *Handle) ParentNames(name string) (specs.ParentNames, error) {
+	l, err := h.LinkByName(name)
+	trunk, id, isVLAN := specs.SplitVLAN(name)
+	if err != nil && (!errors.Is(err, ErrNoLink) || !isVLAN) {
+		return specs.WrittenNames(name), ignoreNoLink(err)
+	}
+	all := specs.ParentNames{Names: append([]string{name, l.Name}, l.AltNames...)}
+	if !isVLAN {
+		return all, nil
+	}
+	below, belowErr := h.resolve(trunk)
+	switch {
+	case err == nil && (belowErr != nil || !l.isVLAN(below.Index, id)):
+		return all, ignoreNoLink(belowErr) // the name only looks like a VLAN's
+	case belowErr != nil:
+		return specs.WrittenNames(name), ignoreNoLink(belowErr)
+	}
+	all.Names = []string{name}
+	if l, err = h.vlan(below.Index, id); err == nil {
+		all.Names = append(append(all.Names, l.Name), l.AltNames...)
+	}
+	all.Trunk, all.VLAN = append([]string{trunk, below.Name}, below.AltNames...), id
+	for _, t := range all.Trunk {
+		all.Names = append(all.Names, fmt.Sprintf("%s.%d", t, id))
+	}
+	return all, ignoreNoLink(err)
+}
+
+func ignoreNoLink(err error) error {
+	if errors.Is(err, ErrNoLink) {
+		return nil
+	}
+	return err
+}
+
+// ResolveParent finds the interface that a parent's name means, as L: the one
+// that has the name, also as an alternative one, whatever the name looks like;
+// else, for TRUNK.ID, the VLAN of the interface that TRUNK means. Both functions
+// return [ErrNoLink] for an interface that does not exist.
+func ResolveParent[L any](name string, byName func(string) (L, error), vlanOf func(trunk L, id int) (L, error)) (L, error) {
+	l, err := byName(name)
+	trunk, id, isVLAN := specs.SplitVLAN(name)
+	if !isVLAN || !errors.Is(err, ErrNoLink) {
+		return l, err
+	}
+	if l, err = ResolveParent(trunk, byName, vlanOf); err != nil {
+		return l, err
+	}
+	return vlanOf(l, id)
+}
+
 func parentOf(l LinkInfo) *Parent {
 	p := &Parent{
 		Name: l.Name, Index: l.Index, MTU: l.MTU, MAC: l.MAC, Kind: l.Kind,
 		Up: l.Up, Carrier: l.Carrier, Upper: l.Upper,
 		Wireless: l.Kind == "" && isWireless("/sys/class/net", l.Name, l.Index),
 	}
-	if l.Kind == "vlan" && l.ParentNSID < 0 {
+	if l.isTagged() {
 		p.TrunkIndex, p.VLAN = l.ParentIndex, l.VLAN
 	}
 	return p

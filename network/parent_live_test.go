@@ -3,6 +3,7 @@ package network
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,45 @@ func TestWhatCanBeNoParent(t *testing.T) {
 	}
 	if _, err := s.h.Parent("eth9"); err == nil || !strings.HasSuffix(err.Error(), "there are: eth1") {
 		t.Errorf("error %v does not say which there are", err)
+	}
+}
+
+// An interface is meant by any of its names, also by one that looks like a VLAN.
+func TestParentByAlternativeNames(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	long := strings.Repeat("long", 10)
+	names := []string{"lan", "lan.100", "eth1.5", long, long + ".7"}
+	for _, name := range names {
+		testnet.Run(t, s.host, "ip", "link", "property", "add", "dev", "eth1", "altname", name)
+	}
+	for _, name := range names {
+		p, id, err := s.h.ParentOrTrunk(name)
+		if err != nil || *p != *s.parent || id != 0 {
+			t.Errorf("%q: %+v, VLAN %d, %v; want eth1", name, p, id, err)
+		}
+		all, err := s.h.ParentNames(name)
+		if err != nil || !slices.Contains(all.Names, "eth1") || !slices.Contains(all.Names, "lan.100") || all.Trunk != nil {
+			t.Errorf("names of %q: %+v, %v", name, all, err)
+		}
+	}
+	for _, name := range []string{"lan.7", long + ".8", "lan.100.7"} {
+		p, id, err := s.h.ParentOrTrunk(name)
+		if err != nil || *p != *s.parent || id != int(name[len(name)-1]-'0') {
+			t.Errorf("%q: %+v, VLAN %d, %v; want a VLAN to make on eth1", name, p, id, err)
+		}
+	}
+	if all, err := s.h.ParentNames("lan.7"); err != nil || !slices.Contains(all.Names, "eth1.7") || !slices.Contains(all.Trunk, "eth1") || all.VLAN != 7 {
+		t.Errorf("names of a VLAN to make: %+v, %v", all, err)
+	}
+	links, err := s.h.Links()
+	for _, l := range links {
+		if l.Name == "eth1" && !slices.Equal(l.AltNames, names) {
+			t.Errorf("alternative names %q, want %q", l.AltNames, names)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

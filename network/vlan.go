@@ -30,7 +30,7 @@ func (h *Handle) ensureVLAN(trunk string, id int) (*Parent, bool, error) {
 	if id < 1 || id > specs.MaxVLAN {
 		return nil, false, specs.Invalid("", strconv.Itoa(id), "a VLAN id of 1 to %d", specs.MaxVLAN)
 	}
-	below, err := h.LinkByName(trunk)
+	below, err := h.resolve(trunk)
 	if err == nil {
 		err = below.canCarry()
 	}
@@ -89,15 +89,6 @@ func vlanNames(trunk string, index, id int) []string {
 	return []string{long, short}
 }
 
-// vlanByName finds a VLAN by its trunk's name.
-func (h *Handle) vlanByName(trunk string, id int) (LinkInfo, error) {
-	below, err := h.LinkByName(trunk)
-	if err != nil {
-		return LinkInfo{}, err
-	}
-	return h.vlan(below.Index, id)
-}
-
 // vlan finds a VLAN by what it is, whatever its name. Errors: [ErrNoLink].
 func (h *Handle) vlan(trunkIndex, id int) (LinkInfo, error) {
 	all, err := h.links("vlan")
@@ -113,19 +104,41 @@ func (h *Handle) vlan(trunkIndex, id int) (LinkInfo, error) {
 }
 
 func (l *LinkInfo) isVLAN(trunkIndex, id int) bool {
-	return l.Kind == "vlan" && l.ParentIndex == trunkIndex && l.ParentNSID < 0 && l.VLAN == id && l.VLANProto == unix.ETH_P_8021Q
+	return l.isTagged() && l.ParentIndex == trunkIndex && l.VLAN == id
+}
+
+// isTagged reports whether a link is an 802.1Q sub-interface of a link in its
+// own namespace. One of 802.1ad is a LAN of its own, beside the 802.1Q VLAN of
+// the same id, and counts as an interface like any other.
+func (l *LinkInfo) isTagged() bool {
+	return l.Kind == "vlan" && l.ParentNSID < 0 && l.VLANProto == unix.ETH_P_8021Q
+}
+
+// VLANsOn returns the names of the sub-interfaces of a trunk.
+func (h *Handle) VLANsOn(trunkIndex int) (names []string, err error) {
+	all, err := h.links("vlan")
+	for _, l := range all {
+		if l.ParentIndex == trunkIndex && l.ParentNSID < 0 {
+			names = append(names, l.Name)
+		}
+	}
+	return names, err
 }
 
 // checkVLAN refuses, with [ErrVLAN], a link that is called TRUNK.ID and is
-// another VLAN. Where no link has the trunk's name, the name says nothing.
-func (h *Handle) checkVLAN(l LinkInfo, trunk string, id int) error {
-	below, err := h.LinkByName(trunk)
+// another VLAN. If no link has the trunk's name, the name says nothing.
+func (h *Handle) checkVLAN(l LinkInfo) error {
+	trunk, id, isVLAN := specs.SplitVLAN(l.Name)
+	if !isVLAN {
+		return nil
+	}
+	below, err := h.resolve(trunk)
 	switch {
 	case errors.Is(err, ErrNoLink):
 		return nil
 	case err != nil:
 		return err
-	case !l.isVLAN(below.Index, id):
+	case l.ParentIndex != below.Index || l.ParentNSID >= 0 || l.VLAN != id:
 		return fmt.Errorf("%q %w: id %d of interface %d", l.Name, ErrVLAN, l.VLAN, l.ParentIndex)
 	}
 	return nil

@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"berth/internal/testnet"
@@ -155,6 +156,50 @@ func TestVLANRefusals(t *testing.T) {
 		wantIs(t, err, errors.ErrUnsupported)
 	}
 	wantLinks(t, s.h, "eth1", "lo")
+}
+
+// The trunk of a VLAN may be a VLAN, under whatever name.
+func TestVLANOfAVLAN(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	outer := addVLAN(t, s, "eth1.40", s.parent.Index, 40)
+	testnet.Up(t, s.host, "eth1.40")
+	p, id, err := s.h.ParentOrTrunk("eth1.40.41")
+	if err != nil || p.Index != outer || id != 41 {
+		t.Fatalf("found %+v, VLAN %d, %v; want 41 to be made on eth1.40", p, id, err)
+	}
+	inner, made, err := s.h.EnsureVLAN("eth1.40", 41)
+	if err != nil || !made || inner.VLAN != 41 || inner.TrunkIndex != outer || inner.Name != "eth1.40.41" {
+		t.Fatalf("made %v: %+v, %v", made, inner, err)
+	}
+	if on, err := s.h.VLANsOn(outer); err != nil || !slices.Equal(on, []string{"eth1.40.41"}) {
+		t.Errorf("on eth1.40: %q, %v", on, err)
+	}
+	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "name", "blue")
+	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40.41", "name", "green")
+	if p, id, err := s.h.ParentOrTrunk("eth1.40.41"); err != nil || p.Index != inner.Index || id != 0 {
+		t.Errorf("by ids: %+v, VLAN %d, %v", p, id, err)
+	}
+	if _, _, err := s.h.ParentOrTrunk("eth1.50.41"); !errors.Is(err, ErrNoLink) {
+		t.Errorf("on a trunk that does not exist: %v, want ErrNoLink", err)
+	}
+}
+
+// A sub-interface of 802.1ad is no 802.1Q VLAN of the same id.
+func TestServiceVLANIsAnInterfaceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	s := newSite(t)
+	testnet.Run(t, s.host, "ip", "link", "add", "link", "eth1", "name", "eth1.100", "type", "vlan", "proto", "802.1ad", "id", "100")
+	p, id, err := s.h.ParentOrTrunk("eth1.100")
+	if err != nil || p.Name != "eth1.100" || p.VLAN != 0 || p.TrunkIndex != 0 || id != 0 {
+		t.Errorf("802.1ad: %+v, VLAN %d, %v; want an interface that is no VLAN", p, id, err)
+	}
+	q, made, err := s.h.EnsureVLAN("eth1", 100)
+	if err != nil || !made || q.VLAN != 100 || q.Index == p.Index {
+		t.Errorf("802.1Q beside it: %+v, made %v, %v", q, made, err)
+	}
 }
 
 func addVLAN(t *testing.T, s *site, name string, trunk, id int) int {

@@ -16,13 +16,19 @@ func CheckInterfaceName(name string) error {
 	return checkName(name)
 }
 
-// checkName is CheckInterfaceName for an interface that there may be already.
-func checkName(name string) error {
+// checkName is CheckInterfaceName for an interface that exists already.
+func checkName(name string) error { return checkNameOf(name, MaxInterfaceName) }
+
+// maxAltName is the longest alternative name of an interface in bytes: ALTIFNAMSIZ
+// less the final NUL (include/uapi/linux/if.h).
+const maxAltName = 127
+
+func checkNameOf(name string, most int) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return Invalid("", name, "a name of 1 to %d bytes", MaxInterfaceName)
-	case len(name) > MaxInterfaceName:
-		return Invalid("", name, "at most %d bytes, it has %d", MaxInterfaceName, len(name))
+		return Invalid("", name, "a name of 1 to %d bytes", most)
+	case len(name) > most:
+		return Invalid("", name, "at most %d bytes, it has %d", most, len(name))
 	case strings.ContainsFunc(name, badInName):
 		return Invalid("", name, "letters, digits and punctuation without '/', ':', '%%' or blanks")
 	}

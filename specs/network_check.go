@@ -53,12 +53,12 @@ func (n *Network) checkParent() error {
 	}
 	trunk, id, isVLAN := SplitVLAN(n.Parent)
 	if !isVLAN {
-		return At("parent", checkName(n.Parent))
+		return At("parent", checkNameOf(n.Parent, maxAltName))
 	}
 	if id < 1 || id > MaxVLAN {
 		return Invalid("parent", n.Parent, "a VLAN id of 1 to %d behind the dot", MaxVLAN)
 	}
-	return At("parent", checkName(trunk))
+	return At("parent", checkNameOf(trunk, maxAltName))
 }
 
 // SplitVLAN splits "eth1.100" into the trunk and the VLAN id. A name without a

@@ -2,6 +2,7 @@ package specs
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,14 +84,35 @@ func (p *Policy) AllowNetwork(name string) error {
 	return refuse("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
 }
 
+// ParentNames are the names that the policy knows a parent by. An interface may
+// have alternative names, and one that looks like TRUNK.ID need be no VLAN.
+type ParentNames struct {
+	Names []string // of the interface, or that it would have
+	Trunk []string // of its trunk, if the parent is a VLAN by the name TRUNK.ID
+	VLAN  int      // its id; 0 if it is none
+}
+
+// WrittenNames returns the names of a parent as far as its own name tells.
+func WrittenNames(parent string) ParentNames {
+	names := ParentNames{Names: []string{parent}}
+	if trunk, id, isVLAN := SplitVLAN(parent); isVLAN {
+		names.Trunk, names.VLAN = []string{trunk}, id
+	}
+	return names
+}
+
 // AllowInPlace reports as an [ErrPolicy] what an annotation may not define in
-// place: parent, mode or VLAN.
-func (p *Policy) AllowInPlace(n *Network) error {
-	trunk, id, isVLAN := SplitVLAN(n.Parent)
-	if !matchAny(p.Parents, n.Parent) && !(isVLAN && matchAny(p.Parents, trunk)) {
+// place: parent, mode or VLAN. Of the parent it takes the name as written.
+func (p *Policy) AllowInPlace(n *Network) error { return p.AllowInPlaceOn(n, WrittenNames(n.Parent)) }
+
+// AllowInPlaceOn is [Policy.AllowInPlace] for a parent by all its names.
+func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
+	listed := func(name string) bool { return matchAny(p.Parents, name) }
+	byName, byTrunk := slices.ContainsFunc(parent.Names, listed), slices.ContainsFunc(parent.Trunk, listed)
+	if !byName && !byTrunk {
 		return refuse("parent", n.Parent, "a parent that [policy] parents in berth.toml lists (now %q)", p.Parents)
 	}
-	if isVLAN && !matchAny(p.Parents, n.Parent) && !p.allowsVLAN(id) {
+	if !byName && !p.allowsVLAN(parent.VLAN) {
 		return refuse("parent", n.Parent, "a VLAN id that [policy] vlans in berth.toml lists (now %q)", p.VLANs)
 	}
 	if !matchAny(p.Modes, string(n.Mode)) {

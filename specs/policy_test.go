@@ -72,3 +72,26 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// A name that looks like a VLAN's may be another interface's alternative name,
+// and a listed interface may be asked for by one.
+func TestPolicyByAllNames(t *testing.T) {
+	parents := config(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199']\n")
+	for _, c := range []struct {
+		name, want string
+		parent     ParentNames
+	}{
+		{"alternative name of a listed one", "", ParentNames{Names: []string{"lan0", "eth1"}}},
+		{"listed name is an alternative one", "", ParentNames{Names: []string{"enp3s0", "lan0", "eth1"}}},
+		{"alternative name of another", "[policy] parents", ParentNames{Names: []string{"lan0", "eth2"}}},
+		{"looks like a VLAN", "[policy] parents", ParentNames{Names: []string{"eth1.100", "eth2"}}},
+		{"VLAN of the trunk by another name", "", ParentNames{Names: []string{"lan0.100"}, Trunk: []string{"lan0", "eth1"}, VLAN: 100}},
+		{"VLAN of the trunk, not listed", "[policy] vlans", ParentNames{Names: []string{"lan0.99"}, Trunk: []string{"lan0", "eth1"}, VLAN: 99}},
+		{"VLAN of a VLAN", "[policy] parents", WrittenNames("eth1.100.101")},
+	} {
+		err := parents.AllowInPlaceOn(placed(c.parent.Names[0]), c.parent)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"berth/bpf"
 	"berth/network"
 	"berth/specs"
+
+	"golang.org/x/sys/unix"
 )
 
 // lookAtHost returns what the host has on its interfaces.
@@ -89,9 +91,9 @@ func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 }
 
 func linkOf(l *network.LinkInfo) link {
-	k := link{index: l.Index, name: l.Name, mac: l.MAC, ethernet: l.Ethernet && !l.Loopback}
+	k := link{index: l.Index, name: l.Name, altNames: l.AltNames, mac: l.MAC, ethernet: l.Ethernet && !l.Loopback}
 	if l.Kind == "vlan" && l.ParentNSID < 0 {
-		k.trunk, k.vlan = l.ParentIndex, l.VLAN
+		k.trunk, k.vlan, k.service = l.ParentIndex, l.VLAN, l.VLANProto == unix.ETH_P_8021AD
 	}
 	return k
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"berth/network"
 	"berth/specs"
 )
 
@@ -13,10 +14,12 @@ import (
 type link struct {
 	index    int
 	name     string
+	altNames []string
 	mac      specs.MAC
 	ethernet bool
-	trunk    int // index of the trunk, when it is a VLAN sub-interface
-	vlan     int // 0: none
+	trunk    int  // index of the trunk, when it is a VLAN sub-interface
+	vlan     int  // 0: none
+	service  bool // the VLAN is one of 802.1ad
 }
 
 // world is what there is and what is wanted.
@@ -106,31 +109,33 @@ func (w *world) wanted() parentSet {
 	return set
 }
 
-// find returns the interface that a network's parent is: by its name, or a
-// VLAN of a trunk under whatever name.
+// find returns the interface that a network's parent is.
 func (w *world) find(parent string) (link, bool) {
-	trunkName, id, isVLAN := specs.SplitVLAN(parent)
-	trunk := -1
-	for _, l := range w.links {
-		if l.name == parent {
-			return l, true
+	first := func(is func(l *link) bool) (link, error) {
+		for i := range w.links {
+			if is(&w.links[i]) {
+				return w.links[i], nil
+			}
 		}
-		if isVLAN && l.name == trunkName {
-			trunk = l.index
-		}
+		return link{}, network.ErrNoLink
 	}
-	for _, l := range w.links {
-		if trunk >= 0 && l.trunk == trunk && l.vlan == id {
-			return l, true
-		}
-	}
-	return link{}, false
+	l, err := network.ResolveParent(parent,
+		func(name string) (link, error) {
+			return first(func(l *link) bool { return l.name == name || slices.Contains(l.altNames, name) })
+		},
+		func(trunk link, id int) (link, error) {
+			return first(func(l *link) bool { return l.trunk == trunk.index && l.vlan == id && !l.service })
+		})
+	return l, err == nil
 }
 
 // trunkOf reports whether parent is a VLAN of a trunk that exists.
 func (w *world) trunkOf(parent string) bool {
 	trunk, _, isVLAN := specs.SplitVLAN(parent)
-	return isVLAN && slices.ContainsFunc(w.links, func(l link) bool { return l.name == trunk })
+	if isVLAN {
+		_, isVLAN = w.find(trunk)
+	}
+	return isVLAN
 }
 
 func (set *parentSet) at(l link) *specs.ParentStatus {

@@ -16,6 +16,8 @@ var (
 	eth2 = link{index: 5, name: "eth2", mac: macB, ethernet: true}
 	vlan = link{index: 6, name: "trunked", mac: macA, ethernet: true, trunk: 4, vlan: 100}
 	tun  = link{index: 7, name: "tun0"}
+
+	named = link{index: 4, name: "eth1", altNames: []string{"office", "lan.100"}, mac: macA, ethernet: true}
 )
 
 func lan(name, parent string) *specs.Network { return &specs.Network{Name: name, Parent: parent} }
@@ -43,6 +45,15 @@ func TestDecide(t *testing.T) {
 		"a network's parent": {
 			world{networks: []*specs.Network{lan("lan", "eth1"), lan("lab", "eth1")}, links: []link{eth1, eth2}},
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "", 0, "lab", "lan")}},
+		},
+		"a parent by an alternative name that looks like a VLAN": {
+			world{networks: []*specs.Network{lan("lan", "lan.100"), lan("lab", "eth1")}, links: []link{named, vlan}},
+			plan{attach: []link{named}, parents: []specs.ParentStatus{counting(named, "", 0, "lab", "lan")}},
+		},
+		"VLANs by an alternative name of the trunk": {
+			world{networks: []*specs.Network{lan("lan", "office.100"), lan("lab", "office.7")}, links: []link{named, vlan}},
+			plan{attach: []link{vlan}, parents: []specs.ParentStatus{
+				{Name: "office.7", State: specs.ParentOnDemand, Networks: []string{"lab"}}, counting(vlan, "", 0, "lan")}},
 		},
 		"attached by this agent": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},

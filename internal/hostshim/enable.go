@@ -3,7 +3,6 @@ package hostshim
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -51,8 +50,8 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 	if err != nil {
 		return err
 	}
-	if trunk, id := f.vlan(); id != 0 {
-		unlock, err := plumb.LockVLANs(ctx, e.Store, []plumb.VLAN{{Trunk: trunk, ID: id}})
+	if locked := plumb.VLANsOf(f.vlans); len(locked) > 0 {
+		unlock, err := plumb.LockVLANs(ctx, e.Store, locked)
 		if err != nil {
 			return err
 		}
@@ -60,15 +59,20 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 		if f, err = gather(e.host, n); err != nil {
 			return err
 		}
+		if !slices.Equal(locked, plumb.VLANsOf(f.vlans)) {
+			return fmt.Errorf("parent %q has changed meanwhile: try again", n.Parent)
+		}
 	}
 	if e.plan, err = makePlan(n, ips, f); err != nil {
 		return err
 	}
-	trunk, vlan := f.vlan()
 	e.rec = &Record{
 		Network: n.Name, ID: rand.Text(), Driver: n.Driver, Mode: n.Mode, IPvlanFlag: n.IPvlanFlag,
-		Wanted: n.Parent, Parent: f.on.Name, ParentIndex: f.on.Index, TrunkIndex: trunk, VLAN: vlan,
+		Wanted: n.Parent, Parent: f.on.Name, ParentIndex: f.on.Index,
 		MTU: e.mtu, Created: time.Now().UTC(),
+	}
+	if len(f.vlans) > 0 {
+		e.rec.TrunkIndex, e.rec.VLAN, e.rec.Outer = f.vlans[0].TrunkIndex, f.vlans[0].ID, f.vlans[1:]
 	}
 	if e.makeVLAN != 0 {
 		e.rec.Parent, e.rec.ParentIndex = n.Parent, 0
@@ -85,30 +89,21 @@ func gather(host *network.Handle, n *specs.Network) (*facts, error) {
 		return nil, err
 	}
 	for _, l := range links {
-		f.links[l.Name] = true
+		for _, name := range append(l.AltNames, l.Name) {
+			f.links[name] = true
+		}
 	}
 	if f.addresses, err = host.Addresses(); err != nil {
 		return nil, err
 	}
-	f.on, err = host.Parent(n.Parent)
-	if trunk, id, isVLAN := specs.SplitVLAN(n.Parent); isVLAN && errors.Is(err, network.ErrNoLink) {
-		f.makeVLAN = id
-		f.on, err = host.Parent(trunk)
+	if f.on, f.makeVLAN, err = host.ParentOrTrunk(n.Parent); err != nil {
+		return f, err
 	}
-	if err != nil || f.makeVLAN != 0 {
+	if f.vlans, err = plumb.Chain(host, f.on, f.makeVLAN, n.Parent); err != nil || f.makeVLAN != 0 {
 		return f, err
 	}
 	f.occupants, err = host.Occupants(f.on.Index)
 	return f, err
-}
-
-// vlan returns the trunk and the id of the VLAN that is the parent; 0, 0 for
-// another parent.
-func (f *facts) vlan() (trunk, id int) {
-	if f.makeVLAN != 0 {
-		return f.on.Index, f.makeVLAN
-	}
-	return f.on.TrunkIndex, f.on.VLAN
 }
 
 // run does the steps in their order: nothing is in the kernel before it is

@@ -265,3 +265,18 @@ func TestAnotherRouteIsInTheWay(t *testing.T) {
 	}
 	l.same("refused", before)
 }
+
+// Networks that name one parent in two ways share its addresses.
+func TestParentByAnAlternativeName(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	testnet.Run(t, l.host, "ip", "link", "property", "add", "dev", "eth1", "altname", "lan.100")
+	l.network("plain", lanFile)
+	a := l.mustStart(l.box("a", "plain"))
+	shim := l.mustEnable(l.network("dot", strings.Replace(lanFile, "eth1", "lan.100", 1)))
+	if shim.Parent != "eth1" || shim.VLAN != 0 || shim.Addresses[0].String() != "192.0.2.65/24" {
+		t.Errorf("shim on %q, VLAN %d, with %s; want eth1, none, 192.0.2.65/24", shim.Parent, shim.VLAN, shim.Addresses)
+	}
+	l.mustDisable("dot")
+	l.mustStop(a)
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
 	"berth/specs"
@@ -13,6 +14,7 @@ import (
 type facts struct {
 	on        *network.Parent // the parent, or the trunk of a VLAN that is not there yet
 	makeVLAN  int             // the VLAN's id; 0: on is the parent
+	vlans     []state.VLAN    // that the parent is or will be, the inner first
 	addresses []netip.Addr    // the host's own
 	links     map[string]bool // names of its interfaces
 	occupants []network.Occupant

@@ -29,6 +29,7 @@ type Record struct {
 	ParentIndex int              // 0: a VLAN that is not made yet
 	TrunkIndex  int              `json:",omitempty"`
 	VLAN        int              `json:",omitempty"`
+	Outer       []state.VLAN     `json:",omitempty"` // VLANs that the trunk itself is, the inner first
 
 	Interface string
 	LinkIndex int // 0: not known to be made yet
@@ -48,6 +49,12 @@ func (r *Record) key() string { return Key(r.Network) }
 // number of 16 digits.
 func Key(network string) string { return "host/" + network }
 
+// vlans returns the VLANs that the shim uses, the inner first.
+func (r *Record) vlans() []state.VLAN {
+	a := state.Attachment{Parent: r.Parent, TrunkIndex: r.TrunkIndex, VLAN: r.VLAN, Outer: r.Outer}
+	return a.VLANs()
+}
+
 // alias is the IFLA_IFALIAS of the link.
 func (r *Record) alias() string { return "berth:host/" + r.Network + "/" + r.ID }
 
@@ -61,7 +68,7 @@ func (r *Record) domain() string {
 // container: it is the host itself.
 func (r *Record) stake() *plumb.Stake {
 	return &plumb.Stake{
-		Domain: r.domain(), VLAN: plumb.VLAN{Trunk: r.TrunkIndex, ID: r.VLAN},
+		Domain: r.domain(), VLAN: plumb.VLAN{Trunk: r.TrunkIndex, ID: r.VLAN}, Outer: plumb.VLANsOf(r.Outer),
 		Owner: lease.Owner{Key: r.key(), Network: r.Network},
 	}
 }

@@ -30,14 +30,14 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 		return err
 	}
 	if r.VLAN != 0 {
-		vlan := r.stake().VLAN
-		unlock, err := plumb.LockVLANs(ctx, s.Store, []plumb.VLAN{vlan})
+		vlans := r.vlans()
+		unlock, err := plumb.LockVLANs(ctx, s.Store, plumb.VLANsOf(vlans))
 		if err != nil {
 			return err
 		}
 		defer unlock()
 		only := func(key string) bool { return key == r.key() }
-		if err := plumb.RemoveVLAN(ctx, s.Store, host, s.Log, vlan, r.Parent, only); err != nil {
+		if err := plumb.RemoveVLANs(ctx, s.Store, host, s.Log, vlans, only); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type Stake struct {
 	Domain string // as [state.Attachment.Domain] returns it
 	VLAN   VLAN
+	Outer  []VLAN // VLANs that the trunk of VLAN is, the inner first
 	Owner  lease.Owner
 }
 
@@ -68,13 +69,24 @@ func (s *Stake) TakeAgain(tx *state.Tx, pools []*ipam.Pool, had []netip.Addr) (n
 	return s.Take(tx, pools)
 }
 
-// UseVLAN records the use of the stake's VLAN, if it has one. made says that
-// berth makes the sub-interface (see [state.Tx.AddVLANUser]).
+// UseVLAN records the use of the stake's VLAN, if it has one, and of the outer
+// ones. made says that berth makes the sub-interface (see
+// [state.Tx.AddVLANUser]).
 func (s *Stake) UseVLAN(tx *state.Tx, made bool) error {
+	for i, v := range s.vlans() {
+		if err := tx.AddVLANUser(v.Trunk, v.ID, s.Owner.Key, made && i == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vlans returns the VLANs of the stake, the inner first.
+func (s *Stake) vlans() []VLAN {
 	if s.VLAN.ID == 0 {
 		return nil
 	}
-	return tx.AddVLANUser(s.VLAN.Trunk, s.VLAN.ID, s.Owner.Key, made)
+	return append([]VLAN{s.VLAN}, s.Outer...)
 }
 
 // Forget frees all leases of the stake, and ends its use of the VLAN. It
@@ -83,17 +95,18 @@ func (s *Stake) Forget(tx *state.Tx) error {
 	if err := lease.In(tx, s.Domain).Release(s.Owner.Key); err != nil {
 		return err
 	}
-	if s.VLAN.ID == 0 {
-		return nil
+	for _, v := range s.vlans() {
+		if _, _, err := tx.RemoveVLANUser(v.Trunk, v.ID, s.Owner.Key); err != nil {
+			return err
+		}
 	}
-	_, _, err := tx.RemoveVLANUser(s.VLAN.Trunk, s.VLAN.ID, s.Owner.Key)
-	return err
+	return nil
 }
 
 // Of returns the stake of an attachment.
 func Of(a *state.Attachment) *Stake {
 	s := &Stake{
-		Domain: a.Domain(), VLAN: VLAN{a.TrunkIndex, a.VLAN},
+		Domain: a.Domain(), VLAN: VLAN{a.TrunkIndex, a.VLAN}, Outer: VLANsOf(a.Outer),
 		Owner: lease.Owner{Key: a.Key(), Network: a.Network},
 	}
 	if len(a.Containers) > 0 {

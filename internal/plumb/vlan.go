@@ -20,7 +20,35 @@ type VLAN struct{ Trunk, ID int }
 type Links interface {
 	Parent(name string) (*network.Parent, error)
 	Occupants(parentIndex int) ([]network.Occupant, error)
+	VLANsOn(trunkIndex int) (names []string, err error)
 	DeleteLink(index int) error
+}
+
+// Chain returns the VLANs that an interface on a parent uses: the parent itself,
+// or the one with the id makeID that is to be made on it (0 if none is), and
+// those that the trunk is in its turn (QinQ), the inner first.
+func Chain(host *network.Handle, p *network.Parent, makeID int, makeName string) ([]state.VLAN, error) {
+	var all []state.VLAN
+	if makeID != 0 {
+		all = append(all, state.VLAN{TrunkIndex: p.Index, ID: makeID, Name: makeName})
+	}
+	for p.VLAN != 0 {
+		all = append(all, state.VLAN{TrunkIndex: p.TrunkIndex, ID: p.VLAN, Name: p.Name})
+		trunk, err := host.ParentByIndex(p.TrunkIndex)
+		if err != nil {
+			return nil, fmt.Errorf("trunk of %q: %w", p.Name, err)
+		}
+		p = trunk
+	}
+	return all, nil
+}
+
+// VLANsOf returns VLANs without the names of their sub-interfaces.
+func VLANsOf(chain []state.VLAN) (all []VLAN) {
+	for _, v := range chain {
+		all = append(all, VLAN{v.TrunkIndex, v.ID})
+	}
+	return all
 }
 
 // LockVLANs takes the lock of each VLAN, once, in one order for all callers: two
@@ -44,6 +72,17 @@ func LockVLANs(ctx context.Context, store *state.Store, vlans []VLAN) (unlock fu
 		held = append(held, letGo)
 	}
 	return unlock, nil
+}
+
+// RemoveVLANs is [RemoveVLAN] for each of a chain, the inner first.
+func RemoveVLANs(ctx context.Context, store *state.Store, host Links, log *slog.Logger,
+	chain []state.VLAN, leaving func(key string) bool) error {
+	for i, v := range VLANsOf(chain) {
+		if err := RemoveVLAN(ctx, store, host, log, v, chain[i].Name, leaving); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RemoveVLAN removes the sub-interface of a VLAN, named name, if berth made it,
@@ -75,7 +114,11 @@ func RemoveVLAN(ctx context.Context, store *state.Store, host Links, log *slog.L
 	if err != nil {
 		return fmt.Errorf("VLAN %q: %w", name, err)
 	}
-	if len(others) > 0 || p.Upper != 0 {
+	above, err := host.VLANsOn(p.Index)
+	if err != nil {
+		return fmt.Errorf("VLAN %q: %w", name, err)
+	}
+	if len(others) > 0 || len(above) > 0 || p.Upper != 0 {
 		log.Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
 		return nil
 	}

@@ -120,6 +120,16 @@ func (f *fake) Occupants(index int) ([]network.Occupant, error) {
 	return f.occupants[index], f.call("occupants")
 }
 
+func (f *fake) VLANsOn(index int) ([]string, error) {
+	var names []string
+	for name, p := range f.parents {
+		if p.VLAN != 0 && p.TrunkIndex == index {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 func (f *fake) DeleteLink(index int) error {
 	if err := f.call("delete VLAN"); err != nil {
 		return err

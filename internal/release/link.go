@@ -126,18 +126,15 @@ func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
 func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlock func(), err error) {
 	var vlans []plumb.VLAN
 	for _, a := range all {
-		vlans = append(vlans, plumb.Of(a).VLAN)
+		vlans = append(vlans, plumb.VLANsOf(a.VLANs())...)
 	}
 	return plumb.LockVLANs(ctx, r.Store, vlans)
 }
 
-// removeVLAN removes the sub-interface that an attachment is on, if only those
-// that are being released use it. The caller has the VLAN's lock.
-func (r *Releaser) removeVLAN(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
-	if a.VLAN == 0 {
-		return nil
-	}
-	return plumb.RemoveVLAN(ctx, r.Store, r.Host, r.log(), plumb.Of(a).VLAN, a.Parent, func(key string) bool {
+// removeVLANs removes the sub-interfaces that an attachment uses, if only those
+// that are being released use them. The caller has the VLANs' locks.
+func (r *Releaser) removeVLANs(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
+	return plumb.RemoveVLANs(ctx, r.Store, r.Host, r.log(), a.VLANs(), func(key string) bool {
 		return slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key })
 	})
 }

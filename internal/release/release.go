@@ -179,8 +179,9 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 	}
 	defer unlock()
 	leaving := slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b *state.Attachment) int { return len(b.Outer) - len(a.Outer) }) // the inner VLANs first
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
-		err := r.removeVLAN(ctx, a, leaving)
+		err := r.removeVLANs(ctx, a, leaving)
 		errs = append(errs, wrap(err, "release %q", a.Key()))
 		return err != nil
 	})

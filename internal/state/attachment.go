@@ -28,6 +28,8 @@ type Attachment struct {
 	TrunkIndex  int `json:",omitempty"` // of the trunk, when VLAN is not 0
 	VLAN        int `json:",omitempty"` // not 0: Parent is this VLAN's sub-interface
 
+	Outer []VLAN `json:",omitempty"` // VLANs that the trunk itself is (QinQ), the inner first
+
 	SourceMACs []specs.MAC `json:",omitempty"` // in source mode: from whom it receives
 
 	IPv6    specs.IPv6        `json:",omitempty"` // what the network says of IPv6 without a subnet
@@ -92,6 +94,14 @@ func (a *Attachment) Domain() string {
 		return fmt.Sprintf("%d.%d", a.TrunkIndex, a.VLAN)
 	}
 	return fmt.Sprintf("%d.0", a.ParentIndex)
+}
+
+// VLANs returns the VLANs that the attachment uses, the inner first.
+func (a *Attachment) VLANs() []VLAN {
+	if a.VLAN == 0 {
+		return a.Outer
+	}
+	return append([]VLAN{{a.TrunkIndex, a.VLAN, a.Parent}}, a.Outer...)
 }
 
 // Settled reports whether nothing is to be done about a live attachment as

@@ -8,6 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// VLAN is a VLAN of a trunk, and the name of its sub-interface.
+type VLAN struct {
+	TrunkIndex, ID int
+	Name           string
+}
+
 // bucketVLANs has "TRUNK.ID" for each VLAN in use (value "made" when berth
 // made its sub-interface) and "TRUNK.ID/ATTACHMENT" for each of its users.
 const bucketVLANs = "vlans"

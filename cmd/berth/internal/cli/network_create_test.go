@@ -176,7 +176,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "-d ipvlan -o macvlan_mode=bridge":            `-o macvlan_mode "bridge": want driver macvlan`,
 		two + "-o ipvlan_mode=l2":                           `-o ipvlan_mode "l2": want driver ipvlan`,
 		two + "-o parent=eth1.4095":                         `-o parent "eth1.4095": want a VLAN id of 1 to 4094`,
-		two + "-o parent=averyverylongname":                 `-o parent "averyverylongname": want at most 15 bytes, it has 17`,
+		two + "-o parent=" + strings.Repeat("a", 128):       `-o parent "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…": want at most 127 bytes, it has 128`,
 		two + "-o mtu=67":                                   `-o mtu "67": want 0 (the parent's) or 68 to 65535 bytes`,
 		two + "-o mtu=-1":                                   `-o mtu "-1": want a whole number`,
 		two + "-o nopromisc=true":                           `-o nopromisc "true": want mode passthru, it is bridge`,
