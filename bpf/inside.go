@@ -213,6 +213,21 @@ func (m *Maps) DropInside(i Inside) error {
 	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
+// LinkedInsides returns a function that reports whether the interface of a slot
+// has the pinned link of the sibling program, as it was when LinkedInsides was
+// called. It always does on a kernel without tcx.
+func (d *Datapath) LinkedInsides() func(slot uint32) bool {
+	if !hasTCX() {
+		return func(uint32) bool { return true }
+	}
+	files, _ := os.ReadDir(d.pins.links()) // none is there of what cannot be read
+	linked := make(map[string]bool)
+	for _, f := range files {
+		linked[f.Name()] = true
+	}
+	return func(slot uint32) bool { return linked[filepath.Base(d.pins.inside(slot))] }
+}
+
 // MissesInside reports whether AttachInside is to be called for an endpoint: it
 // was not since the maps were made, or what it attached is gone. Without an
 // agent that pinned the program nothing is missed.

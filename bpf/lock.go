@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -21,6 +22,9 @@ const lockWait = 5 * time.Second
 // It must not be called inside fn.
 func (m *Maps) exclusively(fn func() error) error {
 	f, err := m.pins.lock()
+	if m.owned && errors.Is(err, fs.ErrNotExist) {
+		return fn() // the folder was removed: no other process finds the maps
+	}
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
+	"berth/bpf"
 	"berth/specs"
 )
 
@@ -13,15 +15,34 @@ type Agent struct {
 	Status *specs.AgentStatus
 	Err    error // why there is no status
 	Pinned int   // parents at which programs are pinned, with or without an agent
+
+	Missing    []string // pinned objects that are not there beside others
+	MissingErr error    // why that could not be found out
 }
 
 func (c *Checker) gatherAgent() Agent {
 	links, _ := filepath.Glob(filepath.Join(c.Dirs.BPFFS, "v*", "links", "*-ingress")) // the pattern is well formed
-	return Agent{Status: c.Agent, Err: c.AgentErr, Pinned: len(links)}
+	a := Agent{Status: c.Agent, Err: c.AgentErr, Pinned: len(links)}
+	a.Missing, a.MissingErr = bpf.Missing(c.Dirs.BPFFS)
+	return a
+}
+
+// judgePins reports pinned objects that are missing beside others: hooks cannot
+// register with them, and what lost its link is no longer counted.
+func judgePins(r *report, a Agent) {
+	const check = "pins"
+	switch {
+	case len(a.Missing) > 0:
+		r.fail(check, "`systemctl restart berthd`, which pins them again; find out what removes them",
+			"of what the agent pins, not all is there: %s is missing, so frames may pass uncounted", strings.Join(a.Missing, ", "))
+	case a.MissingErr != nil && !errors.Is(a.MissingErr, fs.ErrPermission):
+		r.warn(check, "run it as root", "not checked: %v", a.MissingErr)
+	}
 }
 
 // judgeAgent never fails where no agent runs: containers start without it.
 func judgeAgent(r *report, a Agent) {
+	judgePins(r, a)
 	const check = "agent"
 	const start = "`systemctl start berthd`"
 	switch {

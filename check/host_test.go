@@ -158,6 +158,7 @@ func TestJudgeAgent(t *testing.T) {
 	vary(t, "agent", goodAgent, on("host", judgeAgent), []variation[Agent]{
 		{"none", "agent", Warn, func(a *Agent) { *a = Agent{Err: errors.New("no agent")} }},
 		{"none, still counting", "agent", Warn, func(a *Agent) { *a = Agent{Err: errors.New("no agent"), Pinned: 2} }},
+		{"half unpinned", "pins", Fail, func(a *Agent) { a.Missing = []string{"links/4-egress", "sources"} }},
 		{"not permitted", "agent", Warn, func(a *Agent) { *a = Agent{Err: fmt.Errorf("dial: %w", unix.EACCES)} }},
 		{"detached", "agent", Warn, func(a *Agent) { a.Status.Attached = false }},
 		{"a problem", "agent", Warn, func(a *Agent) { a.Status.Problems = []string{"parent eth7 does not exist yet"} }},

@@ -2,7 +2,6 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"berth/bpf"
 	"berth/internal/plumb"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -23,6 +21,7 @@ type attaching struct {
 	*container
 	plan  *Plan
 	slots uint32 // counter slots there are
+	by    string // agent.attach of berth.toml
 	undo  undo
 	free  []func() // what is given back at the end either way
 
@@ -167,42 +166,6 @@ func (a *attaching) put(tx *state.Tx) error {
 	return nil
 }
 
-// register puts the endpoints into the agent's maps before they can send. The
-// record is committed first and the maps are looked for after it; the agent
-// pins first and reads the records after it: so none falls between.
-func (a *attaching) register(ctx context.Context) (err error) {
-	if a.maps, err = a.Hook.maps(); err != nil || a.maps == nil {
-		return err
-	}
-	a.free = append(a.free, func() { a.maps.Close() })
-	// A drain, which is a transaction, may be about to delete the keys of the
-	// MAC's last owner: not while we are in here.
-	return a.Store.Exclude(ctx, a.registerAll)
-}
-
-func (a *attaching) registerAll() error {
-	for _, r := range a.records {
-		if !a.registers(r) {
-			continue
-		}
-		if err := a.maps.Register(release.Endpoint(r)); err != nil {
-			return fmt.Errorf("register interface %q with the agent's maps: %w", r.Interface, err)
-		}
-		a.undo.push("register "+r.Interface, func(context.Context) error {
-			// Its probes were counted; the slot's next owner did not send them.
-			return errors.Join(a.maps.Unregister(release.Endpoint(r)), a.maps.Zero(r.Slot))
-		})
-	}
-	return nil
-}
-
-// registers reports whether an endpoint is in the agent's maps. A slot beyond
-// them is one of a larger max_endpoints that the agent has not taken up yet: it
-// registers the endpoint then.
-func (a *attaching) registers(r *state.Attachment) bool {
-	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
-}
-
 // create makes every interface in the container's namespace, each with one
 // message and under its final name: nothing ever appears on the host.
 func (a *attaching) create(ctx context.Context) error {
@@ -216,21 +179,9 @@ func (a *attaching) create(ctx context.Context) error {
 		a.undo.push("create "+r.Interface, func(context.Context) error {
 			return a.inside.DeleteLink(info.Index)
 		})
-		if err := a.countSiblings(r); err != nil {
-			return fmt.Errorf("count what interface %q sends to siblings: %w", r.Interface, err)
-		}
+		a.countSiblings(r)
 	}
 	return nil
-}
-
-// countSiblings attaches the agent's program to an ipvlan interface whose
-// driver hands frames to siblings past the parent.
-func (a *attaching) countSiblings(r *state.Attachment) error {
-	direct := r.Driver == specs.IPvlan && (r.IPvlanFlag == "" || r.IPvlanFlag == specs.FlagBridge)
-	if !direct || !a.registers(r) {
-		return nil
-	}
-	return a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) })
 }
 
 func linkOf(in *Interface, r *state.Attachment) network.Link {

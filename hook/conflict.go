@@ -2,13 +2,11 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"berth/internal/plumb"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -70,12 +68,7 @@ func (a *attaching) exchange(ctx context.Context, in *Interface, r *state.Attach
 		return next, err
 	}
 	a.rejected.Add(stake, c.Addr)
-	if !a.registers(r) {
-		return next, nil
-	}
-	return next, a.Store.View(ctx, func(*state.Tx) error { // as register does
-		return errors.Join(a.maps.Unregister(release.Endpoint(&before)), a.maps.Register(release.Endpoint(r)))
-	})
+	return next, a.registerAgain(ctx, &before, r)
 }
 
 func (a *attaching) byName(ifname string) (int, *state.Attachment) {

@@ -106,7 +106,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if h.Interruptible != nil {
 		ctx = h.Interruptible(ctx)
 	}
-	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, plan: plan}
+	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan}
 	defer a.done()
 	if err := a.run(ctx); err != nil {
 		return errors.Join(err, a.undo.unwind(ctx))

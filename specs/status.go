@@ -27,7 +27,7 @@ const (
 	ParentOnDemand ParentState = "on-demand" // a VLAN of a trunk that exists, made with its first container
 	ParentWaiting  ParentState = "waiting"   // it does not exist yet
 	ParentDetached ParentState = "detached"  // programs are off on request
-	ParentFailed   ParentState = "failed"    // the kernel refused; Problem says why
+	ParentFailed   ParentState = "failed"    // frames may pass uncounted; Problem says why
 )
 
 // ParentStatus is one parent as the agent sees it: an element of

@@ -26,11 +26,17 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// How often the agent looks at everything without being woken, and how long
-// it lets wakes gather after it has looked.
+// How often the agent puts everything there anew without being woken, and how
+// often it looks whether the programs still get every frame, of which the kernel
+// does not notify; how long it lets wakes gather after it has looked, and how
+// long after the last change of a pin it looks: a removal takes a moment. An
+// answer waits so long for a look.
 const (
-	resync      = 30 * time.Second
-	minInterval = 20 * time.Millisecond
+	resync       = 30 * time.Second
+	inspection   = 5 * time.Second
+	minInterval  = 20 * time.Millisecond
+	pinsSettle   = 200 * time.Millisecond
+	answerWithin = 2 * time.Second
 )
 
 // Agent is the running agent. Fields of the first group are set once; those of
@@ -130,8 +136,9 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 // loop reconciles when it is woken, until ctx is done or the agent has lost its
 // ground, which is its error.
 func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
-	tick := time.NewTicker(resync)
+	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -148,6 +155,8 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 			}
 			a.reconcile(ctx, watch)
 			a.gather(ctx)
+		case <-look.C:
+			a.reconcile(ctx, watch)
 		case <-tick.C:
 			if err := ground.check(); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"berth/bpf"
 	"berth/specs"
@@ -13,8 +14,12 @@ import (
 type backend struct{ *Agent }
 
 // Status implements api.Backend.
-func (b backend) Status(context.Context) (specs.AgentStatus, error) {
+func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
+	late := b.lookNow(ctx)
 	status := *b.status.Load()
+	if late != nil {
+		status.Problems = append(slices.Clone(status.Problems), late.Error())
+	}
 	return status, b.maps.use(func(maps *bpf.Maps) (err error) {
 		if maps == nil {
 			return nil
@@ -27,6 +32,9 @@ func (b backend) Status(context.Context) (specs.AgentStatus, error) {
 
 // Ready implements api.Backend.
 func (b backend) Ready() error {
+	if err := b.lookNow(context.Background()); err != nil {
+		return err
+	}
 	status := b.status.Load()
 	if !status.Attached {
 		return errors.New("detached on request: `berth agent attach` undoes it")

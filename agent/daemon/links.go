@@ -69,7 +69,7 @@ func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 		wanted[index] = nil
 	}
 	for _, p := range parents {
-		if p.State == specs.ParentCounting {
+		if p.Attach != "" {
 			wanted[p.Index] = facts.isolated(p.Index)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"berth/bpf"
 	"berth/network"
 	"berth/specs"
 )
@@ -28,10 +29,10 @@ type world struct {
 	records  []*record
 	links    []link
 	facts    hostFacts
-	attached map[int]string    // how programs are attached now, by interface index
-	done     map[int]specs.MAC // what this process has attached, with the MAC of then
-	failed   map[int]string    // what it could not attach, and why
-	off      bool              // detached on request
+	attached map[int]bpf.Attachment // how programs are attached now, by interface index
+	done     map[int]specs.MAC      // what this process has attached, with the MAC of then
+	failed   map[int]string         // what it could not attach, and why
+	off      bool                   // detached on request
 }
 
 // plan is what is to be done, and how the parents are when it has been.
@@ -60,7 +61,8 @@ func decide(w world) plan {
 			continue
 		}
 		w.judge(s, l)
-		if s.State != specs.ParentDetached && l.ethernet && (w.attached[l.index] == "" || w.done[l.index] != l.mac) {
+		at := w.attached[l.index]
+		if s.State != specs.ParentDetached && l.ethernet && (at.Kind == "" || at.Old || w.done[l.index] != l.mac) {
 			p.attach = append(p.attach, l)
 		}
 	}
@@ -78,7 +80,21 @@ func (w *world) judge(s *specs.ParentStatus, l link) {
 	case w.failed[l.index] != "":
 		s.State, s.Problem = specs.ParentFailed, w.failed[l.index]
 	default:
-		s.State, s.Attach = specs.ParentCounting, w.attached[l.index]
+		w.judgePrograms(s, w.attached[l.index])
+	}
+}
+
+// judgePrograms sets the state of a parent at which nothing was refused: it
+// counts only if both programs are there and nothing gets frames before them.
+func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
+	s.Attach, s.Problem = at.Kind, aheadText(s.Name, at)
+	switch {
+	case at.Kind == "":
+		s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not on it", s.Name)
+	case s.Problem != "":
+		s.State = specs.ParentFailed
+	default:
+		s.State = specs.ParentCounting
 	}
 }
 
@@ -185,7 +201,7 @@ func addNetwork(s *specs.ParentStatus, network string) {
 	}
 }
 
-func merge(a map[int]string, b map[int]specs.MAC) map[int]bool {
+func merge(a map[int]bpf.Attachment, b map[int]specs.MAC) map[int]bool {
 	all := make(map[int]bool, len(a)+len(b))
 	for i := range a {
 		all[i] = true

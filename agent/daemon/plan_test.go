@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"fmt"
 	"testing"
 
 	"berth/agent/metrics"
+	"berth/bpf"
 	"berth/specs"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +33,13 @@ func counting(l link, how string, endpoints int, networks ...string) specs.Paren
 		Attach: how, Networks: append([]string{}, networks...), Endpoints: endpoints}
 }
 
+// bare is a parent without the programs.
+func bare(l link, endpoints int, networks ...string) specs.ParentStatus {
+	s := counting(l, "", endpoints, networks...)
+	s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not on it", l.name)
+	return s
+}
+
 func TestDecide(t *testing.T) {
 	waiting := specs.ParentStatus{Name: "eth9", State: specs.ParentWaiting, Networks: []string{"lan"},
 		Problem: `parent "eth9" of network "lan" does not exist: waiting for it; make it, or correct the network's file`}
@@ -44,7 +53,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a network's parent": {
 			world{networks: []*specs.Network{lan("lan", "eth1"), lan("lab", "eth1")}, links: []link{eth1, eth2}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "", 0, "lab", "lan")}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{bare(eth1, 0, "lab", "lan")}},
 		},
 		"a parent by an alternative name that looks like a VLAN": {
 			world{networks: []*specs.Network{lan("lan", "lan.100"), lan("lab", "eth1")}, links: []link{named, vlan}},
@@ -57,28 +66,28 @@ func TestDecide(t *testing.T) {
 		},
 		"attached by this agent": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
-				attached: map[int]string{4: "tcx"}, done: map[int]specs.MAC{4: macA}},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macA}},
 			plan{parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
 		},
 		"attached by an earlier agent: put this one's programs there": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, attached: map[int]string{4: "tcx"}},
+			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}},
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
 		},
 		"somebody took the programs off": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "", 0, "lan")}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{bare(eth1, 0, "lan")}},
 		},
 		"the parent's MAC changed": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
-				attached: map[int]string{4: "tcx"}, done: map[int]specs.MAC{4: macB}},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macB}},
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
 		},
 		"an attachment without a network": {
 			world{records: []*record{on(5, "", specs.PhaseAttaching), on(5, "", specs.PhaseAttached)}, links: []link{eth1, eth2}},
-			plan{attach: []link{eth2}, parents: []specs.ParentStatus{counting(eth2, "", 2)}},
+			plan{attach: []link{eth2}, parents: []specs.ParentStatus{bare(eth2, 2)}},
 		},
 		"ended attachments want nothing": {
-			world{records: []*record{on(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]string{5: "tcx"}},
+			world{records: []*record{on(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]bpf.Attachment{5: {Kind: "tcx"}}},
 			plan{detach: []int{5}, parents: []specs.ParentStatus{}},
 		},
 		"the parent went away": {
@@ -91,7 +100,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a VLAN under another name": {
 			world{networks: []*specs.Network{lan("lan", "eth1.100")}, links: []link{eth1, vlan}},
-			plan{attach: []link{vlan}, parents: []specs.ParentStatus{counting(vlan, "", 0, "lan")}},
+			plan{attach: []link{vlan}, parents: []specs.ParentStatus{bare(vlan, 0, "lan")}},
 		},
 		"a VLAN that is made on demand": {
 			world{networks: []*specs.Network{lan("lan", "eth1.101")}, links: []link{eth1, vlan}},
@@ -107,9 +116,22 @@ func TestDecide(t *testing.T) {
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA,
 				State: specs.ParentFailed, Networks: []string{"lan"}, Problem: "no room"}}},
 		},
+		"another's program is ahead": {
+			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Ahead: []string{"tcx ingress program id 7"}}}},
+			plan{parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA, State: specs.ParentFailed, Attach: "tcx",
+				Networks: []string{"lan"}, Problem: `parent "eth1": frames may pass uncounted, as berth's programs run after ` +
+					"tcx ingress program id 7; take it off, or have it run after berth's: " +
+					"`berth agent detach` and `berth agent attach` put berth's first"}}},
+		},
+		"a program of another run, put there since": {
+			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Old: true}}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
+		},
 		"detached on request": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
-				attached: map[int]string{4: "tcx"}, done: map[int]specs.MAC{4: macA}, off: true},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macA}, off: true},
 			plan{detach: []int{4}, parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA,
 				State: specs.ParentDetached, Networks: []string{"lan"}}}},
 		},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/release"
 	"berth/internal/state"
@@ -26,14 +27,17 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	}
 	note(watch.refresh())
 	note(a.followConfig())
-	note(a.keepPinned())
+	found := flaws{}
+	pins := a.keepPinned()
+	note(pins)
+	found.add(allParents, pins)
 	w, err := a.look(ctx, note)
 	note(err)
 	var parents []specs.ParentStatus // nil: not known
 	if err == nil {
 		note(a.tellVLANs(w.links))
 		p := decide(w)
-		if a.carryOut(p) {
+		if a.carryOut(ctx, p, w.links) {
 			w.attached, err = a.attached()
 			note(err)
 			w.done, w.failed = a.done, a.failed
@@ -41,8 +45,10 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		}
 		parents = p.parents
 		note(a.tellHost(&w.facts, parents))
-		note(a.register(ctx, w.records))
-		note(a.missSiblings(ctx, w.records))
+		note(a.register(ctx, w.records, found))
+		note(a.missSiblings(ctx, w.records, found))
+		a.withoutSlot(w.records, found)
+		found.mark(parents)
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -55,7 +61,14 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 
 // look reads networks, records and links. A network file that is broken is
 // noted, and the others are followed.
+//
+// Programs first: a hook records an attachment before it puts them on its
+// parent, so those that are seen here without a record are wanted by none.
 func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
+	attached, err := a.attached()
+	if err != nil {
+		return world{}, err
+	}
 	networks, broken := config.Networks(a.o.Dirs.Config)
 	for _, err := range broken {
 		note(err)
@@ -68,38 +81,30 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	if err != nil {
 		return world{}, err
 	}
-	attached, err := a.attached()
-	if err != nil {
-		return world{}, err
-	}
 	return world{networks: networks, records: now.all, links: facts.planLinks(), facts: facts,
 		attached: attached, done: a.done, failed: a.failed, off: a.off}, nil
 }
 
-func (a *Agent) attached() (map[int]string, error) {
-	kinds := make(map[int]string)
+func (a *Agent) attached() (map[int]bpf.Attachment, error) {
 	if a.datapath == nil {
-		return kinds, nil
+		return nil, nil
 	}
 	attached, err := a.datapath.Attached()
 	if err != nil {
 		return nil, fmt.Errorf("attached programs: %w", err)
 	}
-	for index, at := range attached {
-		kinds[index] = at.Kind
-	}
-	return kinds, nil
+	return attached, nil
 }
 
 // carryOut attaches and detaches, and reports whether it changed anything.
-func (a *Agent) carryOut(p plan) bool {
+func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false
 	}
 	for _, index := range p.detach {
 		delete(a.done, index)
 		delete(a.failed, index)
-		if err := a.datapath.Detach(index); err != nil {
+		if err := a.detach(ctx, index, links); err != nil {
 			a.log.Warn("detach", "index", index, "error", err)
 		} else {
 			a.log.Info("detached", "index", index)
@@ -125,7 +130,7 @@ const chunk = 256
 // register puts the live attachments into the datapath that this process has
 // not put there yet. A hook does so itself where it finds the pinned map; what
 // an agent finds at its start, or after a purge, it has to put there.
-func (a *Agent) register(ctx context.Context, all []*record) error {
+func (a *Agent) register(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil {
 		return nil
 	}
@@ -137,14 +142,14 @@ func (a *Agent) register(ctx context.Context, all []*record) error {
 	}
 	var errs []error
 	for some := range slices.Chunk(missing, chunk) {
-		errs = append(errs, a.registerThese(ctx, some))
+		errs = append(errs, a.registerThese(ctx, some, found))
 	}
 	return errors.Join(errs...)
 }
 
 // registerThese registers while no transaction can end an attachment: what is
 // live then is unregistered after this, not before.
-func (a *Agent) registerThese(ctx context.Context, some []*record) error {
+func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
 		for _, r := range some {
@@ -153,7 +158,9 @@ func (a *Agent) registerThese(ctx context.Context, some []*record) error {
 				continue // it has ended in between
 			}
 			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
-				errs = append(errs, fmt.Errorf("attachment %q: %w", r.key, err))
+				err = fmt.Errorf("attachment %q: %w", r.key, err)
+				found.add(r.parentIndex, err)
+				errs = append(errs, err)
 				continue
 			}
 			r.registered.Store(a.epoch)
@@ -166,14 +173,16 @@ func (a *Agent) registerThese(ctx context.Context, some []*record) error {
 // interfaces of which what they send to siblings is not counted: they were
 // attached before this agent, or a program was removed. To put it there takes
 // entering their namespaces, which the agent may not.
-func (a *Agent) missSiblings(ctx context.Context, all []*record) error {
+func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil || a.off {
 		return nil
 	}
 	n := 0
 	var some []*record
+	linked := a.datapath.LinkedInsides()
 	for _, r := range all {
-		if r.Driver == specs.IPvlan && r.phase == specs.PhaseAttached && r.inside.Load() != a.epoch {
+		known := r.inside.Load() == a.epoch && linked(r.slot)
+		if r.Driver == specs.IPvlan && r.phase == specs.PhaseAttached && !known {
 			some = append(some, r)
 		}
 	}
@@ -190,6 +199,8 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record) error {
 				}
 				if n += len(missing); len(missing) == 0 {
 					r.inside.Store(a.epoch)
+				} else if len(found[r.parentIndex]) == 0 {
+					found.add(r.parentIndex, errSiblings)
 				}
 			}
 			return nil
@@ -203,6 +214,9 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record) error {
 	}
 	return fmt.Errorf("what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there", n)
 }
+
+// errSiblings is the flaw of a parent with such interfaces.
+var errSiblings = errors.New("what some of its ipvlan interfaces send to siblings is not counted: `berth gc`")
 
 // publish says how it is, and logs each problem once as long as it stays.
 func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*record) {

@@ -10,6 +10,7 @@ import (
 	"berth/agent/eventlog"
 	"berth/agent/events"
 	"berth/agent/metrics"
+	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/state"
 	"berth/network"
@@ -88,7 +89,7 @@ func (a *Agent) watch() (*watcher, error) {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
-	watch, err := newWatcher(dirs, changes, a.wake, a.drift.changed)
+	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), changes, a.wake, a.drift.changed)
 	if err != nil {
 		a.drift.host.Close()
 	}

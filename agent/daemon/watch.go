@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"berth/network"
 
@@ -17,18 +19,19 @@ type watcher struct {
 	files *fsnotify.Watcher
 	links *network.Changes
 	dirs  []string
+	pins  []string // folders of pinned objects, among dirs
 }
 
 // newWatcher watches the entries of the directories, which need not exist yet,
 // and what the kernel says of links and addresses; it closes changes in the
 // end. wake and changed must not block; they are called from several goroutines
 // until close. wake is called for changes of the host's own interfaces too.
-func newWatcher(dirs []string, changes *network.Changes, wake func(), changed func(network.Change)) (*watcher, error) {
+func newWatcher(dirs, pins []string, changes *network.Changes, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch files: %w", err), changes.Close())
 	}
-	w := &watcher{files: files, links: changes, dirs: dirs}
+	w := &watcher{files: files, links: changes, dirs: slices.Concat(dirs, pins), pins: pins}
 	go w.readFiles(wake)
 	go w.readLinks(wake, changed)
 	return w, nil
@@ -55,13 +58,17 @@ func (w *watcher) refresh() error {
 func (w *watcher) close() error { return errors.Join(w.files.Close(), w.links.Close()) }
 
 func (w *watcher) readFiles(wake func()) {
+	settled := time.AfterFunc(pinsSettle, wake)
+	defer settled.Stop()
 	for {
 		select {
 		case e, ok := <-w.files.Events:
 			if !ok {
 				return
 			}
-			if e.Op != fsnotify.Chmod && filepath.Base(e.Name) != lockName {
+			if w.isPin(e.Name) {
+				settled.Reset(pinsSettle)
+			} else if e.Op != fsnotify.Chmod && filepath.Base(e.Name) != lockName {
 				wake()
 			}
 		case _, ok := <-w.files.Errors: // of the queue that overflowed: look at all
@@ -71,6 +78,11 @@ func (w *watcher) readFiles(wake func()) {
 			wake()
 		}
 	}
+}
+
+// isPin reports whether a path is a pin, or one of the folders of pins.
+func (w *watcher) isPin(path string) bool {
+	return slices.Contains(w.pins, path) || slices.Contains(w.pins, filepath.Dir(path))
 }
 
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {

@@ -75,7 +75,7 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	fields(w, pairs)
 }
 
-// countingText says no where there are parents to count at and it fails at all.
+// countingText names the parents at which frames may pass uncounted.
 func countingText(s *specs.AgentStatus) string {
 	in := func(state specs.ParentState) bool {
 		return slices.ContainsFunc(s.Parents, func(p specs.ParentStatus) bool { return p.State == state })
@@ -85,6 +85,14 @@ func countingText(s *specs.AgentStatus) string {
 		return "no: detached on request, see berth agent attach"
 	case in(specs.ParentFailed) && !in(specs.ParentCounting):
 		return "no: it fails at each parent, see the problems below"
+	case in(specs.ParentFailed):
+		var failed []string
+		for _, p := range s.Parents {
+			if p.State == specs.ParentFailed {
+				failed = append(failed, p.Name)
+			}
+		}
+		return fmt.Sprintf("not at %s, see the problems below", strings.Join(failed, ", "))
 	}
 	return "yes"
 }

@@ -94,7 +94,7 @@ func TestAgentStatus(t *testing.T) {
 	w.agent(b)
 	same(t, "agent status", `
 agent        berthd v1.2.3, pid 42, up 1h
-counting     yes
+counting     not at eth2, see the problems below
 endpoints    2 of at most 4095
 metrics      127.0.0.1:9477
 events lost  7 (they came too fast; they are counted)

@@ -1,0 +1,111 @@
+package hook
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/bpf"
+	"berth/internal/testnet"
+)
+
+// pinned pins an agent's programs and maps, attached to no parent.
+func (h *host) pinned(attach string) *bpf.Datapath {
+	h.Helper()
+	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8, Attach: attach})
+	if err != nil {
+		h.Fatalf("%+v", err)
+	}
+	h.Cleanup(func() {
+		if err := d.Purge(); err != nil {
+			h.Error(err)
+		}
+		_ = d.Close()
+	})
+	return d
+}
+
+// TestFirstFrameIsCounted starts containers on parents to which no agent has
+// attached, one of them a VLAN that the hook makes: every frame that their
+// interfaces have sent since they came up is counted.
+func TestFirstFrameIsCounted(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]string{"parent": "PARENT", "VLAN": "PARENT.40"} {
+		for _, attach := range []string{"auto", bpf.Clsact} {
+			t.Run(name+" by "+attach, func(t *testing.T) {
+				t.Parallel()
+				if name == "VLAN" {
+					testnet.Need(t, testnet.VLAN)
+				}
+				h := newHost(t)
+				d := h.pinned(attach)
+				h.write("berth.toml", "[agent]\nattach = \""+attach+"\"\n")
+				h.network("lan", strings.Replace(lan, "PARENT", on, 1))
+				a := h.box("a", "lan")
+				h.mustStart(a)
+				if err := ping(t, a.ns, "192.0.2.200"); err == nil { // sends ARP requests
+					t.Error("nobody has this address")
+				}
+				slot := h.attachments("a")[0].Slot
+				testnet.Eventually(t, "as many frames counted as were sent", func() bool {
+					sent := testnet.Link(t, a.ns, "net1").Attrs().Statistics.TxPackets
+					c, err := d.Maps().Counters(slot)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return sent > 0 && c.Transmit.Total().Packets == sent
+				})
+			})
+		}
+	}
+}
+
+// TestDetachedOnRequest finds that the hook leaves a parent alone while the
+// agent is detached.
+func TestDetachedOnRequest(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	d := h.pinned("auto")
+	if err := d.DetachAll(); err != nil {
+		t.Fatal(err)
+	}
+	h.network("lan", lan)
+	h.mustStart(h.box("a", "lan"))
+	if all, err := d.Attached(); err != nil || len(all) != 0 {
+		t.Errorf("attached to %+v, %v", all, err)
+	}
+}
+
+// TestStartsWithoutAPin removes each pinned object in turn: a container starts
+// all the same, in every mode that uses it.
+func TestStartsWithoutAPin(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Macvlan)
+	h := newHost(t)
+	h.pinned("auto")
+	source := strings.Replace(lan, "[[", "mode = \"source\"\nsource_macs = [\"02:00:00:00:00:bb\"]\nconflict_timeout = \"0\"\n[[", 1)
+	h.network("src", source)
+	dir := filepath.Join(h.dirs.BPFFS, "v1")
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		aside := filepath.Join(h.dirs.BPFFS, f.Name())
+		if err := os.Rename(filepath.Join(dir, f.Name()), aside); err != nil {
+			t.Fatal(err)
+		}
+		b := h.box("without-"+f.Name(), "src")
+		h.mustStart(b)
+		h.mustStop(b)
+		if err := os.Rename(aside, filepath.Join(dir, f.Name())); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	h.mustStart(h.box("without-all", "src"))
+}
