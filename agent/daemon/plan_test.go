@@ -57,12 +57,12 @@ func TestDecide(t *testing.T) {
 		},
 		"a parent by an alternative name that looks like a VLAN": {
 			world{networks: []*specs.Network{lan("lan", "lan.100"), lan("lab", "eth1")}, links: []link{named, vlan}},
-			plan{attach: []link{named}, parents: []specs.ParentStatus{counting(named, "", 0, "lab", "lan")}},
+			plan{attach: []link{named}, parents: []specs.ParentStatus{bare(named, 0, "lab", "lan")}},
 		},
 		"VLANs by an alternative name of the trunk": {
 			world{networks: []*specs.Network{lan("lan", "office.100"), lan("lab", "office.7")}, links: []link{named, vlan}},
 			plan{attach: []link{vlan}, parents: []specs.ParentStatus{
-				{Name: "office.7", State: specs.ParentOnDemand, Networks: []string{"lab"}}, counting(vlan, "", 0, "lan")}},
+				{Name: "office.7", State: specs.ParentOnDemand, Networks: []string{"lab"}}, bare(vlan, 0, "lan")}},
 		},
 		"attached by this agent": {
 			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
