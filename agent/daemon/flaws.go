@@ -90,7 +90,7 @@ func (a *Agent) withoutSlot(all []*record, f flaws) {
 		}
 	}
 	for index, n := range n {
-		f.add(index, fmt.Errorf("%d interfaces are not counted, as no counter slot is free: "+
+		f.add(index, fmt.Errorf("interfaces that are not counted, as no counter slot is free: %d; "+
 			"raise max_endpoints under [agent] in berth.toml and restart berthd", n))
 	}
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// readyz returns what GET /readyz answers.
+func (l *lab) readyz() (status int, body string) {
+	l.t.Helper()
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.state, "berthd.sock"))
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}).Get("http://berthd/readyz")
+	check(l.t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	check(l.t, err)
+	return answer.StatusCode, string(text)
+}
+
+// answersFailed fails the test unless the next answers of status and readyz say
+// that frames may pass uncounted, in these words.
+func (l *lab) answersFailed(words ...string) {
+	l.t.Helper()
+	code, body := l.readyz()
+	p := l.status().Parents[0]
+	if code != http.StatusServiceUnavailable || p.State != specs.ParentFailed {
+		l.t.Errorf("readyz %d %s, parent %+v", code, body, p)
+	}
+	for _, w := range words {
+		if !strings.Contains(p.Problem, w) || !strings.Contains(body, strings.ReplaceAll(w, `"`, `\"`)) {
+			l.t.Errorf("problem %q, readyz %s: want %q in both", p.Problem, body, w)
+		}
+	}
+}
+
+// answersCounting is the opposite.
+func (l *lab) answersCounting(what string) {
+	l.t.Helper()
+	code, body := l.readyz()
+	if p := l.status().Parents[0]; code != http.StatusOK || p.State != specs.ParentCounting {
+		l.t.Errorf("%s: readyz %d %s, parent %+v", what, code, body, p)
+	}
+}
+
+func (l *lab) program(name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
+	l.t.Helper()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: kind, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()}})
+	check(l.t, err)
+	l.t.Cleanup(func() { check(l.t, p.Close()) })
+	return p
+}
+
+func (l *lab) inHost(fn func() error) {
+	l.t.Helper()
+	var err error
+	testnet.In(l.t, l.host, func() { err = fn() })
+	check(l.t, err)
+}
+
+// TestStatusIsTrue puts programs of others before berth's while the agent runs:
+// the very next answers say so, and that all is well once they are gone.
+func TestStatusIsTrue(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.start()
+	l.answersCounting("at first")
+	index := testnet.Link(t, l.host, parent).Attrs().Index
+	if hasTCX(t) {
+		p := l.program("theirs", ebpf.SchedCLS, 0)
+		for _, at := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
+			var theirs link.Link
+			l.inHost(func() (err error) {
+				theirs, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: p, Attach: at, Anchor: link.Head()})
+				return err
+			})
+			l.answersFailed("frames may pass uncounted", "tcx", "berth agent detach")
+			check(t, theirs.Close())
+			testnet.Eventually(t, "nothing ahead", func() bool { return l.status().Parents[0].State == specs.ParentCounting })
+		}
+	}
+	xdp := l.program("steals", ebpf.XDP, 2)
+	eth1 := testnet.Link(t, l.host, parent)
+	l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth1, xdp.FD(), unix.XDP_FLAGS_SKB_MODE) })
+	l.answersFailed("XDP (generic)")
+	l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth1, -1, unix.XDP_FLAGS_SKB_MODE) })
+	l.answersCounting("without XDP")
+}
+
+// TestStatusByClsact does the same by clsact, where the kernel goes through
+// filters in the order of their preference.
+func TestStatusByClsact(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.agentConfig(`attach = "clsact"`)
+	testnet.Run(t, l.host, "tc", "qdisc", "add", "dev", parent, "clsact")
+	filter := []string{"dev", parent, "egress", "prio", "1", "protocol", "ip", "u32", "match", "u32", "0", "0"}
+	testnet.Run(t, l.host, "tc", append([]string{"filter", "add"}, filter...)...)
+	l.start()
+	l.answersFailed("egress filter u32 at preference 1")
+	testnet.Run(t, l.host, "tc", "filter", "del", "dev", parent, "egress", "prio", "1")
+	l.answersCounting("without that filter")
+	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "clsact")
+	l.answersCounting("attached again")
+	web := l.attach("web", 1)
+	web.send(3)
+	web.sent(3)
+	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "clsact")
+	testnet.Run(t, l.host, "tc", "qdisc", "add", "dev", parent, "ingress")
+	l.answersFailed(`of kind "ingress"`, "tc qdisc del dev "+parent+" ingress")
+	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "ingress")
+	l.answersCounting("without that qdisc")
+	web.send(2)
+	web.sent(5)
+}
+
+// TestPinsRemovedAtRest removes pins again and again from an agent that nothing
+// else wakes: it pins them anew, and no frame is uncounted.
+func TestPinsRemovedAtRest(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.start()
+	web := l.attach("web", 1)
+	sent := 0
+	for _, remove := range []string{"", "", "v1", "v1/links", "v1/links", "v1/sources", ""} {
+		check(t, os.RemoveAll(filepath.Join(l.bpffs, remove)))
+		web.send(2)
+		sent += 2
+		testnet.Eventually(t, "the pins", func() bool {
+			links, err := os.ReadDir(filepath.Join(l.bpffs, "v1", "links"))
+			_, source := os.Stat(filepath.Join(l.bpffs, "v1", "sources"))
+			return err == nil && source == nil && (len(links) == 2 || !hasTCX(t))
+		})
+		web.send(1)
+		sent++
+		web.sent(uint64(sent))
+	}
+	l.answersCounting("in the end")
+}
+
+// TestNoSlotIsNotCounting has more containers than can be counted.
+func TestNoSlotIsNotCounting(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	l.agentConfig("max_endpoints = 1")
+	l.start()
+	web := l.attach("web", 1)
+	l.answersCounting("one")
+	web.record.Slot = 2
+	web.put(nil)
+	l.answersFailed("interfaces that are not counted", "max_endpoints")
+}
