@@ -56,7 +56,7 @@ func TestDisconnectGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	a.engine(t)
 	a.engine6(t)
 	s := specs.Selection{Network: "lan", DefaultRoute: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}}
-	if _, err := h.hook().Connect(t.Context(), Target{ID: "a", Pid: a.process.Pid}, s); err != nil {
+	if _, err := h.hook().Connect(t.Context(), "a", a.process.Pid, s); err != nil {
 		t.Fatal(err)
 	}
 	a.wantDefault(t, berths)
@@ -105,4 +105,33 @@ func TestAnotherDefaultRouteStays(t *testing.T) {
 	if got := ipIn(t, a.ns, "-4 route show default"); strings.Count(got, "default") != 1 || !strings.Contains(got, "203.0.113.9") {
 		t.Errorf("default route %q", got)
 	}
+}
+
+// network connect leaves the engine's default route, as docker does with a
+// second network, unless it is told to replace it.
+func TestConnectLeavesTheEnginesDefaultRoute(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", dual)
+	a := h.box("a", "")
+	a.engine(t)
+	a.engine6(t)
+	got, err := h.hook().Connect(t.Context(), "a", a.process.Pid, specs.Selection{Network: "lan"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Gateways) > 0 || len(got.Addresses) != 2 {
+		t.Errorf("attachment %+v", got)
+	}
+	a.wantDefault(t, engines)
+	h.mustStop(a)
+	a.wantDefault(t, engines)
+
+	none := h.box("none", "") // the engine has set no default route: berth does
+	if _, err := h.hook().Connect(t.Context(), "none", none.process.Pid, specs.Selection{Network: "lan"}); err != nil {
+		t.Fatal(err)
+	}
+	none.wantDefault(t, berths)
+	h.mustStop(none)
+	h.wantNoRecords()
 }

@@ -1,9 +1,11 @@
-// Package hook is one start or one stop of a container: the state that the OCI
-// runtime writes to the hook's standard input becomes a plan, the plan becomes
-// interfaces in the container's network namespace, and every step leaves an
-// undo behind.
+// Package hook gives a container or a pod its interfaces, and takes them back.
+// [Hook.Attach] is the one entrance for whatever knows of one: a [Sandbox] and
+// selections become a plan, the plan becomes interfaces in the sandbox's network
+// namespace, and every step leaves an undo behind. [Hook.Run] is its caller for
+// the state that an OCI runtime writes to a hook's standard input, [Hook.Connect]
+// that of the command line.
 //
-//	state → selections → requests → plan → reserve → register → apply → commit
+//	selections → requests → plan → reserve → register → apply → commit
 //
 // Up to the plan nothing is changed and nothing but the plan's facts is asked
 // of the kernel. Everything that a container can influence (its annotations)

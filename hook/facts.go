@@ -6,88 +6,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"berth/internal/plumb"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
-	berth "berth/specs"
+	"berth/specs"
 )
-
-// container is the namespace of one start, open.
-type container struct {
-	ids    []string          // of all that share it; the first is this one
-	names  map[string]string // the annotations that name it
-	ns     *network.Namespace
-	inside *network.Handle
-	cookie uint64
-}
-
-func (c *container) Close() {
-	if c.inside != nil {
-		c.inside.Close()
-	}
-	if c.ns != nil {
-		c.ns.Close()
-	}
-}
-
-// openContainer opens the network namespace of a container once, and refuses
-// the host's own.
-func openContainer(st *specs.State, namespace string) (*container, error) {
-	c := &container{ids: []string{st.ID}, names: namingAnnotations(st.Annotations)}
-	ns, err := openNamespace(st.Pid, namespace)
-	if err != nil {
-		return nil, err
-	}
-	c.ns = ns
-	if err := c.open(); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// openNamespace opens a network namespace by its path, else that of a process.
-func openNamespace(pid int, path string) (*network.Namespace, error) {
-	if path != "" {
-		return network.OpenPath(path)
-	}
-	if pid <= 0 {
-		return nil, berth.Invalid("state pid", fmt.Sprint(pid), "the pid of the container's process")
-	}
-	ns, err := network.OpenPID(pid)
-	if err != nil {
-		return nil, fmt.Errorf("network namespace of process %d: %w", pid, err)
-	}
-	return ns, nil
-}
-
-func (c *container) open() error {
-	host, err := network.Current()
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	same, err := c.ns.Same(host)
-	if err != nil {
-		return err
-	}
-	if same {
-		return berth.Invalid("container", c.ids[0], "a network namespace of its own: it shares the host's, where berth adds nothing (start it without host networking)")
-	}
-	if c.cookie, err = c.ns.Cookie(); err != nil {
-		return err
-	}
-	c.inside, err = c.ns.Open()
-	return err
-}
 
 // gather asks the kernel and the records for the facts of a plan.
 func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
-	f := &Facts{Container: c.ids[0], Name: containerName(c), Links: map[string]bool{}, Parents: map[string]*network.Parent{},
-		MakeVLAN: map[string]int{}, VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{}}
+	f := &Facts{
+		Container: c.ids[0], Name: containerName(c), Leave: c.admin, Links: map[string]bool{}, Parents: map[string]*network.Parent{},
+		MakeVLAN: map[string]int{}, VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{},
+	}
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("interfaces of the container: %w", err)
@@ -108,7 +39,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 		if err := h.gatherParent(f, r.Net); err != nil {
 			return nil, r.At(err)
 		}
-		if r.Net.Driver == berth.IPvlan {
+		if r.Net.Driver == specs.IPvlan {
 			if f.Occupants[r.Net.Parent], err = h.host.Occupants(f.Parents[r.Net.Parent].Index); err != nil {
 				return nil, fmt.Errorf("what is on parent %q: %w", r.Net.Parent, err)
 			}
@@ -124,7 +55,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 
 // gatherParent finds the interface that a network is on, or the trunk of a VLAN
 // that is not there yet.
-func (h *Hook) gatherParent(f *Facts, n *berth.Network) error {
+func (h *Hook) gatherParent(f *Facts, n *specs.Network) error {
 	p, id, err := h.host.ParentOrTrunk(n.Parent)
 	if f.Parents[n.Parent] = p; err != nil {
 		return h.explainParent(n, err)
@@ -136,17 +67,17 @@ func (h *Hook) gatherParent(f *Facts, n *berth.Network) error {
 	return nil
 }
 
-func (h *Hook) explainParent(n *berth.Network, err error) error {
+func (h *Hook) explainParent(n *specs.Network, err error) error {
 	switch {
 	case errors.Is(err, network.ErrNoLink):
-		return berth.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
+		return specs.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
 	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):
-		return berth.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
+		return specs.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
 	}
 	return fmt.Errorf("parent %q: %w", n.Parent, err)
 }
 
-func ofNetwork(n *berth.Network) string {
+func ofNetwork(n *specs.Network) string {
 	if n.Name == "" {
 		return ""
 	}

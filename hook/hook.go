@@ -3,7 +3,6 @@ package hook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -76,48 +75,13 @@ func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
 	}
 	if stage == Poststop || stage == "" && st.Status == specs.StateStopped {
 		h.stopping = true
-		return h.Stop(ctx, st)
+		return h.End(ctx, st.ID)
 	}
 	return h.Start(ctx, st)
 }
 
 // Stopping reports whether the run was a poststop, which must not fail.
 func (h *Hook) Stopping() bool { return h.stopping }
-
-// Stop releases what the container holds. It succeeds again for a container
-// that holds nothing.
-func (h *Hook) Stop(ctx context.Context, st *specs.State) error {
-	host, err := network.NewHandle()
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	h.host = host
-	r := h.releaser()
-	if h.Unlink != nil {
-		r.Host = unlinker{host, h.Unlink}
-	}
-	report, err, collectErr := r.Stop(ctx, st.ID, collectBound)
-	if err != nil {
-		return fmt.Errorf("release container %q: %w", st.ID, err)
-	}
-	h.logCollected(report, collectErr)
-	return nil
-}
-
-// openHost opens the host's network namespace, once.
-func (h *Hook) openHost() (err error) {
-	if h.host == nil {
-		h.host, err = network.NewHandle()
-	}
-	return err
-}
-
-func (h *Hook) closeHost() {
-	if h.host != nil {
-		h.host.Close()
-	}
-}
 
 func (h *Hook) releaser() *release.Releaser {
 	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}

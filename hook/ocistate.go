@@ -1,12 +1,10 @@
 package hook
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -15,9 +13,6 @@ import (
 
 // MaxState is the most that is read from standard input, in bytes.
 const MaxState = 1 << 20
-
-// maxID bounds a container's id; runtimes name folders by it (NAME_MAX).
-const maxID = 255
 
 // ReadState reads the state of a container as the runtime hands it to its
 // hooks (runtime-spec, runtime.md, "State"). It is lenient: of all that may
@@ -42,10 +37,25 @@ func ReadState(r io.Reader) (*specs.State, error) {
 	return state, nil
 }
 
-// checkID holds a container's id to what can be a key and be shown.
-func checkID(id string) error {
-	if id == "" || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) {
-		return berth.Invalid("id", id, "a container's id of 1 to %d bytes, none a control character", maxID)
+// Start attaches a container, whose network namespace is its process's.
+func (h *Hook) Start(ctx context.Context, st *specs.State) error {
+	if err := checkPublished(st); err != nil {
+		return err
 	}
-	return nil
+	selections, err := berth.ParseAnnotations(st.Annotations)
+	if err == nil {
+		selections, err = berth.AddNetworks(selections, h.Networks)
+	}
+	if err != nil || len(selections) == 0 {
+		return err
+	}
+	if st.Pid <= 0 {
+		return berth.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
+	}
+	namespace, err := kubernetesNamespace(st.Annotations)
+	if err != nil {
+		return err
+	}
+	_, err = h.Attach(ctx, Sandbox{ID: st.ID, Pid: st.Pid, Names: st.Annotations, Namespace: namespace}, selections)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"berth/internal/state"
@@ -19,6 +20,7 @@ type Facts struct {
 	Name      string                        // the container's or pod's own name; the id where the engine has none
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
+	Leave     bool                          // such a route is left, and not a reason to refuse
 	Host      []netip.Addr                  // the host's own addresses, never given to a container
 	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, if the VLAN is to be made
 	MakeVLAN  map[string]int                // the id of the VLAN to be made on it; 0 if it is the parent. nil: as the names are
@@ -61,6 +63,8 @@ type Interface struct {
 type Plan struct {
 	New  []*Interface
 	Kept []*state.Attachment // asked for again, and there already
+
+	texts []string // of the requests, in their order
 }
 
 // MakePlan decides what is to exist. It is pure: everything that it knows of
@@ -73,6 +77,7 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 		text := r.Text(0)
 		seen[text]++
 		text = r.Text(seen[text])
+		p.texts = append(p.texts, text)
 		if a := existing(f, text); a != nil {
 			p.Kept = append(p.Kept, a)
 			continue
@@ -94,6 +99,19 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 	}
 	deriveMACs(p.New, f)
 	return p, nil
+}
+
+// answers returns the attachment of each request, in their order. made are those
+// of New.
+func (p *Plan) answers(made []*state.Attachment) (all []*state.Attachment) {
+	of := make(map[string]*state.Attachment)
+	for _, a := range slices.Concat(p.Kept, made) {
+		of[a.Selection] = a
+	}
+	for _, text := range p.texts {
+		all = append(all, of[text])
+	}
+	return all
 }
 
 // existing finds an attachment of the namespace that answers the same request.
@@ -258,6 +276,9 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 	}
 	for _, in := range all {
 		if gw := in.wantsDefault(fam); gw.IsValid() {
+			if f.Default[fam] && f.Leave {
+				return nil
+			}
 			if f.Default[fam] {
 				return specs.Invalid(in.Key, gw.String(), "no gateway, because the engine has set a default route already: "+
 					"start the container with --network none, set default_route = false on the network, or say default-route in the selection")

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
+	"berth/internal/state"
 	"berth/internal/testnet"
+	"berth/specs"
 )
 
 // Two containers of one namespace, started at once: both have what they asked
@@ -64,26 +64,84 @@ func TestStartInANamespaceByItsPath(t *testing.T) {
 	ns := testnet.Namespace(t)
 	pod := &box{id: "pod", ns: ns}
 	before := h.snapshot(pod)
-	st := &specs.State{ID: "pod", Annotations: map[string]string{"berth/networks": "lan"}}
+	attach := func(id, path string) ([]*state.Attachment, error) {
+		return h.hook().Attach(t.Context(), Sandbox{ID: id, NetNS: path}, []specs.Selection{{Network: "lan"}})
+	}
 	for range 2 { // again changes nothing
-		if err := h.hook().StartIn(t.Context(), st, ns.Path()); err != nil {
-			t.Fatal(err)
+		all, err := attach("pod", ns.Path())
+		if err != nil || len(all) != 1 || all[0].Interface != "net1" || all[0].Addresses[0].String() != "192.0.2.2/24" {
+			t.Fatalf("%+v, %v", all, err)
 		}
 	}
 	has(t, ipIn(t, ns, "-o addr show net1"), "192.0.2.2/24")
 	h.mustStop(pod)
 	h.unchanged(pod, before)
 
-	err := h.hook().StartIn(t.Context(), st, testnet.Here(t).Path())
+	_, err := attach("pod", testnet.Here(t).Path())
 	if err == nil || !strings.Contains(err.Error(), "it shares the host's") {
 		t.Errorf("error %v", err)
 	}
-	err = h.hook().StartIn(t.Context(), st, t.TempDir()+"/none")
+	_, err = attach("pod", t.TempDir()+"/none")
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want one of a path that does not exist", err)
 	}
-	err = h.hook().StartIn(t.Context(), &specs.State{Annotations: st.Annotations}, ns.Path())
+	_, err = attach("", ns.Path())
 	if err == nil || !strings.Contains(err.Error(), `id "": want a container's id`) {
 		t.Errorf("error %v", err)
 	}
+	if _, err = attach("pod", ""); !errors.Is(err, ErrUnknownContainer) {
+		t.Errorf("error %v of a sandbox without a namespace", err)
+	}
+}
+
+// What is attached comes in the order of the selections, whatever was there.
+func TestAttachAndDetach(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	h.network("other", strings.ReplaceAll(lan, "192.0.2.", "198.51.100."))
+	ns := testnet.Namespace(t)
+	pod := Sandbox{ID: "pod", NetNS: ns.Path()}
+	lan1, other := specs.Selection{Network: "lan"}, specs.Selection{Network: "other"}
+	interfaces := func(all []*state.Attachment, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, a := range all {
+			names = append(names, a.Network+"@"+a.Interface)
+		}
+		return strings.Join(names, " ")
+	}
+	for _, c := range []struct {
+		ask  []specs.Selection
+		want string
+	}{
+		{nil, ""},
+		{[]specs.Selection{lan1}, "lan@net1"},
+		{[]specs.Selection{other, lan1, lan1}, "other@net2 lan@net1 lan@net3"},
+		{[]specs.Selection{lan1, lan1, other}, "lan@net1 lan@net3 other@net2"},
+	} {
+		if got := interfaces(h.hook().Attach(t.Context(), pod, c.ask)); got != c.want {
+			t.Errorf("attached %q, want %q", got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		which Which
+		want  string
+	}{
+		{Which{Interface: "net9"}, ""},
+		{Which{Network: "other", Interface: "net1"}, ""},
+		{Which{Interface: "net1"}, "lan@net1"},
+		{Which{Interface: "net1"}, ""},
+		{Which{Network: "lan"}, "lan@net3"},
+		{Which{}, "other@net2"},
+		{Which{}, ""},
+	} {
+		if got := interfaces(h.hook().Detach(t.Context(), "pod", c.which)); got != c.want {
+			t.Errorf("detached %q by %+v, want %q", got, c.which, c.want)
+		}
+	}
+	h.wantNoRecords()
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"berth/internal/config"
 	"berth/specs"
 )
 
@@ -24,10 +23,12 @@ func (r *Request) Text(ordinal int) string {
 	return fmt.Sprintf("%s#%d", text, ordinal)
 }
 
-// Resolve finds the network of every selection and holds each to the policy.
-// namespace is the container's Kubernetes namespace, "" outside of Kubernetes.
-// lookup finds a network by name, parents the names of an interface; nil: as
-// they are written.
+// Resolve finds the network of every selection and holds each to the policy,
+// which also holds for networks of the hook's arguments: whoever may start a
+// container chooses its devices. A nil policy allows everything. namespace is the
+// container's Kubernetes namespace, or "" outside of Kubernetes. lookup finds a
+// network by name. parents finds the names of an interface; if it is nil, they
+// are as written.
 func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) ([]Request, error) {
 	if parents == nil {
@@ -47,6 +48,15 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 func resolve(s specs.Selection, policy *specs.Policy, namespace string,
 	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (Request, error) {
 	r := Request{Selection: s, Net: s.InPlace}
+	if policy == nil {
+		if s.InPlace == nil {
+			var err error
+			if r.Net, err = lookup(s.Network); err != nil {
+				return r, specs.At("network", err)
+			}
+		}
+		return r, checkAddresses(&r)
+	}
 	if s.InPlace == nil {
 		if err := policy.AllowNetwork(s.Network); err != nil {
 			return r, err
@@ -106,37 +116,4 @@ func subnetsText(n *specs.Network) string {
 		text += " " + s.Subnet.String()
 	}
 	return text
-}
-
-// resolveState is Resolve for the annotations of a container and the networks
-// of the hook's arguments, with the configuration of this host. Policy holds
-// for the latter too: whoever may start a container chooses its devices.
-func (h *Hook) resolveState(annotations map[string]string, cfg *specs.Config) ([]Request, error) {
-	all, err := specs.ParseAnnotations(annotations)
-	if err != nil {
-		return nil, err
-	}
-	if all, err = specs.AddNetworks(all, h.Networks); err != nil || len(all) == 0 {
-		return nil, err
-	}
-	namespace, err := kubernetesNamespace(annotations)
-	if err != nil {
-		return nil, err
-	}
-	return Resolve(all, &cfg.Policy, namespace, func(name string) (*specs.Network, error) {
-		return config.Network(h.Dirs.Config, name)
-	}, h.parentNames)
-}
-
-// parentNames asks the kernel for the names of a parent that an annotation
-// defines a network on.
-func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
-	if err := h.openHost(); err != nil {
-		return specs.ParentNames{}, err
-	}
-	names, err := h.host.ParentNames(name)
-	if err != nil {
-		return names, fmt.Errorf("names of parent %q: %w", name, err)
-	}
-	return names, nil
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
-	runtime "github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/hook"
 	"berth/internal/config"
@@ -56,28 +55,29 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	defer p.working.RUnlock()
 	ctx, cancel := within(ctx)
 	defer cancel()
+	_, err := p.attach(ctx, pod)
+	return err
+}
+
+// attach gives a pod what its annotations ask for.
+func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	log := p.of(pod)
-	namespace, err := namespaceOf(pod)
+	var all []*state.Attachment
+	s, asked, err := sandboxOf(pod)
 	if err == nil {
-		err = p.hook(log).StartIn(ctx, stateOf(pod), namespace)
+		all, err = p.hook(log).Attach(ctx, s, asked)
 	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
 		log.Error("not attached", "error", err)
-		return fmt.Errorf("berth: %w", err)
+		return nil, fmt.Errorf("berth: %w", err)
 	}
-	return p.tell(ctx, log, pod)
-}
-
-// tell logs what a pod has got.
-func (p *Plugin) tell(ctx context.Context, log *slog.Logger, pod *api.PodSandbox) error {
-	all, err := p.attached(ctx, pod)
 	for _, a := range all {
 		log.Info("attached", "network", a.Network, "interface", a.Interface, "addresses", a.Addresses, "mac", a.MAC, "parent", a.Parent)
 	}
-	return err
+	return all, nil
 }
 
 // StopPodSandbox releases a pod. That something resists is no reason to keep
@@ -88,7 +88,7 @@ func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error 
 	ctx, cancel := within(ctx)
 	defer cancel()
 	log := p.of(pod)
-	if err := p.hook(log).Stop(ctx, &runtime.State{ID: pod.GetId()}); err != nil {
+	if err := p.hook(log).End(ctx, pod.GetId()); err != nil {
 		log.Error("not released", "error", err)
 	}
 	return nil

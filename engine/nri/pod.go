@@ -6,6 +6,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	runtime "github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/hook"
 	"berth/specs"
 )
 
@@ -27,19 +28,19 @@ func asks(pod *api.PodSandbox) bool {
 	return false
 }
 
-// stateOf returns a pod as the hook's library knows a container. Of the pod's
-// annotations berth's alone are taken: what else stands there its author may
-// have written, and the names are the runtime's word.
-func stateOf(pod *api.PodSandbox) *runtime.State {
-	st := &runtime.State{ID: pod.GetId(), Pid: int(pod.GetPid()), Annotations: map[string]string{
-		podName: pod.GetName(), podNamespace: pod.GetNamespace(), podUID: pod.GetUid(),
-	}}
-	for key, value := range pod.GetAnnotations() {
-		if strings.HasPrefix(key, specs.Prefix) {
-			st.Annotations[key] = value
-		}
+// sandboxOf returns a pod as the hook's library takes it, and what it asks for.
+// Of the pod's annotations berth's alone are read: the author of the pod may have
+// written any other, and the names are those that the runtime gives.
+func sandboxOf(pod *api.PodSandbox) (s hook.Sandbox, asked []specs.Selection, err error) {
+	if asked, err = specs.ParseAnnotations(pod.GetAnnotations()); err != nil {
+		return s, nil, err
 	}
-	return st
+	s = hook.Sandbox{
+		ID: pod.GetId(), Pid: int(pod.GetPid()), Namespace: pod.GetNamespace(),
+		Names: map[string]string{podName: pod.GetName(), podNamespace: pod.GetNamespace(), podUID: pod.GetUid()},
+	}
+	s.NetNS, err = namespaceOf(pod)
+	return s, asked, err
 }
 
 // namespaceOf returns the path of a pod's network namespace. It is "" where

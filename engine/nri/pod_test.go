@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/containerd/nri/pkg/api"
+	"github.com/google/go-cmp/cmp"
 
+	"berth/hook"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -25,16 +27,17 @@ func TestStatusOfEachKindOfInterface(t *testing.T) {
 }
 
 func TestOfAPodItsNamesAndBerthsAnnotations(t *testing.T) {
-	st := stateOf(&api.PodSandbox{Id: "s", Name: "web", Namespace: "prod", Uid: "u", Pid: 7, Annotations: map[string]string{
+	s, asked, err := sandboxOf(&api.PodSandbox{Id: "s", Name: "web", Namespace: "prod", Uid: "u", Pid: 7, Annotations: map[string]string{
 		"berth/networks": "lan", podNamespace: "forged", "nerdctl/name": "forged", "example.com/x": "y",
 	}})
-	want := map[string]string{"berth/networks": "lan", podName: "web", podNamespace: "prod", podUID: "u"}
-	if st.ID != "s" || st.Pid != 7 || len(st.Annotations) != len(want) {
-		t.Errorf("%+v", st)
+	if err != nil || len(asked) != 1 || asked[0].Network != "lan" {
+		t.Errorf("asked %+v, %v", asked, err)
 	}
-	for key, value := range want {
-		if st.Annotations[key] != value {
-			t.Errorf("%s is %q, want %q", key, st.Annotations[key], value)
-		}
+	want := hook.Sandbox{
+		ID: "s", Pid: 7, Namespace: "prod",
+		Names: map[string]string{podName: "web", podNamespace: "prod", podUID: "u"},
+	}
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Errorf("sandbox (-want +got)\n%s", diff)
 	}
 }

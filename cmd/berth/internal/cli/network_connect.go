@@ -89,17 +89,16 @@ func (o *connectOptions) selection() (s specs.Selection, err error) {
 }
 
 func connect(ctx context.Context, env *Env, o *connectOptions, s specs.Selection) error {
-	target := hook.Target{ID: o.container, Pid: o.pid}
+	id := o.container
 	if o.pid == 0 {
-		id, err := env.containerID(ctx, o.container)
-		if err != nil {
+		var err error
+		if id, err = env.containerID(ctx, o.container); err != nil {
 			return err
 		}
-		target.ID = id
 	}
 	ctx, cancel := context.WithTimeout(ctx, hook.Timeout)
 	defer cancel()
-	a, err := env.hook().Connect(ctx, target, s)
+	a, err := env.hook().Connect(ctx, id, o.pid, s)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,96 @@
+package hook
+
+import (
+	"context"
+	"fmt"
+
+	"berth/internal/state"
+	"berth/network"
+)
+
+// Which chooses attachments of a container: those on a network, by a name of an
+// interface, or both. The zero value is all.
+type Which struct {
+	Network   string
+	Interface string
+}
+
+func (w Which) includes(a *state.Attachment) bool {
+	return (w.Network == "" || w.Network == a.Network) && (w.Interface == "" || w.Interface == a.Interface)
+}
+
+// Detach releases attachments of a container that runs, for all containers that
+// share them, and returns those that it has released. Nothing to release is no
+// error, so it can be repeated. The end of a container is [Hook.End].
+func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.Attachment, err error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	known, err := h.recorded(ctx, id)
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	host, err := network.NewHandle()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	h.host = host
+	for _, a := range known {
+		if !w.includes(a) {
+			continue
+		}
+		if err := h.reclaimOne(ctx, a.Key()); err != nil {
+			return done, fmt.Errorf("release %q of container %q: %w", a.Interface, id, err)
+		}
+		done = append(done, a)
+	}
+	return done, nil
+}
+
+// End releases all that a container holds, as it ends: attachments that it
+// shares are released with the last container that has them. It succeeds again
+// for a container that holds nothing.
+func (h *Hook) End(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	h.host = host
+	r := h.releaser()
+	if h.Unlink != nil {
+		r.Host = unlinker{host, h.Unlink}
+	}
+	report, err, collectErr := r.Stop(ctx, id, collectBound)
+	if err != nil {
+		return fmt.Errorf("release container %q: %w", id, err)
+	}
+	h.logCollected(report, collectErr)
+	return nil
+}
+
+// reclaim releases stale attachments. One whose maker still works is no other
+// run's to touch.
+func (h *Hook) reclaim(ctx context.Context, stale []*state.Attachment) error {
+	for _, a := range stale {
+		if err := h.reclaimOne(ctx, a.Key()); err != nil {
+			return fmt.Errorf("interface %q, left of an earlier start: %w", a.Interface, err)
+		}
+	}
+	return nil
+}
+
+func (h *Hook) reclaimOne(ctx context.Context, key string) error {
+	wait, cancel := context.WithTimeout(ctx, holdWait)
+	defer cancel()
+	letGo, err := h.Store.Hold(wait, key)
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	return h.releaser().Attachment(ctx, key)
+}
