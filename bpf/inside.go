@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,15 +30,32 @@ func (p pins) inside(slot uint32) string {
 	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
 
-// knowsInterfaces reports whether a program can find out here which namespace
-// its interface is in: it reads that from the kernel's own structures. Where it
-// cannot, what ipvlan endpoints send each other is not counted.
-func knowsInterfaces() bool {
-	if _, err := btf.LoadKernelSpec(); err != nil {
+// knowsInterfaces returns why the sibling program cannot find out here which
+// namespace its interface is in, nil if it can: it reads that from the kernel's
+// own structures, by their names in the kernel's types.
+func knowsInterfaces() error {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("the kernel does not show its types: %w", err)
+	}
+	if !hasMember(types, "net", "net_cookie") {
+		return errors.New("the kernel's struct net has no net_cookie")
+	}
+	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel)
+}
+
+// hasMember reports whether a structure has a member.
+func hasMember(types *btf.Spec, structure, member string) bool {
+	var of *btf.Struct
+	if types.TypeByName(structure, &of) != nil {
 		return false
 	}
-	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel) == nil
+	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
+
+// CountsSiblings returns why what ipvlan interfaces send to siblings is not
+// counted on this kernel, or nil if it is.
+func (d *Datapath) CountsSiblings() error { return d.noSibling }
 
 // updateInsides gives the sibling program to the interfaces that have that of
 // an earlier run.

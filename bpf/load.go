@@ -45,10 +45,11 @@ type Datapath struct {
 	cookie uint64 // of the namespace that the parents are in
 	held   map[held]link.Link
 
-	withheld bool // hooks are not to attach to parents
-	ingress  *ebpf.Program
-	egress   *ebpf.Program
-	sibling  *ebpf.Program // nil, unless programs are loaded
+	noSibling error // why the sibling program does nothing
+	withheld  bool  // hooks are not to attach to parents
+	ingress   *ebpf.Program
+	egress    *ebpf.Program
+	sibling   *ebpf.Program // nil, unless programs are loaded
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there
@@ -102,6 +103,7 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	d := &Datapath{
 		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
+		noSibling: objects.noSibling,
 	}
 	d.maps.owned = true
 	for _, do := range []func() error{
@@ -117,7 +119,7 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 // loadObjects loads maps and programs into the kernel. Where the pinned maps
 // are of another layout or smaller than wished, new ones stand in their place
 // when it returns, and what the old ones counted is still to be taken over.
-func loadObjects(p pins, o Options, c constants) (*datapathObjects, error) {
+func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	spec, err := loadDatapath()
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
@@ -127,22 +129,45 @@ func loadObjects(p pins, o Options, c constants) (*datapathObjects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
-	if !knowsInterfaces() {
-		spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
-	}
 	m, err := planMigration(p, spec, o.MaxEndpoints)
 	if err != nil {
 		return nil, err
 	}
-	var objects datapathObjects
-	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: m.into.dir}}
-	if err := spec.LoadAndAssign(&objects, options); err != nil {
+	objects, err := assign(spec, m.into)
+	if err != nil {
 		return nil, fmt.Errorf("load datapath: %w", err)
 	}
 	if err := m.replace(); err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}
-	return &objects, nil
+	return objects, nil
+}
+
+// loaded is the objects in the kernel.
+type loaded struct {
+	datapathObjects
+	noSibling error // why the sibling program does nothing; nil if it counts
+}
+
+// assign loads the objects. The sibling program depends on more of the kernel
+// than the others: if it cannot be loaded, they are loaded with one in its place
+// that passes every frame.
+func assign(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
+	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: into.dir}}
+	load := func(noSibling error) (*loaded, error) {
+		l := &loaded{noSibling: noSibling}
+		return l, spec.LoadAndAssign(&l.datapathObjects, options)
+	}
+	noSibling := knowsInterfaces()
+	if noSibling == nil {
+		l, err := load(nil)
+		if err == nil {
+			return l, nil
+		}
+		noSibling = fmt.Errorf("the kernel refuses the program for them: %w", err)
+	}
+	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
+	return load(noSibling)
 }
 
 // sizes says how many entries each map needs for so many endpoints.

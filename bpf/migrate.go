@@ -202,10 +202,8 @@ func (d *Datapath) takeOver() error {
 	if err := d.swapPrograms(); err != nil {
 		return fmt.Errorf("swap programs for new maps: %w", err)
 	}
-	// That waits until every program which began before is through
-	// (kernel/sched/membarrier.c: synchronize_rcu).
-	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
-		return fmt.Errorf("wait for programs of before: %w", errno)
+	if err := waitForPrograms(); err != nil {
+		return fmt.Errorf("wait for the programs of the old maps: %w", err)
 	}
 	old := d.pins.next()
 	if err := d.maps.addBase(old); err != nil {
@@ -220,8 +218,26 @@ func (d *Datapath) takeOver() error {
 	return removePin(d.pins.object(pinMigrating))
 }
 
-// membarrierGlobal is MEMBARRIER_CMD_GLOBAL (include/uapi/linux/membarrier.h).
-const membarrierGlobal = 1
+// waitForPrograms returns when every program that was running when it was
+// called is through. An update of a map of maps waits for that
+// (kernel/bpf/syscall.c, maybe_wait_bpf_programs: synchronize_rcu). membarrier(2)
+// would too, but refuses to on kernels with nohz_full.
+func waitForPrograms() error {
+	inner := &ebpf.MapSpec{Name: "inner", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	one, err := ebpf.NewMap(inner)
+	if err != nil {
+		return err
+	}
+	defer one.Close()
+	outer, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "outer", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, InnerMap: inner,
+	})
+	if err != nil {
+		return err
+	}
+	defer outer.Close()
+	return outer.Put(uint32(0), one)
+}
 
 // swapPrograms brings the links of the old folder here, each with a new
 // program, and does as much for filters.

@@ -177,6 +177,9 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) er
 	if a.datapath == nil || a.off {
 		return nil
 	}
+	if err := a.datapath.CountsSiblings(); err != nil {
+		return notOnKernel(all, err, found)
+	}
 	n := 0
 	var some []*record
 	linked := a.datapath.LinkedInsides()
@@ -215,8 +218,25 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) er
 	return fmt.Errorf("what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there", n)
 }
 
+// notOnKernel is missSiblings on a kernel where no program can count them.
+func notOnKernel(all []*record, why error, found flaws) error {
+	any := false
+	for _, r := range all {
+		if r.Driver == specs.IPvlan && r.live() {
+			if any = true; len(found[r.parentIndex]) == 0 {
+				found.add(r.parentIndex, errSiblings)
+			}
+		}
+	}
+	if !any {
+		return nil
+	}
+	return oneLine(fmt.Errorf("what ipvlan interfaces send to siblings is not counted: %w; a network with "+
+		"ipvlan_flag = \"private\" has no such traffic", why))
+}
+
 // errSiblings is the flaw of a parent with such interfaces.
-var errSiblings = errors.New("what some of its ipvlan interfaces send to siblings is not counted: `berth gc`")
+var errSiblings = errors.New("what some of its ipvlan interfaces send to siblings is not counted")
 
 // publish says how it is, and logs each problem once as long as it stays.
 func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*record) {
