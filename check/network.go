@@ -19,6 +19,10 @@ type Network struct {
 	Others []*specs.Network // further networks on the parent
 	Host   []netip.Addr     // the host's addresses, on whatever interface but berth's shim
 	Held   []lease.Lease    // addresses given out on the parent, of whatever network
+
+	NoIPv6   error    // why the kernel has no IPv6; nil if it has
+	Unset    []string // settings that cannot be written for a container and are not there by themselves
+	UnsetErr error    // why that could not be found out
 }
 
 // judgeNetwork holds a network to its parent and to the host.
@@ -30,6 +34,8 @@ func judgeNetwork(n Network) []Line {
 		judgeSharing(r, n)
 	}
 	judgeOthers(r, n)
+	judgeIPv6(r, n)
+	judgeSysctls(r, n)
 	for _, s := range n.Subnets {
 		judgeSubnet(r, n, s)
 	}
@@ -78,6 +84,27 @@ func judgeOthers(r *report, n Network) {
 			r.warn("shares", "give one of them another parent, or let them agree in driver and mode",
 				"network %s on the same parent is %s %s: only one of both can be in use", o.Name, o.Driver, o.Mode)
 		}
+	}
+}
+
+// judgeIPv6 looks whether the kernel has the IPv6 that a network wants.
+func judgeIPv6(r *report, n Network) {
+	if n.NoIPv6 == nil || network.IPv6SettingsOf(n.Network, n.HasIPv6()).Off() {
+		return
+	}
+	r.fail("kernel", "start the kernel with IPv6; or leave IPv6 out of the network's file: no IPv6 subnet, and ipv6 = \"off\"",
+		"%v: no container can start", n.NoIPv6)
+}
+
+// judgeSysctls looks whether the settings of a container's interface can be
+// made. That they can is no line, because it is so almost everywhere.
+func judgeSysctls(r *report, n Network) {
+	switch {
+	case n.UnsetErr != nil:
+		r.warn("sysctls", "run it as root", "not checked: %v", n.UnsetErr)
+	case len(n.Unset) > 0:
+		r.fail("sysctls", command("mount -o remount,rw /proc/sys"),
+			"/proc/sys is read-only, and a container's network namespace has not %s: no container can start, unless its engine sets them", strings.Join(n.Unset, ", "))
 	}
 }
 

@@ -51,6 +51,10 @@ func TestJudgeNetwork(t *testing.T) {
 		{"MTU above the parent's", "MTU", Fail, func(n *Network) { n.MTU = 9000 }},
 		{"passthru taken by another network", "beside", Fail, user(specs.Macvlan, specs.ModePassthru, "tap")},
 		{"ipvlan on the parent", "beside", Fail, user(specs.IPvlan, specs.ModeL2, "tap")},
+		{"no IPv6 in the kernel", "kernel", Fail, func(n *Network) { n.NoIPv6 = fmt.Errorf("%w: IPv6 is switched off", network.ErrUnsupported) }},
+		{"no IPv6 in the kernel for SLAAC", "kernel", Fail, func(n *Network) { n.NoIPv6, n.IPv6 = network.ErrUnsupported, specs.IPv6SLAAC }},
+		{"read-only sysctls", "sysctls", Fail, func(n *Network) { n.Unset = []string{"net.ipv6.conf.default.disable_ipv6=1"} }},
+		{"sysctls not looked at", "sysctls", Warn, func(n *Network) { n.UnsetErr = fmt.Errorf("make a network namespace: operation not permitted") }},
 		{"an interface of the host", "beside", Fail, func(n *Network) {
 			n.Parent.Users = []User{{Occupant: network.Occupant{Name: "ipvl0", Driver: specs.IPvlan, Mode: specs.ModeL3}}}
 		}},

@@ -13,6 +13,7 @@ import (
 	"berth/internal/hostshim"
 	"berth/internal/lease"
 	"berth/internal/state"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -27,7 +28,9 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	onDemand := make(map[string]bool)
 	for _, t := range targets {
 		networks = append(networks, t.networks...)
-		onDemand[t.parent] = s.parent(t.parent).OnDemand != 0
+		for _, n := range t.networks {
+			onDemand[n.Parent] = s.parent(n.Parent).OnDemand != 0
+		}
 	}
 	judgeKernel(host, c.gatherKernel(), needsOf(networks, onDemand))
 	judgeBPF(host, c.gatherBPF(s.config.Agent.Attach))
@@ -182,7 +185,8 @@ func (s *survey) networkNames() string {
 
 // network gathers what a network is held to.
 func (s *survey) network(n *specs.Network) Network {
-	facts := Network{Network: n, Parent: s.parent(n.Parent), Host: s.kernel.addresses()}
+	facts := Network{Network: n, Parent: s.parent(n.Parent), Host: s.kernel.addresses(), NoIPv6: network.CheckIPv6()}
+	facts.Unset, facts.UnsetErr = network.UnsetSysctls(n)
 	sharing := map[string]bool{n.Name: true}
 	for _, o := range s.networks {
 		if o.Name != n.Name && s.parent(o.Parent).same(facts.Parent) {

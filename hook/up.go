@@ -37,8 +37,5 @@ func explainUp(r *state.Attachment, err error) error {
 // ipv6Settings is what an interface does about IPv6: static where it gets an
 // address, else as the network says.
 func ipv6Settings(in *Interface) network.IPv6Settings {
-	return network.IPv6Settings{
-		Mode:   in.Net.IPv6,
-		Static: len(in.Pools[ipv6]) > 0 || hasFamily(in.Static, ipv6),
-	}
+	return network.IPv6SettingsOf(in.Net, len(in.Pools[ipv6]) > 0 || hasFamily(in.Static, ipv6))
 }

@@ -5,20 +5,27 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"berth/specs"
-
-	"golang.org/x/sys/unix"
 )
 
 // IPv6Settings is what an interface does about IPv6.
 type IPv6Settings struct {
 	Mode   specs.IPv6
 	Static bool // it gets addresses of an IPv6 subnet: no others, and Mode is not looked at
+
+	NoDefaultRoute bool // with SLAAC: no router becomes the default route
 }
 
-// A sysctl is a file below /proc/sys/net and its value.
-type sysctl struct{ path, value string }
+// Off reports whether the interface has no IPv6.
+func (s IPv6Settings) Off() bool { return !s.Static && s.Mode == specs.IPv6Off }
+
+// IPv6SettingsOf returns what an interface of a network does about IPv6. static
+// says that it gets addresses of an IPv6 subnet.
+func IPv6SettingsOf(n *specs.Network, static bool) IPv6Settings {
+	return IPv6Settings{Mode: n.IPv6, Static: static, NoDefaultRoute: n.DefaultRoute != nil && !*n.DefaultRoute}
+}
 
 // ipv6Sysctls returns what SetIPv6 writes, in order (Documentation/networking/ip-sysctl.rst).
 func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
@@ -32,8 +39,13 @@ func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 	case s.Static, s.Mode == specs.IPv6LinkLocal:
 		return quiet
 	case s.Mode == specs.IPv6SLAAC:
+		defaultRoute := "1"
+		if s.NoDefaultRoute {
+			defaultRoute = "0"
+		}
 		return []sysctl{
 			{dir + "accept_ra", "2"}, // also where the container forwards
+			{dir + "accept_ra_defrtr", defaultRoute},
 			{dir + "autoconf", "1"},
 			{dir + "router_solicitation_delay", "0"},
 			{dir + "disable_ipv6", "0"},
@@ -50,7 +62,6 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // it becomes part of a path
 		return err
 	}
-	off := !s.Static && s.Mode == specs.IPv6Off
 	err := n.Do(func() error {
 		err := writeSysctls(ipv6Sysctls(ifname, s))
 		if why := withoutIPv6(ifname); errors.Is(err, ErrNoLink) && why != nil {
@@ -58,7 +69,7 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 		}
 		return err
 	})
-	if off && errors.Is(err, ErrUnsupported) {
+	if s.Off() && errors.Is(err, ErrUnsupported) {
 		return nil // as asked for
 	}
 	if err != nil {
@@ -67,41 +78,27 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	return nil
 }
 
+// CheckIPv6 returns the reason, an [ErrUnsupported], if the kernel has no IPv6.
+func CheckIPv6() error {
+	if _, err := os.Stat("/proc/sys/net/ipv6/conf"); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if text, err := os.ReadFile("/sys/module/ipv6/parameters/disable"); err == nil && strings.TrimSpace(string(text)) == "1" {
+		return fmt.Errorf("%w: IPv6 is switched off (ipv6.disable=1 on the kernel's command line, or of its module)", ErrUnsupported)
+	}
+	return fmt.Errorf("%w: this kernel has no IPv6 (CONFIG_IPV6, or its module is not loaded)", ErrUnsupported)
+}
+
 // withoutIPv6 says why an interface of the calling thread's namespace has no
 // IPv6 at all, nil where there is no interface. Below an MTU of 1280 (RFC 8200,
 // section 5) the kernel takes IPv6 away from it (net/ipv6/addrconf.c,
 // addrconf_notify); its IPv4 settings stay down to 68.
 func withoutIPv6(ifname string) error {
-	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: IPv6 (CONFIG_IPV6)", ErrUnsupported)
+	if err := CheckIPv6(); err != nil {
+		return err
 	}
 	if _, err := os.Stat("/proc/sys/net/ipv4/conf/" + ifname); err == nil {
 		return fmt.Errorf("%w: IPv6 with an MTU below 1280", ErrUnsupported)
 	}
 	return nil
-}
-
-// writeSysctls writes in the namespace of the calling thread.
-func writeSysctls(all []sysctl) error {
-	for _, s := range all {
-		err := writeSysctl(s)
-		if isErrno(err, unix.ENOENT) {
-			err = fmt.Errorf("%w (%w)", ErrNoLink, err)
-		}
-		if err != nil {
-			return fmt.Errorf("write %s to %s: %w", s.value, s.path, err)
-		}
-	}
-	return nil
-}
-
-// writeSysctl does without os.File, which would ask for every file whether it
-// can be polled.
-func writeSysctl(s sysctl) error {
-	fd, err := unix.Open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	_, err = unix.Write(fd, []byte(s.value))
-	return errors.Join(err, unix.Close(fd))
 }

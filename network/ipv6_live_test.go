@@ -18,7 +18,9 @@ func TestIPv6Settings(t *testing.T) {
 		"off":        {IPv6Settings{Mode: specs.IPv6Off}, map[string]string{"disable_ipv6": "1"}},
 		"link-local": {IPv6Settings{Mode: specs.IPv6LinkLocal}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
 		"static":     {IPv6Settings{Mode: specs.IPv6Off, Static: true}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
-		"slaac":      {IPv6Settings{Mode: specs.IPv6SLAAC}, map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1"}},
+		"slaac":      {IPv6Settings{Mode: specs.IPv6SLAAC}, map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1", "accept_ra_defrtr": "1"}},
+		"slaac without a default route": {IPv6Settings{Mode: specs.IPv6SLAAC, NoDefaultRoute: true},
+			map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1", "accept_ra_defrtr": "0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,23 @@ import (
 // (runtime.Goexit).
 var errEnded = errors.New("the thread in the network namespace has ended")
 
+// inNewNamespace runs fn on a thread in a network namespace of its own. Both end
+// with it.
+func inNewNamespace(fn func()) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with its goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			fn()
+		} else {
+			err = fmt.Errorf("make a network namespace: %w", err)
+		}
+		done <- err
+	}()
+	return <-done
+}
+
 // Do runs fn on a thread that is in the namespace, and is the only way into
 // one. The thread is brought back afterwards; where it cannot be, it ends. What
 // fn opens stays in the namespace; goroutines that it starts are not in it.

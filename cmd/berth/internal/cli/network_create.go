@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/internal/config"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -48,6 +49,9 @@ func createNetwork(env *Env, n *specs.Network, notes []string) error {
 		return env.asRoot(atNetwork(err))
 	}
 	if problem := parentProblem(n.Parent, n.MTU, env.parent); problem != "" {
+		notes = append(notes, problem)
+	}
+	if problem := ipv6Problem(n, network.CheckIPv6()); problem != "" {
 		notes = append(notes, problem)
 	}
 	if err := env.refreshDevices(); err != nil {

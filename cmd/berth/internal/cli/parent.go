@@ -34,3 +34,12 @@ func parentProblem(name string, mtu int, lookUp func(string) (*network.Parent, e
 	}
 	return fmt.Sprintf("warning: no container can start on it yet: %v", err)
 }
+
+// ipv6Problem returns what keeps containers from starting on a network with
+// IPv6 if the kernel has none for the reason given; "" if nothing does.
+func ipv6Problem(n *specs.Network, none error) string {
+	if none == nil || network.IPv6SettingsOf(n, n.HasIPv6()).Off() {
+		return ""
+	}
+	return fmt.Sprintf("warning: no container can start on it: it has IPv6, and %v", none)
+}

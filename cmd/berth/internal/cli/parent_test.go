@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"berth/network"
+	"berth/specs"
 )
 
 func TestParentProblem(t *testing.T) {
@@ -57,4 +58,15 @@ func TestCreateWarnsOfParent(t *testing.T) {
 	w.withNetworks("lan --ipam-driver none -o parent=eth9")
 	same(t, "warning", "berth: network lan: warning: no container can start on it yet: parent \"eth9\": no such interface\n", w.err.String())
 	same(t, "made", "lan\n", w.ok("network", "ls", "-q"))
+}
+
+func TestIPv6Problem(t *testing.T) {
+	none := fmt.Errorf("%w: IPv6 is switched off", network.ErrUnsupported)
+	off := &specs.Network{IPv6: specs.IPv6Off}
+	six := &specs.Network{IPv6: specs.IPv6Off, Subnets: []specs.Subnet{{Subnet: prefix("2001:db8::/64")}}}
+	const want = "warning: no container can start on it: it has IPv6, and not in this kernel: IPv6 is switched off"
+	same(t, "IPv6 in the kernel", "", ipv6Problem(six, nil))
+	same(t, "a subnet", want, ipv6Problem(six, none))
+	same(t, "SLAAC", want, ipv6Problem(&specs.Network{IPv6: specs.IPv6SLAAC}, none))
+	same(t, "no IPv6 wanted", "", ipv6Problem(off, none))
 }

@@ -1,0 +1,84 @@
+package network
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// A sysctl is a file below /proc/sys/net and its value.
+type sysctl struct{ path, value string }
+
+// writeSysctls writes in the namespace of the calling thread.
+func writeSysctls(all []sysctl) error {
+	for _, s := range all {
+		err := writeSysctl(s)
+		if isErrno(err, unix.ENOENT) {
+			err = fmt.Errorf("%w (%w)", ErrNoLink, err)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s to %s: %w", s.value, s.path, err)
+		}
+	}
+	return nil
+}
+
+// writeSysctl does without os.File, which would ask for every file whether it
+// can be polled. One that cannot be written is right if it has its value, as in
+// a container in which /proc/sys is read-only.
+func writeSysctl(s sysctl) error {
+	fd, err := unix.Open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if (isErrno(err, unix.EROFS) || isErrno(err, unix.EACCES)) && s.isSet() {
+		return nil
+	}
+	if isErrno(err, unix.EROFS) {
+		return fmt.Errorf("/proc/sys is mounted read-only: mount -o remount,rw /proc/sys: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = unix.Write(fd, []byte(s.value))
+	return errors.Join(err, unix.Close(fd))
+}
+
+// isSet reports whether a sysctl has its value.
+func (s sysctl) isSet() bool {
+	text, err := os.ReadFile("/proc/sys/net/" + s.path)
+	return err == nil && string(bytes.TrimSpace(text)) == s.value
+}
+
+// UnsetSysctls returns, if /proc/sys is read-only, the settings that a network
+// needs of its containers' interfaces and that a new network namespace does not
+// have: no container can start with it. It makes a namespace, which takes
+// CAP_SYS_ADMIN.
+func UnsetSysctls(n *specs.Network) (unset []string, err error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs("/proc/sys", &fs); err != nil || fs.Flags&unix.ST_RDONLY == 0 {
+		return nil, err
+	}
+	needed := ipv6Sysctls("default", IPv6SettingsOf(n, n.HasIPv6()))
+	announces := n.Mode != specs.ModeL3 && n.Mode != specs.ModeL3S
+	if announces && n.HasIPv4() {
+		needed = append(needed, sysctl{"ipv4/conf/default/arp_notify", "1"})
+	}
+	if announces && n.HasIPv6() {
+		needed = append(needed, sysctl{"ipv6/conf/default/ndisc_notify", "1"})
+	}
+	without := CheckIPv6() != nil
+	err = inNewNamespace(func() {
+		needed = slices.DeleteFunc(needed, func(s sysctl) bool {
+			return s.isSet() || without && strings.HasPrefix(s.path, "ipv6/")
+		})
+	})
+	for _, s := range needed {
+		unset = append(unset, "net."+strings.ReplaceAll(s.path, "/", ".")+"="+s.value)
+	}
+	return unset, err
+}
