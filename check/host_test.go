@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"berth/network"
 	"berth/specs"
 )
 
@@ -30,6 +31,10 @@ func TestJudgeKernel(t *testing.T) {
 		}
 	}
 	vary(t, "kernel", goodKernel, judge, []variation[Kernel]{
+		{"too old", "kernel", Fail, func(k *Kernel) {
+			k.Release, k.Old = "5.10.0", fmt.Errorf("%w: %w", network.ErrOldKernel, unix.ENOPROTOOPT)
+		}},
+		{"version not looked at", "kernel", Warn, func(k *Kernel) { k.Old = errors.New("open network namespace: permission denied") }},
 		{"not needed", "ipvlan", Pass, lacks(1, Module{})},
 		{"not needed, not asked", "ipvlan", Pass, func(k *Kernel) { k.Drivers[1].Err = errors.New("ask for the driver \"ipvlan\": no buffer space") }},
 		{"needed", "macvlan", Fail, lacks(0, Module{})},

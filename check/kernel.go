@@ -1,14 +1,17 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 
+	"berth/network"
 	"berth/specs"
 )
 
 // Kernel is what the kernel has of what interfaces are made of.
 type Kernel struct {
 	Release string // as uname -r says
+	Old     error  // why berth cannot work with this version; nil if it can
 	Drivers []Driver
 }
 
@@ -41,6 +44,14 @@ const vlanKind = "vlan"
 // judgeKernel has a line for each driver. One that is missing is no matter
 // until a network needs it. needs tells the networks that do, as text.
 func judgeKernel(r *report, k Kernel, needs map[string]string) {
+	switch {
+	case errors.Is(k.Old, network.ErrOldKernel):
+		r.fail("kernel", "install Linux "+network.LeastKernel+" or newer", "Linux %s: %v: no container with berth's annotations starts", k.Release, k.Old)
+	case k.Old != nil:
+		r.warn("kernel", "run it as root", "Linux %s, not checked: %v", k.Release, k.Old)
+	default:
+		r.pass("kernel", "Linux %s", k.Release)
+	}
 	for _, d := range k.Drivers {
 		judgeDriver(r, d, k.Release, needs[d.Kind])
 	}

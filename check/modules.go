@@ -11,11 +11,13 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"berth/network"
 )
 
 // gatherKernel asks for the drivers without loading one.
 func (c *Checker) gatherKernel() Kernel {
-	k := Kernel{Release: release()}
+	k := Kernel{Release: release(), Old: network.CheckKernel()}
 	for _, d := range []struct{ kind, module string }{{"macvlan", "macvlan"}, {"ipvlan", "ipvlan"}, {vlanKind, "8021q"}} {
 		known, err := c.Host.Knows(d.kind)
 		k.Drivers = append(k.Drivers, Driver{Kind: d.kind, Known: known, Err: err, Module: c.module(k.Release, d.module)})

@@ -69,7 +69,8 @@ const (
 // "" where the caller does not know it: then a stopped container is released
 // and any other attached.
 func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
-	st, err := ReadState(stdin)
+	h.stopping = stage == Poststop
+	st, err := readStateWithin(ctx, stdin)
 	if err != nil {
 		return err
 	}

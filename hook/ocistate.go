@@ -1,10 +1,12 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -13,6 +15,27 @@ import (
 
 // MaxState is the most that is read from standard input, in bytes.
 const MaxState = 1 << 20
+
+// readStateWithin is ReadState that ends with a context: a caller that does not
+// close standard input must not hold the hook. The read itself cannot be broken
+// off; it ends with the process.
+func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
+	type result struct {
+		state *specs.State
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		state, err := ReadState(r)
+		done <- result{state, err}
+	}()
+	select {
+	case got := <-done:
+		return got.state, got.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read the container's state from standard input: its end has not come within the time (--timeout); the caller has to close it: %w", context.Cause(ctx))
+	}
+}
 
 // ReadState reads the state of a container as the runtime hands it to its
 // hooks (runtime-spec, runtime.md, "State"). It is lenient: of all that may
@@ -27,6 +50,9 @@ func ReadState(r io.Reader) (*specs.State, error) {
 	case len(data) > MaxState:
 		return nil, berth.Invalid("standard input", string(data[:32]), "a container's state of at most %d bytes", MaxState)
 	}
+	if err := checkRawID(data); err != nil {
+		return nil, berth.At("state", err)
+	}
 	state := new(specs.State)
 	if err := json.Unmarshal(data, state); err != nil {
 		return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
@@ -35,6 +61,16 @@ func ReadState(r io.Reader) (*specs.State, error) {
 		return nil, berth.At("state", err)
 	}
 	return state, nil
+}
+
+// checkRawID looks at the id before it is decoded: encoding/json replaces each
+// byte that is no UTF-8 by U+FFFD, and so would make one container of two.
+func checkRawID(data []byte) error {
+	var raw struct{ ID json.RawMessage }
+	if json.Unmarshal(data, &raw) == nil && !utf8.Valid(raw.ID) {
+		return checkID(string(bytes.Trim(raw.ID, `"`)))
+	}
+	return nil
 }
 
 // Start attaches a container, whose network namespace is its process's.

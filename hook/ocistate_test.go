@@ -1,8 +1,12 @@
 package hook
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestReadState(t *testing.T) {
@@ -15,12 +19,44 @@ func TestReadState(t *testing.T) {
 		"not json": `standard input "not json": want the container's state as JSON`,
 		"[1]":      `want the container's state as JSON`,
 		"{}":       `state.id "": want a container's id of 1 to 255 bytes`,
+
+		"{\"id\":\"web\xff\"}":                       "want a container's id of 1 to 255 bytes in UTF-8",
+		"{\"ID\":\"web\xfe\"}":                       "want a container's id of 1 to 255 bytes in UTF-8",
+		"{\"id\":\"a\",\"id\":\"\xfe\"}":             "want a container's id of 1 to 255 bytes in UTF-8",
+		`{"id":"web\ud800"}`:                         "want a container's id of 1 to 255 bytes in UTF-8",
+		"{\"id\":\"web\u202e\x00\"}":                 "want the container's state as JSON",
 		`{"id":"x"}` + strings.Repeat(" ", MaxState): `want a container's state of at most 1048576 bytes`,
 		`{"id":"` + strings.Repeat("x", 256) + `"}`:  `want a container's id of 1 to 255 bytes`,
 	} {
 		if _, err := ReadState(strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: error %v, want %s", in, err, want)
 		}
+	}
+}
+
+// Bytes that are no UTF-8 matter in the id alone: another key is lenient.
+func TestReadStateWithOtherBytes(t *testing.T) {
+	st, err := ReadState(strings.NewReader("{\"id\":\"web\u00e9\",\"annotations\":{\"a\":\"\xff\"}}"))
+	if err != nil || st.ID != "web\u00e9" {
+		t.Errorf("state %+v, %v", st, err)
+	}
+}
+
+// A caller that leaves standard input open does not hold the hook for ever.
+func TestStandardInputWithoutEnd(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	defer w.Close()
+	go func() { _, _ = io.WriteString(w, `{"id":"c1"`) }() // the reader may be gone
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	h := new(Hook)
+	err := h.Run(ctx, Poststop, r)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "standard input") {
+		t.Errorf("error %v, want the deadline's that names standard input", err)
+	}
+	if !h.Stopping() {
+		t.Error("a poststop is not known as one")
 	}
 }
 

@@ -46,10 +46,13 @@ var ErrUnknownContainer = errors.New("berth knows no such container")
 // maxID bounds a container's id; runtimes name folders by it (NAME_MAX).
 const maxID = 255
 
-// checkID holds a container's id to what can be a key and be shown.
+// checkID holds a container's id to what can be a key and be shown. U+FFFD is
+// what a decoder writes for that which is no character, half a surrogate pair
+// among it.
 func checkID(id string) error {
-	if id == "" || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) {
-		return specs.Invalid("id", id, "a container's id of 1 to %d bytes, none a control character", maxID)
+	if id == "" || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) ||
+		strings.ContainsRune(id, unicode.ReplacementChar) {
+		return specs.Invalid("id", id, "a container's id of 1 to %d bytes in UTF-8, none a control character", maxID)
 	}
 	return nil
 }

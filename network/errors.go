@@ -60,6 +60,14 @@ var (
 // interface.
 var ErrUnreachable = errors.New("gateway is not reachable on the interface")
 
+// LeastKernel is the first version of Linux that has what berth cannot do
+// without: SO_NETNS_COOKIE, by which a network namespace is known. Atomic
+// operations of BPF with a result are older (5.12).
+const LeastKernel = "5.14"
+
+// ErrOldKernel is wrapped when the kernel is older than [LeastKernel].
+var ErrOldKernel = errors.New("this kernel is too old: berth needs Linux " + LeastKernel + " or newer (SO_NETNS_COOKIE)")
+
 // ErrUnsupported is wrapped, together with [errors.ErrUnsupported], when the
 // kernel lacks a driver or protocol; the text names its configuration option.
 var ErrUnsupported = unsupported{}

@@ -113,9 +113,28 @@ func (n *Namespace) Cookie() (uint64, error) {
 	}
 	cookie, err := unix.GetsockoptUint64(h.fd(), unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	if err != nil {
-		return 0, fmt.Errorf("read cookie of network namespace: %w", err)
+		return 0, explainCookie(err)
 	}
 	return cookie, nil
+}
+
+// explainCookie names the cause if the kernel does not know SO_NETNS_COOKIE.
+func explainCookie(err error) error {
+	if isErrno(err, unix.ENOPROTOOPT) {
+		return fmt.Errorf("%w: %w", ErrOldKernel, err)
+	}
+	return fmt.Errorf("read cookie of network namespace: %w", err)
+}
+
+// CheckKernel returns [ErrOldKernel] if the kernel lacks what berth needs.
+func CheckKernel() error {
+	ns, err := Current()
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	_, err = ns.Cookie()
+	return err
 }
 
 // Open returns rtnetlink in the namespace. It is opened once and belongs to

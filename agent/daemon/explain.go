@@ -11,6 +11,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"berth/network"
 )
 
 // explain adds to an error of the datapath or of the state directory what a
@@ -22,12 +24,13 @@ func explain(err error) error {
 		err = fmt.Errorf("%w: other maps are pinned there; `berth agent detach --purge` removes them, with their counts", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w: berthd needs to be root with %s", err, capNames(needed))
+	case errors.Is(err, network.ErrOldKernel): // says it all
 	case errors.Is(err, unix.EROFS):
 		err = fmt.Errorf("%w: name a directory that can be written, with --state", err)
 	case errors.Is(err, ebpf.ErrNotSupported) && noBTF != nil:
 		err = fmt.Errorf("%w: this kernel has no BTF; one with CONFIG_DEBUG_INFO_BTF has", err)
 	case errors.Is(err, ebpf.ErrNotSupported):
-		err = fmt.Errorf("%w: the kernel is too old; berth needs 5.14", err)
+		err = fmt.Errorf("%w: the kernel is too old; berth needs Linux %s or newer", err, network.LeastKernel)
 	}
 	return oneLine(err)
 }
