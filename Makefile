@@ -17,6 +17,10 @@ RESULTS     ?=
 export BERTH_CACHE ?= /var/cache/berth
 export PATH := $(PATH):$(BERTH_CACHE)/bin
 
+# Tests are compiled as the programs are, so that one build cache serves both.
+export CGO_ENABLED := 0
+export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
+
 # A test that needs one of these fails if it is missing. Kernels of machines
 # that run tests lack others: make vm-test has them all.
 export BERTH_TEST_REQUIRE ?= root,macvlan
@@ -56,10 +60,11 @@ generated: ## are the committed BPF objects those of the sources?
 rules: deps ## are Prometheus' rules in deploy/prometheus sound, and do they fire?
 	$(GO) test -count=1 ./test/rules
 
-# go vet has run already, so go test need not run it again.
+# go vet has run already, so go test need not run it again. The packages that
+# take longest come first; they wait more than they compute.
 test: deps vet generated ## everything that has to hold and can run here, as root
 	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -where "$$(uname -r)" -- \
-		-vet=off -timeout $(TIMEOUT) ./...
+		-vet=off -p 3 -timeout $(TIMEOUT) ./test/e2e ./test/release ./...
 
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1 ./hook' for some
 	@scripts/deps.sh vm

@@ -13,13 +13,14 @@ needs() {
 	cat <<-'END'
 		demo,bench,test  ip                              iproute2
 		demo,bench,test  nsenter                         util-linux
-		demo,bench,test  busybox                         busybox-static
+		bench,demo,test  busybox                         busybox-static
+		vm               busybox                         busybox-static
 		demo,test        runc                            runc
 		test             crun                            crun
 		demo,test        podman                          podman
 		demo,test        conmon                          conmon
 		test,vm          ethtool                         ethtool
-		test,vm          ping                            iputils-ping
+		demo,test,vm     ping                            iputils-ping
 		test             patch                           patch
 		test             lintian                         lintian
 		test             tmux                            tmux

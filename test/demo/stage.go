@@ -58,8 +58,7 @@ func newStage(bin string) (*stage, error) {
 	return s, err
 }
 
-// programs puts berth's programs on the PATH; and ping, which some machines
-// do not have.
+// programs puts berth's programs on the PATH.
 func (s *stage) programs(bin string) error {
 	if err := os.MkdirAll(binDir, 0o755); err != nil {
 		return err
@@ -69,9 +68,7 @@ func (s *stage) programs(bin string) error {
 			return err
 		}
 	}
-	return errors.Join(
-		os.Symlink(filepath.Join(rootfs, "bin/busybox"), filepath.Join(binDir, "ping")),
-		os.Setenv("PATH", binDir+":"+os.Getenv("PATH")))
+	return os.Setenv("PATH", binDir+":"+os.Getenv("PATH"))
 }
 
 // added is what a user adds to a config.json.

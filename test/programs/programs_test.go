@@ -1,0 +1,167 @@
+package programs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// asked are the programs that README.md asks for.
+var asked = words("go gofmt gcc git make")
+
+// engines are not of Debian 12. Tests that drive them are skipped without, and
+// run where make engines has them.
+var engines = words("docker dockerd nerdctl crictl")
+
+// need is a line of scripts/deps.sh: the program or file that shows that a
+// package is there, with the purposes that it is installed for.
+type need struct {
+	sign     string
+	purposes []string
+}
+
+func needs(t *testing.T) []need {
+	t.Helper()
+	_, table, found := strings.Cut(read(t, filepath.Join(root, "scripts/deps.sh")), "<<-'END'\n")
+	table, _, ended := strings.Cut(table, "END\n")
+	if !found || !ended {
+		t.Fatal("scripts/deps.sh: no table of packages")
+	}
+	var all []need
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) == 3 {
+			all = append(all, need{f[1], strings.Split(f[0], ",")})
+		}
+	}
+	return all
+}
+
+// installed reports whether a purpose installs a program, or the package with
+// a file.
+func installed(all []need, program, purpose string) bool {
+	return slices.ContainsFunc(all, func(n need) bool {
+		same := n.sign == program || filepath.Base(n.sign) == program || strings.HasPrefix(program, "/") && filepath.Dir(n.sign) == filepath.Dir(program)
+		if also := alsoIn[program]; also != "" {
+			same = same || n.sign == also
+		}
+		return same && slices.Contains(n.purposes, purpose)
+	})
+}
+
+// alsoIn are programs of a package whose sign in scripts/deps.sh is another
+// one.
+var alsoIn = map[string]string{
+	"tc": "ip", "bridge": "ip", "ctr": "containerd", "unshare": "nsenter",
+	"/usr/include/x86_64-linux-gnu/asm/unistd_64.h": "/usr/include/linux/if_ether.h",
+	"/usr/include/asm-generic/unistd.h":             "/usr/include/linux/if_ether.h",
+}
+
+// purpose returns what a file is run for.
+func purpose(all []need, file string) string {
+	switch {
+	case file == "scripts/generated.sh":
+		return "generate"
+	case file == "scripts/fresh.sh":
+		return "tree"
+	case strings.HasSuffix(file, "_test.go"), !strings.HasPrefix(file, "test/"):
+		return "test"
+	}
+	dir, _, _ := strings.Cut(strings.TrimPrefix(file, "test/"), "/")
+	if slices.ContainsFunc(all, func(n need) bool { return slices.Contains(n.purposes, dir) }) {
+		return dir
+	}
+	return "test"
+}
+
+func TestProgramsAreInstalled(t *testing.T) {
+	t.Parallel()
+	all := needs(t)
+	uses := slices.Concat(usesOfGo(t, sources(t)), usesOfScripts(t))
+	seen := map[use]bool{}
+	var unlisted []use
+	for _, u := range uses {
+		if seen[u] || asked[u.program] || engines[u.program] || ours(t, u.program) {
+			continue
+		}
+		seen[u] = true
+		if !installed(all, u.program, purpose(all, u.file)) {
+			unlisted = append(unlisted, u)
+		}
+	}
+	known := essential(t, unlisted)
+	for _, u := range unlisted {
+		if !known[u.program] {
+			t.Errorf("%s runs %q, which scripts/deps.sh does not install for %q", u.file, u.program, purpose(all, u.file))
+		}
+	}
+	// The search itself is held to what it must find.
+	for _, want := range []use{
+		{"ping", "hook/hook_live_test.go"}, {"ethtool", "bpf/traffic_live_test.go"}, {"patch", "engine/edit/diff_test.go"},
+		{"podman", "test/lab/podman.go"}, {"tc", "bpf/labattach_live_test.go"}, {"runc", "test/demo/tour.go"},
+		{"ctr", "test/docs"}, {"iperf3", "test/bench/iperf.go"}, {"setpriv", "test/vm/tools.go"},
+		{"dpkg-deb", "deploy/debian/build.sh"}, {"debootstrap", "test/tree/build.go"}, {"clang-14", "scripts/generated.sh"},
+		{"qemu-system-x86_64", "test/vm/qemu.go"}, {"lintian", "test/deploy/debian_test.go"}, {"xargs", "deploy/debian/build.sh"},
+	} {
+		if !seen[want] {
+			t.Errorf("not found: %q in %s", want.program, want.file)
+		}
+	}
+}
+
+// ours reports whether a program is one of berth's, or a file of the tree.
+func ours(t *testing.T, program string) bool {
+	t.Helper()
+	if strings.HasPrefix(program, "/usr/include/") || strings.HasPrefix(program, "/usr/lib/cni/") {
+		return false
+	}
+	if strings.Contains(program, "/") {
+		return true // a file that a test has made, or a script
+	}
+	_, err := os.Stat(filepath.Join(root, "cmd", program))
+	return err == nil
+}
+
+// essential returns the programs that are of packages which every Debian has,
+// as dpkg knows: essential ones, and required ones as apt and mawk are.
+func essential(t *testing.T, uses []use) map[string]bool {
+	t.Helper()
+	places := map[string]string{} // program by path
+	args := []string{"--search"}
+	for _, u := range uses {
+		path, err := exec.LookPath(u.program)
+		if err != nil {
+			continue
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{path, strings.TrimPrefix(path, "/usr")} { // with merged /usr, dpkg knows either
+			if _, known := places[path]; !known {
+				places[path] = u.program
+				args = append(args, path)
+			}
+		}
+	}
+	found, _ := exec.Command("dpkg-query", args...).Output() // it fails, as it knows only one of the two paths
+	required, err := exec.Command("dpkg-query", "--show", "--showformat", "${Priority} ${Essential} ${Package}\n").Output()
+	if err != nil {
+		t.Fatalf("dpkg-query: %v", err)
+	}
+	packages := map[string]bool{}
+	for line := range strings.Lines(string(required)) {
+		if f := strings.Fields(line); len(f) == 3 && (f[0] == "required" || f[1] == "yes") {
+			packages[f[2]] = true
+		}
+	}
+	known := map[string]bool{}
+	for line := range strings.Lines(string(found)) {
+		pkg, path, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if name, _, _ := strings.Cut(pkg, ":"); packages[name] {
+			known[places[path]] = true
+		}
+	}
+	return known
+}
