@@ -51,9 +51,10 @@ type node struct {
 	socket string
 	log    buffer
 
-	mu   sync.Mutex
-	pods []*api.PodSandbox // what the runtime tells a new plugin
-	open []io.Closer       // the listener before the runtime's, and its connections
+	mu         sync.Mutex
+	pods       []*api.PodSandbox // that the runtime lists for a new plugin
+	containers []*api.Container
+	open       []io.Closer // the listener before the runtime's, and its connections
 }
 
 func newNode(t *testing.T) *node {
@@ -151,7 +152,7 @@ func noUpdates(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate,
 func (n *node) synchronize(ctx context.Context, tell adaptation.SyncCB) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	_, err := tell(ctx, n.pods, nil)
+	_, err := tell(ctx, n.pods, n.containers)
 	return err
 }
 
@@ -202,6 +203,11 @@ func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
 			{Type: "ipc"}, {Type: "network", Path: ns.Path()}}}
 	}
 	return p
+}
+
+// container is one of a pod's.
+func container(id, pod string, state api.ContainerState) *api.Container {
+	return &api.Container{Id: id, Name: id, PodSandboxId: pod, State: state}
 }
 
 func event(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }

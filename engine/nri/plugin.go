@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,9 +12,7 @@ import (
 
 	"berth/hook"
 	"berth/internal/config"
-	"berth/internal/release"
 	"berth/internal/state"
-	"berth/network"
 	"berth/specs"
 )
 
@@ -33,7 +30,13 @@ type Plugin struct {
 	// Step, where set, is the Step of every hook. Tests stop and fail with it.
 	Step func(name string) error
 
+	// SweepPeriod is the time between two looks for pods that have ended; 0 is 10 s.
+	SweepPeriod time.Duration
+
 	working sync.RWMutex // read: a request is being answered
+	pods    pods
+	once    sync.Once // of wake
+	wake    chan struct{}
 }
 
 // Configure is the runtime's first request. There is nothing to configure in
@@ -55,8 +58,11 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	defer p.working.RUnlock()
 	ctx, cancel := within(ctx)
 	defer cancel()
-	_, err := p.attach(ctx, pod)
-	return err
+	if _, err := p.attach(ctx, pod); err != nil {
+		return fmt.Errorf("berth: %w", err)
+	}
+	p.pods.started(pod.GetId())
+	return nil
 }
 
 // attach gives a pod what its annotations ask for.
@@ -72,7 +78,7 @@ func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Atta
 	}
 	if err != nil {
 		log.Error("not attached", "error", err)
-		return nil, fmt.Errorf("berth: %w", err)
+		return nil, err
 	}
 	for _, a := range all {
 		log.Info("attached", "network", a.Network, "interface", a.Interface, "addresses", a.Addresses, "mac", a.MAC, "parent", a.Parent)
@@ -80,13 +86,14 @@ func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Atta
 	return all, nil
 }
 
-// StopPodSandbox releases a pod. That something resists is no reason to keep
-// the pod: the removal, the next connection and the agent try again.
+// StopPodSandbox releases a pod. A failure is no reason to keep the pod: the
+// removal, the sweep and the agent try again.
 func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	p.working.RLock()
 	defer p.working.RUnlock()
 	ctx, cancel := within(ctx)
 	defer cancel()
+	p.pods.ended(pod.GetId())
 	log := p.of(pod)
 	if err := p.hook(log).End(ctx, pod.GetId()); err != nil {
 		log.Error("not released", "error", err)
@@ -94,89 +101,37 @@ func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error 
 	return nil
 }
 
-// RemovePodSandbox is StopPodSandbox for a pod that came to no such thing.
+// RemovePodSandbox releases a pod for which StopPodSandbox was never called.
 func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	return p.StopPodSandbox(ctx, pod)
 }
 
-// CreateContainer refuses a container of a pod that asks for networks and was
-// started while nobody listened: without them it would run as if it had not
-// asked. Others get [StatusAnnotation].
-func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, _ *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-	if !asks(pod) {
-		return nil, nil, nil
-	}
-	p.working.RLock()
-	defer p.working.RUnlock()
-	all, err := p.attached(ctx, pod)
-	if err == nil && len(all) == 0 {
-		err = notAttached(pod)
-	}
-	if err != nil {
-		p.of(pod).Error("container refused", "error", err)
-		return nil, nil, fmt.Errorf("berth: %w", err)
-	}
-	text, err := statusOf(all)
-	if err != nil {
-		return nil, nil, fmt.Errorf("berth: %s of pod %q: %w", StatusAnnotation, pod.GetName(), err)
-	}
-	adjust := &api.ContainerAdjustment{}
-	adjust.AddAnnotation(StatusAnnotation, text)
-	return adjust, nil, nil
-}
-
-// Synchronize is told of all pods there are when the connection is new. What
-// ended meanwhile is released: its namespace is dead. A pod that runs without
-// what it asks for is left as it is and reported.
-func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
-	p.working.RLock()
-	defer p.working.RUnlock()
+// Synchronize gets all pods and containers there are when the connection is new.
+// The pods that ended meanwhile are released: their namespaces are dead. A pod
+// that runs without what it asks for is left as it is and reported.
+func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	p.collect(ctx)
+	p.pods.reset(containers)
+	if err := p.collect(ctx); err != nil {
+		p.Log.Warn("pods that have ended are not released", "error", err)
+	}
+	p.working.RLock()
+	defer p.working.RUnlock()
 	for _, pod := range pods {
 		if !asks(pod) {
 			continue
 		}
-		if all, err := p.attached(ctx, pod); err != nil || len(all) == 0 {
+		all, err := p.attached(ctx, pod)
+		switch {
+		case err == nil && len(all) > 0:
+		case err == nil && !p.pods.runs(pod.GetId()):
+			p.of(pod).Info("its sandbox was started without berth; it is attached with its first container")
+		default:
 			p.of(pod).Warn("runs without what it asks for", "error", err, "remedy", "delete the pod, so that it is made again")
 		}
 	}
 	return nil, nil
-}
-
-// collectBound is how long a new connection may look for what is left.
-const collectBound = time.Second
-
-func (p *Plugin) collect(ctx context.Context) {
-	host, err := network.NewHandle()
-	if err != nil {
-		p.Log.Warn("reclaim what is left of pods", "error", err)
-		return
-	}
-	defer host.Close()
-	r := &release.Releaser{Store: p.Store, BPFFS: p.Dirs.BPFFS, Host: host, Log: p.Log}
-	report, err := r.Collect(ctx, collectBound)
-	if err != nil {
-		p.Log.Warn("reclaim what is left of pods", "error", err)
-	}
-	if len(report.Released) > 0 {
-		p.Log.Info("reclaimed", "attachments", report.Released)
-	}
-}
-
-// attached returns what a pod has.
-func (p *Plugin) attached(ctx context.Context, pod *api.PodSandbox) (all []*state.Attachment, err error) {
-	err = p.Store.View(ctx, func(tx *state.Tx) error {
-		all, err = tx.OfContainer(pod.GetId())
-		return err
-	})
-	return slices.DeleteFunc(all, func(a *state.Attachment) bool { return a.Phase != specs.PhaseAttached }), err
-}
-
-func notAttached(pod *api.PodSandbox) error {
-	return specs.Invalid("pod", pod.GetNamespace()+"/"+pod.GetName(),
-		"one that has what its annotations ask for: its sandbox was started without berth (delete the pod, so that it is made again)")
 }
 
 func (p *Plugin) hook(log *slog.Logger) *hook.Hook {

@@ -41,3 +41,26 @@ func TestOfAPodItsNamesAndBerthsAnnotations(t *testing.T) {
 		t.Errorf("sandbox (-want +got)\n%s", diff)
 	}
 }
+
+func TestAStatusThatAContainerHas(t *testing.T) {
+	all := []*state.Attachment{
+		{Network: "lan", Interface: "net1", MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}}, {Network: "lan", Interface: "net2", MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 2}},
+	}
+	text, err := statusOf(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := statusOf(all[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]bool{
+		"": false, "x": false, "[]": false, "null": false, one: false, text: true,
+		`[{"interface":"net2","mac":"02:00:5e:00:53:02"},{"interface":"net1","mac":"02:00:5e:00:53:01","more":1},{"interface":"eth0"}]`: true,
+		`[{"interface":"net2","mac":"02:00:5e:00:53:02"},{"interface":"net1","mac":"02:00:5e:00:53:09"}]`:                               false,
+	} {
+		if got := hasStatus(value, all); got != want {
+			t.Errorf("%s has the status: %t, want %t", value, got, want)
+		}
+	}
+}

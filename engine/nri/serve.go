@@ -33,6 +33,9 @@ var errGone = errors.New("the runtime has closed the connection")
 // Serve answers the runtime until ctx is done, and waits for it where it is not
 // there, or not any more. What is being done at the end of ctx is finished.
 func (p *Plugin) Serve(ctx context.Context, o Options) error {
+	var sweep sync.WaitGroup
+	sweep.Go(func() { p.sweep(ctx) })
+	defer sweep.Wait()
 	said := ""
 	for {
 		err := p.serveOnce(ctx, o)
@@ -74,6 +77,11 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connection of NRI on descriptor %d: %w", fd, err)
 	}
+	ctx, stop := context.WithCancel(ctx)
+	var sweep sync.WaitGroup
+	sweep.Go(func() { p.sweep(ctx) })
+	defer sweep.Wait()
+	defer stop()
 	if err := p.session(ctx, conn); !errors.Is(err, errGone) { // the library reads the rest there
 		return err
 	}

@@ -1,10 +1,14 @@
 package nri
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 
 	"berth/internal/testnet"
@@ -27,11 +31,12 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 	if err := ended.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// What runs unattached stays so, and gets no further container.
+	// A pod that runs unattached stays so, and gets no further container.
 	missed := pod("missed", testnet.Namespace(t), "lan")
 	missed.Name = "late"
 	n.mu.Lock()
 	n.pods = []*api.PodSandbox{pod("kept", kept, "lan"), missed, pod("other", nil, "")}
+	n.containers = []*api.Container{container("c0", "missed", api.ContainerState_CONTAINER_RUNNING)}
 	n.mu.Unlock()
 	r = n.runtime()
 	n.waitFor(r)
@@ -44,7 +49,7 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 		t.Errorf("log:\n%s", log)
 	}
 	_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: missed, Container: &api.Container{Id: "c"}})
-	if err == nil || !strings.Contains(err.Error(), `pod "prod-a/late": want one that has what its annotations ask for: its sandbox was started without berth (delete the pod`) {
+	if err == nil || !strings.Contains(err.Error(), `pod "prod-a/late" runs without what its annotations ask for, as its sandbox was started without berth; delete the pod`) {
 		t.Errorf("error %v", err)
 	}
 	again := pod("again", testnet.Namespace(t), "lan")
@@ -70,13 +75,8 @@ func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	n.serve()
-	testnet.Eventually(t, "the plugin refuses", func() bool { err := create(); return err != nil && strings.Contains(err.Error(), "berth: ") })
-	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
-		t.Fatal(err)
-	}
-	if err := create(); err != nil {
-		t.Error(err)
-	}
+	testnet.Eventually(t, "the plugin is asked", func() bool { return create() == nil })
+	n.attachment("web")
 }
 
 // A runtime that dies between its answer to the registration and its next word
@@ -115,5 +115,180 @@ func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
 	}
 	if mask, err := n.plugin.Configure(t.Context(), " \n", "test", "1"); mask != 0 || err != nil {
 		t.Errorf("%v, %v", mask, err)
+	}
+}
+
+// The sandbox of a pod was started while the plugin was away, as at a node's
+// boot: its first container brings what the pod asks for.
+func TestASandboxThatThePluginHasMissed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		there []*api.Container
+		want  string // in the error; "" if the pod is attached
+	}{
+		"no container":        {nil, ""},
+		"one that ended":      {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_STOPPED)}, ""},
+		"one that is created": {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_CREATED)}, ""},
+		"one that runs":       {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_RUNNING)}, "runs without what its annotations ask for"},
+		"one that is paused":  {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_PAUSED)}, "runs without what its annotations ask for"},
+		"another pod's":       {[]*api.Container{container("c0", "other", api.ContainerState_CONTAINER_RUNNING)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			ns := testnet.Namespace(t)
+			web := pod("web", ns, "lan")
+			n.pods, n.containers = []*api.PodSandbox{web}, c.there
+			r := n.connected()
+			created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("error %v, want %s", err, c.want)
+				}
+				if got := n.records(); got != "" {
+					t.Errorf("attached all the same:\n%s", got)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(created.GetAdjust().GetAnnotations()[StatusAnnotation], "192.0.2.2") {
+				t.Fatalf("%v, %v", created, err)
+			}
+			testnet.Run(t, ns, "ip", "link", "show", "net1")
+			n.attachment("web")
+		})
+	}
+}
+
+// A container that has been started is known to run, and one that has ended not
+// to: by the events, with no new connection.
+func TestTheContainersOfAMissedSandbox(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	r := n.connected()
+	web := pod("web", testnet.Namespace(t), "")
+	c0 := container("c0", "web", 0)
+	if err := r.StartContainer(t.Context(), &api.StateChangeEvent{Pod: web, Container: c0}); err != nil {
+		t.Fatal(err)
+	}
+	web.Annotations["berth/networks"] = "lan"
+	create := func() error {
+		_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+		return err
+	}
+	if err := create(); err == nil || !strings.Contains(err.Error(), "runs without what its annotations ask for") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := r.StopContainer(t.Context(), &api.StopContainerRequest{Pod: web, Container: c0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(); err != nil {
+		t.Error(err)
+	}
+	n.attachment("web")
+}
+
+// A runtime that was restarted reports of its pods from before the end of the
+// containers only (containerd 2).
+func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, ns *testnet.NS){
+		"the last container is removed": func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, _ *testnet.NS) {
+			for _, id := range []string{"c0", "c1"} {
+				n.attachment("web") // until the last one
+				event := &api.StateChangeEvent{Pod: web, Container: container(id, "web", 0)}
+				if err := r.RemoveContainer(n.Context(), event); err != nil {
+					n.Error(err)
+				}
+			}
+			if got := n.records(); got != "" {
+				n.Errorf("left behind:\n%s", got)
+			}
+		},
+		"its namespace dies": func(n *node, _ *adaptation.Adaptation, _ *api.PodSandbox, ns *testnet.NS) {
+			n.attachment("web")
+			if err := ns.Close(); err != nil {
+				n.Fatal(err)
+			}
+			testnet.Eventually(n, "the pod is released", func() bool { return n.records() == "" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			n.plugin.SweepPeriod = 50 * time.Millisecond
+			r := n.connected()
+			ns := testnet.Namespace(t)
+			web := pod("web", ns, "lan")
+			if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+				t.Fatal(err)
+			}
+			r.Stop()
+			n.die()
+			n.mu.Lock()
+			n.containers = []*api.Container{
+				container("c0", "web", api.ContainerState_CONTAINER_RUNNING), container("c1", "web", api.ContainerState_CONTAINER_STOPPED),
+			}
+			n.mu.Unlock()
+			r = n.runtime()
+			n.waitFor(r)
+			end(n, r, web, ns)
+		})
+	}
+}
+
+// Of a sandbox whose end the runtime reports, the last container may go and
+// another one come: the pod keeps its address.
+func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	r := n.connected()
+	web := pod("web", testnet.Namespace(t), "lan")
+	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+		t.Fatal(err)
+	}
+	before := n.attachment("web").Created
+	c := container("c0", "web", 0)
+	if _, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: c}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemoveContainer(t.Context(), &api.StateChangeEvent{Pod: web, Container: c}); err != nil {
+		t.Fatal(err)
+	}
+	if after := n.attachment("web").Created; !after.Equal(before) {
+		t.Errorf("attached anew at %v, before at %v", after, before)
+	}
+}
+
+// Two instances of the plugin, as a service and one that the runtime has
+// started, do not keep containers from being created.
+func TestTwoInstancesOfThePlugin(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	r := n.connected()
+	second := &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- second.Serve(ctx, Options{Socket: n.socket, Index: "20"}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	testnet.Eventually(t, "the second is connected", func() bool { return strings.Count(n.log.String(), "msg=connected") == 2 })
+	web := pod("web", testnet.Namespace(t), "lan")
+	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Eventually(t, "both are asked", func() bool { return strings.Count(n.log.String(), "msg=attached") == 2 })
+	created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+	if err != nil || !strings.Contains(created.GetAdjust().GetAnnotations()[StatusAnnotation], "192.0.2.2") {
+		t.Fatalf("%v, %v", created, err)
+	}
+	if err := r.StopPodSandbox(t.Context(), event(web)); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.records(); got != "" {
+		t.Errorf("left behind:\n%s", got)
 	}
 }

@@ -3,6 +3,7 @@ package nri
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 
 	"berth/internal/state"
 	"berth/specs"
@@ -42,4 +43,21 @@ func statusOf(all []*state.Attachment) (string, error) {
 	}
 	text, err := json.Marshal(list)
 	return string(text), err
+}
+
+// hasStatus reports whether a value of [StatusAnnotation] lists all attachments.
+// The text may be of another version of this plugin.
+func hasStatus(text string, all []*state.Attachment) bool {
+	var list []struct {
+		Interface string    `json:"interface"`
+		MAC       specs.MAC `json:"mac"`
+	}
+	if text == "" || json.Unmarshal([]byte(text), &list) != nil {
+		return false
+	}
+	listed := make(map[string]specs.MAC)
+	for _, s := range list {
+		listed[s.Interface] = s.MAC
+	}
+	return !slices.ContainsFunc(all, func(a *state.Attachment) bool { return listed[a.Interface] != a.MAC })
 }

@@ -1,0 +1,105 @@
+package nri
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// CreateContainer gives the containers of an attached pod [StatusAnnotation].
+// A pod whose sandbox was started while this plugin was away is attached now,
+// unless a container of it runs: that one runs without what the pod asks for,
+// and would get an interface that it does not expect. Then the new container is
+// refused.
+func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	if !asks(pod) {
+		return nil, nil, nil
+	}
+	p.working.RLock()
+	defer p.working.RUnlock()
+	ctx, cancel := within(ctx)
+	defer cancel()
+	all, err := p.attached(ctx, pod)
+	if err == nil && len(all) == 0 {
+		all, err = p.attachLate(ctx, pod)
+	}
+	if err != nil {
+		p.of(pod).Error("container refused", "container", c.GetName(), "error", err)
+		return nil, nil, fmt.Errorf("berth: %w", err)
+	}
+	p.pods.set(pod.GetId(), c.GetId(), false)
+	adjust, err := adjustment(all, c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("berth: %s of pod %q: %w", StatusAnnotation, pod.GetName(), err)
+	}
+	return adjust, nil, nil
+}
+
+// attachLate attaches a pod whose sandbox this plugin has missed.
+func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
+	if p.pods.runs(pod.GetId()) {
+		return nil, fmt.Errorf("pod %q runs without what its annotations ask for, as its sandbox was started without berth; "+
+			"delete the pod, so that it is made again", pod.GetNamespace()+"/"+pod.GetName())
+	}
+	p.of(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
+	return p.attach(ctx, pod)
+}
+
+// adjustment sets [StatusAnnotation], unless the container has it already: a
+// second instance of this plugin has set it then, and the runtime refuses a
+// container of which two plugins change one annotation.
+func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjustment, error) {
+	if len(all) == 0 || hasStatus(c.GetAnnotations()[StatusAnnotation], all) {
+		return nil, nil
+	}
+	text, err := statusOf(all)
+	if err != nil {
+		return nil, err
+	}
+	adjust := &api.ContainerAdjustment{}
+	adjust.AddAnnotation(StatusAnnotation, text)
+	return adjust, nil
+}
+
+// StartContainer notes that a container runs from now on.
+func (p *Plugin) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	p.pods.set(pod.GetId(), c.GetId(), true)
+	return nil
+}
+
+// StopContainer notes that a container has ended. Its pod may have too.
+func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
+	p.pods.set(pod.GetId(), c.GetId(), false)
+	if asks(pod) {
+		p.sweepSoon()
+	}
+	return nil, nil
+}
+
+// RemoveContainer releases a pod with its last container if the runtime does not
+// report the end of its sandbox. A container that comes after all has the pod
+// attached again.
+func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) error {
+	if !p.pods.removed(pod.GetId(), c.GetId()) || !asks(pod) {
+		return nil
+	}
+	return p.StopPodSandbox(ctx, pod)
+}
+
+// attached returns the attachments of a pod.
+func (p *Plugin) attached(ctx context.Context, pod *api.PodSandbox) (all []*state.Attachment, err error) {
+	err = p.Store.View(ctx, func(tx *state.Tx) error {
+		of, err := tx.OfContainer(pod.GetId())
+		for _, a := range of {
+			if a.Phase == specs.PhaseAttached {
+				all = append(all, a)
+			}
+		}
+		return err
+	})
+	return all, err
+}

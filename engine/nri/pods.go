@@ -1,0 +1,88 @@
+package nri
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/containerd/nri/pkg/api"
+)
+
+// pods is the containers of pods, by the events of one connection. It answers
+// two questions that no single event does: whether a container of a pod runs,
+// and whether the runtime will report the end of a sandbox. containerd reports
+// it only for sandboxes that it has started itself since its own start.
+type pods struct {
+	mu sync.Mutex
+	of map[string]*podState // by the id of the sandbox
+}
+
+type podState struct {
+	reported bool            // the sandbox was started on this connection
+	runs     map[string]bool // by the id of the container
+}
+
+// reset forgets everything, and takes the containers that the runtime lists.
+func (p *pods) reset(containers []*api.Container) {
+	p.mu.Lock()
+	p.of = nil
+	p.mu.Unlock()
+	for _, c := range containers {
+		state := c.GetState()
+		p.set(c.GetPodSandboxId(), c.GetId(), state == api.ContainerState_CONTAINER_RUNNING || state == api.ContainerState_CONTAINER_PAUSED)
+	}
+}
+
+// pod returns the state of a pod. The caller holds the lock.
+func (p *pods) pod(id string) *podState {
+	if p.of == nil {
+		p.of = make(map[string]*podState)
+	}
+	if p.of[id] == nil {
+		p.of[id] = &podState{runs: make(map[string]bool)}
+	}
+	return p.of[id]
+}
+
+// started notes a sandbox whose end the runtime will report.
+func (p *pods) started(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pod(id).reported = true
+}
+
+// ended forgets a pod.
+func (p *pods) ended(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.of, id)
+}
+
+// set notes whether a container runs.
+func (p *pods) set(id, container string, runs bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pod(id).runs[container] = runs
+}
+
+// removed forgets a container, and reports whether it was the last of a pod
+// whose end the runtime does not report.
+func (p *pods) removed(id, container string) (end bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pod := p.pod(id)
+	delete(pod.runs, container)
+	if len(pod.runs) > 0 || pod.reported {
+		return false
+	}
+	delete(p.of, id)
+	return true
+}
+
+// runs reports whether a container of a pod runs.
+func (p *pods) runs(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pod := p.of[id]
+	return pod != nil && slices.Contains(slices.Collect(maps.Values(pod.runs)), true)
+}
