@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 suite=$1 command=$2
 shift 2
 cache=${BERTH_CACHE:-/var/cache/berth}
-mkdir -p "$cache/kernels"
+mkdir -p "$cache/kernels" "$cache/staticcheck/$suite"
 exec go run ./test/tree/run -suite "$suite" -packages ca-certificates,gcc,git,libc6-dev,make -go -source \
-	-bind "$cache/kernels:/var/cache/berth/kernels" "$@" -- bash -euc "$command"
+	-bind "$cache/kernels:/var/cache/berth/kernels" \
+	-bind "$cache/staticcheck/$suite:/root/.cache/staticcheck" "$@" -- bash -euc "$command"

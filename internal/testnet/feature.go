@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"runtime"
@@ -48,10 +49,13 @@ func Need(t testing.TB, features ...Feature) {
 		case slices.Contains(required, string(f)):
 			t.Fatalf("missing %q, which %s asks for", f, Require)
 		default:
-			t.Skipf("missing %q here", f)
+			t.Skip(SkipReason(f))
 		}
 	}
 }
+
+// SkipReason is why [Need] skips a test.
+func SkipReason(f Feature) string { return fmt.Sprintf("missing %q here", f) }
 
 // Features returns all features, sorted: what [Require] is on a machine that is
 // known to have everything.

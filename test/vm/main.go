@@ -24,6 +24,7 @@ type options struct {
 	timeout  time.Duration
 	cache    string
 	results  string
+	skips    string
 	verbose  bool
 	long     bool
 	bench    []string // what to tell test/bench, in place of tests
@@ -60,6 +61,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
 	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
+	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, beside those of packages")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	fs.Func("bench", "in place of tests test/bench, with these `arguments`", func(text string) error {
@@ -107,7 +109,7 @@ func fill(ctx context.Context, dir string, o *options) (*image, error) {
 	if o.bench != nil {
 		return img, img.addBench(ctx, dir, o.bench)
 	}
-	packages, err := findPackages(ctx, o.patterns)
+	packages, err := choosePackages(ctx, o)
 	if err != nil {
 		return nil, err
 	}

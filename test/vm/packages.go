@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"berth/internal/testnet"
+	"berth/test/results"
 )
 
 // elsewhere matches the names of live tests that take a container engine or a
@@ -30,6 +34,9 @@ type testPackage struct {
 	Module     struct{ Path, Dir string }
 
 	TestGoFiles, XTestGoFiles []string
+
+	skipped []string // tests that another kernel skipped
+	only    bool     // those, and no others
 }
 
 // live returns the names of the privileged tests that the machines can run.
@@ -50,6 +57,53 @@ func (p *testPackage) live() ([]string, error) {
 
 // place returns the package's directory below that of its module.
 func (p *testPackage) place() (string, error) { return filepath.Rel(p.Module.Dir, p.Dir) }
+
+// choosePackages returns the packages of the patterns, and those with tests that
+// a file of results has as skipped for want of a kernel's feature.
+func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
+	if o.skips == "" {
+		return findPackages(ctx, o.patterns)
+	}
+	all, err := results.Read(o.skips)
+	if err != nil {
+		return nil, err
+	}
+	skipped := skippedTests(all)
+	var chosen []*testPackage
+	if len(o.patterns) > 0 {
+		if chosen, err = findPackages(ctx, o.patterns); err != nil {
+			return nil, err
+		}
+		for _, p := range chosen {
+			p.skipped = skipped[p.ImportPath]
+			delete(skipped, p.ImportPath)
+		}
+	}
+	if len(skipped) == 0 {
+		return chosen, nil
+	}
+	more, err := findPackages(ctx, slices.Sorted(maps.Keys(skipped)))
+	for _, p := range more {
+		p.skipped, p.only = skipped[p.ImportPath], true
+	}
+	return append(chosen, more...), err
+}
+
+// skippedTests returns the names of the tests, without sub-tests, that were
+// skipped for want of a kernel's feature, by package.
+func skippedTests(all []results.Result) map[string][]string {
+	skipped := map[string][]string{}
+	for _, r := range all {
+		feature := func(f testnet.Feature) bool { return r.Reason == testnet.SkipReason(f) }
+		if r.Outcome == results.Skip && slices.ContainsFunc(testnet.Features(), feature) {
+			name, _, _ := strings.Cut(r.Test, "/")
+			if name = regexp.QuoteMeta(name); !slices.Contains(skipped[r.Package], name) {
+				skipped[r.Package] = append(skipped[r.Package], name)
+			}
+		}
+	}
+	return skipped
+}
 
 // findPackages returns the packages that the patterns name and that have
 // tests; without patterns those with live tests, outside of test/.
@@ -85,13 +139,17 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 	return found, nil
 }
 
-// pattern returns the -test.run pattern for exactly the live tests of a
-// package, or for all tests of one that has none.
+// pattern returns the -test.run pattern for exactly the live tests of a package
+// and those that another kernel skipped, or for all tests of one that has none.
 func (p *testPackage) pattern() (string, error) {
-	names, err := p.live()
-	if err != nil || len(names) == 0 {
-		return ".", err
+	var names []string
+	if !p.only {
+		var err error
+		if names, err = p.live(); err != nil || len(names) == 0 {
+			return ".", err
+		}
 	}
+	names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, p.skipped))))
 	return "^(" + strings.Join(names, "|") + ")$", nil
 }
 

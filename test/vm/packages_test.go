@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"berth/internal/testnet"
+	"berth/test/results"
 )
 
 func TestTestNames(t *testing.T) {
@@ -61,5 +64,23 @@ func TestLive(t *testing.T) {
 	p.TestGoFiles = p.TestGoFiles[1:]
 	if got, err := p.pattern(); got != "." || err != nil {
 		t.Errorf("without live tests: %q, %v", got, err)
+	}
+}
+
+func TestSkippedTestsAreChosen(t *testing.T) {
+	const pkg = "berth/internal/testnet"
+	skipped := skippedTests([]results.Result{
+		{Package: pkg, Test: "TestB/sub", Outcome: results.Skip, Reason: testnet.SkipReason(testnet.VLAN)},
+		{Package: pkg, Test: "TestB/other", Outcome: results.Skip, Reason: testnet.SkipReason(testnet.IPvlan)},
+		{Package: pkg, Test: "TestA", Outcome: results.Skip, Reason: testnet.SkipReason(testnet.Dummy)},
+		{Package: pkg, Test: "TestC", Outcome: results.Skip, Reason: "no docker on the PATH"},
+		{Package: pkg, Test: "TestD", Outcome: results.Pass},
+	})
+	if got := skipped[pkg]; len(skipped) != 1 || !slices.Equal(got, []string{"TestB", "TestA"}) {
+		t.Fatalf("skipped: %q", skipped)
+	}
+	p := &testPackage{ImportPath: pkg, skipped: skipped[pkg], only: true}
+	if got, err := p.pattern(); got != "^(TestA|TestB)$" || err != nil {
+		t.Errorf("pattern %q, %v", got, err)
 	}
 }
