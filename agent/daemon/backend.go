@@ -70,6 +70,7 @@ func (b backend) Attach(ctx context.Context) error {
 			if err := b.openDatapath(); err != nil {
 				return err
 			}
+			b.readEvents()
 		}
 		b.log.Info("attach on request")
 		b.off = false
@@ -96,7 +97,6 @@ func (a *Agent) openDatapath() (err error) {
 	a.epoch++
 	a.vlans, a.isolated = nil, nil
 	a.maps.set(d.Maps())
-	go a.pump(reader)
 	return nil
 }
 

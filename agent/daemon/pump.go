@@ -8,6 +8,12 @@ import (
 	"berth/bpf"
 )
 
+// readEvents starts to read the datapath's events, until the datapath is closed.
+// The kernel keeps them while no agent reads: an event may be there before the
+// agent is, and it takes the parents' names from the status. So the first status
+// comes before.
+func (a *Agent) readEvents() { go a.pump(a.reader) }
+
 // pump turns what the datapath saw into events until the reader is closed.
 func (a *Agent) pump(reader *bpf.Reader) {
 	for {

@@ -56,6 +56,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
 	a.reconcile(ctx, watch)
+	a.readEvents()
 	debug.FreeOSMemory() // reading and registering all took much more than what goes on
 	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
