@@ -40,7 +40,10 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 	path := d.pins.link(ifindex, w)
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		if l, err = d.pinHeld(ifindex, w); l == nil {
+		if l, err = d.pinHeld(ifindex, w); l == nil && err == nil {
+			l, err = d.pins.adoptLink(ifindex, w)
+		}
+		if l == nil {
 			return false, err
 		}
 	} else if err != nil {
@@ -80,6 +83,31 @@ func (d *Datapath) linkTCX(ifindex int, w way) error {
 type held struct {
 	ifindex int
 	way     way
+}
+
+// adoptLink finds a pinned link that was made for another index and is on this
+// interface: the interface was moved to another network namespace and back, and
+// has kept its programs. It gets its own name; nil is returned if there is none.
+func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
+	indices, err := p.linked()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range indices {
+		l, err := link.LoadPinnedLink(p.link(other, w), nil)
+		if err != nil {
+			continue // of the other way alone, or removed since
+		}
+		if !linkOn(l, ifindex) {
+			_ = l.Close() // closing a descriptor of a link reports nothing
+			continue
+		}
+		if err := os.Rename(p.link(other, w), p.link(ifindex, w)); err != nil {
+			return nil, errors.Join(fmt.Errorf("move pinned link: %w", err), l.Close())
+		}
+		return l, nil
+	}
+	return nil, nil
 }
 
 // hold keeps a link open, so that it stays attached if its pin is removed.

@@ -142,7 +142,39 @@ func (m *Maps) shareParent(e Endpoint) error {
 // namespace that has a second interface on the same parent is evidence again
 // when that one is registered anew.
 func (m *Maps) Unregister(e Endpoint) error {
-	errs := []error{m.follow()}
+	errs := []error{m.follow(), m.forget(e)}
+	if e.Driver == specs.IPvlan {
+		errs = append(errs, m.forgetInside(e))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)
+	}
+	return nil
+}
+
+// Move registers an endpoint whose parent has another index now, or that is on
+// another VLAN, and forgets it where it was. Its slot and its counts stay, and so
+// does the program on an ipvlan interface.
+func (m *Maps) Move(from, to Endpoint) error {
+	if err := m.Register(to); err != nil {
+		return err
+	}
+	errs := []error{m.forget(from)}
+	if to.Driver == specs.IPvlan && to.Index != 0 {
+		missing, err := m.MissesInside(to)
+		if errs = append(errs, err); err == nil && !missing {
+			errs = append(errs, m.PutInside(to))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("move endpoint %s to interface %d: %w", to.MAC, to.ParentIndex, err)
+	}
+	return nil
+}
+
+// forget deletes what leads to an endpoint on its parent.
+func (m *Maps) forget(e Endpoint) error {
+	var errs []error
 	ours := func(p partyValue) bool { return p.Slot == e.Slot }
 	for _, a := range e.Addresses {
 		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
@@ -156,13 +188,7 @@ func (m *Maps) Unregister(e Endpoint) error {
 	if e.Mode == specs.ModePassthru {
 		errs = append(errs, m.takePassthru(e))
 	}
-	if e.Driver == specs.IPvlan {
-		errs = append(errs, m.forgetInside(e))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // givePassthru gives the parent whole to an endpoint.

@@ -138,6 +138,11 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if err != nil {
 		return nil, err
 	}
+	if facts.First {
+		if facts, err = h.rehome(ctx, c, requests, facts); err != nil {
+			return nil, err
+		}
+	}
 	if stale := staleOf(facts); len(stale) > 0 {
 		if err := h.reclaim(ctx, stale); err != nil {
 			return nil, err
@@ -159,6 +164,16 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 		return nil, errors.Join(err, a.undo.unwind(ctx))
 	}
 	return plan.answers(a.records), nil
+}
+
+// rehome corrects the records of attachments whose parent came back with another
+// index, and gathers the facts anew if there were any.
+func (h *Hook) rehome(ctx context.Context, c *container, requests []Request, facts *Facts) (*Facts, error) {
+	moved, err := h.releaser().Rehome(ctx)
+	if err != nil || moved == 0 {
+		return facts, err
+	}
+	return h.gather(ctx, c, requests)
 }
 
 // staleOf returns what a run before has left in the namespace: records whose

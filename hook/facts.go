@@ -47,10 +47,31 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
 		h.left = release.Look(tx)
-		f.Existing, err = tx.InNamespace(c.cookie)
+		if f.Existing, err = tx.InNamespace(c.cookie); err == nil {
+			f.First, err = firstOn(tx, f)
+		}
 		return err
 	})
 	return f, err
+}
+
+// firstOn reports whether a parent has no attachments yet while others have:
+// then it may be one of those, back from another network namespace with another
+// index.
+func firstOn(tx *state.Tx, f *Facts) (bool, error) {
+	if _, last := tx.Cookies(); last == 0 {
+		return false, nil
+	}
+	for name, p := range f.Parents {
+		at := state.Attachment{ParentIndex: p.Index, TrunkIndex: p.TrunkIndex, VLAN: p.VLAN}
+		if id := f.MakeVLAN[name]; id != 0 {
+			at = state.Attachment{TrunkIndex: p.Index, VLAN: id}
+		}
+		if user, err := tx.OnParent(at.Domain()); err != nil || user == nil {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // gatherParent finds the interface that a network is on, or the trunk of a VLAN

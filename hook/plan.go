@@ -26,6 +26,7 @@ type Facts struct {
 	MakeVLAN  map[string]int                // the id of the VLAN to be made on it; 0 if it is the parent. nil: as the names are
 	VLANs     map[string][]state.VLAN       // that the parent is or will be, the inner first
 	Existing  []*state.Attachment           // what berth has put into the namespace before
+	First     bool                          // a parent has no attachments, and others have
 	Occupants map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
 }
 

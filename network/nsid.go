@@ -49,6 +49,22 @@ func (h *Handle) nsid(n *Namespace) (int, error) {
 	return nsidIn(answers), nil
 }
 
+// IsOwn reports whether an id that the kernel gave with a link
+// (LinkInfo.ParentNSID) is that of the handle's own namespace, which has one too
+// once a link of another namespace lies on one of its.
+func (h *Handle) IsOwn(nsid int) (bool, error) {
+	if nsid < 0 {
+		return false, nil
+	}
+	own, err := h.namespace()
+	if err != nil {
+		return false, err
+	}
+	defer own.Close()
+	id, err := h.nsid(own)
+	return err == nil && id == nsid, err
+}
+
 // nsidIn reads the id of RTM_NEWNSID messages; -1: it is not assigned.
 func nsidIn(answers [][]byte) int {
 	for _, b := range answers {

@@ -56,6 +56,9 @@ type Agent struct {
 	host    func() (hostFacts, error)
 	inside  func(nsid int, name string) (network.LinkInfo, error) // a link of another namespace
 
+	rehomed func(context.Context) (int, error) // corrects records whose parent has another index
+	seen    string                             // the links at the last time that was done
+
 	pinLock  *os.File      // held while there is a datapath
 	datapath *bpf.Datapath // nil after a purge
 	reader   *bpf.Reader

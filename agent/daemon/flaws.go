@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"berth/bpf"
@@ -53,8 +54,8 @@ func aheadText(parent string, at bpf.Attachment) string {
 // have recorded an attachment on it since the records were read, and found the
 // programs there: then they stay.
 func (a *Agent) detach(ctx context.Context, index int, links []link) error {
-	if a.off {
-		return a.datapath.Detach(index)
+	if a.off || !slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
+		return a.datapath.Detach(index) // nothing can be recorded on an interface that is gone
 	}
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, domain := range domainsOf(index, links) {
@@ -105,4 +106,23 @@ func (a *Agent) lookNow(ctx context.Context) error {
 		return fmt.Errorf("the agent has not come to look at the parents for %s", answerWithin)
 	}
 	return err
+}
+
+// rehome corrects the records of attachments on a parent that is not there by
+// its recorded index, and reports whether there were any. It is done once as
+// long as the links stay the same: a parent may be away for long.
+func (a *Agent) rehome(ctx context.Context, w *world, note func(error)) bool {
+	there, names := make(map[int]bool), fmt.Sprint(a.epoch)
+	for _, l := range w.links {
+		there[l.index] = true
+		names += fmt.Sprintf(" %d %s", l.index, l.name)
+	}
+	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.live() && r.parentIndex != 0 && !there[r.parentIndex] })
+	if !strays || names == a.seen {
+		return false
+	}
+	a.seen = names
+	moved, err := a.rehomed(ctx)
+	note(err)
+	return moved > 0
 }

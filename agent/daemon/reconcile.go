@@ -32,6 +32,9 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	note(pins)
 	found.add(allParents, pins)
 	w, err := a.look(ctx, note)
+	if err == nil && a.rehome(ctx, &w, note) {
+		w, err = a.look(ctx, note)
+	}
 	note(err)
 	var parents []specs.ParentStatus // nil: not known
 	if err == nil {
@@ -96,19 +99,12 @@ func (a *Agent) attached() (map[int]bpf.Attachment, error) {
 	return attached, nil
 }
 
-// carryOut attaches and detaches, and reports whether it changed anything.
+// carryOut attaches and detaches, and reports whether it changed anything. It
+// attaches first: a parent that came back with another index has kept its
+// programs, and gets them by its new one.
 func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false
-	}
-	for _, index := range p.detach {
-		delete(a.done, index)
-		delete(a.failed, index)
-		if err := a.detach(ctx, index, links); err != nil {
-			a.log.Warn("detach", "index", index, "error", err)
-		} else {
-			a.log.Info("detached", "index", index)
-		}
 	}
 	for _, l := range p.attach {
 		delete(a.failed, l.index)
@@ -119,6 +115,15 @@ func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 		}
 		a.done[l.index] = l.mac
 		a.log.Info("attached", "parent", l.name, "index", l.index)
+	}
+	for _, index := range p.detach {
+		delete(a.done, index)
+		delete(a.failed, index)
+		if err := a.detach(ctx, index, links); err != nil {
+			a.log.Warn("detach", "index", index, "error", err)
+		} else {
+			a.log.Info("detached", "index", index)
+		}
 	}
 	return len(p.attach)+len(p.detach) > 0
 }

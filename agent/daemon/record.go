@@ -121,7 +121,7 @@ func (r *record) follows(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
 		r.asked.Store(old.asked.Load())
-		if old.slot == r.slot {
+		if old.slot == r.slot && old.parentIndex == r.parentIndex {
 			r.registered.Store(old.registered.Load())
 		}
 	}

@@ -45,6 +45,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer host.Close()
 	a.host = func() (hostFacts, error) { return lookAtHost(host) }
 	a.inside = host.LinkIn
+	a.rehomed = func(ctx context.Context) (int, error) { return a.releaser(host).Rehome(ctx) }
 	watch, err := a.watch()
 	if err != nil {
 		return err

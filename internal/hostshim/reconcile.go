@@ -47,6 +47,9 @@ func (s *Shims) reconcile(ctx context.Context, name string, done *Report) error 
 			done.Removed = append(done.Removed, name)
 			return s.remove(ctx, host, r)
 		}
+		if err := s.followParent(ctx, host, r, link); err != nil {
+			return err
+		}
 		if !link.Up {
 			return nil // somebody set it down, and so there are no routes
 		}

@@ -104,13 +104,7 @@ func (l *Leases) Holder(a netip.Addr) (*Lease, error) {
 
 // Release frees all addresses and MACs that an attachment holds in the domain.
 func (l *Leases) Release(owner string) error {
-	prefix := []byte(l.domain + "\x00" + owner + "\x00")
-	var held [][]byte
-	c := l.owners.Cursor()
-	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-		held = append(held, bytes.Clone(k[len(prefix):]))
-	}
-	for _, key := range held {
+	for _, key := range l.keysOf(owner) {
 		if err := l.free(key, owner); err != nil {
 			return err
 		}

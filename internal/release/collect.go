@@ -41,6 +41,7 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 	errs := []error{err}
 	if err == nil { // else the others would only say the same
 		errs = []error{
+			r.rehomeAll(within),
 			r.collectEach(within, all, &done, unsettled),
 			r.collectGone(within, bound > 0, &done),
 			r.drainAll(within, bound > 0, &done),

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -185,6 +186,39 @@ func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
 	prefix := []byte(id + "\x00")
 	var keys []string
 	for k := range seek(tx.Bucket(bucketContainer), prefix) {
+		if !bytes.HasPrefix(k, prefix) {
+			break
+		}
+		keys = append(keys, string(k[len(prefix):]))
+	}
+	return tx.byKeys(keys)
+}
+
+// Domains returns one live attachment of each layer-2 domain that has any. It
+// skips the others, so that its time is that of the domains.
+func (tx *Tx) Domains() (one []*Attachment, err error) {
+	b := tx.Bucket(bucketDomain)
+	if b == nil {
+		return nil, nil
+	}
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; {
+		domain, key, _ := strings.Cut(string(k), "/")
+		a, err := tx.Attachment(key)
+		if err != nil {
+			return nil, err
+		}
+		one = append(one, a)
+		k, _ = c.Seek([]byte(domain + "0")) // the character after the slash
+	}
+	return one, nil
+}
+
+// InDomain returns the live attachments of a layer-2 domain.
+func (tx *Tx) InDomain(domain string) ([]*Attachment, error) {
+	prefix := []byte(domain + "/")
+	var keys []string
+	for k := range seek(tx.Bucket(bucketDomain), prefix) {
 		if !bytes.HasPrefix(k, prefix) {
 			break
 		}

@@ -1,0 +1,123 @@
+package hook
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"berth/bpf"
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+// moveAway moves an interface of the host to another namespace and back, where
+// it gets another index.
+func (h *host) moveAway(name string) {
+	h.Helper()
+	home := testnet.Here(h.T)
+	before := testnet.Link(h.T, home, name).Attrs().Index
+	away := testnet.Namespace(h.T)
+	testnet.Run(h.T, away, "ip", "link", "add", "taken", "index", fmt.Sprint(before), "type", "veth", "peer", "name", "other", "index", fmt.Sprint(before+100000))
+	testnet.Run(h.T, home, "ip", "link", "set", name, "netns", away.Path())
+	testnet.Run(h.T, away, "ip", "link", "set", name, "netns", home.Path())
+	testnet.Up(h.T, home, name)
+	if after := testnet.Link(h.T, home, name).Attrs().Index; after == before {
+		h.Fatalf("%s still has index %d", name, before)
+	}
+}
+
+// TestParentComesBack has a parent, or the trunk of a VLAN, come back with
+// another index while a container lives on it. No agent runs, but its programs
+// are pinned: the next container gets another address, and what the first one
+// sends is counted to its slot.
+func TestParentComesBack(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]string{"parent": "PARENT", "trunk": "PARENT.40"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "trunk" {
+				testnet.Need(t, testnet.VLAN)
+			}
+			h := newHost(t)
+			d := h.pinned("auto")
+			h.network("lan", strings.Replace(lan, "PARENT", on, 1))
+			a, b := h.box("a", "lan"), h.box("b", "lan")
+			h.mustStart(a)
+			was := h.attachments("a")[0]
+			h.moveAway(h.parent)
+			if name == "trunk" {
+				testnet.Up(t, testnet.Here(t), was.Parent)
+			}
+			testnet.Up(t, a.ns, "net1")
+			h.mustStart(b)
+			now, other := h.attachments("a")[0], h.attachments("b")[0]
+			if now.Addresses[0] == other.Addresses[0] || now.Domain() != other.Domain() || now.Slot != was.Slot {
+				t.Errorf("a was %+v\nis %+v\nb is %+v", was, now, other)
+			}
+			h.countsAll(d, a, b)
+			h.mustStop(a)
+			h.mustStop(b)
+			if _, err := h.releaserHere().Collect(t.Context(), 0); err != nil {
+				t.Error(err)
+			}
+			if left := h.records(); left != "" {
+				t.Errorf("left:\n%s", left)
+			}
+			if name == "trunk" && strings.Contains(testnet.Run(t, testnet.Here(t), "ip", "-o", "link"), was.Parent+"@") {
+				t.Errorf("VLAN %s is left", was.Parent)
+			}
+		})
+	}
+}
+
+// countsAll has containers send, and finds all of it counted.
+func (h *host) countsAll(d *bpf.Datapath, boxes ...*box) {
+	h.Helper()
+	for _, b := range boxes {
+		slot := h.attachments(b.id)[0].Slot
+		read := func() uint64 {
+			c, err := d.Maps().Counters(slot)
+			if err != nil {
+				h.Fatal(err)
+			}
+			return c.Transmit.Total().Packets
+		}
+		sent := func() uint64 { return testnet.Link(h.T, b.ns, "net1").Attrs().Statistics.TxPackets }
+		testnet.Eventually(h.T, b.id+" sends and is counted", func() bool {
+			counted, before := read(), sent()
+			_ = ping(h.T, b.ns, "192.0.2.200") // nobody answers its ARP requests
+			return sent() > before && read()-counted == sent()-before
+		})
+	}
+}
+
+// TestOtherParentsStay finds that leases of a parent that is away, and of one
+// that has only been renamed, stay where they are.
+func TestOtherParentsStay(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	was := h.attachments("a")[0]
+	away := testnet.Namespace(t)
+	testnet.Run(t, testnet.Here(t), "ip", "link", "set", h.parent, "netns", away.Path())
+	testnet.Veth(t, h.parent, testnet.Here(t), "wire2", h.lan) // another, of the same name
+	b := h.box("b", "lan")
+	h.mustStart(b)
+	now, other := h.attachments("a")[0], h.attachments("b")[0]
+	if now.Domain() != was.Domain() || other.Domain() == was.Domain() {
+		t.Errorf("a was in %s, is in %s; b is in %s", was.Domain(), now.Domain(), other.Domain())
+	}
+	err := h.store.View(t.Context(), func(tx *state.Tx) error {
+		held, err := lease.In(tx, was.Domain()).Holder(was.Addresses[0].Addr())
+		if err == nil && (held == nil || held.Owner != was.Key()) {
+			t.Errorf("the address of a is held by %+v", held)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

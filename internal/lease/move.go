@@ -1,0 +1,63 @@
+package lease
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+
+	"berth/internal/state"
+)
+
+// Move moves all leases of an owner to another layer-2 domain. One that another
+// owner holds there already stays behind; it is among those that are returned,
+// as that owner's.
+func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
+	if from == to {
+		return nil, nil
+	}
+	old, next := In(tx, from), In(tx, to)
+	for _, key := range old.keysOf(owner) {
+		bucket := old.macs
+		if len(key) == len(addrKey(netip.Addr{})) {
+			bucket = old.addresses
+		}
+		mine, err := old.find(bucket, key)
+		if err != nil || mine == nil {
+			return nil, err
+		}
+		theirs, err := next.find(bucket, key)
+		if err != nil {
+			return nil, err
+		}
+		if theirs != nil && theirs.Owner != owner {
+			held = append(held, *theirs)
+			continue
+		}
+		if err := old.free(key, owner); err != nil {
+			return nil, err
+		}
+		if err := next.adopt(key, mine); err != nil {
+			return nil, fmt.Errorf("move lease %x to domain %s: %w", key, to, err)
+		}
+	}
+	return held, nil
+}
+
+// adopt records a lease of another domain under the same owner.
+func (l *Leases) adopt(key []byte, of *Lease) error {
+	owner := Owner{Key: of.Owner, Container: of.Container, Network: of.Network}
+	if of.Addr.IsValid() {
+		return l.put(of.Addr, owner)
+	}
+	return l.record(l.macs, key, owner)
+}
+
+// keysOf returns what an owner holds: addresses of 16 bytes and MACs of 6.
+func (l *Leases) keysOf(owner string) (held [][]byte) {
+	prefix := []byte(l.domain + "\x00" + owner + "\x00")
+	c := l.owners.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		held = append(held, bytes.Clone(k[len(prefix):]))
+	}
+	return held
+}

@@ -1,0 +1,202 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"berth/bpf"
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// homes is what Rehome asks of the host's namespace; a *network.Handle has it.
+type homes interface {
+	ParentByIndex(index int) (*network.Parent, error)
+	IsOwn(nsid int) (bool, error)
+}
+
+// place is where an attachment is, by the kernel's word.
+type place struct {
+	parent *network.Parent
+	outer  []state.VLAN // VLANs that its trunk is, the inner first
+}
+
+// Rehome corrects the records of attachments whose parent has another index
+// than recorded: it was moved to another network namespace and came back. Their
+// leases move to the layer-2 domain of the new index, so that no address is
+// handed out twice, and the datapath counts them there. It returns how many it
+// moved.
+//
+// The kernel names the parent of the container's own link, so one that merely
+// has the same name, or the old index, is not taken for it. While a parent is in
+// another namespace nothing moves.
+func (r *Releaser) Rehome(ctx context.Context) (moved int, err error) {
+	host, ok := r.Host.(homes)
+	if !ok {
+		return 0, nil
+	}
+	var strays []*state.Attachment
+	err = r.Store.View(ctx, func(tx *state.Tx) error {
+		all, err := tx.Domains()
+		for _, one := range all {
+			if err != nil || isHome(host, one) {
+				continue
+			}
+			var of []*state.Attachment
+			of, err = tx.InDomain(one.Domain())
+			strays = append(strays, of...)
+		}
+		return err
+	})
+	var errs []error
+	for some := range slices.Chunk(strays, perTransaction) {
+		n, err := r.rehomeThese(ctx, host, some)
+		moved += n
+		errs = append(errs, err)
+	}
+	return moved, wrap(errors.Join(append(errs, err)...), "find the parents of attachments")
+}
+
+func (r *Releaser) rehomeAll(ctx context.Context) error {
+	_, err := r.Rehome(ctx)
+	return err
+}
+
+// isHome reports whether the parent of an attachment is where it was recorded.
+// One that was renamed is looked for like one that is gone.
+func isHome(host homes, a *state.Attachment) bool {
+	p, err := host.ParentByIndex(a.ParentIndex)
+	return a.ParentIndex == 0 || err == nil && p.Name == a.Parent && p.TrunkIndex == a.TrunkIndex && p.VLAN == a.VLAN
+}
+
+// rehomeThese looks where some attachments are, and then moves those that are
+// elsewhere in one transaction.
+func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.Attachment) (moved int, err error) {
+	to := make(map[*state.Attachment]*place)
+	for _, a := range some {
+		at, err := r.find(host, a)
+		if err != nil {
+			return 0, err
+		}
+		if at != nil {
+			to[a] = at
+		}
+	}
+	if len(to) == 0 {
+		return 0, nil
+	}
+	m, err := r.maps()
+	if err != nil {
+		r.log().Warn("attachments on a parent that has moved are not counted until the agent registers them", "error", err)
+	}
+	maps, _ := m.(*bpf.Maps)
+	if maps != nil {
+		defer maps.Close()
+	}
+	return len(to), r.Store.Update(ctx, func(tx *state.Tx) error {
+		for seen, at := range to {
+			if err := r.rehome(tx, maps, seen, at); err != nil {
+				return fmt.Errorf("attachment %q: %w", seen.Key(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// find returns where an attachment is, or nil if that is as recorded, or not in
+// the host's namespace.
+func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
+	if a.Phase != specs.PhaseAttached || a.Leaving || a.NSID < 0 {
+		return nil, nil
+	}
+	link, err := r.Host.LinkIn(a.NSID, a.AltName())
+	if err != nil {
+		link, err = r.Host.LinkIn(a.NSID, a.Interface)
+	}
+	if err != nil || link.Alias != a.Alias() {
+		return nil, nil // collecting sees to it
+	}
+	if own, err := host.IsOwn(link.ParentNSID); err != nil || !own {
+		return nil, err
+	}
+	at := new(place)
+	if at.parent, err = host.ParentByIndex(link.ParentIndex); err != nil {
+		return nil, nil // it has just gone again
+	}
+	for p := at.parent; p.VLAN != 0; {
+		if p, err = host.ParentByIndex(p.TrunkIndex); err != nil {
+			return nil, nil
+		}
+		if p.VLAN != 0 {
+			at.outer = append(at.outer, state.VLAN{TrunkIndex: p.TrunkIndex, ID: p.VLAN, Name: p.Name})
+		}
+	}
+	if now := at.of(a); now.ParentIndex == a.ParentIndex && now.TrunkIndex == a.TrunkIndex {
+		return nil, nil
+	}
+	return at, nil
+}
+
+// of returns an attachment as it is in that place.
+func (at *place) of(a *state.Attachment) *state.Attachment {
+	now := *a
+	now.Parent, now.ParentIndex = at.parent.Name, at.parent.Index
+	now.TrunkIndex, now.VLAN, now.Outer = at.parent.TrunkIndex, at.parent.VLAN, at.outer
+	return &now
+}
+
+// rehome moves leases, uses of VLANs, the record and the datapath's keys.
+func (r *Releaser) rehome(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) error {
+	key := seen.Key()
+	old, err := tx.Attachment(key)
+	if errors.Is(err, state.ErrNotFound) || err == nil && (!old.Created.Equal(seen.Created) || old.Domain() != seen.Domain()) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now := at.of(old)
+	held, err := lease.Move(tx, key, old.Domain(), now.Domain())
+	if err != nil {
+		return err
+	}
+	for _, l := range held {
+		r.log().Warn("an address of a container is another's too, since its parent came back", "interface", key,
+			"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
+	}
+	if err := moveVLANs(tx, key, old.VLANs(), now.VLANs()); err != nil {
+		return err
+	}
+	if err := tx.Put(now); err != nil {
+		return err
+	}
+	r.log().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex, "before", old.ParentIndex)
+	if maps == nil || now.Slot == 0 || now.Slot >= maps.Slots() {
+		return nil
+	}
+	if err := maps.Move(Endpoint(old), Endpoint(now)); err != nil {
+		r.log().Warn("not counted until the agent registers it", "interface", key, "error", err)
+	}
+	return nil
+}
+
+// moveVLANs moves the uses of VLANs to those of the new place, which has as many.
+func moveVLANs(tx *state.Tx, key string, from, to []state.VLAN) error {
+	for i, v := range from {
+		_, made := tx.VLANUsers(v.TrunkIndex, v.ID)
+		if _, _, err := tx.RemoveVLANUser(v.TrunkIndex, v.ID, key); err != nil {
+			return err
+		}
+		if i >= len(to) {
+			continue
+		}
+		if err := tx.AddVLANUser(to[i].TrunkIndex, to[i].ID, key, made); err != nil {
+			return err
+		}
+	}
+	return nil
+}
