@@ -63,7 +63,7 @@ const parentIPvlan = 0x02
 const numKinds = 18
 
 // evidences is how many evidences the datapath has.
-const evidences = 8
+const evidences = 9
 
 // eventBytes is how much of a frame an event carries.
 const eventBytes = 96

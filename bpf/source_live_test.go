@@ -56,6 +56,13 @@ func hopByHop(frame []byte) []byte {
 	return changed(append(frame[:54:54], inserted...), 20, 0)
 }
 
+// early is a frame whose header, read 4 bytes too early, has A's address.
+func early(frame []byte) []byte {
+	frame[14+5] = 6 // as the protocol
+	copy(frame[14+8:], ipA.AsSlice())
+	return frame
+}
+
 // sources has frames that A sends, and the kind that each is of when A was
 // given ipA and ip6A.
 var sources = map[string]struct {
@@ -95,6 +102,16 @@ var sources = map[string]struct {
 	"DHCPv6 client":            {udp6(ip6Link, 546), ""},
 	"router advertisement":     {icmp6(ip6Link, 134, ip6Zero), specs.RogueRA},
 	"behind an extension":      {hopByHop(icmp6(ip6Link, 134, ip6Zero)), specs.RogueRA},
+	"IPv4 in VLAN 0":           {tagged(0, udp4(ipLAN, 9)), specs.IPSpoof},
+	"IPv4 in VLAN 0 twice":     {tagged(0, tagged(0, udp4(ipLAN, 9))), specs.IPSpoof},
+	"IPv4, read 4 bytes early": {tagged(0, early(udp4(ipLAN, 9))), specs.IPSpoof},
+	"a server in VLAN 0 twice": {tagged(0, tagged(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a server in VLANs 7, 0":   {tagged(7, tagged(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a reply of DHCP":          {changed(udp4(ipA, 1067), 42, 2), specs.RogueDHCP},
+	"a reply of DHCPv6":        {changed(udp6(ip6A, 1547), 62, 7), specs.RogueDHCP},
+	"router behind a fragment": {extended(44)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"router behind five":       {extended(0, 60, 43, 60, 51)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"DHCPv6 behind a fragment": {extended(44)(udp6(ip6Link, 547))[0], specs.RogueDHCP},
 	"router solicitation":      {icmp6(ip6Link, 133, ip6Zero), ""},
 	"a report of groups":       {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
 }

@@ -26,6 +26,11 @@ func needNetnsHelper(t testing.TB) {
 	}
 }
 
+// netnsHelper reports whether the kernel can tell whose a frame is.
+func netnsHelper() bool {
+	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
+}
+
 // event returns the next event, and whether one was there.
 func (x *bench) event() (RawEvent, bool) {
 	x.Helper()

@@ -73,6 +73,7 @@ const (
 	ByNotSent      Evidence = "not-sent"
 	ByNoReflection Evidence = "no-reflection"
 	ByClaim        Evidence = "claimed-address"
+	ByUnreadable   Evidence = "unreadable"
 	ByNetlink      Evidence = "netlink"
 	ByCounters     Evidence = "counters"
 )
@@ -81,7 +82,7 @@ const (
 // order of their numbers there, which starts at 0.
 func Evidences() []Evidence {
 	return []Evidence{
-		ByNetnsCookie, BySourceIP, BySocket, BySourceMAC, ByFrameCopy, ByNotSent, ByNoReflection, ByClaim,
+		ByNetnsCookie, BySourceIP, BySocket, BySourceMAC, ByFrameCopy, ByNotSent, ByNoReflection, ByClaim, ByUnreadable,
 		ByNetlink, ByCounters,
 	}
 }

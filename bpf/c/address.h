@@ -69,6 +69,31 @@ static __always_inline bool address_none(const struct in6_addr *a)
 	return !(word[0] | word[1] | word[2] | word[3]);
 }
 
+/* Returns the offset of an ICMPv6 message, behind whatever extension headers; 0 if there is none. */
+static __always_inline __u32 icmp6_offset(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 upper;
+
+	if (f->proto != bpf_htons(ETH_P_IPV6))
+		return 0;
+	upper = frame_upper(skb, f);
+	return UPPER_PROTO(upper) == IPPROTO_ICMPV6 ? UPPER_OFFSET(upper) : 0;
+}
+
+/* Reads the address that a neighbour solicitation asks for, and whether it has a source. */
+static __always_inline bool solicit_read(struct __sk_buff *skb, const struct frame *f,
+					 struct address_key *key, bool *sourced)
+{
+	__u32 at = icmp6_offset(skb, f);
+	__u8 type;
+
+	if (!at || bpf_skb_load_bytes(skb, at, &type, 1) || type != ND_NEIGHBOUR_SOLICIT ||
+	    !address_read(skb, f, SOURCE, key))
+		return false;
+	*sourced = !address_none((const struct in6_addr *)key->addr);
+	return !bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, 16);
+}
+
 /*
  * Whose the address is that a frame without a source address asks for: who
  * sends it means to have it (RFC 5227, section 2.1.1; RFC 4862, section 5.4).
@@ -77,20 +102,14 @@ static __always_inline const struct party *address_claimed(struct __sk_buff *skb
 							   const struct frame *f)
 {
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
-	__u32 at = frame_network(f) + sizeof(struct ipv6hdr);
-	struct ipv6hdr ip6;
-	__u8 type;
+	bool sourced = true;
 
 	if (f->proto == bpf_htons(ETH_P_ARP)) {
 		if (!address_read(skb, f, SOURCE, &key) || *(__u32 *)(key.addr + 12))
 			return 0;
 		return address_party(skb, f, TARGET);
 	}
-	if (f->proto != bpf_htons(ETH_P_IPV6) ||
-	    bpf_skb_load_bytes(skb, frame_network(f), &ip6, sizeof(ip6)) ||
-	    ip6.nexthdr != IPPROTO_ICMPV6 || !address_none(&ip6.saddr) ||
-	    bpf_skb_load_bytes(skb, at, &type, 1) || type != ND_NEIGHBOUR_SOLICIT ||
-	    bpf_skb_load_bytes(skb, at + ND_TARGET, key.addr, 16))
+	if (!solicit_read(skb, f, &key, &sourced) || sourced)
 		return 0;
 	return address_given(&key);
 }

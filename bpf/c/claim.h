@@ -17,19 +17,18 @@
 static __always_inline bool claim_read(struct __sk_buff *skb, const struct frame *f,
 				       struct address_key *key)
 {
-	__u32 at = frame_network(f);
-	struct ipv6hdr ip6;
+	__u32 at;
 	__u8 type;
 
 	if (f->proto == bpf_htons(ETH_P_ARP))
 		return address_read(skb, f, SOURCE, key);
-	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)) || ip6.nexthdr != IPPROTO_ICMPV6 ||
-	    bpf_skb_load_bytes(skb, at + sizeof(ip6), &type, 1))
+	at = icmp6_offset(skb, f);
+	if (!at || bpf_skb_load_bytes(skb, at, &type, 1))
 		return false;
 	if (type == ND_NEIGHBOUR_SOLICIT)
 		return address_read(skb, f, SOURCE, key);
 	return type == ND_NEIGHBOUR_ADVERT &&
-	       !bpf_skb_load_bytes(skb, at + sizeof(ip6) + ND_TARGET, key->addr, 16);
+	       !bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, 16);
 }
 
 /* Whether the MAC that ARP claims an address for is an endpoint's or the host's. */
@@ -50,8 +49,8 @@ static __always_inline bool claims(struct __sk_buff *skb, const struct frame *f)
 
 	if (f->proto != bpf_htons(ETH_P_IPV6))
 		return f->proto == bpf_htons(ETH_P_ARP);
-	return f->tag || (void *)(next + 1) > (void *)(long)skb->data_end ||
-	       *next == IPPROTO_ICMPV6;
+	return f->network != ETH_HLEN || (void *)(next + 1) > (void *)(long)skb->data_end ||
+	       (*next != IPPROTO_TCP && *next != IPPROTO_UDP);
 }
 
 /* Ingress of a frame from nobody here that may claim an address. */

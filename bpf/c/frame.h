@@ -15,17 +15,28 @@
 
 #define VLAN_HLEN 4 /* include/linux/if_vlan.h */
 #define VLAN_VID_MASK 0x0fff
+#define IP_OFFSET_MASK 0x1fff /* RFC 791, section 3.1 */
+#define IP_MORE_FRAGMENTS 0x2000
 #define ARP_BYTES 28 /* RFC 826, of Ethernet and IPv4 */
 #define UDP_HLEN 8
 #define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
 
+/* A stack of more VLAN tags than this is not read to its end. */
+#define TAGS_MAX 8
+
+/* The same for headers between IP and the upper layer. */
+#define EXTENSIONS_MAX 8
+
+#define LLC_SNAP_BYTES 8 /* RFC 1042 */
+
 /* Without padding, and all of it set: functions that are verified by themselves want that. */
 struct frame {
 	struct endpoint_key to __attribute__((aligned(8)));
-	__be16 proto; /* behind the VLAN tag */
-	__u16 tag; /* bytes of a tag that stands in the frame itself: 0 or 4 */
+	__be16 proto; /* behind VLAN tags and LLC/SNAP; that of a tag if there are too many */
+	__u16 tag; /* bytes of the VLAN tags that stand in the frame itself */
 	struct endpoint_key from __attribute__((aligned(8)));
-	__u32 reserved;
+	__u16 network; /* offset of the network header */
+	__u16 length; /* of the payload, in a frame of IEEE 802.3 */
 };
 
 /*
@@ -66,10 +77,10 @@ static __always_inline bool frame_socket(struct __sk_buff *skb)
 	return sk != 0;
 }
 
-/* Where the network header begins. */
+/* Returns the offset of the network header. */
 static __always_inline __u32 frame_network(const struct frame *f)
 {
-	return ETH_HLEN + f->tag;
+	return f->network;
 }
 
 static __always_inline bool frame_tagged(__be16 proto)
@@ -93,29 +104,52 @@ static __always_inline void frame_key(struct endpoint_key *key, const __u16 *mac
 	key->ifindex = ifindex;
 }
 
-/*
- * The kernel takes the tag off every frame it receives, and most senders
- * never put it in; a packet socket can, and a VLAN device without
- * VLAN_FLAG_REORDER_HDR does.
- */
-static __always_inline bool frame_tag(struct __sk_buff *skb, struct frame *f, __u16 *vlan)
+/* Reports whether a stack of tags is higher than the datapath reads. */
+static __always_inline bool frame_hidden(const struct frame *f)
 {
-	struct {
-		__be16 tci, proto;
-	} tag;
+	return frame_tagged(f->proto);
+}
 
-	if (skb->vlan_present) {
-		*vlan = skb->vlan_tci & VLAN_VID_MASK;
-		return true;
+/* Reads IEEE 802.3 with LLC and SNAP (RFC 1042), which stacks other than Linux's take for Ethernet. */
+static __always_inline void frame_snap(struct __sk_buff *skb, struct frame *f)
+{
+	__u16 snap[LLC_SNAP_BYTES / 2];
+
+	f->length = bpf_ntohs(f->proto);
+	if (bpf_skb_load_bytes(skb, f->network, snap, sizeof(snap)) || snap[0] != 0xaaaa ||
+	    snap[1] != bpf_htons(0x0300) || snap[2])
+		return;
+	f->proto = snap[3];
+	f->network += LLC_SNAP_BYTES;
+}
+
+/*
+ * Reads all tags that stand in a frame, and LLC. A receiver takes VLAN 0 for no
+ * VLAN, however often it stands there, and enters the first other one
+ * (__netif_receive_skb_core in net/core/dev.c). Returns the VLAN, which is
+ * given if the kernel has taken a tag off, or a negative number if the frame
+ * ends within a tag.
+ *
+ * Functions that are not static are verified once, not for every call.
+ */
+__noinline int frame_layers(struct __sk_buff *skb, struct frame *f, __u32 vlan)
+{
+	__be16 tag[2];
+
+	if (!f)
+		return -1;
+	for (int i = 0; i < TAGS_MAX && frame_tagged(f->proto); i++) {
+		if (bpf_skb_load_bytes(skb, f->network, tag, sizeof(tag)))
+			return -1;
+		if (!vlan)
+			vlan = bpf_ntohs(tag[0]) & VLAN_VID_MASK;
+		f->proto = tag[1];
+		f->tag += VLAN_HLEN;
+		f->network += VLAN_HLEN;
 	}
-	if (!frame_tagged(f->proto))
-		return true;
-	if (!frame_read(skb, ETH_HLEN, &tag, sizeof(tag)))
-		return false;
-	*vlan = bpf_ntohs(tag.tci) & VLAN_VID_MASK;
-	f->proto = tag.proto;
-	f->tag = VLAN_HLEN;
-	return true;
+	if (bpf_ntohs(f->proto) < ETH_P_802_3_MIN)
+		frame_snap(skb, f);
+	return vlan;
 }
 
 /* Fills f; false for what is no Ethernet frame. */
@@ -123,7 +157,7 @@ static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 {
 	const __u16 *eth = (void *)(long)skb->data;
 	__u16 copy[ETH_HLEN / 2];
-	__u16 vlan = 0;
+	int vlan = 0;
 
 	if ((void *)eth + ETH_HLEN > (void *)(long)skb->data_end) {
 		if (bpf_skb_load_bytes(skb, 0, copy, sizeof(copy)))
@@ -132,9 +166,15 @@ static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 	}
 	f->proto = eth[6];
 	f->tag = 0;
-	f->reserved = 0;
-	if (!frame_tag(skb, f, &vlan))
-		return false;
+	f->network = ETH_HLEN;
+	f->length = 0;
+	if (skb->vlan_present)
+		vlan = skb->vlan_tci & VLAN_VID_MASK;
+	if (frame_tagged(f->proto) || bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
+		vlan = frame_layers(skb, f, vlan);
+		if (vlan < 0)
+			return false;
+	}
 	frame_key(&f->to, eth, vlan, skb->ifindex);
 	frame_key(&f->from, eth + 3, vlan, skb->ifindex);
 	return true;
@@ -153,7 +193,7 @@ static __always_inline enum cast frame_cast(const struct frame *f)
 static __always_inline bool frame_read_network(struct __sk_buff *skb, const struct frame *f,
 					       void *to, const __u32 size)
 {
-	if (f->tag)
+	if (f->network != ETH_HLEN)
 		return !bpf_skb_load_bytes(skb, frame_network(f), to, size);
 	return frame_read(skb, ETH_HLEN, to, size);
 }
@@ -168,10 +208,10 @@ static __always_inline __u32 frame_unpadded(struct __sk_buff *skb, const struct 
 	__u16 head[4]; /* as far as either length of IP stands */
 	__u32 real = length;
 
-	if (f->proto == bpf_htons(ETH_P_ARP)) {
+	if (f->length || bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
+		real = ETH_HLEN + f->length;
+	} else if (f->proto == bpf_htons(ETH_P_ARP)) {
 		real = ETH_HLEN + ARP_BYTES;
-	} else if (bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
-		real = ETH_HLEN + bpf_ntohs(f->proto);
 	} else if (f->proto == bpf_htons(ETH_P_IP)) {
 		if (frame_read_network(skb, f, head, sizeof(head)))
 			real = ETH_HLEN + bpf_ntohs(head[1]);
@@ -200,64 +240,92 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 	return 0;
 }
 
-/*
- * Steps over the extension headers of IPv6 that segments repeat, the first of
- * which, at offset, is of a protocol. Returns where the next header begins,
- * above its protocol in the lowest eight bits.
- *
- * Functions that are not static are verified once, not for every call.
- */
-__noinline __u32 frame_extensions(struct __sk_buff *skb, __u32 offset, __u32 proto)
-{
-	__u8 ext[2];
+/* What frame_upper returns: the protocol, the offset of its header, and these. */
+#define UPPER_PROTO(u) ((__u8)(u))
+#define UPPER_OFFSET(u) ((u) >> 8 & 0xffff)
+#define UPPER_FRAGMENT (1U << 24) /* the first of a datagram; the rest comes in others */
+#define UPPER_HIDDEN (1U << 25) /* the upper layer stands behind more headers than are read */
 
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		if (proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING &&
-		    proto != IPPROTO_DSTOPTS)
-			break;
-		if (bpf_skb_load_bytes(skb, offset, ext, sizeof(ext)))
-			break;
-		proto = ext[0];
-		offset += (ext[1] + 1) * 8;
-	}
-	return offset << 8 | (proto & 0xff);
+/* Returns the bytes of a header that stands between IP and the upper layer, 0 if it is none. */
+static __always_inline __u32 upper_step(const __u8 *header, __u8 proto, bool v6)
+{
+	if (proto == IPPROTO_AH)
+		return (header[1] + 2) * 4;
+	if (!v6)
+		return 0;
+	if (proto == IPPROTO_FRAGMENT)
+		return 8;
+	if (proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS)
+		return (header[1] + 1) * 8;
+	return 0;
 }
 
 /*
- * The bytes of headers that segmentation repeats, a tag in the frame not
- * counted: of a tunnel inside the frame, its outer ones only.
+ * Steps over the headers that receivers step over, the first of which, at
+ * offset, is of a protocol. A later fragment has no upper layer that could be
+ * read: its first 8 bytes are those of the first one, whichever overlaps.
  */
-__noinline __u32 frame_headers(struct __sk_buff *skb, __u32 ethertype, __u32 tag)
+__noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u32 v6)
 {
-	__u32 offset = ETH_HLEN + tag;
+	__u8 header[4] = {};
+	__u32 flags = 0, step;
+
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		if (!upper_step(header, proto, v6))
+			return flags | (offset & 0xffff) << 8 | (proto & 0xff);
+		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
+			return flags ? UPPER_HIDDEN : 0; /* no receiver takes what is cut off */
+		step = upper_step(header, proto, v6);
+		if (proto == IPPROTO_FRAGMENT) {
+			if ((header[2] << 8 | header[3]) & 0xfff8)
+				return 0;
+			flags |= UPPER_FRAGMENT;
+		}
+		proto = header[0];
+		offset += step;
+	}
+	return UPPER_HIDDEN;
+}
+
+/* Finds the upper layer of IP; 0 if there is none. */
+__noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
+{
 	struct ipv6hdr ip6;
 	struct iphdr ip;
 	__u32 upper;
-	__u8 proto;
 
-	if (ethertype == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
-			return ETH_HLEN;
-		proto = ip.protocol;
-		offset += ip.ihl * 4;
-	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
-		if (bpf_skb_load_bytes(skb, offset, &ip6, sizeof(ip6)))
-			return ETH_HLEN;
-		upper = frame_extensions(skb, offset + sizeof(ip6), ip6.nexthdr);
-		proto = upper;
-		offset = upper >> 8;
-	} else {
-		return ETH_HLEN;
+	if (!f)
+		return 0;
+	if (f->proto == bpf_htons(ETH_P_IPV6)) {
+		if (bpf_skb_load_bytes(skb, f->network, &ip6, sizeof(ip6)))
+			return 0;
+		return upper_walk(skb, f->network + sizeof(ip6), ip6.nexthdr, true);
 	}
-	return offset + frame_transport(skb, offset, proto) - tag;
+	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, f->network, &ip, sizeof(ip)) ||
+	    ip.frag_off & bpf_htons(IP_OFFSET_MASK))
+		return 0;
+	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, false);
+	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
+}
+
+/*
+ * The bytes of headers that segmentation repeats, tags in the frame not
+ * counted: of a tunnel inside the frame, its outer ones only.
+ */
+__noinline __u32 frame_headers(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 upper = frame_upper(skb, f), offset = UPPER_OFFSET(upper);
+
+	if (!f || !offset)
+		return ETH_HLEN;
+	return offset + frame_transport(skb, offset, UPPER_PROTO(upper)) - f->tag;
 }
 
 /* What segmentation will make, or has made, of a super-packet. */
 static __always_inline void frame_segments(struct __sk_buff *skb, const struct frame *f,
 				      struct count *n)
 {
-	__u32 headers = frame_headers(skb, f->proto, f->tag);
+	__u32 headers = frame_headers(skb, f);
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 

@@ -183,6 +183,7 @@ enum evidence {
 	NOT_SENT,
 	NO_REFLECTION,
 	CLAIMED_ADDRESS,
+	UNREADABLE,
 	EVIDENCES
 } __attribute__((packed));
 enum way { INGRESS, EGRESS } __attribute__((packed));

@@ -106,19 +106,14 @@ static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame
 				       struct address_key *key)
 {
 	__u32 at = frame_network(f);
-	struct ipv6hdr ip6;
+	bool sourced = false;
 	__be16 operation;
-	__u8 type;
 
 	if (f->proto == bpf_htons(ETH_P_ARP))
 		return !bpf_skb_load_bytes(skb, at + ARP_OPERATION, &operation, sizeof(operation)) &&
 		       operation == bpf_htons(ARP_REQUEST) && address_read(skb, f, SOURCE, key) &&
 		       *(__be32 *)(key->addr + 12) && address_read(skb, f, TARGET, key);
-	return !bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)) &&
-	       ip6.nexthdr == IPPROTO_ICMPV6 && !address_none(&ip6.saddr) &&
-	       !bpf_skb_load_bytes(skb, at + sizeof(ip6), &type, 1) &&
-	       type == ND_NEIGHBOUR_SOLICIT &&
-	       !bpf_skb_load_bytes(skb, at + sizeof(ip6) + ND_TARGET, key->addr, 16);
+	return solicit_read(skb, f, key, &sourced) && sourced;
 }
 
 /*

@@ -14,10 +14,15 @@
 #include "judge.h"
 
 #define DHCP_SERVER 67 /* RFC 2131, section 4.1 */
+#define DHCP_CLIENT 68
+#define DHCP_REPLY 2 /* section 2: op of what servers send */
 #define DHCPV6_SERVER 547 /* RFC 8415, section 7.2 */
+#define DHCPV6_CLIENT 546
+#define DHCPV6_ADVERTISE 2 /* section 7.3: what servers alone send clients */
+#define DHCPV6_REPLY 7
+#define DHCPV6_RECONFIGURE 10
 #define ND_ROUTER_ADVERT 134 /* RFC 4861, section 4.2 */
 #define ND_NEIGHBOUR_ADVERT 136 /* section 4.4 */
-#define IP_OFFSET_MASK 0x1fff /* RFC 791, section 3.1 */
 
 /* Whether the sources of its IP headers are judged. */
 static __always_inline bool source_judged(const struct party *from)
@@ -34,7 +39,8 @@ static __always_inline bool source_plain4(const struct iphdr *ip, const void *en
 		return false;
 	if (ip->protocol != IPPROTO_UDP)
 		return true;
-	return ip->ihl == 5 && (void *)(port + 1) <= end && *port != bpf_htons(DHCP_SERVER);
+	return ip->ihl == 5 && (void *)(port + 2) <= end && port[0] != bpf_htons(DHCP_SERVER) &&
+	       port[1] != bpf_htons(DHCP_CLIENT);
 }
 
 static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void *end,
@@ -50,8 +56,8 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 		return false;
 	if (ip6->nexthdr == IPPROTO_TCP)
 		return true;
-	return ip6->nexthdr == IPPROTO_UDP && (void *)(port + 1) <= end &&
-	       *port != bpf_htons(DHCPV6_SERVER);
+	return ip6->nexthdr == IPPROTO_UDP && (void *)(port + 2) <= end &&
+	       port[0] != bpf_htons(DHCPV6_SERVER) && port[1] != bpf_htons(DHCPV6_CLIENT);
 }
 
 /* Whether nothing in a frame of an endpoint's is worth a closer look. */
@@ -61,7 +67,7 @@ static __always_inline bool source_plain(struct __sk_buff *skb, const struct fra
 	const void *end = (void *)(long)skb->data_end;
 	const void *at = (void *)(long)skb->data + ETH_HLEN;
 
-	if (f->from.vlan)
+	if (f->from.vlan || f->network != ETH_HLEN)
 		return false;
 	if (f->proto == bpf_htons(ETH_P_IP))
 		return source_plain4(at, end, from);
@@ -107,49 +113,107 @@ static __always_inline bool source_rogue(struct __sk_buff *skb, const struct fra
 	return breaks(skb, f, from, found);
 }
 
-static __always_inline bool source_look4(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct finding *found)
+/*
+ * Judges a frame of which the datapath cannot read what would tell: of the
+ * kinds that it may be, the first that is enforced, else the first that is
+ * judged. No receiver needs such frames.
+ */
+static __always_inline bool source_hidden(struct __sk_buff *skb, const struct frame *f,
+					  const struct party *from, struct finding *found,
+					  __u32 kinds)
 {
-	__u32 at = frame_network(f);
-	struct iphdr ip;
-	__be16 port;
+	__u32 judged = kinds & ~from->exempt;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.protocol != IPPROTO_UDP ||
-	    ip.frag_off & bpf_htons(IP_OFFSET_MASK) ||
-	    bpf_skb_load_bytes(skb, at + ip.ihl * 4, &port, sizeof(port)))
+	if (judged & from->enforce)
+		judged &= from->enforce;
+	found->kind = judged & 1U << IP_SPOOF	       ? IP_SPOOF :
+		      judged & 1U << ROGUE_DHCP	       ? ROGUE_DHCP :
+		      judged & 1U << ROGUE_RA	       ? ROGUE_RA :
+		      judged & 1U << PRIVATE_ATTEMPT   ? PRIVATE_ATTEMPT :
+							 HOST_ISOLATION;
+	if (!(judged & 1U << found->kind))
 		return false;
-	return port == bpf_htons(DHCP_SERVER) && source_rogue(skb, f, from, found, ROGUE_DHCP);
+	found->owner = 0;
+	found->certainty = SUSPECTED;
+	found->evidence = UNREADABLE;
+	return breaks(skb, f, from, found);
 }
 
-static __always_inline bool source_look6(struct __sk_buff *skb, const struct frame *f,
+/* Returns the kinds that what stands behind IP may be. */
+static __always_inline __u32 source_kinds(const struct frame *f, const struct party *from)
+{
+	if (f->proto == bpf_htons(ETH_P_IP))
+		return 1U << ROGUE_DHCP;
+	if (f->from.vlan || from->flags & ENDPOINT_OWN_IPV6)
+		return 1U << ROGUE_DHCP | 1U << ROGUE_RA;
+	return 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << IP_SPOOF;
+}
+
+/* Reports whether a number in a DHCP message to a client is of those that servers alone send. */
+static __always_inline bool dhcp_served(__u8 number, bool v6)
+{
+	if (!v6)
+		return number == DHCP_REPLY;
+	return number == DHCPV6_ADVERTISE || number == DHCPV6_REPLY || number == DHCPV6_RECONFIGURE;
+}
+
+/* rogue-dhcp: UDP from a server's port, or a server's message to a client's. */
+static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct frame *f,
+					const struct party *from, struct finding *found, __u32 upper)
+{
+	bool v6 = f->proto == bpf_htons(ETH_P_IPV6);
+	__u32 at = UPPER_OFFSET(upper);
+	__be16 port[2];
+	__u8 number;
+
+	if (bpf_skb_load_bytes(skb, at, port, sizeof(port)))
+		return upper & UPPER_FRAGMENT &&
+		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
+	if (port[0] == bpf_htons(v6 ? DHCPV6_SERVER : DHCP_SERVER))
+		return source_rogue(skb, f, from, found, ROGUE_DHCP);
+	if (port[1] != bpf_htons(v6 ? DHCPV6_CLIENT : DHCP_CLIENT))
+		return false;
+	if (bpf_skb_load_bytes(skb, at + UDP_HLEN, &number, sizeof(number)))
+		return upper & UPPER_FRAGMENT &&
+		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
+	return dhcp_served(number, v6) && source_rogue(skb, f, from, found, ROGUE_DHCP);
+}
+
+/* rogue-ra, and ip-spoof by a neighbour advertisement. */
+static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct frame *f,
+					 const struct party *from, struct finding *found,
+					 struct address_key *key, __u32 upper)
+{
+	__u32 at = UPPER_OFFSET(upper);
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, at, &type, sizeof(type)))
+		return upper & UPPER_FRAGMENT &&
+		       source_hidden(skb, f, from, found, source_kinds(f, from));
+	if (type == ND_ROUTER_ADVERT)
+		return source_rogue(skb, f, from, found, ROGUE_RA);
+	if (type != ND_NEIGHBOUR_ADVERT || from->flags & ENDPOINT_OWN_IPV6 || f->from.vlan)
+		return false;
+	if (bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, sizeof(key->addr)))
+		return upper & UPPER_FRAGMENT &&
+		       source_hidden(skb, f, from, found, 1U << IP_SPOOF);
+	return source_spoof(skb, f, from, found, key);
+}
+
+/* Judges what stands behind IP. */
+static __always_inline bool source_upper(struct __sk_buff *skb, const struct frame *f,
 					 const struct party *from, struct finding *found,
 					 struct address_key *key)
 {
-	__u32 at = frame_network(f);
-	struct ipv6hdr ip6;
-	__be16 port; /* or type and code */
-	__u32 upper;
-	__u8 type;
+	__u32 upper = frame_upper(skb, f);
 
-	if (bpf_skb_load_bytes(skb, at, &ip6, sizeof(ip6)))
-		return false;
-	upper = frame_extensions(skb, at + sizeof(ip6), ip6.nexthdr);
-	type = upper;
-	at = upper >> 8;
-	if (bpf_skb_load_bytes(skb, at, &port, sizeof(port)))
-		return false;
-	if (type == IPPROTO_UDP)
-		return port == bpf_htons(DHCPV6_SERVER) &&
-		       source_rogue(skb, f, from, found, ROGUE_DHCP);
-	if (type != IPPROTO_ICMPV6)
-		return false;
-	type = *(__u8 *)&port;
-	if (type == ND_ROUTER_ADVERT)
-		return source_rogue(skb, f, from, found, ROGUE_RA);
-	if (type != ND_NEIGHBOUR_ADVERT || from->flags & ENDPOINT_OWN_IPV6 || f->from.vlan ||
-	    bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, sizeof(key->addr)))
-		return false;
-	return source_spoof(skb, f, from, found, key);
+	if (upper & UPPER_HIDDEN)
+		return source_hidden(skb, f, from, found, source_kinds(f, from));
+	if (UPPER_PROTO(upper) == IPPROTO_UDP)
+		return source_dhcp(skb, f, from, found, upper);
+	if (UPPER_PROTO(upper) == IPPROTO_ICMPV6 && f->proto == bpf_htons(ETH_P_IPV6))
+		return source_icmp6(skb, f, from, found, key, upper);
+	return false;
 }
 
 /* Whether the source address of a frame, in its header or ARP, is judged. */
@@ -162,6 +226,16 @@ static __always_inline bool source_counts(const struct frame *f, const struct pa
 	if (f->proto == bpf_htons(ETH_P_IPV6) && from->flags & ENDPOINT_OWN_IPV6)
 		return false;
 	return source_judged(from);
+}
+
+/* Returns the kinds that what stands behind too many tags may be. */
+static __always_inline __u32 source_tagged(const struct frame *f, const struct party *from)
+{
+	__u32 kinds = 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << HOST_ISOLATION;
+
+	if (from->mode == MODE_PRIVATE)
+		kinds |= 1U << PRIVATE_ATTEMPT;
+	return f->from.vlan ? kinds : kinds | 1U << IP_SPOOF;
 }
 
 /*
@@ -183,11 +257,9 @@ __noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
 	found = finding_of(skb, from, cookie, IP_SPOOF, way);
+	if (frame_hidden(f))
+		return source_hidden(skb, f, from, &found, source_tagged(f, from));
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
 		drop = source_spoof(skb, f, from, &found, &key);
-	if (f->proto == bpf_htons(ETH_P_IP))
-		return source_look4(skb, f, from, &found) || drop;
-	if (f->proto == bpf_htons(ETH_P_IPV6))
-		return source_look6(skb, f, from, &found, &key) || drop;
-	return drop;
+	return source_upper(skb, f, from, &found, &key) || drop;
 }

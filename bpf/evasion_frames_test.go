@@ -1,0 +1,213 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"berth/specs"
+)
+
+// carrier changes how a frame carries what it carries; it may take several.
+type carrier func(frame []byte) [][]byte
+
+// identification tells fragments of one datagram from those of another.
+const identification = 0x5e
+
+func asItIs(frame []byte) [][]byte { return [][]byte{frame} }
+
+// tags puts tags of a protocol before what there is, the first one outermost.
+func tags(protocol uint16, vlans ...uint16) carrier {
+	return func(frame []byte) [][]byte {
+		for _, id := range slices.Backward(vlans) {
+			tag := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, protocol), id)
+			frame = slices.Concat(frame[:12], tag, frame[12:])
+		}
+		return [][]byte{frame}
+	}
+}
+
+// snap puts a frame into IEEE 802.3 with LLC and SNAP (RFC 1042).
+func snap(frame []byte) [][]byte {
+	length := binary.BigEndian.AppendUint16(nil, uint16(len(frame)-12+6))
+	return [][]byte{slices.Concat(frame[:12], length, []byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:])}
+}
+
+func trailing(frame []byte) [][]byte { return [][]byte{append(frame, make([]byte, 200)...)} }
+
+// options4 gives IPv4 so many words of options, which do nothing.
+func options4(words int) carrier {
+	return func(frame []byte) [][]byte {
+		ip := slices.Concat(frame[14:34], slices.Repeat([]byte{1}, 4*words), frame[34:])
+		ip[0] += byte(words)
+		binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
+		return [][]byte{append(frame[:14:14], summed4(ip)...)}
+	}
+}
+
+// fragments4 cuts what IPv4 carries behind its first bytes, a multiple of 8.
+func fragments4(first int) carrier {
+	return func(frame []byte) [][]byte {
+		part := func(from, to int, field uint16) []byte {
+			ip := slices.Concat(frame[14:34], frame[34+from:34+to])
+			binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
+			binary.BigEndian.PutUint16(ip[4:], identification)
+			binary.BigEndian.PutUint16(ip[6:], field)
+			return append(frame[:14:14], summed4(ip)...)
+		}
+		return [][]byte{part(0, first, 0x2000), part(first, len(frame)-34, uint16(first/8))}
+	}
+}
+
+// extended puts headers of IPv6 before what there is, given by their numbers,
+// the first one outermost; each does nothing.
+func extended(numbers ...byte) carrier {
+	return func(frame []byte) [][]byte {
+		next, payload := frame[20], slices.Clone(frame[54:])
+		for _, number := range slices.Backward(numbers) {
+			header := []byte{next, 0, 1, 4, 0, 0, 0, 0} // PadN
+			switch number {
+			case 43:
+				header = []byte{next, 0, 0, 0, 0, 0, 0, 0} // no segments left
+			case 44:
+				header = []byte{next, 0, 0, 0, 0, 0, 0, identification}
+			case 51:
+				header = append([]byte{next, 4, 0, 0}, make([]byte, 20)...)
+			}
+			payload, next = append(header, payload...), number
+		}
+		ip := slices.Concat(frame[14:54], payload)
+		ip[6] = next
+		binary.BigEndian.PutUint16(ip[4:], uint16(len(payload)))
+		return [][]byte{append(frame[:14:14], ip...)}
+	}
+}
+
+// fragments6 cuts what IPv6 carries behind its first bytes, a multiple of 8.
+func fragments6(first int) carrier {
+	return func(frame []byte) [][]byte {
+		payload := frame[54:]
+		part := func(from, to int, field uint16) []byte {
+			header := binary.BigEndian.AppendUint16([]byte{frame[20], 0}, field)
+			ip := slices.Concat(frame[14:54], header, []byte{0, 0, 0, identification}, payload[from:to])
+			ip[6] = 44
+			binary.BigEndian.PutUint16(ip[4:], uint16(len(ip)-40))
+			return append(frame[:14:14], ip...)
+		}
+		return [][]byte{part(0, first, 1), part(first, len(payload), uint16(first))}
+	}
+}
+
+// both applies one carrier to what another has made.
+func both(inner, outer carrier) carrier {
+	return func(frame []byte) (all [][]byte) {
+		for _, f := range inner(frame) {
+			all = append(all, outer(f)...)
+		}
+		return all
+	}
+}
+
+// carriers are those that any frame can have.
+var carriers = map[string]carrier{
+	"as it is":               asItIs,
+	"VLAN 0":                 tags(0x8100, 0),
+	"VLAN 0 with a priority": tags(0x8100, 5<<13),
+	"VLAN 0 of 802.1ad":      tags(0x88a8, 0),
+	"VLAN 0 twice":           tags(0x8100, 0, 0),
+	"VLAN 0 of both kinds":   both(tags(0x8100, 0), tags(0x88a8, 0)),
+	"VLAN 0 three times":     tags(0x8100, 0, 0, 0),
+	"VLAN 0 eight times":     tags(0x8100, make([]uint16, 8)...),
+	"VLAN 0 nine times":      tags(0x8100, make([]uint16, 9)...),
+	"VLAN 0 thirty times":    tags(0x8100, make([]uint16, 30)...),
+	"VLAN 7":                 tags(0x8100, 7),
+	"VLAN 7 in VLAN 0":       tags(0x8100, 0, 7),
+	"VLAN 0 in VLAN 7":       tags(0x8100, 7, 0),
+	"LLC and SNAP":           snap,
+	"LLC and SNAP in VLAN 0": both(snap, tags(0x8100, 0)),
+	"bytes behind its end":   trailing,
+}
+
+// carriers4 are those of IPv4.
+var carriers4 = map[string]carrier{
+	"an option":             options4(1),
+	"all options":           options4(10),
+	"fragments":             fragments4(8),
+	"fragments with VLAN 0": both(fragments4(16), tags(0x8100, 0, 0)),
+	"options with VLAN 0":   both(options4(3), tags(0x8100, 0)),
+}
+
+// carriers6 are those of IPv6.
+var carriers6 = map[string]carrier{
+	"hop-by-hop":               extended(0),
+	"destination options":      extended(60),
+	"routing":                  extended(43),
+	"fragment, the only one":   extended(44),
+	"authentication":           extended(51),
+	"all of them":              extended(0, 60, 43, 44, 60),
+	"eight headers":            extended(slices.Repeat([]byte{60}, 8)...),
+	"nine headers":             extended(slices.Repeat([]byte{60}, 9)...),
+	"thirty headers":           extended(slices.Repeat([]byte{60}, 30)...),
+	"fragments":                fragments6(8),
+	"header in the first only": both(extended(60), fragments6(8)),
+	"fragments behind headers": both(fragments6(8), extended(60, 60)),
+	"VLAN 0 and hop-by-hop":    both(extended(0), tags(0x8100, 0)),
+}
+
+// checksum is the checksum of the Internet (RFC 1071).
+func checksum(parts ...[]byte) uint16 {
+	var s uint32
+	for i, b := range slices.Concat(parts...) {
+		s += uint32(b) << (8 - 8*(i%2))
+	}
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return ^uint16(s)
+}
+
+// summed4 sets the checksum of an IPv4 header.
+func summed4(ip []byte) []byte {
+	binary.BigEndian.PutUint16(ip[10:], 0)
+	binary.BigEndian.PutUint16(ip[10:], checksum(ip[:4*(ip[0]&15)]))
+	return ip
+}
+
+// summed6 sets the checksum of UDP or ICMPv6 in an IPv6 packet.
+func summed6(ip []byte) []byte {
+	at := map[byte]int{17: 46, 58: 42}[ip[6]]
+	pseudo := binary.BigEndian.AppendUint32(slices.Clone(ip[8:40]), uint32(len(ip)-40))
+	binary.BigEndian.PutUint16(ip[at:], checksum(pseudo, []byte{0, 0, 0, ip[6]}, ip[40:]))
+	return ip
+}
+
+// datagram is UDP with a payload, without checksum.
+func datagram(from, to uint16, payload []byte) []byte {
+	p := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, from), to)
+	p = binary.BigEndian.AppendUint16(p, uint16(8+len(payload)))
+	return append(append(p, 0, 0), payload...)
+}
+
+// message6 is an ICMPv6 message in IPv6, as neighbour discovery wants it.
+func message6(from, to netip.Addr, body []byte) []byte {
+	ip := ip6(58, from, to, body)
+	ip[7] = 255
+	return summed6(ip)
+}
+
+// advertised is a neighbour advertisement of a target, which overrides.
+func advertised(target netip.Addr, mac specs.MAC) []byte {
+	body := append([]byte{136, 0, 0, 0, 0x20, 0, 0, 0}, target.AsSlice()...)
+	return append(append(body, 2, 1), mac[:]...)
+}
+
+// solicited is a neighbour solicitation with the MAC of its sender.
+func solicited(target netip.Addr, mac specs.MAC) []byte {
+	body := append([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
+	return append(append(body, 1, 1), mac[:]...)
+}
+
+// routerAdvertised says that its sender is a router, for half an hour.
+func routerAdvertised() []byte {
+	return []byte{134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}
+}

@@ -1,0 +1,322 @@
+package bpf
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// The addresses of the evasions: forged ones are nobody's, so that no answer
+// and no detection of duplicates changes what a receiver holds.
+var (
+	ipForged  = netip.MustParseAddr("192.0.2.99")
+	ip6Forged = netip.MustParseAddr("2001:db8::99")
+)
+
+// receiver is a Linux machine that may take a forged frame for a good one.
+type receiver struct {
+	testing.TB
+	*testnet.NS
+	link string
+	mac  specs.MAC
+	ip   netip.Addr
+	ip6  netip.Addr
+	fds  map[uint16]int // sockets by port, of IPv6 and IPv4
+}
+
+// newReceiver has a namespace take datagrams and use IPv6 on its link.
+func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) *receiver {
+	t.Helper()
+	r := &receiver{TB: t, NS: ns, link: link, mac: macOf(t, ns, link), ip: ip, ip6: ip6, fds: make(map[uint16]int)}
+	testnet.In(t, ns, func() {
+		for _, of := range []string{"all", link} {
+			must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+of+"/disable_ipv6", []byte("0"), 0))
+		}
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/accept_ra", []byte("2"), 0))
+		must(t, os.WriteFile("/proc/sys/net/ipv4/conf/"+link+"/arp_accept", []byte("1"), 0))
+		for _, port := range []uint16{1009, 68, 546} {
+			fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+			must(t, err)
+			t.Cleanup(func() { _ = unix.Close(fd) })
+			must(t, unix.Bind(fd, &unix.SockaddrInet6{Port: int(port)}))
+			r.fds[port] = fd
+		}
+	})
+	testnet.Address(t, ns, link, ip6.String()+"/64")
+	testnet.Eventually(t, "an address of the link", func() bool {
+		return !strings.Contains(testnet.Run(t, ns, "ip", "-6", "address", "show", "dev", link), "tentative")
+	})
+	return r
+}
+
+// takes returns the payloads that have come to a port.
+func (r *receiver) takes(port uint16) (all []string) {
+	r.Helper()
+	buffer := make([]byte, 2000)
+	for {
+		n, _, err := unix.Recvfrom(r.fds[port], buffer, 0)
+		if err != nil {
+			return all
+		}
+		all = append(all, string(buffer[:n]))
+	}
+}
+
+// believes reports whether the receiver has this MAC for an address.
+func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
+	r.Helper()
+	all, err := testnet.Netlink(r, r.NS).NeighList(testnet.Link(r, r.NS, r.link).Attrs().Index, 0)
+	must(r, err)
+	return slices.ContainsFunc(all, func(n netlink.Neigh) bool {
+		return n.IP.Equal(a.AsSlice()) && bytes.Equal(n.HardwareAddr, mac[:])
+	})
+}
+
+// routes returns the default routes that the receiver has by a router.
+func (r *receiver) routes() []netlink.Route {
+	r.Helper()
+	all, err := testnet.Netlink(r, r.NS).RouteList(testnet.Link(r, r.NS, r.link), unix.AF_INET6)
+	must(r, err)
+	return slices.DeleteFunc(all, func(route netlink.Route) bool { return !route.Gw.Equal(ip6Link.AsSlice()) })
+}
+
+// forget makes the receiver hold nothing that is forged.
+func (r *receiver) forget() {
+	r.Helper()
+	h := testnet.Netlink(r, r.NS)
+	index := testnet.Link(r, r.NS, r.link).Attrs().Index
+	err := h.NeighDel(&netlink.Neigh{LinkIndex: index, IP: ipForged.AsSlice()})
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		r.Fatal(err)
+	}
+	must(r, h.NeighSet(&netlink.Neigh{ // which an advertisement may change, and none makes
+		LinkIndex: index, State: netlink.NUD_STALE, IP: ip6Forged.AsSlice(), HardwareAddr: macLAN[:],
+	}))
+	for _, route := range r.routes() {
+		must(r, h.RouteDel(&route))
+	}
+	for port := range r.fds {
+		r.takes(port)
+	}
+}
+
+// forgery is a frame that a container must not send.
+type forgery struct {
+	kind     specs.Kind
+	v        int // 4 or 6 where it is IP, else 0
+	frame    func(from specs.MAC, to *receiver) []byte
+	accepted func(from specs.MAC, by *receiver) bool
+}
+
+// forged is a datagram that is forged, or one that is not.
+const (
+	forgedText = "forged datagram"
+	ownText    = "its own"
+)
+
+func arrivesAt(port uint16) func(specs.MAC, *receiver) bool {
+	return func(_ specs.MAC, by *receiver) bool {
+		return slices.ContainsFunc(by.takes(port), func(s string) bool { return strings.HasPrefix(s, forgedText) || s[0] == 2 })
+	}
+}
+
+func believed(a netip.Addr) func(specs.MAC, *receiver) bool {
+	return func(from specs.MAC, by *receiver) bool { return by.believes(a, from) }
+}
+
+func datagram4(source netip.Addr, from, to uint16, text string) func(specs.MAC, *receiver) []byte {
+	return func(mac specs.MAC, r *receiver) []byte {
+		return ethernet(r.mac, mac, 0x800, summed4(ip4(17, source, r.ip, datagram(from, to, []byte(text)))))
+	}
+}
+
+func datagram6(source netip.Addr, from, to uint16, text string) func(specs.MAC, *receiver) []byte {
+	return func(mac specs.MAC, r *receiver) []byte {
+		return ethernet(r.mac, mac, 0x86dd, summed6(ip6(17, source, r.ip6, datagram(from, to, []byte(text)))))
+	}
+}
+
+func arpMessage(operation, lengths uint16, sender netip.Addr) func(specs.MAC, *receiver) []byte {
+	return func(mac specs.MAC, r *receiver) []byte {
+		p := arpFor(sender, r.ip)
+		copy(p, []byte{0, 1, 8, 0})
+		binary.BigEndian.PutUint16(p[4:], lengths)
+		binary.BigEndian.PutUint16(p[6:], operation)
+		copy(p[8:], mac[:])
+		return ethernet(r.mac, mac, 0x806, p)
+	}
+}
+
+func nd(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *receiver) []byte {
+	return func(mac specs.MAC, r *receiver) []byte {
+		return ethernet(r.mac, mac, 0x86dd, message6(from, r.ip6, body(mac)))
+	}
+}
+
+// bootReply begins what a DHCP server sends, by either version.
+var bootReply = string([]byte{2, 1, 6, 0}) + strings.Repeat("\x00", 40)
+
+// forgeries are those of the container whose addresses are own and own6.
+func forgeries(own, own6 netip.Addr) map[string]forgery {
+	routed := func(_ specs.MAC, by *receiver) bool { return len(by.routes()) > 0 }
+	router := nd(ip6Link, func(specs.MAC) []byte { return routerAdvertised() })
+	return map[string]forgery{
+		"IPv4 source":       {specs.IPSpoof, 4, datagram4(ipForged, 9, 1009, forgedText), arrivesAt(1009)},
+		"IPv6 source":       {specs.IPSpoof, 6, datagram6(ip6Forged, 9, 1009, forgedText), arrivesAt(1009)},
+		"ARP answer":        {specs.IPSpoof, 0, arpMessage(2, 0x604, ipForged), believed(ipForged)},
+		"ARP request":       {specs.IPSpoof, 0, arpMessage(1, 0x604, ipForged), believed(ipForged)},
+		"ARP of other MACs": {specs.IPSpoof, 0, arpMessage(2, 0x804, ipForged), believed(ipForged)},
+		"advertisement": {specs.IPSpoof, 6, nd(own6, func(mac specs.MAC) []byte { return advertised(ip6Forged, mac) }),
+			believed(ip6Forged)},
+		"solicitation": {specs.IPSpoof, 6, func(mac specs.MAC, r *receiver) []byte {
+			return ethernet(r.mac, mac, 0x86dd, message6(ip6Forged, r.ip6, solicited(r.ip6, mac)))
+		}, believed(ip6Forged)},
+		"DHCP":               {specs.RogueDHCP, 4, datagram4(own, 67, 68, bootReply), arrivesAt(68)},
+		"DHCP, another port": {specs.RogueDHCP, 4, datagram4(own, 1067, 68, bootReply), arrivesAt(68)},
+		"DHCPv6":             {specs.RogueDHCP, 6, datagram6(own6, 547, 546, bootReply), arrivesAt(546)},
+		"DHCPv6, a port":     {specs.RogueDHCP, 6, datagram6(own6, 1547, 546, bootReply), arrivesAt(546)},
+		"router":             {specs.RogueRA, 6, router, routed},
+		"MAC": {specs.MACSpoof, 0, func(_ specs.MAC, r *receiver) []byte {
+			return datagram4(own, 9, 1009, forgedText)(macB, r)
+		}, arrivesAt(1009)},
+	}
+}
+
+// evasions are all ways in which a forgery can be carried.
+func (f forgery) evasions() map[string]carrier {
+	all := maps.Clone(carriers)
+	switch f.v {
+	case 4:
+		maps.Copy(all, carriers4)
+	case 6:
+		maps.Copy(all, carriers6)
+	}
+	return all
+}
+
+// arena is a container that forges, and those who may believe it.
+type arena struct {
+	*lab
+	from *container
+	own6 netip.Addr
+	to   map[string]*receiver
+
+	raw, index int // a packet socket in the container, and its interface
+}
+
+func newArena(t *testing.T) *arena {
+	t.Helper()
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	befriend(a, b)
+	a.Addresses, b.Addresses = append(a.Addresses, ip6A), append(b.Addresses, ip6B)
+	must(t, l.maps.Register(b.Endpoint))
+	x := &arena{lab: l, from: a, own6: ip6A, index: testnet.Link(t, a.NS, "net1").Attrs().Index, to: map[string]*receiver{
+		"the LAN":   newReceiver(t, l.lan, "wire", ipLAN, ip6LAN),
+		"a sibling": newReceiver(t, b.NS, "net1", b.ip, ip6B),
+	}}
+	testnet.In(t, a.NS, func() {
+		var err error
+		x.raw, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+	})
+	t.Cleanup(func() { _ = unix.Close(x.raw) })
+	return x
+}
+
+// try sends a forgery in a carrier, and reports whether the receiver takes it.
+// A datagram of the container's own, which comes after it, must arrive.
+func (x *arena) try(f forgery, c carrier, to *receiver) bool {
+	x.Helper()
+	to.forget()
+	must(x, x.maps.Zero(x.from.Slot))
+	for _, frame := range c(f.frame(x.from.MAC, to)) {
+		x.send(frame)
+	}
+	x.send(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))
+	taken := false
+	testnet.Eventually(x, "its own datagram", func() bool {
+		for _, text := range to.takes(546) {
+			if text == ownText {
+				return true
+			}
+			taken = true
+		}
+		return false
+	})
+	return f.accepted(x.from.MAC, to) || taken
+}
+
+// send sends a frame from the container, which may be dropped on its way.
+func (x *arena) send(frame []byte) {
+	x.Helper()
+	if err := unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index}); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		x.Fatal(err)
+	}
+}
+
+// enforce makes the container's network enforce a kind, or none.
+func (x *arena) enforce(kinds ...specs.Kind) {
+	x.Helper()
+	x.from.Enforce = kinds
+	must(x, x.maps.Register(x.from.Endpoint))
+}
+
+// TestEvasions carries each forgery in each way, to the LAN and to a sibling.
+// Linux itself is the judge: what it takes for good while nothing is enforced,
+// it must not get while the kind is.
+func TestEvasions(t *testing.T) {
+	t.Parallel()
+	x := newArena(t)
+	accepted := make(map[specs.Kind]int)
+	for name, f := range forgeries(x.from.ip, x.own6) {
+		if f.kind == specs.MACSpoof && !netnsHelper() {
+			continue // the kernel cannot tell whose the frame is
+		}
+		for how, c := range f.evasions() {
+			for who, to := range x.to {
+				what := fmt.Sprintf("%s, %s, to %s", name, how, who)
+				if x.evades(f, c, to, what) {
+					accepted[f.kind]++
+				} else if how == "as it is" && name != "ARP of other MACs" {
+					t.Errorf("%s: not taken, so that it tests nothing", what)
+				}
+			}
+		}
+	}
+	t.Logf("taken where nothing is enforced: %v", accepted)
+}
+
+// evades reports whether a receiver takes a forgery that is not enforced, and
+// checks that it is found then, and does not arrive when it is.
+func (x *arena) evades(f forgery, c carrier, to *receiver, what string) bool {
+	x.Helper()
+	x.enforce()
+	if !x.try(f, c, to) {
+		return false
+	}
+	if found := x.found()[x.from.Slot]; len(found) == 0 {
+		x.Errorf("%s: not found", what)
+	}
+	x.enforce(f.kind)
+	if x.try(f, c, to) {
+		x.Errorf("%s: arrives though it is enforced: %v", what, x.found())
+	}
+	if found := x.found()[x.from.Slot][f.kind]; found.Dropped == 0 {
+		x.Errorf("%s: dropped, and not counted: %v", what, x.found())
+	}
+	return true
+}
