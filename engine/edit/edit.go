@@ -115,8 +115,7 @@ func (f Format) Undo(text string, c Change) (string, error) {
 		return text, pathError(c.Path, ErrChanged)
 	}
 	if c.Old != nil {
-		edited, _, err := f.language().replace(text, c.Path, verbatim(*c.Old))
-		return edited, err
+		return f.putBack(text, values, c)
 	}
 	remove(values, c.Path)
 	if strings.Count(text, c.Added) == 1 {
@@ -130,6 +129,34 @@ func (f Format) Undo(text string, c Change) (string, error) {
 		return "", err
 	}
 	return edited, f.verify(edited, values, c.Path)
+}
+
+// putBack writes an old value in place of the one that was set.
+func (f Format) putBack(text string, values map[string]any, c Change) (string, error) {
+	old, err := f.decodeValue(*c.Old)
+	if err != nil {
+		return "", pathError(c.Path, fmt.Errorf("%w: the recorded value %q: %w", ErrLayout, *c.Old, err))
+	}
+	edited, _, err := f.language().replace(text, c.Path, verbatim(*c.Old))
+	if err != nil {
+		return "", err
+	}
+	put(values, c.Path, old)
+	return edited, f.verify(edited, values, c.Path)
+}
+
+// decodeValue decodes one value as it is written in a file.
+func (f Format) decodeValue(raw string) (any, error) {
+	const key = "value"
+	text := key + " = " + raw
+	if f == JSON {
+		text = `{"` + key + `": ` + raw + "}"
+	}
+	values, err := f.Decode(text)
+	if err == nil && len(values) != 1 {
+		err = errors.New("more than one value")
+	}
+	return values[key], err
 }
 
 // verify holds an edited text to the values that it is to have. Tables without

@@ -118,6 +118,29 @@ func TestUndoAmongOthersChanges(t *testing.T) {
 	}
 }
 
+// A record that was damaged does not add to a file what was never in it.
+func TestUndoVerifiesTheOldValue(t *testing.T) {
+	for _, c := range []struct {
+		format    Format
+		text, old string
+	}{
+		{TOML, "a = \"new\"\nb = 1\n", "\"old\"\nc = 2"},
+		{TOML, "a = \"new\"\nb = 1\n", "\"old"},
+		{TOML, "t = { a = \"new\" }\n", "1, d = 2"},
+		{JSON, `{"a": "new", "b": 1}`, `"old", "c": 2`},
+		{JSON, `{"a": "new", "b": 1}`, `"old`},
+	} {
+		path := []string{"a"}
+		if strings.HasPrefix(c.text, "t") {
+			path = []string{"t", "a"}
+		}
+		change := Change{Path: path, Value: `"new"`, Old: &c.old}
+		if got, err := c.format.Undo(c.text, change); !errors.Is(err, ErrLayout) {
+			t.Errorf("%s with the old value %q: %q, %v; want ErrLayout", c.text, c.old, got, err)
+		}
+	}
+}
+
 func TestUndoLeavesWhatWasChangedAgain(t *testing.T) {
 	text, changes, err := TOML.Set("[a]\nb = 'runc'\n", []string{"a", "b"}, "berth")
 	if err != nil {
