@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"berth/internal/podmanconf"
 )
 
 // Engine is one that is installed, and what of its configuration names berth.
@@ -25,8 +27,8 @@ var engines = []struct {
 	files            []string
 	hooksDirs        []string
 }{
-	{podman, "podman", containersConf, []string{usrHooksDir}},
-	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}, []string{usrHooksDir, etcHooksDir}},
+	{podman, "podman", podmanconf.Files, []string{podmanconf.UsrHooksDir}},
+	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}, []string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir}},
 	{"docker", "dockerd", []string{"/etc/docker/daemon.json"}, nil},
 	{"containerd", "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, nil},
 }

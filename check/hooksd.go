@@ -9,18 +9,9 @@ import (
 	"slices"
 
 	"github.com/pelletier/go-toml/v2"
-)
 
-// The directories of hooks.d that packages and administrators write to. CRI-O
-// reads both unless told otherwise, podman the first one only
-// (oci-hooks(5), containers.conf(5)).
-const (
-	usrHooksDir = "/usr/share/containers/oci/hooks.d"
-	etcHooksDir = "/etc/containers/oci/hooks.d"
+	"berth/internal/podmanconf"
 )
-
-// containersConf are podman's files, each laid over those before it.
-var containersConf = []string{"/usr/share/containers/containers.conf", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf"}
 
 // HookFile is a file of hooks.d that runs berth-hook (oci-hooks(5)).
 type HookFile struct {
@@ -53,7 +44,7 @@ func (c *Checker) gatherHooks(e *Engine) {
 			e.Files = append(e.Files, h.File)
 		}
 	}
-	for _, dir := range []string{usrHooksDir, etcHooksDir} {
+	for _, dir := range []string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir} {
 		if slices.Contains(e.HooksDirs, dir) {
 			continue
 		}
@@ -84,46 +75,36 @@ func readHook(file string) (HookFile, error) {
 	return HookFile{file, h.Hook.Path, h.Stages}, err
 }
 
-// readContainersConf takes podman's hooks_dir. A list replaces the one of the
-// files before, or with {append = true} in it adds to that.
+// readContainersConf takes podman's hooks_dir.
 func (c *Checker) readContainersConf(e *Engine) {
-	for _, pattern := range containersConf {
+	var dirs podmanconf.HooksDirs
+	for _, pattern := range podmanconf.Files {
 		files, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
 		for _, file := range files {
-			var conf struct {
-				Engine struct {
-					HooksDir []any `toml:"hooks_dir"`
-				} `toml:"engine"`
-			}
 			text, err := os.ReadFile(file)
 			if err != nil {
 				continue // not ours to read; podman as root reads it
 			}
-			var wrong *toml.DecodeError
-			if err := toml.Unmarshal(text, &conf); errors.As(err, &wrong) {
+			if err := readHooksDir(text, &dirs); err != nil {
 				e.Broken = append(e.Broken, BrokenFile{file, err})
-				continue
-			}
-			if conf.Engine.HooksDir != nil {
-				e.HooksDirs = hooksDirs(conf.Engine.HooksDir, e.HooksDirs)
 			}
 		}
 	}
+	e.HooksDirs = dirs.Dirs()
 }
 
-// hooksDirs is what a list of containers.conf makes of the one before it.
-func hooksDirs(list []any, before []string) (dirs []string) {
-	add := false
-	for _, item := range list {
-		switch item := item.(type) {
-		case string:
-			dirs = append(dirs, item)
-		case map[string]any:
-			add = item["append"] == true
-		}
+func readHooksDir(text []byte, dirs *podmanconf.HooksDirs) error {
+	var conf struct {
+		Engine struct {
+			HooksDir any `toml:"hooks_dir"`
+		} `toml:"engine"`
 	}
-	if add {
-		return slices.Concat(before, dirs)
+	var wrong *toml.DecodeError
+	if err := toml.Unmarshal(text, &conf); errors.As(err, &wrong) {
+		return err
 	}
-	return dirs
+	if conf.Engine.HooksDir == nil {
+		return nil
+	}
+	return dirs.Read(conf.Engine.HooksDir)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"berth/internal/podmanconf"
 	"berth/network"
 	"berth/specs"
 )
@@ -99,10 +100,10 @@ func TestJudgeDirs(t *testing.T) {
 }
 
 func goodEngines() []Engine {
-	file := usrHooksDir + "/berth.json"
+	file := podmanconf.UsrHooksDir + "/berth.json"
 	hooks := []HookFile{{file, "/usr/local/bin/berth-hook", []string{"createRuntime", "poststop"}}}
 	return []Engine{
-		{Name: "podman", Files: []string{file}, HooksDirs: []string{usrHooksDir}, Hooks: hooks},
+		{Name: "podman", Files: []string{file}, HooksDirs: []string{podmanconf.UsrHooksDir}, Hooks: hooks},
 		{Name: "docker", Files: []string{"/etc/cdi/berth.yaml"}},
 	}
 }
@@ -111,11 +112,11 @@ func TestJudgeEngines(t *testing.T) {
 	vary(t, "engines", goodEngines, on("host", judgeEngines), []variation[[]Engine]{
 		{"podman not told", "podman", Warn, func(all *[]Engine) { (*all)[0].Files, (*all)[0].Hooks = nil, nil }},
 		{"podman told where it does not look", "podman", Warn, func(all *[]Engine) {
-			(*all)[0].Files, (*all)[0].Hooks, (*all)[0].Unread = []string{"/etc/cdi/berth.yaml"}, nil, []string{etcHooksDir + "/berth.json"}
+			(*all)[0].Files, (*all)[0].Hooks, (*all)[0].Unread = []string{"/etc/cdi/berth.yaml"}, nil, []string{podmanconf.EtcHooksDir + "/berth.json"}
 		}},
 		{"podman told twice", "podman", Pass, func(all *[]Engine) {
 			(*all)[0].Files = append((*all)[0].Files, "/etc/cdi/berth.yaml")
-			(*all)[0].Unread = []string{etcHooksDir + "/berth.json"}
+			(*all)[0].Unread = []string{podmanconf.EtcHooksDir + "/berth.json"}
 		}},
 		{"docker not told", "docker", Warn, func(all *[]Engine) { (*all)[1] = Engine{Name: "docker"} }},
 		{"nothing is freed", "podman", Fail, func(all *[]Engine) { (*all)[0].Hooks[0].Stages = []string{"createRuntime"} }},
@@ -125,7 +126,7 @@ func TestJudgeEngines(t *testing.T) {
 			(*all)[0].Hooks[0].Stages = []string{"prestart", "poststop"}
 		}},
 		{"broken", "podman", Fail, func(all *[]Engine) {
-			(*all)[0].Broken = []BrokenFile{{usrHooksDir + "/x.json", errors.New("unexpected end of JSON input")}}
+			(*all)[0].Broken = []BrokenFile{{podmanconf.UsrHooksDir + "/x.json", errors.New("unexpected end of JSON input")}}
 		}},
 		{"none", "engine", Warn, func(all *[]Engine) { *all = nil }},
 	})
@@ -133,7 +134,7 @@ func TestJudgeEngines(t *testing.T) {
 
 func goodHooks() []Hook {
 	return []Hook{{
-		Path: "/usr/local/bin/berth-hook", Named: usrHooksDir + "/berth.json",
+		Path: "/usr/local/bin/berth-hook", Named: podmanconf.UsrHooksDir + "/berth.json",
 		File:  File{Path: "/usr/local/bin/berth-hook", Exists: true, Exec: true},
 		Above: []File{{Path: "/usr/local/bin", Exists: true}, {Path: "/", Exists: true}},
 	}}

@@ -66,6 +66,9 @@ func (p *Plan) Remove() error {
 	if err := p.writeAll(); err != nil {
 		return err
 	}
+	if len(p.kept) > 0 {
+		return p.retire()
+	}
 	return os.RemoveAll(recordDir(p.home, p.Engine))
 }
 

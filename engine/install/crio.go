@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"berth/engine/edit"
+	"berth/internal/podmanconf"
 )
 
 // crioConf are CRI-O's files, each laid over those before it (crio.conf(5)).
@@ -23,7 +24,7 @@ func planCRIO(p *planner) error {
 		return err
 	}
 	if !p.o.Default {
-		if err := p.writeHooks(hooksDirs(runtime["hooks_dir"], []string{usrHooksDir, etcHooksDir})); err != nil {
+		if err := p.writeHooks(crioHooksDirs(runtime["hooks_dir"])); err != nil {
 			return err
 		}
 		p.note("every pod with an annotation of berth's is attached; the runtime handler %q is there for a RuntimeClass", handler)
@@ -54,6 +55,20 @@ func planCRIO(p *planner) error {
 		err = p.setDefault(path, "crio", "runtime", "default_runtime")
 	}
 	return err
+}
+
+// crioHooksDirs returns the directories of hooks.d that CRI-O reads.
+func crioHooksDirs(value any) (dirs []string) {
+	list, _ := value.([]any)
+	for _, item := range list {
+		if dir, ok := item.(string); ok {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return []string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir}
+	}
+	return dirs
 }
 
 // crioRuntime is the table [crio.runtime], as CRI-O's files make it: the tables

@@ -10,13 +10,6 @@ import (
 // hooksFile is the name of berth's file in hooks.d.
 const hooksFile = "berth.json"
 
-// The directories of hooks.d. Podman reads the first one only unless told
-// otherwise, CRI-O both, of which the second hides the first.
-const (
-	usrHooksDir = "/usr/share/containers/oci/hooks.d"
-	etcHooksDir = "/etc/containers/oci/hooks.d"
-)
-
 // writeHooks writes the file of hooks.d into the last of the directories that
 // the engine reads, whose files hide those of the same name in others.
 func (p *planner) writeHooks(dirs []string) error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"berth/engine/edit"
 )
@@ -19,6 +20,9 @@ type Plan struct {
 	Files   []*File
 	Notes   []string // what a person should know
 	Restart string   // the command by which the engine takes it up; "": none is needed
+
+	retired time.Time      // when an engine was told to forget what it still uses; zero if it uses nothing
+	kept    []recordedFile // files that stay for it
 }
 
 // Changed are the files that are to be written.
@@ -68,7 +72,7 @@ func Again(o Options) (*Plan, error) {
 		return nil, err
 	}
 	mine := recordOf(records, o.Engine)
-	if mine == nil {
+	if mine == nil || !mine.Retired.IsZero() {
 		return nil, fmt.Errorf("%s: %w", o.Engine, ErrNotInstalled)
 	}
 	o.Flags = mine.Flags
@@ -110,6 +114,11 @@ func Uninstall(o Options) (*Plan, error) {
 	p.plan.Restart = mine.Restart
 	for _, f := range p.plan.Files {
 		f.After = f.Base
+	}
+	if e.name == Docker {
+		if err := p.retireDocker(mine); err != nil {
+			return nil, fmt.Errorf("uninstall for %s: %w", e.name, err)
+		}
 	}
 	return p.plan, nil
 }

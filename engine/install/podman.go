@@ -1,15 +1,14 @@
 package install
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 
 	"berth/engine/edit"
+	"berth/internal/podmanconf"
 )
-
-// containersConf are podman's files, each laid over those before it
-// (containers.conf(5)).
-var containersConf = []string{"/usr/share/containers/containers.conf", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf"}
 
 const podmanDropIn = "/etc/containers/containers.conf.d/99-berth.conf"
 
@@ -25,14 +24,14 @@ var (
 // network podman makes after the runtime's create. As the default runtime it
 // needs no hooks.d.
 func planPodman(p *planner) error {
-	engine, err := p.podmanEngine()
+	engine, dirs, err := p.podmanEngine()
 	if err != nil {
 		return err
 	}
 	if p.o.Default {
 		p.note("every container gets its runtime, berth-runtime, and with it berth's hook")
 	} else {
-		if err := p.writeHooks(hooksDirs(engine["hooks_dir"], []string{usrHooksDir})); err != nil {
+		if err := p.writeHooks(dirs.Dirs()); err != nil {
 			return err
 		}
 		p.note("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
@@ -44,31 +43,32 @@ func planPodman(p *planner) error {
 	return p.podmanRuntime(engine)
 }
 
-// podmanEngine is the table [engine] of containers.conf, as its files make it.
-func (p *planner) podmanEngine() (map[string]any, error) {
-	engine := make(map[string]any)
+// podmanEngine is the table [engine] of containers.conf, and the directories of
+// hooks.d, as podman's files make them.
+func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) {
+	engine, dirs := make(map[string]any), new(podmanconf.HooksDirs)
 	files, err := p.confFiles()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, path := range files {
 		values, err := p.decode(path, edit.TOML)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		table, _ := values["engine"].(map[string]any)
-		for key, value := range table {
-			if key == "hooks_dir" {
-				value = hooksDirs(value, hooksDirs(engine[key], []string{usrHooksDir}))
+		maps.Copy(engine, table)
+		if value, ok := table["hooks_dir"]; ok {
+			if err := dirs.Read(value); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", path, err)
 			}
-			engine[key] = value
 		}
 	}
-	return engine, nil
+	return engine, dirs, nil
 }
 
 func (p *planner) confFiles() (files []string, err error) {
-	for _, pattern := range containersConf {
+	for _, pattern := range podmanconf.Files {
 		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
 		files = append(files, found...)
 	}
@@ -76,31 +76,6 @@ func (p *planner) confFiles() (files []string, err error) {
 		files = append(files, p.o.File)
 	}
 	return files, nil
-}
-
-// hooksDirs is what a value of hooks_dir makes of the list before it: it takes
-// its place, or with {append = true} in it adds to it.
-func hooksDirs(value any, before []string) (dirs []string) {
-	if dirs, ok := value.([]string); ok {
-		return dirs
-	}
-	list, ok := value.([]any)
-	if !ok {
-		return before
-	}
-	add := false
-	for _, item := range list {
-		switch item := item.(type) {
-		case string:
-			dirs = append(dirs, item)
-		case map[string]any:
-			add = item["append"] == true
-		}
-	}
-	if add || len(dirs) == 0 {
-		return slices.Concat(before, dirs)
-	}
-	return dirs
 }
 
 func (p *planner) podmanRuntime(engine map[string]any) error {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"berth/engine/edit"
 )
@@ -19,6 +20,7 @@ type record struct {
 	Restart string         `json:"restart,omitempty"`
 	Flags   Flags          `json:"flags,omitzero"` // what was asked for
 	Files   []recordedFile `json:"files"`
+	Retired time.Time      `json:"retired,omitzero"` // uninstalled then; the files stay until the engine uses them no more
 }
 
 // recordedFile is one file that was written.
@@ -46,7 +48,9 @@ func Installed(config string) ([]string, error) {
 	records, err := readRecords(config)
 	var names []string
 	for _, r := range records {
-		names = append(names, r.Engine)
+		if r.Retired.IsZero() {
+			names = append(names, r.Engine)
+		}
 	}
 	return names, err
 }
@@ -130,9 +134,19 @@ func writeRecord(p *Plan) error {
 		}
 		r.Files = append(r.Files, one)
 	}
+	return r.write(dir)
+}
+
+func (r *record) write(dir string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(dir, recordName), &Content{Text: string(data) + "\n", Mode: 0o644})
+}
+
+// retire leaves a record of the files that stay, to be taken away later.
+func (p *Plan) retire() error {
+	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Retired: p.retired}
+	return r.write(recordDir(p.home, p.Engine))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"berth/engine/edit"
+	"berth/internal/podmanconf"
 )
 
 // samples are what is written on a host without any configuration, for those
@@ -20,7 +21,7 @@ var samples = map[string]struct {
 	"containerd/config-2.x.toml": {Containerd, "containerd=2.2.0 runc", containerdConfig},
 	"crio/99-berth.conf":         {CRIO, "crio=1.31.0 runc", crioDropIn},
 	"docker/daemon.json":         {Docker, "dockerd=28.2.2 runc", daemonJSON},
-	"hooks.d/berth.json":         {Podman, "podman=5.4.0 runc", usrHooksDir + "/berth.json"},
+	"hooks.d/berth.json":         {Podman, "podman=5.4.0 runc", podmanconf.UsrHooksDir + "/berth.json"},
 	"podman/99-berth.conf":       {Podman, "podman=5.4.0 runc", podmanDropIn},
 }
 

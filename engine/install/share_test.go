@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"berth/internal/podmanconf"
 )
 
 // The engines of one host share files; in whatever order they are taken off,
@@ -87,11 +89,11 @@ func TestUninstallLeavesAnothersDefault(t *testing.T) {
 func TestAnotherWayOfInstallingTakesTheFirstBack(t *testing.T) {
 	h := newHost(t, "podman=5.4.0 runc", nil)
 	h.install(h.options("podman", Options{}))
-	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; !ok {
+	if _, ok := h.tree()[podmanconf.UsrHooksDir+"/berth.json"]; !ok {
 		t.Fatal("no file of hooks.d")
 	}
 	h.install(h.options("podman", Options{Flags: Flags{Default: true}}))
-	if _, ok := h.tree()[usrHooksDir+"/berth.json"]; ok {
+	if _, ok := h.tree()[podmanconf.UsrHooksDir+"/berth.json"]; ok {
 		t.Error("the file of hooks.d is left, though every container has the runtime")
 	}
 }

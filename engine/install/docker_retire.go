@@ -1,0 +1,145 @@
+package install
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/engine/edit"
+)
+
+// maxNamed is how many containers a note names.
+const maxNamed = 5
+
+// retireDocker plans how docker forgets the runtime. A reload keeps runtimes and
+// the default runtime that are no longer in daemon.json (reloadRuntimes in
+// moby, daemon/reload.go), so it takes a restart; and a container keeps the
+// runtime that it was made with. Until dockerd has been restarted, and as long
+// as a container uses it, the program stays: without it, docker could start no
+// container by that runtime, nor execute anything in one.
+func (p *planner) retireDocker(mine *record) error {
+	users, err := p.dockerUsers()
+	if err != nil {
+		return err
+	}
+	if mine.Retired.IsZero() {
+		p.plan.Restart = "systemctl restart docker"
+	}
+	if len(users) > 0 {
+		p.note("made with the runtime %q, and cannot be started once docker is restarted: %s; make them again without --runtime %[1]s",
+			handler, named(users))
+	}
+	waiting := p.dockerSince(mine.Retired)
+	if len(users) == 0 && !waiting {
+		return nil
+	}
+	p.plan.retired = mine.Retired
+	if p.plan.retired.IsZero() {
+		p.plan.retired = time.Now().UTC()
+	}
+	for _, f := range p.plan.Files {
+		i := slices.IndexFunc(mine.Files, func(r recordedFile) bool { return r.Path == f.Path && r.Format == "" })
+		if i >= 0 && f.Disk != nil {
+			f.After = f.Disk
+			p.plan.kept = append(p.plan.kept, mine.Files[i])
+			p.note("%s stays as long as docker needs it: run berth uninstall --engine docker again later", f.Path)
+		}
+	}
+	if waiting {
+		p.note("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json: systemctl restart docker")
+	}
+	return nil
+}
+
+func named(users []string) string {
+	text := strings.Join(users[:min(len(users), maxNamed)], ", ")
+	if more := len(users) - maxNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// dockerSince reports whether a dockerd runs that was started before a time, or
+// at any if that is zero. It writes its pid file anew when it starts.
+func (p *planner) dockerSince(since time.Time) bool {
+	var started time.Time
+	alive := false
+	for _, name := range []string{"/run/docker.pid", "/var/run/docker.pid"} {
+		path := p.o.sys(name)
+		info, err := os.Stat(path)
+		if text, readErr := os.ReadFile(path); err == nil && readErr == nil {
+			pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			started = info.ModTime()
+			alive = alive || err == nil && pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+		}
+	}
+	if !alive { // its pid file may be elsewhere, or its process out of sight
+		conn, err := net.DialTimeout("unix", p.o.sys("/run/docker.sock"), time.Second)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close() // that it answers is all
+	}
+	return since.IsZero() || !started.IsZero() && started.Before(since)
+}
+
+// dockerUsers returns the names of the containers that were made with berth's
+// runtime, by their files in docker's data directory; with userns-remap those
+// are one folder deeper.
+func (p *planner) dockerUsers() (users []string, err error) {
+	values, err := p.decode(p.mainFile(daemonJSON), edit.JSON)
+	if err != nil {
+		return nil, err
+	}
+	data, _ := text(values, "data-root")
+	if data == "" {
+		data = "/var/lib/docker"
+	}
+	for _, pattern := range []string{"containers/*/hostconfig.json", "*.*/containers/*/hostconfig.json"} {
+		files, _ := filepath.Glob(filepath.Join(p.o.sys(data), pattern)) // the patterns are well formed
+		for _, file := range files {
+			var host struct{ Runtime string }
+			if err := readJSON(file, &host); err != nil {
+				return nil, err
+			}
+			if host.Runtime == handler {
+				users = append(users, dockerName(filepath.Dir(file)))
+			}
+		}
+	}
+	slices.Sort(users)
+	return users, nil
+}
+
+// dockerName returns the name of a container, or its id.
+func dockerName(dir string) string {
+	var config struct{ Name string }
+	if readJSON(filepath.Join(dir, "config.v2.json"), &config) == nil && config.Name != "" {
+		return strings.TrimPrefix(config.Name, "/")
+	}
+	return filepath.Base(dir)
+}
+
+// readJSON decodes a file; one that is gone meanwhile has nothing.
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		if err = json.Unmarshal(data, into); err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return err
+}

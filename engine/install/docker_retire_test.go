@@ -1,0 +1,108 @@
+package install
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// dockerd writes a pid file of a process that lives, as if docker had started
+// at a time.
+func (h *host) dockerd(started time.Time) {
+	h.Helper()
+	h.write("/run/docker.pid", fmt.Sprint(os.Getpid()), 0o644)
+	if err := os.Chtimes(filepath.Join(h.root, "/run/docker.pid"), started, started); err != nil {
+		h.Fatal(err)
+	}
+}
+
+const lateLink = "/usr/bin/berth-runtime-late"
+
+// A dockerd that runs keeps the runtime until it is restarted: the program must
+// be there as long.
+func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
+	h.dockerd(time.Now().Add(-time.Hour))
+	before := h.tree()
+	o := h.options("docker", Options{Flags: Flags{Default: true}})
+	h.install(o)
+	link := h.tree()[lateLink]
+	p := h.uninstall(o)
+	if p.Restart != "systemctl restart docker" || !strings.Contains(h.show(p), "systemctl reload docker is not enough") {
+		t.Errorf("does not advise a restart:\n%s", h.show(p))
+	}
+	after := h.tree()
+	if after[lateLink] != link || after["/etc/docker/daemon.json"] != before["/etc/docker/daemon.json"] {
+		t.Errorf("want daemon.json as it was, and %s kept (-before +after):\n%s", lateLink, cmp.Diff(before, after))
+	}
+	if left, err := Installed(o.home()); len(left) > 0 || err != nil {
+		t.Errorf("installed: %q, %v", left, err)
+	}
+	if p := h.uninstall(o); len(p.Changed()) > 0 || !strings.Contains(h.show(p), "systemctl restart docker") {
+		t.Errorf("again, without a restart:\n%s", h.show(p))
+	}
+	h.dockerd(time.Now().Add(time.Minute))
+	if p := h.uninstall(o); p.Restart != "" {
+		t.Errorf("after the restart, advises another: %s", p.Restart)
+	}
+	if d := cmp.Diff(before, h.tree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
+// Containers keep the runtime that they were made with.
+func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
+	for _, data := range []string{"/var/lib/docker", "/var/lib/docker/100000.100000", "/srv/docker"} {
+		h := newHost(t, "dockerd=28.0.0 runc", nil)
+		h.write("/etc/docker/daemon.json", `{"data-root": "`+strings.TrimSuffix(data, "/100000.100000")+`"}`, 0o644)
+		o := h.options("docker", Options{})
+		h.install(o)
+		for id, runtime := range map[string]string{"aaa": "berth", "bbb": "runc", "ccc": "berth"} {
+			h.write(data+"/containers/"+id+"/hostconfig.json", `{"Runtime": "`+runtime+`"}`, 0o600)
+		}
+		h.write(data+"/containers/aaa/config.v2.json", `{"Name": "/web"}`, 0o600)
+		p := h.uninstall(o)
+		if !strings.Contains(h.show(p), `cannot be started once docker is restarted: ccc, web; make them again`) {
+			t.Errorf("%s: does not name the containers:\n%s", data, h.show(p))
+		}
+		if _, ok := h.tree()[lateLink]; !ok {
+			t.Errorf("%s: the program is gone", data)
+		}
+		for _, id := range []string{"aaa", "ccc"} {
+			if err := os.RemoveAll(h.root + data + "/containers/" + id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.uninstall(o)
+		if _, ok := h.tree()[lateLink]; ok {
+			t.Errorf("%s: the program stays without a user", data)
+		}
+	}
+}
+
+// What was kept is taken over by the next installation.
+func TestInstallAfterARetirement(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", nil)
+	before := h.tree()
+	h.dockerd(time.Now().Add(-time.Hour))
+	o := h.options("docker", Options{})
+	h.install(o)
+	installed := h.tree()
+	h.uninstall(o)
+	h.install(o)
+	if d := cmp.Diff(installed, h.tree()); d != "" {
+		t.Errorf("installed again (-first +again):\n%s", d)
+	}
+	if err := os.Remove(h.root + "/run/docker.pid"); err != nil {
+		t.Fatal(err)
+	}
+	h.uninstall(o)
+	if d := cmp.Diff(before, h.tree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
