@@ -24,7 +24,11 @@ const (
 	IPvlan  Feature = "ipvlan"  // CONFIG_IPVLAN
 	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
+	Clock   Feature = "clock"   // the machine is made for tests, so its clock may be set
 )
+
+// Throwaway in the environment says that the machine is made for tests.
+const Throwaway = "BERTH_TEST_THROWAWAY"
 
 // Require is the environment variable with a comma list of features that must
 // be there: a test that needs one of them fails instead of being skipped.
@@ -35,6 +39,7 @@ var probes = map[Feature]func() bool{
 	Macvlan: sync.OnceValue(func() bool { return upper(&netlink.Macvlan{}) }),
 	IPvlan:  sync.OnceValue(func() bool { return upper(&netlink.IPVlan{}) }),
 	VLAN:    sync.OnceValue(func() bool { return upper(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}) }),
+	Clock:   func() bool { return os.Getenv(Throwaway) != "" },
 	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
 }
 

@@ -26,7 +26,7 @@ func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 		Mark: o.mark,
 		Env: []string{
 			"PATH=/bin", "HOME=/root", "TMPDIR=/tmp",
-			testnet.Require + "=" + features(),
+			testnet.Require + "=" + features(), testnet.Throwaway + "=1",
 		},
 	}}
 	if err := img.tree.addTools(ctx, tools); err != nil {

@@ -1,0 +1,328 @@
+package states
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/bpf"
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/network"
+	"berth/specs"
+)
+
+func (w *world) ip(args ...string) { testnet.Run(w.T, w.host, "ip", args...) }
+
+func (w *world) tryIP(args ...string) (out []byte, err error) {
+	testnet.In(w.T, w.host, func() { out, err = exec.Command("ip", args...).CombinedOutput() })
+	return out, err
+}
+
+func (w *world) parentIndex() int { return testnet.Link(w.T, w.host, parent).Attrs().Index }
+
+// seen is an interface as the kernel has it.
+type seen struct {
+	where     string
+	link      network.LinkInfo
+	addresses []netip.Prefix
+}
+
+// interfaces returns the macvlan interfaces in a namespace.
+func (w *world) interfaces(where string, ns *testnet.NS) (all []seen) {
+	w.Helper()
+	n, err := network.OpenPath(ns.Path())
+	must(w.T, err)
+	defer n.Close()
+	h, err := n.Open()
+	must(w.T, err)
+	links, err := h.Links()
+	must(w.T, err)
+	addresses, err := h.AddressInfos()
+	must(w.T, err)
+	for _, l := range links {
+		if l.Driver == "" {
+			continue
+		}
+		s := seen{where: where, link: l}
+		for _, a := range addresses {
+			if a.Index == l.Index && a.Prefix.Addr().Is4() {
+				s.addresses = append(s.addresses, a.Prefix)
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// living returns all interfaces on the parent: those of containers that run, and
+// of the host.
+func (w *world) living() []seen {
+	all := w.interfaces("the host", w.host)
+	for _, b := range w.boxes {
+		if !b.dead {
+			all = append(all, w.interfaces(b.id, b.ns)...)
+		}
+	}
+	return all
+}
+
+// checkBare checks that a container has no interface of berth's.
+func (w *world) checkBare(b *box) {
+	w.Helper()
+	if b.dead {
+		return
+	}
+	for _, s := range w.interfaces(b.id, b.ns) {
+		w.Errorf("container %s has interface %s left", b.id, s.link.Name)
+	}
+}
+
+// check compares the kernel and the records with the model. No program of
+// berth's but the agent runs meanwhile.
+func (w *world) check() {
+	w.Helper()
+	all := w.living()
+	w.checkUnique(all)
+	records := w.records()
+	for _, b := range w.boxes {
+		if !b.dead {
+			w.checkBox(b, records, all)
+		}
+	}
+}
+
+// checkUnique checks that no address and no MAC is on two interfaces.
+func (w *world) checkUnique(all []seen) {
+	w.Helper()
+	addresses, macs := map[netip.Addr]string{}, map[specs.MAC]string{}
+	for _, s := range all {
+		name := s.where + "/" + s.link.Name
+		for _, p := range s.addresses {
+			if other, twice := addresses[p.Addr()]; twice {
+				w.Errorf("address %s is on %s and on %s", p.Addr(), other, name)
+			}
+			addresses[p.Addr()] = name
+		}
+		if other, twice := macs[s.link.MAC]; twice {
+			w.Errorf("MAC %s is on %s and on %s", s.link.MAC, other, name)
+		}
+		macs[s.link.MAC] = name
+	}
+}
+
+// checkBox checks that a container has the interfaces of the model, as recorded.
+func (w *world) checkBox(b *box, records []*state.Attachment, all []seen) {
+	w.Helper()
+	var on []string
+	for _, r := range records {
+		if r.Phase != specs.PhaseAttached || !slices.Contains(r.Containers, b.id) || b.maybe[r.Network] {
+			continue
+		}
+		on = append(on, r.Network)
+		i := slices.IndexFunc(all, func(s seen) bool { return s.where == b.id && s.link.Name == r.Interface })
+		if i < 0 {
+			w.Errorf("container %s: recorded interface %s is not there", b.id, r.Interface)
+			continue
+		}
+		if s := all[i]; s.link.MAC != r.MAC || !slices.Equal(s.addresses, r.Addresses) || !s.link.Up {
+			w.Errorf("container %s: interface %s has %s %v (up: %t), recorded are %s %v",
+				b.id, r.Interface, s.link.MAC, s.addresses, s.link.Up, r.MAC, r.Addresses)
+		}
+	}
+	var want []string
+	for name := range b.on {
+		want = append(want, name)
+	}
+	slices.Sort(on)
+	slices.Sort(want)
+	if !slices.Equal(on, want) {
+		w.Errorf("container %s is on %q, want %q", b.id, on, want)
+	}
+}
+
+// records returns the live records.
+func (w *world) records() (all []*state.Attachment) {
+	w.Helper()
+	must(w.T, w.store.View(w.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		return nil
+	}))
+	return all
+}
+
+// checkLeases collects garbage and checks that no address is held without an
+// interface: the kernel takes dead namespaces down in its own time.
+func (w *world) checkLeases() {
+	w.Helper()
+	var wrong []string
+	holds := func() bool {
+		if o := w.do(0, nil, "gc"); o.err != nil {
+			w.Errorf("gc: %s", o)
+		}
+		wrong = w.unfounded()
+		return len(wrong) == 0
+	}
+	for until := time.Now().Add(time.Minute); !holds(); {
+		if time.Now().After(until) {
+			w.Fatalf("addresses are held without an interface: %q", wrong)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// unfounded returns the leases whose address is on no interface.
+func (w *world) unfounded() (wrong []string) {
+	have := map[netip.Addr]bool{}
+	for _, s := range w.living() {
+		for _, p := range s.addresses {
+			have[p.Addr()] = true
+		}
+	}
+	must(w.T, w.store.View(w.Context(), func(tx *state.Tx) error {
+		for l, err := range lease.All(tx) {
+			if err != nil {
+				return err
+			}
+			if !have[l.Addr] {
+				wrong = append(wrong, fmt.Sprintf("%s of %s (%s)", l.Addr, l.Container, l.Owner))
+			}
+		}
+		return nil
+	}))
+	return wrong
+}
+
+// frames is how many frames a container sends to see whether they are counted.
+const frames = 3
+
+// checkCounted checks that the frames of every container are counted, each once.
+func (w *world) checkCounted() {
+	w.Helper()
+	if w.agent == nil {
+		return
+	}
+	w.waitAgent()
+	maps, err := bpf.Open(w.dirs.BPFFS)
+	must(w.T, err)
+	defer maps.Close()
+	for _, r := range w.records() {
+		b := w.boxes[r.Containers[0]]
+		if b == nil || b.dead || !b.on[r.Network] || r.Phase != specs.PhaseAttached {
+			continue
+		}
+		testnet.Eventually(w.T, "the frames of "+b.id+" on "+r.Interface+" are counted", func() bool {
+			return w.sendsCounted(maps, b, r)
+		})
+	}
+}
+
+// sendsCounted sends frames from an interface and reports whether all of them
+// were counted, each once. The agent may attach to a new parent only now.
+func (w *world) sendsCounted(maps *bpf.Maps, b *box, r *state.Attachment) bool {
+	w.Helper()
+	before := w.sent(maps, r.Slot)
+	w.send(b, r)
+	after := w.sent(maps, r.Slot)
+	if after > before+frames {
+		w.Fatalf("%s on %s: counted %d frames, want %d", b.id, r.Interface, after-before, frames)
+	}
+	return after == before+frames
+}
+
+func (w *world) sent(maps *bpf.Maps, slot uint32) uint64 {
+	w.Helper()
+	c, err := maps.Counters(slot)
+	must(w.T, err)
+	return c.Transmit.External.Unicast.Packets
+}
+
+// send sends frames from an interface of a container to the LAN, whose neighbour
+// entries are permanent, and waits until all have arrived.
+func (w *world) send(b *box, r *state.Attachment) {
+	w.Helper()
+	wire := testnet.Link(w.T, w.lan, "wire").Attrs().HardwareAddr.String()
+	testnet.Run(w.T, b.ns, "ip", "neigh", "replace", lanAddr, "lladdr", wire, "dev", r.Interface, "nud", "permanent")
+	from := net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.Addresses[0].Addr(), 0))
+	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(fmt.Sprintf("%s:%d", lanAddr, lanPort)))
+	var conn *net.UDPConn
+	var err error
+	testnet.In(w.T, b.ns, func() { conn, err = dialOn(w.Context(), r.Interface, from, to) })
+	must(w.T, err)
+	defer conn.Close()
+	buf := make([]byte, 64)
+	for range frames {
+		_, err := conn.Write([]byte("states"))
+		must(w.T, err)
+		must(w.T, w.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
+		_, _, err = w.sink.ReadFrom(buf)
+		must(w.T, err)
+	}
+}
+
+// checkNothingLeft ends all containers, the shim and the agent, and checks that
+// neither the kernel nor the records keep anything.
+func (w *world) checkNothingLeft() {
+	w.Helper()
+	for _, b := range w.boxes {
+		b.end()
+	}
+	w.forgetEnded()
+	if o := w.do(0, nil, "disable", "lan"); o.err != nil {
+		w.Errorf("host disable: %s", o)
+	}
+	w.checkLeases()
+	var left string
+	testnet.Eventually(w.T, "nothing is left", func() bool {
+		if o := w.do(0, nil, "gc"); o.err != nil {
+			w.Errorf("gc: %s", o)
+		}
+		left = w.left()
+		return left == ""
+	})
+}
+
+// left describes what is not as before the first action; "" if all is.
+func (w *world) left() string {
+	var left []string
+	for _, r := range w.records() {
+		left = append(left, "record "+r.Key())
+	}
+	for _, s := range w.living() {
+		left = append(left, "interface "+s.link.Name+" in "+s.where)
+	}
+	must(w.T, w.store.View(w.Context(), func(tx *state.Tx) error {
+		draining, err := tx.Draining()
+		for _, a := range draining {
+			left = append(left, "counter slot of "+a.Key())
+		}
+		return err
+	}))
+	routes, err := w.tryIP("-4", "route", "show", "scope", "link")
+	must(w.T, err)
+	if text := strings.TrimSpace(string(routes)); text != "" {
+		left = append(left, "routes "+text)
+	}
+	return strings.Join(left, "; ")
+}
+
+// dialOn connects from an interface.
+func dialOn(ctx context.Context, ifname string, from, to *net.UDPAddr) (*net.UDPConn, error) {
+	d := net.Dialer{LocalAddr: from, Control: bindTo(ifname)}
+	c, err := d.DialContext(ctx, "udp4", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UDPConn), nil
+}
