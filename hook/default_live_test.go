@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -134,4 +135,53 @@ func TestConnectLeavesTheEnginesDefaultRoute(t *testing.T) {
 	none.wantDefault(t, berths)
 	h.mustStop(none)
 	h.wantNoRecords()
+}
+
+// default-route wins whatever the metrics of the network and of the engine are,
+// and the engine's routes come back as they were.
+func TestDefaultRouteWinsWhateverTheMetrics(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ network, engine string }{
+		"a network's metric":         {"metric = 50\n", ""},
+		"an engine's (podman's 100)": {"", " metric 100"},
+		"both":                       {"metric = 2000\n", " metric 100"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", c.network+dual)
+			a := h.box("a", `[{"name":"lan","default-route":["192.0.2.1","2001:db8::1"]}]`)
+			testnet.Veth(t, "eth0", a.ns, "engine", testnet.Namespace(t))
+			testnet.Address(t, a.ns, "eth0", "203.0.113.2/24")
+			testnet.Address(t, a.ns, "eth0", "2001:db8:2::2/64")
+			ipIn(t, a.ns, "route add default via 203.0.113.1"+c.engine)
+			ipIn(t, a.ns, "-6 route add default via 2001:db8:2::1"+c.engine)
+			// What is put back is berth's work, and its gateway is on link whatever becomes of the address.
+			ours := strings.NewReplacer(" proto static", "", " onlink", "")
+			routes := func() string {
+				return ours.Replace(ipIn(t, a.ns, "route show default") + ipIn(t, a.ns, "-6 route show default"))
+			}
+			before := routes()
+			h.mustStart(a)
+			a.wantDefault(t, berths)
+			h.mustStop(a)
+			if after := routes(); after != before {
+				t.Errorf("after the end\n%s\nbefore\n%s", after, before)
+			}
+
+			h.step = func(step string) error {
+				if step == "add routes" {
+					return errors.New("the step after fails")
+				}
+				return nil
+			}
+			if err := h.start(a); err == nil {
+				t.Fatal("no error")
+			}
+			if after := routes(); after != before {
+				t.Errorf("after the undo\n%s\nbefore\n%s", after, before)
+			}
+			h.wantNoRecords()
+		})
+	}
 }

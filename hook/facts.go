@@ -52,6 +52,7 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 		}
 		return err
 	})
+	f.Pending = c.pendingNetwork(requests, links, f.Existing)
 	return f, err
 }
 

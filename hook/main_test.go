@@ -2,6 +2,7 @@ package hook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -98,6 +99,7 @@ type box struct {
 	ns          *testnet.NS
 	process     *os.Process
 	annotations map[string]string
+	bundle      string // "/" if it is empty
 }
 
 func (h *host) box(id string, networks string) *box {
@@ -108,7 +110,7 @@ func (h *host) box(id string, networks string) *box {
 }
 
 func (b *box) state(status string) []byte {
-	st := specs.State{Version: "1.0.2", ID: b.id, Status: specs.ContainerState(status), Annotations: b.annotations, Bundle: "/"}
+	st := specs.State{Version: "1.0.2", ID: b.id, Status: specs.ContainerState(status), Annotations: b.annotations, Bundle: cmp.Or(b.bundle, "/")}
 	if status != "stopped" {
 		st.Pid = b.process.Pid
 	}

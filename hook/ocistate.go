@@ -92,6 +92,9 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.Attach(ctx, Sandbox{ID: st.ID, Pid: st.Pid, Names: st.Annotations, Namespace: namespace}, selections)
+	_, err = h.Attach(ctx, Sandbox{
+		ID: st.ID, Pid: st.Pid, Names: st.Annotations, Namespace: namespace,
+		Pending: func() string { return pendingNetwork(st) },
+	}, selections)
 	return err
 }

@@ -21,6 +21,7 @@ type Facts struct {
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
 	Leave     bool                          // such a route is left, and not a reason to refuse
+	Pending   string                        // the engine's own network, if the engine sets it up after this; "" if not
 	Host      []netip.Addr                  // the host's own addresses, never given to a container
 	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, if the VLAN is to be made
 	MakeVLAN  map[string]int                // the id of the VLAN to be made on it; 0 if it is the parent. nil: as the names are
@@ -248,61 +249,6 @@ func nameInterfaces(all []*Interface, f *Facts) error {
 		}
 	}
 	return nil
-}
-
-// decideDefault gives the default route of a family to the selection that says
-// default-route, else to the first network that has one. A default route that
-// the engine has set is left: only a selection may put its own beside it.
-func decideDefault(all []*Interface, f *Facts, fam int) error {
-	var owner *Interface
-	for _, in := range all {
-		if !in.Gateway[fam].IsValid() {
-			continue
-		}
-		if owner != nil {
-			return in.At(specs.Invalid("default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key))
-		}
-		owner = in
-	}
-	if owner != nil {
-		owner.Default[fam] = true
-		return nil
-	}
-	for _, a := range f.Existing {
-		for _, gw := range a.Gateways {
-			if family(gw) == fam {
-				return nil
-			}
-		}
-	}
-	for _, in := range all {
-		if gw := in.wantsDefault(fam); gw.IsValid() {
-			if f.Default[fam] && f.Leave {
-				return nil
-			}
-			if f.Default[fam] {
-				return specs.Invalid(in.Key, gw.String(), "no gateway, because the engine has set a default route already: "+
-					"start the container with --network none, set default_route = false on the network, or say default-route in the selection")
-			}
-			in.Default[fam] = true
-			return nil
-		}
-	}
-	return nil
-}
-
-// wantsDefault returns the gateway by which the network asks for the default
-// route of a family.
-func (in *Interface) wantsDefault(fam int) netip.Addr {
-	if !*in.Net.DefaultRoute || len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
-		return netip.Addr{}
-	}
-	for _, s := range in.Net.Subnets {
-		if family(s.Subnet.Addr()) == fam && s.Gateway.IsValid() {
-			return s.Gateway
-		}
-	}
-	return netip.Addr{}
 }
 
 // deriveMACs gives the interfaces of networks with mac = "derived" one that is

@@ -3,6 +3,7 @@ package hook
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"berth/internal/state"
 	"berth/network"
@@ -71,35 +72,48 @@ func recordedRoutes(all []network.Route) (gateways []netip.Addr, routes []specs.
 	return gateways, routes
 }
 
-// addRoute adds a route. One that takes the place of the engine's default route
-// gives it back when it is undone, or when the attachment is released.
+// addRoute adds a route. One that takes the place of the engine's default route,
+// whatever metric that has, gives it back when it is undone, or when the
+// attachment is released. There is a default route at any time.
 func (a *attaching) addRoute(ctx context.Context, r *state.Attachment, route network.Route) error {
-	if route.Replace {
-		if err := a.noteDefaults(ctx, r, route.Via); err != nil {
+	if !route.Replace {
+		return a.inside.AddRoute(r.LinkIndex, route)
+	}
+	others, err := a.otherDefaults(r, route.Via)
+	if err == nil && len(others) > 0 {
+		err = a.noteDefaults(ctx, r, others)
+	}
+	if err == nil {
+		err = a.inside.AddRoute(r.LinkIndex, route)
+	}
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	if others, err = a.otherDefaults(r, route.Via); err != nil { // the kernel replaces one of the same metric
+		return err
+	}
+	for _, old := range others {
+		if err := a.inside.DeleteRoute(old); err != nil {
 			return err
 		}
 	}
-	return a.inside.AddRoute(r.LinkIndex, route)
+	return nil
 }
 
-// noteDefaults records the default routes of a gateway's family that are not by
+// otherDefaults returns the default routes of a gateway's family that are not by
 // way of the attachment's own interface.
-func (a *attaching) noteDefaults(ctx context.Context, r *state.Attachment, via netip.Addr) error {
-	there, err := a.inside.Routes()
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, old := range there {
-		if old.To.Bits() != 0 || old.To.Addr().Is4() != via.Is4() || old.Index == r.LinkIndex {
-			continue
-		}
-		found = true
+func (a *attaching) otherDefaults(r *state.Attachment, via netip.Addr) ([]network.RouteInfo, error) {
+	all, err := a.inside.Routes()
+	return slices.DeleteFunc(all, func(old network.RouteInfo) bool {
+		return old.To.Bits() != 0 || old.To.Addr().Is4() != via.Is4() || old.Index == r.LinkIndex
+	}), err
+}
+
+// noteDefaults records default routes that are about to be replaced.
+func (a *attaching) noteDefaults(ctx context.Context, r *state.Attachment, all []network.RouteInfo) error {
+	for _, old := range all {
 		r.Replaced = append(r.Replaced, state.Default(old))
 		a.undo.push("replace the default route", func(context.Context) error { return a.restore(old) })
-	}
-	if !found {
-		return nil
 	}
 	return a.Store.Update(ctx, func(tx *state.Tx) error { return tx.Put(r) })
 }

@@ -32,6 +32,11 @@ type Sandbox struct {
 	// Namespace is the Kubernetes namespace, or "" outside of Kubernetes.
 	Namespace string
 
+	// Pending, if set, returns the network of the engine's own that the engine is
+	// still to set up in the namespace, or "" if there is none. It is called only if
+	// nothing is set up there. A default route is then refused.
+	Pending func() string
+
 	// Admin is set if an administrator asks, for a container that runs. The policy
 	// does not apply; the interface is shared by all that share the namespace; the
 	// engine's default route stays unless the selection replaces it; and a second
@@ -59,12 +64,13 @@ func checkID(id string) error {
 
 // container is a sandbox with its namespace, open.
 type container struct {
-	ids    []string          // of all that share it; the first is this one
-	names  map[string]string // the annotations that name it
-	admin  bool
-	ns     *network.Namespace
-	inside *network.Handle
-	cookie uint64
+	ids     []string          // of all that share it; the first is this one
+	names   map[string]string // the annotations that name it
+	admin   bool
+	pending func() string // see [Sandbox.Pending]
+	ns      *network.Namespace
+	inside  *network.Handle
+	cookie  uint64
 }
 
 func (c *container) Close() {
@@ -79,7 +85,7 @@ func (c *container) Close() {
 // open opens the network namespace of a sandbox once, and refuses the host's
 // own.
 func (h *Hook) open(ctx context.Context, s *Sandbox) (*container, error) {
-	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin}
+	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, pending: s.Pending}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {
 		var err error

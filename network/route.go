@@ -54,9 +54,27 @@ func (r Route) via() string {
 	return " via " + r.Via.String()
 }
 
+// DeleteRoute deletes a route that [Handle.Routes] has listed, whatever set it.
+// One that is gone is no error.
+func (h *Handle) DeleteRoute(r RouteInfo) error {
+	m := nl.NewRtDelMsg() // main table, any scope, type and protocol
+	parts := routeParts(m, r.Index, r.To, Route{Via: r.Via, Metric: r.Metric})
+	m.Scope = unix.RT_SCOPE_NOWHERE
+	err := h.change(unix.RTM_DELROUTE, 0, parts...)
+	if err != nil && !isErrno(err, unix.ESRCH) {
+		return fmt.Errorf("delete route to %s%s: %w", r.To, r.Route().via(), err)
+	}
+	return nil
+}
+
 func routeMessage(index int, to netip.Prefix, r Route) []nl.NetlinkRequestData {
 	m := nl.NewRtMsg() // main table, unicast, universe
 	m.Protocol = unix.RTPROT_STATIC
+	return routeParts(m, index, to, r)
+}
+
+// routeParts completes a message about a route.
+func routeParts(m *nl.RtMsg, index int, to netip.Prefix, r Route) []nl.NetlinkRequestData {
 	m.Family, m.Dst_len = uint8(family(to.Addr())), uint8(to.Bits())
 	parts := []nl.NetlinkRequestData{m, attr32(unix.RTA_OIF, uint32(index))}
 	if to.Bits() > 0 {

@@ -80,14 +80,7 @@ func (d *Docker) Exec(id, name string, args ...string) (string, error) {
 }
 
 // PID implements Engine.
-func (d *Docker) PID(id string) (pid int, err error) {
-	out, err := d.run("inspect", "--format", "{{.State.Pid}}", id)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscan(out, &pid)
-	return pid, err
-}
+func (d *Docker) PID(id string) (int, error) { return inspectedPID(d.run, id) }
 
 // Restart implements Engine.
 func (d *Docker) Restart(id string) error {

@@ -1,0 +1,77 @@
+package hook
+
+import (
+	"fmt"
+	"net/netip"
+
+	"berth/specs"
+)
+
+// decideDefault gives the default route of a family to the selection that says
+// default-route, else to the first network that has one. A default route that
+// the engine has set is left: only a selection may put its own in its place. One
+// that the engine is still to set must not find another.
+func decideDefault(all []*Interface, f *Facts, fam int) error {
+	var owner *Interface
+	for _, in := range all {
+		if !in.Gateway[fam].IsValid() {
+			continue
+		}
+		if owner != nil {
+			return in.At(specs.Invalid("default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key))
+		}
+		owner = in
+	}
+	if owner != nil {
+		if f.Pending != "" {
+			return owner.At(errPending(f, owner.Gateway[fam]))
+		}
+		owner.Default[fam] = true
+		return nil
+	}
+	for _, a := range f.Existing {
+		for _, gw := range a.Gateways {
+			if family(gw) == fam {
+				return nil
+			}
+		}
+	}
+	for _, in := range all {
+		if gw := in.wantsDefault(fam); gw.IsValid() {
+			if f.Default[fam] && f.Leave {
+				return nil
+			}
+			if f.Default[fam] {
+				return specs.Invalid(in.Key, gw.String(), "no gateway, because the engine has set a default route already: "+
+					"start the container with --network none, set default_route = false on the network, or say default-route in the selection")
+			}
+			if f.Pending != "" {
+				return in.At(errPending(f, gw))
+			}
+			in.Default[fam] = true
+			return nil
+		}
+	}
+	return nil
+}
+
+// errPending refuses a default route that would be there before the engine's:
+// the engine fails, or both stand side by side.
+func errPending(f *Facts, gw netip.Addr) error {
+	return fmt.Errorf("the default route via %s would be in the way of %s, which is set up later: start the container with --network none, "+
+		"set default_route = false on the network, or attach by berth-runtime-late", gw, f.Pending)
+}
+
+// wantsDefault returns the gateway by which the network asks for the default
+// route of a family.
+func (in *Interface) wantsDefault(fam int) netip.Addr {
+	if !*in.Net.DefaultRoute || len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
+		return netip.Addr{}
+	}
+	for _, s := range in.Net.Subnets {
+		if family(s.Subnet.Addr()) == fam && s.Gateway.IsValid() {
+			return s.Gateway
+		}
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,112 @@
+package hook
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/internal/state"
+	"berth/network"
+	berth "berth/specs"
+)
+
+// pendingNetwork returns the engine's own network of a container, as a hook that
+// comes before it can know it, or "" if the container has none. A hook of a CDI
+// device comes before nerdctl's, and so does every hook before the network of
+// docker 26.0 and of 28 and newer. A default route that berth sets then makes
+// docker fail ("file exists"), and stands beside nerdctl's.
+func pendingNetwork(st *specs.State) string {
+	if text := st.Annotations["nerdctl/networks"]; text != "" {
+		return nerdctlNetwork(text)
+	}
+	return dockerNetwork(st)
+}
+
+// nerdctlNetwork reads the networks of nerdctl: a list of names in JSON
+// (pkg/labels/labels.go), one of which may stand for no network of its own.
+func nerdctlNetwork(text string) string {
+	var names []string
+	if json.Unmarshal([]byte(text), &names) != nil {
+		return ""
+	}
+	names = slices.DeleteFunc(names, bringsNone)
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("nerdctl's network %q", names[0])
+}
+
+// bringsNone reports whether a network of docker or nerdctl adds no interface to
+// a container's namespace.
+func bringsNone(name string) bool {
+	return name == "" || name == "none" || name == "host" || strings.HasPrefix(name, "container:") || strings.HasPrefix(name, "ns:")
+}
+
+// dockerNetwork reads the network mode of a container of docker from its
+// hostconfig.json. The folder of that file is known by the files that docker
+// mounts from there.
+func dockerNetwork(st *specs.State) string {
+	var bundle struct {
+		Mounts []struct{ Destination, Source string }
+	}
+	if !readEngineFile(filepath.Join(st.Bundle, "config.json"), &bundle) {
+		return ""
+	}
+	for _, m := range bundle.Mounts {
+		dir := filepath.Dir(m.Source)
+		known := m.Destination == "/etc/hostname" || m.Destination == "/etc/hosts" || m.Destination == "/etc/resolv.conf"
+		if !known || filepath.Base(dir) != st.ID || filepath.Base(filepath.Dir(dir)) != "containers" {
+			continue
+		}
+		var host struct{ NetworkMode string }
+		if readEngineFile(filepath.Join(dir, "hostconfig.json"), &host) && !bringsNone(host.NetworkMode) {
+			return fmt.Sprintf("docker's network %q", host.NetworkMode)
+		}
+		return ""
+	}
+	return ""
+}
+
+// maxEngineFile bounds a file of an engine that is read, in bytes.
+const maxEngineFile = 8 << 20
+
+// readEngineFile reads a JSON file of an engine. It returns false if the file is
+// not there or not as expected, as that of another engine is.
+func readEngineFile(path string, into any) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	return json.NewDecoder(io.LimitReader(f, maxEngineFile)).Decode(into) == nil
+}
+
+// pendingNetwork is [Sandbox.Pending], called if a request may bring a default
+// route and the engine has set up no network yet: no interface is up but the
+// loopback and berth's. The kernel may have put tunnels there, which are down.
+func (c *container) pendingNetwork(requests []Request, links []network.LinkInfo, ours []*state.Attachment) string {
+	engines := func(l network.LinkInfo) bool {
+		return l.Up && !l.Loopback && !slices.ContainsFunc(ours, func(a *state.Attachment) bool { return a.Interface == l.Name })
+	}
+	if c.pending == nil || slices.ContainsFunc(links, engines) || !slices.ContainsFunc(requests, seeksDefault) {
+		return ""
+	}
+	return c.pending()
+}
+
+// seeksDefault reports whether a request may bring a default route.
+func seeksDefault(r Request) bool {
+	if len(r.DefaultRoute) > 0 {
+		return true
+	}
+	return *r.Net.DefaultRoute && slices.ContainsFunc(r.Net.Subnets, func(s berth.Subnet) bool { return s.Gateway.IsValid() })
+}
