@@ -159,6 +159,9 @@ func (m *Maps) Move(from, to Endpoint) error {
 	if err := m.Register(to); err != nil {
 		return err
 	}
+	if from.ParentIndex == to.ParentIndex && from.VLAN == to.VLAN {
+		return nil // the trunk below it has another index: its keys are the same
+	}
 	errs := []error{m.forget(from)}
 	if to.Driver == specs.IPvlan && to.Index != 0 {
 		missing, err := m.MissesInside(to)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
@@ -135,5 +136,29 @@ func TestOpen(t *testing.T) {
 	must(t, m.Close())
 	if filepath.Base(pinsUnder(dir).dir) != "v1" {
 		t.Error("the version is not in the path")
+	}
+}
+
+// TestMove moves an endpoint to another index of its parent, and to another
+// trunk below the same: it is counted there, in its slot, and nowhere else.
+func TestMove(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, specs.ModeBridge, "")
+	e := Endpoint{Slot: slotA, ParentIndex: 7, MAC: macB, Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: 9, Addresses: []netip.Addr{ipB}}
+	must(t, x.maps.Register(e))
+	to := e
+	to.ParentIndex = 1
+	must(t, x.maps.Move(e, to))
+	trunk := to
+	trunk.OfVLAN = VLAN{TrunkIndex: 8, ID: 40}
+	must(t, x.maps.Move(to, trunk))
+	x.run(ingress, plain(macB, macLAN), nil)
+	if got := x.counters(slotA); got != receiveExternal(hundred) {
+		t.Errorf("counted %+v", got)
+	}
+	one, err := x.maps.get(mapEndpoints)
+	must(t, err)
+	if err := one.Lookup(e.key(), new(endpointValue)); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("the old key: %v", err)
 	}
 }
