@@ -72,10 +72,14 @@ func (m *Maps) addBase(old pins) error {
 	if err != nil {
 		return err
 	}
+	convert, err := old.conversionFrom(mapCounters, counted)
+	if err != nil {
+		return err
+	}
 	for slot := range counted.MaxEntries() {
-		v, err := earlier.baseOf(slot)
+		v, err := earlier.olderBase(slot, convert)
 		if err == nil {
-			err = v.count(counted, slot)
+			err = v.count(counted, slot, convert)
 		}
 		if err == nil && v != (baseValue{}) {
 			err = into.Put(slot, v)
@@ -106,15 +110,30 @@ func (m *Maps) makeBase() (*ebpf.Map, error) {
 	return m.get(mapBase)
 }
 
-// count adds what a slot has counted, of a layout with fewer members maybe.
-func (v *baseValue) count(old *ebpf.Map, slot uint32) error {
+// olderBase is baseOf for a base whose values have another layout: that of the
+// counters beside it, which are all that it has.
+func (m *Maps) olderBase(slot uint32, convert conversion) (v baseValue, err error) {
+	one, err := m.base()
+	if err != nil || one == nil {
+		return v, err
+	}
+	var raw []byte
+	if err := one.Lookup(slot, &raw); err != nil {
+		return v, fmt.Errorf("read base of slot %d: %w", slot, err)
+	}
+	_, err = binary.Decode(convert.value(raw), binary.NativeEndian, &v)
+	return v, err
+}
+
+// count adds what a slot has counted, of another layout maybe.
+func (v *baseValue) count(old *ebpf.Map, slot uint32, convert conversion) error {
 	var cpus [][]byte
 	if err := old.Lookup(slot, &cpus); err != nil {
 		return err
 	}
 	for _, raw := range cpus {
 		var c counters
-		if _, err := binary.Decode(widen(raw, binary.Size(c)), binary.NativeEndian, &c); err != nil {
+		if _, err := binary.Decode(convert.value(raw), binary.NativeEndian, &c); err != nil {
 			return err
 		}
 		v.Counters.add(&c)

@@ -125,12 +125,16 @@ func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
 	if sums == nil {
 		sums = make(map[uint32]foundValue)
 	}
+	convert, err := earlier.pins.conversionFrom(mapViolations, old)
+	if err != nil {
+		return err
+	}
 	var slot uint32
 	var raw []byte
 	entries := old.Iterate()
 	for entries.Next(&slot, &raw) {
 		var v violations
-		if _, err := binary.Decode(widen(raw, binary.Size(v)), binary.NativeEndian, &v); err != nil {
+		if _, err := binary.Decode(convert.value(raw), binary.NativeEndian, &v); err != nil {
 			return err
 		}
 		sum := sums[slot]

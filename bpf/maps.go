@@ -78,7 +78,8 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 func (m *Maps) openRest() error {
 	_, base := m.base()
 	_, found := m.found()
-	return errors.Join(base, found)
+	_, layout := m.get(pinLayout)
+	return errors.Join(base, found, layout)
 }
 
 // follow lets go of maps that an agent has replaced since they were opened, so

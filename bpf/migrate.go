@@ -21,7 +21,8 @@ const pinMigrating = "migrating"
 // migration is how pinned maps are replaced by ones of another shape:
 //
 //  1. New maps are made and pinned in a folder beside (into); maps whose shape
-//     stays are pinned there too, and entries are copied.
+//     stays are pinned there too, and entries are copied, each member of a value
+//     to where the one of its name is (described.go).
 //  2. The two folders change their names, in one step.
 //  3. All links and filters get programs that count into the new maps.
 //  4. When no program of before runs any more, the old counts are written to
@@ -32,6 +33,8 @@ const pinMigrating = "migrating"
 type migration struct {
 	from, into pins     // the same: nothing is to be done
 	copies     []string // maps whose entries are copied
+	converts   map[string]conversion
+	now        described
 }
 
 // adopt gives maps of another version the name of this one: their layout is
@@ -56,12 +59,19 @@ func (p pins) adopt() error {
 	return nil
 }
 
-// planMigration compares what is pinned with what is wanted, sets the sizes in
-// spec, and does step 1 where there is a difference, but for copying.
+// planMigration compares what is pinned, and its description, with what is
+// wanted, sets the sizes in spec, and does step 1 if there is a difference, but
+// for copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
-	m := &migration{from: p, into: p}
-	_, err := os.Stat(p.object(pinMigrating))
-	unfinished := err == nil
+	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
+	was, err := p.described()
+	if err == nil {
+		m.now, err = describe(spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	unfinished := !absent(p.object(pinMigrating))
 	sized := sizes(endpoints)
 	pinned := make(map[string]*ebpf.Map)
 	defer closeAll(pinned)
@@ -82,11 +92,16 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 		if _, ok := sized[name]; ok && (unfinished || old.MaxEntries() > want.MaxEntries) {
 			want.MaxEntries = old.MaxEntries()
 		}
-		if want.Compatible(old) == nil {
-			continue
+		c, same, err := conversionOf(name, old, want, was, m.now)
+		m.converts[name] = c
+		if err == nil && unfinished && !same {
+			err = fmt.Errorf("pinned map %q has changed again before it was taken over: %w", name, ebpf.ErrMapIncompatible)
 		}
-		if unfinished || !grown(old, want) {
-			return nil, fmt.Errorf("pinned map %q is of a layout that cannot be taken over: %w", name, ebpf.ErrMapIncompatible)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			continue
 		}
 		m.into = p.next()
 		m.copies = append(m.copies, name)
@@ -97,6 +112,9 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	m.renewCounts(pinned)
 	if err := p.next().removeAll(); err != nil { // of a process that was killed in step 1
 		return nil, err
+	}
+	if m.into == m.from {
+		return m, p.describeOnce(was, m.now)
 	}
 	return m, m.keep(pinned)
 }
@@ -111,19 +129,12 @@ func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 	}
 }
 
-// grown reports whether each entry of the old map can be one of the new: the
-// same key, and a value that has got members at its end, or none.
-func grown(old *ebpf.Map, want *ebpf.MapSpec) bool {
-	return old.Type() == want.Type && old.KeySize() == want.KeySize && old.ValueSize() <= want.ValueSize &&
-		old.MaxEntries() <= want.MaxEntries
-}
-
 // keep pins the maps that stay beside those that will be new.
 func (m *migration) keep(all map[string]*ebpf.Map) error {
-	if m.into == m.from {
-		return nil
-	}
 	if err := m.into.make(); err != nil {
+		return err
+	}
+	if err := m.into.describeIn(m.now); err != nil { // before the maps, which a kill may leave alone
 		return err
 	}
 	for _, name := range m.copies {
@@ -182,16 +193,11 @@ func (m *migration) copy(name string) error {
 	var key, value []byte
 	entries := old.Iterate()
 	for entries.Next(&key, &value) {
-		if err := fresh.Put(key, widen(value, int(fresh.ValueSize()))); err != nil {
+		if err := fresh.Put(key, m.converts[name].value(value)); err != nil {
 			return err
 		}
 	}
 	return entries.Err()
-}
-
-// widen adds zeros for members that the value did not have.
-func widen(value []byte, size int) []byte {
-	return append(value, make([]byte, max(0, size-len(value)))...)
 }
 
 // takeOver does steps 3 and 4, if they are still to be done.
