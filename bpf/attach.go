@@ -87,7 +87,8 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 }
 
 // ownMAC enters the parent's own MAC, so that frames of the host are known.
-// The endpoint of a passthru parent may have the same one; it takes precedence.
+// The endpoint of a passthru parent has the same one, also after it has changed
+// it: all frames of that parent are its own.
 func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	p, err := d.maps.parent(ifindex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -101,6 +102,9 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	p.MAC = mac
 	if err := keep(d.maps, mapParents, uint32(ifindex), p); err != nil {
 		return err
+	}
+	if p.Slot != 0 {
+		return nil
 	}
 	if err := d.maps.expect(parentKey(ifindex, mac)); err != nil {
 		return err

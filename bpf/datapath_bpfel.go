@@ -36,6 +36,7 @@ const (
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
 	datapathProgBerthSibling   = "berth_sibling"
+	datapathVarHaveKernelTypes = "have_kernel_types"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
 	datapathVarHaveSockets     = "have_sockets"
 )
@@ -114,6 +115,7 @@ type datapathMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathVariableSpecs struct {
+	HaveKernelTypes *ebpf.VariableSpec `ebpf:"have_kernel_types"`
 	HaveNetnsCookie *ebpf.VariableSpec `ebpf:"have_netns_cookie"`
 	HaveSockets     *ebpf.VariableSpec `ebpf:"have_sockets"`
 }
@@ -183,6 +185,7 @@ func (m *datapathMaps) Close() error {
 //
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathVariables struct {
+	HaveKernelTypes *ebpf.Variable `ebpf:"have_kernel_types"`
 	HaveNetnsCookie *ebpf.Variable `ebpf:"have_netns_cookie"`
 	HaveSockets     *ebpf.Variable `ebpf:"have_sockets"`
 }

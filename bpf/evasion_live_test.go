@@ -31,6 +31,8 @@ type receiver struct {
 	testing.TB
 	*testnet.NS
 	link string
+	at   int // the index of the link
+	tell *netlink.Handle
 	mac  specs.MAC
 	ip   netip.Addr
 	ip6  netip.Addr
@@ -40,7 +42,10 @@ type receiver struct {
 // newReceiver has a namespace take datagrams and use IPv6 on its link.
 func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) *receiver {
 	t.Helper()
-	r := &receiver{TB: t, NS: ns, link: link, mac: macOf(t, ns, link), ip: ip, ip6: ip6, fds: make(map[uint16]int)}
+	r := &receiver{
+		TB: t, NS: ns, link: link, at: testnet.Link(t, ns, link).Attrs().Index, tell: testnet.Netlink(t, ns),
+		mac: macOf(t, ns, link), ip: ip, ip6: ip6, fds: make(map[uint16]int),
+	}
 	testnet.In(t, ns, func() {
 		for _, of := range []string{"all", link} {
 			must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+of+"/disable_ipv6", []byte("0"), 0))
@@ -78,7 +83,7 @@ func (r *receiver) takes(port uint16) (all []string) {
 // believes reports whether the receiver has this MAC for an address.
 func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
 	r.Helper()
-	all, err := testnet.Netlink(r, r.NS).NeighList(testnet.Link(r, r.NS, r.link).Attrs().Index, 0)
+	all, err := r.tell.NeighList(r.at, 0)
 	must(r, err)
 	return slices.ContainsFunc(all, func(n netlink.Neigh) bool {
 		return n.IP.Equal(a.AsSlice()) && bytes.Equal(n.HardwareAddr, mac[:])
@@ -88,7 +93,8 @@ func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
 // routes returns the default routes that the receiver has by a router.
 func (r *receiver) routes() []netlink.Route {
 	r.Helper()
-	all, err := testnet.Netlink(r, r.NS).RouteList(testnet.Link(r, r.NS, r.link), unix.AF_INET6)
+	link := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: r.at}}
+	all, err := r.tell.RouteList(link, unix.AF_INET6)
 	must(r, err)
 	return slices.DeleteFunc(all, func(route netlink.Route) bool { return !route.Gw.Equal(ip6Link.AsSlice()) })
 }
@@ -96,17 +102,15 @@ func (r *receiver) routes() []netlink.Route {
 // forget makes the receiver hold nothing that is forged.
 func (r *receiver) forget() {
 	r.Helper()
-	h := testnet.Netlink(r, r.NS)
-	index := testnet.Link(r, r.NS, r.link).Attrs().Index
-	err := h.NeighDel(&netlink.Neigh{LinkIndex: index, IP: ipForged.AsSlice()})
+	err := r.tell.NeighDel(&netlink.Neigh{LinkIndex: r.at, IP: ipForged.AsSlice()})
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		r.Fatal(err)
 	}
-	must(r, h.NeighSet(&netlink.Neigh{ // which an advertisement may change, and none makes
-		LinkIndex: index, State: netlink.NUD_STALE, IP: ip6Forged.AsSlice(), HardwareAddr: macLAN[:],
+	must(r, r.tell.NeighSet(&netlink.Neigh{ // which an advertisement may change, and none makes
+		LinkIndex: r.at, State: netlink.NUD_STALE, IP: ip6Forged.AsSlice(), HardwareAddr: macLAN[:],
 	}))
 	for _, route := range r.routes() {
-		must(r, h.RouteDel(&route))
+		must(r, r.tell.RouteDel(&route))
 	}
 	for port := range r.fds {
 		r.takes(port)

@@ -221,6 +221,12 @@ func TestPassthru(t *testing.T) {
 	}
 	must(t, x.ownMAC(1, macHost))
 	check("after the agent attached again", egress, plain(macLAN, macHost), sent)
+	must(t, x.ownMAC(1, macB))
+	for _, mac := range []specs.MAC{macHost, macB} {
+		check("after the agent saw another MAC, egress", egress, plain(macLAN, mac), sent)
+		check("after the agent saw another MAC, ingress", ingress, plain(mac, macLAN), received)
+	}
+	must(t, x.ownMAC(1, macHost))
 	must(t, x.maps.Unregister(p))
 	check("egress after its end", egress, plain(macLAN, macHost), specs.Counters{})
 	check("ingress after its end", ingress, plain(macB, macLAN), specs.Counters{})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
@@ -151,23 +152,53 @@ type loaded struct {
 
 // assign loads the objects. The sibling program depends on more of the kernel
 // than the others: if it cannot be loaded, they are loaded with one in its place
-// that passes every frame.
+// that passes every frame. The others then do without the kernel's types, by
+// which they know headers inside tunnels and the interfaces of a namespace.
 func assign(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
-	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: into.dir}}
-	load := func(noSibling error) (*loaded, error) {
-		l := &loaded{noSibling: noSibling}
-		return l, spec.LoadAndAssign(&l.datapathObjects, options)
-	}
 	noSibling := knowsInterfaces()
 	if noSibling == nil {
-		l, err := load(nil)
+		l, err := loadInto(spec, into, nil, nil)
 		if err == nil {
 			return l, nil
 		}
 		noSibling = fmt.Errorf("the kernel refuses the program for them: %w", err)
 	}
+	return assignWithout(spec, into, noSibling)
+}
+
+// assignWithout is assign if the sibling program cannot be loaded.
+func assignWithout(spec *ebpf.CollectionSpec, into pins, noSibling error) (*loaded, error) {
+	types, err := noTypes()
+	if err != nil {
+		return nil, err
+	}
 	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
-	return load(noSibling)
+	return loadInto(spec, into, noSibling, types)
+}
+
+// loadInto loads the objects, for the kernel's types or, if they are given, others.
+func loadInto(spec *ebpf.CollectionSpec, into pins, noSibling error, types *btf.Spec) (*loaded, error) {
+	if err := spec.Variables[datapathVarHaveKernelTypes].Set(types == nil); err != nil {
+		return nil, fmt.Errorf("set datapath constants: %w", err)
+	}
+	options := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: into.dir}}
+	options.Programs.KernelTypes = types
+	l := &loaded{noSibling: noSibling}
+	return l, spec.LoadAndAssign(&l.datapathObjects, options)
+}
+
+// noTypes returns an empty description of the kernel's types: reads of them are
+// left in the programs as instructions that are never run.
+func noTypes() (*btf.Spec, error) {
+	b, err := btf.NewBuilder([]btf.Type{&btf.Int{Name: "int", Size: 4}}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make an empty type description: %w", err)
+	}
+	types, err := b.Spec()
+	if err != nil {
+		return nil, fmt.Errorf("make an empty type description: %w", err)
+	}
+	return types, nil
 }
 
 // sizes says how many entries each map needs for so many endpoints.

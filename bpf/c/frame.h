@@ -11,6 +11,7 @@
 #include <linux/tcp.h>
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
+#include "kernel.h"
 #include "layout.h"
 
 #define VLAN_HLEN 4 /* include/linux/if_vlan.h */
@@ -308,24 +309,51 @@ __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
 }
 
-/*
- * The bytes of headers that segmentation repeats, tags in the frame not
- * counted: of a tunnel inside the frame, its outer ones only.
- */
-__noinline __u32 frame_headers(struct __sk_buff *skb, const struct frame *f)
+/* What segmentation does to each segment. */
+#define REPEATED(r) ((r) & 0xffff) /* bytes of headers that it repeats, tags in the frame not counted */
+#define ADDED(r) ((r) >> 16) /* bytes of a header that it adds */
+
+#define IP6_FRAGMENT_BYTES 8 /* RFC 8200, section 4.5 */
+
+/* The headers of a tunnel that the kernel cuts inside: all of them, to the end of the inner transport's. */
+static __always_inline __u32 repeated_inner(struct __sk_buff *skb, __u32 inner)
 {
-	__u32 upper = frame_upper(skb, f), offset = UPPER_OFFSET(upper);
+	__u32 type = kernel_gso_type(skb);
+
+	return inner + frame_transport(skb, inner, type & GSO_TCP	   ? IPPROTO_TCP :
+						   type & GSO_UDP_SEGMENTS ? IPPROTO_UDP :
+									     IPPROTO_SCTP);
+}
+
+/*
+ * Finds what the kernel repeats in each segment of a super-packet: the headers
+ * up to and with the transport's, of a tunnel the inner one's. UDP that is cut
+ * into fragments repeats IP's only, to which IPv6 adds a header. Where the
+ * kernel cannot be read, of a tunnel only the outer headers are known.
+ */
+__noinline __u32 frame_repeated(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 upper = frame_upper(skb, f), offset = UPPER_OFFSET(upper), inner;
+	__u8 proto = UPPER_PROTO(upper);
 
 	if (!f || !offset)
 		return ETH_HLEN;
-	return offset + frame_transport(skb, offset, UPPER_PROTO(upper)) - f->tag;
+	if (have_kernel_types && proto != IPPROTO_TCP) {
+		inner = kernel_inner_transport(skb);
+		if (inner)
+			return (repeated_inner(skb, inner) - f->tag) & 0xffff;
+		if (kernel_gso_type(skb) & GSO_UDP_FRAGMENTS)
+			return (f->proto == bpf_htons(ETH_P_IPV6) ? IP6_FRAGMENT_BYTES << 16 : 0) |
+			       ((offset - f->tag) & 0xffff);
+	}
+	return (offset + frame_transport(skb, offset, proto) - f->tag) & 0xffff;
 }
 
 /* What segmentation will make, or has made, of a super-packet. */
 static __always_inline void frame_segments(struct __sk_buff *skb, const struct frame *f,
-				      struct count *n)
+					   struct count *n)
 {
-	__u32 headers = frame_headers(skb, f);
+	__u32 repeated = frame_repeated(skb, f), headers = REPEATED(repeated);
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 
@@ -335,7 +363,7 @@ static __always_inline void frame_segments(struct __sk_buff *skb, const struct f
 	if (segments < 1)
 		segments = 1;
 	n->packets = segments;
-	n->bytes += (__u64)(segments - 1) * headers;
+	n->bytes += (__u64)(segments - 1) * headers + (__u64)segments * ADDED(repeated);
 }
 
 /* The size of a frame on the wire, as the endpoints' counters want it. */

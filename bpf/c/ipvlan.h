@@ -9,11 +9,11 @@
  */
 #pragma once
 
-#include <bpf/bpf_core_read.h>
 #include "address.h"
 #include "count.h"
 #include "frame.h"
 #include "judge.h"
+#include "kernel.h"
 #include "layout.h"
 #include "sibling.h"
 #include "source.h"
@@ -80,21 +80,6 @@ static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct f
 		count_frame(from->slot, TRANSMIT, LOCAL, UNICAST, &n);
 	return false;
 }
-
-/* Of the kernel's own types, the members on the way to the cookie. */
-struct net___kernel {
-	__u64 net_cookie;
-} __attribute__((preserve_access_index));
-
-struct net_device___kernel {
-	struct {
-		struct net___kernel *net;
-	} nd_net;
-} __attribute__((preserve_access_index));
-
-struct sk_buff___kernel {
-	struct net_device___kernel *dev;
-} __attribute__((preserve_access_index));
 
 /*
  * The cookie of the namespace that the interface is in. There is a helper for

@@ -3,9 +3,11 @@ package testnet
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +27,7 @@ const (
 	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
 	Clock   Feature = "clock"   // the machine is made for tests, so its clock may be set
+	Tunnels Feature = "tunnels" // CONFIG_NET_IPGRE, CONFIG_NET_IPIP, CONFIG_GENEVE, CONFIG_NET_FOU
 )
 
 // Throwaway in the environment says that the machine is made for tests.
@@ -41,6 +44,21 @@ var probes = map[Feature]func() bool{
 	VLAN:    sync.OnceValue(func() bool { return upper(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}) }),
 	Clock:   func() bool { return os.Getenv(Throwaway) != "" },
 	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
+	Tunnels: sync.OnceValue(func() bool { return inThrowaway(tunnels) }),
+}
+
+// tunnels makes one of each kind.
+func tunnels() error {
+	at := net.IPv4(127, 0, 0, 1)
+	for i, link := range []netlink.Link{
+		&netlink.Gretun{Local: at, Remote: at}, &netlink.Gretap{Local: at, Remote: at},
+		&netlink.Iptun{Local: at, Remote: at}, &netlink.Geneve{ID: 1, Remote: at},
+	} {
+		if err := netlink.LinkAdd(named(link, "t"+strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	return netlink.FouAdd(netlink.Fou{Family: unix.AF_INET, Port: 1, Protocol: unix.IPPROTO_IPIP, EncapType: netlink.FOU_ENCAP_DIRECT})
 }
 
 // Need skips the test when a feature is missing, or fails it where [Require]

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * The kernel's own types: of each, the members that are read, wherever they
+ * stand in the kernel that runs.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+/*
+ * Whether the programs may read them: the kernel describes its types, and lets
+ * programs read its memory. Set at load time, so that the verifier never sees
+ * a read elsewhere.
+ */
+volatile const bool have_kernel_types = false;
+
+struct list_head___kernel {
+	struct list_head___kernel *next;
+} __attribute__((preserve_access_index));
+
+struct net___kernel {
+	__u64 net_cookie;
+	struct list_head___kernel dev_base_head;
+} __attribute__((preserve_access_index));
+
+struct net_device___kernel {
+	struct {
+		struct net___kernel *net;
+	} nd_net;
+	struct list_head___kernel dev_list;
+	const unsigned char *dev_addr;
+	void *rx_handler_data;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___kernel {
+	struct net_device___kernel *dev;
+	__u8 encapsulation : 1;
+	__u16 inner_transport_header;
+	__u16 mac_header;
+	__u32 end; /* from head */
+	unsigned char *head;
+} __attribute__((preserve_access_index));
+
+struct skb_shared_info___kernel {
+	unsigned int gso_type;
+} __attribute__((preserve_access_index));
+
+/* Of gso_type (include/linux/skbuff.h). */
+#define GSO_TCP (1U << 0 | 1U << 4)
+#define GSO_UDP_FRAGMENTS (1U << 16)
+#define GSO_UDP_SEGMENTS (1U << 17)
+
+/* Reads how a super-packet will be cut. */
+static __always_inline __u32 kernel_gso_type(struct __sk_buff *skb)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+	const struct skb_shared_info___kernel *shared;
+	__u32 type = 0;
+
+	shared = (const void *)(BPF_CORE_READ(k, head) + BPF_CORE_READ(k, end));
+	bpf_core_read(&type, sizeof(type), &shared->gso_type);
+	return type;
+}
+
+/* Returns the offset of the transport header inside a tunnel; 0 if there is no tunnel. */
+static __always_inline __u32 kernel_inner_transport(struct __sk_buff *skb)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+
+	if (!BPF_CORE_READ_BITFIELD_PROBED(k, encapsulation))
+		return 0;
+	return (__u16)(BPF_CORE_READ(k, inner_transport_header) - BPF_CORE_READ(k, mac_header));
+}

@@ -1,0 +1,215 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// tunnels are kinds of tunnel that the kernel cuts super-packets inside of, by
+// what follows "ip link add NAME type".
+var tunnels = map[string]string{
+	"vxlan":          "vxlan id 7 dstport 4789",
+	"vxlan, a port":  "vxlan id 7 dstport 8472 udpcsum",
+	"geneve":         "geneve id 7",
+	"gre":            "gre",
+	"gre with a key": "gre key 7",
+	"gretap":         "gretap",
+	"ipip":           "ipip",
+	"ipip in UDP":    "ipip encap fou encap-sport 5555 encap-dport 5555",
+}
+
+// TestExactTunnels sends TCP in super-packets through each kind of tunnel, in
+// none, one and two VLANs of the container's own, both ways, and holds what is
+// counted to a capture with offloads off.
+func TestExactTunnels(t *testing.T) {
+	t.Parallel()
+	for name, kind := range tunnels {
+		for vlans := range 3 {
+			t.Run(fmt.Sprintf("%s,vlans=%d", name, vlans), func(t *testing.T) {
+				t.Parallel()
+				if !strings.HasPrefix(kind, "vxlan") {
+					testnet.Need(t, testnet.Tunnels)
+				}
+				if vlans > 0 {
+					testnet.Need(t, testnet.VLAN)
+				}
+				l := newLab(t, Options{})
+				a := l.container(specs.ModeBridge)
+				near, far := tower(t, a.NS, "net1", a.ip, vlans, 2), tower(t, l.lan, "wire", ipLAN, vlans, 1)
+				tunnel(t, a.NS, kind, near, far)
+				tunnel(t, l.lan, kind, far, near)
+				testnet.Address(t, a.NS, "t0", "198.51.100.2/24")
+				testnet.Address(t, l.lan, "t0", "198.51.100.1/24")
+				w := l.captureWire()
+				sendTCP(t, a.NS, l.lan, netip.MustParseAddr("198.51.100.1"), 1<<20)
+				sendTCP(t, l.lan, a.NS, netip.MustParseAddr("198.51.100.2"), 1<<20)
+				settle(t, l, a)
+				w.holds(a, vlans)
+			})
+		}
+	}
+}
+
+// tower puts VLANs on a link, one on the other, and returns the address at its top.
+func tower(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int, host byte) netip.Addr {
+	t.Helper()
+	if vlans == 0 {
+		return bare
+	}
+	for i := range vlans {
+		name := "v" + strconv.Itoa(i)
+		testnet.Run(t, ns, "ip", "link", "add", "link", link, "name", name, "type", "vlan", "id", strconv.Itoa(7+i))
+		testnet.Up(t, ns, name)
+		link = name
+	}
+	top := netip.AddrFrom4([4]byte{203, 0, 113, host})
+	testnet.Address(t, ns, link, top.String()+"/24")
+	return top
+}
+
+// tunnel makes one end of a tunnel, t0.
+func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr) {
+	t.Helper()
+	words := strings.Fields(kind)
+	if slices.Contains(words, "fou") {
+		testnet.Run(t, ns, "ip", "fou", "add", "port", "5555", "ipproto", "4")
+	}
+	add := append([]string{"link", "add", "t0", "mtu", "1400", "type", words[0]}, words[1:]...)
+	add = append(add, "remote", remote.String())
+	if words[0] != "geneve" {
+		add = append(add, "local", local.String())
+	}
+	testnet.Run(t, ns, "ip", add...)
+	testnet.Up(t, ns, "t0")
+}
+
+// holds checks that a container has counted what the cable carried: the capture
+// shows frames without the outermost tag, the counters without any.
+func (w *wireTruth) holds(c *container, vlans int) {
+	w.Helper()
+	var want specs.Counters
+	testnet.Eventually(w, "as many frames as the cable carried", func() bool {
+		w.drain()
+		want = w.of(&c.Endpoint, nil)
+		got := c.lab.counters(c.Slot)
+		return got.Transmit.External.Unicast.Packets == want.Transmit.External.Unicast.Packets &&
+			got.Receive.External.Unicast.Packets == want.Receive.External.Unicast.Packets
+	})
+	within := uint64(4 * max(vlans-1, 0))
+	for _, n := range []*specs.Count{
+		&want.Transmit.External.Unicast, &want.Transmit.External.Broadcast, &want.Transmit.External.Multicast,
+		&want.Receive.External.Unicast,
+	} {
+		n.Bytes -= within * n.Packets
+	}
+	got := c.lab.counters(c.Slot)
+	if got != want {
+		w.Errorf("counted\n%+v, the cable carried\n%+v", got, want)
+	}
+}
+
+// superPacket is a frame that the kernel is to cut (struct virtio_net_hdr).
+type superPacket struct {
+	gso   byte   // VIRTIO_NET_HDR_GSO_*
+	size  uint16 // of what each segment carries
+	sum   uint16 // where the checksum stands in the transport header
+	v     int
+	proto byte
+	head  []byte // the transport header
+}
+
+var superPackets = map[string]superPacket{
+	"TCP over IPv4":           {1, 1000, 16, 4, 6, tcp(12, 0)},
+	"TCP over IPv6":           {4, 1000, 16, 6, 6, tcp(0, 0)},
+	"UDP in fragments":        {3, 1000, 6, 4, 17, make([]byte, 8)},
+	"UDP over IPv4":           {5, 1000, 6, 4, 17, make([]byte, 8)},
+	"UDP over IPv6":           {5, 1000, 6, 6, 17, make([]byte, 8)},
+	"UDP over IPv6, in parts": {3, 1000, 6, 6, 17, make([]byte, 8)},
+}
+
+// frame is the super-packet in so many tags, behind its virtio header.
+func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
+	upper := append(slices.Clone(s.head), make([]byte, payload)...)
+	if s.proto == 17 {
+		binary.BigEndian.PutUint16(upper[4:], uint16(len(upper)))
+	}
+	ethertype, ip := uint16(0x800), ip4(s.proto, ipA, ipLAN, upper)
+	if s.v == 6 {
+		ethertype, ip = 0x86dd, ip6(s.proto, ip6A, ip6LAN, upper)
+	} else {
+		summed4(ip)
+	}
+	frame := ethernet(to, from, ethertype, ip)
+	for range vlans {
+		frame = tagged(7, frame)
+	}
+	headers := len(frame) - payload
+	virtio := binary.NativeEndian.AppendUint16([]byte{1, s.gso}, uint16(headers))
+	virtio = binary.NativeEndian.AppendUint16(virtio, s.size)
+	virtio = binary.NativeEndian.AppendUint16(virtio, uint16(headers-len(s.head)))
+	return append(binary.NativeEndian.AppendUint16(virtio, s.sum), frame...)
+}
+
+// TestExactSegments sends super-packets of each kind by a packet socket, in
+// none, one and two tags, and holds what is counted to a capture.
+func TestExactSegments(t *testing.T) {
+	t.Parallel()
+	for name, s := range superPackets {
+		for vlans := range 3 {
+			t.Run(fmt.Sprintf("%s,tags=%d", name, vlans), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t, Options{})
+				a := l.container(specs.ModeBridge)
+				w := l.captureWire()
+				for _, payload := range []int{2000, 3001, 5500, 30_000} {
+					if err := sendSuper(t, a.NS, s.frame(l.lanMAC, a.MAC, vlans, payload)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.holds(a, vlans)
+			})
+		}
+	}
+}
+
+// sendSuper sends a frame with its virtio header from net1.
+func sendSuper(t *testing.T, ns *testnet.NS, frame []byte) (err error) {
+	t.Helper()
+	index := testnet.Link(t, ns, "net1").Attrs().Index
+	testnet.In(t, ns, func() {
+		var fd int
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		defer unix.Close(fd)
+		must(t, unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1))
+		err = unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index})
+	})
+	return err
+}
+
+// TestWithoutKernelTypes loads the programs as on a kernel that does not show
+// its types: all of them, with the sibling program that does nothing.
+func TestWithoutKernelTypes(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	spec, err := loadDatapath()
+	must(t, err)
+	into := pinsUnder(bpffs(t))
+	must(t, into.make())
+	objects, err := assignWithout(spec, into, errors.New("no types"))
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	must(t, objects.Close())
+}
