@@ -14,9 +14,10 @@ import (
 const doctorLong = `Tell which container engines are here, in which versions, and whether they know
 berth, with the command that mends what is missing.
 
-With --try, a container is started with each of them, which asks for something
-that berth-hook refuses: so one sees whether annotations arrive, and the hook's
-message with them. It gets no interface, and does not run.
+With --try, two containers are started with each of them: a plain one, and one
+that asks for something that berth-hook refuses. So one sees whether the engine
+works at all, whether annotations arrive, and the hook's message with them. The
+second gets no interface, and does not run.
 
 Each line is pass, warn or fail. The exit status is 1 when a line is fail.`
 
@@ -45,7 +46,7 @@ func newDoctor(env *Env) *cobra.Command {
 			return runDoctor(cmd.Context(), env, args, try, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&try, "try", false, "start a short container with each engine")
+	cmd.Flags().BoolVar(&try, "try", false, "start short containers with each engine")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

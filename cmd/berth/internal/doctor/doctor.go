@@ -41,22 +41,28 @@ type engine struct {
 	least   [2]int   // version that has all that berth needs, or the oldest that it was tested with
 	lacks   string   // what older ones have not; "": they were not tested
 	try     tryMaker // how a container is started; nil: not from here
+	free    string   // how it is used without an installation; "" if it needs one
 }
 
 var engines = []engine{
-	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman},
-	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker},
-	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd},
-	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl},
-	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil},
+	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, ""},
+	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, ""},
+	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
+		"ctr needs nothing: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or --engine nri"},
+	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
+		"it needs nothing: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl"},
+	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, ""},
 }
 
-// Engines are the names of the engines that are looked for.
+// beside are ways into several engines, which have no program of their own.
+var beside = []string{install.CDI, install.NRI}
+
+// Engines are the names of what is looked for.
 func Engines() (names []string) {
 	for _, e := range engines {
 		names = append(names, e.name)
 	}
-	return names
+	return append(names, beside...)
 }
 
 // Look tells of each engine that is here, or of those that are named, what it
@@ -82,12 +88,19 @@ func (d *Doctor) Look(named []string) []check.Line {
 	if here == 0 && len(named) == 0 {
 		lines = append(lines, line("host", "engines", check.Warn, "install podman, docker, containerd with nerdctl, or CRI-O", "none found"))
 	}
-	for _, name := range []string{install.CDI, install.NRI} {
-		if l, ok := d.installed(name, name); ok && len(named) == 0 {
+	for _, name := range beside {
+		asked := slices.Contains(named, name)
+		if l, ok := d.installed(name, name); ok && (asked || len(named) == 0) {
 			lines = append(lines, l)
+		} else if asked {
+			lines = append(lines, notInstalled(name))
 		}
 	}
 	return lines
+}
+
+func notInstalled(name string) check.Line {
+	return line(name, "told", check.Warn, "`berth install --engine "+name+"`", "nothing is installed for it")
 }
 
 func line(subject, name string, result check.Result, remedy, format string, args ...any) check.Line {
@@ -147,12 +160,15 @@ func (d *Doctor) told(e engine, found []check.Line) check.Line {
 		return l
 	}
 	for _, l := range found {
-		if l.Check == e.shown {
+		if l.Check == e.shown && (l.Result != check.Warn || e.free == "") {
 			l.Subject, l.Check = e.name, "told"
 			return l
 		}
 	}
-	return line(e.name, "told", check.Warn, "`berth install --engine "+e.name+"`", "nothing is installed for it")
+	if e.free != "" {
+		return line(e.name, "told", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
+	}
+	return notInstalled(e.name)
 }
 
 // installed compares an installation with what lies there now; false: there is

@@ -113,7 +113,8 @@ func TestAnOldEngine(t *testing.T) {
 	}
 }
 
-// key is the annotation of a trial, as it is on an engine's command line.
+// key is the annotation of a trial, as it is on an engine's command line; "" of a
+// plain container.
 func key(args []string) string {
 	i := slices.Index(args, "--annotation")
 	if i < 0 {
@@ -124,28 +125,36 @@ func key(args []string) string {
 
 func TestTry(t *testing.T) {
 	refused := errors.New("exit status 126")
+	const warning = "WARN cgroups are not as they should be\n"
 	for name, c := range map[string]struct {
-		run  func(d *Doctor, args []string) (string, error)
+		run  func(d *Doctor, args []string) (output, error)
 		want check.Result
 		says string
 	}{
-		"it arrives and is shown": {func(_ *Doctor, args []string) (string, error) {
-			return "Error: berth-hook: annotation \"" + key(args) + "\": want berth/networks, or …", refused
+		"it arrives and is shown": {func(_ *Doctor, args []string) (output, error) {
+			return output{stderr: warning + "Error: berth-hook: annotation \"" + key(args) + "\": want berth/networks, or …"}, refused
 		}, check.Pass, "is shown"},
-		"it arrives, and only the log tells": {func(d *Doctor, args []string) (string, error) {
+		"it arrives, and only the log tells": {func(d *Doctor, args []string) (output, error) {
 			path := filepath.Join(d.Dirs.State, "state/hook.log")
 			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("error="+key(args)), 0o600))
-			return "Error: crun: error executing hook", errors.Join(refused, err)
+			return output{stderr: "Error: crun: error executing hook"}, errors.Join(refused, err)
 		}, check.Pass, "hook.log"},
-		"it is ignored":            {func(*Doctor, []string) (string, error) { return "berth-hook v1\n", nil }, check.Fail, "ignored"},
-		"its own command is shown": {func(_ *Doctor, args []string) (string, error) { return "unknown flag in " + key(args), refused }, check.Fail, "not because of berth-hook"},
-		"another error":            {func(*Doctor, []string) (string, error) { return "no space left\non device", refused }, check.Fail, "no space left; on device"},
+		"it is ignored": {func(*Doctor, []string) (output, error) {
+			return output{"berth-hook v1\n", warning}, nil
+		}, check.Fail, "ignored"},
+		"its own command is shown": {func(_ *Doctor, args []string) (output, error) {
+			return output{stderr: "unknown flag in " + key(args)}, refused
+		}, check.Fail, "not because of berth-hook"},
+		"another error": {func(*Doctor, []string) (output, error) {
+			return output{"nothing of note", strings.Repeat(warning, 20) + "no space left\non device"}, refused
+		}, check.Fail, "no space left; on device"},
+		"no output": {func(*Doctor, []string) (output, error) { return output{}, refused }, check.Fail, "exit status 126"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoctor(t, "podman")
-			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (string, error) {
-				if args[0] != "run" {
-					return "", nil
+			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+				if args[0] != "run" || key(args) == "" {
+					return output{stderr: warning}, nil
 				}
 				return c.run(d, args)
 			}
@@ -157,32 +166,56 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// An engine that starts nothing is not mended by an installation of berth.
+func TestTryOfAnEngineThatStartsNothing(t *testing.T) {
+	for _, program := range []string{"podman", "dockerd", "containerd", "nerdctl"} {
+		d := newDoctor(t, program)
+		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+			if args[0] == "run" {
+				return output{stderr: "runc create failed: no cgroups"}, errors.New("exit status 125")
+			}
+			return output{}, nil
+		}
+		lines := d.Try(t.Context(), nil)
+		if len(lines) != 1 || lines[0].Result != check.Fail || strings.Contains(lines[0].Remedy, "berth install") ||
+			!strings.Contains(lines[0].Message, "not even one without berth: runc create failed") {
+			t.Errorf("%s: %+v, want a failure of the engine itself", program, lines)
+		}
+	}
+}
+
 // Docker and nerdctl are not on every machine that tests; what they are asked
 // for is held here.
 func TestTryCommands(t *testing.T) {
 	for engine, want := range map[string][]string{
 		"dockerd": {
 			"docker version", "docker import - ID",
-			"docker run --rm --name ID --runtime berth --network none --annotation KEY=1 ID /berth-hook --version",
+			"docker run --rm --name ID --network none ID /berth-hook --version",
+			"docker run --rm --name ID --network none --runtime berth --annotation KEY=1 ID /berth-hook --version",
 			"docker rm --force ID", "docker rmi --force ID",
 		},
 		"nerdctl": {
 			"nerdctl info",
-			"nerdctl run --rm --name ID --runtime BIN/berth-runtime --network none --annotation KEY=1 --rootfs DIR /berth-hook --version",
+			"nerdctl run --rm --name ID --network none --rootfs DIR /berth-hook --version",
+			"nerdctl run --rm --name ID --network none --runtime BIN/berth-runtime --annotation KEY=1 --rootfs DIR /berth-hook --version",
 			"nerdctl rm --force ID",
+		},
+		"containerd": {
+			"ctr version", "ctr run --rm --null-io --config FILE ID",
+			"ctr run --rm --null-io --runc-binary BIN/berth-runtime --config FILE ID", "ctr container rm ID",
 		},
 	} {
 		d := newDoctor(t, engine)
 		var got []string
-		d.Run = func(_ context.Context, stdin []byte, program string, args ...string) (string, error) {
+		d.Run = func(_ context.Context, stdin []byte, program string, args ...string) (output, error) {
 			if args[0] == "import" && len(stdin) == 0 {
 				t.Error("an import of nothing")
 			}
 			got = append(got, strings.ReplaceAll(filepath.Base(program)+" "+strings.Join(unnamed(args), " "), d.Bin, "BIN"))
-			if args[0] == "run" {
-				return "", errors.New("exit status 1")
+			if args[0] == "run" && (key(args) != "" || slices.Contains(args, "--runc-binary")) {
+				return output{}, errors.New("exit status 1")
 			}
-			return "", nil
+			return output{}, nil
 		}
 		d.Try(t.Context(), nil)
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -202,6 +235,8 @@ func unnamed(args []string) []string {
 			all[i] = "KEY=1"
 		case i > 0 && args[i-1] == "--rootfs":
 			all[i] = "DIR"
+		case i > 0 && args[i-1] == "--config":
+			all[i] = "FILE"
 		}
 	}
 	return all
@@ -209,10 +244,39 @@ func unnamed(args []string) []string {
 
 func TestADaemonThatIsNotThere(t *testing.T) {
 	d := newDoctor(t, "dockerd", "crio")
-	d.Run = func(context.Context, []byte, string, ...string) (string, error) { return "", errors.New("no socket") }
+	d.Run = func(context.Context, []byte, string, ...string) (output, error) {
+		return output{}, errors.New("no socket")
+	}
 	for _, l := range d.Try(t.Context(), nil) {
 		if l.Result != check.Warn || !strings.Contains(l.Message, "not tried") {
 			t.Errorf("%+v, want a warning", l)
 		}
+	}
+}
+
+// ctr and nerdctl take berth-runtime by a flag.
+func TestEnginesThatNeedNothing(t *testing.T) {
+	d := newDoctor(t, "containerd", "nerdctl")
+	for _, l := range d.Look([]string{"containerd", "nerdctl"}) {
+		if l.Check == "told" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs nothing") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
+			t.Errorf("%+v, want a pass with the flag", l)
+		}
+	}
+}
+
+func TestLookAtNRIAndCDI(t *testing.T) {
+	d := newDoctor(t, "containerd")
+	for _, name := range []string{"nri", "cdi"} {
+		lines := d.Look([]string{name})
+		if got := results(lines, name)["told"]; got != check.Warn || len(results(lines, "containerd")) > 0 {
+			t.Errorf("%s: %+v, want a warning that it is not installed, and no other engine", name, lines)
+		}
+		if !slices.Contains(Engines(), name) {
+			t.Errorf("%s is not to be asked for", name)
+		}
+	}
+	lines := d.Try(t.Context(), []string{"nri"})
+	if len(lines) != 1 || lines[0].Subject != "nri" || lines[0].Result != check.Warn {
+		t.Errorf("tried: %+v", lines)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -23,83 +25,108 @@ func (t *trial) program(name string) string {
 
 func (t *trial) wrapper() string { return filepath.Join(t.Bin, "berth-runtime") }
 
-// annotation is the flag that all engines' command lines have for it.
-func (t *trial) annotation() []string { return []string{"--annotation", t.key + "=1"} }
-
-func tryPodman(ctx context.Context, t *trial) (string, error) {
-	args := append([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.annotation()...)
-	out, err := t.Run(ctx, nil, t.program("podman"), append(args, "--rootfs", t.rootfs, "/"+trialProgram, "--version")...)
-	if err != nil { // it may have left the container, as it never ran
-		_, _ = t.Run(ctx, nil, t.program("podman"), "rm", "--force", "--ignore", t.id)
+// flags are those of a run: none for a plain container, else the engine's flags
+// that bring it to berth's hook, and the annotation.
+func (t *trial) flags(annotated bool, more ...string) []string {
+	if !annotated {
+		return nil
 	}
-	return out, err
+	return append(more, "--annotation", t.key+"=1")
 }
 
-func tryDocker(ctx context.Context, t *trial) (string, error) {
+// inside is what a container runs.
+func inside() []string { return []string{"/" + trialProgram, "--version"} }
+
+func tryPodman(_ context.Context, t *trial) (start, func(), error) {
+	podman := t.program("podman")
+	return func(ctx context.Context, annotated bool) (output, error) {
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated), []string{"--rootfs", t.rootfs}, inside())
+		out, err := t.Run(ctx, nil, podman, args...)
+		if err != nil { // it may have left the container, as it never ran
+			_, _ = t.Run(ctx, nil, podman, "rm", "--force", "--ignore", t.id)
+		}
+		return out, err
+	}, nil, nil
+}
+
+func tryDocker(ctx context.Context, t *trial) (start, func(), error) {
 	docker := t.program("docker")
-	if out, err := t.Run(ctx, nil, docker, "version"); err != nil {
-		return out, errNoDaemon
+	if _, err := t.Run(ctx, nil, docker, "version"); err != nil {
+		return nil, nil, errNoDaemon
 	}
 	archive, err := t.archive()
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	if out, err := t.Run(ctx, archive, docker, "import", "-", t.id); err != nil {
+		return nil, nil, fmt.Errorf("make an image: %s", lastLines(out, err))
+	}
+	clean := func() { _, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id) }
+	return func(ctx context.Context, annotated bool) (output, error) {
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated, "--runtime", "berth"), []string{t.id}, inside())
+		out, err := t.Run(ctx, nil, docker, args...)
+		if err != nil {
+			_, _ = t.Run(ctx, nil, docker, "rm", "--force", t.id)
+		}
 		return out, err
-	}
-	args := append([]string{"run", "--rm", "--name", t.id, "--runtime", "berth", "--network", "none"}, t.annotation()...)
-	out, err := t.Run(ctx, nil, docker, append(args, t.id, "/"+trialProgram, "--version")...)
-	if err != nil {
-		_, _ = t.Run(ctx, nil, docker, "rm", "--force", t.id)
-	}
-	_, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id)
-	return out, err
+	}, clean, nil
 }
 
-func tryContainerd(ctx context.Context, t *trial) (string, error) {
+func tryContainerd(ctx context.Context, t *trial) (start, func(), error) {
 	ctr := t.program("ctr")
-	if out, err := t.Run(ctx, nil, ctr, "version"); err != nil {
-		return out, errNoDaemon
+	if _, err := t.Run(ctx, nil, ctr, "version"); err != nil {
+		return nil, nil, errNoDaemon
 	}
-	path := filepath.Join(t.rootfs, "config.json")
-	if err := t.writeConfig(path); err != nil {
-		return "", err
-	}
-	out, err := t.Run(ctx, nil, ctr, "run", "--rm", "--null-io", "--runc-binary", t.wrapper(), "--config", path, t.id)
-	if err != nil {
-		_, _ = t.Run(ctx, nil, ctr, "container", "rm", t.id)
-	}
-	return out, err
+	return func(ctx context.Context, annotated bool) (output, error) {
+		path := filepath.Join(t.rootfs, "config.json")
+		if err := t.writeConfig(path, annotated); err != nil {
+			return output{}, err
+		}
+		args := []string{"run", "--rm", "--null-io"}
+		if annotated {
+			args = append(args, "--runc-binary", t.wrapper())
+		}
+		out, err := t.Run(ctx, nil, ctr, append(args, "--config", path, t.id)...)
+		if err != nil {
+			_, _ = t.Run(ctx, nil, ctr, "container", "rm", t.id)
+		}
+		return out, err
+	}, nil, nil
 }
 
 // writeConfig writes a container's configuration that asks the host for as
 // little as can be: ctr's own has limits that not every host can set.
-func (t *trial) writeConfig(path string) error {
-	data, err := json.Marshal(&specs.Spec{
-		Version:     "1.0.2",
-		Process:     &specs.Process{Args: []string{"/" + trialProgram, "--version"}, Cwd: "/"},
-		Root:        &specs.Root{Path: t.rootfs, Readonly: true},
-		Mounts:      []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
-		Annotations: map[string]string{t.key: "1"},
+func (t *trial) writeConfig(path string, annotated bool) error {
+	spec := &specs.Spec{
+		Version: "1.0.2",
+		Process: &specs.Process{Args: inside(), Cwd: "/"},
+		Root:    &specs.Root{Path: t.rootfs, Readonly: true},
+		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 		Linux: &specs.Linux{CgroupsPath: "/" + t.id, Namespaces: []specs.LinuxNamespace{
 			{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace}, {Type: specs.NetworkNamespace},
 		}},
-	})
+	}
+	if annotated {
+		spec.Annotations = map[string]string{t.key: "1"}
+	}
+	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, data, 0o644)
 }
 
-func tryNerdctl(ctx context.Context, t *trial) (string, error) {
+func tryNerdctl(ctx context.Context, t *trial) (start, func(), error) {
 	nerdctl := t.program("nerdctl")
-	if out, err := t.Run(ctx, nil, nerdctl, "info"); err != nil {
-		return out, errNoDaemon
+	if _, err := t.Run(ctx, nil, nerdctl, "info"); err != nil {
+		return nil, nil, errNoDaemon
 	}
-	args := append([]string{"run", "--rm", "--name", t.id, "--runtime", t.wrapper(), "--network", "none"}, t.annotation()...)
-	out, err := t.Run(ctx, nil, nerdctl, append(args, "--rootfs", t.rootfs, "/"+trialProgram, "--version")...)
-	if err != nil {
-		_, _ = t.Run(ctx, nil, nerdctl, "rm", "--force", t.id)
-	}
-	return out, err
+	return func(ctx context.Context, annotated bool) (output, error) {
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated, "--runtime", t.wrapper()), []string{"--rootfs", t.rootfs}, inside())
+		out, err := t.Run(ctx, nil, nerdctl, args...)
+		if err != nil {
+			_, _ = t.Run(ctx, nil, nerdctl, "rm", "--force", t.id)
+		}
+		return out, err
+	}, nil, nil
 }

@@ -15,11 +15,16 @@ import (
 	"time"
 
 	"berth/check"
+	"berth/engine/install"
 	"berth/specs"
 )
 
-// Runner runs a program and returns all that it printed.
-type Runner func(ctx context.Context, stdin []byte, program string, args ...string) (string, error)
+// output is what a program printed. The streams are kept apart: engines print
+// warnings to standard error of containers that run.
+type output struct{ stdout, stderr string }
+
+// Runner runs a program and returns what it printed.
+type Runner func(ctx context.Context, stdin []byte, program string, args ...string) (output, error)
 
 // tryTimeout bounds how long one engine may take to start a container.
 const tryTimeout = 60 * time.Second
@@ -34,9 +39,14 @@ type trial struct {
 	rootfs string
 }
 
-// tryMaker starts a trial's container and returns what the engine printed; the
-// container's end without an error is no error.
-type tryMaker func(ctx context.Context, t *trial) (string, error)
+// start starts a trial's container, plain or with the annotation and by way of
+// berth, and returns what the engine printed. The container's end without an
+// error is no error.
+type start func(ctx context.Context, annotated bool) (output, error)
+
+// tryMaker prepares a trial with an engine. clean takes the preparation back;
+// nil if there is nothing to take back.
+type tryMaker func(ctx context.Context, t *trial) (run start, clean func(), err error)
 
 // trialProgram is what the container would run: it ends at once.
 const trialProgram = "berth-hook"
@@ -49,16 +59,23 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 			continue
 		}
 		if e.try == nil {
-			lines = append(lines, line(e.name, "annotations", check.Warn, "start a pod with an annotation of berth's, then `berth ps`", "not tried: its containers are Kubernetes' to start"))
+			lines = append(lines, notTried(e.name))
 			continue
 		}
 		lines = append(lines, d.tryOne(ctx, e))
 	}
+	if slices.Contains(named, install.NRI) {
+		lines = append(lines, notTried(install.NRI))
+	}
 	return lines
 }
 
+func notTried(name string) check.Line {
+	return line(name, "annotations", check.Warn, "start a pod with an annotation of berth's, then `berth ps`", "not tried: its containers are Kubernetes' to start")
+}
+
 func (d *Doctor) tryOne(ctx context.Context, e engine) check.Line {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
 	defer cancel()
 	token := strings.ToLower(rand.Text()[:10])
 	t := &trial{Doctor: d, key: specs.Prefix + "doctor-" + token, id: "berth-doctor-" + token}
@@ -70,8 +87,29 @@ func (d *Doctor) tryOne(ctx context.Context, e engine) check.Line {
 	if err := t.makeRootfs(); err != nil {
 		return line(e.name, "annotations", check.Fail, "make room for a small file there", "not tried: %v", err)
 	}
-	out, err := e.try(ctx, t)
-	return errorLine(t.judge(e, out, err), os.RemoveAll(t.rootfs))
+	return errorLine(t.both(ctx, e), os.RemoveAll(t.rootfs))
+}
+
+// both starts a plain container first: if an engine can start none, berth is not
+// the cause.
+func (t *trial) both(ctx context.Context, e engine) check.Line {
+	const name = "annotations"
+	run, clean, err := e.try(ctx, t)
+	switch {
+	case errors.Is(err, errNoDaemon):
+		return line(e.name, name, check.Warn, "start it", "not tried: %v", err)
+	case err != nil:
+		return line(e.name, name, check.Fail, "mend the engine first", "not tried: %v", err)
+	}
+	if clean != nil {
+		defer clean()
+	}
+	if out, err := run(ctx, false); err != nil {
+		return line(e.name, name, check.Fail, "mend the engine first: what is installed for berth is not the cause",
+			"it starts no container, not even one without berth: %s", lastLines(out, err))
+	}
+	out, err := run(ctx, true)
+	return t.judge(e, out, err)
 }
 
 // errorLine is a line, or an error that came after it.
@@ -83,36 +121,37 @@ func errorLine(l check.Line, err error) check.Line {
 }
 
 // judge tells from what an engine printed whether the annotation arrived.
-func (t *trial) judge(e engine, out string, err error) check.Line {
+func (t *trial) judge(e engine, out output, err error) check.Line {
 	const name = "annotations"
 	log := filepath.Join(t.Dirs.State, "state", "hook.log")
 	text, _ := os.ReadFile(log) // where there is none, the hook did not run
-	ran := strings.Contains(out, t.key) && strings.Contains(out, specs.KeyNetworks) || bytes.Contains(text, []byte(t.key))
+	shown := strings.Contains(out.stderr, t.key)
+	ran := shown && strings.Contains(out.stderr, specs.KeyNetworks) || bytes.Contains(text, []byte(t.key))
 	remedy := "`berth install --engine " + e.name + "`"
 	switch {
-	case errors.Is(err, errNoDaemon):
-		return line(e.name, name, check.Warn, "start it", "not tried: %v", err)
-	case strings.Contains(out, t.key) && ran:
+	case shown && ran:
 		return line(e.name, name, check.Pass, "", "they arrive, and what berth-hook says is shown")
 	case ran:
 		return line(e.name, name, check.Pass, "", "they arrive; what berth-hook says is only in %s", log)
 	case err == nil:
 		return line(e.name, name, check.Fail, remedy, "a container started without berth-hook: its annotation was ignored")
 	}
-	return line(e.name, name, check.Fail, remedy, "a container with an annotation of berth's does not start, and not because of berth-hook: %s", firstLines(out, err))
+	return line(e.name, name, check.Fail, remedy,
+		"a plain container starts, one with an annotation of berth's does not, and not because of berth-hook: %s", lastLines(out, err))
 }
 
-// firstLines is what a person needs of an engine's output.
-func firstLines(out string, err error) string {
-	out = strings.TrimSpace(out)
-	if out == "" {
+// lastLines returns the end of an engine's standard error, which has the error;
+// warnings come before it.
+func lastLines(out output, err error) string {
+	text := strings.TrimSpace(out.stderr)
+	if text == "" {
 		return err.Error()
 	}
 	const most = 400 // bytes
-	if len(out) > most {
-		out = out[:most] + "…"
+	if len(text) > most {
+		text = "…" + strings.ToValidUTF8(text[len(text)-most:], "")
 	}
-	return strings.ReplaceAll(out, "\n", "; ")
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 func (t *trial) makeRootfs() (err error) {
@@ -139,13 +178,14 @@ func (t *trial) archive() ([]byte, error) {
 	return b.Bytes(), errors.Join(err, w.Close())
 }
 
-func runProgram(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
+func runProgram(ctx context.Context, stdin []byte, program string, args ...string) (output, error) {
+	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &stdout, &stderr
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	err := cmd.Run()
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w", program, args[0], err)
 	}
-	return string(out), err
+	return output{stdout.String(), stderr.String()}, err
 }
