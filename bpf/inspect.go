@@ -227,18 +227,12 @@ func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
 	return !ok || own == id
 }
 
-// programText is the name of a program and its id, or the id alone if the
-// process may not ask for the name, which takes CAP_SYS_ADMIN
-// (kernel/bpf/syscall.c, bpf_prog_get_fd_by_id).
+// programText is the name of a program and its id, or the id alone if no name can
+// be found out here.
 func programText(id ebpf.ProgramID) string {
-	p, err := ebpf.NewProgramFromID(id)
-	if err != nil {
-		return fmt.Sprintf("id %d", id)
+	names, err := programNames()
+	if name := names[id]; err == nil && name != "" {
+		return fmt.Sprintf("%q (id %d)", name, id)
 	}
-	defer p.Close()
-	info, err := p.Info()
-	if err != nil || info.Name == "" {
-		return fmt.Sprintf("id %d", id)
-	}
-	return fmt.Sprintf("%q (id %d)", info.Name, id)
+	return fmt.Sprintf("id %d", id)
 }

@@ -92,7 +92,7 @@ func TestStatusIsTrue(t *testing.T) {
 				theirs, err = link.AttachTCX(link.TCXOptions{Interface: index, Program: p, Attach: at, Anchor: link.Head()})
 				return err
 			})
-			l.answersFailed("frames may pass uncounted", "tcx", "berth agent detach")
+			l.answersFailed("frames may pass uncounted", "tcx", `"theirs"`, "berth agent detach")
 			check(t, theirs.Close())
 			testnet.Eventually(t, "nothing ahead", func() bool { return l.status().Parents[0].State == specs.ParentCounting })
 		}
@@ -100,7 +100,7 @@ func TestStatusIsTrue(t *testing.T) {
 	xdp := l.program("steals", ebpf.XDP, 2)
 	eth1 := testnet.Link(t, l.host, parent)
 	l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth1, xdp.FD(), unix.XDP_FLAGS_SKB_MODE) })
-	l.answersFailed("XDP (generic)")
+	l.answersFailed("XDP (generic)", `"steals"`)
 	l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth1, -1, unix.XDP_FLAGS_SKB_MODE) })
 	l.answersCounting("without XDP")
 }
