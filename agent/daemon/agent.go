@@ -24,6 +24,10 @@ type Options struct {
 	Metrics string // the address to serve /metrics on; "" is off
 	Version string
 	Log     *slog.Logger
+
+	// Reload asks the agent to look at everything again, as SIGHUP does; nil if
+	// nothing asks.
+	Reload <-chan os.Signal
 }
 
 // How often the agent puts everything there anew without being woken, and how
@@ -71,6 +75,7 @@ type Agent struct {
 	said     map[string]bool // problems that the log has already
 
 	wakes    chan struct{}
+	troubles troubles
 	draining chan struct{} // wakes the janitor
 	drift    *drifter
 	requests chan request
@@ -161,15 +166,28 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 		case <-look.C:
 			a.reconcile(ctx, watch)
 		case <-tick.C:
-			if err := ground.check(); err != nil {
+			if err := a.anew(ctx, watch, ground); err != nil {
 				return err
 			}
-			a.epoch++ // register all anew
-			a.isolated = nil
-			a.drift.again()
-			a.reconcile(ctx, watch)
+		case <-a.o.Reload:
+			if err := a.anew(ctx, watch, ground); err != nil {
+				return err
+			}
+			a.log.Info("reloaded")
 		}
 	}
+}
+
+// anew compares everything with what should be, and registers each endpoint again.
+func (a *Agent) anew(ctx context.Context, watch *watcher, ground ground) error {
+	if err := ground.check(); err != nil {
+		return err
+	}
+	a.epoch++
+	a.isolated = nil
+	a.drift.again()
+	a.reconcile(ctx, watch)
+	return nil
 }
 
 // gather waits a moment, so that a storm of wakes costs little.

@@ -17,8 +17,9 @@ type backend struct{ *Agent }
 func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
 	late := b.lookNow(ctx)
 	status := *b.status.Load()
+	status.Problems = slices.Concat(status.Problems, b.troubles.all())
 	if late != nil {
-		status.Problems = append(slices.Clone(status.Problems), late.Error())
+		status.Problems = append(status.Problems, late.Error())
 	}
 	return status, b.maps.use(func(maps *bpf.Maps) (err error) {
 		if maps == nil {

@@ -72,7 +72,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		work.Go(func() { a.watchdog(ctx) })
 		work.Go(func() { a.push(ctx) })
 		for name, to := range a.logs() {
-			work.Go(func() { eventlog.Follow(ctx, a.ring, name, to, a.log) })
+			part := "events are not written to " + name
+			work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.report(part, err) }) })
 		}
 		work.Wait()
 	})
@@ -91,7 +92,9 @@ func (a *Agent) watch() (*watcher, error) {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
-	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), changes, a.wake, a.drift.changed)
+	again := func() (changeSource, error) { return network.ListenChanges() }
+	report := func(err error) { a.troubles.report("changes of interfaces are seen late", err) }
+	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), newListener(changes, again, report), a.wake, a.drift.changed)
 	if err != nil {
 		a.drift.host.Close()
 	}
@@ -126,6 +129,7 @@ func newAgent(o Options) (*Agent, error) {
 		records:  newRecords(store, format, o.Log),
 		ring:     events.NewRing(events.Kept),
 		limiter:  events.NewLimiter(),
+		troubles: troubles{log: o.Log},
 		started:  time.Now(),
 		wakes:    make(chan struct{}, 1),
 		draining: make(chan struct{}, 1),

@@ -17,21 +17,22 @@ import (
 // what nor how.
 type watcher struct {
 	files *fsnotify.Watcher
-	links *network.Changes
+	links *listener
 	dirs  []string
 	pins  []string // folders of pinned objects, among dirs
 }
 
 // newWatcher watches the entries of the directories, which need not exist yet,
-// and what the kernel says of links and addresses; it closes changes in the
-// end. wake and changed must not block; they are called from several goroutines
-// until close. wake is called for changes of the host's own interfaces too.
-func newWatcher(dirs, pins []string, changes *network.Changes, wake func(), changed func(network.Change)) (*watcher, error) {
+// and the kernel's notifications of links and addresses; close closes the
+// listener too. wake and changed must not block; they are called from several
+// goroutines until close. wake is called for changes of the host's own interfaces
+// too.
+func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch files: %w", err), changes.Close())
+		return nil, errors.Join(fmt.Errorf("watch files: %w", err), links.close())
 	}
-	w := &watcher{files: files, links: changes, dirs: slices.Concat(dirs, pins), pins: pins}
+	w := &watcher{files: files, links: links, dirs: slices.Concat(dirs, pins), pins: pins}
 	go w.readFiles(wake)
 	go w.readLinks(wake, changed)
 	return w, nil
@@ -55,7 +56,7 @@ func (w *watcher) refresh() error {
 	return errors.Join(errs...)
 }
 
-func (w *watcher) close() error { return errors.Join(w.files.Close(), w.links.Close()) }
+func (w *watcher) close() error { return errors.Join(w.files.Close(), w.links.close()) }
 
 func (w *watcher) readFiles(wake func()) {
 	settled := time.AfterFunc(pinsSettle, wake)
@@ -85,11 +86,13 @@ func (w *watcher) isPin(path string) bool {
 	return slices.Contains(w.pins, path) || slices.Contains(w.pins, filepath.Dir(path))
 }
 
+// readLinks passes notifications on until the listener is closed. After an
+// interruption anything may have changed.
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
-		changes, err := w.links.Next()
+		changes, err := w.links.next()
 		if err != nil {
-			return // closed
+			return
 		}
 		for _, c := range changes {
 			if c.NSID < 0 || c.Lost {

@@ -29,8 +29,9 @@ func NewFile(path string, size int64, keep int) *File {
 	return &File{path: path, size: size, keep: keep}
 }
 
-// Write writes one event, in one piece. A file that was renamed or removed by
-// somebody else (logrotate) is made anew.
+// Write writes one event whole, or not at all: a line that the disk had no room
+// for is taken back. A file that another program renamed or removed (logrotate)
+// is made anew.
 func (f *File) Write(e *specs.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -41,9 +42,20 @@ func (f *File) Write(e *specs.Event) error {
 		return err
 	}
 	n, err := f.file.Write(line)
-	f.written += int64(n)
 	if err != nil {
-		return errors.Join(fmt.Errorf("write events: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("write events to %q: %w", f.path, err), f.takeBack(n), f.Close())
+	}
+	f.written += int64(n)
+	return nil
+}
+
+// takeBack removes the first bytes of a line from the end of the file.
+func (f *File) takeBack(n int) error {
+	if n == 0 {
+		return nil
+	}
+	if err := f.file.Truncate(f.written); err != nil {
+		return fmt.Errorf("take back part of a line: %w", err)
 	}
 	return nil
 }
@@ -81,7 +93,11 @@ func (f *File) isThere() bool {
 // open opens the file to go on at its end. It follows no symbolic link, which
 // in a directory that others can write would lead anywhere.
 func (f *File) open() error {
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	file, err := os.OpenFile(f.path, flags, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		file, err = create(f.path, flags)
+	}
 	if err != nil {
 		return fmt.Errorf("events' file: %w", err)
 	}
@@ -94,6 +110,21 @@ func (f *File) open() error {
 	}
 	f.file, f.written = file, info.Size()
 	return nil
+}
+
+// mode is that of a new events' file, whatever the umask: the group may read it.
+const mode = 0o640
+
+// create makes a file that is not there.
+func create(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Chmod(mode); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // rotate moves each full file one number up; the last one goes.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,7 +130,7 @@ func TestFollowWritesAll(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Follow(ctx, ring, "file", NewFile(path, 1<<20, 1), slog.New(slog.DiscardHandler))
+		Follow(ctx, ring, NewFile(path, 1<<20, 1), func(error) {})
 	}()
 	for n := range uint64(1000) {
 		ring.Add(*numbered(n))

@@ -2,7 +2,8 @@ package eventlog
 
 import (
 	"context"
-	"log/slog"
+	"errors"
+	"time"
 
 	"berth/agent/events"
 	"berth/specs"
@@ -14,19 +15,38 @@ type Log interface {
 	Close() error
 }
 
+// ErrMissed is reported if events came faster than they could be written, so that
+// some are missing.
+var ErrMissed = errors.New("events came faster than they could be written; some are missing")
+
 // batch is how many events are copied out of the ring at a time.
 const batch = 256
 
+// retryPause is the pause after an event that could not be written. Meanwhile the
+// ring keeps those that come.
+const retryPause = time.Second
+
 // Follow writes the events of a ring until ctx is done, those that have come by
-// then as well, and closes the log. Errors are said in words, each text once as
-// long as it comes back: nobody else is held up by them.
-func Follow(ctx context.Context, ring *events.Ring, name string, to Log, log *slog.Logger) {
-	f := follower{name: name, to: to, log: log}
-	defer func() { f.say(to.Close()) }()
+// then as well, and closes the log. An event that cannot be written is tried
+// again, and report is called with the error; it is called with nil once events
+// are written again, and with [ErrMissed] if the ring kept too few meanwhile.
+// No other reader of the ring is held up.
+func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) {
+	f := follower{to: to, report: report}
+	defer func() {
+		if err := to.Close(); err != nil {
+			report(err)
+		}
+	}()
 	for {
-		more := f.write(ring)
+		more, whole := f.write(ring)
+		var again <-chan time.Time
+		if !whole {
+			more, again = nil, time.After(retryPause)
+		}
 		select {
 		case <-more:
+		case <-again:
 		case <-ctx.Done():
 			f.write(ring)
 			return
@@ -35,36 +55,45 @@ func Follow(ctx context.Context, ring *events.Ring, name string, to Log, log *sl
 }
 
 type follower struct {
-	name string
-	to   Log
-	log  *slog.Logger
-	from uint64
-	said string
+	to      Log
+	report  func(error)
+	from    uint64
+	pending []specs.Event // taken from the ring and not written yet
+	failed  bool          // the last event could not be written
 }
 
-// write writes what there is.
-func (f *follower) write(ring *events.Ring) (more <-chan struct{}) {
+// write writes the events that are there. It reports false if one could not be
+// written.
+func (f *follower) write(ring *events.Ring) (more <-chan struct{}, whole bool) {
 	for {
+		if !f.writePending() {
+			return nil, false
+		}
 		list, next, lost, more := ring.Since(f.from, batch)
 		if lost && f.from > 0 {
-			f.log.Warn("events came faster than they could be written; some are missing", "log", f.name)
+			f.failed = true
+			f.report(ErrMissed)
 		}
-		f.from = next
-		for i := range list {
-			f.say(f.to.Write(&list[i]))
-		}
+		f.from, f.pending = next, list
 		if len(list) == 0 {
-			return more
+			return more, true
 		}
 	}
 }
 
-func (f *follower) say(err error) {
-	switch {
-	case err == nil:
-		f.said = ""
-	case err.Error() != f.said:
-		f.said = err.Error()
-		f.log.Warn("events are not written", "log", f.name, "error", err)
+// writePending writes the pending events until one fails.
+func (f *follower) writePending() bool {
+	for len(f.pending) > 0 {
+		if err := f.to.Write(&f.pending[0]); err != nil {
+			f.failed = true
+			f.report(err)
+			return false
+		}
+		f.pending = f.pending[1:]
+		if f.failed {
+			f.failed = false
+			f.report(nil)
+		}
 	}
+	return true
 }

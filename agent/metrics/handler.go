@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,21 +17,14 @@ type Handler struct {
 	version string
 	fill    func(*Snapshot) error
 	process *prometheus.Registry // go_… and process_…
-	busy    chan struct{}
+	places  *places
 	spare   chan *Snapshot // one to fill again, 200 bytes an endpoint
 }
-
-// atOnce bounds the scrapes at one time, and so the memory that they take;
-// others get a 503.
-const atOnce = 4
-
-// writeTimeout is how long a reader may take for one scrape.
-const writeTimeout = 30 * time.Second
 
 // NewHandler returns a handler that has fill fill a snapshot for every scrape.
 // An error of it fails the scrape. version is berth's own.
 func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Handler {
-	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), busy: make(chan struct{}, atOnce),
+	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), places: newPlaces(),
 		spare: make(chan *Snapshot, 1)}
 	h.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return h
@@ -40,13 +32,12 @@ func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Han
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case h.busy <- struct{}{}:
-		defer func() { <-h.busy }()
-	default:
+	place := h.places.take(r.Context(), w)
+	if place == nil {
 		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
 		return
 	}
+	defer h.places.giveBack(place)
 	s := h.take()
 	defer h.keep(s)
 	if err := h.fill(s); err != nil {
@@ -55,8 +46,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	format := negotiate(r.Header)
 	w.Header().Set("Content-Type", string(format))
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-	if h.write(w, s, format) != nil {
+	if h.write(place, s, format) != nil {
 		panic(http.ErrAbortHandler) // so that the reader sees that it has not all
 	}
 }

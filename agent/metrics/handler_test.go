@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/specs"
 
@@ -196,6 +197,7 @@ func TestScrapesAtOnceAreBounded(t *testing.T) {
 		<-end
 		return nil
 	})
+	h.places.timeout = 10 * time.Millisecond
 	get := func() int {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -57,7 +57,10 @@ func TestEventsFileFails(t *testing.T) {
 	testnet.Eventually(t, "violations", func() bool { return l.endpoint("web").Violations[specs.MACSpoof] == 3 })
 	testnet.Eventually(t, "a line in the log", func() bool { return strings.Contains(a.log.String(), "events are not written") })
 	if n := strings.Count(a.log.String(), "events are not written"); n != 1 {
-		t.Errorf("said %d times, want once", n)
+		t.Errorf("logged %d times, want once", n)
+	}
+	if problems := strings.Join(l.status().Problems, "\n"); !strings.Contains(problems, "events are not written to /proc/none/events.jsonl") {
+		t.Errorf("the status has the problems %q", problems)
 	}
 }
 

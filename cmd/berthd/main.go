@@ -72,5 +72,8 @@ func start(o daemon.Options) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, unix.SIGHUP)
+	o.Reload = reload
 	return daemon.Run(ctx, o)
 }
