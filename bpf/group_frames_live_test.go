@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -71,6 +72,27 @@ func TestGroupsReflected(t *testing.T) {
 	}
 }
 
+// copyOf has an endpoint send a frame of which a copy comes in, and returns what
+// is found. A frame is remembered for a second; on a machine under load a copy
+// may take longer, and is then sent again.
+func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.Kind]specs.Broken) {
+	w.Helper()
+	copied := slices.Clone(frame)
+	if len(copied) > 60 { // a switch may change what is no address
+		copied[len(copied)-1]++
+	}
+	testnet.Eventually(w.lab, "a copy that comes in within a second", func() bool {
+		w.forget(c)
+		start := time.Now()
+		sendRaw(w.lab, c.NS, "net1", frame)
+		w.comes(c, copied)
+		soon := time.Since(start) < 900*time.Millisecond
+		found = w.found()
+		return soon
+	})
+	return found
+}
+
 // TestDuplicateMACOfGroups has another machine send to all with an endpoint's
 // MAC, beside copies of the endpoint's own frames.
 func TestDuplicateMACOfGroups(t *testing.T) {
@@ -88,24 +110,14 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 			ethernet(macGroup, a.MAC, 0x86dd, ip6(58, ip6A, ip6Group, make([]byte, 30))),
 			ethernet(macAll, a.MAC, 0x806, arpFor(a.ip, ipLAN)),
 		}
-		for _, frame := range own {
-			sendRaw(t, a.NS, "net1", frame)
-		}
-		for _, frame := range own {
-			copied := slices.Clone(frame)
-			if len(copied) > 60 { // a switch may change what is no address
-				copied[len(copied)-1]++
+		for i, frame := range own {
+			found := w.copyOf(a, frame)
+			reflected := found[a.Slot][specs.Reflected].Packets
+			if mode == specs.ModeBridge && (len(found) != 1 || reflected != 1) || mode != specs.ModeBridge && len(found) != 0 {
+				t.Errorf("%s, %d: a copy of its own: %+v", mode, i, found)
 			}
-			w.comes(a, copied)
+			w.forget(a)
 		}
-		kind := specs.Reflected
-		if mode != specs.ModeBridge {
-			kind = ""
-		}
-		if found := w.found(); kind == "" && len(found) != 0 || kind != "" && (len(found) != 1 || found[a.Slot][kind].Packets != uint64(len(own))) {
-			t.Errorf("%s: copies of its own: %+v", mode, found)
-		}
-		w.forget(a)
 		for i, frame := range own {
 			testnet.Eventually(t, "a place in which none of its own is remembered", func() bool {
 				other := slices.Clone(frame)

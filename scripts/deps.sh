@@ -88,5 +88,11 @@ for package in "${packages[@]}"; do
 	if [[ $package == *:* ]]; then extract "$package"; else installed+=("$package"); fi
 done
 [[ ${#installed[@]} -gt 0 ]] || exit 0
-apt-get install -y --no-install-recommends "${options[@]}" "${installed[@]}" |
-	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
+# Packages tell much on standard error that is no error; it is shown if one is.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! apt-get install -y --no-install-recommends "${options[@]}" "${installed[@]}" 2>"$log" |
+	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'; then
+	cat "$log" >&2
+	exit 1
+fi
