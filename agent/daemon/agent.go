@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/agent/events"
+	"berth/agent/ground"
 	"berth/agent/metrics"
 	"berth/bpf"
 	"berth/internal/config"
@@ -143,7 +144,7 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 
 // loop reconciles when it is woken, until ctx is done or the agent has lost its
 // ground, which is its error.
-func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
+func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error {
 	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()
 	defer look.Stop()
@@ -158,7 +159,7 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 			a.reconcile(ctx, watch)
 			r.done <- err
 		case <-a.wakes:
-			if err := ground.check(); err != nil {
+			if err := g.Check(); err != nil {
 				return err
 			}
 			a.reconcile(ctx, watch)
@@ -166,11 +167,11 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 		case <-look.C:
 			a.reconcile(ctx, watch)
 		case <-tick.C:
-			if err := a.anew(ctx, watch, ground); err != nil {
+			if err := a.anew(ctx, watch, g); err != nil {
 				return err
 			}
 		case <-a.o.Reload:
-			if err := a.anew(ctx, watch, ground); err != nil {
+			if err := a.anew(ctx, watch, g); err != nil {
 				return err
 			}
 			a.log.Info("reloaded")
@@ -179,8 +180,8 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, ground ground) error {
 }
 
 // anew compares everything with what should be, and registers each endpoint again.
-func (a *Agent) anew(ctx context.Context, watch *watcher, ground ground) error {
-	if err := ground.check(); err != nil {
+func (a *Agent) anew(ctx context.Context, watch *watcher, g ground.Ground) error {
+	if err := g.Check(); err != nil {
 		return err
 	}
 	a.epoch++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"berth/agent/ground"
 	"berth/bpf"
 	"berth/specs"
 )
@@ -82,7 +83,7 @@ func (b backend) Attach(ctx context.Context) error {
 // openDatapath pins the maps and loads the programs. Records are read after
 // it, so a hook either finds the pinned maps or is found in the records.
 func (a *Agent) openDatapath() (err error) {
-	if a.pinLock, err = lockBPFFS(a.o.Dirs.BPFFS); err != nil {
+	if a.pinLock, err = ground.LockBPFFS(a.o.Dirs.BPFFS); err != nil {
 		return explain(err)
 	}
 	d, err := bpf.Load(a.o.Dirs.BPFFS, bpf.Options{MaxEndpoints: a.config.MaxEndpoints, Attach: a.config.Attach})
@@ -112,6 +113,33 @@ func (a *Agent) closeDatapath() error {
 	clear(a.done)
 	if err != nil {
 		return fmt.Errorf("close datapath: %w", err)
+	}
+	return nil
+}
+
+// keepPinned holds on to what is pinned: what somebody has removed is pinned
+// again, with its counts, and all is registered anew.
+func (a *Agent) keepPinned() error {
+	if a.datapath == nil {
+		return nil
+	}
+	dir := a.o.Dirs.BPFFS
+	if !ground.StillAt(a.pinLock, dir) {
+		lock, err := ground.LockBPFFS(dir)
+		if err != nil {
+			return explain(err)
+		}
+		a.pinLock.Close()
+		a.pinLock = lock
+	}
+	missing, err := a.datapath.Repin()
+	if missing {
+		a.log.Warn("pinned objects were removed under the running agent, pinning them again", "directory", dir)
+		a.epoch++
+		a.isolated = nil
+	}
+	if err != nil {
+		return explain(err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"berth/agent/ground"
 	"berth/network"
 )
 
@@ -19,11 +20,11 @@ import (
 // person can do about it, and keeps it to one line.
 func explain(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
-	case errors.Is(err, ErrRunning): // has its remedy
+	case errors.Is(err, ground.ErrRunning): // has its remedy
 	case errors.Is(err, ebpf.ErrMapIncompatible):
 		err = fmt.Errorf("%w: other maps are pinned there; `berth agent detach --purge` removes them, with their counts", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
-		err = fmt.Errorf("%w: berthd needs to be root with %s", err, capNames(needed))
+		err = fmt.Errorf("%w: berthd needs to be root with %s", err, ground.Needed())
 	case errors.Is(err, network.ErrOldKernel): // says it all
 	case errors.Is(err, unix.EROFS):
 		err = fmt.Errorf("%w: name a directory that can be written, with --state", err)

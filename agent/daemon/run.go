@@ -9,6 +9,7 @@ import (
 
 	"berth/agent/eventlog"
 	"berth/agent/events"
+	"berth/agent/ground"
 	"berth/agent/metrics"
 	"berth/bpf"
 	"berth/internal/config"
@@ -23,7 +24,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	lock, err := lockAgent(a.store)
+	lock, err := ground.LockAgent(a.store)
 	if err != nil {
 		return err
 	}
@@ -33,11 +34,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer listeners.close()
-	ground, err := newGround(a.store, lock, listeners.socket)
+	g, err := ground.New(a.store, lock, listeners.socket)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ground.leave()) }()
+	defer func() { err = errors.Join(err, g.Leave()) }()
 	host, err := network.NewHandle()
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
 		work.Go(func() {
-			if err := a.loop(ctx, watch, ground); err != nil {
+			if err := a.loop(ctx, watch, g); err != nil {
 				fail(err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"berth/agent/ground"
 	"berth/network"
 
 	"github.com/fsnotify/fsnotify"
@@ -69,7 +70,7 @@ func (w *watcher) readFiles(wake func()) {
 			}
 			if w.isPin(e.Name) {
 				settled.Reset(pinsSettle)
-			} else if e.Op != fsnotify.Chmod && filepath.Base(e.Name) != lockName {
+			} else if e.Op != fsnotify.Chmod && filepath.Base(e.Name) != ground.LockName {
 				wake()
 			}
 		case _, ok := <-w.files.Errors: // of the queue that overflowed: look at all

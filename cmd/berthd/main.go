@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/agent/daemon"
+	"berth/agent/ground"
 	"berth/internal/config"
 )
 
@@ -67,7 +68,7 @@ func start(o daemon.Options) error {
 	if c.Agent.SocketGroup != "" {
 		more = append(more, unix.CAP_CHOWN) // to give the socket to the group
 	}
-	if err := daemon.Confine(more...); err != nil {
+	if err := ground.Confine(more...); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)

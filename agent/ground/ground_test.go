@@ -1,4 +1,4 @@
-package daemon
+package ground
 
 import (
 	"net"
@@ -11,8 +11,8 @@ import (
 
 // TestGroundIsLookedAtWhileTheServerEnds is of use under -race.
 func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
-	store, socket, g := groundFor(t)
-	if err := g.check(); err != nil {
+	store, socket, g := newGround(t)
+	if err := g.Check(); err != nil {
 		t.Errorf("check of one's own ground: %v", err)
 	}
 	if err := os.Rename(store.Dir(), store.Dir()+".aside"); err != nil {
@@ -20,7 +20,7 @@ func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() { ended <- socket.Close() }()
-	if g.check() == nil {
+	if g.Check() == nil {
 		t.Error("check does not see that the directory is gone")
 	}
 	if err := <-ended; err != nil {
@@ -31,7 +31,7 @@ func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 // TestGroundLeavesAnothersSocket: the socket of an agent goes with it, that of
 // the next does not.
 func TestGroundLeavesAnothersSocket(t *testing.T) {
-	_, socket, g := groundFor(t)
+	_, socket, g := newGround(t)
 	path := socket.Addr().String()
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestGroundLeavesAnothersSocket(t *testing.T) {
 	}
 	defer next.Close()
 	socket.Close()
-	if err := g.leave(); err != nil {
+	if err := g.Leave(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); err != nil {
@@ -51,7 +51,7 @@ func TestGroundLeavesAnothersSocket(t *testing.T) {
 	if err := os.Rename(path+".old", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.leave(); err != nil {
+	if err := g.Leave(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
@@ -59,7 +59,7 @@ func TestGroundLeavesAnothersSocket(t *testing.T) {
 	}
 }
 
-func groundFor(t *testing.T) (*state.Store, net.Listener, ground) {
+func newGround(t *testing.T) (*state.Store, net.Listener, Ground) {
 	t.Helper()
 	dir := t.TempDir()
 	store := state.Open(dir)
@@ -70,12 +70,12 @@ func groundFor(t *testing.T) (*state.Store, net.Listener, ground) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lock, err := lockAgent(store)
+	lock, err := LockAgent(store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { lock.Close() })
-	g, err := newGround(store, lock, socket)
+	g, err := New(store, lock, socket)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package daemon
+package ground
 
 import (
 	"bufio"
@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockBPFFS takes the lock of the one agent that has what is pinned under dir,
+// LockBPFFS takes the lock of the one agent that has what is pinned under dir,
 // whatever its state directory: two would put each other's programs off the
 // parents. It makes the directory. The lock is held as long as the file is
 // open.
-func lockBPFFS(dir string) (*os.File, error) {
+func LockBPFFS(dir string) (*os.File, error) {
 	for {
 		if err := onBPFFS(dir); err != nil {
 			return nil, err
@@ -35,7 +35,7 @@ func lockBPFFS(dir string) (*os.File, error) {
 			err = fmt.Errorf("folder for pinned objects %q: %w (pid %s): stop it first, or give this one a --bpffs of its own",
 				dir, ErrRunning, flockHolder(f))
 		}
-		if err == nil && stillAt(f, dir) {
+		if err == nil && StillAt(f, dir) {
 			return f, nil
 		}
 		f.Close()
@@ -64,8 +64,8 @@ func onBPFFS(dir string) error {
 	}
 }
 
-// stillAt reports whether f is what is at path: a purge removes the directory.
-func stillAt(f *os.File, path string) bool {
+// StillAt reports whether the file at path is f. A purge removes the directory.
+func StillAt(f *os.File, path string) bool {
 	a, err1 := f.Stat()
 	b, err2 := os.Stat(path)
 	return err1 == nil && err2 == nil && os.SameFile(a, b)

@@ -1,4 +1,4 @@
-package daemon
+package ground
 
 import (
 	"errors"
@@ -108,3 +108,6 @@ func capNames(caps []int) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// Needed returns the names of the capabilities that the agent's work takes.
+func Needed() string { return capNames(needed) }

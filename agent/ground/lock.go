@@ -1,4 +1,4 @@
-package daemon
+package ground
 
 import (
 	"errors"
@@ -15,12 +15,13 @@ import (
 // ErrRunning is returned when another agent has the state directory.
 var ErrRunning = errors.New("another agent runs")
 
-const lockName = "agent.lock"
+// LockName is the lock file of the one agent, in STATE/state.
+const LockName = "agent.lock"
 
-// lockAgent takes the lock of the one agent of a state directory. It is held
+// LockAgent takes the lock of the one agent of a state directory. It is held
 // as long as the file is open, so also an agent that is killed gives it up.
-func lockAgent(store *state.Store) (*os.File, error) {
-	f, err := store.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
+func LockAgent(store *state.Store) (*os.File, error) {
+	f, err := store.OpenFile(LockName, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("agent's lock: %w", err)
 	}

@@ -1,0 +1,60 @@
+package ground
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"berth/internal/state"
+)
+
+// Ground tells whether an agent's state directory is still the one in which it
+// has the lock and the socket. It does not change, so any goroutine may ask.
+type Ground struct {
+	lock             *os.File
+	lockPath, socket string
+	made             fs.FileInfo // of the socket
+}
+
+// New returns the ground of the agent that holds the lock. It takes over the removal of the socket's file from the listener,
+// which does not look whose it is by then.
+func New(store *state.Store, lock *os.File, socket net.Listener) (Ground, error) {
+	g := Ground{lock: lock, lockPath: filepath.Join(store.Dir(), LockName), socket: socket.Addr().String()}
+	socket.(*net.UnixListener).SetUnlinkOnClose(false)
+	var err error
+	if g.made, err = os.Lstat(g.socket); err != nil {
+		return g, fmt.Errorf("agent's socket: %w", err)
+	}
+	return g, nil
+}
+
+// Check returns an error if the lock or the socket was removed or replaced: no
+// client reaches this agent any more, and nothing keeps another one from starting.
+func (g *Ground) Check() error {
+	if g.ours() && StillAt(g.lock, g.lockPath) {
+		return nil
+	}
+	return fmt.Errorf("state directory %q was removed or replaced under the running agent: start berthd again; programs and counts stay meanwhile",
+		filepath.Dir(g.socket))
+}
+
+// ours reports whether the socket's file is not another agent's.
+func (g *Ground) ours() bool {
+	now, err := os.Lstat(g.socket)
+	return err == nil && os.SameFile(now, g.made)
+}
+
+// Leave removes the socket's file, unless it is another agent's. The lock is
+// still held.
+func (g *Ground) Leave() error {
+	if !g.ours() {
+		return nil
+	}
+	if err := os.Remove(g.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("agent's socket: %w", err)
+	}
+	return nil
+}
