@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"berth/internal/text"
 )
 
 // leastText is the narrowest that text is wrapped to, in columns.
@@ -76,16 +77,8 @@ func writeWrapped(b *strings.Builder, head, text string, indent, width int) {
 	b.WriteByte('\n')
 }
 
-// printable makes text of others safe for a terminal: names come from
-// containers and engines.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
+// printable makes text of others safe for a terminal, on one line: names come
+// from containers and engines.
+func printable(s string) string { return text.Printable(oneLine.Replace(s)) }
+
+var oneLine = strings.NewReplacer("\n", " ", "\t", " ")

@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+
+	"berth/internal/text"
 )
 
 // ExhaustedError says that a pool has no address left.
@@ -58,7 +60,7 @@ func (e *InUseError) Error() string {
 	}
 	_, ifname, _ := strings.Cut(e.Holder.Owner, "/")
 	return fmt.Sprintf("%s is in use by container %s (%s, interface %s)",
-		what, shortID(e.Holder.Container), networkText(e.Holder.Network), ifname)
+		what, text.ShortID(e.Holder.Container), networkText(e.Holder.Network), ifname)
 }
 
 func networkText(name string) string {
@@ -80,14 +82,5 @@ func holderText(container string) string {
 	if container == "" {
 		return "the host itself"
 	}
-	return shortID(container)
-}
-
-// shortID shortens a container id as engines do when they list containers.
-func shortID(id string) string {
-	const hash, short = 64, 12
-	if len(id) == hash && strings.Trim(id, "0123456789abcdef") == "" {
-		return id[:short]
-	}
-	return id
+	return text.ShortID(container)
 }

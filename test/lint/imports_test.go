@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"internal/hostshim": 5,
 	"internal/plumb":    4,
 	"internal/drift":    3, "internal/lease": 3,
-	"internal/state": 2, "internal/config": 2, "internal/podmanconf": 2, "internal/testnet": 2,
+	"internal/state": 2, "internal/config": 2, "internal/podmanconf": 2, "internal/text": 1, "internal/testnet": 2,
 	"ipam": 2, "network": 2, "bpf": 2,
 	"specs": 0,
 }
@@ -36,7 +36,7 @@ var neighbours = map[string][]string{
 // hookMay are the rooms that berth-hook is made of.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
-	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb",
+	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text",
 	"berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
 	"berth/engine/wrapper", // reads a runtime's command line; of Go's library alone

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 	"berth/specs"
 )
 

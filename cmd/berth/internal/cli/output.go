@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 )
 
 // writeJSON writes an array, indented for people; no elements are [].

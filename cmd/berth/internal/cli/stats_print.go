@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"berth/cmd/berth/internal/rates"
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 	"berth/specs"
 )
 

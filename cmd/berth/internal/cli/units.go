@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 )
 
 // byteText writes a number of bytes, as "1.23 MB"; 1 kB is 1000 bytes.

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"berth/cmd/berth/internal/rates"
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 	"berth/specs"
 )
 

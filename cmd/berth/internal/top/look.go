@@ -6,7 +6,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 )
 
 // look is what a terminal can show.

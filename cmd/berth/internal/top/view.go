@@ -12,7 +12,7 @@ import (
 
 	"berth/agent/client"
 	"berth/cmd/berth/internal/rates"
-	"berth/cmd/berth/internal/text"
+	"berth/internal/text"
 	"berth/specs"
 )
 

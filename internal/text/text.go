@@ -1,5 +1,5 @@
-// Package text writes what people read at a terminal, as all of berth's
-// commands do: names of others made safe, ids and numbers made short.
+// Package text writes strings for people at a terminal, in one way for all of
+// berth: names of others made safe, ids and numbers made short.
 //
 // It is of strings only, and imports nothing of berth.
 package text
