@@ -25,7 +25,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # that run tests lack others: make vm-test has them all.
 export BERTH_TEST_REQUIRE ?= root,macvlan
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test fresh bench demo clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test engines fresh bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -52,7 +52,9 @@ lint: vet ## gofmt, vet, staticcheck, the import rule
 vet:
 	@scripts/gofmt.sh
 	$(GO) vet ./...
+	$(GO) vet -tags engines ./test/e2e
 	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags engines ./test/e2e
 
 generated: ## are the committed BPF objects those of the sources?
 	@scripts/generated.sh
@@ -75,6 +77,10 @@ fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fres
 fresh-%:
 	@scripts/deps.sh tree
 	@scripts/fresh.sh $* 'make demo && make test'
+
+engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suite forky docker' for some
+	@scripts/deps.sh tree
+	@$(GO) run ./test/engines $(if $(RESULTS),-results $(RESULTS)) $(ENGINES)
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some
 	@scripts/deps.sh bench

@@ -34,7 +34,7 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 			Labels map[string]string
 		}
 	}
-	found, err := readJSON(filepath.Join(d.dir, "containers", id, "config.v2.json"), &c)
+	found, err := d.read(id, &c)
 	if err != nil {
 		return nil, fmt.Errorf("docker's names: %w", err)
 	}
@@ -45,4 +45,21 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 	n.Name = strings.TrimPrefix(c.Name, "/")
 	n.Image, n.Labels = c.Config.Image, userLabels(c.Config.Labels)
 	return &n, nil
+}
+
+// read decodes the file of a container, and reports whether there is one. With
+// userns-remap, dockerd keeps its files in a directory below, which is named
+// after the first user and group of the namespace: UID.GID.
+func (d docker) read(id string, into any) (bool, error) {
+	below, err := filepath.Glob(filepath.Join(d.dir, "[0-9]*.[0-9]*"))
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range append([]string{d.dir}, below...) {
+		found, err := readJSON(filepath.Join(dir, "containers", id, "config.v2.json"), into)
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }

@@ -45,6 +45,10 @@ func TestDocker(t *testing.T) {
 	write(t, `{"State":{"Running":true},"ID":"`+id+`","Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","com.docker/own":"x"}}}`,
 		dir, "containers", id, "config.v2.json")
 	wantNames(t, d, id, &state.Names{Name: "web", Image: "nginx:1", Labels: map[string]string{"app": "shop"}})
+	other := strings.Repeat("1", 64)
+	wantNames(t, d, other, nil)
+	write(t, `{"Name":"/users","Config":{"Image":"nginx:1"}}`, dir, "100000.100001", "containers", other, "config.v2.json")
+	wantNames(t, d, other, &state.Names{Name: "users", Image: "nginx:1"})
 	write(t, `{"Name":"/outside"}`, dir, "config.v2.json")
 	for _, strange := range []string{"..", ".", "", "web", strings.ToUpper(id), id + "/.."} {
 		wantNames(t, d, strange, nil)

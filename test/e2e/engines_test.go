@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -31,8 +30,6 @@ var engines = map[string]engineOf{
 	"crun-late":       runc(lab.Wrapper{Runtime: "crun", Late: true}),
 	"podman-late":     podman(lab.Wrapper{Runtime: "crun", Late: true}),
 	"containerd-late": containerd(lab.Wrapper{Runtime: "runc", Late: true}),
-	"nerdctl-wrapped": nerdctl,
-	"docker-late":     docker,
 }
 
 func runc(w lab.Wrapper) engineOf {
@@ -64,26 +61,14 @@ func containerd(w lab.Wrapper) engineOf {
 	}
 }
 
-// nerdctl and docker are no packages of Debian 12, or too old ones there.
-func nerdctl(t *testing.T, s *site) lab.Engine {
-	onPath(t, "nerdctl")
-	n := &lab.Nerdctl{Containerd: lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}}
-	serve(t, n)
-	return n
-}
-
-func docker(t *testing.T, s *site) lab.Engine {
-	onPath(t, "docker", "dockerd")
-	d := &lab.Docker{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc", Late: true}}
-	serve(t, d)
-	return d
+// A daemon is an engine with a process that runs until it is stopped.
+type daemon interface {
+	StartDaemon() error
+	StopDaemon() error
 }
 
 // serve runs an engine's daemon for the rest of the test.
-func serve(t *testing.T, e interface {
-	StartDaemon() error
-	StopDaemon() error
-}) {
+func serve(t *testing.T, e daemon) {
 	t.Helper()
 	must(t, e.StartDaemon())
 	t.Cleanup(func() {
@@ -91,16 +76,6 @@ func serve(t *testing.T, e interface {
 			t.Error(err)
 		}
 	})
-}
-
-// onPath skips a test whose engine is not installed.
-func onPath(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("no %s on the PATH", name)
-		}
-	}
 }
 
 // forms are the ways to ask for the addresses 192.0.2.50 and .51 or, where

@@ -13,22 +13,49 @@ import (
 )
 
 // events are what becomes of a container besides its start and its end. An
-// engine lives through all of them on one site.
+// engine lives through all of them on one site that apply to it.
 var events = []struct {
-	name string
-	run  func(t *testing.T, s *site, e lab.Engine)
+	name    string
+	applies func(lab.Engine) bool
+	run     func(t *testing.T, s *site, e lab.Engine)
 }{
-	{"restart", restarted},
-	{"killed", killed},
-	{"shim killed", shimKilled},
-	{"engine restarted", engineRestarted},
-	{"host network", hostNetwork},
-	{"shared namespace", sharedNamespace},
-	{"user namespace", userNamespace},
+	{"restart", always, restarted},
+	{"killed", always, killed},
+	{"shim killed", hasShim, shimKilled},
+	{"engine restarted", hasDaemon, engineRestarted},
+	{"host network", always, hostNetwork},
+	{"shared namespace", always, sharedNamespace},
+	{"user namespace", choosesUsers, userNamespace},
 }
 
+func always(lab.Engine) bool { return true }
+
+// hasShim excludes runtimes by themselves.
+func hasShim(e lab.Engine) bool {
+	_, runtime := e.(*lab.Runc)
+	return !runtime
+}
+
+func hasDaemon(e lab.Engine) bool {
+	_, ok := e.(daemon)
+	return ok
+}
+
+// choosesUsers excludes engines whose daemon has a user namespace, or has not,
+// for all of its containers.
+func choosesUsers(e lab.Engine) bool {
+	switch e.(type) {
+	case *lab.Docker, *lab.Nerdctl:
+		return false
+	}
+	return true
+}
+
+// lives are the engines that live through them: each kind of them once.
+var lives = []string{"runc-wrapped", "crun-late", "podman-wrapped", "ctr-wrapped"}
+
 func TestEngineLives(t *testing.T) {
-	for _, engine := range []string{"runc-wrapped", "crun-late", "podman-wrapped", "ctr-wrapped", "nerdctl-wrapped", "docker-late"} {
+	for _, engine := range lives {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
@@ -36,6 +63,9 @@ func TestEngineLives(t *testing.T) {
 			e := engines[engine](t, s)
 			before := s.snapshot(t)
 			for _, event := range events {
+				if !event.applies(e) {
+					continue
+				}
 				t.Run(event.name, func(t *testing.T) {
 					event.run(t, s, e)
 					s.nothingLeft(t, before)
@@ -87,12 +117,9 @@ func killed(t *testing.T, s *site, e lab.Engine) {
 // ends the container as always. podman does so when it is told to, and without
 // its hooks: what is left is collected, by berth gc here.
 func shimKilled(t *testing.T, s *site, e lab.Engine) {
-	if _, none := e.(*lab.Runc); none {
-		t.Skip("a runtime by itself has no shim")
-	}
 	s.onLAN(t, e, lab.Container{ID: s.id("one")})
 	kill(t, parentOf(t, pidOf(t, e, s.id("one"))))
-	if _, ends := e.(*lab.Containerd); ends {
+	if hasDaemon(e) {
 		must(t, lab.Eventually(30*time.Second, func() error {
 			if all := s.ps(t); len(all) != 0 {
 				return fmt.Errorf("the shim is dead, and berth ps shows %+v", all)
@@ -106,10 +133,7 @@ func shimKilled(t *testing.T, s *site, e lab.Engine) {
 }
 
 func engineRestarted(t *testing.T, s *site, e lab.Engine) {
-	d, ok := e.(*lab.Containerd)
-	if !ok {
-		t.Skip("an engine without a daemon")
-	}
+	d := e.(daemon)
 	s.onLAN(t, e, lab.Container{ID: s.id("one")})
 	must(t, d.StopDaemon())
 	s.reached(t, "192.0.2.64")
@@ -143,10 +167,6 @@ func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
 }
 
 func userNamespace(t *testing.T, s *site, e lab.Engine) {
-	switch e.(type) {
-	case *lab.Docker, *lab.Nerdctl:
-		t.Skip("not a container's choice here, but the daemon's")
-	}
 	s.onLAN(t, e, lab.Container{ID: s.id("one"), UserNS: true})
 	out, err := e.Exec(s.id("one"), "cat", "/proc/self/uid_map")
 	if err != nil || !strings.Contains(out, "100000") {
@@ -155,10 +175,14 @@ func userNamespace(t *testing.T, s *site, e lab.Engine) {
 	must(t, e.Stop(s.id("one")))
 }
 
+// networkFirst are engines that make their own network after the container was
+// created, with whether they do so only in a user namespace.
+var networkFirst = map[string]bool{"containerd-late": false, "podman-late": true}
+
 // TestEnginesNetworkFirst is an engine that makes its own network after the
 // container was created: berth's interface and default route come last.
 func TestEnginesNetworkFirst(t *testing.T) {
-	for engine, userns := range map[string]bool{"containerd-late": false, "podman-late": true} {
+	for engine, userns := range networkFirst {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)

@@ -116,3 +116,8 @@ var uniqueCount atomic.Int64
 func unique(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, uniqueCount.Add(1))
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -60,6 +61,9 @@ func (d *Daemon) Kill() error {
 	<-d.done
 	return err
 }
+
+// Reload sends SIGHUP, upon which daemons read their configuration again.
+func (d *Daemon) Reload() error { return d.cmd.Process.Signal(syscall.SIGHUP) }
 
 // StartAgent starts berthd and waits until it is ready.
 func (h *Host) StartAgent(args ...string) (*Daemon, error) {

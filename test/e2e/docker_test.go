@@ -1,0 +1,328 @@
+//go:build engines
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/test/lab"
+)
+
+func init() {
+	engines["docker-late"] = docker
+	engines["docker-bridge"] = func(t *testing.T, s *site) lab.Engine { return dockerWith(t, s, withBridge) }
+	lives = append(lives, "docker-late")
+	networkFirst["docker-bridge"] = false
+}
+
+// foreignIP is the router's address in the subnet of docker's own macvlan.
+const foreignIP = "198.51.100.1"
+
+// The options of dockerd beside those of the lab.
+var (
+	withBridge  = map[string]any{"bridge": nil} // docker's own, docker0
+	liveRestore = map[string]any{"live-restore": true}
+)
+
+func docker(t *testing.T, s *site) lab.Engine { return dockerWith(t, s, liveRestore) }
+
+func dockerWith(t *testing.T, s *site, options map[string]any) *lab.Docker {
+	t.Helper()
+	d := &lab.Docker{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc", Late: true}, Options: options}
+	serve(t, d)
+	return d
+}
+
+// TestDockerDevice is a network as a CDI device, with docker's own runtime.
+func TestDockerDevice(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	dir := filepath.Join(s.Dir, "cdi")
+	_, err := s.Berth("cdi", "generate", "--cdi-dir", dir)
+	must(t, err)
+	d := dockerWith(t, s, map[string]any{"cdi-spec-dirs": []string{dir}, "features": map[string]bool{"cdi": true}, "bridge": nil})
+	d.Plain = true
+	before := s.snapshot(t)
+	c := s.sleeper("device")
+	c.Annotations = nil
+	id, err := d.StartWith(c, "--device", "berth/network=lan")
+	must(t, err)
+	s.whole(t, d, c.ID, id, firstOfPool)
+	must(t, d.Restart(c.ID))
+	s.whole(t, d, c.ID, id, firstOfPool)
+	must(t, d.Stop(c.ID))
+	s.nothingLeft(t, before)
+
+	// With docker's network beside it both would give a default route.
+	c.Network = lab.EngineNetwork
+	_, err = d.StartWith(c, "--device", "berth/network=lan")
+	s.refused(t, err, "default")
+	s.released(t)
+}
+
+// TestDockerRestarts is what docker's restart policies make of a container that
+// was killed, and of a restart of dockerd.
+func TestDockerRestarts(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	d := dockerWith(t, s, nil)
+	before := s.snapshot(t)
+	for _, policy := range []string{"always", "on-failure:5", "unless-stopped"} {
+		t.Run(policy, func(t *testing.T) {
+			c := s.sleeper("kept")
+			id, err := d.StartWith(c, "--restart", policy)
+			must(t, err)
+			s.whole(t, d, c.ID, id, firstOfPool)
+			old := pidOf(t, d, c.ID)
+			kill(t, old)
+			s.again(t, d, c.ID, old)
+			s.whole(t, d, c.ID, id, firstOfPool)
+			must(t, d.Stop(c.ID))
+			s.nothingLeft(t, before)
+		})
+	}
+}
+
+// again waits until a container runs by another process than an old one.
+func (s *site) again(t *testing.T, e lab.Engine, name string, old int) {
+	t.Helper()
+	must(t, lab.Eventually(time.Minute, func() error {
+		pid, err := e.PID(name)
+		if err == nil && pid == old {
+			err = fmt.Errorf("container %s still runs by process %d", name, old)
+		}
+		return err
+	}))
+}
+
+// TestDockerdKilled is the end of dockerd by SIGKILL: with live-restore its
+// containers stay, and keep all that they have; without it the next dockerd ends
+// them, and starts those that have a restart policy.
+func TestDockerdKilled(t *testing.T) {
+	for _, live := range []bool{true, false} {
+		t.Run(fmt.Sprintf("live-restore %t", live), func(t *testing.T) {
+			t.Parallel()
+			s := newServedSite(t)
+			d := dockerWith(t, s, map[string]any{"live-restore": live})
+			before := s.snapshot(t)
+			c := s.sleeper("kept")
+			id, err := d.StartWith(c, "--restart", "always")
+			must(t, err)
+			shown := s.whole(t, d, c.ID, id, firstOfPool)
+			old := pidOf(t, d, c.ID)
+			must(t, d.KillDaemon())
+			s.reached(t, firstOfPool)
+			must(t, d.StartDaemon())
+			if !live {
+				s.again(t, d, c.ID, old)
+			}
+			after := s.whole(t, d, c.ID, id, firstOfPool)
+			if kept := after.Created.Equal(shown.Created); kept != live {
+				t.Errorf("live-restore %t: the attachment is of %s, and was of %s", live, after.Created, shown.Created)
+			}
+			if live && pidOf(t, d, c.ID) != old {
+				t.Errorf("with live-restore the container was restarted")
+			}
+			must(t, d.Stop(c.ID))
+			s.nothingLeft(t, before)
+		})
+	}
+}
+
+// TestDockerdStopped is an orderly restart of dockerd without live-restore: its
+// containers end with it, and what they held is free.
+func TestDockerdStopped(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	d := dockerWith(t, s, nil)
+	before := s.snapshot(t)
+	kept, gone := s.sleeper("kept"), s.sleeper("gone")
+	_, err := d.StartWith(kept, "--restart", "always")
+	must(t, err)
+	_, err = d.Start(gone)
+	must(t, err)
+	s.reached(t, firstOfPool)
+	must(t, d.StopDaemon())
+	s.empty(t)
+	must(t, d.StartDaemon())
+	s.attachedAt(t, firstOfPool)
+	for _, c := range []lab.Container{kept, gone} {
+		must(t, d.Stop(c.ID))
+	}
+	s.nothingLeft(t, before)
+}
+
+func appendTo(t *testing.T, file, text string) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	must(t, err)
+	_, err = f.WriteString(text)
+	must(t, err)
+	must(t, f.Close())
+}
+
+// TestDockerOwnNetworks is berth beside docker's bridge in one container, and
+// beside a container that docker's macvlan has put on the same parent.
+func TestDockerOwnNetworks(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	d := dockerWith(t, s, withBridge)
+	must(t, s.Network("side", "default_route = false\n"+lanNetwork))
+	_, err := d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1",
+		"--subnet", "198.51.100.0/24", "--gateway", foreignIP, "foreign")
+	must(t, err)
+	_, err = s.neighbor.Run("ip", "address", "add", foreignIP+"/24", "dev", "eth0")
+	must(t, err)
+	before := s.snapshot(t)
+
+	c := s.sleeper("beside")
+	c.Annotations = annotations{"berth/networks": "side"}
+	c.Network = lab.EngineNetwork
+	id, err := d.Start(c)
+	must(t, err)
+	s.whole(t, d, c.ID, id, firstOfPool)
+	out, err := d.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
+	if err != nil || !strings.Contains(out, "172.") {
+		t.Errorf("docker's own interface has %s, %v", out, err)
+	}
+	must(t, d.Stop(c.ID))
+
+	// Beside a container that has docker's macvlan alone.
+	other := s.sleeper("foreign")
+	other.Annotations, other.Network = nil, "foreign"
+	c.Network = ""
+	id, err = d.Start(c)
+	must(t, err)
+	d.Plain = true
+	_, err = d.Start(other)
+	must(t, err)
+	ping(t, "from a container of docker's alone", func() (string, error) {
+		return d.Exec(other.ID, "ping", "-c", "1", "-W", "5", foreignIP)
+	})
+	s.whole(t, d, c.ID, id, firstOfPool)
+	for _, name := range []string{c.ID, other.ID} {
+		must(t, d.Stop(name))
+	}
+	s.nothingLeft(t, before)
+}
+
+// TestDockerUsers is dockerd with a user namespace for its containers.
+func TestDockerUsers(t *testing.T) {
+	for file, line := range map[string]string{
+		"/etc/passwd": "dockremap:x:999:999::/:/usr/sbin/nologin\n", "/etc/group": "dockremap:x:999:\n",
+		"/etc/subuid": "dockremap:100000:65536\n", "/etc/subgid": "dockremap:100000:65536\n",
+	} {
+		appendTo(t, file, line)
+	}
+	s := newSite(t)
+	must(t, s.Network("lan", lanNetwork))
+	must(t, s.Policy(fmt.Sprintf("[agent]\ndocker = %q\n", filepath.Join(s.Dir, "docker/data"))))
+	d := dockerWith(t, s, map[string]any{"userns-remap": "default"})
+	s.agent(t)
+	before := s.snapshot(t)
+	c := s.sleeper("users")
+	id, err := d.Start(c)
+	must(t, err)
+	out, err := d.Exec(c.ID, "cat", "/proc/self/uid_map")
+	if err != nil || !strings.Contains(out, "100000") {
+		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
+	}
+	s.whole(t, d, c.ID, id, firstOfPool)
+	s.named(t, id, c.ID)
+	must(t, d.Stop(c.ID))
+	s.nothingLeft(t, before)
+}
+
+// plain runs a container that berth does not concern, and a second program in it.
+func plain(t *testing.T, s *site, d *lab.Docker) {
+	t.Helper()
+	c := lab.Container{ID: s.id("plain"), Args: []string{"sleep", "600"}}
+	_, err := d.Start(c)
+	must(t, err)
+	_, err = d.Exec(c.ID, "true")
+	must(t, err)
+	must(t, d.Stop(c.ID))
+}
+
+// composeFile is what docs/engines/docker.md says of compose.
+const composeFile = `services:
+  web:
+    image: lab
+    command: sleep 600
+    runtime: berth
+    network_mode: none
+    annotations:
+      berth/networks: lan
+`
+
+// TestDockerCompose is a project of compose, up, restarted and down.
+func TestDockerCompose(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	d := dockerWith(t, s, nil)
+	before := s.snapshot(t)
+	file := filepath.Join(s.Dir, "compose.yaml")
+	must(t, os.WriteFile(file, []byte(composeFile), 0o644))
+	compose := func(args ...string) string {
+		out, err := d.Client(append([]string{"compose", "--project-name", s.id("project"), "--file", file}, args...)...)
+		must(t, err)
+		return strings.TrimSpace(out)
+	}
+	compose("up", "--detach")
+	id := compose("ps", "--quiet", "web")
+	s.whole(t, d, id, id, firstOfPool)
+	compose("restart", "--timeout", "1")
+	s.whole(t, d, id, id, firstOfPool)
+	compose("down", "--timeout", "1")
+	s.nothingLeft(t, before)
+}
+
+// TestDockerInstalled is docker as a user has it, with berth installed, used,
+// and uninstalled: containers that berth does not concern run before, between
+// and after, and daemon.json is at the end what it was.
+func TestDockerInstalled(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	d := dockerWith(t, s, map[string]any{"runtimes": nil})
+	d.Plain = true
+	before := s.snapshot(t)
+	config, err := os.ReadFile(d.ConfigFile())
+	must(t, err)
+	plain(t, s, d)
+
+	_, err = s.Berth("install", "--engine", "docker", "--engine-config", d.ConfigFile())
+	must(t, err)
+	must(t, d.ReloadDaemon())
+	c := s.sleeper("web")
+	var id string
+	must(t, lab.Eventually(30*time.Second, func() (err error) { // the reload takes a moment
+		id, err = d.StartWith(c, "--runtime", "berth")
+		return err
+	}))
+	s.whole(t, d, c.ID, id, firstOfPool)
+	must(t, d.Restart(c.ID))
+	s.whole(t, d, c.ID, id, firstOfPool)
+	plain(t, s, d)
+	s.wellTold(t, "docker", "DOCKER_HOST="+d.Socket())
+	must(t, d.Stop(c.ID))
+
+	_, err = s.Berth("uninstall", "--engine", "docker")
+	must(t, err)
+	must(t, d.StopDaemon())
+	must(t, d.StartDaemon())
+	_, err = s.Berth("uninstall", "--engine", "docker") // now the program can go too
+	must(t, err)
+	if text, err := os.ReadFile(d.ConfigFile()); err != nil || string(text) != string(config) {
+		t.Errorf("uninstalled daemon.json is %s, %v, want %s", text, err, config)
+	}
+	plain(t, s, d)
+	if _, err := d.StartWith(c, "--runtime", "berth"); err == nil {
+		t.Errorf("uninstalled, docker still has the runtime")
+	}
+	s.nothingLeft(t, before)
+}

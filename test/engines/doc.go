@@ -1,0 +1,13 @@
+// Command engines runs the end-to-end tests on the container engines of newer
+// Debians: docker, containerd, nerdctl, podman and the CRI, each in a tree that
+// has it (see package tree), without the machine's network, one after another.
+//
+//	go run ./test/engines                        all of them
+//	go run ./test/engines -suite forky docker    one
+//	go run ./test/engines -run TestDockerUsers -v docker
+//
+// The tests are those of test/e2e with the build tag engines, compiled here;
+// the trees have no Go. Programs that Debian does not package come from Go's
+// module proxy (see tools). Trees and tools are kept in the cache of package
+// tree; images are made of the tree's own busybox, and nothing is pulled.
+package main

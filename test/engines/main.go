@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"berth/test/results"
+	"berth/test/tree"
+)
+
+// options are the command line's.
+type options struct {
+	suites  []string
+	engines []string
+	run     string
+	results string
+	verbose bool
+	timeout time.Duration
+}
+
+func main() {
+	tree.Enter()
+	o, err := parse()
+	if err != nil {
+		exit(2, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed, err := runAll(ctx, o)
+	switch {
+	case err != nil:
+		exit(2, err)
+	case !passed:
+		os.Exit(1)
+	}
+}
+
+func exit(code int, err error) {
+	fmt.Fprintln(os.Stderr, "engines:", err)
+	os.Exit(code)
+}
+
+func parse() (*options, error) {
+	o := new(options)
+	suites := flag.String("suite", "forky,trixie", "Debian's suites, a comma `list`")
+	flag.StringVar(&o.run, "run", "", "only tests that match this `regexp`")
+	flag.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file an engine and suite")
+	flag.BoolVar(&o.verbose, "v", false, "print all that the tests print")
+	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for one engine in one suite")
+	flag.Parse()
+	o.suites, o.engines = strings.Split(*suites, ","), flag.Args()
+	for _, name := range o.engines {
+		if !slices.ContainsFunc(engines, func(e engine) bool { return e.name == name }) {
+			return nil, fmt.Errorf("there is no engine %q in the table", name)
+		}
+	}
+	return o, nil
+}
+
+// wants reports whether the command line names an engine, or none.
+func (o *options) wants(e engine, suite string) bool {
+	named := len(o.engines) == 0 || slices.Contains(o.engines, e.name)
+	return named && slices.Contains(e.suites, suite)
+}
+
+// runAll reports whether all tests pass.
+func runAll(ctx context.Context, o *options) (bool, error) {
+	share, err := os.MkdirTemp("", "berth-engines-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(share)
+	if err := build(ctx, o, share); err != nil {
+		return false, err
+	}
+	var all []result
+	for _, suite := range o.suites {
+		some, err := runSuite(ctx, o, suite, share)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, some...)
+	}
+	return report(all), nil
+}
+
+// build compiles the tests and berth's programs, and takes the tools of the
+// engines that are wanted from the cache.
+func build(ctx context.Context, o *options, share string) error {
+	start := time.Now()
+	steps := [][]string{
+		{"build", "-trimpath", "-tags", "grpcnotrace", "-o", filepath.Join(share, "bin") + "/", "./cmd/..."},
+		{"test", "-tags", "engines", "-c", "-o", filepath.Join(share, "e2e.test"), "./test/e2e"},
+	}
+	for _, args := range steps {
+		if err := runGo(ctx, ".", args...); err != nil {
+			return err
+		}
+	}
+	if err := addTools(ctx, o, filepath.Join(share, "tools")); err != nil {
+		return err
+	}
+	fmt.Printf("engines: built in %.0f s\n", time.Since(start).Seconds())
+	return nil
+}
+
+// runGo runs Go in a directory, for programs without C.
+func runGo(ctx context.Context, dir string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// runSuite runs the tests of each engine that is wanted in the tree of a suite.
+func runSuite(ctx context.Context, o *options, suite, share string) ([]result, error) {
+	var wanted []engine
+	for _, e := range engines {
+		if o.wants(e, suite) {
+			wanted = append(wanted, e)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	start := time.Now()
+	t, err := tree.Build(ctx, suite, packages...)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	fmt.Printf("engines: the tree of %s took %.0f s\n", suite, time.Since(start).Seconds())
+	var all []result
+	for _, e := range wanted {
+		r, err := runEngine(ctx, o, e, t, share)
+		if err != nil {
+			return nil, fmt.Errorf("%s in %s: %w", e.name, suite, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// runEngine runs the tests of an engine. They have a deadline of their own, a
+// minute before that of the tree.
+func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share string) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout+time.Minute)
+	defer cancel()
+	log, err := os.CreateTemp(share, "log")
+	if err != nil {
+		return result{}, err
+	}
+	defer log.Close()
+	s := t.In()
+	s.OwnNet, s.Output = true, log
+	s.Binds = []tree.Bind{{Source: share, Target: shareDir, ReadOnly: true}}
+	s.Plain = stores
+	s.Env = []string{"PATH=" + shareDir + "/tools:/usr/sbin:/usr/bin:/sbin:/bin", "BERTH_E2E_BIN=" + shareDir + "/bin"}
+	pattern := e.tests
+	if o.run != "" {
+		pattern = o.run
+	}
+	start := time.Now()
+	status, err := s.Run(ctx, shareDir+"/e2e.test", "-test.v", "-test.run", pattern, "-test.timeout", o.timeout.String())
+	if err != nil {
+		return result{}, err
+	}
+	text, err := os.ReadFile(log.Name())
+	if err != nil {
+		return result{}, err
+	}
+	r := read(e.name+" in "+t.Suite, string(text))
+	r.status, r.took = status, time.Since(start)
+	r.print(o.verbose)
+	if o.results == "" {
+		return r, nil
+	}
+	return r, results.Write(filepath.Join(o.results, e.name+"-"+t.Suite+".json"), r.outcomes)
+}
