@@ -21,6 +21,9 @@ import (
 // It does nothing if no program is pinned, as without an agent, or after the
 // agent was detached on request. The agent takes the parent over.
 func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
+	if _, _, err := (&Datapath{pins: m.pins, maps: m}).inspectTCX(ifindex); err == nil {
+		return nil // as nearly always
+	}
 	err := m.exclusively(func() error { return m.attachEarly(ifindex, mac, attach) })
 	if err != nil {
 		return fmt.Errorf("attach the agent's programs to interface %d: %w", ifindex, err)

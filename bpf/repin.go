@@ -162,7 +162,7 @@ func Missing(bpffs string) (names []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
 	}
-	want := []string{pinLayout, pinSibling}
+	want := []string{pinSibling}
 	for name, m := range spec.Maps {
 		if m.Pinning == ebpf.PinByName {
 			want = append(want, name)
