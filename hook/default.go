@@ -42,8 +42,8 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 				return nil
 			}
 			if f.Default[fam] {
-				return specs.Invalid(in.Key, gw.String(), "no gateway, because the engine has set a default route already: "+
-					"start the container with --network none, set default_route = false on the network, or say default-route in the selection")
+				return in.At(fmt.Errorf("the default route via %s is refused, because the engine has set a default route already: "+
+					"start the container with --network none, set default_route = false on the network, or say default-route in the selection", gw))
 			}
 			if f.Pending != "" {
 				return in.At(errPending(f, gw))

@@ -174,7 +174,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"big", facts(), `berth/networks[0].mtu "9000": want at most 1500 bytes, the MTU of the parent eth1`},
 		{"lan", down, `berth/networks[0].parent "eth1": want an interface that is up: ip link set eth1 up`},
 		{"lan@x", taken, `berth/networks[0].interface "x": want a name that is free in the container's namespace`},
-		{"lan", routed, `berth/networks[0] "192.0.2.1": want no gateway, because the engine has set a default route already`},
+		{"lan", routed, `berth/networks[0]: the default route via 192.0.2.1 is refused, because the engine has set a default route already`},
 		{`[{"name":"lan","ips":["192.0.2.1"]}]`, facts(), `192.0.2.1`},
 		{`[{"name":"lan","ips":["192.0.2.255"]}]`, facts(), `192.0.2.255`},
 		{`[{"name":"lan","ips":["192.0.2.5"]}]`, hosts, `192.0.2.5`},
