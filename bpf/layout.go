@@ -125,7 +125,7 @@ type endpointValue struct {
 	Addr6    [16]byte
 }
 
-type stateValue struct{ Out, Since, Waiting, Reserved uint32 }
+type stateValue struct{ Out, Since, Waiting, Probed uint32 }
 
 type printValue struct{ Hash, When uint32 }
 

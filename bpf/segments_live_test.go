@@ -34,30 +34,35 @@ var tunnels = map[string]string{
 // counted to a capture with offloads off.
 func TestExactTunnels(t *testing.T) {
 	t.Parallel()
-	for name, kind := range tunnels {
-		for vlans := range 3 {
-			t.Run(fmt.Sprintf("%s,vlans=%d", name, vlans), func(t *testing.T) {
-				t.Parallel()
-				if !strings.HasPrefix(kind, "vxlan") {
-					testnet.Need(t, testnet.Tunnels)
-				}
-				if vlans > 0 {
-					testnet.Need(t, testnet.VLAN)
-				}
-				l := newLab(t, Options{})
-				a := l.container(specs.ModeBridge)
-				near, far := tower(t, a.NS, "net1", a.ip, vlans, 2), tower(t, l.lan, "wire", ipLAN, vlans, 1)
-				tunnel(t, a.NS, kind, near, far)
-				tunnel(t, l.lan, kind, far, near)
-				testnet.Address(t, a.NS, "t0", "198.51.100.2/24")
-				testnet.Address(t, l.lan, "t0", "198.51.100.1/24")
-				w := l.captureWire()
-				sendTCP(t, a.NS, l.lan, netip.MustParseAddr("198.51.100.1"), 1<<20)
-				sendTCP(t, l.lan, a.NS, netip.MustParseAddr("198.51.100.2"), 1<<20)
-				settle(t, l, a)
-				w.holds(a, vlans)
-			})
-		}
+	for vlans := range 3 {
+		t.Run(fmt.Sprintf("vlans=%d", vlans), func(t *testing.T) {
+			t.Parallel()
+			if vlans > 0 {
+				testnet.Need(t, testnet.VLAN)
+			}
+			l := newLab(t, Options{})
+			a := l.container(specs.ModeBridge)
+			near, far := tower(t, a.NS, "net1", a.ip, vlans, 2), tower(t, l.lan, "wire", ipLAN, vlans, 1)
+			w := l.captureWire()
+			for name, kind := range tunnels {
+				t.Run(name, func(t *testing.T) {
+					if !strings.HasPrefix(kind, "vxlan") {
+						testnet.Need(t, testnet.Tunnels)
+					}
+					tunnel(t, a.NS, kind, near, far)
+					tunnel(t, l.lan, kind, far, near)
+					testnet.Address(t, a.NS, "t0", "198.51.100.2/24")
+					testnet.Address(t, l.lan, "t0", "198.51.100.1/24")
+					sendTCP(t, a.NS, l.lan, netip.MustParseAddr("198.51.100.1"), 1<<20)
+					sendTCP(t, l.lan, a.NS, netip.MustParseAddr("198.51.100.2"), 1<<20)
+					settle(t, l, a)
+					w.holds(t, a, vlans)
+					for _, ns := range []*testnet.NS{a.NS, l.lan} {
+						testnet.Run(t, ns, "ip", "link", "del", "t0")
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -96,10 +101,10 @@ func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr)
 
 // holds checks that a container has counted what the cable carried: the capture
 // shows frames without the outermost tag, the counters without any.
-func (w *wireTruth) holds(c *container, vlans int) {
-	w.Helper()
+func (w *wireTruth) holds(t *testing.T, c *container, vlans int) {
+	t.Helper()
 	var want specs.Counters
-	testnet.Eventually(w, "as many frames as the cable carried", func() bool {
+	testnet.Eventually(t, "as many frames as the cable carried", func() bool {
 		w.drain()
 		want = w.of(&c.Endpoint, nil)
 		got := c.lab.counters(c.Slot)
@@ -113,9 +118,8 @@ func (w *wireTruth) holds(c *container, vlans int) {
 	} {
 		n.Bytes -= within * n.Packets
 	}
-	got := c.lab.counters(c.Slot)
-	if got != want {
-		w.Errorf("counted\n%+v, the cable carried\n%+v", got, want)
+	if got := c.lab.counters(c.Slot); got != want {
+		t.Errorf("counted\n%+v, the cable carried\n%+v", got, want)
 	}
 }
 
@@ -162,24 +166,29 @@ func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 }
 
 // TestExactSegments sends super-packets of each kind by a packet socket, in
-// none, one and two tags, and holds what is counted to a capture.
+// none, one and two tags, and holds what is counted to a capture. A kernel may
+// refuse a kind that it cannot make; all take TCP.
 func TestExactSegments(t *testing.T) {
 	t.Parallel()
-	for name, s := range superPackets {
-		for vlans := range 3 {
-			t.Run(fmt.Sprintf("%s,tags=%d", name, vlans), func(t *testing.T) {
-				t.Parallel()
-				l := newLab(t, Options{})
-				a := l.container(specs.ModeBridge)
-				w := l.captureWire()
+	for vlans := range 3 {
+		t.Run(fmt.Sprintf("tags=%d", vlans), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, Options{})
+			a := l.container(specs.ModeBridge)
+			w := l.captureWire()
+			for name, s := range superPackets {
 				for _, payload := range []int{2000, 3001, 5500, 30_000} {
-					if err := sendSuper(t, a.NS, s.frame(l.lanMAC, a.MAC, vlans, payload)); err != nil {
-						t.Fatal(err)
+					err := sendSuper(t, a.NS, s.frame(l.lanMAC, a.MAC, vlans, payload))
+					if err != nil && s.proto == unix.IPPROTO_TCP {
+						t.Fatalf("%s: %v", name, err)
+					}
+					if err != nil {
+						t.Logf("%s: this kernel makes none: %v", name, err)
 					}
 				}
-				w.holds(a, vlans)
-			})
-		}
+				w.holds(t, a, vlans)
+			}
+		})
 	}
 }
 

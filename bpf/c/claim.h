@@ -9,6 +9,8 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "judge.h"
+#include "own.h"
+#include "sibling.h"
 #include "source.h"
 
 #define ARP_SENDER_MAC 8
@@ -39,6 +41,32 @@ static __always_inline bool claim_ours(struct __sk_buff *skb, const struct frame
 	return f->proto == bpf_htons(ETH_P_ARP) &&
 	       !bpf_skb_load_bytes(skb, frame_network(f) + ARP_SENDER_MAC, key.mac, 6) &&
 	       endpoint_find(&key);
+}
+
+/*
+ * An address is still being attached so long after its endpoint has last asked
+ * whether it is free, and answers to that may come a while longer.
+ */
+#define ATTACHING_TICKS 114 /* 120 ms */
+#define ANSWERS_TICKS (2 * SECOND_TICKS)
+
+/*
+ * Reports whether a claim answers the question whether the address is free, of
+ * the endpoint that is to have it: who asked takes another one then. ARP
+ * answers such a question to 0.0.0.0, neighbour discovery to all.
+ */
+static __always_inline bool claim_answers(struct __sk_buff *skb, const struct frame *f,
+					  const struct party *owner)
+{
+	struct address_key key = {};
+	const struct state *s = state_of(owner);
+	__u32 since = s && s->probed ? ticks_now() - s->probed : ~0U;
+
+	if (since <= ATTACHING_TICKS)
+		return true;
+	if (f->proto == bpf_htons(ETH_P_IPV6))
+		return since <= ANSWERS_TICKS;
+	return address_read(skb, f, TARGET, &key) && !*(__be32 *)(key.addr + 12);
 }
 
 /* Whether a frame may claim an address. */
@@ -72,7 +100,8 @@ __noinline int claim_look(struct __sk_buff *skb, const struct frame *f)
 	if (!claim_read(skb, f, &key))
 		return 0;
 	owner = address_given(&key);
-	if (!owner || claim_ours(skb, f))
+	if (!owner || claim_ours(skb, f) || claim_answers(skb, f, owner) ||
+	    own_other(skb, f, owner))
 		return 0;
 	found.owner = owner->slot;
 	breaks(skb, f, owner, &found);

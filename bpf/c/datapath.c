@@ -247,8 +247,7 @@ int berth_ingress(struct __sk_buff *skb)
 SEC("tc")
 int berth_sibling(struct __sk_buff *skb)
 {
-	ipvlan_sibling(skb);
-	return NEXT;
+	return ipvlan_sibling(skb) ? DROP : NEXT;
 }
 
 char _license[] SEC("license") = "GPL";

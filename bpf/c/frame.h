@@ -247,43 +247,37 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 #define UPPER_FRAGMENT (1U << 24) /* the first of a datagram; the rest comes in others */
 #define UPPER_HIDDEN (1U << 25) /* the upper layer stands behind more headers than are read */
 
-/* Returns the bytes of a header that stands between IP and the upper layer, 0 if it is none. */
-static __always_inline __u32 upper_step(const __u8 *header, __u8 proto, bool v6)
-{
-	if (proto == IPPROTO_AH)
-		return (header[1] + 2) * 4;
-	if (!v6)
-		return 0;
-	if (proto == IPPROTO_FRAGMENT)
-		return 8;
-	if (proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS)
-		return (header[1] + 1) * 8;
-	return 0;
-}
+/* The protocols of headers between IP and the upper layer, as bits: each is below 64. */
+#define UPPER_BIT(proto) (1ULL << (proto))
+#define EXTENSIONS4 UPPER_BIT(IPPROTO_AH)
+#define EXTENSIONS6                                                                      \
+	(UPPER_BIT(IPPROTO_HOPOPTS) | UPPER_BIT(IPPROTO_ROUTING) | UPPER_BIT(IPPROTO_FRAGMENT) | \
+	 UPPER_BIT(IPPROTO_AH) | UPPER_BIT(IPPROTO_DSTOPTS))
 
 /*
- * Steps over the headers that receivers step over, the first of which, at
- * offset, is of a protocol. A later fragment has no upper layer that could be
- * read: its first 8 bytes are those of the first one, whichever overlaps.
+ * Steps over the headers that receivers step over, those of the protocols
+ * given as bits; the first, at offset, is of proto. A later fragment has no
+ * upper layer that could be read: its first 8 bytes are those of the first one,
+ * whichever overlaps.
  */
-__noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u32 v6)
+__noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u64 extensions)
 {
-	__u8 header[4] = {};
-	__u32 flags = 0, step;
+	__u32 flags = 0;
+	__u8 header[4];
 
 	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
-		if (!upper_step(header, proto, v6))
+		if (proto > 63 || !(extensions >> proto & 1))
 			return flags | (offset & 0xffff) << 8 | (proto & 0xff);
 		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
 			return flags ? UPPER_HIDDEN : 0; /* no receiver takes what is cut off */
-		step = upper_step(header, proto, v6);
 		if (proto == IPPROTO_FRAGMENT) {
 			if ((header[2] << 8 | header[3]) & 0xfff8)
 				return 0;
-			flags |= UPPER_FRAGMENT;
+			flags = UPPER_FRAGMENT;
+			header[1] = 0;
 		}
+		offset += proto == IPPROTO_AH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
 		proto = header[0];
-		offset += step;
 	}
 	return UPPER_HIDDEN;
 }
@@ -300,12 +294,12 @@ __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 	if (f->proto == bpf_htons(ETH_P_IPV6)) {
 		if (bpf_skb_load_bytes(skb, f->network, &ip6, sizeof(ip6)))
 			return 0;
-		return upper_walk(skb, f->network + sizeof(ip6), ip6.nexthdr, true);
+		return upper_walk(skb, f->network + sizeof(ip6), ip6.nexthdr, EXTENSIONS6);
 	}
 	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, f->network, &ip, sizeof(ip)) ||
 	    ip.frag_off & bpf_htons(IP_OFFSET_MASK))
 		return 0;
-	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, false);
+	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, EXTENSIONS4);
 	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
 }
 

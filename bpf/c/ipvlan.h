@@ -19,21 +19,29 @@
 #include "source.h"
 
 /*
- * Egress at the parent: the address, else the namespace, says who sends.
- * Whether the frame is to be dropped.
+ * Finds the sender of a frame at the parent: by the namespace, if the kernel
+ * names it and it is not that to which the source address was given; else by
+ * the address, which may be one that it asks for.
  */
+static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
+							 const struct frame *f, __u64 cookie)
+{
+	const struct party *given = address_party(skb, f, SOURCE), *named = 0;
+
+	if (cookie && (!given || (given->ns && given->ns != (__u16)cookie)))
+		named = sender_party(f, cookie);
+	if (named)
+		return named;
+	return given ? given : address_claimed(skb, f);
+}
+
+/* Egress at the parent. Whether the frame is to be dropped. */
 static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
-	const struct party *from = address_party(skb, f, SOURCE);
+	__u64 cookie = sender_cookie(skb);
+	const struct party *from = ipvlan_sender(skb, f, cookie);
 	struct count n;
-	__u64 cookie = 0;
 
-	if (!from) {
-		cookie = sender_cookie(skb);
-		from = cookie ? sender_party(f, cookie) : 0;
-	}
-	if (!from)
-		from = address_claimed(skb, f);
 	if (!from)
 		return false;
 	if (source_look(skb, f, from, cookie, EGRESS) ||
@@ -97,25 +105,60 @@ static __always_inline __u64 interface_cookie(struct __sk_buff *skb)
 	return cookie;
 }
 
-/* Egress at the interface itself. */
-static __always_inline void ipvlan_sibling(struct __sk_buff *skb)
+/* Finds what the network says of the endpoint whose interface this is; false if it is unknown. */
+static __always_inline bool inside_party(const struct inside *at, __u64 cookie, struct party *from)
+{
+	struct namespace_key key = { .cookie = cookie, .ifindex = at->parent };
+	const struct party *known = bpf_map_lookup_elem(&namespaces, &key);
+
+	if (!known)
+		return false;
+	*from = *known;
+	from->slot = at->slot; /* the namespace may have two */
+	return true;
+}
+
+/*
+ * Judges what the parent cannot: what goes to a sibling past it, and whose a
+ * frame without a socket is. What the network drops is dropped here, before
+ * siblings have their copies. Whether the frame is to be dropped.
+ */
+static __always_inline bool inside_judge(struct __sk_buff *skb, const struct frame *f,
+					 const struct inside *at, __u64 cookie, bool local)
+{
+	struct party from;
+	__u32 judged;
+
+	if (!inside_party(at, cookie, &from))
+		return false;
+	judged = local ? ~0U : from.enforce;
+	if (!sender_cookie(skb))
+		judged |= 1U << IP_SPOOF;
+	from.exempt |= ~judged;
+	return source_look(skb, f, &from, cookie, EGRESS);
+}
+
+/* Egress at the interface itself. Whether the frame is to be dropped. */
+static __always_inline bool ipvlan_sibling(struct __sk_buff *skb)
 {
 	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
 	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
-	const struct party *to;
+	const struct party *to = 0;
 	struct frame f;
 	struct count n;
 
 	if (!at || !frame_parse(skb, &f) || f.from.vlan)
-		return;
-	/* In mode L2 the driver looks at the address only then. */
-	if (at->mode == MODE_L2 && !ipvlan_to_itself(&f))
-		return;
+		return false;
 	f.from.ifindex = at->parent;
-	to = address_party(skb, &f, TARGET);
+	/* In mode L2 the driver looks at the address only then. */
+	if (at->mode != MODE_L2 || ipvlan_to_itself(&f))
+		to = address_party(skb, &f, TARGET);
+	if (inside_judge(skb, &f, at, key.cookie, to))
+		return true;
 	if (!to)
-		return;
+		return false;
 	frame_measure(skb, &f, &n);
 	count_frame(at->slot, TRANSMIT, LOCAL, UNICAST, &n);
 	count_frame(to->slot, RECEIVE, LOCAL, UNICAST, &n);
+	return false;
 }

@@ -61,7 +61,7 @@ struct state {
 	__u32 out; /* TICKs: when it last sent a sibling or the host something by the wire; 0: never */
 	__u32 since; /* TICKs: of the first of those that wait */
 	__u32 waiting; /* frames to siblings, in mode vepa, of which none has come back */
-	__u32 reserved;
+	__u32 probed; /* TICKs: when it last asked whether an address is free; 0: never */
 };
 
 /* A frame to a group that an endpoint has sent. */

@@ -116,6 +116,17 @@ static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame
 	return solicit_read(skb, f, key, &sourced) && sourced;
 }
 
+/* Reports whether a frame asks if an address is free (RFC 5227, RFC 4862). */
+static __always_inline bool probes(struct __sk_buff *skb, const struct frame *f)
+{
+	struct address_key key = {};
+	bool sourced = true;
+
+	if (f->proto == bpf_htons(ETH_P_ARP))
+		return address_read(skb, f, SOURCE, &key) && !*(__be32 *)(key.addr + 12);
+	return solicit_read(skb, f, &key, &sourced) && !sourced;
+}
+
 /*
  * Egress of an endpoint's frame that may ask for an address. Whether it is to
  * be dropped.
@@ -127,12 +138,18 @@ __noinline bool asked_look(struct __sk_buff *skb, const struct frame *f,
 	const struct party *of;
 	struct finding found;
 
+	struct state *s;
+
 	if (!f || !from)
 		return false;
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
-	if (!asked_read(skb, f, &key))
+	if (!asked_read(skb, f, &key)) {
+		s = probes(skb, f) ? state_of(from) : 0;
+		if (s)
+			s->probed = ticks_now();
 		return false;
+	}
 	found = finding_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
 	of = bpf_map_lookup_elem(&addresses, &key);
 	if (!of || of->slot == from->slot)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "judge.h"
+#include "own.h"
 
 enum spoof { SPOOF_NONE, SPOOF_FLAGGED, SPOOF_DROPPED };
 
@@ -27,7 +28,7 @@ __noinline int spoof_look(struct __sk_buff *skb, const struct frame *f, const st
 	if (!f || !owner)
 		return SPOOF_NONE;
 	sender = sender_party(f, cookie);
-	if (!sender || sender->slot == owner->is.slot)
+	if (!sender || sender->slot == owner->is.slot || own_other(skb, f, sender))
 		return SPOOF_NONE;
 	found.sender = sender->slot;
 	found.owner = owner->is.slot;
@@ -69,7 +70,7 @@ __noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum
 		found.evidence = SOURCE_ADDRESS;
 		sender = address_party(skb, f, SOURCE);
 	}
-	if (!sender)
+	if (!sender || own_other(skb, f, sender))
 		return false;
 	found.sender = sender->slot;
 	return breaks(skb, f, sender, &found);

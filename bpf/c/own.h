@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+/*
+ * Other macvlan interfaces that a container has on the parent, as an engine's
+ * own network gives it: their MACs are its own. Only looked for before a frame
+ * is called forged.
+ */
+#pragma once
+
+#include "endpoint.h"
+#include "frame.h"
+#include "kernel.h"
+#include "layout.h"
+
+/*
+ * Of struct macvlan_port and struct macvlan_dev (drivers/net/macvlan.c), which
+ * are a module's and not among the kernel's types. Reads of anything else find
+ * no such MAC.
+ */
+#define MACVLAN_HASH_BITS 8
+#define MACVLAN_PORT_HASH 8 /* vlan_hash, behind a pointer */
+#define MACVLAN_DEV_HLIST 24 /* hlist, behind three pointers, the first of them to the net_device */
+#define GOLDEN_RATIO_64 0x61c8864680b583ebULL /* include/linux/hash.h */
+
+#define BUCKET_MAX 8
+#define DEVICES_MAX 16
+
+static __always_inline __u64 own_mac(const __u8 *mac)
+{
+	const __u16 *half = (const __u16 *)mac;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return ((__u64)half[0] << 16) | (__u64)half[1] << 32 | (__u64)half[2] << 48;
+#else
+	return (__u64)half[0] << 32 | (__u64)half[1] << 16 | half[2];
+#endif
+}
+
+/* Reads the address of a device as own_mac has it. */
+static __always_inline __u64 own_mac_of(const struct net_device___kernel *dev)
+{
+	const unsigned char *at = BPF_CORE_READ(dev, dev_addr);
+	__u8 mac[6] __attribute__((aligned(8))) = {};
+
+	bpf_probe_read_kernel(mac, sizeof(mac), at);
+	return own_mac(mac);
+}
+
+/* Finds the macvlan interface on the parent that has a MAC, as the driver does (macvlan_hash_lookup). */
+static __always_inline const struct net_device___kernel *own_device(struct __sk_buff *skb, __u64 mac)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+	const void *port = BPF_CORE_READ(k, dev, rx_handler_data), *node = 0;
+	__u64 bucket = mac * GOLDEN_RATIO_64 >> (64 - MACVLAN_HASH_BITS);
+	const struct net_device___kernel *dev;
+
+	if (!port)
+		return 0;
+	bpf_probe_read_kernel(&node, sizeof(node), port + MACVLAN_PORT_HASH + bucket * sizeof(node));
+	for (int i = 0; i < BUCKET_MAX && node; i++) {
+		dev = 0;
+		bpf_probe_read_kernel(&dev, sizeof(dev), node - MACVLAN_DEV_HLIST);
+		if (dev && own_mac_of(dev) == mac)
+			return dev;
+		bpf_probe_read_kernel(&node, sizeof(node), node); /* next */
+	}
+	return 0;
+}
+
+/* Reports whether a device has the MAC with which the endpoint is registered. */
+static __always_inline bool own_registered(const struct net_device___kernel *dev,
+					   const struct frame *f, __u32 slot)
+{
+	struct endpoint_key key = { .vlan = f->from.vlan, .ifindex = f->from.ifindex };
+	const unsigned char *at = BPF_CORE_READ(dev, dev_addr);
+	const struct endpoint *e;
+
+	bpf_probe_read_kernel(key.mac, sizeof(key.mac), at);
+	e = endpoint_find(&key);
+	return e && e->is.slot == slot;
+}
+
+/*
+ * Reports whether the source MAC of a frame is that of another macvlan
+ * interface of the sender's. If the endpoint's own interface has no longer the
+ * MAC that it was given, that other one may be it, and its MAC is forged.
+ */
+__noinline int own_other(struct __sk_buff *skb, const struct frame *f, const struct party *sender)
+{
+	const struct net_device___kernel *dev;
+	const struct list_head___kernel *at, *head;
+	const struct net___kernel *net;
+
+	if (!have_kernel_types || !f || !sender || !sender->ns)
+		return false;
+	dev = own_device(skb, own_mac(f->from.mac));
+	if (!dev)
+		return false;
+	net = BPF_CORE_READ(dev, nd_net.net);
+	if ((__u16)BPF_CORE_READ(net, net_cookie) != sender->ns)
+		return false;
+	head = __builtin_preserve_access_index(&net->dev_base_head);
+	at = BPF_CORE_READ(head, next);
+	for (int i = 0; i < DEVICES_MAX && at != head; i++) {
+		dev = (const void *)at - bpf_core_field_offset(struct net_device___kernel, dev_list);
+		if (own_registered(dev, f, sender->slot))
+			return true;
+		at = BPF_CORE_READ(at, next);
+	}
+	return false;
+}
