@@ -16,8 +16,8 @@ import (
 	"berth/network"
 )
 
-// explain adds to an error of the datapath or of the state directory what a
-// person can do about it, and keeps it to one line.
+// explain adds to an error of the datapath what a person can do about it, and
+// keeps it to one line.
 func explain(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
 	case errors.Is(err, ground.ErrRunning): // has its remedy
@@ -27,13 +27,22 @@ func explain(err error) error {
 		err = fmt.Errorf("%w: berthd needs to be root with %s", err, ground.Needed())
 	case errors.Is(err, network.ErrOldKernel): // says it all
 	case errors.Is(err, unix.EROFS):
-		err = fmt.Errorf("%w: name a directory that can be written, with --state", err)
+		err = fmt.Errorf("%w: the BPF file system has to be writable: in berthd's unit take ReadWritePaths=/sys/fs/bpf and no "+
+			"ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", err)
 	case errors.Is(err, ebpf.ErrNotSupported) && noBTF != nil:
 		err = fmt.Errorf("%w: this kernel has no BTF; one with CONFIG_DEBUG_INFO_BTF has", err)
 	case errors.Is(err, ebpf.ErrNotSupported):
 		err = fmt.Errorf("%w: the kernel is too old; berth needs Linux %s or newer", err, network.LeastKernel)
 	}
 	return oneLine(err)
+}
+
+// explainState does the same for the state directory.
+func explainState(err error) error {
+	if errors.Is(err, unix.EROFS) {
+		return oneLine(fmt.Errorf("%w: name a directory that can be written, with --state", err))
+	}
+	return explain(err)
 }
 
 // explainListen does the same for the address of the metrics.

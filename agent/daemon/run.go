@@ -122,7 +122,7 @@ func newAgent(o Options) (*Agent, error) {
 	store := state.Open(o.Dirs.State)
 	store.Log = o.Log
 	if err := store.Prepare(); err != nil {
-		return nil, explain(err)
+		return nil, explainState(err)
 	}
 	format := metrics.NewFormat(c.Agent)
 	a := &Agent{

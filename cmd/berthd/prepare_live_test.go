@@ -68,10 +68,10 @@ func unmountAll(path string) error {
 	}
 }
 
-// allReadOnly is ProtectSystem=strict with ProtectKernelTunables and
-// ReadWritePaths (systemd.exec(5)).
+// allReadOnly is ProtectSystem=strict with ReadOnlyPaths=/proc /sys and
+// ReadWritePaths= (systemd.exec(5)).
 func allReadOnly(but []string) error {
-	for _, path := range append(but, "/proc/sys") {
+	for _, path := range but {
 		if err := unix.Mount(path, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return err
 		}
@@ -82,8 +82,7 @@ func allReadOnly(but []string) error {
 	}
 	for line := range strings.Lines(string(table)) {
 		at := strings.Fields(line)[4]
-		kernels := at == "/proc" || strings.HasPrefix(at, "/dev")
-		if kernels || slices.ContainsFunc(but, func(path string) bool { return at == path || strings.HasPrefix(at, path+"/") }) {
+		if strings.HasPrefix(at, "/dev") || slices.ContainsFunc(but, func(path string) bool { return at == path || strings.HasPrefix(at, path+"/") }) {
 			continue
 		}
 		err := unix.Mount("", at, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")

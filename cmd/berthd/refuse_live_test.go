@@ -68,6 +68,7 @@ func TestRefusals(t *testing.T) {
 	elsewhere := filepath.Join(filepath.Dir(l.state), "not-bpf")
 	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
 	check(t, os.Mkdir(readOnly, 0o755))
+	check(t, os.MkdirAll(l.state, 0o711))
 	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST"
 	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
 	for name, c := range map[string]struct {
@@ -84,9 +85,12 @@ func TestRefusals(t *testing.T) {
 			`metrics at "127.0.0.1:80": listen tcp 127.0.0.1:80: bind: permission denied: choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE`},
 		"no bpffs":          {l.command("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("pin to %q", elsewhere) + noBPFFS},
 		"bpffs not mounted": {l.prepared("unmount /sys/fs/bpf"), fmt.Sprintf("pin to %q", l.bpffs) + noBPFFS},
-		"no CAP_BPF":        {l.prepared(fmt.Sprint("drop ", unix.CAP_BPF)), "not enough privilege: berthd needs CAP_BPF" + all},
-		"no CAP_NET_ADMIN":  {l.prepared(fmt.Sprint("drop ", unix.CAP_NET_ADMIN)), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
-		"no CAP_PERFMON":    {l.prepared(fmt.Sprint("drop ", unix.CAP_PERFMON)), "not enough privilege: berthd needs CAP_PERFMON" + all},
+		"bpffs not writable": {l.prepared("all-read-only " + l.state),
+			fmt.Sprintf("folder for pinned objects: mkdir %s: read-only file system: the BPF file system has to be writable: in berthd's unit take "+
+				"ReadWritePaths=/sys/fs/bpf and no ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", l.bpffs)},
+		"no CAP_BPF":       {l.prepared(fmt.Sprint("drop ", unix.CAP_BPF)), "not enough privilege: berthd needs CAP_BPF" + all},
+		"no CAP_NET_ADMIN": {l.prepared(fmt.Sprint("drop ", unix.CAP_NET_ADMIN)), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
+		"no CAP_PERFMON":   {l.prepared(fmt.Sprint("drop ", unix.CAP_PERFMON)), "not enough privilege: berthd needs CAP_PERFMON" + all},
 		"state not writable": {l.prepared("read-only "+readOnly, "--state", readOnly+"/berth"),
 			fmt.Sprintf("make directory %q: read-only file system: name a directory that can be written, with --state", readOnly+"/berth")},
 	} {

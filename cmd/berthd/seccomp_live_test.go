@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,8 +95,17 @@ func filterOf(t *testing.T, u unit) []byte {
 	for _, name := range []string{"setns", "unshare"} {
 		filter = append(filter, answerIf(numbers[name], refuse)...)
 	}
-	for _, name := range expand(t, u.words("SystemCallFilter")) {
-		if number, ok := numbers[name]; ok { // the others are of other machines
+	var allowed, refusedCalls []string
+	for _, word := range u.words("SystemCallFilter") {
+		if word, not := strings.CutPrefix(word, "~"); not {
+			refusedCalls = append(refusedCalls, word)
+		} else {
+			allowed = append(allowed, word)
+		}
+	}
+	not := expand(t, refusedCalls)
+	for _, name := range expand(t, allowed) {
+		if number, ok := numbers[name]; ok && !slices.Contains(not, name) { // the others are of other machines
 			filter = append(filter, answerIf(number, allow)...)
 		}
 	}

@@ -49,7 +49,7 @@ func TestUnitsAreValid(t *testing.T) {
 	exe, err := os.Executable()
 	check(t, err)
 	args := []string{"verify", "--man=no"}
-	for _, name := range []string{"berthd.service", "berthd-metrics.socket"} {
+	for _, name := range []string{"berthd.service", "berthd-metrics.socket", "berthd-handover.service"} {
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(unitFile), name))
 		check(t, err)
 		here := filepath.Join(dir, name)
@@ -73,10 +73,17 @@ func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
 	for key, want := range map[string]string{
 		"Type": "notify", "RuntimeDirectory": "berth", "RuntimeDirectoryMode": "0711", "RuntimeDirectoryPreserve": "yes",
 		"CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_NET_BROADCAST CAP_PERFMON", "AmbientCapabilities": "", "NoNewPrivileges": "yes",
-		"ProtectSystem": "strict", "ReadWritePaths": "/sys/fs/bpf",
+		"ProtectSystem": "strict", "ReadOnlyPaths": "/proc /sys", "ReadWritePaths": "/sys/fs/bpf",
 	} {
 		if got := u["Service"][key]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	// With the first, /sys/fs/bpf is read-only, whatever ReadWritePaths says; with
+	// the second, /run and /sys are writable.
+	for _, key := range []string{"ProtectKernelTunables", "ProtectProc"} {
+		if u["Service"][key] != nil {
+			t.Errorf("%s is set", key)
 		}
 	}
 	if u["Service"]["WatchdogSec"] == nil {
