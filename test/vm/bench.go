@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"berth/test/vm/internal/plan"
+	"berth/test/vm/plan"
 )
 
 // benchTools are the programs of this machine that the bench runs, beside those

@@ -4,6 +4,7 @@
 //
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
+//	go run ./test/vm -kernel @forky,6.12@trixie ./bpf   # kernels of other suites of Debian
 //	go run ./test/vm -bench '-part paths -rounds 8'     # S7, ipvlan included
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"berth/internal/testnet"
-	"berth/test/vm/internal/plan"
+	"berth/test/vm/plan"
 )
 
 // image is what the initramfs of all kernels have in common.

@@ -29,13 +29,17 @@ type kernels struct {
 }
 
 // get returns the newest kernel of a series that apt offers, downloaded if the
-// directory does not have it, or else the newest of the directory.
+// directory does not have it, or else the newest of the directory. SERIES@SUITE
+// is a series of another suite of Debian, @SUITE that suite's newest kernel.
 func (k kernels) get(ctx context.Context, series string) (*kernel, error) {
 	unlock, err := k.lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if series, suite, ok := strings.Cut(series, "@"); ok {
+		return k.fromSuite(ctx, series, suite)
+	}
 	offered, aptErr := k.fetch(ctx, series)
 	if aptErr == nil {
 		return k.open(series, offered)
@@ -114,13 +118,20 @@ func (k kernels) download(ctx context.Context, name string) error {
 	if _, err := output(ctx, tmp, "apt-get", "-q", "-o", "APT::Sandbox::User=", "download", name); err != nil {
 		return err
 	}
+	return k.unpack(ctx, tmp, name)
+}
+
+// unpack unpacks what was downloaded to a directory: a package, or its parts.
+func (k kernels) unpack(ctx context.Context, tmp, name string) error {
 	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		return fmt.Errorf("download %s: %d packages came: %w", name, len(debs), err)
+	if err != nil || len(debs) == 0 {
+		return fmt.Errorf("download %s: no package came: %w", name, err)
 	}
 	root := filepath.Join(tmp, "root")
-	if _, err := output(ctx, "", "dpkg-deb", "-x", debs[0], root); err != nil {
-		return err
+	for _, deb := range debs {
+		if _, err := output(ctx, "", "dpkg-deb", "-x", deb, root); err != nil {
+			return err
+		}
 	}
 	return os.Rename(root, filepath.Join(k.dir, name))
 }
@@ -133,6 +144,10 @@ func (k kernels) open(series, name string) (*kernel, error) {
 		Image:   filepath.Join(root, "boot", "vmlinuz-"+release),
 		Modules: filepath.Join(root, "lib", "modules", release),
 	}
+	merged := filepath.Join(root, "usr", "lib", "modules", release) // since Debian 14
+	if _, err := os.Stat(merged); err == nil {
+		kern.Modules, kern.Image = merged, filepath.Join(merged, "vmlinuz")
+	}
 	if _, err := os.Stat(kern.Image); err != nil {
 		return nil, fmt.Errorf("kernel package %s: %w", name, err)
 	}
@@ -140,9 +155,13 @@ func (k kernels) open(series, name string) (*kernel, error) {
 }
 
 // newest returns the package of a series with the highest version, "" if there
-// is none. The names of other packages may be among them.
+// is none. An empty series is every series. The names of other packages may be
+// among them.
 func newest(series string, names []string) string {
-	wanted := regexp.MustCompile(`^linux-image-` + regexp.QuoteMeta(series) + `\.\d[^/]*-cloud-amd64$`)
+	if series != "" {
+		series += "."
+	}
+	wanted := regexp.MustCompile(`^linux-image-` + regexp.QuoteMeta(series) + `\d[^/]*-cloud-amd64$`)
 	best := ""
 	for _, name := range names {
 		if wanted.MatchString(name) && (best == "" || slices.Compare(numbers(name), numbers(best)) > 0) {
@@ -154,8 +173,7 @@ func newest(series string, names []string) string {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// numbers returns the numbers in a package's name, which order the versions of
-// one series.
+// numbers returns the numbers in a package's name, which order versions.
 func numbers(name string) []int {
 	var all []int
 	for _, text := range digits.FindAllString(name, -1) {

@@ -33,6 +33,7 @@ type options struct {
 }
 
 func main() {
+	debian.Enter()
 	o, err := parseOptions(os.Args[1:])
 	if err != nil {
 		exit(2, err)
@@ -56,7 +57,7 @@ func exit(code int, err error) {
 func parseOptions(args []string) (*options, error) {
 	o := &options{mark: "::" + rand.Text() + " "}
 	fs := flag.NewFlagSet("vm", flag.ExitOnError)
-	series := fs.String("kernel", "6.1,6.12", "kernel series, a comma `list`")
+	series := fs.String("kernel", "6.1,6.12", "kernels, a comma `list` of SERIES, SERIES@SUITE and @SUITE")
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")

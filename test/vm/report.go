@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"berth/test/results"
-	"berth/test/vm/internal/plan"
+	"berth/test/vm/plan"
 )
 
 // report reads a machine's serial line: it prints what a person wants to see of

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"berth/test/results"
-	"berth/test/vm/internal/plan"
+	"berth/test/vm/plan"
 )
 
 const testMark = "::mark "
