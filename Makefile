@@ -25,7 +25,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # that run tests lack others: make vm-test has them all.
 export BERTH_TEST_REQUIRE ?= root,macvlan
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test engines fresh bench demo clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test engines system fresh bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -68,9 +68,13 @@ test: deps vet generated ## everything that has to hold and can run here, as roo
 	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -where "$$(uname -r)" -- \
 		-vet=off -p 3 -timeout $(TIMEOUT) ./test/e2e ./test/release ./...
 
-vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1 ./hook' for some
+vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1,@forky ./hook' for some
 	@scripts/deps.sh vm
 	@$(GO) run ./test/vm $(if $(RESULTS),-results $(RESULTS)) $(VM)
+
+system: ## the Debian package on Debian 12 and 13 with systemd, emulated; SYSTEM='-suite trixie' for one
+	@scripts/deps.sh system
+	@$(GO) run ./test/system $(SYSTEM)
 
 fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fresh-bookworm, fresh-trixie
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # deps.sh PURPOSE: installs the Debian packages that are missing for a purpose:
-# demo, bench, test, generate (the BPF objects), vm or tree. A program that is
+# demo, bench, test, generate (the BPF objects), vm, tree or system. A program that is
 # there already, from a package or not, is left alone.
 set -euo pipefail
 cache=${BERTH_CACHE:-/var/cache/berth}
@@ -42,8 +42,11 @@ needs() {
 		vm               systemd-analyze                 systemd
 		vm               /usr/include/linux/if_ether.h   linux-libc-dev
 		vm               xz                              xz-utils
-		tree             debootstrap                     debootstrap
-		tree             git                             git
+		tree,vm,system   debootstrap                     debootstrap
+		tree,system      git                             git
+		system           qemu-system-x86_64              qemu-system-x86
+		system           mkfs.ext4                       e2fsprogs
+		system           debugfs                         e2fsprogs
 	END
 }
 
@@ -66,7 +69,7 @@ extract() {
 	echo "  $cache/bin/${file##*/}"
 }
 
-purpose=${1:?demo, bench, test, generate, vm or tree}
+purpose=${1:?demo, bench, test, generate, vm, tree or system}
 mapfile -t packages < <(missing "$purpose")
 [[ ${#packages[@]} -gt 0 ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then

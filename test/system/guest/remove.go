@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"strings"
+)
+
+// remove: the package says what becomes of containers; those that run go on, and
+// the engine can start others.
+func remove(m *machine) {
+	out := m.run("dpkg", "-r", "berth")
+	m.logf("%s", out)
+	if !strings.Contains(out, "without the interface") {
+		m.errorf("the removal does not say that containers start without their interfaces")
+	}
+	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd", "/etc/containers/containers.conf.d/99-berth.conf"} {
+		if _, err := os.Lstat(path); err == nil {
+			m.errorf("%s is left", path)
+		}
+	}
+	if state := m.property(unit, "ActiveState"); state != "inactive" {
+		m.errorf("the agent is %s", state)
+	}
+	if m.hasPodman() {
+		m.ping("web", 2)
+		m.run("podman", "run", "--rm", "--network", "none", "bb", "true")
+		m.eventually("forged frames pass: nothing of berth's is on "+parent, func() bool { return m.arrived(forged) > 0 })
+	}
+}
+
+// purge: nothing of the package is left but what a person wrote.
+func purge(m *machine) {
+	m.run("dpkg", "-P", "berth")
+	left := m.run("find", "/", "-xdev", "-name", "*berth*", "-not", "-path", "/var/lib/containers/*")
+	left += m.run("find", "/run", "/sys/fs/bpf", "-name", "*berth*")
+	wrote := map[string]bool{
+		"/etc/berth":                                  true, // networks are a person's work
+		"/etc/systemd/system/berthd.service.d":        true,
+		"/run/systemd/system/berthd-metrics.socket.d": true,
+	}
+	for path := range strings.Lines(left) {
+		if path = strings.TrimSpace(path); !wrote[path] {
+			m.errorf("%s is left", path)
+		}
+	}
+	if _, err := os.Lstat("/etc/berth/installed"); err == nil {
+		m.errorf("/etc/berth/installed is left")
+	}
+	if failed := m.run("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
+		m.errorf("units failed:\n%s", failed)
+	}
+}

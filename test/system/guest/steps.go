@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/test/vm/plan"
+)
+
+// A step is a part of the test. Steps build on those before them.
+type step struct {
+	name string
+	do   func(m *machine)
+}
+
+// full are the steps where podman is, units those where it is not.
+var (
+	full = []step{
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"containers", containers},
+		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
+		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
+		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
+	}
+	units = []step{
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"killed", killed},
+		{"reload", reload}, {"metrics-socket", metricsSocket}, {"remove", remove}, {"purge", purge},
+	}
+)
+
+// line is what the host reads.
+const line = "/dev/ttyS1"
+
+// runSteps runs the steps that are left, and switches the machine off.
+func runSteps() error {
+	out, err := os.OpenFile(line, os.O_WRONLY|unix.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	words, err := commandLine()
+	if err != nil {
+		return err
+	}
+	r := &runner{out: out, mark: words["berth.mark"] + " "}
+	if err := r.all(words["berth.run"]); err != nil {
+		r.tell(plan.Event{What: plan.Broken, Name: err.Error()})
+	} else if r.rebooting {
+		return exec.Command("systemctl", "--no-block", "reboot").Run()
+	}
+	r.tell(plan.Event{What: plan.Done})
+	return exec.Command("systemctl", "--no-block", "poweroff").Run()
+}
+
+// commandLine returns the words NAME=VALUE of the kernel's command line.
+func commandLine() (map[string]string, error) {
+	text, err := os.ReadFile("/proc/cmdline")
+	words := map[string]string{}
+	for word := range strings.FieldsSeq(string(text)) {
+		name, value, _ := strings.Cut(word, "=")
+		words[name] = value
+	}
+	return words, err
+}
+
+type runner struct {
+	out       io.Writer
+	mark      string
+	rebooting bool
+}
+
+func (r *runner) tell(e plan.Event) {
+	text, err := e.Line(r.mark)
+	if err == nil {
+		_, err = r.out.Write(text)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guest:", err)
+	}
+}
+
+// all runs the steps that match a pattern, from where it ended before a reboot.
+func (r *runner) all(pattern string) error {
+	wanted, err := regexp.Compile("^(" + pattern + ")$")
+	if err != nil {
+		return err
+	}
+	p, err := loadProgress()
+	if err != nil {
+		return err
+	}
+	steps := units
+	if _, err := exec.LookPath("podman"); err == nil {
+		steps = full
+	}
+	if p.Begun {
+		return fmt.Errorf("the machine started anew during step %q", steps[p.Next].name)
+	}
+	if err := r.booted(); err != nil {
+		return err
+	}
+	for p.Next < len(steps) && !r.rebooting {
+		s := steps[p.Next]
+		if pattern != "" && !wanted.MatchString(s.name) {
+			p.Next++
+			continue
+		}
+		if ok, err := r.step(s, p); err != nil || !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) booted() error {
+	var name unix.Utsname
+	var up unix.Timespec
+	if err := unix.Uname(&name); err != nil {
+		return err
+	}
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return err
+	}
+	r.tell(plan.Event{What: plan.Booted, Name: unix.ByteSliceToString(name.Release[:]), Seconds: time.Duration(up.Nano()).Seconds()})
+	return nil
+}
+
+// step runs a step; it returns false when later ones make no sense.
+func (r *runner) step(s step, p *progress) (goOn bool, err error) {
+	p.Begun = true
+	if err := p.save(); err != nil {
+		return false, err
+	}
+	r.tell(plan.Event{What: plan.Begin, Name: s.name})
+	m := &machine{out: r.out, state: p}
+	start := time.Now()
+	aborted := r.recovered(m, s)
+	status := 0
+	if m.failed {
+		status = 1
+		m.logf("%s", diagnosis())
+	}
+	p.Begun = false
+	p.Next++
+	err = p.save()
+	r.tell(plan.Event{What: plan.End, Name: s.name, Status: status, Seconds: time.Since(start).Seconds()})
+	return !aborted, err
+}
+
+// recovered runs a step; it returns true if the step could not go on.
+func (r *runner) recovered(m *machine, s step) (aborted bool) {
+	defer func() {
+		switch end := recover().(type) {
+		case nil:
+		case abort:
+			aborted = true
+		case reboot:
+			r.rebooting = true
+		default:
+			m.errorf("panic: %v", end)
+			aborted = true
+		}
+	}()
+	s.do(m)
+	return false
+}
+
+// diagnosis is what a person wants to see of a failure.
+func diagnosis() string {
+	var all strings.Builder
+	for _, args := range [][]string{
+		{"systemctl", "--no-pager", "--failed", "--plain", "--no-legend"},
+		{"systemctl", "--no-pager", "--lines=0", "status", "berthd.service"},
+		{"journalctl", "--no-pager", "--output=short-monotonic", "-b", "-n", "25", "-u", "berthd.service"},
+	} {
+		out, _ := output(args[0], args[1:]...) // systemctl's status is the unit's
+		all.WriteString(out)
+	}
+	return all.String()
+}

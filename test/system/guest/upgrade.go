@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// upgrade: while a container sends, another version takes over, and every frame
+// is counted once.
+func upgrade(m *machine) {
+	type result struct {
+		out string
+		err error
+	}
+	const count = 20
+	done := make(chan result, 1)
+	go func() {
+		out, err := output("podman", "exec", "web", "ping", "-q", "-c", fmt.Sprint(count), "-W", "20", gateway)
+		done <- result{out, err}
+	}()
+	before := m.endpoint("web").Counters.Transmit.Total().Packets
+	m.eventually("the first pings", func() bool { return m.endpoint("web").Counters.Transmit.Total().Packets > before })
+	old := m.property(unit, "MainPID")
+	m.run("dpkg", "-i", "/payload/new.deb")
+	r := <-done
+	if r.err != nil || !strings.Contains(r.out, fmt.Sprintf("%d packets received", count)) {
+		m.errorf("pings during the upgrade: %v: %s", r.err, r.out)
+	}
+	if m.property(unit, "MainPID") == old {
+		m.errorf("the agent of the old version runs on")
+	}
+	m.wantRunning("0") // a start by hand counts anew
+	m.exact("web")
+}
+
+// reload: the agent takes its settings anew, and is the same process.
+func reload(m *machine) {
+	pid, restarts := m.property(unit, "MainPID"), m.property(unit, "NRestarts")
+	m.run("systemctl", "reload", unit)
+	m.eventually("the unit is active", func() bool { return m.property(unit, "ActiveState") == "active" })
+	m.run("berth", "agent", "status")
+	m.wantProperty(unit, "MainPID", pid)
+	m.wantProperty(unit, "NRestarts", restarts)
+}
+
+// metricsSocket: systemd takes the metrics' address over from a running agent,
+// and a scrape waits over its restart.
+func metricsSocket(m *machine) {
+	m.scrape()
+	m.run("systemctl", "enable", "--now", "berthd-metrics.socket")
+	m.wantProperty("berthd-metrics.socket", "ActiveState", "active")
+	m.scrape()
+	m.eventually("the agent is active", func() bool { return m.property(unit, "ActiveState") == "active" })
+	m.run("systemctl", "stop", unit)
+	m.scrape() // which starts it
+	m.wantProperty(unit, "ActiveState", "active")
+	drop := "/run/systemd/system/berthd-metrics.socket.d/address.conf"
+	text := "[Socket]\nListenStream=\nListenStream=127.0.0.1:9478\n"
+	if err := os.MkdirAll("/run/systemd/system/berthd-metrics.socket.d", 0o755); err != nil {
+		m.fatalf("%v", err)
+	}
+	if err := os.WriteFile(drop, []byte(text), 0o644); err != nil {
+		m.fatalf("%v", err)
+	}
+	m.run("systemctl", "daemon-reload")
+	m.run("systemctl", "restart", "berthd-metrics.socket")
+	m.scrapeAt("127.0.0.1:9478")
+}
+
+func (m *machine) scrape() { m.scrapeAt("127.0.0.1:9477") }
+
+func (m *machine) scrapeAt(address string) {
+	client := http.Client{Timeout: time.Minute}
+	answer, err := client.Get("http://" + address + "/metrics")
+	if err != nil {
+		m.fatalf("scrape: %v", err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(text), "berth_build_info") {
+		m.errorf("scrape: %v: %s", err, text)
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"berth/test/tree"
+)
+
+// options are the command line's.
+type options struct {
+	suites  []string
+	debs    string
+	run     string
+	timeout time.Duration
+	mark    string
+}
+
+func main() {
+	tree.Enter()
+	o := parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed, err := testAll(ctx, o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "system:", err)
+		os.Exit(2)
+	}
+	if !passed {
+		os.Exit(1)
+	}
+}
+
+func parse() *options {
+	o := &options{mark: "::" + rand.Text()}
+	suites := flag.String("suite", "trixie,bookworm", "Debian's suites, a comma `list`")
+	flag.StringVar(&o.run, "run", "", "only steps whose whole name matches this `regexp`")
+	flag.StringVar(&o.debs, "packages", "", "`directory` that has old.deb and new.deb, instead of building them")
+	flag.DurationVar(&o.timeout, "timeout", 20*time.Minute, "for one machine, from boot to verdict")
+	flag.Parse()
+	o.suites = strings.Split(*suites, ",")
+	return o
+}
+
+// testAll reports whether the steps pass on all machines.
+func testAll(ctx context.Context, o *options) (bool, error) {
+	dir, err := os.MkdirTemp("", "berth-system-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	payload := filepath.Join(dir, "payload.ext4")
+	if err := makePayload(ctx, dir, o.debs, payload); err != nil {
+		return false, err
+	}
+	passed := true
+	for _, suite := range o.suites {
+		ok, err := testOne(ctx, dir, o, suite, payload)
+		if err != nil {
+			return false, fmt.Errorf("Debian %q: %w", suite, err)
+		}
+		passed = passed && ok
+	}
+	return passed, nil
+}
+
+// testOne reports whether the steps pass on one machine.
+func testOne(ctx context.Context, dir string, o *options, suite, payload string) (bool, error) {
+	root := filepath.Join(dir, suite+".ext4")
+	boot, err := makeRoot(ctx, suite, root)
+	if err != nil {
+		return false, err
+	}
+	m := &machine{
+		boot: boot, root: root, payload: payload, limit: o.timeout,
+		console: filepath.Join(dir, suite+".console"),
+		words:   []string{"berth.mark=" + o.mark, "berth.run=" + o.run},
+	}
+	r := &report{out: os.Stdout, prefix: suite + "| ", mark: o.mark + " "}
+	start := time.Now()
+	err = m.run(ctx, r)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		r.fault(err.Error())
+	}
+	if !r.passed() {
+		for _, line := range m.said(20) {
+			r.print("console: " + line)
+		}
+	}
+	r.print(fmt.Sprintf("%d steps passed, %d failed, in %.0f s", r.good, r.bad, time.Since(start).Seconds()))
+	return r.passed(), os.Remove(root)
+}
