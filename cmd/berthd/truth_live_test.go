@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,8 +125,13 @@ func TestStatusByClsact(t *testing.T) {
 	web := l.attach("web", 1)
 	web.send(3)
 	web.sent(3)
-	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "clsact")
-	testnet.Run(t, l.host, "tc", "qdisc", "add", "dev", parent, "ingress")
+	testnet.Eventually(t, "an ingress qdisc in clsact's place", func() (done bool) {
+		testnet.In(t, l.host, func() { // the agent may put clsact back between the two
+			done = exec.Command("tc", "qdisc", "del", "dev", parent, "clsact").Run() == nil &&
+				exec.Command("tc", "qdisc", "add", "dev", parent, "ingress").Run() == nil
+		})
+		return done
+	})
 	l.answersFailed(`of kind "ingress"`, "tc qdisc del dev "+parent+" ingress")
 	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "ingress")
 	l.answersCounting("without that qdisc")
