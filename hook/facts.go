@@ -90,7 +90,12 @@ func (h *Hook) gatherParent(f *Facts, n *specs.Network) error {
 }
 
 func (h *Hook) explainParent(n *specs.Network, err error) error {
+	trunk, _, isVLAN := specs.SplitVLAN(n.Parent)
+	_, _, isNested := specs.SplitVLAN(trunk)
 	switch {
+	case errors.Is(err, network.ErrNoLink) && isVLAN && isNested:
+		return specs.Invalid("parent", n.Parent, "a trunk %q that exists%s: of a VLAN on a VLAN, berth makes the inner one only; there are %s",
+			trunk, ofNetwork(n), h.linkNames())
 	case errors.Is(err, network.ErrNoLink):
 		return specs.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
 	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):

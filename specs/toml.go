@@ -42,6 +42,9 @@ func inUsersWords(err *toml.DecodeError) string {
 	}
 	want := "another kind of value"
 	_, kind, _ := strings.Cut(of, "of type ")
+	if strings.HasPrefix(kind, "[]") {
+		want = "a list, in brackets"
+	}
 	switch kind {
 	case "int", "uint32":
 		want = "a whole number"
