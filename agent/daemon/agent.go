@@ -41,7 +41,7 @@ const (
 	inspection   = 5 * time.Second
 	minInterval  = 20 * time.Millisecond
 	pinsSettle   = 200 * time.Millisecond
-	answerWithin = 2 * time.Second
+	answerWithin = 8 * time.Second
 )
 
 // Agent is the running agent. Fields of the first group are set once; those of
