@@ -5,6 +5,7 @@
 package text
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -55,6 +56,15 @@ func Scale(n uint64) (digits, prefix string) {
 func Bytes(n uint64) string {
 	digits, prefix := Scale(n)
 	return digits + " " + prefix + "B"
+}
+
+// Rate writes a number of bytes a second, or the bits of them, as "9.84 Mb".
+func Rate(bytes float64, bits bool) string {
+	if !bits {
+		return Bytes(uint64(math.Round(max(0, bytes))))
+	}
+	digits, prefix := Scale(uint64(math.Round(max(0, 8*bytes))))
+	return digits + " " + prefix + "b"
 }
 
 // Number writes a number of anything, as "1.23k".

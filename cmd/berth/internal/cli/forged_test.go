@@ -34,10 +34,10 @@ func TestNoNameForgesARow(t *testing.T) {
 			return nil
 		},
 		"stats": func(w *world, all []specs.Endpoint) error {
-			return statsTable(&w.env, []rates.Reading{{Endpoint: all[0]}}, false).write(w.env.Out, noLimit)
+			return statsTable(&w.env, []rates.Reading{{Endpoint: all[0]}}, statsOptions{}).write(w.env.Out, noLimit)
 		},
 		"stats --split": func(w *world, all []specs.Endpoint) error {
-			return statsTable(&w.env, []rates.Reading{{Endpoint: all[0]}}, true).write(w.env.Out, noLimit)
+			return statsTable(&w.env, []rates.Reading{{Endpoint: all[0]}}, statsOptions{split: true}).write(w.env.Out, noLimit)
 		},
 		"agent status": func(w *world, all []specs.Endpoint) error {
 			return parentTable([]specs.ParentStatus{{Name: all[0].Parent, Networks: []string{all[0].Network}}}).write(w.env.Out, noLimit)

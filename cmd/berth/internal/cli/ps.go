@@ -127,18 +127,19 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 // compactTable has two lines or more for each endpoint, to fit a narrow
 // terminal.
 func compactTable(env *Env, endpoints []specs.Endpoint) *table {
-	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"}}
+	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"},
+		whole: []string{"ADDRESS, MAC", "RX", "TX"}}
 	for i := range endpoints {
 		e := &endpoints[i]
 		container := []string{display(e)}
 		if e.Phase != specs.PhaseAttached {
 			container = append(container, stateText(env, e))
 		}
-		container = append(container, violations(e)...)
 		rx, tx := traffic(e)
 		t.addLines(container, []string{dash(e.Network) + "@" + e.Interface},
 			append(prefixTexts(e.Addresses), e.MAC.String()),
 			[]string{e.Parent, string(e.Mode)}, rx, tx)
+		t.note(strings.Join(violations(e), ", "))
 	}
 	return t
 }

@@ -65,8 +65,9 @@ func TestPsTable(t *testing.T) {
 	same(t, "ps", `
 CONTAINER       NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX         TX
 web             lan@net1    192.0.2.65/24      eth1.100      1.23 GB    900 B
-mac-spoof 3                 2001:db8::41/64    bridge        988k pkts  11 pkts
+                            2001:db8::41/64    bridge        988k pkts  11 pkts
                             02:00:5e:00:53:01
+  mac-spoof 3
 berth-demo-two  -@lan0      02:00:5e:00:53:02  eth2          -          -
 attaching                                      passthru
 3f2b00c04b7e    lan@net1    192.0.2.66/24      eth1.100      60 B       0 B

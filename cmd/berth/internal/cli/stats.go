@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +26,8 @@ type statsOptions struct {
 	interval              time.Duration
 	count                 int
 	noStream, split, json bool
+	bits                  bool
+	sort                  string
 }
 
 func newStats(env *Env) *cobra.Command {
@@ -43,6 +48,8 @@ func newStats(env *Env) *cobra.Command {
 	flags.IntVar(&o.count, "count", 0, "end after `N` intervals; 0: go on")
 	flags.BoolVar(&o.noStream, "no-stream", false, "end after one interval")
 	flags.BoolVar(&o.split, "split", false, "tell siblings from the LAN, and unicast, multicast and broadcast apart")
+	flags.BoolVar(&o.bits, "bits", false, "show rates in bits, not in bytes")
+	flags.StringVar(&o.sort, "sort", "", "put the greatest first of `COLUMN`: rx, tx, rx-packets, tx-packets, rx-total, tx-total or violations")
 	flags.BoolVar(&o.json, "json", false, "print a JSON object a line, split always")
 	return cmd
 }
@@ -73,6 +80,9 @@ func (o *statsOptions) check(cmd *cobra.Command) error {
 		return errors.New("either --no-stream or --count")
 	case o.noStream:
 		o.count = 1
+	}
+	if o.sort != "" && statsOrders[o.sort] == nil {
+		return specs.Invalid("--sort", o.sort, "one of %s", strings.Join(slices.Sorted(maps.Keys(statsOrders)), ", "))
 	}
 	return checkInterval(o.interval)
 }
@@ -111,8 +121,9 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 		case err != nil && !lost:
 			env.warn("waiting for the agent: %v", err)
 		case err == nil:
-			readings := rates.Counting(rates.Between(before, now), said.Parents)
-			if err := printStats(env, o, now.At, wanted(readings)); err != nil {
+			readings := wanted(rates.Counting(rates.Between(before, now), said.Parents))
+			o.order(readings)
+			if err := printStats(env, o, now.At, readings); err != nil {
 				return err
 			}
 			before, status, printed = now, said, printed+1
@@ -120,6 +131,30 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 		lost = err != nil
 	}
 	return nil
+}
+
+// statsOrders are the values of --sort; each returns what the greatest of comes
+// first.
+var statsOrders = map[string]func(*rates.Reading) float64{
+	"rx":         func(r *rates.Reading) float64 { return r.Rates.Receive.Total().Bytes },
+	"tx":         func(r *rates.Reading) float64 { return r.Rates.Transmit.Total().Bytes },
+	"rx-packets": func(r *rates.Reading) float64 { return r.Rates.Receive.Total().Packets },
+	"tx-packets": func(r *rates.Reading) float64 { return r.Rates.Transmit.Total().Packets },
+	"rx-total":   func(r *rates.Reading) float64 { return float64(r.Counters.Receive.Total().Bytes) },
+	"tx-total":   func(r *rates.Reading) float64 { return float64(r.Counters.Transmit.Total().Bytes) },
+	"violations": func(r *rates.Reading) (n float64) {
+		for _, of := range r.Violations {
+			n += float64(of)
+		}
+		return n
+	},
+}
+
+// order sorts readings as --sort requires; equal ones stay in their order.
+func (o *statsOptions) order(readings []rates.Reading) {
+	if of := statsOrders[o.sort]; of != nil {
+		slices.SortStableFunc(readings, func(a, b rates.Reading) int { return cmp.Compare(of(&b), of(&a)) })
+	}
 }
 
 func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sample, specs.AgentStatus, error) {

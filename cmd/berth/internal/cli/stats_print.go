@@ -24,12 +24,15 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 		}
 		return nil
 	}
-	t := statsTable(env, readings, o.split)
+	t := statsTable(env, readings, o)
 	var b strings.Builder
 	if err := t.write(&b, env.Width); err != nil {
 		return err
 	}
 	page := b.String()
+	if o.count != 1 {
+		page = at.Format(time.TimeOnly) + "\n" + page
+	}
 	switch {
 	case o.count == 1:
 	case env.redraw:
@@ -64,10 +67,11 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 }
 
 // statsTable has a line for an endpoint, or as many as its traffic has parts.
-func statsTable(env *Env, readings []rates.Reading, split bool) *table {
-	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "RX/s", "TX/s", "RX PKTS/s", "TX PKTS/s", "RX", "TX"}}
-	if split {
-		t.head = []string{"CONTAINER, IF", "TRAFFIC", "RX/s", "TX/s", "RX P/s", "TX P/s", "RX", "TX"}
+func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
+	numbers := []string{"RX/s", "TX/s", "RX P/s", "TX P/s", "RX", "TX"}
+	t := &table{head: append([]string{"CONTAINER", "NETWORK@IF"}, numbers...), whole: numbers}
+	if o.split {
+		t.head = append([]string{"CONTAINER, IF", "TRAFFIC"}, numbers...)
 	}
 	for i := range readings {
 		r := &readings[i]
@@ -76,29 +80,51 @@ func statsTable(env *Env, readings []rates.Reading, split bool) *table {
 		if r.Phase != specs.PhaseAttached {
 			state = append(state, stateText(env, &r.Endpoint))
 		}
-		state = append(state, violations(&r.Endpoint)...)
 		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
-		if split {
+		if o.split {
 			who := append([]string{name, place}, state...)
-			t.addLines(append([][]string{who}, stack(r, append([]part{all}, parts(r)...))...)...)
+			t.addLines(append([][]string{who}, o.stack(r, append([]part{all}, parts(r)...))...)...)
 		} else {
 			all.name = place // in its column
-			t.addLines(append([][]string{append([]string{name}, state...)}, stack(r, []part{all})...)...)
+			t.addLines(append([][]string{append([]string{name}, state...)}, o.stack(r, []part{all})...)...)
 		}
+		t.note(strings.Join(violations(&r.Endpoint), ", "))
+	}
+	if len(readings) > 1 {
+		o.addTotals(t, readings)
 	}
 	return t
 }
 
 // stack returns the cells of several parts, one below the other, after their
 // names.
-func stack(r *rates.Reading, parts []part) [][]string {
+func (o *statsOptions) stack(r *rates.Reading, parts []part) [][]string {
 	columns := make([][]string, 7)
 	for _, p := range parts {
-		for j, cell := range append([]string{p.name}, p.cells(r)...) {
+		for j, cell := range append([]string{p.name}, p.cells(r, o.bits)...) {
 			columns[j] = append(columns[j], dash(cell))
 		}
 	}
 	return columns
+}
+
+// addTotals adds the sums: of the traffic with the LAN, which passes the wire, and
+// of the traffic between containers, which does not and has both ends here.
+func (o *statsOptions) addTotals(t *table, readings []rates.Reading) {
+	lan, local := part{name: "LAN"}, part{name: "local"}
+	sum := rates.Reading{}
+	for i := range readings {
+		r := &readings[i]
+		sum.Counted, sum.Over = sum.Counted || r.Counted, max(sum.Over, r.Over)
+		lan.add(r.Counters.Receive.External, r.Counters.Transmit.External, r.Rates.Receive.External, r.Rates.Transmit.External)
+		local.add(r.Counters.Receive.Local, r.Counters.Transmit.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
+	}
+	t.addLines(append([][]string{{"total"}}, o.stack(&sum, []part{lan, local})...)...)
+}
+
+func (p *part) add(rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
+	p.rx, p.tx = p.rx.Plus(rx.Total()), p.tx.Plus(tx.Total())
+	p.rxRate, p.txRate = p.rxRate.Plus(rxRate.Total()), p.txRate.Plus(txRate.Total())
 }
 
 // part is some of an endpoint's traffic.
@@ -109,11 +135,11 @@ type part struct {
 }
 
 // cells writes a part's six numbers; nothing where there is none.
-func (p *part) cells(r *rates.Reading) []string {
+func (p *part) cells(r *rates.Reading, bits bool) []string {
 	cells := make([]string, 6)
 	if r.Over > 0 {
 		rate := func(v float64) uint64 { return uint64(math.Round(v)) }
-		cells[0], cells[1] = text.Bytes(rate(p.rxRate.Bytes)), text.Bytes(rate(p.txRate.Bytes))
+		cells[0], cells[1] = text.Rate(p.rxRate.Bytes, bits), text.Rate(p.txRate.Bytes, bits)
 		cells[2], cells[3] = text.Number(rate(p.rxRate.Packets)), text.Number(rate(p.txRate.Packets))
 	}
 	if r.Counted {

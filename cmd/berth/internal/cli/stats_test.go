@@ -65,19 +65,22 @@ func TestStatsTable(t *testing.T) {
 	w.agent(&growing{at: busy})
 	w.steps()
 	same(t, "stats", `
-CONTAINER       NETWORK@IF  RX/s   TX/s  RX PKTS/s  TX PKTS/s  RX       TX
-web             lan@net1    500 B  30 B  5          1          2.00 kB  120 B
-mac-spoof 3
-berth-demo-two  -@lan0      -      -     -          -          -        -
+CONTAINER       NETWORK@IF  RX/s   TX/s  RX P/s  TX P/s  RX       TX
+web             lan@net1    500 B  30 B  5       1       2.00 kB  120 B
+  mac-spoof 3
+berth-demo-two  -@lan0      -      -     -       -       -        -
 attaching
+total           LAN         500 B  0 B   5       0       2.00 kB  0 B
+                local       0 B    30 B  0       1       0 B      120 B
 `, w.ok("stats", "--no-stream", "--interval", "100ms"))
 	same(t, "stats --split", `
 CONTAINER, IF  TRAFFIC          RX/s   TX/s  RX P/s  TX P/s  RX       TX
 web            all              500 B  30 B  5       1       4.00 kB  240 B
 lan@net1       local broadcast  0 B    30 B  0       1       0 B      240 B
-mac-spoof 3    ext unicast      500 B  0 B   5       0       4.00 kB  0 B
+               ext unicast      500 B  0 B   5       0       4.00 kB  0 B
+  mac-spoof 3
 `, w.ok("stats", "--split", "--count", "1", "--interval", "100ms", "web"))
-	same(t, "two intervals", "CONTAINER\nweb\nmac-spoof\n\nCONTAINER\nweb\nmac-spoof\n\n",
+	same(t, "two intervals", "12:00:12\nCONTAINER\nweb\n\n\n12:00:14\nCONTAINER\nweb\n\n\n",
 		firstColumn(w.ok("stats", "3f2a", "--count", "2", "--interval", "100ms")))
 }
 
@@ -89,9 +92,9 @@ func TestStatsDetached(t *testing.T) {
 	w.agent(g)
 	w.steps()
 	same(t, "stats", `
-CONTAINER    NETWORK@IF  RX/s  TX/s  RX PKTS/s  TX PKTS/s  RX       TX
-web          lan@net1    -     -     -          -          2.00 kB  120 B
-mac-spoof 3
+CONTAINER  NETWORK@IF  RX/s  TX/s  RX P/s  TX P/s  RX       TX
+web        lan@net1    -     -     -       -       2.00 kB  120 B
+  mac-spoof 3
 `, w.ok("stats", "--no-stream", "--interval", "100ms", "web"))
 	const said = "berth: nothing is counted: berth agent attach\n"
 	same(t, "stats says", said, w.err.String())

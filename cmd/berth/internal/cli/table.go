@@ -1,16 +1,29 @@
 package cli
 
 import (
-	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // table is rows of cells under a head. A cell may have several lines.
 type table struct {
-	head []string
-	rows [][][]string // rows of cells of lines
+	head  []string
+	rows  [][][]string   // rows of cells of lines
+	whole []string       // titles of columns that are never shortened
+	notes map[int]string // texts below a row, by its index
+}
+
+// note writes a text below the row that was added last, over all columns.
+func (t *table) note(text string) {
+	if t.notes == nil {
+		t.notes = make(map[int]string)
+	}
+	if text != "" {
+		t.notes[len(t.rows)-1] = printable(text)
+	}
 }
 
 const (
@@ -56,10 +69,13 @@ func (t *table) all() [][][]string {
 // are shortened; "…" stands for what was cut.
 func (t *table) write(w io.Writer, width int) error {
 	widths := t.widths()
-	shrink(widths, width)
+	t.shrink(widths, width)
 	var b strings.Builder
-	for _, row := range t.all() {
+	for i, row := range t.all() {
 		writeRow(&b, row, widths)
+		if note := t.notes[i-1]; note != "" { // the head is row 0 of all
+			writeNote(&b, note, width)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -73,7 +89,7 @@ func (t *table) widths() []int {
 	for _, row := range t.all() {
 		for i, cell := range row {
 			for _, line := range cell {
-				widths[i] = max(widths[i], utf8.RuneCountInString(line))
+				widths[i] = max(widths[i], ansi.StringWidthWc(line))
 			}
 		}
 	}
@@ -88,16 +104,17 @@ func total(widths []int) int {
 	return sum
 }
 
-// shrink takes a column from the widest, again and again, until all fit.
-func shrink(widths []int, width int) {
+// shrink narrows the widest column that may be shortened, again and again, until
+// all fit.
+func (t *table) shrink(widths []int, width int) {
 	for width != noLimit && total(widths) > width {
-		widest := 0
+		widest := -1
 		for i, w := range widths {
-			if w > widths[widest] {
+			if !slices.Contains(t.whole, t.head[i]) && (widest < 0 || w > widths[widest]) {
 				widest = i
 			}
 		}
-		if widths[widest] <= columnLeast {
+		if widest < 0 || widths[widest] <= columnLeast {
 			return
 		}
 		widths[widest]--
@@ -116,15 +133,33 @@ func writeRow(b *strings.Builder, cells [][]string, widths []int) {
 			if line < len(lines) {
 				cell = shorten(lines[line], widths[i])
 			}
-			fmt.Fprintf(&text, "%-*s", widths[i]+columnGap, cell)
+			text.WriteString(cell + strings.Repeat(" ", widths[i]+columnGap-ansi.StringWidthWc(cell)))
 		}
 		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
 }
 
+// writeNote writes a text in lines of at most width columns, indented.
+func writeNote(b *strings.Builder, note string, width int) {
+	const indent = "  "
+	line := indent
+	for _, word := range strings.Fields(note) {
+		if line != indent && width != noLimit && ansi.StringWidthWc(line+" "+word) > width {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	b.WriteString(line + "\n")
+}
+
+// shorten cuts a text to a number of the terminal's columns.
 func shorten(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
+	if ansi.StringWidthWc(s) <= width {
 		return s
 	}
-	return string([]rune(s)[:width-1]) + "…"
+	return ansi.TruncateWc(s, width, "…")
 }

@@ -17,32 +17,62 @@ type column struct {
 	right bool // numbers stand at the right
 	most  bool // the greatest comes first
 	cell  func(*Model, *rates.Reading) string
-	order func(a, b *rates.Reading) int // nil: nobody sorts by it
+	draw  func(m *Model, r *rates.Reading, width int) string // in place of cell, to fill the column
+	order func(a, b *rates.Reading) int                      // nil: nobody sorts by it
 }
 
 // byReceive is the index of the column that the table is sorted by at first.
 const byReceive = 4
 
-// columns are all columns of endpoints. The first takes what is left of the
-// terminal's width.
+// columns are all columns of endpoints. The first takes the rest of the
+// terminal's width, up to nameMost; then the others grow.
 var columns = []column{
 	{title: "CONTAINER", width: 12, cell: nameCell, order: byText(name)},
 	{title: "NETWORK@IF", width: 11, rank: 3, cell: textCell(place), order: byText(place)},
 	{title: "ADDRESS", width: 15, rank: 6, cell: textCell(address), order: byAddress},
 	{title: "PARENT", width: 8, rank: 7, cell: textCell(parent), order: byText(parent)},
-	{title: "RX/s", width: 8, right: true, most: true, cell: rateCell(rxBytes, bytesText), order: byNumber(rxBytes)},
-	{title: "TX/s", width: 8, right: true, most: true, cell: rateCell(txBytes, bytesText), order: byNumber(txBytes)},
-	{title: "RX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(rxPackets, numberText), order: byNumber(rxPackets)},
-	{title: "TX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(txPackets, numberText), order: byNumber(txPackets)},
+	{title: "RX/s", width: 8, right: true, most: true, cell: bytesCell(rxBytes), order: byNumber(rxBytes)},
+	{title: "TX/s", width: 8, right: true, most: true, cell: bytesCell(txBytes), order: byNumber(txBytes)},
+	{title: "RX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(rxPackets), order: byNumber(rxPackets)},
+	{title: "TX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(txPackets), order: byNumber(txPackets)},
 	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(received), order: byNumber(received)},
 	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmitted), order: byNumber(transmitted)},
-	{title: "HISTORY", width: 12, rank: 4, cell: historyCell},
+	{title: "HISTORY", width: 12, rank: 4, draw: historyCell},
 	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violations)},
 }
 
-// visible returns the columns that have room in width, and the width of the
-// first.
-func visible(width int) (shown []int, first int) {
+// nameMost is the width that a container's name takes before other columns grow.
+const nameMost = 42
+
+// grown are the columns that grow on a wide terminal, in this order, and the most
+// that they take: an IPv6 address, and all of a trail.
+var grown = []struct {
+	title string
+	most  int
+}{{"HISTORY", 30}, {"ADDRESS", 39}, {"NETWORK@IF", 24}, {"PARENT", 15}, {"HISTORY", trailLength}}
+
+// visible returns the columns that have room in width, and their widths.
+func visible(width int) (shown, widths []int) {
+	shown, first := inRoom(width)
+	for i, c := range shown {
+		widths = append(widths, columns[c].width)
+		if i == 0 {
+			widths[0] = first
+		}
+	}
+	for _, g := range grown {
+		for i, c := range shown {
+			if by := min(widths[0]-nameMost, g.most-widths[i]); i > 0 && columns[c].title == g.title && by > 0 {
+				widths[i], widths[0] = widths[i]+by, widths[0]-by
+			}
+		}
+	}
+	return shown, widths
+}
+
+// inRoom returns the columns that have room in width, and the width of the first
+// if the others have their least.
+func inRoom(width int) (shown []int, first int) {
 	for rank := 9; rank >= 0; rank-- {
 		shown, first = shown[:0], width
 		for i := range columns {
@@ -103,14 +133,26 @@ func textCell(of func(*rates.Reading) string) func(*Model, *rates.Reading) strin
 	return func(_ *Model, r *rates.Reading) string { return of(r) }
 }
 
-func rateCell(of func(*rates.Reading) float64, write func(float64) string) func(*Model, *rates.Reading) string {
+func rateCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
 	return func(_ *Model, r *rates.Reading) string {
 		if r.Over == 0 {
 			return "-"
 		}
-		return write(of(r))
+		return numberText(of(r))
 	}
 }
+
+func bytesCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
+	return func(m *Model, r *rates.Reading) string {
+		if r.Over == 0 {
+			return "-"
+		}
+		return m.rate(of(r))
+	}
+}
+
+// rate writes bytes a second, or the bits of them.
+func (m *Model) rate(bytes float64) string { return text.Rate(bytes, m.bits) }
 
 func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
 	return func(_ *Model, r *rates.Reading) string {
@@ -121,8 +163,8 @@ func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) str
 	}
 }
 
-func historyCell(m *Model, r *rates.Reading) string {
-	return m.shown.trails[rates.KeyOf(&r.Endpoint)].spark(12, m.look.levels, point.both)
+func historyCell(m *Model, r *rates.Reading, width int) string {
+	return m.shown.trails[rates.KeyOf(&r.Endpoint)].spark(width, m.look.levels, point.both)
 }
 
 func violationsCell(_ *Model, r *rates.Reading) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 	"berth/specs"
 )
 
-var sizes = [][2]int{{80, 24}, {120, 40}, {40, 10}}
+var sizes = [][2]int{{80, 24}, {120, 40}, {200, 50}, {40, 10}}
 
 // What a person sees, at the sizes that terminals have.
 func TestFrames(t *testing.T) {
@@ -164,5 +165,75 @@ func TestResize(t *testing.T) {
 	s.sound()
 	if !strings.Contains(s.line("▸"), before) && !strings.Contains(s.line("▸"), before[:8]) {
 		t.Errorf("after a resize the selected line is %q, want %s", s.line("▸"), before)
+	}
+}
+
+// A parent's rate is what passes the wire: two siblings that send to one another
+// are apart from it.
+func TestParentsShowLANAndLocalApart(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 120, 24)
+	for n := range uint64(3) {
+		all := containers(s.n)[1:3]
+		count := specs.Casts{Unicast: specs.Count{Packets: n * 250, Bytes: n * 250_000}}
+		for i := range all {
+			all[i].Counters = specs.Counters{Receive: specs.Traffic{Local: count}, Transmit: specs.Traffic{Local: count}}
+		}
+		all[0].Counters.Receive.External = specs.Casts{Unicast: specs.Count{Packets: n, Bytes: n * 100}}
+		s.sample(all...)
+	}
+	if got, want := s.line("eth1.100"), " eth1.100         counting      3    100 B      0 B   500 kB lan dmz"; got != want {
+		t.Errorf("parent %q, want %q", got, want)
+	}
+	s.keys("b")
+	if got, want := s.line("eth1.100"), " eth1.100         counting      3    800 b      0 b  4.00 Mb lan dmz"; got != want {
+		t.Errorf("parent in bits %q, want %q", got, want)
+	}
+}
+
+// The pane shows a violation that repeats once, with its addresses, and takes no
+// more lines than it needs.
+func TestViolationsPane(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 120, 48).run(2)
+	if l := s.m.layout(); l.events != 0 {
+		t.Errorf("%d lines without a violation, want 0", l.events)
+	}
+	var all []specs.Event
+	for i := range 9 {
+		e := spoof(i, party())
+		e.Frame.SourceIP, e.Frame.DestinationIP = netip.MustParseAddr("192.0.2.99"), netip.MustParseAddr("192.0.2.1")
+		e.LeftOut = 1
+		all = append(all, e)
+	}
+	s.send(eventsMsg(all))
+	const want = " 12:00:08 mac-spoof by web (+17): 192.0.2.99 to 192.0.2.1 on eth1.100, MAC 02:00:5e:00:53:99"
+	if got := s.line("mac-spoof"); got != want {
+		t.Errorf("line %q, want %q", got, want)
+	}
+	if n := strings.Count(bare(s.m), "mac-spoof"); n != 1 || s.m.layout().events != 1 {
+		t.Errorf("%d lines in a pane of %d, want 1", n, s.m.layout().events)
+	}
+}
+
+// Wide characters, emoji and combining ones do not move the columns after them.
+func TestWideCharactersKeepColumns(t *testing.T) {
+	t.Parallel()
+	for _, size := range sizes {
+		s := newScene(t, size[0], size[1])
+		all := containers(1)
+		for i, name := range []string{"plain", "ウェブサーバーの名前はとても長いです", "e\u0301te\u0301", "🚀🚀🚀"} {
+			all[i].Name, all[i].Network, all[i].Interface = name, "lan", "net1"
+		}
+		s.sample(all...)
+		columns := make(map[int]bool)
+		for line := range strings.Lines(bare(s.m)) {
+			if before, _, ok := strings.Cut(line, "lan@net1"); ok {
+				columns[ansi.StringWidthWc(before)] = true
+			}
+		}
+		if size[0] > 40 && len(columns) != 1 {
+			t.Errorf("at %v the column begins at %v", size, columns)
+		}
 	}
 }

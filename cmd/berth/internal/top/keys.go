@@ -82,6 +82,8 @@ func (m *Model) browse(key string) {
 		m.filter = ""
 	case "r":
 		m.turned = !m.turned
+	case "b":
+		m.bits = !m.bits
 	case ">", "right", "s":
 		m.sortBy(1)
 	case "<", "left":
@@ -136,7 +138,7 @@ func (m *Model) open(p page) { m.page, m.scroll = p, 0 }
 
 // sortBy goes on to the next column that is shown and can be sorted by.
 func (m *Model) sortBy(step int) {
-	shown, _ := visible(m.width - gutter)
+	shown, _ := inRoom(m.width - gutter)
 	shown = slices.DeleteFunc(shown, func(i int) bool { return columns[i].order == nil })
 	at := slices.Index(shown, m.column)
 	m.column = shown[(at+step+len(shown))%len(shown)]

@@ -35,6 +35,7 @@ type Model struct {
 	filter string
 	typing bool // the filter is being typed
 	column int  // index in columns that the table is sorted by
+	bits   bool // rates are in bits, not in bytes
 	turned bool // against the order in which the column comes by itself
 
 	rows     []*rates.Reading // that are shown, in their order

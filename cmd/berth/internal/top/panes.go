@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,13 +20,13 @@ func (m *Model) parents(lines int) []string {
 		title += fmt.Sprintf(" (%d more)", hidden)
 	}
 	sums := m.shown.byParent()
-	text := []string{m.parentLine(title, "STATE", "IFS", "RX/s", "TX/s", "NETWORKS", titled)}
+	text := []string{m.parentLine(title, "STATE", "IFS", "RX/s", "TX/s", "LOCAL/s", "NETWORKS", titled)}
 	for i := range all[:lines] {
 		p := &all[i]
 		sum := sums[p.Name]
-		rx, tx := bytesText(sum.rx.Bytes), bytesText(sum.tx.Bytes)
+		rx, tx, local := m.rate(sum.rx.Bytes), m.rate(sum.tx.Bytes), m.rate(sum.local.Bytes)
 		if p.State != specs.ParentCounting {
-			rx, tx = "-", "-"
+			rx, tx, local = "-", "-", "-"
 		}
 		st := plain
 		switch {
@@ -34,7 +35,7 @@ func (m *Model) parents(lines int) []string {
 		case m.shown.lost != nil:
 			st = dim
 		}
-		text = append(text, m.parentLine(p.Name, string(p.State), strconv.Itoa(p.Endpoints), rx, tx, strings.Join(p.Networks, " "), st))
+		text = append(text, m.parentLine(p.Name, string(p.State), strconv.Itoa(p.Endpoints), rx, tx, local, strings.Join(p.Networks, " "), st))
 	}
 	return text
 }
@@ -46,10 +47,10 @@ func trouble(p *specs.ParentStatus) int {
 	return 0
 }
 
-func (m *Model) parentLine(name, state, ifs, rx, tx, networks string, st style) string {
+func (m *Model) parentLine(name, state, ifs, rx, tx, local, networks string, st style) string {
 	l := &m.look
 	line := " " + strings.Join([]string{
-		l.fit(name, 16), l.fit(state, 9), l.right(ifs, 5), l.right(rx, 8), l.right(tx, 8), l.fit(networks, m.width-52),
+		l.fit(name, 16), l.fit(state, 9), l.right(ifs, 5), l.right(rx, 8), l.right(tx, 8), l.right(local, 8), l.fit(networks, m.width-61),
 	}, " ")
 	return l.paint(l.cut(line, m.width), st)
 }
@@ -57,11 +58,11 @@ func (m *Model) parentLine(name, state, ifs, rx, tx, networks string, st style) 
 // violations is the last events, the newest at the bottom, under a head where
 // there is more than one line.
 func (m *Model) violations(lines int) []string {
-	events := m.shown.events
-	if lines == 0 || lines == 1 && len(events) == 0 {
-		return nil
-	}
-	if lines == 1 {
+	events := merged(m.shown.events)
+	if m.height < lowest {
+		if lines == 0 || len(events) == 0 {
+			return nil
+		}
 		return []string{m.eventLine(&events[len(events)-1])}
 	}
 	title := " VIOLATIONS"
@@ -72,10 +73,36 @@ func (m *Model) violations(lines int) []string {
 	for i := range events[max(0, len(events)-lines):] {
 		text = append(text, m.eventLine(&events[max(0, len(events)-lines)+i]))
 	}
-	for len(text) < lines+1 {
-		text = append(text, "")
-	}
 	return text
+}
+
+// merged returns the events without those that differ from a later one by their
+// time alone; the later one counts them.
+func merged(events []specs.Event) (all []specs.Event) {
+	at := make(map[string]int)
+	for _, e := range slices.Backward(events) {
+		key := fmt.Sprint(e.Kind, e.MAC, e.Parent, e.Detail, e.Certainty, e.Dropped, addressesOf(&e),
+			partyName(e.Sender), "\x00", partyName(e.Owner), "\x00", partyName(e.Receiver))
+		if i, ok := at[key]; ok {
+			all[i].LeftOut += 1 + e.LeftOut
+			continue
+		}
+		at[key] = len(all)
+		all = append(all, e)
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// addressesOf writes the addresses of an event's frame, or "".
+func addressesOf(e *specs.Event) string {
+	switch {
+	case !e.Frame.SourceIP.IsValid():
+		return ""
+	case !e.Frame.DestinationIP.IsValid():
+		return e.Frame.SourceIP.String()
+	}
+	return e.Frame.SourceIP.String() + " to " + e.Frame.DestinationIP.String()
 }
 
 // eventLine is one violation; (+2) are those like it that the rate limit left
@@ -88,7 +115,10 @@ func (m *Model) eventLine(e *specs.Event) string {
 	if e.Detail != "" {
 		what += fmt.Sprintf(": %s, on %s", e.Detail, e.Parent)
 	} else {
-		what += fmt.Sprintf(": %s on %s", e.MAC, e.Parent)
+		what += fmt.Sprintf(": %s on %s", cmp.Or(addressesOf(e), e.MAC.String()), e.Parent)
+		if addressesOf(e) != "" {
+			what += ", MAC " + e.MAC.String()
+		}
 	}
 	if e.Receiver != nil {
 		what += ", to " + partyName(e.Receiver)

@@ -71,18 +71,19 @@ func (s *state) saw(events []specs.Event) *state {
 	return &next
 }
 
-// sums are all endpoints of a parent together.
-type sums struct{ rx, tx specs.Rate }
+// sums are all endpoints of a parent together: what they receive from the LAN and
+// transmit to it, and apart from it what they transmit to one another.
+type sums struct{ rx, tx, local specs.Rate }
 
-// byParent adds up the rates of the endpoints on each parent. Traffic between
-// two of them counts for both, as transmitted and as received.
+// byParent adds up the rates of the endpoints on each parent.
 func (s *state) byParent() map[string]sums {
 	all := make(map[string]sums)
 	for i := range s.readings {
 		r := &s.readings[i]
 		sum := all[r.Parent]
-		sum.rx = sum.rx.Plus(r.Rates.Receive.Total())
-		sum.tx = sum.tx.Plus(r.Rates.Transmit.Total())
+		sum.rx = sum.rx.Plus(r.Rates.Receive.External.Total())
+		sum.tx = sum.tx.Plus(r.Rates.Transmit.External.Total())
+		sum.local = sum.local.Plus(r.Rates.Transmit.Local.Total())
 		all[r.Parent] = sum
 	}
 	return all

@@ -193,7 +193,7 @@ func TestNoRatesWhileDetached(t *testing.T) {
 	say.Attached, say.Parents[0].State = false, specs.ParentDetached
 	s.send(sampleMsg{at: s.now(), status: say, endpoints: containers(s.n)})
 	for i := range s.m.shown.readings {
-		if r := &s.m.shown.readings[i]; rateCell(rxBytes, bytesText)(&s.m, r) != "-" {
+		if r := &s.m.shown.readings[i]; bytesCell(rxBytes)(&s.m, r) != "-" {
 			t.Errorf("%s has a rate: %+v", name(r), r.Rates)
 		}
 	}

@@ -42,12 +42,14 @@ func (m *Model) help() []string {
 		{"enter", "all about it"},
 		{"< > s", "sort by another column"},
 		{"r", "reverse the order"},
+		{"b", "rates in bits, or in bytes"},
 		{"/", "filter: words, all of them, in names, addresses, networks, parents and modes"},
 		{"esc", "end the filter; go back"},
 		{"p space", "hold the picture; go on"},
 		{"q ctrl+c", "quit"},
 		{"", ""},
 		{"RX, TX", "as the container sees it; bytes of whole frames, 1 kB is 1000"},
+		{"LOCAL/s", "between containers of a parent, apart from its RX and TX, which pass the wire"},
 		{"P/s", "packets a second, as on the wire"},
 		{"HISTORY", "RX and TX, own scale each"},
 		{"VIOL", "frames that broke a rule, see berth events"},
@@ -137,7 +139,7 @@ func (m *Model) parts(r *rates.Reading) []string {
 		}
 		rxText, txText := "-", "-"
 		if r.Over > 0 {
-			rxText, txText = bytesText(rxRate.Bytes), bytesText(txRate.Bytes)
+			rxText, txText = m.rate(rxRate.Bytes), m.rate(txRate.Bytes)
 		}
 		lines = append(lines, m.partLine(name, rxText, txText, bytesText(float64(rx.Bytes)), bytesText(float64(tx.Bytes)), plain))
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"berth/agent/client"
 	"berth/cmd/berth/internal/rates"
@@ -50,6 +51,9 @@ func (m Model) Frame() string {
 	return strings.Join(append(lines[:m.height-1], m.footer()), "\n")
 }
 
+// lowest is the height from which on parents and the violations' head are shown.
+const lowest = 16
+
 // layout is how many lines each part of the list takes.
 type layout struct {
 	parents, rows, events int // without their heads
@@ -62,13 +66,13 @@ func (m *Model) layout() (l layout) {
 	if m.alert() != "" {
 		left--
 	}
-	if m.height < 16 {
+	if m.height < lowest {
 		l.events = min(1, max(0, left-3))
 		l.rows = max(0, left-l.events)
 		return l
 	}
 	l.parents = min(len(m.shown.status.Parents), max(1, m.height/6))
-	l.events = max(2, m.height/6)
+	l.events = min(max(2, m.height/6), len(merged(m.shown.events)))
 	l.rows = left - l.events - 1
 	if l.parents > 0 {
 		l.rows -= l.parents + 2 // with a head and an empty line
@@ -110,8 +114,8 @@ func (m *Model) nothing() string {
 
 // between puts one text at the left of a line and one at its right.
 func (m *Model) between(left, right string, st style) string {
-	room := m.width - len([]rune(right)) - 1
-	if room < len(left)/2 {
+	room := m.width - ansi.StringWidthWc(right) - 1
+	if room < ansi.StringWidthWc(left)/2 {
 		return m.look.paint(m.look.fit(left, m.width), st)
 	}
 	return m.look.paint(m.look.fit(left, room)+" "+m.look.cut(right, m.width), st)
@@ -179,9 +183,8 @@ func (m *Model) footer() string {
 	switch {
 	case m.typing:
 		room := m.width - 3
-		typed := []rune(m.filter)
-		typed = typed[max(0, len(typed)-max(0, room)):]
-		return m.look.cut("/ "+string(typed), m.width-1) + m.look.paint(" ", marked)
+		typed := ansi.TruncateLeftWc(m.filter, max(0, ansi.StringWidthWc(m.filter)-max(0, room)), "")
+		return m.look.cut("/ "+typed, m.width-1) + m.look.paint(" ", marked)
 	case m.page != pageList:
 		return m.look.paint(m.look.fit("esc back  q quit", m.width), dim)
 	case m.filter != "":
@@ -194,13 +197,10 @@ func (m *Model) footer() string {
 
 // head is the titles of the endpoints' table.
 func (m *Model) head() string {
-	shown, first := visible(m.width - gutter)
+	shown, widths := visible(m.width - gutter)
 	cells := make([]string, len(shown))
 	for i, c := range shown {
-		title, width := columns[c].title, columns[c].width
-		if i == 0 {
-			width = first
-		}
+		title, width := columns[c].title, widths[i]
 		if c == m.column {
 			title += m.arrow()
 		}
@@ -221,16 +221,16 @@ func (m *Model) arrow() string {
 
 // row is one endpoint.
 func (m *Model) row(r *rates.Reading, selected bool) string {
-	shown, first := visible(m.width - gutter)
+	shown, widths := visible(m.width - gutter)
 	cells := make([]string, len(shown))
 	for i, c := range shown {
-		width := columns[c].width
-		if i == 0 {
-			width = first
-		}
-		cells[i] = m.look.fit(columns[c].cell(m, r), width)
-		if columns[c].right {
-			cells[i] = m.look.right(columns[c].cell(m, r), width)
+		switch of := &columns[c]; {
+		case of.draw != nil:
+			cells[i] = m.look.fit(of.draw(m, r, widths[i]), widths[i])
+		case of.right:
+			cells[i] = m.look.right(of.cell(m, r), widths[i])
+		default:
+			cells[i] = m.look.fit(of.cell(m, r), widths[i])
 		}
 	}
 	mark, st := " ", plain

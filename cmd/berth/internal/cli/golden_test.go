@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
+
+	"berth/cmd/berth/internal/rates"
+	"berth/specs"
+)
+
+var update = flag.Bool("update", false, "write the golden tables")
+
+// crowd is endpoints whose texts are long and wide, with many violations.
+func crowd() []rates.Reading {
+	all := endpoints()
+	for i, name := range []string{"ウェブサーバー", "e\u0301te\u0301-🚀-launcher", "a-container-with-a-very-long-name-indeed"} {
+		e := all[0]
+		e.Name, e.ContainerID, e.MAC = name, fmt.Sprint("crowd", i), mac(fmt.Sprintf("02:00:5e:00:53:%02x", 16+i))
+		e.Network = "production-network"
+		e.Violations = map[specs.Kind]uint64{specs.MACSpoof: 123456, specs.IPSpoof: 98765, specs.RogueDHCP: 4321}
+		e.Dropped = map[specs.Kind]uint64{specs.MACSpoof: 123000}
+		all = append(all, e)
+	}
+	now := rates.Sample{At: clock, Endpoints: all}
+	before := rates.Sample{At: clock.Add(-2 * time.Second), Endpoints: append([]specs.Endpoint{}, all...)}
+	for i := range before.Endpoints {
+		if c := &before.Endpoints[i].Counters; c.Receive.External.Unicast.Packets > 100 {
+			c.Receive = packets(c.Receive.External.Unicast.Packets/2, c.Receive.External.Unicast.Bytes/2)
+		}
+	}
+	return rates.Between(&before, &now)
+}
+
+// TestGolden compares the tables with testdata at three widths. No line is wider
+// than the terminal, and no number and no MAC is cut.
+func TestGolden(t *testing.T) {
+	readings := crowd()
+	var listed []specs.Endpoint
+	for i := range readings {
+		listed = append(listed, readings[i].Endpoint)
+	}
+	for _, width := range []int{80, 120, 200} {
+		for name, print := range map[string]func(*Env) error{
+			"ps":          func(env *Env) error { return printEndpoints(env, listOptions{}, listed) },
+			"stats":       func(env *Env) error { return printStats(env, statsOptions{}, clock, readings) },
+			"stats-bits":  func(env *Env) error { return printStats(env, statsOptions{bits: true}, clock, readings) },
+			"stats-split": func(env *Env) error { return printStats(env, statsOptions{split: true}, clock, readings) },
+		} {
+			w := newWorld(t)
+			w.env.Width = width
+			if err := print(&w.env); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, fmt.Sprintf("%s-%d", name, width), w.out.String())
+			for line := range strings.Lines(w.out.String()) {
+				if n := ansi.StringWidthWc(strings.TrimSuffix(line, "\n")); n > width {
+					t.Errorf("%s: %d columns of %d: %s", name, n, width, line)
+				}
+			}
+			if name == "ps" && !strings.Contains(w.out.String(), "02:00:5e:00:53:12") {
+				t.Errorf("ps at %d cuts a MAC:\n%s", width, &w.out)
+			}
+		}
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestStatsSort(t *testing.T) {
+	w := newWorld(t)
+	w.agent(&growing{at: busy})
+	w.steps()
+	same(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\nattaching\ntotal\n\n",
+		firstColumn(w.ok("stats", "--no-stream", "--interval", "100ms", "--sort", "violations")))
+	w.fails(exitUsage, `--sort "size": want one of rx, rx-packets, rx-total, tx, tx-packets, tx-total, violations`, "stats", "--sort", "size")
+	readings := crowd()
+	for name, of := range statsOrders {
+		(&statsOptions{sort: name}).order(readings)
+		for i := range readings[1:] {
+			if of(&readings[i]) < of(&readings[i+1]) {
+				t.Errorf("--sort %s: %v before %v", name, of(&readings[i]), of(&readings[i+1]))
+			}
+		}
+	}
+}
