@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"berth/bpf"
 )
@@ -14,8 +15,18 @@ import (
 // comes before.
 func (a *Agent) readEvents() { go a.pump(a.reader) }
 
-// pump turns what the datapath saw into events until the reader is closed.
-func (a *Agent) pump(reader *bpf.Reader) {
+// eventReader reads the datapath's events, as [bpf.Reader] does.
+type eventReader interface {
+	Read() (bpf.RawEvent, error)
+}
+
+// readAgain is how long a reader that has failed is left alone.
+const readAgain = time.Second
+
+// pump turns what the datapath saw into events until the reader is closed. If
+// reading fails, it is tried again.
+func (a *Agent) pump(reader eventReader) {
+	const part = "events of the datapath"
 	for {
 		raw, err := reader.Read()
 		switch {
@@ -24,9 +35,10 @@ func (a *Agent) pump(reader *bpf.Reader) {
 		case errors.Is(err, bpf.ErrRecord):
 			a.log.Warn("event left out", "error", err)
 		case err != nil:
-			a.log.Error("no more events", "error", err)
-			return
+			a.troubles.report(part, err)
+			time.Sleep(readAgain)
 		default:
+			a.troubles.report(part, nil)
 			a.tell(describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.behind(raw.Receiver), a.parentName(raw.ParentIndex)))
 		}
 	}

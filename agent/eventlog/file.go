@@ -127,14 +127,21 @@ func create(path string, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// rotate moves each full file one number up; the last one goes.
+// rotate moves each full file one number up, as far as the first number that is
+// free; the last one goes. So a rotation that failed half-way loses none if it is
+// tried again.
 func (f *File) rotate() error {
 	if f.keep == 0 {
 		return wrapRotate(os.Remove(f.path))
 	}
-	for i := f.keep - 1; i >= 0; i-- {
-		err := os.Rename(f.numbered(i), f.numbered(i+1))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	free := 1
+	for ; free < f.keep; free++ {
+		if _, err := os.Lstat(f.numbered(free)); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	for i := free - 1; i >= 0; i-- {
+		if err := os.Rename(f.numbered(i), f.numbered(i+1)); err != nil {
 			return wrapRotate(err)
 		}
 	}

@@ -141,3 +141,23 @@ func TestFollowWritesAll(t *testing.T) {
 		t.Errorf("%d events in the file, want 1000", len(got))
 	}
 }
+
+// A rotation that fails again and again loses no full file.
+func TestFailedRotationLosesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	f := NewFile(path, 1, 3)
+	write(t, f, 1, 4)
+	for _, name := range []string{path, path + ".1"} { // so that the last step fails
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		if err := f.rotate(); err == nil {
+			t.Fatal("it moves a file that is not there")
+		}
+	}
+	wantNumbers(t, path+".2", 2)
+	wantNumbers(t, path+".3", 1)
+}

@@ -73,6 +73,7 @@ func start(p *nri.Plugin, options nri.Options) error {
 	if err := openSysctls(); err != nil {
 		return err
 	}
+	signal.Ignore(unix.SIGHUP) // it has nothing to read again
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	if nri.Launched() {
