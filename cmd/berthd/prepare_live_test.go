@@ -68,7 +68,7 @@ func unmountAll(path string) error {
 	}
 }
 
-// allReadOnly is ProtectSystem=strict with ReadOnlyPaths=/proc /sys and
+// allReadOnly is ProtectSystem=strict with /proc, /run and /sys read-only and
 // ReadWritePaths= (systemd.exec(5)).
 func allReadOnly(but []string) error {
 	for _, path := range but {

@@ -73,18 +73,15 @@ func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
 	for key, want := range map[string]string{
 		"Type": "notify", "RuntimeDirectory": "berth", "RuntimeDirectoryMode": "0711", "RuntimeDirectoryPreserve": "yes",
 		"CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_NET_BROADCAST CAP_PERFMON", "AmbientCapabilities": "", "NoNewPrivileges": "yes",
-		"ProtectSystem": "strict", "ReadOnlyPaths": "/proc /sys", "ReadWritePaths": "/sys/fs/bpf",
+		"ProtectSystem": "strict", "ReadOnlyPaths": "/proc", "BindReadOnlyPaths": "/run /sys", "ReadWritePaths": "/sys/fs/bpf",
 	} {
 		if got := u["Service"][key]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}
 	}
-	// With the first, /sys/fs/bpf is read-only, whatever ReadWritePaths says; with
-	// the second, /run and /sys are writable.
-	for _, key := range []string{"ProtectKernelTunables", "ProtectProc"} {
-		if u["Service"][key] != nil {
-			t.Errorf("%s is set", key)
-		}
+	// With it /sys/fs/bpf is read-only, whatever ReadWritePaths says.
+	if u["Service"]["ProtectKernelTunables"] != nil {
+		t.Error("ProtectKernelTunables is set")
 	}
 	if u["Service"]["WatchdogSec"] == nil {
 		t.Error("no watchdog")
