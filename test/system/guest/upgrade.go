@@ -57,7 +57,7 @@ func metricsSocket(m *machine) {
 	m.eventually("the agent is active", func() bool { return m.property(unit, "ActiveState") == "active" })
 	m.run("systemctl", "stop", unit)
 	m.scrape() // which starts it
-	m.wantProperty(unit, "ActiveState", "active")
+	m.eventually("the scrape has started the agent", func() bool { return m.property(unit, "ActiveState") == "active" })
 	drop := "/run/systemd/system/berthd-metrics.socket.d/address.conf"
 	text := "[Socket]\nListenStream=\nListenStream=127.0.0.1:9478\n"
 	if err := os.MkdirAll("/run/systemd/system/berthd-metrics.socket.d", 0o755); err != nil {
