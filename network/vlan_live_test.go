@@ -176,6 +176,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	if on, err := s.h.VLANsOn(outer); err != nil || !slices.Equal(on, []string{"eth1.40.41"}) {
 		t.Errorf("on eth1.40: %q, %v", on, err)
 	}
+	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "down") // 6.1 renames none that is up
 	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "name", "blue")
 	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40.41", "name", "green")
 	if p, id, err := s.h.ParentOrTrunk("eth1.40.41"); err != nil || p.Index != inner.Index || id != 0 {
