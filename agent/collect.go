@@ -65,6 +65,19 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	return e, nil
 }
 
+// containerNames returns the names of the containers that share an attachment, in
+// the order of their ids; "" for one whose name is not known.
+func containerNames(a *state.Attachment, first string) []string {
+	all := make([]string, len(a.Containers))
+	all[0] = first
+	for i, id := range a.Containers[1:] {
+		if a.Engine != nil {
+			all[i+1] = a.Engine.Sharers[id]
+		}
+	}
+	return all
+}
+
 // describe shows a record, without counts.
 func describe(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
@@ -82,7 +95,7 @@ func describe(a *state.Attachment) specs.Endpoint {
 		e.ContainerID = a.Containers[0]
 	}
 	if len(a.Containers) > 1 {
-		e.Containers = a.Containers
+		e.Containers, e.ContainerNames = a.Containers, containerNames(a, names.Name)
 	}
 	return e
 }

@@ -50,7 +50,7 @@ func validate(t *testing.T, s *jsonschema.Schema, v any) error {
 func fullEndpoint() Endpoint {
 	count := Casts{Unicast: Count{Packets: 3, Bytes: 300}}
 	return Endpoint{
-		ContainerID: "web", Containers: []string{"web", "side"}, Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod", Labels: map[string]string{"app": "shop"},
+		ContainerID: "web", Containers: []string{"web", "side"}, ContainerNames: []string{"web-0", "side-0"}, Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod", Labels: map[string]string{"app": "shop"},
 		Network: "lan", Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
 		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -188,7 +189,7 @@ func (n *namer) name(ctx context.Context, some []*record) error {
 	answers := make([]*state.Names, len(some))
 	var failed error
 	for i, r := range some {
-		said, err := names.Ask(ctx, n.engines, r.ContainerID)
+		said, err := n.ask(ctx, r)
 		if err != nil {
 			failed = err // one says what is wrong
 			n.mu.Lock()
@@ -203,16 +204,49 @@ func (n *namer) name(ctx context.Context, some []*record) error {
 	return errors.Join(failed, n.keep(ctx, some, answers))
 }
 
-// keep writes the answers that are not in the records yet.
+// ask returns the names of the containers that share an attachment, or nil if the
+// engines know none of them.
+func (n *namer) ask(ctx context.Context, r *record) (*state.Names, error) {
+	said, err := names.Ask(ctx, n.engines, r.ContainerID)
+	if err != nil || r.sharers == nil {
+		return said, err
+	}
+	all := state.Names{Sharers: make(map[string]string, len(r.sharers))}
+	if said != nil {
+		all = *said
+		all.Sharers = make(map[string]string, len(r.sharers))
+	}
+	for _, id := range r.sharers {
+		other, err := names.Ask(ctx, n.engines, id)
+		if err != nil {
+			return nil, err
+		}
+		if other == nil {
+			other = new(state.Names)
+		}
+		all.Sharers[id] = other.Name
+	}
+	return &all, nil
+}
+
+// keep writes the answers that differ from the records. An engine forgets a
+// container that was removed: what it said of it before stays.
 func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names) error {
-	fresh := func(tx *state.Tx, i int) bool {
+	fresh := func(tx *state.Tx, i int) *state.Names {
 		at, err := tx.Now(some[i].ident())
-		return answers[i] != nil && err == nil && !reflect.DeepEqual(at.Engine, answers[i])
+		if answers[i] == nil || err != nil {
+			return nil
+		}
+		now := joined(at.Engine, answers[i], some[i].ContainerID)
+		if reflect.DeepEqual(at.Engine, now) {
+			return nil
+		}
+		return now
 	}
 	changes := false
 	err := n.store.View(ctx, func(tx *state.Tx) error {
 		for i := range some {
-			changes = changes || fresh(tx, i)
+			changes = changes || fresh(tx, i) != nil
 		}
 		return nil
 	})
@@ -222,10 +256,28 @@ func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names
 	return n.store.Update(ctx, func(tx *state.Tx) error {
 		var errs []error
 		for i, r := range some {
-			if fresh(tx, i) {
-				errs = append(errs, tx.SetNames(r.ident(), answers[i]))
+			if now := fresh(tx, i); now != nil {
+				errs = append(errs, tx.SetNames(r.ident(), now))
 			}
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// joined returns an answer about a container, with the fields that it lacks from
+// an earlier one about the same.
+func joined(before, now *state.Names, id string) *state.Names {
+	all := *now
+	all.Of = id
+	if before == nil || before.Of != "" && before.Of != id {
+		return &all
+	}
+	all.Name = cmp.Or(all.Name, before.Name)
+	all.Image = cmp.Or(all.Image, before.Image)
+	all.Pod = cmp.Or(all.Pod, before.Pod)
+	all.Namespace = cmp.Or(all.Namespace, before.Namespace)
+	for sharer, name := range all.Sharers {
+		all.Sharers[sharer] = cmp.Or(name, before.Sharers[sharer])
+	}
+	return &all
 }

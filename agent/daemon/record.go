@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +27,8 @@ type record struct {
 	phase       specs.Phase
 	past        *past // nil: nothing
 	slot        uint32
-	unnamed     bool // its engine was not asked yet
+	unnamed     bool     // its engine was not asked yet for one of its containers
+	sharers     []string // ids of the further containers in the namespace; nil for none
 
 	compared   atomic.Bool   // the interface was held to the record as it is now
 	asked      atomic.Bool   // the engines were asked for its names
@@ -87,11 +89,14 @@ func newRecord(a *state.Attachment, in intern) *record {
 			MAC: a.MAC, Driver: specs.Driver(in.of(string(a.Driver))), Mode: specs.Mode(in.of(string(a.Mode))), Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
-		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Engine == nil,
+		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Unnamed(),
 		past: pastOf(a),
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]
+	}
+	if len(a.Containers) > 1 {
+		r.sharers = a.Containers[1:]
 	}
 	if a.Phase == specs.PhaseEnded {
 		r.ended = a.Ended.UnixNano()
@@ -120,7 +125,9 @@ func (r *record) ident() *state.Attachment {
 func (r *record) follows(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
-		r.asked.Store(old.asked.Load())
+		if old.ContainerID == r.ContainerID && slices.Equal(old.sharers, r.sharers) {
+			r.asked.Store(old.asked.Load())
+		}
 		if old.slot == r.slot && old.parentIndex == r.parentIndex {
 			r.registered.Store(old.registered.Load())
 		}

@@ -5,12 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"berth/internal/state"
 	"berth/internal/testnet"
+	"berth/specs"
 )
 
 // agentConfig writes [agent] of berth.toml.
@@ -126,5 +129,39 @@ metrics_info = ["name", "label:app"]`)
 	db.sent(1)
 	if log := a.log.String(); strings.Contains(log, "absent.sock") {
 		t.Errorf("a socket that is not there is in the log:\n%s", log)
+	}
+}
+
+// TestNamesOfContainersThatShare ends the first of two containers in a namespace:
+// the row is the other one's, with its name and image.
+func TestNamesOfContainersThatShare(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network("lan", lanFile)
+	docker := t.TempDir()
+	l.agentConfig(`docker = "` + docker + `"`)
+	l.start()
+	first, second := strings.Repeat("ab", 32), strings.Repeat("cd", 32)
+	for id, text := range map[string]string{
+		first:  `{"Name":"/front","Config":{"Image":"nginx:1"}}`,
+		second: `{"Name":"/side","Config":{"Image":"envoy:2"}}`,
+	} {
+		dir := filepath.Join(docker, "containers", id)
+		check(t, os.MkdirAll(dir, 0o700))
+		check(t, os.WriteFile(filepath.Join(dir, "config.v2.json"), []byte(text), 0o600))
+	}
+	web := l.attachAs(first, 1, func(a *state.Attachment) { a.Containers = append(a.Containers, second) })
+	testnet.Eventually(t, "both names", func() bool {
+		e := l.endpoint(first)
+		return e.Name == "front" && e.Image == "nginx:1" && slices.Equal(e.ContainerNames, []string{"front", "side"})
+	})
+	check(t, os.RemoveAll(filepath.Join(docker, "containers", first)))
+	check(t, web.releaser().Container(t.Context(), first))
+	testnet.Eventually(t, "the other container's row", func() bool {
+		e := l.endpoint(second)
+		return e.Name == "side" && e.Image == "envoy:2" && len(e.Containers) == 0
+	})
+	if e := l.endpoint(second); e.Phase != specs.PhaseAttached {
+		t.Errorf("endpoint %+v", e)
 	}
 }

@@ -127,7 +127,7 @@ func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
 	var last []*state.Attachment
 	for _, a := range of {
 		if len(a.Containers) > 1 {
-			a.Containers = slices.DeleteFunc(a.Containers, func(other string) bool { return other == id })
+			a.Leave(id)
 		} else {
 			a.Leaving = true
 			last = append(last, a)

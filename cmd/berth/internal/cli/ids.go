@@ -35,7 +35,7 @@ func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
 	}
 	matches := []func(*specs.Endpoint) bool{
 		func(e *specs.Endpoint) bool { return slices.Contains(idsOf(e), text) },
-		func(e *specs.Endpoint) bool { return e.Name == text },
+		func(e *specs.Endpoint) bool { return e.Name == text || slices.Contains(e.ContainerNames, text) },
 		func(e *specs.Endpoint) bool {
 			return slices.ContainsFunc(idsOf(e), func(id string) bool { return strings.HasPrefix(id, text) })
 		},

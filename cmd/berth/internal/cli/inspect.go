@@ -67,7 +67,7 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 	}
 	fields(w, [][2]string{
 		{"container", e.ContainerID},
-		{"shared with", strings.Join(without(e.Containers, []string{e.ContainerID}), ", ")},
+		{"shared with", strings.Join(sharers(e), ", ")},
 		{"name", e.Name},
 		{"image", e.Image},
 		{"pod", e.Pod},
@@ -161,4 +161,19 @@ func joinText[T fmt.Stringer](all []T) string {
 		words = append(words, v.String())
 	}
 	return strings.Join(words, ", ")
+}
+
+// sharers returns the other containers in the namespace of an endpoint's: their
+// names, or their ids if the names are not known.
+func sharers(e *specs.Endpoint) (all []string) {
+	for i, id := range e.Containers {
+		name := shortID(id)
+		if i < len(e.ContainerNames) && e.ContainerNames[i] != "" {
+			name = e.ContainerNames[i]
+		}
+		if id != e.ContainerID {
+			all = append(all, name)
+		}
+	}
+	return all
 }
