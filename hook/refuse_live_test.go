@@ -103,7 +103,8 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.write("berth.toml", open)
-	h.network("lan", lan)
+	// The default of 100 ms is short for a machine under load.
+	h.network("lan", strings.Replace(lan, "[[", "conflict_timeout = '2s'\n[[", 1))
 	h.network("blind", strings.Replace(lan, "[[", "conflict_timeout = '0'\n[[", 1))
 	for _, p := range []string{"192.0.2.2/24", "192.0.2.3/24"} {
 		testnet.Address(t, h.lan, "wire", p)

@@ -59,7 +59,7 @@ func TestProbeFindsAHostOnTheLAN(t *testing.T) {
 	testnet.Address(t, s.lan, "port", "2001:db8::10/64")
 	c1 := s.claim(t, "net1", mac(1), "192.0.2.10", "192.0.2.11", "2001:db8::10", "2001:db8::11")
 	c2 := s.claim(t, "net2", mac(2), "192.0.2.12")
-	got := probeFor(t, s, time.Second, c1, c2)
+	got := probeFor(t, s, 3*time.Second, c1, c2)
 	other := lanMAC(t, s)
 	want := []Conflict{{"net1", c1.Addresses[0], other}, {"net1", c1.Addresses[2], other}}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ import (
 	"berth/internal/testnet"
 	"berth/specs"
 )
+
+// killSeed in the environment is the seed of the moments of the kills.
+const killSeed = "BERTHD_KILL_SEED"
 
 // Of the kills: how many, how long after its start an agent is killed at most,
 // and how many come between two looks at the counts.
@@ -54,7 +58,12 @@ func killMany(t *testing.T, attach string, times int) {
 	load := l.load()
 	a.stop(syscall.SIGKILL)
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, kills within %v of the start", seed, whole)
+	if text := os.Getenv(killSeed); text != "" {
+		var err error
+		seed, err = strconv.ParseUint(text, 10, 64)
+		check(t, err)
+	}
+	t.Logf("seed %d (%s repeats it), kills within %v of the start", seed, killSeed, whole)
 	random := rand.New(rand.NewPCG(seed, 0))
 	unready := 0
 	for i := range times - 1 {
@@ -72,6 +81,9 @@ func killMany(t *testing.T, attach string, times int) {
 			unready++
 		}
 		a.stop(syscall.SIGKILL)
+	}
+	if times == kills && unready == 0 {
+		t.Errorf("none of %d kills came before the agent was ready", times)
 	}
 	load.end()
 	a = l.start()

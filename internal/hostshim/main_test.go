@@ -227,7 +227,7 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	l.Helper()
 	wait := "0.3"
 	if wanted {
-		wait = "3"
+		wait = "15"
 	}
 	var out []byte
 	var err error

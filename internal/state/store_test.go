@@ -3,8 +3,10 @@ package state_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -131,10 +133,11 @@ func TestWaitingForTheLock(t *testing.T) {
 	unlock := holdLock(t, s)
 	done := make(chan error, 1)
 	go func() { done <- s.Update(t.Context(), func(*state.Tx) error { return nil }) }()
+	waitForWaiter(t, filepath.Join(s.Dir(), "lock"))
 	select {
 	case err := <-done:
 		t.Fatalf("Update returned %v while another had the lock", err)
-	case <-time.After(30 * time.Millisecond): // it waits; there is nothing to see of that
+	default:
 	}
 	unlock()
 	if err := <-done; err != nil {
@@ -246,4 +249,27 @@ func TestQuiet(t *testing.T) {
 	if put(false); changed().Equal(past) {
 		t.Error("the one after it did not")
 	}
+}
+
+// waitForWaiter waits until the kernel lists a lock of the file that is waited
+// for (proc_locks(5)).
+func waitForWaiter(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "->") && strings.Contains(line, inode) {
+				return
+			}
+		}
+	}
+	t.Fatalf("the lock on %s is not waited for", path)
 }
