@@ -62,7 +62,7 @@ type Datapath struct {
 // all programs swapped, and then the old counts are kept as a base of the new.
 // A process that is killed meanwhile loses nothing: the next one goes on. The
 // endpoints are to be registered anew after Load, as a hook may have registered
-// one with the maps of before. The error wraps [ErrNotBPFFS],
+// one with the maps of before. The error wraps [ErrNotBPFFS], [ErrUnsafe],
 // ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
 // log with %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
@@ -81,6 +81,9 @@ type constants struct {
 func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
+		return nil, err
+	}
+	if err := p.checkFolders(); err != nil {
 		return nil, err
 	}
 	if err := p.adopt(); err != nil {

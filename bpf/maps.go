@@ -25,8 +25,12 @@ type Maps struct {
 }
 
 // Open returns the maps that are pinned under bpffs. The error wraps
-// fs.ErrNotExist when no agent ever pinned any.
+// fs.ErrNotExist when no agent ever pinned any, and [ErrUnsafe] when another
+// user could have.
 func Open(bpffs string) (*Maps, error) {
+	if err := pinsUnder(bpffs).checkFolders(); err != nil {
+		return nil, err
+	}
 	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*ebpf.Map)}
 	if _, err := m.get(mapEndpoints); err != nil {
 		return nil, err

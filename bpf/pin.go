@@ -16,6 +16,45 @@ import (
 // no BPF file system.
 var ErrNotBPFFS = errors.New(`not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`)
 
+// ErrUnsafe is returned when another user than the caller's could have pinned an
+// object in the folder, or could remove one.
+var ErrUnsafe = errors.New("another user can change the folder for pinned objects")
+
+// checkFolders refuses the folder of this layout, and the one around it, if
+// another user can change them: a BPF file system that is mounted without
+// "mode=0700" lets every user make folders in its root. A folder that does not
+// exist is no error.
+func (p pins) checkFolders() error {
+	for _, dir := range []string{filepath.Dir(p.dir), p.dir} {
+		err := checkFolder(dir, dir != p.dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFolder accepts a folder that all can write to if sticky is set and no
+// user can remove the files of another there, as in the root of the file system.
+func checkFolder(dir string, sticky bool) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "lstat", Path: dir, Err: err}
+	}
+	why := ""
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		why = "is no folder"
+	case st.Uid != uint32(os.Geteuid()):
+		why = fmt.Sprintf("belongs to user %d", st.Uid)
+	case st.Mode&0o022 != 0 && !(sticky && st.Mode&unix.S_ISVTX != 0):
+		why = fmt.Sprintf("has mode %04o", st.Mode&0o7777)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%q %s: %w: remove it, and start berthd again", dir, why, ErrUnsafe)
+}
+
 // pins knows where the objects of this layout are pinned.
 type pins struct{ dir string }
 
@@ -44,6 +83,9 @@ func (p pins) link(ifindex int, w way) string {
 
 // make creates the folders, for root alone.
 func (p pins) make() error {
+	if err := p.checkFolders(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(p.links(), 0o700); err != nil {
 		return fmt.Errorf("make folder for pinned objects: %w", err)
 	}
