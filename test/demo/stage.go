@@ -127,7 +127,7 @@ func (s *stage) podman() error {
 		os.WriteFile(hooksDir+"/berth.json", hooks, 0o644),
 		os.MkdirAll(dir, 0o755),
 		os.WriteFile(dir+"/storage.conf", []byte(settings), 0o644),
-		os.WriteFile(dir+"/containers.conf", []byte(lab.ContainersConf), 0o644),
+		os.WriteFile(dir+"/containers.conf", []byte(lab.ContainersConf()), 0o644),
 		os.Setenv("CONTAINERS_CONF", dir+"/containers.conf"),
 		os.MkdirAll(s.host.Config, 0o755),
 		os.WriteFile(s.host.Config+"/berth.toml", []byte("[agent]\npodman = \""+storage+"\" # has names\n"), 0o644),

@@ -95,7 +95,7 @@ func (h *host) shims(t *testing.T) string {
 func (h *host) images(t *testing.T) {
 	t.Helper()
 	storage := lab.Dir + "/podman"
-	write(t, "/etc/containers/containers.conf", lab.ContainersConf)
+	write(t, "/etc/containers/containers.conf", lab.ContainersConf())
 	write(t, "/etc/containers/storage.conf", fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", storage+"/root", storage+"/run"))
 	h.containerd(t)
 	image := lab.Dir + "/busybox.tar"

@@ -80,7 +80,7 @@ func systemFiles(t *testing.T) {
 	must(t, os.RemoveAll("/usr/share/containers/oci"))
 	must(t, os.MkdirAll("/etc/containers", 0o755))
 	storage := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", t.TempDir(), t.TempDir())
-	for name, text := range map[string]string{"containers.conf": lab.ContainersConf, "storage.conf": storage} {
+	for name, text := range map[string]string{"containers.conf": lab.ContainersConf(), "storage.conf": storage} {
 		path := filepath.Join("/etc/containers", name)
 		must(t, os.WriteFile(path, []byte(text), 0o644))
 		t.Cleanup(func() { must(t, os.Remove(path)) })

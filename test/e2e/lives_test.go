@@ -127,7 +127,8 @@ func shimKilled(t *testing.T, s *site, e lab.Engine) {
 			return nil
 		}))
 	}
-	must(t, e.Stop(s.id("one")))
+	// podman 5.4 fails once with "conmon exited prematurely".
+	must(t, lab.Eventually(30*time.Second, func() error { return e.Stop(s.id("one")) }))
 	_, err := s.Berth("gc")
 	must(t, err)
 }
@@ -194,8 +195,9 @@ func TestEnginesNetworkFirst(t *testing.T) {
 			must(t, err)
 			s.reached(t, "192.0.2.64")
 			links, err := e.Exec(c.ID, "ip", "-o", "link")
-			if own, ours := strings.Index(links, " eth0"), strings.Index(links, " net1"); err != nil || own < 0 || ours < own {
-				t.Errorf("its interfaces are %s, %v, want the engine's and then berth's", links, err)
+			// An index tells no order: a veth that is moved in keeps the host's.
+			if err != nil || !strings.Contains(links, " eth0") || !strings.Contains(links, " net1") {
+				t.Errorf("its interfaces are %s, %v, want the engine's and berth's", links, err)
 			}
 			routes, err := e.Exec(c.ID, "ip", "route", "show", "default")
 			if err != nil || strings.Count(routes, "default") != 1 || !strings.Contains(routes, "192.0.2.1 dev net1") {

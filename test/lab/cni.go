@@ -33,3 +33,19 @@ func writeEngineNetwork(dir string) error {
 	temporary := filepath.Join(dir, unique("new"))
 	return firstError(writeFile(temporary, text), os.Rename(temporary, filepath.Join(dir, "10-lab.conflist")))
 }
+
+// netavarkNetwork is the same network as podman keeps it for netavark.
+const netavarkNetwork = `{
+	"name": %q,
+	"id": "%064d",
+	"driver": "bridge", "network_interface": "lab0", "created": "2026-01-01T00:00:00Z",
+	"subnets": [{"subnet": %q, "gateway": "198.51.100.1"}],
+	"ipv6_enabled": false, "internal": false, "dns_enabled": false,
+	"ipam_options": {"driver": "host-local"}
+}
+`
+
+func writeNetavarkNetwork(dir string) error {
+	text := fmt.Sprintf(netavarkNetwork, engineNetworkName, 1, EngineSubnet)
+	return writeFile(filepath.Join(dir, engineNetworkName+".json"), text)
+}

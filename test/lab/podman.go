@@ -20,10 +20,20 @@ type Podman struct {
 	Runtime string // "": runc
 }
 
-// ContainersConf is what podman needs where cgroups are mixed and limits may
+// ContainersConf returns what podman needs where cgroups are mixed and limits may
 // not be raised; locks in files, because those in shared memory belong to all
-// podmans of a machine.
-const ContainersConf = `[containers]
+// podmans of a machine. Its last table is that of the network.
+func ContainersConf() string {
+	if exists(netavark) {
+		return containersConf + netavarkConf
+	}
+	return containersConf + cniConf
+}
+
+// netavark is the program by which podman makes networks from version 5 on.
+const netavark = "/usr/lib/podman/netavark"
+
+const containersConf = `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 
@@ -34,19 +44,27 @@ events_logger = "file"
 lock_type = "file"
 runtime_supports_json = ["crun", "runc", "berth-crun", "berth-runc", "berth-crun-late", "berth-runc-late"]
 runtime_supports_nocgroup = ["crun", "berth-crun", "berth-crun-late"]
+`
 
+const cniConf = `
 [network]
 network_backend = "cni"
 cni_plugin_dirs = ["/usr/lib/cni"]
+`
+
+const netavarkConf = `
+[network]
+network_backend = "netavark"
+firewall_driver = "none"
 `
 
 func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 
 // Setup writes containers.conf, and the hooks.d file for this host's berth.
 func (p *Podman) Setup() error {
-	networks := filepath.Join(p.dir(), "cni")
-	err := firstError(writeEngineNetwork(networks),
-		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf+fmt.Sprintf("network_config_dir = %q\n", networks)))
+	networks := filepath.Join(p.dir(), "networks")
+	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks),
+		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf()+fmt.Sprintf("network_config_dir = %q\n", networks)))
 	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
