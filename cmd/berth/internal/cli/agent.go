@@ -98,7 +98,7 @@ func countingText(s *specs.AgentStatus) string {
 }
 
 func parentTable(parents []specs.ParentStatus) *table {
-	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"}}
+	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"}, whole: []string{"MAC", "ENDPOINTS"}}
 	for _, p := range parents {
 		t.addLines([]string{p.Name}, []string{string(p.State)}, []string{p.Attach}, []string{p.MAC.String()},
 			[]string{strconv.Itoa(p.Endpoints)}, p.Networks)

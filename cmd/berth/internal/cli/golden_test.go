@@ -3,6 +3,7 @@ package cli
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,43 @@ func TestGolden(t *testing.T) {
 				t.Errorf("ps at %d cuts a MAC:\n%s", width, &w.out)
 			}
 		}
+	}
+}
+
+// Addresses of IPv6 and MACs, the longest that there are, are whole at 80 columns.
+func TestLongAddressesAreWhole(t *testing.T) {
+	e := endpoints()[0]
+	const long = "2001:db8:1234:5678:9abc:def0:1234:5678/64"
+	e.Addresses = []netip.Prefix{prefix("255.255.255.255/32"), prefix(long)}
+	w := newWorld(t)
+	if err := printEndpoints(&w.env, listOptions{}, []specs.Endpoint{e}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ps", `
+CONTAINER  NETWORK@IF  ADDRESS, MAC        PARENT, MODE  RX         TX
+web        lan@net1    255.255.255.255/32  eth1.100      1.23 GB    900 B
+                       02:00:5e:00:53:01   bridge        988k pkts  11 pkts
+  2001:db8:1234:5678:9abc:def0:1234:5678/64, mac-spoof 3
+`, w.out.String())
+	for line := range strings.Lines(w.out.String()) {
+		if n := ansi.StringWidthWc(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+// The agent's parents keep their MACs and counts, however long the names are.
+func TestParentTableKeepsMACs(t *testing.T) {
+	var b strings.Builder
+	err := parentTable([]specs.ParentStatus{{
+		Name: "enp101s0f0.4000", State: specs.ParentCounting, Attach: "clsact", MAC: mac("02:00:5e:00:53:01"), Endpoints: 4096,
+		Networks: []string{"a-network-with-a-very-long-name-indeed"},
+	}}).write(&b, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "02:00:5e:00:53:01  4096 ") {
+		t.Errorf("a MAC or a count is cut:\n%s", &b)
 	}
 }
 

@@ -49,7 +49,8 @@ func printNetworks(ctx context.Context, env *Env, o listOptions, networks []*spe
 	if o.json {
 		return writeJSON(env.Out, views)
 	}
-	t := table{head: []string{"NAME", "DRIVER", "MODE", "PARENT", "SUBNETS", "CONTAINERS"}}
+	t := table{head: []string{"NAME", "DRIVER", "MODE", "PARENT", "SUBNETS", "CONTAINERS"},
+		whole: []string{"SUBNETS", "CONTAINERS"}}
 	for _, v := range views {
 		var subnets []string
 		for _, s := range v.Subnets {

@@ -52,7 +52,10 @@ func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
 	}
 	t := wideTable(env, endpoints)
 	if !o.wide && !t.fits(env.Width) {
-		t = compactTable(env, endpoints)
+		t = compactTable(env, endpoints, noLimit)
+		if !t.shrinks(env.Width) {
+			t = compactTable(env, endpoints, addressMost)
+		}
 	}
 	return t.write(env.Out, o.width(env))
 }
@@ -124,9 +127,13 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	return t
 }
 
+// addressMost is the longest address with its prefix length that stays in its
+// column on a narrow terminal: every one of IPv4.
+const addressMost = len("255.255.255.255/32")
+
 // compactTable has two lines or more for each endpoint, to fit a narrow
-// terminal.
-func compactTable(env *Env, endpoints []specs.Endpoint) *table {
+// terminal. Addresses longer than most, which may be noLimit, stand below.
+func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"},
 		whole: []string{"ADDRESS, MAC", "RX", "TX"}}
 	for i := range endpoints {
@@ -136,10 +143,17 @@ func compactTable(env *Env, endpoints []specs.Endpoint) *table {
 			container = append(container, stateText(env, e))
 		}
 		rx, tx := traffic(e)
+		var short, notes []string
+		for _, address := range prefixTexts(e.Addresses) {
+			if most == noLimit || len(address) <= most {
+				short = append(short, address)
+			} else {
+				notes = append(notes, address)
+			}
+		}
 		t.addLines(container, []string{dash(e.Network) + "@" + e.Interface},
-			append(prefixTexts(e.Addresses), e.MAC.String()),
-			[]string{e.Parent, string(e.Mode)}, rx, tx)
-		t.note(strings.Join(violations(e), ", "))
+			append(short, e.MAC.String()), []string{e.Parent, string(e.Mode)}, rx, tx)
+		t.note(strings.Join(append(notes, violations(e)...), ", "))
 	}
 	return t
 }

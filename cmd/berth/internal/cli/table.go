@@ -84,6 +84,13 @@ func (t *table) write(w io.Writer, width int) error {
 // fits reports whether the table needs no shortening.
 func (t *table) fits(width int) bool { return total(t.widths()) <= width }
 
+// shrinks reports whether the table fits after shortening.
+func (t *table) shrinks(width int) bool {
+	widths := t.widths()
+	t.shrink(widths, width)
+	return width == noLimit || total(widths) <= width
+}
+
 func (t *table) widths() []int {
 	widths := make([]int, len(t.head))
 	for _, row := range t.all() {

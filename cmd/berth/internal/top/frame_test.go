@@ -189,6 +189,24 @@ func TestParentsShowLANAndLocalApart(t *testing.T) {
 	if got, want := s.line("eth1.100"), " eth1.100         counting      3    800 b      0 b  4.00 Mb lan dmz"; got != want {
 		t.Errorf("parent in bits %q, want %q", got, want)
 	}
+	s.keys("enter")
+	if got := s.line("sent"); !strings.Contains(got, "at most 2.00 Mb/s") {
+		t.Errorf("details in bits: %q", got)
+	}
+}
+
+// If only the receiver of siblings' frames is counted, its count is the local rate.
+func TestLocalOfOneSibling(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 80, 24)
+	for n := range uint64(2) {
+		one := containers(s.n)[1:2]
+		one[0].Counters = specs.Counters{Receive: specs.Traffic{Local: specs.Casts{Unicast: specs.Count{Packets: n, Bytes: n * 1500}}}}
+		s.sample(one...)
+	}
+	if got, want := s.line("eth1.100"), "0 B      0 B  1.50 kB lan"; !strings.Contains(got, want) {
+		t.Errorf("parent %q, want %q", got, want)
+	}
 }
 
 // The pane shows a violation that repeats once, with its addresses, and takes no
@@ -207,12 +225,20 @@ func TestViolationsPane(t *testing.T) {
 		all = append(all, e)
 	}
 	s.send(eventsMsg(all))
-	const want = " 12:00:08 mac-spoof by web (+17): 192.0.2.99 to 192.0.2.1 on eth1.100, MAC 02:00:5e:00:53:99"
+	const want = " 12:00:08 mac-spoof by web (+17): 02:00:5e:00:53:99 192.0.2.99 > 192.0.2.1 on eth1.100"
 	if got := s.line("mac-spoof"); got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
 	if n := strings.Count(bare(s.m), "mac-spoof"); n != 1 || s.m.layout().events != 1 {
 		t.Errorf("%d lines in a pane of %d, want 1", n, s.m.layout().events)
+	}
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	if got, want := s.line("(+17)"), want[:79]; !strings.HasPrefix(got, want) {
+		t.Errorf("at 80 columns %q, want %q, with the MAC and both addresses whole", got, want)
+	}
+	s.keys(">", "enter", "end") // web transmits most
+	if n := strings.Count(bare(s.m), "(+17)"); n != 1 {
+		t.Errorf("the violation is %d times in the details:\n%s", n, bare(s.m))
 	}
 }
 

@@ -1,7 +1,6 @@
 package top
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -102,7 +101,7 @@ func addressesOf(e *specs.Event) string {
 	case !e.Frame.DestinationIP.IsValid():
 		return e.Frame.SourceIP.String()
 	}
-	return e.Frame.SourceIP.String() + " to " + e.Frame.DestinationIP.String()
+	return e.Frame.SourceIP.String() + " > " + e.Frame.DestinationIP.String()
 }
 
 // eventLine is one violation; (+2) are those like it that the rate limit left
@@ -115,10 +114,7 @@ func (m *Model) eventLine(e *specs.Event) string {
 	if e.Detail != "" {
 		what += fmt.Sprintf(": %s, on %s", e.Detail, e.Parent)
 	} else {
-		what += fmt.Sprintf(": %s on %s", cmp.Or(addressesOf(e), e.MAC.String()), e.Parent)
-		if addressesOf(e) != "" {
-			what += ", MAC " + e.MAC.String()
-		}
+		what += fmt.Sprintf(": %s on %s", strings.TrimSpace(e.MAC.String()+" "+addressesOf(e)), e.Parent)
 	}
 	if e.Receiver != nil {
 		what += ", to " + partyName(e.Receiver)

@@ -71,13 +71,15 @@ func (s *state) saw(events []specs.Event) *state {
 	return &next
 }
 
-// sums are all endpoints of a parent together: what they receive from the LAN and
-// transmit to it, and apart from it what they transmit to one another.
+// sums are the rates of a parent's endpoints together: from the LAN, to the LAN,
+// and between siblings, which never passes the wire.
 type sums struct{ rx, tx, local specs.Rate }
 
-// byParent adds up the rates of the endpoints on each parent.
+// byParent adds up the rates of the endpoints on each parent. A frame between two
+// of them is counted at both ends. The greater of the two sums counts it once, also
+// if one of the two is not counted.
 func (s *state) byParent() map[string]sums {
-	all := make(map[string]sums)
+	all, received := make(map[string]sums), make(map[string]specs.Rate)
 	for i := range s.readings {
 		r := &s.readings[i]
 		sum := all[r.Parent]
@@ -85,6 +87,13 @@ func (s *state) byParent() map[string]sums {
 		sum.tx = sum.tx.Plus(r.Rates.Transmit.External.Total())
 		sum.local = sum.local.Plus(r.Rates.Transmit.Local.Total())
 		all[r.Parent] = sum
+		received[r.Parent] = received[r.Parent].Plus(r.Rates.Receive.Local.Total())
+	}
+	for parent, sum := range all {
+		if received[parent].Bytes > sum.local.Bytes {
+			sum.local = received[parent]
+			all[parent] = sum
+		}
 	}
 	return all
 }

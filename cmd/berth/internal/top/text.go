@@ -87,7 +87,7 @@ func (m *Model) facts(r *rates.Reading) (lines []string) {
 	}
 	t := m.shown.trails[rates.KeyOf(&r.Endpoint)]
 	history := func(value func(point) float32) string {
-		return fmt.Sprintf("%s  at most %s/s", t.spark(min(trailLength, max(5, m.width-36)), m.look.levels, value), bytesText(float64(t.peak(value))))
+		return fmt.Sprintf("%s  at most %s/s", t.spark(min(trailLength, max(5, m.width-36)), m.look.levels, value), m.rate(float64(t.peak(value))))
 	}
 	for _, f := range [][2]string{
 		{"container", r.ContainerID},
@@ -178,10 +178,11 @@ func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
 	of := func(p *specs.Party) bool {
 		return p != nil && p.ContainerID == r.ContainerID && p.Interface == r.Interface
 	}
-	for i := range m.shown.events {
-		if e := &m.shown.events[i]; of(e.Sender) || of(e.Owner) || of(e.Receiver) {
-			lines = append(lines, m.eventLine(e))
-		}
+	about := slices.DeleteFunc(slices.Clone(m.shown.events), func(e specs.Event) bool {
+		return !of(e.Sender) && !of(e.Owner) && !of(e.Receiver)
+	})
+	for _, e := range merged(about) {
+		lines = append(lines, m.eventLine(&e))
 	}
 	if len(lines) > 0 {
 		lines = append([]string{"", m.look.paint(m.look.cut(" VIOLATIONS", m.width), titled)}, lines...)
