@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"berth/internal/text"
 )
@@ -17,7 +18,7 @@ const leastText = 30
 func Write(w io.Writer, lines []Line, width int) error {
 	name := 0
 	for _, l := range lines {
-		name = max(name, utf8.RuneCountInString(l.Check))
+		name = max(name, ansi.StringWidthWc(printable(l.Check)))
 	}
 	indent := len("  pass  ") + name + 2
 	var b strings.Builder
@@ -26,7 +27,8 @@ func Write(w io.Writer, lines []Line, width int) error {
 		if i == 0 || lines[i-1].Subject != l.Subject {
 			b.WriteString(printable(l.Subject) + "\n")
 		}
-		head := fmt.Sprintf("  %s  %-*s  ", l.Result, name, printable(l.Check))
+		check := printable(l.Check)
+		head := fmt.Sprintf("  %s  %s%s  ", l.Result, check, strings.Repeat(" ", name-ansi.StringWidthWc(check)))
 		writeWrapped(&b, head, l.Message, indent, width)
 		if l.Remedy != "" {
 			writeRemedy(&b, strings.Repeat(" ", indent)+"→ ", l.Remedy, indent+2, width)
@@ -61,7 +63,7 @@ func writeWrapped(b *strings.Builder, head, text string, indent, width int) {
 	b.WriteString(head)
 	used := 0
 	for i, word := range strings.Fields(printable(text)) {
-		size := utf8.RuneCountInString(word)
+		size := ansi.StringWidthWc(word)
 		switch {
 		case i == 0:
 		case used+1+size > room:

@@ -13,14 +13,34 @@ import (
 
 // Printable makes text of others safe for a terminal: names come from
 // annotations, which anybody may have written. What is not printable becomes
-// U+FFFD.
+// U+FFFD. Every terminal gives the result the same width, see [evenWidth].
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
-			return r
+			return evenWidth(r)
 		}
 		return unicode.ReplacementChar
 	}, s)
+}
+
+// The code points that Unicode Technical Standard 51 combines to one emoji.
+const (
+	firstRegional, lastRegional = '\U0001F1E6', '\U0001F1FF' // regional indicators A to Z; two are a flag
+	firstModifier, lastModifier = '\U0001F3FB', '\U0001F3FF' // skin tones
+)
+
+// evenWidth replaces a code point whose width depends on the one before it. Some
+// terminals add up the widths of code points, others take that of a whole emoji,
+// so a table's columns would move. A flag becomes the letters of its country;
+// skin tones and variation selectors are dropped (-1).
+func evenWidth(r rune) rune {
+	switch {
+	case r >= firstRegional && r <= lastRegional:
+		return 'A' + r - firstRegional
+	case r >= firstModifier && r <= lastModifier, unicode.Is(unicode.Variation_Selector, r):
+		return -1
+	}
+	return r
 }
 
 // ShortID is docker's 12 digits of an id that is 64 hexadecimal ones. Other

@@ -14,6 +14,11 @@ func TestPrintable(t *testing.T) {
 		"a\nb\tc\x00":       "a�b�c�",
 		"evil\u202egnp":     "evil�gnp", // right-to-left override
 		"broken \xff":       "broken �",
+
+		"\U0001F1E9\U0001F1EA":  "DE", // a flag
+		"❤\ufe0f 1\ufe0f\u20e3": "❤ 1\u20e3",
+		"👍\U0001F3FD 🚀":         "👍 🚀",
+		"👨\u200d👩":              "👨�👩", // a zero width joiner
 	} {
 		if got := Printable(s); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", s, got, want)

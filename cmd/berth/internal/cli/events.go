@@ -120,10 +120,14 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 	return nil
 }
 
-const eventLine = "%-15s  %-16s  %-9s  %-8s  %-20s  %s\n"
+const (
+	eventLine   = "%-15s  %-16s  %-9s  %s  %s  %s\n"
+	parentWidth = 8
+	senderWidth = 20
+)
 
 func writeEventHead(w io.Writer) {
-	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", "PARENT", "SENDER", "WHAT")
+	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", pad("PARENT", parentWidth), pad("SENDER", senderWidth), "WHAT")
 }
 
 // writeEvent writes a line. "?" is a sender that nothing tells.
@@ -133,7 +137,7 @@ func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 		sender = containerText(e.Sender)
 	}
 	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
-		printable(e.Parent), printable(shorten(sender, 20)), printable(eventText(e)))
+		pad(printable(e.Parent), parentWidth), pad(shorten(printable(sender), senderWidth), senderWidth), printable(eventText(e)))
 	return err
 }
 

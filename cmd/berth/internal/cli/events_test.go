@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"berth/specs"
 )
 
@@ -23,6 +25,25 @@ func violation(ago time.Duration, sender *specs.Party) specs.Event {
 
 func web() *specs.Party {
 	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mac("02:00:5e:00:53:01")}
+}
+
+// A sender's name with wide characters does not move the text after it.
+func TestEventColumns(t *testing.T) {
+	starts := make(map[int]bool)
+	for _, name := range []string{"web", "ウェブサーバー", "ウェブサーバーの名前はとても長い", "e\u0301te\u0301", "🚀", "\U0001F1E9\U0001F1EA", "\x1b[31m"} {
+		sender := web()
+		sender.Name = name
+		e := violation(time.Minute, sender)
+		var b strings.Builder
+		if err := writeEvent(&b, &e, time.UTC); err != nil {
+			t.Fatal(err)
+		}
+		before, _, _ := strings.Cut(b.String(), "02:00:5e")
+		starts[ansi.StringWidthWc(before)] = true
+	}
+	if len(starts) != 1 {
+		t.Errorf("the text begins at the columns %v", starts)
+	}
 }
 
 func TestEvents(t *testing.T) {

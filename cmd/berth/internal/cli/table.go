@@ -140,7 +140,7 @@ func writeRow(b *strings.Builder, cells [][]string, widths []int) {
 			if line < len(lines) {
 				cell = shorten(lines[line], widths[i])
 			}
-			text.WriteString(cell + strings.Repeat(" ", widths[i]+columnGap-ansi.StringWidthWc(cell)))
+			text.WriteString(pad(cell, widths[i]+columnGap))
 		}
 		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
@@ -161,6 +161,11 @@ func writeNote(b *strings.Builder, note string, width int) {
 		line += word
 	}
 	b.WriteString(line + "\n")
+}
+
+// pad adds blanks to a text up to a number of the terminal's columns.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s)))
 }
 
 // shorten cuts a text to a number of the terminal's columns.

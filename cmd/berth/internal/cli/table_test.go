@@ -3,6 +3,9 @@ package cli
 import (
 	"strings"
 	"testing"
+	"unicode"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 func TestTable(t *testing.T) {
@@ -37,6 +40,26 @@ a-rat…  -       0
 	}
 	if tab.fits(34) || !tab.fits(36) {
 		t.Error("fits is wrong about a width of 36")
+	}
+}
+
+// A text takes the same columns on a terminal that adds up the widths of code
+// points and on one that takes those of grapheme clusters.
+func TestWidthsAreTheSameOnEveryTerminal(t *testing.T) {
+	for _, s := range []string{
+		"web-0", "網", "ウェブ", "ｱ", "ｗ", "하", "e\u0301", "ก็", "🚀", "⌚", "☁\ufe0f", "❤\ufe0f", "1\ufe0f\u20e3",
+		"\U0001F1E9\U0001F1EA", "👍\U0001F3FD", "👨\u200d👩\u200d👧", "🏴\U000E0067\U000E007F", "\x1b[m\u202e", "⌚\ufe0e",
+	} {
+		s = printable(s)
+		sum := 0
+		for _, r := range s {
+			if !unicode.In(r, unicode.Mn, unicode.Me) { // they combine, and have no width of their own
+				sum += ansi.StringWidthWc(string(r))
+			}
+		}
+		if points, clusters := ansi.StringWidthWc(s), ansi.StringWidth(s); points != sum || clusters != sum {
+			t.Errorf("%+q: %d columns by code points, %d by clusters, %d by both", s, sum, clusters, points)
+		}
 	}
 }
 
