@@ -242,6 +242,65 @@ func TestViolationsPane(t *testing.T) {
 	}
 }
 
+// Violations use the empty lines below the rows, and no line of a row.
+func TestViolationsUseEmptyLines(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 120, 48).run(2)
+	var all []specs.Event
+	for i := range 100 {
+		e := spoof(i, party())
+		e.MAC[5] = byte(i)
+		all = append(all, e)
+	}
+	s.send(eventsMsg(all))
+	if l := s.m.layout(); l.rows != 4 || l.events < 24 {
+		t.Errorf("%d lines of rows and %d of violations, want 4 and the rest", l.rows, l.events)
+	}
+	s.sound()
+	many := containers(2)
+	for i := range 60 {
+		e := many[1]
+		e.Interface = fmt.Sprint("net", i+10)
+		many = append(many, e)
+	}
+	s.sample(many...)
+	if l := s.m.layout(); l.events != 8 || l.rows < 24 {
+		t.Errorf("%d lines of rows and %d of violations, want the rest and a sixth of 48", l.rows, l.events)
+	}
+	s.sound()
+}
+
+// Several parents have a total, of the LAN and of local traffic.
+func TestTotalOfParents(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 80, 24)
+	at := func(n uint64) []specs.Endpoint {
+		all := containers(0)[1:3]
+		for i := range all {
+			each := (uint64(i) + 1) * n
+			all[i].Counters.Receive = specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: each, Bytes: 100 * each}}}
+			all[i].Counters.Transmit = specs.Traffic{Local: specs.Casts{Unicast: specs.Count{Packets: each, Bytes: 50 * each}}}
+		}
+		all[1].Parent = "eth3"
+		return all
+	}
+	say := status()
+	say.Parents = append(say.Parents, specs.ParentStatus{Name: "eth3", State: specs.ParentCounting, Endpoints: 1})
+	for n := range uint64(2) {
+		s.send(sampleMsg{at: s.now(), status: say, endpoints: at(n)})
+		s.n++
+	}
+	const want = " total                          4    300 B      0 B    150 B"
+	if got := s.line(" total "); got != want {
+		t.Errorf("total %q, want %q", got, want)
+	}
+	say.Parents = say.Parents[:1]
+	s.send(sampleMsg{at: s.now(), status: say, endpoints: at(2)})
+	if strings.Contains(bare(s.m), " total ") {
+		t.Errorf("one parent has a total:\n%s", bare(s.m))
+	}
+}
+
 // Wide characters, emoji and combining ones do not move the columns after them.
 func TestWideCharactersKeepColumns(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// parents is a head and at most lines parents; those with a problem come
-// first.
+// parents is a head, at most lines parents, those with a problem first, and the
+// total if there are several.
 func (m *Model) parents(lines int) []string {
 	all := slices.Clone(m.shown.status.Parents)
 	slices.SortStableFunc(all, func(a, b specs.ParentStatus) int { return trouble(&b) - trouble(&a) })
@@ -36,7 +36,22 @@ func (m *Model) parents(lines int) []string {
 		}
 		text = append(text, m.parentLine(p.Name, string(p.State), strconv.Itoa(p.Endpoints), rx, tx, local, strings.Join(p.Networks, " "), st))
 	}
+	if len(all) > 1 {
+		text = append(text, m.totalLine(all, sums))
+	}
 	return text
+}
+
+// totalLine is all parents together, those that are not shown too.
+func (m *Model) totalLine(all []specs.ParentStatus, each map[string]sums) string {
+	var total sums
+	endpoints := 0
+	for i := range all {
+		of := each[all[i].Name]
+		endpoints += all[i].Endpoints
+		total.rx, total.tx, total.local = total.rx.Plus(of.rx), total.tx.Plus(of.tx), total.local.Plus(of.local)
+	}
+	return m.parentLine("total", "", strconv.Itoa(endpoints), m.rate(total.rx.Bytes), m.rate(total.tx.Bytes), m.rate(total.local.Bytes), "", bold)
 }
 
 func trouble(p *specs.ParentStatus) int {

@@ -56,11 +56,12 @@ const lowest = 16
 
 // layout is how many lines each part of the list takes.
 type layout struct {
-	parents, rows, events int // without their heads
+	parents, rows, events int // without their heads, and without the parents' total
 }
 
-// layout shares out the lines. The parts but the rows stay as they are while
-// endpoints come and go, so that the picture does not jump.
+// layout shares out the lines. The rows begin where they are while endpoints come
+// and go, so that the picture does not jump. Violations take a share of the
+// height, and the lines below the rows if those are empty.
 func (m *Model) layout() (l layout) {
 	left := m.height - 3 // header, the endpoints' head, footer
 	if m.alert() != "" {
@@ -72,11 +73,16 @@ func (m *Model) layout() (l layout) {
 		return l
 	}
 	l.parents = min(len(m.shown.status.Parents), max(1, m.height/6))
-	l.events = min(max(2, m.height/6), len(merged(m.shown.events)))
-	l.rows = left - l.events - 1
+	left-- // the violations' head
 	if l.parents > 0 {
-		l.rows -= l.parents + 2 // with a head and an empty line
+		left -= l.parents + 2 // with a head and an empty line
 	}
+	if len(m.shown.status.Parents) > 1 {
+		left-- // the total
+	}
+	free := left - max(1, len(m.rows))
+	l.events = min(max(2, m.height/6, free), len(merged(m.shown.events)))
+	l.rows = left - l.events
 	return l
 }
 
