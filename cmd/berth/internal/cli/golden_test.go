@@ -131,7 +131,7 @@ func TestStatsSort(t *testing.T) {
 	w := newWorld(t)
 	w.agent(&growing{at: busy})
 	w.steps()
-	same(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\nattaching\ntotal\n\n",
+	same(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\n\ntotal\n\n",
 		firstColumn(w.ok("stats", "--no-stream", "--interval", "100ms", "--sort", "violations")))
 	w.fails(exitUsage, `--sort "size": want one of rx, rx-packets, rx-total, tx, tx-packets, tx-total, violations`, "stats", "--sort", "size")
 	readings := crowd()

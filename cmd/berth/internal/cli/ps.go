@@ -16,7 +16,7 @@ import (
 
 const psLong = `List the interfaces that berth gave to containers, and their traffic as the
 container sees it: RX is what it received, TX what it sent. "-" stands where
-nothing is counted: no agent since boot or purge. Below a container's name
+nothing is counted: no agent since boot or purge. Below an interface
 stands how often it broke a rule; berth events tells more.`
 
 func newPs(env *Env) *cobra.Command {
@@ -138,10 +138,6 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 		whole: []string{"ADDRESS, MAC", "RX", "TX"}}
 	for i := range endpoints {
 		e := &endpoints[i]
-		container := []string{display(e)}
-		if e.Phase != specs.PhaseAttached {
-			container = append(container, stateText(env, e))
-		}
 		rx, tx := traffic(e)
 		var short, notes []string
 		for _, address := range prefixTexts(e.Addresses) {
@@ -151,9 +147,9 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 				notes = append(notes, address)
 			}
 		}
-		t.addLines(container, []string{dash(e.Network) + "@" + e.Interface},
+		t.addLines([]string{display(e)}, []string{dash(e.Network) + "@" + e.Interface},
 			append(short, e.MAC.String()), []string{e.Parent, string(e.Mode)}, rx, tx)
-		t.note(strings.Join(append(notes, violations(e)...), ", "))
+		t.note(strings.Join(append(notes, remarks(env, e)...), ", "))
 	}
 	return t
 }
@@ -166,6 +162,14 @@ func traffic(e *specs.Endpoint) (rx, tx []string) {
 	}
 	text := func(c specs.Count) []string { return []string{byteText(c.Bytes), packetText(c.Packets)} }
 	return text(e.Counters.Receive.Total()), text(e.Counters.Transmit.Total())
+}
+
+// remarks are the state of an interface that is not attached, and its violations.
+func remarks(env *Env, e *specs.Endpoint) (all []string) {
+	if e.Phase != specs.PhaseAttached {
+		all = append(all, stateText(env, e))
+	}
+	return append(all, violations(e)...)
 }
 
 func stateText(env *Env, e *specs.Endpoint) string {

@@ -69,9 +69,11 @@ web             lan@net1    192.0.2.65/24      eth1.100      1.23 GB    900 B
                             02:00:5e:00:53:01
   mac-spoof 3
 berth-demo-two  -@lan0      02:00:5e:00:53:02  eth2          -          -
-attaching                                      passthru
+                                               passthru
+  attaching
 3f2b00c04b7e    lan@net1    192.0.2.66/24      eth1.100      60 B       0 B
-ended 1h ago                02:00:5e:00:53:03  private       1 pkt      0 pkts
+                            02:00:5e:00:53:03  private       1 pkt      0 pkts
+  ended 1h ago
 `, w.out.String())
 	for line := range strings.Lines(w.out.String()) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {

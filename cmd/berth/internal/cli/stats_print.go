@@ -76,19 +76,14 @@ func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	for i := range readings {
 		r := &readings[i]
 		name, place := display(&r.Endpoint), dash(r.Network)+"@"+r.Interface
-		var state []string
-		if r.Phase != specs.PhaseAttached {
-			state = append(state, stateText(env, &r.Endpoint))
-		}
 		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
 		if o.split {
-			who := append([]string{name, place}, state...)
-			t.addLines(append([][]string{who}, o.stack(r, append([]part{all}, parts(r)...))...)...)
+			t.addLines(append([][]string{{name, place}}, o.stack(r, append([]part{all}, parts(r)...))...)...)
 		} else {
 			all.name = place // in its column
-			t.addLines(append([][]string{append([]string{name}, state...)}, o.stack(r, []part{all})...)...)
+			t.addLines(append([][]string{{name}}, o.stack(r, []part{all})...)...)
 		}
-		t.note(strings.Join(violations(&r.Endpoint), ", "))
+		t.note(strings.Join(remarks(env, &r.Endpoint), ", "))
 	}
 	if len(readings) > 1 {
 		o.addTotals(t, readings)

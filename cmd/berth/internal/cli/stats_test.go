@@ -69,7 +69,7 @@ CONTAINER       NETWORK@IF  RX/s   TX/s  RX P/s  TX P/s  RX       TX
 web             lan@net1    500 B  30 B  5       1       2.00 kB  120 B
   mac-spoof 3
 berth-demo-two  -@lan0      -      -     -       -       -        -
-attaching
+  attaching
 total           LAN         500 B  0 B   5       0       2.00 kB  0 B
                 local       0 B    30 B  0       1       0 B      120 B
 `, w.ok("stats", "--no-stream", "--interval", "100ms"))
