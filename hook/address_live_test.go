@@ -8,7 +8,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// lines returns what `ip ARGS` prints in a namespace, without what varies.
+// ipIn returns the output of `ip ARGS` in a namespace.
 func ipIn(t *testing.T, ns *testnet.NS, args string) string {
 	t.Helper()
 	return testnet.Run(t, ns, "ip", strings.Fields(args)...)

@@ -13,13 +13,14 @@ import (
 	"berth/specs"
 )
 
-// Attach gives a sandbox the interfaces that it asks for: all of them, or none
-// and an error. It is the one entrance for whatever knows of sandboxes: the
-// state that an OCI runtime hands to its hooks, the command line, NRI.
+// Attach gives a sandbox all interfaces that it selects, or returns an error and
+// leaves none. It is the one entry point for every caller: the OCI hook, the
+// command line, NRI.
 //
-// It returns the attachments in the order of the selections. Those that the
-// sandbox has already, by the same selection, are among them: Attach can be
-// repeated, and containers that share a namespace share its attachments.
+// It returns the attachments in the order of the selections. If the sandbox
+// already has an attachment by the same selection, Attach returns that one:
+// Attach can be repeated, and containers that share a namespace share its
+// attachments.
 func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selection) ([]*state.Attachment, error) {
 	if err := checkID(s.ID); err != nil || len(selections) == 0 {
 		return nil, err
@@ -56,8 +57,8 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	return all, nil
 }
 
-// resolve finds the network of every selection, and holds each to the policy
-// unless an administrator asks.
+// resolve finds the network of every selection and checks each against the
+// policy, unless an administrator asks.
 func (h *Hook) resolve(s *Sandbox, selections []specs.Selection, policy *specs.Policy) ([]Request, error) {
 	if s.Admin {
 		policy = nil
@@ -67,8 +68,8 @@ func (h *Hook) resolve(s *Sandbox, selections []specs.Selection, policy *specs.P
 	}, h.parentNames)
 }
 
-// parentNames asks the kernel for the names of a parent that an annotation
-// defines a network on.
+// parentNames returns the kernel's names of a parent on which an annotation
+// defines a network.
 func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 	names, err := h.host.ParentNames(name)
 	if err != nil {
@@ -77,10 +78,10 @@ func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 	return names, nil
 }
 
-// refuseSecond refuses another interface on a network that the container is on,
-// because an administrator who asks for one means the one that is there; and
-// another name for a container that is on record, because no end of a container
-// of that name would release it.
+// refuseSecond refuses a second interface on a network that the container is
+// already on, because an administrator who asks for one means the existing one.
+// It also refuses another ID for a recorded container, because the end of a
+// container with that ID would never come to release it.
 func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Request) error {
 	return h.Store.View(ctx, func(tx *state.Tx) error {
 		there, err := tx.InNamespace(c.cookie)
@@ -102,10 +103,9 @@ func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Reques
 }
 
 // attach attaches a container while no other run works in its namespace: two
-// containers of a pod may be started at once, and each must see what the other
-// has made. It tries once more where the facts have changed, or where an
-// address, a MAC or a parent may still be held by a container that is gone
-// without a poststop.
+// containers of a pod may be started at once, and each must see the interfaces of
+// the other. It retries once if the facts have changed, or if an address, a MAC
+// or a parent may still be held by a container that ended without a poststop.
 func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
 	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
 	if err != nil {
@@ -167,7 +167,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 }
 
 // rehome corrects the records of attachments whose parent came back with another
-// index, and gathers the facts anew if there were any.
+// index, and gathers the facts again if it corrected any.
 func (h *Hook) rehome(ctx context.Context, c *container, requests []Request, facts *Facts) (*Facts, error) {
 	moved, err := h.releaser().Rehome(ctx)
 	if err != nil || moved == 0 {
@@ -176,8 +176,8 @@ func (h *Hook) rehome(ctx context.Context, c *container, requests []Request, fac
 	return h.gather(ctx, c, requests)
 }
 
-// staleOf returns what a run before has left in the namespace: records whose
-// maker was killed, and records whose interface somebody took away.
+// staleOf returns the stale records of the namespace: those whose maker was
+// killed, and those whose interface was deleted.
 func staleOf(f *Facts) []*state.Attachment {
 	var stale []*state.Attachment
 	for _, a := range f.Existing {

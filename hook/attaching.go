@@ -14,18 +14,18 @@ import (
 	"berth/specs"
 )
 
-// attaching is one plan on its way into the kernel. What it has done so far is
-// on its undo stack.
+// attaching applies one plan to the kernel. Its undo stack holds the steps done
+// so far.
 type attaching struct {
 	*Hook
 	*container
 	plan  *Plan
-	slots uint32 // counter slots there are
+	slots uint32 // number of counter slots
 	by    string // agent.attach of berth.toml
 	undo  undo
-	free  []func() // what is given back at the end either way
+	free  []func() // run at the end, after success and failure alike
 
-	unlockVLANs func() // nil unless held: from the look at a VLAN until it is made
+	unlockVLANs func() // nil unless held: from the check of a VLAN until the VLAN is made
 
 	nsid     int
 	maps     *bpf.Maps           // nil without an agent
@@ -33,8 +33,8 @@ type attaching struct {
 	rejected plumb.Rejected
 }
 
-// run does the steps in their order: nothing is visible in the kernel before
-// it is recorded, and no frame can leave before its sender is registered.
+// run does the steps in order: the record is written before the kernel shows
+// anything, and a sender is registered before it can send a frame.
 func (a *attaching) run(ctx context.Context) error {
 	steps := []struct {
 		name string
@@ -68,7 +68,7 @@ func (a *attaching) run(ctx context.Context) error {
 	return nil
 }
 
-// done gives back what a run holds only while it works.
+// done releases the locks and maps that a run holds only while it works.
 func (a *attaching) done() {
 	a.freeVLANs()
 	for i := len(a.free) - 1; i >= 0; i-- {
@@ -77,9 +77,9 @@ func (a *attaching) done() {
 	a.free = nil
 }
 
-// nameNamespace gives the namespace an id in the host's, by which its links can
-// be seen and deleted later, without a process or a path. It ends with the
-// namespace, so there is nothing to undo.
+// nameNamespace assigns the namespace an ID in the host's namespace. By that ID
+// its links can be read and deleted later, without a process or a path. The ID
+// ends with the namespace, so there is nothing to undo.
 func (a *attaching) nameNamespace(context.Context) (err error) {
 	if a.nsid, err = a.host.AssignNSID(a.ns); err != nil {
 		return fmt.Errorf("id for the network namespace of container %q: %w", a.ids[0], err)
@@ -87,12 +87,11 @@ func (a *attaching) nameNamespace(context.Context) (err error) {
 	return nil
 }
 
-// holdWait is how long a run waits for another that works on the same
-// attachment; one that only collects does so for milliseconds.
+// holdWait bounds the wait for another run that works on the same attachment. A
+// run that only collects holds it for milliseconds.
 const holdWait = 2 * time.Second
 
-// hold says, for as long as this process lives, that the records of this
-// attachment are being worked on.
+// hold locks the attachments of this run for as long as the process lives.
 func (a *attaching) hold(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
@@ -126,8 +125,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 	return r
 }
 
-// makeVLANs makes the parents that are VLANs and not there yet, and brings
-// each up.
+// makeVLANs makes the VLAN parents that do not exist yet, and brings each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
 	defer a.freeVLANs()
 	made := false
@@ -145,8 +143,8 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 	if !made {
 		return nil
 	}
-	// Whoever takes these records back after a kill must find the map keys,
-	// which have the parent's index.
+	// A collection after a kill needs the map keys, which contain the parent's
+	// index.
 	return a.Store.Update(ctx, a.put)
 }
 
@@ -166,8 +164,8 @@ func (a *attaching) put(tx *state.Tx) error {
 	return nil
 }
 
-// create makes every interface in the container's namespace, each with one
-// message and under its final name: nothing ever appears on the host.
+// create makes every interface in the container's namespace, by one message and
+// under its final name: no interface ever appears on the host.
 func (a *attaching) create(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
@@ -192,8 +190,8 @@ func linkOf(in *Interface, r *state.Attachment) network.Link {
 	}
 }
 
-// macToSet is the MAC that an interface is made with; none where it takes its
-// parent's.
+// macToSet returns the MAC with which an interface is made, or the zero MAC if it
+// takes its parent's.
 func macToSet(r *state.Attachment) specs.MAC {
 	if hasParentMAC(r.Driver, r.Mode) {
 		return specs.MAC{}
@@ -238,7 +236,8 @@ func (a *attaching) announce(context.Context) error {
 	return nil
 }
 
-// claimants are the interfaces with those of their addresses that take takes.
+// claimants returns the interfaces, each with those of its addresses for which
+// take returns true.
 func (a *attaching) claimants(take func(i int, addr netip.Addr) bool) []network.Claimant {
 	var all []network.Claimant
 	for i, r := range a.records {

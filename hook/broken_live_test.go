@@ -12,14 +12,14 @@ import (
 	"berth/internal/testnet"
 )
 
-// A broken case is what a container asks for whose start breaks off: networks
-// by name, and what it selects of them.
+// A brokenCase is a start that breaks off: its networks by name, and the container's
+// selections.
 type brokenCase struct {
 	name     string
 	needs    []testnet.Feature
 	networks map[string]string
 	selected string
-	links    int // that it gets
+	links    int // number of links that the container gets
 }
 
 var brokenCases = []brokenCase{
@@ -77,7 +77,7 @@ func (c *brokenCase) steps(t *testing.T) []string {
 	return names
 }
 
-// eachStep runs a test for each case and each step of its start.
+// eachStep runs a test for each step of each case's start.
 func eachStep(t *testing.T, test func(c *brokenCase, h *host, a *box, step string)) {
 	t.Parallel()
 	for _, c := range brokenCases {
@@ -115,7 +115,7 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	})
 }
 
-// kill starts a container by another process, which dies by SIGKILL after a step.
+// kill starts a container by another process, which kills itself by SIGKILL after a step.
 func (h *host) kill(b *box, step string) {
 	h.Helper()
 	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
@@ -142,7 +142,7 @@ func TestAKilledHookLeavesNothing(t *testing.T) {
 		if _, err := h.releaserHere().Collect(h.Context(), collectAll); err != nil {
 			h.Fatal(err)
 		}
-		if step != "commit" { // that container runs
+		if step != "commit" { // after commit the container runs
 			h.unchanged(a, before)
 		}
 	})

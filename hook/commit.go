@@ -11,13 +11,13 @@ import (
 	"berth/specs"
 )
 
-// commit records the attachments as made, with the result, and gives back the
-// addresses that turned out to be in use.
+// commit records the attachments as attached, with the result, and releases the
+// addresses that were found in use.
 func (a *attaching) commit(ctx context.Context) error {
 	if len(a.records) == 0 {
 		return nil
 	}
-	var routes hostshim.Changes // of the host, where a network has a shim
+	var routes hostshim.Changes // of the host, if a network has a shim
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, r := range a.records {
 			r.Phase = specs.PhaseAttached
@@ -40,8 +40,8 @@ func (a *attaching) commit(ctx context.Context) error {
 	return nil
 }
 
-// giveBack takes back what reserve has claimed, as if it had never been. VLANs
-// go first: a kill after that leaves records, which somebody finds.
+// giveBack releases everything that reserve claimed. It removes VLANs first:
+// after a kill in between, the records remain and a collection finds them.
 func (a *attaching) giveBack(ctx context.Context) error {
 	if a.unlockVLANs == nil {
 		var err error
@@ -62,8 +62,8 @@ func (a *attaching) giveBack(ctx context.Context) error {
 	})
 }
 
-// removeVLANs removes the VLAN sub-interfaces that berth has made and only this
-// run uses. Their locks are held.
+// removeVLANs removes the VLAN sub-interfaces that berth made and only this run
+// uses. The caller holds their locks.
 func (a *attaching) removeVLANs(ctx context.Context) error {
 	ours := make(map[string]bool)
 	for _, r := range a.records {
@@ -71,7 +71,7 @@ func (a *attaching) removeVLANs(ctx context.Context) error {
 	}
 	for _, r := range a.records {
 		if r.VLAN == 0 || r.ParentIndex == 0 {
-			continue // none, or recorded and then not made
+			continue // no VLAN, or recorded but never made
 		}
 		leaving := func(key string) bool { return ours[key] }
 		if err := plumb.RemoveVLANs(ctx, a.Store, a.host, a.Log, r.VLANs(), leaving); err != nil {
@@ -81,7 +81,7 @@ func (a *attaching) removeVLANs(ctx context.Context) error {
 	return nil
 }
 
-// forget drops a record and all that it holds.
+// forget deletes a record and releases everything that it holds.
 func forget(tx *state.Tx, r *state.Attachment) error {
 	if err := plumb.Of(r).Forget(tx); err != nil {
 		return err
@@ -94,11 +94,11 @@ func forget(tx *state.Tx, r *state.Attachment) error {
 	return tx.Delete(r.Key())
 }
 
-// unshare takes the container off the attachments that it only shared.
+// unshare removes the container from the attachments that it only shares.
 func (a *attaching) unshare(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		if slices.Contains(kept.Containers, a.ids[0]) {
-			continue // it was there before
+			continue // it shared the attachment before
 		}
 		r, err := tx.Attachment(kept.Key())
 		if err != nil {

@@ -12,9 +12,9 @@ import (
 	"berth/specs"
 )
 
-// settleConflicts probes for every address before it is used, all of the
-// container's at once. A pool's address that is in use is exchanged for the
-// pool's next; one that was asked for is an error.
+// settleConflicts probes for all addresses of the container at once, before they
+// are used. If a pool address is in use, the next free one is tried; if a
+// requested address is, the start fails.
 func (a *attaching) settleConflicts(ctx context.Context) error {
 	all := a.claimants(func(i int, _ netip.Addr) bool { return probes(a.plan.New[i]) })
 	err := plumb.Settle(ctx, a.ns, a.conflictTimeout(), all, func(c network.Conflict) (netip.Addr, error) {
@@ -34,12 +34,12 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	return nil
 }
 
-// probes reports whether an interface's addresses are probed for.
+// probes reports whether an interface's addresses are probed for conflicts.
 func probes(in *Interface) bool { return *in.Net.ConflictTimeout > 0 && hasNeighbours(in) }
 
-// hasNeighbours reports whether an interface speaks ARP and Neighbor Discovery;
-// ipvlan's in the l3 modes do not (ipvlan_set_port_mode
-// in drivers/net/ipvlan/ipvlan_main.c set IFF_NOARP).
+// hasNeighbours reports whether an interface uses ARP and Neighbor Discovery. An
+// ipvlan interface in the l3 modes does not (ipvlan_set_port_mode in
+// drivers/net/ipvlan/ipvlan_main.c sets IFF_NOARP).
 func hasNeighbours(in *Interface) bool {
 	return in.Net.Mode != specs.ModeL3 && in.Net.Mode != specs.ModeL3S
 }
@@ -51,7 +51,7 @@ func (a *attaching) conflictTimeout() (most time.Duration) {
 	return most
 }
 
-// exchange replaces an address that is in use by the next of its pool.
+// exchange replaces an address that is in use by the next free one of its pool.
 func (a *attaching) exchange(ctx context.Context, in *Interface, r *state.Attachment, c network.Conflict) (next netip.Addr, err error) {
 	if covers(in.Static, c.Addr) {
 		return next, plumb.Taken(c)

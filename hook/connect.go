@@ -8,10 +8,10 @@ import (
 	"berth/specs"
 )
 
-// Connect gives a running container one more interface, as an administrator
-// asks for it, until the container ends. pid is a process of the container, or
-// 0 if berth knows its namespace. Connecting again by the same selection is the
-// same attachment.
+// Connect gives a running container one more interface until the container ends,
+// as an administrator asks. pid is a process of the container, or 0 if berth
+// knows the namespace. If the container is connected by the same selection
+// already, Connect returns that attachment.
 func (h *Hook) Connect(ctx context.Context, id string, pid int, s specs.Selection) (*state.Attachment, error) {
 	all, err := h.Attach(ctx, Sandbox{ID: id, Pid: pid, Admin: true}, []specs.Selection{s})
 	if err != nil {
@@ -20,8 +20,8 @@ func (h *Hook) Connect(ctx context.Context, id string, pid int, s specs.Selectio
 	return all[0], nil
 }
 
-// Disconnect takes a running container off a network, and returns the names
-// of the interfaces that it had there.
+// Disconnect takes a running container off a network and returns the names of the
+// interfaces that it had there.
 func (h *Hook) Disconnect(ctx context.Context, id, networkName string) (interfaces []string, err error) {
 	done, err := h.Detach(ctx, id, Which{Network: networkName})
 	for _, a := range done {

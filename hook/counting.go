@@ -9,14 +9,14 @@ import (
 	"berth/internal/state"
 )
 
-// register puts the endpoints into the agent's maps before they can send, and
-// the agent's programs on a parent that does not have them. The record is
-// committed first and the maps are looked for after it; the agent pins first
-// and reads the records after it: so none falls between.
+// register enters the endpoints into the agent's maps before they can send, and attaches
+// the agent's programs to each parent that lacks them. The hook commits the record first
+// and opens the maps after it; the agent pins first and reads the records after it: so no
+// endpoint is missed.
 //
-// Counting is the agent's matter: whatever is wrong with what it has pinned, or
-// half removed, the container starts. What could not be registered the agent
-// registers itself once it has pinned everything again.
+// The container starts even if the agent's pinned objects are broken or partly removed.
+// The agent registers every endpoint that failed here once it has pinned everything
+// again.
 func (a *attaching) register(ctx context.Context) error {
 	var err error
 	if a.maps, err = a.Hook.maps(); err != nil {
@@ -28,20 +28,20 @@ func (a *attaching) register(ctx context.Context) error {
 	}
 	a.free = append(a.free, func() { a.maps.Close() })
 	a.attachParents()
-	// A drain, which is a transaction, may be about to delete the keys of the
-	// MAC's last owner: not while we are in here.
+	// Exclude keeps out a drain, which is a transaction and may be about to delete the
+	// keys of the MAC's last owner.
 	return a.Store.Exclude(ctx, func() error {
 		a.registerAll()
 		return nil
 	})
 }
 
-// uncounted warns that an interface is not counted, or not yet.
+// uncounted warns that an interface is not counted yet.
 func (a *attaching) uncounted(name string, err error) {
 	a.Log.Warn("not counted until the agent has put it right; see berth agent status", "interface", name, "error", err)
 }
 
-// attachParents puts the programs on each parent once.
+// attachParents attaches the programs to each parent once.
 func (a *attaching) attachParents() {
 	done := make(map[int]bool)
 	for _, r := range a.records {
@@ -69,18 +69,18 @@ func (a *attaching) registerAll() {
 			continue
 		}
 		a.undo.push("register "+r.Interface, func(context.Context) error {
-			// Its probes were counted; the slot's next owner did not send them.
+			// The slot has counted its probes, which the slot's next owner did not send.
 			return errors.Join(a.maps.Unregister(release.Endpoint(r)), a.maps.Zero(r.Slot))
 		})
 	}
 }
 
-// registerAgain registers an attachment whose addresses have changed.
+// registerAgain registers an attachment after a change of its addresses.
 func (a *attaching) registerAgain(ctx context.Context, before, now *state.Attachment) error {
 	if !a.hasSlot(now) {
 		return nil
 	}
-	return a.Store.Exclude(ctx, func() error { // as register does
+	return a.Store.Exclude(ctx, func() error { // for the reason given in register
 		err := errors.Join(a.maps.Unregister(release.Endpoint(before)), a.maps.Register(release.Endpoint(now)))
 		if err != nil {
 			a.uncounted(now.Interface, fmt.Errorf("register with the agent's maps: %w", err))
@@ -89,14 +89,14 @@ func (a *attaching) registerAgain(ctx context.Context, before, now *state.Attach
 	})
 }
 
-// hasSlot reports whether the agent's maps, which may be smaller than berth.toml
-// says, have the counter slot of an attachment.
+// hasSlot reports whether the agent's maps have the counter slot of an attachment: they
+// may be smaller than max_endpoints of berth.toml.
 func (a *attaching) hasSlot(r *state.Attachment) bool {
 	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
 }
 
-// countSiblings attaches the agent's program to an ipvlan interface whose
-// driver hands frames to siblings past the parent.
+// countSiblings attaches the sibling program to an ipvlan interface if its driver
+// delivers frames to siblings without passing the parent.
 func (a *attaching) countSiblings(r *state.Attachment) {
 	if !release.HandsOver(r) || !a.hasSlot(r) {
 		return

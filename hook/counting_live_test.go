@@ -11,7 +11,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// pinned pins an agent's programs and maps, attached to no parent.
+// pinned pins an agent's programs and maps, not attached to any parent.
 func (h *host) pinned(attach string) *bpf.Datapath {
 	h.Helper()
 	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8, Attach: attach})
@@ -27,9 +27,9 @@ func (h *host) pinned(attach string) *bpf.Datapath {
 	return d
 }
 
-// TestFirstFrameIsCounted starts containers on parents to which no agent has
-// attached, one of them a VLAN that the hook makes: every frame that their
-// interfaces have sent since they came up is counted.
+// TestFirstFrameIsCounted starts containers on parents without attached programs,
+// one of them a VLAN that the hook makes: every frame that their interfaces send
+// after they come up is counted.
 func TestFirstFrameIsCounted(t *testing.T) {
 	t.Parallel()
 	for name, on := range map[string]string{"parent": "PARENT", "VLAN": "PARENT.40"} {
@@ -62,7 +62,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 	}
 }
 
-// TestDetachedOnRequest finds that the hook leaves a parent alone while the
+// TestDetachedOnRequest checks that the hook does not touch a parent while the
 // agent is detached.
 func TestDetachedOnRequest(t *testing.T) {
 	t.Parallel()
@@ -78,8 +78,8 @@ func TestDetachedOnRequest(t *testing.T) {
 	}
 }
 
-// TestStartsWithoutAPin removes each pinned object in turn: a container starts
-// all the same, in every mode that uses it.
+// TestStartsWithoutAPin removes each pinned object in turn: a container still
+// starts, in every mode that uses it.
 func TestStartsWithoutAPin(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)

@@ -10,8 +10,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// A hundred hooks at once on one parent: all succeed, and no address or MAC is
-// given twice.
+// A hundred hooks run at once on one parent: all succeed, and no address or MAC
+// is given twice.
 func TestACrowd(t *testing.T) {
 	t.Parallel()
 	const n = 100
@@ -59,8 +59,8 @@ func TestACrowd(t *testing.T) {
 	t.Logf("%d attachments: %v at once, %v one after another", n, atOnce.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 }
 
-// A thousand starts and stops with a fixed address and MAC, the namespace
-// dying in between: each start finds both free.
+// A container with a fixed address and MAC starts and stops a thousand times, and
+// its namespace ends in between: each start finds both free.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	cycles := 1000
@@ -77,7 +77,7 @@ func TestSoak(t *testing.T) {
 		if err := h.start(b); err != nil {
 			t.Fatalf("cycle %d: %v", i, err)
 		}
-		if i%2 == 0 { // the namespace dies first, as it mostly does
+		if i%2 == 0 { // the namespace ends first, as it usually does
 			_ = b.process.Kill()
 			_, _ = b.process.Wait()
 			if err := b.ns.Close(); err != nil {

@@ -7,10 +7,10 @@ import (
 	"berth/specs"
 )
 
-// decideDefault gives the default route of a family to the selection that says
-// default-route, else to the first network that has one. A default route that
-// the engine has set is left: only a selection may put its own in its place. One
-// that the engine is still to set must not find another.
+// decideDefault gives the default route of a family to the selection with
+// default-route, else to the first network that has a gateway. A default route of
+// the engine stays: only a selection may replace it. If the engine sets its route
+// later, a default route is refused, because the engine must not find another.
 func decideDefault(all []*Interface, f *Facts, fam int) error {
 	var owner *Interface
 	for _, in := range all {
@@ -55,15 +55,15 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 	return nil
 }
 
-// errPending refuses a default route that would be there before the engine's:
-// the engine fails, or both stand side by side.
+// errPending refuses a default route that would exist before the engine's: the
+// engine fails, or both routes exist.
 func errPending(f *Facts, gw netip.Addr) error {
 	return fmt.Errorf("the default route via %s would be in the way of %s, which is set up later: start the container with --network none, "+
 		"set default_route = false on the network, or attach by berth-runtime-late", gw, f.Pending)
 }
 
-// wantsDefault returns the gateway by which the network asks for the default
-// route of a family.
+// wantsDefault returns the gateway of the network's default route of a family, or
+// the zero address if the network sets none.
 func (in *Interface) wantsDefault(fam int) netip.Addr {
 	if !*in.Net.DefaultRoute || len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
 		return netip.Addr{}

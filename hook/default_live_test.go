@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// engine gives a container what docker's bridge would: an interface with the
-// default routes.
+// engine gives a container an interface with the default routes, as docker's
+// bridge does.
 func (b *box) engine(t *testing.T) {
 	t.Helper()
 	testnet.Veth(t, "eth0", b.ns, "engine", testnet.Namespace(t))
@@ -19,7 +19,7 @@ func (b *box) engine(t *testing.T) {
 	ipIn(t, b.ns, "route add default via 203.0.113.1")
 }
 
-// engine6 adds to engine what it does for IPv6.
+// engine6 is engine with IPv6.
 func (b *box) engine6(t *testing.T) {
 	t.Helper()
 	testnet.Address(t, b.ns, "eth0", "2001:db8:2::2/64")
@@ -68,8 +68,8 @@ func TestDisconnectGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	h.wantNoRecords()
 }
 
-// Neither a new start nor the collection of what was left has more to go by
-// than the record.
+// A new start and a collection both have only the record to restore the route
+// from.
 func TestAKilledHookGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -88,12 +88,12 @@ func TestAKilledHookGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	h.kill(a, "add routes")
 	h.mustStart(a)
 	a.wantDefault(t, berths)
-	h.mustStop(a) // its namespace lives on, as a pod's would
+	h.mustStop(a) // its namespace remains, as a pod's does
 	a.wantDefault(t, engines)
 	h.wantNoRecords()
 }
 
-// What somebody has put in its place meanwhile stays.
+// A route that replaced it in the meantime stays.
 func TestAnotherDefaultRouteStays(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -108,8 +108,8 @@ func TestAnotherDefaultRouteStays(t *testing.T) {
 	}
 }
 
-// network connect leaves the engine's default route, as docker does with a
-// second network, unless it is told to replace it.
+// network connect leaves the engine's default route, as docker does with a second
+// network, unless the selection replaces it.
 func TestConnectLeavesTheEnginesDefaultRoute(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -137,8 +137,8 @@ func TestConnectLeavesTheEnginesDefaultRoute(t *testing.T) {
 	h.wantNoRecords()
 }
 
-// default-route wins whatever the metrics of the network and of the engine are,
-// and the engine's routes come back as they were.
+// default-route wins for every metric of the network and of the engine, and the
+// engine's routes are restored unchanged.
 func TestDefaultRouteWinsWhateverTheMetrics(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ network, engine string }{
@@ -156,7 +156,7 @@ func TestDefaultRouteWinsWhateverTheMetrics(t *testing.T) {
 			testnet.Address(t, a.ns, "eth0", "2001:db8:2::2/64")
 			ipIn(t, a.ns, "route add default via 203.0.113.1"+c.engine)
 			ipIn(t, a.ns, "-6 route add default via 2001:db8:2::1"+c.engine)
-			// What is put back is berth's work, and its gateway is on link whatever becomes of the address.
+			// berth restores the route on link, with or without the address.
 			ours := strings.NewReplacer(" proto static", "", " onlink", "")
 			routes := func() string {
 				return ours.Replace(ipIn(t, a.ns, "route show default") + ipIn(t, a.ns, "-6 route show default"))

@@ -8,8 +8,8 @@ import (
 	"berth/network"
 )
 
-// Which chooses attachments of a container: those on a network, by a name of an
-// interface, or both. The zero value is all.
+// Which chooses attachments of a container: by network, by the name of an
+// interface, or by both. The zero value chooses all.
 type Which struct {
 	Network   string
 	Interface string
@@ -19,9 +19,9 @@ func (w Which) includes(a *state.Attachment) bool {
 	return (w.Network == "" || w.Network == a.Network) && (w.Interface == "" || w.Interface == a.Interface)
 }
 
-// Detach releases attachments of a container that runs, for all containers that
-// share them, and returns those that it has released. Nothing to release is no
-// error, so it can be repeated. The end of a container is [Hook.End].
+// Detach releases attachments of a running container, for all containers that
+// share them, and returns the released ones. If there is nothing to release it
+// succeeds, so it can be repeated. [Hook.End] handles the end of a container.
 func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.Attachment, err error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -48,9 +48,9 @@ func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.At
 	return done, nil
 }
 
-// End releases all that a container holds, as it ends: attachments that it
-// shares are released with the last container that has them. It succeeds again
-// for a container that holds nothing.
+// End releases everything that a container holds, at its end. A shared attachment
+// is released with the last container that shares it. End succeeds for a
+// container that holds nothing.
 func (h *Hook) End(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -73,8 +73,8 @@ func (h *Hook) End(ctx context.Context, id string) error {
 	return nil
 }
 
-// reclaim releases stale attachments. One whose maker still works is no other
-// run's to touch.
+// reclaim releases stale attachments. It waits for the lock of each, because its
+// maker may still be at work.
 func (h *Hook) reclaim(ctx context.Context, stale []*state.Attachment) error {
 	for _, a := range stale {
 		if err := h.reclaimOne(ctx, a.Key()); err != nil {

@@ -10,16 +10,15 @@ import (
 	"berth/specs"
 )
 
-// startWith is a run of the hook with networks as its arguments, as a CDI
-// device has it.
+// startWith runs the hook with networks as its arguments, as a CDI device does.
 func (h *host) startWith(b *box, networks ...string) error {
 	k := h.hook()
 	k.Networks = networks
 	return k.Run(h.Context(), CreateRuntime, bytes.NewReader(b.state("creating")))
 }
 
-// Each device runs the hook once, with its own network, and the annotations'
-// hook may run too: in any order the container has the union.
+// Each device runs the hook once, with its own network, and the annotations' hook
+// may run too: in any order the container gets the union.
 func TestDevicesAndAnnotationsAreAUnion(t *testing.T) {
 	t.Parallel()
 	for name, runs := range map[string][][]string{
@@ -53,7 +52,8 @@ func TestDevicesAndAnnotationsAreAUnion(t *testing.T) {
 	}
 }
 
-// Whoever may start a container chooses its devices, so policy holds for them.
+// The user that starts a container chooses its devices, so the policy applies to
+// them.
 func TestADeviceIsHeldToPolicy(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -1,17 +1,16 @@
 // Package hook gives a container or a pod its interfaces, and takes them back.
-// [Hook.Attach] is the one entrance for whatever knows of one: a [Sandbox] and
-// selections become a plan, the plan becomes interfaces in the sandbox's network
-// namespace, and every step leaves an undo behind. [Hook.Run] is its caller for
-// the state that an OCI runtime writes to a hook's standard input, [Hook.Connect]
-// that of the command line.
+// [Hook.Attach] is the one entry point: a [Sandbox] and its selections become a
+// plan, the plan becomes interfaces in the sandbox's network namespace, and every
+// step pushes its undo. [Hook.Run] calls it with the state that an OCI runtime
+// writes to a hook's standard input, [Hook.Connect] for the command line.
 //
 //	selections → requests → plan → reserve → register → apply → commit
 //
-// Up to the plan nothing is changed and nothing but the plan's facts is asked
-// of the kernel. Everything that a container can influence (its annotations)
-// is checked there; nothing is read from the environment, and the container's
-// root file system is never touched.
+// Until the plan is made nothing is changed, and the kernel is asked only for the
+// plan's facts. The plan checks everything that a container can influence (its
+// annotations). The package reads nothing from the environment and never touches
+// the container's root file system.
 //
-// The package does not count, judge or serve: that is the agent's, which it
-// never imports. The two meet in the state records and in the pinned maps.
+// The package does not count, judge or serve: the agent does, and the package
+// never imports it. The two meet in the state records and in the pinned maps.
 package hook

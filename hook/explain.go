@@ -8,7 +8,7 @@ import (
 	"berth/specs"
 )
 
-// explainCreate says what to do about the kernel's refusal of a new interface.
+// explainCreate adds a remedy to the kernel's refusal of a new interface.
 func (a *attaching) explainCreate(in *Interface, err error) error {
 	what := fmt.Errorf("create %s %q on %q: %w", in.Net.Driver, in.Name, in.On.Name, err)
 	switch {

@@ -13,7 +13,7 @@ import (
 	"berth/specs"
 )
 
-// gather asks the kernel and the records for the facts of a plan.
+// gather reads the facts of a plan from the kernel and the records.
 func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
 	f := &Facts{
 		Container: c.ids[0], Name: containerName(c), Leave: c.admin, Links: map[string]bool{}, Parents: map[string]*network.Parent{},
@@ -56,8 +56,8 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	return f, err
 }
 
-// firstOn reports whether a parent has no attachments yet while others have:
-// then it may be one of those, back from another network namespace with another
+// firstOn reports whether a parent has no attachments yet although other parents
+// have: it may be one of those, back from another network namespace with another
 // index.
 func firstOn(tx *state.Tx, f *Facts) (bool, error) {
 	if _, last := tx.Cookies(); last == 0 {
@@ -75,8 +75,8 @@ func firstOn(tx *state.Tx, f *Facts) (bool, error) {
 	return false, nil
 }
 
-// gatherParent finds the interface that a network is on, or the trunk of a VLAN
-// that is not there yet.
+// gatherParent finds the parent of a network, or the trunk if the parent is a
+// VLAN that does not exist yet.
 func (h *Hook) gatherParent(f *Facts, n *specs.Network) error {
 	p, id, err := h.host.ParentOrTrunk(n.Parent)
 	if f.Parents[n.Parent] = p; err != nil {
@@ -125,10 +125,10 @@ func (h *Hook) linkNames() string {
 	return strings.Join(names, ", ")
 }
 
-// containerName is what stays the same when the container is started again.
+// containerName returns the name that a container keeps when it is started again.
 func containerName(c *container) string {
 	for _, keys := range [][]string{
-		{namespaceCRIO, "io.kubernetes.pod.name"}, // first: containerd lets no pod write it
+		{namespaceCRIO, "io.kubernetes.pod.name"}, // first, because containerd lets no pod write it
 		{namespaceContainerd, "io.kubernetes.cri.sandbox-name"},
 		{"nerdctl/namespace", "nerdctl/name"},
 	} {

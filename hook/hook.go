@@ -17,41 +17,40 @@ import (
 	"berth/network"
 )
 
-// Hook is what a run of the hook works with. It is used once, by one goroutine.
+// Hook holds the inputs of one run of the hook. It is used once, by one goroutine.
 type Hook struct {
 	Dirs  config.Dirs
 	Store *state.Store
 	Log   *slog.Logger
 
-	// Networks are asked for beside the annotations, by the hook's arguments: a
-	// CDI device is one. One that an annotation names too is asked for once.
+	// Networks are selected by the hook's arguments, as a CDI device does, in addition to
+	// the annotations. If an annotation names one too, it is attached once.
 	Networks []string
 
-	// Step, where set, is called with the name of each step that was done; its
-	// error fails the run there. Tests fail and kill runs with it.
+	// Step, if set, is called with the name of each completed step; an error of it fails
+	// the run there. Tests fail and kill runs with it.
 	Step func(name string) error
 
-	// Interruptible, where set, makes the context of an attach, from where there
-	// is something to undo.
+	// Interruptible, if set, wraps the context of an attach as soon as there is something
+	// to undo.
 	Interruptible func(context.Context) context.Context
 
-	// Unlink, where set, starts a process that calls the function Unlink, and
-	// does not wait for it: a poststop ends once the interfaces are gone, while
-	// the kernel still tidies up.
+	// Unlink, if set, starts a process that calls the function Unlink, and does not wait
+	// for it: a poststop ends once the interfaces are deleted, while the kernel still
+	// cleans up.
 	Unlink func(nsid int, name string) error
 
 	host     *network.Handle
-	left     release.Rest // seen when the facts were gathered
+	left     release.Rest // read when the facts were gathered
 	stopping bool
 }
 
-// Timeout is how long a run may take, what it waits for locks included. Engines
-// set no limit of their own, or whole seconds; ours ends first, so that the undo
-// still runs.
+// Timeout bounds a run, waits for locks included. Engines set no limit of their own, or
+// whole seconds; this limit ends first, so that the undo still runs.
 const Timeout = 20 * time.Second
 
-// How long a run may look for what others left behind: always, and when an
-// address, a MAC or a parent that it needs is held.
+// Bounds of the collection of stale attachments: collectBound at every run, collectAll if
+// another attachment holds an address, a MAC or a parent that the run needs.
 const (
 	collectBound = 2 * time.Millisecond
 	collectAll   = 2 * time.Second
@@ -65,9 +64,9 @@ const (
 	Poststop      = "poststop"
 )
 
-// Run reads the state of a container and attaches or releases it. The stage is
-// "" where the caller does not know it: then a stopped container is released
-// and any other attached.
+// Run reads the state of a container and attaches or releases it. If the caller does not
+// know the stage, stage is "": Run then releases a stopped container and attaches any
+// other.
 func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
 	h.stopping = stage == Poststop
 	st, err := readStateWithin(ctx, stdin)
@@ -88,8 +87,8 @@ func (h *Hook) releaser() *release.Releaser {
 	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}
 }
 
-// logCollected tells what was reclaimed of others. That it failed is no reason
-// to fail a container.
+// logCollected logs the reclaimed attachments of other containers. A failed collection
+// does not fail the container.
 func (h *Hook) logCollected(report release.Report, err error) {
 	if err != nil {
 		h.Log.Warn("reclaim what is left of other containers", "error", err)
@@ -99,7 +98,7 @@ func (h *Hook) logCollected(report release.Report, err error) {
 	}
 }
 
-// maps opens the agent's pinned maps; nil where no agent ever pinned any.
+// maps opens the agent's pinned maps, or returns nil if no agent ever pinned any.
 func (h *Hook) maps() (*bpf.Maps, error) {
 	m, err := bpf.Open(h.Dirs.BPFFS)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +107,7 @@ func (h *Hook) maps() (*bpf.Maps, error) {
 	return m, err
 }
 
-// step says that a step was done.
+// step logs a completed step and calls h.Step.
 func (h *Hook) step(name string) error {
 	h.Log.Debug("done", "step", name)
 	if h.Step == nil {

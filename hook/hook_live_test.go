@@ -74,7 +74,7 @@ func TestTheNamespaceIsDeadAtStop(t *testing.T) {
 	a := h.box("a", "lan")
 	before := h.records()
 	h.mustStart(a)
-	_ = a.process.Kill() // it runs until then
+	_ = a.process.Kill() // the container runs until here
 	_, _ = a.process.Wait()
 	if err := a.ns.Close(); err != nil {
 		t.Fatal(err)

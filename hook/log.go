@@ -11,27 +11,25 @@ import (
 	"berth/internal/state"
 )
 
-// LogName is the file in STATE/state that runs log to, because some runtimes
-// throw a hook's output away.
+// LogName is the log file of the runs in STATE/state. Some runtimes discard a
+// hook's output.
 const LogName = "hook.log"
 
-// maxLog is the size in bytes at which the log is begun anew; one older is kept.
+// maxLog is the size in bytes at which a new log begins; one older log is kept.
 const maxLog = 1 << 20
 
-// OpenLog returns the log, which is opened when there is something to say. A
-// log that cannot be opened is no reason to fail a container: then nothing is
-// logged.
+// OpenLog returns the log, which is opened by the first message. If it cannot be
+// opened, nothing is logged and the container does not fail.
 func OpenLog(store *state.Store) (log *slog.Logger, closeLog func()) {
 	w := &logFile{store: store}
 	return slog.New(slog.NewTextHandler(w, nil)).With("pid", os.Getpid()), w.close
 }
 
-// logFile is a file that is opened by the first write. slog writes one line
-// after the other.
+// logFile is a file that the first write opens. slog writes one line at a time.
 type logFile struct {
 	store *state.Store
 	once  sync.Once
-	file  *os.File // nil also when it cannot be opened
+	file  *os.File // nil before the first write and if the file cannot be opened
 }
 
 func (l *logFile) Write(line []byte) (int, error) {

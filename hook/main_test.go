@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
-// runAndDie is a run of the hook, with the state on standard input, that ends
-// by SIGKILL after the step named in the environment.
+// runAndDie runs the hook with the state on standard input, and kills itself by
+// SIGKILL after the step named in the environment.
 func runAndDie() int {
 	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
 	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Step: func(name string) error {
@@ -52,8 +52,8 @@ func runAndDie() int {
 	return 0
 }
 
-// host is the namespace that the test runs in, with a parent of the test's own
-// whose wire leads to another machine of the LAN.
+// host is the namespace of the test, with the test's own parent, which is wired
+// to another machine of the LAN.
 type host struct {
 	*testing.T
 	dirs   config.Dirs
@@ -92,14 +92,13 @@ func (h *host) write(name, text string) {
 	}
 }
 
-// box is a container as a runtime has it when it calls the hook: a process in
-// a network namespace.
+// box is a container at the time of the hook: a process in a network namespace.
 type box struct {
 	id          string
 	ns          *testnet.NS
 	process     *os.Process
 	annotations map[string]string
-	bundle      string // "/" if it is empty
+	bundle      string // "/" if empty
 }
 
 func (h *host) box(id string, networks string) *box {
@@ -125,8 +124,8 @@ func (h *host) hook() *Hook {
 	}
 }
 
-// run runs a hook with a deadline, as the program does, but a later one: a
-// machine may be slow.
+// run runs a hook with a deadline, as the program does, but a longer one, for
+// slow machines.
 func (h *host) run(hook *Hook, state []byte) error {
 	ctx, cancel := context.WithTimeout(h.Context(), 6*Timeout)
 	defer cancel()
@@ -151,12 +150,13 @@ func (h *host) mustStop(b *box) {
 	}
 }
 
-// settling is what the kernel decides on in a second or two of its own.
+// settling matches the values that the kernel changes by itself within a second
+// or two.
 var settling = regexp.MustCompile(`(?m) state [A-Z]+| tentative|^local fe80::.*\n`)
 
-// snapshot is everything that a start may change: the links of the host that
-// are this test's, links, addresses and routes of the container, and all
-// records and leases that live.
+// snapshot returns everything that a start may change: this test's links of the
+// host; links, addresses and routes of the container; all live records and
+// leases.
 func (h *host) snapshot(b *box) string {
 	h.Helper()
 	var s strings.Builder
@@ -173,7 +173,7 @@ func (h *host) snapshot(b *box) string {
 	return s.String()
 }
 
-// unchanged fails the test where a snapshot is not as it was.
+// unchanged fails the test if the snapshot differs from before.
 func (h *host) unchanged(b *box, before string) {
 	h.Helper()
 	if after := h.snapshot(b); after != before {

@@ -33,7 +33,7 @@ func TestMacvlanModes(t *testing.T) {
 	}
 }
 
-// pairs reports whether two containers of a network reach each other.
+// pairs reports whether two containers of a network can reach each other.
 func (h *host) pairs(networks string) bool {
 	h.Helper()
 	a, b := h.box("a-"+networks, networks), h.box("b-"+networks, networks)

@@ -11,7 +11,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// moveAway moves an interface of the host to another namespace and back, where
+// moveAway moves an interface of the host to another namespace and back, so that
 // it gets another index.
 func (h *host) moveAway(name string) {
 	h.Helper()
@@ -27,10 +27,10 @@ func (h *host) moveAway(name string) {
 	}
 }
 
-// TestParentComesBack has a parent, or the trunk of a VLAN, come back with
-// another index while a container lives on it. No agent runs, but its programs
-// are pinned: the next container gets another address, and what the first one
-// sends is counted to its slot.
+// TestParentComesBack brings a parent, or the trunk of a VLAN, back with another
+// index while a container runs on it. No agent runs, but its programs are pinned:
+// the next container gets another address, and the first one's frames are counted
+// in its slot.
 func TestParentComesBack(t *testing.T) {
 	t.Parallel()
 	for name, on := range map[string]string{"parent": "PARENT", "trunk": "PARENT.40"} {
@@ -71,7 +71,7 @@ func TestParentComesBack(t *testing.T) {
 	}
 }
 
-// countsAll has containers send, and finds all of it counted.
+// countsAll makes the containers send and checks that every frame is counted.
 func (h *host) countsAll(d *bpf.Datapath, boxes ...*box) {
 	h.Helper()
 	for _, b := range boxes {
@@ -86,14 +86,14 @@ func (h *host) countsAll(d *bpf.Datapath, boxes ...*box) {
 		sent := func() uint64 { return testnet.Link(h.T, b.ns, "net1").Attrs().Statistics.TxPackets }
 		testnet.Eventually(h.T, b.id+" sends and is counted", func() bool {
 			counted, before := read(), sent()
-			_ = ping(h.T, b.ns, "192.0.2.200") // nobody answers its ARP requests
+			_ = ping(h.T, b.ns, "192.0.2.200") // its ARP requests get no reply
 			return sent() > before && read()-counted == sent()-before
 		})
 	}
 }
 
-// TestOtherParentsStay finds that leases of a parent that is away, and of one
-// that has only been renamed, stay where they are.
+// TestOtherParentsStay checks that the leases of an absent parent and of a
+// renamed one stay.
 func TestOtherParentsStay(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -103,7 +103,7 @@ func TestOtherParentsStay(t *testing.T) {
 	was := h.attachments("a")[0]
 	away := testnet.Namespace(t)
 	testnet.Run(t, testnet.Here(t), "ip", "link", "set", h.parent, "netns", away.Path())
-	testnet.Veth(t, h.parent, testnet.Here(t), "wire2", h.lan) // another, of the same name
+	testnet.Veth(t, h.parent, testnet.Here(t), "wire2", h.lan) // another interface of the same name
 	b := h.box("b", "lan")
 	h.mustStart(b)
 	now, other := h.attachments("a")[0], h.attachments("b")[0]

@@ -10,9 +10,9 @@ import (
 	"berth/specs"
 )
 
-// namePrefixes begin the annotations by which engines name a container. They
-// are kept with the attachment, so that the agent can name a container from
-// its first frame on without asking the engine.
+// namePrefixes are the prefixes of the annotations by which engines name a container.
+// They are kept with the attachment, so that the agent can name a container from its
+// first frame without a request to the engine.
 var namePrefixes = []string{
 	"nerdctl/",                  // nerdctl: name, namespace, hostname
 	"io.kubernetes.cri.",        // containerd's CRI: sandbox and container, name, namespace, image
@@ -24,7 +24,7 @@ var namePrefixes = []string{
 	"org.opencontainers.image.", // image-spec
 }
 
-// Bounds of the annotations that are kept: keys, and bytes a value.
+// Bounds of the kept annotations: their number, and the bytes of one with its key.
 const (
 	maxNames = 48
 	maxName  = 256
@@ -41,16 +41,16 @@ func namingAnnotations(all map[string]string) map[string]string {
 	return kept
 }
 
-// The annotations by which containerd's CRI and CRI-O name a pod's namespace.
-// Each engine overwrites its own; the other's a pod may be able to write.
+// The annotations by which containerd's CRI and CRI-O name a pod's namespace. Each
+// engine overwrites its own; a pod may be able to write the other's.
 const (
 	namespaceContainerd = "io.kubernetes.cri.sandbox-namespace"
 	namespaceCRIO       = "io.kubernetes.pod.namespace"
 )
 
-// kubernetesNamespace returns the namespace of a pod's container, as the
-// engine wrote it; "" outside of Kubernetes. Where both engines' annotations
-// are there and differ, one of them is the pod's own invention.
+// kubernetesNamespace returns the namespace of a pod's container, as the engine wrote
+// it, or "" outside of Kubernetes. If the annotations of both engines exist and
+// differ, the pod has forged one of them.
 func kubernetesNamespace(annotations map[string]string) (string, error) {
 	a, b := annotations[namespaceContainerd], annotations[namespaceCRIO]
 	if a != "" && b != "" && a != b {

@@ -13,12 +13,12 @@ import (
 	berth "berth/specs"
 )
 
-// MaxState is the most that is read from standard input, in bytes.
+// MaxState is the largest state, in bytes, that is read from standard input.
 const MaxState = 1 << 20
 
-// readStateWithin is ReadState that ends with a context: a caller that does not
-// close standard input must not hold the hook. The read itself cannot be broken
-// off; it ends with the process.
+// readStateWithin is ReadState, bounded by a context: a caller that does not
+// close standard input must not hold the hook. The read itself cannot be
+// interrupted; it ends with the process.
 func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
 	type result struct {
 		state *specs.State
@@ -37,9 +37,9 @@ func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
 	}
 }
 
-// ReadState reads the state of a container as the runtime hands it to its
-// hooks (runtime-spec, runtime.md, "State"). It is lenient: of all that may
-// stand there berth uses the id, the status, the pid and the annotations.
+// ReadState reads the state of a container that the runtime writes to its hooks
+// (runtime-spec, runtime.md, "State"). It is lenient: berth uses only the id, the
+// status, the pid and the annotations.
 func ReadState(r io.Reader) (*specs.State, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxState+1))
 	switch {
@@ -63,8 +63,8 @@ func ReadState(r io.Reader) (*specs.State, error) {
 	return state, nil
 }
 
-// checkRawID looks at the id before it is decoded: encoding/json replaces each
-// byte that is no UTF-8 by U+FFFD, and so would make one container of two.
+// checkRawID checks the id before it is decoded: encoding/json replaces each byte
+// that is not UTF-8 by U+FFFD, so two ids could become one.
 func checkRawID(data []byte) error {
 	var raw struct{ ID json.RawMessage }
 	if json.Unmarshal(data, &raw) == nil && !utf8.Valid(raw.ID) {
@@ -73,7 +73,7 @@ func checkRawID(data []byte) error {
 	return nil
 }
 
-// Start attaches a container, whose network namespace is its process's.
+// Start attaches a container in the network namespace of its process.
 func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 	if err := checkPublished(st); err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestReadState(t *testing.T) {
 	}
 }
 
-// Bytes that are no UTF-8 matter in the id alone: another key is lenient.
+// Bytes that are not UTF-8 are refused in the id alone, not in other keys.
 func TestReadStateWithOtherBytes(t *testing.T) {
 	st, err := ReadState(strings.NewReader("{\"id\":\"web\u00e9\",\"annotations\":{\"a\":\"\xff\"}}"))
 	if err != nil || st.ID != "web\u00e9" {
@@ -42,12 +42,12 @@ func TestReadStateWithOtherBytes(t *testing.T) {
 	}
 }
 
-// A caller that leaves standard input open does not hold the hook for ever.
+// A caller that leaves standard input open does not hold the hook forever.
 func TestStandardInputWithoutEnd(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
 	defer w.Close()
-	go func() { _, _ = io.WriteString(w, `{"id":"c1"`) }() // the reader may be gone
+	go func() { _, _ = io.WriteString(w, `{"id":"c1"`) }() // the reader may have ended
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	h := new(Hook)
@@ -60,8 +60,8 @@ func TestStandardInputWithoutEnd(t *testing.T) {
 	}
 }
 
-// Whatever stands on standard input, the state that comes of it has an id and
-// no more than the input had.
+// For any input, the resulting state has a valid id and no more than the input
+// had.
 func FuzzReadState(f *testing.F) {
 	f.Add(`{"id":"c1","pid":7,"status":"creating","annotations":{"berth/networks":"lan"}}`)
 	f.Add(`{"id":"c1","pid":0,"status":"stopped"}`)

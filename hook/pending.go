@@ -16,11 +16,11 @@ import (
 	berth "berth/specs"
 )
 
-// pendingNetwork returns the engine's own network of a container, as a hook that
-// comes before it can know it, or "" if the container has none. A hook of a CDI
-// device comes before nerdctl's, and so does every hook before the network of
-// docker 26.0 and of 28 and newer. A default route that berth sets then makes
-// docker fail ("file exists"), and stands beside nerdctl's.
+// pendingNetwork returns the engine's own network of a container, as far as a
+// hook that runs before it can know it, or "" if the container has none. A hook
+// of a CDI device runs before nerdctl's, and every hook runs before the network
+// of docker 26.0 and of 28 and newer. If berth sets a default route then, docker
+// fails ("file exists"), and nerdctl's route exists beside it.
 func pendingNetwork(st *specs.State) string {
 	if text := st.Annotations["nerdctl/networks"]; text != "" {
 		return nerdctlNetwork(text)
@@ -28,8 +28,8 @@ func pendingNetwork(st *specs.State) string {
 	return dockerNetwork(st)
 }
 
-// nerdctlNetwork reads the networks of nerdctl: a list of names in JSON
-// (pkg/labels/labels.go), one of which may stand for no network of its own.
+// nerdctlNetwork parses nerdctl's networks: a list of names in JSON
+// (pkg/labels/labels.go). Some names stand for no network.
 func nerdctlNetwork(text string) string {
 	var names []string
 	if json.Unmarshal([]byte(text), &names) != nil {
@@ -48,8 +48,8 @@ func bringsNone(name string) bool {
 	return name == "" || name == "none" || name == "host" || strings.HasPrefix(name, "container:") || strings.HasPrefix(name, "ns:")
 }
 
-// dockerNetwork reads the network mode of a container of docker from its
-// hostconfig.json. The folder of that file is known by the files that docker
+// dockerNetwork reads the network mode of a docker container from its
+// hostconfig.json. It finds the folder of that file by the files that docker
 // mounts from there.
 func dockerNetwork(st *specs.State) string {
 	var bundle struct {
@@ -73,11 +73,11 @@ func dockerNetwork(st *specs.State) string {
 	return ""
 }
 
-// maxEngineFile bounds a file of an engine that is read, in bytes.
+// maxEngineFile bounds the size of an engine's file, in bytes.
 const maxEngineFile = 8 << 20
 
-// readEngineFile reads a JSON file of an engine. It returns false if the file is
-// not there or not as expected, as that of another engine is.
+// readEngineFile reads a JSON file of an engine. It returns false if the file
+// does not exist or has another form, as that of another engine has.
 func readEngineFile(path string, into any) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -90,9 +90,9 @@ func readEngineFile(path string, into any) bool {
 	return json.NewDecoder(io.LimitReader(f, maxEngineFile)).Decode(into) == nil
 }
 
-// pendingNetwork is [Sandbox.Pending], called if a request may bring a default
-// route and the engine has set up no network yet: no interface is up but the
-// loopback and berth's. The kernel may have put tunnels there, which are down.
+// pendingNetwork calls [Sandbox.Pending] if a request may bring a default route
+// and the engine has set up no network yet: no interface is up except the
+// loopback and berth's. The kernel may have made tunnels there, which are down.
 func (c *container) pendingNetwork(requests []Request, links []network.LinkInfo, ours []*state.Attachment) string {
 	engines := func(l network.LinkInfo) bool {
 		return l.Up && !l.Loopback && !slices.ContainsFunc(ours, func(a *state.Attachment) bool { return a.Interface == l.Name })

@@ -7,16 +7,16 @@ import (
 	"berth/internal/testnet"
 )
 
-// A hook that comes before the engine's network, as a device's does, refuses a
-// default route as one that comes after it does; whatever asks for the network.
+// A hook that runs before the engine's network, as a device's does, refuses a
+// default route as one that runs after it does, for every source of the request.
 func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 	t.Parallel()
 	const refused = `would be in the way of docker's network "bridge", which is set up later: start the container with --network none`
 	for name, c := range map[string]struct {
 		annotation, device string
-		mode               string // of docker
-		there              bool   // the engine's network is
-		want               string // in the error; "" if it starts
+		mode               string // docker's network mode
+		there              bool   // the engine's network exists
+		want               string // in the error; "" if the container starts
 	}{
 		"device":                  {"", "lan", "bridge", false, refused},
 		"annotation":              {"lan", "", "bridge", false, refused},
@@ -38,7 +38,7 @@ func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 			a.bundle = dockerBundle(t, "a", c.mode)
 			if c.there {
 				a.engine(t)
-			} else { // as the kernel makes in every namespace, if its module is loaded
+			} else { // as the kernel makes one in every namespace if its module is loaded
 				ipIn(t, a.ns, "link add tunl9 type veth peer name tunl8")
 			}
 			before := h.snapshot(a)

@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// dockerBundle makes a bundle as docker has it, of a container with a network
-// mode, and returns its path.
+// dockerBundle makes a bundle, as docker's, of a container with a network mode,
+// and returns its path.
 func dockerBundle(t testing.TB, id, mode string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -13,21 +13,21 @@ import (
 	"berth/specs"
 )
 
-// Facts is what a plan needs to know of the host and of the container's
-// namespace, as they are before anything is changed.
+// Facts are the inputs of a plan: the state of the host and of the container's namespace
+// before any change.
 type Facts struct {
-	Container string                        // the id that the runtime was given
-	Name      string                        // the container's or pod's own name; the id where the engine has none
+	Container string                        // the ID from the runtime
+	Name      string                        // the container's or pod's own name, or its ID
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
-	Leave     bool                          // such a route is left, and not a reason to refuse
-	Pending   string                        // the engine's own network, if the engine sets it up after this; "" if not
+	Leave     bool                          // such a route stays and is no reason to refuse
+	Pending   string                        // the engine's own network if the engine sets it up later, else ""
 	Host      []netip.Addr                  // the host's own addresses, never given to a container
-	Parents   map[string]*network.Parent    // by the name in the network; a VLAN's trunk, if the VLAN is to be made
-	MakeVLAN  map[string]int                // the id of the VLAN to be made on it; 0 if it is the parent. nil: as the names are
-	VLANs     map[string][]state.VLAN       // that the parent is or will be, the inner first
-	Existing  []*state.Attachment           // what berth has put into the namespace before
-	First     bool                          // a parent has no attachments, and others have
+	Parents   map[string]*network.Parent    // by the name in the network; the trunk if the VLAN does not exist yet
+	MakeVLAN  map[string]int                // VLAN ID to make, or 0 if the parent exists; if nil, makeVLAN derives it
+	VLANs     map[string][]state.VLAN       // the VLANs of the parent, existing or to make, the inner first
+	Existing  []*state.Attachment           // attachments that the namespace already has
+	First     bool                          // a parent has no attachments although others have
 	Occupants map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
 }
 
@@ -45,32 +45,32 @@ func family(a netip.Addr) int {
 	return ipv6
 }
 
-// Interface is what is to exist for one request.
+// Interface is the planned interface of one request.
 type Interface struct {
 	*Request
-	Text     string                 // what was asked for, canonical
+	Text     string                 // the request in canonical form
 	Name     string                 // in the container
-	On       *network.Parent        // the parent, or the trunk to make the VLAN on
-	MakeVLAN int                    // the VLAN's id; 0: On is the parent
-	VLANs    []state.VLAN           // that the parent is or will be, the inner first
+	On       *network.Parent        // the parent, or the trunk if the VLAN is to be made
+	MakeVLAN int                    // ID of the VLAN to make, or 0 if On is the parent
+	VLANs    []state.VLAN           // the VLANs of the parent, existing or to make, the inner first
 	MTU      int                    // bytes
-	WantMAC  specs.MAC              // asked for or derived; zero: a random one
-	Static   []netip.Prefix         // addresses asked for
-	Pools    [families][]*ipam.Pool // where to take the others from, the first with a free one
+	WantMAC  specs.MAC              // requested or derived, or zero for a random one
+	Static   []netip.Prefix         // requested addresses
+	Pools    [families][]*ipam.Pool // pools of the other addresses; the first with a free one is used
 	Default  [families]bool         // this interface has the default route, if its gateway is known
-	Gateway  [families]netip.Addr   // asked for by the selection
+	Gateway  [families]netip.Addr   // requested by the selection
 }
 
-// Plan is what one start of a container is to change.
+// Plan is the change that one start of a container makes.
 type Plan struct {
 	New  []*Interface
-	Kept []*state.Attachment // asked for again, and there already
+	Kept []*state.Attachment // requested and already attached
 
 	texts []string // of the requests, in their order
 }
 
-// MakePlan decides what is to exist. It is pure: everything that it knows of
-// the world is in the facts.
+// MakePlan decides which interfaces to make. It is pure: its only inputs are the requests and
+// the facts.
 func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 	p := new(Plan)
 	seen := make(map[string]int)
@@ -103,8 +103,8 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 	return p, nil
 }
 
-// answers returns the attachment of each request, in their order. made are those
-// of New.
+// answers returns the attachment of each request, in their order. made are the attachments of
+// New.
 func (p *Plan) answers(made []*state.Attachment) (all []*state.Attachment) {
 	of := make(map[string]*state.Attachment)
 	for _, a := range slices.Concat(p.Kept, made) {
@@ -116,7 +116,7 @@ func (p *Plan) answers(made []*state.Attachment) (all []*state.Attachment) {
 	return all
 }
 
-// existing finds an attachment of the namespace that answers the same request.
+// existing returns the attachment of the namespace that satisfies the same request, or nil.
 func existing(f *Facts, text string) *state.Attachment {
 	for _, a := range f.Existing {
 		if a.Selection == text && a.Phase == specs.PhaseAttached && !a.Leaving && f.Links[a.Interface] {
@@ -151,8 +151,8 @@ func plan(r *Request, f *Facts) (*Interface, error) {
 	return in, in.setGateways()
 }
 
-// makeVLAN returns the id of the VLAN that is to be made for a network's parent,
-// 0 if the parent exists.
+// makeVLAN returns the ID of the VLAN to make for a network's parent, or 0 if the parent
+// exists.
 func (f *Facts) makeVLAN(parent string) int {
 	if f.MakeVLAN != nil {
 		return f.MakeVLAN[parent]
@@ -200,7 +200,7 @@ func (in *Interface) setGateways() error {
 	return nil
 }
 
-// checkGateway refuses what is no other machine's address.
+// checkGateway refuses an address that no other machine can have.
 func (in *Interface) checkGateway(gw netip.Addr) error {
 	if covers(in.Static, gw) {
 		return specs.Invalid("", gw.String(), "another address than the interface's own")
@@ -224,8 +224,8 @@ func hasFamily(prefixes []netip.Prefix, fam int) bool {
 	return false
 }
 
-// nameInterfaces holds chosen names to what is free in the namespace and gives
-// the others the lowest free netN.
+// nameInterfaces checks that requested names are free in the namespace and gives the other
+// interfaces the lowest free netN.
 func nameInterfaces(all []*Interface, f *Facts) error {
 	taken := make(map[string]bool)
 	for name := range f.Links {
@@ -251,8 +251,8 @@ func nameInterfaces(all []*Interface, f *Facts) error {
 	return nil
 }
 
-// deriveMACs gives the interfaces of networks with mac = "derived" one that is
-// the same whenever a container of this name is started.
+// deriveMACs gives each interface of a network with mac = "derived" a MAC that is the same at
+// every start of a container with this name.
 func deriveMACs(all []*Interface, f *Facts) {
 	for _, in := range all {
 		if in.Net.MAC == specs.MACDerived && in.WantMAC.IsZero() {
@@ -261,7 +261,7 @@ func deriveMACs(all []*Interface, f *Facts) {
 	}
 }
 
-// derivedMAC is 40 bits of a hash behind 02, the least prefix that is locally
+// derivedMAC returns 40 bits of a hash after the byte 02, the lowest one that is locally
 // administered and unicast (IEEE 802-2014, 8.4).
 func derivedMAC(parts ...string) specs.MAC {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// facts is a host with eth1, and a container with nothing.
+// facts returns a host with eth1, and a container without interfaces.
 func facts() *Facts {
 	return &Facts{
 		Container: "c1", Name: "c1",
@@ -23,8 +23,8 @@ func facts() *Facts {
 	}
 }
 
-// lookup knows networks "lan" (with a gateway), "lab" (with one too), "two"
-// (two subnets, IPv6) and "bare" (no addresses), all on eth1.
+// lookup returns the networks "lan" and "lab" (each with a gateway), "two" (two
+// subnets, IPv6) and "bare" (no addresses), all on eth1.
 func lookup(name string) (*specs.Network, error) {
 	text, ok := map[string]string{
 		"lan":  "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\ngateway='192.0.2.1'\n",

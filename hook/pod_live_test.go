@@ -13,8 +13,8 @@ import (
 	"berth/specs"
 )
 
-// Two containers of one namespace, started at once: both have what they asked
-// for, whatever step the other is at.
+// Two containers of one namespace start at once: each gets its interfaces at every step
+// of the other.
 func TestStartsOfOneNamespaceDoNotDisturbEachOther(t *testing.T) {
 	t.Parallel()
 	for _, second := range []string{"lan", "other"} {
@@ -31,7 +31,7 @@ func TestStartsOfOneNamespaceDoNotDisturbEachOther(t *testing.T) {
 				var wg sync.WaitGroup
 				wg.Go(func() { errs[0] = hooks[0].Run(t.Context(), "", strings.NewReader(string(a.state("creating")))) })
 				wg.Go(func() {
-					<-time.After(delay) // the point of the test: where the other is by then
+					<-time.After(delay) // the delay places the other at different steps
 					errs[1] = hooks[1].Run(t.Context(), "", strings.NewReader(string(b.state("creating"))))
 				})
 				wg.Wait()
@@ -56,7 +56,7 @@ func TestStartsOfOneNamespaceDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
-// A pod's namespace is known by its path, before any process of its own is in it.
+// A pod's namespace is given by its path, before a process of the pod runs in it.
 func TestStartInANamespaceByItsPath(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -94,7 +94,7 @@ func TestStartInANamespaceByItsPath(t *testing.T) {
 	}
 }
 
-// What is attached comes in the order of the selections, whatever was there.
+// Attach returns the attachments in the order of the selections, existing ones included.
 func TestAttachAndDetach(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

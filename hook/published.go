@@ -13,11 +13,11 @@ import (
 	berth "berth/specs"
 )
 
-// checkPublished refuses an annotation that is not of whoever starts the
-// container but of its image: podman before 4.6 hands those on
-// (pkg/specgen/generate/container.go), and so a publisher would choose a place
-// on the LAN. It can be told by the image's manifest in podman's storage, whose
-// places are those of containers/storage; elsewhere nothing is refused.
+// checkPublished refuses an annotation that comes from the container's image: podman
+// before 4.6 copies those (pkg/specgen/generate/container.go), so that an image's
+// publisher could choose a place on the LAN. The image's manifest in podman's storage
+// (the layout of containers/storage) shows it; without such a storage nothing is
+// refused.
 func checkPublished(st *specs.State) error {
 	published := imageAnnotations(st.Bundle, st.ID)
 	for _, key := range slices.Sorted(maps.Keys(published)) {
@@ -30,16 +30,16 @@ func checkPublished(st *specs.State) error {
 	return nil
 }
 
-// imageAnnotations returns what a container's image has in its manifest, as far
-// as that can be found: the bundle is GRAPHROOT/DRIVER-containers/ID/userdata.
+// imageAnnotations returns the annotations of the manifest of a container's image, if
+// it can be found: the bundle is GRAPHROOT/DRIVER-containers/ID/userdata.
 func imageAnnotations(bundle, id string) map[string]string {
 	containers := filepath.Dir(filepath.Dir(bundle))
 	driver, stored := strings.CutSuffix(filepath.Base(containers), "-containers")
 	if !stored || bundle != filepath.Join(containers, id, "userdata") {
 		return nil
 	}
-	// The second has those that are removed when they end (podman run --rm), in
-	// later versions of the storage.
+	// In later versions of the storage, the second file lists the containers that are
+	// removed when they end (podman run --rm).
 	for _, file := range []string{"containers.json", "volatile-containers.json"} {
 		var all []struct{ ID, Image string }
 		readJSON(filepath.Join(containers, file), &all)
@@ -55,9 +55,9 @@ func imageAnnotations(bundle, id string) map[string]string {
 	return nil
 }
 
-// readJSON reads a file if it is there and is as expected.
+// readJSON reads a file if it exists and has the expected form.
 func readJSON(path string, into any) {
 	if text, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(text, into) // another engine's, of another form: nothing is told
+		_ = json.Unmarshal(text, into) // a file of another engine, in another form, is ignored
 	}
 }

@@ -11,7 +11,7 @@ import (
 	berth "berth/specs"
 )
 
-// podmanStore is a storage as podman 4.3 leaves it (containers/storage 1.43).
+// podmanStore is a storage as podman 4.3 writes it (containers/storage 1.43).
 var podmanStore = map[string]string{
 	"overlay-containers/containers.json":          `[{"id":"other","image":"i9"},{"id":"c1","names":["web"],"image":"i1","layer":"l1"}]`,
 	"overlay-containers/volatile-containers.json": `[{"id":"c2","image":"i1"},{"id":"c3","image":"../i1"},{"id":"c4","image":"gone"}]`,

@@ -133,9 +133,8 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	}
 }
 
-// A container whose counter slot the pinned maps do not have yet, because
-// max_endpoints was raised and the agent not restarted, exchanges an address
-// as any other.
+// A container whose counter slot is beyond the pinned maps, because max_endpoints
+// was raised and the agent not restarted, still exchanges an address.
 func TestAConflictWithASlotBeyondTheMaps(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -7,28 +7,28 @@ import (
 	"berth/specs"
 )
 
-// Request is a selection with the network that it leads to, allowed by policy.
+// Request is a selection with its network, allowed by the policy.
 type Request struct {
 	specs.Selection
 	Net *specs.Network
 }
 
-// Text is what was asked for, in one canonical line: two runs of a hook for
-// the same container have the same.
+// Text returns the request as one canonical line: it is equal in two runs of a
+// hook for the same container.
 func (r *Request) Text(ordinal int) string {
 	text, err := json.Marshal(&r.Selection)
-	if err != nil { // a Selection has nothing that JSON cannot hold
+	if err != nil { // a Selection has only fields that JSON can encode
 		panic(err)
 	}
 	return fmt.Sprintf("%s#%d", text, ordinal)
 }
 
-// Resolve finds the network of every selection and holds each to the policy,
-// which also holds for networks of the hook's arguments: whoever may start a
-// container chooses its devices. A nil policy allows everything. namespace is the
-// container's Kubernetes namespace, or "" outside of Kubernetes. lookup finds a
-// network by name. parents finds the names of an interface; if it is nil, they
-// are as written.
+// Resolve finds the network of every selection and checks each against the
+// policy. The policy also applies to networks of the hook's arguments, because
+// the user that starts a container chooses its devices. A nil policy allows
+// everything. namespace is the container's Kubernetes namespace, or "" outside of
+// Kubernetes. lookup finds a network by name. parents returns the names of an
+// interface; if it is nil, the names are as written.
 func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) ([]Request, error) {
 	if parents == nil {
@@ -84,7 +84,7 @@ func resolve(s specs.Selection, policy *specs.Policy, namespace string,
 	return r, checkAddresses(&r)
 }
 
-// checkAddresses holds the addresses asked for to the network's subnets.
+// checkAddresses checks the requested addresses against the network's subnets.
 func checkAddresses(r *Request) error {
 	if r.Net.IPAM == specs.IPAMStatic && len(r.IPs) == 0 {
 		return specs.Invalid("ips", "", "addresses of the container's own: network %q has ipam = \"static\"", r.Net.Name)

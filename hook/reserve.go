@@ -14,17 +14,17 @@ import (
 	"berth/specs"
 )
 
-// errMoved is returned when the facts of a plan are no longer true: what it
-// was to share is on its way out.
+// errMoved is returned if the facts of a plan are out of date: an attachment that
+// the container was to share is being released.
 var errMoved = errors.New("the attachment that the container shares is being released; start it again")
 
-// errParentMoved is returned when a parent, or the trunk of one, is no longer
-// what it was when the facts were gathered.
+// errParentMoved is returned if a parent, or its trunk, was replaced since the
+// facts were gathered.
 var errParentMoved = errors.New("the interface has been replaced meanwhile; start the container again")
 
-// lockVLANs takes the lock of every VLAN that is a parent, because netlink is
-// not in the transaction: nobody may remove one between its record and its
-// use. Once it is recorded and made, its user count keeps it.
+// lockVLANs locks every VLAN that is a parent, because netlink is not part of the
+// transaction: no other run may remove a VLAN between its record and its use.
+// Once it is recorded and made, its user count keeps it.
 func (a *attaching) lockVLANs(ctx context.Context) error {
 	var err error
 	if a.unlockVLANs, err = a.lockEach(ctx); err != nil {
@@ -41,7 +41,7 @@ func (a *attaching) lockVLANs(ctx context.Context) error {
 	return nil
 }
 
-// lockEach takes the lock of each VLAN once.
+// lockEach locks each VLAN once.
 func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
 	var vlans []plumb.VLAN
 	for _, r := range a.records {
@@ -50,8 +50,8 @@ func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
 	return plumb.LockVLANs(ctx, a.Store, vlans)
 }
 
-// lookAgain finds a VLAN that was made since the facts were gathered: then it
-// is not ours to make, nor to remove. Or it was removed.
+// lookAgain checks whether a VLAN was made or removed since the facts were
+// gathered. A VLAN that another run made is not this run's to make or remove.
 func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
 	p, id, err := a.host.ParentOrTrunk(in.Net.Parent)
 	if errors.Is(err, network.ErrNoLink) {
@@ -74,8 +74,8 @@ func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
 	return nil
 }
 
-// reserve claims all that the attachments need, and records them as attaching,
-// in one transaction: it holds everything or nothing.
+// reserve claims everything that the attachments need and records them as
+// attaching, in one transaction: all or nothing.
 func (a *attaching) reserve(ctx context.Context) error {
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, in := range a.plan.New {
@@ -146,7 +146,7 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 	return err
 }
 
-// share adds the container to the attachments that its namespace has already.
+// share adds the container to the attachments that its namespace already has.
 func (a *attaching) share(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		r, err := tx.Attachment(kept.Key())

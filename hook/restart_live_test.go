@@ -8,7 +8,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// end kills a container's process and, with it, its namespace.
+// end kills a container's process, and thereby ends its namespace.
 func (b *box) end(t *testing.T) {
 	t.Helper()
 	err := b.process.Kill()
@@ -18,15 +18,15 @@ func (b *box) end(t *testing.T) {
 	}
 }
 
-// The kernel takes an interface down some time after its namespace has died,
-// all the later the more of them die. Until then its parent is another
-// driver's, or passthru's, and its address cannot be added.
+// The kernel deletes an interface some time after the end of its namespace, and
+// later if many namespaces end. Until then the parent is in use by another driver
+// or by passthru, and the address cannot be added.
 func TestStartedAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		needs    []testnet.Feature
-		networks []string // one after another, time and again
+		networks []string // used in turn, repeatedly
 	}{
 		{"passthru", nil, []string{"driver = 'macvlan'\nmode = 'passthru'"}},
 		{"passthru and bridge", nil, []string{"mode = 'passthru'", "mode = 'bridge'"}},
@@ -45,8 +45,8 @@ func TestStartedAgainAtOnce(t *testing.T) {
 	}
 }
 
-// startAgainAndAgain starts a container as soon as the one before it is gone,
-// while many other namespaces die.
+// startAgainAndAgain starts a container as soon as the previous one has ended,
+// while many other namespaces end.
 func (h *host) startAgainAndAgain(networks int) {
 	const cycles, others = 20, 5
 	a := h.box("a", "lan0")

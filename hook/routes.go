@@ -10,16 +10,16 @@ import (
 	"berth/specs"
 )
 
-// routesOf decides the routes of an interface that has got its addresses: the
-// default routes that the plan gave it, and the network's static ones. A
-// gateway outside of the subnets is reached on link.
+// routesOf returns the routes of an interface once its addresses are known: the planned
+// default routes and the network's static ones. A gateway outside of the subnets is reached
+// on link.
 func routesOf(in *Interface, addresses []netip.Prefix) []network.Route {
 	var routes []network.Route
 	for fam := range families {
 		if gw := in.gatewayOf(fam, addresses); gw.IsValid() {
 			routes = append(routes, network.Route{
 				Via: gw, Metric: in.Net.Metric, OnLink: !covered(addresses, gw),
-				Replace: in.Gateway[fam].IsValid(), // the selection says so
+				Replace: in.Gateway[fam].IsValid(), // the selection requests it
 			})
 		}
 	}
@@ -33,8 +33,8 @@ func routesOf(in *Interface, addresses []netip.Prefix) []network.Route {
 	return routes
 }
 
-// gatewayOf returns the gateway of the interface's default route: the
-// selection's, else that of the subnet which its address is from.
+// gatewayOf returns the gateway of the interface's default route: the selection's, else that
+// of the subnet that contains its address.
 func (in *Interface) gatewayOf(fam int, addresses []netip.Prefix) netip.Addr {
 	if !in.Default[fam] {
 		return netip.Addr{}
@@ -59,8 +59,8 @@ func covered(addresses []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// recordedRoutes parts the default routes' gateways from the static routes, as
-// records and users have them.
+// recordedRoutes separates the gateways of the default routes from the static routes, as
+// records and users see them.
 func recordedRoutes(all []network.Route) (gateways []netip.Addr, routes []specs.Route) {
 	for _, r := range all {
 		if !r.To.IsValid() {
@@ -72,9 +72,9 @@ func recordedRoutes(all []network.Route) (gateways []netip.Addr, routes []specs.
 	return gateways, routes
 }
 
-// addRoute adds a route. One that takes the place of the engine's default route,
-// whatever metric that has, gives it back when it is undone, or when the
-// attachment is released. There is a default route at any time.
+// addRoute adds a route. If it replaces the engine's default route, whatever its metric, that
+// route is restored by the undo or when the attachment is released. There is a default route
+// at any time.
 func (a *attaching) addRoute(ctx context.Context, r *state.Attachment, route network.Route) error {
 	if !route.Replace {
 		return a.inside.AddRoute(r.LinkIndex, route)
@@ -89,7 +89,7 @@ func (a *attaching) addRoute(ctx context.Context, r *state.Attachment, route net
 	if err != nil || len(others) == 0 {
 		return err
 	}
-	if others, err = a.otherDefaults(r, route.Via); err != nil { // the kernel replaces one of the same metric
+	if others, err = a.otherDefaults(r, route.Via); err != nil { // the kernel replaces a route of the same metric
 		return err
 	}
 	for _, old := range others {
@@ -100,8 +100,8 @@ func (a *attaching) addRoute(ctx context.Context, r *state.Attachment, route net
 	return nil
 }
 
-// otherDefaults returns the default routes of a gateway's family that are not by
-// way of the attachment's own interface.
+// otherDefaults returns the default routes of a gateway's family that do not use the
+// attachment's own interface.
 func (a *attaching) otherDefaults(r *state.Attachment, via netip.Addr) ([]network.RouteInfo, error) {
 	all, err := a.inside.Routes()
 	return slices.DeleteFunc(all, func(old network.RouteInfo) bool {
@@ -118,7 +118,7 @@ func (a *attaching) noteDefaults(ctx context.Context, r *state.Attachment, all [
 	return a.Store.Update(ctx, func(tx *state.Tx) error { return tx.Put(r) })
 }
 
-// restore puts a default route back, in place of ours if that has its metric.
+// restore restores a default route. It replaces berth's route if that has the same metric.
 func (a *attaching) restore(old network.RouteInfo) error {
 	route := old.Route()
 	route.Replace = true

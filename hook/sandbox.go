@@ -13,47 +13,47 @@ import (
 	"berth/specs"
 )
 
-// Sandbox is a container or a pod as a caller of [Hook.Attach] knows it.
+// Sandbox is a container or a pod as a caller of [Hook.Attach] describes it.
 type Sandbox struct {
-	// ID is the id by which [Hook.Detach] finds the attachments again: the one
-	// that the runtime gave the container or the pod.
+	// ID is the runtime's ID of the container or the pod. [Hook.Detach] finds the
+	// attachments by it.
 	ID string
 
 	// NetNS is the path of the network namespace. If it is empty, the namespace
-	// is that of the process Pid. If there is none either, it is the one on
-	// record of a sandbox that has attachments.
+	// is that of the process Pid. If Pid is 0 too, it is the recorded namespace
+	// of a sandbox that has attachments.
 	NetNS string
 	Pid   int
 
-	// Names are the annotations by which the engine names the sandbox. Those that
-	// berth does not know are left out.
+	// Names are the annotations by which the engine names the sandbox. Unknown
+	// ones are dropped.
 	Names map[string]string
 
 	// Namespace is the Kubernetes namespace, or "" outside of Kubernetes.
 	Namespace string
 
-	// Pending, if set, returns the network of the engine's own that the engine is
-	// still to set up in the namespace, or "" if there is none. It is called only if
+	// Pending, if set, returns the engine's own network that the engine has not
+	// set up in the namespace yet, or "" if there is none. It is called only if
 	// nothing is set up there. A default route is then refused.
 	Pending func() string
 
-	// Admin is set if an administrator asks, for a container that runs. The policy
-	// does not apply; the interface is shared by all that share the namespace; the
+	// Admin is set if an administrator asks, for a running container. The policy
+	// does not apply; all containers of the namespace share the interface; the
 	// engine's default route stays unless the selection replaces it; and a second
 	// interface on a network is refused.
 	Admin bool
 }
 
-// ErrUnknownContainer is wrapped if a container is named that has no
-// attachment, so that berth cannot know its namespace without a process in it.
+// ErrUnknownContainer is wrapped if a container has no attachment, so that berth
+// cannot find its namespace without a process in it.
 var ErrUnknownContainer = errors.New("berth knows no such container")
 
-// maxID bounds a container's id; runtimes name folders by it (NAME_MAX).
+// maxID bounds a container's ID; runtimes use it as the name of a folder
+// (NAME_MAX).
 const maxID = 255
 
-// checkID holds a container's id to what can be a key and be shown. U+FFFD is
-// what a decoder writes for that which is no character, half a surrogate pair
-// among it.
+// checkID refuses an ID that cannot be a key or cannot be shown. A decoder writes
+// U+FFFD for every invalid character, half a surrogate pair included.
 func checkID(id string) error {
 	if id == "" || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) ||
 		strings.ContainsRune(id, unicode.ReplacementChar) {
@@ -62,9 +62,9 @@ func checkID(id string) error {
 	return nil
 }
 
-// container is a sandbox with its namespace, open.
+// container is a sandbox with its open namespace.
 type container struct {
-	ids     []string          // of all that share it; the first is this one
+	ids     []string          // of all containers that share the namespace; this one's is first
 	names   map[string]string // the annotations that name it
 	admin   bool
 	pending func() string // see [Sandbox.Pending]
@@ -82,8 +82,7 @@ func (c *container) Close() {
 	}
 }
 
-// open opens the network namespace of a sandbox once, and refuses the host's
-// own.
+// open opens the network namespace of a sandbox and refuses the host's own.
 func (h *Hook) open(ctx context.Context, s *Sandbox) (*container, error) {
 	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, pending: s.Pending}
 	var known []*state.Attachment
@@ -117,7 +116,7 @@ func (h *Hook) open(ctx context.Context, s *Sandbox) (*container, error) {
 	return c, nil
 }
 
-// look opens the inside of the namespace, and refuses the host's own.
+// look opens a netlink handle in the namespace, and refuses the host's own.
 func (c *container) look() error {
 	host, err := network.Current()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestIPvlanSiblingsOfBeforeTheAgent attaches two containers before any agent
-// has pinned a program, and then takes the pinned links away.
+// TestIPvlanSiblingsOfBeforeTheAgent attaches two containers before an agent has
+// pinned its programs, and then removes the pinned links.
 func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
@@ -52,7 +52,7 @@ func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
 	if before == 0 {
 		t.Error("what a sent to b is not counted")
 	}
-	if unpinInsides(t, h.dirs.BPFFS) == 0 { // no tcx: filters stay whatever is removed
+	if unpinInsides(t, h.dirs.BPFFS) == 0 { // without tcx, filters stay when pins are removed
 		return
 	}
 	count(release.Siblings{Attached: 2})
@@ -61,8 +61,8 @@ func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
 	}
 }
 
-// unpinInsides removes the pinned links of ipvlan interfaces, and says how many
-// there were.
+// unpinInsides removes the pinned links of ipvlan interfaces and returns their
+// number.
 func unpinInsides(t *testing.T, bpffs string) (n int) {
 	t.Helper()
 	dir := filepath.Join(bpffs, "v1", "links")

@@ -19,8 +19,8 @@ conflict_timeout = "0"
 subnet = "192.0.2.0/24"
 `
 
-// datapath pins an agent's programs and attaches them to the parent, until the
-// end of the test.
+// datapath pins an agent's programs and attaches them to the parent until the
+// test ends.
 func (h *host) datapath() *bpf.Datapath {
 	h.Helper()
 	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8})
@@ -40,8 +40,8 @@ func (h *host) datapath() *bpf.Datapath {
 	return d
 }
 
-// TestIPvlanSiblingsAreCounted has an agent's programs pinned, and two
-// containers whose traffic never comes to the parent.
+// TestIPvlanSiblingsAreCounted pins an agent's programs and starts two containers
+// whose traffic does not pass the parent.
 func TestIPvlanSiblingsAreCounted(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)

@@ -5,8 +5,8 @@ import (
 	"berth/internal/state"
 )
 
-// recall returns what an interface of a sticky network had when its container
-// last ran; nothing for other networks.
+// recall returns the addresses and the MAC that an interface of a sticky network had
+// when its container last ran, or the zero Memory if the network is not sticky.
 func (a *attaching) recall(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	if !in.Net.Sticky {
 		return lease.Memory{}, nil
@@ -14,8 +14,8 @@ func (a *attaching) recall(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	return lease.Recall(tx, a.stickyKey(in))
 }
 
-// remember keeps what an interface of a sticky network has now. Addresses that
-// were asked for are asked for again.
+// remember stores the addresses and the MAC of an interface of a sticky network,
+// except requested addresses, which will be requested again.
 func (a *attaching) remember(tx *state.Tx, in *Interface, r *state.Attachment) error {
 	if !in.Net.Sticky {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// undo is a stack of what takes back the steps done so far.
+// undo is a stack of the functions that undo the steps done so far.
 type undo struct {
 	steps []step
 }
@@ -20,8 +20,8 @@ func (u *undo) push(name string, back func(context.Context) error) {
 	u.steps = append(u.steps, step{name, back})
 }
 
-// unwind takes every step back, the last first, and goes on past failures. It
-// outlives the context whose end may be the reason for it.
+// unwind undoes every step, the last first, and continues after failures. It
+// ignores the end of the context, which may be the reason for the undo.
 func (u *undo) unwind(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	var all []error

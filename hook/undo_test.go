@@ -21,7 +21,7 @@ func TestUndoUnwindsInReverseAndGoesOn(t *testing.T) {
 			return ctx.Err()
 		})
 	}
-	cancel() // the end of the context is often why
+	cancel() // the end of the context is often the reason for the undo
 	err := u.unwind(ctx)
 	if got := strings.Join(order, ""); got != "cba" {
 		t.Errorf("order %q", got)

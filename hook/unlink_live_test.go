@@ -9,7 +9,7 @@ import (
 	"berth/network"
 )
 
-// stopApart stops a container with another deleting its links.
+// stopApart stops a container while another process deletes its links.
 func (h *host) stopApart(b *box, other func(nsid int, name string) error) {
 	h.Helper()
 	k := h.hook()
@@ -40,7 +40,7 @@ func TestUnlinkedByAnother(t *testing.T) {
 	}
 }
 
-// TestUnlinkLeavesOthers asks for a name that no link of the namespace has.
+// TestUnlinkLeavesOthers uses a name that no link of the namespace has.
 func TestUnlinkLeavesOthers(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

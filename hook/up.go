@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// setUp decides about IPv6 and then brings every interface up, without an
-// address as yet.
+// setUp applies the IPv6 settings and then brings every interface up, still
+// without addresses.
 func (a *attaching) setUp(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
@@ -25,7 +25,7 @@ func (a *attaching) setUp(ctx context.Context) error {
 	return nil
 }
 
-// explainUp says what the kernel's refusal to bring an interface up means.
+// explainUp explains the kernel's refusal to bring an interface up.
 func explainUp(r *state.Attachment, err error) error {
 	var taken *network.MACHolderError
 	if errors.As(err, &taken) {
@@ -34,8 +34,8 @@ func explainUp(r *state.Attachment, err error) error {
 	return fmt.Errorf("set %q up: %w", r.Interface, err)
 }
 
-// ipv6Settings is what an interface does about IPv6: static where it gets an
-// address, else as the network says.
+// ipv6Settings returns the IPv6 settings of an interface: static if it gets an
+// IPv6 address, else those of the network.
 func ipv6Settings(in *Interface) network.IPv6Settings {
 	return network.IPv6SettingsOf(in.Net, len(in.Pools[ipv6]) > 0 || hasFamily(in.Static, ipv6))
 }

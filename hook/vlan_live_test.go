@@ -9,8 +9,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// Containers come and go on a VLAN at once: it is made by the first and removed
-// with the last, again and again, and nobody finds it half made or gone.
+// Containers start and stop on a VLAN at once: the first makes it and the last
+// removes it, repeatedly, and no container finds it half made or missing.
 func TestAVLANOfManyAtOnce(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -39,8 +39,8 @@ func TestAVLANOfManyAtOnce(t *testing.T) {
 	h.unchanged(boxes[0], before)
 }
 
-// VLANs on VLANs: each is made on demand, the outer one stays while the inner
-// one is used, and both go with their last user.
+// VLANs on VLANs: each is made on demand, the outer one stays while the inner one
+// is used, and both are removed with their last user.
 func TestVLANOfAVLAN(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -78,7 +78,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	}
 }
 
-// What an administrator has put on a VLAN of berth's keeps it.
+// A VLAN of berth's stays if an administrator has put an interface on it.
 func TestAVLANThatCarriesAnotherStays(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -91,7 +91,7 @@ func TestAVLANThatCarriesAnotherStays(t *testing.T) {
 	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+"q@")
 }
 
-// A parent that is named in several ways is one layer-2 domain.
+// A parent with several names is one layer-2 domain.
 func TestAlternativeNamesOfAParent(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
