@@ -21,9 +21,9 @@ func (h *Handle) Addresses() ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// An address of a link as the kernel describes it.
+// address is an address of a link as the kernel describes it.
 type address struct {
-	index  int // of the link
+	index  int // index of the link
 	prefix netip.Prefix
 	flags  uint32 // IFA_F_*
 }
@@ -42,9 +42,9 @@ func (h *Handle) addresses() ([]address, error) {
 	return all, nil
 }
 
-// AddAddress gives a link an address. nodad leaves out the kernel's own
-// duplicate address detection of IPv6, so that the address is usable at once.
-// Errors: [ErrExists], [ErrAddressInUse] (ipvlan), [ErrNoLink].
+// AddAddress adds an address to a link. nodad skips the kernel's duplicate
+// address detection of IPv6, so that the address is usable at once. Errors:
+// [ErrExists], [ErrAddressInUse] (ipvlan), [ErrNoLink].
 func (h *Handle) AddAddress(index int, p netip.Prefix, nodad bool) error {
 	m := nl.NewIfAddrmsg(family(p.Addr()))
 	m.Index, m.Prefixlen = uint32(index), uint8(p.Bits())
@@ -71,8 +71,8 @@ func (h *Handle) AddAddress(index int, p netip.Prefix, nodad bool) error {
 	return nil
 }
 
-// parseAddress reads the payload of an RTM_NEWADDR message; false for what is
-// no IP address.
+// parseAddress parses the payload of an RTM_NEWADDR message. It returns false if
+// the address is not an IP address.
 func parseAddress(b []byte) (a address, ok bool) {
 	if len(b) < unix.SizeofIfAddrmsg {
 		return a, false
@@ -81,7 +81,7 @@ func parseAddress(b []byte) (a address, ok bool) {
 	var far, own netip.Addr
 	for kind, v := range attributes(b[unix.SizeofIfAddrmsg:]) {
 		switch kind {
-		case unix.IFA_ADDRESS: // of a point-to-point link, the far end's
+		case unix.IFA_ADDRESS: // on a point-to-point link, the peer's address
 			far, _ = netip.AddrFromSlice(v)
 		case unix.IFA_LOCAL:
 			own, _ = netip.AddrFromSlice(v)

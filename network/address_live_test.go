@@ -26,7 +26,7 @@ func byNameIn(t testing.TB, n *Namespace, name string) LinkInfo {
 	return l
 }
 
-// claimant gives a link addresses, and returns it with them.
+// claimant adds addresses to a link and returns it as a Claimant.
 func claimant(t testing.TB, n *Namespace, l LinkInfo, prefixes ...string) Claimant {
 	t.Helper()
 	c := Claimant{Index: l.Index, Name: l.Name, MAC: l.MAC}

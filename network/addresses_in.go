@@ -10,15 +10,15 @@ import (
 
 // AddressInfo is an address of a link as the kernel describes it.
 type AddressInfo struct {
-	Index     int // of the link
+	Index     int // index of the link
 	Prefix    netip.Prefix
-	Tentative bool // IPv6: the kernel still probes for it and does not use it
-	DADFailed bool // IPv6: another host has it (RFC 4862 section 5.4.5)
-	Permanent bool // else it has a lifetime, as one from a router's prefix
+	Tentative bool // IPv6: the kernel still probes for the address and does not use it
+	DADFailed bool // IPv6: another host has the address (RFC 4862 section 5.4.5)
+	Permanent bool // false if it has a lifetime, as an address from a router's prefix
 }
 
-// AddressesIn returns the addresses of one link in the namespace with an id,
-// as [Handle.LinkIn] finds it. Errors: [ErrNoNamespace], [ErrNoLink].
+// AddressesIn returns the addresses of one link in the namespace with an ID, as
+// [Handle.LinkIn] finds it. Errors: [ErrNoNamespace], [ErrNoLink].
 func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	fail := func(err error) ([]AddressInfo, error) {
 		return nil, fmt.Errorf("list addresses of interface %d in namespace %d: %w", index, nsid, err)
@@ -47,7 +47,7 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	return all, nil
 }
 
-// AddressInfos returns the addresses of the handle's namespace, of all links.
+// AddressInfos returns the addresses of all links of the handle's namespace.
 func (h *Handle) AddressInfos() ([]AddressInfo, error) {
 	answers, err := h.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
 	if err != nil {
@@ -56,8 +56,8 @@ func (h *Handle) AddressInfos() ([]AddressInfo, error) {
 	return addressInfos(answers, unix.AF_UNSPEC), nil
 }
 
-// addressInfos reads RTM_NEWADDR messages, those of one family: a kernel
-// without IPv6 answers with all that it has.
+// addressInfos parses the RTM_NEWADDR messages of one family: a kernel without
+// IPv6 answers with addresses of all families.
 func addressInfos(answers [][]byte, fam int) (all []AddressInfo) {
 	for _, b := range answers {
 		a, ok := parseAddress(b)

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Announce tells the LAN who has the addresses, which the interfaces must have
-// by now, so that neighbours and switches forget who had them before.
+// Announce announces the addresses to the LAN, so that neighbours and switches
+// drop older entries. The interfaces must have the addresses already.
 //
-// The kernel does it, by a request that sets the MAC to what it is
-// (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c): a packet
-// socket would cost 8 to 16 ms to close. From then on the kernel announces the
-// addresses also when the interface goes up again. Interfaces that take no MAC
-// (ipvlan) are spoken for over a packet socket.
+// The kernel announces them when a request sets the MAC to its current value
+// (NETDEV_CHANGEADDR in net/ipv4/devinet.c and net/ipv6/ndisc.c): a packet socket
+// would take 8 to 16 ms to close. From then on the kernel also announces the
+// addresses when the interface goes up again. For interfaces that accept no MAC
+// (ipvlan), Announce sends the frames by a packet socket.
 func Announce(n *Namespace, claimants []Claimant) error {
 	if err := announce(n, claimants); err != nil {
 		return fmt.Errorf("announce addresses: %w", err)
@@ -66,7 +66,7 @@ func notifySysctls(each Claimant) (all []sysctl) {
 	return all
 }
 
-// announceByPacket sends the same frames itself.
+// announceByPacket sends the same frames by a packet socket.
 func announceByPacket(n *Namespace, claimants []Claimant) error {
 	c := newClaims(claimants)
 	if c.total == 0 {
@@ -80,7 +80,7 @@ func announceByPacket(n *Namespace, claimants []Claimant) error {
 	if err != nil {
 		return err
 	}
-	defer func() { go w.close() }() // nobody needs to wait for it
+	defer func() { go w.close() }() // nothing waits for it
 	frame := frames(arpAnnouncement, ndAnnouncement)
 	return c.each(func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) })
 }

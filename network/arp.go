@@ -20,17 +20,17 @@ const (
 
 var broadcast = specs.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// arpProbe asks who has an address without claiming it: the sender's IP is
-// 0.0.0.0 (RFC 5227 section 2.1.1).
+// arpProbe returns a request for an address that does not claim it: the sender's
+// IP is 0.0.0.0 (RFC 5227 section 2.1.1).
 func arpProbe(mac specs.MAC, a netip.Addr) []byte {
 	return arpFrame(mac, netip.IPv4Unspecified(), a)
 }
 
-// arpAnnouncement claims an address: sender's and target's IP are both that
-// address (RFC 5227 section 2.3).
+// arpAnnouncement returns a request that claims an address: sender's and target's
+// IP are both that address (RFC 5227 section 2.3).
 func arpAnnouncement(mac specs.MAC, a netip.Addr) []byte { return arpFrame(mac, a, a) }
 
-// arpFrame is a broadcast request; the target's MAC is left zero.
+// arpFrame returns a broadcast request; the target's MAC is zero.
 func arpFrame(mac specs.MAC, sender, target netip.Addr) []byte {
 	f := ethernetFrame(broadcast, mac, unix.ETH_P_ARP)
 	f = binary.BigEndian.AppendUint16(f, arpHardware)
@@ -50,9 +50,9 @@ func ethernetFrame(to, from specs.MAC, kind uint16) []byte {
 	return binary.BigEndian.AppendUint16(f, kind)
 }
 
-// arpClaim returns the address that the sender of an ARP packet has or is
-// about to take, and its MAC. RFC 5227 section 2.1.1: any packet with that
-// address as the sender's is a conflict, and so is a probe for it by another.
+// arpClaim returns the address that the sender of an ARP packet has or is about
+// to take, and its MAC. RFC 5227 section 2.1.1: any packet whose sender address
+// is that address is a conflict, and so is a probe for it by another host.
 func arpClaim(arp []byte) (netip.Addr, specs.MAC, bool) {
 	if len(arp) < arpLength || binary.BigEndian.Uint16(arp) != arpHardware ||
 		binary.BigEndian.Uint16(arp[2:]) != unix.ETH_P_IP || arp[4] != 6 || arp[5] != 4 {

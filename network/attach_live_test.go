@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// attach is what the hook does to one interface, without a probe.
+// attach does the steps of the hook for one interface, without a probe.
 func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 	l := s.macvlan("net1", m)
 	l.Alias = "berth:0123456789abcdef/net1"
@@ -36,7 +36,7 @@ func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 	}
 }
 
-// Not parallel: it counts what the whole process has.
+// Not parallel: it counts the descriptors of the whole process.
 func TestNothingIsLeft(t *testing.T) {
 	s := newSite(t)
 	before := count(t, "/proc/self/fd")
@@ -52,7 +52,7 @@ func TestNothingIsLeft(t *testing.T) {
 		if _, err := Probe(t.Context(), n, []Claimant{c}, time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
-		if i%2 == 0 { // the others go with their namespace
+		if i%2 == 0 { // the other links are deleted with their namespace
 			if err := inside(t, n).DeleteLink(l.Index); err != nil {
 				t.Fatal(err)
 			}
@@ -75,14 +75,14 @@ func count(t *testing.T, dir string) int {
 	return len(entries)
 }
 
-// BenchmarkAttach is one whole attachment without a probe, from opening the
-// namespace on; each into a namespace of its own.
+// BenchmarkAttach measures one whole attachment without a probe, from opening the
+// namespace on, each into a new namespace.
 func BenchmarkAttach(b *testing.B) {
 	s := newSite(b)
 	for b.Loop() {
 		b.StopTimer()
 		ns, unused := newContainer(b)
-		_ = unused.Close() // opening is part of what is measured
+		_ = unused.Close() // opening is part of the measurement
 		b.StartTimer()
 		n, err := OpenPath(ns.Path())
 		if err != nil {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes iterates over netlink attributes: a length and a type of two
-// bytes each, the value, padding to four bytes (include/uapi/linux/netlink.h).
-// It stops at the first that does not fit.
+// attributes iterates over netlink attributes: a length and a type of two bytes each, the
+// value, padding to four bytes (include/uapi/linux/netlink.h). It stops at the first
+// attribute that does not fit.
 func attributes(b []byte) iter.Seq2[uint16, []byte] {
 	return func(yield func(uint16, []byte) bool) {
 		for len(b) >= unix.SizeofNlAttr {
@@ -24,7 +24,7 @@ func attributes(b []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// number reads an unsigned integer of the machine's byte order and any width.
+// number parses an unsigned integer in the machine's byte order, of 1, 2, 4 or 8 bytes.
 func number(b []byte) uint64 {
 	switch len(b) {
 	case 1:
@@ -59,8 +59,8 @@ func nested(kind int, children ...*nl.RtAttr) *nl.RtAttr {
 	return a
 }
 
-// linkHeader is the fixed part of every request about a link; index 0 leaves
-// it to the attributes which link is meant.
+// linkHeader returns the fixed part of a request about a link. If index is 0, the
+// attributes name the link.
 func linkHeader(index int) *nl.IfInfomsg {
 	m := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	m.Index = int32(index)

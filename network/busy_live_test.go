@@ -51,7 +51,7 @@ func TestPortOfABridgeIsBusy(t *testing.T) {
 	}
 }
 
-// The kernel looks for the same MAC when a link goes up, not when it is made.
+// The kernel checks for the same MAC when a link goes up, not when it is made.
 func TestSameMACTwice(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -74,7 +74,7 @@ func TestSameMACTwice(t *testing.T) {
 	}
 }
 
-// Nobody waits for a MAC that a living interface has.
+// A MAC of a living interface is refused without a wait.
 func TestWhoHasTheMAC(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -107,8 +107,8 @@ func TestWhoHasTheMAC(t *testing.T) {
 	}
 }
 
-// An interface of another host's parent, which has the same index and MAC, is
-// not who has it; and a namespace without a process may be dying.
+// An interface on another host's parent with the same index and MAC is not the
+// holder; a namespace without a process may be ending.
 func TestAMACIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	other := newSite(t)
@@ -146,7 +146,7 @@ func TestAMACIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Nobody waits for a parent or an address that a living interface has.
+// A parent or an address that a living interface holds is refused without a wait.
 func TestWhoHasTheParent(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -174,8 +174,8 @@ func wantEnd(t *testing.T, err error, want string) {
 	}
 }
 
-// A namespace without a process may be dying, so what is on the parent there is
-// waited for, and no longer than the context lasts.
+// A namespace without a process may be ending, so WaitLink waits for the parent,
+// at most until the context ends.
 func TestAParentIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -207,7 +207,7 @@ func TestAParentIsWaitedFor(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "lo", "net1")
 }
 
-// The MAC of each of many containers that have ended at once is soon free.
+// The MACs of many containers that ended at once are soon free.
 func TestMACsOfDyingNamespaces(t *testing.T) {
 	t.Parallel()
 	const many = 30

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Changes is a socket that hears of links and addresses that come, change and
-// go: those of one namespace, and where the process may (CAP_NET_BROADCAST) of
-// every other namespace that has an id in it. Close may be called while Next
-// waits; Next is for one goroutine.
+// Changes is a socket that receives notifications of new, changed and deleted links
+// and addresses: those of its own namespace, and with CAP_NET_BROADCAST those of
+// every namespace that has an ID in it. Close may be called while Next waits; Next is
+// for one goroutine.
 type Changes struct {
 	file   *os.File
 	all    bool
@@ -20,32 +20,32 @@ type Changes struct {
 	oob    []byte
 }
 
-// Change says that something about a link, or one of its addresses, has
-// changed; not what. With Lost, messages were dropped: anything may have.
+// Change reports that a link or one of its addresses changed, without the change
+// itself. If Lost is set, messages were dropped and anything may have changed.
 type Change struct {
-	NSID    int  // of the namespace; -1: the one that listens
-	Index   int  // of the link there
-	Address bool // an address of it, not the link itself
+	NSID    int  // of the namespace, or -1 for the socket's own
+	Index   int  // index of the link there
+	Address bool // an address of the link changed, not the link itself
 	Lost    bool
 }
 
-// here is the NSID of a change in the namespace that listens.
+// here is the NSID of a change in the socket's own namespace.
 const here = -1
 
-// changesBuffer is how much the kernel keeps unread, in bytes: a link's message
+// changesBuffer is the size of the socket's receive buffer in bytes: a link's message
 // has 1.5 kB, and a hundred containers may start at once.
 const changesBuffer = 1 << 20
 
-// ListenChanges listens in the namespace that the calling thread is in. What
-// happens after it returns is heard.
+// ListenChanges listens in the namespace of the calling thread. It misses no change
+// after it returns.
 func ListenChanges() (*Changes, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("listen to rtnetlink: %w", err)
 	}
 	c := &Changes{buffer: make([]byte, maxMessage), oob: make([]byte, unix.CmsgSpace(4))}
-	// Allowed by CAP_NET_BROADCAST when it is set, and when messages come
-	// (do_one_broadcast in net/netlink/af_netlink.c).
+	// The kernel requires CAP_NET_BROADCAST both to set this option and to deliver
+	// messages (do_one_broadcast in net/netlink/af_netlink.c).
 	err = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
 	c.all = err == nil
 	if errors.Is(err, unix.EPERM) {
@@ -62,14 +62,14 @@ func ListenChanges() (*Changes, error) {
 	return c, nil
 }
 
-// All reports whether other namespaces are heard as well.
+// All reports whether changes in other namespaces are received as well.
 func (c *Changes) All() bool { return c.all }
 
-// Close ends a Next that waits.
+// Close closes the socket and ends a pending Next.
 func (c *Changes) Close() error { return c.file.Close() }
 
-// Next waits for changes: those of one message of the kernel's. The error
-// wraps os.ErrClosed after Close.
+// Next waits for changes and returns those of one kernel message. After Close the
+// error wraps os.ErrClosed.
 func (c *Changes) Next() ([]Change, error) {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Changes) Next() ([]Change, error) {
 		return !errors.Is(failed, unix.EAGAIN)
 	})
 	switch {
-	case err != nil: // there is no deadline
+	case err != nil: // no deadline is set, so only Close causes it
 		return nil, fmt.Errorf("listen to rtnetlink: %w", os.ErrClosed)
 	case errors.Is(failed, unix.ENOBUFS):
 		return []Change{{Lost: true}}, nil
@@ -94,8 +94,8 @@ func (c *Changes) Next() ([]Change, error) {
 	return changesIn(c.buffer[:n], nsidOf(c.oob[:oobn])), nil
 }
 
-// nsidOf reads from which namespace a message is; the kernel does not say it
-// of one's own (netlink_cmsg_listen_all_nsid in net/netlink/af_netlink.c).
+// nsidOf returns the NSID of a message's namespace. The kernel sends none for the
+// socket's own namespace (netlink_cmsg_listen_all_nsid in net/netlink/af_netlink.c).
 func nsidOf(oob []byte) int {
 	all, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -109,8 +109,8 @@ func nsidOf(oob []byte) int {
 	return here
 }
 
-// changesIn reads the index of each message, which links and addresses have in
-// one place (struct ifinfomsg, struct ifaddrmsg).
+// changesIn parses the index of each message, which links and addresses have at the
+// same offset (struct ifinfomsg, struct ifaddrmsg).
 func changesIn(b []byte, nsid int) (all []Change) {
 	for header, payload := range messagesIn(b) {
 		if len(payload) < unix.SizeofIfAddrmsg {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes listens in a namespace and returns what comes.
+// changes listens in a namespace and returns the channel of the changes.
 func changes(t *testing.T, ns *testnet.NS) <-chan Change {
 	t.Helper()
 	var c *Changes
@@ -46,7 +46,7 @@ func changes(t *testing.T, ns *testnet.NS) <-chan Change {
 	return came
 }
 
-// awaitChange reads changes until one is as wanted.
+// awaitChange reads changes until one equals want.
 func awaitChange(t *testing.T, came <-chan Change, want Change) {
 	t.Helper()
 	testnet.Eventually(t, "the change", func() bool {

@@ -10,36 +10,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Claimant is an interface that is about to have addresses, or has them.
+// Claimant is an interface with addresses that it has or is about to get.
 type Claimant struct {
-	Index     int // in its namespace
+	Index     int // its index in its namespace
 	Name      string
 	MAC       specs.MAC
 	Addresses []netip.Addr
 }
 
-// Conflict says who else has, or wants, an address.
+// Conflict is a claimed address that another host has or probes for.
 type Conflict struct {
-	Interface string // the claimant's
+	Interface string // the claimant's interface
 	Addr      netip.Addr
-	MAC       specs.MAC // the other's
+	MAC       specs.MAC // the other host's MAC
 }
 
-// String is the conflict in words.
+// String describes the conflict as a sentence.
 func (c Conflict) String() string {
 	return fmt.Sprintf("%s (on %s) is used by %s already", c.Addr, c.Interface, c.MAC)
 }
 
-// claims collects conflicts out of received frames. It is pure, so that it can
-// be held to exact bytes.
+// claims collects conflicts from received frames. It is pure, so that tests can
+// check it against exact bytes.
 type claims struct {
 	claimants []Claimant
-	own       map[specs.MAC]bool // a switch may reflect our own frames
+	own       map[specs.MAC]bool // a switch may reflect frames of the claimants
 	found     map[claim]specs.MAC
-	total     int // claims made
+	total     int // number of claims
 }
 
-// A claim is one address on one link.
+// claim is one address on one link.
 type claim struct {
 	index int
 	addr  netip.Addr
@@ -54,7 +54,7 @@ func newClaims(claimants []Claimant) *claims {
 	return c
 }
 
-// see looks at a frame that came in on a link, from its Ethernet header on.
+// see checks a frame that was received on a link, from its Ethernet header on.
 func (c *claims) see(index int, frame []byte) {
 	if len(frame) < ethernetHeader {
 		return
@@ -87,10 +87,10 @@ func (c *claims) wanted(got claim) bool {
 	return false
 }
 
-// done reports whether nothing is left to be found.
+// done reports whether every claim is in conflict.
 func (c *claims) done() bool { return len(c.found) == c.total }
 
-// conflicts returns what was found, in the order of the claimants.
+// conflicts returns the conflicts found so far, in the order of the claimants.
 func (c *claims) conflicts() (all []Conflict) {
 	for _, each := range c.claimants {
 		for _, a := range each.Addresses {
@@ -102,7 +102,7 @@ func (c *claims) conflicts() (all []Conflict) {
 	return all
 }
 
-// each calls fn for every address, until it fails.
+// each calls fn for every address until it returns an error.
 func (c *claims) each(fn func(Claimant, netip.Addr) error) error {
 	for _, claimant := range c.claimants {
 		for _, a := range claimant.Addresses {
@@ -114,7 +114,7 @@ func (c *claims) each(fn func(Claimant, netip.Addr) error) error {
 	return nil
 }
 
-// hasFamily reports whether a claim is of an address family.
+// hasFamily reports whether any claim is of an address family.
 func (c *claims) hasFamily(is func(netip.Addr) bool) (yes bool) {
 	_ = c.each(func(_ Claimant, a netip.Addr) error { yes = yes || is(a); return nil }) // fn never fails
 	return yes

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Device is what is below a link and how it filters frames: what decides
-// whether those for other MACs than its own come through.
+// Device describes a link's hardware and its receive filter: together they decide
+// whether frames for other MACs are received.
 type Device struct {
-	Driver       string // as ethtool -i names it: "virtio_net", "veth"; "" where the kernel names none
-	Bus          string // where the hardware is, as "0000:00:03.0"; "" for software
-	Promiscuity  int    // how many ask for all frames; 0: it filters by MAC
-	AllMulticast bool   // it lets all multicast through
+	Driver       string // as ethtool -i prints it: "virtio_net", "veth"; "" if the kernel names none
+	Bus          string // bus address of the hardware, as "0000:00:03.0"; "" for software
+	Promiscuity  int    // number of users that requested all frames; if 0, the link filters by MAC
+	AllMulticast bool   // all multicast is received
 }
 
-// Device returns what is below a link. Errors: [ErrNoLink].
+// Device returns the Device of a link. Errors: [ErrNoLink].
 func (h *Handle) Device(index int) (Device, error) {
 	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, linkHeader(index))
 	if isErrno(err, unix.ENODEV) || err == nil && len(answers) == 0 {
@@ -27,7 +27,7 @@ func (h *Handle) Device(index int) (Device, error) {
 		return Device{}, fmt.Errorf("look at interface %d: %w", index, err)
 	}
 	d, name := parseDevice(answers[0])
-	info, err := unix.IoctlGetEthtoolDrvinfo(h.fd(), name) // any socket of the namespace will do
+	info, err := unix.IoctlGetEthtoolDrvinfo(h.fd(), name) // any socket of the namespace works
 	switch {
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return d, nil
@@ -43,7 +43,7 @@ func (h *Handle) Device(index int) (Device, error) {
 	return d, nil
 }
 
-// parseDevice reads the payload of an RTM_NEWLINK message.
+// parseDevice parses the payload of an RTM_NEWLINK message.
 func parseDevice(b []byte) (d Device, name string) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return d, ""

@@ -1,10 +1,10 @@
-// Package network makes and looks at links, addresses and routes: parents and
-// their VLANs, macvlan and ipvlan interfaces in other network namespaces, and
-// what is said about them on the LAN by ARP and Neighbor Discovery.
+// Package network makes and reads links, addresses and routes: parents and their
+// VLANs, macvlan and ipvlan interfaces in other network namespaces. It also probes
+// for addresses and announces them on the LAN by ARP and Neighbor Discovery.
 //
-// It is the only room of berth that talks rtnetlink and the only one that
-// enters namespaces ([Namespace.Do]). It decides nothing: which interface gets
-// which address is the caller's plan, and it keeps no records.
+// It is the only package of berth that uses rtnetlink and the only one that enters
+// namespaces ([Namespace.Do]). It decides nothing: the caller plans which interface
+// gets which address, and the package keeps no records.
 //
-// It may import specs, and no other room of berth.
+// It may import specs, and no other package of berth.
 package network

@@ -2,74 +2,73 @@ package network
 
 import "errors"
 
-// Errors about what is there already, or is not.
+// Errors about links, namespaces and addresses that exist already or do not exist.
 var (
-	// ErrNoLink is returned when a link does not exist, or no longer.
+	// ErrNoLink is returned if a link does not exist or was deleted.
 	ErrNoLink = errors.New("no such interface")
 
-	// ErrNoNamespace is returned when a namespace id belongs to no namespace
-	// (it died), or when the process whose namespace was asked for has ended.
+	// ErrNoNamespace is returned if no namespace has the given ID (it has ended), or
+	// if the process with the namespace has ended.
 	ErrNoNamespace = errors.New("no such network namespace")
 
-	// ErrNameTaken is returned when the namespace has an interface of that
-	// name already, or one with that name as an alternative.
+	// ErrNameTaken is returned if an interface of the namespace already has the name,
+	// as its own or as an alternative one.
 	ErrNameTaken = errors.New("interface name is taken")
 
-	// ErrExists is returned when an address or a route is there already.
+	// ErrExists is returned if an address or a route exists already.
 	ErrExists = errors.New("already there")
 
-	// ErrMACInUse is returned when a macvlan is set up while its parent, or
-	// another macvlan of the parent in whatever namespace, has the same MAC.
+	// ErrMACInUse is returned if a macvlan is set up while its parent, or another
+	// macvlan of the parent in any namespace, has the same MAC.
 	ErrMACInUse = errors.New("MAC is in use on this parent")
 
-	// ErrAddressInUse is returned when another ipvlan interface of the same
-	// parent has the address.
+	// ErrAddressInUse is returned if another ipvlan interface of the same parent has
+	// the address.
 	ErrAddressInUse = errors.New("address is in use on this parent")
 )
 
-// IsGone reports whether an error says that a link is not there, be it alone or
-// with its namespace.
+// IsGone reports whether an error means that a link does not exist, or that its
+// namespace does not.
 func IsGone(err error) bool { return errors.Is(err, ErrNoLink) || errors.Is(err, ErrNoNamespace) }
 
-// Errors about what a parent can carry.
+// Errors about the interfaces that a parent can carry.
 var (
-	// ErrNotEthernet is returned for a parent that is a loopback or has no
-	// Ethernet header, as tun and WireGuard interfaces.
+	// ErrNotEthernet is returned for a parent that is a loopback or has no Ethernet
+	// header, as tun and WireGuard interfaces.
 	ErrNotEthernet = errors.New("not an Ethernet interface")
 
-	// ErrStacked is returned for a parent that is a macvlan or ipvlan itself.
+	// ErrStacked is returned for a parent that is itself a macvlan or ipvlan.
 	ErrStacked = errors.New("is itself an interface on another parent")
 
-	// ErrParentBusy is returned when a parent cannot carry the interface
-	// beside what it carries already.
+	// ErrParentBusy is returned if a parent cannot carry the interface because of one
+	// that it already carries.
 	ErrParentBusy = errors.New("parent is in other use")
 
-	// ErrParentDown is returned when a VLAN cannot be set up because its
-	// trunk is down.
+	// ErrParentDown is returned if a VLAN cannot be set up because its trunk is down.
 	ErrParentDown = errors.New("parent is down")
 
 	// ErrMTU is returned for an MTU above the parent's.
 	ErrMTU = errors.New("MTU is above the parent's")
 
-	// ErrVLAN is returned when an interface has the name of a VLAN of its
-	// trunk, but is another VLAN.
+	// ErrVLAN is returned if an interface has the name of a VLAN of its trunk, but is
+	// another VLAN.
 	ErrVLAN = errors.New("is another VLAN than its name says")
 )
 
-// ErrUnreachable is returned for a route whose gateway is on no subnet of the
-// interface.
+// ErrUnreachable is returned for a route if no subnet of the interface contains its
+// gateway.
 var ErrUnreachable = errors.New("gateway is not reachable on the interface")
 
-// LeastKernel is the first version of Linux that has what berth cannot do
-// without: SO_NETNS_COOKIE, by which a network namespace is known. Atomic
-// operations of BPF with a result are older (5.12).
+// LeastKernel is the first version of Linux with SO_NETNS_COOKIE, by which berth
+// identifies a network namespace. Atomic operations of BPF that return a result are
+// older (5.12).
 const LeastKernel = "5.14"
 
-// ErrOldKernel is wrapped when the kernel is older than [LeastKernel].
+// ErrOldKernel is wrapped if the kernel is older than [LeastKernel].
 var ErrOldKernel = errors.New("this kernel is too old: berth needs Linux " + LeastKernel + " or newer (SO_NETNS_COOKIE)")
 
-// ErrUnsupported is wrapped, together with [errors.ErrUnsupported], when the
-// kernel lacks a driver or protocol; the text names its configuration option.
+// ErrUnsupported is wrapped, together with [errors.ErrUnsupported], if the kernel
+// lacks a driver or protocol; the text names its configuration option.
 var ErrUnsupported = unsupported{}
 
 type unsupported struct{}

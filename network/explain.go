@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// explain finds out why the kernel refused to make a link: it was asked first,
-// so that nothing is looked up where all goes well.
+// explain finds the reason for which the kernel refused to make a link. It looks
+// things up only after a failure, so that a success pays nothing.
 func (h *Handle) explain(l Link, err error) error {
 	switch {
 	case isErrno(err, unix.ENODEV) && !errors.Is(err, ErrNoLink):
@@ -27,13 +27,13 @@ func (h *Handle) explain(l Link, err error) error {
 	return err
 }
 
-// config is the kernel option behind each driver.
+// config maps each driver to its kernel option.
 var config = map[specs.Driver]string{
 	specs.Macvlan: "CONFIG_MACVLAN",
 	specs.IPvlan:  "CONFIG_IPVLAN",
 }
 
-// explainInvalid tells the reasons for EINVAL apart (macvlan_common_newlink in
+// explainInvalid distinguishes the reasons for EINVAL (macvlan_common_newlink in
 // drivers/net/macvlan.c, ipvlan_link_new in drivers/net/ipvlan/ipvlan_main.c).
 func (h *Handle) explainInvalid(l Link, err error) error {
 	parent, lookup := h.LinkByIndex(l.ParentIndex)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FindNamespace opens the network namespace with a cookie (SO_NETNS_COOKIE) by
-// way of a process that is in it. Errors: [ErrNoNamespace] when no process is,
-// which does not mean that the namespace is dead: a file may hold it.
+// FindNamespace opens the network namespace with a cookie (SO_NETNS_COOKIE) through a process in
+// it. Errors: [ErrNoNamespace] if no process is in it. The namespace may still exist: a file may
+// hold it.
 func FindNamespace(cookie uint64) (found *Namespace, err error) {
 	err = EachNamespace(func(_ int, n *Namespace) (bool, error) {
 		got, err := n.Cookie()
@@ -29,21 +29,20 @@ func FindNamespace(cookie uint64) (found *Namespace, err error) {
 	return found, err
 }
 
-// EachNamespace calls a function with every network namespace that a process is
-// in, and with the lowest id of such a process, until it has found what it looks
-// for. The function closes the namespace. What cannot be opened is left out, and
-// is the error if nothing was found.
+// EachNamespace calls look with every network namespace that has a process, and with the lowest
+// ID of such a process, until look returns found or an error. look closes the namespace. A
+// namespace that cannot be opened is skipped; its error is returned if nothing was found.
 func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) error {
 	var errs []error
 	seen := make(map[string]bool)
 	for _, pid := range processes() {
 		name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
-		if err != nil || seen[name] { // it ended, or its namespace was looked at
+		if err != nil || seen[name] { // the process ended, or its namespace was visited
 			continue
 		}
 		n, err := OpenPID(pid)
 		if err == nil {
-			name, err = n.name() // it may have gone to another one since
+			name, err = n.name() // the process may have entered another one since
 		}
 		switch {
 		case errors.Is(err, ErrNoNamespace):
@@ -52,7 +51,7 @@ func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) err
 			errs = append(errs, err)
 			continue
 		case seen[name]:
-			_ = n.Close() // it was only looked at
+			_ = n.Close() // the descriptor was only read
 			continue
 		}
 		seen[name] = true
@@ -63,8 +62,8 @@ func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) err
 	return errors.Join(errs...)
 }
 
-// processes returns the ids of all processes, in their order: a container's
-// first is mostly its lowest.
+// processes returns the IDs of all processes in ascending order: a container's first process
+// usually has its lowest ID.
 func processes() (pids []int) {
 	names, _ := filepath.Glob("/proc/[1-9]*") // the pattern is well formed
 	for _, name := range names {
@@ -76,7 +75,8 @@ func processes() (pids []int) {
 	return pids
 }
 
-// name is what /proc/PID/ns/net of a process in the namespace reads.
+// name returns the link text of /proc/PID/ns/net of a process in the namespace. It closes the
+// namespace on error.
 func (n *Namespace) name() (string, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(n.FD(), &st); err != nil {

@@ -13,8 +13,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// hopTo in the environment makes this test binary a process that is in the
-// namespace of that path and in its own by turns, until it is killed.
+// hopTo in the environment makes this test binary a process that alternates
+// between the namespace of that path and its own, until it is killed.
 const hopTo = "BERTH_NETWORK_HOP_TO"
 
 func init() {
@@ -63,8 +63,8 @@ func TestFindNamespace(t *testing.T) {
 	}
 }
 
-// A process that comes and goes, as one that an administrator starts with ip
-// netns exec, does not hide the namespace from those after it.
+// A process that enters and leaves, as one that an administrator starts with ip
+// netns exec, does not hide the namespace from later processes.
 func TestFindNamespaceBehindAHopper(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unhex reads bytes with blanks and lines between them.
+// unhex parses bytes in hexadecimal, with blanks and newlines between them.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
@@ -26,8 +26,8 @@ var (
 	v6 = netip.MustParseAddr("2001:db8::12:3456")
 )
 
-// The bytes are written down by hand from the RFCs' pictures; the checksums
-// were computed apart from this code.
+// The bytes were written by hand from the RFCs' figures; the checksums were
+// computed without this code.
 func TestFramesToTheByte(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -70,14 +70,14 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// patched is a frame with some bytes changed.
+// patched returns a frame with some bytes changed.
 func patched(frame []byte, at int, with ...byte) []byte {
 	f := append([]byte(nil), frame...)
 	copy(f[at:], with)
 	return f
 }
 
-// resummed is an ND frame with some bytes changed and a checksum that is right.
+// resummed returns an ND frame with some bytes changed and a correct checksum.
 func resummed(frame []byte, at int, with ...byte) []byte {
 	f := patched(patched(frame, at, with...), ethernetHeader+ipv6Header+2, 0, 0)
 	sum := icmpChecksum(f[ethernetHeader:])
@@ -95,7 +95,7 @@ func TestWhatIsAConflict(t *testing.T) {
 		name  string
 		index int
 		frame []byte
-		want  specs.MAC // zero: no conflict
+		want  specs.MAC // zero if there is no conflict
 	}{
 		{"reply", index, reply, them},
 		{"reply to somebody else", index, patched(reply, ethernetHeader+24, 192, 0, 2, 1), them},
@@ -137,13 +137,13 @@ func TestWhatIsAConflict(t *testing.T) {
 	}
 }
 
-// noOptions is an advertisement without its option.
+// noOptions returns an advertisement without its option.
 func noOptions(frame []byte) []byte {
 	f := patched(frame[:len(frame)-8], ethernetHeader+5, ndLength)
 	return resummed(f, 0)
 }
 
-// Two interfaces of one container know each other's MACs.
+// A frame between two interfaces of one container is no conflict.
 func TestOwnInterfacesAreNoConflict(t *testing.T) {
 	t.Parallel()
 	c := newClaims([]Claimant{
@@ -166,8 +166,7 @@ func TestOwnInterfacesAreNoConflict(t *testing.T) {
 	}
 }
 
-// Whatever comes off the wire, only an address that is claimed is reported,
-// never with a MAC of our own.
+// For any frame, only a claimed address is reported, never with a claimant's MAC.
 func FuzzClaims(f *testing.F) {
 	for _, frame := range [][]byte{
 		arpProbe(mac(9), v4), arpAnnouncement(mac(9), v4), ndProbe(mac(9), v6), ndAnnouncement(mac(9), v6), nil,
@@ -185,7 +184,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// Whatever the attributes are, they lie inside the message.
+// For any input, the attributes lie inside the message.
 func FuzzParseLink(f *testing.F) {
 	head := make([]byte, unix.SizeofIfInfomsg)
 	f.Add(append(head, attrString(unix.IFLA_IFNAME, "net1").Serialize()...))

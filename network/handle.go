@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handle is rtnetlink in one network namespace, by one socket. Its methods may
-// be called concurrently.
+// Handle is an rtnetlink socket in one network namespace. Its methods may be
+// called concurrently.
 type Handle struct {
 	socket *socket
-	shared bool // belongs to a Namespace, which closes it
-	strict bool // the kernel limits lists as they are asked for
+	shared bool // it belongs to a Namespace, which closes it
+	strict bool // the kernel filters dumps by the request's header
 }
 
-// NewHandle opens rtnetlink in the namespace that the calling thread is in:
-// the host's, for berth.
+// NewHandle opens rtnetlink in the namespace of the calling thread: in berth, the
+// host's.
 func NewHandle() (*Handle, error) {
 	s, err := openSocket()
 	if err != nil {
@@ -26,10 +26,9 @@ func NewHandle() (*Handle, error) {
 	return &Handle{socket: s}, nil
 }
 
-// NewStrictHandle opens rtnetlink in the namespace that the calling thread is
-// in, for one that lists addresses of other namespaces often: another handle's
-// AddressesIn enters its own namespace for it each time, which takes a
-// privilege.
+// NewStrictHandle opens rtnetlink in the namespace of the calling thread, for
+// frequent dumps of addresses in other namespaces: AddressesIn of any other
+// handle enters the handle's own namespace each time, which needs a privilege.
 func NewStrictHandle() (*Handle, error) {
 	h, err := NewHandle()
 	if err != nil {
@@ -42,11 +41,11 @@ func NewStrictHandle() (*Handle, error) {
 	return h, nil
 }
 
-// beStrict has the kernel limit lists: only then does it look at the namespace
-// that a request is about (inet_valid_dump_ifaddr_req in net/ipv4/devinet.c).
-// Linux 4.20.
+// beStrict enables the kernel's strict checks of dump requests: only then does it
+// honour the namespace of a request (inet_valid_dump_ifaddr_req in
+// net/ipv4/devinet.c). Linux 4.20.
 func (h *Handle) beStrict() error {
-	// A list may end with an explanation, which is of no use here.
+	// A dump may end with an explanation, which is not needed here.
 	err := errors.Join(
 		unix.SetsockoptInt(h.fd(), unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 0),
 		unix.SetsockoptInt(h.fd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1))
@@ -68,12 +67,12 @@ func (h *Handle) close() { h.socket.close() }
 
 func (h *Handle) fd() int { return h.socket.fd }
 
-// maxDumps bounds how often a dump that the kernel interrupted is repeated.
+// maxDumps bounds the repetitions of a dump that the kernel interrupted.
 const maxDumps = 20
 
-// do sends one request and returns the payload of the answers of type want. A
-// dump that changed while it was read (NLM_F_DUMP_INTR) is read again. The
-// error is the kernel's errno, with its explanation where it gives one.
+// do sends one request and returns the payloads of the answers of type want. It
+// repeats a dump that changed while it was read (NLM_F_DUMP_INTR). The error is
+// the kernel's errno, with its explanation if it gives one.
 func (h *Handle) do(kind, flags int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
 	for attempt := 1; ; attempt++ {
 		answers, err := h.socket.request(kind, flags, want, parts)
@@ -83,7 +82,7 @@ func (h *Handle) do(kind, flags int, want uint16, parts ...nl.NetlinkRequestData
 	}
 }
 
-// change sends one request that the kernel acknowledges.
+// change sends one request and waits for the kernel's acknowledgement.
 func (h *Handle) change(kind, flags int, parts ...nl.NetlinkRequestData) error {
 	_, err := h.do(kind, flags|unix.NLM_F_ACK, 0, parts...)
 	return err

@@ -13,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// When a namespace dies, the kernel takes its interfaces down later, one dying
-// namespace after another (cleanup_net in net/core/net_namespace.c). On 6.1 each
-// costs it an RCU grace period or more (xfrm_policy_fini): a MAC was busy for a
-// second after a hundred containers had ended at once. So the methods Wait... try
-// again while what they need may be held by such an interface: until the context
-// ends, 10 s at most, and no longer once they see who has it. The host's handle
-// is that of the parent's namespace.
+// After a namespace ends, the kernel deletes its interfaces later, one namespace
+// after another (cleanup_net in net/core/net_namespace.c). On 6.1 each takes an RCU
+// grace period or more (xfrm_policy_fini): a MAC stayed busy for a second after a
+// hundred containers had ended at once. So the methods Wait... retry while such an
+// interface may hold the resource: until the context ends, at most 10 s, and only
+// until they find a holder in a live namespace. The host's handle is that of the
+// parent's namespace.
 
-// WaitLink is [Handle.CreateLink] for a parent that may be held by a container
-// that has just ended: by a passthru interface, or by one of the other driver.
-// Its [ErrParentBusy] says who has the parent.
+// WaitLink is [Handle.CreateLink] for a parent that a container which has just ended
+// may still hold, by a passthru interface or one of the other driver. Its
+// [ErrParentBusy] names the holder of the parent.
 func (h *Handle) WaitLink(ctx context.Context, n *Namespace, l Link) (info LinkInfo, err error) {
 	holder, err := waitFree(ctx, ErrParentBusy, func() (err error) {
 		info, err = h.CreateLink(n, l)
@@ -32,8 +32,8 @@ func (h *Handle) WaitLink(ctx context.Context, n *Namespace, l Link) (info LinkI
 	return info, hasIt(err, holder)
 }
 
-// WaitUp is [Handle.SetUp] for a macvlan whose MAC may be that of a container
-// that has just ended.
+// WaitUp is [Handle.SetUp] for a macvlan whose MAC a container that has just ended
+// may still hold.
 //
 // Errors: a [MACHolderError], and those of SetUp.
 func (h *Handle) WaitUp(ctx context.Context, host *Handle, index int) error {
@@ -45,15 +45,15 @@ func (h *Handle) WaitUp(ctx context.Context, host *Handle, index int) error {
 	return err
 }
 
-// WaitAddress is [Handle.AddAddress] for an ipvlan address that may be that of
-// a container that has just ended. Its [ErrAddressInUse] says who has it.
+// WaitAddress is [Handle.AddAddress] for an ipvlan address that a container which has
+// just ended may still hold. Its [ErrAddressInUse] names the holder.
 func (h *Handle) WaitAddress(ctx context.Context, host *Handle, index int, p netip.Prefix, nodad bool) error {
 	holder, err := waitFree(ctx, ErrAddressInUse, func() error { return h.AddAddress(index, p, nodad) },
 		func() (string, error) { return h.holderOfAddress(host, index, p.Addr()) })
 	return hasIt(err, holder)
 }
 
-// MACHolderError is [ErrMACInUse] with who has it.
+// MACHolderError is [ErrMACInUse] with the holder of the MAC.
 type MACHolderError struct{ Holder string }
 
 func (e *MACHolderError) Error() string { return fmt.Sprintf("%v: %s has it", ErrMACInUse, e.Holder) }
@@ -66,16 +66,16 @@ func hasIt(err error, holder string) error {
 	return fmt.Errorf("%w: %s has it", err, holder)
 }
 
-// How long is waited for what nobody is seen to have: ten times what was
-// measured, half of what a hook may take. And how long the pause is between two
-// looks through all namespaces.
+// freeTimeout bounds the wait for a resource whose holder cannot be found: ten times
+// the longest delay measured, half of a hook's time. holderPause is the interval
+// between scans of all namespaces.
 const (
 	freeTimeout = 10 * time.Second
 	holderPause = 50 * time.Millisecond
 )
 
-// waitFree tries until the error is no longer busy, until look says who holds
-// what is wanted, or until the time is up. With a holder, the error is busy.
+// waitFree retries while try returns busy. It stops when look returns a holder, or
+// after freeTimeout; both return the error busy with a holder.
 func waitFree(ctx context.Context, busy error, try func() error, look func() (string, error)) (holder string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, freeTimeout)
 	defer cancel()
@@ -94,14 +94,14 @@ func waitFree(ctx context.Context, busy error, try func() error, look func() (st
 			return holder, err
 		}
 		select {
-		case <-ctx.Done(): // and one look more
+		case <-ctx.Done(): // one last attempt follows
 		case <-time.After(holderPause):
 		}
 	}
 }
 
-// holderOfParent names what keeps a link from being made: the bridge or bond
-// that has its parent, or an interface that it cannot be beside.
+// holderOfParent returns the interface that keeps a link from being made: the bridge
+// or bond that has its parent, or an interface that cannot share the parent with it.
 func (h *Handle) holderOfParent(l Link) (string, error) {
 	parent, err := h.LinkByIndex(l.ParentIndex)
 	if err != nil {
@@ -112,7 +112,7 @@ func (h *Handle) holderOfParent(l Link) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if upper.Kind != "vrf" { // which takes no frames off a port
+		if upper.Kind != "vrf" { // a VRF takes no frames from a port
 			return fmt.Sprintf("%s %q", upper.Kind, upper.Name), nil
 		}
 	}
@@ -121,8 +121,8 @@ func (h *Handle) holderOfParent(l Link) (string, error) {
 	})
 }
 
-// holderOfMAC names the interface that keeps another from going up by having
-// its MAC on the same parent, which may be the parent itself.
+// holderOfMAC returns the interface that keeps another from going up because it has
+// its MAC on the same parent. It may be the parent itself.
 func (h *Handle) holderOfMAC(host *Handle, index int) (string, error) {
 	l, err := h.LinkByIndex(index)
 	if err != nil {
@@ -140,8 +140,8 @@ func (h *Handle) holderOfMAC(host *Handle, index int) (string, error) {
 	})
 }
 
-// holderOfAddress names the ipvlan interface that has an address on the parent
-// of another.
+// holderOfAddress returns the ipvlan interface that already has an address on the
+// parent of another.
 func (h *Handle) holderOfAddress(host *Handle, index int, addr netip.Addr) (string, error) {
 	l, err := h.LinkByIndex(index)
 	if err != nil {
@@ -156,8 +156,8 @@ func (h *Handle) holderOfAddress(host *Handle, index int, addr netip.Addr) (stri
 	})
 }
 
-// holder names an interface on a parent, in a namespace that a process is in,
-// that holds what is wanted. It returns "" where there is none.
+// holder returns an interface on a parent for which holds returns true, in any
+// namespace that has a process, or "" if there is none.
 func (h *Handle) holder(parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
 	home, err := h.namespace()
 	if err != nil {
@@ -175,8 +175,8 @@ func (h *Handle) holder(parentIndex int, holds func(in *Handle, l LinkInfo) (boo
 	return holder, err
 }
 
-// holderIn returns the name of such an interface in one namespace, on a parent
-// in another or this one; "" where there is none.
+// holderIn returns the name of such an interface in one namespace, or "" if there is
+// none. Its parent is in the namespace home, which may be the same.
 func (n *Namespace) holderIn(home *Namespace, parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (string, error) {
 	h, err := n.Open()
 	if err != nil {
@@ -201,7 +201,7 @@ func (n *Namespace) holderIn(home *Namespace, parentIndex int, holds func(in *Ha
 	return "", nil
 }
 
-// hasParentIn reports whether the parent of a link is in a namespace.
+// hasParentIn reports whether the parent of a link is in the namespace home.
 func (n *Namespace) hasParentIn(home *Namespace, l LinkInfo) (bool, error) {
 	if l.ParentNSID < 0 {
 		return n.Same(home)

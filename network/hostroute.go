@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protocolHost marks the routes of host shims (rtm_protocol), so that no other
-// route of their interfaces is touched. It is none of those that
-// include/uapi/linux/rtnetlink.h or iproute2's rt_protos name.
+// protocolHost marks the routes of host shims (rtm_protocol), so that other
+// routes of their interfaces stay untouched. Neither
+// include/uapi/linux/rtnetlink.h nor iproute2's rt_protos uses the number.
 const protocolHost = 98
 
-// HostRoute is the way of the host to one address of a container.
+// HostRoute is the host's route to one address of a container.
 type HostRoute struct {
 	To  netip.Addr
-	Src netip.Addr // what the host calls itself there
+	Src netip.Addr // the host's source address on the route
 }
 
 // HostRoutes returns the host routes of a link.
@@ -35,8 +35,8 @@ func (h *Handle) HostRoutes(index int) ([]HostRoute, error) {
 	return all, nil
 }
 
-// parseHostRoute reads the payload of an RTM_NEWROUTE message; a route that is
-// no host route has no address.
+// parseHostRoute parses the payload of an RTM_NEWROUTE message. If the route is
+// not a host route, the result has no address.
 func parseHostRoute(b []byte) (r HostRoute, link int) {
 	if len(b) < unix.SizeofRtMsg {
 		return r, 0
@@ -61,9 +61,9 @@ func parseHostRoute(b []byte) (r HostRoute, link int) {
 	return r, link
 }
 
-// AddHostRoute adds a host route to a link; one that is there is no error.
-// Errors: [ErrExists] when the main table has another way to the address,
-// [ErrNoLink].
+// AddHostRoute adds a host route to a link; it succeeds if the route exists
+// already. Errors: [ErrExists] if the main table has another route to the
+// address, [ErrNoLink].
 func (h *Handle) AddHostRoute(index int, r HostRoute) error {
 	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, hostRouteMessage(index, r)...)
 	if isErrno(err, unix.EEXIST) {
@@ -78,7 +78,7 @@ func (h *Handle) AddHostRoute(index int, r HostRoute) error {
 	return nil
 }
 
-// ownHostRoute says whether the route that is in the way is the same.
+// ownHostRoute returns nil if the existing route is the same, else [ErrExists].
 func (h *Handle) ownHostRoute(index int, r HostRoute) error {
 	all, err := h.HostRoutes(index)
 	for _, other := range all {
@@ -89,8 +89,8 @@ func (h *Handle) ownHostRoute(index int, r HostRoute) error {
 	return errors.Join(ErrExists, err)
 }
 
-// DeleteHostRoute deletes a host route of a link. One that is not there is no
-// error, because routes go with their link.
+// DeleteHostRoute deletes a host route of a link. It succeeds if the route does
+// not exist, because routes are deleted with their link.
 func (h *Handle) DeleteHostRoute(index int, r HostRoute) error {
 	err := h.change(unix.RTM_DELROUTE, 0, hostRouteMessage(index, r)...)
 	if err == nil || isErrno(err, unix.ESRCH) || isErrno(err, unix.ENODEV) {
@@ -108,10 +108,10 @@ func hostRouteMessage(index int, r HostRoute) []nl.NetlinkRequestData {
 	return parts
 }
 
-// AnswerARPByRoute makes a second interface on a LAN keep to itself: it answers
-// ARP only to those whom the host reaches by it, whatever address of the host
-// they ask for (arp_filter), and it asks with its own address (arp_announce),
-// so that nobody else on the LAN learns its MAC for another address of the
+// AnswerARPByRoute limits the ARP of a second interface on a LAN: it answers only
+// hosts that the host reaches by it, whichever of the host's addresses they
+// request (arp_filter), and it sends requests with its own address
+// (arp_announce), so that no neighbour learns its MAC for another address of the
 // host (Documentation/networking/ip-sysctl.rst). Errors: [ErrNoLink].
 func (n *Namespace) AnswerARPByRoute(ifname string) error {
 	dir := "ipv4/conf/" + ifname + "/"

@@ -10,10 +10,10 @@ import (
 	"berth/specs"
 )
 
-// IPv6Settings is what an interface does about IPv6.
+// IPv6Settings are the IPv6 settings of an interface.
 type IPv6Settings struct {
 	Mode   specs.IPv6
-	Static bool // it gets addresses of an IPv6 subnet: no others, and Mode is not looked at
+	Static bool // it gets addresses of an IPv6 subnet and no others; Mode is ignored
 
 	NoDefaultRoute bool // with SLAAC: no router becomes the default route
 }
@@ -21,16 +21,17 @@ type IPv6Settings struct {
 // Off reports whether the interface has no IPv6.
 func (s IPv6Settings) Off() bool { return !s.Static && s.Mode == specs.IPv6Off }
 
-// IPv6SettingsOf returns what an interface of a network does about IPv6. static
-// says that it gets addresses of an IPv6 subnet.
+// IPv6SettingsOf returns the IPv6 settings of an interface of a network. static is
+// true if it gets addresses of an IPv6 subnet.
 func IPv6SettingsOf(n *specs.Network, static bool) IPv6Settings {
 	return IPv6Settings{Mode: n.IPv6, Static: static, NoDefaultRoute: n.DefaultRoute != nil && !*n.DefaultRoute}
 }
 
-// ipv6Sysctls returns what SetIPv6 writes, in order (Documentation/networking/ip-sysctl.rst).
+// ipv6Sysctls returns the sysctls that SetIPv6 writes, in order
+// (Documentation/networking/ip-sysctl.rst).
 func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 	dir := "ipv6/conf/" + ifname + "/"
-	quiet := []sysctl{ // a link-local address, and nothing that a router says
+	quiet := []sysctl{ // a link-local address; router advertisements are ignored
 		{dir + "accept_ra", "0"},
 		{dir + "autoconf", "0"},
 		{dir + "disable_ipv6", "0"},
@@ -44,7 +45,7 @@ func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 			defaultRoute = "0"
 		}
 		return []sysctl{
-			{dir + "accept_ra", "2"}, // also where the container forwards
+			{dir + "accept_ra", "2"}, // 2 accepts them even if the container forwards
 			{dir + "accept_ra_defrtr", defaultRoute},
 			{dir + "autoconf", "1"},
 			{dir + "router_solicitation_delay", "0"},
@@ -54,12 +55,11 @@ func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 	return []sysctl{{dir + "disable_ipv6", "1"}}
 }
 
-// SetIPv6 sets what an interface does about IPv6. It must be done before the
-// interface is up, or it sends frames of its own. Errors: [ErrNoLink],
-// [ErrUnsupported] when IPv6 is asked for and the kernel, or an interface with an
-// MTU below 1280, has none.
+// SetIPv6 applies the IPv6 settings of an interface. The interface must still be
+// down, or it sends frames of its own. Errors: [ErrNoLink], [ErrUnsupported] if IPv6
+// is requested and the kernel, or an interface with an MTU below 1280, has none.
 func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
-	if err := specs.CheckInterfaceName(ifname); err != nil { // it becomes part of a path
+	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
 		return err
 	}
 	err := n.Do(func() error {
@@ -70,7 +70,7 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 		return err
 	})
 	if s.Off() && errors.Is(err, ErrUnsupported) {
-		return nil // as asked for
+		return nil // off was requested
 	}
 	if err != nil {
 		return fmt.Errorf("set IPv6 of %q: %w", ifname, err)
@@ -89,9 +89,9 @@ func CheckIPv6() error {
 	return fmt.Errorf("%w: this kernel has no IPv6 (CONFIG_IPV6, or its module is not loaded)", ErrUnsupported)
 }
 
-// withoutIPv6 says why an interface of the calling thread's namespace has no
-// IPv6 at all, nil where there is no interface. Below an MTU of 1280 (RFC 8200,
-// section 5) the kernel takes IPv6 away from it (net/ipv6/addrconf.c,
+// withoutIPv6 returns the reason for which an interface of the calling thread's
+// namespace has no IPv6, or nil if the interface does not exist. Below an MTU of 1280
+// (RFC 8200, section 5) the kernel removes IPv6 from it (net/ipv6/addrconf.c,
 // addrconf_notify); its IPv4 settings stay down to 68.
 func withoutIPv6(ifname string) error {
 	if err := CheckIPv6(); err != nil {

@@ -70,8 +70,8 @@ func TestIPv6OfNoLink(t *testing.T) {
 	}
 }
 
-// TestIPv6BelowItsLeastMTU finds that the kernel has no IPv6 on an interface
-// with an MTU below 1280, which is off, and not a missing interface.
+// TestIPv6BelowItsLeastMTU checks that an interface with an MTU below 1280, for
+// which the kernel has no IPv6, counts as off and not as missing.
 func TestIPv6BelowItsLeastMTU(t *testing.T) {
 	t.Parallel()
 	for mtu, want := range map[int]map[IPv6Settings]error{

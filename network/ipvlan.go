@@ -8,16 +8,16 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// The kernel's numbers of the modes (enum ipvlan_mode in
-// include/uapi/linux/if_link.h) are the places in this list; so are the bits
-// of the flags, 0 for bridge (IPVLAN_F_PRIVATE and IPVLAN_F_VEPA there).
+// The kernel's number of a mode (enum ipvlan_mode in include/uapi/linux/if_link.h) is
+// its index in this list; the bits of a flag are its index too, 0 for bridge
+// (IPVLAN_F_PRIVATE and IPVLAN_F_VEPA there).
 var (
 	ipvlanModes = []specs.Mode{specs.ModeL2, specs.ModeL3, specs.ModeL3S}
 	ipvlanFlags = []specs.IPvlanFlag{specs.FlagBridge, ipvlanFlagPrivate: specs.FlagPrivate, ipvlanFlagVEPA: specs.FlagVEPA}
 )
 
-// ipvlanData is the IFLA_INFO_DATA of an ipvlan. The flags are always sent:
-// they belong to the parent, and without them the last ones would hold.
+// ipvlanData returns the IFLA_INFO_DATA of an ipvlan. It always contains the flags:
+// they belong to the parent, and without them the previous ones would remain.
 func ipvlanData(l Link) *nl.RtAttr {
 	return nested(nl.IFLA_INFO_DATA,
 		attr16(nl.IFLA_IPVLAN_MODE, uint16(slices.Index(ipvlanModes, l.Mode))),

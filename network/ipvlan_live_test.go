@@ -63,8 +63,8 @@ func TestIPvlanRefusals(t *testing.T) {
 	wantErrno(t, err, unix.EBUSY)
 }
 
-// The kernel gives one mode to all ipvlan interfaces of a parent, the latest:
-// that is why CheckSharing refuses another.
+// The kernel gives the latest mode to all ipvlan interfaces of a parent, so
+// CheckSharing refuses another mode.
 func TestIPvlanModeBelongsToTheParent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
@@ -97,7 +97,7 @@ func TestIPvlanAddressTwice(t *testing.T) {
 	wantEnd(t, err, fmt.Sprintf(`: interface "net1" in the network namespace of process %d has it`, pid))
 }
 
-// An ipvlan interface takes no MAC, so the kernel does not announce for it.
+// An ipvlan interface accepts no MAC, so the kernel does not announce for it.
 func TestAnnounceOfIPvlan(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
@@ -116,7 +116,7 @@ func TestIPvlanIsMissing(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	if testnet.Has(testnet.IPvlan) {
-		return // the other tests say how it works
+		return // other tests cover it
 	}
 	s := newSite(t)
 	_, err := s.h.CreateLink(s.n, s.ipvlan("net1", specs.ModeL2))

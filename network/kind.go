@@ -7,11 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Knows reports whether the kernel has a driver of links at hand, as "macvlan"
-// or "vlan": built in, or loaded by now. Asking loads no module and needs no
-// privilege: the kernel leaves out the links of other kinds from a list only
-// when it knows the kind asked for (linkinfo_to_kind_ops in
-// net/core/rtnetlink.c), and every namespace has "lo", which is of none.
+// Knows reports whether the kernel has a link driver, as "macvlan" or "vlan",
+// built in or loaded. The request loads no module and needs no privilege: the
+// kernel filters a dump by kind only if it knows the kind (linkinfo_to_kind_ops
+// in net/core/rtnetlink.c), and every namespace has "lo", which has no kind.
 func (h *Handle) Knows(kind string) (bool, error) {
 	answers, err := h.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
 		nested(unix.IFLA_LINKINFO, attrString(nl.IFLA_INFO_KIND, kind)))

@@ -14,32 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is a macvlan or ipvlan interface to be made.
+// Link describes a macvlan or ipvlan interface to make.
 type Link struct {
 	Name        string // at most 15 bytes
 	ParentIndex int    // in the handle's namespace
 	Driver      specs.Driver
 	Mode        specs.Mode
-	Flag        specs.IPvlanFlag // of ipvlan; "": bridge
-	MAC         specs.MAC        // of macvlan; zero: the kernel takes a random one, in passthru mode the parent's
-	MTU         int              // bytes; 0: the parent's
-	BCQueueLen  uint32           // of macvlan, in frames; 0: the kernel's 1000
+	Flag        specs.IPvlanFlag // of ipvlan; "" is bridge
+	MAC         specs.MAC        // of macvlan; if zero, random, or the parent's in passthru mode
+	MTU         int              // bytes; 0 for the parent's
+	BCQueueLen  uint32           // of macvlan, in frames; 0 for the kernel's 1000
 	NoPromisc   bool             // of macvlan in passthru mode
 	SourceMACs  []specs.MAC      // of macvlan in source mode
-	Alias       string           // at most 255 bytes; "" for none
-	AltName     string           // at most 127 bytes, by which [Handle.DeleteIn] deletes it; "" for none
+	Alias       string           // at most 255 bytes, or ""
+	AltName     string           // at most 127 bytes, or ""; [Handle.DeleteIn] deletes by it
 }
 
-// Use returns how the link uses its parent.
+// Use returns the link's use of its parent.
 func (l *Link) Use() Use { return Use{l.Driver, l.Mode, l.Flag} }
 
-// CreateLink makes an interface in another namespace, down, on a parent in the
-// handle's namespace. One message makes it there under its final name, so
-// nothing appears on the host. When an error is returned, there is no link.
+// CreateLink makes an interface in another namespace, down, on a parent in the handle's
+// namespace. One message makes it there under its final name, so nothing appears on the
+// host. If it returns an error, there is no link.
 //
-// Errors: [ErrNameTaken], [ErrNoLink] (the parent), [ErrNotEthernet],
-// [ErrMTU], [ErrParentBusy], [ErrUnsupported], or the kernel's errno. That a
-// MAC is in use on the parent shows later, in [Handle.SetUp].
+// Errors: [ErrNameTaken], [ErrNoLink] (the parent), [ErrNotEthernet], [ErrMTU],
+// [ErrParentBusy], [ErrUnsupported], or the kernel's errno. A MAC that is in use on the
+// parent causes an error later, in [Handle.SetUp].
 func (h *Handle) CreateLink(n *Namespace, l Link) (LinkInfo, error) {
 	info, err := h.createLink(n, l)
 	if err != nil {
@@ -66,7 +66,7 @@ func (h *Handle) createLink(n *Namespace, l Link) (LinkInfo, error) {
 	return finish(inside, l, l.Name)
 }
 
-// checkLink refuses what the kernel would not refuse, or not say clearly.
+// checkLink refuses links that the kernel would accept, or refuse without a clear error.
 func (h *Handle) checkLink(l Link) error {
 	if !slices.Contains(specs.Modes(l.Driver), l.Mode) {
 		return fmt.Errorf("mode %q is none of driver %q", l.Mode, l.Driver)
@@ -74,16 +74,16 @@ func (h *Handle) checkLink(l Link) error {
 	if l.Driver != specs.IPvlan || l.MTU == 0 {
 		return nil
 	}
-	parent, err := h.LinkByIndex(l.ParentIndex) // ipvlan takes any MTU, unlike macvlan
+	parent, err := h.LinkByIndex(l.ParentIndex) // ipvlan accepts any MTU, unlike macvlan
 	if err == nil && l.MTU > parent.MTU {
 		err = fmt.Errorf("%w: %d, the parent has %d", ErrMTU, l.MTU, parent.MTU)
 	}
 	return err
 }
 
-// newLink is the RTM_NEWLINK message. The parent is looked up in the namespace
-// of the socket, the link made in that of IFLA_NET_NS_FD (rtnl_newlink_create
-// in net/core/rtnetlink.c).
+// newLink returns the RTM_NEWLINK message. The kernel looks up the parent in the
+// namespace of the socket and makes the link in that of IFLA_NET_NS_FD
+// (rtnl_newlink_create in net/core/rtnetlink.c).
 func newLink(n *Namespace, l Link) []nl.NetlinkRequestData {
 	data := macvlanData
 	if l.Driver == specs.IPvlan {
@@ -105,9 +105,9 @@ func newLink(n *Namespace, l Link) []nl.NetlinkRequestData {
 		attrString(nl.IFLA_INFO_KIND, string(l.Driver)), data(l)))
 }
 
-// createAside makes the link under a name that nobody has and renames it.
-// Kernels before 6.15 look the name up in the namespace of the socket, not in
-// the link's own, so "eth0" of the host is in the way of a container's.
+// createAside makes the link under an unused name and renames it. Kernels before 6.15
+// check the name in the namespace of the socket, not in the link's own, so "eth0" of the
+// host blocks a container's.
 func (h *Handle) createAside(n *Namespace, inside *Handle, l Link) (LinkInfo, error) {
 	if _, err := inside.LinkByName(l.Name); !errors.Is(err, ErrNoLink) {
 		return LinkInfo{}, errors.Join(ErrNameTaken, err)
@@ -127,10 +127,9 @@ func asideName() string {
 	return "berth" + hex.EncodeToString(random)
 }
 
-// finish sets the properties of a new link that RTM_NEWLINK does not set on
-// creation: the alias, the alternative name, the name if the link was made under
-// another one, and the MAC in passthru mode, which the parent takes over. It
-// deletes the link if that fails.
+// finish sets the properties of a new link that RTM_NEWLINK does not set on creation: the
+// alias, the alternative name, the name if the link was made under another one, and the
+// MAC in passthru mode, which the parent takes over. If that fails, it deletes the link.
 func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 	info, err := inside.LinkByName(name)
 	if err != nil {
@@ -172,10 +171,10 @@ func (h *Handle) addName(index int, name string) error {
 	return h.change(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index), names)
 }
 
-// SetUp sets a link up. A MAC that another macvlan of the parent has can be
-// that of a namespace which the kernel is still taking down, so it tries again
-// for half a second; [Handle.WaitUp] does for longer. Errors: [ErrMACInUse],
-// [ErrNoLink], [ErrParentDown].
+// SetUp sets a link up. If another macvlan of the parent has the MAC, it may be in a
+// namespace that the kernel is still deleting, so SetUp retries for half a second;
+// [Handle.WaitUp] retries for longer. Errors: [ErrMACInUse], [ErrNoLink],
+// [ErrParentDown].
 func (h *Handle) SetUp(index int) error {
 	deadline := time.Now().Add(busyTimeout)
 	for {
@@ -197,13 +196,13 @@ func (h *Handle) SetUp(index int) error {
 	}
 }
 
-// How long, and how often, [Handle.SetUp] waits for a MAC.
+// Bound and interval of the retries of [Handle.SetUp].
 const (
 	busyTimeout = 500 * time.Millisecond
 	busyPause   = 2 * time.Millisecond
 )
 
-// setFlags sets IFF_* flags of a link and leaves the others.
+// setFlags sets IFF_* flags of a link and leaves its other flags.
 func (h *Handle) setFlags(index int, flags uint32) error {
 	m := linkHeader(index)
 	m.Flags, m.Change = flags, flags

@@ -80,8 +80,8 @@ func TestPassthruTakesTheParentsMACOrChangesIt(t *testing.T) {
 	})
 }
 
-// What is in the namespace of the host while a link is made must be the same
-// as before, at every moment: no notification names another link.
+// The host's namespace must not change at any moment while a link is made: no
+// notification names another link.
 func TestNothingAppearsOnTheHost(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -120,7 +120,7 @@ func TestNameIsTaken(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "lo", "net1")
 }
 
-// An interface of the host may have the name that the container's is to have.
+// An interface of the host may have the name that the container's is to get.
 func TestNameOfAHostInterface(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -134,7 +134,7 @@ func TestNameOfAHostInterface(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "eth1", "lo")
 }
 
-// The way for kernels before 6.15 is held on every kernel.
+// The path for kernels before 6.15 is tested on every kernel.
 func TestCreateAside(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -153,7 +153,7 @@ func TestCreateAside(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "lo", "net1")
 }
 
-// A link that cannot be finished is deleted again.
+// A link whose properties cannot be set is deleted again.
 func TestFailureLeavesNoLink(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -206,8 +206,8 @@ func TestRefusals(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "lo")
 }
 
-// On a parent that is down a macvlan goes up all the same, without a carrier:
-// the caller has to look at Parent.Up.
+// On a parent that is down a macvlan still goes up, without a carrier: the caller
+// has to check Parent.Up.
 func TestParentIsDown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -16,7 +16,7 @@ type LinkInfo struct {
 	Index    int
 	Name     string
 	AltNames []string // alternative names, as `ip link property add` gives
-	Alias    string   // what an administrator, or berth, wrote on it
+	Alias    string   // the alias that an administrator or berth set
 	Kind     string   // the driver's name, as "macvlan", "veth"; "" for hardware
 	MAC      specs.MAC
 	MTU      int // bytes
@@ -24,12 +24,12 @@ type LinkInfo struct {
 	Carrier  bool
 	Loopback bool
 	Ethernet bool // has an Ethernet header
-	Upper    int  // index of the bridge, bond or VRF that it belongs to; 0: none
+	Upper    int  // index of the bridge, bond or VRF that it belongs to, or 0
 
-	ParentIndex int // of the link below it; 0: none
-	ParentNSID  int // the namespace of the parent as this one numbers it; -1: this one
+	ParentIndex int // index of the link below it, or 0
+	ParentNSID  int // NSID of the parent's namespace, or -1 if it is the link's own
 
-	VLAN       int // id of a "vlan" link
+	VLAN       int // VLAN ID of a "vlan" link
 	VLANProto  int // its EtherType, 0x8100 or 0x88a8
 	Driver     specs.Driver
 	Mode       specs.Mode
@@ -41,14 +41,14 @@ type LinkInfo struct {
 	Stats LinkStats
 }
 
-// LinkStats are the kernel's own counts of a link, from the side of the
-// namespace that it is in. Packets may be super-packets.
+// LinkStats are the kernel's own counts of a link, seen from the link's
+// namespace. Packets may be super-packets.
 type LinkStats struct {
 	ReceivePackets, TransmitPackets, ReceiveBytes, TransmitBytes uint64
 
-	// ReceiveGroup is how many frames to groups and to all were received, of
-	// ReceivePackets (rx_multicast in drivers/net/macvlan.c, rx_mcast in
-	// drivers/net/ipvlan); 0 for macvlan in source mode.
+	// ReceiveGroup counts the multicast and broadcast frames among ReceivePackets
+	// (rx_multicast in drivers/net/macvlan.c, rx_mcast in drivers/net/ipvlan); 0
+	// for macvlan in source mode.
 	ReceiveGroup uint64
 }
 
@@ -59,8 +59,8 @@ const (
 	ipvlanFlagVEPA       = 2
 )
 
-// parseLink reads the payload of an RTM_NEWLINK message. Attributes that it
-// does not know, or that are too short, count as absent.
+// parseLink parses the payload of an RTM_NEWLINK message. It ignores unknown
+// attributes and those that are too short.
 func parseLink(b []byte) (LinkInfo, error) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return LinkInfo{}, fmt.Errorf("parse link: %d bytes, want at least %d", len(b), unix.SizeofIfInfomsg)
@@ -116,7 +116,7 @@ func (l *LinkInfo) HasName(name string) bool {
 	return l.Name == name || slices.Contains(l.AltNames, name)
 }
 
-// parseStats reads the first four counts of struct rtnl_link_stats64, and
+// parseStats parses the first four counts of struct rtnl_link_stats64, and
 // multicast.
 func parseStats(b []byte) (s LinkStats) {
 	if len(b) < 72 {
@@ -157,7 +157,7 @@ func (l *LinkInfo) parseVLAN(b []byte) {
 	}
 }
 
-// macOf returns an Ethernet address, or none for one of another length.
+// macOf returns an Ethernet address, or the zero MAC if b has another length.
 func macOf(b []byte) (m specs.MAC) {
 	if len(b) == len(m) {
 		copy(m[:], b)
@@ -165,8 +165,8 @@ func macOf(b []byte) (m specs.MAC) {
 	return m
 }
 
-// LinkByName returns a link of the handle's namespace, also by an alternative
-// name, which may be longer than an interface's own. Errors: [ErrNoLink].
+// LinkByName returns a link of the handle's namespace by its name or an
+// alternative one, which may be longer. Errors: [ErrNoLink].
 func (h *Handle) LinkByName(name string) (LinkInfo, error) {
 	attribute := unix.IFLA_IFNAME
 	if len(name) > specs.MaxInterfaceName {
@@ -188,7 +188,7 @@ func (h *Handle) LinkByIndex(index int) (LinkInfo, error) {
 	return l, nil
 }
 
-// link sends one RTM_GETLINK.
+// link sends one RTM_GETLINK and returns the link.
 func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
 	switch {
@@ -205,8 +205,8 @@ func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 // Links returns all links of the handle's namespace.
 func (h *Handle) Links() ([]LinkInfo, error) { return h.links("") }
 
-// links returns the links of one kind, or all. The kernel leaves out the
-// others itself, unless it does not know the kind.
+// links returns the links of one kind, or all if kind is "". The kernel filters
+// by kind, unless it does not know the kind.
 func (h *Handle) links(kind string) ([]LinkInfo, error) {
 	parts := []nl.NetlinkRequestData{linkHeader(0)}
 	if kind != "" {

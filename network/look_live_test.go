@@ -80,7 +80,7 @@ func TestAddressesIn(t *testing.T) {
 	wantIs(t, err, ErrNoNamespace)
 }
 
-// An address that another host has fails its duplicate address detection.
+// Duplicate address detection fails for an address that another host has.
 func TestAddressesInTellsDAD(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// macvlanModes are the kernel's numbers of the modes (enum macvlan_mode in
+// macvlanModes maps the modes to the kernel's numbers (enum macvlan_mode in
 // include/uapi/linux/if_link.h).
 var macvlanModes = map[specs.Mode]uint32{
 	specs.ModePrivate:  nl.MACVLAN_MODE_PRIVATE,
@@ -18,7 +18,7 @@ var macvlanModes = map[specs.Mode]uint32{
 	specs.ModeSource:   nl.MACVLAN_MODE_SOURCE,
 }
 
-// macvlanData is the IFLA_INFO_DATA of a macvlan.
+// macvlanData returns the IFLA_INFO_DATA of a macvlan.
 func macvlanData(l Link) *nl.RtAttr {
 	data := nested(nl.IFLA_INFO_DATA, attr32(nl.IFLA_MACVLAN_MODE, macvlanModes[l.Mode]))
 	if l.NoPromisc {

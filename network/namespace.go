@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespace is an open network namespace. The descriptor keeps it alive. Its
-// methods may be called concurrently, Close last.
+// Namespace is an open network namespace. The descriptor keeps it alive. Its methods
+// may be called concurrently; Close must be the last call.
 type Namespace struct {
 	fd int
 
 	mu     sync.Mutex
-	handle *Handle // opened when first asked for
+	handle *Handle // opened by the first Open
 }
 
-// OpenPID opens the network namespace of a process. A pidfd makes sure that
-// the process is the one that had the id at the beginning, not one that got it
-// meanwhile. Errors: [ErrNoNamespace] when the process has ended.
+// OpenPID opens the network namespace of a process. A pidfd verifies that the ID was
+// not reused by another process meanwhile. Errors: [ErrNoNamespace] if the process
+// has ended.
 func OpenPID(pid int) (*Namespace, error) {
 	fail := func(err error) (*Namespace, error) {
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) {
@@ -44,8 +44,9 @@ func OpenPID(pid int) (*Namespace, error) {
 	return &Namespace{fd: fd}, nil
 }
 
-// OpenPath opens a network namespace by its path, as /run/netns/NAME. Errors:
-// one that wraps fs.ErrNotExist; another when the file is no network namespace.
+// OpenPath opens a network namespace by its path, as /run/netns/NAME. The error wraps
+// fs.ErrNotExist if there is no file; another error is returned if it is not a
+// network namespace.
 func OpenPath(path string) (*Namespace, error) {
 	fd, err := openFile(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func OpenPath(path string) (*Namespace, error) {
 	return &Namespace{fd: fd}, nil
 }
 
-// openFile does without os.File, which would make a poller and ask whether the
+// openFile does not use os.File, which would create a poller and check whether the
 // file can be polled.
 func openFile(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -69,9 +70,9 @@ func openFile(path string) (int, error) {
 	return fd, nil
 }
 
-// Current opens the namespace that the calling thread is in.
+// Current opens the namespace of the calling thread.
 func Current() (*Namespace, error) {
-	// Not /proc/self, which is the process's first thread, whatever that does.
+	// /proc/self would be the process's first thread, in whichever namespace.
 	return OpenPath("/proc/thread-self/ns/net")
 }
 
@@ -93,7 +94,7 @@ func (n *Namespace) Close() error {
 	return err
 }
 
-// Same reports whether both are one namespace, which holds as long as both are
+// Same reports whether both are one namespace. The result holds only while both are
 // open: inode numbers are reused at once.
 func (n *Namespace) Same(o *Namespace) (bool, error) {
 	var a, b unix.Stat_t
@@ -103,9 +104,8 @@ func (n *Namespace) Same(o *Namespace) (bool, error) {
 	return a.Dev == b.Dev && a.Ino == b.Ino, nil
 }
 
-// Cookie returns the kernel's own number of the namespace, SO_NETNS_COOKIE,
-// which is not used again until the machine restarts (net_gen_cookie in
-// net/core/net_namespace.c).
+// Cookie returns the kernel's number of the namespace, SO_NETNS_COOKIE, which is not
+// reused until the machine restarts (net_gen_cookie in net/core/net_namespace.c).
 func (n *Namespace) Cookie() (uint64, error) {
 	h, err := n.Open()
 	if err != nil {
@@ -118,7 +118,7 @@ func (n *Namespace) Cookie() (uint64, error) {
 	return cookie, nil
 }
 
-// explainCookie names the cause if the kernel does not know SO_NETNS_COOKIE.
+// explainCookie returns [ErrOldKernel] if the kernel does not know SO_NETNS_COOKIE.
 func explainCookie(err error) error {
 	if isErrno(err, unix.ENOPROTOOPT) {
 		return fmt.Errorf("%w: %w", ErrOldKernel, err)
@@ -126,7 +126,7 @@ func explainCookie(err error) error {
 	return fmt.Errorf("read cookie of network namespace: %w", err)
 }
 
-// CheckKernel returns [ErrOldKernel] if the kernel lacks what berth needs.
+// CheckKernel returns [ErrOldKernel] if the kernel is too old for berth.
 func CheckKernel() error {
 	ns, err := Current()
 	if err != nil {
@@ -137,8 +137,8 @@ func CheckKernel() error {
 	return err
 }
 
-// Open returns rtnetlink in the namespace. It is opened once and belongs to
-// the namespace: closing the handle does nothing, closing the namespace does.
+// Open returns an rtnetlink handle in the namespace. It is opened once and belongs to
+// the namespace: Close of the handle does nothing, Close of the namespace closes it.
 func (n *Namespace) Open() (*Handle, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

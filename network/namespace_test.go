@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A kernel before 5.14 answers ENOPROTOOPT, whose text names nothing.
+// A kernel before 5.14 answers ENOPROTOOPT, whose text explains nothing.
 func TestOldKernelIsNamed(t *testing.T) {
 	t.Parallel()
 	err := explainCookie(unix.ENOPROTOOPT)

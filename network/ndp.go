@@ -15,30 +15,30 @@ const (
 	ndLength           = 24 // of a solicitation or advertisement without options
 	ndSolicitation     = 135
 	ndAdvertisement    = 136
-	ndHopLimit         = 255 // what came through a router has less
+	ndHopLimit         = 255 // a packet that a router forwarded has a lower one
 	ndOverride         = 0x20
 	ndTargetLinkOption = 2
 )
 
 var allNodes = netip.MustParseAddr("ff02::1")
 
-// ndProbe is the solicitation of duplicate address detection: from the
-// unspecified address to the solicited-node group, without a source
-// link-layer address (RFC 4862 section 5.4.2).
+// ndProbe returns the solicitation of duplicate address detection: from the
+// unspecified address to the solicited-node group, without a source link-layer
+// address (RFC 4862 section 5.4.2).
 func ndProbe(mac specs.MAC, a netip.Addr) []byte {
 	body := append([]byte{ndSolicitation, 0, 0, 0, 0, 0, 0, 0}, a.AsSlice()...)
 	return ndFrame(mac, netip.IPv6Unspecified(), solicitedNode(a), body)
 }
 
-// ndAnnouncement is an unsolicited advertisement to all nodes, which overrides
-// what they remember (RFC 4861 section 7.2.6).
+// ndAnnouncement returns an unsolicited advertisement to all nodes, which
+// overrides their cached entries (RFC 4861 section 7.2.6).
 func ndAnnouncement(mac specs.MAC, a netip.Addr) []byte {
 	body := append([]byte{ndAdvertisement, 0, 0, 0, ndOverride, 0, 0, 0}, a.AsSlice()...)
 	body = append(append(body, ndTargetLinkOption, 1), mac[:]...)
 	return ndFrame(mac, a, allNodes, body)
 }
 
-// ndFrame puts ICMPv6 into IPv6 into Ethernet, to a group.
+// ndFrame returns an Ethernet frame to a group, with an ICMPv6 message in IPv6.
 func ndFrame(mac specs.MAC, from, to netip.Addr, body []byte) []byte {
 	f := ethernetFrame(groupMAC(to), mac, unix.ETH_P_IPV6)
 	f = append(f, 0x60, 0, 0, 0) // version 6, no traffic class, no flow label
@@ -65,8 +65,8 @@ func groupMAC(group netip.Addr) specs.MAC {
 	return specs.MAC{0x33, 0x33, g[12], g[13], g[14], g[15]}
 }
 
-// icmpChecksum returns what makes the checksum of an IPv6 packet right: 0 for
-// one that has a right one (RFC 8200 section 8.1, RFC 4443 section 2.3).
+// icmpChecksum returns the checksum that makes an IPv6 packet correct, or 0 if
+// its checksum is already correct (RFC 8200 section 8.1, RFC 4443 section 2.3).
 func icmpChecksum(ip []byte) uint16 {
 	sum := uint32(len(ip)-ipv6Header) + unix.IPPROTO_ICMPV6
 	for b := ip[8:]; len(b) > 0; b = b[min(2, len(b)):] { // both addresses, then the message
@@ -81,10 +81,10 @@ func icmpChecksum(ip []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// ndClaim returns the address that the sender of an IPv6 packet has or is
-// about to take, and its MAC: an advertisement of it, or a solicitation that
-// probes for it (RFC 4862 sections 5.4.3 and 5.4.4). What RFC 4861 section 7.1
-// has receivers drop is no claim.
+// ndClaim returns the address that the sender of an IPv6 packet has or is about
+// to take, and its MAC: from an advertisement, or from a solicitation that probes
+// for it (RFC 4862 sections 5.4.3 and 5.4.4). It ignores packets that a receiver
+// must drop by RFC 4861 section 7.1.
 func ndClaim(ip []byte, from specs.MAC) (a netip.Addr, mac specs.MAC, ok bool) {
 	if len(ip) < ipv6Header+ndLength || ip[0]>>4 != 6 || ip[6] != unix.IPPROTO_ICMPV6 || ip[7] != ndHopLimit {
 		return a, mac, false
@@ -107,8 +107,8 @@ func ndClaim(ip []byte, from specs.MAC) (a netip.Addr, mac specs.MAC, ok bool) {
 	return a, mac, false
 }
 
-// targetMAC returns the target link-layer address of an advertisement's
-// options, or the frame's source where there is none.
+// targetMAC returns the target link-layer address of an advertisement's options,
+// or the frame's source if there is none.
 func targetMAC(options []byte, from specs.MAC) specs.MAC {
 	for len(options) >= 8 && options[1] > 0 { // lengths are in units of 8 bytes
 		if options[0] == ndTargetLinkOption && options[1] == 1 {

@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// A site is a host with the parent eth1, whose wire ends as "port" in a
-// namespace that plays the LAN, and a container's namespace.
+// site is a host with the parent eth1, whose peer is "port" in a namespace that
+// acts as the LAN, and a container's namespace.
 type site struct {
 	host, lan, container *testnet.NS
 	h                    *Handle
@@ -58,7 +58,7 @@ func handleIn(t testing.TB, ns *testnet.NS) *Handle {
 	return h
 }
 
-// macvlan is a bridge-mode link on the site's parent.
+// macvlan returns a bridge-mode link on the site's parent.
 func (s *site) macvlan(name string, mac specs.MAC) Link {
 	return Link{Name: name, ParentIndex: s.parent.Index, Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: mac}
 }

@@ -16,15 +16,15 @@ const (
 	netnsaFD   = 3
 )
 
-// AssignNSID returns the id by which the handle's namespace knows another one,
-// and assigns one first if it has none. The kernel reuses the id for another
-// namespace once its own has died, at any moment: a caller that keeps an id must
-// compare the alias and the MAC of the link that [Handle.LinkIn] returns, and
-// deletes a link by a name that no other link ever has ([Handle.DeleteIn]).
+// AssignNSID returns the ID of another namespace in the handle's namespace, and
+// assigns one first if it has none. Once the other namespace ends, the kernel may
+// reuse the ID at any moment: a caller that keeps an ID must compare the alias and
+// the MAC of the link that [Handle.LinkIn] returns, and delete a link by a name that
+// no other link ever has ([Handle.DeleteIn]).
 func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	fd := attr32(netnsaFD, uint32(n.FD()))
 	anyID := attr32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the lowest free one
-	// NLM_F_ECHO returns the id with the same message.
+	// With NLM_F_ECHO the same message returns the ID.
 	answers, err := h.do(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd, anyID)
 	id := nsidIn(answers)
 	if isErrno(err, unix.EEXIST) {
@@ -39,8 +39,8 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	return id, nil
 }
 
-// nsid returns the id by which the handle's namespace knows another one; -1
-// where it has none.
+// nsid returns the ID of another namespace in the handle's namespace, or -1 if it has
+// none.
 func (h *Handle) nsid(n *Namespace) (int, error) {
 	answers, err := h.do(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), attr32(netnsaFD, uint32(n.FD())))
 	if err != nil {
@@ -49,9 +49,9 @@ func (h *Handle) nsid(n *Namespace) (int, error) {
 	return nsidIn(answers), nil
 }
 
-// IsOwn reports whether an id that the kernel gave with a link
-// (LinkInfo.ParentNSID) is that of the handle's own namespace, which has one too
-// once a link of another namespace lies on one of its.
+// IsOwn reports whether the ID from a link (LinkInfo.ParentNSID) is that of the
+// handle's own namespace. The own namespace gets an ID too once a link of another
+// namespace has its parent in it.
 func (h *Handle) IsOwn(nsid int) (bool, error) {
 	if nsid < 0 {
 		return false, nil
@@ -65,7 +65,7 @@ func (h *Handle) IsOwn(nsid int) (bool, error) {
 	return err == nil && id == nsid, err
 }
 
-// nsidIn reads the id of RTM_NEWNSID messages; -1: it is not assigned.
+// nsidIn parses the ID of RTM_NEWNSID messages. It returns -1 if none is assigned.
 func nsidIn(answers [][]byte) int {
 	for _, b := range answers {
 		for kind, v := range attributes(b[min(4, len(b)):]) { // struct rtgenmsg, padded
@@ -77,9 +77,9 @@ func nsidIn(answers [][]byte) int {
 	return -1
 }
 
-// LinkIn returns a link of the namespace with an id, by its name or by an
-// alternative one. Errors: [ErrNoNamespace] if no namespace has the id (it
-// died), [ErrNoLink].
+// LinkIn returns a link of the namespace with an ID, by its name or by an alternative
+// one. Errors: [ErrNoNamespace] if no namespace has the ID (it has ended),
+// [ErrNoLink].
 func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
 	l, err := h.link(linkHeader(0), nameAttr(name), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
@@ -88,7 +88,7 @@ func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
 	return l, nil
 }
 
-// LinkAtIn is LinkIn by index, which stays when a link is renamed.
+// LinkAtIn is LinkIn by index, which does not change when a link is renamed.
 func (h *Handle) LinkAtIn(nsid, index int) (LinkInfo, error) {
 	l, err := h.link(linkHeader(index), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
@@ -97,8 +97,8 @@ func (h *Handle) LinkAtIn(nsid, index int) (LinkInfo, error) {
 	return l, nil
 }
 
-// nameAttr names a link in a request: by its name, or by an alternative name,
-// which may be longer (rtnl_dev_get in net/core/rtnetlink.c).
+// nameAttr returns the attribute that names a link: by its name, or by an alternative
+// name if it is longer (rtnl_dev_get in net/core/rtnetlink.c).
 func nameAttr(name string) *nl.RtAttr {
 	if len(name) > specs.MaxInterfaceName {
 		return attrString(unix.IFLA_ALT_IFNAME, name)
@@ -106,10 +106,10 @@ func nameAttr(name string) *nl.RtAttr {
 	return attrString(unix.IFLA_IFNAME, name)
 }
 
-// DeleteIn deletes a link in the namespace with an id, by an alternative name
-// that no other link ever has. The kernel compares the name when it deletes, so
-// nothing happens if the namespace has died meanwhile and its id belongs to
-// another one. Errors: [ErrNoNamespace], [ErrNoLink].
+// DeleteIn deletes a link in the namespace with an ID, by an alternative name that no
+// other link ever has. The kernel compares the name when it deletes, so nothing is
+// deleted if the namespace has ended meanwhile and another one has its ID. Errors:
+// [ErrNoNamespace], [ErrNoLink].
 func (h *Handle) DeleteIn(nsid int, name string) error {
 	err := h.deleteIn(nsid, linkHeader(0), attrString(unix.IFLA_ALT_IFNAME, name))
 	if err != nil {
@@ -118,9 +118,9 @@ func (h *Handle) DeleteIn(nsid int, name string) error {
 	return nil
 }
 
-// DeleteAtIn is DeleteIn by index, for a link that lost its alternative name or
-// never had one. It deletes the link of another namespace if the id is reused
-// meanwhile, so the caller compares the link immediately before.
+// DeleteAtIn is DeleteIn by index, for a link without its alternative name. It
+// deletes a link of another namespace if the ID is reused meanwhile, so the caller
+// compares the link immediately before.
 func (h *Handle) DeleteAtIn(nsid, index int) error {
 	if err := h.deleteIn(nsid, linkHeader(index)); err != nil {
 		return fmt.Errorf("delete interface %d in namespace %d: %w", index, nsid, err)
@@ -136,7 +136,7 @@ func (h *Handle) deleteIn(nsid int, which ...nl.NetlinkRequestData) error {
 	return noNamespace(err)
 }
 
-// noNamespace names the errno of an id that is not assigned
+// noNamespace wraps the errno of an unassigned ID in [ErrNoNamespace]
 // (rtnl_get_net_ns_capable in net/core/rtnetlink.c).
 func noNamespace(err error) error {
 	if isErrno(err, unix.EINVAL) {

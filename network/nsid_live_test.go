@@ -42,8 +42,8 @@ func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
 	wantLinks(t, inside(t, s.n), "lo")
 }
 
-// An id outlives its namespace only by belonging to another one: what tells
-// them apart is the alias and the MAC of the link.
+// The kernel reuses the ID of an ended namespace for another one: the alias and
+// the MAC of the link distinguish them.
 func TestNSIDIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -190,8 +190,8 @@ func TestDoSurvivesAFunctionThatEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-// TestNoThreadStays finds that after Do, however it ended, no thread of this
-// process is left in the namespace.
+// TestNoThreadStays checks that after Do, however it ended, no thread of this
+// process remains in the namespace.
 func TestNoThreadStays(t *testing.T) {
 	t.Parallel()
 	_, n := newContainer(t)

@@ -6,7 +6,7 @@ import (
 	"berth/specs"
 )
 
-// Occupant is a macvlan or ipvlan interface that is on a parent already.
+// Occupant is a macvlan or ipvlan interface that already is on a parent.
 type Occupant struct {
 	Name   string
 	Index  int
@@ -16,9 +16,9 @@ type Occupant struct {
 	MAC    specs.MAC
 }
 
-// Occupants returns the macvlan, macvtap, ipvlan and ipvtap interfaces on a
-// parent that are in the handle's namespace. Those that were made in, or moved
-// to, other namespaces cannot be seen from here.
+// Occupants returns the macvlan, macvtap, ipvlan and ipvtap interfaces of a
+// parent that are in the handle's namespace. It cannot see those in other
+// namespaces.
 func (h *Handle) Occupants(parentIndex int) ([]Occupant, error) {
 	var all []Occupant
 	for _, kind := range []string{"macvlan", "macvtap", "ipvlan", "ipvtap"} {
@@ -35,11 +35,10 @@ func (h *Handle) Occupants(parentIndex int) ([]Occupant, error) {
 	return all, nil
 }
 
-// Use returns how the occupant uses its parent.
+// Use returns the occupant's use of its parent.
 func (o *Occupant) Use() Use { return Use{o.Driver, o.Mode, o.Flag} }
 
-// CheckOccupants is [Use.CheckSharing] for each of the interfaces that a parent
-// has.
+// CheckOccupants is [Use.CheckSharing] for each interface that is on a parent.
 func CheckOccupants(u Use, occupants []Occupant) error {
 	for _, o := range occupants {
 		if err := u.CheckSharing(o.Use(), fmt.Sprintf("interface %q of the host", o.Name)); err != nil {

@@ -14,20 +14,20 @@ import (
 
 // Parent is an Ethernet interface that can carry others.
 type Parent struct {
-	Name       string // its own, which may not be the one that was asked for
+	Name       string // its own name, even if it was found by another
 	Index      int
 	MTU        int // bytes
 	MAC        specs.MAC
 	Up         bool
 	Carrier    bool
-	Wireless   bool   // an access point takes one MAC a station: only ipvlan works there
+	Wireless   bool   // an access point accepts one MAC per station, so only ipvlan works
 	Kind       string // the driver's name, as "vlan", "bond"; "" for hardware
-	TrunkIndex int    // of an 802.1Q VLAN, what it is part of, and its id; both 0 for others
+	TrunkIndex int    // of an 802.1Q VLAN, its trunk and its ID; else both 0
 	VLAN       int
-	Upper      int // index of the bridge, bond or VRF that it belongs to; 0: none
+	Upper      int // index of the bridge, bond or VRF that it belongs to, or 0
 }
 
-// CheckMTU refuses an MTU above the parent's with [ErrMTU]. 0 is the parent's.
+// CheckMTU returns [ErrMTU] if an MTU is above the parent's. 0 stands for the parent's.
 func (p *Parent) CheckMTU(mtu int) error {
 	if mtu > p.MTU {
 		return fmt.Errorf("%w: %d, %q has %d", ErrMTU, mtu, p.Name, p.MTU)
@@ -35,10 +35,10 @@ func (p *Parent) CheckMTU(mtu int) error {
 	return nil
 }
 
-// Parent finds a parent by its name or an alternative one. "eth1.100" is also
-// found as VLAN 100 of eth1 when that has another name. Errors: [ErrNoLink],
-// also when the trunk is there and the VLAN is not (see [Handle.EnsureVLAN]),
-// [ErrNotEthernet], [ErrStacked], [ErrVLAN].
+// Parent finds a parent by its name or an alternative one. "eth1.100" is also found as
+// VLAN 100 of eth1 if that VLAN has another name. Errors: [ErrNoLink], also if the trunk
+// exists and the VLAN does not (see [Handle.EnsureVLAN]), [ErrNotEthernet], [ErrStacked],
+// [ErrVLAN].
 func (h *Handle) Parent(name string) (*Parent, error) {
 	l, err := h.resolve(name)
 	if err == nil && l.Kind == "vlan" && l.Name == name {
@@ -56,8 +56,8 @@ func (h *Handle) Parent(name string) (*Parent, error) {
 	return parentOf(l), nil
 }
 
-// ParentOrTrunk is Parent, but of a VLAN that is not there yet it returns the
-// trunk, and the id to make; the id is 0 if p is the parent.
+// ParentOrTrunk is Parent, but if a VLAN does not exist yet it returns the trunk and the
+// ID to make. The ID is 0 if p is the parent.
 func (h *Handle) ParentOrTrunk(name string) (p *Parent, makeVLAN int, err error) {
 	p, err = h.Parent(name)
 	trunk, id, isVLAN := specs.SplitVLAN(name)
@@ -70,7 +70,7 @@ func (h *Handle) ParentOrTrunk(name string) (p *Parent, makeVLAN int, err error)
 	return p, id, nil
 }
 
-// ParentByIndex finds a parent by its index. Errors as [Handle.Parent].
+// ParentByIndex finds a parent by its index. Its errors are those of [Handle.Parent].
 func (h *Handle) ParentByIndex(index int) (*Parent, error) {
 	l, err := h.LinkByIndex(index)
 	if err == nil {
@@ -82,15 +82,15 @@ func (h *Handle) ParentByIndex(index int) (*Parent, error) {
 	return parentOf(l), nil
 }
 
-// resolve finds the interface that a parent's name means.
+// resolve finds the interface to which a parent's name refers.
 func (h *Handle) resolve(name string) (LinkInfo, error) {
 	return ResolveParent(name, h.LinkByName, func(trunk LinkInfo, id int) (LinkInfo, error) {
 		return h.vlan(trunk.Index, id)
 	})
 }
 
-// ParentNames returns all names of the interface that a parent's name means,
-// and of the trunk if it is a VLAN of that name, made or not.
+// ParentNames returns all names of the interface to which a parent's name refers, and of
+// its trunk if it is a VLAN by that name, existing or not.
 func (h *Handle) ParentNames(name string) (specs.ParentNames, error) {
 	l, err := h.LinkByName(name)
 	trunk, id, isVLAN := specs.SplitVLAN(name)
@@ -104,7 +104,7 @@ func (h *Handle) ParentNames(name string) (specs.ParentNames, error) {
 	below, belowErr := h.resolve(trunk)
 	switch {
 	case err == nil && (belowErr != nil || !l.isVLAN(below.Index, id)):
-		return all, ignoreNoLink(belowErr) // the name only looks like a VLAN's
+		return all, ignoreNoLink(belowErr) // the name only looks like that of a VLAN
 	case belowErr != nil:
 		return specs.WrittenNames(name), ignoreNoLink(belowErr)
 	}
@@ -126,10 +126,10 @@ func ignoreNoLink(err error) error {
 	return err
 }
 
-// ResolveParent finds the interface that a parent's name means, as L: the one
-// that has the name, also as an alternative one, whatever the name looks like;
-// else, for TRUNK.ID, the VLAN of the interface that TRUNK means. Both functions
-// return [ErrNoLink] for an interface that does not exist.
+// ResolveParent finds the interface to which a parent's name refers, as L. An interface
+// with that name, its own or an alternative one, comes first, even if the name looks like
+// a VLAN's; else TRUNK.ID refers to the VLAN of the interface TRUNK. Both functions
+// return [ErrNoLink] if an interface does not exist.
 func ResolveParent[L any](name string, byName func(string) (L, error), vlanOf func(trunk L, id int) (L, error)) (L, error) {
 	l, err := byName(name)
 	trunk, id, isVLAN := specs.SplitVLAN(name)
@@ -154,7 +154,7 @@ func parentOf(l LinkInfo) *Parent {
 	return p
 }
 
-// canCarry says why a link can be no parent.
+// canCarry returns the reason for which a link cannot be a parent, or nil.
 func (l *LinkInfo) canCarry() error {
 	switch {
 	case !l.Ethernet || l.Loopback:
@@ -165,7 +165,7 @@ func (l *LinkInfo) canCarry() error {
 	return nil
 }
 
-// candidates lists the names of what could be a parent, for an error.
+// candidates returns the names of all possible parents, for an error.
 func (h *Handle) candidates() string {
 	all, err := h.Links()
 	if err != nil {
@@ -184,10 +184,10 @@ func (h *Handle) candidates() string {
 	return strings.Join(names[:min(len(names), 20)], ", ")
 }
 
-// isWireless looks for what cfg80211 puts beside a wireless interface. A sysfs
-// shows the namespace that it was mounted in, so the index is compared: where
-// /sys belongs to another namespace, the answer is no. The netlink way would be
-// nl80211, but asking for that family by its name loads the module.
+// isWireless checks for the file that cfg80211 adds for a wireless interface. A sysfs
+// shows the namespace in which it was mounted, so the index is compared: if /sys belongs
+// to another namespace, the result is false. A netlink request for the nl80211 family by
+// name would load the module.
 func isWireless(sysfs, name string, index int) bool {
 	dir := filepath.Join(sysfs, name)
 	text, err := os.ReadFile(filepath.Join(dir, "ifindex"))

@@ -56,7 +56,8 @@ func TestWhatCanBeNoParent(t *testing.T) {
 	}
 }
 
-// An interface is meant by any of its names, also by one that looks like a VLAN.
+// A name refers to the interface that has it, as its own or as an alternative one, even if it looks
+// like a VLAN's.
 func TestParentByAlternativeNames(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -108,7 +109,7 @@ func TestParentWithADotInItsName(t *testing.T) {
 func TestOccupants(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.create(t, s.n, s.macvlan("net1", mac(1))) // in the container: not seen
+	s.create(t, s.n, s.macvlan("net1", mac(1))) // in the container, so not seen
 	mv := &netlink.Macvlan{
 		LinkAttrs: netlink.LinkAttrs{Name: "mv0", ParentIndex: s.parent.Index, HardwareAddr: []byte{2, 0, 0x5e, 0, 0x53, 9}},
 		Mode:      netlink.MACVLAN_MODE_VEPA,

@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeTimes is when probes are sent. RFC 5227 section 1.1 and RFC 4862
-// section 5.1 wait seconds, for hosts that come up at the same moment; berth
-// holds up a container's start, and asks three times within 60 ms instead.
+// probeTimes are the times at which probes are sent. RFC 5227 section 1.1 and RFC
+// 4862 section 5.1 wait seconds, for hosts that start at the same moment; berth
+// delays a container's start, so it sends three probes within 60 ms instead.
 var probeTimes = []time.Duration{0, 30 * time.Millisecond, 60 * time.Millisecond}
 
-// Probe asks on the LAN whether somebody has, or is about to take, one of the
-// addresses, all at once, and listens until the timeout. It ends earlier when
+// Probe probes the LAN for all addresses at once and listens until the timeout
+// for hosts that have, or are about to take, one of them. It returns earlier if
 // every address is in conflict. The links must be up and must not have the
-// addresses yet, or they would answer themselves; a link without ARP and
-// Neighbor Discovery (ipvlan in its l3 modes) must not be among them. The
-// claimants' own MACs are not taken for others'.
+// addresses yet, or they would answer themselves; a link without ARP and Neighbor
+// Discovery (ipvlan in its l3 modes) must not be among them. Frames from the
+// claimants' own MACs are ignored.
 //
-// No conflict is no proof: the parent's own addresses and those of private
-// macvlan siblings cannot be seen from a macvlan, and where the parent has no
-// carrier ([Parent]) nobody is heard at all.
+// No conflict is no proof: a macvlan receives no answers from its parent or from
+// private macvlan siblings, and without a carrier of the parent ([Parent]) there
+// are no answers at all.
 func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time.Duration) ([]Conflict, error) {
 	c := newClaims(claimants)
 	if c.total == 0 || timeout <= 0 {
@@ -36,7 +36,7 @@ func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time
 		return err
 	})
 	if err == nil {
-		defer func() { go w.close() }() // nobody needs to wait for it
+		defer func() { go w.close() }() // nothing waits for it
 		err = probe(ctx, w, c, timeout)
 	}
 	if err != nil {
@@ -45,7 +45,7 @@ func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time
 	return c.conflicts(), nil
 }
 
-// probe is the loop: send what is due, wait, hear what has come.
+// probe repeats: send the probes that are due, wait, read the received frames.
 func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error {
 	wake, stop, err := wakeUp(ctx)
 	if err != nil {
@@ -82,7 +82,7 @@ func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error
 }
 
 // wakeUp returns a descriptor that becomes readable when the context ends, and
-// the function that gives it back.
+// the function that closes it.
 func wakeUp(ctx context.Context) (fd int, stop func(), err error) {
 	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {

@@ -22,7 +22,7 @@ func wantFrame(t testing.TB, wire *testnet.Sniffer, want []byte) {
 	}
 }
 
-// claim makes an interface that is up and claims addresses that it has not.
+// claim makes an interface that is up and claims addresses that it does not have.
 func (s *site) claim(t testing.TB, name string, m specs.MAC, claimed ...string) Claimant {
 	t.Helper()
 	info, err := s.h.CreateLink(s.n, s.macvlan(name, m))
@@ -81,13 +81,13 @@ func TestProbeEndsEarlyWhenAllAreTaken(t *testing.T) {
 	}
 }
 
-// Three probes of each address, with the exact bytes, and nothing found.
+// Three probes of each address are sent, with these exact bytes, and no conflict is found.
 func TestProbesOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	c := s.claim(t, "net1", mac(1), "192.0.2.10", "2001:db8::10")
 	wire := testnet.Capture(t, s.lan, "port")
-	const timeout = time.Second // so that a slow machine sends all three too
+	const timeout = time.Second // so that a slow machine also sends all three
 	start := time.Now()
 	if got := probeFor(t, s, timeout, c); len(got) != 0 {
 		t.Errorf("conflicts %v, want none", got)
@@ -107,7 +107,7 @@ func TestProbesOnTheWire(t *testing.T) {
 	}
 }
 
-// Another host that probes for the same address at the same moment.
+// Another host probes for the same address at the same moment.
 func TestProbeMeetsAnotherProbe(t *testing.T) {
 	t.Parallel()
 	for _, a := range addrs("192.0.2.10", "2001:db8::10") {
@@ -133,9 +133,9 @@ func TestProbeMeetsAnotherProbe(t *testing.T) {
 			if tap.Read(patience, func(f []byte) bool { return bytes.Equal(f, ours) }) == nil {
 				t.Fatal("no probe of ours")
 			}
-			tap.Write(ours) // a switch that reflects: no conflict
+			tap.Write(ours) // a reflecting switch is no conflict
 			other := Claimant{MAC: mac(9)}
-			tap.Write(probe(other, a.Next())) // for another address: none
+			tap.Write(probe(other, a.Next())) // a probe for another address is no conflict
 			tap.Write(probe(other, a))
 			if got := <-done; len(got) != 1 || got[0].MAC != mac(9) || got[0].Addr != a {
 				t.Errorf("conflicts %v, want one with %s", got, mac(9))
@@ -186,7 +186,7 @@ func TestProbeOnALinkThatIsDown(t *testing.T) {
 	wantErrno(t, err, unix.ENETDOWN)
 }
 
-// Both ways of announcing put the same bytes on the wire.
+// Both ways of announcing send the same bytes.
 func TestAnnouncements(t *testing.T) {
 	t.Parallel()
 	for name, announce := range map[string]func(*Namespace, []Claimant) error{
@@ -211,7 +211,7 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
-// A neighbour that knew another MAC for the address uses the new one at once.
+// A neighbour that had another MAC for the address uses the new one at once.
 func TestAnnouncementIsHeard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

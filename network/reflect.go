@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// etherTypeLocal is IEEE 802's "Local Experimental EtherType 1", which no
-// station takes for anything (IEEE 802-2014, 9.2.3).
+// etherTypeLocal is IEEE 802's "Local Experimental EtherType 1", which no station
+// interprets (IEEE 802-2014, 9.2.3).
 const etherTypeLocal = 0x88b5
 
 // Reflects reports whether the switch behind a parent sends frames back on the
-// port that they came by (IEEE 802.1Qbg), without which interfaces in vepa mode
+// port where they came in (IEEE 802.1Qbg). Without that, interfaces in vepa mode
 // do not reach each other. It sends a broadcast out of a macvlan of the parent,
-// twice, and looks for it on the parent until the timeout.
+// twice, and waits for it on the parent until the timeout.
 func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, timeout time.Duration) (bool, error) {
 	w := &wire{fds: map[uint16]int{}, groups: -1}
-	defer func() { go w.close() }() // nobody needs to wait for it
+	defer func() { go w.close() }() // nothing waits for it
 	if err := n.Do(func() error { return w.listen(etherTypeLocal, nil) }); err != nil {
 		return false, fmt.Errorf("open packet socket: %w", err)
 	}
@@ -38,7 +38,7 @@ func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, time
 	return false, nil
 }
 
-// hears waits until the frame comes in on a link.
+// hears waits until the frame is received on a link, and reports whether it was.
 func (w *wire) hears(ctx context.Context, frame []byte, link int, until time.Time) (bool, error) {
 	wake, stop, err := wakeUp(ctx)
 	if err != nil {

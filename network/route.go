@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Route is a route by way of one interface, in the main table.
+// Route is a route through one interface, in the main table.
 type Route struct {
-	To     netip.Prefix // zero: the default route of Via's family
-	Via    netip.Addr   // none: to be reached directly
-	Metric int          // 0: the kernel's, which is 0 for IPv4 and 1024 for IPv6
-	OnLink bool         // Via is on the link, although no subnet says so
+	To     netip.Prefix // if zero, the default route of Via's family
+	Via    netip.Addr   // if zero, To is reached directly
+	Metric int          // 0 for the kernel's default: 0 for IPv4, 1024 for IPv6
+	OnLink bool         // Via is on the link even if no subnet contains it
 
-	Replace bool // takes the place of a route to the same destination with the same metric
+	Replace bool // replaces a route to the same destination with the same metric
 }
 
-// AddRoute adds a route. Errors: [ErrExists] (also another way to the same
+// AddRoute adds a route. Errors: [ErrExists] (also for another route to the same
 // destination with the same metric), [ErrUnreachable], [ErrNoLink].
 func (h *Handle) AddRoute(index int, r Route) error {
 	to := r.To
@@ -54,8 +54,8 @@ func (r Route) via() string {
 	return " via " + r.Via.String()
 }
 
-// DeleteRoute deletes a route that [Handle.Routes] has listed, whatever set it.
-// One that is gone is no error.
+// DeleteRoute deletes a route that [Handle.Routes] returned, whichever program
+// set it. It succeeds if the route does not exist.
 func (h *Handle) DeleteRoute(r RouteInfo) error {
 	m := nl.NewRtDelMsg() // main table, any scope, type and protocol
 	parts := routeParts(m, r.Index, r.To, Route{Via: r.Via, Metric: r.Metric})

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RouteInfo is a unicast route of the main table. Of a route with several next
-// hops the first is told.
+// RouteInfo is a unicast route of the main table. If a route has several next hops,
+// it is the first.
 type RouteInfo struct {
-	To     netip.Prefix // 0.0.0.0/0 or ::/0: a default route
-	Via    netip.Addr   // none: reached directly
-	Metric int          // of IPv6 never 0
-	Index  int          // of the link
+	To     netip.Prefix // 0.0.0.0/0 or ::/0 for a default route
+	Via    netip.Addr   // zero if To is reached directly
+	Metric int          // never 0 for IPv6
+	Index  int          // index of the link
 }
 
-// Route is what adds the route again, its gateway reached on link.
+// Route returns the route that adds the same route again, with its gateway on link.
 func (r RouteInfo) Route() Route {
 	return Route{To: r.To, Via: r.Via, Metric: r.Metric, OnLink: r.Via.IsValid()}
 }
@@ -38,8 +38,8 @@ func (h *Handle) Routes() ([]RouteInfo, error) {
 	return all, nil
 }
 
-// parseRoute reads the payload of an RTM_NEWROUTE message; false for what is
-// no such route.
+// parseRoute parses the payload of an RTM_NEWROUTE message. It returns false for any
+// other kind of route.
 func parseRoute(b []byte) (r RouteInfo, ok bool) {
 	if len(b) < unix.SizeofRtMsg {
 		return r, false
@@ -70,7 +70,7 @@ func parseRoute(b []byte) (r RouteInfo, ok bool) {
 	return r, r.To.IsValid() && m.Type == unix.RTN_UNICAST && table == unix.RT_TABLE_MAIN
 }
 
-// hop reads the attributes that tell where a route leads.
+// hop parses the attributes of a next hop.
 func (r *RouteInfo) hop(b []byte) {
 	for kind, v := range attributes(b) {
 		switch kind {

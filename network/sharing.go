@@ -6,7 +6,7 @@ import (
 	"berth/specs"
 )
 
-// Use is how an interface uses its parent.
+// Use describes the use that an interface makes of its parent.
 type Use struct {
 	Driver specs.Driver
 	Mode   specs.Mode
@@ -16,9 +16,9 @@ type Use struct {
 // SharingError is returned if two interfaces cannot be on one parent. It wraps
 // [ErrParentBusy].
 type SharingError struct {
-	Holder string // the interface that the parent has, with its owner
-	There  Use    // of that interface
-	Rule   string // the rule that keeps the other from it
+	Holder string // the interface that is on the parent, with its owner
+	There  Use    // that interface's use
+	Rule   string // the rule that the new interface breaks
 }
 
 func (e *SharingError) Error() string {
@@ -28,7 +28,7 @@ func (e *SharingError) Error() string {
 func (e *SharingError) Unwrap() error { return ErrParentBusy }
 
 // CheckSharing returns a *SharingError if an interface cannot be put on a parent
-// beside another, which holder names. This is the one home of the rule:
+// beside another, which holder names. This is the only place of the rule:
 //
 //   - A parent carries interfaces of one driver: each registers a receive
 //     handler with it, and a device has one (netdev_rx_handler_register).

@@ -16,7 +16,7 @@ func TestCheckSharing(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		a, b Use
-		rule string // "" if they share
+		rule string // "" if they may share
 	}{
 		{"bridge and vepa", macvlan(specs.ModeBridge), macvlan(specs.ModeVEPA), ""},
 		{"bridge and source", macvlan(specs.ModeBridge), macvlan(specs.ModeSource), ""},

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is one rtnetlink socket. Requests are made one after the other. It
-// blocks, and is no os.File: the kernel answers while the request is sent, so
-// there is nothing for Go's poller to wait for.
+// socket is one rtnetlink socket. It serialises its requests. It blocks and does not
+// use os.File: the kernel answers while the request is sent, so Go's poller has
+// nothing to wait for.
 type socket struct {
 	fd   int
 	port uint32 // the socket's own address
@@ -23,14 +23,14 @@ type socket struct {
 	buffer []byte
 }
 
-// Bounds of one message: how long is waited for it, because the kernel answers
-// at once, and its size in bytes. A list comes in parts of at most 32 KiB
-// (netlink_dump in net/netlink/af_netlink.c).
+// Bounds of one message: the wait for an answer, which the kernel sends at once, and
+// its size in bytes. A dump comes in parts of at most 32 KiB (netlink_dump in
+// net/netlink/af_netlink.c).
 var timeout = unix.Timeval{Sec: 10}
 
 const maxMessage = 64 << 10
 
-// errInterrupted is returned for a list that changed while it was read.
+// errInterrupted is returned for a dump that changed while it was read.
 var errInterrupted = errors.New("the list changed while it was read")
 
 func openSocket() (*socket, error) {
@@ -54,7 +54,7 @@ func openSocket() (*socket, error) {
 	return s, nil
 }
 
-// close closes the socket once, after the request that is under way.
+// close closes the socket once, after any pending request.
 func (s *socket) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,9 +72,9 @@ func port(fd int) (uint32, error) {
 	return own.(*unix.SockaddrNetlink).Pid, nil
 }
 
-// request sends one request and returns copies of the payloads of the answers
-// of type want. The error is the kernel's errno, with its explanation where it
-// gives one, or errInterrupted beside what was read.
+// request sends one request and returns copies of the payloads of the answers of type
+// want. The error is the kernel's errno, with its explanation if it gives one, or
+// errInterrupted together with the answers read.
 func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequestData) (answers [][]byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +120,7 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 	}
 }
 
-// receive returns what the kernel has sent at once: a copy.
+// receive returns a copy of the next datagram from the kernel.
 func (s *socket) receive() ([]byte, error) {
 	if s.buffer == nil {
 		s.buffer = make([]byte, maxMessage)
@@ -148,8 +148,8 @@ func retry(call func() error) error {
 	}
 }
 
-// messagesIn iterates over netlink messages: a header, the payload, padding to
-// four bytes (include/uapi/linux/netlink.h). It stops at one that does not fit.
+// messagesIn iterates over netlink messages: a header, the payload, padding to four
+// bytes (include/uapi/linux/netlink.h). It stops at a message that does not fit.
 func messagesIn(b []byte) func(yield func(unix.NlMsghdr, []byte) bool) {
 	read := binary.NativeEndian
 	return func(yield func(unix.NlMsghdr, []byte) bool) {
@@ -167,9 +167,9 @@ func messagesIn(b []byte) func(yield func(unix.NlMsghdr, []byte) bool) {
 	}
 }
 
-// verdict reads the end of an answer: an errno, in an NLMSG_ERROR the request
-// (its header alone with NLM_F_CAPPED), and with NLM_F_ACK_TLVS attributes of
-// which one explains (netlink_ack_tlv_fill in net/netlink/af_netlink.c).
+// verdict parses the end of an answer: an errno; in an NLMSG_ERROR the request (only
+// its header with NLM_F_CAPPED); and with NLM_F_ACK_TLVS attributes, one of which is
+// the explanation (netlink_ack_tlv_fill in net/netlink/af_netlink.c).
 func verdict(h unix.NlMsghdr, b []byte) error {
 	if len(b) < 4 {
 		return nil // an NLMSG_DONE may be empty

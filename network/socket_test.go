@@ -43,8 +43,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// FuzzMessages finds that whatever a socket gives, no message and no verdict
-// reaches beyond it.
+// FuzzMessages checks that for any input, no message and no verdict reads beyond
+// it.
 func FuzzMessages(f *testing.F) {
 	message := func(kind uint16, payload ...byte) []byte {
 		b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(payload)))

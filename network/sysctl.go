@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A sysctl is a file below /proc/sys/net and its value.
+// sysctl is a file below /proc/sys/net and its value.
 type sysctl struct{ path, value string }
 
-// writeSysctls writes in the namespace of the calling thread.
+// writeSysctls writes sysctls in the namespace of the calling thread.
 func writeSysctls(all []sysctl) error {
 	for _, s := range all {
 		err := writeSysctl(s)
@@ -30,9 +30,9 @@ func writeSysctls(all []sysctl) error {
 	return nil
 }
 
-// writeSysctl does without os.File, which would ask for every file whether it
-// can be polled. One that cannot be written is right if it has its value, as in
-// a container in which /proc/sys is read-only.
+// writeSysctl does not use os.File, which would check for every file whether it
+// can be polled. If the file cannot be written, writeSysctl succeeds if it has
+// its value already, as in a container with a read-only /proc/sys.
 func writeSysctl(s sysctl) error {
 	fd, err := unix.Open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if (isErrno(err, unix.EROFS) || isErrno(err, unix.EACCES)) && s.isSet() {
@@ -48,16 +48,16 @@ func writeSysctl(s sysctl) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// isSet reports whether a sysctl has its value.
+// isSet reports whether a sysctl has its value already.
 func (s sysctl) isSet() bool {
 	text, err := os.ReadFile("/proc/sys/net/" + s.path)
 	return err == nil && string(bytes.TrimSpace(text)) == s.value
 }
 
 // UnsetSysctls returns, if /proc/sys is read-only, the settings that a network
-// needs of its containers' interfaces and that a new network namespace does not
-// have: no container can start with it. It makes a namespace, which takes
-// CAP_SYS_ADMIN.
+// requires of its containers' interfaces and that a new network namespace does
+// not have. With any of them, no container can start on the network. It makes a
+// namespace, which requires CAP_SYS_ADMIN.
 func UnsetSysctls(n *specs.Network) (unset []string, err error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs("/proc/sys", &fs); err != nil || fs.Flags&unix.ST_RDONLY == 0 {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withReadOnlySysctls runs fn on a thread with a mount namespace of its own, in
-// which /proc/sys is read-only. The thread ends with it.
+// withReadOnlySysctls runs fn on a thread with its own mount namespace, in which
+// /proc/sys is read-only. The thread ends with it.
 func withReadOnlySysctls(t *testing.T, fn func()) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -43,7 +43,7 @@ func withReadOnlySysctls(t *testing.T, fn func()) {
 	}
 }
 
-// In a nested container /proc/sys may be read-only, and all be set already.
+// In a nested container /proc/sys may be read-only, with every value already set.
 func TestReadOnlySysctls(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errEnded is returned by [Namespace.Do] when fn ended its goroutine
+// errEnded is returned by [Namespace.Do] if fn ended its goroutine
 // (runtime.Goexit).
 var errEnded = errors.New("the thread in the network namespace has ended")
 
-// inNewNamespace runs fn on a thread in a network namespace of its own. Both end
-// with it.
+// inNewNamespace runs fn on a thread in a new network namespace. Thread and
+// namespace end with it.
 func inNewNamespace(fn func()) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with its goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
 			fn()
@@ -29,19 +29,19 @@ func inNewNamespace(fn func()) error {
 	return <-done
 }
 
-// Do runs fn on a thread that is in the namespace, and is the only way into
-// one. The thread is brought back afterwards; where it cannot be, it ends. What
-// fn opens stays in the namespace; goroutines that it starts are not in it.
-// Calls are made one after the other; fn must not call Do or Open of the same
-// namespace.
+// Do runs fn on a thread in the namespace. It is the only way into an existing
+// one. Afterwards the thread returns to its namespace, or ends if it cannot.
+// Sockets and files that fn opens stay in the namespace; goroutines that it
+// starts are not in it. Calls are serialised; fn must not call Do or Open of the
+// same namespace.
 func (n *Namespace) Do(fn func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.do(fn)
 }
 
-// do is Do for those that hold the lock. The caller waits meanwhile, so that
-// its own thread is mostly the one that goes: none is made or woken for it.
+// do is Do for callers that hold the lock. The caller waits meanwhile, so its own
+// thread is usually the one that enters: no other is made or woken.
 func (n *Namespace) do(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnsureVLAN returns the IEEE 802.1Q sub-interface of a trunk with an id, and
-// makes it where there is none, under the name TRUNK.ID, or another where that
-// is over 15 bytes or taken. It is up; one that was there is left as it is.
-// The caller serialises makers and removers of the same id.
+// EnsureVLAN returns the IEEE 802.1Q sub-interface of a trunk with an ID. If
+// there is none it makes one, under the name TRUNK.ID, or another name if that is
+// over 15 bytes or taken, and sets it up. An existing one is not changed. The
+// caller serialises makers and removers of the same ID.
 //
 // Errors: [ErrNoLink] (the trunk), [ErrNotEthernet], [ErrStacked],
 // [ErrParentDown] (the trunk must be up), [ErrUnsupported].
@@ -47,9 +47,9 @@ func (h *Handle) ensureVLAN(trunk string, id int) (*Parent, bool, error) {
 	return parentOf(l), true, nil
 }
 
-// makeVLAN tries the two names that a VLAN may get. One message makes it and
-// sets it up (rtnl_configure_link in net/core/rtnetlink.c), so that nobody ever
-// finds it down.
+// makeVLAN tries the two names that a VLAN may get. One message makes it and sets
+// it up (rtnl_configure_link in net/core/rtnetlink.c), so that it is never seen
+// down.
 func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	for _, name := range vlanNames(trunk.Name, trunk.Index, id) {
 		up := linkHeader(0)
@@ -78,8 +78,8 @@ func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	return l, err
 }
 
-// vlanNames returns the names for a VLAN in the order of preference. The
-// second cannot be too long: the index has at most six digits of base 36.
+// vlanNames returns the names for a VLAN in the order of preference. The second
+// always fits: the index has at most six digits of base 36.
 func vlanNames(trunk string, index, id int) []string {
 	long := fmt.Sprintf("%s.%d", trunk, id)
 	short := fmt.Sprintf("v%s.%d", strconv.FormatInt(int64(index), 36), id)
@@ -89,7 +89,7 @@ func vlanNames(trunk string, index, id int) []string {
 	return []string{long, short}
 }
 
-// vlan finds a VLAN by what it is, whatever its name. Errors: [ErrNoLink].
+// vlan finds a VLAN by its trunk and ID, under any name. Errors: [ErrNoLink].
 func (h *Handle) vlan(trunkIndex, id int) (LinkInfo, error) {
 	all, err := h.links("vlan")
 	if err != nil {
@@ -107,9 +107,9 @@ func (l *LinkInfo) isVLAN(trunkIndex, id int) bool {
 	return l.isTagged() && l.ParentIndex == trunkIndex && l.VLAN == id
 }
 
-// isTagged reports whether a link is an 802.1Q sub-interface of a link in its
-// own namespace. One of 802.1ad is a LAN of its own, beside the 802.1Q VLAN of
-// the same id, and counts as an interface like any other.
+// isTagged reports whether a link is an 802.1Q sub-interface of a link in its own
+// namespace. An 802.1ad one is another layer-2 domain than the 802.1Q VLAN of the
+// same ID, and counts as an ordinary interface.
 func (l *LinkInfo) isTagged() bool {
 	return l.Kind == "vlan" && l.ParentNSID < 0 && l.VLANProto == unix.ETH_P_8021Q
 }
@@ -125,8 +125,8 @@ func (h *Handle) VLANsOn(trunkIndex int) (names []string, err error) {
 	return names, err
 }
 
-// checkVLAN refuses, with [ErrVLAN], a link that is called TRUNK.ID and is
-// another VLAN. If no link has the trunk's name, the name says nothing.
+// checkVLAN returns [ErrVLAN] if a link is named TRUNK.ID but is another VLAN. If
+// no link has the trunk's name, any link may have the name.
 func (h *Handle) checkVLAN(l LinkInfo) error {
 	trunk, id, isVLAN := specs.SplitVLAN(l.Name)
 	if !isVLAN {

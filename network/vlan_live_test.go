@@ -35,8 +35,8 @@ func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
 	l.ParentIndex = p.Index
 	s.create(t, s.n, l)
 	testnet.Address(t, s.container, "net1", "192.0.2.10/24")
-	// A host in the same VLAN answers, so frames leave with its tag; the same
-	// address without a tag would not be reached.
+	// A host in the same VLAN answers, so frames leave with its tag: without a
+	// tag the address could not be reached.
 	far := &netlink.Vlan{
 		LinkAttrs: netlink.LinkAttrs{Name: "tagged", ParentIndex: testnet.Link(t, s.lan, "port").Attrs().Index},
 		VlanId:    1318, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q,
@@ -54,8 +54,8 @@ func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
 	wantIs(t, err, ErrNoLink)
 }
 
-// Who looks at the wrong moment, or after a kill at that moment, must not find
-// a parent that is down.
+// Neither a concurrent reader nor one after a kill may find a parent that is
+// down.
 func TestVLANIsNeverFoundDown(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -73,7 +73,7 @@ func TestVLANIsNeverFoundDown(t *testing.T) {
 	if !p.Up {
 		t.Errorf("made %+v, want it up", p)
 	}
-	for u := range updates { // the first that the kernel says of it
+	for u := range updates { // the kernel's first notification of it
 		if u.Attrs().Name == "eth1.100" {
 			if u.Header.Type != unix.RTM_NEWLINK || u.IfInfomsg.Flags&unix.IFF_UP == 0 {
 				t.Errorf("told of as type %d with flags %#x, want it up", u.Header.Type, u.IfInfomsg.Flags)
@@ -158,7 +158,7 @@ func TestVLANRefusals(t *testing.T) {
 	wantLinks(t, s.h, "eth1", "lo")
 }
 
-// The trunk of a VLAN may be a VLAN, under whatever name.
+// The trunk of a VLAN may be a VLAN, under any name.
 func TestVLANOfAVLAN(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -176,7 +176,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	if on, err := s.h.VLANsOn(outer); err != nil || !slices.Equal(on, []string{"eth1.40.41"}) {
 		t.Errorf("on eth1.40: %q, %v", on, err)
 	}
-	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "down") // 6.1 renames none that is up
+	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "down") // 6.1 does not rename a link that is up
 	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40", "name", "blue")
 	testnet.Run(t, s.host, "ip", "link", "set", "eth1.40.41", "name", "green")
 	if p, id, err := s.h.ParentOrTrunk("eth1.40.41"); err != nil || p.Index != inner.Index || id != 0 {
@@ -187,7 +187,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	}
 }
 
-// A sub-interface of 802.1ad is no 802.1Q VLAN of the same id.
+// An 802.1ad sub-interface is not the 802.1Q VLAN of the same ID.
 func TestServiceVLANIsAnInterfaceOfItsOwn(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)

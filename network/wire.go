@@ -12,14 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A wire is what a probe or an announcement is sent and heard by: a packet
-// socket an EtherType, for all links of a namespace at once.
+// wire sends and receives the frames of a probe or an announcement: one packet socket
+// per EtherType, for all links of a namespace at once.
 type wire struct {
 	fds    map[uint16]int // EtherType to packet socket
-	groups int            // a socket that holds memberships of IPv6 groups; -1: none
+	groups int            // a socket with the memberships of IPv6 groups, or -1
 }
 
-// open opens what the claims need, in the namespace of the calling thread.
+// openWire opens the sockets that the claims need, in the namespace of the calling
+// thread.
 func openWire(c *claims) (*wire, error) {
 	w := &wire{fds: map[uint16]int{}, groups: -1}
 	var err error
@@ -38,8 +39,8 @@ func openWire(c *claims) (*wire, error) {
 	return w, nil
 }
 
-// listen adds a socket that hears one EtherType. It has none until its filter
-// is set, so that it hears nothing else.
+// listen adds a socket for one EtherType. It is bound only after its filter is set,
+// so that it receives no other frames.
 func (w *wire) listen(kind uint16, filter []unix.SockFilter) error {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -67,9 +68,8 @@ var ndFilter = []unix.SockFilter{
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
-// join joins the solicited-node group of every IPv6 address (RFC 4862 section
-// 5.4.2), without which the link, or a switch that snoops, may keep another
-// host's probes from us.
+// join joins the solicited-node group of every IPv6 address (RFC 4862 section 5.4.2).
+// Without it the link, or a switch that snoops, may drop another host's probes.
 func (w *wire) join(c *claims) (err error) {
 	w.groups, err = unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *wire) send(each Claimant, a netip.Addr, frame []byte) error {
 	return nil
 }
 
-// receive shows c all frames that have come.
+// receive passes all received frames to c.
 func (w *wire) receive(c *claims) error {
 	for _, fd := range w.fds {
 		if err := drain(fd, c); err != nil {
@@ -108,7 +108,7 @@ func (w *wire) receive(c *claims) error {
 	return nil
 }
 
-// drain reads a packet socket until nothing is left in it.
+// drain reads a packet socket until it is empty.
 func drain(fd int, c *claims) error {
 	frame := make([]byte, 256) // more than ARP, or ND with its usual options
 	for {
@@ -116,7 +116,7 @@ func drain(fd int, c *claims) error {
 		switch link, ok := from.(*unix.SockaddrLinklayer); {
 		case errors.Is(err, unix.EAGAIN):
 			return nil
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN): // ENETDOWN: of some link of the namespace
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENETDOWN): // ENETDOWN: any link of the namespace
 		case err != nil:
 			return err
 		case ok && link.Pkttype != unix.PACKET_OUTGOING:
@@ -125,7 +125,7 @@ func drain(fd int, c *claims) error {
 	}
 }
 
-// wait returns when a frame has come, when fd is readable, or at the time.
+// wait returns when a frame arrives, when fd is readable, or at the time until.
 func (w *wire) wait(until time.Time, fd int) error {
 	left := unix.NsecToTimespec(max(0, time.Until(until)).Nanoseconds())
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
@@ -138,8 +138,8 @@ func (w *wire) wait(until time.Time, fd int) error {
 	return nil
 }
 
-// close gives the sockets back. Closing a packet socket waits for a grace
-// period of RCU, 8 to 16 ms (packet_release in net/packet/af_packet.c).
+// close closes the sockets. Closing a packet socket waits for a grace period of RCU,
+// 8 to 16 ms (packet_release in net/packet/af_packet.c).
 func (w *wire) close() {
 	for _, fd := range w.fds {
 		_ = unix.Close(fd)
@@ -149,7 +149,7 @@ func (w *wire) close() {
 	}
 }
 
-// frames makes the frame of an address's family.
+// frames returns a function that makes the frame for an address's family.
 func frames(v4, v6 func(specs.MAC, netip.Addr) []byte) func(Claimant, netip.Addr) []byte {
 	return func(each Claimant, a netip.Addr) []byte {
 		if a.Is4() {
