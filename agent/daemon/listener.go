@@ -38,23 +38,21 @@ func newListener(source changeSource, open func() (changeSource, error), report 
 // next waits for changes. After a failure it returns one that says that any may
 // have been lost. The error is os.ErrClosed, after close.
 func (l *listener) next() ([]network.Change, error) {
-	for {
-		changes, err := l.current().Next()
-		select {
-		case <-l.closed:
-			return nil, os.ErrClosed
-		default:
-		}
-		if err == nil {
-			return changes, nil
-		}
-		l.report(err)
-		if err := l.relisten(); err != nil {
-			return nil, err
-		}
-		l.report(nil)
-		return []network.Change{{NSID: -1, Lost: true}}, nil
+	changes, err := l.current().Next()
+	select {
+	case <-l.closed:
+		return nil, os.ErrClosed
+	default:
 	}
+	if err == nil {
+		return changes, nil
+	}
+	l.report(err)
+	if err := l.relisten(); err != nil {
+		return nil, err
+	}
+	l.report(nil)
+	return []network.Change{{NSID: -1, Lost: true}}, nil
 }
 
 func (l *listener) current() changeSource {

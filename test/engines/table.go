@@ -18,8 +18,7 @@ var packages = []string{
 type engine struct {
 	name   string
 	suites []string
-	tests  string   // of test/e2e, as -test.run takes it
-	tools  []string // that Debian does not package
+	tests  string // of test/e2e, as -test.run takes it
 }
 
 var both = []string{"forky", "trixie"}

@@ -65,7 +65,7 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	for _, suite := range o.suites {
 		ok, err := testOne(ctx, dir, o, suite, payload)
 		if err != nil {
-			return false, fmt.Errorf("Debian %q: %w", suite, err)
+			return false, fmt.Errorf("suite %q: %w", suite, err)
 		}
 		passed = passed && ok
 	}
