@@ -134,6 +134,7 @@ func TestStatsSort(t *testing.T) {
 	same(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\n\ntotal\n\n",
 		firstColumn(w.ok("stats", "--no-stream", "--interval", "100ms", "--sort", "violations")))
 	w.fails(exitUsage, `--sort "size": want one of rx, rx-packets, rx-total, tx, tx-packets, tx-total, violations`, "stats", "--sort", "size")
+	same(t, "completion", strings.Join(sortNames(), "\n")+"\n:4\n", w.ok("__complete", "stats", "--sort", ""))
 	readings := crowd()
 	for name, of := range statsOrders {
 		(&statsOptions{sort: name}).order(readings)

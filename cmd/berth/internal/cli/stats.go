@@ -51,6 +51,7 @@ func newStats(env *Env) *cobra.Command {
 	flags.BoolVar(&o.bits, "bits", false, "show rates in bits, not in bytes")
 	flags.StringVar(&o.sort, "sort", "", "put the greatest first of `COLUMN`: rx, tx, rx-packets, tx-packets, rx-total, tx-total or violations")
 	flags.BoolVar(&o.json, "json", false, "print a JSON object a line, split always")
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(sortNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -82,7 +83,7 @@ func (o *statsOptions) check(cmd *cobra.Command) error {
 		o.count = 1
 	}
 	if o.sort != "" && statsOrders[o.sort] == nil {
-		return specs.Invalid("--sort", o.sort, "one of %s", strings.Join(slices.Sorted(maps.Keys(statsOrders)), ", "))
+		return specs.Invalid("--sort", o.sort, "one of %s", strings.Join(sortNames(), ", "))
 	}
 	return checkInterval(o.interval)
 }
@@ -149,6 +150,9 @@ var statsOrders = map[string]func(*rates.Reading) float64{
 		return n
 	},
 }
+
+// sortNames returns the values of --sort.
+func sortNames() []string { return slices.Sorted(maps.Keys(statsOrders)) }
 
 // order sorts readings as --sort requires; equal ones stay in their order.
 func (o *statsOptions) order(readings []rates.Reading) {

@@ -119,8 +119,8 @@ func addressesOf(e *specs.Event) string {
 	return e.Frame.SourceIP.String() + " > " + e.Frame.DestinationIP.String()
 }
 
-// eventLine is one violation; (+2) are those like it that the rate limit left
-// out.
+// eventLine is one violation; (+2) are two more like it, seen or left out by the
+// rate limit.
 func (m *Model) eventLine(e *specs.Event) string {
 	what := fmt.Sprintf(" %s %s by %s", e.Time.In(m.shown.at.Location()).Format("15:04:05"), e.Kind, partyName(e.Sender))
 	if e.LeftOut > 0 {
