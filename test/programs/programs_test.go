@@ -21,6 +21,7 @@ var engines = words("docker dockerd nerdctl crictl")
 type need struct {
 	sign     string
 	purposes []string
+	pkg      string
 }
 
 func needs(t *testing.T) []need {
@@ -33,7 +34,7 @@ func needs(t *testing.T) []need {
 	var all []need
 	for line := range strings.Lines(table) {
 		if f := strings.Fields(line); len(f) == 3 {
-			all = append(all, need{f[1], strings.Split(f[0], ",")})
+			all = append(all, need{f[1], strings.Split(f[0], ","), f[2]})
 		}
 	}
 	return all
@@ -47,14 +48,27 @@ func installed(all []need, program, purpose string) bool {
 		if also := alsoIn[program]; also != "" {
 			same = same || n.sign == also
 		}
-		return same && slices.Contains(n.purposes, purpose)
+		return same && (slices.Contains(n.purposes, purpose) || purpose == guest && guestPackages[n.pkg])
 	})
 }
+
+// guest is the purpose of the programs of the booted machine, which has packages
+// of its own.
+const guest = "guest"
+
+// guestPackages are those that test/system puts into the machine.
+var guestPackages = func() map[string]bool {
+	text, err := os.ReadFile(filepath.Join(root, "test/system/root.go"))
+	if err != nil {
+		panic(err)
+	}
+	return words(strings.NewReplacer(`"`, " ", ",", " ").Replace(string(text)))
+}()
 
 // alsoIn are programs of a package whose sign in scripts/deps.sh is another
 // one.
 var alsoIn = map[string]string{
-	"tc": "ip", "bridge": "ip", "ctr": "containerd", "unshare": "nsenter",
+	"tc": "ip", "bridge": "ip", "ctr": "containerd", "systemctl": "systemd-analyze", "journalctl": "systemd-analyze", "unshare": "nsenter",
 	"/usr/include/x86_64-linux-gnu/asm/unistd_64.h": "/usr/include/linux/if_ether.h",
 	"/usr/include/asm-generic/unistd.h":             "/usr/include/linux/if_ether.h",
 }
@@ -64,6 +78,8 @@ func purpose(all []need, file string) string {
 	switch {
 	case file == "scripts/generated.sh":
 		return "generate"
+	case strings.HasPrefix(file, "test/system/guest/"):
+		return guest
 	case file == "scripts/fresh.sh":
 		return "tree"
 	case strings.HasSuffix(file, "_test.go"), !strings.HasPrefix(file, "test/"):
