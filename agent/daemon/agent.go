@@ -19,23 +19,21 @@ import (
 	"berth/specs"
 )
 
-// Options say how the agent runs.
+// Options configure the agent.
 type Options struct {
 	Dirs    config.Dirs
-	Metrics string // the address to serve /metrics on; "" is off
+	Metrics string // address of the /metrics listener; "" if off
 	Version string
 	Log     *slog.Logger
 
-	// Reload asks the agent to look at everything again, as SIGHUP does; nil if
-	// nothing asks.
+	// Reload makes the agent reconcile everything, as SIGHUP does; nil if unused.
 	Reload <-chan os.Signal
 }
 
-// How often the agent puts everything there anew without being woken, and how
-// often it looks whether the programs still get every frame, of which the kernel
-// does not notify; how long it lets wakes gather after it has looked, and how
-// long after the last change of a pin it looks: a removal takes a moment. An
-// answer waits so long for a look.
+// The agent reconciles everything each resync, and each inspection checks whether the programs still get every frame,
+// as the kernel sends no notification of that. Wakes gather for minInterval after a reconciliation. Pins are checked
+// pinsSettle after their last change, as a removal takes a moment. An answer waits at most answerWithin for a
+// reconciliation.
 const (
 	resync       = 30 * time.Second
 	inspection   = 5 * time.Second
@@ -44,9 +42,8 @@ const (
 	answerWithin = 8 * time.Second
 )
 
-// Agent is the running agent. Fields of the first group are set once; those of
-// the second belong to the goroutine of [Agent.loop]; the others say who else
-// may use them.
+// Agent is the running agent. Fields of the first group are set once, those of the second belong to the goroutine of
+// [Agent.loop]; the others state which goroutines may use them.
 type Agent struct {
 	o       Options
 	log     *slog.Logger
@@ -59,21 +56,21 @@ type Agent struct {
 	limiter *events.Limiter
 	started time.Time
 	host    func() (hostFacts, error)
-	inside  func(nsid int, name string) (network.LinkInfo, error) // a link of another namespace
+	inside  func(nsid int, name string) (network.LinkInfo, error) // returns a link of another namespace
 
-	rehomed func(context.Context) (int, error) // corrects records whose parent has another index
-	seen    string                             // the links at the last time that was done
+	rehomed func(context.Context) (int, error) // corrects records whose parent's index has changed
+	seen    string                             // the links when rehomed ran last
 
 	pinLock  *os.File      // held while there is a datapath
 	datapath *bpf.Datapath // nil after a purge
 	reader   *bpf.Reader
 	off      bool
 	done     map[int]specs.MAC
-	vlans    map[bpf.VLAN]int     // that the datapath was told of; nil: none yet
-	isolated map[int][]netip.Addr // addresses of the host that it was told of, by parent; nil: none yet
+	vlans    map[bpf.VLAN]int     // VLANs in the datapath's map; nil if not written yet
+	isolated map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
 	failed   map[int]string
-	epoch    int64           // of the datapath: records of an older one are to be registered
-	said     map[string]bool // problems that the log has already
+	epoch    int64           // of the datapath: records of an earlier epoch need registering
+	said     map[string]bool // problems that are in the log already
 
 	wakes    chan struct{}
 	troubles troubles
@@ -83,42 +80,41 @@ type Agent struct {
 	pings    chan chan struct{} // of the watchdog
 	maps     mapsHolder
 	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
-	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; not to be changed
-	unknown  atomic.Int64                      // unknown MACs that were noted, at the last look
+	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; read-only
+	unknown  atomic.Int64                      // unknown MACs in the map, at the last count
 	scraping sync.Mutex                        // one scrape at a time reads maps
 }
 
-// request is something that the loop does between two reconciliations.
+// request is a function that the loop calls between two reconciliations.
 type request struct {
 	do   func() error
 	done chan error
 }
 
-// mapsHolder gives the maps to those who read them, and waits for them before
-// the maps are closed.
+// mapsHolder shares the maps with their readers, and waits for the readers before the maps are closed.
 type mapsHolder struct {
 	mu   sync.RWMutex
 	maps *bpf.Maps
 }
 
-// use calls fn with the maps, nil when nothing is pinned.
+// use calls fn with the maps, or with nil if nothing is pinned.
 func (h *mapsHolder) use(fn func(*bpf.Maps) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return fn(h.maps)
 }
 
-// set replaces the maps; nobody uses the old ones when it returns.
+// set replaces the maps. When it returns, no reader uses the old ones.
 func (h *mapsHolder) set(m *bpf.Maps) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.maps = m
 }
 
-// wake makes the loop look at everything, soon. It does not block.
+// wake makes the loop reconcile everything soon. It does not block.
 func (a *Agent) wake() { poke(a.wakes) }
 
-// poke wakes whoever reads a channel of capacity 1; once is enough.
+// poke wakes the reader of a channel of capacity 1; a pending wake is enough.
 func poke(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -126,7 +122,7 @@ func poke(c chan<- struct{}) {
 	}
 }
 
-// ask has the loop do something, then reconcile.
+// ask makes the loop call do, then reconcile.
 func (a *Agent) ask(ctx context.Context, do func() error) error {
 	r := request{do, make(chan error, 1)}
 	select {
@@ -142,8 +138,7 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 	}
 }
 
-// loop reconciles when it is woken, until ctx is done or the agent has lost its
-// ground, which is its error.
+// loop reconciles when it is woken, until ctx is done or the agent loses its ground, which is the error returned.
 func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error {
 	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()
@@ -179,7 +174,7 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error
 	}
 }
 
-// anew compares everything with what should be, and registers each endpoint again.
+// anew reconciles everything, and registers each endpoint again.
 func (a *Agent) anew(ctx context.Context, watch *watcher, g ground.Ground) error {
 	if err := g.Check(); err != nil {
 		return err
@@ -191,7 +186,7 @@ func (a *Agent) anew(ctx context.Context, watch *watcher, g ground.Ground) error
 	return nil
 }
 
-// gather waits a moment, so that a storm of wakes costs little.
+// gather waits a moment, so that a burst of wakes costs one reconciliation.
 func (a *Agent) gather(ctx context.Context) {
 	select {
 	case <-ctx.Done():

@@ -9,33 +9,30 @@ import (
 	"berth/specs"
 )
 
-// When an endpoint is taken for one that the LAN does not answer: it has asked
-// at so many looks, half a minute apart, so much.
+// An endpoint counts as unanswered after it sent at least askedLeast frames in each of askedLooks half-minute intervals
+// and received no unicast frame.
 const (
 	askedLooks = 4
 	askedLeast = 3 // frames
 )
 
-// answers knows who has asked the LAN for something and got no answer. It is of
-// one goroutine.
+// answers tracks the endpoints that ask the LAN and get no answer. It is used by one goroutine.
 type answers struct {
 	of map[string]*asking // by the attachment's key
 }
 
-// asking is one endpoint that has received no unicast from the LAN.
+// asking is the state of an endpoint that has received no unicast frame from the LAN.
 type asking struct {
 	created int64
-	sent    uint64 // at the last look
-	looks   int    // at which it had asked
+	sent    uint64 // at the last check
+	looks   int    // checks at which it had asked
 	told    bool
 }
 
-// look judges one endpoint by its counters, and reports whether it is to be
-// told now that nobody answers.
+// look checks one endpoint's counters, and reports whether a finding is due now.
 //
-// What it has sent to one machine or to all (ARP requests, where it does not
-// even learn whom to send to) asks; multicast does not. An answer is any
-// unicast that it received.
+// Unicast and broadcast frames that it sent count as asking (broadcast for ARP requests, as without an answer it sends
+// nothing else); multicast does not. Any received unicast frame is an answer.
 func (w *answers) look(key string, created int64, c *specs.Counters) bool {
 	if c.Receive.External.Unicast.Packets > 0 {
 		delete(w.of, key)
@@ -58,7 +55,7 @@ func (w *answers) look(key string, created int64, c *specs.Counters) bool {
 	return true
 }
 
-// forget lets go of those that are no longer there.
+// forget deletes the state of endpoints that no longer exist.
 func (w *answers) forget(there map[string]bool) {
 	for key := range w.of {
 		if !there[key] {
@@ -67,7 +64,7 @@ func (w *answers) forget(there map[string]bool) {
 	}
 }
 
-// seekAnswers looks at all endpoints.
+// seekAnswers checks all endpoints.
 func (a *Agent) seekAnswers(ctx context.Context, w *answers) error {
 	now, err := a.records.current(ctx)
 	if err != nil {

@@ -21,8 +21,8 @@ type asker struct {
 	mac net.HardwareAddr
 }
 
-// silentLAN is a parent whose cable ends at a machine that takes all and
-// answers nothing: it has no address.
+// silentLAN creates a parent whose cable ends at a machine that has no address: it receives everything and answers
+// nothing.
 func silentLAN(t *testing.T, a *Agent) (parent string, lan *testnet.NS) {
 	t.Helper()
 	parent, lan = testnet.Unique("p"), testnet.Namespace(t)
@@ -52,12 +52,12 @@ func newAsker(t *testing.T, a *Agent, parent, id string, slot uint32) *asker {
 	return c
 }
 
-// sends sends frames, as they are, from the interface of a namespace.
+// sends sends frames with the given addresses from an interface of a namespace.
 func sends(t *testing.T, ns *testnet.NS, name string, to, from net.HardwareAddr, frames int) {
 	t.Helper()
 	index := testnet.Link(t, ns, name).Attrs().Index
-	frame := append(append(append([]byte{}, to...), from...), make([]byte, 60)...) // of no protocol
-	frame[12], frame[13] = 0x88, 0xb5                                              // for experiments (IEEE 802)
+	frame := append(append(append([]byte{}, to...), from...), make([]byte, 60)...) // without a protocol
+	frame[12], frame[13] = 0x88, 0xb5                                              // experimental (IEEE 802)
 	testnet.In(t, ns, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		check(t, err)
@@ -68,7 +68,7 @@ func sends(t *testing.T, ns *testnet.NS, name string, to, from net.HardwareAddr,
 	})
 }
 
-// TestUnanswered has containers ask a LAN, for real, that answers one of them.
+// TestUnanswered lets containers ask a LAN that answers only one of them.
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
 	a := newTestAgent(t, 64)

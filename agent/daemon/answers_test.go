@@ -6,11 +6,10 @@ import (
 	"berth/specs"
 )
 
-// step is what an endpoint has done since the last look.
+// step is an endpoint's traffic since the last check.
 type step struct{ unicast, broadcast, multicast, local, received uint64 }
 
-// looks returns the look at which an endpoint is told to be unanswered, and
-// how often; -1 is never.
+// looks returns the check at which an endpoint is reported as unanswered, or -1 if never, and how often it is reported.
 func looks(t *testing.T, steps []step) (at, times int) {
 	t.Helper()
 	w := &answers{of: make(map[string]*asking)}

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// backend answers the socket.
+// backend implements the requests of the socket.
 type backend struct{ *Agent }
 
 // Status implements api.Backend.
@@ -80,8 +80,8 @@ func (b backend) Attach(ctx context.Context) error {
 	})
 }
 
-// openDatapath pins the maps and loads the programs. Records are read after
-// it, so a hook either finds the pinned maps or is found in the records.
+// openDatapath pins the maps and loads the programs. Records are read after it, so a hook either finds the pinned maps
+// or its record is found.
 func (a *Agent) openDatapath() (err error) {
 	if a.pinLock, err = ground.LockBPFFS(a.o.Dirs.BPFFS); err != nil {
 		return explain(err)
@@ -102,7 +102,7 @@ func (a *Agent) openDatapath() (err error) {
 	return nil
 }
 
-// closeDatapath lets go of maps and programs; what is pinned stays.
+// closeDatapath closes maps and programs; pinned objects stay.
 func (a *Agent) closeDatapath() error {
 	if a.datapath == nil {
 		return nil
@@ -117,8 +117,7 @@ func (a *Agent) closeDatapath() error {
 	return nil
 }
 
-// keepPinned holds on to what is pinned: what somebody has removed is pinned
-// again, with its counts, and all is registered anew.
+// keepPinned pins deleted pins again, with their counts, and makes every endpoint be registered again.
 func (a *Agent) keepPinned() error {
 	if a.datapath == nil {
 		return nil

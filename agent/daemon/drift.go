@@ -14,35 +14,34 @@ import (
 	"berth/specs"
 )
 
-// driftGather is how long changes are let gather before they are looked at: an
-// address is often moved by two commands.
+// driftGather is the delay in which changes gather before a check: an address is often moved by two commands.
 const driftGather = 50 * time.Millisecond
 
-// driftRound is how many interfaces are looked at again at each resync, in
-// turns, in case a change was not heard; all of them where nobody tells.
+// driftRound is the number of interfaces that each resync checks again, in turns, in case a notification was lost. If
+// notifications are unavailable, each resync checks all.
 const driftRound = 500
 
 // place is a link of a namespace.
 type place struct{ nsid, index int }
 
-// drifter holds what is attached to what was recorded, and tells each
-// difference once. Its first group belongs to the goroutine of run.
+// drifter compares interfaces with their records, and reports each difference once. Its first group belongs to the
+// goroutine of run.
 type drifter struct {
 	a     *Agent
 	host  *network.Handle   // strict
-	told  map[string]toldOf // by the attachment's key
-	turn  int               // where in the records the next round begins
-	heard bool              // changes in other namespaces are
+	told  map[string]toldOf // reported findings, by the attachment's key
+	turn  int               // index of the record at which the next round begins
+	heard bool              // whether notifications of other namespaces arrive
 
 	wakes  chan struct{}
 	mu     sync.Mutex
 	places map[place]bool // that have changed
-	onHost bool           // an interface of the host has
-	every  bool           // anything may have changed
-	round  bool           // some are to be looked at though nothing is known to have changed
+	onHost bool           // whether an interface of the host has changed
+	every  bool           // whether anything may have changed
+	round  bool           // whether the next batch is due, without a known change
 }
 
-// toldOf is what was told of one attachment and still holds.
+// toldOf holds the current findings of one attachment that were reported.
 type toldOf struct {
 	created  int64
 	findings []finding
@@ -57,7 +56,7 @@ func newDrifter(a *Agent, heard bool) (*drifter, error) {
 		wakes: make(chan struct{}, 1), places: make(map[place]bool), every: true}, nil
 }
 
-// changed notes a change. It does not block.
+// changed records a change. It does not block.
 func (d *drifter) changed(c network.Change) {
 	d.mu.Lock()
 	switch {
@@ -72,7 +71,7 @@ func (d *drifter) changed(c network.Change) {
 	poke(d.wakes)
 }
 
-// again has some of all looked at.
+// again schedules a check of the next batch of interfaces, or of all if change notifications are unavailable.
 func (d *drifter) again() {
 	d.mu.Lock()
 	d.round, d.every = true, d.every || !d.heard
@@ -80,7 +79,7 @@ func (d *drifter) again() {
 	poke(d.wakes)
 }
 
-// run looks when it is woken, until ctx is done.
+// run checks interfaces when it is woken, until ctx is done.
 func (d *drifter) run(ctx context.Context) {
 	said := ""
 	for {
@@ -104,9 +103,7 @@ func (d *drifter) run(ctx context.Context) {
 	}
 }
 
-// pass looks at the interfaces that have changed, at those of attachments that
-// this process has not looked at as they are recorded now, and at some others
-// in turns.
+// pass checks the changed interfaces, those whose records are new or changed, and the next batch.
 func (d *drifter) pass(ctx context.Context) error {
 	d.mu.Lock()
 	places, onHost, every, round := d.places, d.onHost, d.every, d.round
@@ -139,7 +136,7 @@ func (d *drifter) pass(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// forget lets go of attachments that are no longer there.
+// forget deletes the state of attachments that no longer exist.
 func (d *drifter) forget(all []*record) {
 	live := make(map[string]int64, len(d.told))
 	for _, r := range all {
@@ -154,7 +151,7 @@ func (d *drifter) forget(all []*record) {
 	}
 }
 
-// compare holds some interfaces to their records and tells what is new.
+// compare compares some interfaces with their records and reports new findings.
 func (d *drifter) compare(ctx context.Context, some []*record) error {
 	attachments := make([]*state.Attachment, len(some))
 	err := d.a.store.View(ctx, func(tx *state.Tx) error {
@@ -188,8 +185,8 @@ func (d *drifter) compare(ctx context.Context, some []*record) error {
 	return errors.Join(errs...)
 }
 
-// tell tells what was not told before of an attachment, and remembers it as
-// long as it holds.
+// tell emits an event for each finding that is new for this attachment, and remembers the current findings, so that
+// each is reported once.
 func (d *drifter) tell(ctx context.Context, r *record, findings []finding) error {
 	before, known := d.told[r.key]
 	known = known && before.created == r.Created
@@ -203,8 +200,7 @@ func (d *drifter) tell(ctx context.Context, r *record, findings []finding) error
 	return nil
 }
 
-// look compares one interface; seen is false where there is none, or where it
-// went meanwhile.
+// look compares one interface; seen is false if it does not exist or was deleted meanwhile.
 func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err error) {
 	link, err := d.host.LinkAtIn(at.NSID, at.LinkIndex)
 	if network.IsGone(err) || err == nil && drift.Another(at, &link) {
@@ -233,7 +229,7 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 	}
 	differs := compareAddresses(at, has)
 	if len(differs) > 0 {
-		// An interface that is being deleted loses its addresses first.
+		// When an interface is deleted, its addresses go first.
 		if _, err := d.host.LinkAtIn(at.NSID, at.LinkIndex); network.IsGone(err) {
 			return nil, false, nil
 		}
@@ -241,9 +237,8 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 	return append(findings, differs...), true, nil
 }
 
-// compareLink finds what is not as declared of a link itself. In passthru mode
-// the MAC is the parent's too; it may be changed, unless the parent was not to
-// be made promiscuous.
+// compareLink returns the findings of the link itself. In passthru mode the MAC is the parent's too, and may be changed
+// unless the network forbids a promiscuous parent.
 func compareLink(at *state.Attachment, l *network.LinkInfo) (all []finding) {
 	if is, want := drift.Mode(at, l); is != want {
 		all = append(all, finding{specs.ModeDrift, fmt.Sprintf("is %s, declared %s", orKind(is, l), want)})
@@ -264,8 +259,7 @@ func orKind(is string, l *network.LinkInfo) string {
 	return is
 }
 
-// compareAddresses does the same of the addresses, of a container that was
-// given some.
+// compareAddresses returns the findings of the addresses, if the container was assigned any.
 func compareAddresses(at *state.Attachment, has []network.AddressInfo) (all []finding) {
 	missing, extra := drift.Addresses(at, has)
 	for _, p := range missing {

@@ -16,8 +16,7 @@ import (
 	"berth/network"
 )
 
-// explain adds to an error of the datapath what a person can do about it, and
-// keeps it to one line.
+// explain adds the remedy to an error of the datapath, and joins it to one line.
 func explain(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
 	case errors.Is(err, ground.ErrRunning): // has its remedy
@@ -25,7 +24,7 @@ func explain(err error) error {
 		err = fmt.Errorf("%w: other maps are pinned there; `berth agent detach --purge` removes them, with their counts", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w: berthd needs to be root with %s", err, ground.Needed())
-	case errors.Is(err, network.ErrOldKernel): // says it all
+	case errors.Is(err, network.ErrOldKernel): // complete as it is
 	case errors.Is(err, unix.EROFS):
 		err = fmt.Errorf("%w: the BPF file system has to be writable: in berthd's unit take ReadWritePaths=/sys/fs/bpf and no "+
 			"ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", err)
@@ -37,7 +36,7 @@ func explain(err error) error {
 	return oneLine(err)
 }
 
-// explainState does the same for the state directory.
+// explainState adds the remedy to an error of the state directory.
 func explainState(err error) error {
 	if errors.Is(err, unix.EROFS) {
 		return oneLine(fmt.Errorf("%w: name a directory that can be written, with --state", err))
@@ -45,7 +44,7 @@ func explainState(err error) error {
 	return explain(err)
 }
 
-// explainListen does the same for the address of the metrics.
+// explainListen adds the remedy to an error of the metrics listener.
 func explainListen(err error) error {
 	var wrong *net.AddrError
 	var dns *net.DNSError
@@ -65,8 +64,7 @@ func explainListen(err error) error {
 	return oneLine(fmt.Errorf("%w: %s", err, help))
 }
 
-// explainAttach does the same for programs that are put on a parent; attach is
-// the setting.
+// explainAttach adds the remedy to an error of attaching programs to a parent; attach is the setting.
 func explainAttach(attach string, err error) error {
 	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
 		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml", err))
@@ -83,7 +81,7 @@ func oneLine(err error) error {
 	return errors.New(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
-// explainSocket does the same for the agent's own socket.
+// explainSocket adds the remedy to an error of the agent's own socket.
 func explainSocket(err error) error {
 	var group user.UnknownGroupError
 	switch {

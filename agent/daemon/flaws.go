@@ -12,11 +12,10 @@ import (
 	"berth/specs"
 )
 
-// allParents is the index under which a flaw of every parent is.
+// allParents is the index of flaws that every parent has.
 const allParents = 0
 
-// flaws are reasons why frames may pass uncounted at a parent whose programs
-// are attached, by its index.
+// flaws are the reasons, by parent index, why frames may pass uncounted although the programs are attached.
 type flaws map[int][]string
 
 func (f flaws) add(index int, err error) {
@@ -25,7 +24,7 @@ func (f flaws) add(index int, err error) {
 	}
 }
 
-// mark makes the parents that have a flaw no longer count as counting.
+// mark sets the state of parents that have a flaw to not counting.
 func (f flaws) mark(parents []specs.ParentStatus) {
 	for i := range parents {
 		p := &parents[i]
@@ -36,8 +35,8 @@ func (f flaws) mark(parents []specs.ParentStatus) {
 	}
 }
 
-// aheadText says what gets the frames of a parent before the programs do, and
-// what helps; "" if nothing does.
+// aheadText returns a sentence on the programs that get the parent's frames before berth's, with the remedy, or "" if
+// there are none.
 func aheadText(parent string, at bpf.Attachment) string {
 	if len(at.Ahead) == 0 {
 		return ""
@@ -50,12 +49,11 @@ func aheadText(parent string, at bpf.Attachment) string {
 		parent, strings.Join(at.Ahead, ", "), help)
 }
 
-// detach takes the programs off a parent that is no longer wanted. A hook may
-// have recorded an attachment on it since the records were read, and found the
-// programs there: then they stay.
+// detach removes the programs from a parent that is no longer wanted. If a hook has recorded an attachment on it since
+// the records were read, it relies on the programs, and they stay.
 func (a *Agent) detach(ctx context.Context, index int, links []link) error {
 	if a.off || !slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
-		return a.datapath.Detach(index) // nothing can be recorded on an interface that is gone
+		return a.datapath.Detach(index) // no attachment can be recorded on an interface that is gone
 	}
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, domain := range domainsOf(index, links) {
@@ -78,8 +76,7 @@ func domainsOf(index int, links []link) []string {
 	return all
 }
 
-// withoutSlot adds the parents on which endpoints are that have no counter slot
-// in the maps.
+// withoutSlot adds a flaw for each parent with endpoints that have no counter slot in the maps.
 func (a *Agent) withoutSlot(all []*record, f flaws) {
 	if a.datapath == nil || a.off {
 		return
@@ -96,8 +93,7 @@ func (a *Agent) withoutSlot(all []*record, f flaws) {
 	}
 }
 
-// lookNow has the loop look at everything, so that an answer is true when it is
-// given. It waits no longer than an answer may take.
+// lookNow makes the loop reconcile, so that the answer is current. It waits at most answerWithin.
 func (a *Agent) lookNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -108,9 +104,8 @@ func (a *Agent) lookNow(ctx context.Context) error {
 	return err
 }
 
-// rehome corrects the records of attachments on a parent that is not there by
-// its recorded index, and reports whether there were any. It is done once as
-// long as the links stay the same: a parent may be away for long.
+// rehome corrects the records of attachments whose parent's recorded index does not exist, and reports whether there
+// were any. It runs once per set of links, as a parent may be missing for long.
 func (a *Agent) rehome(ctx context.Context, w *world, note func(error)) bool {
 	there, names := make(map[int]bool), fmt.Sprint(a.epoch)
 	for _, l := range w.links {

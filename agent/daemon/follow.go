@@ -9,8 +9,7 @@ import (
 	"berth/specs"
 )
 
-// followConfig reads berth.toml again. keep_ended is followed; the rest is
-// about what is made at the start.
+// followConfig reads berth.toml again. Only keep_ended is followed; the other keys take effect at the start.
 func (a *Agent) followConfig() error {
 	c, err := config.Load(a.o.Dirs.Config)
 	if err != nil {

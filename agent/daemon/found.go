@@ -10,13 +10,13 @@ import (
 	"berth/specs"
 )
 
-// finding is something that the agent itself has found about an endpoint.
+// finding is a violation that the agent itself has found at an endpoint.
 type finding struct {
 	kind   specs.Kind
-	detail string // what was declared, and what is
+	detail string // the declared and the actual value
 }
 
-// evidenceOf returns what the agent goes by, and how sure that is.
+// evidenceOf returns the evidence behind a finding of kind k, and its certainty.
 func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
 	if k == specs.Unanswered {
 		return specs.ByCounters, specs.Suspected
@@ -24,9 +24,9 @@ func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
 	return specs.ByNetlink, specs.Certain
 }
 
-// find tells findings about an attachment, unless it has ended meanwhile, and
-// counts them. first says that this process knows nothing of it yet: what is
-// found then and was counted already is what an earlier one has found.
+// find reports findings about an attachment, unless it has ended meanwhile, and counts them. first is true for the
+// first check since the agent started; a finding that is already in the counters was then reported by a previous agent
+// and is not counted again.
 func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) error {
 	if len(all) == 0 {
 		return nil
@@ -56,7 +56,7 @@ func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) 
 	return err
 }
 
-// count adds findings to the counts of a slot; 0 has none.
+// count adds findings to the counters of a slot; it does nothing if slot is 0.
 func (a *Agent) count(slot uint32, all []finding, first bool) error {
 	if slot == 0 {
 		return nil
@@ -80,8 +80,7 @@ func (a *Agent) count(slot uint32, all []finding, first bool) error {
 	})
 }
 
-// tell lets an event through to those who read events, unless there are too
-// many like it.
+// tell passes an event to the logs and the readers, unless the rate limit drops it.
 func (a *Agent) tell(e specs.Event) {
 	if !a.limiter.Pass(&e, time.Now()) {
 		return

@@ -10,19 +10,18 @@ import (
 	"berth/network"
 )
 
-// How long the janitor leaves a slot that the datapath has forgotten, and how
-// long it may look for dead namespaces at a time.
+// drainAgain is the pause until the next drain of slots whose keys are deleted. collectBound bounds one search for dead
+// namespaces.
 const (
 	drainAgain   = 110 * time.Millisecond
 	collectBound = 5 * time.Second
 )
 
-// keepUnknown is how long an unknown MAC is remembered after it was seen last.
+// keepUnknown is how long an unknown MAC is kept after its last frame.
 const keepUnknown = 10 * time.Minute
 
-// janitor takes ended attachments to their final counts, and releases what
-// nobody else will, until ctx is done. The loop wakes it when there is something
-// to drain.
+// janitor drains ended attachments, and releases those that no other process will, until ctx is done. The loop wakes it
+// when an attachment needs draining.
 func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
@@ -76,7 +75,7 @@ func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
 	}
 }
 
-// age forgets unknown MACs that are gone, and counts the others.
+// age deletes stale unknown MACs, and counts the others.
 func (a *Agent) age() {
 	err := a.maps.use(func(maps *bpf.Maps) error {
 		if maps == nil {

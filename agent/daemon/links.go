@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookAtHost returns what the host has on its interfaces.
+// lookAtHost returns the links and addresses of the host.
 func lookAtHost(h *network.Handle) (facts hostFacts, err error) {
 	if facts.links, err = h.Links(); err != nil {
 		return facts, err
@@ -23,7 +23,7 @@ func lookAtHost(h *network.Handle) (facts hostFacts, err error) {
 	return facts, err
 }
 
-// planLinks returns the links as the plan needs them.
+// planLinks returns the links in the plan's form.
 func (f *hostFacts) planLinks() []link {
 	links := make([]link, 0, len(f.links))
 	for i := range f.links {
@@ -32,8 +32,7 @@ func (f *hostFacts) planLinks() []link {
 	return links
 }
 
-// vlansOf returns the VLANs that have a sub-interface of their own, which is
-// where their frames are counted.
+// vlansOf returns the VLANs that have a sub-interface of their own; their frames are counted there.
 func vlansOf(links []link) map[bpf.VLAN]int {
 	vlans := make(map[bpf.VLAN]int)
 	for _, l := range links {
@@ -44,8 +43,8 @@ func vlansOf(links []link) map[bpf.VLAN]int {
 	return vlans
 }
 
-// tellVLANs tells the datapath of them when they have changed, before programs
-// are attached: no frame is counted twice.
+// tellVLANs writes the VLANs to the datapath if they have changed. It runs before programs are attached, so that no
+// frame is counted twice.
 func (a *Agent) tellVLANs(links []link) error {
 	vlans := vlansOf(links)
 	if a.datapath == nil || a.vlans != nil && maps.Equal(a.vlans, vlans) {
@@ -58,8 +57,8 @@ func (a *Agent) tellVLANs(links []link) error {
 	return nil
 }
 
-// tellHost tells the datapath which of the host's addresses the containers of
-// each parent cannot reach, when they have changed.
+// tellHost writes to the datapath, if they have changed, the host's addresses that the containers of each parent cannot
+// reach.
 func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 	if a.datapath == nil {
 		return nil

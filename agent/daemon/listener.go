@@ -9,34 +9,33 @@ import (
 	"berth/network"
 )
 
-// changeSource is a socket of the kernel's notifications; a *network.Changes is
-// one.
+// changeSource is a socket of kernel notifications, such as a *network.Changes.
 type changeSource interface {
 	Next() ([]network.Change, error)
 	Close() error
 }
 
-// relistenPause is the pause between two attempts to open a socket again.
+// relistenPause is the pause between two attempts to reopen the socket.
 const relistenPause = time.Second
 
-// listener hears the kernel's notifications and opens a new socket if the old one
-// fails. next is for one goroutine; close may be called meanwhile.
+// listener receives kernel notifications, and opens a new socket if the old one fails. next is for one goroutine; close
+// may run concurrently.
 type listener struct {
 	open   func() (changeSource, error)
-	report func(error) // of a failure; nil once it is over
+	report func(error) // called with a failure, and with nil once it is over
 	closed chan struct{}
 
 	mu     sync.Mutex
 	source changeSource
 }
 
-// newListener returns a listener that hears by source and opens others by open.
+// newListener returns a listener that reads source and opens replacements with open.
 func newListener(source changeSource, open func() (changeSource, error), report func(error)) *listener {
 	return &listener{source: source, open: open, report: report, closed: make(chan struct{})}
 }
 
-// next waits for changes. After a failure it returns one that says that any may
-// have been lost. The error is os.ErrClosed, after close.
+// next waits for changes. After a failure it returns a change that means that any notification may have been lost.
+// After close it returns os.ErrClosed.
 func (l *listener) next() ([]network.Change, error) {
 	changes, err := l.current().Next()
 	select {
@@ -61,7 +60,7 @@ func (l *listener) current() changeSource {
 	return l.source
 }
 
-// relisten replaces the socket, as soon as a new one can be opened.
+// relisten replaces the socket as soon as a new one can be opened.
 func (l *listener) relisten() error {
 	_ = l.current().Close() // it has failed
 	for {
@@ -90,7 +89,7 @@ func (l *listener) replace(source changeSource) error {
 	}
 }
 
-// close ends a next that waits. It is called once.
+// close ends a pending next. It is called once.
 func (l *listener) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"berth/network"
 )
 
-// scripted is a source of notifications that fails after those that it has.
+// scripted is a source of notifications that fails after its last one.
 type scripted struct {
 	has    [][]network.Change
 	fails  error
@@ -40,8 +40,7 @@ func (s *scripted) Close() error {
 	return nil
 }
 
-// TestListenerRecovers fails the socket by errors that a kernel may return, and
-// the first attempt to open another.
+// TestListenerRecovers fails the socket with errors that a kernel may return, and the first attempt to open another.
 func TestListenerRecovers(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []unix.Errno{unix.ENOMEM, unix.EBADF, unix.EIO, unix.ECONNREFUSED} {
@@ -69,7 +68,7 @@ func TestListenerRecovers(t *testing.T) {
 	}
 }
 
-// TestListenerClosesWhileItCannotListen closes it while no socket can be opened.
+// TestListenerClosesWhileItCannotListen closes the listener while no socket can be opened.
 func TestListenerClosesWhileItCannotListen(t *testing.T) {
 	t.Parallel()
 	tried := make(chan struct{}, 1)

@@ -15,10 +15,9 @@ import (
 	"berth/specs"
 )
 
-// How often every container is asked about again, for changes that nobody
-// tells; how soon after an error; how long a scrape waits for the names of a
-// container that has just come; how many records are written in one
-// transaction.
+// Every container is asked about again each nameAgain, for changes without a notification, and nameRetry after an
+// error. A scrape waits up to nameWait for the names of a new container. One transaction writes up to nameAtOnce
+// records.
 const (
 	nameAgain   = 5 * time.Minute
 	nameRetry   = 5 * time.Second
@@ -27,8 +26,8 @@ const (
 	nameCatchUp = 2 * time.Second // between two attempts to follow an engine
 )
 
-// namer asks the engines what the containers are called, and keeps the answer
-// in their records, so that it outlives the container and the agent.
+// namer asks the engines for the names of containers, and stores them in the records, so that they outlive the
+// container and the agent.
 type namer struct {
 	engines []names.Enricher
 	store   *state.Store
@@ -41,10 +40,10 @@ type namer struct {
 	again  map[string]bool // ask about these containers
 	passed chan struct{}   // closed after a pass, and replaced
 
-	said map[string]bool // errors that the log has; of the goroutine of run
+	said map[string]bool // errors that are in the log already; belongs to the goroutine of run
 }
 
-// newNamer returns a namer for the engines that the configuration names.
+// newNamer returns a namer for the configured engines.
 func newNamer(c specs.Agent, store *state.Store, r *records, log *slog.Logger) (*namer, error) {
 	n := &namer{store: store, records: r, log: log, wakes: make(chan struct{}, 1),
 		all: true, again: make(map[string]bool), passed: make(chan struct{}), said: make(map[string]bool)}
@@ -64,10 +63,10 @@ func newNamer(c specs.Agent, store *state.Store, r *records, log *slog.Logger) (
 	return n, nil
 }
 
-// wake makes the namer look at the records. It does not block.
+// wake makes the namer check the records. It does not block.
 func (n *namer) wake() { poke(n.wakes) }
 
-// changed has a container asked about again, all of them for "".
+// changed schedules a container to be asked about again, or all of them if id is "".
 func (n *namer) changed(id string) {
 	n.mu.Lock()
 	if id == "" {
@@ -120,8 +119,7 @@ func (n *namer) watch(ctx context.Context, e names.Enricher) {
 	}
 }
 
-// settle waits a moment for the names of containers that have just come, so
-// that already the first scrape has them.
+// settle waits a moment for the names of new containers, so that the first scrape has them.
 func (n *namer) settle(ctx context.Context) {
 	if len(n.engines) == 0 {
 		return
@@ -141,14 +139,13 @@ func (n *namer) settle(ctx context.Context) {
 	}
 }
 
-// unasked reports whether no engine was asked about a container since it came.
-// One that is being attached is its maker's.
+// unasked reports whether no engine was asked about a container since it started. It is false while the container is
+// being attached: that attachment belongs to its hook.
 func (r *record) unasked() bool {
 	return r.unnamed && r.phase != specs.PhaseAttaching && !r.asked.Load()
 }
 
-// pass asks about those that are to be asked about. It reports whether it is
-// to be tried again soon.
+// pass asks the engines about the scheduled and the new containers. It reports whether a retry is due soon.
 func (n *namer) pass(ctx context.Context) (retry bool) {
 	n.mu.Lock()
 	all, again, passed := n.all, n.again, n.passed
@@ -172,7 +169,7 @@ func (n *namer) pass(ctx context.Context) (retry bool) {
 	return n.complain(ctx, errors.Join(errs...))
 }
 
-// complain logs an error, each text once as long as it comes back.
+// complain logs an error, once for each text as long as it recurs.
 func (n *namer) complain(ctx context.Context, err error) bool {
 	if err == nil {
 		clear(n.said)
@@ -184,14 +181,14 @@ func (n *namer) complain(ctx context.Context, err error) bool {
 	return err != nil
 }
 
-// name asks about some containers and keeps what is new.
+// name asks the engines about some containers and stores new answers.
 func (n *namer) name(ctx context.Context, some []*record) error {
 	answers := make([]*state.Names, len(some))
 	var failed error
 	for i, r := range some {
 		said, err := n.ask(ctx, r)
 		if err != nil {
-			failed = err // one says what is wrong
+			failed = err // one error is enough for the log
 			n.mu.Lock()
 			n.again[r.ContainerID] = true
 			n.mu.Unlock()
@@ -229,8 +226,8 @@ func (n *namer) ask(ctx context.Context, r *record) (*state.Names, error) {
 	return &all, nil
 }
 
-// keep writes the answers that differ from the records. An engine forgets a
-// container that was removed: what it said of it before stays.
+// keep writes the answers that differ from the records. An engine forgets a removed container; its earlier answer
+// stays.
 func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names) error {
 	fresh := func(tx *state.Tx, i int) *state.Names {
 		at, err := tx.Now(some[i].ident())
@@ -264,8 +261,8 @@ func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names
 	})
 }
 
-// joined returns an answer about a container, with the fields that it lacks from
-// an earlier one about the same.
+// joined returns an answer about a container, with missing fields taken from an earlier answer about the same
+// container.
 func joined(before, now *state.Names, id string) *state.Names {
 	all := *now
 	all.Of = id

@@ -7,16 +7,15 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify tells the service manager where NOTIFY_SOCKET is set (sd_notify(3)).
+// notify sends a state to the service manager if NOTIFY_SOCKET is set (sd_notify(3)).
 func (a *Agent) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.log.Warn("notify the service manager", "error", err)
 	}
 }
 
-// watchdog tells the service manager that the loop still answers, twice as
-// often as it wants to hear it (WatchdogSec= in systemd.service(5)), until ctx
-// is done. A loop that hangs is not spoken for, and the agent restarted; no
+// watchdog confirms to the service manager that the loop still answers, twice in each WatchdogSec=
+// (systemd.service(5)), until ctx is done. If the loop hangs, no confirmation is sent and the agent is restarted; no
 // count is lost.
 func (a *Agent) watchdog(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)

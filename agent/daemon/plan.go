@@ -11,42 +11,41 @@ import (
 	"berth/specs"
 )
 
-// link is an interface of the host as the plan needs it.
+// link is an interface of the host in the plan's form.
 type link struct {
 	index    int
 	name     string
 	altNames []string
 	mac      specs.MAC
 	ethernet bool
-	trunk    int  // index of the trunk, when it is a VLAN sub-interface
-	vlan     int  // 0: none
-	service  bool // the VLAN is one of 802.1ad
+	trunk    int  // index of the trunk, if it is a VLAN sub-interface
+	vlan     int  // 0 if not a VLAN
+	service  bool // whether the VLAN is one of 802.1ad
 }
 
-// world is what there is and what is wanted.
+// world is the current and the wanted state.
 type world struct {
 	networks []*specs.Network
 	records  []*record
 	links    []link
 	facts    hostFacts
-	attached map[int]bpf.Attachment // how programs are attached now, by interface index
-	done     map[int]specs.MAC      // what this process has attached, with the MAC of then
-	failed   map[int]string         // what it could not attach, and why
+	attached map[int]bpf.Attachment // current programs, by interface index
+	done     map[int]specs.MAC      // parents that this process has attached to, with the MAC at that time
+	failed   map[int]string         // parents that it could not attach to, with the reason
 	off      bool                   // detached on request
 }
 
-// plan is what is to be done, and how the parents are when it has been.
+// plan lists the changes, and the state of the parents after them.
 type plan struct {
 	attach  []link
 	detach  []int
 	parents []specs.ParentStatus // ordered by name
 }
 
-// decide compares what is wanted with what there is. It is a pure function.
+// decide compares the wanted with the current state. It is a pure function.
 //
-// A parent is wanted when a network names it or a live attachment is on it.
-// Each wanted one is attached to once by every agent, whatever is there, so
-// that the programs are the agent's own.
+// A parent is wanted if a network names it or a live attachment is on it. Every agent attaches once to each wanted
+// parent, also if programs are there, so that the programs are its own.
 func decide(w world) plan {
 	wanted := w.wanted()
 	var p plan
@@ -84,8 +83,8 @@ func (w *world) judge(s *specs.ParentStatus, l link) {
 	}
 }
 
-// judgePrograms sets the state of a parent at which nothing was refused: it
-// counts only if both programs are there and nothing gets frames before them.
+// judgePrograms sets the state of a parent at which no attach failed: it counts only if both programs are there and no
+// other program gets frames before them.
 func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
 	s.Attach, s.Problem = at.Kind, aheadText(s.Name, at)
 	switch {
@@ -98,7 +97,7 @@ func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
 	}
 }
 
-// parentSet is the wanted parents: those that exist, and those that do not.
+// parentSet holds the wanted parents, present and missing.
 type parentSet struct {
 	byIndex map[int]*specs.ParentStatus
 	missing map[string]*specs.ParentStatus
@@ -125,7 +124,7 @@ func (w *world) wanted() parentSet {
 	return set
 }
 
-// find returns the interface that a network's parent is.
+// find returns the interface of a network's parent.
 func (w *world) find(parent string) (link, bool) {
 	first := func(is func(l *link) bool) (link, error) {
 		for i := range w.links {

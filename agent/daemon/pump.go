@@ -9,10 +9,8 @@ import (
 	"berth/bpf"
 )
 
-// readEvents starts to read the datapath's events, until the datapath is closed.
-// The kernel keeps them while no agent reads: an event may be there before the
-// agent is, and it takes the parents' names from the status. So the first status
-// comes before.
+// readEvents starts to read the datapath's events, until the datapath is closed. The kernel keeps events while no agent
+// reads, so some may be pending, and their parents' names come from the status. So the first status is stored before.
 func (a *Agent) readEvents() { go a.pump(a.reader) }
 
 // eventReader reads the datapath's events, as [bpf.Reader] does.
@@ -20,11 +18,10 @@ type eventReader interface {
 	Read() (bpf.RawEvent, error)
 }
 
-// readAgain is how long a reader that has failed is left alone.
+// readAgain is the pause after a failed read.
 const readAgain = time.Second
 
-// pump turns what the datapath saw into events until the reader is closed. If
-// reading fails, it is tried again.
+// pump turns the datapath's records into events until the reader is closed. If reading fails, it retries.
 func (a *Agent) pump(reader eventReader) {
 	const part = "events of the datapath"
 	for {
@@ -44,7 +41,7 @@ func (a *Agent) pump(reader eventReader) {
 	}
 }
 
-// behind returns the record that has a slot, nil when none has.
+// behind returns the record that holds a slot, or nil if none does.
 func (a *Agent) behind(slot uint32) *record {
 	if slot == 0 {
 		return nil
@@ -57,7 +54,7 @@ func (a *Agent) behind(slot uint32) *record {
 	return now.behind(slot)
 }
 
-// parentName returns the name of a parent, "" when it is gone.
+// parentName returns the name of a parent, or "" if it is gone.
 func (a *Agent) parentName(index int) string {
 	for _, p := range a.status.Load().Parents {
 		if p.Index == index {

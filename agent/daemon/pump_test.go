@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// failingReader fails once and is closed then.
+// failingReader fails once, then is closed.
 type failingReader struct{ reads int }
 
 func (r *failingReader) Read() (bpf.RawEvent, error) {
@@ -21,7 +21,7 @@ func (r *failingReader) Read() (bpf.RawEvent, error) {
 	return bpf.RawEvent{}, os.ErrClosed
 }
 
-// Reading goes on after an error, which the status shows.
+// TestEventsAreReadAfterAnError requires that reading goes on after an error, and that the status shows the error.
 func TestEventsAreReadAfterAnError(t *testing.T) {
 	t.Parallel()
 	a, r := &Agent{log: slog.New(slog.DiscardHandler)}, new(failingReader)

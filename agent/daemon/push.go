@@ -10,9 +10,8 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// push pushes metrics where the configuration names a collector, until ctx is
-// done. A collector that does not answer is a line in the log, once as long as
-// it stays the same, and harms nothing else.
+// push pushes metrics to the configured collector, if there is one, until ctx is done. If the collector does not
+// answer, each distinct error is logged once; nothing else is affected.
 func (a *Agent) push(ctx context.Context) {
 	if a.config.OTLP == "" {
 		return

@@ -15,9 +15,8 @@ import (
 	"berth/specs"
 )
 
-// reconcile looks at everything, does what is to be done, and says how it is
-// then. What it cannot do is a problem of the status, and tried again the next
-// time.
+// reconcile reads the whole state, applies the plan, and publishes the status. A failed step becomes a problem of the
+// status, and is retried the next time.
 func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	problems := []string{}
 	note := func(err error) {
@@ -36,7 +35,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		w, err = a.look(ctx, note)
 	}
 	note(err)
-	var parents []specs.ParentStatus // nil: not known
+	var parents []specs.ParentStatus // nil if not known
 	if err == nil {
 		note(a.tellVLANs(w.links))
 		p := decide(w)
@@ -62,11 +61,10 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	a.publish(parents, slices.Compact(problems), w.records)
 }
 
-// look reads networks, records and links. A network file that is broken is
-// noted, and the others are followed.
+// look reads networks, records and links. A broken network file is noted, and the others are followed.
 //
-// Programs first: a hook records an attachment before it puts them on its
-// parent, so those that are seen here without a record are wanted by none.
+// Programs are read first: a hook records an attachment before it attaches the programs to its parent, so programs that
+// are seen here without a record are not wanted.
 func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	attached, err := a.attached()
 	if err != nil {
@@ -99,9 +97,8 @@ func (a *Agent) attached() (map[int]bpf.Attachment, error) {
 	return attached, nil
 }
 
-// carryOut attaches and detaches, and reports whether it changed anything. It
-// attaches first: a parent that came back with another index has kept its
-// programs, and gets them by its new one.
+// carryOut attaches and detaches, and reports whether it changed anything. It attaches first: a parent whose index has
+// changed has kept its programs, and gets them under the new one.
 func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false
@@ -128,13 +125,11 @@ func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	return len(p.attach)+len(p.detach) > 0
 }
 
-// chunk is how many attachments are registered in one transaction, so that no
-// container waits for long.
+// chunk is the number of attachments registered per transaction, so that no container waits for long.
 const chunk = 256
 
-// register puts the live attachments into the datapath that this process has
-// not put there yet. A hook does so itself where it finds the pinned map; what
-// an agent finds at its start, or after a purge, it has to put there.
+// register registers the live attachments that this process has not registered yet. A hook registers its own if it
+// finds the pinned maps; the agent registers those that exist when it starts or after a purge.
 func (a *Agent) register(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil {
 		return nil
@@ -152,8 +147,8 @@ func (a *Agent) register(ctx context.Context, all []*record, found flaws) error 
 	return errors.Join(errs...)
 }
 
-// registerThese registers while no transaction can end an attachment: what is
-// live then is unregistered after this, not before.
+// registerThese registers within a transaction, so that no attachment ends meanwhile: an attachment that is live then
+// is unregistered after this, not before.
 func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
@@ -174,10 +169,8 @@ func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) 
 	})
 }
 
-// missSiblings returns, as what to tell a person, that there are ipvlan
-// interfaces of which what they send to siblings is not counted: they were
-// attached before this agent, or a program was removed. To put it there takes
-// entering their namespaces, which the agent may not.
+// missSiblings returns a problem if ipvlan interfaces lack the sibling program, because they were attached before this
+// agent or the program was removed. Attaching it needs entry into their namespaces, which the agent may not have.
 func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil || a.off {
 		return nil
@@ -223,7 +216,7 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) er
 	return fmt.Errorf("what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there", n)
 }
 
-// notOnKernel is missSiblings on a kernel where no program can count them.
+// notOnKernel is missSiblings for a kernel that cannot run the sibling program.
 func notOnKernel(all []*record, why error, found flaws) error {
 	any := false
 	for _, r := range all {
@@ -240,10 +233,10 @@ func notOnKernel(all []*record, why error, found flaws) error {
 		"ipvlan_flag = \"private\" has no such traffic", why))
 }
 
-// errSiblings is the flaw of a parent with such interfaces.
+// errSiblings is the flaw of a parent with interfaces that lack the sibling program.
 var errSiblings = errors.New("what some of its ipvlan interfaces send to siblings is not counted")
 
-// publish says how it is, and logs each problem once as long as it stays.
+// publish stores the status, and logs each problem once as long as it stays.
 func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*record) {
 	said := make(map[string]bool, len(problems))
 	for _, p := range problems {

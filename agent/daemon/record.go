@@ -12,37 +12,36 @@ import (
 	"berth/specs"
 )
 
-// record is what the agent keeps of an attachment in memory, in less than half
-// of what the attachment takes. Its first group does not change.
+// record is the agent's copy of an attachment in memory, less than half the attachment's size. Its first group does not
+// change.
 type record struct {
 	metrics.Endpoint
-	sum         uint64 // of the attachment as it is stored, by which a change is seen
+	sum         uint64 // hash of the stored attachment, which detects changes
 	stored      string // its key there
 	key         string // of the attachment
 	cookie      uint64 // of the namespace
-	ended       int64  // ns since 1970; 0: live
+	ended       int64  // ns since 1970; 0 if live
 	parentIndex int
-	nsid        int // of the namespace, as the host numbers it
+	nsid        int // the host's number of the namespace
 	linkIndex   int // of the interface there
 	phase       specs.Phase
-	past        *past // nil: nothing
+	past        *past // nil if nothing
 	slot        uint32
-	unnamed     bool     // its engine was not asked yet for one of its containers
+	unnamed     bool     // whether its engine was not asked yet for one of its containers
 	sharers     []string // ids of the further containers in the namespace; nil for none
 
-	compared   atomic.Bool   // the interface was held to the record as it is now
+	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
-	inside     atomic.Int64  // the epoch in which what it sends to siblings was seen to be counted
-	registered atomic.Int64  // the epoch of the datapath that it was put into
-	shown      atomic.Uint64 // frames that were shown of it last
-	broken     uint64        // frames that broke its mode, of the scrape under way
+	inside     atomic.Int64  // the epoch in which the sibling program was last seen
+	registered atomic.Int64  // the epoch of the datapath in which it was registered
+	shown      atomic.Uint64 // frames shown last
+	broken     uint64        // frames that broke its mode, in the scrape under way
 }
 
-// past is what was counted of a drained attachment, and before it; most records
-// have none.
+// past holds the final counts of a drained attachment, and those before it; most records have none.
 type past struct {
-	final      *specs.Counters // of a drained one
-	earlier    *specs.Counters // of runs that are gone
+	final      *specs.Counters // of a drained attachment
+	earlier    *specs.Counters // of earlier runs
 	violations map[specs.Kind]uint64
 	dropped    map[specs.Kind]uint64
 }
@@ -54,7 +53,7 @@ func pastOf(a *state.Attachment) *past {
 	return &past{a.Final, a.Earlier, a.FinalViolations, a.FinalDropped}
 }
 
-// final returns the counts of a drained attachment, nil of another.
+// final returns the counts of a drained attachment, or nil if it is not drained.
 func (r *record) final() *specs.Counters {
 	if r.past == nil {
 		return nil
@@ -62,11 +61,10 @@ func (r *record) final() *specs.Counters {
 	return r.past.final
 }
 
-// intern gives equal strings one place in memory: networks, parents and modes
-// are few.
+// intern shares the memory of equal strings: networks, parents and modes are few.
 type intern map[string]string
 
-// maxInterned bounds what is remembered; then it starts anew.
+// maxInterned bounds the strings remembered; beyond it the set starts anew.
 const maxInterned = 4096
 
 func (in intern) of(s string) string {
@@ -110,7 +108,7 @@ func (r *record) live() bool { return r.phase != specs.PhaseEnded }
 // draining is state.Attachment.Draining.
 func (r *record) draining() bool { return !r.live() && r.slot != 0 }
 
-// ident names the attachment for the store.
+// ident returns the attachment's key fields, for the store.
 func (r *record) ident() *state.Attachment {
 	a := &state.Attachment{Cookie: r.cookie, Interface: r.Interface, Phase: r.phase,
 		Containers: []string{r.ContainerID}, Created: time.Unix(0, r.Created)}
@@ -120,8 +118,7 @@ func (r *record) ident() *state.Attachment {
 	return a
 }
 
-// follows takes over what this process knows of an attachment, as it was read
-// before.
+// follows takes over the process's own state from the previous reading of the same attachment.
 func (r *record) follows(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
@@ -134,8 +131,7 @@ func (r *record) follows(old *record) {
 	}
 }
 
-// bySeries orders records as a snapshot has them: those of one series beside
-// each other, the newest first.
+// bySeries orders records for a snapshot: those of one series beside each other, the newest first.
 func bySeries(a, b *record) int {
 	return cmp.Or(cmp.Compare(a.Series(), b.Series()), cmp.Compare(b.Created, a.Created))
 }

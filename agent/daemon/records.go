@@ -15,14 +15,12 @@ import (
 	"berth/specs"
 )
 
-// settle is how long after a change of the records another may leave the same
-// time on the file: twice the longest tick of the kernel's coarse clock.
+// settle is the time after a change within which another change may leave the same timestamp on the file: twice the
+// longest tick of the kernel's coarse clock.
 const settle = 20 * time.Millisecond
 
-// records keeps the attachment records as they were read last, and reads them
-// again when the store says that they have changed; it decodes only those that
-// are not as they were. Its methods may be called concurrently; what they
-// return is shared and must not be changed.
+// records caches the attachment records. It reads them again when the store's stamp has changed, and decodes only those
+// that differ. Its methods may be called concurrently; the returned records are shared and read-only.
 type records struct {
 	store  *state.Store
 	log    *slog.Logger
@@ -38,23 +36,23 @@ func newRecords(store *state.Store, format *metrics.Format, log *slog.Logger) *r
 	return &records{store: store, log: log, format: format, seed: maphash.MakeSeed(), in: make(intern)}
 }
 
-// reading is the records at one time.
+// reading is the set of records at one time.
 type reading struct {
 	all    []*record // in the order of bySeries
 	series []series
-	at     []int32 // by slot: the place in all, or -1
+	at     []int32 // by slot: the index in all, or -1
 	pruned map[metrics.Violation]specs.Broken
-	stamp  time.Time // of the file that says that they changed
-	final  bool      // a later change would show in the stamp
+	stamp  time.Time // of the file whose timestamp shows changes
+	final  bool      // whether a later change would show in the stamp
 }
 
-// series is the records of one traffic series.
+// series holds the records of one traffic series.
 type series struct {
 	metrics.Range
 	hidden bool // beyond the bound
 }
 
-// behind returns the record that has a slot, nil when none has.
+// behind returns the record that holds a slot, or nil if none does.
 func (r *reading) behind(slot uint32) *record {
 	if int(slot) < len(r.at) && r.at[slot] >= 0 {
 		return r.all[r.at[slot]]
@@ -62,7 +60,7 @@ func (r *reading) behind(slot uint32) *record {
 	return nil
 }
 
-// current returns the records as they are now.
+// current returns the current records.
 func (r *records) current(ctx context.Context) (reading, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,13 +70,13 @@ func (r *records) current(ctx context.Context) (reading, error) {
 	return r.read(ctx, func(*reading) error { return nil })
 }
 
-// fresh reports whether a reading is still what the store holds.
+// fresh reports whether a reading still matches the store.
 func (r *records) fresh(old reading) bool {
 	return old.final && old.stamp.Equal(r.stamp())
 }
 
-// exclusive reads the records and calls fn while no transaction can change
-// them. fn must not wait for anything.
+// exclusive reads the records and calls fn within a transaction, so that they do not change meanwhile. fn must not
+// wait.
 func (r *records) exclusive(ctx context.Context, fn func(*reading) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +102,7 @@ func (r *records) read(ctx context.Context, fn func(*reading) error) (reading, e
 	return now, nil
 }
 
-// decode reads all records, those that are as they were without a look inside.
+// decode reads all records; it does not decode those that are unchanged.
 func (r *records) decode(tx *state.Tx, now *reading) {
 	before := make(map[string]*record, len(r.last.all))
 	for _, old := range r.last.all {
@@ -142,9 +140,8 @@ func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) 
 	return pruned, err
 }
 
-// arrange puts the records in order, and says which series are shown where
-// there are more than most: the live ones first, and of these the oldest, so
-// that what is shown stays shown.
+// arrange sorts the records, and chooses the series to show if there are more than most: live ones first, then the
+// oldest, so that a shown series stays shown.
 func (r *reading) arrange(most int) {
 	slices.SortFunc(r.all, bySeries)
 	slots := uint32(0)
@@ -188,7 +185,7 @@ func (r *reading) hide(most int) {
 func (r *records) stamp() time.Time {
 	info, err := os.Stat(r.store.Changed())
 	if err != nil {
-		return time.Time{} // nothing was ever recorded
+		return time.Time{} // nothing was recorded yet
 	}
 	return info.ModTime()
 }

@@ -17,8 +17,8 @@ import (
 	"berth/network"
 )
 
-// Run is the agent, until ctx is done. When it returns, the programs stay
-// attached and go on counting. An error is one line and says what helps.
+// Run runs the agent until ctx is done. When it returns, the programs stay attached and go on counting. An error is one
+// line and includes the remedy.
 func Run(ctx context.Context, o Options) (err error) {
 	a, err := newAgent(o)
 	if err != nil {
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
 	a.reconcile(ctx, watch)
 	a.readEvents()
-	debug.FreeOSMemory() // reading and registering all took much more than what goes on
+	debug.FreeOSMemory() // reading and registering all records took much more than the rest will
 	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
 		work.Go(func() {
@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	})
 }
 
-// watch begins to listen, to files and to the kernel.
+// watch begins to watch files and the kernel's notifications.
 func (a *Agent) watch() (*watcher, error) {
 	changes, err := network.ListenChanges()
 	if err != nil {
@@ -102,7 +102,7 @@ func (a *Agent) watch() (*watcher, error) {
 	return watch, err
 }
 
-// logs returns where events are written, as the configuration says.
+// logs returns the configured event logs.
 func (a *Agent) logs() map[string]eventlog.Log {
 	all := make(map[string]eventlog.Log)
 	if a.config.EventsJournal && eventlog.JournalRuns() {

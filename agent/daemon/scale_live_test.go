@@ -31,7 +31,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// newTestAgent is an agent with maps of its own that follows nothing.
+// newTestAgent returns an agent that has its own maps and follows nothing.
 func newTestAgent(t testing.TB, endpoints uint32) *Agent {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
@@ -50,7 +50,7 @@ func newTestAgent(t testing.TB, endpoints uint32) *Agent {
 	return a
 }
 
-// attachment is container number n, as a hook of nerdctl's would record it.
+// attachment returns container number n, as a hook run by nerdctl would record it.
 func attachment(n uint32) *state.Attachment {
 	return &state.Attachment{
 		Cookie: uint64(n) + 5000, NSID: int(n), Containers: []string{fmt.Sprintf("%064x", uint64(n)*0x9e3779b97f4a7c15)},
@@ -63,7 +63,7 @@ func attachment(n uint32) *state.Attachment {
 	}
 }
 
-// fillWith records and registers as many attachments.
+// fillWith records and registers n attachments.
 func fillWith(t testing.TB, a *Agent, n uint32) {
 	t.Helper()
 	for from := uint32(1); from <= n; from += 1000 {
@@ -82,7 +82,7 @@ func fillWith(t testing.TB, a *Agent, n uint32) {
 	}
 }
 
-// nothing is a reader that throws away what it reads.
+// nothing is a response writer that discards its input.
 type nothing struct {
 	http.ResponseWriter
 	n int
@@ -90,8 +90,8 @@ type nothing struct {
 
 func (w *nothing) Write(p []byte) (int, error) { w.n += len(p); return len(p), nil }
 
-// BenchmarkScrape measures a scrape: the reading of maps and records (goal at
-// 10,000 endpoints 5 ms), all of it (100 ms), and what the agent keeps for it.
+// BenchmarkScrape measures a scrape: reading maps and records (goal at 10,000 endpoints 5 ms), all of it (100 ms), and
+// the memory that the agent keeps for it.
 func BenchmarkScrape(b *testing.B) {
 	for _, n := range []uint32{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -125,8 +125,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process has spent: on a busy machine it says more than
-// the clock.
+// cpuTime returns the CPU time of this process: on a busy machine it is more exact than the clock.
 func cpuTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	check(b, unix.Getrusage(unix.RUSAGE_SELF, &u))

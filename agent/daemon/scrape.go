@@ -10,12 +10,11 @@ import (
 	"berth/specs"
 )
 
-// snapshot fills what a scrape shows.
+// snapshot fills s with the data of a scrape.
 //
-// Usually no lock of the store is taken: the records are those of the last
-// reading, and the counts are read beside them. If the records changed
-// meanwhile, or a count went down (its slot was drained, and the records are
-// about to say so), both are read again while nothing can change.
+// Usually it takes no lock of the store: the records are those of the last reading, and the counts are read beside
+// them. If the records changed meanwhile, or a count fell (its slot was drained, and the records are about to change),
+// both are read again under the lock.
 func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
 	a.namer.settle(ctx)
 	a.scraping.Lock()
@@ -44,7 +43,7 @@ func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
 	return err
 }
 
-// fell reports whether a count is lower than when it was shown last.
+// fell reports whether a count is lower than the value shown last.
 func fell(all []*record, rows []metrics.Row) bool {
 	for i, r := range all {
 		if frames(&rows[i].Counters)+r.broken < r.shown.Load() {
@@ -56,8 +55,7 @@ func fell(all []*record, rows []metrics.Row) bool {
 
 func frames(c *specs.Counters) uint64 { return c.Receive.Total().Packets + c.Transmit.Total().Packets }
 
-// remember keeps what is shown, against its fall, and leaves only the series
-// that are to be shown.
+// remember stores the shown values, to detect a fall, and removes hidden series from the snapshot.
 func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 	for i, r := range now.all {
 		r.shown.Store(frames(&s.Rows[i].Counters) + r.broken)
@@ -80,7 +78,7 @@ func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 	}
 }
 
-// join reads the counts of the records. maps is nil when nothing is pinned.
+// join reads the counts of the records. maps is nil if nothing is pinned.
 func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	s.Rows = slices.Grow(s.Rows[:0], len(now.all))
 	s.Violations = make(map[metrics.Violation]specs.Broken, len(now.pruned))
@@ -118,14 +116,14 @@ func (a *Agent) join(now *reading, maps *bpf.Maps, s *metrics.Snapshot) error {
 	})
 }
 
-// broke counts violations of one endpoint.
+// broke adds the violations of one endpoint.
 func broke(s *metrics.Snapshot, r *record, kind specs.Kind, n specs.Broken) {
 	v := metrics.Violation{Kind: kind, Parent: r.Parent, Network: r.Network}
 	s.Violations[v] = s.Violations[v].Plus(n)
 	r.broken += n.Packets
 }
 
-// countMaps says how full the maps are.
+// countMaps adds the fill level of the maps.
 func (a *Agent) countMaps(maps *bpf.Maps, now *reading, s *metrics.Snapshot) (err error) {
 	if maps == nil {
 		return nil

@@ -18,10 +18,10 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stopTimeout is how long answers under way may take when the agent stops.
+// stopTimeout bounds the answers under way when the agent stops.
 const stopTimeout = 5 * time.Second
 
-// listeners are where the agent is asked; metrics may be nil.
+// listeners are the agent's sockets; metrics may be nil.
 type listeners struct{ socket, metrics net.Listener }
 
 func (l listeners) close() {
@@ -38,7 +38,7 @@ func (a *Agent) listen() (l listeners, err error) {
 	}
 	a.o.Metrics = ""
 	if l.metrics != nil {
-		a.o.Metrics = l.metrics.Addr().String() // the port that the kernel chose for 0
+		a.o.Metrics = l.metrics.Addr().String() // the port that the kernel chose if it was 0
 	}
 	l.socket, err = api.Listen(filepath.Join(a.o.Dirs.State, client.SocketName), a.config.SocketGroup)
 	if err != nil {
@@ -52,8 +52,8 @@ func (a *Agent) listen() (l listeners, err error) {
 // (FileDescriptorName= in systemd.socket(5)).
 const activated = "metrics"
 
-// listenMetrics returns the socket that the service manager opened for
-// metrics, else one at the address of the command line, nil where that is "".
+// listenMetrics returns the socket that the service manager opened for metrics, or else one at the address of the
+// command line, or nil if that is "".
 func (a *Agent) listenMetrics() (net.Listener, error) {
 	given, err := activation.ListenersWithNames()
 	if err != nil {
@@ -75,8 +75,7 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers on the listeners while work runs, and stops both when ctx is
-// done, a server fails or work does.
+// serve serves both listeners while work runs, and stops all when ctx is done, a server fails or work returns.
 func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,7 +110,7 @@ func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Contex
 	return err
 }
 
-// fill is snapshot with a deadline of its own.
+// fill calls snapshot with a deadline of its own.
 func (a *Agent) fill(s *metrics.Snapshot) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The address of the metrics is for every account of the host, and in
-// Kubernetes for the network: it has nothing of the socket but the metrics.
+// TestTheMetricsAddressServesNothingElse: any account of the host, and in Kubernetes of the network, can reach the
+// metrics address, so it serves only the metrics of the socket's API.
 func TestTheMetricsAddressServesNothingElse(t *testing.T) {
 	h := onlyMetrics(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	for request, want := range map[[2]string]int{

@@ -7,8 +7,7 @@ import (
 	"sync"
 )
 
-// troubles are problems of the agent's own goroutines, by the part of the agent
-// that has one. It may be used concurrently.
+// troubles holds the problems of the agent's own goroutines, by part of the agent. It may be used concurrently.
 type troubles struct {
 	log *slog.Logger
 
@@ -16,8 +15,7 @@ type troubles struct {
 	of map[string]string
 }
 
-// report stores the problem of a part, or that it has none if err is nil. The log
-// has each text once, as long as it stays.
+// report stores the problem of a part, or clears it if err is nil. Each text is logged once, as long as it stays.
 func (t *troubles) report(part string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

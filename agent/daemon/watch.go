@@ -14,20 +14,17 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// watcher wakes the agent when files or links have changed. It says neither
-// what nor how.
+// watcher wakes the agent when files or links have changed, without details.
 type watcher struct {
 	files *fsnotify.Watcher
 	links *listener
 	dirs  []string
-	pins  []string // folders of pinned objects, among dirs
+	pins  []string // directories of pinned objects, among dirs
 }
 
-// newWatcher watches the entries of the directories, which need not exist yet,
-// and the kernel's notifications of links and addresses; close closes the
-// listener too. wake and changed must not block; they are called from several
-// goroutines until close. wake is called for changes of the host's own interfaces
-// too.
+// newWatcher watches the entries of the directories, which need not exist yet, and the kernel's notifications of links
+// and addresses, those of the host's own interfaces too. close closes the listener too. wake and changed are called
+// from several goroutines until close and must not block.
 func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -39,9 +36,8 @@ func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(
 	return w, nil
 }
 
-// refresh watches the directories that have come into being since; of one that
-// does not exist the nearest that does, so that its coming is seen. Call it
-// before looking at the files, so that no change falls between.
+// refresh watches the directories created since. For a missing directory it watches the nearest existing one, to see it
+// appear. Call it before reading the files, so that no change is missed between.
 func (w *watcher) refresh() error {
 	var errs []error
 	for _, dir := range w.dirs {
@@ -73,7 +69,7 @@ func (w *watcher) readFiles(wake func()) {
 			} else if e.Op != fsnotify.Chmod && filepath.Base(e.Name) != ground.LockName {
 				wake()
 			}
-		case _, ok := <-w.files.Errors: // of the queue that overflowed: look at all
+		case _, ok := <-w.files.Errors: // the queue overflowed: check all
 			if !ok {
 				return
 			}
@@ -82,13 +78,12 @@ func (w *watcher) readFiles(wake func()) {
 	}
 }
 
-// isPin reports whether a path is a pin, or one of the folders of pins.
+// isPin reports whether a path is a pin, or one of the directories of pins.
 func (w *watcher) isPin(path string) bool {
 	return slices.Contains(w.pins, path) || slices.Contains(w.pins, filepath.Dir(path))
 }
 
-// readLinks passes notifications on until the listener is closed. After an
-// interruption anything may have changed.
+// readLinks passes notifications on until the listener is closed. After an interruption anything may have changed.
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
 		changes, err := w.links.next()
