@@ -12,15 +12,14 @@ import (
 	"berth/specs"
 )
 
-// batch is how many events are copied out of the ring at a time.
+// batch is the number of events copied out of the ring at a time.
 const batch = 256
 
-// writeTimeout is how long a reader may leave a line of events unread.
+// writeTimeout is the time in which a reader must take a line of events.
 const writeTimeout = 30 * time.Second
 
-// events writes the kept events, a JSON object a line, and with follow=1 goes
-// on with those that come. A reader that falls behind what is kept is cut off
-// rather than left with a gap that it cannot see.
+// events writes the kept events, a JSON object a line, and with follow=1 goes on with new ones. A reader that falls
+// behind the kept events is cut off, so that it does not miss the gap.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	wanted, err := parseFilter(r.URL.Query())
 	follow, err2 := flag(r, "follow")
@@ -60,7 +59,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// filter says which events a reader wants.
+// filter selects the events that a reader wants.
 type filter struct {
 	kind      specs.Kind
 	container string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// list writes a JSON array element by element, so that it is never in memory
-// as a whole. Nothing is written before the first element or the end.
+// list writes a JSON array element by element, so that the whole is never in memory. Nothing is written before the
+// first element or the end.
 type list struct {
 	w     http.ResponseWriter
 	out   *bufio.Writer
@@ -37,7 +37,7 @@ func (l *list) add(v any) error {
 	return l.err
 }
 
-// end closes the array. The reader may have gone: nobody is to be told.
+// end closes the array. It ignores errors, as the reader may be gone.
 func (l *list) end() {
 	if !l.begun {
 		l.w.Header().Set("Content-Type", "application/json")

@@ -11,12 +11,10 @@ import (
 	"syscall"
 )
 
-// Listen makes the agent's socket at path, for root alone or, where group is
-// not "", for that group to connect to as well. A socket that is left of an
-// earlier agent is replaced, so the caller must know that none runs.
+// Listen creates the agent's socket at path, for root alone or, if group is not "", for that group too. It replaces the
+// socket of an earlier agent, so the caller must have checked that none runs.
 //
-// It sets the process's umask for a moment: call it before anything else makes
-// files.
+// It sets the process's umask for a moment: call it before anything else creates files.
 func Listen(path, group string) (net.Listener, error) {
 	gid, mode := -1, fs.FileMode(0o600)
 	if group != "" {

@@ -17,7 +17,7 @@ import (
 
 const nobody = 65534
 
-// ask sends a request as a user, on a thread that is thrown away.
+// ask sends a request as a user, on a thread that ends afterwards.
 func ask(t *testing.T, uid int, socket, method, path string) int {
 	t.Helper()
 	type result struct {

@@ -5,8 +5,7 @@ import (
 	"net/http/pprof"
 )
 
-// profile answers what `go tool pprof` asks for; root only, as a profile has
-// what is in memory and costs the agent time.
+// profile serves the requests of `go tool pprof`, for root only, as a profile reveals memory and costs the agent time.
 func profile(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/debug/pprof/profile":

@@ -14,12 +14,11 @@ import (
 	"berth/specs"
 )
 
-// Backend is the agent, as the socket needs it. Its methods are called
-// concurrently.
+// Backend is the part of the agent that the socket uses. Its methods are called concurrently.
 type Backend interface {
 	Status(context.Context) (specs.AgentStatus, error)
-	// Endpoints calls each with the live endpoints, with all the ended ones
-	// too, and returns its error. each must not keep the pointer.
+	// Endpoints calls each with the live endpoints, and with the ended ones if all is set, and returns its error. each
+	// must not keep the pointer.
 	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
@@ -35,7 +34,7 @@ type Server struct {
 	stop    context.CancelFunc
 }
 
-// New returns a server. It answers /metrics with metrics as well.
+// New returns a server. It serves metrics at /metrics.
 func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Logger) *Server {
 	s := &Server{backend: backend, ring: ring, log: log}
 	mux := http.NewServeMux()
@@ -62,7 +61,7 @@ func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Log
 	return s
 }
 
-// Serve answers until Close. The listener must be of a unix socket.
+// Serve answers requests until Close. The listener must be of a unix socket.
 func (s *Server) Serve(l net.Listener) error {
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
@@ -101,8 +100,8 @@ func (s *Server) endpoints(w http.ResponseWriter, r *http.Request) {
 	list.end()
 }
 
-// failed answers an error, or, where a part of the answer is out already, cuts
-// it off, so that the reader sees that it has not all.
+// failed answers with an error, or cuts the answer off if a part of it is out already, so that the reader sees that it
+// is incomplete.
 func (s *Server) failed(w http.ResponseWriter, list *list, err error) {
 	if list.begun && list.err == nil {
 		s.log.Error("request broken off", "error", err)
@@ -141,7 +140,7 @@ func (s *Server) answer(w http.ResponseWriter, v any, err error) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the reader has gone, nobody is to be told
+	_ = json.NewEncoder(w).Encode(v) // the reader may be gone
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
@@ -150,7 +149,7 @@ func refuse(w http.ResponseWriter, status int, err error) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
-// flag reads a switch of the query: absent, 0 or 1.
+// flag parses a switch of the query: absent, 0 or 1.
 func flag(r *http.Request, name string) (bool, error) {
 	switch v := r.URL.Query().Get(name); v {
 	case "", "0":

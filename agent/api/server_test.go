@@ -162,7 +162,7 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 func event(kind specs.Kind, container string, second int64) specs.Event {
 	return specs.Event{
 		Kind: kind, Time: time.Unix(second, 0).UTC(), Certainty: specs.Certain,
-		MAC:    specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, // a group's: a forged source may be anything
+		MAC:    specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, // a group address: a forged source may be anything
 		Sender: &specs.Party{ContainerID: container},
 		Frame:  specs.Frame{Source: specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, SourceIP: netip.MustParseAddr("192.0.2.1"), Bytes: []byte{1}},
 	}
@@ -232,8 +232,8 @@ func TestFollowedEvents(t *testing.T) {
 	}
 }
 
-// No element is an empty list; an error in the middle is no list that looks
-// whole.
+// TestListsAreWholeOrBrokenOff requires that no element gives an empty list, and an error in the middle no list that
+// looks complete.
 func TestListsAreWholeOrBrokenOff(t *testing.T) {
 	f := &fake{}
 	c, _, _ := serve(t, f)
