@@ -41,7 +41,7 @@ func New(dir string) *Client {
 	return c
 }
 
-// Status returns what the agent says of itself.
+// Status returns the agent's status.
 func (c *Client) Status(ctx context.Context) (status specs.AgentStatus, err error) {
 	return status, c.get(ctx, "/v1/status", nil, &status)
 }
@@ -51,8 +51,7 @@ func (c *Client) Parents(ctx context.Context) (parents []specs.ParentStatus, err
 	return parents, c.get(ctx, "/v1/parents", nil, &parents)
 }
 
-// Endpoints returns the live endpoints, with all the ended ones that are kept
-// too.
+// Endpoints returns the live endpoints, and if all is set the ended ones that are kept.
 func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.Endpoint, err error) {
 	query := url.Values{}
 	if all {
@@ -61,8 +60,8 @@ func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.End
 	return endpoints, c.get(ctx, "/v1/endpoints", query, &endpoints)
 }
 
-// Detach takes the agent's programs off all parents, until Attach or the next
-// start of the agent. Counts stay unless purge is set.
+// Detach removes the agent's programs from all parents, until Attach or the next start of the agent. Counts stay unless
+// purge is set.
 func (c *Client) Detach(ctx context.Context, purge bool) error {
 	query := url.Values{}
 	if purge {
@@ -116,10 +115,10 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 	return nil, fmt.Errorf("agent: %s", said.Error)
 }
 
-// maxError bounds how much of an answer that is an error is read, in bytes.
+// maxError bounds the bytes read of an answer that is an error.
 const maxError = 64 << 10
 
-// explain says what a person can do about a connection that failed.
+// explain adds the remedy to the error of a failed connection.
 func (c *Client) explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

@@ -15,12 +15,12 @@ import (
 	"berth/specs"
 )
 
-// Filter says which events are wanted; its zero value: all that are kept.
+// Filter selects events; the zero value selects all that are kept.
 type Filter struct {
-	Follow    bool // go on with those that come, until the context is done
+	Follow    bool // go on with new ones until the context is done
 	Kind      specs.Kind
-	Container string    // sender's or owner's id, or the beginning of it
-	Since     time.Time // not before
+	Container string    // sender's or owner's ID, or a prefix of it
+	Since     time.Time // not earlier
 }
 
 func (f Filter) query() url.Values {
@@ -40,8 +40,7 @@ func (f Filter) query() url.Values {
 	return q
 }
 
-// Events yields the events that the filter lets through, oldest first. After
-// an error nothing more comes. A stream that is followed ends without an error
+// Events yields the selected events, oldest first. It ends after an error. If Follow is set, it ends without an error
 // when ctx is done.
 func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, error] {
 	return func(yield func(specs.Event, error) bool) {
@@ -71,7 +70,7 @@ func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, er
 	}
 }
 
-// DecodeEvent reads a line of events.
+// DecodeEvent decodes a line of events.
 func DecodeEvent(line []byte) (e specs.Event, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return specs.Event{}, fmt.Errorf("agent's event: %w", err)
