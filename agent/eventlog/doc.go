@@ -1,8 +1,6 @@
-// Package eventlog writes events where they stay: into the journal, as
-// structured entries, and into a file of JSON lines that is rotated.
+// Package eventlog writes events to the journal, as structured entries, and to a rotated file of JSON lines.
 //
-// It reads them from the ring that keeps the last ones, each log by itself, so
-// that a slow disk holds up nobody; what it could not write in time is counted
-// and said. It decides nothing about events. Of berth it imports specs and
+// Each log reads the ring of recent events by itself, so that a slow disk delays no other reader; events that it could
+// not write in time are counted and reported. It decides nothing about events. Of berth it imports specs and
 // agent/events only.
 package eventlog

@@ -12,26 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is a log of JSON lines. It is given another number when it is full:
-// PATH.1 is the last full one, PATH.2 the one before.
+// File is a log of JSON lines. A full file is renamed: PATH.1 is the last full one, PATH.2 the one before.
 type File struct {
 	path string
-	size int64 // bytes, from which on it is full
-	keep int   // full ones that are kept
+	size int64 // bytes from which on it is full
+	keep int   // full files to keep
 
-	file    *os.File // nil: to be opened
+	file    *os.File // nil if not open
 	written int64
 }
 
-// NewFile returns a log at a path, which is made when the first event is
-// written.
+// NewFile returns a log at a path. The file is created when the first event is written.
 func NewFile(path string, size int64, keep int) *File {
 	return &File{path: path, size: size, keep: keep}
 }
 
-// Write writes one event whole, or not at all: a line that the disk had no room
-// for is taken back. A file that another program renamed or removed (logrotate)
-// is made anew.
+// Write writes one event whole, or not at all: it truncates a line for which the disk had no room. If another program
+// (logrotate) renamed or removed the file, it creates a new one.
 func (f *File) Write(e *specs.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -49,7 +46,7 @@ func (f *File) Write(e *specs.Event) error {
 	return nil
 }
 
-// takeBack removes the first bytes of a line from the end of the file.
+// takeBack truncates the last n bytes, the beginning of a line, from the file.
 func (f *File) takeBack(n int) error {
 	if n == 0 {
 		return nil
@@ -60,7 +57,7 @@ func (f *File) takeBack(n int) error {
 	return nil
 }
 
-// ready makes sure that a file is open which has room for a line.
+// ready opens or rotates the file so that it has room for a line.
 func (f *File) ready(line int64) error {
 	if f.file != nil && !f.isThere() {
 		if err := f.Close(); err != nil {
@@ -90,8 +87,8 @@ func (f *File) isThere() bool {
 	return err == nil && os.SameFile(own, now)
 }
 
-// open opens the file to go on at its end. It follows no symbolic link, which
-// in a directory that others can write would lead anywhere.
+// open opens the file for appending. It follows no symbolic link: in a directory that others can write, a link could
+// lead anywhere.
 func (f *File) open() error {
 	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	file, err := os.OpenFile(f.path, flags, 0)
@@ -112,10 +109,10 @@ func (f *File) open() error {
 	return nil
 }
 
-// mode is that of a new events' file, whatever the umask: the group may read it.
+// mode is the mode of a new events' file, regardless of the umask: the group may read it.
 const mode = 0o640
 
-// create makes a file that is not there.
+// create creates a file that does not exist.
 func create(path string, flags int) (*os.File, error) {
 	file, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -127,9 +124,8 @@ func create(path string, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// rotate moves each full file one number up, as far as the first number that is
-// free; the last one goes. So a rotation that failed half-way loses none if it is
-// tried again.
+// rotate renames each full file to the next number, up to the first free one; the last file is removed. So a rotation
+// that failed half-way loses none if it is retried.
 func (f *File) rotate() error {
 	if f.keep == 0 {
 		return wrapRotate(os.Remove(f.path))

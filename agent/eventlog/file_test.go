@@ -76,7 +76,7 @@ func TestFileIsRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := NewFile(path, int64(2*(len(line)+1)), 2)
-	write(t, again, 0, 1) // goes on where the first ended
+	write(t, again, 0, 1) // continues after the first
 	wantNumbers(t, path, 1)
 	wantNumbers(t, path+".1", 9, 0)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
@@ -122,7 +122,7 @@ func TestFileFollowsNoSymbolicLink(t *testing.T) {
 	}
 }
 
-// What has come by the end is written, and the file is closed.
+// TestFollowWritesAll requires that all events until the end are written, and the file is closed.
 func TestFollowWritesAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	ring := events.NewRing(events.Kept)
@@ -142,7 +142,7 @@ func TestFollowWritesAll(t *testing.T) {
 	}
 }
 
-// A rotation that fails again and again loses no full file.
+// TestFailedRotationLosesNothing requires that a rotation that fails repeatedly loses no full file.
 func TestFailedRotationLosesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.jsonl")

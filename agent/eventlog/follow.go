@@ -9,28 +9,24 @@ import (
 	"berth/specs"
 )
 
-// A Log is where events are written. Its methods are called by one goroutine.
+// A Log is a destination of events. Its methods are called by one goroutine.
 type Log interface {
 	Write(*specs.Event) error
 	Close() error
 }
 
-// ErrMissed is reported if events came faster than they could be written, so that
-// some are missing.
+// ErrMissed is reported if events came faster than they could be written, so that some are missing.
 var ErrMissed = errors.New("events came faster than they could be written; some are missing")
 
-// batch is how many events are copied out of the ring at a time.
+// batch is the number of events copied out of the ring at a time.
 const batch = 256
 
-// retryPause is the pause after an event that could not be written. Meanwhile the
-// ring keeps those that come.
+// retryPause is the pause after an event that could not be written. Meanwhile the ring keeps new ones.
 const retryPause = time.Second
 
-// Follow writes the events of a ring until ctx is done, those that have come by
-// then as well, and closes the log. An event that cannot be written is tried
-// again, and report is called with the error; it is called with nil once events
-// are written again, and with [ErrMissed] if the ring kept too few meanwhile.
-// No other reader of the ring is held up.
+// Follow writes the events of a ring until ctx is done, including those that arrived by then, and closes the log. It
+// retries an event that cannot be written. It calls report with the error, with nil once events are written again, and
+// with [ErrMissed] if the ring dropped events meanwhile. It delays no other reader of the ring.
 func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) {
 	f := follower{to: to, report: report}
 	defer func() {
@@ -62,8 +58,7 @@ type follower struct {
 	failed  bool          // the last event could not be written
 }
 
-// write writes the events that are there. It reports false if one could not be
-// written.
+// write writes the events in the ring. It reports false if one could not be written.
 func (f *follower) write(ring *events.Ring) (more <-chan struct{}, whole bool) {
 	for {
 		if !f.writePending() {

@@ -15,8 +15,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestAFullDiskTearsNoLine follows a ring into a file on a disk that fills up and
-// gets room again: every event is there once, each on a line of its own.
+// TestAFullDiskTearsNoLine follows a ring into a file on a disk that fills up and gets room again: every event is in
+// the file once, each on its own line.
 func TestAFullDiskTearsNoLine(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	disk := t.TempDir()
@@ -54,7 +54,7 @@ func TestAFullDiskTearsNoLine(t *testing.T) {
 	wantNumbers(t, path, append(want, 77777)...)
 }
 
-// TestAnEventsFileIsForItsGroup makes a file under the umask of the unit.
+// TestAnEventsFileIsForItsGroup creates a file under the umask of the unit.
 func TestAnEventsFileIsForItsGroup(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	path := filepath.Join(t.TempDir(), "events.jsonl")

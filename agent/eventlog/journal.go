@@ -17,7 +17,7 @@ const MessageID = "6f1c2d3c8a5e4b52b1d7c0a9e4f3b817"
 // Journal writes entries into the journal of systemd.
 type Journal struct{}
 
-// JournalRuns reports whether there is a journal to write to.
+// JournalRuns reports whether a journal runs.
 func JournalRuns() bool { return journal.Enabled() }
 
 // Write writes one entry. Its fields are normative in specs/events.md.
@@ -37,7 +37,7 @@ func (Journal) Write(e *specs.Event) error {
 // Close does nothing.
 func (Journal) Close() error { return nil }
 
-// priority is lower for what is a suspicion or an advice.
+// priority returns a lower priority for a suspicion or an advice.
 func priority(e *specs.Event) journal.Priority {
 	if e.Certainty == specs.Suspected || e.Kind == specs.Unanswered {
 		return journal.PriNotice

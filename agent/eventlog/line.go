@@ -8,8 +8,7 @@ import (
 	"berth/specs"
 )
 
-// Line is an event in a sentence, for a person. Control characters in what
-// containers are called are escaped.
+// Line returns a sentence about an event. It escapes control characters in containers' names.
 func Line(e *specs.Event) string {
 	text := string(e.Kind)
 	if e.Sender != nil {
@@ -42,7 +41,7 @@ func Line(e *specs.Event) string {
 	return text
 }
 
-// name is what a person calls a container, quoted where it needs to be.
+// name returns a container's name for a person, quoted if necessary.
 func name(p *specs.Party) string {
 	plain := cmp.Or(p.Name, p.ContainerID)
 	if quoted := strconv.Quote(plain); quoted != `"`+plain+`"` {
