@@ -1,7 +1,5 @@
-// Package events keeps the last events of the agent and hands them to those
-// who follow.
+// Package events keeps the agent's last events and serves them to readers.
 //
-// It does not make events and does not write them anywhere: what is kept is
-// gone with the agent, the counters in the kernel are not. It imports only
-// berth/specs.
+// It does not create events and stores none: they are lost with the agent, unlike the counters in the kernel. It
+// imports only berth/specs.
 package events

@@ -7,20 +7,17 @@ import (
 	"berth/specs"
 )
 
-// The rate at which an endpoint's events of one kind are let through: a few at
-// once, so that a person sees what they are about, then one in a while. The
-// datapath lets ten a second through (specs/events.md).
+// The rate limit of an endpoint's events of one kind: a burst, so that a person sees the kind of traffic, then one per
+// interval. The datapath itself passes ten a second (specs/events.md).
 const (
 	LimitBurst = 20
 	LimitEvery = 6 * time.Second
 )
 
-// limits bounds how many endpoints and kinds are remembered; those that have
-// been quiet for longest go first.
+// limits bounds the remembered pairs of endpoint and kind; those that were quiet longest are dropped first.
 const limits = 8192
 
-// Limiter holds back events of an endpoint and kind of which there are too
-// many. Its methods may be called concurrently.
+// Limiter limits the rate of events for each endpoint and kind. Its methods may be called concurrently.
 type Limiter struct {
 	mu      sync.Mutex
 	buckets map[limited]*bucket
@@ -32,17 +29,16 @@ type limited struct {
 	kind specs.Kind
 }
 
-// bucket is a leaking one: spent is until when what was let through is paid for.
+// bucket is a leaky bucket: spent is the time until which the passed events have used the rate.
 type bucket struct {
 	spent time.Time
-	held  uint64 // events held back since the last that was let through
+	held  uint64 // events held back since the last that passed
 }
 
 // NewLimiter returns a limiter that has seen nothing.
 func NewLimiter() *Limiter { return &Limiter{buckets: make(map[limited]*bucket)} }
 
-// Pass reports whether an event is to be told. Its LeftOut then has those that
-// were held back before as well.
+// Pass reports whether an event passes. If it does, its LeftOut includes the events held back before it.
 func (l *Limiter) Pass(e *specs.Event, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +63,8 @@ func (l *Limiter) Pass(e *specs.Event, now time.Time) bool {
 	return true
 }
 
-// makeRoom forgets those that may send a full burst again and have nothing to
-// tell; where that is not enough, one that has waited longest.
+// makeRoom drops buckets that may send a full burst again and hold no count; if there are none, it drops one that has
+// waited longest.
 func (l *Limiter) makeRoom(now time.Time) {
 	if len(l.buckets) < limits {
 		return
@@ -86,8 +82,7 @@ func (l *Limiter) makeRoom(now time.Time) {
 	}
 }
 
-// LeftOut returns how many events were held back, here and by the datapath, as
-// far as it has said so.
+// LeftOut returns the number of events held back here, and by the datapath as far as it has reported.
 func (l *Limiter) LeftOut() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -47,7 +47,7 @@ func TestLimiterLetsABurstThrough(t *testing.T) {
 	}
 }
 
-// What is held back is not lost with what the datapath held back itself.
+// TestLimiterAddsUp requires that events held back here are added to those held back by the datapath.
 func TestLimiterAddsUp(t *testing.T) {
 	l, now := NewLimiter(), time.Unix(1000, 0)
 	var told, sent uint64

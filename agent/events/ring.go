@@ -8,23 +8,21 @@ import (
 	"berth/specs"
 )
 
-// Kept is how many events the agent keeps.
+// Kept is the number of events that the agent keeps.
 const Kept = 10_000
 
-// share is how much of a full ring one endpoint may have before what it adds
-// takes the place of its own oldest: one in so many.
+// share limits an endpoint to one in so many events of a full ring; beyond it, its new events replace its own oldest.
 const share = 10
 
-// Ring keeps the last events in the order of their arrival. Where it is full,
-// an endpoint that has more than its share of it pushes out its own events and
-// nobody else's. Its methods may be called concurrently.
+// Ring keeps the last events in the order of their arrival. If it is full, an endpoint that exceeds its share pushes
+// out only its own events. Its methods may be called concurrently.
 type Ring struct {
 	mu    sync.Mutex
 	size  int
 	kept  []entry
-	of    map[string]int // how many are kept of each endpoint
-	next  uint64         // the number that the next event gets; the first is 0
-	gone  uint64         // one more than the highest number that was pushed out
+	of    map[string]int // number of kept events by endpoint
+	next  uint64         // number of the next event; the first is 0
+	gone  uint64         // one more than the highest number pushed out
 	added chan struct{}  // closed and replaced when an event arrives
 }
 
@@ -39,7 +37,7 @@ func NewRing(size int) *Ring {
 	return &Ring{size: size, of: make(map[string]int), added: make(chan struct{})}
 }
 
-// Add keeps an event, in place of an older one when the ring is full.
+// Add stores an event; if the ring is full, it replaces an older one.
 func (r *Ring) Add(e specs.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +52,7 @@ func (r *Ring) Add(e specs.Event) {
 	r.added = make(chan struct{})
 }
 
-// push makes room for an event of an endpoint's.
+// push makes room for an event of an endpoint.
 func (r *Ring) push(who string) {
 	victim := 0
 	if r.of[who] > r.size/share {
@@ -68,10 +66,9 @@ func (r *Ring) push(who string) {
 	r.kept = slices.Delete(r.kept, victim, victim+1)
 }
 
-// Since returns a copy of at most limit of the kept events, oldest first, from
-// number from on; the number to go on with; whether events from that number on
-// are no longer kept; and a channel that is closed when more than the kept ones
-// have arrived.
+// Since returns a copy of at most limit of the kept events, oldest first, from number from on; the number to continue
+// with; whether events from that number on were dropped; and a channel that is closed when more events than these have
+// arrived.
 func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64, lost bool, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,8 +84,7 @@ func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64,
 	return events, max(from, next), r.gone > from, r.added
 }
 
-// endpointOf names whose event it is: the sender's, else of whom it was done
-// to, else the parent's.
+// endpointOf returns the endpoint of an event: its sender, else its owner, else its parent.
 func endpointOf(e *specs.Event) string {
 	for _, p := range []*specs.Party{e.Sender, e.Owner, e.Receiver} {
 		if p != nil {
