@@ -16,14 +16,14 @@ const (
 	typeVLAN = 0x8100 // 802.1Q
 	typeQinQ = 0x88a8 // 802.1ad
 	typeIPv6 = 0x86dd
-	maxLLC   = 0x05dc // up to here the field is a length (IEEE 802.3, 3.2.6)
+	maxLLC   = 0x05dc // up to this value the field is a length (IEEE 802.3, 3.2.6)
 )
 
-// maxTags bounds the VLAN tags that are looked behind.
+// maxTags bounds the VLAN tags that Parse strips.
 const maxTags = 4
 
-// Parse summarises a frame from its first bytes. length is that of the whole
-// frame in bytes, Ethernet header included. The summary keeps a copy of data.
+// Parse summarises a frame from its first bytes. length is the length of the whole frame in bytes, Ethernet header
+// included. The summary keeps a copy of data.
 func Parse(data []byte, length uint32) specs.Frame {
 	f := specs.Frame{Length: length, Bytes: append([]byte{}, data...)}
 	if len(data) < 14 {
@@ -52,7 +52,7 @@ func Parse(data []byte, length uint32) specs.Frame {
 	return f
 }
 
-// parseARP reads an Ethernet and IPv4 packet of RFC 826.
+// parseARP parses an Ethernet and IPv4 packet of RFC 826.
 func parseARP(f *specs.Frame, p []byte) {
 	f.Protocol = "arp"
 	if len(p) < 28 || binary.BigEndian.Uint16(p[2:]) != typeIPv4 || p[4] != 6 || p[5] != 4 {
@@ -62,7 +62,7 @@ func parseARP(f *specs.Frame, p []byte) {
 	f.DestinationIP = netip.AddrFrom4([4]byte(p[24:28]))
 }
 
-// parseIPv4 reads a header of RFC 791, section 3.1.
+// parseIPv4 parses a header of RFC 791, section 3.1.
 func parseIPv4(f *specs.Frame, p []byte) {
 	if len(p) < 20 || p[0]>>4 != 4 {
 		return
@@ -81,8 +81,7 @@ func parseIPv4(f *specs.Frame, p []byte) {
 // maxExtensions bounds the IPv6 extension headers that are walked.
 const maxExtensions = 6
 
-// parseIPv6 reads a header of RFC 8200, section 3, and walks the extension
-// headers that stand before the payload.
+// parseIPv6 parses a header of RFC 8200, section 3, and the extension headers before the payload.
 func parseIPv6(f *specs.Frame, p []byte) {
 	if len(p) < 40 || p[0]>>4 != 6 {
 		return
@@ -104,9 +103,8 @@ func parseIPv6(f *specs.Frame, p []byte) {
 	parseTransport(f, next, rest)
 }
 
-// extension returns the length in bytes of the extension header at the start
-// of p, 0 when it is none or cut off, and whether what follows is the first
-// fragment (RFC 8200, sections 4.3 to 4.6).
+// extension returns the length in bytes of the extension header at the start of p, or 0 if there is none or it is cut
+// off, and whether the rest is the first fragment (RFC 8200, sections 4.3 to 4.6).
 func extension(header uint8, p []byte) (length int, first bool) {
 	if len(p) < 8 {
 		return 0, true
@@ -126,7 +124,7 @@ func extension(header uint8, p []byte) (length int, first bool) {
 func parseTransport(f *specs.Frame, protocol uint8, p []byte) {
 	f.Protocol = protocolName(protocol)
 	switch protocol {
-	case 6, 17, 132: // ports stand at the same place in TCP, UDP and SCTP
+	case 6, 17, 132: // TCP, UDP and SCTP have their ports at the same offset
 		if len(p) >= 4 {
 			f.SourcePort = binary.BigEndian.Uint16(p)
 			f.DestinationPort = binary.BigEndian.Uint16(p[2:])
@@ -134,8 +132,7 @@ func parseTransport(f *specs.Frame, protocol uint8, p []byte) {
 	}
 }
 
-// protocolName names a protocol number of IANA's registry, where a reader
-// would know the name better than the number.
+// protocolName returns the name of an IANA protocol number if it is better known than the number.
 func protocolName(n uint8) string {
 	switch n {
 	case 1:
