@@ -11,28 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needed are the capabilities that the agent's work takes.
+// needed lists the capabilities that the agent requires.
 var needed = []int{
 	unix.CAP_BPF,       // maps and programs
 	unix.CAP_NET_ADMIN, // programs of type sched_cls, attaching them, deleting links
-	unix.CAP_PERFMON,   // the arithmetic with pointers in the programs, without masks on the way of a frame
+	unix.CAP_PERFMON,   // pointer arithmetic in the programs, without masks in the path of a frame
 }
 
-// wanted are those that it keeps beside them where it has them.
+// wanted lists the capabilities that it keeps if it has them.
 var wanted = []int{
-	unix.CAP_NET_BROADCAST, // to hear of changes in the containers' namespaces when they happen
+	unix.CAP_NET_BROADCAST, // to receive notifications of the containers' namespaces
 }
 
-// ErrPrivilege is returned when a capability is missing.
+// ErrPrivilege is returned if a capability is missing.
 var ErrPrivilege = errors.New("not enough privilege")
 
-// Confine gives up every capability that the agent does not need, for good:
-// it narrows the bounding set and executes the program again, so that no
-// thread has more. It returns when there is nothing (left) to give up. more
-// are capabilities to keep for a setting that asks for them.
+// Confine drops every capability that the agent does not need, for good: it narrows the bounding set and executes the
+// program again, so that no thread has more. It returns if there is nothing (left) to drop. more lists capabilities to
+// keep for an optional setting.
 //
-// Call it before anything is opened. The error wraps ErrPrivilege when a
-// needed capability is missing.
+// Call it before anything is opened. The error wraps ErrPrivilege if a needed capability is missing.
 func Confine(more ...int) error {
 	effective, err := effectiveCaps()
 	if err != nil {
@@ -53,7 +51,7 @@ func Confine(more ...int) error {
 	if err != nil {
 		return fmt.Errorf("give up capabilities: %w", err)
 	}
-	runtime.LockOSThread() // the bounding set is the thread's, and so is execve's view of it
+	runtime.LockOSThread() // the bounding set belongs to the thread, and execve uses the thread's
 	defer runtime.UnlockOSThread()
 	for _, c := range surplus {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
@@ -80,8 +78,8 @@ func effectiveCaps() (capSet, error) {
 	return capSet{data[0].Effective, data[1].Effective}, nil
 }
 
-// surplusCaps returns the capabilities of the bounding set that are not to be
-// kept. The kernel's last one is where it says EINVAL.
+// surplusCaps returns the capabilities of the bounding set that are not in keep. The kernel returns EINVAL after its
+// last one.
 func surplusCaps(keep []int) (surplus []int, err error) {
 	for c := 0; c < 64; c++ {
 		bounding, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
@@ -98,8 +96,7 @@ func surplusCaps(keep []int) (surplus []int, err error) {
 	return surplus, nil
 }
 
-// capNames returns the names of capabilities, as units and setpriv(1) have
-// them.
+// capNames returns the names of capabilities in the form of units and setpriv(1).
 func capNames(caps []int) string {
 	var all []string
 	for _, c := range caps {
@@ -109,5 +106,5 @@ func capNames(caps []int) string {
 	return strings.Join(all, " ")
 }
 
-// Needed returns the names of the capabilities that the agent's work takes.
+// Needed returns the names of the capabilities that the agent requires.
 func Needed() string { return capNames(needed) }

@@ -1,7 +1,5 @@
-// Package ground is what an agent stands on before it does anything: the
-// capabilities that it keeps, the lock of the one agent of a state directory and
-// of a folder of pinned objects, and whether both are still there.
+// Package ground holds the agent's preconditions: the capabilities that it keeps, the locks of the one agent of a state
+// directory and of a directory of pinned objects, and the check that both still exist.
 //
-// It knows nothing of parents, endpoints or frames. It imports internal/state and
-// bpf only.
+// It is independent of parents, endpoints and frames. It imports internal/state and bpf only.
 package ground

@@ -9,7 +9,7 @@ import (
 	"berth/internal/state"
 )
 
-// TestGroundIsLookedAtWhileTheServerEnds is of use under -race.
+// TestGroundIsLookedAtWhileTheServerEnds finds races under -race.
 func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 	store, socket, g := newGround(t)
 	if err := g.Check(); err != nil {
@@ -28,8 +28,7 @@ func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 	}
 }
 
-// TestGroundLeavesAnothersSocket: the socket of an agent goes with it, that of
-// the next does not.
+// TestGroundLeavesAnothersSocket requires that Leave removes the agent's own socket, but not its successor's.
 func TestGroundLeavesAnothersSocket(t *testing.T) {
 	_, socket, g := newGround(t)
 	path := socket.Addr().String()

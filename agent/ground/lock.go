@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrRunning is returned when another agent has the state directory.
+// ErrRunning is returned if another agent uses the state directory.
 var ErrRunning = errors.New("another agent runs")
 
 // LockName is the lock file of the one agent, in STATE/state.
 const LockName = "agent.lock"
 
-// LockAgent takes the lock of the one agent of a state directory. It is held
-// as long as the file is open, so also an agent that is killed gives it up.
+// LockAgent takes the lock of the one agent of a state directory. It is held as long as the file is open, so the kernel
+// frees it if the agent is killed.
 func LockAgent(store *state.Store) (*os.File, error) {
 	f, err := store.OpenFile(LockName, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -43,7 +43,7 @@ func LockAgent(store *state.Store) (*os.File, error) {
 	return f, nil
 }
 
-// holder reads who wrote itself into the lock file.
+// holder returns the PID written in the lock file.
 func holder(f *os.File) string {
 	buf := make([]byte, 20)
 	n, _ := f.ReadAt(buf, 0)
