@@ -27,7 +27,7 @@ var (
 	durationDesc   = desc("agent_scrape_duration_seconds", "Time that this scrape took to read maps and records.")
 )
 
-// about collects what is no endpoint's: violations, and the agent itself.
+// about collects the metrics that belong to no endpoint: violations, and the agent itself.
 type about struct {
 	*Snapshot
 	version string
@@ -64,11 +64,10 @@ func (a about) Collect(out chan<- prometheus.Metric) {
 	gauge(out, durationDesc, a.Reading.Seconds())
 }
 
-// programsPerParent: one at ingress, one at egress.
+// programsPerParent counts one at ingress and one at egress.
 const programsPerParent = 2
 
-// programsOf counts the programs at the parents by the way they are attached,
-// and the parents that are waited for.
+// programsOf counts the programs on the parents by attach type, and the missing parents.
 func programsOf(parents []specs.ParentStatus) (programs map[string]int, missing int) {
 	programs = map[string]int{"tcx": 0, "clsact": 0}
 	for _, p := range parents {

@@ -8,12 +8,12 @@ import (
 	"berth/specs"
 )
 
-// Endpoint is who a traffic series is of. Many scrapes share it, so it must
-// not be changed after [Format.Prepare].
+// Endpoint identifies the endpoint of a traffic series. Many scrapes share it, so it must not be changed after
+// [Format.Prepare].
 type Endpoint struct {
 	ContainerID, Interface, Network, Parent string
 	Name, Image, Pod, Namespace             string
-	Labels                                  map[string]string // of the container, by its engine
+	Labels                                  map[string]string // of the container, from its engine
 	MAC                                     specs.MAC
 	Driver                                  specs.Driver
 	Mode                                    specs.Mode
@@ -22,22 +22,21 @@ type Endpoint struct {
 	labels string // of its series, rendered
 }
 
-// Format is how series are labelled and how many there are.
+// Format defines the labels and the number of series.
 type Format struct {
 	traffic []label
-	info    []label // beside those
+	info    []label // in addition to those
 	split   bool
-	Max     int // endpoints that have series
+	Max     int // maximum of endpoints that have series
 }
 
-// label is a label of a metric: its name, and its value of an endpoint.
+// label is a label of a metric: its name, and the function that returns its value.
 type label struct {
 	name  string
 	value func(*Endpoint) string
 }
 
-// NewFormat returns the format that the configuration asks for. Labels of
-// specs.Agent are as its check lets them through.
+// NewFormat returns the configured format. The labels in specs.Agent have passed its check.
 func NewFormat(a specs.Agent) *Format {
 	f := &Format{split: a.MetricsSplit, Max: a.MetricsMaxEndpoints}
 	for _, choice := range a.MetricsLabels {
@@ -71,23 +70,21 @@ func labelOf(choice string) label {
 	}[choice]}
 }
 
-// Prepare renders what every scrape shows of an endpoint. Endpoints with the
-// same Series afterwards are one series.
+// Prepare renders the part of an endpoint that every scrape shows. Endpoints with equal Series are one series.
 func (f *Format) Prepare(e *Endpoint) {
 	e.labels = string(appendLabels(nil, f.traffic, e))
-	if i := strings.Index(e.labels, e.ContainerID); i >= 0 { // one id in memory, not two
+	if i := strings.Index(e.labels, e.ContainerID); i >= 0 { // share one copy of the ID
 		e.ContainerID = e.labels[i : i+len(e.ContainerID)]
 	}
 }
 
-// Series returns what Prepare rendered; it orders endpoints as they are to
-// stand in a snapshot.
+// Series returns the labels rendered by Prepare; a snapshot is ordered by it.
 func (e *Endpoint) Series() string { return e.labels }
 
 // Labels yields the labels of an endpoint's traffic series.
 func (f *Format) Labels(e *Endpoint) iter.Seq2[string, string] { return values(f.traffic, e) }
 
-// Info yields what berth_endpoint_info has beside those.
+// Info yields the labels that berth_endpoint_info has in addition.
 func (f *Format) Info(e *Endpoint) iter.Seq2[string, string] { return values(f.info, e) }
 
 func values(labels []label, e *Endpoint) iter.Seq2[string, string] {
@@ -100,8 +97,7 @@ func values(labels []label, e *Endpoint) iter.Seq2[string, string] {
 	}
 }
 
-// appendLabels writes labels as both text formats have them, without braces:
-// a="1",b="2".
+// appendLabels appends labels in the syntax of both text formats, without braces: a="1",b="2".
 func appendLabels(to []byte, labels []label, e *Endpoint) []byte {
 	for i, l := range labels {
 		if i > 0 {
@@ -113,8 +109,7 @@ func appendLabels(to []byte, labels []label, e *Endpoint) []byte {
 	return to
 }
 
-// appendEscaped escapes a label's value, the same way in Prometheus' text
-// format and in OpenMetrics.
+// appendEscaped appends an escaped label value, the same in Prometheus' text format and in OpenMetrics.
 func appendEscaped(to []byte, value string) []byte {
 	if !strings.ContainsAny(value, "\\\"\n") {
 		return append(to, value...)

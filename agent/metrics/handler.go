@@ -10,19 +10,18 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// Handler answers scrapes in Prometheus' text format and in OpenMetrics,
-// whichever is asked for. It may be used concurrently.
+// Handler serves scrapes in Prometheus' text format or in OpenMetrics, as requested. It may be used concurrently.
 type Handler struct {
 	format  *Format
 	version string
 	fill    func(*Snapshot) error
 	process *prometheus.Registry // go_… and process_…
 	places  *places
-	spare   chan *Snapshot // one to fill again, 200 bytes an endpoint
+	spare   chan *Snapshot // one to reuse, 200 bytes an endpoint
 }
 
-// NewHandler returns a handler that has fill fill a snapshot for every scrape.
-// An error of it fails the scrape. version is berth's own.
+// NewHandler returns a handler that calls fill for every scrape. If fill fails, so does the scrape. version is berth's
+// own.
 func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Handler {
 	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), places: newPlaces(),
 		spare: make(chan *Snapshot, 1)}
@@ -47,11 +46,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := negotiate(r.Header)
 	w.Header().Set("Content-Type", string(format))
 	if h.write(place, s, format) != nil {
-		panic(http.ErrAbortHandler) // so that the reader sees that it has not all
+		panic(http.ErrAbortHandler) // so that the reader sees that the answer is incomplete
 	}
 }
 
-// take returns the snapshot that was kept, or a new one.
+// take returns the kept snapshot, or a new one.
 func (h *Handler) take() *Snapshot {
 	select {
 	case s := <-h.spare:
@@ -61,8 +60,8 @@ func (h *Handler) take() *Snapshot {
 	}
 }
 
-// keep keeps one snapshot for the next scrape, without holding on to endpoints;
-// a sync.Pool would keep one for each CPU.
+// keep keeps one snapshot for the next scrape, without references to endpoints; a sync.Pool would keep one for each
+// CPU.
 func (h *Handler) keep(s *Snapshot) {
 	clear(s.Rows)
 	select {
@@ -71,8 +70,8 @@ func (h *Handler) keep(s *Snapshot) {
 	}
 }
 
-// negotiate chooses between the two text formats. Who prefers protobuf, which
-// Prometheus does where it wants native histograms, can read these too.
+// negotiate chooses between the two text formats. Clients that prefer protobuf, such as Prometheus with native
+// histograms, accept these too.
 func negotiate(header http.Header) expfmt.Format {
 	format := expfmt.NegotiateIncludingOpenMetrics(header)
 	if t := format.FormatType(); t == expfmt.TypeOpenMetrics || t == expfmt.TypeTextPlain {

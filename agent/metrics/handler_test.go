@@ -39,7 +39,7 @@ func parents() []specs.ParentStatus {
 	}
 }
 
-// full is a snapshot of everything; a container has a name that needs escaping.
+// full returns a snapshot with every kind of value; one container's name needs escaping.
 func full(f *Format) Snapshot {
 	s := Snapshot{Parents: parents(), EventsLost: 3, EventsLeftOut: 9, LeftOut: 5,
 		Maps:       []MapUse{{"counters", 2, 4096}},
@@ -55,8 +55,7 @@ func full(f *Format) Snapshot {
 	return s
 }
 
-// scrape returns what a handler answers, without what differs between
-// machines and runs.
+// scrape returns a handler's answer, without the parts that differ between machines and runs.
 func scrape(t *testing.T, a specs.Agent, s func(*Format) Snapshot, accept string) string {
 	t.Helper()
 	f := NewFormat(a)
@@ -115,7 +114,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// What is written by hand is what Prometheus' own library writes of it.
+// TestTextIsTheLibrarys requires that the handler's own text equals the text of Prometheus' library.
 func TestTextIsTheLibrarys(t *testing.T) {
 	text := scrape(t, defaults(), full, asText)
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -143,7 +142,7 @@ func TestTextIsTheLibrarys(t *testing.T) {
 	}
 }
 
-// Escaping is undone by the parser, whatever stands in a name.
+// FuzzLabelValues requires that the parser undoes the escaping of any name.
 func FuzzLabelValues(f *testing.F) {
 	f.Add(`a"b\c`)
 	f.Add("line\nline")

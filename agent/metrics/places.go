@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// atOnce bounds the scrapes at one time, and so the memory that they take.
+// atOnce bounds the concurrent scrapes, and so their memory.
 const atOnce = 4
 
 // A scrape ends after writeTimeout, and sooner if its reader takes nothing for
@@ -24,16 +24,16 @@ const (
 	placeTimeout = 5 * time.Second
 )
 
-// places are where scrapes are answered. They may be used concurrently.
+// places limits concurrent scrapes. It may be used concurrently.
 type places struct {
 	free    chan struct{} // a token for each free place
-	timeout time.Duration // for which a scrape waits for one
+	timeout time.Duration // for which a scrape waits for a place
 
 	mu    sync.Mutex
 	taken []*place
 }
 
-// place is one scrape's. Its writer notes since when it waits for the reader.
+// place is held by one scrape. Its writer records since when it waits for the reader.
 type place struct {
 	control *http.ResponseController
 	to      io.Writer
@@ -85,7 +85,7 @@ func (p *places) giveBack(of *place) {
 	p.free <- struct{}{}
 }
 
-// endStalled ends the scrape whose reader has taken nothing for longest.
+// endStalled ends the scrape whose reader has taken nothing for the longest time.
 func (p *places) endStalled() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +113,7 @@ func (p *place) wait(since time.Time) {
 	p.since = since
 }
 
-// Write passes a piece on to the reader, which has stallTimeout to take it.
+// Write passes a piece to the reader, which has stallTimeout to take it.
 func (p *place) Write(piece []byte) (int, error) {
 	now := time.Now()
 	deadline := now.Add(stallTimeout)

@@ -6,18 +6,18 @@ import (
 	"berth/specs"
 )
 
-// Snapshot is all that one scrape shows. A snapshot may be filled again.
+// Snapshot is the content of one scrape. It may be filled again.
 type Snapshot struct {
 	Rows            []Row   // in the order of their endpoints' series
-	Series          []Range // of rows; one range is one series, and those of no range are not shown
-	LeftOut         int     // endpoints that have no series, because of the bound
+	Series          []Range // ranges of rows; each range is one series, and rows outside all ranges are not shown
+	LeftOut         int     // endpoints without series, because of the bound
 	Violations      map[Violation]specs.Broken
 	Parents         []specs.ParentStatus
 	Maps            []MapUse
 	EventsLost      uint64
-	EventsLeftOut   uint64        // that the rate limits held back
-	UnknownOverflow uint64        // times that an unknown MAC found no room
-	Reading         time.Duration // how long reading maps and records took
+	EventsLeftOut   uint64        // held back by the rate limits
+	UnknownOverflow uint64        // times that the map had no room for an unknown MAC
+	Reading         time.Duration // time taken to read maps and records
 }
 
 // Row is one run of an endpoint with its counts.
@@ -29,19 +29,19 @@ type Row struct {
 // Range is rows From to To-1. The first of them is the newest run.
 type Range struct{ From, To int32 }
 
-// Violation is what violations are counted by.
+// Violation is the key by which violations are counted.
 type Violation struct {
 	Kind            specs.Kind
-	Parent, Network string // Network "": the sender is unknown or its network was defined in place
+	Parent, Network string // Network is "" if the sender is unknown or its network was defined in place
 }
 
-// MapUse is how full a map of the datapath is.
+// MapUse is the fill level of a datapath map.
 type MapUse struct {
 	Name              string
 	Entries, Capacity int
 }
 
-// Total adds up the runs of one series.
+// Total returns the sum of the runs of one series.
 func (s *Snapshot) Total(r Range) specs.Counters {
 	sum := s.Rows[r.From].Counters
 	for i := r.From + 1; i < r.To; i++ {
@@ -50,8 +50,8 @@ func (s *Snapshot) Total(r Range) specs.Counters {
 	return sum
 }
 
-// EveryViolation returns the violations of each kind, parent and network that
-// there is, 0 where there was none, so that a series is there before the first.
+// EveryViolation returns the count of each existing combination of kind, parent and network, 0 if there was none, so
+// that a series exists before its first violation.
 func (s *Snapshot) EveryViolation() map[Violation]specs.Broken {
 	all := make(map[Violation]specs.Broken)
 	for _, kind := range specs.Kinds() {

@@ -8,10 +8,10 @@ import (
 	"berth/specs"
 )
 
-// Family is one metric of the traffic.
+// Family is one traffic metric.
 type Family struct {
 	Name, Help string
-	Unit       string // as UCUM has it
+	Unit       string // in UCUM notation
 	direction  func(*specs.Counters) *specs.Traffic
 	value      func(specs.Count) uint64
 }
@@ -21,7 +21,7 @@ func sent(c *specs.Counters) *specs.Traffic     { return &c.Transmit }
 func packets(c specs.Count) uint64              { return c.Packets }
 func octets(c specs.Count) uint64               { return c.Bytes }
 
-// Families are the metrics of the traffic.
+// Families are the traffic metrics.
 var Families = []Family{
 	{"berth_network_receive_packets_total", "Packets that the container received, in wire segments.", "{packet}", received, packets},
 	{"berth_network_receive_bytes_total", "Bytes that the container received, Ethernet header to end of payload.", "By", received, octets},
@@ -31,9 +31,9 @@ var Families = []Family{
 
 const infoHelp = "An interface that berth attached, by the names of its container."
 
-// Part is one part of the traffic, where it is split.
+// Part is one part of a split metric.
 type Part struct {
-	Scope, Cast string // "" where it is not
+	Scope, Cast string // "" if not split by it
 	labels      string // rendered
 	of          func(*specs.Traffic) specs.Count
 }
@@ -54,8 +54,8 @@ var (
 	}
 )
 
-// Each calls fn with the values of a family that are shown of an endpoint. A
-// split of multicast or broadcast is shown from its first frame on.
+// Each calls fn with each value of a family shown for an endpoint. Parts of multicast or broadcast are shown from their
+// first frame on.
 func (f *Family) Each(format *Format, c *specs.Counters, fn func(p *Part, value uint64)) {
 	parts, traffic := whole, f.direction(c)
 	if format.split {
@@ -69,9 +69,8 @@ func (f *Family) Each(format *Format, c *specs.Counters, fn func(p *Part, value 
 	}
 }
 
-// traffic writes the traffic series as text. With client_golang's metrics,
-// 50,000 series take half a second and 50 MB; this writes lines whose labels
-// are rendered already.
+// traffic writes the traffic series as text. With client_golang's metrics, 50,000 series take half a second and 50 MB;
+// this writes lines whose labels are rendered already.
 type traffic struct {
 	*Format
 	*Snapshot
@@ -93,8 +92,7 @@ func (t *traffic) write() error {
 	return t.out.Flush()
 }
 
-// head writes what stands before the samples of a metric. OpenMetrics names a
-// counter without the suffix of its samples.
+// head writes the lines before the samples of a metric. OpenMetrics names a counter without the suffix of its samples.
 func (t *traffic) head(name, kind, help string) {
 	if t.openMetrics && kind == "counter" {
 		name = strings.TrimSuffix(name, "_total")
@@ -107,7 +105,7 @@ func (t *traffic) head(name, kind, help string) {
 func (t *traffic) family(f *Family) {
 	t.head(f.Name, "counter", f.Help)
 	var e *Endpoint
-	var sum specs.Counters // one for all: it escapes
+	var sum specs.Counters // one for all rows: it escapes
 	sample := func(p *Part, value uint64) { t.sample(f.Name, e, p.labels, value) }
 	for _, series := range t.Series {
 		e, sum = t.Rows[series.From].Endpoint, t.Total(series)
