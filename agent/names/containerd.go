@@ -24,28 +24,25 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// containerd asks one containerd by its API, with the client that its own
-// protocol files generate: the convenient one is many times as large.
+// containerd queries one containerd by its API, with the client generated from its protocol files: the full client
+// library is many times as large.
 type containerd struct {
 	socket string
 	globs  []string
 	conn   *grpc.ClientConn
 }
 
-// How long an answer may take, and how often a socket that is not there is
-// looked for.
+// The time limit of an answer, and the interval at which a missing socket is checked.
 const (
 	callTimeout = 2 * time.Second
 	lookAgain   = 2 * time.Second
 )
 
-// namespaceHeader chooses the namespace of a call (containerd's
-// pkg/namespaces/grpc.go).
+// namespaceHeader selects the namespace of a call (containerd's pkg/namespaces/grpc.go).
 const namespaceHeader = "containerd-namespace"
 
-// Containerd returns the containerd that listens on a socket, with those of
-// its namespaces that match one of the globs (path.Match). It connects when
-// it is asked. Close lets go of the connection.
+// Containerd returns the containerd that listens on a socket, limited to its namespaces that match one of the globs
+// (path.Match). It connects at the first request. Close closes the connection.
 func Containerd(socket string, globs []string) (interface {
 	Enricher
 	Close() error
@@ -60,18 +57,18 @@ func Containerd(socket string, globs []string) (interface {
 
 func (c *containerd) String() string { return "containerd at " + c.socket }
 
-// Close lets go of the connection.
+// Close closes the connection.
 func (c *containerd) Close() error { return c.conn.Close() }
 
-// there reports whether the socket exists. Connecting to one that does not
-// would only make grpc wait longer for the next attempt.
+// there reports whether the socket exists. A connection attempt to a missing one would only make grpc wait longer
+// before the next.
 func (c *containerd) there() bool {
 	_, err := os.Stat(c.socket)
 	return err == nil
 }
 
-// Names implements Enricher. An id that several namespaces have, which only
-// one that a person chose can be, is not named: nothing tells which it is.
+// Names implements Enricher. It returns no names for an ID that exists in several namespaces (possible only if a person
+// chose it), as the answer is ambiguous.
 func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error) {
 	if !c.there() {
 		return nil, nil
@@ -89,7 +86,7 @@ func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error)
 		switch status.Code(err) {
 		case codes.OK:
 			found = append(found, answer.GetContainer())
-		case codes.NotFound, codes.InvalidArgument: // containerd's ids are of fewer characters than runc's
+		case codes.NotFound, codes.InvalidArgument: // containerd restricts the characters of IDs more than runc
 		default:
 			return nil, c.wrap(err)
 		}
@@ -107,7 +104,7 @@ func (c *containerd) wrap(err error) error {
 	return fmt.Errorf("containerd at %q: %w", c.socket, err)
 }
 
-// namesOf reads the labels of nerdctl and of containerd's CRI plugin.
+// namesOf returns the names in the labels of nerdctl and of containerd's CRI plugin.
 func namesOf(image string, labels map[string]string) *state.Names {
 	n := kubernetesNames(labels)
 	if name := labels["nerdctl/name"]; name != "" {
@@ -117,7 +114,7 @@ func namesOf(image string, labels map[string]string) *state.Names {
 	return &n
 }
 
-// list returns the namespaces that are asked.
+// list returns the namespaces to query.
 func (c *containerd) list(ctx context.Context) (asked []string, err error) {
 	answer, err := namespacesapi.NewNamespacesClient(c.conn).List(ctx, &namespacesapi.ListNamespacesRequest{})
 	if err != nil {
@@ -166,8 +163,7 @@ func (c *containerd) Watch(ctx context.Context, changed func(id string)) error {
 	}
 }
 
-// eventID returns whose event it is. All events of containers have the id as
-// their first field.
+// eventID returns the ID of an event's container. It is the first field of all container events.
 func eventID(event *anypb.Any) string {
 	var e eventtypes.ContainerUpdate
 	if proto.Unmarshal(event.GetValue(), &e) != nil {

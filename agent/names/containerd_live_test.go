@@ -17,7 +17,7 @@ const containerdConfig = `version = 2
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
 `
 
-// daemon is a containerd of the test's own.
+// daemon is a containerd that the test started.
 type daemon struct {
 	t           *testing.T
 	dir, socket string
@@ -66,7 +66,7 @@ func (d *daemon) create(namespace, id, label string) {
 	d.ctr(namespace, "create", "--config", filepath.Join(d.dir, "spec.json"), "--label", label, id)
 }
 
-// watch follows a containerd until the test ends, again after each error.
+// watch follows a containerd until the test ends, and resumes after each error.
 func watch(t *testing.T, e Enricher) <-chan string {
 	changed, ended := make(chan string, 100), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -101,7 +101,7 @@ func TestContainerd(t *testing.T) {
 	}
 	defer c.Close()
 	changed := watch(t, c)
-	wantNames(t, c, "web", nil) // there is no socket: no error
+	wantNames(t, c, "web", nil) // no socket is no error
 	d.start()
 	wantChange(t, changed, "")
 	wantNames(t, c, "web", nil)

@@ -1,7 +1,6 @@
-// Package names asks engines what they call a container: containerd by its
-// API, docker and podman (and CRI-O) by the files that they keep.
+// Package names queries engines for the names of containers: containerd by its API, docker and podman (and CRI-O) by
+// their files.
 //
-// An [Enricher] is one engine; [Ask] joins what several say. Nothing here
-// remembers: whoever asks keeps the answer. What an engine's annotations say
-// is not read here, see package agent. Of berth it imports internal/state.
+// An [Enricher] is one engine; [Ask] joins the answers of several. The package caches nothing: the caller stores the
+// answer. Package agent reads the names in annotations. Of berth it imports internal/state.
 package names

@@ -10,25 +10,21 @@ import (
 	"berth/internal/state"
 )
 
-// Enricher knows what an engine calls its containers. Its methods may be
-// called concurrently.
+// Enricher returns an engine's names of containers. Its methods may be called concurrently.
 type Enricher interface {
-	// String says which engine it is, for the log.
+	// String returns the engine's name, for the log.
 	String() string
-	// Names returns what the engine says of a container by the id that the
-	// runtime was given; nil when it has none of that id, or is not there at
-	// all. An error means that the answer is not known now.
+	// Names returns the engine's names of the container with the ID that the runtime got, or nil if the engine has no
+	// such container or does not exist. An error means that the answer is not known now.
 	Names(ctx context.Context, id string) (*state.Names, error)
-	// Watch calls changed with the id of each container that the engine has
-	// renamed or relabelled, with "" when it may have missed some, until ctx
-	// is done. An engine that is not there is waited for. The error says why
-	// the engine cannot be followed now; Watch may be called again then.
+	// Watch calls changed with the ID of each container that the engine has renamed or relabelled, or with "" if it may
+	// have missed some, until ctx is done. It waits for an engine that does not run. An error means that the engine
+	// cannot be followed now; Watch may then be called again.
 	Watch(ctx context.Context, changed func(id string)) error
 }
 
-// Ask joins what the engines say of a container: of each field the first
-// answer that is not empty. It returns nil when nobody knows the container. An
-// error is beside what the others said.
+// Ask joins the engines' answers about a container: for each field the first that is not empty. It returns nil if no
+// engine has the container. It may return an error together with the other engines' answers.
 func Ask(ctx context.Context, engines []Enricher, id string) (*state.Names, error) {
 	var joined *state.Names
 	var errs []error
@@ -58,21 +54,20 @@ func fill(field *string, said string) {
 	}
 }
 
-// What is kept of a container's labels: users write them.
+// Bounds of the stored labels, as users write them.
 const (
 	maxLabels = 32
 	maxKey    = 128 // bytes
 	maxValue  = 256 // bytes
 )
 
-// enginesOwn are prefixes of labels that engines give for their own use; some
-// hold whole documents.
+// enginesOwn are prefixes of labels that engines set for their own use; some hold whole documents.
 var enginesOwn = []string{
 	"nerdctl/", "containerd.io/", "io.containerd.", "io.cri-containerd", "io.kubernetes.", "com.docker/", "io.podman.", "io.buildah.",
 }
 
-// userLabels returns those labels that are not the engine's own, the first in
-// order up to the bound; longer ones are left out.
+// userLabels returns the labels that are not the engine's own, the first in order up to the bound; it leaves out longer
+// ones.
 func userLabels(labels map[string]string) map[string]string {
 	kept := make(map[string]string)
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -87,13 +82,12 @@ func userLabels(labels map[string]string) map[string]string {
 	return kept
 }
 
-// bounded shortens what an engine said to whole characters.
+// bounded shortens an engine's string to n bytes of whole characters.
 func bounded(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 
-// kubernetesNames are the labels by which the kubelet names what a container
-// is for (k8s.io/kubelet/pkg/types/labels.go).
+// kubernetesNames returns the names in the kubelet's labels (k8s.io/kubelet/pkg/types/labels.go).
 func kubernetesNames(labels map[string]string) state.Names {
 	n := state.Names{
 		Name:      labels["io.kubernetes.container.name"],
@@ -106,9 +100,8 @@ func kubernetesNames(labels map[string]string) state.Names {
 	return n
 }
 
-// isID reports whether an id is one that docker and podman make. Others are
-// not looked for in their folders: a container's id is the runtime's caller's
-// word.
+// isID reports whether an ID has the form of docker's and podman's. Others are not looked up in their directories, as
+// the runtime's caller chooses a container's ID.
 func isID(id string) bool {
 	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
 }

@@ -106,7 +106,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
-// said is an engine that says one thing.
+// said is an engine with a fixed answer.
 type said struct {
 	files
 	names *state.Names

@@ -10,11 +10,10 @@ import (
 	"os"
 )
 
-// maxFile bounds how much of an engine's file is read, in bytes.
+// maxFile bounds the bytes read of an engine's file.
 const maxFile = 32 << 20
 
-// readJSON decodes a file that an engine writes. It reports false where there
-// is none.
+// readJSON decodes a file of an engine. It reports false if the file does not exist.
 func readJSON(path string, into any) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,8 +29,7 @@ func readJSON(path string, into any) (bool, error) {
 	return true, nil
 }
 
-// files is an engine whose changes nobody tells. Whoever asks has to ask again
-// from time to time.
+// files is an engine without notifications of changes. The caller has to ask again from time to time.
 type files struct{}
 
 // Watch implements Enricher.

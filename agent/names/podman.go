@@ -12,8 +12,7 @@ import (
 	"berth/internal/state"
 )
 
-// storage reads the lists of containers that containers/storage keeps, which
-// podman and CRI-O have in common.
+// storage reads the container lists of containers/storage, which podman and CRI-O share.
 type storage struct {
 	files
 	dir string
@@ -22,13 +21,13 @@ type storage struct {
 	lists map[string]storageList // by path
 }
 
-// Podman returns the engines whose storage (podman's --root) is dir. Labels
-// are not in its lists: podman has them in its database.
+// Podman returns the engines whose storage (podman's --root) is dir. Its lists have no labels: podman keeps them in its
+// database.
 func Podman(dir string) Enricher { return &storage{dir: dir, lists: make(map[string]storageList)} }
 
 func (s *storage) String() string { return "podman at " + s.dir }
 
-// storageList is one file of the storage as it was read last.
+// storageList is the last read content of one file of the storage.
 type storageList struct {
 	modified time.Time
 	size     int64
@@ -42,8 +41,7 @@ func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// One folder a storage driver; containers of podman run --rm may stand in
-	// a list of their own.
+	// Each storage driver has a directory; containers of podman run --rm may be in a separate list.
 	paths, _ := filepath.Glob(filepath.Join(s.dir, "*-containers", "*containers.json"))
 	for _, path := range paths {
 		list, err := s.read(path)
@@ -82,9 +80,8 @@ func (s *storage) read(path string) (storageList, error) {
 	return list, nil
 }
 
-// storageNames reads what podman and CRI-O say in a container's metadata
-// (libpod/storage.go, internal/storage/runtime.go). Metadata of others is
-// left alone.
+// storageNames returns the names in the metadata that podman and CRI-O store (libpod/storage.go,
+// internal/storage/runtime.go). It ignores other programs' metadata.
 func storageNames(names []string, metadata string) *state.Names {
 	var said struct {
 		ImageName     string `json:"image-name"`
