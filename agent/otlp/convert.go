@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// convert returns a snapshot as OpenTelemetry has metrics: a counter's name
-// has no "_total", which whoever makes Prometheus' metrics of it adds again.
+// convert returns a snapshot as OpenTelemetry metrics. A counter's name has no "_total", as exporters to Prometheus add
+// it again.
 func convert(f *metrics.Format, s *metrics.Snapshot, now time.Time) []metricdata.Metrics {
 	sets := make([]attribute.Set, len(s.Series))
 	info := metricdata.Gauge[int64]{}
@@ -44,7 +44,7 @@ func attributes(labels iter.Seq2[string, string]) (all []attribute.KeyValue) {
 	return all
 }
 
-// counter is a sum that never falls.
+// counter returns a sum that never falls.
 func counter(points []metricdata.DataPoint[int64]) metricdata.Sum[int64] {
 	return metricdata.Sum[int64]{Temporality: metricdata.CumulativeTemporality, IsMonotonic: true, DataPoints: points}
 }

@@ -17,21 +17,20 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// metricsPath is where a collector takes metrics (the OTLP specification,
-// OTLP/HTTP request).
+// metricsPath is the path at which a collector receives metrics (the OTLP specification, OTLP/HTTP request).
 const metricsPath = "/v1/metrics"
 
-// Options say what is pushed, where to and how often.
+// Options configure the content, destination and interval of pushes.
 type Options struct {
-	URL      string // of the collector; without a path, metricsPath
+	URL      string // of the collector; metricsPath is added if it has no path
 	Interval time.Duration
 	Version  string // berth's own
 	Format   *metrics.Format
 	Fill     func(*metrics.Snapshot) error // fills a snapshot for every push
 }
 
-// Start pushes until the function that it returns is called, which pushes a
-// last time. Errors of pushing go to OpenTelemetry's error handler.
+// Start pushes until the returned function is called, which pushes a last time. Errors of pushing go to OpenTelemetry's
+// error handler.
 func Start(ctx context.Context, o Options) (stop func(context.Context) error, err error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
@@ -49,16 +48,16 @@ func Start(ctx context.Context, o Options) (stop func(context.Context) error, er
 	return provider.Shutdown, nil
 }
 
-// about is who pushes.
+// about returns the resource that describes the sender.
 func about(version string) *resource.Resource {
-	host, _ := os.Hostname() // one that is not known is left empty
+	host, _ := os.Hostname() // left empty if not known
 	return resource.NewSchemaless(
 		attribute.String("service.name", "berth"),
 		attribute.String("service.version", version),
 		attribute.String("host.name", host))
 }
 
-// producer makes the metrics of each push.
+// producer creates the metrics of each push.
 type producer struct{ Options }
 
 // Produce implements sdkmetric.Producer.

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collectorServer answers as a collector and hands on what it is pushed.
+// collectorServer is a collector that passes on the requests that it receives.
 func collectorServer(t *testing.T) (*httptest.Server, <-chan *collector.ExportMetricsServiceRequest) {
 	t.Helper()
 	pushed := make(chan *collector.ExportMetricsServiceRequest, 10)
@@ -46,7 +46,7 @@ func format(change func(*specs.Agent)) *metrics.Format {
 	return metrics.NewFormat(a)
 }
 
-// fill makes two runs of one container.
+// fill fills a snapshot with two runs of one container.
 func fill(s *metrics.Snapshot) error {
 	e := &metrics.Endpoint{ContainerID: "web", Interface: "net1", Network: "lan", Parent: "eth1", Name: "front", Driver: specs.Macvlan,
 		Mode: specs.ModeBridge, Created: 1000}
@@ -142,7 +142,7 @@ func TestPushOfSplits(t *testing.T) {
 	}
 }
 
-// It pushes by itself, from time to time.
+// TestPushesAgain requires periodic pushes.
 func TestPushesAgain(t *testing.T) {
 	s, pushed := collectorServer(t)
 	stop, err := Start(t.Context(), Options{URL: s.URL + "/", Interval: 20 * time.Millisecond, Format: format(nil), Fill: fill})
@@ -153,7 +153,7 @@ func TestPushesAgain(t *testing.T) {
 		<-pushed
 	}
 	go func() {
-		for range pushed { // what comes until it has stopped
+		for range pushed { // pushes until it has stopped
 		}
 	}()
 	if err := stop(context.Background()); err != nil {
