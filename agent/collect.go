@@ -9,20 +9,17 @@ import (
 	"berth/specs"
 )
 
-// Counts reads the counters of the datapath, as bpf.Maps does. A slot that
-// was never used counts 0.
+// Counts reads the counters of the datapath, as bpf.Maps does. A slot that was never used counts 0.
 type Counts interface {
 	Counters(slot uint32) (specs.Counters, error)
 	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 }
 
-// Collect returns all attachments with their counts: the live ones in the
-// order of their namespaces and interfaces, then the ended ones, the last
-// ended first. counts is nil where no agent has pinned its maps yet; then
-// nothing is counted, and the endpoints say so.
+// Collect returns all attachments with their counts: the live ones ordered by namespace and interface, then the ended
+// ones, the last ended first. If counts is nil, because no agent has pinned its maps yet, the endpoints are marked as
+// not counted.
 //
-// Counts are read while the records are held, so that no slot changes hands
-// in between.
+// Counts are read within the records' transaction, so that no slot is reassigned meanwhile.
 func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.Endpoint, error) {
 	endpoints := []specs.Endpoint{}
 	err := store.View(ctx, func(tx *state.Tx) error {
@@ -44,7 +41,7 @@ func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.En
 	return endpoints, nil
 }
 
-// Endpoint shows one attachment with its counts; counts may be nil.
+// Endpoint describes one attachment with its counts; counts may be nil.
 func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	e := describe(a)
 	switch {
@@ -65,8 +62,8 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	return e, nil
 }
 
-// containerNames returns the names of the containers that share an attachment, in
-// the order of their ids; "" for one whose name is not known.
+// containerNames returns the names of the containers that share an attachment, ordered by ID; "" for a container whose
+// name is not known.
 func containerNames(a *state.Attachment, first string) []string {
 	all := make([]string, len(a.Containers))
 	all[0] = first
@@ -78,7 +75,7 @@ func containerNames(a *state.Attachment, first string) []string {
 	return all
 }
 
-// describe shows a record, without counts.
+// describe converts a record, without counts.
 func describe(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
 	e := specs.Endpoint{

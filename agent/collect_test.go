@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// fakeCounts counts as many packets as the slot's number.
+// fakeCounts returns the slot's number as the count of packets.
 type fakeCounts struct{ err error }
 
 func (f fakeCounts) Counters(slot uint32) (specs.Counters, error) {
