@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestSiblingProgramRefused has a kernel that refuses the sibling program: all
-// else is loaded, and the reason is told.
+// TestSiblingProgramRefused loads on a kernel that refuses the sibling program: all else is loaded, and the reason is
+// reported.
 func TestSiblingProgramRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -38,7 +38,7 @@ func TestSiblingProgramRefused(t *testing.T) {
 	}
 }
 
-// TestHasMember asks types of a kernel's making for a member.
+// TestHasMember looks up members in BTF types that a kernel may have.
 func TestHasMember(t *testing.T) {
 	t.Parallel()
 	number := &btf.Int{Name: "u64", Size: 8}
@@ -58,8 +58,7 @@ func TestHasMember(t *testing.T) {
 	}
 }
 
-// TestWaitForPrograms finds that waiting takes no privilege or configuration of
-// the kernel beyond maps.
+// TestWaitForPrograms checks that waiting needs no privilege or kernel configuration beyond maps.
 func TestWaitForPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

@@ -10,9 +10,9 @@ import (
 	"berth/specs"
 )
 
-// The kinds of attachment.
+// The attach types.
 const (
-	TCX    = "tcx"    // a pinned link, from kernel 6.6
+	TCX    = "tcx"    // a pinned link, since kernel 6.6
 	Clsact = "clsact" // a filter of a clsact qdisc
 )
 
@@ -43,15 +43,14 @@ func (d *Datapath) program(w way) *ebpf.Program {
 	return d.egress
 }
 
-// Attach puts the programs on a parent, whose own MAC is mac; on one that has
-// them, it replaces programs of an earlier run and a MAC that has changed.
-// No frame is left out between the two. With "auto", clsact is used where the
-// kernel has no tcx.
+// Attach attaches the programs to a parent whose own MAC is mac. If it has them, Attach replaces programs of an earlier
+// run and a changed MAC; no frame passes uncounted between the two. With "auto", it uses clsact if the kernel has no
+// tcx.
 func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
 	return d.maps.exclusively(func() error { return d.attachParent(ifindex, mac) })
 }
 
-// attachParent is Attach under the lock.
+// attachParent is Attach with the lock held.
 func (d *Datapath) attachParent(ifindex int, mac specs.MAC) error {
 	if err := d.ownMAC(ifindex, mac); err != nil {
 		return fmt.Errorf("attach to interface %d: %w", ifindex, err)
@@ -74,7 +73,7 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 	if d.attach != Clsact {
 		err := d.attachTCX(ifindex)
 		if err == nil {
-			return d.detachClsact(ifindex) // of a run with the other setting
+			return d.detachClsact(ifindex) // from a run with the other setting
 		}
 		if d.attach == TCX || !errors.Is(err, ebpf.ErrNotSupported) {
 			return err
@@ -86,9 +85,8 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 	return d.detachTCX(ifindex)
 }
 
-// ownMAC enters the parent's own MAC, so that frames of the host are known.
-// The endpoint of a passthru parent has the same one, also after it has changed
-// it: all frames of that parent are its own.
+// ownMAC stores the parent's own MAC, which identifies the host's frames. The endpoint of a passthru parent has the
+// same MAC, also after it has changed it: all frames of that parent are its own.
 func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	p, err := d.maps.parent(ifindex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -129,13 +127,13 @@ func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
 		func(v endpointValue) bool { return v.Is.Flags&flagParent != 0 })
 }
 
-// Detach takes our programs off a parent, whoever attached them. One that has
-// none, or that is gone, is no error. Counts and endpoints stay.
+// Detach removes berth's programs from a parent, whichever process attached them. If there are none, or the parent is
+// gone, it does nothing. Counts and endpoints stay.
 func (d *Datapath) Detach(ifindex int) error {
 	return d.maps.exclusively(func() error { return d.detach(ifindex) })
 }
 
-// detach is Detach under the lock.
+// detach is Detach with the lock held.
 func (d *Datapath) detach(ifindex int) error {
 	err := errors.Join(d.detachTCX(ifindex), d.detachClsact(ifindex), d.maps.forgetParent(ifindex))
 	if err != nil {
@@ -144,8 +142,8 @@ func (d *Datapath) detach(ifindex int) error {
 	return nil
 }
 
-// forgetParent removes the entries of a parent, but not that it is given to a
-// passthru endpoint, or shared by those of ipvlan.
+// forgetParent deletes the entries of a parent, unless they mark it as a passthru endpoint's or as shared by ipvlan
+// endpoints.
 func (m *Maps) forgetParent(ifindex int) error {
 	p, err := m.parent(ifindex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -162,8 +160,8 @@ func (m *Maps) forgetParent(ifindex int) error {
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
 }
 
-// DetachAll takes our programs off every parent, and keeps hooks from putting
-// them on another until Resume, or the next Load.
+// DetachAll removes berth's programs from every parent, and keeps hooks from attaching them to another until Resume or
+// the next Load.
 func (d *Datapath) DetachAll() error {
 	withheld := d.withhold()
 	indices, err := d.parents()
@@ -174,7 +172,7 @@ func (d *Datapath) DetachAll() error {
 	return errors.Join(errs...)
 }
 
-// parents returns every interface index that the maps or the pins know.
+// parents returns every interface index in the maps or the pins.
 func (d *Datapath) parents() ([]int, error) {
 	all, err := d.pins.linked()
 	if err != nil {
@@ -197,8 +195,7 @@ func (d *Datapath) parents() ([]int, error) {
 	return slices.Compact(all), nil
 }
 
-// sweep removes what is left of parents that are gone, and of an attachment
-// that was cut short.
+// sweep deletes stale entries of deleted parents and of interrupted attachments.
 func (d *Datapath) sweep() error {
 	indices, err := d.parents()
 	if err != nil {

@@ -9,14 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterHandle is the handle of our filters: with the name, how they are told
-// from others'.
+// filterHandle is the handle of berth's filters; it and the name identify them.
 const filterHandle = 0xbe27
 
 func (w way) filterName() string { return "berth-" + w.String() }
 
-// qdiscParent is where filters of a clsact qdisc hang (TC_H_MIN_INGRESS and
-// TC_H_MIN_EGRESS in include/uapi/linux/pkt_sched.h).
+// qdiscParent returns the parent handle of a clsact qdisc's filters (TC_H_MIN_INGRESS and TC_H_MIN_EGRESS in
+// include/uapi/linux/pkt_sched.h).
 func (w way) qdiscParent() uint32 {
 	if w == ingress {
 		return netlink.HANDLE_MIN_INGRESS
@@ -24,8 +23,7 @@ func (w way) qdiscParent() uint32 {
 	return netlink.HANDLE_MIN_EGRESS
 }
 
-// attachClsact makes the qdisc, if there is none, and makes or replaces our
-// two filters.
+// attachClsact creates the qdisc if there is none, and creates or replaces berth's two filters.
 func (d *Datapath) attachClsact(ifindex int) error {
 	if err := d.ensureQdisc(ifindex); err != nil {
 		return err
@@ -44,8 +42,8 @@ func (d *Datapath) attachClsact(ifindex int) error {
 	return nil
 }
 
-// planFilter returns our filter: where it stands already, or at the first
-// priority that nobody else uses. The kernel goes through them in their order.
+// planFilter returns berth's filter at its present priority, or at the first priority that is free. The kernel runs
+// filters in the order of their priorities.
 func planFilter(filters []netlink.Filter, ifindex int, w way) *netlink.BpfFilter {
 	priority := uint16(1)
 	if ours := ourFilter(filters, w); ours != nil {
@@ -68,7 +66,7 @@ func planFilter(filters []netlink.Filter, ifindex int, w way) *netlink.BpfFilter
 	}
 }
 
-// ourFilter finds our filter among those of one way, or returns nil.
+// ourFilter returns berth's filter among those of one direction, or nil.
 func ourFilter(filters []netlink.Filter, w way) *netlink.BpfFilter {
 	for _, f := range filters {
 		bpf, ok := f.(*netlink.BpfFilter)
@@ -79,8 +77,7 @@ func ourFilter(filters []netlink.Filter, w way) *netlink.BpfFilter {
 	return nil
 }
 
-// detachClsact removes our filters, and the qdisc if we made it and nobody
-// else has come to use it.
+// detachClsact removes berth's filters, and the qdisc if berth created it and no other filter is on it.
 func (d *Datapath) detachClsact(ifindex int) error {
 	left := 0
 	for _, w := range ways {
@@ -113,8 +110,8 @@ func (d *Datapath) detachClsact(ifindex int) error {
 	return keep(d.maps, mapParents, uint32(ifindex), p)
 }
 
-// ensureQdisc makes the clsact qdisc, and remembers whether it is ours: one
-// that is there without our filters is another's, whatever was there before.
+// ensureQdisc creates the clsact qdisc, and records whether berth created it: an existing one without berth's filters
+// belongs to another program, whatever was recorded before.
 func (d *Datapath) ensureQdisc(ifindex int) error {
 	made, err := ensureClsact(d.tc, ifindex)
 	if err != nil {
@@ -139,7 +136,7 @@ func (d *Datapath) ensureQdisc(ifindex int) error {
 	return keep(d.maps, mapParents, uint32(ifindex), p)
 }
 
-// anyFilter reports whether one of our filters is on the interface.
+// anyFilter reports whether one of berth's filters is on the interface.
 func (d *Datapath) anyFilter(ifindex int) (bool, error) {
 	for _, w := range ways {
 		filters, err := d.filters(ifindex, w)
@@ -150,13 +147,12 @@ func (d *Datapath) anyFilter(ifindex int) (bool, error) {
 	return false, nil
 }
 
-// ErrQdisc is returned for an interface that has another qdisc in the place of
-// clsact. A program has no hook for egress there.
+// ErrQdisc is returned for an interface with another qdisc in the place of clsact. There is then no hook for a program
+// at egress.
 var ErrQdisc = errors.New("another qdisc has the place of clsact")
 
-// ensureClsact makes the clsact qdisc of an interface, and reports whether it
-// did; it is false if there is one. The error wraps [ErrQdisc] if another kind
-// is in its place, or has its handle.
+// ensureClsact creates the clsact qdisc of an interface, and reports whether it did; made is false if there is one. The
+// error wraps [ErrQdisc] if another kind is in its place or has its handle.
 func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 	add := tc.QdiscAdd(clsact(ifindex))
 	kind, handle, err := ingressQdisc(tc, ifindex)
@@ -172,7 +168,7 @@ func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 		return false, fmt.Errorf(`%w: its handle ffff: is that of a qdisc of kind %q; give that one another handle, or set `+
 			`attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6)`, ErrQdisc, handle)
 	}
-	return false, fmt.Errorf("make clsact qdisc: %w", cmp.Or(add, error(unix.EAGAIN))) // made, and removed by another
+	return false, fmt.Errorf("make clsact qdisc: %w", cmp.Or(add, error(unix.EAGAIN))) // removed meanwhile
 }
 
 func nameOf(tc *netlink.Handle, ifindex int) string {
@@ -183,9 +179,9 @@ func nameOf(tc *netlink.Handle, ifindex int) string {
 	return l.Attrs().Name
 }
 
-// ingressQdisc returns the kind of the qdisc in the one place that "clsact" and
-// the older "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h),
-// and that of one elsewhere that has their handle; "" if there is none.
+// ingressQdisc returns the kind of the qdisc in the place that "clsact" and the older "ingress" share (TC_H_INGRESS in
+// include/uapi/linux/pkt_sched.h), and the kind of a qdisc elsewhere that has their handle; each is "" if there is
+// none.
 func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
 	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
 	if gone(err) {
@@ -204,8 +200,7 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err err
 	return kind, handle, nil
 }
 
-// filters lists the filters of one way; none where interface or qdisc are
-// missing.
+// filters returns the filters of one direction, or none if the interface or the qdisc does not exist.
 func (d *Datapath) filters(ifindex int, w way) ([]netlink.Filter, error) {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
 	filters, err := d.tc.FilterList(device, w.qdiscParent())
@@ -221,7 +216,7 @@ func clsact(ifindex int) *netlink.Clsact {
 	}}
 }
 
-// gone reports whether the interface, the qdisc or the filter is not there.
+// gone reports whether the interface, the qdisc or the filter does not exist.
 func gone(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
 }

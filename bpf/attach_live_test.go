@@ -36,8 +36,7 @@ func TestAttachAndDetach(t *testing.T) {
 	})
 }
 
-// TestAuto checks that the better way is taken, and that a change of the
-// setting leaves nothing of the other way.
+// TestAuto checks that tcx is preferred, and that a change of the setting leaves nothing of the other attach type.
 func TestAuto(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -60,8 +59,8 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-// TestOthersAreUntouched compares what is on the parent before we attach with
-// what is there after we detached, and sees the others' there all the while.
+// TestOthersAreUntouched compares the parent's programs before attaching and after detaching, and checks that the
+// others' are there all the while.
 func TestOthersAreUntouched(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -87,8 +86,7 @@ func TestOthersAreUntouched(t *testing.T) {
 	})
 }
 
-// TestFirst checks that with tcx we see what a program after us drops, and
-// what programs of clsact do.
+// TestFirst checks that with tcx berth sees the frames that a later program or clsact drops.
 func TestFirst(t *testing.T) {
 	t.Parallel()
 	if testnet.Need(t, testnet.Root); !slices.Contains(kinds(t), TCX) {
@@ -103,8 +101,8 @@ func TestFirst(t *testing.T) {
 	c.expect("although dropped after us", receiveExternal(one(3, 3*udpBytes(100))))
 }
 
-// TestQdisc checks that a clsact qdisc is left as it was found: that of
-// others, and ours where others came to use it.
+// TestQdisc checks that a clsact qdisc is left as it was found: that of another program, and berth's own if others use
+// it.
 func TestQdisc(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -132,8 +130,7 @@ func TestQdisc(t *testing.T) {
 	}
 }
 
-// TestParentGone checks that what is left of an interface that went is
-// removed, by Detach and by the next Load.
+// TestParentGone checks that stale entries of a deleted interface are removed, by Detach and by the next Load.
 func TestParentGone(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -151,7 +148,7 @@ func TestParentGone(t *testing.T) {
 	})
 }
 
-// nothingLeft checks that no pin and no key of a parent is there.
+// nothingLeft checks that no pin and no key of a parent exists.
 func (l *lab) nothingLeft() {
 	l.Helper()
 	if pinned, err := l.pins.linked(); err != nil || len(pinned) != 0 {
@@ -170,7 +167,7 @@ func (l *lab) nothingLeft() {
 	}
 }
 
-// TestChangedParentMAC checks that a new MAC of the parent replaces the old.
+// TestChangedParentMAC checks that a new MAC of the parent replaces the old one.
 func TestChangedParentMAC(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -20,7 +20,7 @@ func (w way) tcx() ebpf.AttachType {
 	return ebpf.AttachTCXEgress
 }
 
-// attachTCX makes or updates the two pinned links of a parent.
+// attachTCX creates or updates the two pinned links of a parent.
 func (d *Datapath) attachTCX(ifindex int) error {
 	for _, w := range ways {
 		ok, err := d.updateTCX(ifindex, w)
@@ -34,8 +34,8 @@ func (d *Datapath) attachTCX(ifindex int) error {
 	return nil
 }
 
-// updateTCX replaces the program of a link that is attached to the interface,
-// and pins it again if its pin was removed. It returns false if there is none.
+// updateTCX replaces the program of a link that is attached to the interface, and pins the link again if its pin was
+// removed. It returns false if there is no such link.
 func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 	path := d.pins.link(ifindex, w)
 	l, err := link.LoadPinnedLink(path, nil)
@@ -62,7 +62,7 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 	return false, errors.Join(l.Close(), removePin(path))
 }
 
-// linkTCX makes a link, first of all that are there, and pins it.
+// linkTCX creates a link ahead of all others, and pins it.
 func (d *Datapath) linkTCX(ifindex int, w way) error {
 	l, err := d.newLink(ifindex, w)
 	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
@@ -79,15 +79,14 @@ func (d *Datapath) linkTCX(ifindex int, w way) error {
 	return nil
 }
 
-// held names one of the links that a Datapath holds.
+// held is the key of a link that a Datapath holds open.
 type held struct {
 	ifindex int
 	way     way
 }
 
-// adoptLink finds a pinned link that was made for another index and is on this
-// interface: the interface was moved to another network namespace and back, and
-// has kept its programs. It gets its own name; nil is returned if there is none.
+// adoptLink returns a pinned link of another index that is on this interface: the interface was moved to another
+// network namespace and back, and has kept its programs. It renames the link's pin. It returns nil if there is none.
 func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
 	indices, err := p.linked()
 	if err != nil {
@@ -96,7 +95,7 @@ func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
 	for _, other := range indices {
 		l, err := link.LoadPinnedLink(p.link(other, w), nil)
 		if err != nil {
-			continue // of the other way alone, or removed since
+			continue // only the other direction has one, or it was removed since
 		}
 		if !linkOn(l, ifindex) {
 			_ = l.Close() // closing a descriptor of a link reports nothing
@@ -132,15 +131,14 @@ func (d *Datapath) letGoAll() {
 	}
 }
 
-// pinHeld pins a link again that is open and still attached; it returns nil if
-// there is none.
+// pinHeld pins a link again that is open and still attached; it returns nil if there is none.
 func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
 	l := d.held[held{ifindex, w}]
 	raw, ok := l.(interface{ FD() int })
 	if !ok || !linkOn(l, ifindex) {
 		return nil, nil
 	}
-	fd, err := unix.FcntlInt(uintptr(raw.FD()), unix.F_DUPFD_CLOEXEC, 0) // which, unlike l, does not count as pinned
+	fd, err := unix.FcntlInt(uintptr(raw.FD()), unix.F_DUPFD_CLOEXEC, 0) // does not count as pinned
 	if err != nil {
 		return nil, fmt.Errorf("pin link again: %w", err)
 	}
@@ -154,9 +152,8 @@ func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
 	return fresh, nil
 }
 
-// freeing is how long the kernel may take to free a link whose pin was removed:
-// it does so in a work queue (kernel/bpf/syscall.c: bpf_link_put), and until
-// then the program is on the interface already.
+// freeing bounds the time in which the kernel frees a link whose pin was removed: it does so in a work queue
+// (kernel/bpf/syscall.c: bpf_link_put), and until then the program is still on the interface.
 const freeing = 200 * time.Millisecond
 
 func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
@@ -165,8 +162,8 @@ func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
 	})
 }
 
-// swapLink gives a link of the old folder a program of ours, and moves it to
-// the new one; one whose interface is gone is dropped.
+// swapLink gives a link of the old folder a new program, and moves its pin to the new folder. It drops a link whose
+// interface is gone.
 func (d *Datapath) swapLink(name string) error {
 	old := filepath.Join(d.pins.next().links(), name)
 	program := d.sibling
@@ -189,8 +186,7 @@ func (d *Datapath) swapLink(name string) error {
 	return nil
 }
 
-// linkOn reports whether the link is attached to the interface; one whose
-// interface is gone says 0.
+// linkOn reports whether the link is attached to the interface. If a link's interface is gone, its index is 0.
 func linkOn(l link.Link, ifindex int) bool {
 	info, err := l.Info()
 	if err != nil || info.TCX() == nil {
@@ -212,8 +208,8 @@ func (d *Datapath) detachTCX(ifindex int) error {
 	return errors.Join(errs...)
 }
 
-// detachLink detaches and removes a pinned link, if there is one. It is
-// detached at once, even if another process has it open.
+// detachLink detaches and removes a pinned link, if there is one. The link is detached at once, even if another process
+// has it open.
 func detachLink(path string) error {
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, fs.ErrNotExist) {

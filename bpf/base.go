@@ -9,20 +9,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// base returns the map of what earlier maps counted; nil when there is none.
+// base returns the map of the counts taken over from earlier maps, or nil if there is none.
 func (m *Maps) base() (*ebpf.Map, error) {
 	if m.noBase.Load() {
 		return nil, nil
 	}
 	one, err := m.get(mapBase)
 	if errors.Is(err, fs.ErrNotExist) {
-		m.noBase.Store(true) // migrating makes new Maps
+		m.noBase.Store(true) // a migration creates new Maps
 		return nil, nil
 	}
 	return one, err
 }
 
-// baseOf returns what earlier maps counted in a slot.
+// baseOf returns the counts of earlier maps in a slot.
 func (m *Maps) baseOf(slot uint32) (v baseValue, err error) {
 	one, err := m.base()
 	if err != nil || one == nil {
@@ -34,7 +34,7 @@ func (m *Maps) baseOf(slot uint32) (v baseValue, err error) {
 	return v, nil
 }
 
-// eachBase calls fn with the base of every slot that has one, before end.
+// eachBase calls fn with the base of every slot below end that has one.
 func (m *Maps) eachBase(end uint32, fn func(uint32, *baseValue)) error {
 	one, err := m.base()
 	if err != nil || one == nil {
@@ -47,13 +47,12 @@ func (m *Maps) eachBase(end uint32, fn func(uint32, *baseValue)) error {
 	})
 }
 
-// addBase makes what old maps have counted, and the base that they had
-// themselves, the base of these. Doing it twice does no more than once, until
-// the old counters are gone.
+// addBase sets the base of these maps to the counts of the old maps plus their own base. If it is repeated before the
+// old counters are gone, the result is the same.
 func (m *Maps) addBase(old pins) error {
 	counted, err := ebpf.LoadPinnedMap(old.object(mapCounters), nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was done
+		return nil // done already
 	} else if err != nil {
 		return fmt.Errorf("open old counters: %w", err)
 	}
@@ -91,7 +90,7 @@ func (m *Maps) addBase(old pins) error {
 	return nil
 }
 
-// makeBase makes the map, if it is not there, as large as the counters.
+// makeBase creates the map if it does not exist, as large as the counters.
 func (m *Maps) makeBase() (*ebpf.Map, error) {
 	m.noBase.Store(false)
 	if one, err := m.get(mapBase); !errors.Is(err, fs.ErrNotExist) {
@@ -110,8 +109,7 @@ func (m *Maps) makeBase() (*ebpf.Map, error) {
 	return m.get(mapBase)
 }
 
-// olderBase is baseOf for a base whose values have another layout: that of the
-// counters beside it, which are all that it has.
+// olderBase is baseOf for a base with another layout: that of the counters beside it, which are its only member.
 func (m *Maps) olderBase(slot uint32, convert conversion) (v baseValue, err error) {
 	one, err := m.base()
 	if err != nil || one == nil {
@@ -125,7 +123,7 @@ func (m *Maps) olderBase(slot uint32, convert conversion) (v baseValue, err erro
 	return v, err
 }
 
-// count adds what a slot has counted, of another layout maybe.
+// count adds the counts of a slot, converted if their layout is another.
 func (v *baseValue) count(old *ebpf.Map, slot uint32, convert conversion) error {
 	var cpus [][]byte
 	if err := old.Lookup(slot, &cpus); err != nil {

@@ -9,13 +9,12 @@ import (
 	"berth/specs"
 )
 
-// batchBytes bounds the buffer that one system call fills. The values of all
-// CPUs lie in it: with 64 of them, that is 40 slots' counters.
+// batchBytes bounds the buffer of one system call. It holds the values of all CPUs: with 64 of them, the counters of 40
+// slots.
 const batchBytes = 256 << 10
 
-// EachCounters calls fn with the counters of the slots 0 to end-1, or of all
-// that there are when end is beyond them, in order. It reads many slots by one
-// system call. fn must not keep the pointer.
+// EachCounters calls fn with the counters of the slots 0 to end-1, or of all slots if end is larger, in order. It reads
+// many slots by one system call. fn must not keep the pointer.
 func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters)) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
@@ -65,7 +64,7 @@ func eachBatch[V any](m *Maps, name string, end uint32, per int, fn func(uint32,
 			fn(keys[i], values[int(i)*per:int(i+1)*per])
 		}
 		if next += uint32(n); err != nil {
-			return nil // that was the last
+			return nil // no more keys
 		}
 	}
 	return nil

@@ -15,10 +15,9 @@ import (
 	"berth/specs"
 )
 
-// BenchmarkDatapath measures what a frame costs above an empty program, by
-// BPF_PROG_TEST_RUN: the least of several runs each, as other work on the
-// machine only ever adds. The goals are 50 ns with one endpoint in the frame,
-// 75 ns with two, judging included.
+// BenchmarkDatapath measures the cost of a frame above an empty program, by BPF_PROG_TEST_RUN: the minimum of several
+// runs each, as other work on the machine can only add. The goals are 50 ns with one endpoint in the frame, 75 ns with
+// two, judging included.
 func BenchmarkDatapath(b *testing.B) {
 	for _, endpoints := range []uint32{1, 1000, 10_000} {
 		x, wire := newCrowd(b, endpoints, true), newCrowd(b, endpoints, false)
@@ -46,11 +45,11 @@ type benchFrame struct {
 	name  string
 	way   way
 	frame []byte
-	wire  bool // it comes off one, so it has no socket
+	wire  bool // whether it comes off a wire, so has no socket
 }
 
-// benchFrames are good ones, by how many endpoints are in them, and some of a
-// flood of bad ones, of which nearly each is only counted.
+// benchFrames are valid frames, by the number of endpoints in them, and some of a flood of invalid ones, most of which
+// are only counted.
 func benchFrames() []benchFrame {
 	segment := ip4(6, ipA, ipLAN, tcp(12, 1000))
 	from6 := ip6(6, ip6A, ip6LAN, tcp(12, 1000))
@@ -71,7 +70,7 @@ func benchFrames() []benchFrame {
 	}
 }
 
-// newCrowd makes a bench that has so many endpoints in all, two at least.
+// newCrowd creates a bench with a number of endpoints, at least two.
 func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
 	b.Helper()
 	x := &bench{TB: b, ns: testnet.Namespace(b)}
@@ -90,7 +89,7 @@ func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
 	return x
 }
 
-// fill registers further endpoints, so that there are n in all.
+// fill registers further endpoints, up to n in all.
 func (x *bench) fill(n uint32) {
 	x.Helper()
 	for i := uint32(3); i <= n; i++ {
@@ -100,7 +99,7 @@ func (x *bench) fill(n uint32) {
 	}
 }
 
-// bareProgram does nothing but look a key up so often.
+// bareProgram returns a program that only looks a key up a number of times.
 func bareProgram(t testing.TB, m *ebpf.Map, looks int) *ebpf.Program {
 	t.Helper()
 	key := parentKey(1, macA)
@@ -116,7 +115,7 @@ func bareProgram(t testing.TB, m *ebpf.Map, looks int) *ebpf.Program {
 	return verdictProgram(t, -1, look...)
 }
 
-// verdictProgram returns a verdict, after some instructions.
+// verdictProgram returns a program that returns a verdict after some instructions.
 func verdictProgram(t testing.TB, verdict int32, before ...asm.Instruction) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
@@ -128,8 +127,7 @@ func verdictProgram(t testing.TB, verdict int32, before ...asm.Instruction) *ebp
 	return p
 }
 
-// compare reports the cost of a frame in a program, and how much it is above
-// the other, the two measured by turns.
+// compare reports the cost of a frame in a program, and its difference from the other's, measured in turns.
 func compare(b *testing.B, empty, p *ebpf.Program, frame []byte) {
 	b.Helper()
 	const rounds = 15

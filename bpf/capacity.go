@@ -1,6 +1,6 @@
 package bpf
 
-// UnknownCapacity returns how many unknown MACs can be noted at once.
+// UnknownCapacity returns the number of unknown MACs for which the map has room.
 func (m *Maps) UnknownCapacity() (int, error) {
 	one, err := m.get(mapUnknown)
 	if err != nil {

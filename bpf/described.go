@@ -14,18 +14,16 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// pinLayout is the pinned map that describes the layout of the others. The size
-// of a value says nothing of its meaning: a member may be added in the middle, or
-// have changed places with another.
+// pinLayout is the pinned map that describes the layout of the others. The size of a value does not identify its
+// layout: a member may be inserted in the middle, or two may have changed places.
 const pinLayout = "layout"
 
-// described is the members of the keys and values of the pinned maps, by name.
+// described holds the members of the keys and values of the pinned maps, by name.
 type described map[string]described1
 
 type described1 struct{ Key, Value []member }
 
-// firstLayout describes the maps of the first version, which did not do so
-// themselves.
+// firstLayout describes the maps of the first version, which pinned no description.
 //
 //go:embed layouts/1.json
 var firstLayout []byte
@@ -53,8 +51,7 @@ func describe(spec *ebpf.CollectionSpec) (described, error) {
 	return all, nil
 }
 
-// described returns the layout of what is pinned, as it is described there, or
-// the first one if it is not.
+// described returns the pinned description of the layout, or that of the first version if there is none.
 func (p pins) described() (described, error) {
 	text := firstLayout
 	m, err := ebpf.LoadPinnedMap(p.object(pinLayout), nil)
@@ -75,7 +72,7 @@ func (p pins) described() (described, error) {
 	return all, nil
 }
 
-// describeIn pins the description of maps that are pinned beside it.
+// describeIn pins the description of the maps that are pinned in the same folder.
 func (p pins) describeIn(all described) error {
 	text, err := json.Marshal(all)
 	if err != nil {
@@ -95,8 +92,7 @@ func (p pins) describeIn(all described) error {
 	return p.replace(pinLayout, m.Pin)
 }
 
-// describeOnce pins the description of maps that stay, or are yet to be made,
-// unless it is there.
+// describeOnce pins the description of maps that stay, or will be created, unless it is pinned already.
 func (p pins) describeOnce(was, now described) error {
 	if !absent(p.object(pinLayout)) && maps.EqualFunc(was, now, described1.equal) {
 		return nil
@@ -108,8 +104,7 @@ func (d described1) equal(o described1) bool {
 	return slices.Equal(d.Key, o.Key) && slices.Equal(d.Value, o.Value)
 }
 
-// conversionFrom returns the conversion of the values of a map in a folder to
-// those of this layout.
+// conversionFrom returns the conversion of the values of a map in a folder to this layout.
 func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 	was, err := p.described()
 	if err != nil {
@@ -129,9 +124,8 @@ func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 	return c, err
 }
 
-// conversionOf plans how the values of a pinned map become those of the wanted
-// one; the map stays as it is if same is true. It fails with
-// ebpf.ErrMapIncompatible if entries of the one cannot be entries of the other.
+// conversionOf plans the conversion of a pinned map's values to the wanted layout; same is true if the map can stay. It
+// fails with ebpf.ErrMapIncompatible if entries cannot be converted.
 func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now described) (c conversion, same bool, err error) {
 	before, known := was[name]
 	after := now[name]
@@ -152,8 +146,7 @@ func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now descr
 	return c, false, nil
 }
 
-// sizeOf returns the size of a structure with members. The layout has no padding
-// without a name.
+// sizeOf returns the size of a structure with these members. The layout has no unnamed padding.
 func sizeOf(all []member) (size int) {
 	for _, m := range all {
 		size = max(size, int(m.Offset+m.Size))

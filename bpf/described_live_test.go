@@ -24,7 +24,7 @@ func current(t testing.TB) described {
 	return now
 }
 
-// TestFirstLayout finds that maps of the first version can be taken over.
+// TestFirstLayout checks that maps of the first version can be taken over.
 func TestFirstLayout(t *testing.T) {
 	t.Parallel()
 	var first described
@@ -44,7 +44,7 @@ func TestFirstLayout(t *testing.T) {
 	}
 }
 
-// TestConvertMembers moves members by name, and refuses what cannot be moved.
+// TestConvertMembers moves members by name, and refuses those that cannot be moved.
 func TestConvertMembers(t *testing.T) {
 	t.Parallel()
 	old := []member{{Path: "a", Offset: 0, Size: 4}, {Path: "b", Offset: 4, Size: 4}, {Path: "c", Offset: 8, Size: 2, Array: true}}
@@ -70,7 +70,7 @@ func TestConvertMembers(t *testing.T) {
 	}
 }
 
-// TestWiderNumber converts a number to a wider one of the machine's order.
+// TestWiderNumber converts a number to a wider one in the machine's byte order.
 func TestWiderNumber(t *testing.T) {
 	t.Parallel()
 	c, ok := convertMembers([]member{{Path: "n", Size: 4}}, []member{{Path: "n", Size: 8}}, 8)
@@ -79,7 +79,7 @@ func TestWiderNumber(t *testing.T) {
 	}
 }
 
-// older pins a map of an older layout, of which one entry is.
+// older pins a map of an older layout with one entry.
 func older(t *testing.T, p pins, name string, spec ebpf.MapSpec, key, value any) {
 	t.Helper()
 	spec.Name = name
@@ -90,8 +90,7 @@ func older(t *testing.T, p pins, name string, spec ebpf.MapSpec, key, value any)
 	must(t, m.Pin(p.object(name)))
 }
 
-// without drops the bytes of a member from a value, and the member from its
-// description.
+// without removes a member's bytes from a value, and the member from its description.
 func without(t *testing.T, all []member, path string, value []byte) ([]member, []byte) {
 	t.Helper()
 	var left []member
@@ -110,9 +109,8 @@ func without(t *testing.T, all []member, path string, value []byte) ([]member, [
 	return left, value
 }
 
-// TestMembersByName takes maps over in which a structure that others begin with
-// had a member less, and ones of the same size in which two had each other's
-// place: every value has its meaning, and the counts go on.
+// TestMembersByName takes over maps whose first structure lacks a member, and maps of equal size in which two members
+// had changed places: every value keeps its meaning, and the counts go on.
 func TestMembersByName(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -166,8 +164,7 @@ func TestMembersByName(t *testing.T) {
 	(&lab{bench: x}).settledLayout()
 }
 
-// TestOtherKeyIsRefused does not take a map over whose key has another meaning
-// in the same size.
+// TestOtherKeyIsRefused checks that a map is refused if its key has another meaning in the same size.
 func TestOtherKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

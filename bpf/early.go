@@ -12,17 +12,15 @@ import (
 	"berth/specs"
 )
 
-// AttachParent puts the programs that the agent has pinned on a parent that
-// does not have them, so that the first frame of its first endpoint is counted:
-// the agent would attach only after it has seen the endpoint's record. It is
-// called in the namespace of the parent, before that endpoint can send; attach
-// is as in [Options].
+// AttachParent attaches the programs that the agent has pinned to a parent without them, so that the first frame of its
+// first endpoint is counted: the agent would attach only after it has read the endpoint's record. It is called in the
+// namespace of the parent, before that endpoint can send; attach is as in [Options].
 //
-// It does nothing if no program is pinned, as without an agent, or after the
-// agent was detached on request. The agent takes the parent over.
+// It does nothing if no program is pinned, as without an agent, or after the agent was detached on request. The agent
+// takes the parent over.
 func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
 	if _, _, err := (&Datapath{pins: m.pins, maps: m}).inspectTCX(ifindex); err == nil {
-		return nil // as nearly always
+		return nil // the usual case
 	}
 	err := m.exclusively(func() error { return m.attachEarly(ifindex, mac, attach) })
 	if err != nil {
@@ -59,7 +57,7 @@ func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
 	return d.attachParent(ifindex, mac)
 }
 
-// program opens a pinned program; nil if there is none of that name.
+// program opens a pinned program, or returns nil if there is none of that name.
 func (p pins) program(name string) (*ebpf.Program, error) {
 	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,8 +68,7 @@ func (p pins) program(name string) (*ebpf.Program, error) {
 	return one, nil
 }
 
-// withhold removes the programs for hooks that attach to parents, so that none
-// does after it has returned.
+// withhold removes the programs pinned for hooks, so that no hook attaches them after it has returned.
 func (d *Datapath) withhold() error {
 	d.withheld = true
 	err := d.maps.exclusively(func() error {
@@ -83,7 +80,7 @@ func (d *Datapath) withhold() error {
 	return err
 }
 
-// Resume lets hooks attach to parents again, after DetachAll.
+// Resume lets hooks attach to parents again after DetachAll.
 func (d *Datapath) Resume() error {
 	d.withheld = false
 	return d.pinPrograms()

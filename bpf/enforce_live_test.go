@@ -11,14 +11,13 @@ import (
 	"berth/specs"
 )
 
-// judged is what a frame came to: the verdict, and its violations by slot and
-// kind.
+// judged is the result of a frame: the verdict, and its violations by slot and kind.
 type judged struct {
 	drop  bool
 	found map[uint32]map[specs.Kind]specs.Broken
 }
 
-// judge runs a frame and returns what was found about it.
+// judge runs a frame and returns the violations found.
 func (x *bench) judge(w way, frame []byte) (j judged) {
 	x.Helper()
 	must(x, x.maps.Zero(slotA))
@@ -26,7 +25,7 @@ func (x *bench) judge(w way, frame []byte) (j judged) {
 	return x.judgeMore(w, frame)
 }
 
-// judgeMore is judge with what was found before.
+// judgeMore is judge without deleting earlier violations.
 func (x *bench) judgeMore(w way, frame []byte) (j judged) {
 	x.Helper()
 	testnet.In(x, x.ns, func() { j.drop = verdict(x, x.program(w), frame, new(skb)) == verdictDrop })
@@ -47,8 +46,7 @@ func (x *bench) found() map[uint32]map[specs.Kind]specs.Broken {
 	return all
 }
 
-// only reports whether nothing was found but one packet of a kind in a slot;
-// no kind: nothing at all.
+// only reports whether the only violation is one packet of a kind in a slot, or there is none if kind is "".
 func (j judged) only(slot uint32, kind specs.Kind) bool {
 	want := specs.Broken{Packets: 1}
 	if j.drop {
@@ -60,8 +58,8 @@ func (j judged) only(slot uint32, kind specs.Kind) bool {
 	return len(j.found) == 1 && len(j.found[slot]) == 1 && j.found[slot][kind] == want
 }
 
-// TestEnforceMACSpoof drops what is forged, in both ways, and lets the
-// endpoint's own frames pass; what is dropped is nobody's traffic.
+// TestEnforceMACSpoof drops forged frames in both directions, and lets the endpoint's own frames pass; a dropped frame
+// is in no endpoint's traffic.
 func TestEnforceMACSpoof(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -93,7 +91,7 @@ func TestEnforceMACSpoof(t *testing.T) {
 	}
 }
 
-// TestEnforceSuspected is what a kernel without the helper drops: by address.
+// TestEnforceSuspected checks the frames that a kernel without the helper drops: it judges by address.
 func TestEnforceSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -117,8 +115,7 @@ func TestEnforceSuspected(t *testing.T) {
 	}
 }
 
-// TestForgedMACOfASibling sends with forged MACs to a sibling, which never
-// passes egress, and has them dropped.
+// TestForgedMACOfASibling sends with forged MACs to a sibling, which never passes egress, and has them dropped.
 func TestForgedMACOfASibling(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -131,11 +128,11 @@ func TestForgedMACOfASibling(t *testing.T) {
 	if e := l.read(); e.Sender != b.Slot || e.Direction != "ingress" || e.Certainty != specs.Certain || e.Dropped {
 		t.Errorf("nobody's MAC: %+v", e)
 	}
-	arrived := receiveLocal(hundred).Plus(receiveExternal(hundred)) // whose MAC it is, is not known
+	arrived := receiveLocal(hundred).Plus(receiveExternal(hundred)) // the owner of the MAC is not known
 	a.expect("nobody's MAC", arrived)
 	b.Enforce = []specs.Kind{specs.MACSpoof}
 	must(t, l.maps.Register(b.Endpoint))
-	must(t, l.maps.Zero(b.Slot)) // the rate limit as well
+	must(t, l.maps.Zero(b.Slot)) // resets the rate limit too
 	sendRaw(t, b.NS, "net1", plain(a.MAC, macB))
 	if e := l.read(); e.Sender != b.Slot || !e.Dropped {
 		t.Errorf("enforced: %+v", e)
@@ -144,8 +141,8 @@ func TestForgedMACOfASibling(t *testing.T) {
 	a.expect("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
 }
 
-// TestEnforceWithoutAgent checks that frames are dropped, and counted, when
-// nobody has the programs and maps any more.
+// TestEnforceWithoutAgent checks that frames are dropped and counted after every process has closed the programs and
+// maps.
 func TestEnforceWithoutAgent(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -174,8 +171,8 @@ func TestEnforceWithoutAgent(t *testing.T) {
 	})
 }
 
-// TestFloodIsCounted floods a parent with violating frames from two threads,
-// and finds each of them counted, and each event told or left out.
+// TestFloodIsCounted floods a parent with violating frames from two threads, and checks that each is counted, and each
+// event sent or left out.
 func TestFloodIsCounted(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)

@@ -8,15 +8,15 @@ import (
 	"berth/specs"
 )
 
-// carrier changes how a frame carries what it carries; it may take several.
+// carrier changes the encapsulation of a frame's payload; the result may be several frames.
 type carrier func(frame []byte) [][]byte
 
-// identification tells fragments of one datagram from those of another.
+// identification identifies the fragments of one datagram.
 const identification = 0x5e
 
 func asItIs(frame []byte) [][]byte { return [][]byte{frame} }
 
-// tags puts tags of a protocol before what there is, the first one outermost.
+// tags inserts tags of a protocol after the addresses, the first one outermost.
 func tags(protocol uint16, vlans ...uint16) carrier {
 	return func(frame []byte) [][]byte {
 		for _, id := range slices.Backward(vlans) {
@@ -27,7 +27,7 @@ func tags(protocol uint16, vlans ...uint16) carrier {
 	}
 }
 
-// snap puts a frame into IEEE 802.3 with LLC and SNAP (RFC 1042).
+// snap converts a frame to IEEE 802.3 with LLC and SNAP (RFC 1042).
 func snap(frame []byte) [][]byte {
 	length := binary.BigEndian.AppendUint16(nil, uint16(len(frame)-12+6))
 	return [][]byte{slices.Concat(frame[:12], length, []byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:])}
@@ -35,7 +35,7 @@ func snap(frame []byte) [][]byte {
 
 func trailing(frame []byte) [][]byte { return [][]byte{append(frame, make([]byte, 200)...)} }
 
-// options4 gives IPv4 so many words of options, which do nothing.
+// options4 adds words of no-op options to an IPv4 header.
 func options4(words int) carrier {
 	return func(frame []byte) [][]byte {
 		ip := slices.Concat(frame[14:34], slices.Repeat([]byte{1}, 4*words), frame[34:])
@@ -45,7 +45,7 @@ func options4(words int) carrier {
 	}
 }
 
-// fragments4 cuts what IPv4 carries behind its first bytes, a multiple of 8.
+// fragments4 splits an IPv4 payload after its first bytes, a multiple of 8.
 func fragments4(first int) carrier {
 	return func(frame []byte) [][]byte {
 		part := func(from, to int, field uint16) []byte {
@@ -59,8 +59,8 @@ func fragments4(first int) carrier {
 	}
 }
 
-// extended puts headers of IPv6 before what there is, given by their numbers,
-// the first one outermost; each does nothing.
+// extended inserts IPv6 extension headers before the payload, given by their numbers, the first one outermost; each has
+// no effect.
 func extended(numbers ...byte) carrier {
 	return func(frame []byte) [][]byte {
 		next, payload := frame[20], slices.Clone(frame[54:])
@@ -83,7 +83,7 @@ func extended(numbers ...byte) carrier {
 	}
 }
 
-// fragments6 cuts what IPv6 carries behind its first bytes, a multiple of 8.
+// fragments6 splits an IPv6 payload after its first bytes, a multiple of 8.
 func fragments6(first int) carrier {
 	return func(frame []byte) [][]byte {
 		payload := frame[54:]
@@ -98,7 +98,7 @@ func fragments6(first int) carrier {
 	}
 }
 
-// both applies one carrier to what another has made.
+// both applies one carrier to another's result.
 func both(inner, outer carrier) carrier {
 	return func(frame []byte) (all [][]byte) {
 		for _, f := range inner(frame) {
@@ -108,7 +108,7 @@ func both(inner, outer carrier) carrier {
 	}
 }
 
-// carriers are those that any frame can have.
+// carriers are the carriers of any frame.
 var carriers = map[string]carrier{
 	"as it is":               asItIs,
 	"VLAN 0":                 tags(0x8100, 0),
@@ -154,7 +154,7 @@ var carriers6 = map[string]carrier{
 	"VLAN 0 and hop-by-hop":    both(extended(0), tags(0x8100, 0)),
 }
 
-// checksum is the checksum of the Internet (RFC 1071).
+// checksum returns the Internet checksum (RFC 1071).
 func checksum(parts ...[]byte) uint16 {
 	var s uint32
 	for i, b := range slices.Concat(parts...) {
@@ -181,33 +181,33 @@ func summed6(ip []byte) []byte {
 	return ip
 }
 
-// datagram is UDP with a payload, without checksum.
+// datagram returns a UDP datagram without checksum.
 func datagram(from, to uint16, payload []byte) []byte {
 	p := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, from), to)
 	p = binary.BigEndian.AppendUint16(p, uint16(8+len(payload)))
 	return append(append(p, 0, 0), payload...)
 }
 
-// message6 is an ICMPv6 message in IPv6, as neighbour discovery wants it.
+// message6 returns an ICMPv6 message in IPv6, as neighbour discovery requires it.
 func message6(from, to netip.Addr, body []byte) []byte {
 	ip := ip6(58, from, to, body)
 	ip[7] = 255
 	return summed6(ip)
 }
 
-// advertised is a neighbour advertisement of a target, which overrides.
+// advertised returns a neighbour advertisement of a target, with the override flag.
 func advertised(target netip.Addr, mac specs.MAC) []byte {
 	body := append([]byte{136, 0, 0, 0, 0x20, 0, 0, 0}, target.AsSlice()...)
 	return append(append(body, 2, 1), mac[:]...)
 }
 
-// solicited is a neighbour solicitation with the MAC of its sender.
+// solicited returns a neighbour solicitation with its sender's MAC.
 func solicited(target netip.Addr, mac specs.MAC) []byte {
 	body := append([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	return append(append(body, 1, 1), mac[:]...)
 }
 
-// routerAdvertised says that its sender is a router, for half an hour.
+// routerAdvertised returns a router advertisement with a lifetime of half an hour.
 func routerAdvertised() []byte {
 	return []byte{134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}
 }

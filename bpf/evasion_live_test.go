@@ -19,14 +19,14 @@ import (
 	"berth/specs"
 )
 
-// The addresses of the evasions: forged ones are nobody's, so that no answer
-// and no detection of duplicates changes what a receiver holds.
+// The addresses of the evasions: no machine has the forged ones, so that no answer and no duplicate detection changes a
+// receiver's state.
 var (
 	ipForged  = netip.MustParseAddr("192.0.2.99")
 	ip6Forged = netip.MustParseAddr("2001:db8::99")
 )
 
-// receiver is a Linux machine that may take a forged frame for a good one.
+// receiver is a Linux machine that may accept a forged frame.
 type receiver struct {
 	testing.TB
 	*testnet.NS
@@ -39,7 +39,7 @@ type receiver struct {
 	fds  map[uint16]int // sockets by port, of IPv6 and IPv4
 }
 
-// newReceiver has a namespace take datagrams and use IPv6 on its link.
+// newReceiver prepares a namespace to receive datagrams and use IPv6 on its link.
 func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) *receiver {
 	t.Helper()
 	r := &receiver{
@@ -67,7 +67,7 @@ func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) 
 	return r
 }
 
-// takes returns the payloads that have come to a port.
+// takes returns the payloads that have arrived at a port.
 func (r *receiver) takes(port uint16) (all []string) {
 	r.Helper()
 	buffer := make([]byte, 2000)
@@ -90,7 +90,7 @@ func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
 	})
 }
 
-// routes returns the default routes that the receiver has by a router.
+// routes returns the receiver's default routes learnt from a router.
 func (r *receiver) routes() []netlink.Route {
 	r.Helper()
 	link := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: r.at}}
@@ -99,14 +99,14 @@ func (r *receiver) routes() []netlink.Route {
 	return slices.DeleteFunc(all, func(route netlink.Route) bool { return !route.Gw.Equal(ip6Link.AsSlice()) })
 }
 
-// forget makes the receiver hold nothing that is forged.
+// forget removes everything forged from the receiver.
 func (r *receiver) forget() {
 	r.Helper()
 	err := r.tell.NeighDel(&netlink.Neigh{LinkIndex: r.at, IP: ipForged.AsSlice()})
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		r.Fatal(err)
 	}
-	must(r, r.tell.NeighSet(&netlink.Neigh{ // which an advertisement may change, and none makes
+	must(r, r.tell.NeighSet(&netlink.Neigh{ // an advertisement can change it, but not create it
 		LinkIndex: r.at, State: netlink.NUD_STALE, IP: ip6Forged.AsSlice(), HardwareAddr: macLAN[:],
 	}))
 	for _, route := range r.routes() {
@@ -120,12 +120,12 @@ func (r *receiver) forget() {
 // forgery is a frame that a container must not send.
 type forgery struct {
 	kind     specs.Kind
-	v        int // 4 or 6 where it is IP, else 0
+	v        int // 4 or 6 if it is IP, else 0
 	frame    func(from specs.MAC, to *receiver) []byte
 	accepted func(from specs.MAC, by *receiver) bool
 }
 
-// forged is a datagram that is forged, or one that is not.
+// The payloads of a forged datagram and a valid one.
 const (
 	forgedText = "forged datagram"
 	ownText    = "its own"
@@ -170,10 +170,10 @@ func nd(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *receiver)
 	}
 }
 
-// bootReply begins what a DHCP server sends, by either version.
+// bootReply is the beginning of a DHCP server's message, the same in either version.
 var bootReply = string([]byte{2, 1, 6, 0}) + strings.Repeat("\x00", 40)
 
-// forgeries are those of the container whose addresses are own and own6.
+// forgeries returns the forgeries of the container whose addresses are own and own6.
 func forgeries(own, own6 netip.Addr) map[string]forgery {
 	routed := func(_ specs.MAC, by *receiver) bool { return len(by.routes()) > 0 }
 	router := nd(ip6Link, func(specs.MAC) []byte { return routerAdvertised() })
@@ -199,7 +199,7 @@ func forgeries(own, own6 netip.Addr) map[string]forgery {
 	}
 }
 
-// evasions are all ways in which a forgery can be carried.
+// evasions returns all carriers for a forgery.
 func (f forgery) evasions() map[string]carrier {
 	all := maps.Clone(carriers)
 	switch f.v {
@@ -211,14 +211,14 @@ func (f forgery) evasions() map[string]carrier {
 	return all
 }
 
-// arena is a container that forges, and those who may believe it.
+// arena is a container that sends forgeries, and the machines that may believe them.
 type arena struct {
 	*lab
 	from *container
 	own6 netip.Addr
 	to   map[string]*receiver
 
-	raw, index int // a packet socket in the container, and its interface
+	raw, index int // a packet socket in the container, and the index of its interface
 }
 
 func newArena(t *testing.T) *arena {
@@ -241,8 +241,8 @@ func newArena(t *testing.T) *arena {
 	return x
 }
 
-// try sends a forgery in a carrier, and reports whether the receiver takes it.
-// A datagram of the container's own, which comes after it, must arrive.
+// try sends a forgery in a carrier, and reports whether the receiver accepts it. A valid datagram of the container's,
+// sent after it, must arrive.
 func (x *arena) try(f forgery, c carrier, to *receiver) bool {
 	x.Helper()
 	to.forget()
@@ -272,23 +272,22 @@ func (x *arena) send(frame []byte) {
 	}
 }
 
-// enforce makes the container's network enforce a kind, or none.
+// enforce sets the kinds that the container's network enforces.
 func (x *arena) enforce(kinds ...specs.Kind) {
 	x.Helper()
 	x.from.Enforce = kinds
 	must(x, x.maps.Register(x.from.Endpoint))
 }
 
-// TestEvasions carries each forgery in each way, to the LAN and to a sibling.
-// Linux itself is the judge: what it takes for good while nothing is enforced,
-// it must not get while the kind is.
+// TestEvasions sends each forgery in each carrier, to the LAN and to a sibling. Linux itself is the reference: a
+// forgery that it accepts without enforcement must not reach it while the kind is enforced.
 func TestEvasions(t *testing.T) {
 	t.Parallel()
 	x := newArena(t)
 	accepted := make(map[specs.Kind]int)
 	for name, f := range forgeries(x.from.ip, x.own6) {
 		if f.kind == specs.MACSpoof && !netnsHelper() {
-			continue // the kernel cannot tell whose the frame is
+			continue // the kernel cannot identify the sender
 		}
 		for how, c := range f.evasions() {
 			for who, to := range x.to {
@@ -304,8 +303,8 @@ func TestEvasions(t *testing.T) {
 	t.Logf("taken where nothing is enforced: %v", accepted)
 }
 
-// evades reports whether a receiver takes a forgery that is not enforced, and
-// checks that it is found then, and does not arrive when it is.
+// evades reports whether a receiver accepts a forgery that is not enforced. If it does, evades checks that the forgery
+// is found, and does not arrive when enforced.
 func (x *arena) evades(f forgery, c carrier, to *receiver, what string) bool {
 	x.Helper()
 	x.enforce()

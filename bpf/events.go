@@ -12,13 +12,12 @@ import (
 	"berth/specs"
 )
 
-// ErrRecord is wrapped by the errors of [DecodeEvent]: the record was not
-// written by a datapath of this layout.
+// ErrRecord is wrapped by the errors of [DecodeEvent] if the record was not written by a datapath of this layout.
 var ErrRecord = errors.New("not an event of this layout")
 
-// RawEvent is a violation as the datapath saw it, slots in place of names.
+// RawEvent is a violation as the datapath reports it, with slots instead of names.
 type RawEvent struct {
-	Boot        time.Duration // since boot, time suspended included
+	Boot        time.Duration // since boot, including suspended time
 	Time        time.Time     // the same by the wall clock; set by Reader.Read
 	Kind        specs.Kind
 	Certainty   specs.Certainty
@@ -26,25 +25,23 @@ type RawEvent struct {
 	Direction   string // at the parent: "egress" or "ingress"
 	ParentIndex int
 	VLAN        int
-	Sender      uint32 // the slot of who sent it, or 0
-	Owner       uint32 // the slot whose the source MAC or address is, or 0
-	Receiver    uint32 // the slot that the frame is for, or 0
-	Counted     uint32 // the one of these that the violation is counted for
-	Dropped     bool   // as the network enforces the kind
+	Sender      uint32 // the sender's slot, or 0
+	Owner       uint32 // the slot that owns the source MAC or address, or 0
+	Receiver    uint32 // the slot of the frame's destination, or 0
+	Counted     uint32 // the one of these for which the violation is counted
+	Dropped     bool   // because the network enforces the kind
 	Cookie      uint64 // of the sender's namespace, or 0
 	Length      uint32 // of the frame in bytes, Ethernet header included
-	LeftOut     uint64 // events of the same slot and kind held back before
-	Bytes       []byte // the first 96 of the frame at most
+	LeftOut     uint64 // earlier events of the same slot and kind that were held back
+	Bytes       []byte // at most the first 96 of the frame
 }
 
-// Reader yields the events of the datapath. Only one Reader may read at a
-// time: each event is seen once.
+// Reader yields the events of the datapath. Only one Reader may read at a time: each event is delivered once.
 type Reader struct {
 	ring *ringbuf.Reader
 }
 
-// Events starts reading. Events that came while nobody read are there still,
-// as many as fit into the buffer.
+// Events starts reading. The buffer still holds the earlier events that fitted into it.
 func (d *Datapath) Events() (*Reader, error) {
 	one, err := d.maps.get(mapEvents)
 	if err != nil {
@@ -57,8 +54,7 @@ func (d *Datapath) Events() (*Reader, error) {
 	return &Reader{ring}, nil
 }
 
-// Read waits for the next event. The error wraps os.ErrClosed after Close, and
-// [ErrRecord] for a record that is skipped.
+// Read waits for the next event. The error wraps os.ErrClosed after Close, and [ErrRecord] if a record is skipped.
 func (r *Reader) Read() (RawEvent, error) {
 	record, err := r.ring.Read()
 	if err != nil {
@@ -76,7 +72,7 @@ func (r *Reader) Read() (RawEvent, error) {
 	return e, nil
 }
 
-// Close ends a Read that waits.
+// Close ends a pending Read.
 func (r *Reader) Close() error { return r.ring.Close() }
 
 // DecodeEvent decodes one record of the ring buffer.

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// encode is the inverse of DecodeEvent's reading.
+// encode is the inverse of DecodeEvent.
 func encode(t testing.TB, e event) []byte {
 	t.Helper()
 	record, err := binary.Append(nil, binary.NativeEndian, e)
@@ -60,8 +60,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeEvent checks that whatever decodes is a violation as specs has
-// them, with its bytes from the record.
+// FuzzDecodeEvent checks that every record that decodes is a valid violation of specs, with its bytes from the record.
 func FuzzDecodeEvent(f *testing.F) {
 	f.Add(encode(f, event{}))
 	f.Add(encode(f, event{Captured: eventBytes, Kind: 255}))

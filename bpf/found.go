@@ -13,13 +13,11 @@ import (
 	"berth/specs"
 )
 
-// AddViolation adds to the count of a kind in a slot what the datapath does not
-// count, because the agent judges that kind. It is as lasting as what the
-// datapath counts, and read and zeroed with it.
+// AddViolation adds n violations of a kind that the agent judges, not the datapath, to a slot. The count lasts as long
+// as the datapath's counts, and is read and zeroed with them.
 //
-// One process at a time may call it, and only while the slot is an endpoint's:
-// inside a View of the store in which the attachment is live. Slot 0 is for
-// what is no endpoint's.
+// Only one process at a time may call it, and only while the slot belongs to an endpoint: inside a View of the store in
+// which the attachment is live. Slot 0 is for violations without an endpoint.
 func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	number := slices.Index(specs.Kinds(), kind)
 	if number < 0 || kind.Judge() != specs.JudgeAgent {
@@ -48,16 +46,16 @@ func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	return nil
 }
 
-// found returns the map of what userspace has added; nil when there is none.
+// found returns the map of the violations that userspace has added, or nil if there is none.
 func (m *Maps) found() (*ebpf.Map, error) {
 	one, err := m.get(mapFound)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // another process may make it at any time
+		return nil, nil // another process may create it at any time
 	}
 	return one, err
 }
 
-// foundIn returns what userspace has added in a slot.
+// foundIn returns the violations that userspace has added in a slot.
 func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 	one, err := m.found()
 	if err != nil || one == nil {
@@ -69,8 +67,7 @@ func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 	return v, nil
 }
 
-// makeFound makes the map, if it is not there. It has room for every slot, and
-// takes memory for those that are used.
+// makeFound creates the map if it does not exist. It has room for every slot, and takes memory only for the used ones.
 func (m *Maps) makeFound() (*ebpf.Map, error) {
 	if one, err := m.get(mapFound); !errors.Is(err, fs.ErrNotExist) {
 		return one, err
@@ -89,7 +86,7 @@ func (m *Maps) makeFound() (*ebpf.Map, error) {
 	return m.get(mapFound)
 }
 
-// allFound returns what userspace has added, by slot.
+// allFound returns the violations that userspace has added, by slot.
 func (m *Maps) allFound() (map[uint32]foundValue, error) {
 	one, err := m.found()
 	if err != nil || one == nil {
@@ -115,8 +112,8 @@ func (m *Maps) zeroFound(slot uint32) error {
 	return deleteIf(m, mapFound, slot, func(foundValue) bool { return true })
 }
 
-// addFound makes what the old map of violations has counted, and what was found
-// beside it, what is found here. Doing it again gives the same.
+// addFound adds the counts of the old map of violations, and of its map "found", to those found here. If it is
+// repeated, the result is the same.
 func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
 	sums, err := earlier.allFound()
 	if err != nil {

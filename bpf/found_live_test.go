@@ -9,8 +9,7 @@ import (
 	"berth/specs"
 )
 
-// TestAddViolation adds to what the datapath has counted, over a migration, and
-// zeroes both.
+// TestAddViolation adds to the datapath's counts, over a migration, and zeroes both.
 func TestAddViolation(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -42,8 +41,8 @@ func TestAddViolation(t *testing.T) {
 	}
 }
 
-// TestNoRoomForViolations fills the map of violations, and finds those of an
-// endpoint that has no room under slot 0: no count is lost.
+// TestNoRoomForViolations fills the map of violations, and checks that those of an endpoint without room are under slot
+// 0: no count is lost.
 func TestNoRoomForViolations(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -58,7 +57,7 @@ func TestNoRoomForViolations(t *testing.T) {
 	}
 }
 
-// TestHostAddresses says what the host has, twice, beside what an endpoint has.
+// TestHostAddresses sets the host's addresses twice, beside those of an endpoint.
 func TestHostAddresses(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

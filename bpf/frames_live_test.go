@@ -15,8 +15,7 @@ const (
 	slotB
 )
 
-// bench is a datapath whose programs are given frames by BPF_PROG_TEST_RUN, as
-// if they were on lo, which is interface 1.
+// bench is a datapath whose programs get frames by BPF_PROG_TEST_RUN, as if they were on lo, which is interface 1.
 type bench struct {
 	testing.TB
 	*Datapath
@@ -42,7 +41,7 @@ func (x *bench) register(e Endpoint) {
 	must(x, x.maps.Register(e))
 }
 
-// sends runs a frame and returns what was counted for it in a slot.
+// sends runs a frame and returns its counts in the slots of A and B.
 func (x *bench) sends(w way, frame []byte, context *skb) (a, b specs.Counters) {
 	x.Helper()
 	must(x, x.maps.Zero(slotA))
@@ -72,7 +71,7 @@ const (
 	verdictDrop int32 = 2
 )
 
-// run gives a program one frame, and checks that it hands it on.
+// run runs a program with one frame, and checks that it passes it on.
 func run(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
 	t.Helper()
 	if got := verdict(t, p, frame, context); got != verdictNext {
@@ -80,7 +79,7 @@ func run(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
 	}
 }
 
-// verdict gives a program one frame and returns what it decides.
+// verdict runs a program with one frame and returns its verdict.
 func verdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
 	t.Helper()
 	options := &ebpf.RunOptions{Data: frame, Context: context, DataOut: make([]byte, len(frame)+256)}
@@ -91,7 +90,7 @@ func verdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
 	return int32(verdict)
 }
 
-// one is n packets of together so many bytes.
+// one returns a count of n packets with a sum of bytes.
 func one(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
 
 func transmitExternal(c specs.Casts) (k specs.Counters) { k.Transmit.External = c; return k }
@@ -102,7 +101,7 @@ func receiveExternal(n specs.Count) (k specs.Counters) { k.Receive.External.Unic
 
 func receiveLocal(n specs.Count) (k specs.Counters) { k.Receive.Local.Unicast = n; return k }
 
-// plain is a frame of 100 bytes with an experimental ethertype (IEEE 802).
+// plain returns a frame of 100 bytes with an experimental ethertype (IEEE 802).
 func plain(to, from specs.MAC) []byte { return ethernet(to, from, 0x88b5, make([]byte, 86)) }
 
 var (
@@ -111,8 +110,7 @@ var (
 	alone   = [2]specs.Mode{specs.ModeBridge}
 )
 
-// rules has, for every rule of counting, a frame for which it counts and one,
-// as close as can be, for which it does not.
+// rules has, for every rule of counting, a frame that is counted, and a similar one that is not.
 var rules = []struct {
 	name  string
 	modes [2]specs.Mode
@@ -169,7 +167,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestOtherParent checks that an endpoint is one of its parent alone.
+// TestOtherParent checks that an endpoint belongs to its parent alone.
 func TestOtherParent(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -186,8 +184,8 @@ func TestOtherParent(t *testing.T) {
 	}
 }
 
-// TestSentBack checks that a frame to a stranger which another than its source
-// put on ingress is none that the source sent just now.
+// TestSentBack checks that a frame to a stranger, which another endpoint than its source put on ingress, does not count
+// as one that the source has just sent.
 func TestSentBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -198,8 +196,7 @@ func TestSentBack(t *testing.T) {
 	}
 }
 
-// TestPassthru checks that a parent's frames are all the one endpoint's, also
-// when it has changed its MAC.
+// TestPassthru checks that all frames of a parent belong to its passthru endpoint, also after that has changed its MAC.
 func TestPassthru(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// wired is a lab whose wire the test holds.
+// wired is a lab whose test holds the other end of the wire.
 type wired struct {
 	*lab
 	*testnet.TapDevice
@@ -26,8 +26,7 @@ func newWired(t *testing.T) *wired {
 	return &wired{lab: labOn(t, host, "tap0", Options{}), TapDevice: tap, other: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}}
 }
 
-// comes puts a frame on the wire, and waits until it is through: a frame that
-// c receives comes after it.
+// comes sends a frame from the wire, and waits until it was processed: it then sends a frame that c receives.
 func (w *wired) comes(c *container, frame []byte) {
 	w.Helper()
 	w.Write(frame)
@@ -40,8 +39,7 @@ func (w *wired) comes(c *container, frame []byte) {
 	w.sent = w.counters(c.Slot).Receive.External.Unicast.Packets
 }
 
-// TestGroupsReflected sends to groups and to all, by a switch that reflects and one
-// that does not.
+// TestGroupsReflected sends multicast and broadcast over a switch that reflects and one that does not.
 func TestGroupsReflected(t *testing.T) {
 	t.Parallel()
 	all := netip.MustParseAddr("192.0.2.255")
@@ -54,7 +52,7 @@ func TestGroupsReflected(t *testing.T) {
 			sendSegmented(t, a.NS, ipGroup)
 			sendUDP(t, b.NS, all, 2, 100)
 			if mode != specs.ModeBridge || !reflects {
-				sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks
+				sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // sends ARP requests
 				l.nothing(string(mode))
 				continue
 			}
@@ -72,13 +70,12 @@ func TestGroupsReflected(t *testing.T) {
 	}
 }
 
-// copyOf has an endpoint send a frame of which a copy comes in, and returns what
-// is found. A frame is remembered for a second; on a machine under load a copy
-// may take longer, and is then sent again.
+// copyOf makes an endpoint send a frame of which a copy comes back, and returns the violations. A frame is remembered
+// for a second; if the copy takes longer on a loaded machine, the frame is sent again.
 func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.Kind]specs.Broken) {
 	w.Helper()
 	copied := slices.Clone(frame)
-	if len(copied) > 60 { // a switch may change what is no address
+	if len(copied) > 60 { // a switch may change bytes after the addresses
 		copied[len(copied)-1]++
 	}
 	testnet.Eventually(w.lab, "a copy that comes in within a second", func() bool {
@@ -93,8 +90,8 @@ func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.K
 	return found
 }
 
-// TestDuplicateMACOfGroups has another machine send to all with an endpoint's
-// MAC, beside copies of the endpoint's own frames.
+// TestDuplicateMACOfGroups lets another machine send multicast and broadcast with an endpoint's MAC, beside copies of
+// the endpoint's own frames.
 func TestDuplicateMACOfGroups(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)
@@ -125,9 +122,9 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 				case i < 2:
 					binary.BigEndian.PutUint16(other[12:], uint16(0x88b6+w.sent))
 				case i == 5:
-					binary.BigEndian.PutUint16(other[40:], uint16(w.sent)) // who is asked for
+					binary.BigEndian.PutUint16(other[40:], uint16(w.sent)) // the target address
 				default:
-					binary.BigEndian.PutUint16(other[28:], uint16(w.sent)) // who says so
+					binary.BigEndian.PutUint16(other[28:], uint16(w.sent)) // the sender's address
 				}
 				w.comes(a, other)
 				return w.found()[a.Slot][specs.DuplicateMAC].Packets == 1
@@ -140,7 +137,7 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 	}
 }
 
-// forget forgets what was found, the rate limit and the events too.
+// forget deletes the violations, the rate limit and the events.
 func (w *wired) forget(c *container) {
 	w.Helper()
 	must(w.lab, w.maps.zeroViolations(c.Slot))
@@ -148,7 +145,7 @@ func (w *wired) forget(c *container) {
 	}
 }
 
-// TestDuplicateIP has messages that claim an endpoint's address, and others.
+// TestDuplicateIP sends messages that claim an endpoint's address, and others.
 func TestDuplicateIP(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)
@@ -201,8 +198,7 @@ func TestDuplicateIP(t *testing.T) {
 	}
 }
 
-// TestSourceDenied has an endpoint in mode source receive from its list, and
-// from another.
+// TestSourceDenied sends to an endpoint in source mode from its list, and from another source.
 func TestSourceDenied(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)

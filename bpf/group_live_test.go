@@ -8,10 +8,9 @@ import (
 	"berth/specs"
 )
 
-// TestGroupFramesReceived holds what specs/metrics.md says of frames to groups
-// and to all that are received: the interface's own statistics count them, by
-// the name "multicast", each copy that a filter let through, from the LAN and
-// from siblings alike. In source mode they do not.
+// TestGroupFramesReceived checks the statement of specs/metrics.md on received multicast and broadcast: the interface's
+// own statistics count them, under the name "multicast", each copy that a filter let through, from the LAN and from
+// siblings alike. In source mode they do not.
 func TestGroupFramesReceived(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[specs.Mode]uint64{
@@ -28,8 +27,8 @@ func TestGroupFramesReceived(t *testing.T) {
 			}
 			all := netip.MustParseAddr("192.0.2.255")
 			testnet.Run(t, l.lan, "ip", "route", "add", "233.252.0.0/24", "dev", "wire")
-			// To a group that is not joined. The filter has 256 places (mc_hash in
-			// drivers/net/macvlan.c), so now and then it lets that through too.
+			// Frames to a group that is not joined. The filter has 256 places (mc_hash in drivers/net/macvlan.c), so
+			// sometimes it lets that group through too.
 			const others, more = 2, 200
 			sendUDP(t, l.lan, netip.MustParseAddr("233.252.0.2"), others, 100+more)
 			sendUDP(t, l.lan, all, 3, 100)
@@ -45,7 +44,7 @@ func TestGroupFramesReceived(t *testing.T) {
 			}
 			let := uint64(0) // of the group that is not joined
 			if mode == specs.ModeSource {
-				let = others // its list alone decides
+				let = others // only its list decides
 			}
 			arrive := uint64(3 + 4 + 1)
 			if mode == specs.ModeBridge {
@@ -71,8 +70,7 @@ func TestGroupFramesReceived(t *testing.T) {
 	}
 }
 
-// TestSourceList checks that an endpoint in source mode is counted what its
-// list lets through.
+// TestSourceList checks that an endpoint in source mode is counted the frames that its list lets through.
 func TestSourceList(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

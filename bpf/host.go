@@ -8,12 +8,10 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// SetHostAddresses says which addresses the host has on a parent, by the index
-// of its interface; those said before that are not among them are forgotten.
-// Who asks for one of them is isolated from the host (specs/violations.md,
-// host-isolation), so an address that containers reach by another interface of
-// the host on the same parent is none of these. One that an endpoint was given
-// stays the endpoint's.
+// SetHostAddresses sets the host's addresses on a parent, by the index of its interface, and deletes those set before
+// that are not among them. An endpoint that asks for one of them is isolated from the host (specs/violations.md,
+// host-isolation), so leave out an address that containers reach by another interface of the host on the same parent.
+// An address that an endpoint was assigned stays the endpoint's.
 func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 	if err := m.follow(); err != nil {
 		return err
@@ -48,7 +46,7 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 	return nil
 }
 
-// hostAddresses returns what was said to be the host's on a parent.
+// hostAddresses returns the host's addresses set for a parent.
 func hostAddresses(one *ebpf.Map, parentIndex int) (said []addressKey, err error) {
 	var key addressKey
 	var p partyValue

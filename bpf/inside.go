@@ -19,20 +19,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progSibling is the program on an ipvlan interface, in the object file.
+// progSibling is the name of the sibling program in the object file.
 const progSibling = "berth_sibling"
 
-// insidePrefix begins the names of the pinned links of that program; the slot
-// follows.
+// insidePrefix begins the names of the pinned links of that program; the slot follows.
 const insidePrefix = "inside-"
 
 func (p pins) inside(slot uint32) string {
 	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
 
-// knowsInterfaces returns why the sibling program cannot find out here which
-// namespace its interface is in, nil if it can: it reads that from the kernel's
-// own structures, by their names in the kernel's types.
+// knowsInterfaces returns nil if the sibling program can find its interface's namespace on this kernel, else the reason
+// why not: it reads the namespace from the kernel's own structures, by their names in the kernel's BTF.
 func knowsInterfaces() error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
@@ -53,12 +51,10 @@ func hasMember(types *btf.Spec, structure, member string) bool {
 	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
-// CountsSiblings returns why what ipvlan interfaces send to siblings is not
-// counted on this kernel, or nil if it is.
+// CountsSiblings returns nil if frames between ipvlan siblings are counted on this kernel, else the reason why not.
 func (d *Datapath) CountsSiblings() error { return d.noSibling }
 
-// updateInsides gives the sibling program to the interfaces that have that of
-// an earlier run.
+// updateInsides replaces the sibling program of an earlier run on every interface.
 func (d *Datapath) updateInsides() error {
 	return d.pins.eachInside(func(path string, l link.Link) error {
 		info, err := l.Info()
@@ -71,7 +67,7 @@ func (d *Datapath) updateInsides() error {
 	})
 }
 
-// eachInside calls fn for the pinned links of ipvlan interfaces.
+// eachInside calls fn for each pinned link of an ipvlan interface.
 func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 	files, err := os.ReadDir(p.links())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -103,16 +99,15 @@ func (p pins) detachInsides() error {
 	})
 }
 
-// detachInside detaches the link of one slot, if there is one, at once.
+// detachInside detaches the link of one slot at once, if there is one.
 func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)) }
 
-// AttachInside makes the datapath count what an ipvlan endpoint sends to its
-// siblings, which does not pass the parent. It is called in the namespace that
-// the interface (Endpoint.Index) is in, before it can send; Unregister undoes
-// it. Without an agent that pinned the program it does nothing.
+// AttachInside attaches the sibling program to an ipvlan endpoint's interface, as frames between siblings do not pass
+// the parent. It is called in the namespace of the interface (Endpoint.Index), before the interface can send;
+// Unregister undoes it. It does nothing if no agent has pinned the program.
 //
-// Where the kernel has no tcx, the program is a clsact filter, which stays
-// what it is, and counts into the maps of now, until the interface is gone.
+// Without tcx the program is attached as a clsact filter. It is never replaced: until the interface is deleted it
+// counts into the maps that existed when it was attached.
 func (m *Maps) AttachInside(e Endpoint) error {
 	p, err := ebpf.LoadPinnedProgram(m.pins.object(pinSibling), nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -135,8 +130,7 @@ func (m *Maps) AttachInside(e Endpoint) error {
 	return nil
 }
 
-// PutInside makes the sibling program know an interface that it is on, or will
-// be.
+// PutInside adds an interface to the map of the sibling program, which is on it or will be.
 func (m *Maps) PutInside(e Endpoint) error {
 	mode, err := modeNumber(e.Mode)
 	if err != nil {
@@ -186,9 +180,8 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 	return nil
 }
 
-// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] finds
-// those that a process left behind which was killed before it could record the
-// interface's index.
+// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a process that was killed
+// before it recorded the interface's index.
 func (m *Maps) forgetInside(e Endpoint) error {
 	err := m.pins.detachInside(e.Slot)
 	if e.Index == 0 {
@@ -197,17 +190,17 @@ func (m *Maps) forgetInside(e Endpoint) error {
 	return errors.Join(err, m.DropInside(Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index}))
 }
 
-// Inside is an ipvlan interface that the sibling program knows.
+// Inside is an ipvlan interface in the map of the sibling program.
 type Inside struct {
 	Slot   uint32
-	Cookie uint64 // of the namespace that it is in
+	Cookie uint64 // of the interface's namespace
 	Index  int    // of the interface in that namespace
 }
 
 func (i Inside) key() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
 
-// Insides returns every interface that AttachInside was called for and that was
-// not forgotten. It reads the whole map, so no transaction may be open.
+// Insides returns every interface for which AttachInside was called and that was not deleted since. It reads the whole
+// map, so no transaction may be open.
 func (m *Maps) Insides() (all []Inside, err error) {
 	one, err := m.get(mapInsides)
 	if err != nil {
@@ -225,20 +218,18 @@ func (m *Maps) Insides() (all []Inside, err error) {
 	return all, nil
 }
 
-// DropInside makes the sibling program forget an interface, unless it has
-// another slot now.
+// DropInside deletes an interface from the map of the sibling program, unless it has another slot now.
 func (m *Maps) DropInside(i Inside) error {
 	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
-// LinkedInsides returns a function that reports whether the interface of a slot
-// has the pinned link of the sibling program, as it was when LinkedInsides was
-// called. It always does on a kernel without tcx.
+// LinkedInsides returns a function that reports whether the interface of a slot had the pinned link of the sibling
+// program when LinkedInsides was called. It is always true on a kernel without tcx.
 func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 	if !hasTCX() {
 		return func(uint32) bool { return true }
 	}
-	files, _ := os.ReadDir(d.pins.links()) // none is there of what cannot be read
+	files, _ := os.ReadDir(d.pins.links()) // a folder that cannot be read counts as empty
 	linked := make(map[string]bool)
 	for _, f := range files {
 		linked[f.Name()] = true
@@ -246,9 +237,8 @@ func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 	return func(slot uint32) bool { return linked[filepath.Base(d.pins.inside(slot))] }
 }
 
-// MissesInside reports whether AttachInside is to be called for an endpoint: it
-// was not since the maps were made, or what it attached is gone. Without an
-// agent that pinned the program nothing is missed.
+// MissesInside reports whether AttachInside is due for an endpoint: it was not called since the maps were created, or
+// its program is gone. It is false if no agent has pinned the program.
 func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	if _, err := os.Stat(m.pins.object(pinSibling)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -272,7 +262,7 @@ func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	return errors.Is(err, fs.ErrNotExist) && hasTCX(), nil
 }
 
-// hasTCX reports whether the kernel has tcx, of which the link would be pinned.
+// hasTCX reports whether the kernel has tcx, and so a link to pin.
 var hasTCX = sync.OnceValue(func() bool {
 	const loopback = 1
 	_, err := link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXEgress})

@@ -11,18 +11,17 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// Attachment is how the programs are attached to a parent.
+// Attachment describes the programs on a parent.
 type Attachment struct {
 	Kind string // TCX or Clsact
-	Old  bool   // a program of an earlier run is among them
+	Old  bool   // whether one is of an earlier run
 
-	// Ahead names what gets frames before our programs, in the kernel's order: any
-	// of it can keep frames from them, and let those pass.
+	// Ahead lists the programs that get frames before berth's, in the kernel's order: each can drop frames, or pass
+	// them on, unseen by berth's.
 	Ahead []string
 }
 
-// Attached returns the parents that have both our programs, by interface
-// index, as the kernel has them now.
+// Attached returns the parents that have both of berth's programs, by interface index, from the kernel's present state.
 func (d *Datapath) Attached() (map[int]Attachment, error) {
 	indices, err := d.parents()
 	if err != nil {
@@ -41,14 +40,13 @@ func (d *Datapath) Attached() (map[int]Attachment, error) {
 	return found, nil
 }
 
-// kindAt returns how both our programs are on an interface, "" if they are not.
+// kindAt returns the attach type of both of berth's programs on an interface, or "" if not both are there.
 func (d *Datapath) kindAt(ifindex int) (string, error) {
 	at, err := d.inspect(ifindex)
 	return at.Kind, err
 }
 
-// inspect asks the kernel for the programs of an interface. Kind is "" if ours
-// are not both where they belong.
+// inspect reads the programs of an interface from the kernel. Kind is "" if berth's are not both in their places.
 func (d *Datapath) inspect(ifindex int) (at Attachment, err error) {
 	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
 	if err != nil && !errors.Is(err, errNotOn) {
@@ -68,10 +66,10 @@ func (d *Datapath) inspect(ifindex int) (at Attachment, err error) {
 	return at, err
 }
 
-// errNotOn is returned for an interface that does not have both our programs.
+// errNotOn is returned for an interface that does not have both of berth's programs.
 var errNotOn = errors.New("programs are not on the interface")
 
-// inspectTCX looks for our pinned links among what the kernel runs there.
+// inspectTCX looks for berth's pinned links in the kernel's list of programs.
 func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error) {
 	for _, w := range ways {
 		ours, err := d.pins.linkInfo(ifindex, w)
@@ -97,8 +95,8 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 	return ahead, old, nil
 }
 
-// linkInfo returns what the kernel says of a pinned link of ours, or errNotOn
-// if it is attached to no interface, or another one.
+// linkInfo returns the kernel's information on a pinned link of berth's, or errNotOn if it is attached to no interface
+// or another one.
 func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
 	l, err := link.LoadPinnedLink(p.link(ifindex, w), nil)
 	if err != nil {
@@ -115,8 +113,7 @@ func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
 	return info, nil
 }
 
-// runningTCX returns the tcx programs of an interface in the order in which they
-// run; none on a kernel without tcx.
+// runningTCX returns the tcx programs of an interface in the order in which they run; none on a kernel without tcx.
 func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
 	if !hasTCX() {
 		return nil, nil
@@ -130,9 +127,8 @@ func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
 	return r.Programs, nil
 }
 
-// inspectClsact looks for our filters. All of tcx runs before them, and so do
-// the filters that the kernel lists before ours (net/sched/cls_api.c,
-// __tcf_classify).
+// inspectClsact looks for berth's filters. All tcx programs run before them, and so do the filters that the kernel
+// lists earlier (net/sched/cls_api.c, __tcf_classify).
 func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err error) {
 	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil || kind != Clsact {
 		return nil, false, errors.Join(err, errNotOn)
@@ -159,8 +155,8 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 	return ahead, old, nil
 }
 
-// filtersAhead names the filters that the kernel goes through before ours.
-// Those of another chain than 0 are reached only by an action of one in it.
+// filtersAhead names the filters that the kernel runs before berth's. Filters of another chain than 0 are reached only
+// by an action of a filter in chain 0.
 func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w way) (ahead []string) {
 	for _, f := range filters {
 		if f == netlink.Filter(ours) {
@@ -183,8 +179,7 @@ var xdpModes = map[uint32]string{
 	nl.XDP_ATTACHED_DRV: "native", nl.XDP_ATTACHED_SKB: "generic", nl.XDP_ATTACHED_HW: "offloaded",
 }
 
-// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it
-// gets frames before TC does.
+// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it gets frames before TC does.
 func (d *Datapath) xdpOn(ifindex int) (ahead []string, err error) {
 	for depth := 0; depth < maxStacked && ifindex != 0; depth++ {
 		l, err := d.tc.LinkByIndex(ifindex)
@@ -209,12 +204,10 @@ func (d *Datapath) xdpOn(ifindex int) (ahead []string, err error) {
 	return ahead, nil
 }
 
-// maxStacked bounds how many VLANs may lie above one another
-// (MAX_NEST_DEV in include/linux/netdevice.h).
+// maxStacked bounds the depth of stacked VLANs (MAX_NEST_DEV in include/linux/netdevice.h).
 const maxStacked = 8
 
-// isProgram reports whether an id is a program's. A Datapath that has loaded
-// none takes any for its own.
+// isProgram reports whether id is p's. A Datapath that has loaded no program accepts any.
 func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
 	if p == nil {
 		return true
@@ -227,8 +220,7 @@ func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
 	return !ok || own == id
 }
 
-// programText is the name of a program and its id, or the id alone if no name can
-// be found out here.
+// programText returns the name of a program and its id, or the id alone if the name cannot be read.
 func programText(id ebpf.ProgramID) string {
 	names, err := programNames()
 	if name := names[id]; err == nil && name != "" {

@@ -17,7 +17,7 @@ import (
 	"berth/specs"
 )
 
-// at returns how the parent is attached to.
+// at returns the parent's attachment.
 func (l *lab) at() (at Attachment) {
 	l.Helper()
 	l.do(func() error {
@@ -28,7 +28,7 @@ func (l *lab) at() (at Attachment) {
 	return at
 }
 
-// aheadNames fails unless one thing is ahead, with these words in its text.
+// aheadNames fails unless exactly one program is ahead, and its text has these words.
 func (l *lab) aheadNames(words ...string) {
 	l.Helper()
 	ahead := l.at().Ahead
@@ -42,7 +42,7 @@ func (l *lab) aheadNames(words ...string) {
 	}
 }
 
-// head puts a tcx program before all others.
+// head attaches a tcx program before all others.
 func (l *lab) head(p *ebpf.Program, w way) link.Link {
 	l.Helper()
 	var theirs link.Link
@@ -62,8 +62,8 @@ func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebp
 	return p
 }
 
-// TestTCXAhead names a tcx program that others put before ours, in either
-// direction and whichever way ours are attached, and none behind ours.
+// TestTCXAhead names a tcx program that others attached before berth's, in either direction and with either attach
+// type, and none behind berth's.
 func TestTCXAhead(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -96,8 +96,7 @@ func TestTCXAhead(t *testing.T) {
 	})
 }
 
-// TestFilterAhead names filters of clsact that the kernel goes through before
-// ours, of whatever kind, and none of those behind.
+// TestFilterAhead names clsact filters of any kind that the kernel runs before berth's, and none of those behind.
 func TestFilterAhead(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -132,8 +131,8 @@ func TestXDPAhead(t *testing.T) {
 	})
 }
 
-// TestLostPrograms takes a program off in each way that there is: the parent is
-// not taken for attached, and attaching mends it.
+// TestLostPrograms removes a program in each possible way: the parent does not count as attached, and attaching again
+// repairs it.
 func TestLostPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -182,8 +181,7 @@ func (l *lab) forceDetach(w way) {
 	must(l, theirs.Close())
 }
 
-// TestRemadeQdiscStays finds that a clsact which another made in place of ours
-// is not removed as ours.
+// TestRemadeQdiscStays checks that a clsact qdisc which another program created in place of berth's is not removed.
 func TestRemadeQdiscStays(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -196,9 +194,8 @@ func TestRemadeQdiscStays(t *testing.T) {
 	}
 }
 
-// TestQdiscInPlace attaches by clsact to a parent on which another qdisc has
-// its place, or its handle. It is refused with the remedy and leaves nothing;
-// tcx is not concerned.
+// TestQdiscInPlace attaches by clsact to a parent on which another qdisc has its place, or its handle. The error has
+// the remedy and nothing is left behind; tcx is not affected.
 func TestQdiscInPlace(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -239,14 +236,14 @@ func TestQdiscInPlace(t *testing.T) {
 	}
 }
 
-// TestPinsRemoved removes what is pinned, whole and in part, again and again:
-// no frame is lost to the counts meanwhile, and all is pinned again after it.
+// TestPinsRemoved removes pins, all and some, again and again: no frame is missing from the counts meanwhile, and all
+// is pinned again after it.
 func TestPinsRemoved(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
-		must(t, l.maps.AddViolation(c.Slot, specs.AddressDrift, 3)) // makes the map "found"
+		must(t, l.maps.AddViolation(c.Slot, specs.AddressDrift, 3)) // creates the map "found"
 		l.counting(c, "at first")
 		whole := l.pinned()
 		for i, remove := range []string{"", "", "v1", "v1", "v1/links", "v1/sources", "v1/endpoints", "v1/ingress", "v1/found", "", "v1/sibling"} {
@@ -273,8 +270,7 @@ func TestPinsRemoved(t *testing.T) {
 	})
 }
 
-// TestReplacedPin finds that what another pins under a name of ours is not
-// taken for it.
+// TestReplacedPin checks that another object pinned under a name of berth's is not used.
 func TestReplacedPin(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -294,7 +290,7 @@ func TestReplacedPin(t *testing.T) {
 	}
 }
 
-// TestMissing names what a folder lacks.
+// TestMissing checks the names of missing objects.
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -317,7 +313,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// pinned lists the pins, as names.
+// pinned returns the names of the pins.
 func (l *lab) pinned() (names []string) {
 	l.Helper()
 	must(l, filepath.WalkDir(l.pins.dir, func(path string, _ os.DirEntry, err error) error {
@@ -334,8 +330,8 @@ func (l *lab) violationsOf(slot uint32, kind specs.Kind) uint64 {
 	return all[kind].Packets
 }
 
-// TestEarlyAttach puts the pinned programs on a parent as a hook does: every
-// frame is counted, also when the agent takes it over while they run.
+// TestEarlyAttach attaches the pinned programs to a parent as a hook does: every frame is counted, also while the agent
+// takes the parent over.
 func TestEarlyAttach(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -369,8 +365,7 @@ func TestEarlyAttach(t *testing.T) {
 	})
 }
 
-// TestRegisterAgainWritesNothing finds that registering what is there writes no
-// element, of any kind of endpoint.
+// TestRegisterAgainWritesNothing checks that a repeated Register writes no element, for any kind of endpoint.
 func TestRegisterAgainWritesNothing(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
@@ -391,8 +386,8 @@ func TestRegisterAgainWritesNothing(t *testing.T) {
 	}
 }
 
-// TestParentsAtOnce has hooks register the first endpoints of parents while the
-// agent attaches to them: neither loses what the other has written.
+// TestParentsAtOnce lets hooks register the first endpoints of parents while the agent attaches to them: neither loses
+// the other's writes.
 func TestParentsAtOnce(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

@@ -35,20 +35,19 @@ func ipvlanBench(t *testing.T, helper bool) *bench {
 	return x
 }
 
-// asks is a neighbour solicitation (RFC 4861, section 4.3).
+// asks returns a neighbour solicitation (RFC 4861, section 4.3).
 func asks(from, target netip.Addr) []byte {
 	return ip6(58, from, netip.MustParseAddr("ff02::1:ff00:a"), slices.Concat([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice(), make([]byte, 30)))
 }
 
-// arpFor is arp with the address that is asked for.
+// arpFor returns an ARP packet with a target address.
 func arpFor(sender, target netip.Addr) []byte {
 	p := arp(sender.AsSlice())
 	copy(p[24:], target.AsSlice())
 	return p
 }
 
-// TestIPvlanRules has the frames that count for an endpoint by its address,
-// and others as close as can be.
+// TestIPvlanRules has the frames that count for an endpoint by its address, and similar ones that do not.
 func TestIPvlanRules(t *testing.T) {
 	t.Parallel()
 	data := make([]byte, 66)
@@ -92,8 +91,8 @@ func TestIPvlanRules(t *testing.T) {
 	}
 }
 
-// TestSiblingProgram gives frames to the program on an endpoint's interface,
-// which is lo, in a namespace that is not the initial one.
+// TestSiblingProgram runs the sibling program on an endpoint's interface, which is lo, in a namespace that is not the
+// initial one.
 func TestSiblingProgram(t *testing.T) {
 	t.Parallel()
 	x := ipvlanBench(t, false)
@@ -121,7 +120,7 @@ func TestSiblingProgram(t *testing.T) {
 	check("after its end", local, none, none)
 }
 
-// ipvlans makes a lab with two ipvlan containers on its parent.
+// ipvlans creates a lab with two ipvlan containers on its parent.
 func ipvlans(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
 	t.Helper()
 	testnet.Need(t, testnet.IPvlan)
@@ -131,8 +130,7 @@ func ipvlans(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
 	return l, a, b
 }
 
-// ipvlan makes a container with an ipvlan interface, net1, and registers it as
-// a hook does.
+// ipvlan creates a container with an ipvlan interface, net1, and registers it as a hook does.
 func (l *lab) ipvlan(mode specs.Mode) *container {
 	l.Helper()
 	c := &container{NS: quiet(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
@@ -166,15 +164,14 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 	return c
 }
 
-// TestIPvlan counts what two containers send and receive, between themselves
-// and with the LAN, in every mode.
+// TestIPvlan counts the traffic of two containers, with each other and with the LAN, in every mode.
 func TestIPvlan(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.IPvlan) {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			l, a, b := ipvlans(t, mode)
-			testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 goes by the host's routes
+			testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 uses the host's routes
 			setNeighbour(t, l.ns, "eth0", neighbour{ipLAN, l.lanMAC})
 			if mode == specs.ModeL2 {
 				a.knows(neighbour{b.ip, l.hostMAC})
@@ -211,8 +208,8 @@ func TestIPvlan(t *testing.T) {
 	}
 }
 
-// TestIPvlanRestart checks that the program on an interface goes on without an
-// agent, is replaced by the next one, and ends with its endpoint.
+// TestIPvlanRestart checks that the sibling program runs on without an agent, is replaced by the next one, and is
+// removed with its endpoint.
 func TestIPvlanRestart(t *testing.T) {
 	t.Parallel()
 	l, a, b := ipvlans(t, specs.ModeL2)

@@ -38,8 +38,8 @@ type container struct {
 	lab *lab
 }
 
-// newLab makes a lab whose cable is a veth pair: eth0 on the host, wire on the
-// LAN. No IPv6, so nothing moves but what a test sends.
+// newLab creates a lab whose cable is a veth pair: eth0 on the host, wire on the LAN. It has no IPv6, so only the
+// test's own frames are on it.
 func newLab(t testing.TB, o Options) *lab {
 	t.Helper()
 	host, lan := quiet(t), quiet(t)
@@ -51,7 +51,7 @@ func newLab(t testing.TB, o Options) *lab {
 	return l
 }
 
-// labOn makes a lab of a parent that is there.
+// labOn creates a lab on an existing parent.
 func labOn(t testing.TB, host *testnet.NS, parent string, o Options) *lab {
 	t.Helper()
 	testnet.Need(t, testnet.Macvlan)
@@ -69,8 +69,7 @@ func (l *lab) attach() {
 	testnet.In(l, l.ns, func() { must(l, l.Attach(l.parent, l.hostMAC)) })
 }
 
-// quiet is a namespace that sends nothing by itself: it has no IPv6, and what
-// comes to port 9 is taken in silence.
+// quiet creates a namespace that sends nothing by itself: it has no IPv6, and silently receives datagrams to port 9.
 func quiet(t testing.TB) *testnet.NS {
 	t.Helper()
 	ns := testnet.Namespace(t)
@@ -78,7 +77,7 @@ func quiet(t testing.TB) *testnet.NS {
 		for _, name := range []string{"all", "default"} {
 			must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0))
 		}
-		for _, name := range []string{"tcp_sack", "tcp_early_retrans"} { // all headers alike, nothing sent twice without need
+		for _, name := range []string{"tcp_sack", "tcp_early_retrans"} { // equal headers, no needless retransmission
 			must(t, os.WriteFile("/proc/sys/net/ipv4/"+name, []byte("0"), 0))
 		}
 		sink, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -100,8 +99,8 @@ var macvlanModes = map[specs.Mode]netlink.MacvlanMode{
 	specs.ModeSource: netlink.MACVLAN_MODE_SOURCE,
 }
 
-// container makes a container and registers it. All that are in the lab know
-// each other's MAC, so that nobody asks for it.
+// container creates a container and registers it. All containers of the lab have each other's MAC, so that none sends
+// ARP requests.
 func (l *lab) container(mode specs.Mode) *container {
 	l.Helper()
 	c := l.stranger(mode)
@@ -111,7 +110,7 @@ func (l *lab) container(mode specs.Mode) *container {
 	return c
 }
 
-// stranger makes a container that is not berth's.
+// stranger creates a container that does not belong to berth.
 func (l *lab) stranger(mode specs.Mode) *container {
 	l.Helper()
 	c := &container{NS: quiet(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
@@ -142,7 +141,7 @@ func (l *lab) stranger(mode specs.Mode) *container {
 	return c
 }
 
-// introduce tells the LAN a neighbour, and remembers it for who comes later.
+// introduce adds a neighbour to the LAN, and remembers it for later containers.
 func (l *lab) introduce(n neighbour) {
 	l.Helper()
 	if l.lan != nil {
@@ -161,7 +160,7 @@ func setNeighbour(t testing.TB, ns *testnet.NS, name string, n neighbour) {
 	}))
 }
 
-// befriend makes containers know each other's MACs.
+// befriend adds the containers' MACs to each other's neighbour tables.
 func befriend(all ...*container) {
 	for _, a := range all {
 		for _, b := range all {
@@ -172,7 +171,7 @@ func befriend(all ...*container) {
 	}
 }
 
-// udpBytes is how many bytes a datagram of n bytes has on the wire.
+// udpBytes returns the bytes on the wire of a datagram with n bytes.
 func udpBytes(n int) uint64 { return uint64(14 + 20 + 8 + n) }
 
 // sendUDP sends datagrams from a namespace.
@@ -189,7 +188,7 @@ func sendUDP(t testing.TB, ns *testnet.NS, to netip.Addr, datagrams, size int) {
 	})
 }
 
-// sendRaw sends a frame as it is from an interface, past the stack.
+// sendRaw sends a frame unchanged from an interface, past the stack.
 func sendRaw(t testing.TB, ns *testnet.NS, name string, frame []byte) {
 	t.Helper()
 	index := testnet.Link(t, ns, name).Attrs().Index
@@ -201,7 +200,7 @@ func sendRaw(t testing.TB, ns *testnet.NS, name string, frame []byte) {
 	})
 }
 
-// expect waits until a container has these counts, and not more.
+// expect waits until a container has exactly these counts.
 func (c *container) expect(what string, want specs.Counters) {
 	c.lab.Helper()
 	expectCounters(c.lab, c.lab.maps, c.Slot, what, want)
@@ -248,8 +247,8 @@ type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// sendTCP sends so many bytes from one namespace to an address in another, and
-// returns how many it took: more, where segments were sent again.
+// sendTCP sends a number of bytes from one namespace to an address in another, and returns the number of bytes sent:
+// more if segments were retransmitted.
 func sendTCP(t testing.TB, from, to *testnet.NS, ip netip.Addr, size int64) (sent uint64) {
 	t.Helper()
 	at, read := serveTCP(t, to, ip)

@@ -13,7 +13,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// kinds are the ways to attach that this kernel has.
+// kinds returns the attach types of this kernel.
 func kinds(t testing.TB) []string {
 	t.Helper()
 	p := verdictProgram(t, -1)
@@ -30,7 +30,7 @@ func kinds(t testing.TB) []string {
 	return []string{TCX, Clsact}
 }
 
-// each runs a test for every way to attach.
+// each runs a test for every attach type.
 func each(t *testing.T, test func(t *testing.T, kind string)) {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
@@ -42,7 +42,7 @@ func each(t *testing.T, test func(t *testing.T, kind string)) {
 	}
 }
 
-// attached returns how the programs are on the parent, "" for not.
+// attached returns the attach type of the programs on the parent, or "" if there are none.
 func (l *lab) attached() string {
 	l.Helper()
 	var all map[int]Attachment
@@ -60,7 +60,7 @@ func (l *lab) do(fn func() error) {
 	must(l, err)
 }
 
-// shown is what the kernel has attached to the parent, as tools print it.
+// shown returns the programs on the parent, as tools print them.
 func (l *lab) shown() string {
 	l.Helper()
 	out := testnet.Run(l, l.ns, "tc", "qdisc", "show", "dev", "eth0")
@@ -91,7 +91,7 @@ func programName(t testing.TB, id ebpf.ProgramID) string {
 	return info.Name
 }
 
-// counting checks that frames are counted, with one more than before.
+// counting checks that frames are counted, by sending one more.
 func (l *lab) counting(c *container, what string) {
 	l.Helper()
 	want := l.counters(c.Slot)
@@ -114,8 +114,7 @@ func (l *lab) idle(c *container, what string) {
 	}
 }
 
-// neighbourPrograms puts a tcx program, a clsact qdisc and filters of others
-// on the parent.
+// neighbourPrograms attaches a tcx program, a clsact qdisc and filters of other programs to the parent.
 func (l *lab) neighbourPrograms(verdict int32) {
 	l.Helper()
 	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")

@@ -8,11 +8,10 @@ import (
 	"berth/specs"
 )
 
-// Version is the version of the pinned layout, and so the name of the folder
-// under BPFFS that it is pinned in. c/layout.h is the same in C.
+// Version is the version of the pinned layout, and so the name of its folder under BPFFS. c/layout.h is the same in C.
 const Version = 1
 
-// The maps, by the names under which they are pinned.
+// The maps, by the names of their pins.
 const (
 	mapEndpoints  = "endpoints"
 	mapFilter     = "filter"
@@ -31,13 +30,13 @@ const (
 	mapStates     = "states"
 	mapPrints     = "prints"
 
-	// mapBase and mapFound are of userspace alone. The one is there after a
-	// migration only, the other from the first violation that it holds.
+	// Only userspace uses mapBase and mapFound. The first exists only after a migration, the second from its first
+	// violation on.
 	mapBase  = "base"
 	mapFound = "found"
 )
 
-// addressHost stands in place of a slot for an address of the host.
+// addressHost takes the place of a slot for an address of the host.
 const addressHost = 0xffffffff
 
 // flagParent marks the entry of a parent's own MAC.
@@ -46,26 +45,25 @@ const flagParent = 0x01
 // flagIPvlan marks the entry of a parent's MAC that ipvlan endpoints share.
 const flagIPvlan = 0x02
 
-// flagOwnIPv6 marks an endpoint that finds IPv6 addresses of its own.
+// flagOwnIPv6 marks an endpoint that configures its own IPv6 addresses.
 const flagOwnIPv6 = 0x04
 
-// flagRouter marks one that forwards.
+// flagRouter marks an endpoint that forwards.
 const flagRouter = 0x08
 
-// parentMadeQdisc marks a parent whose clsact qdisc is of our making.
+// parentMadeQdisc marks a parent whose clsact qdisc berth created.
 const parentMadeQdisc = 0x01
 
 // parentIPvlan marks a parent on which ipvlan endpoints were registered.
 const parentIPvlan = 0x02
 
-// numKinds is how many kinds of violation the datapath has room for in a slot:
-// those of specs.Kinds.
+// numKinds is the number of kinds of violation for which a slot has room: those of specs.Kinds.
 const numKinds = 18
 
-// evidences is how many evidences the datapath has.
+// evidences is the number of evidences in the datapath.
 const evidences = 9
 
-// eventBytes is how much of a frame an event carries.
+// eventBytes is the number of a frame's bytes in an event.
 const eventBytes = 96
 
 type endpointKey struct {
@@ -80,7 +78,7 @@ const (
 	filterFactor = 0x9e3779b97f4a7c15
 )
 
-// filterIndex is the element of the filter that stands for the key.
+// filterIndex returns the index of the key's element in the filter.
 func (k endpointKey) filterIndex() uint32 {
 	var word [8]byte
 	copy(word[:], k.MAC[:])
@@ -100,14 +98,14 @@ type unknownValue struct {
 	Reserved [7]uint8
 }
 
-// What the map "lost" counts.
+// The indices of the map "lost".
 const (
 	lostEvents uint32 = iota
 	lostUnknown
 	lostKinds
 )
 
-// partyValue is who something leads to, and what its network says of it.
+// partyValue identifies an endpoint, and holds the rules of its network.
 type partyValue struct {
 	Slot    uint32
 	Enforce uint32 // by number of the kind
@@ -186,7 +184,7 @@ const (
 	numCounters        = atTransmitExternal + 3
 )
 
-// counters is what a slot has counted.
+// counters are the counters of a slot.
 type counters struct{ At [numCounters]count }
 
 type violation struct {
@@ -198,11 +196,10 @@ type violation struct {
 
 type violations struct{ Of [numKinds]violation }
 
-// foundValue is the packets of violations in a slot, by kind, that userspace
-// has added to what the datapath has counted.
+// foundValue holds the packets of violations in a slot, by kind, that userspace has added to the datapath's counts.
 type foundValue struct{ Packets, Dropped [32]uint64 }
 
-// baseValue is what maps of before counted in a slot.
+// baseValue holds the counts of earlier maps in a slot.
 type baseValue struct{ Counters counters }
 
 // event is struct event in the byte order of the machine.
@@ -229,7 +226,7 @@ type event struct {
 
 var eventSize = binary.Size(event{})
 
-// modeNumber is the number of a mode in the datapath (enum mode).
+// modeNumber returns the number of a mode in the datapath (enum mode).
 func modeNumber(m specs.Mode) (uint8, error) {
 	switch m {
 	case specs.ModeBridge:
@@ -257,8 +254,7 @@ func (c *counters) specs() (k specs.Counters) {
 	return k
 }
 
-// addTo adds in place: summing and converting one by one would take a fifth of
-// the time of the reading.
+// addTo adds in place: to sum and convert one by one would take a fifth of the reading time.
 func (c *counters) addTo(k *specs.Counters) {
 	addCount(&k.Receive.Local.Unicast, &c.At[atReceiveLocal])
 	addCount(&k.Receive.External.Unicast, &c.At[atReceiveExternal])
@@ -280,5 +276,5 @@ func (c *counters) add(d *counters) {
 	}
 }
 
-// addressBytes is an address as the map has it: IPv4 mapped into IPv6.
+// addressBytes returns an address in the maps' form: IPv4 mapped into IPv6.
 func addressBytes(a netip.Addr) [16]byte { return a.As16() }

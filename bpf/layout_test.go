@@ -12,8 +12,7 @@ import (
 	"berth/specs"
 )
 
-// TestLayout holds the Go types to the C ones: size, and offset and size of
-// each member, in order.
+// TestLayout compares the Go types with the C ones: size, and offset and size of each member, in order.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	spec, err := loadDatapath()
@@ -54,7 +53,7 @@ func sameLayout(t *testing.T, name string, c *btf.Struct, g reflect.Type) {
 	}
 }
 
-// TestMapSizes holds what the maps store to the Go types that are put there.
+// TestMapSizes compares the maps' key and value sizes with the Go types.
 func TestMapSizes(t *testing.T) {
 	t.Parallel()
 	spec, err := loadDatapath()
@@ -95,7 +94,7 @@ func TestMapSizes(t *testing.T) {
 	}
 }
 
-// TestEnums holds the numbers that both sides use for the same thing.
+// TestEnums compares the numbers that both sides use for the same thing.
 func TestEnums(t *testing.T) {
 	t.Parallel()
 	spec, err := loadDatapath()
@@ -121,7 +120,7 @@ func TestEnums(t *testing.T) {
 	}
 }
 
-// TestKinds holds the order of the kinds and evidences to that of the C.
+// TestKinds compares the order of kinds and evidences with that in C.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	spec, err := loadDatapath()
@@ -139,7 +138,7 @@ func TestKinds(t *testing.T) {
 			}
 			all = append(all, strings.ReplaceAll(strings.ToLower(v.Name), "_", "-"))
 		}
-		return all[:len(all)-1] // their number
+		return all[:len(all)-1] // the last is their number
 	}
 	if got, want := fmt.Sprint(named("kind")), fmt.Sprint(specs.Kinds()); got != want || len(specs.Kinds()) != numKinds {
 		t.Errorf("C has the kinds %s, want %s", got, want)

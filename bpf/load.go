@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DefaultEndpoints is how many endpoints can be counted unless told otherwise.
+// DefaultEndpoints is the default of the maximum number of endpoints.
 const DefaultEndpoints = 1024
 
 // parentsMax bounds the parents; each also takes an entry among the endpoints.
@@ -22,62 +22,57 @@ const parentsMax = 1024
 // vlansMax bounds the VLANs that have a sub-interface, on all trunks together.
 const vlansMax = 16384
 
-// addressesPer is how many addresses an endpoint may have on average; as many
-// as parents are left for the host's.
+// addressesPer is the average number of addresses of an endpoint; parentsMax more are left for the host's.
 const addressesPer = 3
 
-// sourcesMin is for how many MACs there is room at least on the lists of
-// endpoints in source mode.
+// sourcesMin is the least number of MACs for which the lists of endpoints in source mode have room.
 const sourcesMin = 8192
 
-// Options say how the datapath is loaded.
+// Options configure the loading of the datapath.
 type Options struct {
-	MaxEndpoints uint32 // at once; 0: DefaultEndpoints. Pinned maps grow, with what they hold, and do not shrink
+	MaxEndpoints uint32 // at once; 0 means DefaultEndpoints. Pinned maps grow with their content, and do not shrink
 	Attach       string // "auto" (also ""), "tcx" or "clsact"
 }
 
-// Datapath is the loaded programs, for the agent. One process at a time may
-// have it. Its methods must not be called concurrently.
+// Datapath holds the loaded programs, for the agent. Only one process at a time may have it. Its methods must not be
+// called concurrently.
 type Datapath struct {
 	pins   pins
 	maps   *Maps
 	tc     *netlink.Handle
 	attach string
-	cookie uint64 // of the namespace that the parents are in
+	cookie uint64 // of the namespace of the parents
 	held   map[held]link.Link
 
 	noSibling error // why the sibling program does nothing
-	withheld  bool  // hooks are not to attach to parents
+	withheld  bool  // hooks must not attach to parents
 	ingress   *ebpf.Program
 	egress    *ebpf.Program
-	sibling   *ebpf.Program // nil, unless programs are loaded
+	sibling   *ebpf.Program // nil unless programs are loaded
 }
 
-// Load creates the maps under bpffs, or adopts those that are pinned there
-// with what they hold, and loads the programs. Attachments of an earlier run
-// go on with its programs until Attach replaces them; pinned links whose
-// interface is gone are removed.
+// Load creates the maps under bpffs, or adopts those that are pinned there with their content, and loads the programs.
+// Attachments of an earlier run keep its programs until Attach replaces them; pinned links whose interface is gone are
+// removed.
 //
-// Maps of an older layout, or smaller ones, are replaced: entries are copied,
-// all programs swapped, and then the old counts are kept as a base of the new.
-// A process that is killed meanwhile loses nothing: the next one goes on. The
-// endpoints are to be registered anew after Load, as a hook may have registered
-// one with the maps of before. The error wraps [ErrNotBPFFS], [ErrUnsafe],
-// ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's
-// log with %+v.
+// Maps of an older layout, or smaller ones, are replaced: entries are copied, all programs swapped, and the old counts
+// then kept as the base of the new ones. If the process is killed meanwhile, nothing is lost: the next one continues.
+// Register the endpoints again after Load, as a hook may have registered one in the old maps. The error wraps
+// [ErrNotBPFFS], [ErrUnsafe], ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's log with
+// %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
 	return loadWith(bpffs, o, constants{
 		netnsHelper: features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil, sockets: true,
 	})
 }
 
-// constants are what the programs are told when they are loaded.
+// constants are set in the programs when they are loaded.
 type constants struct {
-	netnsHelper bool // the kernel has the helper that names the namespace of a frame's sender
-	sockets     bool // frames may have one; false is for measuring
+	netnsHelper bool // whether the kernel has the helper that returns the namespace of a frame's sender
+	sockets     bool // whether frames may have one; false for measurements
 }
 
-// loadWith is Load with constants that may not be the kernel's.
+// loadWith is Load with constants that may differ from the kernel's.
 func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
@@ -120,9 +115,8 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	return d, nil
 }
 
-// loadObjects loads maps and programs into the kernel. Where the pinned maps
-// are of another layout or smaller than wished, new ones stand in their place
-// when it returns, and what the old ones counted is still to be taken over.
+// loadObjects loads maps and programs into the kernel. If the pinned maps have another layout or are too small, new
+// ones are in their place when it returns, and the counts of the old ones are still to be taken over.
 func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	spec, err := loadDatapath()
 	if err != nil {
@@ -147,16 +141,15 @@ func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	return objects, nil
 }
 
-// loaded is the objects in the kernel.
+// loaded holds the objects in the kernel.
 type loaded struct {
 	datapathObjects
 	noSibling error // why the sibling program does nothing; nil if it counts
 }
 
-// assign loads the objects. The sibling program depends on more of the kernel
-// than the others: if it cannot be loaded, they are loaded with one in its place
-// that passes every frame. The others then do without the kernel's types, by
-// which they know headers inside tunnels and the interfaces of a namespace.
+// assign loads the objects. The sibling program needs more of the kernel than the others: if it cannot be loaded, they
+// are loaded with a replacement that passes every frame. The others then do without the kernel's BTF, which they need
+// to find headers inside tunnels and the interfaces of a namespace.
 func assign(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 	noSibling := knowsInterfaces()
 	if noSibling == nil {
@@ -179,7 +172,7 @@ func assignWithout(spec *ebpf.CollectionSpec, into pins, noSibling error) (*load
 	return loadInto(spec, into, noSibling, types)
 }
 
-// loadInto loads the objects, for the kernel's types or, if they are given, others.
+// loadInto loads the objects, with the kernel's BTF or, if types is not nil, with types.
 func loadInto(spec *ebpf.CollectionSpec, into pins, noSibling error, types *btf.Spec) (*loaded, error) {
 	if err := spec.Variables[datapathVarHaveKernelTypes].Set(types == nil); err != nil {
 		return nil, fmt.Errorf("set datapath constants: %w", err)
@@ -190,8 +183,7 @@ func loadInto(spec *ebpf.CollectionSpec, into pins, noSibling error, types *btf.
 	return l, spec.LoadAndAssign(&l.datapathObjects, options)
 }
 
-// noTypes returns an empty description of the kernel's types: reads of them are
-// left in the programs as instructions that are never run.
+// noTypes returns an empty BTF: reads of the kernel's types stay in the programs as instructions that never run.
 func noTypes() (*btf.Spec, error) {
 	b, err := btf.NewBuilder([]btf.Type{&btf.Int{Name: "int", Size: 4}}, nil)
 	if err != nil {
@@ -204,7 +196,7 @@ func noTypes() (*btf.Spec, error) {
 	return types, nil
 }
 
-// sizes says how many entries each map needs for so many endpoints.
+// sizes returns the number of entries of each map for a number of endpoints.
 func sizes(endpoints uint32) map[string]uint32 {
 	if endpoints == 0 {
 		endpoints = DefaultEndpoints
@@ -233,7 +225,7 @@ func (o *datapathObjects) maps(p pins) *Maps {
 	}}
 }
 
-// netnsCookie returns SO_NETNS_COOKIE of the namespace of the caller.
+// netnsCookie returns SO_NETNS_COOKIE of the caller's namespace.
 func netnsCookie() (uint64, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -250,22 +242,21 @@ func netnsCookie() (uint64, error) {
 // Maps returns the maps; they are closed with the Datapath.
 func (d *Datapath) Maps() *Maps { return d.maps }
 
-// Close lets go of programs and maps. All that is pinned goes on counting.
+// Close closes programs and maps. The pinned ones go on counting.
 func (d *Datapath) Close() error {
 	d.tc.Close()
 	d.letGoAll()
 	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
 }
 
-// DetachPinned takes the programs off every parent where no agent runs, as
-// Datapath.DetachAll does. The error wraps fs.ErrNotExist when nothing is
-// pinned.
+// DetachPinned removes the programs from every parent if no agent runs, as Datapath.DetachAll does. The error wraps
+// fs.ErrNotExist if nothing is pinned.
 func DetachPinned(bpffs string) error { return withPinned(bpffs, (*Datapath).DetachAll) }
 
-// PurgePinned is DetachPinned, and removes all that is pinned, with its counts.
+// PurgePinned is DetachPinned, and also removes all pinned objects, with their counts.
 func PurgePinned(bpffs string) error { return withPinned(bpffs, (*Datapath).Purge) }
 
-// withPinned opens what is pinned without loading programs.
+// withPinned opens the pinned objects without loading programs.
 func withPinned(bpffs string, do func(*Datapath) error) error {
 	maps, err := Open(bpffs)
 	if err != nil {
@@ -279,7 +270,7 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 	return errors.Join(do(d), d.Close())
 }
 
-// Purge detaches everywhere and removes all that is pinned, with its counts.
+// Purge detaches everywhere and removes all pinned objects, with their counts.
 func (d *Datapath) Purge() error {
 	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.next().remove(), d.pins.remove())
 }

@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// bpffs returns a folder of the test's own on the BPF file system.
+// bpffs returns a folder for the test on the BPF file system.
 func bpffs(t testing.TB) string {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
@@ -46,8 +46,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// skb is struct __sk_buff (include/uapi/linux/bpf.h): the fields of it that
-// BPF_PROG_TEST_RUN takes.
+// skb is struct __sk_buff (include/uapi/linux/bpf.h): the fields that BPF_PROG_TEST_RUN accepts.
 type skb struct {
 	_       [10]uint32
 	IfIndex uint32

@@ -9,24 +9,23 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Maps are the pinned maps. Each is opened when it is first used. The methods
-// may be called concurrently, and by several processes.
+// Maps are the pinned maps. Each is opened at its first use. The methods may be called concurrently, and by several
+// processes.
 type Maps struct {
 	pins pins
 
-	noBase atomic.Bool  // there is no map of that name
-	writes atomic.Int64 // elements that were put
-	adding sync.Mutex   // held while userspace adds to violations
+	noBase atomic.Bool  // whether there is no map of that name
+	writes atomic.Int64 // elements written
+	adding sync.Mutex   // held while userspace adds violations
 
 	mu     sync.Mutex
 	open   map[string]*ebpf.Map
-	folder uint64 // the inode of the folder when the first was opened
-	owned  bool   // by the agent, whose programs have these maps, wherever they are pinned
+	folder uint64 // inode of the folder when the first map was opened
+	owned  bool   // whether the agent owns them: its programs use these maps, wherever they are pinned
 }
 
-// Open returns the maps that are pinned under bpffs. The error wraps
-// fs.ErrNotExist when no agent ever pinned any, and [ErrUnsafe] when another
-// user could have.
+// Open returns the maps pinned under bpffs. The error wraps fs.ErrNotExist if no agent ever pinned any, and [ErrUnsafe]
+// if another user could have.
 func Open(bpffs string) (*Maps, error) {
 	if err := pinsUnder(bpffs).checkFolders(); err != nil {
 		return nil, err
@@ -38,7 +37,7 @@ func Open(bpffs string) (*Maps, error) {
 	return m, nil
 }
 
-// Close lets go of the maps; they stay pinned.
+// Close closes the maps; they stay pinned.
 func (m *Maps) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -50,8 +49,8 @@ func (m *Maps) Close() error {
 	return errors.Join(errs...)
 }
 
-// Slots returns the number of counter slots: those that can be used are
-// 1 to Slots()-1. It is 0 when the map cannot be opened.
+// Slots returns the number of counter slots, of which 1 to Slots()-1 can be used. It returns 0 if the map cannot be
+// opened.
 func (m *Maps) Slots() uint32 {
 	counters, err := m.get(mapCounters)
 	if err != nil {
@@ -77,8 +76,7 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 	return one, nil
 }
 
-// openRest opens the maps of userspace alone, as far as there are any, so that
-// their pins can be made again.
+// openRest opens the existing maps of userspace alone, so that they can be pinned again.
 func (m *Maps) openRest() error {
 	_, base := m.base()
 	_, found := m.found()
@@ -86,8 +84,8 @@ func (m *Maps) openRest() error {
 	return errors.Join(base, found, layout)
 }
 
-// follow lets go of maps that an agent has replaced since they were opened, so
-// that nobody writes to those. Whoever writes calls it first.
+// follow closes maps that an agent has replaced since they were opened, so that nothing is written to the old ones. A
+// method that writes calls it first.
 func (m *Maps) follow() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,9 +103,8 @@ func (m *Maps) follow() error {
 	return errors.Join(errs...)
 }
 
-// keep sets a key, unless it has the value already: the memory of an element
-// that is replaced may be used for another at once, while a program that was
-// held up between look-up and use still reads it (kernel/bpf/hashtab.c).
+// keep sets a key unless it has the value already: the kernel may reuse the memory of a replaced element at once, while
+// a program that was held up between look-up and use still reads it (kernel/bpf/hashtab.c).
 func keep[V comparable](m *Maps, name string, key any, value V) error {
 	one, err := m.get(name)
 	if err != nil {
@@ -124,8 +121,7 @@ func keep[V comparable](m *Maps, name string, key any, value V) error {
 	return m.put(name, key, value)
 }
 
-// expect marks the filter's element of a key that is registered. What the
-// datapath has noted there stays.
+// expect marks the filter's element of a registered key. It keeps the datapath's own notes in it.
 func (m *Maps) expect(k endpointKey) error {
 	one, err := m.get(mapFilter)
 	if err != nil {
@@ -142,7 +138,7 @@ func (m *Maps) expect(k endpointKey) error {
 	return m.put(mapFilter, k.filterIndex(), v)
 }
 
-// put sets a key, whatever stood there.
+// put sets a key, and overwrites its value.
 func (m *Maps) put(name string, key, value any) error {
 	one, err := m.get(name)
 	if err != nil {
@@ -155,9 +151,8 @@ func (m *Maps) put(name string, key, value any) error {
 	return nil
 }
 
-// deleteIf deletes a key if want agrees to its value; a key that is not there
-// is no error. Between look and deletion another may be put, which only the
-// owner of the slot does.
+// deleteIf deletes a key if want returns true for its value; a missing key is no error. Only the owner of the slot
+// could set the key between look-up and deletion.
 func deleteIf[V any](m *Maps, name string, key any, want func(V) bool) error {
 	one, err := m.get(name)
 	if err != nil {

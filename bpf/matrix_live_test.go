@@ -12,21 +12,20 @@ import (
 	"berth/specs"
 )
 
-// matrix is one run of the exactness matrix: two containers of one mode on a
-// parent whose switch reflects or does not, and what the cable carried.
+// matrix is one run of the exactness matrix: two containers of one mode on a parent whose switch reflects or not, and
+// the capture of the cable.
 type matrix struct {
 	*lab
 	mode    specs.Mode
 	reflect bool
 	a, b    *container // b is nil in passthru mode, which has no siblings
 	wire    *wireTruth
-	direct  map[*container]specs.Counters // what passed between siblings without the cable
+	direct  map[*container]specs.Counters // traffic between siblings that bypassed the cable
 }
 
-// TestExact has every mode, to and from the wire
-// and a sibling, with a switch that reflects and one that does not, to groups
-// and to all, small datagrams and super-packets of TCP and UDP. The truth is
-// what was sent, where its number is known, and a capture with offloads off.
+// TestExact tests every mode, to and from the wire and a sibling, with a switch that reflects and one that does not,
+// with multicast and broadcast, small datagrams and super-packets of TCP and UDP. The reference is the known number of
+// frames sent, or a capture with offloads off.
 func TestExact(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.Macvlan) {
@@ -35,7 +34,7 @@ func TestExact(t *testing.T) {
 				t.Parallel()
 				x := newMatrix(t, mode, reflect)
 				x.toAll()
-				if !reflect { // the LAN's own address is on the port of the switch else
+				if !reflect { // otherwise the LAN's own address is on the port of the switch
 					x.withTheWire()
 				}
 				if x.b != nil {
@@ -64,7 +63,7 @@ func newMatrix(t *testing.T, mode specs.Mode, reflect bool) *matrix {
 	return x
 }
 
-// listen gives a container in source mode its list.
+// listen sets the source list of a container in source mode.
 func (x *matrix) listen(c *container, sources ...specs.MAC) {
 	x.Helper()
 	if c.Mode != specs.ModeSource {
@@ -77,7 +76,7 @@ func (x *matrix) listen(c *container, sources ...specs.MAC) {
 	must(x, x.maps.Register(c.Endpoint))
 }
 
-// toAll sends to a group and to all.
+// toAll sends multicast and broadcast.
 func (x *matrix) toAll() {
 	x.Helper()
 	sendUDP(x, x.a.NS, netip.MustParseAddr("192.0.2.255"), 13, 3)
@@ -107,8 +106,8 @@ func (x *matrix) withTheWire() {
 	x.check("TCP")
 }
 
-// superPackets checks that what is sent meanwhile passes the parent in fewer
-// pieces than the cable: else the test tests nothing.
+// superPackets checks that the frames sent meanwhile pass the parent in fewer pieces than the cable; otherwise the test
+// would test nothing.
 func (x *matrix) superPackets(c *container, send func()) {
 	x.Helper()
 	pieces := func() uint64 { return testnet.Link(x, c.NS, "net1").Attrs().Statistics.TxPackets }
@@ -123,8 +122,7 @@ func (x *matrix) superPackets(c *container, send func()) {
 	}
 }
 
-// withSibling sends between the containers: directly in bridge mode, else by
-// way of the switch, if it reflects.
+// withSibling sends between the containers: directly in bridge mode, else over the switch if it reflects.
 func (x *matrix) withSibling() {
 	x.Helper()
 	bridge := x.mode == specs.ModeBridge
@@ -161,20 +159,20 @@ func (x *matrix) settled() {
 	settle(x, x.lab, all...)
 }
 
-// passed says that a sibling sent another so much without the cable.
+// passed records traffic between siblings that bypassed the cable.
 func (x *matrix) passed(from, to *container, n specs.Count) {
 	x.direct[from] = x.direct[from].Plus(transmitLocal(n))
 	x.direct[to] = x.direct[to].Plus(receiveLocal(n))
 }
 
-// sentBefore is what the cable has carried of a container's.
+// sentBefore returns the traffic that the cable has carried from a container.
 func (x *matrix) sentBefore(c *container) specs.Casts {
 	x.Helper()
 	x.wire.drain()
 	return x.wire.of(&c.Endpoint, nil).Transmit.External
 }
 
-// sent checks the capture itself, where the number of datagrams is known.
+// sent checks the capture itself if the number of datagrams is known.
 func (x *matrix) sent(c *container, want specs.Casts) {
 	x.Helper()
 	testnet.Eventually(x, "all datagrams on the cable", func() bool {
@@ -185,7 +183,7 @@ func (x *matrix) sent(c *container, want specs.Casts) {
 	}
 }
 
-// check compares what is counted with the truth.
+// check compares the counts with the reference.
 func (x *matrix) check(what string) {
 	x.Helper()
 	macs := map[specs.MAC]bool{x.a.MAC: true}
@@ -214,8 +212,7 @@ func (x *matrix) check(what string) {
 	}
 }
 
-// segmented is what sendSegmented sends: 100 segments of 1,000 bytes, and a
-// rest of 200.
+// segmented is the traffic of sendSegmented: 100 segments of 1,000 bytes, and a rest of 200.
 var segmented = one(101, 101*udpBytes(0)+100_200)
 
 // sendSegmented sends UDP in super-packets.

@@ -7,16 +7,16 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// member is a place in a key or value of a map that has a name of its own. An
-// array of structures has its members by index, one of numbers is one member.
+// member is a named place in a key or value of a map. Each element of an array of structures has its own members; an
+// array of numbers is one member.
 type member struct {
-	Path   string // as "is.slot" or "of[3].packets"; "" for a number without a structure
+	Path   string // such as "is.slot" or "of[3].packets"; "" for a number without a structure
 	Offset uint32
 	Size   uint32
 	Array  bool `json:",omitempty"` // may grow at its end
 }
 
-// membersOf returns the members of a type, in the order of their offsets.
+// membersOf returns the members of a type, ordered by offset.
 func membersOf(t btf.Type) ([]member, error) {
 	var all []member
 	err := walkMembers(t, "", 0, &all)
@@ -71,7 +71,7 @@ func addMember(t btf.Type, path string, offset uint32, array bool, all *[]member
 	return nil
 }
 
-// conversion turns values of an older layout into ones of this.
+// conversion converts values of an older layout to this one.
 type conversion struct {
 	size  int // of a value of this layout
 	moves []move
@@ -79,10 +79,9 @@ type conversion struct {
 
 type move struct{ from, to, size uint32 }
 
-// convertMembers plans how values with old members become values of new ones:
-// each member goes where the one of its name is. New ones are 0, and those that
-// are gone are left out. It returns false if a member has become smaller, or has
-// the name of another kind of member.
+// convertMembers plans the conversion of values from old members to new ones: each member is copied to the one of the
+// same name. New members are 0, and deleted ones are left out. It returns false if a member has shrunk, or its name has
+// another kind of member.
 func convertMembers(old, now []member, size int) (conversion, bool) {
 	c, was := conversion{size: size}, make(map[string]member, len(old))
 	for _, m := range old {
@@ -98,7 +97,7 @@ func convertMembers(old, now []member, size int) (conversion, bool) {
 		}
 		to := m.Offset
 		if !m.Array && bigEndian {
-			to += m.Size - o.Size // a number that got wider
+			to += m.Size - o.Size // the number has become wider
 		}
 		c.moves = append(c.moves, move{from: o.Offset, to: to, size: o.Size})
 	}
@@ -118,8 +117,7 @@ func (c conversion) value(old []byte) []byte {
 	return fresh
 }
 
-// appended is the conversion of values of an unknown layout, which may have got
-// members at their end.
+// appended returns the conversion of values of an unknown layout, to which members may have been appended.
 func appended(oldSize, size int) conversion {
 	return conversion{size: size, moves: []move{{size: uint32(min(oldSize, size))}}}
 }

@@ -14,31 +14,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pinMigrating marks maps that have replaced others, whose links and counts
-// are still to be taken over.
+// pinMigrating marks maps that have replaced others whose links and counts are still to be taken over.
 const pinMigrating = "migrating"
 
-// migration is how pinned maps are replaced by ones of another shape:
+// migration replaces pinned maps with ones of another shape:
 //
-//  1. New maps are made and pinned in a folder beside (into); maps whose shape
-//     stays are pinned there too, and entries are copied, each member of a value
-//     to where the one of its name is (described.go).
-//  2. The two folders change their names, in one step.
+//  1. New maps are created and pinned in a folder beside (into); unchanged maps
+//     are pinned there too. Entries are copied, each member of a value to the
+//     one of the same name (described.go).
+//  2. The two folders exchange their names, in one step.
 //  3. All links and filters get programs that count into the new maps.
-//  4. When no program of before runs any more, the old counts are written to
-//     the base of the new ones, and the old counters are unpinned.
+//  4. When no old program runs any more, the old counts are written to the
+//     base of the new ones, and the old counters are unpinned.
 //
-// A process that is killed before step 2 has done nothing; after it, the next
-// Load does steps 3 and 4 (again), which give the same however often.
+// If the process is killed before step 2, nothing has changed; after it, the next Load does steps 3 and 4 (again). To
+// repeat them gives the same result.
 type migration struct {
-	from, into pins     // the same: nothing is to be done
+	from, into pins     // equal if nothing is to be done
 	copies     []string // maps whose entries are copied
 	converts   map[string]conversion
 	now        described
 }
 
-// adopt gives maps of another version the name of this one: their layout is
-// then migrated as any other.
+// adopt renames the maps of another version to this one: their layout is then migrated as any other.
 func (p pins) adopt() error {
 	if _, err := os.Stat(p.dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -59,9 +57,8 @@ func (p pins) adopt() error {
 	return nil
 }
 
-// planMigration compares what is pinned, and its description, with what is
-// wanted, sets the sizes in spec, and does step 1 if there is a difference, but
-// for copying.
+// planMigration compares the pinned maps, and their description, with the wanted ones, and sets the sizes in spec. If
+// they differ, it does step 1 except for copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
 	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
 	was, err := p.described()
@@ -110,7 +107,7 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 		return m, nil
 	}
 	m.renewCounts(pinned)
-	if err := p.next().removeAll(); err != nil { // of a process that was killed in step 1
+	if err := p.next().removeAll(); err != nil { // from a process that was killed in step 1
 		return nil, err
 	}
 	if m.into == m.from {
@@ -119,8 +116,8 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	return m, m.keep(pinned)
 }
 
-// renewCounts has the maps of counts replaced with any other: what they hold
-// becomes the base of the new ones, and so must not be theirs as well.
+// renewCounts replaces the maps of counts too if any map is replaced: their content becomes the base of the new ones,
+// so the new ones must not hold it as well.
 func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 	for _, name := range []string{mapCounters, mapViolations} {
 		if pinned[name] != nil && len(m.copies) > 0 && !slices.Contains(m.copies, name) {
@@ -129,12 +126,12 @@ func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 	}
 }
 
-// keep pins the maps that stay beside those that will be new.
+// keep pins the unchanged maps beside the new ones.
 func (m *migration) keep(all map[string]*ebpf.Map) error {
 	if err := m.into.make(); err != nil {
 		return err
 	}
-	if err := m.into.describeIn(m.now); err != nil { // before the maps, which a kill may leave alone
+	if err := m.into.describeIn(m.now); err != nil { // before the maps, as a kill may leave it alone
 		return err
 	}
 	for _, name := range m.copies {
@@ -215,7 +212,7 @@ func (d *Datapath) takeOver() error {
 	if err := d.maps.addBase(old); err != nil {
 		return fmt.Errorf("take counts over: %w", err)
 	}
-	if err := removePin(old.object(mapCounters)); err != nil { // now they are
+	if err := removePin(old.object(mapCounters)); err != nil { // they are taken over now
 		return err
 	}
 	if err := old.removeAll(); err != nil {
@@ -224,10 +221,9 @@ func (d *Datapath) takeOver() error {
 	return removePin(d.pins.object(pinMigrating))
 }
 
-// waitForPrograms returns when every program that was running when it was
-// called is through. An update of a map of maps waits for that
-// (kernel/bpf/syscall.c, maybe_wait_bpf_programs: synchronize_rcu). membarrier(2)
-// would too, but refuses to on kernels with nohz_full.
+// waitForPrograms returns when every program that was running when it was called has finished. An update of a map of
+// maps waits for that (kernel/bpf/syscall.c, maybe_wait_bpf_programs: synchronize_rcu). So would membarrier(2), but it
+// fails on kernels with nohz_full.
 func waitForPrograms() error {
 	inner := &ebpf.MapSpec{Name: "inner", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
 	one, err := ebpf.NewMap(inner)
@@ -245,8 +241,8 @@ func waitForPrograms() error {
 	return outer.Put(uint32(0), one)
 }
 
-// swapPrograms brings the links of the old folder here, each with a new
-// program, and does as much for filters.
+// swapPrograms moves the links of the old folder to this one, each with a new program, and replaces the programs of
+// filters.
 func (d *Datapath) swapPrograms() error {
 	files, err := os.ReadDir(d.pins.next().links())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -266,14 +262,14 @@ func (d *Datapath) swapPrograms() error {
 		if err == nil {
 			err = d.maps.exclusively(func() error { return d.attachClsact(ifindex) })
 		}
-		if err != nil && !errors.Is(err, errNotOn) { // one that is not whole is swept
+		if err != nil && !errors.Is(err, errNotOn) { // sweep removes incomplete ones
 			return err
 		}
 	}
 	return nil
 }
 
-// removeAll deletes a folder with all that is pinned in it.
+// removeAll deletes a folder and all pins in it.
 func (p pins) removeAll() error {
 	if err := os.RemoveAll(p.dir); err != nil {
 		return fmt.Errorf("remove pinned objects: %w", err)

@@ -16,8 +16,8 @@ import (
 	"berth/specs"
 )
 
-// TestGrow checks that a larger number of endpoints takes over what was
-// counted, who is registered and what is attached; and a smaller one all of it.
+// TestGrow checks that a larger number of endpoints takes over counts, registrations and attachments, and that a
+// smaller one keeps all.
 func TestGrow(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -71,8 +71,7 @@ func (l *lab) settledLayout() {
 	}
 }
 
-// TestOpenMapsFollow checks that a process which has opened the maps before
-// they were replaced goes on with the new ones.
+// TestOpenMapsFollow checks that a process which opened the maps before they were replaced uses the new ones.
 func TestOpenMapsFollow(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -101,8 +100,7 @@ func TestOpenMapsFollow(t *testing.T) {
 	}
 }
 
-// TestOlderLayout fakes the maps of another version, with fewer entries and
-// without the last members, and has them taken over.
+// TestOlderLayout takes over maps of another version, with fewer entries and without the last members.
 func TestOlderLayout(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -120,7 +118,7 @@ func TestOlderLayout(t *testing.T) {
 	}
 	cpus, err := ebpf.PossibleCPU()
 	must(t, err)
-	// What was received alone; what was sent stood behind it.
+	// The counters of received frames only; those of sent frames stood behind them.
 	older(mapCounters, ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 32, MaxEntries: 5}, func(m *ebpf.Map) error {
 		values := make([][2]count, cpus)
 		for i := range values {
@@ -157,9 +155,8 @@ func TestOlderLayout(t *testing.T) {
 	(&lab{bench: x}).settledLayout()
 }
 
-// TestKills kills the process that loads and attaches, again and again, while
-// a container sends; most of the times with larger maps than the last one, so
-// that it may die anywhere in migrating. No frame is lost to the counts.
+// TestKills kills the process that loads and attaches, again and again, while a container sends; mostly with larger
+// maps than before, so that it may die anywhere in a migration. No frame is missing from the counts.
 func TestKills(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -176,7 +173,7 @@ func TestKills(t *testing.T) {
 		go func() { sent <- sendUntil(t, c, &stop) }()
 		for i := range kills {
 			p := l.startLoader(dir, kind, uint32(10+i/2*3))
-			time.Sleep(time.Duration(5+i*37%90) * time.Millisecond) // where it dies, not how long it takes
+			time.Sleep(time.Duration(5+i*37%90) * time.Millisecond) // chooses the point of the kill, not a duration
 			must(t, p.Kill())
 			_, _ = p.Wait()
 		}
@@ -194,7 +191,7 @@ func TestKills(t *testing.T) {
 	})
 }
 
-// sendUntil sends datagrams until it is told to stop, and returns how many.
+// sendUntil sends datagrams until stop is set, and returns their number.
 func sendUntil(t *testing.T, c *container, stop *atomic.Bool) (n uint64) {
 	testnet.In(t, c.NS, func() {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -210,7 +207,7 @@ func sendUntil(t *testing.T, c *container, stop *atomic.Bool) (n uint64) {
 				return
 			}
 			n++
-			time.Sleep(50 * time.Microsecond) // two processors are all there are
+			time.Sleep(50 * time.Microsecond) // there may be only two processors
 		}
 	})
 	return n

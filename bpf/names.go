@@ -12,9 +12,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// programNames returns the names of all programs in the kernel, by id. It reads
-// them by an iterator (Linux 5.9), which takes CAP_BPF and CAP_PERFMON: to open a
-// program by its id takes CAP_SYS_ADMIN, which the agent gives up.
+// programNames returns the names of all programs in the kernel, by id. It reads them by an iterator (Linux 5.9), which
+// needs CAP_BPF and CAP_PERFMON; to open a program by its id needs CAP_SYS_ADMIN, which the agent drops.
 func programNames() (map[ebpf.ProgramID]string, error) {
 	spec, err := namesProgram()
 	if err != nil {
@@ -46,8 +45,8 @@ func programNames() (map[ebpf.ProgramID]string, error) {
 	}
 }
 
-// nameEntry is an id and a name of BPF_OBJ_NAME_LEN bytes
-// (include/uapi/linux/bpf.h), as namesProgram writes them.
+// nameEntry is the size of an id and a name of BPF_OBJ_NAME_LEN bytes (include/uapi/linux/bpf.h), as namesProgram
+// writes them.
 const nameEntry = 4 + 16
 
 func cString(b []byte) string {
@@ -59,9 +58,8 @@ func cString(b []byte) string {
 	return string(b)
 }
 
-// namesProgram writes id and name of one program. Its context is
-// struct bpf_iter__bpf_prog (kernel/bpf/prog_iter.c): pointers to the iterator's
-// meta, whose first member is the file that is read, and to the program.
+// namesProgram writes id and name of one program. Its context is struct bpf_iter__bpf_prog (kernel/bpf/prog_iter.c):
+// pointers to the iterator's meta, whose first member is the file being read, and to the program.
 func namesProgram() (*ebpf.ProgramSpec, error) {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
@@ -100,7 +98,7 @@ func namesProgram() (*ebpf.ProgramSpec, error) {
 	}, nil
 }
 
-// offsetOf returns where a member of a structure is, in bytes.
+// offsetOf returns the offset of a structure's member, in bytes.
 func offsetOf(types *btf.Spec, structure, member string) (int16, error) {
 	var of *btf.Struct
 	if err := types.TypeByName(structure, &of); err != nil {

@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// second gives a container another macvlan interface on the parent, eth1, as an
-// engine's own network does, and returns its MAC.
+// second gives a container another macvlan interface on the parent, eth1, like one of an engine's own network, and
+// returns its MAC.
 func (c *container) second(mac specs.MAC) specs.MAC {
 	c.lab.Helper()
 	must(c.lab, testnet.Netlink(c.lab, c.lab.ns).LinkAdd(&netlink.Macvlan{
@@ -26,7 +26,7 @@ func (c *container) second(mac specs.MAC) specs.MAC {
 	return macOf(c.lab, c.NS, "eth1")
 }
 
-// sendDropped sends a frame that is to be dropped on its way.
+// sendDropped sends a frame that must be dropped on its way.
 func sendDropped(t *testing.T, c *container, frame []byte) {
 	t.Helper()
 	index := testnet.Link(t, c.NS, "net1").Attrs().Index
@@ -40,9 +40,8 @@ func sendDropped(t *testing.T, c *container, frame []byte) {
 	})
 }
 
-// TestOtherInterfaceOfTheContainer has a container with a macvlan interface
-// that is not berth's beside its own: what that sends, also ARP with the
-// address of the first, is no violation and is not dropped. What is forged is.
+// TestOtherInterfaceOfTheContainer gives a container a second macvlan interface that does not belong to berth: its
+// frames, also ARP with the address of the first, are no violation and are not dropped. Forged frames are.
 func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -82,8 +81,8 @@ func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	}
 }
 
-// TestAnswersToAProbe has an address that another machine has while an endpoint
-// asks for it: its answers are no violation, what it says later is.
+// TestAnswersToAProbe lets another machine have an address that an endpoint probes: its answers are no violation, its
+// later frames are.
 func TestAnswersToAProbe(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)
@@ -140,8 +139,8 @@ func TestAnswersToAProbe(t *testing.T) {
 	})
 }
 
-// TestIPvlanSpoof has A send with B's address and with nobody's, to the wire,
-// to B, and to all: it is A that is counted.
+// TestIPvlanSpoof lets A send with B's address and with an unused one, to the wire, to B, and to all: the violation is
+// counted for A.
 func TestIPvlanSpoof(t *testing.T) {
 	t.Parallel()
 	for _, helper := range []bool{true, false} {
@@ -179,7 +178,7 @@ func TestIPvlanSpoof(t *testing.T) {
 					}
 				}
 				want := c.inside
-				if enforce || !helper { // before copies go to siblings; and whose it is, the parent cannot tell
+				if enforce || !helper { // it precedes the copies to siblings; and the parent cannot identify the sender
 					want = c.parent
 				}
 				must(t, x.maps.Zero(slotA))

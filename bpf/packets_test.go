@@ -17,13 +17,13 @@ var (
 	macAll   = specs.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 )
 
-// ethernet puts an Ethernet header before a payload.
+// ethernet adds an Ethernet header to a payload.
 func ethernet(to, from specs.MAC, ethertype uint16, payload []byte) []byte {
 	frame := append(to[:], from[:]...)
 	return append(binary.BigEndian.AppendUint16(frame, ethertype), payload...)
 }
 
-// ip4 is an IPv4 header and payload, without checksum.
+// ip4 returns an IPv4 header and payload, without checksum.
 func ip4(proto byte, from, to netip.Addr, payload []byte) []byte {
 	p := make([]byte, 20)
 	p[0], p[8], p[9] = 0x45, 64, proto
@@ -33,7 +33,7 @@ func ip4(proto byte, from, to netip.Addr, payload []byte) []byte {
 	return append(p, payload...)
 }
 
-// ip6 is an IPv6 header and payload.
+// ip6 returns an IPv6 header and payload.
 func ip6(next byte, from, to netip.Addr, payload []byte) []byte {
 	p := make([]byte, 40)
 	p[0], p[6], p[7] = 0x60, next, 64
@@ -43,7 +43,7 @@ func ip6(next byte, from, to netip.Addr, payload []byte) []byte {
 	return append(p, payload...)
 }
 
-// tcp is a TCP header with so many bytes of options, and a payload.
+// tcp returns a TCP header with a number of bytes of options, and a payload.
 func tcp(options int, payload int) []byte {
 	p := make([]byte, 20+options+payload)
 	p[12] = byte((20 + options) / 4 << 4)

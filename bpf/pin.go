@@ -12,18 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotBPFFS is returned by [Load] when the folder for pinned objects lies on
-// no BPF file system.
+// ErrNotBPFFS is returned by [Load] if the folder for pinned objects is not on a BPF file system.
 var ErrNotBPFFS = errors.New(`not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`)
 
-// ErrUnsafe is returned when another user than the caller's could have pinned an
-// object in the folder, or could remove one.
+// ErrUnsafe is returned if another user than the caller's could have pinned an object in the folder, or could remove
+// one.
 var ErrUnsafe = errors.New("another user can change the folder for pinned objects")
 
-// checkFolders refuses the folder of this layout, and the one around it, if
-// another user can change them: a BPF file system that is mounted without
-// "mode=0700" lets every user make folders in its root. A folder that does not
-// exist is no error.
+// checkFolders returns an error if another user can change the folder of this layout or the one around it: if a BPF
+// file system is mounted without "mode=0700", every user can create folders in its root. A folder that does not exist
+// is no error.
 func (p pins) checkFolders() error {
 	for _, dir := range []string{filepath.Dir(p.dir), p.dir} {
 		err := checkFolder(dir, dir != p.dir)
@@ -34,8 +32,8 @@ func (p pins) checkFolders() error {
 	return nil
 }
 
-// checkFolder accepts a folder that all can write to if sticky is set and no
-// user can remove the files of another there, as in the root of the file system.
+// checkFolder accepts a folder that all can write to if sticky is set and no user can remove another's files there, as
+// in the root of the file system.
 func checkFolder(dir string, sticky bool) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
@@ -55,16 +53,16 @@ func checkFolder(dir string, sticky bool) error {
 	return fmt.Errorf("%q %s: %w: remove it, and start berthd again", dir, why, ErrUnsafe)
 }
 
-// pins knows where the objects of this layout are pinned.
+// pins is the folder of this layout's pinned objects.
 type pins struct{ dir string }
 
 func pinsUnder(bpffs string) pins { return pins{filepath.Join(bpffs, "v"+strconv.Itoa(Version))} }
 
-// next is where maps are made that are to replace these, and where the replaced
-// ones are afterwards. Pinned names have no dots.
+// next returns the folder in which the maps are created that will replace these, and in which the replaced ones are
+// afterwards. Pinned names have no dots.
 func (p pins) next() pins { return pins{p.dir + "-next"} }
 
-// inode tells the folder from one that has taken its place; 0: there is none.
+// inode identifies the folder, to detect that it was replaced; it is 0 if there is none.
 func (p pins) inode() uint64 {
 	var st unix.Stat_t
 	if unix.Stat(p.dir, &st) != nil {
@@ -99,7 +97,7 @@ func (p pins) make() error {
 	return nil
 }
 
-// remove deletes every pin and the folders, and what they alone held.
+// remove deletes every pin and the folders, and so the objects that only the pins held.
 func (p pins) remove() error {
 	if err := os.RemoveAll(p.dir); err != nil {
 		return fmt.Errorf("remove pinned objects: %w", err)
@@ -111,7 +109,7 @@ func (p pins) remove() error {
 	return nil
 }
 
-// linked returns the interface indices that have a pinned link, of either way.
+// linked returns the interface indices that have a pinned link, of either direction.
 func (p pins) linked() ([]int, error) {
 	files, err := os.ReadDir(p.links())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -127,8 +125,7 @@ func (p pins) linked() ([]int, error) {
 	return all, nil
 }
 
-// parseLinkName takes the name of a pinned link apart; false for a file that
-// is not ours.
+// parseLinkName parses the name of a pinned link; ok is false if the file is not berth's.
 func parseLinkName(name string) (ifindex int, w way, ok bool) {
 	number, suffix, found := strings.Cut(name, "-")
 	ifindex, err := strconv.Atoi(number)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPinsOfOthersAreRefused has another user make the folders first, or be able
-// to change them: neither the hook nor the agent uses what is pinned there.
+// TestPinsOfOthersAreRefused lets another user create the folders first, or be able to change them: neither the hook
+// nor the agent uses the pins there.
 func TestPinsOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	layout := "v" + strconv.Itoa(Version)
@@ -44,7 +44,7 @@ func TestPinsOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-// TestPinsAreForTheirOwnerAlone looks at the modes of all that is pinned.
+// TestPinsAreForTheirOwnerAlone checks the modes of all pins.
 func TestPinsAreForTheirOwnerAlone(t *testing.T) {
 	t.Parallel()
 	dir := bpffs(t)

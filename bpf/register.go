@@ -14,25 +14,24 @@ import (
 // Endpoint is one macvlan or ipvlan interface as the datapath knows it.
 type Endpoint struct {
 	Slot        uint32    // 1 to Slots()-1
-	ParentIndex int       // of the device that the interface is on
-	VLAN        int       // 0, unless of one VLAN on a trunk that has no sub-interface
-	OfVLAN      VLAN      // what the device is the sub-interface of; zero: of none
-	MAC         specs.MAC // of ipvlan: the parent's
+	ParentIndex int       // of the interface's parent device
+	VLAN        int       // the VLAN on a trunk without a sub-interface for it, else 0
+	OfVLAN      VLAN      // the VLAN of which the device is the sub-interface; zero if it is not
+	MAC         specs.MAC // if ipvlan, the parent's
 	Index       int       // of the interface, in its namespace; AttachInside needs it
 	Driver      specs.Driver
 	Mode        specs.Mode
-	Cookie      uint64 // of the container's namespace; 0: unknown
+	Cookie      uint64 // of the container's namespace; 0 if unknown
 	Addresses   []netip.Addr
-	Sources     []specs.MAC // in source mode: whose frames it receives
+	Sources     []specs.MAC // in source mode, the MACs whose frames it receives
 
-	Enforce []specs.Kind      // violations whose frames are dropped
-	Allow   []specs.Allowance // what is no violation
-	IPv6    specs.IPv6        // of the network; "": off
+	Enforce []specs.Kind      // kinds of violation whose frames are dropped
+	Allow   []specs.Allowance // exceptions that are no violation
+	IPv6    specs.IPv6        // of the network; "" if off
 }
 
-// Register makes the datapath count an endpoint, from the next frame on.
-// Registering again what is there already changes nothing; a MAC that led to
-// another slot leads to this one then.
+// Register makes the datapath count an endpoint, from the next frame on. If it is registered already, nothing changes;
+// a MAC of another slot is assigned to this one.
 func (m *Maps) Register(e Endpoint) error {
 	if err := m.follow(); err != nil {
 		return err
@@ -41,7 +40,7 @@ func (m *Maps) Register(e Endpoint) error {
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	if err := m.register(e); err != nil {
-		_ = m.Unregister(e) // what hinders it is in the error already
+		_ = m.Unregister(e) // the error has the cause already
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	return nil
@@ -66,8 +65,7 @@ func (m *Maps) check(e Endpoint) error {
 	return nil
 }
 
-// register puts the MAC before the rest, which would make frames of the
-// endpoint's own look forged without it.
+// register sets the MAC before the rest: without it, frames of the endpoint's own would look forged.
 func (m *Maps) register(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
 		if err := keep(m, mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
@@ -94,8 +92,7 @@ func (m *Maps) register(e Endpoint) error {
 	return nil
 }
 
-// registerMAC puts the filter first, without which the MAC would not be found
-// as a source.
+// registerMAC sets the filter first: without it, the datapath would not find the MAC as a source.
 func (m *Maps) registerMAC(e Endpoint) error {
 	if err := m.expect(e.key()); err != nil {
 		return err
@@ -114,8 +111,8 @@ func (m *Maps) registerMAC(e Endpoint) error {
 	return nil
 }
 
-// shareMAC has frames of the parent's MAC told apart by their addresses, now
-// and whenever the agent attaches to the parent anew.
+// shareMAC marks the parent's MAC as shared, so that its frames are told apart by their addresses, now and after the
+// agent attaches to the parent again.
 func (m *Maps) shareMAC(e Endpoint) error {
 	return m.exclusively(func() error { return m.shareParent(e) })
 }
@@ -137,10 +134,9 @@ func (m *Maps) shareParent(e Endpoint) error {
 	return keep(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
-// Unregister makes the datapath forget an endpoint. It deletes only what still
-// leads to its slot, so a MAC or an address that has a new owner stays; a
-// namespace that has a second interface on the same parent is evidence again
-// when that one is registered anew.
+// Unregister makes the datapath forget an endpoint. It deletes only the keys that still lead to its slot, so a MAC or
+// an address with a new owner stays. If the namespace has a second interface on the same parent, it is evidence again
+// only when that one is registered again.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.follow(), m.forget(e)}
 	if e.Driver == specs.IPvlan {
@@ -152,15 +148,14 @@ func (m *Maps) Unregister(e Endpoint) error {
 	return nil
 }
 
-// Move registers an endpoint whose parent has another index now, or that is on
-// another VLAN, and forgets it where it was. Its slot and its counts stay, and so
-// does the program on an ipvlan interface.
+// Move registers an endpoint whose parent has another index now, or that is on another VLAN, and unregisters it at the
+// old place. Its slot, its counts and the sibling program stay.
 func (m *Maps) Move(from, to Endpoint) error {
 	if err := m.Register(to); err != nil {
 		return err
 	}
 	if from.ParentIndex == to.ParentIndex && from.VLAN == to.VLAN {
-		return nil // the trunk below it has another index: its keys are the same
+		return nil // only the trunk below has another index: its keys are the same
 	}
 	errs := []error{m.forget(from)}
 	if to.Driver == specs.IPvlan && to.Index != 0 {
@@ -175,7 +170,7 @@ func (m *Maps) Move(from, to Endpoint) error {
 	return nil
 }
 
-// forget deletes what leads to an endpoint on its parent.
+// forget deletes the keys that lead to an endpoint on its parent.
 func (m *Maps) forget(e Endpoint) error {
 	var errs []error
 	ours := func(p partyValue) bool { return p.Slot == e.Slot }
@@ -194,7 +189,7 @@ func (m *Maps) forget(e Endpoint) error {
 	return errors.Join(errs...)
 }
 
-// givePassthru gives the parent whole to an endpoint.
+// givePassthru assigns the whole parent to an endpoint.
 func (m *Maps) givePassthru(e Endpoint) error {
 	return m.exclusively(func() error {
 		p, err := m.parent(e.ParentIndex)
@@ -206,8 +201,7 @@ func (m *Maps) givePassthru(e Endpoint) error {
 	})
 }
 
-// takePassthru gives the parent back to the host: its own MAC stands among
-// the endpoints again, where a passthru endpoint's stood.
+// takePassthru returns the parent to the host: its own MAC replaces the passthru endpoint's among the endpoints.
 func (m *Maps) takePassthru(e Endpoint) error {
 	return m.exclusively(func() error { return m.takeParent(e) })
 }
@@ -245,7 +239,7 @@ func (m *Maps) parent(ifindex int) (parentValue, error) {
 	return p, nil
 }
 
-// party is what leads to the endpoint.
+// party returns the value to which the endpoint's keys lead.
 func (e Endpoint) party() partyValue {
 	mode, _ := modeNumber(e.Mode)
 	p := partyValue{Slot: e.Slot, Mode: mode, NS: uint16(e.Cookie)}
@@ -271,7 +265,7 @@ func (e Endpoint) party() partyValue {
 	return p
 }
 
-// kindBit is the bit of a kind; 0 for one that the datapath does not know.
+// kindBit returns the bit of a kind, or 0 if the datapath does not know it.
 func kindBit(kind specs.Kind) uint32 {
 	number := slices.Index(specs.Kinds(), kind)
 	if number < 0 {
@@ -280,8 +274,7 @@ func kindBit(kind specs.Kind) uint32 {
 	return 1 << number
 }
 
-// value is what its MAC leads to, with the first address of either family,
-// which most of its frames have.
+// value returns the value of its MAC, with the first address of either family, which most of its frames have.
 func (e Endpoint) value() endpointValue {
 	v := endpointValue{Is: e.party(), Cookie: e.Cookie}
 	for _, a := range slices.Backward(e.Addresses) {
@@ -294,7 +287,7 @@ func (e Endpoint) value() endpointValue {
 	return v
 }
 
-// listed is Sources, where the mode has them.
+// listed returns Sources if the mode uses them.
 func (e Endpoint) listed() []specs.MAC {
 	if e.Mode != specs.ModeSource {
 		return nil

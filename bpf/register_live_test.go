@@ -15,8 +15,7 @@ import (
 	"berth/specs"
 )
 
-// keys returns how many keys the maps of endpoints have in all, the parent's
-// own left out.
+// keys returns the number of keys in the maps of endpoints, without the parent's own.
 func (x *bench) keys() (n int) {
 	x.Helper()
 	for _, name := range []string{mapEndpoints, mapNamespaces, mapAddresses} {
@@ -93,8 +92,7 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
-// TestRegisterIsWhole checks that an endpoint that finds a map full leaves
-// nothing behind.
+// TestRegisterIsWhole checks that an endpoint that meets a full map leaves nothing behind.
 func TestRegisterIsWhole(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -139,8 +137,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestMove moves an endpoint to another index of its parent, and to another
-// trunk below the same: it is counted there, in its slot, and nowhere else.
+// TestMove moves an endpoint to another index of its parent, and to another trunk below the same parent: it is counted
+// there, in its slot, and nowhere else.
 func TestMove(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

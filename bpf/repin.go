@@ -11,15 +11,15 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// The programs, by the names under which they are pinned for hooks.
+// The programs, by the names of their pins for hooks.
 const (
 	pinIngress = "ingress"
 	pinEgress  = "egress"
 	pinSibling = "sibling"
 )
 
-// programs returns the programs that are to be pinned now. Those of a parent are
-// pinned only while the agent attaches to parents: with them a hook would too.
+// programs returns the programs to pin now. Those of a parent are pinned only while the agent attaches to parents, as
+// hooks attach the pinned ones.
 func (d *Datapath) programs() map[string]*ebpf.Program {
 	all := map[string]*ebpf.Program{pinSibling: d.sibling}
 	if !d.withheld {
@@ -28,11 +28,9 @@ func (d *Datapath) programs() map[string]*ebpf.Program {
 	return all
 }
 
-// Repin pins again, with what they hold, the maps and the programs for hooks
-// that were removed from the folder since Load, or replaced there; it reports
-// whether any was missing. Links whose pin was removed are pinned again by
-// Attach. Endpoints are to be registered anew, as after Load. The error wraps
-// [ErrNotBPFFS] when the file system has been unmounted.
+// Repin pins the maps and the programs for hooks again, with their content, if they were removed from the folder since
+// Load or replaced there; it reports whether any was missing. Attach pins links again whose pin was removed. Register
+// the endpoints again, as after Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
 	if err := d.pins.make(); err != nil {
 		return false, err
@@ -63,10 +61,9 @@ func (d *Datapath) pinPrograms() error {
 	return nil
 }
 
-// pinProgram pins a program for hooks, in place of an earlier one. Pinned names
-// have no dots.
+// pinProgram pins a program for hooks, and replaces an earlier pin. Pinned names have no dots.
 func (d *Datapath) pinProgram(name string, p *ebpf.Program) error {
-	clone, err := p.Clone() // which, unlike the program, does not count as pinned
+	clone, err := p.Clone() // the clone, unlike the program, does not count as pinned
 	if err != nil {
 		return fmt.Errorf("pin program %q: %w", name, err)
 	}
@@ -90,7 +87,7 @@ func (p pins) replace(name string, pin func(string) error) error {
 	return nil
 }
 
-// programID returns the id of a pinned program, 0 if none is pinned.
+// programID returns the id of a pinned program, or 0 if none is pinned.
 func (p pins) programID(name string) ebpf.ProgramID {
 	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
 	if err != nil {
@@ -105,7 +102,7 @@ func (p pins) programID(name string) ebpf.ProgramID {
 	return id
 }
 
-// repin pins the endpoints last: by them a hook sees whether there are maps.
+// repin pins the endpoints last: a hook checks them to see whether there are maps.
 func (m *Maps) repin() (missing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,7 +111,7 @@ func (m *Maps) repin() (missing bool, err error) {
 			return nil
 		}
 		missing = true
-		clone, err := one.Clone() // which, unlike the map, does not count as pinned
+		clone, err := one.Clone() // the clone, unlike the map, does not count as pinned
 		if err != nil {
 			return fmt.Errorf("pin map %q again: %w", name, err)
 		}
@@ -130,7 +127,7 @@ func (m *Maps) repin() (missing bool, err error) {
 	return missing, errors.Join(errs...)
 }
 
-// isMap reports whether a map is what is pinned under a name.
+// isMap reports whether the object pinned under a name is map m.
 func (p pins) isMap(name string, m *ebpf.Map) bool {
 	pinned, err := ebpf.LoadPinnedMap(p.object(name), nil)
 	if err != nil {
@@ -150,9 +147,8 @@ func (p pins) isMap(name string, m *ebpf.Map) bool {
 	return is == want
 }
 
-// Missing returns the names of the objects that a complete layout has and that
-// are not pinned under bpffs, sorted. It is empty too if nothing is pinned, as
-// before the first agent and after a purge.
+// Missing returns the names of the objects of a complete layout that are not pinned under bpffs, sorted. It returns
+// none if nothing is pinned, as before the first agent and after a purge.
 func Missing(bpffs string) (names []string, err error) {
 	p := pinsUnder(bpffs)
 	if absent(p.dir) {
@@ -179,7 +175,7 @@ func Missing(bpffs string) (names []string, err error) {
 	return names, err
 }
 
-// halfLinked returns the links of parents that have but one of the two.
+// halfLinked returns the missing link of each parent that has only one of the two.
 func (p pins) halfLinked() (names []string, err error) {
 	indices, err := p.linked()
 	if err != nil {
@@ -195,8 +191,7 @@ func (p pins) halfLinked() (names []string, err error) {
 	return names, nil
 }
 
-// Folders returns the folders under bpffs in which something is pinned: a
-// change of their entries may be the loss of a pin.
+// Folders returns the folders with pins under bpffs: a change of their entries may be the loss of a pin.
 func Folders(bpffs string) []string {
 	p := pinsUnder(bpffs)
 	return []string{p.dir, p.links()}

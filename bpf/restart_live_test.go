@@ -17,8 +17,7 @@ import (
 	"berth/specs"
 )
 
-// TestRestart checks that all goes on without a process, and that the next one
-// takes over what the last one pinned.
+// TestRestart checks that counting goes on without a process, and that the next one takes over the pins of the last.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -50,7 +49,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestKilledLoader checks that what a killed process attached goes on.
+// TestKilledLoader checks that the attachments of a killed process keep counting.
 func TestKilledLoader(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -79,8 +78,8 @@ func TestKilledLoader(t *testing.T) {
 	})
 }
 
-// loaderEnv makes TestLoaderProcess the process that is killed: it holds the
-// folder, the way to attach, the parent's MAC and how many endpoints.
+// loaderEnv makes TestLoaderProcess the process that is killed: it holds the folder, the attach type, the parent's MAC
+// and the number of endpoints.
 const loaderEnv = "BERTH_TEST_LOADER"
 
 func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte, *os.File) {
@@ -96,7 +95,7 @@ func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte
 	return make([]byte, 1), read
 }
 
-// startLoader starts one of which nobody hears when it is attached.
+// startLoader starts a loader without waiting until it is attached.
 func (l *lab) startLoader(dir, kind string, endpoints uint32) *os.Process {
 	l.Helper()
 	cmd := l.loader(dir, kind, endpoints)
@@ -126,12 +125,11 @@ func TestLoaderProcess(t *testing.T) {
 	mac, err := specs.ParseMAC(words[2])
 	must(t, err)
 	must(t, d.Attach(parent.Index, mac))
-	_, _ = os.NewFile(3, "started").Write([]byte{1}) // whoever wants to know
+	_, _ = os.NewFile(3, "started").Write([]byte{1}) // for the parent process, if it reads
 	select {}                                        // until killed
 }
 
-// TestWithoutAgent detaches and purges as the command line does when no agent
-// runs.
+// TestWithoutAgent detaches and purges as the command line does if no agent runs.
 func TestWithoutAgent(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {

@@ -16,8 +16,8 @@ import (
 	"berth/specs"
 )
 
-// tunnels are kinds of tunnel that the kernel cuts super-packets inside of, by
-// what follows "ip link add NAME type".
+// tunnels are the kinds of tunnel inside which the kernel segments super-packets, by the arguments after "ip link add
+// NAME type".
 var tunnels = map[string]string{
 	"vxlan":          "vxlan id 7 dstport 4789",
 	"vxlan, a port":  "vxlan id 7 dstport 8472 udpcsum",
@@ -29,9 +29,8 @@ var tunnels = map[string]string{
 	"ipip in UDP":    "ipip encap fou encap-sport 5555 encap-dport 5555",
 }
 
-// TestExactTunnels sends TCP in super-packets through each kind of tunnel, in
-// none, one and two VLANs of the container's own, both ways, and holds what is
-// counted to a capture with offloads off.
+// TestExactTunnels sends TCP in super-packets through each kind of tunnel, in none, one and two VLANs of the
+// container's own, both ways, and compares the counts with a capture with offloads off.
 func TestExactTunnels(t *testing.T) {
 	t.Parallel()
 	for vlans := range 3 {
@@ -66,7 +65,7 @@ func TestExactTunnels(t *testing.T) {
 	}
 }
 
-// tower puts VLANs on a link, one on the other, and returns the address at its top.
+// tower stacks VLANs on a link, and returns the address at its top.
 func tower(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int, host byte) netip.Addr {
 	t.Helper()
 	if vlans == 0 {
@@ -83,7 +82,7 @@ func tower(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int
 	return top
 }
 
-// tunnel makes one end of a tunnel, t0.
+// tunnel creates one end of a tunnel, t0.
 func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr) {
 	t.Helper()
 	words := strings.Fields(kind)
@@ -99,8 +98,8 @@ func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr)
 	testnet.Up(t, ns, "t0")
 }
 
-// holds checks that a container has counted what the cable carried: the capture
-// shows frames without the outermost tag, the counters without any.
+// holds checks that a container's counts equal the traffic of the cable: the capture shows frames without the outermost
+// tag, the counters without any.
 func (w *wireTruth) holds(t *testing.T, c *container, vlans int) {
 	t.Helper()
 	var want specs.Counters
@@ -123,11 +122,11 @@ func (w *wireTruth) holds(t *testing.T, c *container, vlans int) {
 	}
 }
 
-// superPacket is a frame that the kernel is to cut (struct virtio_net_hdr).
+// superPacket is a frame that the kernel must segment (struct virtio_net_hdr).
 type superPacket struct {
 	gso   byte   // VIRTIO_NET_HDR_GSO_*
-	size  uint16 // of what each segment carries
-	sum   uint16 // where the checksum stands in the transport header
+	size  uint16 // payload of each segment
+	sum   uint16 // offset of the checksum in the transport header
 	v     int
 	proto byte
 	head  []byte // the transport header
@@ -142,7 +141,7 @@ var superPackets = map[string]superPacket{
 	"UDP over IPv6, in parts": {3, 1000, 6, 6, 17, make([]byte, 8)},
 }
 
-// frame is the super-packet in so many tags, behind its virtio header.
+// frame returns the super-packet in a number of tags, behind its virtio header.
 func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 	upper := append(slices.Clone(s.head), make([]byte, payload)...)
 	if s.proto == 17 {
@@ -165,9 +164,8 @@ func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 	return append(binary.NativeEndian.AppendUint16(virtio, s.sum), frame...)
 }
 
-// TestExactSegments sends super-packets of each kind by a packet socket, in
-// none, one and two tags, and holds what is counted to a capture. A kernel may
-// refuse a kind that it cannot make, and 6.1 refuses those in tags; all take
+// TestExactSegments sends super-packets of each kind by a packet socket, in none, one and two tags, and compares the
+// counts with a capture. A kernel may refuse a kind that it cannot segment, and 6.1 refuses those in tags; all accept
 // TCP without.
 func TestExactSegments(t *testing.T) {
 	t.Parallel()
@@ -212,8 +210,8 @@ func sendSuper(t *testing.T, ns *testnet.NS, frame []byte) (err error) {
 	return err
 }
 
-// TestWithoutKernelTypes loads the programs as on a kernel that does not show
-// its types: all of them, with the sibling program that does nothing.
+// TestWithoutKernelTypes loads the programs as on a kernel without BTF: all of them, with the sibling program that does
+// nothing.
 func TestWithoutKernelTypes(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

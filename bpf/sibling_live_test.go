@@ -8,7 +8,7 @@ import (
 	"berth/specs"
 )
 
-// newSwitch makes a lab whose cable ends in a switch that reflects, or not yet.
+// newSwitch creates a lab whose cable ends in a switch that reflects or not.
 func newSwitch(t *testing.T, reflects bool) *lab {
 	t.Helper()
 	l := newLab(t, Options{})
@@ -19,7 +19,7 @@ func newSwitch(t *testing.T, reflects bool) *lab {
 	return l
 }
 
-// eventually waits for a violation, and returns how often it was found.
+// eventually waits for a violation, and returns its count.
 func (l *lab) eventually(slot uint32, kind specs.Kind) specs.Broken {
 	l.Helper()
 	testnet.Eventually(l, string(kind), func() bool { return l.found()[slot][kind].Packets > 0 })
@@ -35,8 +35,7 @@ func (l *lab) nothing(what string) {
 	}
 }
 
-// TestPrivate sends between private endpoints, by a switch that reflects and
-// one that does not.
+// TestPrivate sends between private endpoints, over a switch that reflects and one that does not.
 func TestPrivate(t *testing.T) {
 	t.Parallel()
 	for _, reflects := range []bool{false, true} {
@@ -44,7 +43,7 @@ func TestPrivate(t *testing.T) {
 		a, b := l.container(specs.ModePrivate), l.container(specs.ModePrivate)
 		befriend(a, b)
 		in := listen(t, b.NS)
-		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 3, 100) // which the driver keeps away
+		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 3, 100) // the driver does not deliver it
 		sendUDP(t, a.NS, ipGroup, 3, 100)
 		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for a stranger's address
 		l.nothing("to groups and strangers")
@@ -58,7 +57,7 @@ func TestPrivate(t *testing.T) {
 		}
 		for kind, slot := range want {
 			e := l.read()
-			if e.Kind != kind && reflects { // in whichever order
+			if e.Kind != kind && reflects { // in either order
 				kind, slot = e.Kind, want[e.Kind]
 			}
 			if e.Kind != kind || e.Counted != slot || e.Sender != a.Slot || e.Receiver != b.Slot || e.Certainty != specs.Certain {
@@ -71,7 +70,7 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-// TestEnforcePrivate drops what leaks, and what is tried, and nothing else.
+// TestEnforcePrivate drops leaked frames and attempts, and nothing else.
 func TestEnforcePrivate(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, true)
@@ -99,8 +98,7 @@ func TestEnforcePrivate(t *testing.T) {
 	}
 }
 
-// TestHostIsolation asks for the host's address, and sends to its MAC, and to
-// what is beside it.
+// TestHostIsolation sends requests for the host's address, and frames to its MAC, and similar ones.
 func TestHostIsolation(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -114,9 +112,9 @@ func TestHostIsolation(t *testing.T) {
 	in.until(a.ip)
 	l.nothing("beside it")
 	for i, arrange := range []func(){
-		func() {}, // it asks
-		func() { a.knows(neighbour{host, l.hostMAC}) },           // it knows
-		func() { a.Enforce = []specs.Kind{specs.HostIsolation} }, // neither leaves
+		func() {}, // sends a request
+		func() { a.knows(neighbour{host, l.hostMAC}) },           // has the MAC
+		func() { a.Enforce = []specs.Kind{specs.HostIsolation} }, // neither is sent
 	} {
 		arrange()
 		must(t, l.maps.Register(a.Endpoint))
@@ -134,7 +132,7 @@ func TestHostIsolation(t *testing.T) {
 	in.until(a.ip)
 }
 
-// TestAsked has what asks for an address and what does not, frame by frame.
+// TestAsked tests, frame by frame, which frames ask for an address.
 func TestAsked(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []specs.Mode{specs.ModePrivate, specs.ModeBridge} {
@@ -175,13 +173,12 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// requestOf is an ARP message of A's of an operation.
+// requestOf returns an ARP message from A with an operation.
 func requestOf(sender, target netip.Addr, operation byte) []byte {
 	return changed(arpOf(sender, target), 21, operation)
 }
 
-// TestLeaksByModes has who receives from whom off the wire, just after it was
-// sent.
+// TestLeaksByModes tests which mode may receive from which off the wire, just after the frame was sent.
 func TestLeaksByModes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -199,7 +196,7 @@ func TestLeaksByModes(t *testing.T) {
 	} {
 		x := newBench(t, c.from, c.to)
 		x.run(egress, plain(macB, macA), nil)
-		must(t, x.maps.zeroViolations(slotA)) // of trying
+		must(t, x.maps.zeroViolations(slotA)) // of the attempts
 		j := x.judgeMore(ingress, plain(macB, macA))
 		if !j.only(slotB, c.kind) {
 			t.Errorf("%s to %s: %+v, want %q", c.from, c.to, j, c.kind)
@@ -207,8 +204,8 @@ func TestLeaksByModes(t *testing.T) {
 	}
 }
 
-// TestDuplicateMACUnicast has another machine, behind a tap as behind a wire,
-// send with an endpoint's MAC to the host and to a sibling.
+// TestDuplicateMACUnicast lets another machine, behind a tap as behind a wire, send with an endpoint's MAC to the host
+// and to a sibling.
 func TestDuplicateMACUnicast(t *testing.T) {
 	t.Parallel()
 	host := quiet(t)
@@ -217,7 +214,7 @@ func TestDuplicateMACUnicast(t *testing.T) {
 	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
 	c, d := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
 	tap.Write(plain(l.hostMAC, l.hostMAC))
-	tap.Write(plain(d.MAC, c.MAC)) // as what the driver hands over without a socket
+	tap.Write(plain(d.MAC, c.MAC)) // like a frame that the driver hands over without a socket
 	tap.Write(ethernet(b.MAC, a.MAC, 0x806, requestOf(a.ip, b.ip, 2)[14:]))
 	b.expect("what comes first", receiveLocal(one(1, 42)))
 	l.nothing("what may be theirs")
@@ -232,7 +229,7 @@ func TestDuplicateMACUnicast(t *testing.T) {
 		must(t, l.maps.Zero(a.Slot))
 		sendRaw(t, a.NS, "net1", plain(to, a.MAC))
 		testnet.Eventually(t, "what it sends itself", func() bool { return l.state(a.Slot).Out != 0 })
-		must(t, l.maps.zeroViolations(a.Slot)) // of seeking the host
+		must(t, l.maps.zeroViolations(a.Slot)) // of the attempts to find the host
 		tap.Write(plain(to, a.MAC))
 		tap.Write(plain(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
 		testnet.Eventually(t, "what comes after it", func() bool { return l.counters(b.Slot).Receive.External.Unicast.Packets > 0 })

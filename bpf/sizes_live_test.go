@@ -8,26 +8,25 @@ import (
 	"berth/specs"
 )
 
-// padded makes a frame as long as the least that Ethernet has.
+// padded pads a frame to Ethernet's minimum.
 func padded(frame []byte) []byte {
 	return append(frame, slices.Repeat([]byte{0xee}, 60-len(frame))...)
 }
 
-// arp is a packet of 28 bytes of which only the sender's address matters here.
+// arp returns a packet of 28 bytes of which only the sender's address matters here.
 func arp(sender []byte) []byte {
 	p := make([]byte, 28)
 	copy(p[14:], sender)
 	return p
 }
 
-// tagged puts an 802.1Q tag into a frame.
+// tagged inserts an 802.1Q tag into a frame.
 func tagged(vlan uint16, frame []byte) []byte {
 	tag := binary.BigEndian.AppendUint16([]byte{0x81, 0}, vlan)
 	return slices.Concat(frame[:12], tag, frame[12:])
 }
 
-// TestSizes checks what a frame counts: from the Ethernet header to the end of
-// the payload, each segment by itself.
+// TestSizes checks the bytes counted for a frame: from the Ethernet header to the end of the payload, for each segment.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -20,7 +20,7 @@ var (
 	ip6Zero  = netip.IPv6Unspecified()
 )
 
-// ports begins a UDP header, of a datagram of 50 bytes.
+// ports returns the beginning of a UDP header, of a datagram of 50 bytes.
 func ports(from, to uint16) []byte {
 	p := binary.BigEndian.AppendUint16(nil, from)
 	return append(binary.BigEndian.AppendUint16(p, to), make([]byte, 46)...)
@@ -38,33 +38,32 @@ func arpOf(sender, target netip.Addr) []byte {
 	return ethernet(macAll, macA, 0x806, arpFor(sender, target))
 }
 
-// icmp6 is a message of a type, with an address behind its first 8 bytes.
+// icmp6 returns a message of a type, with an address after its first 8 bytes.
 func icmp6(from netip.Addr, kind byte, target netip.Addr) []byte {
 	message := append([]byte{kind, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	return ethernet(macGroup, macA, 0x86dd, ip6(58, from, ip6Group, append(message, make([]byte, 16)...)))
 }
 
-// changed is a frame with a byte of it changed.
+// changed returns a frame with one byte changed.
 func changed(frame []byte, at int, to byte) []byte {
 	frame[at] = to
 	return frame
 }
 
-// hopByHop puts an extension header before what an IPv6 frame carries.
+// hopByHop inserts an extension header before the payload of an IPv6 frame.
 func hopByHop(frame []byte) []byte {
 	inserted := append([]byte{frame[20], 0, 1, 4, 0, 0, 0, 0}, frame[54:]...)
 	return changed(append(frame[:54:54], inserted...), 20, 0)
 }
 
-// early is a frame whose header, read 4 bytes too early, has A's address.
+// early returns a frame whose header, read 4 bytes too early, has A's address.
 func early(frame []byte) []byte {
 	frame[14+5] = 6 // as the protocol
 	copy(frame[14+8:], ipA.AsSlice())
 	return frame
 }
 
-// sources has frames that A sends, and the kind that each is of when A was
-// given ipA and ip6A.
+// sources has frames that A sends, and the kind of each if A was assigned ipA and ip6A.
 var sources = map[string]struct {
 	frame []byte
 	kind  specs.Kind
@@ -116,7 +115,7 @@ var sources = map[string]struct {
 	"a report of groups":       {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
 }
 
-// sourceBench has endpoint A, which was given addresses.
+// sourceBench has endpoint A, which was assigned addresses.
 func sourceBench(t *testing.T) (*bench, Endpoint) {
 	x := newBench(t, specs.ModeBridge, specs.ModeBridge)
 	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie + 1, Addresses: []netip.Addr{ipB, ip6B}}
@@ -126,8 +125,7 @@ func sourceBench(t *testing.T) (*bench, Endpoint) {
 	return x, a
 }
 
-// TestSources checks each frame, to the wire and to a sibling, with and without
-// having it dropped.
+// TestSources checks each frame, to the wire and to a sibling, with and without enforcement.
 func TestSources(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)
@@ -152,14 +150,14 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestSourcesAllowed checks what a network allows.
+// TestSourcesAllowed checks the exceptions of a network.
 func TestSourcesAllowed(t *testing.T) {
 	t.Parallel()
 	x, given := sourceBench(t)
 	for _, c := range []struct {
 		name   string
 		change func(*Endpoint)
-		never  func(name string, kind specs.Kind) bool // is no violation then
+		never  func(name string, kind specs.Kind) bool // is then no violation
 	}{
 		{"no addresses", func(e *Endpoint) { e.Addresses = nil }, func(_ string, k specs.Kind) bool { return k == specs.IPSpoof }},
 		{"SLAAC", func(e *Endpoint) { e.IPv6 = specs.IPv6SLAAC }, func(name string, k specs.Kind) bool {
@@ -185,8 +183,8 @@ func TestSourcesAllowed(t *testing.T) {
 	}
 }
 
-// TestSourcesOfOneNamespace has a container with two interfaces on one parent,
-// where either answers for both, as Linux does.
+// TestSourcesOfOneNamespace has a container with two interfaces on one parent, either of which answers for both, as
+// Linux does.
 func TestSourcesOfOneNamespace(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)
@@ -198,8 +196,8 @@ func TestSourcesOfOneNamespace(t *testing.T) {
 	}
 }
 
-// TestHostAnswersOnPassthru has the host answer ARP on a passthru parent, with
-// the container's MAC, for an address on another of its interfaces.
+// TestHostAnswersOnPassthru lets the host answer ARP on a passthru parent, with the container's MAC, for an address on
+// another of its interfaces.
 func TestHostAnswersOnPassthru(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -224,9 +222,8 @@ func TestHostAnswersOnPassthru(t *testing.T) {
 	}
 }
 
-// TestAddedAddress adds an address in the container, for real, and sends from
-// it to the wire and to a sibling; with it dropped, nothing arrives, and what
-// is sent from its own address does, also while no agent runs.
+// TestAddedAddress adds an address in a real container, and sends from it to the wire and to a sibling; if the kind is
+// enforced, nothing arrives but the datagrams from its own address, also while no agent runs.
 func TestAddedAddress(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -260,13 +257,13 @@ func TestAddedAddress(t *testing.T) {
 	}
 }
 
-// inbox is a socket that datagrams come to.
+// inbox is a socket that receives datagrams.
 type inbox struct {
 	testing.TB
 	fd int
 }
 
-// listen takes what comes to port 1009 of a namespace.
+// listen receives the datagrams to port 1009 of a namespace.
 func listen(t testing.TB, ns *testnet.NS) *inbox {
 	t.Helper()
 	in := &inbox{TB: t}
@@ -280,8 +277,7 @@ func listen(t testing.TB, ns *testnet.NS) *inbox {
 	return in
 }
 
-// until waits for a datagram from an address, and returns from which others
-// came before it.
+// until waits for a datagram from an address, and returns the sources of those that came before it.
 func (in *inbox) until(want netip.Addr) map[netip.Addr]bool {
 	in.Helper()
 	from := make(map[netip.Addr]bool)

@@ -14,7 +14,7 @@ import (
 	"berth/specs"
 )
 
-// needNetnsHelper skips a test of what only newer kernels can tell.
+// needNetnsHelper skips a test that needs the helper of newer kernels.
 func needNetnsHelper(t testing.TB) {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
@@ -26,12 +26,12 @@ func needNetnsHelper(t testing.TB) {
 	}
 }
 
-// netnsHelper reports whether the kernel can tell whose a frame is.
+// netnsHelper reports whether the kernel can identify the sender of a frame.
 func netnsHelper() bool {
 	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
 }
 
-// event returns the next event, and whether one was there.
+// event returns the next event, and whether there was one.
 func (x *bench) event() (RawEvent, bool) {
 	x.Helper()
 	r, err := x.Events()
@@ -46,8 +46,7 @@ func (x *bench) event() (RawEvent, bool) {
 	return e, true
 }
 
-// spoofBench has endpoint A, whose namespace is another, and B, whose
-// namespace the frames of BPF_PROG_TEST_RUN come from.
+// spoofBench has endpoint A, in another namespace, and B, whose namespace the frames of BPF_PROG_TEST_RUN come from.
 func spoofBench(t *testing.T, netnsHelper bool) *bench {
 	ns := testnet.Namespace(t)
 	dir := bpffs(t)
@@ -57,7 +56,7 @@ func spoofBench(t *testing.T, netnsHelper bool) *bench {
 	must(t, err)
 	t.Cleanup(func() { must(t, d.Close()) })
 	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
-	d.cookie = 0xc0 // the host is elsewhere
+	d.cookie = 0xc0 // the host is in another namespace
 	must(t, d.ownMAC(1, macHost))
 	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
 	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
@@ -67,7 +66,7 @@ func spoofBench(t *testing.T, netnsHelper bool) *bench {
 // fires sends a frame out and checks that it is, or is not, a violation of B.
 func (x *bench) fires(name string, frame []byte, want bool) RawEvent {
 	x.Helper()
-	must(x, x.maps.Zero(slotB)) // the rate limit as well
+	must(x, x.maps.Zero(slotB)) // resets the rate limit too
 	x.run(egress, frame, nil)
 	n := x.violations(slotB)
 	e, sent := x.event()
@@ -102,8 +101,8 @@ func TestSpoofIsCertain(t *testing.T) {
 	x.fires("B's own MAC", plain(macLAN, macB), false)
 }
 
-// TestSpoofNeedsAnEndpoint checks that only who has an endpoint on this very
-// parent can break its rules, in whatever VLAN that is counted here.
+// TestSpoofNeedsAnEndpoint checks that only a container with an endpoint on this parent can break its rules, in any
+// VLAN that is counted here.
 func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -119,7 +118,7 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	x.fires("an endpoint on another parent", plain(macLAN, macB), false)
 }
 
-// TestSpoofIsSuspected is what a kernel without the helper can tell.
+// TestSpoofIsSuspected checks the findings of a kernel without the helper.
 func TestSpoofIsSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -147,8 +146,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 	x.fires("after its end", own, false)
 }
 
-// TestEventsAreLimited checks that of many violations a few are told, and that
-// each is either told or left out.
+// TestEventsAreLimited checks that of many violations a few are sent, and that each is either sent or left out.
 func TestEventsAreLimited(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -191,7 +189,7 @@ func TestEventsFindTheBufferFull(t *testing.T) {
 	sent := uint64(0)
 	testnet.Eventually(t, "a full buffer", func() bool {
 		for range 200 {
-			must(t, x.maps.put(mapViolations, uint32(slotB), violations{})) // the rate limit
+			must(t, x.maps.put(mapViolations, uint32(slotB), violations{})) // resets the rate limit
 			x.run(egress, frame, nil)
 			sent++
 		}

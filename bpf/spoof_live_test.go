@@ -19,7 +19,7 @@ func (l *lab) read() RawEvent {
 	return e
 }
 
-// silent checks that nobody has broken a rule.
+// silent checks that there was no violation.
 func (l *lab) silent(what string) {
 	l.Helper()
 	for slot := uint32(1); slot < l.next; slot++ {
@@ -32,7 +32,7 @@ func (l *lab) silent(what string) {
 	}
 }
 
-// TestForgedMAC sends with another's MAC, and nobody's, past the stack.
+// TestForgedMAC sends with another's MAC, and an unused one, past the stack.
 func TestForgedMAC(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -46,7 +46,7 @@ func TestForgedMAC(t *testing.T) {
 	if e := l.read(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain || e.ParentIndex != l.parent || e.Cookie != b.Cookie {
 		t.Errorf("nobody's MAC: %+v", e)
 	}
-	must(t, l.maps.Zero(b.Slot)) // the rate limit as well
+	must(t, l.maps.Zero(b.Slot)) // resets the rate limit too
 	sendRaw(t, b.NS, "net1", plain(l.lanMAC, a.MAC))
 	if e := l.read(); e.Sender != b.Slot || e.Owner != a.Slot || e.Certainty != specs.Certain {
 		t.Errorf("a sibling's MAC: %+v", e)
@@ -62,8 +62,8 @@ func TestForgedMAC(t *testing.T) {
 	a.expect("whose MAC was forged", specs.Counters{})
 }
 
-// TestChangedMAC changes the MAC of the interface itself: then also frames
-// without a socket have it, which only their address gives away.
+// TestChangedMAC changes the MAC of the interface itself: then frames without a socket have it too, and only their
+// address identifies them.
 func TestChangedMAC(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -79,8 +79,8 @@ func TestChangedMAC(t *testing.T) {
 	}
 }
 
-// TestOthersAreNotFlagged sends from the host, by its address and past the
-// stack, and from a macvlan that is not berth's.
+// TestOthersAreNotFlagged sends from the host, by its address and past the stack, and from a macvlan that does not
+// belong to berth.
 func TestOthersAreNotFlagged(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})

@@ -13,8 +13,7 @@ import (
 	"berth/specs"
 )
 
-// TestSiblings checks both sides of what one container sends another, which
-// the parent sees once, on ingress.
+// TestSiblings checks both sides of a frame between siblings, which the parent sees once, on ingress.
 func TestSiblings(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -51,9 +50,8 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestTCPToTheWire compares the counts of super-packets with what the far end
-// of the cable received when they had been cut: the parent passes no
-// super-packet on, so its peer's own counters are of segments.
+// TestTCPToTheWire compares the counts of super-packets with the frames that the far end of the cable received: the
+// parent passes no super-packet on, so its peer's own counters are of segments.
 func TestTCPToTheWire(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -74,8 +72,8 @@ func TestTCPToTheWire(t *testing.T) {
 	t.Logf("%d segments, received by %d acknowledgements", want.Packets, got.Receive.External.Unicast.Packets)
 }
 
-// TestTCPFromTheWireAndSiblings compares the counts of super-packets that are
-// received with the segments that the sender's stack counted.
+// TestTCPFromTheWireAndSiblings compares the counts of received super-packets with the segments that the sender's stack
+// counted.
 func TestTCPFromTheWireAndSiblings(t *testing.T) {
 	t.Parallel()
 	const size = 3 << 20
@@ -106,15 +104,14 @@ func TestTCPFromTheWireAndSiblings(t *testing.T) {
 	}
 }
 
-// tcpCount is what one side of a connection sends: segments with a header of
-// 66 bytes (timestamps), the first one (SYN) of 74.
+// tcpCount returns the traffic of one side of a connection: segments with a header of 66 bytes (timestamps), the first
+// one (SYN) of 74.
 func tcpCount(segments uint64, payload uint64) specs.Count {
 	return one(segments, segments*66+8+payload)
 }
 
-// segments returns how many TCP segments a namespace has sent, for the first
-// time and again (OutSegs and RetransSegs of RFC 4022; the kernel counts each
-// segment of a super-packet).
+// segments returns the number of TCP segments that a namespace has sent, retransmissions included (OutSegs and
+// RetransSegs of RFC 4022; the kernel counts each segment of a super-packet).
 func segments(t testing.TB, ns *testnet.NS) (total uint64) {
 	t.Helper()
 	var lines [][]string
@@ -144,8 +141,7 @@ func procNet(t testing.TB, ns *testnet.NS, name string) string {
 	return string(text)
 }
 
-// settle waits until no connection of the lab has anything left to send, and
-// every frame has been counted.
+// settle waits until no connection of the lab has anything left to send, and every frame has been counted.
 func settle(t testing.TB, l *lab, all ...*container) {
 	t.Helper()
 	spaces := []*testnet.NS{l.lan}
@@ -164,7 +160,7 @@ func settle(t testing.TB, l *lab, all ...*container) {
 	}
 }
 
-// hairpinLab is a lab whose switch sends frames back where they came from.
+// hairpinLab creates a lab whose switch sends frames back to the port that they came from.
 func hairpinLab(t *testing.T) *lab {
 	t.Helper()
 	l := newLab(t, Options{})
@@ -173,9 +169,8 @@ func hairpinLab(t *testing.T) *lab {
 	return l
 }
 
-// TestReflected checks the modes that send to siblings by way of the switch:
-// one count for the sender, when the frame leaves, and one for the receiver,
-// if it comes back.
+// TestReflected checks the modes that send to siblings over the switch: one count for the sender, when the frame
+// leaves, and one for the receiver, if it comes back.
 func TestReflected(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []specs.Mode{specs.ModeVEPA, specs.ModePrivate} {
@@ -201,8 +196,7 @@ func TestReflected(t *testing.T) {
 	}
 }
 
-// TestOffTheWire gives the parent frames by a tap, which is a wire that has no
-// socket of ours behind it.
+// TestOffTheWire sends frames to the parent by a tap, which is like a wire that has no socket of ours behind it.
 func TestOffTheWire(t *testing.T) {
 	t.Parallel()
 	host := quiet(t)
@@ -216,8 +210,8 @@ func TestOffTheWire(t *testing.T) {
 	a.expect("padded frames, and others' beside", receiveExternal(one(2, 42+52)))
 }
 
-// TestOwnFrameComesBack checks that what the switch sends back is not counted
-// a second time. The kernel must tell whose a frame is: a tap has a socket too.
+// TestOwnFrameComesBack checks that a frame that the switch sends back is not counted twice. The kernel must identify
+// the sender: a tap has a socket too.
 func TestOwnFrameComesBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -232,13 +226,13 @@ func TestOwnFrameComesBack(t *testing.T) {
 		t.Fatalf("%d bytes on the wire, want %d", len(frame), udpBytes(500))
 	}
 	tap.Write(frame)
-	tap.Write(plain(a.MAC, macB)) // something to wait for
+	tap.Write(plain(a.MAC, macB)) // a frame to wait for
 	want := receiveExternal(one(1, 100))
 	want.Transmit.External.Unicast = one(1, udpBytes(500))
 	a.expect("its own frame came back", want)
 }
 
-// TestPassthruChangesItsMAC checks that its frames are its own all the same.
+// TestPassthruChangesItsMAC checks that the frames still belong to the endpoint.
 func TestPassthruChangesItsMAC(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -247,7 +241,7 @@ func TestPassthruChangesItsMAC(t *testing.T) {
 		t.Fatalf("a passthru interface has MAC %s, its parent %s", a.MAC, l.hostMAC)
 	}
 	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
-	a.knows(neighbour{ipLAN, l.lanMAC}) // forgotten with the MAC
+	a.knows(neighbour{ipLAN, l.lanMAC}) // deleted with the MAC
 	setNeighbour(t, l.lan, "wire", neighbour{a.ip, macB})
 	sendUDP(t, a.NS, ipLAN, 5, 100)
 	sendUDP(t, l.lan, a.ip, 6, 100)

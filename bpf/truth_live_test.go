@@ -11,8 +11,8 @@ import (
 	"berth/specs"
 )
 
-// wireTruth is a capture at the far end of the parent's cable, where offloads
-// are off: each frame is one that a cable would carry.
+// wireTruth is a capture at the far end of the parent's cable, with offloads off: each frame is one that a cable would
+// carry.
 type wireTruth struct {
 	testing.TB
 	fd     int
@@ -24,8 +24,8 @@ type wireFrame struct {
 	to, from specs.MAC
 }
 
-// captureWire cuts super-packets before the cable in both directions, has the
-// parent put segments together that it receives, and counts what passes.
+// captureWire makes the host segment super-packets before the cable in both directions, and the parent join the
+// segments that it receives, and counts the frames on the cable.
 func (l *lab) captureWire() *wireTruth {
 	l.Helper()
 	testnet.Run(l, l.ns, "ethtool", "-K", "eth0", "tso", "off", "tx-udp-segmentation", "off", "gro", "on")
@@ -44,8 +44,7 @@ func (l *lab) captureWire() *wireTruth {
 	return w
 }
 
-// drain counts the frames that have come since the last time, and checks that
-// the capture has all of them.
+// drain counts the frames since the last call, and checks that the capture has all of them.
 func (w *wireTruth) drain() {
 	w.Helper()
 	var head [14]byte
@@ -67,9 +66,8 @@ func (w *wireTruth) drain() {
 	}
 }
 
-// of returns what an endpoint must have counted of the frames on the cable:
-// all with its source that left, and all for it alone that came, from those
-// whom it listens to; siblings says which sources are local.
+// of returns the counts that an endpoint must have of the frames on the cable: frames with its source that left, and
+// frames to it alone that came from sources that it listens to; siblings marks local sources.
 func (w *wireTruth) of(e *Endpoint, siblings map[specs.MAC]bool) (c specs.Counters) {
 	listed := make(map[specs.MAC]bool)
 	for _, mac := range e.Sources {

@@ -10,18 +10,18 @@ import (
 	"berth/specs"
 )
 
-// UnknownMAC is a source that was seen on a parent and is no endpoint's: a
-// neighbour on the LAN, a bridge of the host's, or forged.
+// UnknownMAC is a source MAC seen on a parent that belongs to no endpoint: a neighbour on the LAN, a bridge of the
+// host's, or a forged one.
 type UnknownMAC struct {
 	MAC         specs.MAC
 	ParentIndex int
 	VLAN        int
-	First, Last time.Duration // ago; how exact Last is, AgeUnknown says
-	Ingress     bool          // it was seen to come in
-	Egress      bool          // it was seen to leave
+	First, Last time.Duration // time since then; see AgeUnknown for the resolution of Last
+	Ingress     bool          // whether it was seen at ingress
+	Egress      bool          // whether it was seen at egress
 }
 
-// Unknown returns the unknown MACs that were noted, in no order: at most 2,048.
+// Unknown returns the unknown MACs in the map, in no order: at most 2,048.
 func (m *Maps) Unknown() ([]UnknownMAC, error) {
 	one, err := m.get(mapUnknown)
 	if err != nil {
@@ -55,14 +55,12 @@ func (m *Maps) Unknown() ([]UnknownMAC, error) {
 	return all, nil
 }
 
-// UnknownOverflow returns how often an unknown MAC was not noted, as the map
-// was full or the budget for new ones (256 in a tenth of a second, a CPU) used
-// up. It says that there are more, not how many.
+// UnknownOverflow returns how often an unknown MAC was not stored because the map was full or the budget for new ones
+// (256 in a tenth of a second, per CPU) was used up. It shows that there are more, not how many.
 func (m *Maps) UnknownOverflow() (uint64, error) { return m.lost(lostUnknown) }
 
-// AgeUnknown forgets the unknown MACs that were not seen for so long, and has
-// those that are still seen noted again: a MAC is noted once between two
-// calls. The agent calls it every minute or so.
+// AgeUnknown deletes the unknown MACs that were not seen for the time keep, and starts a new epoch: a MAC is stored
+// once between two calls. The agent calls it about every minute.
 func (m *Maps) AgeUnknown(keep time.Duration) error {
 	one, err := m.get(mapUnknown)
 	if err != nil {
@@ -84,7 +82,7 @@ func (m *Maps) AgeUnknown(keep time.Duration) error {
 	return m.nextEpoch(func(n uint32) uint32 { return n%255 + 1 })
 }
 
-// startEpochs has unknown MACs noted, if they are not yet.
+// startEpochs enables the storing of unknown MACs, if it is not enabled yet.
 func (m *Maps) startEpochs() error {
 	return m.nextEpoch(func(n uint32) uint32 { return max(n, 1) })
 }
@@ -105,7 +103,7 @@ func (m *Maps) nextEpoch(next func(uint32) uint32) error {
 	return nil
 }
 
-// monotonic is the clock of bpf_ktime_get_coarse_ns.
+// monotonic returns the clock of bpf_ktime_get_coarse_ns.
 func monotonic() (time.Duration, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now); err != nil {

@@ -11,10 +11,10 @@ import (
 	"berth/specs"
 )
 
-// long makes tests that repeat something do so as often as the goals say.
+// long makes repetitive tests run as often as the goals require.
 var long = flag.Bool("long", false, "a million forged MACs, a hundred kills")
 
-// strangers returns the unknown MACs with the ways that they were seen on.
+// strangers returns the unknown MACs with the directions in which they were seen.
 func (x *bench) strangers() map[specs.MAC]string {
 	x.Helper()
 	all, err := x.maps.Unknown()
@@ -39,13 +39,13 @@ func TestUnknownMACs(t *testing.T) {
 	x := newBench(t, specs.ModeBridge, "")
 	x.run(ingress, plain(macA, macLAN), nil)   // to an endpoint
 	x.run(ingress, plain(macAll, macB), nil)   // to all
-	x.run(egress, plain(macLAN, macB), nil)    // as a bridge of the host's would
+	x.run(egress, plain(macLAN, macB), nil)    // like a bridge of the host's
 	x.run(ingress, plain(macLAN, macA), nil)   // an endpoint
 	x.run(egress, plain(macLAN, macHost), nil) // the host
 	x.run(ingress, plain(macAll, macHost), nil)
-	x.run(ingress, plain(macA, macGroup), nil) // nobody's
+	x.run(ingress, plain(macA, macGroup), nil) // a group's
 	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: 9}))
-	x.run(ingress, tagged(7, plain(macAll, specs.MAC{2, 7})), nil) // is seen at its sub-interface
+	x.run(ingress, tagged(7, plain(macAll, specs.MAC{2, 7})), nil) // counted at its sub-interface
 	want := map[specs.MAC]string{macLAN: "in", macB: "inout"}
 	if got := x.strangers(); !maps.Equal(got, want) {
 		t.Errorf("unknown MACs %v, want %v", got, want)
@@ -65,8 +65,8 @@ func TestUnknownMACs(t *testing.T) {
 	}
 }
 
-// TestFlood sends frames of ever new forged MACs both ways, and good ones
-// between them: those are counted exactly, and what is noted stays bounded.
+// TestFlood sends frames of ever new forged MACs both ways, and valid ones between them: those are counted exactly, and
+// the map of unknown MACs stays bounded.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

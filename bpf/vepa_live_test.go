@@ -8,8 +8,7 @@ import (
 	"berth/specs"
 )
 
-// TestVEPA sends between endpoints in mode vepa until the switch is found out,
-// and until it reflects.
+// TestVEPA sends between endpoints in mode vepa until the switch is found not to reflect, and until it reflects.
 func TestVEPA(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, false)
@@ -44,13 +43,13 @@ func (x *bench) state(slot uint32) (s stateValue) {
 	return s
 }
 
-// TestVEPAAsks checks that who cannot even find a sibling is told: it asks for
-// its address, three times in two seconds.
+// TestVEPAAsks checks that an endpoint that cannot even resolve a sibling is reported: it asks for its address three
+// times in two seconds.
 func TestVEPAAsks(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, false)
 	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
-	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for nobody's in the same way
+	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for an unused address in the same way
 	sendUDP(t, a.NS, b.ip, 1, 100)
 	n := l.eventually(a.Slot, specs.VEPAUnreflected)
 	if s := l.state(a.Slot); n.Packets != 1 || s.Waiting != waitingMin {
@@ -61,8 +60,8 @@ func TestVEPAAsks(t *testing.T) {
 // waitingMin is WAITING_MIN in c/sibling.h.
 const waitingMin = 3
 
-// TestVEPABypass has the containers change the mode of their interfaces, so
-// that the driver hands over what the switch should see.
+// TestVEPABypass lets the containers change the mode of their interfaces, so that the driver delivers frames directly
+// that the switch should see.
 func TestVEPABypass(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, true)
@@ -75,7 +74,7 @@ func TestVEPABypass(t *testing.T) {
 	for _, c := range []*container{a, b} {
 		testnet.Run(t, c.NS, "ip", "link", "set", "net1", "type", "macvlan", "mode", "bridge")
 	}
-	must(t, l.maps.Zero(a.Slot)) // a second ago, for all that the datapath knows
+	must(t, l.maps.Zero(a.Slot)) // as if a second had passed
 	sendFrom(t, a.NS, a.ip, b.ip)
 	in.until(a.ip)
 	e := l.read()

@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// Violations returns the violations of a slot by kind, those kinds that are not
-// 0. Slot 0 has what is no endpoint's.
+// Violations returns the violations of a slot by kind, without those that are 0. Slot 0 has the violations without an
+// endpoint.
 func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	one, err := m.get(mapViolations)
 	if err != nil {
@@ -30,8 +30,8 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	return all, nil
 }
 
-// EachViolation calls fn for each slot and kind that has violations, in no
-// order. It reads only what there is, many slots by one system call.
+// EachViolation calls fn for each slot and kind that has violations, in no order. It reads only existing entries, many
+// slots by one system call.
 func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broken)) error {
 	found, err := m.allFound()
 	if err != nil {
@@ -52,7 +52,7 @@ func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broke
 	return nil
 }
 
-// violationsBatch is how many slots' violations one system call reads at most.
+// violationsBatch bounds the slots whose violations one system call reads.
 const violationsBatch = 512
 
 func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
@@ -72,13 +72,13 @@ func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
 			fn(keys[i], &values[i])
 		}
 		if err != nil {
-			return nil // those were the last
+			return nil // no more entries
 		}
 	}
 }
 
-// zeroViolations forgets the violations of a slot; slot 0's entry stays, as the
-// datapath may have no memory for another.
+// zeroViolations deletes the violations of a slot; slot 0's entry is only zeroed, as the datapath may have no memory
+// for a new one.
 func (m *Maps) zeroViolations(slot uint32) error {
 	if err := m.zeroFound(slot); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (m *Maps) zeroViolations(slot uint32) error {
 	return deleteIf(m, mapViolations, slot, func(violations) bool { return true })
 }
 
-// startViolations makes the entry of slot 0, if it is not there.
+// startViolations creates the entry of slot 0 if it does not exist.
 func (m *Maps) startViolations() error {
 	one, err := m.get(mapViolations)
 	if err != nil {
@@ -102,7 +102,7 @@ func (m *Maps) startViolations() error {
 	return nil
 }
 
-// add adds what the datapath has counted.
+// add adds the datapath's counts.
 func (f *foundValue) add(v *violations) {
 	for i := range v.Of {
 		f.Packets[i] += v.Of[i].Packets
