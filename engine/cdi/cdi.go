@@ -1,9 +1,7 @@
-// Package cdi writes berth's networks as devices of the Container Device
-// Interface: one device a network, whose hooks give the container an interface
-// there. An engine needs no configuration of its own for it.
+// Package cdi writes berth's networks as devices of the Container Device Interface: one device per network, whose hooks
+// give the container an interface there. An engine needs no configuration of its own for it.
 //
-// It decides nothing about networks, and runs no hook. It imports engine/entry
-// and internal/config.
+// It decides nothing about networks, and runs no hook. It imports engine/entry and internal/config.
 package cdi
 
 import (
@@ -23,16 +21,14 @@ import (
 // Kind is the vendor and class of the devices: berth/network=NAME is one.
 const Kind = "berth/network"
 
-// DefaultDir is where engines look for devices that do not change by
-// themselves; File is berth's file there.
+// DefaultDir is the directory of static device files; File is berth's file there.
 const (
 	DefaultDir = "/etc/cdi"
 	File       = "berth.json"
 )
 
-// Spec returns the devices of networks, which run the hook of a path, in the
-// oldest version of the format that has all that they use. Names that CDI does
-// not allow (they end in a letter or digit) are left out and returned.
+// Spec returns the devices of networks, which run the hook at path, in the oldest version of the format that has the
+// features used. It leaves out names that CDI does not allow (they must end in a letter or digit), and returns them.
 func Spec(networks []string, path string, dirs config.Dirs) (*cdispecs.Spec, []string, error) {
 	spec := &cdispecs.Spec{Kind: Kind}
 	var left []string
@@ -56,8 +52,8 @@ func stage(name, path string, dirs config.Dirs, args ...string) *cdispecs.Hook {
 	return &cdispecs.Hook{HookName: name, Path: h.Path, Args: h.Args, Env: h.Env, Timeout: h.Timeout}
 }
 
-// Encode validates devices and writes them as a file has them; none are "",
-// because a file without a device is not allowed.
+// Encode validates devices and returns the text of their file, or "" if there are none, as a file without a device is
+// not allowed.
 func Encode(spec *cdispecs.Spec) (string, error) {
 	if len(spec.Devices) == 0 {
 		return "", nil
@@ -69,8 +65,7 @@ func Encode(spec *cdispecs.Spec) (string, error) {
 	return string(data) + "\n", err
 }
 
-// validate holds devices to the library's rules, which are those that engines
-// have.
+// validate checks devices by the library's rules, which engines use too.
 func validate(spec *cdispecs.Spec) error {
 	vendor, class := parser.ParseQualifier(spec.Kind)
 	for _, err := range []error{
@@ -92,8 +87,7 @@ func validate(spec *cdispecs.Spec) error {
 	return nil
 }
 
-// Generate returns the file for networks, "" where there are none, and the
-// names that it cannot hold.
+// Generate returns the text of the file for networks, or "" if there are none, and the names that it cannot contain.
 func Generate(networks []string, path string, dirs config.Dirs) (text string, left []string, err error) {
 	spec, left, err := Spec(networks, path, dirs)
 	if err != nil {

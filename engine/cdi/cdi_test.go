@@ -15,7 +15,7 @@ import (
 
 var standard = config.Dirs{Config: config.DefaultConfig, State: config.DefaultState, BPFFS: config.DefaultBPFFS}
 
-// cache is the library as an engine has it, over a file that was generated.
+// cache returns the library as an engine uses it, over a generated file.
 func cache(t *testing.T, networks ...string) *cdilib.Cache {
 	t.Helper()
 	text, left, err := Generate(networks, "/usr/bin/berth-hook", standard)
@@ -43,8 +43,8 @@ func TestAnEngineReadsTheDevices(t *testing.T) {
 	}
 }
 
-// A device gives a container's configuration its two hooks, with all that they
-// need, and nothing else.
+// TestAnEngineAppliesADevice requires that a device adds its two complete hooks to a container's configuration, and
+// nothing else.
 func TestAnEngineAppliesADevice(t *testing.T) {
 	spec := &specs.Spec{Version: "1.0.2"}
 	if left, err := cache(t, "lan", "dmz").InjectDevices(spec, "berth/network=dmz"); err != nil || left != nil {
@@ -72,8 +72,8 @@ func TestNamesThatAreNoDevices(t *testing.T) {
 	}
 }
 
-// The version is the oldest that has what is used, so that old engines read
-// the file: names that begin with a digit are of 0.5.0.
+// TestTheOldestVersion requires the oldest version that has the features used, so that old engines read the file: names
+// that begin with a digit came with 0.5.0.
 func TestTheOldestVersion(t *testing.T) {
 	for name, want := range map[string]string{"lan": "0.3.0", "9": "0.5.0"} {
 		spec, _, err := Spec([]string{name}, "/usr/bin/berth-hook", standard)

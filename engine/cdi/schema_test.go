@@ -7,8 +7,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// The file is of the format's form, as berth understands it: what engines
-// that validate by a schema, and not by the library, hold it to.
+// TestTheSchema checks the file against the format's schema, as some engines validate by a schema and not by the
+// library.
 func TestTheSchema(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("testdata/schema.json")
 	if err != nil {
