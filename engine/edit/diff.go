@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// context is how many lines around a change a diff shows, as diff -u does.
+// context is the number of lines that a diff shows around a change, as diff -u does.
 const context = 3
 
-// Diff returns a unified diff of two texts, "" where they are the same. No
-// name stands for a file that does not exist.
+// Diff returns a unified diff of two texts, or "" if they are equal. An empty name stands for a file that does not
+// exist.
 func Diff(oldName, newName, before, after string) string {
 	if before == after {
 		return ""
@@ -22,7 +22,7 @@ func Diff(oldName, newName, before, after string) string {
 			from++
 			continue
 		}
-		to, same := from, 0 // to is behind the last change of the hunk
+		to, same := from, 0 // to is the end of the hunk's last change
 		for i := from; i < len(ops) && same <= 2*context; i++ {
 			if same++; ops[i].kind != ' ' {
 				to, same = i+1, 0
@@ -48,15 +48,15 @@ func lines(text string) (all []string) {
 	return all
 }
 
-// op is a line that is in both texts, or in one of them.
+// op is a line of both texts, or of one of them.
 type op struct {
 	kind byte // ' ', '-' or '+'
 	line string
-	a, b int // how many lines of each text come before
+	a, b int // lines of each text before this one
 }
 
-// script finds a shortest way from one text to the other: Myers, "An O(ND)
-// Difference Algorithm and Its Variations" (1986), the greedy form.
+// script returns a shortest edit script: Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), the greedy
+// form.
 func script(a, b []string) []op {
 	best := map[int]int{1: 0}
 	var trace []map[int]int
@@ -135,7 +135,7 @@ func hunk(w *strings.Builder, ops []op, from, to int) {
 	}
 }
 
-// span is a hunk's place in one text: of no lines, the line before it.
+// span returns a hunk's range in one text; if it has no lines, the number of the line before it.
 func span(before, n int) string {
 	switch n {
 	case 0:

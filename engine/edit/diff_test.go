@@ -47,7 +47,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// patch(1) makes the one text of the other.
+// TestDiffIsWhatPatchReads requires that patch(1) converts one text to the other.
 func TestDiffIsWhatPatchReads(t *testing.T) {
 	patch := testnet.Program(t, "patch")
 	random := rand.New(rand.NewPCG(1, 2))
@@ -73,7 +73,7 @@ func TestDiffIsWhatPatchReads(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s: %s", err, out, d)
 		}
-		got, _ := os.ReadFile(path) // patch removes what has become empty
+		got, _ := os.ReadFile(path) // patch removes a file that has become empty
 		if string(got) != after {
 			t.Fatalf("patch made %q of %q, want %q:\n%s", got, before, after, d)
 		}

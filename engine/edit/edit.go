@@ -18,31 +18,29 @@ const (
 	JSON Format = "json"
 )
 
-// Change is a value that was set, with what it takes to set it back.
+// Change is a value that was set, with the data to undo it.
 type Change struct {
 	Path  []string `json:"path"`
-	Value string   `json:"value"`           // as it is written in the file; "" for a table
-	Old   *string  `json:"old,omitempty"`   // what was there before; nil: nothing
-	Added string   `json:"added,omitempty"` // all that was put into the text for it
+	Value string   `json:"value"`           // as written in the file; "" for a table
+	Old   *string  `json:"old,omitempty"`   // the earlier value; nil if there was none
+	Added string   `json:"added,omitempty"` // all text that was inserted for it
 }
 
 // Errors of this package, each wrapped with the path.
 var (
-	// ErrLayout is of a file in which the value could not be set without
-	// changing another one.
+	// ErrLayout is returned for a file in which the value cannot be set without changing another one.
 	ErrLayout = errors.New("the file is laid out in a way that cannot be edited")
-	// ErrChanged is of a change that somebody has changed again, so that it is
-	// not taken back.
+	// ErrChanged is returned for a change that was modified since, and so is not undone.
 	ErrChanged = errors.New("the value was changed since")
 )
 
-// language is what differs between formats.
+// language is the part that differs between formats.
 type language interface {
 	decode(text string) (map[string]any, error)
-	replace(text string, path []string, value any) (string, Change, error) // a value that is there
-	insert(text string, path []string, value any) (string, Change, error)  // one that is not, nor a table
-	cut(text string, path []string) (string, error)                        // a value, or a table with all in it
-	raw(text string, path []string) (string, bool)                         // a value, as it is written
+	replace(text string, path []string, value any) (string, Change, error) // an existing value
+	insert(text string, path []string, value any) (string, Change, error)  // a new value, with missing tables
+	cut(text string, path []string) (string, error)                        // a value, or a whole table
+	raw(text string, path []string) (string, bool)                         // a value, as written
 }
 
 func (f Format) language() language {
@@ -52,13 +50,12 @@ func (f Format) language() language {
 	return tomlLanguage{}
 }
 
-// Decode returns the values of a file: strings, bools, numbers, lists as []any
-// and tables as map[string]any. An empty file has none.
+// Decode returns the values of a file: strings, bools, numbers, lists as []any and tables as map[string]any. An empty
+// file has none.
 func (f Format) Decode(text string) (map[string]any, error) { return f.language().decode(text) }
 
-// Set sets a value: a string, bool or []string, whatever Decode has returned,
-// or a map[string]any of such, whose keys are set one by one in a table that is
-// there already. No changes: it was so before.
+// Set sets a value: a string, bool or []string, any value returned by Decode, or a map[string]any of these, whose keys
+// are set one by one if the table exists. It returns no changes if the value is set already.
 func (f Format) Set(text string, path []string, value any) (string, []Change, error) {
 	values, err := f.Decode(text)
 	if err != nil {
@@ -101,8 +98,8 @@ func (f Format) setAll(text string, path []string, table map[string]any) (string
 	return text, all, nil
 }
 
-// Undo takes a change back. One that is not there any more needs nothing; the
-// error of one that somebody has changed again wraps [ErrChanged].
+// Undo reverts a change. If the value is already gone, Undo does nothing. If it was modified since, Undo returns an
+// error that wraps [ErrChanged].
 func (f Format) Undo(text string, c Change) (string, error) {
 	values, err := f.Decode(text)
 	if err != nil {
@@ -131,7 +128,7 @@ func (f Format) Undo(text string, c Change) (string, error) {
 	return edited, f.verify(edited, values, c.Path)
 }
 
-// putBack writes an old value in place of the one that was set.
+// putBack replaces the value that was set with the old one.
 func (f Format) putBack(text string, values map[string]any, c Change) (string, error) {
 	old, err := f.decodeValue(*c.Old)
 	if err != nil {
@@ -145,7 +142,7 @@ func (f Format) putBack(text string, values map[string]any, c Change) (string, e
 	return edited, f.verify(edited, values, c.Path)
 }
 
-// decodeValue decodes one value as it is written in a file.
+// decodeValue decodes one value, as written in a file.
 func (f Format) decodeValue(raw string) (any, error) {
 	const key = "value"
 	text := key + " = " + raw
@@ -159,8 +156,8 @@ func (f Format) decodeValue(raw string) (any, error) {
 	return values[key], err
 }
 
-// verify holds an edited text to the values that it is to have. Tables without
-// values are left out of account: a TOML header may stay or go.
+// verify compares an edited text's values with the wanted ones. It ignores tables without values, as a TOML header may
+// stay or go.
 func (f Format) verify(text string, want map[string]any, path []string) error {
 	got, err := f.Decode(text)
 	if err != nil {
@@ -176,5 +173,5 @@ func pathError(path []string, err error) error {
 	return fmt.Errorf("edit %q: %w", strings.Join(path, "."), err)
 }
 
-// verbatim is a value as it is written in a file.
+// verbatim is a value as written in a file.
 type verbatim string

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// edits are a text, what is set in it, and the text that comes of it.
+// edits are a text, a value to set in it, and the resulting text.
 var edits = map[string]struct {
 	format Format
-	path   string // parts divided by blanks
+	path   string // parts separated by blanks
 	value  any
 	before string
 	after  string
@@ -86,14 +86,14 @@ func undoAll(t *testing.T, f Format, text string, changes []Change) string {
 	return text
 }
 
-// What others have changed meanwhile stays.
+// TestUndoAmongOthersChanges requires that others' changes since then stay.
 func TestUndoAmongOthersChanges(t *testing.T) {
 	for name, c := range map[string]struct {
 		format Format
 		path   string
 		value  any
 		before string
-		others [2]string // what is replaced by what
+		others [2]string // the old and the new text
 		want   string
 	}{
 		"a key in our table":    {TOML, "a berth", map[string]any{"t": "x"}, "[a]\nb = 1\n", [2]string{"t = \"x\"", "t = \"z\"\nu = 2"}, "[a]\nb = 1\n\n"},
@@ -118,7 +118,7 @@ func TestUndoAmongOthersChanges(t *testing.T) {
 	}
 }
 
-// A record that was damaged does not add to a file what was never in it.
+// TestUndoVerifiesTheOldValue requires that a damaged record adds nothing to a file that was never in it.
 func TestUndoVerifiesTheOldValue(t *testing.T) {
 	for _, c := range []struct {
 		format    Format
@@ -173,8 +173,8 @@ func TestWhatCannotBeEdited(t *testing.T) {
 	}
 }
 
-// Whatever the file: after a Set the value is there, all others are as before,
-// and Undo gives the values of before.
+// FuzzSet requires for any file that after Set the value is there and all others are unchanged, and that Undo restores
+// the earlier values.
 func FuzzSet(f *testing.F) {
 	for _, c := range edits {
 		f.Add(c.format == JSON, c.before, "a", "b")

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// jsonLanguage is JSON (RFC 8259) with one object in the file. Of two members
-// of one name the last is meant, as encoding/json has it.
+// jsonLanguage is JSON (RFC 8259) with one object in the file. If a name occurs twice, the last member counts, as in
+// encoding/json.
 type jsonLanguage struct{}
 
 func (jsonLanguage) decode(text string) (map[string]any, error) {
@@ -29,9 +29,9 @@ func (jsonLanguage) decode(text string) (map[string]any, error) {
 	return values, err
 }
 
-// object is one of JSON's in a text, by byte offsets.
+// object is a JSON object in a text, by byte offsets.
 type object struct {
-	start, end int // its braces; end is behind the last
+	start, end int // its braces; end is the offset after the last
 	members    []member
 }
 
@@ -39,10 +39,10 @@ type member struct {
 	name            string
 	start           int // of the name
 	value, valueEnd int
-	below           *object // where the value is one
+	below           *object // set if the value is an object
 }
 
-// parseJSON finds the members of a text that is known to be an object.
+// parseJSON returns the members of a text that is known to be an object.
 func parseJSON(text string) (*object, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
@@ -52,7 +52,7 @@ func parseJSON(text string) (*object, error) {
 	return parseObject(d, text)
 }
 
-// parseObject reads members up to the closing brace; the opening one is read.
+// parseObject reads members up to the closing brace, after the opening one was read.
 func parseObject(d *json.Decoder, text string) (*object, error) {
 	o := &object{start: int(d.InputOffset()) - 1}
 	for d.More() {
@@ -82,8 +82,7 @@ func parseObject(d *json.Decoder, text string) (*object, error) {
 	return o, err
 }
 
-// find returns the member of a path, and how many keys of the path lead to the
-// innermost object that is there.
+// find returns the member of a path, and the number of the path's keys that lead to the innermost existing object.
 func (o *object) find(path []string) (in *object, m *member, depth int) {
 	for depth = range path {
 		i := -1
@@ -130,8 +129,7 @@ func (jsonLanguage) replace(text string, path []string, value any) (string, Chan
 	return text[:m.value] + set + text[m.valueEnd:], Change{Path: path, Value: set, Old: &old}, err
 }
 
-// insert puts a member behind the last of its object, on a line of its own
-// where the others have such.
+// insert adds a member after the last of its object, on a line of its own if the others have their own.
 func (jsonLanguage) insert(text string, path []string, value any) (string, Change, error) {
 	change := Change{Path: path}
 	if strings.TrimSpace(text) == "" {
@@ -144,7 +142,7 @@ func (jsonLanguage) insert(text string, path []string, value any) (string, Chang
 		return "", change, err
 	}
 	in, there, depth := o.find(path)
-	if there != nil { // a value where an object would have to be
+	if there != nil { // a value where an object is needed
 		return "", change, pathError(path, ErrLayout)
 	}
 	keys := path[depth:]
@@ -164,8 +162,7 @@ func (jsonLanguage) insert(text string, path []string, value any) (string, Chang
 	return text[:at] + change.Added + text[at:], change, nil
 }
 
-// place returns where a further member goes, what comes before it and after,
-// and the indentation of its line.
+// place returns the offset of a new member, the text before and after it, and the indentation of its line.
 func (o *object) place(text string) (at int, before, indent, after string) {
 	newline := "\n"
 	if strings.Contains(text, "\r\n") {
@@ -186,7 +183,7 @@ func (o *object) place(text string) (at int, before, indent, after string) {
 	return last.valueEnd, ", ", indent, ""
 }
 
-// cut takes out a member with the comma before it, or else behind it.
+// cut removes a member with the comma before it, or else after it.
 func (jsonLanguage) cut(text string, path []string) (string, error) {
 	o, err := parseJSON(text)
 	if err != nil {
@@ -206,14 +203,14 @@ func (jsonLanguage) cut(text string, path []string) (string, error) {
 	return text[:in.start+1] + text[in.end-1:], nil
 }
 
-// lineIndent is the indentation of the line that an offset is on.
+// lineIndent returns the indentation of the line at an offset.
 func lineIndent(text string, at int) string {
 	line := text[strings.LastIndexByte(text[:at], '\n')+1:]
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// unit is by how much one level is indented: as the first indented line of the
-// file, else four blanks, as docker's documentation has it.
+// unit returns the indentation of one level: that of the first indented line of the file, else four blanks, as in
+// docker's documentation.
 func unit(text string) string {
 	for line := range strings.Lines(text) {
 		if indent := lineIndent(line, 0); indent != "" && strings.TrimSpace(line) != "" {

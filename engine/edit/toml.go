@@ -28,19 +28,19 @@ func (tomlLanguage) decode(text string) (map[string]any, error) {
 // entry is a table's header or a key with its value. Offsets are in bytes.
 type entry struct {
 	path      []string // from the root
-	key       []string // as the key's parts are written
-	table     int      // index of the header it stands below, -1: none; of a header its own
+	key       []string // the key's parts as written
+	table     int      // index of the header above it, or -1 if none; of a header, its own
 	header    bool
-	array     bool     // a header of a table array
-	within    []string // path of the inline table that it is a member of; nil: it has its own line
-	line, end int      // its lines, with the last one's end of line
+	array     bool     // whether it is a header of a table array
+	within    []string // path of its inline table; nil if it has its own line
+	line, end int      // its lines, including the last one's end of line
 	start     int      // of the key
-	value     int      // where the value begins
+	value     int      // offset of the value
 	valueEnd  int
 	valueKind unstable.Kind
 }
 
-// parseTOML lists a file's headers and keys, in their order.
+// parseTOML returns a file's headers and keys, in their order.
 func parseTOML(text string) ([]entry, error) {
 	var p unstable.Parser
 	p.Reset([]byte(text))
@@ -77,7 +77,7 @@ func parseTOML(text string) ([]entry, error) {
 	return all, p.Error()
 }
 
-// measure finds the value of a key.
+// measure sets the offset of a key's value.
 func (e *entry) measure(text string, node *unstable.Node, keyEnd int) {
 	e.value = keyEnd + strings.IndexByte(text[keyEnd:], '=') + 1
 	e.value += len(text[e.value:]) - len(strings.TrimLeft(text[e.value:], " \t"))
@@ -85,7 +85,7 @@ func (e *entry) measure(text string, node *unstable.Node, keyEnd int) {
 	e.valueKind = node.Value().Kind
 }
 
-// extend finds the lines that an entry stands on.
+// extend sets the lines of an entry.
 func (e *entry) extend(text string) {
 	e.line = strings.LastIndexByte(text[:e.start], '\n') + 1
 	e.end = len(text)
@@ -94,7 +94,7 @@ func (e *entry) extend(text string) {
 	}
 }
 
-// members adds what is in an inline table.
+// members appends the entries of an inline table.
 func members(all []entry, p *unstable.Parser, text string, value *unstable.Node, of entry) []entry {
 	if value.Kind != unstable.InlineTable {
 		return all
@@ -131,8 +131,7 @@ func writeKey(s string) string {
 	return writeString(s)
 }
 
-// writeString writes a basic string (TOML 1.0, "String"). Escapes of Go that
-// TOML has not are written as \uXXXX.
+// writeString writes a basic string (TOML 1.0, "String"). Escapes of Go that TOML lacks are written as \uXXXX.
 func writeString(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -35,8 +35,7 @@ func (tomlLanguage) replace(text string, path []string, value any) (string, Chan
 	return "", Change{}, pathError(path, ErrLayout)
 }
 
-// insert finds the place that a person would choose: beside the keys of the
-// same table, or a new section behind the last of its kin.
+// insert chooses the natural place: beside the keys of the same table, or a new section after its last related one.
 func (tomlLanguage) insert(text string, path []string, value any) (string, Change, error) {
 	all, err := parseTOML(text)
 	if err != nil {
@@ -65,7 +64,7 @@ func (tomlLanguage) insert(text string, path []string, value any) (string, Chang
 	return text[:at] + added + text[at:], change, nil
 }
 
-// below is a value under the first of some keys that lead to it.
+// below nests a value under all but the first of some keys.
 func below(keys []string, value any) any {
 	for i := len(keys) - 1; i > 0; i-- {
 		value = map[string]any{keys[i]: value}
@@ -79,7 +78,7 @@ type tomlText struct {
 	all  []entry
 }
 
-// inline returns the innermost inline table on the way to a path; -1: none.
+// inline returns the innermost inline table on the way to a path, or -1 if there is none.
 func (t tomlText) inline(path []string) int {
 	found := -1
 	for i, e := range t.all {
@@ -90,7 +89,7 @@ func (t tomlText) inline(path []string) int {
 	return found
 }
 
-// member puts a key into an inline table, behind the last.
+// member adds a key to an inline table, after the last.
 func (t tomlText) member(table int, path []string, value any) (int, string) {
 	e := t.all[table]
 	keys := path[len(e.path):]
@@ -108,8 +107,8 @@ func (t tomlText) member(table int, path []string, value any) (int, string) {
 	return at, ", " + added
 }
 
-// beside puts a key behind the last one of its table: below the table's own
-// header, at the top of the file, or as a dotted key behind such.
+// beside adds a key after the last one of its table: below the table's own header, at the top of the file, or as a
+// dotted key after another.
 func (t tomlText) beside(path []string, value string) (int, string, bool) {
 	parent, key := path[:len(path)-1], writeKey(path[len(path)-1])
 	last, dotted := -1, ""
@@ -135,7 +134,7 @@ func (t tomlText) beside(path []string, value string) (int, string, bool) {
 	return at, before + t.keyIndent(e) + key + " = " + value + t.newline(), true
 }
 
-// gap is the blank line between a first key and what follows.
+// gap returns the blank line between a first key and the text after it.
 func (t tomlText) gap() string {
 	if t.text == "" || strings.HasPrefix(t.text, t.newline()) {
 		return ""
@@ -143,8 +142,7 @@ func (t tomlText) gap() string {
 	return t.newline()
 }
 
-// after returns where the line after an entry begins, and the end of line that
-// is missing there.
+// after returns the offset of the line after an entry, and the end of line if it is missing there.
 func (t tomlText) after(e entry) (int, string) {
 	if e.end > 0 && t.text[e.end-1] != '\n' {
 		return e.end, t.newline()
@@ -164,7 +162,7 @@ func (t tomlText) indent(e entry) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// keyIndent is the indentation of a key that comes after an entry.
+// keyIndent returns the indentation of a key after an entry.
 func (t tomlText) keyIndent(e entry) string {
 	if !e.header {
 		return t.indent(e)
@@ -172,7 +170,7 @@ func (t tomlText) keyIndent(e entry) string {
 	return t.indent(e) + t.step()
 }
 
-// step is how much deeper than their header keys are in this file.
+// step returns the indentation of keys relative to their header in this file.
 func (t tomlText) step() string {
 	for _, e := range t.all {
 		if e.header || e.within != nil || e.table < 0 {
@@ -186,8 +184,8 @@ func (t tomlText) step() string {
 	return "  "
 }
 
-// section puts a new table behind the last entry of its nearest kin that is
-// there, with its tables as sections of their own.
+// section adds a new table after the last entry of its nearest existing relative, with its tables as sections of their
+// own.
 func (t tomlText) section(path []string, table map[string]any) (int, string) {
 	indent, kin, last := t.place(path)
 	written := make([]string, len(path))
@@ -209,8 +207,8 @@ func (t tomlText) section(path []string, table map[string]any) (int, string) {
 	return at, before + t.write(written, indent, table)
 }
 
-// place finds where a new table belongs: its indentation, a header that begins
-// with the same keys, and the last entry that it is to stand behind.
+// place returns the place of a new table: its indentation, a header that begins with the same keys, and the last entry
+// before it.
 func (t tomlText) place(path []string) (indent string, kin, last int) {
 	kin, last = -1, -1
 	for depth := len(path); depth > 0 && last < 0; depth-- {
@@ -227,7 +225,7 @@ func (t tomlText) place(path []string) (indent string, kin, last int) {
 	if kin < 0 {
 		return "", kin, last
 	}
-	// Headers of another depth are indented by their depth, where any are.
+	// If headers of another depth are indented by their depth, so is this one.
 	depth := len(path) - len(t.all[kin].path)
 	indent = t.indent(t.all[kin])
 	if depth > 0 && t.nested() {
@@ -263,7 +261,7 @@ func (t tomlText) write(path []string, indent string, table map[string]any) stri
 	return b.String()
 }
 
-// cut takes out a key with its line, or all sections of a table.
+// cut removes a key with its line, or all sections of a table.
 func (tomlLanguage) cut(text string, path []string) (string, error) {
 	all, err := parseTOML(text)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Lookup finds a value by its path.
+// Lookup returns the value at a path.
 func Lookup(values map[string]any, path ...string) (any, bool) {
 	var at any = values
 	for _, key := range path {
@@ -20,7 +20,7 @@ func Lookup(values map[string]any, path ...string) (any, bool) {
 	return at, true
 }
 
-// put sets a value, making the tables that lead to it.
+// put sets a value, and creates the tables that lead to it.
 func put(values map[string]any, path []string, value any) {
 	for _, key := range path[:len(path)-1] {
 		below, ok := values[key].(map[string]any)
@@ -39,7 +39,7 @@ func remove(values map[string]any, path []string) {
 	}
 }
 
-// plain is a value as decoding gives it.
+// plain converts a value to the types that decoding returns.
 func plain(value any) any {
 	switch v := value.(type) {
 	case []string:
@@ -64,7 +64,7 @@ func plain(value any) any {
 	return value
 }
 
-// prune returns values without the tables that have none.
+// prune returns values without the empty tables.
 func prune(values map[string]any) map[string]any {
 	kept := make(map[string]any, len(values))
 	for key, value := range values {
@@ -79,7 +79,7 @@ func prune(values map[string]any) map[string]any {
 	return kept
 }
 
-// parted are the keys of a table in order: those of values, those of tables.
+// parted returns the keys of a table in order: those of values, and those of tables.
 func parted(table map[string]any) (values, tables []string) {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		if _, ok := table[key].(map[string]any); ok {
