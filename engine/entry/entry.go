@@ -1,7 +1,7 @@
-// Package entry is berth-hook as engines and runtimes are told to run it: the
-// entry of a stage in an OCI configuration, and the file of hooks.d.
+// Package entry describes how engines and runtimes run berth-hook: the entry of a stage in an OCI configuration, and
+// the file of hooks.d.
 //
-// It writes nothing and knows no engine. It imports internal/config.
+// It writes nothing and is independent of engines. It imports internal/config.
 package entry
 
 import (
@@ -15,23 +15,22 @@ import (
 // Program is the hook's file name.
 const Program = "berth-hook"
 
-// Timeout is after how many seconds a runtime kills the hook, whose own
-// deadline is 20.
+// Timeout is the time in seconds after which a runtime kills the hook, whose own deadline is 20.
 const Timeout = 30
 
-// Env is all of the hook's environment. Without one it would get the runtime's,
-// and with it what an engine or an image put there.
+// Env returns the hook's whole environment. Without one it would inherit the runtime's, with variables from an engine
+// or an image.
 func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"} }
 
-// Hook is the entry of a program with its directories and further arguments.
+// Hook returns the entry of a program with its directories and further arguments.
 func Hook(path string, dirs config.Dirs, args ...string) specs.Hook {
 	timeout := Timeout
 	all := append([]string{Program}, Flags("--", dirs)...)
 	return specs.Hook{Path: path, Args: append(all, args...), Env: Env(), Timeout: &timeout}
 }
 
-// Flags are the flags of a program of berth's, which begin with a prefix, for
-// those directories that are not where it looks by itself.
+// Flags returns the flags of a program of berth's, which begin with a prefix, for the directories that are not its
+// defaults.
 func Flags(prefix string, d config.Dirs) (flags []string) {
 	for _, dir := range []struct{ name, value, standard string }{
 		{"config", d.Config, config.DefaultConfig},
@@ -57,17 +56,16 @@ type when struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// HooksD is the file of hooks.d by which podman and CRI-O run the hook of a
-// path. It triggers on any annotation of berth's, so that a misspelt one is an
-// error too. Both stages have the same arguments: the state's status tells them
-// apart.
+// HooksD returns the hooks.d file by which podman and CRI-O run the hook at path. It triggers on any annotation of
+// berth's, so that a misspelt one is an error too. Both stages have the same arguments: the state's status
+// distinguishes them.
 func HooksD(path string, dirs config.Dirs) string {
 	data, err := json.MarshalIndent(hooksFile{
 		"1.0.0", Hook(path, dirs),
 		when{map[string]string{"^berth/": ".*"}},
 		[]string{"createRuntime", "poststop"},
 	}, "", "\t")
-	if err != nil { // strings and numbers only
+	if err != nil { // contains strings and numbers only
 		panic(err)
 	}
 	return string(data) + "\n"

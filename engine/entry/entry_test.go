@@ -12,7 +12,7 @@ import (
 
 var standard = config.Dirs{Config: config.DefaultConfig, State: config.DefaultState, BPFFS: config.DefaultBPFFS}
 
-// The sample that is handed out is what the code writes.
+// TestHooksDSample compares the published sample with the code's output.
 func TestHooksDSample(t *testing.T) {
 	data, err := os.ReadFile("../../deploy/hooks.d/berth.json")
 	if err != nil {
