@@ -10,13 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrStale is of a plan whose files have changed since it was made.
+// ErrStale is returned for a plan whose files have changed since it was made.
 var ErrStale = errors.New("it was changed meanwhile: try again")
 
-// Apply keeps what it takes to undo a plan, and then writes its files. Where
-// one has changed since the plan was made, the error wraps [ErrStale]. Where one
-// cannot be written, those before it are put back, and the record too.
-// [Locked] keeps other installations away while a plan is made and applied.
+// Apply stores the data to undo a plan, and then writes its files. If a file has changed since the plan was made, the
+// error wraps [ErrStale]. If one cannot be written, Apply restores those before it, and the record. [Locked] keeps
+// other installations out while a plan is made and applied.
 func (p *Plan) Apply() error {
 	if err := p.fresh(); err != nil {
 		return err
@@ -36,7 +35,7 @@ func (p *Plan) Apply() error {
 	return err
 }
 
-// keep returns what gives a record's folder back as it is.
+// keep returns a function that restores a record's folder.
 func keep(dir string) (back func() error, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +57,7 @@ func keep(dir string) (back func() error, err error) {
 	}, nil
 }
 
-// Remove writes the plan of an uninstallation and forgets the record.
+// Remove applies the plan of an uninstallation and deletes the record.
 func (p *Plan) Remove() error {
 	if err := p.fresh(); err != nil {
 		return err
@@ -72,7 +71,7 @@ func (p *Plan) Remove() error {
 	return os.RemoveAll(recordDir(p.home, p.Engine))
 }
 
-// fresh finds a file that is not any more as it was when the plan was made.
+// fresh returns an error if a file has changed since the plan was made.
 func (p *Plan) fresh() error {
 	for _, f := range p.Changed() {
 		now, err := readFile(f.Path, f.Format != "")
@@ -101,8 +100,8 @@ func (p *Plan) writeAll() error {
 	return nil
 }
 
-// Locked runs one installation at a time, from its plan to its end, so that a
-// plan sees what those before it have written.
+// Locked runs one installation at a time, from its plan to its end, so that a plan includes the results of those before
+// it.
 func Locked(config string, run func() error) error {
 	dir := installedDir(config)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

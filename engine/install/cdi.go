@@ -9,8 +9,8 @@ import (
 	"berth/internal/config"
 )
 
-// planCDI writes the networks as devices. Commands that make or remove a
-// network write them anew as long as this is installed.
+// planCDI writes the networks as devices. Commands that create or remove a network update the file as long as this is
+// installed.
 func planCDI(p *planner) error {
 	if err := p.writeDevices(); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (p *planner) devicesPath() string {
 	return filepath.Join(p.o.sys(cdi.DefaultDir), cdi.File)
 }
 
-// writeOrNot makes a whole file berth's, also one that is not to be there now.
+// writeOrNot plans a file that belongs to berth whole, also if it must not exist now.
 func (p *planner) writeOrNot(path, text string) error {
 	if text == "" {
 		return p.put(path, nil)

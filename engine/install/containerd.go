@@ -12,8 +12,8 @@ import (
 
 const containerdConfig = "/etc/containerd/config.toml"
 
-// The plugin that has CRI's runtimes, by the version of the configuration
-// (containerd, docs/cri/config.md and docs/PLUGINS.md).
+// criPlugin returns the plugin that has CRI's runtimes, by the version of the configuration (containerd,
+// docs/cri/config.md and docs/PLUGINS.md).
 func criPlugin(version int64) string {
 	switch version {
 	case 1:
@@ -24,7 +24,7 @@ func criPlugin(version int64) string {
 	return "io.containerd.cri.v1.runtime"
 }
 
-// runcShim is the shim that knows the option BinaryName.
+// runcShim is the shim that supports the option BinaryName.
 const runcShim = "io.containerd.runc.v2"
 
 // planContainerd adds a runtime handler for Kubernetes: a copy of the default
@@ -48,7 +48,7 @@ func planContainerd(p *planner) error {
 	}
 	runtimes := []string{"plugins", c.plugin, "containerd", "runtimes"}
 	if !c.hasRunc() && !v.AtLeast(2, 0) {
-		// containerd 1.x takes the table of runtimes for all there are.
+		// containerd 1.x takes this table as the complete list of runtimes.
 		err = p.set(path, edit.TOML, append(runtimes, "runc"), map[string]any{"runtime_type": runcShim})
 	}
 	if err == nil {
@@ -75,7 +75,7 @@ func (p *planner) containerdNotes(c *containerdFiles, source string) {
 	p.note("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)
 }
 
-// criRuntime is berth's runtime handler: a copy of another.
+// criRuntime returns berth's runtime handler: a copy of another.
 func criRuntime(source map[string]any, program string) map[string]any {
 	table := maps.Clone(source)
 	if table == nil {
@@ -95,7 +95,7 @@ func criRuntime(source map[string]any, program string) map[string]any {
 	return table
 }
 
-// versionOf gives a configuration that is new, or a drop-in, its version.
+// versionOf sets the version of a new configuration, or of a drop-in.
 func (p *planner) versionOf(path string, c *containerdFiles) error {
 	if _, there, err := p.read(path); there || err != nil {
 		return err
@@ -103,10 +103,9 @@ func (p *planner) versionOf(path string, c *containerdFiles) error {
 	return p.set(path, edit.TOML, []string{"version"}, c.version)
 }
 
-// containerdTarget is the file to edit: a drop-in of our own where containerd
-// reads such and merges tables, as it does from 2.0; before that a later file
-// takes the place of a whole plugin's table, so that the one which has it last
-// is edited.
+// containerdTarget returns the file to edit: a drop-in of berth's own if containerd reads drop-ins and merges tables,
+// as it does from 2.0. Before that, a later file replaces a whole plugin's table, so the last file with the table is
+// edited.
 func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
 	if v.AtLeast(2, 0) && p.o.File == "" {
 		for _, pattern := range c.imports {
@@ -119,10 +118,10 @@ func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
 	return c.last
 }
 
-// containerdFiles is containerd's configuration, as its files make it.
+// containerdFiles is containerd's configuration, merged from its files.
 type containerdFiles struct {
 	main     string
-	last     string // the file whose table of the CRI plugin counts
+	last     string // the file whose table of the CRI plugin takes effect
 	imports  []string
 	version  int64
 	plugin   string
@@ -159,8 +158,8 @@ func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
 	return c, nil
 }
 
-// versionFor is the version of the configuration: the file's own, which is 1
-// where it does not say; of a new file, the one that this containerd writes.
+// versionFor returns the version of the configuration: the file's own, which is 1 if not set; for a new file, the
+// version that this containerd writes.
 func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 	if version, ok := main["version"].(int64); ok {
 		return version
@@ -174,7 +173,7 @@ func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 	return 2
 }
 
-// take lays a file over those before it.
+// take merges a file over those before it.
 func (c *containerdFiles) take(path string, values map[string]any, v Version) {
 	disabled, _ := values["disabled_plugins"].([]any)
 	for _, plugin := range disabled {
@@ -197,7 +196,7 @@ func (c *containerdFiles) take(path string, values map[string]any, v Version) {
 	}
 }
 
-// merge lays a table over another, and its tables over those of the same name.
+// merge merges a table over another, and its tables over those of the same name.
 func merge(under, over map[string]any) map[string]any {
 	all := maps.Clone(under)
 	if all == nil {
@@ -214,8 +213,7 @@ func merge(under, over map[string]any) map[string]any {
 	return all
 }
 
-// imports are the patterns that a file imports, absolute, and the files that
-// there are of them, in containerd's order.
+// imports returns the patterns that a file imports, absolute, and the files that match them, in containerd's order.
 func (p *planner) imports(path string, values map[string]any) (patterns, files []string) {
 	list, _ := values["imports"].([]any)
 	for _, item := range list {
@@ -228,7 +226,7 @@ func (p *planner) imports(path string, values map[string]any) (patterns, files [
 		default:
 			pattern = filepath.Join(filepath.Dir(path), pattern)
 		}
-		found, _ := filepath.Glob(pattern) // a pattern that containerd refuses matches nothing
+		found, _ := filepath.Glob(pattern) // containerd refuses a malformed pattern; it matches nothing
 		patterns, files = append(patterns, pattern), append(files, found...)
 	}
 	return patterns, files
@@ -239,8 +237,7 @@ func (c *containerdFiles) hasRunc() bool {
 	return ok
 }
 
-// source is the runtime that berth's is a copy of: the default one, if it is
-// one of runc's shim.
+// source returns the runtime that berth's handler copies: the default one, if it uses runc's shim.
 func (c *containerdFiles) source() (name string, table map[string]any) {
 	for _, name := range []string{c.defaultName(), "runc"} {
 		found, _ := edit.Lookup(c.cri, "containerd", "runtimes", name)
@@ -257,7 +254,7 @@ func (c *containerdFiles) defaultName() string {
 	return name
 }
 
-// errTooOld is of an engine without what is asked for.
+// errTooOld returns the error for an engine that lacks a required feature.
 func errTooOld(program string, v Version, least string) error {
 	return fmt.Errorf("%s %s is too old: %s is the first that has it", program, v.Text, least)
 }

@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// The containerd of this machine reads what was installed into its own default
-// configuration, and into none, as it was meant.
+// TestContainerdReadsIt requires that this machine's containerd reads the installed configuration as intended, with its
+// own default configuration and with none.
 func TestContainerdReadsIt(t *testing.T) {
 	program := testnet.Program(t, "containerd")
 	v, err := AskVersion(program)
@@ -50,7 +50,7 @@ func TestContainerdReadsIt(t *testing.T) {
 	}
 }
 
-// checkDump holds what containerd understood to what was meant.
+// checkDump compares containerd's effective configuration with the intended one.
 func checkDump(t *testing.T, dump, program string) {
 	t.Helper()
 	values, err := edit.TOML.Decode(dump)

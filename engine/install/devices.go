@@ -9,8 +9,8 @@ import (
 	"berth/internal/config"
 )
 
-// RefreshDevices writes the CDI devices anew where they are installed, as
-// networks have come or gone. bin is the directory of berth's programs.
+// RefreshDevices updates the CDI devices if they are installed, after networks were added or removed. bin is the
+// directory of berth's programs.
 func RefreshDevices(dirs config.Dirs, bin string) error {
 	if !isDir(installedDir(dirs.Config)) {
 		return nil
@@ -29,7 +29,7 @@ func RefreshDevices(dirs config.Dirs, bin string) error {
 	})
 }
 
-// devicesFiles are the files of devices that are installed.
+// devicesFiles returns the installed files of devices.
 func devicesFiles(records []*record) (paths []string) {
 	for _, r := range records {
 		if r.Engine != CDI && r.Engine != Nerdctl {
@@ -44,9 +44,8 @@ func devicesFiles(records []*record) (paths []string) {
 	return paths
 }
 
-// WriteDevices writes the networks of a configuration as devices that run the
-// hook of a path; without networks, the file goes. It returns the names that
-// no device can have.
+// WriteDevices writes the networks of a configuration as devices that run the hook at a path; if there are no networks,
+// it removes the file. It returns the names that no device can have.
 func WriteDevices(path, hook string, dirs config.Dirs) (left []string, err error) {
 	names, err := config.Names(dirs.Config)
 	if err != nil {

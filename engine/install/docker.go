@@ -4,16 +4,16 @@ import (
 	"berth/engine/edit"
 )
 
-// handler is what engines call berth-runtime.
+// handler is the engines' name for berth-runtime.
 const handler = "berth"
 
 const daemonJSON = "/etc/docker/daemon.json"
 
-// planDocker adds a runtime to daemon.json. Without runtimeArgs: of those
-// dockerd makes a script with an unquoted $@.
+// planDocker adds a runtime to daemon.json. It sets no runtimeArgs, because dockerd turns them into a script that
+// expands $@ unquoted.
 //
-// It attaches at start: dockerd 26.0, and from 28 on, makes its own network
-// only after the runtime's create, and would put its routes behind ours.
+// It attaches at start: dockerd 26.0, and from 28 on, creates its own network only after the runtime's create, and
+// would add its routes after berth's.
 func planDocker(p *planner) error {
 	path := p.mainFile(daemonJSON)
 	values, err := p.decode(path, edit.JSON)
@@ -48,7 +48,7 @@ func planDocker(p *planner) error {
 	return nil
 }
 
-// mainFile is the engine's own configuration file.
+// mainFile returns the engine's own configuration file.
 func (p *planner) mainFile(standard string) string {
 	if p.o.File != "" {
 		return p.o.File
@@ -56,7 +56,7 @@ func (p *planner) mainFile(standard string) string {
 	return p.o.sys(standard)
 }
 
-// text is a string among values.
+// text returns a string among values.
 func text(values map[string]any, path ...string) (string, bool) {
 	value, _ := edit.Lookup(values, path...)
 	s, ok := value.(string)

@@ -18,15 +18,13 @@ import (
 	"berth/engine/edit"
 )
 
-// maxNamed is how many containers a note names.
+// maxNamed is the maximum of containers that a note names.
 const maxNamed = 5
 
-// retireDocker plans how docker forgets the runtime. A reload keeps runtimes and
-// the default runtime that are no longer in daemon.json (reloadRuntimes in
-// moby, daemon/reload.go), so it takes a restart; and a container keeps the
-// runtime that it was made with. Until dockerd has been restarted, and as long
-// as a container uses it, the program stays: without it, docker could start no
-// container by that runtime, nor execute anything in one.
+// retireDocker plans the removal of the runtime from docker. A reload keeps runtimes and the default runtime that are
+// no longer in daemon.json (reloadRuntimes in moby, daemon/reload.go), so a restart is necessary; and a container keeps
+// the runtime with which it was created. Until dockerd is restarted, and as long as a container uses it, the program
+// stays: without it, docker could neither start a container of that runtime nor execute a process in one.
 func (p *planner) retireDocker(mine *record) error {
 	users, err := p.dockerUsers()
 	if err != nil {
@@ -69,8 +67,8 @@ func named(users []string) string {
 	return text
 }
 
-// dockerSince reports whether a dockerd runs that was started before a time, or
-// at any if that is zero. It writes its pid file anew when it starts.
+// dockerSince reports whether a dockerd runs that was started before a time, or at any time if that is zero. dockerd
+// writes its pid file when it starts.
 func (p *planner) dockerSince(since time.Time) bool {
 	var started time.Time
 	alive := false
@@ -83,19 +81,18 @@ func (p *planner) dockerSince(since time.Time) bool {
 			alive = alive || err == nil && pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 		}
 	}
-	if !alive { // its pid file may be elsewhere, or its process out of sight
+	if !alive { // its pid file may be elsewhere, or its process invisible
 		conn, err := net.DialTimeout("unix", p.o.sys("/run/docker.sock"), time.Second)
 		if err != nil {
 			return false
 		}
-		_ = conn.Close() // that it answers is all
+		_ = conn.Close() // that it answers is enough
 	}
 	return since.IsZero() || !started.IsZero() && started.Before(since)
 }
 
-// dockerUsers returns the names of the containers that were made with berth's
-// runtime, by their files in docker's data directory; with userns-remap those
-// are one folder deeper.
+// dockerUsers returns the names of the containers that use berth's runtime, from their files in docker's data
+// directory; with userns-remap those are one folder deeper.
 func (p *planner) dockerUsers() (users []string, err error) {
 	values, err := p.decode(p.mainFile(daemonJSON), edit.JSON)
 	if err != nil {
@@ -121,7 +118,7 @@ func (p *planner) dockerUsers() (users []string, err error) {
 	return users, nil
 }
 
-// dockerName returns the name of a container, or its id.
+// dockerName returns the name of a container, or its ID.
 func dockerName(dir string) string {
 	var config struct{ Name string }
 	if readJSON(filepath.Join(dir, "config.v2.json"), &config) == nil && config.Name != "" {
@@ -130,7 +127,7 @@ func dockerName(dir string) string {
 	return filepath.Base(dir)
 }
 
-// readJSON decodes a file; one that is gone meanwhile has nothing.
+// readJSON decodes a file; a file deleted meanwhile counts as empty.
 func readJSON(path string, into any) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

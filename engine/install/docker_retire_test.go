@@ -11,8 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// dockerd writes a pid file of a process that lives, as if docker had started
-// at a time.
+// dockerd writes a pid file of a live process, as if docker had started at a time.
 func (h *host) dockerd(started time.Time) {
 	h.Helper()
 	h.write("/run/docker.pid", fmt.Sprint(os.Getpid()), 0o644)
@@ -23,8 +22,8 @@ func (h *host) dockerd(started time.Time) {
 
 const lateLink = "/usr/bin/berth-runtime-late"
 
-// A dockerd that runs keeps the runtime until it is restarted: the program must
-// be there as long.
+// TestUninstallKeepsTheProgramUntilDockerIsRestarted requires the program to stay as long as a running dockerd keeps
+// the runtime.
 func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	h.dockerd(time.Now().Add(-time.Hour))
@@ -55,7 +54,7 @@ func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	}
 }
 
-// Containers keep the runtime that they were made with.
+// TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they were created.
 func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	for _, data := range []string{"/var/lib/docker", "/var/lib/docker/100000.100000", "/srv/docker"} {
 		h := newHost(t, "dockerd=28.0.0 runc", nil)
@@ -85,7 +84,7 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	}
 }
 
-// What was kept is taken over by the next installation.
+// TestInstallAfterARetirement requires that the next installation takes over the files that stayed.
 func TestInstallAfterARetirement(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
 	before := h.tree()

@@ -12,14 +12,14 @@ import (
 	"berth/engine/edit"
 )
 
-// Content is what a path has. No Content is no file.
+// Content is the content of a path; nil means that there is no file.
 type Content struct {
 	Text string
 	Link bool // a symbolic link to Text
 	Mode fs.FileMode
 }
 
-// sum tells one content from another.
+// sum returns a hash of the content.
 func (c *Content) sum() string {
 	if c == nil {
 		return ""
@@ -35,20 +35,20 @@ func (c *Content) text() string {
 	return c.Text
 }
 
-// File is one path that a plan looks at.
+// File is one path of a plan.
 type File struct {
 	Path    string
-	Disk    *Content // as it is now
-	Base    *Content // as it would be without this engine's berth
-	After   *Content // as it is to be
+	Disk    *Content // present content
+	Base    *Content // content with this engine's changes removed
+	After   *Content // planned content
 	Format  edit.Format
-	Changes []edit.Change // none: the whole file is berth's
-	ours    bool          // berth has a part in it, or all
-	shared  bool          // another engine's installation has put some of that there
-	before  *Content      // where shared: as it was before that
+	Changes []edit.Change // none if the whole file is berth's
+	ours    bool          // whether it has changes of berth's, or is berth's
+	shared  bool          // another engine's installation also changed this file
+	before  *Content      // if shared, the content before that
 }
 
-// backup is what is kept of a file as it was.
+// backup returns the original content to keep.
 func (f *File) backup() *Content {
 	if f.shared {
 		return f.before
@@ -56,10 +56,10 @@ func (f *File) backup() *Content {
 	return f.Base
 }
 
-// Changed reports whether anything is to be written.
+// Changed reports whether the file is to be written.
 func (f *File) Changed() bool { return f.Disk.sum() != f.After.sum() }
 
-// Diff shows what is to be written, as diff -u does.
+// Diff returns the planned change, in the format of diff -u.
 func (f *File) Diff() string {
 	old, now := f.Path, f.Path
 	if f.Disk == nil {
@@ -71,7 +71,7 @@ func (f *File) Diff() string {
 	return edit.Diff(old, now, f.Disk.shown(), f.After.shown())
 }
 
-// shown is a content for a diff, a link as git shows one.
+// shown returns a content for a diff, a link in git's format.
 func (c *Content) shown() string {
 	if c != nil && c.Link {
 		return "link to " + c.Text + "\n"
@@ -79,11 +79,10 @@ func (c *Content) shown() string {
 	return c.text()
 }
 
-// maxLinks is how many links in a row are followed, as the kernel has it
-// (MAXSYMLINKS, include/linux/namei.h).
+// maxLinks is the maximum of links followed in a row, as in the kernel (MAXSYMLINKS, include/linux/namei.h).
 const maxLinks = 40
 
-// realPath is where a path leads to, also if nothing is there yet.
+// realPath returns a path with its links resolved, also if the target does not exist yet.
 func realPath(path string) string {
 	for range maxLinks {
 		real, err := filepath.EvalSymlinks(path)
@@ -102,11 +101,10 @@ func realPath(path string) string {
 	return path
 }
 
-// maxFile is how long a configuration file may be, in bytes.
+// maxFile is the maximum size of a configuration file, in bytes.
 const maxFile = 4 << 20
 
-// readFile reads what a path has; following is for files of others, which may
-// be links to where they are.
+// readFile reads the content of a path; following is for other programs' files, which may be links.
 func readFile(path string, following bool) (*Content, error) {
 	stat := os.Lstat
 	if following {
@@ -130,8 +128,7 @@ func readFile(path string, following bool) (*Content, error) {
 	return &Content{Text: string(data), Mode: info.Mode().Perm()}, err
 }
 
-// writeFile makes a path have a content, whole or not at all, with the owner
-// that the file there has.
+// writeFile replaces a path's content atomically, and keeps the owner of an existing file.
 func writeFile(path string, c *Content) error {
 	if c == nil {
 		return os.Remove(path)
@@ -149,8 +146,8 @@ func writeFile(path string, c *Content) error {
 	return err
 }
 
-// writeBeside makes a file that is to be renamed. Its name begins with a dot,
-// so that no engine that reads the whole directory takes it for its own.
+// writeBeside creates a file that the caller then renames. Its name begins with a dot, so that an engine that reads the
+// whole directory skips it.
 func writeBeside(path string, c *Content) (temporary string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".berth-*")
 	if err != nil {
@@ -165,7 +162,7 @@ func writeBeside(path string, c *Content) (temporary string, err error) {
 	return temporary, err
 }
 
-// sameOwner gives a new file the owner of the one whose place it takes.
+// sameOwner gives a new file the owner of the file that it will replace.
 func sameOwner(f *os.File, path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {

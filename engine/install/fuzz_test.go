@@ -9,8 +9,8 @@ import (
 	"berth/engine/edit"
 )
 
-// Whatever a configuration looks like: where berth can be put into it, it is
-// taken out again byte for byte, also when a line was added meanwhile.
+// FuzzInstallAndUninstall requires for any configuration that if berth can be installed in it, uninstalling restores it
+// byte for byte, also if a line was added meanwhile.
 func FuzzInstallAndUninstall(f *testing.F) {
 	found, err := filepath.Glob("testdata/conf/*")
 	if err != nil {
@@ -37,7 +37,7 @@ func FuzzInstallAndUninstall(f *testing.F) {
 			h.write(path, text, 0o644)
 			p, err := Install(o)
 			if err != nil {
-				return // it says so
+				return // reported as an error
 			}
 			if err := p.Apply(); err != nil {
 				t.Fatal(err)

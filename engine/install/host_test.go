@@ -13,7 +13,7 @@ import (
 
 type files = map[string]string
 
-// host is a tree of files that stands for a machine's.
+// host is a directory tree that stands for a machine's file system.
 type host struct {
 	*testing.T
 	root     string
@@ -66,7 +66,7 @@ func (h *host) options(engine string, o Options) Options {
 	return o
 }
 
-// tree is all files with mode and text, but for what berth keeps of its own.
+// tree returns all files with mode and text, except berth's own.
 func (h *host) tree() map[string]string {
 	h.Helper()
 	all := make(map[string]string)
@@ -111,7 +111,7 @@ func (h *host) uninstall(o Options) *Plan {
 	return p
 }
 
-// show is a plan as a person sees it, with a host's paths.
+// show returns a plan as a person sees it, with a host's paths.
 func (h *host) show(p *Plan) string {
 	var b strings.Builder
 	for _, f := range p.Changed() {

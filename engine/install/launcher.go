@@ -8,22 +8,21 @@ import (
 	"berth/engine/entry"
 )
 
-// The programs of berth's that engines are told about.
+// The programs of berth's that engines run.
 const (
 	runtimeProgram = "berth-runtime"
 	nriProgram     = "berth-nri"
-	lateSuffix     = "-late" // of berth-runtime's name, where it attaches at start
+	lateSuffix     = "-late" // added to berth-runtime's name if it attaches at start
 )
 
-// launch is how an engine is to run berth-runtime.
+// launch describes how an engine runs berth-runtime.
 type launch struct {
 	late    bool   // attach when the container is started
-	runtime string // the engine's own low-level runtime; "": the one that berth-runtime finds
+	runtime string // the engine's own low-level runtime; "" for the one that berth-runtime finds
 }
 
-// launcher returns the path of a program that runs berth-runtime so: itself
-// where it needs no flag, a link by whose name it attaches late, or a script
-// that gives it flags, because engines take a path and nothing else.
+// launcher returns the path of a program that runs berth-runtime with these settings: itself if it needs no flag, a
+// link by whose name it attaches late, or a script that adds flags, as engines accept a path and nothing else.
 func (p *planner) launcher(l launch) (string, error) {
 	path, err := p.o.program(runtimeProgram)
 	if err != nil {
@@ -49,7 +48,7 @@ func (p *planner) launcher(l launch) (string, error) {
 	return link, p.link(link, runtimeProgram)
 }
 
-// found is the runtime that berth-runtime takes by itself.
+// found returns the runtime that berth-runtime chooses by default.
 func (p *planner) found() string {
 	for _, name := range []string{"runc", "crun"} {
 		if path := p.o.lookPath(name); path != "" {

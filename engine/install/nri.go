@@ -8,14 +8,13 @@ import (
 	"berth/engine/entry"
 )
 
-// nriPlugin is berth's name among the runtime's plugins, which are started in
-// the order of their names.
+// nriPlugin is berth's name among the runtime's plugins, which start in the order of their names.
 const nriPlugin = "10-berth"
 
 const nriPluginDir = "/opt/nri/plugins"
 
-// planNRI puts berth-nri where the container runtime starts its plugins from,
-// and turns NRI on where it is off.
+// planNRI puts berth-nri into the directory from which the runtime starts its plugins, and enables NRI if it is
+// disabled.
 func planNRI(p *planner) error {
 	program, err := p.o.program(nriProgram)
 	if err != nil {
@@ -43,8 +42,8 @@ func planNRI(p *planner) error {
 	return p.link(filepath.Join(p.o.sys(dir), nriPlugin), program)
 }
 
-// nriContainerd returns the directory of plugins. NRI is in containerd from
-// 1.7, off, and on from 2.0.
+// nriContainerd returns the directory of plugins. NRI is in containerd from 1.7, disabled by default, and enabled from
+// 2.0.
 func (p *planner) nriContainerd() (string, error) {
 	v := p.version("containerd")
 	if v.Known() && !v.AtLeast(1, 7) {
@@ -76,8 +75,7 @@ func (p *planner) nriContainerd() (string, error) {
 	return nriPluginDir, nil
 }
 
-// nriCRIO returns the directory of plugins. NRI is in CRI-O from 1.26, and on
-// from 1.30.
+// nriCRIO returns the directory of plugins. NRI is in CRI-O from 1.26, and enabled from 1.30.
 func (p *planner) nriCRIO() (string, error) {
 	v := p.version("crio")
 	if v.Known() && !v.AtLeast(1, 26) {

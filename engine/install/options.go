@@ -22,13 +22,13 @@ const (
 	NRI        = "nri"
 )
 
-// engine is how an engine is told about berth.
+// engine describes how berth is installed for an engine.
 type engine struct {
 	name    string
-	program string                  // whose version decides; "": none
+	program string                  // whose version matters; "" if none
 	plan    func(p *planner) error  // adds files and notes
-	flags   func(o *Options) string // the flag of Options that means nothing here; "": none
-	asRoot  bool                    // only root can write its annotations, so they may ask for addresses
+	flags   func(o *Options) string // returns a flag that has no effect for this engine, or ""
+	asRoot  bool                    // only root can write its annotations, so they may request addresses
 }
 
 var engines = []engine{
@@ -41,7 +41,7 @@ var engines = []engine{
 	{NRI, "", planNRI, unused(defaultRuntime, hooksDir, cdiDir), false},
 }
 
-// Engines are the names of all engines, in the order of the documentation.
+// Engines returns the names of all engines, in the order of the documentation.
 func Engines() (names []string) {
 	for _, e := range engines {
 		names = append(names, e.name)
@@ -49,28 +49,28 @@ func Engines() (names []string) {
 	return names
 }
 
-// Options are what an installation is asked for.
+// Options are the options of an installation.
 type Options struct {
 	Engine string
 	Flags
 	Dirs config.Dirs
 	Bin  string   // directory of berth's programs
-	Root string   // below which the files are, berth's configuration too; "": /
+	Root string   // root directory of all files, berth's configuration too; "" for /
 	Path []string // directories of the engines' programs
 
-	// Version asks a program for its version; nil runs it with --version.
+	// Version returns a program's version; if nil, the program is run with --version.
 	Version func(program string) (Version, error)
 }
 
-// Flags say how, where that is not the usual way.
+// Flags are the options that differ from the usual installation.
 type Flags struct {
-	File     string `json:"file,omitempty"`      // the engine's configuration; "": where the engine has it
+	File     string `json:"file,omitempty"`      // the engine's configuration; "" for its standard path
 	Default  bool   `json:"default,omitempty"`   // berth-runtime for every container, not only for those that name it
-	HooksDir string `json:"hooks_dir,omitempty"` // of hooks.d; "": the engine's
-	CDIDir   string `json:"cdi_dir,omitempty"`   // "": /etc/cdi
+	HooksDir string `json:"hooks_dir,omitempty"` // of hooks.d; "" for the engine's
+	CDIDir   string `json:"cdi_dir,omitempty"`   // "" for /etc/cdi
 }
 
-// Flags that not every engine has a use for.
+// Flags that do not apply to every engine.
 const (
 	engineConfig   = "--engine-config"
 	defaultRuntime = "--default"
@@ -90,8 +90,7 @@ func unused(flags ...string) func(*Options) string {
 	}
 }
 
-// Check finds what is wrong with the options themselves. Its errors are
-// specs.ValueErrors of the flags.
+// Check validates the options themselves. Its errors are specs.ValueErrors of the flags.
 func (o *Options) Check() error {
 	e, err := find(o.Engine)
 	if err != nil {
@@ -116,13 +115,13 @@ func find(name string) (engine, error) {
 	return engines[i], nil
 }
 
-// sys is where a file of the system is.
+// sys returns the path of a system file below Root.
 func (o *Options) sys(path string) string { return filepath.Join("/", o.Root, path) }
 
-// home is where berth's own configuration is.
+// home returns the directory of berth's own configuration.
 func (o *Options) home() string { return o.sys(o.Dirs.Config) }
 
-// lookPath returns the path of a program; "": there is none.
+// lookPath returns the path of a program, or "" if there is none.
 func (o *Options) lookPath(program string) string {
 	for _, dir := range o.Path {
 		path := filepath.Join(dir, program)
@@ -133,8 +132,8 @@ func (o *Options) lookPath(program string) string {
 	return ""
 }
 
-// program is the path of one of berth's, which has to be there: engines would
-// fail at each container.
+// program returns the path of one of berth's programs. It must exist, as engines would otherwise fail at each
+// container.
 func (o *Options) program(name string) (string, error) {
 	path := filepath.Join(o.Bin, name)
 	info, err := os.Stat(path)
@@ -147,7 +146,7 @@ func (o *Options) program(name string) (string, error) {
 	return path, nil
 }
 
-// exists reports whether a program is there.
+// exists reports whether a program exists.
 func (o *Options) exists(path string) bool {
 	info, err := os.Stat(o.sys(path))
 	return err == nil && info.Mode().IsRegular()

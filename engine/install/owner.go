@@ -6,8 +6,7 @@ import (
 	"syscall"
 )
 
-// ownerOf returns a file's user and group; -1, which changes nothing, where the
-// file system tells none.
+// ownerOf returns a file's user and group, or -1, which changes nothing, if the file system does not report them.
 func ownerOf(info fs.FileInfo) (uid, gid int) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid), int(st.Gid)

@@ -12,34 +12,33 @@ import (
 	"berth/engine/edit"
 )
 
-// Plan is what an installation, or its end, is to write.
+// Plan lists the changes of an installation or uninstallation.
 type Plan struct {
 	home    string
 	flags   Flags
 	Engine  string
 	Files   []*File
-	Notes   []string // what a person should know
-	Restart string   // the command by which the engine takes it up; "": none is needed
+	Notes   []string // for the user
+	Restart string   // the command after which the engine uses the changes; "" if none is needed
 
-	retired time.Time      // when an engine was told to forget what it still uses; zero if it uses nothing
+	retired time.Time      // when the runtime was removed from an engine that still uses it; zero if it does not
 	kept    []recordedFile // files that stay for it
 }
 
-// Changed are the files that are to be written.
+// Changed returns the files to write.
 func (p *Plan) Changed() []*File {
 	return slices.DeleteFunc(slices.Clone(p.Files), func(f *File) bool { return !f.Changed() })
 }
 
-// planner collects a plan. It sees files without what an earlier installation
-// for the same engine has put there.
+// planner collects a plan. It reads files without the changes of an earlier installation for the same engine.
 type planner struct {
 	o       *Options
 	records []*record // of all engines
 	plan    *Plan
 }
 
-// Install plans what has to be written so that an engine knows berth. What an
-// earlier installation for it has written is taken back first, in thought.
+// Install plans the installation for an engine. It first reverts, in memory, the changes of an earlier installation for
+// it.
 func Install(o Options) (*Plan, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -63,9 +62,8 @@ func Install(o Options) (*Plan, error) {
 	return p.plan, nil
 }
 
-// Again plans what the installation for an engine that there is would write
-// now: nothing, where all is as it was written. Its error wraps
-// [ErrNotInstalled] where there is none.
+// Again plans a repetition of an engine's installation: it has no changes if all files are as they were written. Its
+// error wraps [ErrNotInstalled] if there is none.
 func Again(o Options) (*Plan, error) {
 	records, err := readRecords(o.home())
 	if err != nil {
@@ -79,7 +77,7 @@ func Again(o Options) (*Plan, error) {
 	return Install(o)
 }
 
-// Command is the command line of an installation.
+// Command returns the command line of an installation.
 func (p *Plan) Command() string {
 	words := []string{"berth", "install", "--engine", p.Engine}
 	for _, f := range []struct{ flag, value string }{{engineConfig, p.flags.File}, {hooksDir, p.flags.HooksDir}, {cdiDir, p.flags.CDIDir}} {
@@ -93,11 +91,10 @@ func (p *Plan) Command() string {
 	return strings.Join(words, " ")
 }
 
-// ErrNotInstalled is of an engine that berth has no record of.
+// ErrNotInstalled is returned for an engine without a record.
 var ErrNotInstalled = errors.New("nothing is installed")
 
-// Uninstall plans taking back what was installed for an engine. Its error wraps
-// [ErrNotInstalled] where nothing was.
+// Uninstall plans the removal of an engine's installation. Its error wraps [ErrNotInstalled] if there is none.
 func Uninstall(o Options) (*Plan, error) {
 	e, err := find(o.Engine)
 	if err != nil {
@@ -154,8 +151,7 @@ func (p *planner) note(format string, args ...any) {
 	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf(format, args...))
 }
 
-// file is a path with what is planned for it. The path of a configuration file
-// may be a link to it.
+// file returns the plan of a path. The path of a configuration file may be a link to it.
 func (p *planner) file(path string, following bool) (*File, error) {
 	if following {
 		path = realPath(path)
@@ -174,7 +170,7 @@ func (p *planner) file(path string, following bool) (*File, error) {
 	return f, nil
 }
 
-// read returns a configuration file as it is planned; false: there is none.
+// read returns a configuration file as planned, and false if there is none.
 func (p *planner) read(path string) (string, bool, error) {
 	f, err := p.file(path, true)
 	if err != nil || f.After == nil {
@@ -183,7 +179,7 @@ func (p *planner) read(path string) (string, bool, error) {
 	return f.After.Text, true, nil
 }
 
-// decode returns the values of a configuration file, none where there is none.
+// decode returns the values of a configuration file, or none if there is no file.
 func (p *planner) decode(path string, format edit.Format) (map[string]any, error) {
 	text, _, err := p.read(path)
 	if err != nil {
@@ -196,7 +192,7 @@ func (p *planner) decode(path string, format edit.Format) (map[string]any, error
 	return values, nil
 }
 
-// set sets a value of a configuration file, making the file where needed.
+// set sets a value of a configuration file, and creates the file if necessary.
 func (p *planner) set(path string, format edit.Format, key []string, value any) error {
 	f, err := p.file(path, true)
 	if err != nil {
@@ -210,7 +206,7 @@ func (p *planner) set(path string, format edit.Format, key []string, value any) 
 		changes = p.adopt(f, key)
 	}
 	if len(changes) == 0 {
-		return nil // somebody else has set it, so that it stays
+		return nil // the user has set it, so it stays
 	}
 	f.Format, f.ours = format, true
 	f.Changes = append(f.Changes, changes...)
@@ -223,8 +219,7 @@ func (p *planner) set(path string, format edit.Format, key []string, value any) 
 	return nil
 }
 
-// setDefault makes berth's handler the default that a key names, and tells of
-// files that are read after this one and name another.
+// setDefault makes berth's handler the default in a key, and adds notes on files read later that name another.
 func (p *planner) setDefault(path string, key ...string) error {
 	beside, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path))) // the pattern is well formed
 	for _, later := range beside {
@@ -242,12 +237,12 @@ func (p *planner) setDefault(path string, key ...string) error {
 	return p.set(path, edit.TOML, key, handler)
 }
 
-// write makes a whole file berth's.
+// write plans a file that belongs to berth whole.
 func (p *planner) write(path, text string, mode fs.FileMode) error {
 	return p.put(path, &Content{Text: text, Mode: mode})
 }
 
-// link makes a symbolic link.
+// link plans a symbolic link.
 func (p *planner) link(path, target string) error {
 	return p.put(path, &Content{Text: target, Link: true})
 }
@@ -266,8 +261,8 @@ func (p *planner) put(path string, c *Content) error {
 	return nil
 }
 
-// adopt returns the changes by which another engine's installation has set a
-// value, so that whichever of the two goes last takes it back.
+// adopt returns the changes by which another engine's installation has set a value, so that the last of the two to be
+// removed reverts it.
 func (p *planner) adopt(f *File, key []string) (changes []edit.Change) {
 	for _, other := range mentions(others(p.records, p.o.Engine), f.Path) {
 		for _, c := range other.Changes {

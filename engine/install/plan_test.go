@@ -10,12 +10,12 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/plans anew")
 
-// cases are hosts, and what is asked for; testdata/plans has what comes of it.
+// cases are hosts and options; testdata/plans has the results.
 var cases = map[string]struct {
 	engine   string
 	asked    Options
-	programs string            // PROGRAM=VERSION or PROGRAM, with blanks between
-	files    map[string]string // path: file of testdata/conf
+	programs string            // PROGRAM=VERSION or PROGRAM, separated by blanks
+	files    map[string]string // path to file of testdata/conf
 }{
 	"containerd-debian12":       {"containerd", Options{}, "containerd=1.6.20~ds1 runc", files{"/etc/containerd/config.toml": "containerd-debian12.toml"}},
 	"containerd-1.6":            {"containerd", Options{}, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"}},
@@ -81,8 +81,8 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// Whatever the host: a second installation changes nothing, and uninstalling
-// gives every file back byte for byte.
+// TestInstallTwiceAndUninstall requires for each host that a second installation changes nothing, and that uninstalling
+// restores every file byte for byte.
 func TestInstallTwiceAndUninstall(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -12,17 +12,16 @@ import (
 
 const podmanDropIn = "/etc/containers/containers.conf.d/99-berth.conf"
 
-// What podman has by default (containers.conf(5), 4.3 to 5.6). The key that it
-// reads is runtime_supports_nocgroup, whatever that page calls it.
+// Podman's defaults (containers.conf(5), 4.3 to 5.6). The key that it reads is runtime_supports_nocgroup, although that
+// page has another name.
 var (
 	jsonRuntimes     = []string{"crun", "runc", "kata", "runsc", "youki", "krun"}
 	nocgroupRuntimes = []string{"crun", "krun"}
 )
 
-// planPodman writes a file of hooks.d, which serves every container, and names
-// berth-runtime as a runtime that attaches at start: for user namespaces, whose
-// network podman makes after the runtime's create. As the default runtime it
-// needs no hooks.d.
+// planPodman writes a file of hooks.d, which serves every container, and adds berth-runtime as a runtime that attaches
+// at start: for user namespaces, whose network podman creates after the runtime's create. If it is the default runtime,
+// it needs no hooks.d.
 func planPodman(p *planner) error {
 	engine, dirs, err := p.podmanEngine()
 	if err != nil {
@@ -43,8 +42,8 @@ func planPodman(p *planner) error {
 	return p.podmanRuntime(engine)
 }
 
-// podmanEngine is the table [engine] of containers.conf, and the directories of
-// hooks.d, as podman's files make them.
+// podmanEngine returns the table [engine] of containers.conf, and the directories of hooks.d, merged from podman's
+// files.
 func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) {
 	engine, dirs := make(map[string]any), new(podmanconf.HooksDirs)
 	files, err := p.confFiles()
@@ -101,11 +100,11 @@ func (p *planner) podmanRuntime(engine map[string]any) error {
 	return err
 }
 
-// podmanLow is the path of the runtime that podman would take.
+// podmanLow returns the path of the runtime that podman would use.
 func (p *planner) podmanLow(engine map[string]any) string {
 	name, _ := engine["runtime"].(string)
 	if name == "" || name == handler {
-		name = "crun" // podman's own choice, where there is one
+		name = "crun" // podman's own choice, if installed
 	}
 	if filepath.IsAbs(name) {
 		return name
@@ -120,7 +119,7 @@ func (p *planner) podmanLow(engine map[string]any) string {
 	return p.o.lookPath(name)
 }
 
-// with is a list of runtimes' names, or else the default one, with berth's.
+// with returns a list of runtimes' names, or else the default one, with berth's added.
 func with(value any, standard []string) []string {
 	names := standard
 	if list, ok := value.([]any); ok {

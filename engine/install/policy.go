@@ -7,9 +7,8 @@ import (
 	"berth/engine/edit"
 )
 
-// allowStatic lets annotations ask for addresses and MACs of their own: with
-// this engine, whoever writes them is root already. What an administrator has
-// written about that stays.
+// allowStatic lets annotations request addresses and MACs: with this engine, only root can write them. It keeps an
+// administrator's own setting.
 func (p *planner) allowStatic() error {
 	path := filepath.Join(p.o.home(), "berth.toml")
 	var set, left []string

@@ -14,27 +14,27 @@ import (
 	"berth/engine/edit"
 )
 
-// record is what was installed for an engine: CONFIG/installed/ENGINE/record.json.
+// record describes the installation for an engine: CONFIG/installed/ENGINE/record.json.
 type record struct {
 	Engine  string         `json:"engine"`
 	Restart string         `json:"restart,omitempty"`
-	Flags   Flags          `json:"flags,omitzero"` // what was asked for
+	Flags   Flags          `json:"flags,omitzero"` // requested flags
 	Files   []recordedFile `json:"files"`
-	Retired time.Time      `json:"retired,omitzero"` // uninstalled then; the files stay until the engine uses them no more
+	Retired time.Time      `json:"retired,omitzero"` // uninstalled then; the files stay while the engine uses them
 }
 
-// recordedFile is one file that was written.
+// recordedFile is one written file.
 type recordedFile struct {
 	Path    string        `json:"path"`
-	Sum     string        `json:"sum"`               // of what was written
-	Format  edit.Format   `json:"format,omitempty"`  // "": the whole file is berth's
+	Sum     string        `json:"sum"`               // of the written content
+	Format  edit.Format   `json:"format,omitempty"`  // "" if the whole file is berth's
 	Changes []edit.Change `json:"changes,omitempty"` // in their order
-	Backup  string        `json:"backup,omitempty"`  // file beside the record with what was there; "": there was none
-	Link    bool          `json:"link,omitempty"`    // that was a symbolic link
-	Shared  bool          `json:"shared,omitempty"`  // the backup is of before another engine's installation
+	Backup  string        `json:"backup,omitempty"`  // name of the original's copy; "" if there was none
+	Link    bool          `json:"link,omitempty"`    // whether the original was a symbolic link
+	Shared  bool          `json:"shared,omitempty"`  // whether the backup predates another engine's installation
 	Mode    fs.FileMode   `json:"mode,omitempty"`
 
-	before *Content // what the backup has
+	before *Content // content of the backup
 }
 
 const recordName = "record.json"
@@ -43,7 +43,7 @@ func installedDir(config string) string { return filepath.Join(config, "installe
 
 func recordDir(config, engine string) string { return filepath.Join(installedDir(config), engine) }
 
-// Installed are the engines that berth was installed for, sorted.
+// Installed returns the engines with an installation, sorted.
 func Installed(config string) ([]string, error) {
 	records, err := readRecords(config)
 	var names []string
@@ -55,11 +55,11 @@ func Installed(config string) ([]string, error) {
 	return names, err
 }
 
-// Backups is where the files of an engine are kept as they were.
+// Backups returns the directory of an engine's original files.
 func (p *Plan) Backups() string { return recordDir(p.home, p.Engine) }
 
-// readRecords reads the records of all engines. One that cannot be read is an
-// error: without it, a part of another engine could be taken for ours.
+// readRecords reads the records of all engines. If one cannot be read, it returns an error: otherwise a part of another
+// engine could be taken for this one's.
 func readRecords(config string) (all []*record, err error) {
 	for _, name := range slices.Sorted(slices.Values(Engines())) {
 		dir := recordDir(config, name)
@@ -113,7 +113,7 @@ func others(all []*record, engine string) []*record {
 	return slices.DeleteFunc(slices.Clone(all), func(r *record) bool { return r.Engine == engine })
 }
 
-// writeRecord keeps what a plan has written, with the files as they were.
+// writeRecord stores the files that a plan has written, with the original ones.
 func writeRecord(p *Plan) error {
 	dir := recordDir(p.home, p.Engine)
 	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags}
@@ -145,7 +145,7 @@ func (r *record) write(dir string) error {
 	return writeFile(filepath.Join(dir, recordName), &Content{Text: string(data) + "\n", Mode: 0o644})
 }
 
-// retire leaves a record of the files that stay, to be taken away later.
+// retire keeps a record of the files that stay, to be removed later.
 func (p *Plan) retire() error {
 	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Retired: p.retired}
 	return r.write(recordDir(p.home, p.Engine))

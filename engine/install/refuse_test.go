@@ -31,8 +31,8 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-// A host that lacks something, or has a file that cannot be read, is refused
-// before anything is written, with the name of what is wrong.
+// TestInstallRefuses requires that a host that lacks something, or has an unreadable file, is refused before anything
+// is written, with the name of the cause.
 func TestInstallRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		engine, programs string
@@ -74,8 +74,8 @@ func TestUninstallOfNothing(t *testing.T) {
 	}
 }
 
-// Nothing is written over what somebody has written meanwhile, and what was
-// written before that is put back.
+// TestApplyNoticesAnother requires that no file changed meanwhile is overwritten, and that files written before it are
+// restored.
 func TestApplyNoticesAnother(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	o := h.options("docker", Options{})
@@ -102,7 +102,7 @@ func TestApplyNoticesAnother(t *testing.T) {
 	}
 }
 
-// A plan that comes too late takes nothing of what was installed meanwhile.
+// TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was installed meanwhile.
 func TestStalePlanLeavesTheRecord(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	before := h.tree()
@@ -125,8 +125,8 @@ func TestStalePlanLeavesTheRecord(t *testing.T) {
 	}
 }
 
-// While a file cannot be read, nobody can tell what of it is berth's: nothing is
-// taken away, and the record stays.
+// TestUninstallOfABrokenFile requires that nothing is removed and the record stays while a file cannot be read, as
+// berth's part of it is unknown.
 func TestUninstallOfABrokenFile(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	before := h.tree()
@@ -159,7 +159,7 @@ func TestABrokenRecordIsNamed(t *testing.T) {
 	}
 }
 
-// A configuration that is a link to what is not there yet is made there.
+// TestLinksToNothingAreFollowed requires that a configuration that is a dangling link is created at its target.
 func TestLinksToNothingAreFollowed(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
 	link := h.root + "/etc/docker/daemon.json"
@@ -178,7 +178,7 @@ func TestLinksToNothingAreFollowed(t *testing.T) {
 	}
 }
 
-// A configuration that is a link to somewhere stays one.
+// TestLinksAreFollowed requires that a configuration that is a link stays one.
 func TestLinksAreFollowed(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/srv/daemon.json": "docker-gpu.json"})
 	link := h.root + "/etc/docker/daemon.json"

@@ -10,11 +10,10 @@ import (
 	"berth/internal/podmanconf"
 )
 
-// samples are what is written on a host without any configuration, for those
-// who configure engines by other means.
+// samples are the files written on a host without any configuration, for users who configure engines by other means.
 var samples = map[string]struct {
 	engine, programs string
-	path             string // that is written
+	path             string // of the written file
 }{
 	"cdi/berth.json":             {CDI, "", "/etc/cdi/berth.json"},
 	"containerd/config-1.x.toml": {Containerd, "containerd=1.7.27 runc", containerdConfig},
@@ -25,7 +24,7 @@ var samples = map[string]struct {
 	"podman/99-berth.conf":       {Podman, "podman=5.4.0 runc", podmanDropIn},
 }
 
-// The samples in deploy are what the code writes (-update writes them).
+// TestSamples compares the samples in deploy with the code's output (-update writes them).
 func TestSamples(t *testing.T) {
 	for name, c := range samples {
 		t.Run(name, func(t *testing.T) {
@@ -44,8 +43,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// A host that has a sample already has nothing to change but what other files
-// there are.
+// TestSamplesAreKnown requires that a host with a sample needs changes only in other files.
 func TestSamplesAreKnown(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", nil)
 	text, err := os.ReadFile("../../deploy/docker/daemon.json")

@@ -13,8 +13,8 @@ import (
 	"berth/internal/podmanconf"
 )
 
-// The engines of one host share files; in whatever order they are taken off,
-// the last one leaves what was there.
+// TestEnginesShareFiles: the engines of one host share files; in any order of uninstalling, the last one restores the
+// originals.
 func TestEnginesShareFiles(t *testing.T) {
 	all := []string{"containerd", "docker", "podman", "nerdctl", "cdi"}
 	for _, order := range [][]string{all, {"cdi", "nerdctl", "podman", "docker", "containerd"}, {"docker", "cdi", "podman", "containerd", "nerdctl"}} {
@@ -46,7 +46,7 @@ func TestEnginesShareFiles(t *testing.T) {
 	}
 }
 
-// What others wrote after berth was installed stays; what is ours goes.
+// TestUninstallAmongOthersChanges requires that changes made after the installation stay, and berth's are removed.
 func TestUninstallAmongOthersChanges(t *testing.T) {
 	h := newHost(t, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"})
 	o := h.options("containerd", Options{Flags: Flags{Default: true}})
@@ -65,7 +65,7 @@ func TestUninstallAmongOthersChanges(t *testing.T) {
 	}
 }
 
-// A default that somebody has changed again is theirs.
+// TestUninstallLeavesAnothersDefault requires that a default changed since then stays.
 func TestUninstallLeavesAnothersDefault(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	o := h.options("docker", Options{Flags: Flags{Default: true}})
@@ -133,8 +133,7 @@ func TestRefreshDevices(t *testing.T) {
 	h.uninstall(o)
 }
 
-// What was installed can be asked for again, by the same flags, and tells what
-// somebody has changed since.
+// TestAgain requires that an installation can be repeated with the same flags, and shows changes made since.
 func TestAgain(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-oneline.json"})
 	if _, err := Again(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {

@@ -8,13 +8,13 @@ import (
 	"berth/engine/edit"
 )
 
-// takeOut returns a file without what an engine's installation has put there,
-// where no other engine's needs it. The error tells what could not be taken out.
+// takeOut returns a file without the changes of an engine's installation, except those that another engine needs. The
+// error lists the changes that could not be removed.
 func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) {
 	shared := mentions(others, r.Path)
 	switch {
 	case disk == nil:
-		return nil, nil // somebody was faster
+		return nil, nil // deleted meanwhile
 	case r.Format == "" && len(shared) > 0:
 		return disk, nil
 	case r.Format == "" || disk.sum() == r.Sum && len(shared) == 0 && !r.Shared:
@@ -40,7 +40,7 @@ func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) 
 	return &base, left
 }
 
-// mentions are the parts that other engines have in a file.
+// mentions returns the parts that other engines have in a file.
 func mentions(others []*record, path string) (all []recordedFile) {
 	for _, r := range others {
 		for _, f := range r.Files {

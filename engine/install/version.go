@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Version is that of an engine. The zero value is one that is not known.
+// Version is an engine's version. The zero value means not known.
 type Version struct {
 	Major, Minor int
-	Text         string // as the program tells it
+	Text         string // as printed by the program
 }
 
-// Known reports whether the version was found out.
+// Known reports whether the version is known.
 func (v Version) Known() bool { return v.Text != "" }
 
-// AtLeast compares versions; one that is not known is below all.
+// AtLeast compares versions; an unknown one is lower than all.
 func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor && v.Known()
 }
 
-// versionTimeout is how long a program may take to tell its version.
+// versionTimeout bounds the run of a program that prints its version.
 const versionTimeout = 10 * time.Second
 
 // AskVersion runs a program with --version.
@@ -37,8 +37,7 @@ func AskVersion(program string) (Version, error) {
 	return ParseVersion(string(out))
 }
 
-// ParseVersion finds the version in what an engine prints: the first word that
-// begins as one.
+// ParseVersion finds the version in an engine's output: the first word that begins like one.
 func ParseVersion(text string) (Version, error) {
 	for _, word := range strings.Fields(text) {
 		word = strings.TrimRight(strings.TrimPrefix(word, "v"), ",")
@@ -54,7 +53,7 @@ func ParseVersion(text string) (Version, error) {
 	return Version{}, fmt.Errorf("no version in %q", text)
 }
 
-// version is the engine's, as far as it can be asked.
+// version returns the engine's version, if it can be read.
 func (p *planner) version(program string) Version {
 	path := p.o.lookPath(program)
 	if path == "" {
