@@ -10,11 +10,9 @@ import (
 	"berth/specs"
 )
 
-// CreateContainer gives the containers of an attached pod [StatusAnnotation].
-// A pod whose sandbox was started while this plugin was away is attached now,
-// unless a container of it runs: that one runs without what the pod asks for,
-// and would get an interface that it does not expect. Then the new container is
-// refused.
+// CreateContainer adds [StatusAnnotation] to the containers of an attached pod. If the pod's sandbox was started while
+// this plugin was away, the pod is attached now, unless a container of it runs: that one started without the requested
+// interface, and would get one that it does not expect. Then the new container is refused.
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	if !asks(pod) {
 		return nil, nil, nil
@@ -39,7 +37,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *ap
 	return adjust, nil, nil
 }
 
-// attachLate attaches a pod whose sandbox this plugin has missed.
+// attachLate attaches a pod whose sandbox was started while this plugin was away.
 func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	if p.pods.runs(pod.GetId()) {
 		return nil, fmt.Errorf("pod %q runs without what its annotations ask for, as its sandbox was started without berth; "+
@@ -49,9 +47,8 @@ func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.
 	return p.attach(ctx, pod)
 }
 
-// adjustment sets [StatusAnnotation], unless the container has it already: a
-// second instance of this plugin has set it then, and the runtime refuses a
-// container of which two plugins change one annotation.
+// adjustment sets [StatusAnnotation], unless the container has it already: then a second instance of this plugin has
+// set it, and the runtime refuses a container if two plugins change one annotation.
 func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjustment, error) {
 	if len(all) == 0 || hasStatus(c.GetAnnotations()[StatusAnnotation], all) {
 		return nil, nil
@@ -65,13 +62,13 @@ func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjust
 	return adjust, nil
 }
 
-// StartContainer notes that a container runs from now on.
+// StartContainer records that a container runs.
 func (p *Plugin) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
 	p.pods.set(pod.GetId(), c.GetId(), true)
 	return nil
 }
 
-// StopContainer notes that a container has ended. Its pod may have too.
+// StopContainer records that a container has ended. Its pod may have ended too.
 func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
 	p.pods.set(pod.GetId(), c.GetId(), false)
 	if asks(pod) {
@@ -80,9 +77,8 @@ func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Co
 	return nil, nil
 }
 
-// RemoveContainer releases a pod with its last container if the runtime does not
-// report the end of its sandbox. A container that comes after all has the pod
-// attached again.
+// RemoveContainer releases a pod with its last container if the runtime does not report the end of its sandbox. If
+// another container follows, the pod is attached again.
 func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) error {
 	if !p.pods.removed(pod.GetId(), c.GetId()) || !asks(pod) {
 		return nil

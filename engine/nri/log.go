@@ -6,10 +6,10 @@ import (
 	"log/slog"
 )
 
-// logger writes what NRI's library has to say.
+// logger writes the log of NRI's library.
 type logger struct{ to *slog.Logger }
 
-// The library's own steps are of use to somebody who looks for a fault.
+// The library's own steps are useful for debugging.
 
 func (l logger) Debugf(ctx context.Context, format string, args ...any) {
 	l.log(ctx, slog.LevelDebug, format, args)

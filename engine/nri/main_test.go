@@ -25,7 +25,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// requestTimeout is the runtime's, longer than in life: machines may be slow.
+// requestTimeout is the runtime's timeout, longer than the default: machines may be slow.
 const requestTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
@@ -40,8 +40,7 @@ subnet = "192.0.2.0/24"
 gateway = "192.0.2.1"
 `
 
-// node is a host with a parent, a plugin and, when it is started, the runtime's
-// side of NRI.
+// node is a host with a parent, a plugin and, once started, the runtime's side of NRI.
 type node struct {
 	*testing.T
 	dirs   config.Dirs
@@ -52,9 +51,9 @@ type node struct {
 	log    buffer
 
 	mu         sync.Mutex
-	pods       []*api.PodSandbox // that the runtime lists for a new plugin
+	pods       []*api.PodSandbox // listed by the runtime for a new plugin
 	containers []*api.Container
-	open       []io.Closer // the listener before the runtime's, and its connections
+	open       []io.Closer // the listener in front of the runtime's, and its connections
 }
 
 func newNode(t *testing.T) *node {
@@ -71,7 +70,7 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-// write writes a file of the configuration; PARENT in it is the test's parent.
+// write writes a file of the configuration, with PARENT replaced by the test's parent.
 func (n *node) write(name, text string) {
 	n.Helper()
 	path := filepath.Join(n.dirs.Config, name)
@@ -100,9 +99,8 @@ func (n *node) runtime(options ...adaptation.Option) *adaptation.Adaptation {
 	return r
 }
 
-// behind lets what connects to the node's socket through to the one it
-// returns. A connection to the library's own would outlive the runtime's stop;
-// in life the process ends, and here die does it.
+// behind forwards connections to the node's socket to the socket that it returns. A connection to the library's own
+// would outlive the runtime's stop; in reality the process ends, which die simulates here.
 func (n *node) behind() (socket string) {
 	n.Helper()
 	socket = "/run/" + testnet.Unique("runtime") + ".sock"
@@ -135,7 +133,7 @@ func (n *node) behind() (socket string) {
 	return socket
 }
 
-// die ends what the runtime has open.
+// die closes everything that the runtime has open.
 func (n *node) die() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -172,7 +170,7 @@ func (n *node) serve() (stop func()) {
 	return stop
 }
 
-// connected starts both sides and waits until they know each other.
+// connected starts both sides and waits until they are connected.
 func (n *node) connected(options ...adaptation.Option) *adaptation.Adaptation {
 	n.Helper()
 	r := n.runtime(options...)
@@ -192,7 +190,7 @@ func (n *node) waitFor(r *adaptation.Adaptation) {
 	})
 }
 
-// pod is a sandbox in a network namespace.
+// pod returns a sandbox in a network namespace.
 func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
 	p := &api.PodSandbox{Id: id, Name: "web", Namespace: "prod-a", Uid: "uid-" + id, Annotations: map[string]string{}}
 	if networks != "" {
@@ -205,14 +203,14 @@ func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
 	return p
 }
 
-// container is one of a pod's.
+// container returns a container of a pod.
 func container(id, pod string, state api.ContainerState) *api.Container {
 	return &api.Container{Id: id, Name: id, PodSandboxId: pod, State: state}
 }
 
 func event(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }
 
-// records are all attachments and leases that live.
+// records returns all live attachments and leases.
 func (n *node) records() string {
 	n.Helper()
 	var s strings.Builder
@@ -246,12 +244,12 @@ func (n *node) attachment(id string) *state.Attachment {
 	return all[0]
 }
 
-// required is the validator that a runtime has built in, asked for berth.
+// required returns a runtime's built-in validator, with berth required.
 func required() adaptation.Option {
 	return adaptation.WithDefaultValidator(&validator.DefaultValidatorConfig{Enable: true, RequiredPlugins: []string{Name}})
 }
 
-// buffer is a log that several goroutines write.
+// buffer is a log for several goroutines.
 type buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -16,43 +16,42 @@ import (
 	"berth/specs"
 )
 
-// Name is what the plugin registers as, and what a runtime's required_plugins
-// asks for.
+// Name is the plugin's registered name, which a runtime's required_plugins lists.
 const Name = "berth"
 
-// Plugin answers a runtime's requests. The runtime makes them one after the
-// other, whatever the pods; the methods may be called concurrently all the same.
+// Plugin answers a runtime's requests. The runtime sends them one after the other, for all pods; the methods may still
+// be called concurrently.
 type Plugin struct {
 	Dirs  config.Dirs
 	Store *state.Store
 	Log   *slog.Logger
 
-	// Step, where set, is the Step of every hook. Tests stop and fail with it.
+	// Step, if set, is the Step of every hook. Tests stop and fail with it.
 	Step func(name string) error
 
-	// SweepPeriod is the time between two looks for pods that have ended; 0 is 10 s.
+	// SweepPeriod is the interval of the sweep for pods that have ended; 0 means 10 s.
 	SweepPeriod time.Duration
 
-	working sync.RWMutex // read: a request is being answered
+	working sync.RWMutex // locked for reading while a request is answered
 	pods    pods
 	once    sync.Once // of wake
 	wake    chan struct{}
 }
 
-// Configure is the runtime's first request. There is nothing to configure in
-// the runtime's own files: a text from there would be ignored, so it is refused.
+// Configure is the runtime's first request. The plugin has no settings in the runtime's own files: a text from there
+// would be ignored, so it is refused.
 func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.EventMask, error) {
 	if strings.TrimSpace(text) != "" {
 		return 0, specs.Invalid("NRI configuration", text, "none: berth's settings are in %s", p.Dirs.Config)
 	}
 	p.Log.Info("connected", "runtime", name, "version", version)
-	return 0, nil // all that there is a method for
+	return 0, nil // every event that has a method
 }
 
-// RunPodSandbox attaches a pod that asks for it. Its error is the pod's.
+// RunPodSandbox attaches a pod that requests it. If it returns an error, the pod fails.
 func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	if !asks(pod) {
-		return nil // whatever state berth's files are in
+		return nil // regardless of berth's files
 	}
 	p.working.RLock()
 	defer p.working.RUnlock()
@@ -65,7 +64,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	return nil
 }
 
-// attach gives a pod what its annotations ask for.
+// attach gives a pod the interfaces that its annotations request.
 func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	log := p.of(pod)
 	var all []*state.Attachment
@@ -86,8 +85,7 @@ func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Atta
 	return all, nil
 }
 
-// StopPodSandbox releases a pod. A failure is no reason to keep the pod: the
-// removal, the sweep and the agent try again.
+// StopPodSandbox releases a pod. A failure does not keep the pod: the removal, the sweep and the agent try again.
 func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	p.working.RLock()
 	defer p.working.RUnlock()
@@ -106,9 +104,8 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 	return p.StopPodSandbox(ctx, pod)
 }
 
-// Synchronize gets all pods and containers there are when the connection is new.
-// The pods that ended meanwhile are released: their namespaces are dead. A pod
-// that runs without what it asks for is left as it is and reported.
+// Synchronize gets all existing pods and containers when the connection is new. It releases the pods that ended
+// meanwhile: their namespaces are dead. It only reports a pod that runs without the requested interfaces.
 func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()

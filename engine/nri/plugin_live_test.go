@@ -66,8 +66,8 @@ func TestAPodIsAttachedAndReleased(t *testing.T) {
 	}
 }
 
-// A pod that asks for nothing is none of berth's business, whatever state its
-// files are in.
+// TestOtherPodsAreLeftAlone requires that a pod without annotations of berth's is left alone, whatever the state of
+// berth's files.
 func TestOtherPodsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -122,7 +122,7 @@ func TestAPodThatIsRefused(t *testing.T) {
 			t.Errorf("%s: left behind:\n%s", name, got)
 		}
 	}
-	good := pod("good", testnet.Namespace(t), "prod") // the plugin is there still
+	good := pod("good", testnet.Namespace(t), "prod") // the plugin still runs
 	if err := r.RunPodSandbox(t.Context(), event(good)); err != nil {
 		t.Error(err)
 	}
@@ -142,8 +142,8 @@ func TestANamespaceThatOnlyTheProcessTells(t *testing.T) {
 	testnet.Run(t, ns, "ip", "link", "show", "net1")
 }
 
-// What takes too long is refused while the runtime still listens: too late, it
-// would close the plugin and start the pod without its interface.
+// TestARefusalComesInTime requires that a slow request is refused while the runtime still waits: otherwise it would
+// close the plugin and start the pod without its interface.
 func TestARefusalComesInTime(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -185,7 +185,8 @@ func (n *node) keepOut(p *api.PodSandbox) (letGo func()) {
 	return letGo
 }
 
-// At its end the plugin finishes what it is doing, and the runtime hears of it.
+// TestTheEndWaitsForAnAnswer requires that the plugin finishes its request before it ends, and the runtime gets the
+// answer.
 func TestTheEndWaitsForAnAnswer(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

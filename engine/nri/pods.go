@@ -8,21 +8,20 @@ import (
 	"github.com/containerd/nri/pkg/api"
 )
 
-// pods is the containers of pods, by the events of one connection. It answers
-// two questions that no single event does: whether a container of a pod runs,
-// and whether the runtime will report the end of a sandbox. containerd reports
+// pods tracks the containers of pods, by the events of one connection. It answers two questions that no single event
+// does: whether a container of a pod runs, and whether the runtime will report the end of a sandbox. containerd reports
 // it only for sandboxes that it has started itself since its own start.
 type pods struct {
 	mu sync.Mutex
-	of map[string]*podState // by the id of the sandbox
+	of map[string]*podState // by the ID of the sandbox
 }
 
 type podState struct {
-	reported bool            // the sandbox was started on this connection
-	runs     map[string]bool // by the id of the container
+	reported bool            // whether the sandbox was started on this connection
+	runs     map[string]bool // by the ID of the container
 }
 
-// reset forgets everything, and takes the containers that the runtime lists.
+// reset replaces the state with the containers that the runtime lists.
 func (p *pods) reset(containers []*api.Container) {
 	p.mu.Lock()
 	p.of = nil
@@ -44,29 +43,28 @@ func (p *pods) pod(id string) *podState {
 	return p.of[id]
 }
 
-// started notes a sandbox whose end the runtime will report.
+// started records a sandbox whose end the runtime will report.
 func (p *pods) started(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pod(id).reported = true
 }
 
-// ended forgets a pod.
+// ended deletes a pod.
 func (p *pods) ended(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.of, id)
 }
 
-// set notes whether a container runs.
+// set records whether a container runs.
 func (p *pods) set(id, container string, runs bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pod(id).runs[container] = runs
 }
 
-// removed forgets a container, and reports whether it was the last of a pod
-// whose end the runtime does not report.
+// removed deletes a container, and reports whether it was the last of a pod whose end the runtime does not report.
 func (p *pods) removed(id, container string) (end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

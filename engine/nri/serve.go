@@ -14,24 +14,24 @@ import (
 	"github.com/containerd/nri/pkg/stub"
 )
 
-// Options say where the runtime is found.
+// Options locate the runtime.
 type Options struct {
 	Socket string // the runtime's
-	Index  string // two digits: the place in the order of the runtime's plugins
+	Index  string // two digits, which order the runtime's plugins
 }
 
 const (
-	// retry is how long the next try to connect waits for.
+	// retry is the delay between attempts to connect.
 	retry = time.Second
-	// grace is how long an answer may take from here to the socket.
+	// grace is the time reserved for sending an answer.
 	grace = 100 * time.Millisecond
 )
 
 // errGone is returned when the connection ends.
 var errGone = errors.New("the runtime has closed the connection")
 
-// Serve answers the runtime until ctx is done, and waits for it where it is not
-// there, or not any more. What is being done at the end of ctx is finished.
+// Serve answers the runtime until ctx is done, and waits for it while it does not run. It finishes the request under
+// way when ctx ends.
 func (p *Plugin) Serve(ctx context.Context, o Options) error {
 	var sweep sync.WaitGroup
 	sweep.Go(func() { p.sweep(ctx) })
@@ -47,7 +47,7 @@ func (p *Plugin) Serve(ctx context.Context, o Options) error {
 			said = err.Error()
 		}
 		if errors.Is(err, errGone) {
-			said = "" // it was there
+			said = "" // it was connected
 		}
 		select {
 		case <-ctx.Done():
@@ -65,9 +65,8 @@ func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
 	return p.session(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
 }
 
-// ServeLaunched answers the runtime that has started this process, until it
-// closes the connection. The descriptor of the connection is in the
-// environment, as are name and index (pkg/api/plugin.go of NRI).
+// ServeLaunched answers the runtime that has started this process, until it closes the connection. The connection's
+// descriptor, the name and the index are in the environment (pkg/api/plugin.go of NRI).
 func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	var fd int
 	if _, err := fmt.Sscanf(os.Getenv(api.PluginSocketEnvVar), "%d", &fd); err != nil {
@@ -99,10 +98,10 @@ func (p *Plugin) session(ctx context.Context, plain net.Conn, options ...stub.Op
 	if err != nil {
 		return fmt.Errorf("NRI plugin: %w", err)
 	}
-	// A request that is being answered is not to end with ctx.
+	// A request under way must not end with ctx.
 	unhurried := context.WithoutCancel(ctx)
 	started := make(chan error, 1)
-	go func() { started <- s.Start(unhurried) }() // the library's waits for ever when the runtime dies meanwhile
+	go func() { started <- s.Start(unhurried) }() // the library waits for ever if the runtime dies meanwhile
 	for {
 		select {
 		case err := <-started:
@@ -113,7 +112,7 @@ func (p *Plugin) session(ctx context.Context, plain net.Conn, options ...stub.Op
 		case <-conn.gone:
 			return errGone
 		case <-ctx.Done():
-			p.working.Lock() // waits for answers, and keeps new ones from being begun
+			p.working.Lock() // waits for requests under way, and blocks new ones
 			defer p.working.Unlock()
 			time.Sleep(grace)
 			return conn.Close()
@@ -121,7 +120,7 @@ func (p *Plugin) session(ctx context.Context, plain net.Conn, options ...stub.Op
 	}
 }
 
-// watched is a connection that says when it has ended.
+// watched is a connection that signals its end.
 type watched struct {
 	net.Conn
 	once sync.Once

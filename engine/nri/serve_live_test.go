@@ -14,8 +14,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// The runtime is restarted; a pod has ended meanwhile, and another was started
-// without berth.
+// TestTheRuntimeIsRestarted restarts the runtime; meanwhile a pod has ended, and another was started without berth.
 func TestTheRuntimeIsRestarted(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -61,7 +60,7 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 	}
 }
 
-// With required_plugins no container is started that berth has not been asked about.
+// TestTheRuntimeRequiresThePlugin requires that with required_plugins no container starts without a request to berth.
 func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -79,8 +78,8 @@ func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	n.attachment("web")
 }
 
-// A runtime that dies between its answer to the registration and its next word
-// leaves the library waiting; the plugin goes on to the next runtime.
+// TestARuntimeThatDiesWhileThePluginRegisters: if a runtime dies between its answer to the registration and its next
+// message, the library waits for ever; the plugin goes on to the next runtime.
 func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -118,8 +117,8 @@ func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
 	}
 }
 
-// The sandbox of a pod was started while the plugin was away, as at a node's
-// boot: its first container brings what the pod asks for.
+// TestASandboxThatThePluginHasMissed: if a pod's sandbox was started while the plugin was away, as at a node's boot,
+// its first container triggers the attachment.
 func TestASandboxThatThePluginHasMissed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -159,8 +158,8 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 	}
 }
 
-// A container that has been started is known to run, and one that has ended not
-// to: by the events, with no new connection.
+// TestTheContainersOfAMissedSandbox requires that events alone, without a new connection, show whether a container runs
+// or has ended.
 func TestTheContainersOfAMissedSandbox(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -187,14 +186,14 @@ func TestTheContainersOfAMissedSandbox(t *testing.T) {
 	n.attachment("web")
 }
 
-// A runtime that was restarted reports of its pods from before the end of the
-// containers only (containerd 2).
+// TestAPodFromBeforeARestartOfTheRuntime: for older pods, a restarted runtime reports only the end of the containers
+// (containerd 2).
 func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, ns *testnet.NS){
 		"the last container is removed": func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, _ *testnet.NS) {
 			for _, id := range []string{"c0", "c1"} {
-				n.attachment("web") // until the last one
+				n.attachment("web") // until the last container
 				event := &api.StateChangeEvent{Pod: web, Container: container(id, "web", 0)}
 				if err := r.RemoveContainer(n.Context(), event); err != nil {
 					n.Error(err)
@@ -236,8 +235,8 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 	}
 }
 
-// Of a sandbox whose end the runtime reports, the last container may go and
-// another one come: the pod keeps its address.
+// TestAPodWithoutAContainerKeepsItsInterface: if the runtime reports the end of a sandbox, its last container may end
+// and another start: the pod keeps its address.
 func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -259,8 +258,8 @@ func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 	}
 }
 
-// Two instances of the plugin, as a service and one that the runtime has
-// started, do not keep containers from being created.
+// TestTwoInstancesOfThePlugin requires that two instances, a service and one started by the runtime, do not keep
+// containers from being created.
 func TestTwoInstancesOfThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

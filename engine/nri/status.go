@@ -9,17 +9,15 @@ import (
 	"berth/specs"
 )
 
-// StatusAnnotation is set on the containers of an attached pod. NRI changes
-// containers and not pods, so it is in what the runtime says of the container
-// (crictl inspect). The key is that of the Kubernetes multi-network
-// specification, because no key below berth/ may come to a hook that does not
-// know it.
+// StatusAnnotation is set on the containers of an attached pod. NRI changes containers and not pods, so it is in the
+// runtime's data of the container (crictl inspect). The key is that of the Kubernetes multi-network specification,
+// because a hook refuses an unknown key below berth/.
 const StatusAnnotation = "k8s.v1.cni.cncf.io/network-status"
 
-// networkStatus is an interface as that specification's network status
-// annotation lists it. dns stands there always; berth sets none.
+// networkStatus is an interface in that specification's network status annotation. dns is always present; berth sets
+// none.
 type networkStatus struct {
-	Name      string       `json:"name"` // of the network; of its parent where it was defined in place
+	Name      string       `json:"name"` // of the network, or of its parent if it was defined in place
 	Interface string       `json:"interface"`
 	IPs       []netip.Addr `json:"ips,omitempty"`
 	MAC       specs.MAC    `json:"mac"`
@@ -45,8 +43,8 @@ func statusOf(all []*state.Attachment) (string, error) {
 	return string(text), err
 }
 
-// hasStatus reports whether a value of [StatusAnnotation] lists all attachments.
-// The text may be of another version of this plugin.
+// hasStatus reports whether a value of [StatusAnnotation] lists all attachments. The text may come from another version
+// of this plugin.
 func hasStatus(text string, all []*state.Attachment) bool {
 	var list []struct {
 		Interface string    `json:"interface"`

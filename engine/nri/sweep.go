@@ -9,20 +9,18 @@ import (
 	"berth/network"
 )
 
-// The periods of the sweep: without a reason for one, and after a container of a
-// pod that berth has attached has ended. containerd deletes the namespace of a
-// pod's sandbox within milliseconds of the end of its containers.
+// The intervals of the sweep: the regular one, and the delay after the end of a container of an attached pod.
+// containerd deletes the namespace of a pod's sandbox within milliseconds of the end of its containers.
 const (
 	sweepPeriod = 10 * time.Second
 	sweepDelay  = time.Second
 )
 
-// collectBound is how long a sweep may take.
+// collectBound bounds a sweep.
 const collectBound = time.Second
 
-// sweep releases, again and again until ctx is done, what ended pods have left:
-// the runtime does not report the end of every sandbox. One that has ended is
-// known by its namespace, which is dead.
+// sweep releases the attachments of ended pods, again and again until ctx is done, as the runtime does not report the
+// end of every sandbox. It identifies an ended pod by its dead namespace.
 func (p *Plugin) sweep(ctx context.Context) {
 	period := p.SweepPeriod
 	if period == 0 {
@@ -53,11 +51,11 @@ func (p *Plugin) sweep(ctx context.Context) {
 	}
 }
 
-// sweepSoon asks for a sweep within sweepDelay.
+// sweepSoon requests a sweep within sweepDelay.
 func (p *Plugin) sweepSoon() {
 	select {
 	case p.wakes() <- struct{}{}:
-	default: // one is asked for
+	default: // one is pending
 	}
 }
 
@@ -66,7 +64,7 @@ func (p *Plugin) wakes() chan struct{} {
 	return p.wake
 }
 
-// collect releases what ended containers of any kind have left, within a bound.
+// collect releases the attachments of ended containers of any kind, within a bound.
 func (p *Plugin) collect(ctx context.Context) (err error) {
 	p.working.RLock()
 	defer p.working.RUnlock()
