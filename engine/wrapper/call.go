@@ -7,30 +7,28 @@ import (
 	"strings"
 )
 
-// A Call is a command line of an OCI runtime, as far as berth has to
-// understand it.
+// A Call is the part of an OCI runtime's command line that berth uses.
 type Call struct {
 	Own     Options
-	Runtime string   // path of the runtime that is to do the work
+	Runtime string   // path of the runtime to execute
 	Globals []string // the runtime's flags before its command, without berth's
-	Command string   // "" where there is none, or nothing but help is asked for
-	Rest    []string // all from the command on, as it was
+	Command string   // "" if there is none, or only help is requested
+	Rest    []string // all from the command on, unchanged
 
-	// Of the commands create, run, restore and start. What is given twice
-	// counts as given last.
+	// Of the commands create, run, restore and start. If a flag is repeated, the last one counts.
 	ID     string
-	Bundle string // "": the working directory
-	Config string // crun's --config, which is not looked for in the bundle; "": config.json there
+	Bundle string // "" for the working directory
+	Config string // crun's --config, which is not relative to the bundle; "" for config.json there
 
-	Root      string // where the runtime keeps its containers; "": its default
+	Root      string // the runtime's directory of containers; "" for its default
 	Log       string
 	LogFormat string
 }
 
-// Args are the arguments of the runtime.
+// Args returns the arguments of the runtime.
 func (c *Call) Args() []string { return slices.Concat(c.Globals, c.Rest) }
 
-// ConfigPath is the file that the runtime reads.
+// ConfigPath returns the file that the runtime reads.
 func (c *Call) ConfigPath() string {
 	if c.Config != "" && c.Config != configName {
 		return c.Config
@@ -41,11 +39,9 @@ func (c *Call) ConfigPath() string {
 // configName is the file in a bundle (runtime-spec, bundle.md).
 const configName = "config.json"
 
-// Parse reads the arguments of a program of the name. Flags of berth's stand
-// among the runtime's before its command. find returns the runtime for the one
-// that --berth-runtime names, or for "". Where something is wrong there is an
-// error, and the call is as complete as it can be, so that the error can go to
-// the log that it names.
+// Parse parses the arguments of a program of the name. Berth's flags stand among the runtime's before its command. find
+// returns the path of the runtime that --berth-runtime names, or of the default one if it gets "". On error Parse also
+// returns the call parsed so far, so that the error can be written to the log file named on the command line.
 func Parse(name string, args []string, find func(named string) (string, error)) (*Call, error) {
 	c := &Call{Own: optionsOf(name)}
 	rest, wrong := c.parseGlobals(args)
@@ -64,12 +60,10 @@ func Parse(name string, args []string, find func(named string) (string, error)) 
 	return c, errors.Join(wrong, err)
 }
 
-// handThrough stands for a command where a flag asks for help or the version,
-// so that none is run.
+// handThrough replaces the command if a flag requests help or the version, so that none is processed.
 const handThrough = "-"
 
-// parseGlobals reads the flags before the command and returns the arguments
-// from the command on.
+// parseGlobals parses the flags before the command and returns the arguments from the command on.
 func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 	for i := 0; i < len(args); i++ {
 		f, isFlag := splitFlag(args[i])
@@ -97,9 +91,8 @@ func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 	return nil, wrong
 }
 
-// parseCommand reads what follows the command. Flags may stand behind the
-// container's id: runc allows it. getopt says how the runtime reads flags of a
-// single dash.
+// parseCommand parses the arguments after the command. Flags may follow the container's ID, as runc allows it. If
+// getopt is set, the runtime parses flags of a single dash as getopt(3).
 func (c *Call) parseCommand(args []string, getopt bool) {
 	for i := 0; i < len(args); i++ {
 		f, isFlag := splitFlag(args[i])
@@ -130,7 +123,7 @@ func (c *Call) setID(id string) {
 	}
 }
 
-// set takes a flag's value over.
+// set stores a flag's value.
 func (c *Call) set(f option) {
 	switch f.name {
 	case "root":

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// as is how a runtime is found that has a name.
+// as returns a find function for a runtime with a name.
 func as(name string) func(string) (string, error) {
 	return func(named string) (string, error) {
 		if named != "" {
@@ -22,11 +22,11 @@ func as(name string) func(string) (string, error) {
 
 var atCreate = Options{Attach: AtCreate}
 
-// calls are command lines, and what berth understands of them.
+// calls are command lines and their parsed form.
 var calls = map[string]struct {
-	runtime string // "": runc
-	args    string // with blanks between
-	want    Call   // but for Runtime, Globals and Rest
+	runtime string // "" for runc
+	args    string // separated by blanks
+	want    Call   // without Runtime, Globals and Rest
 }{
 	"nothing":         {"", "", Call{}},
 	"version":         {"", "--version", Call{}},
@@ -90,7 +90,7 @@ func TestParse(t *testing.T) {
 			if c.want.Own == (Options{}) {
 				c.want.Own = atCreate
 			}
-			// Where no container is made, what else was understood is of no use.
+			// If no container is created, the other fields do not matter.
 			if c.want.Command == "" {
 				got = &Call{Own: got.Own, Command: got.Command}
 			}
@@ -101,8 +101,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// checkHandedOn holds the runtime's arguments to be those given, but for
-// berth's.
+// checkHandedOn checks that the runtime's arguments are those given, without berth's.
 func checkHandedOn(t *testing.T, c *Call, args []string) {
 	t.Helper()
 	left := c.Args()
@@ -186,8 +185,7 @@ func TestNameSaysWhen(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that whatever is on a command line without flags of berth's
-// is handed on as it is.
+// FuzzParse requires that any command line without berth's flags is passed on unchanged.
 func FuzzParse(f *testing.F) {
 	for _, c := range calls {
 		f.Add(strings.Join(strings.Fields(c.args), "\x00"), strings.Contains(c.runtime, "crun"))

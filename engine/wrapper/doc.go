@@ -1,16 +1,13 @@
-// Package wrapper is berth-runtime: an OCI runtime that adds berth's hooks to
-// the configuration of containers that ask for them by annotation, and then
-// becomes the runtime that does the work.
+// Package wrapper is berth-runtime: an OCI runtime that adds berth's hooks to the configuration of containers that
+// request them by annotation, and then executes the actual runtime.
 //
 //	arguments → call → config.json (raw JSON) → hooks spliced in → exec
 //
-// A command line that makes no container, and a container without one of
-// berth's annotations, are handed on byte for byte. Where berth attaches only
-// when the container is started (see [AtStart]), create leaves a note, and
-// start runs berth-hook before it becomes the runtime.
+// A command line that creates no container, and a container without berth's annotations, are passed on byte for byte.
+// If berth attaches only when the container is started (see [AtStart]), create leaves a note, and start runs berth-hook
+// before it executes the runtime.
 //
-// It runs for every container, so it is made of Go's library and x/sys alone:
-// it reads no configuration of berth's and no annotation's value, which are
-// berth-hook's to judge. Nothing but PATH is taken from the environment, which
-// the runtime gets as it is.
+// It runs for every container, so it uses only Go's library and x/sys: it reads neither berth's configuration nor an
+// annotation's value, which berth-hook validates. From the environment it uses only PATH; the runtime gets it
+// unchanged.
 package wrapper

@@ -12,23 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxConfig is the largest config.json that is read, in bytes. Engines write
-// some tens of kilobytes.
+// maxConfig is the maximum size of a config.json that is parsed, in bytes. Engines write some tens of kilobytes.
 const maxConfig = 8 << 20
 
-// A configFile is what a runtime is told to run, as far as berth may change it.
+// A configFile is a runtime's configuration, as far as berth may change it.
 type configFile struct {
 	path string
 	info fs.FileInfo
 	text []byte
-	odd  string // why it cannot be changed; "": it can
+	odd  string // why it cannot be changed; "" if it can
 }
 
-// readConfig reads a config.json. It returns nil where there is nothing that
-// could be read twice: the runtime has its own words for that.
+// readConfig reads a config.json. It returns nil if the file cannot be read twice: the runtime then reports the error.
 func readConfig(path string) (*configFile, error) {
 	c := &configFile{path: path}
-	// A FIFO does not block.
+	// With O_NONBLOCK, a FIFO does not block.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, unix.ELOOP) {
 		c.odd = "it is a symbolic link"
@@ -56,8 +54,7 @@ func readConfig(path string) (*configFile, error) {
 	return c, nil
 }
 
-// remarkable returns what of a text that is too long to be decoded could be an
-// annotation of berth's.
+// remarkable returns the part of a text, too long to be parsed, that could be an annotation of berth's.
 func remarkable(begin []byte, rest io.Reader) ([]byte, error) {
 	const overlap = len(prefix) + 1
 	text := begin
@@ -77,14 +74,12 @@ func remarkable(begin []byte, rest io.Reader) ([]byte, error) {
 	}
 }
 
-// couldBeAnnotated says whether an annotation of berth's could be in what is
-// not decoded. JSON allows to escape the slash.
+// couldBeAnnotated reports whether unparsed text could contain an annotation of berth's. JSON allows an escaped slash.
 func couldBeAnnotated(text []byte) bool {
 	return bytes.Contains(text, []byte(prefix)) || bytes.Contains(text, []byte(`berth\/`))
 }
 
-// replace puts a text in the place of the file at once: a reader sees either
-// the one or the other, with the same mode and owner.
+// replace replaces the file atomically, with the same mode and owner: a reader sees either the old or the new text.
 func (c *configFile) replace(text []byte) error {
 	temporary, err := c.writeBeside(text)
 	if err != nil {
@@ -96,8 +91,7 @@ func (c *configFile) replace(text []byte) error {
 	return nil
 }
 
-// writeBeside writes a text into a new file of the same folder, which is on
-// the same file system.
+// writeBeside writes a text to a new file in the same folder, which is on the same file system.
 func (c *configFile) writeBeside(text []byte) (path string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(c.path), ".berth-*.json")
 	if err != nil {
@@ -113,8 +107,8 @@ func (c *configFile) writeBeside(text []byte) (path string, err error) {
 	return f.Name(), nil
 }
 
-// sameOwner gives a file the owner and the mode of another, in this order: a
-// change of the owner takes bits of the mode away.
+// sameOwner gives a file the owner and the mode of another, in this order: a change of the owner clears bits of the
+// mode.
 func sameOwner(f *os.File, as fs.FileInfo) error {
 	stat, err := statOf(as)
 	if err != nil {

@@ -9,12 +9,11 @@ import (
 type option struct {
 	name   string // without dashes; "" for the -- that ends the flags
 	value  string
-	valued bool // the value is in the same argument
+	valued bool // whether the value is in the same argument
 }
 
-// splitFlag reads an argument as Go's flag package and urfave/cli do: one dash
-// or two, the value behind "=" or in the next argument. Arguments that begin
-// with no dash, and the dash alone, are no flags.
+// splitFlag parses an argument as Go's flag package and urfave/cli do: one dash or two, the value after "=" or in the
+// next argument. An argument without a dash, or a lone dash, is no flag.
 func splitFlag(arg string) (f option, isFlag bool) {
 	if len(arg) < 2 || arg[0] != '-' {
 		return f, false
@@ -24,8 +23,8 @@ func splitFlag(arg string) (f option, isFlag bool) {
 	return f, true
 }
 
-// cluster reads letters behind a single dash as getopt(3) does: a letter that
-// takes a value takes what follows it, or else the next argument.
+// cluster parses letters after a single dash as getopt(3) does: a letter that takes a value takes the rest, or else the
+// next argument.
 func cluster(letters string) option {
 	for i, r := range letters {
 		name := string(r)
@@ -40,12 +39,11 @@ func cluster(letters string) option {
 	return option{name: letters}
 }
 
-// flagSet are the flags that a runtime knows in one place.
+// flagSet holds the flags of a runtime in one position.
 type flagSet struct {
 	valued, plain []string
-	// unknownMayTake says that a flag which is in neither list has the next
-	// argument as its value, unless that is a flag or one of the runtime's
-	// commands. Where none follows, it need not be known.
+	// unknownMayTake is set if an unknown flag takes the next argument as its value, unless that is a flag or one of
+	// the runtime's commands.
 	unknownMayTake bool
 }
 
@@ -72,13 +70,13 @@ var commands = flagSet{
 	}, globals.plain...),
 }
 
-// verbs are what a runtime can be told to do.
+// verbs are the commands of a runtime.
 var verbs = []string{
 	"checkpoint", "create", "delete", "events", "exec", "features", "help", "kill", "list", "mounts",
 	"pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update",
 }
 
-// takesNext says whether a flag takes its value from the next argument.
+// takesNext reports whether a flag takes its value from the next argument.
 func (f option) takesNext(set flagSet, next []string) bool {
 	switch {
 	case f.valued || len(next) == 0:
@@ -91,10 +89,9 @@ func (f option) takesNext(set flagSet, next []string) bool {
 	return set.unknownMayTake && !strings.HasPrefix(next[0], "-") && !slices.Contains(verbs, next[0])
 }
 
-// fullName completes a name that is the beginning of a flag's, which getopt
-// takes for that flag if there is only one. Of several the first is taken: they
-// are of different commands, or the runtime itself refuses the name. Those that
-// take a value come first, so that a value is not taken for an argument.
+// fullName completes an abbreviated flag name, which getopt accepts if it is unambiguous. Of several matches the first
+// is taken: they belong to different commands, or the runtime itself refuses the name. Flags with a value come first,
+// so that a value is not taken for an argument.
 func fullName(set flagSet, name string) string {
 	all := slices.Concat(set.valued, set.plain)
 	if len(name) < 2 || slices.Contains(all, name) {

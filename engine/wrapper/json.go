@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// A value is where a JSON value stands in a text.
+// A value is the position of a JSON value in a text.
 type value struct {
-	from, to int // text[from:to] is the value, without the blanks around it
+	from, to int // text[from:to] is the value, without surrounding blanks
 }
 
 func (v value) in(text []byte) []byte { return text[v.from:v.to] }
@@ -20,7 +20,7 @@ type member struct {
 	value
 }
 
-// membersOf returns what an object holds, in its order.
+// membersOf returns the members of an object, in order.
 func membersOf(text []byte, object value) (all []member, err error) {
 	dec, err := open(text, object, '{')
 	if err != nil {
@@ -41,7 +41,7 @@ func membersOf(text []byte, object value) (all []member, err error) {
 	return all, err
 }
 
-// elementsOf returns what an array holds.
+// elementsOf returns the elements of an array.
 func elementsOf(text []byte, array value) (all []value, err error) {
 	dec, err := open(text, array, '[')
 	if err != nil {
@@ -67,7 +67,7 @@ func open(text []byte, v value, delim json.Delim) (*json.Decoder, error) {
 	return dec, err
 }
 
-// next reads a value of a decoder whose text begins at an offset of the whole.
+// next reads a value from a decoder whose text begins at an offset of the whole.
 func next(dec *json.Decoder, at int) (value, error) {
 	var raw json.RawMessage
 	err := dec.Decode(&raw)
@@ -77,13 +77,13 @@ func next(dec *json.Decoder, at int) (value, error) {
 
 func isNull(text []byte, v value) bool { return string(v.in(text)) == "null" }
 
-// An edit puts a text in the place of another; from equal to to inserts.
+// An edit replaces a part of the text; if from equals to, it inserts.
 type edit struct {
 	value
 	text string
 }
 
-// apply returns the text with edits that do not overlap.
+// apply applies edits that do not overlap.
 func apply(text []byte, edits []edit) []byte {
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.from - b.from })
 	var out []byte
@@ -95,7 +95,7 @@ func apply(text []byte, edits []edit) []byte {
 	return append(out, text[at:]...)
 }
 
-// addMembers is the edit that adds members, with their keys, to an object.
+// addMembers returns the edit that adds members, with their keys, to an object.
 func addMembers(object value, members []member, added string) edit {
 	if len(members) == 0 {
 		return edit{value{object.from + 1, object.from + 1}, added}
@@ -104,7 +104,7 @@ func addMembers(object value, members []member, added string) edit {
 	return edit{value{end, end}, "," + added}
 }
 
-// addElement is the edit that gives an array one more element, the last.
+// addElement returns the edit that appends an element to an array.
 func addElement(array value, elements []value, val string) edit {
 	if len(elements) == 0 {
 		return edit{value{array.from + 1, array.from + 1}, val}

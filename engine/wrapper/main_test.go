@@ -32,13 +32,13 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// A place has berth-runtime and berth-hook in bin, a runtime in path, and a
-// bundle. The runtime and the hook are scripts.
+// A place has berth-runtime and berth-hook in bin, a runtime in path, and a bundle. The runtime and the hook are
+// scripts.
 type place struct {
 	dir, bin, path, bundle string
 }
 
-// fakeRuntime writes down how it was called, and answers state.
+// fakeRuntime records its arguments, and answers state.
 const fakeRuntime = `#!/bin/sh
 echo "$$ $0 $*" >>DIR/called
 case "$*" in
@@ -47,8 +47,7 @@ esac
 exit 7
 `
 
-// fakeHook writes down how it was called and what it was given, and fails if
-// it was told to.
+// fakeHook records its arguments and input, and fails if the test wants it to.
 const fakeHook = `#!/bin/sh
 { echo "$0 $*"; cat; env; pwd; } >DIR/hooked
 [ -e DIR/fail ] && { cat DIR/fail >&2; exit 1; }
@@ -82,14 +81,14 @@ func (p *place) write(t *testing.T, text string) {
 	must(t, os.WriteFile(p.config(), []byte(text), 0o640))
 }
 
-// A result is how a run of berth-runtime ended.
+// A result is the outcome of a run of berth-runtime.
 type result struct {
 	status, pid    int
 	stdout, stderr string
 	called         []string // the runtime's calls
 }
 
-// run runs berth-runtime; STATE is the place's own.
+// run runs berth-runtime with the place's own STATE.
 func (p *place) run(t *testing.T, args ...string) result {
 	t.Helper()
 	return p.runAs(t, p.runtime(), append([]string{"--berth-state", filepath.Join(p.dir, "run")}, args...)...)
@@ -117,7 +116,7 @@ func (p *place) runAs(t *testing.T, path string, args ...string) result {
 		strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })}
 }
 
-// becameRuntime holds the run to have become the runtime with its arguments.
+// becameRuntime checks that the run has executed the runtime with its arguments.
 func (r result) becameRuntime(t *testing.T, p *place, args string) {
 	t.Helper()
 	want := strings.TrimSpace(fmt.Sprintf("%d %s/runc %s", r.pid, p.path, args))
@@ -126,8 +125,7 @@ func (r result) becameRuntime(t *testing.T, p *place, args string) {
 	}
 }
 
-// refused holds the run to have failed before the runtime was reached, with
-// words.
+// refused checks that the run failed before it reached the runtime, with words in its error.
 func (r result) refused(t *testing.T, words ...string) {
 	t.Helper()
 	if r.status != 1 || len(r.called) != 0 {

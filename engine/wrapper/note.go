@@ -12,13 +12,12 @@ import (
 	"time"
 )
 
-// notesName is the folder in STATE of the containers that were created and are
-// to be attached when they are started. It is root's.
+// notesName is the folder in STATE of the created containers that are attached when they are started. It belongs to
+// root.
 const notesName = "late"
 
-// A note says that a container is to be attached when it is started, and by
-// which hooks: a file of JSON, named by where the runtime keeps its containers
-// and by the container. The note goes when the container is attached.
+// A note records that a container is attached when it is started, and by which hooks: a file of JSON, named by the
+// runtime's directory of containers and by the container. It is removed when the container is attached.
 type note struct {
 	dir  string
 	root string
@@ -29,7 +28,7 @@ func (c *Call) note() *note {
 	return &note{filepath.Join(c.Own.state(), notesName), c.root(), c.ID}
 }
 
-// root is where the runtime keeps a folder for each of its containers.
+// root returns the directory in which the runtime keeps a folder for each container.
 func (c *Call) root() string {
 	switch {
 	case c.Root != "":
@@ -52,7 +51,7 @@ func (n *note) path() string {
 	return filepath.Join(n.dir, escaper.Replace(n.root)+":"+escaper.Replace(n.id))
 }
 
-// write leaves the note, and takes away those of containers that are gone.
+// write writes the note, and removes the notes of deleted containers.
 func (n *note) write(hooks []hook) error {
 	text, err := json.Marshal(hooks)
 	if err == nil {
@@ -77,7 +76,7 @@ func (n *note) create(text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// makeDir makes the folder, and refuses one that others could write to.
+// makeDir creates the folder, and refuses one that other users could write to.
 func (n *note) makeDir() error {
 	if err := os.MkdirAll(filepath.Dir(n.dir), 0o711); err != nil {
 		return err
@@ -96,7 +95,7 @@ func (n *note) makeDir() error {
 	return err
 }
 
-// read returns the hooks that are to be run; none where there is no note.
+// read returns the hooks to run, or none if there is no note.
 func (n *note) read() (hooks []hook, err error) {
 	text, err := os.ReadFile(n.path())
 	if isNotMine(err) {
@@ -111,8 +110,7 @@ func (n *note) read() (hooks []hook, err error) {
 	return hooks, nil
 }
 
-// isNotMine says that there is no note of this user's, who may not even look
-// where root's are.
+// isNotMine reports whether the error means that this user has no note, as it may not read root's.
 func isNotMine(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
@@ -124,12 +122,12 @@ func (n *note) remove() error {
 	return nil
 }
 
-// sweepAfter is how old a note must be to be of a container that the runtime
-// has forgotten, and not of one that it is about to make.
+// sweepAfter is the age at which a note belongs to a container that the runtime has deleted, not to one that it is
+// about to create.
 const sweepAfter = 10 * time.Minute
 
-// sweep takes away the notes of containers that were never started and are
-// gone. Notes are few, and what cannot be removed is tried again next time.
+// sweep removes the notes of containers that were deleted before they were started. Notes are few; a failed removal is
+// retried the next time.
 func (n *note) sweep() {
 	entries, err := os.ReadDir(n.dir)
 	if err != nil {
@@ -148,7 +146,7 @@ func (n *note) sweep() {
 	}
 }
 
-// statOf returns what the kernel says of a file beyond [fs.FileInfo].
+// statOf returns the kernel's data of a file beyond [fs.FileInfo].
 func statOf(info fs.FileInfo) (*syscall.Stat_t, error) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -6,31 +6,29 @@ import (
 	"strings"
 )
 
-// ownPrefix begins the flags of berth's.
+// ownPrefix begins berth's flags.
 const ownPrefix = "berth-"
 
-// Attach says when a container is attached.
+// Attach is the time at which a container is attached.
 type Attach string
 
-// The moments of attaching.
+// The times of attaching.
 const (
-	// AtCreate is in a createRuntime hook, before the container is there for
-	// the engine.
+	// AtCreate attaches in a createRuntime hook, before the engine has the container.
 	AtCreate Attach = "create"
-	// AtStart is when the engine starts what it created. Engines that give a
-	// container its network between the two then have done so, and berth's
-	// interface and routes come last.
+	// AtStart attaches when the engine starts the created container. An engine that gives a container its network
+	// between the two has then done so, and berth's interface and routes come last.
 	AtStart Attach = "start"
 )
 
-// lateSuffix ends the name of a program that attaches at start unless a flag
-// says otherwise: most engines take a path for their runtime, and no flags.
+// lateSuffix ends the name of a program that attaches at start by default: most engines accept a path for their
+// runtime, and no flags.
 const lateSuffix = "-late"
 
 // Options are berth's own flags.
 type Options struct {
-	Config, State, BPFFS string // absolute; "": not given, the programs' default
-	Runtime              string // "": the first one found
+	Config, State, BPFFS string // absolute; "" if not given, for the programs' default
+	Runtime              string // "" for the first one found
 	Attach               Attach
 	Version              bool
 }
@@ -42,8 +40,7 @@ func optionsOf(name string) Options {
 	return Options{Attach: AtCreate}
 }
 
-// set takes over a flag of berth's, and returns how many of the arguments that
-// follow it used.
+// set stores a flag of berth's, and returns the number of following arguments that it used.
 func (o *Options) set(f option, next []string) (used int, err error) {
 	if f.name == ownPrefix+"version" {
 		o.Version = true
@@ -75,7 +72,7 @@ func (o *Options) set(f option, next []string) (used int, err error) {
 	return used, err
 }
 
-// absolute is the path that a flag names: hooks run elsewhere.
+// absolute returns the path in a flag's value, which must be absolute, as hooks run in another directory.
 func absolute(f option) (string, error) {
 	if f.value == "" {
 		return "", fmt.Errorf("flag --%s: %q: want a directory", f.name, f.value)
@@ -83,14 +80,14 @@ func absolute(f option) (string, error) {
 	return filepath.Abs(f.value)
 }
 
-// readsByGetopt says whether a runtime reads its flags by getopt_long(3), as
-// crun does, and krun, which is another name of it.
+// readsByGetopt reports whether a runtime parses its flags by getopt_long(3), as do crun and krun, which is another
+// name of it.
 func readsByGetopt(runtime string) bool {
 	name := filepath.Base(runtime)
 	return strings.Contains(name, "crun") || strings.Contains(name, "krun")
 }
 
-// state is the directory of berth's state.
+// state returns the directory of berth's state.
 func (o *Options) state() string {
 	if o.State == "" {
 		return defaultState
@@ -98,10 +95,10 @@ func (o *Options) state() string {
 	return o.State
 }
 
-// defaultState is internal/config's; a test compares.
+// defaultState is the default in internal/config; a test compares them.
 const defaultState = "/run/berth"
 
-// hookArgs are the arguments of berth-hook for a stage.
+// hookArgs returns the arguments of berth-hook for a stage.
 func (o *Options) hookArgs(stage string) []string {
 	args := []string{hookName}
 	for _, dir := range []struct{ flag, value string }{

@@ -9,16 +9,14 @@ import (
 	"strings"
 )
 
-// runtimes are looked for on PATH in this order.
+// runtimes lists the runtimes searched on PATH, in this order.
 var runtimes = []string{"runc", "crun"}
 
-// standardPath is where programs are looked for without a PATH: podman starts
-// its runtime without an environment.
+// standardPath is used if there is no PATH: podman starts its runtime without an environment.
 const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// FindRuntime returns the path of the runtime that was named, or of the first
-// one on PATH. It is never this program under another name: that would run
-// itself forever.
+// FindRuntime returns the path of the named runtime, or of the first one on PATH. It never returns this program under
+// another name, which would run itself forever.
 func FindRuntime(named string) (string, error) {
 	self, err := os.Stat("/proc/self/exe")
 	if err != nil {
@@ -57,9 +55,8 @@ func findNamed(named, path string, self fs.FileInfo) (string, error) {
 	return found[0], nil
 }
 
-// onPath returns the programs of a name in the folders of a PATH, in their
-// order. Folders without an absolute path are left out: whoever chose the
-// working directory would choose the program.
+// onPath returns the programs of a name in the folders of a PATH, in order. It skips folders without an absolute path,
+// as the working directory would otherwise choose the program.
 func onPath(name, path string) (all []string) {
 	for _, dir := range filepath.SplitList(path) {
 		if file := filepath.Join(dir, name); filepath.IsAbs(file) && checkProgram(file) == nil {
@@ -88,7 +85,7 @@ func findHook() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
-	// A link to this program leads to where it is installed.
+	// A link to this program is resolved to the place of installation.
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// report tells an error to who started the program, and in the runtime's log
-// as the runtime would: engines read their message there.
+// report writes an error to stderr, and to the runtime's log as the runtime would: engines read their message there.
 func (c *Call) report(stderr io.Writer, wrong error) {
 	fmt.Fprintln(stderr, "berth-runtime:", oneLine(wrong))
 	if err := c.log("berth-runtime", wrong); err != nil {
@@ -19,8 +18,7 @@ func (c *Call) report(stderr io.Writer, wrong error) {
 	}
 }
 
-// logFile is the runtime's log; "" where it is no file. crun takes
-// file:PATH, journald:ID and syslog:ID too.
+// logFile returns the runtime's log, or "" if it is no file. crun accepts file:PATH, journald:ID and syslog:ID too.
 func (c *Call) logFile() string {
 	if !readsByGetopt(c.Runtime) {
 		return c.Log
@@ -34,8 +32,7 @@ func (c *Call) logFile() string {
 	return c.Log
 }
 
-// Log adds an error to the log that a runtime of the name, called with the
-// arguments, was told to write; without one it does nothing.
+// Log adds an error to the log named in the arguments of a runtime; without one it does nothing.
 func Log(runtime string, args []string, program string, wrong error) error {
 	c, err := Parse(runtime, args, func(string) (string, error) { return runtime, nil })
 	if err != nil {
@@ -75,7 +72,7 @@ func (c *Call) logLine(message string, now time.Time) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// oneLine puts joined errors into one line.
+// oneLine joins the lines of an error.
 func oneLine(err error) string {
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

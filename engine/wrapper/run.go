@@ -9,16 +9,14 @@ import (
 	"syscall"
 )
 
-// hookTimeout is after how many seconds the runtime kills the hook, whose own
-// deadline is 20.
+// hookTimeout is the time in seconds after which the runtime kills the hook, whose own deadline is 20.
 const hookTimeout = 30
 
-// hookEnv is all that the hook has of an environment: without one, it would
-// get the runtime's, and with it what an engine or an image put there.
+// hookEnv is the hook's whole environment: without one, it would inherit the runtime's, with variables from an engine
+// or an image.
 var hookEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
-// Main is berth-runtime. It returns only where it failed, or had no more to do
-// than to print its version, with the status to exit with.
+// Main runs berth-runtime. It returns, with the exit status, only if it failed or just printed its version.
 func Main(name string, args []string, version string) int {
 	c, err := Parse(name, args, FindRuntime)
 	if c.Own.Version {
@@ -35,14 +33,13 @@ func Main(name string, args []string, version string) int {
 	return 1
 }
 
-// become replaces this process by the runtime: it has the same pid and
-// descriptors, and the whole environment.
+// become executes the runtime in place of this process, which keeps its pid, its descriptors and the whole environment.
 func (c *Call) become() error {
 	err := syscall.Exec(c.Runtime, append([]string{c.Runtime}, c.Args()...), os.Environ())
 	return fmt.Errorf("run %q: %w", c.Runtime, err)
 }
 
-// prepare does what is berth's, before the runtime does what it is told to.
+// prepare does berth's part, before the runtime executes the command.
 func (c *Call) prepare() error {
 	switch c.Command {
 	case "create", "run", "restore":
@@ -59,8 +56,8 @@ func (c *Call) prepare() error {
 	return nil
 }
 
-// deletesForSure says whether a delete takes the container away also if it
-// never was started. Its id is the last argument.
+// deletesForSure reports whether a delete removes the container even if it was never started. Its ID is the last
+// argument.
 func (c *Call) deletesForSure() bool {
 	c.ID = c.Rest[len(c.Rest)-1]
 	return slices.ContainsFunc(c.Rest, func(arg string) bool {
@@ -68,12 +65,11 @@ func (c *Call) deletesForSure() bool {
 	})
 }
 
-// prepareConfig adds berth's hooks to the container's config.json if it has
-// one of berth's annotations.
+// prepareConfig adds berth's hooks to the container's config.json if it has one of berth's annotations.
 func (c *Call) prepareConfig() error {
 	late := c.Own.Attach == AtStart && c.Command == "create"
 	if late {
-		// Of another container that had the same id, and was never started.
+		// The note of another container that had the same ID, and was never started.
 		if err := c.note().remove(); err != nil {
 			return err
 		}
@@ -100,7 +96,7 @@ func (c *Call) addHooks(file *configFile, late bool) error {
 	change, err := c.changeOf(s, len(keys) > 0, late)
 	switch {
 	case len(keys) == 0 && (err != nil || len(change.atStart) == 0):
-		return nil // none of berth's, whatever else may be wrong with it
+		return nil // without berth's annotations, other faults do not matter
 	case err != nil:
 		return err
 	case file.odd != "":
@@ -116,13 +112,13 @@ func (c *Call) addHooks(file *configFile, late bool) error {
 	return file.replace(change.text)
 }
 
-// A change is what becomes of a config.json.
+// A change is the planned change of a config.json.
 type change struct {
-	text    []byte // nil: it stays as it is
-	atStart []hook // what is to be run when the container is started
+	text    []byte // nil if unchanged
+	atStart []hook // hooks to run when the container is started
 }
 
-// names are what berth has to do with, where no annotation says so.
+// names returns the hooks' names, used if there is no annotation.
 func (c *change) names() (all []string) {
 	for _, one := range c.atStart {
 		all = append(all, "a hook "+one.Path)
@@ -130,9 +126,8 @@ func (c *change) names() (all []string) {
 	return all
 }
 
-// changeOf decides what becomes of a config.json. A late attachment takes
-// berth's hooks that are there already out, to run them at the start: those of
-// a hooks.d folder or of CDI would attach too early.
+// changeOf plans the change of a config.json. A late attachment removes berth's hooks that are there already, to run
+// them at the start: those of a hooks.d folder or of CDI would attach too early.
 func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
 	h, err := s.hooks()
 	if err != nil {
@@ -172,13 +167,13 @@ func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
 	return &changed, err
 }
 
-// hook is the entry of berth-hook in a stage.
+// hook returns the entry of berth-hook in a stage.
 func (c *Call) hook(program, stage string) hook {
 	return hook{Path: program, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
 }
 
-// annotated returns the keys of berth's annotations. A text that is not JSON is
-// the runtime's to refuse, unless they could be in it.
+// annotated returns the keys of berth's annotations. The runtime reports a text that is not JSON, unless it could
+// contain them.
 func (c *configFile) annotated() (keys []string, s *spec, err error) {
 	if len(c.text) == 0 {
 		return nil, nil, nil

@@ -37,10 +37,9 @@ func TestOwnVersion(t *testing.T) {
 	}
 }
 
-// TestTransparent holds a runtime to find what it would find without
-// berth-runtime: its descriptors, limits, masks, environment and directory.
-// Signals that are ignored are not, but for SIGHUP and SIGINT: Go's runtime
-// handles them. runc is of Go itself, and crun resets them in the container.
+// TestTransparent requires that a runtime starts with the same state as without berth-runtime: descriptors, limits,
+// masks, environment and directory. Ignored signals are not kept, except SIGHUP and SIGINT, as Go's runtime handles
+// them. runc is a Go program too, and crun resets them in the container.
 func TestTransparent(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -102,7 +101,7 @@ func (p *place) inBundle(t *testing.T) (names []string) {
 	return names
 }
 
-// hooksOf are the hooks of the bundle, as a runtime reads them.
+// hooksOf returns the hooks of the bundle, as a runtime reads them.
 func (p *place) hooksOf(t *testing.T) map[string][]hook {
 	t.Helper()
 	text, err := os.ReadFile(p.config())
@@ -173,7 +172,7 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
 		link bool
-		want []string // nil: handed on
+		want []string // nil if passed on
 	}{
 		"link":               {annotatedSpec, true, []string{"berth/networks", "symbolic link"}},
 		"other's link":       {`{}`, true, nil},
@@ -205,8 +204,7 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestOneBundleManyTimes holds containers that are made of one bundle at the
-// same time not to disturb each other.
+// TestOneBundleManyTimes requires that containers created from one bundle at the same time do not disturb each other.
 func TestOneBundleManyTimes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), configName)
@@ -232,8 +230,7 @@ func TestOneBundleManyTimes(t *testing.T) {
 	}
 }
 
-// TestHugeWhereTheyMeet holds an annotation to be seen where blocks that are
-// read meet.
+// TestHugeWhereTheyMeet requires that an annotation across the boundary of two read blocks is found.
 func TestHugeWhereTheyMeet(t *testing.T) {
 	t.Parallel()
 	for _, at := range []int{maxConfig - 3, maxConfig + 1 - 6, maxConfig + 1<<20 - 2, maxConfig + 1<<20} {
@@ -282,7 +279,7 @@ func TestFindsPrograms(t *testing.T) {
 	p.run(t, "create", "x").refused(t, "berth-hook", p.bin)
 	p.run(t, "--berth-runtime", p.runtime(), "create", "x").refused(t, "--berth-runtime", "itself")
 	p.run(t, "--berth-runtime", "/nowhere", "features").refused(t, "/nowhere")
-	// runc was replaced by berth-runtime: then the next one does the work.
+	// runc was replaced by berth-runtime: then the next runtime is used.
 	runc := filepath.Join(p.path, "runc")
 	must(t, os.Mkdir(p.path+"2", 0o755))
 	must(t, os.Rename(runc, filepath.Join(p.path+"2", "runc")))
@@ -292,7 +289,7 @@ func TestFindsPrograms(t *testing.T) {
 	}
 }
 
-// TestWithoutPath is what podman does: its runtime has no environment.
+// TestWithoutPath does as podman does, whose runtime has no environment.
 func TestWithoutPath(t *testing.T) {
 	t.Setenv("PATH", "")
 	want, err := exec.LookPath("/usr/sbin/runc")
@@ -306,8 +303,7 @@ func TestWithoutPath(t *testing.T) {
 	}
 }
 
-// TestEntryIsTheSame holds the entry to what engines are told elsewhere, by
-// code that is too heavy here.
+// TestEntryIsTheSame compares the entry with that of package entry, which has too many dependencies for this package.
 func TestEntryIsTheSame(t *testing.T) {
 	want := entry.Hook("/opt/berth-hook", config.Dirs{Config: "/c", State: "/s", BPFFS: config.DefaultBPFFS}, poststop)
 	got := (&Call{Own: Options{Config: "/c", State: "/s"}}).hook("/opt/berth-hook", poststop)

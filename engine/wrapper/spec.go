@@ -9,20 +9,18 @@ import (
 	"strings"
 )
 
-// prefix begins the annotations that are berth's: specs.Prefix. A test
-// compares.
+// prefix begins berth's annotations: specs.Prefix. A test compares them.
 const prefix = "berth/"
 
-// A spec is a config.json (runtime-spec, config.md): its text, and where berth
-// looks and writes. Everything else of it is never decoded.
+// A spec is a config.json (runtime-spec, config.md): its text, and the positions that berth reads and writes. The rest
+// is never decoded.
 type spec struct {
 	text    []byte
 	whole   value
 	members []member
 }
 
-// readSpec finds the members of a config.json. What follows the object is left
-// to the runtime to judge.
+// readSpec finds the members of a config.json. The runtime validates the text after the object.
 func readSpec(text []byte) (*spec, error) {
 	var raw json.RawMessage
 	s := &spec{text: text}
@@ -37,12 +35,11 @@ func readSpec(text []byte) (*spec, error) {
 	return s, err
 }
 
-// isKey says whether a member is what a name asks for. runc, whose decoder is
-// Go's, takes a key in any case, crun does not; so that another case than the
-// specification's is read, but nothing is put beside it.
+// isKey reports whether a member has a name. runc, whose decoder is Go's, accepts a key in any case, crun does not; so
+// keys in another case than the specification's are read, but nothing is added beside them.
 func isKey(key, name string) bool { return strings.EqualFold(key, name) }
 
-// annotated returns the keys of the annotations that are berth's.
+// annotated returns the keys of berth's annotations.
 func (s *spec) annotated() (keys []string, err error) {
 	for _, m := range s.members {
 		if !isKey(m.key, "annotations") || isNull(s.text, m.value) {
@@ -61,9 +58,8 @@ func (s *spec) annotated() (keys []string, err error) {
 	return keys, nil
 }
 
-// The stages in which berth is run (runtime-spec, config.md, "POSIX-platform
-// Hooks"); prestart is the old name of createRuntime, and what runs there is
-// not added once more.
+// The stages in which berth runs (runtime-spec, config.md, "POSIX-platform Hooks"); prestart is the old name of
+// createRuntime, and a hook there is not added again.
 const (
 	createRuntime = "createRuntime"
 	prestart      = "prestart"
@@ -76,14 +72,14 @@ const hookName = "berth-hook"
 // A hook is an entry of a stage.
 type hook struct {
 	Path    string   `json:"path"`
-	Args    []string `json:"args"` // with the program's name
+	Args    []string `json:"args"` // including the program's name
 	Env     []string `json:"env"`
-	Timeout int      `json:"timeout"` // seconds; 0: none
+	Timeout int      `json:"timeout"` // seconds; 0 means no timeout
 }
 
-// hooks are those of a config.json by stage.
+// hooks are the hooks of a config.json by stage.
 type hooks struct {
-	at     value // of the object; from is 0 where there is none
+	at     value // of the object; from is 0 if there is none
 	null   bool
 	stages []member
 }
@@ -109,8 +105,7 @@ func (s *spec) hooks() (h hooks, err error) {
 	return h, nil
 }
 
-// stage returns the entries of a stage; at is where its array stands, from is 0
-// where there is none.
+// stage returns the entries of a stage; at is the position of its array, whose from is 0 if there is none.
 func (h *hooks) stage(text []byte, name string) (at value, entries []value, err error) {
 	for _, m := range h.stages {
 		switch {
@@ -132,21 +127,20 @@ func (h *hooks) stage(text []byte, name string) (at value, entries []value, err 
 	return at, entries, nil
 }
 
-// isOurs says whether an entry runs berth-hook: written by hand, by a hooks.d
-// folder, by CDI, or by an earlier run of the wrapper.
+// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d folder, by CDI, or by an earlier run
+// of the wrapper.
 func isOurs(text []byte, entry value) (one hook, ours bool) {
 	err := json.Unmarshal(entry.in(text), &one)
 	return one, err == nil && filepath.Base(one.Path) == hookName
 }
 
-// has says whether one of the stages runs berth-hook already.
+// has reports whether one of the stages runs berth-hook already.
 func (h *hooks) has(text []byte, stages ...string) (bool, error) {
 	ours, _, err := h.takeOut(text, stages...)
 	return len(ours) > 0, err
 }
 
-// takeOut returns the entries of the stages that run berth-hook, and the edits
-// that take them out.
+// takeOut returns the entries of the stages that run berth-hook, and the edits that remove them.
 func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edit, err error) {
 	for _, name := range stages {
 		at, entries, err := h.stage(text, name)
@@ -168,10 +162,9 @@ func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edi
 	return ours, edits, nil
 }
 
-// withHooks returns the text with one entry more at the end of each stage, and
-// with edits of other stages.
+// withHooks returns the text with one entry appended to each stage, and with edits of other stages.
 func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, error) {
-	var stages []string // that are not there yet
+	var stages []string // missing ones
 	for _, one := range added {
 		entry, err := json.Marshal(one.hook)
 		if err != nil {
@@ -195,13 +188,13 @@ func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, err
 	return apply(s.text, edits), nil
 }
 
-// A stagedHook is an entry and where it goes.
+// A stagedHook is an entry and its stage.
 type stagedHook struct {
 	stage string
 	hook  hook
 }
 
-// addStages is the edit that adds stages, with their keys.
+// addStages returns the edit that adds stages, with their keys.
 func (s *spec) addStages(h hooks, stages string) edit {
 	switch {
 	case h.null:

@@ -17,7 +17,7 @@ func TestPrefixIsTheSpecifications(t *testing.T) {
 	}
 }
 
-// inSpec are texts and what the two entries make of them, written E and P.
+// inSpec maps texts to the results of adding the two entries, written E and P.
 var inSpec = map[string]struct{ text, want string }{
 	"no hooks":           {`{"a":1}`, `{"a":1,"hooks":{"createRuntime":[E],"poststop":[P]}}`},
 	"nothing":            {`{}`, `{"hooks":{"createRuntime":[E],"poststop":[P]}}`},
@@ -41,7 +41,7 @@ var entries = map[string]hook{
 	"P": {Path: "/b/berth-hook", Args: []string{"berth-hook", poststop}, Env: hookEnv, Timeout: 30},
 }
 
-// addBoth adds what is missing of the two entries.
+// addBoth adds the missing ones of the two entries.
 func addBoth(text []byte) ([]byte, error) {
 	s, err := readSpec(text)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestAnnotated(t *testing.T) {
 		`{"annotations":{"\u0062erth\/typo":""}}`:                                    {"berth/typo"},
 		`{"annotations":{"berth/":1}}`:                                               {"berth/"},
 		`{"annotations":{},"annotations":{"berth/ip":""}}`:                           {"berth/ip"},
-		`{"Annotations":{"berth/ip":""}}`:                                            {"berth/ip"}, // runc takes it
+		`{"Annotations":{"berth/ip":""}}`:                                            {"berth/ip"}, // runc accepts it
 		`{"process":{"env":["berth/networks=lan"]}}`:                                 nil,
 	} {
 		s, err := readSpec([]byte(text))
@@ -132,8 +132,7 @@ func TestAnnotated(t *testing.T) {
 	}
 }
 
-// FuzzWithHooks holds that adding to any JSON object keeps all that is in it,
-// and does nothing the second time.
+// FuzzWithHooks requires that adding to any JSON object keeps its content, and does nothing the second time.
 func FuzzWithHooks(f *testing.F) {
 	for _, c := range inSpec {
 		f.Add([]byte(c.text))
@@ -145,7 +144,7 @@ func FuzzWithHooks(f *testing.F) {
 		}
 		var before, after map[string]json.RawMessage
 		if json.Unmarshal(text, &before) != nil {
-			return // what follows the object is the runtime's to judge
+			return // the runtime validates the text after the object
 		}
 		if err := json.Unmarshal(got, &after); err != nil {
 			t.Fatalf("%q becomes %q: %v", text, got, err)

@@ -12,14 +12,12 @@ import (
 	"time"
 )
 
-// maxOutput bounds what is kept of a program's output, in bytes.
+// maxOutput bounds the stored output of a program, in bytes.
 const maxOutput = 1 << 20
 
-// attachNow attaches a container that was noted when it was created: the
-// engine has made its network meanwhile. It asks the runtime for the
-// container's state, which is what a hook is given, and runs berth-hook with
-// it. Where that fails, the container is not started, and the hook has taken
-// back what it did.
+// attachNow attaches a container for which create left a note: the engine has created its network meanwhile. It
+// requests the container's state from the runtime, which is a hook's input, and runs berth-hook with it. If that fails,
+// the container is not started, and the hook has undone its changes.
 func (c *Call) attachNow() error {
 	n := c.note()
 	hooks, err := n.read()
@@ -31,7 +29,7 @@ func (c *Call) attachNow() error {
 		return err
 	}
 	if status != "created" {
-		return nil // the runtime has its own words for that
+		return nil // the runtime reports the error
 	}
 	for _, one := range hooks {
 		if err := one.run(state); err != nil {
@@ -41,8 +39,7 @@ func (c *Call) attachNow() error {
 	return n.remove()
 }
 
-// state asks the runtime for the state of the container (runtime-spec,
-// runtime.md, "State").
+// state requests the state of the container from the runtime (runtime-spec, runtime.md, "State").
 func (c *Call) state() (state []byte, status string, err error) {
 	cmd, cancel := command(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
 	defer cancel()
@@ -58,8 +55,8 @@ func (c *Call) state() (state []byte, status string, err error) {
 	return state, s.Status, nil
 }
 
-// run runs a hook as a runtime would: with the state, an environment of its own,
-// and from a directory that the container does not control.
+// run runs a hook as a runtime would: with the state, an environment of its own, and from a directory that the
+// container does not control.
 func (h *hook) run(state []byte) error {
 	var args []string
 	if len(h.Args) > 0 {
@@ -75,8 +72,7 @@ func (h *hook) run(state []byte) error {
 	return err
 }
 
-// command is a program that is asked to end when this one is killed, or after
-// the timeout of hooks.
+// command returns a program that ends when this one is killed, or after the timeout of hooks.
 func command(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), hookTimeout*time.Second)
 	cmd := exec.CommandContext(ctx, path, args...)
@@ -85,8 +81,7 @@ func command(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
 	return cmd, cancel
 }
 
-// output runs a program and returns its standard output; what it says besides
-// is in the error.
+// output runs a program and returns its standard output; its standard error is in the error.
 func output(cmd *exec.Cmd) ([]byte, error) {
 	out, said := &limited{}, &limited{}
 	cmd.Stdout, cmd.Stderr = out, said
@@ -99,7 +94,7 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	return out.kept, nil
 }
 
-// limited keeps the first bytes that are written to it.
+// limited keeps the first bytes written to it.
 type limited struct{ kept []byte }
 
 func (l *limited) Write(p []byte) (int, error) {

@@ -11,7 +11,7 @@ import (
 
 const createdState = `{"ociVersion":"1.0.2","id":"x","status":"created","pid":42,"annotations":{"berth/networks":"lan"}}`
 
-// late is a place with a container that was created for a late attachment.
+// late returns a place with a container that was created for a late attachment.
 func late(t *testing.T, state string) *place {
 	t.Helper()
 	p := newPlace(t)
@@ -120,8 +120,8 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestTakesHooksOver holds hooks of berth's that are there already, of a hooks.d
-// folder or CDI, to be run at the start instead, as they were written.
+// TestTakesHooksOver requires that berth's existing hooks, of a hooks.d folder or CDI, run at the start instead, as
+// they were written.
 func TestTakesHooksOver(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -177,7 +177,7 @@ func TestNoteFolderOfOthers(t *testing.T) {
 	p.run(t, "--berth-attach=start", "create", "x").refused(t, dir)
 }
 
-// TestSweep holds notes of containers that are gone to go, once they are old.
+// TestSweep requires that old notes of deleted containers are removed.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
