@@ -8,6 +8,6 @@
 //
 // The tests are those of test/e2e with the build tag engines, compiled here;
 // the trees have no Go. Programs that Debian does not package come from Go's
-// module proxy (see tools). Trees and tools are kept in the cache of package
+// module proxy, by a module each below tools. Trees and tools are kept in the cache of package
 // tree; images are made of the tree's own busybox, and nothing is pulled.
 package main

@@ -18,7 +18,8 @@ var packages = []string{
 type engine struct {
 	name   string
 	suites []string
-	tests  string // of test/e2e, as -test.run takes it
+	tests  string   // of test/e2e, as -test.run takes it
+	tools  []string // that Debian does not package
 }
 
 var both = []string{"forky", "trixie"}
@@ -33,4 +34,5 @@ var engines = []engine{
 	{name: "containerd", suites: []string{"trixie"}, tests: containerdTests + `|^TestEngineLives$/^ctr/^(restart|killed|shim|engine|host|shared)`},
 	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
+	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
 }

@@ -101,23 +101,32 @@ func (c *Containerd) network(ct Container) ([]string, error) {
 }
 
 // withoutShares is a runtime that takes no notice of the processor shares which
-// ctr asks for unasked: where cgroups are mixed, the unified hierarchy has no
-// controller for them.
+// ctr and Kubernetes' interface ask for unasked: where cgroups are mixed, the
+// unified hierarchy has no controller for them.
 const withoutShares = `#!/bin/sh
-[ ! -f config.json ] || sed -i 's/"cpu":{"shares":1024}/"cpu":{}/' config.json
+[ ! -f config.json ] || sed -i 's/"cpu":{"shares":[0-9]*}/"cpu":{}/' config.json
 exec %s "$@"
 `
 
 // program is what ctr is to take for runc.
 func (c *Containerd) program() (string, error) {
 	w := c.Wrapper
-	w.Runtime = filepath.Join(c.dir(), c.Wrapper.Runtime)
-	if _, err := os.Stat(w.Runtime); err != nil {
-		if err := os.WriteFile(w.Runtime, fmt.Appendf(nil, withoutShares, c.Wrapper.Runtime), 0o755); err != nil {
-			return "", err
-		}
+	low, err := c.lowRuntime(w.Runtime)
+	if err != nil {
+		return "", err
 	}
+	w.Runtime = low
 	return c.Host.Wrapper(w)
+}
+
+// lowRuntime returns the path of a runtime without shares. It is written once:
+// it may be running.
+func (c *Containerd) lowRuntime(name string) (string, error) {
+	path := filepath.Join(c.dir(), name)
+	if exists(path) {
+		return path, nil
+	}
+	return path, os.WriteFile(path, fmt.Appendf(nil, withoutShares, name), 0o755)
 }
 
 // Exec implements Engine.

@@ -62,6 +62,12 @@ func (d *Daemon) Kill() error {
 	return err
 }
 
+// Freeze stops it as SIGSTOP does.
+func (d *Daemon) Freeze() error { return d.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (d *Daemon) Thaw() error { return d.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Reload sends SIGHUP, upon which daemons read their configuration again.
 func (d *Daemon) Reload() error { return d.cmd.Process.Signal(syscall.SIGHUP) }
 
