@@ -17,7 +17,7 @@ import (
 	"berth/specs"
 )
 
-// create makes the interface in the host's own namespace.
+// create makes the interface in the host's namespace.
 func (e *enabling) create(context.Context) error {
 	link := network.Link{
 		Name: e.rec.Interface, ParentIndex: e.rec.ParentIndex, Driver: e.rec.Driver, Mode: e.rec.Mode, Flag: e.rec.IPvlanFlag,
@@ -37,8 +37,8 @@ func (e *enabling) create(context.Context) error {
 	return nil
 }
 
-// setUp decides about IPv6 and ARP before the interface can send a frame, and
-// sets it up without an address as yet.
+// setUp applies the IPv6 and ARP settings before the interface can send a frame, and
+// then sets it up, still without an address.
 func (e *enabling) setUp(ctx context.Context) error {
 	hasIPv6 := slices.ContainsFunc(e.rec.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	err := e.ns.SetIPv6(e.rec.Interface, network.IPv6Settings{Mode: specs.IPv6Off, Static: hasIPv6})
@@ -67,11 +67,11 @@ func (e *enabling) checkReflection(ctx context.Context) error {
 		"turn on hairpin (802.1Qbg) on its port, or use mode bridge", e.rec.Parent, reflectTimeout)
 }
 
-// talks reports whether the interface speaks ARP and Neighbor Discovery.
+// talks reports whether the interface uses ARP and Neighbor Discovery.
 func (e *enabling) talks() bool { return e.net.Driver == specs.Macvlan || e.net.Mode == specs.ModeL2 }
 
-// settleConflicts probes for the addresses before they are used. One of a pool
-// that is in use is exchanged; one that was asked for is an error.
+// settleConflicts probes for the addresses before they are used. If a pool address is
+// in use, the next free one is tried; if a requested address is, Enable fails.
 func (e *enabling) settleConflicts(ctx context.Context) error {
 	if !e.talks() {
 		return nil
@@ -92,7 +92,7 @@ func addrs(prefixes []netip.Prefix) (all []netip.Addr) {
 	return all
 }
 
-// exchange replaces an address that is in use by the next of its subnet.
+// exchange replaces an address that is in use by the next free one of its subnet.
 func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
 	if slices.Contains(addrs(e.static), c.Addr) {
 		return next, specs.At("--ip", plumb.Taken(c))
@@ -122,7 +122,7 @@ func (e *enabling) announce(context.Context) error {
 	return network.Announce(e.ns, []network.Claimant{e.claimant(addrs(e.rec.Addresses))})
 }
 
-// commit records the shim as made: from here on hooks see to its routes.
+// commit records the shim as enabled: from then on hooks maintain its routes.
 func (e *enabling) commit(ctx context.Context) error {
 	e.rec.Enabled = true
 	return e.Store.Update(ctx, func(tx *state.Tx) error {

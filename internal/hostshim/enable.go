@@ -15,18 +15,18 @@ import (
 	"berth/specs"
 )
 
-// reflectTimeout is how long a frame is waited for that the switch is to send
-// back. A switch does so within microseconds.
+// reflectTimeout bounds the wait for a frame that the switch is to send back. A
+// switch does so within microseconds.
 const reflectTimeout = 200 * time.Millisecond
 
-// enabling is one plan on its way into the kernel. Its undo is to remove the
-// record, once it is reserved.
+// enabling applies one plan to the kernel. Once the record is reserved, the undo is
+// to remove it.
 type enabling struct {
 	*Shims
 	*plan
 	host     *network.Handle
 	ns       *network.Namespace
-	free     []func() // what is given back at the end either way
+	free     []func() // run at the end, after success and failure alike
 	rec      *Record
 	reserved bool
 	rejected plumb.Rejected
@@ -39,13 +39,13 @@ func (e *enabling) unlock() {
 	e.free = nil
 }
 
-// prepare makes the plan. The lock of a VLAN is taken before the last look at
-// it and held to the end, because netlink is not in a transaction.
+// prepare makes the plan. It locks the VLANs before it gathers the facts for the last
+// time and keeps the locks to the end, because netlink is not part of a transaction.
 func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Addr) (err error) {
 	if e.ns, err = network.Current(); err != nil {
 		return err
 	}
-	e.free = append(e.free, func() { _ = e.ns.Close() }) // it was only looked into
+	e.free = append(e.free, func() { _ = e.ns.Close() }) // the descriptor was only read
 	f, err := gather(e.host, n)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 	return err
 }
 
-// gather asks the kernel for the facts of a plan.
+// gather reads the facts of a plan from the kernel.
 func gather(host *network.Handle, n *specs.Network) (*facts, error) {
 	f := &facts{links: make(map[string]bool)}
 	links, err := host.Links()
@@ -106,8 +106,7 @@ func gather(host *network.Handle, n *specs.Network) (*facts, error) {
 	return f, err
 }
 
-// run does the steps in their order: nothing is in the kernel before it is
-// recorded.
+// run does the steps in order: the record is written before the kernel is changed.
 func (e *enabling) run(ctx context.Context) error {
 	steps := []struct {
 		name string
@@ -141,7 +140,7 @@ func (e *enabling) run(ctx context.Context) error {
 	return nil
 }
 
-// reserve claims all that the shim needs, and records it, in one transaction.
+// reserve claims everything that the shim needs and records it, in one transaction.
 func (e *enabling) reserve(ctx context.Context) error {
 	err := e.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := CheckSharing(tx, e.rec.domain(), e.rec.use()); err != nil {
@@ -194,7 +193,7 @@ func (e *enabling) ensureVLAN(context.Context) error {
 	return e.save(context.Background())
 }
 
-// save records what has become known.
+// save writes the record with the values learned since.
 func (e *enabling) save(ctx context.Context) error {
 	return e.Store.Update(ctx, func(tx *state.Tx) error { return put(tx, e.rec) })
 }

@@ -53,13 +53,13 @@ func TestTheHostReachesItsContainers(t *testing.T) {
 	l.ping(l.lan, "192.0.2.64", true)
 }
 
-// otherMachine holds that another machine of the LAN notices nothing of the
-// shim, and that the host's way to it is as before.
+// otherMachine checks that another machine of the LAN is not affected by the
+// shim, and that the host's route to it has not changed.
 func (l *lab) otherMachine(mac string) {
 	l.Helper()
 	l.ping(l.lan, "192.0.2.64", true)
 	l.ping(l.lan, "192.0.2.10", true)
-	l.ping(l.lan, "192.0.2.66", true) // by eth1: the host is one
+	l.ping(l.lan, "192.0.2.66", true) // through eth1: the host is one machine
 	l.ping(l.host, "192.0.2.1", true)
 	testnet.Run(l.T, l.lan, "ip", "neigh", "flush", "dev", "eth0")
 	l.ping(l.lan, "192.0.2.10", true)
@@ -149,7 +149,7 @@ func TestWhatSomebodyChangedIsMended(t *testing.T) {
 	l.ping(l.host, "192.0.2.64", true)
 
 	testnet.Run(t, l.host, "ip", "link", "del", "mine")
-	l.mustStop(a) // with no interface to route by
+	l.mustStop(a) // without an interface for the routes
 	l.mustStart(a)
 	if got := l.list(); len(got) != 1 || got[0].State != specs.HostBroken {
 		t.Errorf("while it is gone: %+v", got)
@@ -176,7 +176,7 @@ func TestReconcileSetsTheRoutes(t *testing.T) {
 	if done := l.mustReconcile(); done.Added != 1 || done.Deleted != 1 {
 		t.Errorf("reconciled %+v", done)
 	}
-	testnet.Run(t, l.host, "ip", "route", "del", "198.51.100.7", "dev", "berth-lan") // which is somebody's own
+	testnet.Run(t, l.host, "ip", "route", "del", "198.51.100.7", "dev", "berth-lan") // another program's route
 	l.same("reconcile", want)
 }
 
@@ -266,7 +266,7 @@ func TestAnotherRouteIsInTheWay(t *testing.T) {
 	l.same("refused", before)
 }
 
-// Networks that name one parent in two ways share its addresses.
+// Two networks that name one parent differently share its addresses.
 func TestParentByAnAlternativeName(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -27,8 +27,8 @@ func steps(t *testing.T) (enable, disable []string) {
 	return enable, names
 }
 
-// kill enables or disables by another process, which dies by SIGKILL after a
-// step.
+// kill enables or disables by another process, which kills itself by SIGKILL
+// after a step.
 func (l *lab) kill(what, step string) {
 	l.Helper()
 	var out []byte
@@ -44,7 +44,7 @@ func (l *lab) kill(what, step string) {
 	}
 }
 
-// newQuickLab is a lab with the container a and a network that hardly probes.
+// newQuickLab returns a lab with the container a and a network with short probes.
 func newQuickLab(t *testing.T) (l *lab, lan *specs.Network, before string) {
 	l = newLab(t)
 	lan = l.network("lan", "conflict_timeout = \"1ms\"\n"+lanFile)
@@ -52,7 +52,7 @@ func newQuickLab(t *testing.T) (l *lab, lan *specs.Network, before string) {
 	return l, lan, l.snapshot()
 }
 
-// wantRoute holds that the host has its way to a.
+// wantRoute checks that the host has its route to a.
 func (l *lab) wantRoute(what string) {
 	l.Helper()
 	if got := l.routes("berth-lan"); got != "192.0.2.64" {
@@ -88,14 +88,14 @@ func TestAKilledEnable(t *testing.T) {
 	l, lan, before := newQuickLab(t)
 	for _, name := range enable {
 		l.kill("enable", name)
-		l.mustEnable(lan) // the same works at once
+		l.mustEnable(lan) // a second attempt works at once
 		l.wantRoute(name)
 		l.mustDisable("lan")
 		l.same(name+", enable and disable", before)
 
 		l.kill("enable", name)
 		l.mustReconcile()
-		if slices.Contains([]string{"commit", "add routes"}, name) { // it is complete
+		if slices.Contains([]string{"commit", "add routes"}, name) { // the shim is complete
 			l.wantRoute(name + ", gc")
 			l.mustDisable("lan")
 		}

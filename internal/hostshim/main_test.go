@@ -53,8 +53,8 @@ func runAndDie(what, configDir, stateDir string) int {
 	return 1
 }
 
-// lab is a host with the parent eth1 on a switch, and another machine on it.
-// The host has 192.0.2.10 on eth1, the machine 192.0.2.1.
+// lab is a host with the parent eth1 on a switch, and another machine on the
+// switch. The host has 192.0.2.10 on eth1, the machine 192.0.2.1.
 type lab struct {
 	*testing.T
 	host, wire, lan *testnet.NS
@@ -75,7 +75,7 @@ func newLab(t *testing.T) *lab {
 	if err := os.MkdirAll(l.dirs.Config, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	l.linkLocal("1") // none: such an address comes, and is tentative, at times of its own
+	l.linkLocal("1") // no link-local addresses: the kernel adds them, tentative, at unpredictable times
 	testnet.Veth(t, "eth1", l.host, "port1", l.wire)
 	l.linkLocal("0")
 	testnet.Veth(t, "eth0", l.lan, "port2", l.wire)
@@ -90,13 +90,13 @@ func newLab(t *testing.T) *lab {
 		return !strings.Contains(testnet.Run(t, l.host, "ip", "link"), "NO-CARRIER") &&
 			strings.Contains(testnet.Run(t, l.host, "ip", "-6", "route", "show", "table", "all"), "local 2001:db8::10 dev eth1")
 	})
-	// The strictest a host may be: what comes in where no answer would leave
-	// is dropped.
+	// Strict rp_filter drops a frame if its answer would leave by another
+	// interface.
 	testnet.Run(t, l.host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter")
 	return l
 }
 
-// linkLocal sets the addr_gen_mode of interfaces that are made after it.
+// linkLocal sets the addr_gen_mode of interfaces that are made later.
 func (l *lab) linkLocal(mode string) {
 	testnet.Run(l.T, l.host, "sh", "-c", "echo "+mode+" > /proc/sys/net/ipv6/conf/default/addr_gen_mode")
 }
@@ -108,7 +108,7 @@ gateway = "192.0.2.1"
 ip_range = "192.0.2.64/26"
 `
 
-// network writes a network file and returns what it says.
+// network writes a network file and returns the parsed network.
 func (l *lab) network(name, text string) *berth.Network {
 	l.Helper()
 	path := config.NetworkFile(l.dirs.Config, name)
@@ -180,7 +180,7 @@ func (l *lab) list() []berth.HostShim {
 	return all
 }
 
-// box is a container as a runtime has it when it calls the hook.
+// box is a container at the time of the hook.
 type box struct {
 	id, networks string
 	ns           *testnet.NS
@@ -222,7 +222,7 @@ func (l *lab) mustStop(b *box) {
 	}
 }
 
-// ping sends an echo request; it waits longer for an answer that is wanted.
+// ping sends an echo request; it waits longer if an answer is expected.
 func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	l.Helper()
 	wait := "0.3"
@@ -241,7 +241,7 @@ func (l *lab) ping(from *testnet.NS, to string, wanted bool) {
 	}
 }
 
-// routes returns the host's routes by an interface, destinations only.
+// routes returns the destinations of the host's routes through an interface.
 func (l *lab) routes(ifname string) string {
 	l.Helper()
 	var to []string

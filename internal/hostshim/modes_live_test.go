@@ -69,8 +69,8 @@ func TestWhatAParentCannotCarryBeside(t *testing.T) {
 	}
 }
 
-// Containers start and stop while the shim is made: in the end there is a
-// route to each that runs.
+// Containers start and stop while the shim is made: in the end there is a route
+// to each running one.
 func TestHooksBesideEnable(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -161,7 +161,7 @@ func TestTheDatapathKnowsTheHost(t *testing.T) {
 	l.ping(l.host, "192.0.2.64", true)
 	l.ping(a.ns, "192.0.2.65", true)
 	l.ping(a.ns, "192.0.2.10", true)
-	const slot = 1 // the first
+	const slot = 1 // the first slot
 	testnet.Eventually(t, "three pings and their answers are counted", func() bool {
 		c, err := d.Maps().Counters(slot)
 		return err == nil && c.Receive.Total().Packets >= 3 && c.Transmit.Total().Packets >= 3
@@ -169,7 +169,7 @@ func TestTheDatapathKnowsTheHost(t *testing.T) {
 	if got, err := d.Maps().Violations(slot); err != nil || len(got) > 0 {
 		t.Errorf("violations of a: %v, %v", got, err)
 	}
-	// The first event there is must be of what is a violation.
+	// The first event must be a real violation.
 	forged := []byte{0x02, 0, 0x5e, 0, 0x53, 0x99}
 	testnet.Run(t, a.ns, "ip", "link", "set", "net1", "address", net.HardwareAddr(forged).String())
 	l.ping(a.ns, "192.0.2.1", true)

@@ -10,14 +10,14 @@ import (
 
 // followParent corrects the record of a shim whose parent came back from another
 // network namespace with another index: its leases and its use of a VLAN move to
-// the layer-2 domain that the containers are in.
+// the layer-2 domain of the containers.
 func (s *Shims) followParent(ctx context.Context, host *network.Handle, r *Record, link *network.LinkInfo) error {
 	if link.ParentNSID >= 0 || link.ParentIndex == 0 {
-		return nil // the parent is away
+		return nil // the parent is in another namespace
 	}
 	p, err := host.ParentByIndex(link.ParentIndex)
 	if err != nil || p.Index == r.ParentIndex && p.TrunkIndex == r.TrunkIndex {
-		return nil // it has just gone, or is where it was
+		return nil // the parent was just deleted, or has not moved
 	}
 	now := *r
 	now.Parent, now.ParentIndex, now.TrunkIndex, now.VLAN = p.Name, p.Index, p.TrunkIndex, p.VLAN

@@ -10,8 +10,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestShimFollowsItsParent has the parent come back from another namespace with
-// another index: the shim's lease is in the domain of its containers again.
+// TestShimFollowsItsParent brings the parent back from another namespace with
+// another index: the shim's lease is again in the domain of its containers.
 func TestShimFollowsItsParent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -11,12 +11,12 @@ import (
 
 const (
 	prefix   = "berth-"
-	maxNames = 8 // names that are tried before a network has none
+	maxNames = 8 // number of names to try
 )
 
-// interfaceName returns the name of a network's shim, the same each time as
-// long as nobody else has it: "berth-lan"; for a longer name of a network, or
-// where that is taken, a hash of it.
+// interfaceName returns the name of a network's shim: "berth-lan", or a hash if the
+// network's name is too long or that name is taken. The result is the same each time
+// while no other link takes the name.
 func interfaceName(network string, taken func(string) bool) (string, error) {
 	for n := range maxNames {
 		if name := candidate(network, n); name != "" && !taken(name) {
@@ -27,7 +27,7 @@ func interfaceName(network string, taken func(string) bool) (string, error) {
 		network, candidate(network, 1))
 }
 
-// candidate returns the n-th name to try, "" where that is none.
+// candidate returns the n-th name to try, or "" if it is not a valid interface name.
 func candidate(network string, n int) string {
 	if n == 0 {
 		if name := prefix + network; specs.CheckInterfaceName(name) == nil {

@@ -10,29 +10,29 @@ import (
 	"berth/specs"
 )
 
-// facts is what a plan needs to know of the host.
+// facts are the inputs of a plan: the state of the host.
 type facts struct {
-	on        *network.Parent // the parent, or the trunk of a VLAN that is not there yet
-	makeVLAN  int             // the VLAN's id; 0: on is the parent
-	vlans     []state.VLAN    // that the parent is or will be, the inner first
-	addresses []netip.Addr    // the host's own
-	links     map[string]bool // names of its interfaces
+	on        *network.Parent // the parent, or the trunk of a VLAN that does not exist yet
+	makeVLAN  int             // ID of the VLAN to make, or 0 if on is the parent
+	vlans     []state.VLAN    // the VLANs of the parent, existing or to make, the inner first
+	addresses []netip.Addr    // the host's addresses
+	links     map[string]bool // names of the host's interfaces
 	occupants []network.Occupant
 }
 
-// plan is what is to exist for the host on a network.
+// plan describes the host's interface on a network.
 type plan struct {
 	net      *specs.Network
 	on       *network.Parent
 	makeVLAN int
 	mtu      int // bytes
 	static   []netip.Prefix
-	pools    []*ipam.Pool // an address from each
-	reflect  bool         // only a switch that reflects makes it work
+	pools    []*ipam.Pool // one address is taken from each
+	reflect  bool         // set if the mode works only with a switch that reflects
 }
 
-// makePlan decides whether and how the host can take part in a network. It is
-// pure. ips are the addresses that were asked for.
+// makePlan decides whether and how the host can join a network. It is pure. ips
+// are the requested addresses.
 func makePlan(n *specs.Network, ips []netip.Addr, f *facts) (*plan, error) {
 	if err := checkMode(n); err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *facts) (*plan, error) {
 	return p, p.setAddresses(ips, f.addresses)
 }
 
-// setAddresses decides on one address a subnet, because a container answers
-// directly only to its own.
+// setAddresses chooses one address per subnet, because a container answers
+// directly only to addresses of its own subnet.
 func (p *plan) setAddresses(ips, host []netip.Addr) error {
 	if len(p.net.Subnets) == 0 {
 		return specs.Invalid("subnet", "", "a network with a subnet: berth does not know the addresses of this one's containers, and so no routes to them")
@@ -87,9 +87,9 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 }
 
 // checkMode refuses the modes in which an interface of the host and those of
-// containers do not reach each other, as macvlan_queue_xmit and
-// macvlan_handle_frame (drivers/net/macvlan.c) and ipvlan_xmit_mode_l2
-// (drivers/net/ipvlan/ipvlan_core.c) have it.
+// containers do not reach each other (macvlan_queue_xmit and macvlan_handle_frame
+// in drivers/net/macvlan.c, ipvlan_xmit_mode_l2 in
+// drivers/net/ipvlan/ipvlan_core.c).
 func checkMode(n *specs.Network) error {
 	const instead = "use a network in mode bridge for the containers that the host is to reach, or go by way of a router"
 	refuse := func(key, value, reason string) error {

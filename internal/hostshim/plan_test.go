@@ -9,7 +9,7 @@ import (
 	"berth/specs"
 )
 
-// lan is a network that the host can take part in.
+// lan returns a network that the host can join.
 func lan(change func(*specs.Network)) *specs.Network {
 	n := &specs.Network{Name: "lan", Parent: "eth1", Subnets: []specs.Subnet{
 		{Subnet: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("192.0.2.1")},

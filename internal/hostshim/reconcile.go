@@ -11,16 +11,16 @@ import (
 	"berth/specs"
 )
 
-// Report is what Reconcile did.
+// Report counts the changes that Reconcile made.
 type Report struct {
-	Removed []string `json:"removed,omitempty"`        // networks whose shim was half made or has lost its link
+	Removed []string `json:"removed,omitempty"`        // networks whose shim was incomplete or had lost its link
 	Added   int      `json:"routes_added,omitempty"`   // routes to containers that had none
-	Deleted int      `json:"routes_deleted,omitempty"` // routes to containers that are gone
+	Deleted int      `json:"routes_deleted,omitempty"` // routes to containers that have ended
 }
 
-// Reconcile makes good what hooks and runs that were killed have missed:
-// routes are set to what the records say, and what nobody works on any more is
-// taken away. Shims that another process works on are left to it.
+// Reconcile repairs shims after killed hooks and runs: it sets routes to match
+// the records and removes incomplete shims. It skips shims that another process
+// has locked.
 func (s *Shims) Reconcile(ctx context.Context) (Report, error) {
 	var done Report
 	all, err := s.all(ctx)
@@ -51,7 +51,7 @@ func (s *Shims) reconcile(ctx context.Context, name string, done *Report) error 
 			return err
 		}
 		if !link.Up {
-			return nil // somebody set it down, and so there are no routes
+			return nil // an administrator set it down, so it has no routes
 		}
 		added, deleted, err := s.sync(ctx, host, name)
 		done.Added += added
@@ -68,7 +68,7 @@ func (s *Shims) all(ctx context.Context) (all []*Record, err error) {
 	return all, err
 }
 
-// List returns the shims there are, ordered by network.
+// List returns all shims, ordered by network.
 func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
 	all, err := s.all(ctx)
 	if err != nil || len(all) == 0 {
@@ -90,7 +90,7 @@ func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
 	return shims, nil
 }
 
-// show joins a record with what the kernel has.
+// show combines a record with the kernel's state.
 func show(host *network.Handle, r *Record) (*specs.HostShim, error) {
 	shim := &specs.HostShim{
 		Network: r.Network, Interface: r.Interface, State: specs.HostMaking,

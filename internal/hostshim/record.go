@@ -12,41 +12,40 @@ import (
 	"berth/specs"
 )
 
-// bucketShims has the record of each network that has a shim.
+// bucketShims holds the record of each network that has a shim.
 const bucketShims = "host shims"
 
-// Record is the shim of one network, from before it is made until nothing is
-// left of it.
+// Record is the shim of one network, from before it is made until all of it is
+// removed.
 type Record struct {
 	Network string
-	ID      string // random; part of the link's alias, by which it is known again
+	ID      string // random; part of the link's alias, which identifies the link
 
 	Driver      specs.Driver
 	Mode        specs.Mode
 	IPvlanFlag  specs.IPvlanFlag `json:",omitempty"`
-	Wanted      string           // the parent as the network has it
-	Parent      string           // its name in the kernel
-	ParentIndex int              // 0: a VLAN that is not made yet
+	Wanted      string           // the parent's name in the network
+	Parent      string           // the parent's name in the kernel
+	ParentIndex int              // 0 for a VLAN that is not made yet
 	TrunkIndex  int              `json:",omitempty"`
 	VLAN        int              `json:",omitempty"`
-	Outer       []state.VLAN     `json:",omitempty"` // VLANs that the trunk itself is, the inner first
+	Outer       []state.VLAN     `json:",omitempty"` // VLANs of the trunk itself, the inner first
 
 	Interface string
-	LinkIndex int // 0: not known to be made yet
+	LinkIndex int // 0 if not known to be made
 	MAC       specs.MAC
 	MTU       int
 	Addresses []netip.Prefix // with the prefixes of their subnets
 
-	Enabled bool // made, and not being taken away
+	Enabled bool // complete, and not being removed
 	Created time.Time
 }
 
-// key names the shim among the owners of leases and the users of VLANs.
+// key identifies the shim among the owners of leases and the users of VLANs.
 func (r *Record) key() string { return Key(r.Network) }
 
-// Key names the shim of a network, and is the key by which [state.Store.Hold]
-// keeps others from it. No attachment has it, because those begin with a
-// number of 16 digits.
+// Key returns the key of a network's shim, which [state.Store.Hold] locks. No
+// attachment has such a key, because theirs begin with 16 hexadecimal digits.
 func Key(network string) string { return "host/" + network }
 
 // vlans returns the VLANs that the shim uses, the inner first.
@@ -55,17 +54,17 @@ func (r *Record) vlans() []state.VLAN {
 	return a.VLANs()
 }
 
-// alias is the IFLA_IFALIAS of the link.
+// alias returns the IFLA_IFALIAS of the link.
 func (r *Record) alias() string { return "berth:host/" + r.Network + "/" + r.ID }
 
-// domain is the layer-2 domain that the shim is in, as attachments name it.
+// domain returns the layer-2 domain of the shim, in the form of attachments.
 func (r *Record) domain() string {
 	a := state.Attachment{ParentIndex: r.ParentIndex, TrunkIndex: r.TrunkIndex, VLAN: r.VLAN}
 	return a.Domain()
 }
 
-// stake returns the shim's place in its layer-2 domain. The owner has no
-// container: it is the host itself.
+// stake returns the shim's stake in its layer-2 domain. The owner has no
+// container, because it is the host itself.
 func (r *Record) stake() *plumb.Stake {
 	return &plumb.Stake{
 		Domain: r.domain(), VLAN: plumb.VLAN{Trunk: r.TrunkIndex, ID: r.VLAN}, Outer: plumb.VLANsOf(r.Outer),
@@ -73,8 +72,8 @@ func (r *Record) stake() *plumb.Stake {
 	}
 }
 
-// source returns the address by which the host speaks with another: the one of
-// the same subnet.
+// source returns the host's source address towards another: its address in the
+// same subnet.
 func (r *Record) source(to netip.Addr) netip.Addr {
 	for _, p := range r.Addresses {
 		if p.Contains(to) {
@@ -84,7 +83,7 @@ func (r *Record) source(to netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// Get returns the record of a network's shim, nil where it has none.
+// Get returns the record of a network's shim, or nil if it has none.
 func Get(tx *state.Tx, network string) (*Record, error) {
 	b := tx.Bucket(bucketShims)
 	if b == nil {

@@ -9,9 +9,9 @@ import (
 	"berth/network"
 )
 
-// remove takes away what there is of a shim: the link, with its addresses and
-// routes, the VLAN that only it uses, the leases and the record. Each step can
-// be repeated; the record goes last. The caller holds the network's key.
+// remove removes all parts of a shim: the link with its addresses and routes, the
+// VLAN if only the shim uses it, the leases and the record. Each step can be
+// repeated; the record is deleted last. The caller holds the network's key.
 func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) error {
 	r.Enabled = false
 	err := s.Store.Update(ctx, func(tx *state.Tx) error { return put(tx, r) })
@@ -50,7 +50,7 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 	return s.step("forget")
 }
 
-// forget drops the record and all that it holds.
+// forget deletes the record and releases everything that it holds.
 func forget(tx *state.Tx, r *Record) error {
 	if err := r.stake().Forget(tx); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"berth/specs"
 )
 
-// Changes are addresses that containers have got or given back, as far as
-// their network has a shim. The zero value is none.
+// Changes are the addresses that containers of networks with a shim got or
+// released. The zero value is empty.
 type Changes struct{ of map[string]*change }
 
 type change struct {
@@ -23,8 +23,8 @@ type change struct {
 	addresses []netip.Addr
 }
 
-// Note notes the addresses of attachments, in the transaction that makes or
-// ends them. It costs one look-up for a network without a shim.
+// Note adds the addresses of attachments, in the transaction that makes or ends
+// them. It costs one look-up if the network has no shim.
 func (c *Changes) Note(tx *state.Tx, all ...*state.Attachment) error {
 	for _, a := range all {
 		r, err := Get(tx, a.Network)
@@ -45,9 +45,9 @@ func (c *Changes) Note(tx *state.Tx, all ...*state.Attachment) error {
 	return nil
 }
 
-// Apply sets the host's routes to the addresses noted to what the records say,
-// after that transaction. What fails is logged, and left to [Shims.Reconcile]:
-// a container works without.
+// Apply sets the host's routes to the noted addresses to match the records, after
+// that transaction. Errors are logged and left to [Shims.Reconcile]: a container
+// works without these routes.
 func (c *Changes) Apply(ctx context.Context, store *state.Store, log *slog.Logger) {
 	s := &Shims{Store: store, Log: log}
 	for name, change := range c.of {
@@ -58,8 +58,8 @@ func (c *Changes) Apply(ctx context.Context, store *state.Store, log *slog.Logge
 	c.of = nil
 }
 
-// follow sets the routes to some addresses. A lock makes whoever comes last
-// see the records last, so the order of hooks does not matter.
+// follow sets the routes to some addresses. Under the lock, the last process also
+// reads the records last, so the order of hooks does not matter.
 func (s *Shims) follow(ctx context.Context, name string, of *change) error {
 	unlock, err := s.Store.Hold(ctx, routesKey(name))
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Shims) follow(ctx context.Context, name string, of *change) error {
 
 func routesKey(network string) string { return "routes/" + network }
 
-// decide parts addresses into those that a container has and those that none
-// has.
+// decide separates the addresses that a container holds from those that none
+// does.
 func (r *Record) decide(tx *state.Tx, of *change) (add, remove []network.HostRoute, err error) {
 	for _, addr := range of.addresses {
 		has, err := isContainers(tx, of.domain, r.Network, addr)
@@ -108,7 +108,7 @@ func (r *Record) decide(tx *state.Tx, of *change) (add, remove []network.HostRou
 	return add, remove, nil
 }
 
-// setRoutes goes on past a route that cannot be set.
+// setRoutes continues after a route that cannot be set.
 func setRoutes(host *network.Handle, r *Record, add, remove []network.HostRoute) error {
 	var errs []error
 	for _, route := range remove {
@@ -120,7 +120,7 @@ func setRoutes(host *network.Handle, r *Record, add, remove []network.HostRoute)
 	return errors.Join(errs...)
 }
 
-// isContainers reports whether a container of the network has an address now.
+// isContainers reports whether a container of the network holds an address.
 func isContainers(tx *state.Tx, domain, name string, addr netip.Addr) (bool, error) {
 	lease, err := lease.In(tx, domain).Holder(addr)
 	if err != nil || lease == nil {
@@ -133,12 +133,12 @@ func isContainers(tx *state.Tx, domain, name string, addr netip.Addr) (bool, err
 	return err == nil && isReached(a, name) && slices.Contains(addrs(a.Addresses), addr), err
 }
 
-// isReached reports whether the shim of a network leads to an attachment.
+// isReached reports whether the shim of a network has routes to an attachment.
 func isReached(a *state.Attachment, name string) bool {
 	return a.Network == name && a.Phase == specs.PhaseAttached
 }
 
-// addRoute adds a route; a shim whose link is gone has none.
+// addRoute adds a route; if the shim's link is deleted it does nothing.
 func addRoute(host *network.Handle, r *Record, route network.HostRoute) error {
 	err := host.AddHostRoute(r.LinkIndex, route)
 	switch {
@@ -150,7 +150,7 @@ func addRoute(host *network.Handle, r *Record, route network.HostRoute) error {
 	return err
 }
 
-// sync sets all routes of a shim to what the records say.
+// sync sets all routes of a shim to match the records.
 func (s *Shims) sync(ctx context.Context, host *network.Handle, name string) (added, deleted int, err error) {
 	unlock, err := s.Store.Hold(ctx, routesKey(name))
 	if err != nil {
@@ -169,8 +169,8 @@ func (s *Shims) sync(ctx context.Context, host *network.Handle, name string) (ad
 	return len(add), len(remove), setRoutes(host, r, add, remove)
 }
 
-// wanted returns the routes that a shim is to have; no record where there is
-// no shim that is complete.
+// wanted returns the routes that a shim should have, or no record if there is no
+// complete shim.
 func (s *Shims) wanted(ctx context.Context, name string) (r *Record, want []network.HostRoute, err error) {
 	err = s.Store.View(ctx, func(tx *state.Tx) (err error) {
 		if r, err = Get(tx, name); err != nil || r == nil || !r.Enabled {
@@ -195,7 +195,7 @@ func (s *Shims) wanted(ctx context.Context, name string) (r *Record, want []netw
 	return r, want, err
 }
 
-// difference returns what is in one list and not in another.
+// difference returns the elements of all that are not in without.
 func difference(all, without []network.HostRoute) (rest []network.HostRoute) {
 	in := make(map[network.HostRoute]bool, len(without))
 	for _, route := range without {

@@ -7,13 +7,13 @@ import (
 	"berth/network"
 )
 
-// CheckSharing refuses an interface on the parent of a layer-2 domain if berth
-// has put an interface there that it cannot be beside (see
+// CheckSharing refuses an interface on the parent of a layer-2 domain if it
+// cannot share the parent with an interface that berth made there (see
 // [network.Use.CheckSharing]): a network's host shim, or a container's. One
-// attachment speaks for all, because those of a parent can be beside each other.
+// attachment is enough, because those of a parent can share it.
 //
-// The error is a *network.SharingError, wrapped. The interface may be in any
-// namespace, so the records are asked and not the kernel.
+// The error wraps a *network.SharingError. Interfaces may be in any namespace, so
+// CheckSharing reads the records, not the kernel.
 func CheckSharing(tx *state.Tx, domain string, use network.Use) error {
 	shims, err := All(tx)
 	if err != nil {
@@ -35,7 +35,7 @@ func CheckSharing(tx *state.Tx, domain string, use network.Use) error {
 	return use.CheckSharing(there, fmt.Sprintf("interface %q of container %q", a.Interface, a.Containers[0]))
 }
 
-// use returns how the shim uses its parent.
+// use returns the shim's use of its parent.
 func (r *Record) use() network.Use {
 	return network.Use{Driver: r.Driver, Mode: r.Mode, Flag: r.IPvlanFlag}
 }

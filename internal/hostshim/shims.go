@@ -13,14 +13,14 @@ import (
 	"berth/specs"
 )
 
-// Shims makes host shims and takes them away, in the namespace that the
-// process is in. Its methods may be called by several processes at once.
+// Shims makes and removes host shims in the namespace of the process. Several
+// processes may call its methods at once.
 type Shims struct {
 	Store *state.Store
 	Log   *slog.Logger
 
-	// Step, where set, is called with the name of each step that was done; its
-	// error fails the run there. Tests fail and kill runs with it.
+	// Step, if set, is called with the name of each completed step; an error of
+	// it fails the run there. Tests fail and kill runs with it.
 	Step func(name string) error
 }
 
@@ -31,9 +31,9 @@ func (s *Shims) step(name string) error {
 	return s.Step(name)
 }
 
-// Enable makes the shim of a network, with routes to the containers that it
-// has now; or nothing and an error. One that is there is mended and kept: ips,
-// the addresses that are asked for, must then be among its own.
+// Enable makes the shim of a network, with routes to its current containers, or
+// returns an error and leaves nothing. An existing shim is repaired and kept:
+// ips, the requested addresses, must then be among its addresses.
 func (s *Shims) Enable(ctx context.Context, n *specs.Network, ips []netip.Addr) (*specs.HostShim, error) {
 	var shim *specs.HostShim
 	err := s.alone(ctx, n.Name, func(host *network.Handle, old *Record) (err error) {
@@ -50,8 +50,8 @@ func (s *Shims) Enable(ctx context.Context, n *specs.Network, ips []netip.Addr) 
 	return shim, wrap(err, "host shim of %q", n.Name)
 }
 
-// Disable takes the shim of a network away, with its routes and addresses. It
-// returns the shim as it was, nil where there was none.
+// Disable removes the shim of a network, with its routes and addresses. It
+// returns the shim as it was before, or nil if there was none.
 func (s *Shims) Disable(ctx context.Context, name string) (*specs.HostShim, error) {
 	var shim *specs.HostShim
 	err := s.alone(ctx, name, func(host *network.Handle, r *Record) (err error) {
@@ -66,13 +66,13 @@ func (s *Shims) Disable(ctx context.Context, name string) (*specs.HostShim, erro
 	return shim, wrap(err, "host shim of %q", name)
 }
 
-// alone runs fn while no other process makes or takes away the shim of a
-// network, with its record as it is then.
+// alone runs fn with the shim's record while no other process makes or removes
+// the shim.
 func (s *Shims) alone(ctx context.Context, name string, fn func(*network.Handle, *Record) error) error {
 	return s.held(ctx, name, func(key string) (func(), error) { return s.Store.Hold(ctx, key) }, fn)
 }
 
-// held is alone with one of the two ways to hold a key.
+// held is alone with the function that locks the key.
 func (s *Shims) held(ctx context.Context, name string, hold func(key string) (func(), error), fn func(*network.Handle, *Record) error) error {
 	letGo, err := hold(Key(name))
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Shims) held(ctx context.Context, name string, hold func(key string) (fu
 	return fn(host, r)
 }
 
-// replace makes a shim, after what is left of another is taken away.
+// replace makes a shim after it removed the remains of the old one.
 func (s *Shims) replace(ctx context.Context, host *network.Handle, old *Record, n *specs.Network, ips []netip.Addr) (*Record, error) {
 	if old != nil {
 		if err := s.remove(ctx, host, old); err != nil {
@@ -118,7 +118,7 @@ func (s *Shims) replace(ctx context.Context, host *network.Handle, old *Record, 
 	return nil, err
 }
 
-// same refuses to take a shim for one that was asked for otherwise.
+// same returns an error if an existing shim does not match the request.
 func (r *Record) same(n *specs.Network, ips []netip.Addr) error {
 	again := fmt.Sprintf("berth host disable %s, then enable it again", r.Network)
 	if n.Parent != r.Wanted || n.Driver != r.Driver || n.Mode != r.Mode || n.IPvlanFlag != r.IPvlanFlag {
@@ -138,7 +138,7 @@ func (r *Record) same(n *specs.Network, ips []netip.Addr) error {
 	return nil
 }
 
-// mend sets up what may be missing of a shim whose link is there.
+// mend restores the missing parts of a shim whose link exists.
 func (s *Shims) mend(ctx context.Context, host *network.Handle, r *Record) error {
 	if err := host.SetUp(r.LinkIndex); err != nil {
 		return err
@@ -150,8 +150,8 @@ func (s *Shims) mend(ctx context.Context, host *network.Handle, r *Record) error
 	return err
 }
 
-// addAddresses gives the link its addresses, each alone in its prefix: so no
-// route to the subnet comes with them.
+// addAddresses adds the addresses to the link, each with a full-length prefix, so
+// that the kernel adds no route to the subnet.
 func addAddresses(host *network.Handle, r *Record) error {
 	for _, p := range r.Addresses {
 		alone := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
@@ -162,8 +162,8 @@ func addAddresses(host *network.Handle, r *Record) error {
 	return nil
 }
 
-// findLink returns the link of a shim, nil when it is gone. It may have got
-// another name.
+// findLink returns the link of a shim, or nil if it is deleted. The link may have
+// been renamed.
 func findLink(host *network.Handle, r *Record) *network.LinkInfo {
 	if l, err := host.LinkByName(r.Interface); err == nil && r.isOurs(&l) {
 		return &l
@@ -174,8 +174,8 @@ func findLink(host *network.Handle, r *Record) *network.LinkInfo {
 	return nil
 }
 
-// isOurs tells the link of a shim from another of its name. A run that was
-// killed between making it and naming it left one without an alias.
+// isOurs reports whether a link is the shim's and not another with its name. A
+// run that was killed before it set the alias left a link without one.
 func (r *Record) isOurs(l *network.LinkInfo) bool {
 	if l.Alias == "" && !r.Enabled {
 		return l.ParentIndex == r.ParentIndex && l.Driver == r.Driver && l.MAC == r.MAC
@@ -183,7 +183,7 @@ func (r *Record) isOurs(l *network.LinkInfo) bool {
 	return l.Alias == r.alias()
 }
 
-// wrap puts text before an error that is one.
+// wrap adds text before an error; it returns nil for nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

@@ -13,16 +13,16 @@ import (
 	"berth/internal/testnet"
 )
 
-// What a snapshot looks at, in few processes, because a test takes many.
+// The commands of a snapshot use few processes, because a test takes many snapshots.
 const (
 	lookAtIP  = "link show\naddr show\nroute show table all\nrule show\n"
 	lookAtARP = "cd /proc/sys/net/ipv4/conf && grep . */arp_filter */arp_announce */arp_ignore */rp_filter"
 )
 
-// operstate is what the kernel decides on in a second of its own.
+// operstate matches the state that the kernel changes by itself within a second.
 var operstate = regexp.MustCompile(`state [A-Z]+ `)
 
-// snapshot is all of the host that an enable may change, and what is recorded.
+// snapshot returns everything of the host that an enable may change, and the records.
 func (l *lab) snapshot() string {
 	l.Helper()
 	var s strings.Builder
