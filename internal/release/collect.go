@@ -10,25 +10,25 @@ import (
 	"berth/specs"
 )
 
-// Report is what Collect did.
+// Report counts the results of Collect.
 type Report struct {
 	Released []string `json:"released"` // keys of attachments
-	Drained  int      `json:"drained"`  // counter slots that were given back
+	Drained  int      `json:"drained"`  // counter slots that were freed
 	Pruned   int      `json:"pruned"`   // records of ended attachments that were removed
-	Partial  bool     `json:"partial"`  // the time was up before all was looked at
+	Partial  bool     `json:"partial"`  // the time ran out before every record was checked
 }
 
-// perView bounds how many records are read under one lock.
+// perView bounds the number of records read under one lock.
 const perView = 256
 
-// Collect releases what nobody else will: attachments whose maker died, whose
-// release was broken off, whose namespace is dead or whose link is gone. Then
-// it drains. It stops looking after the bound, and takes up at a random place
-// the next time, so that runs that are short meet all in the end; a bound of
-// 0 is none, and then it also waits until the last slot is drained.
+// Collect releases abandoned attachments: those whose maker was killed, whose release
+// was interrupted, whose namespace ended or whose link was deleted. Then it drains.
+// It stops after the bound and starts at a random record the next time, so that short
+// runs together check all. If the bound is 0, it has no limit and also waits until
+// the last slot is drained.
 //
-// What cannot be released does not keep the rest; a store that cannot be read
-// is one error.
+// If an attachment cannot be released, Collect continues with the rest; if the store
+// cannot be read, it returns that one error.
 func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, error) {
 	var done Report
 	within := ctx
@@ -39,7 +39,7 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 	}
 	all, err := r.unsettled(within)
 	errs := []error{err}
-	if err == nil { // else the others would only say the same
+	if err == nil { // else each of them would return the same error
 		errs = []error{
 			r.rehomeAll(within),
 			r.collectEach(within, all, &done, unsettled),
@@ -56,13 +56,13 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 	return done, errors.Join(errs...)
 }
 
-// sweep removes what holds of killed processes have left on the disk.
+// sweep removes the lock files that killed processes left on the disk.
 func (r *Releaser) sweep(ctx context.Context) error {
 	_, err := r.Store.SweepHolds(ctx)
 	return err
 }
 
-// withoutTimeouts leaves out what only says that the bound was reached.
+// withoutTimeouts drops the errors that only report the end of the bound.
 func withoutTimeouts(errs []error) (other []error) {
 	for _, err := range errs {
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -72,7 +72,7 @@ func withoutTimeouts(errs []error) (other []error) {
 	return other
 }
 
-// unsettled reads the attachments that are being made or unmade.
+// unsettled returns the attachments that are being made or released.
 func (r *Releaser) unsettled(ctx context.Context) (all []*state.Attachment, err error) {
 	err = r.Store.View(ctx, func(tx *state.Tx) (err error) {
 		all, err = tx.Unsettled()
@@ -85,7 +85,7 @@ func unsettled(now *state.Attachment) (bool, error) {
 	return now.Leaving || now.Phase == specs.PhaseAttaching, nil
 }
 
-// collectEach releases those attachments that nobody holds and that are due.
+// collectEach releases those attachments that no process has locked and that are due.
 func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
 	var errs []error
 	for _, a := range all {
@@ -97,8 +97,7 @@ func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, don
 	return errors.Join(errs...)
 }
 
-// collectGone looks at all attachments, from a random one on if the time is
-// bounded.
+// collectGone checks all attachments, from a random one on if the time is bounded.
 func (r *Releaser) collectGone(ctx context.Context, bounded bool, done *Report) error {
 	start := ""
 	if bounded {
@@ -118,8 +117,7 @@ func (r *Releaser) collectGone(ctx context.Context, bounded bool, done *Report) 
 	return errors.Join(errs...)
 }
 
-// collectRange looks at the attachments after one key, up to another if that
-// is not "".
+// collectRange checks the attachments after one key, up to another if that is not "".
 func (r *Releaser) collectRange(ctx context.Context, after, upTo string, done *Report) error {
 	var errs []error
 	for ctx.Err() == nil {
@@ -145,7 +143,7 @@ func (r *Releaser) collectIfGone(ctx context.Context, a *state.Attachment, done 
 	return r.collect(ctx, a, done, r.gone)
 }
 
-// some reads a part of the live attachments.
+// some returns a batch of the live attachments.
 func (r *Releaser) some(ctx context.Context, after, upTo string) (some []*state.Attachment, err error) {
 	err = r.Store.View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live(after) {
@@ -162,7 +160,7 @@ func (r *Releaser) some(ctx context.Context, after, upTo string) (some []*state.
 	return some, err
 }
 
-// gone reports whether an attachment that was complete has lost its link.
+// gone reports whether a complete attachment has lost its link.
 func (r *Releaser) gone(a *state.Attachment) (bool, error) {
 	if a.Phase != specs.PhaseAttached {
 		return false, nil
@@ -171,12 +169,12 @@ func (r *Releaser) gone(a *state.Attachment) (bool, error) {
 	return err == nil && remove == nil, wrap(err, "look at %q", a.Key())
 }
 
-// collect releases an attachment that nobody holds, if it is due when nobody
-// can change that any more.
+// collect takes the attachment's lock, re-checks due under it, and releases the
+// attachment if it is still due. It skips one that another process has locked.
 func (r *Releaser) collect(ctx context.Context, seen *state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
 	giveUp, err := r.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {
-		return nil // somebody is at it
+		return nil // another process works on it
 	}
 	if err != nil {
 		return err
@@ -203,7 +201,7 @@ func (r *Releaser) collect(ctx context.Context, seen *state.Attachment, done *Re
 	return nil
 }
 
-// drainAll drains; without a bound until nothing is left to drain.
+// drainAll drains once, or, without a bound, until nothing is left to drain.
 func (r *Releaser) drainAll(ctx context.Context, bounded bool, done *Report) error {
 	for {
 		next, err := r.drain(ctx, done)

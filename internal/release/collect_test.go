@@ -13,7 +13,7 @@ import (
 	"berth/specs"
 )
 
-// TestReusedNamespaceID leaves a link that is another namespace's.
+// TestReusedNamespaceID checks that a link of another namespace is left.
 func TestReusedNamespaceID(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
@@ -33,8 +33,8 @@ func TestReusedNamespaceID(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestAttaching collects an attachment that was being made when its maker
-// died, and leaves one whose maker lives.
+// TestAttaching collects an attachment whose maker was killed half-way, and
+// leaves one whose maker lives.
 func TestAttaching(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()

@@ -8,16 +8,16 @@ import (
 	"berth/network"
 )
 
-// restoreDefaults puts the default routes back whose place an attachment's own
-// took, now that its link is gone, if its namespace lives on in a process. What
-// stands in their place by now stays, and what cannot be put back is told:
-// neither keeps the attachment from being released.
+// restoreDefaults restores the default routes that an attachment's own replaced,
+// once its link is deleted, if a process is still in its namespace. A route that
+// exists there by now stays, and a failure is logged: neither prevents the
+// release.
 func (r *Releaser) restoreDefaults(a *state.Attachment) {
 	if len(a.Replaced) == 0 {
 		return
 	}
 	if _, err := r.Host.LinkIn(a.NSID, a.Interface); errors.Is(err, network.ErrNoNamespace) {
-		return // sooner known than by a look at all processes
+		return // cheaper than a scan of all processes
 	}
 	ns, err := network.FindNamespace(a.Cookie)
 	if errors.Is(err, network.ErrNoNamespace) {

@@ -1,10 +1,10 @@
-// Package release undoes a recorded attachment: the link is deleted, then the
-// addresses, the MAC and the VLAN are free, then, when no frame can be counted
-// any more, the counts become final and the counter slot is free.
+// Package release undoes a recorded attachment: it deletes the link, then frees
+// the addresses, the MAC and the VLAN, then, once no frame can be counted any
+// more, stores the final counts and frees the counter slot (the drain).
 //
-// It is used by the poststop hook, by the undo of an attachment that failed,
-// by `berth gc` and by the agent, at any time and by several at once. Each
-// step can be repeated and leaves a record from which another process goes on.
+// The poststop hook, the undo of a failed attachment, `berth gc` and the agent
+// use it, at any time and several at once. Each step can be repeated and leaves a
+// record from which another process can continue.
 //
 // It makes nothing and decides nothing about containers. It imports
 // internal/state, internal/plumb, internal/hostshim, network, bpf and specs.

@@ -14,16 +14,16 @@ import (
 	"berth/specs"
 )
 
-// grace is how long after its keys are gone a slot is still counted to, at
-// most: by programs that had looked it up before. They run for microseconds,
-// with preemption off; the rest is for clocks and for doubt.
+// grace is the wait between deleting a slot's keys and reading its final counters. A program
+// that had already looked the slot up finishes within microseconds, with preemption off; the
+// rest is margin.
 const grace = 100 * time.Millisecond
 
-// perTransaction bounds how many attachments are drained in one transaction,
-// so that it takes a millisecond or two.
+// perTransaction bounds the attachments drained in one transaction, so that it takes a
+// millisecond or two.
 const perTransaction = 64
 
-// counting is what is needed of the agent's pinned maps; *bpf.Maps has it.
+// counting is the part of the agent's pinned maps that a drain uses; *bpf.Maps implements it.
 type counting interface {
 	Unregister(bpf.Endpoint) error
 	Counters(slot uint32) (specs.Counters, error)
@@ -33,10 +33,10 @@ type counting interface {
 	Close() error
 }
 
-// Drain takes ended attachments a step further, those that are ready for it:
-// the datapath forgets them; a tenth of a second later their counts are final,
-// and the counter slot is zeroed and free. It does not wait: a later call
-// takes the next step. Records that are too old, or too many, are removed.
+// Drain advances the ended attachments that are ready: first their keys are deleted from the
+// datapath; a tenth of a second later their counts are final, and the counter slot is zeroed
+// and freed. It does not wait: a later call does the next step. It removes records that are
+// too old or too many.
 func (r *Releaser) Drain(ctx context.Context) error {
 	_, err := r.drain(ctx, new(Report))
 	return err
@@ -67,7 +67,7 @@ func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration,
 	return 0, ctx.Err()
 }
 
-// maps returns nil where no agent ever pinned any.
+// maps opens the pinned maps, or returns nil if no agent ever pinned any.
 func (r *Releaser) maps() (counting, error) {
 	if r.openMaps != nil {
 		return r.openMaps()
@@ -82,9 +82,9 @@ func (r *Releaser) maps() (counting, error) {
 	return m, nil
 }
 
-// ready returns some of the attachments that the datapath (if there is one) is
-// to forget, some whose counts are final, and when there are neither, in how
-// long there will be.
+// ready returns a batch of the attachments whose keys the datapath (if there is one) still
+// has, and a batch of those whose counts are final. If both are empty, next is the delay
+// until one is ready.
 func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {
@@ -107,8 +107,8 @@ func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state
 	return fresh[:min(len(fresh), perTransaction)], due[:min(len(due), perTransaction)], next, err
 }
 
-// step takes one step with each, and one transaction a step: the counts are
-// kept before they are zeroed, whatever happens in between.
+// step does each step for all in one transaction: the counts are stored before they are
+// zeroed, even if the process is killed in between.
 func (r *Releaser) step(ctx context.Context, m counting, fresh, due []*state.Attachment, done *Report) error {
 	if err := r.each(ctx, m, fresh, unkey); err != nil {
 		return err
@@ -119,8 +119,8 @@ func (r *Releaser) step(ctx context.Context, m counting, fresh, due []*state.Att
 	return r.each(ctx, m, due, giveBack(done))
 }
 
-// each takes a step with each of the attachments as they stand now, in one
-// transaction, which excludes registering.
+// each does a step for the current record of each attachment, in one transaction, which
+// excludes registering.
 func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment, step func(*state.Tx, counting, *state.Attachment) error) error {
 	if len(all) == 0 {
 		return nil
@@ -142,7 +142,7 @@ func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment
 	})
 }
 
-// unkey makes the datapath forget an attachment.
+// unkey deletes the keys of an attachment from the datapath.
 func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
 	if a.UnkeyedBoot != 0 {
 		return nil
@@ -158,9 +158,9 @@ func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
 	return tx.Put(a)
 }
 
-// sinceBoot returns CLOCK_BOOTTIME, which processes share and no one can set
-// (clock_gettime(2)): a grace period that is measured by it passes, whatever
-// happens to the time of day.
+// sinceBoot returns CLOCK_BOOTTIME, which processes share and which cannot be set
+// (clock_gettime(2)): a grace period measured by it passes even if the time of day is
+// changed.
 func sinceBoot() (time.Duration, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
@@ -169,8 +169,7 @@ func sinceBoot() (time.Duration, error) {
 	return time.Duration(now.Nano()), nil
 }
 
-// finish keeps the counts of an attachment that no frame is counted to any
-// more.
+// finish stores the final counts of an attachment, once no frame can be counted in its slot.
 func finish(tx *state.Tx, m counting, a *state.Attachment) error {
 	if !hasCounts(m, a) || a.Final != nil {
 		return nil
@@ -188,7 +187,7 @@ func finish(tx *state.Tx, m counting, a *state.Attachment) error {
 	return tx.Put(a)
 }
 
-// giveBack zeroes and frees the slot.
+// giveBack returns the step that zeroes and frees the slot.
 func giveBack(done *Report) func(*state.Tx, counting, *state.Attachment) error {
 	return func(tx *state.Tx, m counting, a *state.Attachment) error {
 		if hasCounts(m, a) {
@@ -208,14 +207,14 @@ func giveBack(done *Report) func(*state.Tx, counting, *state.Attachment) error {
 	}
 }
 
-// hasCounts reports whether the maps have the slot: they may be younger than
-// the attachment, and smaller.
+// hasCounts reports whether the maps have the slot: they may be newer than the attachment,
+// and smaller.
 func hasCounts(m counting, a *state.Attachment) bool { return m != nil && a.Slot < m.Slots() }
 
-// maxEnded bounds how many ended attachments are kept.
+// maxEnded bounds the number of ended attachments that are kept.
 const maxEnded = 1000
 
-// prune removes ended records beyond the bounds, if there are any.
+// prune removes ended records beyond the bounds.
 func (r *Releaser) prune(ctx context.Context, done *Report) error {
 	keep := r.KeepEnded
 	if keep == 0 {

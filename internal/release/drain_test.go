@@ -22,7 +22,7 @@ func TestDrainWithoutAnAgent(t *testing.T) {
 	}
 }
 
-// TestDrainWaits finds that Drain neither waits nor is early.
+// TestDrainWaits checks that Drain neither blocks nor acts early.
 func TestDrainWaits(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
@@ -43,8 +43,8 @@ func TestDrainWaits(t *testing.T) {
 }
 
 // TestDrainAfterClockStep sets the time of day back between the two steps of a
-// drain, as the records of another process show it: the grace period passes all
-// the same, also for a record that has the time of day alone.
+// drain, as another process's record shows it: the grace period still passes,
+// even for a record that has only the time of day.
 func TestDrainAfterClockStep(t *testing.T) {
 	t.Parallel()
 	for name, boot := range map[string]bool{"boot clock": true, "time of day alone": false} {
@@ -77,8 +77,8 @@ func TestDrainAfterClockStep(t *testing.T) {
 	}
 }
 
-// TestDrainComesToRest finds that a Drain with nothing to do
-// writes nothing, so that whoever drains at each change comes to rest.
+// TestDrainComesToRest checks that a Drain with nothing to do writes nothing, so
+// that a process that drains at each change stops.
 func TestDrainComesToRest(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()

@@ -13,8 +13,8 @@ import (
 
 var errInjected = errors.New("injected")
 
-// fake is a kernel of maps: namespaces with links by name, parents, counters.
-// The call with the number failAt fails, from 1 on.
+// fake is a simulated kernel: namespaces with links by name, parents, counters.
+// Call number failAt fails, counted from 1.
 type fake struct {
 	calls, failAt int
 	log           []string
@@ -24,7 +24,7 @@ type fake struct {
 	occupants  map[int][]network.Occupant
 	keys       map[specs.MAC]uint32
 	counters   map[uint32]specs.Counters
-	before     func(what string) // is called before each call takes effect
+	before     func(what string) // called before each call takes effect
 }
 
 func newFake() *fake {
@@ -34,7 +34,7 @@ func newFake() *fake {
 	}
 }
 
-// put makes what is there of a recorded attachment.
+// put makes the link and the counters of a recorded attachment.
 func (f *fake) put(a *state.Attachment) {
 	if f.namespaces[a.NSID] == nil {
 		f.namespaces[a.NSID] = map[string]network.LinkInfo{}
@@ -80,7 +80,7 @@ func (f *fake) LinkIn(nsid int, name string) (network.LinkInfo, error) {
 	return network.LinkInfo{}, network.ErrNoLink
 }
 
-// altName returns the alternative name that the link of an alias has.
+// altName returns the alternative name of a link with an alias.
 func altName(l network.LinkInfo) string {
 	return strings.NewReplacer("berth:", "berth-", "/", "-").Replace(l.Alias)
 }
@@ -173,7 +173,7 @@ func (f *fake) Slots() uint32 { return maxSlots }
 
 func (f *fake) Close() error { return nil }
 
-// releaser returns one on the fake.
+// releaser returns a Releaser on the fake.
 func (f *fake) releaser(s *state.Store) *Releaser {
 	return &Releaser{
 		Store: s, Host: f,

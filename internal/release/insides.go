@@ -9,19 +9,19 @@ import (
 	"berth/internal/state"
 )
 
-// perSweep bounds how many keys are compared with the records in one
-// transaction.
+// perSweep bounds the keys that are compared with the records in one transaction.
 const perSweep = 64
 
-// insides is what the sweep needs of the agent's pinned maps; *bpf.Maps has it.
+// insides is the part of the agent's pinned maps that the sweep uses; *bpf.Maps
+// implements it.
 type insides interface {
 	Insides() ([]bpf.Inside, error)
 	DropInside(bpf.Inside) error
 }
 
-// sweepInsides makes the sibling program forget interfaces that no live
-// attachment has: a berth-hook that is killed between the interface and its
-// commit leaves a key that no record names. The map is read before any
+// sweepInsides deletes the sibling program's keys of interfaces without a live
+// attachment: a berth-hook that is killed between making the interface and its
+// commit leaves a key that no record contains. The map is read before any
 // transaction begins.
 func (r *Releaser) sweepInsides(ctx context.Context) error {
 	counted, err := r.maps()

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// pinnedMaps returns a folder with maps of an agent that ran before.
+// pinnedMaps returns a directory with maps that an earlier agent pinned.
 func pinnedMaps(t *testing.T, endpoints uint32) (dir string, maps *bpf.Maps) {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
@@ -31,8 +31,8 @@ func pinnedMaps(t *testing.T, endpoints uint32) (dir string, maps *bpf.Maps) {
 	return dir, maps
 }
 
-// TestSweepOfInsides leaves a key of the sibling program as a killed
-// berth-hook does, and one that a live attachment has.
+// TestSweepOfInsides leaves a key of the sibling program, as a killed berth-hook
+// does, beside the key of a live attachment.
 func TestSweepOfInsides(t *testing.T) {
 	t.Parallel()
 	dir, maps := pinnedMaps(t, 16)
@@ -54,8 +54,8 @@ func TestSweepOfInsides(t *testing.T) {
 	}
 }
 
-// TestDrainAmongManyInsides drains a transaction's worth of ipvlan attachments
-// while thousands of others live: the time must not grow with those.
+// TestDrainAmongManyInsides drains one transaction of ipvlan attachments while
+// thousands of others live: the time must not grow with their number.
 func TestDrainAmongManyInsides(t *testing.T) {
 	t.Parallel()
 	const others = 8000
@@ -70,7 +70,7 @@ func TestDrainAmongManyInsides(t *testing.T) {
 	start := time.Now()
 	_, err := maps.Insides()
 	must(t, err)
-	whole := time.Since(start) // one look at the whole map
+	whole := time.Since(start) // one scan of the whole map
 	start = time.Now()
 	for slot := range uint32(perTransaction) {
 		must(t, maps.Unregister(at(slot+1)))

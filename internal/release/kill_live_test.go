@@ -19,15 +19,15 @@ import (
 	"berth/specs"
 )
 
-// Environment variables that make this test binary a process that releases
-// the container "c" and is killed half-way.
+// Environment variables that make this test binary a process that releases the
+// container "c" and kills itself half-way.
 const (
 	killAt    = "BERTH_TEST_KILL_AT" // before call N/2 to the kernel (even) or after it (odd)
 	killDir   = "BERTH_TEST_KILL_STATE"
 	killBPFFS = "BERTH_TEST_KILL_BPFFS"
 )
 
-// dieHalfway releases and drains, and says how many calls it made if it lives.
+// dieHalfway releases and drains, and returns the number of its calls if it survives.
 func dieHalfway() string {
 	at, err := strconv.Atoi(os.Getenv(killAt))
 	if err != nil {
@@ -47,14 +47,14 @@ func dieHalfway() string {
 	return fmt.Sprintf("%d calls, error %v", k.calls, err)
 }
 
-// killer kills its own process about a call to the kernel.
+// killer kills its own process before or after a call to the kernel.
 type killer struct {
 	Links
 	counting
 	calls, at int
 }
 
-// around calls what it is to call, unless the process dies first.
+// around calls call, unless the process is killed first.
 func (k *killer) around(call func()) {
 	k.calls++
 	if k.at == 2*k.calls {
@@ -118,16 +118,16 @@ func (k *killer) Zero(slot uint32) (err error) {
 
 func (k *killer) Close() error { return nil } // the maps are used again
 
-// TestKilledAtEveryStep kills a process that releases a container before and
-// after each of its calls to the kernel. Then one Collect finds all that is
-// left, and no count is lost.
+// TestKilledAtEveryStep kills a process that releases a container, before and after
+// each of its calls to the kernel. Then one Collect finds everything left behind, and
+// no count is lost.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	const calls = 6 // look, delete, unregister, counters, violations, zero
 	killedAtEach(t, newScene, 1, calls, calls)
 }
 
-// TestKilledAboutAVLAN is the same about the one call more that changes
+// TestKilledAboutAVLAN does the same for the one additional call that changes
 // something.
 func TestKilledAboutAVLAN(t *testing.T) {
 	t.Parallel()
@@ -136,8 +136,8 @@ func TestKilledAboutAVLAN(t *testing.T) {
 	killedAtEach(t, newVLANScene, deletes, deletes, calls)
 }
 
-// killedAtEach kills before and after each call from the first to the last of
-// those that a release makes, and then not at all.
+// killedAtEach kills before and after each call from the first to the last of those
+// that a release makes, and finally not at all.
 func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, calls int) {
 	points := []int{2*calls + 2}
 	for at := 2 * first; at <= 2*last+1; at++ {

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// removeLink deletes the link of an attachment, or finds that it is gone.
+// removeLink deletes the link of an attachment if it still exists.
 func (r *Releaser) removeLink(a *state.Attachment) error {
 	remove, err := r.findLink(a)
 	if err != nil || remove == nil {
@@ -24,13 +24,13 @@ func (r *Releaser) removeLink(a *state.Attachment) error {
 	return nil
 }
 
-// findLink returns the function that deletes the link of an attachment, or nil
-// if the link is gone: deleted, or dead with its namespace. The kernel reuses the
-// ids of namespaces at once, so a link counts as the attachment's only if its
+// findLink returns the function that deletes the link of an attachment, or nil if
+// the link is gone: deleted, or ended with its namespace. The kernel reuses the
+// IDs of namespaces at once, so a link counts as the attachment's only if its
 // properties match the record (isOurs).
 func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error) {
 	if a.NSID < 0 {
-		return nil, nil // the id is recorded before a link is made
+		return nil, nil // the ID is recorded before a link is made
 	}
 	for _, name := range []string{a.AltName(), a.Interface} {
 		link, err := r.Host.LinkIn(a.NSID, name)
@@ -57,11 +57,11 @@ func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error
 }
 
 // deleteLink deletes the link that findLink found. Between the two calls the
-// namespace may die and its id may become another's, so the link is deleted by
-// its alternative name, which carries the namespace's cookie and which no other
-// link ever has. A link lacks that name if its hook was killed before it set it,
-// if an older version made the link, or if the container removed the name: such
-// a link is compared once more and deleted by index.
+// namespace may end and another may get its ID, so the link is deleted by its
+// alternative name, which contains the namespace's cookie and which no other link
+// ever has. A link lacks that name if its hook was killed before it set it, if an
+// older version made the link, or if the container removed the name: such a link
+// is compared once more and deleted by index.
 func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error {
 	if name == a.AltName() {
 		return r.Host.DeleteIn(a.NSID, name)
@@ -73,9 +73,9 @@ func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error
 	return r.Host.DeleteAtIn(a.NSID, index)
 }
 
-// renamed looks for the link of an attachment under another name, as a
-// container may give it, by way of a process in the namespace; and deletes it
-// if told so. That takes longer, so it comes last.
+// renamed reports whether the link of an attachment exists under another name,
+// which a container may set, and deletes it if remove is set. It enters the
+// namespace through a process in it. That is slow, so it comes last.
 func renamed(a *state.Attachment, remove bool) (there bool, err error) {
 	ns, err := network.FindNamespace(a.Cookie)
 	if errors.Is(err, network.ErrNoNamespace) {
@@ -104,25 +104,25 @@ func renamed(a *state.Attachment, remove bool) (there bool, err error) {
 	return false, nil
 }
 
-// isOurs tells the link of an attachment from another of its name. The alias
-// carries the namespace's cookie, which no other namespace ever had. Who may
-// change links in the container may have changed MAC or alias, but not both
-// unnoticed. A hook that was killed between making a link and naming it left
-// one without an alias; if the parent was a VLAN to be made first, its index
-// is not recorded yet.
+// isOurs reports whether a link is the attachment's and not another with its
+// name. The alias contains the namespace's cookie, which no other namespace ever
+// had. A privileged process in the container may change the MAC or remove the
+// alias; the other properties must then match. A hook that was killed before it
+// set the alias left a link without one; if the parent was a VLAN to be made
+// first, its index is not recorded yet.
 func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
 	mac, parent := l.MAC == a.MAC, l.ParentIndex == a.ParentIndex || a.ParentIndex == 0
 	switch l.Alias {
 	case a.Alias():
 		return mac || parent
 	case "":
-		ownMAC := a.Driver == specs.Macvlan // ipvlan has its parent's
+		ownMAC := a.Driver == specs.Macvlan // an ipvlan has its parent's
 		return mac && parent && (ownMAC || a.Phase == specs.PhaseAttaching)
 	}
 	return false
 }
 
-// lockVLANs takes the locks of all VLANs of the attachments.
+// lockVLANs locks all VLANs of the attachments.
 func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlock func(), err error) {
 	var vlans []plumb.VLAN
 	for _, a := range all {
@@ -131,8 +131,8 @@ func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlo
 	return plumb.LockVLANs(ctx, r.Store, vlans)
 }
 
-// removeVLANs removes the sub-interfaces that an attachment uses, if only those
-// that are being released use them. The caller has the VLANs' locks.
+// removeVLANs removes the sub-interfaces that an attachment uses, if all of their
+// users are being released. The caller holds the VLANs' locks.
 func (r *Releaser) removeVLANs(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
 	return plumb.RemoveVLANs(ctx, r.Store, r.Host, r.log(), a.VLANs(), func(key string) bool {
 		return slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key })

@@ -37,10 +37,10 @@ func newStore(t testing.TB) *state.Store {
 	return state.Open(filepath.Join(t.TempDir(), "berth"))
 }
 
-// maxSlots is how many counter slots the tests claim from.
+// maxSlots is the number of counter slots in the tests.
 const maxSlots = 64
 
-// record claims what an attachment has and records it as attached.
+// record claims the resources of an attachment and records it as attached.
 func record(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment {
 	t.Helper()
 	a.Network, a.Driver, a.Mode = "lan", specs.Macvlan, specs.ModeBridge
@@ -74,7 +74,7 @@ func record(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment
 	return a
 }
 
-// checkNothingHeld holds a store to having nothing of what record claims.
+// checkNothingHeld checks that a store holds none of the resources that record claims.
 func checkNothingHeld(t testing.TB, s *state.Store) {
 	t.Helper()
 	must(t, s.Update(t.Context(), func(tx *state.Tx) error {
@@ -113,7 +113,7 @@ func ended(t testing.TB, s *state.Store) (all []*state.Attachment) {
 	return all
 }
 
-// live returns a live attachment, nil if there is none of this key.
+// live returns the live attachment with a key, or nil if there is none.
 func live(t testing.TB, s *state.Store, key string) (a *state.Attachment) {
 	t.Helper()
 	must(t, s.View(t.Context(), func(tx *state.Tx) (err error) {

@@ -13,27 +13,27 @@ import (
 	"berth/specs"
 )
 
-// homes is what Rehome asks of the host's namespace; a *network.Handle has it.
+// homes is the part of the host's namespace that Rehome reads; *network.Handle implements
+// it.
 type homes interface {
 	ParentByIndex(index int) (*network.Parent, error)
 	IsOwn(nsid int) (bool, error)
 }
 
-// place is where an attachment is, by the kernel's word.
+// place is the location of an attachment as the kernel reports it.
 type place struct {
 	parent *network.Parent
-	outer  []state.VLAN // VLANs that its trunk is, the inner first
+	outer  []state.VLAN // VLANs of its trunk, the inner first
 }
 
-// Rehome corrects the records of attachments whose parent has another index
-// than recorded: it was moved to another network namespace and came back. Their
-// leases move to the layer-2 domain of the new index, so that no address is
-// handed out twice, and the datapath counts them there. It returns how many it
-// moved.
+// Rehome corrects the records of attachments whose parent has another index than
+// recorded: it was moved to another network namespace and came back. Their leases move to
+// the layer-2 domain of the new index, so that no address is assigned twice, and the
+// datapath counts them there. It returns the number of attachments that it moved.
 //
-// The kernel names the parent of the container's own link, so one that merely
-// has the same name, or the old index, is not taken for it. While a parent is in
-// another namespace nothing moves.
+// The kernel reports the parent of the container's own link, so an interface that merely
+// has the same name or the old index is not mistaken for it. While a parent is in another
+// namespace nothing moves.
 func (r *Releaser) Rehome(ctx context.Context) (moved int, err error) {
 	host, ok := r.Host.(homes)
 	if !ok {
@@ -66,15 +66,15 @@ func (r *Releaser) rehomeAll(ctx context.Context) error {
 	return err
 }
 
-// isHome reports whether the parent of an attachment is where it was recorded.
-// One that was renamed is looked for like one that is gone.
+// isHome reports whether the parent of an attachment is where it was recorded. A renamed
+// parent is searched for like a missing one.
 func isHome(host homes, a *state.Attachment) bool {
 	p, err := host.ParentByIndex(a.ParentIndex)
 	return a.ParentIndex == 0 || err == nil && p.Name == a.Parent && p.TrunkIndex == a.TrunkIndex && p.VLAN == a.VLAN
 }
 
-// rehomeThese looks where some attachments are, and then moves those that are
-// elsewhere in one transaction.
+// rehomeThese finds the current places of some attachments and moves those that differ in
+// one transaction.
 func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.Attachment) (moved int, err error) {
 	to := make(map[*state.Attachment]*place)
 	for _, a := range some {
@@ -107,8 +107,8 @@ func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.At
 	})
 }
 
-// find returns where an attachment is, or nil if that is as recorded, or not in
-// the host's namespace.
+// find returns the place of an attachment, or nil if it is as recorded or not in the
+// host's namespace.
 func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
 	if a.Phase != specs.PhaseAttached || a.Leaving || a.NSID < 0 {
 		return nil, nil
@@ -118,14 +118,14 @@ func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
 		link, err = r.Host.LinkIn(a.NSID, a.Interface)
 	}
 	if err != nil || link.Alias != a.Alias() {
-		return nil, nil // collecting sees to it
+		return nil, nil // the collection handles it
 	}
 	if own, err := host.IsOwn(link.ParentNSID); err != nil || !own {
 		return nil, err
 	}
 	at := new(place)
 	if at.parent, err = host.ParentByIndex(link.ParentIndex); err != nil {
-		return nil, nil // it has just gone again
+		return nil, nil // it was just deleted
 	}
 	for p := at.parent; p.VLAN != 0; {
 		if p, err = host.ParentByIndex(p.TrunkIndex); err != nil {
@@ -141,7 +141,7 @@ func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
 	return at, nil
 }
 
-// of returns an attachment as it is in that place.
+// of returns a copy of an attachment in that place.
 func (at *place) of(a *state.Attachment) *state.Attachment {
 	now := *a
 	now.Parent, now.ParentIndex = at.parent.Name, at.parent.Index
@@ -184,7 +184,7 @@ func (r *Releaser) rehome(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, 
 	return nil
 }
 
-// moveVLANs moves the uses of VLANs to those of the new place, which has as many.
+// moveVLANs moves the uses of VLANs to those of the new place, in the same order.
 func moveVLANs(tx *state.Tx, key string, from, to []state.VLAN) error {
 	for i, v := range from {
 		_, made := tx.VLANUsers(v.TrunkIndex, v.ID)

@@ -17,8 +17,8 @@ import (
 	"berth/specs"
 )
 
-// Links is what has to be done to interfaces. A *network.Handle of the host's
-// namespace does it.
+// Links are the operations on interfaces. A *network.Handle of the host's
+// namespace implements it.
 type Links interface {
 	LinkIn(nsid int, name string) (network.LinkInfo, error)
 	DeleteIn(nsid int, name string) error
@@ -26,16 +26,16 @@ type Links interface {
 	plumb.Links
 }
 
-// Releaser releases attachments. It may be used by several goroutines, as far
-// as its Host may.
+// Releaser releases attachments. Several goroutines may use it if they may use
+// its Host.
 type Releaser struct {
 	Store     *state.Store
-	BPFFS     string        // where the agent's maps are pinned, if there ever was one
+	BPFFS     string        // directory of the agent's pinned maps; it need not exist
 	Host      Links         // of the host's namespace
-	Log       *slog.Logger  // nil: slog.Default
-	KeepEnded time.Duration // how long ended attachments are kept; 0: specs.DefaultKeepEnded
+	Log       *slog.Logger  // slog.Default if nil
+	KeepEnded time.Duration // time for which ended attachments are kept; if 0, specs.DefaultKeepEnded
 
-	// For tests; nil: bpf.Open, renamed.
+	// Tests set these; if nil, bpf.Open and renamed are used.
 	openMaps func() (counting, error)
 	renamed  func(a *state.Attachment, remove bool) (there bool, err error)
 }
@@ -47,12 +47,11 @@ func (r *Releaser) log() *slog.Logger {
 	return r.Log
 }
 
-// Endpoint returns what the datapath is to know of an attachment that has a
-// counter slot.
+// Endpoint returns the endpoint of an attachment that has a counter slot.
 //
-// Whoever registers one does so inside a View of the store in which the
-// attachment is live: then it cannot be unregistered at the same time, and no
-// key stays that leads to a slot that was given back.
+// A caller that registers it does so inside a View of the store in which the
+// attachment is live: then it cannot be unregistered at the same time, and no key
+// remains that leads to a freed slot.
 func Endpoint(a *state.Attachment) bpf.Endpoint {
 	e := bpf.Endpoint{
 		Slot: a.Slot, ParentIndex: a.ParentIndex, MAC: a.MAC, Index: a.LinkIndex,
@@ -69,15 +68,15 @@ func Endpoint(a *state.Attachment) bpf.Endpoint {
 	return e
 }
 
-// Container releases what the end of a container frees: it leaves the
-// namespaces that it shares with others, and where it is the last one, their
-// attachments are released. A container that has none is no error.
+// Container releases everything that the end of a container frees: the container
+// is removed from its attachments, and those that it was the last to share are
+// released. It succeeds if the container has none.
 func (r *Releaser) Container(ctx context.Context, id string) error {
 	return r.container(ctx, id, func(*state.Tx) {})
 }
 
-// Stop is Container and, within a bound, Collect, by one look at the records.
-// That the second fails is told by collectErr.
+// Stop does Container and then Collect within a bound, and reads the records
+// once. An error of Collect is returned as collectErr.
 func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (done Report, err, collectErr error) {
 	var left Rest
 	err = r.container(ctx, id, func(tx *state.Tx) { left = Look(tx) })
@@ -88,7 +87,7 @@ func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (do
 	return done, nil, collectErr
 }
 
-// container is Container; also is done in the transaction that looks first.
+// container is Container; it calls also in its first transaction.
 func (r *Releaser) container(ctx context.Context, id string, also func(*state.Tx)) error {
 	var of []*state.Attachment
 	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
@@ -116,9 +115,9 @@ func (r *Releaser) container(ctx context.Context, id string, also func(*state.Tx
 	return wrap(err, "container %q", id)
 }
 
-// leave takes a container out of its attachments and returns those of which it
-// was the last. These keep its id, and are marked so that another process
-// goes on if this one dies.
+// leave removes a container from its attachments and returns those that it was
+// the last to share. These keep its ID and are marked, so that another process
+// continues if this one is killed.
 func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
 	of, err := tx.OfContainer(id)
 	if err != nil {
@@ -142,9 +141,9 @@ func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
 	return last, nil
 }
 
-// Attachment releases a live attachment whoever uses it; one that is not there
-// is no error. The caller holds its key (see [state.Store.Hold]), so that
-// nobody joins it meanwhile.
+// Attachment releases a live attachment for all containers that share it; it
+// succeeds if there is none. The caller holds its key (see [state.Store.Hold]),
+// so that no container joins it meanwhile.
 func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	var a *state.Attachment
 	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
@@ -160,9 +159,9 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	return r.release(ctx, []*state.Attachment{a})
 }
 
-// release deletes the links, then the VLANs that nobody else uses, then, in
-// one transaction, ends the records. An attachment whose link or VLAN resists
-// keeps its record, and with it its addresses; the others go.
+// release deletes the links, then the VLANs without other users, then ends the
+// records in one transaction. If a link or VLAN cannot be deleted, its attachment
+// keeps its record and its addresses; the others are released.
 func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
@@ -186,7 +185,7 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 		return err != nil
 	})
 	if len(all) > 0 {
-		var routes hostshim.Changes // of the host, where a network has a shim
+		var routes hostshim.Changes // of the host, if a network has a shim
 		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error {
 			return errors.Join(endAll(tx, all, time.Now().UTC()), routes.Note(tx, all...))
 		}))
@@ -204,8 +203,8 @@ func endAll(tx *state.Tx, all []*state.Attachment, now time.Time) error {
 	return nil
 }
 
-// end frees what an attachment holds, but for its counter slot. What another
-// process has ended already, or replaced by a new one, stays as it is.
+// end frees everything that an attachment holds, except its counter slot. It
+// skips a record that another process has ended or replaced by a new one.
 func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	key := seen.Key()
 	a, err := tx.Attachment(key)
@@ -225,11 +224,11 @@ func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	return tx.Put(a)
 }
 
-// neverAttached reports whether the attachment failed or was killed half-way:
-// nobody has seen it, so no record of it is kept.
+// neverAttached reports whether the attachment failed or was killed half-way: no
+// record of it is kept, because it never had a link.
 func neverAttached(a *state.Attachment) bool { return a.LinkIndex == 0 }
 
-// wrap puts text before an error that is one.
+// wrap adds text before an error; it returns nil for nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

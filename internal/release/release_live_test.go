@@ -41,7 +41,7 @@ func TestDeadNamespaceIsCollected(t *testing.T) {
 	x.checkGone(t)
 }
 
-// TestLinkDeletedByTheContainer is what a container with CAP_NET_ADMIN may do.
+// A container with CAP_NET_ADMIN may delete its link.
 func TestLinkDeletedByTheContainer(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)
@@ -54,8 +54,7 @@ func TestLinkDeletedByTheContainer(t *testing.T) {
 	x.checkGone(t)
 }
 
-// TestLinkRenamedByTheContainer is no reason to give its addresses away, nor
-// to leave it.
+// A renamed link is not collected, and the end of its container deletes it.
 func TestLinkRenamedByTheContainer(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)
@@ -75,7 +74,7 @@ func TestLinkRenamedByTheContainer(t *testing.T) {
 	x.checkGone(t)
 }
 
-// TestForeignLinkUnderOurName leaves a link that took the place of ours.
+// A foreign link under the attachment's name is left.
 func TestForeignLinkUnderOurName(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)
@@ -90,8 +89,8 @@ func TestForeignLinkUnderOurName(t *testing.T) {
 	}
 }
 
-// TestTogether releases one container by several at once, as poststop, an
-// agent and a person at the terminal would.
+// TestTogether releases one container by several processes at once, as poststop,
+// an agent and an administrator may.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)

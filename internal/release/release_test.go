@@ -28,13 +28,13 @@ func pair(t testing.TB, s *state.Store, f *fake) (one, two *state.Attachment) {
 	return one, two
 }
 
-// TestOrder holds each step to what must be so when it is taken.
+// TestOrder checks the preconditions of each step.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	one, _ := pair(t, s, f)
 	f.before = func(what string) {
-		// Only what is done outside a transaction may look at the store.
+		// Only a step outside a transaction may read the store.
 		if strings.HasPrefix(what, "delete") && live(t, s, one.Key()) == nil {
 			t.Errorf("%s: the record had ended before", what)
 		}
@@ -57,8 +57,8 @@ func TestOrder(t *testing.T) {
 	must(t, r.Attachment(t.Context(), one.Key()))
 }
 
-// TestFailureAtEveryStep makes each call to the kernel fail once, and finds
-// that another run goes on and that no count is lost.
+// TestFailureAtEveryStep makes each call to the kernel fail once, and checks that
+// another run continues and that no count is lost.
 func TestFailureAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for failAt := 1; ; failAt++ {
@@ -113,8 +113,8 @@ func TestSharedNamespace(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestNotYetEnded finds that a release that was overtaken by a new attachment
-// of the same key leaves the new one alone.
+// TestNotYetEnded checks that a release does not touch a new attachment of the
+// same key.
 func TestNotYetEnded(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -10,26 +10,26 @@ import (
 	"berth/internal/state"
 )
 
-// Rest is what one look at the records shows that may have been left behind.
+// Rest is the set of records, from one look, that may have been abandoned.
 type Rest struct {
 	unsettled, some []*state.Attachment
 	drain           bool
 	err             error
 }
 
-// A look is short, because every run of the hook takes one: so many records of
-// each sort, and no counter slots but those that an agent, if one ran, would
-// have drained long ago.
+// Bounds of a look, which must be short because every run of the hook takes one:
+// the records of each sort, and the age of an undrained slot. An agent, if one
+// runs, drains a slot much earlier.
 const (
 	perLook  = 8
 	leftLong = time.Second
 )
 
-// Look reads some records that [Releaser.CollectRest] is to see to: those that
-// are being made or unmade, and a few others from a random one on, so that
-// many looks see all.
+// Look reads some records for [Releaser.CollectRest]: those that are being made
+// or released, and a few others from a random one on, so that many looks together
+// cover all.
 //
-// What it cannot read CollectRest returns as its error.
+// CollectRest returns Look's error.
 func Look(tx *state.Tx) (left Rest) {
 	all, err := tx.Unsettled()
 	left.unsettled = all[:min(len(all), perLook)]
@@ -37,7 +37,7 @@ func Look(tx *state.Tx) (left Rest) {
 	left.some, left.err = someAfter(tx, state.Key(first+rand.Uint64N(last-first+1), ""))
 	left.err = errors.Join(err, left.err)
 	oldest, ok := tx.OldestDraining()
-	age := time.Since(oldest) // negative after the clock was set back
+	age := time.Since(oldest) // negative if the clock was set back
 	left.drain = ok && (age > leftLong || age < 0)
 	return left
 }
@@ -52,14 +52,14 @@ func someAfter(tx *state.Tx, after string) (some []*state.Attachment, err error)
 	return some, nil
 }
 
-// without leaves out the attachments of a container.
+// without drops the attachments of a container.
 func (left Rest) without(id string) Rest {
 	left.some = slices.DeleteFunc(left.some, func(a *state.Attachment) bool { return slices.Contains(a.Containers, id) })
 	return left
 }
 
-// CollectRest is [Releaser.Collect] within a bound, of what a look showed and
-// of no more. All is looked at again before anything is done about it.
+// CollectRest is [Releaser.Collect] within a bound, limited to the records of a
+// look. It re-checks each before it acts.
 func (r *Releaser) CollectRest(ctx context.Context, left Rest, bound time.Duration) (done Report, err error) {
 	within, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()

@@ -19,8 +19,8 @@ func look(t *testing.T, s *state.Store) (left Rest) {
 	return left
 }
 
-// TestLooksSeeAll finds that runs that each look at a few records release, in
-// the end, all that nobody else did.
+// TestLooksSeeAll checks that runs that each read a few records together release
+// all abandoned ones.
 func TestLooksSeeAll(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
@@ -46,8 +46,8 @@ func TestLooksSeeAll(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestStopSeesToOthers finds that a stop releases the container and what
-// another left half-way, and says what it did.
+// TestStopSeesToOthers checks that a stop releases the container and an
+// attachment that another process left half-way, and reports both.
 func TestStopSeesToOthers(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
@@ -70,8 +70,8 @@ func TestStopSeesToOthers(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestLookLeavesDrainingToTheAgent finds that a slot which became free just now
-// is not drained by whoever comes next, and one that nobody drained is.
+// TestLookLeavesDrainingToTheAgent checks that a run drains a slot that has
+// waited for long, and not one that was just freed.
 func TestLookLeavesDrainingToTheAgent(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()

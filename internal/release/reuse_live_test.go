@@ -9,8 +9,8 @@ import (
 	"berth/network"
 )
 
-// reused is a kernel in which a namespace dies after its link was found and
-// before it is deleted, and in which another namespace gets the id.
+// reused simulates a kernel in which a namespace ends between finding its link
+// and deleting it, and another namespace gets the ID.
 type reused struct {
 	Links
 	reuse func(nsid int)
@@ -27,11 +27,11 @@ func (r *reused) DeleteAtIn(nsid, index int) error {
 }
 
 // TestNothingOfAnotherNamespaceIsDeleted releases a container whose namespace
-// dies at the last moment. The namespace that gets its id has a link with the
-// index of the container's.
+// ends at the last moment. The namespace that gets its ID has a link with the
+// same index.
 func TestNothingOfAnotherNamespaceIsDeleted(t *testing.T) {
 	t.Parallel()
-	x := build(t, testnet.Namespace(t), 0) // whose ids no other test takes
+	x := build(t, testnet.Namespace(t), 0) // no other test uses the IDs of this namespace
 	var other *testnet.NS
 	r := x.releaser()
 	r.Host = &reused{Links: x.host, reuse: func(nsid int) {
@@ -47,7 +47,7 @@ func TestNothingOfAnotherNamespaceIsDeleted(t *testing.T) {
 	testnet.Run(t, other, "ip", "link", "show", "eth0")
 }
 
-// namespaceWithID makes namespaces until one has the id in the host's.
+// namespaceWithID makes namespaces until one has the ID in the host's.
 func namespaceWithID(t *testing.T, host *network.Handle, nsid int) (with *testnet.NS) {
 	t.Helper()
 	testnet.Eventually(t, "the id is given again", func() bool {

@@ -17,7 +17,7 @@ import (
 	"berth/specs"
 )
 
-// scene is a container with a real link, registered and counted.
+// scene is a container with a real link that is registered and counted.
 type scene struct {
 	store     *state.Store
 	bpffs     string
@@ -25,7 +25,7 @@ type scene struct {
 	maps      *bpf.Maps
 	container *testnet.NS
 	trunk     string
-	vlan      int // that berth made; 0: none
+	vlan      int // VLAN that berth made, or 0
 	a         *state.Attachment
 	counts    specs.Counters
 }
@@ -55,7 +55,7 @@ func build(t *testing.T, home *testnet.NS, vlan int) *scene {
 	return x
 }
 
-// pinMaps loads a datapath of the scene's own; no agent stays.
+// pinMaps loads the scene's own datapath; no agent runs afterwards.
 func (x *scene) pinMaps(t *testing.T) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/sys/fs/bpf", "release-")
@@ -70,7 +70,7 @@ func (x *scene) pinMaps(t *testing.T) {
 	t.Cleanup(func() { must(t, x.maps.Close()) })
 }
 
-// attach does what a hook does.
+// attach does the steps of a hook.
 func (x *scene) attach(t *testing.T, parent *network.Parent) {
 	t.Helper()
 	ns, err := network.OpenPath(x.container.Path())
@@ -94,7 +94,7 @@ func (x *scene) attach(t *testing.T, parent *network.Parent) {
 	x.count(t)
 }
 
-// count writes counts into the slot as a program would.
+// count writes counts into the slot as a program does.
 func (x *scene) count(t *testing.T) {
 	t.Helper()
 	m, err := ebpf.LoadPinnedMap(filepath.Join(x.bpffs, "v1", "counters"), nil)
@@ -119,10 +119,10 @@ func (x *scene) releaser() *Releaser {
 	return &Releaser{Store: x.store, Host: x.host, BPFFS: x.bpffs}
 }
 
-// checkGone holds the scene to having nothing left but the final counts.
+// checkGone checks that only the final counts of the scene remain.
 func (x *scene) checkGone(t *testing.T) {
 	t.Helper()
-	// The id of a dead namespace is soon that of another, as of a test beside.
+	// The ID of an ended namespace is soon reused, as by a parallel test.
 	if l, err := x.host.LinkIn(x.a.NSID, "net1"); err != nil && !network.IsGone(err) || err == nil && isOurs(x.a, &l) {
 		t.Errorf("the link: %+v, %v; want it gone", l, err)
 	}

@@ -11,25 +11,25 @@ import (
 	"berth/specs"
 )
 
-// HandsOver reports whether the driver hands an attachment's frames to siblings
-// past the parent, so that only a program on the interface itself can count
-// them.
+// HandsOver reports whether the driver delivers an attachment's frames to
+// siblings without passing the parent, so that only a program on the interface
+// itself can count them.
 func HandsOver(a *state.Attachment) bool {
 	return a.Driver == specs.IPvlan && (a.IPvlanFlag == "" || a.IPvlanFlag == specs.FlagBridge)
 }
 
-// Siblings is what CountSiblings has found.
+// Siblings counts the results of CountSiblings.
 type Siblings struct {
-	Attached int `json:"attached"` // interfaces that are counted from now on
-	Left     int `json:"left"`     // that no way leads to, or that could not be entered
+	Attached int `json:"attached"` // interfaces whose sibling traffic is counted from now on
+	Left     int `json:"left"`     // interfaces that could not be reached or entered
 }
 
-// CountSiblings puts the agent's program on the interfaces that need it and
-// have none: no agent had pinned it when they were attached, or its pins were
-// removed since. Where the program is not pinned it does nothing.
+// CountSiblings attaches the sibling program to the interfaces that lack it: no
+// agent had pinned it when they were attached, or its pins were removed since. If
+// the program is not pinned, CountSiblings does nothing.
 //
-// It enters the containers' namespaces, which takes CAP_SYS_ADMIN. The error
-// says why the first of those that are left could not be entered.
+// It enters the containers' namespaces, which requires CAP_SYS_ADMIN. The error
+// joins the failures to attach.
 func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error) {
 	var all []*state.Attachment
 	err = r.Store.View(ctx, func(tx *state.Tx) error {
@@ -59,8 +59,7 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 	return r.enter(ctx, maps, missing)
 }
 
-// Uncounted returns the attachments of which what they send to siblings is not
-// counted, though it could be.
+// Uncounted returns the ipvlan attachments that lack the sibling program.
 func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
 	for _, a := range all {
 		if !HandsOver(a) || a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
@@ -77,14 +76,14 @@ func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attach
 	return missing, nil
 }
 
-// enter attaches in every namespace that a process is in.
+// enter attaches the program in every namespace that has a process.
 func (r *Releaser) enter(ctx context.Context, maps *bpf.Maps, missing []*state.Attachment) (done Siblings, err error) {
 	in := make(map[uint64][]*state.Attachment)
 	for _, a := range missing {
 		in[a.Cookie] = append(in[a.Cookie], a)
 	}
 	var errs []error
-	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // what cannot be opened is left
+	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // namespaces that cannot be opened are left
 		defer ns.Close()
 		cookie, err := ns.Cookie()
 		if err != nil || in[cookie] == nil {
@@ -104,8 +103,8 @@ func (r *Releaser) enter(ctx context.Context, maps *bpf.Maps, missing []*state.A
 	return done, errors.Join(errs...)
 }
 
-// attachInside attaches while no transaction can end the attachment, as
-// [Endpoint] wants it.
+// attachInside attaches the program while no transaction can end the attachment,
+// as [Endpoint] requires.
 func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace, seen *state.Attachment) error {
 	return r.Store.View(ctx, func(tx *state.Tx) error {
 		a, err := tx.Attachment(seen.Key())
