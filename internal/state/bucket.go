@@ -6,8 +6,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A nil bucket, as a View has where nothing was written yet, is empty to all
-// of these.
+// These functions treat a nil bucket as empty. A View has one if nothing was
+// written yet.
 
 func get(b *bbolt.Bucket, key string) []byte {
 	if b == nil {
@@ -18,7 +18,7 @@ func get(b *bbolt.Bucket, key string) []byte {
 
 func has(b *bbolt.Bucket, key string) bool { return get(b, key) != nil }
 
-// mark puts a key into a bucket that is an index, or takes it out.
+// mark adds a key to a bucket that is an index, or deletes it.
 func mark(b *bbolt.Bucket, key string, in bool) error {
 	if in {
 		return b.Put([]byte(key), []byte{})
@@ -26,7 +26,7 @@ func mark(b *bbolt.Bucket, key string, in bool) error {
 	return b.Delete([]byte(key))
 }
 
-// seek iterates over a bucket from a key on. The bucket must not be changed
+// seek iterates over a bucket from a key on. The bucket must not change
 // meanwhile.
 func seek(b *bbolt.Bucket, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {

@@ -23,9 +23,9 @@ import (
 
 // Environment variables that make this test binary another process on a store.
 const (
-	workerDir    = "BERTH_TEST_STORE"  // makes it a worker
-	workerNumber = "BERTH_TEST_WORKER" // tells it from others
-	holderDir    = "BERTH_TEST_HOLDER" // makes it hold the key "k"
+	workerDir    = "BERTH_TEST_STORE"  // makes the process a worker
+	workerNumber = "BERTH_TEST_WORKER" // distinguishes workers
+	holderDir    = "BERTH_TEST_HOLDER" // makes the process hold the key "k"
 )
 
 func TestMain(m *testing.M) {
@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// work claims and frees slots, each with a record of its own, and says so
-// after each commit, until it is killed.
+// work claims and frees slots, each with its own record, and prints each after its
+// commit, until it is killed.
 func work(s *state.Store) error {
 	number, err := strconv.ParseUint(os.Getenv(workerNumber), 10, 64)
 	if err != nil {
@@ -80,12 +80,12 @@ func work(s *state.Store) error {
 	}
 }
 
-// settled is how many things a worker says before its life is measured, so
-// that on a slow machine too it is killed in the midst of its work.
+// settled is the number of lines that a worker prints before its lifetime is
+// measured, so that it is killed during its work even on a slow machine.
 const settled = 4
 
-// runWorker runs a worker for a while after it has settled, kills it and
-// returns what it had said.
+// runWorker runs a worker for some time after it has settled, kills it and returns
+// its output.
 func runWorker(t *testing.T, dir string, number int, lifetime time.Duration) (said []string) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), workerDir+"="+dir, workerNumber+"="+strconv.Itoa(number))
@@ -130,7 +130,7 @@ func TestProcessesKilledAtRandom(t *testing.T) {
 	checkSlots(t, state.Open(dir), said)
 }
 
-// checkWhole holds every page of the database to bbolt's own check.
+// checkWhole runs bbolt's own check of every page of the database.
 func checkWhole(t *testing.T, path string) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
@@ -149,9 +149,9 @@ func checkWhole(t *testing.T, path string) {
 	}
 }
 
-// checkSlots finds each slot in one record only, every record's slot claimed,
-// and, of each worker, what it said that it holds: its last transaction may
-// have been committed without its saying so.
+// checkSlots checks that each slot is in one record only, that every record's slot is
+// claimed, and that each worker's printed slots are held: its last transaction may
+// have been committed without a line.
 func checkSlots(t *testing.T, s *state.Store, said [][]string) {
 	t.Helper()
 	total := 0
@@ -172,7 +172,7 @@ func checkSlots(t *testing.T, s *state.Store, said [][]string) {
 			}
 			byWorker[n][a.Slot] = true
 		}
-		for range len(owner) + 10 { // all that is not in a record can be claimed
+		for range len(owner) + 10 { // every slot outside the records can be claimed
 			slot, err := tx.ClaimSlot(1 << 20)
 			if err != nil {
 				return err
@@ -251,7 +251,7 @@ func TestHoldEndsWithItsProcess(t *testing.T) {
 	}
 }
 
-// TestSweepHolds sweeps while one process was killed and another holds.
+// TestSweepHolds sweeps after one process was killed and while another holds a key.
 func TestSweepHolds(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -17,7 +17,7 @@ import (
 	"berth/internal/state"
 )
 
-// fill gives a store enough attachments for a tree of pages.
+// fill adds enough attachments to a store for a tree of pages.
 func fill(t testing.TB, s *state.Store, n uint64) {
 	t.Helper()
 	update(t, s, func(tx *state.Tx) error {
@@ -29,7 +29,7 @@ func fill(t testing.TB, s *state.Store, n uint64) {
 	})
 }
 
-// use reads and writes all over a store and says what went wrong.
+// use reads and writes all parts of a store and returns the first error.
 func use(t testing.TB, s *state.Store) error {
 	return s.Update(t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
@@ -44,7 +44,7 @@ func use(t testing.TB, s *state.Store) error {
 	})
 }
 
-// damages are what may be found in place of a database.
+// damages returns possible contents of a damaged database.
 func damages(t *testing.T) map[string]func(data []byte) []byte {
 	all := map[string]func(data []byte) []byte{
 		"metas only":       func(data []byte) []byte { return data[:2*os.Getpagesize()] },
@@ -66,7 +66,7 @@ func damages(t *testing.T) map[string]func(data []byte) []byte {
 		all[fmt.Sprint("first ", size)] = func(data []byte) []byte { return data[:size] }
 		all[fmt.Sprint("random ", size)] = func(data []byte) []byte {
 			random := rand.NewChaCha8([32]byte{byte(size)})
-			_, _ = random.Read(data) // it has no errors
+			_, _ = random.Read(data) // never fails
 			return data[:size]
 		}
 	}
@@ -88,7 +88,7 @@ func TestDamagedFromTheStart(t *testing.T) {
 				}
 				view(t, s, func(tx *state.Tx) error {
 					for a, err := range tx.Attachments() {
-						if err != nil || a.Cookie != 1<<40 { // of use
+						if err != nil || a.Cookie != 1<<40 { // the one that use writes
 							t.Errorf("%+v (%v) is still there", a, err)
 						}
 					}
@@ -108,7 +108,7 @@ func TestDamagedFromTheStart(t *testing.T) {
 	}
 }
 
-// list reads all over a store and says what went wrong.
+// list reads all parts of a store and returns the error.
 func list(t testing.TB, s *state.Store) error {
 	return s.View(t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
@@ -123,8 +123,8 @@ func list(t testing.TB, s *state.Store) error {
 	})
 }
 
-// TestDamagedDatabaseIsSetAsideOnce has many find it at once: what one of them
-// has made anew the others leave alone.
+// TestDamagedDatabaseIsSetAsideOnce makes many processes find the damage at once:
+// the others do not touch the database that the first one made.
 func TestDamagedDatabaseIsSetAsideOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -166,8 +166,8 @@ func rewrite(t testing.TB, s *state.Store, change func([]byte) []byte) {
 }
 
 // TestDamagedAnywhere overwrites random pages. bbolt has no checksums for its
-// pages, so damage may also pass for other data; but no transaction may crash
-// the process, and the second works.
+// pages, so damage may also look like other data; but no transaction may crash
+// the process, and the second one works.
 func TestDamagedAnywhere(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {

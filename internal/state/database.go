@@ -19,12 +19,12 @@ import (
 
 // Names of databases that are not in use.
 const (
-	nameNew     = nameDB + ".new"     // being made; renamed when whole
+	nameNew     = nameDB + ".new"     // being made; renamed when complete
 	nameDamaged = nameDB + ".damaged" // set aside; one is kept
 	nameOld     = nameDB + ".before-reboot"
 )
 
-// layout is the version of what the buckets hold.
+// layout is the version of the buckets' contents.
 const layout = "1"
 
 var (
@@ -33,20 +33,20 @@ var (
 	keyLayout  = []byte("layout")
 )
 
-// bootID returns the kernel's name for the time since it started
-// (random(4), /proc/sys/kernel/random/boot_id).
+// bootID returns the kernel's ID of the current boot (random(4),
+// /proc/sys/kernel/random/boot_id).
 var bootID = sync.OnceValues(func() ([]byte, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return bytes.TrimSpace(id), err
 })
 
-// options leaves out every sync: the content is worthless after a crash of the
-// machine, and after one of the process the page cache has it (syncing makes a
-// transaction 3 to 10 times as long). The free list is written: without it
-// every open reads the whole file, 12 ms with 10,000 attachments.
+// options disables every sync: the content is worthless after a crash of the machine,
+// and after a crash of the process the page cache has it (syncing makes a transaction
+// 3 to 10 times as long). The free list is written: without it every open reads the
+// whole file, 12 ms with 10,000 attachments.
 func options(openFile func(string, int, os.FileMode) (*os.File, error), readOnly bool) *bbolt.Options {
 	return &bbolt.Options{
-		Timeout:      time.Second, // for programs that are not berth; berth's have the lock
+		Timeout:      time.Second, // for other programs; berth's own hold the lock
 		NoSync:       true,
 		NoGrowSync:   true,
 		NoStatistics: true,
@@ -56,15 +56,15 @@ func options(openFile func(string, int, os.FileMode) (*os.File, error), readOnly
 	}
 }
 
-// database is an open bbolt file. bbolt itself cannot be closed after a panic,
-// so its file is at hand.
+// database is an open bbolt file. bbolt itself cannot be closed after a panic, so the
+// file is kept beside it.
 type database struct {
 	*bbolt.DB
 	file *os.File
 }
 
-// abandon gives up a database that bbolt panicked about. Its memory stays
-// mapped until the process ends, and would keep its lock too.
+// abandon closes the file of a database in which bbolt panicked. The memory stays
+// mapped until the process ends, and the file lock would stay too.
 func (db *database) abandon() {
 	if db.file != nil {
 		_ = flock(db.file, unix.LOCK_UN) // EBADF: bbolt has closed it already
@@ -72,7 +72,7 @@ func (db *database) abandon() {
 	}
 }
 
-// openReadable returns nil where there is no database of this boot.
+// openReadable returns nil if there is no database of this boot.
 func openReadable(d *directory) (*database, error) {
 	db, err := openDB(d, true)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherBoot) {
@@ -81,8 +81,8 @@ func openReadable(d *directory) (*database, error) {
 	return db, err
 }
 
-// openWritable makes the database where there is none, or only another boot's
-// or a damaged one. The caller holds the lock.
+// openWritable opens the database. It makes a new one if there is none, or if it is
+// another boot's or damaged. The caller holds the lock.
 func (s *Store) openWritable(d *directory) (*database, error) {
 	db, err := openDB(d, false)
 	aside := ""
@@ -134,7 +134,7 @@ func openDB(d *directory, readOnly bool) (*database, error) {
 	return nil, err
 }
 
-// damaged classes an error of bbolt.Open.
+// damaged classifies an error of bbolt.Open.
 func damaged(d *directory, err error) error {
 	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, errShort} {
 		if errors.Is(err, bad) {
@@ -144,9 +144,9 @@ func damaged(d *directory, err error) error {
 	return fmt.Errorf("open database %q: %w", d.path+"/"+nameDB, err)
 }
 
-// errShort is returned for a file without room for bbolt's two pages of meta
-// data. bbolt itself has no error of a name for it, and would write its first
-// pages into a file of no bytes, even one that was opened to be read.
+// errShort is returned for a file without room for bbolt's two meta pages. bbolt
+// itself has no named error for it, and would write its first pages into an empty
+// file, even one that was opened for reading.
 var errShort = errors.New("file is too short")
 
 func checkSize(f *os.File) error {
@@ -157,7 +157,8 @@ func checkSize(f *os.File) error {
 	return err
 }
 
-// checkMeta holds a database to this boot, this layout and its own length.
+// checkMeta checks that a database is of this boot, of this layout and of full
+// length.
 func checkMeta(f *os.File, tx *bbolt.Tx) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -183,8 +184,8 @@ func checkMeta(f *os.File, tx *bbolt.Tx) error {
 	return nil
 }
 
-// createDB makes the database under another name, because a process that is
-// killed while it writes a new file's first pages leaves half of them.
+// createDB makes the database under another name, because a process that is killed
+// while it writes the first pages of a new file leaves an incomplete one.
 func createDB(d *directory) error {
 	boot, err := bootID()
 	if err != nil {
@@ -210,8 +211,7 @@ func createDB(d *directory) error {
 	return d.rename(nameNew, nameDB)
 }
 
-// setAside renames the database, over one that was set aside before, and says
-// so.
+// setAside renames the database, replaces one that was set aside before, and logs it.
 func (s *Store) setAside(d *directory, as string, why error) error {
 	log := s.Log
 	if log == nil {
@@ -221,8 +221,8 @@ func (s *Store) setAside(d *directory, as string, why error) error {
 	return d.rename(nameDB, as)
 }
 
-// inBolt reports whether the panic that is being recovered went through bbolt.
-// It must be called by the deferred function itself.
+// inBolt reports whether the panic that is being recovered passed through bbolt. The
+// deferred function itself must call it.
 func inBolt() bool {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])

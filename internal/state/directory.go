@@ -7,22 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Permissions of STATE, which holds the agent's socket, and of STATE/state,
-// which holds the database.
+// Permissions of STATE, which contains the agent's socket, and of STATE/state, which
+// contains the database.
 const (
 	modeOuter = 0o711
 	modeInner = 0o700
 )
 
-// directory is an open directory; files in it are opened relative to it and
-// never through a symbolic link.
+// directory is an open directory; files in it are opened relative to it and never
+// through a symbolic link.
 type directory struct {
 	fd   int
 	path string
 }
 
-// openDirectory opens path. With mode it is made where it is missing, with
-// just that mode whatever the umask.
+// openDirectory opens path. If mode is not 0 and the directory does not exist, it is
+// made with exactly that mode, regardless of the umask.
 func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
 	fd, err := unix.Openat(at, name, directoryFlags, 0)
 	if err == unix.ENOENT && mode != 0 {
@@ -62,8 +62,7 @@ func makeDirectory(at int, name string, mode uint32) error {
 	return unix.Fchmod(fd, mode)
 }
 
-// checkDirectory refuses a directory in which another user could have put
-// what we are about to trust.
+// checkDirectory refuses a directory in which another user could have placed files.
 func checkDirectory(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -78,7 +77,7 @@ func checkDirectory(fd int) error {
 	return nil
 }
 
-// open opens a file in the directory, not through a link.
+// open opens a file in the directory, not through a symbolic link.
 func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, error) {
 	fd, err := unix.Openat(d.fd, name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
 	if err != nil {
@@ -87,7 +86,7 @@ func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, err
 	return os.NewFile(uintptr(fd), d.path+"/"+name), nil
 }
 
-// fileID tells a file from any other that has its name; zero is no file.
+// fileID distinguishes a file from others with its name; the zero value is no file.
 type fileID struct{ dev, ino uint64 }
 
 func (d *directory) id(name string) fileID {
@@ -105,7 +104,7 @@ func (d *directory) rename(from, to string) error {
 	return nil
 }
 
-// remove removes a file, or nothing where there is none.
+// remove removes a file; it succeeds if there is none.
 func (d *directory) remove(name string) error {
 	if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
 		return &os.PathError{Op: "remove", Path: d.path + "/" + name, Err: err}

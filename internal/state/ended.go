@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// endedKey sorts by the time of the end.
+// endedKey returns a key that sorts by the time of the end.
 func (a *Attachment) endedKey() string {
 	return fmt.Sprintf("%016x/%s", uint64(a.Ended.UnixNano()), a.Key())
 }
 
-// putEnded files an attachment under the ended ones.
+// putEnded moves an attachment to the ended ones.
 func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 	live, err := tx.Attachment(a.Key())
 	if err == nil && live.Created.Equal(a.Created) {
@@ -31,9 +31,9 @@ func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 	return mark(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
 }
 
-// Now returns an attachment as it stands now, live or ended, or ErrNotFound.
-// Of the one seen it needs the key, the first container, Created, and Ended if
-// it had ended then.
+// Now returns the current record of an attachment, live or ended, or ErrNotFound.
+// It needs the key, the first container, Created and, if it had ended, Ended of
+// the seen one.
 func (tx *Tx) Now(seen *Attachment) (*Attachment, error) {
 	a, err := tx.Attachment(seen.Key())
 	if !seen.Ended.IsZero() {
@@ -56,7 +56,7 @@ func (tx *Tx) Now(seen *Attachment) (*Attachment, error) {
 	return nil, fmt.Errorf("attachment %q: %w", seen.Key(), ErrNotFound)
 }
 
-// markEndedOf keeps the index of the ended attachments by container.
+// markEndedOf updates the index of the ended attachments by container.
 func (tx *Tx) markEndedOf(a *Attachment, in bool) error {
 	if len(a.Containers) == 0 {
 		return nil
@@ -64,7 +64,7 @@ func (tx *Tx) markEndedOf(a *Attachment, in bool) error {
 	return mark(tx.Bucket(bucketEndedOf), a.Containers[0]+"\x00"+a.endedKey(), in)
 }
 
-// EndedOf returns the ended attachment as it stands now, or ErrNotFound.
+// EndedOf returns the current record of an ended attachment, or ErrNotFound.
 func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
 	data := get(tx.Bucket(bucketEnded), a.endedKey())
 	if data == nil {
@@ -73,8 +73,8 @@ func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
 	return decode(a.Key(), data)
 }
 
-// DeleteEnded removes an ended attachment that nobody ever saw, if there is
-// one. Its violations stay in the sums.
+// DeleteEnded removes an ended attachment that never had a link, if it exists.
+// Its violations stay in the sums.
 func (tx *Tx) DeleteEnded(a *Attachment) error {
 	if err := tx.addPruned(a); err != nil {
 		return err
@@ -121,8 +121,8 @@ func (tx *Tx) Draining() ([]*Attachment, error) {
 	return all, nil
 }
 
-// OldestDraining returns when the attachment ended that has kept a counter slot
-// the longest; false: none has one.
+// OldestDraining returns the end time of the attachment that has kept a counter
+// slot for the longest time, or false if none has one.
 func (tx *Tx) OldestDraining() (ended time.Time, ok bool) {
 	for k := range seek(tx.Bucket(bucketDraining), nil) {
 		at, _, _ := strings.Cut(string(k), "/")
@@ -135,10 +135,10 @@ func (tx *Tx) OldestDraining() (ended time.Time, ok bool) {
 // Stale reports whether Prune would remove anything.
 func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.stale(before, keep)) > 0 }
 
-// Prune removes ended attachments that ended before a time, and the oldest
-// beyond a number. Those that have a slot stay. What they counted goes on in
-// [Attachment.Earlier] of the next run of the same container, where there is
-// one, and in [Tx.PrunedViolations]. It returns how many went.
+// Prune removes attachments that ended before a time, and the oldest beyond a
+// number. Those with a slot stay. Their counts are added to [Attachment.Earlier]
+// of the next run of the same container, if there is one, and to
+// [Tx.PrunedViolations]. It returns the number of removed attachments.
 func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
 	for _, key := range tx.stale(before, keep) {
 		went := true

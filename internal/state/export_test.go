@@ -1,6 +1,6 @@
 package state
 
-// Names that tests write to and look for.
+// Names of files that tests write and read.
 const (
 	NameDB      = nameDB
 	NameDamaged = nameDamaged

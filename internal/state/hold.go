@@ -12,24 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hold excludes every other process that would make or release the attachment
-// with this key, from before it is recorded until it is settled or gone. The
-// kernel gives the hold up when the process dies, however it dies: a record
-// that is attaching while nobody holds its key has a dead maker.
+// Hold locks a key against every other process that would make or release its
+// attachment, from before it is recorded until it is settled or deleted. The
+// kernel releases the lock when the process ends in any way: if a record is
+// attaching and its key is not locked, its maker was killed.
 //
-// It waits until the context's deadline, 5 s when there is none, and then
-// returns ErrBusy. Whoever needs several takes them in the order of their
+// It waits until the context's deadline, or 5 s if there is none, and then
+// returns ErrBusy. A caller that needs several takes them in the order of their
 // keys, and before a transaction, never inside one.
 func (s *Store) Hold(ctx context.Context, key string) (release func(), err error) {
 	return s.hold(ctx, key, unix.LOCK_EX)
 }
 
-// TryHold is Hold without waiting; it returns ErrBusy at once.
+// TryHold is Hold without a wait; it returns ErrBusy at once.
 func (s *Store) TryHold(key string) (release func(), err error) {
 	return s.hold(context.Background(), key, unix.LOCK_EX|unix.LOCK_NB)
 }
 
-// Held reports whether some process holds the key.
+// Held reports whether any process holds the key.
 func (s *Store) Held(key string) bool {
 	release, err := s.hold(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
@@ -38,8 +38,8 @@ func (s *Store) Held(key string) bool {
 	return errors.Is(err, ErrBusy)
 }
 
-// hold locks a file of its own for each key. Its last holder removes it, so a
-// lock counts only while the file still has its name.
+// hold locks a separate file for each key. Its last holder removes it, so a lock
+// counts only while the file still has its name.
 func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 	d, err := s.open(true)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 		}
 		if !removed(f) {
 			return func() {
-				_ = holds.remove(name) // what is left is a file without a lock
+				_ = holds.remove(name) // an error leaves a file without a lock
 				f.Close()
 				holds.Close()
 			}, nil
@@ -68,8 +68,8 @@ func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 	}
 }
 
-// SweepHolds removes the files of holds whose process was killed, and returns
-// how many. Files of such as are held stay.
+// SweepHolds removes the lock files of killed processes and returns their number.
+// Files of held keys stay.
 func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.Dir(), nameHolds))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +89,7 @@ func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return n, fmt.Errorf("sweep holds: %w", err)
 		}
-		release() // which removes the file
+		release() // also removes the file
 		n++
 	}
 	return n, nil

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultWait is how long a lock is waited for when the context has no
-// deadline, as an undo has none. Whoever may come with a hundred others has one:
-// a hook waits as long as it may run. Transactions take well under a millisecond
-// each, and under emulation a hundred hooks at once take five seconds.
+// defaultWait bounds the wait for a lock if the context has no deadline, as that of an
+// undo. A caller that may run beside a hundred others has one: a hook waits until its own
+// limit. A transaction takes well under a millisecond, and under emulation a hundred
+// hooks at once take five seconds.
 const defaultWait = 5 * time.Second
 
-// lock takes flock(2) on a file of the directory, which is made where it is
-// missing. The lock goes with the file returned, and with the death of the
-// process. It returns ErrBusy at the context's deadline.
+// lock takes flock(2) on a file of the directory, and makes the file if needed. The lock
+// ends when the returned file is closed or the process ends. At the context's deadline it
+// returns ErrBusy.
 func (d *directory) lock(ctx context.Context, name string, how int) (*os.File, error) {
 	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
@@ -38,8 +38,8 @@ func (d *directory) lock(ctx context.Context, name string, how int) (*os.File, e
 	}
 }
 
-// waitLock waits in the kernel's queue, not by polling. flock(2) cannot be
-// called off, so after the deadline a goroutine gives back what it then gets.
+// waitLock waits in the kernel's queue instead of polling. flock(2) cannot be
+// interrupted, so after the deadline a goroutine releases the lock that it still gets.
 func waitLock(ctx context.Context, f *os.File, how int) (*os.File, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

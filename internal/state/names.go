@@ -8,21 +8,21 @@ import (
 	"berth/specs"
 )
 
-// Names are what an engine calls a container, and those that share its namespace.
+// Names are an engine's names of a container and of those that share its namespace.
 type Names struct {
-	Of string `json:",omitempty"` // the id that the engine was asked for
+	Of string `json:",omitempty"` // the ID in the request to the engine
 
 	Name      string            `json:",omitempty"`
 	Image     string            `json:",omitempty"`
 	Pod       string            `json:",omitempty"`
 	Namespace string            `json:",omitempty"` // Kubernetes'
-	Labels    map[string]string `json:",omitempty"` // the user's, bounded by whoever sets them
+	Labels    map[string]string `json:",omitempty"` // the user's; the writer bounds them
 
-	Sharers map[string]string `json:",omitempty"` // ids of further containers in the namespace, with their names
+	Sharers map[string]string `json:",omitempty"` // names of the other containers in the namespace, by ID
 }
 
-// Unnamed reports whether the engine was not asked yet for one of the containers
-// that share the attachment.
+// Unnamed reports whether the engine's names of any container that shares the
+// attachment are still missing.
 func (a *Attachment) Unnamed() bool {
 	if a.Engine == nil || len(a.Containers) == 0 || a.Engine.Of != a.Containers[0] {
 		return true
@@ -33,23 +33,23 @@ func (a *Attachment) Unnamed() bool {
 	})
 }
 
-// Leave takes a container out of those that share the attachment. If it was the
-// first, whose names the attachment has, the next one's take their place.
+// Leave removes a container from those that share the attachment. If it was the
+// first, whose names the attachment has, the names of the next one replace them.
 func (a *Attachment) Leave(id string) {
 	first := a.Containers[0]
 	a.Containers = slices.DeleteFunc(a.Containers, func(other string) bool { return other == id })
 	if len(a.Containers) == 0 || a.Containers[0] == first {
 		return
 	}
-	a.Annotations = nil // of the one that left
+	a.Annotations = nil // of the removed container
 	if a.Engine != nil {
 		a.Engine = &Names{Name: a.Engine.Sharers[a.Containers[0]], Sharers: a.Engine.Sharers}
 	}
 }
 
-// SetNames keeps what the engine calls a container beside an attachment, so
-// that it is known after the container's end too. An attachment that is gone,
-// or in the making and so its maker's, is left alone.
+// SetNames stores the engine's names of a container in its attachment, so that they
+// are known after the container's end too. It skips an attachment that is deleted, or
+// attaching and so its maker's.
 func (tx *Tx) SetNames(seen *Attachment, names *Names) error {
 	now, err := tx.Now(seen)
 	if errors.Is(err, ErrNotFound) {

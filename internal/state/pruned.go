@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	bucketPruned  = "pruned"           // kind, NUL, parent, NUL, network: violations of records that are gone
+	bucketPruned  = "pruned"           // kind, NUL, parent, NUL, network: violations of pruned records
 	bucketEndedOf = "ended-containers" // container id, NUL, endedKey
 )
 
-// ViolationSeries is what violations are added up by.
+// ViolationSeries is the key by which violations are added up.
 type ViolationSeries struct {
 	Kind            specs.Kind
 	Parent, Network string
@@ -23,8 +23,8 @@ func (s ViolationSeries) key() []byte {
 	return []byte(string(s.Kind) + "\x00" + s.Parent + "\x00" + s.Network)
 }
 
-// PrunedViolations returns the violations of the records that were pruned. With
-// those of the records that there are they make sums that never fall.
+// PrunedViolations returns the violations of the pruned records. Together with
+// those of the existing records they make sums that never decrease.
 func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
 	sums := make(map[ViolationSeries]specs.Broken)
 	for k, v := range seek(tx.Bucket(bucketPruned), nil) {
@@ -37,9 +37,8 @@ func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
 	return sums, nil
 }
 
-// forget removes an ended attachment and keeps what sums need of it. It
-// reports false, and removes nothing, while the one that goes on with its
-// counts is in the making.
+// forget removes an ended attachment and adds its counts to the sums. If its heir
+// is still attaching, it returns false and removes nothing.
 func (tx *Tx) forget(a *Attachment) (bool, error) {
 	heir, err := tx.heir(a)
 	if err != nil || heir != nil && heir.Phase == specs.PhaseAttaching {
@@ -85,9 +84,9 @@ func decodeBroken(v []byte) specs.Broken {
 	return specs.Broken{Packets: binary.BigEndian.Uint64(v), Dropped: binary.BigEndian.Uint64(v[8:])}
 }
 
-// heir returns the attachment that goes on where an ended one is forgotten:
-// the newest other one of the same container, interface, network and parent;
-// nil: there is none.
+// heir returns the attachment that takes over the counts of an ended one: the
+// newest later one of the same container, interface, network and parent, or nil
+// if there is none.
 func (tx *Tx) heir(a *Attachment) (*Attachment, error) {
 	if len(a.Containers) == 0 {
 		return nil, nil

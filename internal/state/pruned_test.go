@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// run is one run of a container, ended at second end, or live for 0.
+// run returns one run of a container, ended at second end, or live if end is 0.
 func run(cookie uint64, container string, end int64, packets uint64) *state.Attachment {
 	a := attachment(cookie, "net1", container)
 	a.Network, a.Parent = "lan", "eth1"
@@ -48,7 +48,7 @@ func prune(t *testing.T, s *state.Store, before int64, want int) {
 	})
 }
 
-// totals adds up what a scrape does: by container, and all violations.
+// totals returns the sums of a scrape: by container, and of all violations.
 func totals(t *testing.T, s *state.Store) (packets map[string]uint64, violations uint64) {
 	t.Helper()
 	packets = make(map[string]uint64)
@@ -109,7 +109,7 @@ func TestSumsGoToTheLiveOne(t *testing.T) {
 	elsewhere := run(8, "web", 0, 0)
 	elsewhere.Parent = "eth2"
 	putAll(t, s, run(1, "web", 10, 5), live, elsewhere)
-	prune(t, s, 40, 0) // its maker has the record in hand and would write over it
+	prune(t, s, 40, 0) // its maker has read the record and would overwrite it
 	live.Phase = specs.PhaseAttached
 	putAll(t, s, live)
 	prune(t, s, 40, 1)

@@ -6,17 +6,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Runs is a set of numbers, kept as its runs of consecutive ones: key first,
-// value last, both big-endian and of one length. So the lowest number that is
-// not in it is found without counting through those that are: every operation
-// costs a few look-ups, however many the set holds.
+// Runs is a set of numbers, stored as runs of consecutive ones: key first, value
+// last, both big-endian and of one length. So the lowest number outside the set
+// is found without visiting its members: every operation takes a few look-ups,
+// whatever the size of the set.
 type Runs struct{ bucket *bbolt.Bucket }
 
-// NewRuns returns the set that a bucket holds. A nil bucket is an empty set
-// that cannot be changed.
+// NewRuns returns the set stored in a bucket. A nil bucket is an empty set that
+// cannot be changed.
 func NewRuns(b *bbolt.Bucket) Runs { return Runs{b} }
 
-// find returns the run that x is in, or nil.
+// find returns the run that contains x, or nil.
 func (r Runs) find(x []byte) (first, last []byte) {
 	if r.bucket == nil {
 		return nil, nil
@@ -41,8 +41,8 @@ func (r Runs) Has(x []byte) bool {
 	return first != nil
 }
 
-// Free returns the lowest number not below from that is not in the set, nil
-// if there is none.
+// Free returns the lowest number from from on that is not in the set, or nil if
+// there is none.
 func (r Runs) Free(from []byte) []byte {
 	if _, last := r.find(from); last != nil {
 		return step(last, +1)
@@ -50,7 +50,7 @@ func (r Runs) Free(from []byte) []byte {
 	return from
 }
 
-// Add puts x into the set.
+// Add adds x to the set.
 func (r Runs) Add(x []byte) error {
 	if r.Has(x) {
 		return nil
@@ -72,7 +72,7 @@ func (r Runs) Add(x []byte) error {
 	return r.bucket.Put(first, bytes.Clone(last))
 }
 
-// Remove takes x out of the set.
+// Remove removes x from the set.
 func (r Runs) Remove(x []byte) error {
 	f, l := r.find(x)
 	if f == nil {
@@ -92,7 +92,7 @@ func (r Runs) Remove(x []byte) error {
 	return r.bucket.Put(step(x, +1), last)
 }
 
-// step returns the number after (+1) or before (-1) x, nil beyond the ends.
+// step returns the number after (+1) or before (-1) x, or nil if there is none.
 func step(x []byte, by int8) []byte {
 	y := bytes.Clone(x)
 	for i := len(y) - 1; i >= 0; i-- {

@@ -26,9 +26,9 @@ func inScratch(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
 
 func number(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
 
-// checkRuns holds the set to a map after every one of the operations: two
-// bytes each, the first of which chooses, over 256 numbers at either end of
-// what two bytes can say.
+// checkRuns compares the set with a map after each operation. An operation is two
+// bytes, the first of which selects it, over 256 numbers at either end of the
+// range of two bytes.
 func checkRuns(t testing.TB, s *state.Store, ops []byte, base uint16) {
 	inScratch(t, s, func(tx *state.Tx) {
 		bucket := tx.Bucket("runs")

@@ -8,7 +8,7 @@ import (
 const bucketSlots = "slots"
 
 // ClaimSlot claims the lowest free counter slot of 1 to max-1. It returns
-// ErrNoSlot when there is none.
+// ErrNoSlot if there is none.
 func (tx *Tx) ClaimSlot(max uint32) (uint32, error) {
 	slots := NewRuns(tx.Bucket(bucketSlots))
 	free := slots.Free(slotKey(1))
@@ -22,7 +22,7 @@ func (tx *Tx) ClaimSlot(max uint32) (uint32, error) {
 	return slot, nil
 }
 
-// FreeSlot gives a slot back. Its counters must be zero already.
+// FreeSlot frees a slot. Its counters must be zero already.
 func (tx *Tx) FreeSlot(slot uint32) error {
 	if err := NewRuns(tx.Bucket(bucketSlots)).Remove(slotKey(slot)); err != nil {
 		return fmt.Errorf("slot %d: %w", slot, err)

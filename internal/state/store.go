@@ -21,25 +21,25 @@ const (
 	nameHolds   = "attaching" // a directory
 )
 
-// Store is the database of one STATE directory. It holds nothing open between
-// two transactions and may be used by several goroutines and processes.
+// Store is the database of one STATE directory. It keeps nothing open between two
+// transactions and may be used by several goroutines and processes.
 type Store struct {
-	Log *slog.Logger // where a database that was set aside is reported; nil: slog.Default
+	Log *slog.Logger // receives a warning if a database is set aside; slog.Default if nil
 	dir string
 }
 
 // Open returns the store of a STATE directory, which need not exist yet.
 func Open(dir string) *Store { return &Store{dir: filepath.Clean(dir)} }
 
-// Dir returns STATE/state, the directory that only root may look into.
+// Dir returns STATE/state, which only root can read.
 func (s *Store) Dir() string { return filepath.Join(s.dir, "state") }
 
-// Changed returns the path of a file that is written to after every
-// transaction that was committed, but for those that ask for [Tx.Quiet].
+// Changed returns the path of a file that is written after every committed
+// transaction, except after [Tx.Quiet].
 func (s *Store) Changed() string { return filepath.Join(s.Dir(), nameChanged) }
 
 // Prepare makes the directories, so that they can be watched before the first
-// transaction. It returns ErrUnsafe for those that others may write.
+// transaction. It returns ErrUnsafe if other users can write to them.
 func (s *Store) Prepare() error {
 	d, err := s.open(true)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Store) Prepare() error {
 	return d.Close()
 }
 
-// OpenFile opens a file in STATE/state, which is made where it is missing. It
+// OpenFile opens a file in STATE/state, and makes the directories if needed. It
 // follows no symbolic link.
 func (s *Store) OpenFile(name string, flag int, perm os.FileMode) (*os.File, error) {
 	d, err := s.open(true)
@@ -59,7 +59,7 @@ func (s *Store) OpenFile(name string, flag int, perm os.FileMode) (*os.File, err
 	return d.open(name, flag, perm)
 }
 
-// open opens STATE/state by way of STATE and checks both.
+// open opens STATE/state through STATE and checks both.
 func (s *Store) open(create bool) (*directory, error) {
 	var outer, inner uint32
 	if create {
@@ -73,9 +73,9 @@ func (s *Store) open(create bool) (*directory, error) {
 	return openDirectory(o.fd, "state", s.Dir(), inner)
 }
 
-// Update runs fn in a transaction that excludes all others, and commits it if
-// fn returns nil. It waits for its turn until the context's deadline, 5 s when
-// there is none, and then returns ErrBusy. fn must not wait for anything.
+// Update runs fn in a transaction that excludes all others, and commits it if fn
+// returns nil. It waits until the context's deadline, or 5 s if there is none,
+// and then returns ErrBusy. fn must not wait for anything.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	d, err := s.open(true)
 	if err != nil {
@@ -113,7 +113,7 @@ func (tx *Tx) update(db *database, fn func(*Tx) error) (err error) {
 	return errors.Join(tx.bolt.Commit(), db.Close())
 }
 
-// Exclude runs fn while no Update does, as a View that reads nothing: it does
+// Exclude runs fn while no Update runs, like a View that reads nothing: it does
 // not open the database.
 func (s *Store) Exclude(ctx context.Context, fn func() error) error {
 	d, err := s.open(true)
@@ -129,10 +129,10 @@ func (s *Store) Exclude(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// View runs fn in a transaction that reads. Several may run at once; while one
-// does, no Update does. Where there is no database yet, or another boot's, or a
-// damaged one, fn sees an empty one; the damaged one is set aside. fn runs once
-// at most.
+// View runs fn in a read transaction. Several may run at once, and no Update runs
+// meanwhile. If there is no database of this boot, fn sees an empty one. If it is
+// damaged, View sets it aside: fn sees an empty one, or, if it had begun, View
+// returns ErrDamaged. fn runs at most once.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	d, err := s.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,8 +153,8 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
-// viewIn is View without mending. It says whether fn has begun and, with
-// ErrDamaged, what file is damaged.
+// viewIn is View without the repair. It returns whether fn has begun and, with
+// ErrDamaged, the damaged file.
 func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (begun bool, bad fileID, err error) {
 	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (b
 		}
 	}
 	if errors.Is(err, ErrDamaged) {
-		bad = d.id(nameDB) // the lock keeps it from being replaced
+		bad = d.id(nameDB) // the lock prevents its replacement
 	}
 	return begun, bad, err
 }
@@ -198,9 +198,9 @@ func view(db *database, fn func(*Tx) error) error {
 	return errors.Join(fn(&Tx{bolt: tx}), tx.Rollback(), db.Close())
 }
 
-// guard turns a panic or a memory fault inside bbolt, which is how it meets
-// damaged pages, into ErrDamaged. What was open then is left to the process's
-// end. Any other panic goes on.
+// guard turns a panic or a memory fault inside bbolt, which damaged pages cause,
+// into ErrDamaged. Resources that were open then are freed when the process ends.
+// Any other panic continues.
 func guard(d *directory, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -214,7 +214,7 @@ func guard(d *directory, fn func() error) (err error) {
 	return fn()
 }
 
-// touch writes to a file, so that whoever watches it wakes.
+// touch writes to a file, so that processes that watch it wake.
 func (d *directory) touch(name string) error {
 	f, err := d.open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
 	if err != nil {

@@ -95,7 +95,7 @@ func TestDatabaseThatIsALinkIsNotFollowed(t *testing.T) {
 	}
 }
 
-// holdLock takes the store's lock as another process would.
+// holdLock takes the store's lock as another process does.
 func holdLock(t *testing.T, s *state.Store) (unlock func()) {
 	t.Helper()
 	f, err := s.OpenFile(state.NameLock, os.O_RDWR|os.O_CREATE, 0o600)
@@ -122,8 +122,8 @@ func TestLockDeadline(t *testing.T) {
 		}
 	}
 	unlock()
-	// What was waited for is given back by whoever gets it too late: this one
-	// is had although two others stood in the queue before it.
+	// A waiter that gets the lock after its deadline releases it: this one
+	// succeeds although two others were in the queue before it.
 	update(t, s, func(*state.Tx) error { return nil })
 }
 
@@ -190,8 +190,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestExclude finds that a transaction waits for what excludes it, which
-// readers do not.
+// TestExclude checks that a transaction waits for Exclude, and that readers do
+// not.
 func TestExclude(t *testing.T) {
 	t.Parallel()
 	s := state.Open(t.TempDir())
@@ -215,8 +215,8 @@ func TestExclude(t *testing.T) {
 	}
 }
 
-// TestQuiet finds that a transaction can leave those alone who watch for
-// changes, and that the next one does not.
+// TestQuiet checks that a quiet transaction does not wake watchers, and that the
+// next one does.
 func TestQuiet(t *testing.T) {
 	t.Parallel()
 	s := state.Open(t.TempDir())
@@ -251,8 +251,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// waitForWaiter waits until the kernel lists a lock of the file that is waited
-// for (proc_locks(5)).
+// waitForWaiter waits until the kernel lists a blocked lock on the file
+// (proc_locks(5)).
 func waitForWaiter(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)

@@ -2,10 +2,9 @@ package state
 
 import "iter"
 
-// Stored yields all attachments as they lie in the database, the live ones and
-// then the ended ones, each under a key that no other has. A reader that
-// remembers what it has seen needs to [Decode] only what is new. What is
-// yielded is valid only inside the transaction.
+// Stored yields all attachments in their stored form, first the live ones, then
+// the ended ones, each under a unique key. A reader that caches them needs to
+// [Decode] only new ones. Keys and values are valid only inside the transaction.
 func (tx *Tx) Stored() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, stored []byte) bool) {
 		for _, bucket := range []string{bucketLive, bucketEnded} {
@@ -18,5 +17,5 @@ func (tx *Tx) Stored() iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// Decode reads what Stored yields. The error wraps ErrDamaged.
+// Decode parses a pair that Stored yields. The error wraps ErrDamaged.
 func Decode(key, stored []byte) (*Attachment, error) { return decode(string(key), stored) }

@@ -14,38 +14,38 @@ import (
 	"berth/specs"
 )
 
-// Buckets of attachments. Those of live ones are keyed by Attachment.Key,
-// those of ended ones by endedKey, so that they stand in the order of time.
+// Buckets of attachments. Those of live ones are keyed by Attachment.Key, those of
+// ended ones by endedKey, so that they are ordered by time.
 const (
 	bucketLive      = "attachments"
-	bucketUnsettled = "unsettled"  // live ones that someone has to look after
+	bucketUnsettled = "unsettled"  // live ones that still need work
 	bucketContainer = "containers" // container id, NUL, key
 	bucketDomain    = "domains"    // layer-2 domain, slash, key
 	bucketEnded     = "ended"
-	bucketDraining  = "draining" // ended ones that have a slot
+	bucketDraining  = "draining" // ended ones with a slot
 )
 
-// Tx is a transaction. It is valid only inside the function that it was given
-// to, and for one goroutine.
+// Tx is a transaction. It is valid only inside the function that received it, and for
+// one goroutine.
 type Tx struct {
 	bolt  *bbolt.Tx
 	quiet bool
 }
 
-// Quiet wakes nobody who watches for changes: the caller is about to make
-// another one of the same records, which would only wait for whoever woke.
+// Quiet suppresses the notification of watchers: the caller is about to change the
+// same records again, and that transaction would have to wait for the woken
+// processes.
 func (tx *Tx) Quiet() { tx.quiet = true }
 
-// Bucket returns a bucket at the top. In an Update it is made where it is
-// missing; in a View it is then nil, which [NewRuns] and the helpers of this
-// package take for empty.
+// Bucket returns a top-level bucket. In an Update it is made if needed; in a View a
+// missing one is nil, which [NewRuns] and the helpers of this package treat as empty.
 func (tx *Tx) Bucket(name string) *bbolt.Bucket {
 	if tx.bolt == nil {
 		return nil
 	}
 	b := tx.bolt.Bucket([]byte(name))
 	if b == nil && tx.bolt.Writable() {
-		b, _ = tx.bolt.CreateBucket([]byte(name)) // fails only for a name that is empty or taken
+		b, _ = tx.bolt.CreateBucket([]byte(name)) // fails only if the name is empty or exists
 	}
 	return b
 }
@@ -59,9 +59,9 @@ func (tx *Tx) Attachment(key string) (*Attachment, error) {
 	return decode(key, data)
 }
 
-// Put writes an attachment. A live one replaces the live one with its key. An
-// ended one goes to the ended ones, and the live record of the same attachment
-// (not of a later one with the same key) goes away.
+// Put writes an attachment. A live one replaces the live one with its key. An ended
+// one is added to the ended ones, and the live record of the same attachment (not of
+// a later one with the same key) is deleted.
 func (tx *Tx) Put(a *Attachment) error {
 	data, err := json.Marshal(a)
 	if err != nil {
@@ -88,7 +88,7 @@ func (tx *Tx) Put(a *Attachment) error {
 	return mark(tx.Bucket(bucketUnsettled), key, !a.settled())
 }
 
-// Delete removes a live attachment, if there is one.
+// Delete removes a live attachment if it exists.
 func (tx *Tx) Delete(key string) error {
 	live := tx.Bucket(bucketLive)
 	data := get(live, key)
@@ -113,8 +113,8 @@ func (tx *Tx) Delete(key string) error {
 	return live.Delete([]byte(key))
 }
 
-// Attachments returns all, the live ones and then the ended ones. An error is
-// one record's; the others follow.
+// Attachments returns all attachments, first the live ones, then the ended ones. An
+// error concerns one record; the others follow.
 func (tx *Tx) Attachments() iter.Seq2[*Attachment, error] {
 	return func(yield func(*Attachment, error) bool) {
 		for a, err := range tx.Live("") {
@@ -145,8 +145,8 @@ func (tx *Tx) Live(after string) iter.Seq2[*Attachment, error] {
 	}
 }
 
-// Cookies returns the lowest and the highest cookie of a live attachment's
-// namespace, 0 and 0 if there is none.
+// Cookies returns the lowest and the highest cookie of the live attachments'
+// namespaces, or 0 and 0 if there are none.
 func (tx *Tx) Cookies() (first, last uint64) {
 	b := tx.Bucket(bucketLive)
 	if b == nil {
@@ -180,8 +180,8 @@ func (tx *Tx) InNamespace(cookie uint64) ([]*Attachment, error) {
 	return all, nil
 }
 
-// OfContainer returns the live attachments of the namespaces that a container
-// is known to have, in the order of their keys.
+// OfContainer returns the live attachments of a container, in the order of their
+// keys.
 func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
 	prefix := []byte(id + "\x00")
 	var keys []string
@@ -194,8 +194,8 @@ func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
 	return tx.byKeys(keys)
 }
 
-// Domains returns one live attachment of each layer-2 domain that has any. It
-// skips the others, so that its time is that of the domains.
+// Domains returns one live attachment of each layer-2 domain that has any. It skips
+// the others, so its time grows with the number of domains only.
 func (tx *Tx) Domains() (one []*Attachment, err error) {
 	b := tx.Bucket(bucketDomain)
 	if b == nil {
@@ -227,9 +227,9 @@ func (tx *Tx) InDomain(domain string) ([]*Attachment, error) {
 	return tx.byKeys(keys)
 }
 
-// OnParent returns one live attachment of a layer-2 domain; nil: there is none.
-// One is enough to know what a parent is used for, because all of its users
-// are of one driver, and a passthru one is alone.
+// OnParent returns one live attachment of a layer-2 domain, or nil if there is none.
+// One is enough to know the use of a parent, because all of its users have one
+// driver, and a passthru one is alone.
 func (tx *Tx) OnParent(domain string) (*Attachment, error) {
 	prefix := []byte(domain + "/")
 	for k := range seek(tx.Bucket(bucketDomain), prefix) {
@@ -241,8 +241,8 @@ func (tx *Tx) OnParent(domain string) (*Attachment, error) {
 	return nil, nil
 }
 
-// Unsettled returns the live attachments that are being made or unmade, or
-// were when the process that did so died.
+// Unsettled returns the live attachments that are being made or released, or were
+// when their process was killed.
 func (tx *Tx) Unsettled() ([]*Attachment, error) {
 	var keys []string
 	for k := range seek(tx.Bucket(bucketUnsettled), nil) {

@@ -14,16 +14,16 @@ type VLAN struct {
 	Name           string
 }
 
-// bucketVLANs has "TRUNK.ID" for each VLAN in use (value "made" when berth
+// bucketVLANs contains "TRUNK.ID" for each VLAN in use (value "made" if berth
 // made its sub-interface) and "TRUNK.ID/ATTACHMENT" for each of its users.
 const bucketVLANs = "vlans"
 
 func vlanKey(trunkIndex, id int) string { return fmt.Sprintf("%d.%d", trunkIndex, id) }
 
-// AddVLANUser records that an attachment uses a VLAN of a trunk. made says
-// that berth makes the sub-interface; once said it stays so until the last
-// user goes. Call it before the sub-interface is made, under [Store.LockVLAN],
-// so that a crash in between leaves nothing that nobody removes.
+// AddVLANUser records that an attachment uses a VLAN of a trunk. made is true if
+// berth makes the sub-interface; it then stays recorded until the last user is
+// removed. Call it before the sub-interface is made, under [Store.LockVLAN], so
+// that a crash in between leaves nothing that is never removed.
 func (tx *Tx) AddVLANUser(trunkIndex, id int, key string, made bool) error {
 	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
 	value := []byte{}
@@ -50,9 +50,9 @@ func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
 	return keys, string(get(b, vlan)) == "made"
 }
 
-// RemoveVLANUser removes a user. last says that no other is left, made that
-// berth made the sub-interface; of both, that it is to be removed. Removing a
-// user that is none is nobody's last.
+// RemoveVLANUser removes a user. last is true if no other user is left, made if
+// berth made the sub-interface; if both are true, it is to be removed. If key is
+// not a user, last is false.
 func (tx *Tx) RemoveVLANUser(trunkIndex, id int, key string) (last, made bool, err error) {
 	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
 	if !has(b, vlan+"/"+key) {
@@ -68,8 +68,8 @@ func (tx *Tx) RemoveVLANUser(trunkIndex, id int, key string) (last, made bool, e
 	return true, made, b.Delete([]byte(vlan))
 }
 
-// LockVLAN holds the lock of a VLAN of a trunk, under which its sub-interface
-// is made and removed, because netlink is not in the transaction. Take it
+// LockVLAN takes the lock of a VLAN of a trunk. Its sub-interface is made and
+// removed under it, because netlink is not part of the transaction. Take it
 // before a transaction, never inside one.
 func (s *Store) LockVLAN(ctx context.Context, trunkIndex, id int) (unlock func(), err error) {
 	d, err := s.open(true)
