@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sniffer sees the frames of one link, both ways, as tcpdump does.
+// Sniffer captures the frames of one link in both directions, as tcpdump does.
 type Sniffer struct {
 	t    testing.TB
 	file *os.File
 }
 
-// Capture starts to keep the frames of a link; those of before are not seen.
+// Capture starts to capture the frames of a link; earlier frames are not included.
 func Capture(t testing.TB, ns *NS, name string) *Sniffer {
 	t.Helper()
 	index := Link(t, ns, name).Attrs().Index
@@ -46,8 +46,7 @@ func openCapture(index int) (int, error) {
 	return fd, err
 }
 
-// Next returns the next frame that matches; nil when none comes within the
-// time.
+// Next returns the next frame that matches, or nil if none arrives within the time.
 func (s *Sniffer) Next(within time.Duration, match func(frame []byte) bool) []byte {
 	s.t.Helper()
 	if err := s.file.SetReadDeadline(time.Now().Add(within)); err != nil {

@@ -1,11 +1,11 @@
-// Package testnet gives privileged tests a network of their own: namespaces,
-// veth pairs, bridges, taps and captures, and says which kernel features are
+// Package testnet gives privileged tests a separate network: namespaces, veth
+// pairs, bridges, taps and captures. It also reports which kernel features are
 // missing.
 //
-// [Main] moves a whole test binary into new namespaces first, so a test can
-// only touch what it made, and all of it dies with the test, also when that is
-// killed.
+// [Main] first moves the whole test binary into new namespaces, so a test can
+// only change objects that it made, and all of them end with the test, even if it
+// is killed.
 //
-// The package is for tests only. It does not import any other room of berth,
-// so every room's tests can use it.
+// The package is for tests only. It imports no other package of berth, so the
+// tests of every package can use it.
 package testnet

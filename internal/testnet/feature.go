@@ -16,25 +16,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Feature is something that the machine may lack.
+// Feature is a capability that the machine may lack.
 type Feature string
 
-// The features that tests ask for.
+// The features that tests need.
 const (
 	Root    Feature = "root"    // user id 0 with CAP_NET_ADMIN and CAP_SYS_ADMIN
 	Macvlan Feature = "macvlan" // CONFIG_MACVLAN
 	IPvlan  Feature = "ipvlan"  // CONFIG_IPVLAN
 	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
-	Clock   Feature = "clock"   // the machine is made for tests, so its clock may be set
+	Clock   Feature = "clock"   // the clock may be set, because the machine is for tests only
 	Tunnels Feature = "tunnels" // CONFIG_NET_IPGRE, CONFIG_NET_IPIP, CONFIG_GENEVE, CONFIG_NET_FOU
 )
 
-// Throwaway in the environment says that the machine is made for tests.
+// Throwaway in the environment marks a machine that is for tests only.
 const Throwaway = "BERTH_TEST_THROWAWAY"
 
-// Require is the environment variable with a comma list of features that must
-// be there: a test that needs one of them fails instead of being skipped.
+// Require is the environment variable with a comma-separated list of required
+// features: a test that needs one of them fails instead of being skipped.
 const Require = "BERTH_TEST_REQUIRE"
 
 var probes = map[Feature]func() bool{
@@ -47,7 +47,7 @@ var probes = map[Feature]func() bool{
 	Tunnels: sync.OnceValue(func() bool { return inThrowaway(tunnels) }),
 }
 
-// tunnels makes one of each kind.
+// tunnels makes one tunnel of each kind.
 func tunnels() error {
 	at := net.IPv4(127, 0, 0, 1)
 	for i, link := range []netlink.Link{
@@ -61,8 +61,8 @@ func tunnels() error {
 	return netlink.FouAdd(netlink.Fou{Family: unix.AF_INET, Port: 1, Protocol: unix.IPPROTO_IPIP, EncapType: netlink.FOU_ENCAP_DIRECT})
 }
 
-// Need skips the test when a feature is missing, or fails it where [Require]
-// says that it must be there.
+// Need skips the test if a feature is missing, or fails it if [Require] lists the
+// feature.
 func Need(t testing.TB, features ...Feature) {
 	t.Helper()
 	required := strings.Split(os.Getenv(Require), ",")
@@ -77,14 +77,14 @@ func Need(t testing.TB, features ...Feature) {
 	}
 }
 
-// SkipReason is why [Need] skips a test.
+// SkipReason returns the text with which [Need] skips a test.
 func SkipReason(f Feature) string { return fmt.Sprintf("missing %q here", f) }
 
-// Features returns all features, sorted: what [Require] is on a machine that is
-// known to have everything.
+// Features returns all features, sorted: the value of [Require] on a machine with
+// all of them.
 func Features() []Feature { return slices.Sorted(maps.Keys(probes)) }
 
-// Has reports whether a feature is there.
+// Has reports whether the machine has a feature.
 func Has(f Feature) bool { return probes[f]() }
 
 // upper reports whether a link can be made on top of a veth.

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Veth makes a pair, one end in each namespace, both up.
+// Veth makes a veth pair, one end in each namespace, both up.
 func Veth(t testing.TB, nameA string, a *NS, nameB string, b *NS) {
 	t.Helper()
 	h := Netlink(t, a)
@@ -32,8 +32,8 @@ func Veth(t testing.TB, nameA string, a *NS, nameB string, b *NS) {
 	Up(t, b, nameB)
 }
 
-// Bridge makes a switch of the ports, which are in the same namespace, and
-// sets all of it up. It does no IPv6 of its own.
+// Bridge makes a bridge of the ports, which are in the same namespace, and sets all
+// of them up.
 func Bridge(t testing.TB, ns *NS, name string, ports ...string) {
 	t.Helper()
 	h := Netlink(t, ns)
@@ -41,7 +41,7 @@ func Bridge(t testing.TB, ns *NS, name string, ports ...string) {
 	if err := h.LinkAdd(br); err != nil {
 		t.Fatalf("make bridge %s: %v", name, err)
 	}
-	t.Cleanup(func() { _ = h.LinkDel(br) }) // its namespace may be gone
+	t.Cleanup(func() { _ = h.LinkDel(br) }) // its namespace may have ended
 	for _, port := range ports {
 		if err := h.LinkSetMasterByIndex(Link(t, ns, port), br.Index); err != nil {
 			t.Fatalf("put %s into bridge %s: %v", port, name, err)
@@ -51,8 +51,7 @@ func Bridge(t testing.TB, ns *NS, name string, ports ...string) {
 	Up(t, ns, name)
 }
 
-// Hairpin makes a bridge's port reflect frames, as a switch of IEEE 802.1Qbg
-// does.
+// Hairpin makes a port of a bridge reflect frames, as a switch of IEEE 802.1Qbg does.
 func Hairpin(t testing.TB, ns *NS, port string) {
 	t.Helper()
 	if err := Netlink(t, ns).LinkSetHairpin(Link(t, ns, port), true); err != nil {
@@ -78,7 +77,7 @@ func Up(t testing.TB, ns *NS, name string) {
 	}
 }
 
-// Address gives a link an address, which IPv6 does not probe for.
+// Address adds an address to a link, without duplicate address detection.
 func Address(t testing.TB, ns *NS, name, prefix string) {
 	t.Helper()
 	p := netip.MustParsePrefix(prefix)
@@ -94,8 +93,9 @@ func Address(t testing.TB, ns *NS, name, prefix string) {
 	}
 }
 
-// TapDevice is a link whose wire the test holds: what the link sends is read,
-// what is written the link receives. Frames start at the Ethernet header.
+// TapDevice is a link whose wire the test controls: Read returns the frames that the
+// link sends, and the link receives the frames of Write. Frames start at the Ethernet
+// header.
 type TapDevice struct {
 	t    testing.TB
 	file *os.File
@@ -123,8 +123,8 @@ func openTap(name string) (int, error) {
 	}
 	req, err := unix.NewIfreq(name)
 	if err == nil {
-		// With fragments, frames come in as from a driver: without the socket
-		// of who wrote them (tun_napi_alloc_frags in drivers/net/tun.c).
+		// With fragments, frames arrive as from a driver: without the writer's socket
+		// (tun_napi_alloc_frags in drivers/net/tun.c).
 		req.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_NAPI | unix.IFF_NAPI_FRAGS)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
 	}
@@ -134,7 +134,7 @@ func openTap(name string) (int, error) {
 	return fd, err
 }
 
-// Write puts a frame on the wire.
+// Write sends a frame to the link.
 func (tap *TapDevice) Write(frame []byte) {
 	tap.t.Helper()
 	if _, err := tap.file.Write(frame); err != nil {
@@ -142,7 +142,7 @@ func (tap *TapDevice) Write(frame []byte) {
 	}
 }
 
-// Read returns the next frame from the wire that matches; nil when none comes
+// Read returns the next frame from the link that matches, or nil if none arrives
 // within the time.
 func (tap *TapDevice) Read(within time.Duration, match func(frame []byte) bool) []byte {
 	tap.t.Helper()

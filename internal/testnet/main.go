@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stage is the environment variable by which a re-executed test binary knows
-// how far it has come: unset, "init" (process 1 of the new namespaces), "test".
+// stage is the environment variable with the stage of a re-executed test binary:
+// unset, "init" (process 1 of the new namespaces), "test".
 const stage = "BERTH_TESTNET_STAGE"
 
-// Main is the whole TestMain of a privileged package: it runs the tests in new
+// Main is the complete TestMain of a privileged package: it runs the tests in new
 // network, mount and process namespaces with a tmpfs at /run, a bpffs at
 // /sys/fs/bpf and lo up. /sys itself stays the outer one, so it shows the
-// interfaces of the machine. Without root the tests run where they are, and
-// those that call [Need] or [Namespace] are skipped.
+// interfaces of the machine. Without root the tests run without new namespaces,
+// and those that call [Need] or [Namespace] are skipped.
 func Main(m *testing.M) {
 	switch {
 	case os.Getenv(stage) == "test" || os.Geteuid() != 0 || slices.Contains(os.Args, "-test.fuzzworker"):
@@ -51,8 +51,8 @@ func isolate() int {
 	return state.ExitCode()
 }
 
-// initProcess prepares the namespaces, runs the tests in a child, reaps what
-// they leave, and returns the exit status of the child.
+// initProcess prepares the namespaces, runs the tests in a child, reaps orphaned
+// processes, and returns the exit status of the child.
 func initProcess() int {
 	if err := prepare(); err != nil {
 		return complain(err)
@@ -87,7 +87,7 @@ func startSelf(next string, attr *syscall.SysProcAttr) (*os.Process, error) {
 	})
 }
 
-// prepare mounts what the tests need to themselves.
+// prepare mounts the tests' own file systems.
 func prepare() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NS is a network namespace that a test made. It dies when the test ends,
-// unless a process or a socket holds it.
+// NS is a network namespace that a test made. It ends with the test, unless a
+// process or a socket holds it.
 type NS struct {
 	file *os.File
 }
@@ -24,10 +24,10 @@ type NS struct {
 // FD returns the descriptor of the namespace, open until the test ends.
 func (n *NS) FD() int { return int(n.file.Fd()) }
 
-// Path returns a path that other processes can open too, while the test runs.
+// Path returns a path that other processes can open too while the test runs.
 func (n *NS) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.FD()) }
 
-// Close lets go of the namespace before the test ends.
+// Close releases the namespace before the test ends.
 func (n *NS) Close() error { return n.file.Close() }
 
 // Namespace makes a network namespace with lo up.
@@ -48,7 +48,7 @@ func Namespace(t testing.TB) *NS {
 	return ns
 }
 
-// Here returns the namespace that the test binary runs in.
+// Here returns the namespace of the test binary.
 func Here(t testing.TB) *NS {
 	t.Helper()
 	ns := &NS{file: threadNS(t)}
@@ -56,8 +56,8 @@ func Here(t testing.TB) *NS {
 	return ns
 }
 
-// In runs fn with its thread in a namespace. Processes that fn starts are born
-// there; goroutines that it starts are not in it.
+// In runs fn on a thread in a namespace. Processes that fn starts are in it;
+// goroutines that it starts are not.
 func In(t testing.TB, ns *NS, fn func()) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -87,8 +87,8 @@ func Run(t testing.TB, ns *NS, name string, args ...string) string {
 	return string(out)
 }
 
-// Process starts a process that waits in a namespace, as a container would,
-// and returns its id. It ends with the test, or by [os.Process.Kill].
+// Process starts a process that waits in a namespace, as a container does, and
+// returns it. It ends with the test, or by [os.Process.Kill].
 func Process(t testing.TB, ns *NS) *os.Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "infinity")
@@ -104,8 +104,7 @@ func Process(t testing.TB, ns *NS) *os.Process {
 	return cmd.Process
 }
 
-// Netlink returns a netlink handle in a namespace, for what a test arranges or
-// looks at by itself.
+// Netlink returns a netlink handle in a namespace, for the test's own use.
 func Netlink(t testing.TB, ns *NS) *netlink.Handle {
 	t.Helper()
 	h, err := netlink.NewHandleAt(netns.NsHandle(ns.FD()), unix.NETLINK_ROUTE)
@@ -124,9 +123,9 @@ func Unique(prefix string) string {
 	return fmt.Sprintf("%.8s%d", prefix, names.Add(1))
 }
 
-// Eventually waits until a condition holds, looking every few milliseconds;
-// the test ends when it does not within half a minute, which is long enough for an
-// emulated machine.
+// Eventually waits until a condition holds and checks it every few milliseconds;
+// the test fails if it does not hold within half a minute, which is long enough
+// for an emulated machine.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -147,8 +146,8 @@ func threadNS(t testing.TB) *os.File {
 	return f
 }
 
-// leave returns the thread to its namespace. A test must not go on where it
-// does not know, so failing is a panic.
+// leave returns the thread to its namespace. It panics on failure, because a test
+// must not continue in an unknown namespace.
 func leave(home *os.File) {
 	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
 		panic(fmt.Sprintf("return to namespace: %v", err))

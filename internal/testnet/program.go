@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// CacheVar is the environment variable with the directory of what is kept
-// between runs: trees, kernels, and programs that scripts/deps.sh has taken out
-// of packages.
+// CacheVar is the environment variable with the directory of files kept between
+// runs: trees, kernels, and programs that scripts/deps.sh has extracted from
+// packages.
 const CacheVar = "BERTH_CACHE"
 
 // Cache returns that directory, /var/cache/berth by default.
@@ -20,8 +20,8 @@ func Cache() string {
 	return "/var/cache/berth"
 }
 
-// Program returns the path of a program that scripts/deps.sh installs. A test
-// that lacks it fails: it could run here.
+// Program returns the path of a program that scripts/deps.sh installs. If it is
+// missing, the test fails and is not skipped, because it could run here.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
