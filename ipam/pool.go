@@ -8,25 +8,25 @@ import (
 	"berth/specs"
 )
 
-// Pool is the addresses of one subnet that this host may give out. It is pure
-// arithmetic and does not change; a pool as wide as 2^127 costs no more than
-// one of two addresses.
+// Pool is the set of addresses of one subnet that this host may give out. It is
+// pure arithmetic and immutable; a pool of 2^127 addresses costs no more than one
+// of two.
 type Pool struct {
 	network string
 	subnet  netip.Prefix
-	given   netip.Prefix // addresses that nobody asked for come from here
+	given   netip.Prefix // the range of addresses that are given out without a request
 	gateway netip.Addr
 	exclude []specs.Exclusion
 	never   []netip.Addr
 }
 
-// NewPool returns the pool of a subnet that has been checked. Addresses of
-// never are not given out, even to who asks for one: the host's own.
+// NewPool returns the pool of a subnet that has been checked. It never gives out
+// the addresses in never (the host's own), even on request.
 //
-// Docker's rules hold: the network's own and the broadcast address are
-// reserved (except in a /31, and of IPv6 the first one only, except in a
-// /127), so are the gateway and the exclusions; ip_range limits what is given
-// out but not what may be asked for.
+// It follows docker's rules: the network's own and the broadcast address are
+// reserved (except in a /31, and of IPv6 the first one only, except in a /127),
+// and so are the gateway and the exclusions; ip_range limits the addresses that
+// are given out but not those that may be requested.
 func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
 	p := &Pool{network: network, subnet: s.Subnet.Masked(), given: s.Subnet.Masked(), gateway: s.Gateway, exclude: s.Exclude}
 	if s.IPRange.IsValid() {
@@ -35,8 +35,8 @@ func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
 	return p.Without(never...)
 }
 
-// Without returns a pool that gives none of these addresses either, as when
-// another host was found to have one.
+// Without returns a pool that does not give out these addresses either, for
+// example if another host has one.
 func (p *Pool) Without(never ...netip.Addr) *Pool {
 	q := *p
 	q.never = slices.Clone(p.never)
@@ -51,15 +51,15 @@ func (p *Pool) Without(never ...netip.Addr) *Pool {
 // Prefix returns the subnet.
 func (p *Pool) Prefix() netip.Prefix { return p.subnet }
 
-// Range returns the part of the subnet that addresses are taken from unless one
-// is asked for: ip_range, or the whole subnet.
+// Range returns the part of the subnet from which addresses are given out without
+// a request: ip_range, or the whole subnet.
 func (p *Pool) Range() netip.Prefix { return p.given }
 
-// Network returns the name of the network, "" when it is defined in place.
+// Network returns the name of the network, or "" if it is defined in place.
 func (p *Pool) Network() string { return p.network }
 
-// Size returns how many addresses the pool can give out when nobody holds one,
-// at most 2^64-1.
+// Size returns the number of addresses that an unused pool can give out, at most
+// 2^64-1.
 func (p *Pool) Size() uint64 {
 	host := hostBits(p.given)
 	if host >= 64 {
@@ -100,9 +100,9 @@ func (p *Pool) reservedParts() []netip.Prefix {
 
 func hostBits(p netip.Prefix) int { return p.Addr().BitLen() - p.Bits() }
 
-// Allows reports whether an address may be asked for: any in the subnet that
-// is not reserved, in the range or not. The error is a *specs.ValueError
-// without a key.
+// Allows reports whether an address may be requested: any in the subnet that is
+// not reserved, inside the range or not. The error is a *specs.ValueError without
+// a key.
 func (p *Pool) Allows(a netip.Addr) error {
 	if !p.subnet.Contains(a) {
 		return specs.Invalid("", a.String(), "an address inside the subnet %s", p.subnet)
@@ -113,10 +113,10 @@ func (p *Pool) Allows(a netip.Addr) error {
 	return nil
 }
 
-// Reserved returns the reason why an address of the subnet is never given out,
-// or "" if it may be.
-// RFC 3021 and RFC 6164 are why a /31 and a /127 have two usable addresses;
-// RFC 4291 section 2.6.1 why the first of another IPv6 subnet is no host's.
+// Reserved returns the reason for which an address of the subnet is never given
+// out, or "" if it may be. A /31 and a /127 have two usable addresses (RFC 3021,
+// RFC 6164); the first address of another IPv6 subnet is no host's (RFC 4291
+// section 2.6.1).
 func (p *Pool) Reserved(a netip.Addr) string {
 	large := p.subnet.Addr().BitLen()-p.subnet.Bits() > 1
 	switch {
@@ -136,8 +136,8 @@ func (p *Pool) Reserved(a netip.Addr) string {
 	return ""
 }
 
-// excluded returns the widest exclusion that an address is in, the zero Prefix
-// if it is in none.
+// excluded returns the widest exclusion that contains an address, or the zero
+// Prefix if there is none.
 func (p *Pool) excluded(a netip.Addr) (widest netip.Prefix) {
 	for _, e := range p.exclude {
 		if e.Contains(a) && (!widest.IsValid() || e.Prefix.Bits() < widest.Bits()) {
@@ -147,10 +147,10 @@ func (p *Pool) excluded(a netip.Addr) (widest netip.Prefix) {
 	return widest
 }
 
-// Next returns the lowest address of the range that is neither held nor
-// reserved, or the zero Addr if there is none. free returns the lowest address
-// at or above its argument that is not held. Reserved addresses are few, or in
-// exclusions, which are passed over as a whole, so free is called seldom.
+// Next returns the lowest address of the range that is neither held nor reserved,
+// or the zero Addr if there is none. free returns the lowest address at or above
+// its argument that is not held. Reserved addresses are few, or in exclusions,
+// which Next skips as a whole, so it seldom calls free.
 func (p *Pool) Next(free func(from netip.Addr) netip.Addr) netip.Addr {
 	for a := free(p.given.Addr()); p.given.Contains(a); a = free(a.Next()) {
 		if p.Reserved(a) == "" {

@@ -17,7 +17,7 @@ func addrs(list string) (all []netip.Addr) {
 	return all
 }
 
-// subnet reads "SUBNET [range=CIDR] [gateway=A] [exclude=A]…".
+// subnet parses "SUBNET [range=CIDR] [gateway=A] [exclude=A]…".
 func subnet(t testing.TB, text string) (s specs.Subnet) {
 	t.Helper()
 	for i, word := range strings.Fields(text) {
@@ -42,7 +42,7 @@ func subnet(t testing.TB, text string) (s specs.Subnet) {
 	return s
 }
 
-// freeBeside returns the function that a pool asks for an address that is not
+// freeBeside returns the function by which a pool finds an address that is not
 // held.
 func freeBeside(held map[netip.Addr]bool) func(netip.Addr) netip.Addr {
 	return func(from netip.Addr) netip.Addr {
@@ -58,7 +58,7 @@ func TestDockersRules(t *testing.T) {
 	for _, test := range []struct {
 		subnet, never string
 		size          uint64
-		taken         string // in this order, from an empty pool; then, with "!", exhausted
+		taken         string // in this order, from an empty pool; "!" means exhausted
 	}{
 		{"192.0.2.0/24", "", 254, "192.0.2.1 192.0.2.2"},
 		{"192.0.2.0/24 gateway=192.0.2.1", "", 253, "192.0.2.2 192.0.2.3"},

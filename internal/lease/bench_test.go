@@ -13,7 +13,7 @@ import (
 	"berth/specs"
 )
 
-// attach is the transaction of one container start, and end of its stop.
+// attach does the transaction of one container start, and end that of its stop.
 func attach(tx *state.Tx, p *ipam.Pool, i int) error {
 	o := owner(i)
 	o.Container = fmt.Sprintf("%064x", i)
@@ -50,9 +50,8 @@ func detach(tx *state.Tx, i int) error {
 	return tx.Delete(a.Key())
 }
 
-// BenchmarkAttach is a whole transaction for an attachment and another for its
-// end, opening and closing the database included, with a number of others
-// held.
+// BenchmarkAttach measures a transaction for an attachment and one for its end,
+// with opening and closing of the database, while a number of other leases exist.
 func BenchmarkAttach(b *testing.B) {
 	for _, held := range []int{0, 100, 10_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {

@@ -9,16 +9,16 @@ import (
 	"berth/internal/text"
 )
 
-// ExhaustedError says that a pool has no address left.
+// ExhaustedError reports that a pool has no free address.
 type ExhaustedError struct {
 	Network string
-	Range   netip.Prefix // what the pool gives out of
-	Size    uint64       // how many addresses it can give out
-	Held    uint64       // leases in its range, of whatever network
+	Range   netip.Prefix // the range of the pool
+	Size    uint64       // number of addresses in the pool
+	Held    uint64       // leases in its range, of any network
 	Holders []Lease      // the first few of them
 }
 
-// Error names the network, how many addresses there are, and who holds them.
+// Error names the network, the number of addresses and their holders.
 func (e *ExhaustedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", networkText(e.Network))
@@ -44,9 +44,9 @@ func (e *ExhaustedError) Error() string {
 	return b.String()
 }
 
-// InUseError says that another attachment holds an address or a MAC.
+// InUseError reports that another attachment holds an address or a MAC.
 type InUseError struct {
-	Holder Lease // its Addr or MAC is what was asked for
+	Holder Lease // its Addr or MAC is the requested one
 }
 
 // Error names the holder.
@@ -77,7 +77,7 @@ func sizeText(n uint64) string {
 	return fmt.Sprint(n)
 }
 
-// holderText names who holds a lease.
+// holderText returns the name of a lease's holder.
 func holderText(container string) string {
 	if container == "" {
 		return "the host itself"

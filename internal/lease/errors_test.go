@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A lease without a container is the host's own, and errors say so.
+// A lease without a container is the host's own, and the error names the host.
 func TestTheHostAsHolder(t *testing.T) {
 	l := Lease{Addr: netip.MustParseAddr("192.0.2.1"), Owner: "host/lan", Network: "lan"}
 	for _, c := range []struct {

@@ -16,8 +16,8 @@ import (
 	"berth/specs"
 )
 
-// Buckets. Keys begin with the domain and a NUL, except in those of runs,
-// which are one a domain.
+// Buckets. Keys begin with the domain and a NUL, except in those of runs, of which each domain
+// has one.
 const (
 	bucketAddresses = "addresses" // domain, NUL, address as 16 bytes → Lease
 	bucketMACs      = "macs"      // domain, NUL, MAC as 6 bytes → Lease
@@ -25,33 +25,33 @@ const (
 	prefixHeld      = "held "     // + domain: the addresses as state.Runs
 )
 
-// Owner is who a lease is for.
+// Owner is the holder of a lease.
 type Owner struct {
 	Key       string // the attachment's
-	Container string // its first container; "": the host itself, by its shim
-	Network   string // "" when defined in place
+	Container string // its first container, or "" for a host shim
+	Network   string // "" if defined in place
 }
 
 // Lease is an address or a MAC that an attachment holds in its layer-2 domain.
 type Lease struct {
 	Domain    string     `json:"-"`
-	Addr      netip.Addr `json:"-"` // either this
-	MAC       specs.MAC  `json:"-"` // or this
+	Addr      netip.Addr `json:"-"` // zero for a MAC's lease
+	MAC       specs.MAC  `json:"-"` // zero for an address's lease
 	Owner     string     `json:"owner"`
 	Container string     `json:"container"`
 	Network   string     `json:"network"`
 	Since     time.Time  `json:"since"`
 }
 
-// Leases are those of one layer-2 domain, for as long as the transaction.
+// Leases are the leases of one layer-2 domain, valid inside the transaction.
 type Leases struct {
 	domain                  string
 	addresses, macs, owners *bbolt.Bucket
 	held                    state.Runs
 }
 
-// In returns the leases of a domain, as Attachment.Domain names it: networks
-// that share one share their leases, so that no address is given twice there.
+// In returns the leases of a domain (see Attachment.Domain): networks in one domain share their
+// leases, so that no address is given twice there.
 func In(tx *state.Tx, domain string) *Leases {
 	return &Leases{
 		domain:    domain,
@@ -78,9 +78,8 @@ func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
 	return a, l.put(a, owner)
 }
 
-// Claim leases an address that was asked for. It returns the error of
-// [ipam.Pool.Allows], or an *InUseError if another attachment holds the address.
-// Claiming an address that the owner holds already succeeds.
+// Claim leases a requested address. It returns the error of [ipam.Pool.Allows], or an *InUseError
+// if another attachment holds the address. It succeeds if the owner already holds the address.
 func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
@@ -97,7 +96,7 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	return nil
 }
 
-// Holder returns the lease of an address, nil if it is free.
+// Holder returns the lease of an address, or nil if it is free.
 func (l *Leases) Holder(a netip.Addr) (*Lease, error) {
 	return l.find(l.addresses, addrKey(a))
 }
@@ -143,7 +142,7 @@ func (l *Leases) put(a netip.Addr, owner Owner) error {
 	return l.record(l.addresses, addrKey(a), owner)
 }
 
-// record writes a lease and its owner's index.
+// record writes a lease and its entry in the index of owners.
 func (l *Leases) record(b *bbolt.Bucket, key []byte, owner Owner) error {
 	data, err := json.Marshal(Lease{Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now()})
 	if err != nil {
@@ -172,7 +171,7 @@ func (l *Leases) ownerKey(owner string, of []byte) []byte {
 	return slices.Concat([]byte(l.domain), []byte{0}, []byte(owner), []byte{0}, of)
 }
 
-// addrKey sorts as addresses do, within a family.
+// addrKey returns a key that sorts as addresses do, within a family.
 func addrKey(a netip.Addr) []byte {
 	if !a.IsValid() {
 		return make([]byte, 16)
@@ -181,7 +180,7 @@ func addrKey(a netip.Addr) []byte {
 	return key[:]
 }
 
-// decode reads a lease from an entry of addresses or macs.
+// decode parses a lease from an entry of addresses or macs.
 func decode(key, data []byte) (*Lease, error) {
 	domain, of, _ := bytes.Cut(key, []byte{0})
 	l := &Lease{Domain: string(domain)}
@@ -196,10 +195,11 @@ func decode(key, data []byte) (*Lease, error) {
 	return l, nil
 }
 
-// maxHolders bounds how many holders an ExhaustedError names.
+// maxHolders bounds the holders that an ExhaustedError lists.
 const maxHolders = 5
 
-// exhausted tells who holds a pool. Only now are its leases counted.
+// exhausted returns an error that lists the holders of a pool's addresses. Only this function
+// counts leases.
 func (l *Leases) exhausted(p *ipam.Pool) error {
 	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size()}
 	c := l.addresses.Cursor()
@@ -210,7 +210,7 @@ func (l *Leases) exhausted(p *ipam.Pool) error {
 			return err
 		}
 		if p.Reserved(lease.Addr) != "" {
-			continue // held from before it was reserved
+			continue // leased before it was reserved
 		}
 		if e.Held++; len(e.Holders) < maxHolders {
 			e.Holders = append(e.Holders, *lease)
@@ -219,7 +219,7 @@ func (l *Leases) exhausted(p *ipam.Pool) error {
 	return e
 }
 
-// All returns every address that is leased, by domain and address.
+// All returns the lease of every leased address, by domain and address.
 func All(tx *state.Tx) iter.Seq2[Lease, error] {
 	return func(yield func(Lease, error) bool) {
 		b := tx.Bucket(bucketAddresses)

@@ -108,7 +108,7 @@ func TestClaim(t *testing.T) {
 		p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		a := netip.MustParseAddr("192.0.2.7")
 		must(t, l.Claim(p, a, owner(1)))
-		must(t, l.Claim(p, a, owner(1))) // again is the same
+		must(t, l.Claim(p, a, owner(1))) // a repeated claim succeeds
 		want := `address 192.0.2.7 is in use by container cb (network "lan", interface net1)`
 		if err := l.Claim(p, a, owner(2)); errorText(err) != want {
 			t.Errorf("claimed by another: %v, want %s", err, want)
@@ -116,7 +116,7 @@ func TestClaim(t *testing.T) {
 		if err := l.Claim(p, netip.MustParseAddr("192.0.2.0"), owner(2)); !errors.As(err, new(*specs.ValueError)) {
 			t.Errorf("reserved: %v, want a ValueError", err)
 		}
-		must(t, l.ReleaseAddr(a, owner(2).Key)) // not its own: stays
+		must(t, l.ReleaseAddr(a, owner(2).Key)) // another owner's address stays
 		if h, err := l.Holder(a); err != nil || h == nil || h.Owner != owner(1).Key || h.Since.IsZero() {
 			t.Errorf("holder %+v, %v; want owner 1", h, err)
 		}

@@ -7,12 +7,12 @@ import (
 	"berth/specs"
 )
 
-// maxTries bounds the search for a free MAC. Of 2^46 possible ones even a
+// maxTries bounds the search for a free MAC. With 2^46 possible ones, even a
 // domain with a million is not expected to need a second try.
 const maxTries = 16
 
-// TakeMAC leases a random MAC: unicast and locally administered (IEEE
-// 802-2014, 8.4), and unique among those that berth gave out in the domain.
+// TakeMAC leases a random MAC: unicast and locally administered (IEEE 802-2014,
+// 8.4), and unique among the leased MACs of the domain.
 func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
 	for range maxTries {
 		var m specs.MAC
@@ -26,8 +26,8 @@ func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
 	return specs.MAC{}, errors.New("lease MAC: no random one was free")
 }
 
-// ClaimMAC leases a MAC that was asked for. It returns an *InUseError for one
-// that another attachment holds in the domain.
+// ClaimMAC leases a requested MAC. It returns an *InUseError if another
+// attachment holds it in the domain.
 func (l *Leases) ClaimMAC(m specs.MAC, owner Owner) error {
 	holder, err := l.find(l.macs, m[:])
 	switch {

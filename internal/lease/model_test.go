@@ -13,7 +13,7 @@ import (
 	"berth/specs"
 )
 
-// model is what Leases and Pool do, written as slowly as it can be said.
+// model is a slow and simple implementation of Leases and Pool.
 type model map[netip.Addr]int // holder's number
 
 type modelPool struct {
@@ -21,7 +21,7 @@ type modelPool struct {
 	never []netip.Addr
 }
 
-// usable is docker's rule, address by address.
+// usable applies docker's rule to one address.
 func (p modelPool) usable(a netip.Addr) bool {
 	if !p.Subnet.Subnet.Contains(a) || a == p.Gateway {
 		return false
@@ -71,7 +71,7 @@ func (m model) release(who int) {
 	}
 }
 
-// source turns bytes into choices; after the last all are 0.
+// source turns bytes into choices; after the last byte all are 0.
 type source []byte
 
 func (s *source) below(n int) int {
@@ -83,7 +83,7 @@ func (s *source) below(n int) int {
 	return int(b) % n
 }
 
-// pool chooses a subnet of at most 64 addresses about one base, so that pools
+// pool chooses a subnet of at most 64 addresses around one base, so that pools
 // overlap.
 func (s *source) pool() modelPool {
 	base, bits := netip.MustParseAddr("192.0.2.64"), 26
@@ -119,7 +119,7 @@ func (s *source) pool() modelPool {
 	return p
 }
 
-// checkModel plays the same operations on the leases and on the model.
+// checkModel applies the same operations to the leases and to the model.
 func checkModel(t testing.TB, s *state.Store, choices source) {
 	t.Helper()
 	rolledBack(t, s, func(tx *state.Tx) {
@@ -159,7 +159,7 @@ func checkModel(t testing.TB, s *state.Store, choices source) {
 	})
 }
 
-// checkSame holds all leases and the sizes of the pools to the model.
+// checkSame compares all leases and the sizes of the pools with the model.
 func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*ipam.Pool) {
 	t.Helper()
 	n := 0

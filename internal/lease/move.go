@@ -8,9 +8,9 @@ import (
 	"berth/internal/state"
 )
 
-// Move moves all leases of an owner to another layer-2 domain. One that another
-// owner holds there already stays behind; it is among those that are returned,
-// as that owner's.
+// Move moves all leases of an owner to another layer-2 domain. If another owner
+// already holds one of them there, that one stays behind, and the other owner's lease
+// is among the returned ones.
 func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 	if from == to {
 		return nil, nil
@@ -43,7 +43,7 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 	return held, nil
 }
 
-// adopt records a lease of another domain under the same owner.
+// adopt records a lease from another domain under the same owner.
 func (l *Leases) adopt(key []byte, of *Lease) error {
 	owner := Owner{Key: of.Owner, Container: of.Container, Network: of.Network}
 	if of.Addr.IsValid() {
@@ -52,7 +52,7 @@ func (l *Leases) adopt(key []byte, of *Lease) error {
 	return l.record(l.macs, key, owner)
 }
 
-// keysOf returns what an owner holds: addresses of 16 bytes and MACs of 6.
+// keysOf returns the keys of an owner's leases: addresses of 16 bytes and MACs of 6.
 func (l *Leases) keysOf(owner string) (held [][]byte) {
 	prefix := []byte(l.domain + "\x00" + owner + "\x00")
 	c := l.owners.Cursor()

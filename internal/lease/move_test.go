@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// TestMove moves what an owner holds to a domain in which another has one of the
-// addresses: that one stays behind, and no address has two holders.
+// TestMove moves an owner's leases to a domain in which another owner holds one
+// of the addresses: that one stays behind, and no address has two holders.
 func TestMove(t *testing.T) {
 	t.Parallel()
 	inScratch(t, func(tx *state.Tx) {

@@ -19,25 +19,25 @@ const (
 	bucketStickyOrder = "sticky order" // sequence as 8 bytes → memory key
 )
 
-// MaxSticky is how many interfaces are remembered; the longest unused are
+// MaxSticky bounds the interfaces that are remembered; the longest unused are
 // forgotten first.
 const MaxSticky = 4096
 
-// Memory is what an interface of a sticky network had when its container last
-// ran.
+// Memory holds the addresses and the MAC that an interface of a sticky network
+// had when its container last ran.
 type Memory struct {
 	Addresses []netip.Addr `json:"addresses"`
-	MAC       specs.MAC    `json:"mac,omitzero"` // zero: its parent's
+	MAC       specs.MAC    `json:"mac,omitzero"` // zero if it had its parent's
 	Order     uint64       `json:"order"`
 }
 
-// StickyKey names an interface over the restarts of its container: name is the
-// container's or pod's own, not its id.
+// StickyKey identifies an interface across restarts of its container: name is the
+// container's or pod's own, not its ID.
 func StickyKey(network, name, ifname string) string {
 	return strings.Join([]string{network, name, ifname}, "\x00")
 }
 
-// Recall returns what an interface had; the zero Memory where it had nothing.
+// Recall returns the Memory of an interface, or the zero Memory if there is none.
 func Recall(tx *state.Tx, key string) (m Memory, err error) {
 	b := tx.Bucket(bucketSticky)
 	if b == nil {
@@ -53,7 +53,7 @@ func Recall(tx *state.Tx, key string) (m Memory, err error) {
 	return m, nil
 }
 
-// Remember keeps what an interface has.
+// Remember stores the Memory of an interface.
 func Remember(tx *state.Tx, key string, m Memory) error {
 	sticky, order := tx.Bucket(bucketSticky), tx.Bucket(bucketStickyOrder)
 	old, err := Recall(tx, key)
@@ -81,8 +81,8 @@ func Remember(tx *state.Tx, key string, m Memory) error {
 	return forgetOldest(sticky, order, m.Order)
 }
 
-// forgetOldest forgets what stands MaxSticky sequence numbers behind. One that
-// is remembered again leaves a gap, so fewer may be kept, and never more.
+// forgetOldest deletes the entry that is MaxSticky sequence numbers old. An entry
+// that is stored again leaves a gap, so fewer may be kept, but never more.
 func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
 	if newest <= MaxSticky {
 		return nil
@@ -99,8 +99,8 @@ func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
 
 func orderKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// TakeAgain leases an address that the owner had before, if it is still one of
-// the pool's and free.
+// TakeAgain leases an address that the owner had before, if the pool still gives
+// it out and it is free.
 func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error) {
 	if p.Allows(a) != nil || !p.Range().Contains(a) {
 		return false, nil

@@ -23,7 +23,7 @@ func TestStickyRemembersTheNewest(t *testing.T) {
 			if err := Remember(tx, StickyKey("lan", fmt.Sprint("c", i), "net1"), want); err != nil {
 				return err
 			}
-			// This one is started again and again, so it is never the oldest.
+			// This one is stored again and again, so it is never the oldest.
 			if err := Remember(tx, StickyKey("lan", "busy", "net1"), want); err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func TestTakeAgain(t *testing.T) {
 			{"192.0.2.70", "a", true},
 			{"192.0.2.70", "b", false}, // held
 			{"192.0.2.65", "b", false}, // the gateway
-			{"192.0.2.7", "b", false},  // not this host's part
+			{"192.0.2.7", "b", false},  // outside this host's part of the subnet
 			{"198.51.100.7", "b", false},
 			{"192.0.2.71", "b", true},
 		} {
