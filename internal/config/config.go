@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// Load reads DIR/berth.toml. A file that does not exist is all defaults; any
-// other error names the file.
+// Load reads DIR/berth.toml. If the file does not exist it returns the defaults;
+// any other error names the file.
 func Load(dir string) (specs.Config, error) {
 	path := filepath.Join(dir, "berth.toml")
 	data, err := read(path)

@@ -5,18 +5,18 @@ import (
 	"path/filepath"
 )
 
-// Where things are unless a flag says otherwise.
+// Default directories, which flags override.
 const (
 	DefaultConfig = "/etc/berth"
 	DefaultState  = "/run/berth"
 	DefaultBPFFS  = "/sys/fs/bpf/berth"
 )
 
-// Dirs are the three places that berth keeps things in. Every program of
-// berth's takes them as flags, and none from the environment.
+// Dirs are berth's three directories. Every program of berth takes them as flags,
+// and none from the environment.
 type Dirs struct {
 	Config string // berth.toml and networks.d
-	State  string // the agent's socket, and the database of what is attached
+	State  string // the agent's socket, and the database of the attachments
 	BPFFS  string // pinned programs and maps
 }
 
@@ -31,7 +31,7 @@ func (d *Dirs) Flags(fs *flag.FlagSet) {
 // NetworksDir returns the directory of the network files of a configuration.
 func NetworksDir(dir string) string { return filepath.Join(dir, "networks.d") }
 
-// NetworkFile returns the path of a network's file. The name is not checked.
+// NetworkFile returns the path of a network's file. It does not check the name.
 func NetworkFile(dir, name string) string {
 	return filepath.Join(NetworksDir(dir), name+suffix)
 }

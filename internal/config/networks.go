@@ -11,10 +11,10 @@ import (
 	"berth/specs"
 )
 
-// Network reads DIR/networks.d/NAME.toml. The error of a network that does not
-// exist wraps fs.ErrNotExist and names those that do; the error of a name that
-// cannot be one is a *[specs.ValueError] without a key, so that the caller can
-// say with [specs.At] where the name stood.
+// Network reads DIR/networks.d/NAME.toml. If the network does not exist, the
+// error wraps fs.ErrNotExist and lists the existing ones; if the name is invalid,
+// it is a *[specs.ValueError] without a key, to which the caller adds the place
+// of the name by [specs.At].
 func Network(dir, name string) (*specs.Network, error) {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return nil, err
@@ -34,8 +34,8 @@ func Network(dir, name string) (*specs.Network, error) {
 	return n, nil
 }
 
-// Networks reads all of DIR/networks.d, sorted by name. A file that cannot be
-// used is an error that names it, beside the networks that can be.
+// Networks reads all of DIR/networks.d, sorted by name. For each file that cannot
+// be used it returns an error that names it, beside the usable networks.
 func Networks(dir string) ([]*specs.Network, []error) {
 	names, err := Names(dir)
 	if err != nil {
@@ -56,7 +56,7 @@ func Networks(dir string) ([]*specs.Network, []error) {
 	return all, errs
 }
 
-// named makes sure that an error about a file's name tells which file.
+// named adds the file's path to an error about its name.
 func named(dir, name string, err error) error {
 	if specs.CheckNetworkName(name) != nil {
 		return specs.At(NetworkFile(dir, name), err)
@@ -64,8 +64,8 @@ func named(dir, name string, err error) error {
 	return err
 }
 
-// Names returns the names of the network files there are, sorted, without
-// opening them. No directory is no networks.
+// Names returns the names of the existing network files, sorted, without opening
+// them. If the directory does not exist, there are none.
 func Names(dir string) ([]string, error) {
 	entries, err := os.ReadDir(NetworksDir(dir))
 	if err != nil {
@@ -88,7 +88,7 @@ func Names(dir string) ([]string, error) {
 	return names, nil
 }
 
-// maxNamed is how many networks an error names.
+// maxNamed bounds the networks that an error lists.
 const maxNamed = 10
 
 func unknown(dir, name string) error {

@@ -86,7 +86,7 @@ func TestSaveRefuses(t *testing.T) {
 	assertFiles(t, dir, "lan.toml")
 }
 
-// Of many at once exactly one makes the network, and no temporary file stays.
+// Of many concurrent writers exactly one makes the network, and no temporary file remains.
 func TestSaveAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup

@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFile is how long a file may be, in bytes: a network's with a thousand
-// excluded addresses has some 20,000.
+// maxFile bounds a file, in bytes: a network's with a thousand excluded addresses has about
+// 20,000.
 const maxFile = 1 << 20
 
-// ErrUnsafe is of a file that others than root can change, where it decides
-// what is done as root.
+// ErrUnsafe is wrapped for a file that users other than root can change although it controls
+// actions of root.
 var ErrUnsafe = errors.New("others than root decide what is done as root")
 
-// read reads a regular file, or what a link to one leads to. It never waits, as
-// opening a FIFO or reading a device may. Root reads only what no other user
-// can change; the directories above are not looked at.
+// read reads a regular file, or the target of a symbolic link to one. It never blocks, as
+// opening a FIFO or reading a device may. As root it reads only files that no other user can
+// change; it does not check the parent directories.
 func read(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // os adds O_CLOEXEC
 	if err != nil {
@@ -46,12 +46,12 @@ func read(path string) ([]byte, error) {
 	return data, err
 }
 
-// ErrDangling is of a symbolic link that leads nowhere. It is no fs.ErrNotExist,
-// because an administrator who made the link does not mean the defaults.
+// ErrDangling is wrapped for a symbolic link whose target does not exist. It is no
+// fs.ErrNotExist, because an administrator who made the link does not expect the defaults.
 var ErrDangling = errors.New("a symbolic link that leads nowhere")
 
-// dangling tells a file that does not exist from one behind a symbolic link, of
-// its own name or of a directory above, whose end does not exist.
+// dangling returns err, or an error with ErrDangling if the file does not exist because a
+// symbolic link, at its path or at a directory above, has no target.
 func dangling(path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -72,7 +72,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkOwner refuses, as root, a file that another user could have written.
+// checkOwner refuses, if run as root, a file that another user could have written.
 func checkOwner(path string, info os.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	var why string

@@ -14,7 +14,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// A file that another program has put there must not stop a container's start.
+// A file of another program must not stop a container's start.
 func TestReadsRegularFilesOnly(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -78,13 +78,13 @@ func TestReadsUpToTheMost(t *testing.T) {
 	}
 }
 
-// What decides what is done as root must be root's own.
+// A file that controls actions of root must be root's own.
 func TestRefusesFilesOfOthers(t *testing.T) {
 	t.Parallel()
-	testnet.Need(t, testnet.Root) // others are not refused, and cannot give files away
+	testnet.Need(t, testnet.Root) // without root nothing is refused, and files cannot be given away
 	for name, c := range map[string]struct {
 		change func(path string) error
-		want   string // "": it is read
+		want   string // "" if the file is read
 	}{
 		"root's":           {func(path string) error { return os.Chmod(path, 0o600) }, ""},
 		"read by all":      {func(path string) error { return os.Chmod(path, 0o644) }, ""},
@@ -127,7 +127,7 @@ func wantUnsafe(t *testing.T, path, want string, err error) {
 	}
 }
 
-// A link that leads nowhere is a mistake, not a configuration of all defaults.
+// A dangling link is a mistake, not a configuration with all defaults.
 func TestRefusesDanglingLinks(t *testing.T) {
 	t.Parallel()
 	for link, reads := range map[string]map[string]func(dir string) error{

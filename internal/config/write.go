@@ -10,9 +10,9 @@ import (
 	"berth/specs"
 )
 
-// Save checks a network and writes it as DIR/networks.d/NAME.toml, mode 0644,
-// making the directory where needed. The file appears whole or not at all, and
-// one that exists is never replaced: that error wraps fs.ErrExist.
+// Save checks a network and writes it as DIR/networks.d/NAME.toml, mode 0644, and
+// makes the directory if needed. The file appears complete or not at all, and an
+// existing one is never replaced: that error wraps fs.ErrExist.
 func Save(dir string, n *specs.Network) error {
 	if err := specs.CheckNetworkName(n.Name); err != nil {
 		return err
@@ -40,8 +40,8 @@ func Save(dir string, n *specs.Network) error {
 	return nil
 }
 
-// Remove deletes a network's file, also one that does not parse. The error of
-// a network that does not exist is as [Network]'s.
+// Remove deletes a network's file, even one that does not parse. If the network does
+// not exist, the error is that of [Network].
 func Remove(dir, name string) error {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return err
@@ -56,8 +56,8 @@ func Remove(dir, name string) error {
 	return nil
 }
 
-// writeNew writes a file beside its place under a name that no reader looks
-// at, and links it there: link(2), unlike rename(2), does not replace.
+// writeNew writes a temporary file in the same directory, under a name that readers
+// skip, and links it to its path: link(2), unlike rename(2), does not replace.
 func writeNew(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {

@@ -1,10 +1,9 @@
-// Package drift holds an interface as the kernel has it to what was recorded
-// when it was attached. It is what `berth check --attached` and the agent have
-// in common: functions of facts, which ask nobody and tell nobody.
+// Package drift compares an interface's state in the kernel with the recorded
+// attachment. `berth check --attached` and the agent share it: its functions are
+// pure.
 //
-// It does not judge what a container may do with its interface as it likes:
-// its name, its MTU, whether it is up, its routes. It may import network,
-// internal/state and specs.
+// It does not judge settings that a container may change: the interface's name, MTU,
+// state (up or down) and routes. It may import network, internal/state and specs.
 package drift
 
 import (
@@ -18,8 +17,8 @@ import (
 	"berth/specs"
 )
 
-// Mode returns driver and mode as they are and as they were recorded: equal,
-// when nothing has changed. In source mode the list belongs to it.
+// Mode returns the current and the recorded driver and mode; they are equal if
+// nothing has changed. In source mode they include the list of MACs.
 func Mode(a *state.Attachment, l *network.LinkInfo) (is, want string) {
 	return kindText(l.Driver, l.Mode, l.Flag, l.SourceMACs), kindText(a.Driver, a.Mode, a.IPvlanFlag, a.SourceMACs)
 }
@@ -48,15 +47,16 @@ func listText(macs []specs.MAC) string {
 	return strings.Join(slices.Compact(words), " ")
 }
 
-// MAC reports whether the link has the recorded MAC, where it must have: one
-// of ipvlan has its parent's, and one in passthru mode may have any.
+// MAC reports whether the link has the recorded MAC. It is true for ipvlan, which has
+// its parent's MAC, and for passthru mode, in which any MAC is allowed.
 func MAC(a *state.Attachment, l *network.LinkInfo) bool {
 	return a.Driver == specs.IPvlan || a.Mode == specs.ModePassthru || l.MAC == a.MAC
 }
 
-// Addresses returns what is recorded and not there, and what is there and not
-// recorded. IPv6 addresses that are link-local or from a router are the
-// kernel's matter. An address that the kernel still probes for is there.
+// Addresses returns the recorded addresses that are missing, and the existing ones
+// that are not recorded. It ignores IPv6 addresses that are link-local or from a
+// router, which the kernel manages. An address that the kernel still probes for
+// exists.
 func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra []netip.Prefix) {
 	there := func(p netip.Prefix) bool {
 		return slices.ContainsFunc(has, func(h network.AddressInfo) bool { return h.Prefix == p })
@@ -75,8 +75,8 @@ func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra [
 	return missing, extra
 }
 
-// Another reports whether the link is of another namespace, which has got the
-// id of a dead one: nothing of it is as recorded.
+// Another reports whether the link is in another namespace, which got the ID of an
+// ended one: no property is as recorded.
 func Another(a *state.Attachment, l *network.LinkInfo) bool {
 	if l.MAC == a.MAC || l.Alias == a.Alias() {
 		return false

@@ -13,12 +13,11 @@ import (
 	"berth/network"
 )
 
-// ErrConflict is wrapped by the error of an address that another machine on the
-// LAN has.
+// ErrConflict is wrapped if another machine on the LAN has the address.
 var ErrConflict = errors.New("address in use on the LAN")
 
-// maxConflicts bounds how many addresses of a pool may turn out to be in use one
-// after another before the interface is given up.
+// maxConflicts bounds the rounds of probes: after so many addresses of a pool in
+// use, the interface fails.
 const maxConflicts = 64
 
 // Settle probes for the addresses of interfaces before they are used, all at
@@ -48,8 +47,8 @@ func Settle(ctx context.Context, ns *network.Namespace, timeout time.Duration, a
 		ErrConflict, maxConflicts)
 }
 
-// withAddresses returns the claimants that have addresses, by interface, with
-// these only.
+// withAddresses returns the claimants that have addresses in the map, by
+// interface, with those only.
 func withAddresses(all []network.Claimant, addresses map[string][]netip.Addr) (left []network.Claimant) {
 	for _, c := range all {
 		if c.Addresses = addresses[c.Name]; len(c.Addresses) > 0 {
@@ -59,15 +58,15 @@ func withAddresses(all []network.Claimant, addresses map[string][]netip.Addr) (l
 	return left
 }
 
-// Taken is the error of a conflict over an address that was asked for: there is
-// no other to exchange it for.
+// Taken returns the error of a conflict over a requested address, for which there
+// is no other.
 func Taken(c network.Conflict) error {
 	return fmt.Errorf("%w: %s is %s's already; ask for another, or take it from that machine", ErrConflict, c.Addr, c.MAC)
 }
 
-// Exchange leases an address of the pools in place of one that the LAN has, and
-// returns it, and all of the record's addresses with it in the old one's place.
-// The old one stays leased (see [Rejected]).
+// Exchange leases an address of the pools in place of one that the LAN has. It
+// returns the new address, and the record's addresses with the new one in place
+// of the old. The old one stays leased (see [Rejected]).
 func (s *Stake) Exchange(tx *state.Tx, pools []*ipam.Pool, addresses []netip.Prefix, c network.Conflict) (
 	next netip.Addr, all []netip.Prefix, err error) {
 	p, err := s.Take(tx, pools)
@@ -83,9 +82,9 @@ func (s *Stake) Exchange(tx *state.Tx, pools []*ipam.Pool, addresses []netip.Pre
 	return p.Addr(), all, nil
 }
 
-// Rejected are addresses that stakes hold without using them, because the LAN
-// has them. They are given back when the interfaces are made, so that none is
-// taken again meanwhile.
+// Rejected are addresses that stakes hold without using them, because the LAN has
+// them. They are released once the interfaces are made, so that none is taken
+// again meanwhile.
 type Rejected []rejection
 
 type rejection struct {
@@ -93,12 +92,12 @@ type rejection struct {
 	addr        netip.Addr
 }
 
-// Add notes an address that a stake has exchanged.
+// Add adds an address that a stake has exchanged.
 func (r *Rejected) Add(s *Stake, addr netip.Addr) {
 	*r = append(*r, rejection{s.Domain, s.Owner.Key, addr})
 }
 
-// Release gives the addresses back.
+// Release frees the addresses.
 func (r Rejected) Release(tx *state.Tx) error {
 	for _, one := range r {
 		if err := lease.In(tx, one.domain).ReleaseAddr(one.addr, one.key); err != nil {

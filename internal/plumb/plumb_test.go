@@ -18,7 +18,7 @@ import (
 	"berth/specs"
 )
 
-// errRolledBack ends a transaction of a test without a trace.
+// errRolledBack rolls a test's transaction back.
 var errRolledBack = errors.New("rolled back")
 
 func inTransaction(t *testing.T, fn func(*state.Tx) error) {
@@ -116,8 +116,8 @@ func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 	})
 }
 
-// Two that want the same VLANs, named in opposite orders, do not lock each
-// other out.
+// Two callers that lock the same VLANs, named in opposite orders, do not
+// deadlock.
 func TestVLANsAreLockedInOneOrder(t *testing.T) {
 	t.Parallel()
 	store := state.Open(filepath.Join(t.TempDir(), "berth"))
@@ -136,7 +136,7 @@ func TestVLANsAreLockedInOneOrder(t *testing.T) {
 					return
 				}
 				unlock()
-				unlock() // again is nothing
+				unlock() // a repeated unlock does nothing
 			}
 		})
 	}

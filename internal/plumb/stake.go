@@ -15,12 +15,12 @@ import (
 type Stake struct {
 	Domain string // as [state.Attachment.Domain] returns it
 	VLAN   VLAN
-	Outer  []VLAN // VLANs that the trunk of VLAN is, the inner first
+	Outer  []VLAN // VLANs of the trunk of VLAN, the inner first
 	Owner  lease.Owner
 }
 
-// Claim leases addresses that were asked for. Each is in a subnet of the
-// network. The errors are those of [lease.Leases.Claim].
+// Claim leases requested addresses, each in a subnet of the network. The errors
+// are those of [lease.Leases.Claim].
 func (s *Stake) Claim(tx *state.Tx, n *specs.Network, asked []netip.Prefix) error {
 	leases := lease.In(tx, s.Domain)
 	for _, p := range asked {
@@ -32,8 +32,8 @@ func (s *Stake) Claim(tx *state.Tx, n *specs.Network, asked []netip.Prefix) erro
 	return nil
 }
 
-// Take leases an address from the first of the pools that has a free one, as
-// docker does. If all are exhausted, the error is the last pool's.
+// Take leases an address from the first pool that has a free one, as docker does.
+// If all are exhausted, the error is the last pool's.
 func (s *Stake) Take(tx *state.Tx, pools []*ipam.Pool) (netip.Prefix, error) {
 	leases := lease.In(tx, s.Domain)
 	var last error
@@ -51,7 +51,7 @@ func (s *Stake) Take(tx *state.Tx, pools []*ipam.Pool) (netip.Prefix, error) {
 	return netip.Prefix{}, last
 }
 
-// TakeAgain leases one of the addresses that the interface had before, and any
+// TakeAgain leases one of the addresses that the interface had before, or any
 // other of the pools if none of those is free.
 func (s *Stake) TakeAgain(tx *state.Tx, pools []*ipam.Pool, had []netip.Addr) (netip.Prefix, error) {
 	leases := lease.In(tx, s.Domain)
@@ -70,7 +70,7 @@ func (s *Stake) TakeAgain(tx *state.Tx, pools []*ipam.Pool, had []netip.Addr) (n
 }
 
 // UseVLAN records the use of the stake's VLAN, if it has one, and of the outer
-// ones. made says that berth makes the sub-interface (see
+// ones. made is true if berth makes the sub-interface (see
 // [state.Tx.AddVLANUser]).
 func (s *Stake) UseVLAN(tx *state.Tx, made bool) error {
 	for i, v := range s.vlans() {
@@ -89,8 +89,8 @@ func (s *Stake) vlans() []VLAN {
 	return append([]VLAN{s.VLAN}, s.Outer...)
 }
 
-// Forget frees all leases of the stake, and ends its use of the VLAN. It
-// succeeds again if nothing is left.
+// Forget frees all leases of the stake, and ends its use of the VLAN. It succeeds
+// if nothing is left.
 func (s *Stake) Forget(tx *state.Tx) error {
 	if err := lease.In(tx, s.Domain).Release(s.Owner.Key); err != nil {
 		return err

@@ -12,11 +12,12 @@ import (
 	"berth/network"
 )
 
-// VLAN names a VLAN by the index of its trunk and its id. ID 0 is none.
+// VLAN identifies a VLAN by the index of its trunk and its ID. If ID is 0, there
+// is no VLAN.
 type VLAN struct{ Trunk, ID int }
 
-// Links is what RemoveVLAN does to interfaces. A *network.Handle of the host's
-// namespace does it.
+// Links are the operations of RemoveVLAN on interfaces. A *network.Handle of the
+// host's namespace implements it.
 type Links interface {
 	Parent(name string) (*network.Parent, error)
 	Occupants(parentIndex int) ([]network.Occupant, error)
@@ -24,9 +25,9 @@ type Links interface {
 	DeleteLink(index int) error
 }
 
-// Chain returns the VLANs that an interface on a parent uses: the parent itself,
-// or the one with the id makeID that is to be made on it (0 if none is), and
-// those that the trunk is in its turn (QinQ), the inner first.
+// Chain returns the VLANs that an interface on a parent uses, the inner first:
+// the VLAN with the ID makeID to make on p (if not 0), p itself if it is a VLAN,
+// and those of its trunks (QinQ).
 func Chain(host *network.Handle, p *network.Parent, makeID int, makeName string) ([]state.VLAN, error) {
 	var all []state.VLAN
 	if makeID != 0 {
@@ -51,8 +52,8 @@ func VLANsOf(chain []state.VLAN) (all []VLAN) {
 	return all
 }
 
-// LockVLANs takes the lock of each VLAN, once, in one order for all callers: two
-// that want the same ones do not wait for each other.
+// LockVLANs locks each VLAN once, in one order for all callers, so that two
+// callers with the same VLANs cannot deadlock.
 func LockVLANs(ctx context.Context, store *state.Store, vlans []VLAN) (unlock func(), err error) {
 	vlans = slices.DeleteFunc(slices.Clone(vlans), func(v VLAN) bool { return v.ID == 0 })
 	slices.SortFunc(vlans, func(a, b VLAN) int { return cmp.Or(a.Trunk-b.Trunk, a.ID-b.ID) })
@@ -74,7 +75,7 @@ func LockVLANs(ctx context.Context, store *state.Store, vlans []VLAN) (unlock fu
 	return unlock, nil
 }
 
-// RemoveVLANs is [RemoveVLAN] for each of a chain, the inner first.
+// RemoveVLANs is [RemoveVLAN] for each VLAN of a chain, the inner first.
 func RemoveVLANs(ctx context.Context, store *state.Store, host Links, log *slog.Logger,
 	chain []state.VLAN, leaving func(key string) bool) error {
 	for i, v := range VLANsOf(chain) {
@@ -86,10 +87,9 @@ func RemoveVLANs(ctx context.Context, store *state.Store, host Links, log *slog.
 }
 
 // RemoveVLAN removes the sub-interface of a VLAN, named name, if berth made it,
-// all of its users are leaving, and nothing that is not berth's has come to
-// stand on it. Call it before the records of the leaving users end: after a
-// crash in between, the next process goes on here. The caller has the VLAN's
-// lock.
+// all of its users are leaving, and no foreign interface is on it. Call it before
+// the records of the leaving users end: after a crash in between, the next
+// process continues here. The caller holds the VLAN's lock.
 func RemoveVLAN(ctx context.Context, store *state.Store, host Links, log *slog.Logger,
 	v VLAN, name string, leaving func(key string) bool) error {
 	last := false
@@ -108,7 +108,7 @@ func RemoveVLAN(ctx context.Context, store *state.Store, host Links, log *slog.L
 	case err != nil:
 		return fmt.Errorf("VLAN %q: %w", name, err)
 	case p.TrunkIndex != v.Trunk || p.VLAN != v.ID:
-		return nil // another VLAN, under this name
+		return nil // another VLAN with this name
 	}
 	others, err := host.Occupants(p.Index)
 	if err != nil {

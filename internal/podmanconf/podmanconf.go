@@ -1,6 +1,6 @@
-// Package podmanconf is the part of podman's configuration (containers.conf(5))
-// that checks and installations agree on: its files, and the directories of
-// hooks.d that they lead to. It reads and writes no file.
+// Package podmanconf interprets the part of podman's configuration
+// (containers.conf(5)) that checks and installations share: its files, and their
+// directories of hooks.d. It reads and writes no file.
 package podmanconf
 
 import (
@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Files are podman's files as patterns, each laid over those before it.
+// Files are podman's files as patterns; each overrides those before it.
 var Files = []string{
 	"/usr/share/containers/containers.conf", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf",
 }
 
-// The directories of hooks.d that packages and administrators write to. CRI-O
-// reads both unless told otherwise, podman the first one only
-// (oci-hooks(5), containers.conf(5)).
+// The directories of hooks.d to which packages and administrators write. By
+// default CRI-O reads both, podman only the first (oci-hooks(5),
+// containers.conf(5)).
 const (
 	UsrHooksDir = "/usr/share/containers/oci/hooks.d"
 	EtcHooksDir = "/etc/containers/oci/hooks.d"
@@ -26,12 +26,12 @@ const (
 type HooksDirs struct {
 	dirs     []string
 	said     bool // a file has the key
-	appended bool // {append = true} stays in force for the files that follow
+	appended bool // {append = true} also applies to the files that follow
 }
 
-// Read takes the value of a further file, as a decoder of TOML returns it, as
-// podman does (UnmarshalTOML in containers/common, internal/attributedstring):
-// it replaces the list, or adds to it after {append = true}.
+// Read applies the value of a further file, as a decoder of TOML returns it. Like
+// podman (UnmarshalTOML in containers/common, internal/attributedstring) it
+// replaces the list, or adds to it after {append = true}.
 func (h *HooksDirs) Read(value any) error {
 	list, ok := value.([]any)
 	if !ok {
@@ -66,9 +66,9 @@ func (h *HooksDirs) current() []string {
 	return h.dirs
 }
 
-// Dirs returns the directories that podman reads as root; a later one hides
-// files of an earlier one. If the list is empty, it reads both of old
-// (setupOCIHooks in podman, libpod/container_internal.go).
+// Dirs returns the directories that podman reads as root; a later one hides files
+// of an earlier one. If the list is empty, podman reads the two older default
+// directories (setupOCIHooks in podman, libpod/container_internal.go).
 func (h *HooksDirs) Dirs() []string {
 	if dirs := h.current(); len(dirs) > 0 {
 		return slices.Clone(dirs)

@@ -83,7 +83,7 @@ func (r *Releaser) enter(ctx context.Context, maps *bpf.Maps, missing []*state.A
 		in[a.Cookie] = append(in[a.Cookie], a)
 	}
 	var errs []error
-	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // namespaces that cannot be opened are left
+	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // unopened ones are left
 		defer ns.Close()
 		cookie, err := ns.Cookie()
 		if err != nil || in[cookie] == nil {

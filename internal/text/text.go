@@ -1,7 +1,7 @@
-// Package text writes strings for people at a terminal, in one way for all of
-// berth: names of others made safe, ids and numbers made short.
+// Package text formats strings for a terminal, in one way for all of berth: it makes
+// foreign names safe, and IDs and numbers short.
 //
-// It is of strings only, and imports nothing of berth.
+// It handles strings only, and imports no package of berth.
 package text
 
 import (
@@ -11,9 +11,9 @@ import (
 	"unicode"
 )
 
-// Printable makes text of others safe for a terminal: names come from
-// annotations, which anybody may have written. What is not printable becomes
-// U+FFFD. Every terminal gives the result the same width, see [evenWidth].
+// Printable makes foreign text safe for a terminal: names come from annotations,
+// which any user may have written. Characters that are not printable become U+FFFD.
+// Every terminal gives the result the same width, see [evenWidth].
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -43,8 +43,8 @@ func evenWidth(r rune) rune {
 	return r
 }
 
-// ShortID is docker's 12 digits of an id that is 64 hexadecimal ones. Other
-// ids are what a person chose, and stay.
+// ShortID returns the first 12 digits, as docker does, of an ID of 64 hexadecimal
+// digits. It returns other IDs, which a person chose, unchanged.
 func ShortID(id string) string {
 	if len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "" {
 		return id[:12]
@@ -52,7 +52,7 @@ func ShortID(id string) string {
 	return id
 }
 
-// Scale writes a number with at most three digits, and a prefix of the SI.
+// Scale formats a number with at most three digits, and a prefix of the SI.
 func Scale(n uint64) (digits, prefix string) {
 	if n < 1000 {
 		return strconv.FormatUint(n, 10), ""
@@ -72,13 +72,13 @@ func Scale(n uint64) (digits, prefix string) {
 	return strconv.FormatFloat(v, 'f', decimals, 64), prefixes[i : i+1]
 }
 
-// Bytes writes a number of bytes, as "1.23 MB"; 1 kB is 1000 bytes.
+// Bytes formats a number of bytes, as "1.23 MB"; 1 kB is 1000 bytes.
 func Bytes(n uint64) string {
 	digits, prefix := Scale(n)
 	return digits + " " + prefix + "B"
 }
 
-// Rate writes a number of bytes a second, or the bits of them, as "9.84 Mb".
+// Rate formats a number of bytes a second, or of bits if bits is set, as "9.84 Mb".
 func Rate(bytes float64, bits bool) string {
 	if !bits {
 		return Bytes(uint64(math.Round(max(0, bytes))))
@@ -87,7 +87,7 @@ func Rate(bytes float64, bits bool) string {
 	return digits + " " + prefix + "b"
 }
 
-// Number writes a number of anything, as "1.23k".
+// Number formats any number, as "1.23k".
 func Number(n uint64) string {
 	digits, prefix := Scale(n)
 	return digits + prefix
