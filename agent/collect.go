@@ -9,15 +9,16 @@ import (
 	"berth/specs"
 )
 
-// Counts reads the counters of the datapath, as bpf.Maps does. A slot that was never used counts 0.
+// Counts reads the counters of the datapath, as bpf.Maps does. A slot that was never used
+// counts 0.
 type Counts interface {
 	Counters(slot uint32) (specs.Counters, error)
 	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 }
 
-// Collect returns all attachments with their counts: the live ones ordered by namespace and interface, then the ended
-// ones, the last ended first. If counts is nil, because no agent has pinned its maps yet, the endpoints are marked as
-// not counted.
+// Collect returns all attachments with their counts: the live ones ordered by namespace and
+// interface, then the ended ones, the last ended first. If counts is nil, because no agent
+// has pinned its maps yet, the endpoints are marked as not counted.
 //
 // Counts are read within the records' transaction, so that no slot is reassigned meanwhile.
 func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.Endpoint, error) {
@@ -62,8 +63,8 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	return e, nil
 }
 
-// containerNames returns the names of the containers that share an attachment, ordered by ID; "" for a container whose
-// name is not known.
+// containerNames returns the names of the containers that share an attachment, ordered by
+// ID; "" for a container whose name is not known.
 func containerNames(a *state.Attachment, first string) []string {
 	all := make([]string, len(a.Containers))
 	all[0] = first

@@ -9,7 +9,8 @@ import (
 // Names are a container's names, as far as its engine provides them.
 type Names struct{ Name, Image, Pod, Namespace string }
 
-// nameKeys are the annotations in which engines store a container's names, the best one first.
+// nameKeys are the annotations in which engines store a container's names, the best one
+// first.
 var nameKeys = struct{ name, image, pod, namespace []string }{
 	name: []string{
 		"nerdctl/name",                      // nerdctl pkg/labels
@@ -25,12 +26,12 @@ var nameKeys = struct{ name, image, pod, namespace []string }{
 	namespace: []string{"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"},
 }
 
-// infraName is the name that CRI-O and the kubelet give to the container that holds a pod's namespaces; the pod's name
-// is the one that a person knows.
+// infraName is the name that CRI-O and the kubelet give to the container that holds a pod's
+// namespaces; the pod's name is the one that a person knows.
 const infraName = "POD"
 
-// NamesOf returns the names in a container's annotations; docker and podman set none. A container that only holds a
-// pod's namespaces gets the pod's name.
+// NamesOf returns the names in a container's annotations; docker and podman set none. A
+// container that only holds a pod's namespaces gets the pod's name.
 func NamesOf(annotations map[string]string) Names {
 	n := Names{
 		Name:      first(annotations, nameKeys.name),
@@ -44,7 +45,8 @@ func NamesOf(annotations map[string]string) Names {
 	return n
 }
 
-// NamesFor returns the names of an attachment's container: the engine's answer, or else those in the annotations.
+// NamesFor returns the names of an attachment's container: the engine's answer, or else
+// those in the annotations.
 func NamesFor(a *state.Attachment) state.Names {
 	said := NamesOf(a.Annotations)
 	n := state.Names{}

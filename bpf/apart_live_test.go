@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestSiblingProgramRefused loads on a kernel that refuses the sibling program: all else is loaded, and the reason is
-// reported.
+// TestSiblingProgramRefused loads on a kernel that refuses the sibling program: all else is
+// loaded, and the reason is reported.
 func TestSiblingProgramRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -58,7 +58,8 @@ func TestHasMember(t *testing.T) {
 	}
 }
 
-// TestWaitForPrograms checks that waiting needs no privilege or kernel configuration beyond maps.
+// TestWaitForPrograms checks that waiting needs no privilege or kernel configuration beyond
+// maps.
 func TestWaitForPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

@@ -43,9 +43,9 @@ func (d *Datapath) program(w way) *ebpf.Program {
 	return d.egress
 }
 
-// Attach attaches the programs to a parent whose own MAC is mac. If it has them, Attach replaces programs of an earlier
-// run and a changed MAC; no frame passes uncounted between the two. With "auto", it uses clsact if the kernel has no
-// tcx.
+// Attach attaches the programs to a parent whose own MAC is mac. If it has them, Attach
+// replaces programs of an earlier run and a changed MAC; no frame passes uncounted between
+// the two. With "auto", it uses clsact if the kernel has no tcx.
 func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
 	return d.maps.exclusively(func() error { return d.attachParent(ifindex, mac) })
 }
@@ -85,8 +85,9 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 	return d.detachTCX(ifindex)
 }
 
-// ownMAC stores the parent's own MAC, which identifies the host's frames. The endpoint of a passthru parent has the
-// same MAC, also after it has changed it: all frames of that parent are its own.
+// ownMAC stores the parent's own MAC, which identifies the host's frames. The endpoint of a
+// passthru parent has the same MAC, also after it has changed it: all frames of that parent
+// are its own.
 func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	p, err := d.maps.parent(ifindex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -127,8 +128,8 @@ func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
 		func(v endpointValue) bool { return v.Is.Flags&flagParent != 0 })
 }
 
-// Detach removes berth's programs from a parent, whichever process attached them. If there are none, or the parent is
-// gone, it does nothing. Counts and endpoints stay.
+// Detach removes berth's programs from a parent, whichever process attached them. If there
+// are none, or the parent is gone, it does nothing. Counts and endpoints stay.
 func (d *Datapath) Detach(ifindex int) error {
 	return d.maps.exclusively(func() error { return d.detach(ifindex) })
 }
@@ -142,8 +143,8 @@ func (d *Datapath) detach(ifindex int) error {
 	return nil
 }
 
-// forgetParent deletes the entries of a parent, unless they mark it as a passthru endpoint's or as shared by ipvlan
-// endpoints.
+// forgetParent deletes the entries of a parent, unless they mark it as a passthru
+// endpoint's or as shared by ipvlan endpoints.
 func (m *Maps) forgetParent(ifindex int) error {
 	p, err := m.parent(ifindex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -160,8 +161,8 @@ func (m *Maps) forgetParent(ifindex int) error {
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
 }
 
-// DetachAll removes berth's programs from every parent, and keeps hooks from attaching them to another until Resume or
-// the next Load.
+// DetachAll removes berth's programs from every parent, and keeps hooks from attaching them
+// to another until Resume or the next Load.
 func (d *Datapath) DetachAll() error {
 	withheld := d.withhold()
 	indices, err := d.parents()

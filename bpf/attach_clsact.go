@@ -14,8 +14,8 @@ const filterHandle = 0xbe27
 
 func (w way) filterName() string { return "berth-" + w.String() }
 
-// qdiscParent returns the parent handle of a clsact qdisc's filters (TC_H_MIN_INGRESS and TC_H_MIN_EGRESS in
-// include/uapi/linux/pkt_sched.h).
+// qdiscParent returns the parent handle of a clsact qdisc's filters (TC_H_MIN_INGRESS and
+// TC_H_MIN_EGRESS in include/uapi/linux/pkt_sched.h).
 func (w way) qdiscParent() uint32 {
 	if w == ingress {
 		return netlink.HANDLE_MIN_INGRESS
@@ -23,7 +23,8 @@ func (w way) qdiscParent() uint32 {
 	return netlink.HANDLE_MIN_EGRESS
 }
 
-// attachClsact creates the qdisc if there is none, and creates or replaces berth's two filters.
+// attachClsact creates the qdisc if there is none, and creates or replaces berth's two
+// filters.
 func (d *Datapath) attachClsact(ifindex int) error {
 	if err := d.ensureQdisc(ifindex); err != nil {
 		return err
@@ -42,8 +43,8 @@ func (d *Datapath) attachClsact(ifindex int) error {
 	return nil
 }
 
-// planFilter returns berth's filter at its present priority, or at the first priority that is free. The kernel runs
-// filters in the order of their priorities.
+// planFilter returns berth's filter at its present priority, or at the first priority that
+// is free. The kernel runs filters in the order of their priorities.
 func planFilter(filters []netlink.Filter, ifindex int, w way) *netlink.BpfFilter {
 	priority := uint16(1)
 	if ours := ourFilter(filters, w); ours != nil {
@@ -77,7 +78,8 @@ func ourFilter(filters []netlink.Filter, w way) *netlink.BpfFilter {
 	return nil
 }
 
-// detachClsact removes berth's filters, and the qdisc if berth created it and no other filter is on it.
+// detachClsact removes berth's filters, and the qdisc if berth created it and no other
+// filter is on it.
 func (d *Datapath) detachClsact(ifindex int) error {
 	left := 0
 	for _, w := range ways {
@@ -110,8 +112,8 @@ func (d *Datapath) detachClsact(ifindex int) error {
 	return keep(d.maps, mapParents, uint32(ifindex), p)
 }
 
-// ensureQdisc creates the clsact qdisc, and records whether berth created it: an existing one without berth's filters
-// belongs to another program, whatever was recorded before.
+// ensureQdisc creates the clsact qdisc, and records whether berth created it: an existing
+// one without berth's filters belongs to another program, whatever was recorded before.
 func (d *Datapath) ensureQdisc(ifindex int) error {
 	made, err := ensureClsact(d.tc, ifindex)
 	if err != nil {
@@ -147,12 +149,13 @@ func (d *Datapath) anyFilter(ifindex int) (bool, error) {
 	return false, nil
 }
 
-// ErrQdisc is returned for an interface with another qdisc in the place of clsact. There is then no hook for a program
-// at egress.
+// ErrQdisc is returned for an interface with another qdisc in the place of clsact. There is
+// then no hook for a program at egress.
 var ErrQdisc = errors.New("another qdisc has the place of clsact")
 
-// ensureClsact creates the clsact qdisc of an interface, and reports whether it did; made is false if there is one. The
-// error wraps [ErrQdisc] if another kind is in its place or has its handle.
+// ensureClsact creates the clsact qdisc of an interface, and reports whether it did; made
+// is false if there is one. The error wraps [ErrQdisc] if another kind is in its place or
+// has its handle.
 func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 	add := tc.QdiscAdd(clsact(ifindex))
 	kind, handle, err := ingressQdisc(tc, ifindex)
@@ -179,9 +182,9 @@ func nameOf(tc *netlink.Handle, ifindex int) string {
 	return l.Attrs().Name
 }
 
-// ingressQdisc returns the kind of the qdisc in the place that "clsact" and the older "ingress" share (TC_H_INGRESS in
-// include/uapi/linux/pkt_sched.h), and the kind of a qdisc elsewhere that has their handle; each is "" if there is
-// none.
+// ingressQdisc returns the kind of the qdisc in the place that "clsact" and the older
+// "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h), and the kind of a qdisc
+// elsewhere that has their handle; each is "" if there is none.
 func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
 	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
 	if gone(err) {
@@ -200,7 +203,8 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err err
 	return kind, handle, nil
 }
 
-// filters returns the filters of one direction, or none if the interface or the qdisc does not exist.
+// filters returns the filters of one direction, or none if the interface or the qdisc does
+// not exist.
 func (d *Datapath) filters(ifindex int, w way) ([]netlink.Filter, error) {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
 	filters, err := d.tc.FilterList(device, w.qdiscParent())

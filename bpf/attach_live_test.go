@@ -36,7 +36,8 @@ func TestAttachAndDetach(t *testing.T) {
 	})
 }
 
-// TestAuto checks that tcx is preferred, and that a change of the setting leaves nothing of the other attach type.
+// TestAuto checks that tcx is preferred, and that a change of the setting leaves nothing of
+// the other attach type.
 func TestAuto(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -59,8 +60,8 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-// TestOthersAreUntouched compares the parent's programs before attaching and after detaching, and checks that the
-// others' are there all the while.
+// TestOthersAreUntouched compares the parent's programs before attaching and after
+// detaching, and checks that the others' are there all the while.
 func TestOthersAreUntouched(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -101,8 +102,8 @@ func TestFirst(t *testing.T) {
 	c.expect("although dropped after us", receiveExternal(one(3, 3*udpBytes(100))))
 }
 
-// TestQdisc checks that a clsact qdisc is left as it was found: that of another program, and berth's own if others use
-// it.
+// TestQdisc checks that a clsact qdisc is left as it was found: that of another program,
+// and berth's own if others use it.
 func TestQdisc(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -130,7 +131,8 @@ func TestQdisc(t *testing.T) {
 	}
 }
 
-// TestParentGone checks that stale entries of a deleted interface are removed, by Detach and by the next Load.
+// TestParentGone checks that stale entries of a deleted interface are removed, by Detach
+// and by the next Load.
 func TestParentGone(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {

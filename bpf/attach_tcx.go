@@ -34,8 +34,8 @@ func (d *Datapath) attachTCX(ifindex int) error {
 	return nil
 }
 
-// updateTCX replaces the program of a link that is attached to the interface, and pins the link again if its pin was
-// removed. It returns false if there is no such link.
+// updateTCX replaces the program of a link that is attached to the interface, and pins the
+// link again if its pin was removed. It returns false if there is no such link.
 func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 	path := d.pins.link(ifindex, w)
 	l, err := link.LoadPinnedLink(path, nil)
@@ -85,8 +85,9 @@ type held struct {
 	way     way
 }
 
-// adoptLink returns a pinned link of another index that is on this interface: the interface was moved to another
-// network namespace and back, and has kept its programs. It renames the link's pin. It returns nil if there is none.
+// adoptLink returns a pinned link of another index that is on this interface: the interface
+// was moved to another network namespace and back, and has kept its programs. It renames
+// the link's pin. It returns nil if there is none.
 func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
 	indices, err := p.linked()
 	if err != nil {
@@ -152,8 +153,9 @@ func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
 	return fresh, nil
 }
 
-// freeing bounds the time in which the kernel frees a link whose pin was removed: it does so in a work queue
-// (kernel/bpf/syscall.c: bpf_link_put), and until then the program is still on the interface.
+// freeing bounds the time in which the kernel frees a link whose pin was removed: it does
+// so in a work queue (kernel/bpf/syscall.c: bpf_link_put), and until then the program is
+// still on the interface.
 const freeing = 200 * time.Millisecond
 
 func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
@@ -162,8 +164,8 @@ func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
 	})
 }
 
-// swapLink gives a link of the old folder a new program, and moves its pin to the new folder. It drops a link whose
-// interface is gone.
+// swapLink gives a link of the old folder a new program, and moves its pin to the new
+// folder. It drops a link whose interface is gone.
 func (d *Datapath) swapLink(name string) error {
 	old := filepath.Join(d.pins.next().links(), name)
 	program := d.sibling
@@ -186,7 +188,8 @@ func (d *Datapath) swapLink(name string) error {
 	return nil
 }
 
-// linkOn reports whether the link is attached to the interface. If a link's interface is gone, its index is 0.
+// linkOn reports whether the link is attached to the interface. If a link's interface is
+// gone, its index is 0.
 func linkOn(l link.Link, ifindex int) bool {
 	info, err := l.Info()
 	if err != nil || info.TCX() == nil {
@@ -208,8 +211,8 @@ func (d *Datapath) detachTCX(ifindex int) error {
 	return errors.Join(errs...)
 }
 
-// detachLink detaches and removes a pinned link, if there is one. The link is detached at once, even if another process
-// has it open.
+// detachLink detaches and removes a pinned link, if there is one. The link is detached at
+// once, even if another process has it open.
 func detachLink(path string) error {
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -47,8 +47,8 @@ func (m *Maps) eachBase(end uint32, fn func(uint32, *baseValue)) error {
 	})
 }
 
-// addBase sets the base of these maps to the counts of the old maps plus their own base. If it is repeated before the
-// old counters are gone, the result is the same.
+// addBase sets the base of these maps to the counts of the old maps plus their own base. If
+// it is repeated before the old counters are gone, the result is the same.
 func (m *Maps) addBase(old pins) error {
 	counted, err := ebpf.LoadPinnedMap(old.object(mapCounters), nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +109,8 @@ func (m *Maps) makeBase() (*ebpf.Map, error) {
 	return m.get(mapBase)
 }
 
-// olderBase is baseOf for a base with another layout: that of the counters beside it, which are its only member.
+// olderBase is baseOf for a base with another layout: that of the counters beside it, which
+// are its only member.
 func (m *Maps) olderBase(slot uint32, convert conversion) (v baseValue, err error) {
 	one, err := m.base()
 	if err != nil || one == nil {

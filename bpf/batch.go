@@ -9,12 +9,13 @@ import (
 	"berth/specs"
 )
 
-// batchBytes bounds the buffer of one system call. It holds the values of all CPUs: with 64 of them, the counters of 40
-// slots.
+// batchBytes bounds the buffer of one system call. It holds the values of all CPUs: with 64
+// of them, the counters of 40 slots.
 const batchBytes = 256 << 10
 
-// EachCounters calls fn with the counters of the slots 0 to end-1, or of all slots if end is larger, in order. It reads
-// many slots by one system call. fn must not keep the pointer.
+// EachCounters calls fn with the counters of the slots 0 to end-1, or of all slots if end
+// is larger, in order. It reads many slots by one system call. fn must not keep the
+// pointer.
 func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters)) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {

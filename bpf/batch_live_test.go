@@ -9,7 +9,8 @@ import (
 	"berth/specs"
 )
 
-// TestBatchesAreWhatSingleReadsAre compares batch reads with reads slot by slot, beyond the size of a batch too.
+// TestBatchesAreWhatSingleReadsAre compares batch reads with reads slot by slot, beyond the
+// size of a batch too.
 func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
@@ -39,7 +40,8 @@ func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
 	must(t, x.maps.EachCounters(0, func(slot uint32, _ *specs.Counters) { t.Errorf("slot %d, want none", slot) }))
 }
 
-// BenchmarkReadAll measures the map reading of one scrape. The goal is 5 ms at 10,000 endpoints.
+// BenchmarkReadAll measures the map reading of one scrape. The goal is 5 ms at 10,000
+// endpoints.
 func BenchmarkReadAll(b *testing.B) {
 	ns := testnet.Namespace(b)
 	d := load(b, ns, bpffs(b), Options{MaxEndpoints: 10_000})

@@ -15,9 +15,10 @@ import (
 	"berth/specs"
 )
 
-// BenchmarkDatapath measures the cost of a frame above an empty program, by BPF_PROG_TEST_RUN: the minimum of several
-// runs each, as other work on the machine can only add. The goals are 50 ns with one endpoint in the frame, 75 ns with
-// two, judging included.
+// BenchmarkDatapath measures the cost of a frame above an empty program, by
+// BPF_PROG_TEST_RUN: the minimum of several runs each, as other work on the machine can
+// only add. The goals are 50 ns with one endpoint in the frame, 75 ns with two, judging
+// included.
 func BenchmarkDatapath(b *testing.B) {
 	for _, endpoints := range []uint32{1, 1000, 10_000} {
 		x, wire := newCrowd(b, endpoints, true), newCrowd(b, endpoints, false)
@@ -48,8 +49,8 @@ type benchFrame struct {
 	wire  bool // whether it comes off a wire, so has no socket
 }
 
-// benchFrames are valid frames, by the number of endpoints in them, and some of a flood of invalid ones, most of which
-// are only counted.
+// benchFrames are valid frames, by the number of endpoints in them, and some of a flood of
+// invalid ones, most of which are only counted.
 func benchFrames() []benchFrame {
 	segment := ip4(6, ipA, ipLAN, tcp(12, 1000))
 	from6 := ip6(6, ip6A, ip6LAN, tcp(12, 1000))
@@ -127,7 +128,8 @@ func verdictProgram(t testing.TB, verdict int32, before ...asm.Instruction) *ebp
 	return p
 }
 
-// compare reports the cost of a frame in a program, and its difference from the other's, measured in turns.
+// compare reports the cost of a frame in a program, and its difference from the other's,
+// measured in turns.
 func compare(b *testing.B, empty, p *ebpf.Program, frame []byte) {
 	b.Helper()
 	const rounds = 15

@@ -30,7 +30,8 @@ func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
 	return base.Counters.specs(), nil
 }
 
-// AllCounters returns the counters of the slots 0 to end-1, or of all slots if end is larger; the index is the slot.
+// AllCounters returns the counters of the slots 0 to end-1, or of all slots if end is
+// larger; the index is the slot.
 func (m *Maps) AllCounters(end uint32) ([]specs.Counters, error) {
 	all := make([]specs.Counters, 0, min(end, m.Slots()))
 	err := m.EachCounters(end, func(_ uint32, c *specs.Counters) { all = append(all, *c) })
@@ -45,8 +46,9 @@ func sum(cpus []counters) counters {
 	return total
 }
 
-// Zero sets the counters and violations of a slot to 0. The caller must have unregistered the slot long enough before
-// that every program that had found it has finished; a tenth of a second is enough.
+// Zero sets the counters and violations of a slot to 0. The caller must have unregistered
+// the slot long enough before that every program that had found it has finished; a tenth of
+// a second is enough.
 func (m *Maps) Zero(slot uint32) error {
 	if err := m.follow(); err != nil {
 		return err
@@ -74,8 +76,8 @@ func (m *Maps) Zero(slot uint32) error {
 	return nil
 }
 
-// EventsLost returns the number of events lost to a full ring buffer. They are also in the LeftOut of the next event
-// sent.
+// EventsLost returns the number of events lost to a full ring buffer. They are also in the
+// LeftOut of the next event sent.
 func (m *Maps) EventsLost() (uint64, error) { return m.lost(lostEvents) }
 
 func (m *Maps) lost(what uint32) (n uint64, err error) {

@@ -14,8 +14,9 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// pinLayout is the pinned map that describes the layout of the others. The size of a value does not identify its
-// layout: a member may be inserted in the middle, or two may have changed places.
+// pinLayout is the pinned map that describes the layout of the others. The size of a value
+// does not identify its layout: a member may be inserted in the middle, or two may have
+// changed places.
 const pinLayout = "layout"
 
 // described holds the members of the keys and values of the pinned maps, by name.
@@ -51,7 +52,8 @@ func describe(spec *ebpf.CollectionSpec) (described, error) {
 	return all, nil
 }
 
-// described returns the pinned description of the layout, or that of the first version if there is none.
+// described returns the pinned description of the layout, or that of the first version if
+// there is none.
 func (p pins) described() (described, error) {
 	text := firstLayout
 	m, err := ebpf.LoadPinnedMap(p.object(pinLayout), nil)
@@ -92,7 +94,8 @@ func (p pins) describeIn(all described) error {
 	return p.replace(pinLayout, m.Pin)
 }
 
-// describeOnce pins the description of maps that stay, or will be created, unless it is pinned already.
+// describeOnce pins the description of maps that stay, or will be created, unless it is
+// pinned already.
 func (p pins) describeOnce(was, now described) error {
 	if !absent(p.object(pinLayout)) && maps.EqualFunc(was, now, described1.equal) {
 		return nil
@@ -124,8 +127,9 @@ func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 	return c, err
 }
 
-// conversionOf plans the conversion of a pinned map's values to the wanted layout; same is true if the map can stay. It
-// fails with ebpf.ErrMapIncompatible if entries cannot be converted.
+// conversionOf plans the conversion of a pinned map's values to the wanted layout; same is
+// true if the map can stay. It fails with ebpf.ErrMapIncompatible if entries cannot be
+// converted.
 func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now described) (c conversion, same bool, err error) {
 	before, known := was[name]
 	after := now[name]
@@ -146,7 +150,8 @@ func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now descr
 	return c, false, nil
 }
 
-// sizeOf returns the size of a structure with these members. The layout has no unnamed padding.
+// sizeOf returns the size of a structure with these members. The layout has no unnamed
+// padding.
 func sizeOf(all []member) (size int) {
 	for _, m := range all {
 		size = max(size, int(m.Offset+m.Size))

@@ -12,12 +12,13 @@ import (
 	"berth/specs"
 )
 
-// AttachParent attaches the programs that the agent has pinned to a parent without them, so that the first frame of its
-// first endpoint is counted: the agent would attach only after it has read the endpoint's record. It is called in the
-// namespace of the parent, before that endpoint can send; attach is as in [Options].
+// AttachParent attaches the programs that the agent has pinned to a parent without them, so
+// that the first frame of its first endpoint is counted: the agent would attach only after
+// it has read the endpoint's record. It is called in the namespace of the parent, before
+// that endpoint can send; attach is as in [Options].
 //
-// It does nothing if no program is pinned, as without an agent, or after the agent was detached on request. The agent
-// takes the parent over.
+// It does nothing if no program is pinned, as without an agent, or after the agent was
+// detached on request. The agent takes the parent over.
 func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
 	if _, _, err := (&Datapath{pins: m.pins, maps: m}).inspectTCX(ifindex); err == nil {
 		return nil // the usual case
@@ -68,7 +69,8 @@ func (p pins) program(name string) (*ebpf.Program, error) {
 	return one, nil
 }
 
-// withhold removes the programs pinned for hooks, so that no hook attaches them after it has returned.
+// withhold removes the programs pinned for hooks, so that no hook attaches them after it
+// has returned.
 func (d *Datapath) withhold() error {
 	d.withheld = true
 	err := d.maps.exclusively(func() error {

@@ -46,7 +46,8 @@ func (x *bench) found() map[uint32]map[specs.Kind]specs.Broken {
 	return all
 }
 
-// only reports whether the only violation is one packet of a kind in a slot, or there is none if kind is "".
+// only reports whether the only violation is one packet of a kind in a slot, or there is
+// none if kind is "".
 func (j judged) only(slot uint32, kind specs.Kind) bool {
 	want := specs.Broken{Packets: 1}
 	if j.drop {
@@ -58,8 +59,8 @@ func (j judged) only(slot uint32, kind specs.Kind) bool {
 	return len(j.found) == 1 && len(j.found[slot]) == 1 && j.found[slot][kind] == want
 }
 
-// TestEnforceMACSpoof drops forged frames in both directions, and lets the endpoint's own frames pass; a dropped frame
-// is in no endpoint's traffic.
+// TestEnforceMACSpoof drops forged frames in both directions, and lets the endpoint's own
+// frames pass; a dropped frame is in no endpoint's traffic.
 func TestEnforceMACSpoof(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -91,7 +92,8 @@ func TestEnforceMACSpoof(t *testing.T) {
 	}
 }
 
-// TestEnforceSuspected checks the frames that a kernel without the helper drops: it judges by address.
+// TestEnforceSuspected checks the frames that a kernel without the helper drops: it judges
+// by address.
 func TestEnforceSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -115,7 +117,8 @@ func TestEnforceSuspected(t *testing.T) {
 	}
 }
 
-// TestForgedMACOfASibling sends with forged MACs to a sibling, which never passes egress, and has them dropped.
+// TestForgedMACOfASibling sends with forged MACs to a sibling, which never passes egress,
+// and has them dropped.
 func TestForgedMACOfASibling(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -141,8 +144,8 @@ func TestForgedMACOfASibling(t *testing.T) {
 	a.expect("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
 }
 
-// TestEnforceWithoutAgent checks that frames are dropped and counted after every process has closed the programs and
-// maps.
+// TestEnforceWithoutAgent checks that frames are dropped and counted after every process
+// has closed the programs and maps.
 func TestEnforceWithoutAgent(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -171,8 +174,8 @@ func TestEnforceWithoutAgent(t *testing.T) {
 	})
 }
 
-// TestFloodIsCounted floods a parent with violating frames from two threads, and checks that each is counted, and each
-// event sent or left out.
+// TestFloodIsCounted floods a parent with violating frames from two threads, and checks
+// that each is counted, and each event sent or left out.
 func TestFloodIsCounted(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)

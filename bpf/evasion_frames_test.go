@@ -59,8 +59,8 @@ func fragments4(first int) carrier {
 	}
 }
 
-// extended inserts IPv6 extension headers before the payload, given by their numbers, the first one outermost; each has
-// no effect.
+// extended inserts IPv6 extension headers before the payload, given by their numbers, the
+// first one outermost; each has no effect.
 func extended(numbers ...byte) carrier {
 	return func(frame []byte) [][]byte {
 		next, payload := frame[20], slices.Clone(frame[54:])

@@ -19,8 +19,8 @@ import (
 	"berth/specs"
 )
 
-// The addresses of the evasions: no machine has the forged ones, so that no answer and no duplicate detection changes a
-// receiver's state.
+// The addresses of the evasions: no machine has the forged ones, so that no answer and no
+// duplicate detection changes a receiver's state.
 var (
 	ipForged  = netip.MustParseAddr("192.0.2.99")
 	ip6Forged = netip.MustParseAddr("2001:db8::99")
@@ -241,8 +241,8 @@ func newArena(t *testing.T) *arena {
 	return x
 }
 
-// try sends a forgery in a carrier, and reports whether the receiver accepts it. A valid datagram of the container's,
-// sent after it, must arrive.
+// try sends a forgery in a carrier, and reports whether the receiver accepts it. A valid
+// datagram of the container's, sent after it, must arrive.
 func (x *arena) try(f forgery, c carrier, to *receiver) bool {
 	x.Helper()
 	to.forget()
@@ -279,8 +279,9 @@ func (x *arena) enforce(kinds ...specs.Kind) {
 	must(x, x.maps.Register(x.from.Endpoint))
 }
 
-// TestEvasions sends each forgery in each carrier, to the LAN and to a sibling. Linux itself is the reference: a
-// forgery that it accepts without enforcement must not reach it while the kind is enforced.
+// TestEvasions sends each forgery in each carrier, to the LAN and to a sibling. Linux
+// itself is the reference: a forgery that it accepts without enforcement must not reach it
+// while the kind is enforced.
 func TestEvasions(t *testing.T) {
 	t.Parallel()
 	x := newArena(t)
@@ -303,8 +304,8 @@ func TestEvasions(t *testing.T) {
 	t.Logf("taken where nothing is enforced: %v", accepted)
 }
 
-// evades reports whether a receiver accepts a forgery that is not enforced. If it does, evades checks that the forgery
-// is found, and does not arrive when enforced.
+// evades reports whether a receiver accepts a forgery that is not enforced. If it does,
+// evades checks that the forgery is found, and does not arrive when enforced.
 func (x *arena) evades(f forgery, c carrier, to *receiver, what string) bool {
 	x.Helper()
 	x.enforce()

@@ -12,7 +12,8 @@ import (
 	"berth/specs"
 )
 
-// ErrRecord is wrapped by the errors of [DecodeEvent] if the record was not written by a datapath of this layout.
+// ErrRecord is wrapped by the errors of [DecodeEvent] if the record was not written by a
+// datapath of this layout.
 var ErrRecord = errors.New("not an event of this layout")
 
 // RawEvent is a violation as the datapath reports it, with slots instead of names.
@@ -36,7 +37,8 @@ type RawEvent struct {
 	Bytes       []byte // at most the first 96 of the frame
 }
 
-// Reader yields the events of the datapath. Only one Reader may read at a time: each event is delivered once.
+// Reader yields the events of the datapath. Only one Reader may read at a time: each event
+// is delivered once.
 type Reader struct {
 	ring *ringbuf.Reader
 }
@@ -54,7 +56,8 @@ func (d *Datapath) Events() (*Reader, error) {
 	return &Reader{ring}, nil
 }
 
-// Read waits for the next event. The error wraps os.ErrClosed after Close, and [ErrRecord] if a record is skipped.
+// Read waits for the next event. The error wraps os.ErrClosed after Close, and [ErrRecord]
+// if a record is skipped.
 func (r *Reader) Read() (RawEvent, error) {
 	record, err := r.ring.Read()
 	if err != nil {

@@ -60,7 +60,8 @@ func TestDecodeEventRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeEvent checks that every record that decodes is a valid violation of specs, with its bytes from the record.
+// FuzzDecodeEvent checks that every record that decodes is a valid violation of specs, with
+// its bytes from the record.
 func FuzzDecodeEvent(f *testing.F) {
 	f.Add(encode(f, event{}))
 	f.Add(encode(f, event{Captured: eventBytes, Kind: 255}))

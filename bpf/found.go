@@ -13,11 +13,12 @@ import (
 	"berth/specs"
 )
 
-// AddViolation adds n violations of a kind that the agent judges, not the datapath, to a slot. The count lasts as long
-// as the datapath's counts, and is read and zeroed with them.
+// AddViolation adds n violations of a kind that the agent judges, not the datapath, to a
+// slot. The count lasts as long as the datapath's counts, and is read and zeroed with them.
 //
-// Only one process at a time may call it, and only while the slot belongs to an endpoint: inside a View of the store in
-// which the attachment is live. Slot 0 is for violations without an endpoint.
+// Only one process at a time may call it, and only while the slot belongs to an endpoint:
+// inside a View of the store in which the attachment is live. Slot 0 is for violations
+// without an endpoint.
 func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	number := slices.Index(specs.Kinds(), kind)
 	if number < 0 || kind.Judge() != specs.JudgeAgent {
@@ -67,7 +68,8 @@ func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 	return v, nil
 }
 
-// makeFound creates the map if it does not exist. It has room for every slot, and takes memory only for the used ones.
+// makeFound creates the map if it does not exist. It has room for every slot, and takes
+// memory only for the used ones.
 func (m *Maps) makeFound() (*ebpf.Map, error) {
 	if one, err := m.get(mapFound); !errors.Is(err, fs.ErrNotExist) {
 		return one, err
@@ -112,8 +114,8 @@ func (m *Maps) zeroFound(slot uint32) error {
 	return deleteIf(m, mapFound, slot, func(foundValue) bool { return true })
 }
 
-// addFound adds the counts of the old map of violations, and of its map "found", to those found here. If it is
-// repeated, the result is the same.
+// addFound adds the counts of the old map of violations, and of its map "found", to those
+// found here. If it is repeated, the result is the same.
 func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
 	sums, err := earlier.allFound()
 	if err != nil {

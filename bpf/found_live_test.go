@@ -41,8 +41,8 @@ func TestAddViolation(t *testing.T) {
 	}
 }
 
-// TestNoRoomForViolations fills the map of violations, and checks that those of an endpoint without room are under slot
-// 0: no count is lost.
+// TestNoRoomForViolations fills the map of violations, and checks that those of an endpoint
+// without room are under slot 0: no count is lost.
 func TestNoRoomForViolations(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)

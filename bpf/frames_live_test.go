@@ -15,7 +15,8 @@ const (
 	slotB
 )
 
-// bench is a datapath whose programs get frames by BPF_PROG_TEST_RUN, as if they were on lo, which is interface 1.
+// bench is a datapath whose programs get frames by BPF_PROG_TEST_RUN, as if they were on
+// lo, which is interface 1.
 type bench struct {
 	testing.TB
 	*Datapath
@@ -110,7 +111,8 @@ var (
 	alone   = [2]specs.Mode{specs.ModeBridge}
 )
 
-// rules has, for every rule of counting, a frame that is counted, and a similar one that is not.
+// rules has, for every rule of counting, a frame that is counted, and a similar one that is
+// not.
 var rules = []struct {
 	name  string
 	modes [2]specs.Mode
@@ -184,8 +186,8 @@ func TestOtherParent(t *testing.T) {
 	}
 }
 
-// TestSentBack checks that a frame to a stranger, which another endpoint than its source put on ingress, does not count
-// as one that the source has just sent.
+// TestSentBack checks that a frame to a stranger, which another endpoint than its source
+// put on ingress, does not count as one that the source has just sent.
 func TestSentBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -196,7 +198,8 @@ func TestSentBack(t *testing.T) {
 	}
 }
 
-// TestPassthru checks that all frames of a parent belong to its passthru endpoint, also after that has changed its MAC.
+// TestPassthru checks that all frames of a parent belong to its passthru endpoint, also
+// after that has changed its MAC.
 func TestPassthru(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -26,7 +26,8 @@ func newWired(t *testing.T) *wired {
 	return &wired{lab: labOn(t, host, "tap0", Options{}), TapDevice: tap, other: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}}
 }
 
-// comes sends a frame from the wire, and waits until it was processed: it then sends a frame that c receives.
+// comes sends a frame from the wire, and waits until it was processed: it then sends a
+// frame that c receives.
 func (w *wired) comes(c *container, frame []byte) {
 	w.Helper()
 	w.Write(frame)
@@ -39,7 +40,8 @@ func (w *wired) comes(c *container, frame []byte) {
 	w.sent = w.counters(c.Slot).Receive.External.Unicast.Packets
 }
 
-// TestGroupsReflected sends multicast and broadcast over a switch that reflects and one that does not.
+// TestGroupsReflected sends multicast and broadcast over a switch that reflects and one
+// that does not.
 func TestGroupsReflected(t *testing.T) {
 	t.Parallel()
 	all := netip.MustParseAddr("192.0.2.255")
@@ -70,8 +72,9 @@ func TestGroupsReflected(t *testing.T) {
 	}
 }
 
-// copyOf makes an endpoint send a frame of which a copy comes back, and returns the violations. A frame is remembered
-// for a second; if the copy takes longer on a loaded machine, the frame is sent again.
+// copyOf makes an endpoint send a frame of which a copy comes back, and returns the
+// violations. A frame is remembered for a second; if the copy takes longer on a loaded
+// machine, the frame is sent again.
 func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.Kind]specs.Broken) {
 	w.Helper()
 	copied := slices.Clone(frame)
@@ -90,8 +93,8 @@ func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.K
 	return found
 }
 
-// TestDuplicateMACOfGroups lets another machine send multicast and broadcast with an endpoint's MAC, beside copies of
-// the endpoint's own frames.
+// TestDuplicateMACOfGroups lets another machine send multicast and broadcast with an
+// endpoint's MAC, beside copies of the endpoint's own frames.
 func TestDuplicateMACOfGroups(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)
@@ -198,7 +201,8 @@ func TestDuplicateIP(t *testing.T) {
 	}
 }
 
-// TestSourceDenied sends to an endpoint in source mode from its list, and from another source.
+// TestSourceDenied sends to an endpoint in source mode from its list, and from another
+// source.
 func TestSourceDenied(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)

@@ -8,9 +8,10 @@ import (
 	"berth/specs"
 )
 
-// TestGroupFramesReceived checks the statement of specs/metrics.md on received multicast and broadcast: the interface's
-// own statistics count them, under the name "multicast", each copy that a filter let through, from the LAN and from
-// siblings alike. In source mode they do not.
+// TestGroupFramesReceived checks the statement of specs/metrics.md on received multicast
+// and broadcast: the interface's own statistics count them, under the name "multicast",
+// each copy that a filter let through, from the LAN and from siblings alike. In source mode
+// they do not.
 func TestGroupFramesReceived(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[specs.Mode]uint64{
@@ -27,8 +28,8 @@ func TestGroupFramesReceived(t *testing.T) {
 			}
 			all := netip.MustParseAddr("192.0.2.255")
 			testnet.Run(t, l.lan, "ip", "route", "add", "233.252.0.0/24", "dev", "wire")
-			// Frames to a group that is not joined. The filter has 256 places (mc_hash in drivers/net/macvlan.c), so
-			// sometimes it lets that group through too.
+			// Frames to a group that is not joined. The filter has 256 places (mc_hash in
+			// drivers/net/macvlan.c), so sometimes it lets that group through too.
 			const others, more = 2, 200
 			sendUDP(t, l.lan, netip.MustParseAddr("233.252.0.2"), others, 100+more)
 			sendUDP(t, l.lan, all, 3, 100)
@@ -70,7 +71,8 @@ func TestGroupFramesReceived(t *testing.T) {
 	}
 }
 
-// TestSourceList checks that an endpoint in source mode is counted the frames that its list lets through.
+// TestSourceList checks that an endpoint in source mode is counted the frames that its list
+// lets through.
 func TestSourceList(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -29,8 +29,9 @@ func (p pins) inside(slot uint32) string {
 	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
 
-// knowsInterfaces returns nil if the sibling program can find its interface's namespace on this kernel, else the reason
-// why not: it reads the namespace from the kernel's own structures, by their names in the kernel's BTF.
+// knowsInterfaces returns nil if the sibling program can find its interface's namespace on
+// this kernel, else the reason why not: it reads the namespace from the kernel's own
+// structures, by their names in the kernel's BTF.
 func knowsInterfaces() error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
@@ -51,7 +52,8 @@ func hasMember(types *btf.Spec, structure, member string) bool {
 	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
-// CountsSiblings returns nil if frames between ipvlan siblings are counted on this kernel, else the reason why not.
+// CountsSiblings returns nil if frames between ipvlan siblings are counted on this kernel,
+// else the reason why not.
 func (d *Datapath) CountsSiblings() error { return d.noSibling }
 
 // updateInsides replaces the sibling program of an earlier run on every interface.
@@ -102,12 +104,13 @@ func (p pins) detachInsides() error {
 // detachInside detaches the link of one slot at once, if there is one.
 func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)) }
 
-// AttachInside attaches the sibling program to an ipvlan endpoint's interface, as frames between siblings do not pass
-// the parent. It is called in the namespace of the interface (Endpoint.Index), before the interface can send;
-// Unregister undoes it. It does nothing if no agent has pinned the program.
+// AttachInside attaches the sibling program to an ipvlan endpoint's interface, as frames
+// between siblings do not pass the parent. It is called in the namespace of the interface
+// (Endpoint.Index), before the interface can send; Unregister undoes it. It does nothing if
+// no agent has pinned the program.
 //
-// Without tcx the program is attached as a clsact filter. It is never replaced: until the interface is deleted it
-// counts into the maps that existed when it was attached.
+// Without tcx the program is attached as a clsact filter. It is never replaced: until the
+// interface is deleted it counts into the maps that existed when it was attached.
 func (m *Maps) AttachInside(e Endpoint) error {
 	p, err := ebpf.LoadPinnedProgram(m.pins.object(pinSibling), nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,8 +183,8 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 	return nil
 }
 
-// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a process that was killed
-// before it recorded the interface's index.
+// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a
+// process that was killed before it recorded the interface's index.
 func (m *Maps) forgetInside(e Endpoint) error {
 	err := m.pins.detachInside(e.Slot)
 	if e.Index == 0 {
@@ -199,8 +202,8 @@ type Inside struct {
 
 func (i Inside) key() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
 
-// Insides returns every interface for which AttachInside was called and that was not deleted since. It reads the whole
-// map, so no transaction may be open.
+// Insides returns every interface for which AttachInside was called and that was not
+// deleted since. It reads the whole map, so no transaction may be open.
 func (m *Maps) Insides() (all []Inside, err error) {
 	one, err := m.get(mapInsides)
 	if err != nil {
@@ -218,13 +221,15 @@ func (m *Maps) Insides() (all []Inside, err error) {
 	return all, nil
 }
 
-// DropInside deletes an interface from the map of the sibling program, unless it has another slot now.
+// DropInside deletes an interface from the map of the sibling program, unless it has
+// another slot now.
 func (m *Maps) DropInside(i Inside) error {
 	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
-// LinkedInsides returns a function that reports whether the interface of a slot had the pinned link of the sibling
-// program when LinkedInsides was called. It is always true on a kernel without tcx.
+// LinkedInsides returns a function that reports whether the interface of a slot had the
+// pinned link of the sibling program when LinkedInsides was called. It is always true on a
+// kernel without tcx.
 func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 	if !hasTCX() {
 		return func(uint32) bool { return true }
@@ -237,8 +242,9 @@ func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 	return func(slot uint32) bool { return linked[filepath.Base(d.pins.inside(slot))] }
 }
 
-// MissesInside reports whether AttachInside is due for an endpoint: it was not called since the maps were created, or
-// its program is gone. It is false if no agent has pinned the program.
+// MissesInside reports whether AttachInside is due for an endpoint: it was not called since
+// the maps were created, or its program is gone. It is false if no agent has pinned the
+// program.
 func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	if _, err := os.Stat(m.pins.object(pinSibling)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -16,12 +16,13 @@ type Attachment struct {
 	Kind string // TCX or Clsact
 	Old  bool   // whether one is of an earlier run
 
-	// Ahead lists the programs that get frames before berth's, in the kernel's order: each can drop frames, or pass
-	// them on, unseen by berth's.
+	// Ahead lists the programs that get frames before berth's, in the kernel's order: each
+	// can drop frames, or pass them on, unseen by berth's.
 	Ahead []string
 }
 
-// Attached returns the parents that have both of berth's programs, by interface index, from the kernel's present state.
+// Attached returns the parents that have both of berth's programs, by interface index, from
+// the kernel's present state.
 func (d *Datapath) Attached() (map[int]Attachment, error) {
 	indices, err := d.parents()
 	if err != nil {
@@ -40,13 +41,15 @@ func (d *Datapath) Attached() (map[int]Attachment, error) {
 	return found, nil
 }
 
-// kindAt returns the attach type of both of berth's programs on an interface, or "" if not both are there.
+// kindAt returns the attach type of both of berth's programs on an interface, or "" if not
+// both are there.
 func (d *Datapath) kindAt(ifindex int) (string, error) {
 	at, err := d.inspect(ifindex)
 	return at.Kind, err
 }
 
-// inspect reads the programs of an interface from the kernel. Kind is "" if berth's are not both in their places.
+// inspect reads the programs of an interface from the kernel. Kind is "" if berth's are not
+// both in their places.
 func (d *Datapath) inspect(ifindex int) (at Attachment, err error) {
 	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
 	if err != nil && !errors.Is(err, errNotOn) {
@@ -95,8 +98,8 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 	return ahead, old, nil
 }
 
-// linkInfo returns the kernel's information on a pinned link of berth's, or errNotOn if it is attached to no interface
-// or another one.
+// linkInfo returns the kernel's information on a pinned link of berth's, or errNotOn if it
+// is attached to no interface or another one.
 func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
 	l, err := link.LoadPinnedLink(p.link(ifindex, w), nil)
 	if err != nil {
@@ -113,7 +116,8 @@ func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
 	return info, nil
 }
 
-// runningTCX returns the tcx programs of an interface in the order in which they run; none on a kernel without tcx.
+// runningTCX returns the tcx programs of an interface in the order in which they run; none
+// on a kernel without tcx.
 func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
 	if !hasTCX() {
 		return nil, nil
@@ -127,8 +131,8 @@ func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
 	return r.Programs, nil
 }
 
-// inspectClsact looks for berth's filters. All tcx programs run before them, and so do the filters that the kernel
-// lists earlier (net/sched/cls_api.c, __tcf_classify).
+// inspectClsact looks for berth's filters. All tcx programs run before them, and so do the
+// filters that the kernel lists earlier (net/sched/cls_api.c, __tcf_classify).
 func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err error) {
 	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil || kind != Clsact {
 		return nil, false, errors.Join(err, errNotOn)
@@ -155,8 +159,8 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 	return ahead, old, nil
 }
 
-// filtersAhead names the filters that the kernel runs before berth's. Filters of another chain than 0 are reached only
-// by an action of a filter in chain 0.
+// filtersAhead names the filters that the kernel runs before berth's. Filters of another
+// chain than 0 are reached only by an action of a filter in chain 0.
 func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w way) (ahead []string) {
 	for _, f := range filters {
 		if f == netlink.Filter(ours) {
@@ -179,7 +183,8 @@ var xdpModes = map[uint32]string{
 	nl.XDP_ATTACHED_DRV: "native", nl.XDP_ATTACHED_SKB: "generic", nl.XDP_ATTACHED_HW: "offloaded",
 }
 
-// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it gets frames before TC does.
+// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it gets
+// frames before TC does.
 func (d *Datapath) xdpOn(ifindex int) (ahead []string, err error) {
 	for depth := 0; depth < maxStacked && ifindex != 0; depth++ {
 		l, err := d.tc.LinkByIndex(ifindex)
@@ -220,7 +225,8 @@ func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
 	return !ok || own == id
 }
 
-// programText returns the name of a program and its id, or the id alone if the name cannot be read.
+// programText returns the name of a program and its id, or the id alone if the name cannot
+// be read.
 func programText(id ebpf.ProgramID) string {
 	names, err := programNames()
 	if name := names[id]; err == nil && name != "" {

@@ -62,8 +62,8 @@ func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebp
 	return p
 }
 
-// TestTCXAhead names a tcx program that others attached before berth's, in either direction and with either attach
-// type, and none behind berth's.
+// TestTCXAhead names a tcx program that others attached before berth's, in either direction
+// and with either attach type, and none behind berth's.
 func TestTCXAhead(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -96,7 +96,8 @@ func TestTCXAhead(t *testing.T) {
 	})
 }
 
-// TestFilterAhead names clsact filters of any kind that the kernel runs before berth's, and none of those behind.
+// TestFilterAhead names clsact filters of any kind that the kernel runs before berth's, and
+// none of those behind.
 func TestFilterAhead(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -131,8 +132,8 @@ func TestXDPAhead(t *testing.T) {
 	})
 }
 
-// TestLostPrograms removes a program in each possible way: the parent does not count as attached, and attaching again
-// repairs it.
+// TestLostPrograms removes a program in each possible way: the parent does not count as
+// attached, and attaching again repairs it.
 func TestLostPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -181,7 +182,8 @@ func (l *lab) forceDetach(w way) {
 	must(l, theirs.Close())
 }
 
-// TestRemadeQdiscStays checks that a clsact qdisc which another program created in place of berth's is not removed.
+// TestRemadeQdiscStays checks that a clsact qdisc which another program created in place of
+// berth's is not removed.
 func TestRemadeQdiscStays(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -194,8 +196,8 @@ func TestRemadeQdiscStays(t *testing.T) {
 	}
 }
 
-// TestQdiscInPlace attaches by clsact to a parent on which another qdisc has its place, or its handle. The error has
-// the remedy and nothing is left behind; tcx is not affected.
+// TestQdiscInPlace attaches by clsact to a parent on which another qdisc has its place, or
+// its handle. The error has the remedy and nothing is left behind; tcx is not affected.
 func TestQdiscInPlace(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -236,8 +238,8 @@ func TestQdiscInPlace(t *testing.T) {
 	}
 }
 
-// TestPinsRemoved removes pins, all and some, again and again: no frame is missing from the counts meanwhile, and all
-// is pinned again after it.
+// TestPinsRemoved removes pins, all and some, again and again: no frame is missing from the
+// counts meanwhile, and all is pinned again after it.
 func TestPinsRemoved(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -330,8 +332,8 @@ func (l *lab) violationsOf(slot uint32, kind specs.Kind) uint64 {
 	return all[kind].Packets
 }
 
-// TestEarlyAttach attaches the pinned programs to a parent as a hook does: every frame is counted, also while the agent
-// takes the parent over.
+// TestEarlyAttach attaches the pinned programs to a parent as a hook does: every frame is
+// counted, also while the agent takes the parent over.
 func TestEarlyAttach(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -365,7 +367,8 @@ func TestEarlyAttach(t *testing.T) {
 	})
 }
 
-// TestRegisterAgainWritesNothing checks that a repeated Register writes no element, for any kind of endpoint.
+// TestRegisterAgainWritesNothing checks that a repeated Register writes no element, for any
+// kind of endpoint.
 func TestRegisterAgainWritesNothing(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
@@ -386,8 +389,8 @@ func TestRegisterAgainWritesNothing(t *testing.T) {
 	}
 }
 
-// TestParentsAtOnce lets hooks register the first endpoints of parents while the agent attaches to them: neither loses
-// the other's writes.
+// TestParentsAtOnce lets hooks register the first endpoints of parents while the agent
+// attaches to them: neither loses the other's writes.
 func TestParentsAtOnce(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

@@ -47,7 +47,8 @@ func arpFor(sender, target netip.Addr) []byte {
 	return p
 }
 
-// TestIPvlanRules has the frames that count for an endpoint by its address, and similar ones that do not.
+// TestIPvlanRules has the frames that count for an endpoint by its address, and similar
+// ones that do not.
 func TestIPvlanRules(t *testing.T) {
 	t.Parallel()
 	data := make([]byte, 66)
@@ -91,8 +92,8 @@ func TestIPvlanRules(t *testing.T) {
 	}
 }
 
-// TestSiblingProgram runs the sibling program on an endpoint's interface, which is lo, in a namespace that is not the
-// initial one.
+// TestSiblingProgram runs the sibling program on an endpoint's interface, which is lo, in a
+// namespace that is not the initial one.
 func TestSiblingProgram(t *testing.T) {
 	t.Parallel()
 	x := ipvlanBench(t, false)
@@ -164,7 +165,8 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 	return c
 }
 
-// TestIPvlan counts the traffic of two containers, with each other and with the LAN, in every mode.
+// TestIPvlan counts the traffic of two containers, with each other and with the LAN, in
+// every mode.
 func TestIPvlan(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.IPvlan) {
@@ -208,8 +210,8 @@ func TestIPvlan(t *testing.T) {
 	}
 }
 
-// TestIPvlanRestart checks that the sibling program runs on without an agent, is replaced by the next one, and is
-// removed with its endpoint.
+// TestIPvlanRestart checks that the sibling program runs on without an agent, is replaced
+// by the next one, and is removed with its endpoint.
 func TestIPvlanRestart(t *testing.T) {
 	t.Parallel()
 	l, a, b := ipvlans(t, specs.ModeL2)

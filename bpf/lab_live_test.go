@@ -38,8 +38,8 @@ type container struct {
 	lab *lab
 }
 
-// newLab creates a lab whose cable is a veth pair: eth0 on the host, wire on the LAN. It has no IPv6, so only the
-// test's own frames are on it.
+// newLab creates a lab whose cable is a veth pair: eth0 on the host, wire on the LAN. It
+// has no IPv6, so only the test's own frames are on it.
 func newLab(t testing.TB, o Options) *lab {
 	t.Helper()
 	host, lan := quiet(t), quiet(t)
@@ -69,7 +69,8 @@ func (l *lab) attach() {
 	testnet.In(l, l.ns, func() { must(l, l.Attach(l.parent, l.hostMAC)) })
 }
 
-// quiet creates a namespace that sends nothing by itself: it has no IPv6, and silently receives datagrams to port 9.
+// quiet creates a namespace that sends nothing by itself: it has no IPv6, and silently
+// receives datagrams to port 9.
 func quiet(t testing.TB) *testnet.NS {
 	t.Helper()
 	ns := testnet.Namespace(t)
@@ -99,8 +100,8 @@ var macvlanModes = map[specs.Mode]netlink.MacvlanMode{
 	specs.ModeSource: netlink.MACVLAN_MODE_SOURCE,
 }
 
-// container creates a container and registers it. All containers of the lab have each other's MAC, so that none sends
-// ARP requests.
+// container creates a container and registers it. All containers of the lab have each
+// other's MAC, so that none sends ARP requests.
 func (l *lab) container(mode specs.Mode) *container {
 	l.Helper()
 	c := l.stranger(mode)
@@ -247,8 +248,8 @@ type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// sendTCP sends a number of bytes from one namespace to an address in another, and returns the number of bytes sent:
-// more if segments were retransmitted.
+// sendTCP sends a number of bytes from one namespace to an address in another, and returns
+// the number of bytes sent: more if segments were retransmitted.
 func sendTCP(t testing.TB, from, to *testnet.NS, ip netip.Addr, size int64) (sent uint64) {
 	t.Helper()
 	at, read := serveTCP(t, to, ip)

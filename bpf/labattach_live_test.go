@@ -114,7 +114,8 @@ func (l *lab) idle(c *container, what string) {
 	}
 }
 
-// neighbourPrograms attaches a tcx program, a clsact qdisc and filters of other programs to the parent.
+// neighbourPrograms attaches a tcx program, a clsact qdisc and filters of other programs to
+// the parent.
 func (l *lab) neighbourPrograms(verdict int32) {
 	l.Helper()
 	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")

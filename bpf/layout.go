@@ -8,7 +8,8 @@ import (
 	"berth/specs"
 )
 
-// Version is the version of the pinned layout, and so the name of its folder under BPFFS. c/layout.h is the same in C.
+// Version is the version of the pinned layout, and so the name of its folder under BPFFS.
+// c/layout.h is the same in C.
 const Version = 1
 
 // The maps, by the names of their pins.
@@ -30,8 +31,8 @@ const (
 	mapStates     = "states"
 	mapPrints     = "prints"
 
-	// Only userspace uses mapBase and mapFound. The first exists only after a migration, the second from its first
-	// violation on.
+	// Only userspace uses mapBase and mapFound. The first exists only after a migration,
+	// the second from its first violation on.
 	mapBase  = "base"
 	mapFound = "found"
 )
@@ -57,7 +58,8 @@ const parentMadeQdisc = 0x01
 // parentIPvlan marks a parent on which ipvlan endpoints were registered.
 const parentIPvlan = 0x02
 
-// numKinds is the number of kinds of violation for which a slot has room: those of specs.Kinds.
+// numKinds is the number of kinds of violation for which a slot has room: those of
+// specs.Kinds.
 const numKinds = 18
 
 // evidences is the number of evidences in the datapath.
@@ -196,7 +198,8 @@ type violation struct {
 
 type violations struct{ Of [numKinds]violation }
 
-// foundValue holds the packets of violations in a slot, by kind, that userspace has added to the datapath's counts.
+// foundValue holds the packets of violations in a slot, by kind, that userspace has added
+// to the datapath's counts.
 type foundValue struct{ Packets, Dropped [32]uint64 }
 
 // baseValue holds the counts of earlier maps in a slot.

@@ -12,7 +12,8 @@ import (
 	"berth/specs"
 )
 
-// TestLayout compares the Go types with the C ones: size, and offset and size of each member, in order.
+// TestLayout compares the Go types with the C ones: size, and offset and size of each
+// member, in order.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	spec, err := loadDatapath()

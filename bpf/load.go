@@ -22,10 +22,12 @@ const parentsMax = 1024
 // vlansMax bounds the VLANs that have a sub-interface, on all trunks together.
 const vlansMax = 16384
 
-// addressesPer is the average number of addresses of an endpoint; parentsMax more are left for the host's.
+// addressesPer is the average number of addresses of an endpoint; parentsMax more are left
+// for the host's.
 const addressesPer = 3
 
-// sourcesMin is the least number of MACs for which the lists of endpoints in source mode have room.
+// sourcesMin is the least number of MACs for which the lists of endpoints in source mode
+// have room.
 const sourcesMin = 8192
 
 // Options configure the loading of the datapath.
@@ -34,8 +36,8 @@ type Options struct {
 	Attach       string // "auto" (also ""), "tcx" or "clsact"
 }
 
-// Datapath holds the loaded programs, for the agent. Only one process at a time may have it. Its methods must not be
-// called concurrently.
+// Datapath holds the loaded programs, for the agent. Only one process at a time may have
+// it. Its methods must not be called concurrently.
 type Datapath struct {
 	pins   pins
 	maps   *Maps
@@ -51,15 +53,16 @@ type Datapath struct {
 	sibling   *ebpf.Program // nil unless programs are loaded
 }
 
-// Load creates the maps under bpffs, or adopts those that are pinned there with their content, and loads the programs.
-// Attachments of an earlier run keep its programs until Attach replaces them; pinned links whose interface is gone are
-// removed.
+// Load creates the maps under bpffs, or adopts those that are pinned there with their
+// content, and loads the programs. Attachments of an earlier run keep its programs until
+// Attach replaces them; pinned links whose interface is gone are removed.
 //
-// Maps of an older layout, or smaller ones, are replaced: entries are copied, all programs swapped, and the old counts
-// then kept as the base of the new ones. If the process is killed meanwhile, nothing is lost: the next one continues.
-// Register the endpoints again after Load, as a hook may have registered one in the old maps. The error wraps
-// [ErrNotBPFFS], [ErrUnsafe], ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints the verifier's log with
-// %+v.
+// Maps of an older layout, or smaller ones, are replaced: entries are copied, all programs
+// swapped, and the old counts then kept as the base of the new ones. If the process is
+// killed meanwhile, nothing is lost: the next one continues. Register the endpoints again
+// after Load, as a hook may have registered one in the old maps. The error wraps
+// [ErrNotBPFFS], [ErrUnsafe], ebpf.ErrMapIncompatible, or *ebpf.VerifierError, which prints
+// the verifier's log with %+v.
 func Load(bpffs string, o Options) (*Datapath, error) {
 	return loadWith(bpffs, o, constants{
 		netnsHelper: features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil, sockets: true,
@@ -115,8 +118,9 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	return d, nil
 }
 
-// loadObjects loads maps and programs into the kernel. If the pinned maps have another layout or are too small, new
-// ones are in their place when it returns, and the counts of the old ones are still to be taken over.
+// loadObjects loads maps and programs into the kernel. If the pinned maps have another
+// layout or are too small, new ones are in their place when it returns, and the counts of
+// the old ones are still to be taken over.
 func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	spec, err := loadDatapath()
 	if err != nil {
@@ -147,9 +151,10 @@ type loaded struct {
 	noSibling error // why the sibling program does nothing; nil if it counts
 }
 
-// assign loads the objects. The sibling program needs more of the kernel than the others: if it cannot be loaded, they
-// are loaded with a replacement that passes every frame. The others then do without the kernel's BTF, which they need
-// to find headers inside tunnels and the interfaces of a namespace.
+// assign loads the objects. The sibling program needs more of the kernel than the others:
+// if it cannot be loaded, they are loaded with a replacement that passes every frame. The
+// others then do without the kernel's BTF, which they need to find headers inside tunnels
+// and the interfaces of a namespace.
 func assign(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 	noSibling := knowsInterfaces()
 	if noSibling == nil {
@@ -183,7 +188,8 @@ func loadInto(spec *ebpf.CollectionSpec, into pins, noSibling error, types *btf.
 	return l, spec.LoadAndAssign(&l.datapathObjects, options)
 }
 
-// noTypes returns an empty BTF: reads of the kernel's types stay in the programs as instructions that never run.
+// noTypes returns an empty BTF: reads of the kernel's types stay in the programs as
+// instructions that never run.
 func noTypes() (*btf.Spec, error) {
 	b, err := btf.NewBuilder([]btf.Type{&btf.Int{Name: "int", Size: 4}}, nil)
 	if err != nil {
@@ -249,8 +255,8 @@ func (d *Datapath) Close() error {
 	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
 }
 
-// DetachPinned removes the programs from every parent if no agent runs, as Datapath.DetachAll does. The error wraps
-// fs.ErrNotExist if nothing is pinned.
+// DetachPinned removes the programs from every parent if no agent runs, as
+// Datapath.DetachAll does. The error wraps fs.ErrNotExist if nothing is pinned.
 func DetachPinned(bpffs string) error { return withPinned(bpffs, (*Datapath).DetachAll) }
 
 // PurgePinned is DetachPinned, and also removes all pinned objects, with their counts.

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockWait bounds the wait for the lock of the pinned objects. It is held for well under a millisecond, and the kernel
-// frees it if its process dies.
+// lockWait bounds the wait for the lock of the pinned objects. It is held for well under a
+// millisecond, and the kernel frees it if its process dies.
 const lockWait = 5 * time.Second
 
-// exclusively runs fn while no other process, and no other caller in this one, attaches to parents or changes their map
-// entries: hook and agent do both, and a value of the map "parents" has members of either.
+// exclusively runs fn while no other process, and no other caller in this one, attaches to
+// parents or changes their map entries: hook and agent do both, and a value of the map
+// "parents" has members of either.
 //
 // It must not be called inside fn.
 func (m *Maps) exclusively(fn func() error) error {
@@ -30,7 +31,8 @@ func (m *Maps) exclusively(fn func() error) error {
 	return fn()
 }
 
-// lock locks the folder until the file is closed. If the folder was replaced meanwhile, it locks the new one.
+// lock locks the folder until the file is closed. If the folder was replaced meanwhile, it
+// locks the new one.
 func (p pins) lock() (*os.File, error) {
 	for end := time.Now().Add(lockWait); ; {
 		f, err := os.Open(p.dir)

@@ -46,7 +46,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// skb is struct __sk_buff (include/uapi/linux/bpf.h): the fields that BPF_PROG_TEST_RUN accepts.
+// skb is struct __sk_buff (include/uapi/linux/bpf.h): the fields that BPF_PROG_TEST_RUN
+// accepts.
 type skb struct {
 	_       [10]uint32
 	IfIndex uint32

@@ -9,8 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Maps are the pinned maps. Each is opened at its first use. The methods may be called concurrently, and by several
-// processes.
+// Maps are the pinned maps. Each is opened at its first use. The methods may be called
+// concurrently, and by several processes.
 type Maps struct {
 	pins pins
 
@@ -24,8 +24,8 @@ type Maps struct {
 	owned  bool   // whether the agent owns them: its programs use these maps, wherever they are pinned
 }
 
-// Open returns the maps pinned under bpffs. The error wraps fs.ErrNotExist if no agent ever pinned any, and [ErrUnsafe]
-// if another user could have.
+// Open returns the maps pinned under bpffs. The error wraps fs.ErrNotExist if no agent ever
+// pinned any, and [ErrUnsafe] if another user could have.
 func Open(bpffs string) (*Maps, error) {
 	if err := pinsUnder(bpffs).checkFolders(); err != nil {
 		return nil, err
@@ -49,8 +49,8 @@ func (m *Maps) Close() error {
 	return errors.Join(errs...)
 }
 
-// Slots returns the number of counter slots, of which 1 to Slots()-1 can be used. It returns 0 if the map cannot be
-// opened.
+// Slots returns the number of counter slots, of which 1 to Slots()-1 can be used. It
+// returns 0 if the map cannot be opened.
 func (m *Maps) Slots() uint32 {
 	counters, err := m.get(mapCounters)
 	if err != nil {
@@ -84,8 +84,8 @@ func (m *Maps) openRest() error {
 	return errors.Join(base, found, layout)
 }
 
-// follow closes maps that an agent has replaced since they were opened, so that nothing is written to the old ones. A
-// method that writes calls it first.
+// follow closes maps that an agent has replaced since they were opened, so that nothing is
+// written to the old ones. A method that writes calls it first.
 func (m *Maps) follow() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,8 +103,9 @@ func (m *Maps) follow() error {
 	return errors.Join(errs...)
 }
 
-// keep sets a key unless it has the value already: the kernel may reuse the memory of a replaced element at once, while
-// a program that was held up between look-up and use still reads it (kernel/bpf/hashtab.c).
+// keep sets a key unless it has the value already: the kernel may reuse the memory of a
+// replaced element at once, while a program that was held up between look-up and use still
+// reads it (kernel/bpf/hashtab.c).
 func keep[V comparable](m *Maps, name string, key any, value V) error {
 	one, err := m.get(name)
 	if err != nil {
@@ -121,7 +122,8 @@ func keep[V comparable](m *Maps, name string, key any, value V) error {
 	return m.put(name, key, value)
 }
 
-// expect marks the filter's element of a registered key. It keeps the datapath's own notes in it.
+// expect marks the filter's element of a registered key. It keeps the datapath's own notes
+// in it.
 func (m *Maps) expect(k endpointKey) error {
 	one, err := m.get(mapFilter)
 	if err != nil {
@@ -151,8 +153,8 @@ func (m *Maps) put(name string, key, value any) error {
 	return nil
 }
 
-// deleteIf deletes a key if want returns true for its value; a missing key is no error. Only the owner of the slot
-// could set the key between look-up and deletion.
+// deleteIf deletes a key if want returns true for its value; a missing key is no error.
+// Only the owner of the slot could set the key between look-up and deletion.
 func deleteIf[V any](m *Maps, name string, key any, want func(V) bool) error {
 	one, err := m.get(name)
 	if err != nil {

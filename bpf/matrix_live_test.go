@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// matrix is one run of the exactness matrix: two containers of one mode on a parent whose switch reflects or not, and
-// the capture of the cable.
+// matrix is one run of the exactness matrix: two containers of one mode on a parent whose
+// switch reflects or not, and the capture of the cable.
 type matrix struct {
 	*lab
 	mode    specs.Mode
@@ -23,9 +23,10 @@ type matrix struct {
 	direct  map[*container]specs.Counters // traffic between siblings that bypassed the cable
 }
 
-// TestExact tests every mode, to and from the wire and a sibling, with a switch that reflects and one that does not,
-// with multicast and broadcast, small datagrams and super-packets of TCP and UDP. The reference is the known number of
-// frames sent, or a capture with offloads off.
+// TestExact tests every mode, to and from the wire and a sibling, with a switch that
+// reflects and one that does not, with multicast and broadcast, small datagrams and
+// super-packets of TCP and UDP. The reference is the known number of frames sent, or a
+// capture with offloads off.
 func TestExact(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.Macvlan) {
@@ -106,8 +107,8 @@ func (x *matrix) withTheWire() {
 	x.check("TCP")
 }
 
-// superPackets checks that the frames sent meanwhile pass the parent in fewer pieces than the cable; otherwise the test
-// would test nothing.
+// superPackets checks that the frames sent meanwhile pass the parent in fewer pieces than
+// the cable; otherwise the test would test nothing.
 func (x *matrix) superPackets(c *container, send func()) {
 	x.Helper()
 	pieces := func() uint64 { return testnet.Link(x, c.NS, "net1").Attrs().Statistics.TxPackets }
@@ -122,7 +123,8 @@ func (x *matrix) superPackets(c *container, send func()) {
 	}
 }
 
-// withSibling sends between the containers: directly in bridge mode, else over the switch if it reflects.
+// withSibling sends between the containers: directly in bridge mode, else over the switch
+// if it reflects.
 func (x *matrix) withSibling() {
 	x.Helper()
 	bridge := x.mode == specs.ModeBridge

@@ -7,8 +7,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// member is a named place in a key or value of a map. Each element of an array of structures has its own members; an
-// array of numbers is one member.
+// member is a named place in a key or value of a map. Each element of an array of
+// structures has its own members; an array of numbers is one member.
 type member struct {
 	Path   string // such as "is.slot" or "of[3].packets"; "" for a number without a structure
 	Offset uint32
@@ -79,9 +79,9 @@ type conversion struct {
 
 type move struct{ from, to, size uint32 }
 
-// convertMembers plans the conversion of values from old members to new ones: each member is copied to the one of the
-// same name. New members are 0, and deleted ones are left out. It returns false if a member has shrunk, or its name has
-// another kind of member.
+// convertMembers plans the conversion of values from old members to new ones: each member
+// is copied to the one of the same name. New members are 0, and deleted ones are left out.
+// It returns false if a member has shrunk, or its name has another kind of member.
 func convertMembers(old, now []member, size int) (conversion, bool) {
 	c, was := conversion{size: size}, make(map[string]member, len(old))
 	for _, m := range old {
@@ -117,7 +117,8 @@ func (c conversion) value(old []byte) []byte {
 	return fresh
 }
 
-// appended returns the conversion of values of an unknown layout, to which members may have been appended.
+// appended returns the conversion of values of an unknown layout, to which members may have
+// been appended.
 func appended(oldSize, size int) conversion {
 	return conversion{size: size, moves: []move{{size: uint32(min(oldSize, size))}}}
 }

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pinMigrating marks maps that have replaced others whose links and counts are still to be taken over.
+// pinMigrating marks maps that have replaced others whose links and counts are still to be
+// taken over.
 const pinMigrating = "migrating"
 
 // migration replaces pinned maps with ones of another shape:
@@ -27,8 +28,8 @@ const pinMigrating = "migrating"
 //  4. When no old program runs any more, the old counts are written to the
 //     base of the new ones, and the old counters are unpinned.
 //
-// If the process is killed before step 2, nothing has changed; after it, the next Load does steps 3 and 4 (again). To
-// repeat them gives the same result.
+// If the process is killed before step 2, nothing has changed; after it, the next Load does
+// steps 3 and 4 (again). To repeat them gives the same result.
 type migration struct {
 	from, into pins     // equal if nothing is to be done
 	copies     []string // maps whose entries are copied
@@ -36,7 +37,8 @@ type migration struct {
 	now        described
 }
 
-// adopt renames the maps of another version to this one: their layout is then migrated as any other.
+// adopt renames the maps of another version to this one: their layout is then migrated as
+// any other.
 func (p pins) adopt() error {
 	if _, err := os.Stat(p.dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -57,8 +59,8 @@ func (p pins) adopt() error {
 	return nil
 }
 
-// planMigration compares the pinned maps, and their description, with the wanted ones, and sets the sizes in spec. If
-// they differ, it does step 1 except for copying.
+// planMigration compares the pinned maps, and their description, with the wanted ones, and
+// sets the sizes in spec. If they differ, it does step 1 except for copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
 	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
 	was, err := p.described()
@@ -116,8 +118,8 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	return m, m.keep(pinned)
 }
 
-// renewCounts replaces the maps of counts too if any map is replaced: their content becomes the base of the new ones,
-// so the new ones must not hold it as well.
+// renewCounts replaces the maps of counts too if any map is replaced: their content becomes
+// the base of the new ones, so the new ones must not hold it as well.
 func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 	for _, name := range []string{mapCounters, mapViolations} {
 		if pinned[name] != nil && len(m.copies) > 0 && !slices.Contains(m.copies, name) {
@@ -221,9 +223,10 @@ func (d *Datapath) takeOver() error {
 	return removePin(d.pins.object(pinMigrating))
 }
 
-// waitForPrograms returns when every program that was running when it was called has finished. An update of a map of
-// maps waits for that (kernel/bpf/syscall.c, maybe_wait_bpf_programs: synchronize_rcu). So would membarrier(2), but it
-// fails on kernels with nohz_full.
+// waitForPrograms returns when every program that was running when it was called has
+// finished. An update of a map of maps waits for that (kernel/bpf/syscall.c,
+// maybe_wait_bpf_programs: synchronize_rcu). So would membarrier(2), but it fails on
+// kernels with nohz_full.
 func waitForPrograms() error {
 	inner := &ebpf.MapSpec{Name: "inner", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
 	one, err := ebpf.NewMap(inner)
@@ -241,8 +244,8 @@ func waitForPrograms() error {
 	return outer.Put(uint32(0), one)
 }
 
-// swapPrograms moves the links of the old folder to this one, each with a new program, and replaces the programs of
-// filters.
+// swapPrograms moves the links of the old folder to this one, each with a new program, and
+// replaces the programs of filters.
 func (d *Datapath) swapPrograms() error {
 	files, err := os.ReadDir(d.pins.next().links())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -16,8 +16,8 @@ import (
 	"berth/specs"
 )
 
-// TestGrow checks that a larger number of endpoints takes over counts, registrations and attachments, and that a
-// smaller one keeps all.
+// TestGrow checks that a larger number of endpoints takes over counts, registrations and
+// attachments, and that a smaller one keeps all.
 func TestGrow(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -71,7 +71,8 @@ func (l *lab) settledLayout() {
 	}
 }
 
-// TestOpenMapsFollow checks that a process which opened the maps before they were replaced uses the new ones.
+// TestOpenMapsFollow checks that a process which opened the maps before they were replaced
+// uses the new ones.
 func TestOpenMapsFollow(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -100,7 +101,8 @@ func TestOpenMapsFollow(t *testing.T) {
 	}
 }
 
-// TestOlderLayout takes over maps of another version, with fewer entries and without the last members.
+// TestOlderLayout takes over maps of another version, with fewer entries and without the
+// last members.
 func TestOlderLayout(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
@@ -155,8 +157,9 @@ func TestOlderLayout(t *testing.T) {
 	(&lab{bench: x}).settledLayout()
 }
 
-// TestKills kills the process that loads and attaches, again and again, while a container sends; mostly with larger
-// maps than before, so that it may die anywhere in a migration. No frame is missing from the counts.
+// TestKills kills the process that loads and attaches, again and again, while a container
+// sends; mostly with larger maps than before, so that it may die anywhere in a migration.
+// No frame is missing from the counts.
 func TestKills(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {

@@ -12,8 +12,9 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// programNames returns the names of all programs in the kernel, by id. It reads them by an iterator (Linux 5.9), which
-// needs CAP_BPF and CAP_PERFMON; to open a program by its id needs CAP_SYS_ADMIN, which the agent drops.
+// programNames returns the names of all programs in the kernel, by id. It reads them by an
+// iterator (Linux 5.9), which needs CAP_BPF and CAP_PERFMON; to open a program by its id
+// needs CAP_SYS_ADMIN, which the agent drops.
 func programNames() (map[ebpf.ProgramID]string, error) {
 	spec, err := namesProgram()
 	if err != nil {
@@ -45,8 +46,8 @@ func programNames() (map[ebpf.ProgramID]string, error) {
 	}
 }
 
-// nameEntry is the size of an id and a name of BPF_OBJ_NAME_LEN bytes (include/uapi/linux/bpf.h), as namesProgram
-// writes them.
+// nameEntry is the size of an id and a name of BPF_OBJ_NAME_LEN bytes
+// (include/uapi/linux/bpf.h), as namesProgram writes them.
 const nameEntry = 4 + 16
 
 func cString(b []byte) string {
@@ -58,8 +59,9 @@ func cString(b []byte) string {
 	return string(b)
 }
 
-// namesProgram writes id and name of one program. Its context is struct bpf_iter__bpf_prog (kernel/bpf/prog_iter.c):
-// pointers to the iterator's meta, whose first member is the file being read, and to the program.
+// namesProgram writes id and name of one program. Its context is struct bpf_iter__bpf_prog
+// (kernel/bpf/prog_iter.c): pointers to the iterator's meta, whose first member is the file
+// being read, and to the program.
 func namesProgram() (*ebpf.ProgramSpec, error) {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {

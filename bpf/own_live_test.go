@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// second gives a container another macvlan interface on the parent, eth1, like one of an engine's own network, and
-// returns its MAC.
+// second gives a container another macvlan interface on the parent, eth1, like one of an
+// engine's own network, and returns its MAC.
 func (c *container) second(mac specs.MAC) specs.MAC {
 	c.lab.Helper()
 	must(c.lab, testnet.Netlink(c.lab, c.lab.ns).LinkAdd(&netlink.Macvlan{
@@ -40,8 +40,9 @@ func sendDropped(t *testing.T, c *container, frame []byte) {
 	})
 }
 
-// TestOtherInterfaceOfTheContainer gives a container a second macvlan interface that does not belong to berth: its
-// frames, also ARP with the address of the first, are no violation and are not dropped. Forged frames are.
+// TestOtherInterfaceOfTheContainer gives a container a second macvlan interface that does
+// not belong to berth: its frames, also ARP with the address of the first, are no violation
+// and are not dropped. Forged frames are.
 func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -81,8 +82,8 @@ func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	}
 }
 
-// TestAnswersToAProbe lets another machine have an address that an endpoint probes: its answers are no violation, its
-// later frames are.
+// TestAnswersToAProbe lets another machine have an address that an endpoint probes: its
+// answers are no violation, its later frames are.
 func TestAnswersToAProbe(t *testing.T) {
 	t.Parallel()
 	w := newWired(t)
@@ -139,8 +140,8 @@ func TestAnswersToAProbe(t *testing.T) {
 	})
 }
 
-// TestIPvlanSpoof lets A send with B's address and with an unused one, to the wire, to B, and to all: the violation is
-// counted for A.
+// TestIPvlanSpoof lets A send with B's address and with an unused one, to the wire, to B,
+// and to all: the violation is counted for A.
 func TestIPvlanSpoof(t *testing.T) {
 	t.Parallel()
 	for _, helper := range []bool{true, false} {

@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotBPFFS is returned by [Load] if the folder for pinned objects is not on a BPF file system.
+// ErrNotBPFFS is returned by [Load] if the folder for pinned objects is not on a BPF file
+// system.
 var ErrNotBPFFS = errors.New(`not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`)
 
-// ErrUnsafe is returned if another user than the caller's could have pinned an object in the folder, or could remove
-// one.
+// ErrUnsafe is returned if another user than the caller's could have pinned an object in
+// the folder, or could remove one.
 var ErrUnsafe = errors.New("another user can change the folder for pinned objects")
 
-// checkFolders returns an error if another user can change the folder of this layout or the one around it: if a BPF
-// file system is mounted without "mode=0700", every user can create folders in its root. A folder that does not exist
-// is no error.
+// checkFolders returns an error if another user can change the folder of this layout or the
+// one around it: if a BPF file system is mounted without "mode=0700", every user can create
+// folders in its root. A folder that does not exist is no error.
 func (p pins) checkFolders() error {
 	for _, dir := range []string{filepath.Dir(p.dir), p.dir} {
 		err := checkFolder(dir, dir != p.dir)
@@ -32,8 +33,8 @@ func (p pins) checkFolders() error {
 	return nil
 }
 
-// checkFolder accepts a folder that all can write to if sticky is set and no user can remove another's files there, as
-// in the root of the file system.
+// checkFolder accepts a folder that all can write to if sticky is set and no user can
+// remove another's files there, as in the root of the file system.
 func checkFolder(dir string, sticky bool) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
@@ -58,8 +59,8 @@ type pins struct{ dir string }
 
 func pinsUnder(bpffs string) pins { return pins{filepath.Join(bpffs, "v"+strconv.Itoa(Version))} }
 
-// next returns the folder in which the maps are created that will replace these, and in which the replaced ones are
-// afterwards. Pinned names have no dots.
+// next returns the folder in which the maps are created that will replace these, and in
+// which the replaced ones are afterwards. Pinned names have no dots.
 func (p pins) next() pins { return pins{p.dir + "-next"} }
 
 // inode identifies the folder, to detect that it was replaced; it is 0 if there is none.

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPinsOfOthersAreRefused lets another user create the folders first, or be able to change them: neither the hook
-// nor the agent uses the pins there.
+// TestPinsOfOthersAreRefused lets another user create the folders first, or be able to
+// change them: neither the hook nor the agent uses the pins there.
 func TestPinsOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	layout := "v" + strconv.Itoa(Version)

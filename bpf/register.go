@@ -30,8 +30,8 @@ type Endpoint struct {
 	IPv6    specs.IPv6        // of the network; "" if off
 }
 
-// Register makes the datapath count an endpoint, from the next frame on. If it is registered already, nothing changes;
-// a MAC of another slot is assigned to this one.
+// Register makes the datapath count an endpoint, from the next frame on. If it is
+// registered already, nothing changes; a MAC of another slot is assigned to this one.
 func (m *Maps) Register(e Endpoint) error {
 	if err := m.follow(); err != nil {
 		return err
@@ -65,7 +65,8 @@ func (m *Maps) check(e Endpoint) error {
 	return nil
 }
 
-// register sets the MAC before the rest: without it, frames of the endpoint's own would look forged.
+// register sets the MAC before the rest: without it, frames of the endpoint's own would
+// look forged.
 func (m *Maps) register(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
 		if err := keep(m, mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
@@ -92,7 +93,8 @@ func (m *Maps) register(e Endpoint) error {
 	return nil
 }
 
-// registerMAC sets the filter first: without it, the datapath would not find the MAC as a source.
+// registerMAC sets the filter first: without it, the datapath would not find the MAC as a
+// source.
 func (m *Maps) registerMAC(e Endpoint) error {
 	if err := m.expect(e.key()); err != nil {
 		return err
@@ -111,8 +113,8 @@ func (m *Maps) registerMAC(e Endpoint) error {
 	return nil
 }
 
-// shareMAC marks the parent's MAC as shared, so that its frames are told apart by their addresses, now and after the
-// agent attaches to the parent again.
+// shareMAC marks the parent's MAC as shared, so that its frames are told apart by their
+// addresses, now and after the agent attaches to the parent again.
 func (m *Maps) shareMAC(e Endpoint) error {
 	return m.exclusively(func() error { return m.shareParent(e) })
 }
@@ -134,9 +136,10 @@ func (m *Maps) shareParent(e Endpoint) error {
 	return keep(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
-// Unregister makes the datapath forget an endpoint. It deletes only the keys that still lead to its slot, so a MAC or
-// an address with a new owner stays. If the namespace has a second interface on the same parent, it is evidence again
-// only when that one is registered again.
+// Unregister makes the datapath forget an endpoint. It deletes only the keys that still
+// lead to its slot, so a MAC or an address with a new owner stays. If the namespace has a
+// second interface on the same parent, it is evidence again only when that one is
+// registered again.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.follow(), m.forget(e)}
 	if e.Driver == specs.IPvlan {
@@ -148,8 +151,9 @@ func (m *Maps) Unregister(e Endpoint) error {
 	return nil
 }
 
-// Move registers an endpoint whose parent has another index now, or that is on another VLAN, and unregisters it at the
-// old place. Its slot, its counts and the sibling program stay.
+// Move registers an endpoint whose parent has another index now, or that is on another
+// VLAN, and unregisters it at the old place. Its slot, its counts and the sibling program
+// stay.
 func (m *Maps) Move(from, to Endpoint) error {
 	if err := m.Register(to); err != nil {
 		return err
@@ -201,7 +205,8 @@ func (m *Maps) givePassthru(e Endpoint) error {
 	})
 }
 
-// takePassthru returns the parent to the host: its own MAC replaces the passthru endpoint's among the endpoints.
+// takePassthru returns the parent to the host: its own MAC replaces the passthru endpoint's
+// among the endpoints.
 func (m *Maps) takePassthru(e Endpoint) error {
 	return m.exclusively(func() error { return m.takeParent(e) })
 }
@@ -274,7 +279,8 @@ func kindBit(kind specs.Kind) uint32 {
 	return 1 << number
 }
 
-// value returns the value of its MAC, with the first address of either family, which most of its frames have.
+// value returns the value of its MAC, with the first address of either family, which most
+// of its frames have.
 func (e Endpoint) value() endpointValue {
 	v := endpointValue{Is: e.party(), Cookie: e.Cookie}
 	for _, a := range slices.Backward(e.Addresses) {

@@ -137,8 +137,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestMove moves an endpoint to another index of its parent, and to another trunk below the same parent: it is counted
-// there, in its slot, and nowhere else.
+// TestMove moves an endpoint to another index of its parent, and to another trunk below the
+// same parent: it is counted there, in its slot, and nowhere else.
 func TestMove(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

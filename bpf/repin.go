@@ -18,8 +18,8 @@ const (
 	pinSibling = "sibling"
 )
 
-// programs returns the programs to pin now. Those of a parent are pinned only while the agent attaches to parents, as
-// hooks attach the pinned ones.
+// programs returns the programs to pin now. Those of a parent are pinned only while the
+// agent attaches to parents, as hooks attach the pinned ones.
 func (d *Datapath) programs() map[string]*ebpf.Program {
 	all := map[string]*ebpf.Program{pinSibling: d.sibling}
 	if !d.withheld {
@@ -28,9 +28,10 @@ func (d *Datapath) programs() map[string]*ebpf.Program {
 	return all
 }
 
-// Repin pins the maps and the programs for hooks again, with their content, if they were removed from the folder since
-// Load or replaced there; it reports whether any was missing. Attach pins links again whose pin was removed. Register
-// the endpoints again, as after Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
+// Repin pins the maps and the programs for hooks again, with their content, if they were
+// removed from the folder since Load or replaced there; it reports whether any was missing.
+// Attach pins links again whose pin was removed. Register the endpoints again, as after
+// Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
 	if err := d.pins.make(); err != nil {
 		return false, err
@@ -61,7 +62,8 @@ func (d *Datapath) pinPrograms() error {
 	return nil
 }
 
-// pinProgram pins a program for hooks, and replaces an earlier pin. Pinned names have no dots.
+// pinProgram pins a program for hooks, and replaces an earlier pin. Pinned names have no
+// dots.
 func (d *Datapath) pinProgram(name string, p *ebpf.Program) error {
 	clone, err := p.Clone() // the clone, unlike the program, does not count as pinned
 	if err != nil {
@@ -147,8 +149,9 @@ func (p pins) isMap(name string, m *ebpf.Map) bool {
 	return is == want
 }
 
-// Missing returns the names of the objects of a complete layout that are not pinned under bpffs, sorted. It returns
-// none if nothing is pinned, as before the first agent and after a purge.
+// Missing returns the names of the objects of a complete layout that are not pinned under
+// bpffs, sorted. It returns none if nothing is pinned, as before the first agent and after
+// a purge.
 func Missing(bpffs string) (names []string, err error) {
 	p := pinsUnder(bpffs)
 	if absent(p.dir) {
@@ -191,7 +194,8 @@ func (p pins) halfLinked() (names []string, err error) {
 	return names, nil
 }
 
-// Folders returns the folders with pins under bpffs: a change of their entries may be the loss of a pin.
+// Folders returns the folders with pins under bpffs: a change of their entries may be the
+// loss of a pin.
 func Folders(bpffs string) []string {
 	p := pinsUnder(bpffs)
 	return []string{p.dir, p.links()}

@@ -17,7 +17,8 @@ import (
 	"berth/specs"
 )
 
-// TestRestart checks that counting goes on without a process, and that the next one takes over the pins of the last.
+// TestRestart checks that counting goes on without a process, and that the next one takes
+// over the pins of the last.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
@@ -78,8 +79,8 @@ func TestKilledLoader(t *testing.T) {
 	})
 }
 
-// loaderEnv makes TestLoaderProcess the process that is killed: it holds the folder, the attach type, the parent's MAC
-// and the number of endpoints.
+// loaderEnv makes TestLoaderProcess the process that is killed: it holds the folder, the
+// attach type, the parent's MAC and the number of endpoints.
 const loaderEnv = "BERTH_TEST_LOADER"
 
 func startLoader(t *testing.T, l *lab, dir, kind string, cmd **exec.Cmd) ([]byte, *os.File) {

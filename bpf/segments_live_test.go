@@ -16,8 +16,8 @@ import (
 	"berth/specs"
 )
 
-// tunnels are the kinds of tunnel inside which the kernel segments super-packets, by the arguments after "ip link add
-// NAME type".
+// tunnels are the kinds of tunnel inside which the kernel segments super-packets, by the
+// arguments after "ip link add NAME type".
 var tunnels = map[string]string{
 	"vxlan":          "vxlan id 7 dstport 4789",
 	"vxlan, a port":  "vxlan id 7 dstport 8472 udpcsum",
@@ -29,8 +29,9 @@ var tunnels = map[string]string{
 	"ipip in UDP":    "ipip encap fou encap-sport 5555 encap-dport 5555",
 }
 
-// TestExactTunnels sends TCP in super-packets through each kind of tunnel, in none, one and two VLANs of the
-// container's own, both ways, and compares the counts with a capture with offloads off.
+// TestExactTunnels sends TCP in super-packets through each kind of tunnel, in none, one and
+// two VLANs of the container's own, both ways, and compares the counts with a capture with
+// offloads off.
 func TestExactTunnels(t *testing.T) {
 	t.Parallel()
 	for vlans := range 3 {
@@ -98,8 +99,8 @@ func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr)
 	testnet.Up(t, ns, "t0")
 }
 
-// holds checks that a container's counts equal the traffic of the cable: the capture shows frames without the outermost
-// tag, the counters without any.
+// holds checks that a container's counts equal the traffic of the cable: the capture shows
+// frames without the outermost tag, the counters without any.
 func (w *wireTruth) holds(t *testing.T, c *container, vlans int) {
 	t.Helper()
 	var want specs.Counters
@@ -164,9 +165,9 @@ func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 	return append(binary.NativeEndian.AppendUint16(virtio, s.sum), frame...)
 }
 
-// TestExactSegments sends super-packets of each kind by a packet socket, in none, one and two tags, and compares the
-// counts with a capture. A kernel may refuse a kind that it cannot segment, and 6.1 refuses those in tags; all accept
-// TCP without.
+// TestExactSegments sends super-packets of each kind by a packet socket, in none, one and
+// two tags, and compares the counts with a capture. A kernel may refuse a kind that it
+// cannot segment, and 6.1 refuses those in tags; all accept TCP without.
 func TestExactSegments(t *testing.T) {
 	t.Parallel()
 	for vlans := range 3 {
@@ -210,8 +211,8 @@ func sendSuper(t *testing.T, ns *testnet.NS, frame []byte) (err error) {
 	return err
 }
 
-// TestWithoutKernelTypes loads the programs as on a kernel without BTF: all of them, with the sibling program that does
-// nothing.
+// TestWithoutKernelTypes loads the programs as on a kernel without BTF: all of them, with
+// the sibling program that does nothing.
 func TestWithoutKernelTypes(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

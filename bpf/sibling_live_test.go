@@ -35,7 +35,8 @@ func (l *lab) nothing(what string) {
 	}
 }
 
-// TestPrivate sends between private endpoints, over a switch that reflects and one that does not.
+// TestPrivate sends between private endpoints, over a switch that reflects and one that
+// does not.
 func TestPrivate(t *testing.T) {
 	t.Parallel()
 	for _, reflects := range []bool{false, true} {
@@ -98,7 +99,8 @@ func TestEnforcePrivate(t *testing.T) {
 	}
 }
 
-// TestHostIsolation sends requests for the host's address, and frames to its MAC, and similar ones.
+// TestHostIsolation sends requests for the host's address, and frames to its MAC, and
+// similar ones.
 func TestHostIsolation(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -178,7 +180,8 @@ func requestOf(sender, target netip.Addr, operation byte) []byte {
 	return changed(arpOf(sender, target), 21, operation)
 }
 
-// TestLeaksByModes tests which mode may receive from which off the wire, just after the frame was sent.
+// TestLeaksByModes tests which mode may receive from which off the wire, just after the
+// frame was sent.
 func TestLeaksByModes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -204,8 +207,8 @@ func TestLeaksByModes(t *testing.T) {
 	}
 }
 
-// TestDuplicateMACUnicast lets another machine, behind a tap as behind a wire, send with an endpoint's MAC to the host
-// and to a sibling.
+// TestDuplicateMACUnicast lets another machine, behind a tap as behind a wire, send with an
+// endpoint's MAC to the host and to a sibling.
 func TestDuplicateMACUnicast(t *testing.T) {
 	t.Parallel()
 	host := quiet(t)

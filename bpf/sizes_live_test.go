@@ -26,7 +26,8 @@ func tagged(vlan uint16, frame []byte) []byte {
 	return slices.Concat(frame[:12], tag, frame[12:])
 }
 
-// TestSizes checks the bytes counted for a frame: from the Ethernet header to the end of the payload, for each segment.
+// TestSizes checks the bytes counted for a frame: from the Ethernet header to the end of
+// the payload, for each segment.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

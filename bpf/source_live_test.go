@@ -183,8 +183,8 @@ func TestSourcesAllowed(t *testing.T) {
 	}
 }
 
-// TestSourcesOfOneNamespace has a container with two interfaces on one parent, either of which answers for both, as
-// Linux does.
+// TestSourcesOfOneNamespace has a container with two interfaces on one parent, either of
+// which answers for both, as Linux does.
 func TestSourcesOfOneNamespace(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)
@@ -196,8 +196,8 @@ func TestSourcesOfOneNamespace(t *testing.T) {
 	}
 }
 
-// TestHostAnswersOnPassthru lets the host answer ARP on a passthru parent, with the container's MAC, for an address on
-// another of its interfaces.
+// TestHostAnswersOnPassthru lets the host answer ARP on a passthru parent, with the
+// container's MAC, for an address on another of its interfaces.
 func TestHostAnswersOnPassthru(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -222,8 +222,9 @@ func TestHostAnswersOnPassthru(t *testing.T) {
 	}
 }
 
-// TestAddedAddress adds an address in a real container, and sends from it to the wire and to a sibling; if the kind is
-// enforced, nothing arrives but the datagrams from its own address, also while no agent runs.
+// TestAddedAddress adds an address in a real container, and sends from it to the wire and
+// to a sibling; if the kind is enforced, nothing arrives but the datagrams from its own
+// address, also while no agent runs.
 func TestAddedAddress(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -277,7 +278,8 @@ func listen(t testing.TB, ns *testnet.NS) *inbox {
 	return in
 }
 
-// until waits for a datagram from an address, and returns the sources of those that came before it.
+// until waits for a datagram from an address, and returns the sources of those that came
+// before it.
 func (in *inbox) until(want netip.Addr) map[netip.Addr]bool {
 	in.Helper()
 	from := make(map[netip.Addr]bool)

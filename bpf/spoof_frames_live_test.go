@@ -46,7 +46,8 @@ func (x *bench) event() (RawEvent, bool) {
 	return e, true
 }
 
-// spoofBench has endpoint A, in another namespace, and B, whose namespace the frames of BPF_PROG_TEST_RUN come from.
+// spoofBench has endpoint A, in another namespace, and B, whose namespace the frames of
+// BPF_PROG_TEST_RUN come from.
 func spoofBench(t *testing.T, netnsHelper bool) *bench {
 	ns := testnet.Namespace(t)
 	dir := bpffs(t)
@@ -101,8 +102,8 @@ func TestSpoofIsCertain(t *testing.T) {
 	x.fires("B's own MAC", plain(macLAN, macB), false)
 }
 
-// TestSpoofNeedsAnEndpoint checks that only a container with an endpoint on this parent can break its rules, in any
-// VLAN that is counted here.
+// TestSpoofNeedsAnEndpoint checks that only a container with an endpoint on this parent can
+// break its rules, in any VLAN that is counted here.
 func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
@@ -146,7 +147,8 @@ func TestSpoofIsSuspected(t *testing.T) {
 	x.fires("after its end", own, false)
 }
 
-// TestEventsAreLimited checks that of many violations a few are sent, and that each is either sent or left out.
+// TestEventsAreLimited checks that of many violations a few are sent, and that each is
+// either sent or left out.
 func TestEventsAreLimited(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)

@@ -62,8 +62,8 @@ func TestForgedMAC(t *testing.T) {
 	a.expect("whose MAC was forged", specs.Counters{})
 }
 
-// TestChangedMAC changes the MAC of the interface itself: then frames without a socket have it too, and only their
-// address identifies them.
+// TestChangedMAC changes the MAC of the interface itself: then frames without a socket have
+// it too, and only their address identifies them.
 func TestChangedMAC(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -79,8 +79,8 @@ func TestChangedMAC(t *testing.T) {
 	}
 }
 
-// TestOthersAreNotFlagged sends from the host, by its address and past the stack, and from a macvlan that does not
-// belong to berth.
+// TestOthersAreNotFlagged sends from the host, by its address and past the stack, and from
+// a macvlan that does not belong to berth.
 func TestOthersAreNotFlagged(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})

@@ -13,7 +13,8 @@ import (
 	"berth/specs"
 )
 
-// TestSiblings checks both sides of a frame between siblings, which the parent sees once, on ingress.
+// TestSiblings checks both sides of a frame between siblings, which the parent sees once,
+// on ingress.
 func TestSiblings(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -50,8 +51,9 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestTCPToTheWire compares the counts of super-packets with the frames that the far end of the cable received: the
-// parent passes no super-packet on, so its peer's own counters are of segments.
+// TestTCPToTheWire compares the counts of super-packets with the frames that the far end of
+// the cable received: the parent passes no super-packet on, so its peer's own counters are
+// of segments.
 func TestTCPToTheWire(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
@@ -72,8 +74,8 @@ func TestTCPToTheWire(t *testing.T) {
 	t.Logf("%d segments, received by %d acknowledgements", want.Packets, got.Receive.External.Unicast.Packets)
 }
 
-// TestTCPFromTheWireAndSiblings compares the counts of received super-packets with the segments that the sender's stack
-// counted.
+// TestTCPFromTheWireAndSiblings compares the counts of received super-packets with the
+// segments that the sender's stack counted.
 func TestTCPFromTheWireAndSiblings(t *testing.T) {
 	t.Parallel()
 	const size = 3 << 20
@@ -104,14 +106,15 @@ func TestTCPFromTheWireAndSiblings(t *testing.T) {
 	}
 }
 
-// tcpCount returns the traffic of one side of a connection: segments with a header of 66 bytes (timestamps), the first
-// one (SYN) of 74.
+// tcpCount returns the traffic of one side of a connection: segments with a header of 66
+// bytes (timestamps), the first one (SYN) of 74.
 func tcpCount(segments uint64, payload uint64) specs.Count {
 	return one(segments, segments*66+8+payload)
 }
 
-// segments returns the number of TCP segments that a namespace has sent, retransmissions included (OutSegs and
-// RetransSegs of RFC 4022; the kernel counts each segment of a super-packet).
+// segments returns the number of TCP segments that a namespace has sent, retransmissions
+// included (OutSegs and RetransSegs of RFC 4022; the kernel counts each segment of a
+// super-packet).
 func segments(t testing.TB, ns *testnet.NS) (total uint64) {
 	t.Helper()
 	var lines [][]string
@@ -141,7 +144,8 @@ func procNet(t testing.TB, ns *testnet.NS, name string) string {
 	return string(text)
 }
 
-// settle waits until no connection of the lab has anything left to send, and every frame has been counted.
+// settle waits until no connection of the lab has anything left to send, and every frame
+// has been counted.
 func settle(t testing.TB, l *lab, all ...*container) {
 	t.Helper()
 	spaces := []*testnet.NS{l.lan}
@@ -169,8 +173,8 @@ func hairpinLab(t *testing.T) *lab {
 	return l
 }
 
-// TestReflected checks the modes that send to siblings over the switch: one count for the sender, when the frame
-// leaves, and one for the receiver, if it comes back.
+// TestReflected checks the modes that send to siblings over the switch: one count for the
+// sender, when the frame leaves, and one for the receiver, if it comes back.
 func TestReflected(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []specs.Mode{specs.ModeVEPA, specs.ModePrivate} {
@@ -196,7 +200,8 @@ func TestReflected(t *testing.T) {
 	}
 }
 
-// TestOffTheWire sends frames to the parent by a tap, which is like a wire that has no socket of ours behind it.
+// TestOffTheWire sends frames to the parent by a tap, which is like a wire that has no
+// socket of ours behind it.
 func TestOffTheWire(t *testing.T) {
 	t.Parallel()
 	host := quiet(t)
@@ -210,8 +215,8 @@ func TestOffTheWire(t *testing.T) {
 	a.expect("padded frames, and others' beside", receiveExternal(one(2, 42+52)))
 }
 
-// TestOwnFrameComesBack checks that a frame that the switch sends back is not counted twice. The kernel must identify
-// the sender: a tap has a socket too.
+// TestOwnFrameComesBack checks that a frame that the switch sends back is not counted
+// twice. The kernel must identify the sender: a tap has a socket too.
 func TestOwnFrameComesBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)

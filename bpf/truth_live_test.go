@@ -11,8 +11,8 @@ import (
 	"berth/specs"
 )
 
-// wireTruth is a capture at the far end of the parent's cable, with offloads off: each frame is one that a cable would
-// carry.
+// wireTruth is a capture at the far end of the parent's cable, with offloads off: each
+// frame is one that a cable would carry.
 type wireTruth struct {
 	testing.TB
 	fd     int
@@ -24,8 +24,8 @@ type wireFrame struct {
 	to, from specs.MAC
 }
 
-// captureWire makes the host segment super-packets before the cable in both directions, and the parent join the
-// segments that it receives, and counts the frames on the cable.
+// captureWire makes the host segment super-packets before the cable in both directions, and
+// the parent join the segments that it receives, and counts the frames on the cable.
 func (l *lab) captureWire() *wireTruth {
 	l.Helper()
 	testnet.Run(l, l.ns, "ethtool", "-K", "eth0", "tso", "off", "tx-udp-segmentation", "off", "gro", "on")
@@ -66,8 +66,9 @@ func (w *wireTruth) drain() {
 	}
 }
 
-// of returns the counts that an endpoint must have of the frames on the cable: frames with its source that left, and
-// frames to it alone that came from sources that it listens to; siblings marks local sources.
+// of returns the counts that an endpoint must have of the frames on the cable: frames with
+// its source that left, and frames to it alone that came from sources that it listens to;
+// siblings marks local sources.
 func (w *wireTruth) of(e *Endpoint, siblings map[specs.MAC]bool) (c specs.Counters) {
 	listed := make(map[specs.MAC]bool)
 	for _, mac := range e.Sources {

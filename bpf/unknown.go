@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// UnknownMAC is a source MAC seen on a parent that belongs to no endpoint: a neighbour on the LAN, a bridge of the
-// host's, or a forged one.
+// UnknownMAC is a source MAC seen on a parent that belongs to no endpoint: a neighbour on
+// the LAN, a bridge of the host's, or a forged one.
 type UnknownMAC struct {
 	MAC         specs.MAC
 	ParentIndex int
@@ -55,12 +55,13 @@ func (m *Maps) Unknown() ([]UnknownMAC, error) {
 	return all, nil
 }
 
-// UnknownOverflow returns how often an unknown MAC was not stored because the map was full or the budget for new ones
-// (256 in a tenth of a second, per CPU) was used up. It shows that there are more, not how many.
+// UnknownOverflow returns how often an unknown MAC was not stored because the map was full
+// or the budget for new ones (256 in a tenth of a second, per CPU) was used up. It shows
+// that there are more, not how many.
 func (m *Maps) UnknownOverflow() (uint64, error) { return m.lost(lostUnknown) }
 
-// AgeUnknown deletes the unknown MACs that were not seen for the time keep, and starts a new epoch: a MAC is stored
-// once between two calls. The agent calls it about every minute.
+// AgeUnknown deletes the unknown MACs that were not seen for the time keep, and starts a
+// new epoch: a MAC is stored once between two calls. The agent calls it about every minute.
 func (m *Maps) AgeUnknown(keep time.Duration) error {
 	one, err := m.get(mapUnknown)
 	if err != nil {

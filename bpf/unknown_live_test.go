@@ -65,8 +65,8 @@ func TestUnknownMACs(t *testing.T) {
 	}
 }
 
-// TestFlood sends frames of ever new forged MACs both ways, and valid ones between them: those are counted exactly, and
-// the map of unknown MACs stays bounded.
+// TestFlood sends frames of ever new forged MACs both ways, and valid ones between them:
+// those are counted exactly, and the map of unknown MACs stays bounded.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")

@@ -8,7 +8,8 @@ import (
 	"berth/specs"
 )
 
-// TestVEPA sends between endpoints in mode vepa until the switch is found not to reflect, and until it reflects.
+// TestVEPA sends between endpoints in mode vepa until the switch is found not to reflect,
+// and until it reflects.
 func TestVEPA(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, false)
@@ -43,8 +44,8 @@ func (x *bench) state(slot uint32) (s stateValue) {
 	return s
 }
 
-// TestVEPAAsks checks that an endpoint that cannot even resolve a sibling is reported: it asks for its address three
-// times in two seconds.
+// TestVEPAAsks checks that an endpoint that cannot even resolve a sibling is reported: it
+// asks for its address three times in two seconds.
 func TestVEPAAsks(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, false)
@@ -60,8 +61,8 @@ func TestVEPAAsks(t *testing.T) {
 // waitingMin is WAITING_MIN in c/sibling.h.
 const waitingMin = 3
 
-// TestVEPABypass lets the containers change the mode of their interfaces, so that the driver delivers frames directly
-// that the switch should see.
+// TestVEPABypass lets the containers change the mode of their interfaces, so that the
+// driver delivers frames directly that the switch should see.
 func TestVEPABypass(t *testing.T) {
 	t.Parallel()
 	l := newSwitch(t, true)

@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// Violations returns the violations of a slot by kind, without those that are 0. Slot 0 has the violations without an
-// endpoint.
+// Violations returns the violations of a slot by kind, without those that are 0. Slot 0 has
+// the violations without an endpoint.
 func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	one, err := m.get(mapViolations)
 	if err != nil {
@@ -30,8 +30,8 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	return all, nil
 }
 
-// EachViolation calls fn for each slot and kind that has violations, in no order. It reads only existing entries, many
-// slots by one system call.
+// EachViolation calls fn for each slot and kind that has violations, in no order. It reads
+// only existing entries, many slots by one system call.
 func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broken)) error {
 	found, err := m.allFound()
 	if err != nil {
@@ -77,8 +77,8 @@ func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
 	}
 }
 
-// zeroViolations deletes the violations of a slot; slot 0's entry is only zeroed, as the datapath may have no memory
-// for a new one.
+// zeroViolations deletes the violations of a slot; slot 0's entry is only zeroed, as the
+// datapath may have no memory for a new one.
 func (m *Maps) zeroViolations(slot uint32) error {
 	if err := m.zeroFound(slot); err != nil {
 		return err

@@ -15,9 +15,9 @@ type VLAN struct {
 
 func (v VLAN) key() vlanKey { return vlanKey{IfIndex: uint32(v.TrunkIndex), VLAN: uint32(v.ID)} }
 
-// SetVLANs sets the VLANs that have a sub-interface of their own, with its index: their frames are counted there, and
-// the programs on the trunk skip them. It deletes an earlier VLAN only if its sub-interface is gone, so it keeps one
-// that Register has added since.
+// SetVLANs sets the VLANs that have a sub-interface of their own, with its index: their
+// frames are counted there, and the programs on the trunk skip them. It deletes an earlier
+// VLAN only if its sub-interface is gone, so it keeps one that Register has added since.
 func (d *Datapath) SetVLANs(have map[VLAN]int) error {
 	said, err := d.maps.vlans()
 	if err != nil {

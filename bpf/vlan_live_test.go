@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// TestVLANs checks the owner of a tagged frame on a trunk: the endpoint with that MAC and VLAN, else the one with the
-// MAC on the trunk itself.
+// TestVLANs checks the owner of a tagged frame on a trunk: the endpoint with that MAC and
+// VLAN, else the one with the MAC on the trunk itself.
 func TestVLANs(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
@@ -42,8 +42,8 @@ func TestVLANs(t *testing.T) {
 	}
 }
 
-// TestOwnedVLANs checks that a trunk skips a VLAN that is counted at its sub-interface, and counts it again when that
-// is gone.
+// TestOwnedVLANs checks that a trunk skips a VLAN that is counted at its sub-interface, and
+// counts it again when that is gone.
 func TestOwnedVLANs(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
@@ -90,8 +90,8 @@ func TestTaggedFrames(t *testing.T) {
 	a.expect("another VLAN", receiveExternal(one(1, 42)))
 }
 
-// TestTrunk counts at a trunk and at the sub-interface of one of its VLANs: a container on each, the one on the trunk
-// in a VLAN that it tags itself.
+// TestTrunk counts at a trunk and at the sub-interface of one of its VLANs: a container on
+// each, the one on the trunk in a VLAN that it tags itself.
 func TestTrunk(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
@@ -120,7 +120,8 @@ func TestTrunk(t *testing.T) {
 	testnet.Address(t, onVLAN.NS, "net1", "198.51.100.10/25")
 	onVLAN.Slot, onVLAN.OfVLAN = l.next, VLAN{trunk, 100}
 	must(t, l.maps.Register(onVLAN.Endpoint))
-	// The same MAC on the trunk, as another endpoint's: the frames of its VLAN do not belong to it.
+	// The same MAC on the trunk, as another endpoint's: the frames of its VLAN do not
+	// belong to it.
 	twin := onVLAN.Endpoint
 	twin.ParentIndex, twin.OfVLAN, twin.Slot, twin.Cookie = trunk, VLAN{}, l.next+1, 0
 	must(t, l.maps.Register(twin))

@@ -18,8 +18,9 @@ const batch = 256
 // writeTimeout is the time in which a reader must take a line of events.
 const writeTimeout = 30 * time.Second
 
-// events writes the kept events, a JSON object a line, and with follow=1 goes on with new ones. A reader that falls
-// behind the kept events is cut off, so that it does not miss the gap.
+// events writes the kept events, a JSON object a line, and with follow=1 goes on with new
+// ones. A reader that falls behind the kept events is cut off, so that it does not miss the
+// gap.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	wanted, err := parseFilter(r.URL.Query())
 	follow, err2 := flag(r, "follow")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// list writes a JSON array element by element, so that the whole is never in memory. Nothing is written before the
-// first element or the end.
+// list writes a JSON array element by element, so that the whole is never in memory.
+// Nothing is written before the first element or the end.
 type list struct {
 	w     http.ResponseWriter
 	out   *bufio.Writer

@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// Listen creates the agent's socket at path, for root alone or, if group is not "", for that group too. It replaces the
-// socket of an earlier agent, so the caller must have checked that none runs.
+// Listen creates the agent's socket at path, for root alone or, if group is not "", for
+// that group too. It replaces the socket of an earlier agent, so the caller must have
+// checked that none runs.
 //
 // It sets the process's umask for a moment: call it before anything else creates files.
 func Listen(path, group string) (net.Listener, error) {

@@ -11,7 +11,8 @@ import (
 
 type peerKey struct{}
 
-// withPeer stores the credentials of the connected process, as the kernel reports them (SO_PEERCRED, unix(7)).
+// withPeer stores the credentials of the connected process, as the kernel reports them
+// (SO_PEERCRED, unix(7)).
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	u, ok := c.(*net.UnixConn)
 	if !ok {

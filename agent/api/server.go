@@ -17,8 +17,8 @@ import (
 // Backend is the part of the agent that the socket uses. Its methods are called concurrently.
 type Backend interface {
 	Status(context.Context) (specs.AgentStatus, error)
-	// Endpoints calls each with the live endpoints, and with the ended ones if all is set, and returns its error. each
-	// must not keep the pointer.
+	// Endpoints calls each with the live endpoints, and with the ended ones if all is set,
+	// and returns its error. each must not keep the pointer.
 	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
@@ -100,8 +100,8 @@ func (s *Server) endpoints(w http.ResponseWriter, r *http.Request) {
 	list.end()
 }
 
-// failed answers with an error, or cuts the answer off if a part of it is out already, so that the reader sees that it
-// is incomplete.
+// failed answers with an error, or cuts the answer off if a part of it is out already, so
+// that the reader sees that it is incomplete.
 func (s *Server) failed(w http.ResponseWriter, list *list, err error) {
 	if list.begun && list.err == nil {
 		s.log.Error("request broken off", "error", err)

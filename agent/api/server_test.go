@@ -232,8 +232,8 @@ func TestFollowedEvents(t *testing.T) {
 	}
 }
 
-// TestListsAreWholeOrBrokenOff requires that no element gives an empty list, and an error in the middle no list that
-// looks complete.
+// TestListsAreWholeOrBrokenOff requires that no element gives an empty list, and an error
+// in the middle no list that looks complete.
 func TestListsAreWholeOrBrokenOff(t *testing.T) {
 	f := &fake{}
 	c, _, _ := serve(t, f)

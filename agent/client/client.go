@@ -60,8 +60,8 @@ func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.End
 	return endpoints, c.get(ctx, "/v1/endpoints", query, &endpoints)
 }
 
-// Detach removes the agent's programs from all parents, until Attach or the next start of the agent. Counts stay unless
-// purge is set.
+// Detach removes the agent's programs from all parents, until Attach or the next start of
+// the agent. Counts stay unless purge is set.
 func (c *Client) Detach(ctx context.Context, purge bool) error {
 	query := url.Values{}
 	if purge {

@@ -40,8 +40,8 @@ func (f Filter) query() url.Values {
 	return q
 }
 
-// Events yields the selected events, oldest first. It ends after an error. If Follow is set, it ends without an error
-// when ctx is done.
+// Events yields the selected events, oldest first. It ends after an error. If Follow is
+// set, it ends without an error when ctx is done.
 func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, error] {
 	return func(yield func(specs.Event, error) bool) {
 		body, err := c.do(ctx, http.MethodGet, "/v1/events", f.query())

@@ -30,9 +30,10 @@ type Options struct {
 	Reload <-chan os.Signal
 }
 
-// The agent reconciles everything each resync, and each inspection checks whether the programs still get every frame,
-// as the kernel sends no notification of that. Wakes gather for minInterval after a reconciliation. Pins are checked
-// pinsSettle after their last change, as a removal takes a moment. An answer waits at most answerWithin for a
+// The agent reconciles everything each resync, and each inspection checks whether the
+// programs still get every frame, as the kernel sends no notification of that. Wakes gather
+// for minInterval after a reconciliation. Pins are checked pinsSettle after their last
+// change, as a removal takes a moment. An answer waits at most answerWithin for a
 // reconciliation.
 const (
 	resync       = 30 * time.Second
@@ -42,8 +43,8 @@ const (
 	answerWithin = 8 * time.Second
 )
 
-// Agent is the running agent. Fields of the first group are set once, those of the second belong to the goroutine of
-// [Agent.loop]; the others state which goroutines may use them.
+// Agent is the running agent. Fields of the first group are set once, those of the second
+// belong to the goroutine of [Agent.loop]; the others state which goroutines may use them.
 type Agent struct {
 	o       Options
 	log     *slog.Logger
@@ -91,7 +92,8 @@ type request struct {
 	done chan error
 }
 
-// mapsHolder shares the maps with their readers, and waits for the readers before the maps are closed.
+// mapsHolder shares the maps with their readers, and waits for the readers before the maps
+// are closed.
 type mapsHolder struct {
 	mu   sync.RWMutex
 	maps *bpf.Maps
@@ -138,7 +140,8 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 	}
 }
 
-// loop reconciles when it is woken, until ctx is done or the agent loses its ground, which is the error returned.
+// loop reconciles when it is woken, until ctx is done or the agent loses its ground, which
+// is the error returned.
 func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error {
 	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()

@@ -9,14 +9,15 @@ import (
 	"berth/specs"
 )
 
-// An endpoint counts as unanswered after it sent at least askedLeast frames in each of askedLooks half-minute intervals
-// and received no unicast frame.
+// An endpoint counts as unanswered after it sent at least askedLeast frames in each of
+// askedLooks half-minute intervals and received no unicast frame.
 const (
 	askedLooks = 4
 	askedLeast = 3 // frames
 )
 
-// answers tracks the endpoints that ask the LAN and get no answer. It is used by one goroutine.
+// answers tracks the endpoints that ask the LAN and get no answer. It is used by one
+// goroutine.
 type answers struct {
 	of map[string]*asking // by the attachment's key
 }
@@ -31,8 +32,9 @@ type asking struct {
 
 // look checks one endpoint's counters, and reports whether a finding is due now.
 //
-// Unicast and broadcast frames that it sent count as asking (broadcast for ARP requests, as without an answer it sends
-// nothing else); multicast does not. Any received unicast frame is an answer.
+// Unicast and broadcast frames that it sent count as asking (broadcast for ARP requests, as
+// without an answer it sends nothing else); multicast does not. Any received unicast frame
+// is an answer.
 func (w *answers) look(key string, created int64, c *specs.Counters) bool {
 	if c.Receive.External.Unicast.Packets > 0 {
 		delete(w.of, key)

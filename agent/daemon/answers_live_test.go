@@ -21,8 +21,8 @@ type asker struct {
 	mac net.HardwareAddr
 }
 
-// silentLAN creates a parent whose cable ends at a machine that has no address: it receives everything and answers
-// nothing.
+// silentLAN creates a parent whose cable ends at a machine that has no address: it receives
+// everything and answers nothing.
 func silentLAN(t *testing.T, a *Agent) (parent string, lan *testnet.NS) {
 	t.Helper()
 	parent, lan = testnet.Unique("p"), testnet.Namespace(t)

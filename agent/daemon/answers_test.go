@@ -9,7 +9,8 @@ import (
 // step is an endpoint's traffic since the last check.
 type step struct{ unicast, broadcast, multicast, local, received uint64 }
 
-// looks returns the check at which an endpoint is reported as unanswered, or -1 if never, and how often it is reported.
+// looks returns the check at which an endpoint is reported as unanswered, or -1 if never,
+// and how often it is reported.
 func looks(t *testing.T, steps []step) (at, times int) {
 	t.Helper()
 	w := &answers{of: make(map[string]*asking)}

@@ -80,8 +80,8 @@ func (b backend) Attach(ctx context.Context) error {
 	})
 }
 
-// openDatapath pins the maps and loads the programs. Records are read after it, so a hook either finds the pinned maps
-// or its record is found.
+// openDatapath pins the maps and loads the programs. Records are read after it, so a hook
+// either finds the pinned maps or its record is found.
 func (a *Agent) openDatapath() (err error) {
 	if a.pinLock, err = ground.LockBPFFS(a.o.Dirs.BPFFS); err != nil {
 		return explain(err)
@@ -117,7 +117,8 @@ func (a *Agent) closeDatapath() error {
 	return nil
 }
 
-// keepPinned pins deleted pins again, with their counts, and makes every endpoint be registered again.
+// keepPinned pins deleted pins again, with their counts, and makes every endpoint be
+// registered again.
 func (a *Agent) keepPinned() error {
 	if a.datapath == nil {
 		return nil

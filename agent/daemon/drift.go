@@ -14,18 +14,19 @@ import (
 	"berth/specs"
 )
 
-// driftGather is the delay in which changes gather before a check: an address is often moved by two commands.
+// driftGather is the delay in which changes gather before a check: an address is often
+// moved by two commands.
 const driftGather = 50 * time.Millisecond
 
-// driftRound is the number of interfaces that each resync checks again, in turns, in case a notification was lost. If
-// notifications are unavailable, each resync checks all.
+// driftRound is the number of interfaces that each resync checks again, in turns, in case a
+// notification was lost. If notifications are unavailable, each resync checks all.
 const driftRound = 500
 
 // place is a link of a namespace.
 type place struct{ nsid, index int }
 
-// drifter compares interfaces with their records, and reports each difference once. Its first group belongs to the
-// goroutine of run.
+// drifter compares interfaces with their records, and reports each difference once. Its
+// first group belongs to the goroutine of run.
 type drifter struct {
 	a     *Agent
 	host  *network.Handle   // strict
@@ -71,7 +72,8 @@ func (d *drifter) changed(c network.Change) {
 	poke(d.wakes)
 }
 
-// again schedules a check of the next batch of interfaces, or of all if change notifications are unavailable.
+// again schedules a check of the next batch of interfaces, or of all if change
+// notifications are unavailable.
 func (d *drifter) again() {
 	d.mu.Lock()
 	d.round, d.every = true, d.every || !d.heard
@@ -103,7 +105,8 @@ func (d *drifter) run(ctx context.Context) {
 	}
 }
 
-// pass checks the changed interfaces, those whose records are new or changed, and the next batch.
+// pass checks the changed interfaces, those whose records are new or changed, and the next
+// batch.
 func (d *drifter) pass(ctx context.Context) error {
 	d.mu.Lock()
 	places, onHost, every, round := d.places, d.onHost, d.every, d.round
@@ -185,8 +188,8 @@ func (d *drifter) compare(ctx context.Context, some []*record) error {
 	return errors.Join(errs...)
 }
 
-// tell emits an event for each finding that is new for this attachment, and remembers the current findings, so that
-// each is reported once.
+// tell emits an event for each finding that is new for this attachment, and remembers the
+// current findings, so that each is reported once.
 func (d *drifter) tell(ctx context.Context, r *record, findings []finding) error {
 	before, known := d.told[r.key]
 	known = known && before.created == r.Created
@@ -237,8 +240,8 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 	return append(findings, differs...), true, nil
 }
 
-// compareLink returns the findings of the link itself. In passthru mode the MAC is the parent's too, and may be changed
-// unless the network forbids a promiscuous parent.
+// compareLink returns the findings of the link itself. In passthru mode the MAC is the
+// parent's too, and may be changed unless the network forbids a promiscuous parent.
 func compareLink(at *state.Attachment, l *network.LinkInfo) (all []finding) {
 	if is, want := drift.Mode(at, l); is != want {
 		all = append(all, finding{specs.ModeDrift, fmt.Sprintf("is %s, declared %s", orKind(is, l), want)})

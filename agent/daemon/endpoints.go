@@ -13,8 +13,8 @@ import (
 	"berth/specs"
 )
 
-// Endpoints implements api.Backend. It reads the records in chunks, which bounds memory and lets no container's start
-// wait.
+// Endpoints implements api.Backend. It reads the records in chunks, which bounds memory and
+// lets no container's start wait.
 func (b backend) Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error {
 	b.namer.settle(ctx)
 	now, err := b.records.current(ctx)
@@ -37,13 +37,14 @@ func (b backend) Endpoints(ctx context.Context, all bool, each func(*specs.Endpo
 	return nil
 }
 
-// listed orders records as [agent.Collect] does: live ones by key, then ended ones, the last ended first.
+// listed orders records as [agent.Collect] does: live ones by key, then ended ones, the
+// last ended first.
 func listed(a, b *record) int {
 	return cmp.Or(cmp.Compare(min(a.ended, 1), min(b.ended, 1)), cmp.Compare(b.ended, a.ended), cmp.Compare(a.key, b.key))
 }
 
-// describe returns attachments with their counts, read in a transaction so that no slot is freed meanwhile. It leaves
-// out deleted attachments.
+// describe returns attachments with their counts, read in a transaction so that no slot is
+// freed meanwhile. It leaves out deleted attachments.
 func (a *Agent) describe(ctx context.Context, all bool, some []*record) ([]specs.Endpoint, error) {
 	endpoints, found := make([]specs.Endpoint, 0, len(some)), make([]*state.Attachment, 0, len(some))
 	err := a.maps.use(func(maps *bpf.Maps) error {
@@ -75,9 +76,9 @@ func (a *Agent) describe(ctx context.Context, all bool, some []*record) ([]specs
 	return endpoints, err
 }
 
-// groupPackets returns the interface's own count of received multicast and broadcast frames, as the datapath on the
-// parent does not see the copies delivered to it. It returns nil if the interface is gone or has no such count (source
-// mode).
+// groupPackets returns the interface's own count of received multicast and broadcast
+// frames, as the datapath on the parent does not see the copies delivered to it. It returns
+// nil if the interface is gone or has no such count (source mode).
 func (a *Agent) groupPackets(at *state.Attachment) *uint64 {
 	if at.Phase != specs.PhaseAttached || at.Mode == specs.ModeSource {
 		return nil

@@ -64,7 +64,8 @@ func explainListen(err error) error {
 	return oneLine(fmt.Errorf("%w: %s", err, help))
 }
 
-// explainAttach adds the remedy to an error of attaching programs to a parent; attach is the setting.
+// explainAttach adds the remedy to an error of attaching programs to a parent; attach is
+// the setting.
 func explainAttach(attach string, err error) error {
 	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
 		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml", err))

@@ -15,7 +15,8 @@ import (
 // allParents is the index of flaws that every parent has.
 const allParents = 0
 
-// flaws are the reasons, by parent index, why frames may pass uncounted although the programs are attached.
+// flaws are the reasons, by parent index, why frames may pass uncounted although the
+// programs are attached.
 type flaws map[int][]string
 
 func (f flaws) add(index int, err error) {
@@ -35,8 +36,8 @@ func (f flaws) mark(parents []specs.ParentStatus) {
 	}
 }
 
-// aheadText returns a sentence on the programs that get the parent's frames before berth's, with the remedy, or "" if
-// there are none.
+// aheadText returns a sentence on the programs that get the parent's frames before berth's,
+// with the remedy, or "" if there are none.
 func aheadText(parent string, at bpf.Attachment) string {
 	if len(at.Ahead) == 0 {
 		return ""
@@ -49,8 +50,9 @@ func aheadText(parent string, at bpf.Attachment) string {
 		parent, strings.Join(at.Ahead, ", "), help)
 }
 
-// detach removes the programs from a parent that is no longer wanted. If a hook has recorded an attachment on it since
-// the records were read, it relies on the programs, and they stay.
+// detach removes the programs from a parent that is no longer wanted. If a hook has
+// recorded an attachment on it since the records were read, it relies on the programs, and
+// they stay.
 func (a *Agent) detach(ctx context.Context, index int, links []link) error {
 	if a.off || !slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
 		return a.datapath.Detach(index) // no attachment can be recorded on an interface that is gone
@@ -76,7 +78,8 @@ func domainsOf(index int, links []link) []string {
 	return all
 }
 
-// withoutSlot adds a flaw for each parent with endpoints that have no counter slot in the maps.
+// withoutSlot adds a flaw for each parent with endpoints that have no counter slot in the
+// maps.
 func (a *Agent) withoutSlot(all []*record, f flaws) {
 	if a.datapath == nil || a.off {
 		return
@@ -93,7 +96,8 @@ func (a *Agent) withoutSlot(all []*record, f flaws) {
 	}
 }
 
-// lookNow makes the loop reconcile, so that the answer is current. It waits at most answerWithin.
+// lookNow makes the loop reconcile, so that the answer is current. It waits at most
+// answerWithin.
 func (a *Agent) lookNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -104,8 +108,9 @@ func (a *Agent) lookNow(ctx context.Context) error {
 	return err
 }
 
-// rehome corrects the records of attachments whose parent's recorded index does not exist, and reports whether there
-// were any. It runs once per set of links, as a parent may be missing for long.
+// rehome corrects the records of attachments whose parent's recorded index does not exist,
+// and reports whether there were any. It runs once per set of links, as a parent may be
+// missing for long.
 func (a *Agent) rehome(ctx context.Context, w *world, note func(error)) bool {
 	there, names := make(map[int]bool), fmt.Sprint(a.epoch)
 	for _, l := range w.links {

@@ -9,7 +9,8 @@ import (
 	"berth/specs"
 )
 
-// followConfig reads berth.toml again. Only keep_ended is followed; the other keys take effect at the start.
+// followConfig reads berth.toml again. Only keep_ended is followed; the other keys take
+// effect at the start.
 func (a *Agent) followConfig() error {
 	c, err := config.Load(a.o.Dirs.Config)
 	if err != nil {

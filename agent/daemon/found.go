@@ -24,9 +24,9 @@ func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
 	return specs.ByNetlink, specs.Certain
 }
 
-// find reports findings about an attachment, unless it has ended meanwhile, and counts them. first is true for the
-// first check since the agent started; a finding that is already in the counters was then reported by a previous agent
-// and is not counted again.
+// find reports findings about an attachment, unless it has ended meanwhile, and counts
+// them. first is true for the first check since the agent started; a finding that is
+// already in the counters was then reported by a previous agent and is not counted again.
 func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) error {
 	if len(all) == 0 {
 		return nil

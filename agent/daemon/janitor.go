@@ -10,8 +10,8 @@ import (
 	"berth/network"
 )
 
-// drainAgain is the pause until the next drain of slots whose keys are deleted. collectBound bounds one search for dead
-// namespaces.
+// drainAgain is the pause until the next drain of slots whose keys are deleted.
+// collectBound bounds one search for dead namespaces.
 const (
 	drainAgain   = 110 * time.Millisecond
 	collectBound = 5 * time.Second
@@ -20,8 +20,8 @@ const (
 // keepUnknown is how long an unknown MAC is kept after its last frame.
 const keepUnknown = 10 * time.Minute
 
-// janitor drains ended attachments, and releases those that no other process will, until ctx is done. The loop wakes it
-// when an attachment needs draining.
+// janitor drains ended attachments, and releases those that no other process will, until
+// ctx is done. The loop wakes it when an attachment needs draining.
 func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()

@@ -6,8 +6,8 @@ import (
 	"berth/specs"
 )
 
-// describe turns a record of the datapath into an event. sender, owner and receiver are the attachments that hold its
-// slots, nil if none does; parent is the interface's name.
+// describe turns a record of the datapath into an event. sender, owner and receiver are the
+// attachments that hold its slots, nil if none does; parent is the interface's name.
 func describe(raw bpf.RawEvent, sender, owner, receiver *record, parent string) specs.Event {
 	f := frame.Parse(raw.Bytes, raw.Length)
 	return specs.Event{

@@ -32,7 +32,8 @@ func (f *hostFacts) planLinks() []link {
 	return links
 }
 
-// vlansOf returns the VLANs that have a sub-interface of their own; their frames are counted there.
+// vlansOf returns the VLANs that have a sub-interface of their own; their frames are
+// counted there.
 func vlansOf(links []link) map[bpf.VLAN]int {
 	vlans := make(map[bpf.VLAN]int)
 	for _, l := range links {
@@ -43,8 +44,8 @@ func vlansOf(links []link) map[bpf.VLAN]int {
 	return vlans
 }
 
-// tellVLANs writes the VLANs to the datapath if they have changed. It runs before programs are attached, so that no
-// frame is counted twice.
+// tellVLANs writes the VLANs to the datapath if they have changed. It runs before programs
+// are attached, so that no frame is counted twice.
 func (a *Agent) tellVLANs(links []link) error {
 	vlans := vlansOf(links)
 	if a.datapath == nil || a.vlans != nil && maps.Equal(a.vlans, vlans) {
@@ -57,8 +58,8 @@ func (a *Agent) tellVLANs(links []link) error {
 	return nil
 }
 
-// tellHost writes to the datapath, if they have changed, the host's addresses that the containers of each parent cannot
-// reach.
+// tellHost writes to the datapath, if they have changed, the host's addresses that the
+// containers of each parent cannot reach.
 func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 	if a.datapath == nil {
 		return nil

@@ -18,8 +18,8 @@ type changeSource interface {
 // relistenPause is the pause between two attempts to reopen the socket.
 const relistenPause = time.Second
 
-// listener receives kernel notifications, and opens a new socket if the old one fails. next is for one goroutine; close
-// may run concurrently.
+// listener receives kernel notifications, and opens a new socket if the old one fails. next
+// is for one goroutine; close may run concurrently.
 type listener struct {
 	open   func() (changeSource, error)
 	report func(error) // called with a failure, and with nil once it is over
@@ -34,8 +34,8 @@ func newListener(source changeSource, open func() (changeSource, error), report 
 	return &listener{source: source, open: open, report: report, closed: make(chan struct{})}
 }
 
-// next waits for changes. After a failure it returns a change that means that any notification may have been lost.
-// After close it returns os.ErrClosed.
+// next waits for changes. After a failure it returns a change that means that any
+// notification may have been lost. After close it returns os.ErrClosed.
 func (l *listener) next() ([]network.Change, error) {
 	changes, err := l.current().Next()
 	select {

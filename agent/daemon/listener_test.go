@@ -40,7 +40,8 @@ func (s *scripted) Close() error {
 	return nil
 }
 
-// TestListenerRecovers fails the socket with errors that a kernel may return, and the first attempt to open another.
+// TestListenerRecovers fails the socket with errors that a kernel may return, and the first
+// attempt to open another.
 func TestListenerRecovers(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []unix.Errno{unix.ENOMEM, unix.EBADF, unix.EIO, unix.ECONNREFUSED} {

@@ -15,9 +15,9 @@ import (
 	"berth/specs"
 )
 
-// Every container is asked about again each nameAgain, for changes without a notification, and nameRetry after an
-// error. A scrape waits up to nameWait for the names of a new container. One transaction writes up to nameAtOnce
-// records.
+// Every container is asked about again each nameAgain, for changes without a notification,
+// and nameRetry after an error. A scrape waits up to nameWait for the names of a new
+// container. One transaction writes up to nameAtOnce records.
 const (
 	nameAgain   = 5 * time.Minute
 	nameRetry   = 5 * time.Second
@@ -26,8 +26,8 @@ const (
 	nameCatchUp = 2 * time.Second // between two attempts to follow an engine
 )
 
-// namer asks the engines for the names of containers, and stores them in the records, so that they outlive the
-// container and the agent.
+// namer asks the engines for the names of containers, and stores them in the records, so
+// that they outlive the container and the agent.
 type namer struct {
 	engines []names.Enricher
 	store   *state.Store
@@ -139,13 +139,14 @@ func (n *namer) settle(ctx context.Context) {
 	}
 }
 
-// unasked reports whether no engine was asked about a container since it started. It is false while the container is
-// being attached: that attachment belongs to its hook.
+// unasked reports whether no engine was asked about a container since it started. It is
+// false while the container is being attached: that attachment belongs to its hook.
 func (r *record) unasked() bool {
 	return r.unnamed && r.phase != specs.PhaseAttaching && !r.asked.Load()
 }
 
-// pass asks the engines about the scheduled and the new containers. It reports whether a retry is due soon.
+// pass asks the engines about the scheduled and the new containers. It reports whether a
+// retry is due soon.
 func (n *namer) pass(ctx context.Context) (retry bool) {
 	n.mu.Lock()
 	all, again, passed := n.all, n.again, n.passed
@@ -226,8 +227,8 @@ func (n *namer) ask(ctx context.Context, r *record) (*state.Names, error) {
 	return &all, nil
 }
 
-// keep writes the answers that differ from the records. An engine forgets a removed container; its earlier answer
-// stays.
+// keep writes the answers that differ from the records. An engine forgets a removed
+// container; its earlier answer stays.
 func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names) error {
 	fresh := func(tx *state.Tx, i int) *state.Names {
 		at, err := tx.Now(some[i].ident())
@@ -261,8 +262,8 @@ func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names
 	})
 }
 
-// joined returns an answer about a container, with missing fields taken from an earlier answer about the same
-// container.
+// joined returns an answer about a container, with missing fields taken from an earlier
+// answer about the same container.
 func joined(before, now *state.Names, id string) *state.Names {
 	all := *now
 	all.Of = id

@@ -14,9 +14,9 @@ func (a *Agent) notify(state string) {
 	}
 }
 
-// watchdog confirms to the service manager that the loop still answers, twice in each WatchdogSec=
-// (systemd.service(5)), until ctx is done. If the loop hangs, no confirmation is sent and the agent is restarted; no
-// count is lost.
+// watchdog confirms to the service manager that the loop still answers, twice in each
+// WatchdogSec= (systemd.service(5)), until ctx is done. If the loop hangs, no confirmation
+// is sent and the agent is restarted; no count is lost.
 func (a *Agent) watchdog(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

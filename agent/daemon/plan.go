@@ -44,8 +44,9 @@ type plan struct {
 
 // decide compares the wanted with the current state. It is a pure function.
 //
-// A parent is wanted if a network names it or a live attachment is on it. Every agent attaches once to each wanted
-// parent, also if programs are there, so that the programs are its own.
+// A parent is wanted if a network names it or a live attachment is on it. Every agent
+// attaches once to each wanted parent, also if programs are there, so that the programs are
+// its own.
 func decide(w world) plan {
 	wanted := w.wanted()
 	var p plan
@@ -83,8 +84,8 @@ func (w *world) judge(s *specs.ParentStatus, l link) {
 	}
 }
 
-// judgePrograms sets the state of a parent at which no attach failed: it counts only if both programs are there and no
-// other program gets frames before them.
+// judgePrograms sets the state of a parent at which no attach failed: it counts only if
+// both programs are there and no other program gets frames before them.
 func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
 	s.Attach, s.Problem = at.Kind, aheadText(s.Name, at)
 	switch {

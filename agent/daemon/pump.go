@@ -9,8 +9,9 @@ import (
 	"berth/bpf"
 )
 
-// readEvents starts to read the datapath's events, until the datapath is closed. The kernel keeps events while no agent
-// reads, so some may be pending, and their parents' names come from the status. So the first status is stored before.
+// readEvents starts to read the datapath's events, until the datapath is closed. The kernel
+// keeps events while no agent reads, so some may be pending, and their parents' names come
+// from the status. So the first status is stored before.
 func (a *Agent) readEvents() { go a.pump(a.reader) }
 
 // eventReader reads the datapath's events, as [bpf.Reader] does.
@@ -21,7 +22,8 @@ type eventReader interface {
 // readAgain is the pause after a failed read.
 const readAgain = time.Second
 
-// pump turns the datapath's records into events until the reader is closed. If reading fails, it retries.
+// pump turns the datapath's records into events until the reader is closed. If reading
+// fails, it retries.
 func (a *Agent) pump(reader eventReader) {
 	const part = "events of the datapath"
 	for {

@@ -21,7 +21,8 @@ func (r *failingReader) Read() (bpf.RawEvent, error) {
 	return bpf.RawEvent{}, os.ErrClosed
 }
 
-// TestEventsAreReadAfterAnError requires that reading goes on after an error, and that the status shows the error.
+// TestEventsAreReadAfterAnError requires that reading goes on after an error, and that the
+// status shows the error.
 func TestEventsAreReadAfterAnError(t *testing.T) {
 	t.Parallel()
 	a, r := &Agent{log: slog.New(slog.DiscardHandler)}, new(failingReader)

@@ -10,8 +10,9 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// push pushes metrics to the configured collector, if there is one, until ctx is done. If the collector does not
-// answer, each distinct error is logged once; nothing else is affected.
+// push pushes metrics to the configured collector, if there is one, until ctx is done. If
+// the collector does not answer, each distinct error is logged once; nothing else is
+// affected.
 func (a *Agent) push(ctx context.Context) {
 	if a.config.OTLP == "" {
 		return

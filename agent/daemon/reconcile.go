@@ -15,8 +15,8 @@ import (
 	"berth/specs"
 )
 
-// reconcile reads the whole state, applies the plan, and publishes the status. A failed step becomes a problem of the
-// status, and is retried the next time.
+// reconcile reads the whole state, applies the plan, and publishes the status. A failed
+// step becomes a problem of the status, and is retried the next time.
 func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	problems := []string{}
 	note := func(err error) {
@@ -61,10 +61,11 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	a.publish(parents, slices.Compact(problems), w.records)
 }
 
-// look reads networks, records and links. A broken network file is noted, and the others are followed.
+// look reads networks, records and links. A broken network file is noted, and the others
+// are followed.
 //
-// Programs are read first: a hook records an attachment before it attaches the programs to its parent, so programs that
-// are seen here without a record are not wanted.
+// Programs are read first: a hook records an attachment before it attaches the programs to
+// its parent, so programs that are seen here without a record are not wanted.
 func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	attached, err := a.attached()
 	if err != nil {
@@ -97,8 +98,9 @@ func (a *Agent) attached() (map[int]bpf.Attachment, error) {
 	return attached, nil
 }
 
-// carryOut attaches and detaches, and reports whether it changed anything. It attaches first: a parent whose index has
-// changed has kept its programs, and gets them under the new one.
+// carryOut attaches and detaches, and reports whether it changed anything. It attaches
+// first: a parent whose index has changed has kept its programs, and gets them under the
+// new one.
 func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false
@@ -125,11 +127,13 @@ func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	return len(p.attach)+len(p.detach) > 0
 }
 
-// chunk is the number of attachments registered per transaction, so that no container waits for long.
+// chunk is the number of attachments registered per transaction, so that no container waits
+// for long.
 const chunk = 256
 
-// register registers the live attachments that this process has not registered yet. A hook registers its own if it
-// finds the pinned maps; the agent registers those that exist when it starts or after a purge.
+// register registers the live attachments that this process has not registered yet. A hook
+// registers its own if it finds the pinned maps; the agent registers those that exist when
+// it starts or after a purge.
 func (a *Agent) register(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil {
 		return nil
@@ -147,8 +151,8 @@ func (a *Agent) register(ctx context.Context, all []*record, found flaws) error 
 	return errors.Join(errs...)
 }
 
-// registerThese registers within a transaction, so that no attachment ends meanwhile: an attachment that is live then
-// is unregistered after this, not before.
+// registerThese registers within a transaction, so that no attachment ends meanwhile: an
+// attachment that is live then is unregistered after this, not before.
 func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
@@ -169,8 +173,9 @@ func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) 
 	})
 }
 
-// missSiblings returns a problem if ipvlan interfaces lack the sibling program, because they were attached before this
-// agent or the program was removed. Attaching it needs entry into their namespaces, which the agent may not have.
+// missSiblings returns a problem if ipvlan interfaces lack the sibling program, because
+// they were attached before this agent or the program was removed. Attaching it needs entry
+// into their namespaces, which the agent may not have.
 func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil || a.off {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// record is the agent's copy of an attachment in memory, less than half the attachment's size. Its first group does not
-// change.
+// record is the agent's copy of an attachment in memory, less than half the attachment's
+// size. Its first group does not change.
 type record struct {
 	metrics.Endpoint
 	sum         uint64 // hash of the stored attachment, which detects changes
@@ -38,7 +38,8 @@ type record struct {
 	broken     uint64        // frames that broke its mode, in the scrape under way
 }
 
-// past holds the final counts of a drained attachment, and those before it; most records have none.
+// past holds the final counts of a drained attachment, and those before it; most records
+// have none.
 type past struct {
 	final      *specs.Counters // of a drained attachment
 	earlier    *specs.Counters // of earlier runs
@@ -118,7 +119,8 @@ func (r *record) ident() *state.Attachment {
 	return a
 }
 
-// follows takes over the process's own state from the previous reading of the same attachment.
+// follows takes over the process's own state from the previous reading of the same
+// attachment.
 func (r *record) follows(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
@@ -131,7 +133,8 @@ func (r *record) follows(old *record) {
 	}
 }
 
-// bySeries orders records for a snapshot: those of one series beside each other, the newest first.
+// bySeries orders records for a snapshot: those of one series beside each other, the newest
+// first.
 func bySeries(a, b *record) int {
 	return cmp.Or(cmp.Compare(a.Series(), b.Series()), cmp.Compare(b.Created, a.Created))
 }

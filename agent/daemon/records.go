@@ -15,12 +15,13 @@ import (
 	"berth/specs"
 )
 
-// settle is the time after a change within which another change may leave the same timestamp on the file: twice the
-// longest tick of the kernel's coarse clock.
+// settle is the time after a change within which another change may leave the same
+// timestamp on the file: twice the longest tick of the kernel's coarse clock.
 const settle = 20 * time.Millisecond
 
-// records caches the attachment records. It reads them again when the store's stamp has changed, and decodes only those
-// that differ. Its methods may be called concurrently; the returned records are shared and read-only.
+// records caches the attachment records. It reads them again when the store's stamp has
+// changed, and decodes only those that differ. Its methods may be called concurrently; the
+// returned records are shared and read-only.
 type records struct {
 	store  *state.Store
 	log    *slog.Logger
@@ -75,8 +76,8 @@ func (r *records) fresh(old reading) bool {
 	return old.final && old.stamp.Equal(r.stamp())
 }
 
-// exclusive reads the records and calls fn within a transaction, so that they do not change meanwhile. fn must not
-// wait.
+// exclusive reads the records and calls fn within a transaction, so that they do not change
+// meanwhile. fn must not wait.
 func (r *records) exclusive(ctx context.Context, fn func(*reading) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,8 +141,8 @@ func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) 
 	return pruned, err
 }
 
-// arrange sorts the records, and chooses the series to show if there are more than most: live ones first, then the
-// oldest, so that a shown series stays shown.
+// arrange sorts the records, and chooses the series to show if there are more than most:
+// live ones first, then the oldest, so that a shown series stays shown.
 func (r *reading) arrange(most int) {
 	slices.SortFunc(r.all, bySeries)
 	slots := uint32(0)

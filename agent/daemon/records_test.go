@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// TestRecordsShowEveryChange requires that each change shows in the next reading, also if it falls into the same clock
-// tick as the one before.
+// TestRecordsShowEveryChange requires that each change shows in the next reading, also if
+// it falls into the same clock tick as the one before.
 func TestRecordsShowEveryChange(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
 	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
@@ -75,8 +75,8 @@ func TestFallIsSeen(t *testing.T) {
 
 func testFormat() *metrics.Format { return metrics.NewFormat(specs.DefaultConfig().Agent) }
 
-// TestRecordsAreDecodedWhenTheyChange requires that only changed records are decoded, and that the process's own state
-// of an attachment stays.
+// TestRecordsAreDecodedWhenTheyChange requires that only changed records are decoded, and
+// that the process's own state of an attachment stays.
 func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
 	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))

@@ -17,8 +17,8 @@ import (
 	"berth/network"
 )
 
-// Run runs the agent until ctx is done. When it returns, the programs stay attached and go on counting. An error is one
-// line and includes the remedy.
+// Run runs the agent until ctx is done. When it returns, the programs stay attached and go
+// on counting. An error is one line and includes the remedy.
 func Run(ctx context.Context, o Options) (err error) {
 	a, err := newAgent(o)
 	if err != nil {

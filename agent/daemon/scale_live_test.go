@@ -90,8 +90,8 @@ type nothing struct {
 
 func (w *nothing) Write(p []byte) (int, error) { w.n += len(p); return len(p), nil }
 
-// BenchmarkScrape measures a scrape: reading maps and records (goal at 10,000 endpoints 5 ms), all of it (100 ms), and
-// the memory that the agent keeps for it.
+// BenchmarkScrape measures a scrape: reading maps and records (goal at 10,000 endpoints 5
+// ms), all of it (100 ms), and the memory that the agent keeps for it.
 func BenchmarkScrape(b *testing.B) {
 	for _, n := range []uint32{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -125,7 +125,8 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// cpuTime returns the CPU time of this process: on a busy machine it is more exact than the clock.
+// cpuTime returns the CPU time of this process: on a busy machine it is more exact than the
+// clock.
 func cpuTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	check(b, unix.Getrusage(unix.RUSAGE_SELF, &u))

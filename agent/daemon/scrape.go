@@ -12,9 +12,9 @@ import (
 
 // snapshot fills s with the data of a scrape.
 //
-// Usually it takes no lock of the store: the records are those of the last reading, and the counts are read beside
-// them. If the records changed meanwhile, or a count fell (its slot was drained, and the records are about to change),
-// both are read again under the lock.
+// Usually it takes no lock of the store: the records are those of the last reading, and the
+// counts are read beside them. If the records changed meanwhile, or a count fell (its slot
+// was drained, and the records are about to change), both are read again under the lock.
 func (a *Agent) snapshot(ctx context.Context, s *metrics.Snapshot) error {
 	a.namer.settle(ctx)
 	a.scraping.Lock()
@@ -55,7 +55,8 @@ func fell(all []*record, rows []metrics.Row) bool {
 
 func frames(c *specs.Counters) uint64 { return c.Receive.Total().Packets + c.Transmit.Total().Packets }
 
-// remember stores the shown values, to detect a fall, and removes hidden series from the snapshot.
+// remember stores the shown values, to detect a fall, and removes hidden series from the
+// snapshot.
 func (a *Agent) remember(now *reading, pinned bool, s *metrics.Snapshot) {
 	for i, r := range now.all {
 		r.shown.Store(frames(&s.Rows[i].Counters) + r.broken)

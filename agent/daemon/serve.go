@@ -52,8 +52,8 @@ func (a *Agent) listen() (l listeners, err error) {
 // (FileDescriptorName= in systemd.socket(5)).
 const activated = "metrics"
 
-// listenMetrics returns the socket that the service manager opened for metrics, or else one at the address of the
-// command line, or nil if that is "".
+// listenMetrics returns the socket that the service manager opened for metrics, or else one
+// at the address of the command line, or nil if that is "".
 func (a *Agent) listenMetrics() (net.Listener, error) {
 	given, err := activation.ListenersWithNames()
 	if err != nil {
@@ -75,7 +75,8 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	return l, nil
 }
 
-// serve serves both listeners while work runs, and stops all when ctx is done, a server fails or work returns.
+// serve serves both listeners while work runs, and stops all when ctx is done, a server
+// fails or work returns.
 func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

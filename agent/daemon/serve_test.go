@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestTheMetricsAddressServesNothingElse: any account of the host, and in Kubernetes of the network, can reach the
-// metrics address, so it serves only the metrics of the socket's API.
+// TestTheMetricsAddressServesNothingElse: any account of the host, and in Kubernetes of the
+// network, can reach the metrics address, so it serves only the metrics of the socket's
+// API.
 func TestTheMetricsAddressServesNothingElse(t *testing.T) {
 	h := onlyMetrics(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	for request, want := range map[[2]string]int{

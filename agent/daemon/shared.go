@@ -15,8 +15,9 @@ type hostFacts struct {
 	addresses []network.AddressInfo
 }
 
-// sharers returns findings about other users of a parent that one endpoint should have alone. It skips link-local
-// addresses and those from a router's prefix, which the kernel assigns to every interface.
+// sharers returns findings about other users of a parent that one endpoint should have
+// alone. It skips link-local addresses and those from a router's prefix, which the kernel
+// assigns to every interface.
 func (f *hostFacts) sharers(parentIndex int) (all []finding) {
 	found := func(format string, args ...any) {
 		all = append(all, finding{specs.PassthruShared, fmt.Sprintf(format, args...)})
@@ -47,9 +48,9 @@ func (f *hostFacts) name(index int) string {
 	return fmt.Sprintf("interface %d", index)
 }
 
-// isolated returns the addresses of a parent that its containers cannot reach. If the host has an interface beside the
-// containers, it answers there for all of the host's IPv4 addresses (arp_ignore in
-// Documentation/networking/ip-sysctl.rst), so they are reachable.
+// isolated returns the addresses of a parent that its containers cannot reach. If the host
+// has an interface beside the containers, it answers there for all of the host's IPv4
+// addresses (arp_ignore in Documentation/networking/ip-sysctl.rst), so they are reachable.
 func (f *hostFacts) isolated(parentIndex int) (all []netip.Addr) {
 	beside := slices.ContainsFunc(f.links, func(l network.LinkInfo) bool {
 		return l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Driver != "" && l.Up

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// troubles holds the problems of the agent's own goroutines, by part of the agent. It may be used concurrently.
+// troubles holds the problems of the agent's own goroutines, by part of the agent. It may
+// be used concurrently.
 type troubles struct {
 	log *slog.Logger
 
@@ -15,7 +16,8 @@ type troubles struct {
 	of map[string]string
 }
 
-// report stores the problem of a part, or clears it if err is nil. Each text is logged once, as long as it stays.
+// report stores the problem of a part, or clears it if err is nil. Each text is logged
+// once, as long as it stays.
 func (t *troubles) report(part string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,9 +22,10 @@ type watcher struct {
 	pins  []string // directories of pinned objects, among dirs
 }
 
-// newWatcher watches the entries of the directories, which need not exist yet, and the kernel's notifications of links
-// and addresses, those of the host's own interfaces too. close closes the listener too. wake and changed are called
-// from several goroutines until close and must not block.
+// newWatcher watches the entries of the directories, which need not exist yet, and the
+// kernel's notifications of links and addresses, those of the host's own interfaces too.
+// close closes the listener too. wake and changed are called from several goroutines until
+// close and must not block.
 func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -36,8 +37,9 @@ func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(
 	return w, nil
 }
 
-// refresh watches the directories created since. For a missing directory it watches the nearest existing one, to see it
-// appear. Call it before reading the files, so that no change is missed between.
+// refresh watches the directories created since. For a missing directory it watches the
+// nearest existing one, to see it appear. Call it before reading the files, so that no
+// change is missed between.
 func (w *watcher) refresh() error {
 	var errs []error
 	for _, dir := range w.dirs {
@@ -83,7 +85,8 @@ func (w *watcher) isPin(path string) bool {
 	return slices.Contains(w.pins, path) || slices.Contains(w.pins, filepath.Dir(path))
 }
 
-// readLinks passes notifications on until the listener is closed. After an interruption anything may have changed.
+// readLinks passes notifications on until the listener is closed. After an interruption
+// anything may have changed.
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
 		changes, err := w.links.next()

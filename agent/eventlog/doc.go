@@ -1,6 +1,7 @@
-// Package eventlog writes events to the journal, as structured entries, and to a rotated file of JSON lines.
+// Package eventlog writes events to the journal, as structured entries, and to a rotated
+// file of JSON lines.
 //
-// Each log reads the ring of recent events by itself, so that a slow disk delays no other reader; events that it could
-// not write in time are counted and reported. It decides nothing about events. Of berth it imports specs and
-// agent/events only.
+// Each log reads the ring of recent events by itself, so that a slow disk delays no other
+// reader; events that it could not write in time are counted and reported. It decides
+// nothing about events. Of berth it imports specs and agent/events only.
 package eventlog

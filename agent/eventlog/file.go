@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is a log of JSON lines. A full file is renamed: PATH.1 is the last full one, PATH.2 the one before.
+// File is a log of JSON lines. A full file is renamed: PATH.1 is the last full one, PATH.2
+// the one before.
 type File struct {
 	path string
 	size int64 // bytes from which on it is full
@@ -27,8 +28,9 @@ func NewFile(path string, size int64, keep int) *File {
 	return &File{path: path, size: size, keep: keep}
 }
 
-// Write writes one event whole, or not at all: it truncates a line for which the disk had no room. If another program
-// (logrotate) renamed or removed the file, it creates a new one.
+// Write writes one event whole, or not at all: it truncates a line for which the disk had
+// no room. If another program (logrotate) renamed or removed the file, it creates a new
+// one.
 func (f *File) Write(e *specs.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -87,8 +89,8 @@ func (f *File) isThere() bool {
 	return err == nil && os.SameFile(own, now)
 }
 
-// open opens the file for appending. It follows no symbolic link: in a directory that others can write, a link could
-// lead anywhere.
+// open opens the file for appending. It follows no symbolic link: in a directory that
+// others can write, a link could lead anywhere.
 func (f *File) open() error {
 	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	file, err := os.OpenFile(f.path, flags, 0)
@@ -124,8 +126,8 @@ func create(path string, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// rotate renames each full file to the next number, up to the first free one; the last file is removed. So a rotation
-// that failed half-way loses none if it is retried.
+// rotate renames each full file to the next number, up to the first free one; the last file
+// is removed. So a rotation that failed half-way loses none if it is retried.
 func (f *File) rotate() error {
 	if f.keep == 0 {
 		return wrapRotate(os.Remove(f.path))

@@ -15,18 +15,21 @@ type Log interface {
 	Close() error
 }
 
-// ErrMissed is reported if events came faster than they could be written, so that some are missing.
+// ErrMissed is reported if events came faster than they could be written, so that some are
+// missing.
 var ErrMissed = errors.New("events came faster than they could be written; some are missing")
 
 // batch is the number of events copied out of the ring at a time.
 const batch = 256
 
-// retryPause is the pause after an event that could not be written. Meanwhile the ring keeps new ones.
+// retryPause is the pause after an event that could not be written. Meanwhile the ring
+// keeps new ones.
 const retryPause = time.Second
 
-// Follow writes the events of a ring until ctx is done, including those that arrived by then, and closes the log. It
-// retries an event that cannot be written. It calls report with the error, with nil once events are written again, and
-// with [ErrMissed] if the ring dropped events meanwhile. It delays no other reader of the ring.
+// Follow writes the events of a ring until ctx is done, including those that arrived by
+// then, and closes the log. It retries an event that cannot be written. It calls report
+// with the error, with nil once events are written again, and with [ErrMissed] if the ring
+// dropped events meanwhile. It delays no other reader of the ring.
 func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) {
 	f := follower{to: to, report: report}
 	defer func() {

@@ -15,8 +15,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestAFullDiskTearsNoLine follows a ring into a file on a disk that fills up and gets room again: every event is in
-// the file once, each on its own line.
+// TestAFullDiskTearsNoLine follows a ring into a file on a disk that fills up and gets room
+// again: every event is in the file once, each on its own line.
 func TestAFullDiskTearsNoLine(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	disk := t.TempDir()

@@ -1,5 +1,5 @@
 // Package events keeps the agent's last events and serves them to readers.
 //
-// It does not create events and stores none: they are lost with the agent, unlike the counters in the kernel. It
-// imports only berth/specs.
+// It does not create events and stores none: they are lost with the agent, unlike the
+// counters in the kernel. It imports only berth/specs.
 package events

@@ -7,17 +7,20 @@ import (
 	"berth/specs"
 )
 
-// The rate limit of an endpoint's events of one kind: a burst, so that a person sees the kind of traffic, then one per
-// interval. The datapath itself passes ten a second (specs/events.md).
+// The rate limit of an endpoint's events of one kind: a burst, so that a person sees the
+// kind of traffic, then one per interval. The datapath itself passes ten a second
+// (specs/events.md).
 const (
 	LimitBurst = 20
 	LimitEvery = 6 * time.Second
 )
 
-// limits bounds the remembered pairs of endpoint and kind; those that were quiet longest are dropped first.
+// limits bounds the remembered pairs of endpoint and kind; those that were quiet longest
+// are dropped first.
 const limits = 8192
 
-// Limiter limits the rate of events for each endpoint and kind. Its methods may be called concurrently.
+// Limiter limits the rate of events for each endpoint and kind. Its methods may be called
+// concurrently.
 type Limiter struct {
 	mu      sync.Mutex
 	buckets map[limited]*bucket
@@ -29,7 +32,8 @@ type limited struct {
 	kind specs.Kind
 }
 
-// bucket is a leaky bucket: spent is the time until which the passed events have used the rate.
+// bucket is a leaky bucket: spent is the time until which the passed events have used the
+// rate.
 type bucket struct {
 	spent time.Time
 	held  uint64 // events held back since the last that passed
@@ -38,7 +42,8 @@ type bucket struct {
 // NewLimiter returns a limiter that has seen nothing.
 func NewLimiter() *Limiter { return &Limiter{buckets: make(map[limited]*bucket)} }
 
-// Pass reports whether an event passes. If it does, its LeftOut includes the events held back before it.
+// Pass reports whether an event passes. If it does, its LeftOut includes the events held
+// back before it.
 func (l *Limiter) Pass(e *specs.Event, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,8 +68,8 @@ func (l *Limiter) Pass(e *specs.Event, now time.Time) bool {
 	return true
 }
 
-// makeRoom drops buckets that may send a full burst again and hold no count; if there are none, it drops one that has
-// waited longest.
+// makeRoom drops buckets that may send a full burst again and hold no count; if there are
+// none, it drops one that has waited longest.
 func (l *Limiter) makeRoom(now time.Time) {
 	if len(l.buckets) < limits {
 		return
@@ -82,7 +87,8 @@ func (l *Limiter) makeRoom(now time.Time) {
 	}
 }
 
-// LeftOut returns the number of events held back here, and by the datapath as far as it has reported.
+// LeftOut returns the number of events held back here, and by the datapath as far as it has
+// reported.
 func (l *Limiter) LeftOut() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,11 +11,12 @@ import (
 // Kept is the number of events that the agent keeps.
 const Kept = 10_000
 
-// share limits an endpoint to one in so many events of a full ring; beyond it, its new events replace its own oldest.
+// share limits an endpoint to one in so many events of a full ring; beyond it, its new
+// events replace its own oldest.
 const share = 10
 
-// Ring keeps the last events in the order of their arrival. If it is full, an endpoint that exceeds its share pushes
-// out only its own events. Its methods may be called concurrently.
+// Ring keeps the last events in the order of their arrival. If it is full, an endpoint that
+// exceeds its share pushes out only its own events. Its methods may be called concurrently.
 type Ring struct {
 	mu    sync.Mutex
 	size  int
@@ -66,9 +67,9 @@ func (r *Ring) push(who string) {
 	r.kept = slices.Delete(r.kept, victim, victim+1)
 }
 
-// Since returns a copy of at most limit of the kept events, oldest first, from number from on; the number to continue
-// with; whether events from that number on were dropped; and a channel that is closed when more events than these have
-// arrived.
+// Since returns a copy of at most limit of the kept events, oldest first, from number from
+// on; the number to continue with; whether events from that number on were dropped; and a
+// channel that is closed when more events than these have arrived.
 func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64, lost bool, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -74,7 +74,8 @@ func TestRingWakesFollowers(t *testing.T) {
 	wait.Wait()
 }
 
-// TestRingKeepsOthersInAFlood requires that an endpoint that floods pushes out its own events once it has its share.
+// TestRingKeepsOthersInAFlood requires that an endpoint that floods pushes out its own
+// events once it has its share.
 func TestRingKeepsOthersInAFlood(t *testing.T) {
 	r := NewRing(100)
 	add := func(id string, n int) {
@@ -103,7 +104,8 @@ func TestRingKeepsOthersInAFlood(t *testing.T) {
 	check(t, events[5:], 405, 95)
 }
 
-// TestRingTellsWhatIsLost requires that a reader that keeps up sees no loss, though older events are dropped.
+// TestRingTellsWhatIsLost requires that a reader that keeps up sees no loss, though older
+// events are dropped.
 func TestRingTellsWhatIsLost(t *testing.T) {
 	r := NewRing(10)
 	for i := range 10 {

@@ -1,5 +1,7 @@
-// Package frame summarises the first bytes of an Ethernet frame for a person: addresses, protocol, ports.
+// Package frame summarises the first bytes of an Ethernet frame for a person: addresses,
+// protocol, ports.
 //
-// The bytes come from a container and may be anything: a summary names the fields that it can parse, leaves out the
-// rest, and never fails. The package does not reassemble fragments or look into tunnels. It imports only berth/specs.
+// The bytes come from a container and may be anything: a summary names the fields that it
+// can parse, leaves out the rest, and never fails. The package does not reassemble
+// fragments or look into tunnels. It imports only berth/specs.
 package frame

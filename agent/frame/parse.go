@@ -22,8 +22,8 @@ const (
 // maxTags bounds the VLAN tags that Parse strips.
 const maxTags = 4
 
-// Parse summarises a frame from its first bytes. length is the length of the whole frame in bytes, Ethernet header
-// included. The summary keeps a copy of data.
+// Parse summarises a frame from its first bytes. length is the length of the whole frame in
+// bytes, Ethernet header included. The summary keeps a copy of data.
 func Parse(data []byte, length uint32) specs.Frame {
 	f := specs.Frame{Length: length, Bytes: append([]byte{}, data...)}
 	if len(data) < 14 {
@@ -81,7 +81,8 @@ func parseIPv4(f *specs.Frame, p []byte) {
 // maxExtensions bounds the IPv6 extension headers that are walked.
 const maxExtensions = 6
 
-// parseIPv6 parses a header of RFC 8200, section 3, and the extension headers before the payload.
+// parseIPv6 parses a header of RFC 8200, section 3, and the extension headers before the
+// payload.
 func parseIPv6(f *specs.Frame, p []byte) {
 	if len(p) < 40 || p[0]>>4 != 6 {
 		return
@@ -103,8 +104,9 @@ func parseIPv6(f *specs.Frame, p []byte) {
 	parseTransport(f, next, rest)
 }
 
-// extension returns the length in bytes of the extension header at the start of p, or 0 if there is none or it is cut
-// off, and whether the rest is the first fragment (RFC 8200, sections 4.3 to 4.6).
+// extension returns the length in bytes of the extension header at the start of p, or 0 if
+// there is none or it is cut off, and whether the rest is the first fragment (RFC 8200,
+// sections 4.3 to 4.6).
 func extension(header uint8, p []byte) (length int, first bool) {
 	if len(p) < 8 {
 		return 0, true
@@ -132,7 +134,8 @@ func parseTransport(f *specs.Frame, protocol uint8, p []byte) {
 	}
 }
 
-// protocolName returns the name of an IANA protocol number if it is better known than the number.
+// protocolName returns the name of an IANA protocol number if it is better known than the
+// number.
 func protocolName(n uint8) string {
 	switch n {
 	case 1:

@@ -94,8 +94,8 @@ func TestParseShorterThanAHeader(t *testing.T) {
 	}
 }
 
-// FuzzParse requires for any bytes that the summary is valid JSON, keeps the bytes, and has ports only if its protocol
-// has them.
+// FuzzParse requires for any bytes that the summary is valid JSON, keeps the bytes, and has
+// ports only if its protocol has them.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(raw(f, ethernet, "0800", ipv4("11", "0000"), "1f900035"))

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockBPFFS takes the lock of the one agent that owns the pinned objects under dir, whatever its state directory: two
-// agents would remove each other's programs from the parents. It creates the directory. The lock is held as long as the
-// file is open.
+// LockBPFFS takes the lock of the one agent that owns the pinned objects under dir,
+// whatever its state directory: two agents would remove each other's programs from the
+// parents. It creates the directory. The lock is held as long as the file is open.
 func LockBPFFS(dir string) (*os.File, error) {
 	for {
 		if err := onBPFFS(dir); err != nil {
@@ -44,8 +44,8 @@ func LockBPFFS(dir string) (*os.File, error) {
 	}
 }
 
-// onBPFFS returns an error if dir is not, or would not be, on a BPF file system: on another one nothing can be pinned,
-// so nothing should be created.
+// onBPFFS returns an error if dir is not, or would not be, on a BPF file system: on another
+// one nothing can be pinned, so nothing should be created.
 func onBPFFS(dir string) error {
 	at := filepath.Clean(dir)
 	for {
@@ -70,7 +70,8 @@ func StillAt(f *os.File, path string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// flockHolder returns the PID of the process that holds the lock on a file (/proc/locks, proc(5)).
+// flockHolder returns the PID of the process that holds the lock on a file (/proc/locks,
+// proc(5)).
 func flockHolder(f *os.File) string {
 	var st unix.Stat_t
 	locks, err := os.Open("/proc/locks")

@@ -26,11 +26,12 @@ var wanted = []int{
 // ErrPrivilege is returned if a capability is missing.
 var ErrPrivilege = errors.New("not enough privilege")
 
-// Confine drops every capability that the agent does not need, for good: it narrows the bounding set and executes the
-// program again, so that no thread has more. It returns if there is nothing (left) to drop. more lists capabilities to
-// keep for an optional setting.
+// Confine drops every capability that the agent does not need, for good: it narrows the
+// bounding set and executes the program again, so that no thread has more. It returns if
+// there is nothing (left) to drop. more lists capabilities to keep for an optional setting.
 //
-// Call it before anything is opened. The error wraps ErrPrivilege if a needed capability is missing.
+// Call it before anything is opened. The error wraps ErrPrivilege if a needed capability is
+// missing.
 func Confine(more ...int) error {
 	effective, err := effectiveCaps()
 	if err != nil {
@@ -78,8 +79,8 @@ func effectiveCaps() (capSet, error) {
 	return capSet{data[0].Effective, data[1].Effective}, nil
 }
 
-// surplusCaps returns the capabilities of the bounding set that are not in keep. The kernel returns EINVAL after its
-// last one.
+// surplusCaps returns the capabilities of the bounding set that are not in keep. The kernel
+// returns EINVAL after its last one.
 func surplusCaps(keep []int) (surplus []int, err error) {
 	for c := 0; c < 64; c++ {
 		bounding, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)

@@ -1,5 +1,7 @@
-// Package ground holds the agent's preconditions: the capabilities that it keeps, the locks of the one agent of a state
-// directory and of a directory of pinned objects, and the check that both still exist.
+// Package ground holds the agent's preconditions: the capabilities that it keeps, the locks
+// of the one agent of a state directory and of a directory of pinned objects, and the check
+// that both still exist.
 //
-// It is independent of parents, endpoints and frames. It imports internal/state and bpf only.
+// It is independent of parents, endpoints and frames. It imports internal/state and bpf
+// only.
 package ground

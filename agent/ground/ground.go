@@ -11,16 +11,16 @@ import (
 	"berth/internal/state"
 )
 
-// Ground checks whether an agent still has the lock and the socket of its state directory. It is immutable, so any
-// goroutine may use it.
+// Ground checks whether an agent still has the lock and the socket of its state directory.
+// It is immutable, so any goroutine may use it.
 type Ground struct {
 	lock             *os.File
 	lockPath, socket string
 	made             fs.FileInfo // of the socket
 }
 
-// New returns the ground of the agent that holds the lock. It takes over the removal of the socket's file from the
-// listener, which would remove another agent's file too.
+// New returns the ground of the agent that holds the lock. It takes over the removal of the
+// socket's file from the listener, which would remove another agent's file too.
 func New(store *state.Store, lock *os.File, socket net.Listener) (Ground, error) {
 	g := Ground{lock: lock, lockPath: filepath.Join(store.Dir(), LockName), socket: socket.Addr().String()}
 	socket.(*net.UnixListener).SetUnlinkOnClose(false)
@@ -31,8 +31,8 @@ func New(store *state.Store, lock *os.File, socket net.Listener) (Ground, error)
 	return g, nil
 }
 
-// Check returns an error if the lock or the socket was removed or replaced: no client can reach this agent any more,
-// and another one could start.
+// Check returns an error if the lock or the socket was removed or replaced: no client can
+// reach this agent any more, and another one could start.
 func (g *Ground) Check() error {
 	if g.ours() && StillAt(g.lock, g.lockPath) {
 		return nil

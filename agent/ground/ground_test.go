@@ -28,7 +28,8 @@ func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
 	}
 }
 
-// TestGroundLeavesAnothersSocket requires that Leave removes the agent's own socket, but not its successor's.
+// TestGroundLeavesAnothersSocket requires that Leave removes the agent's own socket, but
+// not its successor's.
 func TestGroundLeavesAnothersSocket(t *testing.T) {
 	_, socket, g := newGround(t)
 	path := socket.Addr().String()

@@ -18,8 +18,8 @@ var ErrRunning = errors.New("another agent runs")
 // LockName is the lock file of the one agent, in STATE/state.
 const LockName = "agent.lock"
 
-// LockAgent takes the lock of the one agent of a state directory. It is held as long as the file is open, so the kernel
-// frees it if the agent is killed.
+// LockAgent takes the lock of the one agent of a state directory. It is held as long as the
+// file is open, so the kernel frees it if the agent is killed.
 func LockAgent(store *state.Store) (*os.File, error) {
 	f, err := store.OpenFile(LockName, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"berth/specs"
 )
 
-// Endpoint identifies the endpoint of a traffic series. Many scrapes share it, so it must not be changed after
-// [Format.Prepare].
+// Endpoint identifies the endpoint of a traffic series. Many scrapes share it, so it must
+// not be changed after [Format.Prepare].
 type Endpoint struct {
 	ContainerID, Interface, Network, Parent string
 	Name, Image, Pod, Namespace             string
@@ -70,7 +70,8 @@ func labelOf(choice string) label {
 	}[choice]}
 }
 
-// Prepare renders the part of an endpoint that every scrape shows. Endpoints with equal Series are one series.
+// Prepare renders the part of an endpoint that every scrape shows. Endpoints with equal
+// Series are one series.
 func (f *Format) Prepare(e *Endpoint) {
 	e.labels = string(appendLabels(nil, f.traffic, e))
 	if i := strings.Index(e.labels, e.ContainerID); i >= 0 { // share one copy of the ID
@@ -97,7 +98,8 @@ func values(labels []label, e *Endpoint) iter.Seq2[string, string] {
 	}
 }
 
-// appendLabels appends labels in the syntax of both text formats, without braces: a="1",b="2".
+// appendLabels appends labels in the syntax of both text formats, without braces:
+// a="1",b="2".
 func appendLabels(to []byte, labels []label, e *Endpoint) []byte {
 	for i, l := range labels {
 		if i > 0 {
@@ -109,7 +111,8 @@ func appendLabels(to []byte, labels []label, e *Endpoint) []byte {
 	return to
 }
 
-// appendEscaped appends an escaped label value, the same in Prometheus' text format and in OpenMetrics.
+// appendEscaped appends an escaped label value, the same in Prometheus' text format and in
+// OpenMetrics.
 func appendEscaped(to []byte, value string) []byte {
 	if !strings.ContainsAny(value, "\\\"\n") {
 		return append(to, value...)

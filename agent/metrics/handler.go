@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// Handler serves scrapes in Prometheus' text format or in OpenMetrics, as requested. It may be used concurrently.
+// Handler serves scrapes in Prometheus' text format or in OpenMetrics, as requested. It may
+// be used concurrently.
 type Handler struct {
 	format  *Format
 	version string
@@ -20,8 +21,8 @@ type Handler struct {
 	spare   chan *Snapshot // one to reuse, 200 bytes an endpoint
 }
 
-// NewHandler returns a handler that calls fill for every scrape. If fill fails, so does the scrape. version is berth's
-// own.
+// NewHandler returns a handler that calls fill for every scrape. If fill fails, so does the
+// scrape. version is berth's own.
 func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Handler {
 	h := &Handler{format: format, version: version, fill: fill, process: prometheus.NewRegistry(), places: newPlaces(),
 		spare: make(chan *Snapshot, 1)}
@@ -60,8 +61,8 @@ func (h *Handler) take() *Snapshot {
 	}
 }
 
-// keep keeps one snapshot for the next scrape, without references to endpoints; a sync.Pool would keep one for each
-// CPU.
+// keep keeps one snapshot for the next scrape, without references to endpoints; a sync.Pool
+// would keep one for each CPU.
 func (h *Handler) keep(s *Snapshot) {
 	clear(s.Rows)
 	select {
@@ -70,8 +71,8 @@ func (h *Handler) keep(s *Snapshot) {
 	}
 }
 
-// negotiate chooses between the two text formats. Clients that prefer protobuf, such as Prometheus with native
-// histograms, accept these too.
+// negotiate chooses between the two text formats. Clients that prefer protobuf, such as
+// Prometheus with native histograms, accept these too.
 func negotiate(header http.Header) expfmt.Format {
 	format := expfmt.NegotiateIncludingOpenMetrics(header)
 	if t := format.FormatType(); t == expfmt.TypeOpenMetrics || t == expfmt.TypeTextPlain {

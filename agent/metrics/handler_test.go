@@ -114,7 +114,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestTextIsTheLibrarys requires that the handler's own text equals the text of Prometheus' library.
+// TestTextIsTheLibrarys requires that the handler's own text equals the text of Prometheus'
+// library.
 func TestTextIsTheLibrarys(t *testing.T) {
 	text := scrape(t, defaults(), full, asText)
 	parser := expfmt.NewTextParser(model.UTF8Validation)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestReadersThatDoNotReadHoldUpNoScrape has more readers than places, which request a large answer and leave it
-// unread, over and over.
+// TestReadersThatDoNotReadHoldUpNoScrape has more readers than places, which request a
+// large answer and leave it unread, over and over.
 func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	t.Parallel()
 	f := NewFormat(defaults())
@@ -44,7 +44,8 @@ func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	}
 }
 
-// unread sends a request without reading the answer, again as soon as the connection is closed.
+// unread sends a request without reading the answer, again as soon as the connection is
+// closed.
 func unread(t *testing.T, address string) {
 	for t.Context().Err() == nil {
 		c, err := net.Dial("tcp", address)

@@ -50,8 +50,8 @@ func (s *Snapshot) Total(r Range) specs.Counters {
 	return sum
 }
 
-// EveryViolation returns the count of each existing combination of kind, parent and network, 0 if there was none, so
-// that a series exists before its first violation.
+// EveryViolation returns the count of each existing combination of kind, parent and
+// network, 0 if there was none, so that a series exists before its first violation.
 func (s *Snapshot) EveryViolation() map[Violation]specs.Broken {
 	all := make(map[Violation]specs.Broken)
 	for _, kind := range specs.Kinds() {

@@ -54,8 +54,8 @@ var (
 	}
 )
 
-// Each calls fn with each value of a family shown for an endpoint. Parts of multicast or broadcast are shown from their
-// first frame on.
+// Each calls fn with each value of a family shown for an endpoint. Parts of multicast or
+// broadcast are shown from their first frame on.
 func (f *Family) Each(format *Format, c *specs.Counters, fn func(p *Part, value uint64)) {
 	parts, traffic := whole, f.direction(c)
 	if format.split {
@@ -69,8 +69,8 @@ func (f *Family) Each(format *Format, c *specs.Counters, fn func(p *Part, value 
 	}
 }
 
-// traffic writes the traffic series as text. With client_golang's metrics, 50,000 series take half a second and 50 MB;
-// this writes lines whose labels are rendered already.
+// traffic writes the traffic series as text. With client_golang's metrics, 50,000 series
+// take half a second and 50 MB; this writes lines whose labels are rendered already.
 type traffic struct {
 	*Format
 	*Snapshot
@@ -92,7 +92,8 @@ func (t *traffic) write() error {
 	return t.out.Flush()
 }
 
-// head writes the lines before the samples of a metric. OpenMetrics names a counter without the suffix of its samples.
+// head writes the lines before the samples of a metric. OpenMetrics names a counter without
+// the suffix of its samples.
 func (t *traffic) head(name, kind, help string) {
 	if t.openMetrics && kind == "counter" {
 		name = strings.TrimSuffix(name, "_total")

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// containerd queries one containerd by its API, with the client generated from its protocol files: the full client
-// library is many times as large.
+// containerd queries one containerd by its API, with the client generated from its protocol
+// files: the full client library is many times as large.
 type containerd struct {
 	socket string
 	globs  []string
@@ -41,8 +41,9 @@ const (
 // namespaceHeader selects the namespace of a call (containerd's pkg/namespaces/grpc.go).
 const namespaceHeader = "containerd-namespace"
 
-// Containerd returns the containerd that listens on a socket, limited to its namespaces that match one of the globs
-// (path.Match). It connects at the first request. Close closes the connection.
+// Containerd returns the containerd that listens on a socket, limited to its namespaces
+// that match one of the globs (path.Match). It connects at the first request. Close closes
+// the connection.
 func Containerd(socket string, globs []string) (interface {
 	Enricher
 	Close() error
@@ -60,15 +61,15 @@ func (c *containerd) String() string { return "containerd at " + c.socket }
 // Close closes the connection.
 func (c *containerd) Close() error { return c.conn.Close() }
 
-// there reports whether the socket exists. A connection attempt to a missing one would only make grpc wait longer
-// before the next.
+// there reports whether the socket exists. A connection attempt to a missing one would only
+// make grpc wait longer before the next.
 func (c *containerd) there() bool {
 	_, err := os.Stat(c.socket)
 	return err == nil
 }
 
-// Names implements Enricher. It returns no names for an ID that exists in several namespaces (possible only if a person
-// chose it), as the answer is ambiguous.
+// Names implements Enricher. It returns no names for an ID that exists in several
+// namespaces (possible only if a person chose it), as the answer is ambiguous.
 func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error) {
 	if !c.there() {
 		return nil, nil
@@ -163,7 +164,8 @@ func (c *containerd) Watch(ctx context.Context, changed func(id string)) error {
 	}
 }
 
-// eventID returns the ID of an event's container. It is the first field of all container events.
+// eventID returns the ID of an event's container. It is the first field of all container
+// events.
 func eventID(event *anypb.Any) string {
 	var e eventtypes.ContainerUpdate
 	if proto.Unmarshal(event.GetValue(), &e) != nil {

@@ -15,8 +15,8 @@ type docker struct {
 	dir string
 }
 
-// Docker returns the engine whose data directory (dockerd's --data-root) is dir. dockerd writes a container's file
-// before it starts the container, and need not run.
+// Docker returns the engine whose data directory (dockerd's --data-root) is dir. dockerd
+// writes a container's file before it starts the container, and need not run.
 func Docker(dir string) Enricher { return docker{dir: dir} }
 
 func (d docker) String() string { return "docker at " + d.dir }
@@ -46,8 +46,9 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 	return &n, nil
 }
 
-// read decodes the file of a container, and reports whether it exists. With userns-remap, dockerd keeps its files in a
-// subdirectory named after the first user and group of the namespace: UID.GID.
+// read decodes the file of a container, and reports whether it exists. With userns-remap,
+// dockerd keeps its files in a subdirectory named after the first user and group of the
+// namespace: UID.GID.
 func (d docker) read(id string, into any) (bool, error) {
 	below, err := filepath.Glob(filepath.Join(d.dir, "[0-9]*.[0-9]*"))
 	if err != nil {

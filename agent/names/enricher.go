@@ -14,17 +14,20 @@ import (
 type Enricher interface {
 	// String returns the engine's name, for the log.
 	String() string
-	// Names returns the engine's names of the container with the ID that the runtime got, or nil if the engine has no
-	// such container or does not exist. An error means that the answer is not known now.
+	// Names returns the engine's names of the container with the ID that the runtime got,
+	// or nil if the engine has no such container or does not exist. An error means that the
+	// answer is not known now.
 	Names(ctx context.Context, id string) (*state.Names, error)
-	// Watch calls changed with the ID of each container that the engine has renamed or relabelled, or with "" if it may
-	// have missed some, until ctx is done. It waits for an engine that does not run. An error means that the engine
-	// cannot be followed now; Watch may then be called again.
+	// Watch calls changed with the ID of each container that the engine has renamed or
+	// relabelled, or with "" if it may have missed some, until ctx is done. It waits for an
+	// engine that does not run. An error means that the engine cannot be followed now;
+	// Watch may then be called again.
 	Watch(ctx context.Context, changed func(id string)) error
 }
 
-// Ask joins the engines' answers about a container: for each field the first that is not empty. It returns nil if no
-// engine has the container. It may return an error together with the other engines' answers.
+// Ask joins the engines' answers about a container: for each field the first that is not
+// empty. It returns nil if no engine has the container. It may return an error together
+// with the other engines' answers.
 func Ask(ctx context.Context, engines []Enricher, id string) (*state.Names, error) {
 	var joined *state.Names
 	var errs []error
@@ -61,13 +64,14 @@ const (
 	maxValue  = 256 // bytes
 )
 
-// enginesOwn are prefixes of labels that engines set for their own use; some hold whole documents.
+// enginesOwn are prefixes of labels that engines set for their own use; some hold whole
+// documents.
 var enginesOwn = []string{
 	"nerdctl/", "containerd.io/", "io.containerd.", "io.cri-containerd", "io.kubernetes.", "com.docker/", "io.podman.", "io.buildah.",
 }
 
-// userLabels returns the labels that are not the engine's own, the first in order up to the bound; it leaves out longer
-// ones.
+// userLabels returns the labels that are not the engine's own, the first in order up to the
+// bound; it leaves out longer ones.
 func userLabels(labels map[string]string) map[string]string {
 	kept := make(map[string]string)
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -87,7 +91,8 @@ func bounded(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 
-// kubernetesNames returns the names in the kubelet's labels (k8s.io/kubelet/pkg/types/labels.go).
+// kubernetesNames returns the names in the kubelet's labels
+// (k8s.io/kubelet/pkg/types/labels.go).
 func kubernetesNames(labels map[string]string) state.Names {
 	n := state.Names{
 		Name:      labels["io.kubernetes.container.name"],
@@ -100,8 +105,8 @@ func kubernetesNames(labels map[string]string) state.Names {
 	return n
 }
 
-// isID reports whether an ID has the form of docker's and podman's. Others are not looked up in their directories, as
-// the runtime's caller chooses a container's ID.
+// isID reports whether an ID has the form of docker's and podman's. Others are not looked
+// up in their directories, as the runtime's caller chooses a container's ID.
 func isID(id string) bool {
 	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
 }

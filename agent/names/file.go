@@ -29,7 +29,8 @@ func readJSON(path string, into any) (bool, error) {
 	return true, nil
 }
 
-// files is an engine without notifications of changes. The caller has to ask again from time to time.
+// files is an engine without notifications of changes. The caller has to ask again from
+// time to time.
 type files struct{}
 
 // Watch implements Enricher.

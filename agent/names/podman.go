@@ -21,8 +21,8 @@ type storage struct {
 	lists map[string]storageList // by path
 }
 
-// Podman returns the engines whose storage (podman's --root) is dir. Its lists have no labels: podman keeps them in its
-// database.
+// Podman returns the engines whose storage (podman's --root) is dir. Its lists have no
+// labels: podman keeps them in its database.
 func Podman(dir string) Enricher { return &storage{dir: dir, lists: make(map[string]storageList)} }
 
 func (s *storage) String() string { return "podman at " + s.dir }
@@ -41,7 +41,8 @@ func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Each storage driver has a directory; containers of podman run --rm may be in a separate list.
+	// Each storage driver has a directory; containers of podman run --rm may be in a
+	// separate list.
 	paths, _ := filepath.Glob(filepath.Join(s.dir, "*-containers", "*containers.json"))
 	for _, path := range paths {
 		list, err := s.read(path)
@@ -80,8 +81,8 @@ func (s *storage) read(path string) (storageList, error) {
 	return list, nil
 }
 
-// storageNames returns the names in the metadata that podman and CRI-O store (libpod/storage.go,
-// internal/storage/runtime.go). It ignores other programs' metadata.
+// storageNames returns the names in the metadata that podman and CRI-O store
+// (libpod/storage.go, internal/storage/runtime.go). It ignores other programs' metadata.
 func storageNames(names []string, metadata string) *state.Names {
 	var said struct {
 		ImageName     string `json:"image-name"`

@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// convert returns a snapshot as OpenTelemetry metrics. A counter's name has no "_total", as exporters to Prometheus add
-// it again.
+// convert returns a snapshot as OpenTelemetry metrics. A counter's name has no "_total", as
+// exporters to Prometheus add it again.
 func convert(f *metrics.Format, s *metrics.Snapshot, now time.Time) []metricdata.Metrics {
 	sets := make([]attribute.Set, len(s.Series))
 	info := metricdata.Gauge[int64]{}

@@ -17,7 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// metricsPath is the path at which a collector receives metrics (the OTLP specification, OTLP/HTTP request).
+// metricsPath is the path at which a collector receives metrics (the OTLP specification,
+// OTLP/HTTP request).
 const metricsPath = "/v1/metrics"
 
 // Options configure the content, destination and interval of pushes.
@@ -29,8 +30,8 @@ type Options struct {
 	Fill     func(*metrics.Snapshot) error // fills a snapshot for every push
 }
 
-// Start pushes until the returned function is called, which pushes a last time. Errors of pushing go to OpenTelemetry's
-// error handler.
+// Start pushes until the returned function is called, which pushes a last time. Errors of
+// pushing go to OpenTelemetry's error handler.
 func Start(ctx context.Context, o Options) (stop func(context.Context) error, err error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {

@@ -1,7 +1,9 @@
-// Package cdi writes berth's networks as devices of the Container Device Interface: one device per network, whose hooks
-// give the container an interface there. An engine needs no configuration of its own for it.
+// Package cdi writes berth's networks as devices of the Container Device Interface: one
+// device per network, whose hooks give the container an interface there. An engine needs no
+// configuration of its own for it.
 //
-// It decides nothing about networks, and runs no hook. It imports engine/entry and internal/config.
+// It decides nothing about networks, and runs no hook. It imports engine/entry and
+// internal/config.
 package cdi
 
 import (
@@ -27,8 +29,9 @@ const (
 	File       = "berth.json"
 )
 
-// Spec returns the devices of networks, which run the hook at path, in the oldest version of the format that has the
-// features used. It leaves out names that CDI does not allow (they must end in a letter or digit), and returns them.
+// Spec returns the devices of networks, which run the hook at path, in the oldest version
+// of the format that has the features used. It leaves out names that CDI does not allow
+// (they must end in a letter or digit), and returns them.
 func Spec(networks []string, path string, dirs config.Dirs) (*cdispecs.Spec, []string, error) {
 	spec := &cdispecs.Spec{Kind: Kind}
 	var left []string
@@ -52,8 +55,8 @@ func stage(name, path string, dirs config.Dirs, args ...string) *cdispecs.Hook {
 	return &cdispecs.Hook{HookName: name, Path: h.Path, Args: h.Args, Env: h.Env, Timeout: h.Timeout}
 }
 
-// Encode validates devices and returns the text of their file, or "" if there are none, as a file without a device is
-// not allowed.
+// Encode validates devices and returns the text of their file, or "" if there are none, as
+// a file without a device is not allowed.
 func Encode(spec *cdispecs.Spec) (string, error) {
 	if len(spec.Devices) == 0 {
 		return "", nil
@@ -87,7 +90,8 @@ func validate(spec *cdispecs.Spec) error {
 	return nil
 }
 
-// Generate returns the text of the file for networks, or "" if there are none, and the names that it cannot contain.
+// Generate returns the text of the file for networks, or "" if there are none, and the
+// names that it cannot contain.
 func Generate(networks []string, path string, dirs config.Dirs) (text string, left []string, err error) {
 	spec, left, err := Spec(networks, path, dirs)
 	if err != nil {

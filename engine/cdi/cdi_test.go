@@ -43,8 +43,8 @@ func TestAnEngineReadsTheDevices(t *testing.T) {
 	}
 }
 
-// TestAnEngineAppliesADevice requires that a device adds its two complete hooks to a container's configuration, and
-// nothing else.
+// TestAnEngineAppliesADevice requires that a device adds its two complete hooks to a
+// container's configuration, and nothing else.
 func TestAnEngineAppliesADevice(t *testing.T) {
 	spec := &specs.Spec{Version: "1.0.2"}
 	if left, err := cache(t, "lan", "dmz").InjectDevices(spec, "berth/network=dmz"); err != nil || left != nil {
@@ -72,8 +72,8 @@ func TestNamesThatAreNoDevices(t *testing.T) {
 	}
 }
 
-// TestTheOldestVersion requires the oldest version that has the features used, so that old engines read the file: names
-// that begin with a digit came with 0.5.0.
+// TestTheOldestVersion requires the oldest version that has the features used, so that old
+// engines read the file: names that begin with a digit came with 0.5.0.
 func TestTheOldestVersion(t *testing.T) {
 	for name, want := range map[string]string{"lan": "0.3.0", "9": "0.5.0"} {
 		spec, _, err := Spec([]string{name}, "/usr/bin/berth-hook", standard)

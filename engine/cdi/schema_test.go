@@ -7,8 +7,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// TestTheSchema checks the file against the format's schema, as some engines validate by a schema and not by the
-// library.
+// TestTheSchema checks the file against the format's schema, as some engines validate by a
+// schema and not by the library.
 func TestTheSchema(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("testdata/schema.json")
 	if err != nil {

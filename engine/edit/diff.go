@@ -8,8 +8,8 @@ import (
 // context is the number of lines that a diff shows around a change, as diff -u does.
 const context = 3
 
-// Diff returns a unified diff of two texts, or "" if they are equal. An empty name stands for a file that does not
-// exist.
+// Diff returns a unified diff of two texts, or "" if they are equal. An empty name stands
+// for a file that does not exist.
 func Diff(oldName, newName, before, after string) string {
 	if before == after {
 		return ""
@@ -55,8 +55,8 @@ type op struct {
 	a, b int // lines of each text before this one
 }
 
-// script returns a shortest edit script: Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), the greedy
-// form.
+// script returns a shortest edit script: Myers, "An O(ND) Difference Algorithm and Its
+// Variations" (1986), the greedy form.
 func script(a, b []string) []op {
 	best := map[int]int{1: 0}
 	var trace []map[int]int
@@ -135,7 +135,8 @@ func hunk(w *strings.Builder, ops []op, from, to int) {
 	}
 }
 
-// span returns a hunk's range in one text; if it has no lines, the number of the line before it.
+// span returns a hunk's range in one text; if it has no lines, the number of the line
+// before it.
 func span(before, n int) string {
 	switch n {
 	case 0:

@@ -28,7 +28,8 @@ type Change struct {
 
 // Errors of this package, each wrapped with the path.
 var (
-	// ErrLayout is returned for a file in which the value cannot be set without changing another one.
+	// ErrLayout is returned for a file in which the value cannot be set without changing
+	// another one.
 	ErrLayout = errors.New("the file is laid out in a way that cannot be edited")
 	// ErrChanged is returned for a change that was modified since, and so is not undone.
 	ErrChanged = errors.New("the value was changed since")
@@ -50,12 +51,13 @@ func (f Format) language() language {
 	return tomlLanguage{}
 }
 
-// Decode returns the values of a file: strings, bools, numbers, lists as []any and tables as map[string]any. An empty
-// file has none.
+// Decode returns the values of a file: strings, bools, numbers, lists as []any and tables
+// as map[string]any. An empty file has none.
 func (f Format) Decode(text string) (map[string]any, error) { return f.language().decode(text) }
 
-// Set sets a value: a string, bool or []string, any value returned by Decode, or a map[string]any of these, whose keys
-// are set one by one if the table exists. It returns no changes if the value is set already.
+// Set sets a value: a string, bool or []string, any value returned by Decode, or a
+// map[string]any of these, whose keys are set one by one if the table exists. It returns no
+// changes if the value is set already.
 func (f Format) Set(text string, path []string, value any) (string, []Change, error) {
 	values, err := f.Decode(text)
 	if err != nil {
@@ -98,8 +100,8 @@ func (f Format) setAll(text string, path []string, table map[string]any) (string
 	return text, all, nil
 }
 
-// Undo reverts a change. If the value is already gone, Undo does nothing. If it was modified since, Undo returns an
-// error that wraps [ErrChanged].
+// Undo reverts a change. If the value is already gone, Undo does nothing. If it was
+// modified since, Undo returns an error that wraps [ErrChanged].
 func (f Format) Undo(text string, c Change) (string, error) {
 	values, err := f.Decode(text)
 	if err != nil {
@@ -156,8 +158,8 @@ func (f Format) decodeValue(raw string) (any, error) {
 	return values[key], err
 }
 
-// verify compares an edited text's values with the wanted ones. It ignores tables without values, as a TOML header may
-// stay or go.
+// verify compares an edited text's values with the wanted ones. It ignores tables without
+// values, as a TOML header may stay or go.
 func (f Format) verify(text string, want map[string]any, path []string) error {
 	got, err := f.Decode(text)
 	if err != nil {

@@ -118,7 +118,8 @@ func TestUndoAmongOthersChanges(t *testing.T) {
 	}
 }
 
-// TestUndoVerifiesTheOldValue requires that a damaged record adds nothing to a file that was never in it.
+// TestUndoVerifiesTheOldValue requires that a damaged record adds nothing to a file that
+// was never in it.
 func TestUndoVerifiesTheOldValue(t *testing.T) {
 	for _, c := range []struct {
 		format    Format
@@ -173,8 +174,8 @@ func TestWhatCannotBeEdited(t *testing.T) {
 	}
 }
 
-// FuzzSet requires for any file that after Set the value is there and all others are unchanged, and that Undo restores
-// the earlier values.
+// FuzzSet requires for any file that after Set the value is there and all others are
+// unchanged, and that Undo restores the earlier values.
 func FuzzSet(f *testing.F) {
 	for _, c := range edits {
 		f.Add(c.format == JSON, c.before, "a", "b")

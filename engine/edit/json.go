@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// jsonLanguage is JSON (RFC 8259) with one object in the file. If a name occurs twice, the last member counts, as in
-// encoding/json.
+// jsonLanguage is JSON (RFC 8259) with one object in the file. If a name occurs twice, the
+// last member counts, as in encoding/json.
 type jsonLanguage struct{}
 
 func (jsonLanguage) decode(text string) (map[string]any, error) {
@@ -82,7 +82,8 @@ func parseObject(d *json.Decoder, text string) (*object, error) {
 	return o, err
 }
 
-// find returns the member of a path, and the number of the path's keys that lead to the innermost existing object.
+// find returns the member of a path, and the number of the path's keys that lead to the
+// innermost existing object.
 func (o *object) find(path []string) (in *object, m *member, depth int) {
 	for depth = range path {
 		i := -1
@@ -129,7 +130,8 @@ func (jsonLanguage) replace(text string, path []string, value any) (string, Chan
 	return text[:m.value] + set + text[m.valueEnd:], Change{Path: path, Value: set, Old: &old}, err
 }
 
-// insert adds a member after the last of its object, on a line of its own if the others have their own.
+// insert adds a member after the last of its object, on a line of its own if the others
+// have their own.
 func (jsonLanguage) insert(text string, path []string, value any) (string, Change, error) {
 	change := Change{Path: path}
 	if strings.TrimSpace(text) == "" {
@@ -162,7 +164,8 @@ func (jsonLanguage) insert(text string, path []string, value any) (string, Chang
 	return text[:at] + change.Added + text[at:], change, nil
 }
 
-// place returns the offset of a new member, the text before and after it, and the indentation of its line.
+// place returns the offset of a new member, the text before and after it, and the
+// indentation of its line.
 func (o *object) place(text string) (at int, before, indent, after string) {
 	newline := "\n"
 	if strings.Contains(text, "\r\n") {
@@ -209,8 +212,8 @@ func lineIndent(text string, at int) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// unit returns the indentation of one level: that of the first indented line of the file, else four blanks, as in
-// docker's documentation.
+// unit returns the indentation of one level: that of the first indented line of the file,
+// else four blanks, as in docker's documentation.
 func unit(text string) string {
 	for line := range strings.Lines(text) {
 		if indent := lineIndent(line, 0); indent != "" && strings.TrimSpace(line) != "" {

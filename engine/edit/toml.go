@@ -131,7 +131,8 @@ func writeKey(s string) string {
 	return writeString(s)
 }
 
-// writeString writes a basic string (TOML 1.0, "String"). Escapes of Go that TOML lacks are written as \uXXXX.
+// writeString writes a basic string (TOML 1.0, "String"). Escapes of Go that TOML lacks are
+// written as \uXXXX.
 func writeString(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

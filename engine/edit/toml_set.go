@@ -35,7 +35,8 @@ func (tomlLanguage) replace(text string, path []string, value any) (string, Chan
 	return "", Change{}, pathError(path, ErrLayout)
 }
 
-// insert chooses the natural place: beside the keys of the same table, or a new section after its last related one.
+// insert chooses the natural place: beside the keys of the same table, or a new section
+// after its last related one.
 func (tomlLanguage) insert(text string, path []string, value any) (string, Change, error) {
 	all, err := parseTOML(text)
 	if err != nil {
@@ -107,8 +108,8 @@ func (t tomlText) member(table int, path []string, value any) (int, string) {
 	return at, ", " + added
 }
 
-// beside adds a key after the last one of its table: below the table's own header, at the top of the file, or as a
-// dotted key after another.
+// beside adds a key after the last one of its table: below the table's own header, at the
+// top of the file, or as a dotted key after another.
 func (t tomlText) beside(path []string, value string) (int, string, bool) {
 	parent, key := path[:len(path)-1], writeKey(path[len(path)-1])
 	last, dotted := -1, ""
@@ -142,7 +143,8 @@ func (t tomlText) gap() string {
 	return t.newline()
 }
 
-// after returns the offset of the line after an entry, and the end of line if it is missing there.
+// after returns the offset of the line after an entry, and the end of line if it is missing
+// there.
 func (t tomlText) after(e entry) (int, string) {
 	if e.end > 0 && t.text[e.end-1] != '\n' {
 		return e.end, t.newline()
@@ -184,8 +186,8 @@ func (t tomlText) step() string {
 	return "  "
 }
 
-// section adds a new table after the last entry of its nearest existing relative, with its tables as sections of their
-// own.
+// section adds a new table after the last entry of its nearest existing relative, with its
+// tables as sections of their own.
 func (t tomlText) section(path []string, table map[string]any) (int, string) {
 	indent, kin, last := t.place(path)
 	written := make([]string, len(path))
@@ -207,8 +209,8 @@ func (t tomlText) section(path []string, table map[string]any) (int, string) {
 	return at, before + t.write(written, indent, table)
 }
 
-// place returns the place of a new table: its indentation, a header that begins with the same keys, and the last entry
-// before it.
+// place returns the place of a new table: its indentation, a header that begins with the
+// same keys, and the last entry before it.
 func (t tomlText) place(path []string) (indent string, kin, last int) {
 	kin, last = -1, -1
 	for depth := len(path); depth > 0 && last < 0; depth-- {

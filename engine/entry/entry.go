@@ -1,5 +1,5 @@
-// Package entry describes how engines and runtimes run berth-hook: the entry of a stage in an OCI configuration, and
-// the file of hooks.d.
+// Package entry describes how engines and runtimes run berth-hook: the entry of a stage in
+// an OCI configuration, and the file of hooks.d.
 //
 // It writes nothing and is independent of engines. It imports internal/config.
 package entry
@@ -15,11 +15,12 @@ import (
 // Program is the hook's file name.
 const Program = "berth-hook"
 
-// Timeout is the time in seconds after which a runtime kills the hook, whose own deadline is 20.
+// Timeout is the time in seconds after which a runtime kills the hook, whose own deadline
+// is 20.
 const Timeout = 30
 
-// Env returns the hook's whole environment. Without one it would inherit the runtime's, with variables from an engine
-// or an image.
+// Env returns the hook's whole environment. Without one it would inherit the runtime's,
+// with variables from an engine or an image.
 func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"} }
 
 // Hook returns the entry of a program with its directories and further arguments.
@@ -29,8 +30,8 @@ func Hook(path string, dirs config.Dirs, args ...string) specs.Hook {
 	return specs.Hook{Path: path, Args: append(all, args...), Env: Env(), Timeout: &timeout}
 }
 
-// Flags returns the flags of a program of berth's, which begin with a prefix, for the directories that are not its
-// defaults.
+// Flags returns the flags of a program of berth's, which begin with a prefix, for the
+// directories that are not its defaults.
 func Flags(prefix string, d config.Dirs) (flags []string) {
 	for _, dir := range []struct{ name, value, standard string }{
 		{"config", d.Config, config.DefaultConfig},
@@ -56,9 +57,9 @@ type when struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// HooksD returns the hooks.d file by which podman and CRI-O run the hook at path. It triggers on any annotation of
-// berth's, so that a misspelt one is an error too. Both stages have the same arguments: the state's status
-// distinguishes them.
+// HooksD returns the hooks.d file by which podman and CRI-O run the hook at path. It
+// triggers on any annotation of berth's, so that a misspelt one is an error too. Both
+// stages have the same arguments: the state's status distinguishes them.
 func HooksD(path string, dirs config.Dirs) string {
 	data, err := json.MarshalIndent(hooksFile{
 		"1.0.0", Hook(path, dirs),

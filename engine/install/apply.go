@@ -13,9 +13,10 @@ import (
 // ErrStale is returned for a plan whose files have changed since it was made.
 var ErrStale = errors.New("it was changed meanwhile: try again")
 
-// Apply stores the data to undo a plan, and then writes its files. If a file has changed since the plan was made, the
-// error wraps [ErrStale]. If one cannot be written, Apply restores those before it, and the record. [Locked] keeps
-// other installations out while a plan is made and applied.
+// Apply stores the data to undo a plan, and then writes its files. If a file has changed
+// since the plan was made, the error wraps [ErrStale]. If one cannot be written, Apply
+// restores those before it, and the record. [Locked] keeps other installations out while a
+// plan is made and applied.
 func (p *Plan) Apply() error {
 	if err := p.fresh(); err != nil {
 		return err
@@ -100,8 +101,8 @@ func (p *Plan) writeAll() error {
 	return nil
 }
 
-// Locked runs one installation at a time, from its plan to its end, so that a plan includes the results of those before
-// it.
+// Locked runs one installation at a time, from its plan to its end, so that a plan includes
+// the results of those before it.
 func Locked(config string, run func() error) error {
 	dir := installedDir(config)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -9,8 +9,8 @@ import (
 	"berth/internal/config"
 )
 
-// planCDI writes the networks as devices. Commands that create or remove a network update the file as long as this is
-// installed.
+// planCDI writes the networks as devices. Commands that create or remove a network update
+// the file as long as this is installed.
 func planCDI(p *planner) error {
 	if err := p.writeDevices(); err != nil {
 		return err

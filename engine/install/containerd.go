@@ -12,8 +12,8 @@ import (
 
 const containerdConfig = "/etc/containerd/config.toml"
 
-// criPlugin returns the plugin that has CRI's runtimes, by the version of the configuration (containerd,
-// docs/cri/config.md and docs/PLUGINS.md).
+// criPlugin returns the plugin that has CRI's runtimes, by the version of the configuration
+// (containerd, docs/cri/config.md and docs/PLUGINS.md).
 func criPlugin(version int64) string {
 	switch version {
 	case 1:
@@ -103,9 +103,9 @@ func (p *planner) versionOf(path string, c *containerdFiles) error {
 	return p.set(path, edit.TOML, []string{"version"}, c.version)
 }
 
-// containerdTarget returns the file to edit: a drop-in of berth's own if containerd reads drop-ins and merges tables,
-// as it does from 2.0. Before that, a later file replaces a whole plugin's table, so the last file with the table is
-// edited.
+// containerdTarget returns the file to edit: a drop-in of berth's own if containerd reads
+// drop-ins and merges tables, as it does from 2.0. Before that, a later file replaces a
+// whole plugin's table, so the last file with the table is edited.
 func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
 	if v.AtLeast(2, 0) && p.o.File == "" {
 		for _, pattern := range c.imports {
@@ -158,8 +158,8 @@ func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
 	return c, nil
 }
 
-// versionFor returns the version of the configuration: the file's own, which is 1 if not set; for a new file, the
-// version that this containerd writes.
+// versionFor returns the version of the configuration: the file's own, which is 1 if not
+// set; for a new file, the version that this containerd writes.
 func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 	if version, ok := main["version"].(int64); ok {
 		return version
@@ -213,7 +213,8 @@ func merge(under, over map[string]any) map[string]any {
 	return all
 }
 
-// imports returns the patterns that a file imports, absolute, and the files that match them, in containerd's order.
+// imports returns the patterns that a file imports, absolute, and the files that match
+// them, in containerd's order.
 func (p *planner) imports(path string, values map[string]any) (patterns, files []string) {
 	list, _ := values["imports"].([]any)
 	for _, item := range list {
@@ -237,7 +238,8 @@ func (c *containerdFiles) hasRunc() bool {
 	return ok
 }
 
-// source returns the runtime that berth's handler copies: the default one, if it uses runc's shim.
+// source returns the runtime that berth's handler copies: the default one, if it uses
+// runc's shim.
 func (c *containerdFiles) source() (name string, table map[string]any) {
 	for _, name := range []string{c.defaultName(), "runc"} {
 		found, _ := edit.Lookup(c.cri, "containerd", "runtimes", name)

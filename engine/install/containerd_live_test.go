@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestContainerdReadsIt requires that this machine's containerd reads the installed configuration as intended, with its
-// own default configuration and with none.
+// TestContainerdReadsIt requires that this machine's containerd reads the installed
+// configuration as intended, with its own default configuration and with none.
 func TestContainerdReadsIt(t *testing.T) {
 	program := testnet.Program(t, "containerd")
 	v, err := AskVersion(program)

@@ -13,10 +13,11 @@ var crioConf = []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}
 
 const crioDropIn = "/etc/crio/crio.conf.d/99-berth.conf"
 
-// planCRIO writes a file of hooks.d, which serves every pod with annotations of berth's, and a runtime handler for pods
-// with runtimeClassName berth. If it is the default runtime, it needs no hooks.d. CRI-O passes all annotations of a pod
-// to its hooks; allowed_annotations lists those of its own experiments, and an unknown one in it keeps CRI-O from
-// starting.
+// planCRIO writes a file of hooks.d, which serves every pod with annotations of berth's,
+// and a runtime handler for pods with runtimeClassName berth. If it is the default runtime,
+// it needs no hooks.d. CRI-O passes all annotations of a pod to its hooks;
+// allowed_annotations lists those of its own experiments, and an unknown one in it keeps
+// CRI-O from starting.
 func planCRIO(p *planner) error {
 	runtime, err := p.crioRuntime()
 	if err != nil {
@@ -70,8 +71,8 @@ func crioHooksDirs(value any) (dirs []string) {
 	return dirs
 }
 
-// crioRuntime returns the table [crio.runtime], merged from CRI-O's files: each runtime's table replaces an earlier one
-// whole.
+// crioRuntime returns the table [crio.runtime], merged from CRI-O's files: each runtime's
+// table replaces an earlier one whole.
 func (p *planner) crioRuntime() (map[string]any, error) {
 	runtime, runtimes := make(map[string]any), make(map[string]any)
 	var files []string
@@ -101,8 +102,8 @@ func (p *planner) crioRuntime() (map[string]any, error) {
 	return runtime, nil
 }
 
-// crioSource returns the runtime that berth-runtime should run: the default one, else the only one configured, else
-// crun, CRI-O's own from 1.31.
+// crioSource returns the runtime that berth-runtime should run: the default one, else the
+// only one configured, else crun, CRI-O's own from 1.31.
 func crioSource(runtime map[string]any) (string, map[string]any) {
 	runtimes, _ := runtime["runtimes"].(map[string]any)
 	name, _ := runtime["default_runtime"].(string)

@@ -9,8 +9,8 @@ import (
 	"berth/internal/config"
 )
 
-// RefreshDevices updates the CDI devices if they are installed, after networks were added or removed. bin is the
-// directory of berth's programs.
+// RefreshDevices updates the CDI devices if they are installed, after networks were added
+// or removed. bin is the directory of berth's programs.
 func RefreshDevices(dirs config.Dirs, bin string) error {
 	if !isDir(installedDir(dirs.Config)) {
 		return nil
@@ -44,8 +44,9 @@ func devicesFiles(records []*record) (paths []string) {
 	return paths
 }
 
-// WriteDevices writes the networks of a configuration as devices that run the hook at a path; if there are no networks,
-// it removes the file. It returns the names that no device can have.
+// WriteDevices writes the networks of a configuration as devices that run the hook at a
+// path; if there are no networks, it removes the file. It returns the names that no device
+// can have.
 func WriteDevices(path, hook string, dirs config.Dirs) (left []string, err error) {
 	names, err := config.Names(dirs.Config)
 	if err != nil {

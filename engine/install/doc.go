@@ -1,11 +1,14 @@
-// Package install registers berth with container engines, in each engine's own configuration, and undoes that.
+// Package install registers berth with container engines, in each engine's own
+// configuration, and undoes that.
 //
 //	configuration on disk → without berth's part → plan → diff → write, record
 //
-// A plan is made from the files on disk and changes nothing; each engine's source file has the location and content of
-// its configuration. The written changes are recorded below CONFIG/installed, with a copy of each original file, so
-// that uninstalling restores it byte for byte or, if it was changed since, removes only berth's part. Several engines
-// may share a file.
+// A plan is made from the files on disk and changes nothing; each engine's source file has
+// the location and content of its configuration. The written changes are recorded below
+// CONFIG/installed, with a copy of each original file, so that uninstalling restores it
+// byte for byte or, if it was changed since, removes only berth's part. Several engines may
+// share a file.
 //
-// The package restarts nothing and starts no container. It imports engine/edit, engine/cdi and internal/config.
+// The package restarts nothing and starts no container. It imports engine/edit, engine/cdi
+// and internal/config.
 package install

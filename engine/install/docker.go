@@ -9,11 +9,11 @@ const handler = "berth"
 
 const daemonJSON = "/etc/docker/daemon.json"
 
-// planDocker adds a runtime to daemon.json. It sets no runtimeArgs, because dockerd turns them into a script that
-// expands $@ unquoted.
+// planDocker adds a runtime to daemon.json. It sets no runtimeArgs, because dockerd turns
+// them into a script that expands $@ unquoted.
 //
-// It attaches at start: dockerd 26.0, and from 28 on, creates its own network only after the runtime's create, and
-// would add its routes after berth's.
+// It attaches at start: dockerd 26.0, and from 28 on, creates its own network only after
+// the runtime's create, and would add its routes after berth's.
 func planDocker(p *planner) error {
 	path := p.mainFile(daemonJSON)
 	values, err := p.decode(path, edit.JSON)

@@ -21,10 +21,12 @@ import (
 // maxNamed is the maximum of containers that a note names.
 const maxNamed = 5
 
-// retireDocker plans the removal of the runtime from docker. A reload keeps runtimes and the default runtime that are
-// no longer in daemon.json (reloadRuntimes in moby, daemon/reload.go), so a restart is necessary; and a container keeps
-// the runtime with which it was created. Until dockerd is restarted, and as long as a container uses it, the program
-// stays: without it, docker could neither start a container of that runtime nor execute a process in one.
+// retireDocker plans the removal of the runtime from docker. A reload keeps runtimes and
+// the default runtime that are no longer in daemon.json (reloadRuntimes in moby,
+// daemon/reload.go), so a restart is necessary; and a container keeps the runtime with
+// which it was created. Until dockerd is restarted, and as long as a container uses it, the
+// program stays: without it, docker could neither start a container of that runtime nor
+// execute a process in one.
 func (p *planner) retireDocker(mine *record) error {
 	users, err := p.dockerUsers()
 	if err != nil {
@@ -67,8 +69,8 @@ func named(users []string) string {
 	return text
 }
 
-// dockerSince reports whether a dockerd runs that was started before a time, or at any time if that is zero. dockerd
-// writes its pid file when it starts.
+// dockerSince reports whether a dockerd runs that was started before a time, or at any time
+// if that is zero. dockerd writes its pid file when it starts.
 func (p *planner) dockerSince(since time.Time) bool {
 	var started time.Time
 	alive := false
@@ -91,8 +93,8 @@ func (p *planner) dockerSince(since time.Time) bool {
 	return since.IsZero() || !started.IsZero() && started.Before(since)
 }
 
-// dockerUsers returns the names of the containers that use berth's runtime, from their files in docker's data
-// directory; with userns-remap those are one folder deeper.
+// dockerUsers returns the names of the containers that use berth's runtime, from their
+// files in docker's data directory; with userns-remap those are one folder deeper.
 func (p *planner) dockerUsers() (users []string, err error) {
 	values, err := p.decode(p.mainFile(daemonJSON), edit.JSON)
 	if err != nil {

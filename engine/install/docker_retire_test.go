@@ -22,8 +22,8 @@ func (h *host) dockerd(started time.Time) {
 
 const lateLink = "/usr/bin/berth-runtime-late"
 
-// TestUninstallKeepsTheProgramUntilDockerIsRestarted requires the program to stay as long as a running dockerd keeps
-// the runtime.
+// TestUninstallKeepsTheProgramUntilDockerIsRestarted requires the program to stay as long
+// as a running dockerd keeps the runtime.
 func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	h.dockerd(time.Now().Add(-time.Hour))
@@ -54,7 +54,8 @@ func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	}
 }
 
-// TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they were created.
+// TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they
+// were created.
 func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	for _, data := range []string{"/var/lib/docker", "/var/lib/docker/100000.100000", "/srv/docker"} {
 		h := newHost(t, "dockerd=28.0.0 runc", nil)
@@ -84,7 +85,8 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	}
 }
 
-// TestInstallAfterARetirement requires that the next installation takes over the files that stayed.
+// TestInstallAfterARetirement requires that the next installation takes over the files that
+// stayed.
 func TestInstallAfterARetirement(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
 	before := h.tree()

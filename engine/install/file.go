@@ -79,7 +79,8 @@ func (c *Content) shown() string {
 	return c.text()
 }
 
-// maxLinks is the maximum of links followed in a row, as in the kernel (MAXSYMLINKS, include/linux/namei.h).
+// maxLinks is the maximum of links followed in a row, as in the kernel (MAXSYMLINKS,
+// include/linux/namei.h).
 const maxLinks = 40
 
 // realPath returns a path with its links resolved, also if the target does not exist yet.
@@ -104,7 +105,8 @@ func realPath(path string) string {
 // maxFile is the maximum size of a configuration file, in bytes.
 const maxFile = 4 << 20
 
-// readFile reads the content of a path; following is for other programs' files, which may be links.
+// readFile reads the content of a path; following is for other programs' files, which may
+// be links.
 func readFile(path string, following bool) (*Content, error) {
 	stat := os.Lstat
 	if following {
@@ -146,8 +148,8 @@ func writeFile(path string, c *Content) error {
 	return err
 }
 
-// writeBeside creates a file that the caller then renames. Its name begins with a dot, so that an engine that reads the
-// whole directory skips it.
+// writeBeside creates a file that the caller then renames. Its name begins with a dot, so
+// that an engine that reads the whole directory skips it.
 func writeBeside(path string, c *Content) (temporary string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".berth-*")
 	if err != nil {

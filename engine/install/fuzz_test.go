@@ -9,8 +9,8 @@ import (
 	"berth/engine/edit"
 )
 
-// FuzzInstallAndUninstall requires for any configuration that if berth can be installed in it, uninstalling restores it
-// byte for byte, also if a line was added meanwhile.
+// FuzzInstallAndUninstall requires for any configuration that if berth can be installed in
+// it, uninstalling restores it byte for byte, also if a line was added meanwhile.
 func FuzzInstallAndUninstall(f *testing.F) {
 	found, err := filepath.Glob("testdata/conf/*")
 	if err != nil {

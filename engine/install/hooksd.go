@@ -10,8 +10,8 @@ import (
 // hooksFile is the name of berth's file in hooks.d.
 const hooksFile = "berth.json"
 
-// writeHooks writes the file of hooks.d into the last of the engine's directories, whose files override those of the
-// same name in others.
+// writeHooks writes the file of hooks.d into the last of the engine's directories, whose
+// files override those of the same name in others.
 func (p *planner) writeHooks(dirs []string) error {
 	path, err := p.o.program(entry.Program)
 	if err != nil {

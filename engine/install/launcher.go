@@ -21,8 +21,9 @@ type launch struct {
 	runtime string // the engine's own low-level runtime; "" for the one that berth-runtime finds
 }
 
-// launcher returns the path of a program that runs berth-runtime with these settings: itself if it needs no flag, a
-// link by whose name it attaches late, or a script that adds flags, as engines accept a path and nothing else.
+// launcher returns the path of a program that runs berth-runtime with these settings:
+// itself if it needs no flag, a link by whose name it attaches late, or a script that adds
+// flags, as engines accept a path and nothing else.
 func (p *planner) launcher(l launch) (string, error) {
 	path, err := p.o.program(runtimeProgram)
 	if err != nil {

@@ -8,13 +8,14 @@ import (
 	"berth/engine/entry"
 )
 
-// nriPlugin is berth's name among the runtime's plugins, which start in the order of their names.
+// nriPlugin is berth's name among the runtime's plugins, which start in the order of their
+// names.
 const nriPlugin = "10-berth"
 
 const nriPluginDir = "/opt/nri/plugins"
 
-// planNRI puts berth-nri into the directory from which the runtime starts its plugins, and enables NRI if it is
-// disabled.
+// planNRI puts berth-nri into the directory from which the runtime starts its plugins, and
+// enables NRI if it is disabled.
 func planNRI(p *planner) error {
 	program, err := p.o.program(nriProgram)
 	if err != nil {
@@ -42,8 +43,8 @@ func planNRI(p *planner) error {
 	return p.link(filepath.Join(p.o.sys(dir), nriPlugin), program)
 }
 
-// nriContainerd returns the directory of plugins. NRI is in containerd from 1.7, disabled by default, and enabled from
-// 2.0.
+// nriContainerd returns the directory of plugins. NRI is in containerd from 1.7, disabled
+// by default, and enabled from 2.0.
 func (p *planner) nriContainerd() (string, error) {
 	v := p.version("containerd")
 	if v.Known() && !v.AtLeast(1, 7) {

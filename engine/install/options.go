@@ -132,8 +132,8 @@ func (o *Options) lookPath(program string) string {
 	return ""
 }
 
-// program returns the path of one of berth's programs. It must exist, as engines would otherwise fail at each
-// container.
+// program returns the path of one of berth's programs. It must exist, as engines would
+// otherwise fail at each container.
 func (o *Options) program(name string) (string, error) {
 	path := filepath.Join(o.Bin, name)
 	info, err := os.Stat(path)

@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// ownerOf returns a file's user and group, or -1, which changes nothing, if the file system does not report them.
+// ownerOf returns a file's user and group, or -1, which changes nothing, if the file system
+// does not report them.
 func ownerOf(info fs.FileInfo) (uid, gid int) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid), int(st.Gid)

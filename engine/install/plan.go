@@ -30,15 +30,16 @@ func (p *Plan) Changed() []*File {
 	return slices.DeleteFunc(slices.Clone(p.Files), func(f *File) bool { return !f.Changed() })
 }
 
-// planner collects a plan. It reads files without the changes of an earlier installation for the same engine.
+// planner collects a plan. It reads files without the changes of an earlier installation
+// for the same engine.
 type planner struct {
 	o       *Options
 	records []*record // of all engines
 	plan    *Plan
 }
 
-// Install plans the installation for an engine. It first reverts, in memory, the changes of an earlier installation for
-// it.
+// Install plans the installation for an engine. It first reverts, in memory, the changes of
+// an earlier installation for it.
 func Install(o Options) (*Plan, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -62,8 +63,8 @@ func Install(o Options) (*Plan, error) {
 	return p.plan, nil
 }
 
-// Again plans a repetition of an engine's installation: it has no changes if all files are as they were written. Its
-// error wraps [ErrNotInstalled] if there is none.
+// Again plans a repetition of an engine's installation: it has no changes if all files are
+// as they were written. Its error wraps [ErrNotInstalled] if there is none.
 func Again(o Options) (*Plan, error) {
 	records, err := readRecords(o.home())
 	if err != nil {
@@ -94,7 +95,8 @@ func (p *Plan) Command() string {
 // ErrNotInstalled is returned for an engine without a record.
 var ErrNotInstalled = errors.New("nothing is installed")
 
-// Uninstall plans the removal of an engine's installation. Its error wraps [ErrNotInstalled] if there is none.
+// Uninstall plans the removal of an engine's installation. Its error wraps
+// [ErrNotInstalled] if there is none.
 func Uninstall(o Options) (*Plan, error) {
 	e, err := find(o.Engine)
 	if err != nil {
@@ -219,7 +221,8 @@ func (p *planner) set(path string, format edit.Format, key []string, value any) 
 	return nil
 }
 
-// setDefault makes berth's handler the default in a key, and adds notes on files read later that name another.
+// setDefault makes berth's handler the default in a key, and adds notes on files read later
+// that name another.
 func (p *planner) setDefault(path string, key ...string) error {
 	beside, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path))) // the pattern is well formed
 	for _, later := range beside {
@@ -261,8 +264,8 @@ func (p *planner) put(path string, c *Content) error {
 	return nil
 }
 
-// adopt returns the changes by which another engine's installation has set a value, so that the last of the two to be
-// removed reverts it.
+// adopt returns the changes by which another engine's installation has set a value, so that
+// the last of the two to be removed reverts it.
 func (p *planner) adopt(f *File, key []string) (changes []edit.Change) {
 	for _, other := range mentions(others(p.records, p.o.Engine), f.Path) {
 		for _, c := range other.Changes {

@@ -81,8 +81,8 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// TestInstallTwiceAndUninstall requires for each host that a second installation changes nothing, and that uninstalling
-// restores every file byte for byte.
+// TestInstallTwiceAndUninstall requires for each host that a second installation changes
+// nothing, and that uninstalling restores every file byte for byte.
 func TestInstallTwiceAndUninstall(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -12,16 +12,16 @@ import (
 
 const podmanDropIn = "/etc/containers/containers.conf.d/99-berth.conf"
 
-// Podman's defaults (containers.conf(5), 4.3 to 5.6). The key that it reads is runtime_supports_nocgroup, although that
-// page has another name.
+// Podman's defaults (containers.conf(5), 4.3 to 5.6). The key that it reads is
+// runtime_supports_nocgroup, although that page has another name.
 var (
 	jsonRuntimes     = []string{"crun", "runc", "kata", "runsc", "youki", "krun"}
 	nocgroupRuntimes = []string{"crun", "krun"}
 )
 
-// planPodman writes a file of hooks.d, which serves every container, and adds berth-runtime as a runtime that attaches
-// at start: for user namespaces, whose network podman creates after the runtime's create. If it is the default runtime,
-// it needs no hooks.d.
+// planPodman writes a file of hooks.d, which serves every container, and adds berth-runtime
+// as a runtime that attaches at start: for user namespaces, whose network podman creates
+// after the runtime's create. If it is the default runtime, it needs no hooks.d.
 func planPodman(p *planner) error {
 	engine, dirs, err := p.podmanEngine()
 	if err != nil {
@@ -42,8 +42,8 @@ func planPodman(p *planner) error {
 	return p.podmanRuntime(engine)
 }
 
-// podmanEngine returns the table [engine] of containers.conf, and the directories of hooks.d, merged from podman's
-// files.
+// podmanEngine returns the table [engine] of containers.conf, and the directories of
+// hooks.d, merged from podman's files.
 func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) {
 	engine, dirs := make(map[string]any), new(podmanconf.HooksDirs)
 	files, err := p.confFiles()

@@ -7,8 +7,8 @@ import (
 	"berth/engine/edit"
 )
 
-// allowStatic lets annotations request addresses and MACs: with this engine, only root can write them. It keeps an
-// administrator's own setting.
+// allowStatic lets annotations request addresses and MACs: with this engine, only root can
+// write them. It keeps an administrator's own setting.
 func (p *planner) allowStatic() error {
 	path := filepath.Join(p.o.home(), "berth.toml")
 	var set, left []string

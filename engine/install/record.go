@@ -58,8 +58,8 @@ func Installed(config string) ([]string, error) {
 // Backups returns the directory of an engine's original files.
 func (p *Plan) Backups() string { return recordDir(p.home, p.Engine) }
 
-// readRecords reads the records of all engines. If one cannot be read, it returns an error: otherwise a part of another
-// engine could be taken for this one's.
+// readRecords reads the records of all engines. If one cannot be read, it returns an error:
+// otherwise a part of another engine could be taken for this one's.
 func readRecords(config string) (all []*record, err error) {
 	for _, name := range slices.Sorted(slices.Values(Engines())) {
 		dir := recordDir(config, name)

@@ -31,8 +31,8 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestInstallRefuses requires that a host that lacks something, or has an unreadable file, is refused before anything
-// is written, with the name of the cause.
+// TestInstallRefuses requires that a host that lacks something, or has an unreadable file,
+// is refused before anything is written, with the name of the cause.
 func TestInstallRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		engine, programs string
@@ -74,8 +74,8 @@ func TestUninstallOfNothing(t *testing.T) {
 	}
 }
 
-// TestApplyNoticesAnother requires that no file changed meanwhile is overwritten, and that files written before it are
-// restored.
+// TestApplyNoticesAnother requires that no file changed meanwhile is overwritten, and that
+// files written before it are restored.
 func TestApplyNoticesAnother(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	o := h.options("docker", Options{})
@@ -102,7 +102,8 @@ func TestApplyNoticesAnother(t *testing.T) {
 	}
 }
 
-// TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was installed meanwhile.
+// TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was
+// installed meanwhile.
 func TestStalePlanLeavesTheRecord(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	before := h.tree()
@@ -125,8 +126,8 @@ func TestStalePlanLeavesTheRecord(t *testing.T) {
 	}
 }
 
-// TestUninstallOfABrokenFile requires that nothing is removed and the record stays while a file cannot be read, as
-// berth's part of it is unknown.
+// TestUninstallOfABrokenFile requires that nothing is removed and the record stays while a
+// file cannot be read, as berth's part of it is unknown.
 func TestUninstallOfABrokenFile(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	before := h.tree()
@@ -159,7 +160,8 @@ func TestABrokenRecordIsNamed(t *testing.T) {
 	}
 }
 
-// TestLinksToNothingAreFollowed requires that a configuration that is a dangling link is created at its target.
+// TestLinksToNothingAreFollowed requires that a configuration that is a dangling link is
+// created at its target.
 func TestLinksToNothingAreFollowed(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
 	link := h.root + "/etc/docker/daemon.json"

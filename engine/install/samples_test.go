@@ -10,7 +10,8 @@ import (
 	"berth/internal/podmanconf"
 )
 
-// samples are the files written on a host without any configuration, for users who configure engines by other means.
+// samples are the files written on a host without any configuration, for users who
+// configure engines by other means.
 var samples = map[string]struct {
 	engine, programs string
 	path             string // of the written file

@@ -13,8 +13,8 @@ import (
 	"berth/internal/podmanconf"
 )
 
-// TestEnginesShareFiles: the engines of one host share files; in any order of uninstalling, the last one restores the
-// originals.
+// TestEnginesShareFiles: the engines of one host share files; in any order of uninstalling,
+// the last one restores the originals.
 func TestEnginesShareFiles(t *testing.T) {
 	all := []string{"containerd", "docker", "podman", "nerdctl", "cdi"}
 	for _, order := range [][]string{all, {"cdi", "nerdctl", "podman", "docker", "containerd"}, {"docker", "cdi", "podman", "containerd", "nerdctl"}} {
@@ -46,7 +46,8 @@ func TestEnginesShareFiles(t *testing.T) {
 	}
 }
 
-// TestUninstallAmongOthersChanges requires that changes made after the installation stay, and berth's are removed.
+// TestUninstallAmongOthersChanges requires that changes made after the installation stay,
+// and berth's are removed.
 func TestUninstallAmongOthersChanges(t *testing.T) {
 	h := newHost(t, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"})
 	o := h.options("containerd", Options{Flags: Flags{Default: true}})
@@ -133,7 +134,8 @@ func TestRefreshDevices(t *testing.T) {
 	h.uninstall(o)
 }
 
-// TestAgain requires that an installation can be repeated with the same flags, and shows changes made since.
+// TestAgain requires that an installation can be repeated with the same flags, and shows
+// changes made since.
 func TestAgain(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-oneline.json"})
 	if _, err := Again(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {

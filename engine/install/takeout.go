@@ -8,8 +8,8 @@ import (
 	"berth/engine/edit"
 )
 
-// takeOut returns a file without the changes of an engine's installation, except those that another engine needs. The
-// error lists the changes that could not be removed.
+// takeOut returns a file without the changes of an engine's installation, except those that
+// another engine needs. The error lists the changes that could not be removed.
 func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) {
 	shared := mentions(others, r.Path)
 	switch {

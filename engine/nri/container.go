@@ -10,9 +10,10 @@ import (
 	"berth/specs"
 )
 
-// CreateContainer adds [StatusAnnotation] to the containers of an attached pod. If the pod's sandbox was started while
-// this plugin was away, the pod is attached now, unless a container of it runs: that one started without the requested
-// interface, and would get one that it does not expect. Then the new container is refused.
+// CreateContainer adds [StatusAnnotation] to the containers of an attached pod. If the
+// pod's sandbox was started while this plugin was away, the pod is attached now, unless a
+// container of it runs: that one started without the requested interface, and would get one
+// that it does not expect. Then the new container is refused.
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	if !asks(pod) {
 		return nil, nil, nil
@@ -47,8 +48,9 @@ func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.
 	return p.attach(ctx, pod)
 }
 
-// adjustment sets [StatusAnnotation], unless the container has it already: then a second instance of this plugin has
-// set it, and the runtime refuses a container if two plugins change one annotation.
+// adjustment sets [StatusAnnotation], unless the container has it already: then a second
+// instance of this plugin has set it, and the runtime refuses a container if two plugins
+// change one annotation.
 func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjustment, error) {
 	if len(all) == 0 || hasStatus(c.GetAnnotations()[StatusAnnotation], all) {
 		return nil, nil
@@ -77,8 +79,8 @@ func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Co
 	return nil, nil
 }
 
-// RemoveContainer releases a pod with its last container if the runtime does not report the end of its sandbox. If
-// another container follows, the pod is attached again.
+// RemoveContainer releases a pod with its last container if the runtime does not report the
+// end of its sandbox. If another container follows, the pod is attached again.
 func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) error {
 	if !p.pods.removed(pod.GetId(), c.GetId()) || !asks(pod) {
 		return nil

@@ -99,8 +99,9 @@ func (n *node) runtime(options ...adaptation.Option) *adaptation.Adaptation {
 	return r
 }
 
-// behind forwards connections to the node's socket to the socket that it returns. A connection to the library's own
-// would outlive the runtime's stop; in reality the process ends, which die simulates here.
+// behind forwards connections to the node's socket to the socket that it returns. A
+// connection to the library's own would outlive the runtime's stop; in reality the process
+// ends, which die simulates here.
 func (n *node) behind() (socket string) {
 	n.Helper()
 	socket = "/run/" + testnet.Unique("runtime") + ".sock"

@@ -19,8 +19,8 @@ import (
 // Name is the plugin's registered name, which a runtime's required_plugins lists.
 const Name = "berth"
 
-// Plugin answers a runtime's requests. The runtime sends them one after the other, for all pods; the methods may still
-// be called concurrently.
+// Plugin answers a runtime's requests. The runtime sends them one after the other, for all
+// pods; the methods may still be called concurrently.
 type Plugin struct {
 	Dirs  config.Dirs
 	Store *state.Store
@@ -38,8 +38,8 @@ type Plugin struct {
 	wake    chan struct{}
 }
 
-// Configure is the runtime's first request. The plugin has no settings in the runtime's own files: a text from there
-// would be ignored, so it is refused.
+// Configure is the runtime's first request. The plugin has no settings in the runtime's own
+// files: a text from there would be ignored, so it is refused.
 func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.EventMask, error) {
 	if strings.TrimSpace(text) != "" {
 		return 0, specs.Invalid("NRI configuration", text, "none: berth's settings are in %s", p.Dirs.Config)
@@ -85,7 +85,8 @@ func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Atta
 	return all, nil
 }
 
-// StopPodSandbox releases a pod. A failure does not keep the pod: the removal, the sweep and the agent try again.
+// StopPodSandbox releases a pod. A failure does not keep the pod: the removal, the sweep
+// and the agent try again.
 func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	p.working.RLock()
 	defer p.working.RUnlock()
@@ -104,8 +105,9 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 	return p.StopPodSandbox(ctx, pod)
 }
 
-// Synchronize gets all existing pods and containers when the connection is new. It releases the pods that ended
-// meanwhile: their namespaces are dead. It only reports a pod that runs without the requested interfaces.
+// Synchronize gets all existing pods and containers when the connection is new. It releases
+// the pods that ended meanwhile: their namespaces are dead. It only reports a pod that runs
+// without the requested interfaces.
 func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()

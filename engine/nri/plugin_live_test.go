@@ -66,8 +66,8 @@ func TestAPodIsAttachedAndReleased(t *testing.T) {
 	}
 }
 
-// TestOtherPodsAreLeftAlone requires that a pod without annotations of berth's is left alone, whatever the state of
-// berth's files.
+// TestOtherPodsAreLeftAlone requires that a pod without annotations of berth's is left
+// alone, whatever the state of berth's files.
 func TestOtherPodsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -142,8 +142,8 @@ func TestANamespaceThatOnlyTheProcessTells(t *testing.T) {
 	testnet.Run(t, ns, "ip", "link", "show", "net1")
 }
 
-// TestARefusalComesInTime requires that a slow request is refused while the runtime still waits: otherwise it would
-// close the plugin and start the pod without its interface.
+// TestARefusalComesInTime requires that a slow request is refused while the runtime still
+// waits: otherwise it would close the plugin and start the pod without its interface.
 func TestARefusalComesInTime(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -185,8 +185,8 @@ func (n *node) keepOut(p *api.PodSandbox) (letGo func()) {
 	return letGo
 }
 
-// TestTheEndWaitsForAnAnswer requires that the plugin finishes its request before it ends, and the runtime gets the
-// answer.
+// TestTheEndWaitsForAnAnswer requires that the plugin finishes its request before it ends,
+// and the runtime gets the answer.
 func TestTheEndWaitsForAnAnswer(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// Annotations by which the records name a pod. CRI-O's keys are used for every runtime, as package hook and the agent
-// read them.
+// Annotations by which the records name a pod. CRI-O's keys are used for every runtime, as
+// package hook and the agent read them.
 const (
 	podName      = "io.kubernetes.pod.name"
 	podNamespace = "io.kubernetes.pod.namespace"
@@ -28,8 +28,9 @@ func asks(pod *api.PodSandbox) bool {
 	return false
 }
 
-// sandboxOf returns a pod in the form of the hook's library, and its requested interfaces. It reads only berth's
-// annotations: the pod's author may have written any other, and the names come from the runtime.
+// sandboxOf returns a pod in the form of the hook's library, and its requested interfaces.
+// It reads only berth's annotations: the pod's author may have written any other, and the
+// names come from the runtime.
 func sandboxOf(pod *api.PodSandbox) (s hook.Sandbox, asked []specs.Selection, err error) {
 	if asked, err = specs.ParseAnnotations(pod.GetAnnotations()); err != nil {
 		return s, nil, err
@@ -42,8 +43,9 @@ func sandboxOf(pod *api.PodSandbox) (s hook.Sandbox, asked []specs.Selection, er
 	return s, asked, err
 }
 
-// namespaceOf returns the path of a pod's network namespace. It is "" if the runtime reports none, as for a pod in the
-// host's network: then the namespace is that of the sandbox's process.
+// namespaceOf returns the path of a pod's network namespace. It is "" if the runtime
+// reports none, as for a pod in the host's network: then the namespace is that of the
+// sandbox's process.
 func namespaceOf(pod *api.PodSandbox) (string, error) {
 	for _, ns := range pod.GetLinux().GetNamespaces() {
 		if ns.GetType() == string(runtime.NetworkNamespace) && ns.GetPath() != "" {

@@ -8,9 +8,10 @@ import (
 	"github.com/containerd/nri/pkg/api"
 )
 
-// pods tracks the containers of pods, by the events of one connection. It answers two questions that no single event
-// does: whether a container of a pod runs, and whether the runtime will report the end of a sandbox. containerd reports
-// it only for sandboxes that it has started itself since its own start.
+// pods tracks the containers of pods, by the events of one connection. It answers two
+// questions that no single event does: whether a container of a pod runs, and whether the
+// runtime will report the end of a sandbox. containerd reports it only for sandboxes that
+// it has started itself since its own start.
 type pods struct {
 	mu sync.Mutex
 	of map[string]*podState // by the ID of the sandbox
@@ -64,7 +65,8 @@ func (p *pods) set(id, container string, runs bool) {
 	p.pod(id).runs[container] = runs
 }
 
-// removed deletes a container, and reports whether it was the last of a pod whose end the runtime does not report.
+// removed deletes a container, and reports whether it was the last of a pod whose end the
+// runtime does not report.
 func (p *pods) removed(id, container string) (end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

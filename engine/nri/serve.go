@@ -30,8 +30,8 @@ const (
 // errGone is returned when the connection ends.
 var errGone = errors.New("the runtime has closed the connection")
 
-// Serve answers the runtime until ctx is done, and waits for it while it does not run. It finishes the request under
-// way when ctx ends.
+// Serve answers the runtime until ctx is done, and waits for it while it does not run. It
+// finishes the request under way when ctx ends.
 func (p *Plugin) Serve(ctx context.Context, o Options) error {
 	var sweep sync.WaitGroup
 	sweep.Go(func() { p.sweep(ctx) })
@@ -65,8 +65,9 @@ func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
 	return p.session(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
 }
 
-// ServeLaunched answers the runtime that has started this process, until it closes the connection. The connection's
-// descriptor, the name and the index are in the environment (pkg/api/plugin.go of NRI).
+// ServeLaunched answers the runtime that has started this process, until it closes the
+// connection. The connection's descriptor, the name and the index are in the environment
+// (pkg/api/plugin.go of NRI).
 func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	var fd int
 	if _, err := fmt.Sscanf(os.Getenv(api.PluginSocketEnvVar), "%d", &fd); err != nil {

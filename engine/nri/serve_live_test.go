@@ -14,7 +14,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestTheRuntimeIsRestarted restarts the runtime; meanwhile a pod has ended, and another was started without berth.
+// TestTheRuntimeIsRestarted restarts the runtime; meanwhile a pod has ended, and another
+// was started without berth.
 func TestTheRuntimeIsRestarted(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -60,7 +61,8 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 	}
 }
 
-// TestTheRuntimeRequiresThePlugin requires that with required_plugins no container starts without a request to berth.
+// TestTheRuntimeRequiresThePlugin requires that with required_plugins no container starts
+// without a request to berth.
 func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -78,8 +80,9 @@ func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	n.attachment("web")
 }
 
-// TestARuntimeThatDiesWhileThePluginRegisters: if a runtime dies between its answer to the registration and its next
-// message, the library waits for ever; the plugin goes on to the next runtime.
+// TestARuntimeThatDiesWhileThePluginRegisters: if a runtime dies between its answer to the
+// registration and its next message, the library waits for ever; the plugin goes on to the
+// next runtime.
 func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -117,8 +120,8 @@ func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
 	}
 }
 
-// TestASandboxThatThePluginHasMissed: if a pod's sandbox was started while the plugin was away, as at a node's boot,
-// its first container triggers the attachment.
+// TestASandboxThatThePluginHasMissed: if a pod's sandbox was started while the plugin was
+// away, as at a node's boot, its first container triggers the attachment.
 func TestASandboxThatThePluginHasMissed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -158,8 +161,8 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 	}
 }
 
-// TestTheContainersOfAMissedSandbox requires that events alone, without a new connection, show whether a container runs
-// or has ended.
+// TestTheContainersOfAMissedSandbox requires that events alone, without a new connection,
+// show whether a container runs or has ended.
 func TestTheContainersOfAMissedSandbox(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -186,8 +189,8 @@ func TestTheContainersOfAMissedSandbox(t *testing.T) {
 	n.attachment("web")
 }
 
-// TestAPodFromBeforeARestartOfTheRuntime: for older pods, a restarted runtime reports only the end of the containers
-// (containerd 2).
+// TestAPodFromBeforeARestartOfTheRuntime: for older pods, a restarted runtime reports only
+// the end of the containers (containerd 2).
 func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, ns *testnet.NS){
@@ -235,8 +238,8 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 	}
 }
 
-// TestAPodWithoutAContainerKeepsItsInterface: if the runtime reports the end of a sandbox, its last container may end
-// and another start: the pod keeps its address.
+// TestAPodWithoutAContainerKeepsItsInterface: if the runtime reports the end of a sandbox,
+// its last container may end and another start: the pod keeps its address.
 func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -258,8 +261,8 @@ func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 	}
 }
 
-// TestTwoInstancesOfThePlugin requires that two instances, a service and one started by the runtime, do not keep
-// containers from being created.
+// TestTwoInstancesOfThePlugin requires that two instances, a service and one started by the
+// runtime, do not keep containers from being created.
 func TestTwoInstancesOfThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

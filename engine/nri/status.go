@@ -9,13 +9,14 @@ import (
 	"berth/specs"
 )
 
-// StatusAnnotation is set on the containers of an attached pod. NRI changes containers and not pods, so it is in the
-// runtime's data of the container (crictl inspect). The key is that of the Kubernetes multi-network specification,
-// because a hook refuses an unknown key below berth/.
+// StatusAnnotation is set on the containers of an attached pod. NRI changes containers and
+// not pods, so it is in the runtime's data of the container (crictl inspect). The key is
+// that of the Kubernetes multi-network specification, because a hook refuses an unknown key
+// below berth/.
 const StatusAnnotation = "k8s.v1.cni.cncf.io/network-status"
 
-// networkStatus is an interface in that specification's network status annotation. dns is always present; berth sets
-// none.
+// networkStatus is an interface in that specification's network status annotation. dns is
+// always present; berth sets none.
 type networkStatus struct {
 	Name      string       `json:"name"` // of the network, or of its parent if it was defined in place
 	Interface string       `json:"interface"`
@@ -43,8 +44,8 @@ func statusOf(all []*state.Attachment) (string, error) {
 	return string(text), err
 }
 
-// hasStatus reports whether a value of [StatusAnnotation] lists all attachments. The text may come from another version
-// of this plugin.
+// hasStatus reports whether a value of [StatusAnnotation] lists all attachments. The text
+// may come from another version of this plugin.
 func hasStatus(text string, all []*state.Attachment) bool {
 	var list []struct {
 		Interface string    `json:"interface"`

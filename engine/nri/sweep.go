@@ -9,8 +9,9 @@ import (
 	"berth/network"
 )
 
-// The intervals of the sweep: the regular one, and the delay after the end of a container of an attached pod.
-// containerd deletes the namespace of a pod's sandbox within milliseconds of the end of its containers.
+// The intervals of the sweep: the regular one, and the delay after the end of a container
+// of an attached pod. containerd deletes the namespace of a pod's sandbox within
+// milliseconds of the end of its containers.
 const (
 	sweepPeriod = 10 * time.Second
 	sweepDelay  = time.Second
@@ -19,8 +20,9 @@ const (
 // collectBound bounds a sweep.
 const collectBound = time.Second
 
-// sweep releases the attachments of ended pods, again and again until ctx is done, as the runtime does not report the
-// end of every sandbox. It identifies an ended pod by its dead namespace.
+// sweep releases the attachments of ended pods, again and again until ctx is done, as the
+// runtime does not report the end of every sandbox. It identifies an ended pod by its dead
+// namespace.
 func (p *Plugin) sweep(ctx context.Context) {
 	period := p.SweepPeriod
 	if period == 0 {

@@ -15,7 +15,8 @@ type Call struct {
 	Command string   // "" if there is none, or only help is requested
 	Rest    []string // all from the command on, unchanged
 
-	// Of the commands create, run, restore and start. If a flag is repeated, the last one counts.
+	// Of the commands create, run, restore and start. If a flag is repeated, the last one
+	// counts.
 	ID     string
 	Bundle string // "" for the working directory
 	Config string // crun's --config, which is not relative to the bundle; "" for config.json there
@@ -39,9 +40,10 @@ func (c *Call) ConfigPath() string {
 // configName is the file in a bundle (runtime-spec, bundle.md).
 const configName = "config.json"
 
-// Parse parses the arguments of a program of the name. Berth's flags stand among the runtime's before its command. find
-// returns the path of the runtime that --berth-runtime names, or of the default one if it gets "". On error Parse also
-// returns the call parsed so far, so that the error can be written to the log file named on the command line.
+// Parse parses the arguments of a program of the name. Berth's flags stand among the
+// runtime's before its command. find returns the path of the runtime that --berth-runtime
+// names, or of the default one if it gets "". On error Parse also returns the call parsed
+// so far, so that the error can be written to the log file named on the command line.
 func Parse(name string, args []string, find func(named string) (string, error)) (*Call, error) {
 	c := &Call{Own: optionsOf(name)}
 	rest, wrong := c.parseGlobals(args)
@@ -60,10 +62,12 @@ func Parse(name string, args []string, find func(named string) (string, error)) 
 	return c, errors.Join(wrong, err)
 }
 
-// handThrough replaces the command if a flag requests help or the version, so that none is processed.
+// handThrough replaces the command if a flag requests help or the version, so that none is
+// processed.
 const handThrough = "-"
 
-// parseGlobals parses the flags before the command and returns the arguments from the command on.
+// parseGlobals parses the flags before the command and returns the arguments from the
+// command on.
 func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 	for i := 0; i < len(args); i++ {
 		f, isFlag := splitFlag(args[i])
@@ -91,8 +95,9 @@ func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 	return nil, wrong
 }
 
-// parseCommand parses the arguments after the command. Flags may follow the container's ID, as runc allows it. If
-// getopt is set, the runtime parses flags of a single dash as getopt(3).
+// parseCommand parses the arguments after the command. Flags may follow the container's ID,
+// as runc allows it. If getopt is set, the runtime parses flags of a single dash as
+// getopt(3).
 func (c *Call) parseCommand(args []string, getopt bool) {
 	for i := 0; i < len(args); i++ {
 		f, isFlag := splitFlag(args[i])

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxConfig is the maximum size of a config.json that is parsed, in bytes. Engines write some tens of kilobytes.
+// maxConfig is the maximum size of a config.json that is parsed, in bytes. Engines write
+// some tens of kilobytes.
 const maxConfig = 8 << 20
 
 // A configFile is a runtime's configuration, as far as berth may change it.
@@ -23,7 +24,8 @@ type configFile struct {
 	odd  string // why it cannot be changed; "" if it can
 }
 
-// readConfig reads a config.json. It returns nil if the file cannot be read twice: the runtime then reports the error.
+// readConfig reads a config.json. It returns nil if the file cannot be read twice: the
+// runtime then reports the error.
 func readConfig(path string) (*configFile, error) {
 	c := &configFile{path: path}
 	// With O_NONBLOCK, a FIFO does not block.
@@ -54,7 +56,8 @@ func readConfig(path string) (*configFile, error) {
 	return c, nil
 }
 
-// remarkable returns the part of a text, too long to be parsed, that could be an annotation of berth's.
+// remarkable returns the part of a text, too long to be parsed, that could be an annotation
+// of berth's.
 func remarkable(begin []byte, rest io.Reader) ([]byte, error) {
 	const overlap = len(prefix) + 1
 	text := begin
@@ -74,12 +77,14 @@ func remarkable(begin []byte, rest io.Reader) ([]byte, error) {
 	}
 }
 
-// couldBeAnnotated reports whether unparsed text could contain an annotation of berth's. JSON allows an escaped slash.
+// couldBeAnnotated reports whether unparsed text could contain an annotation of berth's.
+// JSON allows an escaped slash.
 func couldBeAnnotated(text []byte) bool {
 	return bytes.Contains(text, []byte(prefix)) || bytes.Contains(text, []byte(`berth\/`))
 }
 
-// replace replaces the file atomically, with the same mode and owner: a reader sees either the old or the new text.
+// replace replaces the file atomically, with the same mode and owner: a reader sees either
+// the old or the new text.
 func (c *configFile) replace(text []byte) error {
 	temporary, err := c.writeBeside(text)
 	if err != nil {
@@ -91,7 +96,8 @@ func (c *configFile) replace(text []byte) error {
 	return nil
 }
 
-// writeBeside writes a text to a new file in the same folder, which is on the same file system.
+// writeBeside writes a text to a new file in the same folder, which is on the same file
+// system.
 func (c *configFile) writeBeside(text []byte) (path string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(c.path), ".berth-*.json")
 	if err != nil {
@@ -107,8 +113,8 @@ func (c *configFile) writeBeside(text []byte) (path string, err error) {
 	return f.Name(), nil
 }
 
-// sameOwner gives a file the owner and the mode of another, in this order: a change of the owner clears bits of the
-// mode.
+// sameOwner gives a file the owner and the mode of another, in this order: a change of the
+// owner clears bits of the mode.
 func sameOwner(f *os.File, as fs.FileInfo) error {
 	stat, err := statOf(as)
 	if err != nil {

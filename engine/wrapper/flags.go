@@ -12,8 +12,9 @@ type option struct {
 	valued bool // whether the value is in the same argument
 }
 
-// splitFlag parses an argument as Go's flag package and urfave/cli do: one dash or two, the value after "=" or in the
-// next argument. An argument without a dash, or a lone dash, is no flag.
+// splitFlag parses an argument as Go's flag package and urfave/cli do: one dash or two, the
+// value after "=" or in the next argument. An argument without a dash, or a lone dash, is
+// no flag.
 func splitFlag(arg string) (f option, isFlag bool) {
 	if len(arg) < 2 || arg[0] != '-' {
 		return f, false
@@ -23,8 +24,8 @@ func splitFlag(arg string) (f option, isFlag bool) {
 	return f, true
 }
 
-// cluster parses letters after a single dash as getopt(3) does: a letter that takes a value takes the rest, or else the
-// next argument.
+// cluster parses letters after a single dash as getopt(3) does: a letter that takes a value
+// takes the rest, or else the next argument.
 func cluster(letters string) option {
 	for i, r := range letters {
 		name := string(r)
@@ -42,8 +43,8 @@ func cluster(letters string) option {
 // flagSet holds the flags of a runtime in one position.
 type flagSet struct {
 	valued, plain []string
-	// unknownMayTake is set if an unknown flag takes the next argument as its value, unless that is a flag or one of
-	// the runtime's commands.
+	// unknownMayTake is set if an unknown flag takes the next argument as its value, unless
+	// that is a flag or one of the runtime's commands.
 	unknownMayTake bool
 }
 
@@ -89,9 +90,10 @@ func (f option) takesNext(set flagSet, next []string) bool {
 	return set.unknownMayTake && !strings.HasPrefix(next[0], "-") && !slices.Contains(verbs, next[0])
 }
 
-// fullName completes an abbreviated flag name, which getopt accepts if it is unambiguous. Of several matches the first
-// is taken: they belong to different commands, or the runtime itself refuses the name. Flags with a value come first,
-// so that a value is not taken for an argument.
+// fullName completes an abbreviated flag name, which getopt accepts if it is unambiguous.
+// Of several matches the first is taken: they belong to different commands, or the runtime
+// itself refuses the name. Flags with a value come first, so that a value is not taken for
+// an argument.
 func fullName(set flagSet, name string) string {
 	all := slices.Concat(set.valued, set.plain)
 	if len(name) < 2 || slices.Contains(all, name) {

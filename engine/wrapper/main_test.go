@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// A place has berth-runtime and berth-hook in bin, a runtime in path, and a bundle. The runtime and the hook are
-// scripts.
+// A place has berth-runtime and berth-hook in bin, a runtime in path, and a bundle. The
+// runtime and the hook are scripts.
 type place struct {
 	dir, bin, path, bundle string
 }

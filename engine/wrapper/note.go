@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// notesName is the folder in STATE of the created containers that are attached when they are started. It belongs to
-// root.
+// notesName is the folder in STATE of the created containers that are attached when they
+// are started. It belongs to root.
 const notesName = "late"
 
-// A note records that a container is attached when it is started, and by which hooks: a file of JSON, named by the
-// runtime's directory of containers and by the container. It is removed when the container is attached.
+// A note records that a container is attached when it is started, and by which hooks: a
+// file of JSON, named by the runtime's directory of containers and by the container. It is
+// removed when the container is attached.
 type note struct {
 	dir  string
 	root string
@@ -110,7 +111,8 @@ func (n *note) read() (hooks []hook, err error) {
 	return hooks, nil
 }
 
-// isNotMine reports whether the error means that this user has no note, as it may not read root's.
+// isNotMine reports whether the error means that this user has no note, as it may not read
+// root's.
 func isNotMine(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
@@ -122,12 +124,12 @@ func (n *note) remove() error {
 	return nil
 }
 
-// sweepAfter is the age at which a note belongs to a container that the runtime has deleted, not to one that it is
-// about to create.
+// sweepAfter is the age at which a note belongs to a container that the runtime has
+// deleted, not to one that it is about to create.
 const sweepAfter = 10 * time.Minute
 
-// sweep removes the notes of containers that were deleted before they were started. Notes are few; a failed removal is
-// retried the next time.
+// sweep removes the notes of containers that were deleted before they were started. Notes
+// are few; a failed removal is retried the next time.
 func (n *note) sweep() {
 	entries, err := os.ReadDir(n.dir)
 	if err != nil {

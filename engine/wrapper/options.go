@@ -16,13 +16,14 @@ type Attach string
 const (
 	// AtCreate attaches in a createRuntime hook, before the engine has the container.
 	AtCreate Attach = "create"
-	// AtStart attaches when the engine starts the created container. An engine that gives a container its network
-	// between the two has then done so, and berth's interface and routes come last.
+	// AtStart attaches when the engine starts the created container. An engine that gives a
+	// container its network between the two has then done so, and berth's interface and
+	// routes come last.
 	AtStart Attach = "start"
 )
 
-// lateSuffix ends the name of a program that attaches at start by default: most engines accept a path for their
-// runtime, and no flags.
+// lateSuffix ends the name of a program that attaches at start by default: most engines
+// accept a path for their runtime, and no flags.
 const lateSuffix = "-late"
 
 // Options are berth's own flags.
@@ -72,7 +73,8 @@ func (o *Options) set(f option, next []string) (used int, err error) {
 	return used, err
 }
 
-// absolute returns the path in a flag's value, which must be absolute, as hooks run in another directory.
+// absolute returns the path in a flag's value, which must be absolute, as hooks run in
+// another directory.
 func absolute(f option) (string, error) {
 	if f.value == "" {
 		return "", fmt.Errorf("flag --%s: %q: want a directory", f.name, f.value)
@@ -80,8 +82,8 @@ func absolute(f option) (string, error) {
 	return filepath.Abs(f.value)
 }
 
-// readsByGetopt reports whether a runtime parses its flags by getopt_long(3), as do crun and krun, which is another
-// name of it.
+// readsByGetopt reports whether a runtime parses its flags by getopt_long(3), as do crun
+// and krun, which is another name of it.
 func readsByGetopt(runtime string) bool {
 	name := filepath.Base(runtime)
 	return strings.Contains(name, "crun") || strings.Contains(name, "krun")

@@ -15,8 +15,8 @@ var runtimes = []string{"runc", "crun"}
 // standardPath is used if there is no PATH: podman starts its runtime without an environment.
 const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// FindRuntime returns the path of the named runtime, or of the first one on PATH. It never returns this program under
-// another name, which would run itself forever.
+// FindRuntime returns the path of the named runtime, or of the first one on PATH. It never
+// returns this program under another name, which would run itself forever.
 func FindRuntime(named string) (string, error) {
 	self, err := os.Stat("/proc/self/exe")
 	if err != nil {
@@ -55,8 +55,9 @@ func findNamed(named, path string, self fs.FileInfo) (string, error) {
 	return found[0], nil
 }
 
-// onPath returns the programs of a name in the folders of a PATH, in order. It skips folders without an absolute path,
-// as the working directory would otherwise choose the program.
+// onPath returns the programs of a name in the folders of a PATH, in order. It skips
+// folders without an absolute path, as the working directory would otherwise choose the
+// program.
 func onPath(name, path string) (all []string) {
 	for _, dir := range filepath.SplitList(path) {
 		if file := filepath.Join(dir, name); filepath.IsAbs(file) && checkProgram(file) == nil {

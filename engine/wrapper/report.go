@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// report writes an error to stderr, and to the runtime's log as the runtime would: engines read their message there.
+// report writes an error to stderr, and to the runtime's log as the runtime would: engines
+// read their message there.
 func (c *Call) report(stderr io.Writer, wrong error) {
 	fmt.Fprintln(stderr, "berth-runtime:", oneLine(wrong))
 	if err := c.log("berth-runtime", wrong); err != nil {
@@ -18,7 +19,8 @@ func (c *Call) report(stderr io.Writer, wrong error) {
 	}
 }
 
-// logFile returns the runtime's log, or "" if it is no file. crun accepts file:PATH, journald:ID and syslog:ID too.
+// logFile returns the runtime's log, or "" if it is no file. crun accepts file:PATH,
+// journald:ID and syslog:ID too.
 func (c *Call) logFile() string {
 	if !readsByGetopt(c.Runtime) {
 		return c.Log
@@ -32,7 +34,8 @@ func (c *Call) logFile() string {
 	return c.Log
 }
 
-// Log adds an error to the log named in the arguments of a runtime; without one it does nothing.
+// Log adds an error to the log named in the arguments of a runtime; without one it does
+// nothing.
 func Log(runtime string, args []string, program string, wrong error) error {
 	c, err := Parse(runtime, args, func(string) (string, error) { return runtime, nil })
 	if err != nil {

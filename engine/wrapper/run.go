@@ -9,14 +9,16 @@ import (
 	"syscall"
 )
 
-// hookTimeout is the time in seconds after which the runtime kills the hook, whose own deadline is 20.
+// hookTimeout is the time in seconds after which the runtime kills the hook, whose own
+// deadline is 20.
 const hookTimeout = 30
 
-// hookEnv is the hook's whole environment: without one, it would inherit the runtime's, with variables from an engine
-// or an image.
+// hookEnv is the hook's whole environment: without one, it would inherit the runtime's,
+// with variables from an engine or an image.
 var hookEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
-// Main runs berth-runtime. It returns, with the exit status, only if it failed or just printed its version.
+// Main runs berth-runtime. It returns, with the exit status, only if it failed or just
+// printed its version.
 func Main(name string, args []string, version string) int {
 	c, err := Parse(name, args, FindRuntime)
 	if c.Own.Version {
@@ -33,7 +35,8 @@ func Main(name string, args []string, version string) int {
 	return 1
 }
 
-// become executes the runtime in place of this process, which keeps its pid, its descriptors and the whole environment.
+// become executes the runtime in place of this process, which keeps its pid, its
+// descriptors and the whole environment.
 func (c *Call) become() error {
 	err := syscall.Exec(c.Runtime, append([]string{c.Runtime}, c.Args()...), os.Environ())
 	return fmt.Errorf("run %q: %w", c.Runtime, err)
@@ -56,8 +59,8 @@ func (c *Call) prepare() error {
 	return nil
 }
 
-// deletesForSure reports whether a delete removes the container even if it was never started. Its ID is the last
-// argument.
+// deletesForSure reports whether a delete removes the container even if it was never
+// started. Its ID is the last argument.
 func (c *Call) deletesForSure() bool {
 	c.ID = c.Rest[len(c.Rest)-1]
 	return slices.ContainsFunc(c.Rest, func(arg string) bool {
@@ -65,7 +68,8 @@ func (c *Call) deletesForSure() bool {
 	})
 }
 
-// prepareConfig adds berth's hooks to the container's config.json if it has one of berth's annotations.
+// prepareConfig adds berth's hooks to the container's config.json if it has one of berth's
+// annotations.
 func (c *Call) prepareConfig() error {
 	late := c.Own.Attach == AtStart && c.Command == "create"
 	if late {
@@ -126,8 +130,9 @@ func (c *change) names() (all []string) {
 	return all
 }
 
-// changeOf plans the change of a config.json. A late attachment removes berth's hooks that are there already, to run
-// them at the start: those of a hooks.d folder or of CDI would attach too early.
+// changeOf plans the change of a config.json. A late attachment removes berth's hooks that
+// are there already, to run them at the start: those of a hooks.d folder or of CDI would
+// attach too early.
 func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
 	h, err := s.hooks()
 	if err != nil {
@@ -172,8 +177,8 @@ func (c *Call) hook(program, stage string) hook {
 	return hook{Path: program, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
 }
 
-// annotated returns the keys of berth's annotations. The runtime reports a text that is not JSON, unless it could
-// contain them.
+// annotated returns the keys of berth's annotations. The runtime reports a text that is not
+// JSON, unless it could contain them.
 func (c *configFile) annotated() (keys []string, s *spec, err error) {
 	if len(c.text) == 0 {
 		return nil, nil, nil

@@ -37,9 +37,10 @@ func TestOwnVersion(t *testing.T) {
 	}
 }
 
-// TestTransparent requires that a runtime starts with the same state as without berth-runtime: descriptors, limits,
-// masks, environment and directory. Ignored signals are not kept, except SIGHUP and SIGINT, as Go's runtime handles
-// them. runc is a Go program too, and crun resets them in the container.
+// TestTransparent requires that a runtime starts with the same state as without
+// berth-runtime: descriptors, limits, masks, environment and directory. Ignored signals are
+// not kept, except SIGHUP and SIGINT, as Go's runtime handles them. runc is a Go program
+// too, and crun resets them in the container.
 func TestTransparent(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -204,7 +205,8 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestOneBundleManyTimes requires that containers created from one bundle at the same time do not disturb each other.
+// TestOneBundleManyTimes requires that containers created from one bundle at the same time
+// do not disturb each other.
 func TestOneBundleManyTimes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), configName)
@@ -230,7 +232,8 @@ func TestOneBundleManyTimes(t *testing.T) {
 	}
 }
 
-// TestHugeWhereTheyMeet requires that an annotation across the boundary of two read blocks is found.
+// TestHugeWhereTheyMeet requires that an annotation across the boundary of two read blocks
+// is found.
 func TestHugeWhereTheyMeet(t *testing.T) {
 	t.Parallel()
 	for _, at := range []int{maxConfig - 3, maxConfig + 1 - 6, maxConfig + 1<<20 - 2, maxConfig + 1<<20} {
@@ -303,7 +306,8 @@ func TestWithoutPath(t *testing.T) {
 	}
 }
 
-// TestEntryIsTheSame compares the entry with that of package entry, which has too many dependencies for this package.
+// TestEntryIsTheSame compares the entry with that of package entry, which has too many
+// dependencies for this package.
 func TestEntryIsTheSame(t *testing.T) {
 	want := entry.Hook("/opt/berth-hook", config.Dirs{Config: "/c", State: "/s", BPFFS: config.DefaultBPFFS}, poststop)
 	got := (&Call{Own: Options{Config: "/c", State: "/s"}}).hook("/opt/berth-hook", poststop)

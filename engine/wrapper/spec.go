@@ -12,15 +12,16 @@ import (
 // prefix begins berth's annotations: specs.Prefix. A test compares them.
 const prefix = "berth/"
 
-// A spec is a config.json (runtime-spec, config.md): its text, and the positions that berth reads and writes. The rest
-// is never decoded.
+// A spec is a config.json (runtime-spec, config.md): its text, and the positions that berth
+// reads and writes. The rest is never decoded.
 type spec struct {
 	text    []byte
 	whole   value
 	members []member
 }
 
-// readSpec finds the members of a config.json. The runtime validates the text after the object.
+// readSpec finds the members of a config.json. The runtime validates the text after the
+// object.
 func readSpec(text []byte) (*spec, error) {
 	var raw json.RawMessage
 	s := &spec{text: text}
@@ -35,8 +36,9 @@ func readSpec(text []byte) (*spec, error) {
 	return s, err
 }
 
-// isKey reports whether a member has a name. runc, whose decoder is Go's, accepts a key in any case, crun does not; so
-// keys in another case than the specification's are read, but nothing is added beside them.
+// isKey reports whether a member has a name. runc, whose decoder is Go's, accepts a key in
+// any case, crun does not; so keys in another case than the specification's are read, but
+// nothing is added beside them.
 func isKey(key, name string) bool { return strings.EqualFold(key, name) }
 
 // annotated returns the keys of berth's annotations.
@@ -58,8 +60,8 @@ func (s *spec) annotated() (keys []string, err error) {
 	return keys, nil
 }
 
-// The stages in which berth runs (runtime-spec, config.md, "POSIX-platform Hooks"); prestart is the old name of
-// createRuntime, and a hook there is not added again.
+// The stages in which berth runs (runtime-spec, config.md, "POSIX-platform Hooks");
+// prestart is the old name of createRuntime, and a hook there is not added again.
 const (
 	createRuntime = "createRuntime"
 	prestart      = "prestart"
@@ -105,7 +107,8 @@ func (s *spec) hooks() (h hooks, err error) {
 	return h, nil
 }
 
-// stage returns the entries of a stage; at is the position of its array, whose from is 0 if there is none.
+// stage returns the entries of a stage; at is the position of its array, whose from is 0 if
+// there is none.
 func (h *hooks) stage(text []byte, name string) (at value, entries []value, err error) {
 	for _, m := range h.stages {
 		switch {
@@ -127,8 +130,8 @@ func (h *hooks) stage(text []byte, name string) (at value, entries []value, err 
 	return at, entries, nil
 }
 
-// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d folder, by CDI, or by an earlier run
-// of the wrapper.
+// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d folder, by
+// CDI, or by an earlier run of the wrapper.
 func isOurs(text []byte, entry value) (one hook, ours bool) {
 	err := json.Unmarshal(entry.in(text), &one)
 	return one, err == nil && filepath.Base(one.Path) == hookName
@@ -140,7 +143,8 @@ func (h *hooks) has(text []byte, stages ...string) (bool, error) {
 	return len(ours) > 0, err
 }
 
-// takeOut returns the entries of the stages that run berth-hook, and the edits that remove them.
+// takeOut returns the entries of the stages that run berth-hook, and the edits that remove
+// them.
 func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edit, err error) {
 	for _, name := range stages {
 		at, entries, err := h.stage(text, name)
@@ -162,7 +166,8 @@ func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edi
 	return ours, edits, nil
 }
 
-// withHooks returns the text with one entry appended to each stage, and with edits of other stages.
+// withHooks returns the text with one entry appended to each stage, and with edits of other
+// stages.
 func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, error) {
 	var stages []string // missing ones
 	for _, one := range added {

@@ -132,7 +132,8 @@ func TestAnnotated(t *testing.T) {
 	}
 }
 
-// FuzzWithHooks requires that adding to any JSON object keeps its content, and does nothing the second time.
+// FuzzWithHooks requires that adding to any JSON object keeps its content, and does nothing
+// the second time.
 func FuzzWithHooks(f *testing.F) {
 	for _, c := range inSpec {
 		f.Add([]byte(c.text))

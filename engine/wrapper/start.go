@@ -15,9 +15,10 @@ import (
 // maxOutput bounds the stored output of a program, in bytes.
 const maxOutput = 1 << 20
 
-// attachNow attaches a container for which create left a note: the engine has created its network meanwhile. It
-// requests the container's state from the runtime, which is a hook's input, and runs berth-hook with it. If that fails,
-// the container is not started, and the hook has undone its changes.
+// attachNow attaches a container for which create left a note: the engine has created its
+// network meanwhile. It requests the container's state from the runtime, which is a hook's
+// input, and runs berth-hook with it. If that fails, the container is not started, and the
+// hook has undone its changes.
 func (c *Call) attachNow() error {
 	n := c.note()
 	hooks, err := n.read()
@@ -39,7 +40,8 @@ func (c *Call) attachNow() error {
 	return n.remove()
 }
 
-// state requests the state of the container from the runtime (runtime-spec, runtime.md, "State").
+// state requests the state of the container from the runtime (runtime-spec, runtime.md,
+// "State").
 func (c *Call) state() (state []byte, status string, err error) {
 	cmd, cancel := command(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
 	defer cancel()
@@ -55,8 +57,8 @@ func (c *Call) state() (state []byte, status string, err error) {
 	return state, s.Status, nil
 }
 
-// run runs a hook as a runtime would: with the state, an environment of its own, and from a directory that the
-// container does not control.
+// run runs a hook as a runtime would: with the state, an environment of its own, and from a
+// directory that the container does not control.
 func (h *hook) run(state []byte) error {
 	var args []string
 	if len(h.Args) > 0 {

@@ -120,8 +120,8 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestTakesHooksOver requires that berth's existing hooks, of a hooks.d folder or CDI, run at the start instead, as
-// they were written.
+// TestTakesHooksOver requires that berth's existing hooks, of a hooks.d folder or CDI, run
+// at the start instead, as they were written.
 func TestTakesHooksOver(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
