@@ -10,14 +10,14 @@ import (
 	"berth/specs"
 )
 
-// Agent is what is known of the agent.
+// Agent is the state of the agent.
 type Agent struct {
 	Status *specs.AgentStatus
 	Err    error // why there is no status
 	Pinned int   // parents at which programs are pinned, with or without an agent
 
-	Missing    []string // pinned objects that are not there beside others
-	MissingErr error    // why that could not be found out
+	Missing    []string // missing pinned objects, if others exist
+	MissingErr error    // why they could not be read
 }
 
 func (c *Checker) gatherAgent() Agent {
@@ -27,8 +27,8 @@ func (c *Checker) gatherAgent() Agent {
 	return a
 }
 
-// judgePins reports pinned objects that are missing beside others: hooks cannot
-// register with them, and what lost its link is no longer counted.
+// judgePins reports missing pinned objects if others exist: hooks cannot register with
+// them, and an interface that lost its link is no longer counted.
 func judgePins(r *report, a Agent) {
 	const check = "pins"
 	switch {
@@ -40,7 +40,7 @@ func judgePins(r *report, a Agent) {
 	}
 }
 
-// judgeAgent never fails where no agent runs: containers start without it.
+// judgeAgent never fails if no agent runs: containers start without it.
 func judgeAgent(r *report, a Agent) {
 	judgePins(r, a)
 	const check = "agent"

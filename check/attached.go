@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// unsettledFor is how long an attachment may be on its way: longer than a hook
-// is given by deploy/hooks.d.
+// unsettledFor is the longest time that an attachment may take: longer than the hook's
+// timeout in deploy/hooks.d.
 const unsettledFor = time.Minute
 
 // attached judges one attachment.
@@ -24,8 +24,7 @@ type attached struct {
 	who  string
 }
 
-// judgeAttached holds what the kernel has to what was recorded. Every
-// difference is a failure.
+// judgeAttached compares the kernel's state with the record. Every difference is a failure.
 func judgeAttached(who string, a *state.Attachment, s Seen, now time.Time) []Line {
 	j := attached{&report{subject: fmt.Sprintf("container %s %s", who, a.Interface)}, a, s, who}
 	if j.present(now) {
@@ -41,7 +40,7 @@ func judgeAttached(who string, a *state.Attachment, s Seen, now time.Time) []Lin
 	return j.lines
 }
 
-// present looks whether there is a link to compare.
+// present reports whether there is a link to compare.
 func (j *attached) present(now time.Time) bool {
 	const check = "interface"
 	dead := errors.Is(j.seen.Err, network.ErrNoNamespace)
@@ -62,8 +61,8 @@ func (j *attached) present(now time.Time) bool {
 	return false
 }
 
-// fix is a remedy by a command in the container's namespace, where a way into
-// it is known.
+// fix returns a remedy by a command in the container's namespace, if a way into it is
+// known.
 func (j *attached) fix(format string, args ...any) string {
 	if j.seen.PID == 0 {
 		return j.restart()

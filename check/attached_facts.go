@@ -11,20 +11,20 @@ import (
 	"berth/network"
 )
 
-// Seen is what the kernel has of one attachment.
+// Seen is the kernel's state of one attachment.
 type Seen struct {
-	Err       error                 // of looking for the link; network.ErrNoNamespace: its namespace is dead
-	Link      *network.LinkInfo     // nil: there is none of its name
+	Err       error                 // of finding the link; network.ErrNoNamespace if its namespace is dead
+	Link      *network.LinkInfo     // nil if there is none of its name
 	Addresses []network.AddressInfo // of the link
 	AddrErr   error
 	Routes    []network.RouteInfo // of the namespace
 	RouteErr  error
-	Parent    *network.LinkInfo // nil: the host has it no longer
-	PID       int               // of a process in the namespace; 0: none known
+	Parent    *network.LinkInfo // nil if it is no longer on the host
+	PID       int               // of a process in the namespace; 0 if none is known
 }
 
-// Attached compares the live attachments that are wanted with what the kernel
-// has. The error is that the records could not be read.
+// Attached compares the selected live attachments with the kernel's state. It returns an
+// error if the records cannot be read.
 func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) bool) ([]Line, error) {
 	var records []*state.Attachment
 	err := state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error {
@@ -66,7 +66,7 @@ func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) boo
 	return lines, nil
 }
 
-// look asks the kernel for all of one attachment.
+// look reads the kernel's state of one attachment.
 func (c *Checker) look(a *state.Attachment, p place) (s Seen) {
 	s.PID = p.pid
 	link, err := c.Host.LinkIn(a.NSID, a.Interface)

@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// addresses compares what the link has with what was recorded. Link-local and
-// router-given IPv6 addresses are the kernel's matter.
+// addresses compares the link's addresses with the record. It ignores IPv6 addresses that
+// are link-local or router-given, which the kernel assigns.
 func (j *attached) addresses() {
 	const check = "address"
 	if j.seen.AddrErr != nil {
@@ -34,7 +34,7 @@ func (j *attached) addresses() {
 	}
 }
 
-// address looks for one recorded address; a pass is not told.
+// address checks for one recorded address; a pass gives no line.
 func (j *attached) address(want netip.Prefix) {
 	const check = "address"
 	i := slices.IndexFunc(j.seen.Addresses, func(a network.AddressInfo) bool { return a.Prefix == want })
@@ -49,8 +49,7 @@ func (j *attached) address(want netip.Prefix) {
 	}
 }
 
-// routes looks for the recorded routes; further ones are the container's
-// matter.
+// routes checks for the recorded routes; the container may add others.
 func (j *attached) routes() {
 	const check = "routes"
 	if len(j.wantedRoutes()) == 0 {
@@ -74,8 +73,8 @@ func (j *attached) routes() {
 	}
 }
 
-// hasRoute looks for a route by way of the interface. A metric of 0 is any:
-// the kernel, or the network's file, has its own.
+// hasRoute reports whether the route by the interface exists. A metric of 0 matches any:
+// the kernel, or the network's file, sets its own.
 func (j *attached) hasRoute(want specs.Route) bool {
 	return slices.ContainsFunc(j.seen.Routes, func(r network.RouteInfo) bool {
 		return r.Index == j.seen.Link.Index && r.To == want.To && r.Via == want.Via && (want.Metric == 0 || r.Metric == want.Metric)
@@ -90,7 +89,7 @@ func (j *attached) wantedRoutes() (all []specs.Route) {
 	return append(all, j.Routes...)
 }
 
-// routeText is a route as ip(8) takes and prints it.
+// routeText returns a route in the syntax of ip(8).
 func routeText(r specs.Route) string {
 	text := r.To.String()
 	if r.To.Bits() == 0 {
@@ -105,7 +104,7 @@ func routeText(r specs.Route) string {
 	return text
 }
 
-// onLink is what ip(8) must be told of a gateway that is in no subnet.
+// onLink returns the option that ip(8) needs for a gateway that is in no subnet.
 func (j *attached) onLink(via netip.Addr) string {
 	inside := slices.ContainsFunc(j.Addresses, func(p netip.Prefix) bool { return p.Contains(via) })
 	if !via.IsValid() || inside {
@@ -114,7 +113,7 @@ func (j *attached) onLink(via netip.Addr) string {
 	return " onlink"
 }
 
-// instead tells by which way the destination is reached now.
+// instead returns a text on the present route to the destination.
 func (j *attached) instead(want specs.Route) string {
 	for _, r := range j.seen.Routes {
 		if r.To != want.To {

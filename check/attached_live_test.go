@@ -20,8 +20,8 @@ type container struct {
 	a  *state.Attachment
 }
 
-// attach makes and records net1 with two addresses, a default route each, and
-// a static one.
+// attach creates and records net1 with two addresses, a default route each, and a static
+// one.
 func (h *host) attach(name string, last byte, mode specs.Mode) *container {
 	h.Helper()
 	c := &container{host: h, ns: testnet.Namespace(h)}
@@ -77,7 +77,7 @@ func (c *container) make() error {
 	return err
 }
 
-// run runs ip(8) in the container, several times where there is a semicolon.
+// run runs ip(8) in the container, for each command separated by a semicolon.
 func (c *container) run(all string) {
 	c.Helper()
 	for args := range strings.SplitSeq(all, ";") {
@@ -126,7 +126,7 @@ func TestAttached(t *testing.T) {
 	}
 }
 
-// A link that is down loses its IPv6 addresses and all routes.
+// TestAttachedDown: a link that is down loses its IPv6 addresses and all routes.
 func TestAttachedDown(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
@@ -159,8 +159,8 @@ func TestAttachedParent(t *testing.T) {
 	want(t, "parent gone", h.attached(), "interface", Fail, "deleted or renamed")
 }
 
-// In passthru mode the container may choose its MAC, and its parent's MTU is
-// the bound of its own.
+// TestAttachedPassthru: in passthru mode the container may choose its MAC, and its MTU is
+// bounded by the parent's.
 func TestAttachedPassthru(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
@@ -187,7 +187,7 @@ func TestAttachedDuplicate(t *testing.T) {
 	})
 }
 
-// A namespace that dies leaves its record; one that nothing leads into is
+// TestAttachedNamespaces: a dead namespace leaves its record; one without a way in is
 // compared as far as the host can see.
 func TestAttachedNamespaces(t *testing.T) {
 	t.Parallel()
@@ -222,7 +222,7 @@ func TestAttachedNamespaces(t *testing.T) {
 	want(t, "dead", only, "interface", Fail, "its namespace is dead")
 }
 
-// An id that another namespace has got by now leads to another's link.
+// TestAttachedReusedID: an ID that was reused for another namespace leads to another link.
 func TestAttachedReusedID(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// attachedCase is what judgeAttached judges.
+// attachedCase is the input of judgeAttached.
 type attachedCase struct {
 	*state.Attachment
 	seen Seen
@@ -83,7 +83,7 @@ func TestJudgeAttached(t *testing.T) {
 	})
 }
 
-// Where there is nothing to compare, one line says why.
+// TestJudgeAttachedAbsent requires one line with the reason if there is nothing to compare.
 func TestJudgeAttachedAbsent(t *testing.T) {
 	judge := func(c attachedCase) []Line { return judgeCase(c)[:1] }
 	vary(t, "attached_absent", func() attachedCase {
@@ -107,7 +107,7 @@ func TestJudgeAttachedAbsent(t *testing.T) {
 	})
 }
 
-// What a mode allows is no difference.
+// TestJudgeAttachedAllows requires that a mode's allowed changes are no difference.
 func TestJudgeAttachedAllows(t *testing.T) {
 	for name, change := range map[string]func(*attachedCase){
 		"the parent's MAC of ipvlan": func(c *attachedCase) {

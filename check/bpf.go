@@ -14,22 +14,22 @@ import (
 	"berth/bpf"
 )
 
-// BPF is what the kernel offers for counting.
+// BPF holds the kernel's features for counting.
 type BPF struct {
-	Program error // why a TC program cannot be loaded; nil: it can
-	TCX     error // why programs cannot be attached by tcx, as ebpf.ErrNotSupported
+	Program error // why a TC program cannot be loaded; nil if it can
+	TCX     error // why programs cannot be attached by tcx, such as ebpf.ErrNotSupported
 	Clsact  [2]Module
 	BTF     bool
-	Pins    Filesystem // where programs are pinned
+	Pins    Filesystem // file system of the pinned programs
 	Wanted  string     // agent.attach of berth.toml
 }
 
-// gatherBPF loads a program of two instructions and lets it go again, and asks
-// for the tcx programs of lo.
+// gatherBPF loads a program of two instructions and closes it, and lists the tcx programs
+// of lo.
 func (c *Checker) gatherBPF(wanted string) BPF {
 	b := BPF{Program: features.HaveProgramType(ebpf.SchedCLS), Wanted: wanted, Pins: filesystem(c.Dirs.BPFFS)}
 	_, b.TCX = link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXIngress})
-	if errors.Is(b.TCX, unix.EINVAL) { // an attach type that the kernel does not know
+	if errors.Is(b.TCX, unix.EINVAL) { // an unknown attach type
 		b.TCX = ebpf.ErrNotSupported
 	}
 	b.Clsact = [2]Module{c.module(release(), "sch_ingress"), c.module(release(), "cls_bpf")}
@@ -38,11 +38,11 @@ func (c *Checker) gatherBPF(wanted string) BPF {
 	return b
 }
 
-// loopback is the index of lo, which is the first link of every namespace
-// (LOOPBACK_IFINDEX in include/net/flow.h).
+// loopback is the index of lo, which is the first link of every namespace (LOOPBACK_IFINDEX
+// in include/net/flow.h).
 const loopback = 1
 
-// judgeBPF never fails: containers start also where nothing can be counted.
+// judgeBPF never fails: containers start even if nothing can be counted.
 func judgeBPF(r *report, b BPF) {
 	switch {
 	case b.Program == nil:
@@ -92,14 +92,14 @@ func judgeAttachKind(r *report, b BPF) {
 	}
 }
 
-// Filesystem is where a directory is, or would be if it were made.
+// Filesystem is the file system of a directory, existing or not.
 type Filesystem struct {
-	Path  string // asked for
-	Magic int64  // of the file system, as statfs(2) tells
+	Path  string // of the directory
+	Magic int64  // of the file system, from statfs(2)
 	Err   error
 }
 
-// filesystem looks at the nearest directory that there is.
+// filesystem returns the file system of the nearest existing directory.
 func filesystem(path string) Filesystem {
 	f := Filesystem{Path: path}
 	for at := filepath.Clean(path); ; at = filepath.Dir(at) {

@@ -12,20 +12,20 @@ import (
 // Checker gathers the facts of a host and judges them. It changes nothing.
 type Checker struct {
 	Dirs config.Dirs
-	Host *network.Handle // of the namespace that parents are in
-	Root string          // below which files of the system are looked for; "": /
+	Host *network.Handle // of the parents' namespace
+	Root string          // root directory of the system's files; "" for /
 	Path []string        // directories of executables, absolute
 
-	Agent    *specs.AgentStatus // what the agent says of itself; nil: nothing, because of AgentErr
+	Agent    *specs.AgentStatus // the agent's status; nil if none, because of AgentErr
 	AgentErr error
 
-	Name func(*state.Attachment) string // what a person calls the container; nil: its id
+	Name func(*state.Attachment) string // returns a container's name for a person; if nil, its ID is used
 }
 
-// path returns where a file of the system is looked for.
+// path returns the path of a system file below Root.
 func (c *Checker) path(absolute string) string { return filepath.Join("/", c.Root, absolute) }
 
-// name returns what a container is called in messages.
+// name returns a container's name for messages.
 func (c *Checker) name(a *state.Attachment) string {
 	if c.Name != nil {
 		return c.Name(a)

@@ -13,17 +13,17 @@ import (
 type File struct {
 	Path   string
 	Exists bool
-	Link   bool   // a symbolic link; the rest is about what it leads to
-	Unsafe string // why others than root could change it; "": they cannot
-	Exec   bool   // a regular file that may be executed
-	Err    error  // why it cannot be looked at
+	Link   bool   // whether it is a symbolic link; the other fields describe its target
+	Unsafe string // why other users than root could change it; "" if they cannot
+	Exec   bool   // whether it is an executable regular file
+	Err    error  // why it cannot be read
 }
 
-// Directories are the places that berth keeps things in, looked at.
+// Directories are berth's directories and files.
 type Directories struct {
 	StateFS Filesystem
 	State   []File // STATE, and STATE/state
-	Config  []File // CONFIG, berth.toml, networks.d and what is in it
+	Config  []File // CONFIG, berth.toml, networks.d and its files
 }
 
 func (c *Checker) gatherDirs() Directories {
@@ -39,7 +39,7 @@ func (c *Checker) gatherDirs() Directories {
 	return d
 }
 
-// lookAt looks at one file, not at the directories above it.
+// lookAt examines one file, but not the directories above it.
 func lookAt(path string) File {
 	f := File{Path: path}
 	var link, st unix.Stat_t
@@ -55,8 +55,8 @@ func lookAt(path string) File {
 	return f
 }
 
-// lookAbove looks at a directory above one that was looked at. With the sticky
-// bit nobody replaces there what is another's, so it may be open to all.
+// lookAbove examines a directory above an examined file. With the sticky bit no user can
+// replace another's files there, so it may be open to all.
 func lookAbove(path string) File {
 	f := lookAt(path)
 	var st unix.Stat_t
@@ -66,7 +66,7 @@ func lookAbove(path string) File {
 	return f
 }
 
-// unsafe says why others than root could change a file, or make one in a
+// unsafe returns why other users than root could change a file, or create one in a
 // directory.
 func unsafe(st *unix.Stat_t) string {
 	switch {
@@ -78,7 +78,7 @@ func unsafe(st *unix.Stat_t) string {
 	return ""
 }
 
-// judgeDirs holds directories to what hook and agent insist on.
+// judgeDirs checks directories by the rules of hook and agent.
 func judgeDirs(r *report, d Directories) {
 	switch {
 	case d.StateFS.Err != nil:
@@ -91,7 +91,7 @@ func judgeDirs(r *report, d Directories) {
 	}
 	judgeFiles(r, "config", "not there, so all has its default", d.Config)
 	for _, f := range d.State {
-		if f.Link { // hook and agent follow none there
+		if f.Link { // hook and agent follow no link there
 			r.fail("state", "let --state name the directory itself", "%s is a symbolic link", f.Path)
 			return
 		}
@@ -99,7 +99,7 @@ func judgeDirs(r *report, d Directories) {
 	judgeFiles(r, "state", "made with the first container", d.State)
 }
 
-// judgeFiles has one line for files that only root may be able to change.
+// judgeFiles adds one line on files that only root may be able to change.
 func judgeFiles(r *report, check, none string, files []File) {
 	exist := false
 	for _, f := range files {

@@ -1,12 +1,12 @@
-// Package check answers two questions: whether a host and a network are fit
-// for containers ([Checker.Preflight], before anything is started), and
-// whether what berth recorded is what the kernel has ([Checker.Attached]).
+// Package check answers two questions: whether a host and a network are fit for containers
+// ([Checker.Preflight], before anything is started), and whether the kernel's state matches
+// berth's records ([Checker.Attached]).
 //
-// Each half is a gatherer, which asks the kernel and reads files, and judges,
-// which are functions of those facts alone and yield [Line]s. Nothing is
-// changed: no module is loaded, no interface made, no file written. What cannot
-// be seen is said, not guessed.
+// Each half is a gatherer, which queries the kernel and reads files, and judges, which are
+// pure functions of those facts and yield [Line]s. Nothing is changed: no module is loaded,
+// no interface created, no file written. A fact that cannot be read is reported, not
+// guessed.
 //
-// It may import network, bpf, ipam, internal and specs. It talks to no agent:
-// the caller hands in what that said.
+// It may import network, bpf, ipam, internal and specs. It does not contact the agent: the
+// caller passes the agent's status in.
 package check

@@ -9,19 +9,19 @@ import (
 	"berth/internal/podmanconf"
 )
 
-// Engine is one that is installed, and what of its configuration names berth.
+// Engine is an installed engine, and the parts of its configuration that name berth.
 type Engine struct {
 	Name      string
-	Files     []string     // that name berth's programs
-	HooksDirs []string     // of hooks.d files; nil: it knows none
-	Hooks     []HookFile   // those of Files that are of hooks.d
-	Unread    []string     // files of hooks.d that name berth, where it does not look
-	Broken    []BrokenFile // which keep the engine from starting anything
+	Files     []string     // files that name berth's programs
+	HooksDirs []string     // of hooks.d files; nil if the engine does not support them
+	Hooks     []HookFile   // the Files that are of hooks.d
+	Unread    []string     // hooks.d files that name berth, outside the engine's directories
+	Broken    []BrokenFile // files that keep the engine from starting anything
 }
 
-// engines are the executables by which an engine is known, and where it is
-// told about hooks and runtimes, beside CDI, which all of them read. hooksDirs
-// are those that it reads unless told otherwise.
+// engines lists the executables that identify an engine, and the files that configure its
+// hooks and runtimes, beside CDI, which all of them read. hooksDirs are its default
+// directories.
 var engines = []struct {
 	name, executable string
 	files            []string
@@ -35,11 +35,11 @@ var engines = []struct {
 
 const podman = "podman"
 
-// cdiFiles is where engines look for devices (the Container Device Interface).
+// cdiFiles are the device files that engines read (the Container Device Interface).
 var cdiFiles = []string{"/etc/cdi/*", "/var/run/cdi/*"}
 
-// Engines tells of each engine that is installed whether it runs berth-hook: a
-// line whose check is the engine's name.
+// Engines reports for each installed engine whether it runs berth-hook: a line whose check
+// is the engine's name.
 func (c *Checker) Engines() []Line {
 	r := &report{subject: "host"}
 	judgeEngines(r, c.gatherEngines())
@@ -63,7 +63,7 @@ func (c *Checker) gatherEngines() (all []Engine) {
 	return all
 }
 
-// naming returns the files of some patterns that name berth's programs.
+// naming returns the files that match some patterns and name berth's programs.
 func (c *Checker) naming(patterns []string) (files []string) {
 	for _, pattern := range patterns {
 		found, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
@@ -80,7 +80,7 @@ func namesBerth(text string) bool {
 	return strings.Contains(text, "berth-hook") || strings.Contains(text, "berth-runtime")
 }
 
-// executable returns the path of a program, "" when there is none.
+// executable returns the path of a program, or "" if there is none.
 func (c *Checker) executable(name string) string {
 	for _, dir := range c.Path {
 		path := filepath.Join(dir, name)
@@ -91,7 +91,7 @@ func (c *Checker) executable(name string) string {
 	return ""
 }
 
-// judgeEngines tells which engines run berth-hook.
+// judgeEngines reports which engines run berth-hook.
 func judgeEngines(r *report, all []Engine) {
 	if len(all) == 0 {
 		r.warn("engine", "install podman, docker, containerd with nerdctl, or CRI-O", "none found")
@@ -122,12 +122,13 @@ func judgeEngine(r *report, e Engine) {
 	}
 }
 
-// install says how an engine is told to run berth-hook.
+// install returns a text on how to make the engine run berth-hook.
 func (e Engine) install() string {
 	return command("berth install --engine %s", strings.ReplaceAll(strings.ToLower(e.Name), "-", ""))
 }
 
-// missingStages returns the stage without which a hook does half of its work.
+// missingStages returns the missing stage, without which a hook does half of its work, or
+// "".
 func missingStages(stages []string) string {
 	switch {
 	case !slices.Contains(stages, "createRuntime") && !slices.Contains(stages, "prestart"):

@@ -11,7 +11,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// root is a tree of files that stands for /.
+// root creates a directory tree that stands for /.
 func root(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -117,7 +117,7 @@ func TestGatherHookFiles(t *testing.T) {
 }
 
 func TestLookAt(t *testing.T) {
-	testnet.Need(t, testnet.Root) // to make files of another user
+	testnet.Need(t, testnet.Root) // to create files of another user
 	dir := root(t, map[string]string{"mine": "", "shared": "", "theirs": ""})
 	for name, mode := range map[string]os.FileMode{"mine": 0o755, "shared": 0o664, "theirs": 0o600} {
 		if err := os.Chmod(dir+"/"+name, mode); err != nil {
@@ -151,7 +151,7 @@ func TestLookAt(t *testing.T) {
 	}
 }
 
-// What is root's in a directory with the sticky bit stays root's, so a program
+// TestLookAbove: root's files in a directory with the sticky bit stay root's, so a program
 // may be below one.
 func TestLookAbove(t *testing.T) {
 	testnet.Need(t, testnet.Root)

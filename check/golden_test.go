@@ -13,17 +13,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// variation is facts that differ from good ones in one point.
+// variation changes good facts in one point.
 type variation[F any] struct {
 	name   string
-	check  string // whose line changes
-	result Result // to this
+	check  string // the check whose line changes
+	result Result // its new result
 	change func(*F)
 }
 
-// vary holds a judge to its golden file. Good facts are all passes. Each
-// variation changes the lines of its own check and of no other: so each case
-// where a check fires stands beside all the others, where it does not.
+// vary compares a judge's lines with its golden file. Good facts give only passes. Each
+// variation changes the lines of its own check and of no other, so each case in which a
+// check fires is also tested against all others.
 func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line, all []variation[F]) {
 	t.Helper()
 	base := judge(good())
@@ -58,11 +58,10 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 	golden(t, file, b.String())
 }
 
-// aCommand finds what a person would paste.
+// aCommand matches the commands that a person would paste.
 var aCommand = regexp.MustCompile(`\b(ip (-d |link)|nsenter|berth (gc|ps|agent|network|host)|chown|chmod|install -|systemctl|mount -t|Set-VM)`)
 
-// pieces returns each second part of a remedy: from 0 its prose, from 1 its
-// commands.
+// pieces returns each second part of a remedy: from 0 its prose, from 1 its commands.
 func pieces(remedy string, from int) (all []string) {
 	for i, piece := range strings.Split(remedy, "`") {
 		if i%2 == from {
@@ -72,8 +71,8 @@ func pieces(remedy string, from int) (all []string) {
 	return all
 }
 
-// section writes lines as a person sees them. Only a command may be longer
-// than a line, and it must stand alone on one.
+// section writes lines as a person sees them. Only a command may exceed the line width, and
+// it must stand alone on its line.
 func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	t.Helper()
 	b.WriteString("== " + name + "\n")
@@ -118,7 +117,7 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// on runs a judge that writes to a report.
+// on converts a judge that writes to a report.
 func on[F any](subject string, judge func(*report, F)) func(F) []Line {
 	return func(facts F) []Line {
 		r := &report{subject: subject}

@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// Hook is a berth-hook that is run as root with each container.
+// Hook is a berth-hook that runs as root with each container.
 type Hook struct {
 	Path  string
-	Named string // by whom: a file's name; "": found beside berth or on PATH
+	Named string // the file that names it; "" if found beside berth or on PATH
 	File
-	Above []File // the directories that lead to it
+	Above []File // the directories above it
 }
 
-// gatherHookFiles returns the hooks that engines name; without any, the one
-// that would be found.
+// gatherHookFiles returns the hooks that engines name, or else the one that would be found.
 func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
 	seen := make(map[string]bool)
 	for _, e := range all {
@@ -41,13 +40,12 @@ func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
 	return nil
 }
 
-// lookAtHook looks at a program and all directories above it, where links
-// lead.
+// lookAtHook examines a program and all directories above it, with links resolved.
 func (c *Checker) lookAtHook(path, named string) Hook {
 	h := Hook{Path: path, Named: named, File: lookAt(path)}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return h // File tells why
+		return h // File has the reason
 	}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
 		h.Above = append(h.Above, lookAbove(dir))
@@ -94,7 +92,7 @@ func judgeHook(r *report, h Hook) {
 	r.pass(check, "%s, only root can change it", h.Path)
 }
 
-// judgeRuntimes looks for an OCI runtime, which runs the hooks.
+// judgeRuntimes checks for an OCI runtime, which runs the hooks.
 func judgeRuntimes(r *report, found []string) {
 	if len(found) == 0 {
 		r.warn("runtime", "install runc or crun", "neither runc nor crun found on PATH")

@@ -19,14 +19,14 @@ type HookFile struct {
 	Stages     []string
 }
 
-// BrokenFile is one that an engine cannot read.
+// BrokenFile is a file that an engine cannot parse.
 type BrokenFile struct {
 	File string
 	Err  error
 }
 
-// gatherHooks reads the files of hooks.d. One in a later directory hides that
-// of its name in an earlier one.
+// gatherHooks reads the files of hooks.d. A file in a later directory overrides one of its
+// name in an earlier one.
 func (c *Checker) gatherHooks(e *Engine) {
 	byName := make(map[string]string)
 	for _, dir := range e.HooksDirs {
@@ -57,7 +57,7 @@ func (c *Checker) gatherHooks(e *Engine) {
 }
 
 func (c *Checker) hookFiles(dir string) []string {
-	files, _ := filepath.Glob(filepath.Join(c.path(dir), "*.json")) // no such directory is no files
+	files, _ := filepath.Glob(filepath.Join(c.path(dir), "*.json")) // a missing directory has no files
 	return files
 }
 
@@ -75,7 +75,7 @@ func readHook(file string) (HookFile, error) {
 	return HookFile{file, h.Hook.Path, h.Stages}, err
 }
 
-// readContainersConf takes podman's hooks_dir.
+// readContainersConf reads podman's hooks_dir.
 func (c *Checker) readContainersConf(e *Engine) {
 	var dirs podmanconf.HooksDirs
 	for _, pattern := range podmanconf.Files {
@@ -83,7 +83,7 @@ func (c *Checker) readContainersConf(e *Engine) {
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			if err != nil {
-				continue // not ours to read; podman as root reads it
+				continue // only root may read it, as podman does
 			}
 			if err := readHooksDir(text, &dirs); err != nil {
 				e.Broken = append(e.Broken, BrokenFile{file, err})

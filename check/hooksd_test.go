@@ -9,16 +9,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An engine's own directories of hooks.d count, and no others.
+// TestGatherHooks requires that only an engine's own directories of hooks.d count.
 func TestGatherHooks(t *testing.T) {
 	const hook = `{"version": "1.0.0", "hook": {"path": "/usr/local/bin/berth-hook"}, "stages": ["createRuntime", "poststop"]}`
 	const usr, etc, own = "usr/share/containers/oci/hooks.d/", "etc/containers/oci/hooks.d/", "opt/hooks.d/"
 	const conf = "etc/containers/containers.conf"
 	for name, c := range map[string]struct {
 		engine string
-		files  map[string]string // beside the program
-		told   string            // the directory of the file that tells it
-		unread string            // of one that it does not read
+		files  map[string]string // in addition to the program
+		told   string            // directory of the file that names it
+		unread string            // directory of a file that it does not read
 	}{
 		"podman, /usr":          {"podman", map[string]string{usr + "berth.json": hook}, usr, ""},
 		"podman, /etc":          {"podman", map[string]string{etc + "berth.json": hook}, "", etc},
@@ -61,7 +61,7 @@ func TestGatherHooks(t *testing.T) {
 	}
 }
 
-// A containers.conf that does not parse keeps podman from everything.
+// TestBrokenContainersConf: podman fails on a containers.conf that does not parse.
 func TestBrokenContainersConf(t *testing.T) {
 	dir := root(t, map[string]string{"bin/podman": "", "etc/containers/containers.conf": "[engine\n"})
 	all := (&Checker{Root: dir, Path: []string{dir + "/bin"}}).gatherEngines()

@@ -47,8 +47,7 @@ func TestJudgeKernel(t *testing.T) {
 	})
 }
 
-// Without networks macvlan is what one would have; a VLAN that is there needs
-// nothing more.
+// TestNeeds: without networks macvlan is needed; an existing VLAN needs nothing more.
 func TestNeeds(t *testing.T) {
 	if got := needsOf(nil, nil); got["macvlan"] == "" || got["ipvlan"] != "" || got["vlan"] != "" {
 		t.Errorf("without networks: %v", got)

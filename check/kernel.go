@@ -8,32 +8,32 @@ import (
 	"berth/specs"
 )
 
-// Kernel is what the kernel has of what interfaces are made of.
+// Kernel holds the kernel's support for berth's interfaces.
 type Kernel struct {
-	Release string // as uname -r says
+	Release string // as uname -r prints it
 	Old     error  // why berth cannot work with this version; nil if it can
 	Drivers []Driver
 }
 
 // Driver is one kind of link in the kernel.
 type Driver struct {
-	Kind   string // as rtnetlink names it: "macvlan", "ipvlan", "vlan"
-	Known  bool   // the kernel has it at hand now
-	Err    error  // why that could not be asked
+	Kind   string // rtnetlink's name: "macvlan", "ipvlan", "vlan"
+	Known  bool   // whether the kernel has it now
+	Err    error  // why that could not be read
 	Module Module
 }
 
-// Module is a part of the kernel on disk.
+// Module is the module of a driver on disk.
 type Module struct {
 	Name     string // "macvlan", "8021q"
 	Loaded   bool   // as a module, not built in
-	Builtin  bool   // modules.builtin has it
-	Loadable bool   // modules.dep has it
-	NoTree   bool   // there is no /lib/modules of this release
-	Locked   bool   // the kernel loads no more modules (kernel.modules_disabled)
+	Builtin  bool   // whether modules.builtin lists it
+	Loadable bool   // whether modules.dep lists it
+	NoTree   bool   // whether there is no /lib/modules of this release
+	Locked   bool   // whether the kernel loads no more modules (kernel.modules_disabled)
 }
 
-// The configuration options behind the drivers.
+// options are the kernel's configuration options of the drivers.
 var options = map[string]string{
 	"macvlan": "CONFIG_MACVLAN", "ipvlan": "CONFIG_IPVLAN", "vlan": "CONFIG_VLAN_8021Q",
 }
@@ -41,8 +41,8 @@ var options = map[string]string{
 // vlanKind is rtnetlink's name of IEEE 802.1Q sub-interfaces.
 const vlanKind = "vlan"
 
-// judgeKernel has a line for each driver. One that is missing is no matter
-// until a network needs it. needs tells the networks that do, as text.
+// judgeKernel adds a line for each driver. A missing one matters only if a network needs
+// it. needs has a text on the networks that do.
 func judgeKernel(r *report, k Kernel, needs map[string]string) {
 	switch {
 	case errors.Is(k.Old, network.ErrOldKernel):
@@ -86,7 +86,7 @@ func judgeDriver(r *report, d Driver, release, neededBy string) {
 	r.fail(name, remedy, "%s; %s", message, neededBy)
 }
 
-// missing says why the kernel cannot use a driver, and what helps.
+// missing returns why the kernel cannot use a driver, and the remedy.
 func missing(d Driver, release string) (message, remedy string) {
 	m := d.Module
 	switch {
@@ -101,7 +101,7 @@ func missing(d Driver, release string) (message, remedy string) {
 		fmt.Sprintf("install the package with the kernel's further modules, or a kernel with %s", options[d.Kind])
 }
 
-// needsOf returns, for each kind of link, who needs it.
+// needsOf returns, for each kind of link, a text on the network that needs it.
 func needsOf(networks []*specs.Network, onDemand map[string]bool) map[string]string {
 	needs := make(map[string]string)
 	note := func(kind, name string) {

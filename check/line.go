@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// Result is how one check went.
+// Result is the result of a check.
 type Result string
 
 // The results of a check.
 const (
 	Pass Result = "pass" // as it should be
 	Warn Result = "warn" // works, but a part is missing, or something may surprise
-	Fail Result = "fail" // a container cannot start, or would not work as its network says
+	Fail Result = "fail" // a container cannot start, or would not work as its network declares
 )
 
-// Line is one check and how it went.
+// Line is one check and its result.
 type Line struct {
 	Subject string `json:"subject"` // "host", "parent eth1", "network lan", "container web net1"
-	Check   string `json:"check"`   // what was looked at, a word or two
+	Check   string `json:"check"`   // subject of the check, a word or two
 	Result  Result `json:"result"`
-	Message string `json:"message"` // what was found
-	Remedy  string `json:"remedy"`  // what to do about it, commands in backquotes; "" for a pass
+	Message string `json:"message"` // the finding
+	Remedy  string `json:"remedy"`  // how to fix it, commands in backquotes; "" for a pass
 }
 
 // Failed reports whether a check failed.
@@ -29,7 +29,7 @@ func Failed(lines []Line) bool {
 	return slices.ContainsFunc(lines, func(l Line) bool { return l.Result == Fail })
 }
 
-// command marks a part of a remedy as what a person would paste.
+// command marks a part of a remedy as a command to paste.
 func command(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
 
 // report collects the lines of one subject.

@@ -7,26 +7,26 @@ import (
 	"berth/network"
 )
 
-// DMI is what the firmware says of the machine (/sys/class/dmi/id).
+// DMI is the firmware's description of the machine (/sys/class/dmi/id).
 type DMI struct{ Vendor, Product, AssetTag, BIOS string }
 
 func (c *Checker) gatherDMI() DMI {
 	read := func(name string) string {
 		text, err := os.ReadFile(c.path("/sys/class/dmi/id/" + name))
 		if err != nil {
-			return "" // no firmware that tells, as on many ARM boards
+			return "" // no DMI, as on many ARM boards
 		}
 		return strings.TrimSpace(string(text))
 	}
 	return DMI{read("sys_vendor"), read("product_name"), read("chassis_asset_tag"), read("bios_version")}
 }
 
-// Platform is a hypervisor or cloud, and what it does with frames of MACs that
-// it has not given out.
+// Platform is a hypervisor or cloud, and its handling of frames from MACs that it has not
+// assigned.
 type Platform struct {
 	Name  string
-	Drops bool   // it always drops them; else a switch decides
-	Allow string // which
+	Drops bool   // whether it always drops them; else a setting decides
+	Allow string // that setting
 }
 
 var (
@@ -46,15 +46,15 @@ var (
 	kvm        = &Platform{"KVM", false, "on the host: no MAC filter on the virtual interface (libvirt: no clean-traffic nwfilter, and trustGuestRxFilters='yes' for macvtap; Proxmox: MAC filter off)"}
 )
 
-// platforms are told by the firmware, the first that fits; a cloud before the
-// hypervisor that it is made of.
+// platforms are identified by the firmware; the first match counts, so a cloud precedes its
+// hypervisor.
 var platforms = []struct {
 	is   *Platform
 	said func(DMI) bool
 }{
 	{aws, func(d DMI) bool { return d.Vendor == "Amazon EC2" || strings.Contains(d.BIOS, "amazon") }},
 	{google, func(d DMI) bool { return d.Vendor == "Google" || d.Product == "Google Compute Engine" }},
-	{azure, func(d DMI) bool { return d.AssetTag == "7783-7084-3265-9085-8269-3286-77" }}, // on all of Azure's machines
+	{azure, func(d DMI) bool { return d.AssetTag == "7783-7084-3265-9085-8269-3286-77" }}, // on all Azure machines
 	{oracle, func(d DMI) bool { return d.AssetTag == "OracleCloud.com" }},
 	{alibaba, func(d DMI) bool { return d.Vendor == "Alibaba Cloud" }},
 	{droplet, func(d DMI) bool { return d.Vendor == "DigitalOcean" }},
@@ -70,13 +70,13 @@ var platforms = []struct {
 	}},
 }
 
-// byDriver are the drivers of network cards that only one platform has.
+// byDriver maps drivers of network cards to the one platform that has them.
 var byDriver = map[string]*Platform{
 	"ena": aws, "gve": google, "mana": azure, "hv_netvsc": hyperv, "vmxnet3": vmware,
 	"vif": xen, "xen_netfront": xen, "virtio_net": kvm,
 }
 
-// platformOf returns what a machine runs on; nil for one of its own.
+// platformOf returns the platform of a machine, or nil if it is none.
 func platformOf(d DMI, drivers []network.Device) *Platform {
 	for _, p := range platforms {
 		if p.said(d) {

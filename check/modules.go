@@ -15,7 +15,7 @@ import (
 	"berth/network"
 )
 
-// gatherKernel asks for the drivers without loading one.
+// gatherKernel looks for the drivers without loading one.
 func (c *Checker) gatherKernel() Kernel {
 	k := Kernel{Release: release(), Old: network.CheckKernel()}
 	for _, d := range []struct{ kind, module string }{{"macvlan", "macvlan"}, {"ipvlan", "ipvlan"}, {vlanKind, "8021q"}} {
@@ -28,7 +28,7 @@ func (c *Checker) gatherKernel() Kernel {
 // release returns what uname -r prints.
 func release() string {
 	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil { // it has no other error than EFAULT
+	if err := unix.Uname(&u); err != nil { // its only error is EFAULT
 		return "unknown"
 	}
 	return unix.ByteSliceToString(u.Release[:])
@@ -42,7 +42,7 @@ func (c *Checker) module(release, name string) Module {
 	m.NoTree = errors.Is(err, fs.ErrNotExist)
 	m.Builtin = listed(filepath.Join(tree, "modules.builtin"), name)
 	m.Loadable = listed(filepath.Join(tree, "modules.dep"), name)
-	// Built-in code has a directory too, where it has parameters, but no state.
+	// Built-in code with parameters has a directory too, but no state.
 	_, err = os.Stat(c.path("/sys/module/" + name + "/initstate"))
 	m.Loaded = err == nil
 	locked, err := os.ReadFile(c.path("/proc/sys/kernel/modules_disabled"))
@@ -50,17 +50,17 @@ func (c *Checker) module(release, name string) Module {
 	return m
 }
 
-// listed reports whether a list of modules has one: a path a line, up to a
-// colon, of a file NAME.ko that may be compressed.
+// listed reports whether a list of modules has one: a path a line, up to a colon, of a file
+// NAME.ko that may be compressed.
 func listed(file, name string) bool {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return false // there is no list of a kernel without modules
+		return false // a kernel without modules has no list
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
 		before, _, _ := strings.Cut(lines.Text(), ":")
 		module, _, isModule := strings.Cut(path.Base(before), ".ko")
-		// The kernel takes - and _ in a module's name for the same.
+		// The kernel treats - and _ in a module's name alike.
 		if isModule && strings.ReplaceAll(module, "-", "_") == strings.ReplaceAll(name, "-", "_") {
 			return true
 		}

@@ -10,20 +10,19 @@ import (
 // place is a live namespace and a way into it.
 type place struct {
 	ns  *network.Namespace
-	pid int // of a process in it; 0: a path leads there
+	pid int // of a process in it; 0 if a path leads there
 }
 
-// namedNamespaces are where engines and administrators keep namespaces that
-// may have no process.
+// namedNamespaces are the paths of namespaces that may have no process, created by engines
+// and administrators.
 var namedNamespaces = []string{"/run/netns/*", "/run/docker/netns/*"}
 
-// findNamespaces looks for the namespaces with some cookies, among those of
-// processes and those that have a name. What is not found is not in the answer.
-// The caller closes the namespaces.
+// findNamespaces returns the namespaces with some cookies, found among those of processes
+// and those that have a name. The caller closes them.
 func (c *Checker) findNamespaces(cookies map[uint64]bool) map[uint64]place {
 	f := finder{wanted: cookies, found: make(map[uint64]place)}
 	if len(cookies) > 0 {
-		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // what cannot be opened is not found
+		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // one that cannot be opened is not found
 			f.take(place{ns, pid})
 			return f.done(), nil
 		})
@@ -49,16 +48,16 @@ type finder struct {
 
 func (f *finder) done() bool { return len(f.found) == len(f.wanted) }
 
-// take keeps a namespace that is wanted and closes another.
+// take keeps a wanted namespace and closes another.
 func (f *finder) take(p place) {
 	cookie, err := p.ns.Cookie()
 	if _, known := f.found[cookie]; err == nil && f.wanted[cookie] && !known {
 		f.found[cookie] = p
 		return
 	}
-	_ = p.ns.Close() // it was only looked at
+	_ = p.ns.Close() // not needed any more
 }
 
-// errNoWay is why routes are not checked: unlike links and addresses, the
-// kernel tells them only inside of a namespace.
+// errNoWay is the reason why routes are not checked: unlike links and addresses, the kernel
+// shows them only inside a namespace.
 var errNoWay = errors.New("no process and no name leads into the namespace")

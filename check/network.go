@@ -12,20 +12,20 @@ import (
 	"berth/specs"
 )
 
-// Network is what is known of one network beside its file.
+// Network holds the facts about one network beside its file.
 type Network struct {
 	*specs.Network
 	Parent Parent
 	Others []*specs.Network // further networks on the parent
-	Host   []netip.Addr     // the host's addresses, on whatever interface but berth's shim
-	Held   []lease.Lease    // addresses given out on the parent, of whatever network
+	Host   []netip.Addr     // the host's addresses, on any interface but berth's shim
+	Held   []lease.Lease    // addresses leased on the parent, by any network
 
 	NoIPv6   error    // why the kernel has no IPv6; nil if it has
-	Unset    []string // settings that cannot be written for a container and are not there by themselves
-	UnsetErr error    // why that could not be found out
+	Unset    []string // settings that cannot be written for a container and do not have the value by default
+	UnsetErr error    // why that could not be read
 }
 
-// judgeNetwork holds a network to its parent and to the host.
+// judgeNetwork checks a network against its parent and the host.
 func judgeNetwork(n Network) []Line {
 	r := &report{subject: "network " + n.Name}
 	r.pass("kind", "%s %s on %s", n.Driver, n.Mode, n.Network.Parent)
@@ -55,7 +55,7 @@ func judgeMTU(r *report, n Network) {
 	}
 }
 
-// judgeSharing holds a network to what is on its parent now.
+// judgeSharing checks a network against the interfaces on its parent now.
 func judgeSharing(r *report, n Network) {
 	const check = "beside"
 	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
@@ -75,7 +75,7 @@ func judgeSharing(r *report, n Network) {
 	r.pass(check, "nothing on the parent is in the way")
 }
 
-// judgeOthers warns of networks that cannot be in use at one time.
+// judgeOthers warns of networks that cannot be in use at the same time.
 func judgeOthers(r *report, n Network) {
 	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
 	for _, o := range n.Others {
@@ -87,7 +87,7 @@ func judgeOthers(r *report, n Network) {
 	}
 }
 
-// judgeIPv6 looks whether the kernel has the IPv6 that a network wants.
+// judgeIPv6 checks whether the kernel has the IPv6 that a network wants.
 func judgeIPv6(r *report, n Network) {
 	if n.NoIPv6 == nil || network.IPv6SettingsOf(n.Network, n.HasIPv6()).Off() {
 		return
@@ -96,8 +96,8 @@ func judgeIPv6(r *report, n Network) {
 		"%v: no container can start", n.NoIPv6)
 }
 
-// judgeSysctls looks whether the settings of a container's interface can be
-// made. That they can is no line, because it is so almost everywhere.
+// judgeSysctls checks whether the settings of a container's interface can be written. If
+// so, there is no line, because it is the case almost everywhere.
 func judgeSysctls(r *report, n Network) {
 	switch {
 	case n.UnsetErr != nil:
@@ -108,7 +108,7 @@ func judgeSysctls(r *report, n Network) {
 	}
 }
 
-// judgeSubnet looks for addresses that are in the way of a network's own.
+// judgeSubnet checks for addresses that conflict with a network's own.
 func judgeSubnet(r *report, n Network, s specs.Subnet) {
 	check := "IPv4"
 	if s.Subnet.Addr().Is6() {
@@ -137,10 +137,10 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 	}
 }
 
-// few is the part of a pool, one in so many, below which what is left is told.
+// few is the fraction of a pool, one in so many, below which a warning is given.
 const few = 10
 
-// judgePool tells how many addresses of a subnet are left.
+// judgePool reports the number of free addresses of a subnet.
 func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.Prefix) {
 	const remedy = "widen ip_range or add a subnet; who holds addresses: `berth ps`"
 	size, left := room(n, s)
@@ -160,8 +160,7 @@ func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.P
 	}
 }
 
-// room returns how many addresses a subnet can give out, and how many of them
-// are left.
+// room returns the number of addresses that a subnet can lease, and of those that are free.
 func room(n Network, s specs.Subnet) (size, left uint64) {
 	size = ipam.NewPool(n.Name, s, n.Host).Size()
 	given := rangeOf(s)
@@ -174,7 +173,7 @@ func room(n Network, s specs.Subnet) (size, left uint64) {
 	return size, left
 }
 
-// elsewhere reports whether another subnet of the family has an address left.
+// elsewhere reports whether another subnet of the family has a free address.
 func elsewhere(n Network, full specs.Subnet) bool {
 	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool {
 		_, left := room(n, s)
@@ -182,7 +181,7 @@ func elsewhere(n Network, full specs.Subnet) bool {
 	})
 }
 
-// rangeOf returns the addresses that are given out to who asks for none.
+// rangeOf returns the addresses for containers that request none.
 func rangeOf(s specs.Subnet) netip.Prefix {
 	if s.IPRange.IsValid() {
 		return s.IPRange.Masked()

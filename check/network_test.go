@@ -35,7 +35,7 @@ func user(d specs.Driver, m specs.Mode, of string) func(*Network) {
 	}
 }
 
-// hold gives out the first n addresses of the range.
+// hold leases the first n addresses of the range.
 func hold(count int) func(*Network) {
 	return func(n *Network) {
 		n.Held = nil
@@ -68,7 +68,7 @@ func TestJudgeNetwork(t *testing.T) {
 	})
 }
 
-// A network in passthru mode whose container runs is in use as it is meant.
+// TestPassthruInUse: a passthru network with a running container is in normal use.
 func TestPassthruInUse(t *testing.T) {
 	n := goodNetwork()
 	n.Mode, n.Others = specs.ModePassthru, nil
@@ -86,7 +86,7 @@ func TestPassthruInUse(t *testing.T) {
 	}
 }
 
-// One subnet may be full as long as another of the family is not.
+// TestAddressesElsewhere: one subnet may be full as long as another of the family is not.
 func TestAddressesElsewhere(t *testing.T) {
 	for _, c := range []struct {
 		other string

@@ -11,26 +11,26 @@ import (
 	"berth/specs"
 )
 
-// Parent is what is known of one parent.
+// Parent holds the facts about one parent.
 type Parent struct {
-	Asked     string          // its name as networks have it
-	Found     *network.Parent // nil: Err says why
+	Asked     string          // its name in networks
+	Found     *network.Parent // nil if Err is set
 	Err       error
-	Trunk     *network.Parent // of a VLAN; Found is the same where the VLAN is yet to be made
-	OnDemand  int             // the id of a VLAN that is yet to be made; 0: it is there, or is none
+	Trunk     *network.Parent // of a VLAN; the same as Found if the VLAN does not exist yet
+	OnDemand  int             // the ID of a VLAN that does not exist yet, else 0
 	Device    network.Device
 	Cards     []network.Device    // by which frames leave: its own, its trunk's, its ports'
 	Upper     *network.LinkInfo   // the bridge, bond or VRF that it belongs to
 	Addresses []netip.Addr        // its own
-	Users     []User              // interfaces on it, as far as they can be seen
-	Agent     *specs.ParentStatus // what the agent does there
+	Users     []User              // visible interfaces on it
+	Agent     *specs.ParentStatus // the agent's state of it
 }
 
 // User is a macvlan or ipvlan interface on a parent.
 type User struct {
 	network.Occupant
-	Network   string // of the attachment; "" for one that is not berth's
-	Container string // what its container is called; "": an interface of the host
+	Network   string // of the attachment; "" if it does not belong to berth
+	Container string // its container's name; "" for an interface of the host
 }
 
 func (u User) String() string {
@@ -40,8 +40,8 @@ func (u User) String() string {
 	return fmt.Sprintf("%s of container %s", u.Name, u.Container)
 }
 
-// judgeParent holds a parent to what the networks on it ask for; without any,
-// to what a macvlan in bridge mode does.
+// judgeParent checks a parent against the networks on it or, if there are none, against a
+// macvlan in bridge mode.
 func judgeParent(p Parent, dmi DMI, networks []*specs.Network) []Line {
 	r := &report{subject: "parent " + p.Asked}
 	if p.Found == nil {
@@ -74,7 +74,7 @@ func remedyOfMissing(err error) string {
 	return "run it as root"
 }
 
-// describe says what a parent is.
+// describe returns a description of a parent.
 func describe(p Parent) string {
 	kind := "Ethernet"
 	switch {
@@ -93,7 +93,7 @@ func describe(p Parent) string {
 	return fmt.Sprintf("%s, MAC %s, MTU %d", kind, p.Found.MAC, p.Found.MTU)
 }
 
-// judgeLink looks whether frames can leave.
+// judgeLink checks whether frames can leave.
 func judgeLink(r *report, p Parent) {
 	for _, l := range []*network.Parent{p.Trunk, p.Found} {
 		if l != nil && !l.Up {
@@ -111,8 +111,8 @@ func judgeLink(r *report, p Parent) {
 		"%s has no link: containers can start, and reach nobody", p.Found.Name)
 }
 
-// judgeUpper looks what else takes a parent's frames: the kernel gives them
-// to one taker only (netdev_rx_handler_register in net/core/dev.c).
+// judgeUpper checks for other users of a parent's frames: the kernel delivers them to one
+// handler only (netdev_rx_handler_register in net/core/dev.c).
 func judgeUpper(r *report, p Parent) {
 	const check = "member of"
 	if p.Upper == nil {
@@ -132,8 +132,8 @@ func judgeUpper(r *report, p Parent) {
 	}
 }
 
-// judgeWireless looks at wifi: an access point takes frames of the one MAC
-// that has associated (IEEE 802.11, three-address frames).
+// judgeWireless checks wifi: an access point accepts frames of the one MAC that has
+// associated (IEEE 802.11, three-address frames).
 func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
 	const check = "wifi"
 	card := p.Found
@@ -150,8 +150,8 @@ func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
 	}
 }
 
-// judgePromiscuity tells what the parent lets in. Devices of software take
-// part in no filtering, so it costs nothing there.
+// judgePromiscuity reports whether the parent is promiscuous. Software devices do not
+// filter, so it costs nothing there.
 func judgePromiscuity(r *report, p Parent) {
 	const check = "filter"
 	d := p.Device
@@ -169,8 +169,8 @@ func judgePromiscuity(r *report, p Parent) {
 	}
 }
 
-// judgePlatform tells what a hypervisor must allow. It cannot be seen from
-// inside whether it does.
+// judgePlatform reports the setting that a hypervisor must have. It is not visible from
+// inside.
 func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	const check = "hypervisor"
 	cards := slices.DeleteFunc(slices.Clone(p.Cards), func(d network.Device) bool { return d.Bus == "" })
@@ -196,7 +196,7 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	}
 }
 
-// judgeUsers tells who is on a parent.
+// judgeUsers reports the interfaces on a parent.
 func judgeUsers(r *report, p Parent) {
 	const check = "carries"
 	if len(p.Users) == 0 {
@@ -215,7 +215,7 @@ func judgeUsers(r *report, p Parent) {
 	r.pass(check, "%s", strings.Join(parts, ", "))
 }
 
-// judgeCounting tells what the agent does at a parent; nothing where none runs.
+// judgeCounting reports the agent's state of a parent, or nothing if no agent runs.
 func judgeCounting(r *report, p Parent) {
 	const check = "counting"
 	if p.Agent == nil {
@@ -235,7 +235,7 @@ func judgeCounting(r *report, p Parent) {
 	}
 }
 
-// driversOf returns the drivers of networks; the default one without any.
+// driversOf returns the drivers of networks, or the default one if there are none.
 func driversOf(networks []*specs.Network) (all []specs.Driver) {
 	for _, n := range networks {
 		if !slices.Contains(all, n.Driver) {

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// hostLinks is what the kernel has in the host's namespace.
+// hostLinks holds the links of the host's namespace.
 type hostLinks struct {
 	links []network.LinkInfo
 	addrs []network.AddressInfo
@@ -45,7 +45,7 @@ func (h *hostLinks) has(name string) bool {
 	return slices.ContainsFunc(h.links, func(l network.LinkInfo) bool { return l.HasName(name) })
 }
 
-// names lists the interfaces that can be parents.
+// names returns the names of the interfaces that can be parents.
 func (h *hostLinks) names() string {
 	var names []string
 	for _, l := range h.links {
@@ -60,7 +60,7 @@ func (h *hostLinks) names() string {
 	return strings.Join(names, ", ")
 }
 
-// parent gathers what is known of a parent, once.
+// parent gathers the facts about a parent, once.
 func (s *survey) parent(name string) Parent {
 	if p, known := s.parents[name]; known {
 		return p
@@ -77,12 +77,12 @@ func (s *survey) parent(name string) Parent {
 	return p
 }
 
-// fill adds what is around a parent that was found.
+// fill adds the surroundings of an existing parent.
 func (s *survey) fill(p *Parent) {
 	if below := s.kernel.byIndex(p.Found.TrunkIndex); below != nil {
-		p.Trunk, _ = s.Host.Parent(below.Name) // what is a trunk can be a parent
+		p.Trunk, _ = s.Host.Parent(below.Name) // a trunk can be a parent
 	}
-	p.Device, _ = s.Host.Device(p.Found.Index) // gone meanwhile: nothing to tell
+	p.Device, _ = s.Host.Device(p.Found.Index) // none if it was deleted meanwhile
 	p.Cards = s.cards(p.Found.Index, maxStacked)
 	for _, a := range s.kernel.addrs {
 		if a.Index == p.Found.Index && p.OnDemand == 0 {
@@ -103,12 +103,11 @@ func (s *survey) fill(p *Parent) {
 	}
 }
 
-// maxStacked bounds how many links may lie above one another
-// (MAX_NEST_DEV in include/linux/netdevice.h).
+// maxStacked bounds the depth of stacked links (MAX_NEST_DEV in include/linux/netdevice.h).
 const maxStacked = 8
 
-// cards returns the devices by which frames of a link leave: below a VLAN its
-// trunk, of a bridge or bond the ports.
+// cards returns the devices by which frames of a link leave: of a VLAN its trunk, of a
+// bridge or bond the ports.
 func (s *survey) cards(index, depth int) (all []network.Device) {
 	l := s.kernel.byIndex(index)
 	if l == nil || depth == 0 {
@@ -128,9 +127,9 @@ func (s *survey) cards(index, depth int) (all []network.Device) {
 	return all
 }
 
-// users returns the interfaces on a parent: those of the host that the kernel
-// shows, and those of containers that berth has recorded. Other engines'
-// containers have theirs out of sight.
+// users returns the interfaces on a parent: those of the host that the kernel shows, and
+// those of containers in berth's records. Interfaces of other engines' containers are not
+// visible.
 func (s *survey) users(index int) (all []User) {
 	for _, l := range s.kernel.links {
 		if l.Driver != "" && l.ParentIndex == index && l.ParentNSID < 0 {
@@ -155,7 +154,7 @@ func (s *survey) user(a *state.Attachment) User {
 	return User{Occupant: o, Network: a.Network, Container: s.name(a)}
 }
 
-// same reports whether two parents are one.
+// same reports whether two parents are equal.
 func (p Parent) same(o Parent) bool {
 	if p.Found == nil || o.Found == nil {
 		return p.Asked == o.Asked

@@ -8,7 +8,7 @@ import (
 	"berth/specs"
 )
 
-// parentCase is what judgeParent judges.
+// parentCase is the input of judgeParent.
 type parentCase struct {
 	Parent
 	DMI      DMI
@@ -84,7 +84,8 @@ func TestJudgeParent(t *testing.T) {
 	})
 }
 
-// The driver of the card names the platform where the firmware does not.
+// TestJudgeParentByDriver: the driver of the card identifies the platform if the firmware
+// does not.
 func TestJudgeParentByDriver(t *testing.T) {
 	for driver, want := range map[string]Result{
 		"virtio_net": Warn, "vmxnet3": Warn, "hv_netvsc": Warn, "vif": Warn, "ena": Fail, "gve": Fail, "mana": Fail, "igb": Pass,

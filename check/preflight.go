@@ -17,8 +17,8 @@ import (
 	"berth/specs"
 )
 
-// Preflight checks the host and every network, or the host and one network or
-// parent. What could not be gathered is a line, so it never fails as a whole.
+// Preflight checks the host and every network, or the host and one network or parent. A
+// fact that cannot be gathered gives a line, so it never fails as a whole.
 func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	s := c.survey(ctx)
 	targets, unknown := s.targets(name)
@@ -50,7 +50,7 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	return lines
 }
 
-// survey is what is gathered once for all networks.
+// survey holds the facts that are gathered once for all networks.
 type survey struct {
 	*Checker
 	config   specs.Config
@@ -61,7 +61,7 @@ type survey struct {
 	records  []*state.Attachment // live ones
 	leases   []lease.Lease
 	shims    []*hostshim.Record
-	unread   error // why there are no records
+	unread   error // why the records cannot be read
 	parents  map[string]Parent
 }
 
@@ -79,7 +79,7 @@ func (c *Checker) survey(ctx context.Context) *survey {
 	return s
 }
 
-// read takes what is live out of the records.
+// read takes the live records.
 func (s *survey) read(tx *state.Tx) error {
 	for a, err := range tx.Live("") {
 		if err != nil {
@@ -98,11 +98,11 @@ func (s *survey) read(tx *state.Tx) error {
 	return err
 }
 
-// judgeConfig tells what of files and records could be read.
+// judgeConfig reports errors of reading files and records.
 func judgeConfig(r *report, s *survey) {
 	for _, err := range s.broken {
 		if errors.Is(err, config.ErrUnsafe) {
-			continue // judgeDirs tells
+			continue // judgeDirs reports it
 		}
 		r.fail("config", "correct that file", "%v", err)
 	}
@@ -122,14 +122,14 @@ func judgeConfig(r *report, s *survey) {
 	}
 }
 
-// target is a parent, and those of its networks that are asked about.
+// target is a parent with the selected networks.
 type target struct {
 	parent   string
 	networks []*specs.Network
 }
 
-// targets returns what a name means: a network, else a parent with its
-// networks; "": all networks. A name that means nothing is a line.
+// targets returns the targets of a name: a network, else a parent with its networks; ""
+// selects all networks. An unknown name gives a line.
 func (s *survey) targets(name string) (all []target, unknown []Line) {
 	named := func(n *specs.Network) bool { return name == "" || n.Name == name }
 	on := func(n *specs.Network) bool {
@@ -141,7 +141,7 @@ func (s *survey) targets(name string) (all []target, unknown []Line) {
 	case slices.ContainsFunc(s.networks, on):
 		return s.targetsOf(on), nil
 	case s.isBroken(name):
-		return nil, nil // the line of its file tells
+		return nil, nil // the line of its file has the reason
 	case s.parent(name).Found != nil || s.kernel.has(name):
 		return []target{{parent: name}}, nil
 	}
@@ -167,7 +167,7 @@ func (s *survey) targetsOf(wanted func(*specs.Network) bool) (all []target) {
 	return all
 }
 
-// isBroken reports whether a network has a file that cannot be used.
+// isBroken reports whether a network's file cannot be used.
 func (s *survey) isBroken(name string) bool {
 	return specs.CheckNetworkName(name) == nil && lookAt(config.NetworkFile(s.Dirs.Config, name)).Exists
 }
@@ -183,7 +183,7 @@ func (s *survey) networkNames() string {
 	return strings.Join(names, ", ")
 }
 
-// network gathers what a network is held to.
+// network gathers the facts for a network's checks.
 func (s *survey) network(n *specs.Network) Network {
 	facts := Network{Network: n, Parent: s.parent(n.Parent), Host: s.kernel.addresses(), NoIPv6: network.CheckIPv6()}
 	facts.Unset, facts.UnsetErr = network.UnsetSysctls(n)
@@ -203,15 +203,15 @@ func (s *survey) network(n *specs.Network) Network {
 	return facts
 }
 
-// isShim reports whether the host has an address by the shim of one of some
-// networks: then it is held like a container's.
+// isShim reports whether the host has an address by the shim of one of some networks: then
+// it is leased like a container's.
 func (s *survey) isShim(a netip.Addr, networks map[string]bool) bool {
 	return slices.ContainsFunc(s.shims, func(r *hostshim.Record) bool {
 		return networks[r.Network] && slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == a.Unmap().WithZone("") })
 	})
 }
 
-// runtimes returns the OCI runtimes that are installed.
+// runtimes returns the installed OCI runtimes.
 func (c *Checker) runtimes() (found []string) {
 	for _, name := range []string{"runc", "crun"} {
 		if path := c.executable(name); path != "" {

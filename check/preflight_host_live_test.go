@@ -15,7 +15,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// An address that the host has by its shim is where berth has put it.
+// TestPreflightShim: an address of the host's shim is no conflict.
 func TestPreflightShim(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
@@ -40,8 +40,8 @@ func TestPreflightShim(t *testing.T) {
 	}
 }
 
-// Files and directories that hook and agent refuse are a line each, with what
-// helps.
+// TestPreflightUnsafe requires a line with a remedy for each file and directory that hook
+// and agent refuse.
 func TestPreflightUnsafe(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -61,7 +61,7 @@ func TestPreflightUnsafe(t *testing.T) {
 	}
 }
 
-// What the host has is told without an error on this machine, whatever it is.
+// TestPreflightHost requires that any machine's host is described without an error.
 func TestPreflightHost(t *testing.T) {
 	t.Parallel()
 	hasMacvlan := testnet.Has(testnet.Macvlan) // loads the module, which a check does not

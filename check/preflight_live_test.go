@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// host is a namespace that stands for a host, with the parent eth1 whose wire
-// ends as "port" in another.
+// host is a namespace that stands for a host, with the parent eth1 whose wire ends as
+// "port" in another.
 type host struct {
 	*testing.T
 	ns, lan *testnet.NS
@@ -43,7 +43,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// network writes a network file with an address range and a further text.
+// network writes a network file with an address range and additional text.
 func (h *host) network(name, text string) {
 	h.Helper()
 	path := config.NetworkFile(h.c.Dirs.Config, name)
@@ -57,7 +57,7 @@ func (h *host) network(name, text string) {
 
 const lan = "parent = \"eth1\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\nip_range = \"192.0.2.64/26\"\n"
 
-// preflight returns the lines that are not about the host in general.
+// preflight returns the lines without those on the host in general.
 func (h *host) preflight(name string) []Line {
 	h.Helper()
 	var lines []Line
@@ -74,7 +74,7 @@ func (h *host) ip(args string) {
 	testnet.Run(h, h.ns, "ip", strings.Fields(args)...)
 }
 
-// want holds the lines to be all passes but those of one check.
+// want requires that all lines are passes but those of one check.
 func want(t *testing.T, what string, lines []Line, check string, result Result, part string) {
 	t.Helper()
 	found := false
@@ -94,7 +94,7 @@ func TestPreflight(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before      string // ip(8) on the host
-		file        string // network lan; "": as it should be
+		file        string // network lan; "" for the usual one
 		check, part string
 		result      Result
 	}{
@@ -173,7 +173,7 @@ func TestPreflightPassthru(t *testing.T) {
 	want(t, "not free for passthru", dropCheck(h.preflight("all"), "shares"), "beside", Fail, "beside of this host")
 }
 
-// Records tell of interfaces that cannot be seen from the host.
+// TestPreflightRecorded: records show interfaces that are not visible from the host.
 func TestPreflightRecorded(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -215,7 +215,7 @@ func (h *host) update(fn func(*state.Tx) error) {
 	}
 }
 
-// A VLAN that is made on demand needs 8021q, and its trunk up.
+// TestPreflightOnDemand: a VLAN created on demand needs 8021q, and its trunk up.
 func TestPreflightOnDemand(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -282,7 +282,8 @@ func TestPreflightTargets(t *testing.T) {
 	}
 }
 
-// A parent may be named by any of its names, in a file and to the command.
+// TestPreflightByAlternativeNames: a parent may be given by any of its names, in a file and
+// to the command.
 func TestPreflightByAlternativeNames(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
