@@ -4,9 +4,8 @@
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
-// Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It
-// reads the container's state from standard input and nothing from its
-// environment.
+// Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It reads the
+// container's state from standard input and nothing from its environment.
 package main
 
 import (
@@ -37,8 +36,8 @@ An OCI runtime runs it, with the container's state on standard input.
 `
 
 func main() {
-	// A run lives for milliseconds and does one thing after another: collecting
-	// garbage and waking other threads would be most of its time.
+	// A run takes milliseconds and is sequential: garbage collection and other threads
+	// would take most of its time.
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
 	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
@@ -77,7 +76,7 @@ func run(args []string) int {
 	return start(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)
 }
 
-// parseTimeout reads a duration that a run can end in.
+// parseTimeout parses a duration after which a run must end.
 func parseTimeout(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
@@ -87,8 +86,8 @@ func parseTimeout(text string) (time.Duration, error) {
 }
 
 func start(h hook.Hook, stage string, timeout time.Duration) int {
-	// The working directory is the bundle: leave it, so that nothing relative
-	// can lead into what the container controls.
+	// The working directory is the bundle: leave it, so that no relative path leads to a
+	// place that the container controls.
 	if err := os.Chdir("/"); err != nil {
 		fmt.Fprintln(os.Stderr, "berth-hook:", err)
 		return 1
@@ -107,14 +106,14 @@ func start(h hook.Hook, stage string, timeout time.Duration) int {
 	log.Error("berth-hook", "stage", stage, "error", err)
 	tell(err)
 	if h.Stopping() {
-		return 0 // a poststop that fails would make an error of a container that is gone already
+		return 0 // a failing poststop would cause an error for a container that is gone already
 	}
 	return 1
 }
 
-// interruptible returns a context that ends with a signal, so that an attach
-// is undone. The runtime of Go takes a thread for it, so only those ask for it
-// that have something to undo: a release that dies is taken up by the next run.
+// interruptible returns a context that ends with a signal, so that an attach is undone.
+// Go's runtime needs a thread for it, so only stages with an undo use it: if a release
+// dies, the next run continues it.
 func interruptible(ctx context.Context) context.Context {
 	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
 	return ctx

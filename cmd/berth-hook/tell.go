@@ -11,9 +11,9 @@ import (
 	"berth/engine/wrapper"
 )
 
-// tell says what went wrong where whoever started the container looks. crun
-// gives its hooks no standard error, and says of one that failed only that it
-// failed; so crun's own standard error and log are told.
+// tell writes the error to the place that the user who started the container reads. crun
+// gives its hooks no standard error, and reports only that a hook failed; so the error also
+// goes to crun's own standard error and log.
 func tell(wrong error) {
 	fmt.Fprintln(os.Stderr, "berth-hook:", wrong)
 	if !isNull(os.Stderr) {
@@ -21,12 +21,12 @@ func tell(wrong error) {
 	}
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", os.Getppid()))
 	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	// It runs as a copy of itself, so its executable has no name.
+	// crun runs as a copy of itself, so its executable has no name.
 	if err != nil || !strings.Contains(filepath.Base(args[0]), "crun") {
 		return
 	}
-	// In the log this is not the last word, and podman takes the only one: where
-	// there are two, it shows what the runtime printed.
+	// The log gets more lines after this one; podman shows a single line only, and if there
+	// are two, the runtime's output.
 	_ = wrapper.Log(args[0], args[1:], "berth-hook", wrong)
 	if stderr, err := stderrOf(os.Getppid()); err == nil {
 		fmt.Fprintln(stderr, "berth-hook:", wrong)
@@ -34,8 +34,8 @@ func tell(wrong error) {
 	}
 }
 
-// stderrOf returns the standard error of another process, whatever it is: the
-// same open file, so that neither overwrites what the other prints.
+// stderrOf returns the standard error of another process: the same open file, so that
+// neither overwrites the other's output.
 func stderrOf(pid int) (*os.File, error) {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -46,7 +46,7 @@ func stderrOf(pid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "stderr"), err
 }
 
-// isNull says whether a file is /dev/null: the device 1:3 (Linux,
+// isNull reports whether a file is /dev/null: the device 1:3 (Linux,
 // Documentation/admin-guide/devices.txt).
 func isNull(f *os.File) bool {
 	var stat unix.Stat_t

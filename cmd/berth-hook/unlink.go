@@ -9,14 +9,14 @@ import (
 	"berth/hook"
 )
 
-// unlinkStage is the argument of the process that a poststop leaves behind,
-// for the milliseconds that the kernel takes to tidy up a link:
-// "unlink NSID NAME". It is no part of the contract.
+// unlinkStage is the argument of the process that a poststop leaves behind, for the
+// milliseconds that the kernel takes to delete a link: "unlink NSID NAME". It is not part
+// of the contract.
 const unlinkStage = "unlink"
 
-// startUnlink starts such a process. It has no standard streams, so that a
-// reader of the hook's streams does not wait for it, and a session of its own,
-// so that no signal to the hook's group reaches it.
+// startUnlink starts such a process. It has no standard streams, so that a reader of the
+// hook's streams does not wait for it, and a session of its own, so that no signal to the
+// hook's group reaches it.
 func startUnlink(nsid int, name string) error {
 	args := []string{"berth-hook", unlinkStage, strconv.Itoa(nsid), name}
 	_, err := syscall.ForkExec("/proc/self/exe", args, &syscall.ProcAttr{
@@ -25,7 +25,7 @@ func startUnlink(nsid int, name string) error {
 	return os.NewSyscallError("fork", err)
 }
 
-// unlink is that process.
+// unlink is the body of that process.
 func unlink(args []string) int {
 	if len(args) != 2 {
 		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the id of a namespace and a name\n", unlinkStage, args)

@@ -9,13 +9,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == unlinkStage { // of startUnlink, in a test
+	if len(os.Args) > 1 && os.Args[1] == unlinkStage { // started by startUnlink, in a test
 		os.Exit(unlink(os.Args[2:]))
 	}
 	testnet.Main(m)
 }
 
-// TestUnlinkProcess has a link deleted by a real process of its own.
+// TestUnlinkProcess deletes a link by a separate process.
 func TestUnlinkProcess(t *testing.T) {
 	t.Parallel()
 	parent := testnet.Unique("p")
