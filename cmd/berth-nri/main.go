@@ -1,6 +1,6 @@
-// Command berth-nri attaches the pods of Kubernetes: it is berth's plugin of
-// NRI, for containerd and CRI-O. It runs as a service beside the runtime, or is
-// started by it as NN-berth in the runtime's folder of plugins.
+// Command berth-nri attaches Kubernetes pods: it is berth's NRI plugin, for containerd and
+// CRI-O. It runs as a service beside the runtime, or the runtime starts it as NN-berth from
+// its folder of plugins.
 package main
 
 import (
@@ -73,7 +73,7 @@ func start(p *nri.Plugin, options nri.Options) error {
 	if err := openSysctls(); err != nil {
 		return err
 	}
-	signal.Ignore(unix.SIGHUP) // it has nothing to read again
+	signal.Ignore(unix.SIGHUP) // there is nothing to reload
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	if nri.Launched() {

@@ -22,7 +22,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// runPlugin in the environment makes the test binary be berth-nri.
+// runPlugin is the environment variable that makes the test binary run as berth-nri.
 const runPlugin = "BERTH_NRI_RUN"
 
 func TestMain(m *testing.M) {
@@ -57,7 +57,7 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-// args are a shell's words for the plugin of this node.
+// args returns the plugin's arguments for this node, for a shell.
 func (n *node) args() string {
 	return fmt.Sprintf("%s=1 exec %s --config %s --state %s --bpffs %s", runPlugin, os.Args[0], n.dirs.Config, n.dirs.State, n.dirs.BPFFS)
 }
@@ -78,7 +78,7 @@ func (n *node) runtime(plugins string) *adaptation.Adaptation {
 	return r
 }
 
-// pod is a pod's namespace at a path of its own, as runtimes have them.
+// pod creates a pod's namespace at its own path, as runtimes do.
 func (n *node) pod() (ns *testnet.NS, path string) {
 	n.Helper()
 	ns, path = testnet.Namespace(n), "/run/"+testnet.Unique("netns")
@@ -92,7 +92,7 @@ func (n *node) pod() (ns *testnet.NS, path string) {
 	return ns, path
 }
 
-// mustAttach waits for the plugin and has it attach a pod.
+// mustAttach waits for the plugin and lets it attach a pod.
 func (n *node) mustAttach(r *adaptation.Adaptation, ns *testnet.NS, path string) {
 	n.Helper()
 	run := func(networks string) error {
@@ -116,8 +116,8 @@ func (n *node) mustAttach(r *adaptation.Adaptation, ns *testnet.NS, path string)
 	}
 }
 
-// daemonSetCaps are the capabilities of the plugin in the manifest, in the
-// words of setpriv(1).
+// daemonSetCaps returns the capabilities of the plugin in the manifest, in the syntax of
+// setpriv(1).
 func daemonSetCaps(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../deploy/kubernetes/berth.yaml")
@@ -144,13 +144,13 @@ func daemonSetCaps(t *testing.T) string {
 	return caps
 }
 
-// The privileges that the manifest gives are enough, with sysctls read-only as
-// container engines mount them.
+// TestRunsAsTheDaemonSetConfinesIt requires that the manifest's privileges are enough, with
+// sysctls read-only as container engines mount them.
 func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	ns, path := n.pod()
-	// As an engine's container: private mounts, /proc/sys read-only.
+	// Like an engine's container: private mounts, /proc/sys read-only.
 	script := "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && " +
 		n.args() + " --socket " + n.socket
 	cmd := exec.Command("unshare", "-m", "sh", "-c", strings.Replace(script, "exec ", "exec setpriv --no-new-privs --bounding-set="+daemonSetCaps(t)+" ", 1))
@@ -176,7 +176,8 @@ func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 	}
 }
 
-// The runtime starts what is in its folder of plugins, and ends it.
+// TestTheRuntimeStartsIt requires that the runtime starts the plugin from its folder, and
+// ends it.
 func TestTheRuntimeStartsIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -6,13 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysctls is a mount of its own where a container engine made it read-only.
-// What is below net in it is of the network namespace of whoever looks
-// (net/sysctl_net.c).
+// sysctls is a mount of its own if a container engine made it read-only. The files below
+// net belong to the network namespace of the process that opens them (net/sysctl_net.c).
 const sysctls = "/proc/sys"
 
-// openSysctls makes the sysctls writable in a container that is not privileged:
-// whether an interface has IPv6 is said there, and nowhere else.
+// openSysctls makes the sysctls writable in an unprivileged container: only they can enable
+// or disable IPv6 of an interface.
 func openSysctls() error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(sysctls, &st); err != nil {
