@@ -4,8 +4,8 @@
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
-// Command berth-runtime is an OCI runtime that adds berth's hooks to containers
-// which ask for them, and becomes runc or crun.
+// Command berth-runtime is an OCI runtime that adds berth's hooks to the containers that
+// request them, and then executes runc or crun.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 var version = "devel"
 
 func main() {
-	// It lives for milliseconds and does one thing after another. The thread is
-	// held because what it starts ends with it (PR_SET_PDEATHSIG).
+	// A run takes milliseconds and is sequential. The thread is locked because its child
+	// processes end with it (PR_SET_PDEATHSIG).
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
 	runtime.LockOSThread()
