@@ -116,11 +116,11 @@ func TestDetachAndAttach(t *testing.T) {
 		t.Errorf("status after detach %+v", s)
 	}
 	web.send(10)
-	web.sent(10) // kept, and not counted meanwhile
+	web.sent(10) // sent, and not counted meanwhile
 	l.network("lab", lanFile)
 	testnet.Eventually(t, "the new network", func() bool { return len(l.status().Parents[0].Networks) == 2 })
 	web.send(10)
-	web.sent(10) // off stays off
+	web.sent(10) // it stays detached
 	check(t, l.client.Attach(t.Context()))
 	web.send(10)
 	web.sent(20)
@@ -145,13 +145,13 @@ func TestEndedContainerIsKept(t *testing.T) {
 	web.send(25)
 	check(t, web.releaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool {
-		web.sent(25) // at every moment on the way
+		web.sent(25) // at every moment of the way
 		return l.slotOf("web") == 0
 	})
 	wantLine(t, a.scrape(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 25`)
 	again := l.attach("web2", 1)
 	again.send(4)
-	again.sent(4) // of a slot that another had
+	again.sent(4) // in a slot that another endpoint had
 	web.sent(25)
 }
 

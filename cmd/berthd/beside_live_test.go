@@ -8,8 +8,9 @@ import (
 	"berth/internal/testnet"
 )
 
-// What the parent cannot see, the interface says: the copies of broadcasts that
-// it is given. They are beside the counts, not among them.
+// TestGroupPacketsOfTheInterface: the parent does not see the copies of broadcasts that an
+// interface gets, but the interface counts them. They are shown beside the counts, not in
+// them.
 func TestGroupPacketsOfTheInterface(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

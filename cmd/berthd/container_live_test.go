@@ -23,13 +23,13 @@ type container struct {
 	mac    specs.MAC
 }
 
-// attach makes container number n with an address of its own.
+// attach creates container number n with its own address.
 func (l *lab) attach(id string, n byte) *container {
 	l.t.Helper()
 	return l.attachAs(id, n, func(*state.Attachment) {})
 }
 
-// attachAs is attach with something about it changed.
+// attachAs is attach with a changed attachment.
 func (l *lab) attachAs(id string, n byte, change func(*state.Attachment)) *container {
 	l.t.Helper()
 	c := &container{lab: l, id: id, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}
@@ -108,7 +108,7 @@ func (c *container) send(n int) {
 	})
 }
 
-// sent checks what the agent says that the container has sent.
+// sent checks the agent's count of the container's sent packets.
 func (c *container) sent(n uint64) {
 	c.t.Helper()
 	want := specs.Count{Packets: n, Bytes: n * frameBytes}

@@ -23,8 +23,7 @@ func (l *lab) eventsOf(id string, kind specs.Kind) (all []specs.Event) {
 	return all
 }
 
-// told waits until as many events of a kind were told of a container, and
-// counted.
+// told waits until n events of a kind about a container were reported and counted.
 func (l *lab) told(id string, kind specs.Kind, n int) []specs.Event {
 	l.t.Helper()
 	testnet.Eventually(l.t, string(kind)+" of "+id, func() bool {
@@ -42,8 +41,8 @@ func (c *container) ip(args ...string) {
 	testnet.Run(c.t, c.ns, "ip", args...)
 }
 
-// fence waits until the agent has looked at what was changed before: it tells
-// of another container, which is changed last.
+// fence waits until the agent has checked all earlier changes: it changes another container
+// last, and waits for its event.
 func (l *lab) fence(c *container) {
 	l.t.Helper()
 	n := len(l.eventsOf(c.id, specs.AddressDrift)) + 1
@@ -72,7 +71,7 @@ func TestDriftIsToldOnce(t *testing.T) {
 	if e := l.told("web", specs.MACDrift, 1)[0]; e.Detail != "is 02:00:5e:00:53:77, declared 02:00:5e:00:53:01" {
 		t.Errorf("event %+v", e)
 	}
-	// As long as it stays, it is not told again; one that comes back is.
+	// As long as it stays, it is not reported again; if it comes back, it is.
 	l.fence(other)
 	l.told("web", specs.AddressDrift, 1)
 	web.ip("addr", "del", "192.0.2.99/24", "dev", "net1")
@@ -82,7 +81,8 @@ func TestDriftIsToldOnce(t *testing.T) {
 	wantLine(t, a.scrape(), `berth_violations_total{kind="mode-drift",network="lan",parent="eth1"} 1`)
 }
 
-// An agent that starts tells what it finds, and does not count it twice.
+// TestDriftOverARestart requires that a starting agent reports its findings, and does not
+// count them twice.
 func TestDriftOverARestart(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -99,8 +99,8 @@ func TestDriftOverARestart(t *testing.T) {
 	l.told("db", specs.ModeDrift, 1)
 }
 
-// What a container may do with its interface, what the kernel does, and the
-// end of a container, are no drift.
+// TestNoDrift: a container's permitted changes, the kernel's own changes, and the end of a
+// container are no drift.
 func TestNoDrift(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -110,7 +110,7 @@ func TestNoDrift(t *testing.T) {
 	check(t, l.open(web.ns).SetIPv6("net1", network.IPv6Settings{Mode: specs.IPv6LinkLocal}))
 	for _, args := range [][]string{
 		{"link", "set", "net1", "down"},
-		{"link", "set", "net1", "name", "lan0"}, // of one that is up too, from 6.2 on
+		{"link", "set", "net1", "name", "lan0"}, // also while it is up, from 6.2 on
 		{"link", "set", "lan0", "up"},           // with a link-local address now
 		{"link", "set", "lan0", "mtu", "1400"},
 		{"link", "set", "lan0", "promisc", "on"},
@@ -126,7 +126,7 @@ func TestNoDrift(t *testing.T) {
 	check(t, dead.ns.Close())
 	bare := l.attachAs("bare", 5, func(a *state.Attachment) { a.Addresses = nil })
 	testnet.Run(t, l.host, "ip", "link", "set", parent, "mtu", "1450")
-	bare.ip("addr", "add", "203.0.113.5/24", "dev", "net1") // it was given none
+	bare.ip("addr", "add", "203.0.113.5/24", "dev", "net1") // it was assigned none
 	l.fence(other)
 	for e, err := range l.client.Events(t.Context(), client.Filter{}) {
 		check(t, err)
@@ -142,7 +142,7 @@ func TestPassthruIsShared(t *testing.T) {
 	l.network("lan", lanFile+"mode = \"passthru\"\n")
 	l.start()
 	web := l.attachAs("web", 1, func(a *state.Attachment) { a.Mode = specs.ModePassthru })
-	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:70") // it may
+	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:70") // which is permitted
 	testnet.Run(t, l.host, "ip", "link", "add", "br0", "type", "bridge")
 	testnet.Run(t, l.host, "ip", "addr", "add", "fe80::77/64", "dev", parent, "nodad")
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.200/24", "dev", parent)
@@ -150,7 +150,7 @@ func TestPassthruIsShared(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	testnet.Run(t, l.host, "ip", "addr", "del", "192.0.2.200/24", "dev", parent)
-	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.201/24", "dev", "br0") // another's
+	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.201/24", "dev", "br0") // another container's
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.202/24", "dev", parent)
 	l.told("web", specs.PassthruShared, 2)
 	if got := len(l.eventsOf("web", specs.MACDrift)); got > 0 {
@@ -158,7 +158,8 @@ func TestPassthruIsShared(t *testing.T) {
 	}
 }
 
-// A reader is told within a moment, not at the next look.
+// TestDriftIsHeard requires that a reader gets the event within a moment, not at the next
+// resync.
 func TestDriftIsHeard(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

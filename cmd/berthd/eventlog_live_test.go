@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Events are written where berth.toml says, also those of the last moment.
+// TestEventsFile requires that events are written to the file in berth.toml, including
+// those of the last moment.
 func TestEventsFile(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -43,7 +44,8 @@ func TestEventsFile(t *testing.T) {
 	}
 }
 
-// A file that cannot be written is said once, and harms nothing else.
+// TestEventsFileFails requires that an unwritable file is reported once, and affects
+// nothing else.
 func TestEventsFileFails(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -64,7 +66,7 @@ func TestEventsFileFails(t *testing.T) {
 	}
 }
 
-// The journal is told in its own protocol. Not in parallel: all agents of this
+// TestEventsJournal reads the journal's own protocol. Not in parallel: all agents of this
 // test binary would write to its socket.
 func TestEventsJournal(t *testing.T) {
 	l := newLab(t)

@@ -26,8 +26,8 @@ func (a *agent) ends(code int) {
 	}
 }
 
-// TestEndsWithoutItsState removes the state directory: the agent says so and
-// ends, and takes nothing away from the next one.
+// TestEndsWithoutItsState removes the state directory: the agent reports it and ends, and
+// removes nothing of its successor's.
 func TestEndsWithoutItsState(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -35,7 +35,7 @@ func TestEndsWithoutItsState(t *testing.T) {
 	a := l.start()
 	l.parentIs(parent, specs.ParentCounting)
 	aside := l.state + ".aside"
-	check(t, os.Rename(l.state, aside)) // at once, and as unseen as a removed socket
+	check(t, os.Rename(l.state, aside)) // at once, and as silently as a removed socket
 	next := l.command("--metrics", "", "--bpffs", l.bpffs+"-other")
 	t.Cleanup(func() { os.RemoveAll(l.bpffs + "-other") })
 	other := l.launch(next)
@@ -49,7 +49,7 @@ func TestEndsWithoutItsState(t *testing.T) {
 	}
 }
 
-// TestUnmountedBPFFS takes the file system away and brings it back.
+// TestUnmountedBPFFS unmounts the file system and mounts it again.
 func TestUnmountedBPFFS(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -74,8 +74,8 @@ func TestUnmountedBPFFS(t *testing.T) {
 	web.sent(3)
 }
 
-// TestPinsAgain removes what is pinned: counting goes on, with the counts of
-// before, and hooks find the maps.
+// TestPinsAgain removes the pins: counting goes on, with the earlier counts, and hooks find
+// the maps.
 func TestPinsAgain(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(l *lab) error{

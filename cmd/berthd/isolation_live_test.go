@@ -9,7 +9,7 @@ import (
 	"berth/specs"
 )
 
-// seek has a container ask the LAN for an address, at least once.
+// seek lets a container ask the LAN for an address, at least once.
 func (c *container) seek(addr string) {
 	c.t.Helper()
 	testnet.In(c.t, c.ns, func() {
@@ -21,18 +21,18 @@ func (c *container) seek(addr string) {
 	})
 }
 
-// reconciled waits until the agent has looked at everything, from the beginning.
+// reconciled waits until the agent has reconciled everything once.
 func (l *lab) reconciled() {
 	l.t.Helper()
-	for _, name := range []string{"wake-1", "wake-2"} { // the first may have looked before
+	for _, name := range []string{"wake-1", "wake-2"} { // the first reconciliation may have begun before
 		before := l.status().LastReconciled
 		l.network(name, lanFile+"# "+time.Now().String()+"\n")
 		testnet.Eventually(l.t, "a look", func() bool { return l.status().LastReconciled.After(before) })
 	}
 }
 
-// The host's own addresses on a parent are those of then: a container that asks
-// for one is told by name why nobody answers.
+// TestHostIsolationFollowsTheHost requires the host's present addresses on a parent: a
+// container that asks for one gets an event that names the reason.
 func TestHostIsolationFollowsTheHost(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -53,7 +53,7 @@ func TestHostIsolationFollowsTheHost(t *testing.T) {
 	db.seek("192.0.2.202")
 	testnet.Eventually(t, "the address that came", func() bool { return isolated(db) > 0 })
 	late := l.attach("late", 3)
-	late.seek("192.0.2.201") // nobody's now
+	late.seek("192.0.2.201") // no host's now
 	late.seek(lanAddr)
 
 	// An interface of the host's beside the containers answers for all of them.
@@ -62,7 +62,7 @@ func TestHostIsolationFollowsTheHost(t *testing.T) {
 	l.reconciled()
 	last := l.attach("last", 4)
 	last.seek("192.0.2.202")
-	last.send(1) // and by then its question has passed
+	last.send(1) // its answer comes after the question's
 	late.send(1)
 	for _, c := range []*container{late, last} {
 		if n := isolated(c); n > 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// A kernel that does not show its types is no obstacle: nothing is relocated.
+// TestRunsWithoutBTF: the agent runs on a kernel without BTF, as nothing is relocated.
 func TestRunsWithoutBTF(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -25,7 +25,8 @@ func TestRunsWithoutBTF(t *testing.T) {
 	web.sent(2)
 }
 
-// Where the kernel has no tcx, auto takes clsact, and tcx says what helps.
+// TestWaysToAttach: without tcx in the kernel, auto uses clsact, and tcx fails with the
+// remedy.
 func TestWaysToAttach(t *testing.T) {
 	t.Parallel()
 	has := hasTCX(t)

@@ -19,11 +19,11 @@ import (
 	"berth/specs"
 )
 
-// killSeed in the environment is the seed of the moments of the kills.
+// killSeed is the environment variable with the seed of the kills' times.
 const killSeed = "BERTHD_KILL_SEED"
 
-// Of the kills: how many, how long after its start an agent is killed at most,
-// and how many come between two looks at the counts.
+// The number of kills, the longest time between an agent's start and its kill, and the
+// number of kills between two checks of the counts.
 const (
 	kills      = 100
 	killsShort = 10
@@ -31,9 +31,9 @@ const (
 	lookEvery  = 10
 )
 
-// The programs count while agents come and go, whatever an agent was about when
-// it was killed: at the end there is every frame, and at no time more or less.
-// Programs are replaced in another way where the kernel has no tcx.
+// TestManyKillsLoseNoCount: the programs count while agents are killed at any point: at the
+// end every frame is counted, and at no time are there more or fewer. Without tcx in the
+// kernel, programs are replaced in another way.
 func TestManyKillsLoseNoCount(t *testing.T) {
 	t.Parallel()
 	times := kills
@@ -104,7 +104,7 @@ const (
 	flowEvery = 2 * time.Millisecond
 )
 
-// newFlow is a flow that sends until stop is closed.
+// newFlow creates a flow that sends until stop is closed.
 func newFlow(t *testing.T, from, to *testnet.NS, addr string, port int, stop <-chan struct{}) *flow {
 	t.Helper()
 	f := &flow{done: make(chan error, 1)}
@@ -161,12 +161,12 @@ type bustle struct {
 	last             map[string]uint64 // series of the last scrape
 }
 
-// load begins traffic between two containers and the LAN.
+// load starts traffic between two containers and the LAN.
 func (l *lab) load() *bustle {
 	l.t.Helper()
 	t := l.t.(*testing.T)
 	d := &bustle{lab: l, web: l.attach("web", 1), db: l.attach("db", 2), stop: make(chan struct{})}
-	// Nobody asks for addresses: a neighbour's frames would be counted too.
+	// No machine sends ARP requests: a neighbour's frames would be counted too.
 	testnet.Run(t, l.lan, "ip", "neigh", "replace", "192.0.2.1", "lladdr", d.web.mac.String(), "dev", "wire")
 	testnet.Run(t, d.web.ns, "ip", "neigh", "replace", "192.0.2.2", "lladdr", d.db.mac.String(), "dev", "net1")
 	d.out = newFlow(t, d.web.ns, l.lan, lanAddr, lanPort+1, d.stop)
@@ -175,7 +175,7 @@ func (l *lab) load() *bustle {
 	return d
 }
 
-// end stops the traffic; all of it has arrived then.
+// end stops the traffic, and waits until all of it has arrived.
 func (d *bustle) end() {
 	d.t.Helper()
 	close(d.stop)
@@ -187,8 +187,8 @@ func (d *bustle) end() {
 	}
 }
 
-// look compares the agent's counts with the traffic: at least what had arrived
-// before, at most what was sent by then, and no series goes back or goes away.
+// look compares the agent's counts with the traffic: at least the frames that had arrived
+// before, at most those sent by then, and no series falls or disappears.
 func (d *bustle) look(a *agent) {
 	d.t.Helper()
 	before := [...]uint64{d.out.received.Load(), d.in.received.Load(), d.sibling.received.Load()}

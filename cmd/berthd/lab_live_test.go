@@ -23,11 +23,11 @@ import (
 	"berth/specs"
 )
 
-// runAgent in the environment makes the test binary be berthd.
+// runAgent is the environment variable that makes the test binary run as berthd.
 const runAgent = "BERTHD_RUN"
 
-// program in the environment is a berthd to use in place of the test binary:
-// for figures.
+// program is the environment variable with a berthd to use in place of the test binary, for
+// measurements.
 const program = "BERTHD_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -84,7 +84,7 @@ func newLab(t testing.TB) *lab {
 	return l
 }
 
-// wire makes the parent and what it is plugged into.
+// wire creates the parent and its peer.
 func (l *lab) wire() {
 	l.t.Helper()
 	testnet.Veth(l.t, parent, l.host, "wire", l.lan)
@@ -117,7 +117,7 @@ type agent struct {
 	exit chan error
 }
 
-// output is what a process wrote; it may be read meanwhile.
+// output is a process's output; it may be read meanwhile.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -135,7 +135,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// command is berthd on the host of the lab, not started yet.
+// command returns berthd on the host of the lab, not started yet.
 func (l *lab) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(cmp.Or(os.Getenv(program), "/proc/self/exe"), append([]string{"--config", l.config, "--state", l.state, "--bpffs", l.bpffs}, args...)...)
 	cmd.Env = append(os.Environ(), runAgent+"=1")

@@ -1,5 +1,5 @@
-// Command berthd is the agent: it counts the traffic of berth's interfaces at
-// their parents, flags what breaks their mode, and serves both.
+// Command berthd is the agent: it counts the traffic of berth's interfaces at their
+// parents, finds violations of their mode, and serves both.
 package main
 
 import (
@@ -50,10 +50,10 @@ func run(args []string) int {
 	return 0
 }
 
-// gcPercent is how much the heap may grow between two collections. It is
-// small and lives long, and its host has other things to do with memory: with
-// 10,000 endpoints, 10 in place of 30 is 1 to 2 MB less, for a tenth of a second
-// more of CPU at the start. GOGC in the environment takes precedence.
+// gcPercent is the growth of the heap between two collections. The heap is small and lives
+// long, and the host needs its memory: with 10,000 endpoints, 10 instead of 30 is 1 to 2 MB
+// less, for a tenth of a second more of CPU at the start. GOGC in the environment takes
+// precedence.
 const gcPercent = 10
 
 func start(o daemon.Options) error {

@@ -10,9 +10,9 @@ import (
 	"berth/specs"
 )
 
-// TestParentComesBack moves the parent to another namespace and back, where it
-// gets another index, while a container lives: it is counted again, and no key
-// of the old index is left.
+// TestParentComesBack moves the parent to another namespace and back while a container
+// lives. The parent gets another index: it is counted again, and no key of the old index is
+// left.
 func TestParentComesBack(t *testing.T) {
 	t.Parallel()
 	for _, attach := range []string{"auto", "clsact"} {

@@ -27,8 +27,8 @@ func infoLine(id, name, image string) string {
 	return fmt.Sprintf(`berth_endpoint_info{container_id="%s",interface="net1",network="lan",parent="eth1",name="%s",image="%s",pod="",namespace="",mac="02:00:5e:00:53:01",driver="macvlan",mode="bridge"} 1`, id, name, image)
 }
 
-// The first scrape after the attachment has the name that dockerd wrote down,
-// and the name outlives the container, dockerd's file and the agent.
+// TestNamesOfDocker: the first scrape after the attachment has the name in dockerd's file,
+// and the name outlives the container, the file and the agent.
 func TestNamesOfDocker(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -52,9 +52,9 @@ func TestNamesOfDocker(t *testing.T) {
 	wantLine(t, a.scrape(), infoLine(id, "front", "nginx:1"))
 }
 
-// named holds the agent to an engine's name of a container that has just come.
-// The first scrape has it, unless the engine takes more than the tenth of a
-// second that a scrape waits, as on a machine under load.
+// named requires the agent to show an engine's name of a new container. The first scrape
+// has it, unless the engine takes more than the tenth of a second that a scrape waits, as
+// on a loaded machine.
 func (a *agent) named(line string) {
 	a.t.Helper()
 	start := time.Now()
@@ -66,7 +66,7 @@ func (a *agent) named(line string) {
 	testnet.Eventually(a.t, "the scrape has "+line, func() bool { return strings.Contains(a.scrape(), line+"\n") })
 }
 
-// containerd is one of the test's own, driven by ctr.
+// containerd is an instance that the test started, used by ctr.
 type containerd struct {
 	t           testing.TB
 	dir, socket string
@@ -102,8 +102,8 @@ func (d *containerd) ctr(args ...string) {
 	}
 }
 
-// containerd's word comes before the annotations', is there in the first
-// scrape, and is followed. An agent that starts before it waits for it.
+// TestNamesOfContainerd: containerd's answer precedes the annotations, is in the first
+// scrape, and is followed. An agent that starts before containerd waits for it.
 func TestNamesOfContainerd(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -116,7 +116,7 @@ metrics_info = ["name", "label:app"]`)
 	named := func(id, name, app string) string {
 		return fmt.Sprintf(`berth_endpoint_info{container_id="%s",interface="net1",network="lan",parent="eth1",name="%s",label_app="%s"} 1`, id, name, app)
 	}
-	wantLine(t, a.scrape(), named("db", "db-name", "")) // by its annotations
+	wantLine(t, a.scrape(), named("db", "db-name", "")) // from its annotations
 	d.start()
 	d.ctr("create", "--config", filepath.Join(d.dir, "spec.json"), "--label", "nerdctl/name=front", "--label", "app=shop", "web")
 	l.attach("web", 1)
@@ -132,8 +132,8 @@ metrics_info = ["name", "label:app"]`)
 	}
 }
 
-// TestNamesOfContainersThatShare ends the first of two containers in a namespace:
-// the row is the other one's, with its name and image.
+// TestNamesOfContainersThatShare ends the first of two containers in a namespace: the row
+// then has the other's name and image.
 func TestNamesOfContainersThatShare(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// TestEventsOfTheTimeWithoutAnAgent forges frames while no agent runs. The kernel
-// keeps the events, and the next agent reports them, with their parent and names.
+// TestEventsOfTheTimeWithoutAnAgent forges frames while no agent runs. The kernel keeps the
+// events, and the next agent reports them, with their parent and names.
 func TestEventsOfTheTimeWithoutAnAgent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prepare in the environment says what the test binary is to do to its own
-// process before it is executed again: one step a line.
+// prepare is the environment variable with the steps that the test binary applies to its
+// own process before it executes itself again: one step a line.
 const prepare = "BERTHD_PREPARE"
 
-// enterPrepared takes the steps, in mounts of its own, and executes the binary
-// again with them done.
+// enterPrepared applies the steps, in a mount namespace of its own, and executes the binary
+// again.
 func enterPrepared(steps string) error {
-	runtime.LockOSThread() // what follows is the thread's, and so execve's
+	runtime.LockOSThread() // the steps affect the thread, and so its execve
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("mounts of its own: %w", err)
 	}
@@ -41,13 +41,13 @@ func enterPrepared(steps string) error {
 
 func takeStep(words []string) error {
 	switch step, args := words[0], words[1:]; step {
-	case "hide": // what is at a path
+	case "hide": // hide a path's content
 		return unix.Mount("none", args[0], "tmpfs", 0, "")
-	case "read-only": // an empty directory that cannot be written
+	case "read-only": // mount an empty read-only directory
 		return unix.Mount("none", args[0], "tmpfs", unix.MS_RDONLY, "")
-	case "unmount": // also what lies below it
+	case "unmount": // with the mounts below it
 		return unmountAll(args[0])
-	case "all-read-only": // but for these, and for what is the kernel's
+	case "all-read-only": // except these and the kernel's
 		return allReadOnly(args)
 	case "drop":
 		return dropCapabilities(func(c int) bool { return slices.Contains(args, strconv.Itoa(c)) })
@@ -96,8 +96,8 @@ func allReadOnly(but []string) error {
 	return nil
 }
 
-// dropCapabilities takes them out of the bounding set, so that the next
-// program does not get them.
+// dropCapabilities removes capabilities from the bounding set, so that the next program
+// does not get them.
 func dropCapabilities(these func(int) bool) error {
 	for c := 0; c <= unix.CAP_LAST_CAP; c++ {
 		if !these(c) {
@@ -110,7 +110,7 @@ func dropCapabilities(these func(int) bool) error {
 	return nil
 }
 
-// prepared is the agent after these steps.
+// prepared returns the agent after these steps.
 func (l *lab) prepared(steps string, args ...string) *exec.Cmd {
 	cmd := l.command(append([]string{"--metrics", ""}, args...)...)
 	cmd.Env = append(cmd.Env, prepare+"="+steps)

@@ -18,10 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long an agent may take to end by itself.
+// patience bounds the time in which an agent must end by itself.
 const patience = 30 * time.Second
 
-// fails runs an agent that must not start, and returns the line that it said.
+// fails runs an agent that must not start, and returns its error line.
 func (l *lab) fails(cmd *exec.Cmd) string {
 	l.t.Helper()
 	var said bytes.Buffer
@@ -51,7 +51,7 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	if got := l.fails(l.command("--metrics", "")); got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
-	l.status() // the first one goes on
+	l.status() // the first one still runs
 }
 
 func TestRefusals(t *testing.T) {
@@ -115,8 +115,8 @@ func TestUnknownGroupIsRefused(t *testing.T) {
 	}
 }
 
-// Two agents with different state directories would put each other's programs
-// off the parents.
+// TestSecondAgentOfPinnedMapsIsRefused: two agents with different state directories would
+// remove each other's programs from the parents.
 func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -132,7 +132,7 @@ func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
 	web.send(3)
 	web.sent(3)
 	a.stop(syscall.SIGKILL)
-	l.start() // the lock went with its holder
+	l.start() // the lock was freed with its holder
 	check(t, l.client.Detach(t.Context(), true))
 	check(t, l.client.Attach(t.Context()))
 	if got := l.fails(l.command("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent runs") {
@@ -152,7 +152,8 @@ func TestBrokenConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no more.
+// CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no
+// more.
 const wantCaps = "000000c000001800"
 
 func TestKeepsFewCapabilities(t *testing.T) {
@@ -204,8 +205,7 @@ func TestSaysReady(t *testing.T) {
 	}
 }
 
-// slotOf returns the counter slot that a container's record has; 0 when it is
-// drained.
+// slotOf returns the counter slot in a container's record, or 0 if it is drained.
 func (l *lab) slotOf(id string) (slot uint32) {
 	l.t.Helper()
 	check(l.t, l.store.View(l.t.Context(), func(tx *state.Tx) error {

@@ -8,8 +8,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestHangupReloads sends the signal with which a unit reloads, and a daemon's
-// terminal goes: the agent looks at everything again, and goes on.
+// TestHangupReloads sends the signal with which a unit reloads, and which a closed terminal
+// sends: the agent reconciles everything, and goes on.
 func TestHangupReloads(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

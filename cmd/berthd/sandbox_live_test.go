@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confined is the agent as the unit runs it: its capabilities, its mounts and
-// its system calls.
+// confined returns the agent as the unit runs it: with its capabilities, mounts and system
+// calls.
 func (l *lab) confined(t *testing.T) *exec.Cmd {
 	t.Helper()
 	u := readUnit(t, unitFile)
@@ -37,12 +37,13 @@ func (l *lab) confined(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// All that the agent does, it does under the unit's sandboxing.
+// TestRunsAsTheUnitConfinesIt requires that everything the agent does works under the
+// unit's sandboxing.
 func TestRunsAsTheUnitConfinesIt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.network("lan", lanFile)
-	half := l.attach("half", 9) // its maker died: the agent deletes the interface
+	half := l.attach("half", 9) // its hook died: the agent deletes the interface
 	half.record.Phase = specs.PhaseAttaching
 	half.put(nil)
 	a := l.launch(l.confined(t))
@@ -85,8 +86,8 @@ func linkNames(t *testing.T, ns *testnet.NS) (names []string) {
 	return names
 }
 
-// probe in the environment makes the test binary say what some system calls
-// answer.
+// probe is the environment variable that makes the test binary print the results of some
+// system calls.
 const probe = "BERTHD_PROBE"
 
 func probeCalls() {
@@ -102,7 +103,7 @@ func probeCalls() {
 	call("executable", unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC)
 }
 
-// What the filter is to keep out, it does keep out.
+// TestTheSandboxHolds requires that the filter blocks the system calls that it must block.
 func TestTheSandboxHolds(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// crowd attaches n real interfaces, all in one namespace, which nobody uses.
+// crowd attaches n real but unused interfaces, all in one namespace.
 func (l *lab) crowd(n int) {
 	l.t.Helper()
 	ns := testnet.Namespace(l.t)
@@ -59,9 +59,9 @@ func (l *lab) crowd(n int) {
 	}))
 }
 
-// BenchmarkAgent measures a berthd with 10,000 endpoints: what its process and
-// its maps take, in MB, and how long a scrape over HTTP does. The goal is 40 MB
-// on 8 CPUs, of which the counters alone are 15.
+// BenchmarkAgent measures a berthd with 10,000 endpoints: the memory of its process and its
+// maps, in MB, and the time of a scrape over HTTP. The goal is 40 MB on 8 CPUs, of which
+// the counters alone are 15.
 func BenchmarkAgent(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
@@ -105,8 +105,8 @@ func (a *agent) memory(field string) float64 {
 	return kb * 1024 / 1e6
 }
 
-// maps returns the bytes that the kernel says the pinned maps take, and those
-// of the maps that have a value for each CPU.
+// maps returns the kernel's figure of the pinned maps' memory in bytes, and that of the
+// per-CPU maps.
 func (l *lab) maps() (all, perCPU float64) {
 	l.t.Helper()
 	check(l.t, filepath.WalkDir(l.bpffs, func(path string, d fs.DirEntry, err error) error {

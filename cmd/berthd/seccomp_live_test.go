@@ -18,11 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sandbox in the environment is a file with a seccomp filter under which the
-// test binary is to start again.
+// sandbox is the environment variable with a file that has a seccomp filter, under which
+// the test binary starts again.
 const sandbox = "BERTHD_SANDBOX"
 
-// enterSandbox puts the filter on this process and executes it again.
+// enterSandbox installs the filter in this process and executes it again.
 func enterSandbox(file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -39,7 +39,7 @@ func enterSandbox(file string) error {
 	if err := os.Unsetenv(sandbox); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the filter is the thread's, and so execve's
+	runtime.LockOSThread() // the filter belongs to the thread, and so to its execve
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
 		return err
@@ -47,21 +47,21 @@ func enterSandbox(file string) error {
 	return unix.Exec(exe, os.Args, os.Environ())
 }
 
-// What a filter answers (seccomp(2)).
+// The results of a filter (seccomp(2)).
 const (
 	allow  = unix.SECCOMP_RET_ALLOW
 	refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 )
 
-// Offsets into struct seccomp_data: the number, and the low half of argument
-// i, on a little-endian machine.
+// offset returns the offset in struct seccomp_data of the low half of argument i, on a
+// little-endian machine; the number is at 0.
 func offset(i int) uint32 { return uint32(16 + 8*i) }
 
 func statement(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
 
 func load(at uint32) unix.SockFilter { return statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, at) }
 
-// answerIf answers when the loaded word is k; else the filter goes on.
+// answerIf answers if the loaded word is k; else the filter goes on.
 func answerIf(k, answer uint32) []unix.SockFilter {
 	return []unix.SockFilter{{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jf: 1}, statement(unix.BPF_RET|unix.BPF_K, answer)}
 }
@@ -71,7 +71,7 @@ func only(number uint32, part []unix.SockFilter) []unix.SockFilter {
 	return append([]unix.SockFilter{{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: uint8(len(part))}}, part...)
 }
 
-// filterOf is what systemd makes of a unit: SystemCallFilter with
+// filterOf returns the filter that systemd builds from a unit: SystemCallFilter with
 // RestrictAddressFamilies, RestrictNamespaces and MemoryDenyWriteExecute.
 func filterOf(t *testing.T, u unit) []byte {
 	t.Helper()
@@ -114,8 +114,7 @@ func filterOf(t *testing.T, u unit) []byte {
 	return raw.Bytes()
 }
 
-// systemCalls returns the numbers of this machine's system calls, out of the
-// kernel's header.
+// systemCalls returns the numbers of this machine's system calls, from the kernel's header.
 func systemCalls(t *testing.T) map[string]uint32 {
 	t.Helper()
 	header := map[string]string{"amd64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "arm64": "/usr/include/asm-generic/unistd.h"}[runtime.GOARCH]
@@ -134,7 +133,7 @@ func systemCalls(t *testing.T) map[string]uint32 {
 	return numbers
 }
 
-// expand replaces systemd's sets by the system calls that they are of.
+// expand replaces systemd's sets by their system calls.
 func expand(t *testing.T, words []string) (names []string) {
 	t.Helper()
 	out, err := exec.Command("systemd-analyze", "syscall-filter").Output()

@@ -51,8 +51,8 @@ func TestMetricsAsConfigured(t *testing.T) {
 	}
 }
 
-// Violations of a record that is gone are still counted, by an agent too that
-// never saw it.
+// TestViolationsNeverFall: violations of a deleted record still count, also in an agent
+// that never had it.
 func TestViolationsNeverFall(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -64,7 +64,7 @@ func TestViolationsNeverFall(t *testing.T) {
 	testnet.Eventually(t, "violations", func() bool { return strings.Contains(a.scrape(), broken+"5\n") })
 	check(t, web.releaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool {
-		wantLine(t, a.scrape(), broken+"5") // at every moment on the way
+		wantLine(t, a.scrape(), broken+"5") // at every moment of the way
 		return l.slotOf("web") == 0
 	})
 	prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.releaser().Host, KeepEnded: time.Nanosecond}
@@ -81,8 +81,8 @@ func TestViolationsNeverFall(t *testing.T) {
 	testnet.Eventually(t, "those of the next one", func() bool { return strings.Contains(a.scrape(), broken+"7\n") })
 }
 
-// A container that is started again goes on in its series, also when the
-// record of its first run is gone and another agent runs.
+// TestSeriesGoesOnOverRestarts: a container that is started again continues its series,
+// also if the record of its first run is deleted and another agent runs.
 func TestSeriesGoesOnOverRestarts(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -108,7 +108,7 @@ func TestSeriesGoesOnOverRestarts(t *testing.T) {
 	wantLine(t, a.scrape(), series+"15")
 }
 
-// activated makes a command that starts as the service manager would with a
+// activated returns a command that starts as the service manager would start it with a
 // socket: LISTEN_PID is the pid that the program will have.
 func activated(l *lab, name string, listener *net.TCPListener, args ...string) *exec.Cmd {
 	l.t.Helper()
@@ -175,8 +175,8 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// The collector of the test gets what a scrape shows, and one that is away
-// does no harm.
+// TestPushesMetrics: the test's collector gets the same metrics as a scrape, and a missing
+// collector does no harm.
 func TestPushesMetrics(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -215,7 +215,7 @@ func TestPushesMetrics(t *testing.T) {
 	})
 }
 
-// What the socket answers is as the schemas in specs say.
+// TestAnswersAreAsTheSchemas validates the socket's answers by the schemas in specs.
 func TestAnswersAreAsTheSchemas(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -223,7 +223,7 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 	l.network("lab", "parent = \"eth9\"\n")
 	l.start()
 	web := l.attach("web", 1)
-	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1)      // a group's address
+	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1)      // a group address
 	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1") // an event without a frame
 	testnet.Eventually(t, "both violations", func() bool {
 		return len(l.endpoint("web").Violations) == 2 && strings.Count(l.ask("/v1/events"), "\n") == 2
@@ -268,7 +268,7 @@ func readFile(t *testing.T, path string) []byte {
 	return data
 }
 
-// ask returns what the agent's socket answers.
+// ask returns the answer of the agent's socket.
 func (l *lab) ask(path string) string {
 	l.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

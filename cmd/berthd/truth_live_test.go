@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readyz returns what GET /readyz answers.
+// readyz returns the answer to GET /readyz.
 func (l *lab) readyz() (status int, body string) {
 	l.t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -35,8 +35,8 @@ func (l *lab) readyz() (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// answersFailed fails the test unless the next answers of status and readyz say
-// that frames may pass uncounted, in these words.
+// answersFailed fails the test unless the next answers of status and readyz report, in
+// these words, that frames may pass uncounted.
 func (l *lab) answersFailed(words ...string) {
 	l.t.Helper()
 	code, body := l.readyz()
@@ -51,7 +51,7 @@ func (l *lab) answersFailed(words ...string) {
 	}
 }
 
-// answersCounting is the opposite.
+// answersCounting requires the opposite.
 func (l *lab) answersCounting(what string) {
 	l.t.Helper()
 	code, body := l.readyz()
@@ -76,8 +76,8 @@ func (l *lab) inHost(fn func() error) {
 	check(l.t, err)
 }
 
-// TestStatusIsTrue puts programs of others before berth's while the agent runs:
-// the very next answers say so, and that all is well once they are gone.
+// TestStatusIsTrue attaches others' programs before berth's while the agent runs: the very
+// next answers report it, and that all is well once they are gone.
 func TestStatusIsTrue(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -106,8 +106,8 @@ func TestStatusIsTrue(t *testing.T) {
 	l.answersCounting("without XDP")
 }
 
-// TestStatusByClsact does the same by clsact, where the kernel goes through
-// filters in the order of their preference.
+// TestStatusByClsact does the same by clsact, in which the kernel runs filters in the order
+// of their preference.
 func TestStatusByClsact(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -126,7 +126,7 @@ func TestStatusByClsact(t *testing.T) {
 	web.send(3)
 	web.sent(3)
 	testnet.Eventually(t, "an ingress qdisc in clsact's place", func() (done bool) {
-		testnet.In(t, l.host, func() { // the agent may put clsact back between the two
+		testnet.In(t, l.host, func() { // the agent may restore clsact between the two
 			done = exec.Command("tc", "qdisc", "del", "dev", parent, "clsact").Run() == nil &&
 				exec.Command("tc", "qdisc", "add", "dev", parent, "ingress").Run() == nil
 		})
@@ -139,8 +139,8 @@ func TestStatusByClsact(t *testing.T) {
 	web.sent(5)
 }
 
-// TestPinsRemovedAtRest removes pins again and again from an agent that nothing
-// else wakes: it pins them anew, and no frame is uncounted.
+// TestPinsRemovedAtRest removes pins again and again from an otherwise idle agent: it pins
+// them again, and no frame is uncounted.
 func TestPinsRemovedAtRest(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -164,7 +164,7 @@ func TestPinsRemovedAtRest(t *testing.T) {
 	l.answersCounting("in the end")
 }
 
-// TestNoSlotIsNotCounting has more containers than can be counted.
+// TestNoSlotIsNotCounting has more containers than slots.
 func TestNoSlotIsNotCounting(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

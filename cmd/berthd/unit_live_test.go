@@ -14,7 +14,7 @@ const unitFile = "../../deploy/systemd/berthd.service"
 // unit is a unit file: the values of each key, by section.
 type unit map[string]map[string][]string
 
-// readUnit reads a file as systemd.syntax(7) has it, without continued lines.
+// readUnit parses a file in the format of systemd.syntax(7), without continued lines.
 func readUnit(t *testing.T, path string) unit {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -37,12 +37,12 @@ func readUnit(t *testing.T, path string) unit {
 	return u
 }
 
-// words are the words of a key of the service.
+// words returns the words of a key of the service.
 func (u unit) words(key string) []string {
 	return strings.Fields(strings.Join(u["Service"][key], " "))
 }
 
-// The unit is one that systemd reads without a complaint.
+// TestUnitsAreValid requires that systemd accepts the units without a warning.
 func TestUnitsAreValid(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestUnitsAreValid(t *testing.T) {
 		check(t, os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berthd", exe)), 0o644))
 		args = append(args, here)
 	}
-	// A complaint begins with the path of the unit. systemd may warn of the machine.
+	// A warning on the unit begins with its path. systemd may also warn of the machine.
 	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || strings.Contains(string(out), dir) {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -66,7 +66,7 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 }
 
-// What the agent needs to know of its manager, and the other way round.
+// TestUnitSaysWhatTheAgentDoes compares the unit's settings with those of the agent.
 func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
 	t.Parallel()
 	u := readUnit(t, unitFile)
@@ -79,7 +79,7 @@ func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}
 	}
-	// With it /sys/fs/bpf is read-only, whatever ReadWritePaths says.
+	// It would make /sys/fs/bpf read-only, in spite of ReadWritePaths.
 	if u["Service"]["ProtectKernelTunables"] != nil {
 		t.Error("ProtectKernelTunables is set")
 	}
