@@ -1,5 +1,5 @@
-// Command berth is the command line: it makes networks, shows what is attached
-// and what it does, and talks to the agent. See docs/commands.md.
+// Command berth is the command line: it creates networks, shows attachments and their
+// traffic, and controls the agent. See docs/commands.md.
 package main
 
 import (

@@ -1,10 +1,9 @@
-// Package doctor tells which container engines are here, which of them know
-// berth, and, where asked, whether a container's annotations arrive at the hook.
+// Package doctor reports which container engines are installed, which of them use berth,
+// and, on request, whether a container's annotations arrive at the hook.
 //
-// It changes nothing on the host but for the containers that it tries with,
-// and those get no interface: they ask for something that the hook has to
-// refuse. What an installation looks like, engine/install knows; what the lines
-// mean, package check.
+// It changes nothing on the host except for its trial containers, and those get no
+// interface: the hook must refuse their request. Package engine/install defines an
+// installation, package check the lines.
 package doctor
 
 import (
@@ -21,26 +20,26 @@ import (
 	"berth/internal/config"
 )
 
-// Doctor looks at the engines of a host.
+// Doctor examines the engines of a host.
 type Doctor struct {
 	Check *check.Checker
 	Dirs  config.Dirs
 	Bin   string   // directory of berth's programs
-	Root  string   // below which files of the system are; "": /
+	Root  string   // root directory of the system's files; "" for /
 	Path  []string // directories of the engines' programs
 
-	Version func(program string) (install.Version, error) // nil: runs it with --version
-	Run     Runner                                        // nil: runs the engines
+	Version func(program string) (install.Version, error) // runs the program if nil
+	Run     Runner                                        // runs the engines if nil
 }
 
-// engine is one that may be here.
+// engine is an engine that may be installed.
 type engine struct {
-	name    string   // as install knows it
-	shown   string   // as berth check names it
-	program string   // by which it is known to be here
-	least   [2]int   // version that has all that berth needs, or the oldest that it was tested with
-	lacks   string   // what older ones have not; "": they were not tested
-	try     tryMaker // how a container is started; nil: not from here
+	name    string   // its name in install
+	shown   string   // its name in berth check
+	program string   // which identifies it
+	least   [2]int   // version with all that berth needs, or the oldest tested one
+	lacks   string   // feature missing in older ones; "" if they were not tested
+	try     tryMaker // how a container is started; nil if it cannot be from here
 	free    string   // how it is used without an installation; "" if it needs one
 }
 
@@ -54,10 +53,10 @@ var engines = []engine{
 	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, ""},
 }
 
-// beside are ways into several engines, which have no program of their own.
+// beside lists installations for several engines, which have no program of their own.
 var beside = []string{install.CDI, install.NRI}
 
-// Engines are the names of what is looked for.
+// Engines returns the names of the engines searched for.
 func Engines() (names []string) {
 	for _, e := range engines {
 		names = append(names, e.name)
@@ -65,8 +64,8 @@ func Engines() (names []string) {
 	return append(names, beside...)
 }
 
-// Look tells of each engine that is here, or of those that are named, what it
-// is, and whether it knows berth.
+// Look reports for each installed engine, or for the named ones, its version, and whether
+// it uses berth.
 func (d *Doctor) Look(named []string) []check.Line {
 	lines := []check.Line{d.programs()}
 	told := d.Check.Engines()
@@ -107,7 +106,7 @@ func line(subject, name string, result check.Result, remedy, format string, args
 	return check.Line{Subject: subject, Check: name, Result: result, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
-// programs looks for those of berth's that engines run.
+// programs checks for berth's programs that engines run.
 func (d *Doctor) programs() check.Line {
 	var there, missing []string
 	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri"} {
@@ -153,8 +152,8 @@ func (d *Doctor) version(e engine, path string) check.Line {
 	return line(e.name, "version", check.Pass, "", "%s, %s", v.Text, path)
 }
 
-// told says whether an engine's configuration names berth: by an installation,
-// else by whatever berth check finds.
+// told reports whether an engine's configuration names berth: by an installation, else by
+// the findings of berth check.
 func (d *Doctor) told(e engine, found []check.Line) check.Line {
 	if l, ok := d.installed(e.name, e.name); ok {
 		return l
@@ -171,7 +170,7 @@ func (d *Doctor) told(e engine, found []check.Line) check.Line {
 	return notInstalled(e.name)
 }
 
-// installed compares an installation with what lies there now; false: there is
+// installed compares an installation with the present files; it returns false if there is
 // none.
 func (d *Doctor) installed(name, subject string) (check.Line, bool) {
 	p, err := install.Again(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})

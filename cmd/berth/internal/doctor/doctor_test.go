@@ -16,7 +16,7 @@ import (
 	"berth/internal/config"
 )
 
-// newDoctor looks at a host of its own, with the programs that are named.
+// newDoctor returns a Doctor for a host with the named programs.
 func newDoctor(t *testing.T, programs ...string) *Doctor {
 	t.Helper()
 	root := t.TempDir()
@@ -41,7 +41,7 @@ func (d *Doctor) write(t *testing.T, name, text string) {
 	}
 }
 
-// results are the lines of a subject, a word each.
+// results returns the results of a subject, a word each.
 func results(lines []check.Line, subject string) map[string]check.Result {
 	all := make(map[string]check.Result)
 	for _, l := range lines {
@@ -113,8 +113,8 @@ func TestAnOldEngine(t *testing.T) {
 	}
 }
 
-// key is the annotation of a trial, as it is on an engine's command line; "" of a
-// plain container.
+// key returns the annotation of a trial, from an engine's command line, or "" for a plain
+// container.
 func key(args []string) string {
 	i := slices.Index(args, "--annotation")
 	if i < 0 {
@@ -166,7 +166,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// An engine that starts nothing is not mended by an installation of berth.
+// TestTryOfAnEngineThatStartsNothing: an installation of berth does not repair an engine
+// that starts nothing.
 func TestTryOfAnEngineThatStartsNothing(t *testing.T) {
 	for _, program := range []string{"podman", "dockerd", "containerd", "nerdctl"} {
 		d := newDoctor(t, program)
@@ -184,8 +185,8 @@ func TestTryOfAnEngineThatStartsNothing(t *testing.T) {
 	}
 }
 
-// Docker and nerdctl are not on every machine that tests; what they are asked
-// for is held here.
+// TestTryCommands checks the command lines for docker and nerdctl, which not every test
+// machine has.
 func TestTryCommands(t *testing.T) {
 	for engine, want := range map[string][]string{
 		"dockerd": {
@@ -224,7 +225,7 @@ func TestTryCommands(t *testing.T) {
 	}
 }
 
-// unnamed are arguments without what is another one in each run.
+// unnamed returns arguments without the parts that differ in each run.
 func unnamed(args []string) []string {
 	all := slices.Clone(args)
 	for i, arg := range args {
@@ -254,7 +255,7 @@ func TestADaemonThatIsNotThere(t *testing.T) {
 	}
 }
 
-// ctr and nerdctl take berth-runtime by a flag.
+// TestEnginesThatNeedNothing: ctr and nerdctl take berth-runtime by a flag.
 func TestEnginesThatNeedNothing(t *testing.T) {
 	d := newDoctor(t, "containerd", "nerdctl")
 	for _, l := range d.Look([]string{"containerd", "nerdctl"}) {

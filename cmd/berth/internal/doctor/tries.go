@@ -12,10 +12,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// errNoDaemon is of an engine whose daemon does not answer.
+// errNoDaemon is returned if an engine's daemon does not answer.
 var errNoDaemon = errors.New("its daemon does not answer")
 
-// program is the command line of an engine.
+// program returns the command line of an engine.
 func (t *trial) program(name string) string {
 	if path := t.find(name); path != "" {
 		return path
@@ -25,8 +25,8 @@ func (t *trial) program(name string) string {
 
 func (t *trial) wrapper() string { return filepath.Join(t.Bin, "berth-runtime") }
 
-// flags are those of a run: none for a plain container, else the engine's flags
-// that bring it to berth's hook, and the annotation.
+// flags returns the flags of a run: none for a plain container, else the annotation and the
+// engine's flags for berth's hook.
 func (t *trial) flags(annotated bool, more ...string) []string {
 	if !annotated {
 		return nil
@@ -34,7 +34,7 @@ func (t *trial) flags(annotated bool, more ...string) []string {
 	return append(more, "--annotation", t.key+"=1")
 }
 
-// inside is what a container runs.
+// inside returns the command of a container.
 func inside() []string { return []string{"/" + trialProgram, "--version"} }
 
 func tryPodman(_ context.Context, t *trial) (start, func(), error) {
@@ -94,8 +94,8 @@ func tryContainerd(ctx context.Context, t *trial) (start, func(), error) {
 	}, nil, nil
 }
 
-// writeConfig writes a container's configuration that asks the host for as
-// little as can be: ctr's own has limits that not every host can set.
+// writeConfig writes a container's configuration with the fewest possible requirements:
+// ctr's own has limits that not every host can set.
 func (t *trial) writeConfig(path string, annotated bool) error {
 	spec := &specs.Spec{
 		Version: "1.0.2",

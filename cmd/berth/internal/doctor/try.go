@@ -19,19 +19,18 @@ import (
 	"berth/specs"
 )
 
-// output is what a program printed. The streams are kept apart: engines print
-// warnings to standard error of containers that run.
+// output is a program's output. The streams are kept apart, because engines print warnings
+// to standard error even if the container runs.
 type output struct{ stdout, stderr string }
 
-// Runner runs a program and returns what it printed.
+// Runner runs a program and returns its output.
 type Runner func(ctx context.Context, stdin []byte, program string, args ...string) (output, error)
 
-// tryTimeout bounds how long one engine may take to start a container.
+// tryTimeout bounds the time in which one engine starts a container.
 const tryTimeout = 60 * time.Second
 
-// trial is a container that is not to start: it has an annotation that the
-// hook refuses by its key, so that nothing is attached. Its root file system
-// has one program and nothing else.
+// trial is a container that must not start: it has an annotation whose key the hook
+// refuses, so that nothing is attached. Its root file system has a single program.
 type trial struct {
 	*Doctor
 	key    string // of the annotation
@@ -39,20 +38,19 @@ type trial struct {
 	rootfs string
 }
 
-// start starts a trial's container, plain or with the annotation and by way of
-// berth, and returns what the engine printed. The container's end without an
-// error is no error.
+// start starts a trial's container, plain or with the annotation and berth, and returns the
+// engine's output. A normal end of the container is no error.
 type start func(ctx context.Context, annotated bool) (output, error)
 
-// tryMaker prepares a trial with an engine. clean takes the preparation back;
-// nil if there is nothing to take back.
+// tryMaker prepares a trial with an engine. clean undoes the preparation; it is nil if
+// there is nothing to undo.
 type tryMaker func(ctx context.Context, t *trial) (run start, clean func(), err error)
 
-// trialProgram is what the container would run: it ends at once.
+// trialProgram is the container's program: it ends at once.
 const trialProgram = "berth-hook"
 
-// Try starts a short container with each engine that is here, or with those
-// that are named, and tells whether its annotation arrived.
+// Try starts a short container with each installed engine, or with the named ones, and
+// reports whether its annotation arrived.
 func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 	for _, e := range engines {
 		if d.find(e.program) == "" || len(named) > 0 && !slices.Contains(named, e.name) {
@@ -90,8 +88,7 @@ func (d *Doctor) tryOne(ctx context.Context, e engine) check.Line {
 	return errorLine(t.both(ctx, e), os.RemoveAll(t.rootfs))
 }
 
-// both starts a plain container first: if an engine can start none, berth is not
-// the cause.
+// both starts a plain container first: if an engine can start none, berth is not the cause.
 func (t *trial) both(ctx context.Context, e engine) check.Line {
 	const name = "annotations"
 	run, clean, err := e.try(ctx, t)
@@ -112,7 +109,7 @@ func (t *trial) both(ctx context.Context, e engine) check.Line {
 	return t.judge(e, out, err)
 }
 
-// errorLine is a line, or an error that came after it.
+// errorLine returns a line, or a line on an error that came after it.
 func errorLine(l check.Line, err error) check.Line {
 	if err != nil && l.Result == check.Pass {
 		return line(l.Subject, l.Check, check.Warn, "remove it by hand", "%s, but %v", l.Message, err)
@@ -120,11 +117,11 @@ func errorLine(l check.Line, err error) check.Line {
 	return l
 }
 
-// judge tells from what an engine printed whether the annotation arrived.
+// judge derives from an engine's output whether the annotation arrived.
 func (t *trial) judge(e engine, out output, err error) check.Line {
 	const name = "annotations"
 	log := filepath.Join(t.Dirs.State, "state", "hook.log")
-	text, _ := os.ReadFile(log) // where there is none, the hook did not run
+	text, _ := os.ReadFile(log) // if there is none, the hook did not run
 	shown := strings.Contains(out.stderr, t.key)
 	ran := shown && strings.Contains(out.stderr, specs.KeyNetworks) || bytes.Contains(text, []byte(t.key))
 	remedy := "`berth install --engine " + e.name + "`"
@@ -140,8 +137,8 @@ func (t *trial) judge(e engine, out output, err error) check.Line {
 		"a plain container starts, one with an annotation of berth's does not, and not because of berth-hook: %s", lastLines(out, err))
 }
 
-// lastLines returns the end of an engine's standard error, which has the error;
-// warnings come before it.
+// lastLines returns the end of an engine's standard error, which has the error; warnings
+// precede it.
 func lastLines(out output, err error) string {
 	text := strings.TrimSpace(out.stderr)
 	if text == "" {
@@ -170,7 +167,7 @@ func (t *trial) makeRootfs() (err error) {
 	return errors.Join(os.Chmod(t.rootfs, 0o755), os.WriteFile(filepath.Join(t.rootfs, trialProgram), program, 0o755))
 }
 
-// archive is the root file system as docker imports it.
+// archive returns the root file system in docker's import format.
 func (t *trial) archive() ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

@@ -1,8 +1,7 @@
-// Package rates computes what happens a second from what was counted at two
-// times.
+// Package rates computes rates per second from the counts of two samples.
 //
-// It is arithmetic on what the agent says: it asks nobody and keeps no clock.
-// It imports berth/specs only.
+// It is pure arithmetic on the agent's answers: it makes no requests and has no clock. It
+// imports berth/specs only.
 package rates
 
 import (
@@ -17,8 +16,8 @@ type Sample struct {
 	Endpoints []specs.Endpoint
 }
 
-// Key tells one attachment from all others: a container that was started
-// again has the names that it had before.
+// Key identifies one attachment: a container that was started again has the same names as
+// before.
 type Key struct {
 	Container, Interface string
 	MAC                  specs.MAC
@@ -33,16 +32,15 @@ func KeyOf(e *specs.Endpoint) Key {
 // Reading is an endpoint with its rates.
 type Reading struct {
 	specs.Endpoint
-	Over  time.Duration // the rates are an average over this; 0: there is none yet
+	Over  time.Duration // the interval of the average; 0 if there is no rate yet
 	Rates specs.Rates
-	Past  bool // it had ended by the earlier sample already, or before there was one
+	Past  bool // whether it had ended by the earlier sample, or before there was one
 }
 
-// Between returns the endpoints of the later sample with their rates since the
-// earlier one, which may be nil. An endpoint that was made between the two has
-// counted from 0. One whose counters fell has counted from 0 again, as after
-// `berth agent detach --purge`. There is no rate where the clock stood still
-// or went back, for what is not counted, and for an endpoint that is older than
+// Between returns the endpoints of the later sample with their rates since the earlier one,
+// which may be nil. An endpoint created between the two has counted from 0, and so has one
+// whose counters fell, as after `berth agent detach --purge`. There is no rate if the clock
+// stood still or went back, if nothing is counted, and for an endpoint that is older than
 // the earlier sample but not in it.
 func Between(before, now *Sample) []Reading {
 	known := make(map[Key]*specs.Endpoint)
@@ -67,9 +65,8 @@ func Between(before, now *Sample) []Reading {
 	return readings
 }
 
-// Counting takes the rates away from the live endpoints of parents that are
-// known not to be counted at: that nothing was counted is not that nothing
-// was sent.
+// Counting removes the rates of live endpoints on parents that are known not to be counted:
+// a count of 0 does not mean that nothing was sent.
 func Counting(readings []Reading, parents []specs.ParentStatus) []Reading {
 	off := make(map[string]bool)
 	for _, p := range parents {
@@ -83,8 +80,8 @@ func Counting(readings []Reading, parents []specs.ParentStatus) []Reading {
 	return readings
 }
 
-// start returns what an endpoint had counted at the earlier sample, and
-// whether that is known. old is nil where that sample did not have it.
+// start returns an endpoint's counts at the earlier sample, and whether they are known. old
+// is nil if that sample did not have the endpoint.
 func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
 	switch {
 	case !e.Counted || before == nil:
@@ -108,7 +105,7 @@ func past(old, e *specs.Endpoint, before *Sample) bool {
 	return before == nil || !e.Created.After(before.At)
 }
 
-// Fell reports whether any of the counters is less than it was.
+// Fell reports whether any of the counters has fallen.
 func Fell(before, now specs.Counters) bool {
 	fell := func(a, b specs.Count) bool { return b.Packets < a.Packets || b.Bytes < a.Bytes }
 	casts := func(a, b specs.Casts) bool {
@@ -118,8 +115,8 @@ func Fell(before, now specs.Counters) bool {
 	return traffic(before.Receive, now.Receive) || traffic(before.Transmit, now.Transmit)
 }
 
-// Of returns the rates between two counts that did not fall, an interval
-// greater than 0 apart.
+// Of returns the rates between two counts that did not fall, over an interval greater than
+// 0.
 func Of(before, now specs.Counters, over time.Duration) specs.Rates {
 	seconds := over.Seconds()
 	rate := func(a, b specs.Count) specs.Rate {

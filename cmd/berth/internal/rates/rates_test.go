@@ -92,7 +92,7 @@ func TestPast(t *testing.T) {
 	}
 }
 
-// Every one of the counters has its rate, and makes a fall be seen.
+// TestEveryCounter requires that each counter has its rate, and that its fall is detected.
 func TestEveryCounter(t *testing.T) {
 	list := func(c *specs.Counters) (all []*specs.Count) {
 		for _, casts := range []*specs.Casts{&c.Receive.Local, &c.Receive.External, &c.Transmit.Local, &c.Transmit.External} {
@@ -115,7 +115,7 @@ func TestEveryCounter(t *testing.T) {
 	}
 }
 
-// An endpoint is followed by its attachment, whatever the order.
+// TestKeys requires that an endpoint is followed by its attachment, in any order.
 func TestKeys(t *testing.T) {
 	a, b := endpoint("a", counters(1, 100)), endpoint("b", counters(2, 200))
 	a2, b2 := endpoint("a", counters(2, 200)), endpoint("b", counters(5, 500))
@@ -130,8 +130,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Where a parent is not counted at, nobody knows a rate; of one that the agent
-// says nothing about, and of what has ended, it stands.
+// TestCounting: if a parent is not counted, its rates are unknown; other parents' rates,
+// and those of ended endpoints, stay.
 func TestCounting(t *testing.T) {
 	ended := endpoint("off", counters(30, 3000))
 	ended.Phase, ended.Ended = specs.PhaseEnded, clock.Add(time.Second)
