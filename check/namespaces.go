@@ -22,7 +22,7 @@ var namedNamespaces = []string{"/run/netns/*", "/run/docker/netns/*"}
 func (c *Checker) findNamespaces(cookies map[uint64]bool) map[uint64]place {
 	f := finder{wanted: cookies, found: make(map[uint64]place)}
 	if len(cookies) > 0 {
-		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // one that cannot be opened is not found
+		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // skips unreadable ones
 			f.take(place{ns, pid})
 			return f.done(), nil
 		})

@@ -10,11 +10,11 @@ import (
 	"berth/internal/text"
 )
 
-// leastText is the narrowest that text is wrapped to, in columns.
+// leastText is the minimum width to which text is wrapped, in columns.
 const leastText = 30
 
-// Write prints lines for people, wrapped to a width in columns: a heading a
-// subject, a line a check with its remedy indented below, and the sums.
+// Write prints lines for people, wrapped to a width in columns: a heading per subject, a
+// line per check with its remedy indented below, and the sums.
 func Write(w io.Writer, lines []Line, width int) error {
 	name := 0
 	for _, l := range lines {
@@ -40,8 +40,8 @@ func Write(w io.Writer, lines []Line, width int) error {
 	return err
 }
 
-// writeRemedy writes prose wrapped, and each command on a line of its own: one
-// that is broken runs as two when it is pasted.
+// writeRemedy writes prose wrapped, and each command on its own line: a broken one would
+// run as two when pasted.
 func writeRemedy(b *strings.Builder, head, remedy string, indent, width int) {
 	for i, part := range strings.Split(printable(remedy), "`") {
 		if part = strings.TrimSpace(part); part == "" {
@@ -56,8 +56,8 @@ func writeRemedy(b *strings.Builder, head, remedy string, indent, width int) {
 	}
 }
 
-// writeWrapped writes text after head, and its further lines indented. Words
-// are not broken: a path that is too long for a line can still be copied.
+// writeWrapped writes text after head, with continuation lines indented. It breaks no
+// words: a path that is too long for a line can still be copied.
 func writeWrapped(b *strings.Builder, head, text string, indent, width int) {
 	room := max(width-indent, leastText)
 	b.WriteString(head)
@@ -79,8 +79,8 @@ func writeWrapped(b *strings.Builder, head, text string, indent, width int) {
 	b.WriteByte('\n')
 }
 
-// printable makes text of others safe for a terminal, on one line: names come
-// from containers and engines.
+// printable makes foreign text safe for a terminal, on one line: names come from containers
+// and engines.
 func printable(s string) string { return text.Printable(oneLine.Replace(s)) }
 
 var oneLine = strings.NewReplacer("\n", " ", "\t", " ")
