@@ -34,7 +34,7 @@ func newAgentStatus(env *Env) *cobra.Command {
 	return cmd
 }
 
-// agentStatus fails where no agent runs, so that scripts can tell.
+// agentStatus fails if no agent runs, so that scripts can check it.
 func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
 	status, err := client.New(env.dirs.State).Status(ctx)
 	if err != nil {
@@ -120,7 +120,7 @@ func newAgentDetach(env *Env) *cobra.Command {
 	return cmd
 }
 
-// detach asks the agent, or does it itself where none runs.
+// detach asks the agent to detach, or detaches by itself if no agent runs.
 func detach(ctx context.Context, env *Env, purge bool) error {
 	err := client.New(env.dirs.State).Detach(ctx, purge)
 	if errors.Is(err, client.ErrNoAgent) {

@@ -18,8 +18,7 @@ import (
 	"berth/specs"
 )
 
-// backend is an agent that only says what a test gave it, behind the real
-// socket.
+// backend is an agent with fixed answers, behind the real socket.
 type backend struct {
 	status   specs.AgentStatus
 	names    []specs.Endpoint
@@ -135,8 +134,8 @@ func TestAgentSteered(t *testing.T) {
 	w.fails(exitFailed, "berth: attach: agent: no CAP_BPF", "agent", "attach")
 }
 
-// Where no agent runs and none ever ran there is nothing to detach, and
-// nobody to attach.
+// TestAgentSteeredWithoutOne: if no agent runs and none ever ran, detach has nothing to do,
+// and attach fails.
 func TestAgentSteeredWithoutOne(t *testing.T) {
 	w := newWorld(t)
 	same(t, "detach", "", w.ok("agent", "detach"))
@@ -144,7 +143,7 @@ func TestAgentSteeredWithoutOne(t *testing.T) {
 	w.fails(exitFailed, "berth: attach: agent at "+w.dir+"/run/berthd.sock: no agent runs", "agent", "attach")
 }
 
-// The agent knows names that the records do not have.
+// TestNamesOfTheAgent: the agent has names that the records lack.
 func TestNamesOfTheAgent(t *testing.T) {
 	w := newWorld(t)
 	w.agent(&backend{names: endpoints()})

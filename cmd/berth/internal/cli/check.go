@@ -24,7 +24,7 @@ recorded of attached containers with what the kernel has.
 Each line is pass, warn or fail, with what helps below it. Nothing is changed.
 The exit status is 1 when a line is fail.`
 
-// agentTimeout is how long a check waits for the agent to answer.
+// agentTimeout bounds the wait for the agent's answer.
 const agentTimeout = 2 * time.Second
 
 func newCheck(env *Env) *cobra.Command {
@@ -89,7 +89,7 @@ func preflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]
 	names, err := env.names(ctx)
 	if err == nil {
 		c.Name = names.of
-	} // else the check itself tells why there are no records
+	} // else the check itself reports the missing records
 	asking, cancel := context.WithTimeout(ctx, agentTimeout)
 	defer cancel()
 	if status, err := client.New(env.dirs.State).Status(asking); err != nil {
@@ -100,7 +100,7 @@ func preflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]
 	return c.Preflight(ctx, name), nil
 }
 
-// checkAttached compares all containers, or the one that a person has named.
+// checkAttached checks all containers, or the named one.
 func checkAttached(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
 	names, err := env.names(ctx)
 	if err != nil {
@@ -127,7 +127,7 @@ func checkAttached(ctx context.Context, env *Env, c *check.Checker, name string)
 	})
 }
 
-// containerNames is what a person calls containers, by their ids.
+// containerNames maps containers' IDs to their names.
 type containerNames map[string]string
 
 func (env *Env) names(ctx context.Context) (containerNames, error) {
@@ -150,8 +150,8 @@ func (n containerNames) of(a *state.Attachment) string {
 	return shortID(id)
 }
 
-// executablePath is where programs are looked for: PATH, and what engines and
-// services have whatever the caller's PATH.
+// executablePath returns the directories of executables: PATH, and those of engines and
+// services.
 func executablePath() []string {
 	all := filepath.SplitList(os.Getenv("PATH"))
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {

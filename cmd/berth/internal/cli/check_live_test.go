@@ -37,7 +37,7 @@ func (w *world) start(id, networks string) *testnet.NS {
 	return ns
 }
 
-// veth makes a parent in the namespace of the test, which is the host.
+// veth creates a parent in the namespace of the test, which is the host.
 func veth(t *testing.T) string {
 	parent := testnet.Unique("chk")
 	testnet.Veth(t, parent, testnet.Here(t), "port", testnet.Namespace(t))
@@ -60,7 +60,8 @@ to = "203.0.113.0/24"
 via = "198.51.100.1"
 `
 
-// What the hook makes is what the records say, in every mode: nothing fires.
+// TestCheckAttachedByTheHook requires in every mode that the hook's interfaces match the
+// records.
 func TestCheckAttachedByTheHook(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
@@ -85,7 +86,7 @@ func TestCheckAttachedByTheHook(t *testing.T) {
 	}
 }
 
-// IPvlan, where the kernel has it.
+// TestCheckAttachedIPvlan does the same with ipvlan, if the kernel has it.
 func TestCheckAttachedIPvlan(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)

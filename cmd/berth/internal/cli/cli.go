@@ -1,11 +1,11 @@
-// Package cli holds berth's commands, a file each, as functions of their
-// arguments and of an [Env]: what they print goes to a writer, what they look
-// at lies below the directories of its flags.
+// Package cli holds berth's commands, one per file, as functions of their arguments and of
+// an [Env]: they print to its writers, and their files lie below the directories of its
+// flags.
 //
-// The commands work on the files and records that hook and agent share, so
-// all but events, stats and top work while no agent runs. They decide nothing
-// of their own: what a network is, specs says; what is attached, the records;
-// what was counted, the pinned maps. The package may import every room of berth.
+// The commands use the files and records that hook and agent share, so all but events,
+// stats and top work if no agent runs. They make no decisions of their own: package specs
+// defines a network, the records list the attachments, the pinned maps have the counts. The
+// package may import every room of berth.
 package cli
 
 import (
@@ -28,29 +28,28 @@ import (
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // it was asked for rightly and did not work
+	exitFailed = 1 // the command was valid and failed
 	exitUsage  = 2 // unknown command or flag, wrong number of arguments, malformed value
 )
 
-// Env is the world around a command.
+// Env is the environment of a command.
 type Env struct {
 	Out, Err io.Writer
-	Width    int // columns that a table may take
+	Width    int // maximum width of a table, in columns
 	Now      func() time.Time
 	Version  string
 
 	dirs   config.Dirs                                // from the global flags
-	parent func(name string) (*network.Parent, error) // an interface, or why it can be no parent now
-	euid   func() int                                 // who runs it; 0 is root
-	bin    string                                     // directory of berth's programs; "": this one's
-	redraw bool                                       // Out is a terminal on which what was printed can be printed over
+	parent func(name string) (*network.Parent, error) // returns an interface, or why it cannot be a parent now
+	euid   func() int                                 // user of the process; 0 is root
+	bin    string                                     // directory of berth's programs; "" for this program's
+	redraw bool                                       // whether Out is a terminal whose content can be overwritten
 }
 
-// defaultWidth is a table's width where no terminal says another: what a
-// terminal has at least.
+// defaultWidth is a table's width if the terminal's is not known: the usual minimum.
 const defaultWidth = 80
 
-// Terminal is the world as a person at a terminal, or a pipe, has it.
+// Terminal returns the environment of a terminal or a pipe.
 func Terminal(out, err *os.File, version string) Env {
 	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent, euid: os.Geteuid}
 	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
@@ -61,8 +60,7 @@ func Terminal(out, err *os.File, version string) Env {
 	return env
 }
 
-// Main runs one command and returns its exit code; what went wrong is on
-// env.Err.
+// Main runs one command and returns its exit code; it prints errors to env.Err.
 func Main(ctx context.Context, args []string, env Env) int {
 	root := newRoot(&env)
 	root.SetArgs(args)
@@ -84,10 +82,11 @@ func Main(ctx context.Context, args []string, env Env) int {
 	return exitFailed
 }
 
-// errSaid ends a command that has already said on Err what went wrong.
+// errSaid ends a command that has already printed its error.
 var errSaid = errors.New("already said")
 
-// needRoot refuses what would fail for others than root, perhaps half-way.
+// needRoot returns an error if the user is not root, so that a command does not fail
+// half-way.
 func (env *Env) needRoot(what string) error {
 	if env.euid() == 0 {
 		return nil
@@ -95,7 +94,7 @@ func (env *Env) needRoot(what string) error {
 	return fmt.Errorf("run as root: %s works on what is root's", what)
 }
 
-// asRoot says what helps where permission is denied.
+// asRoot adds the remedy to an error if permission is denied.
 func (env *Env) asRoot(err error) error {
 	if env.euid() != 0 && errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("run as root: %w", err)
@@ -103,7 +102,7 @@ func (env *Env) asRoot(err error) error {
 	return err
 }
 
-// warn says something that does not end the command.
+// warn prints a warning, which does not end the command.
 func (env *Env) warn(format string, args ...any) {
 	fmt.Fprintf(env.Err, "berth: "+format+"\n", args...)
 }

@@ -16,7 +16,7 @@ import (
 	"berth/network"
 )
 
-// world is an Env over directories of a test's own.
+// world is an Env with directories for one test.
 type world struct {
 	t        *testing.T
 	dir      string
@@ -25,7 +25,7 @@ type world struct {
 	out, err bytes.Buffer
 }
 
-// clock is what time it is in tests.
+// clock is the time in tests.
 var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// run runs a command and returns its exit code; out and err hold what it said.
+// run runs a command and returns its exit code; out and err hold its output.
 func (w *world) run(args ...string) int {
 	w.t.Helper()
 	w.out.Reset()
@@ -49,7 +49,7 @@ func (w *world) run(args ...string) int {
 	return Main(context.Background(), append(dirs, args...), w.env)
 }
 
-// ok runs a command that has to succeed, and returns what it printed.
+// ok runs a command that must succeed, and returns its output.
 func (w *world) ok(args ...string) string {
 	w.t.Helper()
 	if code := w.run(args...); code != exitOK {
@@ -58,7 +58,7 @@ func (w *world) ok(args ...string) string {
 	return w.out.String()
 }
 
-// fails runs a command that has to fail with a code and a part of an error.
+// fails runs a command that must fail with a code and a part of an error.
 func (w *world) fails(code int, want string, args ...string) {
 	w.t.Helper()
 	if got := w.run(args...); got != code {
@@ -72,7 +72,7 @@ func (w *world) fails(code int, want string, args ...string) {
 	}
 }
 
-// write makes a file below the world's directory.
+// write creates a file below the world's directory.
 func (w *world) write(name, text string) {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
@@ -84,7 +84,7 @@ func (w *world) write(name, text string) {
 	}
 }
 
-// same compares with a text of which the first newline is not part.
+// same compares with a text whose first newline is ignored.
 func same(t *testing.T, what, want, got string) {
 	t.Helper()
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
@@ -154,7 +154,7 @@ func TestHelpIsInOneCase(t *testing.T) {
 	}
 }
 
-// What only root can do says so at once, and once.
+// TestRunAsRoot requires that a command for root alone reports that at once, and once.
 func TestRunAsRoot(t *testing.T) {
 	w := newWorld(t)
 	w.env.euid = func() int { return 1000 }
@@ -164,7 +164,7 @@ func TestRunAsRoot(t *testing.T) {
 			t.Errorf("berth %s said %d lines: %s", line, n, &w.err)
 		}
 	}
-	w.withNetworks("lan -o parent=eth1") // in a directory of one's own
+	w.withNetworks("lan -o parent=eth1") // in the user's own directory
 }
 
 func TestAsRoot(t *testing.T) {

@@ -8,9 +8,8 @@ import (
 	"berth/internal/config"
 )
 
-// addCompletion adds cobra's completion command as a group like the others,
-// which refuse what they do not know. What it writes goes where root's output
-// does now.
+// addCompletion adds cobra's completion command as a group like the others, which refuse
+// unknown arguments. It writes to root's present output.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -28,7 +27,7 @@ func addCompletion(root *cobra.Command) {
 	}
 }
 
-// completeNetworks offers the networks that are not on the line yet.
+// completeNetworks completes the networks that are not on the line yet.
 func completeNetworks(env *Env) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		names, err := config.Names(env.dirs.Config)
@@ -39,7 +38,7 @@ func completeNetworks(env *Env) cobra.CompletionFunc {
 	}
 }
 
-// completeContainers offers the live containers that are not on the line yet.
+// completeContainers completes the live containers that are not on the line yet.
 func completeContainers(env *Env) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		endpoints, err := env.endpoints(cmd.Context(), false)

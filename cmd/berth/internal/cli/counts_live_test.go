@@ -17,8 +17,8 @@ const parentName = "berthtap0"
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// Without an agent the counts come from the pinned maps, and berth agent
-// detach takes the programs off by itself.
+// TestCountsOfPinnedMaps: without an agent the counts come from the pinned maps, and berth
+// agent detach removes the programs by itself.
 func TestCountsOfPinnedMaps(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -56,8 +56,8 @@ web        lan@net1    192.0.2.65/24      `+parentName+`     300 B   0 B
 	}
 }
 
-// counting makes a parent whose wire the test holds, with an endpoint that is
-// recorded and counted by programs that no agent holds any more.
+// counting creates a parent whose wire the test holds, with a recorded endpoint that is
+// counted by programs which no agent holds any more.
 func (w *world) counting() (wire *testnet.TapDevice, index int) {
 	w.t.Helper()
 	here := testnet.Here(w.t)
@@ -84,7 +84,7 @@ func (w *world) counting() (wire *testnet.TapDevice, index int) {
 	return wire, index
 }
 
-// endpoint is the only one there is.
+// endpoint returns the only endpoint.
 func (w *world) endpoint() specs.Endpoint {
 	w.t.Helper()
 	var all []specs.Endpoint
@@ -94,15 +94,15 @@ func (w *world) endpoint() specs.Endpoint {
 	return all[0]
 }
 
-// frame is one from outside of a length in bytes, without FCS.
+// frame returns a frame from outside with a length in bytes, without FCS.
 func frame(to string, length int) []byte {
 	dst, _ := net.ParseMAC(to)
 	src, _ := net.ParseMAC("02:00:5e:00:53:aa")
-	f := append(append(dst, src...), 0x88, 0xb5) // an EtherType for experiments (IEEE 802)
+	f := append(append(dst, src...), 0x88, 0xb5) // an experimental EtherType (IEEE 802)
 	return append(f, make([]byte, length-len(f))...)
 }
 
-// attached lists the links that are pinned.
+// attached returns the pinned links.
 func attached(t *testing.T, bpffs string) []string {
 	t.Helper()
 	found, err := filepath.Glob(bpffs + "/v*/links/*")

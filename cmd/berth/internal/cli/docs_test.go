@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The page that users read tells every command and every flag.
+// TestDocs requires that the user documentation has every command and every flag.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../../../../docs/commands.md")
 	if err != nil {

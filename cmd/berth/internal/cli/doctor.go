@@ -74,8 +74,7 @@ func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool
 	return err
 }
 
-// bySubject puts the lines of a subject behind each other, in the order in
-// which the subjects come.
+// bySubject groups lines by subject, in the order in which the subjects appear.
 func bySubject(lines []check.Line) []check.Line {
 	first := make(map[string]int)
 	for i, l := range lines {

@@ -15,12 +15,12 @@ import (
 	"berth/specs"
 )
 
-// namesTimeout is how long a command waits for an agent that only adds names.
+// namesTimeout bounds the wait for an agent that only adds names.
 const namesTimeout = time.Second
 
-// endpoints returns what is attached, with ended ones if all is set: from the
-// records and the pinned maps, which only root may read, with the names that
-// an agent has learnt besides. Others than root ask the agent for all of it.
+// endpoints returns the endpoints, with ended ones if all is set: from the records and the
+// pinned maps, which only root may read, with the names that an agent adds. If the user is
+// not root, everything comes from the agent.
 func (env *Env) endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
 	list, err := env.recorded(ctx)
 	if errors.Is(err, fs.ErrPermission) {
@@ -40,7 +40,7 @@ func (env *Env) endpoints(ctx context.Context, all bool) ([]specs.Endpoint, erro
 	return list, nil
 }
 
-// recorded reads the records and, where an agent has ever run, the counts.
+// recorded reads the records and, if an agent has ever run, the counts.
 func (env *Env) recorded(ctx context.Context) ([]specs.Endpoint, error) {
 	store := state.Open(env.dirs.State)
 	maps, err := bpf.Open(env.dirs.BPFFS)
@@ -54,8 +54,8 @@ func (env *Env) recorded(ctx context.Context) ([]specs.Endpoint, error) {
 	return agent.Collect(ctx, store, maps)
 }
 
-// addNames adds the names that the agent knows from the engines themselves.
-// They are an extra, so an agent that does not answer is no error.
+// addNames adds the names that the agent has from the engines. They are optional, so an
+// agent that does not answer is no error.
 func (env *Env) addNames(ctx context.Context, list []specs.Endpoint) {
 	unnamed := func(e specs.Endpoint) bool { return e.Name == "" }
 	if !slices.ContainsFunc(list, unnamed) {

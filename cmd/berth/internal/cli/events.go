@@ -69,8 +69,8 @@ func (o *eventOptions) filter(now time.Time) (f client.Filter, err error) {
 	return f, err
 }
 
-// parseSince reads a duration before now, a time in RFC 3339 with or without
-// its zone or time of day (then the local ones), or seconds since 1970.
+// parseSince parses a duration before now, a time in RFC 3339 with or without its zone or
+// time of day (then the local ones), or seconds since 1970.
 func parseSince(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
@@ -89,8 +89,8 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, specs.Invalid("--since", s, "a duration ago, as 10m, or a time, as 2026-01-31T12:00:00Z")
 }
 
-// showEvents prints events as they are had: a table's columns have fixed
-// widths, because what comes is not known.
+// showEvents prints events as they arrive: the columns have fixed widths, as later events
+// are not known.
 func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool) error {
 	enc := json.NewEncoder(env.Out)
 	enc.SetEscapeHTML(false)
@@ -130,7 +130,7 @@ func writeEventHead(w io.Writer) {
 	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", pad("PARENT", parentWidth), pad("SENDER", senderWidth), "WHAT")
 }
 
-// writeEvent writes a line. "?" is a sender that nothing tells.
+// writeEvent writes a line, with "?" for an unknown sender.
 func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 	sender := "?"
 	if e.Sender != nil {
@@ -143,8 +143,8 @@ func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 
 func containerText(p *specs.Party) string { return cmp.Or(p.Name, shortID(p.ContainerID)) }
 
-// eventText tells what the frame was, or what was found; who else it concerns,
-// and how many like it are not told of.
+// eventText describes the frame or the finding, its other parties, and the number of
+// similar events left out.
 func eventText(e *specs.Event) string {
 	text := e.Detail
 	if e.Frame.Destination != "" {
@@ -165,7 +165,7 @@ func eventText(e *specs.Event) string {
 	return text
 }
 
-// frameText is a frame by its addresses and what it carries.
+// frameText describes a frame by its addresses and payload.
 func frameText(e *specs.Event) string {
 	f := &e.Frame
 	text := fmt.Sprintf("%s > %s", e.MAC, f.Destination)

@@ -14,7 +14,7 @@ import (
 	"berth/specs"
 )
 
-// violation is an event of a container's that many seconds before the clock.
+// violation returns an event of a container, some time before the clock.
 func violation(ago time.Duration, sender *specs.Party) specs.Event {
 	return specs.Event{
 		Time: clock.Add(-ago), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie",
@@ -27,7 +27,7 @@ func web() *specs.Party {
 	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mac("02:00:5e:00:53:01")}
 }
 
-// A sender's name with wide characters does not move the text after it.
+// TestEventColumns: a sender's name with wide characters does not move the text after it.
 func TestEventColumns(t *testing.T) {
 	starts := make(map[int]bool)
 	for _, name := range []string{"web", "ウェブサーバー", "ウェブサーバーの名前はとても長い", "e\u0301te\u0301", "🚀", "\U0001F1E9\U0001F1EA", "\x1b[31m"} {
@@ -120,7 +120,7 @@ func TestParseSince(t *testing.T) {
 	}
 }
 
-// lockedBuffer is read while a command still writes.
+// lockedBuffer can be read while a command still writes.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -138,8 +138,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// What comes is shown when it comes, until the command is interrupted, which
-// is no error.
+// TestEventsFollow: events are shown as they arrive, until the command is interrupted,
+// which is no error.
 func TestEventsFollow(t *testing.T) {
 	w := newWorld(t)
 	ring := w.agent(new(backend))

@@ -8,8 +8,8 @@ import (
 	"berth/specs"
 )
 
-// TestNoNameForgesARow gives a container, a network and a parent names with
-// rows of their own in them.
+// TestNoNameForgesARow gives a container, a network and a parent names that contain table
+// rows.
 func TestNoNameForgesARow(t *testing.T) {
 	const forged = "forged"
 	lie := func(s string) string {

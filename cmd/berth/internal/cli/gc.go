@@ -36,14 +36,14 @@ func newGC(env *Env) *cobra.Command {
 	return cmd
 }
 
-// collected is what was done, of attachments and of the host's own interfaces.
+// collected is the result, for attachments and the host's own interfaces.
 type collected struct {
 	release.Report
 	Host     hostshim.Report  `json:"host,omitzero"`
 	Siblings release.Siblings `json:"siblings,omitzero"`
 }
 
-// collectGarbage prints what was freed also where something resisted.
+// collectGarbage prints the freed resources also if others could not be freed.
 func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	c, err := config.Load(env.dirs.Config)
 	if err != nil {
@@ -56,7 +56,7 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	defer host.Close()
 	store := state.Open(env.dirs.State)
 	if err := store.View(ctx, func(*state.Tx) error { return nil }); err != nil {
-		return err // once: whatever follows reads the store first
+		return err // once: the next step reads the store first too
 	}
 	r := release.Releaser{
 		Store: store, BPFFS: env.dirs.BPFFS, Host: host,

@@ -8,8 +8,8 @@ import (
 	"berth/specs"
 )
 
-// A namespace that no id leads to is dead: what was recorded in it is freed,
-// with no agent and no maps.
+// TestGC: a namespace without an ID is dead: its records are released, with no agent and no
+// maps.
 func TestGC(t *testing.T) {
 	w := newWorld(t)
 	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
@@ -40,7 +40,7 @@ func TestGCOfAnUnusableState(t *testing.T) {
 	}
 }
 
-// What an administrator wrote wrongly is said, not worked around.
+// TestGCWithBrokenConfig: an administrator's mistake is reported, not worked around.
 func TestGCWithBrokenConfig(t *testing.T) {
 	w := newWorld(t)
 	w.record(5, func(a *state.Attachment) { a.NSID, a.Phase = 1<<30, specs.PhaseAttaching })

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden tables")
 
-// crowd is endpoints whose texts are long and wide, with many violations.
+// crowd returns endpoints with long and wide texts, and many violations.
 func crowd() []rates.Reading {
 	all := endpoints()
 	for i, name := range []string{"ウェブサーバー", "e\u0301te\u0301-🚀-launcher", "a-container-with-a-very-long-name-indeed"} {
@@ -73,7 +73,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Addresses of IPv6 and MACs, the longest that there are, are whole at 80 columns.
+// TestLongAddressesAreWhole: the longest IPv6 addresses and MACs are complete at 80
+// columns.
 func TestLongAddressesAreWhole(t *testing.T) {
 	e := endpoints()[0]
 	const long = "2001:db8:1234:5678:9abc:def0:1234:5678/64"
@@ -95,7 +96,8 @@ web        lan@net1    255.255.255.255/32  eth1.100      1.23 GB    900 B
 	}
 }
 
-// The agent's parents keep their MACs and counts, however long the names are.
+// TestParentTableKeepsMACs: the parents keep their MACs and counts even if the names are
+// long.
 func TestParentTableKeepsMACs(t *testing.T) {
 	var b strings.Builder
 	err := parentTable([]specs.ParentStatus{{

@@ -101,8 +101,8 @@ func newHostDisable(env *Env) *cobra.Command {
 	return cmd
 }
 
-// disableHost says what it took away. A network whose file is gone may have
-// left its shim.
+// disableHost prints the removed addresses. A network whose file is gone may have left its
+// shim.
 func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return atNetwork(err)
@@ -128,14 +128,13 @@ func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error 
 	return nil
 }
 
-// shims works on the shims of this host.
+// shims returns the shims of this host.
 func (env *Env) shims() *hostshim.Shims {
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return &hostshim.Shims{Store: state.Open(env.dirs.State), Log: log}
 }
 
-// shimsByNetwork returns the shims there are. They are told to root only, and
-// nobody else is told which containers there are either.
+// shimsByNetwork returns the existing shims. Only root may see them, like the containers.
 func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
 	all, err := env.shims().List(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -148,7 +147,7 @@ func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
 	return by
 }
 
-// shimOf returns the shim of a network, nil where it has none.
+// shimOf returns the shim of a network, or nil if it has none.
 func (env *Env) shimOf(ctx context.Context, network string) (*specs.HostShim, error) {
 	all, err := env.shims().List(ctx)
 	for i := range all {

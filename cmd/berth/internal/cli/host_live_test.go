@@ -10,8 +10,7 @@ import (
 	"berth/specs"
 )
 
-// hostWorld is a world whose host is a namespace of its own, with the parent
-// eth1.
+// hostWorld is a world whose host is a namespace with the parent eth1.
 type hostWorld struct {
 	*world
 	host *testnet.NS

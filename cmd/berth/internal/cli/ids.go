@@ -9,11 +9,11 @@ import (
 	"berth/specs"
 )
 
-// shortID is docker's 12 digits of an id that is 64 hexadecimal ones. Other
-// ids are what a person chose, and stay.
+// shortID shortens an ID of 64 hexadecimal digits to 12, as docker does. Other IDs were
+// chosen by a person, and stay.
 func shortID(id string) string { return text.ShortID(id) }
 
-// display is what a person calls an endpoint's container; [find] takes it.
+// display returns the name of an endpoint's container for a person; [find] accepts it.
 func display(e *specs.Endpoint) string {
 	if e.Name != "" {
 		return e.Name
@@ -21,9 +21,8 @@ func display(e *specs.Endpoint) string {
 	return shortID(e.ContainerID)
 }
 
-// find returns the endpoints of the container that text means: by its id, its
-// name, or the beginning of its id where only one begins so. A live container
-// comes before an ended one.
+// find returns the endpoints of a container by its ID, its name, or a unique prefix of its
+// ID. A live container takes precedence over an ended one.
 func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
 	live, ended := []specs.Endpoint{}, []specs.Endpoint{}
 	for _, e := range all {
@@ -50,12 +49,12 @@ func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
 	return nil, fmt.Errorf("container %q: berth knows none with this id or name; see berth ps --all", text)
 }
 
-// idsOf returns the ids of all containers that an endpoint belongs to.
+// idsOf returns the IDs of all containers of an endpoint.
 func idsOf(e *specs.Endpoint) []string {
 	return append([]string{e.ContainerID}, e.Containers...)
 }
 
-// one returns the endpoints that match, if they are of one container.
+// one returns the endpoints that match, if they belong to one container.
 func one(all []specs.Endpoint, match func(*specs.Endpoint) bool, text string) (found []specs.Endpoint, err error) {
 	var ids []string
 	for i := range all {

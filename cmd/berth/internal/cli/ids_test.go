@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 	for text, want := range map[string]string{
 		hexA:      hexA + "/net1 " + hexA + "/net2",
 		"3f2a":    hexA + "/net1 " + hexA + "/net2",
-		"web":     hexA + "/net1 " + hexA + "/net2", // the name, not the beginning of web-old
+		"web":     hexA + "/net1 " + hexA + "/net2", // the name, not the prefix of web-old
 		"web-":    "web-old/net1",
 		"sidecar": hexB + "/net1",
 		"side":    hexB + "/net1",

@@ -28,7 +28,7 @@ func newInspect(env *Env) *cobra.Command {
 	return cmd
 }
 
-// inspect shows the containers that it finds and says which not.
+// inspect prints the containers that it finds, and an error for the others.
 func inspect(ctx context.Context, env *Env, ids []string, asJSON bool) (err error) {
 	all, err := env.endpoints(ctx, true)
 	if err != nil {
@@ -58,8 +58,8 @@ func inspect(ctx context.Context, env *Env, ids []string, asJSON bool) (err erro
 	return err
 }
 
-// describe writes one endpoint as keys and values; what is not known or not
-// set has no line.
+// describe prints one endpoint as keys and values, without those that are not known or not
+// set.
 func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 	parent := e.Parent
 	if e.VLAN != 0 {
@@ -104,7 +104,7 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 	}
 }
 
-// fields writes the pairs whose value is not empty, a line each.
+// fields prints the pairs whose value is not empty, one per line.
 func fields(w io.Writer, pairs [][2]string) {
 	for _, p := range pairs {
 		if p[1] != "" {
@@ -123,7 +123,8 @@ func phaseText(e *specs.Endpoint, now time.Time) string {
 
 func countText(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
 
-// siblingText is the part of the traffic that stays on the parent; "" for none.
+// siblingText returns the part of the traffic that stays on the parent; "" if there is
+// none.
 func siblingText(t specs.Traffic) string {
 	if t.Local.Total() == (specs.Count{}) {
 		return ""
@@ -131,8 +132,8 @@ func siblingText(t specs.Traffic) string {
 	return "of it with siblings on the parent " + countText(t.Local.Total())
 }
 
-// groupText is what the parent does not see: the copies of frames to groups and
-// to all that the kernel gave the interface; "" where nobody knows.
+// groupText returns the count of multicast and broadcast copies delivered to the interface,
+// which the parent does not see; "" if not known.
 func groupText(packets *uint64) string {
 	if packets == nil {
 		return ""
@@ -163,8 +164,8 @@ func joinText[T fmt.Stringer](all []T) string {
 	return strings.Join(words, ", ")
 }
 
-// sharers returns the other containers in the namespace of an endpoint's: their
-// names, or their ids if the names are not known.
+// sharers returns the other containers in an endpoint's namespace: their names, or their
+// IDs if the names are not known.
 func sharers(e *specs.Endpoint) (all []string) {
 	for i, id := range e.Containers {
 		name := shortID(id)

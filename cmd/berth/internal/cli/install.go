@@ -32,7 +32,7 @@ const installExample = `  berth install --engine podman
   berth install --engine docker --dry-run
   berth install --engine containerd --default --engine-config /etc/site/containerd.toml`
 
-// installFlags are those of install and uninstall.
+// installFlags are the flags of install and uninstall.
 type installFlags struct {
 	install.Options
 	dryRun bool
@@ -82,11 +82,11 @@ func newUninstall(env *Env) *cobra.Command {
 func (o *installFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.Engine, "engine", "", "one of "+strings.Join(install.Engines(), ", "))
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be written, and write nothing")
-	// The flag is there: it was made two lines above.
+	// The flag exists, so there is no error.
 	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// complete adds what is not on the command line, and refuses what cannot be.
+// complete sets the options that are not on the command line, and validates the rest.
 func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
 	if o.Engine == "" {
 		return usage(cmd, fmt.Errorf("--engine is missing: %s", strings.Join(install.Engines(), ", ")))
@@ -104,8 +104,7 @@ func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
 	return err
 }
 
-// alone runs an installation while no other one runs. What only looks waits for
-// none.
+// alone runs an installation while no other one runs. A mere preview does not wait.
 func (o *installFlags) alone(run func() error) error {
 	if o.dryRun {
 		return run()
@@ -113,8 +112,8 @@ func (o *installFlags) alone(run func() error) error {
 	return install.Locked(o.Dirs.Config, run)
 }
 
-// told are berth's directories and that of its programs as engines are told of
-// them: absolute, because they run the hook elsewhere.
+// told returns berth's directories and that of its programs for engines: absolute, because
+// engines run the hook in another directory.
 func (env *Env) told() (dirs config.Dirs, bin string, err error) {
 	dirs = env.dirs
 	for _, dir := range []*string{&dirs.Config, &dirs.State, &dirs.BPFFS} {
@@ -126,7 +125,7 @@ func (env *Env) told() (dirs config.Dirs, bin string, err error) {
 	return dirs, bin, err
 }
 
-// programs is the directory of berth's programs: this one's.
+// programs returns the directory of berth's programs: this program's.
 func (env *Env) programs() (string, error) {
 	if env.bin != "" {
 		return env.bin, nil
@@ -207,7 +206,7 @@ func (env *Env) sayNotes(p *install.Plan, changed bool) error {
 	return nil
 }
 
-// refreshDevices writes the CDI devices anew, where they are installed.
+// refreshDevices updates the CDI devices if they are installed.
 func (env *Env) refreshDevices() error {
 	dirs, bin, err := env.told()
 	if err != nil {

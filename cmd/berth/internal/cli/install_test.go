@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// programs puts files in the place of berth's programs.
+// programs creates files in place of berth's programs.
 func (w *world) programs() {
 	w.t.Helper()
 	w.env.bin = w.t.TempDir()
@@ -57,7 +57,8 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 }
 
-// Networks that come and go are devices from the installation on.
+// TestDevicesFollowNetworks: after the installation, added and removed networks change the
+// devices.
 func TestDevicesFollowNetworks(t *testing.T) {
 	w := newWorld(t)
 	w.programs()
@@ -98,7 +99,8 @@ func TestInstallUsage(t *testing.T) {
 	}
 }
 
-// Engines run the hook from other directories than a person's.
+// TestEnginesAreToldOfAbsoluteDirectories: engines run the hook in other directories than
+// the user's.
 func TestEnginesAreToldOfAbsoluteDirectories(t *testing.T) {
 	w := newWorld(t)
 	w.programs()

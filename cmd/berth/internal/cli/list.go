@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// listOptions are the flags of a command that lists things.
+// listOptions are the flags of a command that prints a list.
 type listOptions struct {
 	quiet, json, wide bool
 }
@@ -25,7 +25,7 @@ func (o *listOptions) register(cmd *cobra.Command, ids string) {
 	}
 }
 
-// width returns how wide a table may be.
+// width returns the maximum width of a table.
 func (o *listOptions) width(env *Env) int {
 	if o.wide {
 		return noLimit

@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// farthest is how many letters may be wrong in what is taken for a misspelt
-// flag; cobra has the same for commands.
+// farthest is the maximum distance of a misspelt flag from the suggested one; cobra has the
+// same for commands.
 const farthest = 2
 
-// unknownFlag names the flag that a misspelt one is nearest to.
+// unknownFlag returns an error that suggests the nearest flag to a misspelt one.
 func unknownFlag(cmd *cobra.Command, name string) error {
 	nearest, least := "", farthest+1
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -21,7 +21,7 @@ func unknownFlag(cmd *cobra.Command, name string) error {
 		}
 		d := distance(name, f.Name)
 		if d >= len(name) {
-			return // nothing of it is left
+			return // nothing in common
 		}
 		if len(name) > farthest && strings.HasPrefix(f.Name, name) {
 			d = min(d, farthest)
@@ -36,8 +36,8 @@ func unknownFlag(cmd *cobra.Command, name string) error {
 	return fmt.Errorf("unknown flag --%s; did you mean --%s?", name, nearest)
 }
 
-// distance is how many bytes have to be put in, left out or changed to make b
-// of a (Levenshtein's).
+// distance returns the number of bytes to insert, delete or change to turn a into b
+// (Levenshtein's).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -18,8 +18,8 @@ func newNetwork(env *Env) *cobra.Command {
 // `berth network ls` and `inspect`.
 type networkView struct {
 	*specs.Network
-	Containers []networkUser   `json:"containers"`     // null: they cannot be told
-	Host       *specs.HostShim `json:"host,omitempty"` // where the host reaches them
+	Containers []networkUser   `json:"containers"`     // null if not known
+	Host       *specs.HostShim `json:"host,omitempty"` // addresses at which the host reaches them
 }
 
 // networkUser is an interface of a container on a network.
@@ -32,8 +32,8 @@ type networkUser struct {
 	Phase       specs.Phase `json:"phase"`
 }
 
-// viewNetworks joins networks with the endpoints on them. What is attached is
-// told to root only, so not to know it is a warning.
+// viewNetworks joins networks with the endpoints on them. Only root may see the endpoints,
+// so their absence is a warning.
 func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []networkView {
 	endpoints, err := env.endpoints(ctx, false)
 	if err != nil {
@@ -55,8 +55,8 @@ func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []ne
 	return all
 }
 
-// atNetwork says of a wrong name that it is a network's. Errors about files name
-// those.
+// atNetwork adds to an error about a name that it is a network's. Errors about files name
+// the file.
 func atNetwork(err error) error {
 	if _, ok := err.(*specs.ValueError); !ok {
 		return err

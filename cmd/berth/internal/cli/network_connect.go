@@ -55,7 +55,7 @@ func newNetworkConnect(env *Env) *cobra.Command {
 	return cmd
 }
 
-// selection is what the flags ask for, in the words of an annotation.
+// selection returns the flags' settings in the form of an annotation.
 func (o *connectOptions) selection() (s specs.Selection, err error) {
 	s = specs.Selection{Network: o.network, Interface: o.ifname}
 	if o.ifname != "" {
@@ -117,13 +117,13 @@ func userOfAttachment(a *state.Attachment) networkUser {
 	return u
 }
 
-// hook is a hook that an administrator runs, logging to the terminal.
+// hook returns a hook for an administrator, which logs to the terminal.
 func (env *Env) hook() *hook.Hook {
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return &hook.Hook{Dirs: env.dirs, Store: state.Open(env.dirs.State), Log: log}
 }
 
-// containerID returns the id of the live container that text means.
+// containerID returns the ID of the live container that text identifies.
 func (env *Env) containerID(ctx context.Context, text string) (string, error) {
 	live, err := env.endpoints(ctx, false)
 	if err != nil {

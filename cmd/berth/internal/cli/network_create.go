@@ -42,8 +42,8 @@ func newNetworkCreate(env *Env) *cobra.Command {
 	return cmd
 }
 
-// createNetwork writes the network's file and prints its name, as docker
-// prints an id; notes and warnings go to Err.
+// createNetwork writes the network's file and prints its name, as docker prints an ID;
+// notes and warnings go to Err.
 func createNetwork(env *Env, n *specs.Network, notes []string) error {
 	if err := config.Save(env.dirs.Config, n); err != nil {
 		return env.asRoot(atNetwork(err))

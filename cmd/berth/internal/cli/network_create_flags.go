@@ -10,8 +10,7 @@ import (
 )
 
 // createFlags are the flags of `docker network create`, kept as text until
-// [createFlags.network] reads them, so that every wrong value is reported in
-// one way.
+// [createFlags.network] parses them, so that every wrong value is reported in the same way.
 type createFlags struct {
 	driver, ipamDriver string
 	options, auxiliary list
@@ -23,14 +22,14 @@ type createFlags struct {
 	given func(flag string) bool
 }
 
-// list is a flag that may be given several times.
+// list is a flag that may be repeated.
 type list []string
 
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Type() string       { return "" }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-// items also parts what commas separate, as docker does for these flags.
+// items also splits values at commas, as docker does for these flags.
 func (l list) items() []string {
 	if len(l) == 0 {
 		return nil
@@ -58,9 +57,9 @@ func (o *createFlags) register(flags *pflag.FlagSet) {
 	o.given = flags.Changed
 }
 
-// notOurs are docker's flags that berth has no meaning for. They are refused
-// with the reason and not ignored: a network that is less closed than its
-// maker believes is worse than none.
+// notOurs are docker's flags without a meaning for berth. They are refused with the reason
+// and not ignored: a network that is less closed than its owner believes is worse than
+// none.
 var notOurs = map[string]string{
 	"internal":    "a network of berth's is on the LAN by its nature; without --gateway it has no default route",
 	"ingress":     "berth has no swarm",
@@ -71,7 +70,7 @@ var notOurs = map[string]string{
 	"label":       "berth keeps no labels; a network's file may have comments",
 }
 
-// boolOnly holds what a flag without a value stands for.
+// boolOnly holds the values of flags given without one.
 var boolOnly = map[string]string{"internal": "true", "ingress": "true", "config-only": "true"}
 
 type refused string

@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// network makes of the flags what they say. The notes tell what a person may
-// not expect of it. Errors name the flag.
+// network returns the network that the flags define. The notes list settings that may
+// surprise the user. Errors name the flag.
 func (o *createFlags) network(name string) (n *specs.Network, notes []string, err error) {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return nil, nil, specs.At("NAME", err)
@@ -60,9 +60,8 @@ func (o *createFlags) ipam() (specs.IPAM, error) {
 	return who, nil
 }
 
-// addresses reads subnets, ranges, gateways and auxiliary addresses. A range
-// that is given by another address than its first is rounded down, as docker
-// does, with a note.
+// addresses parses subnets, ranges, gateways and auxiliary addresses. A range given by
+// another address than its first is rounded down, as docker does, with a note.
 func (o *createFlags) addresses(n *specs.Network) (notes []string, err error) {
 	for _, s := range o.subnets.items() {
 		p, err := netip.ParsePrefix(s)
@@ -128,9 +127,9 @@ func addGateway(n *specs.Network, s string) error {
 	return nil
 }
 
-// subnetsOfGateway returns the subnet that contains a router. A router outside
-// of all is reached on link: a link-local one serves each subnet of IPv6, any
-// other the only subnet of its family.
+// subnetsOfGateway returns the subnet that contains a router. A router outside of all
+// subnets is reached on link: a link-local one serves each IPv6 subnet, any other the only
+// subnet of its family.
 func subnetsOfGateway(n *specs.Network, value string, a netip.Addr) ([]*specs.Subnet, error) {
 	in, err := subnetOf(n, "--gateway", value, a)
 	if err == nil {
@@ -148,8 +147,7 @@ func subnetsOfGateway(n *specs.Network, value string, a netip.Addr) ([]*specs.Su
 	return nil, err
 }
 
-// addAuxiliary reads "[NAME=]ADDRESS", or a prefix; the name is for the reader of
-// a command.
+// addAuxiliary parses "[NAME=]ADDRESS", or a prefix; the name is only for people.
 func addAuxiliary(n *specs.Network, s string) error {
 	text := s
 	if _, after, named := strings.Cut(s, "="); named {
@@ -184,7 +182,7 @@ func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet
 	return nil, specs.Invalid(flag, value, "an address inside a --subnet (%s)", strings.Join(all, ", "))
 }
 
-// families holds --ipv4 and --ipv6 to the subnets.
+// families checks --ipv4 and --ipv6 against the subnets.
 func (o *createFlags) families(n *specs.Network) error {
 	switch {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
@@ -197,8 +195,8 @@ func (o *createFlags) families(n *specs.Network) error {
 	return nil
 }
 
-// surprises returns what docker, or an older one, would have done otherwise.
-// chosen says whether who gives the addresses was said.
+// surprises returns the differences from docker, or from an older docker. chosen reports
+// whether the source of addresses was given.
 func surprises(n *specs.Network, chosen bool) (notes []string) {
 	if n.IPAM == specs.IPAMNone && !chosen {
 		notes = append(notes, "no addresses: no --subnet was given, and berth does not make one up")
@@ -225,7 +223,7 @@ func gateways(n *specs.Network, family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return s.Gateway.IsValid() && family(s.Gateway) })
 }
 
-// asFlag names the flag that a key of a network's file comes from.
+// asFlag replaces a key of a network's file in an error by its flag.
 func asFlag(err error) error {
 	var bad *specs.ValueError
 	if !errors.As(err, &bad) {

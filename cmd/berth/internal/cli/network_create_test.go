@@ -20,7 +20,7 @@ func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 var equalAddresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
-// Every flag reaches the file.
+// TestCreateFlagsReachTheFile requires that every flag has its setting in the file.
 func TestCreateFlagsReachTheFile(t *testing.T) {
 	base := specs.Network{Parent: "eth1", Subnets: []specs.Subnet{{Subnet: prefix("192.0.2.0/24"), Gateway: addr("192.0.2.1")}}}
 	const given = "--subnet 192.0.2.0/24 --gateway 192.0.2.1 -o parent=eth1 "
@@ -88,8 +88,8 @@ func macs(t *testing.T, list string) (all []specs.MAC) {
 	return all
 }
 
-// Docker's rule: what belongs together is told by the subnet that contains it,
-// not by the order.
+// TestCreatePairsBySubnet checks docker's rule: a range or gateway belongs to the subnet
+// that contains it, in any order.
 func TestCreatePairsBySubnet(t *testing.T) {
 	w := newWorld(t)
 	w.ok("network", "create", "lan", "-o", "parent=eth1", "--ipv6",
@@ -125,7 +125,7 @@ exclude = ['2001:db8::2']
 `, string(text))
 }
 
-// A router outside of the subnet is reached on link.
+// TestCreateWithRouterOutside: a router outside of the subnet is reached on link.
 func TestCreateWithRouterOutside(t *testing.T) {
 	w := newWorld(t)
 	w.ok(strings.Fields("network create lan -o parent=eth1 --subnet 192.0.2.0/24,2001:db8::/64,2001:db8:1::/64 --gateway 198.51.100.1,fe80::1")...)
@@ -235,8 +235,8 @@ func TestCreateNotes(t *testing.T) {
 	}
 }
 
-// Whatever is on the command line: an error, or a network that its file gives
-// back.
+// FuzzCreateFlags requires for any command line an error, or a network that its file
+// reproduces.
 func FuzzCreateFlags(f *testing.F) {
 	f.Add("--subnet\n192.0.2.0/24\n--gateway\n192.0.2.1\n-o\nparent=eth1.100\n-omtu=1400")
 	f.Add("--subnet=192.0.2.0/24,2001:db8::/64\n--ip-range=192.0.2.9/26\n--aux-address=a=192.0.2.9\n-oparent=eth1\n--ipv6")

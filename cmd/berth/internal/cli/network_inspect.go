@@ -17,11 +17,12 @@ func newNetworkInspect(env *Env) *cobra.Command {
 		ValidArgsFunction: completeNetworks(env),
 		RunE:              func(cmd *cobra.Command, args []string) error { return inspectNetworks(cmd.Context(), env, args) },
 	}
-	jsonFlag(cmd, new(bool)) // it is JSON always; asked for, as with every command, it is no error
+	jsonFlag(cmd, new(bool)) // it is always JSON; the flag is accepted, as with every command
 	return cmd
 }
 
-// inspectNetworks shows what it finds, as docker does, and says what not.
+// inspectNetworks prints the networks that it finds, as docker does, and an error for the
+// others.
 func inspectNetworks(ctx context.Context, env *Env, names []string) (err error) {
 	var found []*specs.Network
 	for _, name := range names {

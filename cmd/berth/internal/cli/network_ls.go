@@ -22,8 +22,7 @@ func newNetworkLs(env *Env) *cobra.Command {
 	return cmd
 }
 
-// listNetworks shows the networks that can be read, and then says which
-// cannot.
+// listNetworks prints the networks that can be read, and then errors for the others.
 func listNetworks(ctx context.Context, env *Env, o listOptions) error {
 	networks, broken := config.Networks(env.dirs.Config)
 	if err := printNetworks(ctx, env, o, networks); err != nil {

@@ -34,7 +34,8 @@ func newNetworkRm(env *Env) *cobra.Command {
 	return cmd
 }
 
-// removeNetworks removes those that can be and says why the others cannot.
+// removeNetworks removes the networks that can be removed, and returns errors for the
+// others.
 func removeNetworks(ctx context.Context, env *Env, names []string, force bool) (err error) {
 	for _, name := range names {
 		failed := removeNetwork(ctx, env, name)
@@ -74,11 +75,11 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 	return nil
 }
 
-// maxUsers is how many users of a network an error names.
+// maxUsers is the maximum of users of a network that an error names.
 const maxUsers = 8
 
-// usersOf names the containers that are attached to a network, or are being,
-// in the order of their names.
+// usersOf returns the names of the containers that are attached to a network, or are being
+// attached, sorted.
 func usersOf(ctx context.Context, env *Env, network string) (users []string, err error) {
 	var on []specs.Endpoint
 	err = state.Open(env.dirs.State).View(ctx, func(tx *state.Tx) error {

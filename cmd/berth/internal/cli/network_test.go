@@ -10,7 +10,7 @@ import (
 	"berth/internal/state"
 )
 
-// withNetworks makes networks, a command line each.
+// withNetworks creates networks, by a command line each.
 func (w *world) withNetworks(lines ...string) {
 	w.t.Helper()
 	for _, line := range lines {
@@ -136,7 +136,7 @@ func TestNetworkRm(t *testing.T) {
 	w.fails(exitUsage, `berth network rm: the network's NAME is missing`, "network", "rm")
 }
 
-// Users have the names that the agent knows, and stand in their order.
+// TestNetworkRmNamesUsers requires the users' names from the agent, in their order.
 func TestNetworkRmNamesUsers(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan -o parent=eth1 --ipam-driver none")
@@ -147,7 +147,7 @@ func TestNetworkRmNamesUsers(t *testing.T) {
 	w.fails(exitFailed, `network "lan" is in use by db, web (192.0.2.65), zoo (192.0.2.65); stop them first`, "network", "rm", "lan")
 }
 
-// A file that cannot be used names itself.
+// TestBrokenNetworkFile requires the name of an unusable file.
 func TestBrokenNetworkFile(t *testing.T) {
 	w := newWorld(t)
 	w.write("etc/networks.d/bad.toml", "parent = 7\n")

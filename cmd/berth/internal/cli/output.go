@@ -7,7 +7,7 @@ import (
 	"berth/internal/text"
 )
 
-// writeJSON writes an array, indented for people; no elements are [].
+// writeJSON writes an array, indented for people; it is [] if empty.
 func writeJSON[T any](w io.Writer, all []T) error {
 	if all == nil {
 		all = []T{}
@@ -18,11 +18,11 @@ func writeJSON[T any](w io.Writer, all []T) error {
 	return enc.Encode(all)
 }
 
-// printable makes text of others safe for a terminal: names come from
-// annotations, which anybody may have written.
+// printable makes foreign text safe for a terminal: names come from annotations, which any
+// user may have written.
 func printable(s string) string { return text.Printable(s) }
 
-// dash stands for a value that there is not.
+// dash replaces an empty value.
 func dash(s string) string {
 	if s == "" {
 		return "-"

@@ -8,7 +8,7 @@ import (
 	"berth/specs"
 )
 
-// lookUpParent returns an interface of the host, or why it can be no parent now.
+// lookUpParent returns an interface of the host, or why it cannot be a parent now.
 func lookUpParent(name string) (*network.Parent, error) {
 	h, err := network.NewHandle()
 	if err != nil {
@@ -18,9 +18,9 @@ func lookUpParent(name string) (*network.Parent, error) {
 	return h.Parent(name)
 }
 
-// parentProblem returns what keeps containers with an MTU from starting on a
-// parent as the host is now; "": nothing. A VLAN needs only its trunk, because
-// it is made on demand.
+// parentProblem returns why containers with an MTU cannot start on a parent in the host's
+// present state, or "" if they can. A VLAN needs only its trunk, because it is created on
+// demand.
 func parentProblem(name string, mtu int, lookUp func(string) (*network.Parent, error)) string {
 	p, err := lookUp(name)
 	if trunk, _, isVLAN := specs.SplitVLAN(name); isVLAN && errors.Is(err, network.ErrNoLink) {
@@ -35,8 +35,8 @@ func parentProblem(name string, mtu int, lookUp func(string) (*network.Parent, e
 	return fmt.Sprintf("warning: no container can start on it yet: %v", err)
 }
 
-// ipv6Problem returns what keeps containers from starting on a network with
-// IPv6 if the kernel has none for the reason given; "" if nothing does.
+// ipv6Problem returns why containers cannot start on a network with IPv6 if the kernel has
+// none for the reason given, or "" if they can.
 func ipv6Problem(n *specs.Network, none error) string {
 	if none == nil || network.IPv6SettingsOf(n, n.HasIPv6()).Off() {
 		return ""

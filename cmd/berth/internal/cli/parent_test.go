@@ -40,7 +40,8 @@ func TestParentProblem(t *testing.T) {
 	}
 }
 
-// The kernel's own answers, about what every machine has and none has.
+// TestLookUpParent checks the kernel's own answers on interfaces that every machine has or
+// that none has.
 func TestLookUpParent(t *testing.T) {
 	if _, err := lookUpParent("lo"); !errors.Is(err, network.ErrNotEthernet) {
 		t.Errorf("lo: %v, want ErrNotEthernet", err)

@@ -60,11 +60,11 @@ func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
 	return t.write(env.Out, o.width(env))
 }
 
-// notCounting is said while the agent is detached.
+// notCounting is printed while the agent is detached.
 const notCounting = "nothing is counted: berth agent attach"
 
-// warnDetached says that what is shown stands still. An agent that does not
-// answer is no error.
+// warnDetached warns that the shown counts stand still. An agent that does not answer is no
+// error.
 func (env *Env) warnDetached(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
@@ -73,8 +73,8 @@ func (env *Env) warnDetached(ctx context.Context) {
 	}
 }
 
-// sortEndpoints puts the live ones first, containers in the order of their
-// first attachment, and each one's interfaces in the order of their making.
+// sortEndpoints puts the live ones first, containers in the order of their first
+// attachment, and each one's interfaces in the order of their creation.
 func sortEndpoints(all []specs.Endpoint) {
 	ended := func(e specs.Endpoint) int {
 		if e.Phase == specs.PhaseEnded {
@@ -112,7 +112,7 @@ func printIDs(env *Env, endpoints []specs.Endpoint) error {
 	return nil
 }
 
-// wideTable has a line for each endpoint and a column for each fact.
+// wideTable has a row for each endpoint and a column for each fact.
 func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	t := &table{head: []string{
 		"CONTAINER ID", "NAME", "NETWORK", "INTERFACE", "ADDRESSES", "MAC",
@@ -127,12 +127,12 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	return t
 }
 
-// addressMost is the longest address with its prefix length that stays in its
-// column on a narrow terminal: every one of IPv4.
+// addressMost is the longest address with its prefix length that stays in its column on a
+// narrow terminal: any of IPv4.
 const addressMost = len("255.255.255.255/32")
 
-// compactTable has two lines or more for each endpoint, to fit a narrow
-// terminal. Addresses longer than most, which may be noLimit, stand below.
+// compactTable has two lines or more for each endpoint, to fit a narrow terminal. Addresses
+// longer than most, which may be noLimit, are below.
 func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 	t := &table{head: []string{"CONTAINER", "NETWORK@IF", "ADDRESS, MAC", "PARENT, MODE", "RX", "TX"},
 		whole: []string{"ADDRESS, MAC", "RX", "TX"}}
@@ -154,8 +154,8 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 	return t
 }
 
-// traffic writes what was received and transmitted, in bytes and in packets;
-// nothing where it is not counted.
+// traffic returns the received and transmitted bytes and packets, or nothing if the
+// endpoint is not counted.
 func traffic(e *specs.Endpoint) (rx, tx []string) {
 	if !e.Counted {
 		return nil, nil
@@ -164,7 +164,7 @@ func traffic(e *specs.Endpoint) (rx, tx []string) {
 	return text(e.Counters.Receive.Total()), text(e.Counters.Transmit.Total())
 }
 
-// remarks are the state of an interface that is not attached, and its violations.
+// remarks returns the state of an interface that is not attached, and its violations.
 func remarks(env *Env, e *specs.Endpoint) (all []string) {
 	if e.Phase != specs.PhaseAttached {
 		all = append(all, stateText(env, e))
@@ -179,7 +179,7 @@ func stateText(env *Env, e *specs.Endpoint) string {
 	return string(e.Phase)
 }
 
-// violations writes how often each kind was seen, a text for each.
+// violations returns a text on the count of each kind.
 func violations(e *specs.Endpoint) (all []string) {
 	for _, kind := range specs.Kinds() {
 		n, dropped := e.Violations[kind], e.Dropped[kind]

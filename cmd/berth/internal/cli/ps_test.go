@@ -25,7 +25,7 @@ func packets(n, bytes uint64) specs.Traffic {
 	return specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: n, Bytes: bytes}}}
 }
 
-// endpoints is one of each sort.
+// endpoints returns one of each sort.
 func endpoints() []specs.Endpoint {
 	return []specs.Endpoint{{
 		ContainerID: hexA, Name: "web", Image: "docker.io/library/nginx", Network: "lan", Interface: "net1",
@@ -111,7 +111,7 @@ func TestPsQuiet(t *testing.T) {
 	same(t, "ps -q", hexA+"\nberth-demo-two\n"+hexB+"\n", w.out.String())
 }
 
-// record puts an attachment on the network lan into the store.
+// record adds an attachment on the network lan to the store.
 func (w *world) record(cookie uint64, change func(*state.Attachment)) {
 	w.t.Helper()
 	a := &state.Attachment{
@@ -128,7 +128,8 @@ func (w *world) record(cookie uint64, change func(*state.Attachment)) {
 	}
 }
 
-// What a container was given later stands with what it had first.
+// TestPsKeepsAContainersRowsTogether: an interface that a container got later is beside its
+// first.
 func TestPsKeepsAContainersRowsTogether(t *testing.T) {
 	w := newWorld(t)
 	w.record(1, func(*state.Attachment) {})
@@ -145,7 +146,7 @@ func TestPsKeepsAContainersRowsTogether(t *testing.T) {
 	same(t, "order", "web net1, web net2, db net1", strings.Join(order, ", "))
 }
 
-// Without an agent, and before one ever ran: the records are enough.
+// TestPsOfRecords: without an agent, and before one ever ran, the records are enough.
 func TestPsOfRecords(t *testing.T) {
 	w := newWorld(t)
 	const none = "CONTAINER ID  NAME  NETWORK  INTERFACE  ADDRESSES  MAC  PARENT  MODE  STATE  RX  TX  VIOLATIONS\n"

@@ -88,8 +88,8 @@ func (o *statsOptions) check(cmd *cobra.Command) error {
 	return checkInterval(o.interval)
 }
 
-// stats prints once an interval. An agent that went away is waited for, unless
-// a number of intervals was asked for.
+// stats prints once per interval. It waits for an agent that went away, unless a number of
+// intervals was given.
 func stats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
 	agent := client.New(env.dirs.State)
 	before, status, err := takeSample(ctx, env, agent)
@@ -102,7 +102,7 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 	}
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
-	attached := true // what was said last
+	attached := true // the state printed last
 	for printed, lost := 0, false; o.count == 0 || printed < o.count; {
 		if !status.Attached && attached {
 			env.warn(notCounting)
@@ -134,8 +134,8 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 	return nil
 }
 
-// statsOrders are the values of --sort; each returns what the greatest of comes
-// first.
+// statsOrders are the values of --sort; each returns the value that is sorted in descending
+// order.
 var statsOrders = map[string]func(*rates.Reading) float64{
 	"rx":         func(r *rates.Reading) float64 { return r.Rates.Receive.Total().Bytes },
 	"tx":         func(r *rates.Reading) float64 { return r.Rates.Transmit.Total().Bytes },
@@ -174,9 +174,8 @@ func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sam
 	return &rates.Sample{At: env.Now(), Endpoints: endpoints}, status, nil
 }
 
-// pick returns what leaves out the endpoints that ended earlier and, where
-// containers are named, those of others. A name goes on to mean the containers
-// that will have it.
+// pick returns a function that removes the endpoints that ended earlier and, if containers
+// are named, those of others. A name also selects later containers of that name.
 func pick(now []specs.Endpoint, containers []string) (func([]rates.Reading) []rates.Reading, error) {
 	ids := slices.Clone(containers)
 	live := slices.DeleteFunc(slices.Clone(now), func(e specs.Endpoint) bool { return e.Phase == specs.PhaseEnded })

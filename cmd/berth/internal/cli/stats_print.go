@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// printStats prints one interval, on a terminal over the one before.
+// printStats prints one interval, on a terminal over the previous one.
 func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading) error {
 	if o.json {
 		enc := json.NewEncoder(env.Out)
@@ -44,8 +44,8 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 	return err
 }
 
-// overprint makes a page begin in a terminal's upper left corner (ECMA-48 CUP)
-// and erase what it does not cover (EL, ED).
+// overprint makes a page begin in a terminal's upper left corner (ECMA-48 CUP) and erase
+// the rest (EL, ED).
 func overprint(page string) string {
 	return "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
 }
@@ -66,7 +66,7 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 	return s
 }
 
-// statsTable has a line for an endpoint, or as many as its traffic has parts.
+// statsTable has a row for an endpoint, or one for each part of its traffic.
 func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	numbers := []string{"RX/s", "TX/s", "RX P/s", "TX P/s", "RX", "TX"}
 	t := &table{head: append([]string{"CONTAINER", "NETWORK@IF"}, numbers...), whole: numbers}
@@ -103,8 +103,8 @@ func (o *statsOptions) stack(r *rates.Reading, parts []part) [][]string {
 	return columns
 }
 
-// addTotals adds the sums: of the traffic with the LAN, which passes the wire, and
-// of the traffic between containers, which does not and has both ends here.
+// addTotals adds the sums: of the traffic with the LAN, which passes the wire, and of the
+// traffic between containers, which does not and is counted at both ends.
 func (o *statsOptions) addTotals(t *table, readings []rates.Reading) {
 	lan, local := part{name: "LAN"}, part{name: "local"}
 	sum := rates.Reading{}
@@ -122,14 +122,14 @@ func (p *part) add(rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
 	p.rxRate, p.txRate = p.rxRate.Plus(rxRate.Total()), p.txRate.Plus(txRate.Total())
 }
 
-// part is some of an endpoint's traffic.
+// part is a part of an endpoint's traffic.
 type part struct {
 	name           string
 	rx, tx         specs.Count
 	rxRate, txRate specs.Rate
 }
 
-// cells writes a part's six numbers; nothing where there is none.
+// cells returns a part's six numbers, or nothing if there are none.
 func (p *part) cells(r *rates.Reading, bits bool) []string {
 	cells := make([]string, 6)
 	if r.Over > 0 {
@@ -143,7 +143,7 @@ func (p *part) cells(r *rates.Reading, bits bool) []string {
 	return cells
 }
 
-// parts splits an endpoint's traffic; parts that never had any are left out.
+// parts splits an endpoint's traffic; it leaves out parts that never had any.
 func parts(r *rates.Reading) (all []part) {
 	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
 		if rx.Plus(tx) != (specs.Count{}) {

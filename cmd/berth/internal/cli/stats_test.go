@@ -17,8 +17,7 @@ import (
 	"berth/specs"
 )
 
-// growing is an agent whose endpoints have other counts each time that they
-// are asked for.
+// growing is an agent whose endpoints' counts grow with each request.
 type growing struct {
 	backend
 	mu    sync.Mutex
@@ -37,8 +36,7 @@ func (g *growing) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint
 	return tellEach(all, each)
 }
 
-// steps makes the world's clock go on by two seconds each time that it is
-// looked at.
+// steps makes the world's clock advance by two seconds with each reading.
 func (w *world) steps() {
 	now := clock
 	w.env.Now = func() time.Time {
@@ -47,8 +45,8 @@ func (w *world) steps() {
 	}
 }
 
-// busy is the endpoints of a test after so many readings: "web" receives 1 kB
-// in 10 packets a reading from the LAN and sends a broadcast to it.
+// busy returns the endpoints of a test after a number of readings: "web" receives 1 kB in
+// 10 packets a reading from the LAN and sends a broadcast to it.
 func busy(asked int) ([]specs.Endpoint, error) {
 	all := endpoints()
 	n := uint64(asked)
@@ -84,7 +82,8 @@ lan@net1       local broadcast  0 B    30 B  0       1       0 B      240 B
 		firstColumn(w.ok("stats", "3f2a", "--count", "2", "--interval", "100ms")))
 }
 
-// What is not counted now has no rate, and the way back is said.
+// TestStatsDetached: an endpoint that is not counted now has no rate, and the remedy is
+// printed.
 func TestStatsDetached(t *testing.T) {
 	w := newWorld(t)
 	g := &growing{at: busy}
@@ -146,7 +145,7 @@ func TestStatsJSON(t *testing.T) {
 	}
 }
 
-// decodeStats holds every line to the schema.
+// decodeStats validates every line by the schema.
 func decodeStats(t *testing.T, lines []string) (all []specs.Stats) {
 	t.Helper()
 	schema := statsSchema(t)
@@ -201,8 +200,8 @@ func TestStatsUsage(t *testing.T) {
 	w.fails(exitFailed, `container "3f2b": berth knows none`, "stats", "3f2b") // it has ended
 }
 
-// An agent that goes away is waited for; the rates are an average over the
-// time that it was away.
+// TestStatsOutlastTheAgent: stats waits for an agent that goes away; the rates are an
+// average over the time that it was away.
 func TestStatsOutlastTheAgent(t *testing.T) {
 	w := newWorld(t)
 	g := &growing{at: func(asked int) ([]specs.Endpoint, error) {
@@ -243,7 +242,7 @@ func TestStatsFailWithoutAgentWhenCounting(t *testing.T) {
 	w.fails(exitFailed, "berth: agent: it is gone", "stats", "--no-stream", "--interval", "100ms")
 }
 
-// The terminal view is for a terminal.
+// TestTopNeedsATerminal: the terminal view needs a terminal.
 func TestTopNeedsATerminal(t *testing.T) {
 	w := newWorld(t)
 	w.fails(exitFailed, "berth: standard output is no terminal; for scripts there is berth stats --json", "top")
@@ -258,7 +257,7 @@ func TestTopNeedsATerminal(t *testing.T) {
 	w.fails(exitFailed, "berth: standard output is no terminal", "top")
 }
 
-// On a terminal a page is printed over the one before.
+// TestOverprint: on a terminal a page is printed over the previous one.
 func TestOverprint(t *testing.T) {
 	same(t, "page", "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J", overprint("a\nb\n"))
 }

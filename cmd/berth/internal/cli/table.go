@@ -16,7 +16,7 @@ type table struct {
 	notes map[int]string // texts below a row, by its index
 }
 
-// note writes a text below the row that was added last, over all columns.
+// note adds a text below the last row, over all columns.
 func (t *table) note(text string) {
 	if t.notes == nil {
 		t.notes = make(map[int]string)
@@ -28,8 +28,8 @@ func (t *table) note(text string) {
 
 const (
 	columnGap   = 2
-	columnLeast = 6  // narrower no column is made to fit a width
-	noLimit     = -1 // a width that shortens nothing
+	columnLeast = 6  // minimum width of a shortened column
+	noLimit     = -1 // a width without shortening
 )
 
 // add adds a row of cells of one line each.
@@ -41,8 +41,8 @@ func (t *table) add(cells ...string) {
 	t.addLines(row...)
 }
 
-// addLines adds a row of cells of several lines. A newline inside a line is
-// text that cannot be printed: it begins no other one.
+// addLines adds a row of cells of several lines. A newline inside a line is escaped: it
+// begins no other line.
 func (t *table) addLines(cells ...[]string) {
 	row := make([][]string, len(cells))
 	for i, lines := range cells {
@@ -56,7 +56,7 @@ func (t *table) addLines(cells ...[]string) {
 	t.rows = append(t.rows, row)
 }
 
-// all is the head and the rows.
+// all returns the head and the rows.
 func (t *table) all() [][][]string {
 	head := make([][]string, len(t.head))
 	for i, title := range t.head {
@@ -65,8 +65,8 @@ func (t *table) all() [][][]string {
 	return append([][][]string{head}, t.rows...)
 }
 
-// write prints the table. Where it is wider than width, the widest columns
-// are shortened; "…" stands for what was cut.
+// write prints the table. If it is wider than width, the widest columns are shortened, with
+// "…" for the part cut off.
 func (t *table) write(w io.Writer, width int) error {
 	widths := t.widths()
 	t.shrink(widths, width)
@@ -111,8 +111,7 @@ func total(widths []int) int {
 	return sum
 }
 
-// shrink narrows the widest column that may be shortened, again and again, until
-// all fit.
+// shrink narrows the widest column that may be shortened, again and again, until all fit.
 func (t *table) shrink(widths []int, width int) {
 	for width != noLimit && total(widths) > width {
 		widest := -1

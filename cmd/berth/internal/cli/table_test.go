@@ -43,8 +43,8 @@ a-rat…  -       0
 	}
 }
 
-// A text takes the same columns on a terminal that adds up the widths of code
-// points and on one that takes those of grapheme clusters.
+// TestWidthsAreTheSameOnEveryTerminal: a text has the same width on a terminal that adds up
+// the widths of code points and on one that uses those of grapheme clusters.
 func TestWidthsAreTheSameOnEveryTerminal(t *testing.T) {
 	for _, s := range []string{
 		"web-0", "網", "ウェブ", "ｱ", "ｗ", "하", "e\u0301", "ก็", "🚀", "⌚", "☁\ufe0f", "❤\ufe0f", "1\ufe0f\u20e3",
@@ -63,8 +63,8 @@ func TestWidthsAreTheSameOnEveryTerminal(t *testing.T) {
 	}
 }
 
-// A name comes from whoever may start a container: it must not steer a
-// terminal.
+// TestTableIsPrintable: a container's name, chosen by the user who starts it, must not
+// control a terminal.
 func TestTableIsPrintable(t *testing.T) {
 	tab := table{head: []string{"NAME"}}
 	tab.add("\x1b[2Jweb\a\u202e")

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// usageError is a command line that cannot be meant: exit code 2.
+// usageError is an invalid command line: exit code 2.
 type usageError struct {
 	command string // as "berth network create"
 	err     error
@@ -25,12 +25,12 @@ func usage(cmd *cobra.Command, err error) error {
 	return &usageError{command: cmd.CommandPath(), err: err}
 }
 
-// group returns a command that only has commands below it.
+// group returns a command that only has subcommands.
 func group(name, short string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.ArbitraryArgs,
 		SuggestionsMinimumDistance: 2,
-		// A misspelt command comes with flags of the one that was meant.
+		// A misspelt command may have flags of the intended one.
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -51,7 +51,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return fmt.Errorf("unknown command %q", name)
 }
 
-// newHelp is cobra's help command, but an unknown topic is an error.
+// newHelp returns cobra's help command, with an error for an unknown topic.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "show how a command is used",
@@ -68,7 +68,7 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// arguments returns a check of the number of arguments; most 0 is any number.
+// arguments returns a check of the number of arguments; a most of 0 means any number.
 func arguments(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least {
@@ -81,8 +81,8 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// networkNames is arguments, of which the first, or all where there may be any
-// number, are names of networks.
+// networkNames is arguments that also checks names of networks: the first argument, or all
+// if any number is allowed.
 func networkNames(least, most int, what string) cobra.PositionalArgs {
 	number := arguments(least, most, what)
 	return func(cmd *cobra.Command, args []string) error {
@@ -102,8 +102,8 @@ func networkNames(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// flagError says of a value of a wrong type what was expected, of a flag of
-// docker's why it is refused, and of an unknown one which is meant.
+// flagError adds to an error: for a value of a wrong type the expected type, for one of
+// docker's flags the reason of its refusal, and for an unknown flag the nearest one.
 func flagError(cmd *cobra.Command, err error) error {
 	want := map[string]string{"int": "a whole number", "duration": "a duration, as 5s", "bool": "true or false"}
 	var bad *pflag.InvalidValueError

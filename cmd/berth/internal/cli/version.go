@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build is what `berth version --json` shows.
+// build is the output of `berth version --json`.
 type build struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"` // of the sources, where the build knew
+	Revision string `json:"revision,omitempty"` // of the sources, if the build has it
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
