@@ -12,20 +12,20 @@ import (
 // column is a column of the endpoints' table.
 type column struct {
 	title string
-	width int  // least, in columns of the terminal
-	rank  int  // the greater, the sooner it goes where the terminal is narrow
-	right bool // numbers stand at the right
-	most  bool // the greatest comes first
+	width int  // minimum, in columns of the terminal
+	rank  int  // columns with a greater rank are dropped first on a narrow terminal
+	right bool // whether it is right-aligned, as numbers are
+	most  bool // whether the greatest value comes first
 	cell  func(*Model, *rates.Reading) string
-	draw  func(m *Model, r *rates.Reading, width int) string // in place of cell, to fill the column
-	order func(a, b *rates.Reading) int                      // nil: nobody sorts by it
+	draw  func(m *Model, r *rates.Reading, width int) string // used instead of cell, to fill the column
+	order func(a, b *rates.Reading) int                      // nil if it cannot be sorted by
 }
 
 // byReceive is the index of the column that the table is sorted by at first.
 const byReceive = 4
 
-// columns are all columns of endpoints. The first takes the rest of the
-// terminal's width, up to nameMost; then the others grow.
+// columns are all columns of endpoints. The first takes the rest of the terminal's width,
+// up to nameMost; then the others grow.
 var columns = []column{
 	{title: "CONTAINER", width: 12, cell: nameCell, order: byText(name)},
 	{title: "NETWORK@IF", width: 11, rank: 3, cell: textCell(place), order: byText(place)},
@@ -41,17 +41,17 @@ var columns = []column{
 	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violations)},
 }
 
-// nameMost is the width that a container's name takes before other columns grow.
+// nameMost is the width of a container's name from which on other columns grow.
 const nameMost = 42
 
-// grown are the columns that grow on a wide terminal, in this order, and the most
-// that they take: an IPv6 address, and all of a trail.
+// grown are the columns that grow on a wide terminal, in this order, and their maximum
+// widths: an IPv6 address, and a whole trail.
 var grown = []struct {
 	title string
 	most  int
 }{{"HISTORY", 30}, {"ADDRESS", 39}, {"NETWORK@IF", 24}, {"PARENT", 15}, {"HISTORY", trailLength}}
 
-// visible returns the columns that have room in width, and their widths.
+// visible returns the columns that fit in width, and their widths.
 func visible(width int) (shown, widths []int) {
 	shown, first := inRoom(width)
 	for i, c := range shown {
@@ -70,8 +70,8 @@ func visible(width int) (shown, widths []int) {
 	return shown, widths
 }
 
-// inRoom returns the columns that have room in width, and the width of the first
-// if the others have their least.
+// inRoom returns the columns that fit in width, and the width of the first if the others
+// have their minimum.
 func inRoom(width int) (shown []int, first int) {
 	for rank := 9; rank >= 0; rank-- {
 		shown, first = shown[:0], width
@@ -151,7 +151,7 @@ func bytesCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) str
 	}
 }
 
-// rate writes bytes a second, or the bits of them.
+// rate returns a rate in bytes a second, or in bits.
 func (m *Model) rate(bytes float64) string { return text.Rate(bytes, m.bits) }
 
 func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
@@ -182,7 +182,7 @@ func byNumber(of func(*rates.Reading) float64) func(a, b *rates.Reading) int {
 	return func(a, b *rates.Reading) int { return cmp.Compare(of(a), of(b)) }
 }
 
-// byAddress sorts as numbers, those without an address last.
+// byAddress sorts addresses as numbers, and endpoints without one last.
 func byAddress(a, b *rates.Reading) int {
 	switch {
 	case len(a.Addresses) == 0 || len(b.Addresses) == 0:

@@ -20,7 +20,7 @@ import (
 
 var sizes = [][2]int{{80, 24}, {120, 40}, {200, 50}, {40, 10}}
 
-// What a person sees, at the sizes that terminals have.
+// TestFrames compares frames with golden files, at the usual sizes of terminals.
 func TestFrames(t *testing.T) {
 	for _, size := range sizes {
 		at := func(name string) string { return fmt.Sprintf("%s-%dx%d", name, size[0], size[1]) }
@@ -46,8 +46,8 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// sound checks what holds for every frame: its size, and that nothing but our
-// own styles is in it that a terminal would obey.
+// sound checks the invariants of every frame: its size, and that its only escape sequences
+// are berth's own styles.
 func (s *scene) sound() {
 	s.t.Helper()
 	frame := s.m.Frame()
@@ -66,12 +66,12 @@ func (s *scene) sound() {
 	}
 }
 
-// ownStyles takes away the escape sequences that a frame may have.
+// ownStyles removes the escape sequences that a frame may have.
 var ownStyles = strings.NewReplacer("\x1b[m", "", "\x1b[1m", "", "\x1b[2m", "", "\x1b[7m", "",
 	"\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[36m", "")
 
-// hostile is text that would move the cursor, change the title, break lines
-// or turn the direction of writing, and is wide.
+// hostile is wide text that would move the cursor, change the title, break lines or change
+// the direction of writing.
 const hostile = "\x1b[2J\x1b]0;owned\x07\r\n\u202e網網網\x00\u0085e\u0301"
 
 // poison sets every text of a value.
@@ -96,8 +96,8 @@ func poison(v reflect.Value) {
 	}
 }
 
-// Whatever the agent says, at whatever size, on every page: the frame has the
-// terminal's size and nothing in it but text.
+// TestFramesAreSound requires for any answer of the agent, size and page that the frame has
+// the terminal's size and contains only text.
 func TestFramesAreSound(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var sizes [][2]int
@@ -131,8 +131,8 @@ func TestFramesAreSound(t *testing.T) {
 	}
 }
 
-// Without colours there are none; on a dumb terminal there is no escape
-// sequence; without UTF-8 there is only ASCII. The text is the same.
+// TestLooks: a dumb terminal gets no escape sequence, one without colours no colours, one
+// without UTF-8 only ASCII. The text is the same.
 func TestLooks(t *testing.T) {
 	s := newScene(t, 80, 24).run(12)
 	s.send(eventsMsg{spoof(9, party())})
@@ -168,8 +168,8 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// A parent's rate is what passes the wire: two siblings that send to one another
-// are apart from it.
+// TestParentsShowLANAndLocalApart: a parent's rate is the traffic on the wire; traffic
+// between siblings is apart from it.
 func TestParentsShowLANAndLocalApart(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 120, 24)
@@ -195,7 +195,8 @@ func TestParentsShowLANAndLocalApart(t *testing.T) {
 	}
 }
 
-// If only the receiver of siblings' frames is counted, its count is the local rate.
+// TestLocalOfOneSibling: if only the receiver of siblings' frames is counted, its count is
+// the local rate.
 func TestLocalOfOneSibling(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 80, 24)
@@ -209,8 +210,8 @@ func TestLocalOfOneSibling(t *testing.T) {
 	}
 }
 
-// The pane shows a violation that repeats once, with its addresses, and takes no
-// more lines than it needs.
+// TestViolationsPane: the pane shows a repeated violation once, with its addresses, and
+// takes no more lines than necessary.
 func TestViolationsPane(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 120, 48).run(2)
@@ -242,7 +243,8 @@ func TestViolationsPane(t *testing.T) {
 	}
 }
 
-// Violations use the empty lines below the rows, and no line of a row.
+// TestViolationsUseEmptyLines: violations use the empty lines below the rows, and no line
+// of a row.
 func TestViolationsUseEmptyLines(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 120, 48).run(2)
@@ -270,7 +272,7 @@ func TestViolationsUseEmptyLines(t *testing.T) {
 	s.sound()
 }
 
-// Several parents have a total, of the LAN and of local traffic.
+// TestTotalOfParents: several parents have a total, of the LAN and of local traffic.
 func TestTotalOfParents(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 80, 24)
@@ -301,7 +303,8 @@ func TestTotalOfParents(t *testing.T) {
 	}
 }
 
-// Wide characters, emoji and combining ones do not move the columns after them.
+// TestWideCharactersKeepColumns: wide characters, emoji and combining ones do not move the
+// columns after them.
 func TestWideCharactersKeepColumns(t *testing.T) {
 	t.Parallel()
 	for _, size := range sizes {

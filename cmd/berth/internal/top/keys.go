@@ -8,10 +8,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// filterMost bounds what can be typed, in characters.
+// filterMost bounds the filter's length, in characters.
 const filterMost = 100
 
-// press changes the model by a key.
+// press handles a key.
 func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
 	switch {
@@ -34,7 +34,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// edit changes the filter.
+// edit handles a key while the filter is typed.
 func (m *Model) edit(key, text string) {
 	switch key {
 	case "enter":
@@ -67,7 +67,7 @@ func (m *Model) typed(text string) {
 	}
 }
 
-// browse is keys on the list.
+// browse handles a key on the list.
 func (m *Model) browse(key string) {
 	switch key {
 	case "?", "h":
@@ -93,7 +93,7 @@ func (m *Model) browse(key string) {
 	}
 }
 
-// move is keys that move the cursor.
+// move handles a key that moves the cursor.
 func (m *Model) move(key string) {
 	by, ok := m.steps(key)
 	if !ok {
@@ -103,7 +103,7 @@ func (m *Model) move(key string) {
 	m.point(m.cursor + by)
 }
 
-// steps returns how many lines a key goes up or down.
+// steps returns the number of lines that a key moves up or down.
 func (m *Model) steps(key string) (by int, ok bool) {
 	const all = 1 << 30
 	switch key {
@@ -123,7 +123,7 @@ func (m *Model) steps(key string) (by int, ok bool) {
 	return 0, false
 }
 
-// read is keys on a page of text.
+// read handles a key on a page of text.
 func (m *Model) read(key string) {
 	switch key {
 	case "esc", "enter", "left", "backspace", "?", "h":
@@ -136,7 +136,7 @@ func (m *Model) read(key string) {
 
 func (m *Model) open(p page) { m.page, m.scroll = p, 0 }
 
-// sortBy goes on to the next column that is shown and can be sorted by.
+// sortBy sorts by the next visible column that can be sorted by.
 func (m *Model) sortBy(step int) {
 	shown, _ := inRoom(m.width - gutter)
 	shown = slices.DeleteFunc(shown, func(i int) bool { return columns[i].order == nil })

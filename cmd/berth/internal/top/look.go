@@ -9,14 +9,14 @@ import (
 	"berth/internal/text"
 )
 
-// look is what a terminal can show.
+// look holds the abilities of a terminal.
 type look struct {
 	colour bool // colours, beside bold, dim and reverse
-	bare   bool // no escape sequence at all
+	bare   bool // no escape sequences
 
-	levels            string // of sparklines, from nothing to most
-	ellipsis, pointer string // what was cut; the selected line
-	down, up          string // the order of a column
+	levels            string // of sparklines, from none to the maximum
+	ellipsis, pointer string // marks of cut text and of the selected line
+	down, up          string // marks of the sorted column
 }
 
 // newLook returns the glyphs of a terminal; without unicode they are ASCII's.
@@ -42,8 +42,7 @@ const (
 	titled style = "36"
 )
 
-// paint sets a style for a text. Without colours what they would say is bold
-// or nothing.
+// paint applies a style to a text. Without colours, coloured styles become bold or nothing.
 func (l *look) paint(s string, st style) string {
 	if !l.colour {
 		switch st {
@@ -65,7 +64,7 @@ func (l *look) fit(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s)))
 }
 
-// right is fit for numbers: they stand at the right.
+// right is fit for numbers, which are right-aligned.
 func (l *look) right(s string, width int) string {
 	s = l.cut(s, width)
 	return strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s))) + s
@@ -83,10 +82,10 @@ func (l *look) cut(s string, width int) string {
 	return ansi.TruncateWc(s, width, l.ellipsis)
 }
 
-// bytesText writes a rate in bytes, as "1.23 MB".
+// bytesText returns a rate in bytes, such as "1.23 MB".
 func bytesText(v float64) string { return text.Bytes(whole(v)) }
 
-// numberText writes a rate in packets, as "1.23k".
+// numberText returns a rate in packets, such as "1.23k".
 func numberText(v float64) string { return text.Number(whole(v)) }
 
 func whole(v float64) uint64 { return uint64(math.Round(max(0, v))) }

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// page is what fills the screen.
+// page is the content of the screen.
 type page int
 
 const (
@@ -20,33 +20,32 @@ const (
 	pageHelp
 )
 
-// Model is what the view knows. It changes by messages only, and shows nothing
-// but what it knows.
+// Model is the state of the view. It changes only by messages, and the view depends on
+// nothing else.
 type Model struct {
 	look          look
 	ask           asker
-	width, height int // of the terminal; 0 while it is not known
+	width, height int // of the terminal; 0 until known
 
-	live, shown *state // the same, unless the picture is held
+	live, shown *state // equal, unless the picture is held
 	held        bool
 
 	page   page
-	scroll int // first line of details or help
+	scroll int // first visible line of details or help
 	filter string
-	typing bool // the filter is being typed
-	column int  // index in columns that the table is sorted by
-	bits   bool // rates are in bits, not in bytes
-	turned bool // against the order in which the column comes by itself
+	typing bool // whether the filter is being typed
+	column int  // index in columns of the sorted column
+	bits   bool // whether rates are in bits, not in bytes
+	turned bool // whether the column's usual order is reversed
 
-	rows     []*rates.Reading // that are shown, in their order
-	cursor   int              // in rows
-	top      int              // first of rows on the screen
-	moved    bool             // the cursor stays with its endpoint, not with its line
+	rows     []*rates.Reading // the shown rows, sorted
+	cursor   int              // index in rows
+	top      int              // index of the first visible row
+	moved    bool             // whether the cursor stays with its endpoint, not with its line
 	selected rates.Key
 }
 
-// asker makes the messages that come from the agent. Each of its functions
-// waits for one.
+// asker waits for the agent's messages. Each of its functions waits for one.
 type asker interface {
 	sample() tea.Msg               // a sampleMsg or lostMsg, at once
 	later(began time.Time) tea.Cmd // a pollMsg, when the next sample is due
@@ -91,7 +90,7 @@ func (m *Model) step(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// take changes the model by a message.
+// take handles a message.
 func (m *Model) take(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -134,7 +133,7 @@ func (m *Model) arrange() {
 	m.point(m.cursor)
 }
 
-// point puts the cursor on a line, and the line on the screen.
+// point moves the cursor to a line, and scrolls to it.
 func (m *Model) point(line int) {
 	m.cursor = max(0, min(line, len(m.rows)-1))
 	if len(m.rows) > 0 && m.page != pageDetails {
@@ -145,7 +144,7 @@ func (m *Model) point(line int) {
 	m.top = max(m.top, m.cursor-height+1)
 }
 
-// sort puts the rows in order; what is alike, by name.
+// sort sorts the rows; equal ones by name.
 func (m *Model) sort() {
 	c := &columns[m.column]
 	slices.SortStableFunc(m.rows, func(a, b *rates.Reading) int {
@@ -163,8 +162,8 @@ func (m *Model) sort() {
 	})
 }
 
-// matches reports whether an endpoint has all the words, which are in lower
-// case, in what a person knows it by.
+// matches reports whether an endpoint's names and addresses contain all the words, which
+// are in lower case.
 func matches(r *rates.Reading, words []string) bool {
 	if len(words) == 0 {
 		return true

@@ -20,7 +20,7 @@ func TestSort(t *testing.T) {
 		{"s", "TX P/s▼", "web db a-c new"},
 		{"s", "RX▼", "a-c web db new"},
 		{"s", "TX▼", "web db a-c new"},
-		{"s", "VIOL▼", "web a-c db new"}, // HISTORY is nothing to sort by
+		{"s", "VIOL▼", "web a-c db new"}, // HISTORY cannot be sorted by
 		{"s", "CONTAINER▲", "a-c db new web"},
 		{"r", "CONTAINER▼", "web new db a-c"},
 		{"<", "VIOL▼", "web a-c db new"},
@@ -34,7 +34,7 @@ func TestSort(t *testing.T) {
 	}
 	s.keys("left", "right")
 	s.send(tea.WindowSizeMsg{Width: 40, Height: 24})
-	s.keys(">") // the column that it was sorted by is not there any more
+	s.keys(">") // the sorted column is no longer visible
 	if head := s.line("CONTAINER"); !strings.ContainsAny(head, "▼▲") {
 		t.Errorf("on a narrower terminal nothing is sorted by: %q", head)
 	}
@@ -53,12 +53,12 @@ func TestFilter(t *testing.T) {
 		{"ctrl+w", "a-c web db new"},
 		{"lan bridge", "web db"},
 		{"ctrl+w", "web db new"}, // lan0 is an interface
-		{"q", ""},                // a letter, while it is typed
+		{"q", ""},                // a letter, while typing
 		{"enter", ""},
 		{"esc", "a-c web db new"},
 		{"/", "a-c web db new"},
 		{":53:03", "a-c"},
-		{"esc", "a-c web db new"}, // gives it up
+		{"esc", "a-c web db new"}, // cancels it
 	} {
 		if s.keys(c.keys); s.order() != c.want {
 			t.Errorf("after %q the filter %q leaves %q, want %q", c.keys, s.m.filter, s.order(), c.want)
@@ -75,7 +75,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// A filter takes what comes later too.
+// TestFilterStays: the filter applies to later endpoints too.
 func TestFilterStays(t *testing.T) {
 	s := newScene(t, 80, 24).run(2)
 	s.keys("/", "late", "enter")
@@ -87,7 +87,7 @@ func TestFilterStays(t *testing.T) {
 	}
 }
 
-// Held, the picture stays as it is; what happens meanwhile is there after.
+// TestHold: a held picture stays as it is; later changes are shown after it.
 func TestHold(t *testing.T) {
 	s := newScene(t, 80, 24).run(3)
 	s.keys("p")
@@ -101,7 +101,7 @@ func TestHold(t *testing.T) {
 	if s.m.Frame() != held {
 		t.Error("a held frame changes")
 	}
-	s.keys("/", "db", "enter") // it can be looked at from all sides
+	s.keys("/", "db", "enter") // it can be examined while held
 	if s.order() != "db" {
 		t.Errorf("a held frame is not filtered: %s", s.order())
 	}
@@ -115,7 +115,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// The cursor stays at the top until a person moves it, and then with its
+// TestCursor: the cursor stays at the top until a person moves it, and then with its
 // endpoint.
 func TestCursor(t *testing.T) {
 	s := newScene(t, 80, 24).run(2)
@@ -129,7 +129,7 @@ func TestCursor(t *testing.T) {
 		t.Errorf("two lines down is %q", at())
 	}
 	more := containers(2)
-	more[0].Name = "aa" // comes before, so all move down
+	more[0].Name = "aa" // it comes first, so all move down
 	s.sample(more...)
 	if at() != "new" {
 		t.Errorf("the cursor went from its endpoint to %q", at())
@@ -142,7 +142,7 @@ func TestCursor(t *testing.T) {
 	if at() != "a-container-w…" {
 		t.Errorf("home is %q", at())
 	}
-	s.sample() // nobody is left
+	s.sample() // no endpoint is left
 	s.keys("down", "enter", "up", "end")
 	s.sound()
 	if got := s.line("no container"); got == "" {
@@ -150,7 +150,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// More endpoints than lines: the cursor's is always seen.
+// TestScroll: if there are more endpoints than lines, the selected one is always visible.
 func TestScroll(t *testing.T) {
 	s := newScene(t, 80, 12)
 	var many []specs.Endpoint
@@ -223,7 +223,7 @@ func TestQuit(t *testing.T) {
 	}
 }
 
-// counting is an agent that counts how often it is asked.
+// counting is an agent that counts the requests.
 type counting struct{ samples, violated, waited int }
 
 func (c *counting) sample() tea.Msg     { c.samples++; return nil }
@@ -232,7 +232,7 @@ func (c *counting) later(time.Time) tea.Cmd {
 	return func() tea.Msg { c.waited++; return pollMsg{} }
 }
 
-// After each answer, and after none, it is asked again.
+// TestAsking: the agent is asked again after each answer, and after a failure.
 func TestAsking(t *testing.T) {
 	c := new(counting)
 	m := newModel(newLook(true, false, true), c)

@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// parents is a head, at most lines parents, those with a problem first, and the
-// total if there are several.
+// parents returns a head, up to lines parents, those with a problem first, and the total if
+// there are several.
 func (m *Model) parents(lines int) []string {
 	all := slices.Clone(m.shown.status.Parents)
 	slices.SortStableFunc(all, func(a, b specs.ParentStatus) int { return trouble(&b) - trouble(&a) })
@@ -42,7 +42,7 @@ func (m *Model) parents(lines int) []string {
 	return text
 }
 
-// totalLine is all parents together, those that are not shown too.
+// totalLine returns the sum of all parents, also of those that are not shown.
 func (m *Model) totalLine(all []specs.ParentStatus, each map[string]sums) string {
 	var total sums
 	endpoints := 0
@@ -69,8 +69,8 @@ func (m *Model) parentLine(name, state, ifs, rx, tx, local, networks string, st 
 	return l.paint(l.cut(line, m.width), st)
 }
 
-// violations is the last events, the newest at the bottom, under a head where
-// there is more than one line.
+// violations returns the last events, the newest at the bottom, under a head if there is
+// more than one line.
 func (m *Model) violations(lines int) []string {
 	events := merged(m.shown.events)
 	if m.height < lowest {
@@ -90,8 +90,8 @@ func (m *Model) violations(lines int) []string {
 	return text
 }
 
-// merged returns the events without those that differ from a later one by their
-// time alone; the later one counts them.
+// merged returns the events without those that differ from a later one by their time alone;
+// the later one counts them.
 func merged(events []specs.Event) (all []specs.Event) {
 	at := make(map[string]int)
 	for _, e := range slices.Backward(events) {
@@ -108,7 +108,7 @@ func merged(events []specs.Event) (all []specs.Event) {
 	return all
 }
 
-// addressesOf writes the addresses of an event's frame, or "".
+// addressesOf returns the addresses of an event's frame, or "".
 func addressesOf(e *specs.Event) string {
 	switch {
 	case !e.Frame.SourceIP.IsValid():
@@ -119,8 +119,8 @@ func addressesOf(e *specs.Event) string {
 	return e.Frame.SourceIP.String() + " > " + e.Frame.DestinationIP.String()
 }
 
-// eventLine is one violation; (+2) are two more like it, seen or left out by the
-// rate limit.
+// eventLine returns a line on one violation; (+2) means two more like it, seen or left out
+// by the rate limit.
 func (m *Model) eventLine(e *specs.Event) string {
 	what := fmt.Sprintf(" %s %s by %s", e.Time.In(m.shown.at.Location()).Format("15:04:05"), e.Kind, partyName(e.Sender))
 	if e.LeftOut > 0 {

@@ -16,15 +16,15 @@ import (
 	"berth/agent/client"
 )
 
-// Options are what the view is started with.
+// Options are the settings of the view.
 type Options struct {
 	Agent    *client.Client
 	Interval time.Duration // between two samples, greater than 0
-	Terminal *os.File      // what is written to; keys are read from standard input
+	Terminal *os.File      // output; keys are read from standard input
 	Getenv   func(string) string
 }
 
-// ErrNoTerminal occurs where the view would be written to a file or a pipe.
+// ErrNoTerminal is returned if the output is a file or a pipe.
 var ErrNoTerminal = errors.New("standard output is no terminal; for scripts there is berth stats --json")
 
 // Run shows the view until a person quits or ctx is done.
@@ -40,7 +40,7 @@ func Run(ctx context.Context, o Options) error {
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
 	var err error
 	if dumb {
-		// Bubble Tea draws by escape sequences that a dumb terminal shows as text.
+		// Bubble Tea draws by escape sequences, which a dumb terminal shows as text.
 		p := &pages{Model: m, to: o.Terminal}
 		_, err = tea.NewProgram(p, append(options, tea.WithOutput(io.Discard))...).Run()
 		fmt.Fprintln(o.Terminal)
@@ -68,16 +68,16 @@ func sizeOf(terminal *os.File) (width, height int, err error) {
 	return int(size.Col), int(size.Row), nil
 }
 
-// pages is the view on a terminal that knows no escape sequences: whole
-// pages, one after the other.
+// pages is the view on a terminal without escape sequences: whole pages, one after the
+// other.
 type pages struct {
 	Model
 	to   *os.File
 	last string
 }
 
-// Update implements tea.Model. The size is the terminal's, not the one that
-// Bubble Tea takes from its output.
+// Update implements tea.Model. The size is the terminal's, not the one that Bubble Tea
+// takes from its output.
 func (p *pages) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if _, ok := msg.(tea.WindowSizeMsg); ok {
 		msg = nil

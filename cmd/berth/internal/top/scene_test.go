@@ -18,19 +18,19 @@ import (
 
 var update = flag.Bool("update", false, "write the golden frames")
 
-// clock is when the scene's first sample was taken.
+// clock is the time of the scene's first sample.
 var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 const hexID = "3f2a91c04b7e5d1122334455667788990011223344556677889900aabbccddee"
 
-// silent is an agent that is asked and says nothing: tests send its messages.
+// silent is an agent that never answers: tests send its messages.
 type silent struct{}
 
 func (silent) sample() tea.Msg         { return nil }
 func (silent) later(time.Time) tea.Cmd { return nil }
 func (silent) violations() tea.Msg     { return nil }
 
-// scene is a model and what time it is in it.
+// scene is a model and its time.
 type scene struct {
 	t *testing.T
 	m Model
@@ -49,7 +49,7 @@ func (s *scene) send(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// keys presses keys by their names; what is no name is typed letter by letter.
+// keys presses keys by their names; other strings are typed letter by letter.
 func (s *scene) keys(names ...string) (last tea.Cmd) {
 	special := map[string]tea.KeyPressMsg{
 		"enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "backspace": {Code: tea.KeyBackspace},
@@ -73,13 +73,13 @@ func (s *scene) keys(names ...string) (last tea.Cmd) {
 // now is the time of the next sample.
 func (s *scene) now() time.Time { return clock.Add(time.Duration(s.n) * time.Second) }
 
-// sample sends what the agent says, a second after the last.
+// sample sends the agent's answer, a second after the last.
 func (s *scene) sample(endpoints ...specs.Endpoint) {
 	s.send(sampleMsg{began: s.now(), at: s.now(), status: status(), endpoints: endpoints})
 	s.n++
 }
 
-// run sends samples in which the endpoints count on as they do.
+// run sends samples in which the endpoints' counts grow.
 func (s *scene) run(samples int) *scene {
 	for range samples {
 		s.sample(containers(s.n)...)
@@ -99,7 +99,7 @@ func status() specs.AgentStatus {
 
 func mac(last byte) specs.MAC { return specs.MAC{0x02, 0, 0x5e, 0, 0x53, last} }
 
-// containers is four of them n seconds after the first sample.
+// containers returns four containers n seconds after the first sample.
 func containers(n int) []specs.Endpoint {
 	count := func(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
 	wave := uint64(0) // web receives more and more, and then nothing
@@ -141,7 +141,7 @@ func party() *specs.Party {
 	return &specs.Party{ContainerID: hexID, Name: "web", Network: "lan", Interface: "net1", MAC: mac(1)}
 }
 
-// golden compares a frame, without its styles, with one of testdata.
+// golden compares a frame, without its styles, with a file of testdata.
 func (s *scene) golden(name string) {
 	s.t.Helper()
 	s.sound()
@@ -161,7 +161,7 @@ func (s *scene) golden(name string) {
 	}
 }
 
-// bare is a frame without styles and without blanks at the ends of lines.
+// bare returns a frame without styles and without blanks at the ends of lines.
 func bare(m Model) string {
 	m.look.bare = true
 	lines := strings.Split(m.Frame(), "\n")
@@ -171,7 +171,7 @@ func bare(m Model) string {
 	return strings.Join(lines, "\n")
 }
 
-// line returns the first line of the frame that has a text.
+// line returns the first line of the frame that contains a text.
 func (s *scene) line(has string) string {
 	s.t.Helper()
 	for l := range strings.Lines(bare(s.m)) {

@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// source asks the agent.
+// source requests data from the agent.
 type source struct {
 	ctx      context.Context
 	agent    *client.Client
@@ -21,8 +21,8 @@ type source struct {
 
 const (
 	answerTimeout = 5 * time.Second // after which the agent counts as away
-	eventsBuffer  = 1000            // that wait to be shown
-	eventsPast    = time.Hour       // how old those may be that are shown at first
+	eventsBuffer  = 1000            // events that wait to be shown
+	eventsPast    = time.Hour       // maximum age of the first events shown
 )
 
 func newSource(ctx context.Context, agent *client.Client, interval time.Duration) *source {
@@ -72,8 +72,8 @@ func (s *source) violations() tea.Msg {
 	return some
 }
 
-// follow reads the agent's violations, from one agent after the other. None is
-// read twice; those of an agent that was not there for a while are read later.
+// follow reads the agent's violations, and reconnects if the agent is restarted. It reads
+// none twice; those of the time without a connection are read later.
 func (s *source) follow() {
 	since := time.Now().Add(-eventsPast)
 	for s.ctx.Err() == nil {
@@ -95,8 +95,7 @@ func (s *source) follow() {
 	}
 }
 
-// gone reports whether an error only says that the view was ended from
-// outside.
+// gone reports whether an error only means that the view was ended from outside.
 func gone(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, ctx.Err()))
 }

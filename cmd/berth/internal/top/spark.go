@@ -10,17 +10,17 @@ import (
 // point is an endpoint's traffic in one interval, in bytes a second.
 type point struct {
 	rx, tx float32
-	gap    bool // nothing is known
+	gap    bool // not known
 }
 
 func pointOf(r *rates.Reading) point {
 	return point{rx: float32(r.Rates.Receive.Total().Bytes), tx: float32(r.Rates.Transmit.Total().Bytes), gap: r.Over == 0}
 }
 
-// trail is the last intervals, the oldest first.
+// trail holds the last intervals, the oldest first.
 type trail []point
 
-// add returns a trail that is longer by one, or has lost its oldest.
+// add returns a trail with one more point, without its oldest if it is full.
 func (t trail) add(p point) trail {
 	return append(slices.Clone(t[max(0, len(t)+1-trailLength):]), p)
 }
@@ -29,7 +29,7 @@ func (p point) both() float32 { return p.rx + p.tx }
 func (p point) in() float32   { return p.rx }
 func (p point) out() float32  { return p.tx }
 
-// peak is the greatest value of a trail.
+// peak returns the greatest value of a trail.
 func (t trail) peak(value func(point) float32) (most float32) {
 	for _, p := range t {
 		most = max(most, value(p))
@@ -37,9 +37,8 @@ func (t trail) peak(value func(point) float32) (most float32) {
 	return most
 }
 
-// spark draws the last width points with a glyph each, the newest at the
-// right. levels are the glyphs from nothing to the trail's own peak; a gap is
-// a blank.
+// spark draws the last width points with a glyph each, the newest at the right. levels are
+// the glyphs from none to the trail's own peak; a gap is a blank.
 func (t trail) spark(width int, levels string, value func(point) float32) string {
 	glyphs := []rune(levels)
 	t = t[max(0, len(t)-max(0, width)):]

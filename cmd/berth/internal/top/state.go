@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	trailLength = 60               // how many intervals the sparklines go back
-	eventsKept  = 200              // how many violations are kept to be shown
-	lingering   = 10 * time.Second // how long an endpoint is shown after its end
+	trailLength = 60               // number of intervals in a sparkline
+	eventsKept  = 200              // number of violations kept
+	lingering   = 10 * time.Second // time for which an ended endpoint is shown
 )
 
-// state is all that the agent has said. It is never changed, only replaced, so
-// that one that is paused at stays as it was.
+// state holds the agent's answers. It is never changed, only replaced, so that the state of
+// a held picture stays.
 type state struct {
 	at       time.Time // of the last answer
 	status   specs.AgentStatus
@@ -25,8 +25,8 @@ type state struct {
 	events   []specs.Event // the oldest first
 
 	lost error         // why the agent does not answer, or nil
-	away time.Duration // since its last answer, or since the first question
-	from time.Time     // of the first question that was not answered
+	away time.Duration // since its last answer, or since the first request
+	from time.Time     // of the first request without an answer
 }
 
 // sampled returns the state after an answer.
@@ -44,8 +44,7 @@ func (s *state) sampled(at time.Time, status specs.AgentStatus, endpoints []spec
 	return next
 }
 
-// missed returns the state after a question that was not answered. What was
-// said before stays.
+// missed returns the state after a request without an answer. Earlier answers stay.
 func (s *state) missed(at time.Time, err error) *state {
 	next := *s
 	next.lost = err
@@ -71,13 +70,13 @@ func (s *state) saw(events []specs.Event) *state {
 	return &next
 }
 
-// sums are the rates of a parent's endpoints together: from the LAN, to the LAN,
-// and between siblings, which never passes the wire.
+// sums are the total rates of a parent's endpoints: from the LAN, to the LAN, and between
+// siblings, which never passes the wire.
 type sums struct{ rx, tx, local specs.Rate }
 
-// byParent adds up the rates of the endpoints on each parent. A frame between two
-// of them is counted at both ends. The greater of the two sums counts it once, also
-// if one of the two is not counted.
+// byParent adds up the rates of the endpoints on each parent. A frame between two of them
+// is counted at both ends. The greater of the two sums counts it once, also if only one of
+// the two is counted.
 func (s *state) byParent() map[string]sums {
 	all, received := make(map[string]sums), make(map[string]specs.Rate)
 	for i := range s.readings {

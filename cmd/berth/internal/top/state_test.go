@@ -40,7 +40,7 @@ func TestSpark(t *testing.T) {
 		{trailOf(5), 3, "  #"},
 		{trailOf(1, 2, 3, 4, 5, 6, 7), 7, ".:-=+*#"},
 		{trailOf(0, 0.001, 7), 3, "_.#"},
-		{trailOf(100, 1, 7), 2, ".#"}, // on the scale of what is seen
+		{trailOf(100, 1, 7), 2, ".#"}, // on the scale of the visible part
 		{trailOf(7, -1, 7), 3, "# #"},
 		{trailOf(1, 2), 0, ""},
 		{trailOf(1, 2), -1, ""},
@@ -59,7 +59,7 @@ func TestSpark(t *testing.T) {
 	}
 }
 
-// A trail that is added to leaves the one that a held picture shows.
+// TestTrailsAreNotShared: adding to a trail does not change the one in a held picture.
 func TestTrailsAreNotShared(t *testing.T) {
 	a := make(trail, trailLength-1, 2*trailLength)
 	b, c := a.add(point{rx: 1}), a.add(point{rx: 2})
@@ -68,7 +68,7 @@ func TestTrailsAreNotShared(t *testing.T) {
 	}
 }
 
-// An endpoint that ended is shown for a while, with what it did last.
+// TestEnded: an ended endpoint is shown for a while, with its last rates.
 func TestEnded(t *testing.T) {
 	s := newScene(t, 80, 24).run(3)
 	last := containers(3)
@@ -94,8 +94,8 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// The agent goes away and comes back: what it said stays, the gap is seen in
-// the history, and the rates after it are over the whole time.
+// TestAgentAway: the agent goes away and comes back: its answers stay, the history has a
+// gap, and the rates after it are over the whole time.
 func TestAgentAway(t *testing.T) {
 	s := newScene(t, 80, 24)
 	s.send(lostMsg{at: s.now(), err: errors.New("no route")})
@@ -150,7 +150,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// Of a flood of violations the last are kept.
+// TestEventsAreBounded: of a flood of violations the last are kept.
 func TestEventsAreBounded(t *testing.T) {
 	s := newScene(t, 80, 24).run(1)
 	for i := range 3 * eventsKept {
@@ -168,8 +168,8 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// Parents show what their endpoints do together; one with a problem stands
-// first, and those that have no room are counted.
+// TestParents: parents show the sums of their endpoints; one with a problem comes first,
+// and those without room are counted.
 func TestParents(t *testing.T) {
 	s := newScene(t, 80, 24).run(3)
 	if got := s.line("eth1.100"); !strings.Contains(got, "1.35 MB") {
@@ -186,7 +186,7 @@ func TestParents(t *testing.T) {
 	}
 }
 
-// Detached, the rates are not 0 but unknown.
+// TestNoRatesWhileDetached: while the agent is detached, the rates are not 0 but unknown.
 func TestNoRatesWhileDetached(t *testing.T) {
 	s := newScene(t, 120, 24).run(2)
 	say := status()
@@ -199,8 +199,8 @@ func TestNoRatesWhileDetached(t *testing.T) {
 	}
 }
 
-// A violation says what was found, who else it concerns, and that it was
-// dropped; it stands in the details of everybody whom it concerns.
+// TestEventsOfAll: a violation shows the finding, its other parties, and that it was
+// dropped; it is in the details of each of its parties.
 func TestEventsOfAll(t *testing.T) {
 	s := newScene(t, 160, 40).run(2)
 	drift := specs.Event{Time: clock, Kind: specs.ModeDrift, Certainty: specs.Certain, Parent: "eth1.100", Sender: party(), Detail: "is macvlan private, declared macvlan bridge"}

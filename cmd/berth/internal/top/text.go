@@ -11,7 +11,7 @@ import (
 	"berth/specs"
 )
 
-// textHeight is how many lines of a page of text are seen at once.
+// textHeight returns the number of visible lines of a page of text.
 func (m *Model) textHeight() int {
 	height := m.height - 2 // header, footer
 	if m.alert() != "" {
@@ -20,14 +20,14 @@ func (m *Model) textHeight() int {
 	return max(0, height)
 }
 
-// textShown is the lines of the page that are seen.
+// textShown returns the visible lines of the page.
 func (m *Model) textShown() []string {
 	lines := m.text()
 	lines = lines[max(0, min(m.scroll, len(lines)-m.textHeight())):]
 	return lines[:min(len(lines), m.textHeight())]
 }
 
-// text is the lines of the page, all of them.
+// text returns all lines of the page.
 func (m *Model) text() []string {
 	if m.page == pageHelp {
 		return m.help()
@@ -60,13 +60,13 @@ func (m *Model) help() []string {
 	return lines
 }
 
-// pair is a line of a key, which takes width, and what is said of it.
+// pair returns a line with a key, which takes width, and its value.
 func (m *Model) pair(key, value string, width int) string {
 	width = min(width, m.width/2)
 	return m.look.paint(m.look.fit(" "+key, width), titled) + m.look.cut(value, m.width-width)
 }
 
-// details is all that is known of the selected endpoint.
+// details returns all facts about the selected endpoint.
 func (m *Model) details() []string {
 	at := slices.IndexFunc(m.shown.readings, func(r rates.Reading) bool { return rates.KeyOf(&r.Endpoint) == m.selected })
 	if at < 0 {
@@ -79,7 +79,7 @@ func (m *Model) details() []string {
 	return append(lines, m.brokenBy(r)...)
 }
 
-// facts are names and addresses; what is not known has no line.
+// facts returns names and addresses, without those that are not known.
 func (m *Model) facts(r *rates.Reading) (lines []string) {
 	var addresses []string
 	for _, a := range r.Addresses {
@@ -112,8 +112,8 @@ func (m *Model) facts(r *rates.Reading) (lines []string) {
 	return lines
 }
 
-// groupText is how many frames to groups and to all an endpoint received, which
-// no rate has; "" where nobody knows.
+// groupText returns the number of multicast and broadcast frames that an endpoint received,
+// which no rate includes; "" if not known.
 func groupText(r *rates.Reading) string {
 	if r.GroupPackets == nil {
 		return ""
@@ -129,8 +129,8 @@ func (m *Model) phase(r *rates.Reading) string {
 	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime), span(now.Sub(since)))
 }
 
-// parts is the endpoint's traffic by who is at the other end and by the
-// frames' destination; what never was has no line.
+// parts returns the endpoint's traffic by its other end and by the frames' destination,
+// without parts that never had any.
 func (m *Model) parts(r *rates.Reading) []string {
 	lines := []string{m.partLine("TRAFFIC", "RX/s", "TX/s", "RX", "TX", titled)}
 	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
@@ -164,7 +164,7 @@ func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
 	return l.paint(l.cut(" "+strings.Join(cells, " "), m.width), st)
 }
 
-// brokenBy is the rules that an endpoint broke, and the events that name it.
+// brokenBy returns the endpoint's violations, and the events that name it.
 func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
 	for _, kind := range specs.Kinds() {
 		text := strconv.FormatUint(r.Violations[kind], 10) + " times"

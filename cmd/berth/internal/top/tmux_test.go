@@ -22,8 +22,7 @@ import (
 	"berth/specs"
 )
 
-// fakeAgent is an agent behind the real socket whose containers count on as
-// time goes by.
+// fakeAgent is an agent behind the real socket whose containers' counts grow with time.
 type fakeAgent struct {
 	dir     string
 	started time.Time
@@ -72,7 +71,7 @@ func (f *fakeAgent) stop(t *testing.T) {
 	}
 }
 
-// breaks makes web break a rule now.
+// breaks makes web violate a rule now.
 func (f *fakeAgent) breaks() {
 	e := spoof(0, party())
 	e.Time = time.Now()
@@ -103,7 +102,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 	return f
 }
 
-// pane is a terminal of a tmux server of the test's own.
+// pane is a terminal of a tmux server for the test.
 type pane struct {
 	t      *testing.T
 	socket string
@@ -183,8 +182,8 @@ func buildBerth(t *testing.T) string {
 	return bin
 }
 
-// The real command in a real terminal, with an agent that goes away and comes
-// back.
+// TestInATerminal runs the real command in a real terminal, with an agent that goes away
+// and comes back.
 func TestInATerminal(t *testing.T) {
 	bin := buildBerth(t)
 	t.Run("colour", func(t *testing.T) { t.Parallel(); inColour(t, bin) })
@@ -209,7 +208,7 @@ func inColour(t *testing.T, bin string) {
 	p.hides(" web ")
 	p.keys("Enter")
 	p.shows("192.0.2.66/24", "local unicast")
-	p.keys("Escape") // by itself: with what follows at once it would be another key
+	p.keys("Escape") // by itself: with more keys at once it would be another key
 	p.hides("192.0.2.66/24")
 	p.keys("?")
 	p.shows("reverse the order")
@@ -268,7 +267,7 @@ func onADumbTerminal(t *testing.T, bin string) {
 	p.shows("left with 0")
 }
 
-// A SIGTERM leaves the terminal as it was.
+// endedFromOutside: a SIGTERM leaves the terminal as it was.
 func endedFromOutside(t *testing.T, bin string) {
 	f := newFakeAgent(t)
 	p := open(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")

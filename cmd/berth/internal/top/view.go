@@ -17,7 +17,7 @@ import (
 	"berth/specs"
 )
 
-// gutter is what the mark of the selected line takes.
+// gutter is the width of the selected line's mark.
 const gutter = 1
 
 // View implements tea.Model.
@@ -27,8 +27,7 @@ func (m Model) View() tea.View {
 	return v
 }
 
-// Frame returns what the terminal shows: as many lines as it has, none wider
-// than it is.
+// Frame returns the terminal's content: as many lines as it has, none wider than it is.
 func (m Model) Frame() string {
 	if m.width <= 0 || m.height <= 0 {
 		return ""
@@ -54,14 +53,14 @@ func (m Model) Frame() string {
 // lowest is the height from which on parents and the violations' head are shown.
 const lowest = 16
 
-// layout is how many lines each part of the list takes.
+// layout holds the number of lines of each part of the list.
 type layout struct {
 	parents, rows, events int // without their heads, and without the parents' total
 }
 
-// layout shares out the lines. The rows begin where they are while endpoints come
-// and go, so that the picture does not jump. Violations take a share of the
-// height, and the lines below the rows if those are empty.
+// layout distributes the lines. The rows begin at the same line while endpoints come and
+// go, so that the picture does not jump. Violations take a share of the height, and the
+// lines below the rows if those are empty.
 func (m *Model) layout() (l layout) {
 	left := m.height - 3 // header, the endpoints' head, footer
 	if m.alert() != "" {
@@ -86,7 +85,7 @@ func (m *Model) layout() (l layout) {
 	return l
 }
 
-// list is the parts of the list below one another.
+// list returns the parts of the list below one another.
 func (m *Model) list() []string {
 	l := m.layout()
 	var lines []string
@@ -107,7 +106,7 @@ func (m *Model) list() []string {
 	return append(lines, m.violations(l.events)...)
 }
 
-// nothing says why there is no row.
+// nothing returns why there is no row.
 func (m *Model) nothing() string {
 	switch {
 	case m.shown.at.IsZero():
@@ -127,7 +126,7 @@ func (m *Model) between(left, right string, st style) string {
 	return m.look.paint(m.look.fit(left, room)+" "+m.look.cut(right, m.width), st)
 }
 
-// header says what is looked at, and when.
+// header returns the title line: the interfaces, the agent's version, and the time.
 func (m *Model) header() string {
 	s := m.shown
 	left := "berth top"
@@ -150,7 +149,7 @@ func (m *Model) header() string {
 	return m.between(left, right, bold)
 }
 
-// alert is the one line that tells what is wrong, or "".
+// alert returns the one line on a problem, or "".
 func (m *Model) alert() string {
 	s := m.shown
 	say := func(line string, st style) string { return m.look.paint(m.look.fit(line, m.width), st) }
@@ -172,7 +171,7 @@ func (m *Model) alert() string {
 	return ""
 }
 
-// problems are the agent's own, and those of its parents that are not among
+// problems returns the agent's own problems, and those of its parents that are not among
 // them.
 func (s *state) problems() []string {
 	all := slices.Clone(s.status.Problems)
@@ -184,7 +183,7 @@ func (s *state) problems() []string {
 	return all
 }
 
-// footer tells the keys, or takes the filter.
+// footer shows the keys, or the filter while it is typed.
 func (m *Model) footer() string {
 	switch {
 	case m.typing:
@@ -201,7 +200,7 @@ func (m *Model) footer() string {
 	return m.look.paint(m.look.fit("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details", m.width), dim)
 }
 
-// head is the titles of the endpoints' table.
+// head returns the titles of the endpoints' table.
 func (m *Model) head() string {
 	shown, widths := visible(m.width - gutter)
 	cells := make([]string, len(shown))
@@ -225,7 +224,7 @@ func (m *Model) arrow() string {
 	return m.look.up
 }
 
-// row is one endpoint.
+// row returns the row of one endpoint.
 func (m *Model) row(r *rates.Reading, selected bool) string {
 	shown, widths := visible(m.width - gutter)
 	cells := make([]string, len(shown))
@@ -251,7 +250,7 @@ func (m *Model) row(r *rates.Reading, selected bool) string {
 	return m.look.paint(m.look.cut(mark+strings.Join(cells, " "), m.width), st)
 }
 
-// span writes a duration in its largest unit, as "3m".
+// span returns a duration in its largest unit, such as "3m".
 func span(d time.Duration) string {
 	d = max(0, d)
 	switch {
@@ -265,8 +264,8 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
-// partyName is what a person calls a party of an event; "?" is one that
-// nothing tells.
+// partyName returns the name of a party of an event for a person, or "?" if it is not
+// known.
 func partyName(p *specs.Party) string {
 	if p == nil {
 		return "?"
