@@ -80,8 +80,8 @@ func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 
 // refuseSecond refuses a second interface on a network that the container is
 // already on, because an administrator who asks for one means the existing one.
-// It also refuses another ID for a recorded container, because the end of a
-// container with that ID would never come to release it.
+// It also refuses an ID that is not among those recorded for the namespace,
+// because no container with that ID would ever end and release the interface.
 func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Request) error {
 	return h.Store.View(ctx, func(tx *state.Tx) error {
 		there, err := tx.InNamespace(c.cookie)

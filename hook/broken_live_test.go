@@ -132,7 +132,7 @@ func TestAKilledHookLeavesNothing(t *testing.T) {
 	eachStep(t, func(c *brokenCase, h *host, a *box, step string) {
 		before := h.snapshot(a)
 		h.kill(a, step)
-		h.mustStart(a) // the same attach works at once
+		h.mustStart(a) // a second attempt works at once
 		if n := len(h.attachments("a")); n != c.links {
 			h.Errorf("%d attachments, want %d:\n%s", n, c.links, h.records())
 		}

@@ -7,10 +7,10 @@ import (
 	"berth/specs"
 )
 
-// decideDefault gives the default route of a family to the selection with
-// default-route, else to the first network that has a gateway. A default route of
-// the engine stays: only a selection may replace it. If the engine sets its route
-// later, a default route is refused, because the engine must not find another.
+// decideDefault gives the default route of a family to the selection with default-route, else to
+// the first network that sets one. Only a selection replaces a default route of the engine: if a
+// network sets one too, the plan fails, or, if f.Leave is set, the engine's stays. If the engine
+// sets its route later, the plan fails, because the engine must not find another.
 func decideDefault(all []*Interface, f *Facts, fam int) error {
 	var owner *Interface
 	for _, in := range all {

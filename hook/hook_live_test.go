@@ -62,7 +62,7 @@ func TestAttachAndRelease(t *testing.T) {
 		}
 	}
 	h.mustStop(a)
-	h.mustStop(a) // again changes nothing
+	h.mustStop(a) // a second stop changes nothing
 	h.mustStop(b)
 	h.unchanged(a, before)
 }

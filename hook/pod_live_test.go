@@ -67,7 +67,7 @@ func TestStartInANamespaceByItsPath(t *testing.T) {
 	attach := func(id, path string) ([]*state.Attachment, error) {
 		return h.hook().Attach(t.Context(), Sandbox{ID: id, NetNS: path}, []specs.Selection{{Network: "lan"}})
 	}
-	for range 2 { // again changes nothing
+	for range 2 { // the second attach changes nothing
 		all, err := attach("pod", ns.Path())
 		if err != nil || len(all) != 1 || all[0].Interface != "net1" || all[0].Addresses[0].String() != "192.0.2.2/24" {
 			t.Fatalf("%+v, %v", all, err)

@@ -36,7 +36,7 @@ func (u unlinker) DeleteIn(nsid int, name string) error {
 		if _, err := u.LinkIn(nsid, name); network.IsGone(err) {
 			return nil
 		}
-		_ = unix.Nanosleep(&unix.Timespec{Nsec: unlinkPause.Nanoseconds()}, nil) // Go's own sleeps are longer
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: unlinkPause.Nanoseconds()}, nil) // time.Sleep takes longer
 	}
 	return u.Handle.DeleteIn(nsid, name)
 }

@@ -27,7 +27,7 @@ func TestHostRoutes(t *testing.T) {
 	}
 	testnet.Run(t, ns, "ip", "route", "add", "192.0.2.65/32", "dev", "one", "metric", "7")
 	for _, r := range routes {
-		for range 2 { // again changes nothing
+		for range 2 { // the second call changes nothing
 			if err := h.AddHostRoute(one, r); err != nil {
 				t.Fatal(err)
 			}

@@ -69,7 +69,7 @@ func groupMAC(group netip.Addr) specs.MAC {
 // its checksum is already correct (RFC 8200 section 8.1, RFC 4443 section 2.3).
 func icmpChecksum(ip []byte) uint16 {
 	sum := uint32(len(ip)-ipv6Header) + unix.IPPROTO_ICMPV6
-	for b := ip[8:]; len(b) > 0; b = b[min(2, len(b)):] { // both addresses, then the message
+	for b := ip[8:]; len(b) > 0; b = b[min(2, len(b)):] { // the checksum covers both addresses and the message
 		sum += uint32(b[0]) << 8
 		if len(b) > 1 {
 			sum += uint32(b[1])

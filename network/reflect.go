@@ -24,7 +24,7 @@ func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, time
 	if err := n.Do(func() error { return w.listen(etherTypeLocal, nil) }); err != nil {
 		return false, fmt.Errorf("open packet socket: %w", err)
 	}
-	frame := append(ethernetFrame(broadcast, from.MAC, etherTypeLocal), make([]byte, 46)...) // the least payload
+	frame := append(ethernetFrame(broadcast, from.MAC, etherTypeLocal), make([]byte, 46)...) // the shortest payload
 	to := &unix.SockaddrLinklayer{Ifindex: from.Index, Protocol: bigEndian(etherTypeLocal)}
 	for range 2 {
 		if err := unix.Sendto(w.fds[etherTypeLocal], frame, 0, to); err != nil {

@@ -135,7 +135,7 @@ func (s *socket) receive() ([]byte, error) {
 		return nil, err
 	}
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
-		return nil, nil // not the kernel
+		return nil, nil // not from the kernel
 	}
 	return append([]byte(nil), s.buffer[:n]...), nil
 }

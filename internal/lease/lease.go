@@ -198,8 +198,8 @@ func decode(key, data []byte) (*Lease, error) {
 // maxHolders bounds the holders that an ExhaustedError lists.
 const maxHolders = 5
 
-// exhausted returns an error that lists the holders of a pool's addresses. Only this function
-// counts leases.
+// exhausted returns an error that lists the holders of a pool's addresses. Leases
+// are counted for this error only.
 func (l *Leases) exhausted(p *ipam.Pool) error {
 	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size()}
 	c := l.addresses.Cursor()

@@ -42,7 +42,7 @@ func (r *Releaser) Drain(ctx context.Context) error {
 	return err
 }
 
-// drain returns the delay until the next attachment can be drained, or 0 if
+// drain returns the delay until all pending attachments can be drained, or 0 if
 // none is pending.
 func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration, err error) {
 	m, err := r.maps()
@@ -82,9 +82,9 @@ func (r *Releaser) maps() (counting, error) {
 	return m, nil
 }
 
-// ready returns a batch of the attachments whose keys the datapath (if there is one) still
-// has, and a batch of those whose counts are final. If both are empty, next is the delay
-// until one is ready.
+// ready returns a batch of the attachments whose keys the datapath (if there is
+// one) still has, and a batch of those whose counts are final. next is the time
+// until all others are final.
 func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {

@@ -75,8 +75,8 @@ func (r *Releaser) Container(ctx context.Context, id string) error {
 	return r.container(ctx, id, func(*state.Tx) {})
 }
 
-// Stop does Container and then Collect within a bound, and reads the records
-// once. An error of Collect is returned as collectErr.
+// Stop does Container and then, within a bound, CollectRest, and reads the
+// records once for both. An error of CollectRest is returned as collectErr.
 func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (done Report, err, collectErr error) {
 	var left Rest
 	err = r.container(ctx, id, func(tx *state.Tx) { left = Look(tx) })
@@ -135,7 +135,7 @@ func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
 			return nil, err
 		}
 	}
-	if len(last) == len(of) { // their end follows at once
+	if len(last) == len(of) { // these records end immediately afterwards
 		tx.Quiet()
 	}
 	return last, nil

@@ -89,8 +89,8 @@ func TestForeignLinkUnderOurName(t *testing.T) {
 	}
 }
 
-// TestTogether releases one container by several processes at once, as poststop,
-// an agent and an administrator may.
+// TestTogether releases one container several times at once, as poststop, an
+// agent and an administrator may.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)

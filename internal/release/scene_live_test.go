@@ -32,7 +32,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene { return build(t, testnet.Here(t), 0) }
 
-// newVLANScene is a scene on a VLAN that berth made.
+// newVLANScene returns a scene on a VLAN that berth made.
 func newVLANScene(t *testing.T) *scene { return build(t, testnet.Here(t), 100) }
 
 func build(t *testing.T, home *testnet.NS, vlan int) *scene {

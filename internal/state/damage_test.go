@@ -123,8 +123,8 @@ func list(t testing.TB, s *state.Store) error {
 	})
 }
 
-// TestDamagedDatabaseIsSetAsideOnce makes many processes find the damage at once:
-// the others do not touch the database that the first one made.
+// TestDamagedDatabaseIsSetAsideOnce makes many transactions find the damage at
+// once: the others do not touch the database that the first one made.
 func TestDamagedDatabaseIsSetAsideOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

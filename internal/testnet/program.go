@@ -12,7 +12,7 @@ import (
 // packages.
 const CacheVar = "BERTH_CACHE"
 
-// Cache returns that directory, /var/cache/berth by default.
+// Cache returns the value of CacheVar, or /var/cache/berth if it is not set.
 func Cache() string {
 	if dir := os.Getenv(CacheVar); dir != "" {
 		return dir
