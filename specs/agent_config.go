@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// Agent is the part of berth.toml that berthd reads. specs/networks.md says
-// what each key means.
+// Agent is the part of berth.toml that berthd reads. specs/networks.md defines
+// each key.
 type Agent struct {
 	MaxEndpoints uint32   `toml:"max_endpoints"` // interfaces that can be counted at once
-	Attach       string   `toml:"attach"`        // how programs are attached: auto, tcx, clsact
-	KeepEnded    Duration `toml:"keep_ended"`    // how long an ended container is still shown
-	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "": root only
+	Attach       string   `toml:"attach"`        // the attach type of programs: auto, tcx, clsact
+	KeepEnded    Duration `toml:"keep_ended"`    // time for which an ended container is still shown
+	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "" if only root may
 
-	Containerd           []string `toml:"containerd"`            // sockets of containerd that are asked for names
-	ContainerdNamespaces []string `toml:"containerd_namespaces"` // containerd's namespaces that are asked, as globs
-	Docker               string   `toml:"docker"`                // docker's data directory, read for names; "": not
-	Podman               string   `toml:"podman"`                // storage of podman and CRI-O, read for names; "": not
+	Containerd           []string `toml:"containerd"`            // containerd's sockets, queried for names
+	ContainerdNamespaces []string `toml:"containerd_namespaces"` // containerd's namespaces to query, as globs
+	Docker               string   `toml:"docker"`                // docker's data directory, read for names; "" if not read
+	Podman               string   `toml:"podman"`                // storage of podman and CRI-O, read for names; "" if not read
 
 	MetricsSplit        bool     `toml:"metrics_split"`         // series by scope and cast
 	MetricsLabels       []string `toml:"metrics_labels"`        // labels of the traffic series
 	MetricsInfo         []string `toml:"metrics_info"`          // further labels of berth_endpoint_info
-	MetricsMaxEndpoints int      `toml:"metrics_max_endpoints"` // endpoints that have series
+	MetricsMaxEndpoints int      `toml:"metrics_max_endpoints"` // maximum number of endpoints with series
 
-	EventsJournal  bool   `toml:"events_journal"`   // events are written to the journal, where there is one
-	EventsFile     string `toml:"events_file"`      // where events are written as JSON lines; "": nowhere
+	EventsJournal  bool   `toml:"events_journal"`   // write events to the journal, if there is one
+	EventsFile     string `toml:"events_file"`      // file for events as JSON lines; "" if none
 	EventsFileMB   int    `toml:"events_file_mb"`   // megabytes after which the file is rotated
-	EventsFileKeep int    `toml:"events_file_keep"` // rotated files that are kept
+	EventsFileKeep int    `toml:"events_file_keep"` // number of rotated files to keep
 
-	OTLP         string   `toml:"otlp"`          // where metrics are pushed to; "": nowhere
-	OTLPInterval Duration `toml:"otlp_interval"` // between two pushes
+	OTLP         string   `toml:"otlp"`          // URL of the collector; "" if none
+	OTLPInterval Duration `toml:"otlp_interval"` // time between two pushes
 }
 
 // Defaults and bounds of the agent's configuration.
@@ -51,8 +51,8 @@ const (
 	maxMetricsLabels           = 32
 )
 
-// The labels that a traffic series may have. Container and interface must be
-// among them: together they tell two series apart.
+// The labels that a traffic series may have. Container and interface are
+// required, because only both together identify a series.
 const (
 	LabelContainer = "container_id"
 	LabelInterface = "interface"
@@ -60,21 +60,21 @@ const (
 	LabelParent    = "parent"
 )
 
-// TrafficLabels are the labels of a traffic series unless configured.
+// TrafficLabels are the default labels of a traffic series.
 func TrafficLabels() []string {
 	return []string{LabelContainer, LabelInterface, LabelNetwork, LabelParent}
 }
 
-// InfoLabels are the further labels of berth_endpoint_info unless configured.
+// InfoLabels are the default further labels of berth_endpoint_info.
 func InfoLabels() []string {
 	return []string{"name", "image", "pod", "namespace", "mac", "driver", "mode"}
 }
 
-// EngineLabel is the prefix by which a label that the engine gave the
-// container is chosen: "label:app" is shown as label_app.
+// EngineLabel is the prefix that selects a label which the engine gave the
+// container: "label:app" is shown as label_app.
 const EngineLabel = "label:"
 
-// MetricLabel returns the name that a chosen label has in a metric.
+// MetricLabel returns the name of a selected label in a metric.
 func MetricLabel(choice string) string {
 	key, isEngines := strings.CutPrefix(choice, EngineLabel)
 	if !isEngines {

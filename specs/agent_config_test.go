@@ -39,7 +39,7 @@ func TestAgentConfigRefuses(t *testing.T) {
 	}
 }
 
-// A list that is written replaces the default, it is not added to it.
+// A configured list replaces the default; it is not added to it.
 func TestAgentConfigLists(t *testing.T) {
 	c, err := DecodeConfig([]byte("[agent]\ncontainerd = []\nmetrics_labels = ['interface', 'container_id', 'label:app.kubernetes.io/name']\n"))
 	if err != nil {

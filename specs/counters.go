@@ -1,7 +1,7 @@
 package specs
 
 // Count is a number of frames. Packets are wire segments: a super-packet of
-// segmentation offload counts as often as it has segments. Bytes are from the
+// segmentation offload counts as its number of segments. Bytes are from the
 // Ethernet header to the end of the payload of every segment, without VLAN
 // tag, padding and FCS.
 type Count struct {
@@ -14,16 +14,16 @@ func (c Count) Plus(d Count) Count {
 	return Count{Packets: c.Packets + d.Packets, Bytes: c.Bytes + d.Bytes}
 }
 
-// Broken is how many packets broke a rule, and how many of them were dropped.
+// Broken counts the packets that broke a rule, and the dropped ones among them.
 type Broken struct{ Packets, Dropped uint64 }
 
-// Plus returns the sum of two.
+// Plus returns the sum of two counts.
 func (b Broken) Plus(c Broken) Broken {
 	return Broken{Packets: b.Packets + c.Packets, Dropped: b.Dropped + c.Dropped}
 }
 
-// SplitBroken returns violations as an [Endpoint] has them. Kinds that are 0
-// are left out.
+// SplitBroken returns violations in the form of an [Endpoint]. It omits kinds
+// with a count of 0.
 func SplitBroken(all map[Kind]Broken) (violations, dropped map[Kind]uint64) {
 	for kind, n := range all {
 		violations = with(violations, kind, n.Packets)
@@ -50,7 +50,7 @@ type Casts struct {
 	Broadcast Count `json:"broadcast"`
 }
 
-// Total returns all of it.
+// Total returns the sum of all casts.
 func (c Casts) Total() Count { return c.Unicast.Plus(c.Multicast).Plus(c.Broadcast) }
 
 // Plus returns the sum of two splits.
@@ -63,23 +63,23 @@ func (c Casts) Plus(d Casts) Casts {
 }
 
 // Traffic is one direction of an endpoint, from the container's view, split
-// by who is at the other end: a sibling on the same parent, or the LAN.
+// by the other end: a sibling on the same parent, or the LAN.
 type Traffic struct {
 	Local    Casts `json:"local"`
 	External Casts `json:"external"`
 }
 
-// Total returns all of it.
+// Total returns the sum of both scopes.
 func (t Traffic) Total() Count { return t.Local.Total().Plus(t.External.Total()) }
 
-// Counters is what was counted for one endpoint since its attachment. The
-// numbers never go backwards during an attachment.
+// Counters are the counts of one endpoint since its attachment. They never
+// decrease during an attachment.
 type Counters struct {
 	Receive  Traffic `json:"receive"`
 	Transmit Traffic `json:"transmit"`
 }
 
-// Plus returns the sum of two.
+// Plus returns the sum of two sets of counters.
 func (c Counters) Plus(d Counters) Counters {
 	return Counters{
 		Receive:  Traffic{Local: c.Receive.Local.Plus(d.Receive.Local), External: c.Receive.External.Plus(d.Receive.External)},

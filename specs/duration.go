@@ -2,10 +2,10 @@ package specs
 
 import "time"
 
-// Duration is a time.Duration that is written as text: "100ms", "2s", "0".
+// Duration is a time.Duration in text form: "100ms", "2s", "0".
 type Duration time.Duration
 
-// String returns the duration as Go writes it, and "0" for none.
+// String returns the duration in Go's notation, and "0" for zero.
 func (d Duration) String() string {
 	if d == 0 {
 		return "0"

@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Phase is how far an attachment has come.
+// Phase is the state of an attachment.
 type Phase string
 
-// The life of an attachment.
+// The phases of an attachment.
 const (
-	PhaseAttaching Phase = "attaching" // being made; after a crash, what gc reclaims
+	PhaseAttaching Phase = "attaching" // in progress; gc reclaims it after a crash
 	PhaseAttached  Phase = "attached"
-	PhaseEnded     Phase = "ended" // the interface is gone, the counts are final or nearly so
+	PhaseEnded     Phase = "ended" // the interface is gone; the counts are final once the slot is drained
 )
 
-// Endpoint is one interface of one container as berth shows it: an element of
+// Endpoint is one interface of one container in berth's output: an element of
 // `berth ps --json`, `berth inspect` and GET /v1/endpoints. Its schema is
 // specs/schema/endpoint.json.
 type Endpoint struct {
 	ContainerID    string            `json:"container_id"`              // the id that the runtime was given
-	Containers     []string          `json:"containers,omitempty"`      // all that share the namespace, when more than one
+	Containers     []string          `json:"containers,omitempty"`      // all that share the namespace, if more than one
 	ContainerNames []string          `json:"container_names,omitempty"` // the names of Containers, in their order; "" if not known
-	Name           string            `json:"name,omitempty"`            // the container's name, as its engine says it
+	Name           string            `json:"name,omitempty"`            // the container's name, from its engine
 	Image          string            `json:"image,omitempty"`
 	Pod            string            `json:"pod,omitempty"`
-	Namespace      string            `json:"namespace,omitempty"` // Kubernetes'
-	Labels         map[string]string `json:"labels,omitempty"`    // the container's, by its engine; those that users give
-	Network        string            `json:"network"`             // "" for one defined in place
+	Namespace      string            `json:"namespace,omitempty"` // the Kubernetes namespace
+	Labels         map[string]string `json:"labels,omitempty"`    // the container's labels from its engine, those set by users
+	Network        string            `json:"network"`             // "" if defined in place
 	Interface      string            `json:"interface"`
 	Driver         Driver            `json:"driver"`
 	Mode           Mode              `json:"mode"`
@@ -41,9 +41,9 @@ type Endpoint struct {
 	Phase          Phase             `json:"phase"`
 	Created        time.Time         `json:"created"`
 	Ended          time.Time         `json:"ended,omitzero"`
-	Counted        bool              `json:"counted"` // false: no agent has pinned its maps yet
+	Counted        bool              `json:"counted"` // false if no agent has pinned its maps yet
 	Counters       Counters          `json:"counters"`
-	GroupPackets   *uint64           `json:"group_packets,omitempty"` // frames to groups and to all that it received, by the interface's own statistics; absent where nobody knows
-	Violations     map[Kind]uint64   `json:"violations,omitempty"`    // by kind, those that are not 0
-	Dropped        map[Kind]uint64   `json:"dropped,omitempty"`       // of these, what the network's enforce has dropped
+	GroupPackets   *uint64           `json:"group_packets,omitempty"` // received group frames, from the interface's own statistics; absent if unknown
+	Violations     map[Kind]uint64   `json:"violations,omitempty"`    // by kind, if not 0
+	Dropped        map[Kind]uint64   `json:"dropped,omitempty"`       // of these, the frames that enforce has dropped
 }

@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// Allowance is something that the containers of a network may do, and those of
-// others may not.
+// Allowance is a behaviour that a network permits its containers and that is a
+// violation on other networks.
 type Allowance string
 
-// What a network may allow.
+// The allowances.
 const (
 	AllowDHCPServer Allowance = "dhcp-server" // answer DHCP: no rogue-dhcp
-	AllowRouter     Allowance = "router"      // advertise itself, and forward: no rogue-ra, and ip-spoof for ARP and ND alone
+	AllowRouter     Allowance = "router"      // advertise itself, and forward: no rogue-ra, and ip-spoof only for ARP and ND
 )
 
-// Allowances returns all of them.
+// Allowances returns all allowances.
 func Allowances() []Allowance { return []Allowance{AllowDHCPServer, AllowRouter} }
 
-// Enforceable returns the kinds of which frames can be dropped: those where
-// the frame itself is the offence, and its sender or receiver is known.
+// Enforceable returns the kinds that enforce can drop: those in which the frame
+// itself is the offence, and its sender or receiver is known.
 func Enforceable() []Kind {
 	return []Kind{
 		MACSpoof, IPSpoof, PrivateLeak, PrivateAttempt, VEPABypass, HostIsolation, RogueDHCP, RogueRA,
@@ -44,8 +44,8 @@ func (n *Network) checkEnforce() error {
 	return nil
 }
 
-// neverJudged returns what a network would have to be for a kind to be seen on
-// it; "": nothing else.
+// neverJudged returns the setting that a network needs before a kind can occur
+// on it, or "" if the kind can occur already.
 func (n *Network) neverJudged(k Kind) string {
 	passthru := n.Mode == ModePassthru
 	switch {

@@ -28,7 +28,7 @@ func TestEnforceByOption(t *testing.T) {
 	}
 }
 
-// Whoever writes annotations may not loosen what a network judges.
+// An annotation must not set enforce or allow.
 func TestEnforceIsNotInPlace(t *testing.T) {
 	for _, key := range []string{"enforce", "allow"} {
 		_, err := ParseAnnotations(map[string]string{KeyNetworks: `[{"parent": "eth1", "` + key + `": ["router"]}]`})
@@ -38,8 +38,7 @@ func TestEnforceIsNotInPlace(t *testing.T) {
 	}
 }
 
-// Each kind is judged by one or the other, and only what the datapath judges
-// can be dropped.
+// Each kind has one judge, and only a kind of the datapath can be dropped.
 func TestJudges(t *testing.T) {
 	for _, k := range Enforceable() {
 		if !slices.Contains(Kinds(), k) || k.Judge() != JudgeDatapath {

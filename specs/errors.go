@@ -7,19 +7,19 @@ import (
 )
 
 // ErrPolicy is wrapped by every refusal that berth.toml or a network file
-// decides, as opposed to a value that is wrong in itself.
+// causes. A value that is malformed by itself does not wrap it.
 var ErrPolicy = errors.New("refused by policy")
 
-// ValueError says that a key (of an annotation, a file or the command line)
+// ValueError reports that a key (of an annotation, a file or the command line)
 // has a value that berth cannot use.
 type ValueError struct {
 	Key   string // as the user wrote it: "berth/mode", "subnet[0].gateway", "--subnet"
-	Value string // as the user wrote it, shortened when it is long
-	Want  string // what was expected instead, and what to do where that is known
+	Value string // as the user wrote it, shortened if it is long
+	Want  string // the expected value, and the remedy if it is known
 	Err   error  // the class of the error, such as ErrPolicy; may be nil
 }
 
-// Error returns one line: key, quoted value, what was expected.
+// Error returns one line: key, quoted value, expected value.
 func (e *ValueError) Error() string {
 	return strings.TrimPrefix(fmt.Sprintf("%s %q: want %s", e.Key, shorten(e.Value), e.Want), " ")
 }
@@ -32,9 +32,9 @@ func Invalid(key, value, want string, args ...any) error {
 	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...)}
 }
 
-// At puts prefix before the key of a ValueError, so that a parser needs not
-// know where its value stands. Other errors, also those that wrap a
-// ValueError, get the prefix as text.
+// At puts prefix before the key of a ValueError, so that a parser does not need
+// the place of its value. Other errors, also those that wrap a ValueError, get
+// the prefix as text.
 func At(prefix string, err error) error {
 	if err == nil || prefix == "" {
 		return err
@@ -55,7 +55,7 @@ func At(prefix string, err error) error {
 	return &moved
 }
 
-// maxQuoted bounds how much of a wrong value an error repeats, in bytes.
+// maxQuoted is the maximum length of a value in an error, in bytes.
 const maxQuoted = 80
 
 func shorten(s string) string {
@@ -65,7 +65,7 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
 }
 
-// renameKey replaces the key of a ValueError by what the user calls it.
+// renameKey replaces the key of a ValueError by the user's name for it.
 func renameKey(err error, name func(string) string) error {
 	var v *ValueError
 	if !errors.As(err, &v) {

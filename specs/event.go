@@ -41,16 +41,16 @@ func Kinds() []Kind {
 	}
 }
 
-// Judge is who finds out about a kind.
+// Judge is the part of berth that detects a kind.
 type Judge string
 
-// Who judges.
+// The judges.
 const (
 	JudgeDatapath Judge = "datapath" // the programs on the parent, frame by frame
 	JudgeAgent    Judge = "agent"    // the agent, by netlink and by the counters
 )
 
-// Judge returns who finds out about a kind.
+// Judge returns the part of berth that detects the kind.
 func (k Kind) Judge() Judge {
 	switch k {
 	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered:
@@ -59,11 +59,11 @@ func (k Kind) Judge() Judge {
 	return JudgeDatapath
 }
 
-// Evidence is what told a violation, or whose it is. Each is defined in
-// specs/violations.md.
+// Evidence is the fact by which a violation or its sender was recognised. Each
+// is defined in specs/violations.md.
 type Evidence string
 
-// What there is to go by.
+// The evidences.
 const (
 	ByNetnsCookie  Evidence = "netns-cookie"
 	BySocket       Evidence = "socket"
@@ -87,16 +87,16 @@ func Evidences() []Evidence {
 	}
 }
 
-// Certainty is how sure the evidence of an event is.
+// Certainty is the reliability of the evidence of an event.
 type Certainty string
 
-// How sure an event is.
+// The certainties.
 const (
 	Certain   Certainty = "certain"
 	Suspected Certainty = "suspected"
 )
 
-// Event is one violation, or the first of several that were alike: a line of
+// Event is one violation, or the first of several similar ones: a line of
 // `berth events --json` and of GET /v1/events. Its schema is
 // specs/schema/event.json.
 type Event struct {
@@ -104,20 +104,20 @@ type Event struct {
 	Kind      Kind      `json:"kind"`
 	Certainty Certainty `json:"certainty"`
 	Evidence  Evidence  `json:"evidence"`
-	Direction string    `json:"direction,omitempty"` // at the parent: "egress" or "ingress"; "": there is no frame
+	Direction string    `json:"direction,omitempty"` // at the parent: "egress" or "ingress"; "" if there is no frame
 	Parent    string    `json:"parent"`
 	VLAN      int       `json:"vlan,omitempty"`
 	MAC       FrameMAC  `json:"mac,omitzero"`       // the frame's source
-	Sender    *Party    `json:"sender,omitempty"`   // who really sent it, or whose interface it is about, where that is known
-	Owner     *Party    `json:"owner,omitempty"`    // whose MAC or address it is, where that is an endpoint's
-	Receiver  *Party    `json:"receiver,omitempty"` // the endpoint that it is for, where it is one's
-	Detail    string    `json:"detail,omitempty"`   // where there is no frame: what was declared, and what is
-	Frame     Frame     `json:"frame,omitzero"`     // absent where there is none
+	Sender    *Party    `json:"sender,omitempty"`   // the real sender, or the endpoint that it is about, if known
+	Owner     *Party    `json:"owner,omitempty"`    // the endpoint that owns the MAC or address, if there is one
+	Receiver  *Party    `json:"receiver,omitempty"` // the endpoint that the frame is for, if there is one
+	Detail    string    `json:"detail,omitempty"`   // without a frame: the declared and the actual state
+	Frame     Frame     `json:"frame,omitzero"`     // absent if there is none
 	Dropped   bool      `json:"dropped,omitempty"`  // the network enforces the kind
-	LeftOut   uint64    `json:"left_out"`           // events like this that the rate limit held back since the last
+	LeftOut   uint64    `json:"left_out"`           // similar events that the rate limit suppressed since the last
 }
 
-// Party is an endpoint as an event names it.
+// Party is an endpoint in an event.
 type Party struct {
 	ContainerID string `json:"container_id"`
 	Name        string `json:"name,omitempty"`
@@ -129,7 +129,7 @@ type Party struct {
 // Frame is a summary of the frame that an event is about.
 type Frame struct {
 	Source          FrameMAC   `json:"source"`
-	Destination     string     `json:"destination"` // a MAC; may be a group's
+	Destination     string     `json:"destination"` // a MAC; may be a group address
 	EtherType       string     `json:"ethertype"`   // "0x0800"
 	Protocol        string     `json:"protocol,omitempty"`
 	SourceIP        netip.Addr `json:"source_ip,omitzero"`
@@ -137,5 +137,5 @@ type Frame struct {
 	SourcePort      uint16     `json:"source_port,omitempty"`
 	DestinationPort uint16     `json:"destination_port,omitempty"`
 	Length          uint32     `json:"length"` // bytes, Ethernet header included
-	Bytes           []byte     `json:"bytes"`  // the first of it, base64 in JSON
+	Bytes           []byte     `json:"bytes"`  // the first bytes of the frame, base64 in JSON
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Exclusion is a part of a subnet that is never handed out: one address, or a
-// prefix. As a text, one address has no length.
+// Exclusion is a part of a subnet that is never given out: one address, or a
+// prefix. In text form, one address has no prefix length.
 type Exclusion struct {
 	Prefix netip.Prefix
 }
@@ -31,7 +31,7 @@ func ParseExclusion(s string) (Exclusion, error) {
 // Contains reports whether an address is excluded.
 func (e Exclusion) Contains(a netip.Addr) bool { return e.Prefix.Contains(a) }
 
-// String returns the address, or the prefix of several.
+// String returns the address, or the prefix if it has several addresses.
 func (e Exclusion) String() string {
 	if e.Prefix.IsSingleIP() {
 		return e.Prefix.Addr().String()

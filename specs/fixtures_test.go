@@ -111,7 +111,7 @@ func asJSON(t *testing.T, v any) string {
 	return string(text)
 }
 
-// A bad network file says in its first line what its error must say.
+// The first line of a bad network file is the expected text of its error.
 func TestBadNetworks(t *testing.T) {
 	for path, data := range networkFiles(t, "bad") {
 		first, _ := bufio.NewReader(strings.NewReader(string(data))).ReadString('\n')

@@ -2,8 +2,8 @@ package specs
 
 import "net"
 
-// FrameMAC is a 48-bit address as it stands in a frame. Whoever forges a frame
-// chooses it: unlike a [MAC] it may be a group's, or all zero.
+// FrameMAC is a 48-bit address as found in a frame. The forger of a frame can
+// choose it: unlike a [MAC] it may be a group address, or all zero.
 type FrameMAC [6]byte
 
 // String returns the address as lower-case octets with colons.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What the parser lets through is in bounds, and asks for the same again when
-// it is written as the JSON form.
+// Every accepted selection is in bounds, and its JSON form parses to the same
+// selection.
 func FuzzParseAnnotations(f *testing.F) {
 	for _, seed := range []string{
 		"lan", "lan,lab@x", `[{"name":"lan","ips":["192.0.2.7/24"],"mac":"02:00:5e:00:53:01"}]`,
@@ -57,7 +57,7 @@ func checkSelection(t *testing.T, s Selection) {
 	}
 }
 
-// A network that was read can be written, and means the same when read again.
+// A network that was read can be written, and reads back as the same network.
 func FuzzDecodeNetwork(f *testing.F) {
 	f.Add([]byte("parent = 'eth1'\n[[subnet]]\nsubnet = '192.0.2.0/24'\ngateway = '192.0.2.1'\n"))
 	f.Add([]byte("parent = 'eth1.100'\ndriver = 'ipvlan'\nmode = 'l3s'\nipv6 = 'slaac'\n"))
@@ -84,7 +84,7 @@ func FuzzDecodeNetwork(f *testing.F) {
 	})
 }
 
-// A policy file never panics, and never comes out wider than it was written.
+// A policy file never causes a panic, and never permits more than its text.
 func FuzzDecodeConfig(f *testing.F) {
 	f.Add([]byte("[policy]\nnetworks = ['lan']\nvlans = ['100-199']\n"))
 	f.Add([]byte("[agent]\nmax_endpoints = 10\nattach = 'tcx'\n"))

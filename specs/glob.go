@@ -2,7 +2,7 @@ package specs
 
 import "path"
 
-// matchAny reports whether one of the globs (as path.Match has them) matches.
+// matchAny reports whether one of the globs (in path.Match's syntax) matches.
 func matchAny(globs []string, name string) bool {
 	for _, glob := range globs {
 		if ok, _ := path.Match(glob, name); ok {

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// HostState is how a host shim is.
+// HostState is the state of a host shim.
 type HostState string
 
 // States of a host shim.
 const (
-	HostMaking  HostState = "making"  // being made or taken away; after a crash, what gc takes away
+	HostMaking  HostState = "making"  // being created or removed; gc removes it after a crash
 	HostEnabled HostState = "enabled" // the host and the containers reach each other
-	HostBroken  HostState = "broken"  // its interface is gone or down: enable it again
+	HostBroken  HostState = "broken"  // its interface is gone or down; the remedy is to enable it again
 )
 
 // HostShim is the interface by which the host reaches the containers of one
-// network, as `berth host ls --json` and the others show it. Its schema is
+// network, in the output of `berth host ls --json` and the like. Its schema is
 // specs/schema/host.json.
 type HostShim struct {
 	Network   string         `json:"network"`
@@ -29,6 +29,6 @@ type HostShim struct {
 	MAC       MAC            `json:"mac"`
 	MTU       int            `json:"mtu"`
 	Addresses []netip.Prefix `json:"addresses"` // of the shim, with the prefix of its subnet
-	Routes    []netip.Addr   `json:"routes"`    // of containers that the host reaches by it
+	Routes    []netip.Addr   `json:"routes"`    // of containers that the host reaches through it
 	Created   time.Time      `json:"created"`
 }

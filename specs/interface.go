@@ -6,9 +6,9 @@ import "strings"
 // the final NUL (include/uapi/linux/if.h).
 const MaxInterfaceName = 15
 
-// CheckInterfaceName holds a name to what the kernel takes (dev_valid_name in
-// net/core/dev.c), refuses "lo", which every namespace has, and "%", which the
-// kernel would replace by a number.
+// CheckInterfaceName checks a name against the rules of the kernel
+// (dev_valid_name in net/core/dev.c). It also refuses "lo", which exists in
+// every namespace, and "%", which the kernel would replace by a number.
 func CheckInterfaceName(name string) error {
 	if name == "lo" || name == "all" || name == "default" {
 		return Invalid("", name, "a name that the kernel does not use itself")
@@ -16,7 +16,7 @@ func CheckInterfaceName(name string) error {
 	return checkName(name)
 }
 
-// checkName is CheckInterfaceName for an interface that exists already.
+// checkName does the same as CheckInterfaceName for an existing interface.
 func checkName(name string) error { return checkNameOf(name, MaxInterfaceName) }
 
 // maxAltName is the longest alternative name of an interface in bytes: ALTIFNAMSIZ

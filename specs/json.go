@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// field is one key of a JSON object, as it was written. encoding/json matches
-// keys whatever their case and lets the last of two win: both would let one
-// reader of an annotation see another network than the next.
+// field is one key of a JSON object, as written. encoding/json ignores the case
+// of keys and takes the last of two equal ones. With either rule, two readers of
+// an annotation could see different networks.
 type field struct {
 	key   string
 	value json.RawMessage
 }
 
-// fieldsOf reads an object key by key and refuses a key that is there twice.
+// fieldsOf reads an object key by key and refuses a repeated key.
 func fieldsOf(object json.RawMessage) ([]field, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
@@ -45,12 +45,12 @@ func fieldsOf(object json.RawMessage) ([]field, error) {
 	return fields, nil
 }
 
-// unknownKey is the error of a key that is none of those there are.
+// unknownKey returns the error for an unknown key.
 func unknownKey(key string, keys []string) error {
 	return Invalid(": key", key, "one of %s", strings.Join(keys, ", "))
 }
 
-// setFields sets what each key says; another key is an error.
+// setFields sets the field of each key; an unknown key is an error.
 func setFields(fields []field, keys map[string]func(json.RawMessage) error) error {
 	for _, f := range fields {
 		set, ok := keys[f.key]
@@ -64,7 +64,7 @@ func setFields(fields []field, keys map[string]func(json.RawMessage) error) erro
 	return nil
 }
 
-// tablesJSON calls each for the objects of a list.
+// tablesJSON calls each for every object of a list.
 func tablesJSON(value json.RawMessage, each func(at string, fields []field) error) error {
 	var list []json.RawMessage
 	if err := valueJSON(value, &list); err != nil {
@@ -94,7 +94,7 @@ func valueJSON[T any](value json.RawMessage, into *T) error {
 	return nil
 }
 
-// kindOf says in a user's words what a Go type is in JSON.
+// kindOf returns the user's word for the JSON form of a Go type.
 func kindOf(into any) string {
 	switch into.(type) {
 	case *string:
@@ -107,7 +107,7 @@ func kindOf(into any) string {
 	return "a list, in brackets"
 }
 
-// textJSON decodes a string that means something.
+// textJSON decodes a string into a type with a text form.
 func textJSON(value json.RawMessage, into encoding.TextUnmarshaler) error {
 	var text string
 	if valueJSON(value, &text) != nil {
@@ -119,7 +119,7 @@ func textJSON(value json.RawMessage, into encoding.TextUnmarshaler) error {
 	return textError(text, into.UnmarshalText([]byte(text)))
 }
 
-// textError says in a user's words what a parser of the library says in its own.
+// textError replaces an error of the library's parser by one in the user's words.
 func textError(text string, err error) error {
 	var v *ValueError
 	if err == nil || errors.As(err, &v) {
@@ -128,7 +128,7 @@ func textError(text string, err error) error {
 	return Invalid("", text, "an address or prefix, as 192.0.2.7 or 192.0.2.0/24 (%v)", err)
 }
 
-// listText decodes a list of strings that mean something.
+// listText decodes a list of strings into types with a text form.
 func listText[T any, P interface {
 	*T
 	encoding.TextUnmarshaler

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAnnotationsAskForSoMuch holds the bounds of an annotation: 32 interfaces,
+// TestAnnotationsAskForSoMuch checks the bounds of an annotation: 32 interfaces,
 // 32 addresses each, 64 KiB. One more is refused.
 func TestAnnotationsAskForSoMuch(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,7 @@ package specs
 import "net"
 
 // MAC is a 48-bit IEEE 802 address. It is comparable, so it may be a map key;
-// the zero value stands for "none".
+// the zero value means "none".
 type MAC [6]byte
 
 // ParseMAC reads six octets in any notation of net.ParseMAC. It refuses
@@ -28,10 +28,10 @@ func ParseMAC(s string) (MAC, error) {
 func (m MAC) IsZero() bool { return m == MAC{} }
 
 // IsMulticast reports whether the group bit is set (IEEE 802-2014, 8.2.2);
-// the broadcast address is one of these.
+// the broadcast address has it too.
 func (m MAC) IsMulticast() bool { return m[0]&1 == 1 }
 
-// String returns the address as lower-case octets with colons, "" when unset.
+// String returns the address as lower-case octets with colons, or "" if unset.
 func (m MAC) String() string {
 	if m.IsZero() {
 		return ""

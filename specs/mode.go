@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Driver is the kind of interface that a network makes.
+// Driver is the kind of interface on a network.
 type Driver string
 
 // The kernel's two drivers of this kind (drivers/net/macvlan.c,
@@ -15,8 +15,8 @@ const (
 	IPvlan  Driver = "ipvlan"
 )
 
-// Mode is how interfaces of one parent reach each other. Its values are the
-// kernel's names, as iproute2 writes them.
+// Mode determines how interfaces of one parent reach each other. Its values are
+// the kernel's names in iproute2's spelling.
 type Mode string
 
 // Modes of macvlan (MACVLAN_MODE_* in include/uapi/linux/if_link.h).
@@ -46,8 +46,8 @@ const (
 	FlagVEPA    IPvlanFlag = "vepa"
 )
 
-// Modes returns the modes of a driver, its default first; none for a driver
-// that does not exist.
+// Modes returns the modes of a driver, its default first, or none if the driver
+// does not exist.
 func Modes(d Driver) []Mode {
 	switch d {
 	case Macvlan:
@@ -63,8 +63,8 @@ func (d *Driver) UnmarshalText(text []byte) error {
 	return oneOf(d, text, Macvlan, IPvlan)
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler. That the mode is one of
-// the driver's is checked by [Network.Check].
+// UnmarshalText implements encoding.TextUnmarshaler. [Network.Check] checks
+// whether the driver has the mode.
 func (m *Mode) UnmarshalText(text []byte) error {
 	return oneOf(m, text, slices.Concat(Modes(Macvlan), Modes(IPvlan))...)
 }
@@ -74,7 +74,8 @@ func (f *IPvlanFlag) UnmarshalText(text []byte) error {
 	return oneOf(f, text, FlagBridge, FlagPrivate, FlagVEPA)
 }
 
-// oneOf sets to the one of all that text spells, or says which there are.
+// oneOf sets to to the value in all that text spells, or returns an error that
+// lists them.
 func oneOf[T ~string](to *T, text []byte, all ...T) error {
 	if !slices.Contains(all, T(text)) {
 		return Invalid("", string(text), "one of %s", join(all))

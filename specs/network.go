@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// Network is one LAN that containers can be given a place on: the content of
+// Network defines the interfaces that containers get on one LAN: the content of
 // CONFIG/networks.d/NAME.toml. JSON has the same keys. The zero value of a
-// field stands for its default; see [Network.SetDefaults].
+// field means its default; see [Network.SetDefaults].
 type Network struct {
-	Name   string `toml:"-" json:"name,omitempty"` // the file's name; "" when defined in place
+	Name   string `toml:"-" json:"name,omitempty"` // the file's name; "" if defined in place
 	Driver Driver `toml:"driver" json:"driver"`
 	Parent string `toml:"parent" json:"parent"` // "eth1", or "eth1.100" for a VLAN of it
 	Mode   Mode   `toml:"mode" json:"mode"`
-	MTU    int    `toml:"mtu,omitempty" json:"mtu"` // bytes; 0: the parent's
+	MTU    int    `toml:"mtu,omitempty" json:"mtu"` // bytes; 0 for the parent's
 
 	IPvlanFlag IPvlanFlag `toml:"ipvlan_flag,omitempty" json:"ipvlan_flag,omitempty"`
-	BCQueueLen uint32     `toml:"bc_queue_len,omitempty" json:"bc_queue_len,omitempty"` // frames; 0: the kernel's 1000
+	BCQueueLen uint32     `toml:"bc_queue_len,omitempty" json:"bc_queue_len,omitempty"` // frames; 0 for the kernel's 1000
 	NoPromisc  bool       `toml:"nopromisc,omitempty" json:"nopromisc,omitempty"`       // passthru only
 	SourceMACs []MAC      `toml:"source_macs,omitempty" json:"source_macs,omitempty"`   // source mode only
 	MAC        MACPolicy  `toml:"mac,omitempty" json:"mac,omitempty"`
 
 	DefaultRoute *bool   `toml:"default_route,omitempty" json:"default_route,omitempty"`
-	Metric       int     `toml:"metric,omitempty" json:"metric,omitempty"` // of the default route; 0: the kernel's
+	Metric       int     `toml:"metric,omitempty" json:"metric,omitempty"` // of the default route; 0 for the kernel's
 	Routes       []Route `toml:"route,omitempty" json:"route,omitempty"`
 
 	IPAM            IPAM      `toml:"ipam" json:"ipam"`
@@ -32,34 +32,34 @@ type Network struct {
 	Sticky          bool      `toml:"sticky,omitempty" json:"sticky,omitempty"`
 	Subnets         []Subnet  `toml:"subnet,omitempty" json:"subnet,omitempty"`
 
-	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; empty: all
+	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; all if empty
 
 	Enforce []Kind      `toml:"enforce,omitempty" json:"enforce,omitempty"` // violations whose frames are dropped
-	Allow   []Allowance `toml:"allow,omitempty" json:"allow,omitempty"`     // what else would be a violation
+	Allow   []Allowance `toml:"allow,omitempty" json:"allow,omitempty"`     // permitted behaviours that otherwise are violations
 }
 
 // Subnet is one range of addresses of a network.
 type Subnet struct {
 	Subnet  netip.Prefix `toml:"subnet" json:"subnet"`
-	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"`   // no gateway: no default route
-	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"` // the part that this host hands out; none: all
-	Exclude []Exclusion  `toml:"exclude,omitempty" json:"exclude,omitempty"` // never handed out
+	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"`   // without it there is no default route
+	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"` // the part from which this host gives out addresses; all if not set
+	Exclude []Exclusion  `toml:"exclude,omitempty" json:"exclude,omitempty"` // never given out
 }
 
-// Route is a static route by way of the network's interface.
+// Route is a static route through the network's interface.
 type Route struct {
 	To     netip.Prefix `toml:"to" json:"to"`
-	Via    netip.Addr   `toml:"via,omitzero" json:"via,omitzero"` // none: on link
+	Via    netip.Addr   `toml:"via,omitzero" json:"via,omitzero"` // on link if not set
 	Metric int          `toml:"metric,omitempty" json:"metric,omitempty"`
 }
 
-// IPAM is who gives out the addresses of a network.
+// IPAM is the source of the addresses of a network.
 type IPAM string
 
-// Where addresses come from.
+// The sources of addresses.
 const (
-	IPAMLocal  IPAM = "local"  // this host, from the subnets' ranges
-	IPAMStatic IPAM = "static" // each container asks for its own, inside the subnets
+	IPAMLocal  IPAM = "local"  // this host's pools, the subnets' ranges
+	IPAMStatic IPAM = "static" // a request by each container, inside the subnets
 	IPAMNone   IPAM = "none"   // no addresses
 )
 
@@ -68,11 +68,10 @@ func (i *IPAM) UnmarshalText(text []byte) error {
 	return oneOf(i, text, IPAMLocal, IPAMStatic, IPAMNone)
 }
 
-// IPv6 is what an interface does about IPv6 where the network has no IPv6
-// subnet.
+// IPv6 is the use of IPv6 on an interface if the network has no IPv6 subnet.
 type IPv6 string
 
-// What becomes of IPv6 without a subnet.
+// The uses of IPv6 without a subnet.
 const (
 	IPv6Off       IPv6 = "off"        // no IPv6 at all
 	IPv6LinkLocal IPv6 = "link-local" // a link-local address only
@@ -84,10 +83,10 @@ func (v *IPv6) UnmarshalText(text []byte) error {
 	return oneOf(v, text, IPv6Off, IPv6LinkLocal, IPv6SLAAC)
 }
 
-// MACPolicy is how an interface gets a MAC that nobody asked for.
+// MACPolicy determines the MAC of an interface if no MAC was requested.
 type MACPolicy string
 
-// How MACs are chosen.
+// The policies for MACs.
 const (
 	MACRandom  MACPolicy = "random"  // a new locally administered one each time
 	MACDerived MACPolicy = "derived" // from the container's name and interface: the same each time
@@ -98,12 +97,12 @@ func (p *MACPolicy) UnmarshalText(text []byte) error {
 	return oneOf(p, text, MACRandom, MACDerived)
 }
 
-// DefaultConflictTimeout is how long an address is probed for on the LAN
-// before it is used. RFC 5227 section 1.1 waits seconds; berth sends its
-// probes at 0, 30 and 60 ms, which is a stated deviation.
+// DefaultConflictTimeout is the time for which an address is probed for on the
+// LAN before its first use. RFC 5227 section 1.1 waits seconds; berth
+// deliberately deviates and sends its probes at 0, 30 and 60 ms.
 const DefaultConflictTimeout = 100 * time.Millisecond
 
-// SetDefaults fills every field that was left out.
+// SetDefaults sets every unset field to its default.
 func (n *Network) SetDefaults() {
 	setDefault(&n.Driver, Macvlan)
 	if modes := Modes(n.Driver); len(modes) > 0 {
@@ -135,9 +134,9 @@ func setDefault[T comparable](to *T, value T) {
 // maxNetworkName is the longest name of a network, in bytes.
 const maxNetworkName = 64
 
-// CheckNetworkName holds a name to what can be a file, an annotation and a
-// metric label. The letters are those that docker takes, so that a network can
-// keep its name.
+// CheckNetworkName checks that a name can be a file, an annotation and a metric
+// label. The permitted characters are docker's, so that a network can keep its
+// name.
 func CheckNetworkName(name string) error {
 	if name == "" || len(name) > maxNetworkName || strings.ContainsRune("_.-", rune(name[0])) ||
 		strings.ContainsFunc(name, badInNetworkName) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Bounds of what a network may say. The kernel's own are met again, against
-// the parent as it is, when an interface is made.
+// The bounds of a network's values. The kernel checks its own bounds again,
+// against the actual parent, when an interface is created.
 const (
 	MinMTU       = 68    // ETH_MIN_MTU, include/uapi/linux/if_ether.h
 	MaxMTU       = 65535 // ETH_MAX_MTU
@@ -17,13 +17,12 @@ const (
 	MaxVLAN      = 4094  // IEEE 802.1Q; 0 and 4095 are reserved
 	maxTimeout   = 10_000_000_000
 	maxMetric    = 1<<31 - 1
-	maxQueue     = 1 << 16 // frames; the queue is the whole parent's memory
+	maxQueue     = 1 << 16 // frames; the whole parent shares the queue
 	maxListItems = 256     // of source_macs, routes, subnets, exclusions
 )
 
-// Check reports the first thing that is wrong with a network, as a
-// *[ValueError] whose key is the file's. It looks at nothing but the network;
-// call [Network.SetDefaults] first.
+// Check returns the first fault of a network, as a *[ValueError] with the key of
+// the file. It uses nothing but the network; call [Network.SetDefaults] first.
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
@@ -62,7 +61,7 @@ func (n *Network) checkParent() error {
 }
 
 // SplitVLAN splits "eth1.100" into the trunk and the VLAN id. A name without a
-// decimal number behind its last dot is no VLAN. The id is not checked.
+// decimal number after its last dot is no VLAN. The id is not checked.
 func SplitVLAN(parent string) (trunk string, id int, isVLAN bool) {
 	dot := strings.LastIndexByte(parent, '.')
 	if dot < 1 {
@@ -89,10 +88,10 @@ func (n *Network) has(family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return family(s.Subnet.Addr()) })
 }
 
-// HasIPv4 reports whether a subnet of the network is IPv4's.
+// HasIPv4 reports whether the network has an IPv4 subnet.
 func (n *Network) HasIPv4() bool { return n.has(netip.Addr.Is4) }
 
-// HasIPv6 reports whether a subnet of the network is IPv6's.
+// HasIPv6 reports whether the network has an IPv6 subnet.
 func (n *Network) HasIPv6() bool { return n.has(netip.Addr.Is6) }
 
 func (n *Network) checkDriverKeys() error {
@@ -166,7 +165,7 @@ func (s *Subnet) check() error {
 	return nil
 }
 
-// special are the blocks in which no host of a LAN has its address: this
+// special are the blocks in which no host of a LAN has an address: this
 // network, loopback, multicast, reserved (RFC 6890, RFC 5771), and in IPv6
 // loopback, IPv4-mapped and multicast (RFC 4291 section 2.4).
 var special = []netip.Prefix{
@@ -175,7 +174,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("ff00::/8"),
 }
 
-// noHosts names a special block that a prefix overlaps; "": none.
+// noHosts returns a special block that a prefix overlaps, or "" if none.
 func noHosts(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
@@ -188,10 +187,10 @@ func noHosts(p netip.Prefix) string {
 	return ""
 }
 
-// unroutable names the block that a prefix lies in whole, if no frame of it
-// leaves a host: this network, loopback and the limited broadcast address
+// unroutable returns the block that contains the whole prefix, if its frames
+// never leave a host: this network, loopback and the limited broadcast address
 // (RFC 6890), and of IPv6 the unspecified, loopback and IPv4-mapped addresses
-// (RFC 4291 section 2.5). Others can be routed to: 0.0.0.0/1, 224.0.0.0/4.
+// (RFC 4291 section 2.5). Routes to others are possible: 0.0.0.0/1, 224.0.0.0/4.
 func unroutable(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
@@ -214,9 +213,9 @@ func (s *Subnet) contains(p netip.Prefix) bool {
 }
 
 // Reserved reports whether a is the network's own or the broadcast address,
-// which no host has; a /31 and a /127 have neither (RFC 3021, RFC 6164), and
-// IPv6 has no broadcast, but its first address is every router's (RFC 4291
-// section 2.6.1).
+// which no host has. A /31 and a /127 have neither (RFC 3021, RFC 6164). IPv6 has
+// no broadcast, but its first address belongs to every router (RFC 4291 section
+// 2.6.1).
 func (s *Subnet) Reserved(a netip.Addr) bool {
 	if s.Subnet.Addr().BitLen()-s.Subnet.Bits() < 2 {
 		return false

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// SetOption sets one key of a network from text, as `-o NAME=VALUE` has it.
+// SetOption sets one key of a network from the text of `-o NAME=VALUE`.
 // Names are the file's keys, and docker's macvlan_mode and ipvlan_mode for
 // mode, and com.docker.network.driver.mtu for mtu. Lists are separated by commas.
 func (n *Network) SetOption(name, value string) error {
@@ -21,7 +21,7 @@ func (n *Network) SetOption(name, value string) error {
 	return At("-o "+name, set(n, value))
 }
 
-// dockerMTU is the name of mtu that docker's drivers share (netlabel.DriverMTU
+// dockerMTU is the name for mtu that docker's drivers share (netlabel.DriverMTU
 // in libnetwork).
 const dockerMTU = "com.docker.network.driver.mtu"
 
@@ -100,7 +100,7 @@ func setList[T any, P interface {
 	return nil
 }
 
-// setWords sets a list of words, which [Network.Check] looks at.
+// setWords sets a list of words; [Network.Check] checks them.
 func setWords[T ~string](to *[]T, value string) {
 	for word := range strings.SplitSeq(value, ",") {
 		*to = append(*to, T(strings.TrimSpace(word)))

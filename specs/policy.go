@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Config is CONFIG/berth.toml. A file that does not exist is all defaults.
+// Config is CONFIG/berth.toml. If the file does not exist, all defaults apply.
 type Config struct {
 	Policy Policy `toml:"policy"`
 	Agent  Agent  `toml:"agent"`
 }
 
-// Policy says what annotations may ask for. Annotations are untrusted: in a
-// cluster whoever may create a pod writes them.
+// Policy limits the requests of annotations. Annotations are untrusted: in a
+// cluster, every user that may create a pod writes them.
 type Policy struct {
 	Networks   []string `toml:"networks"`    // networks that annotations may name, as globs
-	Parents    []string `toml:"parents"`     // parents they may name in place, as globs
-	Modes      []string `toml:"modes"`       // modes they may choose in place
-	VLANs      []string `toml:"vlans"`       // VLAN ids they may choose in place, as "100-199"
-	StaticIPs  bool     `toml:"static_ips"`  // addresses they may ask for, inside the subnet
-	StaticMACs bool     `toml:"static_macs"` // MACs they may ask for
+	Parents    []string `toml:"parents"`     // parents that they may name in place, as globs
+	Modes      []string `toml:"modes"`       // modes that they may set in place
+	VLANs      []string `toml:"vlans"`       // VLAN ids that they may set in place, as "100-199"
+	StaticIPs  bool     `toml:"static_ips"`  // whether they may request addresses inside the subnet
+	StaticMACs bool     `toml:"static_macs"` // whether they may request MACs
 }
 
-// DefaultConfig is the configuration of a machine without berth.toml.
+// DefaultConfig returns the configuration of a machine without berth.toml.
 func DefaultConfig() Config {
 	return Config{
 		Policy: Policy{Networks: []string{"*"}},
@@ -76,7 +76,7 @@ func parseVLANs(s string) (from, to int, err error) {
 	return from, to, nil
 }
 
-// AllowNetwork reports as an [ErrPolicy] that annotations may not name a network.
+// AllowNetwork returns an [ErrPolicy] if annotations may not name the network.
 func (p *Policy) AllowNetwork(name string) error {
 	if matchAny(p.Networks, name) {
 		return nil
@@ -84,15 +84,15 @@ func (p *Policy) AllowNetwork(name string) error {
 	return refuse("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
 }
 
-// ParentNames are the names that the policy knows a parent by. An interface may
-// have alternative names, and one that looks like TRUNK.ID need be no VLAN.
+// ParentNames are the names of a parent for the policy. An interface may have
+// alternative names, and a name in the form TRUNK.ID need not be a VLAN.
 type ParentNames struct {
-	Names []string // of the interface, or that it would have
-	Trunk []string // of its trunk, if the parent is a VLAN by the name TRUNK.ID
-	VLAN  int      // its id; 0 if it is none
+	Names []string // of the interface, or the future name if it does not exist
+	Trunk []string // of its trunk, if the parent is a VLAN with the name TRUNK.ID
+	VLAN  int      // its id; 0 if the parent is no VLAN
 }
 
-// WrittenNames returns the names of a parent as far as its own name tells.
+// WrittenNames returns the names that follow from the written name of a parent.
 func WrittenNames(parent string) ParentNames {
 	names := ParentNames{Names: []string{parent}}
 	if trunk, id, isVLAN := SplitVLAN(parent); isVLAN {
@@ -101,11 +101,11 @@ func WrittenNames(parent string) ParentNames {
 	return names
 }
 
-// AllowInPlace reports as an [ErrPolicy] what an annotation may not define in
-// place: parent, mode or VLAN. Of the parent it takes the name as written.
+// AllowInPlace returns an [ErrPolicy] if an annotation may not define the parent,
+// mode or VLAN in place. It uses the name of the parent as written.
 func (p *Policy) AllowInPlace(n *Network) error { return p.AllowInPlaceOn(n, WrittenNames(n.Parent)) }
 
-// AllowInPlaceOn is [Policy.AllowInPlace] for a parent by all its names.
+// AllowInPlaceOn does the same as [Policy.AllowInPlace] for all names of a parent.
 func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
 	listed := func(name string) bool { return matchAny(p.Parents, name) }
 	byName, byTrunk := slices.ContainsFunc(parent.Names, listed), slices.ContainsFunc(parent.Trunk, listed)
@@ -121,15 +121,15 @@ func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
 	return p.allowAddressing(n)
 }
 
-// Bounds of the conflict probe that an annotation may choose: without one it
-// could take an address that a router has.
+// The bounds of the conflict probe in an annotation: without a probe, a
+// container could take the address of a router.
 const (
 	leastProbe = Duration(DefaultConflictTimeout)
 	mostProbe  = Duration(time.Second)
 )
 
-// allowAddressing refuses a network defined in place whose addresses are the
-// asker's choice: a subnet and a range are an address by another name.
+// allowAddressing refuses a network defined in place if the container chooses its
+// addresses: a small subnet or range is equivalent to an address.
 func (p *Policy) allowAddressing(n *Network) error {
 	if p.StaticIPs {
 		return nil
@@ -155,8 +155,8 @@ func (p *Policy) allowsVLAN(id int) bool {
 	return false
 }
 
-// AllowRequest reports as an [ErrPolicy] that annotations may not ask for an
-// address or a MAC of their own.
+// AllowRequest returns an [ErrPolicy] if annotations may not request an address
+// or a MAC.
 func (p *Policy) AllowRequest(s *Selection) error {
 	if len(s.IPs) > 0 && !p.StaticIPs {
 		return refuse("ips", s.IPs[0].String(), "no address, or static_ips = true under [policy] in berth.toml")
@@ -167,8 +167,8 @@ func (p *Policy) AllowRequest(s *Selection) error {
 	return nil
 }
 
-// AllowNamespace reports as an [ErrPolicy] that a network is not for a
-// Kubernetes namespace; "" is a container outside of Kubernetes.
+// AllowNamespace returns an [ErrPolicy] if a Kubernetes namespace may not use the
+// network; "" stands for a container outside of Kubernetes.
 func (n *Network) AllowNamespace(namespace string) error {
 	if len(n.Namespaces) == 0 || matchAny(n.Namespaces, namespace) {
 		return nil

@@ -73,8 +73,8 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// A name that looks like a VLAN's may be another interface's alternative name,
-// and a listed interface may be asked for by one.
+// A name in the form of a VLAN may be another interface's alternative name, and a
+// request may name a listed interface by an alternative name.
 func TestPolicyByAllNames(t *testing.T) {
 	parents := config(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199']\n")
 	for _, c := range []struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// setRoutes adds the routes of a comma list, as `-o route=` has it.
+// setRoutes adds the routes of a comma list, the value of `-o route=`.
 func setRoutes(n *Network, value string) error {
 	for i, item := range strings.Split(value, ",") {
 		r, err := parseRoute(item)
@@ -18,7 +18,7 @@ func setRoutes(n *Network, value string) error {
 	return nil
 }
 
-// parseRoute reads a route in iproute2's words: "PREFIX [via ADDRESS] [metric N]".
+// parseRoute parses a route in iproute2's notation: "PREFIX [via ADDRESS] [metric N]".
 func parseRoute(s string) (Route, error) {
 	bad := Invalid("", s, "PREFIX [via ADDRESS] [metric N], as \"198.51.100.0/24 via 192.0.2.1\"")
 	words := strings.Fields(s)

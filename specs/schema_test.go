@@ -109,7 +109,7 @@ func fullStatus() AgentStatus {
 		Endpoints: 3, MaxEndpoints: 4096, EventsLost: 1, Parents: []ParentStatus{fullParent()}, Problems: []string{"no room"}, LastReconciled: time.Now()}
 }
 
-// A schema knows every key that a type writes, and no other.
+// A schema has every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
 	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus()} {
 		if err := validate(t, schema(t, name), v); err != nil {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Prefix is what every annotation of berth's begins with. An unknown key under
-// it is an error, because a misspelt one must not start a container without
-// its network.
+// Prefix begins the key of every annotation of berth's. An unknown key with this
+// prefix is an error, because a container must not start without its network
+// after a spelling mistake.
 const Prefix = "berth/"
 
 // The annotations. The short form, all but [KeyNetworks], defines one
@@ -29,28 +29,27 @@ const (
 
 var shortKeys = []string{KeyParent, KeyMode, KeyIP, KeyGateway, KeyMAC, KeyInterface, KeyMTU}
 
-// Bounds of what annotations may hold, because whoever may start a container
-// writes them.
+// The bounds of annotations, which every user that may start a container writes.
 const (
-	MaxSelections = 32        // interfaces a container
-	MaxAnnotation = 64 * 1024 // bytes a value
-	maxIPs        = 32        // addresses an interface
+	MaxSelections = 32        // interfaces per container
+	MaxAnnotation = 64 * 1024 // bytes per value
+	maxIPs        = 32        // addresses per interface
 )
 
-// Selection is one interface that a container asks for: a network by name, or
-// one defined in place.
+// Selection is one interface that a container requests: on a network by name, or
+// on one defined in place.
 type Selection struct {
-	Key          string       `json:"-"`                   // where it was asked for, for errors: "berth/networks[0]"
-	Network      string       `json:"name,omitempty"`      // "" when InPlace is set
-	InPlace      *Network     `json:"in-place,omitempty"`  // nil when Network is set
-	Interface    string       `json:"interface,omitempty"` // "": the next free netN
-	IPs          []IP         `json:"ips,omitempty"`       // none: the network's pools give them
-	MAC          MAC          `json:"mac,omitzero"`        // zero: as the network says
-	short        bool         // Key is not before the keys of its errors
-	DefaultRoute []netip.Addr `json:"default-route,omitempty"` // gateways; also where the engine has set one
+	Key          string       `json:"-"`                   // the place of the request, for errors: "berth/networks[0]"
+	Network      string       `json:"name,omitempty"`      // "" if InPlace is set
+	InPlace      *Network     `json:"in-place,omitempty"`  // nil if Network is set
+	Interface    string       `json:"interface,omitempty"` // "" for the next free netN
+	IPs          []IP         `json:"ips,omitempty"`       // if empty, the network's pools give them
+	MAC          MAC          `json:"mac,omitzero"`        // if zero, the network determines it
+	short        bool         // errors do not have Key before their own key
+	DefaultRoute []netip.Addr `json:"default-route,omitempty"` // gateways; they replace a default route of the engine
 }
 
-// At says in an error where in the annotations the selection stands.
+// At adds the place of the selection in the annotations to an error.
 func (s *Selection) At(err error) error {
 	if !s.short {
 		return At(s.Key, err)
@@ -58,13 +57,13 @@ func (s *Selection) At(err error) error {
 	return renameKey(err, shortKeyOf)
 }
 
-// IP is an address asked for, with or without a prefix length.
+// IP is a requested address, with or without a prefix length.
 type IP struct {
 	Addr netip.Addr
-	Bits int // -1: the subnet's
+	Bits int // -1 for the subnet's
 }
 
-// String returns the address as it was asked for.
+// String returns the address as requested.
 func (ip IP) String() string {
 	if ip.Bits < 0 {
 		return ip.Addr.String()
@@ -90,8 +89,9 @@ func (ip *IP) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ParseAnnotations reads what a container asks for, in the order in which its
-// interfaces are to be made. No annotation of berth's: no selections, no error.
+// ParseAnnotations returns the selections of a container in the order in which its
+// interfaces are created. If there is no annotation of berth's, it returns neither
+// selections nor an error.
 func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
 	var keys []string
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
@@ -138,7 +138,7 @@ func parseNetworks(value string) (all []Selection, err error) {
 	return all, nil
 }
 
-// checkSelections finds an interface name that is asked for twice.
+// checkSelections returns an error if an interface name is requested twice.
 func checkSelections(all []Selection) error {
 	seen := make(map[string]bool)
 	for i := range all {
@@ -151,7 +151,7 @@ func checkSelections(all []Selection) error {
 	return nil
 }
 
-// parseList reads "NAME[@IFNAME],…".
+// parseList parses "NAME[@IFNAME],…".
 func parseList(value string) ([]Selection, error) {
 	var all []Selection
 	for i, item := range strings.Split(value, ",") {
@@ -170,7 +170,7 @@ func parseList(value string) ([]Selection, error) {
 	return all, nil
 }
 
-// parseShort reads the short form: one interface, defined in place.
+// parseShort parses the short form: one interface, defined in place.
 func parseShort(a map[string]string) ([]Selection, error) {
 	s := Selection{Key: KeyIP, short: true, InPlace: &Network{Parent: a[KeyParent]}}
 	if a[KeyParent] == "" {
@@ -204,7 +204,7 @@ func parseShort(a map[string]string) ([]Selection, error) {
 	return []Selection{s}, nil
 }
 
-// shortKeyOf names the annotation that a key of a network came from.
+// shortKeyOf returns the annotation that set a key of a network.
 func shortKeyOf(key string) string {
 	if strings.HasPrefix(key, "subnet") || key == "ips" {
 		return KeyIP
@@ -212,7 +212,7 @@ func shortKeyOf(key string) string {
 	return Prefix + key
 }
 
-// setMode sets mode and, where only one driver has it, the driver.
+// setMode sets the mode and, if only one driver has the mode, the driver.
 func setMode(n *Network, v string) error {
 	if err := setText(&n.Mode, v); err != nil {
 		return err
@@ -223,7 +223,7 @@ func setMode(n *Network, v string) error {
 	return nil
 }
 
-// setGateways gives each gateway to the first subnet of its family.
+// setGateways assigns each gateway to the first subnet of its family.
 func setGateways(n *Network, value string) error {
 	for _, item := range strings.Split(value, ",") {
 		a, err := netip.ParseAddr(strings.TrimSpace(item))
@@ -245,8 +245,8 @@ func setGateways(n *Network, value string) error {
 	return nil
 }
 
-// finish gives a network defined in place its defaults and checks it with what
-// is asked of it. name says how the user knows a key.
+// finish sets the defaults of a network defined in place and checks it together
+// with the request. name returns the user's name for a key.
 func finish(s *Selection, name func(string) string) error {
 	n := s.InPlace
 	if len(s.IPs) > maxIPs {
@@ -270,8 +270,8 @@ func finish(s *Selection, name func(string) string) error {
 	return renameKey(n.Check(), name)
 }
 
-// subnetsOf gives a network defined in place the subnets of the addresses that
-// are asked for, where none covers them.
+// subnetsOf adds the subnets of the requested addresses to a network defined in
+// place, if no subnet contains them.
 func (n *Network) subnetsOf(ips []IP) error {
 	for _, ip := range ips {
 		switch {
@@ -285,7 +285,7 @@ func (n *Network) subnetsOf(ips []IP) error {
 	return nil
 }
 
-// SubnetOf returns the subnet that an address lies in; nil: none.
+// SubnetOf returns the subnet that contains an address, or nil if none does.
 func (n *Network) SubnetOf(a netip.Addr) *Subnet {
 	for i := range n.Subnets {
 		if n.Subnets[i].Subnet.Contains(a) {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// ArgumentNetwork is the flag of berth-hook that asks for a network by its name.
+// ArgumentNetwork is the flag of berth-hook that requests a network by its name.
 const ArgumentNetwork = "--network"
 
-// AddNetworks adds the networks that the hook's arguments name to a selection:
-// those of a CDI device, which has no other way to say what it is. One that the
-// selection names already is not asked for again.
+// AddNetworks adds the networks that the hook's arguments name to a selection. A
+// CDI device passes its network in this way, because it has no other. A network
+// that the selection already names is not added again.
 func AddNetworks(all []Selection, names []string) ([]Selection, error) {
 	for _, name := range names {
 		if err := CheckNetworkName(name); err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// parseJSON reads the JSON form: a list of objects with the keys of the
+// parseJSON parses the JSON form: a list of objects with the keys of the
 // Kubernetes multi-network specification, or with a network file's keys in
 // kebab-case to define one in place.
 func parseJSON(value string) ([]Selection, error) {
@@ -28,10 +28,10 @@ func parseJSON(value string) ([]Selection, error) {
 	return all, nil
 }
 
-// jsonKey sets what a key of an object says.
+// jsonKey sets the field of one key of an object.
 type jsonKey func(*Selection, json.RawMessage) error
 
-// asked are the keys by which a container asks for a network.
+// asked are the keys with which a container requests a network.
 var asked = map[string]jsonKey{
 	"name":          func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.Network) },
 	"interface":     setInterface,
@@ -41,9 +41,9 @@ var asked = map[string]jsonKey{
 }
 
 // inPlace are the keys that define a network in place: a network file's in
-// kebab-case. default_route is not among them: default-route is what the
-// multi-network specification means by it. bc_queue_len is not either, because
-// it is the whole parent's.
+// kebab-case. default_route is not among them, because default-route has the
+// meaning of the multi-network specification. bc_queue_len is not either, because
+// it applies to the whole parent.
 var inPlace = map[string]jsonKey{
 	"driver":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Driver) },
 	"parent":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Parent) },
@@ -67,7 +67,7 @@ func parseObject(object json.RawMessage, s *Selection) error {
 		return err
 	}
 	s.InPlace = new(Network)
-	named, first := false, "" // whether there is a name; the first key that defines a network
+	named, first := false, "" // whether the object has a name; the first key that defines a network
 	for _, f := range fields {
 		set, ok := asked[f.key]
 		if policy := macPolicy(f); policy != "" {
@@ -105,7 +105,7 @@ func choose(s *Selection, named bool, first string) error {
 	return finish(s, func(key string) string { return strings.ReplaceAll(key, "_", "-") })
 }
 
-// macPolicy tells a network's policy of MACs from a MAC that is asked for.
+// macPolicy distinguishes a network's policy for MACs from a requested MAC.
 func macPolicy(f field) MACPolicy {
 	for _, p := range []MACPolicy{MACRandom, MACDerived} {
 		if f.key == "mac" && string(f.value) == `"`+string(p)+`"` {

@@ -2,7 +2,7 @@ package specs
 
 import "time"
 
-// Rate is a [Count] a second.
+// Rate is a [Count] per second.
 type Rate struct {
 	Packets float64 `json:"packets"`
 	Bytes   float64 `json:"bytes"`
@@ -20,7 +20,7 @@ type CastRates struct {
 	Broadcast Rate `json:"broadcast"`
 }
 
-// Total returns the rate of all of it.
+// Total returns the sum of the rates of all casts.
 func (c CastRates) Total() Rate { return c.Unicast.Plus(c.Multicast).Plus(c.Broadcast) }
 
 // TrafficRates are the rates of a [Traffic].
@@ -29,7 +29,7 @@ type TrafficRates struct {
 	External CastRates `json:"external"`
 }
 
-// Total returns the rate of all of it.
+// Total returns the sum of the rates of both scopes.
 func (t TrafficRates) Total() Rate { return t.Local.Total().Plus(t.External.Total()) }
 
 // Rates are the rates of [Counters].
@@ -42,11 +42,11 @@ type Rates struct {
 // Its schema is specs/schema/stats.json.
 type Stats struct {
 	Time         time.Time       `json:"time"`     // the end of the interval
-	Interval     float64         `json:"interval"` // seconds that the rates are an average of; 0: there is none yet
+	Interval     float64         `json:"interval"` // seconds over which the rates are averaged; 0 if there is none yet
 	ContainerID  string          `json:"container_id"`
 	Name         string          `json:"name,omitempty"`
 	Pod          string          `json:"pod,omitempty"`
-	Namespace    string          `json:"namespace,omitempty"` // Kubernetes'
+	Namespace    string          `json:"namespace,omitempty"` // the Kubernetes namespace
 	Network      string          `json:"network"`
 	Interface    string          `json:"interface"`
 	Parent       string          `json:"parent"`
@@ -57,9 +57,9 @@ type Stats struct {
 	Totals       StatsTotals     `json:"totals"` // since the attachment
 	Rates        *StatsRates     `json:"rates,omitempty"`
 	Split        StatsSplit      `json:"split"`
-	GroupPackets *uint64         `json:"group_packets,omitempty"` // as of an endpoint
-	Violations   map[Kind]uint64 `json:"violations,omitempty"`    // by kind, those that are not 0
-	Dropped      map[Kind]uint64 `json:"dropped,omitempty"`       // of these, what was dropped
+	GroupPackets *uint64         `json:"group_packets,omitempty"` // as for an endpoint
+	Violations   map[Kind]uint64 `json:"violations,omitempty"`    // by kind, if not 0
+	Dropped      map[Kind]uint64 `json:"dropped,omitempty"`       // of these, the dropped frames
 }
 
 // StatsTotals are an endpoint's counts.
@@ -74,8 +74,8 @@ type StatsRates struct {
 	Transmit Rate `json:"transmit"`
 }
 
-// StatsSplit splits totals and rates by who is at the other end and by the
-// destination address of the frames.
+// StatsSplit splits totals and rates by the other end and by the destination
+// address of the frames.
 type StatsSplit struct {
 	Totals Counters `json:"totals"`
 	Rates  *Rates   `json:"rates,omitempty"`

@@ -13,8 +13,8 @@ import (
 // utf8BOM is the byte order mark that some editors put before UTF-8.
 const utf8BOM = "\xef\xbb\xbf"
 
-// decodeTOML reads a whole file into a struct. A key that the struct does not
-// have, spelt exactly so, is an error. Errors name the line and the key.
+// decodeTOML reads a whole file into a struct. A key that does not match a key of
+// the struct exactly is an error. Errors name the line and the key.
 func decodeTOML(data []byte, into any) error {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return errors.New("line 1: the file is UTF-16: save it as UTF-8")
@@ -23,7 +23,7 @@ func decodeTOML(data []byte, into any) error {
 	if err := checkTOML(data, reflect.TypeOf(into).Elem()); err != nil {
 		return err
 	}
-	// The decoder matches keys in any case; checkTOML has refused those.
+	// The decoder ignores the case of keys; checkTOML has refused other cases.
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(into)
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
@@ -33,7 +33,7 @@ func decodeTOML(data []byte, into any) error {
 	return err
 }
 
-// inUsersWords is the text of an error without Go's types.
+// inUsersWords returns the text of an error without Go's types.
 func inUsersWords(err *toml.DecodeError) string {
 	text := strings.TrimPrefix(err.Error(), "toml: ")
 	what, of, mistyped := strings.Cut(text, " into struct field")
@@ -56,8 +56,8 @@ func inUsersWords(err *toml.DecodeError) string {
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)
 }
 
-// DecodeNetwork reads CONFIG/networks.d/NAME.toml, fills its defaults and
-// checks it.
+// DecodeNetwork reads CONFIG/networks.d/NAME.toml, sets its defaults and checks
+// it.
 func DecodeNetwork(name string, data []byte) (*Network, error) {
 	if err := CheckNetworkName(name); err != nil {
 		return nil, At("network", err)
@@ -70,9 +70,9 @@ func DecodeNetwork(name string, data []byte) (*Network, error) {
 	return n, n.Check()
 }
 
-// EncodeNetwork writes a network as the file that [DecodeNetwork] reads, in
-// the order of specs/networks.md. Driver, parent, mode, ipam and ipv6 are
-// always in it; another key with its default is left out.
+// EncodeNetwork returns a network in the form of the file that [DecodeNetwork]
+// reads, in the order of specs/networks.md. Driver, parent, mode, ipam and ipv6 are
+// always present; other keys are omitted if they have their default.
 func EncodeNetwork(n *Network) ([]byte, error) {
 	said := *n
 	said.SetDefaults()

@@ -11,17 +11,17 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// tomlChecker holds a file to the keys and kinds of values of a struct, where
-// the decoder is lenient: it matches keys in any case, and takes an integer for
+// tomlChecker checks the keys and kinds of values of a file against a struct. The
+// decoder is more lenient: it ignores the case of keys, and accepts an integer as
 // a duration.
 type tomlChecker struct {
 	data   []byte
 	parser unstable.Parser
 }
 
-// checkTOML reports the first key that t does not have, and the first value
-// that is not a text although its type is written as one. Errors of syntax are
-// left to the decoder.
+// checkTOML returns an error for the first key that t does not have, and for the
+// first value that is no text although its type has a text form. It leaves errors
+// of syntax to the decoder.
 func checkTOML(data []byte, t reflect.Type) error {
 	c := tomlChecker{data: data}
 	c.parser.Reset(data)
@@ -44,7 +44,7 @@ func checkTOML(data []byte, t reflect.Type) error {
 }
 
 // resolve follows a dotted key from the table t at path. It returns the type of
-// its value, nil if a part before the last is no table.
+// its value, or nil if a part before the last is no table.
 func (c *tomlChecker) resolve(t reflect.Type, path []string, key unstable.Iterator) (reflect.Type, []string, error) {
 	path = slices.Clone(path)
 	for key.Next() {
@@ -61,7 +61,7 @@ func (c *tomlChecker) resolve(t reflect.Type, path []string, key unstable.Iterat
 	return t, path, nil
 }
 
-// value checks a value of a key, and those inside of it.
+// value checks the value of a key, and the values inside of it.
 func (c *tomlChecker) value(t reflect.Type, path []string, value *unstable.Node) error {
 	if t == nil {
 		return nil
@@ -100,17 +100,17 @@ func (c *tomlChecker) members(t reflect.Type, path []string, table *unstable.Nod
 	return nil
 }
 
-// at puts the line of a node before an error.
+// at adds the line of a node before an error.
 func (c *tomlChecker) at(node *unstable.Node, err error) error {
-	// A value that is a list or a table has no place of its own: the first of
-	// its parts that has one stands on the line where it begins, or near.
+	// A list or a table has no position of its own. The first of its parts with a
+	// position is on the line where it begins, or near.
 	for node.Raw.Length == 0 && node.Child().Valid() {
 		node = node.Child()
 	}
 	return fmt.Errorf("line %d: %w", 1+bytes.Count(c.data[:node.Raw.Offset], []byte("\n")), err)
 }
 
-// textFor describes a value that is written as a text.
+// textFor describes a value that has a text form.
 func textFor(t reflect.Type) string {
 	if t == reflect.TypeFor[Duration]() {
 		return `a duration in quotes, as "100ms"`
@@ -118,7 +118,7 @@ func textFor(t reflect.Type) string {
 	return "a text, in quotes"
 }
 
-// unknownTOML lists the keys of the table in which an unknown one stands.
+// unknownTOML lists the keys of the table that has an unknown key.
 func unknownTOML(key []string, t reflect.Type) error {
 	last := key[len(key)-1]
 	keys, tables := tomlKeys(t)
@@ -133,8 +133,8 @@ func unknownTOML(key []string, t reflect.Type) error {
 	return Invalid("key", strings.Join(key, "."), "one of %s", strings.Join(keys, ", "))
 }
 
-// tomlKeys returns the keys of a struct as a file has them, sorted, and the
-// types of those that are tables.
+// tomlKeys returns the keys of a struct in their spelling in a file, sorted, and
+// the types of those that are tables.
 func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
 	tables = make(map[string]reflect.Type)
 	for i := range t.NumField() {
@@ -151,7 +151,7 @@ func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
 	return keys, tables
 }
 
-// tomlField returns the type of the field that a key of exactly this name sets.
+// tomlField returns the type of the field for a key of exactly this name.
 func tomlField(t reflect.Type, name string) (reflect.Type, bool) {
 	for i := range t.NumField() {
 		if f := t.Field(i); name != "" && tomlName(f) == name {
@@ -164,14 +164,14 @@ func tomlField(t reflect.Type, name string) (reflect.Type, bool) {
 	return nil, false
 }
 
-// tomlName returns the key of a field, "" if a file cannot set it.
+// tomlName returns the key of a field, or "" if a file cannot set it.
 func tomlName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
 	return strings.TrimPrefix(name, "-")
 }
 
-// elementOf returns the type that a pointer points to or a list consists of,
-// and any other type as it is.
+// elementOf returns the element type of a pointer or a list, and any other type
+// unchanged.
 func elementOf(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		return t.Elem()
@@ -179,7 +179,7 @@ func elementOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-// isTable reports whether a type is one of the structs that a file is made of.
+// isTable reports whether a type is a struct that is a table in a file.
 func isTable(t reflect.Type) bool {
 	if t == nil || t.Kind() != reflect.Struct {
 		return false

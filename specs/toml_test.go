@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A key counts only as specs/networks.md spells it: a reader of the file must
-// see the policy that berth sees.
+// A key counts only in the spelling of specs/networks.md: a reader of the file
+// must see the same policy as berth.
 func TestKeysAreExact(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
