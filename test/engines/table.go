@@ -34,5 +34,6 @@ var engines = []engine{
 	{name: "containerd", suites: []string{"trixie"}, tests: containerdTests + `|^TestEngineLives$/^ctr/^(restart|killed|shim|engine|host|shared)`},
 	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
+	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`, tools: []string{"nerdctl"}},
 	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
 }

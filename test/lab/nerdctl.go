@@ -10,18 +10,61 @@ import (
 // Nerdctl drives a containerd of the host's own, with berth-runtime.
 type Nerdctl struct {
 	Containerd
+	Plain bool // containers get the usual runtime, unless their flags name one
 }
 
-func (n *Nerdctl) run(args ...string) (string, error) {
+// StartDaemon starts containerd, and gives it an image unless it has one.
+func (n *Nerdctl) StartDaemon() error {
+	if err := writeEngineNetwork(n.networks()); err != nil {
+		return err
+	}
+	if err := n.Containerd.StartDaemon(); err != nil {
+		return err
+	}
+	if _, err := n.Client("image", "inspect", ImageName); err == nil {
+		return nil
+	}
+	archive := filepath.Join(n.dir(), "image.tar")
+	if err := Image(n.Rootfs, archive); err != nil {
+		return err
+	}
+	_, err := n.Client("load", "--input", archive)
+	return err
+}
+
+// KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
+func (n *Nerdctl) KillDaemon() error { return n.daemon.Kill() }
+
+// networks is where nerdctl keeps its networks. It makes one of its own there.
+func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
+
+// Client runs nerdctl.
+func (n *Nerdctl) Client(args ...string) (string, error) {
 	return n.Host.Run("nerdctl", append([]string{
 		"--address", filepath.Join(n.dir(), "socket"), "--data-root", filepath.Join(n.dir(), "nerdctl"),
-		"--cni-path", "/usr/lib/cni", "--cni-netconfpath", "/etc/cni/net.d", "--cgroup-manager", "cgroupfs",
+		"--cni-path", "/usr/lib/cni", "--cni-netconfpath", n.networks(), "--cgroup-manager", "cgroupfs",
+		"--cdi-spec-dirs", filepath.Join(n.dir(), "cdi"),
 	}, args...)...)
 }
 
+// DeviceDir is where nerdctl looks for devices of CDI.
+func (n *Nerdctl) DeviceDir() string { return filepath.Join(n.dir(), "cdi") }
+
+// Program is what a container names as its runtime, to be attached by berth or,
+// if the engine is plain, not.
+func (n *Nerdctl) Program() (string, error) {
+	if n.Plain {
+		return n.lowRuntime("runc")
+	}
+	return n.program()
+}
+
 // Start implements Engine.
-func (n *Nerdctl) Start(c Container) (string, error) {
-	program, err := n.program()
+func (n *Nerdctl) Start(c Container) (string, error) { return n.StartWith(c) }
+
+// StartWith starts a container with further flags of nerdctl run.
+func (n *Nerdctl) StartWith(c Container, flags ...string) (string, error) {
+	program, err := n.Program()
 	if err != nil {
 		return "", err
 	}
@@ -32,34 +75,34 @@ func (n *Nerdctl) Start(c Container) (string, error) {
 	case EngineNetwork:
 		network = engineNetworkName
 	}
-	args := []string{"run", "--detach", "--name", c.ID, "--runtime", program, "--network", network, "--cap-add", "NET_ADMIN"}
+	args := []string{"run", "--detach", "--name", c.ID, "--runtime", program, "--network", network, "--cap-add", "NET_ADMIN", "--pull", "never"}
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
 		args = append(args, "--annotation", key+"="+c.Annotations[key])
 	}
-	if _, err := n.run(append(append(args, "--rootfs", n.Rootfs), c.Args...)...); err != nil {
-		_, _ = n.run("rm", "--force", c.ID) // nerdctl leaves it; the start's error is what counts
+	if _, err := n.Client(slices.Concat(args, flags, []string{ImageName}, c.Args)...); err != nil {
+		_, _ = n.Client("rm", "--force", c.ID) // nerdctl leaves it; the start's error is what counts
 		return "", err
 	}
-	id, err := n.run("inspect", "--format", "{{.Id}}", c.ID)
+	id, err := n.Client("inspect", "--format", "{{.Id}}", c.ID)
 	return strings.TrimSpace(id), err
 }
 
 // Exec implements Engine.
 func (n *Nerdctl) Exec(id, name string, args ...string) (string, error) {
-	return n.run(append([]string{"exec", id, name}, args...)...)
+	return n.Client(append([]string{"exec", id, name}, args...)...)
 }
 
 // PID implements Engine.
-func (n *Nerdctl) PID(id string) (int, error) { return inspectedPID(n.run, id) }
+func (n *Nerdctl) PID(id string) (int, error) { return inspectedPID(n.Client, id) }
 
 // Restart implements Engine.
 func (n *Nerdctl) Restart(id string) error {
-	_, err := n.run("restart", "--time", "1", id)
+	_, err := n.Client("restart", "--time", "1", id)
 	return err
 }
 
 // Stop implements Engine.
 func (n *Nerdctl) Stop(id string) error {
-	_, err := n.run("rm", "--force", id)
+	_, err := n.Client("rm", "--force", id)
 	return err
 }

@@ -1,0 +1,185 @@
+//go:build engines
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/test/lab"
+)
+
+func init() {
+	engines["nerdctl-wrapped"] = func(t *testing.T, s *site) lab.Engine { return nerdctl(t, s) }
+	lives = append(lives, "nerdctl-wrapped")
+	networkFirst["nerdctl-wrapped"] = false
+}
+
+func nerdctl(t *testing.T, s *site) *lab.Nerdctl {
+	t.Helper()
+	n := &lab.Nerdctl{Containerd: lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}}
+	serve(t, n)
+	return n
+}
+
+// TestNerdctlDevice is a network as a CDI device, with the usual runtime.
+func TestNerdctlDevice(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	n.Plain = true
+	_, err := s.Berth("install", "--engine", "nerdctl", "--cdi-dir", n.DeviceDir())
+	must(t, err)
+	before := s.snapshot(t)
+	c := s.sleeper("device")
+	c.Annotations = nil
+	id, err := n.StartWith(c, "--device", "berth/network=lan")
+	must(t, err)
+	s.whole(t, n, c.ID, id, firstOfPool)
+	must(t, n.Restart(c.ID))
+	s.whole(t, n, c.ID, id, firstOfPool)
+	must(t, n.Stop(c.ID))
+	s.nothingLeft(t, before)
+
+	_, err = s.Berth("uninstall", "--engine", "nerdctl")
+	must(t, err)
+	if _, err := n.StartWith(c, "--device", "berth/network=lan"); err == nil {
+		t.Errorf("uninstalled, nerdctl still has the device")
+	}
+	s.nothingLeft(t, before)
+}
+
+// TestNerdctlRestarts is what containerd's restart monitor makes of a container
+// that was killed.
+func TestNerdctlRestarts(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	before := s.snapshot(t)
+	c := s.sleeper("kept")
+	id, err := n.StartWith(c, "--restart", "always")
+	must(t, err)
+	s.whole(t, n, c.ID, id, firstOfPool)
+	old := pidOf(t, n, c.ID)
+	kill(t, old)
+	s.again(t, n, c.ID, old)
+	s.attachedAt(t, firstOfPool)
+	s.whole(t, n, c.ID, id, firstOfPool)
+	must(t, n.Stop(c.ID))
+	s.nothingLeft(t, before)
+}
+
+// TestNerdctlContainerdKilled is the end of containerd by SIGKILL: containers
+// stay, and keep all that they have.
+func TestNerdctlContainerdKilled(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	before := s.snapshot(t)
+	c := s.sleeper("kept")
+	id, err := n.Start(c)
+	must(t, err)
+	shown := s.whole(t, n, c.ID, id, firstOfPool)
+	must(t, n.KillDaemon())
+	s.reached(t, firstOfPool)
+	must(t, n.StartDaemon())
+	after := s.whole(t, n, c.ID, id, firstOfPool)
+	if !after.Created.Equal(shown.Created) {
+		t.Errorf("the attachment is of %s, and was of %s", after.Created, shown.Created)
+	}
+	must(t, n.Stop(c.ID))
+	s.nothingLeft(t, before)
+}
+
+// TestNerdctlOwnNetworks is berth beside a bridge that nerdctl has made, by the
+// wrapper and by a device, whose hooks come after and before that of nerdctl.
+func TestNerdctlOwnNetworks(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	must(t, s.Network("lan", podLAN))
+	n := nerdctl(t, s)
+	_, err := s.Berth("cdi", "generate", "--cdi-dir", n.DeviceDir())
+	must(t, err)
+	_, err = n.Client("network", "create", "--subnet", "203.0.113.0/24", "own")
+	must(t, err)
+	for name, flags := range map[string][]string{"wrapped": nil, "device": {"--device", "berth/network=lan"}} {
+		c := s.sleeper(name)
+		c.Network = "own"
+		if n.Plain = flags != nil; n.Plain {
+			c.Annotations = nil
+		}
+		id, err := n.StartWith(c, flags...)
+		must(t, err)
+		s.whole(t, n, c.ID, id, firstOfPool)
+		out, err := n.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
+		if err != nil || !strings.Contains(out, "203.0.113.") {
+			t.Errorf("%s: nerdctl's own interface has %s, %v", name, out, err)
+		}
+		must(t, n.Stop(c.ID))
+		s.released(t)
+	}
+}
+
+// nerdctlCompose is what docs/engines/nerdctl.md says of compose.
+const nerdctlCompose = `services:
+  web:
+    image: %s
+    command: sleep 600
+    runtime: %s
+    network_mode: none
+    annotations:
+      berth/networks: lan
+`
+
+// TestNerdctlCompose is a project of compose, up, restarted and down.
+func TestNerdctlCompose(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	before := s.snapshot(t)
+	program, err := n.Program()
+	must(t, err)
+	file := filepath.Join(s.Dir, "compose.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, nerdctlCompose, lab.ImageName, program), 0o644))
+	compose := func(args ...string) string {
+		out, err := n.Client(append([]string{"compose", "--project-name", s.id("project"), "--file", file}, args...)...)
+		must(t, err)
+		return strings.TrimSpace(out)
+	}
+	compose("up", "--detach")
+	id := compose("ps", "--quiet")
+	s.whole(t, n, id, id, firstOfPool)
+	compose("restart", "--timeout", "1")
+	s.attachedAt(t, firstOfPool)
+	s.whole(t, n, id, id, firstOfPool)
+	compose("down")
+	s.nothingLeft(t, before)
+}
+
+// TestNerdctlPlain is containers that berth does not concern, before, between
+// and after one that it does.
+func TestNerdctlPlain(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	before := s.snapshot(t)
+	for _, annotated := range []bool{false, true, false} {
+		c := s.sleeper("web")
+		n.Plain = !annotated
+		if n.Plain {
+			c.Annotations = nil
+		}
+		id, err := n.Start(c)
+		must(t, err)
+		if annotated {
+			s.whole(t, n, c.ID, id, firstOfPool)
+		} else if all := s.ps(t); len(all) != 0 {
+			t.Errorf("berth ps shows %+v of a container without annotations", all)
+		}
+		must(t, n.Stop(c.ID))
+		s.nothingLeft(t, before)
+	}
+}
