@@ -109,9 +109,9 @@ func without(t *testing.T, all []member, path string, value []byte) ([]member, [
 	return left, value
 }
 
-// TestMembersByName takes over maps whose first structure lacks a member, and maps of equal
-// size in which two members had changed places: every value keeps its meaning, and the
-// counts go on.
+// TestMembersByName takes over maps in which a structure that begins others lacks a member,
+// and maps of equal size in which two members had changed places: every value keeps its
+// meaning, and the counts go on.
 func TestMembersByName(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)

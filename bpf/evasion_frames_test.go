@@ -128,7 +128,7 @@ var carriers = map[string]carrier{
 	"bytes behind its end":   trailing,
 }
 
-// carriers4 are those of IPv4.
+// carriers4 are the carriers of IPv4 frames.
 var carriers4 = map[string]carrier{
 	"an option":             options4(1),
 	"all options":           options4(10),
@@ -137,7 +137,7 @@ var carriers4 = map[string]carrier{
 	"options with VLAN 0":   both(options4(3), tags(0x8100, 0)),
 }
 
-// carriers6 are those of IPv6.
+// carriers6 are the carriers of IPv6 frames.
 var carriers6 = map[string]carrier{
 	"hop-by-hop":               extended(0),
 	"destination options":      extended(60),

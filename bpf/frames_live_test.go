@@ -186,8 +186,8 @@ func TestOtherParent(t *testing.T) {
 	}
 }
 
-// TestSentBack checks that a frame to a stranger, which another endpoint than its source
-// put on ingress, does not count as one that the source has just sent.
+// TestSentBack checks that a frame to a stranger, which another sender than the owner of
+// its source MAC put on ingress, does not count as one that the owner has just sent.
 func TestSentBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)

@@ -133,7 +133,7 @@ func (m *migration) keep(all map[string]*ebpf.Map) error {
 	if err := m.into.make(); err != nil {
 		return err
 	}
-	if err := m.into.describeIn(m.now); err != nil { // before the maps, as a kill may leave it alone
+	if err := m.into.describeIn(m.now); err != nil { // first, as a kill must not leave maps without it
 		return err
 	}
 	for _, name := range m.copies {

@@ -16,7 +16,7 @@ type UnknownMAC struct {
 	MAC         specs.MAC
 	ParentIndex int
 	VLAN        int
-	First, Last time.Duration // time since then; see AgeUnknown for the resolution of Last
+	First, Last time.Duration // time since the first and the last frame; AgeUnknown limits the resolution of Last
 	Ingress     bool          // whether it was seen at ingress
 	Egress      bool          // whether it was seen at egress
 }

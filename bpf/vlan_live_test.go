@@ -120,8 +120,7 @@ func TestTrunk(t *testing.T) {
 	testnet.Address(t, onVLAN.NS, "net1", "198.51.100.10/25")
 	onVLAN.Slot, onVLAN.OfVLAN = l.next, VLAN{trunk, 100}
 	must(t, l.maps.Register(onVLAN.Endpoint))
-	// The same MAC on the trunk, as another endpoint's: the frames of its VLAN do not
-	// belong to it.
+	// The same MAC on the trunk, as another endpoint's: the frames of its VLAN do not belong to it.
 	twin := onVLAN.Endpoint
 	twin.ParentIndex, twin.OfVLAN, twin.Slot, twin.Cookie = trunk, VLAN{}, l.next+1, 0
 	must(t, l.maps.Register(twin))

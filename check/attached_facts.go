@@ -51,7 +51,7 @@ func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) boo
 	places := c.findNamespaces(cookies)
 	defer func() {
 		for _, p := range places {
-			_ = p.ns.Close() // it was only looked at
+			_ = p.ns.Close() // not needed any more
 		}
 	}()
 	var lines []Line

@@ -127,8 +127,7 @@ func (e Engine) install() string {
 	return command("berth install --engine %s", strings.ReplaceAll(strings.ToLower(e.Name), "-", ""))
 }
 
-// missingStages returns the missing stage, without which a hook does half of its work, or
-// "".
+// missingStages returns the missing stage, without which a hook does half of its work, or "".
 func missingStages(stages []string) string {
 	switch {
 	case !slices.Contains(stages, "createRuntime") && !slices.Contains(stages, "prestart"):

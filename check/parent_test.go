@@ -84,8 +84,7 @@ func TestJudgeParent(t *testing.T) {
 	})
 }
 
-// TestJudgeParentByDriver: the driver of the card identifies the platform if the firmware
-// does not.
+// TestJudgeParentByDriver: the driver of the card identifies the platform if the firmware does not.
 func TestJudgeParentByDriver(t *testing.T) {
 	for driver, want := range map[string]Result{
 		"virtio_net": Warn, "vmxnet3": Warn, "hv_netvsc": Warn, "vif": Warn, "ena": Fail, "gve": Fail, "mana": Fail, "igb": Pass,

@@ -282,8 +282,7 @@ func TestPreflightTargets(t *testing.T) {
 	}
 }
 
-// TestPreflightByAlternativeNames: a parent may be given by any of its names, in a file and
-// to the command.
+// TestPreflightByAlternativeNames: a parent may be given by any of its names, in a file and to the command.
 func TestPreflightByAlternativeNames(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

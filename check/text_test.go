@@ -7,7 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Wide characters move neither the messages nor the end of a line.
+// TestWriteCountsColumns: wide characters move neither the messages nor the end of a line.
 func TestWriteCountsColumns(t *testing.T) {
 	var b strings.Builder
 	message := strings.Repeat("ウェブサーバー ", 12)

@@ -23,9 +23,9 @@ type watcher struct {
 }
 
 // newWatcher watches the entries of the directories, which need not exist yet, and the
-// kernel's notifications of links and addresses, those of the host's own interfaces too.
-// close closes the listener too. wake and changed are called from several goroutines until
-// close and must not block.
+// kernel's notifications of links and addresses. It calls wake for files and for the host's
+// own interfaces, and changed for every notification: from several goroutines, until close,
+// so they must not block. close closes the listener too.
 func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {

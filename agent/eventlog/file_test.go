@@ -122,8 +122,7 @@ func TestFileFollowsNoSymbolicLink(t *testing.T) {
 	}
 }
 
-// TestFollowWritesAll requires that all events until the end are written, and the file is
-// closed.
+// TestFollowWritesAll requires that all events until the end are written, and the file is closed.
 func TestFollowWritesAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	ring := events.NewRing(events.Kept)
@@ -143,8 +142,7 @@ func TestFollowWritesAll(t *testing.T) {
 	}
 }
 
-// TestFailedRotationLosesNothing requires that a rotation that fails repeatedly loses no
-// full file.
+// TestFailedRotationLosesNothing requires that a rotation that fails repeatedly loses no full file.
 func TestFailedRotationLosesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.jsonl")

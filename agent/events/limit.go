@@ -32,8 +32,7 @@ type limited struct {
 	kind specs.Kind
 }
 
-// bucket is a leaky bucket: spent is the time until which the passed events have used the
-// rate.
+// bucket is a leaky bucket: spent is the time until which the passed events have used the rate.
 type bucket struct {
 	spent time.Time
 	held  uint64 // events held back since the last that passed

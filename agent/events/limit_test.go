@@ -47,8 +47,7 @@ func TestLimiterLetsABurstThrough(t *testing.T) {
 	}
 }
 
-// TestLimiterAddsUp requires that events held back here are added to those held back by the
-// datapath.
+// TestLimiterAddsUp requires that events held back here are added to those held back by the datapath.
 func TestLimiterAddsUp(t *testing.T) {
 	l, now := NewLimiter(), time.Unix(1000, 0)
 	var told, sent uint64

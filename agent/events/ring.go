@@ -69,7 +69,7 @@ func (r *Ring) push(who string) {
 
 // Since returns a copy of at most limit of the kept events, oldest first, from number from
 // on; the number to continue with; whether events from that number on were dropped; and a
-// channel that is closed when more events than these have arrived.
+// channel that is closed when a new event arrives.
 func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64, lost bool, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +85,8 @@ func (r *Ring) Since(from uint64, limit int) (events []specs.Event, next uint64,
 	return events, max(from, next), r.gone > from, r.added
 }
 
-// endpointOf returns the endpoint of an event: its sender, else its owner, else its parent.
+// endpointOf returns the endpoint of an event: its sender, else its owner or receiver, else
+// its parent.
 func endpointOf(e *specs.Event) string {
 	for _, p := range []*specs.Party{e.Sender, e.Owner, e.Receiver} {
 		if p != nil {

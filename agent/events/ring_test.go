@@ -104,8 +104,7 @@ func TestRingKeepsOthersInAFlood(t *testing.T) {
 	check(t, events[5:], 405, 95)
 }
 
-// TestRingTellsWhatIsLost requires that a reader that keeps up sees no loss, though older
-// events are dropped.
+// TestRingTellsWhatIsLost requires that a reader that keeps up sees no loss, though older events are dropped.
 func TestRingTellsWhatIsLost(t *testing.T) {
 	r := NewRing(10)
 	for i := range 10 {

@@ -81,7 +81,7 @@ func flockHolder(f *os.File) string {
 	defer locks.Close()
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
-		// 1: FLOCK ADVISORY WRITE pid device:inode start end
+		// A line of the file: "1: FLOCK ADVISORY WRITE pid device:inode start end".
 		if field := strings.Fields(lines.Text()); len(field) >= 6 && field[1] == "FLOCK" && field[5] == file {
 			return field[4]
 		}

@@ -44,8 +44,7 @@ func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	}
 }
 
-// unread sends a request without reading the answer, again as soon as the connection is
-// closed.
+// unread sends a request without reading the answer, again as soon as the connection is closed.
 func unread(t *testing.T, address string) {
 	for t.Context().Err() == nil {
 		c, err := net.Dial("tcp", address)

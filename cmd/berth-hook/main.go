@@ -1,5 +1,5 @@
-// How many processors a cgroup grants does not matter to one thread, and is
-// read from files at every start.
+// The number of processors that a cgroup grants does not matter to one thread, and Go reads
+// it from files at every start.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0

@@ -176,8 +176,7 @@ func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 	}
 }
 
-// TestTheRuntimeStartsIt requires that the runtime starts the plugin from its folder, and
-// ends it.
+// TestTheRuntimeStartsIt requires that the runtime starts the plugin from its folder, and ends it.
 func TestTheRuntimeStartsIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -81,8 +81,7 @@ func TestDriftIsToldOnce(t *testing.T) {
 	wantLine(t, a.scrape(), `berth_violations_total{kind="mode-drift",network="lan",parent="eth1"} 1`)
 }
 
-// TestDriftOverARestart requires that a starting agent reports its findings, and does not
-// count them twice.
+// TestDriftOverARestart requires that a starting agent reports its findings, and does not count them twice.
 func TestDriftOverARestart(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -158,8 +157,7 @@ func TestPassthruIsShared(t *testing.T) {
 	}
 }
 
-// TestDriftIsHeard requires that a reader gets the event within a moment, not at the next
-// resync.
+// TestDriftIsHeard requires that a reader gets the event within a moment, not at the next resync.
 func TestDriftIsHeard(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -44,8 +44,7 @@ func TestEventsFile(t *testing.T) {
 	}
 }
 
-// TestEventsFileFails requires that an unwritable file is reported once, and affects
-// nothing else.
+// TestEventsFileFails requires that an unwritable file is reported once, and affects nothing else.
 func TestEventsFileFails(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

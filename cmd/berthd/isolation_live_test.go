@@ -62,7 +62,7 @@ func TestHostIsolationFollowsTheHost(t *testing.T) {
 	l.reconciled()
 	last := l.attach("last", 4)
 	last.seek("192.0.2.202")
-	last.send(1) // its answer comes after the question's
+	last.send(1) // by then its request has passed
 	late.send(1)
 	for _, c := range []*container{late, last} {
 		if n := isolated(c); n > 0 {

@@ -25,8 +25,7 @@ func TestRunsWithoutBTF(t *testing.T) {
 	web.sent(2)
 }
 
-// TestWaysToAttach: without tcx in the kernel, auto uses clsact, and tcx fails with the
-// remedy.
+// TestWaysToAttach: without tcx in the kernel, auto uses clsact, and tcx fails with the remedy.
 func TestWaysToAttach(t *testing.T) {
 	t.Parallel()
 	has := hasTCX(t)

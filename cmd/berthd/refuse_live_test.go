@@ -152,8 +152,8 @@ func TestBrokenConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF (39), and no
-// more.
+// wantCaps are CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38) and CAP_BPF
+// (39), and no more.
 const wantCaps = "000000c000001800"
 
 func TestKeepsFewCapabilities(t *testing.T) {

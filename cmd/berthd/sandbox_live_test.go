@@ -37,8 +37,7 @@ func (l *lab) confined(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// TestRunsAsTheUnitConfinesIt requires that everything the agent does works under the
-// unit's sandboxing.
+// TestRunsAsTheUnitConfinesIt requires that everything the agent does works under the unit's sandboxing.
 func TestRunsAsTheUnitConfinesIt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

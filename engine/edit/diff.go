@@ -135,8 +135,7 @@ func hunk(w *strings.Builder, ops []op, from, to int) {
 	}
 }
 
-// span returns a hunk's range in one text; if it has no lines, the number of the line
-// before it.
+// span returns a hunk's range in one text; if it has no lines, the number of the line before it.
 func span(before, n int) string {
 	switch n {
 	case 0:

@@ -118,8 +118,7 @@ func TestUndoAmongOthersChanges(t *testing.T) {
 	}
 }
 
-// TestUndoVerifiesTheOldValue requires that a damaged record adds nothing to a file that
-// was never in it.
+// TestUndoVerifiesTheOldValue requires that a damaged record adds nothing to a file that was never in it.
 func TestUndoVerifiesTheOldValue(t *testing.T) {
 	for _, c := range []struct {
 		format    Format

@@ -54,8 +54,7 @@ func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	}
 }
 
-// TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they
-// were created.
+// TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they were created.
 func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	for _, data := range []string{"/var/lib/docker", "/var/lib/docker/100000.100000", "/srv/docker"} {
 		h := newHost(t, "dockerd=28.0.0 runc", nil)
@@ -85,8 +84,7 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	}
 }
 
-// TestInstallAfterARetirement requires that the next installation takes over the files that
-// stayed.
+// TestInstallAfterARetirement requires that the next installation takes over the files that stayed.
 func TestInstallAfterARetirement(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
 	before := h.tree()

@@ -102,8 +102,7 @@ func TestApplyNoticesAnother(t *testing.T) {
 	}
 }
 
-// TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was
-// installed meanwhile.
+// TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was installed meanwhile.
 func TestStalePlanLeavesTheRecord(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	before := h.tree()

@@ -44,7 +44,8 @@ func cluster(letters string) option {
 type flagSet struct {
 	valued, plain []string
 	// unknownMayTake is set if an unknown flag takes the next argument as its value, unless
-	// that is a flag or one of the runtime's commands.
+	// that is a flag or one of the runtime's commands. If no argument follows, the flag
+	// need not be known.
 	unknownMayTake bool
 }
 

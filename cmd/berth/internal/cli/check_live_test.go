@@ -60,8 +60,7 @@ to = "203.0.113.0/24"
 via = "198.51.100.1"
 `
 
-// TestCheckAttachedByTheHook requires in every mode that the hook's interfaces match the
-// records.
+// TestCheckAttachedByTheHook requires in every mode that the hook's interfaces match the records.
 func TestCheckAttachedByTheHook(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)

@@ -73,8 +73,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestLongAddressesAreWhole: the longest IPv6 addresses and MACs are complete at 80
-// columns.
+// TestLongAddressesAreWhole: the longest IPv6 addresses and MACs are complete at 80 columns.
 func TestLongAddressesAreWhole(t *testing.T) {
 	e := endpoints()[0]
 	const long = "2001:db8:1234:5678:9abc:def0:1234:5678/64"
@@ -96,8 +95,7 @@ web        lan@net1    255.255.255.255/32  eth1.100      1.23 GB    900 B
 	}
 }
 
-// TestParentTableKeepsMACs: the parents keep their MACs and counts even if the names are
-// long.
+// TestParentTableKeepsMACs: the parents keep their MACs and counts even if the names are long.
 func TestParentTableKeepsMACs(t *testing.T) {
 	var b strings.Builder
 	err := parentTable([]specs.ParentStatus{{

@@ -123,8 +123,7 @@ func phaseText(e *specs.Endpoint, now time.Time) string {
 
 func countText(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
 
-// siblingText returns the part of the traffic that stays on the parent; "" if there is
-// none.
+// siblingText returns the part of the traffic that stays on the parent; "" if there is none.
 func siblingText(t specs.Traffic) string {
 	if t.Local.Total() == (specs.Count{}) {
 		return ""

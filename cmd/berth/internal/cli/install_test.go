@@ -57,8 +57,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 }
 
-// TestDevicesFollowNetworks: after the installation, added and removed networks change the
-// devices.
+// TestDevicesFollowNetworks: after the installation, added and removed networks change the devices.
 func TestDevicesFollowNetworks(t *testing.T) {
 	w := newWorld(t)
 	w.programs()
@@ -99,8 +98,7 @@ func TestInstallUsage(t *testing.T) {
 	}
 }
 
-// TestEnginesAreToldOfAbsoluteDirectories: engines run the hook in other directories than
-// the user's.
+// TestEnginesAreToldOfAbsoluteDirectories: engines run the hook in other directories than the user's.
 func TestEnginesAreToldOfAbsoluteDirectories(t *testing.T) {
 	w := newWorld(t)
 	w.programs()

@@ -21,8 +21,7 @@ func newNetworkInspect(env *Env) *cobra.Command {
 	return cmd
 }
 
-// inspectNetworks prints the networks that it finds, as docker does, and an error for the
-// others.
+// inspectNetworks prints the networks that it finds, as docker does, and an error for the others.
 func inspectNetworks(ctx context.Context, env *Env, names []string) (err error) {
 	var found []*specs.Network
 	for _, name := range names {

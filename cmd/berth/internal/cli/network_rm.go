@@ -34,8 +34,7 @@ func newNetworkRm(env *Env) *cobra.Command {
 	return cmd
 }
 
-// removeNetworks removes the networks that can be removed, and returns errors for the
-// others.
+// removeNetworks removes the networks that can be removed, and returns errors for the others.
 func removeNetworks(ctx context.Context, env *Env, names []string, force bool) (err error) {
 	for _, name := range names {
 		failed := removeNetwork(ctx, env, name)

@@ -40,8 +40,7 @@ func TestParentProblem(t *testing.T) {
 	}
 }
 
-// TestLookUpParent checks the kernel's own answers on interfaces that every machine has or
-// that none has.
+// TestLookUpParent checks the kernel's own answers on interfaces that every machine has or that none has.
 func TestLookUpParent(t *testing.T) {
 	if _, err := lookUpParent("lo"); !errors.Is(err, network.ErrNotEthernet) {
 		t.Errorf("lo: %v, want ErrNotEthernet", err)

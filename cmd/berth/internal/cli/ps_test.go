@@ -128,8 +128,7 @@ func (w *world) record(cookie uint64, change func(*state.Attachment)) {
 	}
 }
 
-// TestPsKeepsAContainersRowsTogether: an interface that a container got later is beside its
-// first.
+// TestPsKeepsAContainersRowsTogether: an interface that a container got later is beside its first.
 func TestPsKeepsAContainersRowsTogether(t *testing.T) {
 	w := newWorld(t)
 	w.record(1, func(*state.Attachment) {})

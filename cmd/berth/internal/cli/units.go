@@ -7,10 +7,10 @@ import (
 	"berth/internal/text"
 )
 
-// byteText writes a number of bytes, as "1.23 MB"; 1 kB is 1000 bytes.
+// byteText returns a number of bytes, such as "1.23 MB"; 1 kB is 1000 bytes.
 func byteText(n uint64) string { return text.Bytes(n) }
 
-// packetText writes a number of packets, as "1.23k pkts".
+// packetText returns a number of packets, such as "1.23k pkts".
 func packetText(n uint64) string {
 	if n == 1 {
 		return "1 pkt"
@@ -18,7 +18,7 @@ func packetText(n uint64) string {
 	return text.Number(n) + " pkts"
 }
 
-// age writes a duration in its largest unit, as "3m".
+// age returns a duration in its largest unit, such as "3m".
 func age(d time.Duration) string {
 	switch {
 	case d < time.Second:

@@ -13,7 +13,7 @@ import (
 
 // usageError is an invalid command line: exit code 2.
 type usageError struct {
-	command string // as "berth network create"
+	command string // such as "berth network create"
 	err     error
 }
 

@@ -166,8 +166,7 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestTryOfAnEngineThatStartsNothing: an installation of berth does not repair an engine
-// that starts nothing.
+// TestTryOfAnEngineThatStartsNothing: an installation of berth does not repair an engine that starts nothing.
 func TestTryOfAnEngineThatStartsNothing(t *testing.T) {
 	for _, program := range []string{"podman", "dockerd", "containerd", "nerdctl"} {
 		d := newDoctor(t, program)

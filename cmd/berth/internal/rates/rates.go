@@ -10,7 +10,7 @@ import (
 	"berth/specs"
 )
 
-// Sample is all endpoints at one time.
+// Sample holds all endpoints at one time.
 type Sample struct {
 	At        time.Time
 	Endpoints []specs.Endpoint

@@ -195,8 +195,7 @@ func TestParentsShowLANAndLocalApart(t *testing.T) {
 	}
 }
 
-// TestLocalOfOneSibling: if only the receiver of siblings' frames is counted, its count is
-// the local rate.
+// TestLocalOfOneSibling: if only the receiver of siblings' frames is counted, its count is the local rate.
 func TestLocalOfOneSibling(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 80, 24)
