@@ -1,5 +1,6 @@
 // Package lint holds the rules of the house that no linter knows: which room
-// may import which, and what the hook's binary may be made of.
+// may import which, which modules the hook's binary may contain, and the English
+// of comments and pages.
 //
-// It asks `go list` only and imports nothing of berth.
+// It asks `go list`, reads the sources, and imports nothing of berth.
 package lint
