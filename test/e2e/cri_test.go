@@ -35,12 +35,17 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-// containerd starts containerd for the rest of the test, and runs a pod that
-// does not concern berth.
+// containerd starts containerd for the rest of the test.
 func (n *node) containerd(t *testing.T) {
 	t.Helper()
 	n.cri = &lab.CRI{Containerd: lab.Containerd{Host: n.Host, Rootfs: rootfs}}
 	serve(t, n.cri)
+	n.settle(t)
+}
+
+// settle runs a pod that does not concern berth, and takes the snapshot.
+func (n *node) settle(t *testing.T) {
+	t.Helper()
 	n.plain(t)
 	must(t, lab.Eventually(10*time.Second, func() error {
 		out, err := n.Run("ip", "-o", "link", "show", "pods0")
@@ -311,6 +316,20 @@ func TestCRIPluginFrozen(t *testing.T) {
 	n.whole(t, n.cri, late.ID, id, secondOfPool)
 	n.whole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
 	n.gone(t, kept, late)
+}
+
+// TestCRITwoPlugins is two instances of berth-nri, as where a service was left
+// beside a DaemonSet: they are in no pod's way, nor in each other's.
+func TestCRITwoPlugins(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	defer ends(t, n.plugin(t))
+	other := n.plugin(t)
+	c, shown := n.started(t, "web", firstOfPool)
+	ends(t, other)
+	must(t, n.cri.Restart(c.ID))
+	n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	n.gone(t, c)
 }
 
 // TestCRIPluginFirst is a boot at which berth-nri is there before containerd.

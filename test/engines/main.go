@@ -171,7 +171,7 @@ func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share st
 	s.OwnNet, s.Output = true, log
 	s.Binds = []tree.Bind{{Source: share, Target: shareDir, ReadOnly: true}}
 	s.Plain = stores
-	s.Env = []string{"PATH=" + shareDir + "/tools:/usr/sbin:/usr/bin:/sbin:/bin", "BERTH_E2E_BIN=" + shareDir + "/bin"}
+	s.Env = []string{"PATH=" + e.path(), "BERTH_E2E_BIN=" + shareDir + "/bin"}
 	pattern := e.tests
 	if o.run != "" {
 		pattern = o.run
