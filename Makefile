@@ -25,7 +25,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # that run tests lack others: make vm-test has them all.
 export BERTH_TEST_REQUIRE ?= root,macvlan
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test engines system fresh bench demo clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test engines system check fresh bench demo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -75,6 +75,9 @@ vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-k
 system: ## the Debian package on Debian 12 and 13 with systemd, emulated; SYSTEM='-suite trixie' for one
 	@scripts/deps.sh system
 	@$(GO) run ./test/system $(SYSTEM)
+
+check: ## the whole check run: .ci/run, and every engine and booted machine
+	@CHECK=all .ci/run
 
 fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fresh-bookworm, fresh-trixie
 
