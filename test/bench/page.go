@@ -8,7 +8,7 @@ import (
 const pageHead = `# Performance
 
 Written by ` + "`make bench BENCH='-write docs/performance.md'`" + `; without the flag it prints the same.
-After this page you know what berth costs next to its peers. All figures are from
+After this page you can compare the cost of berth with its peers. All figures are from
 network namespaces of one machine. Two programs that are compared took turns in the
 same run, so read the ratios rather than the times.
 

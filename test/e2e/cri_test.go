@@ -165,8 +165,8 @@ func TestCRIContainers(t *testing.T) {
 	n.plain(t)
 }
 
-// TestCRIRefusals holds what berth refuses to fail the pod with the reason, and
-// to leave nothing.
+// TestCRIRefusals checks that a refused pod fails with the reason and leaves
+// nothing.
 func TestCRIRefusals(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -257,8 +257,8 @@ func atOnce(t *testing.T, all []lab.Container, do func(lab.Container) error) {
 	}
 }
 
-// TestCRIPluginKilled is the end of berth-nri by SIGKILL. Pods keep what they
-// have; a sandbox that starts meanwhile is attached with its first container;
+// TestCRIPluginKilled ends berth-nri by SIGKILL. Pods keep their interfaces; a
+// sandbox that starts meanwhile is attached with its first container;
 // a pod that ends meanwhile is released when the plugin is back.
 func TestCRIPluginKilled(t *testing.T) {
 	t.Parallel()
@@ -347,9 +347,8 @@ func TestCRIPluginFirst(t *testing.T) {
 	n.gone(t, c)
 }
 
-// TestCRIContainerdRestarted is the end of containerd, orderly and by SIGKILL,
-// while pods run. They keep what they have, and are released when they end,
-// although containerd does not report the end of their sandboxes.
+// TestCRIContainerdRestarted ends containerd, orderly and by SIGKILL, while pods
+// run. The pods keep their interfaces and are released when they end, although containerd does not report the end of their sandboxes.
 func TestCRIContainerdRestarted(t *testing.T) {
 	for name, end := range map[string]func(*lab.CRI) error{"stopped": (*lab.CRI).StopDaemon, "killed": (*lab.CRI).KillDaemon} {
 		t.Run(name, func(t *testing.T) {
@@ -380,7 +379,7 @@ func TestCRIContainerdRestarted(t *testing.T) {
 }
 
 // TestCRIHandler is a runtime handler, which berth install adds to containerd's
-// configuration, with NRI away; uninstalled, the configuration is what it was.
+// configuration, with NRI away; berth uninstall restores the configuration.
 func TestCRIHandler(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

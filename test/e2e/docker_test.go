@@ -134,8 +134,8 @@ func TestDockerdKilled(t *testing.T) {
 	}
 }
 
-// TestDockerdStopped is an orderly restart of dockerd without live-restore: its
-// containers end with it, and what they held is free.
+// TestDockerdStopped restarts dockerd in an orderly way without live-restore: its
+// containers end with it, and their addresses and MACs are free.
 func TestDockerdStopped(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -284,7 +284,7 @@ func TestDockerCompose(t *testing.T) {
 
 // TestDockerInstalled is docker as a user has it, with berth installed, used,
 // and uninstalled: containers that berth does not concern run before, between
-// and after, and daemon.json is at the end what it was.
+// and after, and berth uninstall restores daemon.json.
 func TestDockerInstalled(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)

@@ -1,6 +1,6 @@
 package main
 
-// shareDir is where a tree has what was built for it.
+// shareDir is the directory of a tree that has the programs built for it.
 const shareDir = "/share"
 
 // stores are the directories in which engines keep file systems of containers,

@@ -74,7 +74,7 @@ func (c *capture) close() {
 	_ = os.Remove(c.file.Name())
 }
 
-// command runs a program here. What it printed is in the error.
+// command runs a program in this process's namespaces. The error has its output.
 func command(name string, args ...string) error {
 	_, err := Output(exec.Command(name, args...))
 	return err
