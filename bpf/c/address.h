@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Network addresses of a frame, and the slots that they were given to.
+ * Network addresses of a frame, and the endpoints they are assigned to.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ static __always_inline __u32 address_offset(__be16 proto, enum side side)
 	return 0;
 }
 
-/* Reads an address into a key; false if there is none. */
+/* Reads an address into a key. Returns false if the frame has none. */
 static __always_inline bool address_read(struct __sk_buff *skb, const struct frame *f,
 					 enum side side, struct address_key *key)
 {
@@ -45,7 +45,7 @@ static __always_inline bool address_read(struct __sk_buff *skb, const struct fra
 	return !bpf_skb_load_bytes(skb, offset, key->addr + 12, 4);
 }
 
-/* The endpoint to which an address was given, or 0. */
+/* Returns the endpoint that an address is assigned to, or 0. */
 static __always_inline const struct party *address_given(const struct address_key *key)
 {
 	const struct party *p = bpf_map_lookup_elem(&addresses, key);
@@ -53,7 +53,7 @@ static __always_inline const struct party *address_given(const struct address_ke
 	return p && p->slot != ADDRESS_HOST ? p : 0;
 }
 
-/* The endpoint to which an address of the frame was given, or 0. */
+/* Returns the endpoint that the frame's source or target address is assigned to, or 0. */
 static __always_inline const struct party *address_party(struct __sk_buff *skb,
 							 const struct frame *f, enum side side)
 {
@@ -69,7 +69,7 @@ static __always_inline bool address_none(const struct in6_addr *a)
 	return !(word[0] | word[1] | word[2] | word[3]);
 }
 
-/* Returns the offset of an ICMPv6 message, behind whatever extension headers; 0 if there is none. */
+/* Returns the offset of an ICMPv6 message, after any extension headers, or 0 if there is none. */
 static __always_inline __u32 icmp6_offset(struct __sk_buff *skb, const struct frame *f)
 {
 	__u32 upper;
@@ -80,7 +80,7 @@ static __always_inline __u32 icmp6_offset(struct __sk_buff *skb, const struct fr
 	return UPPER_PROTO(upper) == IPPROTO_ICMPV6 ? UPPER_OFFSET(upper) : 0;
 }
 
-/* Reads the address that a neighbour solicitation asks for, and whether it has a source. */
+/* Reads the target of a neighbour solicitation. Sets sourced to whether it has a source address. */
 static __always_inline bool solicit_read(struct __sk_buff *skb, const struct frame *f,
 					 struct address_key *key, bool *sourced)
 {
@@ -95,8 +95,9 @@ static __always_inline bool solicit_read(struct __sk_buff *skb, const struct fra
 }
 
 /*
- * Whose the address is that a frame without a source address asks for: who
- * sends it means to have it (RFC 5227, section 2.1.1; RFC 4862, section 5.4).
+ * Returns the endpoint that a probed address is assigned to, or 0. A probe has no
+ * source address; its sender is about to use the probed address (RFC 5227,
+ * section 2.1.1; RFC 4862, section 5.4).
  */
 static __always_inline const struct party *address_claimed(struct __sk_buff *skb,
 							   const struct frame *f)

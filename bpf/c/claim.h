@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
  * duplicate-ip: a message on ingress claims an endpoint's address for a MAC that
- * is nobody's here.
+ * belongs neither to an endpoint nor to the host.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 #define ARP_SENDER_MAC 8
 
-/* Reads the address that a message claims; false if it claims none. */
+/* Reads the address that a message claims. Returns false if it claims none. */
 static __always_inline bool claim_read(struct __sk_buff *skb, const struct frame *f,
 				       struct address_key *key)
 {
@@ -33,27 +33,27 @@ static __always_inline bool claim_read(struct __sk_buff *skb, const struct frame
 	       !bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, 16);
 }
 
-/* Whether the MAC that ARP claims an address for is an endpoint's or the host's. */
+/* Reports whether the sender MAC in an ARP message is an endpoint's or the host's. */
 static __always_inline bool claim_ours(struct __sk_buff *skb, const struct frame *f)
 {
 	struct endpoint_key key = { .vlan = f->from.vlan, .ifindex = f->from.ifindex };
 
 	return f->proto == bpf_htons(ETH_P_ARP) &&
 	       !bpf_skb_load_bytes(skb, frame_network(f) + ARP_SENDER_MAC, key.mac, 6) &&
-	       endpoint_find(&key);
+	       endpoint_lookup(&key);
 }
 
 /*
- * An address is still being attached so long after its endpoint has last asked
- * whether it is free, and answers to that may come a while longer.
+ * After an endpoint's last probe, its address may still be in the course of
+ * attaching for ATTACHING_TICKS, and answers may arrive for ANSWERS_TICKS.
  */
 #define ATTACHING_TICKS 114 /* 120 ms */
 #define ANSWERS_TICKS (2 * SECOND_TICKS)
 
 /*
- * Reports whether a claim answers the question whether the address is free, of
- * the endpoint that is to have it: who asked takes another one then. ARP
- * answers such a question to 0.0.0.0, neighbour discovery to all.
+ * Reports whether a claim answers the owner's own probe. It is no violation
+ * then, because the hook exchanges the address. An ARP answer to a probe has the
+ * target 0.0.0.0; an answer of neighbour discovery is sent to all nodes.
  */
 static __always_inline bool claim_answers(struct __sk_buff *skb, const struct frame *f,
 					  const struct party *owner)
@@ -69,8 +69,8 @@ static __always_inline bool claim_answers(struct __sk_buff *skb, const struct fr
 	return address_read(skb, f, TARGET, &key) && !*(__be32 *)(key.addr + 12);
 }
 
-/* Whether a frame may claim an address. */
-static __always_inline bool claims(struct __sk_buff *skb, const struct frame *f)
+/* Reports whether a frame may be a message that claims an address. */
+static __always_inline bool claim_possible(struct __sk_buff *skb, const struct frame *f)
 {
 	const __u8 *next = (void *)(long)skb->data + ETH_HLEN +
 			   __builtin_offsetof(struct ipv6hdr, nexthdr);
@@ -81,8 +81,8 @@ static __always_inline bool claims(struct __sk_buff *skb, const struct frame *f)
 	       (*next != IPPROTO_TCP && *next != IPPROTO_UDP);
 }
 
-/* Ingress of a frame from nobody here that may claim an address. */
-__noinline int claim_look(struct __sk_buff *skb, const struct frame *f)
+/* Judges a frame on ingress that may claim an address, whose source belongs to no endpoint. */
+__noinline int claim_judge(struct __sk_buff *skb, const struct frame *f)
 {
 	struct finding found = {
 		.kind = DUPLICATE_IP,
@@ -104,6 +104,6 @@ __noinline int claim_look(struct __sk_buff *skb, const struct frame *f)
 	    own_other(skb, f, owner))
 		return 0;
 	found.owner = owner->slot;
-	breaks(skb, f, owner, &found);
+	violation_report(skb, f, owner, &found);
 	return 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Adding a frame to an endpoint's counters, and what is lost to theirs.
+ * Counting: frames of an endpoint, and lost events and unknown sources.
  */
 #pragma once
 
 #include "layout.h"
 
 /*
- * Per CPU, and both hooks run with bottom halves off, so a plain addition
- * loses nothing.
+ * Adds a frame to an endpoint's counters. A plain addition is exact, because the
+ * counters are per CPU and both hooks run with bottom halves disabled.
  */
 static __always_inline void count_frame(__u32 slot, enum direction direction, enum scope scope,
 					enum cast cast, const struct count *n)
@@ -25,9 +25,9 @@ static __always_inline void count_frame(__u32 slot, enum direction direction, en
 	at->bytes += n->bytes;
 }
 
-static __always_inline void count_lost(__u32 what)
+static __always_inline void count_lost(__u32 kind)
 {
-	__u64 *n = bpf_map_lookup_elem(&lost, &what);
+	__u64 *n = bpf_map_lookup_elem(&lost, &kind);
 
 	if (n)
 		__sync_fetch_and_add(n, 1);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
- * The two programs on a parent, and that on an ipvlan interface. Each looks the frame's addresses up, adds to
- * the endpoints' counters, judges, and hands the frame on, unless the network
- * has it dropped: what other programs decide about it is none of our business.
+ * The two programs on a parent, and the sibling program on an ipvlan interface.
+ * Each looks up the frame's addresses, counts the frame for the endpoints,
+ * judges it, and either drops it, if the network enforces the kind of violation,
+ * or passes it to the next program.
  *
- * A parent's egress is what leaves on the wire. Its ingress is what comes off
- * the wire, and also what one endpoint in bridge mode sends to another, which
- * the driver hands to the parent's receive path (macvlan_queue_xmit in
- * drivers/net/macvlan.c).
+ * Frames that leave for the wire pass a parent's egress. Two sorts of frames pass
+ * its ingress: those from the wire, and those from one endpoint in bridge mode
+ * to another, which the driver sends through the parent's receive path
+ * (macvlan_queue_xmit in drivers/net/macvlan.c). The latter are called "handed
+ * over" in these files.
  */
 #include <linux/pkt_cls.h>
 #include "claim.h"
@@ -25,7 +27,7 @@
 #define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
 #define DROP TC_ACT_SHOT /* also TCX_DROP */
 
-/* The passthru endpoint that has this parent whole, or 0. */
+/* Returns the slot of the passthru endpoint that owns the parent, or 0. */
 static __always_inline __u32 passthru_slot(const struct frame *f)
 {
 	__u32 ifindex = f->from.ifindex;
@@ -34,7 +36,7 @@ static __always_inline __u32 passthru_slot(const struct frame *f)
 	return p ? p->slot : 0;
 }
 
-/* Egress of a frame whose source is not in the map of endpoints. */
+/* Handles a frame on egress whose source MAC belongs to no endpoint. */
 static __always_inline int egress_unknown(struct __sk_buff *skb, const struct frame *f)
 {
 	__u32 slot = passthru_slot(f);
@@ -52,24 +54,24 @@ static __always_inline int egress_unknown(struct __sk_buff *skb, const struct fr
 	return NEXT;
 }
 
-/* Judges an endpoint's own frame; whether it is to be dropped. */
+/* Judges an endpoint's own frame. Reports whether to drop it. */
 static __always_inline bool egress_judge(struct __sk_buff *skb, const struct frame *f,
 					 const struct endpoint *from)
 {
 	const struct endpoint *to;
 
 	if (!source_plain(skb, f, from)) {
-		if (source_look(skb, f, &from->is, from->cookie, EGRESS))
+		if (source_judge(skb, f, &from->is, from->cookie, EGRESS))
 			return true;
-		if (asks(f) && asked_look(skb, f, &from->is, from->cookie))
+		if (asked_possible(f) && asked_judge(skb, f, &from->is, from->cookie))
 			return true;
 	}
 	if (frame_cast(f) != UNICAST) {
 		group_sent(skb, f);
 		return false;
 	}
-	to = local_find(f);
-	return to && local_look(skb, f, from, to);
+	to = local_endpoint(f);
+	return to && local_judge(skb, f, from, to);
 }
 
 SEC("tc")
@@ -82,7 +84,7 @@ int berth_egress(struct __sk_buff *skb)
 
 	if (!frame_parse(skb, &f) || vlan_owned(&f))
 		return NEXT;
-	from = endpoint_find(&f.from);
+	from = endpoint_lookup(&f.from);
 	if (!from)
 		return egress_unknown(skb, &f);
 	if (from->is.flags & ENDPOINT_IPVLAN)
@@ -98,10 +100,10 @@ int berth_egress(struct __sk_buff *skb)
 }
 
 /*
- * Ingress of a frame whose destination is not in the map of endpoints. One
- * that the driver handed over goes to a macvlan that is not berth's; any other
- * with an endpoint's source is one that the switch sent back, and was counted
- * when it left.
+ * Handles a frame on ingress whose destination belongs to no endpoint. If the
+ * driver handed it over, its destination is a macvlan that berth did not create.
+ * Any other frame with an endpoint's source was reflected by the switch, and was
+ * counted when it left.
  */
 static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct frame *f,
 					   const struct endpoint *from)
@@ -110,10 +112,10 @@ static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct f
 	__u32 slot;
 
 	if (from && from->is.mode == MODE_BRIDGE) {
-		if (!sent_from(skb, from->cookie)) /* off a wire */
+		if (!sent_from(skb, from->cookie)) /* from the wire */
 			return NEXT;
 		if (!source_plain(skb, f, from) &&
-		    source_look(skb, f, &from->is, from->cookie, INGRESS))
+		    source_judge(skb, f, &from->is, from->cookie, INGRESS))
 			return DROP;
 		frame_measure(skb, f, &n);
 		count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
@@ -127,7 +129,7 @@ static __always_inline int ingress_unknown(struct __sk_buff *skb, const struct f
 	return NEXT;
 }
 
-/* Whether the driver hands a frame to the endpoint whose MAC it is for. */
+/* Reports whether the driver delivers a frame to the endpoint: in mode source, if the source MAC is listed. */
 static __always_inline bool ingress_listed(const struct endpoint *to, const struct frame *f)
 {
 	struct source_key key = { .slot = to->is.slot };
@@ -139,8 +141,8 @@ static __always_inline bool ingress_listed(const struct endpoint *to, const stru
 }
 
 /*
- * mac-spoof of what the driver hands over, which never passes egress. What
- * comes off a wire has no socket.
+ * Judges mac-spoof in frames that the driver hands over, which never pass
+ * egress. Frames from the wire have no socket.
  */
 static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const struct frame *f,
 						const struct endpoint *from)
@@ -152,7 +154,7 @@ static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const str
 	return frame_socket(skb) && spoof_unowned(skb, f, INGRESS) ? SPOOF_DROPPED : SPOOF_NONE;
 }
 
-/* source-denied: the driver does not deliver it. */
+/* Counts source-denied: the driver does not deliver the frame. */
 __noinline int ingress_denied(struct __sk_buff *skb, const struct frame *f, __u32 sender,
 			      const struct endpoint *to)
 {
@@ -167,11 +169,11 @@ __noinline int ingress_denied(struct __sk_buff *skb, const struct frame *f, __u3
 	if (!f || !to)
 		return 0;
 	found.receiver = to->is.slot;
-	breaks(skb, f, &to->is, &found);
+	violation_report(skb, f, &to->is, &found);
 	return 0;
 }
 
-/* Ingress of a frame that the driver hands over from one endpoint to another. */
+/* Handles a frame that the driver hands over from one endpoint to another. */
 static __always_inline int ingress_sibling(struct __sk_buff *skb, const struct frame *f,
 					   const struct endpoint *from, const struct endpoint *to)
 {
@@ -181,7 +183,7 @@ static __always_inline int ingress_sibling(struct __sk_buff *skb, const struct f
 	if (spoof == SPOOF_DROPPED)
 		return DROP;
 	if (spoof == SPOOF_NONE && !source_plain(skb, f, from) &&
-	    source_look(skb, f, &from->is, from->cookie, INGRESS))
+	    source_judge(skb, f, &from->is, from->cookie, INGRESS))
 		return DROP;
 	frame_measure(skb, f, &n);
 	count_frame(to->is.slot, RECEIVE, LOCAL, UNICAST, &n);
@@ -190,7 +192,7 @@ static __always_inline int ingress_sibling(struct __sk_buff *skb, const struct f
 	return NEXT;
 }
 
-/* Ingress of a frame for an endpoint, of whatever else. */
+/* Handles any other frame on ingress for an endpoint. */
 static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct frame *f,
 					    const struct endpoint *from, const struct endpoint *to)
 {
@@ -219,15 +221,15 @@ int berth_ingress(struct __sk_buff *skb)
 	from = endpoint_source(&f);
 	if (from && from->is.mode == MODE_VEPA)
 		vepa_back(from);
-	if (!from && claims(skb, &f))
-		claim_look(skb, &f);
-	/* Who receives a group's frame cannot be seen from the parent. */
+	if (!from && claim_possible(skb, &f))
+		claim_judge(skb, &f);
+	/* A program on the parent cannot see which endpoints receive a group frame. */
 	if (frame_cast(&f) != UNICAST) {
 		if (from && !(from->is.flags & ENDPOINT_PARENT))
-			group_look(skb, &f, from);
+			group_judge(skb, &f, from);
 		return NEXT;
 	}
-	to = endpoint_find(&f.to);
+	to = endpoint_lookup(&f.to);
 	if (from && to && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE)
 		return ingress_sibling(skb, &f, from, to);
 	if (to && to->is.flags & ENDPOINT_PARENT) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Finding the endpoint that an address of a frame belongs to.
+ * Look-ups of the endpoint that has a frame's MAC.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include "unknown.h"
 
 /*
- * Whether a frame on a trunk is of a VLAN that has a sub-interface of its own,
- * where it passes too, and is counted.
+ * Reports whether a frame on a trunk belongs to a VLAN with a sub-interface of
+ * its own. The frame passes there too, and is counted there.
  */
 static __always_inline bool vlan_owned(const struct frame *f)
 {
@@ -24,11 +24,11 @@ static __always_inline bool vlan_owned(const struct frame *f)
 }
 
 /*
- * The endpoint of a key. One that is registered without a VLAN has the frames
- * of all VLANs that no other has: an interface on a trunk gets what is for its
- * MAC, tagged or not, and tags as it likes.
+ * Returns the endpoint of a key, or 0. An endpoint that is registered without a
+ * VLAN also matches every VLAN in which no other endpoint has the MAC: an
+ * interface on a trunk receives and sends tagged and untagged frames alike.
  */
-static __always_inline const struct endpoint *endpoint_find(const struct endpoint_key *key)
+static __always_inline const struct endpoint *endpoint_lookup(const struct endpoint_key *key)
 {
 	const struct endpoint *e = bpf_map_lookup_elem(&endpoints, key);
 	struct endpoint_key bare;
@@ -41,8 +41,9 @@ static __always_inline const struct endpoint *endpoint_find(const struct endpoin
 }
 
 /*
- * The endpoint that a frame on ingress has as its source, quick where there
- * never was such an endpoint; a stranger is noted.
+ * Returns the endpoint that is the source of a frame on ingress, or 0 after
+ * noting the unknown source. The filter makes this fast for sources that were
+ * never an endpoint's.
  */
 static __always_inline const struct endpoint *endpoint_source(const struct frame *f)
 {

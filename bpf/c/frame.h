@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * What a frame is: its addresses as keys, and its size on the wire.
+ * Parsing of a frame: its addresses as keys, and its size on the wire.
  */
 #pragma once
 
@@ -22,27 +22,27 @@
 #define UDP_HLEN 8
 #define SCTP_HLEN 12 /* RFC 9260, section 3.1 */
 
-/* A stack of more VLAN tags than this is not read to its end. */
+/* The datapath reads at most this many stacked VLAN tags. */
 #define TAGS_MAX 8
 
-/* The same for headers between IP and the upper layer. */
+/* The datapath reads at most this many headers between IP and the upper layer. */
 #define EXTENSIONS_MAX 8
 
 #define LLC_SNAP_BYTES 8 /* RFC 1042 */
 
-/* Without padding, and all of it set: functions that are verified by themselves want that. */
+/* Has no padding and is fully initialised, which global functions require of a pointer's target. */
 struct frame {
 	struct endpoint_key to __attribute__((aligned(8)));
-	__be16 proto; /* behind VLAN tags and LLC/SNAP; that of a tag if there are too many */
-	__u16 tag; /* bytes of the VLAN tags that stand in the frame itself */
+	__be16 proto; /* after VLAN tags and LLC/SNAP, or that of a tag if there are too many tags */
+	__u16 tag; /* bytes of VLAN tags in the frame's data */
 	struct endpoint_key from __attribute__((aligned(8)));
 	__u16 network; /* offset of the network header */
-	__u16 length; /* of the payload, in a frame of IEEE 802.3 */
+	__u16 length; /* of the payload in an IEEE 802.3 frame, else 0 */
 };
 
 /*
- * Copies size bytes at offset, both constants: linear data directly, the rest
- * by a helper.
+ * Copies size bytes at offset, both constants: directly if the data is linear,
+ * else by a helper.
  */
 static __always_inline bool frame_read(struct __sk_buff *skb, const __u32 offset, void *to,
 				       const __u32 size)
@@ -57,14 +57,14 @@ static __always_inline bool frame_read(struct __sk_buff *skb, const __u32 offset
 }
 
 /*
- * Set at load time, to measure what frames off a wire cost, which have none:
- * BPF_PROG_TEST_RUN gives one to each.
+ * False if the programs are loaded to measure the cost of frames from a wire.
+ * Those have no socket, but BPF_PROG_TEST_RUN gives each frame one.
  */
 volatile const bool have_sockets = true;
 
 /*
- * Whether a frame has a socket. In assembly, as the compiler may otherwise
- * compute the address of the member beforehand, which the verifier refuses.
+ * Reports whether a frame has a socket. It is assembly because the compiler may
+ * otherwise compute the member's address first, which the verifier refuses.
  */
 static __always_inline bool frame_socket(struct __sk_buff *skb)
 {
@@ -90,8 +90,8 @@ static __always_inline bool frame_tagged(__be16 proto)
 }
 
 /*
- * A key is put together in a register and stored by whole words: the look-up
- * reads words, and would wait for smaller stores to reach the cache.
+ * Builds a key in a register and stores whole words. The look-up reads words,
+ * and after smaller stores it would wait until they reach the cache.
  */
 static __always_inline void frame_key(struct endpoint_key *key, const __u16 *mac, __u16 vlan,
 				      __u32 ifindex)
@@ -105,13 +105,13 @@ static __always_inline void frame_key(struct endpoint_key *key, const __u16 *mac
 	key->ifindex = ifindex;
 }
 
-/* Reports whether a stack of tags is higher than the datapath reads. */
+/* Reports whether a frame has more VLAN tags than the datapath reads. */
 static __always_inline bool frame_hidden(const struct frame *f)
 {
 	return frame_tagged(f->proto);
 }
 
-/* Reads IEEE 802.3 with LLC and SNAP (RFC 1042), which stacks other than Linux's take for Ethernet. */
+/* Reads IEEE 802.3 with LLC and SNAP (RFC 1042), which network stacks other than Linux's treat as Ethernet. */
 static __always_inline void frame_snap(struct __sk_buff *skb, struct frame *f)
 {
 	__u16 snap[LLC_SNAP_BYTES / 2];
@@ -125,13 +125,13 @@ static __always_inline void frame_snap(struct __sk_buff *skb, struct frame *f)
 }
 
 /*
- * Reads all tags that stand in a frame, and LLC. A receiver takes VLAN 0 for no
- * VLAN, however often it stands there, and enters the first other one
- * (__netif_receive_skb_core in net/core/dev.c). Returns the VLAN, which is
- * given if the kernel has taken a tag off, or a negative number if the frame
- * ends within a tag.
+ * Reads all VLAN tags in a frame's data, and LLC. A receiver ignores every tag
+ * with VLAN 0 and enters the VLAN of the first other tag
+ * (__netif_receive_skb_core in net/core/dev.c). The argument vlan is that of a
+ * tag that the kernel has removed from the data, or 0. Returns the VLAN, or a
+ * negative number if the frame ends within a tag.
  *
- * Functions that are not static are verified once, not for every call.
+ * The function is not static, so it is verified once and not at every call.
  */
 __noinline int frame_layers(struct __sk_buff *skb, struct frame *f, __u32 vlan)
 {
@@ -153,7 +153,7 @@ __noinline int frame_layers(struct __sk_buff *skb, struct frame *f, __u32 vlan)
 	return vlan;
 }
 
-/* Fills f; false for what is no Ethernet frame. */
+/* Fills f. Returns false if the frame is shorter than its headers. */
 static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 {
 	const __u16 *eth = (void *)(long)skb->data;
@@ -200,13 +200,13 @@ static __always_inline bool frame_read_network(struct __sk_buff *skb, const stru
 }
 
 /*
- * The length of a frame no longer than the least of Ethernet, where what it
- * says of its payload may be less: the rest is padding.
+ * Returns the length without padding of a frame that is no longer than
+ * Ethernet's minimum. It is computed from the length in the network header.
  */
 static __always_inline __u32 frame_unpadded(struct __sk_buff *skb, const struct frame *f,
 					    __u32 length)
 {
-	__u16 head[4]; /* as far as either length of IP stands */
+	__u16 head[4]; /* up to the length field of IPv4 and IPv6 */
 	__u32 real = length;
 
 	if (f->length || bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
@@ -223,7 +223,7 @@ static __always_inline __u32 frame_unpadded(struct __sk_buff *skb, const struct 
 	return real < length ? real : length;
 }
 
-/* The bytes of a transport header that stand in every segment. */
+/* Returns the size of the transport header, which every segment repeats. */
 static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset, __u8 proto)
 {
 	__u8 doff;
@@ -241,13 +241,13 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 	return 0;
 }
 
-/* What frame_upper returns: the protocol, the offset of its header, and these. */
+/* The result of frame_upper: the upper-layer protocol, the offset of its header, and two flags. */
 #define UPPER_PROTO(u) ((__u8)(u))
 #define UPPER_OFFSET(u) ((u) >> 8 & 0xffff)
-#define UPPER_FRAGMENT (1U << 24) /* the first of a datagram; the rest comes in others */
-#define UPPER_HIDDEN (1U << 25) /* the upper layer stands behind more headers than are read */
+#define UPPER_FRAGMENT (1U << 24) /* the frame is the first fragment of a datagram */
+#define UPPER_HIDDEN (1U << 25) /* the upper layer follows more headers than the datapath reads */
 
-/* The protocols of headers between IP and the upper layer, as bits: each is below 64. */
+/* The protocols of headers between IP and the upper layer, as bits. Each number is below 64. */
 #define UPPER_BIT(proto) (1ULL << (proto))
 #define EXTENSIONS4 UPPER_BIT(IPPROTO_AH)
 #define EXTENSIONS6                                                                      \
@@ -255,10 +255,10 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 	 UPPER_BIT(IPPROTO_AH) | UPPER_BIT(IPPROTO_DSTOPTS))
 
 /*
- * Steps over the headers that receivers step over, those of the protocols
- * given as bits; the first, at offset, is of proto. A later fragment has no
- * upper layer that could be read: its first 8 bytes are those of the first one,
- * whichever overlaps.
+ * Skips the headers of the given protocols (bits), as receivers do. The first
+ * header is at offset and of protocol proto. Returns 0 for a later fragment,
+ * because it has no readable upper-layer header: the first 8 bytes of a datagram
+ * are in its first fragment, whichever fragments overlap.
  */
 __noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u64 extensions)
 {
@@ -269,7 +269,7 @@ __noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __
 		if (proto > 63 || !(extensions >> proto & 1))
 			return flags | (offset & 0xffff) << 8 | (proto & 0xff);
 		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
-			return flags ? UPPER_HIDDEN : 0; /* no receiver takes what is cut off */
+			return flags ? UPPER_HIDDEN : 0; /* receivers discard a truncated header */
 		if (proto == IPPROTO_FRAGMENT) {
 			if ((header[2] << 8 | header[3]) & 0xfff8)
 				return 0;
@@ -282,7 +282,7 @@ __noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __
 	return UPPER_HIDDEN;
 }
 
-/* Finds the upper layer of IP; 0 if there is none. */
+/* Finds the upper layer of IP. Returns 0 if there is none. */
 __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 {
 	struct ipv6hdr ip6;
@@ -303,13 +303,13 @@ __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
 }
 
-/* What segmentation does to each segment. */
-#define REPEATED(r) ((r) & 0xffff) /* bytes of headers that it repeats, tags in the frame not counted */
-#define ADDED(r) ((r) >> 16) /* bytes of a header that it adds */
+/* The result of frame_repeated: the headers of each segment. */
+#define REPEATED(r) ((r) & 0xffff) /* bytes of repeated headers, without VLAN tags in the data */
+#define ADDED(r) ((r) >> 16) /* bytes of an added header */
 
 #define IP6_FRAGMENT_BYTES 8 /* RFC 8200, section 4.5 */
 
-/* The headers of a tunnel that the kernel cuts inside: all of them, to the end of the inner transport's. */
+/* Returns the size of all headers of a tunnel, to the end of the inner transport header. */
 static __always_inline __u32 repeated_inner(struct __sk_buff *skb, __u32 inner)
 {
 	__u32 type = kernel_gso_type(skb);
@@ -320,10 +320,11 @@ static __always_inline __u32 repeated_inner(struct __sk_buff *skb, __u32 inner)
 }
 
 /*
- * Finds what the kernel repeats in each segment of a super-packet: the headers
- * up to and with the transport's, of a tunnel the inner one's. UDP that is cut
- * into fragments repeats IP's only, to which IPv6 adds a header. Where the
- * kernel cannot be read, of a tunnel only the outer headers are known.
+ * Returns the size of the headers that the kernel repeats in each segment of a
+ * super-packet. They end with the transport header, or with a tunnel's inner
+ * transport header. UDP that is cut into fragments repeats only the IP header,
+ * and IPv6 adds a fragment header. If the programs cannot read the kernel's
+ * types, only the outer headers of a tunnel are known.
  */
 __noinline __u32 frame_repeated(struct __sk_buff *skb, const struct frame *f)
 {
@@ -343,7 +344,7 @@ __noinline __u32 frame_repeated(struct __sk_buff *skb, const struct frame *f)
 	return (offset + frame_transport(skb, offset, proto) - f->tag) & 0xffff;
 }
 
-/* What segmentation will make, or has made, of a super-packet. */
+/* Computes the segments of a super-packet, and their bytes. */
 static __always_inline void frame_segments(struct __sk_buff *skb, const struct frame *f,
 					   struct count *n)
 {
@@ -351,7 +352,7 @@ static __always_inline void frame_segments(struct __sk_buff *skb, const struct f
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 
-	/* virtio and packet sockets leave the number to be computed. */
+	/* virtio and packet sockets do not set the number of segments. */
 	if (!segments && size && n->bytes > headers)
 		segments = (n->bytes - headers + size - 1) / size;
 	if (segments < 1)
@@ -360,7 +361,7 @@ static __always_inline void frame_segments(struct __sk_buff *skb, const struct f
 	n->bytes += (__u64)(segments - 1) * headers + (__u64)segments * ADDED(repeated);
 }
 
-/* The size of a frame on the wire, as the endpoints' counters want it. */
+/* Computes the packets and bytes of a frame on the wire, for the counters. */
 static __always_inline void frame_measure(struct __sk_buff *skb, const struct frame *f,
 					  struct count *n)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Frames to a group, or to all, that have an endpoint's MAC as their source and
- * come in: the driver gives siblings their copies past the parent, so these
- * come off the wire. Where the endpoint has sent such a frame of late it is a
- * copy (reflected, in mode bridge), else another's (duplicate-mac).
+ * Group frames on ingress with an endpoint's MAC as their source. They come from
+ * the wire, because the driver gives siblings their copies past the parent. If
+ * the endpoint sent such a frame in the last second, this one is a copy of it
+ * (reflected, in mode bridge), else another machine's (duplicate-mac).
  */
 #pragma once
 
@@ -22,8 +22,9 @@ static __always_inline __u64 print_mix(__u64 hash, __u64 word)
 }
 
 /*
- * What tells frames of IPv4 apart: with ports, where they are no padding.
- * Checksums may be unfinished on egress, and are left out.
+ * Adds the fields that distinguish IPv4 frames: addresses, protocol, and ports
+ * unless they are padding. Checksums are left out, because they may be
+ * incomplete on egress.
  */
 static __always_inline __u64 print_ip4(struct __sk_buff *skb, const struct frame *f, __u64 hash)
 {
@@ -44,7 +45,7 @@ static __always_inline __u64 print_ip4(struct __sk_buff *skb, const struct frame
 	return print_mix(hash, (__u64)head.ports << 8 | head.ip.protocol);
 }
 
-/* Of IPv6: ports, or type and code. */
+/* The same for IPv6: addresses, protocol, and ports or the ICMPv6 type and code. */
 static __always_inline __u64 print_ip6(struct __sk_buff *skb, const struct frame *f, __u64 hash)
 {
 	struct {
@@ -69,15 +70,15 @@ static __always_inline __u64 print_ip6(struct __sk_buff *skb, const struct frame
 }
 
 /*
- * A number of what a frame and its copies have in common, and other frames,
- * most likely, do not: segments of one super-packet have it too.
+ * Returns a hash of the fields that a frame shares with its copies, and most
+ * likely with no other frame. All segments of a super-packet have the same hash.
  */
 static __always_inline __u32 print_of(struct __sk_buff *skb, const struct frame *f)
 {
 	__u64 hash = print_mix((__u64)f->from.ifindex << 16 | f->proto, *(const __u64 *)&f->to);
 	__u64 arp[2];
 
-	hash = print_mix(hash, *(const __u64 *)&f->from); /* with the VLAN, as the other */
+	hash = print_mix(hash, *(const __u64 *)&f->from); /* MAC and VLAN, as in f->to */
 	if (f->proto == bpf_htons(ETH_P_IP))
 		return print_ip4(skb, f, hash);
 	if (f->proto == bpf_htons(ETH_P_IPV6))
@@ -98,13 +99,13 @@ static __always_inline struct print *print_at(__u32 hash)
 static __always_inline void print_set(struct print *p, __u32 hash, __u32 when)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	*(volatile __u64 *)p = hash | (__u64)when << 32; /* both at once */
+	*(volatile __u64 *)p = hash | (__u64)when << 32; /* one store for both members */
 #else
 	*(volatile __u64 *)p = (__u64)hash << 32 | when;
 #endif
 }
 
-/* Remembers a frame to a group that an endpoint sends. */
+/* Stores the fingerprint of a group frame that an endpoint sends. */
 __noinline int group_sent(struct __sk_buff *skb, const struct frame *f)
 {
 	struct print *p;
@@ -120,8 +121,9 @@ __noinline int group_sent(struct __sk_buff *skb, const struct frame *f)
 }
 
 /*
- * Whether a frame is a copy of one that was sent of late. It may be where its
- * place was taken by another since. One that goes round a loop stays one.
+ * Reports whether a frame is a copy of one sent in the last second: COPY_MAYBE if
+ * another frame has replaced its element since. The time is renewed, so that a
+ * frame that circles in a loop remains a copy.
  */
 static __always_inline enum copy group_copy(struct __sk_buff *skb, const struct frame *f)
 {
@@ -136,8 +138,8 @@ static __always_inline enum copy group_copy(struct __sk_buff *skb, const struct 
 	return COPY_SURE;
 }
 
-/* Ingress of a frame to a group with an endpoint's MAC as its source. */
-__noinline int group_look(struct __sk_buff *skb, const struct frame *f, const struct endpoint *from)
+/* Judges a group frame on ingress with an endpoint's MAC as its source. */
+__noinline int group_judge(struct __sk_buff *skb, const struct frame *f, const struct endpoint *from)
 {
 	struct finding found = {
 		.kind = REFLECTED,
@@ -151,10 +153,10 @@ __noinline int group_look(struct __sk_buff *skb, const struct frame *f, const st
 		return 0;
 	copy = group_copy(skb, f);
 	if (copy == COPY_NONE) {
-		duplicate(skb, f, from, 0, CERTAIN, NOT_SENT);
+		duplicate_mac(skb, f, from, 0, CERTAIN, NOT_SENT);
 	} else if (copy == COPY_SURE && from->is.mode == MODE_BRIDGE) {
 		found.sender = from->is.slot;
-		breaks(skb, f, &from->is, &found);
+		violation_report(skb, f, &from->is, &found);
 	}
 	return 0;
 }

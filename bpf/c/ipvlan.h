@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * ipvlan: endpoints that share their parent's MAC and are told apart by their
- * addresses, as the driver does (ipvlan_get_L3_hdr and ipvlan_addr_lookup in
+ * ipvlan: endpoints share their parent's MAC and are distinguished by their
+ * addresses, as in the driver (ipvlan_get_L3_hdr and ipvlan_addr_lookup in
  * drivers/net/ipvlan/ipvlan_core.c).
  *
- * What one sends another of the same parent never comes to the parent: the
- * program on the sender's own interface counts it for both.
+ * Frames between siblings never reach the parent. The sibling program on the
+ * sender's own interface counts them for both endpoints.
  */
 #pragma once
 
@@ -19,9 +19,9 @@
 #include "source.h"
 
 /*
- * Finds the sender of a frame at the parent: by the namespace, if the kernel
- * names it and it is not that to which the source address was given; else by
- * the address, which may be one that it asks for.
+ * Returns the sender of a frame at the parent, or 0: the endpoint of the
+ * socket's namespace, if the kernel names it and the source address is assigned
+ * to another; else the endpoint of the source address, or of a probed address.
  */
 static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
 							 const struct frame *f, __u64 cookie)
@@ -35,7 +35,7 @@ static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
 	return given ? given : address_claimed(skb, f);
 }
 
-/* Egress at the parent. Whether the frame is to be dropped. */
+/* Handles egress at the parent. Reports whether to drop the frame. */
 static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
 	__u64 cookie = sender_cookie(skb);
@@ -44,8 +44,8 @@ static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct fr
 
 	if (!from)
 		return false;
-	if (source_look(skb, f, from, cookie, EGRESS) ||
-	    (asks(f) && asked_look(skb, f, from, cookie)))
+	if (source_judge(skb, f, from, cookie, EGRESS) ||
+	    (asked_possible(f) && asked_judge(skb, f, from, cookie)))
 		return true;
 	frame_measure(skb, f, &n);
 	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
@@ -57,19 +57,19 @@ static __always_inline bool ipvlan_to_itself(const struct frame *f)
 	return *(const __u64 *)&f->to == *(const __u64 *)&f->from; /* MAC and VLAN */
 }
 
-/* host-isolation: the host gets what is handed over, but its answer is lost. */
+/* Judges host-isolation: the host receives the frame that is handed over, but its answer is lost. */
 static __noinline bool ipvlan_isolated(struct __sk_buff *skb, const struct frame *f,
 				       const struct party *from)
 {
 	struct finding found = finding_of(skb, from, 0, HOST_ISOLATION, INGRESS);
 
-	return breaks(skb, f, from, &found);
+	return violation_report(skb, f, from, &found);
 }
 
 /*
- * Ingress at the parent, unicast for its MAC. One that has that MAC as its
- * source too was reflected by the switch, or is one endpoint's to the host
- * itself, which the driver hands over.
+ * Handles a unicast frame on ingress for the parent's MAC. Reports whether to
+ * drop it. If its source is that MAC too, either the switch reflected it, or an
+ * endpoint sent it to the host itself and the driver hands it over.
  */
 static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct frame *f)
 {
@@ -90,8 +90,8 @@ static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct f
 }
 
 /*
- * The cookie of the namespace that the interface is in. There is a helper for
- * that of a socket, in newer kernels, but ARP has none.
+ * Returns the cookie of the interface's namespace. Newer kernels have a helper
+ * for a socket's namespace, but ARP frames have no socket.
  */
 static __always_inline __u64 interface_cookie(struct __sk_buff *skb)
 {
@@ -105,7 +105,7 @@ static __always_inline __u64 interface_cookie(struct __sk_buff *skb)
 	return cookie;
 }
 
-/* Finds what the network says of the endpoint whose interface this is; false if it is unknown. */
+/* Copies the party of the interface's endpoint. Returns false if it is not registered. */
 static __always_inline bool inside_party(const struct inside *at, __u64 cookie, struct party *from)
 {
 	struct namespace_key key = { .cookie = cookie, .ifindex = at->parent };
@@ -114,14 +114,14 @@ static __always_inline bool inside_party(const struct inside *at, __u64 cookie, 
 	if (!known)
 		return false;
 	*from = *known;
-	from->slot = at->slot; /* the namespace may have two */
+	from->slot = at->slot; /* the namespace may have several endpoints */
 	return true;
 }
 
 /*
- * Judges what the parent cannot: what goes to a sibling past it, and whose a
- * frame without a socket is. What the network drops is dropped here, before
- * siblings have their copies. Whether the frame is to be dropped.
+ * Judges frames that the programs on the parent cannot: those to a sibling, and
+ * those without a socket. Enforced kinds are dropped here, before siblings get
+ * their copies. Reports whether to drop the frame.
  */
 static __always_inline bool inside_judge(struct __sk_buff *skb, const struct frame *f,
 					 const struct inside *at, __u64 cookie, bool local)
@@ -135,10 +135,10 @@ static __always_inline bool inside_judge(struct __sk_buff *skb, const struct fra
 	if (!sender_cookie(skb))
 		judged |= 1U << IP_SPOOF;
 	from.exempt |= ~judged;
-	return source_look(skb, f, &from, cookie, EGRESS);
+	return source_judge(skb, f, &from, cookie, EGRESS);
 }
 
-/* Egress at the interface itself. Whether the frame is to be dropped. */
+/* Handles egress at an ipvlan interface. Reports whether to drop the frame. */
 static __always_inline bool ipvlan_sibling(struct __sk_buff *skb)
 {
 	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
@@ -150,7 +150,7 @@ static __always_inline bool ipvlan_sibling(struct __sk_buff *skb)
 	if (!at || !frame_parse(skb, &f) || f.from.vlan)
 		return false;
 	f.from.ifindex = at->parent;
-	/* In mode L2 the driver looks at the address only then. */
+	/* In mode L2 the driver compares addresses only if source and destination MAC are equal. */
 	if (at->mode != MODE_L2 || ipvlan_to_itself(&f))
 		to = address_party(skb, &f, TARGET);
 	if (inside_judge(skb, &f, at, key.cookie, to))

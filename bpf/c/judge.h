@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Violations: who sent a frame, what it broke, and the event that says so.
- * Nothing of this but sender_slot is on the way of a good frame.
+ * Violations: the sender of a frame, the kind of violation, and its event.
  */
 #pragma once
 
@@ -10,23 +9,23 @@
 #include "frame.h"
 #include "layout.h"
 
-/* Times are kept in ticks of 2^20 ns, in 32 bits, and never 0. */
+/* Times are 32-bit ticks of 2^20 ns, and never 0. */
 #define TICK_SHIFT 20
 #define SECOND_TICKS 954
 
-/* At most one event a slot and kind in so many ticks, a tenth of a second. */
+/* At most one event per slot and kind is sent in this time, a tenth of a second. */
 #define EVENT_TICKS 95
 
 /*
- * Whether bpf_get_netns_cookie may be called from TC here: newer than 6.12.
- * Set at load time, so that the verifier never sees the call elsewhere.
+ * True if TC programs may call bpf_get_netns_cookie (kernels after 6.12). It is
+ * set at load time, so the verifier sees no such call on other kernels.
  */
 volatile const bool have_netns_cookie = false;
 
 struct finding {
 	__u64 cookie;
 	__u32 sender, owner, receiver; /* slots, or 0 */
-	__u32 counted; /* the one of these that it is counted for */
+	__u32 counted; /* the slot, of these three, that the violation is counted for */
 	enum kind kind;
 	enum certainty certainty;
 	enum evidence evidence;
@@ -35,7 +34,7 @@ struct finding {
 	__u8 reserved[3];
 };
 
-/* The cookie of the sender's namespace; 0 where the kernel cannot tell. */
+/* Returns the cookie of the sender's namespace, or 0 if the kernel does not name it. */
 static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 {
 	/* Without a socket the helper would name the initial namespace. */
@@ -45,8 +44,8 @@ static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 }
 
 /*
- * Whether a frame's socket is one of a namespace's or, where the kernel cannot
- * tell, there is one.
+ * Reports whether a frame's socket is in the namespace with the given cookie or,
+ * if the kernel does not name the namespace, whether the frame has a socket.
  */
 static __always_inline bool sent_from(struct __sk_buff *skb, __u64 cookie)
 {
@@ -55,7 +54,7 @@ static __always_inline bool sent_from(struct __sk_buff *skb, __u64 cookie)
 	return sender ? sender == cookie : frame_socket(skb);
 }
 
-/* The endpoint of a namespace on this parent, in this VLAN or all, or 0. */
+/* Returns a namespace's endpoint on the frame's parent and VLAN, or on the parent in all VLANs, or 0. */
 static __always_inline const struct party *sender_party(const struct frame *f, __u64 cookie)
 {
 	struct namespace_key key = {
@@ -77,13 +76,13 @@ static __always_inline __u32 ticks_now(void)
 	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT | 1;
 }
 
-/* Whether a time, 0 for never, was within the last second. */
+/* Reports whether a tick, 0 if never, is within the last second. */
 static __always_inline bool ticks_recent(__u32 when)
 {
 	return when && ticks_now() - when <= SECOND_TICKS;
 }
 
-/* Takes the right to send the next event; counts it as left out otherwise. */
+/* Reports whether an event may be sent now; if not, counts it as left out. */
 static __always_inline bool event_due(struct violation *v)
 {
 	__u32 now = ticks_now();
@@ -145,7 +144,7 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct frame
 	bpf_ringbuf_submit(e, 0);
 }
 
-/* The violations of a slot, made when there are none; else those of slot 0. */
+/* Returns the violations of a slot, which it adds if missing, or those of slot 0 if it cannot. */
 static __always_inline struct violations *violations_of(__u32 slot)
 {
 	struct violations *all = bpf_map_lookup_elem(&violations, &slot);
@@ -162,10 +161,10 @@ static __always_inline struct violations *violations_of(__u32 slot)
 }
 
 /*
- * Counts a violation, and sends an event where one is due. As all functions
- * that are not static it is verified once, by itself, and returns a number.
+ * Counts a violation, and sends an event if one is due. Like all functions that
+ * are not static, it is verified once, by itself, and must return a number.
  */
-__noinline int violation(struct __sk_buff *skb, const struct frame *f, const struct finding *found)
+__noinline int violation_count(struct __sk_buff *skb, const struct frame *f, const struct finding *found)
 {
 	struct violations *all;
 	struct violation *v;
@@ -187,9 +186,10 @@ __noinline int violation(struct __sk_buff *skb, const struct frame *f, const str
 }
 
 /*
- * What is found about a frame whose sender is known: by its namespace's cookie,
- * where that is known (else 0) and the kernel can tell; else by its MAC or, of
- * ipvlan, which shares it, by its address.
+ * Returns a finding about a frame whose sender is known. The evidence is the
+ * cookie of the sender's namespace, if cookie is not 0 and the kernel names that
+ * of the frame. Else it is the source MAC or, for ipvlan, whose endpoints share a
+ * MAC, the source address.
  */
 static __always_inline struct finding finding_of(struct __sk_buff *skb, const struct party *from,
 						 __u64 cookie, enum kind kind, enum way way)
@@ -213,18 +213,18 @@ static __always_inline struct finding finding_of(struct __sk_buff *skb, const st
 }
 
 /*
- * Counts a violation for an endpoint, unless its network exempts it. Whether
- * the frame is to be dropped.
+ * Counts a violation for an endpoint, unless its network exempts the kind.
+ * Reports whether to drop the frame.
  */
-static __always_inline bool breaks(struct __sk_buff *skb, const struct frame *f,
-				   const struct party *who, struct finding *found)
+static __always_inline bool violation_report(struct __sk_buff *skb, const struct frame *f,
+					     const struct party *party, struct finding *found)
 {
 	__u32 bit = 1U << found->kind;
 
-	if (who->exempt & bit)
+	if (party->exempt & bit)
 		return false;
-	found->counted = who->slot;
-	found->dropped = !!(who->enforce & bit);
-	violation(skb, f, found);
+	found->counted = party->slot;
+	found->dropped = !!(party->enforce & bit);
+	violation_count(skb, f, found);
 	return found->dropped;
 }

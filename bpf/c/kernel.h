@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * The kernel's own types: of each, the members that are read, wherever they
- * stand in the kernel that runs.
+ * The kernel's own types, with the members that the programs read. CO-RE
+ * relocates them to their offsets in the running kernel.
  */
 #pragma once
 
@@ -12,9 +12,8 @@
 #include <bpf/bpf_core_read.h>
 
 /*
- * Whether the programs may read them: the kernel describes its types, and lets
- * programs read its memory. Set at load time, so that the verifier never sees
- * a read elsewhere.
+ * True if the kernel has BTF and lets programs read its memory. It is set at
+ * load time, so the verifier sees no such read on other kernels.
  */
 volatile const bool have_kernel_types = false;
 
@@ -49,12 +48,12 @@ struct skb_shared_info___kernel {
 	unsigned int gso_type;
 } __attribute__((preserve_access_index));
 
-/* Of gso_type (include/linux/skbuff.h). */
+/* Bits of gso_type (include/linux/skbuff.h). */
 #define GSO_TCP (1U << 0 | 1U << 4)
 #define GSO_UDP_FRAGMENTS (1U << 16)
 #define GSO_UDP_SEGMENTS (1U << 17)
 
-/* Reads how a super-packet will be cut. */
+/* Returns gso_type, which determines how the kernel segments a super-packet. */
 static __always_inline __u32 kernel_gso_type(struct __sk_buff *skb)
 {
 	const struct sk_buff___kernel *k = (const void *)skb;
@@ -66,7 +65,7 @@ static __always_inline __u32 kernel_gso_type(struct __sk_buff *skb)
 	return type;
 }
 
-/* Returns the offset of the transport header inside a tunnel; 0 if there is no tunnel. */
+/* Returns the offset of the transport header inside a tunnel, or 0 if there is no tunnel. */
 static __always_inline __u32 kernel_inner_transport(struct __sk_buff *skb)
 {
 	const struct sk_buff___kernel *k = (const void *)skb;

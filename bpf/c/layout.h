@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * The pinned layout, version 1: what the datapath, the hook, the agent and the
- * command line share. bpf/layout.go says the same in Go, and a test holds the
- * two together. A change of any of this is a new version.
+ * The pinned layout, version 1: the types that the datapath, the hook, the
+ * agent and the command line share. bpf/layout.go has the same types in Go, and
+ * a test compares them. A change of any of them is a new version.
  */
 #pragma once
 
@@ -11,63 +11,63 @@
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 
-/* What an endpoint's interface is; 0 is none of these. */
+/* The mode of an endpoint's interface; 0 if it has none. */
 enum mode {
 	MODE_BRIDGE = 1,
 	MODE_PRIVATE,
 	MODE_VEPA,
 	MODE_PASSTHRU,
 	MODE_SOURCE,
-	MODE_L2, /* of ipvlan, from here on */
+	MODE_L2, /* this and the next two are ipvlan's */
 	MODE_L3,
 	MODE_L3S,
 } __attribute__((packed));
 
-/* The entry is the parent's own MAC: its frames are the host's. */
+/* The MAC is the parent's own: its frames are the host's. */
 #define ENDPOINT_PARENT 0x01
-/* The same, of a parent whose MAC ipvlan endpoints share: addresses tell. */
+/* The same, and ipvlan endpoints share the MAC: only addresses distinguish them. */
 #define ENDPOINT_IPVLAN 0x02
-/* It finds IPv6 addresses of its own: those are not judged. */
+/* The container configures IPv6 addresses itself, as with SLAAC: those are not judged. */
 #define ENDPOINT_OWN_IPV6 0x04
-/* It forwards: the sources of IP headers are not judged. */
+/* The container forwards: source addresses in IP headers are not judged. */
 #define ENDPOINT_ROUTER 0x08
 
 struct endpoint_key {
 	__u8 mac[6];
-	__u16 vlan; /* 0: untagged */
+	__u16 vlan; /* 0 if untagged */
 	__u32 ifindex; /* of the parent */
 };
 
-/* Who a MAC, an address or a namespace leads to, and what its network says. */
+/* The endpoint that has a MAC, an address or a namespace, and its network's rules. */
 struct party {
-	__u32 slot; /* 0: not counted */
-	__u32 enforce; /* 1 << enum kind: such frames are dropped */
-	__u32 exempt; /* 1 << enum kind: such frames are not judged */
+	__u32 slot; /* 0 if it is not counted */
+	__u32 enforce; /* bits 1 << enum kind, whose frames are dropped */
+	__u32 exempt; /* bits 1 << enum kind, whose frames are not judged */
 	enum mode mode;
 	__u8 flags;
-	__u16 ns; /* the lowest bits of its namespace's cookie; 0: unknown */
+	__u16 ns; /* the lowest 16 bits of its namespace's cookie, or 0 if unknown */
 };
 
 struct endpoint {
 	struct party is;
 	__u64 cookie; /* of the namespace that owns the MAC */
-	__be32 addr4; /* the first that it was given, or 0 */
+	__be32 addr4; /* the first assigned IPv4 address, or 0 */
 	__u32 reserved;
-	__be32 addr6[4]; /* the same */
+	__be32 addr6[4]; /* the first assigned IPv6 address, or 0 */
 };
 
-/* What an endpoint has done of late, by slot. */
+/* The recent actions of an endpoint, by slot. */
 struct state {
-	__u32 out; /* TICKs: when it last sent a sibling or the host something by the wire; 0: never */
-	__u32 since; /* TICKs: of the first of those that wait */
-	__u32 waiting; /* frames to siblings, in mode vepa, of which none has come back */
-	__u32 probed; /* TICKs: when it last asked whether an address is free; 0: never */
+	__u32 out; /* tick of the last frame sent to a sibling or the host by the wire, or 0 */
+	__u32 since; /* tick of the oldest of the waiting frames */
+	__u32 waiting; /* frames to siblings, in mode vepa, since one was last reflected */
+	__u32 probed; /* tick of the last probe for an address, or 0 */
 };
 
-/* A frame to a group that an endpoint has sent. */
+/* The fingerprint of a group frame that an endpoint has sent. */
 struct print {
-	__u32 hash; /* of what its copy has too */
-	__u32 when; /* TICKs; 0: never */
+	__u32 hash; /* of the fields that a reflected copy shares */
+	__u32 when; /* tick, or 0 if the element is unused */
 };
 
 struct vlan_key {
@@ -87,10 +87,10 @@ struct address_key {
 	__u32 vlan;
 };
 
-/* As the slot of an address: the host has it on the parent. */
+/* The slot of an address that the host has on the parent. */
 #define ADDRESS_HOST 0xffffffff
 
-/* An ipvlan interface, as the program on it knows it. */
+/* An ipvlan interface, by which the sibling program identifies itself. */
 struct inside_key {
 	__u64 cookie; /* of the namespace that it is in */
 	__u32 ifindex; /* in that namespace */
@@ -112,9 +112,9 @@ struct source_key {
 };
 
 struct parent {
-	__u32 slot; /* the passthru endpoint that has the parent whole, or 0 */
+	__u32 slot; /* of the passthru endpoint that owns the parent, or 0 */
 	__u8 mac[6];
-	__u8 flags; /* for the agent alone */
+	__u8 flags; /* used by the agent only */
 	__u8 reserved;
 };
 
@@ -124,12 +124,12 @@ enum cast { UNICAST, MULTICAST, BROADCAST, CASTS };
 
 struct count {
 	__u64 packets; /* wire segments */
-	__u64 bytes; /* of all of them: Ethernet header to end of payload */
+	__u64 bytes; /* of all segments, from the Ethernet header to the end of the payload */
 };
 
 /*
- * What can be seen from the parent: of frames to groups, only what is sent to
- * the wire.
+ * The traffic that a program on the parent sees. It sees group frames only
+ * when they leave for the wire.
  */
 enum counter { RECEIVE_LOCAL, RECEIVE_EXTERNAL, TRANSMIT_LOCAL, TRANSMIT_EXTERNAL };
 #define COUNTERS (TRANSMIT_EXTERNAL + CASTS)
@@ -149,7 +149,7 @@ enum kind {
 	REFLECTED,
 	DUPLICATE_MAC,
 	DUPLICATE_IP,
-	MODE_DRIFT, /* this and the next three are judged by the agent */
+	MODE_DRIFT, /* this and the next three are found by the agent */
 	MAC_DRIFT,
 	ADDRESS_DRIFT,
 	PASSTHRU_SHARED,
@@ -157,18 +157,18 @@ enum kind {
 	HOST_ISOLATION,
 	ROGUE_DHCP,
 	ROGUE_RA,
-	UNANSWERED, /* by the agent too */
+	UNANSWERED, /* found by the agent too */
 	KINDS
 } __attribute__((packed));
 
 struct violation {
 	__u64 packets;
-	__u64 dropped; /* of these */
-	__u32 last; /* TICKs: when the last event was sent; 0: never */
-	__u32 left_out; /* events held back since then */
+	__u64 dropped; /* included in packets */
+	__u32 last; /* tick of the last event, or 0 if none was sent */
+	__u32 left_out; /* violations since then without an event */
 };
 
-/* One more kind is one more member at the end, which migrating adds. */
+/* A new kind is a new element at the end, which the migration adds. */
 struct violations {
 	struct violation of[KINDS];
 };
@@ -192,7 +192,7 @@ enum lost { LOST_EVENTS, LOST_UNKNOWN, LOST };
 #define EVENT_BYTES 96
 
 struct event {
-	__u64 time; /* ns since boot, suspension included */
+	__u64 time; /* ns since boot, suspended time included */
 	__u64 cookie; /* of the sender's namespace, or 0 */
 	__u64 left_out;
 	__u32 ifindex;
@@ -200,9 +200,9 @@ struct event {
 	__u32 sender; /* slots, or 0 */
 	__u32 owner;
 	__u32 receiver;
-	__u32 counted; /* the one of these that it is counted for */
+	__u32 counted; /* the slot, of these three, that the violation is counted for */
 	__u32 length; /* of the frame, Ethernet header included */
-	__u16 captured; /* how much of bytes is set */
+	__u16 captured; /* length of the valid part of bytes */
 	__u8 kind;
 	__u8 certainty;
 	__u8 evidence;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * The maps of the pinned layout, and what is in the small ones. Included by
- * layout.h, whose types they have.
+ * The maps of the pinned layout, and the types of the small ones. layout.h
+ * includes this file and defines the other types.
  */
 #pragma once
 
-/* The sizes here are the least; bpf.Load sets them from its options. */
+/* Sizes are minimums here; bpf.Load sets them from its options. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct endpoint_key);
@@ -15,17 +15,17 @@ struct {
 } endpoints SEC(".maps");
 
 /*
- * What is known of the sources whose MAC and VLAN have an index as their hash.
- * endpoint is 1 once one of them was registered: others are not worth a look-up
- * on ingress, where most are strangers of the LAN. It stays 1, as others may
- * have the same hash.
+ * One element for all sources whose MAC and VLAN hash to its index. endpoint is
+ * 1 once an endpoint among them was registered. If it is 0, ingress skips the
+ * look-up, because most sources there are other machines of the LAN. It stays 1,
+ * because another endpoint may have the same hash.
  */
 #define FILTER_BITS 16
 #define FILTER_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio */
 
 struct filter {
 	__u8 endpoint;
-	__u8 seen[2]; /* by way: the epoch in which a stranger was noted last */
+	__u8 seen[2]; /* by enum way: the epoch in which an unknown source was last noted */
 };
 
 struct {
@@ -36,10 +36,10 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } filter SEC(".maps");
 
-/* MACs on the LAN that are no endpoints', as many as fit. */
+/* Unknown source MACs: those of the LAN that belong to no endpoint, as many as fit. */
 struct unknown {
 	__u64 first, last; /* coarse monotonic ns */
-	__u8 ways; /* 1 << enum way */
+	__u8 ways; /* bits 1 << enum way */
 	__u8 reserved[7];
 };
 
@@ -51,7 +51,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } unknown SEC(".maps");
 
-/* 1 to 255, set by userspace: in each, a stranger is noted once. 0: none is. */
+/* The epoch, 1 to 255, set by the agent; an unknown source is noted once in each. If it is 0, none is. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -60,7 +60,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } epoch SEC(".maps");
 
-/* New entries that a CPU may still make in this window. */
+/* The entries that a CPU has added in the current window. */
 struct budget {
 	__u64 since; /* coarse monotonic ns */
 	__u64 used;
@@ -73,7 +73,7 @@ struct {
 	__uint(max_entries, 1);
 } budget SEC(".maps");
 
-/* Only userspace inserts into these, so their memory grows with use. */
+/* Only userspace inserts into the following maps, so they need no preallocation. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct source_key);
@@ -110,7 +110,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } insides SEC(".maps");
 
-/* VLANs that have a sub-interface of their own, at which they are counted. */
+/* VLANs with a sub-interface of their own, on which their frames are counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct vlan_key);
@@ -155,8 +155,9 @@ struct {
 } prints SEC(".maps");
 
 /*
- * Made with a slot's first violation, as few ever have one. There is room for
- * every slot; slot 0, which is made by userspace, takes what finds no memory.
+ * An element is added at a slot's first violation, because few slots ever have
+ * one. There is room for every slot. Slot 0, which userspace adds, counts the
+ * violations for which an element could not be allocated.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -173,7 +174,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
-/* What found no room: events in the ring buffer, strangers in their map. */
+/* Losses: events without room in the ring buffer, unknown sources without room in their map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32); /* enum lost */

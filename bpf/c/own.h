@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Other macvlan interfaces that a container has on the parent, as an engine's
- * own network gives it: their MACs are its own. Only looked for before a frame
- * is called forged.
+ * Other macvlan interfaces of a container on the same parent, such as one of its
+ * engine's own network: their MACs belong to the container too. They are searched
+ * only before a frame counts as forged.
  */
 #pragma once
 
@@ -12,13 +12,13 @@
 #include "layout.h"
 
 /*
- * Of struct macvlan_port and struct macvlan_dev (drivers/net/macvlan.c), which
- * are a module's and not among the kernel's types. Reads of anything else find
- * no such MAC.
+ * Offsets in struct macvlan_port and struct macvlan_dev (drivers/net/macvlan.c),
+ * which a module defines, so that the kernel's BTF lacks them. If the offsets are
+ * wrong, the search finds no MAC.
  */
 #define MACVLAN_HASH_BITS 8
-#define MACVLAN_PORT_HASH 8 /* vlan_hash, behind a pointer */
-#define MACVLAN_DEV_HLIST 24 /* hlist, behind three pointers, the first of them to the net_device */
+#define MACVLAN_PORT_HASH 8 /* vlan_hash, after a pointer */
+#define MACVLAN_DEV_HLIST 24 /* hlist, after three pointers, of which the first is to the net_device */
 #define GOLDEN_RATIO_64 0x61c8864680b583ebULL /* include/linux/hash.h */
 
 #define BUCKET_MAX 8
@@ -35,7 +35,7 @@ static __always_inline __u64 own_mac(const __u8 *mac)
 #endif
 }
 
-/* Reads the address of a device as own_mac has it. */
+/* Returns the MAC of a device in the form of own_mac. */
 static __always_inline __u64 own_mac_of(const struct net_device___kernel *dev)
 {
 	const unsigned char *at = BPF_CORE_READ(dev, dev_addr);
@@ -45,7 +45,7 @@ static __always_inline __u64 own_mac_of(const struct net_device___kernel *dev)
 	return own_mac(mac);
 }
 
-/* Finds the macvlan interface on the parent that has a MAC, as the driver does (macvlan_hash_lookup). */
+/* Returns the macvlan interface on the parent with a MAC, or 0, as macvlan_hash_lookup in the driver. */
 static __always_inline const struct net_device___kernel *own_device(struct __sk_buff *skb, __u64 mac)
 {
 	const struct sk_buff___kernel *k = (const void *)skb;
@@ -75,14 +75,15 @@ static __always_inline bool own_registered(const struct net_device___kernel *dev
 	const struct endpoint *e;
 
 	bpf_probe_read_kernel(key.mac, sizeof(key.mac), at);
-	e = endpoint_find(&key);
+	e = endpoint_lookup(&key);
 	return e && e->is.slot == slot;
 }
 
 /*
- * Reports whether the source MAC of a frame is that of another macvlan
- * interface of the sender's. If the endpoint's own interface has no longer the
- * MAC that it was given, that other one may be it, and its MAC is forged.
+ * Reports whether the source MAC of a frame belongs to another macvlan interface
+ * of the sender. It returns false if no interface of the namespace has the
+ * registered MAC any more: then the interface with the source MAC may be the
+ * endpoint's own with a changed MAC, and the frame is forged.
  */
 __noinline int own_other(struct __sk_buff *skb, const struct frame *f, const struct party *sender)
 {

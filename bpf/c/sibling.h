@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Endpoints of one parent, and the host, that send each other something by way
- * of the wire: private-attempt, host-isolation and vepa-unreflected when it
- * leaves; private-leak, vepa-bypass and duplicate-mac when it comes in.
+ * Frames between endpoints of one parent, or an endpoint and the host, by way of
+ * the wire: private-attempt, host-isolation and vepa-unreflected on egress;
+ * private-leak, vepa-bypass and duplicate-mac on ingress.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #define ARP_OPERATION 6
 #define ARP_REQUEST 1 /* RFC 826 */
 
-/* So many frames to siblings, in a second or more, of which none comes back. */
+/* vepa-unreflected: this many frames to siblings, in a second or more, without a reflected one. */
 #define WAITING_MIN 3
 
 static __always_inline struct state *state_of(const struct party *p)
@@ -24,7 +24,7 @@ static __always_inline struct state *state_of(const struct party *p)
 	return bpf_map_lookup_elem(&states, &slot);
 }
 
-/* Whether an endpoint has sent a sibling or the host something of late. */
+/* Reports whether an endpoint sent a frame to a sibling or the host in the last second. */
 static __always_inline bool sent_of_late(const struct party *p)
 {
 	const struct state *s = state_of(p);
@@ -32,7 +32,7 @@ static __always_inline bool sent_of_late(const struct party *p)
 	return s && ticks_recent(s->out);
 }
 
-/* vepa-unreflected: notes a frame to a sibling, and judges. */
+/* Notes a frame to a sibling. Reports whether it is a violation (vepa-unreflected). */
 static __always_inline bool vepa_waits(const struct party *from, struct finding *found)
 {
 	struct state *s = state_of(from);
@@ -49,7 +49,7 @@ static __always_inline bool vepa_waits(const struct party *from, struct finding 
 	return s->waiting >= WAITING_MIN && now - s->since >= SECOND_TICKS;
 }
 
-/* A frame of an endpoint's own has come back. */
+/* Notes that a frame of the endpoint was reflected. */
 static __always_inline void vepa_back(const struct endpoint *from)
 {
 	struct state *s = state_of(&from->is);
@@ -58,7 +58,7 @@ static __always_inline void vepa_back(const struct endpoint *from)
 		s->waiting = 0;
 }
 
-/* Whether it is a violation that an endpoint seeks a sibling; finds which. */
+/* Reports whether contacting a sibling is a violation; if so, sets the finding's kind. */
 static __always_inline bool sibling_sought(const struct party *from, __u32 slot,
 					   struct finding *found)
 {
@@ -70,10 +70,10 @@ static __always_inline bool sibling_sought(const struct party *from, __u32 slot,
 }
 
 /*
- * Egress of a frame to a sibling's MAC, or the host's. Whether it is to be
- * dropped.
+ * Judges a frame on egress to a sibling's MAC, or the host's. Reports whether to
+ * drop it.
  */
-__noinline bool local_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
 				  const struct endpoint *from, const struct endpoint *to)
 {
 	struct finding found;
@@ -87,20 +87,20 @@ __noinline bool local_look(struct __sk_buff *skb, const struct frame *f,
 		s->out = ticks_now();
 	if (!(to->is.flags & ENDPOINT_PARENT) && !sibling_sought(&from->is, to->is.slot, &found))
 		return false;
-	return breaks(skb, f, &from->is, &found);
+	return violation_report(skb, f, &from->is, &found);
 }
 
-/* The endpoint, or host, whose MAC a frame on egress is for, or 0. */
-static __always_inline const struct endpoint *local_find(const struct frame *f)
+/* Returns the endpoint, or the host, that has the destination MAC of a frame on egress, or 0. */
+static __always_inline const struct endpoint *local_endpoint(const struct frame *f)
 {
 	const struct filter *at = filter_at(&f->to);
 
-	return at && at->endpoint ? endpoint_find(&f->to) : 0;
+	return at && at->endpoint ? endpoint_lookup(&f->to) : 0;
 }
 
 /*
- * Reads the address that an ARP request or a neighbour solicitation asks for.
- * A probe, which has no source, asks whether it is free.
+ * Reads the target address of an ARP request or a neighbour solicitation. Returns
+ * false for other frames and for a probe, which has no source address.
  */
 static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame *f,
 				       struct address_key *key)
@@ -116,8 +116,8 @@ static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame
 	return solicit_read(skb, f, key, &sourced) && sourced;
 }
 
-/* Reports whether a frame asks if an address is free (RFC 5227, RFC 4862). */
-static __always_inline bool probes(struct __sk_buff *skb, const struct frame *f)
+/* Reports whether a frame is a probe for an address (RFC 5227, RFC 4862). */
+static __always_inline bool is_probe(struct __sk_buff *skb, const struct frame *f)
 {
 	struct address_key key = {};
 	bool sourced = true;
@@ -128,16 +128,15 @@ static __always_inline bool probes(struct __sk_buff *skb, const struct frame *f)
 }
 
 /*
- * Egress of an endpoint's frame that may ask for an address. Whether it is to
- * be dropped.
+ * Judges an endpoint's frame on egress that may be an ARP request or a neighbour
+ * solicitation. Reports whether to drop it.
  */
-__noinline bool asked_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool asked_judge(struct __sk_buff *skb, const struct frame *f,
 				  const struct party *from, __u64 cookie)
 {
 	struct address_key key = {};
-	const struct party *of;
+	const struct party *target;
 	struct finding found;
-
 	struct state *s;
 
 	if (!f || !from)
@@ -145,29 +144,30 @@ __noinline bool asked_look(struct __sk_buff *skb, const struct frame *f,
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
 	if (!asked_read(skb, f, &key)) {
-		s = probes(skb, f) ? state_of(from) : 0;
+		s = is_probe(skb, f) ? state_of(from) : 0;
 		if (s)
 			s->probed = ticks_now();
 		return false;
 	}
 	found = finding_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
-	of = bpf_map_lookup_elem(&addresses, &key);
-	if (!of || of->slot == from->slot)
+	target = bpf_map_lookup_elem(&addresses, &key);
+	if (!target || target->slot == from->slot)
 		return false;
-	if (of->slot != ADDRESS_HOST && !sibling_sought(from, of->slot, &found))
+	if (target->slot != ADDRESS_HOST && !sibling_sought(from, target->slot, &found))
 		return false;
-	return breaks(skb, f, from, &found);
+	return violation_report(skb, f, from, &found);
 }
 
-static __always_inline bool asks(const struct frame *f)
+/* Reports whether a frame may be an ARP request or a neighbour solicitation. */
+static __always_inline bool asked_possible(const struct frame *f)
 {
 	return f->proto == bpf_htons(ETH_P_ARP) || f->proto == bpf_htons(ETH_P_IPV6);
 }
 
-/* duplicate-mac: a frame that the endpoint whose MAC it has did not send. */
-static __always_inline bool duplicate(struct __sk_buff *skb, const struct frame *f,
-				      const struct endpoint *owner, __u32 receiver,
-				      enum certainty certainty, enum evidence evidence)
+/* Counts duplicate-mac: the owner of the source MAC did not send the frame. Reports whether to drop it. */
+static __always_inline bool duplicate_mac(struct __sk_buff *skb, const struct frame *f,
+					  const struct endpoint *owner, __u32 receiver,
+					  enum certainty certainty, enum evidence evidence)
 {
 	struct finding found = {
 		.kind = DUPLICATE_MAC,
@@ -178,15 +178,16 @@ static __always_inline bool duplicate(struct __sk_buff *skb, const struct frame 
 		.receiver = receiver,
 	};
 
-	return breaks(skb, f, &owner->is, &found);
+	return violation_report(skb, f, &owner->is, &found);
 }
 
 /*
- * A frame between siblings on ingress that the sender has not sent to the
- * wire of late: handed over past it, or another's. One in mode vepa without a
- * socket may be either.
+ * Judges a frame between siblings on ingress, if its source has sent none to the
+ * wire in the last second. Either it was handed over past the wire (vepa-bypass),
+ * or another machine sent it (duplicate-mac). In mode vepa, a frame without a
+ * socket may be either; ARP then is not judged. Reports whether to drop the frame.
  */
-__noinline bool unsent_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool unsent_judge(struct __sk_buff *skb, const struct frame *f,
 				   const struct endpoint *from, const struct endpoint *to)
 {
 	struct finding found;
@@ -199,16 +200,17 @@ __noinline bool unsent_look(struct __sk_buff *skb, const struct frame *f,
 	if (vepa && !frame_socket(skb) && f->proto == bpf_htons(ETH_P_ARP))
 		return false;
 	if (!vepa || !frame_socket(skb) || (found.cookie && found.evidence != NETNS_COOKIE))
-		return duplicate(skb, f, from, to->is.slot, SUSPECTED, NOT_SENT);
+		return duplicate_mac(skb, f, from, to->is.slot, SUSPECTED, NOT_SENT);
 	found.receiver = to->is.slot;
 	if (found.evidence != NETNS_COOKIE) {
 		found.certainty = SUSPECTED;
 		found.evidence = SOCKET;
 	}
-	return breaks(skb, f, &from->is, &found);
+	return violation_report(skb, f, &from->is, &found);
 }
 
-__noinline bool leak_look(struct __sk_buff *skb, const struct frame *f,
+/* Counts private-leak, for the receiver. Reports whether to drop the frame. */
+__noinline bool leak_judge(struct __sk_buff *skb, const struct frame *f,
 				 const struct endpoint *from, const struct endpoint *to)
 {
 	struct finding found;
@@ -217,12 +219,12 @@ __noinline bool leak_look(struct __sk_buff *skb, const struct frame *f,
 		return false;
 	found = finding_of(skb, &from->is, from->cookie, PRIVATE_LEAK, INGRESS);
 	found.receiver = to->is.slot;
-	return breaks(skb, f, &to->is, &found);
+	return violation_report(skb, f, &to->is, &found);
 }
 
 /*
- * Ingress of a frame from an endpoint to a sibling, or to the host, that the
- * driver has no reason to hand over. Whether it is to be dropped.
+ * Judges a frame on ingress from an endpoint to a sibling, or to the host, in
+ * modes in which the driver does not hand frames over. Reports whether to drop it.
  */
 static __always_inline bool wire_judge(struct __sk_buff *skb, const struct frame *f,
 				       const struct endpoint *from, const struct endpoint *to)
@@ -230,6 +232,6 @@ static __always_inline bool wire_judge(struct __sk_buff *skb, const struct frame
 	if (from->is.slot == to->is.slot)
 		return false;
 	if (!sent_of_late(&from->is))
-		return unsent_look(skb, f, from, to);
-	return to->is.mode == MODE_PRIVATE && leak_look(skb, f, from, to);
+		return unsent_judge(skb, f, from, to);
+	return to->is.mode == MODE_PRIVATE && leak_judge(skb, f, from, to);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * What an endpoint says of itself: ip-spoof, a source address that it was not
- * given, and what only servers say, rogue-dhcp and rogue-ra.
+ * Forged sources and server messages: ip-spoof, a source address that is not
+ * assigned to the endpoint, and rogue-dhcp and rogue-ra, messages that only
+ * servers and routers send.
  *
- * Most frames are known for good by one look at the header (source_plain). The
- * rest is looked at more closely, and most of it is good too.
+ * source_plain accepts most frames by their header alone. source_judge examines
+ * the others, of which most are valid too.
  */
 #pragma once
 
@@ -15,17 +16,17 @@
 
 #define DHCP_SERVER 67 /* RFC 2131, section 4.1 */
 #define DHCP_CLIENT 68
-#define DHCP_REPLY 2 /* section 2: op of what servers send */
+#define DHCP_REPLY 2 /* section 2: op of a server's message */
 #define DHCPV6_SERVER 547 /* RFC 8415, section 7.2 */
 #define DHCPV6_CLIENT 546
-#define DHCPV6_ADVERTISE 2 /* section 7.3: what servers alone send clients */
+#define DHCPV6_ADVERTISE 2 /* section 7.3: this and the next two are sent by servers only */
 #define DHCPV6_REPLY 7
 #define DHCPV6_RECONFIGURE 10
 #define ND_ROUTER_ADVERT 134 /* RFC 4861, section 4.2 */
 #define ND_NEIGHBOUR_ADVERT 136 /* section 4.4 */
 
-/* Whether the sources of its IP headers are judged. */
-static __always_inline bool source_judged(const struct party *from)
+/* Reports whether source addresses in the endpoint's IP headers are judged. */
+static __always_inline bool source_ip_judged(const struct party *from)
 {
 	return !(from->exempt & 1U << IP_SPOOF) && !(from->flags & ENDPOINT_ROUTER);
 }
@@ -35,7 +36,7 @@ static __always_inline bool source_plain4(const struct iphdr *ip, const void *en
 {
 	const __be16 *port = (void *)(ip + 1);
 
-	if ((void *)port > end || (ip->saddr != from->addr4 && source_judged(&from->is)))
+	if ((void *)port > end || (ip->saddr != from->addr4 && source_ip_judged(&from->is)))
 		return false;
 	if (ip->protocol != IPPROTO_UDP)
 		return true;
@@ -52,7 +53,7 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 	if ((void *)port > end)
 		return false;
 	if (((is[0] ^ first[0]) | (is[1] ^ first[1]) | (is[2] ^ first[2]) | (is[3] ^ first[3])) &&
-	    source_judged(&from->is) && !(from->is.flags & ENDPOINT_OWN_IPV6))
+	    source_ip_judged(&from->is) && !(from->is.flags & ENDPOINT_OWN_IPV6))
 		return false;
 	if (ip6->nexthdr == IPPROTO_TCP)
 		return true;
@@ -60,7 +61,7 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 	       port[0] != bpf_htons(DHCPV6_SERVER) && port[1] != bpf_htons(DHCPV6_CLIENT);
 }
 
-/* Whether nothing in a frame of an endpoint's is worth a closer look. */
+/* Reports whether an endpoint's frame is valid by its headers, so that source_judge need not examine it. */
 static __always_inline bool source_plain(struct __sk_buff *skb, const struct frame *f,
 					 const struct endpoint *from)
 {
@@ -76,7 +77,7 @@ static __always_inline bool source_plain(struct __sk_buff *skb, const struct fra
 	return f->proto != bpf_htons(ETH_P_ARP);
 }
 
-/* An address that nobody is given: none, or link-local of IPv6 (RFC 4291). */
+/* Reports whether an address is never assigned: the unspecified one, or IPv6 link-local (RFC 4291). */
 static __always_inline bool source_free(const struct address_key *key, bool v6)
 {
 	const __be32 *word = (const __be32 *)key->addr;
@@ -87,7 +88,7 @@ static __always_inline bool source_free(const struct address_key *key, bool v6)
 	       !(word[0] | word[1] | word[2] | word[3]);
 }
 
-/* ip-spoof, of an address that an endpoint has in its frame as its own. */
+/* Judges ip-spoof of a source address in an endpoint's frame. Reports whether to drop it. */
 static __always_inline bool source_spoof(struct __sk_buff *skb, const struct frame *f,
 					 const struct party *from, struct finding *found,
 					 const struct address_key *key)
@@ -98,10 +99,10 @@ static __always_inline bool source_spoof(struct __sk_buff *skb, const struct fra
 		return false;
 	owner = address_given(key);
 	if (owner && (owner->slot == from->slot || (owner->ns && owner->ns == from->ns)))
-		return false; /* one of the namespace's own, on whichever of its interfaces */
+		return false; /* assigned to the sender's namespace, on any of its interfaces */
 	found->kind = IP_SPOOF;
 	found->owner = owner ? owner->slot : 0;
-	return breaks(skb, f, from, found);
+	return violation_report(skb, f, from, found);
 }
 
 static __always_inline bool source_rogue(struct __sk_buff *skb, const struct frame *f,
@@ -110,13 +111,13 @@ static __always_inline bool source_rogue(struct __sk_buff *skb, const struct fra
 {
 	found->kind = kind;
 	found->owner = 0;
-	return breaks(skb, f, from, found);
+	return violation_report(skb, f, from, found);
 }
 
 /*
- * Judges a frame of which the datapath cannot read what would tell: of the
- * kinds that it may be, the first that is enforced, else the first that is
- * judged. No receiver needs such frames.
+ * Judges a frame whose relevant part the datapath cannot read. It counts as the
+ * first kind, of those it may be, that is enforced, else as the first that is
+ * judged. No receiver needs such frames. Reports whether to drop the frame.
  */
 static __always_inline bool source_hidden(struct __sk_buff *skb, const struct frame *f,
 					  const struct party *from, struct finding *found,
@@ -136,10 +137,10 @@ static __always_inline bool source_hidden(struct __sk_buff *skb, const struct fr
 	found->owner = 0;
 	found->certainty = SUSPECTED;
 	found->evidence = UNREADABLE;
-	return breaks(skb, f, from, found);
+	return violation_report(skb, f, from, found);
 }
 
-/* Returns the kinds that what stands behind IP may be. */
+/* Returns the kinds (bits) that an unreadable upper layer may be. */
 static __always_inline __u32 source_kinds(const struct frame *f, const struct party *from)
 {
 	if (f->proto == bpf_htons(ETH_P_IP))
@@ -149,7 +150,7 @@ static __always_inline __u32 source_kinds(const struct frame *f, const struct pa
 	return 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << IP_SPOOF;
 }
 
-/* Reports whether a number in a DHCP message to a client is of those that servers alone send. */
+/* Reports whether only servers send DHCP messages with this op (IPv4) or message type (IPv6). */
 static __always_inline bool dhcp_served(__u8 number, bool v6)
 {
 	if (!v6)
@@ -157,7 +158,7 @@ static __always_inline bool dhcp_served(__u8 number, bool v6)
 	return number == DHCPV6_ADVERTISE || number == DHCPV6_REPLY || number == DHCPV6_RECONFIGURE;
 }
 
-/* rogue-dhcp: UDP from a server's port, or a server's message to a client's. */
+/* Judges rogue-dhcp: UDP from a server's port, or a server's message to a client's port. */
 static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct frame *f,
 					const struct party *from, struct finding *found, __u32 upper)
 {
@@ -179,7 +180,7 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 	return dhcp_served(number, v6) && source_rogue(skb, f, from, found, ROGUE_DHCP);
 }
 
-/* rogue-ra, and ip-spoof by a neighbour advertisement. */
+/* Judges rogue-ra, and ip-spoof by a neighbour advertisement. */
 static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct frame *f,
 					 const struct party *from, struct finding *found,
 					 struct address_key *key, __u32 upper)
@@ -200,7 +201,7 @@ static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct fra
 	return source_spoof(skb, f, from, found, key);
 }
 
-/* Judges what stands behind IP. */
+/* Judges the upper layer. Reports whether to drop the frame. */
 static __always_inline bool source_upper(struct __sk_buff *skb, const struct frame *f,
 					 const struct party *from, struct finding *found,
 					 struct address_key *key)
@@ -216,19 +217,19 @@ static __always_inline bool source_upper(struct __sk_buff *skb, const struct fra
 	return false;
 }
 
-/* Whether the source address of a frame, in its header or ARP, is judged. */
+/* Reports whether a frame's source address, in its IP header or ARP, is judged. */
 static __always_inline bool source_counts(const struct frame *f, const struct party *from)
 {
 	if (f->from.vlan)
-		return false; /* that the container has tagged */
+		return false; /* the container itself tagged the frame */
 	if (f->proto == bpf_htons(ETH_P_ARP))
 		return true;
 	if (f->proto == bpf_htons(ETH_P_IPV6) && from->flags & ENDPOINT_OWN_IPV6)
 		return false;
-	return source_judged(from);
+	return source_ip_judged(from);
 }
 
-/* Returns the kinds that what stands behind too many tags may be. */
+/* Returns the kinds (bits) that a frame with too many VLAN tags may be. */
 static __always_inline __u32 source_tagged(const struct frame *f, const struct party *from)
 {
 	__u32 kinds = 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << HOST_ISOLATION;
@@ -239,10 +240,10 @@ static __always_inline __u32 source_tagged(const struct frame *f, const struct p
 }
 
 /*
- * The closer look: judges a frame whose sender is known, by its namespace's
- * cookie maybe (else 0). Whether it is to be dropped.
+ * Judges a frame that source_plain does not accept, whose sender is known. cookie
+ * is that of the sender's namespace, or 0. Reports whether to drop the frame.
  */
-__noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
+__noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
 				   const struct party *from, __u64 cookie, enum way way)
 {
 	struct address_key key = {};
@@ -251,7 +252,7 @@ __noinline bool source_look(struct __sk_buff *skb, const struct frame *f,
 
 	if (!f || !from)
 		return false;
-	/* The host has the same MAC there, and answers for its other interfaces. */
+	/* In passthru the host has the same MAC, and answers for its other interfaces. */
 	if (from->mode == MODE_PASSTHRU && !sent_from(skb, cookie))
 		return false;
 	key.ifindex = f->from.ifindex;

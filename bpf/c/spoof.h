@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
  * mac-spoof: a frame has a source MAC that its sender, an endpoint, does not
- * own. The host, its bridges and macvlans of others send through the parent
- * too, so an unknown source alone is no violation: the sender must be known as
- * an endpoint, by its namespace or, less surely, by its address.
+ * own. The host, its bridges and macvlans that berth did not create send through
+ * the parent too, so an unknown source alone is no violation. The sender must be
+ * identified as an endpoint by its namespace or, as suspected only, by its
+ * source address.
  */
 #pragma once
 
@@ -12,8 +13,8 @@
 
 enum spoof { SPOOF_NONE, SPOOF_FLAGGED, SPOOF_DROPPED };
 
-/* mac-spoof of a frame that comes from another namespace than its source's owner. */
-__noinline int spoof_look(struct __sk_buff *skb, const struct frame *f, const struct endpoint *owner,
+/* Judges a frame that was sent from another namespace than that of its source MAC's owner. */
+__noinline int spoof_judge(struct __sk_buff *skb, const struct frame *f, const struct endpoint *owner,
 			  __u64 cookie, enum way way)
 {
 	struct finding found = {
@@ -32,10 +33,10 @@ __noinline int spoof_look(struct __sk_buff *skb, const struct frame *f, const st
 		return SPOOF_NONE;
 	found.sender = sender->slot;
 	found.owner = owner->is.slot;
-	return breaks(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
+	return violation_report(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
 }
 
-/* Whether a frame whose source has an owner comes from an endpoint other than it. */
+/* Judges mac-spoof of a frame whose source MAC is an endpoint's or the host's. */
 static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struct frame *f,
 					      const struct endpoint *owner, enum way way)
 {
@@ -44,12 +45,13 @@ static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struc
 	if (!have_netns_cookie)
 		return SPOOF_NONE;
 	cookie = bpf_get_netns_cookie(skb);
-	if (cookie == owner->cookie || !frame_socket(skb)) /* of that, the initial namespace's */
+	/* Without a socket the helper names the initial namespace. */
+	if (cookie == owner->cookie || !frame_socket(skb))
 		return SPOOF_NONE;
-	return spoof_look(skb, f, owner, cookie, way);
+	return spoof_judge(skb, f, owner, cookie, way);
 }
 
-/* Judges a frame whose source no endpoint owns; whether it is to be dropped. */
+/* Judges mac-spoof of a frame whose source MAC belongs to no endpoint. Reports whether to drop it. */
 __noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum way way)
 {
 	struct finding found = {
@@ -73,5 +75,5 @@ __noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum
 	if (!sender || own_other(skb, f, sender))
 		return false;
 	found.sender = sender->slot;
-	return breaks(skb, f, sender, &found);
+	return violation_report(skb, f, sender, &found);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Strangers: sources that are no endpoint's. Each is noted once an epoch, and
- * new ones on a budget, so that a flood of forged MACs costs little more than
- * the neighbours of a quiet LAN. Two that share an index of the filter are
- * noted by turns.
+ * Unknown source MACs: those that belong to no endpoint. Each is noted once an
+ * epoch, and new ones on a budget, so that a flood of forged MACs costs little
+ * more than the machines of a quiet LAN. If two share an element of the filter,
+ * whichever sends first in an epoch is noted.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "frame.h"
 #include "layout.h"
 
-/* At most so many new ones a CPU in so long. */
+/* Each CPU adds at most BUDGET entries in BUDGET_NS. */
 #define BUDGET 256
 #define BUDGET_NS 100000000ULL
 
@@ -37,7 +37,7 @@ static __always_inline bool budget_take(__u64 now)
 	return b->used++ < BUDGET;
 }
 
-/* Whether the source is the host's, or an endpoint's that is on another way. */
+/* Reports whether the source belongs to the host or to an endpoint, in the frame's VLAN or without one. */
 static __always_inline bool unknown_owned(const struct frame *f)
 {
 	struct endpoint_key bare = f->from;
@@ -46,7 +46,7 @@ static __always_inline bool unknown_owned(const struct frame *f)
 	return bpf_map_lookup_elem(&endpoints, &f->from) || bpf_map_lookup_elem(&endpoints, &bare);
 }
 
-/* Returns false if the source is to be offered again. */
+/* Notes an unknown source. Returns false if the budget was spent, so that the caller tries again. */
 static __noinline bool unknown_insert(const struct frame *f, enum way way)
 {
 	struct unknown *known = bpf_map_lookup_elem(&unknown, &f->from);
@@ -69,7 +69,7 @@ static __noinline bool unknown_insert(const struct frame *f, enum way way)
 	return true;
 }
 
-/* Notes that the source of a frame, whose place in the filter is at, is a stranger. */
+/* Notes the unknown source of a frame once an epoch. at is its element of the filter. */
 static __always_inline void unknown_note(const struct frame *f, struct filter *at, enum way way)
 {
 	__u32 zero = 0;
