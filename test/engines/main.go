@@ -5,15 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"berth/test/command"
 	"berth/test/results"
+	"berth/test/suite"
 	"berth/test/tree"
 )
 
@@ -29,24 +28,13 @@ type options struct {
 
 func main() {
 	tree.Enter()
-	o, err := parse()
-	if err != nil {
-		exit(2, err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	passed, err := runAll(ctx, o)
-	switch {
-	case err != nil:
-		exit(2, err)
-	case !passed:
-		os.Exit(1)
-	}
-}
-
-func exit(code int, err error) {
-	fmt.Fprintln(os.Stderr, "engines:", err)
-	os.Exit(code)
+	suite.Main("engines", func(ctx context.Context) (bool, error) {
+		o, err := parse()
+		if err != nil {
+			return false, err
+		}
+		return runAll(ctx, o)
+	})
 }
 
 func parse() (*options, error) {
@@ -102,7 +90,7 @@ func build(ctx context.Context, o *options, share string) error {
 		{"test", "-tags", "engines", "-c", "-o", filepath.Join(share, "e2e.test"), "./test/e2e"},
 	}
 	for _, args := range steps {
-		if err := runGo(ctx, ".", args...); err != nil {
+		if err := command.Go(ctx, ".", args...); err != nil {
 			return err
 		}
 	}
@@ -110,17 +98,6 @@ func build(ctx context.Context, o *options, share string) error {
 		return err
 	}
 	fmt.Printf("engines: built in %.0f s\n", time.Since(start).Seconds())
-	return nil
-}
-
-// runGo runs Go in a directory, for programs without C.
-func runGo(ctx context.Context, dir string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
-	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/test/command"
 	"berth/test/tree"
 )
 
@@ -95,7 +96,7 @@ func (t tool) cached(ctx context.Context) (string, error) {
 	}
 	fmt.Printf("engines: building %s\n", t.name)
 	args := slices.Concat([]string{"build"}, buildFlags, []string{"-o", unfinished + "/"}, t.pkgs)
-	if err := runGo(ctx, module, args...); err != nil {
+	if err := command.Go(ctx, module, args...); err != nil {
 		return "", err
 	}
 	err = os.Rename(unfinished, path)

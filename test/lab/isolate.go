@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/cgroup"
 )
 
 // stageVar tells the process which of the three it is: unset, the one that
@@ -50,18 +52,17 @@ func outer() (int, error) {
 	if os.Geteuid() != 0 {
 		return 1, errors.New("this takes root: it makes network namespaces")
 	}
-	group, err := newCgroup()
+	group, err := cgroup.New("berth-lab-")
 	if err != nil {
 		return 1, err
 	}
-	defer group.remove()
-	cmd := stage("init", &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
-		Pdeathsig:   unix.SIGKILL,
-		UseCgroupFD: group.dir != nil,
-		CgroupFD:    group.fd(),
-	})
-	return run(cmd)
+	defer group.Remove()
+	attr := &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	group.Assign(attr)
+	return run(stage("init", attr))
 }
 
 // initial is process 1 of the isolated space: it lays out the file systems,

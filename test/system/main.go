@@ -6,12 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"berth/test/suite"
 	"berth/test/tree"
 )
 
@@ -27,16 +26,7 @@ type options struct {
 func main() {
 	tree.Enter()
 	o := parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	passed, err := testAll(ctx, o)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "system:", err)
-		os.Exit(2)
-	}
-	if !passed {
-		os.Exit(1)
-	}
+	suite.Main("system", func(ctx context.Context) (bool, error) { return testAll(ctx, o) })
 }
 
 func parse() *options {
@@ -79,14 +69,11 @@ func testOne(ctx context.Context, dir string, o *options, suite, payload string)
 	if err != nil {
 		return false, err
 	}
-	m := &machine{
-		boot: boot, root: root, payload: payload, limit: o.timeout,
-		console: filepath.Join(dir, suite+".console"),
-		words:   []string{"berth.mark=" + o.mark, "berth.run=" + o.run},
-	}
+	console := filepath.Join(dir, suite+".console")
+	m := newMachine(boot, disks{root, payload}, console, o.timeout, "berth.mark="+o.mark, "berth.run="+o.run)
 	r := &report{out: os.Stdout, prefix: suite + "| ", mark: o.mark + " "}
 	start := time.Now()
-	err = m.run(ctx, r)
+	busy, err := m.Run(ctx, r.reader())
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -94,10 +81,11 @@ func testOne(ctx context.Context, dir string, o *options, suite, payload string)
 		r.fault(err.Error())
 	}
 	if !r.passed() {
-		for _, line := range m.said(20) {
+		for _, line := range m.ConsoleEnd(20) {
 			r.print("console: " + line)
 		}
 	}
-	r.print(fmt.Sprintf("%d steps passed, %d failed, in %.0f s", r.good, r.bad, time.Since(start).Seconds()))
+	r.print(fmt.Sprintf("%d steps passed, %d failed, in %.0f s, %.0f s of processor time",
+		r.good, r.bad, time.Since(start).Seconds(), busy.Seconds()))
 	return r.passed(), os.Remove(root)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+
+	"berth/test/command"
 )
 
 // makePayload makes the image that brings a machine two versions of the package
@@ -17,8 +17,8 @@ func makePayload(ctx context.Context, dir, packages, image string) error {
 	if err := os.Mkdir(payload, 0o755); err != nil {
 		return err
 	}
-	build := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(payload, "guest"), "berth/test/system/guest"}
-	if err := execute(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64"}, "go", build...); err != nil {
+	build := []string{"build", "-ldflags=-s -w", "-o", filepath.Join(payload, "guest"), "berth/test/system/guest"}
+	if err := command.Go(ctx, ".", build...); err != nil {
 		return err
 	}
 	if packages == "" {
@@ -29,7 +29,7 @@ func makePayload(ctx context.Context, dir, packages, image string) error {
 		}
 	}
 	for _, name := range []string{"old.deb", "new.deb"} {
-		if err := execute(ctx, nil, "cp", filepath.Join(packages, name), payload); err != nil {
+		if err := command.Execute(ctx, nil, "cp", filepath.Join(packages, name), payload); err != nil {
 			return err
 		}
 	}
@@ -40,15 +40,15 @@ func makePayload(ctx context.Context, dir, packages, image string) error {
 // of the same programs with a lower version.
 func makePackages(ctx context.Context, dir string) error {
 	out := filepath.Join(dir, "release")
-	if err := execute(ctx, []string{"ARCHES=amd64", "FAST=1"}, "scripts/release.sh", out, "v0.0.2"); err != nil {
+	if err := command.Execute(ctx, []string{"ARCHES=amd64", "FAST=1"}, "scripts/release.sh", out, "v0.0.2"); err != nil {
 		return err
 	}
-	if err := execute(ctx, nil, "tar", "-C", out, "-xzf", filepath.Join(out, "berth-v0.0.2-linux-amd64.tar.gz")); err != nil {
+	if err := command.Execute(ctx, nil, "tar", "-C", out, "-xzf", filepath.Join(out, "berth-v0.0.2-linux-amd64.tar.gz")); err != nil {
 		return err
 	}
 	programs := filepath.Join(out, "berth-v0.0.2-linux-amd64")
 	env := []string{"FAST=1", "SOURCE_DATE_EPOCH=0"}
-	if err := execute(ctx, env, "deploy/debian/build.sh", programs, "amd64", "v0.0.1", out); err != nil {
+	if err := command.Execute(ctx, env, "deploy/debian/build.sh", programs, "amd64", "v0.0.1", out); err != nil {
 		return err
 	}
 	for from, to := range map[string]string{"berth_0.0.1_amd64.deb": "old.deb", "berth_0.0.2_amd64.deb": "new.deb"} {
@@ -61,20 +61,10 @@ func makePackages(ctx context.Context, dir string) error {
 
 // makeImage makes an ext4 file system with what is in a directory.
 func makeImage(ctx context.Context, dir, image, size string) error {
-	if err := execute(ctx, nil, "truncate", "-s", size, image); err != nil {
+	if err := command.Execute(ctx, nil, "truncate", "-s", size, image); err != nil {
 		return err
 	}
-	return execute(ctx, nil, "mkfs.ext4", "-q", "-F", "-d", dir, image)
+	return command.Execute(ctx, nil, "mkfs.ext4", "-q", "-F", "-d", dir, image)
 }
 
 func note(text string) { fmt.Fprintln(os.Stderr, "system:", text) }
-
-// execute runs a program, and returns its output in the error.
-func execute(ctx context.Context, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
-	}
-	return nil
-}

@@ -1,47 +1,32 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"strings"
 
-	"berth/test/vm/plan"
+	"berth/test/machine"
+	"berth/test/machine/plan"
 )
 
 // report reads a machine's second serial line, prints it as it comes, and keeps
-// the verdict. It is an [io.Writer].
+// the verdict.
 type report struct {
 	out    io.Writer
 	prefix string // before each line printed
 	mark   string
 
-	line      []byte // begun, not ended
-	good, bad int    // steps
+	good, bad int // steps
 	broken    bool
 	done      bool
 }
 
-func (r *report) Write(p []byte) (int, error) {
-	r.line = append(r.line, p...)
-	for {
-		line, rest, whole := bytes.Cut(r.line, []byte("\n"))
-		if !whole {
-			return len(p), nil
-		}
-		r.line = rest
-		r.take(strings.TrimRight(string(line), "\r"))
-	}
+// reader returns a reader of the serial line for the report.
+func (r *report) reader() *machine.Reader {
+	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.take, Fault: r.fault}
 }
 
 func (r *report) take(line string) {
-	e, ok, err := plan.Parse(r.mark, []byte(line))
-	switch {
-	case err != nil:
-		r.fault(err.Error())
-	case ok:
-		r.event(e)
-	case line != "":
+	if line != "" {
 		r.print(line)
 	}
 }

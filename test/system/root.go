@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/test/command"
 	"berth/test/tree"
 )
 
@@ -54,7 +55,7 @@ func makeRoot(ctx context.Context, suite, image string) (*bootFiles, error) {
 			return nil, fmt.Errorf("the tree has %d files %s in /boot: %w", len(found), pattern, err)
 		}
 		*to = filepath.Join(filepath.Dir(image), suite+"-"+strings.TrimSuffix(pattern, "-*"))
-		if err := execute(ctx, nil, "cp", found[0], *to); err != nil {
+		if err := command.Execute(ctx, nil, "cp", found[0], *to); err != nil {
 			return nil, err
 		}
 	}
@@ -92,5 +93,5 @@ func addUnits(ctx context.Context, image string) error {
 	if err := os.WriteFile(script, []byte(commands.String()), 0o644); err != nil {
 		return err
 	}
-	return execute(ctx, nil, "debugfs", "-w", "-f", script, image)
+	return command.Execute(ctx, nil, "debugfs", "-w", "-f", script, image)
 }

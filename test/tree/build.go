@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/command"
 )
 
 // layoutVersion is part of a tree's key: another way of building is another
@@ -113,7 +114,7 @@ func (t *Tree) extend(ctx context.Context, root string) error {
 		return err
 	}
 	defer base.Close()
-	if err := execute(ctx, nil, "cp", "-a", "--reflink=auto", base.Dir, root); err != nil {
+	if err := command.Execute(ctx, nil, "cp", "-a", "--reflink=auto", base.Dir, root); err != nil {
 		return err
 	}
 	note("installing %s in a tree of %s", strings.Join(t.Packages, " "), t.Suite)
@@ -183,7 +184,7 @@ func bootstrap(ctx context.Context, suite, root, scratch string) error {
 	if script := "/usr/share/debootstrap/scripts/" + suite; !exists(script) {
 		args = append(args, "/usr/share/debootstrap/scripts/sid") // newer than this debootstrap
 	}
-	if err := execute(ctx, p.environment(), "debootstrap", args...); err != nil {
+	if err := command.Execute(ctx, p.environment(), "debootstrap", args...); err != nil {
 		return fmt.Errorf("%w\n%s", err, lastLines(filepath.Join(root, "debootstrap/debootstrap.log"), 10))
 	}
 	return configure(root, mirrors, p)
@@ -218,18 +219,6 @@ func configure(root string, mirrors []mirror, p *proxy) error {
 func exists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
-}
-
-// execute runs a program of this machine, and returns its output in the error.
-func execute(ctx context.Context, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		text := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.Join(text[max(0, len(text)-10):], "\n"))
-	}
-	return nil
 }
 
 func lastLines(name string, n int) string {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/cgroup"
 )
 
 // layout makes the tree the root directory of this process, with the file
@@ -22,7 +24,7 @@ func (s *setup) layout() error {
 	if err := s.mountRoot(root); err != nil {
 		return err
 	}
-	groups := cgroupMounts()
+	groups := cgroup.Mounts()
 	for _, step := range []func(root string) error{
 		mountSystem, makeDevices, s.network, certificates,
 		func(root string) error { return mountGroups(root, groups) },
@@ -180,26 +182,26 @@ func certificates(root string) error {
 
 // mountGroups mounts the cgroup hierarchies where the machine has them, in a
 // cgroup namespace of their own.
-func mountGroups(root string, groups []cgroupMount) error {
+func mountGroups(root string, groups []cgroup.Mount) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a cgroup namespace: %w", err)
 	}
 	if len(groups) == 0 {
-		groups = []cgroupMount{{"/sys/fs/cgroup", "cgroup2", ""}}
+		groups = []cgroup.Mount{{At: "/sys/fs/cgroup", Kind: "cgroup2"}}
 	}
 	top := filepath.Join(root, "sys/fs/cgroup")
-	if groups[0].at != "/sys/fs/cgroup" {
+	if groups[0].At != "/sys/fs/cgroup" {
 		if err := unix.Mount("berth-tree", top, "tmpfs", 0, "mode=755"); err != nil {
 			return fmt.Errorf("mount a tmpfs for cgroups: %w", err)
 		}
 	}
 	for _, g := range groups {
-		at := filepath.Join(root, g.at)
+		at := filepath.Join(root, g.At)
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			return err
 		}
-		if err := unix.Mount("berth-tree", at, g.kind, 0, g.options); err != nil {
-			return fmt.Errorf("mount %s at %s: %w", g.kind, g.at, err)
+		if err := unix.Mount("berth-tree", at, g.Kind, 0, g.Options); err != nil {
+			return fmt.Errorf("mount %s at %s: %w", g.Kind, g.At, err)
 		}
 	}
 	return nil

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/cgroup"
 )
 
 // A Sandbox says what a command in a tree sees beside the tree.
@@ -87,15 +89,15 @@ func (s *Sandbox) Run(ctx context.Context, command ...string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	group, err := newGroup()
+	group, err := cgroup.New("berth-tree-")
 	if err != nil {
 		return 0, err
 	}
-	defer group.remove()
+	defer group.Remove()
 	return s.start(ctx, string(text), group)
 }
 
-func (s *Sandbox) start(ctx context.Context, stage string, group *group) (int, error) {
+func (s *Sandbox) start(ctx context.Context, stage string, group *cgroup.Group) (int, error) {
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that started the child ends
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
@@ -110,7 +112,7 @@ func (s *Sandbox) start(ctx context.Context, stage string, group *group) (int, e
 		flags |= unix.CLONE_NEWNET
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: uintptr(flags), Pdeathsig: unix.SIGKILL}
-	group.start(cmd.SysProcAttr)
+	group.Assign(cmd.SysProcAttr)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, unix.SIGTERM)
 	defer close(signals)

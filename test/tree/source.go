@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"berth/test/command"
 )
 
 // Clone clones the Git repository around a directory to a new directory, with
@@ -31,12 +33,12 @@ func Clone(ctx context.Context, from, to string) error {
 		return fmt.Errorf("find the Git repository of %q: %w", from, err)
 	}
 	from = strings.TrimSpace(string(top))
-	if err := execute(ctx, env, "git", "clone", "-q", "--no-hardlinks", from, to); err != nil {
+	if err := command.Execute(ctx, env, "git", "clone", "-q", "--no-hardlinks", from, to); err != nil {
 		return err
 	}
 	const copyFiles = `git -C "$1" ls-files -z --deleted | (cd "$2" && xargs -0r rm -f)
 		cd "$1" && git ls-files -z --cached --others --exclude-standard | sort -zu |
 		while IFS= read -rd '' f; do if [[ -e $f || -L $f ]]; then printf '%s\0' "$f"; fi; done |
 		tar -c --null --no-recursion -T - | tar -x --no-same-owner -C "$2"`
-	return execute(ctx, env, "bash", "-euo", "pipefail", "-c", copyFiles, "clone", from, to)
+	return command.Execute(ctx, env, "bash", "-euo", "pipefail", "-c", copyFiles, "clone", from, to)
 }

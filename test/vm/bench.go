@@ -5,7 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"berth/test/vm/plan"
+	"berth/test/command"
+	"berth/test/machine/plan"
 )
 
 // benchTools are the programs of this machine that the bench runs, beside those
@@ -16,7 +17,7 @@ var benchTools = []string{"cp", "iperf3"}
 func (img *image) addBench(ctx context.Context, dir string, args []string) error {
 	for _, name := range []string{"test/bench", "cmd/berth", "cmd/berth-hook", "cmd/berthd"} {
 		binary := filepath.Join(dir, filepath.Base(name))
-		if err := goBuild(ctx, "build", "-o", binary, "-ldflags=-s -w", "berth/"+name); err != nil {
+		if err := command.Go(ctx, ".", "build", "-o", binary, "-ldflags=-s -w", "berth/"+name); err != nil {
 			return err
 		}
 		img.tree.program("berth/"+filepath.Base(name), binary)

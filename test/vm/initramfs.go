@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"berth/internal/testnet"
-	"berth/test/vm/plan"
+	"berth/test/command"
+	"berth/test/machine/plan"
 )
 
 // image is what the initramfs of all kernels have in common.
@@ -37,7 +38,7 @@ func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 	img.tree.file("etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"))
 	img.tree.file("etc/group", []byte("root:x:0:\nnogroup:x:65534:\n"))
 	guest := filepath.Join(dir, "guest")
-	if err := goBuild(ctx, "build", "-o", guest, "-ldflags=-s -w", "berth/test/vm/guest"); err != nil {
+	if err := command.Go(ctx, ".", "build", "-o", guest, "-ldflags=-s -w", "berth/test/vm/guest"); err != nil {
 		return nil, err
 	}
 	img.tree.program("init", guest)

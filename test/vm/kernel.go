@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"berth/test/command"
 )
 
 // kernel is an unpacked package of a kernel.
@@ -87,7 +88,7 @@ func (k kernels) fetch(ctx context.Context, series string) (string, error) {
 }
 
 func (k kernels) fetchListed(ctx context.Context, series string) (string, error) {
-	out, err := output(ctx, "", "apt-cache", "search", "--names-only", "^linux-image-"+regexp.QuoteMeta(series)+`\.`)
+	out, err := command.Output(ctx, "", "apt-cache", "search", "--names-only", "^linux-image-"+regexp.QuoteMeta(series)+`\.`)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +116,7 @@ func (k kernels) download(ctx context.Context, name string) error {
 	}
 	defer os.RemoveAll(tmp)
 	fmt.Fprintf(os.Stderr, "vm: downloading %s\n", name)
-	if _, err := output(ctx, tmp, "apt-get", "-q", "-o", "APT::Sandbox::User=", "download", name); err != nil {
+	if _, err := command.Output(ctx, tmp, "apt-get", "-q", "-o", "APT::Sandbox::User=", "download", name); err != nil {
 		return err
 	}
 	return k.unpack(ctx, tmp, name)
@@ -129,7 +130,7 @@ func (k kernels) unpack(ctx context.Context, tmp, name string) error {
 	}
 	root := filepath.Join(tmp, "root")
 	for _, deb := range debs {
-		if _, err := output(ctx, "", "dpkg-deb", "-x", deb, root); err != nil {
+		if _, err := command.Output(ctx, "", "dpkg-deb", "-x", deb, root); err != nil {
 			return err
 		}
 	}
@@ -186,20 +187,6 @@ func numbers(name string) []int {
 // aptUpdate reads the package lists anew. It does not wait for another one, so
 // all of berth's scripts queue up at the same lock.
 func aptUpdate(ctx context.Context) error {
-	_, err := output(ctx, "", "flock", "/var/lock/berth-deps", "apt-get", "-q", "update")
+	_, err := command.Output(ctx, "", "flock", "/var/lock/berth-deps", "apt-get", "-q", "update")
 	return err
-}
-
-// output runs a command and returns its standard output; its error quotes what
-// it complained of.
-func output(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
-	}
-	return string(out), nil
 }

@@ -6,14 +6,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
+	"berth/test/machine"
 	"berth/test/results"
+	"berth/test/suite"
 	debian "berth/test/tree"
 )
 
@@ -34,24 +34,13 @@ type options struct {
 
 func main() {
 	debian.Enter()
-	o, err := parseOptions(os.Args[1:])
-	if err != nil {
-		exit(2, err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	passed, err := testAll(ctx, o)
-	switch {
-	case err != nil:
-		exit(2, err)
-	case !passed:
-		os.Exit(1)
-	}
-}
-
-func exit(code int, err error) {
-	fmt.Fprintln(os.Stderr, "vm:", err)
-	os.Exit(code)
+	suite.Main("vm", func(ctx context.Context) (bool, error) {
+		o, err := parseOptions(os.Args[1:])
+		if err != nil {
+			return false, err
+		}
+		return testAll(ctx, o)
+	})
 }
 
 func parseOptions(args []string) (*options, error) {
@@ -123,19 +112,17 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	if err != nil {
 		return false, err
 	}
-	m := &machine{
-		kernel: k, limit: o.timeout,
-		initrd: filepath.Join(dir, series+".cpio"), console: filepath.Join(dir, series+".console"),
-	}
-	if err := img.write(ctx, k, m.initrd); err != nil {
+	initrd := filepath.Join(dir, series+".cpio")
+	if err := img.write(ctx, k, initrd); err != nil {
 		return false, err
 	}
+	m := newMachine(k, initrd, filepath.Join(dir, series+".console"), o.timeout)
 	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "", bench: o.bench != nil}
 	for _, t := range img.plan.Tests {
 		r.missing = append(r.missing, t.Package)
 	}
 	start := time.Now()
-	busy, err := m.run(ctx, r)
+	busy, err := m.Run(ctx, r.reader())
 	if ctx.Err() != nil {
 		return false, err
 	}
@@ -153,10 +140,20 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.print("FAIL: " + reason)
 	}
 	if len(why) > 0 && !r.done {
-		for _, line := range m.said(20) {
+		for _, line := range m.ConsoleEnd(20) {
 			r.print("console: " + line)
 		}
 	}
 	r.print(fmt.Sprintf("%v, in %.0f s, %.0f s of processor time", r.total, time.Since(start).Seconds(), busy.Seconds()))
 	return len(why) == 0, nil
+}
+
+// newMachine returns a machine with two serial lines: standard output and the
+// console.
+func newMachine(k *kernel, initrd, console string, limit time.Duration) *machine.Machine {
+	return &machine.Machine{Console: console, Limit: limit, Args: []string{
+		"-no-reboot", "-serial", "stdio", "-serial", "file:" + console,
+		"-kernel", k.Image, "-initrd", initrd,
+		"-append", machine.Boot("console=ttyS1 loglevel=5 random.trust_cpu=on"),
+	}}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"berth/test/command"
 )
 
 // wanted are the modules that the tests need, by the names that the kernel
@@ -119,7 +121,7 @@ func readModule(ctx context.Context, file string) ([]byte, error) {
 	if filepath.Ext(file) != ".xz" {
 		return os.ReadFile(file)
 	}
-	out, err := output(ctx, "", "xz", "-dc", file)
+	out, err := command.Output(ctx, "", "xz", "-dc", file)
 	return []byte(out), err
 }
 

@@ -10,7 +10,6 @@ import (
 	"go/token"
 	"io"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"berth/internal/testnet"
+	"berth/test/command"
 	"berth/test/results"
 )
 
@@ -112,7 +112,7 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 	if all {
 		patterns = []string{"./..."}
 	}
-	out, err := output(ctx, "", "go", append([]string{"list", "-json=ImportPath,Dir,Module,TestGoFiles,XTestGoFiles"}, patterns...)...)
+	out, err := command.Output(ctx, "", "go", append([]string{"list", "-json=ImportPath,Dir,Module,TestGoFiles,XTestGoFiles"}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -172,15 +172,5 @@ func testNames(f *ast.File) []string {
 
 // build compiles the package's tests, static, to a file.
 func (p *testPackage) build(ctx context.Context, file string) error {
-	return goBuild(ctx, "test", "-c", "-o", file, "-ldflags=-s -w", p.ImportPath)
-}
-
-// goBuild runs the go command for the machine: linux, amd64, no libraries.
-func goBuild(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return nil
+	return command.Go(ctx, ".", "test", "-c", "-o", file, "-ldflags=-s -w", p.ImportPath)
 }

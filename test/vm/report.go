@@ -1,17 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
 
+	"berth/test/machine"
+	"berth/test/machine/plan"
 	"berth/test/results"
-	"berth/test/vm/plan"
 )
 
-// report reads a machine's serial line: it prints what a person wants to see of
-// the tests, as it comes, and keeps the verdict. It is an [io.Writer].
+// report reads a machine's serial line: it prints the output of
+// tests that failed or were skipped, as it comes, and keeps the verdict.
 type report struct {
 	out     io.Writer
 	prefix  string // before each line printed
@@ -20,7 +20,6 @@ type report struct {
 	chosen  bool // a person chose the tests: some packages may have none of them
 	bench   bool // it is no tests at all
 
-	line    []byte // begun, not ended
 	log     testLog
 	missing []string // packages that have not ended, in the order of the plan
 	done    bool
@@ -37,32 +36,18 @@ func (c counts) String() string {
 	return fmt.Sprintf("%d passed, %d skipped, %d failed", c.passed, c.skipped, c.failed)
 }
 
-func (r *report) Write(p []byte) (int, error) {
-	r.line = append(r.line, p...)
-	for {
-		line, rest, whole := bytes.Cut(r.line, []byte("\n"))
-		if !whole {
-			return len(p), nil
-		}
-		r.line = rest
-		r.take(string(line))
-	}
+// reader returns a reader of the serial line for the report.
+func (r *report) reader() *machine.Reader {
+	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.take, Fault: r.fault}
 }
 
 func (r *report) take(line string) {
-	e, ok, err := plan.Parse(r.mark, []byte(line))
-	switch {
-	case err != nil:
-		r.fault(err.Error())
-	case ok:
-		r.event(e)
-	case r.verbose:
+	picked := r.log.take(line)
+	if r.verbose {
+		picked = []string{line}
+	}
+	for _, line := range picked {
 		r.print(line)
-		r.log.take(line)
-	default:
-		for _, line := range r.log.take(line) {
-			r.print(line)
-		}
 	}
 }
 

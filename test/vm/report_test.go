@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"berth/test/machine/plan"
 	"berth/test/results"
-	"berth/test/vm/plan"
 )
 
 const testMark = "::mark "
@@ -29,8 +29,9 @@ func read(t *testing.T, r *report, parts ...any) string {
 			written.Write(line)
 		}
 	}
+	reader := r.reader()
 	for chunk := range slices.Chunk([]byte(written.String()), 7) {
-		if n, err := r.Write(chunk); n != len(chunk) || err != nil {
+		if n, err := reader.Write(chunk); n != len(chunk) || err != nil {
 			t.Fatal(n, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"berth/test/command"
 )
 
 // tools are the programs of this machine that tests run.
@@ -31,7 +33,7 @@ func (t tree) addTools(ctx context.Context, names []string) error {
 			return err
 		}
 		t.program("bin/"+name, path)
-		out, err := output(ctx, "", "ldd", path)
+		out, err := command.Output(ctx, "", "ldd", path)
 		if err != nil {
 			return err
 		}

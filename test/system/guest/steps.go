@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth/test/vm/plan"
+	"berth/test/machine/plan"
 )
 
 // A step is a part of the test. Steps build on those before them.

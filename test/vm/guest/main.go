@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth/test/vm/plan"
+	"berth/test/machine/plan"
 )
 
 // serial is the line that the host reads; the kernel's console is the second.
