@@ -10,8 +10,8 @@ import (
 	"berth/test/lab"
 )
 
-// TestAgentKilled holds the counts to go on while the agent is dead, and to
-// all be there when the next one serves them.
+// TestAgentKilled checks that counting goes on while the agent is dead, and that
+// the next agent serves all counts.
 func TestAgentKilled(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -25,15 +25,15 @@ func TestAgentKilled(t *testing.T) {
 	s.pingSibling(t, r, 3)
 	must(t, first.Kill())
 	s.pingSibling(t, r, 4)
-	if e := find(t, s.ps(t), s.id(0)); e.Counters.Transmit.Local.Unicast.Packets < 7 {
+	if e := findEndpoint(t, s.ps(t), s.id(0)); e.Counters.Transmit.Local.Unicast.Packets < 7 {
 		t.Errorf("without the agent berth ps counts %+v, want 7 pings and more", e.Counters)
 	}
 	s.agent(t)
 	s.pingSibling(t, r, 5)
-	if e := find(t, s.ps(t), s.id(0)); e.Counters.Transmit.Local.Unicast.Packets < 12 {
+	if e := findEndpoint(t, s.ps(t), s.id(0)); e.Counters.Transmit.Local.Unicast.Packets < 12 {
 		t.Errorf("with a new agent berth ps counts %+v, want 12 pings and more", e.Counters)
 	}
-	s.scraped(t, s.id(0), 12)
+	s.expectScraped(t, s.id(0), 12)
 	for i := range 2 {
 		must(t, r.Stop(s.id(i)))
 	}
@@ -41,13 +41,14 @@ func TestAgentKilled(t *testing.T) {
 
 func (s *site) pingSibling(t *testing.T, e lab.Engine, n int) {
 	t.Helper()
-	ping(t, "from a container to its sibling", func() (string, error) {
+	expectPing(t, "from a container to its sibling", func() (string, error) {
 		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(n), "-i", "0.1", "-W", "5", "192.0.2.65")
 	})
 }
 
-// scraped holds the metrics of a container to at least n frames transmitted.
-func (s *site) scraped(t *testing.T, id string, n float64) {
+// expectScraped checks that the metrics of a container have at least n transmitted
+// frames.
+func (s *site) expectScraped(t *testing.T, id string, n float64) {
 	t.Helper()
 	text, err := s.Run("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:9477/metrics")
 	must(t, err)
@@ -63,8 +64,8 @@ func (s *site) scraped(t *testing.T, id string, n float64) {
 	t.Errorf("metrics have no berth_network_transmit_packets_total of %s:\n%s", id, text)
 }
 
-// TestForgedMAC is the way of a violation: a container changes its MAC and
-// sends; the counter, the event and `berth events` say so and who it was.
+// TestForgedMAC changes the MAC of a container, which then sends. The counter, the
+// event and `berth events` must name the container.
 func TestForgedMAC(t *testing.T) {
 	t.Parallel()
 	const forged = "00:00:5e:00:53:66"
@@ -73,8 +74,8 @@ func TestForgedMAC(t *testing.T) {
 	s.agent(t)
 	r := &lab.Runc{Host: s.Host, Rootfs: rootfs}
 	startOnLAN(t, s, r, s.id("villain"))
-	mac := find(t, s.ps(t), s.id("villain")).MAC
-	ping(t, "the LAN under its own MAC", func() (string, error) {
+	mac := findEndpoint(t, s.ps(t), s.id("villain")).MAC
+	expectPing(t, "the LAN under its own MAC", func() (string, error) {
 		return r.Exec(s.id("villain"), "ping", "-c", "2", "-i", "0.2", neighborIP)
 	})
 	if e := s.events(t); len(e) != 0 {
@@ -82,7 +83,7 @@ func TestForgedMAC(t *testing.T) {
 	}
 	_, err := r.Exec(s.id("villain"), "ip", "link", "set", "net1", "address", forged)
 	must(t, err)
-	ping(t, "the LAN under a forged MAC", func() (string, error) {
+	expectPing(t, "the LAN under a forged MAC", func() (string, error) {
 		return r.Exec(s.id("villain"), "ping", "-c", "3", neighborIP)
 	})
 	err = lab.Eventually(10*time.Second, func() error {
@@ -97,13 +98,13 @@ func TestForgedMAC(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if n := find(t, s.ps(t), s.id("villain")).Violations[specs.MACSpoof]; n < 3 {
+	if n := findEndpoint(t, s.ps(t), s.id("villain")).Violations[specs.MACSpoof]; n < 3 {
 		t.Errorf("berth ps counts %d violations, want 3 pings and more", n)
 	}
 	must(t, r.Stop(s.id("villain")))
 }
 
-// events is what `berth events --json` prints: an object a line.
+// events returns the output of `berth events --json`, one object per line.
 func (s *site) events(t *testing.T) (all []specs.Event) {
 	t.Helper()
 	out, err := s.Berth("events", "--json")

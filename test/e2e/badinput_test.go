@@ -11,14 +11,15 @@ import (
 	"berth/test/lab"
 )
 
-// The container that stands while others are refused, and what it holds.
+// The container that runs while others are refused, and its attributes.
 const (
 	heldIP   = "192.0.2.50"
 	heldMAC  = "02:00:5e:00:53:01"
 	heldTiny = "192.0.2.200"
 )
 
-// crowdedSite is a site where what a container could ask for is taken.
+// crowdedSite returns a site with a container that holds every name and address
+// that another could request.
 func crowdedSite(t *testing.T) (*site, *lab.Runc) {
 	t.Helper()
 	s := newSite(t)
@@ -38,7 +39,7 @@ func crowdedSite(t *testing.T) (*site, *lab.Runc) {
 
 type annotations = map[string]string
 
-// badInputs are containers that must not start; want is what the error says.
+// badInputs are containers that must not start; the error must contain want.
 var badInputs = map[string]struct {
 	annotations annotations
 	want        []string
@@ -80,21 +81,21 @@ func TestBadInput(t *testing.T) {
 	for name, c := range badInputs {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: c.annotations})
-			s.refused(t, err, c.want...)
-			s.unchanged(t, before)
+			s.expectRefused(t, err, c.want...)
+			s.expectUnchanged(t, before)
 		})
 	}
 	t.Run("host network", func(t *testing.T) {
 		err := r.StartBundle(lab.Bundle{ID: s.id("refused"), Rootfs: rootfs, Args: []string{"sleep", "600"},
 			Annotations: annotations{"berth/networks": "lan"}, Hooks: s.Hooks(), NetNS: lab.HostNetwork})
-		s.refused(t, err, "host", "network namespace")
-		s.unchanged(t, before)
+		s.expectRefused(t, err, "host", "network namespace")
+		s.expectUnchanged(t, before)
 	})
 	t.Run("name taken in a namespace by path", func(t *testing.T) {
 		err := r.StartBundle(lab.Bundle{ID: s.id("refused"), Rootfs: rootfs, Args: []string{"sleep", "600"},
 			Annotations: annotations{"berth/networks": "lan@eth0"}, Hooks: s.Hooks(), NetNS: s.neighbor.Path()})
-		s.refused(t, err, "berth/networks[0]", "interface", `"eth0"`)
-		s.unchanged(t, before)
+		s.expectRefused(t, err, "berth/networks[0]", "interface", `"eth0"`)
+		s.expectUnchanged(t, before)
 	})
 }
 
@@ -117,15 +118,15 @@ func TestPolicyRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: c.annotations})
-			s.refused(t, err, append(c.want, "[policy]", "berth.toml")...)
-			s.unchanged(t, before)
+			s.expectRefused(t, err, append(c.want, "[policy]", "berth.toml")...)
+			s.expectUnchanged(t, before)
 		})
 	}
 }
 
-// refused holds a start to have failed with an error that the runtime shows,
-// the hook's log has, and that says what it must.
-func (s *site) refused(t *testing.T, err error, want ...string) {
+// expectRefused checks that a start failed with an error that contains want, in the
+// runtime's output and in the hook's log.
+func (s *site) expectRefused(t *testing.T, err error, want ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("the container started")
@@ -134,19 +135,19 @@ func (s *site) refused(t *testing.T, err error, want ...string) {
 	must(t, readErr)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 	for _, w := range want {
-		// Runtimes quote what the hook says, and so does the log.
+		// Runtimes quote the hook's error, and so does the log.
 		if !strings.Contains(unquote(err.Error()), w) {
-			t.Errorf("the error does not say %q: %v", w, err)
+			t.Errorf("the error lacks %q: %v", w, err)
 		}
 		if !strings.Contains(unquote(strings.Join(lines[max(0, len(lines)-3):], "\n")), w) {
-			t.Errorf("the log does not say %q: %s", w, lines[len(lines)-1])
+			t.Errorf("the log lacks %q: %s", w, lines[len(lines)-1])
 		}
 	}
 }
 
 func unquote(s string) string { return strings.ReplaceAll(s, `\"`, `"`) }
 
-func (s *site) unchanged(t *testing.T, before snapshot) {
+func (s *site) expectUnchanged(t *testing.T, before snapshot) {
 	t.Helper()
 	if d := s.snapshot(t).difference(before); d != "" {
 		t.Error(d)
@@ -156,7 +157,7 @@ func (s *site) unchanged(t *testing.T, before snapshot) {
 	}
 }
 
-// TestBadStandardInput runs the hook itself: a runtime writes no such states.
+// TestBadStandardInput runs the hook itself, because no runtime writes such states.
 func TestBadStandardInput(t *testing.T) {
 	t.Parallel()
 	s, _ := crowdedSite(t)
@@ -178,8 +179,8 @@ func TestBadStandardInput(t *testing.T) {
 			cmd := s.Command(context.Background(), hook.Path, hook.Args[1:]...)
 			cmd.Stdin = bytes.NewReader([]byte(c.stdin))
 			_, err := lab.Output(cmd)
-			s.refused(t, err, c.want...)
-			s.unchanged(t, before)
+			s.expectRefused(t, err, c.want...)
+			s.expectUnchanged(t, before)
 		})
 	}
 }

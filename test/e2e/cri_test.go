@@ -25,7 +25,7 @@ type node struct {
 	before snapshot
 }
 
-// newNode is a node that has run a pod, so that the bridge of pods is there.
+// newNode returns a node that has run a pod, so the bridge of pods exists.
 func newNode(t *testing.T) *node {
 	t.Helper()
 	n := &node{site: newSite(t)}
@@ -39,14 +39,15 @@ func newNode(t *testing.T) *node {
 func (n *node) containerd(t *testing.T) {
 	t.Helper()
 	n.cri = &lab.CRI{Containerd: lab.Containerd{Host: n.Host, Rootfs: rootfs}}
-	serve(t, n.cri)
-	n.settle(t)
+	serveDaemon(t, n.cri)
+	n.takeBaseline(t)
 }
 
-// settle runs a pod that does not concern berth, and takes the snapshot.
-func (n *node) settle(t *testing.T) {
+// takeBaseline runs a pod without annotations, waits until the bridge of pods is
+// down again, and takes the snapshot.
+func (n *node) takeBaseline(t *testing.T) {
 	t.Helper()
-	n.plain(t)
+	n.runUnattached(t)
 	must(t, lab.Eventually(10*time.Second, func() error {
 		out, err := n.Run("ip", "-o", "link", "show", "pods0")
 		if err == nil && !strings.Contains(out, "state DOWN") {
@@ -57,8 +58,8 @@ func (n *node) settle(t *testing.T) {
 	n.before = n.snapshot(t)
 }
 
-// plain runs a pod that does not concern berth.
-func (n *node) plain(t *testing.T) {
+// runUnattached runs a pod without annotations and checks that berth ignores it.
+func (n *node) runUnattached(t *testing.T) {
 	t.Helper()
 	c := n.sleeper("plain")
 	c.Annotations = nil
@@ -71,47 +72,47 @@ func (n *node) plain(t *testing.T) {
 	must(t, n.cri.Stop(c.ID))
 }
 
-// plugin starts berth-nri, and waits until the runtime asks it about pods.
-func (n *node) plugin(t *testing.T) *lab.Daemon {
+// startPlugin starts berth-nri, and waits until the runtime has connected it.
+func (n *node) startPlugin(t *testing.T) *lab.Daemon {
 	t.Helper()
 	was := n.cri.Plugged()
 	d, err := n.cri.StartNRI()
 	must(t, err)
-	n.plugged(t, was, d)
+	n.waitPlugged(t, was, d)
 	return d
 }
 
-// plugged waits until a plugin is connected once more than it was.
-func (n *node) plugged(t *testing.T, was int, d *lab.Daemon) {
+// waitPlugged waits until containerd has connected a plugin once more than before.
+func (n *node) waitPlugged(t *testing.T, was int, d *lab.Daemon) {
 	t.Helper()
 	must(t, lab.Eventually(30*time.Second, func() error {
 		if n.cri.Plugged() > was {
 			return nil
 		}
-		log, _ := os.ReadFile(d.Log) // the error is enough
+		log, _ := os.ReadFile(d.Log) // if it cannot be read, the error suffices
 		return fmt.Errorf("berth-nri is not connected: %s", log)
 	}))
 }
 
-// ends stops a daemon, which has to end well.
-func ends(t *testing.T, d *lab.Daemon) {
+// stopDaemon stops a daemon and checks that it ends without an error.
+func stopDaemon(t *testing.T, d *lab.Daemon) {
 	t.Helper()
 	if err := d.Stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-// started starts a pod and holds it to be whole.
-func (n *node) started(t *testing.T, name, address string) (lab.Container, specs.Endpoint) {
+// startAttached starts a pod and checks its interface, its counts and berth ps.
+func (n *node) startAttached(t *testing.T, name, address string) (lab.Container, specs.Endpoint) {
 	t.Helper()
 	c := n.sleeper(name)
 	id, err := n.cri.Start(c)
 	must(t, err)
-	return c, n.whole(t, n.cri, c.ID, id, address)
+	return c, n.expectWhole(t, n.cri, c.ID, id, address)
 }
 
-// bare holds a pod to run without an interface of berth's.
-func (n *node) bare(t *testing.T, name string) {
+// startUnattached starts a pod and checks that it runs without berth's interface.
+func (n *node) startUnattached(t *testing.T, name string) {
 	t.Helper()
 	links, err := n.cri.Exec(name, "ip", "-o", "link")
 	if err != nil || strings.Contains(links, "net1") {
@@ -119,36 +120,36 @@ func (n *node) bare(t *testing.T, name string) {
 	}
 }
 
-// gone removes pods, after which nothing of them is left.
-func (n *node) gone(t *testing.T, all ...lab.Container) {
+// stopPods stops pods and checks that nothing of them is left.
+func (n *node) stopPods(t *testing.T, all ...lab.Container) {
 	t.Helper()
 	for _, c := range all {
 		must(t, n.cri.Stop(c.ID))
 	}
-	n.nothingLeft(t, n.before)
+	n.expectNothingLeft(t, n.before)
 }
 
-// TestCRIPods is the life of two pods, by berth-nri as a service.
+// TestCRIPods starts and stops two pods, with berth-nri as a service.
 func TestCRIPods(t *testing.T) {
 	for _, form := range []string{"list", "json"} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
 			must(t, n.Policy(openPolicy))
-			defer ends(t, n.plugin(t))
-			life(t, n.site, n.cri, form)
-			n.nothingLeft(t, n.before)
+			defer stopDaemon(t, n.startPlugin(t))
+			startToEnd(t, n.site, n.cri, form)
+			n.expectNothingLeft(t, n.before)
 		})
 	}
 }
 
-// TestCRIContainers is what a pod's containers have: the status annotation, and
-// the pod's interface also when a container is replaced.
+// TestCRIContainers checks the status annotation of a pod's containers, and that a
+// replaced container keeps the pod's interface.
 func TestCRIContainers(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	defer ends(t, n.plugin(t))
-	c, shown := n.started(t, "web", firstOfPool)
+	defer stopDaemon(t, n.startPlugin(t))
+	c, shown := n.startAttached(t, "web", firstOfPool)
 	text, err := n.cri.Inspect(c.ID)
 	if err != nil || !strings.Contains(text, "k8s.v1.cni.cncf.io/network-status") || !strings.Contains(text, shown.MAC.String()) {
 		t.Errorf("crictl inspect shows %s, %v, want a network status with MAC %s", text, err, shown.MAC)
@@ -157,12 +158,12 @@ func TestCRIContainers(t *testing.T) {
 		t.Errorf("berth ps shows the name %q, want that of pod %s", shown.Name, c.ID)
 	}
 	must(t, n.cri.Restart(c.ID))
-	after := n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	after := n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
 	if !after.Created.Equal(shown.Created) {
 		t.Errorf("with a new container the attachment is of %s, and was of %s", after.Created, shown.Created)
 	}
-	n.gone(t, c)
-	n.plain(t)
+	n.stopPods(t, c)
+	n.runUnattached(t)
 }
 
 // TestCRIRefusals checks that a refused pod fails with the reason and leaves
@@ -172,7 +173,7 @@ func TestCRIRefusals(t *testing.T) {
 	n := newNode(t)
 	must(t, n.Network("both", strings.ReplaceAll(lanNetwork, "192.0.2.", "203.0.113.")))
 	must(t, n.Network("shop", strings.ReplaceAll("namespaces = [\"shop-*\"]\n"+podLAN, "192.0.2.", "198.18.0.")))
-	defer ends(t, n.plugin(t))
+	defer stopDaemon(t, n.startPlugin(t))
 	before := n.snapshot(t)
 	for name, c := range map[string]struct {
 		network, engine string
@@ -191,29 +192,29 @@ func TestCRIRefusals(t *testing.T) {
 		}
 		for _, w := range c.want {
 			if !strings.Contains(unquote(err.Error()), w) {
-				t.Errorf("%s: the error does not say %q: %v", name, w, err)
+				t.Errorf("%s: the error lacks %q: %v", name, w, err)
 			}
 		}
 	}
-	n.nothingLeft(t, before)
-	n.plain(t)
+	n.expectNothingLeft(t, before)
+	n.runUnattached(t)
 }
 
-// TestCRINamespaces is a network for pods of some Kubernetes namespaces.
+// TestCRINamespaces restricts a network to pods of some Kubernetes namespaces.
 func TestCRINamespaces(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	must(t, n.Network("lan", "namespaces = [\"shop-*\"]\n"+podLAN))
-	defer ends(t, n.plugin(t))
+	defer stopDaemon(t, n.startPlugin(t))
 	n.cri.Namespace = "shop-prod"
-	c, _ := n.started(t, "web", firstOfPool)
-	n.gone(t, c)
+	c, _ := n.startAttached(t, "web", firstOfPool)
+	n.stopPods(t, c)
 }
 
-// TestCRIPodsAtOnce is 20 pods that start at once and end at once.
+// TestCRIPodsAtOnce starts 20 pods at the same time, and stops them at the same time.
 func TestCRIPodsAtOnce(t *testing.T) {
 	n := newNode(t)
-	defer ends(t, n.plugin(t))
+	defer stopDaemon(t, n.startPlugin(t))
 	var all []lab.Container
 	for i := range 20 {
 		all = append(all, n.sleeper(fmt.Sprint("pod", i)))
@@ -226,7 +227,7 @@ func TestCRIPodsAtOnce(t *testing.T) {
 		}
 		address := e.Addresses[0].Addr().String()
 		addresses[address] = true
-		n.reached(t, address)
+		n.expectReached(t, address)
 	}
 	if len(addresses) != len(all) {
 		t.Errorf("%d pods have %d addresses: %v", len(all), len(addresses), addresses)
@@ -237,10 +238,10 @@ func TestCRIPodsAtOnce(t *testing.T) {
 		}
 	}
 	atOnce(t, all, func(c lab.Container) error { return n.cri.Stop(c.ID) })
-	n.nothingLeft(t, n.before)
+	n.expectNothingLeft(t, n.before)
 }
 
-// atOnce does something with all containers at the same time.
+// atOnce calls do for all containers at the same time.
 func atOnce(t *testing.T, all []lab.Container, do func(lab.Container) error) {
 	t.Helper()
 	var wait sync.WaitGroup
@@ -263,76 +264,76 @@ func atOnce(t *testing.T, all []lab.Container, do func(lab.Container) error) {
 func TestCRIPluginKilled(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	d := n.plugin(t)
-	kept, shown := n.started(t, "kept", firstOfPool)
+	d := n.startPlugin(t)
+	kept, shown := n.startAttached(t, "kept", firstOfPool)
 	ended := n.sleeper("ended")
 	_, err := n.cri.Start(ended)
 	must(t, err)
 	must(t, d.Kill())
-	n.reached(t, firstOfPool)
+	n.expectReached(t, firstOfPool)
 	must(t, n.cri.Stop(ended.ID))
 
 	missed, late := n.sleeper("missed"), n.sleeper("late")
-	_, err = n.cri.Start(missed) // without berth, as nothing requires it
+	_, err = n.cri.Start(missed) // it starts without berth, because nothing requires the plugin
 	must(t, err)
-	n.bare(t, missed.ID)
+	n.startUnattached(t, missed.ID)
 	lateID, err := n.cri.StartPod(late)
 	must(t, err)
 
-	d = n.plugin(t)
-	defer ends(t, d)
-	after := n.whole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
+	d = n.startPlugin(t)
+	defer stopDaemon(t, d)
+	after := n.expectWhole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
 	if !after.Created.Equal(shown.Created) {
 		t.Errorf("the attachment is of %s, and was of %s", after.Created, shown.Created)
 	}
 	must(t, n.cri.StartContainer(late))
-	n.whole(t, n.cri, late.ID, lateID, secondOfPool)
-	n.bare(t, missed.ID)
+	n.expectWhole(t, n.cri, late.ID, lateID, secondOfPool)
+	n.startUnattached(t, missed.ID)
 	if err := n.cri.StartContainer(missed); err == nil || !strings.Contains(err.Error(), "delete the pod") {
 		t.Errorf("a further container of a pod that runs without berth: %v, want it refused", err)
 	}
-	n.gone(t, kept, late, missed)
+	n.stopPods(t, kept, late, missed)
 }
 
 // secondOfPool is the address of the second container on the network lan.
 const secondOfPool = "192.0.2.65"
 
-// TestCRIPluginFrozen is a berth-nri that does not answer: the runtime starts
-// the pod without it, and the plugin connects anew when it goes on.
+// TestCRIPluginFrozen stops berth-nri by SIGSTOP: the runtime starts a pod without
+// it, and the plugin reconnects when it continues.
 func TestCRIPluginFrozen(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	d := n.plugin(t)
-	defer ends(t, d)
-	kept, shown := n.started(t, "kept", firstOfPool)
+	d := n.startPlugin(t)
+	defer stopDaemon(t, d)
+	kept, shown := n.startAttached(t, "kept", firstOfPool)
 	was := n.cri.Plugged()
 	must(t, d.Freeze())
 	late := n.sleeper("late")
 	id, err := n.cri.StartPod(late)
 	must(t, err)
 	must(t, d.Thaw())
-	n.plugged(t, was, d)
+	n.waitPlugged(t, was, d)
 	must(t, n.cri.StartContainer(late))
-	n.whole(t, n.cri, late.ID, id, secondOfPool)
-	n.whole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
-	n.gone(t, kept, late)
+	n.expectWhole(t, n.cri, late.ID, id, secondOfPool)
+	n.expectWhole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
+	n.stopPods(t, kept, late)
 }
 
-// TestCRITwoPlugins is two instances of berth-nri, as where a service was left
-// beside a DaemonSet: they are in no pod's way, nor in each other's.
+// TestCRITwoPlugins runs two instances of berth-nri, such as a service that was left
+// beside a DaemonSet. Neither disturbs a pod or the other instance.
 func TestCRITwoPlugins(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	defer ends(t, n.plugin(t))
-	other := n.plugin(t)
-	c, shown := n.started(t, "web", firstOfPool)
-	ends(t, other)
+	defer stopDaemon(t, n.startPlugin(t))
+	other := n.startPlugin(t)
+	c, shown := n.startAttached(t, "web", firstOfPool)
+	stopDaemon(t, other)
 	must(t, n.cri.Restart(c.ID))
-	n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
-	n.gone(t, c)
+	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	n.stopPods(t, c)
 }
 
-// TestCRIPluginFirst is a boot at which berth-nri is there before containerd.
+// TestCRIPluginFirst starts berth-nri before containerd, as may happen at boot.
 func TestCRIPluginFirst(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -340,30 +341,31 @@ func TestCRIPluginFirst(t *testing.T) {
 	was := n.cri.Plugged()
 	d, err := n.cri.StartNRI()
 	must(t, err)
-	defer ends(t, d)
+	defer stopDaemon(t, d)
 	must(t, n.cri.StartDaemon())
-	n.plugged(t, was, d)
-	c, _ := n.started(t, "web", firstOfPool)
-	n.gone(t, c)
+	n.waitPlugged(t, was, d)
+	c, _ := n.startAttached(t, "web", firstOfPool)
+	n.stopPods(t, c)
 }
 
-// TestCRIContainerdRestarted ends containerd, orderly and by SIGKILL, while pods
-// run. The pods keep their interfaces and are released when they end, although containerd does not report the end of their sandboxes.
+// TestCRIContainerdRestarted ends containerd, by SIGTERM and by SIGKILL, while pods
+// run. The pods keep their interfaces and are released when they end, although
+// containerd does not report the end of their sandboxes.
 func TestCRIContainerdRestarted(t *testing.T) {
 	for name, end := range map[string]func(*lab.CRI) error{"stopped": (*lab.CRI).StopDaemon, "killed": (*lab.CRI).KillDaemon} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
-			d := n.plugin(t)
-			defer ends(t, d)
-			kept, shown := n.started(t, "kept", firstOfPool)
+			d := n.startPlugin(t)
+			defer stopDaemon(t, d)
+			kept, shown := n.startAttached(t, "kept", firstOfPool)
 			was := n.cri.Plugged()
 			must(t, end(n.cri))
-			n.reached(t, firstOfPool)
+			n.expectReached(t, firstOfPool)
 			must(t, n.cri.StartDaemon())
-			n.plugged(t, was, d)
-			n.whole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
-			fresh, _ := n.started(t, "fresh", secondOfPool)
+			n.waitPlugged(t, was, d)
+			n.expectWhole(t, n.cri, kept.ID, shown.ContainerID, firstOfPool)
+			fresh, _ := n.startAttached(t, "fresh", secondOfPool)
 			must(t, n.cri.Stop(kept.ID))
 			must(t, lab.Eventually(30*time.Second, func() error {
 				if all := n.ps(t); len(all) != 1 {
@@ -371,15 +373,15 @@ func TestCRIContainerdRestarted(t *testing.T) {
 				}
 				return nil
 			}))
-			n.gone(t, fresh)
+			n.stopPods(t, fresh)
 			_, err := n.Berth("network", "rm", "lan")
 			must(t, err)
 		})
 	}
 }
 
-// TestCRIHandler is a runtime handler, which berth install adds to containerd's
-// configuration, with NRI away; berth uninstall restores the configuration.
+// TestCRIHandler adds a runtime handler to containerd's configuration by berth
+// install, without NRI. berth uninstall restores the configuration.
 func TestCRIHandler(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -389,20 +391,20 @@ func TestCRIHandler(t *testing.T) {
 	must(t, err)
 	must(t, n.cri.StopDaemon())
 	must(t, n.cri.StartDaemon())
-	n.plain(t)
+	n.runUnattached(t)
 	n.cri.Handler = "berth"
-	n.plain(t)
-	c, shown := n.started(t, "web", firstOfPool)
+	n.runUnattached(t)
+	c, shown := n.startAttached(t, "web", firstOfPool)
 	must(t, n.cri.Restart(c.ID))
-	n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
 	must(t, n.cri.StopDaemon())
 	must(t, n.cri.StartDaemon())
-	n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
-	n.gone(t, c)
+	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	n.stopPods(t, c)
 	refused := n.sleeper("refused")
 	refused.Annotations = annotations{"berth/networks": "lam"}
 	_, err = n.cri.StartPod(refused)
-	n.refused(t, err, "berth/networks[0]", `"lam"`, "lan")
+	n.expectRefused(t, err, "berth/networks[0]", `"lam"`, "lan")
 
 	_, err = n.Berth("uninstall", "--engine", "containerd")
 	must(t, err)
@@ -412,13 +414,13 @@ func TestCRIHandler(t *testing.T) {
 	must(t, n.cri.StopDaemon())
 	must(t, n.cri.StartDaemon())
 	n.cri.Handler = ""
-	n.plain(t)
-	n.nothingLeft(t, n.before)
+	n.runUnattached(t)
+	n.expectNothingLeft(t, n.before)
 }
 
-// TestCRIInstalled is a plugin that containerd starts by itself, from where
-// berth install has put it. Such a plugin has no flags, so berth's directories
-// are those of the whole machine, which the lab has a copy of.
+// TestCRIInstalled lets containerd start the plugin that berth install has placed.
+// Such a plugin has no flags, so it uses the directories of the whole machine, of
+// which the lab has copies.
 func TestCRIInstalled(t *testing.T) {
 	n := &node{site: newSite(t)}
 	n.Config, n.State, n.BPFFS = "/etc/berth", "/run/berth", "/sys/fs/bpf/berth"
@@ -431,12 +433,12 @@ func TestCRIInstalled(t *testing.T) {
 	must(t, err)
 	must(t, n.cri.StopDaemon())
 	must(t, n.cri.StartDaemon())
-	c, shown := n.started(t, "web", firstOfPool)
+	c, shown := n.startAttached(t, "web", firstOfPool)
 	must(t, n.cri.StopDaemon())
 	must(t, n.cri.StartDaemon())
-	n.whole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
-	n.gone(t, c)
-	n.plain(t)
+	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
+	n.stopPods(t, c)
+	n.runUnattached(t)
 
 	_, err = n.Berth("uninstall", "--engine", "nri")
 	must(t, err)
@@ -447,6 +449,6 @@ func TestCRIInstalled(t *testing.T) {
 	must(t, n.cri.StartDaemon())
 	_, err = n.cri.Start(c)
 	must(t, err)
-	n.bare(t, c.ID)
-	n.gone(t, c)
+	n.startUnattached(t, c.ID)
+	n.stopPods(t, c)
 }

@@ -10,8 +10,8 @@ import (
 	"berth/test/lab"
 )
 
-// TestHooksDSample holds the sample that is handed out to what podman is
-// tested with; only the program's place and directories may differ.
+// TestHooksDSample compares the sample in deploy with the file that podman is tested
+// with. Only the program's path and directories may differ.
 func TestHooksDSample(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../deploy/hooks.d/berth.json")
@@ -23,6 +23,6 @@ func TestHooksDSample(t *testing.T) {
 	must(t, json.Unmarshal(data, &got))
 	must(t, json.Unmarshal(tested, &want))
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("deploy/hooks.d/berth.json is not what podman is tested with (-tested +sample):\n%s", d)
+		t.Errorf("deploy/hooks.d/berth.json differs from the file that podman is tested with (-tested +sample):\n%s", d)
 	}
 }

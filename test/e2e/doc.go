@@ -1,7 +1,7 @@
-// Package e2e holds berth's programs to what their users see: real container
-// engines start containers with annotations, on hosts of a small LAN, and the
-// tests look at the containers, the wire, the command line and what is left.
+// Package e2e tests berth's programs from the user's side: real container engines
+// start containers with annotations on hosts of a small LAN, and the tests compare
+// the containers, the wire, the command line's output and the remaining files.
 //
-// It is all tests. They know berth as programs and files, and look into the
-// database only to prove that nothing has changed in it.
+// The package has only tests. They use berth as programs and files, and read the
+// database only to prove that nothing in it has changed.
 package e2e

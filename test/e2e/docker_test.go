@@ -23,7 +23,7 @@ func init() {
 // foreignIP is the router's address in the subnet of docker's own macvlan.
 const foreignIP = "198.51.100.1"
 
-// The options of dockerd beside those of the lab.
+// Options of dockerd, in addition to those of the lab.
 var (
 	withBridge  = map[string]any{"bridge": nil} // docker's own, docker0
 	liveRestore = map[string]any{"live-restore": true}
@@ -34,11 +34,11 @@ func docker(t *testing.T, s *site) lab.Engine { return dockerWith(t, s, liveRest
 func dockerWith(t *testing.T, s *site, options map[string]any) *lab.Docker {
 	t.Helper()
 	d := &lab.Docker{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc", Late: true}, Options: options}
-	serve(t, d)
+	serveDaemon(t, d)
 	return d
 }
 
-// TestDockerDevice is a network as a CDI device, with docker's own runtime.
+// TestDockerDevice requests a network by a CDI device, with docker's own runtime.
 func TestDockerDevice(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -52,21 +52,21 @@ func TestDockerDevice(t *testing.T) {
 	c.Annotations = nil
 	id, err := d.StartWith(c, "--device", "berth/network=lan")
 	must(t, err)
-	s.whole(t, d, c.ID, id, firstOfPool)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
 	must(t, d.Restart(c.ID))
-	s.whole(t, d, c.ID, id, firstOfPool)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
 	must(t, d.Stop(c.ID))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 
-	// With docker's network beside it both would give a default route.
+	// With docker's network in addition, both would set a default route.
 	c.Network = lab.EngineNetwork
 	_, err = d.StartWith(c, "--device", "berth/network=lan")
-	s.refused(t, err, "default")
-	s.released(t)
+	s.expectRefused(t, err, "default")
+	s.expectReleased(t)
 }
 
-// TestDockerRestarts is what docker's restart policies make of a container that
-// was killed, and of a restart of dockerd.
+// TestDockerRestarts kills a container, and restarts dockerd, under each of docker's
+// restart policies.
 func TestDockerRestarts(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -77,19 +77,19 @@ func TestDockerRestarts(t *testing.T) {
 			c := s.sleeper("kept")
 			id, err := d.StartWith(c, "--restart", policy)
 			must(t, err)
-			s.whole(t, d, c.ID, id, firstOfPool)
+			s.expectWhole(t, d, c.ID, id, firstOfPool)
 			old := pidOf(t, d, c.ID)
-			kill(t, old)
-			s.again(t, d, c.ID, old)
-			s.whole(t, d, c.ID, id, firstOfPool)
+			killProcess(t, old)
+			s.waitRestarted(t, d, c.ID, old)
+			s.expectWhole(t, d, c.ID, id, firstOfPool)
 			must(t, d.Stop(c.ID))
-			s.nothingLeft(t, before)
+			s.expectNothingLeft(t, before)
 		})
 	}
 }
 
-// again waits until a container runs by another process than an old one.
-func (s *site) again(t *testing.T, e lab.Engine, name string, old int) {
+// waitRestarted waits until a container runs by another process than pid old.
+func (s *site) waitRestarted(t *testing.T, e lab.Engine, name string, old int) {
 	t.Helper()
 	must(t, lab.Eventually(time.Minute, func() error {
 		pid, err := e.PID(name)
@@ -100,9 +100,9 @@ func (s *site) again(t *testing.T, e lab.Engine, name string, old int) {
 	}))
 }
 
-// TestDockerdKilled is the end of dockerd by SIGKILL: with live-restore its
-// containers stay, and keep all that they have; without it the next dockerd ends
-// them, and starts those that have a restart policy.
+// TestDockerdKilled ends dockerd by SIGKILL. With live-restore its containers
+// continue unchanged. Without it the next dockerd ends them, and starts those that
+// have a restart policy.
 func TestDockerdKilled(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		t.Run(fmt.Sprintf("live-restore %t", live), func(t *testing.T) {
@@ -113,15 +113,15 @@ func TestDockerdKilled(t *testing.T) {
 			c := s.sleeper("kept")
 			id, err := d.StartWith(c, "--restart", "always")
 			must(t, err)
-			shown := s.whole(t, d, c.ID, id, firstOfPool)
+			shown := s.expectWhole(t, d, c.ID, id, firstOfPool)
 			old := pidOf(t, d, c.ID)
 			must(t, d.KillDaemon())
-			s.reached(t, firstOfPool)
+			s.expectReached(t, firstOfPool)
 			must(t, d.StartDaemon())
 			if !live {
-				s.again(t, d, c.ID, old)
+				s.waitRestarted(t, d, c.ID, old)
 			}
-			after := s.whole(t, d, c.ID, id, firstOfPool)
+			after := s.expectWhole(t, d, c.ID, id, firstOfPool)
 			if kept := after.Created.Equal(shown.Created); kept != live {
 				t.Errorf("live-restore %t: the attachment is of %s, and was of %s", live, after.Created, shown.Created)
 			}
@@ -129,12 +129,12 @@ func TestDockerdKilled(t *testing.T) {
 				t.Errorf("with live-restore the container was restarted")
 			}
 			must(t, d.Stop(c.ID))
-			s.nothingLeft(t, before)
+			s.expectNothingLeft(t, before)
 		})
 	}
 }
 
-// TestDockerdStopped restarts dockerd in an orderly way without live-restore: its
+// TestDockerdStopped restarts dockerd by SIGTERM without live-restore: its
 // containers end with it, and their addresses and MACs are free.
 func TestDockerdStopped(t *testing.T) {
 	t.Parallel()
@@ -146,15 +146,15 @@ func TestDockerdStopped(t *testing.T) {
 	must(t, err)
 	_, err = d.Start(gone)
 	must(t, err)
-	s.reached(t, firstOfPool)
+	s.expectReached(t, firstOfPool)
 	must(t, d.StopDaemon())
-	s.empty(t)
+	s.waitEmpty(t)
 	must(t, d.StartDaemon())
-	s.attachedAt(t, firstOfPool)
+	s.waitAttachedAt(t, firstOfPool)
 	for _, c := range []lab.Container{kept, gone} {
 		must(t, d.Stop(c.ID))
 	}
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
 func appendTo(t *testing.T, file, text string) {
@@ -166,8 +166,8 @@ func appendTo(t *testing.T, file, text string) {
 	must(t, f.Close())
 }
 
-// TestDockerOwnNetworks is berth beside docker's bridge in one container, and
-// beside a container that docker's macvlan has put on the same parent.
+// TestDockerOwnNetworks attaches a container that is also on docker's bridge, and
+// one beside a container of docker's macvlan on the same parent.
 func TestDockerOwnNetworks(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -185,14 +185,14 @@ func TestDockerOwnNetworks(t *testing.T) {
 	c.Network = lab.EngineNetwork
 	id, err := d.Start(c)
 	must(t, err)
-	s.whole(t, d, c.ID, id, firstOfPool)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
 	out, err := d.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
 	if err != nil || !strings.Contains(out, "172.") {
 		t.Errorf("docker's own interface has %s, %v", out, err)
 	}
 	must(t, d.Stop(c.ID))
 
-	// Beside a container that has docker's macvlan alone.
+	// A container on docker's macvlan only.
 	other := s.sleeper("foreign")
 	other.Annotations, other.Network = nil, "foreign"
 	c.Network = ""
@@ -201,17 +201,17 @@ func TestDockerOwnNetworks(t *testing.T) {
 	d.Plain = true
 	_, err = d.Start(other)
 	must(t, err)
-	ping(t, "from a container of docker's alone", func() (string, error) {
+	expectPing(t, "from a container of docker's alone", func() (string, error) {
 		return d.Exec(other.ID, "ping", "-c", "1", "-W", "5", foreignIP)
 	})
-	s.whole(t, d, c.ID, id, firstOfPool)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
 	for _, name := range []string{c.ID, other.ID} {
 		must(t, d.Stop(name))
 	}
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestDockerUsers is dockerd with a user namespace for its containers.
+// TestDockerUsers runs dockerd with a user namespace for its containers.
 func TestDockerUsers(t *testing.T) {
 	for file, line := range map[string]string{
 		"/etc/passwd": "dockremap:x:999:999::/:/usr/sbin/nologin\n", "/etc/group": "dockremap:x:999:\n",
@@ -232,14 +232,14 @@ func TestDockerUsers(t *testing.T) {
 	if err != nil || !strings.Contains(out, "100000") {
 		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
 	}
-	s.whole(t, d, c.ID, id, firstOfPool)
-	s.named(t, id, c.ID)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
+	s.waitNamed(t, id, c.ID)
 	must(t, d.Stop(c.ID))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// plain runs a container that berth does not concern, and a second program in it.
-func plain(t *testing.T, s *site, d *lab.Docker) {
+// runUnattached runs a container without annotations, and a second program in it.
+func runUnattached(t *testing.T, s *site, d *lab.Docker) {
 	t.Helper()
 	c := lab.Container{ID: s.id("plain"), Args: []string{"sleep", "600"}}
 	_, err := d.Start(c)
@@ -249,7 +249,7 @@ func plain(t *testing.T, s *site, d *lab.Docker) {
 	must(t, d.Stop(c.ID))
 }
 
-// composeFile is what docs/engines/docker.md says of compose.
+// composeFile is the compose file of docs/engines/docker.md.
 const composeFile = `services:
   web:
     image: lab
@@ -260,7 +260,7 @@ const composeFile = `services:
       berth/networks: lan
 `
 
-// TestDockerCompose is a project of compose, up, restarted and down.
+// TestDockerCompose runs compose up, restart and down on a project.
 func TestDockerCompose(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -275,16 +275,16 @@ func TestDockerCompose(t *testing.T) {
 	}
 	compose("up", "--detach")
 	id := compose("ps", "--quiet", "web")
-	s.whole(t, d, id, id, firstOfPool)
+	s.expectWhole(t, d, id, id, firstOfPool)
 	compose("restart", "--timeout", "1")
-	s.whole(t, d, id, id, firstOfPool)
+	s.expectWhole(t, d, id, id, firstOfPool)
 	compose("down", "--timeout", "1")
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestDockerInstalled is docker as a user has it, with berth installed, used,
-// and uninstalled: containers that berth does not concern run before, between
-// and after, and berth uninstall restores daemon.json.
+// TestDockerInstalled installs berth for a user's docker, uses it, and uninstalls it.
+// Containers without annotations run before, between and after, and berth uninstall
+// restores daemon.json.
 func TestDockerInstalled(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -293,36 +293,36 @@ func TestDockerInstalled(t *testing.T) {
 	before := s.snapshot(t)
 	config, err := os.ReadFile(d.ConfigFile())
 	must(t, err)
-	plain(t, s, d)
+	runUnattached(t, s, d)
 
 	_, err = s.Berth("install", "--engine", "docker", "--engine-config", d.ConfigFile())
 	must(t, err)
 	must(t, d.ReloadDaemon())
 	c := s.sleeper("web")
 	var id string
-	must(t, lab.Eventually(30*time.Second, func() (err error) { // the reload takes a moment
+	must(t, lab.Eventually(30*time.Second, func() (err error) { // until dockerd has read the file
 		id, err = d.StartWith(c, "--runtime", "berth")
 		return err
 	}))
-	s.whole(t, d, c.ID, id, firstOfPool)
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
 	must(t, d.Restart(c.ID))
-	s.whole(t, d, c.ID, id, firstOfPool)
-	plain(t, s, d)
-	s.wellTold(t, "docker", "DOCKER_HOST="+d.Socket())
+	s.expectWhole(t, d, c.ID, id, firstOfPool)
+	runUnattached(t, s, d)
+	s.expectDoctorPasses(t, "docker", "DOCKER_HOST="+d.Socket())
 	must(t, d.Stop(c.ID))
 
 	_, err = s.Berth("uninstall", "--engine", "docker")
 	must(t, err)
 	must(t, d.StopDaemon())
 	must(t, d.StartDaemon())
-	_, err = s.Berth("uninstall", "--engine", "docker") // now the program can go too
+	_, err = s.Berth("uninstall", "--engine", "docker") // without the container, the program can be removed
 	must(t, err)
 	if text, err := os.ReadFile(d.ConfigFile()); err != nil || string(text) != string(config) {
 		t.Errorf("uninstalled daemon.json is %s, %v, want %s", text, err, config)
 	}
-	plain(t, s, d)
+	runUnattached(t, s, d)
 	if _, err := d.StartWith(c, "--runtime", "berth"); err == nil {
 		t.Errorf("uninstalled, docker still has the runtime")
 	}
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }

@@ -14,11 +14,11 @@ import (
 	"berth/test/lab"
 )
 
-// doctor holds what berth doctor says of an engine, with a try, to results by
-// check.
-func (s *site) doctor(t *testing.T, engine string, want map[string]string, env ...string) {
+// expectDoctor runs berth doctor with a test container for an engine, and compares
+// the result of each check.
+func (s *site) expectDoctor(t *testing.T, engine string, want map[string]string, env ...string) {
 	t.Helper()
-	s.settled(t)
+	s.drainEnded(t)
 	before := s.snapshot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -43,21 +43,21 @@ func (s *site) doctor(t *testing.T, engine string, want map[string]string, env .
 	}
 }
 
-// TestDoctorTriesContainerd is ctr with berth-runtime, which needs nothing
-// installed.
+// TestDoctorTriesContainerd runs ctr with berth-runtime, which needs no
+// installation.
 func TestDoctorTriesContainerd(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	results := map[string]string{"version": "pass", "told": "pass", "annotations": "warn"}
-	s.doctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "nobody"))
+	s.expectDoctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "nobody"))
 	c := &lab.Containerd{Host: s.Host, Rootfs: rootfs}
 	must(t, c.StartDaemon())
 	t.Cleanup(func() { must(t, c.StopDaemon()) })
 	results["annotations"] = "pass"
-	s.doctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"))
+	s.expectDoctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"))
 }
 
-// criConfig is a containerd that has CRI, on a machine without overlayfs.
+// criConfig configures a containerd with CRI, on a machine without overlayfs.
 const criConfig = `version = 2
 disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
 
@@ -67,8 +67,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.
     snapshotter = "native"
 `
 
-// TestInstalledContainerd holds containerd's CRI to accept what is installed:
-// it refuses to serve with a default runtime that it cannot make sense of.
+// TestInstalledContainerd checks that containerd's CRI plugin loads with berth's
+// installed runtime; it does not load if the default runtime is invalid.
 func TestInstalledContainerd(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -11,7 +11,7 @@ import (
 	"berth/test/lab"
 )
 
-// An engineOf starts what an engine needs on a site's host.
+// An engineOf returns an engine on a site's host, with its daemon started.
 type engineOf = func(t *testing.T, s *site) lab.Engine
 
 // engines run berth's hook from a config.json or from hooks.d; wrapped ones
@@ -56,7 +56,7 @@ func podmanWith(runtime string) engineOf {
 func containerd(w lab.Wrapper) engineOf {
 	return func(t *testing.T, s *site) lab.Engine {
 		c := &lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: w}
-		serve(t, c)
+		serveDaemon(t, c)
 		return c
 	}
 }
@@ -67,8 +67,8 @@ type daemon interface {
 	StopDaemon() error
 }
 
-// serve runs an engine's daemon for the rest of the test.
-func serve(t *testing.T, e daemon) {
+// serveDaemon runs an engine's daemon for the rest of the test.
+func serveDaemon(t *testing.T, e daemon) {
 	t.Helper()
 	must(t, e.StartDaemon())
 	t.Cleanup(func() {
@@ -78,8 +78,8 @@ func serve(t *testing.T, e daemon) {
 	})
 }
 
-// forms are the ways to ask for the addresses 192.0.2.50 and .51 or, where
-// the form names none, the first two of the pool.
+// forms are the ways to request the addresses 192.0.2.50 and .51 or, if the form
+// names none, the first two of the pool.
 var forms = map[string]struct {
 	network, ifname string
 	addresses       [2]string
@@ -102,7 +102,7 @@ func TestEngines(t *testing.T) {
 	for engine, start := range engines {
 		for form := range forms {
 			if form == "short" && strings.Contains(engine, "-") {
-				continue // of the hook alone; a wrapper makes no difference
+				continue // these depend on the hook only, not on a wrapper
 			}
 			t.Run(engine+"/"+form, func(t *testing.T) {
 				t.Parallel()
@@ -110,14 +110,13 @@ func TestEngines(t *testing.T) {
 				must(t, s.Policy(openPolicy))
 				must(t, s.Network("lan", lanNetwork))
 				s.agent(t)
-				life(t, s, start(t, s), form)
+				startToEnd(t, s, start(t, s), form)
 			})
 		}
 	}
 }
 
-// TestEnginesShowTheRefusal holds what the hook says to reach whoever started
-// the container, by way of every engine.
+// TestEnginesShowTheRefusal checks that every engine prints the hook's error.
 func TestEnginesShowTheRefusal(t *testing.T) {
 	for engine, start := range engines {
 		t.Run(engine, func(t *testing.T) {
@@ -127,7 +126,7 @@ func TestEnginesShowTheRefusal(t *testing.T) {
 			e := start(t, s)
 			before := s.snapshot(t)
 			_, err := e.Start(lab.Container{ID: s.id("refused"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lam"}})
-			s.refused(t, err, "berth/networks[0]", `"lam"`, "lan")
+			s.expectRefused(t, err, "berth/networks[0]", `"lam"`, "lan")
 			if d := s.snapshot(t).difference(before); d != "" {
 				t.Error(d)
 			}
@@ -135,8 +134,8 @@ func TestEnginesShowTheRefusal(t *testing.T) {
 	}
 }
 
-// life is two containers from start to end.
-func life(t *testing.T, s *site, e lab.Engine, form string) {
+// startToEnd runs two containers from start to end.
+func startToEnd(t *testing.T, s *site, e lab.Engine, form string) {
 	f := forms[form]
 	before := s.snapshot(t)
 	var ids [2]string
@@ -146,10 +145,10 @@ func life(t *testing.T, s *site, e lab.Engine, form string) {
 		ids[i] = id
 	}
 	const pings = 5
-	ping(t, "from a container to its sibling", func() (string, error) {
+	expectPing(t, "from a container to its sibling", func() (string, error) {
 		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "5", f.addresses[1])
 	})
-	ping(t, "from the LAN to a container", func() (string, error) {
+	expectPing(t, "from the LAN to a container", func() (string, error) {
 		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", f.addresses[0])
 	})
 	all := s.ps(t)
@@ -157,27 +156,27 @@ func life(t *testing.T, s *site, e lab.Engine, form string) {
 		t.Fatalf("berth ps shows %d attachments, want 2: %+v", len(all), all)
 	}
 	for i, id := range ids {
-		checkEndpoint(t, find(t, all, id), form, i)
+		checkEndpoint(t, findEndpoint(t, all, id), form, i)
 	}
 	checkCounts(t, s, ids[0], pings)
 	for i := range ids {
 		must(t, e.Stop(s.id(i)))
 	}
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// id names a container. Engines of several sites share cgroups and some
-// folders, as those of one machine do, so it is the site's own.
+// id returns a container name with the site's prefix, because engines of several
+// sites share cgroups and some directories, as those of one machine do.
 func (s *site) id(name any) string { return fmt.Sprintf("%s-%v", s.Name, name) }
 
-func ping(t *testing.T, what string, run func() (string, error)) {
+func expectPing(t *testing.T, target string, run func() (string, error)) {
 	t.Helper()
 	if out, err := run(); err != nil {
-		t.Errorf("ping %s: %v\n%s", what, err, out)
+		t.Errorf("ping %s: %v\n%s", target, err, out)
 	}
 }
 
-func find(t *testing.T, all []specs.Endpoint, id string) specs.Endpoint {
+func findEndpoint(t *testing.T, all []specs.Endpoint, id string) specs.Endpoint {
 	t.Helper()
 	i := slices.IndexFunc(all, func(e specs.Endpoint) bool { return e.ContainerID == id })
 	if i < 0 {
@@ -203,12 +202,12 @@ func checkEndpoint(t *testing.T, e specs.Endpoint, form string, i int) {
 	}
 }
 
-// checkCounts holds the counts of a container that pinged its sibling n times
-// and was pinged once from the LAN: 98 bytes an echo, and ARP around them.
+// checkCounts checks the counts of a container that pinged its sibling n times and
+// was pinged once from the LAN: 98 bytes per echo, and some ARP.
 func checkCounts(t *testing.T, s *site, id string, n uint64) {
 	t.Helper()
 	err := lab.Eventually(10*time.Second, func() error {
-		e := find(t, s.ps(t), id)
+		e := findEndpoint(t, s.ps(t), id)
 		local, external := e.Counters.Transmit.Local.Unicast, e.Counters.Receive.External.Unicast
 		if !e.Counted || local.Packets < n || local.Packets > n+3 || local.Bytes < 98*n || external.Packets < 1 {
 			return fmt.Errorf("after %d pings to its sibling and one from the LAN: counted %t, %+v", n, e.Counted, e.Counters)
@@ -223,7 +222,7 @@ func checkCounts(t *testing.T, s *site, id string, n uint64) {
 	}
 }
 
-// ps is what `berth ps --json` shows.
+// ps returns the endpoints of `berth ps --json`.
 func (s *site) ps(t *testing.T, flags ...string) []specs.Endpoint {
 	t.Helper()
 	var all []specs.Endpoint
@@ -231,9 +230,9 @@ func (s *site) ps(t *testing.T, flags ...string) []specs.Endpoint {
 	return all
 }
 
-// nothingLeft holds a site to what it was before its containers: the same
-// links, and nothing of berth's.
-func (s *site) nothingLeft(t *testing.T, before snapshot) {
+// expectNothingLeft compares a site with its snapshot from before its containers:
+// the links must be equal, and no lease or attachment may be left.
+func (s *site) expectNothingLeft(t *testing.T, before snapshot) {
 	t.Helper()
 	err := lab.Eventually(10*time.Second, func() error {
 		if after := s.snapshot(t); after.links != before.links {
@@ -244,12 +243,12 @@ func (s *site) nothingLeft(t *testing.T, before snapshot) {
 	if err != nil {
 		t.Error(err)
 	}
-	s.released(t)
+	s.expectReleased(t)
 }
 
-// released holds a site to have no leases, and no attachments but ended ones,
-// whose counts stay.
-func (s *site) released(t *testing.T) {
+// expectReleased checks that a site has no leases, and no attachments except ended
+// ones, whose counts remain.
+func (s *site) expectReleased(t *testing.T) {
 	t.Helper()
 	err := lab.Eventually(10*time.Second, func() error {
 		if leases := s.leases(t); len(leases) != 0 {

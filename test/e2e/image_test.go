@@ -6,8 +6,8 @@ import (
 	"berth/test/lab"
 )
 
-// TestImageAnnotations holds an annotation that an image's publisher wrote not
-// to attach a container: podman before 4.6 hands it on.
+// TestImageAnnotations checks that an annotation in an image does not attach a
+// container. Podman before 4.6 passes such annotations to the runtime.
 func TestImageAnnotations(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -17,11 +17,11 @@ func TestImageAnnotations(t *testing.T) {
 	must(t, p.Build("published", "berth/networks=lan"))
 	before := s.snapshot(t)
 	if err := p.RunImage(s.id("one"), "published", "sleep", "600"); err != nil {
-		s.refused(t, err, "berth/networks", `"lan"`, "image", "--annotation")
+		s.expectRefused(t, err, "berth/networks", `"lan"`, "image", "--annotation")
 	}
 	if all := s.ps(t); len(all) != 0 {
-		t.Errorf("berth ps shows %+v, which nobody has asked for", all)
+		t.Errorf("berth ps shows %+v, which only the image requests", all)
 	}
 	must(t, p.Stop(s.id("one")))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }

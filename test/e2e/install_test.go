@@ -16,8 +16,8 @@ import (
 	"berth/test/lab"
 )
 
-// installedPodman is podman as a user has it: with the files of /etc and /usr,
-// and no flag or environment that names others.
+// installedPodman is podman as a user has it: it reads the files in /etc and /usr,
+// and no flag or environment variable names others.
 type installedPodman struct {
 	*site
 	dir string
@@ -39,15 +39,16 @@ func (p *installedPodman) podman(args ...string) (string, error) {
 	}, args...)...)
 }
 
-// runs is a container of podman's with further flags, while it runs.
-func (p *installedPodman) runs(t *testing.T, name string, flags ...string) {
+// runContainer starts a container with further flags of podman run.
+func (p *installedPodman) runContainer(t *testing.T, name string, flags ...string) {
 	t.Helper()
 	args := append([]string{"run", "--detach", "--name", p.id(name), "--network", "none"}, flags...)
 	_, err := p.podman(append(args, "--rootfs", rootfs, "sleep", "600")...)
 	must(t, err)
 }
 
-func (p *installedPodman) ends(t *testing.T, name string) {
+// endContainer removes a container, and checks that its attachment is released.
+func (p *installedPodman) endContainer(t *testing.T, name string) {
 	t.Helper()
 	_, err := p.podman("rm", "--force", "--time", "0", p.id(name))
 	must(t, err)
@@ -56,8 +57,8 @@ func (p *installedPodman) ends(t *testing.T, name string) {
 	}
 }
 
-// attached are the networks and interfaces of what is attached.
-func (s *site) attached(t *testing.T) string {
+// attachedInterfaces returns the networks and interfaces of all attachments.
+func (s *site) attachedInterfaces(t *testing.T) string {
 	t.Helper()
 	var all []string
 	for _, e := range s.ps(t) {
@@ -66,15 +67,15 @@ func (s *site) attached(t *testing.T) string {
 	return strings.Join(all, " ")
 }
 
-func (p *installedPodman) want(t *testing.T, want string) {
+func (p *installedPodman) expectAttached(t *testing.T, want string) {
 	t.Helper()
-	if got := p.attached(t); got != want {
+	if got := p.attachedInterfaces(t); got != want {
 		t.Errorf("attached: %q, want %q", got, want)
 	}
 }
 
-// systemFiles gives podman what it needs here, in the files that the lab has
-// copies of, and nothing of berth's that the machine may have.
+// systemFiles writes the files that podman needs into the lab's copies of system
+// directories, and removes those that the machine has of berth.
 func systemFiles(t *testing.T) {
 	t.Helper()
 	must(t, os.RemoveAll("/usr/share/containers/oci"))
@@ -87,7 +88,7 @@ func systemFiles(t *testing.T) {
 	}
 }
 
-// configured are the files that engines are configured by, with their texts.
+// configured returns the paths and contents of the files that configure engines.
 func configured(t *testing.T) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -105,9 +106,9 @@ func configured(t *testing.T) map[string]string {
 	return all
 }
 
-// TestInstall holds what berth install writes to be what podman reads, and
-// berth uninstall to leave nothing of it. It is one test, because it works on
-// the files of the whole machine, which the lab has a copy of.
+// TestInstall checks that podman reads the files that berth install writes, and that
+// berth uninstall removes them. It is one test, because it uses the files of the
+// whole machine, of which the lab has copies.
 func TestInstall(t *testing.T) {
 	systemFiles(t)
 	before := configured(t)
@@ -122,52 +123,52 @@ func TestInstall(t *testing.T) {
 	}
 	const annotation = "--annotation=berth/networks=lan@lan0"
 
-	p.runs(t, "untold", annotation)
-	p.want(t, "")
-	p.ends(t, "untold")
-	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "warn", "annotations": "fail"})
+	p.runContainer(t, "untold", annotation)
+	p.expectAttached(t, "")
+	p.endContainer(t, "untold")
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "warn", "annotations": "fail"})
 
 	install("podman")
-	p.runs(t, "hooked", annotation)
-	p.want(t, "lan@lan0")
-	p.ends(t, "hooked")
-	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
-	p.named(t, annotation)
+	p.runContainer(t, "hooked", annotation)
+	p.expectAttached(t, "lan@lan0")
+	p.endContainer(t, "hooked")
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
+	p.startWithRuntimes(t, annotation)
 
 	install("podman", "--default")
-	p.runs(t, "default", annotation)
-	p.want(t, "lan@lan0")
-	p.ends(t, "default")
-	p.doctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
+	p.runContainer(t, "default", annotation)
+	p.expectAttached(t, "lan@lan0")
+	p.endContainer(t, "default")
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
 
 	install("cdi")
-	p.devices(t, annotation)
+	p.startWithDevices(t, annotation)
 	uninstall("podman")
-	p.runs(t, "device", "--device=berth/network=lan")
-	p.want(t, "lan@net1")
-	p.ends(t, "device")
+	p.runContainer(t, "device", "--device=berth/network=lan")
+	p.expectAttached(t, "lan@net1")
+	p.endContainer(t, "device")
 	uninstall("cdi")
 	if d := cmp.Diff(before, configured(t)); d != "" {
 		t.Errorf("after uninstalling (-before +after):\n%s", d)
 	}
 }
 
-// named starts containers with the runtime that is installed, with and without
-// the file of hooks.d.
-func (p *installedPodman) named(t *testing.T, flags ...string) {
+// startWithRuntimes starts containers with the installed runtime, with and without
+// the file in hooks.d.
+func (p *installedPodman) startWithRuntimes(t *testing.T, flags ...string) {
 	t.Helper()
 	for _, hooks := range []string{t.TempDir(), "/usr/share/containers/oci/hooks.d"} {
 		args := append([]string{"--hooks-dir", hooks, "--runtime", "berth", "run", "--detach", "--name", p.id("named"), "--network", "none"}, flags...)
 		_, err := p.podman(append(args, "--rootfs", rootfs, "sleep", "600")...)
 		must(t, err)
-		p.want(t, "lan@lan0")
-		p.ends(t, "named")
+		p.expectAttached(t, "lan@lan0")
+		p.endContainer(t, "named")
 	}
 }
 
-// devices starts containers with devices and annotations: they get the union,
-// and a network that is made gets a device at once.
-func (p *installedPodman) devices(t *testing.T, annotation string) {
+// startWithDevices starts containers with devices and annotations. They get the
+// union of both, and a new network has a device at once.
+func (p *installedPodman) startWithDevices(t *testing.T, annotation string) {
 	t.Helper()
 	for name, c := range map[string]struct {
 		flags []string
@@ -177,19 +178,19 @@ func (p *installedPodman) devices(t *testing.T, annotation string) {
 		"union": {[]string{annotation, "--device=berth/network=dmz"}, "lan@lan0 dmz@net1"},
 		"two":   {[]string{"--device=berth/network=dmz", "--device=berth/network=lan"}, "dmz@net1 lan@net2"},
 	} {
-		p.runs(t, name, c.flags...)
-		got := strings.Fields(p.attached(t))
+		p.runContainer(t, name, c.flags...)
+		got := strings.Fields(p.attachedInterfaces(t))
 		want := strings.Fields(c.want)
 		if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
-		p.ends(t, name)
+		p.endContainer(t, name)
 	}
 	_, err := p.Berth("network", "create", "late", "--subnet", "203.0.113.0/24", "-o", "parent=eth1", "-o", "conflict_timeout=0")
 	must(t, err)
-	p.runs(t, "late", "--device=berth/network=late")
-	p.want(t, "late@net1")
-	p.ends(t, "late")
+	p.runContainer(t, "late", "--device=berth/network=late")
+	p.expectAttached(t, "late@net1")
+	p.endContainer(t, "late")
 	_, err = p.Berth("network", "rm", "late")
 	must(t, err)
 	if out, err := p.podman("run", "--rm", "--network", "none", "--device=berth/network=late", "--rootfs", rootfs, "true"); err == nil {
@@ -197,8 +198,8 @@ func (p *installedPodman) devices(t *testing.T, annotation string) {
 	}
 }
 
-// TestDevicesByTheLibrary is what containerd, nerdctl and docker do with a
-// device: the library puts its hooks into config.json, and runc runs them.
+// TestDevicesByTheLibrary uses a device as containerd, nerdctl and docker do: CDI's
+// library adds the hooks to config.json, and runc runs them.
 func TestDevicesByTheLibrary(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -212,21 +213,21 @@ func TestDevicesByTheLibrary(t *testing.T) {
 	b := lab.Bundle{ID: s.id("device"), Rootfs: rootfs, Args: []string{"sleep", "600"}}
 	bundle := filepath.Join(s.Dir, "bundle")
 	must(t, b.Write(bundle))
-	must(t, inject(cache, filepath.Join(bundle, "config.json"), "berth/network=lan"))
+	must(t, injectDevices(cache, filepath.Join(bundle, "config.json"), "berth/network=lan"))
 	runc := func(args ...string) {
 		_, err := s.Run("runc", append([]string{"--root", filepath.Join(s.Dir, "runc")}, args...)...)
 		must(t, err)
 	}
 	runc("run", "--detach", "--bundle", bundle, b.ID)
-	if got := s.attached(t); got != "lan@net1" {
+	if got := s.attachedInterfaces(t); got != "lan@net1" {
 		t.Errorf("attached: %q, want lan@net1", got)
 	}
 	runc("delete", "--force", b.ID)
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// inject applies devices to a config.json.
-func inject(cache *cdilib.Cache, path string, devices ...string) error {
+// injectDevices applies devices to a config.json.
+func injectDevices(cache *cdilib.Cache, path string, devices ...string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"berth/test/lab"
 )
 
-// events are what becomes of a container besides its start and its end. An
-// engine lives through all of them on one site that apply to it.
+// events are the events in a container's life other than start and end. An engine
+// passes through all that apply to it, on one site.
 var events = []struct {
 	name    string
 	applies func(lab.Engine) bool
@@ -30,7 +30,7 @@ var events = []struct {
 
 func always(lab.Engine) bool { return true }
 
-// hasShim excludes runtimes by themselves.
+// hasShim excludes runtimes that run without an engine.
 func hasShim(e lab.Engine) bool {
 	_, runtime := e.(*lab.Runc)
 	return !runtime
@@ -41,8 +41,8 @@ func hasDaemon(e lab.Engine) bool {
 	return ok
 }
 
-// choosesUsers excludes engines whose daemon has a user namespace, or has not,
-// for all of its containers.
+// choosesUsers excludes engines whose daemon decides for all containers whether they
+// have a user namespace.
 func choosesUsers(e lab.Engine) bool {
 	switch e.(type) {
 	case *lab.Docker, *lab.Nerdctl:
@@ -51,7 +51,7 @@ func choosesUsers(e lab.Engine) bool {
 	return true
 }
 
-// lives are the engines that live through them: each kind of them once.
+// lives are the engines of TestEngineLives, one of each sort.
 var lives = []string{"runc-wrapped", "crun-late", "podman-wrapped", "ctr-wrapped"}
 
 func TestEngineLives(t *testing.T) {
@@ -68,35 +68,35 @@ func TestEngineLives(t *testing.T) {
 				}
 				t.Run(event.name, func(t *testing.T) {
 					event.run(t, s, e)
-					s.nothingLeft(t, before)
+					s.expectNothingLeft(t, before)
 				})
 			}
 		})
 	}
 }
 
-// onLAN starts a container on the network lan and holds it to be reached.
-func (s *site) onLAN(t *testing.T, e lab.Engine, c lab.Container) {
+// startReached starts a container on the network lan and checks that the LAN reaches it.
+func (s *site) startReached(t *testing.T, e lab.Engine, c lab.Container) {
 	t.Helper()
 	c.Args, c.Annotations = []string{"sleep", "600"}, annotations{"berth/networks": "lan"}
 	_, err := e.Start(c)
 	must(t, err)
-	s.reached(t, "192.0.2.64")
+	s.expectReached(t, "192.0.2.64")
 }
 
-// reached holds an address to answer the LAN.
-func (s *site) reached(t *testing.T, address string) {
+// expectReached checks that an address answers pings from the LAN.
+func (s *site) expectReached(t *testing.T, address string) {
 	t.Helper()
-	ping(t, "from the LAN", func() (string, error) {
+	expectPing(t, "from the LAN", func() (string, error) {
 		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", address)
 	})
 }
 
 func restarted(t *testing.T, s *site, e lab.Engine) {
-	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	s.startReached(t, e, lab.Container{ID: s.id("one")})
 	for range 2 {
 		must(t, e.Restart(s.id("one")))
-		s.reached(t, "192.0.2.64")
+		s.expectReached(t, "192.0.2.64")
 		if all := s.ps(t); len(all) != 1 || all[0].Phase != specs.PhaseAttached {
 			t.Errorf("after a restart berth ps shows %+v, want one attachment", all)
 		}
@@ -105,20 +105,20 @@ func restarted(t *testing.T, s *site, e lab.Engine) {
 }
 
 func killed(t *testing.T, s *site, e lab.Engine) {
-	s.onLAN(t, e, lab.Container{ID: s.id("one")})
-	kill(t, pidOf(t, e, s.id("one")))
+	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	killProcess(t, pidOf(t, e, s.id("one")))
 	must(t, lab.Eventually(30*time.Second, func() error { return e.Restart(s.id("one")) }))
-	s.reached(t, "192.0.2.64")
-	kill(t, pidOf(t, e, s.id("one")))
+	s.expectReached(t, "192.0.2.64")
+	killProcess(t, pidOf(t, e, s.id("one")))
 	must(t, e.Stop(s.id("one")))
 }
 
-// shimKilled kills what an engine has put beside the container. containerd then
-// ends the container as always. podman does so when it is told to, and without
-// its hooks: what is left is collected, by berth gc here.
+// shimKilled kills the engine's monitor process of a container. containerd then ends
+// the container as usual. podman does so only on request, and without its hooks, so
+// berth gc releases the attachment.
 func shimKilled(t *testing.T, s *site, e lab.Engine) {
-	s.onLAN(t, e, lab.Container{ID: s.id("one")})
-	kill(t, parentOf(t, pidOf(t, e, s.id("one"))))
+	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	killProcess(t, parentOf(t, pidOf(t, e, s.id("one"))))
 	if hasDaemon(e) {
 		must(t, lab.Eventually(30*time.Second, func() error {
 			if all := s.ps(t); len(all) != 0 {
@@ -127,7 +127,7 @@ func shimKilled(t *testing.T, s *site, e lab.Engine) {
 			return nil
 		}))
 	}
-	// podman 5.4 fails once with "conmon exited prematurely".
+	// podman 5.4 may fail once with "conmon exited prematurely".
 	must(t, lab.Eventually(30*time.Second, func() error { return e.Stop(s.id("one")) }))
 	_, err := s.Berth("gc")
 	must(t, err)
@@ -135,40 +135,40 @@ func shimKilled(t *testing.T, s *site, e lab.Engine) {
 
 func engineRestarted(t *testing.T, s *site, e lab.Engine) {
 	d := e.(daemon)
-	s.onLAN(t, e, lab.Container{ID: s.id("one")})
+	s.startReached(t, e, lab.Container{ID: s.id("one")})
 	must(t, d.StopDaemon())
-	s.reached(t, "192.0.2.64")
+	s.expectReached(t, "192.0.2.64")
 	must(t, d.StartDaemon())
-	s.reached(t, "192.0.2.64")
+	s.expectReached(t, "192.0.2.64")
 	must(t, e.Stop(s.id("one")))
 }
 
 func hostNetwork(t *testing.T, s *site, e lab.Engine) {
 	_, err := e.Start(lab.Container{ID: s.id("one"), Args: []string{"sleep", "600"},
 		Annotations: annotations{"berth/networks": "lan"}, Network: lab.HostNetwork})
-	s.refused(t, err, "host", "network namespace")
+	s.expectRefused(t, err, "host", "network namespace")
 }
 
-// sharedNamespace is two containers in the namespace of the first. The
-// attachment is there as long as one of them is.
+// sharedNamespace runs two containers in the namespace of the first. The attachment
+// exists as long as one of them.
 func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
-	s.onLAN(t, e, lab.Container{ID: s.id("one")})
-	s.onLAN(t, e, lab.Container{ID: s.id("two"), Network: lab.Join(s.id("one"))})
+	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	s.startReached(t, e, lab.Container{ID: s.id("two"), Network: lab.Join(s.id("one"))})
 	out, err := e.Exec(s.id("two"), "ip", "-o", "link")
 	if err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, "net1") {
 		t.Errorf("the shared namespace has %s, %v, want lo and net1", out, err)
 	}
 	first, last := s.id("one"), s.id("two")
-	if _, tied := e.(*lab.Podman); tied { // it does not remove what another needs
+	if _, tied := e.(*lab.Podman); tied { // podman does not remove a container that another depends on
 		first, last = last, first
 	}
 	must(t, e.Stop(first))
-	s.reached(t, "192.0.2.64")
+	s.expectReached(t, "192.0.2.64")
 	must(t, e.Stop(last))
 }
 
 func userNamespace(t *testing.T, s *site, e lab.Engine) {
-	s.onLAN(t, e, lab.Container{ID: s.id("one"), UserNS: true})
+	s.startReached(t, e, lab.Container{ID: s.id("one"), UserNS: true})
 	out, err := e.Exec(s.id("one"), "cat", "/proc/self/uid_map")
 	if err != nil || !strings.Contains(out, "100000") {
 		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
@@ -177,10 +177,10 @@ func userNamespace(t *testing.T, s *site, e lab.Engine) {
 }
 
 // networkFirst are engines that make their own network after the container was
-// created, with whether they do so only in a user namespace.
+// created. The value is true if they do so only in a user namespace.
 var networkFirst = map[string]bool{"containerd-late": false, "podman-late": true}
 
-// TestEnginesNetworkFirst is an engine that makes its own network after the
+// TestEnginesNetworkFirst uses an engine that makes its own network after the
 // container was created: berth's interface and default route come last.
 func TestEnginesNetworkFirst(t *testing.T) {
 	for engine, userns := range networkFirst {
@@ -193,9 +193,9 @@ func TestEnginesNetworkFirst(t *testing.T) {
 				Annotations: annotations{"berth/networks": `[{"name":"lan","default-route":["192.0.2.1"]}]`}}
 			_, err := e.Start(c)
 			must(t, err)
-			s.reached(t, "192.0.2.64")
+			s.expectReached(t, "192.0.2.64")
 			links, err := e.Exec(c.ID, "ip", "-o", "link")
-			// An index tells no order: a veth that is moved in keeps the host's.
+			// The index does not give the order: a veth keeps its index of the host.
 			if err != nil || !strings.Contains(links, " eth0") || !strings.Contains(links, " net1") {
 				t.Errorf("its interfaces are %s, %v, want the engine's and berth's", links, err)
 			}
@@ -205,11 +205,11 @@ func TestEnginesNetworkFirst(t *testing.T) {
 			}
 			must(t, e.Stop(c.ID))
 
-			// Both want the default route, and none was chosen.
+			// Both set a default route, and the configuration prefers none.
 			c.ID, c.Annotations = s.id("two"), annotations{"berth/networks": "lan"}
 			_, err = e.Start(c)
-			s.refused(t, err, "default")
-			s.released(t)
+			s.expectRefused(t, err, "default")
+			s.expectReleased(t)
 		})
 	}
 }
@@ -221,7 +221,7 @@ func pidOf(t *testing.T, e lab.Engine, id string) int {
 	return pid
 }
 
-func kill(t *testing.T, pid int) {
+func killProcess(t *testing.T, pid int) {
 	t.Helper()
 	must(t, syscall.Kill(pid, syscall.SIGKILL))
 }

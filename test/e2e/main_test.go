@@ -13,7 +13,7 @@ import (
 	"berth/test/lab"
 )
 
-// What all tests share and none changes.
+// Shared by all tests, and changed by none.
 var (
 	bin    = filepath.Join(lab.Dir, "bin")
 	rootfs = filepath.Join(lab.Dir, "rootfs")
@@ -28,11 +28,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// binVar names the directory of programs that are built already; test/engines
-// sets it, as its trees have no Go.
+// binVar names the directory of built programs. test/engines sets it, because its
+// trees have no Go.
 const binVar = "BERTH_E2E_BIN"
 
-// prepare builds the programs as they are in the sources now.
+// prepare builds the programs from the current sources.
 func prepare() error {
 	if built := os.Getenv(binVar); built != "" {
 		bin = built
@@ -57,7 +57,7 @@ type site struct {
 	neighbor *lab.Machine
 }
 
-// The neighbor's place on the LAN, the network's router.
+// The neighbor's addresses on the LAN; it is the network's router.
 const (
 	neighborIP  = "192.0.2.1"
 	neighborMAC = "02:00:5e:00:53:fe"
@@ -65,7 +65,7 @@ const (
 
 var sites atomic.Int32
 
-// newSite makes a site that is gone when the test ends.
+// newSite makes a site and removes it when the test ends.
 func newSite(t *testing.T) *site {
 	t.Helper()
 	name := fmt.Sprintf("site%d", sites.Add(1))
@@ -126,7 +126,7 @@ static_ips = true
 static_macs = true
 `
 
-// decodeLines reads a JSON value a line.
+// decodeLines decodes one JSON value per line.
 func decodeLines[T any](t *testing.T, text string) (all []T) {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(text))

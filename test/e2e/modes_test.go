@@ -9,9 +9,8 @@ import (
 	"berth/test/lab"
 )
 
-// TestModes holds each mode of macvlan to what it means: whether siblings
-// reach each other on a LAN whose switch does not reflect. The LAN reaches
-// all of them.
+// TestModes checks for each mode of macvlan whether siblings reach each other on a
+// LAN whose switch does not reflect. The LAN reaches them in every mode.
 func TestModes(t *testing.T) {
 	for mode, siblings := range map[specs.Mode]bool{
 		specs.ModeBridge:  true,
@@ -26,50 +25,50 @@ func TestModes(t *testing.T) {
 				startOnLAN(t, s, r, s.id(i))
 			}
 			for _, a := range []string{"192.0.2.64", "192.0.2.65"} {
-				ping(t, "from the LAN", func() (string, error) {
+				expectPing(t, "from the LAN", func() (string, error) {
 					return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", a)
 				})
 			}
 			out, err := r.Exec(s.id(0), "ping", "-c", "2", "-i", "0.2", "-W", "1", "192.0.2.65")
 			if reached := err == nil; reached != siblings {
-				t.Errorf("that siblings reach each other is %t, want %t: %s", reached, siblings, out)
+				t.Errorf("siblings reach each other: %t, want %t: %s", reached, siblings, out)
 			}
-			if got := find(t, s.ps(t), s.id(0)).Mode; got != mode {
+			if got := findEndpoint(t, s.ps(t), s.id(0)).Mode; got != mode {
 				t.Errorf("berth ps shows mode %s, want %s", got, mode)
 			}
 			for i := range 2 {
 				must(t, r.Stop(s.id(i)))
 			}
-			s.nothingLeft(t, before)
+			s.expectNothingLeft(t, before)
 		})
 	}
 }
 
-// TestPassthru holds it to one container a parent, which has its MAC.
+// TestPassthru checks that a parent takes one container, which has the parent's MAC.
 func TestPassthru(t *testing.T) {
 	t.Parallel()
 	s, r := modeSite(t, specs.ModePassthru)
 	before := s.snapshot(t)
 	startOnLAN(t, s, r, s.id("first"))
-	ping(t, "from the LAN", func() (string, error) {
+	expectPing(t, "from the LAN", func() (string, error) {
 		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", "192.0.2.64")
 	})
 	link, err := s.Run("ip", "-oneline", "link", "show", "eth1")
 	must(t, err)
-	if mac := find(t, s.ps(t), s.id("first")).MAC.String(); !strings.Contains(link, mac) {
+	if mac := findEndpoint(t, s.ps(t), s.id("first")).MAC.String(); !strings.Contains(link, mac) {
 		t.Errorf("the container's MAC is %s, want the parent's: %s", mac, link)
 	}
 	held := s.snapshot(t)
 	_, err = r.Start(lab.Container{ID: s.id("second"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lan"}})
-	s.refused(t, err, "passthru", "eth1", s.id("first"))
+	s.expectRefused(t, err, "passthru", "eth1", s.id("first"))
 	if d := s.snapshot(t).difference(held); d != "" {
 		t.Error(d)
 	}
 	must(t, r.Stop(s.id("first")))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// modeSite is a site whose network has a mode.
+// modeSite returns a site whose network has the given mode.
 func modeSite(t *testing.T, mode specs.Mode) (*site, *lab.Runc) {
 	t.Helper()
 	s := newSite(t)

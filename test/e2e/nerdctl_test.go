@@ -21,11 +21,11 @@ func init() {
 func nerdctl(t *testing.T, s *site) *lab.Nerdctl {
 	t.Helper()
 	n := &lab.Nerdctl{Containerd: lab.Containerd{Host: s.Host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}}
-	serve(t, n)
+	serveDaemon(t, n)
 	return n
 }
 
-// TestNerdctlDevice is a network as a CDI device, with the usual runtime.
+// TestNerdctlDevice requests a network by a CDI device, with the usual runtime.
 func TestNerdctlDevice(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -38,22 +38,21 @@ func TestNerdctlDevice(t *testing.T) {
 	c.Annotations = nil
 	id, err := n.StartWith(c, "--device", "berth/network=lan")
 	must(t, err)
-	s.whole(t, n, c.ID, id, firstOfPool)
+	s.expectWhole(t, n, c.ID, id, firstOfPool)
 	must(t, n.Restart(c.ID))
-	s.whole(t, n, c.ID, id, firstOfPool)
+	s.expectWhole(t, n, c.ID, id, firstOfPool)
 	must(t, n.Stop(c.ID))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")
 	must(t, err)
 	if _, err := n.StartWith(c, "--device", "berth/network=lan"); err == nil {
 		t.Errorf("uninstalled, nerdctl still has the device")
 	}
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestNerdctlRestarts is what containerd's restart monitor makes of a container
-// that was killed.
+// TestNerdctlRestarts kills a container that containerd's restart monitor restarts.
 func TestNerdctlRestarts(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -62,18 +61,18 @@ func TestNerdctlRestarts(t *testing.T) {
 	c := s.sleeper("kept")
 	id, err := n.StartWith(c, "--restart", "always")
 	must(t, err)
-	s.whole(t, n, c.ID, id, firstOfPool)
+	s.expectWhole(t, n, c.ID, id, firstOfPool)
 	old := pidOf(t, n, c.ID)
-	kill(t, old)
-	s.again(t, n, c.ID, old)
-	s.attachedAt(t, firstOfPool)
-	s.whole(t, n, c.ID, id, firstOfPool)
+	killProcess(t, old)
+	s.waitRestarted(t, n, c.ID, old)
+	s.waitAttachedAt(t, firstOfPool)
+	s.expectWhole(t, n, c.ID, id, firstOfPool)
 	must(t, n.Stop(c.ID))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestNerdctlContainerdKilled is the end of containerd by SIGKILL: containers
-// stay, and keep all that they have.
+// TestNerdctlContainerdKilled ends containerd by SIGKILL: containers continue
+// unchanged.
 func TestNerdctlContainerdKilled(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -82,20 +81,20 @@ func TestNerdctlContainerdKilled(t *testing.T) {
 	c := s.sleeper("kept")
 	id, err := n.Start(c)
 	must(t, err)
-	shown := s.whole(t, n, c.ID, id, firstOfPool)
+	shown := s.expectWhole(t, n, c.ID, id, firstOfPool)
 	must(t, n.KillDaemon())
-	s.reached(t, firstOfPool)
+	s.expectReached(t, firstOfPool)
 	must(t, n.StartDaemon())
-	after := s.whole(t, n, c.ID, id, firstOfPool)
+	after := s.expectWhole(t, n, c.ID, id, firstOfPool)
 	if !after.Created.Equal(shown.Created) {
 		t.Errorf("the attachment is of %s, and was of %s", after.Created, shown.Created)
 	}
 	must(t, n.Stop(c.ID))
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestNerdctlOwnNetworks is berth beside a bridge that nerdctl has made, by the
-// wrapper and by a device, whose hooks come after and before that of nerdctl.
+// TestNerdctlOwnNetworks attaches containers that are also on a bridge of nerdctl, by
+// the wrapper and by a device, whose hooks run after and before that of nerdctl.
 func TestNerdctlOwnNetworks(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -113,17 +112,17 @@ func TestNerdctlOwnNetworks(t *testing.T) {
 		}
 		id, err := n.StartWith(c, flags...)
 		must(t, err)
-		s.whole(t, n, c.ID, id, firstOfPool)
+		s.expectWhole(t, n, c.ID, id, firstOfPool)
 		out, err := n.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
 		if err != nil || !strings.Contains(out, "203.0.113.") {
 			t.Errorf("%s: nerdctl's own interface has %s, %v", name, out, err)
 		}
 		must(t, n.Stop(c.ID))
-		s.released(t)
+		s.expectReleased(t)
 	}
 }
 
-// nerdctlCompose is what docs/engines/nerdctl.md says of compose.
+// nerdctlCompose is the compose file of docs/engines/nerdctl.md.
 const nerdctlCompose = `services:
   web:
     image: %s
@@ -134,7 +133,7 @@ const nerdctlCompose = `services:
       berth/networks: lan
 `
 
-// TestNerdctlCompose is a project of compose, up, restarted and down.
+// TestNerdctlCompose runs compose up, restart and down on a project.
 func TestNerdctlCompose(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -151,16 +150,16 @@ func TestNerdctlCompose(t *testing.T) {
 	}
 	compose("up", "--detach")
 	id := compose("ps", "--quiet")
-	s.whole(t, n, id, id, firstOfPool)
+	s.expectWhole(t, n, id, id, firstOfPool)
 	compose("restart", "--timeout", "1")
-	s.attachedAt(t, firstOfPool)
-	s.whole(t, n, id, id, firstOfPool)
+	s.waitAttachedAt(t, firstOfPool)
+	s.expectWhole(t, n, id, id, firstOfPool)
 	compose("down")
-	s.nothingLeft(t, before)
+	s.expectNothingLeft(t, before)
 }
 
-// TestNerdctlPlain is containers that berth does not concern, before, between
-// and after one that it does.
+// TestNerdctlPlain runs containers without annotations before, between and after one
+// with annotations.
 func TestNerdctlPlain(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
@@ -175,11 +174,11 @@ func TestNerdctlPlain(t *testing.T) {
 		id, err := n.Start(c)
 		must(t, err)
 		if annotated {
-			s.whole(t, n, c.ID, id, firstOfPool)
+			s.expectWhole(t, n, c.ID, id, firstOfPool)
 		} else if all := s.ps(t); len(all) != 0 {
 			t.Errorf("berth ps shows %+v of a container without annotations", all)
 		}
 		must(t, n.Stop(c.ID))
-		s.nothingLeft(t, before)
+		s.expectNothingLeft(t, before)
 	}
 }

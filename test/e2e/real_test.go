@@ -14,7 +14,7 @@ import (
 	"berth/test/lab"
 )
 
-// The tests of this tag run in trees of Debian that have the engines; see
+// Tests with this build tag run in trees of Debian that have the engines; see
 // test/engines.
 
 // firstOfPool is the address of the first container on the network lan.
@@ -22,7 +22,7 @@ const firstOfPool = "192.0.2.64"
 
 var onLan = annotations{"berth/networks": "lan"}
 
-// newServedSite is a site with the network lan and an agent.
+// newServedSite returns a site with the network lan and an agent.
 func newServedSite(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
@@ -31,18 +31,18 @@ func newServedSite(t *testing.T) *site {
 	return s
 }
 
-// sleeper is a container on the network lan.
+// sleeper returns a container on the network lan.
 func (s *site) sleeper(name string) lab.Container {
 	return lab.Container{ID: s.id(name), Args: []string{"sleep", "600"}, Annotations: onLan}
 }
 
-// whole holds a running container to have one interface of berth's, net1, with
-// the address and the MAC that berth ps shows, to be reached by them, and its
-// traffic to be counted from the first frame on, without a violation.
-func (s *site) whole(t *testing.T, e lab.Engine, name, id, address string) specs.Endpoint {
+// expectWhole checks that a running container has one interface of berth, net1, with
+// the address and MAC of berth ps, that the LAN reaches it, and that its traffic is
+// counted from the first frame on, without a violation.
+func (s *site) expectWhole(t *testing.T, e lab.Engine, name, id, address string) specs.Endpoint {
 	t.Helper()
-	s.reached(t, address)
-	shown := find(t, s.ps(t), id)
+	s.expectReached(t, address)
+	shown := findEndpoint(t, s.ps(t), id)
 	links, err := e.Exec(name, "ip", "-o", "link", "show", "net1")
 	must(t, err)
 	if !strings.Contains(links, shown.MAC.String()) {
@@ -53,13 +53,13 @@ func (s *site) whole(t *testing.T, e lab.Engine, name, id, address string) specs
 	if !strings.Contains(addresses, address+"/24") || len(shown.Addresses) != 1 || shown.Addresses[0].Addr().String() != address {
 		t.Errorf("net1 has %s, berth ps shows %s, want %s/24", addresses, shown.Addresses, address)
 	}
-	ping(t, "from the container", func() (string, error) {
+	expectPing(t, "from the container", func() (string, error) {
 		return e.Exec(name, "ping", "-c", "3", "-i", "0.1", "-W", "5", "-I", "net1", neighborIP)
 	})
 	must(t, lab.Eventually(10*time.Second, func() error {
-		shown = find(t, s.ps(t), id)
+		shown = findEndpoint(t, s.ps(t), id)
 		out, in := shown.Counters.Transmit.External.Unicast, shown.Counters.Receive.External.Unicast
-		// Four echoes and as many replies, and ARP around them.
+		// Four echoes and as many replies, and some ARP.
 		if !shown.Counted || out.Packets < 4 || in.Packets < 4 || out.Bytes < 4*98 || in.Bytes < 4*98 {
 			return fmt.Errorf("after four pings: counted %t, %+v", shown.Counted, shown.Counters)
 		}
@@ -71,8 +71,8 @@ func (s *site) whole(t *testing.T, e lab.Engine, name, id, address string) specs
 	return shown
 }
 
-// attachedAt waits until an address answers the LAN and is attached.
-func (s *site) attachedAt(t *testing.T, address string) specs.Endpoint {
+// waitAttachedAt waits until an address answers the LAN and is attached.
+func (s *site) waitAttachedAt(t *testing.T, address string) specs.Endpoint {
 	t.Helper()
 	var shown specs.Endpoint
 	must(t, lab.Eventually(30*time.Second, func() error {
@@ -89,8 +89,8 @@ func (s *site) attachedAt(t *testing.T, address string) specs.Endpoint {
 	return shown
 }
 
-// empty waits until nothing is attached and no address is held.
-func (s *site) empty(t *testing.T) {
+// waitEmpty waits until no attachment and no lease is left.
+func (s *site) waitEmpty(t *testing.T) {
 	t.Helper()
 	must(t, lab.Eventually(30*time.Second, func() error {
 		if all, leases := s.ps(t), s.leases(t); len(all)+len(leases) != 0 {
@@ -100,20 +100,20 @@ func (s *site) empty(t *testing.T) {
 	}))
 }
 
-// named waits until berth ps shows a container under a name.
-func (s *site) named(t *testing.T, id, name string) {
+// waitNamed waits until berth ps shows a container with the given name.
+func (s *site) waitNamed(t *testing.T, id, name string) {
 	t.Helper()
 	must(t, lab.Eventually(10*time.Second, func() error {
-		if e := find(t, s.ps(t), id); e.Name != name {
+		if e := findEndpoint(t, s.ps(t), id); e.Name != name {
 			return fmt.Errorf("the name of %s is %q, want %q", id, e.Name, name)
 		}
 		return nil
 	}))
 }
 
-// wellTold holds berth doctor, which starts a container of an engine's, to find
-// no failure.
-func (s *site) wellTold(t *testing.T, engine string, env ...string) {
+// expectDoctorPasses runs berth doctor, which starts a container of the engine, and
+// checks that it finds no failure.
+func (s *site) expectDoctorPasses(t *testing.T, engine string, env ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

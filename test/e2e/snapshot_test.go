@@ -20,26 +20,26 @@ import (
 	"berth/test/lab"
 )
 
-// A snapshot is what a container leaves a mark on.
+// A snapshot is the state of a site that a container may change.
 type snapshot struct {
-	links    string            // of the host, with all details but counters
-	leases   []string          // addresses and MACs that are held
+	links    string            // of the host, with all details except counters
+	leases   []string          // leased addresses and MACs
 	database map[string]string // every key of every bucket
 }
 
 func (s *site) snapshot(t *testing.T) snapshot {
 	t.Helper()
-	// What ip says of the name of a peer's namespace it looks up among those of
-	// all tests, and it complains of one that just went.
+	// ip resolves the name of a peer's namespace among those of all tests, and warns if
+	// one of them is removed meanwhile.
 	links, err := s.Run("sh", "-c", "ip -details -oneline link 2>/dev/null")
 	must(t, err)
 	links = changing.ReplaceAllString(links, "")
 	return snapshot{links: links, leases: s.leases(t), database: s.database(t)}
 }
 
-// changing are the parts of a link that change by themselves: the name of a
-// peer's namespace, and of an engine's
-// bridge the timers and the sizes that it takes over from its ports.
+// changing matches the parts of a link that change by themselves: the name of a
+// peer's namespace, and the timers and the sizes that an engine's bridge adopts from
+// its ports.
 var changing = regexp.MustCompile(`link-netns(id)? \S+ |\b\w+_timer +\S+ |\b[gt][rs]o_\w+ \S+ `)
 
 func (s *site) leases(t *testing.T) (all []string) {
@@ -57,7 +57,7 @@ func (s *site) leases(t *testing.T) (all []string) {
 	return all
 }
 
-// database reads all that is in the database, whatever it means.
+// database returns all keys and values of the database, without interpreting them.
 func (s *site) database(t *testing.T) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -69,26 +69,26 @@ func (s *site) database(t *testing.T) map[string]string {
 	must(t, err)
 	defer db.Close()
 	must(t, db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return dump(all, string(name), b) })
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return dumpBucket(all, string(name), b) })
 	}))
 	return all
 }
 
-// dump adds all that a bucket has; nested buckets are there by what they hold.
-func dump(all map[string]string, path string, b *bbolt.Bucket) error {
+// dumpBucket adds all keys and values of a bucket, and of its nested buckets.
+func dumpBucket(all map[string]string, path string, b *bbolt.Bucket) error {
 	return b.ForEach(func(key, value []byte) error {
 		at := fmt.Sprintf("%s/%q", path, key)
 		if value == nil {
-			return dump(all, at, b.Bucket(key))
+			return dumpBucket(all, at, b.Bucket(key))
 		}
 		all[at] = string(value)
 		return nil
 	})
 }
 
-// settled brings to an end what berth still has to do about containers that have
-// ended, so that nothing in the database changes by itself.
-func (s *site) settled(t *testing.T) {
+// drainEnded completes the drains and releases of ended containers, so that the
+// database does not change by itself afterwards.
+func (s *site) drainEnded(t *testing.T) {
 	t.Helper()
 	must(t, lab.Eventually(30*time.Second, func() error {
 		_, err := s.Berth("gc")
@@ -101,7 +101,7 @@ func (s *site) settled(t *testing.T) {
 	}))
 }
 
-// difference says how a snapshot differs from an earlier one; "" if not at all.
+// difference returns the changes since an earlier snapshot, or "" if there are none.
 func (after snapshot) difference(before snapshot) string {
 	if after.links != before.links {
 		return fmt.Sprintf("links were\n%s\nand are\n%s", before.links, after.links)

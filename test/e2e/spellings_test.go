@@ -8,8 +8,8 @@ import (
 	"berth/test/lab"
 )
 
-// spellings are command lines that make a container: of the root directory R
-// and the bundle B, in which it runs. One or both of the runtimes take them.
+// spellings are command lines that create a container, with R for the root directory
+// and B for its bundle. One or both runtimes accept them.
 var spellings = map[string]string{
 	"long":                  "--root R create --bundle B ID",
 	"equals signs":          "--root=R create --bundle=B ID",
@@ -32,8 +32,8 @@ var spellings = map[string]string{
 	"flags with values":     "--root R run -d --preserve-fds 0 --no-new-keyring --pid-file R.pid -b B ID",
 }
 
-// TestSpellings holds every command line that a runtime takes to attach the
-// container, and every other to leave nothing.
+// TestSpellings checks that every command line that a runtime accepts attaches the
+// container, and that every other leaves nothing.
 func TestSpellings(t *testing.T) {
 	for runtime, taken := range map[string]int{"runc": 14, "crun": 14} {
 		t.Run(runtime, func(t *testing.T) {
@@ -55,12 +55,12 @@ func TestSpellings(t *testing.T) {
 				if (err == nil) != (len(all) == 1) {
 					t.Errorf("%s: %q ends with %v and %d attachments: %s", name, line, err, len(all), out)
 				}
-				_, _ = s.Run(program, "--root", root, "delete", "--force", s.id("one")) // if it is there
+				_, _ = s.Run(program, "--root", root, "delete", "--force", s.id("one")) // it may not exist
 			}
 			if taken > 0 {
 				t.Errorf("%s took %d command lines fewer than it knows", runtime, taken)
 			}
-			s.released(t)
+			s.expectReleased(t)
 		})
 	}
 }
