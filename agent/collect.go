@@ -44,7 +44,7 @@ func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.En
 
 // Endpoint describes one attachment with its counts; counts may be nil.
 func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
-	e := describe(a)
+	e := endpointOf(a)
 	switch {
 	case a.Final != nil:
 		e.Counted, e.Counters, e.Violations, e.Dropped = true, *a.Final, a.FinalViolations, a.FinalDropped
@@ -76,8 +76,8 @@ func containerNames(a *state.Attachment, first string) []string {
 	return all
 }
 
-// describe converts a record, without counts.
-func describe(a *state.Attachment) specs.Endpoint {
+// endpointOf converts a record, without counts.
+func endpointOf(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
 	e := specs.Endpoint{
 		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,

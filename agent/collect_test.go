@@ -18,19 +18,19 @@ import (
 type fakeCounts struct{ err error }
 
 func (f fakeCounts) Counters(slot uint32) (specs.Counters, error) {
-	return counted(uint64(slot)), f.err
+	return countersOf(uint64(slot)), f.err
 }
 
 func (f fakeCounts) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	return map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: uint64(slot), Dropped: 1}}, f.err
 }
 
-func counted(n uint64) (c specs.Counters) {
+func countersOf(n uint64) (c specs.Counters) {
 	c.Transmit.External.Unicast = specs.Count{Packets: n, Bytes: 100 * n}
 	return c
 }
 
-func TestEndpoint(t *testing.T) {
+func TestEndpointOfAttachment(t *testing.T) {
 	start := time.Unix(1000, 0).UTC()
 	record := state.Attachment{
 		Cookie: 7, Containers: []string{"web", "sidecar"}, Annotations: map[string]string{"nerdctl/name": "front"},
@@ -42,13 +42,13 @@ func TestEndpoint(t *testing.T) {
 		Driver: specs.Macvlan, Mode: specs.ModeVEPA, Parent: "eth1.100", VLAN: 100, MAC: record.MAC, MTU: 1500,
 		Addresses: []netip.Prefix{}, Phase: specs.PhaseAttached, Created: start,
 	}
-	final := counted(9)
+	final := countersOf(9)
 	for name, c := range map[string]struct {
 		change func(*state.Attachment, *specs.Endpoint)
 		counts Counts
 	}{
 		"live": {func(_ *state.Attachment, e *specs.Endpoint) {
-			e.Counted, e.Counters = true, counted(3)
+			e.Counted, e.Counters = true, countersOf(3)
 			e.Violations, e.Dropped = map[specs.Kind]uint64{specs.MACSpoof: 3}, map[specs.Kind]uint64{specs.MACSpoof: 1}
 		}, fakeCounts{}},
 		"no agent yet": {func(*state.Attachment, *specs.Endpoint) {}, nil},
@@ -70,7 +70,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-func TestCollect(t *testing.T) {
+func TestCollectEndpoints(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
 	if got, err := Collect(t.Context(), store, nil); err != nil || got == nil || len(got) != 0 {
 		t.Errorf("of no records: %v, %v, want an empty list", got, err)

@@ -34,10 +34,10 @@ const infraName = "POD"
 // container that only holds a pod's namespaces gets the pod's name.
 func NamesOf(annotations map[string]string) Names {
 	n := Names{
-		Name:      first(annotations, nameKeys.name),
-		Image:     first(annotations, nameKeys.image),
-		Pod:       first(annotations, nameKeys.pod),
-		Namespace: first(annotations, nameKeys.namespace),
+		Name:      firstAnnotation(annotations, nameKeys.name),
+		Image:     firstAnnotation(annotations, nameKeys.image),
+		Pod:       firstAnnotation(annotations, nameKeys.pod),
+		Namespace: firstAnnotation(annotations, nameKeys.namespace),
 	}
 	if n.Pod != "" && (n.Name == "" || n.Name == infraName) {
 		n.Name = n.Pod
@@ -48,19 +48,19 @@ func NamesOf(annotations map[string]string) Names {
 // NamesFor returns the names of an attachment's container: the engine's answer, or else
 // those in the annotations.
 func NamesFor(a *state.Attachment) state.Names {
-	said := NamesOf(a.Annotations)
+	annotated := NamesOf(a.Annotations)
 	n := state.Names{}
 	if a.Engine != nil {
 		n = *a.Engine
 	}
-	n.Name = cmp.Or(n.Name, said.Name)
-	n.Image = cmp.Or(n.Image, said.Image)
-	n.Pod = cmp.Or(n.Pod, said.Pod)
-	n.Namespace = cmp.Or(n.Namespace, said.Namespace)
+	n.Name = cmp.Or(n.Name, annotated.Name)
+	n.Image = cmp.Or(n.Image, annotated.Image)
+	n.Pod = cmp.Or(n.Pod, annotated.Pod)
+	n.Namespace = cmp.Or(n.Namespace, annotated.Namespace)
 	return n
 }
 
-func first(annotations map[string]string, keys []string) string {
+func firstAnnotation(annotations map[string]string, keys []string) string {
 	for _, key := range keys {
 		if v := annotations[key]; v != "" {
 			return v

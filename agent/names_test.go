@@ -60,7 +60,7 @@ func TestNamesOf(t *testing.T) {
 	}
 }
 
-func TestTheEnginesWordComesFirst(t *testing.T) {
+func TestEngineNamesTakePrecedence(t *testing.T) {
 	a := &state.Attachment{Annotations: map[string]string{"nerdctl/name": "first", "io.kubernetes.cri.image-name": "nginx:1"}}
 	if got := NamesFor(a); !cmp.Equal(got, state.Names{Name: "first", Image: "nginx:1"}) {
 		t.Errorf("by annotations %+v", got)

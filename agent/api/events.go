@@ -12,37 +12,37 @@ import (
 	"berth/specs"
 )
 
-// batch is the number of events copied out of the ring at a time.
-const batch = 256
+// ringBatch is the number of events copied out of the ring at a time.
+const ringBatch = 256
 
 // writeTimeout is the time in which a reader must take a line of events.
 const writeTimeout = 30 * time.Second
 
-// events writes the kept events, a JSON object a line, and with follow=1 goes on with new
+// serveEvents writes the kept events, a JSON object a line, and with follow=1 goes on with new
 // ones. A reader that falls behind the kept events is cut off, so that it does not miss the
 // gap.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	wanted, err := parseFilter(r.URL.Query())
-	follow, err2 := flag(r, "follow")
+	follow, err2 := parseFlag(r, "follow")
 	if err == nil {
 		err = err2
 	}
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	control := http.NewResponseController(w)
 	lines := json.NewEncoder(w)
 	for from, begun := uint64(0), false; ; begun = true {
-		list, next, lost, more := s.ring.Since(from, batch)
+		list, next, lost, more := s.ring.Since(from, ringBatch)
 		if begun && lost {
 			panic(http.ErrAbortHandler)
 		}
 		from = next
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 		for i := range list {
-			if wanted.match(&list[i]) && lines.Encode(&list[i]) != nil {
+			if wanted.matches(&list[i]) && lines.Encode(&list[i]) != nil {
 				return
 			}
 		}
@@ -80,11 +80,11 @@ func parseFilter(q url.Values) (f filter, err error) {
 	return f, nil
 }
 
-func (f *filter) match(e *specs.Event) bool {
+func (f *filter) matches(e *specs.Event) bool {
 	return (f.kind == "" || e.Kind == f.kind) && !e.Time.Before(f.since) &&
-		(f.container == "" || f.names(e.Sender) || f.names(e.Owner) || f.names(e.Receiver))
+		(f.container == "" || f.matchesParty(e.Sender) || f.matchesParty(e.Owner) || f.matchesParty(e.Receiver))
 }
 
-func (f *filter) names(p *specs.Party) bool {
+func (f *filter) matchesParty(p *specs.Party) bool {
 	return p != nil && (strings.HasPrefix(p.ContainerID, f.container) || p.Name == f.container)
 }

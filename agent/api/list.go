@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// list writes a JSON array element by element, so that the whole is never in memory.
+// arrayWriter writes a JSON array element by element, so that the whole is never in memory.
 // Nothing is written before the first element or the end.
-type list struct {
+type arrayWriter struct {
 	w     http.ResponseWriter
 	out   *bufio.Writer
 	lines *json.Encoder
@@ -17,13 +17,13 @@ type list struct {
 	err   error
 }
 
-func newList(w http.ResponseWriter) *list {
+func newArrayWriter(w http.ResponseWriter) *arrayWriter {
 	out := bufio.NewWriterSize(w, 32<<10)
-	return &list{w: w, out: out, lines: json.NewEncoder(out)}
+	return &arrayWriter{w: w, out: out, lines: json.NewEncoder(out)}
 }
 
-// add writes an element. A reader may take writeTimeout for each piece.
-func (l *list) add(v any) error {
+// addElement writes an element. A reader may take writeTimeout for each piece.
+func (l *arrayWriter) addElement(v any) error {
 	between := ","
 	if !l.begun {
 		l.w.Header().Set("Content-Type", "application/json")
@@ -37,8 +37,8 @@ func (l *list) add(v any) error {
 	return l.err
 }
 
-// end closes the array. It ignores errors, as the reader may be gone.
-func (l *list) end() {
+// endArray closes the array. It ignores errors, as the reader may be gone.
+func (l *arrayWriter) endArray() {
 	if !l.begun {
 		l.w.Header().Set("Content-Type", "application/json")
 		l.out.WriteString("[")

@@ -37,7 +37,7 @@ func rootOnly(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		peer, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
 		if !ok || peer.Uid != 0 {
-			refuse(w, http.StatusForbidden, errNotRoot)
+			writeError(w, http.StatusForbidden, errNotRoot)
 			return
 		}
 		h(w, r)

@@ -17,8 +17,8 @@ import (
 
 const nobody = 65534
 
-// ask sends a request as a user, on a thread that ends afterwards.
-func ask(t *testing.T, uid int, socket, method, path string) int {
+// statusOf sends a request as a user, on a thread that ends afterwards.
+func statusOf(t *testing.T, uid int, socket, method, path string) int {
 	t.Helper()
 	type result struct {
 		status int
@@ -54,32 +54,32 @@ func ask(t *testing.T, uid int, socket, method, path string) int {
 
 func TestOnlyRootChanges(t *testing.T) {
 	f := &fake{}
-	_, _, dir := serve(t, f)
+	_, _, dir := serveBackend(t, f)
 	socket := filepath.Join(dir, client.SocketName)
 	for path, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o711, dir: 0o711, socket: 0o666} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := ask(t, nobody, socket, "GET", "/v1/status"); got != http.StatusOK {
+	if got := statusOf(t, nobody, socket, "GET", "/v1/status"); got != http.StatusOK {
 		t.Errorf("status of a read by another user %d, want 200", got)
 	}
 	for _, path := range []string{"/v1/detach", "/v1/detach?purge=1", "/v1/attach"} {
-		if got := ask(t, nobody, socket, "POST", path); got != http.StatusForbidden {
+		if got := statusOf(t, nobody, socket, "POST", path); got != http.StatusForbidden {
 			t.Errorf("POST %s by another user: %d, want 403", path, got)
 		}
 	}
 	if len(f.calls) > 0 {
 		t.Errorf("the agent did %q for another user", f.calls)
 	}
-	if got := ask(t, 0, socket, "POST", "/v1/detach"); got != http.StatusOK {
+	if got := statusOf(t, 0, socket, "POST", "/v1/detach"); got != http.StatusOK {
 		t.Errorf("POST by root: %d, want 200", got)
 	}
-	if got := ask(t, nobody, socket, "GET", "/debug/pprof/heap"); got != http.StatusForbidden {
+	if got := statusOf(t, nobody, socket, "GET", "/debug/pprof/heap"); got != http.StatusForbidden {
 		t.Errorf("profile by another user: %d, want 403", got)
 	}
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
-		if got := ask(t, 0, socket, "GET", path); got != http.StatusOK {
+		if got := statusOf(t, 0, socket, "GET", path); got != http.StatusOK {
 			t.Errorf("GET %s by root: %d, want 200", path, got)
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"net/http/pprof"
 )
 
-// profile serves the requests of `go tool pprof`, for root only, as a profile reveals
+// serveProfile serves the requests of `go tool pprof`, for root only, as a profile reveals
 // memory and costs the agent time.
-func profile(w http.ResponseWriter, r *http.Request) {
+func serveProfile(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/debug/pprof/profile":
 		pprof.Profile(w, r)

@@ -38,16 +38,16 @@ type Server struct {
 func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Logger) *Server {
 	s := &Server{backend: backend, ring: ring, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("GET /v1/parents", s.parents)
-	mux.HandleFunc("GET /v1/endpoints", s.endpoints)
-	mux.HandleFunc("GET /v1/events", s.events)
-	mux.HandleFunc("POST /v1/detach", rootOnly(s.detach))
-	mux.HandleFunc("POST /v1/attach", rootOnly(s.attach))
+	mux.HandleFunc("GET /v1/status", s.serveStatus)
+	mux.HandleFunc("GET /v1/parents", s.serveParents)
+	mux.HandleFunc("GET /v1/endpoints", s.serveEndpoints)
+	mux.HandleFunc("GET /v1/events", s.serveEvents)
+	mux.HandleFunc("POST /v1/detach", rootOnly(s.serveDetach))
+	mux.HandleFunc("POST /v1/attach", rootOnly(s.serveAttach))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /debug/pprof/", rootOnly(profile))
+	mux.HandleFunc("GET /debug/pprof/", rootOnly(serveProfile))
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.http = http.Server{
@@ -76,81 +76,81 @@ func (s *Server) Close(ctx context.Context) error {
 	return s.http.Shutdown(ctx)
 }
 
-func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	status, err := s.backend.Status(r.Context())
-	s.answer(w, status, err)
+	s.writeAnswer(w, status, err)
 }
 
-func (s *Server) parents(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveParents(w http.ResponseWriter, r *http.Request) {
 	status, err := s.backend.Status(r.Context())
-	s.answer(w, status.Parents, err)
+	s.writeAnswer(w, status.Parents, err)
 }
 
-func (s *Server) endpoints(w http.ResponseWriter, r *http.Request) {
-	all, err := flag(r, "all")
+func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
+	all, err := parseFlag(r, "all")
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	list := newList(w)
-	if err := s.backend.Endpoints(r.Context(), all, func(e *specs.Endpoint) error { return list.add(e) }); err != nil {
-		s.failed(w, list, err)
+	list := newArrayWriter(w)
+	if err := s.backend.Endpoints(r.Context(), all, func(e *specs.Endpoint) error { return list.addElement(e) }); err != nil {
+		s.answerFailure(w, list, err)
 		return
 	}
-	list.end()
+	list.endArray()
 }
 
-// failed answers with an error, or cuts the answer off if a part of it is out already, so
+// answerFailure answers with an error, or cuts the answer off if a part of it is out already, so
 // that the reader sees that it is incomplete.
-func (s *Server) failed(w http.ResponseWriter, list *list, err error) {
+func (s *Server) answerFailure(w http.ResponseWriter, list *arrayWriter, err error) {
 	if list.begun && list.err == nil {
 		s.log.Error("request broken off", "error", err)
 	}
 	if list.begun {
 		panic(http.ErrAbortHandler)
 	}
-	s.answer(w, nil, err)
+	s.writeAnswer(w, nil, err)
 }
 
-func (s *Server) detach(w http.ResponseWriter, r *http.Request) {
-	purge, err := flag(r, "purge")
+func (s *Server) serveDetach(w http.ResponseWriter, r *http.Request) {
+	purge, err := parseFlag(r, "purge")
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	s.answer(w, struct{}{}, s.backend.Detach(r.Context(), purge))
+	s.writeAnswer(w, struct{}{}, s.backend.Detach(r.Context(), purge))
 }
 
-func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, struct{}{}, s.backend.Attach(r.Context()))
+func (s *Server) serveAttach(w http.ResponseWriter, r *http.Request) {
+	s.writeAnswer(w, struct{}{}, s.backend.Attach(r.Context()))
 }
 
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if err := s.backend.Ready(); err != nil {
-		refuse(w, http.StatusServiceUnavailable, err)
+		writeError(w, http.StatusServiceUnavailable, err)
 		return
 	}
 	fmt.Fprintln(w, "ok")
 }
 
-func (s *Server) answer(w http.ResponseWriter, v any, err error) {
+func (s *Server) writeAnswer(w http.ResponseWriter, v any, err error) {
 	if err != nil {
 		s.log.Error("request", "error", err)
-		refuse(w, http.StatusInternalServerError, err)
+		writeError(w, http.StatusInternalServerError, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // the reader may be gone
 }
 
-func refuse(w http.ResponseWriter, status int, err error) {
+func writeError(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
-// flag parses a switch of the query: absent, 0 or 1.
-func flag(r *http.Request, name string) (bool, error) {
+// parseFlag parses a switch of the query: absent, 0 or 1.
+func parseFlag(r *http.Request, name string) (bool, error) {
 	switch v := r.URL.Query().Get(name); v {
 	case "", "0":
 		return false, nil

@@ -58,7 +58,7 @@ func (f *fake) Attach(context.Context) error {
 	return f.err
 }
 
-func serve(t *testing.T, backend Backend) (*client.Client, *events.Ring, string) {
+func serveBackend(t *testing.T, backend Backend) (*client.Client, *events.Ring, string) {
 	t.Helper()
 	dir := t.TempDir()
 	l, err := Listen(filepath.Join(dir, client.SocketName), "")
@@ -79,11 +79,11 @@ func serve(t *testing.T, backend Backend) (*client.Client, *events.Ring, string)
 	return client.New(dir), ring, dir
 }
 
-func TestQuestions(t *testing.T) {
+func TestRequests(t *testing.T) {
 	web := specs.Endpoint{ContainerID: "web", Driver: specs.Macvlan, Mode: specs.ModeVEPA, Phase: specs.PhaseAttached}
 	old := specs.Endpoint{ContainerID: "old", Driver: specs.Macvlan, Mode: specs.ModeBridge, Phase: specs.PhaseEnded}
 	f := &fake{endpoints: []specs.Endpoint{web, old}}
-	c, _, _ := serve(t, f)
+	c, _, _ := serveBackend(t, f)
 	ctx := t.Context()
 	status, err := c.Status(ctx)
 	if err != nil || status.Version != "1" {
@@ -112,7 +112,7 @@ func TestQuestions(t *testing.T) {
 }
 
 func TestErrorsReachTheClient(t *testing.T) {
-	c, _, _ := serve(t, &fake{err: errors.New("no room")})
+	c, _, _ := serveBackend(t, &fake{err: errors.New("no room")})
 	if _, err := c.Status(t.Context()); err == nil || err.Error() != "agent: no room" {
 		t.Errorf("error %v, want %q", err, "agent: no room")
 	}
@@ -136,7 +136,7 @@ func TestNoAgent(t *testing.T) {
 }
 
 func TestListenReplacesADeadSocket(t *testing.T) {
-	_, _, dir := serve(t, &fake{})
+	_, _, dir := serveBackend(t, &fake{})
 	path := filepath.Join(dir, client.SocketName)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -159,7 +159,7 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 	}
 }
 
-func event(kind specs.Kind, container string, second int64) specs.Event {
+func testEvent(kind specs.Kind, container string, second int64) specs.Event {
 	return specs.Event{
 		Kind: kind, Time: time.Unix(second, 0).UTC(), Certainty: specs.Certain,
 		MAC:    specs.FrameMAC{3, 0, 0x5e, 0, 0x53, 1}, // a group address: a forged source may be anything
@@ -168,13 +168,13 @@ func event(kind specs.Kind, container string, second int64) specs.Event {
 	}
 }
 
-func collect(t *testing.T, c *client.Client, f client.Filter) (seconds []int64) {
+func collectSeconds(t *testing.T, c *client.Client, f client.Filter) (seconds []int64) {
 	t.Helper()
 	for e, err := range c.Events(t.Context(), f) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := event(specs.MACSpoof, e.Sender.ContainerID, e.Time.Unix())
+		want := testEvent(specs.MACSpoof, e.Sender.ContainerID, e.Time.Unix())
 		if diff := cmp.Diff(want, e, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Error(diff)
 		}
@@ -184,9 +184,9 @@ func collect(t *testing.T, c *client.Client, f client.Filter) (seconds []int64) 
 }
 
 func TestKeptEvents(t *testing.T) {
-	c, ring, _ := serve(t, &fake{})
+	c, ring, _ := serveBackend(t, &fake{})
 	for i := range int64(3) {
-		ring.Add(event(specs.MACSpoof, []string{"web", "db"}[i%2], i))
+		ring.Add(testEvent(specs.MACSpoof, []string{"web", "db"}[i%2], i))
 	}
 	for name, c2 := range map[string]struct {
 		filter client.Filter
@@ -198,7 +198,7 @@ func TestKeptEvents(t *testing.T) {
 		"since":     {client.Filter{Since: time.Unix(1, 0)}, []int64{1, 2}},
 		"none":      {client.Filter{Container: "x"}, nil},
 	} {
-		if diff := cmp.Diff(c2.want, collect(t, c, c2.filter)); diff != "" {
+		if diff := cmp.Diff(c2.want, collectSeconds(t, c, c2.filter)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -210,8 +210,8 @@ func TestKeptEvents(t *testing.T) {
 }
 
 func TestFollowedEvents(t *testing.T) {
-	c, ring, _ := serve(t, &fake{})
-	ring.Add(event(specs.MACSpoof, "web", 0))
+	c, ring, _ := serveBackend(t, &fake{})
+	ring.Add(testEvent(specs.MACSpoof, "web", 0))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var got int64
@@ -225,7 +225,7 @@ func TestFollowedEvents(t *testing.T) {
 		if got++; got == 50 {
 			break
 		}
-		ring.Add(event(specs.MACSpoof, "web", got))
+		ring.Add(testEvent(specs.MACSpoof, "web", got))
 	}
 	if got != 50 {
 		t.Errorf("the stream ended after %d events, want 50", got)
@@ -236,7 +236,7 @@ func TestFollowedEvents(t *testing.T) {
 // in the middle no list that looks complete.
 func TestListsAreWholeOrBrokenOff(t *testing.T) {
 	f := &fake{}
-	c, _, _ := serve(t, f)
+	c, _, _ := serveBackend(t, f)
 	got, err := c.Endpoints(t.Context(), true)
 	if err != nil || got == nil || len(got) != 0 {
 		t.Errorf("of none: %v, %v, want an empty list", got, err)

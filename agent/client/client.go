@@ -43,12 +43,12 @@ func New(dir string) *Client {
 
 // Status returns the agent's status.
 func (c *Client) Status(ctx context.Context) (status specs.AgentStatus, err error) {
-	return status, c.get(ctx, "/v1/status", nil, &status)
+	return status, c.getJSON(ctx, "/v1/status", nil, &status)
 }
 
 // Parents returns the parents that the agent counts at or waits for.
 func (c *Client) Parents(ctx context.Context) (parents []specs.ParentStatus, err error) {
-	return parents, c.get(ctx, "/v1/parents", nil, &parents)
+	return parents, c.getJSON(ctx, "/v1/parents", nil, &parents)
 }
 
 // Endpoints returns the live endpoints, and if all is set the ended ones that are kept.
@@ -57,7 +57,7 @@ func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.End
 	if all {
 		query.Set("all", "1")
 	}
-	return endpoints, c.get(ctx, "/v1/endpoints", query, &endpoints)
+	return endpoints, c.getJSON(ctx, "/v1/endpoints", query, &endpoints)
 }
 
 // Detach removes the agent's programs from all parents, until Attach or the next start of
@@ -67,14 +67,14 @@ func (c *Client) Detach(ctx context.Context, purge bool) error {
 	if purge {
 		query.Set("purge", "1")
 	}
-	return c.post(ctx, "/v1/detach", query)
+	return c.postRequest(ctx, "/v1/detach", query)
 }
 
 // Attach undoes Detach.
-func (c *Client) Attach(ctx context.Context) error { return c.post(ctx, "/v1/attach", nil) }
+func (c *Client) Attach(ctx context.Context) error { return c.postRequest(ctx, "/v1/attach", nil) }
 
-func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
-	body, err := c.do(ctx, http.MethodGet, path, query)
+func (c *Client) getJSON(ctx context.Context, path string, query url.Values, into any) error {
+	body, err := c.sendRequest(ctx, http.MethodGet, path, query)
 	if err != nil {
 		return err
 	}
@@ -85,16 +85,16 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, into an
 	return nil
 }
 
-func (c *Client) post(ctx context.Context, path string, query url.Values) error {
-	body, err := c.do(ctx, http.MethodPost, path, query)
+func (c *Client) postRequest(ctx context.Context, path string, query url.Values) error {
+	body, err := c.sendRequest(ctx, http.MethodPost, path, query)
 	if err != nil {
 		return err
 	}
 	return body.Close()
 }
 
-// do returns the body of an answer of the 2xx class; other answers are errors.
-func (c *Client) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+// sendRequest returns the body of an answer of the 2xx class; other answers are errors.
+func (c *Client) sendRequest(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
 	u := url.URL{Scheme: "http", Host: "berthd", Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
@@ -102,24 +102,24 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 	}
 	answer, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.explain(path, err)
+		return nil, c.explainConnection(path, err)
 	}
 	if answer.StatusCode/100 == 2 {
 		return answer.Body, nil
 	}
 	defer answer.Body.Close()
-	var said struct{ Error string }
-	if json.NewDecoder(io.LimitReader(answer.Body, maxError)).Decode(&said) != nil || said.Error == "" {
-		said.Error = answer.Status
+	var refusal struct{ Error string }
+	if json.NewDecoder(io.LimitReader(answer.Body, maxError)).Decode(&refusal) != nil || refusal.Error == "" {
+		refusal.Error = answer.Status
 	}
-	return nil, fmt.Errorf("agent: %s", said.Error)
+	return nil, fmt.Errorf("agent: %s", refusal.Error)
 }
 
 // maxError bounds the bytes read of an answer that is an error.
 const maxError = 64 << 10
 
-// explain adds the remedy to the error of a failed connection.
-func (c *Client) explain(path string, err error) error {
+// explainConnection adds the remedy to the error of a failed connection.
+func (c *Client) explainConnection(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("agent at %s: %w", c.socket, ErrNoAgent)

@@ -23,7 +23,7 @@ type Filter struct {
 	Since     time.Time // not earlier
 }
 
-func (f Filter) query() url.Values {
+func (f Filter) urlQuery() url.Values {
 	q := url.Values{}
 	if f.Follow {
 		q.Set("follow", "1")
@@ -44,7 +44,7 @@ func (f Filter) query() url.Values {
 // set, it ends without an error when ctx is done.
 func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, error] {
 	return func(yield func(specs.Event, error) bool) {
-		body, err := c.do(ctx, http.MethodGet, "/v1/events", f.query())
+		body, err := c.sendRequest(ctx, http.MethodGet, "/v1/events", f.urlQuery())
 		if err != nil {
 			yield(specs.Event{}, err)
 			return

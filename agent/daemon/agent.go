@@ -44,11 +44,11 @@ const (
 )
 
 // Agent is the running agent. Fields of the first group are set once, those of the second
-// belong to the goroutine of [Agent.loop]; the others state which goroutines may use them.
+// belong to the goroutine of [Agent.reconcileLoop]; the others state which goroutines may use them.
 type Agent struct {
 	o       Options
 	log     *slog.Logger
-	config  specs.Agent // as of the start; keep follows the file
+	config  specs.Agent // as of the start; keepEnded follows the file
 	store   *state.Store
 	format  *metrics.Format
 	records *records
@@ -59,31 +59,31 @@ type Agent struct {
 	host    func() (hostFacts, error)
 	inside  func(nsid int, name string) (network.LinkInfo, error) // returns a link of another namespace
 
-	rehomed func(context.Context) (int, error) // corrects records whose parent's index has changed
-	seen    string                             // the links when rehomed ran last
+	rehomeAttachments func(context.Context) (int, error) // corrects records whose parent's index has changed
+	rehomedLinks      string                             // the links when rehomeAttachments ran last
 
-	pinLock  *os.File      // held while there is a datapath
-	datapath *bpf.Datapath // nil after a purge
-	reader   *bpf.Reader
-	off      bool
-	done     map[int]specs.MAC
-	vlans    map[bpf.VLAN]int     // VLANs in the datapath's map; nil if not written yet
-	isolated map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
-	failed   map[int]string
-	epoch    int64           // of the datapath: records of an earlier epoch need registering
-	said     map[string]bool // problems that are in the log already
+	pinLock        *os.File      // held while there is a datapath
+	datapath       *bpf.Datapath // nil after a purge
+	reader         *bpf.Reader
+	off            bool
+	done           map[int]specs.MAC
+	vlans          map[bpf.VLAN]int     // VLANs in the datapath's map; nil if not written yet
+	isolated       map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
+	failed         map[int]string
+	epoch          int64           // of the datapath: records of an earlier epoch need registering
+	loggedProblems map[string]bool // problems that are in the log already
 
-	wakes    chan struct{}
-	troubles troubles
-	draining chan struct{} // wakes the janitor
-	drift    *drifter
-	requests chan request
-	pings    chan chan struct{} // of the watchdog
-	maps     mapsHolder
-	keep     atomic.Int64                      // how long ended attachments are shown and kept, in ns
-	status   atomic.Pointer[specs.AgentStatus] // of the last reconciliation; read-only
-	unknown  atomic.Int64                      // unknown MACs in the map, at the last count
-	scraping sync.Mutex                        // one scrape at a time reads maps
+	wakes     chan struct{}
+	troubles  troubles
+	draining  chan struct{} // wakes the janitor
+	drift     *drifter
+	requests  chan request
+	pings     chan chan struct{} // of the watchdog
+	maps      mapsHolder
+	keepEnded atomic.Int64                      // how long ended attachments are shown and kept, in ns
+	status    atomic.Pointer[specs.AgentStatus] // of the last reconciliation; read-only
+	unknown   atomic.Int64                      // unknown MACs in the map, at the last count
+	scraping  sync.Mutex                        // one scrape at a time reads maps
 }
 
 // request is a function that the loop calls between two reconciliations.
@@ -99,22 +99,22 @@ type mapsHolder struct {
 	maps *bpf.Maps
 }
 
-// use calls fn with the maps, or with nil if nothing is pinned.
-func (h *mapsHolder) use(fn func(*bpf.Maps) error) error {
+// useMaps calls fn with the maps, or with nil if nothing is pinned.
+func (h *mapsHolder) useMaps(fn func(*bpf.Maps) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return fn(h.maps)
 }
 
-// set replaces the maps. When it returns, no reader uses the old ones.
-func (h *mapsHolder) set(m *bpf.Maps) {
+// setMaps replaces the maps. When it returns, no reader uses the old ones.
+func (h *mapsHolder) setMaps(m *bpf.Maps) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.maps = m
 }
 
-// wake makes the loop reconcile everything soon. It does not block.
-func (a *Agent) wake() { poke(a.wakes) }
+// wakeLoop makes the loop reconcile everything soon. It does not block.
+func (a *Agent) wakeLoop() { poke(a.wakes) }
 
 // poke wakes the reader of a channel of capacity 1; a pending wake is enough.
 func poke(c chan<- struct{}) {
@@ -124,8 +124,8 @@ func poke(c chan<- struct{}) {
 	}
 }
 
-// ask makes the loop call do, then reconcile.
-func (a *Agent) ask(ctx context.Context, do func() error) error {
+// runInLoop makes the loop call do, then reconcile.
+func (a *Agent) runInLoop(ctx context.Context, do func() error) error {
 	r := request{do, make(chan error, 1)}
 	select {
 	case a.requests <- r:
@@ -140,9 +140,9 @@ func (a *Agent) ask(ctx context.Context, do func() error) error {
 	}
 }
 
-// loop reconciles when it is woken, until ctx is done or the agent loses its ground, which
+// reconcileLoop reconciles when it is woken, until ctx is done or the agent loses its ground, which
 // is the error returned.
-func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error {
+func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Ground) error {
 	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()
 	defer look.Stop()
@@ -161,15 +161,15 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error
 				return err
 			}
 			a.reconcile(ctx, watch)
-			a.gather(ctx)
+			a.awaitBurst(ctx)
 		case <-look.C:
 			a.reconcile(ctx, watch)
 		case <-tick.C:
-			if err := a.anew(ctx, watch, g); err != nil {
+			if err := a.resyncAll(ctx, watch, g); err != nil {
 				return err
 			}
 		case <-a.o.Reload:
-			if err := a.anew(ctx, watch, g); err != nil {
+			if err := a.resyncAll(ctx, watch, g); err != nil {
 				return err
 			}
 			a.log.Info("reloaded")
@@ -177,20 +177,20 @@ func (a *Agent) loop(ctx context.Context, watch *watcher, g ground.Ground) error
 	}
 }
 
-// anew reconciles everything, and registers each endpoint again.
-func (a *Agent) anew(ctx context.Context, watch *watcher, g ground.Ground) error {
+// resyncAll reconciles everything, and registers each endpoint again.
+func (a *Agent) resyncAll(ctx context.Context, watch *watcher, g ground.Ground) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
 	a.epoch++
 	a.isolated = nil
-	a.drift.again()
+	a.drift.scheduleRound()
 	a.reconcile(ctx, watch)
 	return nil
 }
 
-// gather waits a moment, so that a burst of wakes costs one reconciliation.
-func (a *Agent) gather(ctx context.Context) {
+// awaitBurst waits a moment, so that a burst of wakes costs one reconciliation.
+func (a *Agent) awaitBurst(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(minInterval):

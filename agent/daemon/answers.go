@@ -10,90 +10,90 @@ import (
 )
 
 // An endpoint counts as unanswered after it sent at least askedLeast frames in each of
-// askedLooks half-minute intervals and received no unicast frame.
+// askedIntervals half-minute intervals and received no unicast frame.
 const (
-	askedLooks = 4
-	askedLeast = 3 // frames
+	askedIntervals = 4
+	askedLeast     = 3 // frames
 )
 
 // answers tracks the endpoints that ask the LAN and get no answer. It is used by one
 // goroutine.
 type answers struct {
-	of map[string]*asking // by the attachment's key
+	byKey map[string]*asking // by the attachment's key
 }
 
 // asking is the state of an endpoint that has received no unicast frame from the LAN.
 type asking struct {
-	created int64
-	sent    uint64 // at the last check
-	looks   int    // checks at which it had asked
-	told    bool
+	created   int64
+	sent      uint64 // at the last check
+	intervals int    // checks at which it had asked
+	reported  bool
 }
 
-// look checks one endpoint's counters, and reports whether a finding is due now.
+// isUnanswered checks one endpoint's counters, and reports whether a finding is due now.
 //
 // Unicast and broadcast frames that it sent count as asking (broadcast for ARP requests, as
 // without an answer it sends nothing else); multicast does not. Any received unicast frame
 // is an answer.
-func (w *answers) look(key string, created int64, c *specs.Counters) bool {
+func (w *answers) isUnanswered(key string, created int64, c *specs.Counters) bool {
 	if c.Receive.External.Unicast.Packets > 0 {
-		delete(w.of, key)
+		delete(w.byKey, key)
 		return false
 	}
 	sent := c.Transmit.External.Unicast.Packets + c.Transmit.External.Broadcast.Packets
-	a := w.of[key]
+	a := w.byKey[key]
 	if a == nil || a.created != created {
-		w.of[key] = &asking{created: created, sent: sent}
+		w.byKey[key] = &asking{created: created, sent: sent}
 		return false
 	}
 	if sent >= a.sent+askedLeast {
-		a.looks++
+		a.intervals++
 	}
 	a.sent = sent
-	if a.told || a.looks < askedLooks {
+	if a.reported || a.intervals < askedIntervals {
 		return false
 	}
-	a.told = true
+	a.reported = true
 	return true
 }
 
-// forget deletes the state of endpoints that no longer exist.
-func (w *answers) forget(there map[string]bool) {
-	for key := range w.of {
+// forgetMissing deletes the state of endpoints that no longer exist.
+func (w *answers) forgetMissing(there map[string]bool) {
+	for key := range w.byKey {
 		if !there[key] {
-			delete(w.of, key)
+			delete(w.byKey, key)
 		}
 	}
 }
 
-// seekAnswers checks all endpoints.
-func (a *Agent) seekAnswers(ctx context.Context, w *answers) error {
-	now, err := a.records.current(ctx)
+// reportUnanswered checks all endpoints.
+func (a *Agent) reportUnanswered(ctx context.Context, w *answers) error {
+	now, err := a.records.currentReading(ctx)
 	if err != nil {
 		return err
 	}
 	there, silent := make(map[string]bool), make(map[*record]string)
-	err = a.maps.use(func(maps *bpf.Maps) error {
+	err = a.maps.useMaps(func(maps *bpf.Maps) error {
 		if maps == nil {
 			return nil
 		}
-		return maps.EachCounters(uint32(len(now.at)), func(slot uint32, c *specs.Counters) {
-			r := now.behind(slot)
+		return maps.EachCounters(uint32(len(now.bySlot)), func(slot uint32, c *specs.Counters) {
+			r := now.recordOfSlot(slot)
 			if r == nil || r.phase != specs.PhaseAttached {
 				return
 			}
 			there[r.key] = true
-			if w.look(r.key, r.Created, c) {
+			if w.isUnanswered(r.key, r.Created, c) {
 				t := &c.Transmit.External
 				silent[r] = fmt.Sprintf("has sent %d frames to machines on the LAN and %d to all, and received none for itself",
 					t.Unicast.Packets, t.Broadcast.Packets)
 			}
 		})
 	})
-	w.forget(there)
+	w.forgetMissing(there)
 	errs := []error{err}
 	for r, detail := range silent {
-		errs = append(errs, a.find(ctx, r, []finding{{specs.Unanswered, detail}}, true))
+		errs = append(errs, a.reportFindings(ctx, r, []finding{{specs.Unanswered, detail}}, true))
 	}
 	return errors.Join(errs...)
 }

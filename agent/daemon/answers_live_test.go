@@ -28,7 +28,7 @@ func silentLAN(t *testing.T, a *Agent) (parent string, lan *testnet.NS) {
 	parent, lan = testnet.Unique("p"), testnet.Namespace(t)
 	testnet.Veth(t, parent, testnet.Here(t), "wire", lan)
 	attrs := testnet.Link(t, testnet.Here(t), parent).Attrs()
-	check(t, a.datapath.Attach(attrs.Index, specs.MAC(attrs.HardwareAddr)))
+	mustSucceed(t, a.datapath.Attach(attrs.Index, specs.MAC(attrs.HardwareAddr)))
 	return parent, lan
 }
 
@@ -40,36 +40,36 @@ func newAsker(t *testing.T, a *Agent, parent, id string, slot uint32) *asker {
 	testnet.Run(t, c.ns, "ip", "route", "add", "default", "dev", "net1")
 	c.mac = testnet.Link(t, c.ns, "net1").Attrs().HardwareAddr
 	ns, err := network.OpenPath(c.ns.Path())
-	check(t, err)
+	mustSucceed(t, err)
 	defer ns.Close()
-	at := attachment(slot)
+	at := scaleAttachment(slot)
 	at.Containers, at.MAC, at.Addresses = []string{id}, specs.MAC(c.mac), nil
 	at.Cookie, err = ns.Cookie()
-	check(t, err)
+	mustSucceed(t, err)
 	at.Parent, at.ParentIndex = parent, testnet.Link(t, testnet.Here(t), parent).Attrs().Index
-	check(t, a.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(at) }))
-	check(t, a.datapath.Maps().Register(release.Endpoint(at)))
+	mustSucceed(t, a.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(at) }))
+	mustSucceed(t, a.datapath.Maps().Register(release.Endpoint(at)))
 	return c
 }
 
-// sends sends frames with the given addresses from an interface of a namespace.
-func sends(t *testing.T, ns *testnet.NS, name string, to, from net.HardwareAddr, frames int) {
+// sendFrames sends frames with the given addresses from an interface of a namespace.
+func sendFrames(t *testing.T, ns *testnet.NS, name string, to, from net.HardwareAddr, frames int) {
 	t.Helper()
 	index := testnet.Link(t, ns, name).Attrs().Index
 	frame := append(append(append([]byte{}, to...), from...), make([]byte, 60)...) // without a protocol
 	frame[12], frame[13] = 0x88, 0xb5                                              // experimental (IEEE 802)
 	testnet.In(t, ns, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-		check(t, err)
+		mustSucceed(t, err)
 		defer unix.Close(fd)
 		for range frames {
-			check(t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index}))
+			mustSucceed(t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index}))
 		}
 	})
 }
 
-// TestUnanswered lets containers ask a LAN that answers only one of them.
-func TestUnanswered(t *testing.T) {
+// TestUnansweredEndpointIsReported lets containers ask a LAN that answers only one of them.
+func TestUnansweredEndpointIsReported(t *testing.T) {
 	t.Parallel()
 	a := newTestAgent(t, 64)
 	parent, lan := silentLAN(t, a)
@@ -79,35 +79,35 @@ func TestUnanswered(t *testing.T) {
 	unheard, seeker := newAsker(t, a, parent, "unheard", 1), newAsker(t, a, parent, "seeker", 2)
 	answered, speaker := newAsker(t, a, parent, "answered", 3), newAsker(t, a, parent, "speaker", 4)
 	newAsker(t, a, parent, "idle", 5)
-	w := &answers{of: make(map[string]*asking)}
-	for look := range askedLooks + 3 {
-		sends(t, unheard.ns, "net1", wire, unheard.mac, askedLeast)
-		sends(t, seeker.ns, "net1", all, seeker.mac, askedLeast)
-		sends(t, answered.ns, "net1", wire, answered.mac, askedLeast)
-		sends(t, speaker.ns, "net1", group, speaker.mac, askedLeast)
+	w := &answers{byKey: make(map[string]*asking)}
+	for look := range askedIntervals + 3 {
+		sendFrames(t, unheard.ns, "net1", wire, unheard.mac, askedLeast)
+		sendFrames(t, seeker.ns, "net1", all, seeker.mac, askedLeast)
+		sendFrames(t, answered.ns, "net1", wire, answered.mac, askedLeast)
+		sendFrames(t, speaker.ns, "net1", group, speaker.mac, askedLeast)
 		if look == 1 {
-			sends(t, lan, "wire", answered.mac, wire, 1)
+			sendFrames(t, lan, "wire", answered.mac, wire, 1)
 			slot3 := func() bool {
 				c, err := a.datapath.Maps().Counters(3)
 				return err == nil && c.Receive.External.Unicast.Packets > 0
 			}
 			testnet.Eventually(t, "the answer", slot3)
 		}
-		check(t, a.seekAnswers(t.Context(), w))
+		mustSucceed(t, a.reportUnanswered(t.Context(), w))
 	}
-	told := make(map[string]int)
+	eventsOf := make(map[string]int)
 	found, _, _, _ := a.ring.Since(0, 100)
 	for _, e := range found {
 		if e.Kind == specs.Unanswered {
-			told[e.Sender.ContainerID]++
+			eventsOf[e.Sender.ContainerID]++
 		}
 	}
-	if len(told) != 2 || told["unheard"] != 1 || told["seeker"] != 1 {
-		t.Errorf("told %v, want unheard and seeker, once each", told)
+	if len(eventsOf) != 2 || eventsOf["unheard"] != 1 || eventsOf["seeker"] != 1 {
+		t.Errorf("eventsOf %v, want unheard and seeker, once each", eventsOf)
 	}
 	for slot, want := range []uint64{1: 1, 2: 1, 3: 0, 4: 0, 5: 0} {
 		broken, err := a.datapath.Maps().Violations(uint32(slot))
-		check(t, err)
+		mustSucceed(t, err)
 		if got := broken[specs.Unanswered].Packets; got != want {
 			t.Errorf("slot %d is counted %d times, want %d", slot, got, want)
 		}

@@ -16,13 +16,13 @@ type backend struct{ *Agent }
 
 // Status implements api.Backend.
 func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
-	late := b.lookNow(ctx)
+	late := b.reconcileNow(ctx)
 	status := *b.status.Load()
-	status.Problems = slices.Concat(status.Problems, b.troubles.all())
+	status.Problems = slices.Concat(status.Problems, b.troubles.texts())
 	if late != nil {
 		status.Problems = append(status.Problems, late.Error())
 	}
-	return status, b.maps.use(func(maps *bpf.Maps) (err error) {
+	return status, b.maps.useMaps(func(maps *bpf.Maps) (err error) {
 		if maps == nil {
 			return nil
 		}
@@ -34,7 +34,7 @@ func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
 
 // Ready implements api.Backend.
 func (b backend) Ready() error {
-	if err := b.lookNow(context.Background()); err != nil {
+	if err := b.reconcileNow(context.Background()); err != nil {
 		return err
 	}
 	status := b.status.Load()
@@ -51,7 +51,7 @@ func (b backend) Ready() error {
 
 // Detach implements api.Backend.
 func (b backend) Detach(ctx context.Context, purge bool) error {
-	return b.ask(ctx, func() error {
+	return b.runInLoop(ctx, func() error {
 		b.off = true
 		if b.datapath == nil {
 			return nil
@@ -67,7 +67,7 @@ func (b backend) Detach(ctx context.Context, purge bool) error {
 
 // Attach implements api.Backend.
 func (b backend) Attach(ctx context.Context) error {
-	return b.ask(ctx, func() error {
+	return b.runInLoop(ctx, func() error {
 		if b.datapath == nil {
 			if err := b.openDatapath(); err != nil {
 				return err
@@ -84,21 +84,21 @@ func (b backend) Attach(ctx context.Context) error {
 // either finds the pinned maps or its record is found.
 func (a *Agent) openDatapath() (err error) {
 	if a.pinLock, err = ground.LockBPFFS(a.o.Dirs.BPFFS); err != nil {
-		return explain(err)
+		return explainDatapath(err)
 	}
 	d, err := bpf.Load(a.o.Dirs.BPFFS, bpf.Options{MaxEndpoints: a.config.MaxEndpoints, Attach: a.config.Attach})
 	if err != nil {
-		return errors.Join(explain(err), a.pinLock.Close())
+		return errors.Join(explainDatapath(err), a.pinLock.Close())
 	}
 	reader, err := d.Events()
 	if err != nil {
-		return errors.Join(explain(err), d.Close(), a.pinLock.Close())
+		return errors.Join(explainDatapath(err), d.Close(), a.pinLock.Close())
 	}
 	a.datapath, a.reader = d, reader
 	a.done, a.failed = map[int]specs.MAC{}, map[int]string{}
 	a.epoch++
 	a.vlans, a.isolated = nil, nil
-	a.maps.set(d.Maps())
+	a.maps.setMaps(d.Maps())
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (a *Agent) closeDatapath() error {
 	if a.datapath == nil {
 		return nil
 	}
-	a.maps.set(nil)
+	a.maps.setMaps(nil)
 	err := errors.Join(a.reader.Close(), a.datapath.Close(), a.pinLock.Close())
 	a.datapath, a.reader = nil, nil
 	clear(a.done)
@@ -127,7 +127,7 @@ func (a *Agent) keepPinned() error {
 	if !ground.StillAt(a.pinLock, dir) {
 		lock, err := ground.LockBPFFS(dir)
 		if err != nil {
-			return explain(err)
+			return explainDatapath(err)
 		}
 		a.pinLock.Close()
 		a.pinLock = lock
@@ -139,7 +139,7 @@ func (a *Agent) keepPinned() error {
 		a.isolated = nil
 	}
 	if err != nil {
-		return explain(err)
+		return explainDatapath(err)
 	}
 	return nil
 }

@@ -26,13 +26,13 @@ const driftRound = 500
 type place struct{ nsid, index int }
 
 // drifter compares interfaces with their records, and reports each difference once. Its
-// first group belongs to the goroutine of run.
+// first group belongs to the goroutine of runInspections.
 type drifter struct {
-	a     *Agent
-	host  *network.Handle   // strict
-	told  map[string]toldOf // reported findings, by the attachment's key
-	turn  int               // index of the record at which the next round begins
-	heard bool              // whether notifications of other namespaces arrive
+	a        *Agent
+	host     *network.Handle             // strict
+	reported map[string]reportedFindings // reported findings, by the attachment's key
+	turn     int                         // index of the record at which the next round begins
+	notified bool                        // whether notifications of other namespaces arrive
 
 	wakes  chan struct{}
 	mu     sync.Mutex
@@ -42,23 +42,23 @@ type drifter struct {
 	round  bool           // whether the next batch is due, without a known change
 }
 
-// toldOf holds the current findings of one attachment that were reported.
-type toldOf struct {
+// reportedFindings holds the current findings of one attachment that were reported.
+type reportedFindings struct {
 	created  int64
 	findings []finding
 }
 
-func newDrifter(a *Agent, heard bool) (*drifter, error) {
+func newDrifter(a *Agent, notified bool) (*drifter, error) {
 	host, err := network.NewStrictHandle()
 	if err != nil {
 		return nil, err
 	}
-	return &drifter{a: a, host: host, heard: heard, told: make(map[string]toldOf),
+	return &drifter{a: a, host: host, notified: notified, reported: make(map[string]reportedFindings),
 		wakes: make(chan struct{}, 1), places: make(map[place]bool), every: true}, nil
 }
 
-// changed records a change. It does not block.
-func (d *drifter) changed(c network.Change) {
+// noteChange records a change. It does not block.
+func (d *drifter) noteChange(c network.Change) {
 	d.mu.Lock()
 	switch {
 	case c.Lost:
@@ -72,24 +72,24 @@ func (d *drifter) changed(c network.Change) {
 	poke(d.wakes)
 }
 
-// again schedules a check of the next batch of interfaces, or of all if change
+// scheduleRound schedules a check of the next batch of interfaces, or of all if change
 // notifications are unavailable.
-func (d *drifter) again() {
+func (d *drifter) scheduleRound() {
 	d.mu.Lock()
-	d.round, d.every = true, d.every || !d.heard
+	d.round, d.every = true, d.every || !d.notified
 	d.mu.Unlock()
 	poke(d.wakes)
 }
 
-// run checks interfaces when it is woken, until ctx is done.
-func (d *drifter) run(ctx context.Context) {
-	said := ""
+// runInspections checks interfaces when it is woken, until ctx is done.
+func (d *drifter) runInspections(ctx context.Context) {
+	logged := ""
 	for {
-		err := d.pass(ctx)
+		err := d.inspectDue(ctx)
 		if err == nil {
-			said = ""
-		} else if text := err.Error(); text != said && ctx.Err() == nil {
-			said = text
+			logged = ""
+		} else if text := err.Error(); text != logged && ctx.Err() == nil {
+			logged = text
 			d.a.log.Warn("interfaces are not compared with their records", "error", err)
 		}
 		select {
@@ -105,14 +105,14 @@ func (d *drifter) run(ctx context.Context) {
 	}
 }
 
-// pass checks the changed interfaces, those whose records are new or changed, and the next
+// inspectDue checks the changed interfaces, those whose records are new or changed, and the next
 // batch.
-func (d *drifter) pass(ctx context.Context) error {
+func (d *drifter) inspectDue(ctx context.Context) error {
 	d.mu.Lock()
 	places, onHost, every, round := d.places, d.onHost, d.every, d.round
 	d.places, d.onHost, d.every, d.round = make(map[place]bool), false, false, false
 	d.mu.Unlock()
-	now, err := d.a.records.current(ctx)
+	now, err := d.a.records.currentReading(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,31 +131,31 @@ func (d *drifter) pass(ctx context.Context) error {
 		d.turn = (d.turn + driftRound) % len(now.all)
 	}
 	d.turn = min(d.turn, max(0, len(now.all)-1))
-	d.forget(now.all)
+	d.forgetEnded(now.all)
 	var errs []error
 	for some := range slices.Chunk(due, chunk) {
-		errs = append(errs, d.compare(ctx, some))
+		errs = append(errs, d.inspectRecords(ctx, some))
 	}
 	return errors.Join(errs...)
 }
 
-// forget deletes the state of attachments that no longer exist.
-func (d *drifter) forget(all []*record) {
-	live := make(map[string]int64, len(d.told))
+// forgetEnded deletes the state of attachments that no longer exist.
+func (d *drifter) forgetEnded(all []*record) {
+	live := make(map[string]int64, len(d.reported))
 	for _, r := range all {
-		if r.live() {
+		if r.isLive() {
 			live[r.key] = r.Created
 		}
 	}
-	for key, t := range d.told {
+	for key, t := range d.reported {
 		if live[key] != t.created {
-			delete(d.told, key)
+			delete(d.reported, key)
 		}
 	}
 }
 
-// compare compares some interfaces with their records and reports new findings.
-func (d *drifter) compare(ctx context.Context, some []*record) error {
+// inspectRecords compares some interfaces with their records and reports new findings.
+func (d *drifter) inspectRecords(ctx context.Context, some []*record) error {
 	attachments := make([]*state.Attachment, len(some))
 	err := d.a.store.View(ctx, func(tx *state.Tx) error {
 		for i, r := range some {
@@ -176,35 +176,35 @@ func (d *drifter) compare(ctx context.Context, some []*record) error {
 		if at == nil {
 			continue
 		}
-		findings, seen, err := d.look(at)
+		findings, seen, err := d.inspectInterface(at)
 		if err != nil {
 			errs = append(errs, err)
 		}
 		if seen {
-			errs = append(errs, d.tell(ctx, some[i], findings))
+			errs = append(errs, d.reportNewFindings(ctx, some[i], findings))
 			some[i].compared.Store(true)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// tell emits an event for each finding that is new for this attachment, and remembers the
+// reportNewFindings emits an event for each finding that is new for this attachment, and remembers the
 // current findings, so that each is reported once.
-func (d *drifter) tell(ctx context.Context, r *record, findings []finding) error {
-	before, known := d.told[r.key]
+func (d *drifter) reportNewFindings(ctx context.Context, r *record, findings []finding) error {
+	before, known := d.reported[r.key]
 	known = known && before.created == r.Created
 	fresh := slices.DeleteFunc(slices.Clone(findings), func(f finding) bool {
 		return known && slices.Contains(before.findings, f)
 	})
-	if err := d.a.find(ctx, r, fresh, !known); err != nil {
+	if err := d.a.reportFindings(ctx, r, fresh, !known); err != nil {
 		return fmt.Errorf("attachment %q: %w", r.key, err)
 	}
-	d.told[r.key] = toldOf{r.Created, findings}
+	d.reported[r.key] = reportedFindings{r.Created, findings}
 	return nil
 }
 
-// look compares one interface; seen is false if it does not exist or was deleted meanwhile.
-func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err error) {
+// inspectInterface compares one interface; seen is false if it does not exist or was deleted meanwhile.
+func (d *drifter) inspectInterface(at *state.Attachment) (findings []finding, seen bool, err error) {
 	link, err := d.host.LinkAtIn(at.NSID, at.LinkIndex)
 	if network.IsGone(err) || err == nil && drift.Another(at, &link) {
 		return nil, false, nil
@@ -218,7 +218,7 @@ func (d *drifter) look(at *state.Attachment) (findings []finding, seen bool, err
 		if err != nil {
 			return nil, false, err
 		}
-		findings = append(findings, host.sharers(at.ParentIndex)...)
+		findings = append(findings, host.parentSharers(at.ParentIndex)...)
 	}
 	if !link.Up || len(at.Addresses) == 0 {
 		return findings, true, nil // an interface that is down has no IPv6 addresses

@@ -16,15 +16,15 @@ import (
 // Endpoints implements api.Backend. It reads the records in chunks, which bounds memory and
 // lets no container's start wait.
 func (b backend) Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error {
-	b.namer.settle(ctx)
-	now, err := b.records.current(ctx)
+	b.namer.waitForNames(ctx)
+	now, err := b.records.currentReading(ctx)
 	if err != nil {
 		return err
 	}
-	wanted := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool { return !all && !r.live() })
-	slices.SortFunc(wanted, listed)
+	wanted := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool { return !all && !r.isLive() })
+	slices.SortFunc(wanted, compareListed)
 	for some := range slices.Chunk(wanted, chunk) {
-		endpoints, err := b.describe(ctx, all, some)
+		endpoints, err := b.readEndpoints(ctx, all, some)
 		if err != nil {
 			return err
 		}
@@ -37,24 +37,24 @@ func (b backend) Endpoints(ctx context.Context, all bool, each func(*specs.Endpo
 	return nil
 }
 
-// listed orders records as [agent.Collect] does: live ones by key, then ended ones, the
+// compareListed orders records as [agent.Collect] does: live ones by key, then ended ones, the
 // last ended first.
-func listed(a, b *record) int {
+func compareListed(a, b *record) int {
 	return cmp.Or(cmp.Compare(min(a.ended, 1), min(b.ended, 1)), cmp.Compare(b.ended, a.ended), cmp.Compare(a.key, b.key))
 }
 
-// describe returns attachments with their counts, read in a transaction so that no slot is
+// readEndpoints returns attachments with their counts, read in a transaction so that no slot is
 // freed meanwhile. It leaves out deleted attachments.
-func (a *Agent) describe(ctx context.Context, all bool, some []*record) ([]specs.Endpoint, error) {
+func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]specs.Endpoint, error) {
 	endpoints, found := make([]specs.Endpoint, 0, len(some)), make([]*state.Attachment, 0, len(some))
-	err := a.maps.use(func(maps *bpf.Maps) error {
+	err := a.maps.useMaps(func(maps *bpf.Maps) error {
 		var counts agent.Counts // stays nil if nothing is pinned
 		if maps != nil {
 			counts = maps
 		}
 		return a.store.View(ctx, func(tx *state.Tx) error {
 			for _, r := range some {
-				at, err := tx.Now(r.ident())
+				at, err := tx.Now(r.keyFields())
 				if errors.Is(err, state.ErrNotFound) || err == nil && !all && at.Phase == specs.PhaseEnded {
 					continue
 				}

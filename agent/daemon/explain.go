@@ -16,8 +16,8 @@ import (
 	"berth/network"
 )
 
-// explain adds the remedy to an error of the datapath, and joins it to one line.
-func explain(err error) error {
+// explainDatapath adds the remedy to an error of the datapath, and joins it to one line.
+func explainDatapath(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
 	case errors.Is(err, ground.ErrRunning): // has its remedy
 	case errors.Is(err, ebpf.ErrMapIncompatible):
@@ -41,7 +41,7 @@ func explainState(err error) error {
 	if errors.Is(err, unix.EROFS) {
 		return oneLine(fmt.Errorf("%w: name a directory that can be written, with --state", err))
 	}
-	return explain(err)
+	return explainDatapath(err)
 }
 
 // explainListen adds the remedy to an error of the metrics listener.
@@ -70,7 +70,7 @@ func explainAttach(attach string, err error) error {
 	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
 		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml", err))
 	}
-	return explain(err)
+	return explainDatapath(err)
 }
 
 // oneLine joins the lines of an error's text.

@@ -19,14 +19,14 @@ const allParents = 0
 // programs are attached.
 type flaws map[int][]string
 
-func (f flaws) add(index int, err error) {
+func (f flaws) addFlaw(index int, err error) {
 	if err != nil {
 		f[index] = append(f[index], err.Error())
 	}
 }
 
-// mark sets the state of parents that have a flaw to not counting.
-func (f flaws) mark(parents []specs.ParentStatus) {
+// markParents sets the state of parents that have a flaw to not counting.
+func (f flaws) markParents(parents []specs.ParentStatus) {
 	for i := range parents {
 		p := &parents[i]
 		all := append(f[allParents], f[p.Index]...)
@@ -50,10 +50,10 @@ func aheadText(parent string, at bpf.Attachment) string {
 		parent, strings.Join(at.Ahead, ", "), help)
 }
 
-// detach removes the programs from a parent that is no longer wanted. If a hook has
+// detachParent removes the programs from a parent that is no longer wanted. If a hook has
 // recorded an attachment on it since the records were read, it relies on the programs, and
 // they stay.
-func (a *Agent) detach(ctx context.Context, index int, links []link) error {
+func (a *Agent) detachParent(ctx context.Context, index int, links []link) error {
 	if a.off || !slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
 		return a.datapath.Detach(index) // no attachment can be recorded on an interface that is gone
 	}
@@ -78,51 +78,51 @@ func domainsOf(index int, links []link) []string {
 	return all
 }
 
-// withoutSlot adds a flaw for each parent with endpoints that have no counter slot in the
+// addSlotFlaws adds a flaw for each parent with endpoints that have no counter slot in the
 // maps.
-func (a *Agent) withoutSlot(all []*record, f flaws) {
+func (a *Agent) addSlotFlaws(all []*record, f flaws) {
 	if a.datapath == nil || a.off {
 		return
 	}
 	slots, n := a.datapath.Maps().Slots(), make(map[int]int)
 	for _, r := range all {
-		if r.live() && (r.slot == 0 || r.slot >= slots) {
+		if r.isLive() && (r.slot == 0 || r.slot >= slots) {
 			n[r.parentIndex]++
 		}
 	}
 	for index, n := range n {
-		f.add(index, fmt.Errorf("interfaces that are not counted, as no counter slot is free: %d; "+
+		f.addFlaw(index, fmt.Errorf("interfaces that are not counted, as no counter slot is free: %d; "+
 			"raise max_endpoints under [agent] in berth.toml and restart berthd", n))
 	}
 }
 
-// lookNow makes the loop reconcile, so that the answer is current. It waits at most
+// reconcileNow makes the loop reconcile, so that the answer is current. It waits at most
 // answerWithin.
-func (a *Agent) lookNow(ctx context.Context) error {
+func (a *Agent) reconcileNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	err := a.ask(ctx, func() error { return nil })
+	err := a.runInLoop(ctx, func() error { return nil })
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the agent has not come to look at the parents for %s", answerWithin)
 	}
 	return err
 }
 
-// rehome corrects the records of attachments whose parent's recorded index does not exist,
+// rehomeStrays corrects the records of attachments whose parent's recorded index does not exist,
 // and reports whether there were any. It runs once per set of links, as a parent may be
 // missing for long.
-func (a *Agent) rehome(ctx context.Context, w *world, note func(error)) bool {
+func (a *Agent) rehomeStrays(ctx context.Context, w *world, note func(error)) bool {
 	there, names := make(map[int]bool), fmt.Sprint(a.epoch)
 	for _, l := range w.links {
 		there[l.index] = true
 		names += fmt.Sprintf(" %d %s", l.index, l.name)
 	}
-	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.live() && r.parentIndex != 0 && !there[r.parentIndex] })
-	if !strays || names == a.seen {
+	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.isLive() && r.parentIndex != 0 && !there[r.parentIndex] })
+	if !strays || names == a.rehomedLinks {
 		return false
 	}
-	a.seen = names
-	moved, err := a.rehomed(ctx)
+	a.rehomedLinks = names
+	moved, err := a.rehomeAttachments(ctx)
 	note(err)
 	return moved > 0
 }

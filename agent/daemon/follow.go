@@ -16,7 +16,7 @@ func (a *Agent) followConfig() error {
 	if err != nil {
 		return err
 	}
-	a.keep.Store(int64(c.Agent.KeepEnded))
+	a.keepEnded.Store(int64(c.Agent.KeepEnded))
 	c.Agent.KeepEnded = a.config.KeepEnded
 	if changed := changedKeys(a.config, c.Agent); len(changed) > 0 {
 		return fmt.Errorf("berth.toml: under [agent] %s has changed: restart berthd to use it", strings.Join(changed, ", "))

@@ -24,10 +24,10 @@ func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
 	return specs.ByNetlink, specs.Certain
 }
 
-// find reports findings about an attachment, unless it has ended meanwhile, and counts
+// reportFindings reports findings about an attachment, unless it has ended meanwhile, and counts
 // them. first is true for the first check since the agent started; a finding that is
 // already in the counters was then reported by a previous agent and is not counted again.
-func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) error {
+func (a *Agent) reportFindings(ctx context.Context, r *record, all []finding, first bool) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -41,27 +41,27 @@ func (a *Agent) find(ctx context.Context, r *record, all []finding, first bool) 
 			return err
 		}
 		live = true
-		return a.count(at.Slot, all, first)
+		return a.countFindings(at.Slot, all, first)
 	})
 	if !live {
 		return err
 	}
 	for _, f := range all {
 		evidence, certainty := evidenceOf(f.kind)
-		a.tell(specs.Event{
+		a.emitEvent(specs.Event{
 			Time: time.Now(), Kind: f.kind, Certainty: certainty, Evidence: evidence,
-			Parent: r.Parent, Sender: party(r), Detail: f.detail,
+			Parent: r.Parent, Sender: partyOf(r), Detail: f.detail,
 		})
 	}
 	return err
 }
 
-// count adds findings to the counters of a slot; it does nothing if slot is 0.
-func (a *Agent) count(slot uint32, all []finding, first bool) error {
+// countFindings adds findings to the counters of a slot; it does nothing if slot is 0.
+func (a *Agent) countFindings(slot uint32, all []finding, first bool) error {
 	if slot == 0 {
 		return nil
 	}
-	return a.maps.use(func(maps *bpf.Maps) error {
+	return a.maps.useMaps(func(maps *bpf.Maps) error {
 		if maps == nil {
 			return nil
 		}
@@ -80,8 +80,8 @@ func (a *Agent) count(slot uint32, all []finding, first bool) error {
 	})
 }
 
-// tell passes an event to the logs and the readers, unless the rate limit drops it.
-func (a *Agent) tell(e specs.Event) {
+// emitEvent passes an event to the logs and the readers, unless the rate limit drops it.
+func (a *Agent) emitEvent(e specs.Event) {
 	if !a.limiter.Pass(&e, time.Now()) {
 		return
 	}

@@ -20,49 +20,49 @@ const (
 // keepUnknown is how long an unknown MAC is kept after its last frame.
 const keepUnknown = 10 * time.Minute
 
-// janitor drains ended attachments, and releases those that no other process will, until
+// runJanitor drains ended attachments, and releases those that no other process will, until
 // ctx is done. The loop wakes it when an attachment needs draining.
-func (a *Agent) janitor(ctx context.Context, host *network.Handle) {
+func (a *Agent) runJanitor(ctx context.Context, host *network.Handle) {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
-	a.tidy(ctx, host)
-	a.age()
-	asked := &answers{of: make(map[string]*asking)}
+	a.collectStale(ctx, host)
+	a.ageUnknown()
+	asked := &answers{byKey: make(map[string]*asking)}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			a.tidy(ctx, host)
-			a.age()
-			if err := a.seekAnswers(ctx, asked); err != nil && ctx.Err() == nil {
+			a.collectStale(ctx, host)
+			a.ageUnknown()
+			if err := a.reportUnanswered(ctx, asked); err != nil && ctx.Err() == nil {
 				a.log.Warn("look for endpoints that nobody answers", "error", err)
 			}
 		case <-a.draining:
-			a.drain(ctx, host)
+			a.drainEnded(ctx, host)
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(drainAgain):
-				a.drain(ctx, host)
+				a.drainEnded(ctx, host)
 			}
 		}
 	}
 }
 
-func (a *Agent) releaser(host *network.Handle) *release.Releaser {
+func (a *Agent) newReleaser(host *network.Handle) *release.Releaser {
 	return &release.Releaser{Store: a.store, BPFFS: a.o.Dirs.BPFFS, Host: host, Log: a.log,
-		KeepEnded: time.Duration(a.keep.Load())}
+		KeepEnded: time.Duration(a.keepEnded.Load())}
 }
 
-func (a *Agent) drain(ctx context.Context, host *network.Handle) {
-	if err := a.releaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
+func (a *Agent) drainEnded(ctx context.Context, host *network.Handle) {
+	if err := a.newReleaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn("drain ended attachments", "error", err)
 	}
 }
 
-func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
-	done, err := a.releaser(host).Collect(ctx, collectBound)
+func (a *Agent) collectStale(ctx context.Context, host *network.Handle) {
+	done, err := a.newReleaser(host).Collect(ctx, collectBound)
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("collect what was left", "error", err)
 	}
@@ -75,9 +75,9 @@ func (a *Agent) tidy(ctx context.Context, host *network.Handle) {
 	}
 }
 
-// age deletes stale unknown MACs, and counts the others.
-func (a *Agent) age() {
-	err := a.maps.use(func(maps *bpf.Maps) error {
+// ageUnknown deletes stale unknown MACs, and counts the others.
+func (a *Agent) ageUnknown() {
+	err := a.maps.useMaps(func(maps *bpf.Maps) error {
 		if maps == nil {
 			a.unknown.Store(0)
 			return nil

@@ -6,9 +6,9 @@ import (
 	"berth/specs"
 )
 
-// describe turns a record of the datapath into an event. sender, owner and receiver are the
+// eventOf turns a record of the datapath into an event. sender, owner and receiver are the
 // attachments that hold its slots, nil if none does; parent is the interface's name.
-func describe(raw bpf.RawEvent, sender, owner, receiver *record, parent string) specs.Event {
+func eventOf(raw bpf.RawEvent, sender, owner, receiver *record, parent string) specs.Event {
 	f := frame.Parse(raw.Bytes, raw.Length)
 	return specs.Event{
 		Time:      raw.Time,
@@ -19,16 +19,16 @@ func describe(raw bpf.RawEvent, sender, owner, receiver *record, parent string) 
 		Parent:    parent,
 		VLAN:      raw.VLAN,
 		MAC:       f.Source,
-		Sender:    party(sender),
-		Owner:     party(owner),
-		Receiver:  party(receiver),
+		Sender:    partyOf(sender),
+		Owner:     partyOf(owner),
+		Receiver:  partyOf(receiver),
 		Dropped:   raw.Dropped,
 		Frame:     f,
 		LeftOut:   raw.LeftOut,
 	}
 }
 
-func party(r *record) *specs.Party {
+func partyOf(r *record) *specs.Party {
 	if r == nil {
 		return nil
 	}

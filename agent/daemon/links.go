@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookAtHost returns the links and addresses of the host.
-func lookAtHost(h *network.Handle) (facts hostFacts, err error) {
+// readHostFacts returns the links and addresses of the host.
+func readHostFacts(h *network.Handle) (facts hostFacts, err error) {
 	if facts.links, err = h.Links(); err != nil {
 		return facts, err
 	}
@@ -44,9 +44,9 @@ func vlansOf(links []link) map[bpf.VLAN]int {
 	return vlans
 }
 
-// tellVLANs writes the VLANs to the datapath if they have changed. It runs before programs
+// writeVLANs writes the VLANs to the datapath if they have changed. It runs before programs
 // are attached, so that no frame is counted twice.
-func (a *Agent) tellVLANs(links []link) error {
+func (a *Agent) writeVLANs(links []link) error {
 	vlans := vlansOf(links)
 	if a.datapath == nil || a.vlans != nil && maps.Equal(a.vlans, vlans) {
 		return nil
@@ -58,9 +58,9 @@ func (a *Agent) tellVLANs(links []link) error {
 	return nil
 }
 
-// tellHost writes to the datapath, if they have changed, the host's addresses that the
+// writeHostAddresses writes to the datapath, if they have changed, the host's addresses that the
 // containers of each parent cannot reach.
-func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
+func (a *Agent) writeHostAddresses(facts *hostFacts, parents []specs.ParentStatus) error {
 	if a.datapath == nil {
 		return nil
 	}
@@ -70,10 +70,10 @@ func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 	}
 	for _, p := range parents {
 		if p.Attach != "" {
-			wanted[p.Index] = facts.isolated(p.Index)
+			wanted[p.Index] = facts.isolatedAddresses(p.Index)
 		}
 	}
-	said, first := make(map[int][]netip.Addr), a.isolated == nil
+	written, first := make(map[int][]netip.Addr), a.isolated == nil
 	var errs []error
 	for index, all := range wanted {
 		if first || !slices.Equal(a.isolated[index], all) {
@@ -83,10 +83,10 @@ func (a *Agent) tellHost(facts *hostFacts, parents []specs.ParentStatus) error {
 			}
 		}
 		if all != nil {
-			said[index] = all
+			written[index] = all
 		}
 	}
-	a.isolated = said
+	a.isolated = written
 	return errors.Join(errs...)
 }
 

@@ -18,8 +18,8 @@ type changeSource interface {
 // relistenPause is the pause between two attempts to reopen the socket.
 const relistenPause = time.Second
 
-// listener receives kernel notifications, and opens a new socket if the old one fails. next
-// is for one goroutine; close may run concurrently.
+// listener receives kernel notifications, and opens a new socket if the old one fails.
+// nextChanges is for one goroutine; close may run concurrently.
 type listener struct {
 	open   func() (changeSource, error)
 	report func(error) // called with a failure, and with nil once it is over
@@ -34,10 +34,10 @@ func newListener(source changeSource, open func() (changeSource, error), report 
 	return &listener{source: source, open: open, report: report, closed: make(chan struct{})}
 }
 
-// next waits for changes. After a failure it returns a change that means that any
+// nextChanges waits for changes. After a failure it returns a change that means that any
 // notification may have been lost. After close it returns os.ErrClosed.
-func (l *listener) next() ([]network.Change, error) {
-	changes, err := l.current().Next()
+func (l *listener) nextChanges() ([]network.Change, error) {
+	changes, err := l.currentSource().Next()
 	select {
 	case <-l.closed:
 		return nil, os.ErrClosed
@@ -54,7 +54,7 @@ func (l *listener) next() ([]network.Change, error) {
 	return []network.Change{{NSID: -1, Lost: true}}, nil
 }
 
-func (l *listener) current() changeSource {
+func (l *listener) currentSource() changeSource {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.source
@@ -62,11 +62,11 @@ func (l *listener) current() changeSource {
 
 // relisten replaces the socket as soon as a new one can be opened.
 func (l *listener) relisten() error {
-	_ = l.current().Close() // it has failed
+	_ = l.currentSource().Close() // it has failed
 	for {
 		source, err := l.open()
 		if err == nil {
-			return l.replace(source)
+			return l.replaceSource(source)
 		}
 		l.report(err)
 		select {
@@ -77,7 +77,7 @@ func (l *listener) relisten() error {
 	}
 }
 
-func (l *listener) replace(source changeSource) error {
+func (l *listener) replaceSource(source changeSource) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.source = source
@@ -89,7 +89,7 @@ func (l *listener) replace(source changeSource) error {
 	}
 }
 
-// close ends a pending next. It is called once.
+// close ends a pending nextChanges. It is called once.
 func (l *listener) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -55,7 +55,7 @@ func TestListenerRecovers(t *testing.T) {
 			return newScripted(nil, two), nil
 		}, func(err error) { reports = append(reports, err) })
 		for _, want := range [][]network.Change{one, {{NSID: -1, Lost: true}}, two} {
-			if got, err := l.next(); err != nil || !slices.Equal(got, want) {
+			if got, err := l.nextChanges(); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%v: next returned %+v, %v; want %+v", errno, got, err, want)
 			}
 		}
@@ -63,7 +63,7 @@ func TestListenerRecovers(t *testing.T) {
 			t.Errorf("%v: reported %v", errno, reports)
 		}
 		go l.close()
-		if _, err := l.next(); !errors.Is(err, os.ErrClosed) {
+		if _, err := l.nextChanges(); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%v: after close: %v", errno, err)
 		}
 	}
@@ -81,7 +81,7 @@ func TestListenerClosesWhileItCannotListen(t *testing.T) {
 		<-tried
 		close(l.closed)
 	}()
-	if _, err := l.next(); !errors.Is(err, os.ErrClosed) {
+	if _, err := l.nextChanges(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
 }

@@ -35,18 +35,18 @@ type namer struct {
 	log     *slog.Logger
 	wakes   chan struct{}
 
-	mu     sync.Mutex
-	all    bool            // ask about all
-	again  map[string]bool // ask about these containers
-	passed chan struct{}   // closed after a pass, and replaced
+	mu       sync.Mutex
+	allDue   bool            // ask about all
+	dueIDs   map[string]bool // ask about these containers
+	passDone chan struct{}   // closed after a pass, and replaced
 
-	said map[string]bool // errors that are in the log already; belongs to the goroutine of run
+	loggedErrors map[string]bool // errors that are in the log already; belongs to the goroutine of nameContainers
 }
 
 // newNamer returns a namer for the configured engines.
 func newNamer(c specs.Agent, store *state.Store, r *records, log *slog.Logger) (*namer, error) {
 	n := &namer{store: store, records: r, log: log, wakes: make(chan struct{}, 1),
-		all: true, again: make(map[string]bool), passed: make(chan struct{}), said: make(map[string]bool)}
+		allDue: true, dueIDs: make(map[string]bool), passDone: make(chan struct{}), loggedErrors: make(map[string]bool)}
 	if c.Docker != "" {
 		n.engines = append(n.engines, names.Docker(c.Docker))
 	}
@@ -63,32 +63,32 @@ func newNamer(c specs.Agent, store *state.Store, r *records, log *slog.Logger) (
 	return n, nil
 }
 
-// wake makes the namer check the records. It does not block.
-func (n *namer) wake() { poke(n.wakes) }
+// wakeNamer makes the namer check the records. It does not block.
+func (n *namer) wakeNamer() { poke(n.wakes) }
 
-// changed schedules a container to be asked about again, or all of them if id is "".
-func (n *namer) changed(id string) {
+// askAgain schedules a container to be asked about again, or all of them if id is "".
+func (n *namer) askAgain(id string) {
 	n.mu.Lock()
 	if id == "" {
-		n.all = true
+		n.allDue = true
 	} else {
-		n.again[id] = true
+		n.dueIDs[id] = true
 	}
 	n.mu.Unlock()
-	n.wake()
+	n.wakeNamer()
 }
 
-// run names containers until ctx is done.
-func (n *namer) run(ctx context.Context) {
+// nameContainers names containers until ctx is done.
+func (n *namer) nameContainers(ctx context.Context) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	for _, e := range n.engines {
-		watching.Go(func() { n.watch(ctx, e) })
+		watching.Go(func() { n.watchEngine(ctx, e) })
 	}
 	tick := time.NewTicker(nameAgain)
 	defer tick.Stop()
 	for {
-		retry := n.pass(ctx)
+		retry := n.namePending(ctx)
 		var soon <-chan time.Time
 		if retry {
 			soon = time.After(nameRetry)
@@ -99,17 +99,17 @@ func (n *namer) run(ctx context.Context) {
 		case <-n.wakes:
 		case <-soon:
 		case <-tick.C:
-			n.changed("")
+			n.askAgain("")
 		}
 	}
 }
 
-func (n *namer) watch(ctx context.Context, e names.Enricher) {
-	said := ""
+func (n *namer) watchEngine(ctx context.Context, e names.Enricher) {
+	logged := ""
 	for ctx.Err() == nil {
-		err := e.Watch(ctx, n.changed)
-		if err != nil && err.Error() != said {
-			said = err.Error()
+		err := e.Watch(ctx, n.askAgain)
+		if err != nil && err.Error() != logged {
+			logged = err.Error()
 			n.log.Warn("names of containers are not followed for now", "engine", e.String(), "error", err)
 		}
 		select {
@@ -119,19 +119,19 @@ func (n *namer) watch(ctx context.Context, e names.Enricher) {
 	}
 }
 
-// settle waits a moment for the names of new containers, so that the first scrape has them.
-func (n *namer) settle(ctx context.Context) {
+// waitForNames waits a moment for the names of new containers, so that the first scrape has them.
+func (n *namer) waitForNames(ctx context.Context) {
 	if len(n.engines) == 0 {
 		return
 	}
 	n.mu.Lock()
-	passed := n.passed
+	passed := n.passDone
 	n.mu.Unlock()
-	now, err := n.records.current(ctx)
-	if err != nil || !slices.ContainsFunc(now.all, (*record).unasked) {
+	now, err := n.records.currentReading(ctx)
+	if err != nil || !slices.ContainsFunc(now.all, (*record).isUnasked) {
 		return
 	}
-	n.wake()
+	n.wakeNamer()
 	select {
 	case <-passed:
 	case <-time.After(nameWait):
@@ -139,79 +139,79 @@ func (n *namer) settle(ctx context.Context) {
 	}
 }
 
-// unasked reports whether no engine was asked about a container since it started. It is
+// isUnasked reports whether no engine was asked about a container since it started. It is
 // false while the container is being attached: that attachment belongs to its hook.
-func (r *record) unasked() bool {
+func (r *record) isUnasked() bool {
 	return r.unnamed && r.phase != specs.PhaseAttaching && !r.asked.Load()
 }
 
-// pass asks the engines about the scheduled and the new containers. It reports whether a
+// namePending asks the engines about the scheduled and the new containers. It reports whether a
 // retry is due soon.
-func (n *namer) pass(ctx context.Context) (retry bool) {
+func (n *namer) namePending(ctx context.Context) (retry bool) {
 	n.mu.Lock()
-	all, again, passed := n.all, n.again, n.passed
-	n.all, n.again, n.passed = false, make(map[string]bool), make(chan struct{})
+	all, ids, passed := n.allDue, n.dueIDs, n.passDone
+	n.allDue, n.dueIDs, n.passDone = false, make(map[string]bool), make(chan struct{})
 	n.mu.Unlock()
 	defer close(passed)
 	if len(n.engines) == 0 {
 		return false
 	}
-	now, err := n.records.current(ctx)
+	now, err := n.records.currentReading(ctx)
 	if err != nil {
-		return n.complain(ctx, err)
+		return n.logFailure(ctx, err)
 	}
 	due := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool {
-		return r.phase == specs.PhaseAttaching || !(r.unasked() || r.live() && (all || again[r.ContainerID]))
+		return r.phase == specs.PhaseAttaching || !(r.isUnasked() || r.isLive() && (all || ids[r.ContainerID]))
 	})
 	var errs []error
 	for some := range slices.Chunk(due, nameAtOnce) {
-		errs = append(errs, n.name(ctx, some))
+		errs = append(errs, n.nameRecords(ctx, some))
 	}
-	return n.complain(ctx, errors.Join(errs...))
+	return n.logFailure(ctx, errors.Join(errs...))
 }
 
-// complain logs an error, once for each text as long as it recurs.
-func (n *namer) complain(ctx context.Context, err error) bool {
+// logFailure logs an error, once for each text as long as it recurs.
+func (n *namer) logFailure(ctx context.Context, err error) bool {
 	if err == nil {
-		clear(n.said)
-	} else if text := err.Error(); ctx.Err() == nil && !n.said[text] {
-		clear(n.said)
-		n.said[text] = true
+		clear(n.loggedErrors)
+	} else if text := err.Error(); ctx.Err() == nil && !n.loggedErrors[text] {
+		clear(n.loggedErrors)
+		n.loggedErrors[text] = true
 		n.log.Warn("names of containers", "error", err)
 	}
 	return err != nil
 }
 
-// name asks the engines about some containers and stores new answers.
-func (n *namer) name(ctx context.Context, some []*record) error {
+// nameRecords asks the engines about some containers and stores new answers.
+func (n *namer) nameRecords(ctx context.Context, some []*record) error {
 	answers := make([]*state.Names, len(some))
 	var failed error
 	for i, r := range some {
-		said, err := n.ask(ctx, r)
+		answer, err := n.askEngines(ctx, r)
 		if err != nil {
 			failed = err // one error is enough for the log
 			n.mu.Lock()
-			n.again[r.ContainerID] = true
+			n.dueIDs[r.ContainerID] = true
 			n.mu.Unlock()
 		}
 		if err == nil || r.unnamed {
-			answers[i] = said
+			answers[i] = answer
 		}
 		r.asked.Store(true)
 	}
-	return errors.Join(failed, n.keep(ctx, some, answers))
+	return errors.Join(failed, n.storeNames(ctx, some, answers))
 }
 
-// ask returns the names of the containers that share an attachment, or nil if the
+// askEngines returns the names of the containers that share an attachment, or nil if the
 // engines know none of them.
-func (n *namer) ask(ctx context.Context, r *record) (*state.Names, error) {
-	said, err := names.Ask(ctx, n.engines, r.ContainerID)
+func (n *namer) askEngines(ctx context.Context, r *record) (*state.Names, error) {
+	answer, err := names.Ask(ctx, n.engines, r.ContainerID)
 	if err != nil || r.sharers == nil {
-		return said, err
+		return answer, err
 	}
 	all := state.Names{Sharers: make(map[string]string, len(r.sharers))}
-	if said != nil {
-		all = *said
+	if answer != nil {
+		all = *answer
 		all.Sharers = make(map[string]string, len(r.sharers))
 	}
 	for _, id := range r.sharers {
@@ -227,15 +227,15 @@ func (n *namer) ask(ctx context.Context, r *record) (*state.Names, error) {
 	return &all, nil
 }
 
-// keep writes the answers that differ from the records. An engine forgets a removed
+// storeNames writes the answers that differ from the records. An engine forgets a removed
 // container; its earlier answer stays.
-func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names) error {
+func (n *namer) storeNames(ctx context.Context, some []*record, answers []*state.Names) error {
 	fresh := func(tx *state.Tx, i int) *state.Names {
-		at, err := tx.Now(some[i].ident())
+		at, err := tx.Now(some[i].keyFields())
 		if answers[i] == nil || err != nil {
 			return nil
 		}
-		now := joined(at.Engine, answers[i], some[i].ContainerID)
+		now := mergeNames(at.Engine, answers[i], some[i].ContainerID)
 		if reflect.DeepEqual(at.Engine, now) {
 			return nil
 		}
@@ -255,16 +255,16 @@ func (n *namer) keep(ctx context.Context, some []*record, answers []*state.Names
 		var errs []error
 		for i, r := range some {
 			if now := fresh(tx, i); now != nil {
-				errs = append(errs, tx.SetNames(r.ident(), now))
+				errs = append(errs, tx.SetNames(r.keyFields(), now))
 			}
 		}
 		return errors.Join(errs...)
 	})
 }
 
-// joined returns an answer about a container, with missing fields taken from an earlier
+// mergeNames returns an answer about a container, with missing fields taken from an earlier
 // answer about the same container.
-func joined(before, now *state.Names, id string) *state.Names {
+func mergeNames(before, now *state.Names, id string) *state.Names {
 	all := *now
 	all.Of = id
 	if before == nil || before.Of != "" && before.Of != id {

@@ -7,17 +7,17 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify sends a state to the service manager if NOTIFY_SOCKET is set (sd_notify(3)).
-func (a *Agent) notify(state string) {
+// notifyManager sends a state to the service manager if NOTIFY_SOCKET is set (sd_notify(3)).
+func (a *Agent) notifyManager(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.log.Warn("notify the service manager", "error", err)
 	}
 }
 
-// watchdog confirms to the service manager that the loop still answers, twice in each
+// runWatchdog confirms to the service manager that the loop still answers, twice in each
 // WatchdogSec= (systemd.service(5)), until ctx is done. If the loop hangs, no confirmation
 // is sent and the agent is restarted; no count is lost.
-func (a *Agent) watchdog(ctx context.Context) {
+func (a *Agent) runWatchdog(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		a.log.Warn("watchdog of the service manager", "error", err)
@@ -34,7 +34,7 @@ func (a *Agent) watchdog(ctx context.Context) {
 			return
 		case a.pings <- pong:
 			<-pong
-			a.notify(daemon.SdNotifyWatchdog)
+			a.notifyManager(daemon.SdNotifyWatchdog)
 		}
 		select {
 		case <-ctx.Done():

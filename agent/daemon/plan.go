@@ -42,15 +42,15 @@ type plan struct {
 	parents []specs.ParentStatus // ordered by name
 }
 
-// decide compares the wanted with the current state. It is a pure function.
+// planParents compares the wanted with the current state. It is a pure function.
 //
 // A parent is wanted if a network names it or a live attachment is on it. Every agent
 // attaches once to each wanted parent, also if programs are there, so that the programs are
 // its own.
-func decide(w world) plan {
-	wanted := w.wanted()
+func planParents(w world) plan {
+	wanted := w.wantedParents()
 	var p plan
-	for _, index := range slices.Sorted(maps.Keys(merge(w.attached, w.done))) {
+	for _, index := range slices.Sorted(maps.Keys(mergedIndexes(w.attached, w.done))) {
 		if s := wanted.byIndex[index]; w.off || s == nil || s.Problem != "" {
 			p.detach = append(p.detach, index)
 		}
@@ -60,18 +60,18 @@ func decide(w world) plan {
 		if s == nil {
 			continue
 		}
-		w.judge(s, l)
+		w.judgeParent(s, l)
 		at := w.attached[l.index]
 		if s.State != specs.ParentDetached && l.ethernet && (at.Kind == "" || at.Old || w.done[l.index] != l.mac) {
 			p.attach = append(p.attach, l)
 		}
 	}
-	p.parents = wanted.sorted()
+	p.parents = wanted.sortedStatuses()
 	return p
 }
 
-// judge sets the state of a parent that exists.
-func (w *world) judge(s *specs.ParentStatus, l link) {
+// judgeParent sets the state of a parent that exists.
+func (w *world) judgeParent(s *specs.ParentStatus, l link) {
 	switch {
 	case w.off:
 		s.State = specs.ParentDetached
@@ -104,29 +104,29 @@ type parentSet struct {
 	missing map[string]*specs.ParentStatus
 }
 
-func (w *world) wanted() parentSet {
+func (w *world) wantedParents() parentSet {
 	set := parentSet{map[int]*specs.ParentStatus{}, map[string]*specs.ParentStatus{}}
 	for _, n := range w.networks {
-		if l, ok := w.find(n.Parent); ok {
-			addNetwork(set.at(l), n.Name)
+		if l, ok := w.linkOfParent(n.Parent); ok {
+			addNetwork(set.presentParent(l), n.Name)
 		} else {
-			addNetwork(set.without(n.Parent, w.trunkOf(n.Parent)), n.Name)
+			addNetwork(set.missingParent(n.Parent, w.hasTrunk(n.Parent)), n.Name)
 		}
 	}
 	for _, a := range w.records {
 		i := slices.IndexFunc(w.links, func(l link) bool { return l.index == a.parentIndex })
-		if i < 0 || !a.live() {
+		if i < 0 || !a.isLive() {
 			continue // its interface went with its parent
 		}
-		s := set.at(w.links[i])
+		s := set.presentParent(w.links[i])
 		s.Endpoints++
 		addNetwork(s, a.Network)
 	}
 	return set
 }
 
-// find returns the interface of a network's parent.
-func (w *world) find(parent string) (link, bool) {
+// linkOfParent returns the interface of a network's parent.
+func (w *world) linkOfParent(parent string) (link, bool) {
 	first := func(is func(l *link) bool) (link, error) {
 		for i := range w.links {
 			if is(&w.links[i]) {
@@ -145,16 +145,16 @@ func (w *world) find(parent string) (link, bool) {
 	return l, err == nil
 }
 
-// trunkOf reports whether parent is a VLAN of a trunk that exists.
-func (w *world) trunkOf(parent string) bool {
+// hasTrunk reports whether parent is a VLAN of a trunk that exists.
+func (w *world) hasTrunk(parent string) bool {
 	trunk, _, isVLAN := specs.SplitVLAN(parent)
 	if isVLAN {
-		_, isVLAN = w.find(trunk)
+		_, isVLAN = w.linkOfParent(trunk)
 	}
 	return isVLAN
 }
 
-func (set *parentSet) at(l link) *specs.ParentStatus {
+func (set *parentSet) presentParent(l link) *specs.ParentStatus {
 	s := set.byIndex[l.index]
 	if s == nil {
 		s = &specs.ParentStatus{Name: l.name, Index: l.index, MAC: l.mac, Networks: []string{}}
@@ -166,7 +166,7 @@ func (set *parentSet) at(l link) *specs.ParentStatus {
 	return s
 }
 
-func (set *parentSet) without(name string, onDemand bool) *specs.ParentStatus {
+func (set *parentSet) missingParent(name string, onDemand bool) *specs.ParentStatus {
 	s := set.missing[name]
 	if s == nil {
 		s = &specs.ParentStatus{Name: name, State: specs.ParentWaiting, Networks: []string{}}
@@ -178,7 +178,7 @@ func (set *parentSet) without(name string, onDemand bool) *specs.ParentStatus {
 	return s
 }
 
-func (set *parentSet) sorted() []specs.ParentStatus {
+func (set *parentSet) sortedStatuses() []specs.ParentStatus {
 	all := []specs.ParentStatus{}
 	for _, s := range set.byIndex {
 		all = append(all, *s)
@@ -201,7 +201,7 @@ func addNetwork(s *specs.ParentStatus, network string) {
 	}
 }
 
-func merge(a map[int]bpf.Attachment, b map[int]specs.MAC) map[int]bool {
+func mergedIndexes(a map[int]bpf.Attachment, b map[int]specs.MAC) map[int]bool {
 	all := make(map[int]bool, len(a)+len(b))
 	for i := range a {
 		all[i] = true

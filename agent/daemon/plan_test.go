@@ -22,25 +22,27 @@ var (
 	named = link{index: 4, name: "eth1", altNames: []string{"office", "lan.100"}, mac: macA, ethernet: true}
 )
 
-func lan(name, parent string) *specs.Network { return &specs.Network{Name: name, Parent: parent} }
+func testNetwork(name, parent string) *specs.Network {
+	return &specs.Network{Name: name, Parent: parent}
+}
 
-func on(parent int, network string, phase specs.Phase) *record {
+func recordOn(parent int, network string, phase specs.Phase) *record {
 	return &record{parentIndex: parent, phase: phase, Endpoint: metrics.Endpoint{Network: network}}
 }
 
-func counting(l link, how string, endpoints int, networks ...string) specs.ParentStatus {
+func countingStatus(l link, how string, endpoints int, networks ...string) specs.ParentStatus {
 	return specs.ParentStatus{Name: l.name, Index: l.index, MAC: l.mac, State: specs.ParentCounting,
 		Attach: how, Networks: append([]string{}, networks...), Endpoints: endpoints}
 }
 
-// bare is a parent without the programs.
-func bare(l link, endpoints int, networks ...string) specs.ParentStatus {
-	s := counting(l, "", endpoints, networks...)
+// failedStatus is a parent without the programs.
+func failedStatus(l link, endpoints int, networks ...string) specs.ParentStatus {
+	s := countingStatus(l, "", endpoints, networks...)
 	s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not on it", l.name)
 	return s
 }
 
-func TestDecide(t *testing.T) {
+func TestPlanParents(t *testing.T) {
 	waiting := specs.ParentStatus{Name: "eth9", State: specs.ParentWaiting, Networks: []string{"lan"},
 		Problem: `parent "eth9" of network "lan" does not exist: waiting for it; make it, or correct the network's file`}
 	for name, c := range map[string]struct {
@@ -52,72 +54,72 @@ func TestDecide(t *testing.T) {
 			plan{parents: []specs.ParentStatus{}},
 		},
 		"a network's parent": {
-			world{networks: []*specs.Network{lan("lan", "eth1"), lan("lab", "eth1")}, links: []link{eth1, eth2}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{bare(eth1, 0, "lab", "lan")}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1"), testNetwork("lab", "eth1")}, links: []link{eth1, eth2}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{failedStatus(eth1, 0, "lab", "lan")}},
 		},
 		"a parent by an alternative name that looks like a VLAN": {
-			world{networks: []*specs.Network{lan("lan", "lan.100"), lan("lab", "eth1")}, links: []link{named, vlan}},
-			plan{attach: []link{named}, parents: []specs.ParentStatus{bare(named, 0, "lab", "lan")}},
+			world{networks: []*specs.Network{testNetwork("lan", "lan.100"), testNetwork("lab", "eth1")}, links: []link{named, vlan}},
+			plan{attach: []link{named}, parents: []specs.ParentStatus{failedStatus(named, 0, "lab", "lan")}},
 		},
 		"VLANs by an alternative name of the trunk": {
-			world{networks: []*specs.Network{lan("lan", "office.100"), lan("lab", "office.7")}, links: []link{named, vlan}},
+			world{networks: []*specs.Network{testNetwork("lan", "office.100"), testNetwork("lab", "office.7")}, links: []link{named, vlan}},
 			plan{attach: []link{vlan}, parents: []specs.ParentStatus{
-				{Name: "office.7", State: specs.ParentOnDemand, Networks: []string{"lab"}}, bare(vlan, 0, "lan")}},
+				{Name: "office.7", State: specs.ParentOnDemand, Networks: []string{"lab"}}, failedStatus(vlan, 0, "lan")}},
 		},
 		"attached by this agent": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macA}},
-			plan{parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
+			plan{parents: []specs.ParentStatus{countingStatus(eth1, "tcx", 0, "lan")}},
 		},
 		"attached by an earlier agent: put this one's programs there": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{countingStatus(eth1, "tcx", 0, "lan")}},
 		},
 		"somebody took the programs off": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{bare(eth1, 0, "lan")}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{failedStatus(eth1, 0, "lan")}},
 		},
 		"the parent's MAC changed": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macB}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{countingStatus(eth1, "tcx", 0, "lan")}},
 		},
 		"an attachment without a network": {
-			world{records: []*record{on(5, "", specs.PhaseAttaching), on(5, "", specs.PhaseAttached)}, links: []link{eth1, eth2}},
-			plan{attach: []link{eth2}, parents: []specs.ParentStatus{bare(eth2, 2)}},
+			world{records: []*record{recordOn(5, "", specs.PhaseAttaching), recordOn(5, "", specs.PhaseAttached)}, links: []link{eth1, eth2}},
+			plan{attach: []link{eth2}, parents: []specs.ParentStatus{failedStatus(eth2, 2)}},
 		},
 		"ended attachments want nothing": {
-			world{records: []*record{on(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]bpf.Attachment{5: {Kind: "tcx"}}},
+			world{records: []*record{recordOn(5, "", specs.PhaseEnded)}, links: []link{eth2}, attached: map[int]bpf.Attachment{5: {Kind: "tcx"}}},
 			plan{detach: []int{5}, parents: []specs.ParentStatus{}},
 		},
 		"the parent went away": {
-			world{records: []*record{on(5, "", specs.PhaseAttached)}, done: map[int]specs.MAC{5: macB}},
+			world{records: []*record{recordOn(5, "", specs.PhaseAttached)}, done: map[int]specs.MAC{5: macB}},
 			plan{detach: []int{5}, parents: []specs.ParentStatus{}},
 		},
 		"the parent does not exist yet": {
-			world{networks: []*specs.Network{lan("lan", "eth9")}, links: []link{eth1}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth9")}, links: []link{eth1}},
 			plan{parents: []specs.ParentStatus{waiting}},
 		},
 		"a VLAN under another name": {
-			world{networks: []*specs.Network{lan("lan", "eth1.100")}, links: []link{eth1, vlan}},
-			plan{attach: []link{vlan}, parents: []specs.ParentStatus{bare(vlan, 0, "lan")}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1.100")}, links: []link{eth1, vlan}},
+			plan{attach: []link{vlan}, parents: []specs.ParentStatus{failedStatus(vlan, 0, "lan")}},
 		},
 		"a VLAN that is made on demand": {
-			world{networks: []*specs.Network{lan("lan", "eth1.101")}, links: []link{eth1, vlan}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1.101")}, links: []link{eth1, vlan}},
 			plan{parents: []specs.ParentStatus{{Name: "eth1.101", State: specs.ParentOnDemand, Networks: []string{"lan"}}}},
 		},
 		"no Ethernet": {
-			world{networks: []*specs.Network{lan("lan", "tun0")}, links: []link{tun}},
+			world{networks: []*specs.Network{testNetwork("lan", "tun0")}, links: []link{tun}},
 			plan{parents: []specs.ParentStatus{{Name: "tun0", Index: 7, State: specs.ParentFailed, Networks: []string{"lan"},
 				Problem: `parent "tun0" is no Ethernet interface: name another one in the network's file`}}},
 		},
 		"refused before: tried again": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, failed: map[int]string{4: "no room"}},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, failed: map[int]string{4: "no room"}},
 			plan{attach: []link{eth1}, parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA,
 				State: specs.ParentFailed, Networks: []string{"lan"}, Problem: "no room"}}},
 		},
 		"another's program is ahead": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Ahead: []string{"tcx ingress program id 7"}}}},
 			plan{parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA, State: specs.ParentFailed, Attach: "tcx",
 				Networks: []string{"lan"}, Problem: `parent "eth1": frames may pass uncounted, as berth's programs run after ` +
@@ -125,18 +127,18 @@ func TestDecide(t *testing.T) {
 					"`berth agent detach` and `berth agent attach` put berth's first"}}},
 		},
 		"a program of another run, put there since": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Old: true}}},
-			plan{attach: []link{eth1}, parents: []specs.ParentStatus{counting(eth1, "tcx", 0, "lan")}},
+			plan{attach: []link{eth1}, parents: []specs.ParentStatus{countingStatus(eth1, "tcx", 0, "lan")}},
 		},
 		"detached on request": {
-			world{networks: []*specs.Network{lan("lan", "eth1")}, links: []link{eth1},
+			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx"}}, done: map[int]specs.MAC{4: macA}, off: true},
 			plan{detach: []int{4}, parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA,
 				State: specs.ParentDetached, Networks: []string{"lan"}}}},
 		},
 	} {
-		got := decide(c.world)
+		got := planParents(c.world)
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(plan{}, link{})); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
 		}

@@ -12,7 +12,7 @@ import (
 // readEvents starts to read the datapath's events, until the datapath is closed. The kernel
 // keeps events while no agent reads, so some may be pending, and their parents' names come
 // from the status. So the first status is stored before.
-func (a *Agent) readEvents() { go a.pump(a.reader) }
+func (a *Agent) readEvents() { go a.pumpEvents(a.reader) }
 
 // eventReader reads the datapath's events, as [bpf.Reader] does.
 type eventReader interface {
@@ -22,9 +22,9 @@ type eventReader interface {
 // readAgain is the pause after a failed read.
 const readAgain = time.Second
 
-// pump turns the datapath's records into events until the reader is closed. If reading
+// pumpEvents turns the datapath's records into events until the reader is closed. If reading
 // fails, it retries.
-func (a *Agent) pump(reader eventReader) {
+func (a *Agent) pumpEvents(reader eventReader) {
 	const part = "events of the datapath"
 	for {
 		raw, err := reader.Read()
@@ -34,26 +34,26 @@ func (a *Agent) pump(reader eventReader) {
 		case errors.Is(err, bpf.ErrRecord):
 			a.log.Warn("event left out", "error", err)
 		case err != nil:
-			a.troubles.report(part, err)
+			a.troubles.setProblem(part, err)
 			time.Sleep(readAgain)
 		default:
-			a.troubles.report(part, nil)
-			a.tell(describe(raw, a.behind(raw.Sender), a.behind(raw.Owner), a.behind(raw.Receiver), a.parentName(raw.ParentIndex)))
+			a.troubles.setProblem(part, nil)
+			a.emitEvent(eventOf(raw, a.recordOfSlot(raw.Sender), a.recordOfSlot(raw.Owner), a.recordOfSlot(raw.Receiver), a.parentName(raw.ParentIndex)))
 		}
 	}
 }
 
-// behind returns the record that holds a slot, or nil if none does.
-func (a *Agent) behind(slot uint32) *record {
+// recordOfSlot returns the record that holds a slot, or nil if none does.
+func (a *Agent) recordOfSlot(slot uint32) *record {
 	if slot == 0 {
 		return nil
 	}
-	now, err := a.records.current(context.Background())
+	now, err := a.records.currentReading(context.Background())
 	if err != nil {
 		a.log.Warn("event without names", "error", err)
 		return nil
 	}
-	return now.behind(slot)
+	return now.recordOfSlot(slot)
 }
 
 // parentName returns the name of a parent, or "" if it is gone.

@@ -27,11 +27,11 @@ func TestEventsAreReadAfterAnError(t *testing.T) {
 	t.Parallel()
 	a, r := &Agent{log: slog.New(slog.DiscardHandler)}, new(failingReader)
 	a.troubles.log = a.log
-	a.pump(r)
+	a.pumpEvents(r)
 	if r.reads != 2 {
 		t.Errorf("%d reads, want another after the error", r.reads)
 	}
-	if got, want := a.troubles.all(), []string{"events of the datapath: input/output error"}; !slices.Equal(got, want) {
+	if got, want := a.troubles.texts(), []string{"events of the datapath: input/output error"}; !slices.Equal(got, want) {
 		t.Errorf("problems %q, want %q", got, want)
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// push pushes metrics to the configured collector, if there is one, until ctx is done. If
+// pushMetrics pushes metrics to the configured collector, if there is one, until ctx is done. If
 // the collector does not answer, each distinct error is logged once; nothing else is
 // affected.
-func (a *Agent) push(ctx context.Context) {
+func (a *Agent) pushMetrics(ctx context.Context) {
 	if a.config.OTLP == "" {
 		return
 	}
 	var mu sync.Mutex
-	said := ""
+	logged := ""
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if text := err.Error(); text != said && ctx.Err() == nil {
-			said = text
+		if text := err.Error(); text != logged && ctx.Err() == nil {
+			logged = text
 			a.log.Warn("push metrics", "to", a.config.OTLP, "error", err)
 		}
 	}))
 	stop, err := otlp.Start(ctx, otlp.Options{
-		URL: a.config.OTLP, Interval: time.Duration(a.config.OTLPInterval), Version: a.o.Version, Format: a.format, Fill: a.fill,
+		URL: a.config.OTLP, Interval: time.Duration(a.config.OTLPInterval), Version: a.o.Version, Format: a.format, Fill: a.fillSnapshot,
 	})
 	if err != nil {
 		a.log.Error("metrics are not pushed", "error", err)

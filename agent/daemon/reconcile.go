@@ -24,33 +24,33 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 			problems = append(problems, err.Error())
 		}
 	}
-	note(watch.refresh())
+	note(watch.watchDirs())
 	note(a.followConfig())
 	found := flaws{}
 	pins := a.keepPinned()
 	note(pins)
-	found.add(allParents, pins)
-	w, err := a.look(ctx, note)
-	if err == nil && a.rehome(ctx, &w, note) {
-		w, err = a.look(ctx, note)
+	found.addFlaw(allParents, pins)
+	w, err := a.readWorld(ctx, note)
+	if err == nil && a.rehomeStrays(ctx, &w, note) {
+		w, err = a.readWorld(ctx, note)
 	}
 	note(err)
 	var parents []specs.ParentStatus // nil if not known
 	if err == nil {
-		note(a.tellVLANs(w.links))
-		p := decide(w)
-		if a.carryOut(ctx, p, w.links) {
-			w.attached, err = a.attached()
+		note(a.writeVLANs(w.links))
+		p := planParents(w)
+		if a.applyPlan(ctx, p, w.links) {
+			w.attached, err = a.attachedPrograms()
 			note(err)
 			w.done, w.failed = a.done, a.failed
-			p = decide(w)
+			p = planParents(w)
 		}
 		parents = p.parents
-		note(a.tellHost(&w.facts, parents))
-		note(a.register(ctx, w.records, found))
-		note(a.missSiblings(ctx, w.records, found))
-		a.withoutSlot(w.records, found)
-		found.mark(parents)
+		note(a.writeHostAddresses(&w.facts, parents))
+		note(a.registerMissing(ctx, w.records, found))
+		note(a.missingSiblingPrograms(ctx, w.records, found))
+		a.addSlotFlaws(w.records, found)
+		found.markParents(parents)
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -58,16 +58,16 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 		}
 	}
 	slices.Sort(problems)
-	a.publish(parents, slices.Compact(problems), w.records)
+	a.publishStatus(parents, slices.Compact(problems), w.records)
 }
 
-// look reads networks, records and links. A broken network file is noted, and the others
+// readWorld reads networks, records and links. A broken network file is noted, and the others
 // are followed.
 //
 // Programs are read first: a hook records an attachment before it attaches the programs to
 // its parent, so programs that are seen here without a record are not wanted.
-func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
-	attached, err := a.attached()
+func (a *Agent) readWorld(ctx context.Context, note func(error)) (world, error) {
+	attached, err := a.attachedPrograms()
 	if err != nil {
 		return world{}, err
 	}
@@ -75,7 +75,7 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 	for _, err := range broken {
 		note(err)
 	}
-	now, err := a.records.current(ctx)
+	now, err := a.records.currentReading(ctx)
 	if err != nil {
 		return world{}, fmt.Errorf("records: %w", err)
 	}
@@ -87,7 +87,7 @@ func (a *Agent) look(ctx context.Context, note func(error)) (world, error) {
 		attached: attached, done: a.done, failed: a.failed, off: a.off}, nil
 }
 
-func (a *Agent) attached() (map[int]bpf.Attachment, error) {
+func (a *Agent) attachedPrograms() (map[int]bpf.Attachment, error) {
 	if a.datapath == nil {
 		return nil, nil
 	}
@@ -98,10 +98,10 @@ func (a *Agent) attached() (map[int]bpf.Attachment, error) {
 	return attached, nil
 }
 
-// carryOut attaches and detaches, and reports whether it changed anything. It attaches
+// applyPlan attaches and detaches, and reports whether it changed anything. It attaches
 // first: a parent whose index has changed has kept its programs, and gets them under the
 // new one.
-func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
+func (a *Agent) applyPlan(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false
 	}
@@ -118,7 +118,7 @@ func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 	for _, index := range p.detach {
 		delete(a.done, index)
 		delete(a.failed, index)
-		if err := a.detach(ctx, index, links); err != nil {
+		if err := a.detachParent(ctx, index, links); err != nil {
 			a.log.Warn("detach", "index", index, "error", err)
 		} else {
 			a.log.Info("detached", "index", index)
@@ -131,29 +131,29 @@ func (a *Agent) carryOut(ctx context.Context, p plan, links []link) bool {
 // for long.
 const chunk = 256
 
-// register registers the live attachments that this process has not registered yet. A hook
+// registerMissing registers the live attachments that this process has not registered yet. A hook
 // registers its own if it finds the pinned maps; the agent registers those that exist when
 // it starts or after a purge.
-func (a *Agent) register(ctx context.Context, all []*record, found flaws) error {
+func (a *Agent) registerMissing(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil {
 		return nil
 	}
 	var missing []*record
 	for _, r := range all {
-		if r.live() && r.slot != 0 && r.registered.Load() != a.epoch {
+		if r.isLive() && r.slot != 0 && r.registered.Load() != a.epoch {
 			missing = append(missing, r)
 		}
 	}
 	var errs []error
 	for some := range slices.Chunk(missing, chunk) {
-		errs = append(errs, a.registerThese(ctx, some, found))
+		errs = append(errs, a.registerChunk(ctx, some, found))
 	}
 	return errors.Join(errs...)
 }
 
-// registerThese registers within a transaction, so that no attachment ends meanwhile: an
+// registerChunk registers within a transaction, so that no attachment ends meanwhile: an
 // attachment that is live then is unregistered after this, not before.
-func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) error {
+func (a *Agent) registerChunk(ctx context.Context, some []*record, found flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
 		for _, r := range some {
@@ -163,7 +163,7 @@ func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) 
 			}
 			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
 				err = fmt.Errorf("attachment %q: %w", r.key, err)
-				found.add(r.parentIndex, err)
+				found.addFlaw(r.parentIndex, err)
 				errs = append(errs, err)
 				continue
 			}
@@ -173,15 +173,15 @@ func (a *Agent) registerThese(ctx context.Context, some []*record, found flaws) 
 	})
 }
 
-// missSiblings returns a problem if ipvlan interfaces lack the sibling program, because
+// missingSiblingPrograms returns a problem if ipvlan interfaces lack the sibling program, because
 // they were attached before this agent or the program was removed. Attaching it needs entry
 // into their namespaces, which the agent may not have.
-func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) error {
+func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil || a.off {
 		return nil
 	}
 	if err := a.datapath.CountsSiblings(); err != nil {
-		return notOnKernel(all, err, found)
+		return siblingsUnsupported(all, err, found)
 	}
 	n := 0
 	var some []*record
@@ -206,7 +206,7 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) er
 				if n += len(missing); len(missing) == 0 {
 					r.inside.Store(a.epoch)
 				} else if len(found[r.parentIndex]) == 0 {
-					found.add(r.parentIndex, errSiblings)
+					found.addFlaw(r.parentIndex, errSiblings)
 				}
 			}
 			return nil
@@ -221,13 +221,13 @@ func (a *Agent) missSiblings(ctx context.Context, all []*record, found flaws) er
 	return fmt.Errorf("what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there", n)
 }
 
-// notOnKernel is missSiblings for a kernel that cannot run the sibling program.
-func notOnKernel(all []*record, why error, found flaws) error {
+// siblingsUnsupported is missingSiblingPrograms for a kernel that cannot run the sibling program.
+func siblingsUnsupported(all []*record, why error, found flaws) error {
 	any := false
 	for _, r := range all {
-		if r.Driver == specs.IPvlan && r.live() {
+		if r.Driver == specs.IPvlan && r.isLive() {
 			if any = true; len(found[r.parentIndex]) == 0 {
-				found.add(r.parentIndex, errSiblings)
+				found.addFlaw(r.parentIndex, errSiblings)
 			}
 		}
 	}
@@ -241,21 +241,21 @@ func notOnKernel(all []*record, why error, found flaws) error {
 // errSiblings is the flaw of a parent with interfaces that lack the sibling program.
 var errSiblings = errors.New("what some of its ipvlan interfaces send to siblings is not counted")
 
-// publish stores the status, and logs each problem once as long as it stays.
-func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*record) {
-	said := make(map[string]bool, len(problems))
+// publishStatus stores the status, and logs each problem once as long as it stays.
+func (a *Agent) publishStatus(parents []specs.ParentStatus, problems []string, all []*record) {
+	now := make(map[string]bool, len(problems))
 	for _, p := range problems {
-		if !a.said[p] {
+		if !a.loggedProblems[p] {
 			a.log.Warn("problem", "what", p)
 		}
-		said[p] = true
+		now[p] = true
 	}
-	for p := range a.said {
-		if !said[p] {
+	for p := range a.loggedProblems {
+		if !now[p] {
 			a.log.Info("no longer a problem", "what", p)
 		}
 	}
-	a.said = said
+	a.loggedProblems = now
 	if parents == nil {
 		parents = []specs.ParentStatus{}
 		if old := a.status.Load(); old != nil {
@@ -264,14 +264,14 @@ func (a *Agent) publish(parents []specs.ParentStatus, problems []string, all []*
 	}
 	live := 0
 	for _, r := range all {
-		if r.live() {
+		if r.isLive() {
 			live++
 		}
-		if r.draining() {
+		if r.isDraining() {
 			poke(a.draining)
 		}
 	}
-	a.namer.wake()
+	a.namer.wakeNamer()
 	poke(a.drift.wakes)
 	a.status.Store(&specs.AgentStatus{
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, Attached: !a.off, Metrics: a.o.Metrics,

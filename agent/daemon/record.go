@@ -54,8 +54,8 @@ func pastOf(a *state.Attachment) *past {
 	return &past{a.Final, a.Earlier, a.FinalViolations, a.FinalDropped}
 }
 
-// final returns the counts of a drained attachment, or nil if it is not drained.
-func (r *record) final() *specs.Counters {
+// finalCounts returns the counts of a drained attachment, or nil if it is not drained.
+func (r *record) finalCounts() *specs.Counters {
 	if r.past == nil {
 		return nil
 	}
@@ -68,7 +68,7 @@ type intern map[string]string
 // maxInterned bounds the strings remembered; beyond it the set starts anew.
 const maxInterned = 4096
 
-func (in intern) of(s string) string {
+func (in intern) shared(s string) string {
 	if had, ok := in[s]; ok {
 		return had
 	}
@@ -83,12 +83,12 @@ func newRecord(a *state.Attachment, in intern) *record {
 	names := agent.NamesFor(a)
 	r := &record{
 		Endpoint: metrics.Endpoint{
-			Interface: in.of(a.Interface), Network: in.of(a.Network), Parent: in.of(a.Parent),
-			Name: names.Name, Image: in.of(names.Image), Pod: names.Pod, Namespace: in.of(names.Namespace), Labels: names.Labels,
-			MAC: a.MAC, Driver: specs.Driver(in.of(string(a.Driver))), Mode: specs.Mode(in.of(string(a.Mode))), Created: a.Created.UnixNano(),
+			Interface: in.shared(a.Interface), Network: in.shared(a.Network), Parent: in.shared(a.Parent),
+			Name: names.Name, Image: in.shared(names.Image), Pod: names.Pod, Namespace: in.shared(names.Namespace), Labels: names.Labels,
+			MAC: a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))), Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
-		phase: specs.Phase(in.of(string(a.Phase))), unnamed: a.Unnamed(),
+		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed(),
 		past: pastOf(a),
 	}
 	if len(a.Containers) > 0 {
@@ -103,25 +103,25 @@ func newRecord(a *state.Attachment, in intern) *record {
 	return r
 }
 
-// live reports whether the attachment has not ended.
-func (r *record) live() bool { return r.phase != specs.PhaseEnded }
+// isLive reports whether the attachment has not ended.
+func (r *record) isLive() bool { return r.phase != specs.PhaseEnded }
 
-// draining is state.Attachment.Draining.
-func (r *record) draining() bool { return !r.live() && r.slot != 0 }
+// isDraining is state.Attachment.Draining.
+func (r *record) isDraining() bool { return !r.isLive() && r.slot != 0 }
 
-// ident returns the attachment's key fields, for the store.
-func (r *record) ident() *state.Attachment {
+// keyFields returns the attachment's key fields, for the store.
+func (r *record) keyFields() *state.Attachment {
 	a := &state.Attachment{Cookie: r.cookie, Interface: r.Interface, Phase: r.phase,
 		Containers: []string{r.ContainerID}, Created: time.Unix(0, r.Created)}
-	if !r.live() {
+	if !r.isLive() {
 		a.Ended = time.Unix(0, r.ended)
 	}
 	return a
 }
 
-// follows takes over the process's own state from the previous reading of the same
+// inheritFrom takes over the process's own state from the previous reading of the same
 // attachment.
-func (r *record) follows(old *record) {
+func (r *record) inheritFrom(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
 		if old.ContainerID == r.ContainerID && slices.Equal(old.sharers, r.sharers) {

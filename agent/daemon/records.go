@@ -15,9 +15,9 @@ import (
 	"berth/specs"
 )
 
-// settle is the time after a change within which another change may leave the same
+// stampSettle is the time after a change within which another change may leave the same
 // timestamp on the file: twice the longest tick of the kernel's coarse clock.
-const settle = 20 * time.Millisecond
+const stampSettle = 20 * time.Millisecond
 
 // records caches the attachment records. It reads them again when the store's stamp has
 // changed, and decodes only those that differ. Its methods may be called concurrently; the
@@ -41,7 +41,7 @@ func newRecords(store *state.Store, format *metrics.Format, log *slog.Logger) *r
 type reading struct {
 	all    []*record // in the order of bySeries
 	series []series
-	at     []int32 // by slot: the index in all, or -1
+	bySlot []int32 // by slot: the index in all, or -1
 	pruned map[metrics.Violation]specs.Broken
 	stamp  time.Time // of the file whose timestamp shows changes
 	final  bool      // whether a later change would show in the stamp
@@ -53,47 +53,47 @@ type series struct {
 	hidden bool // beyond the bound
 }
 
-// behind returns the record that holds a slot, or nil if none does.
-func (r *reading) behind(slot uint32) *record {
-	if int(slot) < len(r.at) && r.at[slot] >= 0 {
-		return r.all[r.at[slot]]
+// recordOfSlot returns the record that holds a slot, or nil if none does.
+func (r *reading) recordOfSlot(slot uint32) *record {
+	if int(slot) < len(r.bySlot) && r.bySlot[slot] >= 0 {
+		return r.all[r.bySlot[slot]]
 	}
 	return nil
 }
 
-// current returns the current records.
-func (r *records) current(ctx context.Context) (reading, error) {
+// currentReading returns the current records.
+func (r *records) currentReading(ctx context.Context) (reading, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh(r.last) {
+	if r.isFresh(r.last) {
 		return r.last, nil
 	}
-	return r.read(ctx, func(*reading) error { return nil })
+	return r.readRecords(ctx, func(*reading) error { return nil })
 }
 
-// fresh reports whether a reading still matches the store.
-func (r *records) fresh(old reading) bool {
-	return old.final && old.stamp.Equal(r.stamp())
+// isFresh reports whether a reading still matches the store.
+func (r *records) isFresh(old reading) bool {
+	return old.final && old.stamp.Equal(r.changedAt())
 }
 
-// exclusive reads the records and calls fn within a transaction, so that they do not change
+// readExclusively reads the records and calls fn within a transaction, so that they do not change
 // meanwhile. fn must not wait.
-func (r *records) exclusive(ctx context.Context, fn func(*reading) error) error {
+func (r *records) readExclusively(ctx context.Context, fn func(*reading) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.read(ctx, fn)
+	_, err := r.readRecords(ctx, fn)
 	return err
 }
 
-func (r *records) read(ctx context.Context, fn func(*reading) error) (reading, error) {
-	now := reading{stamp: r.stamp()}
-	now.final = time.Since(now.stamp) > settle
+func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (reading, error) {
+	now := reading{stamp: r.changedAt()}
+	now.final = time.Since(now.stamp) > stampSettle
 	err := r.store.View(ctx, func(tx *state.Tx) (err error) {
-		r.decode(tx, &now)
+		r.decodeRecords(tx, &now)
 		if now.pruned, err = prunedViolations(tx); err != nil {
 			return err
 		}
-		now.arrange(r.format.Max)
+		now.arrangeSeries(r.format.Max)
 		return fn(&now)
 	})
 	if err != nil {
@@ -103,8 +103,8 @@ func (r *records) read(ctx context.Context, fn func(*reading) error) (reading, e
 	return now, nil
 }
 
-// decode reads all records; it does not decode those that are unchanged.
-func (r *records) decode(tx *state.Tx, now *reading) {
+// decodeRecords reads all records; it does not decode those that are unchanged.
+func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 	before := make(map[string]*record, len(r.last.all))
 	for _, old := range r.last.all {
 		before[old.stored] = old
@@ -126,7 +126,7 @@ func (r *records) decode(tx *state.Tx, now *reading) {
 		if one.stored == one.key {
 			one.key = one.stored
 		}
-		one.follows(old)
+		one.inheritFrom(old)
 		r.format.Prepare(&one.Endpoint)
 		now.all = append(now.all, one)
 	}
@@ -141,9 +141,9 @@ func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) 
 	return pruned, err
 }
 
-// arrange sorts the records, and chooses the series to show if there are more than most:
+// arrangeSeries sorts the records, and chooses the series to show if there are more than most:
 // live ones first, then the oldest, so that a shown series stays shown.
-func (r *reading) arrange(most int) {
+func (r *reading) arrangeSeries(most int) {
 	slices.SortFunc(r.all, bySeries)
 	slots := uint32(0)
 	for i, one := range r.all {
@@ -153,22 +153,22 @@ func (r *reading) arrange(most int) {
 		r.series[len(r.series)-1].To = int32(i + 1)
 		slots = max(slots, one.slot+1)
 	}
-	r.at = make([]int32, slots)
-	for i := range r.at {
-		r.at[i] = -1
+	r.bySlot = make([]int32, slots)
+	for i := range r.bySlot {
+		r.bySlot[i] = -1
 	}
 	for i, one := range r.all {
 		if one.slot != 0 {
-			r.at[one.slot] = int32(i)
+			r.bySlot[one.slot] = int32(i)
 		}
 	}
 	if len(r.series) > most {
-		r.hide(most)
+		r.hideSeries(most)
 	}
 }
 
-// hide marks the series beyond the bound.
-func (r *reading) hide(most int) {
+// hideSeries marks the series beyond the bound.
+func (r *reading) hideSeries(most int) {
 	order := make([]*series, len(r.series))
 	for i := range r.series {
 		order[i] = &r.series[i]
@@ -183,7 +183,7 @@ func (r *reading) hide(most int) {
 	}
 }
 
-func (r *records) stamp() time.Time {
+func (r *records) changedAt() time.Time {
 	info, err := os.Stat(r.store.Changed())
 	if err != nil {
 		return time.Time{} // nothing was recorded yet

@@ -23,7 +23,7 @@ func TestRecordsShowEveryChange(t *testing.T) {
 	store := state.Open(filepath.Join(t.TempDir(), "state"))
 	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
 	for n := range 20 {
-		now, err := r.current(t.Context())
+		now, err := r.currentReading(t.Context())
 		if err != nil || len(now.all) != n {
 			t.Fatalf("%d records, %v, want %d", len(now.all), err, n)
 		}
@@ -34,11 +34,11 @@ func TestRecordsShowEveryChange(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	now, err := r.current(t.Context())
-	if err != nil || now.behind(20) == nil || now.behind(20).cookie != 19 {
-		t.Errorf("slot 20 is %+v, %v, want cookie 19", now.behind(20), err)
+	now, err := r.currentReading(t.Context())
+	if err != nil || now.recordOfSlot(20) == nil || now.recordOfSlot(20).cookie != 19 {
+		t.Errorf("slot 20 is %+v, %v, want cookie 19", now.recordOfSlot(20), err)
 	}
-	if r := now.behind(0); r != nil {
+	if r := now.recordOfSlot(0); r != nil {
 		t.Errorf("slot 0 is %+v, want nobody's", r)
 	}
 }
@@ -48,26 +48,26 @@ func TestRecordsAreReadOnceWhileNothingChanges(t *testing.T) {
 	r := newRecords(store, testFormat(), slog.New(slog.DiscardHandler))
 	old := time.Now().Add(-time.Minute)
 	r.last = reading{stamp: old, final: true}
-	if r.fresh(r.last) {
+	if r.isFresh(r.last) {
 		t.Error("fresh, want not: the file has another time")
 	}
-	r.last.stamp = r.stamp()
-	if !r.fresh(r.last) {
+	r.last.stamp = r.changedAt()
+	if !r.isFresh(r.last) {
 		t.Error("not fresh, want fresh: the time is the same")
 	}
 	r.last.final = false
-	if r.fresh(r.last) {
+	if r.isFresh(r.last) {
 		t.Error("fresh, want not: another change may have left the same time")
 	}
 }
 
-func TestFallIsSeen(t *testing.T) {
+func TestFallenCountIsReadAgain(t *testing.T) {
 	for packets, want := range map[uint64]bool{8: true, 9: false, 10: false} {
 		one := &record{broken: 1}
 		one.shown.Store(10)
 		var row metrics.Row
 		row.Counters.Receive.Local.Unicast.Packets = packets
-		if got := fell([]*record{one}, []metrics.Row{row}); got != want {
+		if got := anyFell([]*record{one}, []metrics.Row{row}); got != want {
 			t.Errorf("10 frames, then %d and a violation: fell %t, want %t", packets, got, want)
 		}
 	}
@@ -91,11 +91,11 @@ func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
 	}
 	read := func() (web, db *record) {
 		t.Helper()
-		now, err := r.current(t.Context())
+		now, err := r.currentReading(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return now.behind(1), now.behind(2)
+		return now.recordOfSlot(1), now.recordOfSlot(2)
 	}
 	put("web", 1, specs.PhaseAttaching)
 	put("db", 2, specs.PhaseAttached)
@@ -112,8 +112,8 @@ func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
 	}
 }
 
-// arranged returns an arranged reading of runs as "container created ended".
-func arranged(most int, runs ...[3]any) *reading {
+// arrangedReading returns an arranged reading of runs as "container created ended".
+func arrangedReading(most int, runs ...[3]any) *reading {
 	r := new(reading)
 	for _, run := range runs {
 		one := &record{ended: int64(run[2].(int)), phase: specs.PhaseAttached}
@@ -124,7 +124,7 @@ func arranged(most int, runs ...[3]any) *reading {
 		testFormat().Prepare(&one.Endpoint)
 		r.all = append(r.all, one)
 	}
-	r.arrange(most)
+	r.arrangeSeries(most)
 	return r
 }
 
@@ -132,7 +132,7 @@ func TestTheFirstAttachedAreShown(t *testing.T) {
 	runs := [][3]any{{"a", 5, 0}, {"b", 1, 9}, {"b", 7, 0}, {"c", 2, 0}, {"d", 1, 3}}
 	for most, want := range map[int]string{5: "a b c d ", 4: "a b c d ", 3: "a b c ", 2: "b c ", 1: "b ", 0: ""} {
 		got := ""
-		r := arranged(most, runs...)
+		r := arrangedReading(most, runs...)
 		for _, s := range r.series {
 			if !s.hidden {
 				got += r.all[s.From].ContainerID + " "
@@ -142,12 +142,12 @@ func TestTheFirstAttachedAreShown(t *testing.T) {
 			t.Errorf("at most %d: %q, want %q", most, got, want)
 		}
 	}
-	if r := arranged(5, runs...); r.series[1].To-r.series[1].From != 2 || r.all[r.series[1].From].Created != 7 {
+	if r := arrangedReading(5, runs...); r.series[1].To-r.series[1].From != 2 || r.all[r.series[1].From].Created != 7 {
 		t.Errorf("two runs of b are %+v, the newest first wanted", r.series[1])
 	}
 }
 
-func TestDescribe(t *testing.T) {
+func TestEventOf(t *testing.T) {
 	mac := specs.MAC{2, 0, 0x5e, 0, 0x53, 1}
 	web := newRecord(&state.Attachment{Containers: []string{"web"}, Annotations: map[string]string{"nerdctl/name": "front"},
 		Network: "lan", Interface: "net1", MAC: mac}, intern{})
@@ -155,7 +155,7 @@ func TestDescribe(t *testing.T) {
 		Time: time.Unix(9, 0), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie", Direction: "egress",
 		VLAN: 100, Length: 60, LeftOut: 4, Bytes: append(make([]byte, 6), 2, 0, 0x5e, 0, 0x53, 9, 0x08, 0x06),
 	}
-	got := describe(raw, web, nil, nil, "eth1")
+	got := eventOf(raw, web, nil, nil, "eth1")
 	want := specs.Event{
 		Time: raw.Time, Kind: raw.Kind, Certainty: raw.Certainty, Evidence: raw.Evidence, Direction: raw.Direction,
 		Parent: "eth1", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, LeftOut: 4,
@@ -168,8 +168,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-func TestExplainIsOneLine(t *testing.T) {
-	err := explain(fmt.Errorf("load: %w\nsecond line", bpf.ErrNotBPFFS))
+func TestExplainDatapathIsOneLine(t *testing.T) {
+	err := explainDatapath(fmt.Errorf("load: %w\nsecond line", bpf.ErrNotBPFFS))
 	if want := "load: " + bpf.ErrNotBPFFS.Error() + "; second line"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}

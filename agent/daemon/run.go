@@ -29,7 +29,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer lock.Close()
-	listeners, err := a.listen()
+	listeners, err := a.openListeners()
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer host.Close()
-	a.host = func() (hostFacts, error) { return lookAtHost(host) }
+	a.host = func() (hostFacts, error) { return readHostFacts(host) }
 	a.inside = host.LinkIn
-	a.rehomed = func(ctx context.Context) (int, error) { return a.releaser(host).Rehome(ctx) }
-	watch, err := a.watch()
+	a.rehomeAttachments = func(ctx context.Context) (int, error) { return a.newReleaser(host).Rehome(ctx) }
+	watch, err := a.startWatching()
 	if err != nil {
 		return err
 	}
@@ -60,28 +60,28 @@ func Run(ctx context.Context, o Options) (err error) {
 	a.reconcile(ctx, watch)
 	a.readEvents()
 	debug.FreeOSMemory() // reading and registering all records took much more than the rest will
-	return a.serve(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
+	return a.serveUntilDone(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
 		var work sync.WaitGroup
 		work.Go(func() {
-			if err := a.loop(ctx, watch, g); err != nil {
+			if err := a.reconcileLoop(ctx, watch, g); err != nil {
 				fail(err)
 			}
 		})
-		work.Go(func() { a.janitor(ctx, host) })
-		work.Go(func() { a.drift.run(ctx) })
-		work.Go(func() { a.namer.run(ctx) })
-		work.Go(func() { a.watchdog(ctx) })
-		work.Go(func() { a.push(ctx) })
-		for name, to := range a.logs() {
+		work.Go(func() { a.runJanitor(ctx, host) })
+		work.Go(func() { a.drift.runInspections(ctx) })
+		work.Go(func() { a.namer.nameContainers(ctx) })
+		work.Go(func() { a.runWatchdog(ctx) })
+		work.Go(func() { a.pushMetrics(ctx) })
+		for name, to := range a.configuredLogs() {
 			part := "events are not written to " + name
-			work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.report(part, err) }) })
+			work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.setProblem(part, err) }) })
 		}
 		work.Wait()
 	})
 }
 
-// watch begins to watch files and the kernel's notifications.
-func (a *Agent) watch() (*watcher, error) {
+// startWatching begins to watch files and the kernel's notifications.
+func (a *Agent) startWatching() (*watcher, error) {
 	changes, err := network.ListenChanges()
 	if err != nil {
 		return nil, err
@@ -93,17 +93,17 @@ func (a *Agent) watch() (*watcher, error) {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
-	again := func() (changeSource, error) { return network.ListenChanges() }
-	report := func(err error) { a.troubles.report("changes of interfaces are seen late", err) }
-	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), newListener(changes, again, report), a.wake, a.drift.changed)
+	reopen := func() (changeSource, error) { return network.ListenChanges() }
+	report := func(err error) { a.troubles.setProblem("changes of interfaces are seen late", err) }
+	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, a.drift.noteChange)
 	if err != nil {
 		a.drift.host.Close()
 	}
 	return watch, err
 }
 
-// logs returns the configured event logs.
-func (a *Agent) logs() map[string]eventlog.Log {
+// configuredLogs returns the configured event logs.
+func (a *Agent) configuredLogs() map[string]eventlog.Log {
 	all := make(map[string]eventlog.Log)
 	if a.config.EventsJournal && eventlog.JournalRuns() {
 		all["journal"] = eventlog.Journal{}
@@ -137,7 +137,7 @@ func newAgent(o Options) (*Agent, error) {
 		requests: make(chan request),
 		pings:    make(chan chan struct{}),
 	}
-	a.keep.Store(int64(c.Agent.KeepEnded))
+	a.keepEnded.Store(int64(c.Agent.KeepEnded))
 	a.namer, err = newNamer(c.Agent, store, a.records, o.Log)
 	return a, err
 }

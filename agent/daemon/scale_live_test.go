@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-func check(t testing.TB, err error) {
+func mustSucceed(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -36,22 +36,22 @@ func newTestAgent(t testing.TB, endpoints uint32) *Agent {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
 	dir, err := os.MkdirTemp("/run", "agent")
-	check(t, err)
+	mustSucceed(t, err)
 	bpffs := filepath.Join("/sys/fs/bpf", filepath.Base(dir))
-	check(t, os.MkdirAll(filepath.Join(dir, "etc"), 0o755))
+	mustSucceed(t, os.MkdirAll(filepath.Join(dir, "etc"), 0o755))
 	text := fmt.Sprintf("[agent]\nmax_endpoints = %d\ncontainerd = []\ndocker = ''\npodman = ''\n", endpoints)
-	check(t, os.WriteFile(filepath.Join(dir, "etc", "berth.toml"), []byte(text), 0o644))
+	mustSucceed(t, os.WriteFile(filepath.Join(dir, "etc", "berth.toml"), []byte(text), 0o644))
 	a, err := newAgent(Options{Dirs: config.Dirs{Config: filepath.Join(dir, "etc"), State: filepath.Join(dir, "run"), BPFFS: bpffs},
 		Log: slog.New(slog.DiscardHandler)})
-	check(t, err)
+	mustSucceed(t, err)
 	a.status.Store(&specs.AgentStatus{Parents: []specs.ParentStatus{{Name: "eth1", Index: 4, Networks: []string{"lan"}}}})
-	check(t, a.openDatapath())
-	t.Cleanup(func() { check(t, a.closeDatapath()); check(t, os.RemoveAll(bpffs)) })
+	mustSucceed(t, a.openDatapath())
+	t.Cleanup(func() { mustSucceed(t, a.closeDatapath()); mustSucceed(t, os.RemoveAll(bpffs)) })
 	return a
 }
 
-// attachment returns container number n, as a hook run by nerdctl would record it.
-func attachment(n uint32) *state.Attachment {
+// scaleAttachment returns container number n, as a hook run by nerdctl would record it.
+func scaleAttachment(n uint32) *state.Attachment {
 	return &state.Attachment{
 		Cookie: uint64(n) + 5000, NSID: int(n), Containers: []string{fmt.Sprintf("%064x", uint64(n)*0x9e3779b97f4a7c15)},
 		Annotations: map[string]string{"nerdctl/name": fmt.Sprintf("web-%d", n), "nerdctl/namespace": "default"},
@@ -67,9 +67,9 @@ func attachment(n uint32) *state.Attachment {
 func fillWith(t testing.TB, a *Agent, n uint32) {
 	t.Helper()
 	for from := uint32(1); from <= n; from += 1000 {
-		check(t, a.store.Update(t.Context(), func(tx *state.Tx) error {
+		mustSucceed(t, a.store.Update(t.Context(), func(tx *state.Tx) error {
 			for slot := from; slot < min(from+1000, n+1); slot++ {
-				at := attachment(slot)
+				at := scaleAttachment(slot)
 				if err := tx.Put(at); err != nil {
 					return err
 				}
@@ -95,11 +95,11 @@ func (w *nothing) Write(p []byte) (int, error) { w.n += len(p); return len(p), n
 func BenchmarkScrape(b *testing.B) {
 	for _, n := range []uint32{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			before := heap()
+			before := heapBytes()
 			a := newTestAgent(b, 10_000)
 			fillWith(b, a, n)
-			time.Sleep(settle) // the records are final
-			handler := metrics.NewHandler(a.format, "bench", a.fill)
+			time.Sleep(stampSettle) // the records are final
+			handler := metrics.NewHandler(a.format, "bench", a.fillSnapshot)
 			reading, whole, size := time.Hour, time.Hour, 0
 			scrape := func() {
 				w := &nothing{ResponseWriter: httptest.NewRecorder()}
@@ -111,7 +111,7 @@ func BenchmarkScrape(b *testing.B) {
 			s := new(metrics.Snapshot)
 			spent := cpuTime(b)
 			for b.Loop() {
-				check(b, a.fill(s))
+				mustSucceed(b, a.fillSnapshot(s))
 				reading = min(reading, s.Reading)
 				scrape()
 			}
@@ -119,7 +119,7 @@ func BenchmarkScrape(b *testing.B) {
 			b.ReportMetric(reading.Seconds()*1e3, "read-ms")
 			b.ReportMetric(whole.Seconds()*1e3, "least-ms")
 			b.ReportMetric(float64(size)/1e6, "MB")
-			b.ReportMetric(float64(heap()-before)/1e6, "heap-MB")
+			b.ReportMetric(float64(heapBytes()-before)/1e6, "heap-MB")
 			runtime.KeepAlive(a)
 		})
 	}
@@ -129,11 +129,11 @@ func BenchmarkScrape(b *testing.B) {
 // clock.
 func cpuTime(b *testing.B) time.Duration {
 	var u unix.Rusage
-	check(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	mustSucceed(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)

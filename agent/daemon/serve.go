@@ -32,7 +32,7 @@ func (l listeners) close() {
 	}
 }
 
-func (a *Agent) listen() (l listeners, err error) {
+func (a *Agent) openListeners() (l listeners, err error) {
 	if l.metrics, err = a.listenMetrics(); err != nil {
 		return l, err
 	}
@@ -75,12 +75,12 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	return l, nil
 }
 
-// serve serves both listeners while work runs, and stops all when ctx is done, a server
+// serveUntilDone serves both listeners while work runs, and stops all when ctx is done, a server
 // fails or work returns.
-func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
+func (a *Agent) serveUntilDone(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	handler := metrics.NewHandler(a.format, a.o.Version, a.fill)
+	handler := metrics.NewHandler(a.format, a.o.Version, a.fillSnapshot)
 	local := api.New(backend{a}, a.ring, handler, a.log)
 	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	var running sync.WaitGroup
@@ -97,10 +97,10 @@ func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Contex
 			}
 		})
 	}
-	a.notify(daemon.SdNotifyReady)
+	a.notifyManager(daemon.SdNotifyReady)
 	a.log.Info("ready", "metrics", a.o.Metrics, "socket", l.socket.Addr().String())
 	<-ctx.Done()
-	a.notify(daemon.SdNotifyStopping)
+	a.notifyManager(daemon.SdNotifyStopping)
 	end, stop := context.WithTimeout(context.Background(), stopTimeout)
 	defer stop()
 	err := errors.Join(local.Close(end), remote.Shutdown(end))
@@ -111,11 +111,11 @@ func (a *Agent) serve(ctx context.Context, l listeners, work func(context.Contex
 	return err
 }
 
-// fill calls snapshot with a deadline of its own.
-func (a *Agent) fill(s *metrics.Snapshot) error {
+// fillSnapshot calls snapshot with a deadline of its own.
+func (a *Agent) fillSnapshot(s *metrics.Snapshot) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return a.snapshot(ctx, s)
+	return a.collectSnapshot(ctx, s)
 }
 
 func onlyMetrics(metrics http.Handler) http.Handler {

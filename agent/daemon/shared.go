@@ -15,17 +15,17 @@ type hostFacts struct {
 	addresses []network.AddressInfo
 }
 
-// sharers returns findings about other users of a parent that one endpoint should have
+// parentSharers returns findings about other users of a parent that one endpoint should have
 // alone. It skips link-local addresses and those from a router's prefix, which the kernel
 // assigns to every interface.
-func (f *hostFacts) sharers(parentIndex int) (all []finding) {
+func (f *hostFacts) parentSharers(parentIndex int) (all []finding) {
 	found := func(format string, args ...any) {
 		all = append(all, finding{specs.PassthruShared, fmt.Sprintf(format, args...)})
 	}
 	for i := range f.links {
 		switch l := &f.links[i]; {
 		case l.Index == parentIndex && l.Upper != 0:
-			found("the parent belongs to %s", f.name(l.Upper))
+			found("the parent belongs to %s", f.linkName(l.Upper))
 		case l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Index != parentIndex && l.Kind != "veth":
 			found("%s %s is on the parent", l.Kind, l.Name)
 		}
@@ -39,7 +39,7 @@ func (f *hostFacts) sharers(parentIndex int) (all []finding) {
 	return all
 }
 
-func (f *hostFacts) name(index int) string {
+func (f *hostFacts) linkName(index int) string {
 	for i := range f.links {
 		if f.links[i].Index == index {
 			return f.links[i].Name
@@ -48,10 +48,10 @@ func (f *hostFacts) name(index int) string {
 	return fmt.Sprintf("interface %d", index)
 }
 
-// isolated returns the addresses of a parent that its containers cannot reach. If the host
+// isolatedAddresses returns the addresses of a parent that its containers cannot reach. If the host
 // has an interface beside the containers, it answers there for all of the host's IPv4
 // addresses (arp_ignore in Documentation/networking/ip-sysctl.rst), so they are reachable.
-func (f *hostFacts) isolated(parentIndex int) (all []netip.Addr) {
+func (f *hostFacts) isolatedAddresses(parentIndex int) (all []netip.Addr) {
 	beside := slices.ContainsFunc(f.links, func(l network.LinkInfo) bool {
 		return l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Driver != "" && l.Up
 	})

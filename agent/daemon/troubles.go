@@ -12,35 +12,35 @@ import (
 type troubles struct {
 	log *slog.Logger
 
-	mu sync.Mutex
-	of map[string]string
+	mu     sync.Mutex
+	byPart map[string]string
 }
 
-// report stores the problem of a part, or clears it if err is nil. Each text is logged
+// setProblem stores the problem of a part, or clears it if err is nil. Each text is logged
 // once, as long as it stays.
-func (t *troubles) report(part string, err error) {
+func (t *troubles) setProblem(part string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, had := t.of[part]
+	before, had := t.byPart[part]
 	switch {
 	case err == nil && had:
-		delete(t.of, part)
+		delete(t.byPart, part)
 		t.log.Info("no longer a problem", "what", before)
 	case err != nil && before != part+": "+err.Error():
-		if t.of == nil {
-			t.of = map[string]string{}
+		if t.byPart == nil {
+			t.byPart = map[string]string{}
 		}
-		t.of[part] = part + ": " + err.Error()
-		t.log.Warn("problem", "what", t.of[part])
+		t.byPart[part] = part + ": " + err.Error()
+		t.log.Warn("problem", "what", t.byPart[part])
 	}
 }
 
-// all returns the problems, ordered by part.
-func (t *troubles) all() (problems []string) {
+// texts returns the problems, ordered by part.
+func (t *troubles) texts() (problems []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, part := range slices.Sorted(maps.Keys(t.of)) {
-		problems = append(problems, t.of[part])
+	for _, part := range slices.Sorted(maps.Keys(t.byPart)) {
+		problems = append(problems, t.byPart[part])
 	}
 	return problems
 }

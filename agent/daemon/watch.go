@@ -37,10 +37,10 @@ func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(
 	return w, nil
 }
 
-// refresh watches the directories created since. For a missing directory it watches the
+// watchDirs watches the directories created since. For a missing directory it watches the
 // nearest existing one, to see it appear. Call it before reading the files, so that no
 // change is missed between.
-func (w *watcher) refresh() error {
+func (w *watcher) watchDirs() error {
 	var errs []error
 	for _, dir := range w.dirs {
 		err := w.files.Add(dir)
@@ -89,7 +89,7 @@ func (w *watcher) isPin(path string) bool {
 // anything may have changed.
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
-		changes, err := w.links.next()
+		changes, err := w.links.nextChanges()
 		if err != nil {
 			return
 		}

@@ -37,19 +37,19 @@ func (f *File) Write(e *specs.Event) error {
 		return fmt.Errorf("event: %w", err)
 	}
 	line = append(line, '\n')
-	if err := f.ready(int64(len(line))); err != nil {
+	if err := f.makeReady(int64(len(line))); err != nil {
 		return err
 	}
 	n, err := f.file.Write(line)
 	if err != nil {
-		return errors.Join(fmt.Errorf("write events to %q: %w", f.path, err), f.takeBack(n), f.Close())
+		return errors.Join(fmt.Errorf("write events to %q: %w", f.path, err), f.truncateLine(n), f.Close())
 	}
 	f.written += int64(n)
 	return nil
 }
 
-// takeBack truncates the last n bytes, the beginning of a line, from the file.
-func (f *File) takeBack(n int) error {
+// truncateLine truncates the last n bytes, the beginning of a line, from the file.
+func (f *File) truncateLine(n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -59,28 +59,28 @@ func (f *File) takeBack(n int) error {
 	return nil
 }
 
-// ready opens or rotates the file so that it has room for a line.
-func (f *File) ready(line int64) error {
-	if f.file != nil && !f.isThere() {
+// makeReady opens or rotates the file so that it has room for a line.
+func (f *File) makeReady(line int64) error {
+	if f.file != nil && !f.isCurrent() {
 		if err := f.Close(); err != nil {
 			return err
 		}
 	}
 	if f.file == nil {
-		if err := f.open(); err != nil {
+		if err := f.openFile(); err != nil {
 			return err
 		}
 	}
 	if f.written == 0 || f.written+line <= f.size {
 		return nil
 	}
-	if err := errors.Join(f.Close(), f.rotate()); err != nil {
+	if err := errors.Join(f.Close(), f.rotateFiles()); err != nil {
 		return err
 	}
-	return f.open()
+	return f.openFile()
 }
 
-func (f *File) isThere() bool {
+func (f *File) isCurrent() bool {
 	now, err := os.Lstat(f.path)
 	if err != nil {
 		return false
@@ -89,13 +89,13 @@ func (f *File) isThere() bool {
 	return err == nil && os.SameFile(own, now)
 }
 
-// open opens the file for appending. It follows no symbolic link: in a directory that
+// openFile opens the file for appending. It follows no symbolic link: in a directory that
 // others can write, a link could lead anywhere.
-func (f *File) open() error {
+func (f *File) openFile() error {
 	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	file, err := os.OpenFile(f.path, flags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		file, err = create(f.path, flags)
+		file, err = createFile(f.path, flags)
 	}
 	if err != nil {
 		return fmt.Errorf("events' file: %w", err)
@@ -111,35 +111,35 @@ func (f *File) open() error {
 	return nil
 }
 
-// mode is the mode of a new events' file, regardless of the umask: the group may read it.
-const mode = 0o640
+// fileMode is the mode of a new events' file, regardless of the umask: the group may read it.
+const fileMode = 0o640
 
-// create creates a file that does not exist.
-func create(path string, flags int) (*os.File, error) {
-	file, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, mode)
+// createFile creates a file that does not exist.
+func createFile(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return nil, err
 	}
-	if err := file.Chmod(mode); err != nil {
+	if err := file.Chmod(fileMode); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }
 
-// rotate renames each full file to the next number, up to the first free one; the last file
+// rotateFiles renames each full file to the next number, up to the first free one; the last file
 // is removed. So a rotation that failed half-way loses none if it is retried.
-func (f *File) rotate() error {
+func (f *File) rotateFiles() error {
 	if f.keep == 0 {
 		return wrapRotate(os.Remove(f.path))
 	}
 	free := 1
 	for ; free < f.keep; free++ {
-		if _, err := os.Lstat(f.numbered(free)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(f.numberedPath(free)); errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
 	for i := free - 1; i >= 0; i-- {
-		if err := os.Rename(f.numbered(i), f.numbered(i+1)); err != nil {
+		if err := os.Rename(f.numberedPath(i), f.numberedPath(i+1)); err != nil {
 			return wrapRotate(err)
 		}
 	}
@@ -153,7 +153,7 @@ func wrapRotate(err error) error {
 	return fmt.Errorf("rotate events' file: %w", err)
 }
 
-func (f *File) numbered(i int) string {
+func (f *File) numberedPath(i int) string {
 	if i == 0 {
 		return f.path
 	}

@@ -14,7 +14,7 @@ import (
 	"berth/specs"
 )
 
-func numbered(n uint64) *specs.Event {
+func numberedEvent(n uint64) *specs.Event {
 	return &specs.Event{Time: time.Unix(int64(n), 0), Kind: specs.MACSpoof, Parent: "eth1", LeftOut: n}
 }
 
@@ -36,10 +36,10 @@ func numbersIn(t *testing.T, path string) (all []uint64) {
 	return all
 }
 
-func write(t *testing.T, f *File, from, to uint64) {
+func writeEvents(t *testing.T, f *File, from, to uint64) {
 	t.Helper()
 	for n := from; n <= to; n++ {
-		if err := f.Write(numbered(n)); err != nil {
+		if err := f.Write(numberedEvent(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,12 +60,12 @@ func wantNumbers(t *testing.T, path string, want ...uint64) {
 
 func TestFileIsRotated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	line, err := json.Marshal(numbered(1))
+	line, err := json.Marshal(numberedEvent(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := NewFile(path, int64(2*(len(line)+1)), 2)
-	write(t, f, 1, 9)
+	writeEvents(t, f, 1, 9)
 	wantNumbers(t, path, 9)
 	wantNumbers(t, path+".1", 7, 8)
 	wantNumbers(t, path+".2", 5, 6)
@@ -76,7 +76,7 @@ func TestFileIsRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := NewFile(path, int64(2*(len(line)+1)), 2)
-	write(t, again, 0, 1) // continues after the first
+	writeEvents(t, again, 0, 1) // continues after the first
 	wantNumbers(t, path, 1)
 	wantNumbers(t, path+".1", 9, 0)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
@@ -86,18 +86,18 @@ func TestFileIsRotated(t *testing.T) {
 
 func TestFileWithoutFullOnes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	write(t, NewFile(path, 1, 0), 1, 3)
+	writeEvents(t, NewFile(path, 1, 0), 1, 3)
 	wantNumbers(t, path, 3)
 }
 
-func TestFileIsMadeAnew(t *testing.T) {
+func TestRemovedFileIsCreatedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	f := NewFile(path, 1<<20, 2)
-	write(t, f, 1, 2)
+	writeEvents(t, f, 1, 2)
 	if err := os.Rename(path, path+".moved"); err != nil { // logrotate
 		t.Fatal(err)
 	}
-	write(t, f, 3, 3)
+	writeEvents(t, f, 3, 3)
 	wantNumbers(t, path+".moved", 1, 2)
 	wantNumbers(t, path, 3)
 }
@@ -111,13 +111,13 @@ func TestFileFollowsNoSymbolicLink(t *testing.T) {
 	if err := os.Symlink(target, path); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewFile(path, 1<<20, 1).Write(numbered(1)); err == nil {
+	if err := NewFile(path, 1<<20, 1).Write(numberedEvent(1)); err == nil {
 		t.Error("it writes through a symbolic link")
 	}
 	if text, _ := os.ReadFile(target); string(text) != "precious" {
 		t.Errorf("the target has %q", text)
 	}
-	if err := NewFile(filepath.Join(dir, "none", "events.jsonl"), 1<<20, 1).Write(numbered(1)); err == nil || !strings.Contains(err.Error(), "none") {
+	if err := NewFile(filepath.Join(dir, "none", "events.jsonl"), 1<<20, 1).Write(numberedEvent(1)); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("in a directory that does not exist: %v", err)
 	}
 }
@@ -133,7 +133,7 @@ func TestFollowWritesAll(t *testing.T) {
 		Follow(ctx, ring, NewFile(path, 1<<20, 1), func(error) {})
 	}()
 	for n := range uint64(1000) {
-		ring.Add(*numbered(n))
+		ring.Add(*numberedEvent(n))
 	}
 	cancel()
 	<-done
@@ -147,14 +147,14 @@ func TestFailedRotationLosesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	f := NewFile(path, 1, 3)
-	write(t, f, 1, 4)
+	writeEvents(t, f, 1, 4)
 	for _, name := range []string{path, path + ".1"} { // so that the last step fails
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 5 {
-		if err := f.rotate(); err == nil {
+		if err := f.rotateFiles(); err == nil {
 			t.Fatal("it moves a file that is not there")
 		}
 	}

@@ -28,7 +28,7 @@ const retryPause = time.Second
 
 // Follow writes the events of a ring until ctx is done, including those that arrived by
 // then, and closes the log. It retries an event that cannot be written. It calls report
-// with the error, with nil once events are written again, and with [ErrMissed] if the ring
+// with the error, with nil once events are written retry, and with [ErrMissed] if the ring
 // dropped events meanwhile. It delays no other reader of the ring.
 func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) {
 	f := follower{to: to, report: report}
@@ -38,16 +38,16 @@ func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) 
 		}
 	}()
 	for {
-		more, whole := f.write(ring)
-		var again <-chan time.Time
+		more, whole := f.writeNew(ring)
+		var retry <-chan time.Time
 		if !whole {
-			more, again = nil, time.After(retryPause)
+			more, retry = nil, time.After(retryPause)
 		}
 		select {
 		case <-more:
-		case <-again:
+		case <-retry:
 		case <-ctx.Done():
-			f.write(ring)
+			f.writeNew(ring)
 			return
 		}
 	}
@@ -61,8 +61,8 @@ type follower struct {
 	failed  bool          // the last event could not be written
 }
 
-// write writes the events in the ring. It reports false if one could not be written.
-func (f *follower) write(ring *events.Ring) (more <-chan struct{}, whole bool) {
+// writeNew writes the events in the ring. It reports false if one could not be written.
+func (f *follower) writeNew(ring *events.Ring) (more <-chan struct{}, whole bool) {
 	for {
 		if !f.writePending() {
 			return nil, false

@@ -37,7 +37,7 @@ func TestAFullDiskTearsNoLine(t *testing.T) {
 	}
 	var want []uint64
 	for n := uint64(0); !full.Load(); n++ { // with a margin in which the disk is full
-		ring.Add(*numbered(n))
+		ring.Add(*numberedEvent(n))
 		want = append(want, n)
 		if n > 10000 {
 			t.Fatal("the disk never fills up")
@@ -48,7 +48,7 @@ func TestAFullDiskTearsNoLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	testnet.Eventually(t, "events are written again", func() bool { return !full.Load() })
-	ring.Add(*numbered(77777))
+	ring.Add(*numberedEvent(77777))
 	cancel()
 	<-done
 	wantNumbers(t, path, append(want, 77777)...)
@@ -58,7 +58,7 @@ func TestAFullDiskTearsNoLine(t *testing.T) {
 func TestAnEventsFileIsForItsGroup(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	write(t, NewFile(path, 1<<20, 2), 1, 1)
+	writeEvents(t, NewFile(path, 1<<20, 2), 1, 1)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v, %v; want 0640", info.Mode(), err)
 	}

@@ -28,7 +28,7 @@ func (Journal) Write(e *specs.Event) error {
 	}
 	fields := fieldsOf(e)
 	fields["BERTH_EVENT"] = string(whole)
-	if err := journal.Send(Line(e), priority(e), fields); err != nil {
+	if err := journal.Send(Line(e), journalPriority(e), fields); err != nil {
 		return fmt.Errorf("write to the journal: %w", err)
 	}
 	return nil
@@ -37,8 +37,8 @@ func (Journal) Write(e *specs.Event) error {
 // Close does nothing.
 func (Journal) Close() error { return nil }
 
-// priority returns a lower priority for a suspicion or an advice.
-func priority(e *specs.Event) journal.Priority {
+// journalPriority returns a lower priority for a suspicion or an advice.
+func journalPriority(e *specs.Event) journal.Priority {
 	if e.Certainty == specs.Suspected || e.Kind == specs.Unanswered {
 		return journal.PriNotice
 	}

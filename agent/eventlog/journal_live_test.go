@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-func spoof() *specs.Event {
+func spoofEvent() *specs.Event {
 	return &specs.Event{
 		Time: time.Unix(1, 0).UTC(), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: specs.ByNetnsCookie,
 		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66},
@@ -67,7 +67,7 @@ func TestJournal(t *testing.T) {
 	if !JournalRuns() {
 		t.Fatal("it does not see the journal")
 	}
-	e := spoof()
+	e := spoofEvent()
 	if err := (Journal{}).Write(e); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-func TestLine(t *testing.T) {
+func TestLineOfEvent(t *testing.T) {
 	party := func(id string) *specs.Party { return &specs.Party{ContainerID: id} }
 	for want, e := range map[string]*specs.Event{
 		"mode-drift by web at eth1: is macvlan private, recorded is macvlan bridge": {Kind: specs.ModeDrift, Parent: "eth1", Sender: party("web"), Detail: "is macvlan private, recorded is macvlan bridge"},
@@ -111,7 +111,7 @@ func TestLine(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if strings.Contains(Line(spoof()), "\n") {
+	if strings.Contains(Line(spoofEvent()), "\n") {
 		t.Error("a name breaks the line")
 	}
 }

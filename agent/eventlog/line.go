@@ -12,13 +12,13 @@ import (
 func Line(e *specs.Event) string {
 	text := string(e.Kind)
 	if e.Sender != nil {
-		text += " by " + name(e.Sender)
+		text += " by " + partyName(e.Sender)
 	}
 	if e.Receiver != nil {
-		text += " to " + name(e.Receiver)
+		text += " to " + partyName(e.Receiver)
 	}
 	if e.Owner != nil {
-		text += ", of " + name(e.Owner)
+		text += ", of " + partyName(e.Owner)
 	}
 	text += " at " + cmp.Or(e.Parent, "a parent that is gone")
 	switch {
@@ -41,8 +41,8 @@ func Line(e *specs.Event) string {
 	return text
 }
 
-// name returns a container's name for a person, quoted if necessary.
-func name(p *specs.Party) string {
+// partyName returns a container's name for a person, quoted if necessary.
+func partyName(p *specs.Party) string {
 	plain := cmp.Or(p.Name, p.ContainerID)
 	if quoted := strconv.Quote(plain); quoted != `"`+plain+`"` {
 		return quoted

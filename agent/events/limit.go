@@ -15,9 +15,9 @@ const (
 	LimitEvery = 6 * time.Second
 )
 
-// limits bounds the remembered pairs of endpoint and kind; those that were quiet longest
+// maxBuckets bounds the remembered pairs of endpoint and kind; those that were quiet longest
 // are dropped first.
-const limits = 8192
+const maxBuckets = 8192
 
 // Limiter limits the rate of events for each endpoint and kind. Its methods may be called
 // concurrently.
@@ -34,8 +34,8 @@ type limited struct {
 
 // bucket is a leaky bucket: spent is the time until which the passed events have used the rate.
 type bucket struct {
-	spent time.Time
-	held  uint64 // events held back since the last that passed
+	spent    time.Time
+	heldBack uint64 // events held back since the last that passed
 }
 
 // NewLimiter returns a limiter that has seen nothing.
@@ -58,30 +58,30 @@ func (l *Limiter) Pass(e *specs.Event, now time.Time) bool {
 		b.spent = now
 	}
 	if b.spent.Sub(now) > (LimitBurst-1)*LimitEvery {
-		b.held += 1 + e.LeftOut
+		b.heldBack += 1 + e.LeftOut
 		l.leftOut++
 		return false
 	}
 	b.spent = b.spent.Add(LimitEvery)
-	e.LeftOut, b.held = e.LeftOut+b.held, 0
+	e.LeftOut, b.heldBack = e.LeftOut+b.heldBack, 0
 	return true
 }
 
 // makeRoom drops buckets that may send a full burst again and hold no count; if there are
 // none, it drops one that has waited longest.
 func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.buckets) < limits {
+	if len(l.buckets) < maxBuckets {
 		return
 	}
 	var oldest limited
 	for key, b := range l.buckets {
-		if !b.spent.After(now) && b.held == 0 {
+		if !b.spent.After(now) && b.heldBack == 0 {
 			delete(l.buckets, key)
 		} else if o := l.buckets[oldest]; o == nil || b.spent.Before(o.spent) {
 			oldest = key
 		}
 	}
-	if len(l.buckets) >= limits {
+	if len(l.buckets) >= maxBuckets {
 		delete(l.buckets, oldest)
 	}
 }

@@ -11,20 +11,20 @@ import (
 // Kept is the number of events that the agent keeps.
 const Kept = 10_000
 
-// share limits an endpoint to one in so many events of a full ring; beyond it, its new
+// ringShare limits an endpoint to one in so many events of a full ring; beyond it, its new
 // events replace its own oldest.
-const share = 10
+const ringShare = 10
 
 // Ring keeps the last events in the order of their arrival. If it is full, an endpoint that
 // exceeds its share pushes out only its own events. Its methods may be called concurrently.
 type Ring struct {
-	mu    sync.Mutex
-	size  int
-	kept  []entry
-	of    map[string]int // number of kept events by endpoint
-	next  uint64         // number of the next event; the first is 0
-	gone  uint64         // one more than the highest number pushed out
-	added chan struct{}  // closed and replaced when an event arrives
+	mu      sync.Mutex
+	size    int
+	kept    []entry
+	countOf map[string]int // number of kept events by endpoint
+	next    uint64         // number of the next event; the first is 0
+	gone    uint64         // one more than the highest number pushed out
+	added   chan struct{}  // closed and replaced when an event arrives
 }
 
 type entry struct {
@@ -35,7 +35,7 @@ type entry struct {
 
 // NewRing returns a ring for size events, which is at least 1.
 func NewRing(size int) *Ring {
-	return &Ring{size: size, of: make(map[string]int), added: make(chan struct{})}
+	return &Ring{size: size, countOf: make(map[string]int), added: make(chan struct{})}
 }
 
 // Add stores an event; if the ring is full, it replaces an older one.
@@ -44,25 +44,25 @@ func (r *Ring) Add(e specs.Event) {
 	defer r.mu.Unlock()
 	who := endpointOf(&e)
 	if len(r.kept) == r.size {
-		r.push(who)
+		r.pushOut(who)
 	}
 	r.kept = append(r.kept, entry{r.next, who, &e})
-	r.of[who]++
+	r.countOf[who]++
 	r.next++
 	close(r.added)
 	r.added = make(chan struct{})
 }
 
-// push makes room for an event of an endpoint.
-func (r *Ring) push(who string) {
+// pushOut makes room for an event of an endpoint.
+func (r *Ring) pushOut(who string) {
 	victim := 0
-	if r.of[who] > r.size/share {
+	if r.countOf[who] > r.size/ringShare {
 		victim = slices.IndexFunc(r.kept, func(e entry) bool { return e.who == who })
 	}
 	old := r.kept[victim]
 	r.gone = max(r.gone, old.number+1)
-	if r.of[old.who]--; r.of[old.who] == 0 {
-		delete(r.of, old.who)
+	if r.countOf[old.who]--; r.countOf[old.who] == 0 {
+		delete(r.countOf, old.who)
 	}
 	r.kept = slices.Delete(r.kept, victim, victim+1)
 }

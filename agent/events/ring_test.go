@@ -8,9 +8,9 @@ import (
 	"berth/specs"
 )
 
-func numbered(n int) specs.Event { return specs.Event{LeftOut: uint64(n)} }
+func numberedEvent(n int) specs.Event { return specs.Event{LeftOut: uint64(n)} }
 
-func check(t *testing.T, events []specs.Event, first, count int) {
+func checkEvents(t *testing.T, events []specs.Event, first, count int) {
 	t.Helper()
 	if len(events) != count {
 		t.Fatalf("%d events, want %d", len(events), count)
@@ -25,22 +25,22 @@ func check(t *testing.T, events []specs.Event, first, count int) {
 func TestRingKeepsTheLast(t *testing.T) {
 	r := NewRing(3)
 	events, next, _, _ := r.Since(0, 10)
-	if check(t, events, 0, 0); next != 0 {
+	if checkEvents(t, events, 0, 0); next != 0 {
 		t.Errorf("next of an empty ring is %d, want 0", next)
 	}
 	for i := range 5 {
-		r.Add(numbered(i))
+		r.Add(numberedEvent(i))
 	}
 	events, next, _, _ = r.Since(0, 10)
-	if check(t, events, 2, 3); next != 5 {
+	if checkEvents(t, events, 2, 3); next != 5 {
 		t.Errorf("next is %d, want 5", next)
 	}
 	events, next, _, _ = r.Since(3, 1)
-	if check(t, events, 3, 1); next != 4 {
+	if checkEvents(t, events, 3, 1); next != 4 {
 		t.Errorf("next is %d, want 4", next)
 	}
 	events, next, _, _ = r.Since(9, 10)
-	if check(t, events, 0, 0); next != 9 {
+	if checkEvents(t, events, 0, 0); next != 9 {
 		t.Errorf("next is %d, want 9: numbers never go backwards", next)
 	}
 }
@@ -65,11 +65,11 @@ func TestRingWakesFollowers(t *testing.T) {
 					return
 				}
 			}
-			check(t, got, 0, count)
+			checkEvents(t, got, 0, count)
 		})
 	}
 	for i := range count {
-		r.Add(numbered(i))
+		r.Add(numberedEvent(i))
 	}
 	wait.Wait()
 }
@@ -80,7 +80,7 @@ func TestRingKeepsOthersInAFlood(t *testing.T) {
 	r := NewRing(100)
 	add := func(id string, n int) {
 		for i := range n {
-			e := numbered(i)
+			e := numberedEvent(i)
 			e.Sender = &specs.Party{ContainerID: id, Interface: "net1"}
 			r.Add(e)
 		}
@@ -95,32 +95,32 @@ func TestRingKeepsOthersInAFlood(t *testing.T) {
 	if len(events) != 100 || next != 1005 || !lost {
 		t.Fatalf("%d events up to %d, lost %v", len(events), next, lost)
 	}
-	check(t, events[:5], 0, 5)
+	checkEvents(t, events[:5], 0, 5)
 	for i, e := range events {
 		if want := map[bool]string{true: "quiet", false: "flood"}[i < 5]; e.Sender.ContainerID != want {
 			t.Fatalf("event %d is of %s, want %s", i, e.Sender.ContainerID, want)
 		}
 	}
-	check(t, events[5:], 405, 95)
+	checkEvents(t, events[5:], 405, 95)
 }
 
-// TestRingTellsWhatIsLost requires that a reader that keeps up sees no loss, though older events are dropped.
-func TestRingTellsWhatIsLost(t *testing.T) {
+// TestRingReportsLostEvents requires that a reader that keeps up sees no loss, though older events are dropped.
+func TestRingReportsLostEvents(t *testing.T) {
 	r := NewRing(10)
 	for i := range 10 {
-		r.Add(numbered(i))
+		r.Add(numberedEvent(i))
 	}
 	_, next, lost, _ := r.Since(0, 4)
 	if next != 4 || lost {
 		t.Fatalf("next %d, lost %v", next, lost)
 	}
 	for i := range 4 {
-		r.Add(numbered(10 + i))
+		r.Add(numberedEvent(10 + i))
 	}
 	if _, _, lost, _ := r.Since(next, 4); lost {
 		t.Error("what was read already is said to be lost")
 	}
-	r.Add(numbered(14))
+	r.Add(numberedEvent(14))
 	if _, _, lost, _ := r.Since(next, 4); !lost {
 		t.Error("what was not read yet is gone, and not said to be")
 	}

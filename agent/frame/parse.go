@@ -91,7 +91,7 @@ func parseIPv6(f *specs.Frame, p []byte) {
 	f.DestinationIP = netip.AddrFrom16([16]byte(p[24:40]))
 	next, rest := p[6], p[40:]
 	for range maxExtensions {
-		length, first := extension(next, rest)
+		length, first := extensionLength(next, rest)
 		if length == 0 {
 			break
 		}
@@ -104,10 +104,10 @@ func parseIPv6(f *specs.Frame, p []byte) {
 	parseTransport(f, next, rest)
 }
 
-// extension returns the length in bytes of the extension header at the start of p, or 0 if
+// extensionLength returns the length in bytes of the extension header at the start of p, or 0 if
 // there is none or it is cut off, and whether the rest is the first fragment (RFC 8200,
 // sections 4.3 to 4.6).
-func extension(header uint8, p []byte) (length int, first bool) {
+func extensionLength(header uint8, p []byte) (length int, first bool) {
 	if len(p) < 8 {
 		return 0, true
 	}

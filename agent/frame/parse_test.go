@@ -18,7 +18,7 @@ const ethernet = "02005e005302" + "02005e005301"
 
 var addrs = cmpopts.EquateComparable(netip.Addr{})
 
-func raw(t testing.TB, parts ...string) []byte {
+func bytesOf(t testing.TB, parts ...string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.Join(parts, ""), " ", ""))
 	if err != nil {
@@ -76,7 +76,7 @@ func TestParse(t *testing.T) {
 		"extension cut off": {"86dd" + ipv6("00") + "11ff000000000000" + ports, with(v6, "ip-0", 0, 0)},
 		"spanning tree":     {"0026 424203", specs.Frame{EtherType: "0x0026", Protocol: "llc"}},
 	} {
-		data := raw(t, ethernet, c.bytes)
+		data := bytesOf(t, ethernet, c.bytes)
 		want := c.want
 		want.Source = specs.FrameMAC{0x02, 0, 0x5e, 0, 0x53, 0x01}
 		want.Destination = "02:00:5e:00:53:02"
@@ -98,9 +98,9 @@ func TestParseShorterThanAHeader(t *testing.T) {
 // ports only if its protocol has them.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(raw(f, ethernet, "0800", ipv4("11", "0000"), "1f900035"))
-	f.Add(raw(f, ethernet, "86dd", ipv6("00"), "1100000000000000", "1f900035"))
-	f.Add(raw(f, ethernet, "0806 0001 0800 0604 0001 02005e005301 c0000201 000000000000 c0000202"))
+	f.Add(bytesOf(f, ethernet, "0800", ipv4("11", "0000"), "1f900035"))
+	f.Add(bytesOf(f, ethernet, "86dd", ipv6("00"), "1100000000000000", "1f900035"))
+	f.Add(bytesOf(f, ethernet, "0806 0001 0800 0604 0001 02005e005301 c0000201 000000000000 c0000202"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got := Parse(data, uint32(len(data)))
 		if _, err := json.Marshal(got); err != nil {

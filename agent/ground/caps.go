@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needed lists the capabilities that the agent requires.
-var needed = []int{
+// neededCaps lists the capabilities that the agent requires.
+var neededCaps = []int{
 	unix.CAP_BPF,       // maps and programs
 	unix.CAP_NET_ADMIN, // programs of type sched_cls, attaching them, deleting links
 	unix.CAP_PERFMON,   // pointer arithmetic in the programs, without masks in the path of a frame
 }
 
-// wanted lists the capabilities that it keeps if it has them.
-var wanted = []int{
+// wantedCaps lists the capabilities that it keeps if it has them.
+var wantedCaps = []int{
 	unix.CAP_NET_BROADCAST, // to receive notifications of the containers' namespaces
 }
 
@@ -37,15 +37,15 @@ func Confine(more ...int) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range needed {
-		if !effective.has(c) {
+	for _, c := range neededCaps {
+		if !effective.hasCap(c) {
 			return fmt.Errorf("%w: berthd needs %s: run it as root, or give its unit AmbientCapabilities=%s",
-				ErrPrivilege, capNames([]int{c}), capNames(slices.Concat(needed, wanted)))
+				ErrPrivilege, capNames([]int{c}), capNames(slices.Concat(neededCaps, wantedCaps)))
 		}
 	}
-	keep := slices.Concat(needed, wanted, more)
+	keep := slices.Concat(neededCaps, wantedCaps, more)
 	surplus, err := surplusCaps(keep)
-	if err != nil || len(surplus) == 0 || !effective.has(unix.CAP_SETPCAP) {
+	if err != nil || len(surplus) == 0 || !effective.hasCap(unix.CAP_SETPCAP) {
 		return err
 	}
 	path, err := os.Executable()
@@ -68,7 +68,7 @@ func Confine(more ...int) error {
 // capSet is a set of capabilities by number.
 type capSet [2]uint32
 
-func (s capSet) has(c int) bool { return s[c/32]&(1<<(c%32)) != 0 }
+func (s capSet) hasCap(c int) bool { return s[c/32]&(1<<(c%32)) != 0 }
 
 func effectiveCaps() (capSet, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -108,4 +108,4 @@ func capNames(caps []int) string {
 }
 
 // Needed returns the names of the capabilities that the agent requires.
-func Needed() string { return capNames(needed) }
+func Needed() string { return capNames(neededCaps) }

@@ -34,22 +34,22 @@ func New(store *state.Store, lock *os.File, socket net.Listener) (Ground, error)
 // Check returns an error if the lock or the socket was removed or replaced: no client can
 // reach this agent any more, and another one could start.
 func (g *Ground) Check() error {
-	if g.ours() && StillAt(g.lock, g.lockPath) {
+	if g.ownsSocket() && StillAt(g.lock, g.lockPath) {
 		return nil
 	}
 	return fmt.Errorf("state directory %q was removed or replaced under the running agent: start berthd again; programs and counts stay meanwhile",
 		filepath.Dir(g.socket))
 }
 
-// ours reports whether the socket's file is not another agent's.
-func (g *Ground) ours() bool {
+// ownsSocket reports whether the socket's file is not another agent's.
+func (g *Ground) ownsSocket() bool {
 	now, err := os.Lstat(g.socket)
 	return err == nil && os.SameFile(now, g.made)
 }
 
 // Leave removes the socket's file, unless it is another agent's. The lock is still held.
 func (g *Ground) Leave() error {
-	if !g.ours() {
+	if !g.ownsSocket() {
 		return nil
 	}
 	if err := os.Remove(g.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,8 +9,8 @@ import (
 	"berth/internal/state"
 )
 
-// TestGroundIsLookedAtWhileTheServerEnds finds races under -race.
-func TestGroundIsLookedAtWhileTheServerEnds(t *testing.T) {
+// TestGroundCheckWhileTheServerEnds finds races under -race.
+func TestGroundCheckWhileTheServerEnds(t *testing.T) {
 	store, socket, g := newGround(t)
 	if err := g.Check(); err != nil {
 		t.Errorf("check of one's own ground: %v", err)

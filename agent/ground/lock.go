@@ -29,7 +29,7 @@ func LockAgent(store *state.Store) (*os.File, error) {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("state directory %q: %w (pid %s): stop it first, or give this one a --state of its own",
-				store.Dir(), ErrRunning, holder(f))
+				store.Dir(), ErrRunning, lockHolder(f))
 		}
 		return nil, fmt.Errorf("agent's lock: %w", err)
 	}
@@ -43,8 +43,8 @@ func LockAgent(store *state.Store) (*os.File, error) {
 	return f, nil
 }
 
-// holder returns the PID written in the lock file.
-func holder(f *os.File) string {
+// lockHolder returns the PID written in the lock file.
+func lockHolder(f *os.File) string {
 	buf := make([]byte, 20)
 	n, _ := f.ReadAt(buf, 0)
 	if pid := strings.TrimSpace(string(buf[:n])); pid != "" {

@@ -83,12 +83,12 @@ func (f *Format) Prepare(e *Endpoint) {
 func (e *Endpoint) Series() string { return e.labels }
 
 // Labels yields the labels of an endpoint's traffic series.
-func (f *Format) Labels(e *Endpoint) iter.Seq2[string, string] { return values(f.traffic, e) }
+func (f *Format) Labels(e *Endpoint) iter.Seq2[string, string] { return labelValues(f.traffic, e) }
 
 // Info yields the labels that berth_endpoint_info has in addition.
-func (f *Format) Info(e *Endpoint) iter.Seq2[string, string] { return values(f.info, e) }
+func (f *Format) Info(e *Endpoint) iter.Seq2[string, string] { return labelValues(f.info, e) }
 
-func values(labels []label, e *Endpoint) iter.Seq2[string, string] {
+func labelValues(labels []label, e *Endpoint) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for _, l := range labels {
 			if !yield(l.name, l.value(e)) {

@@ -32,27 +32,27 @@ func NewHandler(format *Format, version string, fill func(*Snapshot) error) *Han
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	place := h.places.take(r.Context(), w)
+	place := h.places.takePlace(r.Context(), w)
 	if place == nil {
 		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
 		return
 	}
-	defer h.places.giveBack(place)
-	s := h.take()
-	defer h.keep(s)
+	defer h.places.freePlace(place)
+	s := h.takeSpare()
+	defer h.keepSpare(s)
 	if err := h.fill(s); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	format := negotiate(r.Header)
+	format := negotiateFormat(r.Header)
 	w.Header().Set("Content-Type", string(format))
-	if h.write(place, s, format) != nil {
+	if h.writeScrape(place, s, format) != nil {
 		panic(http.ErrAbortHandler) // so that the reader sees that the answer is incomplete
 	}
 }
 
-// take returns the kept snapshot, or a new one.
-func (h *Handler) take() *Snapshot {
+// takeSpare returns the kept snapshot, or a new one.
+func (h *Handler) takeSpare() *Snapshot {
 	select {
 	case s := <-h.spare:
 		return s
@@ -61,9 +61,9 @@ func (h *Handler) take() *Snapshot {
 	}
 }
 
-// keep keeps one snapshot for the next scrape, without references to endpoints; a sync.Pool
+// keepSpare keeps one snapshot for the next scrape, without references to endpoints; a sync.Pool
 // would keep one for each CPU.
-func (h *Handler) keep(s *Snapshot) {
+func (h *Handler) keepSpare(s *Snapshot) {
 	clear(s.Rows)
 	select {
 	case h.spare <- s:
@@ -71,9 +71,9 @@ func (h *Handler) keep(s *Snapshot) {
 	}
 }
 
-// negotiate chooses between the two text formats. Clients that prefer protobuf, such as
+// negotiateFormat chooses between the two text formats. Clients that prefer protobuf, such as
 // Prometheus with native histograms, accept these too.
-func negotiate(header http.Header) expfmt.Format {
+func negotiateFormat(header http.Header) expfmt.Format {
 	format := expfmt.NegotiateIncludingOpenMetrics(header)
 	if t := format.FormatType(); t == expfmt.TypeOpenMetrics || t == expfmt.TypeTextPlain {
 		return format
@@ -81,14 +81,14 @@ func negotiate(header http.Header) expfmt.Format {
 	return expfmt.NewFormat(expfmt.TypeTextPlain)
 }
 
-func (h *Handler) write(w io.Writer, s *Snapshot, format expfmt.Format) error {
+func (h *Handler) writeScrape(w io.Writer, s *Snapshot, format expfmt.Format) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	open := format.FormatType() == expfmt.TypeOpenMetrics
-	if err := (&traffic{Format: h.format, Snapshot: s, out: out, openMetrics: open}).write(); err != nil {
+	if err := (&traffic{Format: h.format, Snapshot: s, out: out, openMetrics: open}).writeSeries(); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(about{s, h.version}); err != nil {
+	if err := registry.Register(agentCollector{s, h.version}); err != nil {
 		return err
 	}
 	all, err := prometheus.Gatherers{registry, h.process}.Gather()

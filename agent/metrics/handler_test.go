@@ -19,9 +19,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-func defaults() specs.Agent { return specs.DefaultConfig().Agent }
+func defaultAgent() specs.Agent { return specs.DefaultConfig().Agent }
 
-func row(f *Format, container, network string, packets uint64) Row {
+func rowOf(f *Format, container, network string, packets uint64) Row {
 	e := &Endpoint{ContainerID: container, Network: network, Interface: "net1", Parent: "eth1",
 		Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}}
 	f.Prepare(e)
@@ -32,18 +32,18 @@ func row(f *Format, container, network string, packets uint64) Row {
 	}}
 }
 
-func parents() []specs.ParentStatus {
+func sampleParents() []specs.ParentStatus {
 	return []specs.ParentStatus{
 		{Name: "eth1", State: specs.ParentCounting, Attach: "tcx", Networks: []string{"lan"}},
 		{Name: "eth2", State: specs.ParentWaiting, Networks: []string{"lab"}},
 	}
 }
 
-// full returns a snapshot with every kind of value; one container's name needs escaping.
-func full(f *Format) Snapshot {
-	s := Snapshot{Parents: parents(), EventsLost: 3, EventsLeftOut: 9, LeftOut: 5,
+// fullSnapshot returns a snapshot with every kind of value; one container's name needs escaping.
+func fullSnapshot(f *Format) Snapshot {
+	s := Snapshot{Parents: sampleParents(), EventsLost: 3, EventsLeftOut: 9, LeftOut: 5,
 		Maps:       []MapUse{{"counters", 2, 4096}},
-		Rows:       []Row{row(f, "db", "", 20), row(f, "web", "lan", 7), row(f, "web", "lan", 3)},
+		Rows:       []Row{rowOf(f, "db", "", 20), rowOf(f, "web", "lan", 7), rowOf(f, "web", "lan", 3)},
 		Series:     []Range{{0, 1}, {1, 3}},
 		Violations: map[Violation]specs.Broken{{specs.MACSpoof, "eth1", "lan"}: {Packets: 7, Dropped: 4}, {specs.MACSpoof, "gone", ""}: {Packets: 2}},
 	}
@@ -55,8 +55,8 @@ func full(f *Format) Snapshot {
 	return s
 }
 
-// scrape returns a handler's answer, without the parts that differ between machines and runs.
-func scrape(t *testing.T, a specs.Agent, s func(*Format) Snapshot, accept string) string {
+// scrapeText returns a handler's answer, without the parts that differ between machines and runs.
+func scrapeText(t *testing.T, a specs.Agent, s func(*Format) Snapshot, accept string) string {
 	t.Helper()
 	f := NewFormat(a)
 	snapshot := s(f)
@@ -83,7 +83,7 @@ const (
 )
 
 func TestGolden(t *testing.T) {
-	chosen := defaults()
+	chosen := defaultAgent()
 	chosen.MetricsSplit = true
 	chosen.MetricsLabels = []string{"interface", "container_id", "name"}
 	chosen.MetricsInfo = []string{"name", "label:app.kubernetes.io/name"}
@@ -93,12 +93,12 @@ func TestGolden(t *testing.T) {
 		s      func(*Format) Snapshot
 		accept string
 	}{
-		"full.prom":        {defaults(), full, asText},
-		"full.openmetrics": {defaults(), full, asOpenMetrics},
-		"split.prom":       {chosen, full, asText},
-		"empty.prom":       {defaults(), nothing, asText},
+		"full.prom":        {defaultAgent(), fullSnapshot, asText},
+		"full.openmetrics": {defaultAgent(), fullSnapshot, asOpenMetrics},
+		"split.prom":       {chosen, fullSnapshot, asText},
+		"empty.prom":       {defaultAgent(), nothing, asText},
 	} {
-		got := scrape(t, c.a, c.s, c.accept)
+		got := scrapeText(t, c.a, c.s, c.accept)
 		if os.Getenv("UPDATE_GOLDEN") != "" {
 			if err := os.WriteFile("testdata/"+file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func TestGolden(t *testing.T) {
 // TestTextIsTheLibrarys requires that the handler's own text equals the text of Prometheus'
 // library.
 func TestTextIsTheLibrarys(t *testing.T) {
-	text := scrape(t, defaults(), full, asText)
+	text := scrapeText(t, defaultAgent(), fullSnapshot, asText)
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	parsed, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
@@ -149,8 +149,8 @@ func FuzzLabelValues(f *testing.F) {
 	f.Add("line\nline")
 	f.Fuzz(func(t *testing.T, name string) {
 		name = strings.ToValidUTF8(name, "")
-		text := scrape(t, defaults(), func(f *Format) Snapshot {
-			s := Snapshot{Rows: []Row{row(f, "web", "lan", 1)}, Series: []Range{{0, 1}}}
+		text := scrapeText(t, defaultAgent(), func(f *Format) Snapshot {
+			s := Snapshot{Rows: []Row{rowOf(f, "web", "lan", 1)}, Series: []Range{{0, 1}}}
 			s.Rows[0].Name = name
 			return s
 		}, asText)
@@ -175,14 +175,14 @@ func TestContentTypes(t *testing.T) {
 		"*/*;q=0.1":   "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
 		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited": "text/plain; version=0.0.4; charset=utf-8",
 	} {
-		if got := string(negotiate(http.Header{"Accept": {accept}})); got != want {
+		if got := string(negotiateFormat(http.Header{"Accept": {accept}})); got != want {
 			t.Errorf("accept %q: %q, want %q", accept, got, want)
 		}
 	}
 }
 
 func TestErrorFailsTheScrape(t *testing.T) {
-	h := NewHandler(NewFormat(defaults()), "", func(*Snapshot) error { return errors.New("database: held") })
+	h := NewHandler(NewFormat(defaultAgent()), "", func(*Snapshot) error { return errors.New("database: held") })
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "database: held") {
@@ -192,7 +192,7 @@ func TestErrorFailsTheScrape(t *testing.T) {
 
 func TestScrapesAtOnceAreBounded(t *testing.T) {
 	begun, end := make(chan bool), make(chan bool)
-	h := NewHandler(NewFormat(defaults()), "", func(*Snapshot) error {
+	h := NewHandler(NewFormat(defaultAgent()), "", func(*Snapshot) error {
 		begun <- true
 		<-end
 		return nil

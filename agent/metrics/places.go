@@ -51,8 +51,8 @@ func newPlaces() *places {
 	return p
 }
 
-// take returns a place, or nil if none became free in time.
-func (p *places) take(ctx context.Context, w http.ResponseWriter) *place {
+// takePlace returns a place, or nil if none became free in time.
+func (p *places) takePlace(ctx context.Context, w http.ResponseWriter) *place {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	look := time.NewTicker(patience)
@@ -60,7 +60,7 @@ func (p *places) take(ctx context.Context, w http.ResponseWriter) *place {
 	for {
 		select {
 		case <-p.free:
-			return p.occupy(w)
+			return p.occupyPlace(w)
 		case <-look.C:
 			p.endStalled()
 		case <-ctx.Done():
@@ -69,7 +69,7 @@ func (p *places) take(ctx context.Context, w http.ResponseWriter) *place {
 	}
 }
 
-func (p *places) occupy(w http.ResponseWriter) *place {
+func (p *places) occupyPlace(w http.ResponseWriter) *place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	taken := &place{control: http.NewResponseController(w), to: w, end: time.Now().Add(writeTimeout)}
@@ -77,8 +77,8 @@ func (p *places) occupy(w http.ResponseWriter) *place {
 	return taken
 }
 
-// giveBack frees a place.
-func (p *places) giveBack(of *place) {
+// freePlace frees a place.
+func (p *places) freePlace(of *place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken = slices.DeleteFunc(p.taken, func(other *place) bool { return other == of })
@@ -107,7 +107,7 @@ func (p *place) waitingSince() time.Time {
 	return p.since
 }
 
-func (p *place) wait(since time.Time) {
+func (p *place) setWaiting(since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since = since
@@ -121,7 +121,7 @@ func (p *place) Write(piece []byte) (int, error) {
 		deadline = p.end
 	}
 	_ = p.control.SetWriteDeadline(deadline) // a writer without deadlines needs none
-	p.wait(now)
-	defer p.wait(time.Time{})
+	p.setWaiting(now)
+	defer p.setWaiting(time.Time{})
 	return p.to.Write(piece)
 }

@@ -14,10 +14,10 @@ import (
 // large answer and leave it unread, over and over.
 func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	t.Parallel()
-	f := NewFormat(defaults())
-	snapshot := Snapshot{Parents: parents()}
+	f := NewFormat(defaultAgent())
+	snapshot := Snapshot{Parents: sampleParents()}
 	for i := range 20_000 {
-		snapshot.Rows = append(snapshot.Rows, row(f, fmt.Sprintf("c%d", i), "lan", 1))
+		snapshot.Rows = append(snapshot.Rows, rowOf(f, fmt.Sprintf("c%d", i), "lan", 1))
 		snapshot.Series = append(snapshot.Series, Range{int32(i), int32(i + 1)})
 	}
 	rows := snapshot.Rows
@@ -28,7 +28,7 @@ func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	}))
 	defer s.Close()
 	for range 2 * atOnce {
-		go unread(t, s.Listener.Addr().String())
+		go stallReader(t, s.Listener.Addr().String())
 	}
 	client := &http.Client{Timeout: time.Minute}
 	for range 5 {
@@ -44,8 +44,8 @@ func TestReadersThatDoNotReadHoldUpNoScrape(t *testing.T) {
 	}
 }
 
-// unread sends a request without reading the answer, again as soon as the connection is closed.
-func unread(t *testing.T, address string) {
+// stallReader sends a request without reading the answer, again as soon as the connection is closed.
+func stallReader(t *testing.T, address string) {
 	for t.Context().Err() == nil {
 		c, err := net.Dial("tcp", address)
 		if err != nil {

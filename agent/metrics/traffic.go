@@ -16,17 +16,17 @@ type Family struct {
 	value      func(specs.Count) uint64
 }
 
-func received(c *specs.Counters) *specs.Traffic { return &c.Receive }
-func sent(c *specs.Counters) *specs.Traffic     { return &c.Transmit }
-func packets(c specs.Count) uint64              { return c.Packets }
-func octets(c specs.Count) uint64               { return c.Bytes }
+func receiveTraffic(c *specs.Counters) *specs.Traffic  { return &c.Receive }
+func transmitTraffic(c *specs.Counters) *specs.Traffic { return &c.Transmit }
+func packetCount(c specs.Count) uint64                 { return c.Packets }
+func byteCount(c specs.Count) uint64                   { return c.Bytes }
 
 // Families are the traffic metrics.
 var Families = []Family{
-	{"berth_network_receive_packets_total", "Packets that the container received, in wire segments.", "{packet}", received, packets},
-	{"berth_network_receive_bytes_total", "Bytes that the container received, Ethernet header to end of payload.", "By", received, octets},
-	{"berth_network_transmit_packets_total", "Packets that the container sent, in wire segments.", "{packet}", sent, packets},
-	{"berth_network_transmit_bytes_total", "Bytes that the container sent, Ethernet header to end of payload.", "By", sent, octets},
+	{"berth_network_receive_packets_total", "Packets that the container received, in wire segments.", "{packet}", receiveTraffic, packetCount},
+	{"berth_network_receive_bytes_total", "Bytes that the container received, Ethernet header to end of payload.", "By", receiveTraffic, byteCount},
+	{"berth_network_transmit_packets_total", "Packets that the container sent, in wire segments.", "{packet}", transmitTraffic, packetCount},
+	{"berth_network_transmit_bytes_total", "Bytes that the container sent, Ethernet header to end of payload.", "By", transmitTraffic, byteCount},
 }
 
 const infoHelp = "An interface that berth attached, by the names of its container."
@@ -35,35 +35,35 @@ const infoHelp = "An interface that berth attached, by the names of its containe
 type Part struct {
 	Scope, Cast string // "" if not split by it
 	labels      string // rendered
-	of          func(*specs.Traffic) specs.Count
+	countOf     func(*specs.Traffic) specs.Count
 }
 
-func part(scope, cast string, of func(*specs.Traffic) specs.Count) Part {
+func newPart(scope, cast string, of func(*specs.Traffic) specs.Count) Part {
 	return Part{scope, cast, `,scope="` + scope + `",cast="` + cast + `"`, of}
 }
 
 var (
-	whole = []Part{{of: func(t *specs.Traffic) specs.Count { return t.Total() }}}
-	split = []Part{
-		part("local", "unicast", func(t *specs.Traffic) specs.Count { return t.Local.Unicast }),
-		part("local", "multicast", func(t *specs.Traffic) specs.Count { return t.Local.Multicast }),
-		part("local", "broadcast", func(t *specs.Traffic) specs.Count { return t.Local.Broadcast }),
-		part("external", "unicast", func(t *specs.Traffic) specs.Count { return t.External.Unicast }),
-		part("external", "multicast", func(t *specs.Traffic) specs.Count { return t.External.Multicast }),
-		part("external", "broadcast", func(t *specs.Traffic) specs.Count { return t.External.Broadcast }),
+	wholeParts = []Part{{countOf: func(t *specs.Traffic) specs.Count { return t.Total() }}}
+	splitParts = []Part{
+		newPart("local", "unicast", func(t *specs.Traffic) specs.Count { return t.Local.Unicast }),
+		newPart("local", "multicast", func(t *specs.Traffic) specs.Count { return t.Local.Multicast }),
+		newPart("local", "broadcast", func(t *specs.Traffic) specs.Count { return t.Local.Broadcast }),
+		newPart("external", "unicast", func(t *specs.Traffic) specs.Count { return t.External.Unicast }),
+		newPart("external", "multicast", func(t *specs.Traffic) specs.Count { return t.External.Multicast }),
+		newPart("external", "broadcast", func(t *specs.Traffic) specs.Count { return t.External.Broadcast }),
 	}
 )
 
 // Each calls fn with each value of a family shown for an endpoint. Parts of multicast or
 // broadcast are shown from their first frame on.
 func (f *Family) Each(format *Format, c *specs.Counters, fn func(p *Part, value uint64)) {
-	parts, traffic := whole, f.direction(c)
+	parts, traffic := wholeParts, f.direction(c)
 	if format.split {
-		parts = split
+		parts = splitParts
 	}
 	for i := range parts {
 		p := &parts[i]
-		if n := p.of(traffic); p.Cast == "" || p.Cast == "unicast" || n.Packets != 0 {
+		if n := p.countOf(traffic); p.Cast == "" || p.Cast == "unicast" || n.Packets != 0 {
 			fn(p, f.value(n))
 		}
 	}
@@ -78,12 +78,12 @@ type traffic struct {
 	openMetrics bool
 }
 
-// write returns the first error of the writer below.
-func (t *traffic) write() error {
+// writeSeries returns the first error of the writer below.
+func (t *traffic) writeSeries() error {
 	for i := range Families {
-		t.family(&Families[i])
+		t.writeFamily(&Families[i])
 	}
-	t.head("berth_endpoint_info", "gauge", infoHelp)
+	t.writeHead("berth_endpoint_info", "gauge", infoHelp)
 	for _, series := range t.Series {
 		e := t.Rows[series.From].Endpoint
 		line := append(append(append(t.out.AvailableBuffer(), "berth_endpoint_info{"...), e.labels...), ',')
@@ -92,9 +92,9 @@ func (t *traffic) write() error {
 	return t.out.Flush()
 }
 
-// head writes the lines before the samples of a metric. OpenMetrics names a counter without
+// writeHead writes the lines before the samples of a metric. OpenMetrics names a counter without
 // the suffix of its samples.
-func (t *traffic) head(name, kind, help string) {
+func (t *traffic) writeHead(name, kind, help string) {
 	if t.openMetrics && kind == "counter" {
 		name = strings.TrimSuffix(name, "_total")
 	}
@@ -103,18 +103,18 @@ func (t *traffic) head(name, kind, help string) {
 	}
 }
 
-func (t *traffic) family(f *Family) {
-	t.head(f.Name, "counter", f.Help)
+func (t *traffic) writeFamily(f *Family) {
+	t.writeHead(f.Name, "counter", f.Help)
 	var e *Endpoint
 	var sum specs.Counters // one for all rows: it escapes
-	sample := func(p *Part, value uint64) { t.sample(f.Name, e, p.labels, value) }
+	sample := func(p *Part, value uint64) { t.writeSample(f.Name, e, p.labels, value) }
 	for _, series := range t.Series {
 		e, sum = t.Rows[series.From].Endpoint, t.Total(series)
 		f.Each(t.Format, &sum, sample)
 	}
 }
 
-func (t *traffic) sample(name string, e *Endpoint, more string, value uint64) {
+func (t *traffic) writeSample(name string, e *Endpoint, more string, value uint64) {
 	line := append(append(t.out.AvailableBuffer(), name...), '{')
 	line = append(append(append(line, e.labels...), more...), "} "...)
 	t.out.Write(append(strconv.AppendUint(line, value, 10), '\n'))

@@ -35,7 +35,7 @@ type containerd struct {
 // The time limit of an answer, and the interval at which a missing socket is checked.
 const (
 	callTimeout = 2 * time.Second
-	lookAgain   = 2 * time.Second
+	socketPause = 2 * time.Second
 )
 
 // namespaceHeader selects the namespace of a call (containerd's pkg/namespaces/grpc.go).
@@ -61,9 +61,9 @@ func (c *containerd) String() string { return "containerd at " + c.socket }
 // Close closes the connection.
 func (c *containerd) Close() error { return c.conn.Close() }
 
-// there reports whether the socket exists. A connection attempt to a missing one would only
+// isListening reports whether the socket exists. A connection attempt to a missing one would only
 // make grpc wait longer before the next.
-func (c *containerd) there() bool {
+func (c *containerd) isListening() bool {
 	_, err := os.Stat(c.socket)
 	return err == nil
 }
@@ -71,14 +71,14 @@ func (c *containerd) there() bool {
 // Names implements Enricher. It returns no names for an ID that exists in several
 // namespaces (possible only if a person chose it), as the answer is ambiguous.
 func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error) {
-	if !c.there() {
+	if !c.isListening() {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	namespaces, err := c.list(ctx)
+	namespaces, err := c.listNamespaces(ctx)
 	if err != nil {
-		return nil, c.wrap(err)
+		return nil, c.wrapError(err)
 	}
 	var found []*containersapi.Container
 	for _, ns := range namespaces {
@@ -89,7 +89,7 @@ func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error)
 			found = append(found, answer.GetContainer())
 		case codes.NotFound, codes.InvalidArgument: // containerd restricts the characters of IDs more than runc
 		default:
-			return nil, c.wrap(err)
+			return nil, c.wrapError(err)
 		}
 	}
 	if len(found) != 1 {
@@ -98,7 +98,7 @@ func (c *containerd) Names(ctx context.Context, id string) (*state.Names, error)
 	return namesOf(found[0].GetImage(), found[0].GetLabels()), nil
 }
 
-func (c *containerd) wrap(err error) error {
+func (c *containerd) wrapError(err error) error {
 	if s, ok := status.FromError(err); ok {
 		err = errors.New(s.Message())
 	}
@@ -115,21 +115,21 @@ func namesOf(image string, labels map[string]string) *state.Names {
 	return &n
 }
 
-// list returns the namespaces to query.
-func (c *containerd) list(ctx context.Context) (asked []string, err error) {
+// listNamespaces returns the namespaces to query.
+func (c *containerd) listNamespaces(ctx context.Context) (asked []string, err error) {
 	answer, err := namespacesapi.NewNamespacesClient(c.conn).List(ctx, &namespacesapi.ListNamespacesRequest{})
 	if err != nil {
 		return nil, err
 	}
 	for _, ns := range answer.GetNamespaces() {
-		if c.asked(ns.GetName()) {
+		if c.wantsNamespace(ns.GetName()) {
 			asked = append(asked, ns.GetName())
 		}
 	}
 	return asked, nil
 }
 
-func (c *containerd) asked(namespace string) bool {
+func (c *containerd) wantsNamespace(namespace string) bool {
 	return slices.ContainsFunc(c.globs, func(glob string) bool {
 		ok, _ := path.Match(glob, namespace)
 		return ok
@@ -141,24 +141,24 @@ var topics = []string{`topic=="/containers/create"`, `topic=="/containers/update
 
 // Watch implements Enricher.
 func (c *containerd) Watch(ctx context.Context, changed func(id string)) error {
-	for !c.there() {
+	for !c.isListening() {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(lookAgain):
+		case <-time.After(socketPause):
 		}
 	}
 	stream, err := eventsapi.NewEventsClient(c.conn).Subscribe(ctx, &eventsapi.SubscribeRequest{Filters: topics}, grpc.WaitForReady(true))
 	if err != nil {
-		return c.ended(ctx, err)
+		return c.streamError(ctx, err)
 	}
 	changed("")
 	for {
 		event, err := stream.Recv()
 		if err != nil {
-			return c.ended(ctx, err)
+			return c.streamError(ctx, err)
 		}
-		if id := eventID(event.GetEvent()); id != "" && c.asked(event.GetNamespace()) {
+		if id := eventID(event.GetEvent()); id != "" && c.wantsNamespace(event.GetNamespace()) {
 			changed(id)
 		}
 	}
@@ -174,9 +174,9 @@ func eventID(event *anypb.Any) string {
 	return e.GetID()
 }
 
-func (c *containerd) ended(ctx context.Context, err error) error {
+func (c *containerd) streamError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return c.wrap(err)
+	return c.wrapError(err)
 }

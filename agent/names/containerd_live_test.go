@@ -31,12 +31,12 @@ func newDaemon(t *testing.T) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, containerdConfig, dir, "config.toml")
-	write(t, `{"ociVersion":"1.0.2"}`, dir, "spec.json")
+	writeFile(t, containerdConfig, dir, "config.toml")
+	writeFile(t, `{"ociVersion":"1.0.2"}`, dir, "spec.json")
 	return &daemon{t: t, dir: dir, socket: filepath.Join(dir, "socket")}
 }
 
-func (d *daemon) start() {
+func (d *daemon) startDaemon() {
 	d.t.Helper()
 	d.process = exec.Command("containerd", "--config", filepath.Join(d.dir, "config.toml"), "--root", filepath.Join(d.dir, "root"),
 		"--state", filepath.Join(d.dir, "state"), "--address", d.socket)
@@ -47,13 +47,13 @@ func (d *daemon) start() {
 	testnet.Eventually(d.t, "containerd answers", func() bool { return exec.Command("ctr", "--address", d.socket, "version").Run() == nil })
 }
 
-func (d *daemon) stop() {
+func (d *daemon) stopDaemon() {
 	d.t.Helper()
 	d.process.Process.Kill()
 	d.process.Wait()
 }
 
-func (d *daemon) ctr(namespace string, args ...string) {
+func (d *daemon) runCtr(namespace string, args ...string) {
 	d.t.Helper()
 	args = append([]string{"--address", d.socket, "--namespace", namespace, "containers"}, args...)
 	if out, err := exec.Command("ctr", args...).CombinedOutput(); err != nil {
@@ -61,13 +61,13 @@ func (d *daemon) ctr(namespace string, args ...string) {
 	}
 }
 
-func (d *daemon) create(namespace, id, label string) {
+func (d *daemon) createContainer(namespace, id, label string) {
 	d.t.Helper()
-	d.ctr(namespace, "create", "--config", filepath.Join(d.dir, "spec.json"), "--label", label, id)
+	d.runCtr(namespace, "create", "--config", filepath.Join(d.dir, "spec.json"), "--label", label, id)
 }
 
-// watch follows a containerd until the test ends, and resumes after each error.
-func watch(t *testing.T, e Enricher) <-chan string {
+// watchIDs follows a containerd until the test ends, and resumes after each error.
+func watchIDs(t *testing.T, e Enricher) <-chan string {
 	changed, ended := make(chan string, 100), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -100,25 +100,25 @@ func TestContainerd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	changed := watch(t, c)
+	changed := watchIDs(t, c)
 	wantNames(t, c, "web", nil) // no socket is no error
-	d.start()
+	d.startDaemon()
 	wantChange(t, changed, "")
 	wantNames(t, c, "web", nil)
 
-	d.create("default", "web", "nerdctl/name=front")
+	d.createContainer("default", "web", "nerdctl/name=front")
 	wantChange(t, changed, "web")
 	wantNames(t, c, "web", &state.Names{Name: "front"})
-	d.ctr("default", "label", "web", "nerdctl/name=renamed", "app=shop")
+	d.runCtr("default", "label", "web", "nerdctl/name=renamed", "app=shop")
 	wantChange(t, changed, "web")
 	wantNames(t, c, "web", &state.Names{Name: "renamed", Labels: map[string]string{"app": "shop"}})
 
-	d.create("hidden", "secret", "nerdctl/name=secret")
-	d.create("prod-a", "db", "io.kubernetes.pod.name=db-0")
+	d.createContainer("hidden", "secret", "nerdctl/name=secret")
+	d.createContainer("prod-a", "db", "io.kubernetes.pod.name=db-0")
 	wantChange(t, changed, "db")
 	wantNames(t, c, "secret", nil)
 	wantNames(t, c, "db", &state.Names{Name: "db-0", Pod: "db-0"})
-	d.create("prod-a", "web", "nerdctl/name=which")
+	d.createContainer("prod-a", "web", "nerdctl/name=which")
 	wantNames(t, c, "web", nil)
 	wantNames(t, c, "not/an id", nil)
 }
@@ -131,21 +131,21 @@ func TestContainerdComesAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	changed := watch(t, c)
-	d.start()
-	d.create("default", "web", "nerdctl/name=front")
+	changed := watchIDs(t, c)
+	d.startDaemon()
+	d.createContainer("default", "web", "nerdctl/name=front")
 	testnet.Eventually(t, "the name", func() bool {
 		n, err := c.Names(t.Context(), "web")
 		return err == nil && n != nil && n.Name == "front"
 	})
-	d.stop()
+	d.stopDaemon()
 	if n, err := c.Names(t.Context(), "web"); err == nil {
 		t.Errorf("a containerd that is gone said %+v, want an error", n)
 	}
 	for len(changed) > 0 {
 		<-changed
 	}
-	d.start()
+	d.startDaemon()
 	wantChange(t, changed, "")
 	testnet.Eventually(t, "the name again", func() bool {
 		n, err := c.Names(t.Context(), "web")

@@ -33,7 +33,7 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 			Labels map[string]string
 		}
 	}
-	found, err := d.read(id, &c)
+	found, err := d.readContainer(id, &c)
 	if err != nil {
 		return nil, fmt.Errorf("docker's names: %w", err)
 	}
@@ -46,10 +46,10 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 	return &n, nil
 }
 
-// read decodes the file of a container, and reports whether it exists. With userns-remap,
+// readContainer decodes the file of a container, and reports whether it exists. With userns-remap,
 // dockerd keeps its files in a subdirectory named after the first user and group of the
 // namespace: UID.GID.
-func (d docker) read(id string, into any) (bool, error) {
+func (d docker) readContainer(id string, into any) (bool, error) {
 	below, err := filepath.Glob(filepath.Join(d.dir, "[0-9]*.[0-9]*"))
 	if err != nil {
 		return false, err

@@ -32,28 +32,28 @@ func Ask(ctx context.Context, engines []Enricher, id string) (*state.Names, erro
 	var joined *state.Names
 	var errs []error
 	for _, e := range engines {
-		said, err := e.Names(ctx, id)
+		answer, err := e.Names(ctx, id)
 		errs = append(errs, err)
-		if said == nil {
+		if answer == nil {
 			continue
 		}
 		if joined == nil {
 			joined = new(state.Names)
 		}
-		fill(&joined.Name, said.Name)
-		fill(&joined.Image, said.Image)
-		fill(&joined.Pod, said.Pod)
-		fill(&joined.Namespace, said.Namespace)
+		setIfEmpty(&joined.Name, answer.Name)
+		setIfEmpty(&joined.Image, answer.Image)
+		setIfEmpty(&joined.Pod, answer.Pod)
+		setIfEmpty(&joined.Namespace, answer.Namespace)
 		if len(joined.Labels) == 0 {
-			joined.Labels = said.Labels
+			joined.Labels = answer.Labels
 		}
 	}
 	return joined, errors.Join(errs...)
 }
 
-func fill(field *string, said string) {
+func setIfEmpty(field *string, answer string) {
 	if *field == "" {
-		*field = bounded(said, maxValue)
+		*field = boundedText(answer, maxValue)
 	}
 }
 
@@ -86,8 +86,8 @@ func userLabels(labels map[string]string) map[string]string {
 	return kept
 }
 
-// bounded shortens an engine's string to n bytes of whole characters.
-func bounded(s string, n int) string {
+// boundedText shortens an engine's string to n bytes of whole characters.
+func boundedText(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 

@@ -16,7 +16,7 @@ import (
 
 const id = "7eb1efdeaf96590a60bc9f6ce26de6ffea3aa2435b01195b25cd1a786684fee5"
 
-func write(t *testing.T, text string, path ...string) {
+func writeFile(t *testing.T, text string, path ...string) {
 	t.Helper()
 	file := filepath.Join(path...)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -42,18 +42,18 @@ func TestDocker(t *testing.T) {
 	dir := t.TempDir()
 	d := Docker(dir)
 	wantNames(t, d, id, nil)
-	write(t, `{"State":{"Running":true},"ID":"`+id+`","Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","com.docker/own":"x"}}}`,
+	writeFile(t, `{"State":{"Running":true},"ID":"`+id+`","Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","com.docker/own":"x"}}}`,
 		dir, "containers", id, "config.v2.json")
 	wantNames(t, d, id, &state.Names{Name: "web", Image: "nginx:1", Labels: map[string]string{"app": "shop"}})
 	other := strings.Repeat("1", 64)
 	wantNames(t, d, other, nil)
-	write(t, `{"Name":"/users","Config":{"Image":"nginx:1"}}`, dir, "100000.100001", "containers", other, "config.v2.json")
+	writeFile(t, `{"Name":"/users","Config":{"Image":"nginx:1"}}`, dir, "100000.100001", "containers", other, "config.v2.json")
 	wantNames(t, d, other, &state.Names{Name: "users", Image: "nginx:1"})
-	write(t, `{"Name":"/outside"}`, dir, "config.v2.json")
+	writeFile(t, `{"Name":"/outside"}`, dir, "config.v2.json")
 	for _, strange := range []string{"..", ".", "", "web", strings.ToUpper(id), id + "/.."} {
 		wantNames(t, d, strange, nil)
 	}
-	write(t, `{"Name":`, dir, "containers", id, "config.v2.json")
+	writeFile(t, `{"Name":`, dir, "containers", id, "config.v2.json")
 	if _, err := d.Names(t.Context(), id); err == nil || !strings.Contains(err.Error(), "config.v2.json") {
 		t.Errorf("half a file: %v, want an error with its name", err)
 	}
@@ -64,13 +64,13 @@ func TestPodman(t *testing.T) {
 	p := Podman(dir)
 	wantNames(t, p, id, nil)
 	const stored = `[{"id":%q,"names":["%s"],"metadata":%q}]`
-	write(t, fmt.Sprintf(stored, id, "web", `{"image-name":"docker.io/library/nginx:1","name":"web"}`), dir, "overlay-containers", "containers.json")
+	writeFile(t, fmt.Sprintf(stored, id, "web", `{"image-name":"docker.io/library/nginx:1","name":"web"}`), dir, "overlay-containers", "containers.json")
 	wantNames(t, p, id, &state.Names{Name: "web", Image: "docker.io/library/nginx:1"})
 	other := strings.Repeat("0", 64)
 	wantNames(t, p, other, nil)
-	write(t, fmt.Sprintf(stored, other, "tmp", ""), dir, "overlay-containers", "volatile-containers.json")
+	writeFile(t, fmt.Sprintf(stored, other, "tmp", ""), dir, "overlay-containers", "volatile-containers.json")
 	wantNames(t, p, other, &state.Names{Name: "tmp"})
-	write(t, fmt.Sprintf(stored, id, "k8s_POD_web-0_prod_x_0", `{"pod-name":"web-0","pod-id":"x","namespace":"prod","metadata-name":"nginx","image-name":"nginx:1","name":"k8s_nginx"}`),
+	writeFile(t, fmt.Sprintf(stored, id, "k8s_POD_web-0_prod_x_0", `{"pod-name":"web-0","pod-id":"x","namespace":"prod","metadata-name":"nginx","image-name":"nginx:1","name":"k8s_nginx"}`),
 		dir, "overlay-containers", "containers.json")
 	wantNames(t, p, id, &state.Names{Name: "nginx", Image: "nginx:1", Pod: "web-0", Namespace: "prod"})
 }
@@ -106,26 +106,26 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
-// said is an engine with a fixed answer.
-type said struct {
+// fixedAnswer is an engine with a fixed answer.
+type fixedAnswer struct {
 	files
 	names *state.Names
 	err   error
 }
 
-func (said) String() string                                        { return "test" }
-func (s said) Names(context.Context, string) (*state.Names, error) { return s.names, s.err }
+func (fixedAnswer) String() string                                        { return "test" }
+func (s fixedAnswer) Names(context.Context, string) (*state.Names, error) { return s.names, s.err }
 
 func TestAskJoins(t *testing.T) {
 	down := errors.New("down")
-	first := said{names: &state.Names{Name: "web", Labels: map[string]string{"a": "1"}}}
-	second := said{names: &state.Names{Name: "other", Image: strings.Repeat("i", 300), Labels: map[string]string{"b": "2"}}}
-	got, err := Ask(t.Context(), []Enricher{said{}, first, said{err: down}, second}, "web")
+	first := fixedAnswer{names: &state.Names{Name: "web", Labels: map[string]string{"a": "1"}}}
+	second := fixedAnswer{names: &state.Names{Name: "other", Image: strings.Repeat("i", 300), Labels: map[string]string{"b": "2"}}}
+	got, err := Ask(t.Context(), []Enricher{fixedAnswer{}, first, fixedAnswer{err: down}, second}, "web")
 	want := &state.Names{Name: "web", Image: strings.Repeat("i", maxValue), Labels: map[string]string{"a": "1"}}
 	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, down) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if got, err := Ask(t.Context(), []Enricher{said{}}, "web"); got != nil || err != nil {
+	if got, err := Ask(t.Context(), []Enricher{fixedAnswer{}}, "web"); got != nil || err != nil {
 		t.Errorf("nobody knows it: %v, %v", got, err)
 	}
 }

@@ -45,7 +45,7 @@ func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
 	// separate list.
 	paths, _ := filepath.Glob(filepath.Join(s.dir, "*-containers", "*containers.json"))
 	for _, path := range paths {
-		list, err := s.read(path)
+		list, err := s.readList(path)
 		if err != nil {
 			return nil, fmt.Errorf("podman's names: %w", err)
 		}
@@ -56,7 +56,7 @@ func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
 	return nil, nil
 }
 
-func (s *storage) read(path string) (storageList, error) {
+func (s *storage) readList(path string) (storageList, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return storageList{}, err
@@ -84,17 +84,17 @@ func (s *storage) read(path string) (storageList, error) {
 // storageNames returns the names in the metadata that podman and CRI-O store
 // (libpod/storage.go, internal/storage/runtime.go). It ignores other programs' metadata.
 func storageNames(names []string, metadata string) *state.Names {
-	var said struct {
+	var stored struct {
 		ImageName     string `json:"image-name"`
 		Name          string `json:"name"`
 		PodName       string `json:"pod-name"`
 		Namespace     string `json:"namespace"`
 		ContainerName string `json:"metadata-name"`
 	}
-	_ = json.Unmarshal([]byte(metadata), &said)
-	n := &state.Names{Name: said.Name, Image: said.ImageName}
-	if said.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
-		n.Name, n.Pod, n.Namespace = said.ContainerName, said.PodName, said.Namespace
+	_ = json.Unmarshal([]byte(metadata), &stored)
+	n := &state.Names{Name: stored.Name, Image: stored.ImageName}
+	if stored.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
+		n.Name, n.Pod, n.Namespace = stored.ContainerName, stored.PodName, stored.Namespace
 	}
 	if n.Name == "" && len(names) > 0 {
 		n.Name = names[0]

@@ -12,44 +12,44 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// convert returns a snapshot as OpenTelemetry metrics. A counter's name has no "_total", as
+// convertSnapshot returns a snapshot as OpenTelemetry metrics. A counter's name has no "_total", as
 // exporters to Prometheus add it again.
-func convert(f *metrics.Format, s *metrics.Snapshot, now time.Time) []metricdata.Metrics {
+func convertSnapshot(f *metrics.Format, s *metrics.Snapshot, now time.Time) []metricdata.Metrics {
 	sets := make([]attribute.Set, len(s.Series))
 	info := metricdata.Gauge[int64]{}
 	for i, series := range s.Series {
 		e := s.Rows[series.From].Endpoint
-		labels := attributes(f.Labels(e))
+		labels := attributesOf(f.Labels(e))
 		sets[i] = attribute.NewSet(labels...)
 		info.DataPoints = append(info.DataPoints, metricdata.DataPoint[int64]{
-			Attributes: attribute.NewSet(append(labels, attributes(f.Info(e))...)...), Time: now, Value: 1})
+			Attributes: attribute.NewSet(append(labels, attributesOf(f.Info(e))...)...), Time: now, Value: 1})
 	}
 	all := make([]metricdata.Metrics, 0, len(metrics.Families)+4)
 	for i := range metrics.Families {
-		all = append(all, family(&metrics.Families[i], f, s, sets, now))
+		all = append(all, familyMetrics(&metrics.Families[i], f, s, sets, now))
 	}
 	return append(all,
 		metricdata.Metrics{Name: "berth_endpoint_info", Data: info},
-		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}", Data: violations(s, now, func(n specs.Broken) uint64 { return n.Packets })},
-		metricdata.Metrics{Name: "berth_violations_dropped", Unit: "{frame}", Data: violations(s, now, func(n specs.Broken) uint64 { return n.Dropped })},
+		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}", Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Packets })},
+		metricdata.Metrics{Name: "berth_violations_dropped", Unit: "{frame}", Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Dropped })},
 		metricdata.Metrics{Name: "berth_agent_endpoints_left_out", Data: metricdata.Gauge[int64]{
 			DataPoints: []metricdata.DataPoint[int64]{{Time: now, Value: int64(s.LeftOut)}}}},
 	)
 }
 
-func attributes(labels iter.Seq2[string, string]) (all []attribute.KeyValue) {
+func attributesOf(labels iter.Seq2[string, string]) (all []attribute.KeyValue) {
 	for name, value := range labels {
 		all = append(all, attribute.String(name, value))
 	}
 	return all
 }
 
-// counter returns a sum that never falls.
-func counter(points []metricdata.DataPoint[int64]) metricdata.Sum[int64] {
+// monotonicSum returns a sum that never falls.
+func monotonicSum(points []metricdata.DataPoint[int64]) metricdata.Sum[int64] {
 	return metricdata.Sum[int64]{Temporality: metricdata.CumulativeTemporality, IsMonotonic: true, DataPoints: points}
 }
 
-func family(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []attribute.Set, now time.Time) metricdata.Metrics {
+func familyMetrics(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []attribute.Set, now time.Time) metricdata.Metrics {
 	points := make([]metricdata.DataPoint[int64], 0, len(s.Series))
 	for i, series := range s.Series {
 		sum, start := s.Total(series), time.Unix(0, s.Rows[series.To-1].Created)
@@ -61,14 +61,14 @@ func family(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []a
 			points = append(points, metricdata.DataPoint[int64]{Attributes: set, StartTime: start, Time: now, Value: int64(value)})
 		})
 	}
-	return metricdata.Metrics{Name: strings.TrimSuffix(of.Name, "_total"), Description: of.Help, Unit: of.Unit, Data: counter(points)}
+	return metricdata.Metrics{Name: strings.TrimSuffix(of.Name, "_total"), Description: of.Help, Unit: of.Unit, Data: monotonicSum(points)}
 }
 
-func violations(s *metrics.Snapshot, now time.Time, of func(specs.Broken) uint64) metricdata.Sum[int64] {
+func violationSum(s *metrics.Snapshot, now time.Time, of func(specs.Broken) uint64) metricdata.Sum[int64] {
 	var points []metricdata.DataPoint[int64]
 	for v, n := range s.EveryViolation() {
 		points = append(points, metricdata.DataPoint[int64]{Time: now, Value: int64(of(n)), Attributes: attribute.NewSet(
 			attribute.String("kind", string(v.Kind)), attribute.String("parent", v.Parent), attribute.String("network", v.Network))})
 	}
-	return counter(points)
+	return monotonicSum(points)
 }

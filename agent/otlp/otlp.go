@@ -45,12 +45,12 @@ func Start(ctx context.Context, o Options) (stop func(context.Context) error, er
 		return nil, fmt.Errorf("push metrics to %q: %w", o.URL, err)
 	}
 	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(o.Interval), sdkmetric.WithProducer(producer{o}))
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(about(o.Version)))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(senderResource(o.Version)))
 	return provider.Shutdown, nil
 }
 
-// about returns the resource that describes the sender.
-func about(version string) *resource.Resource {
+// senderResource returns the resource that describes the sender.
+func senderResource(version string) *resource.Resource {
 	host, _ := os.Hostname() // left empty if not known
 	return resource.NewSchemaless(
 		attribute.String("service.name", "berth"),
@@ -67,7 +67,7 @@ func (p producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	if err := p.Fill(s); err != nil {
 		return nil, err
 	}
-	scope := metricdata.ScopeMetrics{Metrics: convert(p.Format, s, time.Now())}
+	scope := metricdata.ScopeMetrics{Metrics: convertSnapshot(p.Format, s, time.Now())}
 	scope.Scope.Name, scope.Scope.Version = "berth", p.Version
 	return []metricdata.ScopeMetrics{scope}, nil
 }

@@ -38,7 +38,7 @@ func collectorServer(t *testing.T) (*httptest.Server, <-chan *collector.ExportMe
 	return s, pushed
 }
 
-func format(change func(*specs.Agent)) *metrics.Format {
+func newFormat(change func(*specs.Agent)) *metrics.Format {
 	a := specs.DefaultConfig().Agent
 	if change != nil {
 		change(&a)
@@ -46,8 +46,8 @@ func format(change func(*specs.Agent)) *metrics.Format {
 	return metrics.NewFormat(a)
 }
 
-// fill fills a snapshot with two runs of one container.
-func fill(s *metrics.Snapshot) error {
+// fillSnapshot fills a snapshot with two runs of one container.
+func fillSnapshot(s *metrics.Snapshot) error {
 	e := &metrics.Endpoint{ContainerID: "web", Interface: "net1", Network: "lan", Parent: "eth1", Name: "front", Driver: specs.Macvlan,
 		Mode: specs.ModeBridge, Created: 1000}
 	again := *e
@@ -63,7 +63,7 @@ func fill(s *metrics.Snapshot) error {
 	return nil
 }
 
-func text(attributes []*common.KeyValue) map[string]string {
+func attributeTexts(attributes []*common.KeyValue) map[string]string {
 	all := make(map[string]string)
 	for _, a := range attributes {
 		all[a.Key] = a.Value.GetStringValue()
@@ -83,9 +83,9 @@ func byName(t *testing.T, r *collector.ExportMetricsServiceRequest) map[string]*
 	return all
 }
 
-func TestPush(t *testing.T) {
+func TestPushSendsMetrics(t *testing.T) {
 	s, pushed := collectorServer(t)
-	stop, err := Start(t.Context(), Options{URL: s.URL, Interval: time.Hour, Version: "1.2.3", Format: format(nil), Fill: fill})
+	stop, err := Start(t.Context(), Options{URL: s.URL, Interval: time.Hour, Version: "1.2.3", Format: newFormat(nil), Fill: fillSnapshot})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := <-pushed
-	if who := text(got.ResourceMetrics[0].Resource.Attributes); who["service.name"] != "berth" || who["service.version"] != "1.2.3" {
+	if who := attributeTexts(got.ResourceMetrics[0].Resource.Attributes); who["service.name"] != "berth" || who["service.version"] != "1.2.3" {
 		t.Errorf("pushed by %v", who)
 	}
 	all := byName(t, got)
@@ -106,7 +106,7 @@ func TestPush(t *testing.T) {
 		t.Errorf("bytes %d since %d, want 700 since 1000", point.GetAsInt(), point.StartTimeUnixNano)
 	}
 	want := map[string]string{"container_id": "web", "interface": "net1", "network": "lan", "parent": "eth1"}
-	if diff := cmp.Diff(want, text(point.Attributes)); diff != "" {
+	if diff := cmp.Diff(want, attributeTexts(point.Attributes)); diff != "" {
 		t.Error(diff)
 	}
 	for name, n := range map[string]int64{"berth_network_receive_packets": 0, "berth_network_transmit_packets": 7, "berth_violations": 9, "berth_violations_dropped": 5} {
@@ -114,7 +114,7 @@ func TestPush(t *testing.T) {
 			t.Errorf("%s: %v, want %d", name, points, n)
 		}
 	}
-	info := text(all["berth_endpoint_info"].GetGauge().DataPoints[0].Attributes)
+	info := attributeTexts(all["berth_endpoint_info"].GetGauge().DataPoints[0].Attributes)
 	if info["name"] != "front" || info["container_id"] != "web" {
 		t.Errorf("information %v", info)
 	}
@@ -125,12 +125,12 @@ func TestPush(t *testing.T) {
 
 func TestPushOfSplits(t *testing.T) {
 	s := new(metrics.Snapshot)
-	_ = fill(s)
-	f := format(func(a *specs.Agent) { a.MetricsSplit = true })
+	_ = fillSnapshot(s)
+	f := newFormat(func(a *specs.Agent) { a.MetricsSplit = true })
 	var shown []string
-	for _, m := range convert(f, s, time.Now()) {
+	for _, m := range convertSnapshot(f, s, time.Now()) {
 		if m.Name == "berth_network_transmit_packets" {
-			for _, p := range points(t, m.Data) {
+			for _, p := range dataPoints(t, m.Data) {
 				scope, _ := p.Attributes.Value("scope")
 				cast, _ := p.Attributes.Value("cast")
 				shown = append(shown, scope.AsString()+" "+cast.AsString())
@@ -142,10 +142,10 @@ func TestPushOfSplits(t *testing.T) {
 	}
 }
 
-// TestPushesAgain requires periodic pushes.
-func TestPushesAgain(t *testing.T) {
+// TestPushRepeats requires periodic pushes.
+func TestPushRepeats(t *testing.T) {
 	s, pushed := collectorServer(t)
-	stop, err := Start(t.Context(), Options{URL: s.URL + "/", Interval: 20 * time.Millisecond, Format: format(nil), Fill: fill})
+	stop, err := Start(t.Context(), Options{URL: s.URL + "/", Interval: 20 * time.Millisecond, Format: newFormat(nil), Fill: fillSnapshot})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestPushesAgain(t *testing.T) {
 	}
 }
 
-func points(t *testing.T, data metricdata.Aggregation) []metricdata.DataPoint[int64] {
+func dataPoints(t *testing.T, data metricdata.Aggregation) []metricdata.DataPoint[int64] {
 	t.Helper()
 	sum, ok := data.(metricdata.Sum[int64])
 	if !ok {
