@@ -33,10 +33,10 @@ func judgePins(r *report, a Agent) {
 	const check = "pins"
 	switch {
 	case len(a.Missing) > 0:
-		r.fail(check, "`systemctl restart berthd`, which pins them again; find out what removes them",
+		r.addFail(check, "`systemctl restart berthd`, which pins them again; find out what removes them",
 			"of what the agent pins, not all is there: %s is missing, so frames may pass uncounted", strings.Join(a.Missing, ", "))
 	case a.MissingErr != nil && !errors.Is(a.MissingErr, fs.ErrPermission):
-		r.warn(check, "run it as root", "not checked: %v", a.MissingErr)
+		r.addWarn(check, "run it as root", "not checked: %v", a.MissingErr)
 	}
 }
 
@@ -47,23 +47,23 @@ func judgeAgent(r *report, a Agent) {
 	const start = "`systemctl start berthd`"
 	switch {
 	case a.Status == nil && errors.Is(a.Err, fs.ErrPermission):
-		r.warn(check, "run it as root, or name your group as agent.socket_group in berth.toml", "not checked: %v", a.Err)
+		r.addWarn(check, "run it as root, or name your group as agent.socket_group in berth.toml", "not checked: %v", a.Err)
 		return
 	case a.Status == nil && a.Pinned > 0:
-		r.warn(check, start, "none answers; the programs of an earlier one still count at %d parents, for containers that it knew", a.Pinned)
+		r.addWarn(check, start, "none answers; the programs of an earlier one still count at %d parents, for containers that it knew", a.Pinned)
 		return
 	case a.Status == nil:
-		r.warn(check, start, "none answers, so nothing is counted")
+		r.addWarn(check, start, "none answers, so nothing is counted")
 		return
 	case !a.Status.Attached:
-		r.warn(check, command("berth agent attach"), "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
+		r.addWarn(check, commandText("berth agent attach"), "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
 	default:
-		r.pass(check, "berthd %s answers", a.Status.Version)
+		r.addPass(check, "berthd %s answers", a.Status.Version)
 	}
 	for _, problem := range a.Status.Problems {
-		r.warn(check, command("berth agent status"), "%s", problem)
+		r.addWarn(check, commandText("berth agent status"), "%s", problem)
 	}
 	if a.Status.Endpoints >= a.Status.MaxEndpoints {
-		r.warn(check, "raise agent.max_endpoints in berth.toml", "it counts %d interfaces, and further ones not", a.Status.Endpoints)
+		r.addWarn(check, "raise agent.max_endpoints in berth.toml", "it counts %d interfaces, and further ones not", a.Status.Endpoints)
 	}
 }

@@ -27,125 +27,125 @@ type attached struct {
 // judgeAttached compares the kernel's state with the record. Every difference is a failure.
 func judgeAttached(who string, a *state.Attachment, s Seen, now time.Time) []Line {
 	j := attached{&report{subject: fmt.Sprintf("container %s %s", who, a.Interface)}, a, s, who}
-	if j.present(now) {
-		j.kind()
-		j.mac()
-		j.mtu()
-		j.up()
-		j.onParent()
-		j.alias()
-		j.addresses()
-		j.routes()
+	if j.isPresent(now) {
+		j.checkMode()
+		j.checkMAC()
+		j.checkMTU()
+		j.checkUp()
+		j.checkParent()
+		j.checkAlias()
+		j.checkAddresses()
+		j.checkRoutes()
 	}
 	return j.lines
 }
 
-// present reports whether there is a link to compare.
-func (j *attached) present(now time.Time) bool {
+// isPresent reports whether there is a link to compare.
+func (j *attached) isPresent(now time.Time) bool {
 	const check = "interface"
 	dead := errors.Is(j.seen.Err, network.ErrNoNamespace)
 	switch {
 	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created) < unsettledFor:
-		j.pass(check, "being attached")
+		j.addPass(check, "being attached")
 	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
-		j.fail(check, command("berth gc"), "was being attached or released, by a berth-hook that did not end it")
+		j.addFail(check, commandText("berth gc"), "was being attached or released, by a berth-hook that did not end it")
 	case dead, j.seen.Link != nil && drift.Another(j.Attachment, j.seen.Link):
-		j.fail(check, command("berth gc"), "its namespace is dead, and the record stands")
+		j.addFail(check, commandText("berth gc"), "its namespace is dead, and the record stands")
 	case j.seen.Err != nil:
-		j.warn(check, "run it as root", "not checked: %v", j.seen.Err)
+		j.addWarn(check, "run it as root", "not checked: %v", j.seen.Err)
 	case j.seen.Link == nil:
-		j.fail(check, j.restart()+"; what it held is freed by "+command("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
+		j.addFail(check, j.restartText()+"; what it held is freed by "+commandText("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
 	default:
 		return true
 	}
 	return false
 }
 
-// fix returns a remedy by a command in the container's namespace, if a way into it is
+// nsenterCommand returns a remedy by a command in the container's namespace, if a way into it is
 // known.
-func (j *attached) fix(format string, args ...any) string {
+func (j *attached) nsenterCommand(format string, args ...any) string {
 	if j.seen.PID == 0 {
-		return j.restart()
+		return j.restartText()
 	}
-	return command("nsenter -t %d -n ip %s", j.seen.PID, fmt.Sprintf(format, args...))
+	return commandText("nsenter -t %d -n ip %s", j.seen.PID, fmt.Sprintf(format, args...))
 }
 
-func (j *attached) restart() string { return "restart container " + j.who }
+func (j *attached) restartText() string { return "restart container " + j.who }
 
-func (j *attached) kind() {
+func (j *attached) checkMode() {
 	l := j.seen.Link
 	got, want := drift.Mode(j.Attachment, l)
 	switch {
 	case want == got:
-		j.pass("mode", "%s", got)
+		j.addPass("mode", "%s", got)
 	case l.Driver != j.Driver, l.Mode == j.Mode && j.Mode == specs.ModeSource:
-		j.fail("mode", j.restart(), "is %s, recorded is %s", cmp.Or(got, l.Kind), want)
+		j.addFail("mode", j.restartText(), "is %s, recorded is %s", cmp.Or(got, l.Kind), want)
 	default:
 		flag := ""
 		if l.Driver == specs.IPvlan {
 			flag = " " + string(cmp.Or(j.IPvlanFlag, specs.FlagBridge))
 		}
-		j.fail("mode", j.fix("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag), "is %s, recorded is %s", got, want)
+		j.addFail("mode", j.nsenterCommand("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag), "is %s, recorded is %s", got, want)
 	}
 }
 
-func (j *attached) mac() {
+func (j *attached) checkMAC() {
 	switch {
 	case j.Driver == specs.IPvlan:
-		j.pass("MAC", "%s, the parent's", j.seen.Link.MAC)
+		j.addPass("MAC", "%s, the parent's", j.seen.Link.MAC)
 	case j.Mode == specs.ModePassthru:
-		j.pass("MAC", "%s; in passthru mode it may be any", j.seen.Link.MAC)
+		j.addPass("MAC", "%s; in passthru mode it may be any", j.seen.Link.MAC)
 	case !drift.MAC(j.Attachment, j.seen.Link):
-		j.fail("MAC", j.fix("link set %s address %s", j.Interface, j.MAC),
+		j.addFail("MAC", j.nsenterCommand("link set %s address %s", j.Interface, j.MAC),
 			"is %s, recorded is %s: its traffic counts as forged", j.seen.Link.MAC, j.MAC)
 	default:
-		j.pass("MAC", "%s", j.seen.Link.MAC)
+		j.addPass("MAC", "%s", j.seen.Link.MAC)
 	}
 }
 
-func (j *attached) mtu() {
+func (j *attached) checkMTU() {
 	if j.seen.Link.MTU == j.MTU {
-		j.pass("MTU", "%d", j.MTU)
+		j.addPass("MTU", "%d", j.MTU)
 		return
 	}
-	remedy := j.fix("link set %s mtu %d", j.Interface, j.MTU)
+	remedy := j.nsenterCommand("link set %s mtu %d", j.Interface, j.MTU)
 	if j.seen.Parent != nil && j.seen.Parent.MTU < j.MTU {
-		remedy = command("ip link set %s mtu %d", j.seen.Parent.Name, j.MTU) + " " + remedy
+		remedy = commandText("ip link set %s mtu %d", j.seen.Parent.Name, j.MTU) + " " + remedy
 	}
-	j.fail("MTU", remedy, "is %d, recorded is %d", j.seen.Link.MTU, j.MTU)
+	j.addFail("MTU", remedy, "is %d, recorded is %d", j.seen.Link.MTU, j.MTU)
 }
 
-func (j *attached) up() {
+func (j *attached) checkUp() {
 	switch {
 	case !j.seen.Link.Up:
-		j.fail("up", j.fix("link set %s up", j.Interface), "the interface is down")
+		j.addFail("up", j.nsenterCommand("link set %s up", j.Interface), "the interface is down")
 	case j.seen.Parent != nil && !j.seen.Parent.Up:
-		j.fail("up", command("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
+		j.addFail("up", commandText("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
 	case !j.seen.Link.Carrier:
-		j.fail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, and its parent has no link")
+		j.addFail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, and its parent has no link")
 	default:
-		j.pass("up", "yes")
+		j.addPass("up", "yes")
 	}
 }
 
-func (j *attached) onParent() {
+func (j *attached) checkParent() {
 	switch {
 	case j.seen.Parent == nil:
-		j.fail("parent", "bring it back, or "+j.restart(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
+		j.addFail("parent", "bring it back, or "+j.restartText(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
 	case j.seen.Link.ParentIndex != j.ParentIndex:
-		j.fail("parent", j.restart(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex, j.ParentIndex, j.Parent)
+		j.addFail("parent", j.restartText(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex, j.ParentIndex, j.Parent)
 	case j.seen.Parent.Name != j.Parent:
-		j.pass("parent", "%s, by now named %s", j.Parent, j.seen.Parent.Name)
+		j.addPass("parent", "%s, by now named %s", j.Parent, j.seen.Parent.Name)
 	default:
-		j.pass("parent", "%s", j.seen.Parent.Name)
+		j.addPass("parent", "%s", j.seen.Parent.Name)
 	}
 }
 
-func (j *attached) alias() {
+func (j *attached) checkAlias() {
 	if j.seen.Link.Alias == j.Alias() {
-		j.pass("alias", "%s", j.seen.Link.Alias)
+		j.addPass("alias", "%s", j.seen.Link.Alias)
 		return
 	}
-	j.fail("alias", j.fix("link set %s alias %s", j.Interface, j.Alias()),
+	j.addFail("alias", j.nsenterCommand("link set %s alias %s", j.Interface, j.Alias()),
 		"is %q, and berth knows its interface by %q: it could take this one for another's", j.seen.Link.Alias, j.Alias())
 }

@@ -42,7 +42,7 @@ func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) boo
 		return nil, err
 	}
 	slices.SortStableFunc(records, func(a, b *state.Attachment) int {
-		return strings.Compare(c.name(a)+"\x00"+a.Interface, c.name(b)+"\x00"+b.Interface)
+		return strings.Compare(c.nameOf(a)+"\x00"+a.Interface, c.nameOf(b)+"\x00"+b.Interface)
 	})
 	cookies := make(map[uint64]bool)
 	for _, a := range records {
@@ -56,18 +56,18 @@ func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) boo
 	}()
 	var lines []Line
 	for _, a := range records {
-		lines = append(lines, judgeAttached(c.name(a), a, c.look(a, places[a.Cookie]), time.Now())...)
+		lines = append(lines, judgeAttached(c.nameOf(a), a, c.readSeen(a, places[a.Cookie]), time.Now())...)
 	}
 	if len(records) == 0 {
 		r := report{subject: "host"}
-		r.pass("attached", "nothing")
+		r.addPass("attached", "nothing")
 		lines = r.lines
 	}
 	return lines, nil
 }
 
-// look reads the kernel's state of one attachment.
-func (c *Checker) look(a *state.Attachment, p place) (s Seen) {
+// readSeen reads the kernel's state of one attachment.
+func (c *Checker) readSeen(a *state.Attachment, p place) (s Seen) {
 	s.PID = p.pid
 	link, err := c.Host.LinkIn(a.NSID, a.Interface)
 	switch {
@@ -79,7 +79,7 @@ func (c *Checker) look(a *state.Attachment, p place) (s Seen) {
 	}
 	s.Link = &link
 	s.Addresses, s.AddrErr = c.Host.AddressesIn(a.NSID, link.Index)
-	if s.Routes, s.RouteErr = nil, errNoWay; p.ns != nil {
+	if s.Routes, s.RouteErr = nil, errNoEntry; p.ns != nil {
 		s.Routes, s.RouteErr = routesIn(p.ns)
 	}
 	if parent, err := c.Host.LinkByIndex(a.ParentIndex); err == nil {

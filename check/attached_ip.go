@@ -12,51 +12,51 @@ import (
 	"berth/specs"
 )
 
-// addresses compares the link's addresses with the record. It ignores IPv6 addresses that
+// checkAddresses compares the link's addresses with the record. It ignores IPv6 addresses that
 // are link-local or router-given, which the kernel assigns.
-func (j *attached) addresses() {
+func (j *attached) checkAddresses() {
 	const check = "address"
 	if j.seen.AddrErr != nil {
-		j.warn(check, "run it as root", "not checked: %v", j.seen.AddrErr)
+		j.addWarn(check, "run it as root", "not checked: %v", j.seen.AddrErr)
 		return
 	}
 	before := len(j.lines)
 	for _, want := range j.Addresses {
-		j.address(want)
+		j.checkAddress(want)
 	}
 	_, extra := drift.Addresses(j.Attachment, j.seen.Addresses)
 	for _, has := range extra {
-		j.fail(check, j.fix("addr del %s dev %s", has, j.Interface),
+		j.addFail(check, j.nsenterCommand("addr del %s dev %s", has, j.Interface),
 			"%s is there and not recorded: another container may get it", has)
 	}
 	if len(j.lines) == before {
-		j.pass(check, "%s", cmp.Or(prefixes(j.Addresses), "none, as recorded"))
+		j.addPass(check, "%s", cmp.Or(prefixesText(j.Addresses), "none, as recorded"))
 	}
 }
 
-// address checks for one recorded address; a pass gives no line.
-func (j *attached) address(want netip.Prefix) {
+// checkAddress checks for one recorded address; a pass gives no line.
+func (j *attached) checkAddress(want netip.Prefix) {
 	const check = "address"
 	i := slices.IndexFunc(j.seen.Addresses, func(a network.AddressInfo) bool { return a.Prefix == want })
 	switch {
 	case i < 0:
-		j.fail(check, j.fix("addr add %s dev %s", want, j.Interface), "%s is recorded and not there", want)
+		j.addFail(check, j.nsenterCommand("addr add %s dev %s", want, j.Interface), "%s is recorded and not there", want)
 	case j.seen.Addresses[i].DADFailed:
-		j.fail(check, "find who else has it (ndisc6, the router's neighbour table), then "+j.restart(),
+		j.addFail(check, "find who else has it (ndisc6, the router's neighbour table), then "+j.restartText(),
 			"%s is in use by another host: duplicate address detection failed", want)
 	case j.seen.Addresses[i].Tentative:
-		j.fail(check, "wait a second and check again; a parent without link keeps it so", "%s is tentative: the kernel still probes for it", want)
+		j.addFail(check, "wait a second and check again; a parent without link keeps it so", "%s is tentative: the kernel still probes for it", want)
 	}
 }
 
-// routes checks for the recorded routes; the container may add others.
-func (j *attached) routes() {
+// checkRoutes checks for the recorded routes; the container may add others.
+func (j *attached) checkRoutes() {
 	const check = "routes"
 	if len(j.wantedRoutes()) == 0 {
 		return
 	}
 	if j.seen.RouteErr != nil {
-		j.warn(check, "start a process in the container, and check again", "not checked: %v", j.seen.RouteErr)
+		j.addWarn(check, "start a process in the container, and check again", "not checked: %v", j.seen.RouteErr)
 		return
 	}
 	var there []string
@@ -66,10 +66,10 @@ func (j *attached) routes() {
 			there = append(there, text)
 			continue
 		}
-		j.fail(check, j.fix("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "no route %s%s", text, j.instead(route))
+		j.addFail(check, j.nsenterCommand("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "no route %s%s", text, j.presentRouteText(route))
 	}
 	if len(there) == len(j.wantedRoutes()) {
-		j.pass(check, "%s", strings.Join(there, ", "))
+		j.addPass(check, "%s", strings.Join(there, ", "))
 	}
 }
 
@@ -113,8 +113,8 @@ func (j *attached) onLink(via netip.Addr) string {
 	return " onlink"
 }
 
-// instead returns a text on the present route to the destination.
-func (j *attached) instead(want specs.Route) string {
+// presentRouteText returns a text on the present route to the destination.
+func (j *attached) presentRouteText(want specs.Route) string {
 	for _, r := range j.seen.Routes {
 		if r.To != want.To {
 			continue
@@ -135,7 +135,7 @@ func defaultOf(gw netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 }
 
-func prefixes(all []netip.Prefix) string {
+func prefixesText(all []netip.Prefix) string {
 	var words []string
 	for _, p := range all {
 		words = append(words, p.String())

@@ -20,9 +20,9 @@ type container struct {
 	a  *state.Attachment
 }
 
-// attach creates and records net1 with two addresses, a default route each, and a static
+// attachContainer creates and records net1 with two addresses, a default route each, and a static
 // one.
-func (h *host) attach(name string, last byte, mode specs.Mode) *container {
+func (h *host) attachContainer(name string, last byte, mode specs.Mode) *container {
 	h.Helper()
 	c := &container{host: h, ns: testnet.Namespace(h)}
 	testnet.Process(h, c.ns)
@@ -37,7 +37,7 @@ func (h *host) attach(name string, last byte, mode specs.Mode) *container {
 	}
 	c.a = &state.Attachment{
 		Containers: []string{name}, Network: "lan", Driver: specs.Macvlan, Mode: mode, Parent: "eth1", ParentIndex: parent.Index,
-		Interface: "net1", MAC: mac(last), MTU: 1500, Phase: specs.PhaseAttached,
+		Interface: "net1", MAC: testMAC(last), MTU: 1500, Phase: specs.PhaseAttached,
 		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, 64 + last}), 24), netip.MustParsePrefix("2001:db8::41/64")},
 		Gateways:  []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Routes:    []specs.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.2"), Metric: 7}},
@@ -45,14 +45,14 @@ func (h *host) attach(name string, last byte, mode specs.Mode) *container {
 	var errCookie, errID error
 	c.a.Cookie, errCookie = c.n.Cookie()
 	c.a.NSID, errID = h.c.Host.AssignNSID(c.n)
-	if err := errors.Join(errCookie, errID, c.make()); err != nil {
+	if err := errors.Join(errCookie, errID, c.makeInterface()); err != nil {
 		h.Fatal(err)
 	}
-	h.record(c.a)
+	h.putRecord(c.a)
 	return c
 }
 
-func (c *container) make() error {
+func (c *container) makeInterface() error {
 	a := c.a
 	info, err := c.c.Host.CreateLink(c.n, network.Link{
 		Name: a.Interface, ParentIndex: a.ParentIndex, Driver: a.Driver, Mode: a.Mode, MAC: a.MAC, MTU: a.MTU, Alias: a.Alias(),
@@ -77,15 +77,15 @@ func (c *container) make() error {
 	return err
 }
 
-// run runs ip(8) in the container, for each command separated by a semicolon.
-func (c *container) run(all string) {
+// runInside runs ip(8) in the container, for each command separated by a semicolon.
+func (c *container) runInside(all string) {
 	c.Helper()
 	for args := range strings.SplitSeq(all, ";") {
 		testnet.Run(c, c.ns, "ip", strings.Fields(args)...)
 	}
 }
 
-func (h *host) attached() []Line {
+func (h *host) attachedLines() []Line {
 	h.Helper()
 	lines, err := h.c.Attached(h.Context(), nil)
 	if err != nil {
@@ -118,10 +118,10 @@ func TestAttached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			box := h.attach("web", 1, specs.ModeBridge)
-			want(t, "as attached", h.attached(), "mode", Pass, "macvlan bridge")
-			box.run(c.change)
-			want(t, name, h.attached(), c.check, c.result, c.part)
+			box := h.attachContainer("web", 1, specs.ModeBridge)
+			wantLine(t, "as attached", h.attachedLines(), "mode", Pass, "macvlan bridge")
+			box.runInside(c.change)
+			wantLine(t, name, h.attachedLines(), c.check, c.result, c.part)
 		})
 	}
 }
@@ -131,13 +131,13 @@ func TestAttachedDown(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	box := h.attach("web", 1, specs.ModeBridge)
-	box.run("link set net1 down")
-	lines := h.attached()
-	if got := find(t, lines, "up"); got.Result != Fail || !strings.Contains(got.Remedy, "nsenter -t ") {
+	box := h.attachContainer("web", 1, specs.ModeBridge)
+	box.runInside("link set net1 down")
+	lines := h.attachedLines()
+	if got := mustFindLine(t, lines, "up"); got.Result != Fail || !strings.Contains(got.Remedy, "nsenter -t ") {
 		t.Errorf("down: %+v", got)
 	}
-	if got := find(t, lines, "MAC"); got.Result != Pass {
+	if got := mustFindLine(t, lines, "MAC"); got.Result != Pass {
 		t.Errorf("down: %+v", got)
 	}
 }
@@ -146,17 +146,17 @@ func TestAttachedParent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	h.attach("web", 1, specs.ModeVEPA)
-	h.ip("link set eth1 down")
-	want(t, "parent down", h.attached(), "up", Fail, "its parent eth1 is down")
-	h.ip("link set eth1 up")
-	h.ip("link set eth1 down")
-	h.ip("link set eth1 name lan0")
-	h.ip("link set lan0 up")
-	testnet.Eventually(t, "the interface has carrier again", func() bool { return find(t, h.attached(), "up").Result == Pass })
-	want(t, "parent renamed", h.attached(), "parent", Pass, "eth1, by now named lan0")
-	h.ip("link del lan0")
-	want(t, "parent gone", h.attached(), "interface", Fail, "deleted or renamed")
+	h.attachContainer("web", 1, specs.ModeVEPA)
+	h.runIP("link set eth1 down")
+	wantLine(t, "parent down", h.attachedLines(), "up", Fail, "its parent eth1 is down")
+	h.runIP("link set eth1 up")
+	h.runIP("link set eth1 down")
+	h.runIP("link set eth1 name lan0")
+	h.runIP("link set lan0 up")
+	testnet.Eventually(t, "the interface has carrier again", func() bool { return mustFindLine(t, h.attachedLines(), "up").Result == Pass })
+	wantLine(t, "parent renamed", h.attachedLines(), "parent", Pass, "eth1, by now named lan0")
+	h.runIP("link del lan0")
+	wantLine(t, "parent gone", h.attachedLines(), "interface", Fail, "deleted or renamed")
 }
 
 // TestAttachedPassthru: in passthru mode the container may choose its MAC, and its MTU is
@@ -165,24 +165,24 @@ func TestAttachedPassthru(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	box := h.attach("web", 1, specs.ModePassthru)
-	box.run("link set net1 address 02:00:5e:00:53:99")
-	want(t, "its own MAC", h.attached(), "MAC", Pass, "02:00:5e:00:53:99")
-	h.ip("link set eth1 mtu 1400")
-	want(t, "the parent's MTU lowered", h.attached(), "MTU", Fail, "is 1400, recorded is 1500")
+	box := h.attachContainer("web", 1, specs.ModePassthru)
+	box.runInside("link set net1 address 02:00:5e:00:53:99")
+	wantLine(t, "its own MAC", h.attachedLines(), "MAC", Pass, "02:00:5e:00:53:99")
+	h.runIP("link set eth1 mtu 1400")
+	wantLine(t, "the parent's MTU lowered", h.attachedLines(), "MTU", Fail, "is 1400, recorded is 1500")
 }
 
 func TestAttachedDuplicate(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	box := h.attach("web", 1, specs.ModeBridge)
+	box := h.attachContainer("web", 1, specs.ModeBridge)
 	testnet.Address(t, h.lan, "port", "2001:db8::42/64")
 	box.a.Addresses = append(box.a.Addresses, netip.MustParsePrefix("2001:db8::42/64"))
-	h.record(box.a)
-	box.run("addr add 2001:db8::42/64 dev net1")
+	h.putRecord(box.a)
+	box.runInside("addr add 2001:db8::42/64 dev net1")
 	testnet.Eventually(t, "duplicate address detection fails", func() bool {
-		got := find(t, h.attached(), "address")
+		got := mustFindLine(t, h.attachedLines(), "address")
 		return got.Result == Fail && strings.Contains(got.Message, "2001:db8::42/64 is in use by another host")
 	})
 }
@@ -193,10 +193,10 @@ func TestAttachedNamespaces(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	box := h.attach("web", 1, specs.ModeBridge)
+	box := h.attachContainer("web", 1, specs.ModeBridge)
 	quiet := &state.Attachment{
 		Cookie: box.a.Cookie + 1<<40, NSID: box.a.NSID, Containers: []string{"quiet"}, Driver: specs.Macvlan, Mode: specs.ModeBridge,
-		Parent: "eth1", ParentIndex: box.a.ParentIndex, Interface: "net2", MAC: mac(2), MTU: 1500, Phase: specs.PhaseAttached,
+		Parent: "eth1", ParentIndex: box.a.ParentIndex, Interface: "net2", MAC: testMAC(2), MTU: 1500, Phase: specs.PhaseAttached,
 		Routes: []specs.Route{{To: netip.MustParsePrefix("203.0.113.0/24")}},
 	}
 	if _, err := h.c.Host.CreateLink(box.n, network.Link{
@@ -204,22 +204,22 @@ func TestAttachedNamespaces(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	box.run("link set net2 up")
-	h.record(quiet)
-	want(t, "no way in", h.attached(), "routes", Warn, "no process and no name leads into the namespace")
+	box.runInside("link set net2 up")
+	h.putRecord(quiet)
+	wantLine(t, "no way in", h.attachedLines(), "routes", Warn, "no process and no name leads into the namespace")
 	only, err := h.c.Attached(t.Context(), func(a *state.Attachment) bool { return a.Containers[0] == "web" })
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "only the one that is wanted", only, "routes", Pass, "default")
+	wantLine(t, "only the one that is wanted", only, "routes", Pass, "default")
 	dead := *box.a
 	dead.Cookie, dead.NSID, dead.Containers = 7, 1<<20, []string{"dead"}
-	h.record(&dead)
+	h.putRecord(&dead)
 	only, err = h.c.Attached(t.Context(), func(a *state.Attachment) bool { return a.Containers[0] == "dead" })
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "dead", only, "interface", Fail, "its namespace is dead")
+	wantLine(t, "dead", only, "interface", Fail, "its namespace is dead")
 }
 
 // TestAttachedReusedID: an ID that was reused for another namespace leads to another link.
@@ -227,15 +227,15 @@ func TestAttachedReusedID(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	now := h.attach("now", 1, specs.ModeBridge)
+	now := h.attachContainer("now", 1, specs.ModeBridge)
 	before := *now.a
-	before.Cookie, before.Containers, before.MAC = now.a.Cookie-1<<40, []string{"before"}, mac(9)
-	h.record(&before)
-	want(t, "two of one id", h.attached(), "interface", Fail, "its namespace is dead")
+	before.Cookie, before.Containers, before.MAC = now.a.Cookie-1<<40, []string{"before"}, testMAC(9)
+	h.putRecord(&before)
+	wantLine(t, "two of one id", h.attachedLines(), "interface", Fail, "its namespace is dead")
 }
 
 func TestAttachedNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	want(t, "nothing", h.attached(), "attached", Pass, "nothing")
+	wantLine(t, "nothing", h.attachedLines(), "attached", Pass, "nothing")
 }

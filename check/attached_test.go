@@ -23,7 +23,7 @@ func goodAttached() attachedCase {
 	gw, gw6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	a := &state.Attachment{
 		Cookie: 5, NSID: 1, Containers: []string{"3f2a91"}, Network: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge,
-		Parent: "eth1", ParentIndex: 2, Interface: "net1", LinkIndex: 7, MAC: mac(1), MTU: 1500,
+		Parent: "eth1", ParentIndex: 2, Interface: "net1", LinkIndex: 7, MAC: testMAC(1), MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.65/24"), netip.MustParsePrefix("2001:db8::41/64")},
 		Gateways:  []netip.Addr{gw, gw6},
 		Routes:    []specs.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.2"), Metric: 7}},
@@ -32,7 +32,7 @@ func goodAttached() attachedCase {
 	return attachedCase{a, Seen{
 		Link: &network.LinkInfo{
 			Index: 7, Name: "net1", Alias: a.Alias(), Kind: "macvlan", Driver: specs.Macvlan, Mode: specs.ModeBridge,
-			MAC: mac(1), MTU: 1500, ParentIndex: 2, Up: true, Carrier: true,
+			MAC: testMAC(1), MTU: 1500, ParentIndex: 2, Up: true, Carrier: true,
 		},
 		Addresses: []network.AddressInfo{
 			{Index: 7, Prefix: a.Addresses[0], Permanent: true},
@@ -53,9 +53,9 @@ func goodAttached() attachedCase {
 func judgeCase(c attachedCase) []Line { return judgeAttached("web", c.Attachment, c.seen, now) }
 
 func TestJudgeAttached(t *testing.T) {
-	vary(t, "attached", goodAttached, judgeCase, []variation[attachedCase]{
+	goldenVariations(t, "attached", goodAttached, judgeCase, []variation[attachedCase]{
 		{"another mode", "mode", Fail, func(c *attachedCase) { c.seen.Link.Mode = specs.ModePrivate }},
-		{"another MAC", "MAC", Fail, func(c *attachedCase) { c.seen.Link.MAC = mac(9) }},
+		{"another MAC", "MAC", Fail, func(c *attachedCase) { c.seen.Link.MAC = testMAC(9) }},
 		{"another MTU", "MTU", Fail, func(c *attachedCase) { c.seen.Link.MTU = 1400 }},
 		{"the parent's MTU was lowered", "MTU", Fail, func(c *attachedCase) { c.seen.Link.MTU, c.seen.Parent.MTU = 1400, 1400 }},
 		{"down", "up", Fail, func(c *attachedCase) { c.seen.Link.Up = false }},
@@ -78,15 +78,15 @@ func TestJudgeAttached(t *testing.T) {
 		{"another default route", "routes", Fail, func(c *attachedCase) { c.seen.Routes[0].Via = netip.MustParseAddr("192.0.2.254") }},
 		{"default route elsewhere", "routes", Fail, func(c *attachedCase) { c.seen.Routes[1].Index = 3 }},
 		{"route with another metric", "routes", Fail, func(c *attachedCase) { c.seen.Routes[2].Metric = 8 }},
-		{"routes unread", "routes", Warn, func(c *attachedCase) { c.seen.Routes, c.seen.RouteErr = nil, errNoWay }},
-		{"no process known", "MAC", Fail, func(c *attachedCase) { c.seen.PID, c.seen.Link.MAC = 0, mac(9) }},
+		{"routes unread", "routes", Warn, func(c *attachedCase) { c.seen.Routes, c.seen.RouteErr = nil, errNoEntry }},
+		{"no process known", "MAC", Fail, func(c *attachedCase) { c.seen.PID, c.seen.Link.MAC = 0, testMAC(9) }},
 	})
 }
 
 // TestJudgeAttachedAbsent requires one line with the reason if there is nothing to compare.
 func TestJudgeAttachedAbsent(t *testing.T) {
 	judge := func(c attachedCase) []Line { return judgeCase(c)[:1] }
-	vary(t, "attached_absent", func() attachedCase {
+	goldenVariations(t, "attached_absent", func() attachedCase {
 		c := goodAttached()
 		c.Phase, c.Created = specs.PhaseAttaching, now.Add(-time.Second)
 		return c
@@ -98,7 +98,7 @@ func TestJudgeAttachedAbsent(t *testing.T) {
 			c.seen = Seen{Err: fmt.Errorf("find interface: %w", network.ErrNoNamespace)}
 		}},
 		{"id used again", "interface", Fail, func(c *attachedCase) {
-			c.Phase, c.seen.Link.Alias, c.seen.Link.MAC = specs.PhaseAttached, "berth:0000000000000006/net1", mac(2)
+			c.Phase, c.seen.Link.Alias, c.seen.Link.MAC = specs.PhaseAttached, "berth:0000000000000006/net1", testMAC(2)
 		}},
 		{"no such interface", "interface", Fail, func(c *attachedCase) { c.Phase, c.seen = specs.PhaseAttached, Seen{} }},
 		{"not permitted", "interface", Warn, func(c *attachedCase) {
@@ -112,17 +112,17 @@ func TestJudgeAttachedAllows(t *testing.T) {
 	for name, change := range map[string]func(*attachedCase){
 		"the parent's MAC of ipvlan": func(c *attachedCase) {
 			c.Driver, c.Mode, c.seen.Link.Driver, c.seen.Link.Mode, c.seen.Link.Flag = specs.IPvlan, specs.ModeL2, specs.IPvlan, specs.ModeL2, specs.FlagBridge
-			c.seen.Link.MAC = mac(9)
+			c.seen.Link.MAC = testMAC(9)
 		},
 		"a MAC of its own choice in passthru": func(c *attachedCase) {
-			c.Mode, c.seen.Link.Mode, c.seen.Link.MAC = specs.ModePassthru, specs.ModePassthru, mac(9)
+			c.Mode, c.seen.Link.Mode, c.seen.Link.MAC = specs.ModePassthru, specs.ModePassthru, testMAC(9)
 		},
 		"a default route with the network's metric": func(c *attachedCase) { c.seen.Routes[0].Metric = 50 },
 		"further routes": func(c *attachedCase) {
 			c.seen.Routes = append(c.seen.Routes, network.RouteInfo{To: netip.MustParsePrefix("203.0.113.0/24"), Index: 7})
 		},
 		"no address and no route": func(c *attachedCase) {
-			c.Addresses, c.Gateways, c.Routes, c.seen.Addresses, c.seen.Routes, c.seen.RouteErr = nil, nil, nil, nil, nil, errNoWay
+			c.Addresses, c.Gateways, c.Routes, c.seen.Addresses, c.seen.Routes, c.seen.RouteErr = nil, nil, nil, nil, nil, errNoEntry
 		},
 	} {
 		c := goodAttached()
@@ -135,7 +135,7 @@ func TestJudgeAttachedAllows(t *testing.T) {
 	}
 	c := goodAttached()
 	c.Driver, c.Mode, c.seen.Link.Driver, c.seen.Link.Mode, c.seen.Link.Flag = specs.IPvlan, specs.ModeL2, specs.IPvlan, specs.ModeL2, specs.FlagPrivate
-	if got := find(t, judgeCase(c), "mode"); got.Result != Fail {
+	if got := mustFindLine(t, judgeCase(c), "mode"); got.Result != Fail {
 		t.Errorf("another flag of ipvlan: %+v", got)
 	}
 }

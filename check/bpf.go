@@ -27,13 +27,13 @@ type BPF struct {
 // gatherBPF loads a program of two instructions and closes it, and lists the tcx programs
 // of lo.
 func (c *Checker) gatherBPF(wanted string) BPF {
-	b := BPF{Program: features.HaveProgramType(ebpf.SchedCLS), Wanted: wanted, Pins: filesystem(c.Dirs.BPFFS)}
+	b := BPF{Program: features.HaveProgramType(ebpf.SchedCLS), Wanted: wanted, Pins: filesystemOf(c.Dirs.BPFFS)}
 	_, b.TCX = link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXIngress})
 	if errors.Is(b.TCX, unix.EINVAL) { // an unknown attach type
 		b.TCX = ebpf.ErrNotSupported
 	}
-	b.Clsact = [2]Module{c.module(release(), "sch_ingress"), c.module(release(), "cls_bpf")}
-	_, err := os.Stat(c.path("/sys/kernel/btf/vmlinux"))
+	b.Clsact = [2]Module{c.moduleState(kernelRelease(), "sch_ingress"), c.moduleState(kernelRelease(), "cls_bpf")}
+	_, err := os.Stat(c.underRoot("/sys/kernel/btf/vmlinux"))
 	b.BTF = err == nil
 	return b
 }
@@ -46,24 +46,24 @@ const loopback = 1
 func judgeBPF(r *report, b BPF) {
 	switch {
 	case b.Program == nil:
-		r.pass("BPF", "TC programs can be loaded")
+		r.addPass("BPF", "TC programs can be loaded")
 	case errors.Is(b.Program, fs.ErrPermission):
-		r.warn("BPF", "run it as root; where root gets this too, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
+		r.addWarn("BPF", "run it as root; where root gets this too, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
 			"not checked, bpf(2) is not permitted")
 	default:
-		r.warn("BPF", "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF",
+		r.addWarn("BPF", "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF",
 			"no TC program can be loaded, so nothing is counted: %v", b.Program)
 	}
 	judgeAttachKind(r, b)
 	if b.BTF {
-		r.pass("BTF", "of the kernel, there")
+		r.addPass("BTF", "of the kernel, there")
 	} else {
-		r.pass("BTF", "none of the kernel; berth does without")
+		r.addPass("BTF", "none of the kernel; berth does without")
 	}
 	if b.Pins.Magic == unix.BPF_FS_MAGIC {
-		r.pass("bpffs", "%s is on a BPF file system", b.Pins.Path)
+		r.addPass("bpffs", "%s is on a BPF file system", b.Pins.Path)
 	} else {
-		r.warn("bpffs", command("mount -t bpf bpf /sys/fs/bpf"), "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
+		r.addWarn("bpffs", commandText("mount -t bpf bpf /sys/fs/bpf"), "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
 	}
 }
 
@@ -76,18 +76,18 @@ func judgeAttachKind(r *report, b BPF) {
 	unknown := !clsact && b.Clsact[0].NoTree
 	switch {
 	case b.TCX == nil && b.Wanted != bpf.Clsact:
-		r.pass(check, "tcx")
+		r.addPass(check, "tcx")
 	case errors.Is(b.TCX, fs.ErrPermission):
-		r.warn(check, "run it as root", "not checked: %v", b.TCX)
+		r.addWarn(check, "run it as root", "not checked: %v", b.TCX)
 	case b.Wanted == bpf.TCX:
-		r.warn(check, `set agent.attach = "auto" in berth.toml, or use Linux 6.6 or later`,
+		r.addWarn(check, `set agent.attach = "auto" in berth.toml, or use Linux 6.6 or later`,
 			"berth.toml wants tcx, which this kernel has not: %v", b.TCX)
 	case clsact:
-		r.pass(check, "clsact")
+		r.addPass(check, "clsact")
 	case unknown:
-		r.warn(check, "see whether berthd starts", "clsact, if the kernel has it: there are no lists of its modules to tell")
+		r.addWarn(check, "see whether berthd starts", "clsact, if the kernel has it: there are no lists of its modules to tell")
 	default:
-		r.warn(check, "use Linux 6.6 or later, or a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
+		r.addWarn(check, "use Linux 6.6 or later, or a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
 			"neither tcx nor clsact is in this kernel, so nothing is counted")
 	}
 }
@@ -99,8 +99,8 @@ type Filesystem struct {
 	Err   error
 }
 
-// filesystem returns the file system of the nearest existing directory.
-func filesystem(path string) Filesystem {
+// filesystemOf returns the file system of the nearest existing directory.
+func filesystemOf(path string) Filesystem {
 	f := Filesystem{Path: path}
 	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
 		var st unix.Statfs_t

@@ -22,11 +22,11 @@ type Checker struct {
 	Name func(*state.Attachment) string // returns a container's name for a person; if nil, its ID is used
 }
 
-// path returns the path of a system file below Root.
-func (c *Checker) path(absolute string) string { return filepath.Join("/", c.Root, absolute) }
+// underRoot returns the path of a system file below Root.
+func (c *Checker) underRoot(absolute string) string { return filepath.Join("/", c.Root, absolute) }
 
-// name returns a container's name for messages.
-func (c *Checker) name(a *state.Attachment) string {
+// nameOf returns a container's name for messages.
+func (c *Checker) nameOf(a *state.Attachment) string {
 	if c.Name != nil {
 		return c.Name(a)
 	}

@@ -29,18 +29,18 @@ type Directories struct {
 func (c *Checker) gatherDirs() Directories {
 	config := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"), filepath.Join(c.Dirs.Config, "networks.d")}
 	more, _ := filepath.Glob(filepath.Join(c.Dirs.Config, "networks.d", "*.toml")) // the pattern is well formed
-	d := Directories{StateFS: filesystem(c.Dirs.State)}
+	d := Directories{StateFS: filesystemOf(c.Dirs.State)}
 	for _, path := range append(config, more...) {
-		d.Config = append(d.Config, lookAt(path))
+		d.Config = append(d.Config, examineFile(path))
 	}
 	for _, path := range []string{c.Dirs.State, filepath.Join(c.Dirs.State, "state")} {
-		d.State = append(d.State, lookAt(path))
+		d.State = append(d.State, examineFile(path))
 	}
 	return d
 }
 
-// lookAt examines one file, but not the directories above it.
-func lookAt(path string) File {
+// examineFile examines one file, but not the directories above it.
+func examineFile(path string) File {
 	f := File{Path: path}
 	var link, st unix.Stat_t
 	err := errors.Join(unix.Lstat(path, &link), unix.Stat(path, &st))
@@ -49,16 +49,16 @@ func lookAt(path string) File {
 	}
 	if f.Exists, f.Err = true, err; err == nil {
 		f.Link = link.Mode&unix.S_IFMT == unix.S_IFLNK
-		f.Unsafe = unsafe(&st)
+		f.Unsafe = unsafeReason(&st)
 		f.Exec = st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
 	}
 	return f
 }
 
-// lookAbove examines a directory above an examined file. With the sticky bit no user can
+// examineAbove examines a directory above an examined file. With the sticky bit no user can
 // replace another's files there, so it may be open to all.
-func lookAbove(path string) File {
-	f := lookAt(path)
+func examineAbove(path string) File {
+	f := examineFile(path)
 	var st unix.Stat_t
 	if f.Unsafe != "" && unix.Stat(path, &st) == nil && st.Uid == 0 && st.Mode&unix.S_ISVTX != 0 {
 		f.Unsafe = ""
@@ -66,9 +66,9 @@ func lookAbove(path string) File {
 	return f
 }
 
-// unsafe returns why other users than root could change a file, or create one in a
+// unsafeReason returns why other users than root could change a file, or create one in a
 // directory.
-func unsafe(st *unix.Stat_t) string {
+func unsafeReason(st *unix.Stat_t) string {
 	switch {
 	case st.Uid != 0:
 		return fmt.Sprintf("belongs to user %d", st.Uid)
@@ -82,17 +82,17 @@ func unsafe(st *unix.Stat_t) string {
 func judgeDirs(r *report, d Directories) {
 	switch {
 	case d.StateFS.Err != nil:
-		r.warn("state on", "run it as root", "not checked: %v", d.StateFS.Err)
+		r.addWarn("state on", "run it as root", "not checked: %v", d.StateFS.Err)
 	case d.StateFS.Magic == unix.TMPFS_MAGIC || d.StateFS.Magic == unix.RAMFS_MAGIC:
-		r.pass("state on", "tmpfs: %s", d.StateFS.Path)
+		r.addPass("state on", "tmpfs: %s", d.StateFS.Path)
 	default:
-		r.warn("state on", "mount a tmpfs at /run, or let --state name a directory on one",
+		r.addWarn("state on", "mount a tmpfs at /run, or let --state name a directory on one",
 			"%s is not on tmpfs: it works, and what is recorded there is set aside after a restart", d.StateFS.Path)
 	}
 	judgeFiles(r, "config", "not there, so all has its default", d.Config)
 	for _, f := range d.State {
 		if f.Link { // hook and agent follow no link there
-			r.fail("state", "let --state name the directory itself", "%s is a symbolic link", f.Path)
+			r.addFail("state", "let --state name the directory itself", "%s is a symbolic link", f.Path)
 			return
 		}
 	}
@@ -106,17 +106,17 @@ func judgeFiles(r *report, check, none string, files []File) {
 		exist = exist || f.Exists
 		switch {
 		case f.Err != nil:
-			r.warn(check, "run it as root", "not checked: %v", f.Err)
+			r.addWarn(check, "run it as root", "not checked: %v", f.Err)
 			return
 		case f.Exists && f.Unsafe != "":
-			r.fail(check, "after a look at what is in it: "+command("chown root: %[1]s && chmod go-w %[1]s", f.Path),
+			r.addFail(check, "after a look at what is in it: "+commandText("chown root: %[1]s && chmod go-w %[1]s", f.Path),
 				"%s %s: others than root decide what is done as root", f.Path, f.Unsafe)
 			return
 		}
 	}
 	if !exist {
-		r.pass(check, "%s: %s", files[0].Path, none)
+		r.addPass(check, "%s: %s", files[0].Path, none)
 		return
 	}
-	r.pass(check, "%s: only root can change it", files[0].Path)
+	r.addPass(check, "%s: only root can change it", files[0].Path)
 }

@@ -48,10 +48,10 @@ func (c *Checker) Engines() []Line {
 
 func (c *Checker) gatherEngines() (all []Engine) {
 	for _, e := range engines {
-		if c.executable(e.executable) == "" {
+		if c.findExecutable(e.executable) == "" {
 			continue
 		}
-		found := Engine{Name: e.name, Files: c.naming(slices.Concat(e.files, cdiFiles)), HooksDirs: e.hooksDirs}
+		found := Engine{Name: e.name, Files: c.filesNamingBerth(slices.Concat(e.files, cdiFiles)), HooksDirs: e.hooksDirs}
 		if e.name == podman {
 			c.readContainersConf(&found)
 		}
@@ -63,10 +63,10 @@ func (c *Checker) gatherEngines() (all []Engine) {
 	return all
 }
 
-// naming returns the files that match some patterns and name berth's programs.
-func (c *Checker) naming(patterns []string) (files []string) {
+// filesNamingBerth returns the files that match some patterns and name berth's programs.
+func (c *Checker) filesNamingBerth(patterns []string) (files []string) {
 	for _, pattern := range patterns {
-		found, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
+		found, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, file := range found {
 			if text, err := os.ReadFile(file); err == nil && namesBerth(string(text)) {
 				files = append(files, file)
@@ -80,11 +80,11 @@ func namesBerth(text string) bool {
 	return strings.Contains(text, "berth-hook") || strings.Contains(text, "berth-runtime")
 }
 
-// executable returns the path of a program, or "" if there is none.
-func (c *Checker) executable(name string) string {
+// findExecutable returns the path of a program, or "" if there is none.
+func (c *Checker) findExecutable(name string) string {
 	for _, dir := range c.Path {
 		path := filepath.Join(dir, name)
-		if lookAt(path).Exec {
+		if examineFile(path).Exec {
 			return path
 		}
 	}
@@ -94,7 +94,7 @@ func (c *Checker) executable(name string) string {
 // judgeEngines reports which engines run berth-hook.
 func judgeEngines(r *report, all []Engine) {
 	if len(all) == 0 {
-		r.warn("engine", "install podman, docker, containerd with nerdctl, or CRI-O", "none found")
+		r.addWarn("engine", "install podman, docker, containerd with nerdctl, or CRI-O", "none found")
 	}
 	for _, e := range all {
 		judgeEngine(r, e)
@@ -103,28 +103,28 @@ func judgeEngines(r *report, all []Engine) {
 
 func judgeEngine(r *report, e Engine) {
 	for _, b := range e.Broken {
-		r.fail(e.Name, "correct or remove that file", "it starts nothing: %s: %v", b.File, b.Err)
+		r.addFail(e.Name, "correct or remove that file", "it starts nothing: %s: %v", b.File, b.Err)
 	}
 	for _, h := range e.Hooks {
 		if missing := missingStages(h.Stages); missing != "" {
-			r.fail(e.Name, `let its stages be ["createRuntime", "poststop"]`, "%s has no stage %s", h.File, missing)
+			r.addFail(e.Name, `let its stages be ["createRuntime", "poststop"]`, "%s has no stage %s", h.File, missing)
 			return
 		}
 	}
 	switch {
 	case len(e.Unread) > 0 && len(e.Hooks) == 0:
-		r.warn(e.Name, e.install(), "%s is ignored: %s reads %s only where hooks_dir or --hooks-dir says so",
+		r.addWarn(e.Name, e.installText(), "%s is ignored: %s reads %s only where hooks_dir or --hooks-dir says so",
 			e.Unread[0], e.Name, filepath.Dir(e.Unread[0]))
 	case len(e.Files) > 0:
-		r.pass(e.Name, "told by %s", strings.Join(e.Files, ", "))
+		r.addPass(e.Name, "told by %s", strings.Join(e.Files, ", "))
 	default:
-		r.warn(e.Name, e.install(), "nothing tells it to run berth-hook, so it ignores berth's annotations")
+		r.addWarn(e.Name, e.installText(), "nothing tells it to run berth-hook, so it ignores berth's annotations")
 	}
 }
 
-// install returns a text on how to make the engine run berth-hook.
-func (e Engine) install() string {
-	return command("berth install --engine %s", strings.ReplaceAll(strings.ToLower(e.Name), "-", ""))
+// installText returns a text on how to make the engine run berth-hook.
+func (e Engine) installText() string {
+	return commandText("berth install --engine %s", strings.ReplaceAll(strings.ToLower(e.Name), "-", ""))
 }
 
 // missingStages returns the missing stage, without which a hook does half of its work, or "".

@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// root creates a directory tree that stands for /.
-func root(t *testing.T, files map[string]string) string {
+// makeRoot creates a directory tree that stands for /.
+func makeRoot(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -27,8 +27,8 @@ func root(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func TestModule(t *testing.T) {
-	c := &Checker{Root: root(t, map[string]string{
+func TestModuleState(t *testing.T) {
+	c := &Checker{Root: makeRoot(t, map[string]string{
 		"lib/modules/6.1.0/modules.builtin": "kernel/net/sched/cls_bpf.ko\n",
 		"lib/modules/6.1.0/modules.dep": "kernel/drivers/net/macvlan.ko.zst:\nkernel/net/8021q/8021q.ko: kernel/net/802/garp.ko\n" +
 			"kernel/net/sched/sch-ingress.ko.xz:\nkernel/drivers/net/macvtap.ko: kernel/drivers/net/macvlan.ko.zst\n",
@@ -43,18 +43,18 @@ func TestModule(t *testing.T) {
 		{Name: "garp"},
 		{Name: "ipvlan"},
 	} {
-		if got := c.module("6.1.0", want.Name); got != want {
+		if got := c.moduleState("6.1.0", want.Name); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
-	c.Root = root(t, map[string]string{"proc/sys/kernel/modules_disabled": "1\n"})
-	if got, want := c.module("6.1.0", "macvlan"), (Module{Name: "macvlan", NoTree: true, Locked: true}); got != want {
+	c.Root = makeRoot(t, map[string]string{"proc/sys/kernel/modules_disabled": "1\n"})
+	if got, want := c.moduleState("6.1.0", "macvlan"), (Module{Name: "macvlan", NoTree: true, Locked: true}); got != want {
 		t.Errorf("without modules: %+v, want %+v", got, want)
 	}
 }
 
 func TestDMI(t *testing.T) {
-	c := &Checker{Root: root(t, map[string]string{"sys/class/dmi/id/sys_vendor": "QEMU\n", "sys/class/dmi/id/product_name": "Standard PC\n"})}
+	c := &Checker{Root: makeRoot(t, map[string]string{"sys/class/dmi/id/sys_vendor": "QEMU\n", "sys/class/dmi/id/product_name": "Standard PC\n"})}
 	if got, want := c.gatherDMI(), (DMI{Vendor: "QEMU", Product: "Standard PC"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -62,7 +62,7 @@ func TestDMI(t *testing.T) {
 
 func TestGatherEngines(t *testing.T) {
 	const hooks = `{"version": "1.0.0", "hook": {"path": "/usr/local/bin/berth-hook"}, "stages": ["createRuntime"]}`
-	dir := root(t, map[string]string{
+	dir := makeRoot(t, map[string]string{
 		"bin/podman": "", "bin/containerd": "", "bin/dockerd": "", "bin/crun": "",
 		"etc/containers/oci/hooks.d/berth.json":       "not read by podman",
 		"usr/share/containers/oci/hooks.d/berth.json": hooks,
@@ -89,7 +89,7 @@ func TestGatherEngines(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := c.runtimes(); len(got) != 1 || got[0] != dir+"/bin/crun" {
+	if got := c.findRuntimes(); len(got) != 1 || got[0] != dir+"/bin/crun" {
 		t.Errorf("runtimes: %q", got)
 	}
 	if err := os.Chmod(dir+"/bin/dockerd", 0o755); err != nil {
@@ -101,7 +101,7 @@ func TestGatherEngines(t *testing.T) {
 }
 
 func TestGatherHookFiles(t *testing.T) {
-	dir := root(t, map[string]string{"bin/berth-hook": ""})
+	dir := makeRoot(t, map[string]string{"bin/berth-hook": ""})
 	c := &Checker{Path: []string{dir + "/none", dir + "/bin"}}
 	found := c.gatherHookFiles(nil)
 	if len(found) != 1 || found[0].Path != dir+"/bin/berth-hook" || !found[0].Exec || found[0].Named != "" {
@@ -116,9 +116,9 @@ func TestGatherHookFiles(t *testing.T) {
 	}
 }
 
-func TestLookAt(t *testing.T) {
+func TestExamineFile(t *testing.T) {
 	testnet.Need(t, testnet.Root) // to create files of another user
-	dir := root(t, map[string]string{"mine": "", "shared": "", "theirs": ""})
+	dir := makeRoot(t, map[string]string{"mine": "", "shared": "", "theirs": ""})
 	for name, mode := range map[string]os.FileMode{"mine": 0o755, "shared": 0o664, "theirs": 0o600} {
 		if err := os.Chmod(dir+"/"+name, mode); err != nil {
 			t.Fatal(err)
@@ -145,44 +145,44 @@ func TestLookAt(t *testing.T) {
 		"gone":   {},
 	} {
 		want.Path = dir + "/" + name
-		if got := lookAt(want.Path); got != want {
+		if got := examineFile(want.Path); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
 }
 
-// TestLookAbove: root's files in a directory with the sticky bit stay root's, so a program
+// TestExamineAbove: root's files in a directory with the sticky bit stay root's, so a program
 // may be below one.
-func TestLookAbove(t *testing.T) {
+func TestExamineAbove(t *testing.T) {
 	testnet.Need(t, testnet.Root)
-	dir := root(t, map[string]string{"sticky/berth-hook": "", "shared/berth-hook": ""})
+	dir := makeRoot(t, map[string]string{"sticky/berth-hook": "", "shared/berth-hook": ""})
 	for name, mode := range map[string]os.FileMode{"sticky": 0o777 | os.ModeSticky, "shared": 0o777} {
 		if err := os.Chmod(dir+"/"+name, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c := new(Checker)
-	if h := c.lookAtHook(dir+"/sticky/berth-hook", ""); h.Above[0].Unsafe != "" {
+	if h := c.examineHook(dir+"/sticky/berth-hook", ""); h.Above[0].Unsafe != "" {
 		t.Errorf("a sticky directory: %+v", h.Above[0])
 	}
-	if h := c.lookAtHook(dir+"/shared/berth-hook", ""); h.Above[0].Unsafe != "has mode 0777" {
+	if h := c.examineHook(dir+"/shared/berth-hook", ""); h.Above[0].Unsafe != "has mode 0777" {
 		t.Errorf("a shared directory: %+v", h.Above[0])
 	}
 }
 
 func TestFilesystem(t *testing.T) {
 	dir := t.TempDir()
-	there, missing := filesystem(dir), filesystem(dir+"/a/b")
+	there, missing := filesystemOf(dir), filesystemOf(dir+"/a/b")
 	if there.Err != nil || missing.Err != nil || there.Magic != missing.Magic || there.Magic == 0 {
 		t.Errorf("of a directory %+v, of one to be made in it %+v", there, missing)
 	}
-	if proc := filesystem("/proc/self"); proc.Magic == there.Magic {
+	if proc := filesystemOf("/proc/self"); proc.Magic == there.Magic {
 		t.Errorf("/proc and %s are told to be one kind: %+v", dir, proc)
 	}
 }
 
 func TestGatherDirs(t *testing.T) {
-	dir := root(t, map[string]string{"etc/networks.d/lan.toml": "", "etc/networks.d/.lan.toml.swp": "", "run/state/berth.db": ""})
+	dir := makeRoot(t, map[string]string{"etc/networks.d/lan.toml": "", "etc/networks.d/.lan.toml.swp": "", "run/state/berth.db": ""})
 	c := &Checker{Dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run"}}
 	d := c.gatherDirs()
 	var got []string

@@ -21,10 +21,10 @@ type variation[F any] struct {
 	change func(*F)
 }
 
-// vary compares a judge's lines with its golden file. Good facts give only passes. Each
+// goldenVariations compares a judge's lines with its golden file. Good facts give only passes. Each
 // variation changes the lines of its own check and of no other, so each case in which a
 // check fires is also tested against all others.
-func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line, all []variation[F]) {
+func goldenVariations[F any](t *testing.T, file string, good func() F, judge func(F) []Line, all []variation[F]) {
 	t.Helper()
 	base := judge(good())
 	for _, l := range base {
@@ -33,13 +33,13 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 		}
 	}
 	var b strings.Builder
-	section(t, &b, "good", base)
+	writeSection(t, &b, "good", base)
 	for _, v := range all {
 		facts := good()
 		v.change(&facts)
 		lines := judge(facts)
 		changed := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return slices.Contains(base, l) })
-		section(t, &b, v.name, changed)
+		writeSection(t, &b, v.name, changed)
 		if !slices.ContainsFunc(changed, func(l Line) bool { return l.Result == v.result }) {
 			t.Errorf("%s: no %s", v.name, v.result)
 		}
@@ -47,7 +47,7 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 			if l.Check != v.check || l.Result != v.result && l.Result != Pass {
 				t.Errorf("%s: %s of %q, want only %s of %q", v.name, l.Result, l.Check, v.result, v.check)
 			}
-			if prose := strings.Join(pieces(l.Remedy, 0), " "); aCommand.MatchString(prose) {
+			if prose := strings.Join(remedyPieces(l.Remedy, 0), " "); aCommand.MatchString(prose) {
 				t.Errorf("%s: a command that is not marked as one, and may be broken: %s", v.name, l.Remedy)
 			}
 			if (l.Remedy == "") != (l.Result == Pass) {
@@ -55,14 +55,14 @@ func vary[F any](t *testing.T, file string, good func() F, judge func(F) []Line,
 			}
 		}
 	}
-	golden(t, file, b.String())
+	compareGolden(t, file, b.String())
 }
 
 // aCommand matches the commands that a person would paste.
 var aCommand = regexp.MustCompile(`\b(ip (-d |link)|nsenter|berth (gc|ps|agent|network|host)|chown|chmod|install -|systemctl|mount -t|Set-VM)`)
 
-// pieces returns each second part of a remedy: from 0 its prose, from 1 its commands.
-func pieces(remedy string, from int) (all []string) {
+// remedyPieces returns each second part of a remedy: from 0 its prose, from 1 its commands.
+func remedyPieces(remedy string, from int) (all []string) {
 	for i, piece := range strings.Split(remedy, "`") {
 		if i%2 == from {
 			all = append(all, piece)
@@ -71,9 +71,9 @@ func pieces(remedy string, from int) (all []string) {
 	return all
 }
 
-// section writes lines as a person sees them. Only a command may exceed the line width, and
+// writeSection writes lines as a person sees them. Only a command may exceed the line width, and
 // it must stand alone on its line.
-func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
+func writeSection(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	t.Helper()
 	b.WriteString("== " + name + "\n")
 	var text strings.Builder
@@ -82,7 +82,7 @@ func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	}
 	var commands []string
 	for _, l := range lines {
-		commands = append(commands, pieces(l.Remedy, 1)...)
+		commands = append(commands, remedyPieces(l.Remedy, 1)...)
 	}
 	seen := make(map[string]bool)
 	for line := range strings.Lines(text.String()) {
@@ -100,7 +100,7 @@ func section(t *testing.T, b *strings.Builder, name string, lines []Line) {
 	b.WriteString(text.String())
 }
 
-func golden(t *testing.T, file, got string) {
+func compareGolden(t *testing.T, file, got string) {
 	t.Helper()
 	path := "testdata/" + file + ".golden"
 	if *update {
@@ -117,8 +117,8 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// on converts a judge that writes to a report.
-func on[F any](subject string, judge func(*report, F)) func(F) []Line {
+// reportOn converts a judge that writes to a report.
+func reportOn[F any](subject string, judge func(*report, F)) func(F) []Line {
 	return func(facts F) []Line {
 		r := &report{subject: subject}
 		judge(r, facts)

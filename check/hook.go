@@ -20,7 +20,7 @@ func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
 	for _, e := range all {
 		for _, h := range e.Hooks {
 			if !seen[h.Hook] {
-				hooks = append(hooks, c.lookAtHook(h.Hook, h.File))
+				hooks = append(hooks, c.examineHook(h.Hook, h.File))
 			}
 			seen[h.Hook] = true
 		}
@@ -33,22 +33,22 @@ func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
 		dirs = append([]string{filepath.Dir(self)}, dirs...)
 	}
 	for _, dir := range dirs {
-		if path := filepath.Join(dir, "berth-hook"); lookAt(path).Exec {
-			return []Hook{c.lookAtHook(path, "")}
+		if path := filepath.Join(dir, "berth-hook"); examineFile(path).Exec {
+			return []Hook{c.examineHook(path, "")}
 		}
 	}
 	return nil
 }
 
-// lookAtHook examines a program and all directories above it, with links resolved.
-func (c *Checker) lookAtHook(path, named string) Hook {
-	h := Hook{Path: path, Named: named, File: lookAt(path)}
+// examineHook examines a program and all directories above it, with links resolved.
+func (c *Checker) examineHook(path, named string) Hook {
+	h := Hook{Path: path, Named: named, File: examineFile(path)}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return h // File has the reason
 	}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
-		h.Above = append(h.Above, lookAbove(dir))
+		h.Above = append(h.Above, examineAbove(dir))
 		if dir == filepath.Dir(dir) {
 			return h
 		}
@@ -59,7 +59,7 @@ const installHook = "`install -o root -g root -m 0755 berth-hook /usr/local/bin/
 
 func judgeHooks(r *report, hooks []Hook) {
 	if len(hooks) == 0 {
-		r.warn("berth-hook", installHook, "not found beside berth or on PATH")
+		r.addWarn("berth-hook", installHook, "not found beside berth or on PATH")
 	}
 	for _, h := range hooks {
 		judgeHook(r, h)
@@ -71,32 +71,32 @@ func judgeHook(r *report, h Hook) {
 	const remedy = "name one that is root's, as this makes it: " + installHook
 	switch {
 	case !strings.HasPrefix(h.Path, "/"):
-		r.fail(check, "name it by its absolute path", "%s names %q", h.Named, h.Path)
+		r.addFail(check, "name it by its absolute path", "%s names %q", h.Named, h.Path)
 		return
 	case h.Err != nil:
-		r.warn(check, "run it as root", "not checked: %v", h.Err)
+		r.addWarn(check, "run it as root", "not checked: %v", h.Err)
 		return
 	case !h.Exists:
-		r.fail(check, remedy, "%s names %s, which is not there: no container with berth's annotations starts", h.Named, h.Path)
+		r.addFail(check, remedy, "%s names %s, which is not there: no container with berth's annotations starts", h.Named, h.Path)
 		return
 	case !h.Exec:
-		r.fail(check, command("chmod 0755 %s", h.Path), "%s cannot be executed", h.Path)
+		r.addFail(check, commandText("chmod 0755 %s", h.Path), "%s cannot be executed", h.Path)
 		return
 	}
 	for _, f := range append([]File{h.File}, h.Above...) {
 		if f.Unsafe != "" {
-			r.fail(check, remedy, "%s %s: others than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
+			r.addFail(check, remedy, "%s %s: others than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
 			return
 		}
 	}
-	r.pass(check, "%s, only root can change it", h.Path)
+	r.addPass(check, "%s, only root can change it", h.Path)
 }
 
 // judgeRuntimes checks for an OCI runtime, which runs the hooks.
 func judgeRuntimes(r *report, found []string) {
 	if len(found) == 0 {
-		r.warn("runtime", "install runc or crun", "neither runc nor crun found on PATH")
+		r.addWarn("runtime", "install runc or crun", "neither runc nor crun found on PATH")
 		return
 	}
-	r.pass("runtime", "%s", strings.Join(found, ", "))
+	r.addPass("runtime", "%s", strings.Join(found, ", "))
 }

@@ -57,7 +57,7 @@ func (c *Checker) gatherHooks(e *Engine) {
 }
 
 func (c *Checker) hookFiles(dir string) []string {
-	files, _ := filepath.Glob(filepath.Join(c.path(dir), "*.json")) // a missing directory has no files
+	files, _ := filepath.Glob(filepath.Join(c.underRoot(dir), "*.json")) // a missing directory has no files
 	return files
 }
 
@@ -79,7 +79,7 @@ func readHook(file string) (HookFile, error) {
 func (c *Checker) readContainersConf(e *Engine) {
 	var dirs podmanconf.HooksDirs
 	for _, pattern := range podmanconf.Files {
-		files, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
+		files, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			if err != nil {

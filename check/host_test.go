@@ -24,14 +24,14 @@ func goodKernel() Kernel {
 
 func TestJudgeKernel(t *testing.T) {
 	networks := []*specs.Network{{Name: "lan", Driver: specs.Macvlan, Parent: "eth1.100"}}
-	judge := on("host", func(r *report, k Kernel) { judgeKernel(r, k, needsOf(networks, map[string]bool{"eth1.100": true})) })
+	judge := reportOn("host", func(r *report, k Kernel) { judgeKernel(r, k, needsOf(networks, map[string]bool{"eth1.100": true})) })
 	lacks := func(i int, m Module) func(*Kernel) {
 		return func(k *Kernel) {
 			m.Name = k.Drivers[i].Module.Name
 			k.Drivers[i].Known, k.Drivers[i].Module = false, m
 		}
 	}
-	vary(t, "kernel", goodKernel, judge, []variation[Kernel]{
+	goldenVariations(t, "kernel", goodKernel, judge, []variation[Kernel]{
 		{"too old", "kernel", Fail, func(k *Kernel) {
 			k.Release, k.Old = "5.10.0", fmt.Errorf("%w: %w", network.ErrOldKernel, unix.ENOPROTOOPT)
 		}},
@@ -47,8 +47,8 @@ func TestJudgeKernel(t *testing.T) {
 	})
 }
 
-// TestNeeds: without networks macvlan is needed; an existing VLAN needs nothing more.
-func TestNeeds(t *testing.T) {
+// TestNeedsOf: without networks macvlan is needed; an existing VLAN needs nothing more.
+func TestNeedsOf(t *testing.T) {
 	if got := needsOf(nil, nil); got["macvlan"] == "" || got["ipvlan"] != "" || got["vlan"] != "" {
 		t.Errorf("without networks: %v", got)
 	}
@@ -64,7 +64,7 @@ func goodBPF() BPF {
 
 func TestJudgeBPF(t *testing.T) {
 	clsact := [2]Module{{Name: "sch_ingress", Loadable: true}, {Name: "cls_bpf", Builtin: true}}
-	vary(t, "bpf", goodBPF, on("host", judgeBPF), []variation[BPF]{
+	goldenVariations(t, "bpf", goodBPF, reportOn("host", judgeBPF), []variation[BPF]{
 		{"no BPF", "BPF", Warn, func(b *BPF) { b.Program = ebpf.ErrNotSupported }},
 		{"not permitted", "BPF", Warn, func(b *BPF) { b.Program = fmt.Errorf("load: %w", unix.EPERM) }},
 		{"no tcx", "attach by", Pass, func(b *BPF) { b.TCX, b.Clsact = ebpf.ErrNotSupported, clsact }},
@@ -87,7 +87,7 @@ func goodDirectories() Directories {
 }
 
 func TestJudgeDirs(t *testing.T) {
-	vary(t, "dirs", goodDirectories, on("host", judgeDirs), []variation[Directories]{
+	goldenVariations(t, "dirs", goodDirectories, reportOn("host", judgeDirs), []variation[Directories]{
 		{"on a disk", "state on", Warn, func(d *Directories) { d.StateFS.Magic = unix.EXT4_SUPER_MAGIC }},
 		{"another's", "state", Fail, func(d *Directories) { d.State[1].Unsafe = "belongs to user 1000" }},
 		{"a link", "state", Fail, func(d *Directories) { d.State[0].Link = true }},
@@ -108,7 +108,7 @@ func goodEngines() []Engine {
 }
 
 func TestJudgeEngines(t *testing.T) {
-	vary(t, "engines", goodEngines, on("host", judgeEngines), []variation[[]Engine]{
+	goldenVariations(t, "engines", goodEngines, reportOn("host", judgeEngines), []variation[[]Engine]{
 		{"podman not told", "podman", Warn, func(all *[]Engine) { (*all)[0].Files, (*all)[0].Hooks = nil, nil }},
 		{"podman told where it does not look", "podman", Warn, func(all *[]Engine) {
 			(*all)[0].Files, (*all)[0].Hooks, (*all)[0].Unread = []string{"/etc/cdi/berth.yaml"}, nil, []string{podmanconf.EtcHooksDir + "/berth.json"}
@@ -140,7 +140,7 @@ func goodHooks() []Hook {
 }
 
 func TestJudgeHooks(t *testing.T) {
-	vary(t, "hooks", goodHooks, on("host", judgeHooks), []variation[[]Hook]{
+	goldenVariations(t, "hooks", goodHooks, reportOn("host", judgeHooks), []variation[[]Hook]{
 		{"none", "berth-hook", Warn, func(all *[]Hook) { *all = nil }},
 		{"gone", "berth-hook", Fail, func(all *[]Hook) { (*all)[0].Exists = false }},
 		{"not executable", "berth-hook", Fail, func(all *[]Hook) { (*all)[0].Exec = false }},
@@ -150,7 +150,7 @@ func TestJudgeHooks(t *testing.T) {
 		{"not to be seen", "berth-hook", Warn, func(all *[]Hook) { (*all)[0].Err = fs.ErrPermission }},
 	})
 	runtimes := func() []string { return []string{"/usr/sbin/runc"} }
-	vary(t, "runtimes", runtimes, on("host", judgeRuntimes), []variation[[]string]{
+	goldenVariations(t, "runtimes", runtimes, reportOn("host", judgeRuntimes), []variation[[]string]{
 		{"none", "runtime", Warn, func(all *[]string) { *all = nil }},
 	})
 }
@@ -160,7 +160,7 @@ func goodAgent() Agent {
 }
 
 func TestJudgeAgent(t *testing.T) {
-	vary(t, "agent", goodAgent, on("host", judgeAgent), []variation[Agent]{
+	goldenVariations(t, "agent", goodAgent, reportOn("host", judgeAgent), []variation[Agent]{
 		{"none", "agent", Warn, func(a *Agent) { *a = Agent{Err: errors.New("no agent")} }},
 		{"none, still counting", "agent", Warn, func(a *Agent) { *a = Agent{Err: errors.New("no agent"), Pinned: 2} }},
 		{"half unpinned", "pins", Fail, func(a *Agent) { a.Missing = []string{"links/4-egress", "sources"} }},

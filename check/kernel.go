@@ -46,11 +46,11 @@ const vlanKind = "vlan"
 func judgeKernel(r *report, k Kernel, needs map[string]string) {
 	switch {
 	case errors.Is(k.Old, network.ErrOldKernel):
-		r.fail("kernel", "install Linux "+network.LeastKernel+" or newer", "Linux %s: %v: no container with berth's annotations starts", k.Release, k.Old)
+		r.addFail("kernel", "install Linux "+network.LeastKernel+" or newer", "Linux %s: %v: no container with berth's annotations starts", k.Release, k.Old)
 	case k.Old != nil:
-		r.warn("kernel", "run it as root", "Linux %s, not checked: %v", k.Release, k.Old)
+		r.addWarn("kernel", "run it as root", "Linux %s, not checked: %v", k.Release, k.Old)
 	default:
-		r.pass("kernel", "Linux %s", k.Release)
+		r.addPass("kernel", "Linux %s", k.Release)
 	}
 	for _, d := range k.Drivers {
 		judgeDriver(r, d, k.Release, needs[d.Kind])
@@ -63,31 +63,31 @@ func judgeDriver(r *report, d Driver, release, neededBy string) {
 	name := d.Module.Name
 	switch {
 	case d.Err != nil && neededBy == "":
-		r.pass(name, "not checked; %s", unneeded)
+		r.addPass(name, "not checked; %s", unneeded)
 		return
 	case d.Err != nil:
-		r.warn(name, "run it as root", "not checked: %v", d.Err)
+		r.addWarn(name, "run it as root", "not checked: %v", d.Err)
 		return
 	case d.Known && d.Module.Loaded:
-		r.pass(name, "loaded")
+		r.addPass(name, "loaded")
 		return
 	case d.Known:
-		r.pass(name, "built into the kernel")
+		r.addPass(name, "built into the kernel")
 		return
 	case d.Module.Loadable && !d.Module.Locked:
-		r.pass(name, "a module, loaded when first used")
+		r.addPass(name, "a module, loaded when first used")
 		return
 	}
-	message, remedy := missing(d, release)
+	message, remedy := missingDriver(d, release)
 	if neededBy == "" {
-		r.pass(name, "%s; %s", message, unneeded)
+		r.addPass(name, "%s; %s", message, unneeded)
 		return
 	}
-	r.fail(name, remedy, "%s; %s", message, neededBy)
+	r.addFail(name, remedy, "%s; %s", message, neededBy)
 }
 
-// missing returns why the kernel cannot use a driver, and the remedy.
-func missing(d Driver, release string) (message, remedy string) {
+// missingDriver returns why the kernel cannot use a driver, and the remedy.
+func missingDriver(d Driver, release string) (message, remedy string) {
 	m := d.Module
 	switch {
 	case m.Loadable && m.Locked:

@@ -29,8 +29,8 @@ func Failed(lines []Line) bool {
 	return slices.ContainsFunc(lines, func(l Line) bool { return l.Result == Fail })
 }
 
-// command marks a part of a remedy as a command to paste.
-func command(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
+// commandText marks a part of a remedy as a command to paste.
+func commandText(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
 
 // report collects the lines of one subject.
 type report struct {
@@ -38,18 +38,18 @@ type report struct {
 	lines   []Line
 }
 
-func (r *report) pass(check, format string, args ...any) {
-	r.add(check, Pass, "", format, args...)
+func (r *report) addPass(check, format string, args ...any) {
+	r.addLine(check, Pass, "", format, args...)
 }
 
-func (r *report) warn(check, remedy, format string, args ...any) {
-	r.add(check, Warn, remedy, format, args...)
+func (r *report) addWarn(check, remedy, format string, args ...any) {
+	r.addLine(check, Warn, remedy, format, args...)
 }
 
-func (r *report) fail(check, remedy, format string, args ...any) {
-	r.add(check, Fail, remedy, format, args...)
+func (r *report) addFail(check, remedy, format string, args ...any) {
+	r.addLine(check, Fail, remedy, format, args...)
 }
 
-func (r *report) add(check string, result Result, remedy, format string, args ...any) {
+func (r *report) addLine(check string, result Result, remedy, format string, args ...any) {
 	r.lines = append(r.lines, Line{r.subject, check, result, fmt.Sprintf(format, args...), remedy})
 }

@@ -12,7 +12,7 @@ type DMI struct{ Vendor, Product, AssetTag, BIOS string }
 
 func (c *Checker) gatherDMI() DMI {
 	read := func(name string) string {
-		text, err := os.ReadFile(c.path("/sys/class/dmi/id/" + name))
+		text, err := os.ReadFile(c.underRoot("/sys/class/dmi/id/" + name))
 		if err != nil {
 			return "" // no DMI, as on many ARM boards
 		}
@@ -49,8 +49,8 @@ var (
 // platforms are identified by the firmware; the first match counts, so a cloud precedes its
 // hypervisor.
 var platforms = []struct {
-	is   *Platform
-	said func(DMI) bool
+	is      *Platform
+	matches func(DMI) bool
 }{
 	{aws, func(d DMI) bool { return d.Vendor == "Amazon EC2" || strings.Contains(d.BIOS, "amazon") }},
 	{google, func(d DMI) bool { return d.Vendor == "Google" || d.Product == "Google Compute Engine" }},
@@ -79,7 +79,7 @@ var byDriver = map[string]*Platform{
 // platformOf returns the platform of a machine, or nil if it is none.
 func platformOf(d DMI, drivers []network.Device) *Platform {
 	for _, p := range platforms {
-		if p.said(d) {
+		if p.matches(d) {
 			return p.is
 		}
 	}

@@ -23,18 +23,18 @@ func (c *Checker) findNamespaces(cookies map[uint64]bool) map[uint64]place {
 	f := finder{wanted: cookies, found: make(map[uint64]place)}
 	if len(cookies) > 0 {
 		_ = network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) { // skips unreadable ones
-			f.take(place{ns, pid})
-			return f.done(), nil
+			f.keepOrClose(place{ns, pid})
+			return f.isDone(), nil
 		})
 	}
 	for _, pattern := range namedNamespaces {
-		paths, _ := filepath.Glob(c.path(pattern)) // the patterns are well formed
+		paths, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, path := range paths {
-			if f.done() {
+			if f.isDone() {
 				break
 			}
 			if ns, err := network.OpenPath(path); err == nil {
-				f.take(place{ns: ns})
+				f.keepOrClose(place{ns: ns})
 			}
 		}
 	}
@@ -46,10 +46,10 @@ type finder struct {
 	found  map[uint64]place
 }
 
-func (f *finder) done() bool { return len(f.found) == len(f.wanted) }
+func (f *finder) isDone() bool { return len(f.found) == len(f.wanted) }
 
-// take keeps a wanted namespace and closes another.
-func (f *finder) take(p place) {
+// keepOrClose keeps a wanted namespace and closes another.
+func (f *finder) keepOrClose(p place) {
 	cookie, err := p.ns.Cookie()
 	if _, known := f.found[cookie]; err == nil && f.wanted[cookie] && !known {
 		f.found[cookie] = p
@@ -58,6 +58,6 @@ func (f *finder) take(p place) {
 	_ = p.ns.Close() // not needed any more
 }
 
-// errNoWay is the reason why routes are not checked: unlike links and addresses, the kernel
+// errNoEntry is the reason why routes are not checked: unlike links and addresses, the kernel
 // shows them only inside a namespace.
-var errNoWay = errors.New("no process and no name leads into the namespace")
+var errNoEntry = errors.New("no process and no name leads into the namespace")

@@ -28,7 +28,7 @@ type Network struct {
 // judgeNetwork checks a network against its parent and the host.
 func judgeNetwork(n Network) []Line {
 	r := &report{subject: "network " + n.Name}
-	r.pass("kind", "%s %s on %s", n.Driver, n.Mode, n.Network.Parent)
+	r.addPass("kind", "%s %s on %s", n.Driver, n.Mode, n.Network.Parent)
 	if n.Parent.Found != nil {
 		judgeMTU(r, n)
 		judgeSharing(r, n)
@@ -46,12 +46,12 @@ func judgeMTU(r *report, n Network) {
 	on := n.Parent.Found
 	switch {
 	case n.MTU == 0:
-		r.pass("MTU", "%d, the parent's", on.MTU)
+		r.addPass("MTU", "%d, the parent's", on.MTU)
 	case n.MTU > on.MTU:
-		r.fail("MTU", fmt.Sprintf("write mtu = %d into the network's file; or, if the wire carries it: ", on.MTU)+command("ip link set %s mtu %d", on.Name, n.MTU),
+		r.addFail("MTU", fmt.Sprintf("write mtu = %d into the network's file; or, if the wire carries it: ", on.MTU)+commandText("ip link set %s mtu %d", on.Name, n.MTU),
 			"%d is above the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
 	default:
-		r.pass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
+		r.addPass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
 	}
 }
 
@@ -64,15 +64,15 @@ func judgeSharing(r *report, n Network) {
 		switch {
 		case err == nil:
 		case n.Mode == specs.ModePassthru && u.Mode == specs.ModePassthru && u.Network == n.Name:
-			r.warn(check, "stop that container first, or give the next one another parent",
+			r.addWarn(check, "stop that container first, or give the next one another parent",
 				"%s has the parent to itself: no further container can start", u)
 			return
 		default:
-			r.fail(check, "stop what is on it, or give this network another parent", "%v", err)
+			r.addFail(check, "stop what is on it, or give this network another parent", "%v", err)
 			return
 		}
 	}
-	r.pass(check, "nothing on the parent is in the way")
+	r.addPass(check, "nothing on the parent is in the way")
 }
 
 // judgeOthers warns of networks that cannot be in use at the same time.
@@ -81,7 +81,7 @@ func judgeOthers(r *report, n Network) {
 	for _, o := range n.Others {
 		other := network.Use{Driver: o.Driver, Mode: o.Mode, Flag: o.IPvlanFlag}
 		if use.CheckSharing(other, o.Name) != nil {
-			r.warn("shares", "give one of them another parent, or let them agree in driver and mode",
+			r.addWarn("shares", "give one of them another parent, or let them agree in driver and mode",
 				"network %s on the same parent is %s %s: only one of both can be in use", o.Name, o.Driver, o.Mode)
 		}
 	}
@@ -92,7 +92,7 @@ func judgeIPv6(r *report, n Network) {
 	if n.NoIPv6 == nil || network.IPv6SettingsOf(n.Network, n.HasIPv6()).Off() {
 		return
 	}
-	r.fail("kernel", "start the kernel with IPv6; or leave IPv6 out of the network's file: no IPv6 subnet, and ipv6 = \"off\"",
+	r.addFail("kernel", "start the kernel with IPv6; or leave IPv6 out of the network's file: no IPv6 subnet, and ipv6 = \"off\"",
 		"%v: no container can start", n.NoIPv6)
 }
 
@@ -101,9 +101,9 @@ func judgeIPv6(r *report, n Network) {
 func judgeSysctls(r *report, n Network) {
 	switch {
 	case n.UnsetErr != nil:
-		r.warn("sysctls", "run it as root", "not checked: %v", n.UnsetErr)
+		r.addWarn("sysctls", "run it as root", "not checked: %v", n.UnsetErr)
 	case len(n.Unset) > 0:
-		r.fail("sysctls", command("mount -o remount,rw /proc/sys"),
+		r.addFail("sysctls", commandText("mount -o remount,rw /proc/sys"),
 			"/proc/sys is read-only, and a container's network namespace has not %s: no container can start, unless its engine sets them", strings.Join(n.Unset, ", "))
 	}
 }
@@ -115,12 +115,12 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 		check = "IPv6"
 	}
 	if s.Gateway.IsValid() && slices.Contains(n.Parent.Addresses, s.Gateway) {
-		r.fail(check, "name the router of the LAN as the gateway; to reach the host itself, give it an interface of its own on the network",
+		r.addFail(check, "name the router of the LAN as the gateway; to reach the host itself, give it an interface of its own on the network",
 			"the gateway %s is %s itself, which containers on it cannot reach", s.Gateway, n.Parent.Found.Name)
 		return
 	}
 	if n.IPAM != specs.IPAMLocal {
-		r.pass(check, "%s, ipam = %q", s.Subnet, n.IPAM)
+		r.addPass(check, "%s, ipam = %q", s.Subnet, n.IPAM)
 		return
 	}
 	given := rangeOf(s)
@@ -132,7 +132,7 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 		}
 	}
 	if len(inside) > 0 && s.IPRange.IsValid() {
-		r.warn(check, "choose an ip_range that leaves them out, so that each host and range is told apart",
+		r.addWarn(check, "choose an ip_range that leaves them out, so that each host and range is told apart",
 			"of the range %s this host has %s itself; berth never hands it out", given, strings.Join(inside, ", "))
 	}
 }
@@ -143,25 +143,25 @@ const few = 10
 // judgePool reports the number of free addresses of a subnet.
 func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.Prefix) {
 	const remedy = "widen ip_range or add a subnet; who holds addresses: `berth ps`"
-	size, left := room(n, s)
+	size, left := poolRoom(n, s)
 	switch {
 	case size > 1<<32:
-		r.pass(check, "%s, addresses without end", given)
-	case left == 0 && elsewhere(n, s):
-		r.warn(check, remedy, "%s has %d addresses, and all are held; the network's other subnets have some", given, size)
+		r.addPass(check, "%s, addresses without end", given)
+	case left == 0 && hasRoomElsewhere(n, s):
+		r.addWarn(check, remedy, "%s has %d addresses, and all are held; the network's other subnets have some", given, size)
 	case left == 0:
-		r.fail(check, remedy, "%s has %d addresses, and all are held: no container can start", given, size)
+		r.addFail(check, remedy, "%s has %d addresses, and all are held: no container can start", given, size)
 	case left < size/few:
-		r.warn(check, remedy, "%s has %d addresses, %d of them left", given, size, left)
+		r.addWarn(check, remedy, "%s has %d addresses, %d of them left", given, size, left)
 	case s.IPRange.IsValid():
-		r.pass(check, "%s has %d addresses, %d of them left", given, size, left)
+		r.addPass(check, "%s has %d addresses, %d of them left", given, size, left)
 	default:
-		r.pass(check, "%s, the whole subnet, has %d addresses, %d of them left; keep DHCP out of it", given, size, left)
+		r.addPass(check, "%s, the whole subnet, has %d addresses, %d of them left; keep DHCP out of it", given, size, left)
 	}
 }
 
-// room returns the number of addresses that a subnet can lease, and of those that are free.
-func room(n Network, s specs.Subnet) (size, left uint64) {
+// poolRoom returns the number of addresses that a subnet can lease, and of those that are free.
+func poolRoom(n Network, s specs.Subnet) (size, left uint64) {
 	size = ipam.NewPool(n.Name, s, n.Host).Size()
 	given := rangeOf(s)
 	left = size
@@ -173,10 +173,10 @@ func room(n Network, s specs.Subnet) (size, left uint64) {
 	return size, left
 }
 
-// elsewhere reports whether another subnet of the family has a free address.
-func elsewhere(n Network, full specs.Subnet) bool {
+// hasRoomElsewhere reports whether another subnet of the family has a free address.
+func hasRoomElsewhere(n Network, full specs.Subnet) bool {
 	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool {
-		_, left := room(n, s)
+		_, left := poolRoom(n, s)
 		return left > 0 && s.Subnet.Addr().Is4() == full.Subnet.Addr().Is4()
 	})
 }

@@ -28,15 +28,15 @@ func goodNetwork() Network {
 	}
 }
 
-func user(d specs.Driver, m specs.Mode, of string) func(*Network) {
+func userOn(d specs.Driver, m specs.Mode, of string) func(*Network) {
 	return func(n *Network) {
 		o := network.Occupant{Name: "net1", Driver: d, Mode: m, Flag: map[specs.Driver]specs.IPvlanFlag{specs.IPvlan: specs.FlagBridge}[d]}
 		n.Parent.Users = []User{{Occupant: o, Network: of, Container: "web"}}
 	}
 }
 
-// hold leases the first n addresses of the range.
-func hold(count int) func(*Network) {
+// holdLeases leases the first n addresses of the range.
+func holdLeases(count int) func(*Network) {
 	return func(n *Network) {
 		n.Held = nil
 		for a := n.Subnets[0].IPRange.Addr(); len(n.Held) < count; a = a.Next() {
@@ -46,11 +46,11 @@ func hold(count int) func(*Network) {
 }
 
 func TestJudgeNetwork(t *testing.T) {
-	vary(t, "network", goodNetwork, judgeNetwork, []variation[Network]{
+	goldenVariations(t, "network", goodNetwork, judgeNetwork, []variation[Network]{
 		{"the parent's MTU", "MTU", Pass, func(n *Network) { n.MTU = 0 }},
 		{"MTU above the parent's", "MTU", Fail, func(n *Network) { n.MTU = 9000 }},
-		{"passthru taken by another network", "beside", Fail, user(specs.Macvlan, specs.ModePassthru, "tap")},
-		{"ipvlan on the parent", "beside", Fail, user(specs.IPvlan, specs.ModeL2, "tap")},
+		{"passthru taken by another network", "beside", Fail, userOn(specs.Macvlan, specs.ModePassthru, "tap")},
+		{"ipvlan on the parent", "beside", Fail, userOn(specs.IPvlan, specs.ModeL2, "tap")},
 		{"no IPv6 in the kernel", "kernel", Fail, func(n *Network) { n.NoIPv6 = fmt.Errorf("%w: IPv6 is switched off", network.ErrUnsupported) }},
 		{"no IPv6 in the kernel for SLAAC", "kernel", Fail, func(n *Network) { n.NoIPv6, n.IPv6 = network.ErrUnsupported, specs.IPv6SLAAC }},
 		{"read-only sysctls", "sysctls", Fail, func(n *Network) { n.Unset = []string{"net.ipv6.conf.default.disable_ipv6=1"} }},
@@ -63,8 +63,8 @@ func TestJudgeNetwork(t *testing.T) {
 		{"host's address in the range", "IPv4", Warn, func(n *Network) { n.Host = append(n.Host, netip.MustParseAddr("192.0.2.65")) }},
 		{"the parent is the gateway", "IPv4", Fail, func(n *Network) { n.Parent.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }},
 		{"no range", "IPv4", Pass, func(n *Network) { n.Subnets[0].IPRange = netip.Prefix{} }},
-		{"few addresses left", "IPv4", Warn, hold(60)},
-		{"no address left", "IPv4", Fail, hold(64)},
+		{"few addresses left", "IPv4", Warn, holdLeases(60)},
+		{"no address left", "IPv4", Fail, holdLeases(64)},
 	})
 }
 
@@ -72,16 +72,16 @@ func TestJudgeNetwork(t *testing.T) {
 func TestPassthruInUse(t *testing.T) {
 	n := goodNetwork()
 	n.Mode, n.Others = specs.ModePassthru, nil
-	user(specs.Macvlan, specs.ModePassthru, "lan")(&n)
-	if got := find(t, judgeNetwork(n), "beside"); got.Result != Warn {
+	userOn(specs.Macvlan, specs.ModePassthru, "lan")(&n)
+	if got := mustFindLine(t, judgeNetwork(n), "beside"); got.Result != Warn {
 		t.Errorf("its own container: %+v", got)
 	}
-	user(specs.Macvlan, specs.ModeBridge, "lan")(&n)
-	if got := find(t, judgeNetwork(n), "beside"); got.Result != Fail {
+	userOn(specs.Macvlan, specs.ModeBridge, "lan")(&n)
+	if got := mustFindLine(t, judgeNetwork(n), "beside"); got.Result != Fail {
 		t.Errorf("a bridge-mode interface from before: %+v", got)
 	}
 	n.Parent.Users = nil
-	if got := find(t, judgeNetwork(n), "beside"); got.Result != Pass {
+	if got := mustFindLine(t, judgeNetwork(n), "beside"); got.Result != Pass {
 		t.Errorf("nobody: %+v", got)
 	}
 }
@@ -93,9 +93,9 @@ func TestAddressesElsewhere(t *testing.T) {
 		want  Result
 	}{{"198.51.100.0/24", Warn}, {"198.51.100.0/30", Warn}, {"2001:db8:1::/64", Fail}} {
 		n := goodNetwork()
-		hold(64)(&n)
+		holdLeases(64)(&n)
 		n.Subnets[1] = specs.Subnet{Subnet: netip.MustParsePrefix(c.other)}
-		if got := find(t, judgeNetwork(n), "IPv4"); got.Result != c.want {
+		if got := mustFindLine(t, judgeNetwork(n), "IPv4"); got.Result != c.want {
 			t.Errorf("beside %s: %+v, want %s", c.other, got, c.want)
 		}
 	}

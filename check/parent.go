@@ -45,10 +45,10 @@ func (u User) String() string {
 func judgeParent(p Parent, dmi DMI, networks []*specs.Network) []Line {
 	r := &report{subject: "parent " + p.Asked}
 	if p.Found == nil {
-		r.fail("interface", remedyOfMissing(p.Err), "%v", p.Err)
+		r.addFail("interface", remedyOfMissing(p.Err), "%v", p.Err)
 		return r.lines
 	}
-	r.pass("interface", "%s", describe(p))
+	r.addPass("interface", "%s", describeParent(p))
 	judgeLink(r, p)
 	judgeUpper(r, p)
 	drivers := driversOf(networks)
@@ -74,8 +74,8 @@ func remedyOfMissing(err error) string {
 	return "run it as root"
 }
 
-// describe returns a description of a parent.
-func describe(p Parent) string {
+// describeParent returns a description of a parent.
+func describeParent(p Parent) string {
 	kind := "Ethernet"
 	switch {
 	case p.OnDemand != 0:
@@ -97,17 +97,17 @@ func describe(p Parent) string {
 func judgeLink(r *report, p Parent) {
 	for _, l := range []*network.Parent{p.Trunk, p.Found} {
 		if l != nil && !l.Up {
-			r.fail("up", "set it up, also in the configuration of the host's network: "+command("ip link set %s up", l.Name),
+			r.addFail("up", "set it up, also in the configuration of the host's network: "+commandText("ip link set %s up", l.Name),
 				"%s is down: no container can start on it", l.Name)
 			return
 		}
 	}
-	r.pass("up", "yes")
+	r.addPass("up", "yes")
 	if p.Found.Carrier {
-		r.pass("carrier", "yes")
+		r.addPass("carrier", "yes")
 		return
 	}
-	r.fail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth peer)",
+	r.addFail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth peer)",
 		"%s has no link: containers can start, and reach nobody", p.Found.Name)
 }
 
@@ -116,18 +116,18 @@ func judgeLink(r *report, p Parent) {
 func judgeUpper(r *report, p Parent) {
 	const check = "member of"
 	if p.Upper == nil {
-		r.pass(check, "no bridge or bond")
+		r.addPass(check, "no bridge or bond")
 		return
 	}
 	name := p.Upper.Name
 	switch p.Upper.Kind {
 	case "vrf":
-		r.pass(check, "VRF %s, which leaves containers alone", name)
+		r.addPass(check, "VRF %s, which leaves containers alone", name)
 	case "bond", "team", "bridge":
-		r.fail(check, fmt.Sprintf("let the network name %s as its parent, or take %s out of it", name, p.Found.Name),
+		r.addFail(check, fmt.Sprintf("let the network name %s as its parent, or take %s out of it", name, p.Found.Name),
 			"%s %s: the kernel refuses containers on its port", p.Upper.Kind, name)
 	default:
-		r.fail(check, fmt.Sprintf("take %s out of %s, or name another parent", p.Found.Name, name),
+		r.addFail(check, fmt.Sprintf("take %s out of %s, or name another parent", p.Found.Name, name),
 			"%s (%s), which takes its frames", name, p.Upper.Kind)
 	}
 }
@@ -143,10 +143,10 @@ func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
 	switch {
 	case !card.Wireless:
 	case slices.Contains(drivers, specs.Macvlan):
-		r.fail(check, "give the network driver = \"ipvlan\" (containers share the card's MAC), or an interface with a cable",
+		r.addFail(check, "give the network driver = \"ipvlan\" (containers share the card's MAC), or an interface with a cable",
 			"%s is wireless: access points drop frames of other MACs than its own", card.Name)
 	default:
-		r.pass(check, "%s is wireless, and ipvlan has its MAC", card.Name)
+		r.addPass(check, "%s is wireless, and ipvlan has its MAC", card.Name)
 	}
 }
 
@@ -157,15 +157,15 @@ func judgePromiscuity(r *report, p Parent) {
 	d := p.Device
 	switch {
 	case d.Promiscuity > 0 && d.Bus != "":
-		r.warn(check, "see who asks for it (tcpdump, a bridge, passthru without nopromisc); a card that cannot filter more MACs has to",
+		r.addWarn(check, "see who asks for it (tcpdump, a bridge, passthru without nopromisc); a card that cannot filter more MACs has to",
 			"%s is promiscuous: the host handles every frame on the wire", p.Found.Name)
 	case d.Promiscuity > 0:
-		r.pass(check, "promiscuous, as software devices are that have no filter")
+		r.addPass(check, "promiscuous, as software devices are that have no filter")
 	case d.AllMulticast && d.Bus != "":
-		r.warn(check, "see who asks for it (a multicast router, a container in allmulticast): "+command("ip -d maddress"),
+		r.addWarn(check, "see who asks for it (a multicast router, a container in allmulticast): "+commandText("ip -d maddress"),
 			"%s lets all multicast in", p.Found.Name)
 	default:
-		r.pass(check, "by MAC; the kernel adds those of containers")
+		r.addPass(check, "by MAC; the kernel adds those of containers")
 	}
 }
 
@@ -178,21 +178,21 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	macvlan := slices.Contains(drivers, specs.Macvlan)
 	switch i := slices.IndexFunc(cards, isVF); {
 	case len(cards) == 0:
-		r.pass(check, "none in the way: no card is below %s", p.Found.Name)
+		r.addPass(check, "none in the way: no card is below %s", p.Found.Name)
 	case macvlan && i >= 0:
-		r.warn(check, "on the host: "+command("ip link set PF vf N trust on spoofchk off"),
+		r.addWarn(check, "on the host: "+commandText("ip link set PF vf N trust on spoofchk off"),
 			"%s is a virtual function, which may drop frames of other MACs", cards[i].Driver)
 	case platform == nil:
-		r.pass(check, "none")
+		r.addPass(check, "none")
 	case macvlan && platform.Drops:
-		r.fail(check, fmt.Sprintf("give the network driver = \"ipvlan\", mode l2 or l3, and %s", platform.Allow),
+		r.addFail(check, fmt.Sprintf("give the network driver = \"ipvlan\", mode l2 or l3, and %s", platform.Allow),
 			"%s drops frames of MACs that it has not given out", platform.Name)
 	case macvlan:
-		r.warn(check, platform.Allow, "%s: it must let frames of the containers' MACs through", platform.Name)
+		r.addWarn(check, platform.Allow, "%s: it must let frames of the containers' MACs through", platform.Name)
 	case platform.Drops:
-		r.warn(check, platform.Allow, "%s: it must know the containers' addresses", platform.Name)
+		r.addWarn(check, platform.Allow, "%s: it must know the containers' addresses", platform.Name)
 	default:
-		r.pass(check, "%s, and ipvlan has the card's MAC", platform.Name)
+		r.addPass(check, "%s, and ipvlan has the card's MAC", platform.Name)
 	}
 }
 
@@ -200,7 +200,7 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 func judgeUsers(r *report, p Parent) {
 	const check = "carries"
 	if len(p.Users) == 0 {
-		r.pass(check, "nothing yet")
+		r.addPass(check, "nothing yet")
 		return
 	}
 	count := make(map[string]int)
@@ -212,7 +212,7 @@ func judgeUsers(r *report, p Parent) {
 		parts = append(parts, fmt.Sprintf("%d of %s", n, kind))
 	}
 	slices.Sort(parts)
-	r.pass(check, "%s", strings.Join(parts, ", "))
+	r.addPass(check, "%s", strings.Join(parts, ", "))
 }
 
 // judgeCounting reports the agent's state of a parent, or nothing if no agent runs.
@@ -223,15 +223,15 @@ func judgeCounting(r *report, p Parent) {
 	}
 	switch p.Agent.State {
 	case specs.ParentCounting:
-		r.pass(check, "yes, by %s", p.Agent.Attach)
+		r.addPass(check, "yes, by %s", p.Agent.Attach)
 	case specs.ParentOnDemand:
-		r.pass(check, "from its first container on")
+		r.addPass(check, "from its first container on")
 	case specs.ParentDetached:
-		r.warn(check, command("berth agent attach"), "no: detached on request")
+		r.addWarn(check, commandText("berth agent attach"), "no: detached on request")
 	case specs.ParentFailed:
-		r.fail(check, "the agent tries again by itself; what it says: "+command("berth agent status"), "no: %s", p.Agent.Problem)
+		r.addFail(check, "the agent tries again by itself; what it says: "+commandText("berth agent status"), "no: %s", p.Agent.Problem)
 	default:
-		r.warn(check, command("berth agent status"), "no: %s", p.Agent.State)
+		r.addWarn(check, commandText("berth agent status"), "no: %s", p.Agent.State)
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Checker) gatherLinks() (h hostLinks) {
 	return h
 }
 
-func (h *hostLinks) addresses() (all []netip.Addr) {
+func (h *hostLinks) hostAddresses() (all []netip.Addr) {
 	for _, a := range h.addrs {
 		all = append(all, a.Prefix.Addr())
 	}
@@ -41,12 +41,12 @@ func (h *hostLinks) byIndex(index int) *network.LinkInfo {
 	return &h.links[i]
 }
 
-func (h *hostLinks) has(name string) bool {
+func (h *hostLinks) hasLink(name string) bool {
 	return slices.ContainsFunc(h.links, func(l network.LinkInfo) bool { return l.HasName(name) })
 }
 
-// names returns the names of the interfaces that can be parents.
-func (h *hostLinks) names() string {
+// parentNames returns the names of the interfaces that can be parents.
+func (h *hostLinks) parentNames() string {
 	var names []string
 	for _, l := range h.links {
 		if l.Ethernet && !l.Loopback && l.Driver == "" {
@@ -60,8 +60,8 @@ func (h *hostLinks) names() string {
 	return strings.Join(names, ", ")
 }
 
-// parent gathers the facts about a parent, once.
-func (s *survey) parent(name string) Parent {
+// parentFacts gathers the facts about a parent, once.
+func (s *survey) parentFacts(name string) Parent {
 	if p, known := s.parents[name]; known {
 		return p
 	}
@@ -71,19 +71,19 @@ func (s *survey) parent(name string) Parent {
 		p.Trunk = p.Found
 	}
 	if p.Found != nil {
-		s.fill(&p)
+		s.fillParent(&p)
 	}
 	s.parents[name] = p
 	return p
 }
 
-// fill adds the surroundings of an existing parent.
-func (s *survey) fill(p *Parent) {
+// fillParent adds the surroundings of an existing parent.
+func (s *survey) fillParent(p *Parent) {
 	if below := s.kernel.byIndex(p.Found.TrunkIndex); below != nil {
 		p.Trunk, _ = s.Host.Parent(below.Name) // a trunk can be a parent
 	}
 	p.Device, _ = s.Host.Device(p.Found.Index) // none if it was deleted meanwhile
-	p.Cards = s.cards(p.Found.Index, maxStacked)
+	p.Cards = s.cardsBelow(p.Found.Index, maxStacked)
 	for _, a := range s.kernel.addrs {
 		if a.Index == p.Found.Index && p.OnDemand == 0 {
 			p.Addresses = append(p.Addresses, a.Prefix.Addr())
@@ -91,7 +91,7 @@ func (s *survey) fill(p *Parent) {
 	}
 	if p.OnDemand == 0 {
 		p.Upper = s.kernel.byIndex(p.Found.Upper)
-		p.Users = s.users(p.Found.Index)
+		p.Users = s.parentUsers(p.Found.Index)
 	}
 	if s.Agent == nil {
 		return
@@ -106,9 +106,9 @@ func (s *survey) fill(p *Parent) {
 // maxStacked bounds the depth of stacked links (MAX_NEST_DEV in include/linux/netdevice.h).
 const maxStacked = 8
 
-// cards returns the devices by which frames of a link leave: of a VLAN its trunk, of a
+// cardsBelow returns the devices by which frames of a link leave: of a VLAN its trunk, of a
 // bridge or bond the ports.
-func (s *survey) cards(index, depth int) (all []network.Device) {
+func (s *survey) cardsBelow(index, depth int) (all []network.Device) {
 	l := s.kernel.byIndex(index)
 	if l == nil || depth == 0 {
 		return nil
@@ -117,20 +117,20 @@ func (s *survey) cards(index, depth int) (all []network.Device) {
 		all = append(all, d)
 	}
 	if l.Kind == vlanKind && l.ParentNSID < 0 {
-		all = append(all, s.cards(l.ParentIndex, depth-1)...)
+		all = append(all, s.cardsBelow(l.ParentIndex, depth-1)...)
 	}
 	for _, port := range s.kernel.links {
 		if port.Upper == index && l.Kind != "vrf" {
-			all = append(all, s.cards(port.Index, depth-1)...)
+			all = append(all, s.cardsBelow(port.Index, depth-1)...)
 		}
 	}
 	return all
 }
 
-// users returns the interfaces on a parent: those of the host that the kernel shows, and
+// parentUsers returns the interfaces on a parent: those of the host that the kernel shows, and
 // those of containers in berth's records. Interfaces of other engines' containers are not
 // visible.
-func (s *survey) users(index int) (all []User) {
+func (s *survey) parentUsers(index int) (all []User) {
 	for _, l := range s.kernel.links {
 		if l.Driver != "" && l.ParentIndex == index && l.ParentNSID < 0 {
 			o := network.Occupant{Name: l.Name, Index: l.Index, Driver: l.Driver, Mode: l.Mode, Flag: l.Flag, MAC: l.MAC}
@@ -139,23 +139,23 @@ func (s *survey) users(index int) (all []User) {
 	}
 	for _, a := range s.records {
 		if a.ParentIndex == index {
-			all = append(all, s.user(a))
+			all = append(all, s.userOf(a))
 		}
 	}
 	return all
 }
 
-func (s *survey) user(a *state.Attachment) User {
+func (s *survey) userOf(a *state.Attachment) User {
 	flag := a.IPvlanFlag
 	if a.Driver == specs.IPvlan && flag == "" {
 		flag = specs.FlagBridge
 	}
 	o := network.Occupant{Name: a.Interface, Index: a.LinkIndex, Driver: a.Driver, Mode: a.Mode, Flag: flag, MAC: a.MAC}
-	return User{Occupant: o, Network: a.Network, Container: s.name(a)}
+	return User{Occupant: o, Network: a.Network, Container: s.nameOf(a)}
 }
 
-// same reports whether two parents are equal.
-func (p Parent) same(o Parent) bool {
+// isSame reports whether two parents are equal.
+func (p Parent) isSame(o Parent) bool {
 	if p.Found == nil || o.Found == nil {
 		return p.Asked == o.Asked
 	}

@@ -20,7 +20,7 @@ func goodParent() parentCase {
 	return parentCase{
 		Parent: Parent{
 			Asked:  "eth1",
-			Found:  &network.Parent{Name: "eth1", Index: 2, MTU: 1500, MAC: mac(1), Up: true, Carrier: true},
+			Found:  &network.Parent{Name: "eth1", Index: 2, MTU: 1500, MAC: testMAC(1), Up: true, Carrier: true},
 			Device: card, Cards: []network.Device{card},
 			Agent: &specs.ParentStatus{Name: "eth1", State: specs.ParentCounting, Attach: "tcx"},
 		},
@@ -29,30 +29,32 @@ func goodParent() parentCase {
 	}
 }
 
-func mac(last byte) specs.MAC { return specs.MAC{2, 0, 0x5e, 0, 0x53, last} }
+func testMAC(last byte) specs.MAC { return specs.MAC{2, 0, 0x5e, 0, 0x53, last} }
 
-func (c *parentCase) ipvlan() { c.Networks[0].Driver, c.Networks[0].Mode = specs.IPvlan, specs.ModeL2 }
+func (c *parentCase) useIPvlan() {
+	c.Networks[0].Driver, c.Networks[0].Mode = specs.IPvlan, specs.ModeL2
+}
 
-func (c *parentCase) card(driver string) {
+func (c *parentCase) useDriver(driver string) {
 	c.Device.Driver, c.Cards[0].Driver = driver, driver
 }
 
-func upper(kind string) func(*parentCase) {
+func upperOf(kind string) func(*parentCase) {
 	return func(c *parentCase) { c.Upper = &network.LinkInfo{Name: "up0", Kind: kind} }
 }
 
-func vendor(d DMI) func(*parentCase) { return func(c *parentCase) { c.DMI = d } }
+func vendorIs(d DMI) func(*parentCase) { return func(c *parentCase) { c.DMI = d } }
 
 func TestJudgeParent(t *testing.T) {
 	judge := func(c parentCase) []Line { return judgeParent(c.Parent, c.DMI, c.Networks) }
-	vary(t, "parent", goodParent, judge, []variation[parentCase]{
+	goldenVariations(t, "parent", goodParent, judge, []variation[parentCase]{
 		{"down", "up", Fail, func(c *parentCase) { c.Found.Up = false }},
 		{"trunk down", "up", Fail, func(c *parentCase) { c.Trunk = &network.Parent{Name: "trunk0"} }},
 		{"no carrier", "carrier", Fail, func(c *parentCase) { c.Found.Carrier = false }},
-		{"port of a bridge", "member of", Fail, upper("bridge")},
-		{"port of a bond", "member of", Fail, upper("bond")},
-		{"port of Open vSwitch", "member of", Fail, upper("openvswitch")},
-		{"in a VRF", "member of", Pass, upper("vrf")},
+		{"port of a bridge", "member of", Fail, upperOf("bridge")},
+		{"port of a bond", "member of", Fail, upperOf("bond")},
+		{"port of Open vSwitch", "member of", Fail, upperOf("openvswitch")},
+		{"in a VRF", "member of", Pass, upperOf("vrf")},
 		{"wireless, macvlan", "wifi", Fail, func(c *parentCase) { c.Found.Wireless = true }},
 		{"promiscuous", "filter", Warn, func(c *parentCase) { c.Device.Promiscuity = 2 }},
 		{"all multicast", "filter", Warn, func(c *parentCase) { c.Device.AllMulticast = true }},
@@ -68,15 +70,15 @@ func TestJudgeParent(t *testing.T) {
 			c.Agent.State, c.Agent.Problem = specs.ParentFailed, "attach to interface 2: operation not supported"
 		}},
 		{"on demand", "counting", Pass, func(c *parentCase) { c.Agent.State = specs.ParentOnDemand }},
-		{"VMware by firmware", "hypervisor", Warn, vendor(DMI{Vendor: "VMware, Inc.", Product: "VMware Virtual Platform"})},
-		{"Hyper-V", "hypervisor", Warn, vendor(DMI{Vendor: "Microsoft Corporation", Product: "Virtual Machine"})},
-		{"Azure", "hypervisor", Fail, vendor(DMI{Vendor: "Microsoft Corporation", Product: "Virtual Machine", AssetTag: "7783-7084-3265-9085-8269-3286-77"})},
-		{"VirtualBox", "hypervisor", Warn, vendor(DMI{Vendor: "innotek GmbH", Product: "VirtualBox"})},
-		{"OpenStack", "hypervisor", Warn, vendor(DMI{Vendor: "OpenStack Foundation", Product: "OpenStack Nova"})},
-		{"EC2", "hypervisor", Fail, vendor(DMI{Vendor: "Amazon EC2"})},
-		{"EC2 on Xen", "hypervisor", Fail, vendor(DMI{Vendor: "Xen", BIOS: "4.11.amazon"})},
-		{"Google", "hypervisor", Fail, vendor(DMI{Vendor: "Google", Product: "Google Compute Engine"})},
-		{"EC2, ipvlan", "hypervisor", Warn, func(c *parentCase) { c.ipvlan(); c.DMI = DMI{Vendor: "Amazon EC2"} }},
+		{"VMware by firmware", "hypervisor", Warn, vendorIs(DMI{Vendor: "VMware, Inc.", Product: "VMware Virtual Platform"})},
+		{"Hyper-V", "hypervisor", Warn, vendorIs(DMI{Vendor: "Microsoft Corporation", Product: "Virtual Machine"})},
+		{"Azure", "hypervisor", Fail, vendorIs(DMI{Vendor: "Microsoft Corporation", Product: "Virtual Machine", AssetTag: "7783-7084-3265-9085-8269-3286-77"})},
+		{"VirtualBox", "hypervisor", Warn, vendorIs(DMI{Vendor: "innotek GmbH", Product: "VirtualBox"})},
+		{"OpenStack", "hypervisor", Warn, vendorIs(DMI{Vendor: "OpenStack Foundation", Product: "OpenStack Nova"})},
+		{"EC2", "hypervisor", Fail, vendorIs(DMI{Vendor: "Amazon EC2"})},
+		{"EC2 on Xen", "hypervisor", Fail, vendorIs(DMI{Vendor: "Xen", BIOS: "4.11.amazon"})},
+		{"Google", "hypervisor", Fail, vendorIs(DMI{Vendor: "Google", Product: "Google Compute Engine"})},
+		{"EC2, ipvlan", "hypervisor", Warn, func(c *parentCase) { c.useIPvlan(); c.DMI = DMI{Vendor: "Amazon EC2"} }},
 		{"virtual function", "hypervisor", Warn, func(c *parentCase) { c.Cards[0].Driver = "ixgbevf" }},
 		{"a veth in a virtual machine", "hypervisor", Pass, func(c *parentCase) {
 			c.DMI, c.Cards = DMI{Vendor: "QEMU"}, []network.Device{{Driver: "veth"}}
@@ -94,11 +96,11 @@ func TestJudgeParentByDriver(t *testing.T) {
 			c.Cards[0].Driver = driver
 			result := want
 			if ipvlan {
-				c.ipvlan()
+				c.useIPvlan()
 				result = map[Result]Result{Pass: Pass, Warn: Pass, Fail: Warn}[want]
 			}
 			want := Line{Check: "hypervisor", Result: result}
-			got := find(t, judgeParent(c.Parent, c.DMI, c.Networks), want.Check)
+			got := mustFindLine(t, judgeParent(c.Parent, c.DMI, c.Networks), want.Check)
 			if got.Result != want.Result {
 				t.Errorf("%s, ipvlan %t: %+v, want %s", driver, ipvlan, got, want.Result)
 			}
@@ -111,7 +113,7 @@ func TestJudgeParentKinds(t *testing.T) {
 	missing := func(err error) func(*parentCase) {
 		return func(c *parentCase) { c.Found, c.Err = nil, fmt.Errorf("parent %q: %w", "eth1", err) }
 	}
-	vary(t, "parent_kinds", goodParent, func(c parentCase) []Line {
+	goldenVariations(t, "parent_kinds", goodParent, func(c parentCase) []Line {
 		return judgeParent(c.Parent, c.DMI, c.Networks)[:1]
 	}, []variation[parentCase]{
 		{"gone", "interface", Fail, missing(network.ErrNoLink)},
@@ -120,25 +122,25 @@ func TestJudgeParentKinds(t *testing.T) {
 		{"a VLAN of another id", "interface", Fail, missing(network.ErrVLAN)},
 		{"a VLAN", "interface", Pass, func(c *parentCase) {
 			c.Asked, c.Trunk = "eth1.100", eth1
-			c.Found = &network.Parent{Name: "v2.100", Kind: "vlan", VLAN: 100, TrunkIndex: 2, MTU: 1500, MAC: mac(1)}
+			c.Found = &network.Parent{Name: "v2.100", Kind: "vlan", VLAN: 100, TrunkIndex: 2, MTU: 1500, MAC: testMAC(1)}
 		}},
 		{"a VLAN on demand", "interface", Pass, func(c *parentCase) { c.Asked, c.Trunk, c.OnDemand = "eth1.100", eth1, 100 }},
 		{"a bond", "interface", Pass, func(c *parentCase) { c.Found.Kind = "bond" }},
-		{"a virtual card", "interface", Pass, func(c *parentCase) { c.card("virtio_net") }},
+		{"a virtual card", "interface", Pass, func(c *parentCase) { c.useDriver("virtio_net") }},
 	})
 }
 
 func TestWirelessIsForIPvlan(t *testing.T) {
 	c := goodParent()
 	c.Found.Wireless = true
-	c.ipvlan()
-	if got := find(t, judgeParent(c.Parent, c.DMI, c.Networks), "wifi"); got.Result != Pass {
+	c.useIPvlan()
+	if got := mustFindLine(t, judgeParent(c.Parent, c.DMI, c.Networks), "wifi"); got.Result != Pass {
 		t.Errorf("ipvlan on wifi: %+v", got)
 	}
 }
 
-// find returns the first line of a check that is not a pass, else its first.
-func find(t *testing.T, lines []Line, check string) (found Line) {
+// mustFindLine returns the first line of a check that is not a pass, else its first.
+func mustFindLine(t *testing.T, lines []Line, check string) (found Line) {
 	t.Helper()
 	for _, l := range lines {
 		if l.Check == check && (found.Check == "" || found.Result == Pass) {

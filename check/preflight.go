@@ -20,8 +20,8 @@ import (
 // Preflight checks the host and every network, or the host and one network or parent. A
 // fact that cannot be gathered gives a line, so it never fails as a whole.
 func (c *Checker) Preflight(ctx context.Context, name string) []Line {
-	s := c.survey(ctx)
-	targets, unknown := s.targets(name)
+	s := c.gatherSurvey(ctx)
+	targets, unknown := s.selectTargets(name)
 	host := &report{subject: "host"}
 	judgeConfig(host, s)
 	var networks []*specs.Network
@@ -29,7 +29,7 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	for _, t := range targets {
 		networks = append(networks, t.networks...)
 		for _, n := range t.networks {
-			onDemand[n.Parent] = s.parent(n.Parent).OnDemand != 0
+			onDemand[n.Parent] = s.parentFacts(n.Parent).OnDemand != 0
 		}
 	}
 	judgeKernel(host, c.gatherKernel(), needsOf(networks, onDemand))
@@ -38,13 +38,13 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	all := c.gatherEngines()
 	judgeEngines(host, all)
 	judgeHooks(host, c.gatherHookFiles(all))
-	judgeRuntimes(host, c.runtimes())
+	judgeRuntimes(host, c.findRuntimes())
 	judgeAgent(host, c.gatherAgent())
 	lines := append(host.lines, unknown...)
 	for _, t := range targets {
-		lines = append(lines, judgeParent(s.parent(t.parent), s.dmi, t.networks)...)
+		lines = append(lines, judgeParent(s.parentFacts(t.parent), s.dmi, t.networks)...)
 		for _, n := range t.networks {
-			lines = append(lines, judgeNetwork(s.network(n))...)
+			lines = append(lines, judgeNetwork(s.networkFacts(n))...)
 		}
 	}
 	return lines
@@ -65,7 +65,7 @@ type survey struct {
 	parents  map[string]Parent
 }
 
-func (c *Checker) survey(ctx context.Context) *survey {
+func (c *Checker) gatherSurvey(ctx context.Context) *survey {
 	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent)}
 	var err error
 	if s.config, err = config.Load(c.Dirs.Config); err != nil {
@@ -74,13 +74,13 @@ func (c *Checker) survey(ctx context.Context) *survey {
 	var errs []error
 	s.networks, errs = config.Networks(c.Dirs.Config)
 	s.broken = append(s.broken, errs...)
-	s.unread = state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error { return s.read(tx) })
+	s.unread = state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error { return s.readRecords(tx) })
 	s.kernel = c.gatherLinks()
 	return s
 }
 
-// read takes the live records.
-func (s *survey) read(tx *state.Tx) error {
+// readRecords takes the live records.
+func (s *survey) readRecords(tx *state.Tx) error {
 	for a, err := range tx.Live("") {
 		if err != nil {
 			return err
@@ -104,21 +104,21 @@ func judgeConfig(r *report, s *survey) {
 		if errors.Is(err, config.ErrUnsafe) {
 			continue // judgeDirs reports it
 		}
-		r.fail("config", "correct that file", "%v", err)
+		r.addFail("config", "correct that file", "%v", err)
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
-		r.warn("networks", command("berth network create lan --subnet … --gateway … -o parent=…"), "none yet")
+		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"), "none yet")
 	}
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):
-		r.warn("records", "run it as root", "not checked: %v", s.unread)
+		r.addWarn("records", "run it as root", "not checked: %v", s.unread)
 	case errors.Is(s.unread, state.ErrUnsafe):
-		r.fail("records", "let it be a directory of root's own, that nobody else can write and that is no link", "%v", s.unread)
+		r.addFail("records", "let it be a directory of root's own, that nobody else can write and that is no link", "%v", s.unread)
 	case s.unread != nil:
-		r.fail("records", "the next container starts a new database where this one is damaged", "%v", s.unread)
+		r.addFail("records", "the next container starts a new database where this one is damaged", "%v", s.unread)
 	}
 	if s.kernel.err != nil {
-		r.fail("interfaces", "run it as root", "not checked: %v", s.kernel.err)
+		r.addFail("interfaces", "run it as root", "not checked: %v", s.kernel.err)
 	}
 }
 
@@ -128,12 +128,12 @@ type target struct {
 	networks []*specs.Network
 }
 
-// targets returns the targets of a name: a network, else a parent with its networks; ""
+// selectTargets returns the targets of a name: a network, else a parent with its networks; ""
 // selects all networks. An unknown name gives a line.
-func (s *survey) targets(name string) (all []target, unknown []Line) {
+func (s *survey) selectTargets(name string) (all []target, unknown []Line) {
 	named := func(n *specs.Network) bool { return name == "" || n.Name == name }
 	on := func(n *specs.Network) bool {
-		return n.Parent == name || s.parent(name).Found != nil && s.parent(n.Parent).same(s.parent(name))
+		return n.Parent == name || s.parentFacts(name).Found != nil && s.parentFacts(n.Parent).isSame(s.parentFacts(name))
 	}
 	switch {
 	case slices.ContainsFunc(s.networks, named) || name == "":
@@ -142,11 +142,11 @@ func (s *survey) targets(name string) (all []target, unknown []Line) {
 		return s.targetsOf(on), nil
 	case s.isBroken(name):
 		return nil, nil // the line of its file has the reason
-	case s.parent(name).Found != nil || s.kernel.has(name):
+	case s.parentFacts(name).Found != nil || s.kernel.hasLink(name):
 		return []target{{parent: name}}, nil
 	}
 	r := &report{subject: name}
-	r.fail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.names()),
+	r.addFail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.parentNames()),
 		"%q is no network, and no interface of this host", name)
 	return nil, r.lines
 }
@@ -157,7 +157,7 @@ func (s *survey) targetsOf(wanted func(*specs.Network) bool) (all []target) {
 		if !wanted(n) {
 			continue
 		}
-		i := slices.IndexFunc(all, func(t target) bool { return s.parent(t.parent).same(s.parent(n.Parent)) })
+		i := slices.IndexFunc(all, func(t target) bool { return s.parentFacts(t.parent).isSame(s.parentFacts(n.Parent)) })
 		if i < 0 {
 			i = len(all)
 			all = append(all, target{parent: n.Parent})
@@ -169,7 +169,7 @@ func (s *survey) targetsOf(wanted func(*specs.Network) bool) (all []target) {
 
 // isBroken reports whether a network's file cannot be used.
 func (s *survey) isBroken(name string) bool {
-	return specs.CheckNetworkName(name) == nil && lookAt(config.NetworkFile(s.Dirs.Config, name)).Exists
+	return specs.CheckNetworkName(name) == nil && examineFile(config.NetworkFile(s.Dirs.Config, name)).Exists
 }
 
 func (s *survey) networkNames() string {
@@ -183,13 +183,13 @@ func (s *survey) networkNames() string {
 	return strings.Join(names, ", ")
 }
 
-// network gathers the facts for a network's checks.
-func (s *survey) network(n *specs.Network) Network {
-	facts := Network{Network: n, Parent: s.parent(n.Parent), Host: s.kernel.addresses(), NoIPv6: network.CheckIPv6()}
+// networkFacts gathers the facts for a network's checks.
+func (s *survey) networkFacts(n *specs.Network) Network {
+	facts := Network{Network: n, Parent: s.parentFacts(n.Parent), Host: s.kernel.hostAddresses(), NoIPv6: network.CheckIPv6()}
 	facts.Unset, facts.UnsetErr = network.UnsetSysctls(n)
 	sharing := map[string]bool{n.Name: true}
 	for _, o := range s.networks {
-		if o.Name != n.Name && s.parent(o.Parent).same(facts.Parent) {
+		if o.Name != n.Name && s.parentFacts(o.Parent).isSame(facts.Parent) {
 			facts.Others = append(facts.Others, o)
 			sharing[o.Name] = true
 		}
@@ -211,10 +211,10 @@ func (s *survey) isShim(a netip.Addr, networks map[string]bool) bool {
 	})
 }
 
-// runtimes returns the installed OCI runtimes.
-func (c *Checker) runtimes() (found []string) {
+// findRuntimes returns the installed OCI runtimes.
+func (c *Checker) findRuntimes() (found []string) {
 	for _, name := range []string{"runc", "crun"} {
-		if path := c.executable(name); path != "" {
+		if path := c.findExecutable(name); path != "" {
 			found = append(found, path)
 		}
 	}

@@ -20,7 +20,7 @@ func TestPreflightShim(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	h.network("lan", lan)
+	h.writeNetwork("lan", lan)
 	n, err := config.Network(h.c.Dirs.Config, "lan")
 	if err != nil {
 		t.Fatal(err)
@@ -32,9 +32,9 @@ func TestPreflightShim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "with a shim", h.preflight("lan"), "IPv4", Pass, "64 addresses, 63 of them left")
-	h.ip("addr add 192.0.2.71/24 dev eth1")
-	got := find(t, slices.DeleteFunc(h.preflight("lan"), func(l Line) bool { return l.Result == Pass }), "IPv4")
+	wantLine(t, "with a shim", h.preflightLines("lan"), "IPv4", Pass, "64 addresses, 63 of them left")
+	h.runIP("addr add 192.0.2.71/24 dev eth1")
+	got := mustFindLine(t, slices.DeleteFunc(h.preflightLines("lan"), func(l Line) bool { return l.Result == Pass }), "IPv4")
 	if !strings.Contains(got.Message, "this host has 192.0.2.71 itself") {
 		t.Errorf("with an address of its own besides: %+v", got)
 	}
@@ -45,7 +45,7 @@ func TestPreflightShim(t *testing.T) {
 func TestPreflightUnsafe(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
+	h.writeNetwork("lan", lan)
 	file := config.NetworkFile(h.c.Dirs.Config, "lan")
 	if err := errors.Join(os.Chmod(file, 0o666), os.Mkdir(h.c.Dirs.State, 0o755), os.Chmod(h.c.Dirs.State, 0o777|os.ModeSticky)); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestPreflightUnsafe(t *testing.T) {
 		t.Errorf("want one line of config, one of state, and one of records: %+v", lines)
 	}
 	for check, path := range map[string]string{"config": file, "state": h.c.Dirs.State} {
-		if got := find(t, lines, check); !strings.HasPrefix(got.Message, path+" has mode ") || !strings.Contains(got.Remedy, "chmod go-w "+path) {
+		if got := mustFindLine(t, lines, check); !strings.HasPrefix(got.Message, path+" has mode ") || !strings.Contains(got.Remedy, "chmod go-w "+path) {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -71,21 +71,21 @@ func TestPreflightHost(t *testing.T) {
 	for check, want := range map[string]Result{
 		"BPF": Pass, "bpffs": Pass, "state": Pass, "config": Pass, "agent": Warn, "networks": Warn, "engine": Warn,
 	} {
-		if got := find(t, lines, check); got.Result != want {
+		if got := mustFindLine(t, lines, check); got.Result != want {
 			t.Errorf("%+v, want %s", got, want)
 		}
 	}
-	if got := find(t, lines, "macvlan").Result == Pass; got != hasMacvlan {
+	if got := mustFindLine(t, lines, "macvlan").Result == Pass; got != hasMacvlan {
 		t.Errorf("macvlan passes: %t", got)
 	}
-	if tcx := h.c.gatherBPF("").TCX == nil; tcx && find(t, lines, "attach by").Message != "tcx" {
-		t.Errorf("tcx is there: %+v", find(t, lines, "attach by"))
+	if tcx := h.c.gatherBPF("").TCX == nil; tcx && mustFindLine(t, lines, "attach by").Message != "tcx" {
+		t.Errorf("tcx is there: %+v", mustFindLine(t, lines, "attach by"))
 	}
 	if _, err := os.Stat(h.c.Dirs.State); err == nil {
 		t.Error("a check has made the state directory")
 	}
 	h.c.Dirs.BPFFS = h.TempDir()
-	if got := find(t, h.c.Preflight(h.Context(), ""), "bpffs"); got.Result != Warn {
+	if got := mustFindLine(t, h.c.Preflight(h.Context(), ""), "bpffs"); got.Result != Warn {
 		t.Errorf("not on bpffs: %+v", got)
 	}
 }

@@ -43,8 +43,8 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// network writes a network file with an address range and additional text.
-func (h *host) network(name, text string) {
+// writeNetwork writes a network file with an address range and additional text.
+func (h *host) writeNetwork(name, text string) {
 	h.Helper()
 	path := config.NetworkFile(h.c.Dirs.Config, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -57,8 +57,8 @@ func (h *host) network(name, text string) {
 
 const lan = "parent = \"eth1\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\nip_range = \"192.0.2.64/26\"\n"
 
-// preflight returns the lines without those on the host in general.
-func (h *host) preflight(name string) []Line {
+// preflightLines returns the lines without those on the host in general.
+func (h *host) preflightLines(name string) []Line {
 	h.Helper()
 	var lines []Line
 	for _, l := range h.c.Preflight(h.Context(), name) {
@@ -69,13 +69,13 @@ func (h *host) preflight(name string) []Line {
 	return lines
 }
 
-func (h *host) ip(args string) {
+func (h *host) runIP(args string) {
 	h.Helper()
 	testnet.Run(h, h.ns, "ip", strings.Fields(args)...)
 }
 
-// want requires that all lines are passes but those of one check.
-func want(t *testing.T, what string, lines []Line, check string, result Result, part string) {
+// wantLine requires that all lines are passes but those of one check.
+func wantLine(t *testing.T, what string, lines []Line, check string, result Result, part string) {
 	t.Helper()
 	found := false
 	for _, l := range lines {
@@ -111,15 +111,15 @@ func TestPreflight(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			if c.before != "" {
-				h.ip(c.before)
+				h.runIP(c.before)
 			}
-			h.network("lan", cmpOr(c.file, lan))
-			lines := h.preflight("lan")
+			h.writeNetwork("lan", cmpOr(c.file, lan))
+			lines := h.preflightLines("lan")
 			if name == "down" { // then it has no carrier either
-				want(t, name, dropCheck(lines, "carrier"), c.check, c.result, c.part)
+				wantLine(t, name, dropCheck(lines, "carrier"), c.check, c.result, c.part)
 				return
 			}
-			want(t, name, lines, c.check, c.result, c.part)
+			wantLine(t, name, lines, c.check, c.result, c.part)
 		})
 	}
 }
@@ -143,41 +143,41 @@ func dropCheck(lines []Line, check string) (rest []Line) {
 func TestPreflightNoCarrier(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
+	h.writeNetwork("lan", lan)
 	testnet.Run(t, h.lan, "ip", "link", "set", "port", "down")
-	testnet.Eventually(t, "eth1 has no carrier", func() bool { return find(t, h.preflight("lan"), "carrier").Result == Fail })
-	want(t, "no carrier", h.preflight("lan"), "carrier", Fail, "eth1 has no link")
+	testnet.Eventually(t, "eth1 has no carrier", func() bool { return mustFindLine(t, h.preflightLines("lan"), "carrier").Result == Fail })
+	wantLine(t, "no carrier", h.preflightLines("lan"), "carrier", Fail, "eth1 has no link")
 }
 
 func TestPreflightBridge(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	testnet.Bridge(t, h.ns, "br0", "eth1")
-	want(t, "a port", h.preflight("eth1"), "member of", Fail, "bridge br0")
-	testnet.Eventually(t, "the bridge has carrier", func() bool { return find(t, h.preflight("br0"), "carrier").Result == Pass })
-	want(t, "the bridge", h.preflight("br0"), "member of", Pass, "no bridge")
+	wantLine(t, "a port", h.preflightLines("eth1"), "member of", Fail, "bridge br0")
+	testnet.Eventually(t, "the bridge has carrier", func() bool { return mustFindLine(t, h.preflightLines("br0"), "carrier").Result == Pass })
+	wantLine(t, "the bridge", h.preflightLines("br0"), "member of", Pass, "no bridge")
 }
 
 func TestPreflightPassthru(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
-	h.network("all", "parent = \"eth1\"\nmode = \"passthru\"\n")
-	want(t, "configured on one parent", h.preflight("lan"), "shares", Warn, "network all")
-	h.ip("link add taken link eth1 type macvlan mode passthru")
-	lines := dropCheck(h.preflight("lan"), "shares")
-	want(t, "taken", lines, "beside", Fail, "taken of this host")
-	h.ip("link del taken")
-	h.ip("link add beside link eth1 type macvlan mode bridge")
-	want(t, "shared", dropCheck(h.preflight("lan"), "shares"), "beside", Pass, "nothing")
-	want(t, "not free for passthru", dropCheck(h.preflight("all"), "shares"), "beside", Fail, "beside of this host")
+	h.writeNetwork("lan", lan)
+	h.writeNetwork("all", "parent = \"eth1\"\nmode = \"passthru\"\n")
+	wantLine(t, "configured on one parent", h.preflightLines("lan"), "shares", Warn, "network all")
+	h.runIP("link add taken link eth1 type macvlan mode passthru")
+	lines := dropCheck(h.preflightLines("lan"), "shares")
+	wantLine(t, "taken", lines, "beside", Fail, "taken of this host")
+	h.runIP("link del taken")
+	h.runIP("link add beside link eth1 type macvlan mode bridge")
+	wantLine(t, "shared", dropCheck(h.preflightLines("lan"), "shares"), "beside", Pass, "nothing")
+	wantLine(t, "not free for passthru", dropCheck(h.preflightLines("all"), "shares"), "beside", Fail, "beside of this host")
 }
 
 // TestPreflightRecorded: records show interfaces that are not visible from the host.
 func TestPreflightRecorded(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
+	h.writeNetwork("lan", lan)
 	p, err := h.c.Host.Parent("eth1")
 	if err != nil {
 		t.Fatal(err)
@@ -186,13 +186,13 @@ func TestPreflightRecorded(t *testing.T) {
 		Cookie: 1, Containers: []string{"web"}, Network: "tap", Driver: specs.Macvlan, Mode: specs.ModePassthru,
 		Parent: "eth1", ParentIndex: p.Index, Interface: "net1", Phase: specs.PhaseAttached,
 	}
-	h.record(a)
-	want(t, "recorded", h.preflight("lan"), "beside", Fail, "net1 of container web")
+	h.putRecord(a)
+	wantLine(t, "recorded", h.preflightLines("lan"), "beside", Fail, "net1 of container web")
 	a.Mode = specs.ModePrivate
-	h.record(a)
-	want(t, "recorded in private mode", h.preflight("lan"), "beside", Pass, "nothing")
+	h.putRecord(a)
+	wantLine(t, "recorded in private mode", h.preflightLines("lan"), "beside", Pass, "nothing")
 	pool := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("192.0.2.0/24"), IPRange: netip.MustParsePrefix("192.0.2.64/26")}, nil)
-	h.update(func(tx *state.Tx) error {
+	h.updateStore(func(tx *state.Tx) error {
 		for range 64 {
 			if _, err := lease.In(tx, a.Domain()).Take(pool, lease.Owner{Key: a.Key(), Container: "web", Network: "lan"}); err != nil {
 				return err
@@ -200,15 +200,15 @@ func TestPreflightRecorded(t *testing.T) {
 		}
 		return nil
 	})
-	want(t, "all held", h.preflight("lan"), "IPv4", Fail, "64 addresses, and all are held")
+	wantLine(t, "all held", h.preflightLines("lan"), "IPv4", Fail, "64 addresses, and all are held")
 }
 
-func (h *host) record(a *state.Attachment) {
+func (h *host) putRecord(a *state.Attachment) {
 	h.Helper()
-	h.update(func(tx *state.Tx) error { return tx.Put(a) })
+	h.updateStore(func(tx *state.Tx) error { return tx.Put(a) })
 }
 
-func (h *host) update(fn func(*state.Tx) error) {
+func (h *host) updateStore(fn func(*state.Tx) error) {
 	h.Helper()
 	if err := state.Open(h.c.Dirs.State).Update(h.Context(), fn); err != nil {
 		h.Fatal(err)
@@ -219,26 +219,26 @@ func (h *host) update(fn func(*state.Tx) error) {
 func TestPreflightOnDemand(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
-	want(t, "on demand", h.preflight("lan"), "interface", Pass, "VLAN 100 of eth1, made with its first container")
+	h.writeNetwork("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
+	wantLine(t, "on demand", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, made with its first container")
 	hasVLAN := testnet.Has(testnet.VLAN) // loads the module, which a check does not
-	if got := find(t, h.c.Preflight(h.Context(), "lan"), "8021q"); (got.Result == Pass) != hasVLAN || !hasVLAN && got.Result != Fail {
+	if got := mustFindLine(t, h.c.Preflight(h.Context(), "lan"), "8021q"); (got.Result == Pass) != hasVLAN || !hasVLAN && got.Result != Fail {
 		t.Errorf("8021q: %+v", got)
 	}
-	h.ip("link set eth1 down")
-	want(t, "trunk down", dropCheck(h.preflight("lan"), "carrier"), "up", Fail, "eth1 is down")
+	h.runIP("link set eth1 down")
+	wantLine(t, "trunk down", dropCheck(h.preflightLines("lan"), "carrier"), "up", Fail, "eth1 is down")
 }
 
 func TestPreflightVLAN(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
 	h := newHost(t)
-	h.network("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
-	h.ip("link add link eth1 name tagged type vlan id 100")
-	h.ip("link set tagged up")
-	want(t, "there under another name", h.preflight("lan"), "interface", Pass, "VLAN 100 of eth1, named tagged")
-	h.ip("link set tagged down")
-	want(t, "down", dropCheck(h.preflight("lan"), "carrier"), "up", Fail, "tagged is down")
+	h.writeNetwork("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
+	h.runIP("link add link eth1 name tagged type vlan id 100")
+	h.runIP("link set tagged up")
+	wantLine(t, "there under another name", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, named tagged")
+	h.runIP("link set tagged down")
+	wantLine(t, "down", dropCheck(h.preflightLines("lan"), "carrier"), "up", Fail, "tagged is down")
 }
 
 func TestPreflightTargets(t *testing.T) {
@@ -246,7 +246,7 @@ func TestPreflightTargets(t *testing.T) {
 	h := newHost(t)
 	subjects := func(name string) string {
 		var all []string
-		for _, l := range h.preflight(name) {
+		for _, l := range h.preflightLines(name) {
 			if len(all) == 0 || all[len(all)-1] != l.Subject {
 				all = append(all, l.Subject)
 			}
@@ -256,9 +256,9 @@ func TestPreflightTargets(t *testing.T) {
 	if got := subjects(""); got != "" {
 		t.Errorf("no networks: %s", got)
 	}
-	h.network("lan", lan)
-	h.network("dmz", "parent = \"eth1\"\n")
-	h.network("far", "parent = \"eth7\"\n")
+	h.writeNetwork("lan", lan)
+	h.writeNetwork("dmz", "parent = \"eth1\"\n")
+	h.writeNetwork("far", "parent = \"eth7\"\n")
 	for name, want := range map[string]string{
 		"":     "parent eth1|network dmz|network lan|parent eth7|network far",
 		"lan":  "parent eth1|network lan",
@@ -271,13 +271,13 @@ func TestPreflightTargets(t *testing.T) {
 			t.Errorf("check %q is about %q, want %q", name, got, want)
 		}
 	}
-	want(t, "loopback", h.preflight("lo"), "interface", Fail, "not an Ethernet")
-	want(t, "nonsense", h.preflight("nope"), "name", Fail, "no network, and no interface")
-	h.network("bad", "parents = \"eth1\"\n")
-	if lines := h.preflight("bad"); len(lines) != 0 {
+	wantLine(t, "loopback", h.preflightLines("lo"), "interface", Fail, "not an Ethernet")
+	wantLine(t, "nonsense", h.preflightLines("nope"), "name", Fail, "no network, and no interface")
+	h.writeNetwork("bad", "parents = \"eth1\"\n")
+	if lines := h.preflightLines("bad"); len(lines) != 0 {
 		t.Errorf("its own line tells enough: %+v", lines)
 	}
-	if got := find(t, h.c.Preflight(h.Context(), "bad"), "config"); got.Result != Fail || !strings.Contains(got.Message, "bad.toml") {
+	if got := mustFindLine(t, h.c.Preflight(h.Context(), "bad"), "config"); got.Result != Fail || !strings.Contains(got.Message, "bad.toml") {
 		t.Errorf("a broken network: %+v", got)
 	}
 }
@@ -286,12 +286,12 @@ func TestPreflightTargets(t *testing.T) {
 func TestPreflightByAlternativeNames(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.ip("link property add dev eth1 altname lan.100")
-	h.network("dot", strings.Replace(lan, "eth1", "lan.100", 1))
-	h.network("plain", lan)
+	h.runIP("link property add dev eth1 altname lan.100")
+	h.writeNetwork("dot", strings.Replace(lan, "eth1", "lan.100", 1))
+	h.writeNetwork("plain", lan)
 	for _, name := range []string{"eth1", "lan.100"} {
 		checked := map[string]bool{}
-		for _, l := range h.preflight(name) {
+		for _, l := range h.preflightLines(name) {
 			checked[l.Subject] = true
 			if l.Result == Fail {
 				t.Errorf("check %s: %+v", name, l)
