@@ -107,7 +107,7 @@ func defaultAgent() Agent {
 	}
 }
 
-func (a *Agent) check() error {
+func (a *Agent) checkAgent() error {
 	if a.MaxEndpoints < 1 || a.MaxEndpoints > LimitMaxEndpoints {
 		return Invalid("agent.max_endpoints", fmt.Sprint(a.MaxEndpoints), "1 to %d", LimitMaxEndpoints)
 	}

@@ -26,13 +26,13 @@ func (b Broken) Plus(c Broken) Broken {
 // with a count of 0.
 func SplitBroken(all map[Kind]Broken) (violations, dropped map[Kind]uint64) {
 	for kind, n := range all {
-		violations = with(violations, kind, n.Packets)
-		dropped = with(dropped, kind, n.Dropped)
+		violations = withCount(violations, kind, n.Packets)
+		dropped = withCount(dropped, kind, n.Dropped)
 	}
 	return violations, dropped
 }
 
-func with(m map[Kind]uint64, kind Kind, n uint64) map[Kind]uint64 {
+func withCount(m map[Kind]uint64, kind Kind, n uint64) map[Kind]uint64 {
 	if n == 0 {
 		return m
 	}

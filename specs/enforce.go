@@ -31,9 +31,9 @@ func (n *Network) checkEnforce() error {
 		at := fmt.Sprintf("enforce[%d]", i)
 		switch {
 		case !slices.Contains(Kinds(), k):
-			return Invalid(at, string(k), "one of %s", join(Enforceable()))
+			return Invalid(at, string(k), "one of %s", joinTexts(Enforceable()))
 		case !slices.Contains(Enforceable(), k):
-			return Invalid(at, string(k), "a kind of which frames can be dropped: %s", join(Enforceable()))
+			return Invalid(at, string(k), "a kind of which frames can be dropped: %s", joinTexts(Enforceable()))
 		case slices.Contains(n.Enforce[:i], k):
 			return Invalid(at, string(k), "each kind once")
 		}
@@ -65,7 +65,7 @@ func (n *Network) checkAllow() error {
 	for i, a := range n.Allow {
 		at := fmt.Sprintf("allow[%d]", i)
 		if !slices.Contains(Allowances(), a) {
-			return Invalid(at, string(a), "one of %s", join(Allowances()))
+			return Invalid(at, string(a), "one of %s", joinTexts(Allowances()))
 		}
 		if slices.Contains(n.Allow[:i], a) {
 			return Invalid(at, string(a), "each once")

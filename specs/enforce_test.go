@@ -39,7 +39,7 @@ func TestEnforceIsNotInPlace(t *testing.T) {
 }
 
 // Each kind has one judge, and only a kind of the datapath can be dropped.
-func TestJudges(t *testing.T) {
+func TestPolicyJudges(t *testing.T) {
 	for _, k := range Enforceable() {
 		if !slices.Contains(Kinds(), k) || k.Judge() != JudgeDatapath {
 			t.Errorf("%s can be enforced, and is judged by the %s", k, k.Judge())

@@ -21,7 +21,7 @@ type ValueError struct {
 
 // Error returns one line: key, quoted value, expected value.
 func (e *ValueError) Error() string {
-	return strings.TrimPrefix(fmt.Sprintf("%s %q: want %s", e.Key, shorten(e.Value), e.Want), " ")
+	return strings.TrimPrefix(fmt.Sprintf("%s %q: want %s", e.Key, shortenValue(e.Value), e.Want), " ")
 }
 
 // Unwrap returns the class of the error.
@@ -58,7 +58,7 @@ func At(prefix string, err error) error {
 // maxQuoted is the maximum length of a value in an error, in bytes.
 const maxQuoted = 80
 
-func shorten(s string) string {
+func shortenValue(s string) string {
 	if len(s) <= maxQuoted {
 		return s
 	}

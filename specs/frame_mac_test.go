@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFrameMACTakesWhatAFrameMayHave(t *testing.T) {
+func TestFrameMACAcceptsAnyAddress(t *testing.T) {
 	for text, want := range map[string]FrameMAC{
 		"02:00:5e:00:53:01": {2, 0, 0x5e, 0, 0x53, 1},
 		"ff:ff:ff:ff:ff:ff": {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},

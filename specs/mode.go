@@ -78,13 +78,13 @@ func (f *IPvlanFlag) UnmarshalText(text []byte) error {
 // lists them.
 func oneOf[T ~string](to *T, text []byte, all ...T) error {
 	if !slices.Contains(all, T(text)) {
-		return Invalid("", string(text), "one of %s", join(all))
+		return Invalid("", string(text), "one of %s", joinTexts(all))
 	}
 	*to = T(text)
 	return nil
 }
 
-func join[T ~string](all []T) string {
+func joinTexts[T ~string](all []T) string {
 	var words []string
 	for _, v := range all {
 		words = append(words, string(v))

@@ -38,7 +38,7 @@ func (n *Network) Check() error {
 
 func (n *Network) checkKind() error {
 	if !slices.Contains(Modes(n.Driver), n.Mode) {
-		return Invalid("mode", string(n.Mode), "one of %s, the modes of %s", join(Modes(n.Driver)), n.Driver)
+		return Invalid("mode", string(n.Mode), "one of %s, the modes of %s", joinTexts(Modes(n.Driver)), n.Driver)
 	}
 	if t := *n.ConflictTimeout; t > maxTimeout {
 		return Invalid("conflict_timeout", t.String(), "at most 10s")
@@ -78,21 +78,21 @@ func (n *Network) checkMTU() error {
 	if n.MTU != 0 && (n.MTU < MinMTU || n.MTU > MaxMTU) {
 		return Invalid("mtu", strconv.Itoa(n.MTU), "0 (the parent's) or %d to %d bytes", MinMTU, MaxMTU)
 	}
-	if n.MTU != 0 && n.MTU < MinMTUv6 && (n.IPv6 != IPv6Off || n.has(netip.Addr.Is6)) {
+	if n.MTU != 0 && n.MTU < MinMTUv6 && (n.IPv6 != IPv6Off || n.hasFamily(netip.Addr.Is6)) {
 		return Invalid("mtu", strconv.Itoa(n.MTU), "at least %d bytes, or no IPv6 (RFC 8200 section 5)", MinMTUv6)
 	}
 	return nil
 }
 
-func (n *Network) has(family func(netip.Addr) bool) bool {
+func (n *Network) hasFamily(family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return family(s.Subnet.Addr()) })
 }
 
 // HasIPv4 reports whether the network has an IPv4 subnet.
-func (n *Network) HasIPv4() bool { return n.has(netip.Addr.Is4) }
+func (n *Network) HasIPv4() bool { return n.hasFamily(netip.Addr.Is4) }
 
 // HasIPv6 reports whether the network has an IPv6 subnet.
-func (n *Network) HasIPv6() bool { return n.has(netip.Addr.Is6) }
+func (n *Network) HasIPv6() bool { return n.hasFamily(netip.Addr.Is6) }
 
 func (n *Network) checkDriverKeys() error {
 	switch {
@@ -123,7 +123,7 @@ func (n *Network) checkSubnets() error {
 		return Invalid("subnet", fmt.Sprint(len(n.Subnets)), "at most %d subnets", maxListItems)
 	}
 	for i := range n.Subnets {
-		if err := n.Subnets[i].check(); err != nil {
+		if err := n.Subnets[i].checkSubnet(); err != nil {
 			return At(fmt.Sprintf("subnet[%d]", i), err)
 		}
 		for j := range i {
@@ -136,7 +136,7 @@ func (n *Network) checkSubnets() error {
 	return nil
 }
 
-func (s *Subnet) check() error {
+func (s *Subnet) checkSubnet() error {
 	switch {
 	case !s.Subnet.IsValid():
 		return Invalid("subnet", "", "an address and prefix, as 192.0.2.0/24")
@@ -152,13 +152,13 @@ func (s *Subnet) check() error {
 		return Invalid("gateway", s.Gateway.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
 	case s.IPRange.IsValid() && s.IPRange != s.IPRange.Masked():
 		return Invalid("ip_range", s.IPRange.String(), "the range's own first address: %s", s.IPRange.Masked())
-	case s.IPRange.IsValid() && !s.contains(s.IPRange):
+	case s.IPRange.IsValid() && !s.containsPrefix(s.IPRange):
 		return Invalid("ip_range", s.IPRange.String(), "a range inside the subnet %s", s.Subnet)
 	case len(s.Exclude) > maxListItems:
 		return Invalid("exclude", fmt.Sprint(len(s.Exclude)), "at most %d addresses and prefixes", maxListItems)
 	}
 	for _, e := range s.Exclude {
-		if !s.contains(e.Prefix) {
+		if !s.containsPrefix(e.Prefix) {
 			return Invalid("exclude", e.String(), "addresses inside the subnet %s", s.Subnet)
 		}
 	}
@@ -187,11 +187,11 @@ func noHosts(p netip.Prefix) string {
 	return ""
 }
 
-// unroutable returns the block that contains the whole prefix, if its frames
+// unroutableReason returns the block that contains the whole prefix, if its frames
 // never leave a host: this network, loopback and the limited broadcast address
 // (RFC 6890), and of IPv6 the unspecified, loopback and IPv4-mapped addresses
 // (RFC 4291 section 2.5). Routes to others are possible: 0.0.0.0/1, 224.0.0.0/4.
-func unroutable(p netip.Prefix) string {
+func unroutableReason(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
 	}
@@ -208,7 +208,7 @@ var nowhere = []netip.Prefix{
 	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"),
 }
 
-func (s *Subnet) contains(p netip.Prefix) bool {
+func (s *Subnet) containsPrefix(p netip.Prefix) bool {
 	return p.Bits() >= s.Subnet.Bits() && s.Subnet.Contains(p.Addr())
 }
 
@@ -250,7 +250,7 @@ func (n *Network) checkRoutes() error {
 	}
 	seen := make(map[route]bool)
 	for i, r := range n.Routes {
-		if err := r.check(); err != nil {
+		if err := r.checkRoute(); err != nil {
 			return At(fmt.Sprintf("route[%d]", i), err)
 		}
 		if seen[route{r.To, r.Metric}] {
@@ -261,14 +261,14 @@ func (n *Network) checkRoutes() error {
 	return nil
 }
 
-func (r *Route) check() error {
+func (r *Route) checkRoute() error {
 	switch {
 	case !r.To.IsValid() || r.To != r.To.Masked():
 		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
 	case r.To.Bits() == 0:
 		return Invalid("to", r.To.String(), "a network to route to; a default route is a gateway")
-	case unroutable(r.To) != "":
-		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", unroutable(r.To))
+	case unroutableReason(r.To) != "":
+		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", unroutableReason(r.To))
 	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
 		return Invalid("via", r.Via.String(), "a unicast address of the family of %s", r.To)
 	case r.Metric < 0 || r.Metric > maxMetric:

@@ -39,10 +39,10 @@ func DecodeConfig(data []byte) (Config, error) {
 	if err := decodeTOML(data, &c); err != nil {
 		return Config{}, err
 	}
-	return c, c.check()
+	return c, c.checkConfig()
 }
 
-func (c *Config) check() error {
+func (c *Config) checkConfig() error {
 	for key, globs := range map[string][]string{"policy.networks": c.Policy.Networks, "policy.parents": c.Policy.Parents} {
 		for i, glob := range globs {
 			if err := checkGlob(glob); err != nil {
@@ -60,7 +60,7 @@ func (c *Config) check() error {
 			return At(fmt.Sprintf("policy.vlans[%d]", i), err)
 		}
 	}
-	return c.Agent.check()
+	return c.Agent.checkAgent()
 }
 
 func parseVLANs(s string) (from, to int, err error) {
@@ -81,7 +81,7 @@ func (p *Policy) AllowNetwork(name string) error {
 	if matchAny(p.Networks, name) {
 		return nil
 	}
-	return refuse("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
+	return policyError("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
 }
 
 // ParentNames are the names of a parent for the policy. An interface may have
@@ -110,13 +110,13 @@ func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
 	listed := func(name string) bool { return matchAny(p.Parents, name) }
 	byName, byTrunk := slices.ContainsFunc(parent.Names, listed), slices.ContainsFunc(parent.Trunk, listed)
 	if !byName && !byTrunk {
-		return refuse("parent", n.Parent, "a parent that [policy] parents in berth.toml lists (now %q)", p.Parents)
+		return policyError("parent", n.Parent, "a parent that [policy] parents in berth.toml lists (now %q)", p.Parents)
 	}
 	if !byName && !p.allowsVLAN(parent.VLAN) {
-		return refuse("parent", n.Parent, "a VLAN id that [policy] vlans in berth.toml lists (now %q)", p.VLANs)
+		return policyError("parent", n.Parent, "a VLAN id that [policy] vlans in berth.toml lists (now %q)", p.VLANs)
 	}
 	if !matchAny(p.Modes, string(n.Mode)) {
-		return refuse("mode", string(n.Mode), "a mode that [policy] modes in berth.toml lists (now %q)", p.Modes)
+		return policyError("mode", string(n.Mode), "a mode that [policy] modes in berth.toml lists (now %q)", p.Modes)
 	}
 	return p.allowAddressing(n)
 }
@@ -135,13 +135,13 @@ func (p *Policy) allowAddressing(n *Network) error {
 		return nil
 	}
 	if len(n.Subnets) > 0 {
-		return refuse("subnet", n.Subnets[0].Subnet.String(), "no addresses of one's own, or static_ips = true under [policy] in berth.toml")
+		return policyError("subnet", n.Subnets[0].Subnet.String(), "no addresses of one's own, or static_ips = true under [policy] in berth.toml")
 	}
 	if t := *n.ConflictTimeout; t < leastProbe || t > mostProbe {
-		return refuse("conflict_timeout", t.String(), "%s to %s, or static_ips = true under [policy] in berth.toml", leastProbe, mostProbe)
+		return policyError("conflict_timeout", t.String(), "%s to %s, or static_ips = true under [policy] in berth.toml", leastProbe, mostProbe)
 	}
 	if n.MAC == MACDerived && !p.StaticMACs {
-		return refuse("mac", string(n.MAC), "\"random\", or static_macs = true under [policy] in berth.toml")
+		return policyError("mac", string(n.MAC), "\"random\", or static_macs = true under [policy] in berth.toml")
 	}
 	return nil
 }
@@ -159,10 +159,10 @@ func (p *Policy) allowsVLAN(id int) bool {
 // or a MAC.
 func (p *Policy) AllowRequest(s *Selection) error {
 	if len(s.IPs) > 0 && !p.StaticIPs {
-		return refuse("ips", s.IPs[0].String(), "no address, or static_ips = true under [policy] in berth.toml")
+		return policyError("ips", s.IPs[0].String(), "no address, or static_ips = true under [policy] in berth.toml")
 	}
 	if !s.MAC.IsZero() && !p.StaticMACs {
-		return refuse("mac", s.MAC.String(), "no MAC, or static_macs = true under [policy] in berth.toml")
+		return policyError("mac", s.MAC.String(), "no MAC, or static_macs = true under [policy] in berth.toml")
 	}
 	return nil
 }
@@ -173,9 +173,9 @@ func (n *Network) AllowNamespace(namespace string) error {
 	if len(n.Namespaces) == 0 || matchAny(n.Namespaces, namespace) {
 		return nil
 	}
-	return refuse("network", n.Name, "a network for the namespace %q; this one's file has namespaces = %q", namespace, n.Namespaces)
+	return policyError("network", n.Name, "a network for the namespace %q; this one's file has namespaces = %q", namespace, n.Namespaces)
 }
 
-func refuse(key, value, want string, args ...any) error {
+func policyError(key, value, want string, args ...any) error {
 	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...), Err: ErrPolicy}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func config(t *testing.T, text string) Policy {
+func parsePolicy(t *testing.T, text string) Policy {
 	t.Helper()
 	c, err := DecodeConfig([]byte(text))
 	if err != nil {
@@ -15,29 +15,29 @@ func config(t *testing.T, text string) Policy {
 	return c.Policy
 }
 
-func placed(parent string) *Network {
+func placedNetwork(parent string) *Network {
 	n := &Network{Parent: parent}
 	n.SetDefaults()
 	return n
 }
 
 func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
-	closed := config(t, "")
-	parents := config(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199', '7']\n")
+	closed := parsePolicy(t, "")
+	parents := parsePolicy(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199', '7']\n")
 	for _, c := range []struct {
 		name, want string
 		err        error
 	}{
 		{"default names networks", "", closed.AllowNetwork("lan")},
-		{"network not listed", "[policy] networks", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("lan")},
-		{"network by pattern", "", new(config(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("prod-a")},
-		{"default has no parents", "[policy] parents", closed.AllowInPlace(placed("eth1"))},
-		{"parent listed", "", parents.AllowInPlace(placed("eth1"))},
-		{"other parent", "[policy] parents", parents.AllowInPlace(placed("eth2"))},
-		{"VLAN in range", "", parents.AllowInPlace(placed("eth1.150"))},
-		{"VLAN alone", "", parents.AllowInPlace(placed("eth1.7"))},
-		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(placed("eth1.200"))},
-		{"VLAN by name of its own", "[policy] modes", new(config(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(placed("eth1.200"))},
+		{"network not listed", "[policy] networks", new(parsePolicy(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("lan")},
+		{"network by pattern", "", new(parsePolicy(t, "[policy]\nnetworks = ['prod-*']")).AllowNetwork("prod-a")},
+		{"default has no parents", "[policy] parents", closed.AllowInPlace(placedNetwork("eth1"))},
+		{"parent listed", "", parents.AllowInPlace(placedNetwork("eth1"))},
+		{"other parent", "[policy] parents", parents.AllowInPlace(placedNetwork("eth2"))},
+		{"VLAN in range", "", parents.AllowInPlace(placedNetwork("eth1.150"))},
+		{"VLAN alone", "", parents.AllowInPlace(placedNetwork("eth1.7"))},
+		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(placedNetwork("eth1.200"))},
+		{"VLAN by name of its own", "[policy] modes", new(parsePolicy(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(placedNetwork("eth1.200"))},
 		{"mode not listed", "[policy] modes", parents.AllowInPlace(&Network{Parent: "eth1", Mode: ModePassthru})},
 		{"address", "static_ips = true", closed.AllowRequest(&Selection{IPs: make([]IP, 1)})},
 		{"MAC", "static_macs = true", closed.AllowRequest(&Selection{MAC: MAC{2}})},
@@ -76,7 +76,7 @@ func TestBadConfig(t *testing.T) {
 // A name in the form of a VLAN may be another interface's alternative name, and a
 // request may name a listed interface by an alternative name.
 func TestPolicyByAllNames(t *testing.T) {
-	parents := config(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199']\n")
+	parents := parsePolicy(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199']\n")
 	for _, c := range []struct {
 		name, want string
 		parent     ParentNames
@@ -89,7 +89,7 @@ func TestPolicyByAllNames(t *testing.T) {
 		{"VLAN of the trunk, not listed", "[policy] vlans", ParentNames{Names: []string{"lan0.99"}, Trunk: []string{"lan0", "eth1"}, VLAN: 99}},
 		{"VLAN of a VLAN", "[policy] parents", WrittenNames("eth1.100.101")},
 	} {
-		err := parents.AllowInPlaceOn(placed(c.parent.Names[0]), c.parent)
+		err := parents.AllowInPlaceOn(placedNetwork(c.parent.Names[0]), c.parent)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// schema compiles one of the schemas; they may refer to each other.
-func schema(t *testing.T, name string) *jsonschema.Schema {
+// loadSchema compiles one of the schemas; they may refer to each other.
+func loadSchema(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
 	files, err := filepath.Glob("schema/*.json")
 	if err != nil {
@@ -38,7 +38,7 @@ func schema(t *testing.T, name string) *jsonschema.Schema {
 	return c.MustCompile("berth:" + name)
 }
 
-func validate(t *testing.T, s *jsonschema.Schema, v any) error {
+func validateValue(t *testing.T, s *jsonschema.Schema, v any) error {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(asJSON(t, v)))
 	if err != nil {
@@ -112,7 +112,7 @@ func fullStatus() AgentStatus {
 // A schema has every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
 	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus()} {
-		if err := validate(t, schema(t, name), v); err != nil {
+		if err := validateValue(t, loadSchema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		for i, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
@@ -121,19 +121,19 @@ func TestSchemasHoldTheTypes(t *testing.T) {
 			}
 		}
 	}
-	if err := validate(t, schema(t, "event"), map[string]any{"kind": "mac-spoof"}); err == nil {
+	if err := validateValue(t, loadSchema(t, "event"), map[string]any{"kind": "mac-spoof"}); err == nil {
 		t.Error("an event with nothing but a kind passes its schema")
 	}
 }
 
 func TestSchemaOfNetworks(t *testing.T) {
-	s := schema(t, "network")
+	s := loadSchema(t, "network")
 	for path, data := range networkFiles(t, "good") {
 		n, err := DecodeNetwork("lan", data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := validate(t, s, n); err != nil {
+		if err := validateValue(t, s, n); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestSchemaOfNetworks(t *testing.T) {
 	if err := toml.Unmarshal(networkFiles(t, "bad")["testdata/bad/network-unknown-key.toml"], &unknown); err != nil {
 		t.Fatal(err)
 	}
-	if err := validate(t, s, unknown); err == nil {
+	if err := validateValue(t, s, unknown); err == nil {
 		t.Error("a network with an unknown key passes the schema")
 	}
 }

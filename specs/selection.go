@@ -193,7 +193,7 @@ func parseShort(a map[string]string) ([]Selection, error) {
 			}
 		}
 	}
-	if err := finish(&s, shortKeyOf); err != nil {
+	if err := finishSelection(&s, shortKeyOf); err != nil {
 		return nil, err
 	}
 	if v, ok := a[KeyGateway]; ok {
@@ -238,16 +238,16 @@ func setGateways(n *Network, value string) error {
 			return Invalid("", item, "one gateway a family")
 		}
 		n.Subnets[i].Gateway = a
-		if err := n.Subnets[i].check(); err != nil {
+		if err := n.Subnets[i].checkSubnet(); err != nil {
 			return renameKey(err, func(string) string { return "" })
 		}
 	}
 	return nil
 }
 
-// finish sets the defaults of a network defined in place and checks it together
+// finishSelection sets the defaults of a network defined in place and checks it together
 // with the request. name returns the user's name for a key.
-func finish(s *Selection, name func(string) string) error {
+func finishSelection(s *Selection, name func(string) string) error {
 	n := s.InPlace
 	if len(s.IPs) > maxIPs {
 		return Invalid(name("ips"), strconv.Itoa(len(s.IPs)), "at most %d addresses", maxIPs)

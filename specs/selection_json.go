@@ -84,11 +84,11 @@ func parseObject(object json.RawMessage, s *Selection) error {
 			return At(f.key, err)
 		}
 	}
-	return choose(s, named, first)
+	return chooseNetwork(s, named, first)
 }
 
-// choose decides between a network by name and one defined in place.
-func choose(s *Selection, named bool, first string) error {
+// chooseNetwork decides between a network by name and one defined in place.
+func chooseNetwork(s *Selection, named bool, first string) error {
 	switch {
 	case named && first != "":
 		return Invalid("name", s.Network, "a name, or a network defined in place, not both (%s is here too)", first)
@@ -102,7 +102,7 @@ func choose(s *Selection, named bool, first string) error {
 	case s.InPlace.Driver == "" && slices.Contains(Modes(IPvlan), s.InPlace.Mode):
 		s.InPlace.Driver = IPvlan
 	}
-	return finish(s, func(key string) string { return strings.ReplaceAll(key, "_", "-") })
+	return finishSelection(s, func(key string) string { return strings.ReplaceAll(key, "_", "-") })
 }
 
 // macPolicy distinguishes a network's policy for MACs from a requested MAC.

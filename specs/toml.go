@@ -74,18 +74,18 @@ func DecodeNetwork(name string, data []byte) (*Network, error) {
 // reads, in the order of specs/networks.md. Driver, parent, mode, ipam and ipv6 are
 // always present; other keys are omitted if they have their default.
 func EncodeNetwork(n *Network) ([]byte, error) {
-	said := *n
-	said.SetDefaults()
-	clearDefault(&said.MAC, MACRandom)
-	clearDefault(&said.IPvlanFlag, FlagBridge)
-	if *said.DefaultRoute {
-		said.DefaultRoute = nil
+	written := *n
+	written.SetDefaults()
+	clearDefault(&written.MAC, MACRandom)
+	clearDefault(&written.IPvlanFlag, FlagBridge)
+	if *written.DefaultRoute {
+		written.DefaultRoute = nil
 	}
-	if *said.ConflictTimeout == Duration(DefaultConflictTimeout) {
-		said.ConflictTimeout = nil
+	if *written.ConflictTimeout == Duration(DefaultConflictTimeout) {
+		written.ConflictTimeout = nil
 	}
 	var b bytes.Buffer
-	err := toml.NewEncoder(&b).Encode(said)
+	err := toml.NewEncoder(&b).Encode(written)
 	return b.Bytes(), err
 }
 

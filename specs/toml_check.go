@@ -28,10 +28,10 @@ func checkTOML(data []byte, t reflect.Type) error {
 	table, path := t, []string(nil)
 	for c.parser.NextExpression() {
 		e := c.parser.Expression()
-		of, at, err := c.resolve(t, nil, e.Key())
+		of, at, err := c.resolveKey(t, nil, e.Key())
 		if e.Kind == unstable.KeyValue {
-			if of, at, err = c.resolve(table, path, e.Key()); err == nil {
-				err = c.value(of, at, e.Value())
+			if of, at, err = c.resolveKey(table, path, e.Key()); err == nil {
+				err = c.checkValue(of, at, e.Value())
 			}
 		} else {
 			table, path = of, at
@@ -43,9 +43,9 @@ func checkTOML(data []byte, t reflect.Type) error {
 	return nil
 }
 
-// resolve follows a dotted key from the table t at path. It returns the type of
+// resolveKey follows a dotted key from the table t at path. It returns the type of
 // its value, or nil if a part before the last is no table.
-func (c *tomlChecker) resolve(t reflect.Type, path []string, key unstable.Iterator) (reflect.Type, []string, error) {
+func (c *tomlChecker) resolveKey(t reflect.Type, path []string, key unstable.Iterator) (reflect.Type, []string, error) {
 	path = slices.Clone(path)
 	for key.Next() {
 		if path = append(path, string(key.Node().Data)); !isTable(t) {
@@ -54,44 +54,44 @@ func (c *tomlChecker) resolve(t reflect.Type, path []string, key unstable.Iterat
 		}
 		field, ok := tomlField(t, path[len(path)-1])
 		if !ok {
-			return nil, nil, c.at(key.Node(), unknownTOML(path, t))
+			return nil, nil, c.atNode(key.Node(), unknownTOML(path, t))
 		}
 		t = field
 	}
 	return t, path, nil
 }
 
-// value checks the value of a key, and the values inside of it.
-func (c *tomlChecker) value(t reflect.Type, path []string, value *unstable.Node) error {
+// checkValue checks the value of a key, and the values inside of it.
+func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.Node) error {
 	if t == nil {
 		return nil
 	}
 	isText := reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 	switch {
 	case isText && value.Kind != unstable.String:
-		return c.at(value, fmt.Errorf("%s is a TOML %s: want %s",
+		return c.atNode(value, fmt.Errorf("%s is a TOML %s: want %s",
 			strings.Join(path, "."), strings.ToLower(value.Kind.String()), textFor(t)))
 	case value.Kind == unstable.Array:
 		for it := value.Children(); it.Next(); {
-			if err := c.value(elementOf(t), path, it.Node()); err != nil {
+			if err := c.checkValue(elementOf(t), path, it.Node()); err != nil {
 				return err
 			}
 		}
 	case value.Kind == unstable.InlineTable && isTable(t):
-		return c.members(t, path, value)
+		return c.checkMembers(t, path, value)
 	}
 	return nil
 }
 
-func (c *tomlChecker) members(t reflect.Type, path []string, table *unstable.Node) error {
+func (c *tomlChecker) checkMembers(t reflect.Type, path []string, table *unstable.Node) error {
 	for it := table.Children(); it.Next(); {
 		member := it.Node()
 		if member.Kind != unstable.KeyValue {
 			continue
 		}
-		of, at, err := c.resolve(t, path, member.Key())
+		of, at, err := c.resolveKey(t, path, member.Key())
 		if err == nil {
-			err = c.value(of, at, member.Value())
+			err = c.checkValue(of, at, member.Value())
 		}
 		if err != nil {
 			return err
@@ -100,8 +100,8 @@ func (c *tomlChecker) members(t reflect.Type, path []string, table *unstable.Nod
 	return nil
 }
 
-// at adds the line of a node before an error.
-func (c *tomlChecker) at(node *unstable.Node, err error) error {
+// atNode adds the line of a node before an error.
+func (c *tomlChecker) atNode(node *unstable.Node, err error) error {
 	// A list or a table has no position of its own. The first of its parts with a
 	// position is on the line where it begins, or near.
 	for node.Raw.Length == 0 && node.Child().Valid() {
