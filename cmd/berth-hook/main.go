@@ -41,7 +41,7 @@ func main() {
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
 	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
-		os.Exit(unlink(os.Args[2:]))
+		os.Exit(runUnlink(os.Args[2:]))
 	}
 	os.Exit(run(os.Args[1:]))
 }
@@ -73,7 +73,7 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "berth-hook: argument %q: want one stage of %q, or none\n", flags.Args(), stages)
 		return 2
 	}
-	return start(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)
+	return runHook(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)
 }
 
 // parseTimeout parses a duration after which a run must end.
@@ -85,7 +85,7 @@ func parseTimeout(text string) (time.Duration, error) {
 	return d, nil
 }
 
-func start(h hook.Hook, stage string, timeout time.Duration) int {
+func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 	// The working directory is the bundle: leave it, so that no relative path leads to a
 	// place that the container controls.
 	if err := os.Chdir("/"); err != nil {
@@ -95,7 +95,7 @@ func start(h hook.Hook, stage string, timeout time.Duration) int {
 	unix.Umask(0o077)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), interruptible, startUnlink
+	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), untilSignal, startUnlink
 	log, closeLog := hook.OpenLog(h.Store)
 	defer closeLog()
 	h.Log = log
@@ -104,17 +104,17 @@ func start(h hook.Hook, stage string, timeout time.Duration) int {
 		return 0
 	}
 	log.Error("berth-hook", "stage", stage, "error", err)
-	tell(err)
+	reportError(err)
 	if h.Stopping() {
 		return 0 // a failing poststop would cause an error for a container that is gone already
 	}
 	return 1
 }
 
-// interruptible returns a context that ends with a signal, so that an attach is undone.
+// untilSignal returns a context that ends with a signal, so that an attach is undone.
 // Go's runtime needs a thread for it, so only stages with an undo use it: if a release
 // dies, the next run continues it.
-func interruptible(ctx context.Context) context.Context {
+func untilSignal(ctx context.Context) context.Context {
 	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
 	return ctx
 }

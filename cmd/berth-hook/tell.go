@@ -11,10 +11,10 @@ import (
 	"berth/engine/wrapper"
 )
 
-// tell writes the error to the place that the user who started the container reads. crun
+// reportError writes the error to the place that the user who started the container reads. crun
 // gives its hooks no standard error, and reports only that a hook failed; so the error also
 // goes to crun's own standard error and log.
-func tell(wrong error) {
+func reportError(wrong error) {
 	fmt.Fprintln(os.Stderr, "berth-hook:", wrong)
 	if !isNull(os.Stderr) {
 		return

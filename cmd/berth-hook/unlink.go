@@ -25,8 +25,8 @@ func startUnlink(nsid int, name string) error {
 	return os.NewSyscallError("fork", err)
 }
 
-// unlink is the body of that process.
-func unlink(args []string) int {
+// runUnlink is the body of that process.
+func runUnlink(args []string) int {
 	if len(args) != 2 {
 		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the id of a namespace and a name\n", unlinkStage, args)
 		return 2

@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == unlinkStage { // started by startUnlink, in a test
-		os.Exit(unlink(os.Args[2:]))
+		os.Exit(runUnlink(os.Args[2:]))
 	}
 	testnet.Main(m)
 }
@@ -52,7 +52,7 @@ func TestUnlinkProcess(t *testing.T) {
 func TestUnlinkArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{}, {"1"}, {"1", "a", "b"}, {"x", "a"}} {
-		if unlink(args) == 0 {
+		if runUnlink(args) == 0 {
 			t.Errorf("unlink %q succeeded", args)
 		}
 	}

@@ -42,20 +42,20 @@ func run(args []string) int {
 		fmt.Println("berth-nri", version)
 		return 0
 	}
-	if err := check(flags, options.Index); err != nil {
+	if err := checkFlags(flags, options.Index); err != nil {
 		fmt.Fprintln(os.Stderr, "berth-nri:", err)
 		return 2
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	p := &nri.Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: log}
-	if err := start(p, options); err != nil {
+	if err := servePlugin(p, options); err != nil {
 		fmt.Fprintln(os.Stderr, "berth-nri:", err)
 		return 1
 	}
 	return 0
 }
 
-func check(flags *flag.FlagSet, index string) error {
+func checkFlags(flags *flag.FlagSet, index string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("argument %q: want none", flags.Arg(0))
 	}
@@ -65,7 +65,7 @@ func check(flags *flag.FlagSet, index string) error {
 	return nil
 }
 
-func start(p *nri.Plugin, options nri.Options) error {
+func servePlugin(p *nri.Plugin, options nri.Options) error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}

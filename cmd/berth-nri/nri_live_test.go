@@ -57,12 +57,12 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-// args returns the plugin's arguments for this node, for a shell.
-func (n *node) args() string {
+// procArgs returns the plugin's arguments for this node, for a shell.
+func (n *node) procArgs() string {
 	return fmt.Sprintf("%s=1 exec %s --config %s --state %s --bpffs %s", runPlugin, os.Args[0], n.dirs.Config, n.dirs.State, n.dirs.BPFFS)
 }
 
-func (n *node) runtime(plugins string) *adaptation.Adaptation {
+func (n *node) newRuntime(plugins string) *adaptation.Adaptation {
 	n.Helper()
 	sync := func(ctx context.Context, tell adaptation.SyncCB) error { _, err := tell(ctx, nil, nil); return err }
 	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
@@ -78,8 +78,8 @@ func (n *node) runtime(plugins string) *adaptation.Adaptation {
 	return r
 }
 
-// pod creates a pod's namespace at its own path, as runtimes do.
-func (n *node) pod() (ns *testnet.NS, path string) {
+// newPod creates a pod's namespace at its own path, as runtimes do.
+func (n *node) newPod() (ns *testnet.NS, path string) {
 	n.Helper()
 	ns, path = testnet.Namespace(n), "/run/"+testnet.Unique("netns")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -149,10 +149,10 @@ func daemonSetCaps(t *testing.T) string {
 func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	ns, path := n.pod()
+	ns, path := n.newPod()
 	// Like an engine's container: private mounts, /proc/sys read-only.
 	script := "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && " +
-		n.args() + " --socket " + n.socket
+		n.procArgs() + " --socket " + n.socket
 	cmd := exec.Command("unshare", "-m", "sh", "-c", strings.Replace(script, "exec ", "exec setpriv --no-new-privs --bounding-set="+daemonSetCaps(t)+" ", 1))
 	log := &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -160,7 +160,7 @@ func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	n.mustAttach(n.runtime(t.TempDir()), ns, path)
+	n.mustAttach(n.newRuntime(t.TempDir()), ns, path)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	if err != nil || !strings.Contains(string(status), "CapEff:\t0000000000203000\n") { // 12, 13 and 21
 		t.Errorf("%v\n%s", err, status)
@@ -181,12 +181,12 @@ func TestTheRuntimeStartsIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	plugins := t.TempDir()
-	script := "#!/bin/sh\n" + n.args() + "\n"
+	script := "#!/bin/sh\n" + n.procArgs() + "\n"
 	if err := os.WriteFile(filepath.Join(plugins, "10-berth"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ns, path := n.pod()
-	n.mustAttach(n.runtime(plugins), ns, path)
+	ns, path := n.newPod()
+	n.mustAttach(n.newRuntime(plugins), ns, path)
 }
 
 func TestUsage(t *testing.T) {

@@ -20,14 +20,14 @@ const lanFile = "parent = \"eth1\"\n"
 func TestCountsFromTheFirstFrame(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
 	// The first scrape after the attachment has its series.
-	wantLine(t, a.scrape(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 0`)
-	web.send(50)
-	web.sent(50)
-	text := a.scrape()
+	wantLine(t, a.scrapeMetrics(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 0`)
+	web.sendFrames(50)
+	web.waitSent(50)
+	text := a.scrapeMetrics()
 	wantLine(t, text, `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 50`)
 	wantLine(t, text, `berth_network_transmit_bytes_total{container_id="web",interface="net1",network="lan",parent="eth1"} 7100`)
 	wantLine(t, text, `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} 0`)
@@ -37,37 +37,37 @@ func TestCountsFromTheFirstFrame(t *testing.T) {
 func TestKilledAgentLosesNoCount(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
-	web.send(30)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.sendFrames(30)
 	for range 3 {
-		a.stop(syscall.SIGKILL)
-		web.send(30)
-		a = l.start()
-		web.send(10)
+		a.stopAgent(syscall.SIGKILL)
+		web.sendFrames(30)
+		a = l.startAgent()
+		web.sendFrames(10)
 	}
-	web.sent(150)
-	a.stop(syscall.SIGKILL)
-	db := l.attach("db", 2) // while no agent runs
-	db.send(20)
-	a = l.start()
-	db.sent(20)
-	web.sent(150)
-	a.stop(syscall.SIGTERM)
-	db.send(5)
-	l.start()
-	db.sent(25)
+	web.waitSent(150)
+	a.stopAgent(syscall.SIGKILL)
+	db := l.attachContainer("db", 2) // while no agent runs
+	db.sendFrames(20)
+	a = l.startAgent()
+	db.waitSent(20)
+	web.waitSent(150)
+	a.stopAgent(syscall.SIGTERM)
+	db.sendFrames(5)
+	l.startAgent()
+	db.waitSent(25)
 }
 
-func TestFindsWhatWasAttachedBefore(t *testing.T) {
+func TestRegistersEarlierAttachments(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	web := l.attach("web", 1) // no agent ever ran, and no network file names the parent
-	web.send(5)
-	l.start()
-	web.send(7)
-	web.sent(7)
+	web := l.attachContainer("web", 1) // no agent ever ran, and no network file names the parent
+	web.sendFrames(5)
+	l.startAgent()
+	web.sendFrames(7)
+	web.waitSent(7)
 	if p := l.parentIs(parent, specs.ParentCounting); p.Endpoints != 1 {
 		t.Errorf("%d endpoints at the parent, want 1", p.Endpoints)
 	}
@@ -76,97 +76,97 @@ func TestFindsWhatWasAttachedBefore(t *testing.T) {
 func TestFollowsParents(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	a := l.start()
-	l.network("lab", "parent = \"eth2\"\n")
+	a := l.startAgent()
+	l.writeNetwork("lab", "parent = \"eth2\"\n")
 	const missing = `parent "eth2" of network "lab" does not exist: waiting for it; make it, or correct the network's file`
 	if p := l.parentIs("eth2", specs.ParentWaiting); p.Problem != missing {
 		t.Errorf("problem %q, want %q", p.Problem, missing)
 	}
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	before := l.parentIs(parent, specs.ParentCounting)
-	check(t, testnet.Netlink(t, l.host).LinkDel(testnet.Link(t, l.host, parent)))
+	mustSucceed(t, testnet.Netlink(t, l.host).LinkDel(testnet.Link(t, l.host, parent)))
 	l.parentIs(parent, specs.ParentWaiting)
 	l.sink.Close()
-	l.wire()
+	l.makeWire()
 	after := l.parentIs(parent, specs.ParentCounting)
 	if before.Index == after.Index {
 		t.Fatalf("the new interface has index %d as the old", after.Index)
 	}
-	web := l.attach("web", 1)
-	web.send(10)
-	web.sent(10)
+	web := l.attachContainer("web", 1)
+	web.sendFrames(10)
+	web.waitSent(10)
 	if n := strings.Count(a.log.String(), "msg=problem what=\"parent \\\"eth2\\\""); n != 1 {
 		t.Errorf("the missing parent was logged %d times, want once\n%s", n, a.log)
 	}
-	check(t, os.Remove(l.config+"/networks.d/lab.toml"))
+	mustSucceed(t, os.Remove(l.config+"/networks.d/lab.toml"))
 	testnet.Eventually(t, "no parent eth2", func() bool {
-		return len(l.status().Parents) == 1 && len(l.status().Problems) == 0
+		return len(l.agentStatus().Parents) == 1 && len(l.agentStatus().Problems) == 0
 	})
 }
 
 func TestDetachAndAttach(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.start()
-	web := l.attach("web", 1)
-	web.send(10)
-	check(t, l.client.Detach(t.Context(), false))
-	if s := l.status(); s.Attached || s.Parents[0].State != specs.ParentDetached {
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.sendFrames(10)
+	mustSucceed(t, l.client.Detach(t.Context(), false))
+	if s := l.agentStatus(); s.Attached || s.Parents[0].State != specs.ParentDetached {
 		t.Errorf("status after detach %+v", s)
 	}
-	web.send(10)
-	web.sent(10) // sent, and not counted meanwhile
-	l.network("lab", lanFile)
-	testnet.Eventually(t, "the new network", func() bool { return len(l.status().Parents[0].Networks) == 2 })
-	web.send(10)
-	web.sent(10) // it stays detached
-	check(t, l.client.Attach(t.Context()))
-	web.send(10)
-	web.sent(20)
-	check(t, l.client.Detach(t.Context(), true))
+	web.sendFrames(10)
+	web.waitSent(10) // sent, and not counted meanwhile
+	l.writeNetwork("lab", lanFile)
+	testnet.Eventually(t, "the new network", func() bool { return len(l.agentStatus().Parents[0].Networks) == 2 })
+	web.sendFrames(10)
+	web.waitSent(10) // it stays detached
+	mustSucceed(t, l.client.Attach(t.Context()))
+	web.sendFrames(10)
+	web.waitSent(20)
+	mustSucceed(t, l.client.Detach(t.Context(), true))
 	if _, err := os.Stat(l.bpffs); !os.IsNotExist(err) {
 		t.Errorf("pinned after a purge: %v, want nothing", err)
 	}
-	if e := l.endpoint("web"); e.Counted {
+	if e := l.endpointOf("web"); e.Counted {
 		t.Errorf("counted after a purge: %+v", e.Counters)
 	}
-	check(t, l.client.Attach(t.Context()))
-	web.send(3)
-	web.sent(3)
+	mustSucceed(t, l.client.Attach(t.Context()))
+	web.sendFrames(3)
+	web.waitSent(3)
 }
 
 func TestEndedContainerIsKept(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
-	web.send(25)
-	check(t, web.releaser().Container(t.Context(), "web"))
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.sendFrames(25)
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool {
-		web.sent(25) // at every moment of the way
+		web.waitSent(25) // at every moment of the way
 		return l.slotOf("web") == 0
 	})
-	wantLine(t, a.scrape(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 25`)
-	again := l.attach("web2", 1)
-	again.send(4)
-	again.sent(4) // in a slot that another endpoint had
-	web.sent(25)
+	wantLine(t, a.scrapeMetrics(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 25`)
+	again := l.attachContainer("web2", 1)
+	again.sendFrames(4)
+	again.waitSent(4) // in a slot that another endpoint had
+	web.waitSent(25)
 }
 
 func TestForgedMACIsFlagged(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
 	forged := specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66}
-	web.forge(forged, 3)
+	web.forgeFrames(forged, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
-		check(t, err)
+		mustSucceed(t, err)
 		if e.Kind != specs.MACSpoof || e.MAC != forged || e.Parent != parent || e.Direction != "egress" {
 			t.Errorf("event %+v", e)
 		}
@@ -178,11 +178,11 @@ func TestForgedMACIsFlagged(t *testing.T) {
 		}
 		break
 	}
-	wantLine(t, a.scrape(), `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} 3`)
+	wantLine(t, a.scrapeMetrics(), `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} 3`)
 }
 
-// forge sends UDP frames by a raw socket, from another MAC.
-func (c *container) forge(mac specs.FrameMAC, n int) {
+// forgeFrames sends UDP frames by a raw socket, from another MAC.
+func (c *container) forgeFrames(mac specs.FrameMAC, n int) {
 	c.t.Helper()
 	frame := append([]byte{2, 0, 0x5e, 0, 0x53, 0xfe}, mac[:]...)
 	frame = append(frame, 0x08, 0x00, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0)
@@ -190,10 +190,10 @@ func (c *container) forge(mac specs.FrameMAC, n int) {
 	frame = append(frame, 192, 0, 2, 250, 0, 1, 0, 2, 0, 8, 0, 0)
 	testnet.In(c.t, c.ns, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-		check(c.t, err)
+		mustSucceed(c.t, err)
 		defer unix.Close(fd)
 		for range n {
-			check(c.t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: c.record.LinkIndex, Halen: 6}))
+			mustSucceed(c.t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: c.record.LinkIndex, Halen: 6}))
 		}
 	})
 }

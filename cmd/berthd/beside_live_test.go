@@ -14,33 +14,33 @@ import (
 func TestGroupPacketsOfTheInterface(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
-	web.send(1)
-	before := l.endpoint("web")
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.sendFrames(1)
+	before := l.endpointOf("web")
 	if before.GroupPackets == nil {
 		t.Fatal("group packets of a live endpoint are not known")
 	}
 	testnet.In(t, l.lan, func() {
 		conn, err := net.Dial("udp4", "192.0.2.255:9")
-		check(t, err)
+		mustSucceed(t, err)
 		defer conn.Close()
 		for range 5 {
 			_, err := conn.Write(payload)
-			check(t, err)
+			mustSucceed(t, err)
 		}
 	})
-	testnet.Eventually(t, "five more", func() bool { return *l.endpoint("web").GroupPackets >= *before.GroupPackets+5 })
-	after := l.endpoint("web").Counters.Receive.External
+	testnet.Eventually(t, "five more", func() bool { return *l.endpointOf("web").GroupPackets >= *before.GroupPackets+5 })
+	after := l.endpointOf("web").Counters.Receive.External
 	if after.Broadcast.Packets+after.Multicast.Packets > 0 {
 		t.Errorf("received %+v, want no groups in it", after)
 	}
-	check(t, web.releaser().Container(t.Context(), "web"))
-	if e := l.endpoint("web"); e.GroupPackets != nil {
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
+	if e := l.endpointOf("web"); e.GroupPackets != nil {
 		t.Errorf("group packets %d of an interface that is gone", *e.GroupPackets)
 	}
-	text := a.scrape()
+	text := a.scrapeMetrics()
 	wantLine(t, text, `berth_agent_map_capacity{map="unknown"} 2048`)
 	wantLine(t, text, "berth_agent_unknown_overflow_total 0")
 	if !strings.Contains(text, `berth_agent_map_entries{map="unknown"} `) {

@@ -23,8 +23,8 @@ type container struct {
 	mac    specs.MAC
 }
 
-// attach creates container number n with its own address.
-func (l *lab) attach(id string, n byte) *container {
+// attachContainer creates container number n with its own address.
+func (l *lab) attachContainer(id string, n byte) *container {
 	l.t.Helper()
 	return l.attachAs(id, n, func(*state.Attachment) {})
 }
@@ -33,14 +33,14 @@ func (l *lab) attach(id string, n byte) *container {
 func (l *lab) attachAs(id string, n byte, change func(*state.Attachment)) *container {
 	l.t.Helper()
 	c := &container{lab: l, id: id, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}
-	host, target := l.open(l.host), l.open(c.ns)
-	h, inside := handle(l.t, host), handle(l.t, target)
+	host, target := l.openNamespace(l.host), l.openNamespace(c.ns)
+	h, inside := openHandle(l.t, host), openHandle(l.t, target)
 	cookie, err := target.Cookie()
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	nsid, err := h.AssignNSID(target)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	p, err := h.Parent(parent)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	c.record = &state.Attachment{
 		Cookie: cookie, NSID: nsid, Containers: []string{id}, Annotations: map[string]string{"nerdctl/name": id + "-name"},
 		Network: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: parent, ParentIndex: p.Index,
@@ -49,34 +49,34 @@ func (l *lab) attachAs(id string, n byte, change func(*state.Attachment)) *conta
 	}
 	change(c.record)
 	made, err := l.store.Hold(l.t.Context(), c.record.Key())
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	defer made()
-	c.put(func(tx *state.Tx) (err error) {
+	c.recordAttachment(func(tx *state.Tx) (err error) {
 		c.record.Slot, err = tx.ClaimSlot(specs.DefaultMaxEndpoints + 1)
 		return err
 	})
 	if maps, err := bpf.Open(l.bpffs); err == nil {
-		check(l.t, maps.Register(release.Endpoint(c.record)))
-		check(l.t, maps.Close())
+		mustSucceed(l.t, maps.Register(release.Endpoint(c.record)))
+		mustSucceed(l.t, maps.Close())
 	}
 	link, err := h.CreateLink(target, network.Link{Name: "net1", ParentIndex: p.Index, Driver: specs.Macvlan,
 		Mode: c.record.Mode, MAC: c.mac, MTU: 1500, Alias: c.record.Alias()})
-	check(l.t, err)
-	check(l.t, target.SetIPv6("net1", network.IPv6Settings{}))
-	check(l.t, inside.SetUp(link.Index))
+	mustSucceed(l.t, err)
+	mustSucceed(l.t, target.SetIPv6("net1", network.IPv6Settings{}))
+	mustSucceed(l.t, inside.SetUp(link.Index))
 	for _, a := range c.record.Addresses {
-		check(l.t, inside.AddAddress(link.Index, a, true))
+		mustSucceed(l.t, inside.AddAddress(link.Index, a, true))
 	}
 	c.record.LinkIndex, c.record.Phase = link.Index, specs.PhaseAttached
-	c.put(nil)
+	c.recordAttachment(nil)
 	lanMAC := testnet.Link(l.t, l.lan, "wire").Attrs().HardwareAddr.String()
 	testnet.Run(l.t, c.ns, "ip", "neigh", "replace", lanAddr, "lladdr", lanMAC, "dev", "net1")
 	return c
 }
 
-func (c *container) put(also func(*state.Tx) error) {
+func (c *container) recordAttachment(also func(*state.Tx) error) {
 	c.t.Helper()
-	check(c.t, c.store.Update(c.t.Context(), func(tx *state.Tx) error {
+	mustSucceed(c.t, c.store.Update(c.t.Context(), func(tx *state.Tx) error {
 		if also != nil {
 			if err := also(tx); err != nil {
 				return err
@@ -91,53 +91,53 @@ var payload = make([]byte, 100)
 
 const frameBytes = 142
 
-// send sends datagrams to the machine on the LAN and waits for all of them.
-func (c *container) send(n int) {
+// sendFrames sends datagrams to the machine on the LAN and waits for all of them.
+func (c *container) sendFrames(n int) {
 	c.t.Helper()
 	testnet.In(c.t, c.ns, func() {
 		conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(lanAddr), lanPort)))
-		check(c.t, err)
+		mustSucceed(c.t, err)
 		defer conn.Close()
 		for range n {
 			_, err := conn.Write(payload)
-			check(c.t, err)
-			check(c.t, c.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
+			mustSucceed(c.t, err)
+			mustSucceed(c.t, c.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
 			_, _, err = c.sink.ReadFrom(make([]byte, 200))
-			check(c.t, err)
+			mustSucceed(c.t, err)
 		}
 	})
 }
 
-// sent checks the agent's count of the container's sent packets.
-func (c *container) sent(n uint64) {
+// waitSent checks the agent's count of the container's sent packets.
+func (c *container) waitSent(n uint64) {
 	c.t.Helper()
 	want := specs.Count{Packets: n, Bytes: n * frameBytes}
-	if got := c.endpoint(c.id).Counters.Transmit.External.Unicast; got != want {
+	if got := c.endpointOf(c.id).Counters.Transmit.External.Unicast; got != want {
 		c.t.Errorf("container %q sent %+v, want %+v", c.id, got, want)
 	}
 }
 
-func (c *container) releaser() *release.Releaser {
-	return &release.Releaser{Store: c.store, BPFFS: c.bpffs, Host: handle(c.t, c.open(c.host))}
+func (c *container) newReleaser() *release.Releaser {
+	return &release.Releaser{Store: c.store, BPFFS: c.bpffs, Host: openHandle(c.t, c.openNamespace(c.host))}
 }
 
-func (l *lab) open(ns *testnet.NS) *network.Namespace {
+func (l *lab) openNamespace(ns *testnet.NS) *network.Namespace {
 	l.t.Helper()
 	n, err := network.OpenPath(ns.Path())
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	l.t.Cleanup(func() { n.Close() })
 	return n
 }
 
-func handle(t testing.TB, n *network.Namespace) *network.Handle {
+func openHandle(t testing.TB, n *network.Namespace) *network.Handle {
 	t.Helper()
 	h, err := n.Open()
-	check(t, err)
+	mustSucceed(t, err)
 	t.Cleanup(h.Close)
 	return h
 }
 
-func check(t testing.TB, err error) {
+func mustSucceed(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -17,85 +17,85 @@ import (
 func (l *lab) eventsOf(id string, kind specs.Kind) (all []specs.Event) {
 	l.t.Helper()
 	for e, err := range l.client.Events(l.t.Context(), client.Filter{Container: id, Kind: kind}) {
-		check(l.t, err)
+		mustSucceed(l.t, err)
 		all = append(all, e)
 	}
 	return all
 }
 
-// told waits until n events of a kind about a container were reported and counted.
-func (l *lab) told(id string, kind specs.Kind, n int) []specs.Event {
+// waitEvents waits until n events of a kind about a container were reported and counted.
+func (l *lab) waitEvents(id string, kind specs.Kind, n int) []specs.Event {
 	l.t.Helper()
 	testnet.Eventually(l.t, string(kind)+" of "+id, func() bool {
-		return len(l.eventsOf(id, kind)) >= n && l.endpoint(id).Violations[kind] >= uint64(n)
+		return len(l.eventsOf(id, kind)) >= n && l.endpointOf(id).Violations[kind] >= uint64(n)
 	})
 	all := l.eventsOf(id, kind)
-	if got := l.endpoint(id).Violations[kind]; len(all) != n || got != uint64(n) {
+	if got := l.endpointOf(id).Violations[kind]; len(all) != n || got != uint64(n) {
 		l.t.Errorf("%s of %s: %d events, counted %d; want %d: %+v", kind, id, len(all), got, n, all)
 	}
 	return all
 }
 
-func (c *container) ip(args ...string) {
+func (c *container) runIP(args ...string) {
 	c.t.Helper()
 	testnet.Run(c.t, c.ns, "ip", args...)
 }
 
-// fence waits until the agent has checked all earlier changes: it changes another container
+// waitInspected waits until the agent has checked all earlier changes: it changes another container
 // last, and waits for its event.
-func (l *lab) fence(c *container) {
+func (l *lab) waitInspected(c *container) {
 	l.t.Helper()
 	n := len(l.eventsOf(c.id, specs.AddressDrift)) + 1
-	c.ip("addr", "add", fmt.Sprintf("198.51.100.%d/32", n), "dev", "net1")
-	l.told(c.id, specs.AddressDrift, n)
+	c.runIP("addr", "add", fmt.Sprintf("198.51.100.%d/32", n), "dev", "net1")
+	l.waitEvents(c.id, specs.AddressDrift, n)
 }
 
-func TestDriftIsToldOnce(t *testing.T) {
+func TestDriftIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web, other := l.attach("web", 1), l.attach("other", 2)
-	l.fence(other)
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
-	e := l.told("web", specs.AddressDrift, 1)[0]
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web, other := l.attachContainer("web", 1), l.attachContainer("other", 2)
+	l.waitInspected(other)
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
+	e := l.waitEvents("web", specs.AddressDrift, 1)[0]
 	if e.Detail != "192.0.2.99/24 is there, and not declared" || e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink ||
 		e.Parent != parent || e.Sender == nil || e.Sender.Name != "web-name" || e.Direction != "" {
 		t.Errorf("event %+v", e)
 	}
-	web.ip("link", "set", "net1", "type", "macvlan", "mode", "private")
-	if e := l.told("web", specs.ModeDrift, 1)[0]; e.Detail != "is macvlan private, declared macvlan bridge" {
+	web.runIP("link", "set", "net1", "type", "macvlan", "mode", "private")
+	if e := l.waitEvents("web", specs.ModeDrift, 1)[0]; e.Detail != "is macvlan private, declared macvlan bridge" {
 		t.Errorf("event %+v", e)
 	}
-	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:77")
-	if e := l.told("web", specs.MACDrift, 1)[0]; e.Detail != "is 02:00:5e:00:53:77, declared 02:00:5e:00:53:01" {
+	web.runIP("link", "set", "net1", "address", "02:00:5e:00:53:77")
+	if e := l.waitEvents("web", specs.MACDrift, 1)[0]; e.Detail != "is 02:00:5e:00:53:77, declared 02:00:5e:00:53:01" {
 		t.Errorf("event %+v", e)
 	}
 	// As long as it stays, it is not reported again; if it comes back, it is.
-	l.fence(other)
-	l.told("web", specs.AddressDrift, 1)
-	web.ip("addr", "del", "192.0.2.99/24", "dev", "net1")
-	l.fence(other)
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
-	l.told("web", specs.AddressDrift, 2)
-	wantLine(t, a.scrape(), `berth_violations_total{kind="mode-drift",network="lan",parent="eth1"} 1`)
+	l.waitInspected(other)
+	l.waitEvents("web", specs.AddressDrift, 1)
+	web.runIP("addr", "del", "192.0.2.99/24", "dev", "net1")
+	l.waitInspected(other)
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.waitEvents("web", specs.AddressDrift, 2)
+	wantLine(t, a.scrapeMetrics(), `berth_violations_total{kind="mode-drift",network="lan",parent="eth1"} 1`)
 }
 
 // TestDriftOverARestart requires that a starting agent reports its findings, and does not count them twice.
 func TestDriftOverARestart(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web, db := l.attach("web", 1), l.attach("db", 2)
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
-	l.told("web", specs.AddressDrift, 1)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web, db := l.attachContainer("web", 1), l.attachContainer("db", 2)
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.waitEvents("web", specs.AddressDrift, 1)
 	a.cmd.Process.Kill()
 	<-a.exit
-	db.ip("link", "set", "net1", "type", "macvlan", "mode", "vepa")
-	l.start()
-	l.told("web", specs.AddressDrift, 1)
-	l.told("db", specs.ModeDrift, 1)
+	db.runIP("link", "set", "net1", "type", "macvlan", "mode", "vepa")
+	l.startAgent()
+	l.waitEvents("web", specs.AddressDrift, 1)
+	l.waitEvents("db", specs.ModeDrift, 1)
 }
 
 // TestNoDrift: a container's permitted changes, the kernel's own changes, and the end of a
@@ -103,10 +103,10 @@ func TestDriftOverARestart(t *testing.T) {
 func TestNoDrift(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.start()
-	web, gone, other := l.attach("web", 1), l.attach("gone", 2), l.attach("other", 3)
-	check(t, l.open(web.ns).SetIPv6("net1", network.IPv6Settings{Mode: specs.IPv6LinkLocal}))
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web, gone, other := l.attachContainer("web", 1), l.attachContainer("gone", 2), l.attachContainer("other", 3)
+	mustSucceed(t, l.openNamespace(web.ns).SetIPv6("net1", network.IPv6Settings{Mode: specs.IPv6LinkLocal}))
 	for _, args := range [][]string{
 		{"link", "set", "net1", "down"},
 		{"link", "set", "net1", "name", "lan0"}, // also while it is up, from 6.2 on
@@ -116,19 +116,19 @@ func TestNoDrift(t *testing.T) {
 		{"route", "add", "198.51.100.0/24", "via", "192.0.2.250"},
 		{"-6", "addr", "add", "2001:db8::9/64", "dev", "lan0", "valid_lft", "600", "preferred_lft", "600"}, // as from a router
 	} {
-		web.ip(args...)
+		web.runIP(args...)
 	}
 	testnet.Run(t, l.lan, "ip", "link", "set", "wire", "down") // no carrier
 	testnet.Run(t, l.lan, "ip", "link", "set", "wire", "up")
-	check(t, gone.releaser().Container(t.Context(), "gone"))
-	dead := l.attach("dead", 4)
-	check(t, dead.ns.Close())
+	mustSucceed(t, gone.newReleaser().Container(t.Context(), "gone"))
+	dead := l.attachContainer("dead", 4)
+	mustSucceed(t, dead.ns.Close())
 	bare := l.attachAs("bare", 5, func(a *state.Attachment) { a.Addresses = nil })
 	testnet.Run(t, l.host, "ip", "link", "set", parent, "mtu", "1450")
-	bare.ip("addr", "add", "203.0.113.5/24", "dev", "net1") // it was assigned none
-	l.fence(other)
+	bare.runIP("addr", "add", "203.0.113.5/24", "dev", "net1") // it was assigned none
+	l.waitInspected(other)
 	for e, err := range l.client.Events(t.Context(), client.Filter{}) {
-		check(t, err)
+		mustSucceed(t, err)
 		if e.Sender == nil || e.Sender.ContainerID != "other" {
 			t.Errorf("event %+v", e)
 		}
@@ -138,37 +138,37 @@ func TestNoDrift(t *testing.T) {
 func TestPassthruIsShared(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile+"mode = \"passthru\"\n")
-	l.start()
+	l.writeNetwork("lan", lanFile+"mode = \"passthru\"\n")
+	l.startAgent()
 	web := l.attachAs("web", 1, func(a *state.Attachment) { a.Mode = specs.ModePassthru })
-	web.ip("link", "set", "net1", "address", "02:00:5e:00:53:70") // which is permitted
+	web.runIP("link", "set", "net1", "address", "02:00:5e:00:53:70") // which is permitted
 	testnet.Run(t, l.host, "ip", "link", "add", "br0", "type", "bridge")
 	testnet.Run(t, l.host, "ip", "addr", "add", "fe80::77/64", "dev", parent, "nodad")
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.200/24", "dev", parent)
-	if e := l.told("web", specs.PassthruShared, 1)[0]; e.Detail != "the host has 192.0.2.200/24 on the parent" || e.Sender.ContainerID != "web" {
+	if e := l.waitEvents("web", specs.PassthruShared, 1)[0]; e.Detail != "the host has 192.0.2.200/24 on the parent" || e.Sender.ContainerID != "web" {
 		t.Errorf("event %+v", e)
 	}
 	testnet.Run(t, l.host, "ip", "addr", "del", "192.0.2.200/24", "dev", parent)
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.201/24", "dev", "br0") // another container's
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.202/24", "dev", parent)
-	l.told("web", specs.PassthruShared, 2)
+	l.waitEvents("web", specs.PassthruShared, 2)
 	if got := len(l.eventsOf("web", specs.MACDrift)); got > 0 {
 		t.Errorf("%d events of the MAC, which may be changed in passthru mode", got)
 	}
 }
 
-// TestDriftIsHeard requires that a reader gets the event within a moment, not at the next resync.
-func TestDriftIsHeard(t *testing.T) {
+// TestDriftIsReportedByNotification requires that a reader gets the event within a moment, not at the next resync.
+func TestDriftIsReportedByNotification(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
-		check(t, err)
+		mustSucceed(t, err)
 		if e.Kind != specs.AddressDrift {
 			t.Errorf("event %+v", e)
 		}

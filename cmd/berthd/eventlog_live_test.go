@@ -21,24 +21,24 @@ import (
 func TestEventsFile(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	path := filepath.Join(filepath.Dir(l.state), "events.jsonl")
 	l.agentConfig("events_file = '" + path + "'")
-	a := l.start()
-	web := l.attach("web", 1)
-	web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 1)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.forgeFrames([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 1)
 	testnet.Eventually(t, "the event in the file", func() bool {
 		text, err := os.ReadFile(path)
 		return err == nil && bytes.Count(text, []byte("\n")) == 1
 	})
 	var e specs.Event
-	check(t, json.Unmarshal(readFile(t, path), &e))
+	mustSucceed(t, json.Unmarshal(readFile(t, path), &e))
 	if e.Kind != specs.MACSpoof || e.Sender == nil || e.Sender.ContainerID != "web" {
 		t.Errorf("event %+v", e)
 	}
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
-	l.told("web", specs.AddressDrift, 1)
-	a.stop(unix.SIGTERM)
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.waitEvents("web", specs.AddressDrift, 1)
+	a.stopAgent(unix.SIGTERM)
 	if text := string(readFile(t, path)); strings.Count(text, "\n") != 2 || !strings.Contains(text, `"kind":"address-drift"`) {
 		t.Errorf("the file has\n%s", text)
 	}
@@ -48,19 +48,19 @@ func TestEventsFile(t *testing.T) {
 func TestEventsFileFails(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	l.agentConfig("events_file = '/proc/none/events.jsonl'")
-	a := l.start()
-	web := l.attach("web", 1)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
 	for range 3 {
-		web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 1)
+		web.forgeFrames([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 1)
 	}
-	testnet.Eventually(t, "violations", func() bool { return l.endpoint("web").Violations[specs.MACSpoof] == 3 })
+	testnet.Eventually(t, "violations", func() bool { return l.endpointOf("web").Violations[specs.MACSpoof] == 3 })
 	testnet.Eventually(t, "a line in the log", func() bool { return strings.Contains(a.log.String(), "events are not written") })
 	if n := strings.Count(a.log.String(), "events are not written"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
-	if problems := strings.Join(l.status().Problems, "\n"); !strings.Contains(problems, "events are not written to /proc/none/events.jsonl") {
+	if problems := strings.Join(l.agentStatus().Problems, "\n"); !strings.Contains(problems, "events are not written to /proc/none/events.jsonl") {
 		t.Errorf("the status has the problems %q", problems)
 	}
 }
@@ -69,21 +69,21 @@ func TestEventsFileFails(t *testing.T) {
 // test binary would write to its socket.
 func TestEventsJournal(t *testing.T) {
 	l := newLab(t)
-	check(t, os.MkdirAll("/run/systemd/journal", 0o755))
+	mustSucceed(t, os.MkdirAll("/run/systemd/journal", 0o755))
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: "/run/systemd/journal/socket", Net: "unixgram"})
-	check(t, err)
+	mustSucceed(t, err)
 	defer func() {
 		conn.Close()
 		os.RemoveAll("/run/systemd")
 	}()
-	l.network("lan", lanFile)
-	l.start()
-	web := l.attach("web", 1)
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1")
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
 	buf := make([]byte, 1<<16)
-	check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+	mustSucceed(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 	n, err := conn.Read(buf)
-	check(t, err)
+	mustSucceed(t, err)
 	for _, field := range []string{"BERTH_KIND=address-drift", "BERTH_SENDER_NAME=web-name", "SYSLOG_IDENTIFIER=berthd", "PRIORITY=4", "BERTH_PARENT=eth1"} {
 		wantLine(t, string(buf[:n]), field)
 	}

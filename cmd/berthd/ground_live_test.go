@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ends waits for an agent to end by itself with an exit code.
-func (a *agent) ends(code int) {
+// waitExit waits for an agent to end by itself with an exit code.
+func (a *agent) waitExit(code int) {
 	a.t.Helper()
 	select {
 	case <-a.exit:
@@ -31,20 +31,20 @@ func (a *agent) ends(code int) {
 func TestEndsWithoutItsState(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
 	l.parentIs(parent, specs.ParentCounting)
 	aside := l.state + ".aside"
-	check(t, os.Rename(l.state, aside)) // at once, and as silently as a removed socket
-	next := l.command("--metrics", "", "--bpffs", l.bpffs+"-other")
+	mustSucceed(t, os.Rename(l.state, aside)) // at once, and as silently as a removed socket
+	next := l.agentCommand("--metrics", "", "--bpffs", l.bpffs+"-other")
 	t.Cleanup(func() { os.RemoveAll(l.bpffs + "-other") })
-	other := l.launch(next)
-	l.network("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes the first
-	a.ends(1)
+	other := l.launchReady(next)
+	l.writeNetwork("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes the first
+	a.waitExit(1)
 	if !strings.Contains(a.log.String(), "was removed or replaced under the running agent") {
 		t.Error("it does not say why")
 	}
-	if s := l.status(); s.PID != other.cmd.Process.Pid {
+	if s := l.agentStatus(); s.PID != other.cmd.Process.Pid {
 		t.Errorf("agent %d answers, want the other, %d", s.PID, other.cmd.Process.Pid)
 	}
 }
@@ -54,29 +54,29 @@ func TestUnmountedBPFFS(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.bpffs = filepath.Join(filepath.Dir(l.state), "bpf")
-	check(t, os.Mkdir(l.bpffs, 0o700))
-	check(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
-	l.network("lan", lanFile)
-	l.start()
+	mustSucceed(t, os.Mkdir(l.bpffs, 0o700))
+	mustSucceed(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
 	l.parentIs(parent, specs.ParentCounting)
-	check(t, unix.Unmount(l.bpffs, unix.MNT_DETACH))
-	l.network("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
+	mustSucceed(t, unix.Unmount(l.bpffs, unix.MNT_DETACH))
+	l.writeNetwork("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
 	testnet.Eventually(t, "a problem that says what helps", func() bool {
-		return strings.Contains(strings.Join(l.status().Problems, "\n"), "not on a BPF file system: \"mount -t bpf")
+		return strings.Contains(strings.Join(l.agentStatus().Problems, "\n"), "not on a BPF file system: \"mount -t bpf")
 	})
-	check(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
-	t.Cleanup(func() { check(t, unix.Unmount(l.bpffs, unix.MNT_DETACH)) })
-	l.network("even-more", lanFile)
+	mustSucceed(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
+	t.Cleanup(func() { mustSucceed(t, unix.Unmount(l.bpffs, unix.MNT_DETACH)) })
+	l.writeNetwork("even-more", lanFile)
 	l.parentIs(parent, specs.ParentCounting)
-	testnet.Eventually(t, "no such problem", func() bool { return !strings.Contains(strings.Join(l.status().Problems, ""), "BPF") })
-	web := l.attach("web", 1)
-	web.send(3)
-	web.sent(3)
+	testnet.Eventually(t, "no such problem", func() bool { return !strings.Contains(strings.Join(l.agentStatus().Problems, ""), "BPF") })
+	web := l.attachContainer("web", 1)
+	web.sendFrames(3)
+	web.waitSent(3)
 }
 
-// TestPinsAgain removes the pins: counting goes on, with the earlier counts, and hooks find
+// TestRemovedPinsArePinnedAgain removes the pins: counting goes on, with the earlier counts, and hooks find
 // the maps.
-func TestPinsAgain(t *testing.T) {
+func TestRemovedPinsArePinnedAgain(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(l *lab) error{
 		"all":           func(l *lab) error { return os.RemoveAll(l.bpffs) },
@@ -87,25 +87,25 @@ func TestPinsAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			l.network("lan", lanFile)
-			a := l.start()
+			l.writeNetwork("lan", lanFile)
+			a := l.startAgent()
 			l.parentIs(parent, specs.ParentCounting)
-			web := l.attach("web", 1)
-			web.send(3)
-			before := l.status().LastReconciled
-			check(t, remove(l))
-			l.network("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
-			testnet.Eventually(t, "a look after it", func() bool { return l.status().LastReconciled.After(before) })
+			web := l.attachContainer("web", 1)
+			web.sendFrames(3)
+			before := l.agentStatus().LastReconciled
+			mustSucceed(t, remove(l))
+			l.writeNetwork("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
+			testnet.Eventually(t, "a look after it", func() bool { return l.agentStatus().LastReconciled.After(before) })
 			l.parentIs(parent, specs.ParentCounting)
 			l.parentIs("eth9", specs.ParentWaiting)
-			web.send(4)
-			web.sent(7)
-			db := l.attach("db", 2)
-			db.send(2)
-			db.sent(2)
-			a.stop(unix.SIGTERM)
-			l.start()
-			web.sent(7)
+			web.sendFrames(4)
+			web.waitSent(7)
+			db := l.attachContainer("db", 2)
+			db.sendFrames(2)
+			db.waitSent(2)
+			a.stopAgent(unix.SIGTERM)
+			l.startAgent()
+			web.waitSent(7)
 		})
 	}
 }

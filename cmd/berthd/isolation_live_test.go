@@ -9,25 +9,25 @@ import (
 	"berth/specs"
 )
 
-// seek lets a container ask the LAN for an address, at least once.
-func (c *container) seek(addr string) {
+// askAddress lets a container ask the LAN for an address, at least once.
+func (c *container) askAddress(addr string) {
 	c.t.Helper()
 	testnet.In(c.t, c.ns, func() {
 		conn, err := net.Dial("udp", net.JoinHostPort(addr, "9"))
-		check(c.t, err)
+		mustSucceed(c.t, err)
 		defer conn.Close()
 		_, err = conn.Write([]byte("x"))
-		check(c.t, err)
+		mustSucceed(c.t, err)
 	})
 }
 
-// reconciled waits until the agent has reconciled everything once.
-func (l *lab) reconciled() {
+// waitReconciled waits until the agent has reconciled everything once.
+func (l *lab) waitReconciled() {
 	l.t.Helper()
 	for _, name := range []string{"wake-1", "wake-2"} { // the first reconciliation may have begun before
-		before := l.status().LastReconciled
-		l.network(name, lanFile+"# "+time.Now().String()+"\n")
-		testnet.Eventually(l.t, "a look", func() bool { return l.status().LastReconciled.After(before) })
+		before := l.agentStatus().LastReconciled
+		l.writeNetwork(name, lanFile+"# "+time.Now().String()+"\n")
+		testnet.Eventually(l.t, "a look", func() bool { return l.agentStatus().LastReconciled.After(before) })
 	}
 }
 
@@ -36,12 +36,12 @@ func (l *lab) reconciled() {
 func TestHostIsolationFollowsTheHost(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.201/32", "dev", parent)
-	l.start()
-	isolated := func(c *container) uint64 { return l.endpoint(c.id).Violations[specs.HostIsolation] }
-	web, db := l.attach("web", 1), l.attach("db", 2)
-	web.seek("192.0.2.201")
+	l.startAgent()
+	isolated := func(c *container) uint64 { return l.endpointOf(c.id).Violations[specs.HostIsolation] }
+	web, db := l.attachContainer("web", 1), l.attachContainer("db", 2)
+	web.askAddress("192.0.2.201")
 	testnet.Eventually(t, "the address that was there", func() bool { return isolated(web) > 0 })
 	if e := l.eventsOf("web", specs.HostIsolation)[0]; e.Frame.DestinationIP.String() != "192.0.2.201" || e.Parent != parent {
 		t.Errorf("event %+v", e)
@@ -49,21 +49,21 @@ func TestHostIsolationFollowsTheHost(t *testing.T) {
 
 	testnet.Run(t, l.host, "ip", "addr", "add", "192.0.2.202/32", "dev", parent)
 	testnet.Run(t, l.host, "ip", "addr", "del", "192.0.2.201/32", "dev", parent)
-	l.reconciled()
-	db.seek("192.0.2.202")
+	l.waitReconciled()
+	db.askAddress("192.0.2.202")
 	testnet.Eventually(t, "the address that came", func() bool { return isolated(db) > 0 })
-	late := l.attach("late", 3)
-	late.seek("192.0.2.201") // no host's now
-	late.seek(lanAddr)
+	late := l.attachContainer("late", 3)
+	late.askAddress("192.0.2.201") // no host's now
+	late.askAddress(lanAddr)
 
 	// An interface of the host's beside the containers answers for all of them.
 	testnet.Run(t, l.host, "ip", "link", "add", "link", parent, "name", "shim", "type", "macvlan", "mode", "bridge")
 	testnet.Run(t, l.host, "ip", "link", "set", "shim", "up")
-	l.reconciled()
-	last := l.attach("last", 4)
-	last.seek("192.0.2.202")
-	last.send(1) // by then its request has passed
-	late.send(1)
+	l.waitReconciled()
+	last := l.attachContainer("last", 4)
+	last.askAddress("192.0.2.202")
+	last.sendFrames(1) // by then its request has passed
+	late.sendFrames(1)
 	for _, c := range []*container{late, last} {
 		if n := isolated(c); n > 0 {
 			t.Errorf("%s: %d: %+v", c.id, n, l.eventsOf(c.id, specs.HostIsolation))

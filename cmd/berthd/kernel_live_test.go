@@ -18,11 +18,11 @@ import (
 func TestRunsWithoutBTF(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.launch(l.prepared("hide /sys/kernel/btf"))
-	web := l.attach("web", 1)
-	web.send(2)
-	web.sent(2)
+	l.writeNetwork("lan", lanFile)
+	l.launchReady(l.preparedCommand("hide /sys/kernel/btf"))
+	web := l.attachContainer("web", 1)
+	web.sendFrames(2)
+	web.waitSent(2)
 }
 
 // TestWaysToAttach: without tcx in the kernel, auto uses clsact, and tcx fails with the remedy.
@@ -31,9 +31,9 @@ func TestWaysToAttach(t *testing.T) {
 	has := hasTCX(t)
 	for attach, way := range map[string]string{"auto": map[bool]string{true: "tcx", false: "clsact"}[has], "tcx": "tcx", "clsact": "clsact"} {
 		l := newLab(t)
-		l.network("lan", lanFile)
+		l.writeNetwork("lan", lanFile)
 		l.agentConfig(fmt.Sprintf("attach = %q", attach))
-		a := l.start()
+		a := l.startAgent()
 		if attach == "tcx" && !has {
 			const want = `kernels before 6.6 have no tcx; set attach = "auto" under [agent] in berth.toml`
 			if p := l.parentIs(parent, specs.ParentFailed); !strings.HasSuffix(p.Problem, want) {
@@ -44,7 +44,7 @@ func TestWaysToAttach(t *testing.T) {
 		if p := l.parentIs(parent, specs.ParentCounting); p.Attach != way {
 			t.Errorf("%s: attached by %q, want %q", attach, p.Attach, way)
 		}
-		wantLine(t, a.scrape(), fmt.Sprintf("berth_agent_attached_programs{kind=%q} 2", way))
+		wantLine(t, a.scrapeMetrics(), fmt.Sprintf("berth_agent_attached_programs{kind=%q} 2", way))
 	}
 }
 
@@ -54,14 +54,14 @@ func hasTCX(t *testing.T) bool {
 	testnet.Need(t, testnet.Root)
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}})
-	check(t, err)
+	mustSucceed(t, err)
 	defer p.Close()
 	const loopback = 1
 	l, err := link.AttachTCX(link.TCXOptions{Interface: loopback, Program: p, Attach: ebpf.AttachTCXIngress})
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return false
 	}
-	check(t, err)
-	check(t, l.Close())
+	mustSucceed(t, err)
+	mustSucceed(t, l.Close())
 	return true
 }

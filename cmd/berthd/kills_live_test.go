@@ -50,27 +50,27 @@ func TestManyKillsLoseNoCount(t *testing.T) {
 
 func killMany(t *testing.T, attach string, times int) {
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	l.agentConfig(fmt.Sprintf("metrics_split = true\nattach = %q", attach))
 	begin := time.Now()
-	a := l.start()
+	a := l.startAgent()
 	whole := min(2*time.Since(begin), killWithin)
-	load := l.load()
-	a.stop(syscall.SIGKILL)
+	load := l.startBustle()
+	a.stopAgent(syscall.SIGKILL)
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(killSeed); text != "" {
 		var err error
 		seed, err = strconv.ParseUint(text, 10, 64)
-		check(t, err)
+		mustSucceed(t, err)
 	}
 	t.Logf("seed %d (%s repeats it), kills within %v of the start", seed, killSeed, whole)
 	random := rand.New(rand.NewPCG(seed, 0))
 	unready := 0
 	for i := range times - 1 {
-		a = l.begin(l.command("--metrics", "127.0.0.1:0"))
+		a = l.launchProcess(l.agentCommand("--metrics", "127.0.0.1:0"))
 		if i%lookEvery == lookEvery-1 {
-			a.ready()
-			load.look(a)
+			a.waitReady()
+			load.checkBustle(a)
 		}
 		select {
 		case err := <-a.exit:
@@ -80,14 +80,14 @@ func killMany(t *testing.T, attach string, times int) {
 		if !a.isReady() {
 			unready++
 		}
-		a.stop(syscall.SIGKILL)
+		a.stopAgent(syscall.SIGKILL)
 	}
 	if times == kills && unready == 0 {
 		t.Errorf("none of %d kills came before the agent was ready", times)
 	}
-	load.end()
-	a = l.start()
-	load.look(a)
+	load.endBustle()
+	a = l.startAgent()
+	load.checkBustle(a)
 	t.Logf("%d kills, of them %d before the agent was ready; frames: %d out, %d in, %d to the sibling",
 		times, unready, load.out.started.Load(), load.in.started.Load(), load.sibling.started.Load())
 }
@@ -112,19 +112,19 @@ func newFlow(t *testing.T, from, to *testnet.NS, addr string, port int, stop <-c
 	testnet.In(t, to, func() {
 		var err error
 		f.to, err = net.ListenUDP("udp4", at)
-		check(t, err)
+		mustSucceed(t, err)
 	})
 	testnet.In(t, from, func() {
 		var err error
 		f.from, err = net.DialUDP("udp4", nil, at)
-		check(t, err)
+		mustSucceed(t, err)
 	})
 	t.Cleanup(func() { f.from.Close(); f.to.Close() })
-	go func() { f.done <- f.run(stop) }()
+	go func() { f.done <- f.runFlow(stop) }()
 	return f
 }
 
-func (f *flow) run(stop <-chan struct{}) error {
+func (f *flow) runFlow(stop <-chan struct{}) error {
 	tick := time.NewTicker(flowEvery)
 	defer tick.Stop()
 	buf := make([]byte, 2*len(payload))
@@ -161,11 +161,11 @@ type bustle struct {
 	last             map[string]uint64 // series of the last scrape
 }
 
-// load starts traffic between two containers and the LAN.
-func (l *lab) load() *bustle {
+// startBustle starts traffic between two containers and the LAN.
+func (l *lab) startBustle() *bustle {
 	l.t.Helper()
 	t := l.t.(*testing.T)
-	d := &bustle{lab: l, web: l.attach("web", 1), db: l.attach("db", 2), stop: make(chan struct{})}
+	d := &bustle{lab: l, web: l.attachContainer("web", 1), db: l.attachContainer("db", 2), stop: make(chan struct{})}
 	// No machine sends ARP requests: a neighbour's frames would be counted too.
 	testnet.Run(t, l.lan, "ip", "neigh", "replace", "192.0.2.1", "lladdr", d.web.mac.String(), "dev", "wire")
 	testnet.Run(t, d.web.ns, "ip", "neigh", "replace", "192.0.2.2", "lladdr", d.db.mac.String(), "dev", "net1")
@@ -175,25 +175,25 @@ func (l *lab) load() *bustle {
 	return d
 }
 
-// end stops the traffic, and waits until all of it has arrived.
-func (d *bustle) end() {
+// endBustle stops the traffic, and waits until all of it has arrived.
+func (d *bustle) endBustle() {
 	d.t.Helper()
 	close(d.stop)
 	for _, f := range []*flow{d.out, d.in, d.sibling} {
-		check(d.t, <-f.done)
+		mustSucceed(d.t, <-f.done)
 		if f.started.Load() == 0 || f.started.Load() != f.received.Load() {
 			d.t.Fatalf("%d frames sent, %d arrived", f.started.Load(), f.received.Load())
 		}
 	}
 }
 
-// look compares the agent's counts with the traffic: at least the frames that had arrived
+// checkBustle compares the agent's counts with the traffic: at least the frames that had arrived
 // before, at most those sent by then, and no series falls or disappears.
-func (d *bustle) look(a *agent) {
+func (d *bustle) checkBustle(a *agent) {
 	d.t.Helper()
 	before := [...]uint64{d.out.received.Load(), d.in.received.Load(), d.sibling.received.Load()}
-	web, db := d.endpoint("web").Counters, d.endpoint("db").Counters
-	series := trafficSeries(d.t, a.scrape())
+	web, db := d.endpointOf("web").Counters, d.endpointOf("db").Counters
+	series := trafficSeries(d.t, a.scrapeMetrics())
 	after := [...]uint64{d.out.started.Load(), d.in.started.Load(), d.sibling.started.Load()}
 	for i, counted := range [][]specs.Count{
 		{web.Transmit.External.Unicast}, {web.Receive.External.Unicast}, {web.Transmit.Local.Unicast, db.Receive.Local.Unicast},
@@ -223,7 +223,7 @@ func trafficSeries(t testing.TB, text string) map[string]uint64 {
 		if strings.HasPrefix(line, "berth_network_") {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
 			n, err := strconv.ParseUint(value, 10, 64)
-			check(t, err)
+			mustSucceed(t, err)
 			all[name] = n
 		}
 	}

@@ -80,12 +80,12 @@ func newLab(t testing.TB) *lab {
 			t.Error(err)
 		}
 	})
-	l.wire()
+	l.makeWire()
 	return l
 }
 
-// wire creates the parent and its peer.
-func (l *lab) wire() {
+// makeWire creates the parent and its peer.
+func (l *lab) makeWire() {
 	l.t.Helper()
 	testnet.Veth(l.t, parent, l.host, "wire", l.lan)
 	testnet.Address(l.t, l.lan, "wire", lanAddr+"/24")
@@ -98,7 +98,7 @@ func (l *lab) wire() {
 	l.t.Cleanup(func() { l.sink.Close() })
 }
 
-func (l *lab) network(name, text string) {
+func (l *lab) writeNetwork(name, text string) {
 	l.t.Helper()
 	file := filepath.Join(l.config, "networks.d", name+".toml")
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -135,29 +135,29 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// command returns berthd on the host of the lab, not started yet.
-func (l *lab) command(args ...string) *exec.Cmd {
+// agentCommand returns berthd on the host of the lab, not started yet.
+func (l *lab) agentCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command(cmp.Or(os.Getenv(program), "/proc/self/exe"), append([]string{"--config", l.config, "--state", l.state, "--bpffs", l.bpffs}, args...)...)
 	cmd.Env = append(os.Environ(), runAgent+"=1")
 	return cmd
 }
 
-// start runs an agent and waits until it is ready.
-func (l *lab) start(args ...string) *agent {
+// startAgent runs an agent and waits until it is ready.
+func (l *lab) startAgent(args ...string) *agent {
 	l.t.Helper()
-	return l.launch(l.command(append([]string{"--metrics", "127.0.0.1:0"}, args...)...))
+	return l.launchReady(l.agentCommand(append([]string{"--metrics", "127.0.0.1:0"}, args...)...))
 }
 
-// launch runs a command that is an agent and waits until it is ready.
-func (l *lab) launch(cmd *exec.Cmd) *agent {
+// launchReady runs a command that is an agent and waits until it is ready.
+func (l *lab) launchReady(cmd *exec.Cmd) *agent {
 	l.t.Helper()
-	a := l.begin(cmd)
-	a.ready()
+	a := l.launchProcess(cmd)
+	a.waitReady()
 	return a
 }
 
-// begin runs a command that is an agent.
-func (l *lab) begin(cmd *exec.Cmd) *agent {
+// launchProcess runs a command that is an agent.
+func (l *lab) launchProcess(cmd *exec.Cmd) *agent {
 	l.t.Helper()
 	a := &agent{lab: l, cmd: cmd, log: new(output), exit: make(chan error, 1)}
 	a.cmd.Stderr = a.log
@@ -178,13 +178,13 @@ func (l *lab) begin(cmd *exec.Cmd) *agent {
 
 func (a *agent) isReady() bool { return strings.Contains(a.log.String(), "msg=ready") }
 
-func (a *agent) ready() {
+func (a *agent) waitReady() {
 	a.t.Helper()
 	testnet.Eventually(a.t, "an agent that is ready", a.isReady)
 }
 
-// stop ends an agent by a signal and waits for it.
-func (a *agent) stop(signal syscall.Signal) {
+// stopAgent ends an agent by a signal and waits for it.
+func (a *agent) stopAgent(signal syscall.Signal) {
 	a.t.Helper()
 	if err := a.cmd.Process.Signal(signal); err != nil {
 		a.t.Fatal(err)
@@ -199,7 +199,7 @@ func (a *agent) stop(signal syscall.Signal) {
 	}
 }
 
-func (l *lab) status() specs.AgentStatus {
+func (l *lab) agentStatus() specs.AgentStatus {
 	l.t.Helper()
 	s, err := l.client.Status(l.t.Context())
 	if err != nil {
@@ -213,7 +213,7 @@ func (l *lab) parentIs(name string, want specs.ParentState) specs.ParentStatus {
 	l.t.Helper()
 	var found specs.ParentStatus
 	testnet.Eventually(l.t, fmt.Sprintf("parent %s %s", name, want), func() bool {
-		for _, p := range l.status().Parents {
+		for _, p := range l.agentStatus().Parents {
 			if found = p; p.Name == name && p.State == want {
 				return true
 			}
@@ -223,8 +223,8 @@ func (l *lab) parentIs(name string, want specs.ParentState) specs.ParentStatus {
 	return found
 }
 
-// endpoint returns a container's only endpoint.
-func (l *lab) endpoint(id string) specs.Endpoint {
+// endpointOf returns a container's only endpoint.
+func (l *lab) endpointOf(id string) specs.Endpoint {
 	l.t.Helper()
 	all, err := l.client.Endpoints(l.t.Context(), true)
 	if err != nil {
@@ -239,10 +239,10 @@ func (l *lab) endpoint(id string) specs.Endpoint {
 	return specs.Endpoint{}
 }
 
-// scrape reads /metrics as Prometheus would.
-func (a *agent) scrape() string {
+// scrapeMetrics reads /metrics as Prometheus would.
+func (a *agent) scrapeMetrics() string {
 	a.t.Helper()
-	address, status := a.status().Metrics, 0
+	address, status := a.agentStatus().Metrics, 0
 	var body []byte
 	testnet.In(a.t, a.host, func() {
 		conn, err := net.Dial("tcp", address)

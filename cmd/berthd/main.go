@@ -43,7 +43,7 @@ func run(args []string) int {
 		return 0
 	}
 	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := start(o); err != nil {
+	if err := serveAgent(o); err != nil {
 		fmt.Fprintln(os.Stderr, "berthd:", err)
 		return 1
 	}
@@ -56,7 +56,7 @@ func run(args []string) int {
 // precedence.
 const gcPercent = 10
 
-func start(o daemon.Options) error {
+func serveAgent(o daemon.Options) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

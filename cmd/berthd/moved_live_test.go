@@ -19,12 +19,12 @@ func TestParentComesBack(t *testing.T) {
 		t.Run(attach, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			l.network("lan", lanFile)
+			l.writeNetwork("lan", lanFile)
 			l.agentConfig(fmt.Sprintf("attach = %q", attach))
-			l.start()
-			web := l.attach("web", 1)
-			web.send(3)
-			web.sent(3)
+			l.startAgent()
+			web := l.attachContainer("web", 1)
+			web.sendFrames(3)
+			web.waitSent(3)
 			before := testnet.Link(t, l.host, parent).Attrs().Index
 			away := testnet.Namespace(t)
 			testnet.Run(t, away, "ip", "link", "add", "taken", "index", fmt.Sprint(before), "type", "veth",
@@ -38,13 +38,13 @@ func TestParentComesBack(t *testing.T) {
 			testnet.Run(t, web.ns, "ip", "neigh", "replace", lanAddr, "lladdr", lanMAC, "dev", "net1")
 			after := testnet.Link(t, l.host, parent).Attrs().Index
 			testnet.Eventually(t, "the parent with its endpoint", func() bool {
-				return slices.ContainsFunc(l.status().Parents, func(p specs.ParentStatus) bool {
+				return slices.ContainsFunc(l.agentStatus().Parents, func(p specs.ParentStatus) bool {
 					return p.Index == after && p.State == specs.ParentCounting && p.Endpoints == 1
 				})
 			})
-			web.send(4)
-			web.sent(7)
-			check(t, l.store.View(t.Context(), func(tx *state.Tx) error {
+			web.sendFrames(4)
+			web.waitSent(7)
+			mustSucceed(t, l.store.View(t.Context(), func(tx *state.Tx) error {
 				a, err := tx.Attachment(web.record.Key())
 				if err == nil && (a.ParentIndex != after || a.Slot != web.record.Slot) {
 					t.Errorf("%+v, want index %d", a, after)

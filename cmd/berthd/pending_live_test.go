@@ -15,14 +15,14 @@ import (
 func TestEventsOfTheTimeWithoutAnAgent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
 	for i := range 5 {
-		a.stop(syscall.SIGKILL)
+		a.stopAgent(syscall.SIGKILL)
 		forged := specs.FrameMAC{2, 0, 0x5e, 0, 0x53, byte(0x60 + i)}
-		web.forge(forged, 1)
-		a = l.start()
+		web.forgeFrames(forged, 1)
+		a = l.startAgent()
 		e := l.firstEvent(forged)
 		if e.Kind != specs.MACSpoof || e.Parent != parent || e.Sender == nil || e.Sender.ContainerID != "web" {
 			t.Errorf("start %d: event %+v", i, e)
@@ -36,7 +36,7 @@ func (l *lab) firstEvent(from specs.FrameMAC) specs.Event {
 	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
 	defer cancel()
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
-		check(l.t, err)
+		mustSucceed(l.t, err)
 		if e.MAC == from {
 			return e
 		}

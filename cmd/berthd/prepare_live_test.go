@@ -110,9 +110,9 @@ func dropCapabilities(these func(int) bool) error {
 	return nil
 }
 
-// prepared returns the agent after these steps.
-func (l *lab) prepared(steps string, args ...string) *exec.Cmd {
-	cmd := l.command(append([]string{"--metrics", ""}, args...)...)
+// preparedCommand returns the agent after these steps.
+func (l *lab) preparedCommand(steps string, args ...string) *exec.Cmd {
+	cmd := l.agentCommand(append([]string{"--metrics", ""}, args...)...)
 	cmd.Env = append(cmd.Env, prepare+"="+steps)
 	return cmd
 }

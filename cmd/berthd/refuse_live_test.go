@@ -21,23 +21,23 @@ import (
 // patience bounds the time in which an agent must end by itself.
 const patience = 30 * time.Second
 
-// fails runs an agent that must not start, and returns its error line.
-func (l *lab) fails(cmd *exec.Cmd) string {
+// refusalOf runs an agent that must not start, and returns its error line.
+func (l *lab) refusalOf(cmd *exec.Cmd) string {
 	l.t.Helper()
-	var said bytes.Buffer
-	cmd.Stderr, cmd.WaitDelay = &said, patience // for a child that keeps the pipe
+	var stderr bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &stderr, patience // for a child that keeps the pipe
 	var err error
 	testnet.In(l.t, l.host, func() { err = cmd.Start() })
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	late := time.AfterFunc(patience, func() { cmd.Process.Kill() }) // it runs, and should not
 	err = cmd.Wait()
 	late.Stop()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
-		l.t.Fatalf("berthd ended with %v, want status 1:\n%s", err, &said)
+		l.t.Fatalf("berthd ended with %v, want status 1:\n%s", err, &stderr)
 	}
-	line, rest, _ := strings.Cut(said.String(), "\n")
+	line, rest, _ := strings.Cut(stderr.String(), "\n")
 	if rest != "" {
-		l.t.Errorf("berthd said more than a line:\n%s", &said)
+		l.t.Errorf("berthd stderr more than a line:\n%s", &stderr)
 	}
 	return line
 }
@@ -45,13 +45,13 @@ func (l *lab) fails(cmd *exec.Cmd) string {
 func TestSecondAgentIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	a := l.start()
+	a := l.startAgent()
 	want := fmt.Sprintf("berthd: state directory %q: another agent runs (pid %d): stop it first, or give this one a --state of its own",
 		filepath.Join(l.state, "state"), a.cmd.Process.Pid)
-	if got := l.fails(l.command("--metrics", "")); got != want {
-		t.Errorf("said %q, want %q", got, want)
+	if got := l.refusalOf(l.agentCommand("--metrics", "")); got != want {
+		t.Errorf("stderr %q, want %q", got, want)
 	}
-	l.status() // the first one still runs
+	l.agentStatus() // the first one still runs
 }
 
 func TestRefusals(t *testing.T) {
@@ -61,41 +61,41 @@ func TestRefusals(t *testing.T) {
 	testnet.In(t, l.host, func() {
 		var err error
 		taken, err = net.Listen("tcp", "127.0.0.1:0")
-		check(t, err)
+		mustSucceed(t, err)
 	})
 	defer taken.Close()
 	address := taken.Addr().String()
 	elsewhere := filepath.Join(filepath.Dir(l.state), "not-bpf")
 	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
-	check(t, os.Mkdir(readOnly, 0o755))
-	check(t, os.MkdirAll(l.state, 0o711))
+	mustSucceed(t, os.Mkdir(readOnly, 0o755))
+	mustSucceed(t, os.MkdirAll(l.state, 0o711))
 	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST"
 	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
 	for name, c := range map[string]struct {
 		cmd  *exec.Cmd
 		want string
 	}{
-		"port taken": {l.command("--metrics", address),
+		"port taken": {l.agentCommand("--metrics", address),
 			fmt.Sprintf(`metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
-		"foreign address": {l.command("--metrics", "192.0.2.77:9477"),
+		"foreign address": {l.agentCommand("--metrics", "192.0.2.77:9477"),
 			`metrics at "192.0.2.77:9477": listen tcp 192.0.2.77:9477: bind: cannot assign requested address: no interface of this host has that address; choose another with --metrics`},
-		"no address": {l.command("--metrics", "9477"),
+		"no address": {l.agentCommand("--metrics", "9477"),
 			`metrics at "9477": listen tcp: address 9477: missing port in address: --metrics wants HOST:PORT, as 127.0.0.1:9477`},
-		"low port": {l.command("--metrics", "127.0.0.1:80"),
+		"low port": {l.agentCommand("--metrics", "127.0.0.1:80"),
 			`metrics at "127.0.0.1:80": listen tcp 127.0.0.1:80: bind: permission denied: choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE`},
-		"no bpffs":          {l.command("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("pin to %q", elsewhere) + noBPFFS},
-		"bpffs not mounted": {l.prepared("unmount /sys/fs/bpf"), fmt.Sprintf("pin to %q", l.bpffs) + noBPFFS},
-		"bpffs not writable": {l.prepared("all-read-only " + l.state),
+		"no bpffs":          {l.agentCommand("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("pin to %q", elsewhere) + noBPFFS},
+		"bpffs not mounted": {l.preparedCommand("unmount /sys/fs/bpf"), fmt.Sprintf("pin to %q", l.bpffs) + noBPFFS},
+		"bpffs not writable": {l.preparedCommand("all-read-only " + l.state),
 			fmt.Sprintf("folder for pinned objects: mkdir %s: read-only file system: the BPF file system has to be writable: in berthd's unit take "+
 				"ReadWritePaths=/sys/fs/bpf and no ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", l.bpffs)},
-		"no CAP_BPF":       {l.prepared(fmt.Sprint("drop ", unix.CAP_BPF)), "not enough privilege: berthd needs CAP_BPF" + all},
-		"no CAP_NET_ADMIN": {l.prepared(fmt.Sprint("drop ", unix.CAP_NET_ADMIN)), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
-		"no CAP_PERFMON":   {l.prepared(fmt.Sprint("drop ", unix.CAP_PERFMON)), "not enough privilege: berthd needs CAP_PERFMON" + all},
-		"state not writable": {l.prepared("read-only "+readOnly, "--state", readOnly+"/berth"),
+		"no CAP_BPF":       {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_BPF)), "not enough privilege: berthd needs CAP_BPF" + all},
+		"no CAP_NET_ADMIN": {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_NET_ADMIN)), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
+		"no CAP_PERFMON":   {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_PERFMON)), "not enough privilege: berthd needs CAP_PERFMON" + all},
+		"state not writable": {l.preparedCommand("read-only "+readOnly, "--state", readOnly+"/berth"),
 			fmt.Sprintf("make directory %q: read-only file system: name a directory that can be written, with --state", readOnly+"/berth")},
 	} {
-		if got := l.fails(c.cmd); got != "berthd: "+c.want {
-			t.Errorf("%s: said %q, want %q", name, got, c.want)
+		if got := l.refusalOf(c.cmd); got != "berthd: "+c.want {
+			t.Errorf("%s: stderr %q, want %q", name, got, c.want)
 		}
 	}
 	for _, made := range []string{elsewhere, l.bpffs} {
@@ -110,8 +110,8 @@ func TestUnknownGroupIsRefused(t *testing.T) {
 	l := newLab(t)
 	l.agentConfig(`socket_group = "nonesuch"`)
 	const want = "berthd: agent.socket_group: group: unknown group nonesuch: make the group, or correct socket_group under [agent] in berth.toml"
-	if got := l.fails(l.command("--metrics", "")); got != want {
-		t.Errorf("said %q, want %q", got, want)
+	if got := l.refusalOf(l.agentCommand("--metrics", "")); got != want {
+		t.Errorf("stderr %q, want %q", got, want)
 	}
 }
 
@@ -120,35 +120,35 @@ func TestUnknownGroupIsRefused(t *testing.T) {
 func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
-	other := l.command("--metrics", "", "--state", l.state+"-2")
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	other := l.agentCommand("--metrics", "", "--state", l.state+"-2")
 	want := fmt.Sprintf("berthd: folder for pinned objects %q: another agent runs (pid %d): stop it first, or give this one a --bpffs of its own",
 		l.bpffs, a.cmd.Process.Pid)
-	if got := l.fails(other); got != want {
-		t.Errorf("said %q, want %q", got, want)
+	if got := l.refusalOf(other); got != want {
+		t.Errorf("stderr %q, want %q", got, want)
 	}
-	web.send(3)
-	web.sent(3)
-	a.stop(syscall.SIGKILL)
-	l.start() // the lock was freed with its holder
-	check(t, l.client.Detach(t.Context(), true))
-	check(t, l.client.Attach(t.Context()))
-	if got := l.fails(l.command("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent runs") {
-		t.Errorf("after a purge said %q", got)
+	web.sendFrames(3)
+	web.waitSent(3)
+	a.stopAgent(syscall.SIGKILL)
+	l.startAgent() // the lock was freed with its holder
+	mustSucceed(t, l.client.Detach(t.Context(), true))
+	mustSucceed(t, l.client.Attach(t.Context()))
+	if got := l.refusalOf(l.agentCommand("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent runs") {
+		t.Errorf("after a purge stderr %q", got)
 	}
 }
 
 func TestBrokenConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	file := filepath.Join(l.config, "berth.toml")
-	check(t, os.WriteFile(file, []byte("[agent]\nattach = \"xdp\"\n"), 0o644))
+	mustSucceed(t, os.WriteFile(file, []byte("[agent]\nattach = \"xdp\"\n"), 0o644))
 	want := fmt.Sprintf(`berthd: %s: agent.attach "xdp": want auto, tcx or clsact`, file)
-	if got := l.fails(l.command("--metrics", "")); got != want {
-		t.Errorf("said %q, want %q", got, want)
+	if got := l.refusalOf(l.agentCommand("--metrics", "")); got != want {
+		t.Errorf("stderr %q, want %q", got, want)
 	}
 }
 
@@ -159,47 +159,47 @@ const wantCaps = "000000c000001800"
 func TestKeepsFewCapabilities(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	a := l.start()
+	a := l.startAgent()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
-	check(t, err)
+	mustSucceed(t, err)
 	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
 		wantLine(t, string(text), set+":\t"+wantCaps)
 	}
 	wantLine(t, string(text), "NoNewPrivs:\t1")
 }
 
-func TestSaysReady(t *testing.T) {
+func TestNotifiesReady(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	path := filepath.Join(filepath.Dir(l.state), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	check(t, err)
+	mustSucceed(t, err)
 	defer conn.Close()
-	cmd := l.command("--metrics", "")
+	cmd := l.agentCommand("--metrics", "")
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
-	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	testnet.In(t, l.host, func() { mustSucceed(t, cmd.Start()) })
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer cmd.Process.Kill()
 	hear := func(want string) {
 		t.Helper()
 		buf := make([]byte, 100)
-		check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+		mustSucceed(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 		n, err := conn.Read(buf)
-		check(t, err)
+		mustSucceed(t, err)
 		if string(buf[:n]) != want {
 			t.Errorf("told %q, want %q", buf[:n], want)
 		}
 	}
 	hear("READY=1")
-	if s := l.status(); s.Metrics != "" {
+	if s := l.agentStatus(); s.Metrics != "" {
 		t.Errorf("metrics at %q, want none", s.Metrics)
 	}
-	check(t, cmd.Process.Signal(os.Interrupt))
+	mustSucceed(t, cmd.Process.Signal(os.Interrupt))
 	hear("STOPPING=1")
 	select {
 	case err := <-ended:
-		check(t, err)
+		mustSucceed(t, err)
 	case <-time.After(patience):
 		t.Fatal("berthd did not end within 30 s")
 	}
@@ -208,7 +208,7 @@ func TestSaysReady(t *testing.T) {
 // slotOf returns the counter slot in a container's record, or 0 if it is drained.
 func (l *lab) slotOf(id string) (slot uint32) {
 	l.t.Helper()
-	check(l.t, l.store.View(l.t.Context(), func(tx *state.Tx) error {
+	mustSucceed(l.t, l.store.View(l.t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
 			if err != nil {
 				return err
@@ -225,28 +225,28 @@ func (l *lab) slotOf(id string) (slot uint32) {
 func TestFollowsItsConfiguration(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	a := l.start()
-	check(t, os.MkdirAll(l.config, 0o755))
+	a := l.startAgent()
+	mustSucceed(t, os.MkdirAll(l.config, 0o755))
 	file := filepath.Join(l.config, "berth.toml")
 	for text, want := range map[string]string{
 		"[agent]\nmax_endpoints = 10\n": "berth.toml: under [agent] max_endpoints has changed: restart berthd to use it",
 		"[agent]\nmax_endpoints = 0\n":  file + `: agent.max_endpoints "0": want 1 to 65536`,
 	} {
-		check(t, os.WriteFile(file, []byte(text), 0o644))
+		mustSucceed(t, os.WriteFile(file, []byte(text), 0o644))
 		testnet.Eventually(t, want, func() bool {
-			problems := l.status().Problems
+			problems := l.agentStatus().Problems
 			return len(problems) == 1 && problems[0] == want
 		})
 	}
-	web := l.attach("web", 1)
-	web.send(1)
-	check(t, web.releaser().Container(t.Context(), "web"))
+	web := l.attachContainer("web", 1)
+	web.sendFrames(1)
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool { return l.slotOf("web") == 0 })
-	if !strings.Contains(a.scrape(), `container_id="web"`) {
+	if !strings.Contains(a.scrapeMetrics(), `container_id="web"`) {
 		t.Error("an ended container is not shown, want it as long as keep_ended says")
 	}
-	check(t, os.WriteFile(file, []byte("[agent]\nkeep_ended = \"1ms\"\n"), 0o644))
+	mustSucceed(t, os.WriteFile(file, []byte("[agent]\nkeep_ended = \"1ms\"\n"), 0o644))
 	testnet.Eventually(t, "an ended container that is no longer shown", func() bool {
-		return !strings.Contains(a.scrape(), `container_id="web"`)
+		return !strings.Contains(a.scrapeMetrics(), `container_id="web"`)
 	})
 }

@@ -13,14 +13,14 @@ import (
 func TestHangupReloads(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
 	for n := range 3 {
-		check(t, a.cmd.Process.Signal(syscall.SIGHUP))
+		mustSucceed(t, a.cmd.Process.Signal(syscall.SIGHUP))
 		testnet.Eventually(t, "reloaded", func() bool { return strings.Count(a.log.String(), "msg=reloaded") > n })
 	}
-	web.send(5)
-	web.sent(5)
-	a.stop(syscall.SIGTERM)
+	web.sendFrames(5)
+	web.waitSent(5)
+	a.stopAgent(syscall.SIGTERM)
 }

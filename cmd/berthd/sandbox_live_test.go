@@ -15,24 +15,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confined returns the agent as the unit runs it: with its capabilities, mounts and system
+// confinedCommand returns the agent as the unit runs it: with its capabilities, mounts and system
 // calls.
-func (l *lab) confined(t *testing.T) *exec.Cmd {
+func (l *lab) confinedCommand(t *testing.T) *exec.Cmd {
 	t.Helper()
 	u := readUnit(t, unitFile)
 	filter := filepath.Join(filepath.Dir(l.state), "filter")
-	check(t, os.WriteFile(filter, filterOf(t, u), 0o600))
-	check(t, os.MkdirAll(l.state, 0o711))
+	mustSucceed(t, os.WriteFile(filter, filterOf(t, u), 0o600))
+	mustSucceed(t, os.MkdirAll(l.state, 0o711))
 	caps := ""
-	for _, name := range u.words("CapabilityBoundingSet") {
+	for _, name := range u.directiveWords("CapabilityBoundingSet") {
 		c, ok := map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_PERFMON": unix.CAP_PERFMON, "CAP_NET_BROADCAST": unix.CAP_NET_BROADCAST}[name]
 		if !ok {
 			t.Fatalf("capability %q", name)
 		}
 		caps += fmt.Sprint(" ", c)
 	}
-	writable := append(u.words("ReadWritePaths"), l.state)
-	cmd := l.prepared("all-read-only "+strings.Join(writable, " ")+"\nkeep"+caps, "--metrics", "127.0.0.1:0")
+	writable := append(u.directiveWords("ReadWritePaths"), l.state)
+	cmd := l.preparedCommand("all-read-only "+strings.Join(writable, " ")+"\nkeep"+caps, "--metrics", "127.0.0.1:0")
 	cmd.Env = append(cmd.Env, sandbox+"="+filter)
 	return cmd
 }
@@ -41,44 +41,44 @@ func (l *lab) confined(t *testing.T) *exec.Cmd {
 func TestRunsAsTheUnitConfinesIt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	half := l.attach("half", 9) // its hook died: the agent deletes the interface
+	l.writeNetwork("lan", lanFile)
+	half := l.attachContainer("half", 9) // its hook died: the agent deletes the interface
 	half.record.Phase = specs.PhaseAttaching
-	half.put(nil)
-	a := l.launch(l.confined(t))
+	half.recordAttachment(nil)
+	a := l.launchReady(l.confinedCommand(t))
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
-	check(t, err)
+	mustSucceed(t, err)
 	for _, line := range []string{"CapEff:\t" + wantCaps, "CapBnd:\t" + wantCaps, "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		wantLine(t, string(status), line)
 	}
 	testnet.Eventually(t, "the released interface", func() bool { return len(linkNames(t, half.ns)) == 1 })
-	web := l.attach("web", 1)
-	web.send(4)
-	web.sent(4)
-	wantLine(t, a.scrape(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 4`)
-	web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 2)
-	testnet.Eventually(t, "violations", func() bool { return l.endpoint("web").Violations[specs.MACSpoof] == 2 })
-	check(t, web.releaser().Container(t.Context(), "web"))
+	web := l.attachContainer("web", 1)
+	web.sendFrames(4)
+	web.waitSent(4)
+	wantLine(t, a.scrapeMetrics(), `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} 4`)
+	web.forgeFrames([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 2)
+	testnet.Eventually(t, "violations", func() bool { return l.endpointOf("web").Violations[specs.MACSpoof] == 2 })
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool { return l.slotOf("web") == 0 })
-	check(t, l.client.Detach(t.Context(), true))
-	check(t, l.client.Attach(t.Context()))
+	mustSucceed(t, l.client.Detach(t.Context(), true))
+	mustSucceed(t, l.client.Attach(t.Context()))
 	if p := l.parentIs(parent, specs.ParentCounting); p.Attach == "" {
 		t.Errorf("parent %+v", p)
 	}
-	if problems := l.status().Problems; len(problems) > 0 {
+	if problems := l.agentStatus().Problems; len(problems) > 0 {
 		t.Errorf("problems %q", problems)
 	}
 	if log := a.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("the log complains:\n%s", log)
 	}
-	a.stop(syscall.SIGTERM)
+	a.stopAgent(syscall.SIGTERM)
 }
 
 // linkNames returns the interfaces of a namespace.
 func linkNames(t *testing.T, ns *testnet.NS) (names []string) {
 	t.Helper()
 	links, err := testnet.Netlink(t, ns).LinkList()
-	check(t, err)
+	mustSucceed(t, err)
 	for _, l := range links {
 		names = append(names, l.Attrs().Name)
 	}
@@ -107,8 +107,8 @@ func TestTheSandboxHolds(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	filter := filepath.Join(filepath.Dir(l.state), "filter")
-	check(t, os.WriteFile(filter, filterOf(t, readUnit(t, unitFile)), 0o600))
-	cmd := l.command("--version")
+	mustSucceed(t, os.WriteFile(filter, filterOf(t, readUnit(t, unitFile)), 0o600))
+	cmd := l.agentCommand("--version")
 	cmd.Env = append(cmd.Env, sandbox+"="+filter, probe+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -21,18 +21,18 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// crowd attaches n real but unused interfaces, all in one namespace.
-func (l *lab) crowd(n int) {
+// addCrowd attaches n real but unused interfaces, all in one namespace.
+func (l *lab) addCrowd(n int) {
 	l.t.Helper()
 	ns := testnet.Namespace(l.t)
-	host, target := l.open(l.host), l.open(ns)
-	h := handle(l.t, host)
+	host, target := l.openNamespace(l.host), l.openNamespace(ns)
+	h := openHandle(l.t, host)
 	cookie, err := target.Cookie()
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	nsid, err := h.AssignNSID(target)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	p, err := h.Parent(parent)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	var all []*state.Attachment
 	for i := 1; i <= n; i++ {
 		a := &state.Attachment{
@@ -44,11 +44,11 @@ func (l *lab) crowd(n int) {
 			Phase:     specs.PhaseAttached, Created: time.Now(), Slot: uint32(i),
 		}
 		link, err := h.CreateLink(target, network.Link{Name: a.Interface, ParentIndex: p.Index, Driver: a.Driver, Mode: a.Mode, MAC: a.MAC, MTU: 1500, Alias: a.Alias()})
-		check(l.t, err)
+		mustSucceed(l.t, err)
 		a.LinkIndex = link.Index
 		all = append(all, a)
 	}
-	check(l.t, l.store.Update(l.t.Context(), func(tx *state.Tx) error {
+	mustSucceed(l.t, l.store.Update(l.t.Context(), func(tx *state.Tx) error {
 		var errs []error
 		for _, a := range all {
 			slot, err := tx.ClaimSlot(specs.LimitMaxEndpoints)
@@ -66,50 +66,50 @@ func BenchmarkAgent(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			l := newLab(b)
-			l.network("lan", lanFile)
-			check(b, os.WriteFile(filepath.Join(l.config, "berth.toml"), fmt.Appendf(nil, "[agent]\nmax_endpoints = %d\n", n), 0o644))
-			l.crowd(n)
-			a := l.start()
-			testnet.Eventually(b, "all endpoints", func() bool { return l.status().Endpoints == n })
+			l.writeNetwork("lan", lanFile)
+			mustSucceed(b, os.WriteFile(filepath.Join(l.config, "berth.toml"), fmt.Appendf(nil, "[agent]\nmax_endpoints = %d\n", n), 0o644))
+			l.addCrowd(n)
+			a := l.startAgent()
+			testnet.Eventually(b, "all endpoints", func() bool { return l.agentStatus().Endpoints == n })
 			least := time.Hour
 			for b.Loop() {
 				start := time.Now()
-				text := a.scrape()
+				text := a.scrapeMetrics()
 				least = min(least, time.Since(start))
 				if got := strings.Count(text, "\nberth_endpoint_info{"); got != n {
 					b.Fatalf("%d endpoints in the scrape, want %d", got, n)
 				}
 			}
 			b.ReportMetric(least.Seconds()*1e3, "least-ms")
-			b.ReportMetric(a.memory("RssAnon:"), "anon-MB")
-			b.ReportMetric(a.memory("RssFile:"), "file-MB")
+			b.ReportMetric(a.memoryField("RssAnon:"), "anon-MB")
+			b.ReportMetric(a.memoryField("RssFile:"), "file-MB")
 			cpus, err := ebpf.PossibleCPU()
-			check(b, err)
-			all, counters := l.maps()
+			mustSucceed(b, err)
+			all, counters := l.mapBytes()
 			b.ReportMetric(all/1e6, "maps-MB")
 			b.ReportMetric((all+counters/float64(cpus)*float64(8-cpus))/1e6, "maps-MB-8-CPUs")
 			b.ReportMetric((all+counters/float64(cpus)*float64(64-cpus))/1e6, "maps-MB-64-CPUs")
-			a.stop(syscall.SIGTERM)
+			a.stopAgent(syscall.SIGTERM)
 		})
 	}
 }
 
-// memory returns a line of the agent's /proc/PID/status, in MB.
-func (a *agent) memory(field string) float64 {
+// memoryField returns a line of the agent's /proc/PID/status, in MB.
+func (a *agent) memoryField(field string) float64 {
 	a.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
-	check(a.t, err)
+	mustSucceed(a.t, err)
 	_, rest, _ := strings.Cut(string(text), field)
 	kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	check(a.t, err)
+	mustSucceed(a.t, err)
 	return kb * 1024 / 1e6
 }
 
-// maps returns the kernel's figure of the pinned maps' memory in bytes, and that of the
+// mapBytes returns the kernel's figure of the pinned maps' memory in bytes, and that of the
 // per-CPU maps.
-func (l *lab) maps() (all, perCPU float64) {
+func (l *lab) mapBytes() (all, perCPU float64) {
 	l.t.Helper()
-	check(l.t, filepath.WalkDir(l.bpffs, func(path string, d fs.DirEntry, err error) error {
+	mustSucceed(l.t, filepath.WalkDir(l.bpffs, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -53,21 +53,23 @@ const (
 	refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 )
 
-// offset returns the offset in struct seccomp_data of the low half of argument i, on a
+// argOffset returns the offset in struct seccomp_data of the low half of argument i, on a
 // little-endian machine; the number is at 0.
-func offset(i int) uint32 { return uint32(16 + 8*i) }
+func argOffset(i int) uint32 { return uint32(16 + 8*i) }
 
-func statement(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
+func bpfStatement(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
 
-func load(at uint32) unix.SockFilter { return statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, at) }
+func loadWord(at uint32) unix.SockFilter {
+	return bpfStatement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, at)
+}
 
 // answerIf answers if the loaded word is k; else the filter goes on.
 func answerIf(k, answer uint32) []unix.SockFilter {
-	return []unix.SockFilter{{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jf: 1}, statement(unix.BPF_RET|unix.BPF_K, answer)}
+	return []unix.SockFilter{{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jf: 1}, bpfStatement(unix.BPF_RET|unix.BPF_K, answer)}
 }
 
-// only runs the part for one system call, which must end in an answer.
-func only(number uint32, part []unix.SockFilter) []unix.SockFilter {
+// onlyIfCall runs the part for one system call, which must end in an answer.
+func onlyIfCall(number uint32, part []unix.SockFilter) []unix.SockFilter {
 	return append([]unix.SockFilter{{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: uint8(len(part))}}, part...)
 }
 
@@ -77,40 +79,40 @@ func filterOf(t *testing.T, u unit) []byte {
 	t.Helper()
 	numbers := systemCalls(t)
 	var families []unix.SockFilter
-	for _, name := range u.words("RestrictAddressFamilies") {
+	for _, name := range u.directiveWords("RestrictAddressFamilies") {
 		family, ok := map[string]uint32{"AF_UNIX": unix.AF_UNIX, "AF_INET": unix.AF_INET, "AF_INET6": unix.AF_INET6, "AF_NETLINK": unix.AF_NETLINK}[name]
 		if !ok {
 			t.Fatalf("family %q", name)
 		}
 		families = append(families, answerIf(family, allow)...)
 	}
-	refused := statement(unix.BPF_RET|unix.BPF_K, refuse)
-	filter := []unix.SockFilter{load(0)}
-	filter = append(filter, only(numbers["socket"], append(append([]unix.SockFilter{load(offset(0))}, families...), refused))...)
+	refused := bpfStatement(unix.BPF_RET|unix.BPF_K, refuse)
+	filter := []unix.SockFilter{loadWord(0)}
+	filter = append(filter, onlyIfCall(numbers["socket"], append(append([]unix.SockFilter{loadWord(argOffset(0))}, families...), refused))...)
 	for call, bits := range map[string]uint32{"mmap": unix.PROT_WRITE | unix.PROT_EXEC, "mprotect": unix.PROT_EXEC} {
-		part := []unix.SockFilter{load(offset(2)), statement(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, bits)}
-		part = append(append(part, answerIf(bits, refuse)...), statement(unix.BPF_RET|unix.BPF_K, allow))
-		filter = append(filter, only(numbers[call], part)...)
+		part := []unix.SockFilter{loadWord(argOffset(2)), bpfStatement(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, bits)}
+		part = append(append(part, answerIf(bits, refuse)...), bpfStatement(unix.BPF_RET|unix.BPF_K, allow))
+		filter = append(filter, onlyIfCall(numbers[call], part)...)
 	}
 	for _, name := range []string{"setns", "unshare"} {
 		filter = append(filter, answerIf(numbers[name], refuse)...)
 	}
 	var allowed, refusedCalls []string
-	for _, word := range u.words("SystemCallFilter") {
+	for _, word := range u.directiveWords("SystemCallFilter") {
 		if word, not := strings.CutPrefix(word, "~"); not {
 			refusedCalls = append(refusedCalls, word)
 		} else {
 			allowed = append(allowed, word)
 		}
 	}
-	not := expand(t, refusedCalls)
-	for _, name := range expand(t, allowed) {
+	not := expandGroups(t, refusedCalls)
+	for _, name := range expandGroups(t, allowed) {
 		if number, ok := numbers[name]; ok && !slices.Contains(not, name) { // the others are of other machines
 			filter = append(filter, answerIf(number, allow)...)
 		}
 	}
 	var raw bytes.Buffer
-	check(t, binary.Write(&raw, binary.NativeEndian, append(filter, refused)))
+	mustSucceed(t, binary.Write(&raw, binary.NativeEndian, append(filter, refused)))
 	return raw.Bytes()
 }
 
@@ -123,21 +125,21 @@ func systemCalls(t *testing.T) map[string]uint32 {
 		t.Fatalf("%s of Debian's linux-libc-dev is not installed, which has the numbers of system calls; "+
 			"install it first: make deps", header)
 	}
-	check(t, err)
+	mustSucceed(t, err)
 	numbers := make(map[string]uint32)
 	for _, found := range regexp.MustCompile(`(?m)^#define __NR(?:3264)?_(\w+)\s+(\d+)$`).FindAllStringSubmatch(string(text), -1) {
 		n, err := strconv.Atoi(found[2])
-		check(t, err)
+		mustSucceed(t, err)
 		numbers[found[1]] = uint32(n)
 	}
 	return numbers
 }
 
-// expand replaces systemd's sets by their system calls.
-func expand(t *testing.T, words []string) (names []string) {
+// expandGroups replaces systemd's sets by their system calls.
+func expandGroups(t *testing.T, words []string) (names []string) {
 	t.Helper()
 	out, err := exec.Command("systemd-analyze", "syscall-filter").Output()
-	check(t, err)
+	mustSucceed(t, err)
 	sets, set := make(map[string][]string), ""
 	for line := range strings.Lines(string(out)) {
 		switch word := strings.TrimSpace(line); {

@@ -29,14 +29,14 @@ import (
 func TestMetricsAsConfigured(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	l.agentConfig("metrics_split = true\nmetrics_labels = ['container_id', 'interface', 'name']\nmetrics_max_endpoints = 2")
-	a := l.start()
-	web := l.attach("web", 1)
-	l.attach("db", 2)
-	l.attach("late", 3)
-	web.send(4)
-	text := a.scrape()
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	l.attachContainer("db", 2)
+	l.attachContainer("late", 3)
+	web.sendFrames(4)
+	text := a.scrapeMetrics()
 	const sent = `berth_network_transmit_packets_total{container_id="web",interface="net1",name="web-name",scope=`
 	wantLine(t, text, sent+`"external",cast="unicast"} 4`)
 	wantLine(t, text, sent+`"local",cast="unicast"} 0`)
@@ -56,29 +56,29 @@ func TestMetricsAsConfigured(t *testing.T) {
 func TestViolationsNeverFall(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
-	web := l.attach("web", 1)
-	web.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 5)
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.forgeFrames([6]byte{2, 0, 0x5e, 0, 0x53, 0x66}, 5)
 	const broken = `berth_violations_total{kind="mac-spoof",network="lan",parent="eth1"} `
-	testnet.Eventually(t, "violations", func() bool { return strings.Contains(a.scrape(), broken+"5\n") })
-	check(t, web.releaser().Container(t.Context(), "web"))
+	testnet.Eventually(t, "violations", func() bool { return strings.Contains(a.scrapeMetrics(), broken+"5\n") })
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
 	testnet.Eventually(t, "final counts", func() bool {
-		wantLine(t, a.scrape(), broken+"5") // at every moment of the way
+		wantLine(t, a.scrapeMetrics(), broken+"5") // at every moment of the way
 		return l.slotOf("web") == 0
 	})
-	prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.releaser().Host, KeepEnded: time.Nanosecond}
-	check(t, prune.Drain(t.Context()))
+	prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.newReleaser().Host, KeepEnded: time.Nanosecond}
+	mustSucceed(t, prune.Drain(t.Context()))
 	if all, err := l.client.Endpoints(t.Context(), true); err != nil || len(all) != 0 {
 		t.Fatalf("%d endpoints, %v, want none", len(all), err)
 	}
-	wantLine(t, a.scrape(), broken+"5")
-	a.stop(syscall.SIGTERM)
-	a = l.start()
-	wantLine(t, a.scrape(), broken+"5")
-	next := l.attach("db", 2)
-	next.forge([6]byte{2, 0, 0x5e, 0, 0x53, 0x67}, 2)
-	testnet.Eventually(t, "those of the next one", func() bool { return strings.Contains(a.scrape(), broken+"7\n") })
+	wantLine(t, a.scrapeMetrics(), broken+"5")
+	a.stopAgent(syscall.SIGTERM)
+	a = l.startAgent()
+	wantLine(t, a.scrapeMetrics(), broken+"5")
+	next := l.attachContainer("db", 2)
+	next.forgeFrames([6]byte{2, 0, 0x5e, 0, 0x53, 0x67}, 2)
+	testnet.Eventually(t, "those of the next one", func() bool { return strings.Contains(a.scrapeMetrics(), broken+"7\n") })
 }
 
 // TestSeriesGoesOnOverRestarts: a container that is started again continues its series,
@@ -86,38 +86,38 @@ func TestViolationsNeverFall(t *testing.T) {
 func TestSeriesGoesOnOverRestarts(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	a := l.start()
+	l.writeNetwork("lan", lanFile)
+	a := l.startAgent()
 	const series = `berth_network_transmit_packets_total{container_id="web",interface="net1",network="lan",parent="eth1"} `
-	web := l.attach("web", 1)
-	web.send(10)
-	check(t, web.releaser().Container(t.Context(), "web"))
-	again := l.attach("web", 1)
-	again.send(5)
-	wantLine(t, a.scrape(), series+"15")
+	web := l.attachContainer("web", 1)
+	web.sendFrames(10)
+	mustSucceed(t, web.newReleaser().Container(t.Context(), "web"))
+	again := l.attachContainer("web", 1)
+	again.sendFrames(5)
+	wantLine(t, a.scrapeMetrics(), series+"15")
 	testnet.Eventually(t, "final counts of the first run", func() bool {
-		prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.releaser().Host, KeepEnded: time.Nanosecond}
-		check(t, prune.Drain(t.Context()))
-		wantLine(t, a.scrape(), series+"15")
+		prune := release.Releaser{Store: l.store, BPFFS: l.bpffs, Host: web.newReleaser().Host, KeepEnded: time.Nanosecond}
+		mustSucceed(t, prune.Drain(t.Context()))
+		wantLine(t, a.scrapeMetrics(), series+"15")
 		all, err := l.client.Endpoints(t.Context(), true)
-		check(t, err)
+		mustSucceed(t, err)
 		return len(all) == 1
 	})
-	a.stop(syscall.SIGKILL)
-	a = l.start()
-	wantLine(t, a.scrape(), series+"15")
+	a.stopAgent(syscall.SIGKILL)
+	a = l.startAgent()
+	wantLine(t, a.scrapeMetrics(), series+"15")
 }
 
-// activated returns a command that starts as the service manager would start it with a
+// activatedCommand returns a command that starts as the service manager would start it with a
 // socket: LISTEN_PID is the pid that the program will have.
-func activated(l *lab, name string, listener *net.TCPListener, args ...string) *exec.Cmd {
+func activatedCommand(l *lab, name string, listener *net.TCPListener, args ...string) *exec.Cmd {
 	l.t.Helper()
 	f, err := listener.File()
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	l.t.Cleanup(func() { f.Close() })
-	cmd := l.command(args...)
+	cmd := l.agentCommand(args...)
 	exe, err := os.Executable()
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	script := append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, exe}, cmd.Args[1:]...)
 	cmd.Path, cmd.Args = "/bin/sh", script
 	cmd.ExtraFiles = []*os.File{f}
@@ -132,24 +132,24 @@ func TestSocketActivation(t *testing.T) {
 	testnet.In(t, l.host, func() {
 		var err error
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
-		check(t, err)
+		mustSucceed(t, err)
 	})
 	defer listener.Close()
-	wrong := activated(l, "web", listener.(*net.TCPListener))
+	wrong := activatedCommand(l, "web", listener.(*net.TCPListener))
 	const want = `berthd: sockets of the service manager: 1 named "web": want one, with FileDescriptorName=metrics in its unit`
-	if got := l.fails(wrong); got != want {
+	if got := l.refusalOf(wrong); got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
-	cmd := activated(l, "metrics", listener.(*net.TCPListener), "--metrics", "127.0.0.1:1")
+	cmd := activatedCommand(l, "metrics", listener.(*net.TCPListener), "--metrics", "127.0.0.1:1")
 	log := new(output)
 	cmd.Stderr = log
-	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	testnet.In(t, l.host, func() { mustSucceed(t, cmd.Start()) })
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
 	testnet.Eventually(t, "an agent that is ready", func() bool { return strings.Contains(log.String(), "msg=ready") })
-	if s := l.status(); s.Metrics != listener.Addr().String() {
+	if s := l.agentStatus(); s.Metrics != listener.Addr().String() {
 		t.Errorf("metrics at %q, want %q\n%s", s.Metrics, listener.Addr(), log)
 	}
-	wantLine(t, (&agent{lab: l}).scrape(), "berth_agent_parents_missing 0")
+	wantLine(t, (&agent{lab: l}).scrapeMetrics(), "berth_agent_parents_missing 0")
 }
 
 func TestWatchdog(t *testing.T) {
@@ -157,18 +157,18 @@ func TestWatchdog(t *testing.T) {
 	l := newLab(t)
 	path := filepath.Join(filepath.Dir(l.state), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	check(t, err)
+	mustSucceed(t, err)
 	defer conn.Close()
-	cmd := l.command("--metrics", "")
+	cmd := l.agentCommand("--metrics", "")
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=50000")
-	testnet.In(t, l.host, func() { check(t, cmd.Start()) })
+	testnet.In(t, l.host, func() { mustSucceed(t, cmd.Start()) })
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
 	beats := 0
 	for beats < 5 {
 		buf := make([]byte, 100)
-		check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+		mustSucceed(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 		n, err := conn.Read(buf)
-		check(t, err)
+		mustSucceed(t, err)
 		if bytes.Equal(buf[:n], []byte("WATCHDOG=1")) {
 			beats++
 		}
@@ -180,7 +180,7 @@ func TestWatchdog(t *testing.T) {
 func TestPushesMetrics(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	names := make(chan string, 100)
 	var server *httptest.Server
 	testnet.In(t, l.host, func() {
@@ -202,9 +202,9 @@ func TestPushesMetrics(t *testing.T) {
 	})
 	defer server.Close()
 	l.agentConfig(fmt.Sprintf("otlp = %q\notlp_interval = '1s'", server.URL))
-	l.start()
-	web := l.attach("web", 1)
-	web.send(6)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.sendFrames(6)
 	testnet.Eventually(t, "a push with the packets", func() bool {
 		select {
 		case name := <-names:
@@ -219,28 +219,28 @@ func TestPushesMetrics(t *testing.T) {
 func TestAnswersAreAsTheSchemas(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.network("lab", "parent = \"eth9\"\n")
-	l.start()
-	web := l.attach("web", 1)
-	web.forge([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1)      // a group address
-	web.ip("addr", "add", "192.0.2.99/24", "dev", "net1") // an event without a frame
+	l.writeNetwork("lan", lanFile)
+	l.writeNetwork("lab", "parent = \"eth9\"\n")
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.forgeFrames([6]byte{3, 0, 0x5e, 0, 0x53, 0x66}, 1)   // a group address
+	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1") // an event without a frame
 	testnet.Eventually(t, "both violations", func() bool {
-		return len(l.endpoint("web").Violations) == 2 && strings.Count(l.ask("/v1/events"), "\n") == 2
+		return len(l.endpointOf("web").Violations) == 2 && strings.Count(l.httpGet("/v1/events"), "\n") == 2
 	})
 	c := jsonschema.NewCompiler()
 	for _, name := range []string{"endpoint", "parent", "status", "event"} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(readFile(t, "../../specs/schema/"+name+".json")))
-		check(t, err)
-		check(t, c.AddResource("berth:"+name, doc))
+		mustSucceed(t, err)
+		mustSucceed(t, c.AddResource("berth:"+name, doc))
 	}
 	for path, name := range map[string]string{"/v1/status": "status", "/v1/parents": "parent", "/v1/endpoints": "endpoint", "/v1/endpoints?all=1": "endpoint", "/v1/events": "event"} {
-		text := l.ask(path)
+		text := l.httpGet(path)
 		if name == "event" {
 			text = "[" + strings.ReplaceAll(strings.TrimSpace(text), "\n", ",") + "]"
 		}
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-		check(t, err)
+		mustSucceed(t, err)
 		all, isList := doc.([]any)
 		if !isList {
 			all = []any{doc}
@@ -255,7 +255,7 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if got := l.ask(path); got != "ok\n" {
+		if got := l.httpGet(path); got != "ok\n" {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
@@ -264,21 +264,21 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 func readFile(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	check(t, err)
+	mustSucceed(t, err)
 	return data
 }
 
-// ask returns the answer of the agent's socket.
-func (l *lab) ask(path string) string {
+// httpGet returns the answer of the agent's socket.
+func (l *lab) httpGet(path string) string {
 	l.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.state, client.SocketName))
 	}}
 	answer, err := (&http.Client{Transport: transport}).Get("http://berthd" + path)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	if answer.StatusCode != http.StatusOK {
 		l.t.Errorf("%s: %s: %s", path, answer.Status, body)
 	}

@@ -21,17 +21,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readyz returns the answer to GET /readyz.
-func (l *lab) readyz() (status int, body string) {
+// askReadyz returns the answer to GET /readyz.
+func (l *lab) askReadyz() (status int, body string) {
 	l.t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.state, "berthd.sock"))
 	}
 	answer, err := (&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}).Get("http://berthd/readyz")
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	check(l.t, err)
+	mustSucceed(l.t, err)
 	return answer.StatusCode, string(text)
 }
 
@@ -39,8 +39,8 @@ func (l *lab) readyz() (status int, body string) {
 // these words, that frames may pass uncounted.
 func (l *lab) answersFailed(words ...string) {
 	l.t.Helper()
-	code, body := l.readyz()
-	p := l.status().Parents[0]
+	code, body := l.askReadyz()
+	p := l.agentStatus().Parents[0]
 	if code != http.StatusServiceUnavailable || p.State != specs.ParentFailed {
 		l.t.Errorf("readyz %d %s, parent %+v", code, body, p)
 	}
@@ -54,18 +54,18 @@ func (l *lab) answersFailed(words ...string) {
 // answersCounting requires the opposite.
 func (l *lab) answersCounting(what string) {
 	l.t.Helper()
-	code, body := l.readyz()
-	if p := l.status().Parents[0]; code != http.StatusOK || p.State != specs.ParentCounting {
+	code, body := l.askReadyz()
+	if p := l.agentStatus().Parents[0]; code != http.StatusOK || p.State != specs.ParentCounting {
 		l.t.Errorf("%s: readyz %d %s, parent %+v", what, code, body, p)
 	}
 }
 
-func (l *lab) program(name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
+func (l *lab) loadProgram(name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
 	l.t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: kind, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()}})
-	check(l.t, err)
-	l.t.Cleanup(func() { check(l.t, p.Close()) })
+	mustSucceed(l.t, err)
+	l.t.Cleanup(func() { mustSucceed(l.t, p.Close()) })
 	return p
 }
 
@@ -73,7 +73,7 @@ func (l *lab) inHost(fn func() error) {
 	l.t.Helper()
 	var err error
 	testnet.In(l.t, l.host, func() { err = fn() })
-	check(l.t, err)
+	mustSucceed(l.t, err)
 }
 
 // TestStatusIsTrue attaches others' programs before berth's while the agent runs: the very
@@ -81,12 +81,12 @@ func (l *lab) inHost(fn func() error) {
 func TestStatusIsTrue(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.start()
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
 	l.answersCounting("at first")
 	index := testnet.Link(t, l.host, parent).Attrs().Index
 	if hasTCX(t) {
-		p := l.program("theirs", ebpf.SchedCLS, 0)
+		p := l.loadProgram("theirs", ebpf.SchedCLS, 0)
 		for _, at := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
 			var theirs link.Link
 			l.inHost(func() (err error) {
@@ -94,11 +94,11 @@ func TestStatusIsTrue(t *testing.T) {
 				return err
 			})
 			l.answersFailed("frames may pass uncounted", "tcx", `"theirs"`, "berth agent detach")
-			check(t, theirs.Close())
-			testnet.Eventually(t, "nothing ahead", func() bool { return l.status().Parents[0].State == specs.ParentCounting })
+			mustSucceed(t, theirs.Close())
+			testnet.Eventually(t, "nothing ahead", func() bool { return l.agentStatus().Parents[0].State == specs.ParentCounting })
 		}
 	}
-	xdp := l.program("steals", ebpf.XDP, 2)
+	xdp := l.loadProgram("steals", ebpf.XDP, 2)
 	eth1 := testnet.Link(t, l.host, parent)
 	l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth1, xdp.FD(), unix.XDP_FLAGS_SKB_MODE) })
 	l.answersFailed("XDP (generic)", `"steals"`)
@@ -111,20 +111,20 @@ func TestStatusIsTrue(t *testing.T) {
 func TestStatusByClsact(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	l.agentConfig(`attach = "clsact"`)
 	testnet.Run(t, l.host, "tc", "qdisc", "add", "dev", parent, "clsact")
 	filter := []string{"dev", parent, "egress", "prio", "1", "protocol", "ip", "u32", "match", "u32", "0", "0"}
 	testnet.Run(t, l.host, "tc", append([]string{"filter", "add"}, filter...)...)
-	l.start()
+	l.startAgent()
 	l.answersFailed("egress filter u32 at preference 1")
 	testnet.Run(t, l.host, "tc", "filter", "del", "dev", parent, "egress", "prio", "1")
 	l.answersCounting("without that filter")
 	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "clsact")
 	l.answersCounting("attached again")
-	web := l.attach("web", 1)
-	web.send(3)
-	web.sent(3)
+	web := l.attachContainer("web", 1)
+	web.sendFrames(3)
+	web.waitSent(3)
 	testnet.Eventually(t, "an ingress qdisc in clsact's place", func() (done bool) {
 		testnet.In(t, l.host, func() { // the agent may restore clsact between the two
 			done = exec.Command("tc", "qdisc", "del", "dev", parent, "clsact").Run() == nil &&
@@ -135,8 +135,8 @@ func TestStatusByClsact(t *testing.T) {
 	l.answersFailed(`of kind "ingress"`, "tc qdisc del dev "+parent+" ingress")
 	testnet.Run(t, l.host, "tc", "qdisc", "del", "dev", parent, "ingress")
 	l.answersCounting("without that qdisc")
-	web.send(2)
-	web.sent(5)
+	web.sendFrames(2)
+	web.waitSent(5)
 }
 
 // TestPinsRemovedAtRest removes pins again and again from an otherwise idle agent: it pins
@@ -144,22 +144,22 @@ func TestStatusByClsact(t *testing.T) {
 func TestPinsRemovedAtRest(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
-	l.start()
-	web := l.attach("web", 1)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
 	sent := 0
 	for _, remove := range []string{"", "", "v1", "v1/links", "v1/links", "v1/sources", ""} {
-		check(t, os.RemoveAll(filepath.Join(l.bpffs, remove)))
-		web.send(2)
+		mustSucceed(t, os.RemoveAll(filepath.Join(l.bpffs, remove)))
+		web.sendFrames(2)
 		sent += 2
 		testnet.Eventually(t, "the pins", func() bool {
 			links, err := os.ReadDir(filepath.Join(l.bpffs, "v1", "links"))
 			_, source := os.Stat(filepath.Join(l.bpffs, "v1", "sources"))
 			return err == nil && source == nil && (len(links) == 2 || !hasTCX(t))
 		})
-		web.send(1)
+		web.sendFrames(1)
 		sent++
-		web.sent(uint64(sent))
+		web.waitSent(uint64(sent))
 	}
 	l.answersCounting("in the end")
 }
@@ -168,12 +168,12 @@ func TestPinsRemovedAtRest(t *testing.T) {
 func TestNoSlotIsNotCounting(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.network("lan", lanFile)
+	l.writeNetwork("lan", lanFile)
 	l.agentConfig("max_endpoints = 1")
-	l.start()
-	web := l.attach("web", 1)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
 	l.answersCounting("one")
 	web.record.Slot = 2
-	web.put(nil)
+	web.recordAttachment(nil)
 	l.answersFailed("interfaces that are not counted", "max_endpoints")
 }

@@ -18,7 +18,7 @@ type unit map[string]map[string][]string
 func readUnit(t *testing.T, path string) unit {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	check(t, err)
+	mustSucceed(t, err)
 	u, section := unit{}, ""
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
@@ -37,8 +37,8 @@ func readUnit(t *testing.T, path string) unit {
 	return u
 }
 
-// words returns the words of a key of the service.
-func (u unit) words(key string) []string {
+// directiveWords returns the words of a key of the service.
+func (u unit) directiveWords(key string) []string {
 	return strings.Fields(strings.Join(u["Service"][key], " "))
 }
 
@@ -47,13 +47,13 @@ func TestUnitsAreValid(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	exe, err := os.Executable()
-	check(t, err)
+	mustSucceed(t, err)
 	args := []string{"verify", "--man=no"}
 	for _, name := range []string{"berthd.service", "berthd-metrics.socket", "berthd-handover.service"} {
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(unitFile), name))
-		check(t, err)
+		mustSucceed(t, err)
 		here := filepath.Join(dir, name)
-		check(t, os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berthd", exe)), 0o644))
+		mustSucceed(t, os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berthd", exe)), 0o644))
 		args = append(args, here)
 	}
 	// A warning on the unit begins with its path. systemd may also warn of the machine.
@@ -66,8 +66,8 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 }
 
-// TestUnitSaysWhatTheAgentDoes compares the unit's settings with those of the agent.
-func TestUnitSaysWhatTheAgentDoes(t *testing.T) {
+// TestUnitMatchesTheAgent compares the unit's settings with those of the agent.
+func TestUnitMatchesTheAgent(t *testing.T) {
 	t.Parallel()
 	u := readUnit(t, unitFile)
 	for key, want := range map[string]string{

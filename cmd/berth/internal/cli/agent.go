@@ -20,7 +20,7 @@ import (
 )
 
 func newAgent(env *Env) *cobra.Command {
-	return group("agent", "ask and steer the agent, berthd",
+	return commandGroup("agent", "ask and steer the agent, berthd",
 		newAgentStatus(env), newAgentDetach(env), newAgentAttach(env))
 }
 
@@ -48,7 +48,7 @@ func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
 		return nil
 	}
 	fmt.Fprintln(env.Out)
-	return parentTable(status.Parents).write(env.Out, env.Width)
+	return parentTable(status.Parents).writeTable(env.Out, env.Width)
 }
 
 func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
@@ -57,7 +57,7 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; they are counted)"
 	}
 	pairs := [][2]string{
-		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, age(now.Sub(s.Started)))},
+		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, ageText(now.Sub(s.Started)))},
 		{"counting", countingText(s)},
 		{"endpoints", fmt.Sprintf("%d of at most %d", s.Endpoints, s.MaxEndpoints)},
 		{"metrics", cmp.Or(s.Metrics, "off")},
@@ -72,7 +72,7 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	for _, p := range problems {
 		pairs = append(pairs, [2]string{"problem", p})
 	}
-	fields(w, pairs)
+	writeFields(w, pairs)
 }
 
 // countingText names the parents at which frames may pass uncounted.
@@ -114,14 +114,14 @@ func newAgentDetach(env *Env) *cobra.Command {
 			"berth agent attach, or the agent's next start. Counts so far are kept.\n" +
 			"It works also where no agent runs.",
 		Example: "  berth agent detach\n  berth agent detach --purge",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return detach(cmd.Context(), env, purge) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return detachAgent(cmd.Context(), env, purge) },
 	}
 	cmd.Flags().BoolVar(&purge, "purge", false, "remove the counts too, and all else that is pinned")
 	return cmd
 }
 
-// detach asks the agent to detach, or detaches by itself if no agent runs.
-func detach(ctx context.Context, env *Env, purge bool) error {
+// detachAgent asks the agent to detach, or detaches by itself if no agent runs.
+func detachAgent(ctx context.Context, env *Env, purge bool) error {
 	err := client.New(env.dirs.State).Detach(ctx, purge)
 	if errors.Is(err, client.ErrNoAgent) {
 		pinned := bpf.DetachPinned
@@ -130,18 +130,18 @@ func detach(ctx context.Context, env *Env, purge bool) error {
 		}
 		err = pinned(env.dirs.BPFFS)
 		if errors.Is(err, fs.ErrNotExist) {
-			env.warn("nothing to detach: no agent runs, and nothing is pinned under %s", env.dirs.BPFFS)
+			env.warnf("nothing to detach: no agent runs, and nothing is pinned under %s", env.dirs.BPFFS)
 			return nil
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("detach: %w", err)
 	}
-	said := "detached; counts are kept"
+	result := "detached; counts are kept"
 	if purge {
-		said = "detached; counts are removed"
+		result = "detached; counts are removed"
 	}
-	_, err = fmt.Fprintln(env.Out, said)
+	_, err = fmt.Fprintln(env.Out, result)
 	return err
 }
 

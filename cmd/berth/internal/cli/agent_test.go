@@ -54,8 +54,8 @@ func (b *backend) Attach(context.Context) error {
 	return b.refusing
 }
 
-// agent serves a backend on the world's socket until the test's end.
-func (w *world) agent(b api.Backend) *events.Ring {
+// startAgent serves a backend on the world's socket until the test's end.
+func (w *world) startAgent(b api.Backend) *events.Ring {
 	w.t.Helper()
 	ring := events.NewRing(100)
 	if err := os.MkdirAll(w.dir+"/run", 0o711); err != nil {
@@ -78,20 +78,20 @@ func (w *world) agent(b api.Backend) *events.Ring {
 
 func TestAgentStatus(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailed, "no agent runs", "agent", "status")
+	w.mustFail(exitFailed, "no agent runs", "agent", "status")
 	b := &backend{status: specs.AgentStatus{
 		Version: "v1.2.3", PID: 42, Started: clock.Add(-90 * time.Minute), Attached: true,
 		Metrics: "127.0.0.1:9477", Endpoints: 2, MaxEndpoints: 4095, EventsLost: 7,
 		Problems: []string{"parent eth9 does not exist yet"},
 		Parents: []specs.ParentStatus{
-			{Name: "eth1", Index: 7, MAC: mac("02:00:5e:00:53:aa"), State: specs.ParentCounting, Attach: "tcx",
+			{Name: "eth1", Index: 7, MAC: mustMAC("02:00:5e:00:53:aa"), State: specs.ParentCounting, Attach: "tcx",
 				Networks: []string{"lan", "dmz"}, Endpoints: 2},
 			{Name: "eth9", State: specs.ParentWaiting, Networks: []string{"lab"}, Problem: "parent eth9 does not exist yet"},
 			{Name: "eth2", Index: 8, State: specs.ParentFailed, Problem: "attach: operation not permitted"},
 		},
 	}}
-	w.agent(b)
-	same(t, "agent status", `
+	w.startAgent(b)
+	mustEqual(t, "agent status", `
 agent        berthd v1.2.3, pid 42, up 1h
 counting     not at eth2, see the problems below
 endpoints    2 of at most 4095
@@ -105,53 +105,53 @@ eth1    counting  tcx          02:00:5e:00:53:aa  2          lan
                                                              dmz
 eth9    waiting   -            -                  0          lab
 eth2    failed    -            -                  0          -
-`, w.ok("agent", "status"))
+`, w.mustRun("agent", "status"))
 	b.status.Parents = b.status.Parents[1:]
-	if got := w.ok("agent", "status"); !strings.Contains(got, "\ncounting     no: it fails at each parent, see the problems below\n") {
+	if got := w.mustRun("agent", "status"); !strings.Contains(got, "\ncounting     no: it fails at each parent, see the problems below\n") {
 		t.Errorf("agent status where every parent fails:\n%s", got)
 	}
 	b.status = specs.AgentStatus{Version: "v1.2.3", PID: 42, Started: clock}
-	same(t, "agent status when detached", `
+	mustEqual(t, "agent status when detached", `
 agent        berthd v1.2.3, pid 42, up 0s
 counting     no: detached on request, see berth agent attach
 endpoints    0 of at most 0
 metrics      off
-`, w.ok("agent", "status"))
+`, w.mustRun("agent", "status"))
 }
 
-func TestAgentSteered(t *testing.T) {
+func TestAgentDetachAndAttach(t *testing.T) {
 	w := newWorld(t)
 	b := new(backend)
-	w.agent(b)
-	same(t, "detach", "detached; counts are kept\n", w.ok("agent", "detach"))
-	same(t, "detach --purge", "detached; counts are removed\n", w.ok("agent", "detach", "--purge"))
-	same(t, "attach", "attached\n", w.ok("agent", "attach"))
+	w.startAgent(b)
+	mustEqual(t, "detach", "detached; counts are kept\n", w.mustRun("agent", "detach"))
+	mustEqual(t, "detach --purge", "detached; counts are removed\n", w.mustRun("agent", "detach", "--purge"))
+	mustEqual(t, "attach", "attached\n", w.mustRun("agent", "attach"))
 	if got := len(b.asked); got != 3 || b.asked[0] != "detach" || b.asked[1] != "purge" || b.asked[2] != "attach" {
 		t.Errorf("the agent was asked for %q", b.asked)
 	}
 	b.refusing = errors.New("no CAP_BPF")
-	w.fails(exitFailed, "berth: detach: agent: no CAP_BPF", "agent", "detach")
-	w.fails(exitFailed, "berth: attach: agent: no CAP_BPF", "agent", "attach")
+	w.mustFail(exitFailed, "berth: detach: agent: no CAP_BPF", "agent", "detach")
+	w.mustFail(exitFailed, "berth: attach: agent: no CAP_BPF", "agent", "attach")
 }
 
-// TestAgentSteeredWithoutOne: if no agent runs and none ever ran, detach has nothing to do,
+// TestDetachWithoutAgent: if no agent runs and none ever ran, detach has nothing to do,
 // and attach fails.
-func TestAgentSteeredWithoutOne(t *testing.T) {
+func TestDetachWithoutAgent(t *testing.T) {
 	w := newWorld(t)
-	same(t, "detach", "", w.ok("agent", "detach"))
-	same(t, "detach says", "berth: nothing to detach: no agent runs, and nothing is pinned under "+w.dir+"/bpf\n", w.err.String())
-	w.fails(exitFailed, "berth: attach: agent at "+w.dir+"/run/berthd.sock: no agent runs", "agent", "attach")
+	mustEqual(t, "detach", "", w.mustRun("agent", "detach"))
+	mustEqual(t, "detach says", "berth: nothing to detach: no agent runs, and nothing is pinned under "+w.dir+"/bpf\n", w.err.String())
+	w.mustFail(exitFailed, "berth: attach: agent at "+w.dir+"/run/berthd.sock: no agent runs", "agent", "attach")
 }
 
 // TestNamesOfTheAgent: the agent has names that the records lack.
 func TestNamesOfTheAgent(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&backend{names: endpoints()})
-	w.record(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
-	same(t, "ps", `
+	w.startAgent(&backend{names: sampleEndpoints()})
+	w.putRecord(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	mustEqual(t, "ps", `
 CONTAINER  NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX  TX
 web        lan@net1    192.0.2.65/24      eth1          -   -
                        02:00:5e:00:53:01  bridge
-`, w.ok("ps"))
-	w.ok("inspect", "web")
+`, w.mustRun("ps"))
+	w.mustRun("inspect", "web")
 }

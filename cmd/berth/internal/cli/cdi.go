@@ -24,17 +24,17 @@ func newCDI(env *Env) *cobra.Command {
 		Example: "  berth cdi generate\n  berth cdi generate --cdi-dir /run/cdi",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !filepath.IsAbs(dir) {
-				return usage(cmd, specs.Invalid("--cdi-dir", dir, "an absolute path"))
+				return asUsageError(cmd, specs.Invalid("--cdi-dir", dir, "an absolute path"))
 			}
 			return generateDevices(env, dir)
 		},
 	}
 	generate.Flags().StringVar(&dir, "cdi-dir", cdi.DefaultDir, "`DIR` to write to")
-	return group("cdi", "networks as devices of the Container Device Interface", generate)
+	return commandGroup("cdi", "networks as devices of the Container Device Interface", generate)
 }
 
 func generateDevices(env *Env, dir string) error {
-	dirs, bin, err := env.told()
+	dirs, bin, err := env.absoluteDirs()
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,10 @@ func generateDevices(env *Env, dir string) error {
 		return env.asRoot(err)
 	}
 	for _, name := range left {
-		env.warn("no device for network %q: CDI wants names that end in a letter or digit", name)
+		env.warnf("no device for network %q: CDI wants names that end in a letter or digit", name)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		env.warn("there is no network yet, and so no %s", path)
+		env.warnf("there is no network yet, and so no %s", path)
 		return nil
 	}
 	_, err = fmt.Fprintln(env.Out, path)

@@ -33,7 +33,7 @@ func newCheck(env *Env) *cobra.Command {
 		Use: "check [NETWORK|PARENT]", Short: "check that a network can work, or what is attached", Long: checkLong,
 		Example: "  berth check\n  berth check eth1\n  berth check lan --json | jq '.[] | select(.result != \"pass\")'\n" +
 			"  berth check --attached\n  berth check --attached web",
-		Args: arguments(0, 1, ""),
+		Args: argumentCount(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if attached {
 				if err := env.needRoot(cmd.CommandPath() + " --attached"); err != nil {
@@ -69,7 +69,7 @@ func runCheck(ctx context.Context, env *Env, name string, attached, asJSON bool)
 	if attached {
 		lines, err = checkAttached(ctx, env, c, name)
 	} else {
-		lines, err = preflight(ctx, env, c, name)
+		lines, err = runPreflight(ctx, env, c, name)
 	}
 	if err != nil {
 		return err
@@ -80,15 +80,15 @@ func runCheck(ctx context.Context, env *Env, name string, attached, asJSON bool)
 		err = check.Write(env.Out, lines, env.Width)
 	}
 	if err == nil && check.Failed(lines) {
-		return errSaid
+		return errPrinted
 	}
 	return err
 }
 
-func preflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
-	names, err := env.names(ctx)
+func runPreflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
+	names, err := env.readNames(ctx)
 	if err == nil {
-		c.Name = names.of
+		c.Name = names.nameOf
 	} // else the check itself reports the missing records
 	asking, cancel := context.WithTimeout(ctx, agentTimeout)
 	defer cancel()
@@ -102,19 +102,19 @@ func preflight(ctx context.Context, env *Env, c *check.Checker, name string) ([]
 
 // checkAttached checks all containers, or the named one.
 func checkAttached(ctx context.Context, env *Env, c *check.Checker, name string) ([]check.Line, error) {
-	names, err := env.names(ctx)
+	names, err := env.readNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c.Name = names.of
+	c.Name = names.nameOf
 	if name == "" {
 		return c.Attached(ctx, nil)
 	}
-	all, err := env.endpoints(ctx, false)
+	all, err := env.readEndpoints(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	found, err := find(all, name)
+	found, err := findContainer(all, name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,19 +130,19 @@ func checkAttached(ctx context.Context, env *Env, c *check.Checker, name string)
 // containerNames maps containers' IDs to their names.
 type containerNames map[string]string
 
-func (env *Env) names(ctx context.Context) (containerNames, error) {
-	all, err := env.endpoints(ctx, false)
+func (env *Env) readNames(ctx context.Context) (containerNames, error) {
+	all, err := env.readEndpoints(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	names := make(containerNames)
 	for i := range all {
-		names[all[i].ContainerID] = display(&all[i])
+		names[all[i].ContainerID] = displayName(&all[i])
 	}
 	return names, nil
 }
 
-func (n containerNames) of(a *state.Attachment) string {
+func (n containerNames) nameOf(a *state.Attachment) string {
 	id := a.Containers[0]
 	if name := n[id]; name != "" {
 		return name

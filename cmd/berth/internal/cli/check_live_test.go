@@ -18,8 +18,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// start runs berth-hook's code for a new container.
-func (w *world) start(id, networks string) *testnet.NS {
+// startContainer runs berth-hook's code for a new container.
+func (w *world) startContainer(id, networks string) *testnet.NS {
 	w.t.Helper()
 	ns := testnet.Namespace(w.t)
 	stdin, err := json.Marshal(specs.State{
@@ -37,8 +37,8 @@ func (w *world) start(id, networks string) *testnet.NS {
 	return ns
 }
 
-// veth creates a parent in the namespace of the test, which is the host.
-func veth(t *testing.T) string {
+// newVeth creates a parent in the namespace of the test, which is the host.
+func newVeth(t *testing.T) string {
 	parent := testnet.Unique("chk")
 	testnet.Veth(t, parent, testnet.Here(t), "port", testnet.Namespace(t))
 	return parent
@@ -75,9 +75,9 @@ func TestCheckAttachedByTheHook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.write("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", veth(t), text))
-			w.start("box-"+name, "lan")
-			got := w.ok("check", "--attached", "box-"+name)
+			w.writeFile("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", newVeth(t), text))
+			w.startContainer("box-"+name, "lan")
+			got := w.mustRun("check", "--attached", "box-"+name)
 			if !strings.HasSuffix(got, " pass, 0 warn, 0 fail\n") || !strings.HasPrefix(got, "container box-"+name+" net1\n") {
 				t.Errorf("check --attached:\n%s", got)
 			}
@@ -93,9 +93,9 @@ func TestCheckAttachedIPvlan(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.write("etc/networks.d/lan.toml", fmt.Sprintf("driver = \"ipvlan\"\nparent = %q\nmode = %q\nipvlan_flag = \"private\"\n%s", veth(t), mode, subnets))
-			w.start("box", "lan")
-			if got := w.ok("check", "--attached"); !strings.HasSuffix(got, " pass, 0 warn, 0 fail\n") {
+			w.writeFile("etc/networks.d/lan.toml", fmt.Sprintf("driver = \"ipvlan\"\nparent = %q\nmode = %q\nipvlan_flag = \"private\"\n%s", newVeth(t), mode, subnets))
+			w.startContainer("box", "lan")
+			if got := w.mustRun("check", "--attached"); !strings.HasSuffix(got, " pass, 0 warn, 0 fail\n") {
 				t.Errorf("check --attached:\n%s", got)
 			}
 		})
@@ -106,11 +106,11 @@ func TestCheckAttachedFails(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	w := newWorld(t)
-	w.write("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", veth(t), subnets))
-	ns := w.start("one", "lan")
-	w.start("two", "lan")
+	w.writeFile("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", newVeth(t), subnets))
+	ns := w.startContainer("one", "lan")
+	w.startContainer("two", "lan")
 	testnet.Run(t, ns, "ip", "addr", "del", "2001:db8::2/64", "dev", "net1")
-	if code := w.run("check", "--attached", "--json"); code != exitFailed {
+	if code := w.runMain("check", "--attached", "--json"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	var lines []map[string]string
@@ -131,30 +131,30 @@ func TestCheckAttachedFails(t *testing.T) {
 			t.Errorf("a line has the keys %v", lines[0])
 		}
 	}
-	if code := w.run("check", "--attached", "two"); code != exitOK {
+	if code := w.runMain("check", "--attached", "two"); code != exitOK {
 		t.Errorf("check of the other container: exit %d:\n%s", code, &w.out)
 	}
-	w.fails(exitFailed, `container "three": berth knows none`, "check", "--attached", "three")
+	w.mustFail(exitFailed, `container "three": berth knows none`, "check", "--attached", "three")
 }
 
 func TestCheckExit(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root, testnet.Macvlan)
 	w := newWorld(t)
-	parent := veth(t)
-	w.write("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", parent, subnets))
-	got := w.ok("check", "lan")
+	parent := newVeth(t)
+	w.writeFile("etc/networks.d/lan.toml", fmt.Sprintf("parent = %q\n%s", parent, subnets))
+	got := w.mustRun("check", "lan")
 	for _, part := range []string{"host\n", "parent " + parent + "\n", "network lan\n", " 0 fail\n", "  pass  up "} {
 		if !strings.Contains(got, part) {
 			t.Errorf("check lan has no %q:\n%s", part, got)
 		}
 	}
 	testnet.Run(t, testnet.Here(t), "ip", "link", "set", parent, "down")
-	if code := w.run("check", "lan"); code != exitFailed || !strings.Contains(w.out.String(), parent+" is down") {
+	if code := w.runMain("check", "lan"); code != exitFailed || !strings.Contains(w.out.String(), parent+" is down") {
 		t.Errorf("check of a parent that is down: exit %d:\n%s", code, &w.out)
 	}
-	if code := w.run("check", "nope"); code != exitFailed || !strings.Contains(w.out.String(), `"nope" is no network`) {
+	if code := w.runMain("check", "nope"); code != exitFailed || !strings.Contains(w.out.String(), `"nope" is no network`) {
 		t.Errorf("check of nonsense: exit %d:\n%s", code, &w.out)
 	}
-	w.fails(exitUsage, `"b" is one argument too many`, "check", "a", "b")
+	w.mustFail(exitUsage, `"b" is one argument too many`, "check", "a", "b")
 }

@@ -75,15 +75,15 @@ func Main(ctx context.Context, args []string, env Env) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(env.Err, "%s: %v\nSee '%[1]s --help'.\n", usage.command, usage.err)
 		return exitUsage
-	case errors.Is(err, errSaid):
+	case errors.Is(err, errPrinted):
 	default:
 		fmt.Fprintf(env.Err, "berth: %v\n", err)
 	}
 	return exitFailed
 }
 
-// errSaid ends a command that has already printed its error.
-var errSaid = errors.New("already said")
+// errPrinted ends a command that has already printed its error.
+var errPrinted = errors.New("already said")
 
 // needRoot returns an error if the user is not root, so that a command does not fail
 // half-way.
@@ -102,13 +102,13 @@ func (env *Env) asRoot(err error) error {
 	return err
 }
 
-// warn prints a warning, which does not end the command.
-func (env *Env) warn(format string, args ...any) {
+// warnf prints a warning, which does not end the command.
+func (env *Env) warnf(format string, args ...any) {
 	fmt.Fprintf(env.Err, "berth: "+format+"\n", args...)
 }
 
 func newRoot(env *Env) *cobra.Command {
-	root := group("berth", "give containers a place on the LAN, and see what they do there",
+	root := commandGroup("berth", "give containers a place on the LAN, and see what they do there",
 		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())

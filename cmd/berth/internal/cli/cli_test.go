@@ -40,8 +40,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// run runs a command and returns its exit code; out and err hold its output.
-func (w *world) run(args ...string) int {
+// runMain runs a command and returns its exit code; out and err hold its output.
+func (w *world) runMain(args ...string) int {
 	w.t.Helper()
 	w.out.Reset()
 	w.err.Reset()
@@ -49,19 +49,19 @@ func (w *world) run(args ...string) int {
 	return Main(context.Background(), append(dirs, args...), w.env)
 }
 
-// ok runs a command that must succeed, and returns its output.
-func (w *world) ok(args ...string) string {
+// mustRun runs a command that must succeed, and returns its output.
+func (w *world) mustRun(args ...string) string {
 	w.t.Helper()
-	if code := w.run(args...); code != exitOK {
+	if code := w.runMain(args...); code != exitOK {
 		w.t.Fatalf("berth %s: exit %d: %s", strings.Join(args, " "), code, &w.err)
 	}
 	return w.out.String()
 }
 
-// fails runs a command that must fail with a code and a part of an error.
-func (w *world) fails(code int, want string, args ...string) {
+// mustFail runs a command that must fail with a code and a part of an error.
+func (w *world) mustFail(code int, want string, args ...string) {
 	w.t.Helper()
-	if got := w.run(args...); got != code {
+	if got := w.runMain(args...); got != code {
 		w.t.Errorf("berth %s: exit %d, want %d (%s)", strings.Join(args, " "), got, code, &w.err)
 	}
 	if got := w.err.String(); !strings.Contains(got, want) {
@@ -72,8 +72,8 @@ func (w *world) fails(code int, want string, args ...string) {
 	}
 }
 
-// write creates a file below the world's directory.
-func (w *world) write(name, text string) {
+// writeFile creates a file below the world's directory.
+func (w *world) writeFile(name, text string) {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -84,15 +84,15 @@ func (w *world) write(name, text string) {
 	}
 }
 
-// same compares with a text whose first newline is ignored.
-func same(t *testing.T, what, want, got string) {
+// mustEqual compares with a text whose first newline is ignored.
+func mustEqual(t *testing.T, what, want, got string) {
 	t.Helper()
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {
 		line, want string
@@ -131,14 +131,14 @@ func TestUsage(t *testing.T) {
 		{"help network crate", `berth help: unknown command "crate"; did you mean create?`},
 		{"version now", `berth version: it takes no argument, got "now"`},
 	} {
-		w.fails(exitUsage, c.want, strings.Fields(c.line)...)
+		w.mustFail(exitUsage, c.want, strings.Fields(c.line)...)
 	}
 }
 
 func TestCompletion(t *testing.T) {
 	w := newWorld(t)
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := w.ok("completion", shell); !strings.Contains(got, "berth") {
+		if got := w.mustRun("completion", shell); !strings.Contains(got, "berth") {
 			t.Errorf("completion %s: %.100q", shell, got)
 		}
 	}
@@ -146,10 +146,10 @@ func TestCompletion(t *testing.T) {
 
 func TestHelpIsInOneCase(t *testing.T) {
 	w := newWorld(t)
-	if got := w.ok("--help"); !strings.Contains(got, "  completion  write a completion for a shell\n") {
+	if got := w.mustRun("--help"); !strings.Contains(got, "  completion  write a completion for a shell\n") {
 		t.Errorf("help:\n%s", got)
 	}
-	if got := w.ok("completion", "--help"); !strings.Contains(got, "write the completion for zsh\n") || strings.Contains(got, "Generate") {
+	if got := w.mustRun("completion", "--help"); !strings.Contains(got, "write the completion for zsh\n") || strings.Contains(got, "Generate") {
 		t.Errorf("help of completion:\n%s", got)
 	}
 }
@@ -159,7 +159,7 @@ func TestRunAsRoot(t *testing.T) {
 	w := newWorld(t)
 	w.env.euid = func() int { return 1000 }
 	for _, line := range []string{"gc", "network rm lan dmz", "network rm -f lan", "check --attached"} {
-		w.fails(exitFailed, "berth: run as root: ", strings.Fields(line)...)
+		w.mustFail(exitFailed, "berth: run as root: ", strings.Fields(line)...)
 		if n := strings.Count(w.err.String(), "\n"); n != 1 {
 			t.Errorf("berth %s said %d lines: %s", line, n, &w.err)
 		}
@@ -177,27 +177,27 @@ func TestAsRoot(t *testing.T) {
 	if got := w.env.asRoot(denied); !errors.Is(got, fs.ErrPermission) || !strings.HasPrefix(got.Error(), "run as root: ") {
 		t.Errorf("others are told %v", got)
 	}
-	if got := w.env.asRoot(errSaid); got != errSaid {
+	if got := w.env.asRoot(errPrinted); got != errPrinted {
 		t.Errorf("another error became %v", got)
 	}
 }
 
-func TestVersion(t *testing.T) {
+func TestPrintVersion(t *testing.T) {
 	w := newWorld(t)
-	if got := w.ok("version"); !strings.HasPrefix(got, "berth v1.2.3 (go") {
+	if got := w.mustRun("version"); !strings.HasPrefix(got, "berth v1.2.3 (go") {
 		t.Errorf("version: %q", got)
 	}
-	if got := w.ok("version", "--json"); !strings.HasPrefix(got, "[\n  {\n    \"version\": \"v1.2.3\",\n") {
+	if got := w.mustRun("version", "--json"); !strings.HasPrefix(got, "[\n  {\n    \"version\": \"v1.2.3\",\n") {
 		t.Errorf("version --json: %q", got)
 	}
 }
 
-func TestHelp(t *testing.T) {
+func TestHelpOfCommands(t *testing.T) {
 	w := newWorld(t)
-	if got := w.ok("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]IP") {
+	if got := w.mustRun("network", "create", "--help"); !strings.Contains(got, "--aux-address [NAME=]IP") {
 		t.Errorf("help does not tell the flags:\n%s", got)
 	}
-	if got := w.ok("help", "network", "create"); !strings.Contains(got, "--aux-address [NAME=]IP") {
+	if got := w.mustRun("help", "network", "create"); !strings.Contains(got, "--aux-address [NAME=]IP") {
 		t.Errorf("help network create does not tell the flags:\n%s", got)
 	}
 	if got := w.out.String(); strings.Contains(got, "--internal") {

@@ -23,7 +23,7 @@ func addCompletion(root *cobra.Command) {
 		}
 		root.RemoveCommand(cmd)
 		cmd.RemoveCommand(shells...)
-		root.AddCommand(group(cmd.Name(), "write a completion for a shell", shells...))
+		root.AddCommand(commandGroup(cmd.Name(), "write a completion for a shell", shells...))
 	}
 }
 
@@ -34,27 +34,27 @@ func completeNetworks(env *Env) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		return without(names, args), cobra.ShellCompDirectiveNoFileComp
+		return exclude(names, args), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // completeContainers completes the live containers that are not on the line yet.
 func completeContainers(env *Env) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		endpoints, err := env.endpoints(cmd.Context(), false)
+		endpoints, err := env.readEndpoints(cmd.Context(), false)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
 		var ids []string
 		for i := range endpoints {
-			ids = append(ids, printable(display(&endpoints[i])))
+			ids = append(ids, printable(displayName(&endpoints[i])))
 		}
 		slices.Sort(ids)
-		return without(slices.Compact(ids), args), cobra.ShellCompDirectiveNoFileComp
+		return exclude(slices.Compact(ids), args), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// without returns all but those that are in another list.
-func without(all, some []string) []string {
+// exclude returns all but those that are in another list.
+func exclude(all, some []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
 }

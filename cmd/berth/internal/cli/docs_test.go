@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestDocs requires that the user documentation has every command and every flag.
-func TestDocs(t *testing.T) {
+// TestCommandsInDocs requires that the user documentation has every command and every flag.
+func TestCommandsInDocs(t *testing.T) {
 	text, err := os.ReadFile("../../../../docs/commands.md")
 	if err != nil {
 		t.Fatal(err)

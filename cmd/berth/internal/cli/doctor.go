@@ -29,13 +29,13 @@ func newDoctor(env *Env) *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range args {
 				if !slices.Contains(doctor.Engines(), name) {
-					return usage(cmd, specs.Invalid("engine", name, "one of %q", doctor.Engines()))
+					return asUsageError(cmd, specs.Invalid("engine", name, "one of %q", doctor.Engines()))
 				}
 			}
 			return nil
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return without(doctor.Engines(), args), cobra.ShellCompDirectiveNoFileComp
+			return exclude(doctor.Engines(), args), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if try {
@@ -52,7 +52,7 @@ func newDoctor(env *Env) *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool) error {
-	dirs, bin, err := env.told()
+	dirs, bin, err := env.absoluteDirs()
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool
 		err = check.Write(env.Out, lines, env.Width)
 	}
 	if err == nil && check.Failed(lines) {
-		return errSaid
+		return errPrinted
 	}
 	return err
 }

@@ -18,11 +18,11 @@ import (
 // namesTimeout bounds the wait for an agent that only adds names.
 const namesTimeout = time.Second
 
-// endpoints returns the endpoints, with ended ones if all is set: from the records and the
+// readEndpoints returns the endpoints, with ended ones if all is set: from the records and the
 // pinned maps, which only root may read, with the names that an agent adds. If the user is
 // not root, everything comes from the agent.
-func (env *Env) endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
-	list, err := env.recorded(ctx)
+func (env *Env) readEndpoints(ctx context.Context, all bool) ([]specs.Endpoint, error) {
+	list, err := env.recordedEndpoints(ctx)
 	if errors.Is(err, fs.ErrPermission) {
 		if list, err = client.New(env.dirs.State).Endpoints(ctx, all); err != nil {
 			return nil, fmt.Errorf("only root may read the records, and others ask the agent: %w", err)
@@ -40,8 +40,8 @@ func (env *Env) endpoints(ctx context.Context, all bool) ([]specs.Endpoint, erro
 	return list, nil
 }
 
-// recorded reads the records and, if an agent has ever run, the counts.
-func (env *Env) recorded(ctx context.Context) ([]specs.Endpoint, error) {
+// recordedEndpoints reads the records and, if an agent has ever run, the counts.
+func (env *Env) recordedEndpoints(ctx context.Context) ([]specs.Endpoint, error) {
 	store := state.Open(env.dirs.State)
 	maps, err := bpf.Open(env.dirs.BPFFS)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -32,25 +32,25 @@ func newEvents(env *Env) *cobra.Command {
   berth events -f --kind mac-spoof
   berth events --since 10m --container web --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := o.filter(env.Now())
+			filter, err := o.parseFilter(env.Now())
 			if err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
 			return showEvents(cmd.Context(), env, filter, o.json)
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with those that come, until interrupted")
-	flags.StringVar(&o.kind, "kind", "", "only of this `KIND`: "+kinds())
+	flags.StringVar(&o.kind, "kind", "", "only of this `KIND`: "+kindNames())
 	flags.StringVar(&o.since, "since", "", "only from `TIME` on: a duration ago, as 10m, or RFC 3339")
 	flags.StringVar(&o.container, "container", "", "only about the container with this `ID`, or the beginning of it")
 	flags.BoolVar(&o.json, "json", false, "print a JSON object a line")
-	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kinds(), ", "), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kindNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("container", completeContainers(env))
 	return cmd
 }
 
-func kinds() string {
+func kindNames() string {
 	var all []string
 	for _, k := range specs.Kinds() {
 		all = append(all, string(k))
@@ -58,10 +58,10 @@ func kinds() string {
 	return strings.Join(all, ", ")
 }
 
-func (o *eventOptions) filter(now time.Time) (f client.Filter, err error) {
+func (o *eventOptions) parseFilter(now time.Time) (f client.Filter, err error) {
 	f = client.Filter{Follow: o.follow, Kind: specs.Kind(o.kind), Container: o.container}
-	if o.kind != "" && !strings.Contains(", "+kinds()+", ", ", "+o.kind+", ") {
-		return f, specs.Invalid("--kind", o.kind, "one of %s", kinds())
+	if o.kind != "" && !strings.Contains(", "+kindNames()+", ", ", "+o.kind+", ") {
+		return f, specs.Invalid("--kind", o.kind, "one of %s", kindNames())
 	}
 	if o.since != "" {
 		f.Since, err = parseSince(o.since, now)
@@ -115,7 +115,7 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 		}
 	}
 	if n == 0 && !asJSON && !filter.Follow {
-		env.warn("no events")
+		env.warnf("no events")
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ const (
 )
 
 func writeEventHead(w io.Writer) {
-	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", pad("PARENT", parentWidth), pad("SENDER", senderWidth), "WHAT")
+	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", padText("PARENT", parentWidth), padText("SENDER", senderWidth), "WHAT")
 }
 
 // writeEvent writes a line, with "?" for an unknown sender.
@@ -137,7 +137,7 @@ func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 		sender = containerText(e.Sender)
 	}
 	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
-		pad(printable(e.Parent), parentWidth), pad(shorten(printable(sender), senderWidth), senderWidth), printable(eventText(e)))
+		padText(printable(e.Parent), parentWidth), padText(shortenText(printable(sender), senderWidth), senderWidth), printable(eventText(e)))
 	return err
 }
 

@@ -14,26 +14,26 @@ import (
 	"berth/specs"
 )
 
-// violation returns an event of a container, some time before the clock.
-func violation(ago time.Duration, sender *specs.Party) specs.Event {
+// eventAgo returns an event of a container, some time before the clock.
+func eventAgo(ago time.Duration, sender *specs.Party) specs.Event {
 	return specs.Event{
 		Time: clock.Add(-ago), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie",
-		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC(mac("02:00:5e:00:53:99")), Sender: sender,
-		Frame: specs.Frame{Source: specs.FrameMAC(mac("02:00:5e:00:53:99")), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0806", Length: 42, Bytes: []byte{}},
+		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC(mustMAC("02:00:5e:00:53:99")), Sender: sender,
+		Frame: specs.Frame{Source: specs.FrameMAC(mustMAC("02:00:5e:00:53:99")), Destination: "ff:ff:ff:ff:ff:ff", EtherType: "0x0806", Length: 42, Bytes: []byte{}},
 	}
 }
 
-func web() *specs.Party {
-	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mac("02:00:5e:00:53:01")}
+func webParty() *specs.Party {
+	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mustMAC("02:00:5e:00:53:01")}
 }
 
 // TestEventColumns: a sender's name with wide characters does not move the text after it.
 func TestEventColumns(t *testing.T) {
 	starts := make(map[int]bool)
 	for _, name := range []string{"web", "ウェブサーバー", "ウェブサーバーの名前はとても長い", "e\u0301te\u0301", "🚀", "\U0001F1E9\U0001F1EA", "\x1b[31m"} {
-		sender := web()
+		sender := webParty()
 		sender.Name = name
-		e := violation(time.Minute, sender)
+		e := eventAgo(time.Minute, sender)
 		var b strings.Builder
 		if err := writeEvent(&b, &e, time.UTC); err != nil {
 			t.Fatal(err)
@@ -48,13 +48,13 @@ func TestEventColumns(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailed, "no agent runs", "events")
-	ring := w.agent(new(backend))
-	same(t, "no events", "", w.ok("events"))
-	same(t, "no events, said", "berth: no events\n", w.err.String())
-	same(t, "no events, JSON", "", w.ok("events", "--json"))
-	ring.Add(violation(time.Hour, nil))
-	late := violation(time.Minute, web())
+	w.mustFail(exitFailed, "no agent runs", "events")
+	ring := w.startAgent(new(backend))
+	mustEqual(t, "no events", "", w.mustRun("events"))
+	mustEqual(t, "no events, said", "berth: no events\n", w.err.String())
+	mustEqual(t, "no events, JSON", "", w.mustRun("events", "--json"))
+	ring.Add(eventAgo(time.Hour, nil))
+	late := eventAgo(time.Minute, webParty())
 	late.LeftOut, late.Certainty = 12, specs.Suspected
 	ring.Add(late)
 	const head = "TIME             KIND              CERTAINTY  PARENT    SENDER                WHAT\n"
@@ -70,9 +70,9 @@ func TestEvents(t *testing.T) {
 		"events --container 3f2a":             head + second,
 		"events --container db":               "",
 	} {
-		same(t, line, want, w.ok(strings.Fields(line)...))
+		mustEqual(t, line, want, w.mustRun(strings.Fields(line)...))
 	}
-	lines := strings.Split(strings.TrimSpace(w.ok("events", "--json")), "\n")
+	lines := strings.Split(strings.TrimSpace(w.mustRun("events", "--json")), "\n")
 	var e specs.Event
 	if len(lines) != 2 || json.Unmarshal([]byte(lines[1]), &e) != nil || e.LeftOut != 12 || e.Sender.Name != "web" {
 		t.Errorf("events --json: %q", lines)
@@ -81,22 +81,22 @@ func TestEvents(t *testing.T) {
 
 func TestEventText(t *testing.T) {
 	frame := specs.Frame{Destination: "02:00:5e:00:53:02", EtherType: "0x0800", Protocol: "udp",
-		SourceIP: addr("192.0.2.1"), DestinationIP: addr("2001:db8::1"), DestinationPort: 67}
+		SourceIP: mustAddr("192.0.2.1"), DestinationIP: mustAddr("2001:db8::1"), DestinationPort: 67}
 	db := &specs.Party{ContainerID: hexB}
 	for want, e := range map[string]specs.Event{
 		"is macvlan private, declared macvlan bridge": {Kind: specs.ModeDrift, Detail: "is macvlan private, declared macvlan bridge"},
 		"02:00:5e:00:53:01 > 02:00:5e:00:53:02 192.0.2.1 > [2001:db8::1]:67 udp, to 3f2b00c04b7e, of web, dropped (+3)": {
-			MAC: specs.FrameMAC(mac("02:00:5e:00:53:01")), Frame: frame, Receiver: db, Owner: web(), Dropped: true, LeftOut: 3},
+			MAC: specs.FrameMAC(mustMAC("02:00:5e:00:53:01")), Frame: frame, Receiver: db, Owner: webParty(), Dropped: true, LeftOut: 3},
 	} {
-		same(t, string(e.Kind), want, eventText(&e))
+		mustEqual(t, string(e.Kind), want, eventText(&e))
 	}
 }
 
 func TestEventsUsage(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitUsage, `berth events: --kind "mac-spoofing": want one of mac-spoof`, "events", "--kind", "mac-spoofing")
+	w.mustFail(exitUsage, `berth events: --kind "mac-spoofing": want one of mac-spoof`, "events", "--kind", "mac-spoofing")
 	for _, since := range []string{"yesterday", "-5m", "-10", "2026-13-01"} {
-		w.fails(exitUsage, `--since "`+since+`": want a duration ago`, "events", "--since="+since)
+		w.mustFail(exitUsage, `--since "`+since+`": want a duration ago`, "events", "--since="+since)
 	}
 }
 
@@ -142,15 +142,15 @@ func (l *lockedBuffer) String() string {
 // which is no error.
 func TestEventsFollow(t *testing.T) {
 	w := newWorld(t)
-	ring := w.agent(new(backend))
-	ring.Add(violation(time.Minute, web()))
+	ring := w.startAgent(new(backend))
+	ring.Add(eventAgo(time.Minute, webParty()))
 	out := new(lockedBuffer)
 	w.env.Out = out
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
 	go func() { code <- Main(ctx, []string{"--state", w.dir + "/run", "events", "-f", "--json"}, w.env) }()
 	waitFor(t, func() bool { return strings.Count(out.String(), "\n") == 1 })
-	ring.Add(violation(0, nil))
+	ring.Add(eventAgo(0, nil))
 	waitFor(t, func() bool { return strings.Count(out.String(), "\n") == 2 })
 	cancel()
 	if got := <-code; got != exitOK {

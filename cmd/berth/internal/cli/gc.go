@@ -36,8 +36,8 @@ func newGC(env *Env) *cobra.Command {
 	return cmd
 }
 
-// collected is the result, for attachments and the host's own interfaces.
-type collected struct {
+// gcReport is the result, for attachments and the host's own interfaces.
+type gcReport struct {
 	release.Report
 	Host     hostshim.Report  `json:"host,omitzero"`
 	Siblings release.Siblings `json:"siblings,omitzero"`
@@ -63,22 +63,22 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 		Log:       slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		KeepEnded: time.Duration(c.Agent.KeepEnded),
 	}
-	var done collected
+	var done gcReport
 	done.Report, err = r.Collect(ctx, 0)
 	var failed error
-	done.Host, failed = env.shims().Reconcile(ctx)
+	done.Host, failed = env.hostShims().Reconcile(ctx)
 	err = errors.Join(err, failed)
 	done.Siblings, failed = r.CountSiblings(ctx)
 	failed = errors.Join(err, failed)
-	return errors.Join(failed, done.print(env, asJSON))
+	return errors.Join(failed, done.printReport(env, asJSON))
 }
 
-func (done *collected) print(env *Env, asJSON bool) error {
+func (done *gcReport) printReport(env *Env, asJSON bool) error {
 	if done.Released == nil {
 		done.Released = []string{}
 	}
 	if asJSON {
-		return writeJSON(env.Out, []*collected{done})
+		return writeJSON(env.Out, []*gcReport{done})
 	}
 	_, err := fmt.Fprintf(env.Out, "attachments released: %d\ncounters drained: %d\nrecords of ended ones removed: %d\n",
 		len(done.Released), done.Drained, done.Pruned)

@@ -13,9 +13,9 @@ import (
 func TestGC(t *testing.T) {
 	w := newWorld(t)
 	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
-	same(t, "gc of nothing", nothing, w.ok("gc"))
-	w.record(5, func(a *state.Attachment) { a.NSID, a.Containers = 1<<30, []string{"dead"} })
-	same(t, "gc", `
+	mustEqual(t, "gc of nothing", nothing, w.mustRun("gc"))
+	w.putRecord(5, func(a *state.Attachment) { a.NSID, a.Containers = 1<<30, []string{"dead"} })
+	mustEqual(t, "gc", `
 [
   {
     "released": [
@@ -26,15 +26,15 @@ func TestGC(t *testing.T) {
     "partial": false
   }
 ]
-`, w.ok("gc", "--json"))
-	same(t, "ps", "", w.ok("ps", "-q"))
-	same(t, "gc again", nothing, w.ok("gc"))
+`, w.mustRun("gc", "--json"))
+	mustEqual(t, "ps", "", w.mustRun("ps", "-q"))
+	mustEqual(t, "gc again", nothing, w.mustRun("gc"))
 }
 
 func TestGCOfAnUnusableState(t *testing.T) {
 	w := newWorld(t)
-	w.write("run", "a file")
-	w.fails(exitFailed, "run\": not a directory", "gc")
+	w.writeFile("run", "a file")
+	w.mustFail(exitFailed, "run\": not a directory", "gc")
 	if n := strings.Count(w.err.String(), "open directory"); n != 1 {
 		t.Errorf("it is said %d times: %s", n, &w.err)
 	}
@@ -43,8 +43,8 @@ func TestGCOfAnUnusableState(t *testing.T) {
 // TestGCWithBrokenConfig: an administrator's mistake is reported, not worked around.
 func TestGCWithBrokenConfig(t *testing.T) {
 	w := newWorld(t)
-	w.record(5, func(a *state.Attachment) { a.NSID, a.Phase = 1<<30, specs.PhaseAttaching })
-	w.write("etc/berth.toml", "[agent]\nkeep_ended = \"soon\"\n")
-	w.fails(exitFailed, w.dir+"/etc/berth.toml: ", "gc")
-	same(t, "ps", "web\n", w.ok("ps", "-q"))
+	w.putRecord(5, func(a *state.Attachment) { a.NSID, a.Phase = 1<<30, specs.PhaseAttaching })
+	w.writeFile("etc/berth.toml", "[agent]\nkeep_ended = \"soon\"\n")
+	w.mustFail(exitFailed, w.dir+"/etc/berth.toml: ", "gc")
+	mustEqual(t, "ps", "web\n", w.mustRun("ps", "-q"))
 }

@@ -19,12 +19,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden tables")
 
-// crowd returns endpoints with long and wide texts, and many violations.
-func crowd() []rates.Reading {
-	all := endpoints()
+// manyReadings returns endpoints with long and wide texts, and many violations.
+func manyReadings() []rates.Reading {
+	all := sampleEndpoints()
 	for i, name := range []string{"ウェブサーバー", "e\u0301te\u0301-🚀-launcher", "a-container-with-a-very-long-name-indeed"} {
 		e := all[0]
-		e.Name, e.ContainerID, e.MAC = name, fmt.Sprint("crowd", i), mac(fmt.Sprintf("02:00:5e:00:53:%02x", 16+i))
+		e.Name, e.ContainerID, e.MAC = name, fmt.Sprint("crowd", i), mustMAC(fmt.Sprintf("02:00:5e:00:53:%02x", 16+i))
 		e.Network = "production-network"
 		e.Violations = map[specs.Kind]uint64{specs.MACSpoof: 123456, specs.IPSpoof: 98765, specs.RogueDHCP: 4321}
 		e.Dropped = map[specs.Kind]uint64{specs.MACSpoof: 123000}
@@ -34,7 +34,7 @@ func crowd() []rates.Reading {
 	before := rates.Sample{At: clock.Add(-2 * time.Second), Endpoints: append([]specs.Endpoint{}, all...)}
 	for i := range before.Endpoints {
 		if c := &before.Endpoints[i].Counters; c.Receive.External.Unicast.Packets > 100 {
-			c.Receive = packets(c.Receive.External.Unicast.Packets/2, c.Receive.External.Unicast.Bytes/2)
+			c.Receive = trafficOf(c.Receive.External.Unicast.Packets/2, c.Receive.External.Unicast.Bytes/2)
 		}
 	}
 	return rates.Between(&before, &now)
@@ -43,7 +43,7 @@ func crowd() []rates.Reading {
 // TestGolden compares the tables with testdata at three widths. No line is wider
 // than the terminal, and no number and no MAC is cut.
 func TestGolden(t *testing.T) {
-	readings := crowd()
+	readings := manyReadings()
 	var listed []specs.Endpoint
 	for i := range readings {
 		listed = append(listed, readings[i].Endpoint)
@@ -60,7 +60,7 @@ func TestGolden(t *testing.T) {
 			if err := print(&w.env); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, fmt.Sprintf("%s-%d", name, width), w.out.String())
+			compareGolden(t, fmt.Sprintf("%s-%d", name, width), w.out.String())
 			for line := range strings.Lines(w.out.String()) {
 				if n := ansi.StringWidthWc(strings.TrimSuffix(line, "\n")); n > width {
 					t.Errorf("%s: %d columns of %d: %s", name, n, width, line)
@@ -75,14 +75,14 @@ func TestGolden(t *testing.T) {
 
 // TestLongAddressesAreWhole: the longest IPv6 addresses and MACs are complete at 80 columns.
 func TestLongAddressesAreWhole(t *testing.T) {
-	e := endpoints()[0]
+	e := sampleEndpoints()[0]
 	const long = "2001:db8:1234:5678:9abc:def0:1234:5678/64"
-	e.Addresses = []netip.Prefix{prefix("255.255.255.255/32"), prefix(long)}
+	e.Addresses = []netip.Prefix{mustPrefix("255.255.255.255/32"), mustPrefix(long)}
 	w := newWorld(t)
 	if err := printEndpoints(&w.env, listOptions{}, []specs.Endpoint{e}); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ps", `
+	mustEqual(t, "ps", `
 CONTAINER  NETWORK@IF  ADDRESS, MAC        PARENT, MODE  RX         TX
 web        lan@net1    255.255.255.255/32  eth1.100      1.23 GB    900 B
                        02:00:5e:00:53:01   bridge        988k pkts  11 pkts
@@ -99,9 +99,9 @@ web        lan@net1    255.255.255.255/32  eth1.100      1.23 GB    900 B
 func TestParentTableKeepsMACs(t *testing.T) {
 	var b strings.Builder
 	err := parentTable([]specs.ParentStatus{{
-		Name: "enp101s0f0.4000", State: specs.ParentCounting, Attach: "clsact", MAC: mac("02:00:5e:00:53:01"), Endpoints: 4096,
+		Name: "enp101s0f0.4000", State: specs.ParentCounting, Attach: "clsact", MAC: mustMAC("02:00:5e:00:53:01"), Endpoints: 4096,
 		Networks: []string{"a-network-with-a-very-long-name-indeed"},
-	}}).write(&b, 60)
+	}}).writeTable(&b, 60)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestParentTableKeepsMACs(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T, name, got string) {
+func compareGolden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
 	if *update {
@@ -129,15 +129,15 @@ func golden(t *testing.T, name, got string) {
 
 func TestStatsSort(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&growing{at: busy})
-	w.steps()
-	same(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\n\ntotal\n\n",
-		firstColumn(w.ok("stats", "--no-stream", "--interval", "100ms", "--sort", "violations")))
-	w.fails(exitUsage, `--sort "size": want one of rx, rx-packets, rx-total, tx, tx-packets, tx-total, violations`, "stats", "--sort", "size")
-	same(t, "completion", strings.Join(sortNames(), "\n")+"\n:4\n", w.ok("__complete", "stats", "--sort", ""))
-	readings := crowd()
+	w.startAgent(&growing{at: busyEndpoints})
+	w.stepClock()
+	mustEqual(t, "by violations", "CONTAINER\nweb\n\nberth-demo-two\n\ntotal\n\n",
+		firstColumn(w.mustRun("stats", "--no-stream", "--interval", "100ms", "--sort", "violations")))
+	w.mustFail(exitUsage, `--sort "size": want one of rx, rx-packets, rx-total, tx, tx-packets, tx-total, violations`, "stats", "--sort", "size")
+	mustEqual(t, "completion", strings.Join(sortNames(), "\n")+"\n:4\n", w.mustRun("__complete", "stats", "--sort", ""))
+	readings := manyReadings()
 	for name, of := range statsOrders {
-		(&statsOptions{sort: name}).order(readings)
+		(&statsOptions{sort: name}).sortReadings(readings)
 		for i := range readings[1:] {
 			if of(&readings[i]) < of(&readings[i+1]) {
 				t.Errorf("--sort %s: %v before %v", name, of(&readings[i]), of(&readings[i+1]))

@@ -18,7 +18,7 @@ import (
 )
 
 func newHost(env *Env) *cobra.Command {
-	return group("host", "let this host and its containers of a network reach each other",
+	return commandGroup("host", "let this host and its containers of a network reach each other",
 		newHostEnable(env), newHostDisable(env), newHostLs(env))
 }
 
@@ -37,7 +37,7 @@ func newHostEnable(env *Env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ips, err := parseAddresses(texts)
 			if err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
 			return enableHost(cmd.Context(), env, args[0], ips, asJSON)
 		},
@@ -63,18 +63,18 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 	if err != nil {
 		return atNetwork(err)
 	}
-	shim, err := env.shims().Enable(ctx, n, ips)
+	shim, err := env.hostShims().Enable(ctx, n, ips)
 	if err != nil {
 		return err
 	}
 	if asJSON {
 		return writeJSON(env.Out, []specs.HostShim{*shim})
 	}
-	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, strings.Join(prefixTexts(shim.Addresses), " "), count(len(shim.Routes), "address"))
+	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, strings.Join(prefixTexts(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
 	return err
 }
 
-func count(n int, what string) string {
+func countNoun(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -107,7 +107,7 @@ func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error 
 	if err := specs.CheckNetworkName(name); err != nil {
 		return atNetwork(err)
 	}
-	shim, err := env.shims().Disable(ctx, name)
+	shim, err := env.hostShims().Disable(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -128,17 +128,17 @@ func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error 
 	return nil
 }
 
-// shims returns the shims of this host.
-func (env *Env) shims() *hostshim.Shims {
+// hostShims returns the shims of this host.
+func (env *Env) hostShims() *hostshim.Shims {
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return &hostshim.Shims{Store: state.Open(env.dirs.State), Log: log}
 }
 
 // shimsByNetwork returns the existing shims. Only root may see them, like the containers.
 func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
-	all, err := env.shims().List(ctx)
+	all, err := env.hostShims().List(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		env.warn("which networks the host is on cannot be told: %v", err)
+		env.warnf("which networks the host is on cannot be told: %v", err)
 	}
 	by := make(map[string]*specs.HostShim)
 	for i := range all {
@@ -149,7 +149,7 @@ func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
 
 // shimOf returns the shim of a network, or nil if it has none.
 func (env *Env) shimOf(ctx context.Context, network string) (*specs.HostShim, error) {
-	all, err := env.shims().List(ctx)
+	all, err := env.hostShims().List(ctx)
 	for i := range all {
 		if all[i].Network == network {
 			return &all[i], err

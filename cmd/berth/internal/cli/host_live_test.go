@@ -24,88 +24,88 @@ func newHostWorld(t *testing.T) *hostWorld {
 	return w
 }
 
-func (w *hostWorld) ok(args ...string) (out string) {
+func (w *hostWorld) mustRun(args ...string) (out string) {
 	w.t.Helper()
-	testnet.In(w.t, w.host, func() { out = w.world.ok(args...) })
+	testnet.In(w.t, w.host, func() { out = w.world.mustRun(args...) })
 	return out
 }
 
-func (w *hostWorld) fails(code int, want string, args ...string) {
+func (w *hostWorld) mustFail(code int, want string, args ...string) {
 	w.t.Helper()
-	testnet.In(w.t, w.host, func() { w.world.fails(code, want, args...) })
+	testnet.In(w.t, w.host, func() { w.world.mustFail(code, want, args...) })
 }
 
-// attach records a container on the parent.
-func (w *hostWorld) attach() {
+// attachContainer records a container on the parent.
+func (w *hostWorld) attachContainer() {
 	index := testnet.Link(w.t, w.host, "eth1").Attrs().Index
-	w.record(1, func(a *state.Attachment) { a.ParentIndex = index })
+	w.putRecord(1, func(a *state.Attachment) { a.ParentIndex = index })
 }
 
-func TestHost(t *testing.T) {
+func TestHostEnableAndDisable(t *testing.T) {
 	w := newHostWorld(t)
-	w.attach()
-	same(t, "ls of nothing", "NETWORK  INTERFACE  ADDRESS  MAC  PARENT  ROUTES  STATE\n", w.ok("host", "ls"))
-	same(t, "ls --json of nothing", "[]\n", w.ok("host", "ls", "--json"))
-	same(t, "disable of nothing", "", w.ok("host", "disable", "lan"))
-	same(t, "disable of nothing as JSON", "[]\n", w.ok("host", "disable", "--json", "lan"))
+	w.attachContainer()
+	mustEqual(t, "ls of nothing", "NETWORK  INTERFACE  ADDRESS  MAC  PARENT  ROUTES  STATE\n", w.mustRun("host", "ls"))
+	mustEqual(t, "ls --json of nothing", "[]\n", w.mustRun("host", "ls", "--json"))
+	mustEqual(t, "disable of nothing", "", w.mustRun("host", "disable", "lan"))
+	mustEqual(t, "disable of nothing as JSON", "[]\n", w.mustRun("host", "disable", "--json", "lan"))
 
-	out := w.ok("host", "enable", "lan", "--ip", "192.0.2.250")
+	out := w.mustRun("host", "enable", "lan", "--ip", "192.0.2.250")
 	if !strings.HasPrefix(out, "berth-lan ") || !strings.HasSuffix(out, " 192.0.2.250/24, routes to 1 address\n") {
 		t.Errorf("enable: %q", out)
 	}
 	mac := strings.Fields(out)[1]
-	same(t, "ls", `
+	mustEqual(t, "ls", `
 NETWORK  INTERFACE  ADDRESS         MAC                PARENT  ROUTES  STATE
 lan      berth-lan  192.0.2.250/24  `+mac+`  eth1    1       enabled
-`, w.ok("host", "ls"))
-	same(t, "ls -q", "lan\n", w.ok("host", "ls", "-q"))
+`, w.mustRun("host", "ls"))
+	mustEqual(t, "ls -q", "lan\n", w.mustRun("host", "ls", "-q"))
 	var views []struct{ Host specs.HostShim }
 	for _, line := range []string{"network inspect lan", "network ls --json"} {
-		if err := json.Unmarshal([]byte(w.ok(strings.Fields(line)...)), &views); err != nil || views[0].Host.MAC.String() != mac {
+		if err := json.Unmarshal([]byte(w.mustRun(strings.Fields(line)...)), &views); err != nil || views[0].Host.MAC.String() != mac {
 			t.Errorf("%s: %+v, %v", line, views, err)
 		}
 	}
 	var shims []specs.HostShim
 	for _, line := range []string{"host enable lan --json", "host ls --json", "host disable lan --json"} {
-		if err := json.Unmarshal([]byte(w.ok(strings.Fields(line)...)), &shims); err != nil || len(shims) != 1 ||
+		if err := json.Unmarshal([]byte(w.mustRun(strings.Fields(line)...)), &shims); err != nil || len(shims) != 1 ||
 			shims[0].MAC.String() != mac || shims[0].Routes[0].String() != "192.0.2.65" {
 			t.Errorf("%s: %+v, %v", line, shims, err)
 		}
 	}
-	same(t, "ls -q after disable", "", w.ok("host", "ls", "-q"))
+	mustEqual(t, "ls -q after disable", "", w.mustRun("host", "ls", "-q"))
 }
 
 func TestHostRefusals(t *testing.T) {
 	w := newHostWorld(t)
-	w.fails(exitUsage, "berth host: which command?", "host")
-	w.fails(exitUsage, "berth host enable: NETWORK is missing", "host", "enable")
-	w.fails(exitUsage, `berth host enable: --ip "192.0.2.0/24": want an address, as 192.0.2.250`, "host", "enable", "lan", "--ip", "192.0.2.0/24")
-	w.fails(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": want an address inside a subnet of network "lan"`, "host", "enable", "lan", "--ip", "198.51.100.1")
+	w.mustFail(exitUsage, "berth host: which command?", "host")
+	w.mustFail(exitUsage, "berth host enable: NETWORK is missing", "host", "enable")
+	w.mustFail(exitUsage, `berth host enable: --ip "192.0.2.0/24": want an address, as 192.0.2.250`, "host", "enable", "lan", "--ip", "192.0.2.0/24")
+	w.mustFail(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": want an address inside a subnet of network "lan"`, "host", "enable", "lan", "--ip", "198.51.100.1")
 	for _, what := range []string{"enable", "disable"} {
-		w.fails(exitFailed, `berth: network "lam": want a network that `, "host", what, "lam")
-		w.fails(exitUsage, `: network "../lan": want `, "host", what, "../lan")
+		w.mustFail(exitFailed, `berth: network "lam": want a network that `, "host", what, "lam")
+		w.mustFail(exitUsage, `: network "../lan": want `, "host", what, "../lan")
 	}
 }
 
-func TestHostIsInTheWayOfRm(t *testing.T) {
+func TestNetworkRmRefusesAHostShim(t *testing.T) {
 	w := newHostWorld(t)
-	w.ok("host", "enable", "lan")
-	w.fails(exitFailed, `berth: network "lan" is in use by this host, by its interface berth-lan; berth host disable lan first`, "network", "rm", "lan")
-	same(t, "ps", "", w.ok("ps", "-q"))
-	w.ok("host", "disable", "lan")
-	same(t, "rm", "lan\n", w.ok("network", "rm", "lan"))
+	w.mustRun("host", "enable", "lan")
+	w.mustFail(exitFailed, `berth: network "lan" is in use by this host, by its interface berth-lan; berth host disable lan first`, "network", "rm", "lan")
+	mustEqual(t, "ps", "", w.mustRun("ps", "-q"))
+	w.mustRun("host", "disable", "lan")
+	mustEqual(t, "rm", "lan\n", w.mustRun("network", "rm", "lan"))
 }
 
-func TestGCMendsHosts(t *testing.T) {
+func TestGCRepairsHosts(t *testing.T) {
 	w := newHostWorld(t)
-	w.ok("host", "enable", "lan")
+	w.mustRun("host", "enable", "lan")
 	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
-	same(t, "gc", nothing, w.ok("gc"))
+	mustEqual(t, "gc", nothing, w.mustRun("gc"))
 	testnet.Run(t, w.host, "ip", "route", "add", "192.0.2.99", "dev", "berth-lan", "proto", "98")
-	same(t, "gc of a route", nothing+"routes of the host mended: 1\ninterfaces of the host given up: 0\n", w.ok("gc"))
+	mustEqual(t, "gc of a route", nothing+"routes of the host mended: 1\ninterfaces of the host given up: 0\n", w.mustRun("gc"))
 	testnet.Run(t, w.host, "ip", "link", "del", "berth-lan")
-	if got := w.ok("gc", "--json"); !strings.Contains(got, "    \"partial\": false,\n    \"host\": {\n      \"removed\": [\n        \"lan\"\n") {
+	if got := w.mustRun("gc", "--json"); !strings.Contains(got, "    \"partial\": false,\n    \"host\": {\n      \"removed\": [\n        \"lan\"\n") {
 		t.Errorf("gc of a shim: %s", got)
 	}
-	same(t, "ls", "", w.ok("host", "ls", "-q"))
+	mustEqual(t, "ls", "", w.mustRun("host", "ls", "-q"))
 }

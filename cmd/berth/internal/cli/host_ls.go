@@ -15,12 +15,12 @@ func newHostLs(env *Env) *cobra.Command {
 		Example: "  berth host ls\n  berth host ls --json | jq -r '.[].routes[]'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listHosts(cmd.Context(), env, o) },
 	}
-	o.register(cmd, "networks")
+	o.registerFlags(cmd, "networks")
 	return cmd
 }
 
 func listHosts(ctx context.Context, env *Env, o listOptions) error {
-	all, err := env.shims().List(ctx)
+	all, err := env.hostShims().List(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,5 +39,5 @@ func listHosts(ctx context.Context, env *Env, o listOptions) error {
 		t.addLines([]string{s.Network}, []string{s.Interface}, prefixTexts(s.Addresses), []string{s.MAC.String()},
 			[]string{s.Parent}, []string{strconv.Itoa(len(s.Routes))}, []string{string(s.State)})
 	}
-	return t.write(env.Out, o.width(env))
+	return t.writeTable(env.Out, o.tableWidth(env))
 }

@@ -13,17 +13,17 @@ import (
 // chosen by a person, and stay.
 func shortID(id string) string { return text.ShortID(id) }
 
-// display returns the name of an endpoint's container for a person; [find] accepts it.
-func display(e *specs.Endpoint) string {
+// displayName returns the name of an endpoint's container for a person; [findContainer] accepts it.
+func displayName(e *specs.Endpoint) string {
 	if e.Name != "" {
 		return e.Name
 	}
 	return shortID(e.ContainerID)
 }
 
-// find returns the endpoints of a container by its ID, its name, or a unique prefix of its
+// findContainer returns the endpoints of a container by its ID, its name, or a unique prefix of its
 // ID. A live container takes precedence over an ended one.
-func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
+func findContainer(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
 	live, ended := []specs.Endpoint{}, []specs.Endpoint{}
 	for _, e := range all {
 		if e.Phase == specs.PhaseEnded {
@@ -41,7 +41,7 @@ func find(all []specs.Endpoint, text string) ([]specs.Endpoint, error) {
 	}
 	for _, among := range [][]specs.Endpoint{live, ended} {
 		for _, match := range matches {
-			if found, err := one(among, match, text); found != nil || err != nil {
+			if found, err := oneContainer(among, match, text); found != nil || err != nil {
 				return found, err
 			}
 		}
@@ -54,8 +54,8 @@ func idsOf(e *specs.Endpoint) []string {
 	return append([]string{e.ContainerID}, e.Containers...)
 }
 
-// one returns the endpoints that match, if they belong to one container.
-func one(all []specs.Endpoint, match func(*specs.Endpoint) bool, text string) (found []specs.Endpoint, err error) {
+// oneContainer returns the endpoints that match, if they belong to one container.
+func oneContainer(all []specs.Endpoint, match func(*specs.Endpoint) bool, text string) (found []specs.Endpoint, err error) {
 	var ids []string
 	for i := range all {
 		if match(&all[i]) {

@@ -12,7 +12,7 @@ const (
 	hexB = "3f2b00c04b7e5d1122334455667788990011223344556677889900aabbccddee"
 )
 
-func TestFind(t *testing.T) {
+func TestFindContainer(t *testing.T) {
 	all := []specs.Endpoint{
 		{ContainerID: hexA, Name: "web", Interface: "net1"},
 		{ContainerID: hexA, Name: "web", Interface: "net2"},
@@ -30,7 +30,7 @@ func TestFind(t *testing.T) {
 		"side":    hexB + "/net1",
 		"old":     "old/net1",
 	} {
-		found, err := find(all, text)
+		found, err := findContainer(all, text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -38,13 +38,13 @@ func TestFind(t *testing.T) {
 		for _, e := range found {
 			got = append(got, e.ContainerID+"/"+e.Interface)
 		}
-		same(t, text, want, strings.Join(got, " "))
+		mustEqual(t, text, want, strings.Join(got, " "))
 	}
 	for text, want := range map[string]string{
 		"3f2": `container "3f2": it may be any of ` + hexA + ", " + hexB,
 		"db":  `container "db": berth knows none with this id or name; see berth ps --all`,
 	} {
-		if _, err := find(all, text); err == nil || err.Error() != want {
+		if _, err := findContainer(all, text); err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %s", text, err, want)
 		}
 	}
@@ -56,6 +56,6 @@ func TestShortID(t *testing.T) {
 		"berth-demo-web-of-the-company": "berth-demo-web-of-the-company",
 		"":                              "",
 	} {
-		same(t, id, want, shortID(id))
+		mustEqual(t, id, want, shortID(id))
 	}
 }

@@ -20,26 +20,28 @@ func newInspect(env *Env) *cobra.Command {
 		Long: "Show all that is known of the interfaces of containers. An ID is the\ncontainer's id, the beginning of it where no other begins so, or its name.",
 
 		Example:           "  berth inspect web\n  berth inspect 3f2a91 --json",
-		Args:              arguments(1, 0, "the container's ID"),
+		Args:              argumentCount(1, 0, "the container's ID"),
 		ValidArgsFunction: completeContainers(env),
-		RunE:              func(cmd *cobra.Command, args []string) error { return inspect(cmd.Context(), env, args, asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return inspectContainers(cmd.Context(), env, args, asJSON)
+		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-// inspect prints the containers that it finds, and an error for the others.
-func inspect(ctx context.Context, env *Env, ids []string, asJSON bool) (err error) {
-	all, err := env.endpoints(ctx, true)
+// inspectContainers prints the containers that it finds, and an error for the others.
+func inspectContainers(ctx context.Context, env *Env, ids []string, asJSON bool) (err error) {
+	all, err := env.readEndpoints(ctx, true)
 	if err != nil {
 		return err
 	}
 	var found []specs.Endpoint
 	for _, id := range ids {
-		endpoints, unknown := find(all, id)
+		endpoints, unknown := findContainer(all, id)
 		if unknown != nil {
-			env.warn("%v", unknown)
-			err = errSaid
+			env.warnf("%v", unknown)
+			err = errPrinted
 		}
 		found = append(found, endpoints...)
 	}
@@ -53,26 +55,26 @@ func inspect(ctx context.Context, env *Env, ids []string, asJSON bool) (err erro
 		if i > 0 {
 			fmt.Fprintln(env.Out)
 		}
-		describe(env.Out, &found[i], env.Now())
+		describeEndpoint(env.Out, &found[i], env.Now())
 	}
 	return err
 }
 
-// describe prints one endpoint as keys and values, without those that are not known or not
+// describeEndpoint prints one endpoint as keys and values, without those that are not known or not
 // set.
-func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
+func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 	parent := e.Parent
 	if e.VLAN != 0 {
 		parent += fmt.Sprintf(" (VLAN %d)", e.VLAN)
 	}
-	fields(w, [][2]string{
+	writeFields(w, [][2]string{
 		{"container", e.ContainerID},
-		{"shared with", strings.Join(sharers(e), ", ")},
+		{"shared with", strings.Join(sharerNames(e), ", ")},
 		{"name", e.Name},
 		{"image", e.Image},
 		{"pod", e.Pod},
 		{"namespace", e.Namespace},
-		{"network", dash(e.Network)},
+		{"network", dashIfEmpty(e.Network)},
 		{"interface", e.Interface},
 		{"state", phaseText(e, now)},
 		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
@@ -84,28 +86,28 @@ func describe(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"MTU", strconv.Itoa(e.MTU)},
 	})
 	if !e.Counted {
-		fields(w, [][2]string{{"traffic", "not counted: no agent since boot or purge"}})
+		writeFields(w, [][2]string{{"traffic", "not counted: no agent since boot or purge"}})
 		return
 	}
-	fields(w, [][2]string{
+	writeFields(w, [][2]string{
 		{"received", countText(e.Counters.Receive.Total())},
 		{"", siblingText(e.Counters.Receive)},
 		{"", groupText(e.GroupPackets)},
 		{"sent", countText(e.Counters.Transmit.Total())},
 		{"", siblingText(e.Counters.Transmit)},
 	})
-	broke := violations(e)
+	broke := violationTexts(e)
 	if len(broke) == 0 {
 		broke = []string{"none"}
 	}
-	fields(w, [][2]string{{"violations", broke[0]}})
+	writeFields(w, [][2]string{{"violations", broke[0]}})
 	for _, more := range broke[1:] {
-		fields(w, [][2]string{{"", more}})
+		writeFields(w, [][2]string{{"", more}})
 	}
 }
 
-// fields prints the pairs whose value is not empty, one per line.
-func fields(w io.Writer, pairs [][2]string) {
+// writeFields prints the pairs whose value is not empty, one per line.
+func writeFields(w io.Writer, pairs [][2]string) {
 	for _, p := range pairs {
 		if p[1] != "" {
 			fmt.Fprintf(w, "%-12s %s\n", p[0], printable(p[1]))
@@ -116,9 +118,9 @@ func fields(w io.Writer, pairs [][2]string) {
 func phaseText(e *specs.Endpoint, now time.Time) string {
 	text := func(t time.Time) string { return t.In(now.Location()).Format("2006-01-02 15:04:05 MST") }
 	if e.Phase == specs.PhaseEnded {
-		return fmt.Sprintf("ended %s, %s ago", text(e.Ended), age(now.Sub(e.Ended)))
+		return fmt.Sprintf("ended %s, %s ago", text(e.Ended), ageText(now.Sub(e.Ended)))
 	}
-	return fmt.Sprintf("%s, since %s (%s)", e.Phase, text(e.Created), age(now.Sub(e.Created)))
+	return fmt.Sprintf("%s, since %s (%s)", e.Phase, text(e.Created), ageText(now.Sub(e.Created)))
 }
 
 func countText(c specs.Count) string { return byteText(c.Bytes) + " in " + packetText(c.Packets) }
@@ -163,9 +165,9 @@ func joinText[T fmt.Stringer](all []T) string {
 	return strings.Join(words, ", ")
 }
 
-// sharers returns the other containers in an endpoint's namespace: their names, or their
+// sharerNames returns the other containers in an endpoint's namespace: their names, or their
 // IDs if the names are not known.
-func sharers(e *specs.Endpoint) (all []string) {
+func sharerNames(e *specs.Endpoint) (all []string) {
 	for i, id := range e.Containers {
 		name := shortID(id)
 		if i < len(e.ContainerNames) && e.ContainerNames[i] != "" {

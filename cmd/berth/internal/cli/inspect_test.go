@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-func TestDescribe(t *testing.T) {
-	all := endpoints()
+func TestDescribeEndpoint(t *testing.T) {
+	all := sampleEndpoints()
 	all[0].GroupPackets = new(uint64(1200))
 	all[0].Violations[specs.RogueRA], all[0].Dropped = 4, map[specs.Kind]uint64{specs.RogueRA: 3}
 	for i, want := range []string{`
@@ -58,28 +58,28 @@ sent         0 B in 0 pkts
 violations   none
 `} {
 		var b strings.Builder
-		describe(&b, &all[i], clock)
-		same(t, all[i].ContainerID, want, b.String())
+		describeEndpoint(&b, &all[i], clock)
+		mustEqual(t, all[i].ContainerID, want, b.String())
 	}
 }
 
-func TestInspect(t *testing.T) {
+func TestInspectContainers(t *testing.T) {
 	w := newWorld(t)
-	w.record(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
-	w.record(2, func(*state.Attachment) {})
-	if got := w.ok("inspect", "3f2a"); !strings.HasPrefix(got, "container    "+hexA+"\n") {
+	w.putRecord(1, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	w.putRecord(2, func(*state.Attachment) {})
+	if got := w.mustRun("inspect", "3f2a"); !strings.HasPrefix(got, "container    "+hexA+"\n") {
 		t.Errorf("inspect: %s", got)
 	}
 	var all []specs.Endpoint
-	if err := json.Unmarshal([]byte(w.ok("inspect", "--json", "3f2a", "web")), &all); err != nil {
+	if err := json.Unmarshal([]byte(w.mustRun("inspect", "--json", "3f2a", "web")), &all); err != nil {
 		t.Fatal(err)
 	}
 	if len(all) != 2 || all[0].ContainerID != hexA || all[1].ContainerID != "web" {
 		t.Errorf("inspect --json: %+v", all)
 	}
-	w.fails(exitFailed, `berth: container "db": berth knows none with this id or name; see berth ps --all`, "inspect", "db")
-	if code := w.run("inspect", "db", "web"); code != exitFailed || !strings.HasPrefix(w.out.String(), "container    web\n") {
+	w.mustFail(exitFailed, `berth: container "db": berth knows none with this id or name; see berth ps --all`, "inspect", "db")
+	if code := w.runMain("inspect", "db", "web"); code != exitFailed || !strings.HasPrefix(w.out.String(), "container    web\n") {
 		t.Errorf("one of two unknown: exit %d, printed %s", code, &w.out)
 	}
-	w.fails(exitUsage, "berth inspect: the container's ID is missing", "inspect")
+	w.mustFail(exitUsage, "berth inspect: the container's ID is missing", "inspect")
 }

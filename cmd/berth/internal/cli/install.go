@@ -44,13 +44,13 @@ func newInstall(env *Env) *cobra.Command {
 		Use: "install --engine ENGINE", Short: "tell a container engine about berth", Long: installLong, Example: installExample,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.complete(cmd, env); err != nil {
+			if err := o.completeOptions(cmd, env); err != nil {
 				return err
 			}
-			return o.alone(func() error { return runInstall(env, &o) })
+			return o.runLocked(func() error { return runInstall(env, &o) })
 		},
 	}
-	o.register(cmd)
+	o.registerFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.File, "engine-config", "", "the engine's configuration `FILE`, where it is not in its usual place")
 	flags.BoolVar(&o.Default, "default", false, "make berth's the engine's default runtime")
@@ -69,64 +69,64 @@ func newUninstall(env *Env) *cobra.Command {
 		Example: "  berth uninstall --engine podman\n  berth uninstall --engine docker --dry-run",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.complete(cmd, env); err != nil {
+			if err := o.completeOptions(cmd, env); err != nil {
 				return err
 			}
-			return o.alone(func() error { return runUninstall(env, &o) })
+			return o.runLocked(func() error { return runUninstall(env, &o) })
 		},
 	}
-	o.register(cmd)
+	o.registerFlags(cmd)
 	return cmd
 }
 
-func (o *installFlags) register(cmd *cobra.Command) {
+func (o *installFlags) registerFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.Engine, "engine", "", "one of "+strings.Join(install.Engines(), ", "))
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be written, and write nothing")
 	// The flag exists, so there is no error.
 	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// complete sets the options that are not on the command line, and validates the rest.
-func (o *installFlags) complete(cmd *cobra.Command, env *Env) error {
+// completeOptions sets the options that are not on the command line, and validates the rest.
+func (o *installFlags) completeOptions(cmd *cobra.Command, env *Env) error {
 	if o.Engine == "" {
-		return usage(cmd, fmt.Errorf("--engine is missing: %s", strings.Join(install.Engines(), ", ")))
+		return asUsageError(cmd, fmt.Errorf("--engine is missing: %s", strings.Join(install.Engines(), ", ")))
 	}
 	if err := o.Check(); err != nil {
-		return usage(cmd, err)
+		return asUsageError(cmd, err)
 	}
 	if !o.dryRun {
 		if err := env.needRoot(cmd.CommandPath()); err != nil {
 			return err
 		}
 	}
-	dirs, bin, err := env.told()
+	dirs, bin, err := env.absoluteDirs()
 	o.Dirs, o.Bin, o.Path = dirs, bin, executablePath()
 	return err
 }
 
-// alone runs an installation while no other one runs. A mere preview does not wait.
-func (o *installFlags) alone(run func() error) error {
+// runLocked runs an installation while no other one runs. A mere preview does not wait.
+func (o *installFlags) runLocked(run func() error) error {
 	if o.dryRun {
 		return run()
 	}
 	return install.Locked(o.Dirs.Config, run)
 }
 
-// told returns berth's directories and that of its programs for engines: absolute, because
+// absoluteDirs returns berth's directories and that of its programs for engines: absolute, because
 // engines run the hook in another directory.
-func (env *Env) told() (dirs config.Dirs, bin string, err error) {
+func (env *Env) absoluteDirs() (dirs config.Dirs, bin string, err error) {
 	dirs = env.dirs
 	for _, dir := range []*string{&dirs.Config, &dirs.State, &dirs.BPFFS} {
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return dirs, "", err
 		}
 	}
-	bin, err = env.programs()
+	bin, err = env.programsDir()
 	return dirs, bin, err
 }
 
-// programs returns the directory of berth's programs: this program's.
-func (env *Env) programs() (string, error) {
+// programsDir returns the directory of berth's programs: this program's.
+func (env *Env) programsDir() (string, error) {
 	if env.bin != "" {
 		return env.bin, nil
 	}
@@ -151,25 +151,25 @@ func runInstall(env *Env, o *installFlags) error {
 	changed := len(p.Changed()) > 0
 	switch {
 	case o.dryRun && changed:
-		env.warn("nothing was written (--dry-run)")
+		env.warnf("nothing was written (--dry-run)")
 	case !o.dryRun:
 		if err := p.Apply(); err != nil {
 			return err
 		}
 		if changed {
-			env.warn("the files as they were are in %s", p.Backups())
+			env.warnf("the files as they were are in %s", p.Backups())
 		}
 	}
 	if !changed {
-		env.warn("nothing to change for %s", o.Engine)
+		env.warnf("nothing to change for %s", o.Engine)
 	}
-	return env.sayNotes(p, changed)
+	return env.printNotes(p, changed)
 }
 
 func runUninstall(env *Env, o *installFlags) error {
 	p, err := install.Uninstall(o.Options)
 	if errors.Is(err, install.ErrNotInstalled) {
-		env.warn("%v", err)
+		env.warnf("%v", err)
 		return nil
 	}
 	if err != nil {
@@ -180,11 +180,11 @@ func runUninstall(env *Env, o *installFlags) error {
 	}
 	changed := len(p.Changed()) > 0
 	if o.dryRun {
-		env.warn("nothing was written (--dry-run)")
+		env.warnf("nothing was written (--dry-run)")
 	} else if err := p.Remove(); err != nil {
 		return err
 	}
-	return env.sayNotes(p, changed)
+	return env.printNotes(p, changed)
 }
 
 func (env *Env) showPlan(p *install.Plan) error {
@@ -196,19 +196,19 @@ func (env *Env) showPlan(p *install.Plan) error {
 	return nil
 }
 
-func (env *Env) sayNotes(p *install.Plan, changed bool) error {
+func (env *Env) printNotes(p *install.Plan, changed bool) error {
 	for _, note := range p.Notes {
-		env.warn("%s", note)
+		env.warnf("%s", note)
 	}
 	if changed && p.Restart != "" {
-		env.warn("run this for it to count: %s", p.Restart)
+		env.warnf("run this for it to count: %s", p.Restart)
 	}
 	return nil
 }
 
 // refreshDevices updates the CDI devices if they are installed.
 func (env *Env) refreshDevices() error {
-	dirs, bin, err := env.told()
+	dirs, bin, err := env.absoluteDirs()
 	if err != nil {
 		return err
 	}

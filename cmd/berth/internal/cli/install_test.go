@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// programs creates files in place of berth's programs.
-func (w *world) programs() {
+// writePrograms creates files in place of berth's programs.
+func (w *world) writePrograms() {
 	w.t.Helper()
 	w.env.bin = w.t.TempDir()
 	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri"} {
@@ -20,7 +20,7 @@ func (w *world) programs() {
 
 func TestInstallAndUninstall(t *testing.T) {
 	w := newWorld(t)
-	w.programs()
+	w.writePrograms()
 	file := filepath.Join(t.TempDir(), "daemon.json")
 	const before = "{\n  \"live-restore\": true\n}\n"
 	if err := os.WriteFile(file, []byte(before), 0o644); err != nil {
@@ -34,25 +34,25 @@ func TestInstallAndUninstall(t *testing.T) {
 		}
 		return string(text)
 	}
-	out, said := w.ok(append(install, "--dry-run")...), w.err.String()
-	if !strings.Contains(out, "+++ "+file) || !strings.Contains(said, "nothing was written") || read() != before {
-		t.Errorf("a dry run prints\n%s\nsays\n%s\nand leaves\n%s", out, said, read())
+	out, notes := w.mustRun(append(install, "--dry-run")...), w.err.String()
+	if !strings.Contains(out, "+++ "+file) || !strings.Contains(notes, "nothing was written") || read() != before {
+		t.Errorf("a dry run prints\n%s\nsays\n%s\nand leaves\n%s", out, notes, read())
 	}
-	out, said = w.ok(install...), w.err.String()
-	if !strings.Contains(out, `+    "berth": {`) || !strings.Contains(said, "systemctl reload docker") || !strings.Contains(said, "static_ips") {
-		t.Errorf("an installation prints\n%s\nand says\n%s", out, said)
+	out, notes = w.mustRun(install...), w.err.String()
+	if !strings.Contains(out, `+    "berth": {`) || !strings.Contains(notes, "systemctl reload docker") || !strings.Contains(notes, "static_ips") {
+		t.Errorf("an installation prints\n%s\nand says\n%s", out, notes)
 	}
-	if out, said := w.ok(install...), w.err.String(); out != "" || !strings.Contains(said, "nothing to change") {
-		t.Errorf("a second one prints\n%s\nand says\n%s", out, said)
+	if out, notes := w.mustRun(install...), w.err.String(); out != "" || !strings.Contains(notes, "nothing to change") {
+		t.Errorf("a second one prints\n%s\nand says\n%s", out, notes)
 	}
-	if out := w.ok("uninstall", "--engine", "docker", "--dry-run"); !strings.Contains(out, `-    "berth": {`) || read() == before {
+	if out := w.mustRun("uninstall", "--engine", "docker", "--dry-run"); !strings.Contains(out, `-    "berth": {`) || read() == before {
 		t.Errorf("a dry run prints\n%s", out)
 	}
-	w.ok("uninstall", "--engine", "docker")
+	w.mustRun("uninstall", "--engine", "docker")
 	if read() != before {
 		t.Errorf("uninstalled it is\n%s", read())
 	}
-	if w.ok("uninstall", "--engine", "docker"); !strings.Contains(w.err.String(), "nothing is installed") {
+	if w.mustRun("uninstall", "--engine", "docker"); !strings.Contains(w.err.String(), "nothing is installed") {
 		t.Errorf("a second time it says %s", &w.err)
 	}
 }
@@ -60,26 +60,26 @@ func TestInstallAndUninstall(t *testing.T) {
 // TestDevicesFollowNetworks: after the installation, added and removed networks change the devices.
 func TestDevicesFollowNetworks(t *testing.T) {
 	w := newWorld(t)
-	w.programs()
+	w.writePrograms()
 	dir := t.TempDir()
 	has := func(name string) bool {
 		text, err := os.ReadFile(filepath.Join(dir, "berth.json"))
 		return err == nil && strings.Contains(string(text), `"name": "`+name+`"`)
 	}
-	if out, said := w.ok("cdi", "generate", "--cdi-dir", dir), w.err.String(); out != "" || !strings.Contains(said, "no network yet") {
-		t.Errorf("generated of nothing: %q, %s", out, said)
+	if out, notes := w.mustRun("cdi", "generate", "--cdi-dir", dir), w.err.String(); out != "" || !strings.Contains(notes, "no network yet") {
+		t.Errorf("generated of nothing: %q, %s", out, notes)
 	}
-	w.ok("network", "create", "lan", "-o", "parent=eth1")
-	if out := w.ok("cdi", "generate", "--cdi-dir", dir); out != filepath.Join(dir, "berth.json")+"\n" || !has("lan") {
+	w.mustRun("network", "create", "lan", "-o", "parent=eth1")
+	if out := w.mustRun("cdi", "generate", "--cdi-dir", dir); out != filepath.Join(dir, "berth.json")+"\n" || !has("lan") {
 		t.Errorf("generated: %q", out)
 	}
-	w.ok("network", "create", "dmz", "-o", "parent=eth1")
+	w.mustRun("network", "create", "dmz", "-o", "parent=eth1")
 	if has("dmz") {
 		t.Error("what is generated once follows")
 	}
-	w.ok("install", "--engine", "cdi", "--cdi-dir", dir)
-	w.ok("network", "create", "lab", "-o", "parent=eth1")
-	w.ok("network", "rm", "dmz")
+	w.mustRun("install", "--engine", "cdi", "--cdi-dir", dir)
+	w.mustRun("network", "create", "lab", "-o", "parent=eth1")
+	w.mustRun("network", "rm", "dmz")
 	if has("dmz") || !has("lan") || !has("lab") {
 		t.Error("the devices are not the networks")
 	}
@@ -87,24 +87,24 @@ func TestDevicesFollowNetworks(t *testing.T) {
 
 func TestInstallUsage(t *testing.T) {
 	w := newWorld(t)
-	w.programs()
+	w.writePrograms()
 	for _, args := range [][]string{
 		{"install"}, {"install", "--engine", "lxc"}, {"install", "--engine", "cdi", "--default"},
 		{"install", "docker"}, {"uninstall"}, {"cdi", "generate", "--cdi-dir", "x"}, {"cdi"},
 	} {
-		if code := w.run(args...); code != exitUsage {
+		if code := w.runMain(args...); code != exitUsage {
 			t.Errorf("berth %s: exit status %d, want %d", strings.Join(args, " "), code, exitUsage)
 		}
 	}
 }
 
-// TestEnginesAreToldOfAbsoluteDirectories: engines run the hook in other directories than the user's.
-func TestEnginesAreToldOfAbsoluteDirectories(t *testing.T) {
+// TestInstallWritesAbsoluteDirectories: engines run the hook in other directories than the user's.
+func TestInstallWritesAbsoluteDirectories(t *testing.T) {
 	w := newWorld(t)
-	w.programs()
+	w.writePrograms()
 	t.Chdir(w.dir)
 	dir := t.TempDir()
-	w.write("etc/networks.d/lan.toml", "parent = \"eth1\"\n")
+	w.writeFile("etc/networks.d/lan.toml", "parent = \"eth1\"\n")
 	if code := Main(t.Context(), []string{"--config", "etc", "cdi", "generate", "--cdi-dir", dir}, w.env); code != exitOK {
 		t.Fatalf("exit status %d: %s", code, &w.err)
 	}

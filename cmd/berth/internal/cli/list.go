@@ -11,7 +11,7 @@ type listOptions struct {
 	quiet, json, wide bool
 }
 
-func (o *listOptions) register(cmd *cobra.Command, ids string) {
+func (o *listOptions) registerFlags(cmd *cobra.Command, ids string) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only "+ids)
 	flags.BoolVar(&o.json, "json", false, "print a JSON array")
@@ -19,14 +19,14 @@ func (o *listOptions) register(cmd *cobra.Command, ids string) {
 	flags.BoolVar(&o.wide, "no-trunc", false, "the same as --wide")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.quiet && o.json {
-			return usage(cmd, errors.New("either --quiet or --json"))
+			return asUsageError(cmd, errors.New("either --quiet or --json"))
 		}
 		return nil
 	}
 }
 
-// width returns the maximum width of a table.
-func (o *listOptions) width(env *Env) int {
+// tableWidth returns the maximum width of a table.
+func (o *listOptions) tableWidth(env *Env) int {
 	if o.wide {
 		return noLimit
 	}

@@ -19,7 +19,7 @@ func unknownFlag(cmd *cobra.Command, name string) error {
 		if f.Hidden {
 			return
 		}
-		d := distance(name, f.Name)
+		d := editDistance(name, f.Name)
 		if d >= len(name) {
 			return // nothing in common
 		}
@@ -36,9 +36,9 @@ func unknownFlag(cmd *cobra.Command, name string) error {
 	return fmt.Errorf("unknown flag --%s; did you mean --%s?", name, nearest)
 }
 
-// distance returns the number of bytes to insert, delete or change to turn a into b
+// editDistance returns the number of bytes to insert, delete or change to turn a into b
 // (Levenshtein's).
-func distance(a, b string) int {
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -9,7 +9,7 @@ import (
 )
 
 func newNetwork(env *Env) *cobra.Command {
-	return group("network", "make, show and remove networks, and who is on them",
+	return commandGroup("network", "make, show and remove networks, and who is on them",
 		newNetworkCreate(env), newNetworkLs(env), newNetworkInspect(env), newNetworkRm(env),
 		newNetworkConnect(env), newNetworkDisconnect(env))
 }
@@ -35,9 +35,9 @@ type networkUser struct {
 // viewNetworks joins networks with the endpoints on them. Only root may see the endpoints,
 // so their absence is a warning.
 func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []networkView {
-	endpoints, err := env.endpoints(ctx, false)
+	endpoints, err := env.readEndpoints(ctx, false)
 	if err != nil {
-		env.warn("which containers use it cannot be told: %v", err)
+		env.warnf("which containers use it cannot be told: %v", err)
 	}
 	users := make(map[string][]networkUser)
 	for i := range endpoints {

@@ -38,11 +38,11 @@ func newNetworkConnect(env *Env) *cobra.Command {
 		ValidArgsFunction: completeConnection(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.network, o.container = args[0], args[1]
-			s, err := o.selection()
+			s, err := o.parseSelection()
 			if err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
-			return connect(cmd.Context(), env, &o, s)
+			return connectContainer(cmd.Context(), env, &o, s)
 		},
 	}
 	flags := cmd.Flags()
@@ -55,8 +55,8 @@ func newNetworkConnect(env *Env) *cobra.Command {
 	return cmd
 }
 
-// selection returns the flags' settings in the form of an annotation.
-func (o *connectOptions) selection() (s specs.Selection, err error) {
+// parseSelection returns the flags' settings in the form of an annotation.
+func (o *connectOptions) parseSelection() (s specs.Selection, err error) {
 	s = specs.Selection{Network: o.network, Interface: o.ifname}
 	if o.ifname != "" {
 		if err := specs.CheckInterfaceName(o.ifname); err != nil {
@@ -88,7 +88,7 @@ func (o *connectOptions) selection() (s specs.Selection, err error) {
 	return s, nil
 }
 
-func connect(ctx context.Context, env *Env, o *connectOptions, s specs.Selection) error {
+func connectContainer(ctx context.Context, env *Env, o *connectOptions, s specs.Selection) error {
 	id := o.container
 	if o.pid == 0 {
 		var err error
@@ -98,7 +98,7 @@ func connect(ctx context.Context, env *Env, o *connectOptions, s specs.Selection
 	}
 	ctx, cancel := context.WithTimeout(ctx, hook.Timeout)
 	defer cancel()
-	a, err := env.hook().Connect(ctx, id, o.pid, s)
+	a, err := env.newHook().Connect(ctx, id, o.pid, s)
 	if err != nil {
 		return err
 	}
@@ -117,19 +117,19 @@ func userOfAttachment(a *state.Attachment) networkUser {
 	return u
 }
 
-// hook returns a hook for an administrator, which logs to the terminal.
-func (env *Env) hook() *hook.Hook {
+// newHook returns a hook for an administrator, which logs to the terminal.
+func (env *Env) newHook() *hook.Hook {
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return &hook.Hook{Dirs: env.dirs, Store: state.Open(env.dirs.State), Log: log}
 }
 
 // containerID returns the ID of the live container that text identifies.
 func (env *Env) containerID(ctx context.Context, text string) (string, error) {
-	live, err := env.endpoints(ctx, false)
+	live, err := env.readEndpoints(ctx, false)
 	if err != nil {
 		return "", err
 	}
-	found, err := find(live, text)
+	found, err := findContainer(live, text)
 	if err != nil {
 		return "", fmt.Errorf("%w, or say --pid with a process of it", err)
 	}
@@ -149,7 +149,7 @@ func newNetworkDisconnect(env *Env) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), hook.Timeout)
 			defer cancel()
-			interfaces, err := env.hook().Disconnect(ctx, id, args[0])
+			interfaces, err := env.newHook().Disconnect(ctx, id, args[0])
 			for _, name := range interfaces {
 				fmt.Fprintln(env.Out, name)
 			}

@@ -28,17 +28,17 @@ func newNetworkCreate(env *Env) *cobra.Command {
 	var o createFlags
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "make a network", Long: createLong, Example: createExample,
-		Args:              arguments(1, 1, "the network's NAME"),
+		Args:              argumentCount(1, 1, "the network's NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, notes, err := o.network(args[0])
+			n, notes, err := o.parseNetwork(args[0])
 			if err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
 			return createNetwork(env, n, notes)
 		},
 	}
-	o.register(cmd.Flags())
+	o.registerFlags(cmd.Flags())
 	return cmd
 }
 
@@ -58,7 +58,7 @@ func createNetwork(env *Env, n *specs.Network, notes []string) error {
 		notes = append(notes, err.Error())
 	}
 	for _, note := range notes {
-		env.warn("network %s: %s", n.Name, note)
+		env.warnf("network %s: %s", n.Name, note)
 	}
 	_, err := fmt.Fprintln(env.Out, n.Name)
 	return err

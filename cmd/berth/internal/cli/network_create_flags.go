@@ -10,34 +10,34 @@ import (
 )
 
 // createFlags are the flags of `docker network create`, kept as text until
-// [createFlags.network] parses them, so that every wrong value is reported in the same way.
+// [createFlags.parseNetwork] parses them, so that every wrong value is reported in the same way.
 type createFlags struct {
 	driver, ipamDriver string
-	options, auxiliary list
-	subnets, gateways  list
-	ranges             list
+	options, auxiliary listFlag
+	subnets, gateways  listFlag
+	ranges             listFlag
 	ipv4, ipv6         bool
 	attachable         bool
 
 	given func(flag string) bool
 }
 
-// list is a flag that may be repeated.
-type list []string
+// listFlag is a flag that may be repeated.
+type listFlag []string
 
-func (l *list) String() string     { return strings.Join(*l, ",") }
-func (l *list) Type() string       { return "" }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+func (l *listFlag) String() string     { return strings.Join(*l, ",") }
+func (l *listFlag) Type() string       { return "" }
+func (l *listFlag) Set(s string) error { *l = append(*l, s); return nil }
 
-// items also splits values at commas, as docker does for these flags.
-func (l list) items() []string {
+// splitItems also splits values at commas, as docker does for these flags.
+func (l listFlag) splitItems() []string {
 	if len(l) == 0 {
 		return nil
 	}
 	return strings.Split(l.String(), ",")
 }
 
-func (o *createFlags) register(flags *pflag.FlagSet) {
+func (o *createFlags) registerFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVarP(&o.driver, "driver", "d", string(specs.Macvlan), "`DRIVER`: macvlan or ipvlan")
 	flags.Var(&o.subnets, "subnet", "`SUBNET`, as 192.0.2.0/24")

@@ -12,9 +12,9 @@ import (
 	"berth/specs"
 )
 
-// network returns the network that the flags define. The notes list settings that may
+// parseNetwork returns the network that the flags define. The notes list settings that may
 // surprise the user. Errors name the flag.
-func (o *createFlags) network(name string) (n *specs.Network, notes []string, err error) {
+func (o *createFlags) parseNetwork(name string) (n *specs.Network, notes []string, err error) {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return nil, nil, specs.At("NAME", err)
 	}
@@ -22,10 +22,10 @@ func (o *createFlags) network(name string) (n *specs.Network, notes []string, er
 	if err := n.Driver.UnmarshalText([]byte(o.driver)); err != nil {
 		return nil, nil, specs.At("--driver", err)
 	}
-	if n.IPAM, err = o.ipam(); err != nil {
+	if n.IPAM, err = o.parseIPAM(); err != nil {
 		return nil, nil, err
 	}
-	rounded, err := o.addresses(n)
+	rounded, err := o.addAddresses(n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,13 +40,13 @@ func (o *createFlags) network(name string) (n *specs.Network, notes []string, er
 	if err := n.Check(); err != nil {
 		return nil, nil, asFlag(err)
 	}
-	if err := o.families(n); err != nil {
+	if err := o.checkFamilies(n); err != nil {
 		return nil, nil, err
 	}
-	return n, append(rounded, surprises(n, chosen)...), nil
+	return n, append(rounded, surprisingSettings(n, chosen)...), nil
 }
 
-func (o *createFlags) ipam() (specs.IPAM, error) {
+func (o *createFlags) parseIPAM() (specs.IPAM, error) {
 	switch o.ipamDriver {
 	case "default":
 		return "", nil
@@ -60,24 +60,24 @@ func (o *createFlags) ipam() (specs.IPAM, error) {
 	return who, nil
 }
 
-// addresses parses subnets, ranges, gateways and auxiliary addresses. A range given by
+// addAddresses parses subnets, ranges, gateways and auxiliary addresses. A range given by
 // another address than its first is rounded down, as docker does, with a note.
-func (o *createFlags) addresses(n *specs.Network) (notes []string, err error) {
-	for _, s := range o.subnets.items() {
+func (o *createFlags) addAddresses(n *specs.Network) (notes []string, err error) {
+	for _, s := range o.subnets.splitItems() {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			return nil, specs.Invalid("--subnet", s, "an address and prefix length, as 192.0.2.0/24")
 		}
 		n.Subnets = append(n.Subnets, specs.Subnet{Subnet: p})
 	}
-	for _, s := range o.ranges.items() {
+	for _, s := range o.ranges.splitItems() {
 		note, err := addRange(n, s)
 		if err != nil {
 			return nil, err
 		}
 		notes = append(notes, note...)
 	}
-	for _, s := range o.gateways.items() {
+	for _, s := range o.gateways.splitItems() {
 		if err := addGateway(n, s); err != nil {
 			return nil, err
 		}
@@ -182,8 +182,8 @@ func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet
 	return nil, specs.Invalid(flag, value, "an address inside a --subnet (%s)", strings.Join(all, ", "))
 }
 
-// families checks --ipv4 and --ipv6 against the subnets.
-func (o *createFlags) families(n *specs.Network) error {
+// checkFamilies checks --ipv4 and --ipv6 against the subnets.
+func (o *createFlags) checkFamilies(n *specs.Network) error {
 	switch {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
 		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac or -o ipv6=link-local")
@@ -195,16 +195,16 @@ func (o *createFlags) families(n *specs.Network) error {
 	return nil
 }
 
-// surprises returns the differences from docker, or from an older docker. chosen reports
+// surprisingSettings returns the differences from docker, or from an older docker. chosen reports
 // whether the source of addresses was given.
-func surprises(n *specs.Network, chosen bool) (notes []string) {
+func surprisingSettings(n *specs.Network, chosen bool) (notes []string) {
 	if n.IPAM == specs.IPAMNone && !chosen {
 		notes = append(notes, "no addresses: no --subnet was given, and berth does not make one up")
 	}
 	if !*n.DefaultRoute || n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S {
 		return notes
 	}
-	v4, v6 := gateways(n, netip.Addr.Is4), gateways(n, netip.Addr.Is6)
+	v4, v6 := hasGateway(n, netip.Addr.Is4), hasGateway(n, netip.Addr.Is6)
 	const before = "Docker took the first address before late 2025"
 	switch {
 	case n.HasIPv4() && !v4 && !v6:
@@ -219,7 +219,7 @@ func surprises(n *specs.Network, chosen bool) (notes []string) {
 	return notes
 }
 
-func gateways(n *specs.Network, family func(netip.Addr) bool) bool {
+func hasGateway(n *specs.Network, family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return s.Gateway.IsValid() && family(s.Gateway) })
 }
 

@@ -15,40 +15,46 @@ import (
 	"berth/specs"
 )
 
-func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
-func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+func mustAddr(s string) netip.Addr     { return netip.MustParseAddr(s) }
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 var equalAddresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
 // TestCreateFlagsReachTheFile requires that every flag has its setting in the file.
 func TestCreateFlagsReachTheFile(t *testing.T) {
-	base := specs.Network{Parent: "eth1", Subnets: []specs.Subnet{{Subnet: prefix("192.0.2.0/24"), Gateway: addr("192.0.2.1")}}}
+	base := specs.Network{Parent: "eth1", Subnets: []specs.Subnet{{Subnet: mustPrefix("192.0.2.0/24"), Gateway: mustAddr("192.0.2.1")}}}
 	const given = "--subnet 192.0.2.0/24 --gateway 192.0.2.1 -o parent=eth1 "
 	for flags, change := range map[string]func(*specs.Network){
-		"":                                      func(*specs.Network) {},
-		"-d macvlan":                            func(*specs.Network) {},
-		"--driver ipvlan":                       func(n *specs.Network) { n.Driver = specs.IPvlan },
-		"--attachable --ipv4 --ipv6=false":      func(*specs.Network) {},
-		"--ip-range 192.0.2.64/26":              func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
-		"--ip-range=192.0.2.70/26":              func(n *specs.Network) { n.Subnets[0].IPRange = prefix("192.0.2.64/26") },
-		"--aux-address r2=192.0.2.3":            func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(addr("192.0.2.3"))} },
-		"--aux-address 192.0.2.3":               func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(addr("192.0.2.3"))} },
+		"":                                 func(*specs.Network) {},
+		"-d macvlan":                       func(*specs.Network) {},
+		"--driver ipvlan":                  func(n *specs.Network) { n.Driver = specs.IPvlan },
+		"--attachable --ipv4 --ipv6=false": func(*specs.Network) {},
+		"--ip-range 192.0.2.64/26":         func(n *specs.Network) { n.Subnets[0].IPRange = mustPrefix("192.0.2.64/26") },
+		"--ip-range=192.0.2.70/26":         func(n *specs.Network) { n.Subnets[0].IPRange = mustPrefix("192.0.2.64/26") },
+		"--aux-address r2=192.0.2.3": func(n *specs.Network) {
+			n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(mustAddr("192.0.2.3"))}
+		},
+		"--aux-address 192.0.2.3": func(n *specs.Network) {
+			n.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(mustAddr("192.0.2.3"))}
+		},
 		"--ipam-driver static":                  func(n *specs.Network) { n.IPAM = specs.IPAMStatic },
 		"-o parent=eth2 --opt parent=eth3":      func(n *specs.Network) { n.Parent = "eth3" },
 		"-o macvlan_mode=private":               func(n *specs.Network) { n.Mode = specs.ModePrivate },
 		"--opt=mode=vepa":                       func(n *specs.Network) { n.Mode = specs.ModeVEPA },
 		"-o mode=passthru -o nopromisc=1":       func(n *specs.Network) { n.Mode, n.NoPromisc = specs.ModePassthru, true },
 		"-o com.docker.network.driver.mtu=1400": func(n *specs.Network) { n.MTU = 1400 },
-		"--aux-address a=192.0.2.96/28":         func(n *specs.Network) { n.Subnets[0].Exclude = []specs.Exclusion{{Prefix: prefix("192.0.2.96/28")}} },
+		"--aux-address a=192.0.2.96/28": func(n *specs.Network) {
+			n.Subnets[0].Exclude = []specs.Exclusion{{Prefix: mustPrefix("192.0.2.96/28")}}
+		},
 		"-o route=0.0.0.0/1,224.0.0.0/4,128.0.0.0/1,240.0.0.0/4": func(n *specs.Network) {
-			n.Routes = []specs.Route{{To: prefix("0.0.0.0/1")}, {To: prefix("224.0.0.0/4")}, {To: prefix("128.0.0.0/1")}, {To: prefix("240.0.0.0/4")}}
+			n.Routes = []specs.Route{{To: mustPrefix("0.0.0.0/1")}, {To: mustPrefix("224.0.0.0/4")}, {To: mustPrefix("128.0.0.0/1")}, {To: mustPrefix("240.0.0.0/4")}}
 		},
 		"-o mtu=1400":                        func(n *specs.Network) { n.MTU = 1400 },
 		"-o bc_queue_len=5000":               func(n *specs.Network) { n.BCQueueLen = 5000 },
 		"-o mac=derived":                     func(n *specs.Network) { n.MAC = specs.MACDerived },
 		"-o default_route=false":             func(n *specs.Network) { n.DefaultRoute = new(false) },
 		"-o metric=50":                       func(n *specs.Network) { n.Metric = 50 },
-		"-o route=198.51.100.0/24":           func(n *specs.Network) { n.Routes = []specs.Route{{To: prefix("198.51.100.0/24")}} },
+		"-o route=198.51.100.0/24":           func(n *specs.Network) { n.Routes = []specs.Route{{To: mustPrefix("198.51.100.0/24")}} },
 		"-o ipam=static":                     func(n *specs.Network) { n.IPAM = specs.IPAMStatic },
 		"-o conflict_timeout=0":              func(n *specs.Network) { n.ConflictTimeout = new(specs.Duration(0)) },
 		"-o ipv6=slaac --ipv6":               func(n *specs.Network) { n.IPv6 = specs.IPv6SLAAC },
@@ -56,10 +62,10 @@ func TestCreateFlagsReachTheFile(t *testing.T) {
 		"-o namespaces=prod-*,lab":           func(n *specs.Network) { n.Namespaces = []string{"prod-*", "lab"} },
 		"-d ipvlan -o ipvlan_mode=l3":        func(n *specs.Network) { n.Driver, n.Mode = specs.IPvlan, specs.ModeL3 },
 		"-d ipvlan -o ipvlan_flag=private":   func(n *specs.Network) { n.Driver, n.IPvlanFlag = specs.IPvlan, specs.FlagPrivate },
-		"-o mode=source -o source_macs=" + m: func(n *specs.Network) { n.Mode, n.SourceMACs = specs.ModeSource, macs(t, m) },
+		"-o mode=source -o source_macs=" + m: func(n *specs.Network) { n.Mode, n.SourceMACs = specs.ModeSource, parseMACs(t, m) },
 	} {
 		w := newWorld(t)
-		same(t, flags+": output", "lan\n", w.ok(strings.Fields("network create lan "+given+flags)...))
+		mustEqual(t, flags+": output", "lan\n", w.mustRun(strings.Fields("network create lan "+given+flags)...))
 		want := base
 		want.Name, want.Subnets = "lan", []specs.Subnet{base.Subnets[0]}
 		change(&want)
@@ -77,7 +83,7 @@ func TestCreateFlagsReachTheFile(t *testing.T) {
 
 const m = "02:00:5e:00:53:01,02:00:5e:00:53:02"
 
-func macs(t *testing.T, list string) (all []specs.MAC) {
+func parseMACs(t *testing.T, list string) (all []specs.MAC) {
 	for _, s := range strings.Split(list, ",") {
 		mac, err := specs.ParseMAC(s)
 		if err != nil {
@@ -92,7 +98,7 @@ func macs(t *testing.T, list string) (all []specs.MAC) {
 // that contains it, in any order.
 func TestCreatePairsBySubnet(t *testing.T) {
 	w := newWorld(t)
-	w.ok("network", "create", "lan", "-o", "parent=eth1", "--ipv6",
+	w.mustRun("network", "create", "lan", "-o", "parent=eth1", "--ipv6",
 		"--gateway", "2001:db8::1", "--gateway=198.51.100.1",
 		"--ip-range", "198.51.100.128/25,192.0.2.64/26",
 		"--subnet", "192.0.2.0/24,198.51.100.0/24", "--subnet", "2001:db8::/64",
@@ -101,7 +107,7 @@ func TestCreatePairsBySubnet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "file", `
+	mustEqual(t, "file", `
 driver = 'macvlan'
 parent = 'eth1'
 mode = 'bridge'
@@ -128,7 +134,7 @@ exclude = ['2001:db8::2']
 // TestCreateWithRouterOutside: a router outside of the subnet is reached on link.
 func TestCreateWithRouterOutside(t *testing.T) {
 	w := newWorld(t)
-	w.ok(strings.Fields("network create lan -o parent=eth1 --subnet 192.0.2.0/24,2001:db8::/64,2001:db8:1::/64 --gateway 198.51.100.1,fe80::1")...)
+	w.mustRun(strings.Fields("network create lan -o parent=eth1 --subnet 192.0.2.0/24,2001:db8::/64,2001:db8:1::/64 --gateway 198.51.100.1,fe80::1")...)
 	n, err := config.Network(w.dir+"/etc", "lan")
 	if err != nil {
 		t.Fatal(err)
@@ -197,19 +203,19 @@ func TestCreateRefuses(t *testing.T) {
 		"--config-from other":                               `--config-from: a file in networks.d can be copied`,
 		"--ipam-opt a=b":                                    `--ipam-opt: berth's own address pools have no options`,
 	} {
-		w.fails(exitUsage, want, strings.Fields("network create lan -o parent=eth1 "+flags)...)
+		w.mustFail(exitUsage, want, strings.Fields("network create lan -o parent=eth1 "+flags)...)
 	}
-	w.fails(exitUsage, `NAME "../lan": want 1 to 64 letters`, "network", "create", "../lan")
+	w.mustFail(exitUsage, `NAME "../lan": want 1 to 64 letters`, "network", "create", "../lan")
 	if _, err := os.Stat(w.dir + "/etc"); err == nil {
 		t.Error("a refused command has written something")
 	}
 }
 
-func TestCreateTwice(t *testing.T) {
+func TestCreateRefusesAnExistingNetwork(t *testing.T) {
 	w := newWorld(t)
 	create := strings.Fields("network create lan --subnet 192.0.2.0/24 -o parent=eth1")
-	w.ok(create...)
-	w.fails(exitFailed, fmt.Sprintf("berth: network \"lan\": want a name that no network has; there is %s/etc/networks.d/lan.toml\n", w.dir), create...)
+	w.mustRun(create...)
+	w.mustFail(exitFailed, fmt.Sprintf("berth: network \"lan\": want a name that no network has; there is %s/etc/networks.d/lan.toml\n", w.dir), create...)
 }
 
 func TestCreateNotes(t *testing.T) {
@@ -227,11 +233,11 @@ func TestCreateNotes(t *testing.T) {
 		"--subnet 192.0.2.0/24 --gateway 192.0.2.1 --ip-range 192.0.2.9/28": "--ip-range 192.0.2.9/28 is the range 192.0.2.0/28",
 	} {
 		w := newWorld(t)
-		w.ok(strings.Fields("network create lan -o parent=lo0 " + flags)...)
+		w.mustRun(strings.Fields("network create lan -o parent=lo0 " + flags)...)
 		if want != "" {
 			want = "berth: network lan: " + want + "\n"
 		}
-		same(t, flags, want, w.err.String())
+		mustEqual(t, flags, want, w.err.String())
 	}
 }
 
@@ -247,11 +253,11 @@ func FuzzCreateFlags(f *testing.F) {
 		var o createFlags
 		flags := pflag.NewFlagSet("create", pflag.ContinueOnError)
 		flags.Usage = func() {}
-		o.register(flags)
+		o.registerFlags(flags)
 		if flags.Parse(strings.Split(line, "\n")) != nil {
 			return
 		}
-		n, _, err := o.network("lan")
+		n, _, err := o.parseNetwork("lan")
 		if err != nil {
 			if text := err.Error(); !strings.HasPrefix(text, "-") {
 				t.Errorf("error %q does not begin with a flag", text)

@@ -27,8 +27,8 @@ func inspectNetworks(ctx context.Context, env *Env, names []string) (err error) 
 	for _, name := range names {
 		n, unknown := config.Network(env.dirs.Config, name)
 		if unknown != nil {
-			env.warn("%v", atNetwork(unknown))
-			err = errSaid
+			env.warnf("%v", atNetwork(unknown))
+			err = errPrinted
 			continue
 		}
 		found = append(found, n)

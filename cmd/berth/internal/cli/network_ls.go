@@ -18,7 +18,7 @@ func newNetworkLs(env *Env) *cobra.Command {
 		Example: "  berth network ls\n  berth network ls --json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listNetworks(cmd.Context(), env, o) },
 	}
-	o.register(cmd, "names")
+	o.registerFlags(cmd, "names")
 	return cmd
 }
 
@@ -29,10 +29,10 @@ func listNetworks(ctx context.Context, env *Env, o listOptions) error {
 		return err
 	}
 	for _, err := range broken {
-		env.warn("%v", err)
+		env.warnf("%v", err)
 	}
 	if len(broken) > 0 {
-		return errSaid
+		return errPrinted
 	}
 	return nil
 }
@@ -61,5 +61,5 @@ func printNetworks(ctx context.Context, env *Env, o listOptions, networks []*spe
 		}
 		t.addLines([]string{v.Name}, []string{string(v.Driver)}, []string{string(v.Mode)}, []string{v.Parent}, subnets, []string{users})
 	}
-	return t.write(env.Out, o.width(env))
+	return t.writeTable(env.Out, o.tableWidth(env))
 }

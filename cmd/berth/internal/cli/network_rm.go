@@ -41,8 +41,8 @@ func removeNetworks(ctx context.Context, env *Env, names []string, force bool) (
 		switch {
 		case force && errors.Is(failed, fs.ErrNotExist):
 		case failed != nil:
-			env.warn("%v", failed)
-			err = errSaid
+			env.warnf("%v", failed)
+			err = errPrinted
 		default:
 			fmt.Fprintln(env.Out, name)
 		}
@@ -69,7 +69,7 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 		return err
 	}
 	if err := env.refreshDevices(); err != nil {
-		env.warn("network %s: %v", name, err)
+		env.warnf("network %s: %v", name, err)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func usersOf(ctx context.Context, env *Env, network string) (users []string, err
 }
 
 func userText(e *specs.Endpoint) string {
-	name := printable(display(e))
+	name := printable(displayName(e))
 	if len(e.Addresses) == 0 {
 		return name
 	}

@@ -14,35 +14,35 @@ import (
 func (w *world) withNetworks(lines ...string) {
 	w.t.Helper()
 	for _, line := range lines {
-		w.ok(strings.Fields("network create " + line)...)
+		w.mustRun(strings.Fields("network create " + line)...)
 	}
 }
 
 func TestNetworkLs(t *testing.T) {
 	w := newWorld(t)
 	const head = "NAME  DRIVER  MODE  PARENT  SUBNETS  CONTAINERS\n"
-	same(t, "ls of nothing", head, w.ok("network", "ls"))
-	same(t, "ls --json of nothing", "[]\n", w.ok("network", "ls", "--json"))
+	mustEqual(t, "ls of nothing", head, w.mustRun("network", "ls"))
+	mustEqual(t, "ls --json of nothing", "[]\n", w.mustRun("network", "ls", "--json"))
 	w.withNetworks(
 		"lan --subnet 192.0.2.0/24,2001:db8::/64 --gateway 192.0.2.1 -o parent=eth1.100",
 		"bare -o parent=eth1 -o mode=passthru",
 		"a-name-that-somebody-gave-without-much-thought-of-who-reads-it -d ipvlan --subnet 198.51.100.0/24 -o parent=eth1",
 	)
-	w.record(1, func(*state.Attachment) {})
-	w.record(2, func(*state.Attachment) {})
-	same(t, "ls", `
+	w.putRecord(1, func(*state.Attachment) {})
+	w.putRecord(2, func(*state.Attachment) {})
+	mustEqual(t, "ls", `
 NAME                    DRIVER   MODE      PARENT    SUBNETS          CONTAINERS
 a-name-that-somebody-…  ipvlan   l2        eth1      198.51.100.0/24  0
 bare                    macvlan  passthru  eth1      -                0
 lan                     macvlan  bridge    eth1.100  192.0.2.0/24     2
                                                      2001:db8::/64
-`, w.ok("network", "ls"))
-	same(t, "ls -q", `
+`, w.mustRun("network", "ls"))
+	mustEqual(t, "ls -q", `
 a-name-that-somebody-gave-without-much-thought-of-who-reads-it
 bare
 lan
-`, w.ok("network", "ls", "-q"))
-	if got := w.ok("network", "list", "--no-trunc"); !strings.Contains(got, "who-reads-it  ipvlan") {
+`, w.mustRun("network", "ls", "-q"))
+	if got := w.mustRun("network", "list", "--no-trunc"); !strings.Contains(got, "who-reads-it  ipvlan") {
 		t.Errorf("list --no-trunc shortens:\n%s", got)
 	}
 }
@@ -54,7 +54,7 @@ func TestNetworkLsBesideBroken(t *testing.T) {
 	if err := os.WriteFile(path, []byte("parent = 7\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code := w.run("network", "ls"); code != exitFailed || !strings.Contains(w.out.String(), "lan   macvlan") {
+	if code := w.runMain("network", "ls"); code != exitFailed || !strings.Contains(w.out.String(), "lan   macvlan") {
 		t.Errorf("exit %d, printed\n%s", code, &w.out)
 	}
 	if !strings.HasPrefix(w.err.String(), "berth: "+path+": line 1: ") {
@@ -65,7 +65,7 @@ func TestNetworkLsBesideBroken(t *testing.T) {
 func TestNetworkInspect(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan --subnet 192.0.2.0/24 --gateway 192.0.2.1 --ip-range 192.0.2.64/26 --aux-address 192.0.2.70 -o parent=eth1")
-	w.record(1, func(*state.Attachment) {})
+	w.putRecord(1, func(*state.Attachment) {})
 	const want = `
 [
   {
@@ -103,17 +103,17 @@ func TestNetworkInspect(t *testing.T) {
   }
 ]
 `
-	same(t, "inspect", want, w.ok("network", "inspect", "lan"))
-	same(t, "inspect --json", want, w.ok("network", "inspect", "--json", "lan"))
-	same(t, "ls --json", want, w.ok("network", "ls", "--json"))
-	if code := w.run("network", "inspect", "lam", "lan"); code != exitFailed {
+	mustEqual(t, "inspect", want, w.mustRun("network", "inspect", "lan"))
+	mustEqual(t, "inspect --json", want, w.mustRun("network", "inspect", "--json", "lan"))
+	mustEqual(t, "ls --json", want, w.mustRun("network", "ls", "--json"))
+	if code := w.runMain("network", "inspect", "lam", "lan"); code != exitFailed {
 		t.Errorf("one of two unknown: exit %d", code)
 	}
-	same(t, "inspect of one of two", want, w.out.String())
+	mustEqual(t, "inspect of one of two", want, w.out.String())
 	if !strings.HasPrefix(w.err.String(), `berth: network "lam": want a network that `+w.dir+`/etc/networks.d has (lan)`) {
 		t.Errorf("said %s", &w.err)
 	}
-	if w.run("network", "inspect", "lam"); !json.Valid(w.out.Bytes()) {
+	if w.runMain("network", "inspect", "lam"); !json.Valid(w.out.Bytes()) {
 		t.Errorf("what is printed beside an error is no JSON: %q", &w.out)
 	}
 }
@@ -122,49 +122,49 @@ func TestNetworkRm(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan -o parent=eth1 --ipam-driver none", "dmz -o parent=eth1 --ipam-driver none")
 	for i := range uint64(10) {
-		w.record(i+1, func(*state.Attachment) {})
+		w.putRecord(i+1, func(*state.Attachment) {})
 	}
-	w.fails(exitFailed, `berth: network "lan" is in use by web (192.0.2.65), `, "network", "rm", "lan")
-	w.fails(exitFailed, `, and 2 more; stop them first`, "network", "rm", "lan")
-	w.fails(exitFailed, `berth: network "lam": want a network that`, "network", "rm", "lam")
-	same(t, "rm -f of none", "", w.ok("network", "rm", "-f", "lam"))
-	if code := w.run("network", "rm", "lan", "dmz"); code != exitFailed {
+	w.mustFail(exitFailed, `berth: network "lan" is in use by web (192.0.2.65), `, "network", "rm", "lan")
+	w.mustFail(exitFailed, `, and 2 more; stop them first`, "network", "rm", "lan")
+	w.mustFail(exitFailed, `berth: network "lam": want a network that`, "network", "rm", "lam")
+	mustEqual(t, "rm -f of none", "", w.mustRun("network", "rm", "-f", "lam"))
+	if code := w.runMain("network", "rm", "lan", "dmz"); code != exitFailed {
 		t.Errorf("one of two in use: exit %d", code)
 	}
-	same(t, "rm", "dmz\n", w.out.String())
-	same(t, "what stays", "lan\n", w.ok("network", "ls", "-q"))
-	w.fails(exitUsage, `berth network rm: the network's NAME is missing`, "network", "rm")
+	mustEqual(t, "rm", "dmz\n", w.out.String())
+	mustEqual(t, "what stays", "lan\n", w.mustRun("network", "ls", "-q"))
+	w.mustFail(exitUsage, `berth network rm: the network's NAME is missing`, "network", "rm")
 }
 
 // TestNetworkRmNamesUsers requires the users' names from the agent, in their order.
 func TestNetworkRmNamesUsers(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan -o parent=eth1 --ipam-driver none")
-	w.agent(&backend{names: endpoints()})
-	w.record(1, func(a *state.Attachment) { a.Containers = []string{"zoo"} })
-	w.record(2, func(a *state.Attachment) { a.Containers = []string{hexA} })
-	w.record(3, func(a *state.Attachment) { a.Containers, a.Addresses = []string{"db"}, nil })
-	w.fails(exitFailed, `network "lan" is in use by db, web (192.0.2.65), zoo (192.0.2.65); stop them first`, "network", "rm", "lan")
+	w.startAgent(&backend{names: sampleEndpoints()})
+	w.putRecord(1, func(a *state.Attachment) { a.Containers = []string{"zoo"} })
+	w.putRecord(2, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	w.putRecord(3, func(a *state.Attachment) { a.Containers, a.Addresses = []string{"db"}, nil })
+	w.mustFail(exitFailed, `network "lan" is in use by db, web (192.0.2.65), zoo (192.0.2.65); stop them first`, "network", "rm", "lan")
 }
 
 // TestBrokenNetworkFile requires the name of an unusable file.
 func TestBrokenNetworkFile(t *testing.T) {
 	w := newWorld(t)
-	w.write("etc/networks.d/bad.toml", "parent = 7\n")
-	w.run("network", "inspect", "bad")
+	w.writeFile("etc/networks.d/bad.toml", "parent = 7\n")
+	w.runMain("network", "inspect", "bad")
 	if want := "berth: " + w.dir + "/etc/networks.d/bad.toml: line 1"; !strings.HasPrefix(w.err.String(), want) {
 		t.Errorf("said %swant %s", &w.err, want)
 	}
 }
 
-func TestComplete(t *testing.T) {
+func TestCompleteArguments(t *testing.T) {
 	w := newWorld(t)
 	w.withNetworks("lan -o parent=eth1", "dmz -o parent=eth1")
-	w.record(1, func(*state.Attachment) {})
-	w.record(2, func(a *state.Attachment) { a.Containers = []string{hexA} })
+	w.putRecord(1, func(*state.Attachment) {})
+	w.putRecord(2, func(a *state.Attachment) { a.Containers = []string{hexA} })
 	const noFiles = ":4\n"
-	same(t, "networks", "dmz\nlan\n"+noFiles, w.ok("__complete", "network", "rm", ""))
-	same(t, "further networks", "dmz\n"+noFiles, w.ok("__complete", "network", "inspect", "lan", ""))
-	same(t, "containers", "3f2a91c04b7e\nweb\n"+noFiles, w.ok("__complete", "inspect", ""))
-	same(t, "kinds", strings.ReplaceAll(kinds(), ", ", "\n")+"\n"+noFiles, w.ok("__complete", "events", "--kind", ""))
+	mustEqual(t, "networks", "dmz\nlan\n"+noFiles, w.mustRun("__complete", "network", "rm", ""))
+	mustEqual(t, "further networks", "dmz\n"+noFiles, w.mustRun("__complete", "network", "inspect", "lan", ""))
+	mustEqual(t, "containers", "3f2a91c04b7e\nweb\n"+noFiles, w.mustRun("__complete", "inspect", ""))
+	mustEqual(t, "kinds", strings.ReplaceAll(kindNames(), ", ", "\n")+"\n"+noFiles, w.mustRun("__complete", "events", "--kind", ""))
 }

@@ -22,8 +22,8 @@ func writeJSON[T any](w io.Writer, all []T) error {
 // user may have written.
 func printable(s string) string { return text.Printable(s) }
 
-// dash replaces an empty value.
-func dash(s string) string {
+// dashIfEmpty replaces an empty value.
+func dashIfEmpty(s string) string {
 	if s == "" {
 		return "-"
 	}

@@ -29,14 +29,14 @@ func TestParentProblem(t *testing.T) {
 		"eth9.100": `warning: no container can start on it yet: parent "eth9": no such interface`,
 		"eth1.7":   `warning: no container can start on it yet: parent "eth1.7": is another VLAN than its name says`,
 	} {
-		same(t, name, want, parentProblem(name, 0, lookUp))
+		mustEqual(t, name, want, parentProblem(name, 0, lookUp))
 	}
 	for mtu, want := range map[int]string{
 		1500: "",
 		9000: `warning: no container can start on it yet: MTU is above the parent's: 9000, "eth1" has 1500`,
 	} {
-		same(t, "eth1 with an MTU", want, parentProblem("eth1", mtu, lookUp))
-		same(t, "a VLAN of eth1 with an MTU", want, parentProblem("eth1.100", mtu, lookUp))
+		mustEqual(t, "eth1 with an MTU", want, parentProblem("eth1", mtu, lookUp))
+		mustEqual(t, "a VLAN of eth1 with an MTU", want, parentProblem("eth1.100", mtu, lookUp))
 	}
 }
 
@@ -56,17 +56,17 @@ func TestCreateWarnsOfParent(t *testing.T) {
 		return nil, fmt.Errorf("parent %q: %w", name, network.ErrNoLink)
 	}
 	w.withNetworks("lan --ipam-driver none -o parent=eth9")
-	same(t, "warning", "berth: network lan: warning: no container can start on it yet: parent \"eth9\": no such interface\n", w.err.String())
-	same(t, "made", "lan\n", w.ok("network", "ls", "-q"))
+	mustEqual(t, "warning", "berth: network lan: warning: no container can start on it yet: parent \"eth9\": no such interface\n", w.err.String())
+	mustEqual(t, "made", "lan\n", w.mustRun("network", "ls", "-q"))
 }
 
 func TestIPv6Problem(t *testing.T) {
 	none := fmt.Errorf("%w: IPv6 is switched off", network.ErrUnsupported)
 	off := &specs.Network{IPv6: specs.IPv6Off}
-	six := &specs.Network{IPv6: specs.IPv6Off, Subnets: []specs.Subnet{{Subnet: prefix("2001:db8::/64")}}}
+	six := &specs.Network{IPv6: specs.IPv6Off, Subnets: []specs.Subnet{{Subnet: mustPrefix("2001:db8::/64")}}}
 	const want = "warning: no container can start on it: it has IPv6, and not in this kernel: IPv6 is switched off"
-	same(t, "IPv6 in the kernel", "", ipv6Problem(six, nil))
-	same(t, "a subnet", want, ipv6Problem(six, none))
-	same(t, "SLAAC", want, ipv6Problem(&specs.Network{IPv6: specs.IPv6SLAAC}, none))
-	same(t, "no IPv6 wanted", "", ipv6Problem(off, none))
+	mustEqual(t, "IPv6 in the kernel", "", ipv6Problem(six, nil))
+	mustEqual(t, "a subnet", want, ipv6Problem(six, none))
+	mustEqual(t, "SLAAC", want, ipv6Problem(&specs.Network{IPv6: specs.IPv6SLAAC}, none))
+	mustEqual(t, "no IPv6 wanted", "", ipv6Problem(off, none))
 }

@@ -25,15 +25,15 @@ func newPs(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ps", Short: "list what is attached, with its traffic", Long: psLong, Args: noArguments,
 		Example: "  berth ps\n  berth ps --all --wide\n  berth ps --json | jq -r '.[].addresses[]'",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return ps(cmd.Context(), env, o, all) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return listEndpoints(cmd.Context(), env, o, all) },
 	}
-	o.register(cmd, "the ids of containers")
+	o.registerFlags(cmd, "the ids of containers")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "the ended ones too")
 	return cmd
 }
 
-func ps(ctx context.Context, env *Env, o listOptions, all bool) error {
-	endpoints, err := env.endpoints(ctx, all)
+func listEndpoints(ctx context.Context, env *Env, o listOptions, all bool) error {
+	endpoints, err := env.readEndpoints(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,13 @@ func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
 		return writeJSON(env.Out, endpoints)
 	}
 	t := wideTable(env, endpoints)
-	if !o.wide && !t.fits(env.Width) {
+	if !o.wide && !t.fitsWidth(env.Width) {
 		t = compactTable(env, endpoints, noLimit)
-		if !t.shrinks(env.Width) {
+		if !t.canShrink(env.Width) {
 			t = compactTable(env, endpoints, addressMost)
 		}
 	}
-	return t.write(env.Out, o.width(env))
+	return t.writeTable(env.Out, o.tableWidth(env))
 }
 
 // notCounting is printed while the agent is detached.
@@ -69,7 +69,7 @@ func (env *Env) warnDetached(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
 	if status, err := client.New(env.dirs.State).Status(ctx); err == nil && !status.Attached {
-		env.warn(notCounting)
+		env.warnf(notCounting)
 	}
 }
 
@@ -120,9 +120,9 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	}}
 	for i := range endpoints {
 		e := &endpoints[i]
-		rx, tx := traffic(e)
-		t.add(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
-			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), strings.Join(violations(e), ", "))
+		rx, tx := trafficCells(e)
+		t.addRow(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
+			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), strings.Join(violationTexts(e), ", "))
 	}
 	return t
 }
@@ -138,7 +138,7 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 		whole: []string{"ADDRESS, MAC", "RX", "TX"}}
 	for i := range endpoints {
 		e := &endpoints[i]
-		rx, tx := traffic(e)
+		rx, tx := trafficCells(e)
 		var short, notes []string
 		for _, address := range prefixTexts(e.Addresses) {
 			if most == noLimit || len(address) <= most {
@@ -147,16 +147,16 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 				notes = append(notes, address)
 			}
 		}
-		t.addLines([]string{display(e)}, []string{dash(e.Network) + "@" + e.Interface},
+		t.addLines([]string{displayName(e)}, []string{dashIfEmpty(e.Network) + "@" + e.Interface},
 			append(short, e.MAC.String()), []string{e.Parent, string(e.Mode)}, rx, tx)
-		t.note(strings.Join(append(notes, remarks(env, e)...), ", "))
+		t.addNote(strings.Join(append(notes, remarkTexts(env, e)...), ", "))
 	}
 	return t
 }
 
-// traffic returns the received and transmitted bytes and packets, or nothing if the
+// trafficCells returns the received and transmitted bytes and packets, or nothing if the
 // endpoint is not counted.
-func traffic(e *specs.Endpoint) (rx, tx []string) {
+func trafficCells(e *specs.Endpoint) (rx, tx []string) {
 	if !e.Counted {
 		return nil, nil
 	}
@@ -164,23 +164,23 @@ func traffic(e *specs.Endpoint) (rx, tx []string) {
 	return text(e.Counters.Receive.Total()), text(e.Counters.Transmit.Total())
 }
 
-// remarks returns the state of an interface that is not attached, and its violations.
-func remarks(env *Env, e *specs.Endpoint) (all []string) {
+// remarkTexts returns the state of an interface that is not attached, and its violations.
+func remarkTexts(env *Env, e *specs.Endpoint) (all []string) {
 	if e.Phase != specs.PhaseAttached {
 		all = append(all, stateText(env, e))
 	}
-	return append(all, violations(e)...)
+	return append(all, violationTexts(e)...)
 }
 
 func stateText(env *Env, e *specs.Endpoint) string {
 	if e.Phase == specs.PhaseEnded && !e.Ended.IsZero() {
-		return "ended " + age(env.Now().Sub(e.Ended)) + " ago"
+		return "ended " + ageText(env.Now().Sub(e.Ended)) + " ago"
 	}
 	return string(e.Phase)
 }
 
-// violations returns a text on the count of each kind.
-func violations(e *specs.Endpoint) (all []string) {
+// violationTexts returns a text on the count of each kind.
+func violationTexts(e *specs.Endpoint) (all []string) {
 	for _, kind := range specs.Kinds() {
 		n, dropped := e.Violations[kind], e.Dropped[kind]
 		switch {

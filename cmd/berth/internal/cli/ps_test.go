@@ -13,7 +13,7 @@ import (
 	"berth/specs"
 )
 
-func mac(s string) specs.MAC {
+func mustMAC(s string) specs.MAC {
 	m, err := specs.ParseMAC(s)
 	if err != nil {
 		panic(err)
@@ -21,22 +21,22 @@ func mac(s string) specs.MAC {
 	return m
 }
 
-func packets(n, bytes uint64) specs.Traffic {
+func trafficOf(n, bytes uint64) specs.Traffic {
 	return specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: n, Bytes: bytes}}}
 }
 
-// endpoints returns one of each sort.
-func endpoints() []specs.Endpoint {
+// sampleEndpoints returns one of each sort.
+func sampleEndpoints() []specs.Endpoint {
 	return []specs.Endpoint{{
 		ContainerID: hexA, Name: "web", Image: "docker.io/library/nginx", Network: "lan", Interface: "net1",
 		Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1.100", VLAN: 100, MTU: 1500,
-		MAC:       mac("02:00:5e:00:53:01"),
-		Addresses: []netip.Prefix{prefix("192.0.2.65/24"), prefix("2001:db8::41/64")},
-		Gateways:  []netip.Addr{addr("192.0.2.1")},
-		Routes:    []specs.Route{{To: prefix("198.51.100.0/24"), Via: addr("192.0.2.2"), Metric: 7}},
+		MAC:       mustMAC("02:00:5e:00:53:01"),
+		Addresses: []netip.Prefix{mustPrefix("192.0.2.65/24"), mustPrefix("2001:db8::41/64")},
+		Gateways:  []netip.Addr{mustAddr("192.0.2.1")},
+		Routes:    []specs.Route{{To: mustPrefix("198.51.100.0/24"), Via: mustAddr("192.0.2.2"), Metric: 7}},
 		Phase:     specs.PhaseAttached, Created: clock.Add(-5 * time.Minute), Counted: true,
 		Counters: specs.Counters{
-			Receive: packets(987654, 1234567890),
+			Receive: trafficOf(987654, 1234567890),
 			Transmit: specs.Traffic{
 				Local:    specs.Casts{Unicast: specs.Count{Packets: 10, Bytes: 840}},
 				External: specs.Casts{Unicast: specs.Count{Packets: 1, Bytes: 60}},
@@ -46,23 +46,23 @@ func endpoints() []specs.Endpoint {
 	}, {
 		ContainerID: "berth-demo-two", Network: "", Interface: "lan0",
 		Driver: specs.Macvlan, Mode: specs.ModePassthru, Parent: "eth2", MTU: 1400,
-		MAC: mac("02:00:5e:00:53:02"), Addresses: []netip.Prefix{},
+		MAC: mustMAC("02:00:5e:00:53:02"), Addresses: []netip.Prefix{},
 		Phase: specs.PhaseAttaching, Created: clock.Add(-time.Second),
 	}, {
 		ContainerID: hexB, Network: "lan", Interface: "net1",
 		Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1.100", VLAN: 100, MTU: 1500,
-		MAC: mac("02:00:5e:00:53:03"), Addresses: []netip.Prefix{prefix("192.0.2.66/24")},
+		MAC: mustMAC("02:00:5e:00:53:03"), Addresses: []netip.Prefix{mustPrefix("192.0.2.66/24")},
 		Phase: specs.PhaseEnded, Created: clock.Add(-72 * time.Hour), Ended: clock.Add(-time.Hour),
-		Counted: true, Counters: specs.Counters{Receive: packets(1, 60)},
+		Counted: true, Counters: specs.Counters{Receive: trafficOf(1, 60)},
 	}}
 }
 
 func TestPsTable(t *testing.T) {
 	w := newWorld(t)
-	if err := printEndpoints(&w.env, listOptions{}, endpoints()); err != nil {
+	if err := printEndpoints(&w.env, listOptions{}, sampleEndpoints()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ps", `
+	mustEqual(t, "ps", `
 CONTAINER       NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX         TX
 web             lan@net1    192.0.2.65/24      eth1.100      1.23 GB    900 B
                             2001:db8::41/64    bridge        988k pkts  11 pkts
@@ -90,35 +90,35 @@ berth-demo-two  -     -        lan0       -                              02:00:5
 3f2b00c04b7e    -     lan      net1       192.0.2.66/24                  02:00:5e:00:53:03  eth1.100  private   ended 1h ago  60 B, 1 pkt         0 B, 0 pkts     -
 `
 	w := newWorld(t)
-	if err := printEndpoints(&w.env, listOptions{wide: true}, endpoints()); err != nil {
+	if err := printEndpoints(&w.env, listOptions{wide: true}, sampleEndpoints()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ps --wide", want, w.out.String())
+	mustEqual(t, "ps --wide", want, w.out.String())
 	w = newWorld(t)
 	w.env.Width = 200
-	if err := printEndpoints(&w.env, listOptions{}, endpoints()); err != nil {
+	if err := printEndpoints(&w.env, listOptions{}, sampleEndpoints()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ps on a wide terminal", want, w.out.String())
+	mustEqual(t, "ps on a wide terminal", want, w.out.String())
 }
 
 func TestPsQuiet(t *testing.T) {
 	w := newWorld(t)
-	all := endpoints()
+	all := sampleEndpoints()
 	if err := printEndpoints(&w.env, listOptions{quiet: true}, append(all, all[0])); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ps -q", hexA+"\nberth-demo-two\n"+hexB+"\n", w.out.String())
+	mustEqual(t, "ps -q", hexA+"\nberth-demo-two\n"+hexB+"\n", w.out.String())
 }
 
-// record adds an attachment on the network lan to the store.
-func (w *world) record(cookie uint64, change func(*state.Attachment)) {
+// putRecord adds an attachment on the network lan to the store.
+func (w *world) putRecord(cookie uint64, change func(*state.Attachment)) {
 	w.t.Helper()
 	a := &state.Attachment{
 		Cookie: cookie, NSID: 1, Containers: []string{"web"}, Network: "lan",
 		Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", ParentIndex: 7,
-		Interface: "net1", LinkIndex: 2, MAC: mac("02:00:5e:00:53:01"), MTU: 1500,
-		Addresses: []netip.Prefix{prefix("192.0.2.65/24")},
+		Interface: "net1", LinkIndex: 2, MAC: mustMAC("02:00:5e:00:53:01"), MTU: 1500,
+		Addresses: []netip.Prefix{mustPrefix("192.0.2.65/24")},
 		Phase:     specs.PhaseAttached, Created: clock.Add(-time.Minute),
 	}
 	change(a)
@@ -131,48 +131,48 @@ func (w *world) record(cookie uint64, change func(*state.Attachment)) {
 // TestPsKeepsAContainersRowsTogether: an interface that a container got later is beside its first.
 func TestPsKeepsAContainersRowsTogether(t *testing.T) {
 	w := newWorld(t)
-	w.record(1, func(*state.Attachment) {})
-	w.record(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
-	w.record(1, func(a *state.Attachment) { a.Interface, a.Created = "net2", clock.Add(time.Second) })
+	w.putRecord(1, func(*state.Attachment) {})
+	w.putRecord(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
+	w.putRecord(1, func(a *state.Attachment) { a.Interface, a.Created = "net2", clock.Add(time.Second) })
 	var all []specs.Endpoint
-	if err := json.Unmarshal([]byte(w.ok("ps", "--json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(w.mustRun("ps", "--json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	var order []string
 	for _, e := range all {
 		order = append(order, e.ContainerID+" "+e.Interface)
 	}
-	same(t, "order", "web net1, web net2, db net1", strings.Join(order, ", "))
+	mustEqual(t, "order", "web net1, web net2, db net1", strings.Join(order, ", "))
 }
 
 // TestPsOfRecords: without an agent, and before one ever ran, the records are enough.
 func TestPsOfRecords(t *testing.T) {
 	w := newWorld(t)
 	const none = "CONTAINER ID  NAME  NETWORK  INTERFACE  ADDRESSES  MAC  PARENT  MODE  STATE  RX  TX  VIOLATIONS\n"
-	same(t, "ps of nothing", none, w.ok("ps", "--wide"))
-	same(t, "ps --json of nothing", "[]\n", w.ok("ps", "--json"))
-	w.record(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
-	w.record(3, func(*state.Attachment) {})
-	w.record(1, func(a *state.Attachment) {
+	mustEqual(t, "ps of nothing", none, w.mustRun("ps", "--wide"))
+	mustEqual(t, "ps --json of nothing", "[]\n", w.mustRun("ps", "--json"))
+	w.putRecord(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
+	w.putRecord(3, func(*state.Attachment) {})
+	w.putRecord(1, func(a *state.Attachment) {
 		a.Containers, a.Phase, a.Ended = []string{"gone"}, specs.PhaseEnded, clock
-		a.Final = &specs.Counters{Receive: packets(2, 120)}
+		a.Final = &specs.Counters{Receive: trafficOf(2, 120)}
 	})
-	same(t, "ps -q", "web\ndb\n", w.ok("ps", "-q"))
-	same(t, "ps -aq", "web\ndb\ngone\n", w.ok("ps", "-aq"))
+	mustEqual(t, "ps -q", "web\ndb\n", w.mustRun("ps", "-q"))
+	mustEqual(t, "ps -aq", "web\ndb\ngone\n", w.mustRun("ps", "-aq"))
 	var all []specs.Endpoint
-	if err := json.Unmarshal([]byte(w.ok("ps", "--all", "--json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(w.mustRun("ps", "--all", "--json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	if len(all) != 3 || all[0].Counted || !all[2].Counted || all[2].Counters.Receive.Total().Bytes != 120 {
 		t.Errorf("ps --all --json: %+v", all)
 	}
-	same(t, "ps", `
+	mustEqual(t, "ps", `
 CONTAINER  NETWORK@IF  ADDRESS, MAC       PARENT, MODE  RX  TX
 web        lan@net1    192.0.2.65/24      eth1          -   -
                        02:00:5e:00:53:01  bridge
 db         lan@net1    192.0.2.65/24      eth1          -   -
                        02:00:5e:00:53:01  bridge
-`, w.ok("ps"))
-	w.fails(exitUsage, `berth ps: it takes no argument, got "web"`, "ps", "web")
-	w.fails(exitUsage, "berth ps: either --quiet or --json", "ps", "-q", "--json")
+`, w.mustRun("ps"))
+	w.mustFail(exitUsage, `berth ps: it takes no argument, got "web"`, "ps", "web")
+	w.mustFail(exitUsage, "berth ps: either --quiet or --json", "ps", "-q", "--json")
 }

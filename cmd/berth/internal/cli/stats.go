@@ -37,10 +37,10 @@ func newStats(env *Env) *cobra.Command {
 		Example:           "  berth stats\n  berth stats web --interval 5s --split\n  berth stats --no-stream --json | jq '[.name, .rates.receive.bytes]'",
 		ValidArgsFunction: completeContainers(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(cmd); err != nil {
-				return usage(cmd, err)
+			if err := o.checkFlags(cmd); err != nil {
+				return asUsageError(cmd, err)
 			}
-			return stats(cmd.Context(), env, o, args)
+			return showStats(cmd.Context(), env, o, args)
 		},
 	}
 	flags := cmd.Flags()
@@ -73,7 +73,7 @@ func checkInterval(d time.Duration) error {
 	return nil
 }
 
-func (o *statsOptions) check(cmd *cobra.Command) error {
+func (o *statsOptions) checkFlags(cmd *cobra.Command) error {
 	switch {
 	case o.count < 0:
 		return specs.Invalid("--count", strconv.Itoa(o.count), "a number of intervals, or 0 to go on")
@@ -88,15 +88,15 @@ func (o *statsOptions) check(cmd *cobra.Command) error {
 	return checkInterval(o.interval)
 }
 
-// stats prints once per interval. It waits for an agent that went away, unless a number of
+// showStats prints once per interval. It waits for an agent that went away, unless a number of
 // intervals was given.
-func stats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
+func showStats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
 	agent := client.New(env.dirs.State)
 	before, status, err := takeSample(ctx, env, agent)
 	if err != nil {
 		return err
 	}
-	wanted, err := pick(before.Endpoints, containers)
+	wanted, err := selectContainers(before.Endpoints, containers)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 	attached := true // the state printed last
 	for printed, lost := 0, false; o.count == 0 || printed < o.count; {
 		if !status.Attached && attached {
-			env.warn(notCounting)
+			env.warnf(notCounting)
 		}
 		attached = status.Attached
 		select {
@@ -113,21 +113,21 @@ func stats(ctx context.Context, env *Env, o statsOptions, containers []string) e
 			return nil
 		case <-tick.C:
 		}
-		now, said, err := takeSample(ctx, env, agent)
+		now, current, err := takeSample(ctx, env, agent)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && o.count > 0:
 			return err
 		case err != nil && !lost:
-			env.warn("waiting for the agent: %v", err)
+			env.warnf("waiting for the agent: %v", err)
 		case err == nil:
-			readings := wanted(rates.Counting(rates.Between(before, now), said.Parents))
-			o.order(readings)
+			readings := wanted(rates.Counting(rates.Between(before, now), current.Parents))
+			o.sortReadings(readings)
 			if err := printStats(env, o, now.At, readings); err != nil {
 				return err
 			}
-			before, status, printed = now, said, printed+1
+			before, status, printed = now, current, printed+1
 		}
 		lost = err != nil
 	}
@@ -154,8 +154,8 @@ var statsOrders = map[string]func(*rates.Reading) float64{
 // sortNames returns the values of --sort.
 func sortNames() []string { return slices.Sorted(maps.Keys(statsOrders)) }
 
-// order sorts readings as --sort requires; equal ones stay in their order.
-func (o *statsOptions) order(readings []rates.Reading) {
+// sortReadings sorts readings as --sort requires; equal ones stay in their order.
+func (o *statsOptions) sortReadings(readings []rates.Reading) {
 	if of := statsOrders[o.sort]; of != nil {
 		slices.SortStableFunc(readings, func(a, b rates.Reading) int { return cmp.Compare(of(&b), of(&a)) })
 	}
@@ -174,13 +174,13 @@ func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sam
 	return &rates.Sample{At: env.Now(), Endpoints: endpoints}, status, nil
 }
 
-// pick returns a function that removes the endpoints that ended earlier and, if containers
+// selectContainers returns a function that removes the endpoints that ended earlier and, if containers
 // are named, those of others. A name also selects later containers of that name.
-func pick(now []specs.Endpoint, containers []string) (func([]rates.Reading) []rates.Reading, error) {
+func selectContainers(now []specs.Endpoint, containers []string) (func([]rates.Reading) []rates.Reading, error) {
 	ids := slices.Clone(containers)
 	live := slices.DeleteFunc(slices.Clone(now), func(e specs.Endpoint) bool { return e.Phase == specs.PhaseEnded })
 	for _, c := range containers {
-		found, err := find(live, c)
+		found, err := findContainer(live, c)
 		if err != nil {
 			return nil, err
 		}

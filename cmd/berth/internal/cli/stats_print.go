@@ -26,7 +26,7 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 	}
 	t := statsTable(env, readings, o)
 	var b strings.Builder
-	if err := t.write(&b, env.Width); err != nil {
+	if err := t.writeTable(&b, env.Width); err != nil {
 		return err
 	}
 	page := b.String()
@@ -36,7 +36,7 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 	switch {
 	case o.count == 1:
 	case env.redraw:
-		page = overprint(page)
+		page = overprintText(page)
 	default:
 		page += "\n"
 	}
@@ -44,9 +44,9 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 	return err
 }
 
-// overprint makes a page begin in a terminal's upper left corner (ECMA-48 CUP) and erase
+// overprintText makes a page begin in a terminal's upper left corner (ECMA-48 CUP) and erase
 // the rest (EL, ED).
-func overprint(page string) string {
+func overprintText(page string) string {
 	return "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
 }
 
@@ -75,15 +75,15 @@ func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	}
 	for i := range readings {
 		r := &readings[i]
-		name, place := display(&r.Endpoint), dash(r.Network)+"@"+r.Interface
-		all := part{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
+		name, place := displayName(&r.Endpoint), dashIfEmpty(r.Network)+"@"+r.Interface
+		all := trafficPart{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
 		if o.split {
-			t.addLines(append([][]string{{name, place}}, o.stack(r, append([]part{all}, parts(r)...))...)...)
+			t.addLines(append([][]string{{name, place}}, o.stackParts(r, append([]trafficPart{all}, splitTraffic(r)...))...)...)
 		} else {
 			all.name = place // in its column
-			t.addLines(append([][]string{{name}}, o.stack(r, []part{all})...)...)
+			t.addLines(append([][]string{{name}}, o.stackParts(r, []trafficPart{all})...)...)
 		}
-		t.note(strings.Join(remarks(env, &r.Endpoint), ", "))
+		t.addNote(strings.Join(remarkTexts(env, &r.Endpoint), ", "))
 	}
 	if len(readings) > 1 {
 		o.addTotals(t, readings)
@@ -91,13 +91,13 @@ func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	return t
 }
 
-// stack returns the cells of several parts, one below the other, after their
+// stackParts returns the cells of several parts, one below the other, after their
 // names.
-func (o *statsOptions) stack(r *rates.Reading, parts []part) [][]string {
+func (o *statsOptions) stackParts(r *rates.Reading, parts []trafficPart) [][]string {
 	columns := make([][]string, 7)
 	for _, p := range parts {
-		for j, cell := range append([]string{p.name}, p.cells(r, o.bits)...) {
-			columns[j] = append(columns[j], dash(cell))
+		for j, cell := range append([]string{p.name}, p.partCells(r, o.bits)...) {
+			columns[j] = append(columns[j], dashIfEmpty(cell))
 		}
 	}
 	return columns
@@ -106,31 +106,31 @@ func (o *statsOptions) stack(r *rates.Reading, parts []part) [][]string {
 // addTotals adds the sums: of the traffic with the LAN, which passes the wire, and of the
 // traffic between containers, which does not and is counted at both ends.
 func (o *statsOptions) addTotals(t *table, readings []rates.Reading) {
-	lan, local := part{name: "LAN"}, part{name: "local"}
+	lan, local := trafficPart{name: "LAN"}, trafficPart{name: "local"}
 	sum := rates.Reading{}
 	for i := range readings {
 		r := &readings[i]
 		sum.Counted, sum.Over = sum.Counted || r.Counted, max(sum.Over, r.Over)
-		lan.add(r.Counters.Receive.External, r.Counters.Transmit.External, r.Rates.Receive.External, r.Rates.Transmit.External)
-		local.add(r.Counters.Receive.Local, r.Counters.Transmit.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
+		lan.addCasts(r.Counters.Receive.External, r.Counters.Transmit.External, r.Rates.Receive.External, r.Rates.Transmit.External)
+		local.addCasts(r.Counters.Receive.Local, r.Counters.Transmit.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
 	}
-	t.addLines(append([][]string{{"total"}}, o.stack(&sum, []part{lan, local})...)...)
+	t.addLines(append([][]string{{"total"}}, o.stackParts(&sum, []trafficPart{lan, local})...)...)
 }
 
-func (p *part) add(rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
+func (p *trafficPart) addCasts(rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
 	p.rx, p.tx = p.rx.Plus(rx.Total()), p.tx.Plus(tx.Total())
 	p.rxRate, p.txRate = p.rxRate.Plus(rxRate.Total()), p.txRate.Plus(txRate.Total())
 }
 
-// part is a part of an endpoint's traffic.
-type part struct {
+// trafficPart is a part of an endpoint's traffic.
+type trafficPart struct {
 	name           string
 	rx, tx         specs.Count
 	rxRate, txRate specs.Rate
 }
 
-// cells returns a part's six numbers, or nothing if there are none.
-func (p *part) cells(r *rates.Reading, bits bool) []string {
+// partCells returns a part's six numbers, or nothing if there are none.
+func (p *trafficPart) partCells(r *rates.Reading, bits bool) []string {
 	cells := make([]string, 6)
 	if r.Over > 0 {
 		rate := func(v float64) uint64 { return uint64(math.Round(v)) }
@@ -143,11 +143,11 @@ func (p *part) cells(r *rates.Reading, bits bool) []string {
 	return cells
 }
 
-// parts splits an endpoint's traffic; it leaves out parts that never had any.
-func parts(r *rates.Reading) (all []part) {
+// splitTraffic splits an endpoint's traffic; it leaves out parts that never had any.
+func splitTraffic(r *rates.Reading) (all []trafficPart) {
 	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
 		if rx.Plus(tx) != (specs.Count{}) {
-			all = append(all, part{name, rx, tx, rxRate, txRate})
+			all = append(all, trafficPart{name, rx, tx, rxRate, txRate})
 		}
 	}
 	casts := func(name string, rx, tx specs.Casts, rxRate, txRate specs.CastRates) {

@@ -36,8 +36,8 @@ func (g *growing) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint
 	return tellEach(all, each)
 }
 
-// steps makes the world's clock advance by two seconds with each reading.
-func (w *world) steps() {
+// stepClock makes the world's clock advance by two seconds with each reading.
+func (w *world) stepClock() {
 	now := clock
 	w.env.Now = func() time.Time {
 		now = now.Add(2 * time.Second)
@@ -45,13 +45,13 @@ func (w *world) steps() {
 	}
 }
 
-// busy returns the endpoints of a test after a number of readings: "web" receives 1 kB in
+// busyEndpoints returns the endpoints of a test after a number of readings: "web" receives 1 kB in
 // 10 packets a reading from the LAN and sends a broadcast to it.
-func busy(asked int) ([]specs.Endpoint, error) {
-	all := endpoints()
+func busyEndpoints(asked int) ([]specs.Endpoint, error) {
+	all := sampleEndpoints()
 	n := uint64(asked)
 	all[0].Counters = specs.Counters{
-		Receive:  packets(10*n, 1000*n),
+		Receive:  trafficOf(10*n, 1000*n),
 		Transmit: specs.Traffic{Local: specs.Casts{Broadcast: specs.Count{Packets: n, Bytes: 60 * n}}},
 	}
 	return all, nil
@@ -59,10 +59,10 @@ func busy(asked int) ([]specs.Endpoint, error) {
 
 func TestStatsTable(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailed, "no agent runs", "stats")
-	w.agent(&growing{at: busy})
-	w.steps()
-	same(t, "stats", `
+	w.mustFail(exitFailed, "no agent runs", "stats")
+	w.startAgent(&growing{at: busyEndpoints})
+	w.stepClock()
+	mustEqual(t, "stats", `
 CONTAINER       NETWORK@IF  RX/s   TX/s  RX P/s  TX P/s  RX       TX
 web             lan@net1    500 B  30 B  5       1       2.00 kB  120 B
   mac-spoof 3
@@ -70,41 +70,41 @@ berth-demo-two  -@lan0      -      -     -       -       -        -
   attaching
 total           LAN         500 B  0 B   5       0       2.00 kB  0 B
                 local       0 B    30 B  0       1       0 B      120 B
-`, w.ok("stats", "--no-stream", "--interval", "100ms"))
-	same(t, "stats --split", `
+`, w.mustRun("stats", "--no-stream", "--interval", "100ms"))
+	mustEqual(t, "stats --split", `
 CONTAINER, IF  TRAFFIC          RX/s   TX/s  RX P/s  TX P/s  RX       TX
 web            all              500 B  30 B  5       1       4.00 kB  240 B
 lan@net1       local broadcast  0 B    30 B  0       1       0 B      240 B
                ext unicast      500 B  0 B   5       0       4.00 kB  0 B
   mac-spoof 3
-`, w.ok("stats", "--split", "--count", "1", "--interval", "100ms", "web"))
-	same(t, "two intervals", "12:00:12\nCONTAINER\nweb\n\n\n12:00:14\nCONTAINER\nweb\n\n\n",
-		firstColumn(w.ok("stats", "3f2a", "--count", "2", "--interval", "100ms")))
+`, w.mustRun("stats", "--split", "--count", "1", "--interval", "100ms", "web"))
+	mustEqual(t, "two intervals", "12:00:12\nCONTAINER\nweb\n\n\n12:00:14\nCONTAINER\nweb\n\n\n",
+		firstColumn(w.mustRun("stats", "3f2a", "--count", "2", "--interval", "100ms")))
 }
 
 // TestStatsDetached: an endpoint that is not counted now has no rate, and the remedy is
 // printed.
 func TestStatsDetached(t *testing.T) {
 	w := newWorld(t)
-	g := &growing{at: busy}
+	g := &growing{at: busyEndpoints}
 	g.status.Parents = []specs.ParentStatus{{Name: "eth1.100", State: specs.ParentDetached}}
-	w.agent(g)
-	w.steps()
-	same(t, "stats", `
+	w.startAgent(g)
+	w.stepClock()
+	mustEqual(t, "stats", `
 CONTAINER  NETWORK@IF  RX/s  TX/s  RX P/s  TX P/s  RX       TX
 web        lan@net1    -     -     -       -       2.00 kB  120 B
   mac-spoof 3
-`, w.ok("stats", "--no-stream", "--interval", "100ms", "web"))
-	const said = "berth: nothing is counted: berth agent attach\n"
-	same(t, "stats says", said, w.err.String())
-	w.record(1, func(*state.Attachment) {})
-	w.ok("ps")
-	same(t, "ps says", said, w.err.String())
-	w.ok("ps", "-q")
-	same(t, "ps -q says", "", w.err.String())
+`, w.mustRun("stats", "--no-stream", "--interval", "100ms", "web"))
+	const warning = "berth: nothing is counted: berth agent attach\n"
+	mustEqual(t, "stats says", warning, w.err.String())
+	w.putRecord(1, func(*state.Attachment) {})
+	w.mustRun("ps")
+	mustEqual(t, "ps says", warning, w.err.String())
+	w.mustRun("ps", "-q")
+	mustEqual(t, "ps -q says", "", w.err.String())
 	g.status.Attached = true
-	w.ok("ps")
-	same(t, "ps says when attached", "", w.err.String())
+	w.mustRun("ps")
+	mustEqual(t, "ps says when attached", "", w.err.String())
 }
 
 func firstColumn(s string) string {
@@ -118,15 +118,15 @@ func firstColumn(s string) string {
 
 func TestStatsJSON(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
-		all, _ := busy(asked)
+	w.startAgent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+		all, _ := busyEndpoints(asked)
 		if asked >= 3 {
 			all[0].Phase, all[0].Ended = specs.PhaseEnded, clock
 		}
 		return all, nil
 	}})
-	w.steps()
-	lines := strings.Split(strings.TrimSpace(w.ok("stats", "--count", "3", "--interval", "100ms", "--json")), "\n")
+	w.stepClock()
+	lines := strings.Split(strings.TrimSpace(w.mustRun("stats", "--count", "3", "--interval", "100ms", "--json")), "\n")
 	if len(lines) != 2+2+1 { // both, the ended one once more, and then only the other
 		t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
@@ -185,7 +185,7 @@ func statsSchema(t *testing.T) *jsonschema.Schema {
 
 func TestStatsUsage(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&growing{at: busy})
+	w.startAgent(&growing{at: busyEndpoints})
 	for line, want := range map[string]string{
 		"stats --interval 10ms":        `berth stats: --interval "10ms": want 100ms to 1h`,
 		"stats --interval 2h":          `berth stats: --interval "2h0m0s": want 100ms to 1h`,
@@ -194,10 +194,10 @@ func TestStatsUsage(t *testing.T) {
 		"stats --interval soon":        `--interval "soon": want a duration, as 5s`,
 		"stats --no-stream --interval": "flag needs an argument",
 	} {
-		w.fails(exitUsage, want, strings.Fields(line)...)
+		w.mustFail(exitUsage, want, strings.Fields(line)...)
 	}
-	w.fails(exitFailed, `container "db": berth knows none with this id or name`, "stats", "db")
-	w.fails(exitFailed, `container "3f2b": berth knows none`, "stats", "3f2b") // it has ended
+	w.mustFail(exitFailed, `container "db": berth knows none with this id or name`, "stats", "db")
+	w.mustFail(exitFailed, `container "3f2b": berth knows none`, "stats", "3f2b") // it has ended
 }
 
 // TestStatsOutlastTheAgent: stats waits for an agent that goes away; the rates are an
@@ -208,11 +208,11 @@ func TestStatsOutlastTheAgent(t *testing.T) {
 		if asked == 2 || asked == 3 {
 			return nil, errors.New("it starts again")
 		}
-		return busy(asked)
+		return busyEndpoints(asked)
 	}}
 	g.status.Attached = true
-	w.agent(g)
-	w.steps()
+	w.startAgent(g)
+	w.stepClock()
 	out, errs := new(lockedBuffer), new(lockedBuffer)
 	w.env.Out, w.env.Err = out, errs
 	ctx, cancel := context.WithCancel(context.Background())
@@ -225,7 +225,7 @@ func TestStatsOutlastTheAgent(t *testing.T) {
 	if got := <-code; got != exitOK {
 		t.Errorf("exit %d after an interrupt: %s", got, errs)
 	}
-	same(t, "said", "berth: waiting for the agent: agent: it starts again\n", errs.String())
+	mustEqual(t, "warning", "berth: waiting for the agent: agent: it starts again\n", errs.String())
 	if line := out.String(); !strings.Contains(line, `"rates":{"receive":{"packets":15,"bytes":1500}`) {
 		t.Errorf("rates after the agent was away: %s", line)
 	}
@@ -233,31 +233,31 @@ func TestStatsOutlastTheAgent(t *testing.T) {
 
 func TestStatsFailWithoutAgentWhenCounting(t *testing.T) {
 	w := newWorld(t)
-	w.agent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
+	w.startAgent(&growing{at: func(asked int) ([]specs.Endpoint, error) {
 		if asked > 1 {
 			return nil, errors.New("it is gone")
 		}
-		return busy(asked)
+		return busyEndpoints(asked)
 	}})
-	w.fails(exitFailed, "berth: agent: it is gone", "stats", "--no-stream", "--interval", "100ms")
+	w.mustFail(exitFailed, "berth: agent: it is gone", "stats", "--no-stream", "--interval", "100ms")
 }
 
 // TestTopNeedsATerminal: the terminal view needs a terminal.
 func TestTopNeedsATerminal(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailed, "berth: standard output is no terminal; for scripts there is berth stats --json", "top")
-	w.fails(exitUsage, `berth top: --interval "1ms": want 100ms to 1h`, "top", "--interval", "1ms")
-	w.fails(exitUsage, `berth top: it takes no argument, got "web"`, "top", "web")
+	w.mustFail(exitFailed, "berth: standard output is no terminal; for scripts there is berth stats --json", "top")
+	w.mustFail(exitUsage, `berth top: --interval "1ms": want 100ms to 1h`, "top", "--interval", "1ms")
+	w.mustFail(exitUsage, `berth top: it takes no argument, got "web"`, "top", "web")
 	file, err := os.Create(w.dir + "/out")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	w.env.Out = file
-	w.fails(exitFailed, "berth: standard output is no terminal", "top")
+	w.mustFail(exitFailed, "berth: standard output is no terminal", "top")
 }
 
 // TestOverprint: on a terminal a page is printed over the previous one.
 func TestOverprint(t *testing.T) {
-	same(t, "page", "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J", overprint("a\nb\n"))
+	mustEqual(t, "page", "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J", overprintText("a\nb\n"))
 }

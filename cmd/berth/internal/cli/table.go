@@ -16,8 +16,8 @@ type table struct {
 	notes map[int]string // texts below a row, by its index
 }
 
-// note adds a text below the last row, over all columns.
-func (t *table) note(text string) {
+// addNote adds a text below the last row, over all columns.
+func (t *table) addNote(text string) {
 	if t.notes == nil {
 		t.notes = make(map[int]string)
 	}
@@ -32,8 +32,8 @@ const (
 	noLimit     = -1 // a width without shortening
 )
 
-// add adds a row of cells of one line each.
-func (t *table) add(cells ...string) {
+// addRow adds a row of cells of one line each.
+func (t *table) addRow(cells ...string) {
 	row := make([][]string, len(cells))
 	for i, cell := range cells {
 		row[i] = []string{cell}
@@ -50,14 +50,14 @@ func (t *table) addLines(cells ...[]string) {
 			row[i] = append(row[i], printable(line))
 		}
 		if len(lines) == 0 || len(lines) == 1 && lines[0] == "" {
-			row[i] = []string{dash("")}
+			row[i] = []string{dashIfEmpty("")}
 		}
 	}
 	t.rows = append(t.rows, row)
 }
 
-// all returns the head and the rows.
-func (t *table) all() [][][]string {
+// allRows returns the head and the rows.
+func (t *table) allRows() [][][]string {
 	head := make([][]string, len(t.head))
 	for i, title := range t.head {
 		head[i] = []string{title}
@@ -65,13 +65,13 @@ func (t *table) all() [][][]string {
 	return append([][][]string{head}, t.rows...)
 }
 
-// write prints the table. If it is wider than width, the widest columns are shortened, with
+// writeTable prints the table. If it is wider than width, the widest columns are shortened, with
 // "…" for the part cut off.
-func (t *table) write(w io.Writer, width int) error {
-	widths := t.widths()
-	t.shrink(widths, width)
+func (t *table) writeTable(w io.Writer, width int) error {
+	widths := t.columnWidths()
+	t.shrinkColumns(widths, width)
 	var b strings.Builder
-	for i, row := range t.all() {
+	for i, row := range t.allRows() {
 		writeRow(&b, row, widths)
 		if note := t.notes[i-1]; note != "" { // the head is row 0 of all
 			writeNote(&b, note, width)
@@ -81,19 +81,19 @@ func (t *table) write(w io.Writer, width int) error {
 	return err
 }
 
-// fits reports whether the table needs no shortening.
-func (t *table) fits(width int) bool { return total(t.widths()) <= width }
+// fitsWidth reports whether the table needs no shortening.
+func (t *table) fitsWidth(width int) bool { return totalWidth(t.columnWidths()) <= width }
 
-// shrinks reports whether the table fits after shortening.
-func (t *table) shrinks(width int) bool {
-	widths := t.widths()
-	t.shrink(widths, width)
-	return width == noLimit || total(widths) <= width
+// canShrink reports whether the table fits after shortening.
+func (t *table) canShrink(width int) bool {
+	widths := t.columnWidths()
+	t.shrinkColumns(widths, width)
+	return width == noLimit || totalWidth(widths) <= width
 }
 
-func (t *table) widths() []int {
+func (t *table) columnWidths() []int {
 	widths := make([]int, len(t.head))
-	for _, row := range t.all() {
+	for _, row := range t.allRows() {
 		for i, cell := range row {
 			for _, line := range cell {
 				widths[i] = max(widths[i], ansi.StringWidthWc(line))
@@ -103,7 +103,7 @@ func (t *table) widths() []int {
 	return widths
 }
 
-func total(widths []int) int {
+func totalWidth(widths []int) int {
 	sum := columnGap * (len(widths) - 1)
 	for _, w := range widths {
 		sum += w
@@ -111,9 +111,9 @@ func total(widths []int) int {
 	return sum
 }
 
-// shrink narrows the widest column that may be shortened, again and again, until all fit.
-func (t *table) shrink(widths []int, width int) {
-	for width != noLimit && total(widths) > width {
+// shrinkColumns narrows the widest column that may be shortened, again and again, until all fit.
+func (t *table) shrinkColumns(widths []int, width int) {
+	for width != noLimit && totalWidth(widths) > width {
 		widest := -1
 		for i, w := range widths {
 			if !slices.Contains(t.whole, t.head[i]) && (widest < 0 || w > widths[widest]) {
@@ -137,9 +137,9 @@ func writeRow(b *strings.Builder, cells [][]string, widths []int) {
 		for i, lines := range cells {
 			cell := ""
 			if line < len(lines) {
-				cell = shorten(lines[line], widths[i])
+				cell = shortenText(lines[line], widths[i])
 			}
-			text.WriteString(pad(cell, widths[i]+columnGap))
+			text.WriteString(padText(cell, widths[i]+columnGap))
 		}
 		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
@@ -162,13 +162,13 @@ func writeNote(b *strings.Builder, note string, width int) {
 	b.WriteString(line + "\n")
 }
 
-// pad adds blanks to a text up to a number of the terminal's columns.
-func pad(s string, width int) string {
+// padText adds blanks to a text up to a number of the terminal's columns.
+func padText(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s)))
 }
 
-// shorten cuts a text to a number of the terminal's columns.
-func shorten(s string, width int) string {
+// shortenText cuts a text to a number of the terminal's columns.
+func shortenText(s string, width int) string {
 	if ansi.StringWidthWc(s) <= width {
 		return s
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-func TestTable(t *testing.T) {
+func TestWriteTable(t *testing.T) {
 	tab := table{head: []string{"NAME", "SUBNETS", "N"}}
 	tab.addLines([]string{"lan"}, []string{"192.0.2.0/24", "2001:db8::/64"}, []string{"3"})
-	tab.add("a-rather-long-name", "", "0")
+	tab.addRow("a-rather-long-name", "", "0")
 	for width, want := range map[int]string{
 		noLimit: `
 NAME                SUBNETS        N
@@ -33,12 +33,12 @@ a-rat…  -       0
 `,
 	} {
 		var b strings.Builder
-		if err := tab.write(&b, width); err != nil {
+		if err := tab.writeTable(&b, width); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "table", want, b.String())
+		mustEqual(t, "table", want, b.String())
 	}
-	if tab.fits(34) || !tab.fits(36) {
+	if tab.fitsWidth(34) || !tab.fitsWidth(36) {
 		t.Error("fits is wrong about a width of 36")
 	}
 }
@@ -67,12 +67,12 @@ func TestWidthsAreTheSameOnEveryTerminal(t *testing.T) {
 // control a terminal.
 func TestTableIsPrintable(t *testing.T) {
 	tab := table{head: []string{"NAME"}}
-	tab.add("\x1b[2Jweb\a\u202e")
-	tab.add("two\nlines\tand\x00more")
+	tab.addRow("\x1b[2Jweb\a\u202e")
+	tab.addRow("two\nlines\tand\x00more")
 	tab.addLines([]string{"two\nlines", "another"})
 	var b strings.Builder
-	if err := tab.write(&b, noLimit); err != nil {
+	if err := tab.writeTable(&b, noLimit); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "table", "NAME\n\ufffd[2Jweb\ufffd\ufffd\ntwo\ufffdlines\ufffdand\ufffdmore\ntwo\ufffdlines\nanother\n", b.String())
+	mustEqual(t, "table", "NAME\n\ufffd[2Jweb\ufffd\ufffd\ntwo\ufffdlines\ufffdand\ufffdmore\ntwo\ufffdlines\nanother\n", b.String())
 }

@@ -22,7 +22,7 @@ func newTop(env *Env) *cobra.Command {
 		Example: "  berth top\n  berth top --interval 5s",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkInterval(interval); err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
 			return showTop(cmd.Context(), env, interval)
 		},

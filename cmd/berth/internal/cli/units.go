@@ -18,8 +18,8 @@ func packetText(n uint64) string {
 	return text.Number(n) + " pkts"
 }
 
-// age returns a duration in its largest unit, such as "3m".
-func age(d time.Duration) string {
+// ageText returns a duration in its largest unit, such as "3m".
+func ageText(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return "0s"

@@ -13,21 +13,21 @@ func TestByteText(t *testing.T) {
 		99_949: "99.9 kB", 99_950: "100 kB", 999_499: "999 kB", 999_500: "1.00 MB",
 		1_500_000_000: "1.50 GB", 2e12: "2.00 TB", 3e15: "3.00 PB", math.MaxUint64: "18.4 EB",
 	} {
-		same(t, "bytes", want, byteText(n))
+		mustEqual(t, "bytes", want, byteText(n))
 	}
 }
 
 func TestPacketText(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 pkts", 1: "1 pkt", 42: "42 pkts", 12345: "12.3k pkts"} {
-		same(t, "packets", want, packetText(n))
+		mustEqual(t, "packets", want, packetText(n))
 	}
 }
 
-func TestAge(t *testing.T) {
+func TestAgeText(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0s", 0: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m",
 		47 * time.Hour: "47h", 48 * time.Hour: "2d",
 	} {
-		same(t, "age", want, age(d))
+		mustEqual(t, "age", want, ageText(d))
 	}
 }

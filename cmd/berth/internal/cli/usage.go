@@ -21,12 +21,12 @@ func (e *usageError) Error() string { return e.command + ": " + e.err.Error() }
 
 func (e *usageError) Unwrap() error { return e.err }
 
-func usage(cmd *cobra.Command, err error) error {
+func asUsageError(cmd *cobra.Command, err error) error {
 	return &usageError{command: cmd.CommandPath(), err: err}
 }
 
-// group returns a command that only has subcommands.
-func group(name, short string, below ...*cobra.Command) *cobra.Command {
+// commandGroup returns a command that only has subcommands.
+func commandGroup(name, short string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.ArbitraryArgs,
 		SuggestionsMinimumDistance: 2,
@@ -35,9 +35,9 @@ func group(name, short string, below ...*cobra.Command) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				cmd.SetOut(cmd.ErrOrStderr())
-				return usage(cmd, errors.Join(errors.New("which command?"), cmd.Help()))
+				return asUsageError(cmd, errors.Join(errors.New("which command?"), cmd.Help()))
 			}
-			return usage(cmd, unknownCommand(cmd, args[0]))
+			return asUsageError(cmd, unknownCommand(cmd, args[0]))
 		},
 	}
 	cmd.AddCommand(below...)
@@ -61,21 +61,21 @@ func newHelp() *cobra.Command {
 				err = unknownCommand(about, rest[0])
 			}
 			if err != nil {
-				return usage(cmd, err)
+				return asUsageError(cmd, err)
 			}
 			return about.Help()
 		},
 	}
 }
 
-// arguments returns a check of the number of arguments; a most of 0 means any number.
-func arguments(least, most int, what string) cobra.PositionalArgs {
+// argumentCount returns a check of the number of arguments; a most of 0 means any number.
+func argumentCount(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least {
-			return usage(cmd, fmt.Errorf("%s is missing", what))
+			return asUsageError(cmd, fmt.Errorf("%s is missing", what))
 		}
 		if most > 0 && len(args) > most {
-			return usage(cmd, fmt.Errorf("%q is one argument too many", args[most]))
+			return asUsageError(cmd, fmt.Errorf("%q is one argument too many", args[most]))
 		}
 		return nil
 	}
@@ -84,7 +84,7 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 // networkNames is arguments that also checks names of networks: the first argument, or all
 // if any number is allowed.
 func networkNames(least, most int, what string) cobra.PositionalArgs {
-	number := arguments(least, most, what)
+	number := argumentCount(least, most, what)
 	return func(cmd *cobra.Command, args []string) error {
 		if err := number(cmd, args); err != nil {
 			return err
@@ -95,7 +95,7 @@ func networkNames(least, most int, what string) cobra.PositionalArgs {
 		}
 		for _, name := range names {
 			if err := specs.CheckNetworkName(name); err != nil {
-				return usage(cmd, specs.At("network", err))
+				return asUsageError(cmd, specs.At("network", err))
 			}
 		}
 		return nil
@@ -119,13 +119,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
 		err = unknownFlag(cmd, unknown.GetSpecifiedName())
 	}
-	return usage(cmd, err)
+	return asUsageError(cmd, err)
 }
 
 // noArguments refuses every argument.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage(cmd, fmt.Errorf("it takes no argument, got %q", args[0]))
+		return asUsageError(cmd, fmt.Errorf("it takes no argument, got %q", args[0]))
 	}
 	return nil
 }

@@ -67,29 +67,29 @@ func Engines() (names []string) {
 // Look reports for each installed engine, or for the named ones, its version, and whether
 // it uses berth.
 func (d *Doctor) Look(named []string) []check.Line {
-	lines := []check.Line{d.programs()}
-	told := d.Check.Engines()
+	lines := []check.Line{d.checkPrograms()}
+	configured := d.Check.Engines()
 	here := 0
 	for _, e := range engines {
 		if len(named) > 0 && !slices.Contains(named, e.name) {
 			continue
 		}
-		path := d.find(e.program)
+		path := d.findProgram(e.program)
 		if path == "" {
 			if len(named) > 0 {
-				lines = append(lines, line(e.name, "version", check.Fail, "install it, or look at PATH", "%s is not here", e.program))
+				lines = append(lines, newLine(e.name, "version", check.Fail, "install it, or look at PATH", "%s is not here", e.program))
 			}
 			continue
 		}
 		here++
-		lines = append(lines, d.version(e, path), d.told(e, told))
+		lines = append(lines, d.checkVersion(e, path), d.checkConfiguration(e, configured))
 	}
 	if here == 0 && len(named) == 0 {
-		lines = append(lines, line("host", "engines", check.Warn, "install podman, docker, containerd with nerdctl, or CRI-O", "none found"))
+		lines = append(lines, newLine("host", "engines", check.Warn, "install podman, docker, containerd with nerdctl, or CRI-O", "none found"))
 	}
 	for _, name := range beside {
 		asked := slices.Contains(named, name)
-		if l, ok := d.installed(name, name); ok && (asked || len(named) == 0) {
+		if l, ok := d.checkInstalled(name, name); ok && (asked || len(named) == 0) {
 			lines = append(lines, l)
 		} else if asked {
 			lines = append(lines, notInstalled(name))
@@ -99,15 +99,15 @@ func (d *Doctor) Look(named []string) []check.Line {
 }
 
 func notInstalled(name string) check.Line {
-	return line(name, "told", check.Warn, "`berth install --engine "+name+"`", "nothing is installed for it")
+	return newLine(name, "told", check.Warn, "`berth install --engine "+name+"`", "nothing is installed for it")
 }
 
-func line(subject, name string, result check.Result, remedy, format string, args ...any) check.Line {
+func newLine(subject, name string, result check.Result, remedy, format string, args ...any) check.Line {
 	return check.Line{Subject: subject, Check: name, Result: result, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
-// programs checks for berth's programs that engines run.
-func (d *Doctor) programs() check.Line {
+// checkPrograms checks for berth's programs that engines run.
+func (d *Doctor) checkPrograms() check.Line {
 	var there, missing []string
 	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri"} {
 		if info, err := os.Stat(filepath.Join(d.Bin, name)); err == nil && info.Mode()&0o111 != 0 {
@@ -118,14 +118,14 @@ func (d *Doctor) programs() check.Line {
 	}
 	switch {
 	case slices.Contains(missing, "berth-hook"):
-		return line("berth", "programs", check.Fail, "put them beside berth", "%s: no %s", d.Bin, strings.Join(missing, ", "))
+		return newLine("berth", "programs", check.Fail, "put them beside berth", "%s: no %s", d.Bin, strings.Join(missing, ", "))
 	case len(missing) > 0:
-		return line("berth", "programs", check.Warn, "put them beside berth, if an engine is to run them", "%s: no %s", d.Bin, strings.Join(missing, ", "))
+		return newLine("berth", "programs", check.Warn, "put them beside berth, if an engine is to run them", "%s: no %s", d.Bin, strings.Join(missing, ", "))
 	}
-	return line("berth", "programs", check.Pass, "", "%s: %s", d.Bin, strings.Join(there, ", "))
+	return newLine("berth", "programs", check.Pass, "", "%s: %s", d.Bin, strings.Join(there, ", "))
 }
 
-func (d *Doctor) find(program string) string {
+func (d *Doctor) findProgram(program string) string {
 	for _, dir := range d.Path {
 		path := filepath.Join(dir, program)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
@@ -135,7 +135,7 @@ func (d *Doctor) find(program string) string {
 	return ""
 }
 
-func (d *Doctor) version(e engine, path string) check.Line {
+func (d *Doctor) checkVersion(e engine, path string) check.Line {
 	ask := d.Version
 	if ask == nil {
 		ask = install.AskVersion
@@ -143,19 +143,19 @@ func (d *Doctor) version(e engine, path string) check.Line {
 	v, err := ask(path)
 	switch {
 	case err != nil:
-		return line(e.name, "version", check.Warn, "`"+path+" --version`", "%v", err)
+		return newLine(e.name, "version", check.Warn, "`"+path+" --version`", "%v", err)
 	case !v.AtLeast(e.least[0], e.least[1]) && e.lacks == "":
-		return line(e.name, "version", check.Warn, "", "%s: berth was not tested with any before %d.%d", v.Text, e.least[0], e.least[1])
+		return newLine(e.name, "version", check.Warn, "", "%s: berth was not tested with any before %d.%d", v.Text, e.least[0], e.least[1])
 	case !v.AtLeast(e.least[0], e.least[1]):
-		return line(e.name, "version", check.Warn, "install a newer one", "%s is older than %d.%d, which has %s", v.Text, e.least[0], e.least[1], e.lacks)
+		return newLine(e.name, "version", check.Warn, "install a newer one", "%s is older than %d.%d, which has %s", v.Text, e.least[0], e.least[1], e.lacks)
 	}
-	return line(e.name, "version", check.Pass, "", "%s, %s", v.Text, path)
+	return newLine(e.name, "version", check.Pass, "", "%s, %s", v.Text, path)
 }
 
-// told reports whether an engine's configuration names berth: by an installation, else by
+// checkConfiguration reports whether an engine's configuration names berth: by an installation, else by
 // the findings of berth check.
-func (d *Doctor) told(e engine, found []check.Line) check.Line {
-	if l, ok := d.installed(e.name, e.name); ok {
+func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
+	if l, ok := d.checkInstalled(e.name, e.name); ok {
 		return l
 	}
 	for _, l := range found {
@@ -165,30 +165,30 @@ func (d *Doctor) told(e engine, found []check.Line) check.Line {
 		}
 	}
 	if e.free != "" {
-		return line(e.name, "told", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
+		return newLine(e.name, "told", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
 	}
 	return notInstalled(e.name)
 }
 
-// installed compares an installation with the present files; it returns false if there is
+// checkInstalled compares an installation with the present files; it returns false if there is
 // none.
-func (d *Doctor) installed(name, subject string) (check.Line, bool) {
+func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
 	p, err := install.Again(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
 	if errors.Is(err, install.ErrNotInstalled) {
 		return check.Line{}, false
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return line(subject, "told", check.Warn, "run it as root", "not looked at: %v", err), true
+		return newLine(subject, "told", check.Warn, "run it as root", "not looked at: %v", err), true
 	}
 	if err != nil {
-		return line(subject, "told", check.Fail, "mend that, then `berth install --engine "+name+"`", "%v", err), true
+		return newLine(subject, "told", check.Fail, "mend that, then `berth install --engine "+name+"`", "%v", err), true
 	}
 	var paths []string
 	for _, f := range p.Changed() {
 		paths = append(paths, f.Path)
 	}
 	if len(paths) > 0 {
-		return line(subject, "told", check.Warn, "`"+p.Command()+"`", "no longer as installed: %s", strings.Join(paths, ", ")), true
+		return newLine(subject, "told", check.Warn, "`"+p.Command()+"`", "no longer as installed: %s", strings.Join(paths, ", ")), true
 	}
-	return line(subject, "told", check.Pass, "", "as installed: %s", p.Command()), true
+	return newLine(subject, "told", check.Pass, "", "as installed: %s", p.Command()), true
 }

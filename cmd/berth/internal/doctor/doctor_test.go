@@ -28,12 +28,12 @@ func newDoctor(t *testing.T, programs ...string) *Doctor {
 	}
 	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
 	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "runc") {
-		d.write(t, "usr/bin/"+name, "")
+		d.writeFile(t, "usr/bin/"+name, "")
 	}
 	return d
 }
 
-func (d *Doctor) write(t *testing.T, name, text string) {
+func (d *Doctor) writeFile(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join(d.Root, name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
@@ -41,8 +41,8 @@ func (d *Doctor) write(t *testing.T, name, text string) {
 	}
 }
 
-// results returns the results of a subject, a word each.
-func results(lines []check.Line, subject string) map[string]check.Result {
+// resultsOf returns the results of a subject, a word each.
+func resultsOf(lines []check.Line, subject string) map[string]check.Result {
 	all := make(map[string]check.Result)
 	for _, l := range lines {
 		if l.Subject == subject {
@@ -52,12 +52,12 @@ func results(lines []check.Line, subject string) map[string]check.Result {
 	return all
 }
 
-func TestLook(t *testing.T) {
+func TestLookReportsEngines(t *testing.T) {
 	d := newDoctor(t, "dockerd")
-	want := func(what string, told check.Result, remedy string) {
+	want := func(what string, configured check.Result, remedy string) {
 		t.Helper()
 		lines := d.Look(nil)
-		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "told": told}, results(lines, "docker")); diff != "" {
+		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "told": configured}, resultsOf(lines, "docker")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 		if last := lines[len(lines)-1]; last.Remedy != remedy {
@@ -65,7 +65,7 @@ func TestLook(t *testing.T) {
 		}
 	}
 	want("told nothing", check.Warn, "`berth install --engine docker`")
-	d.write(t, "etc/docker/daemon.json", `{"runtimes": {"b": {"path": "/opt/berth-runtime"}}}`)
+	d.writeFile(t, "etc/docker/daemon.json", `{"runtimes": {"b": {"path": "/opt/berth-runtime"}}}`)
 	want("told by hand", check.Pass, "")
 	p, err := install.Install(install.Options{Engine: install.Docker, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version, Flags: install.Flags{Default: true}})
 	if err != nil {
@@ -75,32 +75,32 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("installed", check.Pass, "")
-	d.write(t, "etc/docker/daemon.json", "{}")
+	d.writeFile(t, "etc/docker/daemon.json", "{}")
 	want("installed, and changed", check.Warn, "`berth install --engine docker --default`")
-	d.write(t, "etc/docker/daemon.json", "{")
+	d.writeFile(t, "etc/docker/daemon.json", "{")
 	want("installed, and broken", check.Fail, "mend that, then `berth install --engine docker`")
 }
 
-func TestLookForNamed(t *testing.T) {
+func TestLookReportsNamedEngines(t *testing.T) {
 	d := newDoctor(t, "dockerd", "podman")
 	lines := d.Look([]string{"podman", "crio"})
-	if len(results(lines, "docker")) > 0 || results(lines, "podman")["version"] != check.Pass {
+	if len(resultsOf(lines, "docker")) > 0 || resultsOf(lines, "podman")["version"] != check.Pass {
 		t.Errorf("lines %v", lines)
 	}
-	if got := results(lines, "crio")["version"]; got != check.Fail {
+	if got := resultsOf(lines, "crio")["version"]; got != check.Fail {
 		t.Errorf("an engine that is not here is %q", got)
 	}
 }
 
-func TestLookAtNothing(t *testing.T) {
+func TestLookWithoutEngines(t *testing.T) {
 	d := newDoctor(t)
-	if got := results(d.Look(nil), "host")["engines"]; got != check.Warn {
+	if got := resultsOf(d.Look(nil), "host")["engines"]; got != check.Warn {
 		t.Errorf("no engine is %q", got)
 	}
 	if err := os.Remove(filepath.Join(d.Bin, "berth-hook")); err != nil {
 		t.Fatal(err)
 	}
-	if got := results(d.Look(nil), "berth")["programs"]; got != check.Fail {
+	if got := resultsOf(d.Look(nil), "berth")["programs"]; got != check.Fail {
 		t.Errorf("no hook is %q", got)
 	}
 }
@@ -108,14 +108,14 @@ func TestLookAtNothing(t *testing.T) {
 func TestAnOldEngine(t *testing.T) {
 	d := newDoctor(t, "dockerd")
 	d.Version = func(string) (install.Version, error) { return install.ParseVersion("Docker version 20.10.24") }
-	if got := results(d.Look(nil), "docker")["version"]; got != check.Warn {
+	if got := resultsOf(d.Look(nil), "docker")["version"]; got != check.Warn {
 		t.Errorf("an old docker is %q", got)
 	}
 }
 
-// key returns the annotation of a trial, from an engine's command line, or "" for a plain
+// trialKey returns the annotation of a trial, from an engine's command line, or "" for a plain
 // container.
-func key(args []string) string {
+func trialKey(args []string) string {
 	i := slices.Index(args, "--annotation")
 	if i < 0 {
 		return ""
@@ -123,7 +123,7 @@ func key(args []string) string {
 	return strings.TrimSuffix(args[i+1], "=1")
 }
 
-func TestTry(t *testing.T) {
+func TestTryEngines(t *testing.T) {
 	refused := errors.New("exit status 126")
 	const warning = "WARN cgroups are not as they should be\n"
 	for name, c := range map[string]struct {
@@ -132,18 +132,18 @@ func TestTry(t *testing.T) {
 		says string
 	}{
 		"it arrives and is shown": {func(_ *Doctor, args []string) (output, error) {
-			return output{stderr: warning + "Error: berth-hook: annotation \"" + key(args) + "\": want berth/networks, or …"}, refused
+			return output{stderr: warning + "Error: berth-hook: annotation \"" + trialKey(args) + "\": want berth/networks, or …"}, refused
 		}, check.Pass, "is shown"},
 		"it arrives, and only the log tells": {func(d *Doctor, args []string) (output, error) {
 			path := filepath.Join(d.Dirs.State, "state/hook.log")
-			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("error="+key(args)), 0o600))
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("error="+trialKey(args)), 0o600))
 			return output{stderr: "Error: crun: error executing hook"}, errors.Join(refused, err)
 		}, check.Pass, "hook.log"},
 		"it is ignored": {func(*Doctor, []string) (output, error) {
 			return output{"berth-hook v1\n", warning}, nil
 		}, check.Fail, "ignored"},
 		"its own command is shown": {func(_ *Doctor, args []string) (output, error) {
-			return output{stderr: "unknown flag in " + key(args)}, refused
+			return output{stderr: "unknown flag in " + trialKey(args)}, refused
 		}, check.Fail, "not because of berth-hook"},
 		"another error": {func(*Doctor, []string) (output, error) {
 			return output{"nothing of note", strings.Repeat(warning, 20) + "no space left\non device"}, refused
@@ -153,7 +153,7 @@ func TestTry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoctor(t, "podman")
 			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
-				if args[0] != "run" || key(args) == "" {
+				if args[0] != "run" || trialKey(args) == "" {
 					return output{stderr: warning}, nil
 				}
 				return c.run(d, args)
@@ -166,8 +166,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestTryOfAnEngineThatStartsNothing: an installation of berth does not repair an engine that starts nothing.
-func TestTryOfAnEngineThatStartsNothing(t *testing.T) {
+// TestTryOfABrokenEngine: an installation of berth does not repair an engine that starts nothing.
+func TestTryOfABrokenEngine(t *testing.T) {
 	for _, program := range []string{"podman", "dockerd", "containerd", "nerdctl"} {
 		d := newDoctor(t, program)
 		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
@@ -211,8 +211,8 @@ func TestTryCommands(t *testing.T) {
 			if args[0] == "import" && len(stdin) == 0 {
 				t.Error("an import of nothing")
 			}
-			got = append(got, strings.ReplaceAll(filepath.Base(program)+" "+strings.Join(unnamed(args), " "), d.Bin, "BIN"))
-			if args[0] == "run" && (key(args) != "" || slices.Contains(args, "--runc-binary")) {
+			got = append(got, strings.ReplaceAll(filepath.Base(program)+" "+strings.Join(withoutNames(args), " "), d.Bin, "BIN"))
+			if args[0] == "run" && (trialKey(args) != "" || slices.Contains(args, "--runc-binary")) {
 				return output{}, errors.New("exit status 1")
 			}
 			return output{}, nil
@@ -224,8 +224,8 @@ func TestTryCommands(t *testing.T) {
 	}
 }
 
-// unnamed returns arguments without the parts that differ in each run.
-func unnamed(args []string) []string {
+// withoutNames returns arguments without the parts that differ in each run.
+func withoutNames(args []string) []string {
 	all := slices.Clone(args)
 	for i, arg := range args {
 		switch {
@@ -242,7 +242,7 @@ func unnamed(args []string) []string {
 	return all
 }
 
-func TestADaemonThatIsNotThere(t *testing.T) {
+func TestTryWithoutDaemon(t *testing.T) {
 	d := newDoctor(t, "dockerd", "crio")
 	d.Run = func(context.Context, []byte, string, ...string) (output, error) {
 		return output{}, errors.New("no socket")
@@ -264,11 +264,11 @@ func TestEnginesThatNeedNothing(t *testing.T) {
 	}
 }
 
-func TestLookAtNRIAndCDI(t *testing.T) {
+func TestLookReportsNRIAndCDI(t *testing.T) {
 	d := newDoctor(t, "containerd")
 	for _, name := range []string{"nri", "cdi"} {
 		lines := d.Look([]string{name})
-		if got := results(lines, name)["told"]; got != check.Warn || len(results(lines, "containerd")) > 0 {
+		if got := resultsOf(lines, name)["told"]; got != check.Warn || len(resultsOf(lines, "containerd")) > 0 {
 			t.Errorf("%s: %+v, want a warning that it is not installed, and no other engine", name, lines)
 		}
 		if !slices.Contains(Engines(), name) {

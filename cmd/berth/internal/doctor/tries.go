@@ -15,32 +15,32 @@ import (
 // errNoDaemon is returned if an engine's daemon does not answer.
 var errNoDaemon = errors.New("its daemon does not answer")
 
-// program returns the command line of an engine.
-func (t *trial) program(name string) string {
-	if path := t.find(name); path != "" {
+// engineProgram returns the command line of an engine.
+func (t *trial) engineProgram(name string) string {
+	if path := t.findProgram(name); path != "" {
 		return path
 	}
 	return name
 }
 
-func (t *trial) wrapper() string { return filepath.Join(t.Bin, "berth-runtime") }
+func (t *trial) runtimePath() string { return filepath.Join(t.Bin, "berth-runtime") }
 
-// flags returns the flags of a run: none for a plain container, else the annotation and the
+// runFlags returns the flags of a run: none for a plain container, else the annotation and the
 // engine's flags for berth's hook.
-func (t *trial) flags(annotated bool, more ...string) []string {
+func (t *trial) runFlags(annotated bool, more ...string) []string {
 	if !annotated {
 		return nil
 	}
 	return append(more, "--annotation", t.key+"=1")
 }
 
-// inside returns the command of a container.
-func inside() []string { return []string{"/" + trialProgram, "--version"} }
+// containerCommand returns the command of a container.
+func containerCommand() []string { return []string{"/" + trialProgram, "--version"} }
 
-func tryPodman(_ context.Context, t *trial) (start, func(), error) {
-	podman := t.program("podman")
+func tryPodman(_ context.Context, t *trial) (startFunc, func(), error) {
+	podman := t.engineProgram("podman")
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated), []string{"--rootfs", t.rootfs}, inside())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated), []string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, podman, args...)
 		if err != nil { // it may have left the container, as it never ran
 			_, _ = t.Run(ctx, nil, podman, "rm", "--force", "--ignore", t.id)
@@ -49,12 +49,12 @@ func tryPodman(_ context.Context, t *trial) (start, func(), error) {
 	}, nil, nil
 }
 
-func tryDocker(ctx context.Context, t *trial) (start, func(), error) {
-	docker := t.program("docker")
+func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
+	docker := t.engineProgram("docker")
 	if _, err := t.Run(ctx, nil, docker, "version"); err != nil {
 		return nil, nil, errNoDaemon
 	}
-	archive, err := t.archive()
+	archive, err := t.rootfsArchive()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -63,7 +63,7 @@ func tryDocker(ctx context.Context, t *trial) (start, func(), error) {
 	}
 	clean := func() { _, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id) }
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated, "--runtime", "berth"), []string{t.id}, inside())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated, "--runtime", "berth"), []string{t.id}, containerCommand())
 		out, err := t.Run(ctx, nil, docker, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, docker, "rm", "--force", t.id)
@@ -72,8 +72,8 @@ func tryDocker(ctx context.Context, t *trial) (start, func(), error) {
 	}, clean, nil
 }
 
-func tryContainerd(ctx context.Context, t *trial) (start, func(), error) {
-	ctr := t.program("ctr")
+func tryContainerd(ctx context.Context, t *trial) (startFunc, func(), error) {
+	ctr := t.engineProgram("ctr")
 	if _, err := t.Run(ctx, nil, ctr, "version"); err != nil {
 		return nil, nil, errNoDaemon
 	}
@@ -84,7 +84,7 @@ func tryContainerd(ctx context.Context, t *trial) (start, func(), error) {
 		}
 		args := []string{"run", "--rm", "--null-io"}
 		if annotated {
-			args = append(args, "--runc-binary", t.wrapper())
+			args = append(args, "--runc-binary", t.runtimePath())
 		}
 		out, err := t.Run(ctx, nil, ctr, append(args, "--config", path, t.id)...)
 		if err != nil {
@@ -99,7 +99,7 @@ func tryContainerd(ctx context.Context, t *trial) (start, func(), error) {
 func (t *trial) writeConfig(path string, annotated bool) error {
 	spec := &specs.Spec{
 		Version: "1.0.2",
-		Process: &specs.Process{Args: inside(), Cwd: "/"},
+		Process: &specs.Process{Args: containerCommand(), Cwd: "/"},
 		Root:    &specs.Root{Path: t.rootfs, Readonly: true},
 		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 		Linux: &specs.Linux{CgroupsPath: "/" + t.id, Namespaces: []specs.LinuxNamespace{
@@ -116,13 +116,13 @@ func (t *trial) writeConfig(path string, annotated bool) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-func tryNerdctl(ctx context.Context, t *trial) (start, func(), error) {
-	nerdctl := t.program("nerdctl")
+func tryNerdctl(ctx context.Context, t *trial) (startFunc, func(), error) {
+	nerdctl := t.engineProgram("nerdctl")
 	if _, err := t.Run(ctx, nil, nerdctl, "info"); err != nil {
 		return nil, nil, errNoDaemon
 	}
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.flags(annotated, "--runtime", t.wrapper()), []string{"--rootfs", t.rootfs}, inside())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated, "--runtime", t.runtimePath()), []string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, nerdctl, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, nerdctl, "rm", "--force", t.id)

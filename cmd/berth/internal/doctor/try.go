@@ -38,13 +38,13 @@ type trial struct {
 	rootfs string
 }
 
-// start starts a trial's container, plain or with the annotation and berth, and returns the
+// startFunc starts a trial's container, plain or with the annotation and berth, and returns the
 // engine's output. A normal end of the container is no error.
-type start func(ctx context.Context, annotated bool) (output, error)
+type startFunc func(ctx context.Context, annotated bool) (output, error)
 
 // tryMaker prepares a trial with an engine. clean undoes the preparation; it is nil if
 // there is nothing to undo.
-type tryMaker func(ctx context.Context, t *trial) (run start, clean func(), err error)
+type tryMaker func(ctx context.Context, t *trial) (run startFunc, clean func(), err error)
 
 // trialProgram is the container's program: it ends at once.
 const trialProgram = "berth-hook"
@@ -53,14 +53,14 @@ const trialProgram = "berth-hook"
 // reports whether its annotation arrived.
 func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 	for _, e := range engines {
-		if d.find(e.program) == "" || len(named) > 0 && !slices.Contains(named, e.name) {
+		if d.findProgram(e.program) == "" || len(named) > 0 && !slices.Contains(named, e.name) {
 			continue
 		}
 		if e.try == nil {
 			lines = append(lines, notTried(e.name))
 			continue
 		}
-		lines = append(lines, d.tryOne(ctx, e))
+		lines = append(lines, d.tryEngine(ctx, e))
 	}
 	if slices.Contains(named, install.NRI) {
 		lines = append(lines, notTried(install.NRI))
@@ -69,10 +69,10 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 }
 
 func notTried(name string) check.Line {
-	return line(name, "annotations", check.Warn, "start a pod with an annotation of berth's, then `berth ps`", "not tried: its containers are Kubernetes' to start")
+	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth's, then `berth ps`", "not tried: its containers are Kubernetes' to start")
 }
 
-func (d *Doctor) tryOne(ctx context.Context, e engine) check.Line {
+func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
 	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
 	defer cancel()
 	token := strings.ToLower(rand.Text()[:10])
@@ -83,42 +83,42 @@ func (d *Doctor) tryOne(ctx context.Context, e engine) check.Line {
 		t.Doctor = &copied
 	}
 	if err := t.makeRootfs(); err != nil {
-		return line(e.name, "annotations", check.Fail, "make room for a small file there", "not tried: %v", err)
+		return newLine(e.name, "annotations", check.Fail, "make room for a small file there", "not tried: %v", err)
 	}
-	return errorLine(t.both(ctx, e), os.RemoveAll(t.rootfs))
+	return errorLine(t.tryBoth(ctx, e), os.RemoveAll(t.rootfs))
 }
 
-// both starts a plain container first: if an engine can start none, berth is not the cause.
-func (t *trial) both(ctx context.Context, e engine) check.Line {
+// tryBoth starts a plain container first: if an engine can start none, berth is not the cause.
+func (t *trial) tryBoth(ctx context.Context, e engine) check.Line {
 	const name = "annotations"
 	run, clean, err := e.try(ctx, t)
 	switch {
 	case errors.Is(err, errNoDaemon):
-		return line(e.name, name, check.Warn, "start it", "not tried: %v", err)
+		return newLine(e.name, name, check.Warn, "start it", "not tried: %v", err)
 	case err != nil:
-		return line(e.name, name, check.Fail, "mend the engine first", "not tried: %v", err)
+		return newLine(e.name, name, check.Fail, "mend the engine first", "not tried: %v", err)
 	}
 	if clean != nil {
 		defer clean()
 	}
 	if out, err := run(ctx, false); err != nil {
-		return line(e.name, name, check.Fail, "mend the engine first: what is installed for berth is not the cause",
+		return newLine(e.name, name, check.Fail, "mend the engine first: what is installed for berth is not the cause",
 			"it starts no container, not even one without berth: %s", lastLines(out, err))
 	}
 	out, err := run(ctx, true)
-	return t.judge(e, out, err)
+	return t.judgeTrial(e, out, err)
 }
 
 // errorLine returns a line, or a line on an error that came after it.
 func errorLine(l check.Line, err error) check.Line {
 	if err != nil && l.Result == check.Pass {
-		return line(l.Subject, l.Check, check.Warn, "remove it by hand", "%s, but %v", l.Message, err)
+		return newLine(l.Subject, l.Check, check.Warn, "remove it by hand", "%s, but %v", l.Message, err)
 	}
 	return l
 }
 
-// judge derives from an engine's output whether the annotation arrived.
-func (t *trial) judge(e engine, out output, err error) check.Line {
+// judgeTrial derives from an engine's output whether the annotation arrived.
+func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 	const name = "annotations"
 	log := filepath.Join(t.Dirs.State, "state", "hook.log")
 	text, _ := os.ReadFile(log) // if there is none, the hook did not run
@@ -127,13 +127,13 @@ func (t *trial) judge(e engine, out output, err error) check.Line {
 	remedy := "`berth install --engine " + e.name + "`"
 	switch {
 	case shown && ran:
-		return line(e.name, name, check.Pass, "", "they arrive, and what berth-hook says is shown")
+		return newLine(e.name, name, check.Pass, "", "they arrive, and what berth-hook says is shown")
 	case ran:
-		return line(e.name, name, check.Pass, "", "they arrive; what berth-hook says is only in %s", log)
+		return newLine(e.name, name, check.Pass, "", "they arrive; what berth-hook says is only in %s", log)
 	case err == nil:
-		return line(e.name, name, check.Fail, remedy, "a container started without berth-hook: its annotation was ignored")
+		return newLine(e.name, name, check.Fail, remedy, "a container started without berth-hook: its annotation was ignored")
 	}
-	return line(e.name, name, check.Fail, remedy,
+	return newLine(e.name, name, check.Fail, remedy,
 		"a plain container starts, one with an annotation of berth's does not, and not because of berth-hook: %s", lastLines(out, err))
 }
 
@@ -167,8 +167,8 @@ func (t *trial) makeRootfs() (err error) {
 	return errors.Join(os.Chmod(t.rootfs, 0o755), os.WriteFile(filepath.Join(t.rootfs, trialProgram), program, 0o755))
 }
 
-// archive returns the root file system in docker's import format.
-func (t *trial) archive() ([]byte, error) {
+// rootfsArchive returns the root file system in docker's import format.
+func (t *trial) rootfsArchive() ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	err := w.AddFS(os.DirFS(t.rootfs))

@@ -55,8 +55,8 @@ func Between(before, now *Sample) []Reading {
 	for i := range now.Endpoints {
 		e := &now.Endpoints[i]
 		old := known[KeyOf(e)]
-		readings[i] = Reading{Endpoint: *e, Past: past(old, e, before)}
-		from, ok := start(old, e, before)
+		readings[i] = Reading{Endpoint: *e, Past: isRestarted(old, e, before)}
+		from, ok := startCounts(old, e, before)
 		if ok && over > 0 {
 			readings[i].Over = over
 			readings[i].Rates = Of(from, e.Counters, over)
@@ -80,9 +80,9 @@ func Counting(readings []Reading, parents []specs.ParentStatus) []Reading {
 	return readings
 }
 
-// start returns an endpoint's counts at the earlier sample, and whether they are known. old
+// startCounts returns an endpoint's counts at the earlier sample, and whether they are known. old
 // is nil if that sample did not have the endpoint.
-func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
+func startCounts(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
 	switch {
 	case !e.Counted || before == nil:
 		return specs.Counters{}, false
@@ -94,8 +94,8 @@ func start(old, e *specs.Endpoint, before *Sample) (specs.Counters, bool) {
 	return old.Counters, true
 }
 
-// past reports whether an endpoint had ended by the earlier sample.
-func past(old, e *specs.Endpoint, before *Sample) bool {
+// isRestarted reports whether an endpoint had ended by the earlier sample.
+func isRestarted(old, e *specs.Endpoint, before *Sample) bool {
 	switch {
 	case e.Phase != specs.PhaseEnded:
 		return false

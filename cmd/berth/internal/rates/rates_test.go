@@ -9,29 +9,29 @@ import (
 
 var clock = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-func counters(packets, bytes uint64) specs.Counters {
+func countersOf(packets, bytes uint64) specs.Counters {
 	return specs.Counters{
 		Receive:  specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: packets, Bytes: bytes}}},
 		Transmit: specs.Traffic{Local: specs.Casts{Broadcast: specs.Count{Packets: packets, Bytes: 2 * bytes}}},
 	}
 }
 
-func endpoint(id string, c specs.Counters) specs.Endpoint {
+func endpointOf(id string, c specs.Counters) specs.Endpoint {
 	return specs.Endpoint{
 		ContainerID: id, Interface: "net1", Phase: specs.PhaseAttached, Created: clock.Add(-time.Hour),
 		Counted: true, Counters: c,
 	}
 }
 
-func TestBetween(t *testing.T) {
-	old := endpoint("web", counters(10, 1000))
-	young := endpoint("web", counters(6, 600))
+func TestRatesBetweenSamples(t *testing.T) {
+	old := endpointOf("web", countersOf(10, 1000))
+	young := endpointOf("web", countersOf(6, 600))
 	young.Created = clock.Add(time.Second)
-	uncounted := endpoint("web", specs.Counters{})
+	uncounted := endpointOf("web", specs.Counters{})
 	uncounted.Counted = false
-	ended := endpoint("web", counters(30, 3000))
+	ended := endpointOf("web", countersOf(30, 3000))
 	ended.Phase, ended.Ended = specs.PhaseEnded, clock.Add(time.Second)
-	half := endpoint("web", counters(20, 10)) // more packets, fewer bytes
+	half := endpointOf("web", countersOf(20, 10)) // more packets, fewer bytes
 	for name, c := range map[string]struct {
 		before         *Sample
 		now            specs.Endpoint
@@ -40,19 +40,19 @@ func TestBetween(t *testing.T) {
 		packets, bytes float64
 	}{
 		"the first sample":       {nil, old, 0, 0, 0, 0},
-		"two samples":            {sample(old), endpoint("web", counters(30, 5000)), 2 * time.Second, 2 * time.Second, 10, 2000},
-		"nothing new":            {sample(old), old, time.Second, time.Second, 0, 0},
-		"no time went by":        {sample(old), endpoint("web", counters(30, 5000)), 0, 0, 0, 0},
-		"the clock went back":    {sample(old), endpoint("web", counters(30, 5000)), -time.Second, 0, 0, 0},
-		"counters start again":   {sample(old), endpoint("web", counters(4, 400)), 2 * time.Second, 2 * time.Second, 2, 200},
-		"only bytes fell":        {sample(old), half, 2 * time.Second, 2 * time.Second, 10, 5},
-		"made in between":        {sample(), young, 2 * time.Second, 2 * time.Second, 3, 300},
-		"started again":          {sample(old), young, 2 * time.Second, 2 * time.Second, 3, 300},
-		"old, but not seen then": {sample(), old, time.Second, 0, 0, 0},
-		"not counted":            {sample(uncounted), uncounted, time.Second, 0, 0, 0},
-		"counted from now on":    {sample(uncounted), endpoint("web", counters(4, 400)), time.Second, time.Second, 4, 400},
-		"ended in between":       {sample(old), ended, 2 * time.Second, 2 * time.Second, 10, 1000},
-		"ended before":           {sample(ended), ended, 2 * time.Second, 2 * time.Second, 0, 0},
+		"two samples":            {sampleOf(old), endpointOf("web", countersOf(30, 5000)), 2 * time.Second, 2 * time.Second, 10, 2000},
+		"nothing new":            {sampleOf(old), old, time.Second, time.Second, 0, 0},
+		"no time went by":        {sampleOf(old), endpointOf("web", countersOf(30, 5000)), 0, 0, 0, 0},
+		"the clock went back":    {sampleOf(old), endpointOf("web", countersOf(30, 5000)), -time.Second, 0, 0, 0},
+		"counters start again":   {sampleOf(old), endpointOf("web", countersOf(4, 400)), 2 * time.Second, 2 * time.Second, 2, 200},
+		"only bytes fell":        {sampleOf(old), half, 2 * time.Second, 2 * time.Second, 10, 5},
+		"made in between":        {sampleOf(), young, 2 * time.Second, 2 * time.Second, 3, 300},
+		"started again":          {sampleOf(old), young, 2 * time.Second, 2 * time.Second, 3, 300},
+		"old, but not seen then": {sampleOf(), old, time.Second, 0, 0, 0},
+		"not counted":            {sampleOf(uncounted), uncounted, time.Second, 0, 0, 0},
+		"counted from now on":    {sampleOf(uncounted), endpointOf("web", countersOf(4, 400)), time.Second, time.Second, 4, 400},
+		"ended in between":       {sampleOf(old), ended, 2 * time.Second, 2 * time.Second, 10, 1000},
+		"ended before":           {sampleOf(ended), ended, 2 * time.Second, 2 * time.Second, 0, 0},
 	} {
 		got := Between(c.before, &Sample{At: clock.Add(c.after), Endpoints: []specs.Endpoint{c.now}})
 		want := specs.Rates{
@@ -65,10 +65,10 @@ func TestBetween(t *testing.T) {
 	}
 }
 
-func sample(endpoints ...specs.Endpoint) *Sample { return &Sample{At: clock, Endpoints: endpoints} }
+func sampleOf(endpoints ...specs.Endpoint) *Sample { return &Sample{At: clock, Endpoints: endpoints} }
 
-func TestPast(t *testing.T) {
-	live, ended := endpoint("web", counters(1, 1)), endpoint("web", counters(1, 1))
+func TestRestartedEndpoint(t *testing.T) {
+	live, ended := endpointOf("web", countersOf(1, 1)), endpointOf("web", countersOf(1, 1))
 	ended.Phase = specs.PhaseEnded
 	short := ended
 	short.Created = clock.Add(time.Millisecond)
@@ -77,13 +77,13 @@ func TestPast(t *testing.T) {
 		now    specs.Endpoint
 		want   bool
 	}{
-		"live":                  {sample(live), live, false},
+		"live":                  {sampleOf(live), live, false},
 		"live, first sample":    {nil, live, false},
-		"ended since":           {sample(live), ended, false},
-		"ended before":          {sample(ended), ended, true},
+		"ended since":           {sampleOf(live), ended, false},
+		"ended before":          {sampleOf(ended), ended, true},
 		"ended, first sample":   {nil, ended, true},
-		"ended, never seen":     {sample(), ended, true},
-		"began and ended since": {sample(), short, false},
+		"ended, never seen":     {sampleOf(), ended, true},
+		"began and ended since": {sampleOf(), short, false},
 	} {
 		got := Between(c.before, &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{c.now}})
 		if got[0].Past != c.want {
@@ -117,9 +117,9 @@ func TestEveryCounter(t *testing.T) {
 
 // TestKeys requires that an endpoint is followed by its attachment, in any order.
 func TestKeys(t *testing.T) {
-	a, b := endpoint("a", counters(1, 100)), endpoint("b", counters(2, 200))
-	a2, b2 := endpoint("a", counters(2, 200)), endpoint("b", counters(5, 500))
-	got := Between(sample(a, b), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{b2, a2}})
+	a, b := endpointOf("a", countersOf(1, 100)), endpointOf("b", countersOf(2, 200))
+	a2, b2 := endpointOf("a", countersOf(2, 200)), endpointOf("b", countersOf(5, 500))
+	got := Between(sampleOf(a, b), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{b2, a2}})
 	if got[0].Rates.Receive.Total().Packets != 3 || got[1].Rates.Receive.Total().Packets != 1 {
 		t.Errorf("rates of other endpoints: %+v", got)
 	}
@@ -133,15 +133,15 @@ func TestKeys(t *testing.T) {
 // TestCounting: if a parent is not counted, its rates are unknown; other parents' rates,
 // and those of ended endpoints, stay.
 func TestCounting(t *testing.T) {
-	ended := endpoint("off", counters(30, 3000))
+	ended := endpointOf("off", countersOf(30, 3000))
 	ended.Phase, ended.Ended = specs.PhaseEnded, clock.Add(time.Second)
 	parents := []specs.ParentStatus{{Name: "on", State: specs.ParentCounting}, {Name: "off", State: specs.ParentDetached}}
 	for _, now := range []specs.Endpoint{
-		endpoint("on", counters(30, 3000)), endpoint("off", counters(30, 3000)), endpoint("other", counters(30, 3000)), ended,
+		endpointOf("on", countersOf(30, 3000)), endpointOf("off", countersOf(30, 3000)), endpointOf("other", countersOf(30, 3000)), ended,
 	} {
 		now.Parent = now.ContainerID
-		old := endpoint(now.ContainerID, counters(10, 1000))
-		got := Counting(Between(sample(old), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{now}}), parents)[0]
+		old := endpointOf(now.ContainerID, countersOf(10, 1000))
+		got := Counting(Between(sampleOf(old), &Sample{At: clock.Add(time.Second), Endpoints: []specs.Endpoint{now}}), parents)[0]
 		known := now.Parent != "off" || now.Phase == specs.PhaseEnded
 		if (got.Over > 0) != known || (got.Rates != specs.Rates{}) != known {
 			t.Errorf("on %q, %s: rates %+v over %s, want some: %v", now.Parent, now.Phase, got.Rates, got.Over, known)

@@ -27,18 +27,18 @@ const byReceive = 4
 // columns are all columns of endpoints. The first takes the rest of the terminal's width,
 // up to nameMost; then the others grow.
 var columns = []column{
-	{title: "CONTAINER", width: 12, cell: nameCell, order: byText(name)},
-	{title: "NETWORK@IF", width: 11, rank: 3, cell: textCell(place), order: byText(place)},
-	{title: "ADDRESS", width: 15, rank: 6, cell: textCell(address), order: byAddress},
-	{title: "PARENT", width: 8, rank: 7, cell: textCell(parent), order: byText(parent)},
+	{title: "CONTAINER", width: 12, cell: nameCell, order: byText(nameOf)},
+	{title: "NETWORK@IF", width: 11, rank: 3, cell: textCell(placeOf), order: byText(placeOf)},
+	{title: "ADDRESS", width: 15, rank: 6, cell: textCell(addressOf), order: byAddress},
+	{title: "PARENT", width: 8, rank: 7, cell: textCell(parentOf), order: byText(parentOf)},
 	{title: "RX/s", width: 8, right: true, most: true, cell: bytesCell(rxBytes), order: byNumber(rxBytes)},
 	{title: "TX/s", width: 8, right: true, most: true, cell: bytesCell(txBytes), order: byNumber(txBytes)},
 	{title: "RX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(rxPackets), order: byNumber(rxPackets)},
 	{title: "TX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(txPackets), order: byNumber(txPackets)},
-	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(received), order: byNumber(received)},
-	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmitted), order: byNumber(transmitted)},
+	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(receivedBytes), order: byNumber(receivedBytes)},
+	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmittedBytes), order: byNumber(transmittedBytes)},
 	{title: "HISTORY", width: 12, rank: 4, draw: historyCell},
-	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violations)},
+	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violationCount)},
 }
 
 // nameMost is the width of a container's name from which on other columns grow.
@@ -51,8 +51,8 @@ var grown = []struct {
 	most  int
 }{{"HISTORY", 30}, {"ADDRESS", 39}, {"NETWORK@IF", 24}, {"PARENT", 15}, {"HISTORY", trailLength}}
 
-// visible returns the columns that fit in width, and their widths.
-func visible(width int) (shown, widths []int) {
+// visibleColumns returns the columns that fit in width, and their widths.
+func visibleColumns(width int) (shown, widths []int) {
 	shown, first := inRoom(width)
 	for i, c := range shown {
 		widths = append(widths, columns[c].width)
@@ -90,7 +90,7 @@ func inRoom(width int) (shown []int, first int) {
 	return shown, max(0, first)
 }
 
-func name(r *rates.Reading) string {
+func nameOf(r *rates.Reading) string {
 	if r.Name != "" {
 		return r.Name
 	}
@@ -99,30 +99,30 @@ func name(r *rates.Reading) string {
 
 func nameCell(_ *Model, r *rates.Reading) string {
 	if r.Phase == specs.PhaseEnded {
-		return "(ended) " + name(r)
+		return "(ended) " + nameOf(r)
 	}
-	return name(r)
+	return nameOf(r)
 }
 
-func place(r *rates.Reading) string { return cmp.Or(r.Network, "-") + "@" + r.Interface }
+func placeOf(r *rates.Reading) string { return cmp.Or(r.Network, "-") + "@" + r.Interface }
 
-func parent(r *rates.Reading) string { return r.Parent }
+func parentOf(r *rates.Reading) string { return r.Parent }
 
-func address(r *rates.Reading) string {
+func addressOf(r *rates.Reading) string {
 	if len(r.Addresses) == 0 {
 		return "-"
 	}
 	return r.Addresses[0].Addr().String()
 }
 
-func rxBytes(r *rates.Reading) float64     { return r.Rates.Receive.Total().Bytes }
-func txBytes(r *rates.Reading) float64     { return r.Rates.Transmit.Total().Bytes }
-func rxPackets(r *rates.Reading) float64   { return r.Rates.Receive.Total().Packets }
-func txPackets(r *rates.Reading) float64   { return r.Rates.Transmit.Total().Packets }
-func received(r *rates.Reading) float64    { return float64(r.Counters.Receive.Total().Bytes) }
-func transmitted(r *rates.Reading) float64 { return float64(r.Counters.Transmit.Total().Bytes) }
+func rxBytes(r *rates.Reading) float64          { return r.Rates.Receive.Total().Bytes }
+func txBytes(r *rates.Reading) float64          { return r.Rates.Transmit.Total().Bytes }
+func rxPackets(r *rates.Reading) float64        { return r.Rates.Receive.Total().Packets }
+func txPackets(r *rates.Reading) float64        { return r.Rates.Transmit.Total().Packets }
+func receivedBytes(r *rates.Reading) float64    { return float64(r.Counters.Receive.Total().Bytes) }
+func transmittedBytes(r *rates.Reading) float64 { return float64(r.Counters.Transmit.Total().Bytes) }
 
-func violations(r *rates.Reading) (n float64) {
+func violationCount(r *rates.Reading) (n float64) {
 	for _, of := range r.Violations {
 		n += float64(of)
 	}
@@ -147,12 +147,12 @@ func bytesCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) str
 		if r.Over == 0 {
 			return "-"
 		}
-		return m.rate(of(r))
+		return m.rateText(of(r))
 	}
 }
 
-// rate returns a rate in bytes a second, or in bits.
-func (m *Model) rate(bytes float64) string { return text.Rate(bytes, m.bits) }
+// rateText returns a rate in bytes a second, or in bits.
+func (m *Model) rateText(bytes float64) string { return text.Rate(bytes, m.bits) }
 
 func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) string {
 	return func(_ *Model, r *rates.Reading) string {
@@ -164,11 +164,11 @@ func totalCell(of func(*rates.Reading) float64) func(*Model, *rates.Reading) str
 }
 
 func historyCell(m *Model, r *rates.Reading, width int) string {
-	return m.shown.trails[rates.KeyOf(&r.Endpoint)].spark(width, m.look.levels, point.both)
+	return m.shown.trails[rates.KeyOf(&r.Endpoint)].sparkline(width, m.look.levels, point.total)
 }
 
 func violationsCell(_ *Model, r *rates.Reading) string {
-	if n := violations(r); n > 0 {
+	if n := violationCount(r); n > 0 {
 		return numberText(n)
 	}
 	return ""

@@ -3,7 +3,7 @@
 //
 // The view is a pure function of its messages: keys, the terminal's size, and the agent's
 // answers ([Model]). Only source.go uses the agent, and only run.go has a terminal. All
-// foreign text is made safe in one place, [look.fit].
+// foreign text is made safe in one place, [theme.fitText].
 //
 // It imports berth/agent/client, berth/specs and the packages beside it, and no other room.
 package top

@@ -25,30 +25,30 @@ func TestFrames(t *testing.T) {
 	for _, size := range sizes {
 		at := func(name string) string { return fmt.Sprintf("%s-%dx%d", name, size[0], size[1]) }
 		s := newScene(t, size[0], size[1])
-		s.golden(at("asking"))
-		s.sample(containers(0)...)
-		s.golden(at("first"))
-		s.run(11)
-		s.send(eventsMsg{spoof(-600, nil), spoof(9, party())})
-		s.golden(at("list"))
-		s.keys("down", "down", "enter")
-		s.golden(at("details"))
-		s.keys("esc", "?")
-		s.golden(at("help"))
-		s.keys("esc", "/", "lan 192.0")
-		s.golden(at("typing"))
-		s.keys("enter", "p")
-		s.run(1)
-		s.golden(at("held"))
-		s.keys("p", "esc")
-		s.send(lostMsg{at: s.now().Add(3 * time.Second), err: fmt.Errorf("agent at /run/berth/berthd.sock: %w", client.ErrNoAgent)})
-		s.golden(at("lost"))
+		s.compareGolden(at("asking"))
+		s.addSample(sampleContainers(0)...)
+		s.compareGolden(at("first"))
+		s.runSamples(11)
+		s.sendMsg(eventsMsg{spoofEvent(-600, nil), spoofEvent(9, webParty())})
+		s.compareGolden(at("list"))
+		s.pressKeys("down", "down", "enter")
+		s.compareGolden(at("details"))
+		s.pressKeys("esc", "?")
+		s.compareGolden(at("help"))
+		s.pressKeys("esc", "/", "lan 192.0")
+		s.compareGolden(at("typing"))
+		s.pressKeys("enter", "p")
+		s.runSamples(1)
+		s.compareGolden(at("held"))
+		s.pressKeys("p", "esc")
+		s.sendMsg(lostMsg{at: s.timeNow().Add(3 * time.Second), err: fmt.Errorf("agent at /run/berth/berthd.sock: %w", client.ErrNoAgent)})
+		s.compareGolden(at("lost"))
 	}
 }
 
-// sound checks the invariants of every frame: its size, and that its only escape sequences
+// checkFrame checks the invariants of every frame: its size, and that its only escape sequences
 // are berth's own styles.
-func (s *scene) sound() {
+func (s *scene) checkFrame() {
 	s.t.Helper()
 	frame := s.m.Frame()
 	lines := strings.Split(frame, "\n")
@@ -74,24 +74,24 @@ var ownStyles = strings.NewReplacer("\x1b[m", "", "\x1b[1m", "", "\x1b[2m", "", 
 // the direction of writing.
 const hostile = "\x1b[2J\x1b]0;owned\x07\r\n\u202e網網網\x00\u0085e\u0301"
 
-// poison sets every text of a value.
-func poison(v reflect.Value) {
+// poisonStrings sets every text of a value.
+func poisonStrings(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(hostile)
 	case reflect.Pointer:
 		if !v.IsNil() {
-			poison(v.Elem())
+			poisonStrings(v.Elem())
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				poison(v.Field(i))
+				poisonStrings(v.Field(i))
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			poison(v.Index(i))
+			poisonStrings(v.Index(i))
 		}
 	}
 }
@@ -108,47 +108,47 @@ func TestFramesAreSound(t *testing.T) {
 	for _, size := range sizes {
 		s := newScene(t, size[0], size[1])
 		for range 3 {
-			all := containers(s.n)
-			all[1].Phase, all[1].Ended = specs.PhaseEnded, s.now()
-			say := status()
-			poison(reflect.ValueOf(&say).Elem())
-			poison(reflect.ValueOf(&all[2]).Elem())
-			s.send(sampleMsg{at: s.now(), status: say, endpoints: all})
+			all := sampleContainers(s.n)
+			all[1].Phase, all[1].Ended = specs.PhaseEnded, s.timeNow()
+			say := agentStatus()
+			poisonStrings(reflect.ValueOf(&say).Elem())
+			poisonStrings(reflect.ValueOf(&all[2]).Elem())
+			s.sendMsg(sampleMsg{at: s.timeNow(), status: say, endpoints: all})
 			s.n++
-			s.sound()
+			s.checkFrame()
 		}
-		e := spoof(1, party())
-		e.Owner = party()
-		poison(reflect.ValueOf(&e).Elem())
-		s.send(eventsMsg{e, spoof(2, party()), e})
-		s.sound()
+		e := spoofEvent(1, webParty())
+		e.Owner = webParty()
+		poisonStrings(reflect.ValueOf(&e).Elem())
+		s.sendMsg(eventsMsg{e, spoofEvent(2, webParty()), e})
+		s.checkFrame()
 		for _, key := range []string{"end", "enter", "down", "pgdown", "esc", "?", "down", "esc", "/", hostile, "enter", ">", "r", "home", "p"} {
-			s.keys(key)
-			s.sound()
+			s.pressKeys(key)
+			s.checkFrame()
 		}
-		s.send(lostMsg{at: s.now(), err: errors.New(hostile)})
-		s.sound()
+		s.sendMsg(lostMsg{at: s.timeNow(), err: errors.New(hostile)})
+		s.checkFrame()
 	}
 }
 
-// TestLooks: a dumb terminal gets no escape sequence, one without colours no colours, one
+// TestThemes: a dumb terminal gets no escape sequence, one without colours no colours, one
 // without UTF-8 only ASCII. The text is the same.
-func TestLooks(t *testing.T) {
-	s := newScene(t, 80, 24).run(12)
-	s.send(eventsMsg{spoof(9, party())})
+func TestThemes(t *testing.T) {
+	s := newScene(t, 80, 24).runSamples(12)
+	s.sendMsg(eventsMsg{spoofEvent(9, webParty())})
 	coloured := s.m.Frame()
 	if !strings.Contains(coloured, "\x1b[36m") {
 		t.Errorf("a frame without colours: %q", coloured)
 	}
-	s.m.look = newLook(false, false, true)
+	s.m.look = newTheme(false, false, true)
 	if frame := s.m.Frame(); strings.Contains(frame, "\x1b[3") || !strings.Contains(frame, "\x1b[7m") || ansi.Strip(frame) != ansi.Strip(coloured) {
 		t.Errorf("a frame without colours: %q", frame)
 	}
-	s.m.look = newLook(false, true, true)
+	s.m.look = newTheme(false, true, true)
 	if frame := s.m.Frame(); frame != ansi.Strip(coloured) {
 		t.Errorf("a frame for a dumb terminal: %q", frame)
 	}
-	s.m.look = newLook(true, true, false)
+	s.m.look = newTheme(true, true, false)
 	if frame := s.m.Frame(); strings.IndexFunc(frame, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
 		t.Errorf("a frame without UTF-8: %q", frame)
 	}
@@ -158,13 +158,13 @@ func TestLooks(t *testing.T) {
 }
 
 func TestResize(t *testing.T) {
-	s := newScene(t, 80, 24).run(3)
-	s.keys("end")
+	s := newScene(t, 80, 24).runSamples(3)
+	s.pressKeys("end")
 	before := s.m.rows[s.m.cursor].ContainerID
-	s.send(tea.WindowSizeMsg{Width: 40, Height: 6})
-	s.sound()
-	if !strings.Contains(s.line("▸"), before) && !strings.Contains(s.line("▸"), before[:8]) {
-		t.Errorf("after a resize the selected line is %q, want %s", s.line("▸"), before)
+	s.sendMsg(tea.WindowSizeMsg{Width: 40, Height: 6})
+	s.checkFrame()
+	if !strings.Contains(s.lineWith("▸"), before) && !strings.Contains(s.lineWith("▸"), before[:8]) {
+		t.Errorf("after a resize the selected line is %q, want %s", s.lineWith("▸"), before)
 	}
 }
 
@@ -174,37 +174,37 @@ func TestParentsShowLANAndLocalApart(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 120, 24)
 	for n := range uint64(3) {
-		all := containers(s.n)[1:3]
+		all := sampleContainers(s.n)[1:3]
 		count := specs.Casts{Unicast: specs.Count{Packets: n * 250, Bytes: n * 250_000}}
 		for i := range all {
 			all[i].Counters = specs.Counters{Receive: specs.Traffic{Local: count}, Transmit: specs.Traffic{Local: count}}
 		}
 		all[0].Counters.Receive.External = specs.Casts{Unicast: specs.Count{Packets: n, Bytes: n * 100}}
-		s.sample(all...)
+		s.addSample(all...)
 	}
-	if got, want := s.line("eth1.100"), " eth1.100         counting      3    100 B      0 B   500 kB lan dmz"; got != want {
+	if got, want := s.lineWith("eth1.100"), " eth1.100         counting      3    100 B      0 B   500 kB lan dmz"; got != want {
 		t.Errorf("parent %q, want %q", got, want)
 	}
-	s.keys("b")
-	if got, want := s.line("eth1.100"), " eth1.100         counting      3    800 b      0 b  4.00 Mb lan dmz"; got != want {
+	s.pressKeys("b")
+	if got, want := s.lineWith("eth1.100"), " eth1.100         counting      3    800 b      0 b  4.00 Mb lan dmz"; got != want {
 		t.Errorf("parent in bits %q, want %q", got, want)
 	}
-	s.keys("enter")
-	if got := s.line("sent"); !strings.Contains(got, "at most 2.00 Mb/s") {
+	s.pressKeys("enter")
+	if got := s.lineWith("sent"); !strings.Contains(got, "at most 2.00 Mb/s") {
 		t.Errorf("details in bits: %q", got)
 	}
 }
 
-// TestLocalOfOneSibling: if only the receiver of siblings' frames is counted, its count is the local rate.
-func TestLocalOfOneSibling(t *testing.T) {
+// TestLocalTrafficOfOneSibling: if only the receiver of siblings' frames is counted, its count is the local rate.
+func TestLocalTrafficOfOneSibling(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 80, 24)
 	for n := range uint64(2) {
-		one := containers(s.n)[1:2]
+		one := sampleContainers(s.n)[1:2]
 		one[0].Counters = specs.Counters{Receive: specs.Traffic{Local: specs.Casts{Unicast: specs.Count{Packets: n, Bytes: n * 1500}}}}
-		s.sample(one...)
+		s.addSample(one...)
 	}
-	if got, want := s.line("eth1.100"), "0 B      0 B  1.50 kB lan"; !strings.Contains(got, want) {
+	if got, want := s.lineWith("eth1.100"), "0 B      0 B  1.50 kB lan"; !strings.Contains(got, want) {
 		t.Errorf("parent %q, want %q", got, want)
 	}
 }
@@ -213,32 +213,32 @@ func TestLocalOfOneSibling(t *testing.T) {
 // takes no more lines than necessary.
 func TestViolationsPane(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, 120, 48).run(2)
+	s := newScene(t, 120, 48).runSamples(2)
 	if l := s.m.layout(); l.events != 0 {
 		t.Errorf("%d lines without a violation, want 0", l.events)
 	}
 	var all []specs.Event
 	for i := range 9 {
-		e := spoof(i, party())
+		e := spoofEvent(i, webParty())
 		e.Frame.SourceIP, e.Frame.DestinationIP = netip.MustParseAddr("192.0.2.99"), netip.MustParseAddr("192.0.2.1")
 		e.LeftOut = 1
 		all = append(all, e)
 	}
-	s.send(eventsMsg(all))
+	s.sendMsg(eventsMsg(all))
 	const want = " 12:00:08 mac-spoof by web (+17): 02:00:5e:00:53:99 192.0.2.99 > 192.0.2.1 on eth1.100"
-	if got := s.line("mac-spoof"); got != want {
+	if got := s.lineWith("mac-spoof"); got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
-	if n := strings.Count(bare(s.m), "mac-spoof"); n != 1 || s.m.layout().events != 1 {
+	if n := strings.Count(plainFrame(s.m), "mac-spoof"); n != 1 || s.m.layout().events != 1 {
 		t.Errorf("%d lines in a pane of %d, want 1", n, s.m.layout().events)
 	}
-	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
-	if got, want := s.line("(+17)"), want[:79]; !strings.HasPrefix(got, want) {
+	s.sendMsg(tea.WindowSizeMsg{Width: 80, Height: 24})
+	if got, want := s.lineWith("(+17)"), want[:79]; !strings.HasPrefix(got, want) {
 		t.Errorf("at 80 columns %q, want %q, with the MAC and both addresses whole", got, want)
 	}
-	s.keys(">", "enter", "end") // web transmits most
-	if n := strings.Count(bare(s.m), "(+17)"); n != 1 {
-		t.Errorf("the violation is %d times in the details:\n%s", n, bare(s.m))
+	s.pressKeys(">", "enter", "end") // web transmits most
+	if n := strings.Count(plainFrame(s.m), "(+17)"); n != 1 {
+		t.Errorf("the violation is %d times in the details:\n%s", n, plainFrame(s.m))
 	}
 }
 
@@ -246,29 +246,29 @@ func TestViolationsPane(t *testing.T) {
 // of a row.
 func TestViolationsUseEmptyLines(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, 120, 48).run(2)
+	s := newScene(t, 120, 48).runSamples(2)
 	var all []specs.Event
 	for i := range 100 {
-		e := spoof(i, party())
+		e := spoofEvent(i, webParty())
 		e.MAC[5] = byte(i)
 		all = append(all, e)
 	}
-	s.send(eventsMsg(all))
+	s.sendMsg(eventsMsg(all))
 	if l := s.m.layout(); l.rows != 4 || l.events < 24 {
 		t.Errorf("%d lines of rows and %d of violations, want 4 and the rest", l.rows, l.events)
 	}
-	s.sound()
-	many := containers(2)
+	s.checkFrame()
+	many := sampleContainers(2)
 	for i := range 60 {
 		e := many[1]
 		e.Interface = fmt.Sprint("net", i+10)
 		many = append(many, e)
 	}
-	s.sample(many...)
+	s.addSample(many...)
 	if l := s.m.layout(); l.events != 8 || l.rows < 24 {
 		t.Errorf("%d lines of rows and %d of violations, want the rest and a sixth of 48", l.rows, l.events)
 	}
-	s.sound()
+	s.checkFrame()
 }
 
 // TestTotalOfParents: several parents have a total, of the LAN and of local traffic.
@@ -276,7 +276,7 @@ func TestTotalOfParents(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 80, 24)
 	at := func(n uint64) []specs.Endpoint {
-		all := containers(0)[1:3]
+		all := sampleContainers(0)[1:3]
 		for i := range all {
 			each := (uint64(i) + 1) * n
 			all[i].Counters.Receive = specs.Traffic{External: specs.Casts{Unicast: specs.Count{Packets: each, Bytes: 100 * each}}}
@@ -285,20 +285,20 @@ func TestTotalOfParents(t *testing.T) {
 		all[1].Parent = "eth3"
 		return all
 	}
-	say := status()
+	say := agentStatus()
 	say.Parents = append(say.Parents, specs.ParentStatus{Name: "eth3", State: specs.ParentCounting, Endpoints: 1})
 	for n := range uint64(2) {
-		s.send(sampleMsg{at: s.now(), status: say, endpoints: at(n)})
+		s.sendMsg(sampleMsg{at: s.timeNow(), status: say, endpoints: at(n)})
 		s.n++
 	}
 	const want = " total                          4    300 B      0 B    150 B"
-	if got := s.line(" total "); got != want {
+	if got := s.lineWith(" total "); got != want {
 		t.Errorf("total %q, want %q", got, want)
 	}
 	say.Parents = say.Parents[:1]
-	s.send(sampleMsg{at: s.now(), status: say, endpoints: at(2)})
-	if strings.Contains(bare(s.m), " total ") {
-		t.Errorf("one parent has a total:\n%s", bare(s.m))
+	s.sendMsg(sampleMsg{at: s.timeNow(), status: say, endpoints: at(2)})
+	if strings.Contains(plainFrame(s.m), " total ") {
+		t.Errorf("one parent has a total:\n%s", plainFrame(s.m))
 	}
 }
 
@@ -308,13 +308,13 @@ func TestWideCharactersKeepColumns(t *testing.T) {
 	t.Parallel()
 	for _, size := range sizes {
 		s := newScene(t, size[0], size[1])
-		all := containers(1)
+		all := sampleContainers(1)
 		for i, name := range []string{"plain", "ウェブサーバーの名前はとても長いです", "e\u0301te\u0301", "🚀🚀🚀"} {
 			all[i].Name, all[i].Network, all[i].Interface = name, "lan", "net1"
 		}
-		s.sample(all...)
+		s.addSample(all...)
 		columns := make(map[int]bool)
-		for line := range strings.Lines(bare(s.m)) {
+		for line := range strings.Lines(plainFrame(s.m)) {
 			if before, _, ok := strings.Cut(line, "lan@net1"); ok {
 				columns[ansi.StringWidthWc(before)] = true
 			}

@@ -11,8 +11,8 @@ import (
 // filterMost bounds the filter's length, in characters.
 const filterMost = 100
 
-// press handles a key.
-func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
+// pressKey handles a key.
+func (m *Model) pressKey(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
 	switch {
 	case key == "ctrl+c":
@@ -20,22 +20,22 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key == "ctrl+z":
 		return tea.Suspend
 	case m.typing:
-		m.edit(key, msg.Text)
+		m.editFilter(key, msg.Text)
 		return nil
 	case key == "q":
 		return tea.Quit
 	case key == "p" || key == "space":
-		m.held = !m.held
+		m.isHeld = !m.isHeld
 	case m.page == pageList:
-		m.browse(key)
+		m.browseKey(key)
 	default:
-		m.read(key)
+		m.readPageKey(key)
 	}
 	return nil
 }
 
-// edit handles a key while the filter is typed.
-func (m *Model) edit(key, text string) {
+// editFilter handles a key while the filter is typed.
+func (m *Model) editFilter(key, text string) {
 	switch key {
 	case "enter":
 		m.typing = false
@@ -51,12 +51,12 @@ func (m *Model) edit(key, text string) {
 		words := strings.TrimRight(m.filter, " ")
 		m.filter = words[:strings.LastIndexByte(words, ' ')+1]
 	default:
-		m.typed(text)
+		m.addTyped(text)
 	}
 }
 
-// typed adds letters to the filter.
-func (m *Model) typed(text string) {
+// addTyped adds letters to the filter.
+func (m *Model) addTyped(text string) {
 	if !m.typing {
 		return
 	}
@@ -67,14 +67,14 @@ func (m *Model) typed(text string) {
 	}
 }
 
-// browse handles a key on the list.
-func (m *Model) browse(key string) {
+// browseKey handles a key on the list.
+func (m *Model) browseKey(key string) {
 	switch key {
 	case "?", "h":
-		m.open(pageHelp)
+		m.openPage(pageHelp)
 	case "enter":
 		if len(m.rows) > 0 {
-			m.open(pageDetails)
+			m.openPage(pageDetails)
 		}
 	case "/":
 		m.typing = true
@@ -89,22 +89,22 @@ func (m *Model) browse(key string) {
 	case "<", "left":
 		m.sortBy(-1)
 	default:
-		m.move(key)
+		m.moveCursor(key)
 	}
 }
 
-// move handles a key that moves the cursor.
-func (m *Model) move(key string) {
-	by, ok := m.steps(key)
+// moveCursor handles a key that moves the cursor.
+func (m *Model) moveCursor(key string) {
+	by, ok := m.stepsOf(key)
 	if !ok {
 		return
 	}
 	m.moved = key != "home" && key != "g"
-	m.point(m.cursor + by)
+	m.pointAt(m.cursor + by)
 }
 
-// steps returns the number of lines that a key moves up or down.
-func (m *Model) steps(key string) (by int, ok bool) {
+// stepsOf returns the number of lines that a key moves up or down.
+func (m *Model) stepsOf(key string) (by int, ok bool) {
 	const all = 1 << 30
 	switch key {
 	case "up", "k":
@@ -123,18 +123,18 @@ func (m *Model) steps(key string) (by int, ok bool) {
 	return 0, false
 }
 
-// read handles a key on a page of text.
-func (m *Model) read(key string) {
+// readPageKey handles a key on a page of text.
+func (m *Model) readPageKey(key string) {
 	switch key {
 	case "esc", "enter", "left", "backspace", "?", "h":
 		m.page = pageList
 	default:
-		by, _ := m.steps(key)
-		m.scroll = max(0, min(m.scroll+by, len(m.text())-m.textHeight()))
+		by, _ := m.stepsOf(key)
+		m.scroll = max(0, min(m.scroll+by, len(m.pageText())-m.textHeight()))
 	}
 }
 
-func (m *Model) open(p page) { m.page, m.scroll = p, 0 }
+func (m *Model) openPage(p page) { m.page, m.scroll = p, 0 }
 
 // sortBy sorts by the next visible column that can be sorted by.
 func (m *Model) sortBy(step int) {

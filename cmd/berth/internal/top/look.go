@@ -9,8 +9,8 @@ import (
 	"berth/internal/text"
 )
 
-// look holds the abilities of a terminal.
-type look struct {
+// theme holds the abilities of a terminal.
+type theme struct {
 	colour bool // colours, beside bold, dim and reverse
 	bare   bool // no escape sequences
 
@@ -19,9 +19,9 @@ type look struct {
 	down, up          string // marks of the sorted column
 }
 
-// newLook returns the glyphs of a terminal; without unicode they are ASCII's.
-func newLook(colour, bare, unicode bool) look {
-	l := look{colour: colour, bare: bare, levels: "▁▂▃▄▅▆▇█", ellipsis: "…", pointer: "▸", down: "▼", up: "▲"}
+// newTheme returns the glyphs of a terminal; without unicode they are ASCII's.
+func newTheme(colour, bare, unicode bool) theme {
+	l := theme{colour: colour, bare: bare, levels: "▁▂▃▄▅▆▇█", ellipsis: "…", pointer: "▸", down: "▼", up: "▲"}
 	if !unicode {
 		l.levels, l.ellipsis, l.pointer, l.down, l.up = "_.:-=+*#", "~", ">", "v", "^"
 	}
@@ -42,8 +42,8 @@ const (
 	titled style = "36"
 )
 
-// paint applies a style to a text. Without colours, coloured styles become bold or nothing.
-func (l *look) paint(s string, st style) string {
+// paintText applies a style to a text. Without colours, coloured styles become bold or nothing.
+func (l *theme) paintText(s string, st style) string {
 	if !l.colour {
 		switch st {
 		case bad, warned, titled:
@@ -58,20 +58,20 @@ func (l *look) paint(s string, st style) string {
 	return "\x1b[" + string(st) + "m" + s + "\x1b[m"
 }
 
-// fit makes text safe and exactly width columns wide.
-func (l *look) fit(s string, width int) string {
-	s = l.cut(s, width)
+// fitText makes text safe and exactly width columns wide.
+func (l *theme) fitText(s string, width int) string {
+	s = l.cutText(s, width)
 	return s + strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s)))
 }
 
-// right is fit for numbers, which are right-aligned.
-func (l *look) right(s string, width int) string {
-	s = l.cut(s, width)
+// alignRight is fit for numbers, which are right-aligned.
+func (l *theme) alignRight(s string, width int) string {
+	s = l.cutText(s, width)
 	return strings.Repeat(" ", max(0, width-ansi.StringWidthWc(s))) + s
 }
 
-// cut makes text safe and at most width columns wide.
-func (l *look) cut(s string, width int) string {
+// cutText makes text safe and at most width columns wide.
+func (l *theme) cutText(s string, width int) string {
 	if width <= 0 {
 		return ""
 	}
@@ -83,9 +83,9 @@ func (l *look) cut(s string, width int) string {
 }
 
 // bytesText returns a rate in bytes, such as "1.23 MB".
-func bytesText(v float64) string { return text.Bytes(whole(v)) }
+func bytesText(v float64) string { return text.Bytes(roundCount(v)) }
 
 // numberText returns a rate in packets, such as "1.23k".
-func numberText(v float64) string { return text.Number(whole(v)) }
+func numberText(v float64) string { return text.Number(roundCount(v)) }
 
-func whole(v float64) uint64 { return uint64(math.Round(max(0, v))) }
+func roundCount(v float64) uint64 { return uint64(math.Round(max(0, v))) }

@@ -23,12 +23,12 @@ const (
 // Model is the state of the view. It changes only by messages, and the view depends on
 // nothing else.
 type Model struct {
-	look          look
+	look          theme
 	ask           asker
 	width, height int // of the terminal; 0 until known
 
 	live, shown *state // equal, unless the picture is held
-	held        bool
+	isHeld      bool
 
 	page   page
 	scroll int // first visible line of details or help
@@ -47,9 +47,9 @@ type Model struct {
 
 // asker waits for the agent's messages. Each of its functions waits for one.
 type asker interface {
-	sample() tea.Msg               // a sampleMsg or lostMsg, at once
-	later(began time.Time) tea.Cmd // a pollMsg, when the next sample is due
-	violations() tea.Msg           // an eventsMsg, when there are some
+	takeSample() tea.Msg                 // a sampleMsg or lostMsg, at once
+	sampleLater(began time.Time) tea.Cmd // a pollMsg, when the next sample is due
+	nextViolations() tea.Msg             // an eventsMsg, when there are some
 }
 
 type (
@@ -66,75 +66,75 @@ type (
 	eventsMsg []specs.Event
 )
 
-func newModel(l look, ask asker) Model {
+func newModel(l theme, ask asker) Model {
 	none := new(state)
 	return Model{look: l, ask: ask, live: none, shown: none, column: byReceive}
 }
 
 // Init implements tea.Model.
-func (m Model) Init() tea.Cmd { return tea.Batch(m.ask.sample, m.ask.violations) }
+func (m Model) Init() tea.Cmd { return tea.Batch(m.ask.takeSample, m.ask.nextViolations) }
 
 // Update implements tea.Model.
 func (m Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	cmd := m.step(msg)
+	cmd := m.handleMsg(msg)
 	return m, cmd
 }
 
-// step is Update in place.
-func (m *Model) step(msg tea.Msg) tea.Cmd {
-	cmd := m.take(msg)
-	if !m.held {
+// handleMsg is Update in place.
+func (m *Model) handleMsg(msg tea.Msg) tea.Cmd {
+	cmd := m.takeData(msg)
+	if !m.isHeld {
 		m.shown = m.live
 	}
-	m.arrange()
+	m.arrangeRows()
 	return cmd
 }
 
-// take handles a message.
-func (m *Model) take(msg tea.Msg) tea.Cmd {
+// takeData handles a message.
+func (m *Model) takeData(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
-		return m.press(msg)
+		return m.pressKey(msg)
 	case tea.PasteMsg:
-		m.typed(msg.Content)
+		m.addTyped(msg.Content)
 	case pollMsg:
-		return m.ask.sample
+		return m.ask.takeSample
 	case sampleMsg:
-		m.live = m.live.sampled(msg.at, msg.status, msg.endpoints)
-		return m.ask.later(msg.began)
+		m.live = m.live.withSample(msg.at, msg.status, msg.endpoints)
+		return m.ask.sampleLater(msg.began)
 	case lostMsg:
-		m.live = m.live.missed(msg.at, msg.err)
-		return m.ask.later(msg.began)
+		m.live = m.live.withMiss(msg.at, msg.err)
+		return m.ask.sampleLater(msg.began)
 	case eventsMsg:
-		m.live = m.live.saw(msg)
-		return m.ask.violations
+		m.live = m.live.withEvents(msg)
+		return m.ask.nextViolations
 	}
 	return nil
 }
 
-// arrange filters and sorts the rows, and finds the selected one again.
-func (m *Model) arrange() {
+// arrangeRows filters and sorts the rows, and finds the selected one again.
+func (m *Model) arrangeRows() {
 	words := strings.Fields(strings.ToLower(m.filter))
 	m.rows = nil
 	for i := range m.shown.readings {
-		if r := &m.shown.readings[i]; matches(r, words) {
+		if r := &m.shown.readings[i]; matchesFilter(r, words) {
 			m.rows = append(m.rows, r)
 		}
 	}
-	m.sort()
+	m.sortRows()
 	if m.moved || m.page == pageDetails {
 		found := slices.IndexFunc(m.rows, func(r *rates.Reading) bool { return rates.KeyOf(&r.Endpoint) == m.selected })
 		if found >= 0 {
 			m.cursor = found
 		}
 	}
-	m.point(m.cursor)
+	m.pointAt(m.cursor)
 }
 
-// point moves the cursor to a line, and scrolls to it.
-func (m *Model) point(line int) {
+// pointAt moves the cursor to a line, and scrolls to it.
+func (m *Model) pointAt(line int) {
 	m.cursor = max(0, min(line, len(m.rows)-1))
 	if len(m.rows) > 0 && m.page != pageDetails {
 		m.selected = rates.KeyOf(&m.rows[m.cursor].Endpoint)
@@ -144,8 +144,8 @@ func (m *Model) point(line int) {
 	m.top = max(m.top, m.cursor-height+1)
 }
 
-// sort sorts the rows; equal ones by name.
-func (m *Model) sort() {
+// sortRows sorts the rows; equal ones by name.
+func (m *Model) sortRows() {
 	c := &columns[m.column]
 	slices.SortStableFunc(m.rows, func(a, b *rates.Reading) int {
 		by := c.order(a, b)
@@ -153,7 +153,7 @@ func (m *Model) sort() {
 			by = -by
 		}
 		if by == 0 {
-			by = strings.Compare(name(a), name(b))
+			by = strings.Compare(nameOf(a), nameOf(b))
 		}
 		if by == 0 {
 			by = strings.Compare(a.Interface, b.Interface)
@@ -162,9 +162,9 @@ func (m *Model) sort() {
 	})
 }
 
-// matches reports whether an endpoint's names and addresses contain all the words, which
+// matchesFilter reports whether an endpoint's names and addresses contain all the words, which
 // are in lower case.
-func matches(r *rates.Reading, words []string) bool {
+func matchesFilter(r *rates.Reading, words []string) bool {
 	if len(words) == 0 {
 		return true
 	}

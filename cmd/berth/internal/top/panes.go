@@ -9,11 +9,11 @@ import (
 	"berth/specs"
 )
 
-// parents returns a head, up to lines parents, those with a problem first, and the total if
+// parentPane returns a head, up to lines parents, those with a problem first, and the total if
 // there are several.
-func (m *Model) parents(lines int) []string {
+func (m *Model) parentPane(lines int) []string {
 	all := slices.Clone(m.shown.status.Parents)
-	slices.SortStableFunc(all, func(a, b specs.ParentStatus) int { return trouble(&b) - trouble(&a) })
+	slices.SortStableFunc(all, func(a, b specs.ParentStatus) int { return severityOf(&b) - severityOf(&a) })
 	title := "PARENT"
 	if hidden := len(all) - lines; hidden > 0 {
 		title += fmt.Sprintf(" (%d more)", hidden)
@@ -23,13 +23,13 @@ func (m *Model) parents(lines int) []string {
 	for i := range all[:lines] {
 		p := &all[i]
 		sum := sums[p.Name]
-		rx, tx, local := m.rate(sum.rx.Bytes), m.rate(sum.tx.Bytes), m.rate(sum.local.Bytes)
+		rx, tx, local := m.rateText(sum.rx.Bytes), m.rateText(sum.tx.Bytes), m.rateText(sum.local.Bytes)
 		if p.State != specs.ParentCounting {
 			rx, tx, local = "-", "-", "-"
 		}
 		st := plain
 		switch {
-		case trouble(p) > 0:
+		case severityOf(p) > 0:
 			st = warned
 		case m.shown.lost != nil:
 			st = dim
@@ -51,10 +51,10 @@ func (m *Model) totalLine(all []specs.ParentStatus, each map[string]sums) string
 		endpoints += all[i].Endpoints
 		total.rx, total.tx, total.local = total.rx.Plus(of.rx), total.tx.Plus(of.tx), total.local.Plus(of.local)
 	}
-	return m.parentLine("total", "", strconv.Itoa(endpoints), m.rate(total.rx.Bytes), m.rate(total.tx.Bytes), m.rate(total.local.Bytes), "", bold)
+	return m.parentLine("total", "", strconv.Itoa(endpoints), m.rateText(total.rx.Bytes), m.rateText(total.tx.Bytes), m.rateText(total.local.Bytes), "", bold)
 }
 
-func trouble(p *specs.ParentStatus) int {
+func severityOf(p *specs.ParentStatus) int {
 	if p.State == specs.ParentFailed || p.Problem != "" {
 		return 1
 	}
@@ -64,15 +64,15 @@ func trouble(p *specs.ParentStatus) int {
 func (m *Model) parentLine(name, state, ifs, rx, tx, local, networks string, st style) string {
 	l := &m.look
 	line := " " + strings.Join([]string{
-		l.fit(name, 16), l.fit(state, 9), l.right(ifs, 5), l.right(rx, 8), l.right(tx, 8), l.right(local, 8), l.fit(networks, m.width-61),
+		l.fitText(name, 16), l.fitText(state, 9), l.alignRight(ifs, 5), l.alignRight(rx, 8), l.alignRight(tx, 8), l.alignRight(local, 8), l.fitText(networks, m.width-61),
 	}, " ")
-	return l.paint(l.cut(line, m.width), st)
+	return l.paintText(l.cutText(line, m.width), st)
 }
 
-// violations returns the last events, the newest at the bottom, under a head if there is
+// violationPane returns the last events, the newest at the bottom, under a head if there is
 // more than one line.
-func (m *Model) violations(lines int) []string {
-	events := merged(m.shown.events)
+func (m *Model) violationPane(lines int) []string {
+	events := mergeEvents(m.shown.events)
 	if m.height < lowest {
 		if lines == 0 || len(events) == 0 {
 			return nil
@@ -83,16 +83,16 @@ func (m *Model) violations(lines int) []string {
 	if len(events) == 0 {
 		title += ": none seen"
 	}
-	text := []string{m.look.paint(m.look.fit(title, m.width), titled)}
+	text := []string{m.look.paintText(m.look.fitText(title, m.width), titled)}
 	for i := range events[max(0, len(events)-lines):] {
 		text = append(text, m.eventLine(&events[max(0, len(events)-lines)+i]))
 	}
 	return text
 }
 
-// merged returns the events without those that differ from a later one by their time alone;
+// mergeEvents returns the events without those that differ from a later one by their time alone;
 // the later one counts them.
-func merged(events []specs.Event) (all []specs.Event) {
+func mergeEvents(events []specs.Event) (all []specs.Event) {
 	at := make(map[string]int)
 	for _, e := range slices.Backward(events) {
 		key := fmt.Sprint(e.Kind, e.MAC, e.Parent, e.Detail, e.Certainty, e.Dropped, addressesOf(&e),
@@ -145,5 +145,5 @@ func (m *Model) eventLine(e *specs.Event) string {
 		what += " (suspected)"
 		st = warned
 	}
-	return m.look.paint(m.look.fit(what, m.width), st)
+	return m.look.paintText(m.look.fitText(what, m.width), st)
 }

@@ -35,7 +35,7 @@ func Run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dumb := o.Getenv("TERM") == "dumb"
-	look := newLook(o.Getenv("NO_COLOR") == "", dumb, utf8Locale(o.Getenv))
+	look := newTheme(o.Getenv("NO_COLOR") == "", dumb, utf8Locale(o.Getenv))
 	m := newModel(look, newSource(ctx, o.Agent, o.Interval))
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
 	var err error
@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) error {
 	} else {
 		_, err = tea.NewProgram(m, append(options, tea.WithOutput(o.Terminal))...).Run()
 	}
-	if err != nil && !gone(ctx, err) {
+	if err != nil && !isStreamEnd(ctx, err) {
 		return fmt.Errorf("terminal view: %w", err)
 	}
 	return nil
@@ -85,7 +85,7 @@ func (p *pages) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if width, height, err := sizeOf(p.to); err == nil {
 		p.width, p.height = cmp.Or(width, 80), cmp.Or(height, 24)
 	}
-	cmd := p.step(msg)
+	cmd := p.handleMsg(msg)
 	if page := p.Frame(); page != p.last {
 		p.last = page
 		// The terminal is in raw mode: a line feed does not go back to the left.

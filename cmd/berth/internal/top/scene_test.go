@@ -26,9 +26,9 @@ const hexID = "3f2a91c04b7e5d1122334455667788990011223344556677889900aabbccddee"
 // silent is an agent that never answers: tests send its messages.
 type silent struct{}
 
-func (silent) sample() tea.Msg         { return nil }
-func (silent) later(time.Time) tea.Cmd { return nil }
-func (silent) violations() tea.Msg     { return nil }
+func (silent) takeSample() tea.Msg           { return nil }
+func (silent) sampleLater(time.Time) tea.Cmd { return nil }
+func (silent) nextViolations() tea.Msg       { return nil }
 
 // scene is a model and its time.
 type scene struct {
@@ -38,19 +38,19 @@ type scene struct {
 }
 
 func newScene(t *testing.T, width, height int) *scene {
-	s := &scene{t: t, m: newModel(newLook(true, false, true), silent{})}
-	s.send(tea.WindowSizeMsg{Width: width, Height: height})
+	s := &scene{t: t, m: newModel(newTheme(true, false, true), silent{})}
+	s.sendMsg(tea.WindowSizeMsg{Width: width, Height: height})
 	return s
 }
 
-func (s *scene) send(msg tea.Msg) tea.Cmd {
+func (s *scene) sendMsg(msg tea.Msg) tea.Cmd {
 	m, cmd := s.m.Update(msg)
 	s.m = m.(Model)
 	return cmd
 }
 
-// keys presses keys by their names; other strings are typed letter by letter.
-func (s *scene) keys(names ...string) (last tea.Cmd) {
+// pressKeys presses keys by their names; other strings are typed letter by letter.
+func (s *scene) pressKeys(names ...string) (last tea.Cmd) {
 	special := map[string]tea.KeyPressMsg{
 		"enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "backspace": {Code: tea.KeyBackspace},
 		"up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "left": {Code: tea.KeyLeft}, "right": {Code: tea.KeyRight},
@@ -60,34 +60,34 @@ func (s *scene) keys(names ...string) (last tea.Cmd) {
 	}
 	for _, name := range names {
 		if k, ok := special[name]; ok {
-			last = s.send(k)
+			last = s.sendMsg(k)
 			continue
 		}
 		for _, r := range name {
-			last = s.send(tea.KeyPressMsg{Code: r, Text: string(r)})
+			last = s.sendMsg(tea.KeyPressMsg{Code: r, Text: string(r)})
 		}
 	}
 	return last
 }
 
-// now is the time of the next sample.
-func (s *scene) now() time.Time { return clock.Add(time.Duration(s.n) * time.Second) }
+// timeNow is the time of the next sample.
+func (s *scene) timeNow() time.Time { return clock.Add(time.Duration(s.n) * time.Second) }
 
-// sample sends the agent's answer, a second after the last.
-func (s *scene) sample(endpoints ...specs.Endpoint) {
-	s.send(sampleMsg{began: s.now(), at: s.now(), status: status(), endpoints: endpoints})
+// addSample sends the agent's answer, a second after the last.
+func (s *scene) addSample(endpoints ...specs.Endpoint) {
+	s.sendMsg(sampleMsg{began: s.timeNow(), at: s.timeNow(), status: agentStatus(), endpoints: endpoints})
 	s.n++
 }
 
-// run sends samples in which the endpoints' counts grow.
-func (s *scene) run(samples int) *scene {
+// runSamples sends samples in which the endpoints' counts grow.
+func (s *scene) runSamples(samples int) *scene {
 	for range samples {
-		s.sample(containers(s.n)...)
+		s.addSample(sampleContainers(s.n)...)
 	}
 	return s
 }
 
-func status() specs.AgentStatus {
+func agentStatus() specs.AgentStatus {
 	return specs.AgentStatus{
 		Version: "v1.2.3", PID: 42, Started: clock.Add(-3 * time.Hour), Attached: true,
 		Parents: []specs.ParentStatus{
@@ -99,8 +99,8 @@ func status() specs.AgentStatus {
 
 func mac(last byte) specs.MAC { return specs.MAC{0x02, 0, 0x5e, 0, 0x53, last} }
 
-// containers returns four containers n seconds after the first sample.
-func containers(n int) []specs.Endpoint {
+// sampleContainers returns four containers n seconds after the first sample.
+func sampleContainers(n int) []specs.Endpoint {
 	count := func(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
 	wave := uint64(0) // web receives more and more, and then nothing
 	for i := range n {
@@ -130,22 +130,22 @@ func containers(n int) []specs.Endpoint {
 	return all
 }
 
-func spoof(second int, sender *specs.Party) specs.Event {
+func spoofEvent(second int, sender *specs.Party) specs.Event {
 	return specs.Event{
 		Time: clock.Add(time.Duration(second) * time.Second), Kind: specs.MACSpoof, Certainty: specs.Certain,
 		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC(mac(0x99)), Sender: sender,
 	}
 }
 
-func party() *specs.Party {
+func webParty() *specs.Party {
 	return &specs.Party{ContainerID: hexID, Name: "web", Network: "lan", Interface: "net1", MAC: mac(1)}
 }
 
-// golden compares a frame, without its styles, with a file of testdata.
-func (s *scene) golden(name string) {
+// compareGolden compares a frame, without its styles, with a file of testdata.
+func (s *scene) compareGolden(name string) {
 	s.t.Helper()
-	s.sound()
-	got := bare(s.m)
+	s.checkFrame()
+	got := plainFrame(s.m)
 	path := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(path, []byte(got+"\n"), 0o644); err != nil {
@@ -161,8 +161,8 @@ func (s *scene) golden(name string) {
 	}
 }
 
-// bare returns a frame without styles and without blanks at the ends of lines.
-func bare(m Model) string {
+// plainFrame returns a frame without styles and without blanks at the ends of lines.
+func plainFrame(m Model) string {
 	m.look.bare = true
 	lines := strings.Split(m.Frame(), "\n")
 	for i := range lines {
@@ -171,23 +171,23 @@ func bare(m Model) string {
 	return strings.Join(lines, "\n")
 }
 
-// line returns the first line of the frame that contains a text.
-func (s *scene) line(has string) string {
+// lineWith returns the first line of the frame that contains a text.
+func (s *scene) lineWith(has string) string {
 	s.t.Helper()
-	for l := range strings.Lines(bare(s.m)) {
+	for l := range strings.Lines(plainFrame(s.m)) {
 		if strings.Contains(l, has) {
 			return strings.TrimSuffix(l, "\n")
 		}
 	}
-	s.t.Errorf("no line has %q:\n%s", has, bare(s.m))
+	s.t.Errorf("no line has %q:\n%s", has, plainFrame(s.m))
 	return ""
 }
 
-// order returns the names of the rows.
-func (s *scene) order() string {
+// nameOrder returns the names of the rows.
+func (s *scene) nameOrder() string {
 	var names []string
 	for _, r := range s.m.rows {
-		names = append(names, fmt.Sprintf("%.3s", name(r)))
+		names = append(names, fmt.Sprintf("%.3s", nameOf(r)))
 	}
 	return strings.Join(names, " ")
 }

@@ -27,12 +27,12 @@ const (
 
 func newSource(ctx context.Context, agent *client.Client, interval time.Duration) *source {
 	s := &source{ctx: ctx, agent: agent, interval: interval, events: make(chan specs.Event, eventsBuffer)}
-	go s.follow()
+	go s.followEvents()
 	return s
 }
 
-// sample implements asker.
-func (s *source) sample() tea.Msg {
+// takeSample implements asker.
+func (s *source) takeSample() tea.Msg {
 	ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
 	defer cancel()
 	began := time.Now()
@@ -47,13 +47,13 @@ func (s *source) sample() tea.Msg {
 	return sampleMsg{began: began, at: time.Now(), status: status, endpoints: endpoints}
 }
 
-// later implements asker.
-func (s *source) later(began time.Time) tea.Cmd {
+// sampleLater implements asker.
+func (s *source) sampleLater(began time.Time) tea.Cmd {
 	return tea.Tick(max(0, s.interval-time.Since(began)), func(time.Time) tea.Msg { return pollMsg{} })
 }
 
-// violations implements asker.
-func (s *source) violations() tea.Msg {
+// nextViolations implements asker.
+func (s *source) nextViolations() tea.Msg {
 	var some eventsMsg
 	select {
 	case e := <-s.events:
@@ -72,9 +72,9 @@ func (s *source) violations() tea.Msg {
 	return some
 }
 
-// follow reads the agent's violations, and reconnects if the agent is restarted. It reads
+// followEvents reads the agent's violations, and reconnects if the agent is restarted. It reads
 // none twice; those of the time without a connection are read later.
-func (s *source) follow() {
+func (s *source) followEvents() {
 	since := time.Now().Add(-eventsPast)
 	for s.ctx.Err() == nil {
 		for e, err := range s.agent.Events(s.ctx, client.Filter{Follow: true, Since: since}) {
@@ -95,7 +95,7 @@ func (s *source) follow() {
 	}
 }
 
-// gone reports whether an error only means that the view was ended from outside.
-func gone(ctx context.Context, err error) bool {
+// isStreamEnd reports whether an error only means that the view was ended from outside.
+func isStreamEnd(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, ctx.Err()))
 }

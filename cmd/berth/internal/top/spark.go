@@ -20,29 +20,29 @@ func pointOf(r *rates.Reading) point {
 // trail holds the last intervals, the oldest first.
 type trail []point
 
-// add returns a trail with one more point, without its oldest if it is full.
-func (t trail) add(p point) trail {
+// addPoint returns a trail with one more point, without its oldest if it is full.
+func (t trail) addPoint(p point) trail {
 	return append(slices.Clone(t[max(0, len(t)+1-trailLength):]), p)
 }
 
-func (p point) both() float32 { return p.rx + p.tx }
-func (p point) in() float32   { return p.rx }
-func (p point) out() float32  { return p.tx }
+func (p point) total() float32       { return p.rx + p.tx }
+func (p point) received() float32    { return p.rx }
+func (p point) transmitted() float32 { return p.tx }
 
-// peak returns the greatest value of a trail.
-func (t trail) peak(value func(point) float32) (most float32) {
+// peakOf returns the greatest value of a trail.
+func (t trail) peakOf(value func(point) float32) (most float32) {
 	for _, p := range t {
 		most = max(most, value(p))
 	}
 	return most
 }
 
-// spark draws the last width points with a glyph each, the newest at the right. levels are
+// sparkline draws the last width points with a glyph each, the newest at the right. levels are
 // the glyphs from none to the trail's own peak; a gap is a blank.
-func (t trail) spark(width int, levels string, value func(point) float32) string {
+func (t trail) sparkline(width int, levels string, value func(point) float32) string {
 	glyphs := []rune(levels)
 	t = t[max(0, len(t)-max(0, width)):]
-	most := t.peak(value)
+	most := t.peakOf(value)
 	var b strings.Builder
 	b.WriteString(strings.Repeat(" ", max(0, width-len(t))))
 	for _, p := range t {

@@ -29,8 +29,8 @@ type state struct {
 	from time.Time     // of the first request without an answer
 }
 
-// sampled returns the state after an answer.
-func (s *state) sampled(at time.Time, status specs.AgentStatus, endpoints []specs.Endpoint) *state {
+// withSample returns the state after an answer.
+func (s *state) withSample(at time.Time, status specs.AgentStatus, endpoints []specs.Endpoint) *state {
 	now := &rates.Sample{At: at, Endpoints: endpoints}
 	next := &state{at: at, status: status, sample: now, events: s.events, trails: make(map[rates.Key]trail)}
 	for _, r := range rates.Counting(rates.Between(s.sample, now), status.Parents) {
@@ -39,13 +39,13 @@ func (s *state) sampled(at time.Time, status specs.AgentStatus, endpoints []spec
 		}
 		next.readings = append(next.readings, r)
 		key := rates.KeyOf(&r.Endpoint)
-		next.trails[key] = s.trails[key].add(pointOf(&r))
+		next.trails[key] = s.trails[key].addPoint(pointOf(&r))
 	}
 	return next
 }
 
-// missed returns the state after a request without an answer. Earlier answers stay.
-func (s *state) missed(at time.Time, err error) *state {
+// withMiss returns the state after a request without an answer. Earlier answers stay.
+func (s *state) withMiss(at time.Time, err error) *state {
 	next := *s
 	next.lost = err
 	if s.lost == nil {
@@ -57,13 +57,13 @@ func (s *state) missed(at time.Time, err error) *state {
 	next.away = at.Sub(next.from)
 	next.trails = make(map[rates.Key]trail, len(s.trails))
 	for key, t := range s.trails {
-		next.trails[key] = t.add(point{gap: true})
+		next.trails[key] = t.addPoint(point{gap: true})
 	}
 	return &next
 }
 
-// saw returns the state after violations.
-func (s *state) saw(events []specs.Event) *state {
+// withEvents returns the state after violations.
+func (s *state) withEvents(events []specs.Event) *state {
 	next := *s
 	next.events = slices.Concat(s.events, events)
 	next.events = next.events[max(0, len(next.events)-eventsKept):]

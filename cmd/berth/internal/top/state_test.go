@@ -15,7 +15,7 @@ import (
 // shownKey returns the key of the endpoint with a name.
 func (m *Model) shownKey(of string) (key rates.Key) {
 	for i := range m.shown.readings {
-		if r := &m.shown.readings[i]; name(r) == of {
+		if r := &m.shown.readings[i]; nameOf(r) == of {
 			key = rates.KeyOf(&r.Endpoint)
 		}
 	}
@@ -25,7 +25,7 @@ func (m *Model) shownKey(of string) (key rates.Key) {
 func TestSpark(t *testing.T) {
 	trailOf := func(values ...float32) (t trail) {
 		for _, v := range values {
-			t = t.add(point{rx: v, gap: v < 0})
+			t = t.addPoint(point{rx: v, gap: v < 0})
 		}
 		return t
 	}
@@ -45,7 +45,7 @@ func TestSpark(t *testing.T) {
 		{trailOf(1, 2), 0, ""},
 		{trailOf(1, 2), -1, ""},
 	} {
-		if got := c.trail.spark(c.width, levels, point.in); got != c.want {
+		if got := c.trail.sparkline(c.width, levels, point.received); got != c.want {
 			t.Errorf("%v in %d: %q, want %q", c.trail, c.width, got, c.want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestSpark(t *testing.T) {
 		t.Errorf("a trail of %d points, want %d", len(long), trailLength)
 	}
 	p := point{rx: 1, tx: 2}
-	if p.both() != 3 || p.in() != 1 || p.out() != 2 {
+	if p.total() != 3 || p.received() != 1 || p.transmitted() != 2 {
 		t.Error("a point's values are mixed up")
 	}
 }
@@ -62,32 +62,32 @@ func TestSpark(t *testing.T) {
 // TestTrailsAreNotShared: adding to a trail does not change the one in a held picture.
 func TestTrailsAreNotShared(t *testing.T) {
 	a := make(trail, trailLength-1, 2*trailLength)
-	b, c := a.add(point{rx: 1}), a.add(point{rx: 2})
+	b, c := a.addPoint(point{rx: 1}), a.addPoint(point{rx: 2})
 	if b[trailLength-1].rx != 1 || c[trailLength-1].rx != 2 {
 		t.Error("two trails share their points")
 	}
 }
 
-// TestEnded: an ended endpoint is shown for a while, with its last rates.
-func TestEnded(t *testing.T) {
-	s := newScene(t, 80, 24).run(3)
-	last := containers(3)
-	last[1].Phase, last[1].Ended = specs.PhaseEnded, s.now()
-	s.sample(last...)
-	if got := s.line("(ended) db"); !strings.Contains(got, "100 B") {
+// TestEndedEndpointsStay: an ended endpoint is shown for a while, with its last rates.
+func TestEndedEndpointsStay(t *testing.T) {
+	s := newScene(t, 80, 24).runSamples(3)
+	last := sampleContainers(3)
+	last[1].Phase, last[1].Ended = specs.PhaseEnded, s.timeNow()
+	s.addSample(last...)
+	if got := s.lineWith("(ended) db"); !strings.Contains(got, "100 B") {
 		t.Errorf("the last interval of one that ended: %q", got)
 	}
-	s.sample(last...)
-	if got := s.line("(ended) db"); strings.Contains(got, "100 B") {
+	s.addSample(last...)
+	if got := s.lineWith("(ended) db"); strings.Contains(got, "100 B") {
 		t.Errorf("it goes on after its end: %q", got)
 	}
-	if got := s.line("berth top"); !strings.Contains(got, "3 interfaces") {
+	if got := s.lineWith("berth top"); !strings.Contains(got, "3 interfaces") {
 		t.Errorf("it counts as live: %q", got)
 	}
 	s.n += int(lingering / time.Second)
-	s.sample(last...)
-	if strings.Contains(bare(s.m), "db") {
-		t.Errorf("it is shown for longer than %v:\n%s", lingering, bare(s.m))
+	s.addSample(last...)
+	if strings.Contains(plainFrame(s.m), "db") {
+		t.Errorf("it is shown for longer than %v:\n%s", lingering, plainFrame(s.m))
 	}
 	if _, kept := s.m.shown.trails[rates.KeyOf(&last[1])]; kept {
 		t.Error("its history is kept for ever")
@@ -98,35 +98,35 @@ func TestEnded(t *testing.T) {
 // gap, and the rates after it are over the whole time.
 func TestAgentAway(t *testing.T) {
 	s := newScene(t, 80, 24)
-	s.send(lostMsg{at: s.now(), err: errors.New("no route")})
-	s.send(lostMsg{at: s.now().Add(2 * time.Second), err: errors.New("no route")})
-	if got := s.line("no answer"); got != "no answer for 2s: no route" {
+	s.sendMsg(lostMsg{at: s.timeNow(), err: errors.New("no route")})
+	s.sendMsg(lostMsg{at: s.timeNow().Add(2 * time.Second), err: errors.New("no route")})
+	if got := s.lineWith("no answer"); got != "no answer for 2s: no route" {
 		t.Errorf("an agent that never was: %q", got)
 	}
-	s.run(3)
-	if strings.Contains(bare(s.m), "no answer") {
-		t.Errorf("the agent is there:\n%s", bare(s.m))
+	s.runSamples(3)
+	if strings.Contains(plainFrame(s.m), "no answer") {
+		t.Errorf("the agent is there:\n%s", plainFrame(s.m))
 	}
 	for range 2 {
-		s.send(lostMsg{at: s.now(), err: errors.New("broken pipe")})
+		s.sendMsg(lostMsg{at: s.timeNow(), err: errors.New("broken pipe")})
 		s.n++
 	}
-	if got := s.line("no answer"); got != "no answer for 2s: broken pipe" {
+	if got := s.lineWith("no answer"); got != "no answer for 2s: broken pipe" {
 		t.Errorf("an agent that went away: %q", got)
 	}
-	if got := s.line("db"); !strings.Contains(got, "100 B") {
+	if got := s.lineWith("db"); !strings.Contains(got, "100 B") {
 		t.Errorf("what it said last is gone: %q", got)
 	}
-	s.run(1)
-	got := s.line("db")
-	if strings.Contains(bare(s.m), "no answer") || !strings.Contains(got, "100 B") || !strings.Contains(got, "██  █") {
+	s.runSamples(1)
+	got := s.lineWith("db")
+	if strings.Contains(plainFrame(s.m), "no answer") || !strings.Contains(got, "100 B") || !strings.Contains(got, "██  █") {
 		t.Errorf("after it came back: %q", got)
 	}
 }
 
 func TestProblems(t *testing.T) {
 	s := newScene(t, 80, 24)
-	say := status()
+	say := agentStatus()
 	say.Problems = []string{"parent eth2 does not exist yet: make it"}
 	for _, c := range []struct {
 		change func(*specs.AgentStatus)
@@ -139,31 +139,31 @@ func TestProblems(t *testing.T) {
 			"nothing is counted: detached on request; `berth agent attach` undoes it"},
 	} {
 		c.change(&say)
-		s.send(sampleMsg{at: s.now(), status: say})
-		if got := strings.Split(bare(s.m), "\n")[1]; got != c.want {
+		s.sendMsg(sampleMsg{at: s.timeNow(), status: say})
+		if got := strings.Split(plainFrame(s.m), "\n")[1]; got != c.want {
 			t.Errorf("alert %q, want %q", got, c.want)
 		}
 	}
-	s.send(sampleMsg{at: s.now(), status: specs.AgentStatus{Attached: true}})
-	if got := strings.Split(bare(s.m), "\n")[1]; strings.TrimSpace(got) == "" || !strings.Contains(got, "CONTAINER") {
+	s.sendMsg(sampleMsg{at: s.timeNow(), status: specs.AgentStatus{Attached: true}})
+	if got := strings.Split(plainFrame(s.m), "\n")[1]; strings.TrimSpace(got) == "" || !strings.Contains(got, "CONTAINER") {
 		t.Errorf("without a problem the second line is %q", got)
 	}
 }
 
 // TestEventsAreBounded: of a flood of violations the last are kept.
 func TestEventsAreBounded(t *testing.T) {
-	s := newScene(t, 80, 24).run(1)
+	s := newScene(t, 80, 24).runSamples(1)
 	for i := range 3 * eventsKept {
-		s.send(eventsMsg{spoof(i, nil)})
+		s.sendMsg(eventsMsg{spoofEvent(i, nil)})
 	}
-	if n := len(s.m.live.events); n != eventsKept || s.m.live.events[n-1].Time != spoof(3*eventsKept-1, nil).Time {
+	if n := len(s.m.live.events); n != eventsKept || s.m.live.events[n-1].Time != spoofEvent(3*eventsKept-1, nil).Time {
 		t.Errorf("%d events are kept", n)
 	}
-	e := spoof(0, nil)
-	e.LeftOut, e.Certainty, e.Owner = 12, specs.Suspected, party()
-	s.send(eventsMsg{e})
-	s.send(tea.WindowSizeMsg{Width: 100, Height: 24})
-	if got, want := s.line("(+12)"), " 12:00:00 mac-spoof by ? (+12): 02:00:5e:00:53:99 on eth1.100, of web (suspected)"; got != want {
+	e := spoofEvent(0, nil)
+	e.LeftOut, e.Certainty, e.Owner = 12, specs.Suspected, webParty()
+	s.sendMsg(eventsMsg{e})
+	s.sendMsg(tea.WindowSizeMsg{Width: 100, Height: 24})
+	if got, want := s.lineWith("(+12)"), " 12:00:00 mac-spoof by ? (+12): 02:00:5e:00:53:99 on eth1.100, of web (suspected)"; got != want {
 		t.Errorf("an event's line is %q, want %q", got, want)
 	}
 }
@@ -171,16 +171,16 @@ func TestEventsAreBounded(t *testing.T) {
 // TestParents: parents show the sums of their endpoints; one with a problem comes first,
 // and those without room are counted.
 func TestParents(t *testing.T) {
-	s := newScene(t, 80, 24).run(3)
-	if got := s.line("eth1.100"); !strings.Contains(got, "1.35 MB") {
+	s := newScene(t, 80, 24).runSamples(3)
+	if got := s.lineWith("eth1.100"); !strings.Contains(got, "1.35 MB") {
 		t.Errorf("a parent's traffic: %q", got)
 	}
-	say := status()
+	say := agentStatus()
 	for range 7 {
 		say.Parents = append(say.Parents, specs.ParentStatus{Name: "eth7", State: specs.ParentCounting})
 	}
-	s.send(sampleMsg{at: s.now(), status: say, endpoints: containers(3)})
-	lines := strings.Split(bare(s.m), "\n")
+	s.sendMsg(sampleMsg{at: s.timeNow(), status: say, endpoints: sampleContainers(3)})
+	lines := strings.Split(plainFrame(s.m), "\n")
 	if !strings.HasPrefix(lines[2], " PARENT (5 more)") || !strings.HasPrefix(lines[3], " eth2 ") {
 		t.Errorf("parents:\n%s\n%s", lines[2], lines[3])
 	}
@@ -188,13 +188,13 @@ func TestParents(t *testing.T) {
 
 // TestNoRatesWhileDetached: while the agent is detached, the rates are not 0 but unknown.
 func TestNoRatesWhileDetached(t *testing.T) {
-	s := newScene(t, 120, 24).run(2)
-	say := status()
+	s := newScene(t, 120, 24).runSamples(2)
+	say := agentStatus()
 	say.Attached, say.Parents[0].State = false, specs.ParentDetached
-	s.send(sampleMsg{at: s.now(), status: say, endpoints: containers(s.n)})
+	s.sendMsg(sampleMsg{at: s.timeNow(), status: say, endpoints: sampleContainers(s.n)})
 	for i := range s.m.shown.readings {
 		if r := &s.m.shown.readings[i]; bytesCell(rxBytes)(&s.m, r) != "-" {
-			t.Errorf("%s has a rate: %+v", name(r), r.Rates)
+			t.Errorf("%s has a rate: %+v", nameOf(r), r.Rates)
 		}
 	}
 }
@@ -202,12 +202,12 @@ func TestNoRatesWhileDetached(t *testing.T) {
 // TestEventsOfAll: a violation shows the finding, its other parties, and that it was
 // dropped; it is in the details of each of its parties.
 func TestEventsOfAll(t *testing.T) {
-	s := newScene(t, 160, 40).run(2)
-	drift := specs.Event{Time: clock, Kind: specs.ModeDrift, Certainty: specs.Certain, Parent: "eth1.100", Sender: party(), Detail: "is macvlan private, declared macvlan bridge"}
-	leak := spoof(1, &specs.Party{ContainerID: "db", Network: "lan", Interface: "net1"})
-	leak.Kind, leak.Receiver, leak.Dropped = specs.PrivateLeak, party(), true
-	s.m.shown = s.m.shown.saw([]specs.Event{drift, leak})
-	frame := bare(s.m)
+	s := newScene(t, 160, 40).runSamples(2)
+	drift := specs.Event{Time: clock, Kind: specs.ModeDrift, Certainty: specs.Certain, Parent: "eth1.100", Sender: webParty(), Detail: "is macvlan private, declared macvlan bridge"}
+	leak := spoofEvent(1, &specs.Party{ContainerID: "db", Network: "lan", Interface: "net1"})
+	leak.Kind, leak.Receiver, leak.Dropped = specs.PrivateLeak, webParty(), true
+	s.m.shown = s.m.shown.withEvents([]specs.Event{drift, leak})
+	frame := plainFrame(s.m)
 	for _, want := range []string{
 		"mode-drift by web: is macvlan private, declared macvlan bridge, on eth1.100",
 		"private-leak by db: 02:00:5e:00:53:99 on eth1.100, to web, dropped",
@@ -222,7 +222,7 @@ func TestEventsOfAll(t *testing.T) {
 		if r.Name != "web" {
 			continue
 		}
-		text := strings.Join(append(s.m.facts(r), s.m.brokenBy(r)...), "\n")
+		text := strings.Join(append(s.m.factLines(r), s.m.brokenBy(r)...), "\n")
 		for _, want := range []string{"4.20k frames to groups and to all", "3 times, 2 of them dropped", "mode-drift by web", "private-leak by db"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %q in the details\n%s", want, text)

@@ -14,7 +14,7 @@ import (
 // textHeight returns the number of visible lines of a page of text.
 func (m *Model) textHeight() int {
 	height := m.height - 2 // header, footer
-	if m.alert() != "" {
+	if m.alertLine() != "" {
 		height--
 	}
 	return max(0, height)
@@ -22,20 +22,20 @@ func (m *Model) textHeight() int {
 
 // textShown returns the visible lines of the page.
 func (m *Model) textShown() []string {
-	lines := m.text()
+	lines := m.pageText()
 	lines = lines[max(0, min(m.scroll, len(lines)-m.textHeight())):]
 	return lines[:min(len(lines), m.textHeight())]
 }
 
-// text returns all lines of the page.
-func (m *Model) text() []string {
+// pageText returns all lines of the page.
+func (m *Model) pageText() []string {
 	if m.page == pageHelp {
-		return m.help()
+		return m.helpText()
 	}
-	return m.details()
+	return m.detailText()
 }
 
-func (m *Model) help() []string {
+func (m *Model) helpText() []string {
 	var lines []string
 	for _, h := range [][2]string{
 		{"arrows pgup", "choose an interface"},
@@ -55,39 +55,39 @@ func (m *Model) help() []string {
 		{"VIOL", "frames that broke a rule, see berth events"},
 		{"-", "not known, or not counted"},
 	} {
-		lines = append(lines, m.pair(h[0], h[1], 14))
+		lines = append(lines, m.pairLine(h[0], h[1], 14))
 	}
 	return lines
 }
 
-// pair returns a line with a key, which takes width, and its value.
-func (m *Model) pair(key, value string, width int) string {
+// pairLine returns a line with a key, which takes width, and its value.
+func (m *Model) pairLine(key, value string, width int) string {
 	width = min(width, m.width/2)
-	return m.look.paint(m.look.fit(" "+key, width), titled) + m.look.cut(value, m.width-width)
+	return m.look.paintText(m.look.fitText(" "+key, width), titled) + m.look.cutText(value, m.width-width)
 }
 
-// details returns all facts about the selected endpoint.
-func (m *Model) details() []string {
+// detailText returns all facts about the selected endpoint.
+func (m *Model) detailText() []string {
 	at := slices.IndexFunc(m.shown.readings, func(r rates.Reading) bool { return rates.KeyOf(&r.Endpoint) == m.selected })
 	if at < 0 {
-		return []string{m.look.paint(m.look.cut(" it is gone; berth inspect tells what is kept", m.width), dim)}
+		return []string{m.look.paintText(m.look.cutText(" it is gone; berth inspect tells what is kept", m.width), dim)}
 	}
 	r := &m.shown.readings[at]
-	lines := m.facts(r)
+	lines := m.factLines(r)
 	lines = append(lines, "")
-	lines = append(lines, m.parts(r)...)
+	lines = append(lines, m.partLines(r)...)
 	return append(lines, m.brokenBy(r)...)
 }
 
-// facts returns names and addresses, without those that are not known.
-func (m *Model) facts(r *rates.Reading) (lines []string) {
+// factLines returns names and addresses, without those that are not known.
+func (m *Model) factLines(r *rates.Reading) (lines []string) {
 	var addresses []string
 	for _, a := range r.Addresses {
 		addresses = append(addresses, a.String())
 	}
 	t := m.shown.trails[rates.KeyOf(&r.Endpoint)]
 	history := func(value func(point) float32) string {
-		return fmt.Sprintf("%s  at most %s/s", t.spark(min(trailLength, max(5, m.width-36)), m.look.levels, value), m.rate(float64(t.peak(value))))
+		return fmt.Sprintf("%s  at most %s/s", t.sparkline(min(trailLength, max(5, m.width-36)), m.look.levels, value), m.rateText(float64(t.peakOf(value))))
 	}
 	for _, f := range [][2]string{
 		{"container", r.ContainerID},
@@ -95,18 +95,18 @@ func (m *Model) facts(r *rates.Reading) (lines []string) {
 		{"image", r.Image},
 		{"pod", r.Pod},
 		{"namespace", r.Namespace},
-		{"network", place(r)},
+		{"network", placeOf(r)},
 		{"addresses", strings.Join(addresses, ", ")},
 		{"MAC", r.MAC.String()},
 		{"parent", r.Parent},
 		{"mode", fmt.Sprintf("%s %s, MTU %d", r.Driver, r.Mode, r.MTU)},
-		{"state", m.phase(r)},
-		{"received", history(point.in)},
-		{"sent", history(point.out)},
+		{"state", m.phaseText(r)},
+		{"received", history(point.received)},
+		{"sent", history(point.transmitted)},
 		{"to groups", groupText(r)},
 	} {
 		if f[1] != "" {
-			lines = append(lines, m.pair(f[0], f[1], 12))
+			lines = append(lines, m.pairLine(f[0], f[1], 12))
 		}
 	}
 	return lines
@@ -121,17 +121,17 @@ func groupText(r *rates.Reading) string {
 	return numberText(float64(*r.GroupPackets)) + " frames to groups and to all were received beside these"
 }
 
-func (m *Model) phase(r *rates.Reading) string {
+func (m *Model) phaseText(r *rates.Reading) string {
 	since, now := r.Created, m.shown.at
 	if r.Phase == specs.PhaseEnded {
 		since = r.Ended
 	}
-	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime), span(now.Sub(since)))
+	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime), spanText(now.Sub(since)))
 }
 
-// parts returns the endpoint's traffic by its other end and by the frames' destination,
+// partLines returns the endpoint's traffic by its other end and by the frames' destination,
 // without parts that never had any.
-func (m *Model) parts(r *rates.Reading) []string {
+func (m *Model) partLines(r *rates.Reading) []string {
 	lines := []string{m.partLine("TRAFFIC", "RX/s", "TX/s", "RX", "TX", titled)}
 	add := func(name string, rx, tx specs.Count, rxRate, txRate specs.Rate) {
 		if rx.Plus(tx) == (specs.Count{}) {
@@ -139,7 +139,7 @@ func (m *Model) parts(r *rates.Reading) []string {
 		}
 		rxText, txText := "-", "-"
 		if r.Over > 0 {
-			rxText, txText = m.rate(rxRate.Bytes), m.rate(txRate.Bytes)
+			rxText, txText = m.rateText(rxRate.Bytes), m.rateText(txRate.Bytes)
 		}
 		lines = append(lines, m.partLine(name, rxText, txText, bytesText(float64(rx.Bytes)), bytesText(float64(tx.Bytes)), plain))
 	}
@@ -152,7 +152,7 @@ func (m *Model) parts(r *rates.Reading) []string {
 	casts("local", rx.Local, tx.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
 	casts("external", rx.External, tx.External, r.Rates.Receive.External, r.Rates.Transmit.External)
 	if len(lines) == 1 {
-		return []string{m.look.paint(m.look.cut(" no traffic was counted", m.width), dim)}
+		return []string{m.look.paintText(m.look.cutText(" no traffic was counted", m.width), dim)}
 	}
 	return lines
 }
@@ -160,8 +160,8 @@ func (m *Model) parts(r *rates.Reading) []string {
 func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
 	l := &m.look
 	first := min(20, max(8, m.width-37))
-	cells := []string{l.fit(name, first), l.right(rxRate, 8), l.right(txRate, 8), l.right(rx, 8), l.right(tx, 8)}
-	return l.paint(l.cut(" "+strings.Join(cells, " "), m.width), st)
+	cells := []string{l.fitText(name, first), l.alignRight(rxRate, 8), l.alignRight(txRate, 8), l.alignRight(rx, 8), l.alignRight(tx, 8)}
+	return l.paintText(l.cutText(" "+strings.Join(cells, " "), m.width), st)
 }
 
 // brokenBy returns the endpoint's violations, and the events that name it.
@@ -172,7 +172,7 @@ func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
 			text += ", " + strconv.FormatUint(n, 10) + " of them dropped"
 		}
 		if r.Violations[kind] > 0 {
-			lines = append(lines, m.pair(string(kind), text, 19))
+			lines = append(lines, m.pairLine(string(kind), text, 19))
 		}
 	}
 	of := func(p *specs.Party) bool {
@@ -181,11 +181,11 @@ func (m *Model) brokenBy(r *rates.Reading) (lines []string) {
 	about := slices.DeleteFunc(slices.Clone(m.shown.events), func(e specs.Event) bool {
 		return !of(e.Sender) && !of(e.Owner) && !of(e.Receiver)
 	})
-	for _, e := range merged(about) {
+	for _, e := range mergeEvents(about) {
 		lines = append(lines, m.eventLine(&e))
 	}
 	if len(lines) > 0 {
-		lines = append([]string{"", m.look.paint(m.look.cut(" VIOLATIONS", m.width), titled)}, lines...)
+		lines = append([]string{"", m.look.paintText(m.look.cutText(" VIOLATIONS", m.width), titled)}, lines...)
 	}
 	return lines
 }

@@ -31,10 +31,10 @@ type fakeAgent struct {
 	ended   chan error
 }
 
-func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) { return status(), nil }
+func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) { return agentStatus(), nil }
 
 func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint) error) error {
-	all := containers(0)
+	all := sampleContainers(0)
 	all[1].Counters.Transmit.Local.Unicast = specs.Count{Bytes: uint64(time.Since(f.started).Microseconds())} // 1 MB/s
 	all[2].Name = hostile
 	for i := range all {
@@ -50,7 +50,7 @@ func (f *fakeAgent) Ready() error                       { return nil }
 func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
 func (f *fakeAgent) Attach(context.Context) error       { return nil }
 
-func (f *fakeAgent) start(t *testing.T) {
+func (f *fakeAgent) startServing(t *testing.T) {
 	t.Helper()
 	socket, err := api.Listen(filepath.Join(f.dir, client.SocketName), "")
 	if err != nil {
@@ -62,7 +62,7 @@ func (f *fakeAgent) start(t *testing.T) {
 	go func(s *api.Server) { f.ended <- s.Serve(socket) }(f.server)
 }
 
-func (f *fakeAgent) stop(t *testing.T) {
+func (f *fakeAgent) stopServing(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -71,9 +71,9 @@ func (f *fakeAgent) stop(t *testing.T) {
 	}
 }
 
-// breaks makes web violate a rule now.
-func (f *fakeAgent) breaks() {
-	e := spoof(0, party())
+// addViolation makes web violate a rule now.
+func (f *fakeAgent) addViolation() {
+	e := spoofEvent(0, webParty())
 	e.Time = time.Now()
 	f.ring.Add(e)
 }
@@ -97,8 +97,8 @@ func shortDir(t *testing.T) string {
 func newFakeAgent(t *testing.T) *fakeAgent {
 	t.Helper()
 	f := &fakeAgent{dir: shortDir(t), started: time.Now()}
-	f.start(t)
-	t.Cleanup(func() { f.stop(t) })
+	f.startServing(t)
+	t.Cleanup(func() { f.stopServing(t) })
 	return f
 }
 
@@ -108,17 +108,17 @@ type pane struct {
 	socket string
 }
 
-// open starts a command in a terminal of 80×24, and ends its server with the
+// openPane starts a command in a terminal of 80×24, and ends its server with the
 // test.
-func open(t *testing.T, command string) *pane {
+func openPane(t *testing.T, command string) *pane {
 	t.Helper()
 	p := &pane{t: t, socket: filepath.Join(shortDir(t), "s")}
-	p.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command+"; echo left with $?; read _")
-	t.Cleanup(func() { p.tmux("kill-server") })
+	p.runTmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command+"; echo left with $?; read _")
+	t.Cleanup(func() { p.runTmux("kill-server") })
 	return p
 }
 
-func (p *pane) tmux(args ...string) string {
+func (p *pane) runTmux(args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command("tmux", append([]string{"-u", "-S", p.socket}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=xterm-256color", "TMUX=")
@@ -131,19 +131,19 @@ func (p *pane) tmux(args ...string) string {
 	return string(out)
 }
 
-func (p *pane) keys(names ...string) {
+func (p *pane) sendKeys(names ...string) {
 	p.t.Helper()
-	p.tmux(append([]string{"send-keys"}, names...)...)
+	p.runTmux(append([]string{"send-keys"}, names...)...)
 }
 
-// until waits for a picture and returns it.
-func (p *pane) until(what string, holds func(picture string) bool) string {
+// waitPicture waits for a picture and returns it.
+func (p *pane) waitPicture(what string, holds func(picture string) bool) string {
 	p.t.Helper()
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(20 * time.Second)
 	for {
-		picture := p.tmux("capture-pane", "-p")
+		picture := p.runTmux("capture-pane", "-p")
 		if holds(picture) {
 			return picture
 		}
@@ -155,9 +155,9 @@ func (p *pane) until(what string, holds func(picture string) bool) string {
 	}
 }
 
-func (p *pane) shows(texts ...string) string {
+func (p *pane) waitTexts(texts ...string) string {
 	p.t.Helper()
-	return p.until(fmt.Sprintf("it shows %q", texts), func(picture string) bool {
+	return p.waitPicture(fmt.Sprintf("it shows %q", texts), func(picture string) bool {
 		for _, text := range texts {
 			if !strings.Contains(picture, text) {
 				return false
@@ -167,9 +167,9 @@ func (p *pane) shows(texts ...string) string {
 	})
 }
 
-func (p *pane) hides(text string) {
+func (p *pane) waitWithout(text string) {
 	p.t.Helper()
-	p.until(fmt.Sprintf("it does not show %q", text), func(picture string) bool { return !strings.Contains(picture, text) })
+	p.waitPicture(fmt.Sprintf("it does not show %q", text), func(picture string) bool { return !strings.Contains(picture, text) })
 }
 
 // buildBerth builds the command line.
@@ -194,27 +194,27 @@ func TestInATerminal(t *testing.T) {
 
 func inColour(t *testing.T, bin string) {
 	f := newFakeAgent(t)
-	p := open(t, bin+" top --interval 100ms --state "+f.dir)
-	p.shows("berth top  4 interfaces", "eth1.100", "web", "1.0", "MB", "VIOLATIONS: none seen", "q quit")
-	if title := p.tmux("display-message", "-p", "#{pane_title}"); strings.Contains(title, "owned") {
+	p := openPane(t, bin+" top --interval 100ms --state "+f.dir)
+	p.waitTexts("berth top  4 interfaces", "eth1.100", "web", "1.0", "MB", "VIOLATIONS: none seen", "q quit")
+	if title := p.runTmux("display-message", "-p", "#{pane_title}"); strings.Contains(title, "owned") {
 		t.Errorf("a container's name changed the terminal's title to %q", title)
 	}
-	if !colours.MatchString(p.tmux("capture-pane", "-p", "-e")) {
+	if !colours.MatchString(p.runTmux("capture-pane", "-p", "-e")) {
 		t.Error("there are no colours")
 	}
-	f.breaks()
-	p.shows("mac-spoof by web: 02:00:5e:00:53:99")
-	p.keys("/", "d", "b", "Enter")
-	p.hides(" web ")
-	p.keys("Enter")
-	p.shows("192.0.2.66/24", "local unicast")
-	p.keys("Escape") // by itself: with more keys at once it would be another key
-	p.hides("192.0.2.66/24")
-	p.keys("?")
-	p.shows("reverse the order")
-	p.keys("q")
-	p.shows("left with 0")
-	if got := p.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
+	f.addViolation()
+	p.waitTexts("mac-spoof by web: 02:00:5e:00:53:99")
+	p.sendKeys("/", "d", "b", "Enter")
+	p.waitWithout(" web ")
+	p.sendKeys("Enter")
+	p.waitTexts("192.0.2.66/24", "local unicast")
+	p.sendKeys("Escape") // by itself: with more keys at once it would be another key
+	p.waitWithout("192.0.2.66/24")
+	p.sendKeys("?")
+	p.waitTexts("reverse the order")
+	p.sendKeys("q")
+	p.waitTexts("left with 0")
+	if got := p.runTmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
 		t.Errorf("the terminal is left on the other screen, or without a cursor: %q", got)
 	}
 }
@@ -224,54 +224,54 @@ var colours = regexp.MustCompile("\x1b\\[[0-9;]*([34][0-8]|[19][0-7])m")
 
 func withoutColour(t *testing.T, bin string) {
 	f := newFakeAgent(t)
-	p := open(t, "NO_COLOR=1 "+bin+" top --interval 100ms --state "+f.dir)
-	p.shows("web", "HISTORY")
-	if picture := p.tmux("capture-pane", "-p", "-e"); colours.MatchString(picture) {
+	p := openPane(t, "NO_COLOR=1 "+bin+" top --interval 100ms --state "+f.dir)
+	p.waitTexts("web", "HISTORY")
+	if picture := p.runTmux("capture-pane", "-p", "-e"); colours.MatchString(picture) {
 		t.Errorf("there are colours: %q", picture)
 	}
-	p.tmux("resize-window", "-x", "40", "-y", "10")
-	p.until("it fits 40×10", func(picture string) bool {
+	p.runTmux("resize-window", "-x", "40", "-y", "10")
+	p.waitPicture("it fits 40×10", func(picture string) bool {
 		return strings.Contains(picture, "web") && strings.Contains(picture, "? help") && !strings.Contains(picture, "HISTORY")
 	})
-	p.tmux("resize-window", "-x", "120", "-y", "40")
-	p.shows("ADDRESS", "192.0.2.65")
-	f.stop(t)
-	p.shows("agent gone", "no agent runs", "web")
-	f.start(t)
-	p.hides("agent gone")
-	p.shows("1.0", "MB")
-	f.breaks()
-	p.shows("mac-spoof by web")
-	p.keys("C-c")
-	p.shows("left with 0")
+	p.runTmux("resize-window", "-x", "120", "-y", "40")
+	p.waitTexts("ADDRESS", "192.0.2.65")
+	f.stopServing(t)
+	p.waitTexts("agent gone", "no agent runs", "web")
+	f.startServing(t)
+	p.waitWithout("agent gone")
+	p.waitTexts("1.0", "MB")
+	f.addViolation()
+	p.waitTexts("mac-spoof by web")
+	p.sendKeys("C-c")
+	p.waitTexts("left with 0")
 }
 
 func onADumbTerminal(t *testing.T, bin string) {
 	f := newFakeAgent(t)
-	p := open(t, "TERM=dumb LC_ALL=C "+bin+" top --interval 100ms --state "+f.dir)
-	picture := p.shows("berth top  4 interfaces", "web", "q quit")
+	p := openPane(t, "TERM=dumb LC_ALL=C "+bin+" top --interval 100ms --state "+f.dir)
+	picture := p.waitTexts("berth top  4 interfaces", "web", "q quit")
 	if lines := strings.Split(strings.TrimRight(picture, "\n"), "\n"); len(lines) != 24 || !strings.HasPrefix(lines[0], "berth top") {
 		t.Errorf("a page is not where the terminal shows it whole:\n%s", picture)
 	}
-	if strings.Contains(p.tmux("capture-pane", "-p", "-e"), "\x1b") {
+	if strings.Contains(p.runTmux("capture-pane", "-p", "-e"), "\x1b") {
 		t.Error("there are styles")
 	}
-	p.keys("/", "d", "b", "Enter")
-	p.hides(" web ")
-	p.tmux("resize-window", "-x", "60", "-y", "20")
-	p.until("it fits 60×20", func(picture string) bool {
+	p.sendKeys("/", "d", "b", "Enter")
+	p.waitWithout(" web ")
+	p.runTmux("resize-window", "-x", "60", "-y", "20")
+	p.waitPicture("it fits 60×20", func(picture string) bool {
 		lines := strings.Split(strings.TrimRight(picture, "\n"), "\n")
 		return len(lines) == 20 && strings.HasPrefix(lines[0], "berth top")
 	})
-	p.keys("q")
-	p.shows("left with 0")
+	p.sendKeys("q")
+	p.waitTexts("left with 0")
 }
 
 // endedFromOutside: a SIGTERM leaves the terminal as it was.
 func endedFromOutside(t *testing.T, bin string) {
 	f := newFakeAgent(t)
-	p := open(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")
-	p.shows("web")
+	p := openPane(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")
+	p.waitTexts("web")
 	text, err := os.ReadFile(f.dir + "/pid")
 	if err != nil {
 		t.Fatal(err)
@@ -283,8 +283,8 @@ func endedFromOutside(t *testing.T, bin string) {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	p.shows("left with 0")
-	if got := p.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
+	p.waitTexts("left with 0")
+	if got := p.runTmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
 		t.Errorf("the terminal is left on the other screen, or without a cursor: %q", got)
 	}
 }

@@ -32,12 +32,12 @@ func (m Model) Frame() string {
 	if m.width <= 0 || m.height <= 0 {
 		return ""
 	}
-	lines := []string{m.header()}
-	if alert := m.alert(); alert != "" {
+	lines := []string{m.headerLine()}
+	if alert := m.alertLine(); alert != "" {
 		lines = append(lines, alert)
 	}
 	if m.page == pageList {
-		lines = append(lines, m.list()...)
+		lines = append(lines, m.listLines()...)
 	} else {
 		lines = append(lines, m.textShown()...)
 	}
@@ -47,7 +47,7 @@ func (m Model) Frame() string {
 	if m.height == 1 {
 		return lines[0]
 	}
-	return strings.Join(append(lines[:m.height-1], m.footer()), "\n")
+	return strings.Join(append(lines[:m.height-1], m.footerLine()), "\n")
 }
 
 // lowest is the height from which on parents and the violations' head are shown.
@@ -63,7 +63,7 @@ type layout struct {
 // lines below the rows if those are empty.
 func (m *Model) layout() (l layout) {
 	left := m.height - 3 // header, the endpoints' head, footer
-	if m.alert() != "" {
+	if m.alertLine() != "" {
 		left--
 	}
 	if m.height < lowest {
@@ -80,34 +80,34 @@ func (m *Model) layout() (l layout) {
 		left-- // the total
 	}
 	free := left - max(1, len(m.rows))
-	l.events = min(max(2, m.height/6, free), len(merged(m.shown.events)))
+	l.events = min(max(2, m.height/6, free), len(mergeEvents(m.shown.events)))
 	l.rows = left - l.events
 	return l
 }
 
-// list returns the parts of the list below one another.
-func (m *Model) list() []string {
+// listLines returns the parts of the list below one another.
+func (m *Model) listLines() []string {
 	l := m.layout()
 	var lines []string
 	if l.parents > 0 {
-		lines = append(append(lines, m.parents(l.parents)...), "")
+		lines = append(append(lines, m.parentPane(l.parents)...), "")
 	}
-	lines = append(lines, m.head())
+	lines = append(lines, m.columnHead())
 	for i := range l.rows {
 		switch at := m.top + i; {
 		case at < len(m.rows):
-			lines = append(lines, m.row(m.rows[at], at == m.cursor))
+			lines = append(lines, m.readingRow(m.rows[at], at == m.cursor))
 		case i == 0:
-			lines = append(lines, m.look.paint(m.look.cut(" "+m.nothing(), m.width), dim))
+			lines = append(lines, m.look.paintText(m.look.cutText(" "+m.emptyText(), m.width), dim))
 		default:
 			lines = append(lines, "")
 		}
 	}
-	return append(lines, m.violations(l.events)...)
+	return append(lines, m.violationPane(l.events)...)
 }
 
-// nothing returns why there is no row.
-func (m *Model) nothing() string {
+// emptyText returns why there is no row.
+func (m *Model) emptyText() string {
 	switch {
 	case m.shown.at.IsZero():
 		return "asking the agent"
@@ -117,17 +117,17 @@ func (m *Model) nothing() string {
 	return "no container has an interface of berth's"
 }
 
-// between puts one text at the left of a line and one at its right.
-func (m *Model) between(left, right string, st style) string {
+// spreadLine puts one text at the left of a line and one at its right.
+func (m *Model) spreadLine(left, right string, st style) string {
 	room := m.width - ansi.StringWidthWc(right) - 1
 	if room < ansi.StringWidthWc(left)/2 {
-		return m.look.paint(m.look.fit(left, m.width), st)
+		return m.look.paintText(m.look.fitText(left, m.width), st)
 	}
-	return m.look.paint(m.look.fit(left, room)+" "+m.look.cut(right, m.width), st)
+	return m.look.paintText(m.look.fitText(left, room)+" "+m.look.cutText(right, m.width), st)
 }
 
-// header returns the title line: the interfaces, the agent's version, and the time.
-func (m *Model) header() string {
+// headerLine returns the title line: the interfaces, the agent's version, and the time.
+func (m *Model) headerLine() string {
 	s := m.shown
 	left := "berth top"
 	if !s.at.IsZero() {
@@ -137,28 +137,28 @@ func (m *Model) header() string {
 				live--
 			}
 		}
-		left += fmt.Sprintf("  %d interfaces  berthd %s, up %s", live, s.status.Version, span(s.at.Sub(s.status.Started)))
+		left += fmt.Sprintf("  %d interfaces  berthd %s, up %s", live, s.status.Version, spanText(s.at.Sub(s.status.Started)))
 	}
 	right := ""
 	if !s.at.IsZero() {
 		right = s.at.Format(time.TimeOnly)
 	}
-	if m.held {
+	if m.isHeld {
 		right = strings.TrimSpace("HELD " + right)
 	}
-	return m.between(left, right, bold)
+	return m.spreadLine(left, right, bold)
 }
 
-// alert returns the one line on a problem, or "".
-func (m *Model) alert() string {
+// alertLine returns the one line on a problem, or "".
+func (m *Model) alertLine() string {
 	s := m.shown
-	say := func(line string, st style) string { return m.look.paint(m.look.fit(line, m.width), st) }
-	problems := s.problems()
+	say := func(line string, st style) string { return m.look.paintText(m.look.fitText(line, m.width), st) }
+	problems := s.problemTexts()
 	switch {
 	case s.lost != nil && errors.Is(s.lost, client.ErrNoAgent):
-		return say(fmt.Sprintf("agent gone %s: %v", span(s.away), client.ErrNoAgent), bad)
+		return say(fmt.Sprintf("agent gone %s: %v", spanText(s.away), client.ErrNoAgent), bad)
 	case s.lost != nil:
-		return say(fmt.Sprintf("no answer for %s: %v", span(s.away), s.lost), bad)
+		return say(fmt.Sprintf("no answer for %s: %v", spanText(s.away), s.lost), bad)
 	case s.at.IsZero():
 		return ""
 	case !s.status.Attached:
@@ -171,9 +171,9 @@ func (m *Model) alert() string {
 	return ""
 }
 
-// problems returns the agent's own problems, and those of its parents that are not among
+// problemTexts returns the agent's own problems, and those of its parents that are not among
 // them.
-func (s *state) problems() []string {
+func (s *state) problemTexts() []string {
 	all := slices.Clone(s.status.Problems)
 	for _, p := range s.status.Parents {
 		if p.Problem != "" && !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, p.Problem) }) {
@@ -183,59 +183,59 @@ func (s *state) problems() []string {
 	return all
 }
 
-// footer shows the keys, or the filter while it is typed.
-func (m *Model) footer() string {
+// footerLine shows the keys, or the filter while it is typed.
+func (m *Model) footerLine() string {
 	switch {
 	case m.typing:
 		room := m.width - 3
 		typed := ansi.TruncateLeftWc(m.filter, max(0, ansi.StringWidthWc(m.filter)-max(0, room)), "")
-		return m.look.cut("/ "+typed, m.width-1) + m.look.paint(" ", marked)
+		return m.look.cutText("/ "+typed, m.width-1) + m.look.paintText(" ", marked)
 	case m.page != pageList:
-		return m.look.paint(m.look.fit("esc back  q quit", m.width), dim)
+		return m.look.paintText(m.look.fitText("esc back  q quit", m.width), dim)
 	case m.filter != "":
-		return m.look.paint(m.look.fit(fmt.Sprintf("/ %s  (esc ends it)  ? help", m.filter), m.width), titled)
+		return m.look.paintText(m.look.fitText(fmt.Sprintf("/ %s  (esc ends it)  ? help", m.filter), m.width), titled)
 	case m.width < 76:
-		return m.look.paint(m.look.fit("? help  q quit  / filter  enter details", m.width), dim)
+		return m.look.paintText(m.look.fitText("? help  q quit  / filter  enter details", m.width), dim)
 	}
-	return m.look.paint(m.look.fit("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details", m.width), dim)
+	return m.look.paintText(m.look.fitText("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details", m.width), dim)
 }
 
-// head returns the titles of the endpoints' table.
-func (m *Model) head() string {
-	shown, widths := visible(m.width - gutter)
+// columnHead returns the titles of the endpoints' table.
+func (m *Model) columnHead() string {
+	shown, widths := visibleColumns(m.width - gutter)
 	cells := make([]string, len(shown))
 	for i, c := range shown {
 		title, width := columns[c].title, widths[i]
 		if c == m.column {
-			title += m.arrow()
+			title += m.sortArrow()
 		}
-		cells[i] = m.look.fit(title, width)
+		cells[i] = m.look.fitText(title, width)
 		if columns[c].right {
-			cells[i] = m.look.right(title, width)
+			cells[i] = m.look.alignRight(title, width)
 		}
 	}
-	return m.look.paint(m.look.cut(strings.Repeat(" ", gutter)+strings.Join(cells, " "), m.width), titled)
+	return m.look.paintText(m.look.cutText(strings.Repeat(" ", gutter)+strings.Join(cells, " "), m.width), titled)
 }
 
-func (m *Model) arrow() string {
+func (m *Model) sortArrow() string {
 	if columns[m.column].most != m.turned {
 		return m.look.down
 	}
 	return m.look.up
 }
 
-// row returns the row of one endpoint.
-func (m *Model) row(r *rates.Reading, selected bool) string {
-	shown, widths := visible(m.width - gutter)
+// readingRow returns the row of one endpoint.
+func (m *Model) readingRow(r *rates.Reading, selected bool) string {
+	shown, widths := visibleColumns(m.width - gutter)
 	cells := make([]string, len(shown))
 	for i, c := range shown {
 		switch of := &columns[c]; {
 		case of.draw != nil:
-			cells[i] = m.look.fit(of.draw(m, r, widths[i]), widths[i])
+			cells[i] = m.look.fitText(of.draw(m, r, widths[i]), widths[i])
 		case of.right:
-			cells[i] = m.look.right(of.cell(m, r), widths[i])
+			cells[i] = m.look.alignRight(of.cell(m, r), widths[i])
 		default:
-			cells[i] = m.look.fit(of.cell(m, r), widths[i])
+			cells[i] = m.look.fitText(of.cell(m, r), widths[i])
 		}
 	}
 	mark, st := " ", plain
@@ -244,14 +244,14 @@ func (m *Model) row(r *rates.Reading, selected bool) string {
 		mark, st = m.look.pointer, marked
 	case r.Phase != specs.PhaseAttached || m.shown.lost != nil:
 		st = dim
-	case violations(r) > 0:
+	case violationCount(r) > 0:
 		st = bad
 	}
-	return m.look.paint(m.look.cut(mark+strings.Join(cells, " "), m.width), st)
+	return m.look.paintText(m.look.cutText(mark+strings.Join(cells, " "), m.width), st)
 }
 
-// span returns a duration in its largest unit, such as "3m".
-func span(d time.Duration) string {
+// spanText returns a duration in its largest unit, such as "3m".
+func spanText(d time.Duration) string {
 	d = max(0, d)
 	switch {
 	case d < time.Minute:
