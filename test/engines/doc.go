@@ -6,8 +6,9 @@
 //	go run ./test/engines -suite forky docker    one
 //	go run ./test/engines -run TestDockerUsers -v docker
 //
-// The tests are those of test/e2e with the build tag engines, compiled here;
-// the trees have no Go. Programs that Debian does not package come from Go's
-// module proxy, by a module each below tools. Trees and tools are kept in the cache of package
-// tree; images are made of the tree's own busybox, and nothing is pulled.
+// The tests are those of test/e2e with the build tag engines, compiled here,
+// because the trees have no Go. Programs that Debian does not package come from
+// Go's module proxy, each by a module of its own below tools. Trees and tools are
+// kept in the cache of package tree. Images consist of the tree's own busybox;
+// nothing is pulled.
 package main

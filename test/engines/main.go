@@ -16,7 +16,7 @@ import (
 	"berth/test/tree"
 )
 
-// options are the command line's.
+// options are the options and arguments of the command line.
 type options struct {
 	suites  []string
 	engines []string
@@ -29,7 +29,7 @@ type options struct {
 func main() {
 	tree.Enter()
 	suite.Main("engines", func(ctx context.Context) (bool, error) {
-		o, err := parse()
+		o, err := parseOptions()
 		if err != nil {
 			return false, err
 		}
@@ -37,7 +37,7 @@ func main() {
 	})
 }
 
-func parse() (*options, error) {
+func parseOptions() (*options, error) {
 	o := new(options)
 	suites := flag.String("suite", "forky,trixie", "Debian's suites, a comma `list`")
 	flag.StringVar(&o.run, "run", "", "only tests that match this `regexp`")
@@ -54,7 +54,8 @@ func parse() (*options, error) {
 	return o, nil
 }
 
-// wants reports whether the command line names an engine, or none.
+// wants reports whether the command line selects an engine in a suite. Without
+// arguments it selects all.
 func (o *options) wants(e engine, suite string) bool {
 	named := len(o.engines) == 0 || slices.Contains(o.engines, e.name)
 	return named && slices.Contains(e.suites, suite)
@@ -81,8 +82,8 @@ func runAll(ctx context.Context, o *options) (bool, error) {
 	return report(all), nil
 }
 
-// build compiles the tests and berth's programs, and takes the tools of the
-// engines that are wanted from the cache.
+// build compiles the tests and berth's programs, and copies the tools of the
+// selected engines from the cache.
 func build(ctx context.Context, o *options, share string) error {
 	start := time.Now()
 	steps := [][]string{
@@ -101,7 +102,7 @@ func build(ctx context.Context, o *options, share string) error {
 	return nil
 }
 
-// runSuite runs the tests of each engine that is wanted in the tree of a suite.
+// runSuite runs the tests of each selected engine in the tree of a suite.
 func runSuite(ctx context.Context, o *options, suite, share string) ([]result, error) {
 	var wanted []engine
 	for _, e := range engines {
@@ -130,12 +131,12 @@ func runSuite(ctx context.Context, o *options, suite, share string) ([]result, e
 	return all, nil
 }
 
-// runTests has CNI's plugins also where engines look for them without being
-// configured (upstream's place), and runs a command.
+// runTests links CNI's plugins to /opt/cni/bin, upstream's directory, which engines
+// use without configuration, and runs a command.
 const runTests = `mkdir -p /opt/cni && ln -s /usr/lib/cni /opt/cni/bin && exec "$0" "$@"`
 
-// runEngine runs the tests of an engine. They have a deadline of their own, a
-// minute before that of the tree.
+// runEngine runs the tests of an engine. Their deadline ends a minute before that of
+// the tree.
 func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share string) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout+time.Minute)
 	defer cancel()
@@ -163,7 +164,7 @@ func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share st
 	if err != nil {
 		return result{}, err
 	}
-	r := read(e.name+" in "+t.Suite, string(text))
+	r := parseResult(e.name+" in "+t.Suite, string(text))
 	r.status, r.took = status, time.Since(start)
 	r.print(o.verbose)
 	if o.results == "" {

@@ -9,12 +9,12 @@ import (
 	"berth/test/results"
 )
 
-// A result is what the tests of an engine printed.
+// A result is the parsed output of an engine's tests.
 type result struct {
 	name                    string
 	text                    string
 	status                  int // of the test's process
-	passed, failed, skipped int // top tests and their parts
+	passed, failed, skipped int // tests and subtests
 	took                    time.Duration
 	outcomes                []results.Result
 }
@@ -22,10 +22,10 @@ type result struct {
 // verdict is the line at the end of a test.
 var verdict = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
 
-// noise are the lines by which the testing package shows its progress.
+// noise matches the lines by which the testing package shows its progress.
 var noise = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME) `)
 
-func read(name, text string) result {
+func parseResult(name, text string) result {
 	r := result{name: name, text: text}
 	for line := range strings.Lines(text) {
 		m := verdict.FindStringSubmatch(line)
@@ -47,11 +47,11 @@ func read(name, text string) result {
 	return r
 }
 
-// good reports whether the tests ended well. Tests that do not run because none
-// matches are a mistake in the table.
+// good reports whether tests ran and all passed. If no test matches, the table is
+// wrong.
 func (r result) good() bool { return r.status == 0 && r.failed == 0 && r.skipped == 0 && r.passed > 0 }
 
-// print prints a line, and all of what the tests printed if they failed.
+// print prints a summary line and, if a test failed, the output of the tests.
 func (r result) print(verbose bool) {
 	if verbose || !r.good() {
 		for line := range strings.Lines(r.text) {
@@ -71,8 +71,8 @@ func (r result) line() string {
 	return line
 }
 
-// report prints the sum, and reports whether all is good. A skip is not: these
-// trees are where a test of an engine is to run.
+// report prints the sum, and reports whether all tests passed. A skip counts as a
+// failure, because no other place runs the tests of an engine.
 func report(all []result) bool {
 	good := len(all) > 0
 	var sum result

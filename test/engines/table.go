@@ -3,11 +3,11 @@ package main
 // shareDir is the directory of a tree that has the programs built for it.
 const shareDir = "/share"
 
-// stores are the directories in which engines keep file systems of containers,
-// which may be no overlay.
+// stores are the directories in which engines keep the file systems of containers.
+// They must not be on an overlay.
 var stores = []string{"/var/lib/docker", "/var/lib/containerd", "/var/lib/containers"}
 
-// packages are what a tree has beside minbase.
+// packages are the packages of a tree, in addition to minbase.
 var packages = []string{
 	"docker.io", "docker-cli", "docker-compose", "containerd", "runc", "podman", "crun", "netavark", "aardvark-dns",
 	"conmon", "containernetworking-plugins", "uidmap", "tini", "iptables", "nftables",
@@ -19,7 +19,7 @@ type engine struct {
 	name   string
 	suites []string
 	tests  string   // of test/e2e, as -test.run takes it
-	tools  []string // that Debian does not package
+	tools  []string // additional programs, see tools.go
 }
 
 var both = []string{"forky", "trixie"}
@@ -30,12 +30,12 @@ var engines = []engine{
 	{name: "docker", suites: both, tests: `^TestDocker|^TestEngine.*$/^docker`},
 	{name: "containerd", suites: []string{"forky"}, tests: containerdTests + `|^TestEngineLives$/^ctr`},
 	// Without "user namespace": with containerd 1.7 and runc 1.1.15 the LAN does
-	// not reach such a container when another one has just had its address.
+	// not reach such a container if another one has just released its address.
 	{name: "containerd", suites: []string{"trixie"}, tests: containerdTests + `|^TestEngineLives$/^ctr/^(restart|killed|shim|engine|host|shared)`},
 	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
 	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`, tools: []string{"nerdctl"}},
 	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
-	// The containerd of Debian is too old to have a validator of plugins.
+	// Debian's containerd is too old for a validator of plugins.
 	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`, tools: []string{"crictl", "containerd"}},
 }

@@ -16,9 +16,9 @@ import (
 	"berth/test/tree"
 )
 
-// A tool is programs that Debian does not package, or not as new. They are built
-// from a module of their own below test/engines/tools, whose versions do not meet
-// those of berth, nor of another tool.
+// A tool is a set of programs that Debian does not package, or only in an older
+// version. Each is built from its own module below test/engines/tools, because its
+// dependencies conflict with those of berth and of the other tools.
 type tool struct {
 	name string
 	pkgs []string
@@ -34,10 +34,10 @@ var tools = []tool{
 	}},
 }
 
-// buildFlags leave out what takes C, or a file system that no test has.
+// buildFlags exclude code that needs C, and file systems that no test uses.
 var buildFlags = []string{"-trimpath", "-ldflags", "-s -w", "-tags", "no_btrfs no_devmapper no_zfs"}
 
-// addTools puts the tools of the wanted engines into directories of their names.
+// addTools copies the tools of the selected engines to directories of their names.
 func addTools(ctx context.Context, o *options, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -57,7 +57,7 @@ func addTools(ctx context.Context, o *options, dir string) error {
 	return nil
 }
 
-// path is the value of PATH for an engine's tests: its tools come first.
+// path returns the PATH of an engine's tests, with its tools first.
 func (e engine) path() string {
 	var dirs []string
 	for _, name := range e.tools {
@@ -66,7 +66,7 @@ func (e engine) path() string {
 	return strings.Join(append(dirs, "/usr/sbin:/usr/bin:/sbin:/bin"), ":")
 }
 
-// needs reports whether an engine that is wanted takes a tool.
+// needs reports whether a selected engine uses a tool.
 func (o *options) needs(name string) bool {
 	return slices.ContainsFunc(engines, func(e engine) bool {
 		return slices.Contains(e.tools, name) &&
@@ -74,8 +74,8 @@ func (o *options) needs(name string) bool {
 	})
 }
 
-// cached returns the directory of a tool in the cache, and builds it unless the
-// cache has it of the same sources and Go.
+// cached returns the directory of a tool in the cache. It builds the tool unless the
+// cache has it, built from the same sources by the same Go.
 func (t tool) cached(ctx context.Context) (string, error) {
 	module, err := filepath.Abs(filepath.Join("test/engines/tools", t.name))
 	if err != nil {
@@ -90,7 +90,7 @@ func (t tool) cached(ctx context.Context) (string, error) {
 		return path, nil
 	}
 	unfinished := fmt.Sprintf("%s.%d", path, os.Getpid())
-	defer os.RemoveAll(unfinished) // it is not there if all went well
+	defer os.RemoveAll(unfinished) // after a success it does not exist
 	if err := os.MkdirAll(unfinished, 0o755); err != nil {
 		return "", err
 	}
@@ -101,12 +101,12 @@ func (t tool) cached(ctx context.Context) (string, error) {
 	}
 	err = os.Rename(unfinished, path)
 	if _, missing := os.Stat(path); missing == nil {
-		err = nil // another run has built it meanwhile
+		err = nil // another run built it meanwhile
 	}
 	return path, err
 }
 
-// key is a name in the cache: the tool's, and the sum of all that it depends on.
+// key returns the tool's name in the cache: its name and a hash of all its inputs.
 func (t tool) key(module string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, runtime.Version(), runtime.GOARCH, buildFlags, t.pkgs)

@@ -15,7 +15,7 @@ type Reader struct {
 	Line  func(string)     // gets the other lines
 	Fault func(string)     // gets the error of an event that cannot be parsed
 
-	begun []byte // a line without its end
+	begun []byte // an incomplete line
 }
 
 func (r *Reader) Write(p []byte) (int, error) {
@@ -26,11 +26,11 @@ func (r *Reader) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		r.begun = rest
-		r.take(strings.TrimRight(string(line), "\r"))
+		r.addLine(strings.TrimRight(string(line), "\r"))
 	}
 }
 
-func (r *Reader) take(line string) {
+func (r *Reader) addLine(line string) {
 	e, ok, err := plan.Parse(r.Mark, []byte(line))
 	switch {
 	case err != nil:

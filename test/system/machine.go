@@ -6,8 +6,8 @@ import (
 	"berth/test/machine"
 )
 
-// disks are the images of a machine. The root image does not change: the machine
-// keeps its writes until its end.
+// disks are the images of a machine. The root image does not change: the machine's
+// writes are discarded at its end.
 type disks struct{ root, payload string }
 
 // newMachine returns a machine with its disks and two network cards on one hub.

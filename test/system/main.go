@@ -14,7 +14,7 @@ import (
 	"berth/test/tree"
 )
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	suites  []string
 	debs    string
@@ -25,11 +25,11 @@ type options struct {
 
 func main() {
 	tree.Enter()
-	o := parse()
+	o := parseOptions()
 	suite.Main("system", func(ctx context.Context) (bool, error) { return testAll(ctx, o) })
 }
 
-func parse() *options {
+func parseOptions() *options {
 	o := &options{mark: "::" + rand.Text()}
 	suites := flag.String("suite", "trixie,bookworm", "Debian's suites, a comma `list`")
 	flag.StringVar(&o.run, "run", "", "only steps whose whole name matches this `regexp`")

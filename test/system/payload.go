@@ -9,9 +9,8 @@ import (
 	"berth/test/command"
 )
 
-// makePayload makes the image that brings a machine two versions of the package
-// and the guest program.
-// packages, if not empty, is a directory that has old.deb and new.deb already.
+// makePayload makes the image with two versions of the package and the guest program.
+// packages, if not empty, is a directory that already has old.deb and new.deb.
 func makePayload(ctx context.Context, dir, packages, image string) error {
 	payload := filepath.Join(dir, "payload")
 	if err := os.Mkdir(payload, 0o755); err != nil {
@@ -36,8 +35,8 @@ func makePayload(ctx context.Context, dir, packages, image string) error {
 	return makeImage(ctx, payload, image, "256M")
 }
 
-// makePackages makes old.deb and new.deb: new.deb by scripts/release.sh, old.deb
-// of the same programs with a lower version.
+// makePackages makes new.deb by scripts/release.sh, and old.deb of the same programs
+// with a lower version.
 func makePackages(ctx context.Context, dir string) error {
 	out := filepath.Join(dir, "release")
 	if err := command.Execute(ctx, []string{"ARCHES=amd64", "FAST=1"}, "scripts/release.sh", out, "v0.0.2"); err != nil {
@@ -59,7 +58,7 @@ func makePackages(ctx context.Context, dir string) error {
 	return nil
 }
 
-// makeImage makes an ext4 file system with what is in a directory.
+// makeImage makes an ext4 file system with the content of a directory.
 func makeImage(ctx context.Context, dir, image, size string) error {
 	if err := command.Execute(ctx, nil, "truncate", "-s", size, image); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"berth/test/machine/plan"
 )
 
-// report reads a machine's second serial line, prints it as it comes, and keeps
+// report reads a machine's second serial line, prints it as it arrives, and stores
 // the verdict.
 type report struct {
 	out    io.Writer
@@ -22,10 +22,10 @@ type report struct {
 
 // reader returns a reader of the serial line for the report.
 func (r *report) reader() *machine.Reader {
-	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.take, Fault: r.fault}
+	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.addLine, Fault: r.fault}
 }
 
-func (r *report) take(line string) {
+func (r *report) addLine(line string) {
 	if line != "" {
 		r.print(line)
 	}
@@ -59,5 +59,5 @@ func (r *report) fault(why string) {
 
 func (r *report) print(line string) { fmt.Fprintf(r.out, "%s%s\n", r.prefix, line) }
 
-// passed reports whether steps ran, all of them well, and the machine ended.
+// passed reports whether steps ran and passed, and the machine ended in order.
 func (r *report) passed() bool { return r.done && !r.broken && r.bad == 0 && r.good > 0 }

@@ -12,7 +12,7 @@ import (
 	"berth/test/tree"
 )
 
-// base are the packages of every machine, more those of a suite on which
+// base are the packages of every machine; more are those of a suite on which
 // containers run too.
 var (
 	base = []string{
@@ -24,8 +24,8 @@ var (
 	}
 )
 
-// units are the machine's own units. Those that a target wants have it in their
-// [Install] section.
+// units are the machine's own units. A unit that a target wants names that target in
+// its section [Install].
 //
 //go:embed units
 var units embed.FS
@@ -33,8 +33,8 @@ var units embed.FS
 // bootFiles are the kernel and the initrd of a machine.
 type bootFiles struct{ kernel, initrd string }
 
-// makeRoot makes the image of a machine's root file system, and returns what
-// boots it.
+// makeRoot makes the image of a machine's root file system, and returns the files to
+// boot it.
 func makeRoot(ctx context.Context, suite, image string) (*bootFiles, error) {
 	t, err := tree.Build(ctx, suite, append(more[suite], base...)...)
 	if err != nil {

@@ -16,33 +16,33 @@ import (
 	"berth/test/command"
 )
 
-// layoutVersion is part of a tree's key: another way of building is another
+// layoutVersion is part of a tree's key, so that a change of the build makes a new
 // tree.
 const layoutVersion = "1"
 
-// fresh is how long a tree of the cache is taken as it is. An older one is
-// built anew, as the archive has newer packages.
+// fresh is the age up to which a cached tree is used. An older tree is rebuilt,
+// because the archive has newer packages.
 const fresh = 14 * 24 * time.Hour
 
 // A Tree is a Debian system in the cache.
 type Tree struct {
 	Suite    string
-	Packages []string // beside minbase
+	Packages []string // in addition to minbase
 	Dir      string
-	held     *os.File // keeps Build from replacing it
+	held     *os.File // a lock that keeps Build from replacing the tree
 }
 
 // Close allows a later Build to replace the tree.
 func (t *Tree) Close() error { return t.held.Close() }
 
-// Build returns the tree of a suite with packages, from the cache if it has it.
-// It takes root, debootstrap and apt. Calls at the same time, also those of
-// other processes, build a tree once.
+// Build returns the tree of a suite with packages, from the cache if possible. It
+// needs root, debootstrap and apt. Concurrent calls, also from other processes,
+// build a tree once.
 func Build(ctx context.Context, suite string, packages ...string) (*Tree, error) {
 	packages = slices.Compact(slices.Sorted(slices.Values(packages)))
 	t := &Tree{Suite: suite, Packages: packages, Dir: filepath.Join(Cache(), "trees", key(suite, packages))}
 	if os.Geteuid() != 0 {
-		return nil, errors.New("building a Debian tree takes root")
+		return nil, errors.New("building a Debian tree requires root")
 	}
 	guard, err := lock(t.Dir+".build", unix.LOCK_EX)
 	if err != nil {
@@ -66,7 +66,7 @@ func key(suite string, packages []string) string {
 	return fmt.Sprintf("%s-%x", suite, sum[:6])
 }
 
-// usable reports whether the cache has the tree, and it is fresh or in use.
+// usable reports whether the cache has the tree, and whether it is fresh or in use.
 func (t *Tree) usable() bool {
 	info, err := os.Stat(t.Dir)
 	if err != nil {
@@ -83,7 +83,7 @@ func (t *Tree) usable() bool {
 	return os.RemoveAll(t.Dir) != nil
 }
 
-// build makes the tree beside its place, and moves it there when it is whole.
+// build makes the tree beside its final path, and renames it when it is complete.
 func (t *Tree) build(ctx context.Context) (err error) {
 	dir, held, err := scratch()
 	if err != nil {
@@ -118,7 +118,7 @@ func (t *Tree) extend(ctx context.Context, root string) error {
 		return err
 	}
 	note("installing %s in a tree of %s", strings.Join(t.Packages, " "), t.Suite)
-	// No service starts while a tree is built: invoke-rc.d(8).
+	// No service starts during the build: invoke-rc.d(8).
 	policy := filepath.Join(root, "usr/sbin/policy-rc.d")
 	if err := os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (t *Tree) extend(ctx context.Context, root string) error {
 	return os.Remove(policy)
 }
 
-// install installs the packages in a tree that is being built.
+// install installs the packages in an unfinished tree.
 func (t *Tree) install(ctx context.Context, root string) error {
 	log, err := os.Create(root + ".log")
 	if err != nil {
@@ -154,8 +154,8 @@ func (t *Tree) install(ctx context.Context, root string) error {
 	return nil
 }
 
-// bootstrap makes a minbase system in root that installs packages from where
-// this machine does. Its scratch directory takes a keyring.
+// bootstrap makes a minbase system in root that uses the archives of this machine.
+// The keyring is written to the directory scratch.
 func bootstrap(ctx context.Context, suite, root, scratch string) error {
 	all, err := machineSources("/")
 	if err != nil {
@@ -190,7 +190,7 @@ func bootstrap(ctx context.Context, suite, root, scratch string) error {
 	return configure(root, mirrors, p)
 }
 
-// configure writes where a tree's apt finds packages.
+// configure writes the apt configuration of a tree.
 func configure(root string, mirrors []mirror, p *proxy) error {
 	var sources strings.Builder
 	for _, m := range mirrors {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cache is the directory of everything that is kept between runs: BERTH_CACHE,
+// Cache returns the directory of all files that are kept between runs: BERTH_CACHE,
 // or /var/cache/berth.
 func Cache() string { return testnet.Cache() }
 
@@ -37,8 +37,8 @@ func lock(name string, how int) (*os.File, error) {
 	}
 }
 
-// scratch makes a directory of one run, which is locked while the run lives,
-// and removes those of runs that were killed.
+// scratch makes a directory for one run, locked while the run lives, and removes the
+// directories of killed runs.
 func scratch() (dir string, held *os.File, err error) {
 	runs := filepath.Join(Cache(), "runs")
 	guard, err := lock(filepath.Join(runs, "lock"), unix.LOCK_EX)

@@ -1,5 +1,5 @@
-// Package tree builds bare Debian systems with debootstrap and runs commands
-// in them, as on a machine that has nothing but that system.
+// Package tree builds bare Debian systems with debootstrap and runs commands in
+// them, as on a machine with nothing but that system.
 //
 // [Build] makes a tree of one suite (bookworm, trixie, forky) with minbase and
 // named packages, from the mirror of this machine's own apt sources, and keeps

@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enter is for the start of main, or of TestMain: in the first process of a
-// sandbox it lays out the root directory, runs the command, and does not
-// return. In every other process it does nothing.
+// Enter is called at the start of main, or of TestMain. In the first process of a
+// sandbox it sets up the root directory, runs the command, and does not return. In
+// every other process it does nothing.
 func Enter() {
 	text := os.Getenv(stageVar)
 	if text == "" {
 		return
 	}
-	code, err := first(text)
+	code, err := firstProcess(text)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tree:", err)
 		code = 125
@@ -29,7 +29,7 @@ func Enter() {
 	os.Exit(code)
 }
 
-func first(text string) (int, error) {
+func firstProcess(text string) (int, error) {
 	runtime.LockOSThread() // the cgroup namespace is a thread's, and so is Pdeathsig
 	set := new(setup)
 	if err := json.Unmarshal([]byte(text), set); err != nil {
@@ -50,7 +50,7 @@ func first(text string) (int, error) {
 	return reap(cmd)
 }
 
-// lookPath finds a program as the command's own PATH has it.
+// lookPath finds a program on the command's own PATH.
 func lookPath(env []string, name string) (string, error) {
 	for _, e := range env {
 		if len(e) > 5 && e[:5] == "PATH=" {
@@ -62,8 +62,8 @@ func lookPath(env []string, name string) (string, error) {
 	return exec.LookPath(name)
 }
 
-// reap runs the command, hands on SIGTERM, and waits for every process that is
-// left to process 1 until the command has ended.
+// reap runs the command, forwards SIGTERM, and waits for every process that becomes
+// a child of process 1, until the command has ended.
 func reap(cmd *exec.Cmd) (int, error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, unix.SIGTERM)

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// keyring returns a file with the keys of a source, as gpgv takes it: binary.
-// It is written to the directory scratch.
+// keyring writes the keys of a source to the directory scratch, in the binary format
+// of gpgv, and returns the file.
 func (s source) keyring(scratch string) (string, error) {
 	files := s.signedBy
 	if len(files) == 0 || !strings.Contains(files[0], "BEGIN PGP") && !filepath.IsAbs(files[0]) {
-		// Without Signed-By, or with fingerprints, apt takes what it trusts.
+		// Without Signed-By, or with fingerprints, apt uses its trusted keys.
 		files = []string{debianKeyring}
 		for _, pattern := range []string{"/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d/*.gpg", "/etc/apt/trusted.gpg.d/*.asc"} {
 			more, err := filepath.Glob(pattern)
@@ -41,7 +41,7 @@ func (s source) keyring(scratch string) (string, error) {
 	return name, os.WriteFile(name, all, 0o644)
 }
 
-// readKeys returns the keys in a file, or in a text, as binary packets.
+// readKeys returns the keys in a file, or in literal text, as binary packets.
 func readKeys(file string) ([]byte, error) {
 	data := []byte(file)
 	if filepath.IsAbs(file) {

@@ -14,8 +14,8 @@ import (
 	"berth/test/cgroup"
 )
 
-// layout makes the tree the root directory of this process, with the file
-// systems that a machine has, and nothing of the machine's own.
+// layout makes the tree the root directory of this process, with the file systems of
+// a machine, and none of the machine's own.
 func (s *setup) layout() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mounts private: %w", err)
@@ -37,9 +37,9 @@ func (s *setup) layout() error {
 	return nil
 }
 
-// mountRoot mounts the tree at root: an overlay, the tree itself if changes are
-// to stay, or a copy if the cache is on a file system that cannot have the
-// overlay's changes, as in a sandbox inside another.
+// mountRoot mounts the tree at root. It mounts an overlay, or the tree itself if
+// changes are to stay, or a copy if the cache's file system cannot hold the changes
+// of an overlay, as in a sandbox inside another.
 func (s *setup) mountRoot(root string) error {
 	upper, work := filepath.Join(s.Scratch, "upper"), filepath.Join(s.Scratch, "work")
 	for _, dir := range []string{root, upper, work} {
@@ -52,7 +52,7 @@ func (s *setup) mountRoot(root string) error {
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", s.Root, upper, work)
 	var err error
-	for _, more := range []string{",volatile", ""} { // nothing has to survive a crash; 5.10 and newer
+	for _, more := range []string{",volatile", ""} { // kernel 5.10 and newer; no file has to survive a crash
 		if err = unix.Mount("berth-tree", root, "overlay", 0, options+more); err == nil {
 			return nil
 		}
@@ -76,7 +76,7 @@ func bindMount(source, target string, flags uintptr) error {
 	return nil
 }
 
-// mountSystem mounts what every Linux machine has.
+// mountSystem mounts the file systems of every Linux machine.
 func mountSystem(root string) error {
 	for _, m := range []struct{ kind, at, options string }{
 		{"proc", "proc", ""},
@@ -132,8 +132,7 @@ func makeDevices(root string) error {
 	return nil
 }
 
-// network writes how the machine's network is reached: its name servers and
-// its own names for hosts.
+// network copies the machine's name servers and its hosts file.
 func (s *setup) network(root string) error {
 	for _, name := range []string{"/etc/resolv.conf", "/etc/hosts"} {
 		text, err := os.ReadFile(name)
@@ -152,8 +151,8 @@ func (s *setup) network(root string) error {
 	return nil
 }
 
-// certificates adds the authorities that this machine's administrator trusts,
-// as a proxy may have one, to those of the tree's package ca-certificates.
+// certificates adds the authorities that this machine's administrator trusts (a
+// proxy may have one) to those of the tree's package ca-certificates.
 func certificates(root string) error {
 	const bundle, local = "etc/ssl/certs/ca-certificates.crt", "usr/local/share/ca-certificates"
 	names, err := filepath.Glob("/" + local + "/*.crt")
@@ -169,7 +168,7 @@ func certificates(root string) error {
 		if err != nil {
 			return err
 		}
-		// update-ca-certificates(8) finds them here.
+		// update-ca-certificates(8) reads them from here.
 		if err := os.WriteFile(filepath.Join(root, local, filepath.Base(name)), text, 0o644); err != nil {
 			return err
 		}
@@ -180,8 +179,8 @@ func certificates(root string) error {
 	return os.WriteFile(filepath.Join(root, bundle), all, 0o644)
 }
 
-// mountGroups mounts the cgroup hierarchies where the machine has them, in a
-// cgroup namespace of their own.
+// mountGroups mounts the cgroup hierarchies at the machine's paths, in a new cgroup
+// namespace.
 func mountGroups(root string, groups []cgroup.Mount) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a cgroup namespace: %w", err)
@@ -207,8 +206,8 @@ func mountGroups(root string, groups []cgroup.Mount) error {
 	return nil
 }
 
-// bind mounts the directories that are no part of the overlay, and those of
-// the machine that the sandbox names. The kernel's modules belong to the kernel.
+// bind mounts the directories outside the overlay, those of the machine that the
+// sandbox names, and the running kernel's modules.
 func (s *setup) bind(root string) error {
 	binds := s.Binds
 	if exists("/lib/modules") {
@@ -245,8 +244,8 @@ func (b Bind) mount(root string) error {
 	return bindMount(b.Source, target, flags)
 }
 
-// makeTarget makes what a bind is mounted on. A symbolic link that leads out of
-// the tree, as an absolute one does from here, is an error.
+// makeTarget makes the mount point of a bind. A symbolic link that leads out of the
+// tree is an error; from here an absolute link does so.
 func makeTarget(root, name string, isDir bool) error {
 	inside, err := os.OpenRoot(root)
 	if err != nil {
@@ -271,7 +270,7 @@ func pivot(root string) error {
 	if err := os.Chdir(root); err != nil {
 		return err
 	}
-	// The old root comes to lie on top of the new one: pivot_root(2).
+	// The old root is stacked on top of the new one: pivot_root(2).
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("make the tree the root directory: %w", err)
 	}
@@ -281,7 +280,7 @@ func pivot(root string) error {
 	return os.Chdir("/")
 }
 
-// finish names the host, and brings lo up in a network namespace of its own.
+// finish sets the host name, and brings lo up if the network namespace is new.
 func (s *setup) finish(string) error {
 	if err := unix.Sethostname([]byte("debian")); err != nil {
 		return fmt.Errorf("name the host: %w", err)

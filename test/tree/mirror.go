@@ -21,8 +21,8 @@ type mirror struct {
 	trusted bool
 }
 
-// line is the mirror as an entry of sources.list in the tree, whose keyring is
-// the one that apt depends on.
+// line returns the mirror as an entry of sources.list in the tree, with the keyring
+// of Debian's package.
 func (m mirror) line() string {
 	option := "signed-by=" + debianKeyring
 	if m.trusted {
@@ -31,7 +31,7 @@ func (m mirror) line() string {
 	return fmt.Sprintf("deb [%s] %s %s main\n", option, m.uri, m.suite)
 }
 
-// debianKeyring is the file of package debian-archive-keyring.
+// debianKeyring is the keyring in package debian-archive-keyring.
 const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // findMirrors returns the main mirror of a suite, first, and those of its
@@ -74,8 +74,8 @@ func findMirror(ctx context.Context, p *proxy, from []source, suite, scratch str
 	return mirror{}, fmt.Errorf("none of this machine's apt sources has Debian's suite %q: %w", suite, errors.Join(failed...))
 }
 
-// plainURI resolves a list of mirrors in a file, as Debian's cloud images have
-// it (mirror+file:/etc/apt/mirrors/debian.list), to its first entry.
+// plainURI returns the first entry if a URI names a list of mirrors in a file, such
+// as mirror+file:/etc/apt/mirrors/debian.list in Debian's cloud images.
 func plainURI(uri string) (string, error) {
 	path, ok := strings.CutPrefix(uri, "mirror+file:")
 	if !ok {
@@ -95,9 +95,9 @@ func plainURI(uri string) (string, error) {
 
 var origin = regexp.MustCompile(`(?m)^Origin: Debian$`)
 
-// hasSuite returns nil if an archive has a suite of Debian's.
+// hasSuite returns nil if an archive has the suite and its origin is Debian.
 func hasSuite(ctx context.Context, p *proxy, uri, suite string) error {
-	text, err := read(ctx, p, uri+"/dists/"+suite+"/InRelease")
+	text, err := readHead(ctx, p, uri+"/dists/"+suite+"/InRelease")
 	if err == nil && !origin.Match(text) {
 		err = errors.New("its origin is not Debian")
 	}
@@ -107,8 +107,8 @@ func hasSuite(ctx context.Context, p *proxy, uri, suite string) error {
 	return nil
 }
 
-// read returns the first 64 KiB of a file at a URI.
-func read(ctx context.Context, p *proxy, uri string) ([]byte, error) {
+// readHead returns the first 64 KiB of a file at a URI.
+func readHead(ctx context.Context, p *proxy, uri string) ([]byte, error) {
 	if path, ok := strings.CutPrefix(uri, "file:"); ok {
 		return os.ReadFile(path)
 	}
@@ -130,9 +130,9 @@ func read(ctx context.Context, p *proxy, uri string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(response.Body, 64<<10))
 }
 
-// forRequest is the proxy of apt's configuration, or else of the environment.
+// forRequest returns the proxy of apt's configuration, or else of the environment.
 func (p *proxy) forRequest(r *http.Request) (*url.URL, error) {
-	if text := p.of(r.URL.Scheme, r.URL.Hostname()); text != "" {
+	if text := p.proxyFor(r.URL.Scheme, r.URL.Hostname()); text != "" {
 		return url.Parse(text)
 	}
 	return http.ProxyFromEnvironment(r)

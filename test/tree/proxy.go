@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// A proxy is the part of apt's configuration that says how to reach an archive.
+// A proxy is the part of apt's configuration that defines how to reach an archive.
 type proxy struct {
 	lines  []string          // as apt-config prints them
 	values map[string]string // by lower-case key
 }
 
-// carried are the prefixes of the keys that a tree's apt needs in order to
-// reach an archive as this machine's does: apt.conf(5), apt-transport-http(1).
+// carried are the prefixes of the keys that a tree's apt needs to reach an archive
+// as this machine does: apt.conf(5), apt-transport-http(1).
 var carried = []string{
 	"acquire::http::", "acquire::https::", "acquire::check-valid-until", "acquire::check-date",
 	"acquire::retries", "acquire::forceipv",
@@ -36,7 +36,7 @@ func parseProxy(dump string) *proxy {
 		low := strings.ToLower(key)
 		value = strings.Trim(value, `"`)
 		if !ok || value == "" || strings.Contains(low, "proxy-auto") {
-			continue // a detector is a program of this machine's; its answer is asked for in detect
+			continue // a detector is a program of this machine; detect runs it
 		}
 		for _, prefix := range carried {
 			if strings.HasPrefix(low, prefix) {
@@ -48,8 +48,8 @@ func parseProxy(dump string) *proxy {
 	return p
 }
 
-// of returns the proxy for a host, "" if apt's configuration has none.
-func (p *proxy) of(scheme, host string) string {
+// proxyFor returns the proxy for a host, or "" if apt's configuration has none.
+func (p *proxy) proxyFor(scheme, host string) string {
 	value, ok := p.values["acquire::"+scheme+"::proxy::"+host]
 	if !ok {
 		value = p.values["acquire::"+scheme+"::proxy"]
@@ -60,8 +60,7 @@ func (p *proxy) of(scheme, host string) string {
 	return value
 }
 
-// detect asks the program of apt's Proxy-Auto-Detect for a URI, and adds its
-// answer.
+// detect runs the program of apt's Proxy-Auto-Detect for a URI, and adds its result.
 func (p *proxy) detect(ctx context.Context, uri string) error {
 	scheme, _, _ := strings.Cut(uri, ":")
 	out, err := exec.CommandContext(ctx, "apt-config", "shell",
@@ -84,7 +83,7 @@ func (p *proxy) detect(ctx context.Context, uri string) error {
 	return nil
 }
 
-// environment is the proxy for programs that do not read apt's configuration.
+// environment returns the proxy for programs that do not read apt's configuration.
 func (p *proxy) environment() []string {
 	var env []string
 	for _, scheme := range []string{"http", "https"} {

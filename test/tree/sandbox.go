@@ -19,17 +19,17 @@ import (
 	"berth/test/cgroup"
 )
 
-// A Sandbox says what a command in a tree sees beside the tree.
+// A Sandbox defines the environment of a command in a tree.
 type Sandbox struct {
 	Binds  []Bind
 	Env    []string // added to PATH, HOME, TERM and the machine's proxies
 	Dir    string   // where the command starts, / if empty
 	OwnNet bool     // a network namespace with lo alone, in place of the machine's network
-	// Plain are directories of the tree that are no part of the overlay, as
-	// container engines need them for overlays of their own. They start empty.
+	// Plain are directories of the tree outside the overlay. Container engines
+	// need them for their own overlays. They start empty.
 	Plain []string
-	// Source is a directory of a Git repository, of which the sandbox gets a
-	// clone at [SourceDir], with the files as they are now; none if empty.
+	// Source is a directory of a Git repository. The sandbox gets a clone of it at
+	// [SourceDir], with the current files; none if empty.
 	Source string
 	Output *os.File // standard output and error; the caller's if nil
 
@@ -37,7 +37,7 @@ type Sandbox struct {
 	inPlace bool // changes stay in the tree
 }
 
-// SourceDir is where a sandbox has the clone of [Sandbox.Source].
+// SourceDir is the directory of the clone of [Sandbox.Source].
 const SourceDir = "/root/berth"
 
 // A Bind is a file or directory of the machine in the tree.
@@ -49,11 +49,10 @@ type Bind struct {
 // In returns a sandbox in the tree.
 func (t *Tree) In() *Sandbox { return &Sandbox{tree: t} }
 
-// stageVar has the stage of a process that [Enter] goes on with: a [setup] as
-// JSON.
+// stageVar passes a [setup] as JSON to the process that [Enter] continues.
 const stageVar = "BERTH_TREE_STAGE"
 
-// A setup is what the first process of the namespaces needs to know.
+// A setup is the input of the first process of the namespaces.
 type setup struct {
 	Root, Scratch string
 	InPlace       bool
@@ -139,7 +138,7 @@ func status(ws syscall.WaitStatus) int {
 	return ws.ExitStatus()
 }
 
-// environment is what every command gets.
+// environment returns the variables of every command.
 func environment() []string {
 	env := []string{
 		"PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -155,9 +154,9 @@ func environment() []string {
 	return env
 }
 
-// Go lays this machine's Go into the sandbox, at /usr/local/go: read-only, with
-// the module cache, the settings for reaching modules, and a build cache that
-// trees of the suite share.
+// Go mounts this machine's Go at /usr/local/go of the sandbox, read-only, with the
+// module cache, the settings for reaching modules, and a build cache that trees of
+// the suite share.
 func (s *Sandbox) Go(ctx context.Context) error {
 	names := []string{"GOROOT", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
 	out, err := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, names...)...).Output()

@@ -10,7 +10,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// busyboxTree is a tree with busybox alone, in a cache of its own.
+// busyboxTree returns a tree that has only busybox, in a cache of its own.
 func busyboxTree(t *testing.T) *Tree {
 	t.Helper()
 	testnet.Need(t, testnet.Root)

@@ -11,8 +11,8 @@ import (
 	"berth/test/command"
 )
 
-// Clone clones the Git repository around a directory to a new directory, with
-// the files as they are now: those that Git does not ignore, committed or not.
+// Clone clones the Git repository of a directory to a new directory, with the
+// current files: all that Git does not ignore, committed or not.
 func Clone(ctx context.Context, from, to string) error {
 	scratch, err := os.MkdirTemp("", "berth-clone-")
 	if err != nil {

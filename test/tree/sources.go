@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A source is one entry of apt's sources, of either format: sources.list(5).
+// A source is one entry of apt's sources in either format: sources.list(5).
 type source struct {
 	uris, suites, components []string
 	signedBy                 []string // paths or fingerprints; the text of a key as one element
@@ -26,7 +26,7 @@ func machineSources(root string) ([]source, error) {
 	for _, name := range append(files, more...) {
 		parse := map[string]func(string) []source{".list": parseLines, ".sources": parseStanzas}[filepath.Ext(name)]
 		if parse == nil {
-			continue // apt ignores other names too
+			continue // apt also ignores other names
 		}
 		text, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
@@ -100,8 +100,8 @@ func parseStanzas(text string) []source {
 	return all
 }
 
-// sourceOf returns the source of a stanza, or nothing if it is disabled or has
-// source packages only.
+// sourceOf returns the source of a stanza, or none if it is disabled or has only
+// source packages.
 func sourceOf(stanza map[string]string) []source {
 	off := strings.EqualFold(stanza["enabled"], "no") || strings.EqualFold(stanza["enabled"], "false")
 	if off || !slices.Contains(strings.Fields(stanza["types"]), "deb") {
@@ -119,7 +119,7 @@ func sourceOf(stanza map[string]string) []source {
 	return []source{s}
 }
 
-// debianSuites are the names that a source of Debian's own archive has.
+// debianSuites are the suite names in sources of Debian's own archive.
 var debianSuites = []string{
 	"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid",
 	"oldoldstable", "oldstable", "stable", "testing", "unstable",

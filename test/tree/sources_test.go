@@ -129,7 +129,7 @@ Dir::Cache "/var/cache/apt";
 	for host, want := range map[string]string{
 		"archive.example": "http://proxy.example:3128/", "other.example": "http://other.example:80", "direct.example": "",
 	} {
-		if got := p.of("http", host); got != want {
+		if got := p.proxyFor("http", host); got != want {
 			t.Errorf("proxy for %s: %q, want %q", host, got, want)
 		}
 	}

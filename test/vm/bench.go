@@ -9,11 +9,11 @@ import (
 	"berth/test/machine/plan"
 )
 
-// benchTools are the programs of this machine that the bench runs, beside those
-// of tests and busybox, which is static.
+// benchTools are the programs of this machine that the bench runs, in addition to
+// those of tests and a static busybox.
 var benchTools = []string{"cp", "iperf3"}
 
-// addBench takes test/bench and berth's programs into the image.
+// addBench adds test/bench and berth's programs to the image.
 func (img *image) addBench(ctx context.Context, dir string, args []string) error {
 	for _, name := range []string{"test/bench", "cmd/berth", "cmd/berth-hook", "cmd/berthd"} {
 		binary := filepath.Join(dir, filepath.Base(name))

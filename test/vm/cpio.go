@@ -25,7 +25,7 @@ type tree map[string]entry
 type entry struct {
 	mode   uint32
 	data   []byte // a file's content, a link's target
-	source string // a file outside with the content, instead of data
+	source string // a file with the content, instead of data
 }
 
 func (t tree) file(name string, data []byte) { t.put(name, entry{mode: typeFile | 0o644, data: data}) }
@@ -50,9 +50,9 @@ func (t tree) dir(name string) {
 	}
 }
 
-// write writes the tree as a cpio archive of the "newc" format
-// (Documentation/driver-api/early-userspace/buffer-format.rst), directories
-// before what is in them.
+// write writes the tree as a cpio archive in the format "newc"
+// (Documentation/driver-api/early-userspace/buffer-format.rst), directories before
+// their entries.
 func (t tree) write(out io.Writer) error {
 	w := &cpioWriter{w: bufio.NewWriterSize(out, 1<<20)}
 	for _, name := range slices.Sorted(maps.Keys(t)) {
@@ -73,7 +73,7 @@ func (t tree) write(out io.Writer) error {
 	return w.w.Flush()
 }
 
-// cpioWriter keeps the first error.
+// cpioWriter stores the first error.
 type cpioWriter struct {
 	w    *bufio.Writer
 	size int // written so far
@@ -97,7 +97,7 @@ func (w *cpioWriter) entry(name string, e entry) {
 	w.write(e.data)
 }
 
-// write writes, and fills up to a multiple of four bytes.
+// write writes p, and zeros up to a multiple of four bytes.
 func (w *cpioWriter) write(p []byte) {
 	if w.err != nil {
 		return

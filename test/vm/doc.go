@@ -1,6 +1,6 @@
-// Command vm runs berth's privileged tests under other kernels: Debian's cloud
-// kernels, each in a virtual machine without network, from an initramfs that
-// holds the statically linked test binaries.
+// Command vm runs berth's privileged tests on other kernels: Debian's cloud kernels,
+// each in a virtual machine without network, from an initramfs with the statically
+// linked test binaries.
 //
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
@@ -9,18 +9,18 @@
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //
 // Without package patterns it runs the tests of all `*_live_test.go` files
-// except those that take container engines, with -short unless told -long: a
-// soak takes minutes there. Every feature that internal/testnet knows is
-// required there, so that nothing skips for want of one. A machine that panics,
-// hangs or ends without a verdict is a failure.
+// except those that need container engines, with -short unless -long is given: a
+// soak test takes minutes there. Every feature that internal/testnet knows is
+// required there, so no test is skipped because one is missing. A machine that
+// panics, hangs or ends without a verdict is a failure.
 //
 // Kernels are downloaded with apt-get and kept in the cache (BERTH_CACHE, or
-// /var/cache/berth); nothing is installed. Exit status: 0 all tests pass, 1 some do not, 2 they
-// could not be run.
+// /var/cache/berth); nothing is installed. The exit status is 0 if all tests pass, 1
+// if some do not, and 2 if they could not be run.
 //
-// With -bench it runs test/bench in place of tests, such parts of it as take no
-// compiler, and prints what that prints.
+// With -bench it runs the parts of test/bench that need no compiler, in place of
+// tests, and prints their output.
 //
-// It is emulation (TCG): good for what a kernel does, not for how fast. Only the
-// ratios of what took turns in one machine say anything.
+// The machine is emulated (TCG): it shows the behaviour of a kernel, not its speed.
+// Only ratios of measurements that alternated in one machine are meaningful.
 package main

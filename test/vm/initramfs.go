@@ -15,7 +15,7 @@ import (
 	"berth/test/machine/plan"
 )
 
-// image is what the initramfs of all kernels have in common.
+// image is the part of the initramfs that all kernels share.
 type image struct {
 	tree tree
 	plan plan.Plan
@@ -45,13 +45,13 @@ func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 	return img, nil
 }
 
-// addTests takes the tests of packages into the image, and the tree's files.
+// addTests adds the tests of packages, and the source tree's files, to the image.
 func (img *image) addTests(ctx context.Context, dir string, o *options, packages []*testPackage) error {
 	if err := img.tree.addModule(packages[0].Module.Dir); err != nil {
 		return err
 	}
 	for _, p := range packages {
-		if err := img.add(ctx, dir, o, p); err != nil {
+		if err := img.addPackage(ctx, dir, o, p); err != nil {
 			return err
 		}
 	}
@@ -66,8 +66,8 @@ func features() string {
 	return strings.Join(names, ",")
 }
 
-// add takes a package's tests into the image, to run in the package's directory.
-func (img *image) add(ctx context.Context, dir string, o *options, p *testPackage) error {
+// addPackage adds a package's tests to the image, to run in the package's directory.
+func (img *image) addPackage(ctx context.Context, dir string, o *options, p *testPackage) error {
 	place, err := p.place()
 	if err != nil {
 		return err
@@ -91,9 +91,9 @@ func (img *image) add(ctx context.Context, dir string, o *options, p *testPackag
 	return nil
 }
 
-// addModule adds the files of the module to where tests are run, as they read
-// their test data and what else is in the tree. Directories that git or a build
-// keep for themselves and big files, which are programs, stay out.
+// addModule adds the files of the module to the tests' working tree, because they read
+// test data and other files there. It leaves out directories of git and the build,
+// and big files, which are programs.
 func (t tree) addModule(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -108,11 +108,11 @@ func (t tree) addModule(dir string) error {
 		}
 		info, err := d.Info()
 		if err != nil || info.Size() > biggest {
-			return gone(err)
+			return ignoreMissing(err)
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return gone(err)
+			return ignoreMissing(err)
 		}
 		place, err := filepath.Rel(dir, path)
 		t.put(filepath.Join("src", place), entry{mode: typeFile | uint32(info.Mode().Perm()), data: data})
@@ -120,16 +120,16 @@ func (t tree) addModule(dir string) error {
 	})
 }
 
-// gone returns the error unless it is that a file is gone, as happens to one
-// that somebody is at work on.
-func gone(err error) error {
+// ignoreMissing returns the error, or nil if it reports a missing file: another
+// program may delete files at the same time.
+func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// biggest is the size of the biggest file of the tree that is copied, in bytes.
+// biggest is the maximum size of a copied file, in bytes.
 const biggest = 1 << 20
 
 // write writes the initramfs for a kernel.

@@ -19,7 +19,7 @@ import (
 // kernel is an unpacked package of a kernel.
 type kernel struct {
 	Series  string // "6.12"
-	Release string // what uname -r says
+	Release string // as uname -r prints it
 	Image   string // path of the bzImage
 	Modules string // directory of the modules
 }
@@ -29,9 +29,10 @@ type kernels struct {
 	dir string
 }
 
-// get returns the newest kernel of a series that apt offers, downloaded if the
-// directory does not have it, or else the newest of the directory. SERIES@SUITE
-// is a series of another suite of Debian, @SUITE that suite's newest kernel.
+// get returns the newest kernel of a series. It is downloaded if apt offers one that
+// the directory lacks; if apt offers none, it is the newest of the directory.
+// SERIES@SUITE is a series of another suite of Debian, @SUITE that suite's newest
+// kernel.
 func (k kernels) get(ctx context.Context, series string) (*kernel, error) {
 	unlock, err := k.lock()
 	if err != nil {
@@ -53,7 +54,7 @@ func (k kernels) get(ctx context.Context, series string) (*kernel, error) {
 		kept[i] = filepath.Base(kept[i])
 	}
 	if name := newest(series, kept); name != "" {
-		fmt.Fprintf(os.Stderr, "vm: %v; taking %s of before\n", aptErr, name)
+		fmt.Fprintf(os.Stderr, "vm: %v; using %s from the cache\n", aptErr, name)
 		return k.open(series, name)
 	}
 	return nil, aptErr
@@ -71,11 +72,11 @@ func (k kernels) lock() (unlock func(), err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
-	return func() { _ = f.Close() }, nil // which lets go of the lock
+	return func() { _ = f.Close() }, nil // closing the file unlocks it
 }
 
-// fetch makes sure that the directory has the newest kernel that apt offers,
-// and returns its name. Lists that lead nowhere are updated once.
+// fetch downloads the newest kernel that apt offers unless the directory has it, and
+// returns its name. If the package lists are outdated, it updates them once.
 func (k kernels) fetch(ctx context.Context, series string) (string, error) {
 	name, err := k.fetchListed(ctx, series)
 	if err == nil {
@@ -107,8 +108,8 @@ func (k kernels) fetchListed(ctx context.Context, series string) (string, error)
 	return name, k.download(ctx, name)
 }
 
-// download unpacks a package into the directory, which shows it whole or not
-// at all.
+// download unpacks a package beside the directory, and renames it there when it is
+// complete.
 func (k kernels) download(ctx context.Context, name string) error {
 	tmp, err := os.MkdirTemp(k.dir, "new-")
 	if err != nil {
@@ -122,11 +123,11 @@ func (k kernels) download(ctx context.Context, name string) error {
 	return k.unpack(ctx, tmp, name)
 }
 
-// unpack unpacks what was downloaded to a directory: a package, or its parts.
+// unpack unpacks a downloaded package, or the packages it is split into.
 func (k kernels) unpack(ctx context.Context, tmp, name string) error {
 	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
 	if err != nil || len(debs) == 0 {
-		return fmt.Errorf("download %s: no package came: %w", name, err)
+		return fmt.Errorf("download %s: apt downloaded no package: %w", name, err)
 	}
 	root := filepath.Join(tmp, "root")
 	for _, deb := range debs {
@@ -155,9 +156,8 @@ func (k kernels) open(series, name string) (*kernel, error) {
 	return kern, nil
 }
 
-// newest returns the package of a series with the highest version, "" if there
-// is none. An empty series is every series. The names of other packages may be
-// among them.
+// newest returns the package of a series with the highest version, or "" if there
+// is none. An empty series matches every series. names may include other packages.
 func newest(series string, names []string) string {
 	if series != "" {
 		series += "."
@@ -184,8 +184,8 @@ func numbers(name string) []int {
 	return all
 }
 
-// aptUpdate reads the package lists anew. It does not wait for another one, so
-// all of berth's scripts queue up at the same lock.
+// aptUpdate updates the package lists. apt fails if another update runs, so all of
+// berth's scripts wait for one lock.
 func aptUpdate(ctx context.Context) error {
 	_, err := command.Output(ctx, "", "flock", "/var/lock/berth-deps", "apt-get", "-q", "update")
 	return err

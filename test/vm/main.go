@@ -17,7 +17,7 @@ import (
 	debian "berth/test/tree"
 )
 
-// options are the command line's.
+// options are the options and arguments of the command line.
 type options struct {
 	series   []string
 	run      string
@@ -27,7 +27,7 @@ type options struct {
 	skips    string
 	verbose  bool
 	long     bool
-	bench    []string // what to tell test/bench, in place of tests
+	bench    []string // arguments of test/bench, which then runs in place of tests
 	patterns []string
 	mark     string
 }
@@ -63,7 +63,7 @@ func parseOptions(args []string) (*options, error) {
 	}
 	o.series, o.patterns = strings.Split(*series, ","), fs.Args()
 	if runtime.GOARCH != "amd64" {
-		return nil, fmt.Errorf("this takes programs and kernels of amd64, not of %s", runtime.GOARCH)
+		return nil, fmt.Errorf("test/vm runs on amd64 only, not on %s", runtime.GOARCH)
 	}
 	return o, nil
 }
@@ -90,7 +90,7 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	return passed, nil
 }
 
-// fill puts what is to run into an image.
+// fill adds the programs of the run to an image.
 func fill(ctx context.Context, dir string, o *options) (*image, error) {
 	img, err := newImage(ctx, dir, o)
 	if err != nil {

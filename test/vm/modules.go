@@ -13,8 +13,8 @@ import (
 	"berth/test/command"
 )
 
-// wanted are the modules that the tests need, by the names that the kernel
-// gives them. What they depend on comes along.
+// wanted are the modules that the tests need, under the kernel's names. Their
+// dependencies are added.
 var wanted = []string{
 	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "tun", "veth",
 	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem",
@@ -27,9 +27,9 @@ type module struct {
 	Image []byte // not compressed
 }
 
-// modules returns the wanted modules of a kernel and those they depend on, in
-// the order in which they can be loaded. What is built in is left out; a
-// module that there is not at all is an error.
+// modules returns the wanted modules of a kernel and their dependencies, in an order
+// in which they can be loaded. It leaves out built-in modules. A missing module is an
+// error.
 func (k *kernel) modules(ctx context.Context) ([]module, error) {
 	files, err := moduleFiles(k.Modules)
 	if err != nil {
@@ -66,10 +66,10 @@ func (k *kernel) modules(ctx context.Context) ([]module, error) {
 	return all, err
 }
 
-// loadOrder returns the modules and, each before who needs it, those they
-// depend on. look says what a module depends on, and whether it is to be
-// loaded at all.
-func loadOrder(names []string, look func(string) (deps []string, load bool, err error)) ([]string, error) {
+// loadOrder returns the modules and their dependencies, each before the modules that
+// depend on it. depsOf returns the dependencies of a module, and whether to load it
+// at all.
+func loadOrder(names []string, depsOf func(string) (deps []string, load bool, err error)) ([]string, error) {
 	var order []string
 	seen := map[string]bool{}
 	var visit func(string) error
@@ -78,7 +78,7 @@ func loadOrder(names []string, look func(string) (deps []string, load bool, err 
 			return nil
 		}
 		seen[name] = true
-		deps, load, err := look(name)
+		deps, load, err := depsOf(name)
 		if err != nil || !load {
 			return err
 		}

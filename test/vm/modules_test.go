@@ -10,7 +10,7 @@ func TestLoadOrder(t *testing.T) {
 	needs := map[string][]string{
 		"bridge": {"stp", "llc"}, "stp": {"llc"}, "llc": nil, "8021q": {"mrp"}, "mrp": nil,
 	}
-	look := func(name string) ([]string, bool, error) {
+	depsOf := func(name string) ([]string, bool, error) {
 		deps, ok := needs[name]
 		switch {
 		case name == "ipv6":
@@ -20,11 +20,11 @@ func TestLoadOrder(t *testing.T) {
 		}
 		return deps, true, nil
 	}
-	got, err := loadOrder([]string{"bridge", "ipv6", "llc", "8021q"}, look)
+	got, err := loadOrder([]string{"bridge", "ipv6", "llc", "8021q"}, depsOf)
 	if want := []string{"llc", "stp", "bridge", "mrp", "8021q"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
-	if _, err := loadOrder([]string{"bridge", "nothing"}, look); err == nil {
+	if _, err := loadOrder([]string{"bridge", "nothing"}, depsOf); err == nil {
 		t.Error("a missing module is no error")
 	}
 }

@@ -22,9 +22,9 @@ import (
 	"berth/test/results"
 )
 
-// elsewhere matches the names of live tests that take a container engine or a
-// whole systemd. The machines have neither, and what those say does not depend
-// on the kernel.
+// elsewhere matches the names of live tests that need a container engine or a whole
+// systemd. The machines have neither, and the results of those tests do not depend on
+// the kernel.
 var elsewhere = regexp.MustCompile(`Containerd|^TestUnits`)
 
 // testPackage is a package whose tests run in the machines.
@@ -36,7 +36,7 @@ type testPackage struct {
 	TestGoFiles, XTestGoFiles []string
 
 	skipped []string // tests that another kernel skipped
-	only    bool     // those, and no others
+	only    bool     // run only the tests in skipped
 }
 
 // live returns the names of the privileged tests that the machines can run.
@@ -55,11 +55,11 @@ func (p *testPackage) live() ([]string, error) {
 	return slices.DeleteFunc(names, elsewhere.MatchString), nil
 }
 
-// place returns the package's directory below that of its module.
+// place returns the package's directory relative to that of its module.
 func (p *testPackage) place() (string, error) { return filepath.Rel(p.Module.Dir, p.Dir) }
 
-// choosePackages returns the packages of the patterns, and those with tests that
-// a file of results has as skipped for want of a kernel's feature.
+// choosePackages returns the packages of the patterns, and those with tests that a
+// file of results lists as skipped because the kernel lacked a feature.
 func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 	if o.skips == "" {
 		return findPackages(ctx, o.patterns)
@@ -89,8 +89,8 @@ func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 	return append(chosen, more...), err
 }
 
-// skippedTests returns the names of the tests, without sub-tests, that were
-// skipped for want of a kernel's feature, by package.
+// skippedTests returns, by package, the names of the tests (without subtests) that
+// were skipped because the kernel lacked a feature.
 func skippedTests(all []results.Result) map[string][]string {
 	skipped := map[string][]string{}
 	for _, r := range all {
@@ -105,8 +105,8 @@ func skippedTests(all []results.Result) map[string][]string {
 	return skipped
 }
 
-// findPackages returns the packages that the patterns name and that have
-// tests; without patterns those with live tests, outside of test/.
+// findPackages returns the packages of the patterns that have tests; without patterns
+// those with live tests, outside of test/.
 func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error) {
 	all := len(patterns) == 0
 	if all {
@@ -139,8 +139,8 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 	return found, nil
 }
 
-// pattern returns the -test.run pattern for exactly the live tests of a package
-// and those that another kernel skipped, or for all tests of one that has none.
+// pattern returns the -test.run pattern for exactly the live tests of a package and
+// those that another kernel skipped, or for all tests if the package has neither.
 func (p *testPackage) pattern() (string, error) {
 	var names []string
 	if !p.only {

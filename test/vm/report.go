@@ -10,15 +10,15 @@ import (
 	"berth/test/results"
 )
 
-// report reads a machine's serial line: it prints the output of
-// tests that failed or were skipped, as it comes, and keeps the verdict.
+// report reads a machine's serial line: it prints the output of failed and skipped
+// tests as it arrives, and stores the verdict.
 type report struct {
 	out     io.Writer
 	prefix  string // before each line printed
 	mark    string
 	verbose bool // print all that the tests print
-	chosen  bool // a person chose the tests: some packages may have none of them
-	bench   bool // it is no tests at all
+	chosen  bool // the tests were chosen by -run; some packages may have none of them
+	bench   bool // the machine runs test/bench, not tests
 
 	log     testLog
 	missing []string // packages that have not ended, in the order of the plan
@@ -29,7 +29,7 @@ type report struct {
 	results []results.Result
 }
 
-// counts are tests, not their sub-tests.
+// counts counts tests, without their subtests.
 type counts struct{ passed, skipped, failed int }
 
 func (c counts) String() string {
@@ -38,11 +38,11 @@ func (c counts) String() string {
 
 // reader returns a reader of the serial line for the report.
 func (r *report) reader() *machine.Reader {
-	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.take, Fault: r.fault}
+	return &machine.Reader{Mark: r.mark, Event: r.event, Line: r.addLine, Fault: r.fault}
 }
 
-func (r *report) take(line string) {
-	picked := r.log.take(line)
+func (r *report) addLine(line string) {
+	picked := r.log.addLine(line)
 	if r.verbose {
 		picked = []string{line}
 	}
@@ -66,7 +66,7 @@ func (r *report) event(e plan.Event) {
 	}
 }
 
-// end judges a package. One that ran no test has failed, or nobody would notice.
+// end judges a package. A package that ran no test counts as failed.
 func (r *report) end(e plan.Event) {
 	c := r.log.counts
 	for _, result := range r.log.ended {
@@ -92,10 +92,10 @@ func (r *report) end(e plan.Event) {
 	r.fault("a verdict on " + e.Name + ", which was not planned")
 }
 
-// flush prints what tests logged that have not ended.
+// flush prints the output of tests that have not ended.
 func (r *report) flush() {
 	if !r.verbose {
-		for _, line := range r.log.rest() {
+		for _, line := range r.log.unended() {
 			r.print(line)
 		}
 	}
@@ -108,8 +108,7 @@ func (r *report) print(line string) {
 	fmt.Fprintf(r.out, "%s%s\n", r.prefix, strings.TrimRight(line, "\r"))
 }
 
-// verdict returns why the machine as a whole has not passed; nothing when it
-// has.
+// verdict returns the reasons why the machine as a whole has not passed, or none.
 func (r *report) verdict() []string {
 	why := r.broken
 	if r.failed > 0 {

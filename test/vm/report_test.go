@@ -11,9 +11,9 @@ import (
 
 const testMark = "::mark "
 
-// read gives a report what a machine wrote, in small pieces, and returns what
-// was printed.
-func read(t *testing.T, r *report, parts ...any) string {
+// reportLines writes the output of a machine to a report, in small pieces, and returns
+// the printed lines.
+func reportLines(t *testing.T, r *report, parts ...any) string {
 	t.Helper()
 	var printed, written strings.Builder
 	r.out, r.mark = &printed, testMark
@@ -49,7 +49,7 @@ var (
 
 func TestReportOfAPassingMachine(t *testing.T) {
 	r := &report{prefix: "6.1| ", missing: []string{"p"}}
-	got := read(t, r, plan.Event{What: plan.Booted, Name: "6.1.0", Seconds: 4.5}, begun,
+	got := reportLines(t, r, plan.Event{What: plan.Booted, Name: "6.1.0", Seconds: 4.5}, begun,
 		"=== RUN   TestA\n    a_test.go:1: chatter\n--- PASS: TestA (0.00s)\n",
 		"=== RUN   TestB\n    b_test.go:1: missing\n--- SKIP: TestB (0.00s)\nPASS\n", ended("p", 0), allDone)
 	want := "6.1| kernel 6.1.0, up in 4.5 s\n" +
@@ -72,7 +72,7 @@ func TestReportOfAPassingMachine(t *testing.T) {
 
 func TestReportShowsAllOfAFailure(t *testing.T) {
 	r := &report{missing: []string{"p"}}
-	got := read(t, r, begun,
+	got := reportLines(t, r, begun,
 		"=== RUN   TestA\n=== RUN   TestA/x\n=== PAUSE TestA/x\n=== RUN   TestB\n--- PASS: TestB (0.00s)\n",
 		"=== CONT  TestA/x\n    a_test.go:2: wrong\n--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/x (0.10s)\nFAIL\n",
 		ended("p", 1), allDone)
@@ -102,17 +102,17 @@ func TestReportOfWhatIsNoPass(t *testing.T) {
 		"an event with a mark before": {begun, pass, "x" + testMark + "{\"What\":\"end\",\"Name\":\"p\"}\n", allDone},
 	} {
 		r := &report{missing: []string{"p"}}
-		read(t, r, parts...)
+		reportLines(t, r, parts...)
 		if len(r.verdict()) == 0 {
 			t.Errorf("%s: passed", name)
 		}
 	}
 }
 
-// What a test logged before its binary panicked, or its machine died, is shown.
+// The output of a test is printed even if its binary panicked or its machine died.
 func TestReportOfTestsThatDidNotEnd(t *testing.T) {
 	r := &report{missing: []string{"p"}}
-	got := read(t, r, begun, "=== RUN   TestA\n    a_test.go:3: last words\npanic: oh\n", ended("p", 2))
+	got := reportLines(t, r, begun, "=== RUN   TestA\n    a_test.go:3: last words\npanic: oh\n", ended("p", 2))
 	if !strings.Contains(got, "=== TestA\n    a_test.go:3: last words\npanic: oh\nFAIL p") {
 		t.Errorf("got\n%s", got)
 	}
@@ -121,7 +121,7 @@ func TestReportOfTestsThatDidNotEnd(t *testing.T) {
 func TestReportVerbose(t *testing.T) {
 	r := &report{verbose: true, missing: []string{"p"}}
 	text := "=== RUN   TestA\n    a_test.go:1: chatter\n--- PASS: TestA (0.00s)\nPASS\n"
-	if got := read(t, r, begun, text, ended("p", 0)); !strings.Contains(got, text) || !strings.Contains(got, "1 passed") {
+	if got := reportLines(t, r, begun, text, ended("p", 0)); !strings.Contains(got, text) || !strings.Contains(got, "1 passed") {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -130,12 +130,12 @@ func TestReportOfChosenTests(t *testing.T) {
 	none := []any{begun, "testing: warning: no tests to run\nPASS\n", ended("p", 0)}
 	some := []any{plan.Event{What: plan.Begin, Name: "q"}, "--- PASS: TestA (0.00s)\n", ended("q", 0), allDone}
 	r := &report{chosen: true, missing: []string{"p", "q"}}
-	read(t, r, append(none, some...)...)
+	reportLines(t, r, append(none, some...)...)
 	if why := r.verdict(); why != nil {
 		t.Errorf("one of two packages has the test: %q", why)
 	}
 	r = &report{chosen: true, missing: []string{"p"}}
-	read(t, r, append(none, allDone)...)
+	reportLines(t, r, append(none, allDone)...)
 	if len(r.verdict()) == 0 {
 		t.Error("no test ran: passed")
 	}

@@ -10,8 +10,8 @@ import (
 	debian "berth/test/tree"
 )
 
-// download is a script that downloads a kernel's package, and those that have its
-// parts since Debian's 7.0.
+// download is a script that downloads a kernel's package, and the packages into which
+// Debian splits it since 7.0.
 const download = `apt-get -q update
 set -- %s
 for part in linux-base-%[2]s linux-binary-%[2]s linux-modules-%[2]s; do
@@ -20,8 +20,9 @@ done
 apt-get -q -o APT::Sandbox::User= download "$@"
 `
 
-// fromSuite returns the newest kernel of a suite of Debian, of one series unless
-// that is empty. The machine's apt need not know the suite: a tree of it does.
+// fromSuite returns the newest kernel of a Debian suite, of one series unless series
+// is empty. It asks the apt of a tree of that suite, because the machine's apt need
+// not have it.
 func (k kernels) fromSuite(ctx context.Context, series, suite string) (*kernel, error) {
 	t, err := debian.Build(ctx, suite)
 	if err != nil {
@@ -43,7 +44,7 @@ func (k kernels) fromSuite(ctx context.Context, series, suite string) (*kernel, 
 	apt := func(script string) error {
 		status, err := s.Run(ctx, "sh", "-ec", script)
 		if err == nil && status != 0 {
-			text, _ := os.ReadFile(log.Name()) // without it there is less to quote
+			text, _ := os.ReadFile(log.Name()) // if it cannot be read, the error quotes less
 			err = fmt.Errorf("exit status %d: %s", status, text)
 		}
 		return err

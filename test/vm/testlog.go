@@ -6,19 +6,18 @@ import (
 	"berth/test/results"
 )
 
-// testLog follows the output of a test binary under -test.v and picks what is
-// worth a look: all of a test that failed or was skipped, nothing of one that
-// passed.
+// testLog reads the output of a test binary under -test.v and selects the lines to
+// print: all of a failed or skipped test, none of a passed one.
 type testLog struct {
 	counts  counts
-	current string // the test whose output it is, "" outside of tests
+	current string // the test that prints the current line, "" outside of tests
 	logs    map[string][]string
 	order   []string
 	ended   []results.Result // without package and place
 }
 
-// take takes a line and returns the lines to show now.
-func (l *testLog) take(line string) []string {
+// addLine processes a line and returns the lines to print now.
+func (l *testLog) addLine(line string) []string {
 	for _, tag := range []string{"=== RUN ", "=== NAME ", "=== CONT ", "=== PAUSE "} {
 		if name, ok := strings.CutPrefix(line, tag); ok {
 			l.current = strings.TrimSpace(name)
@@ -29,7 +28,7 @@ func (l *testLog) take(line string) []string {
 	switch {
 	case ok:
 		return l.end(outcome, name, line)
-	case line == "", line == "PASS", line == "FAIL": // which the end says
+	case line == "", line == "PASS", line == "FAIL": // the package's result repeats them
 		return nil
 	case l.current == "":
 		return []string{line}
@@ -72,9 +71,9 @@ func (l *testLog) end(outcome, name, line string) []string {
 	return log
 }
 
-// rest returns what was logged by tests that have not ended, as when the
+// unended returns the output of tests that have not ended, for example because the
 // binary panicked.
-func (l *testLog) rest() []string {
+func (l *testLog) unended() []string {
 	var lines []string
 	for _, name := range l.order {
 		if log := l.logs[name]; log != nil {

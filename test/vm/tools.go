@@ -15,7 +15,7 @@ var tools = []string{
 	"ethtool", "ip", "nsenter", "ping", "setpriv", "systemd-analyze", "tc", "unshare",
 }
 
-// files are those of this machine that tests read.
+// files are the files of this machine that tests read.
 var files = []string{"/usr/include/x86_64-linux-gnu/asm/unistd_64.h"}
 
 // addFiles adds the files.

@@ -16,7 +16,7 @@ const (
 	forged  = "02:00:5e:00:53:66"
 )
 
-// containers: podman's containers are on the LAN, and counted exactly.
+// containers: podman's containers reach the LAN, and are counted exactly.
 func containers(m *machine) {
 	m.importImage()
 	m.run("berth", "install", "--engine", "podman")
@@ -32,7 +32,7 @@ func containers(m *machine) {
 	m.eventually("the agent counts at "+parent, func() bool {
 		return strings.Contains(m.run("berth", "agent", "status"), "counting     yes")
 	})
-	m.start("web", "--restart", "always")
+	m.startContainer("web", "--restart", "always")
 	m.ping("web", 3)
 	m.exact("web")
 }
@@ -56,7 +56,7 @@ func (m *machine) importImage() {
 }
 
 // start starts a container on network lan.
-func (m *machine) start(name string, options ...string) {
+func (m *machine) startContainer(name string, options ...string) {
 	args := append([]string{
 		"run", "-d", "--name", name, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN",
 		"--annotation", "berth/networks=lan",
@@ -72,8 +72,8 @@ func (m *machine) ping(name string, count int) {
 	}
 }
 
-// exact checks that what the agent counted a container send is what the kernel
-// counted at the container's interface.
+// exact checks that the agent's counts of a container's transmitted frames equal the
+// kernel's at the container's interface.
 func (m *machine) exact(name string) {
 	pid := strings.TrimSpace(m.run("podman", "inspect", "-f", "{{.State.Pid}}", name))
 	var last string
@@ -88,7 +88,7 @@ func (m *machine) exact(name string) {
 	})
 }
 
-// sent returns what the kernel counted at net1 in the namespace of a process.
+// sent returns the kernel's transmit count at net1 in the namespace of a process.
 func (m *machine) sent(pid string) string {
 	var links []struct {
 		Stats64 struct {
@@ -103,10 +103,10 @@ func (m *machine) sent(pid string) string {
 	return fmt.Sprintf("%d packets, %d bytes", tx.Packets, tx.Bytes)
 }
 
-// journal: a violation is an entry of the journal with its fields, and where the
-// network enforces, the frame does not reach the LAN.
+// journal: a violation is a journal entry with fields. If the network enforces the
+// kind, the frame does not reach the LAN.
 func journal(m *machine) {
-	m.start("spoof")
+	m.startContainer("spoof")
 	m.run("podman", "exec", "spoof", "ip", "link", "set", "net1", "address", forged)
 	_, _ = output("podman", "exec", "spoof", "ping", "-q", "-c", "2", "-W", "1", gateway) // nothing answers
 	var entry map[string]any

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killed: systemd starts an agent that was killed, and no count is lost.
+// killed: systemd restarts a killed agent, and no count is lost.
 func killed(m *machine) { m.endAgent(unix.SIGKILL) }
 
-// frozen: systemd's watchdog restarts an agent that does not answer, and no count
-// is lost.
+// frozen: systemd's watchdog restarts an agent that does not respond, and no count is
+// lost.
 func frozen(m *machine) { m.endAgent(unix.SIGSTOP) }
 
 func (m *machine) endAgent(sig unix.Signal) {

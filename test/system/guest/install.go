@@ -9,7 +9,7 @@ import (
 
 const unit = "berthd.service"
 
-// boot: the machine itself is sound.
+// boot: the machine itself works.
 func boot(m *machine) {
 	m.logf("%s", strings.SplitN(m.run("systemctl", "--version"), "\n", 2)[0])
 	if failed := m.run("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
@@ -17,7 +17,7 @@ func boot(m *machine) {
 	}
 }
 
-// install: the package starts the agent, and it runs without a complaint.
+// install: the package starts the agent, which runs without warnings.
 func install(m *machine) {
 	m.run("dpkg", "-i", "/payload/old.deb")
 	m.wantRunning("0")
@@ -33,8 +33,8 @@ func install(m *machine) {
 	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service")
 }
 
-// wantRunning checks that the agent runs, after so many restarts by systemd, and
-// has not complained.
+// wantRunning checks that the agent runs, that systemd restarted it so many times, and
+// that it has logged no warning.
 func (m *machine) wantRunning(restarts string) {
 	m.wantProperty(unit, "ActiveState", "active")
 	m.wantProperty(unit, "NRestarts", restarts)
@@ -46,7 +46,7 @@ func (m *machine) wantRunning(restarts string) {
 	}
 }
 
-// sandbox: the agent can write where it has to, and nowhere else.
+// sandbox: the agent can write to its own directories, and to no others.
 func sandbox(m *machine) {
 	pid := m.property(unit, "MainPID")
 	inside := func(args ...string) error {
@@ -57,7 +57,7 @@ func sandbox(m *machine) {
 		if err := inside("mkdir", dir); err != nil {
 			m.errorf("the agent cannot write to %s: %v", path, err)
 		}
-		_ = os.Remove(dir) // it was not made in the case of an error
+		_ = os.Remove(dir) // after an error it does not exist
 	}
 	for _, path := range []string{
 		"/", "/etc", "/usr", "/var", "/var/log", "/run", "/home", "/root", "/sys/fs/cgroup", "/sys/kernel",

@@ -20,8 +20,8 @@ const (
 	seenFile = "/run/lan-frames/sources.json"
 )
 
-// layOutLAN makes the LAN's other end. It goes on from where a run before it has
-// ended.
+// layOutLAN makes the LAN's other end. It continues a previous run that was
+// interrupted.
 func layOutLAN() error {
 	for _, args := range [][]string{
 		{"netns", "add", "peer"},
@@ -38,8 +38,8 @@ func layOutLAN() error {
 	return nil
 }
 
-// countFrames counts the frames that arrive at the far end by their source MAC,
-// and keeps the counts in seenFile.
+// countFrames counts the frames that arrive at the far end by their source MAC, and
+// writes the counts to seenFile.
 func countFrames() error {
 	card, err := net.InterfaceByName(far)
 	if err != nil {
@@ -89,8 +89,8 @@ func saveSeen(seen map[string]int) error {
 	return os.Rename(part, seenFile)
 }
 
-// arrived returns how many frames with a source MAC arrived at the far end since
-// the machine started.
+// arrived returns the number of frames with a source MAC that arrived at the far end
+// since boot.
 func (m *machine) arrived(mac string) int {
 	seen := map[string]int{}
 	text, err := os.ReadFile(seenFile)

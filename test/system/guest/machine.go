@@ -15,18 +15,18 @@ import (
 	"berth/specs"
 )
 
-// machine is the machine from its inside, for a step.
+// machine is the view that a step has of the machine.
 type machine struct {
 	out    io.Writer
 	state  *progress
 	failed bool
 }
 
-// limit is for a command, and for a condition that a step waits for. Emulated
+// limit is the deadline of a command, and of a condition that a step waits for. Emulated
 // processors under load are slow.
 const limit = 4 * time.Minute
 
-// abort ends a step; reboot starts the machine anew and goes on with the next.
+// abort ends a step. reboot restarts the machine, which continues with the next step.
 type (
 	abort  struct{}
 	reboot struct{}
@@ -50,7 +50,7 @@ func (m *machine) logf(format string, args ...any) {
 	}
 }
 
-// run runs a program, which has to succeed, and returns its standard output.
+// run runs a program, which must succeed, and returns its standard output.
 func (m *machine) run(name string, args ...string) string {
 	out, err := output(name, args...)
 	if err != nil {
@@ -111,11 +111,11 @@ func (m *machine) endpoint(name string) specs.Endpoint {
 	panic(abort{})
 }
 
-// progress is what a step leaves to those after a reboot.
+// progress is the state that a step passes to those after a reboot.
 type progress struct {
-	Next   int               // the step to go on with
-	Begun  bool              // it had begun
-	Failed int               // steps so far
+	Next   int               // index of the next step
+	Begun  bool              // the next step has begun
+	Failed int               // failed steps so far
 	Facts  map[string]string // by name
 }
 

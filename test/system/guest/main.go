@@ -1,7 +1,6 @@
-// Command guest is the inside of a machine of test/system. Its first argument is
-// the part: lan lays out the LAN, frames counts frames at the LAN's other end,
-// steps runs the steps. The suite and the pattern of the steps are words of the
-// kernel's command line.
+// Command guest runs inside a machine of test/system. Its first argument is the part:
+// lan sets up the LAN, frames counts frames at the LAN's other end, steps runs the
+// steps. The suite and the pattern of steps are words of the kernel's command line.
 package main
 
 import (

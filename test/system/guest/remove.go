@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// remove: the package says what becomes of containers; those that run go on, and
-// the engine can start others.
+// remove: the removal of the package reports the effect on containers. Running
+// containers continue, and the engine can start others.
 func remove(m *machine) {
 	out := m.run("dpkg", "-r", "berth")
 	m.logf("%s", out)
@@ -28,13 +28,13 @@ func remove(m *machine) {
 	}
 }
 
-// purge: nothing of the package is left but what a person wrote.
+// purge: only files of the administrator remain of the package.
 func purge(m *machine) {
 	m.run("dpkg", "-P", "berth")
 	left := m.run("find", "/", "-xdev", "-name", "*berth*", "-not", "-path", "/var/lib/containers/*")
 	left += m.run("find", "/run", "/sys/fs/bpf", "-name", "*berth*")
 	wrote := map[string]bool{
-		"/etc/berth":                                  true, // networks are a person's work
+		"/etc/berth":                                  true, // networks belong to the administrator
 		"/etc/systemd/system/berthd.service.d":        true,
 		"/run/systemd/system/berthd-metrics.socket.d": true,
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// quadlet is a container that forges its MAC from its first frame on, in a unit
-// without any ordering of its own.
+// quadlet is the unit of a container that forges its MAC from its first frame on. It
+// has no ordering of its own.
 const quadlet = `[Unit]
 Description=A container that forges
 
@@ -27,8 +27,8 @@ DefaultDependencies=false
 WantedBy=multi-user.target
 `
 
-// restartMachine prepares a reboot at which containers start by podman and by
-// quadlet, and the agent takes its time.
+// restartMachine prepares a reboot at which podman and a quadlet start containers, and
+// at which the agent starts slowly.
 func restartMachine(m *machine) {
 	for name, text := range map[string]string{
 		"/etc/containers/systemd/forger.container":       quadlet,
@@ -43,15 +43,15 @@ func restartMachine(m *machine) {
 	}
 	m.run("systemctl", "daemon-reload")
 	m.run("systemctl", "enable", "podman-restart.service")
-	m.start("gone") // it does not come back
+	m.startContainer("gone") // it is not restarted at boot
 	e := m.endpoint("web")
 	m.state.Facts["leases"] = m.run("berth", "ps", "--json")
 	m.logf("before the reboot web has %s and %v", e.MAC, e.Addresses)
 	panic(reboot{})
 }
 
-// afterBoot: the agent was first, forged frames were dropped from the first one
-// on, and nothing of before the reboot is left.
+// afterBoot: the agent started before the containers, forged frames were dropped from
+// the first one on, and no state of the previous boot is left.
 func afterBoot(m *machine) {
 	m.wantProperty(unit, "NRestarts", "0")
 	ready := m.monotonic(unit, "ActiveEnterTimestampMonotonic")
@@ -75,7 +75,7 @@ func afterBoot(m *machine) {
 	if strings.Count(status, `"container_id"`) != len(names) || strings.Contains(status, "gone") {
 		m.errorf("containers %v run, and berth ps has\n%s", names, status)
 	}
-	// All is as recorded but the forged MAC, which is the one failure.
+	// Everything matches its record except the forged MAC, the only failure.
 	if out, _ := output("berth", "check", "--attached"); !strings.Contains(out, " 0 warn, 1 fail") {
 		m.errorf("berth check --attached:\n%s", out)
 	}

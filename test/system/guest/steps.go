@@ -14,13 +14,13 @@ import (
 	"berth/test/machine/plan"
 )
 
-// A step is a part of the test. Steps build on those before them.
+// A step is a part of the test. Steps depend on the steps before them.
 type step struct {
 	name string
 	do   func(m *machine)
 }
 
-// full are the steps where podman is, units those where it is not.
+// full are the steps of a machine with podman, units those of one without.
 var (
 	full = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"containers", containers},
@@ -34,10 +34,10 @@ var (
 	}
 )
 
-// line is what the host reads.
+// line is the serial line that the host reads.
 const line = "/dev/ttyS1"
 
-// runSteps runs the steps that are left, and switches the machine off.
+// runSteps runs the remaining steps, and switches the machine off.
 func runSteps() error {
 	out, err := os.OpenFile(line, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -49,12 +49,12 @@ func runSteps() error {
 		return err
 	}
 	r := &runner{out: out, mark: words["berth.mark"] + " "}
-	if err := r.all(words["berth.run"]); err != nil {
-		r.tell(plan.Event{What: plan.Broken, Name: err.Error()})
+	if err := r.runMatching(words["berth.run"]); err != nil {
+		r.send(plan.Event{What: plan.Broken, Name: err.Error()})
 	} else if r.rebooting {
 		return exec.Command("systemctl", "--no-block", "reboot").Run()
 	}
-	r.tell(plan.Event{What: plan.Done})
+	r.send(plan.Event{What: plan.Done})
 	return exec.Command("systemctl", "--no-block", "poweroff").Run()
 }
 
@@ -75,7 +75,7 @@ type runner struct {
 	rebooting bool
 }
 
-func (r *runner) tell(e plan.Event) {
+func (r *runner) send(e plan.Event) {
 	text, err := e.Line(r.mark)
 	if err == nil {
 		_, err = r.out.Write(text)
@@ -85,8 +85,8 @@ func (r *runner) tell(e plan.Event) {
 	}
 }
 
-// all runs the steps that match a pattern, from where it ended before a reboot.
-func (r *runner) all(pattern string) error {
+// runMatching runs the steps that match a pattern, from the first one that has not run.
+func (r *runner) runMatching(pattern string) error {
 	wanted, err := regexp.Compile("^(" + pattern + ")$")
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (r *runner) all(pattern string) error {
 		steps = full
 	}
 	if p.Begun {
-		return fmt.Errorf("the machine started anew during step %q", steps[p.Next].name)
+		return fmt.Errorf("the machine rebooted during step %q", steps[p.Next].name)
 	}
 	if err := r.booted(); err != nil {
 		return err
@@ -127,17 +127,17 @@ func (r *runner) booted() error {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
 		return err
 	}
-	r.tell(plan.Event{What: plan.Booted, Name: unix.ByteSliceToString(name.Release[:]), Seconds: time.Duration(up.Nano()).Seconds()})
+	r.send(plan.Event{What: plan.Booted, Name: unix.ByteSliceToString(name.Release[:]), Seconds: time.Duration(up.Nano()).Seconds()})
 	return nil
 }
 
-// step runs a step; it returns false when later ones make no sense.
+// step runs a step. It returns false if the later steps cannot succeed.
 func (r *runner) step(s step, p *progress) (goOn bool, err error) {
 	p.Begun = true
 	if err := p.save(); err != nil {
 		return false, err
 	}
-	r.tell(plan.Event{What: plan.Begin, Name: s.name})
+	r.send(plan.Event{What: plan.Begin, Name: s.name})
 	m := &machine{out: r.out, state: p}
 	start := time.Now()
 	aborted := r.recovered(m, s)
@@ -149,11 +149,11 @@ func (r *runner) step(s step, p *progress) (goOn bool, err error) {
 	p.Begun = false
 	p.Next++
 	err = p.save()
-	r.tell(plan.Event{What: plan.End, Name: s.name, Status: status, Seconds: time.Since(start).Seconds()})
+	r.send(plan.Event{What: plan.End, Name: s.name, Status: status, Seconds: time.Since(start).Seconds()})
 	return !aborted, err
 }
 
-// recovered runs a step; it returns true if the step could not go on.
+// recovered runs a step. It returns true if the step was aborted.
 func (r *runner) recovered(m *machine, s step) (aborted bool) {
 	defer func() {
 		switch end := recover().(type) {
@@ -171,7 +171,7 @@ func (r *runner) recovered(m *machine, s step) (aborted bool) {
 	return false
 }
 
-// diagnosis is what a person wants to see of a failure.
+// diagnosis returns logs and states that help to explain a failure.
 func diagnosis() string {
 	var all strings.Builder
 	for _, args := range [][]string{

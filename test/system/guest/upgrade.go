@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// upgrade: while a container sends, another version takes over, and every frame
-// is counted once.
+// upgrade: another version takes over while a container sends, and every frame is
+// counted once.
 func upgrade(m *machine) {
 	type result struct {
 		out string
@@ -33,11 +33,11 @@ func upgrade(m *machine) {
 	if m.property(unit, "MainPID") == old {
 		m.errorf("the agent of the old version runs on")
 	}
-	m.wantRunning("0") // a start by hand counts anew
+	m.wantRunning("0") // systemd's count starts again at a manual start
 	m.exact("web")
 }
 
-// reload: the agent takes its settings anew, and is the same process.
+// reload: the agent reads its settings again, in the same process.
 func reload(m *machine) {
 	pid, restarts := m.property(unit, "MainPID"), m.property(unit, "NRestarts")
 	m.run("systemctl", "reload", unit)
@@ -47,8 +47,8 @@ func reload(m *machine) {
 	m.wantProperty(unit, "NRestarts", restarts)
 }
 
-// metricsSocket: systemd takes the metrics' address over from a running agent,
-// and a scrape waits over its restart.
+// metricsSocket: systemd takes over the metrics address from a running agent, and a
+// scrape waits while the agent restarts.
 func metricsSocket(m *machine) {
 	m.scrape()
 	m.run("systemctl", "enable", "--now", "berthd-metrics.socket")
@@ -56,7 +56,7 @@ func metricsSocket(m *machine) {
 	m.scrape()
 	m.eventually("the agent is active", func() bool { return m.property(unit, "ActiveState") == "active" })
 	m.run("systemctl", "stop", unit)
-	m.scrape() // which starts it
+	m.scrape() // the connection starts the agent
 	m.eventually("the scrape has started the agent", func() bool { return m.property(unit, "ActiveState") == "active" })
 	drop := "/run/systemd/system/berthd-metrics.socket.d/address.conf"
 	text := "[Socket]\nListenStream=\nListenStream=127.0.0.1:9478\n"

@@ -4,7 +4,7 @@
 //	go run ./test/tree/run -suite trixie -packages podman,crun -go -source -- make build
 //
 // Without a command it runs a shell. Its exit status is the command's, or 125
-// if the tree could not be made.
+// if the tree could not be built.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"berth/test/tree"
 )
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	suite    string
 	packages string
@@ -29,7 +29,7 @@ type options struct {
 
 func main() {
 	tree.Enter()
-	o := parse()
+	o := parseOptions()
 	code, err := run(context.Background(), o, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tree:", err)
@@ -38,13 +38,13 @@ func main() {
 	os.Exit(code)
 }
 
-func parse() *options {
+func parseOptions() *options {
 	o := new(options)
 	flag.StringVar(&o.suite, "suite", "bookworm", "Debian's `suite`")
 	flag.StringVar(&o.packages, "packages", "", "packages beside minbase, a comma `list`")
 	flag.BoolVar(&o.source, "source", false, "put a clone of this repository at /root/berth, and start there")
-	flag.BoolVar(&o.withGo, "go", false, "lay in Go, with the module cache")
-	flag.BoolVar(&o.sandbox.OwnNet, "own-net", false, "a network namespace with lo alone")
+	flag.BoolVar(&o.withGo, "go", false, "mount this machine's Go and its module cache")
+	flag.BoolVar(&o.sandbox.OwnNet, "own-net", false, "a network namespace with only lo")
 	flag.Func("bind", "`SOURCE:TARGET[:ro]` of this machine in the tree; may be repeated", func(text string) error {
 		parts := strings.Split(text, ":")
 		if len(parts) < 2 || len(parts) > 3 || len(parts) == 3 && parts[2] != "ro" {
@@ -54,7 +54,7 @@ func parse() *options {
 		o.sandbox.Binds = append(o.sandbox.Binds, tree.Bind{Source: source, Target: parts[1], ReadOnly: len(parts) == 3})
 		return err
 	})
-	flag.Func("plain", "`directory` that is no part of the overlay; may be repeated", func(text string) error {
+	flag.Func("plain", "`directory` outside the overlay; may be repeated", func(text string) error {
 		o.sandbox.Plain = append(o.sandbox.Plain, text)
 		return nil
 	})

@@ -1,9 +1,9 @@
-// Command guest is process 1 of a test machine: it mounts the file systems,
-// loads the modules, runs the test binaries of its plan one after another and
-// switches the machine off.
+// Command guest is process 1 of a test machine: it mounts the file systems, loads the
+// modules, runs the test binaries of its plan one after another and switches the
+// machine off.
 //
-// What the tests print and its own events go to the first serial line. When it
-// panics, so does the kernel, and the host sees a machine without a verdict.
+// The output of the tests and the guest's events go to the first serial line. If the
+// guest panics, so does the kernel, and the host gets no verdict.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"berth/test/machine/plan"
 )
 
-// serial is the line that the host reads; the kernel's console is the second.
+// serial is the line that the host reads. The kernel's console is on the second.
 const serial = "/dev/ttyS0"
 
 func main() {
@@ -30,9 +30,9 @@ func main() {
 	}
 	g := &guest{line: line, plan: p}
 	if err := g.run(); err != nil {
-		g.tell(plan.Event{What: plan.Broken, Name: err.Error()})
+		g.send(plan.Event{What: plan.Broken, Name: err.Error()})
 	}
-	g.tell(plan.Event{What: plan.Done})
+	g.send(plan.Event{What: plan.Done})
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
 		panic(fmt.Errorf("switch off: %w", err))
 	}
@@ -43,7 +43,7 @@ type guest struct {
 	plan *plan.Plan
 }
 
-// prepare makes what is needed to talk to the host.
+// prepare mounts file systems and opens the serial line to the host.
 func prepare() (*os.File, *plan.Plan, error) {
 	if err := mountAll(); err != nil {
 		return nil, nil, err
@@ -68,11 +68,11 @@ func (g *guest) run() error {
 	if err != nil {
 		return err
 	}
-	if err := load(g.plan.Modules); err != nil {
+	if err := loadModules(g.plan.Modules); err != nil {
 		return err
 	}
-	// Loaded modules of tunnels put a fallback interface into each network
-	// namespace that is made; no test asks for one.
+	// The modules of tunnels create a fallback interface in each new network
+	// namespace, which no test needs.
 	if err := os.WriteFile("/proc/sys/net/core/fb_tunnels_only_for_init_net", []byte("1"), 0); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (g *guest) run() error {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
 		return fmt.Errorf("read time since boot: %w", err)
 	}
-	g.tell(plan.Event{
+	g.send(plan.Event{
 		What: plan.Booted, Name: string(release[:len(release)-1]),
 		Seconds: time.Duration(up.Nano()).Seconds(),
 	})
@@ -92,10 +92,10 @@ func (g *guest) run() error {
 	return nil
 }
 
-// test runs one test binary. How that ends is for the host to judge; only a
-// binary that cannot be started is an error.
+// test runs one test binary. The host judges its exit status; only a binary that
+// cannot be started is an error.
 func (g *guest) test(t plan.Test) error {
-	g.tell(plan.Event{What: plan.Begin, Name: t.Package})
+	g.send(plan.Event{What: plan.Begin, Name: t.Package})
 	cmd := exec.Command(t.Args[0], t.Args[1:]...)
 	cmd.Dir, cmd.Env = t.Dir, g.plan.Env
 	cmd.Stdout, cmd.Stderr = g.line, g.line
@@ -104,7 +104,7 @@ func (g *guest) test(t plan.Test) error {
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("run tests of %s: %w", t.Package, err)
 	}
-	g.tell(plan.Event{
+	g.send(plan.Event{
 		What: plan.End, Name: t.Package,
 		Status: status(cmd.ProcessState), Seconds: time.Since(start).Seconds(),
 	})
@@ -118,7 +118,7 @@ func status(p *os.ProcessState) int {
 	return p.ExitCode()
 }
 
-func (g *guest) tell(e plan.Event) {
+func (g *guest) send(e plan.Event) {
 	text, err := e.Line(g.plan.Mark)
 	if err == nil {
 		_, err = g.line.Write(text)

@@ -29,7 +29,7 @@ func mountAll() error {
 	return nil
 }
 
-// openRaw opens a serial line on which bytes stay what they are.
+// openRaw opens a serial line without any translation of its bytes.
 func openRaw(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -44,8 +44,8 @@ func openRaw(name string) (*os.File, error) {
 	return f, unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, attr)
 }
 
-// load loads modules in order.
-func load(modules []string) error {
+// loadModules loads modules in order.
+func loadModules(modules []string) error {
 	for _, path := range modules {
 		image, err := os.ReadFile(path)
 		if err != nil {
