@@ -38,6 +38,11 @@ func firstProcess(text string) (int, error) {
 	if err := set.layout(); err != nil {
 		return 0, err
 	}
+	if set.Dir != "" { // a relative path of a program starts here too
+		if err := os.Chdir(set.Dir); err != nil {
+			return 0, err
+		}
+	}
 	path, err := lookPath(set.Env, set.Command[0])
 	if err != nil {
 		return 0, err

@@ -155,8 +155,8 @@ func environment() []string {
 }
 
 // Go mounts this machine's Go at /usr/local/go of the sandbox, read-only, with the
-// module cache, the settings for reaching modules, and a build cache that trees of
-// the suite share.
+// module cache, the settings for reaching modules, and a build cache that all
+// trees share.
 func (s *Sandbox) Go(ctx context.Context) error {
 	names := []string{"GOROOT", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE"}
 	out, err := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, names...)...).Output()
@@ -167,7 +167,7 @@ func (s *Sandbox) Go(ctx context.Context) error {
 	if err := json.Unmarshal(out, &values); err != nil {
 		return fmt.Errorf("ask Go for its settings: %w", err)
 	}
-	builds := filepath.Join(Cache(), "go-build", s.tree.Suite)
+	builds := filepath.Join(Cache(), "go-build")
 	for _, dir := range []string{builds, values["GOMODCACHE"]} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err

@@ -123,3 +123,17 @@ func TestSandboxReadOnlyBind(t *testing.T) {
 		t.Errorf("exit status %d, output %q", status, got)
 	}
 }
+
+// A program that is named by a relative path is that of the directory in which the
+// command starts.
+func TestProgramOfTheDirectory(t *testing.T) {
+	s := busyboxTree(t).In()
+	program, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Binds, s.Dir = []Bind{{Source: program, Target: "/root/programs/true", ReadOnly: true}}, "/root"
+	if status, err := s.Run(t.Context(), "programs/true"); err != nil || status != 0 {
+		t.Errorf("exit status %d, %v", status, err)
+	}
+}
