@@ -90,9 +90,8 @@ func TestOthersAreUntouched(t *testing.T) {
 // TestFirst checks that with tcx berth sees the frames that a later program or clsact drops.
 func TestFirst(t *testing.T) {
 	t.Parallel()
-	if testnet.Need(t, testnet.Root); !slices.Contains(kinds(t), TCX) {
-		t.Skip("tcx is newer than this kernel")
-	}
+	testnet.Need(t, testnet.Root)
+	needTCX(t)
 	l := newLab(t, Options{Attach: TCX})
 	c := l.container(specs.ModeBridge)
 	l.do(func() error { return l.Detach(l.parent) })

@@ -67,9 +67,7 @@ func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebp
 func TestTCXAhead(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, kind string) {
-		if !slices.Contains(kinds(t), TCX) {
-			t.Skip("tcx is newer than this kernel")
-		}
+		needTCX(t)
 		l := newLab(t, Options{Attach: kind})
 		if at := l.at(); len(at.Ahead) != 0 || at.Old || at.Kind != kind {
 			t.Errorf("alone: %+v", at)
@@ -137,7 +135,6 @@ func TestXDPAhead(t *testing.T) {
 func TestLostPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	tcx := slices.Contains(kinds(t), TCX)
 	for name, tt := range map[string]struct {
 		kind string
 		lose func(l *lab)
@@ -151,8 +148,8 @@ func TestLostPrograms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if tt.kind == TCX && !tcx {
-				t.Skip("tcx is newer than this kernel")
+			if tt.kind == TCX {
+				needTCX(t)
 			}
 			l := newLab(t, Options{Attach: tt.kind})
 			c := l.container(specs.ModeBridge)

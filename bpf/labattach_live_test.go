@@ -30,6 +30,12 @@ func kinds(t testing.TB) []string {
 	return []string{TCX, Clsact}
 }
 
+// needTCX skips a test that needs tcx, of Linux 6.6.
+func needTCX(t testing.TB) {
+	t.Helper()
+	testnet.Since(t, slices.Contains(kinds(t), TCX), "tcx", testnet.Version{Major: 6, Minor: 6})
+}
+
 // each runs a test for every attach type.
 func each(t *testing.T, test func(t *testing.T, kind string)) {
 	t.Helper()

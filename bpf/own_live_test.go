@@ -45,11 +45,10 @@ func sendDropped(t *testing.T, c *container, frame []byte) {
 // and are not dropped. Forged frames are.
 func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Types)
 	l := newLab(t, Options{})
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
-	if l.noSibling != nil {
-		t.Skipf("the kernel's types cannot be read: %v", l.noSibling)
-	}
+	must(t, l.noSibling)
 	a.Enforce = []specs.Kind{specs.MACSpoof}
 	must(t, l.maps.Register(a.Endpoint))
 	second := a.second(specs.MAC{2, 0, 0x5e, 0, 0x53, 0x21})

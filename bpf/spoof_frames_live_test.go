@@ -18,12 +18,11 @@ import (
 func needNetnsHelper(t testing.TB) {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
-	if err := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie); err != nil {
-		if !errors.Is(err, ebpf.ErrNotSupported) {
-			t.Fatal(err)
-		}
-		t.Skip("bpf_get_netns_cookie in TC programs is newer than this kernel")
+	err := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie)
+	if err != nil && !errors.Is(err, ebpf.ErrNotSupported) {
+		t.Fatal(err)
 	}
+	testnet.Since(t, err == nil, "bpf_get_netns_cookie in TC programs", testnet.Version{Major: 6, Minor: 15})
 }
 
 // netnsHelper reports whether the kernel can identify the sender of a frame.

@@ -28,6 +28,7 @@ const (
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
 	Clock   Feature = "clock"   // the clock may be set, because the machine is for tests only
 	Tunnels Feature = "tunnels" // CONFIG_NET_IPGRE, CONFIG_NET_IPIP, CONFIG_GENEVE, CONFIG_NET_FOU
+	Types   Feature = "types"   // CONFIG_DEBUG_INFO_BTF
 )
 
 // Throwaway in the environment marks a machine that is for tests only.
@@ -45,6 +46,7 @@ var probes = map[Feature]func() bool{
 	Clock:   func() bool { return os.Getenv(Throwaway) != "" },
 	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
 	Tunnels: sync.OnceValue(func() bool { return inThrowaway(tunnels) }),
+	Types:   sync.OnceValue(func() bool { return unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK) == nil }),
 }
 
 // tunnels makes one tunnel of each kind.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 // podman is podman with a storage and everything else of its own.
@@ -59,9 +61,7 @@ func walk(t *testing.T, archive string, each func(*tar.Header, io.Reader)) {
 // The image is the three programs that the manifests start, and nothing else.
 func TestTheImage(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("missing root, for podman's storage")
-	}
+	testnet.Need(t, testnet.Root) // podman's storage
 	dir := t.TempDir()
 	archive := filepath.Join(dir, "image.tar")
 	for _, args := range [][]string{

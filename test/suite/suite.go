@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Main runs a suite and exits: 0 if all of it passes, 1 if not, 2 if it could not
@@ -28,4 +31,25 @@ func status(name string, passed bool, err error) int {
 		return 1
 	}
 	return 0
+}
+
+// AtOnce runs a suite at several places at once, and reports whether it passes at
+// all of them. The first error ends the others' context.
+func AtOnce(ctx context.Context, places []string, run func(ctx context.Context, place string) (passed bool, err error)) (bool, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	var failed atomic.Bool
+	for _, place := range places {
+		group.Go(func() error {
+			passed, err := run(ctx, place)
+			if err != nil {
+				return fmt.Errorf("%q: %w", place, err)
+			}
+			if !passed {
+				failed.Store(true)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return err == nil && !failed.Load(), err
 }

@@ -51,15 +51,9 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	if err := makePayload(ctx, dir, o.debs, payload); err != nil {
 		return false, err
 	}
-	passed := true
-	for _, suite := range o.suites {
-		ok, err := testOne(ctx, dir, o, suite, payload)
-		if err != nil {
-			return false, fmt.Errorf("suite %q: %w", suite, err)
-		}
-		passed = passed && ok
-	}
-	return passed, nil
+	return suite.AtOnce(ctx, o.suites, func(ctx context.Context, name string) (bool, error) {
+		return testOne(ctx, dir, o, name, payload)
+	})
 }
 
 // testOne reports whether the steps pass on one machine.

@@ -79,15 +79,9 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	passed := true
-	for _, series := range o.series {
-		ok, err := testOne(ctx, dir, o, img, series)
-		if err != nil {
-			return false, fmt.Errorf("kernel %q: %w", series, err)
-		}
-		passed = passed && ok
-	}
-	return passed, nil
+	return suite.AtOnce(ctx, o.series, func(ctx context.Context, series string) (bool, error) {
+		return testOne(ctx, dir, o, img, series)
+	})
 }
 
 // fill adds the programs of the run to an image.

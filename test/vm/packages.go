@@ -94,8 +94,7 @@ func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 func skippedTests(all []results.Result) map[string][]string {
 	skipped := map[string][]string{}
 	for _, r := range all {
-		feature := func(f testnet.Feature) bool { return r.Reason == testnet.SkipReason(f) }
-		if r.Outcome == results.Skip && slices.ContainsFunc(testnet.Features(), feature) {
+		if r.Outcome == results.Skip && testnet.OfKernel(r.Reason) {
 			name, _, _ := strings.Cut(r.Test, "/")
 			if name = regexp.QuoteMeta(name); !slices.Contains(skipped[r.Package], name) {
 				skipped[r.Package] = append(skipped[r.Package], name)
