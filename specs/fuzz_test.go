@@ -43,7 +43,7 @@ func checkSelection(t *testing.T, s Selection) {
 		t.Fatalf("MAC %s", s.MAC)
 	}
 	for _, ip := range s.IPs {
-		if !isUnicast(ip.Addr) {
+		if !IsUnicast(ip.Addr) {
 			t.Fatalf("address %s", ip)
 		}
 		if s.InPlace != nil && s.InPlace.SubnetOf(ip.Addr) == nil {

@@ -146,7 +146,7 @@ func (s *Subnet) checkSubnet() error {
 		return Invalid("subnet", s.Subnet.String(), "a prefix of at least one bit")
 	case noHosts(s.Subnet) != "":
 		return Invalid("subnet", s.Subnet.String(), "unicast addresses, none of %s", noHosts(s.Subnet))
-	case s.Gateway.IsValid() && (s.Gateway.Is4() != s.Subnet.Addr().Is4() || !isUnicast(s.Gateway)):
+	case s.Gateway.IsValid() && (s.Gateway.Is4() != s.Subnet.Addr().Is4() || !IsUnicast(s.Gateway)):
 		return Invalid("gateway", s.Gateway.String(), "a unicast address of the subnet's family")
 	case s.Gateway.IsValid() && s.Reserved(s.Gateway):
 		return Invalid("gateway", s.Gateway.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
@@ -187,11 +187,11 @@ func noHosts(p netip.Prefix) string {
 	return ""
 }
 
-// unroutableReason returns the block that contains the whole prefix, if its frames
+// UnroutableReason returns the block that contains the whole prefix, if its frames
 // never leave a host: this network, loopback and the limited broadcast address
 // (RFC 6890), and of IPv6 the unspecified, loopback and IPv4-mapped addresses
 // (RFC 4291 section 2.5). Routes to others are possible: 0.0.0.0/1, 224.0.0.0/4.
-func unroutableReason(p netip.Prefix) string {
+func UnroutableReason(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
 	}
@@ -233,7 +233,9 @@ func LastAddr(p netip.Prefix) netip.Addr {
 	return last
 }
 
-func isUnicast(a netip.Addr) bool {
+// IsUnicast reports whether a host of a LAN can have an address: none of the special
+// blocks contains it, and it has no zone.
+func IsUnicast(a netip.Addr) bool {
 	return a.IsValid() && a.Zone() == "" && noHosts(netip.PrefixFrom(a, a.BitLen())) == ""
 }
 
@@ -267,9 +269,9 @@ func (r *Route) checkRoute() error {
 		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
 	case r.To.Bits() == 0:
 		return Invalid("to", r.To.String(), "a network to route to; a default route is a gateway")
-	case unroutableReason(r.To) != "":
-		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", unroutableReason(r.To))
-	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !isUnicast(r.Via)):
+	case UnroutableReason(r.To) != "":
+		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", UnroutableReason(r.To))
+	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !IsUnicast(r.Via)):
 		return Invalid("via", r.Via.String(), "a unicast address of the family of %s", r.To)
 	case r.Metric < 0 || r.Metric > maxMetric:
 		return Invalid("metric", strconv.Itoa(r.Metric), "0 (the kernel's) to %d", maxMetric)

@@ -77,12 +77,12 @@ func (ip IP) MarshalText() ([]byte, error) { return []byte(ip.String()), nil }
 // UnmarshalText implements encoding.TextUnmarshaler: "192.0.2.7" or "192.0.2.7/24".
 func (ip *IP) UnmarshalText(text []byte) error {
 	want := Invalid("", string(text), "an address, as 192.0.2.7, or with its prefix, as 192.0.2.7/24")
-	if p, err := netip.ParsePrefix(string(text)); err == nil && p.Bits() > 0 && isUnicast(p.Addr()) {
+	if p, err := netip.ParsePrefix(string(text)); err == nil && p.Bits() > 0 && IsUnicast(p.Addr()) {
 		*ip = IP{Addr: p.Addr(), Bits: p.Bits()}
 		return nil
 	}
 	a, err := netip.ParseAddr(string(text))
-	if err != nil || !isUnicast(a) {
+	if err != nil || !IsUnicast(a) {
 		return want
 	}
 	*ip = IP{Addr: a, Bits: -1}
@@ -227,7 +227,7 @@ func setMode(n *Network, v string) error {
 func setGateways(n *Network, value string) error {
 	for _, item := range strings.Split(value, ",") {
 		a, err := netip.ParseAddr(strings.TrimSpace(item))
-		if err != nil || !isUnicast(a) {
+		if err != nil || !IsUnicast(a) {
 			return Invalid("", item, "the address of a router, as 192.0.2.1")
 		}
 		i := slices.IndexFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Addr().Is4() == a.Is4() })

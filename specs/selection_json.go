@@ -127,7 +127,7 @@ func setDefaultRoute(s *Selection, v json.RawMessage) error {
 		return err
 	}
 	for _, gw := range s.DefaultRoute {
-		if !isUnicast(gw) {
+		if !IsUnicast(gw) {
 			return Invalid("", gw.String(), "addresses of routers")
 		}
 	}
