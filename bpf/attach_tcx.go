@@ -64,11 +64,7 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 
 // linkTCX creates a link ahead of all others, and pins it.
 func (d *Datapath) linkTCX(ifindex int, w way) error {
-	l, err := d.newLink(ifindex, w)
-	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
-		time.Sleep(freeing / 20)
-		l, err = d.newLink(ifindex, w)
-	}
+	l, err := attachFirst(link.TCXOptions{Interface: ifindex, Program: d.program(w), Attach: w.tcx()})
 	if err != nil {
 		return err
 	}
@@ -158,10 +154,16 @@ func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
 // still on the interface.
 const freeing = 200 * time.Millisecond
 
-func (d *Datapath) newLink(ifindex int, w way) (link.Link, error) {
-	return link.AttachTCX(link.TCXOptions{
-		Interface: ifindex, Program: d.program(w), Attach: w.tcx(), Anchor: link.Head(),
-	})
+// attachFirst attaches a program ahead of all others. It waits for a link of the same
+// program that is being freed.
+func attachFirst(o link.TCXOptions) (link.Link, error) {
+	o.Anchor = link.Head()
+	l, err := link.AttachTCX(o)
+	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
+		time.Sleep(freeing / 20)
+		l, err = link.AttachTCX(o)
+	}
+	return l, err
 }
 
 // swapLink gives a link of the old folder a new program, and moves its pin to the new

@@ -17,6 +17,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"berth/specs"
 )
 
 // progSibling is the name of the sibling program in the object file.
@@ -28,6 +30,16 @@ const insidePrefix = "inside-"
 func (p pins) inside(slot uint32) string {
 	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
+
+// GroupKinds returns those kinds whose group frames the sibling program drops on a macvlan
+// interface in mode bridge: the driver gives siblings their copies before the parent's
+// programs see the frame (macvlan_queue_xmit in drivers/net/macvlan.c).
+func GroupKinds() []specs.Kind {
+	return []specs.Kind{specs.MACSpoof, specs.IPSpoof, specs.HostIsolation, specs.RogueDHCP, specs.RogueRA}
+}
+
+// onItself reports whether an endpoint may have the sibling program on its own interface.
+func (e Endpoint) onItself() bool { return e.Driver == specs.IPvlan || e.Mode == specs.ModeBridge }
 
 // knowsInterfaces returns nil if the sibling program can find its interface's namespace on
 // this kernel, else the reason why not: it reads the namespace from the kernel's own
@@ -52,8 +64,8 @@ func hasMember(types *btf.Spec, structure, member string) bool {
 	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
-// CountsSiblings returns nil if frames between ipvlan siblings are counted on this kernel,
-// else the reason why not.
+// CountsSiblings returns nil if the sibling program runs on this kernel, else the reason why
+// not.
 func (d *Datapath) CountsSiblings() error { return d.noSibling }
 
 // updateInsides replaces the sibling program of an earlier run on every interface.
@@ -69,7 +81,7 @@ func (d *Datapath) updateInsides() error {
 	})
 }
 
-// eachInside calls fn for each pinned link of an ipvlan interface.
+// eachInside calls fn for each pinned link of the sibling program.
 func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 	files, err := os.ReadDir(p.links())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -104,10 +116,12 @@ func (p pins) detachInsides() error {
 // detachInside detaches the link of one slot at once, if there is one.
 func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)) }
 
-// AttachInside attaches the sibling program to an ipvlan endpoint's interface, as frames
-// between siblings do not pass the parent. It is called in the namespace of the interface
-// (Endpoint.Index), before the interface can send; Unregister undoes it. It does nothing if
-// no agent has pinned the program.
+// AttachInside attaches the sibling program to an endpoint's own interface. On ipvlan it
+// counts and judges frames between siblings, which do not pass the parent; on macvlan in
+// mode bridge it drops group frames that break an enforced rule, before siblings get their
+// copies. It is called in the namespace of the interface (Endpoint.Index), before the
+// interface can send; Unregister undoes it. It does nothing if no agent has pinned the
+// program.
 //
 // Without tcx the program is attached as a clsact filter. It is never replaced: until the
 // interface is deleted it counts into the maps that existed when it was attached.
@@ -147,9 +161,7 @@ func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
 	if err := m.pins.detachInside(e.Slot); err != nil {
 		return err
 	}
-	l, err := link.AttachTCX(link.TCXOptions{
-		Interface: e.Index, Program: p, Attach: ebpf.AttachTCXEgress, Anchor: link.Head(),
-	})
+	l, err := attachFirst(link.TCXOptions{Interface: e.Index, Program: p, Attach: ebpf.AttachTCXEgress})
 	if err != nil {
 		return err
 	}
@@ -193,7 +205,7 @@ func (m *Maps) forgetInside(e Endpoint) error {
 	return errors.Join(err, m.DropInside(Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index}))
 }
 
-// Inside is an ipvlan interface in the map of the sibling program.
+// Inside is an interface in the map of the sibling program.
 type Inside struct {
 	Slot   uint32
 	Cookie uint64 // of the interface's namespace
@@ -227,24 +239,33 @@ func (m *Maps) DropInside(i Inside) error {
 	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
-// LinkedInsides returns a function that reports whether the interface of a slot had the
-// pinned link of the sibling program when LinkedInsides was called. It is always true on a
-// kernel without tcx.
+// LinkedInsides returns a function that reports whether the sibling program was on the
+// interface of a slot when LinkedInsides was called: its link is pinned, and attached. It is
+// always true on a kernel without tcx.
 func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 	if !hasTCX() {
 		return func(uint32) bool { return true }
 	}
-	files, _ := os.ReadDir(d.pins.links()) // a folder that cannot be read counts as empty
 	linked := make(map[string]bool)
-	for _, f := range files {
-		linked[f.Name()] = true
+	_ = d.pins.eachInside(func(path string, l link.Link) error { // a link that cannot be read counts as missing
+		linked[path] = insideIndex(l) != 0
+		return nil
+	})
+	return func(slot uint32) bool { return linked[d.pins.inside(slot)] }
+}
+
+// insideIndex returns the index of the interface that a link is on, or 0 if it was detached.
+func insideIndex(l link.Link) int {
+	info, err := l.Info()
+	if err != nil || info.TCX() == nil {
+		return 0
 	}
-	return func(slot uint32) bool { return linked[filepath.Base(d.pins.inside(slot))] }
+	return int(info.TCX().Ifindex)
 }
 
 // MissesInside reports whether AttachInside is due for an endpoint: it was not called since
-// the maps were created, or its program is gone. It is false if no agent has pinned the
-// program.
+// the maps were created, or its program was removed from the interface. It is false if no
+// agent has pinned the program.
 func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	if _, err := os.Stat(m.pins.object(pinSibling)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -252,20 +273,35 @@ func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 		}
 		return false, fmt.Errorf("pinned program %q: %w", pinSibling, err)
 	}
+	v, err := m.inside(e)
+	if err != nil || v.Slot != e.Slot {
+		return err == nil, err
+	}
+	if !hasTCX() {
+		return false, nil
+	}
+	l, err := link.LoadPinnedLink(m.pins.inside(e.Slot), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	} else if err != nil {
+		return false, fmt.Errorf("pinned link of slot %d: %w", e.Slot, err)
+	}
+	defer l.Close()
+	return insideIndex(l) != e.Index, nil
+}
+
+// inside returns the value of an endpoint's interface in the sibling program's map, or the
+// zero value if it has none.
+func (m *Maps) inside(e Endpoint) (v insideValue, err error) {
 	one, err := m.get(mapInsides)
 	if err != nil {
-		return false, err
+		return v, err
 	}
-	var v insideValue
 	err = one.Lookup(insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, &v)
-	switch {
-	case errors.Is(err, ebpf.ErrKeyNotExist), err == nil && v.Slot != e.Slot:
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("look up inside of interface %d: %w", e.Index, err)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return v, fmt.Errorf("look up inside of interface %d: %w", e.Index, err)
 	}
-	_, err = os.Stat(m.pins.inside(e.Slot))
-	return errors.Is(err, fs.ErrNotExist) && hasTCX(), nil
+	return v, nil
 }
 
 // hasTCX reports whether the kernel has tcx, and so a link to pin.

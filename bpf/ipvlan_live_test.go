@@ -97,6 +97,9 @@ func TestIPvlanRules(t *testing.T) {
 func TestSiblingProgram(t *testing.T) {
 	t.Parallel()
 	x := ipvlanBench(t, false)
+	if x.noSibling != nil {
+		t.Fatalf("%+v", x.noSibling)
+	}
 	e := Endpoint{Slot: slotA, ParentIndex: 1, Index: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Cookie: x.Datapath.cookie}
 	local := ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66)))
 	check := func(what string, frame []byte, a, b specs.Counters) {

@@ -27,7 +27,7 @@ func (c *container) second(mac specs.MAC) specs.MAC {
 }
 
 // sendDropped sends a frame that must be dropped on its way.
-func sendDropped(t *testing.T, c *container, frame []byte) {
+func sendDropped(t testing.TB, c *container, frame []byte) {
 	t.Helper()
 	index := testnet.Link(t, c.NS, "net1").Attrs().Index
 	testnet.In(t, c.NS, func() {

@@ -142,7 +142,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 // registered again.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.follow(), m.forget(e)}
-	if e.Driver == specs.IPvlan {
+	if e.onItself() {
 		errs = append(errs, m.forgetInside(e))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -162,16 +162,22 @@ func (m *Maps) Move(from, to Endpoint) error {
 		return nil // only the trunk below has another index: its keys are the same
 	}
 	errs := []error{m.forget(from)}
-	if to.Driver == specs.IPvlan && to.Index != 0 {
-		missing, err := m.MissesInside(to)
-		if errs = append(errs, err); err == nil && !missing {
-			errs = append(errs, m.PutInside(to))
-		}
+	if to.onItself() && to.Index != 0 {
+		errs = append(errs, m.moveInside(to))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("move endpoint %s to interface %d: %w", to.MAC, to.ParentIndex, err)
 	}
 	return nil
+}
+
+// moveInside corrects the parent in the sibling program's map, if it has the interface.
+func (m *Maps) moveInside(to Endpoint) error {
+	v, err := m.inside(to)
+	if err != nil || v.Slot != to.Slot {
+		return err
+	}
+	return m.PutInside(to)
 }
 
 // forget deletes the keys that lead to an endpoint on its parent.

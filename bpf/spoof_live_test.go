@@ -3,6 +3,8 @@ package bpf
 import (
 	"testing"
 
+	"github.com/vishvananda/netlink"
+
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -98,4 +100,46 @@ func TestOthersAreNotFlagged(t *testing.T) {
 	want.Receive.External.Unicast = one(3, 3*udpBytes(100))
 	a.expect("the endpoint among them", want)
 	l.silent("others")
+}
+
+// TestForgedMACFromAnotherNamespace lets a container move its interface to a namespace of
+// its own making, which the datapath does not know: the source address identifies it still.
+func TestForgedMACFromAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
+	to := map[string]*receiver{
+		"the LAN": newReceiver(t, l.lan, "wire", ipLAN, ip6LAN), "a sibling": newReceiver(t, b.NS, "net1", b.ip, ip6B),
+	}
+	away := quiet(t)
+	index := testnet.Link(t, a.NS, "net1").Attrs().Index
+	must(t, testnet.Netlink(t, a.NS).LinkSetNsFd(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, away.FD()))
+	testnet.Up(t, away, "net1")
+	for who, to := range to {
+		for _, enforce := range [][]specs.Kind{nil, {specs.MACSpoof}} {
+			a.Enforce = enforce
+			must(t, l.maps.Register(a.Endpoint))
+			must(t, l.maps.Zero(a.Slot))
+			forged := datagram4(a.ip, 9, 1009, forgedText)(macB, to)
+			if moved := (&container{NS: away, lab: l}); enforce != nil && who == "the LAN" {
+				sendDropped(t, moved, forged)
+			} else {
+				sendRaw(t, away, "net1", forged)
+			}
+			e := l.read()
+			if e.Kind != specs.MACSpoof || e.Sender != a.Slot || e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Dropped != (enforce != nil) {
+				t.Errorf("to %s, enforced %v: %+v", who, enforce, e)
+			}
+			sendUDP(t, l.lan, b.ip, 1, 5) // follows it
+			if enforce == nil {
+				testnet.Eventually(t, "the forged frame", func() bool { return arrivesAt(1009)(macB, to) })
+			} else if arrivesAt(1009)(macB, to) {
+				t.Errorf("to %s: arrives though it is enforced", who)
+			}
+		}
+	}
+	sendRaw(t, away, "net1", datagram4(ipForged, 9, 1009, forgedText)(macB, to["the LAN"]))
+	if n := l.violations(a.Slot); n != 1 {
+		t.Errorf("an address that nobody has: %d violations, want the one before it", n)
+	}
 }

@@ -42,33 +42,51 @@ func TestVLANs(t *testing.T) {
 	}
 }
 
-// TestOwnedVLANs checks that a trunk skips a VLAN that is counted at its sub-interface, and
-// counts it again when that is gone.
+// TestOwnedVLANs checks that a trunk leaves the frames of a VLAN to its sub-interface,
+// except those that pass the trunk alone: sent by an endpoint on the trunk that tags them
+// itself.
 func TestOwnedVLANs(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
-	on := func(what string, want specs.Count) {
+	const device = 40
+	own := map[string]func(){
+		"the VLAN's endpoint": func() {
+			x.register(Endpoint{Slot: slotB, ParentIndex: device, OfVLAN: VLAN{1, 7}, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie})
+		},
+		"an endpoint on the trunk": func() {
+			must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: device, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie}))
+		},
+	}
+	on := func(what string, in, out specs.Count) {
 		t.Helper()
-		for w, want := range map[way]specs.Counters{ingress: receiveExternal(want), egress: transmitExternal(specs.Casts{Unicast: want})} {
-			frame := plain(macA, macLAN)
-			if w == egress {
-				frame = plain(macLAN, macA)
-			}
-			if a, _ := x.sends(w, tagged(7, frame), nil); a != want {
-				t.Errorf("%s, %s: %+v, want %+v", what, w, a, want)
-			}
+		if a, _ := x.sends(ingress, tagged(7, plain(macA, macLAN)), nil); a != receiveExternal(in) {
+			t.Errorf("%s, ingress: %+v, want %+v", what, a, in)
+		}
+		if a, _ := x.sends(egress, tagged(7, plain(macLAN, macA)), nil); a != transmitExternal(specs.Casts{Unicast: out}) {
+			t.Errorf("%s, egress: %+v, want %+v", what, a, out)
 		}
 	}
-	on("no sub-interface", hundred)
-	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: 40, {1, 8}: 41, {2, 9}: 42}))
-	on("a sub-interface", specs.Count{})
+	on("no sub-interface", hundred, hundred)
+	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: device, {1, 8}: 41, {2, 9}: 42}))
+	on("a sub-interface", specs.Count{}, hundred)
+	if a, _ := x.sends(ingress, tagged(7, plain(macA, macA)), nil); a != transmitLocal(hundred) {
+		t.Errorf("handed over by the driver, which the receiver does not get: %+v", a)
+	}
+	for _, name := range []string{"the VLAN's endpoint", "an endpoint on the trunk"} {
+		own[name]()
+		out := specs.Count{}
+		if name == "an endpoint on the trunk" {
+			out = hundred
+		}
+		on(name, specs.Count{}, out)
+	}
 	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != receiveExternal(hundred) {
 		t.Errorf("untagged beside it: %+v", a)
 	}
 	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 41}))
-	on("gone", hundred)
+	on("gone", hundred, hundred)
 	x.register(Endpoint{Slot: slotB, ParentIndex: 50, OfVLAN: VLAN{1, 7}, MAC: macB, Mode: specs.ModeBridge})
-	on("told by an endpoint", specs.Count{})
+	on("told by an endpoint", specs.Count{}, hundred)
 	if all, err := x.maps.vlans(); err != nil || !maps.Equal(all, map[VLAN]int{{1, 7}: 50, {1, 8}: 41}) {
 		t.Errorf("in the map: %v, %v", all, err)
 	}

@@ -95,13 +95,13 @@ func (a *attaching) hasSlot(r *state.Attachment) bool {
 	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
 }
 
-// countSiblings attaches the sibling program to an ipvlan interface if its driver
-// delivers frames to siblings without passing the parent.
+// countSiblings attaches the sibling program to an interface that needs it, before the
+// interface is up.
 func (a *attaching) countSiblings(r *state.Attachment) {
-	if !release.HandsOver(r) || !a.hasSlot(r) {
+	if !release.NeedsSibling(r) || !a.hasSlot(r) {
 		return
 	}
 	if err := a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) }); err != nil {
-		a.uncounted(r.Interface, fmt.Errorf("what it sends to siblings: %w", err))
+		a.uncounted(r.Interface, fmt.Errorf("frames to siblings: %w", err))
 	}
 }

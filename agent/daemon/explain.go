@@ -75,6 +75,9 @@ func explainAttach(attach string, err error) error {
 
 // oneLine joins the lines of an error's text.
 func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
 	text := err.Error()
 	if !strings.Contains(text, "\n") {
 		return err

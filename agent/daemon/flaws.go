@@ -25,6 +25,13 @@ func (f flaws) addFlaw(index int, err error) {
 	}
 }
 
+// addOnce adds a flaw that several endpoints of a parent may have.
+func (f flaws) addOnce(index int, err error) {
+	if !slices.Contains(f[index], err.Error()) {
+		f.addFlaw(index, err)
+	}
+}
+
 // markParents sets the state of parents that have a flaw to not counting.
 func (f flaws) markParents(parents []specs.ParentStatus) {
 	for i := range parents {

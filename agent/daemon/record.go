@@ -8,6 +8,7 @@ import (
 
 	"berth/agent"
 	"berth/agent/metrics"
+	"berth/internal/release"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -27,6 +28,7 @@ type record struct {
 	phase       specs.Phase
 	past        *past // nil if nothing
 	slot        uint32
+	sibling     bool     // whether its interface needs the sibling program
 	unnamed     bool     // whether its engine was not asked yet for one of its containers
 	sharers     []string // ids of the further containers in the namespace; nil for none
 
@@ -88,7 +90,8 @@ func newRecord(a *state.Attachment, in intern) *record {
 			MAC: a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))), Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
-		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed(),
+		sibling: release.NeedsSibling(a),
+		phase:   specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed(),
 		past: pastOf(a),
 	}
 	if len(a.Containers) > 0 {

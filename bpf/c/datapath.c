@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
- * The two programs on a parent, and the sibling program on an ipvlan interface.
+ * The two programs on a parent, and the sibling program on a container's interface.
  * Each looks up the frame's addresses, counts the frame for the endpoints,
  * judges it, and either drops it, if the network enforces the kind of violation,
  * or passes it to the next program.
@@ -17,12 +17,15 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "group.h"
+#include "inside.h"
 #include "ipvlan.h"
 #include "judge.h"
 #include "layout.h"
+#include "macvlan.h"
 #include "sibling.h"
 #include "source.h"
 #include "spoof.h"
+#include "vlan.h"
 
 #define NEXT TC_ACT_UNSPEC /* also TCX_NEXT */
 #define DROP TC_ACT_SHOT /* also TCX_DROP */
@@ -36,15 +39,18 @@ static __always_inline __u32 passthru_slot(const struct frame *f)
 	return p ? p->slot : 0;
 }
 
-/* Handles a frame on egress whose source MAC belongs to no endpoint. */
-static __always_inline int egress_unknown(struct __sk_buff *skb, const struct frame *f)
+/*
+ * Handles a frame on egress whose source MAC belongs to no endpoint. device is
+ * the sub-interface of its VLAN, which notes unknown sources itself, or 0.
+ */
+static __always_inline int egress_unknown(struct __sk_buff *skb, const struct frame *f, __u32 device)
 {
-	__u32 slot = passthru_slot(f);
+	__u32 slot = device ? 0 : passthru_slot(f);
 	struct filter *at;
 	struct count n;
 
 	if (!slot) {
-		at = filter_at(&f->from);
+		at = device ? 0 : filter_at(&f->from);
 		if (at)
 			unknown_note(f, at, EGRESS);
 		return spoof_unowned(skb, f, EGRESS) ? DROP : NEXT;
@@ -81,12 +87,16 @@ int berth_egress(struct __sk_buff *skb)
 	enum spoof spoof;
 	struct frame f;
 	struct count n;
+	__u32 device;
 
-	if (!frame_parse(skb, &f) || vlan_owned(&f))
+	if (!frame_parse(skb, &f))
+		return NEXT;
+	device = vlan_device(&f);
+	if (device && vlan_passed(skb, &f, device))
 		return NEXT;
 	from = endpoint_lookup(&f.from);
 	if (!from)
-		return egress_unknown(skb, &f);
+		return egress_unknown(skb, &f, device);
 	if (from->is.flags & ENDPOINT_IPVLAN)
 		return ipvlan_egress(skb, &f) ? DROP : NEXT;
 	spoof = spoof_owned(skb, &f, from, EGRESS);
@@ -216,8 +226,10 @@ int berth_ingress(struct __sk_buff *skb)
 	const struct endpoint *to, *from;
 	struct frame f;
 
-	if (!frame_parse(skb, &f) || vlan_owned(&f))
+	if (!frame_parse(skb, &f))
 		return NEXT;
+	if (vlan_device(&f))
+		return vlan_ingress(skb, &f) ? DROP : NEXT;
 	from = endpoint_source(&f);
 	if (from && from->is.mode == MODE_VEPA)
 		vepa_back(from);
@@ -249,7 +261,17 @@ int berth_ingress(struct __sk_buff *skb)
 SEC("tc")
 int berth_sibling(struct __sk_buff *skb)
 {
-	return ipvlan_sibling(skb) ? DROP : NEXT;
+	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
+	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
+	struct frame f;
+
+	if (!at || !frame_parse(skb, &f))
+		return NEXT;
+	f.from.ifindex = at->parent;
+	f.to.ifindex = at->parent;
+	if (at->mode == MODE_BRIDGE)
+		return macvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
+	return ipvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
 }
 
 char _license[] SEC("license") = "GPL";

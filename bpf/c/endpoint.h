@@ -9,21 +9,6 @@
 #include "unknown.h"
 
 /*
- * Reports whether a frame on a trunk belongs to a VLAN with a sub-interface of
- * its own. The frame passes there too, and is counted there.
- */
-static __always_inline bool vlan_owned(const struct frame *f)
-{
-	struct vlan_key key;
-
-	if (!f->from.vlan)
-		return false;
-	key.ifindex = f->from.ifindex;
-	key.vlan = f->from.vlan;
-	return bpf_map_lookup_elem(&vlans, &key);
-}
-
-/*
  * Returns the endpoint of a key, or 0. An endpoint that is registered without a
  * VLAN also matches every VLAN in which no other endpoint has the MAC: an
  * interface on a trunk receives and sends tagged and untagged frames alike.
@@ -38,6 +23,17 @@ static __always_inline const struct endpoint *endpoint_lookup(const struct endpo
 	bare = *key;
 	bare.vlan = 0;
 	return bpf_map_lookup_elem(&endpoints, &bare);
+}
+
+/*
+ * The same for functions that are verified by themselves: kernels before 6.6
+ * accept no key of their arguments.
+ */
+static __always_inline const struct endpoint *endpoint_lookup_copy(const struct endpoint_key *key)
+{
+	struct endpoint_key copy = *key;
+
+	return endpoint_lookup(&copy);
 }
 
 /*

@@ -12,8 +12,8 @@
 #include "address.h"
 #include "count.h"
 #include "frame.h"
+#include "inside.h"
 #include "judge.h"
-#include "kernel.h"
 #include "layout.h"
 #include "sibling.h"
 #include "source.h"
@@ -90,35 +90,6 @@ static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct f
 }
 
 /*
- * Returns the cookie of the interface's namespace. Newer kernels have a helper
- * for a socket's namespace, but ARP frames have no socket.
- */
-static __always_inline __u64 interface_cookie(struct __sk_buff *skb)
-{
-	struct net_device___kernel *dev = 0;
-	struct net___kernel *net = 0;
-	__u64 cookie = 0;
-
-	bpf_core_read(&dev, sizeof(dev), &((struct sk_buff___kernel *)skb)->dev);
-	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
-	bpf_core_read(&cookie, sizeof(cookie), &net->net_cookie);
-	return cookie;
-}
-
-/* Copies the party of the interface's endpoint. Returns false if it is not registered. */
-static __always_inline bool inside_party(const struct inside *at, __u64 cookie, struct party *from)
-{
-	struct namespace_key key = { .cookie = cookie, .ifindex = at->parent };
-	const struct party *known = bpf_map_lookup_elem(&namespaces, &key);
-
-	if (!known)
-		return false;
-	*from = *known;
-	from->slot = at->slot; /* the namespace may have several endpoints */
-	return true;
-}
-
-/*
  * Judges frames that the programs on the parent cannot: those to a sibling, and
  * those without a socket. Enforced kinds are dropped here, before siblings get
  * their copies. Reports whether to drop the frame.
@@ -139,25 +110,22 @@ static __always_inline bool inside_judge(struct __sk_buff *skb, const struct fra
 }
 
 /* Handles egress at an ipvlan interface. Reports whether to drop the frame. */
-static __always_inline bool ipvlan_sibling(struct __sk_buff *skb)
+static __always_inline bool ipvlan_sibling(struct __sk_buff *skb, struct frame *f,
+					   const struct inside *at, __u64 cookie)
 {
-	struct inside_key key = { .cookie = interface_cookie(skb), .ifindex = skb->ifindex };
-	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
 	const struct party *to = 0;
-	struct frame f;
 	struct count n;
 
-	if (!at || !frame_parse(skb, &f) || f.from.vlan)
+	if (f->from.vlan)
 		return false;
-	f.from.ifindex = at->parent;
 	/* In mode L2 the driver compares addresses only if source and destination MAC are equal. */
-	if (at->mode != MODE_L2 || ipvlan_to_itself(&f))
-		to = address_party(skb, &f, TARGET);
-	if (inside_judge(skb, &f, at, key.cookie, to))
+	if (at->mode != MODE_L2 || ipvlan_to_itself(f))
+		to = address_party(skb, f, TARGET);
+	if (inside_judge(skb, f, at, cookie, to))
 		return true;
 	if (!to)
 		return false;
-	frame_measure(skb, &f, &n);
+	frame_measure(skb, f, &n);
 	count_frame(at->slot, TRANSMIT, LOCAL, UNICAST, &n);
 	count_frame(to->slot, RECEIVE, LOCAL, UNICAST, &n);
 	return false;

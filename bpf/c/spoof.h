@@ -65,9 +65,8 @@ __noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum
 
 	if (!f)
 		return false;
-	if (found.cookie) {
-		sender = sender_party(f, found.cookie);
-	} else {
+	sender = found.cookie ? sender_party(f, found.cookie) : 0;
+	if (!sender) { /* perhaps an endpoint that has moved its interface to another namespace */
 		found.certainty = SUSPECTED;
 		found.evidence = SOURCE_ADDRESS;
 		sender = address_party(skb, f, SOURCE);

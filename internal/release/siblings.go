@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"berth/bpf"
 	"berth/internal/state"
@@ -11,16 +12,21 @@ import (
 	"berth/specs"
 )
 
-// HandsOver reports whether the driver delivers an attachment's frames to
-// siblings without passing the parent, so that only a program on the interface
-// itself can count them.
-func HandsOver(a *state.Attachment) bool {
-	return a.Driver == specs.IPvlan && (a.IPvlanFlag == "" || a.IPvlanFlag == specs.FlagBridge)
+// NeedsSibling reports whether an attachment needs the sibling program on its own
+// interface, because the driver delivers frames to siblings before the parent's programs
+// see them. On ipvlan these are unicast frames, which would not be counted. On macvlan in
+// mode bridge they are group frames, which count at the parent but could not be dropped.
+func NeedsSibling(a *state.Attachment) bool {
+	if a.Driver == specs.IPvlan {
+		return a.IPvlanFlag == "" || a.IPvlanFlag == specs.FlagBridge
+	}
+	return a.Mode == specs.ModeBridge &&
+		slices.ContainsFunc(a.Enforce, func(k specs.Kind) bool { return slices.Contains(bpf.GroupKinds(), k) })
 }
 
 // Siblings counts the results of CountSiblings.
 type Siblings struct {
-	Attached int `json:"attached"` // interfaces whose sibling traffic is counted from now on
+	Attached int `json:"attached"` // interfaces that have the sibling program from now on
 	Left     int `json:"left"`     // interfaces that could not be reached or entered
 }
 
@@ -37,7 +43,7 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 			if err != nil {
 				return err
 			}
-			if a.Driver == specs.IPvlan {
+			if NeedsSibling(a) {
 				all = append(all, a)
 			}
 		}
@@ -59,10 +65,10 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 	return r.enter(ctx, maps, missing)
 }
 
-// Uncounted returns the ipvlan attachments that lack the sibling program.
+// Uncounted returns the attachments that need the sibling program and lack it.
 func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
 	for _, a := range all {
-		if !HandsOver(a) || a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
+		if !NeedsSibling(a) || a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
 			continue
 		}
 		is, err := maps.MissesInside(Endpoint(a))

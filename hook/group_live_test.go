@@ -1,0 +1,136 @@
+package hook
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/internal/release"
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+const enforcing = `parent = "PARENT"
+conflict_timeout = "0"
+ipv6 = "off"
+enforce = ["ip-spoof"]
+[[subnet]]
+subnet = "192.0.2.0/24"
+`
+
+// TestGroupFramesAreEnforced pins an agent's programs and lets a container in mode bridge
+// send ARP requests with an address that it was not given: they are dropped before its
+// sibling gets its copies, also after the program was removed and attached again.
+func TestGroupFramesAreEnforced(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	d := h.datapath()
+	if err := d.CountsSiblings(); err != nil {
+		t.Skipf("the sibling program does not run on this kernel: %v", err)
+	}
+	h.network("lan", enforcing)
+	h.network("open", strings.Replace(strings.Replace(enforcing, `"ip-spoof"`, "", 1), "2.0/24", "2.128/25", 1))
+	a, b, c := h.box("a", "lan"), h.box("b", "lan"), h.box("c", "open")
+	h.mustStart(a)
+	h.mustStart(b)
+	h.mustStart(c)
+	of := h.attachments("a")[0]
+	in := hearARP(t, b.ns)
+	violates := func(what string, sent uint64) {
+		t.Helper()
+		in.sendARP(a.ns, of.MAC, netip.MustParseAddr("192.0.2.99"))
+		in.sendARP(a.ns, of.MAC, of.Addresses[0].Addr())
+		if got := in.hear(); got != of.Addresses[0].Addr() {
+			t.Errorf("%s: a sibling hears %s, want only the container's own address", what, got)
+		}
+		found, err := d.Maps().Violations(of.Slot)
+		if n := found[specs.IPSpoof]; err != nil || n != (specs.Broken{Packets: sent, Dropped: sent}) {
+			t.Errorf("%s: %+v, %v; want %d", what, found, err, sent)
+		}
+	}
+	violates("attached by the hook", 1)
+	if n := unpinInsides(t, h.dirs.BPFFS); n != 2 && n != 0 { // without tcx, filters stay
+		t.Errorf("%d interfaces have the program, want those of a and b", n)
+	}
+	if _, err := h.releaserHere().CountSiblings(t.Context()); err != nil {
+		t.Error(err)
+	}
+	violates("attached later", 2)
+	h.mustStop(a)
+	h.mustStop(b)
+	if missing, err := release.Uncounted(d.Maps(), h.attachments("c")); err != nil || len(missing) != 0 {
+		t.Errorf("a network that enforces nothing misses %v, %v", missing, err)
+	}
+	if _, err := h.releaserHere().Collect(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if n := unpinInsides(t, h.dirs.BPFFS); n != 0 {
+		t.Errorf("%d links of the sibling program are left", n)
+	}
+}
+
+// arpHearing receives ARP requests in a namespace.
+type arpHearing struct {
+	testing.TB
+	fd int
+}
+
+func hearARP(t testing.TB, ns *testnet.NS) arpHearing {
+	t.Helper()
+	h := arpHearing{t, -1}
+	index := testnet.Link(t, ns, "net1").Attrs().Index
+	testnet.In(t, ns, func() { h.fd = packetSocket(t, index) })
+	return h
+}
+
+func packetSocket(t testing.TB, index int) int {
+	t.Helper()
+	const arp = 0x0608 // ETH_P_ARP in network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: arp, Ifindex: index})
+	}
+	if err == nil {
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(time.Minute / time.Second)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
+}
+
+// sendARP broadcasts a request for 192.0.2.250 from an interface net1, with any sender address.
+func (h arpHearing) sendARP(ns *testnet.NS, mac specs.MAC, sender netip.Addr) {
+	h.Helper()
+	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac[:]...)
+	frame = append(frame, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1)
+	frame = append(append(frame, mac[:]...), sender.AsSlice()...)
+	frame = append(frame, 0, 0, 0, 0, 0, 0, 192, 0, 2, 250)
+	index := testnet.Link(h, ns, "net1").Attrs().Index
+	testnet.In(h, ns, func() {
+		err := unix.Sendto(packetSocket(h, index), frame, 0, &unix.SockaddrLinklayer{Ifindex: index})
+		if err != nil && !errors.Is(err, unix.ENOBUFS) { // which a dropped frame gets
+			h.Fatal(err)
+		}
+	})
+}
+
+// hear returns the sender address of the next request for 192.0.2.250.
+func (h arpHearing) hear() netip.Addr {
+	h.Helper()
+	buffer := make([]byte, 100)
+	for {
+		n, _, err := unix.Recvfrom(h.fd, buffer, 0)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if n >= 42 && buffer[21] == 1 && buffer[41] == 250 {
+			return netip.AddrFrom4([4]byte(buffer[28:32]))
+		}
+	}
+}
