@@ -92,7 +92,7 @@ func (f *File) isCurrent() bool {
 // openFile opens the file for appending. It follows no symbolic link: in a directory that
 // others can write, a link could lead anywhere.
 func (f *File) openFile() error {
-	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	const flags = os.O_RDWR | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	file, err := os.OpenFile(f.path, flags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		file, err = createFile(f.path, flags)
@@ -108,7 +108,24 @@ func (f *File) openFile() error {
 		return errors.Join(fmt.Errorf("events' file: %w", err), file.Close())
 	}
 	f.file, f.written = file, info.Size()
+	if err := f.endTornLine(); err != nil {
+		return errors.Join(fmt.Errorf("end the last line of %q: %w", f.path, err), f.Close())
+	}
 	return nil
+}
+
+// endTornLine ends a line that a power loss has cut off, so that the next event has its own.
+func (f *File) endTornLine() error {
+	if f.written == 0 {
+		return nil
+	}
+	last := make([]byte, 1)
+	if _, err := f.file.ReadAt(last, f.written-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	n, err := f.file.Write([]byte{'\n'})
+	f.written += int64(n)
+	return err
 }
 
 // fileMode is the mode of a new events' file, regardless of the umask: the group may read it.

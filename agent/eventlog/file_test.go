@@ -102,6 +102,48 @@ func TestRemovedFileIsCreatedAgain(t *testing.T) {
 	wantNumbers(t, path, 3)
 }
 
+// A power loss can leave a file that ends in the middle of a line, or in bytes that
+// were never written: the next event is on a line of its own.
+func TestAnEventAfterATornLineIsWhole(t *testing.T) {
+	for name, end := range map[string]string{"half a line": `{"time":"20`, "zeros": "\x00\x00\x00", "whole": ""} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "events")
+			first := NewFile(path, 1<<20, 1)
+			writeEvents(t, first, 1, 2)
+			if err := first.Close(); err != nil {
+				t.Fatal(err)
+			}
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, append(whole, end...), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			second := NewFile(path, 1<<20, 1)
+			defer second.Close()
+			writeEvents(t, second, 3, 4)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, kept := strings.CutPrefix(string(text), string(whole)+end)
+			if !kept {
+				t.Fatalf("the file has lost its beginning:\n%s", text)
+			}
+			after, apart := strings.CutPrefix(after, "\n")
+			if apart != (end != "") {
+				t.Errorf("after %q comes %q", end, after)
+			}
+			rest := filepath.Join(t.TempDir(), "rest")
+			if err := os.WriteFile(rest, []byte(after), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			wantNumbers(t, rest, 3, 4)
+		})
+	}
+}
+
 func TestFileFollowsNoSymbolicLink(t *testing.T) {
 	dir := t.TempDir()
 	target, path := filepath.Join(dir, "target"), filepath.Join(dir, "events.jsonl")

@@ -92,14 +92,19 @@ func (n *node) newPod() (ns *testnet.NS, path string) {
 	return ns, path
 }
 
+// pod returns a pod that selects a network, with its namespace at a path.
+func (n *node) pod(network, path string) *api.PodSandbox {
+	return &api.PodSandbox{
+		Id: "pod-" + network, Name: "web", Namespace: "prod", Annotations: map[string]string{"berth/networks": network},
+		Linux: &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "network", Path: path}}},
+	}
+}
+
 // mustAttach waits for the plugin and lets it attach a pod.
 func (n *node) mustAttach(r *adaptation.Adaptation, ns *testnet.NS, path string) {
 	n.Helper()
 	run := func(networks string) error {
-		return r.RunPodSandbox(n.Context(), &api.StateChangeEvent{Pod: &api.PodSandbox{
-			Id: "pod-" + networks, Name: "web", Namespace: "prod", Annotations: map[string]string{"berth/networks": networks},
-			Linux: &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "network", Path: path}}},
-		}})
+		return r.RunPodSandbox(n.Context(), &api.StateChangeEvent{Pod: n.pod(networks, path)})
 	}
 	testnet.Eventually(n, "the plugin refuses a network that does not exist", func() bool {
 		err := run("nolan")
@@ -173,6 +178,39 @@ func TestRunsAsTheDaemonSetConfinesIt(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "level=ERROR") != strings.Contains(log.String(), "nolan") {
 		t.Errorf("log:\n%s", log)
+	}
+}
+
+// TestSIGHUPIsIgnored requires that the plugin, which has nothing to reload, goes on after a
+// SIGHUP, the signal that reloads the agent.
+func TestSIGHUPIsIgnored(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	ns, path := n.newPod()
+	cmd := exec.Command("sh", "-c", n.procArgs()+" --socket "+n.socket)
+	log := &strings.Builder{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	r := n.newRuntime(t.TempDir())
+	n.mustAttach(r, ns, path)
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.StopPodSandbox(t.Context(), &api.StateChangeEvent{Pod: n.pod("lan", path)}); err != nil {
+		t.Error(err)
+	}
+	testnet.Eventually(t, "the plugin has released the pod", func() bool {
+		_, err := testnet.Netlink(t, ns).LinkByName("net1")
+		return err != nil
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, log)
 	}
 }
 
