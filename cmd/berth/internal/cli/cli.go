@@ -43,7 +43,7 @@ type Env struct {
 	parent func(name string) (*network.Parent, error) // returns an interface, or why it cannot be a parent now
 	euid   func() int                                 // user of the process; 0 is root
 	bin    string                                     // directory of berth's programs; "" for this program's
-	redraw bool                                       // whether Out is a terminal whose content can be overwritten
+	window func() (columns, rows int)                 // size of Out now; nil if Out is no terminal whose content can be overwritten
 }
 
 // defaultWidth is a table's width if the terminal's is not known: the usual minimum.
@@ -52,12 +52,22 @@ const defaultWidth = 80
 // Terminal returns the environment of a terminal or a pipe.
 func Terminal(out, err *os.File, version string) Env {
 	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent, euid: os.Geteuid}
-	size, noTerminal := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
-	if noTerminal == nil && size.Col > 0 {
-		env.Width = int(size.Col)
-		env.redraw = os.Getenv("TERM") != "dumb"
+	if columns, _ := windowOf(out); columns > 0 {
+		env.Width = columns
+		if os.Getenv("TERM") != "dumb" {
+			env.window = func() (columns, rows int) { return windowOf(out) }
+		}
 	}
 	return env
+}
+
+// windowOf returns a terminal's size, or zeros if it is not known.
+func windowOf(terminal *os.File) (columns, rows int) {
+	size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0
+	}
+	return int(size.Col), int(size.Row)
 }
 
 // Main runs one command and returns its exit code; it prints errors to env.Err.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"berth/agent/client"
 	"berth/specs"
@@ -122,7 +123,7 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 
 const (
 	eventLine   = "%-15s  %-16s  %-9s  %s  %s  %s\n"
-	parentWidth = 8
+	parentWidth = unix.IFNAMSIZ - 1 // without the final 0 byte
 	senderWidth = 20
 )
 

@@ -27,13 +27,17 @@ func webParty() *specs.Party {
 	return &specs.Party{ContainerID: hexA, Name: "web", Network: "lan", Interface: "net1", MAC: mustMAC("02:00:5e:00:53:01")}
 }
 
-// TestEventColumns: a sender's name with wide characters does not move the text after it.
+// TestEventColumns: a parent's longest name, or a sender's with wide characters, does not
+// move the text after it.
 func TestEventColumns(t *testing.T) {
 	starts := make(map[int]bool)
 	for _, name := range []string{"web", "ウェブサーバー", "ウェブサーバーの名前はとても長い", "e\u0301te\u0301", "🚀", "\U0001F1E9\U0001F1EA", "\x1b[31m"} {
 		sender := webParty()
 		sender.Name = name
 		e := eventAgo(time.Minute, sender)
+		if name == "web" {
+			e.Parent = "enp129s0f1np1.9" // the longest: IFNAMSIZ
+		}
 		var b strings.Builder
 		if err := writeEvent(&b, &e, time.UTC); err != nil {
 			t.Fatal(err)
@@ -57,9 +61,9 @@ func TestEvents(t *testing.T) {
 	late := eventAgo(time.Minute, webParty())
 	late.LeftOut, late.Certainty = 12, specs.Suspected
 	ring.Add(late)
-	const head = "TIME             KIND              CERTAINTY  PARENT    SENDER                WHAT\n"
-	const first = "May  4 11:00:00  mac-spoof         certain    eth1.100  ?                     02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806\n"
-	const second = "May  4 11:59:00  mac-spoof         suspected  eth1.100  web                   02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806 (+12)\n"
+	const head = "TIME             KIND              CERTAINTY  PARENT           SENDER                WHAT\n"
+	const first = "May  4 11:00:00  mac-spoof         certain    eth1.100         ?                     02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806\n"
+	const second = "May  4 11:59:00  mac-spoof         suspected  eth1.100         web                   02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806 (+12)\n"
 	for line, want := range map[string]string{
 		"events":                              head + first + second,
 		"events --kind mac-spoof":             head + first + second,

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -24,9 +26,14 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 		}
 		return nil
 	}
+	width, rows := env.Width, 0
+	if env.window != nil && o.count != 1 { // the terminal may have another size now
+		columns, height := env.window()
+		width, rows = cmp.Or(columns, width), height
+	}
 	t := statsTable(env, readings, o)
 	var b strings.Builder
-	if err := t.writeTable(&b, env.Width); err != nil {
+	if err := t.writeTable(&b, width); err != nil {
 		return err
 	}
 	page := b.String()
@@ -35,8 +42,8 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 	}
 	switch {
 	case o.count == 1:
-	case env.redraw:
-		page = overprintText(page)
+	case env.window != nil:
+		page = overprintText(page, rows)
 	default:
 		page += "\n"
 	}
@@ -45,9 +52,17 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 }
 
 // overprintText makes a page begin in a terminal's upper left corner (ECMA-48 CUP) and erase
-// the rest (EL, ED).
-func overprintText(page string) string {
-	return "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
+// the rest (EL, ED). A terminal scrolls when a page is higher, so that the page would not
+// begin at the corner next time: the lines beyond its rows are left out. 0 rows are not
+// known.
+func overprintText(page string, rows int) string {
+	lines := strings.SplitAfter(page, "\n")
+	lines = lines[:len(lines)-1]                         // after the last line there is none
+	if most := rows - 1; rows > 0 && len(lines) > most { // the cursor is on the last row
+		left := len(lines) - max(0, most-1)
+		lines = append(lines[:max(0, most-1)], fmt.Sprintf("… %d more lines\n", left))[:max(0, most)]
+	}
+	return "\x1b[H" + strings.ReplaceAll(strings.Join(lines, ""), "\n", "\x1b[K\n") + "\x1b[J"
 }
 
 func statsLine(at time.Time, r *rates.Reading) specs.Stats {

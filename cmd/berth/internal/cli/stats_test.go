@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"berth/cmd/berth/internal/rates"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -259,5 +262,42 @@ func TestTopNeedsATerminal(t *testing.T) {
 
 // TestOverprint: on a terminal a page is printed over the previous one.
 func TestOverprint(t *testing.T) {
-	mustEqual(t, "page", "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J", overprintText("a\nb\n"))
+	for rows, want := range map[int]string{
+		0: "a\x1b[K\nb\x1b[K\nc\x1b[K\n", 4: "a\x1b[K\nb\x1b[K\nc\x1b[K\n",
+		3: "a\x1b[K\n… 2 more lines\x1b[K\n", 2: "… 3 more lines\x1b[K\n", 1: "",
+	} {
+		mustEqual(t, fmt.Sprintf("page in %d rows", rows), "\x1b[H"+want+"\x1b[J", overprintText("a\nb\nc\n", rows))
+	}
+}
+
+// TestStatsFollowTheTerminal: a terminal that changes its size between two pages gets the
+// next one in that size.
+func TestStatsFollowTheTerminal(t *testing.T) {
+	w := newWorld(t)
+	columns, rows := 200, 3
+	w.env.window = func() (int, int) { return columns, rows }
+	readings := make([]rates.Reading, 5)
+	for i := range readings {
+		readings[i].Name, readings[i].Network, readings[i].Interface = fmt.Sprintf("a-container-with-a-long-name-%d", i), "a-network-with-a-long-name", "net1"
+	}
+	page := func() (lines []string) {
+		w.out.Reset()
+		if err := printStats(&w.env, statsOptions{}, clock, readings); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSuffix(w.out.String(), "\x1b[J"), "\n")
+	}
+	if lines := page(); len(lines) != 3 || !strings.Contains(lines[1], "more lines") {
+		t.Errorf("in 3 rows: %q", lines)
+	}
+	rows = 40
+	if lines := page(); len(lines) < 7 || strings.Contains(strings.Join(lines, ""), "more lines") {
+		t.Errorf("in 40 rows: %q", lines)
+	}
+	columns = 60
+	for _, line := range page() {
+		if width := ansi.StringWidth(line); width > columns {
+			t.Errorf("%d columns wide: %q", width, line)
+		}
+	}
 }
