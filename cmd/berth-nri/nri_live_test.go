@@ -187,7 +187,8 @@ func TestSIGHUPIsIgnored(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	ns, path := n.newPod()
-	cmd := exec.Command("sh", "-c", n.procArgs()+" --socket "+n.socket)
+	script := n.procArgs() + " --socket " + n.socket
+	cmd := exec.Command("sh", "-c", script)
 	log := &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
