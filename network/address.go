@@ -13,7 +13,7 @@ import (
 
 // Addresses returns all addresses of the handle's namespace.
 func (h *Handle) Addresses() ([]netip.Addr, error) {
-	all, err := h.addresses()
+	all, err := h.dumpAddresses()
 	var addrs []netip.Addr
 	for _, a := range all {
 		addrs = append(addrs, a.prefix.Addr())
@@ -28,8 +28,8 @@ type address struct {
 	flags  uint32 // IFA_F_*
 }
 
-func (h *Handle) addresses() ([]address, error) {
-	answers, err := h.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+func (h *Handle) dumpAddresses() ([]address, error) {
+	answers, err := h.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -56,7 +56,7 @@ func (h *Handle) AddAddress(index int, p netip.Prefix, nodad bool) error {
 	if nodad && p.Addr().Is6() {
 		parts = append(parts, attr32(unix.IFA_FLAGS, unix.IFA_F_NODAD))
 	}
-	err := h.change(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, parts...)
+	err := h.requestAck(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, parts...)
 	switch {
 	case isErrno(err, unix.EEXIST):
 		err = ErrExists
@@ -86,7 +86,7 @@ func parseAddress(b []byte) (a address, ok bool) {
 		case unix.IFA_LOCAL:
 			own, _ = netip.AddrFromSlice(v)
 		case unix.IFA_FLAGS:
-			a.flags = uint32(number(v))
+			a.flags = uint32(parseNumber(v))
 		}
 	}
 	if !own.IsValid() {

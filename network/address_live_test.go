@@ -19,7 +19,7 @@ func addrs(all ...string) (out []netip.Addr) {
 
 func byNameIn(t testing.TB, n *Namespace, name string) LinkInfo {
 	t.Helper()
-	l, err := inside(t, n).LinkByName(name)
+	l, err := newInsideHandle(t, n).LinkByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func claimant(t testing.TB, n *Namespace, l LinkInfo, prefixes ...string) Claima
 	c := Claimant{Index: l.Index, Name: l.Name, MAC: l.MAC}
 	for _, s := range prefixes {
 		p := netip.MustParsePrefix(s)
-		if err := inside(t, n).AddAddress(l.Index, p, true); err != nil {
+		if err := newInsideHandle(t, n).AddAddress(l.Index, p, true); err != nil {
 			t.Fatal(err)
 		}
 		c.Addresses = append(c.Addresses, p.Addr())
@@ -43,8 +43,8 @@ func claimant(t testing.TB, n *Namespace, l LinkInfo, prefixes ...string) Claima
 func TestAddressesAreAsGiven(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
-	h := inside(t, s.n)
+	info := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	h := newInsideHandle(t, s.n)
 	want := map[string]uint32{ // IFA_F_*
 		"192.0.2.10/24":    unix.IFA_F_PERMANENT,
 		"198.51.100.10/31": unix.IFA_F_PERMANENT,
@@ -56,7 +56,7 @@ func TestAddressesAreAsGiven(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	all, err := h.addresses()
+	all, err := h.dumpAddresses()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestAddressesAreAsGiven(t *testing.T) {
 func TestAddressErrors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
-	h, p := inside(t, s.n), netip.MustParsePrefix("192.0.2.10/24")
+	info := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	h, p := newInsideHandle(t, s.n), netip.MustParsePrefix("192.0.2.10/24")
 	if err := h.AddAddress(info.Index, p, true); err != nil {
 		t.Fatal(err)
 	}
@@ -113,9 +113,9 @@ func TestHostsAddresses(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	info := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	claimant(t, s.n, info, "192.0.2.10/24", "2001:db8::10/64")
-	h := inside(t, s.n)
+	h := newInsideHandle(t, s.n)
 	if v4, v6, err := h.HasDefaultRoute(); err != nil || v4 || v6 {
 		t.Errorf("default routes before: %v, %v, %v", v4, v6, err)
 	}
@@ -150,9 +150,9 @@ func TestRoutes(t *testing.T) {
 func TestRouteErrors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	info := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	claimant(t, s.n, info, "192.0.2.10/24", "2001:db8::10/64")
-	h, gateway := inside(t, s.n), Route{Via: netip.MustParseAddr("192.0.2.1")}
+	h, gateway := newInsideHandle(t, s.n), Route{Via: netip.MustParseAddr("192.0.2.1")}
 	if err := h.AddRoute(info.Index, gateway); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	strict := h
 	if !h.strict {
 		var err error
-		if strict, err = h.another(); err != nil {
+		if strict, err = h.openStrict(); err != nil {
 			return fail(err)
 		}
 		defer strict.Close()
@@ -35,7 +35,7 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		m := nl.NewIfAddrmsg(fam)
 		m.Index = uint32(index)
-		answers, err := strict.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m, attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
+		answers, err := strict.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m, attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
 		switch {
 		case isErrno(err, unix.ENODEV):
 			return fail(ErrNoLink)
@@ -49,7 +49,7 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 
 // AddressInfos returns the addresses of all links of the handle's namespace.
 func (h *Handle) AddressInfos() ([]AddressInfo, error) {
-	answers, err := h.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	answers, err := h.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -74,8 +74,8 @@ func addressInfos(answers [][]byte, fam int) (all []AddressInfo) {
 	return all
 }
 
-// another returns a strict handle in the same namespace.
-func (h *Handle) another() (*Handle, error) {
+// openStrict returns a strict handle in the same namespace.
+func (h *Handle) openStrict() (*Handle, error) {
 	fd, err := unix.IoctlRetInt(h.fd(), unix.SIOCGSKNS)
 	if err != nil {
 		return nil, fmt.Errorf("open namespace of a socket: %w", err)

@@ -17,13 +17,13 @@ import (
 // addresses when the interface goes up again. For interfaces that accept no MAC
 // (ipvlan), Announce sends the frames by a packet socket.
 func Announce(n *Namespace, claimants []Claimant) error {
-	if err := announce(n, claimants); err != nil {
+	if err := announceAddresses(n, claimants); err != nil {
 		return fmt.Errorf("announce addresses: %w", err)
 	}
 	return nil
 }
 
-func announce(n *Namespace, claimants []Claimant) error {
+func announceAddresses(n *Namespace, claimants []Claimant) error {
 	var all []sysctl
 	for _, each := range claimants {
 		all = append(all, notifySysctls(each)...)
@@ -43,7 +43,7 @@ func announce(n *Namespace, claimants []Claimant) error {
 		if len(each.Addresses) == 0 {
 			continue
 		}
-		err := h.change(unix.RTM_SETLINK, 0, linkHeader(each.Index), nl.NewRtAttr(unix.IFLA_ADDRESS, each.MAC[:]))
+		err := h.requestAck(unix.RTM_SETLINK, 0, linkHeader(each.Index), nl.NewRtAttr(unix.IFLA_ADDRESS, each.MAC[:]))
 		switch {
 		case isErrno(err, unix.EOPNOTSUPP):
 			rest = append(rest, each)
@@ -81,6 +81,6 @@ func announceByPacket(n *Namespace, claimants []Claimant) error {
 		return err
 	}
 	defer func() { go w.close() }() // nothing waits for it
-	frame := frames(arpAnnouncement, ndAnnouncement)
-	return c.each(func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) })
+	frame := framesByFamily(arpAnnouncement, ndAnnouncement)
+	return c.eachAddress(func(each Claimant, a netip.Addr) error { return w.sendFrame(each, a, frame(each, a)) })
 }

@@ -11,8 +11,8 @@ import (
 	"berth/specs"
 )
 
-// attach does the steps of the hook for one interface, without a probe.
-func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
+// attachInterface does the steps of the hook for one interface, without a probe.
+func attachInterface(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 	l := s.macvlan("net1", m)
 	l.Alias = "berth:0123456789abcdef/net1"
 	info, err := s.h.CreateLink(n, l)
@@ -20,7 +20,7 @@ func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 		t.Fatal(err)
 	}
 	a := netip.MustParsePrefix("192.0.2.10/24")
-	h := inside(t, n)
+	h := newInsideHandle(t, n)
 	for _, step := range []func() error{
 		func() error { return n.SetIPv6("net1", IPv6Settings{Mode: specs.IPv6Off}) },
 		func() error { return h.WaitUp(t.Context(), s.h, info.Index) },
@@ -39,21 +39,21 @@ func attach(t testing.TB, s *site, n *Namespace, m specs.MAC) {
 // Not parallel: it counts the descriptors of the whole process.
 func TestNothingIsLeft(t *testing.T) {
 	s := newSite(t)
-	before := count(t, "/proc/self/fd")
+	before := countEntries(t, "/proc/self/fd")
 	for i := range 10 {
 		ns := testnet.Namespace(t)
 		n, err := OpenPath(ns.Path())
 		if err != nil {
 			t.Fatal(err)
 		}
-		attach(t, s, n, mac(1))
+		attachInterface(t, s, n, mac(1))
 		l := byNameIn(t, n, "net1")
 		c := Claimant{Index: l.Index, Name: "net1", MAC: l.MAC, Addresses: addrs("192.0.2.11")}
 		if _, err := Probe(t.Context(), n, []Claimant{c}, time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		if i%2 == 0 { // the other links are deleted with their namespace
-			if err := inside(t, n).DeleteLink(l.Index); err != nil {
+			if err := newInsideHandle(t, n).DeleteLink(l.Index); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -61,12 +61,12 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testnet.Eventually(t, "all descriptors are closed", func() bool { return count(t, "/proc/self/fd") <= before })
+	testnet.Eventually(t, "all descriptors are closed", func() bool { return countEntries(t, "/proc/self/fd") <= before })
 	wantLinks(t, s.h, "eth1", "lo")
-	s.create(t, s.n, s.macvlan("net1", mac(1))) // its MAC is free again
+	s.createUp(t, s.n, s.macvlan("net1", mac(1))) // its MAC is free again
 }
 
-func count(t *testing.T, dir string) int {
+func countEntries(t *testing.T, dir string) int {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -94,9 +94,9 @@ func BenchmarkAttach(b *testing.B) {
 		if _, err := s.h.AssignNSID(n); err != nil {
 			b.Fatal(err)
 		}
-		attach(b, s, n, mac(1))
+		attachInterface(b, s, n, mac(1))
 		b.StopTimer()
-		if err := inside(b, n).DeleteLink(byNameIn(b, n, "net1").Index); err != nil {
+		if err := newInsideHandle(b, n).DeleteLink(byNameIn(b, n, "net1").Index); err != nil {
 			b.Fatal(err)
 		}
 		_ = n.Close()

@@ -24,8 +24,8 @@ func attributes(b []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// number parses an unsigned integer in the machine's byte order, of 1, 2, 4 or 8 bytes.
-func number(b []byte) uint64 {
+// parseNumber parses an unsigned integer in the machine's byte order, of 1, 2, 4 or 8 bytes.
+func parseNumber(b []byte) uint64 {
 	switch len(b) {
 	case 1:
 		return uint64(b[0])

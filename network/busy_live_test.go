@@ -17,22 +17,22 @@ import (
 func TestPassthruIsExclusive(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	first := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	first := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	passthru := s.macvlan("net2", specs.MAC{})
 	passthru.Mode = specs.ModePassthru
 	_, err := s.h.CreateLink(s.n, passthru)
 	wantIs(t, err, ErrParentBusy)
-	if err := inside(t, s.n).DeleteLink(first.Index); err != nil {
+	if err := newInsideHandle(t, s.n).DeleteLink(first.Index); err != nil {
 		t.Fatal(err)
 	}
-	s.create(t, s.n, passthru)
+	s.createUp(t, s.n, passthru)
 	for _, mode := range specs.Modes(specs.Macvlan) {
 		l := s.macvlan("net3", specs.MAC{})
 		l.Mode = mode
 		_, err = s.h.CreateLink(s.n, l)
 		wantIs(t, err, ErrParentBusy)
 	}
-	wantLinks(t, inside(t, s.n), "lo", "net2")
+	wantLinks(t, newInsideHandle(t, s.n), "lo", "net2")
 }
 
 func TestPortOfABridgeIsBusy(t *testing.T) {
@@ -55,37 +55,37 @@ func TestPortOfABridgeIsBusy(t *testing.T) {
 func TestSameMACTwice(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.create(t, s.n, s.macvlan("net1", mac(1)))
+	s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	_, n2 := newContainer(t)
 	for _, taken := range []specs.MAC{mac(1), s.parent.MAC} {
 		second, err := s.h.CreateLink(n2, s.macvlan("net1", taken))
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantErrno(t, inside(t, n2).setFlags(second.Index, unix.IFF_UP), unix.EADDRINUSE)
+		wantErrno(t, newInsideHandle(t, n2).setFlags(second.Index, unix.IFF_UP), unix.EADDRINUSE)
 		start := time.Now()
-		wantIs(t, inside(t, n2).SetUp(second.Index), ErrMACInUse)
+		wantIs(t, newInsideHandle(t, n2).SetUp(second.Index), ErrMACInUse)
 		if took := time.Since(start); took < busyTimeout {
 			t.Errorf("gave up after %v, want at least %v", took, busyTimeout)
 		}
-		if err := inside(t, n2).DeleteLink(second.Index); err != nil {
+		if err := newInsideHandle(t, n2).DeleteLink(second.Index); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // A MAC of a living interface is refused without a wait.
-func TestWhoHasTheMAC(t *testing.T) {
+func TestMACHolderIsNamed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ns, n := newContainer(t)
-	s.create(t, n, s.macvlan("net7", mac(1)))
+	s.createUp(t, n, s.macvlan("net7", mac(1)))
 	beside, err := OpenPath(s.host.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = beside.Close() })
-	s.create(t, beside, s.macvlan("shim0", mac(2)))
+	s.createUp(t, beside, s.macvlan("shim0", mac(2)))
 	pid, hostPID := testnet.Process(t, ns).Pid, testnet.Process(t, s.host).Pid
 	for taken, want := range map[specs.MAC]string{
 		mac(1):       fmt.Sprintf(`interface "net7" in the network namespace of process %d has it`, pid),
@@ -96,12 +96,12 @@ func TestWhoHasTheMAC(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = inside(t, s.n).WaitUp(t.Context(), s.h, l.Index)
+		err = newInsideHandle(t, s.n).WaitUp(t.Context(), s.h, l.Index)
 		wantIs(t, err, ErrMACInUse)
 		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
-		if err := inside(t, s.n).DeleteLink(l.Index); err != nil {
+		if err := newInsideHandle(t, s.n).DeleteLink(l.Index); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,30 +109,30 @@ func TestWhoHasTheMAC(t *testing.T) {
 
 // An interface on another host's parent with the same index and MAC is not the
 // holder; a namespace without a process may be ending.
-func TestAMACIsWaitedFor(t *testing.T) {
+func TestWaitForMACOfEndingNamespace(t *testing.T) {
 	t.Parallel()
 	other := newSite(t)
-	other.create(t, other.n, other.macvlan("net1", mac(1)))
+	other.createUp(t, other.n, other.macvlan("net1", mac(1)))
 	testnet.Process(t, other.container)
 	s := newSite(t)
 	if s.parent.Index != other.parent.Index {
 		t.Fatalf("parents %d and %d, want one index", s.parent.Index, other.parent.Index)
 	}
 	old, n := newContainer(t)
-	s.create(t, n, s.macvlan("net1", mac(1)))
+	s.createUp(t, n, s.macvlan("net1", mac(1)))
 	l, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	err = inside(t, s.n).WaitUp(ended, s.h, l.Index)
+	err = newInsideHandle(t, s.n).WaitUp(ended, s.h, l.Index)
 	wantIs(t, err, ErrMACInUse)
 	if err == nil || !strings.HasSuffix(err.Error(), "may be dying, has it") {
 		t.Errorf("error %v", err)
 	}
 	done := make(chan error)
-	go func() { done <- inside(t, s.n).WaitUp(t.Context(), s.h, l.Index) }()
+	go func() { done <- newInsideHandle(t, s.n).WaitUp(t.Context(), s.h, l.Index) }()
 	select {
 	case err := <-done:
 		t.Fatalf("did not wait: %v", err)
@@ -147,11 +147,11 @@ func TestAMACIsWaitedFor(t *testing.T) {
 }
 
 // A parent or an address that a living interface holds is refused without a wait.
-func TestWhoHasTheParent(t *testing.T) {
+func TestParentHolderIsNamed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ns, n := newContainer(t)
-	s.create(t, n, s.macvlan("net7", mac(1)))
+	s.createUp(t, n, s.macvlan("net7", mac(1)))
 	pid := testnet.Process(t, ns).Pid
 	passthru := s.macvlan("net1", specs.MAC{})
 	passthru.Mode = specs.ModePassthru
@@ -164,7 +164,7 @@ func TestWhoHasTheParent(t *testing.T) {
 	_, err = port.h.WaitLink(t.Context(), port.n, port.macvlan("net1", mac(1)))
 	wantIs(t, err, ErrParentBusy)
 	wantEnd(t, err, `: bridge "br0" has it`)
-	wantLinks(t, inside(t, s.n), "lo")
+	wantLinks(t, newInsideHandle(t, s.n), "lo")
 }
 
 func wantEnd(t *testing.T, err error, want string) {
@@ -176,13 +176,13 @@ func wantEnd(t *testing.T, err error, want string) {
 
 // A namespace without a process may be ending, so WaitLink waits for the parent,
 // at most until the context ends.
-func TestAParentIsWaitedFor(t *testing.T) {
+func TestWaitForParentOfEndingNamespace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	old, n := newContainer(t)
 	passthru := s.macvlan("net1", specs.MAC{})
 	passthru.Mode = specs.ModePassthru
-	s.create(t, n, passthru)
+	s.createUp(t, n, passthru)
 	ended, end := context.WithCancel(t.Context())
 	end()
 	_, err := s.h.WaitLink(ended, s.n, passthru)
@@ -204,7 +204,7 @@ func TestAParentIsWaitedFor(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	wantLinks(t, inside(t, s.n), "lo", "net1")
+	wantLinks(t, newInsideHandle(t, s.n), "lo", "net1")
 }
 
 // The MACs of many containers that ended at once are soon free.
@@ -215,7 +215,7 @@ func TestMACsOfDyingNamespaces(t *testing.T) {
 	var all []func() error
 	for i := range byte(many) {
 		old, n := newContainer(t)
-		s.create(t, n, s.macvlan("net1", mac(i)))
+		s.createUp(t, n, s.macvlan("net1", mac(i)))
 		all = append(all, n.Close, old.Close)
 	}
 	for _, end := range all {
@@ -228,7 +228,7 @@ func TestMACsOfDyingNamespaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := inside(t, s.n).WaitUp(t.Context(), s.h, l.Index); err != nil {
+		if err := newInsideHandle(t, s.n).WaitUp(t.Context(), s.h, l.Index); err != nil {
 			t.Error(err)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes listens in a namespace and returns the channel of the changes.
-func changes(t *testing.T, ns *testnet.NS) <-chan Change {
+// listenChanges listens in a namespace and returns the channel of the changes.
+func listenChanges(t *testing.T, ns *testnet.NS) <-chan Change {
 	t.Helper()
 	var c *Changes
 	var err error
@@ -70,8 +70,8 @@ func TestChangesOfAllNamespacesAreHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	came := changes(t, s.host)
-	made := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	came := listenChanges(t, s.host)
+	made := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	awaitChange(t, came, Change{NSID: id, Index: made.Index})
 	testnet.Address(t, s.container, "net1", "192.0.2.7/24")
 	awaitChange(t, came, Change{NSID: id, Index: made.Index, Address: true})
@@ -86,7 +86,7 @@ func TestChangesOfAllNamespacesAreHeard(t *testing.T) {
 func TestChangesOfNamespacesWithoutAnIDAreNotHeard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	came := changes(t, s.host)
+	came := listenChanges(t, s.host)
 	testnet.Run(t, s.container, "ip", "link", "add", "br0", "index", "4711", "type", "bridge")
 	testnet.Run(t, s.host, "ip", "link", "add", "br1", "type", "bridge")
 	index := testnet.Link(t, s.host, "br1").Attrs().Index
@@ -107,7 +107,7 @@ func TestAddressesAreListedWithoutEnteringANamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	made := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	testnet.Address(t, s.container, "net1", "192.0.2.7/24")
 	var strict *Handle
 	testnet.In(t, s.host, func() { strict, err = NewStrictHandle() })

@@ -54,8 +54,8 @@ func newClaims(claimants []Claimant) *claims {
 	return c
 }
 
-// see checks a frame that was received on a link, from its Ethernet header on.
-func (c *claims) see(index int, frame []byte) {
+// checkFrame checks a frame that was received on a link, from its Ethernet header on.
+func (c *claims) checkFrame(index int, frame []byte) {
 	if len(frame) < ethernetHeader {
 		return
 	}
@@ -69,14 +69,14 @@ func (c *claims) see(index int, frame []byte) {
 		got.addr, mac, ok = ndClaim(frame[ethernetHeader:], macOf(frame[6:12]))
 	}
 	got.index = index
-	if ok && !c.own[mac] && c.wanted(got) {
+	if ok && !c.own[mac] && c.isClaimed(got) {
 		if _, known := c.found[got]; !known {
 			c.found[got] = mac
 		}
 	}
 }
 
-func (c *claims) wanted(got claim) bool {
+func (c *claims) isClaimed(got claim) bool {
 	for _, each := range c.claimants {
 		for _, a := range each.Addresses {
 			if (claim{each.Index, a}) == got {
@@ -87,8 +87,8 @@ func (c *claims) wanted(got claim) bool {
 	return false
 }
 
-// done reports whether every claim is in conflict.
-func (c *claims) done() bool { return len(c.found) == c.total }
+// allConflict reports whether every claim is in conflict.
+func (c *claims) allConflict() bool { return len(c.found) == c.total }
 
 // conflicts returns the conflicts found so far, in the order of the claimants.
 func (c *claims) conflicts() (all []Conflict) {
@@ -102,8 +102,8 @@ func (c *claims) conflicts() (all []Conflict) {
 	return all
 }
 
-// each calls fn for every address until it returns an error.
-func (c *claims) each(fn func(Claimant, netip.Addr) error) error {
+// eachAddress calls fn for every address until it returns an error.
+func (c *claims) eachAddress(fn func(Claimant, netip.Addr) error) error {
 	for _, claimant := range c.claimants {
 		for _, a := range claimant.Addresses {
 			if err := fn(claimant, a); err != nil {
@@ -116,6 +116,6 @@ func (c *claims) each(fn func(Claimant, netip.Addr) error) error {
 
 // hasFamily reports whether any claim is of an address family.
 func (c *claims) hasFamily(is func(netip.Addr) bool) (yes bool) {
-	_ = c.each(func(_ Claimant, a netip.Addr) error { yes = yes || is(a); return nil }) // fn never fails
+	_ = c.eachAddress(func(_ Claimant, a netip.Addr) error { yes = yes || is(a); return nil }) // fn never fails
 	return yes
 }

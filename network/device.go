@@ -19,7 +19,7 @@ type Device struct {
 
 // Device returns the Device of a link. Errors: [ErrNoLink].
 func (h *Handle) Device(index int) (Device, error) {
-	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, linkHeader(index))
+	answers, err := h.request(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, linkHeader(index))
 	if isErrno(err, unix.ENODEV) || err == nil && len(answers) == 0 {
 		err = ErrNoLink
 	}
@@ -54,9 +54,9 @@ func parseDevice(b []byte) (d Device, name string) {
 		case unix.IFLA_IFNAME:
 			name = unix.ByteSliceToString(v)
 		case unix.IFLA_PROMISCUITY:
-			d.Promiscuity = int(number(v))
+			d.Promiscuity = int(parseNumber(v))
 		case unix.IFLA_ALLMULTI: // Linux 6.3
-			d.AllMulticast = d.AllMulticast || number(v) > 0
+			d.AllMulticast = d.AllMulticast || parseNumber(v) > 0
 		}
 	}
 	return d, name

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// explain finds the reason for which the kernel refused to make a link. It looks
+// explainCreate finds the reason for which the kernel refused to make a link. It looks
 // things up only after a failure, so that a success pays nothing.
-func (h *Handle) explain(l Link, err error) error {
+func (h *Handle) explainCreate(l Link, err error) error {
 	switch {
 	case isErrno(err, unix.ENODEV) && !errors.Is(err, ErrNoLink):
 		return fmt.Errorf("parent %d: %w", l.ParentIndex, ErrNoLink)

@@ -35,14 +35,14 @@ func FindNamespace(cookie uint64) (found *Namespace, err error) {
 func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) error {
 	var errs []error
 	seen := make(map[string]bool)
-	for _, pid := range processes() {
+	for _, pid := range processIDs() {
 		name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 		if err != nil || seen[name] { // the process ended, or its namespace was visited
 			continue
 		}
 		n, err := OpenPID(pid)
 		if err == nil {
-			name, err = n.name() // the process may have entered another one since
+			name, err = n.linkText() // the process may have entered another one since
 		}
 		switch {
 		case errors.Is(err, ErrNoNamespace):
@@ -62,9 +62,9 @@ func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) err
 	return errors.Join(errs...)
 }
 
-// processes returns the IDs of all processes in ascending order: a container's first process
+// processIDs returns the IDs of all processes in ascending order: a container's first process
 // usually has its lowest ID.
-func processes() (pids []int) {
+func processIDs() (pids []int) {
 	names, _ := filepath.Glob("/proc/[1-9]*") // the pattern is well formed
 	for _, name := range names {
 		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {
@@ -75,9 +75,9 @@ func processes() (pids []int) {
 	return pids
 }
 
-// name returns the link text of /proc/PID/ns/net of a process in the namespace. It closes the
+// linkText returns the link text of /proc/PID/ns/net of a process in the namespace. It closes the
 // namespace on error.
-func (n *Namespace) name() (string, error) {
+func (n *Namespace) linkText() (string, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(n.FD(), &st); err != nil {
 		return "", errors.Join(fmt.Errorf("look at network namespace: %w", err), n.Close())

@@ -20,12 +20,12 @@ const hopTo = "BERTH_NETWORK_HOP_TO"
 func init() {
 	if path := os.Getenv(hopTo); path != "" {
 		runtime.LockOSThread() // init runs on the process's first thread
-		fmt.Fprintln(os.Stderr, hop(path))
+		fmt.Fprintln(os.Stderr, hopNamespaces(path))
 		os.Exit(1)
 	}
 }
 
-func hop(path string) error {
+func hopNamespaces(path string) error {
 	there, err := os.Open(path)
 	if err != nil {
 		return err

@@ -70,18 +70,18 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// patched returns a frame with some bytes changed.
-func patched(frame []byte, at int, with ...byte) []byte {
+// patchFrame returns a frame with some bytes changed.
+func patchFrame(frame []byte, at int, with ...byte) []byte {
 	f := append([]byte(nil), frame...)
 	copy(f[at:], with)
 	return f
 }
 
-// resummed returns an ND frame with some bytes changed and a correct checksum.
-func resummed(frame []byte, at int, with ...byte) []byte {
-	f := patched(patched(frame, at, with...), ethernetHeader+ipv6Header+2, 0, 0)
+// patchChecksummed returns an ND frame with some bytes changed and a correct checksum.
+func patchChecksummed(frame []byte, at int, with ...byte) []byte {
+	f := patchFrame(patchFrame(frame, at, with...), ethernetHeader+ipv6Header+2, 0, 0)
 	sum := icmpChecksum(f[ethernetHeader:])
-	return patched(f, ethernetHeader+ipv6Header+2, byte(sum>>8), byte(sum))
+	return patchFrame(f, ethernetHeader+ipv6Header+2, byte(sum>>8), byte(sum))
 }
 
 func TestWhatIsAConflict(t *testing.T) {
@@ -90,7 +90,7 @@ func TestWhatIsAConflict(t *testing.T) {
 	us := Claimant{Index: index, Name: "net1", MAC: mac(1), Addresses: []netip.Addr{v4, v6}}
 	them := mac(9)
 	nd := ethernetHeader + ipv6Header // offset of the ICMPv6 message
-	reply := patched(arpAnnouncement(them, v4), ethernetHeader+7, 2)
+	reply := patchFrame(arpAnnouncement(them, v4), ethernetHeader+7, 2)
 	for _, c := range []struct {
 		name  string
 		index int
@@ -98,7 +98,7 @@ func TestWhatIsAConflict(t *testing.T) {
 		want  specs.MAC // zero if there is no conflict
 	}{
 		{"reply", index, reply, them},
-		{"reply to somebody else", index, patched(reply, ethernetHeader+24, 192, 0, 2, 1), them},
+		{"reply to somebody else", index, patchFrame(reply, ethernetHeader+24, 192, 0, 2, 1), them},
 		{"announcement", index, arpAnnouncement(them, v4), them},
 		{"request by the address", index, arpFrame(them, v4, v4.Next()), them},
 		{"request for the address", index, arpFrame(them, v4.Next(), v4), specs.MAC{}},
@@ -107,26 +107,26 @@ func TestWhatIsAConflict(t *testing.T) {
 		{"probe on another link", index + 1, arpProbe(them, v4), specs.MAC{}},
 		{"own probe, reflected", index, arpProbe(us.MAC, v4), specs.MAC{}},
 		{"own announcement, reflected", index, arpAnnouncement(us.MAC, v4), specs.MAC{}},
-		{"reply from 0.0.0.0", index, patched(arpProbe(them, v4), ethernetHeader+7, 2), specs.MAC{}},
+		{"reply from 0.0.0.0", index, patchFrame(arpProbe(them, v4), ethernetHeader+7, 2), specs.MAC{}},
 		{"ARP cut short", index, reply[:len(reply)-1], specs.MAC{}},
-		{"ARP of another hardware", index, patched(reply, ethernetHeader+1, 6), specs.MAC{}},
-		{"ARP of another protocol", index, patched(reply, ethernetHeader+2, 0x86, 0xdd), specs.MAC{}},
+		{"ARP of another hardware", index, patchFrame(reply, ethernetHeader+1, 6), specs.MAC{}},
+		{"ARP of another protocol", index, patchFrame(reply, ethernetHeader+2, 0x86, 0xdd), specs.MAC{}},
 		{"advertisement", index, ndAnnouncement(them, v6), them},
-		{"advertisement whose option names another", index, resummed(ndAnnouncement(mac(8), v6), nd+26, them[:]...), them},
+		{"advertisement whose option names another", index, patchChecksummed(ndAnnouncement(mac(8), v6), nd+26, them[:]...), them},
 		{"advertisement without options", index, noOptions(ndAnnouncement(them, v6)), them},
 		{"advertisement of another", index, ndAnnouncement(them, v6.Next()), specs.MAC{}},
-		{"advertisement through a router", index, patched(ndAnnouncement(them, v6), ethernetHeader+7, 254), specs.MAC{}},
-		{"advertisement with a wrong checksum", index, patched(ndAnnouncement(them, v6), nd+2, 0, 0), specs.MAC{}},
-		{"advertisement with a code", index, resummed(ndAnnouncement(them, v6), nd+1, 1), specs.MAC{}},
+		{"advertisement through a router", index, patchFrame(ndAnnouncement(them, v6), ethernetHeader+7, 254), specs.MAC{}},
+		{"advertisement with a wrong checksum", index, patchFrame(ndAnnouncement(them, v6), nd+2, 0, 0), specs.MAC{}},
+		{"advertisement with a code", index, patchChecksummed(ndAnnouncement(them, v6), nd+1, 1), specs.MAC{}},
 		{"advertisement cut short", index, ndAnnouncement(them, v6)[:nd+23], specs.MAC{}},
 		{"solicitation that probes", index, ndProbe(them, v6), them},
-		{"solicitation that asks", index, resummed(ndProbe(them, v6), ethernetHeader+8, v6.Next().AsSlice()...), specs.MAC{}},
+		{"solicitation that asks", index, patchChecksummed(ndProbe(them, v6), ethernetHeader+8, v6.Next().AsSlice()...), specs.MAC{}},
 		{"own solicitation, reflected", index, ndProbe(us.MAC, v6), specs.MAC{}},
-		{"echo request", index, resummed(ndProbe(them, v6), nd, 128), specs.MAC{}},
+		{"echo request", index, patchChecksummed(ndProbe(them, v6), nd, 128), specs.MAC{}},
 		{"nothing", index, nil, specs.MAC{}},
 	} {
 		claims := newClaims([]Claimant{us})
-		claims.see(c.index, c.frame)
+		claims.checkFrame(c.index, c.frame)
 		got := specs.MAC{}
 		if found := claims.conflicts(); len(found) == 1 {
 			got = found[0].MAC
@@ -139,8 +139,8 @@ func TestWhatIsAConflict(t *testing.T) {
 
 // noOptions returns an advertisement without its option.
 func noOptions(frame []byte) []byte {
-	f := patched(frame[:len(frame)-8], ethernetHeader+5, ndLength)
-	return resummed(f, 0)
+	f := patchFrame(frame[:len(frame)-8], ethernetHeader+5, ndLength)
+	return patchChecksummed(f, 0)
 }
 
 // A frame between two interfaces of one container is no conflict.
@@ -150,16 +150,16 @@ func TestOwnInterfacesAreNoConflict(t *testing.T) {
 		{Index: 2, Name: "net1", MAC: mac(1), Addresses: []netip.Addr{v4}},
 		{Index: 3, Name: "net2", MAC: mac(2), Addresses: []netip.Addr{v4.Next()}},
 	})
-	c.see(2, arpProbe(mac(2), v4))
-	if found := c.conflicts(); len(found) != 0 || c.done() {
-		t.Errorf("conflicts %v, done %v", found, c.done())
+	c.checkFrame(2, arpProbe(mac(2), v4))
+	if found := c.conflicts(); len(found) != 0 || c.allConflict() {
+		t.Errorf("conflicts %v, done %v", found, c.allConflict())
 	}
-	c.see(2, arpProbe(mac(9), v4))
-	c.see(3, arpProbe(mac(8), v4.Next()))
-	c.see(3, arpProbe(mac(7), v4.Next()))
+	c.checkFrame(2, arpProbe(mac(9), v4))
+	c.checkFrame(3, arpProbe(mac(8), v4.Next()))
+	c.checkFrame(3, arpProbe(mac(7), v4.Next()))
 	found := c.conflicts()
-	if len(found) != 2 || !c.done() || found[1] != (Conflict{"net2", v4.Next(), mac(8)}) {
-		t.Errorf("conflicts %v, done %v", found, c.done())
+	if len(found) != 2 || !c.allConflict() || found[1] != (Conflict{"net2", v4.Next(), mac(8)}) {
+		t.Errorf("conflicts %v, done %v", found, c.allConflict())
 	}
 	if text := found[0].String(); text != "192.0.2.10 (on net1) is used by 02:00:5e:00:53:09 already" {
 		t.Errorf("in words: %s", text)
@@ -175,7 +175,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		c := newClaims([]Claimant{{Index: 1, MAC: mac(1), Addresses: []netip.Addr{v4, v6}}})
-		c.see(1, frame)
+		c.checkFrame(1, frame)
 		for _, found := range c.conflicts() {
 			if found.MAC == mac(1) || found.Addr != v4 && found.Addr != v6 {
 				t.Errorf("conflict %v", found)

@@ -34,17 +34,17 @@ func NewStrictHandle() (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.beStrict(); err != nil {
+	if err := h.setStrict(); err != nil {
 		h.Close()
 		return nil, err
 	}
 	return h, nil
 }
 
-// beStrict enables the kernel's strict checks of dump requests: only then does it
+// setStrict enables the kernel's strict checks of dump requests: only then does it
 // honour the namespace of a request (inet_valid_dump_ifaddr_req in
 // net/ipv4/devinet.c). Linux 4.20.
-func (h *Handle) beStrict() error {
+func (h *Handle) setStrict() error {
 	// A dump may end with an explanation, which is not needed here.
 	err := errors.Join(
 		unix.SetsockoptInt(h.fd(), unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 0),
@@ -70,10 +70,10 @@ func (h *Handle) fd() int { return h.socket.fd }
 // maxDumps bounds the repetitions of a dump that the kernel interrupted.
 const maxDumps = 20
 
-// do sends one request and returns the payloads of the answers of type want. It
+// request sends one request and returns the payloads of the answers of type want. It
 // repeats a dump that changed while it was read (NLM_F_DUMP_INTR). The error is
 // the kernel's errno, with its explanation if it gives one.
-func (h *Handle) do(kind, flags int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
+func (h *Handle) request(kind, flags int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
 	for attempt := 1; ; attempt++ {
 		answers, err := h.socket.request(kind, flags, want, parts)
 		if err != errInterrupted || attempt == maxDumps {
@@ -82,13 +82,13 @@ func (h *Handle) do(kind, flags int, want uint16, parts ...nl.NetlinkRequestData
 	}
 }
 
-// change sends one request and waits for the kernel's acknowledgement.
-func (h *Handle) change(kind, flags int, parts ...nl.NetlinkRequestData) error {
-	_, err := h.do(kind, flags|unix.NLM_F_ACK, 0, parts...)
+// requestAck sends one request and waits for the kernel's acknowledgement.
+func (h *Handle) requestAck(kind, flags int, parts ...nl.NetlinkRequestData) error {
+	_, err := h.request(kind, flags|unix.NLM_F_ACK, 0, parts...)
 	return err
 }
 
-// dump returns all objects of a kind.
-func (h *Handle) dump(kind int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
-	return h.do(kind, unix.NLM_F_DUMP, want, parts...)
+// requestDump returns all objects of a kind.
+func (h *Handle) requestDump(kind int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
+	return h.request(kind, unix.NLM_F_DUMP, want, parts...)
 }

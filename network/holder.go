@@ -29,7 +29,7 @@ func (h *Handle) WaitLink(ctx context.Context, n *Namespace, l Link) (info LinkI
 		info, err = h.CreateLink(n, l)
 		return err
 	}, func() (string, error) { return h.holderOfParent(l) })
-	return info, hasIt(err, holder)
+	return info, withHolder(err, holder)
 }
 
 // WaitUp is [Handle.SetUp] for a macvlan whose MAC a container that has just ended
@@ -50,7 +50,7 @@ func (h *Handle) WaitUp(ctx context.Context, host *Handle, index int) error {
 func (h *Handle) WaitAddress(ctx context.Context, host *Handle, index int, p netip.Prefix, nodad bool) error {
 	holder, err := waitFree(ctx, ErrAddressInUse, func() error { return h.AddAddress(index, p, nodad) },
 		func() (string, error) { return h.holderOfAddress(host, index, p.Addr()) })
-	return hasIt(err, holder)
+	return withHolder(err, holder)
 }
 
 // MACHolderError is [ErrMACInUse] with the holder of the MAC.
@@ -59,7 +59,7 @@ type MACHolderError struct{ Holder string }
 func (e *MACHolderError) Error() string { return fmt.Sprintf("%v: %s has it", ErrMACInUse, e.Holder) }
 func (e *MACHolderError) Unwrap() error { return ErrMACInUse }
 
-func hasIt(err error, holder string) error {
+func withHolder(err error, holder string) error {
 	if holder == "" {
 		return err
 	}
@@ -116,7 +116,7 @@ func (h *Handle) holderOfParent(l Link) (string, error) {
 			return fmt.Sprintf("%s %q", upper.Kind, upper.Name), nil
 		}
 	}
-	return h.holder(l.ParentIndex, func(_ *Handle, o LinkInfo) (bool, error) {
+	return h.holderOn(l.ParentIndex, func(_ *Handle, o LinkInfo) (bool, error) {
 		return l.Use().CheckSharing(Use{o.Driver, o.Mode, o.Flag}, o.Name) != nil, nil
 	})
 }
@@ -135,7 +135,7 @@ func (h *Handle) holderOfMAC(host *Handle, index int) (string, error) {
 	if parent.MAC == l.MAC {
 		return fmt.Sprintf("the parent %q itself", parent.Name), nil
 	}
-	return host.holder(l.ParentIndex, func(_ *Handle, o LinkInfo) (bool, error) {
+	return host.holderOn(l.ParentIndex, func(_ *Handle, o LinkInfo) (bool, error) {
 		return o.Up && o.MAC == l.MAC && o.Driver == specs.Macvlan, nil
 	})
 }
@@ -147,18 +147,18 @@ func (h *Handle) holderOfAddress(host *Handle, index int, addr netip.Addr) (stri
 	if err != nil {
 		return "", err
 	}
-	return host.holder(l.ParentIndex, func(in *Handle, o LinkInfo) (bool, error) {
+	return host.holderOn(l.ParentIndex, func(in *Handle, o LinkInfo) (bool, error) {
 		if o.Driver != specs.IPvlan {
 			return false, nil
 		}
-		all, err := in.addresses()
+		all, err := in.dumpAddresses()
 		return slices.ContainsFunc(all, func(a address) bool { return a.index == o.Index && a.prefix.Addr() == addr }), err
 	})
 }
 
-// holder returns an interface on a parent for which holds returns true, in any
+// holderOn returns an interface on a parent for which holds returns true, in any
 // namespace that has a process, or "" if there is none.
-func (h *Handle) holder(parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
+func (h *Handle) holderOn(parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
 	home, err := h.namespace()
 	if err != nil {
 		return "", err
@@ -210,7 +210,7 @@ func (n *Namespace) hasParentIn(home *Namespace, l LinkInfo) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	id, err := h.nsid(home)
+	id, err := h.nsidOfNamespace(home)
 	return id == l.ParentNSID, err
 }
 

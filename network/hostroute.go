@@ -22,7 +22,7 @@ type HostRoute struct {
 
 // HostRoutes returns the host routes of a link.
 func (h *Handle) HostRoutes(index int) ([]HostRoute, error) {
-	answers, err := h.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, &nl.RtMsg{})
+	answers, err := h.requestDump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, &nl.RtMsg{})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
@@ -52,7 +52,7 @@ func parseHostRoute(b []byte) (r HostRoute, link int) {
 		case unix.RTA_PREFSRC:
 			r.Src, _ = netip.AddrFromSlice(v)
 		case unix.RTA_OIF:
-			link = int(number(v))
+			link = int(parseNumber(v))
 		}
 	}
 	if int(m.Dst_len) != r.To.BitLen() {
@@ -65,7 +65,7 @@ func parseHostRoute(b []byte) (r HostRoute, link int) {
 // already. Errors: [ErrExists] if the main table has another route to the
 // address, [ErrNoLink].
 func (h *Handle) AddHostRoute(index int, r HostRoute) error {
-	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, hostRouteMessage(index, r)...)
+	err := h.requestAck(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, hostRouteMessage(index, r)...)
 	if isErrno(err, unix.EEXIST) {
 		err = h.ownHostRoute(index, r)
 	}
@@ -92,7 +92,7 @@ func (h *Handle) ownHostRoute(index int, r HostRoute) error {
 // DeleteHostRoute deletes a host route of a link. It succeeds if the route does
 // not exist, because routes are deleted with their link.
 func (h *Handle) DeleteHostRoute(index int, r HostRoute) error {
-	err := h.change(unix.RTM_DELROUTE, 0, hostRouteMessage(index, r)...)
+	err := h.requestAck(unix.RTM_DELROUTE, 0, hostRouteMessage(index, r)...)
 	if err == nil || isErrno(err, unix.ESRCH) || isErrno(err, unix.ENODEV) {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 func TestHostRoutes(t *testing.T) {
 	t.Parallel()
 	ns, n := newContainer(t)
-	h := inside(t, n)
+	h := newInsideHandle(t, n)
 	for _, name := range []string{"one", "two"} {
 		testnet.Veth(t, name, ns, name+"b", testnet.Namespace(t))
 		testnet.Address(t, ns, name, "2001:db8::1/128")
@@ -60,7 +60,7 @@ func TestASwitchThatReflects(t *testing.T) {
 	testnet.Need(t, testnet.Macvlan)
 	for _, reflecting := range []bool{false, true} {
 		ns, n := newContainer(t)
-		h := inside(t, n)
+		h := newInsideHandle(t, n)
 		wire := testnet.Namespace(t)
 		testnet.Veth(t, "p", ns, "port", wire)
 		testnet.Bridge(t, wire, "br", "port")

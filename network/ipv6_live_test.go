@@ -38,7 +38,7 @@ func TestIPv6Settings(t *testing.T) {
 					t.Errorf("%s is %s, want %s", key, got, want)
 				}
 			}
-			if err := inside(t, s.n).SetUp(info.Index); err != nil {
+			if err := newInsideHandle(t, s.n).SetUp(info.Index); err != nil {
 				t.Fatal(err)
 			}
 			wantLinkLocal(t, s.n, info.Index, c.want["disable_ipv6"] == "0")
@@ -48,7 +48,7 @@ func TestIPv6Settings(t *testing.T) {
 
 func wantLinkLocal(t *testing.T, n *Namespace, index int, want bool) {
 	t.Helper()
-	all, err := inside(t, n).addresses()
+	all, err := newInsideHandle(t, n).dumpAddresses()
 	if err != nil {
 		t.Fatal(err)
 	}

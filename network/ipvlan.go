@@ -27,7 +27,7 @@ func ipvlanData(l Link) *nl.RtAttr {
 func (l *LinkInfo) parseIPvlan(b []byte) {
 	l.Driver = specs.IPvlan
 	for kind, v := range attributes(b) {
-		n := number(v)
+		n := parseNumber(v)
 		switch {
 		case kind == nl.IFLA_IPVLAN_MODE && n < uint64(len(ipvlanModes)):
 			l.Mode = ipvlanModes[n]

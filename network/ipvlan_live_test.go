@@ -26,7 +26,7 @@ func TestCreateIPvlanInEveryMode(t *testing.T) {
 				s := newSite(t)
 				l := s.ipvlan("net1", mode)
 				l.Flag, l.MTU, l.Alias = flag, 1400, "berth:ipvlan"
-				made := s.create(t, s.n, l)
+				made := s.createUp(t, s.n, l)
 				got := byNameIn(t, s.n, "net1")
 				if got.Kind != "ipvlan" || got.Driver != specs.IPvlan || got.Mode != mode || got.Flag != orBridge(flag) ||
 					got.MAC != s.parent.MAC || got.MTU != 1400 || got.Alias != l.Alias || got.ParentIndex != s.parent.Index {
@@ -55,7 +55,7 @@ func TestIPvlanRefusals(t *testing.T) {
 	l.MTU, l.ParentIndex = 0, lo.Index
 	_, err = s.h.CreateLink(s.n, l)
 	wantIs(t, err, ErrNotEthernet)
-	s.create(t, s.n, s.ipvlan("net1", specs.ModeL2))
+	s.createUp(t, s.n, s.ipvlan("net1", specs.ModeL2))
 	_, err = s.h.CreateLink(s.n, s.ipvlan("net1", specs.ModeL2))
 	wantIs(t, err, ErrNameTaken)
 	_, err = s.h.CreateLink(s.n, s.macvlan("net2", mac(1)))
@@ -69,8 +69,8 @@ func TestIPvlanModeBelongsToTheParent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
 	s := newSite(t)
-	s.create(t, s.n, s.ipvlan("net1", specs.ModeL2))
-	s.create(t, s.n, s.ipvlan("net2", specs.ModeL3))
+	s.createUp(t, s.n, s.ipvlan("net1", specs.ModeL2))
+	s.createUp(t, s.n, s.ipvlan("net2", specs.ModeL3))
 	if got := byNameIn(t, s.n, "net1"); got.Mode != specs.ModeL3 {
 		t.Errorf("the first is in mode %s; then CheckSharing is too strict", got.Mode)
 	}
@@ -83,16 +83,16 @@ func TestIPvlanAddressTwice(t *testing.T) {
 	s := newSite(t)
 	_, n2 := newContainer(t)
 	p := netip.MustParsePrefix("192.0.2.10/24")
-	first, second := s.create(t, s.n, s.ipvlan("net1", specs.ModeL2)), s.create(t, n2, s.ipvlan("net1", specs.ModeL2))
-	if err := inside(t, s.n).AddAddress(first.Index, p, true); err != nil {
+	first, second := s.createUp(t, s.n, s.ipvlan("net1", specs.ModeL2)), s.createUp(t, n2, s.ipvlan("net1", specs.ModeL2))
+	if err := newInsideHandle(t, s.n).AddAddress(first.Index, p, true); err != nil {
 		t.Fatal(err)
 	}
-	err := inside(t, n2).AddAddress(second.Index, p, true)
+	err := newInsideHandle(t, n2).AddAddress(second.Index, p, true)
 	wantIs(t, err, ErrAddressInUse)
 	wantErrno(t, err, unix.EADDRINUSE)
 
 	pid := testnet.Process(t, s.container).Pid
-	err = inside(t, n2).WaitAddress(t.Context(), s.h, second.Index, p, true)
+	err = newInsideHandle(t, n2).WaitAddress(t.Context(), s.h, second.Index, p, true)
 	wantIs(t, err, ErrAddressInUse)
 	wantEnd(t, err, fmt.Sprintf(`: interface "net1" in the network namespace of process %d has it`, pid))
 }
@@ -102,7 +102,7 @@ func TestAnnounceOfIPvlan(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
 	s := newSite(t)
-	info := s.create(t, s.n, s.ipvlan("net1", specs.ModeL2))
+	info := s.createUp(t, s.n, s.ipvlan("net1", specs.ModeL2))
 	wire := testnet.Capture(t, s.lan, "port")
 	c := claimant(t, s.n, info, "192.0.2.10/24", "2001:db8::10/64")
 	if err := Announce(s.n, []Claimant{c}); err != nil {

@@ -12,7 +12,7 @@ import (
 // kernel filters a dump by kind only if it knows the kind (linkinfo_to_kind_ops
 // in net/core/rtnetlink.c), and every namespace has "lo", which has no kind.
 func (h *Handle) Knows(kind string) (bool, error) {
-	answers, err := h.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
+	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
 		nested(unix.IFLA_LINKINFO, attrString(nl.IFLA_INFO_KIND, kind)))
 	if err != nil {
 		return false, fmt.Errorf("ask for the driver %q: %w", kind, err)

@@ -43,7 +43,7 @@ func (l *Link) Use() Use { return Use{l.Driver, l.Mode, l.Flag} }
 func (h *Handle) CreateLink(n *Namespace, l Link) (LinkInfo, error) {
 	info, err := h.createLink(n, l)
 	if err != nil {
-		return LinkInfo{}, fmt.Errorf("make %s interface %q: %w", l.Driver, l.Name, h.explain(l, err))
+		return LinkInfo{}, fmt.Errorf("make %s interface %q: %w", l.Driver, l.Name, h.explainCreate(l, err))
 	}
 	return info, nil
 }
@@ -56,14 +56,14 @@ func (h *Handle) createLink(n *Namespace, l Link) (LinkInfo, error) {
 	if err != nil {
 		return LinkInfo{}, err
 	}
-	err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, l)...)
+	err = h.requestAck(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, l)...)
 	if isErrno(err, unix.EEXIST) {
 		return h.createAside(n, inside, l)
 	}
 	if err != nil {
 		return LinkInfo{}, err
 	}
-	return finish(inside, l, l.Name)
+	return finishLink(inside, l, l.Name)
 }
 
 // checkLink refuses links that the kernel would accept, or refuse without a clear error.
@@ -114,11 +114,11 @@ func (h *Handle) createAside(n *Namespace, inside *Handle, l Link) (LinkInfo, er
 	}
 	aside := l
 	aside.Name = asideName()
-	err := h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, aside)...)
+	err := h.requestAck(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, newLink(n, aside)...)
 	if err != nil {
 		return LinkInfo{}, err
 	}
-	return finish(inside, l, aside.Name)
+	return finishLink(inside, l, aside.Name)
 }
 
 func asideName() string {
@@ -127,13 +127,13 @@ func asideName() string {
 	return "berth" + hex.EncodeToString(random)
 }
 
-// finish sets the properties of a new link that RTM_NEWLINK does not set on creation: the
+// finishLink sets the properties of a new link that RTM_NEWLINK does not set on creation: the
 // alias, the alternative name, the name if the link was made under another one, and the
 // MAC in passthru mode, which the parent takes over. If that fails, it deletes the link.
-func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
+func finishLink(inside *Handle, l Link, name string) (LinkInfo, error) {
 	info, err := inside.LinkByName(name)
 	if err != nil {
-		return LinkInfo{}, errors.Join(err, inside.change(unix.RTM_DELLINK, 0, linkHeader(0), attrString(unix.IFLA_IFNAME, name)))
+		return LinkInfo{}, errors.Join(err, inside.requestAck(unix.RTM_DELLINK, 0, linkHeader(0), attrString(unix.IFLA_IFNAME, name)))
 	}
 	var parts []nl.NetlinkRequestData
 	if l.Name != name {
@@ -149,7 +149,7 @@ func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 		info.MAC = l.MAC
 	}
 	if len(parts) > 0 {
-		err = inside.change(unix.RTM_SETLINK, 0, append([]nl.NetlinkRequestData{linkHeader(info.Index)}, parts...)...)
+		err = inside.requestAck(unix.RTM_SETLINK, 0, append([]nl.NetlinkRequestData{linkHeader(info.Index)}, parts...)...)
 	}
 	if err == nil && l.AltName != "" {
 		err = inside.addName(info.Index, l.AltName)
@@ -168,7 +168,7 @@ func finish(inside *Handle, l Link, name string) (LinkInfo, error) {
 // namespace has the name.
 func (h *Handle) addName(index int, name string) error {
 	names := nested(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, attrString(unix.IFLA_ALT_IFNAME, name))
-	return h.change(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index), names)
+	return h.requestAck(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index), names)
 }
 
 // SetUp sets a link up. If another macvlan of the parent has the MAC, it may be in a
@@ -206,12 +206,12 @@ const (
 func (h *Handle) setFlags(index int, flags uint32) error {
 	m := linkHeader(index)
 	m.Flags, m.Change = flags, flags
-	return h.change(unix.RTM_SETLINK, 0, m)
+	return h.requestAck(unix.RTM_SETLINK, 0, m)
 }
 
 // DeleteLink deletes a link of the handle's namespace. Errors: [ErrNoLink].
 func (h *Handle) DeleteLink(index int) error {
-	err := h.change(unix.RTM_DELLINK, 0, linkHeader(index))
+	err := h.requestAck(unix.RTM_DELLINK, 0, linkHeader(index))
 	if isErrno(err, unix.ENODEV) {
 		err = ErrNoLink
 	}

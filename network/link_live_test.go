@@ -31,7 +31,7 @@ func TestCreateMacvlanInEveryMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := inside(t, s.n).LinkByName("net1")
+			got, err := newInsideHandle(t, s.n).LinkByName("net1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,19 +59,19 @@ func TestPassthruTakesTheParentsMACOrChangesIt(t *testing.T) {
 	s := newSite(t)
 	l := s.macvlan("net1", specs.MAC{})
 	l.Mode = specs.ModePassthru
-	made := s.create(t, s.n, l)
+	made := s.createUp(t, s.n, l)
 	if made.MAC != s.parent.MAC {
 		t.Errorf("MAC %s, want the parent's %s", made.MAC, s.parent.MAC)
 	}
-	if err := inside(t, s.n).DeleteLink(made.Index); err != nil {
+	if err := newInsideHandle(t, s.n).DeleteLink(made.Index); err != nil {
 		t.Fatal(err)
 	}
 	l.MAC = mac(7)
-	made = s.create(t, s.n, l)
+	made = s.createUp(t, s.n, l)
 	if p, err := s.h.Parent("eth1"); err != nil || p.MAC != mac(7) || made.MAC != mac(7) {
 		t.Errorf("parent %+v, %v; link %s; want %s for both", p, err, made.MAC, mac(7))
 	}
-	if err := inside(t, s.n).DeleteLink(made.Index); err != nil {
+	if err := newInsideHandle(t, s.n).DeleteLink(made.Index); err != nil {
 		t.Fatal(err)
 	}
 	testnet.Eventually(t, "the parent has its own MAC again", func() bool {
@@ -91,7 +91,7 @@ func TestNothingAppearsOnTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		s.create(t, s.n, s.macvlan(fmt.Sprintf("net%d", i), mac(byte(i+1))))
+		s.createUp(t, s.n, s.macvlan(fmt.Sprintf("net%d", i), mac(byte(i+1))))
 	}
 	last := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "last"}}
 	if err := testnet.Netlink(t, s.host).LinkAdd(last); err != nil {
@@ -108,16 +108,16 @@ func TestNothingAppearsOnTheHost(t *testing.T) {
 	}
 }
 
-func TestNameIsTaken(t *testing.T) {
+func TestLinkNameInUse(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	first := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	first := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	_, err := s.h.CreateLink(s.n, s.macvlan("net1", mac(2)))
 	wantIs(t, err, ErrNameTaken)
-	if _, err := inside(t, s.n).LinkByIndex(first.Index); err != nil {
+	if _, err := newInsideHandle(t, s.n).LinkByIndex(first.Index); err != nil {
 		t.Error(err)
 	}
-	wantLinks(t, inside(t, s.n), "lo", "net1")
+	wantLinks(t, newInsideHandle(t, s.n), "lo", "net1")
 }
 
 // An interface of the host may have the name that the container's is to get.
@@ -131,7 +131,7 @@ func TestNameOfAHostInterface(t *testing.T) {
 	if info.Name != "eth1" || info.MAC != mac(1) {
 		t.Errorf("made %+v", info)
 	}
-	wantLinks(t, inside(t, s.n), "eth1", "lo")
+	wantLinks(t, newInsideHandle(t, s.n), "eth1", "lo")
 }
 
 // The path for kernels before 6.15 is tested on every kernel.
@@ -140,17 +140,17 @@ func TestCreateAside(t *testing.T) {
 	s := newSite(t)
 	l := s.macvlan("net1", mac(1))
 	l.Alias = "berth:aside"
-	info, err := s.h.createAside(s.n, inside(t, s.n), l)
+	info, err := s.h.createAside(s.n, newInsideHandle(t, s.n), l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := inside(t, s.n).LinkByIndex(info.Index)
+	got, err := newInsideHandle(t, s.n).LinkByIndex(info.Index)
 	if err != nil || got.Name != "net1" || info.Name != "net1" || got.Alias != l.Alias {
 		t.Errorf("made %+v, %v", got, err)
 	}
-	_, err = s.h.createAside(s.n, inside(t, s.n), l)
+	_, err = s.h.createAside(s.n, newInsideHandle(t, s.n), l)
 	wantIs(t, err, ErrNameTaken)
-	wantLinks(t, inside(t, s.n), "lo", "net1")
+	wantLinks(t, newInsideHandle(t, s.n), "lo", "net1")
 }
 
 // A link whose properties cannot be set is deleted again.
@@ -161,7 +161,7 @@ func TestFailureLeavesNoLink(t *testing.T) {
 	l.Alias = string(make([]byte, 300)) // IFALIASZ is 256 (include/uapi/linux/if.h)
 	_, err := s.h.CreateLink(s.n, l)
 	wantErrno(t, err, unix.ERANGE)
-	wantLinks(t, inside(t, s.n), "lo")
+	wantLinks(t, newInsideHandle(t, s.n), "lo")
 }
 
 func TestRefusals(t *testing.T) {
@@ -203,7 +203,7 @@ func TestRefusals(t *testing.T) {
 			wantErrno(t, err, c.errno)
 		}
 	}
-	wantLinks(t, inside(t, s.n), "lo")
+	wantLinks(t, newInsideHandle(t, s.n), "lo")
 }
 
 // On a parent that is down a macvlan still goes up, without a carrier: the caller
@@ -214,7 +214,7 @@ func TestParentIsDown(t *testing.T) {
 	if err := testnet.Netlink(t, s.host).LinkSetDown(testnet.Link(t, s.host, "eth1")); err != nil {
 		t.Fatal(err)
 	}
-	s.create(t, s.n, s.macvlan("net1", mac(1)))
+	s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	if got := byNameIn(t, s.n, "net1"); !got.Up || got.Carrier {
 		t.Errorf("up %v, carrier %v; want up without carrier", got.Up, got.Carrier)
 	}
@@ -223,8 +223,8 @@ func TestParentIsDown(t *testing.T) {
 func TestDeleteLink(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	info := s.create(t, s.n, s.macvlan("net1", mac(1)))
-	h := inside(t, s.n)
+	info := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	h := newInsideHandle(t, s.n)
 	if err := h.DeleteLink(info.Index); err != nil {
 		t.Error(err)
 	}
@@ -239,11 +239,11 @@ func TestDeleteLink(t *testing.T) {
 func TestStatsAreTheNamespacesView(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.create(t, s.n, s.macvlan("net1", mac(1)))
+	s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	testnet.Address(t, s.container, "net1", "192.0.2.10/24")
 	testnet.Address(t, s.lan, "port", "192.0.2.1/24")
 	testnet.Run(t, s.container, "ping", "-c2", "-i0.01", "-W5", "192.0.2.1")
-	l, err := inside(t, s.n).LinkByName("net1")
+	l, err := newInsideHandle(t, s.n).LinkByName("net1")
 	if err != nil || l.Stats.TransmitPackets < 3 || l.Stats.ReceivePackets < 3 || l.Stats.TransmitBytes < 3*42 || l.Stats.ReceiveBytes < 3*28 {
 		t.Errorf("stats %+v, %v", l.Stats, err)
 	}

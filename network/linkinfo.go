@@ -86,13 +86,13 @@ func parseLink(b []byte) (LinkInfo, error) {
 		case unix.IFLA_ADDRESS:
 			l.MAC = macOf(v)
 		case unix.IFLA_MTU:
-			l.MTU = int(number(v))
+			l.MTU = int(parseNumber(v))
 		case unix.IFLA_MASTER:
-			l.Upper = int(number(v))
+			l.Upper = int(parseNumber(v))
 		case unix.IFLA_LINK:
-			l.ParentIndex = int(number(v))
+			l.ParentIndex = int(parseNumber(v))
 		case unix.IFLA_LINK_NETNSID:
-			l.ParentNSID = int(int32(number(v)))
+			l.ParentNSID = int(int32(parseNumber(v)))
 		case unix.IFLA_STATS64:
 			l.Stats = parseStats(v)
 		case unix.IFLA_LINKINFO:
@@ -150,7 +150,7 @@ func (l *LinkInfo) parseVLAN(b []byte) {
 	for kind, v := range attributes(b) {
 		switch {
 		case kind == nl.IFLA_VLAN_ID:
-			l.VLAN = int(number(v))
+			l.VLAN = int(parseNumber(v))
 		case kind == nl.IFLA_VLAN_PROTOCOL && len(v) == 2:
 			l.VLANProto = int(binary.BigEndian.Uint16(v))
 		}
@@ -172,7 +172,7 @@ func (h *Handle) LinkByName(name string) (LinkInfo, error) {
 	if len(name) > specs.MaxInterfaceName {
 		attribute = unix.IFLA_ALT_IFNAME
 	}
-	l, err := h.link(linkHeader(0), attrString(attribute, name))
+	l, err := h.requestLink(linkHeader(0), attrString(attribute, name))
 	if err != nil {
 		return l, fmt.Errorf("find interface %q: %w", name, err)
 	}
@@ -181,16 +181,16 @@ func (h *Handle) LinkByName(name string) (LinkInfo, error) {
 
 // LinkByIndex returns a link of the handle's namespace. Errors: [ErrNoLink].
 func (h *Handle) LinkByIndex(index int) (LinkInfo, error) {
-	l, err := h.link(linkHeader(index))
+	l, err := h.requestLink(linkHeader(index))
 	if err != nil {
 		return l, fmt.Errorf("find interface %d: %w", index, err)
 	}
 	return l, nil
 }
 
-// link sends one RTM_GETLINK and returns the link.
-func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
-	answers, err := h.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
+// requestLink sends one RTM_GETLINK and returns the link.
+func (h *Handle) requestLink(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
+	answers, err := h.request(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, parts...)
 	switch {
 	case isErrno(err, unix.ENODEV), isErrno(err, unix.ERANGE): // ERANGE: a name over 127 bytes
 		return LinkInfo{}, ErrNoLink
@@ -203,16 +203,16 @@ func (h *Handle) link(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 }
 
 // Links returns all links of the handle's namespace.
-func (h *Handle) Links() ([]LinkInfo, error) { return h.links("") }
+func (h *Handle) Links() ([]LinkInfo, error) { return h.dumpLinks("") }
 
-// links returns the links of one kind, or all if kind is "". The kernel filters
+// dumpLinks returns the links of one kind, or all if kind is "". The kernel filters
 // by kind, unless it does not know the kind.
-func (h *Handle) links(kind string) ([]LinkInfo, error) {
+func (h *Handle) dumpLinks(kind string) ([]LinkInfo, error) {
 	parts := []nl.NetlinkRequestData{linkHeader(0)}
 	if kind != "" {
 		parts = append(parts, nested(unix.IFLA_LINKINFO, attrString(nl.IFLA_INFO_KIND, kind)))
 	}
-	answers, err := h.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, parts...)
+	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, parts...)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestKnows(t *testing.T) {
+func TestKnowsLinkKinds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for kind, want := range map[string]bool{"veth": true, "macvlan": testnet.Has(testnet.Macvlan), "ipvlan": testnet.Has(testnet.IPvlan), "vlan": testnet.Has(testnet.VLAN), "nosuchkind": false} {
@@ -19,7 +19,7 @@ func TestKnows(t *testing.T) {
 			t.Errorf("%q: %t, %v; want %t", kind, got, err, want)
 		}
 	}
-	if known, err := inside(t, s.n).Knows("nosuchkind"); err != nil || known {
+	if known, err := newInsideHandle(t, s.n).Knows("nosuchkind"); err != nil || known {
 		t.Errorf("in a namespace with nothing but lo: %t, %v", known, err)
 	}
 }
@@ -51,14 +51,14 @@ func TestDevice(t *testing.T) {
 func TestAddressesIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	link := s.create(t, s.n, s.macvlan("net1", mac(1)))
-	other := s.create(t, s.n, s.macvlan("net2", mac(2)))
+	link := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	other := s.createUp(t, s.n, s.macvlan("net2", mac(2)))
 	for _, a := range []string{"192.0.2.65/24", "2001:db8::41/64"} {
-		if err := inside(t, s.n).AddAddress(link.Index, netip.MustParsePrefix(a), true); err != nil {
+		if err := newInsideHandle(t, s.n).AddAddress(link.Index, netip.MustParsePrefix(a), true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := inside(t, s.n).AddAddress(other.Index, netip.MustParsePrefix("198.51.100.1/24"), true); err != nil {
+	if err := newInsideHandle(t, s.n).AddAddress(other.Index, netip.MustParsePrefix("198.51.100.1/24"), true); err != nil {
 		t.Fatal(err)
 	}
 	id, err := s.h.AssignNSID(s.n)
@@ -81,16 +81,16 @@ func TestAddressesIn(t *testing.T) {
 }
 
 // Duplicate address detection fails for an address that another host has.
-func TestAddressesInTellsDAD(t *testing.T) {
+func TestAddressesInReportsFailedDAD(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	link := s.create(t, s.n, s.macvlan("net1", mac(1)))
+	link := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	testnet.Address(t, s.lan, "port", "2001:db8::41/64")
 	id, err := s.h.AssignNSID(s.n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := inside(t, s.n).AddAddress(link.Index, netip.MustParsePrefix("2001:db8::41/64"), false); err != nil {
+	if err := newInsideHandle(t, s.n).AddAddress(link.Index, netip.MustParsePrefix("2001:db8::41/64"), false); err != nil {
 		t.Fatal(err)
 	}
 	find := func() (AddressInfo, error) {
@@ -114,8 +114,8 @@ func TestAddressesInTellsDAD(t *testing.T) {
 func TestListOfRoutes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	link := s.create(t, s.n, s.macvlan("net1", mac(1)))
-	h := inside(t, s.n)
+	link := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	h := newInsideHandle(t, s.n)
 	for _, a := range []string{"192.0.2.65/24", "2001:db8::41/64"} {
 		if err := h.AddAddress(link.Index, netip.MustParsePrefix(a), true); err != nil {
 			t.Fatal(err)

@@ -48,14 +48,14 @@ func (l *LinkInfo) parseMacvlan(b []byte) {
 		switch kind {
 		case nl.IFLA_MACVLAN_MODE:
 			for mode, n := range macvlanModes {
-				if uint64(n) == number(v) {
+				if uint64(n) == parseNumber(v) {
 					l.Mode = mode
 				}
 			}
 		case nl.IFLA_MACVLAN_FLAGS:
-			l.NoPromisc = number(v)&macvlanFlagNoPromisc != 0
+			l.NoPromisc = parseNumber(v)&macvlanFlagNoPromisc != 0
 		case nl.IFLA_MACVLAN_BC_QUEUE_LEN:
-			l.BCQueueLen = uint32(number(v))
+			l.BCQueueLen = uint32(parseNumber(v))
 		case nl.IFLA_MACVLAN_MACADDR_DATA:
 			for _, mac := range attributes(v) {
 				l.SourceMACs = append(l.SourceMACs, macOf(mac))

@@ -146,7 +146,7 @@ func (n *Namespace) Open() (*Handle, error) {
 		return n.handle, nil
 	}
 	var h *Handle
-	err := n.do(func() (err error) {
+	err := n.doLocked(func() (err error) {
 		h, err = NewHandle()
 		return err
 	})

@@ -63,20 +63,20 @@ func (s *site) macvlan(name string, mac specs.MAC) Link {
 	return Link{Name: name, ParentIndex: s.parent.Index, Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: mac}
 }
 
-// create makes a link in a namespace and sets it up.
-func (s *site) create(t testing.TB, n *Namespace, l Link) LinkInfo {
+// createUp makes a link in a namespace and sets it up.
+func (s *site) createUp(t testing.TB, n *Namespace, l Link) LinkInfo {
 	t.Helper()
 	info, err := s.h.CreateLink(n, l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := inside(t, n).WaitUp(t.Context(), s.h, info.Index); err != nil {
+	if err := newInsideHandle(t, n).WaitUp(t.Context(), s.h, info.Index); err != nil {
 		t.Fatal(err)
 	}
 	return info
 }
 
-func inside(t testing.TB, n *Namespace) *Handle {
+func newInsideHandle(t testing.TB, n *Namespace) *Handle {
 	t.Helper()
 	h, err := n.Open()
 	if err != nil {

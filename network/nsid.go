@@ -25,10 +25,10 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	fd := attr32(netnsaFD, uint32(n.FD()))
 	anyID := attr32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the lowest free one
 	// With NLM_F_ECHO the same message returns the ID.
-	answers, err := h.do(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd, anyID)
+	answers, err := h.request(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd, anyID)
 	id := nsidIn(answers)
 	if isErrno(err, unix.EEXIST) {
-		id, err = h.nsid(n)
+		id, err = h.nsidOfNamespace(n)
 	}
 	if err == nil && id < 0 {
 		err = errors.New("the kernel named none")
@@ -39,10 +39,10 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	return id, nil
 }
 
-// nsid returns the ID of another namespace in the handle's namespace, or -1 if it has
+// nsidOfNamespace returns the ID of another namespace in the handle's namespace, or -1 if it has
 // none.
-func (h *Handle) nsid(n *Namespace) (int, error) {
-	answers, err := h.do(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), attr32(netnsaFD, uint32(n.FD())))
+func (h *Handle) nsidOfNamespace(n *Namespace) (int, error) {
+	answers, err := h.request(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), attr32(netnsaFD, uint32(n.FD())))
 	if err != nil {
 		return -1, fmt.Errorf("read the id of a network namespace: %w", err)
 	}
@@ -61,7 +61,7 @@ func (h *Handle) IsOwn(nsid int) (bool, error) {
 		return false, err
 	}
 	defer own.Close()
-	id, err := h.nsid(own)
+	id, err := h.nsidOfNamespace(own)
 	return err == nil && id == nsid, err
 }
 
@@ -70,7 +70,7 @@ func nsidIn(answers [][]byte) int {
 	for _, b := range answers {
 		for kind, v := range attributes(b[min(4, len(b)):]) { // struct rtgenmsg, padded
 			if kind == netnsaNSID {
-				return int(int32(number(v)))
+				return int(int32(parseNumber(v)))
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func nsidIn(answers [][]byte) int {
 // one. Errors: [ErrNoNamespace] if no namespace has the ID (it has ended),
 // [ErrNoLink].
 func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
-	l, err := h.link(linkHeader(0), nameAttr(name), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	l, err := h.requestLink(linkHeader(0), nameAttr(name), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
 		return l, fmt.Errorf("find interface %q in namespace %d: %w", name, nsid, noNamespace(err))
 	}
@@ -90,7 +90,7 @@ func (h *Handle) LinkIn(nsid int, name string) (LinkInfo, error) {
 
 // LinkAtIn is LinkIn by index, which does not change when a link is renamed.
 func (h *Handle) LinkAtIn(nsid, index int) (LinkInfo, error) {
-	l, err := h.link(linkHeader(index), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	l, err := h.requestLink(linkHeader(index), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
 		return l, fmt.Errorf("find interface %d in namespace %d: %w", index, nsid, noNamespace(err))
 	}
@@ -129,7 +129,7 @@ func (h *Handle) DeleteAtIn(nsid, index int) error {
 }
 
 func (h *Handle) deleteIn(nsid int, which ...nl.NetlinkRequestData) error {
-	err := h.change(unix.RTM_DELLINK, 0, append(which, attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))...)
+	err := h.requestAck(unix.RTM_DELLINK, 0, append(which, attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))...)
 	if isErrno(err, unix.ENODEV) {
 		return ErrNoLink
 	}

@@ -18,7 +18,7 @@ func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
 	s := newSite(t)
 	l := s.macvlan("net1", mac(1))
 	l.Alias, l.AltName = "berth:mine", "berth-of-this-test"
-	made := s.create(t, s.n, l)
+	made := s.createUp(t, s.n, l)
 	id, err := s.h.AssignNSID(s.n)
 	if err != nil {
 		t.Fatal(err)
@@ -39,18 +39,18 @@ func TestLinkIsSeenAndDeletedFromTheHost(t *testing.T) {
 		t.Error(err)
 	}
 	wantIs(t, s.h.DeleteIn(id, l.AltName), ErrNoLink)
-	wantLinks(t, inside(t, s.n), "lo")
+	wantLinks(t, newInsideHandle(t, s.n), "lo")
 }
 
 // The kernel reuses the ID of an ended namespace for another one: the alias and
 // the MAC of the link distinguish them.
-func TestNSIDIsUsedAgain(t *testing.T) {
+func TestNSIDIsReused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	old, n := newContainer(t)
 	l := s.macvlan("net1", mac(1))
 	l.Alias, l.AltName = "berth:old", "berth-old-of-this-test"
-	s.create(t, n, l)
+	s.createUp(t, n, l)
 	id, err := s.h.AssignNSID(n)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestNSIDIsUsedAgain(t *testing.T) {
 	wantIs(t, s.h.DeleteIn(id, l.AltName), ErrNoNamespace)
 
 	l.Alias, l.MAC = "berth:new", mac(2)
-	s.create(t, s.n, l)
+	s.createUp(t, s.n, l)
 	testnet.Eventually(t, "the id is given again", func() bool {
 		_, another := newContainer(t)
 		got, err := s.h.AssignNSID(another)
@@ -111,7 +111,7 @@ func TestOpenPID(t *testing.T) {
 	}
 }
 
-func TestOpenPathWantsANetworkNamespace(t *testing.T) {
+func TestOpenPathRefusesOtherFiles(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	for _, path := range []string{"/proc/self/ns/mnt", "/dev/null"} {
@@ -124,7 +124,7 @@ func TestOpenPathWantsANetworkNamespace(t *testing.T) {
 	wantIs(t, err, os.ErrNotExist)
 }
 
-func TestCookieIsTheNamespaces(t *testing.T) {
+func TestCookieIdentifiesNamespace(t *testing.T) {
 	t.Parallel()
 	ns, n := newContainer(t)
 	_, other := newContainer(t)

@@ -22,7 +22,7 @@ type Occupant struct {
 func (h *Handle) Occupants(parentIndex int) ([]Occupant, error) {
 	var all []Occupant
 	for _, kind := range []string{"macvlan", "macvtap", "ipvlan", "ipvtap"} {
-		links, err := h.links(kind)
+		links, err := h.dumpLinks(kind)
 		if err != nil {
 			return nil, err
 		}

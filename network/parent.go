@@ -40,7 +40,7 @@ func (p *Parent) CheckMTU(mtu int) error {
 // exists and the VLAN does not (see [Handle.EnsureVLAN]), [ErrNotEthernet], [ErrStacked],
 // [ErrVLAN].
 func (h *Handle) Parent(name string) (*Parent, error) {
-	l, err := h.resolve(name)
+	l, err := h.resolveParent(name)
 	if err == nil && l.Kind == "vlan" && l.Name == name {
 		err = h.checkVLAN(l)
 	}
@@ -48,7 +48,7 @@ func (h *Handle) Parent(name string) (*Parent, error) {
 		err = l.canCarry()
 	}
 	if errors.Is(err, ErrNoLink) {
-		err = fmt.Errorf("%w; there are: %s", ErrNoLink, h.candidates())
+		err = fmt.Errorf("%w; there are: %s", ErrNoLink, h.parentCandidates())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("parent %q: %w", name, err)
@@ -82,10 +82,10 @@ func (h *Handle) ParentByIndex(index int) (*Parent, error) {
 	return parentOf(l), nil
 }
 
-// resolve finds the interface to which a parent's name refers.
-func (h *Handle) resolve(name string) (LinkInfo, error) {
+// resolveParent finds the interface to which a parent's name refers.
+func (h *Handle) resolveParent(name string) (LinkInfo, error) {
 	return ResolveParent(name, h.LinkByName, func(trunk LinkInfo, id int) (LinkInfo, error) {
-		return h.vlan(trunk.Index, id)
+		return h.vlanByID(trunk.Index, id)
 	})
 }
 
@@ -101,7 +101,7 @@ func (h *Handle) ParentNames(name string) (specs.ParentNames, error) {
 	if !isVLAN {
 		return all, nil
 	}
-	below, belowErr := h.resolve(trunk)
+	below, belowErr := h.resolveParent(trunk)
 	switch {
 	case err == nil && (belowErr != nil || !l.isVLAN(below.Index, id)):
 		return all, ignoreNoLink(belowErr) // the name only looks like that of a VLAN
@@ -109,7 +109,7 @@ func (h *Handle) ParentNames(name string) (specs.ParentNames, error) {
 		return specs.WrittenNames(name), ignoreNoLink(belowErr)
 	}
 	all.Names = []string{name}
-	if l, err = h.vlan(below.Index, id); err == nil {
+	if l, err = h.vlanByID(below.Index, id); err == nil {
 		all.Names = append(append(all.Names, l.Name), l.AltNames...)
 	}
 	all.Trunk, all.VLAN = append([]string{trunk, below.Name}, below.AltNames...), id
@@ -165,8 +165,8 @@ func (l *LinkInfo) canCarry() error {
 	return nil
 }
 
-// candidates returns the names of all possible parents, for an error.
-func (h *Handle) candidates() string {
+// parentCandidates returns the names of all possible parents, for an error.
+func (h *Handle) parentCandidates() string {
 	all, err := h.Links()
 	if err != nil {
 		return err.Error()

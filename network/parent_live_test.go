@@ -109,7 +109,7 @@ func TestParentWithADotInItsName(t *testing.T) {
 func TestOccupants(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.create(t, s.n, s.macvlan("net1", mac(1))) // in the container, so not seen
+	s.createUp(t, s.n, s.macvlan("net1", mac(1))) // in the container, so not seen
 	mv := &netlink.Macvlan{
 		LinkAttrs: netlink.LinkAttrs{Name: "mv0", ParentIndex: s.parent.Index, HardwareAddr: []byte{2, 0, 0x5e, 0, 0x53, 9}},
 		Mode:      netlink.MACVLAN_MODE_VEPA,

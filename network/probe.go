@@ -37,7 +37,7 @@ func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time
 	})
 	if err == nil {
 		defer func() { go w.close() }() // nothing waits for it
-		err = probe(ctx, w, c, timeout)
+		err = probeAddresses(ctx, w, c, timeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("probe for addresses: %w", err)
@@ -45,21 +45,21 @@ func Probe(ctx context.Context, n *Namespace, claimants []Claimant, timeout time
 	return c.conflicts(), nil
 }
 
-// probe repeats: send the probes that are due, wait, read the received frames.
-func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error {
+// probeAddresses repeats: send the probes that are due, wait, read the received frames.
+func probeAddresses(ctx context.Context, w *wire, c *claims, timeout time.Duration) error {
 	wake, stop, err := wakeUp(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	frame := frames(arpProbe, ndProbe)
-	send := func(each Claimant, a netip.Addr) error { return w.send(each, a, frame(each, a)) }
+	frame := framesByFamily(arpProbe, ndProbe)
+	send := func(each Claimant, a netip.Addr) error { return w.sendFrame(each, a, frame(each, a)) }
 	start := time.Now()
 	end := start.Add(timeout)
-	for due := probeTimes; !c.done() && time.Now().Before(end); {
+	for due := probeTimes; !c.allConflict() && time.Now().Before(end); {
 		if len(due) > 0 && time.Since(start) >= due[0] {
 			due = due[1:]
-			if err := c.each(send); err != nil {
+			if err := c.eachAddress(send); err != nil {
 				return err
 			}
 		}
@@ -67,12 +67,12 @@ func probe(ctx context.Context, w *wire, c *claims, timeout time.Duration) error
 		if len(due) > 0 && start.Add(due[0]).Before(end) {
 			until = start.Add(due[0])
 		}
-		err := w.wait(until, wake)
+		err := w.waitReadable(until, wake)
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err == nil {
-			err = w.receive(c)
+			err = w.receiveFrames(c)
 		}
 		if err != nil {
 			return err

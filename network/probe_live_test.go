@@ -22,8 +22,8 @@ func wantFrame(t testing.TB, wire *testnet.Sniffer, want []byte) {
 	}
 }
 
-// claim makes an interface that is up and claims addresses that it does not have.
-func (s *site) claim(t testing.TB, name string, m specs.MAC, claimed ...string) Claimant {
+// claimAddresses makes an interface that is up and claims addresses that it does not have.
+func (s *site) claimAddresses(t testing.TB, name string, m specs.MAC, claimed ...string) Claimant {
 	t.Helper()
 	info, err := s.h.CreateLink(s.n, s.macvlan(name, m))
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *site) claim(t testing.TB, name string, m specs.MAC, claimed ...string) 
 	if err := s.n.SetIPv6(name, IPv6Settings{Static: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := inside(t, s.n).SetUp(info.Index); err != nil {
+	if err := newInsideHandle(t, s.n).SetUp(info.Index); err != nil {
 		t.Fatal(err)
 	}
 	return Claimant{Index: info.Index, Name: name, MAC: info.MAC, Addresses: addrs(claimed...)}
@@ -57,8 +57,8 @@ func TestProbeFindsAHostOnTheLAN(t *testing.T) {
 	s := newSite(t)
 	testnet.Address(t, s.lan, "port", "192.0.2.10/24")
 	testnet.Address(t, s.lan, "port", "2001:db8::10/64")
-	c1 := s.claim(t, "net1", mac(1), "192.0.2.10", "192.0.2.11", "2001:db8::10", "2001:db8::11")
-	c2 := s.claim(t, "net2", mac(2), "192.0.2.12")
+	c1 := s.claimAddresses(t, "net1", mac(1), "192.0.2.10", "192.0.2.11", "2001:db8::10", "2001:db8::11")
+	c2 := s.claimAddresses(t, "net2", mac(2), "192.0.2.12")
 	got := probeFor(t, s, 3*time.Second, c1, c2)
 	other := lanMAC(t, s)
 	want := []Conflict{{"net1", c1.Addresses[0], other}, {"net1", c1.Addresses[2], other}}
@@ -71,7 +71,7 @@ func TestProbeEndsEarlyWhenAllAreTaken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	testnet.Address(t, s.lan, "port", "192.0.2.10/24")
-	c := s.claim(t, "net1", mac(1), "192.0.2.10")
+	c := s.claimAddresses(t, "net1", mac(1), "192.0.2.10")
 	start := time.Now()
 	if got := probeFor(t, s, time.Minute, c); len(got) != 1 {
 		t.Errorf("conflicts %v, want one", got)
@@ -85,7 +85,7 @@ func TestProbeEndsEarlyWhenAllAreTaken(t *testing.T) {
 func TestProbesOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	c := s.claim(t, "net1", mac(1), "192.0.2.10", "2001:db8::10")
+	c := s.claimAddresses(t, "net1", mac(1), "192.0.2.10", "2001:db8::10")
 	wire := testnet.Capture(t, s.lan, "port")
 	const timeout = time.Second // so that a slow machine also sends all three
 	start := time.Now()
@@ -119,8 +119,8 @@ func TestProbeMeetsAnotherProbe(t *testing.T) {
 			if s.parent, err = s.h.Parent("tap0"); err != nil {
 				t.Fatal(err)
 			}
-			c := s.claim(t, "net1", mac(1), a.String())
-			probe := frames(arpProbe, ndProbe)
+			c := s.claimAddresses(t, "net1", mac(1), a.String())
+			probe := framesByFamily(arpProbe, ndProbe)
 			done := make(chan []Conflict)
 			go func() {
 				found, err := Probe(t.Context(), s.n, []Claimant{c}, patience)
@@ -147,7 +147,7 @@ func TestProbeMeetsAnotherProbe(t *testing.T) {
 func TestProbeStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	c := s.claim(t, "net1", mac(1), "192.0.2.10")
+	c := s.claimAddresses(t, "net1", mac(1), "192.0.2.10")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -195,8 +195,8 @@ func TestAnnouncements(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			s.claim(t, "net1", mac(1))
-			s.claim(t, "net2", mac(2))
+			s.claimAddresses(t, "net1", mac(1))
+			s.claimAddresses(t, "net2", mac(2))
 			c1 := claimant(t, s.n, byNameIn(t, s.n, "net1"), "192.0.2.10/24", "2001:db8::10/64", "192.0.2.11/24")
 			c2 := claimant(t, s.n, byNameIn(t, s.n, "net2"), "192.0.2.12/24")
 			arp, nd := testnet.Capture(t, s.lan, "port"), testnet.Capture(t, s.lan, "port")
@@ -217,7 +217,7 @@ func TestAnnouncementIsHeard(t *testing.T) {
 	s := newSite(t)
 	testnet.Address(t, s.lan, "port", "192.0.2.1/24")
 	testnet.Run(t, s.lan, "ip", "neigh", "add", "192.0.2.10", "lladdr", mac(9).String(), "dev", "port", "nud", "stale")
-	c := claimant(t, s.n, s.create(t, s.n, s.macvlan("net1", mac(1))), "192.0.2.10/24")
+	c := claimant(t, s.n, s.createUp(t, s.n, s.macvlan("net1", mac(1))), "192.0.2.10/24")
 	if err := Announce(s.n, []Claimant{c}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const etherTypeLocal = 0x88b5
 func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, timeout time.Duration) (bool, error) {
 	w := &wire{fds: map[uint16]int{}, groups: -1}
 	defer func() { go w.close() }() // nothing waits for it
-	if err := n.Do(func() error { return w.listen(etherTypeLocal, nil) }); err != nil {
+	if err := n.Do(func() error { return w.listenEthertype(etherTypeLocal, nil) }); err != nil {
 		return false, fmt.Errorf("open packet socket: %w", err)
 	}
 	frame := append(ethernetFrame(broadcast, from.MAC, etherTypeLocal), make([]byte, 46)...) // the shortest payload
@@ -30,7 +30,7 @@ func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, time
 		if err := unix.Sendto(w.fds[etherTypeLocal], frame, 0, to); err != nil {
 			return false, fmt.Errorf("send on %q: %w", from.Name, err)
 		}
-		back, err := w.hears(ctx, frame, parent, time.Now().Add(timeout/2))
+		back, err := w.receivesFrame(ctx, frame, parent, time.Now().Add(timeout/2))
 		if back || err != nil {
 			return back, err
 		}
@@ -38,8 +38,8 @@ func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, time
 	return false, nil
 }
 
-// hears waits until the frame is received on a link, and reports whether it was.
-func (w *wire) hears(ctx context.Context, frame []byte, link int, until time.Time) (bool, error) {
+// receivesFrame waits until the frame is received on a link, and reports whether it was.
+func (w *wire) receivesFrame(ctx context.Context, frame []byte, link int, until time.Time) (bool, error) {
 	wake, stop, err := wakeUp(ctx)
 	if err != nil {
 		return false, err
@@ -47,7 +47,7 @@ func (w *wire) hears(ctx context.Context, frame []byte, link int, until time.Tim
 	defer stop()
 	buf := make([]byte, len(frame))
 	for time.Now().Before(until) {
-		if err := errors.Join(w.wait(until, wake), ctx.Err()); err != nil {
+		if err := errors.Join(w.waitReadable(until, wake), ctx.Err()); err != nil {
 			return false, err
 		}
 		for {

@@ -23,7 +23,7 @@ type Route struct {
 func (h *Handle) AddRoute(index int, r Route) error {
 	to := r.To
 	if !to.IsValid() && r.Via.IsValid() {
-		to = netip.PrefixFrom(unspecified(r.Via), 0)
+		to = netip.PrefixFrom(unspecifiedFor(r.Via), 0)
 	}
 	if !to.IsValid() {
 		return fmt.Errorf("add route to interface %d: neither a destination nor a gateway", index)
@@ -32,7 +32,7 @@ func (h *Handle) AddRoute(index int, r Route) error {
 	if r.Replace {
 		unlessThere = unix.NLM_F_REPLACE
 	}
-	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unlessThere, routeMessage(index, to, r)...)
+	err := h.requestAck(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unlessThere, routeMessage(index, to, r)...)
 	switch {
 	case isErrno(err, unix.EEXIST):
 		err = ErrExists
@@ -42,12 +42,12 @@ func (h *Handle) AddRoute(index int, r Route) error {
 		err = ErrNoLink
 	}
 	if err != nil {
-		return fmt.Errorf("add route to %s%s: %w", to, r.via(), err)
+		return fmt.Errorf("add route to %s%s: %w", to, r.viaText(), err)
 	}
 	return nil
 }
 
-func (r Route) via() string {
+func (r Route) viaText() string {
 	if !r.Via.IsValid() {
 		return ""
 	}
@@ -60,9 +60,9 @@ func (h *Handle) DeleteRoute(r RouteInfo) error {
 	m := nl.NewRtDelMsg() // main table, any scope, type and protocol
 	parts := routeParts(m, r.Index, r.To, Route{Via: r.Via, Metric: r.Metric})
 	m.Scope = unix.RT_SCOPE_NOWHERE
-	err := h.change(unix.RTM_DELROUTE, 0, parts...)
+	err := h.requestAck(unix.RTM_DELROUTE, 0, parts...)
 	if err != nil && !isErrno(err, unix.ESRCH) {
-		return fmt.Errorf("delete route to %s%s: %w", r.To, r.Route().via(), err)
+		return fmt.Errorf("delete route to %s%s: %w", r.To, r.Route().viaText(), err)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func routeParts(m *nl.RtMsg, index int, to netip.Prefix, r Route) []nl.NetlinkRe
 	return parts
 }
 
-func unspecified(a netip.Addr) netip.Addr {
+func unspecifiedFor(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.IPv4Unspecified()
 	}
@@ -104,7 +104,7 @@ func unspecified(a netip.Addr) netip.Addr {
 // HasDefaultRoute reports whether the main table has a default route.
 func (h *Handle) HasDefaultRoute() (v4, v6 bool, err error) {
 	m := &nl.RtMsg{} // AF_UNSPEC: all families
-	answers, err := h.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, m)
+	answers, err := h.requestDump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, m)
 	if err != nil {
 		return false, false, fmt.Errorf("list routes: %w", err)
 	}

@@ -25,7 +25,7 @@ func (r RouteInfo) Route() Route {
 // Routes returns the unicast routes of the main table of the handle's
 // namespace.
 func (h *Handle) Routes() ([]RouteInfo, error) {
-	answers, err := h.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, &nl.RtMsg{}) // AF_UNSPEC: all families
+	answers, err := h.requestDump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, &nl.RtMsg{}) // AF_UNSPEC: all families
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
@@ -55,31 +55,31 @@ func parseRoute(b []byte) (r RouteInfo, ok bool) {
 	for kind, v := range attributes(b[unix.SizeofRtMsg:]) {
 		switch kind {
 		case unix.RTA_TABLE:
-			table = uint32(number(v))
+			table = uint32(parseNumber(v))
 		case unix.RTA_DST:
 			to, _ = netip.AddrFromSlice(v)
 		case unix.RTA_MULTIPATH: // struct rtnexthop, then its attributes
 			if len(v) >= unix.SizeofRtNexthop {
-				r.hop(v[unix.SizeofRtNexthop:min(len(v), max(unix.SizeofRtNexthop, int(number(v[:2]))))])
-				r.Index = int(number(v[4:8]))
+				r.parseHop(v[unix.SizeofRtNexthop:min(len(v), max(unix.SizeofRtNexthop, int(parseNumber(v[:2]))))])
+				r.Index = int(parseNumber(v[4:8]))
 			}
 		}
 	}
-	r.hop(b[unix.SizeofRtMsg:])
+	r.parseHop(b[unix.SizeofRtMsg:])
 	r.To = netip.PrefixFrom(to, int(m.Dst_len))
 	return r, r.To.IsValid() && m.Type == unix.RTN_UNICAST && table == unix.RT_TABLE_MAIN
 }
 
-// hop parses the attributes of a next hop.
-func (r *RouteInfo) hop(b []byte) {
+// parseHop parses the attributes of a next hop.
+func (r *RouteInfo) parseHop(b []byte) {
 	for kind, v := range attributes(b) {
 		switch kind {
 		case unix.RTA_OIF:
-			r.Index = int(number(v))
+			r.Index = int(parseNumber(v))
 		case unix.RTA_GATEWAY:
 			r.Via, _ = netip.AddrFromSlice(v)
 		case unix.RTA_PRIORITY:
-			r.Metric = int(number(v))
+			r.Metric = int(parseNumber(v))
 		}
 	}
 }

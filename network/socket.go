@@ -45,7 +45,7 @@ func openSocket() (*socket, error) {
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout))
 	if err == nil {
-		s.port, err = port(fd)
+		s.port, err = portID(fd)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -64,7 +64,7 @@ func (s *socket) close() {
 	s.fd = -1
 }
 
-func port(fd int) (uint32, error) {
+func portID(fd int) (uint32, error) {
 	own, err := unix.Getsockname(fd)
 	if err != nil {
 		return 0, err
@@ -84,7 +84,7 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 		Data:     parts,
 	}
 	to := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := retry(func() error { return unix.Sendto(s.fd, req.Serialize(), 0, &to) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Sendto(s.fd, req.Serialize(), 0, &to) }); err != nil {
 		return nil, err
 	}
 	changed := false
@@ -101,7 +101,7 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 			last := header.Flags&unix.NLM_F_MULTI == 0
 			switch {
 			case header.Type == unix.NLMSG_ERROR, header.Type == unix.NLMSG_DONE:
-				if err := verdict(header, payload); err != nil {
+				if err := parseVerdict(header, payload); err != nil {
 					return nil, err
 				}
 				last = true
@@ -127,7 +127,7 @@ func (s *socket) receive() ([]byte, error) {
 	}
 	var n int
 	var from unix.Sockaddr
-	err := retry(func() (err error) {
+	err := retryInterrupted(func() (err error) {
 		n, from, err = unix.Recvfrom(s.fd, s.buffer, 0)
 		return err
 	})
@@ -140,7 +140,7 @@ func (s *socket) receive() ([]byte, error) {
 	return append([]byte(nil), s.buffer[:n]...), nil
 }
 
-func retry(call func() error) error {
+func retryInterrupted(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
 			return err
@@ -167,10 +167,10 @@ func messagesIn(b []byte) func(yield func(unix.NlMsghdr, []byte) bool) {
 	}
 }
 
-// verdict parses the end of an answer: an errno; in an NLMSG_ERROR the request (only
+// parseVerdict parses the end of an answer: an errno; in an NLMSG_ERROR the request (only
 // its header with NLM_F_CAPPED); and with NLM_F_ACK_TLVS attributes, one of which is
 // the explanation (netlink_ack_tlv_fill in net/netlink/af_netlink.c).
-func verdict(h unix.NlMsghdr, b []byte) error {
+func parseVerdict(h unix.NlMsghdr, b []byte) error {
 	if len(b) < 4 {
 		return nil // an NLMSG_DONE may be empty
 	}

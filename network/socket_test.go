@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 			verdictOf(int32(unix.EINVAL), nil, why), unix.EINVAL, unix.EINVAL.Error() + ": because"},
 		"cut short": {unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS, verdictOf(int32(unix.EPERM), request[:10], nil), unix.EPERM, unix.EPERM.Error()},
 	} {
-		err := verdict(unix.NlMsghdr{Type: c.kind, Flags: c.flags}, c.payload)
+		err := parseVerdict(unix.NlMsghdr{Type: c.kind, Flags: c.flags}, c.payload)
 		if !errors.Is(err, c.want) || err != nil && err.Error() != c.text {
 			t.Errorf("%s: %v, want %q", name, err, c.text)
 		}
@@ -60,7 +60,7 @@ func FuzzMessages(f *testing.F) {
 				t.Fatalf("messages of %d bytes in %d", total, len(b))
 			}
 			h.Flags |= unix.NLM_F_ACK_TLVS
-			_ = verdict(h, payload)
+			_ = parseVerdict(h, payload)
 		}
 	})
 }

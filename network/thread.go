@@ -37,12 +37,12 @@ func inNewNamespace(fn func()) error {
 func (n *Namespace) Do(fn func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.do(fn)
+	return n.doLocked(fn)
 }
 
-// do is Do for callers that hold the lock. The caller waits meanwhile, so its own
+// doLocked is Do for callers that hold the lock. The caller waits meanwhile, so its own
 // thread is usually the one that enters: no other is made or woken.
-func (n *Namespace) do(fn func() error) error {
+func (n *Namespace) doLocked(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		err := errEnded

@@ -30,14 +30,14 @@ func (h *Handle) ensureVLAN(trunk string, id int) (*Parent, bool, error) {
 	if id < 1 || id > specs.MaxVLAN {
 		return nil, false, specs.Invalid("", strconv.Itoa(id), "a VLAN id of 1 to %d", specs.MaxVLAN)
 	}
-	below, err := h.resolve(trunk)
+	below, err := h.resolveParent(trunk)
 	if err == nil {
 		err = below.canCarry()
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	l, err := h.vlan(below.Index, id)
+	l, err := h.vlanByID(below.Index, id)
 	if err == nil || !errors.Is(err, ErrNoLink) {
 		return parentOf(l), false, err
 	}
@@ -54,7 +54,7 @@ func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	for _, name := range vlanNames(trunk.Name, trunk.Index, id) {
 		up := linkHeader(0)
 		up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
-		err = h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, up,
+		err = h.requestAck(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, up,
 			attrString(unix.IFLA_IFNAME, name),
 			attr32(unix.IFLA_LINK, uint32(trunk.Index)),
 			nested(unix.IFLA_LINKINFO,
@@ -89,9 +89,9 @@ func vlanNames(trunk string, index, id int) []string {
 	return []string{long, short}
 }
 
-// vlan finds a VLAN by its trunk and ID, under any name. Errors: [ErrNoLink].
-func (h *Handle) vlan(trunkIndex, id int) (LinkInfo, error) {
-	all, err := h.links("vlan")
+// vlanByID finds a VLAN by its trunk and ID, under any name. Errors: [ErrNoLink].
+func (h *Handle) vlanByID(trunkIndex, id int) (LinkInfo, error) {
+	all, err := h.dumpLinks("vlan")
 	if err != nil {
 		return LinkInfo{}, err
 	}
@@ -116,7 +116,7 @@ func (l *LinkInfo) isTagged() bool {
 
 // VLANsOn returns the names of the sub-interfaces of a trunk.
 func (h *Handle) VLANsOn(trunkIndex int) (names []string, err error) {
-	all, err := h.links("vlan")
+	all, err := h.dumpLinks("vlan")
 	for _, l := range all {
 		if l.ParentIndex == trunkIndex && l.ParentNSID < 0 {
 			names = append(names, l.Name)
@@ -132,7 +132,7 @@ func (h *Handle) checkVLAN(l LinkInfo) error {
 	if !isVLAN {
 		return nil
 	}
-	below, err := h.resolve(trunk)
+	below, err := h.resolveParent(trunk)
 	switch {
 	case errors.Is(err, ErrNoLink):
 		return nil

@@ -33,7 +33,7 @@ func TestVLANIsMadeOnceAndTagsItsFrames(t *testing.T) {
 	}
 	l := s.macvlan("net1", mac(1))
 	l.ParentIndex = p.Index
-	s.create(t, s.n, l)
+	s.createUp(t, s.n, l)
 	testnet.Address(t, s.container, "net1", "192.0.2.10/24")
 	// A host in the same VLAN answers, so frames leave with its tag: without a
 	// tag the address could not be reached.

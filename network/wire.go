@@ -25,11 +25,11 @@ func openWire(c *claims) (*wire, error) {
 	w := &wire{fds: map[uint16]int{}, groups: -1}
 	var err error
 	if c.hasFamily(netip.Addr.Is4) {
-		err = w.listen(unix.ETH_P_ARP, nil)
+		err = w.listenEthertype(unix.ETH_P_ARP, nil)
 	}
 	if err == nil && c.hasFamily(netip.Addr.Is6) {
-		if err = w.listen(unix.ETH_P_IPV6, ndFilter); err == nil {
-			err = w.join(c)
+		if err = w.listenEthertype(unix.ETH_P_IPV6, ndFilter); err == nil {
+			err = w.joinGroups(c)
 		}
 	}
 	if err != nil {
@@ -39,9 +39,9 @@ func openWire(c *claims) (*wire, error) {
 	return w, nil
 }
 
-// listen adds a socket for one EtherType. It is bound only after its filter is set,
+// listenEthertype adds a socket for one EtherType. It is bound only after its filter is set,
 // so that it receives no other frames.
-func (w *wire) listen(kind uint16, filter []unix.SockFilter) error {
+func (w *wire) listenEthertype(kind uint16, filter []unix.SockFilter) error {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -68,14 +68,14 @@ var ndFilter = []unix.SockFilter{
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
-// join joins the solicited-node group of every IPv6 address (RFC 4862 section 5.4.2).
+// joinGroups joins the solicited-node group of every IPv6 address (RFC 4862 section 5.4.2).
 // Without it the link, or a switch that snoops, may drop another host's probes.
-func (w *wire) join(c *claims) (err error) {
+func (w *wire) joinGroups(c *claims) (err error) {
 	w.groups, err = unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	return c.each(func(each Claimant, a netip.Addr) error {
+	return c.eachAddress(func(each Claimant, a netip.Addr) error {
 		if !a.Is6() {
 			return nil
 		}
@@ -88,8 +88,8 @@ func (w *wire) join(c *claims) (err error) {
 	})
 }
 
-// send sends a frame out of a link.
-func (w *wire) send(each Claimant, a netip.Addr, frame []byte) error {
+// sendFrame sends a frame out of a link.
+func (w *wire) sendFrame(each Claimant, a netip.Addr, frame []byte) error {
 	kind := binary.BigEndian.Uint16(frame[12:])
 	to := &unix.SockaddrLinklayer{Ifindex: each.Index, Protocol: bigEndian(kind)}
 	if err := unix.Sendto(w.fds[kind], frame, 0, to); err != nil {
@@ -98,18 +98,18 @@ func (w *wire) send(each Claimant, a netip.Addr, frame []byte) error {
 	return nil
 }
 
-// receive passes all received frames to c.
-func (w *wire) receive(c *claims) error {
+// receiveFrames passes all received frames to c.
+func (w *wire) receiveFrames(c *claims) error {
 	for _, fd := range w.fds {
-		if err := drain(fd, c); err != nil {
+		if err := drainSocket(fd, c); err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}
 	}
 	return nil
 }
 
-// drain reads a packet socket until it is empty.
-func drain(fd int, c *claims) error {
+// drainSocket reads a packet socket until it is empty.
+func drainSocket(fd int, c *claims) error {
 	frame := make([]byte, 256) // more than ARP, or ND with its usual options
 	for {
 		n, from, err := unix.Recvfrom(fd, frame, 0)
@@ -120,13 +120,13 @@ func drain(fd int, c *claims) error {
 		case err != nil:
 			return err
 		case ok && link.Pkttype != unix.PACKET_OUTGOING:
-			c.see(link.Ifindex, frame[:n])
+			c.checkFrame(link.Ifindex, frame[:n])
 		}
 	}
 }
 
-// wait returns when a frame arrives, when fd is readable, or at the time until.
-func (w *wire) wait(until time.Time, fd int) error {
+// waitReadable returns when a frame arrives, when fd is readable, or at the time until.
+func (w *wire) waitReadable(until time.Time, fd int) error {
 	left := unix.NsecToTimespec(max(0, time.Until(until)).Nanoseconds())
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for _, each := range w.fds {
@@ -149,8 +149,8 @@ func (w *wire) close() {
 	}
 }
 
-// frames returns a function that makes the frame for an address's family.
-func frames(v4, v6 func(specs.MAC, netip.Addr) []byte) func(Claimant, netip.Addr) []byte {
+// framesByFamily returns a function that makes the frame for an address's family.
+func framesByFamily(v4, v6 func(specs.MAC, netip.Addr) []byte) func(Claimant, netip.Addr) []byte {
 	return func(each Claimant, a netip.Addr) []byte {
 		if a.Is4() {
 			return v4(each.MAC, a)
