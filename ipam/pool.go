@@ -128,7 +128,7 @@ func (p *Pool) Reserved(a netip.Addr) string {
 		return "the broadcast address"
 	case a == p.gateway:
 		return "the gateway"
-	case p.excluded(a).IsValid():
+	case p.widestExclusion(a).IsValid():
 		return "excluded by the network"
 	case slices.Contains(p.never, a):
 		return "in use by this host or another"
@@ -136,9 +136,9 @@ func (p *Pool) Reserved(a netip.Addr) string {
 	return ""
 }
 
-// excluded returns the widest exclusion that contains an address, or the zero
+// widestExclusion returns the widest exclusion that contains an address, or the zero
 // Prefix if there is none.
-func (p *Pool) excluded(a netip.Addr) (widest netip.Prefix) {
+func (p *Pool) widestExclusion(a netip.Addr) (widest netip.Prefix) {
 	for _, e := range p.exclude {
 		if e.Contains(a) && (!widest.IsValid() || e.Prefix.Bits() < widest.Bits()) {
 			widest = e.Prefix
@@ -156,7 +156,7 @@ func (p *Pool) Next(free func(from netip.Addr) netip.Addr) netip.Addr {
 		if p.Reserved(a) == "" {
 			return a
 		}
-		if e := p.excluded(a); e.IsValid() {
+		if e := p.widestExclusion(a); e.IsValid() {
 			a = specs.LastAddr(e)
 		}
 	}

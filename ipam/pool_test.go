@@ -10,15 +10,15 @@ import (
 	"berth/specs"
 )
 
-func addrs(list string) (all []netip.Addr) {
+func parseAddrs(list string) (all []netip.Addr) {
 	for _, s := range strings.Fields(list) {
 		all = append(all, netip.MustParseAddr(s))
 	}
 	return all
 }
 
-// subnet parses "SUBNET [range=CIDR] [gateway=A] [exclude=A]…".
-func subnet(t testing.TB, text string) (s specs.Subnet) {
+// parseSubnet parses "SUBNET [range=CIDR] [gateway=A] [exclude=A]…".
+func parseSubnet(t testing.TB, text string) (s specs.Subnet) {
 	t.Helper()
 	for i, word := range strings.Fields(text) {
 		key, value, _ := strings.Cut(word, "=")
@@ -91,7 +91,7 @@ func TestDockersRules(t *testing.T) {
 		{"2001:db8::/32 range=2001:db8:0:1::/64", "", math.MaxUint64, "2001:db8:0:1:: 2001:db8:0:1::1"},
 		{"::/1", "", math.MaxUint64, "::1"},
 	} {
-		p := ipam.NewPool("lan", subnet(t, test.subnet), addrs(test.never))
+		p := ipam.NewPool("lan", parseSubnet(t, test.subnet), parseAddrs(test.never))
 		if p.Size() != test.size {
 			t.Errorf("%s: size %d, want %d", test.subnet, p.Size(), test.size)
 		}
@@ -113,7 +113,7 @@ func TestDockersRules(t *testing.T) {
 func TestStaticAddresses(t *testing.T) {
 	t.Parallel()
 	text := "192.0.2.0/24 range=192.0.2.64/26 gateway=192.0.2.1 exclude=192.0.2.70"
-	p := ipam.NewPool("lan", subnet(t, text), addrs("192.0.2.80"))
+	p := ipam.NewPool("lan", parseSubnet(t, text), parseAddrs("192.0.2.80"))
 	for a, want := range map[string]string{
 		"192.0.2.64":         "",
 		"192.0.2.2":          "", // outside the range, inside the subnet
@@ -131,7 +131,7 @@ func TestStaticAddresses(t *testing.T) {
 			t.Errorf("%s: %q, want %q", a, got, want)
 		}
 	}
-	six := ipam.NewPool("lan", subnet(t, "2001:db8::/64"), nil)
+	six := ipam.NewPool("lan", parseSubnet(t, "2001:db8::/64"), nil)
 	want := `"2001:db8::": want another address of 2001:db8::/64, this one is the anycast address of its routers`
 	if got := errorText(six.Allows(netip.MustParseAddr("2001:db8::"))); got != want {
 		t.Errorf("first of /64: %q, want %q", got, want)
