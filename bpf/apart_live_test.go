@@ -17,13 +17,13 @@ func TestSiblingProgramRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	p := pinsUnder(bpffs(t))
-	must(t, p.make())
+	must(t, p.makeFolders())
 	spec, err := loadDatapath()
 	must(t, err)
 	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Return()} // R0 is not set
 	_, err = planMigration(p, spec, 0)
 	must(t, err)
-	l, err := assign(spec, p)
+	l, err := assignObjects(spec, p)
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}

@@ -16,18 +16,18 @@ const (
 	Clsact = "clsact" // a filter of a clsact qdisc
 )
 
-// way is a direction at the parent.
-type way uint8
+// direction is a direction at the parent.
+type direction uint8
 
 const (
-	ingress way = iota
+	ingress direction = iota
 	egress
 )
 
-var ways = []way{ingress, egress}
+var ways = []direction{ingress, egress}
 
 // String returns "ingress" or "egress".
-func (w way) String() string { return [...]string{"ingress", "egress"}[w] }
+func (w direction) String() string { return [...]string{"ingress", "egress"}[w] }
 
 func checkAttach(kind string) error {
 	if slices.Contains([]string{"", "auto", TCX, Clsact}, kind) {
@@ -36,7 +36,7 @@ func checkAttach(kind string) error {
 	return specs.Invalid("attach", kind, "one of auto, %s, %s", TCX, Clsact)
 }
 
-func (d *Datapath) program(w way) *ebpf.Program {
+func (d *Datapath) programFor(w direction) *ebpf.Program {
 	if w == ingress {
 		return d.ingress
 	}
@@ -47,7 +47,7 @@ func (d *Datapath) program(w way) *ebpf.Program {
 // replaces programs of an earlier run and a changed MAC; no frame passes uncounted between
 // the two. With "auto", it uses clsact if the kernel has no tcx.
 func (d *Datapath) Attach(ifindex int, mac specs.MAC) error {
-	return d.maps.exclusively(func() error { return d.attachParent(ifindex, mac) })
+	return d.maps.withLock(func() error { return d.attachParent(ifindex, mac) })
 }
 
 // attachParent is Attach with the lock held.
@@ -64,7 +64,7 @@ func (d *Datapath) attachParent(ifindex int, mac specs.MAC) error {
 	}
 	err = fmt.Errorf("attach to interface %d: %w", ifindex, err)
 	if before == "" {
-		err = errors.Join(err, d.detach(ifindex))
+		err = errors.Join(err, d.detachParent(ifindex))
 	}
 	return err
 }
@@ -89,7 +89,7 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 // passthru parent has the same MAC, also after it has changed it: all frames of that parent
 // are its own.
 func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
-	p, err := d.maps.parent(ifindex)
+	p, err := d.maps.parentOf(ifindex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err
 	}
@@ -99,16 +99,16 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 		}
 	}
 	p.MAC = mac
-	if err := keep(d.maps, mapParents, uint32(ifindex), p); err != nil {
+	if err := setUnlessEqual(d.maps, mapParents, uint32(ifindex), p); err != nil {
 		return err
 	}
 	if p.Slot != 0 {
 		return nil
 	}
-	if err := d.maps.expect(parentKey(ifindex, mac)); err != nil {
+	if err := d.maps.markExpected(parentKey(ifindex, mac)); err != nil {
 		return err
 	}
-	endpoints, err := d.maps.get(mapEndpoints)
+	endpoints, err := d.maps.openMap(mapEndpoints)
 	if err != nil {
 		return err
 	}
@@ -131,11 +131,11 @@ func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
 // Detach removes berth's programs from a parent, whichever process attached them. If there
 // are none, or the parent is gone, it does nothing. Counts and endpoints stay.
 func (d *Datapath) Detach(ifindex int) error {
-	return d.maps.exclusively(func() error { return d.detach(ifindex) })
+	return d.maps.withLock(func() error { return d.detachParent(ifindex) })
 }
 
-// detach is Detach with the lock held.
-func (d *Datapath) detach(ifindex int) error {
+// detachParent is Detach with the lock held.
+func (d *Datapath) detachParent(ifindex int) error {
 	err := errors.Join(d.detachTCX(ifindex), d.detachClsact(ifindex), d.maps.forgetParent(ifindex))
 	if err != nil {
 		return fmt.Errorf("detach from interface %d: %w", ifindex, err)
@@ -146,7 +146,7 @@ func (d *Datapath) detach(ifindex int) error {
 // forgetParent deletes the entries of a parent, unless they mark it as a passthru
 // endpoint's or as shared by ipvlan endpoints.
 func (m *Maps) forgetParent(ifindex int) error {
-	p, err := m.parent(ifindex)
+	p, err := m.parentOf(ifindex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return nil
 	} else if err != nil {
@@ -156,7 +156,7 @@ func (m *Maps) forgetParent(ifindex int) error {
 		return err
 	}
 	if kept := (parentValue{Slot: p.Slot, Flags: p.Flags & parentIPvlan}); kept != (parentValue{}) {
-		return keep(m, mapParents, uint32(ifindex), kept)
+		return setUnlessEqual(m, mapParents, uint32(ifindex), kept)
 	}
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })
 }
@@ -164,8 +164,8 @@ func (m *Maps) forgetParent(ifindex int) error {
 // DetachAll removes berth's programs from every parent, and keeps hooks from attaching them
 // to another until Resume or the next Load.
 func (d *Datapath) DetachAll() error {
-	withheld := d.withhold()
-	indices, err := d.parents()
+	withheld := d.removePinned()
+	indices, err := d.knownParents()
 	errs := []error{withheld, err}
 	for _, ifindex := range indices {
 		errs = append(errs, d.Detach(ifindex))
@@ -173,13 +173,13 @@ func (d *Datapath) DetachAll() error {
 	return errors.Join(errs...)
 }
 
-// parents returns every interface index in the maps or the pins.
-func (d *Datapath) parents() ([]int, error) {
-	all, err := d.pins.linked()
+// knownParents returns every interface index in the maps or the pins.
+func (d *Datapath) knownParents() ([]int, error) {
+	all, err := d.pins.linkedParents()
 	if err != nil {
 		return nil, err
 	}
-	one, err := d.maps.get(mapParents)
+	one, err := d.maps.openMap(mapParents)
 	if err != nil {
 		return nil, err
 	}
@@ -196,9 +196,9 @@ func (d *Datapath) parents() ([]int, error) {
 	return slices.Compact(all), nil
 }
 
-// sweep deletes stale entries of deleted parents and of interrupted attachments.
-func (d *Datapath) sweep() error {
-	indices, err := d.parents()
+// sweepStale deletes stale entries of deleted parents and of interrupted attachments.
+func (d *Datapath) sweepStale() error {
+	indices, err := d.knownParents()
 	if err != nil {
 		return err
 	}

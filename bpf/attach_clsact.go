@@ -12,11 +12,11 @@ import (
 // filterHandle is the handle of berth's filters; it and the name identify them.
 const filterHandle = 0xbe27
 
-func (w way) filterName() string { return "berth-" + w.String() }
+func (w direction) filterName() string { return "berth-" + w.String() }
 
 // qdiscParent returns the parent handle of a clsact qdisc's filters (TC_H_MIN_INGRESS and
 // TC_H_MIN_EGRESS in include/uapi/linux/pkt_sched.h).
-func (w way) qdiscParent() uint32 {
+func (w direction) qdiscParent() uint32 {
 	if w == ingress {
 		return netlink.HANDLE_MIN_INGRESS
 	}
@@ -35,7 +35,7 @@ func (d *Datapath) attachClsact(ifindex int) error {
 			return err
 		}
 		filter := planFilter(filters, ifindex, w)
-		filter.Fd = d.program(w).FD()
+		filter.Fd = d.programFor(w).FD()
 		if err := d.tc.FilterReplace(filter); err != nil {
 			return fmt.Errorf("put clsact %s filter: %w", w, err)
 		}
@@ -45,7 +45,7 @@ func (d *Datapath) attachClsact(ifindex int) error {
 
 // planFilter returns berth's filter at its present priority, or at the first priority that
 // is free. The kernel runs filters in the order of their priorities.
-func planFilter(filters []netlink.Filter, ifindex int, w way) *netlink.BpfFilter {
+func planFilter(filters []netlink.Filter, ifindex int, w direction) *netlink.BpfFilter {
 	priority := uint16(1)
 	if ours := ourFilter(filters, w); ours != nil {
 		priority = ours.Priority
@@ -68,7 +68,7 @@ func planFilter(filters []netlink.Filter, ifindex int, w way) *netlink.BpfFilter
 }
 
 // ourFilter returns berth's filter among those of one direction, or nil.
-func ourFilter(filters []netlink.Filter, w way) *netlink.BpfFilter {
+func ourFilter(filters []netlink.Filter, w direction) *netlink.BpfFilter {
 	for _, f := range filters {
 		bpf, ok := f.(*netlink.BpfFilter)
 		if ok && bpf.Name == w.filterName() && bpf.Handle == filterHandle {
@@ -92,24 +92,24 @@ func (d *Datapath) detachClsact(ifindex int) error {
 		if ours == nil {
 			continue
 		}
-		if err := d.tc.FilterDel(ours); err != nil && !gone(err) {
+		if err := d.tc.FilterDel(ours); err != nil && !isGone(err) {
 			return fmt.Errorf("delete clsact %s filter: %w", w, err)
 		}
 		left--
 	}
-	p, err := d.maps.parent(ifindex)
+	p, err := d.maps.parentOf(ifindex)
 	if err != nil || p.Flags&parentMadeQdisc == 0 {
 		return nil
 	}
 	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil {
 		return err
 	} else if left == 0 && kind == Clsact {
-		if err := d.tc.QdiscDel(clsact(ifindex)); err != nil && !gone(err) {
+		if err := d.tc.QdiscDel(clsactQdisc(ifindex)); err != nil && !isGone(err) {
 			return fmt.Errorf("delete clsact qdisc: %w", err)
 		}
 	}
 	p.Flags &^= parentMadeQdisc
-	return keep(d.maps, mapParents, uint32(ifindex), p)
+	return setUnlessEqual(d.maps, mapParents, uint32(ifindex), p)
 }
 
 // ensureQdisc creates the clsact qdisc, and records whether berth created it: an existing
@@ -119,7 +119,7 @@ func (d *Datapath) ensureQdisc(ifindex int) error {
 	if err != nil {
 		return err
 	}
-	p, err := d.maps.parent(ifindex)
+	p, err := d.maps.parentOf(ifindex)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (d *Datapath) ensureQdisc(ifindex int) error {
 	if p == before {
 		return nil
 	}
-	return keep(d.maps, mapParents, uint32(ifindex), p)
+	return setUnlessEqual(d.maps, mapParents, uint32(ifindex), p)
 }
 
 // anyFilter reports whether one of berth's filters is on the interface.
@@ -157,7 +157,7 @@ var ErrQdisc = errors.New("another qdisc has the place of clsact")
 // is false if there is one. The error wraps [ErrQdisc] if another kind is in its place or
 // has its handle.
 func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
-	add := tc.QdiscAdd(clsact(ifindex))
+	add := tc.QdiscAdd(clsactQdisc(ifindex))
 	kind, handle, err := ingressQdisc(tc, ifindex)
 	switch {
 	case err != nil:
@@ -187,7 +187,7 @@ func nameOf(tc *netlink.Handle, ifindex int) string {
 // elsewhere that has their handle; each is "" if there is none.
 func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
 	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
-	if gone(err) {
+	if isGone(err) {
 		return "", "", nil
 	} else if err != nil {
 		return "", "", fmt.Errorf("list qdiscs: %w", err)
@@ -196,7 +196,7 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err err
 		switch at := q.Attrs(); {
 		case at.Parent == netlink.HANDLE_INGRESS:
 			kind = q.Type()
-		case at.Handle == clsact(ifindex).Handle:
+		case at.Handle == clsactQdisc(ifindex).Handle:
 			handle = q.Type()
 		}
 	}
@@ -205,22 +205,22 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err err
 
 // filters returns the filters of one direction, or none if the interface or the qdisc does
 // not exist.
-func (d *Datapath) filters(ifindex int, w way) ([]netlink.Filter, error) {
+func (d *Datapath) filters(ifindex int, w direction) ([]netlink.Filter, error) {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
 	filters, err := d.tc.FilterList(device, w.qdiscParent())
-	if err != nil && !gone(err) {
+	if err != nil && !isGone(err) {
 		return nil, fmt.Errorf("list clsact %s filters: %w", w, err)
 	}
 	return filters, nil
 }
 
-func clsact(ifindex int) *netlink.Clsact {
+func clsactQdisc(ifindex int) *netlink.Clsact {
 	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
 	}}
 }
 
-// gone reports whether the interface, the qdisc or the filter does not exist.
-func gone(err error) bool {
+// isGone reports whether the interface, the qdisc or the filter does not exist.
+func isGone(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
 }

@@ -16,32 +16,32 @@ import (
 
 func TestAttachAndDetach(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
 		if got := l.attached(); got != kind {
 			t.Errorf("attached by %q, want %q", got, kind)
 		}
-		l.counting(c, "attached")
-		l.attach()
-		l.counting(c, "attached again")
-		l.do(func() error { return l.Detach(l.parent) })
-		l.idle(c, "detached")
+		l.requireCounting(c, "attached")
+		l.attachDatapath()
+		l.requireCounting(c, "attached again")
+		l.inHost(func() error { return l.Detach(l.parent) })
+		l.requireNotCounting(c, "detached")
 		if got := l.attached(); got != "" {
 			t.Errorf("attached by %q after detaching", got)
 		}
-		l.do(func() error { return l.Detach(l.parent) })
-		l.attach()
-		l.counting(c, "attached after detaching")
+		l.inHost(func() error { return l.Detach(l.parent) })
+		l.attachDatapath()
+		l.requireCounting(c, "attached after detaching")
 	})
 }
 
-// TestAuto checks that tcx is preferred, and that a change of the setting leaves nothing of
+// TestAttachAuto checks that tcx is preferred, and that a change of the setting leaves nothing of
 // the other attach type.
-func TestAuto(t *testing.T) {
+func TestAttachAuto(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	all := kinds(t)
+	all := attachKinds(t)
 	l := newLab(t, Options{Attach: "auto"})
 	c := l.container(specs.ModeBridge)
 	if got := l.attached(); got != all[0] {
@@ -49,11 +49,11 @@ func TestAuto(t *testing.T) {
 	}
 	for _, kind := range slices.Concat(all, all) {
 		l.Datapath.attach = kind
-		l.attach()
+		l.attachDatapath()
 		if got := l.attached(); got != kind {
 			t.Errorf("attached by %q, want %q", got, kind)
 		}
-		l.counting(c, "by "+kind+" alone")
+		l.requireCounting(c, "by "+kind+" alone")
 	}
 	if _, err := Load(bpffs(t), Options{Attach: "xdp"}); err == nil {
 		t.Error("a way to attach that does not exist is taken")
@@ -64,41 +64,41 @@ func TestAuto(t *testing.T) {
 // detaching, and checks that the others' are there all the while.
 func TestOthersAreUntouched(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
-		l.do(func() error { return l.Detach(l.parent) })
+		l.inHost(func() error { return l.Detach(l.parent) })
 		l.neighbourPrograms(-1)
-		before := l.shown()
+		before := l.shownPrograms()
 		for range 2 {
-			l.attach()
-			during := l.shown()
+			l.attachDatapath()
+			during := l.shownPrograms()
 			for _, line := range bytes.Split([]byte(before), []byte("\n")) {
 				if !bytes.Contains([]byte(during), line) {
 					t.Errorf("missing while we are attached: %s", line)
 				}
 			}
-			l.counting(c, "beside others")
+			l.requireCounting(c, "beside others")
 		}
-		l.do(func() error { return l.Detach(l.parent) })
-		if after := l.shown(); after != before {
+		l.inHost(func() error { return l.Detach(l.parent) })
+		if after := l.shownPrograms(); after != before {
 			t.Errorf("before us:\n%s\nafter us:\n%s", before, after)
 		}
 	})
 }
 
-// TestFirst checks that with tcx berth sees the frames that a later program or clsact drops.
-func TestFirst(t *testing.T) {
+// TestTCXRunsFirst checks that with tcx berth sees the frames that a later program or clsact drops.
+func TestTCXRunsFirst(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	needTCX(t)
 	l := newLab(t, Options{Attach: TCX})
 	c := l.container(specs.ModeBridge)
-	l.do(func() error { return l.Detach(l.parent) })
+	l.inHost(func() error { return l.Detach(l.parent) })
 	l.neighbourPrograms(2) // TC_ACT_SHOT
-	l.attach()
+	l.attachDatapath()
 	sendUDP(t, l.lan, c.ip, 3, 100)
-	c.expect("although dropped after us", receiveExternal(one(3, 3*udpBytes(100))))
+	c.expectCounts("although dropped after us", receiveExternal(countOf(3, 3*udpBytes(100))))
 }
 
 // TestQdisc checks that a clsact qdisc is left as it was found: that of another program,
@@ -107,8 +107,8 @@ func TestQdisc(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	l := newLab(t, Options{Attach: Clsact})
-	has := func() bool { return bytes.Contains([]byte(l.shown()), []byte("qdisc clsact")) }
-	detach := func() { l.do(func() error { return l.Detach(l.parent) }) }
+	has := func() bool { return bytes.Contains([]byte(l.shownPrograms()), []byte("qdisc clsact")) }
+	detach := func() { l.inHost(func() error { return l.Detach(l.parent) }) }
 	if !has() {
 		t.Error("no clsact qdisc while attached")
 	}
@@ -116,14 +116,14 @@ func TestQdisc(t *testing.T) {
 	if has() {
 		t.Error("our empty qdisc is left")
 	}
-	l.attach()
+	l.attachDatapath()
 	testnet.Run(t, l.ns, "tc", "filter", "add", "dev", "eth0", "ingress", "prio", "9", "protocol", "ip", "u32", "match", "u32", "0", "0")
 	detach()
 	if !has() {
 		t.Error("our qdisc, which another uses, is gone")
 	}
 	testnet.Run(t, l.ns, "tc", "filter", "del", "dev", "eth0", "ingress")
-	l.attach()
+	l.attachDatapath()
 	detach()
 	if !has() {
 		t.Error("a qdisc that we did not make is gone")
@@ -134,15 +134,15 @@ func TestQdisc(t *testing.T) {
 // and by the next Load.
 func TestParentGone(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		for _, byLoad := range []bool{false, true} {
 			l := newLab(t, Options{Attach: kind})
 			testnet.Run(t, l.ns, "ip", "link", "del", "eth0")
 			if byLoad {
 				must(t, l.Close())
-				l.Datapath = load(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
+				l.Datapath = mustLoad(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
 			} else {
-				l.do(func() error { return l.Detach(l.parent) })
+				l.inHost(func() error { return l.Detach(l.parent) })
 			}
 			l.nothingLeft()
 		}
@@ -152,11 +152,11 @@ func TestParentGone(t *testing.T) {
 // nothingLeft checks that no pin and no key of a parent exists.
 func (l *lab) nothingLeft() {
 	l.Helper()
-	if pinned, err := l.pins.linked(); err != nil || len(pinned) != 0 {
+	if pinned, err := l.pins.linkedParents(); err != nil || len(pinned) != 0 {
 		l.Errorf("pinned links of %v (%v)", pinned, err)
 	}
 	for name, count := range map[string]int{mapParents: 0, mapEndpoints: 0} {
-		m, err := l.maps.get(name)
+		m, err := l.maps.openMap(name)
 		must(l, err)
 		var key, value []byte
 		for entries := m.Iterate(); entries.Next(&key, &value); {
@@ -173,7 +173,7 @@ func TestChangedParentMAC(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
 	must(t, x.ownMAC(1, macLAN))
-	m, err := x.maps.get(mapEndpoints)
+	m, err := x.maps.openMap(mapEndpoints)
 	must(t, err)
 	var v endpointValue
 	if err := m.Lookup(parentKey(1, macHost), &v); !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -190,14 +190,14 @@ func TestChangedParentMAC(t *testing.T) {
 
 func TestAttachToNothing(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		testnet.In(t, l.ns, func() {
 			if err := l.Attach(4711, macB); !errors.Is(err, unix.ENODEV) {
 				t.Errorf("attach to an interface that does not exist: %v, want ENODEV", err)
 			}
 		})
-		l.do(func() error { return l.Detach(l.parent) })
+		l.inHost(func() error { return l.Detach(l.parent) })
 		l.nothingLeft()
 	})
 }

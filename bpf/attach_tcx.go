@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (w way) tcx() ebpf.AttachType {
+func (w direction) tcxAttachType() ebpf.AttachType {
 	if w == ingress {
 		return ebpf.AttachTCXIngress
 	}
@@ -36,8 +36,8 @@ func (d *Datapath) attachTCX(ifindex int) error {
 
 // updateTCX replaces the program of a link that is attached to the interface, and pins the
 // link again if its pin was removed. It returns false if there is no such link.
-func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
-	path := d.pins.link(ifindex, w)
+func (d *Datapath) updateTCX(ifindex int, w direction) (bool, error) {
+	path := d.pins.linkPath(ifindex, w)
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		if l, err = d.pinHeld(ifindex, w); l == nil && err == nil {
@@ -50,9 +50,9 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 		return false, fmt.Errorf("open pinned link: %w", err)
 	}
 	if linkOn(l, ifindex) {
-		err = l.Update(d.program(w))
+		err = l.Update(d.programFor(w))
 		if err == nil {
-			d.hold(ifindex, w, l)
+			d.holdLink(ifindex, w, l)
 			return true, nil
 		}
 	}
@@ -63,34 +63,34 @@ func (d *Datapath) updateTCX(ifindex int, w way) (bool, error) {
 }
 
 // linkTCX creates a link ahead of all others, and pins it.
-func (d *Datapath) linkTCX(ifindex int, w way) error {
-	l, err := attachFirst(link.TCXOptions{Interface: ifindex, Program: d.program(w), Attach: w.tcx()})
+func (d *Datapath) linkTCX(ifindex int, w direction) error {
+	l, err := attachFirst(link.TCXOptions{Interface: ifindex, Program: d.programFor(w), Attach: w.tcxAttachType()})
 	if err != nil {
 		return err
 	}
-	if err := l.Pin(d.pins.link(ifindex, w)); err != nil {
+	if err := l.Pin(d.pins.linkPath(ifindex, w)); err != nil {
 		return errors.Join(fmt.Errorf("pin link: %w", err), l.Close())
 	}
-	d.hold(ifindex, w, l)
+	d.holdLink(ifindex, w, l)
 	return nil
 }
 
 // held is the key of a link that a Datapath holds open.
 type held struct {
 	ifindex int
-	way     way
+	way     direction
 }
 
 // adoptLink returns a pinned link of another index that is on this interface: the interface
 // was moved to another network namespace and back, and has kept its programs. It renames
 // the link's pin. It returns nil if there is none.
-func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
-	indices, err := p.linked()
+func (p pins) adoptLink(ifindex int, w direction) (link.Link, error) {
+	indices, err := p.linkedParents()
 	if err != nil {
 		return nil, err
 	}
 	for _, other := range indices {
-		l, err := link.LoadPinnedLink(p.link(other, w), nil)
+		l, err := link.LoadPinnedLink(p.linkPath(other, w), nil)
 		if err != nil {
 			continue // only the other direction has one, or it was removed since
 		}
@@ -98,7 +98,7 @@ func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
 			_ = l.Close() // closing a descriptor of a link reports nothing
 			continue
 		}
-		if err := os.Rename(p.link(other, w), p.link(ifindex, w)); err != nil {
+		if err := os.Rename(p.linkPath(other, w), p.linkPath(ifindex, w)); err != nil {
 			return nil, errors.Join(fmt.Errorf("move pinned link: %w", err), l.Close())
 		}
 		return l, nil
@@ -106,30 +106,30 @@ func (p pins) adoptLink(ifindex int, w way) (link.Link, error) {
 	return nil, nil
 }
 
-// hold keeps a link open, so that it stays attached if its pin is removed.
-func (d *Datapath) hold(ifindex int, w way, l link.Link) {
-	d.letGo(ifindex, w)
+// holdLink keeps a link open, so that it stays attached if its pin is removed.
+func (d *Datapath) holdLink(ifindex int, w direction, l link.Link) {
+	d.releaseLink(ifindex, w)
 	if d.held == nil {
 		d.held = make(map[held]link.Link)
 	}
 	d.held[held{ifindex, w}] = l
 }
 
-func (d *Datapath) letGo(ifindex int, w way) {
+func (d *Datapath) releaseLink(ifindex int, w direction) {
 	if l := d.held[held{ifindex, w}]; l != nil {
 		_ = l.Close() // closing a descriptor of a link reports nothing
 		delete(d.held, held{ifindex, w})
 	}
 }
 
-func (d *Datapath) letGoAll() {
+func (d *Datapath) releaseLinks() {
 	for h := range d.held {
-		d.letGo(h.ifindex, h.way)
+		d.releaseLink(h.ifindex, h.way)
 	}
 }
 
 // pinHeld pins a link again that is open and still attached; it returns nil if there is none.
-func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
+func (d *Datapath) pinHeld(ifindex int, w direction) (link.Link, error) {
 	l := d.held[held{ifindex, w}]
 	raw, ok := l.(interface{ FD() int })
 	if !ok || !linkOn(l, ifindex) {
@@ -143,7 +143,7 @@ func (d *Datapath) pinHeld(ifindex int, w way) (link.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pin link again: %w", err)
 	}
-	if err := fresh.Pin(d.pins.link(ifindex, w)); err != nil {
+	if err := fresh.Pin(d.pins.linkPath(ifindex, w)); err != nil {
 		return nil, errors.Join(fmt.Errorf("pin link again: %w", err), fresh.Close())
 	}
 	return fresh, nil
@@ -169,10 +169,10 @@ func attachFirst(o link.TCXOptions) (link.Link, error) {
 // swapLink gives a link of the old folder a new program, and moves its pin to the new
 // folder. It drops a link whose interface is gone.
 func (d *Datapath) swapLink(name string) error {
-	old := filepath.Join(d.pins.next().links(), name)
+	old := filepath.Join(d.pins.nextFolder().linksFolder(), name)
 	program := d.sibling
 	if _, w, ok := parseLinkName(name); ok {
-		program = d.program(w)
+		program = d.programFor(w)
 	}
 	l, err := link.LoadPinnedLink(old, nil)
 	if err != nil {
@@ -184,7 +184,7 @@ func (d *Datapath) swapLink(name string) error {
 	} else if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
-	if err := os.Rename(old, filepath.Join(d.pins.links(), name)); err != nil {
+	if err := os.Rename(old, filepath.Join(d.pins.linksFolder(), name)); err != nil {
 		return fmt.Errorf("move: %w", err)
 	}
 	return nil
@@ -204,11 +204,11 @@ func linkOn(l link.Link, ifindex int) bool {
 func (d *Datapath) detachTCX(ifindex int) error {
 	var errs []error
 	for _, w := range ways {
-		errs = append(errs, detachLink(d.pins.link(ifindex, w)))
+		errs = append(errs, detachLink(d.pins.linkPath(ifindex, w)))
 		if l := d.held[held{ifindex, w}]; l != nil && linkOn(l, ifindex) { // its pin was removed
 			errs = append(errs, l.Detach())
 		}
-		d.letGo(ifindex, w)
+		d.releaseLink(ifindex, w)
 	}
 	return errors.Join(errs...)
 }

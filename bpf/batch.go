@@ -22,7 +22,7 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 		return fmt.Errorf("count CPUs: %w", err)
 	}
 	base := make(map[uint32]specs.Counters)
-	err = m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Counters.specs() })
+	err = m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Counters.toSpecs() })
 	if err != nil {
 		return fmt.Errorf("read counters of before: %w", err)
 	}
@@ -45,7 +45,7 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 
 // eachBatch reads an array from its start; every key has per values.
 func eachBatch[V any](m *Maps, name string, end uint32, per int, fn func(uint32, []V)) error {
-	one, err := m.get(name)
+	one, err := m.openMap(name)
 	if err != nil {
 		return err
 	}

@@ -9,16 +9,16 @@ import (
 	"berth/specs"
 )
 
-// TestBatchesAreWhatSingleReadsAre compares batch reads with reads slot by slot, beyond the
+// TestBatchReadsEqualSingleReads compares batch reads with reads slot by slot, beyond the
 // size of a batch too.
-func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
+func TestBatchReadsEqualSingleReads(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
 	last := x.maps.Slots() - 1
 	for _, slot := range []uint32{1, 500, last} {
-		must(t, x.maps.put(mapViolations, slot, violations{Of: [numKinds]violation{{Packets: uint64(slot)}}}))
-		x.register(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
-		x.run(egress, plain(macLAN, macB), nil)
+		must(t, x.maps.putElement(mapViolations, slot, violations{Of: [numKinds]violation{{Packets: uint64(slot)}}}))
+		x.mustRegister(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+		x.runFrame(egress, plainFrame(macLAN, macB), nil)
 	}
 	next := uint32(0)
 	must(t, x.maps.EachCounters(1<<20, func(slot uint32, c *specs.Counters) {
@@ -44,7 +44,7 @@ func TestBatchesAreWhatSingleReadsAre(t *testing.T) {
 // endpoints.
 func BenchmarkReadAll(b *testing.B) {
 	ns := testnet.Namespace(b)
-	d := load(b, ns, bpffs(b), Options{MaxEndpoints: 10_000})
+	d := mustLoad(b, ns, bpffs(b), Options{MaxEndpoints: 10_000})
 	for _, slots := range []uint32{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(slots), func(b *testing.B) {
 			least := time.Hour

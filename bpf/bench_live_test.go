@@ -22,12 +22,12 @@ import (
 func BenchmarkDatapath(b *testing.B) {
 	for _, endpoints := range []uint32{1, 1000, 10_000} {
 		x, wire := newCrowd(b, endpoints, true), newCrowd(b, endpoints, false)
-		m, err := x.maps.get(mapEndpoints)
+		m, err := x.maps.openMap(mapEndpoints)
 		must(b, err)
 		empty := verdictProgram(b, -1)
 		for looks := 1; looks <= 2; looks++ {
 			b.Run(fmt.Sprintf("bare-look-ups-%d/%d", looks, endpoints), func(b *testing.B) {
-				compare(b, empty, bareProgram(b, m, looks), plain(macA, macB))
+				compareCost(b, empty, bareProgram(b, m, looks), plainFrame(macA, macB))
 			})
 		}
 		for _, c := range benchFrames() {
@@ -36,7 +36,7 @@ func BenchmarkDatapath(b *testing.B) {
 				if c.wire {
 					x = wire
 				}
-				testnet.In(b, x.ns, func() { compare(b, empty, x.program(c.way), c.frame) })
+				testnet.In(b, x.ns, func() { compareCost(b, empty, x.programFor(c.way), c.frame) })
 			})
 		}
 	}
@@ -44,7 +44,7 @@ func BenchmarkDatapath(b *testing.B) {
 
 type benchFrame struct {
 	name  string
-	way   way
+	way   direction
 	frame []byte
 	wire  bool // whether it comes off a wire, so has no socket
 }
@@ -84,19 +84,19 @@ func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
 	})
 	b.Cleanup(func() { must(b, x.Close()) })
 	must(b, x.ownMAC(1, macHost))
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipB, ip6B}})
-	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipA, ip6A}})
-	x.fill(endpoints)
+	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipB, ip6B}})
+	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.Datapath.cookie, Addresses: []netip.Addr{ipA, ip6A}})
+	x.fillEndpoints(endpoints)
 	return x
 }
 
-// fill registers further endpoints, up to n in all.
-func (x *bench) fill(n uint32) {
+// fillEndpoints registers further endpoints, up to n in all.
+func (x *bench) fillEndpoints(n uint32) {
 	x.Helper()
 	for i := uint32(3); i <= n; i++ {
 		mac := specs.MAC{2, 0, 0x5e, 1}
 		binary.BigEndian.PutUint16(mac[4:], uint16(i))
-		x.register(Endpoint{Slot: i, MAC: mac, Mode: specs.ModeBridge, Cookie: uint64(i)})
+		x.mustRegister(Endpoint{Slot: i, MAC: mac, Mode: specs.ModeBridge, Cookie: uint64(i)})
 	}
 }
 
@@ -128,9 +128,9 @@ func verdictProgram(t testing.TB, verdict int32, before ...asm.Instruction) *ebp
 	return p
 }
 
-// compare reports the cost of a frame in a program, and its difference from the other's,
+// compareCost reports the cost of a frame in a program, and its difference from the other's,
 // measured in turns.
-func compare(b *testing.B, empty, p *ebpf.Program, frame []byte) {
+func compareCost(b *testing.B, empty, p *ebpf.Program, frame []byte) {
 	b.Helper()
 	const rounds = 15
 	least := [2]time.Duration{time.Hour, time.Hour}

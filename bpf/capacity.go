@@ -2,7 +2,7 @@ package bpf
 
 // UnknownCapacity returns the number of unknown MACs for which the map has room.
 func (m *Maps) UnknownCapacity() (int, error) {
-	one, err := m.get(mapUnknown)
+	one, err := m.openMap(mapUnknown)
 	if err != nil {
 		return 0, err
 	}

@@ -10,10 +10,10 @@ import (
 
 // Counters returns the counters of a slot, summed over the CPUs.
 func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
-	if err := m.follow(); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return specs.Counters{}, err
 	}
-	one, err := m.get(mapCounters)
+	one, err := m.openMap(mapCounters)
 	if err != nil {
 		return specs.Counters{}, err
 	}
@@ -25,9 +25,9 @@ func (m *Maps) Counters(slot uint32) (specs.Counters, error) {
 	if err != nil {
 		return specs.Counters{}, err
 	}
-	counted := sum(cpus)
-	base.Counters.add(&counted)
-	return base.Counters.specs(), nil
+	counted := sumCounters(cpus)
+	base.Counters.addCounters(&counted)
+	return base.Counters.toSpecs(), nil
 }
 
 // AllCounters returns the counters of the slots 0 to end-1, or of all slots if end is
@@ -38,10 +38,10 @@ func (m *Maps) AllCounters(end uint32) ([]specs.Counters, error) {
 	return all, err
 }
 
-func sum(cpus []counters) counters {
+func sumCounters(cpus []counters) counters {
 	var total counters
 	for i := range cpus {
-		total.add(&cpus[i])
+		total.addCounters(&cpus[i])
 	}
 	return total
 }
@@ -50,23 +50,23 @@ func sum(cpus []counters) counters {
 // the slot long enough before that every program that had found it has finished; a tenth of
 // a second is enough.
 func (m *Maps) Zero(slot uint32) error {
-	if err := m.follow(); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
-	if err := m.put(mapCounters, slot, make([]counters, cpus)); err != nil {
+	if err := m.putElement(mapCounters, slot, make([]counters, cpus)); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
-	if err := m.put(mapStates, slot, stateValue{}); err != nil {
+	if err := m.putElement(mapStates, slot, stateValue{}); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
 	if err := m.zeroViolations(slot); err != nil {
 		return fmt.Errorf("zero slot %d: %w", slot, err)
 	}
-	base, err := m.base()
+	base, err := m.openBase()
 	if err == nil && base != nil {
 		err = base.Put(slot, baseValue{})
 	}
@@ -78,10 +78,10 @@ func (m *Maps) Zero(slot uint32) error {
 
 // EventsLost returns the number of events lost to a full ring buffer. They are also in the
 // LeftOut of the next event sent.
-func (m *Maps) EventsLost() (uint64, error) { return m.lost(lostEvents) }
+func (m *Maps) EventsLost() (uint64, error) { return m.lostCount(lostEvents) }
 
-func (m *Maps) lost(what uint32) (n uint64, err error) {
-	one, err := m.get(mapLost)
+func (m *Maps) lostCount(what uint32) (n uint64, err error) {
+	one, err := m.openMap(mapLost)
 	if err != nil {
 		return 0, err
 	}

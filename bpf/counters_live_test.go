@@ -12,9 +12,9 @@ func TestAllCounters(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
 	for _, slot := range []uint32{2, 1000, 1023, 1024} {
-		x.register(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+		x.mustRegister(Endpoint{Slot: slot, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 		for range slot {
-			x.run(egress, plain(macLAN, macB), nil)
+			x.runFrame(egress, plainFrame(macLAN, macB), nil)
 		}
 	}
 	all, err := x.maps.AllCounters(1 << 20)

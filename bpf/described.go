@@ -19,8 +19,8 @@ import (
 // changed places.
 const pinLayout = "layout"
 
-// described holds the members of the keys and values of the pinned maps, by name.
-type described map[string]described1
+// layoutDescription holds the members of the keys and values of the pinned maps, by name.
+type layoutDescription map[string]described1
 
 type described1 struct{ Key, Value []member }
 
@@ -29,9 +29,9 @@ type described1 struct{ Key, Value []member }
 //go:embed layouts/1.json
 var firstLayout []byte
 
-// describe returns the layout of the maps of an object.
-func describe(spec *ebpf.CollectionSpec) (described, error) {
-	all := make(described)
+// describeLayout returns the layout of the maps of an object.
+func describeLayout(spec *ebpf.CollectionSpec) (layoutDescription, error) {
+	all := make(layoutDescription)
 	for name, m := range spec.Maps {
 		if m.Pinning != ebpf.PinByName || m.Key == nil || m.Value == nil {
 			continue
@@ -52,11 +52,11 @@ func describe(spec *ebpf.CollectionSpec) (described, error) {
 	return all, nil
 }
 
-// described returns the pinned description of the layout, or that of the first version if
+// pinnedDescription returns the pinned description of the layout, or that of the first version if
 // there is none.
-func (p pins) described() (described, error) {
+func (p pins) pinnedDescription() (layoutDescription, error) {
 	text := firstLayout
-	m, err := ebpf.LoadPinnedMap(p.object(pinLayout), nil)
+	m, err := ebpf.LoadPinnedMap(p.objectPath(pinLayout), nil)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -67,7 +67,7 @@ func (p pins) described() (described, error) {
 			return nil, fmt.Errorf("read pinned map %q: %w", pinLayout, err)
 		}
 	}
-	var all described
+	var all layoutDescription
 	if err := json.Unmarshal(bytes.TrimRight(text, "\x00"), &all); err != nil {
 		return nil, fmt.Errorf("read pinned map %q: %w", pinLayout, err)
 	}
@@ -75,7 +75,7 @@ func (p pins) described() (described, error) {
 }
 
 // describeIn pins the description of the maps that are pinned in the same folder.
-func (p pins) describeIn(all described) error {
+func (p pins) describeIn(all layoutDescription) error {
 	text, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("describe the layout: %w", err)
@@ -91,13 +91,13 @@ func (p pins) describeIn(all described) error {
 	if err := m.Put(uint32(0), padded); err != nil {
 		return fmt.Errorf("put into map %q: %w", pinLayout, err)
 	}
-	return p.replace(pinLayout, m.Pin)
+	return p.replacePin(pinLayout, m.Pin)
 }
 
 // describeOnce pins the description of maps that stay, or will be created, unless it is
 // pinned already.
-func (p pins) describeOnce(was, now described) error {
-	if !absent(p.object(pinLayout)) && maps.EqualFunc(was, now, described1.equal) {
+func (p pins) describeOnce(was, now layoutDescription) error {
+	if !isAbsent(p.objectPath(pinLayout)) && maps.EqualFunc(was, now, described1.equal) {
 		return nil
 	}
 	return p.describeIn(now)
@@ -109,7 +109,7 @@ func (d described1) equal(o described1) bool {
 
 // conversionFrom returns the conversion of the values of a map in a folder to this layout.
 func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
-	was, err := p.described()
+	was, err := p.pinnedDescription()
 	if err != nil {
 		return conversion{}, err
 	}
@@ -117,7 +117,7 @@ func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 	if err != nil {
 		return conversion{}, fmt.Errorf("read datapath object: %w", err)
 	}
-	now, err := describe(spec)
+	now, err := describeLayout(spec)
 	if err != nil {
 		return conversion{}, err
 	}
@@ -130,11 +130,11 @@ func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 // conversionOf plans the conversion of a pinned map's values to the wanted layout; same is
 // true if the map can stay. It fails with ebpf.ErrMapIncompatible if entries cannot be
 // converted.
-func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now described) (c conversion, same bool, err error) {
+func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now layoutDescription) (c conversion, same bool, err error) {
 	before, known := was[name]
 	after := now[name]
 	known = known && sizeOf(before.Value) == int(old.ValueSize()) && sizeOf(before.Key) == int(old.KeySize())
-	c = appended(int(old.ValueSize()), int(want.ValueSize))
+	c = appendedConversion(int(old.ValueSize()), int(want.ValueSize))
 	same, fits := true, int(old.ValueSize()) <= int(want.ValueSize)
 	if known {
 		same = before.equal(after)

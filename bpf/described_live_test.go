@@ -15,11 +15,11 @@ import (
 	"berth/specs"
 )
 
-func current(t testing.TB) described {
+func currentLayout(t testing.TB) layoutDescription {
 	t.Helper()
 	spec, err := loadDatapath()
 	must(t, err)
-	now, err := describe(spec)
+	now, err := describeLayout(spec)
 	must(t, err)
 	return now
 }
@@ -27,9 +27,9 @@ func current(t testing.TB) described {
 // TestFirstLayout checks that maps of the first version can be taken over.
 func TestFirstLayout(t *testing.T) {
 	t.Parallel()
-	var first described
+	var first layoutDescription
 	must(t, json.Unmarshal(firstLayout, &first))
-	now := current(t)
+	now := currentLayout(t)
 	for name, was := range first {
 		is, ok := now[name]
 		if !ok {
@@ -64,34 +64,34 @@ func TestConvertMembers(t *testing.T) {
 		c, ok := convertMembers(old, tt.now, tt.size)
 		if ok != tt.ok {
 			t.Errorf("%s: possible %v, want %v", name, ok, tt.ok)
-		} else if got := c.value([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); ok && !slices.Equal(got, tt.want) {
+		} else if got := c.convertValue([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); ok && !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
 }
 
-// TestWiderNumber converts a number to a wider one in the machine's byte order.
-func TestWiderNumber(t *testing.T) {
+// TestConvertToWiderNumber converts a number to a wider one in the machine's byte order.
+func TestConvertToWiderNumber(t *testing.T) {
 	t.Parallel()
 	c, ok := convertMembers([]member{{Path: "n", Size: 4}}, []member{{Path: "n", Size: 8}}, 8)
-	if got := binary.NativeEndian.Uint64(c.value(binary.NativeEndian.AppendUint32(nil, 77))); !ok || got != 77 {
+	if got := binary.NativeEndian.Uint64(c.convertValue(binary.NativeEndian.AppendUint32(nil, 77))); !ok || got != 77 {
 		t.Errorf("%d, %v; want 77", got, ok)
 	}
 }
 
-// older pins a map of an older layout with one entry.
-func older(t *testing.T, p pins, name string, spec ebpf.MapSpec, key, value any) {
+// pinOlder pins a map of an older layout with one entry.
+func pinOlder(t *testing.T, p pins, name string, spec ebpf.MapSpec, key, value any) {
 	t.Helper()
 	spec.Name = name
 	m, err := ebpf.NewMap(&spec)
 	must(t, err)
 	defer m.Close()
 	must(t, m.Put(key, value))
-	must(t, m.Pin(p.object(name)))
+	must(t, m.Pin(p.objectPath(name)))
 }
 
-// without removes a member's bytes from a value, and the member from its description.
-func without(t *testing.T, all []member, path string, value []byte) ([]member, []byte) {
+// withoutMember removes a member's bytes from a value, and the member from its description.
+func withoutMember(t *testing.T, all []member, path string, value []byte) ([]member, []byte) {
 	t.Helper()
 	var left []member
 	for _, m := range all {
@@ -117,15 +117,15 @@ func TestMembersByName(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	ns, dir := testnet.Namespace(t), bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.make())
-	was := current(t)
+	must(t, p.makeFolders())
+	was := currentLayout(t)
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: 5,
 		Enforce: []specs.Kind{specs.IPSpoof}, Addresses: nil}
 	e.Addresses = append(e.Addresses, ipA, ip6A)
-	value, err := binary.Append(nil, binary.NativeEndian, e.value())
+	value, err := binary.Append(nil, binary.NativeEndian, e.makeValue())
 	must(t, err)
 	endpoints := was[mapEndpoints]
-	endpoints.Value, value = without(t, slices.Clone(endpoints.Value), "is.exempt", value)
+	endpoints.Value, value = withoutMember(t, slices.Clone(endpoints.Value), "is.exempt", value)
 	was[mapEndpoints] = endpoints
 	names := was[mapNamespaces]
 	names.Value = slices.Clone(names.Value)
@@ -139,27 +139,27 @@ func TestMembersByName(t *testing.T) {
 	}
 	was[mapNamespaces] = names
 	must(t, p.describeIn(was))
-	older(t, p, mapEndpoints, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: uint32(len(value)), MaxEntries: 5}, e.key(), value)
-	swapped := e.party()
+	pinOlder(t, p, mapEndpoints, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: uint32(len(value)), MaxEntries: 5}, e.makeKey(), value)
+	swapped := e.makeParty()
 	swapped.Enforce, swapped.Exempt = 7, 9
-	older(t, p, mapNamespaces, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 16, ValueSize: uint32(binary.Size(swapped)), MaxEntries: 5,
+	pinOlder(t, p, mapNamespaces, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 16, ValueSize: uint32(binary.Size(swapped)), MaxEntries: 5,
 		Flags: unix.BPF_F_NO_PREALLOC}, e.namespaceKey(), swapped)
-	x := &bench{TB: t, ns: ns, Datapath: load(t, ns, dir, Options{})}
+	x := &bench{TB: t, ns: ns, Datapath: mustLoad(t, ns, dir, Options{})}
 	var got endpointValue
-	one, err := x.maps.get(mapEndpoints)
+	one, err := x.maps.openMap(mapEndpoints)
 	must(t, err)
-	must(t, one.Lookup(e.key(), &got))
-	if want := e.value(); got != want {
+	must(t, one.Lookup(e.makeKey(), &got))
+	if want := e.makeValue(); got != want {
 		t.Errorf("endpoint %+v, want %+v", got, want)
 	}
 	var party partyValue
-	one, err = x.maps.get(mapNamespaces)
+	one, err = x.maps.openMap(mapNamespaces)
 	must(t, err)
 	must(t, one.Lookup(e.namespaceKey(), &party))
 	if party.Enforce != 9 || party.Exempt != 7 || party.Slot != slotA {
 		t.Errorf("namespace %+v, want what was named enforce, 9, and exempt, 7", party)
 	}
-	if now, err := x.pins.described(); err != nil || !now[mapEndpoints].equal(current(t)[mapEndpoints]) {
+	if now, err := x.pins.pinnedDescription(); err != nil || !now[mapEndpoints].equal(currentLayout(t)[mapEndpoints]) {
 		t.Errorf("described as %+v, %v", now[mapEndpoints], err)
 	}
 	(&lab{bench: x}).settledLayout()
@@ -172,13 +172,13 @@ func TestOtherKeyIsRefused(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	dir := bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.make())
-	was := current(t)
+	must(t, p.makeFolders())
+	was := currentLayout(t)
 	vlans := was[mapVLANs]
 	vlans.Key = []member{{Path: "vlan", Size: 4}, {Path: "ifindex", Offset: 4, Size: 4}}
 	was[mapVLANs] = vlans
 	must(t, p.describeIn(was))
-	older(t, p, mapVLANs, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 8, ValueSize: 4, MaxEntries: vlansMax, Flags: unix.BPF_F_NO_PREALLOC}, uint64(1), uint32(1))
+	pinOlder(t, p, mapVLANs, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 8, ValueSize: 4, MaxEntries: vlansMax, Flags: unix.BPF_F_NO_PREALLOC}, uint64(1), uint32(1))
 	testnet.In(t, testnet.Namespace(t), func() {
 		if _, err := Load(filepath.Clean(dir), Options{}); !errors.Is(err, ebpf.ErrMapIncompatible) {
 			t.Errorf("a key of another layout: %v", err)

@@ -23,7 +23,7 @@ func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
 	if _, _, err := (&Datapath{pins: m.pins, maps: m}).inspectTCX(ifindex); err == nil {
 		return nil // the usual case
 	}
-	err := m.exclusively(func() error { return m.attachEarly(ifindex, mac, attach) })
+	err := m.withLock(func() error { return m.attachEarly(ifindex, mac, attach) })
 	if err != nil {
 		return fmt.Errorf("attach the agent's programs to interface %d: %w", ifindex, err)
 	}
@@ -31,12 +31,12 @@ func (m *Maps) AttachParent(ifindex int, mac specs.MAC, attach string) error {
 }
 
 func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
-	in, err := m.pins.program(pinIngress)
+	in, err := m.pins.openProgram(pinIngress)
 	if in == nil {
 		return err
 	}
 	defer in.Close()
-	out, err := m.pins.program(pinEgress)
+	out, err := m.pins.openProgram(pinEgress)
 	if out == nil {
 		return err
 	}
@@ -51,16 +51,16 @@ func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
 	}
 	defer tc.Close()
 	d := &Datapath{pins: m.pins, maps: m, tc: tc, attach: attach, cookie: cookie, ingress: in, egress: out}
-	defer d.letGoAll()
-	if at, err := d.inspect(ifindex); err != nil || at.Kind != "" {
+	defer d.releaseLinks()
+	if at, err := d.inspectParent(ifindex); err != nil || at.Kind != "" {
 		return err
 	}
 	return d.attachParent(ifindex, mac)
 }
 
-// program opens a pinned program, or returns nil if there is none of that name.
-func (p pins) program(name string) (*ebpf.Program, error) {
-	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
+// openProgram opens a pinned program, or returns nil if there is none of that name.
+func (p pins) openProgram(name string) (*ebpf.Program, error) {
+	one, err := ebpf.LoadPinnedProgram(p.objectPath(name), nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -69,12 +69,12 @@ func (p pins) program(name string) (*ebpf.Program, error) {
 	return one, nil
 }
 
-// withhold removes the programs pinned for hooks, so that no hook attaches them after it
+// removePinned removes the programs pinned for hooks, so that no hook attaches them after it
 // has returned.
-func (d *Datapath) withhold() error {
+func (d *Datapath) removePinned() error {
 	d.withheld = true
-	err := d.maps.exclusively(func() error {
-		return errors.Join(removePin(d.pins.object(pinIngress)), removePin(d.pins.object(pinEgress)))
+	err := d.maps.withLock(func() error {
+		return errors.Join(removePin(d.pins.objectPath(pinIngress)), removePin(d.pins.objectPath(pinEgress)))
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the folder is gone, and with it the programs

@@ -17,8 +17,8 @@ type judged struct {
 	found map[uint32]map[specs.Kind]specs.Broken
 }
 
-// judge runs a frame and returns the violations found.
-func (x *bench) judge(w way, frame []byte) (j judged) {
+// judgeFrame runs a frame and returns the violations found.
+func (x *bench) judgeFrame(w direction, frame []byte) (j judged) {
 	x.Helper()
 	must(x, x.maps.Zero(slotA))
 	must(x, x.maps.Zero(slotB))
@@ -26,15 +26,15 @@ func (x *bench) judge(w way, frame []byte) (j judged) {
 }
 
 // judgeMore is judge without deleting earlier violations.
-func (x *bench) judgeMore(w way, frame []byte) (j judged) {
+func (x *bench) judgeMore(w direction, frame []byte) (j judged) {
 	x.Helper()
-	testnet.In(x, x.ns, func() { j.drop = verdict(x, x.program(w), frame, new(skb)) == verdictDrop })
-	j.found = x.found()
+	testnet.In(x, x.ns, func() { j.drop = programVerdict(x, x.programFor(w), frame, new(skb)) == verdictDrop })
+	j.found = x.allViolations()
 	return j
 }
 
-// found returns all violations.
-func (x *bench) found() map[uint32]map[specs.Kind]specs.Broken {
+// allViolations returns all violations.
+func (x *bench) allViolations() map[uint32]map[specs.Kind]specs.Broken {
 	x.Helper()
 	all := make(map[uint32]map[specs.Kind]specs.Broken)
 	must(x, x.maps.EachViolation(func(slot uint32, kind specs.Kind, n specs.Broken) {
@@ -46,9 +46,9 @@ func (x *bench) found() map[uint32]map[specs.Kind]specs.Broken {
 	return all
 }
 
-// only reports whether the only violation is one packet of a kind in a slot, or there is
+// onlyViolation reports whether the only violation is one packet of a kind in a slot, or there is
 // none if kind is "".
-func (j judged) only(slot uint32, kind specs.Kind) bool {
+func (j judged) onlyViolation(slot uint32, kind specs.Kind) bool {
 	want := specs.Broken{Packets: 1}
 	if j.drop {
 		want.Dropped = 1
@@ -66,23 +66,23 @@ func TestEnforceMACSpoof(t *testing.T) {
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
 	for _, enforce := range [][]specs.Kind{nil, {specs.MACSpoof}} {
-		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie, Enforce: enforce})
+		x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie, Enforce: enforce})
 		for name, c := range map[string]struct {
-			way   way
+			way   direction
 			frame []byte
 			kind  specs.Kind
 		}{
-			"nobody's MAC":               {egress, plain(macLAN, macGroup), specs.MACSpoof},
-			"a sibling's MAC":            {egress, plain(macLAN, macA), specs.MACSpoof},
-			"the host's MAC":             {egress, plain(macLAN, macHost), specs.MACSpoof},
-			"its own":                    {egress, plain(macLAN, macB), ""},
-			"to a sibling, nobody's":     {ingress, plain(macA, macLAN), specs.MACSpoof},
-			"to a sibling, the host's":   {ingress, plain(macA, macHost), specs.MACSpoof},
-			"to a sibling, its own":      {ingress, plain(macA, macB), ""},
-			"to a stranger, a sibling's": {ingress, plain(macLAN, macA), specs.MACSpoof},
+			"nobody's MAC":               {egress, plainFrame(macLAN, macGroup), specs.MACSpoof},
+			"a sibling's MAC":            {egress, plainFrame(macLAN, macA), specs.MACSpoof},
+			"the host's MAC":             {egress, plainFrame(macLAN, macHost), specs.MACSpoof},
+			"its own":                    {egress, plainFrame(macLAN, macB), ""},
+			"to a sibling, nobody's":     {ingress, plainFrame(macA, macLAN), specs.MACSpoof},
+			"to a sibling, the host's":   {ingress, plainFrame(macA, macHost), specs.MACSpoof},
+			"to a sibling, its own":      {ingress, plainFrame(macA, macB), ""},
+			"to a stranger, a sibling's": {ingress, plainFrame(macLAN, macA), specs.MACSpoof},
 		} {
-			j := x.judge(c.way, c.frame)
-			if !j.only(slotB, c.kind) || j.drop != (enforce != nil && c.kind != "") {
+			j := x.judgeFrame(c.way, c.frame)
+			if !j.onlyViolation(slotB, c.kind) || j.drop != (enforce != nil && c.kind != "") {
 				t.Errorf("enforce %v, %s: %+v, want %q", enforce, name, j, c.kind)
 			}
 			if got := x.counters(slotA).Plus(x.counters(slotB)); j.drop && got != none {
@@ -98,7 +98,7 @@ func TestEnforceSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	x := spoofBench(t, false)
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie,
+	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie,
 		Addresses: []netip.Addr{ipB}, Enforce: []specs.Kind{specs.MACSpoof}})
 	of := func(mac specs.MAC, ip netip.Addr) []byte {
 		return ethernet(macLAN, mac, 0x800, ip4(17, ip, ipLAN, make([]byte, 50)))
@@ -111,7 +111,7 @@ func TestEnforceSuspected(t *testing.T) {
 		"a stranger's":              {of(macGroup, ipLAN), ""},
 		"its own":                   {of(macB, ipB), ""},
 	} {
-		if j := x.judge(egress, c.frame); !j.only(slotB, c.kind) || j.drop != (c.kind != "") {
+		if j := x.judgeFrame(egress, c.frame); !j.onlyViolation(slotB, c.kind) || j.drop != (c.kind != "") {
 			t.Errorf("%s: %+v, want %q", name, j, c.kind)
 		}
 	}
@@ -124,31 +124,31 @@ func TestForgedMACOfASibling(t *testing.T) {
 	needNetnsHelper(t)
 	l := newLab(t, Options{})
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
-	sendRaw(t, b.NS, "net1", plain(a.MAC, b.MAC))
-	a.expect("its own MAC", receiveLocal(hundred))
-	l.silent("its own MAC")
-	sendRaw(t, b.NS, "net1", plain(a.MAC, macB))
-	if e := l.read(); e.Sender != b.Slot || e.Direction != "ingress" || e.Certainty != specs.Certain || e.Dropped {
+	sendRaw(t, b.NS, "net1", plainFrame(a.MAC, b.MAC))
+	a.expectCounts("its own MAC", receiveLocal(hundred))
+	l.requireNoEvent("its own MAC")
+	sendRaw(t, b.NS, "net1", plainFrame(a.MAC, macB))
+	if e := l.readEvent(); e.Sender != b.Slot || e.Direction != "ingress" || e.Certainty != specs.Certain || e.Dropped {
 		t.Errorf("nobody's MAC: %+v", e)
 	}
 	arrived := receiveLocal(hundred).Plus(receiveExternal(hundred)) // the owner of the MAC is not known
-	a.expect("nobody's MAC", arrived)
+	a.expectCounts("nobody's MAC", arrived)
 	b.Enforce = []specs.Kind{specs.MACSpoof}
 	must(t, l.maps.Register(b.Endpoint))
 	must(t, l.maps.Zero(b.Slot)) // resets the rate limit too
-	sendRaw(t, b.NS, "net1", plain(a.MAC, macB))
-	if e := l.read(); e.Sender != b.Slot || !e.Dropped {
+	sendRaw(t, b.NS, "net1", plainFrame(a.MAC, macB))
+	if e := l.readEvent(); e.Sender != b.Slot || !e.Dropped {
 		t.Errorf("enforced: %+v", e)
 	}
-	sendRaw(t, b.NS, "net1", plain(a.MAC, b.MAC))
-	a.expect("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
+	sendRaw(t, b.NS, "net1", plainFrame(a.MAC, b.MAC))
+	a.expectCounts("enforced, its own MAC", arrived.Plus(receiveLocal(hundred)))
 }
 
 // TestEnforceWithoutAgent checks that frames are dropped and counted after every process
 // has closed the programs and maps.
 func TestEnforceWithoutAgent(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		a := l.container(specs.ModeVEPA)
 		a.Enforce = []specs.Kind{specs.IPSpoof}
@@ -156,10 +156,10 @@ func TestEnforceWithoutAgent(t *testing.T) {
 		testnet.Address(t, a.NS, "net1", "192.0.2.99/24")
 		added := netip.MustParseAddr("192.0.2.99")
 		must(t, l.Close())
-		in := listen(t, l.lan)
+		in := newInbox(t, l.lan)
 		sendFrom(t, a.NS, added, ipLAN)
 		sendFrom(t, a.NS, a.ip, ipLAN)
-		if in.until(a.ip)[added] {
+		if in.readUntil(a.ip)[added] {
 			t.Error("what is not its own arrives")
 		}
 		maps, err := Open(filepath.Dir(l.pins.dir))
@@ -170,7 +170,7 @@ func TestEnforceWithoutAgent(t *testing.T) {
 		if len(found) != 1 || found[specs.IPSpoof] != (specs.Broken{Packets: 1, Dropped: 1}) {
 			t.Errorf("found %+v", found)
 		}
-		expectCounters(t, maps, a.Slot, "what passed", transmitExternal(specs.Casts{Unicast: one(1, udpBytes(20))}))
+		expectCounters(t, maps, a.Slot, "what passed", transmitExternal(specs.Casts{Unicast: countOf(1, udpBytes(20))}))
 	})
 }
 
@@ -180,7 +180,7 @@ func TestFloodIsCounted(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)
 	a.Enforce = []specs.Kind{specs.RogueDHCP}
-	x.register(a)
+	x.mustRegister(a)
 	const each = 100_000
 	var threads sync.WaitGroup
 	for _, frame := range [][]byte{udp4(ipB, 9), udp4(ipA, 67), udp4(ipB, 9), udp4(ipA, 67)} {
@@ -193,17 +193,17 @@ func TestFloodIsCounted(t *testing.T) {
 		})
 	}
 	threads.Wait()
-	found := x.found()[slotA]
+	found := x.allViolations()[slotA]
 	spoof, rogue := found[specs.IPSpoof], found[specs.RogueDHCP]
 	if spoof.Packets < 2*each || spoof.Dropped != 0 || rogue.Packets < 2*each || rogue.Dropped != rogue.Packets {
 		t.Errorf("found %+v of %d each", found, 2*each)
 	}
-	m, err := x.maps.get(mapViolations)
+	m, err := x.maps.openMap(mapViolations)
 	must(t, err)
 	var v violations
 	must(t, m.Lookup(uint32(slotA), &v))
 	told := uint64(0)
-	for e, ok := x.event(); ok; e, ok = x.event() {
+	for e, ok := x.nextEvent(); ok; e, ok = x.nextEvent() {
 		told += 1 + e.LeftOut
 	}
 	for _, kind := range []specs.Kind{specs.IPSpoof, specs.RogueDHCP} {

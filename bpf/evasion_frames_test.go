@@ -14,10 +14,10 @@ type carrier func(frame []byte) [][]byte
 // identification identifies the fragments of one datagram.
 const identification = 0x5e
 
-func asItIs(frame []byte) [][]byte { return [][]byte{frame} }
+func unchangedFrame(frame []byte) [][]byte { return [][]byte{frame} }
 
-// tags inserts tags of a protocol after the addresses, the first one outermost.
-func tags(protocol uint16, vlans ...uint16) carrier {
+// vlanTags inserts tags of a protocol after the addresses, the first one outermost.
+func vlanTags(protocol uint16, vlans ...uint16) carrier {
 	return func(frame []byte) [][]byte {
 		for _, id := range slices.Backward(vlans) {
 			tag := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, protocol), id)
@@ -27,21 +27,21 @@ func tags(protocol uint16, vlans ...uint16) carrier {
 	}
 }
 
-// snap converts a frame to IEEE 802.3 with LLC and SNAP (RFC 1042).
-func snap(frame []byte) [][]byte {
+// asSNAP converts a frame to IEEE 802.3 with LLC and SNAP (RFC 1042).
+func asSNAP(frame []byte) [][]byte {
 	length := binary.BigEndian.AppendUint16(nil, uint16(len(frame)-12+6))
 	return [][]byte{slices.Concat(frame[:12], length, []byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:])}
 }
 
-func trailing(frame []byte) [][]byte { return [][]byte{append(frame, make([]byte, 200)...)} }
+func withTrailer(frame []byte) [][]byte { return [][]byte{append(frame, make([]byte, 200)...)} }
 
-// options4 adds words of no-op options to an IPv4 header.
-func options4(words int) carrier {
+// withOptions4 adds words of no-op options to an IPv4 header.
+func withOptions4(words int) carrier {
 	return func(frame []byte) [][]byte {
 		ip := slices.Concat(frame[14:34], slices.Repeat([]byte{1}, 4*words), frame[34:])
 		ip[0] += byte(words)
 		binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
-		return [][]byte{append(frame[:14:14], summed4(ip)...)}
+		return [][]byte{append(frame[:14:14], withChecksum4(ip)...)}
 	}
 }
 
@@ -53,15 +53,15 @@ func fragments4(first int) carrier {
 			binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
 			binary.BigEndian.PutUint16(ip[4:], identification)
 			binary.BigEndian.PutUint16(ip[6:], field)
-			return append(frame[:14:14], summed4(ip)...)
+			return append(frame[:14:14], withChecksum4(ip)...)
 		}
 		return [][]byte{part(0, first, 0x2000), part(first, len(frame)-34, uint16(first/8))}
 	}
 }
 
-// extended inserts IPv6 extension headers before the payload, given by their numbers, the
+// withExtensions6 inserts IPv6 extension headers before the payload, given by their numbers, the
 // first one outermost; each has no effect.
-func extended(numbers ...byte) carrier {
+func withExtensions6(numbers ...byte) carrier {
 	return func(frame []byte) [][]byte {
 		next, payload := frame[20], slices.Clone(frame[54:])
 		for _, number := range slices.Backward(numbers) {
@@ -98,8 +98,8 @@ func fragments6(first int) carrier {
 	}
 }
 
-// both applies one carrier to another's result.
-func both(inner, outer carrier) carrier {
+// carrierBoth applies one carrier to another's result.
+func carrierBoth(inner, outer carrier) carrier {
 	return func(frame []byte) (all [][]byte) {
 		for _, f := range inner(frame) {
 			all = append(all, outer(f)...)
@@ -110,48 +110,48 @@ func both(inner, outer carrier) carrier {
 
 // carriers are the carriers of any frame.
 var carriers = map[string]carrier{
-	"as it is":               asItIs,
-	"VLAN 0":                 tags(0x8100, 0),
-	"VLAN 0 with a priority": tags(0x8100, 5<<13),
-	"VLAN 0 of 802.1ad":      tags(0x88a8, 0),
-	"VLAN 0 twice":           tags(0x8100, 0, 0),
-	"VLAN 0 of both kinds":   both(tags(0x8100, 0), tags(0x88a8, 0)),
-	"VLAN 0 three times":     tags(0x8100, 0, 0, 0),
-	"VLAN 0 eight times":     tags(0x8100, make([]uint16, 8)...),
-	"VLAN 0 nine times":      tags(0x8100, make([]uint16, 9)...),
-	"VLAN 0 thirty times":    tags(0x8100, make([]uint16, 30)...),
-	"VLAN 7":                 tags(0x8100, 7),
-	"VLAN 7 in VLAN 0":       tags(0x8100, 0, 7),
-	"VLAN 0 in VLAN 7":       tags(0x8100, 7, 0),
-	"LLC and SNAP":           snap,
-	"LLC and SNAP in VLAN 0": both(snap, tags(0x8100, 0)),
-	"bytes behind its end":   trailing,
+	"as it is":               unchangedFrame,
+	"VLAN 0":                 vlanTags(0x8100, 0),
+	"VLAN 0 with a priority": vlanTags(0x8100, 5<<13),
+	"VLAN 0 of 802.1ad":      vlanTags(0x88a8, 0),
+	"VLAN 0 twice":           vlanTags(0x8100, 0, 0),
+	"VLAN 0 of both kinds":   carrierBoth(vlanTags(0x8100, 0), vlanTags(0x88a8, 0)),
+	"VLAN 0 three times":     vlanTags(0x8100, 0, 0, 0),
+	"VLAN 0 eight times":     vlanTags(0x8100, make([]uint16, 8)...),
+	"VLAN 0 nine times":      vlanTags(0x8100, make([]uint16, 9)...),
+	"VLAN 0 thirty times":    vlanTags(0x8100, make([]uint16, 30)...),
+	"VLAN 7":                 vlanTags(0x8100, 7),
+	"VLAN 7 in VLAN 0":       vlanTags(0x8100, 0, 7),
+	"VLAN 0 in VLAN 7":       vlanTags(0x8100, 7, 0),
+	"LLC and SNAP":           asSNAP,
+	"LLC and SNAP in VLAN 0": carrierBoth(asSNAP, vlanTags(0x8100, 0)),
+	"bytes behind its end":   withTrailer,
 }
 
 // carriers4 are the carriers of IPv4 frames.
 var carriers4 = map[string]carrier{
-	"an option":             options4(1),
-	"all options":           options4(10),
+	"an option":             withOptions4(1),
+	"all options":           withOptions4(10),
 	"fragments":             fragments4(8),
-	"fragments with VLAN 0": both(fragments4(16), tags(0x8100, 0, 0)),
-	"options with VLAN 0":   both(options4(3), tags(0x8100, 0)),
+	"fragments with VLAN 0": carrierBoth(fragments4(16), vlanTags(0x8100, 0, 0)),
+	"options with VLAN 0":   carrierBoth(withOptions4(3), vlanTags(0x8100, 0)),
 }
 
 // carriers6 are the carriers of IPv6 frames.
 var carriers6 = map[string]carrier{
-	"hop-by-hop":               extended(0),
-	"destination options":      extended(60),
-	"routing":                  extended(43),
-	"fragment, the only one":   extended(44),
-	"authentication":           extended(51),
-	"all of them":              extended(0, 60, 43, 44, 60),
-	"eight headers":            extended(slices.Repeat([]byte{60}, 8)...),
-	"nine headers":             extended(slices.Repeat([]byte{60}, 9)...),
-	"thirty headers":           extended(slices.Repeat([]byte{60}, 30)...),
+	"hop-by-hop":               withExtensions6(0),
+	"destination options":      withExtensions6(60),
+	"routing":                  withExtensions6(43),
+	"fragment, the only one":   withExtensions6(44),
+	"authentication":           withExtensions6(51),
+	"all of them":              withExtensions6(0, 60, 43, 44, 60),
+	"eight headers":            withExtensions6(slices.Repeat([]byte{60}, 8)...),
+	"nine headers":             withExtensions6(slices.Repeat([]byte{60}, 9)...),
+	"thirty headers":           withExtensions6(slices.Repeat([]byte{60}, 30)...),
 	"fragments":                fragments6(8),
-	"header in the first only": both(extended(60), fragments6(8)),
-	"fragments behind headers": both(fragments6(8), extended(60, 60)),
-	"VLAN 0 and hop-by-hop":    both(extended(0), tags(0x8100, 0)),
+	"header in the first only": carrierBoth(withExtensions6(60), fragments6(8)),
+	"fragments behind headers": carrierBoth(fragments6(8), withExtensions6(60, 60)),
+	"VLAN 0 and hop-by-hop":    carrierBoth(withExtensions6(0), vlanTags(0x8100, 0)),
 }
 
 // checksum returns the Internet checksum (RFC 1071).
@@ -166,15 +166,15 @@ func checksum(parts ...[]byte) uint16 {
 	return ^uint16(s)
 }
 
-// summed4 sets the checksum of an IPv4 header.
-func summed4(ip []byte) []byte {
+// withChecksum4 sets the checksum of an IPv4 header.
+func withChecksum4(ip []byte) []byte {
 	binary.BigEndian.PutUint16(ip[10:], 0)
 	binary.BigEndian.PutUint16(ip[10:], checksum(ip[:4*(ip[0]&15)]))
 	return ip
 }
 
-// summed6 sets the checksum of UDP or ICMPv6 in an IPv6 packet.
-func summed6(ip []byte) []byte {
+// withChecksum6 sets the checksum of UDP or ICMPv6 in an IPv6 packet.
+func withChecksum6(ip []byte) []byte {
 	at := map[byte]int{17: 46, 58: 42}[ip[6]]
 	pseudo := binary.BigEndian.AppendUint32(slices.Clone(ip[8:40]), uint32(len(ip)-40))
 	binary.BigEndian.PutUint16(ip[at:], checksum(pseudo, []byte{0, 0, 0, ip[6]}, ip[40:]))
@@ -192,17 +192,17 @@ func datagram(from, to uint16, payload []byte) []byte {
 func message6(from, to netip.Addr, body []byte) []byte {
 	ip := ip6(58, from, to, body)
 	ip[7] = 255
-	return summed6(ip)
+	return withChecksum6(ip)
 }
 
-// advertised returns a neighbour advertisement of a target, with the override flag.
-func advertised(target netip.Addr, mac specs.MAC) []byte {
+// neighbourAdvert returns a neighbour advertisement of a target, with the override flag.
+func neighbourAdvert(target netip.Addr, mac specs.MAC) []byte {
 	body := append([]byte{136, 0, 0, 0, 0x20, 0, 0, 0}, target.AsSlice()...)
 	return append(append(body, 2, 1), mac[:]...)
 }
 
-// solicited returns a neighbour solicitation with its sender's MAC.
-func solicited(target netip.Addr, mac specs.MAC) []byte {
+// neighbourSolicit returns a neighbour solicitation with its sender's MAC.
+func neighbourSolicit(target netip.Addr, mac specs.MAC) []byte {
 	body := append([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	return append(append(body, 1, 1), mac[:]...)
 }

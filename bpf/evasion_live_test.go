@@ -67,8 +67,8 @@ func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) 
 	return r
 }
 
-// takes returns the payloads that have arrived at a port.
-func (r *receiver) takes(port uint16) (all []string) {
+// payloadsAt returns the payloads that have arrived at a port.
+func (r *receiver) payloadsAt(port uint16) (all []string) {
 	r.Helper()
 	buffer := make([]byte, 2000)
 	for {
@@ -80,8 +80,8 @@ func (r *receiver) takes(port uint16) (all []string) {
 	}
 }
 
-// believes reports whether the receiver has this MAC for an address.
-func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
+// hasNeighbour reports whether the receiver has this MAC for an address.
+func (r *receiver) hasNeighbour(a netip.Addr, mac specs.MAC) bool {
 	r.Helper()
 	all, err := r.tell.NeighList(r.at, 0)
 	must(r, err)
@@ -90,8 +90,8 @@ func (r *receiver) believes(a netip.Addr, mac specs.MAC) bool {
 	})
 }
 
-// routes returns the receiver's default routes learnt from a router.
-func (r *receiver) routes() []netlink.Route {
+// routerRoutes returns the receiver's default routes learnt from a router.
+func (r *receiver) routerRoutes() []netlink.Route {
 	r.Helper()
 	link := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: r.at}}
 	all, err := r.tell.RouteList(link, unix.AF_INET6)
@@ -99,8 +99,8 @@ func (r *receiver) routes() []netlink.Route {
 	return slices.DeleteFunc(all, func(route netlink.Route) bool { return !route.Gw.Equal(ip6Link.AsSlice()) })
 }
 
-// forget removes everything forged from the receiver.
-func (r *receiver) forget() {
+// forgetForged removes everything forged from the receiver.
+func (r *receiver) forgetForged() {
 	r.Helper()
 	err := r.tell.NeighDel(&netlink.Neigh{LinkIndex: r.at, IP: ipForged.AsSlice()})
 	if err != nil && !errors.Is(err, unix.ENOENT) {
@@ -109,11 +109,11 @@ func (r *receiver) forget() {
 	must(r, r.tell.NeighSet(&netlink.Neigh{ // an advertisement can change it, but not create it
 		LinkIndex: r.at, State: netlink.NUD_STALE, IP: ip6Forged.AsSlice(), HardwareAddr: macLAN[:],
 	}))
-	for _, route := range r.routes() {
+	for _, route := range r.routerRoutes() {
 		must(r, r.tell.RouteDel(&route))
 	}
 	for port := range r.fds {
-		r.takes(port)
+		r.payloadsAt(port)
 	}
 }
 
@@ -133,23 +133,23 @@ const (
 
 func arrivesAt(port uint16) func(specs.MAC, *receiver) bool {
 	return func(_ specs.MAC, by *receiver) bool {
-		return slices.ContainsFunc(by.takes(port), func(s string) bool { return strings.HasPrefix(s, forgedText) || s[0] == 2 })
+		return slices.ContainsFunc(by.payloadsAt(port), func(s string) bool { return strings.HasPrefix(s, forgedText) || s[0] == 2 })
 	}
 }
 
-func believed(a netip.Addr) func(specs.MAC, *receiver) bool {
-	return func(from specs.MAC, by *receiver) bool { return by.believes(a, from) }
+func believedBy(a netip.Addr) func(specs.MAC, *receiver) bool {
+	return func(from specs.MAC, by *receiver) bool { return by.hasNeighbour(a, from) }
 }
 
 func datagram4(source netip.Addr, from, to uint16, text string) func(specs.MAC, *receiver) []byte {
 	return func(mac specs.MAC, r *receiver) []byte {
-		return ethernet(r.mac, mac, 0x800, summed4(ip4(17, source, r.ip, datagram(from, to, []byte(text)))))
+		return ethernet(r.mac, mac, 0x800, withChecksum4(ip4(17, source, r.ip, datagram(from, to, []byte(text)))))
 	}
 }
 
 func datagram6(source netip.Addr, from, to uint16, text string) func(specs.MAC, *receiver) []byte {
 	return func(mac specs.MAC, r *receiver) []byte {
-		return ethernet(r.mac, mac, 0x86dd, summed6(ip6(17, source, r.ip6, datagram(from, to, []byte(text)))))
+		return ethernet(r.mac, mac, 0x86dd, withChecksum6(ip6(17, source, r.ip6, datagram(from, to, []byte(text)))))
 	}
 }
 
@@ -164,7 +164,7 @@ func arpMessage(operation, lengths uint16, sender netip.Addr) func(specs.MAC, *r
 	}
 }
 
-func nd(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *receiver) []byte {
+func ndForgery(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *receiver) []byte {
 	return func(mac specs.MAC, r *receiver) []byte {
 		return ethernet(r.mac, mac, 0x86dd, message6(from, r.ip6, body(mac)))
 	}
@@ -175,19 +175,19 @@ var bootReply = string([]byte{2, 1, 6, 0}) + strings.Repeat("\x00", 40)
 
 // forgeries returns the forgeries of the container whose addresses are own and own6.
 func forgeries(own, own6 netip.Addr) map[string]forgery {
-	routed := func(_ specs.MAC, by *receiver) bool { return len(by.routes()) > 0 }
-	router := nd(ip6Link, func(specs.MAC) []byte { return routerAdvertised() })
+	routed := func(_ specs.MAC, by *receiver) bool { return len(by.routerRoutes()) > 0 }
+	router := ndForgery(ip6Link, func(specs.MAC) []byte { return routerAdvertised() })
 	return map[string]forgery{
 		"IPv4 source":       {specs.IPSpoof, 4, datagram4(ipForged, 9, 1009, forgedText), arrivesAt(1009)},
 		"IPv6 source":       {specs.IPSpoof, 6, datagram6(ip6Forged, 9, 1009, forgedText), arrivesAt(1009)},
-		"ARP answer":        {specs.IPSpoof, 0, arpMessage(2, 0x604, ipForged), believed(ipForged)},
-		"ARP request":       {specs.IPSpoof, 0, arpMessage(1, 0x604, ipForged), believed(ipForged)},
-		"ARP of other MACs": {specs.IPSpoof, 0, arpMessage(2, 0x804, ipForged), believed(ipForged)},
-		"advertisement": {specs.IPSpoof, 6, nd(own6, func(mac specs.MAC) []byte { return advertised(ip6Forged, mac) }),
-			believed(ip6Forged)},
+		"ARP answer":        {specs.IPSpoof, 0, arpMessage(2, 0x604, ipForged), believedBy(ipForged)},
+		"ARP request":       {specs.IPSpoof, 0, arpMessage(1, 0x604, ipForged), believedBy(ipForged)},
+		"ARP of other MACs": {specs.IPSpoof, 0, arpMessage(2, 0x804, ipForged), believedBy(ipForged)},
+		"advertisement": {specs.IPSpoof, 6, ndForgery(own6, func(mac specs.MAC) []byte { return neighbourAdvert(ip6Forged, mac) }),
+			believedBy(ip6Forged)},
 		"solicitation": {specs.IPSpoof, 6, func(mac specs.MAC, r *receiver) []byte {
-			return ethernet(r.mac, mac, 0x86dd, message6(ip6Forged, r.ip6, solicited(r.ip6, mac)))
-		}, believed(ip6Forged)},
+			return ethernet(r.mac, mac, 0x86dd, message6(ip6Forged, r.ip6, neighbourSolicit(r.ip6, mac)))
+		}, believedBy(ip6Forged)},
 		"DHCP":               {specs.RogueDHCP, 4, datagram4(own, 67, 68, bootReply), arrivesAt(68)},
 		"DHCP, another port": {specs.RogueDHCP, 4, datagram4(own, 1067, 68, bootReply), arrivesAt(68)},
 		"DHCPv6":             {specs.RogueDHCP, 6, datagram6(own6, 547, 546, bootReply), arrivesAt(546)},
@@ -243,19 +243,19 @@ func newArena(t *testing.T) *arena {
 	return x
 }
 
-// try sends a forgery in a carrier, and reports whether the receiver accepts it. A valid
+// tryForgery sends a forgery in a carrier, and reports whether the receiver accepts it. A valid
 // datagram of the container's, sent after it, must arrive.
-func (x *arena) try(f forgery, c carrier, to *receiver) bool {
+func (x *arena) tryForgery(f forgery, c carrier, to *receiver) bool {
 	x.Helper()
-	to.forget()
+	to.forgetForged()
 	must(x, x.maps.Zero(x.from.Slot))
 	for _, frame := range c(f.frame(x.from.MAC, to)) {
-		x.send(frame)
+		x.sendFrame(frame)
 	}
-	x.send(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))
+	x.sendFrame(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))
 	taken := false
 	testnet.Eventually(x, "its own datagram", func() bool {
-		for _, text := range to.takes(546) {
+		for _, text := range to.payloadsAt(546) {
 			if text == ownText {
 				return true
 			}
@@ -266,16 +266,16 @@ func (x *arena) try(f forgery, c carrier, to *receiver) bool {
 	return f.accepted(x.from.MAC, to) || taken
 }
 
-// send sends a frame from the container, which may be dropped on its way.
-func (x *arena) send(frame []byte) {
+// sendFrame sends a frame from the container, which may be dropped on its way.
+func (x *arena) sendFrame(frame []byte) {
 	x.Helper()
 	if err := unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index}); err != nil && !errors.Is(err, unix.ENOBUFS) {
 		x.Fatal(err)
 	}
 }
 
-// enforce sets the kinds that the container's network enforces.
-func (x *arena) enforce(kinds ...specs.Kind) {
+// enforceKinds sets the kinds that the container's network enforces.
+func (x *arena) enforceKinds(kinds ...specs.Kind) {
 	x.Helper()
 	x.from.Enforce = kinds
 	must(x, x.maps.Register(x.from.Endpoint))
@@ -298,7 +298,7 @@ func TestEvasions(t *testing.T) {
 			for how, c := range f.evasions() {
 				for who, to := range x.to {
 					what := fmt.Sprintf("%s, %s, to %s%s", name, how, who, group)
-					if x.evades(f, c, to, what) {
+					if x.evadesEnforcement(f, c, to, what) {
 						accepted[f.kind]++
 					} else if how == "as it is" && name != "ARP of other MACs" {
 						t.Errorf("%s: not taken, so that it tests nothing", what)
@@ -329,23 +329,23 @@ func (f forgery) addressed(to specs.MAC) forgery {
 	return f
 }
 
-// evades reports whether a receiver accepts a forgery that is not enforced. If it does,
-// evades checks that the forgery is found, and does not arrive when enforced.
-func (x *arena) evades(f forgery, c carrier, to *receiver, what string) bool {
+// evadesEnforcement reports whether a receiver accepts a forgery that is not enforced. If it does,
+// evadesEnforcement checks that the forgery is found, and does not arrive when enforced.
+func (x *arena) evadesEnforcement(f forgery, c carrier, to *receiver, what string) bool {
 	x.Helper()
-	x.enforce()
-	if !x.try(f, c, to) {
+	x.enforceKinds()
+	if !x.tryForgery(f, c, to) {
 		return false
 	}
-	if found := x.found()[x.from.Slot]; len(found) == 0 && (f.kind != specs.MACSpoof || netnsHelper()) {
+	if found := x.allViolations()[x.from.Slot]; len(found) == 0 && (f.kind != specs.MACSpoof || netnsHelper()) {
 		x.Errorf("%s: not found", what)
 	}
-	x.enforce(f.kind)
-	if x.try(f, c, to) {
-		x.Errorf("%s: arrives though it is enforced: %v", what, x.found())
+	x.enforceKinds(f.kind)
+	if x.tryForgery(f, c, to) {
+		x.Errorf("%s: arrives though it is enforced: %v", what, x.allViolations())
 	}
-	if found := x.found()[x.from.Slot][f.kind]; found.Dropped == 0 || found.Dropped != found.Packets {
-		x.Errorf("%s: dropped, and not counted so: %v", what, x.found())
+	if found := x.allViolations()[x.from.Slot][f.kind]; found.Dropped == 0 || found.Dropped != found.Packets {
+		x.Errorf("%s: dropped, and not counted so: %v", what, x.allViolations())
 	}
 	return true
 }

@@ -45,7 +45,7 @@ type Reader struct {
 
 // Events starts reading. The buffer still holds the earlier events that fitted into it.
 func (d *Datapath) Events() (*Reader, error) {
-	one, err := d.maps.get(mapEvents)
+	one, err := d.maps.openMap(mapEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func DecodeEvent(record []byte) (RawEvent, error) {
 		Kind:        kinds[raw.Kind],
 		Certainty:   [...]specs.Certainty{specs.Certain, specs.Suspected}[raw.Certainty],
 		Evidence:    specs.Evidences()[raw.Evidence],
-		Direction:   way(raw.Way).String(),
+		Direction:   direction(raw.Way).String(),
 		ParentIndex: int(raw.IfIndex),
 		VLAN:        int(raw.VLAN),
 		Sender:      raw.Sender,

@@ -11,8 +11,8 @@ import (
 	"berth/specs"
 )
 
-// encode is the inverse of DecodeEvent.
-func encode(t testing.TB, e event) []byte {
+// encodeEvent is the inverse of DecodeEvent.
+func encodeEvent(t testing.TB, e event) []byte {
 	t.Helper()
 	record, err := binary.Append(nil, binary.NativeEndian, e)
 	if err != nil {
@@ -27,7 +27,7 @@ func TestDecodeEvent(t *testing.T) {
 		Time: 5e9, Cookie: 77, LeftOut: 3, IfIndex: 4, VLAN: 100, Sender: 1, Owner: 2, Receiver: 3, Counted: 2, Dropped: 1, Length: 1500,
 		Captured: 3, Certainty: 1, Evidence: 1, Way: 1, Bytes: [eventBytes]byte{1, 2, 3, 4},
 	}
-	got, err := DecodeEvent(encode(t, raw))
+	got, err := DecodeEvent(encodeEvent(t, raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,12 @@ func TestDecodeEventRefuses(t *testing.T) {
 	t.Parallel()
 	for name, record := range map[string][]byte{
 		"nothing":           nil,
-		"a byte too short":  encode(t, event{})[:eventSize-1],
-		"unknown kind":      encode(t, event{Kind: uint8(len(specs.Kinds()))}),
-		"unknown certainty": encode(t, event{Certainty: 2}),
-		"unknown evidence":  encode(t, event{Evidence: evidences}),
-		"unknown direction": encode(t, event{Way: 2}),
-		"too many bytes":    encode(t, event{Captured: eventBytes + 1}),
+		"a byte too short":  encodeEvent(t, event{})[:eventSize-1],
+		"unknown kind":      encodeEvent(t, event{Kind: uint8(len(specs.Kinds()))}),
+		"unknown certainty": encodeEvent(t, event{Certainty: 2}),
+		"unknown evidence":  encodeEvent(t, event{Evidence: evidences}),
+		"unknown direction": encodeEvent(t, event{Way: 2}),
+		"too many bytes":    encodeEvent(t, event{Captured: eventBytes + 1}),
 	} {
 		if e, err := DecodeEvent(record); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: %+v, %v", name, e, err)
@@ -63,8 +63,8 @@ func TestDecodeEventRefuses(t *testing.T) {
 // FuzzDecodeEvent checks that every record that decodes is a valid violation of specs, with
 // its bytes from the record.
 func FuzzDecodeEvent(f *testing.F) {
-	f.Add(encode(f, event{}))
-	f.Add(encode(f, event{Captured: eventBytes, Kind: 255}))
+	f.Add(encodeEvent(f, event{}))
+	f.Add(encodeEvent(f, event{Captured: eventBytes, Kind: 255}))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, record []byte) {
 		e, err := DecodeEvent(record)

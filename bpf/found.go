@@ -29,7 +29,7 @@ func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	}
 	m.adding.Lock()
 	defer m.adding.Unlock()
-	if err := m.follow(); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
 	one, err := m.makeFound()
@@ -47,9 +47,9 @@ func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	return nil
 }
 
-// found returns the map of the violations that userspace has added, or nil if there is none.
-func (m *Maps) found() (*ebpf.Map, error) {
-	one, err := m.get(mapFound)
+// openFound returns the map of the violations that userspace has added, or nil if there is none.
+func (m *Maps) openFound() (*ebpf.Map, error) {
+	one, err := m.openMap(mapFound)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // another process may create it at any time
 	}
@@ -58,7 +58,7 @@ func (m *Maps) found() (*ebpf.Map, error) {
 
 // foundIn returns the violations that userspace has added in a slot.
 func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
-	one, err := m.found()
+	one, err := m.openFound()
 	if err != nil || one == nil {
 		return v, err
 	}
@@ -71,7 +71,7 @@ func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 // makeFound creates the map if it does not exist. It has room for every slot, and takes
 // memory only for the used ones.
 func (m *Maps) makeFound() (*ebpf.Map, error) {
-	if one, err := m.get(mapFound); !errors.Is(err, fs.ErrNotExist) {
+	if one, err := m.openMap(mapFound); !errors.Is(err, fs.ErrNotExist) {
 		return one, err
 	}
 	one, err := ebpf.NewMap(&ebpf.MapSpec{
@@ -82,15 +82,15 @@ func (m *Maps) makeFound() (*ebpf.Map, error) {
 		return nil, fmt.Errorf("make map %q: %w", mapFound, err)
 	}
 	defer one.Close()
-	if err := one.Pin(m.pins.object(mapFound)); err != nil {
+	if err := one.Pin(m.pins.objectPath(mapFound)); err != nil {
 		return nil, fmt.Errorf("pin map %q: %w", mapFound, err)
 	}
-	return m.get(mapFound)
+	return m.openMap(mapFound)
 }
 
 // allFound returns the violations that userspace has added, by slot.
 func (m *Maps) allFound() (map[uint32]foundValue, error) {
-	one, err := m.found()
+	one, err := m.openFound()
 	if err != nil || one == nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (m *Maps) allFound() (map[uint32]foundValue, error) {
 }
 
 func (m *Maps) zeroFound(slot uint32) error {
-	if one, err := m.found(); err != nil || one == nil {
+	if one, err := m.openFound(); err != nil || one == nil {
 		return err
 	}
 	return deleteIf(m, mapFound, slot, func(foundValue) bool { return true })
@@ -133,11 +133,11 @@ func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
 	entries := old.Iterate()
 	for entries.Next(&slot, &raw) {
 		var v violations
-		if _, err := binary.Decode(convert.value(raw), binary.NativeEndian, &v); err != nil {
+		if _, err := binary.Decode(convert.convertValue(raw), binary.NativeEndian, &v); err != nil {
 			return err
 		}
 		sum := sums[slot]
-		sum.add(&v)
+		sum.addViolations(&v)
 		if sum != (foundValue{}) {
 			sums[slot] = sum
 		}

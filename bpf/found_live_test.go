@@ -14,7 +14,7 @@ func TestAddViolation(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
-	x.run(egress, plain(macLAN, macGroup), nil)
+	x.runFrame(egress, plainFrame(macLAN, macGroup), nil)
 	must(t, x.maps.AddViolation(slotB, specs.ModeDrift, 2))
 	must(t, x.maps.AddViolation(slotB, specs.ModeDrift, 3))
 	must(t, x.maps.AddViolation(slotA, specs.Unanswered, 1))
@@ -28,15 +28,15 @@ func TestAddViolation(t *testing.T) {
 	}
 	for _, endpoints := range []uint32{DefaultEndpoints, 2000, 3000} {
 		dir := filepath.Dir(x.pins.dir)
-		d := load(t, x.ns, dir, Options{MaxEndpoints: endpoints})
-		found := (&bench{TB: t, Datapath: d}).found()
+		d := mustLoad(t, x.ns, dir, Options{MaxEndpoints: endpoints})
+		found := (&bench{TB: t, Datapath: d}).allViolations()
 		if b := found[slotB]; len(found) != 2 || len(b) != 2 || b[specs.MACSpoof].Packets != 1 || b[specs.ModeDrift].Packets != 5 || found[slotA][specs.Unanswered].Packets != 1 {
 			t.Errorf("%d endpoints: %+v", endpoints, found)
 		}
 		x.Datapath.maps = d.maps
 	}
 	must(t, x.maps.Zero(slotB))
-	if found := x.found(); len(found) != 1 || len(found[slotA]) != 1 {
+	if found := x.allViolations(); len(found) != 1 || len(found[slotA]) != 1 {
 		t.Errorf("zeroed: %+v", found)
 	}
 }
@@ -47,12 +47,12 @@ func TestNoRoomForViolations(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
-	m, err := x.maps.get(mapViolations)
+	m, err := x.maps.openMap(mapViolations)
 	must(t, err)
 	for slot := uint32(1000); m.Put(slot, violations{}) == nil; slot++ {
 	}
-	x.run(egress, plain(macLAN, macGroup), nil)
-	if found := x.found(); len(found) != 1 || found[0][specs.MACSpoof].Packets != 1 {
+	x.runFrame(egress, plainFrame(macLAN, macGroup), nil)
+	if found := x.allViolations(); len(found) != 1 || found[0][specs.MACSpoof].Packets != 1 {
 		t.Errorf("%+v", found)
 	}
 }
@@ -62,9 +62,9 @@ func TestHostAddresses(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	x := emptyBench(t)
-	must(t, x.maps.Register(endpoint(1)))
+	must(t, x.maps.Register(newEndpoint(1)))
 	has := func() map[netip.Addr]uint32 {
-		m, err := x.maps.get(mapAddresses)
+		m, err := x.maps.openMap(mapAddresses)
 		must(t, err)
 		all := make(map[netip.Addr]uint32)
 		var key addressKey

@@ -26,37 +26,37 @@ type bench struct {
 
 func newBench(t testing.TB, a, b specs.Mode) *bench {
 	ns := testnet.Namespace(t)
-	d := load(t, ns, bpffs(t), Options{})
+	d := mustLoad(t, ns, bpffs(t), Options{})
 	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
 	must(t, d.ownMAC(1, macHost))
-	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: a, Cookie: d.cookie})
+	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: a, Cookie: d.cookie})
 	if b != "" {
-		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: b, Cookie: d.cookie})
+		x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: b, Cookie: d.cookie})
 	}
 	return x
 }
 
-func (x *bench) register(e Endpoint) {
+func (x *bench) mustRegister(e Endpoint) {
 	x.Helper()
 	e.ParentIndex, e.Driver = max(e.ParentIndex, 1), specs.Macvlan
 	must(x, x.maps.Register(e))
 }
 
-// sends runs a frame and returns its counts in the slots of A and B.
-func (x *bench) sends(w way, frame []byte, context *skb) (a, b specs.Counters) {
+// countFrame runs a frame and returns its counts in the slots of A and B.
+func (x *bench) countFrame(w direction, frame []byte, context *skb) (a, b specs.Counters) {
 	x.Helper()
 	must(x, x.maps.Zero(slotA))
 	must(x, x.maps.Zero(slotB))
-	x.run(w, frame, context)
+	x.runFrame(w, frame, context)
 	return x.counters(slotA), x.counters(slotB)
 }
 
-func (x *bench) run(w way, frame []byte, context *skb) {
+func (x *bench) runFrame(w direction, frame []byte, context *skb) {
 	x.Helper()
 	if context == nil {
 		context = new(skb)
 	}
-	testnet.In(x, x.ns, func() { run(x, x.program(w), frame, context) })
+	testnet.In(x, x.ns, func() { runProgram(x, x.programFor(w), frame, context) })
 }
 
 func (x *bench) counters(slot uint32) specs.Counters {
@@ -72,16 +72,16 @@ const (
 	verdictDrop int32 = 2
 )
 
-// run runs a program with one frame, and checks that it passes it on.
-func run(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
+// runProgram runs a program with one frame, and checks that it passes it on.
+func runProgram(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {
 	t.Helper()
-	if got := verdict(t, p, frame, context); got != verdictNext {
+	if got := programVerdict(t, p, frame, context); got != verdictNext {
 		t.Errorf("%s returned %d, want -1, next", p, got)
 	}
 }
 
-// verdict runs a program with one frame and returns its verdict.
-func verdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
+// programVerdict runs a program with one frame and returns its verdict.
+func programVerdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
 	t.Helper()
 	options := &ebpf.RunOptions{Data: frame, Context: context, DataOut: make([]byte, len(frame)+256)}
 	verdict, err := p.Run(options)
@@ -91,8 +91,8 @@ func verdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) int32 {
 	return int32(verdict)
 }
 
-// one returns a count of n packets with a sum of bytes.
-func one(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
+// countOf returns a count of n packets with a sum of bytes.
+func countOf(packets, bytes uint64) specs.Count { return specs.Count{Packets: packets, Bytes: bytes} }
 
 func transmitExternal(c specs.Casts) (k specs.Counters) { k.Transmit.External = c; return k }
 
@@ -102,11 +102,11 @@ func receiveExternal(n specs.Count) (k specs.Counters) { k.Receive.External.Unic
 
 func receiveLocal(n specs.Count) (k specs.Counters) { k.Receive.Local.Unicast = n; return k }
 
-// plain returns a frame of 100 bytes with an experimental ethertype (IEEE 802).
-func plain(to, from specs.MAC) []byte { return ethernet(to, from, 0x88b5, make([]byte, 86)) }
+// plainFrame returns a frame of 100 bytes with an experimental ethertype (IEEE 802).
+func plainFrame(to, from specs.MAC) []byte { return ethernet(to, from, 0x88b5, make([]byte, 86)) }
 
 var (
-	hundred = one(1, 100)
+	hundred = countOf(1, 100)
 	none    = specs.Counters{}
 	alone   = [2]specs.Mode{specs.ModeBridge}
 )
@@ -116,49 +116,49 @@ var (
 var rules = []struct {
 	name  string
 	modes [2]specs.Mode
-	way   way
+	way   direction
 	frame []byte
 	a, b  specs.Counters
 }{
-	{"egress unicast", alone, egress, plain(macLAN, macA),
+	{"egress unicast", alone, egress, plainFrame(macLAN, macA),
 		transmitExternal(specs.Casts{Unicast: hundred}), none},
-	{"egress multicast", alone, egress, plain(macGroup, macA),
+	{"egress multicast", alone, egress, plainFrame(macGroup, macA),
 		transmitExternal(specs.Casts{Multicast: hundred}), none},
-	{"egress broadcast", alone, egress, plain(macAll, macA),
+	{"egress broadcast", alone, egress, plainFrame(macAll, macA),
 		transmitExternal(specs.Casts{Broadcast: hundred}), none},
-	{"egress of the host", alone, egress, plain(macLAN, macHost), none, none},
-	{"egress of the host to an endpoint", alone, egress, plain(macA, macHost), none, none},
-	{"egress of a stranger", alone, egress, plain(macA, macLAN), none, none},
-	{"egress to a sibling, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, egress, plain(macB, macA),
+	{"egress of the host", alone, egress, plainFrame(macLAN, macHost), none, none},
+	{"egress of the host to an endpoint", alone, egress, plainFrame(macA, macHost), none, none},
+	{"egress of a stranger", alone, egress, plainFrame(macA, macLAN), none, none},
+	{"egress to a sibling, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, egress, plainFrame(macB, macA),
 		transmitExternal(specs.Casts{Unicast: hundred}), none},
-	{"ingress off the wire", alone, ingress, plain(macA, macLAN), receiveExternal(hundred), none},
-	{"ingress to the host", alone, ingress, plain(macHost, macLAN), none, none},
-	{"ingress to the host, source an endpoint's", alone, ingress, plain(macHost, macA), none, none},
-	{"ingress multicast", alone, ingress, plain(macGroup, macLAN), none, none},
-	{"ingress broadcast of an endpoint", alone, ingress, plain(macAll, macA), none, none},
-	{"ingress between siblings, bridge", [2]specs.Mode{specs.ModeBridge, specs.ModeBridge}, ingress, plain(macB, macA),
+	{"ingress off the wire", alone, ingress, plainFrame(macA, macLAN), receiveExternal(hundred), none},
+	{"ingress to the host", alone, ingress, plainFrame(macHost, macLAN), none, none},
+	{"ingress to the host, source an endpoint's", alone, ingress, plainFrame(macHost, macA), none, none},
+	{"ingress multicast", alone, ingress, plainFrame(macGroup, macLAN), none, none},
+	{"ingress broadcast of an endpoint", alone, ingress, plainFrame(macAll, macA), none, none},
+	{"ingress between siblings, bridge", [2]specs.Mode{specs.ModeBridge, specs.ModeBridge}, ingress, plainFrame(macB, macA),
 		transmitLocal(hundred), receiveLocal(hundred)},
-	{"ingress reflected, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, ingress, plain(macB, macA),
+	{"ingress reflected, vepa", [2]specs.Mode{specs.ModeVEPA, specs.ModeVEPA}, ingress, plainFrame(macB, macA),
 		none, receiveLocal(hundred)},
-	{"ingress reflected, private", [2]specs.Mode{specs.ModePrivate, specs.ModePrivate}, ingress, plain(macB, macA),
+	{"ingress reflected, private", [2]specs.Mode{specs.ModePrivate, specs.ModePrivate}, ingress, plainFrame(macB, macA),
 		none, receiveLocal(hundred)},
-	{"ingress reflected, bridge to vepa", [2]specs.Mode{specs.ModeBridge, specs.ModeVEPA}, ingress, plain(macB, macA),
+	{"ingress reflected, bridge to vepa", [2]specs.Mode{specs.ModeBridge, specs.ModeVEPA}, ingress, plainFrame(macB, macA),
 		none, receiveLocal(hundred)},
-	{"ingress to a stranger's macvlan, bridge", alone, ingress, plain(macLAN, macA),
+	{"ingress to a stranger's macvlan, bridge", alone, ingress, plainFrame(macLAN, macA),
 		transmitLocal(hundred), none},
-	{"ingress to a stranger, vepa", [2]specs.Mode{specs.ModeVEPA}, ingress, plain(macLAN, macA), none, none},
-	{"ingress from the host's MAC", alone, ingress, plain(macA, macHost), receiveExternal(hundred), none},
-	{"ingress to oneself, bridge", alone, ingress, plain(macA, macA),
+	{"ingress to a stranger, vepa", [2]specs.Mode{specs.ModeVEPA}, ingress, plainFrame(macLAN, macA), none, none},
+	{"ingress from the host's MAC", alone, ingress, plainFrame(macA, macHost), receiveExternal(hundred), none},
+	{"ingress to oneself, bridge", alone, ingress, plainFrame(macA, macA),
 		specs.Counters{Receive: receiveLocal(hundred).Receive, Transmit: transmitLocal(hundred).Transmit}, none},
 }
 
-func TestRules(t *testing.T) {
+func TestCountingRules(t *testing.T) {
 	t.Parallel()
 	for _, tt := range rules {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			x := newBench(t, tt.modes[0], tt.modes[1])
-			a, b := x.sends(tt.way, tt.frame, nil)
+			a, b := x.countFrame(tt.way, tt.frame, nil)
 			if a != tt.a {
 				t.Errorf("A has\n%+v, want\n%+v", a, tt.a)
 			}
@@ -174,26 +174,26 @@ func TestOtherParent(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
 	testnet.Veth(t, "one", ns, "two", ns)
-	d := load(t, ns, bpffs(t), Options{})
+	d := mustLoad(t, ns, bpffs(t), Options{})
 	x := &bench{TB: t, Datapath: d, ns: ns}
 	index := uint32(testnet.Link(t, ns, "one").Attrs().Index)
-	x.register(Endpoint{Slot: slotA, ParentIndex: int(index), MAC: macA, Mode: specs.ModeBridge})
-	if a, _ := x.sends(ingress, plain(macA, macLAN), &skb{IfIndex: index}); a != receiveExternal(one(1, 100)) {
+	x.mustRegister(Endpoint{Slot: slotA, ParentIndex: int(index), MAC: macA, Mode: specs.ModeBridge})
+	if a, _ := x.countFrame(ingress, plainFrame(macA, macLAN), &skb{IfIndex: index}); a != receiveExternal(countOf(1, 100)) {
 		t.Errorf("on its parent: %+v", a)
 	}
-	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != (specs.Counters{}) {
+	if a, _ := x.countFrame(ingress, plainFrame(macA, macLAN), nil); a != (specs.Counters{}) {
 		t.Errorf("on another interface: %+v", a)
 	}
 }
 
-// TestSentBack checks that a frame to a stranger, which another sender than the owner of
+// TestFrameSentBack checks that a frame to a stranger, which another sender than the owner of
 // its source MAC put on ingress, does not count as one that the owner has just sent.
-func TestSentBack(t *testing.T) {
+func TestFrameSentBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
 	x := newBench(t, specs.ModeBridge, "")
-	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie + 1})
-	if a, _ := x.sends(ingress, plain(macLAN, macA), nil); a != (specs.Counters{}) {
+	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie + 1})
+	if a, _ := x.countFrame(ingress, plainFrame(macLAN, macA), nil); a != (specs.Counters{}) {
 		t.Errorf("A has %+v", a)
 	}
 }
@@ -204,40 +204,40 @@ func TestPassthru(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
 	p := Endpoint{Slot: slotB, ParentIndex: 1, MAC: macHost, Driver: specs.Macvlan, Mode: specs.ModePassthru, Cookie: x.cookie}
-	x.register(p)
-	check := func(name string, w way, frame []byte, want specs.Counters) {
+	x.mustRegister(p)
+	check := func(name string, w direction, frame []byte, want specs.Counters) {
 		t.Helper()
-		if _, b := x.sends(w, frame, nil); b != want {
+		if _, b := x.countFrame(w, frame, nil); b != want {
 			t.Errorf("%s: %+v, want %+v", name, b, want)
 		}
 	}
-	sent, received := transmitExternal(specs.Casts{Unicast: one(1, 100)}), receiveExternal(one(1, 100))
+	sent, received := transmitExternal(specs.Casts{Unicast: countOf(1, 100)}), receiveExternal(countOf(1, 100))
 	for _, mac := range []specs.MAC{macHost, macB} {
-		check("egress", egress, plain(macLAN, mac), sent)
-		check("ingress", ingress, plain(mac, macLAN), received)
+		check("egress", egress, plainFrame(macLAN, mac), sent)
+		check("ingress", ingress, plainFrame(mac, macLAN), received)
 	}
 	if v := x.violations(slotB); v != 0 {
 		t.Errorf("changing its MAC is a violation: %d", v)
 	}
 	must(t, x.ownMAC(1, macHost))
-	check("after the agent attached again", egress, plain(macLAN, macHost), sent)
+	check("after the agent attached again", egress, plainFrame(macLAN, macHost), sent)
 	must(t, x.ownMAC(1, macB))
 	for _, mac := range []specs.MAC{macHost, macB} {
-		check("after the agent saw another MAC, egress", egress, plain(macLAN, mac), sent)
-		check("after the agent saw another MAC, ingress", ingress, plain(mac, macLAN), received)
+		check("after the agent saw another MAC, egress", egress, plainFrame(macLAN, mac), sent)
+		check("after the agent saw another MAC, ingress", ingress, plainFrame(mac, macLAN), received)
 	}
 	must(t, x.ownMAC(1, macHost))
 	must(t, x.maps.Unregister(p))
-	check("egress after its end", egress, plain(macLAN, macHost), specs.Counters{})
-	check("ingress after its end", ingress, plain(macB, macLAN), specs.Counters{})
+	check("egress after its end", egress, plainFrame(macLAN, macHost), specs.Counters{})
+	check("ingress after its end", ingress, plainFrame(macB, macLAN), specs.Counters{})
 }
 
 func (x *bench) violations(slot uint32) uint64 {
 	x.Helper()
-	return x.broken(slot)[specs.MACSpoof].Packets
+	return x.brokenKinds(slot)[specs.MACSpoof].Packets
 }
 
-func (x *bench) broken(slot uint32) map[specs.Kind]specs.Broken {
+func (x *bench) brokenKinds(slot uint32) map[specs.Kind]specs.Broken {
 	x.Helper()
 	v, err := x.maps.Violations(slot)
 	must(x, err)

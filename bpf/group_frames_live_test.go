@@ -21,17 +21,17 @@ type wired struct {
 
 func newWired(t *testing.T) *wired {
 	t.Helper()
-	host := quiet(t)
+	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "tap0")
 	return &wired{lab: labOn(t, host, "tap0", Options{}), TapDevice: tap, other: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}}
 }
 
-// comes sends a frame from the wire, and waits until it was processed: it then sends a
+// sendFromWire sends a frame from the wire, and waits until it was processed: it then sends a
 // frame that c receives.
-func (w *wired) comes(c *container, frame []byte) {
+func (w *wired) sendFromWire(c *container, frame []byte) {
 	w.Helper()
 	w.Write(frame)
-	w.Write(plain(c.MAC, w.other))
+	w.Write(plainFrame(c.MAC, w.other))
 	before := w.sent
 	w.sent++
 	testnet.Eventually(w.lab, "what comes after it", func() bool {
@@ -55,17 +55,17 @@ func TestGroupsReflected(t *testing.T) {
 			sendUDP(t, b.NS, all, 2, 100)
 			if mode != specs.ModeBridge || !reflects {
 				sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // sends ARP requests
-				l.nothing(string(mode))
+				l.requireNoViolations(string(mode))
 				continue
 			}
 			testnet.Eventually(t, "all that comes back", func() bool {
-				found := l.found()
+				found := l.allViolations()
 				return found[a.Slot][specs.Reflected].Packets == 3+4+101 && found[b.Slot][specs.Reflected].Packets == 2
 			})
-			if e := l.read(); e.Kind != specs.Reflected || e.Sender != a.Slot || e.Counted != a.Slot || e.Certainty != specs.Certain || e.Evidence != specs.ByFrameCopy {
+			if e := l.readEvent(); e.Kind != specs.Reflected || e.Sender != a.Slot || e.Counted != a.Slot || e.Certainty != specs.Certain || e.Evidence != specs.ByFrameCopy {
 				t.Errorf("%+v", e)
 			}
-			if found := l.found(); len(found) != 2 || len(found[a.Slot]) != 1 {
+			if found := l.allViolations(); len(found) != 2 || len(found[a.Slot]) != 1 {
 				t.Errorf("%+v", found)
 			}
 		}
@@ -82,12 +82,12 @@ func (w *wired) copyOf(c *container, frame []byte) (found map[uint32]map[specs.K
 		copied[len(copied)-1]++
 	}
 	testnet.Eventually(w.lab, "a copy that comes in within a second", func() bool {
-		w.forget(c)
+		w.resetViolations(c)
 		start := time.Now()
 		sendRaw(w.lab, c.NS, "net1", frame)
-		w.comes(c, copied)
+		w.sendFromWire(c, copied)
 		soon := time.Since(start) < 900*time.Millisecond
-		found = w.found()
+		found = w.allViolations()
 		return soon
 	})
 	return found
@@ -104,9 +104,9 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 		must(t, w.maps.Register(a.Endpoint))
 		w.sent = 0
 		own := [][]byte{
-			plain(macAll, a.MAC), plain(macGroup, a.MAC),
-			ethernet(macAll, a.MAC, 0x800, ip4(17, a.ip, ipGroup, ports(1, 2))),
-			ethernet(macGroup, a.MAC, 0x86dd, ip6(17, ip6A, ip6Group, ports(1, 2))),
+			plainFrame(macAll, a.MAC), plainFrame(macGroup, a.MAC),
+			ethernet(macAll, a.MAC, 0x800, ip4(17, a.ip, ipGroup, udpHeader(1, 2))),
+			ethernet(macGroup, a.MAC, 0x86dd, ip6(17, ip6A, ip6Group, udpHeader(1, 2))),
 			ethernet(macGroup, a.MAC, 0x86dd, ip6(58, ip6A, ip6Group, make([]byte, 30))),
 			ethernet(macAll, a.MAC, 0x806, arpFor(a.ip, ipLAN)),
 		}
@@ -116,7 +116,7 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 			if mode == specs.ModeBridge && (len(found) != 1 || reflected != 1) || mode != specs.ModeBridge && len(found) != 0 {
 				t.Errorf("%s, %d: a copy of its own: %+v", mode, i, found)
 			}
-			w.forget(a)
+			w.resetViolations(a)
 		}
 		for i, frame := range own {
 			testnet.Eventually(t, "a place in which none of its own is remembered", func() bool {
@@ -129,22 +129,22 @@ func TestDuplicateMACOfGroups(t *testing.T) {
 				default:
 					binary.BigEndian.PutUint16(other[28:], uint16(w.sent)) // the sender's address
 				}
-				w.comes(a, other)
-				return w.found()[a.Slot][specs.DuplicateMAC].Packets == 1
+				w.sendFromWire(a, other)
+				return w.allViolations()[a.Slot][specs.DuplicateMAC].Packets == 1
 			})
-			if e := w.read(); e.Kind != specs.DuplicateMAC || e.Owner != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain || e.Evidence != specs.ByNotSent {
+			if e := w.readEvent(); e.Kind != specs.DuplicateMAC || e.Owner != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain || e.Evidence != specs.ByNotSent {
 				t.Errorf("%s, %d: %+v", mode, i, e)
 			}
-			w.forget(a)
+			w.resetViolations(a)
 		}
 	}
 }
 
-// forget deletes the violations, the rate limit and the events.
-func (w *wired) forget(c *container) {
+// resetViolations deletes the violations, the rate limit and the events.
+func (w *wired) resetViolations(c *container) {
 	w.Helper()
 	must(w.lab, w.maps.zeroViolations(c.Slot))
-	for _, ok := w.event(); ok; _, ok = w.event() {
+	for _, ok := w.nextEvent(); ok; _, ok = w.nextEvent() {
 	}
 }
 
@@ -187,12 +187,12 @@ func TestDuplicateIP(t *testing.T) {
 		"solicits it":                 {nd(135, ip6LAN, ip6A), false},
 		"duplicate detection":         {nd(135, ip6Zero, ip6A), false},
 		"a router from its address":   {nd(134, ip6A, ip6A), false},
-		"a datagram from its address": {ethernet(macAll, w.other, 0x800, ip4(17, a.ip, ipGroup, ports(1, 2))), false},
+		"a datagram from its address": {ethernet(macAll, w.other, 0x800, ip4(17, a.ip, ipGroup, udpHeader(1, 2))), false},
 	} {
-		w.forget(a)
-		w.comes(b, c.frame)
-		e, told := w.event()
-		if n := w.found(); told != c.fires || (len(n) != 0) != c.fires {
+		w.resetViolations(a)
+		w.sendFromWire(b, c.frame)
+		e, told := w.nextEvent()
+		if n := w.allViolations(); told != c.fires || (len(n) != 0) != c.fires {
 			t.Errorf("%s: %+v, want fired %t", name, n, c.fires)
 		}
 		if told && (e.Kind != specs.DuplicateIP || e.Owner != a.Slot || e.Counted != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain || e.Evidence != specs.ByClaim) {
@@ -210,13 +210,13 @@ func TestSourceDenied(t *testing.T) {
 	a.Sources = []specs.MAC{w.other}
 	must(t, w.maps.Register(a.Endpoint))
 	stranger := specs.MAC{2, 0, 0x5e, 0, 0x53, 0x78}
-	w.comes(b, plain(a.MAC, w.other))
-	w.comes(b, plain(macAll, stranger))
-	w.comes(b, plain(w.hostMAC, stranger))
-	w.nothing("from the list, and to others")
-	w.comes(b, plain(a.MAC, stranger))
-	if e := w.read(); e.Kind != specs.SourceDenied || e.Receiver != a.Slot || e.Counted != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain {
+	w.sendFromWire(b, plainFrame(a.MAC, w.other))
+	w.sendFromWire(b, plainFrame(macAll, stranger))
+	w.sendFromWire(b, plainFrame(w.hostMAC, stranger))
+	w.requireNoViolations("from the list, and to others")
+	w.sendFromWire(b, plainFrame(a.MAC, stranger))
+	if e := w.readEvent(); e.Kind != specs.SourceDenied || e.Receiver != a.Slot || e.Counted != a.Slot || e.Sender != 0 || e.Certainty != specs.Certain {
 		t.Errorf("%+v", e)
 	}
-	a.expect("what was delivered", receiveExternal(hundred))
+	a.expectCounts("what was delivered", receiveExternal(hundred))
 }

@@ -64,9 +64,9 @@ func TestGroupFramesReceived(t *testing.T) {
 			}
 			var unicast specs.Count
 			if mode != specs.ModeSource {
-				unicast = one(1, udpBytes(100))
+				unicast = countOf(1, udpBytes(100))
 			}
-			c.expect("at the parent", receiveExternal(unicast))
+			c.expectCounts("at the parent", receiveExternal(unicast))
 		})
 	}
 }
@@ -78,17 +78,17 @@ func TestSourceList(t *testing.T) {
 	x := newBench(t, specs.ModeBridge, "")
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeSource, Sources: []specs.MAC{macLAN}}
 	must(t, x.maps.Register(e))
-	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != receiveExternal(hundred) {
+	if a, _ := x.countFrame(ingress, plainFrame(macA, macLAN), nil); a != receiveExternal(hundred) {
 		t.Errorf("from the list: %+v", a)
 	}
-	if a, _ := x.sends(ingress, plain(macA, macB), nil); a != none {
+	if a, _ := x.countFrame(ingress, plainFrame(macA, macB), nil); a != none {
 		t.Errorf("from another: %+v", a)
 	}
-	if a, _ := x.sends(egress, plain(macB, macA), nil); a != transmitExternal(specs.Casts{Unicast: hundred}) {
+	if a, _ := x.countFrame(egress, plainFrame(macB, macA), nil); a != transmitExternal(specs.Casts{Unicast: hundred}) {
 		t.Errorf("to another: %+v", a)
 	}
 	must(t, x.maps.Unregister(e))
-	m, err := x.maps.get(mapSources)
+	m, err := x.maps.openMap(mapSources)
 	must(t, err)
 	if err := m.Lookup(sourceKey{Slot: slotA, MAC: macLAN}, new(uint8)); err == nil {
 		t.Error("its list is still there after its end")

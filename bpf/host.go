@@ -14,10 +14,10 @@ import (
 // address that containers reach by another interface of the host on the same parent. An
 // address that an endpoint was assigned stays the endpoint's.
 func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
-	if err := m.follow(); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
-	one, err := m.get(mapAddresses)
+	one, err := m.openMap(mapAddresses)
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,8 @@ const progSibling = "berth_sibling"
 // insidePrefix begins the names of the pinned links of that program; the slot follows.
 const insidePrefix = "inside-"
 
-func (p pins) inside(slot uint32) string {
-	return filepath.Join(p.links(), fmt.Sprintf("%s%d", insidePrefix, slot))
+func (p pins) insidePath(slot uint32) string {
+	return filepath.Join(p.linksFolder(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
 
 // GroupKinds returns those kinds whose group frames the sibling program drops on a macvlan
@@ -83,7 +83,7 @@ func (d *Datapath) updateInsides() error {
 
 // eachInside calls fn for each pinned link of the sibling program.
 func (p pins) eachInside(fn func(path string, l link.Link) error) error {
-	files, err := os.ReadDir(p.links())
+	files, err := os.ReadDir(p.linksFolder())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
 	}
@@ -92,7 +92,7 @@ func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 		if !strings.HasPrefix(f.Name(), insidePrefix) {
 			continue
 		}
-		path := filepath.Join(p.links(), f.Name())
+		path := filepath.Join(p.linksFolder(), f.Name())
 		l, err := link.LoadPinnedLink(path, nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // released since
@@ -114,7 +114,7 @@ func (p pins) detachInsides() error {
 }
 
 // detachInside detaches the link of one slot at once, if there is one.
-func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)) }
+func (p pins) detachInside(slot uint32) error { return detachLink(p.insidePath(slot)) }
 
 // AttachInside attaches the sibling program to an endpoint's own interface. On ipvlan it
 // counts and judges frames between siblings, which do not pass the parent; on macvlan in
@@ -126,7 +126,7 @@ func (p pins) detachInside(slot uint32) error { return detachLink(p.inside(slot)
 // Without tcx the program is attached as a clsact filter. It is never replaced: until the
 // interface is deleted it counts into the maps that existed when it was attached.
 func (m *Maps) AttachInside(e Endpoint) error {
-	p, err := ebpf.LoadPinnedProgram(m.pins.object(pinSibling), nil)
+	p, err := ebpf.LoadPinnedProgram(m.pins.objectPath(pinSibling), nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (m *Maps) PutInside(e Endpoint) error {
 		return err
 	}
 	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
-	return keep(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
+	return setUnlessEqual(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
 func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
@@ -166,7 +166,7 @@ func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
 		return err
 	}
 	defer l.Close()
-	if err := l.Pin(m.pins.inside(e.Slot)); err != nil {
+	if err := l.Pin(m.pins.insidePath(e.Slot)); err != nil {
 		return fmt.Errorf("pin link: %w", err)
 	}
 	return nil
@@ -212,12 +212,12 @@ type Inside struct {
 	Index  int    // of the interface in that namespace
 }
 
-func (i Inside) key() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
+func (i Inside) makeKey() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
 
 // Insides returns every interface for which AttachInside was called and that was not
 // deleted since. It reads the whole map, so no transaction may be open.
 func (m *Maps) Insides() (all []Inside, err error) {
-	one, err := m.get(mapInsides)
+	one, err := m.openMap(mapInsides)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (m *Maps) Insides() (all []Inside, err error) {
 // DropInside deletes an interface from the map of the sibling program, unless it has
 // another slot now.
 func (m *Maps) DropInside(i Inside) error {
-	return deleteIf(m, mapInsides, i.key(), func(v insideValue) bool { return v.Slot == i.Slot })
+	return deleteIf(m, mapInsides, i.makeKey(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
 // LinkedInsides returns a function that reports whether the sibling program was on the
@@ -251,7 +251,7 @@ func (d *Datapath) LinkedInsides() func(slot uint32) bool {
 		linked[path] = insideIndex(l) != 0
 		return nil
 	})
-	return func(slot uint32) bool { return linked[d.pins.inside(slot)] }
+	return func(slot uint32) bool { return linked[d.pins.insidePath(slot)] }
 }
 
 // insideIndex returns the index of the interface that a link is on, or 0 if it was detached.
@@ -267,7 +267,7 @@ func insideIndex(l link.Link) int {
 // the maps were created, or its program was removed from the interface. It is false if no
 // agent has pinned the program.
 func (m *Maps) MissesInside(e Endpoint) (bool, error) {
-	if _, err := os.Stat(m.pins.object(pinSibling)); err != nil {
+	if _, err := os.Stat(m.pins.objectPath(pinSibling)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
@@ -280,7 +280,7 @@ func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	if !hasTCX() {
 		return false, nil
 	}
-	l, err := link.LoadPinnedLink(m.pins.inside(e.Slot), nil)
+	l, err := link.LoadPinnedLink(m.pins.insidePath(e.Slot), nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	} else if err != nil {
@@ -293,7 +293,7 @@ func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 // inside returns the value of an endpoint's interface in the sibling program's map, or the
 // zero value if it has none.
 func (m *Maps) inside(e Endpoint) (v insideValue, err error) {
-	one, err := m.get(mapInsides)
+	one, err := m.openMap(mapInsides)
 	if err != nil {
 		return v, err
 	}

@@ -31,7 +31,7 @@ func TestDetachedInside(t *testing.T) {
 	is("before", false)
 	attach()
 	is("attached", true)
-	pinned, err := link.LoadPinnedLink(l.pins.inside(a.Slot), nil)
+	pinned, err := link.LoadPinnedLink(l.pins.insidePath(a.Slot), nil)
 	must(t, err)
 	must(t, pinned.Detach())
 	must(t, pinned.Close())

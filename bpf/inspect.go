@@ -24,13 +24,13 @@ type Attachment struct {
 // Attached returns the parents that have both of berth's programs, by interface index, from
 // the kernel's present state.
 func (d *Datapath) Attached() (map[int]Attachment, error) {
-	indices, err := d.parents()
+	indices, err := d.knownParents()
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[int]Attachment)
 	for _, ifindex := range indices {
-		at, err := d.inspect(ifindex)
+		at, err := d.inspectParent(ifindex)
 		if err != nil {
 			return nil, fmt.Errorf("interface %d: %w", ifindex, err)
 		}
@@ -44,13 +44,13 @@ func (d *Datapath) Attached() (map[int]Attachment, error) {
 // kindAt returns the attach type of both of berth's programs on an interface, or "" if not
 // both are there.
 func (d *Datapath) kindAt(ifindex int) (string, error) {
-	at, err := d.inspect(ifindex)
+	at, err := d.inspectParent(ifindex)
 	return at.Kind, err
 }
 
-// inspect reads the programs of an interface from the kernel. Kind is "" if berth's are not
+// inspectParent reads the programs of an interface from the kernel. Kind is "" if berth's are not
 // both in their places.
-func (d *Datapath) inspect(ifindex int) (at Attachment, err error) {
+func (d *Datapath) inspectParent(ifindex int) (at Attachment, err error) {
 	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
 	if err != nil && !errors.Is(err, errNotOn) {
 		return at, err
@@ -79,7 +79,7 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 		if err != nil {
 			return nil, false, err
 		}
-		old = old || !isProgram(d.program(w), ours.Program)
+		old = old || !isProgram(d.programFor(w), ours.Program)
 		all, err := runningTCX(ifindex, w)
 		if err != nil {
 			return nil, false, err
@@ -100,8 +100,8 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 
 // linkInfo returns the kernel's information on a pinned link of berth's, or errNotOn if it
 // is attached to no interface or another one.
-func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
-	l, err := link.LoadPinnedLink(p.link(ifindex, w), nil)
+func (p pins) linkInfo(ifindex int, w direction) (*link.Info, error) {
+	l, err := link.LoadPinnedLink(p.linkPath(ifindex, w), nil)
 	if err != nil {
 		return nil, errNotOn
 	}
@@ -118,12 +118,12 @@ func (p pins) linkInfo(ifindex int, w way) (*link.Info, error) {
 
 // runningTCX returns the tcx programs of an interface in the order in which they run; none
 // on a kernel without tcx.
-func runningTCX(ifindex int, w way) ([]link.AttachedProgram, error) {
+func runningTCX(ifindex int, w direction) ([]link.AttachedProgram, error) {
 	if !hasTCX() {
 		return nil, nil
 	}
-	r, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: w.tcx()})
-	if gone(err) {
+	r, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: w.tcxAttachType()})
+	if isGone(err) {
 		return nil, errNotOn
 	} else if err != nil {
 		return nil, fmt.Errorf("tcx %s: %w", w, err)
@@ -146,7 +146,7 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 		if ours == nil || !ours.DirectAction {
 			return nil, false, errNotOn
 		}
-		old = old || !isProgram(d.program(w), ebpf.ProgramID(ours.Id))
+		old = old || !isProgram(d.programFor(w), ebpf.ProgramID(ours.Id))
 		all, err := runningTCX(ifindex, w)
 		if err != nil {
 			return nil, false, err
@@ -161,7 +161,7 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 
 // filtersAhead names the filters that the kernel runs before berth's. Filters of another
 // chain than 0 are reached only by an action of a filter in chain 0.
-func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w way) (ahead []string) {
+func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction) (ahead []string) {
 	for _, f := range filters {
 		if f == netlink.Filter(ours) {
 			break

@@ -17,10 +17,10 @@ import (
 	"berth/specs"
 )
 
-// at returns the parent's attachment.
-func (l *lab) at() (at Attachment) {
+// parentAttachment returns the parent's attachment.
+func (l *lab) parentAttachment() (at Attachment) {
 	l.Helper()
-	l.do(func() error {
+	l.inHost(func() error {
 		all, err := l.Attached()
 		at = all[l.parent]
 		return err
@@ -31,7 +31,7 @@ func (l *lab) at() (at Attachment) {
 // aheadNames fails unless exactly one program is ahead, and its text has these words.
 func (l *lab) aheadNames(words ...string) {
 	l.Helper()
-	ahead := l.at().Ahead
+	ahead := l.parentAttachment().Ahead
 	if len(ahead) != 1 {
 		l.Fatalf("ahead: %q, want one", ahead)
 	}
@@ -42,18 +42,18 @@ func (l *lab) aheadNames(words ...string) {
 	}
 }
 
-// head attaches a tcx program before all others.
-func (l *lab) head(p *ebpf.Program, w way) link.Link {
+// attachFirst attaches a tcx program before all others.
+func (l *lab) attachFirst(p *ebpf.Program, w direction) link.Link {
 	l.Helper()
 	var theirs link.Link
-	l.do(func() (err error) {
-		theirs, err = link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: w.tcx(), Anchor: link.Head()})
+	l.inHost(func() (err error) {
+		theirs, err = link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: w.tcxAttachType(), Anchor: link.Head()})
 		return err
 	})
 	return theirs
 }
 
-func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
+func namedProgram(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: kind, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()}})
@@ -66,28 +66,28 @@ func named(t testing.TB, name string, kind ebpf.ProgramType, verdict int32) *ebp
 // and with either attach type, and none behind berth's.
 func TestTCXAhead(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		needTCX(t)
 		l := newLab(t, Options{Attach: kind})
-		if at := l.at(); len(at.Ahead) != 0 || at.Old || at.Kind != kind {
+		if at := l.parentAttachment(); len(at.Ahead) != 0 || at.Old || at.Kind != kind {
 			t.Errorf("alone: %+v", at)
 		}
-		p := named(t, "theirs", ebpf.SchedCLS, -1)
+		p := namedProgram(t, "theirs", ebpf.SchedCLS, -1)
 		for _, w := range ways {
-			theirs := l.head(p, w)
+			theirs := l.attachFirst(p, w)
 			l.aheadNames("tcx", w.String(), `"theirs"`)
 			must(t, theirs.Close())
-			testnet.Eventually(t, "nothing ahead", func() bool { return len(l.at().Ahead) == 0 })
+			testnet.Eventually(t, "nothing ahead", func() bool { return len(l.parentAttachment().Ahead) == 0 })
 		}
 		if kind == TCX {
-			l.do(func() error {
+			l.inHost(func() error {
 				behind, err := link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: ebpf.AttachTCXIngress})
 				if err == nil {
 					t.Cleanup(func() { must(t, behind.Close()) })
 				}
 				return err
 			})
-			if at := l.at(); len(at.Ahead) != 0 {
+			if at := l.parentAttachment(); len(at.Ahead) != 0 {
 				t.Errorf("behind ours: %+v", at)
 			}
 		}
@@ -100,7 +100,7 @@ func TestFilterAhead(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	l := newLab(t, Options{Attach: Clsact})
-	l.do(func() error { return l.Detach(l.parent) })
+	l.inHost(func() error { return l.Detach(l.parent) })
 	testnet.Run(t, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
 	add := func(args ...string) {
 		testnet.Run(t, l.ns, "tc", slices.Concat([]string{"filter", "add", "dev", "eth0"}, args)...)
@@ -108,31 +108,31 @@ func TestFilterAhead(t *testing.T) {
 	add("egress", "prio", "1", "protocol", "ip", "u32", "match", "u32", "0", "0")
 	add("egress", "prio", "7", "protocol", "ip", "u32", "match", "u32", "0", "0")
 	add("ingress", "prio", "1", "chain", "3", "protocol", "ip", "u32", "match", "u32", "0", "0")
-	l.attach()
+	l.attachDatapath()
 	l.aheadNames("egress filter", "u32", "preference 1")
 }
 
 // TestXDPAhead names an XDP program of the parent.
 func TestXDPAhead(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
-		p := named(t, "steals", ebpf.XDP, 2) // XDP_PASS
+		p := namedProgram(t, "steals", ebpf.XDP, 2) // XDP_PASS
 		for flag, mode := range map[int]string{unix.XDP_FLAGS_SKB_MODE: "generic", unix.XDP_FLAGS_DRV_MODE: "native"} {
 			eth0 := testnet.Link(t, l.ns, "eth0")
-			l.do(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, p.FD(), flag) })
+			l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, p.FD(), flag) })
 			l.aheadNames("XDP", mode, `"steals"`, `"eth0"`)
-			l.do(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, -1, flag) })
-			if at := l.at(); len(at.Ahead) != 0 || at.Kind != kind {
+			l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, -1, flag) })
+			if at := l.parentAttachment(); len(at.Ahead) != 0 || at.Kind != kind {
 				t.Errorf("after it: %+v", at)
 			}
 		}
 	})
 }
 
-// TestLostPrograms removes a program in each possible way: the parent does not count as
+// TestAttachRepairsLostPrograms removes a program in each possible way: the parent does not count as
 // attached, and attaching again repairs it.
-func TestLostPrograms(t *testing.T) {
+func TestAttachRepairsLostPrograms(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	for name, tt := range map[string]struct {
@@ -153,14 +153,14 @@ func TestLostPrograms(t *testing.T) {
 			}
 			l := newLab(t, Options{Attach: tt.kind})
 			c := l.container(specs.ModeBridge)
-			l.counting(c, "at first")
+			l.requireCounting(c, "at first")
 			tt.lose(l)
-			if at := l.at(); at.Kind != "" {
+			if at := l.parentAttachment(); at.Kind != "" {
 				t.Errorf("%+v, want it not attached", at)
 			}
-			l.attach()
-			l.counting(c, "attached again")
-			if at := l.at(); at.Kind != tt.kind || at.Old || len(at.Ahead) != 0 {
+			l.attachDatapath()
+			l.requireCounting(c, "attached again")
+			if at := l.parentAttachment(); at.Kind != tt.kind || at.Old || len(at.Ahead) != 0 {
 				t.Errorf("%+v after attaching again", at)
 			}
 		})
@@ -172,8 +172,8 @@ func (l *lab) remakeClsact() {
 	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
 }
 
-func (l *lab) forceDetach(w way) {
-	theirs, err := link.LoadPinnedLink(l.pins.link(l.parent, w), nil)
+func (l *lab) forceDetach(w direction) {
+	theirs, err := link.LoadPinnedLink(l.pins.linkPath(l.parent, w), nil)
 	must(l, err)
 	must(l, theirs.Detach())
 	must(l, theirs.Close())
@@ -186,9 +186,9 @@ func TestRemadeQdiscStays(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	l := newLab(t, Options{Attach: Clsact})
 	l.remakeClsact()
-	l.attach()
-	l.do(func() error { return l.Detach(l.parent) })
-	if shown := l.shown(); !strings.Contains(shown, "qdisc clsact") {
+	l.attachDatapath()
+	l.inHost(func() error { return l.Detach(l.parent) })
+	if shown := l.shownPrograms(); !strings.Contains(shown, "qdisc clsact") {
 		t.Errorf("another's qdisc is gone:\n%s", shown)
 	}
 }
@@ -210,27 +210,27 @@ func TestQdiscInPlace(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, Options{Attach: Clsact})
 			c := l.container(specs.ModeBridge)
-			l.do(func() error { return l.Detach(l.parent) })
+			l.inHost(func() error { return l.Detach(l.parent) })
 			testnet.Run(t, l.ns, "tc", slices.Concat([]string{"qdisc", "add", "dev", "eth0"}, tt.add)...)
-			before := l.shown()
+			before := l.shownPrograms()
 			testnet.In(t, l.ns, func() {
 				if err := l.Attach(l.parent, l.hostMAC); err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%v, want %q", err, tt.want)
 				}
 			})
-			if at := l.at(); at.Kind != "" {
+			if at := l.parentAttachment(); at.Kind != "" {
 				t.Errorf("%+v, want it not attached", at)
 			}
-			if after := l.shown(); after != before {
+			if after := l.shownPrograms(); after != before {
 				t.Errorf("before:\n%s\nafter:\n%s", before, after)
 			}
-			l.idle(c, "refused")
-			if !slices.Contains(kinds(t), TCX) {
+			l.requireNotCounting(c, "refused")
+			if !slices.Contains(attachKinds(t), TCX) {
 				return
 			}
 			l.Datapath.attach = "auto"
-			l.attach()
-			l.counting(c, "by tcx")
+			l.attachDatapath()
+			l.requireCounting(c, "by tcx")
 		})
 	}
 }
@@ -239,23 +239,23 @@ func TestQdiscInPlace(t *testing.T) {
 // counts meanwhile, and all is pinned again after it.
 func TestPinsRemoved(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
 		must(t, l.maps.AddViolation(c.Slot, specs.AddressDrift, 3)) // creates the map "found"
-		l.counting(c, "at first")
+		l.requireCounting(c, "at first")
 		whole := l.pinned()
 		for i, remove := range []string{"", "", "v1", "v1", "v1/links", "v1/sources", "v1/endpoints", "v1/ingress", "v1/found", "", "v1/sibling"} {
 			must(t, os.RemoveAll(filepath.Join(filepath.Dir(l.pins.dir), remove)))
-			l.counting(c, "with no pins")
+			l.requireCounting(c, "with no pins")
 			must(t, l.maps.Register(c.Endpoint))
 			missing, err := l.Repin()
 			must(t, err)
 			if !missing && remove != "v1/links" {
 				t.Errorf("%d: nothing is missing without %q", i, remove)
 			}
-			l.attach()
-			l.counting(c, "pinned again")
+			l.attachDatapath()
+			l.requireCounting(c, "pinned again")
 			if got := l.pinned(); !slices.Equal(got, whole) {
 				t.Fatalf("%d: pinned %q without %q, want %q", i, got, remove, whole)
 			}
@@ -273,7 +273,7 @@ func TestPinsRemoved(t *testing.T) {
 func TestReplacedPin(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
-	path := l.pins.object(mapSources)
+	path := l.pins.objectPath(mapSources)
 	must(t, os.Remove(path))
 	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: 1, MaxEntries: 1})
 	must(t, err)
@@ -282,25 +282,25 @@ func TestReplacedPin(t *testing.T) {
 	if missing, err := l.Repin(); err != nil || !missing {
 		t.Errorf("missing %v, %v", missing, err)
 	}
-	ours, err := l.maps.get(mapSources)
+	ours, err := l.maps.openMap(mapSources)
 	must(t, err)
 	if !l.pins.isMap(mapSources, ours) {
 		t.Error("the pinned map is still another's")
 	}
 }
 
-// TestMissing checks the names of missing objects.
-func TestMissing(t *testing.T) {
+// TestMissingObjects checks the names of missing objects.
+func TestMissingObjects(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	l := newLab(t, Options{})
 	dir := filepath.Dir(l.pins.dir)
 	want := []string{pinSibling, mapSources}
 	for _, name := range want {
-		must(t, os.Remove(l.pins.object(name)))
+		must(t, os.Remove(l.pins.objectPath(name)))
 	}
-	if l.at().Kind == TCX {
-		path := l.pins.link(l.parent, egress)
+	if l.parentAttachment().Kind == TCX {
+		path := l.pins.linkPath(l.parent, egress)
 		must(t, os.Remove(path))
 		want = slices.Insert(want, 0, "links/"+filepath.Base(path))
 	}
@@ -333,32 +333,32 @@ func (l *lab) violationsOf(slot uint32, kind specs.Kind) uint64 {
 // counted, also while the agent takes the parent over.
 func TestEarlyAttach(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
-		l.do(func() error { return l.Detach(l.parent) })
+		l.inHost(func() error { return l.Detach(l.parent) })
 		maps, err := Open(filepath.Dir(l.pins.dir))
 		must(t, err)
 		defer maps.Close()
-		l.idle(c, "before")
-		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
-		l.counting(c, "attached by a hook")
-		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
-		l.counting(c, "by two hooks")
-		l.attach()
-		l.counting(c, "taken over")
-		if at := l.at(); at.Kind != kind || at.Old {
+		l.requireNotCounting(c, "before")
+		l.inHost(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.requireCounting(c, "attached by a hook")
+		l.inHost(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.requireCounting(c, "by two hooks")
+		l.attachDatapath()
+		l.requireCounting(c, "taken over")
+		if at := l.parentAttachment(); at.Kind != kind || at.Old {
 			t.Errorf("%+v", at)
 		}
-		l.do(l.DetachAll)
-		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
-		l.idle(c, "detached on request")
+		l.inHost(l.DetachAll)
+		l.inHost(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.requireNotCounting(c, "detached on request")
 		must(t, l.Resume())
-		l.do(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
-		l.counting(c, "resumed")
+		l.inHost(func() error { return maps.AttachParent(l.parent, l.hostMAC, kind) })
+		l.requireCounting(c, "resumed")
 		must(t, l.Close())
-		l.Datapath = load(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
-		if at := l.at(); at.Kind != kind || !at.Old {
+		l.Datapath = mustLoad(t, l.ns, filepath.Dir(l.pins.dir), Options{Attach: kind})
+		if at := l.parentAttachment(); at.Kind != kind || !at.Old {
 			t.Errorf("after a restart %+v", at)
 		}
 	})
@@ -392,7 +392,7 @@ func TestParentsAtOnce(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	ns, dir := testnet.Namespace(t), bpffs(t)
-	d := load(t, ns, dir, Options{MaxEndpoints: 400})
+	d := mustLoad(t, ns, dir, Options{MaxEndpoints: 400})
 	hook, err := Open(dir)
 	must(t, err)
 	defer hook.Close()
@@ -408,11 +408,11 @@ func TestParentsAtOnce(t *testing.T) {
 		done <- nil
 	}()
 	for i := range parents {
-		must(t, d.maps.exclusively(func() error { return d.ownMAC(i+10, macHost) }))
+		must(t, d.maps.withLock(func() error { return d.ownMAC(i+10, macHost) }))
 	}
 	must(t, <-done)
 	for i := range parents {
-		p, err := d.maps.parent(i + 10)
+		p, err := d.maps.parentOf(i + 10)
 		must(t, err)
 		if p.MAC != macHost || p.Flags&parentIPvlan == 0 {
 			t.Fatalf("parent %d: %+v, want the MAC and the mark of ipvlan", i, p)

@@ -35,8 +35,8 @@ func ipvlanBench(t *testing.T, helper bool) *bench {
 	return x
 }
 
-// asks returns a neighbour solicitation (RFC 4861, section 4.3).
-func asks(from, target netip.Addr) []byte {
+// solicitation returns a neighbour solicitation (RFC 4861, section 4.3).
+func solicitation(from, target netip.Addr) []byte {
 	return ip6(58, from, netip.MustParseAddr("ff02::1:ff00:a"), slices.Concat([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice(), make([]byte, 30)))
 }
 
@@ -54,40 +54,40 @@ func TestIPvlanRules(t *testing.T) {
 	data := make([]byte, 66)
 	zero, zero6, lan6 := netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("2001:db8::2")
 	x := ipvlanBench(t, false)
-	sent := func(n uint64) specs.Counters { return transmitExternal(specs.Casts{Unicast: one(1, n)}) }
+	sent := func(n uint64) specs.Counters { return transmitExternal(specs.Casts{Unicast: countOf(1, n)}) }
 	for name, tt := range map[string]struct {
-		way   way
+		way   direction
 		frame []byte
 		a, b  specs.Counters
 	}{
 		"egress IPv4":               {egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), sent(100), none},
 		"egress IPv6":               {egress, ethernet(macLAN, macHost, 0x86dd, ip6(17, ip6A, lan6, data)), sent(120), none},
 		"egress ARP":                {egress, ethernet(macLAN, macHost, 0x806, arpFor(ipB, ipLAN)), none, sent(42)},
-		"egress ARP probe":          {egress, ethernet(macAll, macHost, 0x806, arpFor(zero, ipA)), transmitExternal(specs.Casts{Broadcast: one(1, 42)}), none},
-		"egress DAD":                {egress, ethernet(macGroup, macHost, 0x86dd, asks(zero6, ip6A)), transmitExternal(specs.Casts{Multicast: one(1, 108)}), none},
-		"egress ND":                 {egress, ethernet(macGroup, macHost, 0x86dd, asks(ip6B, lan6)), none, transmitExternal(specs.Casts{Multicast: one(1, 108)})},
+		"egress ARP probe":          {egress, ethernet(macAll, macHost, 0x806, arpFor(zero, ipA)), transmitExternal(specs.Casts{Broadcast: countOf(1, 42)}), none},
+		"egress DAD":                {egress, ethernet(macGroup, macHost, 0x86dd, solicitation(zero6, ip6A)), transmitExternal(specs.Casts{Multicast: countOf(1, 108)}), none},
+		"egress ND":                 {egress, ethernet(macGroup, macHost, 0x86dd, solicitation(ip6B, lan6)), none, transmitExternal(specs.Casts{Multicast: countOf(1, 108)})},
 		"egress of the host":        {egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipLAN, ipA, data)), none, none},
 		"egress, the host asks":     {egress, ethernet(macAll, macHost, 0x806, arpFor(ipLAN, ipA)), none, none},
-		"egress, not IP":            {egress, plain(macLAN, macHost), none, none},
+		"egress, not IP":            {egress, plainFrame(macLAN, macHost), none, none},
 		"egress, not its MAC":       {egress, ethernet(macLAN, macB, 0x800, ip4(17, ipLAN, ipB, data)), none, none},
-		"ingress IPv4":              {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipLAN, ipA, data)), receiveExternal(one(1, 100)), none},
-		"ingress IPv6":              {ingress, ethernet(macHost, macLAN, 0x86dd, ip6(17, lan6, ip6B, data)), none, receiveExternal(one(1, 120))},
-		"ingress ARP":               {ingress, padded(ethernet(macHost, macLAN, 0x806, arpFor(ipLAN, ipA))), receiveExternal(one(1, 42)), none},
-		"ingress from its address":  {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipB, ipA, data)), receiveExternal(one(1, 100)), none},
-		"ingress reflected":         {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipB, ipA, data)), receiveLocal(one(1, 100)), none},
+		"ingress IPv4":              {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipLAN, ipA, data)), receiveExternal(countOf(1, 100)), none},
+		"ingress IPv6":              {ingress, ethernet(macHost, macLAN, 0x86dd, ip6(17, lan6, ip6B, data)), none, receiveExternal(countOf(1, 120))},
+		"ingress ARP":               {ingress, padFrame(ethernet(macHost, macLAN, 0x806, arpFor(ipLAN, ipA))), receiveExternal(countOf(1, 42)), none},
+		"ingress from its address":  {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipB, ipA, data)), receiveExternal(countOf(1, 100)), none},
+		"ingress reflected":         {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipB, ipA, data)), receiveLocal(countOf(1, 100)), none},
 		"ingress to the host":       {ingress, ethernet(macHost, macLAN, 0x800, ip4(17, ipA, ipLAN, data)), none, none},
-		"ingress, handed over":      {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, data)), transmitLocal(one(1, 100)), none},
+		"ingress, handed over":      {ingress, ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, data)), transmitLocal(countOf(1, 100)), none},
 		"ingress to all":            {ingress, ethernet(macAll, macLAN, 0x806, arpFor(ipLAN, ipA)), none, none},
 		"ingress, not for this MAC": {ingress, ethernet(macB, macLAN, 0x800, ip4(17, ipLAN, ipA, data)), none, none},
 	} {
-		if a, b := x.sends(tt.way, tt.frame, nil); a != tt.a || b != tt.b {
+		if a, b := x.countFrame(tt.way, tt.frame, nil); a != tt.a || b != tt.b {
 			t.Errorf("%s: A has\n%+v, want\n%+v, B\n%+v, want\n%+v", name, a, tt.a, b, tt.b)
 		}
 	}
 	must(t, x.ownMAC(1, macB))
 	must(t, x.Detach(1))
 	must(t, x.ownMAC(1, macHost))
-	if a, _ := x.sends(egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), nil); a != sent(100) {
+	if a, _ := x.countFrame(egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), nil); a != sent(100) {
 		t.Errorf("attached anew, with another MAC between: %+v", a)
 	}
 }
@@ -106,7 +106,7 @@ func TestSiblingProgram(t *testing.T) {
 		t.Helper()
 		must(t, x.maps.Zero(slotA))
 		must(t, x.maps.Zero(slotB))
-		testnet.In(t, x.ns, func() { run(t, x.sibling, frame, new(skb)) })
+		testnet.In(t, x.ns, func() { runProgram(t, x.sibling, frame, new(skb)) })
 		if gotA, gotB := x.counters(slotA), x.counters(slotB); gotA != a || gotB != b {
 			t.Errorf("%s: A has %+v, B %+v", what, gotA, gotB)
 		}
@@ -116,7 +116,7 @@ func TestSiblingProgram(t *testing.T) {
 	check("to a sibling", local, transmitLocal(hundred), receiveLocal(hundred))
 	check("to the LAN", ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), none, none)
 	check("to the host", ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, make([]byte, 66))), none, none)
-	check("in a VLAN", tagged(7, local), none, none)
+	check("in a VLAN", tagFrame(7, local), none, none)
 	e.Mode = specs.ModeL3
 	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(e)) })
 	check("in mode L3, whatever the MAC", ethernet(macAll, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), transmitLocal(hundred), receiveLocal(hundred))
@@ -124,8 +124,8 @@ func TestSiblingProgram(t *testing.T) {
 	check("after its end", local, none, none)
 }
 
-// ipvlans creates a lab with two ipvlan containers on its parent.
-func ipvlans(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
+// newIPvlanPair creates a lab with two ipvlan containers on its parent.
+func newIPvlanPair(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
 	t.Helper()
 	testnet.Need(t, testnet.IPvlan)
 	l = newLab(t, Options{})
@@ -137,7 +137,7 @@ func ipvlans(t *testing.T, mode specs.Mode) (l *lab, a, b *container) {
 // ipvlan creates a container with an ipvlan interface, net1, and registers it as a hook does.
 func (l *lab) ipvlan(mode specs.Mode) *container {
 	l.Helper()
-	c := &container{NS: quiet(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
+	c := &container{NS: newQuietNamespace(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
 	c.Endpoint = Endpoint{
 		Slot: l.next, ParentIndex: l.parent, MAC: l.hostMAC, Driver: specs.IPvlan, Mode: mode, Addresses: []netip.Addr{c.ip},
 	}
@@ -154,17 +154,17 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 		c.Cookie, err = netnsCookie()
 		must(l, err)
 	})
-	l.do(func() error { return l.maps.Register(c.Endpoint) })
+	l.inHost(func() error { return l.maps.Register(c.Endpoint) })
 	testnet.In(l, c.NS, func() { must(l, l.maps.AttachInside(c.Endpoint)) })
 	testnet.Up(l, c.NS, "net1")
 	testnet.Address(l, c.NS, "net1", c.ip.String()+"/24")
 	if mode == specs.ModeL2 {
-		c.knows(neighbour{ipLAN, l.lanMAC})
+		c.addStaticNeighbour(neighbour{ipLAN, l.lanMAC})
 		for _, n := range l.neighbour[1:] {
-			c.knows(n)
+			c.addStaticNeighbour(n)
 		}
 	}
-	l.introduce(neighbour{c.ip, l.hostMAC})
+	l.addNeighbour(neighbour{c.ip, l.hostMAC})
 	return c
 }
 
@@ -175,30 +175,30 @@ func TestIPvlan(t *testing.T) {
 	for _, mode := range specs.Modes(specs.IPvlan) {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			l, a, b := ipvlans(t, mode)
+			l, a, b := newIPvlanPair(t, mode)
 			testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 uses the host's routes
 			setNeighbour(t, l.ns, "eth0", neighbour{ipLAN, l.lanMAC})
 			if mode == specs.ModeL2 {
-				a.knows(neighbour{b.ip, l.hostMAC})
+				a.addStaticNeighbour(neighbour{b.ip, l.hostMAC})
 			}
 			sendUDP(t, a.NS, ipLAN, 30, 100)
 			sendSegmented(t, a.NS, ipLAN)
 			sendUDP(t, l.lan, a.ip, 20, 3)
-			want := transmitExternal(specs.Casts{Unicast: one(30, 30*udpBytes(100)).Plus(segmented)})
-			want.Receive.External.Unicast = one(20, 20*udpBytes(3))
-			a.expect("with the LAN", want)
+			want := transmitExternal(specs.Casts{Unicast: countOf(30, 30*udpBytes(100)).Plus(segmented)})
+			want.Receive.External.Unicast = countOf(20, 20*udpBytes(3))
+			a.expectCounts("with the LAN", want)
 
 			sendUDP(t, a.NS, b.ip, 40, 200)
 			sendSegmented(t, a.NS, b.ip)
-			n := one(40, 40*udpBytes(200)).Plus(segmented)
-			a.expect("to a sibling", want.Plus(transmitLocal(n)))
-			b.expect("from a sibling", receiveLocal(n))
+			n := countOf(40, 40*udpBytes(200)).Plus(segmented)
+			a.expectCounts("to a sibling", want.Plus(transmitLocal(n)))
+			b.expectCounts("from a sibling", receiveLocal(n))
 
-			before := segments(t, b.NS)
+			before := sentSegments(t, b.NS)
 			sendTCP(t, l.lan, a.NS, a.ip, 1<<20)
 			sendTCP(t, b.NS, a.NS, a.ip, 1<<20)
-			settle(t, l, a, b)
-			sent := segments(t, b.NS) - before
+			waitSettled(t, l, a, b)
+			sent := sentSegments(t, b.NS) - before
 			testnet.Eventually(t, "TCP between siblings", func() bool {
 				return l.counters(b.Slot).Transmit.Local.Unicast.Packets == sent
 			})
@@ -208,7 +208,7 @@ func TestIPvlan(t *testing.T) {
 			if got := l.counters(b.Slot).Transmit.External.Total(); got != (specs.Count{}) {
 				t.Errorf("counted as external too: %+v", got)
 			}
-			l.silent(fmt.Sprintf("ipvlan in mode %s", mode))
+			l.requireNoEvent(fmt.Sprintf("ipvlan in mode %s", mode))
 		})
 	}
 }
@@ -217,14 +217,14 @@ func TestIPvlan(t *testing.T) {
 // by the next one, and is removed with its endpoint.
 func TestIPvlanRestart(t *testing.T) {
 	t.Parallel()
-	l, a, b := ipvlans(t, specs.ModeL2)
-	a.knows(neighbour{b.ip, l.hostMAC})
+	l, a, b := newIPvlanPair(t, specs.ModeL2)
+	a.addStaticNeighbour(neighbour{b.ip, l.hostMAC})
 	dir := filepath.Dir(l.pins.dir)
 	for i := range uint64(3) {
 		sendUDP(t, a.NS, b.ip, 10, 100)
-		b.expect("from a sibling", receiveLocal(one(10*(i+1), 10*(i+1)*udpBytes(100))))
+		b.expectCounts("from a sibling", receiveLocal(countOf(10*(i+1), 10*(i+1)*udpBytes(100))))
 		must(t, l.Close())
-		l.Datapath = load(t, l.ns, dir, Options{})
+		l.Datapath = mustLoad(t, l.ns, dir, Options{})
 	}
 	must(t, l.maps.Unregister(b.Endpoint))
 	must(t, l.maps.Unregister(a.Endpoint))

@@ -42,7 +42,7 @@ type container struct {
 // has no IPv6, so only the test's own frames are on it.
 func newLab(t testing.TB, o Options) *lab {
 	t.Helper()
-	host, lan := quiet(t), quiet(t)
+	host, lan := newQuietNamespace(t), newQuietNamespace(t)
 	testnet.Veth(t, "eth0", host, "wire", lan)
 	l := labOn(t, host, "eth0", o)
 	l.lan, l.lanMAC = lan, macOf(t, lan, "wire")
@@ -55,23 +55,23 @@ func newLab(t testing.TB, o Options) *lab {
 func labOn(t testing.TB, host *testnet.NS, parent string, o Options) *lab {
 	t.Helper()
 	testnet.Need(t, testnet.Macvlan)
-	d := load(t, host, bpffs(t), o)
+	d := mustLoad(t, host, bpffs(t), o)
 	l := &lab{
 		bench:  &bench{TB: t, Datapath: d, ns: host, cookie: d.cookie},
 		parent: testnet.Link(t, host, parent).Attrs().Index, next: 1, hostMAC: macOf(t, host, parent),
 	}
-	l.attach()
+	l.attachDatapath()
 	return l
 }
 
-func (l *lab) attach() {
+func (l *lab) attachDatapath() {
 	l.Helper()
 	testnet.In(l, l.ns, func() { must(l, l.Attach(l.parent, l.hostMAC)) })
 }
 
-// quiet creates a namespace that sends nothing by itself: it has no IPv6, and silently
+// newQuietNamespace creates a namespace that sends nothing by itself: it has no IPv6, and silently
 // receives datagrams to port 9.
-func quiet(t testing.TB) *testnet.NS {
+func newQuietNamespace(t testing.TB) *testnet.NS {
 	t.Helper()
 	ns := testnet.Namespace(t)
 	testnet.In(t, ns, func() {
@@ -114,7 +114,7 @@ func (l *lab) container(mode specs.Mode) *container {
 // stranger creates a container that does not belong to berth.
 func (l *lab) stranger(mode specs.Mode) *container {
 	l.Helper()
-	c := &container{NS: quiet(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
+	c := &container{NS: newQuietNamespace(l), lab: l, ip: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + len(l.neighbour))})}
 	c.Endpoint = Endpoint{ParentIndex: l.parent, Driver: specs.Macvlan, Mode: mode, Addresses: []netip.Addr{c.ip}}
 	h := testnet.Netlink(l, l.ns)
 	link := &netlink.Macvlan{
@@ -136,14 +136,14 @@ func (l *lab) stranger(mode specs.Mode) *container {
 		LinkIndex: testnet.Link(l, c.NS, "net1").Attrs().Index, Dst: netlink.NewIPNet(ipGroup.AsSlice()),
 	}))
 	for _, n := range l.neighbour {
-		c.knows(n)
+		c.addStaticNeighbour(n)
 	}
-	l.introduce(neighbour{c.ip, c.MAC})
+	l.addNeighbour(neighbour{c.ip, c.MAC})
 	return c
 }
 
-// introduce adds a neighbour to the LAN, and remembers it for later containers.
-func (l *lab) introduce(n neighbour) {
+// addNeighbour adds a neighbour to the LAN, and remembers it for later containers.
+func (l *lab) addNeighbour(n neighbour) {
 	l.Helper()
 	if l.lan != nil {
 		setNeighbour(l, l.lan, "wire", n)
@@ -151,7 +151,7 @@ func (l *lab) introduce(n neighbour) {
 	l.neighbour = append(l.neighbour, n)
 }
 
-func (c *container) knows(n neighbour) { setNeighbour(c.lab, c.NS, "net1", n) }
+func (c *container) addStaticNeighbour(n neighbour) { setNeighbour(c.lab, c.NS, "net1", n) }
 
 func setNeighbour(t testing.TB, ns *testnet.NS, name string, n neighbour) {
 	t.Helper()
@@ -166,7 +166,7 @@ func befriend(all ...*container) {
 	for _, a := range all {
 		for _, b := range all {
 			if a != b {
-				a.knows(neighbour{b.ip, b.MAC})
+				a.addStaticNeighbour(neighbour{b.ip, b.MAC})
 			}
 		}
 	}
@@ -201,8 +201,8 @@ func sendRaw(t testing.TB, ns *testnet.NS, name string, frame []byte) {
 	})
 }
 
-// expect waits until a container has exactly these counts.
-func (c *container) expect(what string, want specs.Counters) {
+// expectCounts waits until a container has exactly these counts.
+func (c *container) expectCounts(what string, want specs.Counters) {
 	c.lab.Helper()
 	expectCounters(c.lab, c.lab.maps, c.Slot, what, want)
 }

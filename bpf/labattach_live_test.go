@@ -13,8 +13,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// kinds returns the attach types of this kernel.
-func kinds(t testing.TB) []string {
+// attachKinds returns the attach types of this kernel.
+func attachKinds(t testing.TB) []string {
 	t.Helper()
 	p := verdictProgram(t, -1)
 	var l link.Link
@@ -33,14 +33,14 @@ func kinds(t testing.TB) []string {
 // needTCX skips a test that needs tcx, of Linux 6.6.
 func needTCX(t testing.TB) {
 	t.Helper()
-	testnet.Since(t, slices.Contains(kinds(t), TCX), "tcx", testnet.Version{Major: 6, Minor: 6})
+	testnet.Since(t, slices.Contains(attachKinds(t), TCX), "tcx", testnet.Version{Major: 6, Minor: 6})
 }
 
-// each runs a test for every attach type.
-func each(t *testing.T, test func(t *testing.T, kind string)) {
+// eachAttachKind runs a test for every attach type.
+func eachAttachKind(t *testing.T, test func(t *testing.T, kind string)) {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
-	for _, kind := range kinds(t) {
+	for _, kind := range attachKinds(t) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			test(t, kind)
@@ -58,22 +58,22 @@ func (l *lab) attached() string {
 	return all[l.parent].Kind
 }
 
-// do runs fn in the host's namespace.
-func (l *lab) do(fn func() error) {
+// inHost runs fn in the host's namespace.
+func (l *lab) inHost(fn func() error) {
 	l.Helper()
 	var err error
 	testnet.In(l, l.ns, func() { err = fn() })
 	must(l, err)
 }
 
-// shown returns the programs on the parent, as tools print them.
-func (l *lab) shown() string {
+// shownPrograms returns the programs on the parent, as tools print them.
+func (l *lab) shownPrograms() string {
 	l.Helper()
 	out := testnet.Run(l, l.ns, "tc", "qdisc", "show", "dev", "eth0")
 	for _, way := range []string{"ingress", "egress"} {
 		out += testnet.Run(l, l.ns, "tc", "filter", "show", "dev", "eth0", way)
 	}
-	if slices.Contains(kinds(l), TCX) {
+	if slices.Contains(attachKinds(l), TCX) {
 		for _, attach := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
 			testnet.In(l, l.ns, func() {
 				r, err := link.QueryPrograms(link.QueryOptions{Target: l.parent, Attach: attach})
@@ -97,17 +97,17 @@ func programName(t testing.TB, id ebpf.ProgramID) string {
 	return info.Name
 }
 
-// counting checks that frames are counted, by sending one more.
-func (l *lab) counting(c *container, what string) {
+// requireCounting checks that frames are counted, by sending one more.
+func (l *lab) requireCounting(c *container, what string) {
 	l.Helper()
 	want := l.counters(c.Slot)
-	want.Transmit.External.Unicast = want.Transmit.External.Unicast.Plus(one(1, udpBytes(100)))
+	want.Transmit.External.Unicast = want.Transmit.External.Unicast.Plus(countOf(1, udpBytes(100)))
 	sendUDP(l, c.NS, ipLAN, 1, 100)
-	c.expect(what, want)
+	c.expectCounts(what, want)
 }
 
-// idle checks that a frame which arrived was not counted.
-func (l *lab) idle(c *container, what string) {
+// requireNotCounting checks that a frame which arrived was not counted.
+func (l *lab) requireNotCounting(c *container, what string) {
 	l.Helper()
 	before := l.counters(c.Slot)
 	stats := testnet.Link(l, l.lan, "wire").Attrs().Statistics
@@ -126,7 +126,7 @@ func (l *lab) neighbourPrograms(verdict int32) {
 	l.Helper()
 	testnet.Run(l, l.ns, "tc", "qdisc", "add", "dev", "eth0", "clsact")
 	other := verdictProgram(l, verdict)
-	l.do(func() error {
+	l.inHost(func() error {
 		for i, w := range ways {
 			for priority := uint16(1); priority <= 3; priority += 2 {
 				f := &netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
@@ -139,10 +139,10 @@ func (l *lab) neighbourPrograms(verdict int32) {
 		}
 		return nil
 	})
-	if !slices.Contains(kinds(l), TCX) {
+	if !slices.Contains(attachKinds(l), TCX) {
 		return
 	}
-	l.do(func() error {
+	l.inHost(func() error {
 		theirs, err := link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: other, Attach: ebpf.AttachTCXIngress})
 		if err == nil {
 			l.Cleanup(func() { must(l, theirs.Close()) })

@@ -252,7 +252,7 @@ func modeNumber(m specs.Mode) (uint8, error) {
 	return 0, fmt.Errorf("mode %q is not counted", m)
 }
 
-func (c *counters) specs() (k specs.Counters) {
+func (c *counters) toSpecs() (k specs.Counters) {
 	c.addTo(&k)
 	return k
 }
@@ -272,7 +272,7 @@ func addCount(to *specs.Count, n *count) {
 	to.Bytes += n.Bytes
 }
 
-func (c *counters) add(d *counters) {
+func (c *counters) addCounters(d *counters) {
 	for i := range c.At {
 		c.At[i].Packets += d.At[i].Packets
 		c.At[i].Bytes += d.At[i].Bytes

@@ -84,10 +84,10 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	if err := p.checkFolders(); err != nil {
 		return nil, err
 	}
-	if err := p.adopt(); err != nil {
+	if err := p.adoptVersion(); err != nil {
 		return nil, err
 	}
-	if err := p.make(); err != nil {
+	if err := p.makeFolders(); err != nil {
 		return nil, err
 	}
 	cookie, err := netnsCookie()
@@ -103,13 +103,13 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), objects.Close())
 	}
 	d := &Datapath{
-		pins: p, maps: objects.maps(p), tc: tc, attach: o.Attach, cookie: cookie,
+		pins: p, maps: objects.newMaps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 		noSibling: objects.noSibling,
 	}
 	d.maps.owned = true
 	for _, do := range []func() error{
-		d.takeOver, d.sweep, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.openRest,
+		d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.openRest,
 	} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())
@@ -135,11 +135,11 @@ func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := assign(spec, m.into)
+	objects, err := assignObjects(spec, m.into)
 	if err != nil {
 		return nil, fmt.Errorf("load datapath: %w", err)
 	}
-	if err := m.replace(); err != nil {
+	if err := m.replaceMaps(); err != nil {
 		return nil, errors.Join(err, objects.Close())
 	}
 	return objects, nil
@@ -151,11 +151,11 @@ type loaded struct {
 	noSibling error // why the sibling program does nothing; nil if it counts
 }
 
-// assign loads the objects. The sibling program needs more of the kernel than the others:
+// assignObjects loads the objects. The sibling program needs more of the kernel than the others:
 // if it cannot be loaded, they are loaded with a replacement that passes every frame. The
 // others then do without the kernel's BTF, which they need to find headers inside tunnels
 // and the interfaces of a namespace.
-func assign(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
+func assignObjects(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 	noSibling := knowsInterfaces()
 	if noSibling == nil {
 		l, err := loadInto(spec, into, nil, nil)
@@ -202,8 +202,8 @@ func noTypes() (*btf.Spec, error) {
 	return types, nil
 }
 
-// sizes returns the number of entries of each map for a number of endpoints.
-func sizes(endpoints uint32) map[string]uint32 {
+// mapSizes returns the number of entries of each map for a number of endpoints.
+func mapSizes(endpoints uint32) map[string]uint32 {
 	if endpoints == 0 {
 		endpoints = DefaultEndpoints
 	}
@@ -221,7 +221,7 @@ func sizes(endpoints uint32) map[string]uint32 {
 	}
 }
 
-func (o *datapathObjects) maps(p pins) *Maps {
+func (o *datapathObjects) newMaps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
 		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
 		mapSources: o.Sources, mapVLANs: o.Vlans, mapInsides: o.Insides,
@@ -251,7 +251,7 @@ func (d *Datapath) Maps() *Maps { return d.maps }
 // Close closes programs and maps. The pinned ones go on counting.
 func (d *Datapath) Close() error {
 	d.tc.Close()
-	d.letGoAll()
+	d.releaseLinks()
 	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
 }
 
@@ -278,5 +278,5 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 
 // Purge detaches everywhere and removes all pinned objects, with their counts.
 func (d *Datapath) Purge() error {
-	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.next().remove(), d.pins.remove())
+	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextFolder().removeFolders(), d.pins.removeFolders())
 }

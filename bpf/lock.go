@@ -14,13 +14,13 @@ import (
 // millisecond, and the kernel frees it if its process dies.
 const lockWait = 5 * time.Second
 
-// exclusively runs fn while no other process, and no other caller in this one, attaches to
+// withLock runs fn while no other process, and no other caller in this one, attaches to
 // parents or changes their map entries: hook and agent do both, and a value of the map
 // "parents" has members of either.
 //
 // It must not be called inside fn.
-func (m *Maps) exclusively(fn func() error) error {
-	f, err := m.pins.lock()
+func (m *Maps) withLock(fn func() error) error {
+	f, err := m.pins.lockFolder()
 	if m.owned && errors.Is(err, fs.ErrNotExist) {
 		return fn() // the folder was removed: no other process finds the maps
 	}
@@ -31,16 +31,16 @@ func (m *Maps) exclusively(fn func() error) error {
 	return fn()
 }
 
-// lock locks the folder until the file is closed. If the folder was replaced meanwhile, it
+// lockFolder locks the folder until the file is closed. If the folder was replaced meanwhile, it
 // locks the new one.
-func (p pins) lock() (*os.File, error) {
+func (p pins) lockFolder() (*os.File, error) {
 	for end := time.Now().Add(lockWait); ; {
 		f, err := os.Open(p.dir)
 		if err != nil {
 			return nil, fmt.Errorf("lock pinned objects: %w", err)
 		}
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil && p.is(f) {
+		if err == nil && p.isFolder(f) {
 			return f, nil
 		}
 		_ = f.Close()
@@ -56,8 +56,8 @@ func (p pins) lock() (*os.File, error) {
 	}
 }
 
-// is reports whether an open folder is the one at the path.
-func (p pins) is(f *os.File) bool {
+// isFolder reports whether an open folder is the one at the path.
+func (p pins) isFolder(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == p.inode()
 }

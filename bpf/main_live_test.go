@@ -26,8 +26,8 @@ func bpffs(t testing.TB) string {
 	return filepath.Join(dir, "berth")
 }
 
-// load loads a datapath in a namespace, and closes it with the test.
-func load(t testing.TB, ns *testnet.NS, dir string, o Options) *Datapath {
+// mustLoad loads a datapath in a namespace, and closes it with the test.
+func mustLoad(t testing.TB, ns *testnet.NS, dir string, o Options) *Datapath {
 	t.Helper()
 	var d *Datapath
 	var err error

@@ -31,7 +31,7 @@ func Open(bpffs string) (*Maps, error) {
 		return nil, err
 	}
 	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*ebpf.Map)}
-	if _, err := m.get(mapEndpoints); err != nil {
+	if _, err := m.openMap(mapEndpoints); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -52,14 +52,14 @@ func (m *Maps) Close() error {
 // Slots returns the number of counter slots, of which 1 to Slots()-1 can be used. It
 // returns 0 if the map cannot be opened.
 func (m *Maps) Slots() uint32 {
-	counters, err := m.get(mapCounters)
+	counters, err := m.openMap(mapCounters)
 	if err != nil {
 		return 0
 	}
 	return counters.MaxEntries()
 }
 
-func (m *Maps) get(name string) (*ebpf.Map, error) {
+func (m *Maps) openMap(name string) (*ebpf.Map, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if one, ok := m.open[name]; ok {
@@ -68,7 +68,7 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 	if m.folder == 0 {
 		m.folder = m.pins.inode()
 	}
-	one, err := ebpf.LoadPinnedMap(m.pins.object(name), nil)
+	one, err := ebpf.LoadPinnedMap(m.pins.objectPath(name), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open pinned map %q: %w", name, err)
 	}
@@ -78,15 +78,15 @@ func (m *Maps) get(name string) (*ebpf.Map, error) {
 
 // openRest opens the existing maps of userspace alone, so that they can be pinned again.
 func (m *Maps) openRest() error {
-	_, base := m.base()
-	_, found := m.found()
-	_, layout := m.get(pinLayout)
+	_, base := m.openBase()
+	_, found := m.openFound()
+	_, layout := m.openMap(pinLayout)
 	return errors.Join(base, found, layout)
 }
 
-// follow closes maps that an agent has replaced since they were opened, so that nothing is
+// reopenReplaced closes maps that an agent has replaced since they were opened, so that nothing is
 // written to the old ones. A method that writes calls it first.
-func (m *Maps) follow() error {
+func (m *Maps) reopenReplaced() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.pins.inode()
@@ -103,11 +103,11 @@ func (m *Maps) follow() error {
 	return errors.Join(errs...)
 }
 
-// keep sets a key unless it has the value already: the kernel may reuse the memory of a
+// setUnlessEqual sets a key unless it has the value already: the kernel may reuse the memory of a
 // replaced element at once, while a program that was held up between look-up and use still
 // reads it (kernel/bpf/hashtab.c).
-func keep[V comparable](m *Maps, name string, key any, value V) error {
-	one, err := m.get(name)
+func setUnlessEqual[V comparable](m *Maps, name string, key any, value V) error {
+	one, err := m.openMap(name)
 	if err != nil {
 		return err
 	}
@@ -119,13 +119,13 @@ func keep[V comparable](m *Maps, name string, key any, value V) error {
 	case err != nil && !errors.Is(err, ebpf.ErrKeyNotExist):
 		return fmt.Errorf("look into map %q: %w", name, err)
 	}
-	return m.put(name, key, value)
+	return m.putElement(name, key, value)
 }
 
-// expect marks the filter's element of a registered key. It keeps the datapath's own notes
+// markExpected marks the filter's element of a registered key. It keeps the datapath's own notes
 // in it.
-func (m *Maps) expect(k endpointKey) error {
-	one, err := m.get(mapFilter)
+func (m *Maps) markExpected(k endpointKey) error {
+	one, err := m.openMap(mapFilter)
 	if err != nil {
 		return err
 	}
@@ -137,12 +137,12 @@ func (m *Maps) expect(k endpointKey) error {
 		return nil
 	}
 	v.Endpoint = 1
-	return m.put(mapFilter, k.filterIndex(), v)
+	return m.putElement(mapFilter, k.filterIndex(), v)
 }
 
-// put sets a key, and overwrites its value.
-func (m *Maps) put(name string, key, value any) error {
-	one, err := m.get(name)
+// putElement sets a key, and overwrites its value.
+func (m *Maps) putElement(name string, key, value any) error {
+	one, err := m.openMap(name)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (m *Maps) put(name string, key, value any) error {
 // deleteIf deletes a key if want returns true for its value; a missing key is no error.
 // Only the owner of the slot could set the key between look-up and deletion.
 func deleteIf[V any](m *Maps, name string, key any, want func(V) bool) error {
-	one, err := m.get(name)
+	one, err := m.openMap(name)
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,11 @@ type matrix struct {
 	direct  map[*container]specs.Counters // traffic between siblings that bypassed the cable
 }
 
-// TestExact tests every mode, to and from the wire and a sibling, with a switch that
+// TestExactCounts tests every mode, to and from the wire and a sibling, with a switch that
 // reflects and one that does not, with multicast and broadcast, small datagrams and
 // super-packets of TCP and UDP. The reference is the known number of frames sent, or a
 // capture with offloads off.
-func TestExact(t *testing.T) {
+func TestExactCounts(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.Macvlan) {
 		for _, reflect := range []bool{false, true} {
@@ -57,15 +57,15 @@ func newMatrix(t *testing.T, mode specs.Mode, reflect bool) *matrix {
 	if mode != specs.ModePassthru {
 		x.b = x.container(mode)
 		befriend(x.a, x.b)
-		x.listen(x.a, x.lanMAC, x.b.MAC)
-		x.listen(x.b, x.lanMAC, x.a.MAC)
+		x.listenSources(x.a, x.lanMAC, x.b.MAC)
+		x.listenSources(x.b, x.lanMAC, x.a.MAC)
 	}
 	x.wire = x.captureWire()
 	return x
 }
 
-// listen sets the source list of a container in source mode.
-func (x *matrix) listen(c *container, sources ...specs.MAC) {
+// listenSources sets the source list of a container in source mode.
+func (x *matrix) listenSources(c *container, sources ...specs.MAC) {
 	x.Helper()
 	if c.Mode != specs.ModeSource {
 		return
@@ -82,8 +82,8 @@ func (x *matrix) toAll() {
 	x.Helper()
 	sendUDP(x, x.a.NS, netip.MustParseAddr("192.0.2.255"), 13, 3)
 	sendUDP(x, x.a.NS, ipGroup, 14, 300)
-	x.sent(x.a, specs.Casts{Broadcast: one(13, 13*udpBytes(3)), Multicast: one(14, 14*udpBytes(300))})
-	x.check("to all")
+	x.checkSent(x.a, specs.Casts{Broadcast: countOf(13, 13*udpBytes(3)), Multicast: countOf(14, 14*udpBytes(300))})
+	x.checkCounts("to all")
 }
 
 func (x *matrix) withTheWire() {
@@ -91,20 +91,20 @@ func (x *matrix) withTheWire() {
 	for _, size := range []int{1, 18, 19, 1000} {
 		before := x.sentBefore(x.a)
 		sendUDP(x, x.a.NS, ipLAN, 30, size)
-		before.Unicast = before.Unicast.Plus(one(30, 30*udpBytes(size)))
-		x.sent(x.a, before)
+		before.Unicast = before.Unicast.Plus(countOf(30, 30*udpBytes(size)))
+		x.checkSent(x.a, before)
 		sendUDP(x, x.lan, x.a.ip, 20, size)
-		x.check(fmt.Sprintf("datagrams of %d bytes", size))
+		x.checkCounts(fmt.Sprintf("datagrams of %d bytes", size))
 	}
 	before := x.sentBefore(x.a)
 	sendSegmented(x, x.a.NS, ipLAN)
 	before.Unicast = before.Unicast.Plus(segmented)
-	x.sent(x.a, before)
-	x.check("UDP in super-packets")
+	x.checkSent(x.a, before)
+	x.checkCounts("UDP in super-packets")
 	x.superPackets(x.a, func() { sendTCP(x, x.a.NS, x.lan, ipLAN, 1<<20) })
 	sendTCP(x, x.lan, x.a.NS, x.a.ip, 1<<20)
-	x.settled()
-	x.check("TCP")
+	x.waitSettled()
+	x.checkCounts("TCP")
 }
 
 // superPackets checks that the frames sent meanwhile pass the parent in fewer pieces than
@@ -112,12 +112,12 @@ func (x *matrix) withTheWire() {
 func (x *matrix) superPackets(c *container, send func()) {
 	x.Helper()
 	pieces := func() uint64 { return testnet.Link(x, c.NS, "net1").Attrs().Statistics.TxPackets }
-	x.wire.drain()
-	before, segments := pieces(), x.wire.of(&c.Endpoint, nil).Transmit.External.Unicast.Packets
+	x.wire.drainCapture()
+	before, segments := pieces(), x.wire.countersOf(&c.Endpoint, nil).Transmit.External.Unicast.Packets
 	send()
-	x.settled()
-	x.wire.drain()
-	n, m := pieces()-before, x.wire.of(&c.Endpoint, nil).Transmit.External.Unicast.Packets-segments
+	x.waitSettled()
+	x.wire.drainCapture()
+	n, m := pieces()-before, x.wire.countersOf(&c.Endpoint, nil).Transmit.External.Unicast.Packets-segments
 	if n*2 > m {
 		x.Errorf("%d segments passed the parent in %d pieces: no super-packets", m, n)
 	}
@@ -131,38 +131,38 @@ func (x *matrix) withSibling() {
 	before := x.sentBefore(x.a)
 	sendUDP(x, x.a.NS, x.b.ip, 40, 5)
 	sendSegmented(x, x.a.NS, x.b.ip)
-	n := one(40, 40*udpBytes(5)).Plus(segmented)
+	n := countOf(40, 40*udpBytes(5)).Plus(segmented)
 	if bridge {
-		x.passed(x.a, x.b, n)
+		x.recordLocal(x.a, x.b, n)
 	} else {
 		before.Unicast = before.Unicast.Plus(n)
 	}
-	x.sent(x.a, before)
-	x.check("datagrams to a sibling")
+	x.checkSent(x.a, before)
+	x.checkCounts("datagrams to a sibling")
 	if !bridge && !x.reflect {
 		return
 	}
-	fromA, fromB := segments(x, x.a.NS), segments(x, x.b.NS)
+	fromA, fromB := sentSegments(x, x.a.NS), sentSegments(x, x.b.NS)
 	payload := sendTCP(x, x.a.NS, x.b.NS, x.b.ip, 1<<20)
-	x.settled()
+	x.waitSettled()
 	if bridge {
-		x.passed(x.a, x.b, tcpCount(segments(x, x.a.NS)-fromA, payload))
-		x.passed(x.b, x.a, tcpCount(segments(x, x.b.NS)-fromB, 0))
+		x.recordLocal(x.a, x.b, tcpCount(sentSegments(x, x.a.NS)-fromA, payload))
+		x.recordLocal(x.b, x.a, tcpCount(sentSegments(x, x.b.NS)-fromB, 0))
 	}
-	x.check("TCP to a sibling")
+	x.checkCounts("TCP to a sibling")
 }
 
-func (x *matrix) settled() {
+func (x *matrix) waitSettled() {
 	x.Helper()
 	all := []*container{x.a}
 	if x.b != nil {
 		all = append(all, x.b)
 	}
-	settle(x, x.lab, all...)
+	waitSettled(x, x.lab, all...)
 }
 
-// passed records traffic between siblings that bypassed the cable.
-func (x *matrix) passed(from, to *container, n specs.Count) {
+// recordLocal records traffic between siblings that bypassed the cable.
+func (x *matrix) recordLocal(from, to *container, n specs.Count) {
 	x.direct[from] = x.direct[from].Plus(transmitLocal(n))
 	x.direct[to] = x.direct[to].Plus(receiveLocal(n))
 }
@@ -170,12 +170,12 @@ func (x *matrix) passed(from, to *container, n specs.Count) {
 // sentBefore returns the traffic that the cable has carried from a container.
 func (x *matrix) sentBefore(c *container) specs.Casts {
 	x.Helper()
-	x.wire.drain()
-	return x.wire.of(&c.Endpoint, nil).Transmit.External
+	x.wire.drainCapture()
+	return x.wire.countersOf(&c.Endpoint, nil).Transmit.External
 }
 
-// sent checks the capture itself if the number of datagrams is known.
-func (x *matrix) sent(c *container, want specs.Casts) {
+// checkSent checks the capture itself if the number of datagrams is known.
+func (x *matrix) checkSent(c *container, want specs.Casts) {
 	x.Helper()
 	testnet.Eventually(x, "all datagrams on the cable", func() bool {
 		return x.sentBefore(c).Total().Packets >= want.Total().Packets
@@ -185,8 +185,8 @@ func (x *matrix) sent(c *container, want specs.Casts) {
 	}
 }
 
-// check compares the counts with the reference.
-func (x *matrix) check(what string) {
+// checkCounts compares the counts with the reference.
+func (x *matrix) checkCounts(what string) {
 	x.Helper()
 	macs := map[specs.MAC]bool{x.a.MAC: true}
 	if x.b != nil {
@@ -198,8 +198,8 @@ func (x *matrix) check(what string) {
 		}
 		var got, want specs.Counters
 		same := func() bool {
-			x.wire.drain()
-			got, want = x.counters(c.Slot), x.wire.of(&c.Endpoint, macs).Plus(x.direct[c])
+			x.wire.drainCapture()
+			got, want = x.counters(c.Slot), x.wire.countersOf(&c.Endpoint, macs).Plus(x.direct[c])
 			return got == want
 		}
 		for until := time.Now().Add(5 * time.Second); !same() && time.Now().Before(until); {
@@ -215,7 +215,7 @@ func (x *matrix) check(what string) {
 }
 
 // segmented is the traffic of sendSegmented: 100 segments of 1,000 bytes, and a rest of 200.
-var segmented = one(101, 101*udpBytes(0)+100_200)
+var segmented = countOf(101, 101*udpBytes(0)+100_200)
 
 // sendSegmented sends UDP in super-packets.
 func sendSegmented(t testing.TB, ns *testnet.NS, to netip.Addr) {

@@ -106,8 +106,8 @@ func convertMembers(old, now []member, size int) (conversion, bool) {
 
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-// value converts one value.
-func (c conversion) value(old []byte) []byte {
+// convertValue converts one value.
+func (c conversion) convertValue(old []byte) []byte {
 	fresh := make([]byte, c.size)
 	for _, m := range c.moves {
 		if int(m.from+m.size) <= len(old) {
@@ -117,8 +117,8 @@ func (c conversion) value(old []byte) []byte {
 	return fresh
 }
 
-// appended returns the conversion of values of an unknown layout, to which members may have
+// appendedConversion returns the conversion of values of an unknown layout, to which members may have
 // been appended.
-func appended(oldSize, size int) conversion {
+func appendedConversion(oldSize, size int) conversion {
 	return conversion{size: size, moves: []move{{size: uint32(min(oldSize, size))}}}
 }

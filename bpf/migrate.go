@@ -34,12 +34,12 @@ type migration struct {
 	from, into pins     // equal if nothing is to be done
 	copies     []string // maps whose entries are copied
 	converts   map[string]conversion
-	now        described
+	now        layoutDescription
 }
 
-// adopt renames the maps of another version to this one: their layout is then migrated as
+// adoptVersion renames the maps of another version to this one: their layout is then migrated as
 // any other.
-func (p pins) adopt() error {
+func (p pins) adoptVersion() error {
 	if _, err := os.Stat(p.dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -63,15 +63,15 @@ func (p pins) adopt() error {
 // sets the sizes in spec. If they differ, it does step 1 except for copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
 	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
-	was, err := p.described()
+	was, err := p.pinnedDescription()
 	if err == nil {
-		m.now, err = describe(spec)
+		m.now, err = describeLayout(spec)
 	}
 	if err != nil {
 		return nil, err
 	}
-	unfinished := !absent(p.object(pinMigrating))
-	sized := sizes(endpoints)
+	unfinished := !isAbsent(p.objectPath(pinMigrating))
+	sized := mapSizes(endpoints)
 	pinned := make(map[string]*ebpf.Map)
 	defer closeAll(pinned)
 	for name, want := range spec.Maps {
@@ -81,7 +81,7 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 		if n, ok := sized[name]; ok {
 			want.MaxEntries = n
 		}
-		old, err := ebpf.LoadPinnedMap(p.object(name), nil)
+		old, err := ebpf.LoadPinnedMap(p.objectPath(name), nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
@@ -102,20 +102,20 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 		if same {
 			continue
 		}
-		m.into = p.next()
+		m.into = p.nextFolder()
 		m.copies = append(m.copies, name)
 	}
 	if unfinished {
 		return m, nil
 	}
 	m.renewCounts(pinned)
-	if err := p.next().removeAll(); err != nil { // from a process that was killed in step 1
+	if err := p.nextFolder().removeAll(); err != nil { // from a process that was killed in step 1
 		return nil, err
 	}
 	if m.into == m.from {
 		return m, p.describeOnce(was, m.now)
 	}
-	return m, m.keep(pinned)
+	return m, m.pinUnchanged(pinned)
 }
 
 // renewCounts replaces the maps of counts too if any map is replaced: their content becomes
@@ -128,9 +128,9 @@ func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 	}
 }
 
-// keep pins the unchanged maps beside the new ones.
-func (m *migration) keep(all map[string]*ebpf.Map) error {
-	if err := m.into.make(); err != nil {
+// pinUnchanged pins the unchanged maps beside the new ones.
+func (m *migration) pinUnchanged(all map[string]*ebpf.Map) error {
+	if err := m.into.makeFolders(); err != nil {
 		return err
 	}
 	if err := m.into.describeIn(m.now); err != nil { // first, as a kill must not leave maps without it
@@ -143,7 +143,7 @@ func (m *migration) keep(all map[string]*ebpf.Map) error {
 	for name, one := range all {
 		clone, err := one.Clone()
 		if err == nil {
-			err = errors.Join(clone.Pin(m.into.object(name)), clone.Close())
+			err = errors.Join(clone.Pin(m.into.objectPath(name)), clone.Close())
 		}
 		if err != nil {
 			return fmt.Errorf("keep pinned map %q: %w", name, err)
@@ -152,8 +152,8 @@ func (m *migration) keep(all map[string]*ebpf.Map) error {
 	return nil
 }
 
-// replace does the rest of step 1, and step 2.
-func (m *migration) replace() error {
+// replaceMaps does the rest of step 1, and step 2.
+func (m *migration) replaceMaps() error {
 	if m.into == m.from {
 		return nil
 	}
@@ -161,13 +161,13 @@ func (m *migration) replace() error {
 		if name == mapCounters || name == mapViolations || name == mapEvents {
 			continue // step 4 takes those over; events are not kept
 		}
-		if err := m.copy(name); err != nil {
+		if err := m.copyMap(name); err != nil {
 			return fmt.Errorf("copy pinned map %q: %w", name, err)
 		}
 	}
 	mark, err := ebpf.NewMap(&ebpf.MapSpec{Name: pinMigrating, Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err == nil {
-		err = errors.Join(mark.Pin(m.into.object(pinMigrating)), mark.Close())
+		err = errors.Join(mark.Pin(m.into.objectPath(pinMigrating)), mark.Close())
 	}
 	if err == nil {
 		err = unix.Renameat2(unix.AT_FDCWD, m.into.dir, unix.AT_FDCWD, m.from.dir, unix.RENAME_EXCHANGE)
@@ -178,13 +178,13 @@ func (m *migration) replace() error {
 	return nil
 }
 
-func (m *migration) copy(name string) error {
-	old, err := ebpf.LoadPinnedMap(m.from.object(name), nil)
+func (m *migration) copyMap(name string) error {
+	old, err := ebpf.LoadPinnedMap(m.from.objectPath(name), nil)
 	if err != nil {
 		return err
 	}
 	defer old.Close()
-	fresh, err := ebpf.LoadPinnedMap(m.into.object(name), nil)
+	fresh, err := ebpf.LoadPinnedMap(m.into.objectPath(name), nil)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (m *migration) copy(name string) error {
 	var key, value []byte
 	entries := old.Iterate()
 	for entries.Next(&key, &value) {
-		if err := fresh.Put(key, m.converts[name].value(value)); err != nil {
+		if err := fresh.Put(key, m.converts[name].convertValue(value)); err != nil {
 			return err
 		}
 	}
@@ -201,7 +201,7 @@ func (m *migration) copy(name string) error {
 
 // takeOver does steps 3 and 4, if they are still to be done.
 func (d *Datapath) takeOver() error {
-	if _, err := os.Stat(d.pins.object(pinMigrating)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(d.pins.objectPath(pinMigrating)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := d.swapPrograms(); err != nil {
@@ -210,17 +210,17 @@ func (d *Datapath) takeOver() error {
 	if err := waitForPrograms(); err != nil {
 		return fmt.Errorf("wait for the programs of the old maps: %w", err)
 	}
-	old := d.pins.next()
+	old := d.pins.nextFolder()
 	if err := d.maps.addBase(old); err != nil {
 		return fmt.Errorf("take counts over: %w", err)
 	}
-	if err := removePin(old.object(mapCounters)); err != nil { // they are taken over now
+	if err := removePin(old.objectPath(mapCounters)); err != nil { // they are taken over now
 		return err
 	}
 	if err := old.removeAll(); err != nil {
 		return err
 	}
-	return removePin(d.pins.object(pinMigrating))
+	return removePin(d.pins.objectPath(pinMigrating))
 }
 
 // waitForPrograms returns when every program that was running when it was called has
@@ -247,7 +247,7 @@ func waitForPrograms() error {
 // swapPrograms moves the links of the old folder to this one, each with a new program, and
 // replaces the programs of filters.
 func (d *Datapath) swapPrograms() error {
-	files, err := os.ReadDir(d.pins.next().links())
+	files, err := os.ReadDir(d.pins.nextFolder().linksFolder())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
 	}
@@ -256,14 +256,14 @@ func (d *Datapath) swapPrograms() error {
 			return fmt.Errorf("pinned link %q: %w", f.Name(), err)
 		}
 	}
-	indices, err := d.parents()
+	indices, err := d.knownParents()
 	if err != nil {
 		return err
 	}
 	for _, ifindex := range indices {
 		_, _, err := d.inspectClsact(ifindex)
 		if err == nil {
-			err = d.maps.exclusively(func() error { return d.attachClsact(ifindex) })
+			err = d.maps.withLock(func() error { return d.attachClsact(ifindex) })
 		}
 		if err != nil && !errors.Is(err, errNotOn) { // sweep removes incomplete ones
 			return err

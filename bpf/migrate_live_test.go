@@ -16,31 +16,31 @@ import (
 	"berth/specs"
 )
 
-// TestGrow checks that a larger number of endpoints takes over counts, registrations and
+// TestMoreEndpoints checks that a larger number of endpoints takes over counts, registrations and
 // attachments, and that a smaller one keeps all.
-func TestGrow(t *testing.T) {
+func TestMoreEndpoints(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
 		c := l.container(specs.ModeBridge)
-		l.counting(c, "at first")
-		must(t, l.maps.put(mapViolations, c.Slot, violations{Of: [numKinds]violation{{Packets: 7, Dropped: 2}}}))
+		l.requireCounting(c, "at first")
+		must(t, l.maps.putElement(mapViolations, c.Slot, violations{Of: [numKinds]violation{{Packets: 7, Dropped: 2}}}))
 		dir := filepath.Dir(l.pins.dir)
 		for i, endpoints := range []uint32{20, 2000, 5} {
 			must(t, l.Close())
-			l.Datapath = load(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: endpoints})
+			l.Datapath = mustLoad(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: endpoints})
 			if slots, want := l.maps.Slots(), []uint32{21, 2001, 2001}[i]; slots != want {
 				t.Errorf("%d slots, want %d", slots, want)
 			}
 			if got := l.attached(); got != kind {
 				t.Errorf("attached by %q", got)
 			}
-			l.counting(c, "with other maps")
+			l.requireCounting(c, "with other maps")
 			if got := l.violations(c.Slot); got != 7 {
 				t.Errorf("%d violations, want 7", got)
 			}
 		}
-		if got := l.counters(c.Slot).Transmit.Total(); got != one(4, 4*udpBytes(100)) {
+		if got := l.counters(c.Slot).Transmit.Total(); got != countOf(4, 4*udpBytes(100)) {
 			t.Errorf("in all %+v", got)
 		}
 		all, err := l.maps.AllCounters(1 << 20)
@@ -64,7 +64,7 @@ func TestGrow(t *testing.T) {
 // settledLayout checks that a migration has cleaned up.
 func (l *lab) settledLayout() {
 	l.Helper()
-	for _, path := range []string{l.pins.next().dir, l.pins.object(pinMigrating)} {
+	for _, path := range []string{l.pins.nextFolder().dir, l.pins.objectPath(pinMigrating)} {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			l.Errorf("%s: %v", path, err)
 		}
@@ -77,17 +77,17 @@ func TestOpenMapsFollow(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
 	dir := bpffs(t)
-	must(t, load(t, ns, dir, Options{MaxEndpoints: 10}).Close())
+	must(t, mustLoad(t, ns, dir, Options{MaxEndpoints: 10}).Close())
 	maps, err := Open(dir)
 	must(t, err)
 	defer maps.Close()
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge}
 	must(t, maps.Register(e))
-	x := &bench{TB: t, ns: ns, Datapath: load(t, ns, dir, Options{MaxEndpoints: 30})}
+	x := &bench{TB: t, ns: ns, Datapath: mustLoad(t, ns, dir, Options{MaxEndpoints: 30})}
 	e.Slot, e.MAC = 25, macB
 	must(t, maps.Register(e))
-	x.run(ingress, plain(macA, macLAN), nil)
-	x.run(ingress, plain(macB, macLAN), nil)
+	x.runFrame(ingress, plainFrame(macA, macLAN), nil)
+	x.runFrame(ingress, plainFrame(macB, macLAN), nil)
 	for _, slot := range []uint32{slotA, 25} {
 		got, err := maps.Counters(slot)
 		must(t, err)
@@ -108,7 +108,7 @@ func TestOlderLayout(t *testing.T) {
 	ns := testnet.Namespace(t)
 	dir := bpffs(t)
 	old := pins{filepath.Join(dir, "v0")}
-	must(t, old.make())
+	must(t, old.makeFolders())
 	older := func(name string, spec ebpf.MapSpec, put func(*ebpf.Map) error) {
 		t.Helper()
 		spec.Name = name
@@ -116,7 +116,7 @@ func TestOlderLayout(t *testing.T) {
 		must(t, err)
 		defer m.Close()
 		must(t, put(m))
-		must(t, m.Pin(old.object(name)))
+		must(t, m.Pin(old.objectPath(name)))
 	}
 	cpus, err := ebpf.PossibleCPU()
 	must(t, err)
@@ -133,21 +133,21 @@ func TestOlderLayout(t *testing.T) {
 	})
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge}
 	older(mapEndpoints, ebpf.MapSpec{Type: ebpf.Hash, KeySize: 12, ValueSize: 8, MaxEntries: 5}, func(m *ebpf.Map) error {
-		return m.Put(e.key(), struct {
+		return m.Put(e.makeKey(), struct {
 			Slot        uint32
 			Mode, Flags uint8
 			Reserved    uint16
 		}{Slot: slotA, Mode: 1})
 	})
 	older(mapFilter, ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 1, MaxEntries: 1 << filterBits}, func(m *ebpf.Map) error {
-		return m.Put(e.key().filterIndex(), uint8(1))
+		return m.Put(e.makeKey().filterIndex(), uint8(1))
 	})
-	x := &bench{TB: t, ns: ns, Datapath: load(t, ns, dir, Options{})}
-	want := receiveExternal(one(uint64(10*cpus), uint64(1000*cpus)))
+	x := &bench{TB: t, ns: ns, Datapath: mustLoad(t, ns, dir, Options{})}
+	want := receiveExternal(countOf(uint64(10*cpus), uint64(1000*cpus)))
 	if got := x.counters(slotA); got != want || x.violations(slotA) != 3 {
 		t.Errorf("taken over %+v and %d violations, want %+v and 3", got, x.violations(slotA), want)
 	}
-	x.run(ingress, plain(macA, macLAN), nil)
+	x.runFrame(ingress, plainFrame(macA, macLAN), nil)
 	if got := x.counters(slotA); got != want.Plus(receiveExternal(hundred)) {
 		t.Errorf("and then %+v", got)
 	}
@@ -157,12 +157,12 @@ func TestOlderLayout(t *testing.T) {
 	(&lab{bench: x}).settledLayout()
 }
 
-// TestKills kills the process that loads and attaches, again and again, while a container
+// TestKilledLoads kills the process that loads and attaches, again and again, while a container
 // sends; mostly with larger maps than before, so that it may die anywhere in a migration.
 // No frame is missing from the counts.
-func TestKills(t *testing.T) {
+func TestKilledLoads(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
 		c := l.container(specs.ModeBridge)
 		dir := filepath.Dir(l.pins.dir)
@@ -182,13 +182,13 @@ func TestKills(t *testing.T) {
 		}
 		stop.Store(true)
 		n := <-sent
-		l.Datapath = load(t, l.ns, dir, Options{Attach: kind})
-		c.expect("over all kills", transmitExternal(specs.Casts{Unicast: one(n, n*udpBytes(100))}))
+		l.Datapath = mustLoad(t, l.ns, dir, Options{Attach: kind})
+		c.expectCounts("over all kills", transmitExternal(specs.Casts{Unicast: countOf(n, n*udpBytes(100))}))
 		if got := l.attached(); got != kind {
 			t.Errorf("attached by %q", got)
 		}
-		l.attach()
-		l.counting(c, "after all kills")
+		l.attachDatapath()
+		l.requireCounting(c, "after all kills")
 		l.settledLayout()
 		t.Logf("%d datagrams over %d kills, %d slots", n, kills, l.maps.Slots())
 	})

@@ -12,9 +12,9 @@ import (
 	"berth/specs"
 )
 
-// second gives a container another macvlan interface on the parent, eth1, like one of an
+// addSecondLink gives a container another macvlan interface on the parent, eth1, like one of an
 // engine's own network, and returns its MAC.
-func (c *container) second(mac specs.MAC) specs.MAC {
+func (c *container) addSecondLink(mac specs.MAC) specs.MAC {
 	c.lab.Helper()
 	must(c.lab, testnet.Netlink(c.lab, c.lab.ns).LinkAdd(&netlink.Macvlan{
 		LinkAttrs: netlink.LinkAttrs{
@@ -51,7 +51,7 @@ func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	must(t, l.noSibling)
 	a.Enforce = []specs.Kind{specs.MACSpoof}
 	must(t, l.maps.Register(a.Endpoint))
-	second := a.second(specs.MAC{2, 0, 0x5e, 0, 0x53, 0x21})
+	second := a.addSecondLink(specs.MAC{2, 0, 0x5e, 0, 0x53, 0x21})
 	other := netip.MustParseAddr("192.0.2.50")
 	for i, to := range []*receiver{newReceiver(t, l.lan, "wire", ipLAN, ip6LAN), newReceiver(t, b.NS, "net1", b.ip, ip6B)} {
 		datagram := datagram4(other, 9, 1009, forgedText)
@@ -59,7 +59,7 @@ func TestOtherInterfaceOfTheContainer(t *testing.T) {
 		sendRaw(t, a.NS, "eth1", datagram(second, to))
 		sendRaw(t, a.NS, "eth1", arp(second, to))
 		testnet.Eventually(t, "what the other interface sends", func() bool { return arrivesAt(1009)(second, to) })
-		if found := l.found()[a.Slot]; len(found) != 0 {
+		if found := l.allViolations()[a.Slot]; len(found) != 0 {
 			t.Errorf("%d: what the other interface sends is a violation: %v", i, found)
 		}
 	}
@@ -68,16 +68,16 @@ func TestOtherInterfaceOfTheContainer(t *testing.T) {
 	}
 	for name, forged := range map[string]specs.MAC{"nobody's MAC": macB, "the sibling's": b.MAC} {
 		must(t, l.maps.Zero(a.Slot))
-		sendDropped(t, a, plain(l.lanMAC, forged))
-		if found := l.found()[a.Slot][specs.MACSpoof]; found.Dropped != 1 {
-			t.Errorf("%s: %+v, want it dropped", name, l.found())
+		sendDropped(t, a, plainFrame(l.lanMAC, forged))
+		if found := l.allViolations()[a.Slot][specs.MACSpoof]; found.Dropped != 1 {
+			t.Errorf("%s: %+v, want it dropped", name, l.allViolations())
 		}
 	}
 	must(t, l.maps.Zero(a.Slot))
 	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
-	sendDropped(t, a, plain(l.lanMAC, macB))
-	if found := l.found()[a.Slot][specs.MACSpoof]; found.Dropped != 1 {
-		t.Errorf("a changed MAC: %+v, want it dropped", l.found())
+	sendDropped(t, a, plainFrame(l.lanMAC, macB))
+	if found := l.allViolations()[a.Slot][specs.MACSpoof]; found.Dropped != 1 {
+		t.Errorf("a changed MAC: %+v, want it dropped", l.allViolations())
 	}
 }
 
@@ -99,28 +99,28 @@ func TestAnswersToAProbe(t *testing.T) {
 	copy(advertise[6:], w.other[:])
 	fires := func(what string, frame []byte, want bool) {
 		t.Helper()
-		w.forget(a)
-		w.comes(b, frame)
-		if n := w.found()[a.Slot][specs.DuplicateIP].Packets; (n != 0) != want {
+		w.resetViolations(a)
+		w.sendFromWire(b, frame)
+		if n := w.allViolations()[a.Slot][specs.DuplicateIP].Packets; (n != 0) != want {
 			t.Errorf("%s: %d violations, want some: %t", what, n, want)
 		}
 	}
 	probed := func(ago uint32) {
 		t.Helper()
-		s := w.state(a.Slot)
+		s := w.slotState(a.Slot)
 		s.Probed -= ago
-		must(t, w.maps.put(mapStates, a.Slot, s))
+		must(t, w.maps.putElement(mapStates, a.Slot, s))
 	}
 	fires("an announcement", ethernet(macAll, w.other, 0x806, announce), true)
 	fires("an advertisement", advertise, true)
 	fires("an answer to a probe", ethernet(a.MAC, w.other, 0x806, answer), false)
 	for name, probe := range map[string][]byte{
 		"ARP": ethernet(macAll, a.MAC, 0x806, arpFor(ipZero, a.ip)),
-		"ND":  ethernet(macGroup, a.MAC, 0x86dd, asks(ip6Zero, ip6A)),
+		"ND":  ethernet(macGroup, a.MAC, 0x86dd, solicitation(ip6Zero, ip6A)),
 	} {
-		must(t, w.maps.put(mapStates, a.Slot, stateValue{}))
+		must(t, w.maps.putElement(mapStates, a.Slot, stateValue{}))
 		sendRaw(t, a.NS, "net1", probe)
-		if w.state(a.Slot).Probed == 0 {
+		if w.slotState(a.Slot).Probed == 0 {
 			t.Fatalf("%s: a probe is not noted", name)
 		}
 		probed(200)
@@ -130,12 +130,12 @@ func TestAnswersToAProbe(t *testing.T) {
 		probed(2000)
 		fires(name+", long ago: an advertisement", advertise, true)
 	}
-	must(t, w.maps.put(mapStates, a.Slot, stateValue{}))
+	must(t, w.maps.putElement(mapStates, a.Slot, stateValue{}))
 	testnet.Eventually(t, "an announcement that comes just after a probe", func() bool {
-		w.forget(a)
+		w.resetViolations(a)
 		sendRaw(t, a.NS, "net1", ethernet(macAll, a.MAC, 0x806, arpFor(ipZero, a.ip)))
-		w.comes(b, ethernet(macAll, w.other, 0x806, announce))
-		return w.found()[a.Slot][specs.DuplicateIP].Packets == 0
+		w.sendFromWire(b, ethernet(macAll, w.other, 0x806, announce))
+		return w.allViolations()[a.Slot][specs.DuplicateIP].Packets == 0
 	})
 }
 
@@ -173,7 +173,7 @@ func TestIPvlanSpoof(t *testing.T) {
 				}
 				testnet.In(t, x.ns, func() { must(t, x.maps.Register(a)) })
 				if helper {
-					if j := x.judge(egress, c.frame); !j.only(slotA, c.parent) || j.drop != (enforce && c.parent != "") {
+					if j := x.judgeFrame(egress, c.frame); !j.onlyViolation(slotA, c.parent) || j.drop != (enforce && c.parent != "") {
 						t.Errorf("%s, at the parent, enforce %t: %+v, want %q", name, enforce, j, c.parent)
 					}
 				}
@@ -184,9 +184,9 @@ func TestIPvlanSpoof(t *testing.T) {
 				must(t, x.maps.Zero(slotA))
 				must(t, x.maps.Zero(slotB))
 				var j judged
-				testnet.In(t, x.ns, func() { j.drop = verdict(t, x.sibling, c.frame, new(skb)) == verdictDrop })
-				j.found = x.found()
-				if !j.only(slotA, want) || j.drop != (enforce && want != "") {
+				testnet.In(t, x.ns, func() { j.drop = programVerdict(t, x.sibling, c.frame, new(skb)) == verdictDrop })
+				j.found = x.allViolations()
+				if !j.onlyViolation(slotA, want) || j.drop != (enforce && want != "") {
 					t.Errorf("%s, inside, helper %t, enforce %t: %+v, want %q", name, helper, enforce, j, want)
 				}
 			}

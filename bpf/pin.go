@@ -59,9 +59,9 @@ type pins struct{ dir string }
 
 func pinsUnder(bpffs string) pins { return pins{filepath.Join(bpffs, "v"+strconv.Itoa(Version))} }
 
-// next returns the folder in which the maps are created that will replace these, and in
+// nextFolder returns the folder in which the maps are created that will replace these, and in
 // which the replaced ones are afterwards. Pinned names have no dots.
-func (p pins) next() pins { return pins{p.dir + "-next"} }
+func (p pins) nextFolder() pins { return pins{p.dir + "-next"} }
 
 // inode identifies the folder, to detect that it was replaced; it is 0 if there is none.
 func (p pins) inode() uint64 {
@@ -72,24 +72,24 @@ func (p pins) inode() uint64 {
 	return st.Ino
 }
 
-func (p pins) object(name string) string { return filepath.Join(p.dir, name) }
+func (p pins) objectPath(name string) string { return filepath.Join(p.dir, name) }
 
-func (p pins) links() string { return filepath.Join(p.dir, "links") }
+func (p pins) linksFolder() string { return filepath.Join(p.dir, "links") }
 
-func (p pins) link(ifindex int, w way) string {
-	return filepath.Join(p.links(), fmt.Sprintf("%d-%s", ifindex, w))
+func (p pins) linkPath(ifindex int, w direction) string {
+	return filepath.Join(p.linksFolder(), fmt.Sprintf("%d-%s", ifindex, w))
 }
 
-// make creates the folders, for root alone.
-func (p pins) make() error {
+// makeFolders creates the folders, for root alone.
+func (p pins) makeFolders() error {
 	if err := p.checkFolders(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(p.links(), 0o700); err != nil {
+	if err := os.MkdirAll(p.linksFolder(), 0o700); err != nil {
 		return fmt.Errorf("make folder for pinned objects: %w", err)
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(p.links(), &st); err != nil {
+	if err := unix.Statfs(p.linksFolder(), &st); err != nil {
 		return fmt.Errorf("look at file system of %q: %w", p.dir, err)
 	}
 	if st.Type != unix.BPF_FS_MAGIC {
@@ -98,8 +98,8 @@ func (p pins) make() error {
 	return nil
 }
 
-// remove deletes every pin and the folders, and so the objects that only the pins held.
-func (p pins) remove() error {
+// removeFolders deletes every pin and the folders, and so the objects that only the pins held.
+func (p pins) removeFolders() error {
 	if err := os.RemoveAll(p.dir); err != nil {
 		return fmt.Errorf("remove pinned objects: %w", err)
 	}
@@ -110,9 +110,9 @@ func (p pins) remove() error {
 	return nil
 }
 
-// linked returns the interface indices that have a pinned link, of either direction.
-func (p pins) linked() ([]int, error) {
-	files, err := os.ReadDir(p.links())
+// linkedParents returns the interface indices that have a pinned link, of either direction.
+func (p pins) linkedParents() ([]int, error) {
+	files, err := os.ReadDir(p.linksFolder())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list pinned links: %w", err)
 	}
@@ -127,7 +127,7 @@ func (p pins) linked() ([]int, error) {
 }
 
 // parseLinkName parses the name of a pinned link; ok is false if the file is not berth's.
-func parseLinkName(name string) (ifindex int, w way, ok bool) {
+func parseLinkName(name string) (ifindex int, w direction, ok bool) {
 	number, suffix, found := strings.Cut(name, "-")
 	ifindex, err := strconv.Atoi(number)
 	if !found || err != nil || ifindex <= 0 || strconv.Itoa(ifindex) != number {

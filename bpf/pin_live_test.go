@@ -48,8 +48,8 @@ func TestPinsOfOthersAreRefused(t *testing.T) {
 func TestPinsAreForTheirOwnerAlone(t *testing.T) {
 	t.Parallel()
 	dir := bpffs(t)
-	load(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
-	for _, at := range []string{dir, pinsUnder(dir).dir, pinsUnder(dir).links(), pinsUnder(dir).object(mapEndpoints)} {
+	mustLoad(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
+	for _, at := range []string{dir, pinsUnder(dir).dir, pinsUnder(dir).linksFolder(), pinsUnder(dir).objectPath(mapEndpoints)} {
 		var st unix.Stat_t
 		must(t, unix.Stat(at, &st))
 		if st.Uid != 0 || st.Mode&0o077 != 0 {

@@ -33,20 +33,20 @@ type Endpoint struct {
 // Register makes the datapath count an endpoint, from the next frame on. If it is
 // registered already, nothing changes; a MAC of another slot is assigned to this one.
 func (m *Maps) Register(e Endpoint) error {
-	if err := m.follow(); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
-	if err := m.check(e); err != nil {
+	if err := m.checkEndpoint(e); err != nil {
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
-	if err := m.register(e); err != nil {
+	if err := m.registerKeys(e); err != nil {
 		_ = m.Unregister(e) // the error has the cause already
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	return nil
 }
 
-func (m *Maps) check(e Endpoint) error {
+func (m *Maps) checkEndpoint(e Endpoint) error {
 	if _, err := modeNumber(e.Mode); err != nil {
 		return err
 	}
@@ -65,11 +65,11 @@ func (m *Maps) check(e Endpoint) error {
 	return nil
 }
 
-// register sets the MAC before the rest: without it, frames of the endpoint's own would
+// registerKeys sets the MAC before the rest: without it, frames of the endpoint's own would
 // look forged.
-func (m *Maps) register(e Endpoint) error {
+func (m *Maps) registerKeys(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
-		if err := keep(m, mapVLANs, e.OfVLAN.key(), uint32(e.ParentIndex)); err != nil {
+		if err := setUnlessEqual(m, mapVLANs, e.OfVLAN.makeKey(), uint32(e.ParentIndex)); err != nil {
 			return err
 		}
 	}
@@ -81,12 +81,12 @@ func (m *Maps) register(e Endpoint) error {
 		return err
 	}
 	if e.Cookie != 0 {
-		if err := keep(m, mapNamespaces, e.namespaceKey(), e.party()); err != nil {
+		if err := setUnlessEqual(m, mapNamespaces, e.namespaceKey(), e.makeParty()); err != nil {
 			return err
 		}
 	}
 	for _, a := range e.Addresses {
-		if err := keep(m, mapAddresses, e.addressKey(a), e.party()); err != nil {
+		if err := setUnlessEqual(m, mapAddresses, e.addressKey(a), e.makeParty()); err != nil {
 			return err
 		}
 	}
@@ -96,15 +96,15 @@ func (m *Maps) register(e Endpoint) error {
 // registerMAC sets the filter first: without it, the datapath would not find the MAC as a
 // source.
 func (m *Maps) registerMAC(e Endpoint) error {
-	if err := m.expect(e.key()); err != nil {
+	if err := m.markExpected(e.makeKey()); err != nil {
 		return err
 	}
-	for _, mac := range e.listed() {
-		if err := keep(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
+	for _, mac := range e.listedSources() {
+		if err := setUnlessEqual(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
 			return err
 		}
 	}
-	if err := keep(m, mapEndpoints, e.key(), e.value()); err != nil {
+	if err := setUnlessEqual(m, mapEndpoints, e.makeKey(), e.makeValue()); err != nil {
 		return err
 	}
 	if e.Mode == specs.ModePassthru {
@@ -116,16 +116,16 @@ func (m *Maps) registerMAC(e Endpoint) error {
 // shareMAC marks the parent's MAC as shared, so that its frames are told apart by their
 // addresses, now and after the agent attaches to the parent again.
 func (m *Maps) shareMAC(e Endpoint) error {
-	return m.exclusively(func() error { return m.shareParent(e) })
+	return m.withLock(func() error { return m.shareParent(e) })
 }
 
 func (m *Maps) shareParent(e Endpoint) error {
-	p, err := m.parent(e.ParentIndex)
+	p, err := m.parentOf(e.ParentIndex)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err
 	}
 	p.Flags |= parentIPvlan
-	if err := keep(m, mapParents, uint32(e.ParentIndex), p); err != nil {
+	if err := setUnlessEqual(m, mapParents, uint32(e.ParentIndex), p); err != nil {
 		return err
 	}
 	cookie, err := netnsCookie()
@@ -133,7 +133,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 		return err
 	}
 	value := endpointValue{Is: partyValue{Flags: flagParent | flagIPvlan}, Cookie: cookie}
-	return keep(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
+	return setUnlessEqual(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
 }
 
 // Unregister makes the datapath forget an endpoint. It deletes only the keys that still
@@ -141,7 +141,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 // second interface on the same parent, it is evidence again only when that one is
 // registered again.
 func (m *Maps) Unregister(e Endpoint) error {
-	errs := []error{m.follow(), m.forget(e)}
+	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
 	if e.onItself() {
 		errs = append(errs, m.forgetInside(e))
 	}
@@ -161,7 +161,7 @@ func (m *Maps) Move(from, to Endpoint) error {
 	if from.ParentIndex == to.ParentIndex && from.VLAN == to.VLAN {
 		return nil // only the trunk below has another index: its keys are the same
 	}
-	errs := []error{m.forget(from)}
+	errs := []error{m.forgetKeys(from)}
 	if to.onItself() && to.Index != 0 {
 		errs = append(errs, m.moveInside(to))
 	}
@@ -180,19 +180,19 @@ func (m *Maps) moveInside(to Endpoint) error {
 	return m.PutInside(to)
 }
 
-// forget deletes the keys that lead to an endpoint on its parent.
-func (m *Maps) forget(e Endpoint) error {
+// forgetKeys deletes the keys that lead to an endpoint on its parent.
+func (m *Maps) forgetKeys(e Endpoint) error {
 	var errs []error
 	ours := func(p partyValue) bool { return p.Slot == e.Slot }
 	for _, a := range e.Addresses {
 		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
 	}
-	for _, mac := range e.listed() {
+	for _, mac := range e.listedSources() {
 		errs = append(errs, deleteIf(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, func(uint8) bool { return true }))
 	}
 	errs = append(errs,
 		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
-		deleteIf(m, mapEndpoints, e.key(), func(v endpointValue) bool { return ours(v.Is) }))
+		deleteIf(m, mapEndpoints, e.makeKey(), func(v endpointValue) bool { return ours(v.Is) }))
 	if e.Mode == specs.ModePassthru {
 		errs = append(errs, m.takePassthru(e))
 	}
@@ -201,24 +201,24 @@ func (m *Maps) forget(e Endpoint) error {
 
 // givePassthru assigns the whole parent to an endpoint.
 func (m *Maps) givePassthru(e Endpoint) error {
-	return m.exclusively(func() error {
-		p, err := m.parent(e.ParentIndex)
+	return m.withLock(func() error {
+		p, err := m.parentOf(e.ParentIndex)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return err
 		}
 		p.Slot = e.Slot
-		return keep(m, mapParents, uint32(e.ParentIndex), p)
+		return setUnlessEqual(m, mapParents, uint32(e.ParentIndex), p)
 	})
 }
 
 // takePassthru returns the parent to the host: its own MAC replaces the passthru endpoint's
 // among the endpoints.
 func (m *Maps) takePassthru(e Endpoint) error {
-	return m.exclusively(func() error { return m.takeParent(e) })
+	return m.withLock(func() error { return m.takeParent(e) })
 }
 
 func (m *Maps) takeParent(e Endpoint) error {
-	p, err := m.parent(e.ParentIndex)
+	p, err := m.parentOf(e.ParentIndex)
 	if errors.Is(err, ebpf.ErrKeyNotExist) || err == nil && p.Slot != e.Slot {
 		return nil
 	} else if err != nil {
@@ -228,19 +228,19 @@ func (m *Maps) takeParent(e Endpoint) error {
 		return deleteIf(m, mapParents, uint32(e.ParentIndex), func(v parentValue) bool { return v.Slot == e.Slot })
 	}
 	p.Slot = 0
-	if err := keep(m, mapParents, uint32(e.ParentIndex), p); err != nil {
+	if err := setUnlessEqual(m, mapParents, uint32(e.ParentIndex), p); err != nil {
 		return err
 	}
 	cookie, err := netnsCookie()
 	if err != nil {
 		return err
 	}
-	return keep(m, mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
+	return setUnlessEqual(m, mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
 }
 
-func (m *Maps) parent(ifindex int) (parentValue, error) {
+func (m *Maps) parentOf(ifindex int) (parentValue, error) {
 	var p parentValue
-	one, err := m.get(mapParents)
+	one, err := m.openMap(mapParents)
 	if err != nil {
 		return p, err
 	}
@@ -250,8 +250,8 @@ func (m *Maps) parent(ifindex int) (parentValue, error) {
 	return p, nil
 }
 
-// party returns the value to which the endpoint's keys lead.
-func (e Endpoint) party() partyValue {
+// makeParty returns the value to which the endpoint's keys lead.
+func (e Endpoint) makeParty() partyValue {
 	mode, _ := modeNumber(e.Mode)
 	p := partyValue{Slot: e.Slot, Mode: mode, NS: uint16(e.Cookie)}
 	for _, kind := range e.Enforce {
@@ -285,10 +285,10 @@ func kindBit(kind specs.Kind) uint32 {
 	return 1 << number
 }
 
-// value returns the value of its MAC, with the first address of either family, which most
+// makeValue returns the value of its MAC, with the first address of either family, which most
 // of its frames have.
-func (e Endpoint) value() endpointValue {
-	v := endpointValue{Is: e.party(), Cookie: e.Cookie}
+func (e Endpoint) makeValue() endpointValue {
+	v := endpointValue{Is: e.makeParty(), Cookie: e.Cookie}
 	for _, a := range slices.Backward(e.Addresses) {
 		if a.Is4() {
 			v.Addr4 = a.As4()
@@ -299,15 +299,15 @@ func (e Endpoint) value() endpointValue {
 	return v
 }
 
-// listed returns Sources if the mode uses them.
-func (e Endpoint) listed() []specs.MAC {
+// listedSources returns Sources if the mode uses them.
+func (e Endpoint) listedSources() []specs.MAC {
 	if e.Mode != specs.ModeSource {
 		return nil
 	}
 	return e.Sources
 }
 
-func (e Endpoint) key() endpointKey {
+func (e Endpoint) makeKey() endpointKey {
 	return endpointKey{MAC: e.MAC, VLAN: uint16(e.VLAN), IfIndex: uint32(e.ParentIndex)}
 }
 

@@ -15,11 +15,11 @@ import (
 	"berth/specs"
 )
 
-// keys returns the number of keys in the maps of endpoints, without the parent's own.
-func (x *bench) keys() (n int) {
+// countKeys returns the number of keys in the maps of endpoints, without the parent's own.
+func (x *bench) countKeys() (n int) {
 	x.Helper()
 	for _, name := range []string{mapEndpoints, mapNamespaces, mapAddresses} {
-		m, err := x.maps.get(name)
+		m, err := x.maps.openMap(name)
 		must(x, err)
 		var key, value []byte
 		for entries := m.Iterate(); entries.Next(&key, &value); {
@@ -35,7 +35,7 @@ func emptyBench(t *testing.T) *bench {
 	return x
 }
 
-func endpoint(slot uint32) Endpoint {
+func newEndpoint(slot uint32) Endpoint {
 	return Endpoint{
 		Slot: slot, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: 77,
 		Addresses: []netip.Addr{ipA, ip6A},
@@ -45,24 +45,24 @@ func endpoint(slot uint32) Endpoint {
 func TestUnregisterTakesItsOwnOnly(t *testing.T) {
 	t.Parallel()
 	x := emptyBench(t)
-	first, second := endpoint(1), endpoint(2)
+	first, second := newEndpoint(1), newEndpoint(2)
 	must(t, x.maps.Register(first))
 	must(t, x.maps.Register(first))
-	if n := x.keys(); n != 4 {
+	if n := x.countKeys(); n != 4 {
 		t.Errorf("%d keys, want MAC, namespace and two addresses", n)
 	}
 	second.Cookie, second.Addresses = 78, []netip.Addr{ipA}
 	must(t, x.maps.Register(second)) // the same MAC and one address, in a new namespace
 	must(t, x.maps.Unregister(first))
-	if n := x.keys(); n != 3 {
+	if n := x.countKeys(); n != 3 {
 		t.Errorf("%d keys, want the three of the new owner", n)
 	}
-	if _, b := x.sends(ingress, plain(macA, macLAN), nil); b != receiveExternal(one(1, 100)) {
+	if _, b := x.countFrame(ingress, plainFrame(macA, macLAN), nil); b != receiveExternal(countOf(1, 100)) {
 		t.Errorf("the new owner has %+v", b)
 	}
 	must(t, x.maps.Unregister(second))
 	must(t, x.maps.Unregister(second))
-	if n := x.keys(); n != 0 {
+	if n := x.countKeys(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
 }
@@ -81,13 +81,13 @@ func TestRegisterRefuses(t *testing.T) {
 		"ipvlan":    func(e *Endpoint) { e.Driver = specs.IPvlan },
 		`"l2"`:      func(e *Endpoint) { e.Mode = specs.ModeL2 },
 	} {
-		e := endpoint(1)
+		e := newEndpoint(1)
 		change(&e)
 		if err := x.maps.Register(e); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := x.keys(); n != 0 {
+	if n := x.countKeys(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
 }
@@ -96,36 +96,36 @@ func TestRegisterRefuses(t *testing.T) {
 func TestRegisterIsWhole(t *testing.T) {
 	t.Parallel()
 	ns := testnet.Namespace(t)
-	d := load(t, ns, bpffs(t), Options{MaxEndpoints: 1})
+	d := mustLoad(t, ns, bpffs(t), Options{MaxEndpoints: 1})
 	x := &bench{TB: t, Datapath: d, ns: ns}
 	must(t, d.ownMAC(1, macHost))
-	e := endpoint(1)
+	e := newEndpoint(1)
 	for i := range addressesPer + parentsMax + 1 {
 		e.Addresses = append(e.Addresses, netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 1, 14: byte(i >> 8), 15: byte(i)}))
 	}
 	if err := x.maps.Register(e); !errors.Is(err, unix.E2BIG) {
 		t.Errorf("register with %d addresses: %v, want E2BIG", len(e.Addresses), err)
 	}
-	if n := x.keys(); n != 0 {
+	if n := x.countKeys(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
-	must(t, x.maps.Register(endpoint(1)))
+	must(t, x.maps.Register(newEndpoint(1)))
 }
 
-func TestOpen(t *testing.T) {
+func TestOpenPinnedMaps(t *testing.T) {
 	t.Parallel()
 	dir := bpffs(t)
 	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing is pinned: %v", err)
 	}
-	d := load(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
+	d := mustLoad(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
 	m, err := Open(dir)
 	must(t, err)
-	must(t, m.Register(endpoint(7)))
+	must(t, m.Register(newEndpoint(7)))
 	var v endpointValue
-	one, err := d.maps.get(mapEndpoints)
+	one, err := d.maps.openMap(mapEndpoints)
 	must(t, err)
-	if err := one.Lookup(endpoint(7).key(), &v); err != nil || v.Is.Slot != 7 || v.Cookie != 77 {
+	if err := one.Lookup(newEndpoint(7).makeKey(), &v); err != nil || v.Is.Slot != 7 || v.Cookie != 77 {
 		t.Errorf("what was registered by another: %+v, %v", v, err)
 	}
 	if m.Slots() != 8 || d.Maps().Slots() != 8 {
@@ -150,13 +150,13 @@ func TestMove(t *testing.T) {
 	trunk := to
 	trunk.OfVLAN = VLAN{TrunkIndex: 8, ID: 40}
 	must(t, x.maps.Move(to, trunk))
-	x.run(ingress, plain(macB, macLAN), nil)
+	x.runFrame(ingress, plainFrame(macB, macLAN), nil)
 	if got := x.counters(slotA); got != receiveExternal(hundred) {
 		t.Errorf("counted %+v", got)
 	}
-	one, err := x.maps.get(mapEndpoints)
+	one, err := x.maps.openMap(mapEndpoints)
 	must(t, err)
-	if err := one.Lookup(e.key(), new(endpointValue)); !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err := one.Lookup(e.makeKey(), new(endpointValue)); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		t.Errorf("the old key: %v", err)
 	}
 }

@@ -18,9 +18,9 @@ const (
 	pinSibling = "sibling"
 )
 
-// programs returns the programs to pin now. Those of a parent are pinned only while the
+// pinnedPrograms returns the programs to pin now. Those of a parent are pinned only while the
 // agent attaches to parents, as hooks attach the pinned ones.
-func (d *Datapath) programs() map[string]*ebpf.Program {
+func (d *Datapath) pinnedPrograms() map[string]*ebpf.Program {
 	all := map[string]*ebpf.Program{pinSibling: d.sibling}
 	if !d.withheld {
 		all[pinIngress], all[pinEgress] = d.ingress, d.egress
@@ -33,14 +33,14 @@ func (d *Datapath) programs() map[string]*ebpf.Program {
 // Attach pins links again whose pin was removed. Register the endpoints again, as after
 // Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
-	if err := d.pins.make(); err != nil {
+	if err := d.pins.makeFolders(); err != nil {
 		return false, err
 	}
-	missing, err = d.maps.repin()
+	missing, err = d.maps.repinMissing()
 	if err != nil {
 		return missing, err
 	}
-	for name, p := range d.programs() {
+	for name, p := range d.pinnedPrograms() {
 		if isProgram(p, d.pins.programID(name)) {
 			continue
 		}
@@ -54,7 +54,7 @@ func (d *Datapath) Repin() (missing bool, err error) {
 
 // pinPrograms pins the programs for hooks.
 func (d *Datapath) pinPrograms() error {
-	for name, p := range d.programs() {
+	for name, p := range d.pinnedPrograms() {
 		if err := d.pinProgram(name, p); err != nil {
 			return err
 		}
@@ -70,18 +70,18 @@ func (d *Datapath) pinProgram(name string, p *ebpf.Program) error {
 		return fmt.Errorf("pin program %q: %w", name, err)
 	}
 	defer clone.Close()
-	return d.pins.replace(name, clone.Pin)
+	return d.pins.replacePin(name, clone.Pin)
 }
 
-// replace pins an object in place of another, in one step.
-func (p pins) replace(name string, pin func(string) error) error {
-	fresh := p.object(name + "-new")
+// replacePin pins an object in place of another, in one step.
+func (p pins) replacePin(name string, pin func(string) error) error {
+	fresh := p.objectPath(name + "-new")
 	err := os.Remove(fresh)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = pin(fresh)
 	}
 	if err == nil {
-		err = os.Rename(fresh, p.object(name))
+		err = os.Rename(fresh, p.objectPath(name))
 	}
 	if err != nil {
 		return fmt.Errorf("pin %q: %w", name, err)
@@ -91,7 +91,7 @@ func (p pins) replace(name string, pin func(string) error) error {
 
 // programID returns the id of a pinned program, or 0 if none is pinned.
 func (p pins) programID(name string) ebpf.ProgramID {
-	one, err := ebpf.LoadPinnedProgram(p.object(name), nil)
+	one, err := ebpf.LoadPinnedProgram(p.objectPath(name), nil)
 	if err != nil {
 		return 0
 	}
@@ -104,8 +104,8 @@ func (p pins) programID(name string) ebpf.ProgramID {
 	return id
 }
 
-// repin pins the endpoints last: a hook checks them to see whether there are maps.
-func (m *Maps) repin() (missing bool, err error) {
+// repinMissing pins the endpoints last: a hook checks them to see whether there are maps.
+func (m *Maps) repinMissing() (missing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pin := func(name string, one *ebpf.Map) error {
@@ -117,7 +117,7 @@ func (m *Maps) repin() (missing bool, err error) {
 		if err != nil {
 			return fmt.Errorf("pin map %q again: %w", name, err)
 		}
-		return errors.Join(m.pins.replace(name, clone.Pin), clone.Close())
+		return errors.Join(m.pins.replacePin(name, clone.Pin), clone.Close())
 	}
 	var errs []error
 	for name, one := range m.open {
@@ -131,7 +131,7 @@ func (m *Maps) repin() (missing bool, err error) {
 
 // isMap reports whether the object pinned under a name is map m.
 func (p pins) isMap(name string, m *ebpf.Map) bool {
-	pinned, err := ebpf.LoadPinnedMap(p.object(name), nil)
+	pinned, err := ebpf.LoadPinnedMap(p.objectPath(name), nil)
 	if err != nil {
 		return false
 	}
@@ -154,7 +154,7 @@ func (p pins) isMap(name string, m *ebpf.Map) bool {
 // a purge.
 func Missing(bpffs string) (names []string, err error) {
 	p := pinsUnder(bpffs)
-	if absent(p.dir) {
+	if isAbsent(p.dir) {
 		return nil, nil
 	}
 	spec, err := loadDatapath()
@@ -168,7 +168,7 @@ func Missing(bpffs string) (names []string, err error) {
 		}
 	}
 	for _, name := range want {
-		if absent(p.object(name)) {
+		if isAbsent(p.objectPath(name)) {
 			names = append(names, name)
 		}
 	}
@@ -180,13 +180,13 @@ func Missing(bpffs string) (names []string, err error) {
 
 // halfLinked returns the missing link of each parent that has only one of the two.
 func (p pins) halfLinked() (names []string, err error) {
-	indices, err := p.linked()
+	indices, err := p.linkedParents()
 	if err != nil {
 		return nil, err
 	}
 	for _, ifindex := range indices {
 		for _, w := range ways {
-			if path := p.link(ifindex, w); absent(path) {
+			if path := p.linkPath(ifindex, w); isAbsent(path) {
 				names = append(names, strings.TrimPrefix(path, p.dir+"/"))
 			}
 		}
@@ -198,10 +198,10 @@ func (p pins) halfLinked() (names []string, err error) {
 // loss of a pin.
 func Folders(bpffs string) []string {
 	p := pinsUnder(bpffs)
-	return []string{p.dir, p.links()}
+	return []string{p.dir, p.linksFolder()}
 }
 
-func absent(path string) bool {
+func isAbsent(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
 }

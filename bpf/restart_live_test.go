@@ -21,30 +21,30 @@ import (
 // over the pins of the last.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind, MaxEndpoints: 100})
 		c := l.container(specs.ModeBridge)
-		l.counting(c, "at first")
+		l.requireCounting(c, "at first")
 		dir := filepath.Dir(l.pins.dir)
 		must(t, l.Close())
 		sendUDP(t, c.NS, ipLAN, 10, 100)
 		maps, err := Open(dir)
 		must(t, err)
-		n := transmitExternal(specs.Casts{Unicast: one(11, 11*udpBytes(100))})
+		n := transmitExternal(specs.Casts{Unicast: countOf(11, 11*udpBytes(100))})
 		expectCounters(t, maps, c.Slot, "without a process", n)
 		must(t, maps.Close())
 
-		l.Datapath = load(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: 5000})
+		l.Datapath = mustLoad(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: 5000})
 		if slots := l.maps.Slots(); slots != 5001 {
 			t.Errorf("%d slots, want 5001", slots)
 		}
 		if got := l.attached(); got != kind {
 			t.Errorf("after the restart attached by %q", got)
 		}
-		l.counting(c, "after the restart")
-		l.attach()
-		l.counting(c, "with the new program")
-		if after := l.counters(c.Slot).Transmit.Total(); after != one(13, 13*udpBytes(100)) {
+		l.requireCounting(c, "after the restart")
+		l.attachDatapath()
+		l.requireCounting(c, "with the new program")
+		if after := l.counters(c.Slot).Transmit.Total(); after != countOf(13, 13*udpBytes(100)) {
 			t.Errorf("in all %+v", after)
 		}
 	})
@@ -53,7 +53,7 @@ func TestRestart(t *testing.T) {
 // TestKilledLoader checks that the attachments of a killed process keep counting.
 func TestKilledLoader(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		testnet.Need(t, testnet.Macvlan)
 		l := newLab(t, Options{Attach: kind})
 		c := l.container(specs.ModeBridge)
@@ -74,7 +74,7 @@ func TestKilledLoader(t *testing.T) {
 		maps, err := Open(dir)
 		must(t, err)
 		defer maps.Close()
-		n := transmitExternal(specs.Casts{Unicast: one(90, 90*udpBytes(100))})
+		n := transmitExternal(specs.Casts{Unicast: countOf(90, 90*udpBytes(100))})
 		expectCounters(t, maps, c.Slot, "over three kills", n)
 	})
 }
@@ -133,20 +133,20 @@ func TestLoaderProcess(t *testing.T) {
 // TestWithoutAgent detaches and purges as the command line does if no agent runs.
 func TestWithoutAgent(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, kind string) {
+	eachAttachKind(t, func(t *testing.T, kind string) {
 		l := newLab(t, Options{Attach: kind})
-		before := l.shown()
+		before := l.shownPrograms()
 		c := l.container(specs.ModeBridge)
-		l.counting(c, "attached")
+		l.requireCounting(c, "attached")
 		dir := filepath.Dir(l.pins.dir)
-		l.do(func() error { return DetachPinned(dir) })
-		l.idle(c, "detached")
-		if after := l.shown(); after == before {
+		l.inHost(func() error { return DetachPinned(dir) })
+		l.requireNotCounting(c, "detached")
+		if after := l.shownPrograms(); after == before {
 			t.Errorf("still attached:\n%s", after)
 		}
-		l.attach()
-		l.counting(c, "attached again, the counts kept")
-		l.do(func() error { return PurgePinned(dir) })
+		l.attachDatapath()
+		l.requireCounting(c, "attached again, the counts kept")
+		l.inHost(func() error { return PurgePinned(dir) })
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after purging: %v", err)
 		}
@@ -167,11 +167,11 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	dir := bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.make())
+	must(t, p.makeFolders())
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	must(t, err)
 	defer m.Close()
-	must(t, m.Pin(p.object(mapCounters)))
+	must(t, m.Pin(p.objectPath(mapCounters)))
 	if _, err := Load(dir, Options{}); !errors.Is(err, ebpf.ErrMapIncompatible) {
 		t.Errorf("a pinned map of another layout: %v", err)
 	}

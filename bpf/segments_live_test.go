@@ -42,21 +42,21 @@ func TestExactTunnels(t *testing.T) {
 			}
 			l := newLab(t, Options{})
 			a := l.container(specs.ModeBridge)
-			near, far := tower(t, a.NS, "net1", a.ip, vlans, 2), tower(t, l.lan, "wire", ipLAN, vlans, 1)
+			near, far := stackVLANs(t, a.NS, "net1", a.ip, vlans, 2), stackVLANs(t, l.lan, "wire", ipLAN, vlans, 1)
 			w := l.captureWire()
 			for name, kind := range tunnels {
 				t.Run(name, func(t *testing.T) {
 					if !strings.HasPrefix(kind, "vxlan") {
 						testnet.Need(t, testnet.Tunnels)
 					}
-					tunnel(t, a.NS, kind, near, far)
-					tunnel(t, l.lan, kind, far, near)
+					addTunnel(t, a.NS, kind, near, far)
+					addTunnel(t, l.lan, kind, far, near)
 					testnet.Address(t, a.NS, "t0", "198.51.100.2/24")
 					testnet.Address(t, l.lan, "t0", "198.51.100.1/24")
 					sendTCP(t, a.NS, l.lan, netip.MustParseAddr("198.51.100.1"), 1<<20)
 					sendTCP(t, l.lan, a.NS, netip.MustParseAddr("198.51.100.2"), 1<<20)
-					settle(t, l, a)
-					w.holds(t, a, vlans)
+					waitSettled(t, l, a)
+					w.checkCounts(t, a, vlans)
 					for _, ns := range []*testnet.NS{a.NS, l.lan} {
 						testnet.Run(t, ns, "ip", "link", "del", "t0")
 					}
@@ -66,8 +66,8 @@ func TestExactTunnels(t *testing.T) {
 	}
 }
 
-// tower stacks VLANs on a link, and returns the address at its top.
-func tower(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int, host byte) netip.Addr {
+// stackVLANs stacks VLANs on a link, and returns the address at its top.
+func stackVLANs(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int, host byte) netip.Addr {
 	t.Helper()
 	if vlans == 0 {
 		return bare
@@ -83,8 +83,8 @@ func tower(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlans int
 	return top
 }
 
-// tunnel creates one end of a tunnel, t0.
-func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr) {
+// addTunnel creates one end of a tunnel, t0.
+func addTunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr) {
 	t.Helper()
 	words := strings.Fields(kind)
 	if slices.Contains(words, "fou") {
@@ -99,14 +99,14 @@ func tunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr)
 	testnet.Up(t, ns, "t0")
 }
 
-// holds checks that a container's counts equal the traffic of the cable: the capture shows
+// checkCounts checks that a container's counts equal the traffic of the cable: the capture shows
 // frames without the outermost tag, the counters without any.
-func (w *wireTruth) holds(t *testing.T, c *container, vlans int) {
+func (w *wireTruth) checkCounts(t *testing.T, c *container, vlans int) {
 	t.Helper()
 	var want specs.Counters
 	testnet.Eventually(t, "as many frames as the cable carried", func() bool {
-		w.drain()
-		want = w.of(&c.Endpoint, nil)
+		w.drainCapture()
+		want = w.countersOf(&c.Endpoint, nil)
 		got := c.lab.counters(c.Slot)
 		return got.Transmit.External.Unicast.Packets == want.Transmit.External.Unicast.Packets &&
 			got.Receive.External.Unicast.Packets == want.Receive.External.Unicast.Packets
@@ -152,11 +152,11 @@ func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 	if s.v == 6 {
 		ethertype, ip = 0x86dd, ip6(s.proto, ip6A, ip6LAN, upper)
 	} else {
-		summed4(ip)
+		withChecksum4(ip)
 	}
 	frame := ethernet(to, from, ethertype, ip)
 	for range vlans {
-		frame = tagged(7, frame)
+		frame = tagFrame(7, frame)
 	}
 	headers := len(frame) - payload
 	virtio := binary.NativeEndian.AppendUint16([]byte{1, s.gso}, uint16(headers))
@@ -187,10 +187,10 @@ func TestExactSegments(t *testing.T) {
 					}
 					t.Logf("%s: this kernel makes none: %v", name, err)
 					must(t, l.maps.Zero(a.Slot)) // it may have been counted before it was refused
-					w.drain()
+					w.drainCapture()
 					clear(w.frames)
 				}
-				w.holds(t, a, vlans)
+				w.checkCounts(t, a, vlans)
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestWithoutKernelTypes(t *testing.T) {
 	spec, err := loadDatapath()
 	must(t, err)
 	into := pinsUnder(bpffs(t))
-	must(t, into.make())
+	must(t, into.makeFolders())
 	objects, err := assignWithout(spec, into, errors.New("no types"))
 	if err != nil {
 		t.Fatalf("%+v", err)

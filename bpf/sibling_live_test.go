@@ -19,18 +19,18 @@ func newSwitch(t *testing.T, reflects bool) *lab {
 	return l
 }
 
-// eventually waits for a violation, and returns its count.
-func (l *lab) eventually(slot uint32, kind specs.Kind) specs.Broken {
+// waitForKind waits for a violation, and returns its count.
+func (l *lab) waitForKind(slot uint32, kind specs.Kind) specs.Broken {
 	l.Helper()
-	testnet.Eventually(l, string(kind), func() bool { return l.found()[slot][kind].Packets > 0 })
-	return l.found()[slot][kind]
+	testnet.Eventually(l, string(kind), func() bool { return l.allViolations()[slot][kind].Packets > 0 })
+	return l.allViolations()[slot][kind]
 }
 
-// nothing checks that there are no violations.
-func (l *lab) nothing(what string) {
+// requireNoViolations checks that there are no violations.
+func (l *lab) requireNoViolations(what string) {
 	l.Helper()
-	if found := l.found(); len(found) != 0 {
-		e, _ := l.event()
+	if found := l.allViolations(); len(found) != 0 {
+		e, _ := l.nextEvent()
 		l.Errorf("%s: %+v, by event %+v", what, found, e)
 	}
 }
@@ -43,21 +43,21 @@ func TestPrivate(t *testing.T) {
 		l := newSwitch(t, reflects)
 		a, b := l.container(specs.ModePrivate), l.container(specs.ModePrivate)
 		befriend(a, b)
-		in := listen(t, b.NS)
+		in := newInbox(t, b.NS)
 		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.255"), 3, 100) // the driver does not deliver it
 		sendUDP(t, a.NS, ipGroup, 3, 100)
 		sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for a stranger's address
-		l.nothing("to groups and strangers")
+		l.requireNoViolations("to groups and strangers")
 		sendFrom(t, a.NS, a.ip, b.ip)
 		if reflects {
-			in.until(a.ip)
+			in.readUntil(a.ip)
 		}
 		want := map[specs.Kind]uint32{specs.PrivateAttempt: a.Slot, specs.PrivateLeak: b.Slot}
 		if !reflects {
 			delete(want, specs.PrivateLeak)
 		}
 		for kind, slot := range want {
-			e := l.read()
+			e := l.readEvent()
 			if e.Kind != kind && reflects { // in either order
 				kind, slot = e.Kind, want[e.Kind]
 			}
@@ -65,7 +65,7 @@ func TestPrivate(t *testing.T) {
 				t.Errorf("reflects %t: %+v, want %s", reflects, e, kind)
 			}
 		}
-		if found := l.found(); len(found) != len(want) || found[a.Slot][specs.PrivateAttempt].Packets != 1 {
+		if found := l.allViolations(); len(found) != len(want) || found[a.Slot][specs.PrivateAttempt].Packets != 1 {
 			t.Errorf("reflects %t: %+v", reflects, found)
 		}
 	}
@@ -80,7 +80,7 @@ func TestEnforcePrivate(t *testing.T) {
 	setNeighbour(t, l.lan, "br0", neighbour{b.ip, b.MAC})
 	testnet.Run(t, l.lan, "ip", "address", "del", ipLAN.String()+"/24", "dev", "wire")
 	testnet.Address(t, l.lan, "br0", ipLAN.String()+"/24")
-	in := listen(t, b.NS)
+	in := newInbox(t, b.NS)
 	for _, kind := range []specs.Kind{specs.PrivateLeak, specs.PrivateAttempt} {
 		a.Enforce, b.Enforce = []specs.Kind{kind}, []specs.Kind{kind}
 		for _, c := range []*container{a, b} {
@@ -89,11 +89,11 @@ func TestEnforcePrivate(t *testing.T) {
 		}
 		sendFrom(t, a.NS, a.ip, b.ip)
 		slot := map[specs.Kind]uint32{specs.PrivateLeak: b.Slot, specs.PrivateAttempt: a.Slot}[kind]
-		if n := l.eventually(slot, kind); n != (specs.Broken{Packets: 1, Dropped: 1}) {
+		if n := l.waitForKind(slot, kind); n != (specs.Broken{Packets: 1, Dropped: 1}) {
 			t.Errorf("%s: %+v", kind, n)
 		}
 		sendFrom(t, l.lan, ipLAN, b.ip)
-		if in.until(ipLAN)[a.ip] {
+		if in.readUntil(ipLAN)[a.ip] {
 			t.Errorf("%s: it arrives", kind)
 		}
 	}
@@ -108,21 +108,21 @@ func TestHostIsolation(t *testing.T) {
 	host := netip.MustParseAddr("192.0.2.1")
 	testnet.Address(t, l.ns, "eth0", "192.0.2.1/24")
 	must(t, l.maps.SetHostAddresses(l.parent, []netip.Addr{host}))
-	in := listen(t, l.lan)
+	in := newInbox(t, l.lan)
 	sendUDP(t, a.NS, netip.MustParseAddr("192.0.2.3"), 1, 100) // asks for a stranger's
 	sendFrom(t, a.NS, a.ip, ipLAN)
-	in.until(a.ip)
-	l.nothing("beside it")
+	in.readUntil(a.ip)
+	l.requireNoViolations("beside it")
 	for i, arrange := range []func(){
 		func() {}, // sends a request
-		func() { a.knows(neighbour{host, l.hostMAC}) },           // has the MAC
-		func() { a.Enforce = []specs.Kind{specs.HostIsolation} }, // neither is sent
+		func() { a.addStaticNeighbour(neighbour{host, l.hostMAC}) }, // has the MAC
+		func() { a.Enforce = []specs.Kind{specs.HostIsolation} },    // neither is sent
 	} {
 		arrange()
 		must(t, l.maps.Register(a.Endpoint))
 		must(t, l.maps.Zero(a.Slot))
 		sendUDP(t, a.NS, host, 1, 100)
-		e := l.read()
+		e := l.readEvent()
 		if e.Kind != specs.HostIsolation || e.Sender != a.Slot || e.Receiver != 0 || e.Dropped != (i == 2) {
 			t.Errorf("%d: %+v", i, e)
 		}
@@ -131,15 +131,15 @@ func TestHostIsolation(t *testing.T) {
 		}
 	}
 	sendFrom(t, a.NS, a.ip, ipLAN)
-	in.until(a.ip)
+	in.readUntil(a.ip)
 }
 
-// TestAsked tests, frame by frame, which frames ask for an address.
-func TestAsked(t *testing.T) {
+// TestSpoofedAddressQueries tests, frame by frame, which frames ask for an address.
+func TestSpoofedAddressQueries(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []specs.Mode{specs.ModePrivate, specs.ModeBridge} {
 		x := newBench(t, mode, mode)
-		x.register(Endpoint{Slot: slotB, MAC: macB, Mode: mode, Cookie: x.cookie, Addresses: []netip.Addr{ipB, ip6B}})
+		x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: mode, Cookie: x.cookie, Addresses: []netip.Addr{ipB, ip6B}})
 		must(t, x.maps.SetHostAddresses(1, []netip.Addr{ipLAN, ip6LAN}))
 		attempt := specs.PrivateAttempt
 		if mode == specs.ModeBridge {
@@ -159,17 +159,17 @@ func TestAsked(t *testing.T) {
 			"ND for a stranger":         {icmp6(ip6A, 135, ip6Link), ""},
 			"duplicate detection":       {icmp6(ip6Zero, 135, ip6LAN), ""},
 			"an answer":                 {icmp6(ip6A, 136, ip6LAN), ""},
-			"to a sibling":              {plain(macB, macA), attempt},
-			"to the host":               {plain(macHost, macA), specs.HostIsolation},
-			"to itself":                 {plain(macA, macA), ""},
-			"to the LAN":                {plain(macLAN, macA), ""},
+			"to a sibling":              {plainFrame(macB, macA), attempt},
+			"to the host":               {plainFrame(macHost, macA), specs.HostIsolation},
+			"to itself":                 {plainFrame(macA, macA), ""},
+			"to the LAN":                {plainFrame(macLAN, macA), ""},
 		} {
-			if j := x.judge(egress, c.frame); !j.only(slotA, c.kind) {
+			if j := x.judgeFrame(egress, c.frame); !j.onlyViolation(slotA, c.kind) {
 				t.Errorf("%s, %s: %+v, want %q", mode, name, j, c.kind)
 			}
 		}
-		x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePassthru, Cookie: x.cookie})
-		if j := x.judge(egress, requestOf(ipA, ipLAN, 1)); !j.only(slotA, "") {
+		x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePassthru, Cookie: x.cookie})
+		if j := x.judgeFrame(egress, requestOf(ipA, ipLAN, 1)); !j.onlyViolation(slotA, "") {
 			t.Errorf("passthru: %+v", j)
 		}
 	}
@@ -177,7 +177,7 @@ func TestAsked(t *testing.T) {
 
 // requestOf returns an ARP message from A with an operation.
 func requestOf(sender, target netip.Addr, operation byte) []byte {
-	return changed(arpOf(sender, target), 21, operation)
+	return withByte(arpOf(sender, target), 21, operation)
 }
 
 // TestLeaksByModes tests which mode may receive from which off the wire, just after the
@@ -198,10 +198,10 @@ func TestLeaksByModes(t *testing.T) {
 		{specs.ModeBridge, specs.ModeBridge, ""},
 	} {
 		x := newBench(t, c.from, c.to)
-		x.run(egress, plain(macB, macA), nil)
+		x.runFrame(egress, plainFrame(macB, macA), nil)
 		must(t, x.maps.zeroViolations(slotA)) // of the attempts
-		j := x.judgeMore(ingress, plain(macB, macA))
-		if !j.only(slotB, c.kind) {
+		j := x.judgeMore(ingress, plainFrame(macB, macA))
+		if !j.onlyViolation(slotB, c.kind) {
 			t.Errorf("%s to %s: %+v, want %q", c.from, c.to, j, c.kind)
 		}
 	}
@@ -211,42 +211,42 @@ func TestLeaksByModes(t *testing.T) {
 // endpoint's MAC to the host and to a sibling.
 func TestDuplicateMACUnicast(t *testing.T) {
 	t.Parallel()
-	host := quiet(t)
+	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "tap0")
 	l := labOn(t, host, "tap0", Options{})
 	a, b := l.container(specs.ModeVEPA), l.container(specs.ModeVEPA)
 	c, d := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
-	tap.Write(plain(l.hostMAC, l.hostMAC))
-	tap.Write(plain(d.MAC, c.MAC)) // like a frame that the driver hands over without a socket
+	tap.Write(plainFrame(l.hostMAC, l.hostMAC))
+	tap.Write(plainFrame(d.MAC, c.MAC)) // like a frame that the driver hands over without a socket
 	tap.Write(ethernet(b.MAC, a.MAC, 0x806, requestOf(a.ip, b.ip, 2)[14:]))
-	b.expect("what comes first", receiveLocal(one(1, 42)))
-	l.nothing("what may be theirs")
+	b.expectCounts("what comes first", receiveLocal(countOf(1, 42)))
+	l.requireNoViolations("what may be theirs")
 	for to, receiver := range map[specs.MAC]uint32{l.hostMAC: 0, b.MAC: b.Slot, d.MAC: d.Slot} {
 		must(t, l.maps.Zero(a.Slot))
-		tap.Write(plain(to, a.MAC))
-		e := l.read()
+		tap.Write(plainFrame(to, a.MAC))
+		e := l.readEvent()
 		if e.Kind != specs.DuplicateMAC || e.Counted != a.Slot || e.Owner != a.Slot || e.Sender != 0 || e.Receiver != receiver ||
 			e.Certainty != specs.Suspected || e.Evidence != specs.ByNotSent {
 			t.Errorf("to %s: %+v", to, e)
 		}
 		must(t, l.maps.Zero(a.Slot))
-		sendRaw(t, a.NS, "net1", plain(to, a.MAC))
-		testnet.Eventually(t, "what it sends itself", func() bool { return l.state(a.Slot).Out != 0 })
+		sendRaw(t, a.NS, "net1", plainFrame(to, a.MAC))
+		testnet.Eventually(t, "what it sends itself", func() bool { return l.slotState(a.Slot).Out != 0 })
 		must(t, l.maps.zeroViolations(a.Slot)) // of the attempts to find the host
-		tap.Write(plain(to, a.MAC))
-		tap.Write(plain(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
+		tap.Write(plainFrame(to, a.MAC))
+		tap.Write(plainFrame(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
 		testnet.Eventually(t, "what comes after it", func() bool { return l.counters(b.Slot).Receive.External.Unicast.Packets > 0 })
-		l.quietly(a.Slot, specs.DuplicateMAC)
+		l.requireKindAbsent(a.Slot, specs.DuplicateMAC)
 		must(t, l.maps.Zero(b.Slot))
-		for _, ok := l.event(); ok; _, ok = l.event() {
+		for _, ok := l.nextEvent(); ok; _, ok = l.nextEvent() {
 		}
 	}
 }
 
-// quietly checks that a kind was not found.
-func (l *lab) quietly(slot uint32, kind specs.Kind) {
+// requireKindAbsent checks that a kind was not found.
+func (l *lab) requireKindAbsent(slot uint32, kind specs.Kind) {
 	l.Helper()
-	if n := l.found()[slot][kind]; n.Packets != 0 {
+	if n := l.allViolations()[slot][kind]; n.Packets != 0 {
 		l.Errorf("%s: %+v", kind, n)
 	}
 }

@@ -20,18 +20,18 @@ var (
 	ip6Zero  = netip.IPv6Unspecified()
 )
 
-// ports returns the beginning of a UDP header, of a datagram of 50 bytes.
-func ports(from, to uint16) []byte {
+// udpHeader returns the beginning of a UDP header, of a datagram of 50 bytes.
+func udpHeader(from, to uint16) []byte {
 	p := binary.BigEndian.AppendUint16(nil, from)
 	return append(binary.BigEndian.AppendUint16(p, to), make([]byte, 46)...)
 }
 
 func udp4(from netip.Addr, port uint16) []byte {
-	return ethernet(macLAN, macA, 0x800, ip4(17, from, ipLAN, ports(port, 68)))
+	return ethernet(macLAN, macA, 0x800, ip4(17, from, ipLAN, udpHeader(port, 68)))
 }
 
 func udp6(from netip.Addr, port uint16) []byte {
-	return ethernet(macLAN, macA, 0x86dd, ip6(17, from, ip6LAN, ports(port, 546)))
+	return ethernet(macLAN, macA, 0x86dd, ip6(17, from, ip6LAN, udpHeader(port, 546)))
 }
 
 func arpOf(sender, target netip.Addr) []byte {
@@ -44,8 +44,8 @@ func icmp6(from netip.Addr, kind byte, target netip.Addr) []byte {
 	return ethernet(macGroup, macA, 0x86dd, ip6(58, from, ip6Group, append(message, make([]byte, 16)...)))
 }
 
-// changed returns a frame with one byte changed.
-func changed(frame []byte, at int, to byte) []byte {
+// withByte returns a frame with one byte changed.
+func withByte(frame []byte, at int, to byte) []byte {
 	frame[at] = to
 	return frame
 }
@@ -53,11 +53,11 @@ func changed(frame []byte, at int, to byte) []byte {
 // hopByHop inserts an extension header before the payload of an IPv6 frame.
 func hopByHop(frame []byte) []byte {
 	inserted := append([]byte{frame[20], 0, 1, 4, 0, 0, 0, 0}, frame[54:]...)
-	return changed(append(frame[:54:54], inserted...), 20, 0)
+	return withByte(append(frame[:54:54], inserted...), 20, 0)
 }
 
-// early returns a frame whose header, read 4 bytes too early, has A's address.
-func early(frame []byte) []byte {
+// shiftedFrame returns a frame whose header, read 4 bytes too early, has A's address.
+func shiftedFrame(frame []byte) []byte {
 	frame[14+5] = 6 // as the protocol
 	copy(frame[14+8:], ipA.AsSlice())
 	return frame
@@ -73,7 +73,7 @@ var sources = map[string]struct {
 	"IPv4, a sibling's":        {udp4(ipB, 9), specs.IPSpoof},
 	"IPv4, nobody's":           {udp4(ipLAN, 9), specs.IPSpoof},
 	"IPv4, none":               {udp4(ipZero, 68), ""},
-	"IPv4 with options":        {changed(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 60))), 14, 0x46), ""},
+	"IPv4 with options":        {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 60))), 14, 0x46), ""},
 	"IPv6":                     {udp6(ip6A, 9), ""},
 	"IPv6, a sibling's":        {udp6(ip6B, 9), specs.IPSpoof},
 	"IPv6, nobody's":           {udp6(ip6LAN, 9), specs.IPSpoof},
@@ -88,29 +88,29 @@ var sources = map[string]struct {
 	"advertisement":            {icmp6(ip6A, 136, ip6A), ""},
 	"advertisement, link":      {icmp6(ip6Link, 136, ip6Link), ""},
 	"advertisement, nobody's":  {icmp6(ip6Link, 136, ip6LAN), specs.IPSpoof},
-	"not IP":                   {plain(macLAN, macA), ""},
-	"a VLAN of its own":        {tagged(7, udp4(ipLAN, 9)), ""},
+	"not IP":                   {plainFrame(macLAN, macA), ""},
+	"a VLAN of its own":        {tagFrame(7, udp4(ipLAN, 9)), ""},
 	"DHCP server":              {udp4(ipA, 67), specs.RogueDHCP},
 	"DHCP client":              {udp4(ipA, 68), ""},
-	"DHCP server with options": {changed(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, append(make([]byte, 4), ports(67, 68)...))), 14, 0x46), specs.RogueDHCP},
-	"67 in a later fragment":   {changed(udp4(ipA, 67), 21, 9), ""},
-	"67 in the first fragment": {changed(udp4(ipA, 67), 20, 0x20), specs.RogueDHCP},
-	"67 of TCP":                {ethernet(macLAN, macA, 0x800, ip4(6, ipA, ipLAN, ports(67, 9))), ""},
-	"DHCP server in a VLAN":    {tagged(7, udp4(ipA, 67)), specs.RogueDHCP},
+	"DHCP server with options": {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, append(make([]byte, 4), udpHeader(67, 68)...))), 14, 0x46), specs.RogueDHCP},
+	"67 in a later fragment":   {withByte(udp4(ipA, 67), 21, 9), ""},
+	"67 in the first fragment": {withByte(udp4(ipA, 67), 20, 0x20), specs.RogueDHCP},
+	"67 of TCP":                {ethernet(macLAN, macA, 0x800, ip4(6, ipA, ipLAN, udpHeader(67, 9))), ""},
+	"DHCP server in a VLAN":    {tagFrame(7, udp4(ipA, 67)), specs.RogueDHCP},
 	"DHCPv6 server":            {udp6(ip6Link, 547), specs.RogueDHCP},
 	"DHCPv6 client":            {udp6(ip6Link, 546), ""},
 	"router advertisement":     {icmp6(ip6Link, 134, ip6Zero), specs.RogueRA},
 	"behind an extension":      {hopByHop(icmp6(ip6Link, 134, ip6Zero)), specs.RogueRA},
-	"IPv4 in VLAN 0":           {tagged(0, udp4(ipLAN, 9)), specs.IPSpoof},
-	"IPv4 in VLAN 0 twice":     {tagged(0, tagged(0, udp4(ipLAN, 9))), specs.IPSpoof},
-	"IPv4, read 4 bytes early": {tagged(0, early(udp4(ipLAN, 9))), specs.IPSpoof},
-	"a server in VLAN 0 twice": {tagged(0, tagged(0, udp4(ipA, 67))), specs.RogueDHCP},
-	"a server in VLANs 7, 0":   {tagged(7, tagged(0, udp4(ipA, 67))), specs.RogueDHCP},
-	"a reply of DHCP":          {changed(udp4(ipA, 1067), 42, 2), specs.RogueDHCP},
-	"a reply of DHCPv6":        {changed(udp6(ip6A, 1547), 62, 7), specs.RogueDHCP},
-	"router behind a fragment": {extended(44)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
-	"router behind five":       {extended(0, 60, 43, 60, 51)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
-	"DHCPv6 behind a fragment": {extended(44)(udp6(ip6Link, 547))[0], specs.RogueDHCP},
+	"IPv4 in VLAN 0":           {tagFrame(0, udp4(ipLAN, 9)), specs.IPSpoof},
+	"IPv4 in VLAN 0 twice":     {tagFrame(0, tagFrame(0, udp4(ipLAN, 9))), specs.IPSpoof},
+	"IPv4, read 4 bytes early": {tagFrame(0, shiftedFrame(udp4(ipLAN, 9))), specs.IPSpoof},
+	"a server in VLAN 0 twice": {tagFrame(0, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a server in VLANs 7, 0":   {tagFrame(7, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a reply of DHCP":          {withByte(udp4(ipA, 1067), 42, 2), specs.RogueDHCP},
+	"a reply of DHCPv6":        {withByte(udp6(ip6A, 1547), 62, 7), specs.RogueDHCP},
+	"router behind a fragment": {withExtensions6(44)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"router behind five":       {withExtensions6(0, 60, 43, 60, 51)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"DHCPv6 behind a fragment": {withExtensions6(44)(udp6(ip6Link, 547))[0], specs.RogueDHCP},
 	"router solicitation":      {icmp6(ip6Link, 133, ip6Zero), ""},
 	"a report of groups":       {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
 }
@@ -119,9 +119,9 @@ var sources = map[string]struct {
 func sourceBench(t *testing.T) (*bench, Endpoint) {
 	x := newBench(t, specs.ModeBridge, specs.ModeBridge)
 	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie + 1, Addresses: []netip.Addr{ipB, ip6B}}
-	x.register(b)
+	x.mustRegister(b)
 	a := Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie, Addresses: []netip.Addr{ipA, ipGroup, ip6A}}
-	x.register(a)
+	x.mustRegister(a)
 	return x, a
 }
 
@@ -131,15 +131,15 @@ func TestSources(t *testing.T) {
 	x, a := sourceBench(t)
 	for _, enforce := range [][]specs.Kind{nil, {specs.IPSpoof, specs.RogueDHCP, specs.RogueRA}} {
 		a.Enforce = enforce
-		x.register(a)
+		x.mustRegister(a)
 		for name, c := range sources {
 			for _, w := range ways {
 				frame := append([]byte(nil), c.frame...)
 				if w == ingress {
 					copy(frame, macB[:])
 				}
-				j := x.judge(w, frame)
-				if !j.only(slotA, c.kind) || j.drop != (enforce != nil && c.kind != "") {
+				j := x.judgeFrame(w, frame)
+				if !j.onlyViolation(slotA, c.kind) || j.drop != (enforce != nil && c.kind != "") {
 					t.Errorf("%s, %s, enforce %v: %+v, want %q", name, w, enforce, j, c.kind)
 				}
 				if got := x.counters(slotA); j.drop == (got != none) {
@@ -170,13 +170,13 @@ func TestSourcesAllowed(t *testing.T) {
 	} {
 		a := given
 		c.change(&a)
-		x.register(a)
+		x.mustRegister(a)
 		for name, s := range sources {
 			kind := s.kind
 			if kind != "" && c.never(name, kind) {
 				kind = ""
 			}
-			if j := x.judge(egress, s.frame); !j.only(slotA, kind) {
+			if j := x.judgeFrame(egress, s.frame); !j.onlyViolation(slotA, kind) {
 				t.Errorf("%s, %s: %+v, want %q", c.name, name, j, kind)
 			}
 		}
@@ -188,9 +188,9 @@ func TestSourcesAllowed(t *testing.T) {
 func TestSourcesOfOneNamespace(t *testing.T) {
 	t.Parallel()
 	x, a := sourceBench(t)
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: a.Cookie, Addresses: []netip.Addr{ipB, ip6B}})
+	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: a.Cookie, Addresses: []netip.Addr{ipB, ip6B}})
 	for name, kind := range map[string]specs.Kind{"IPv4, a sibling's": "", "IPv6, a sibling's": "", "IPv4, nobody's": specs.IPSpoof} {
-		if j := x.judge(egress, sources[name].frame); !j.only(slotA, kind) {
+		if j := x.judgeFrame(egress, sources[name].frame); !j.onlyViolation(slotA, kind) {
 			t.Errorf("%s: %+v, want %q", name, j, kind)
 		}
 	}
@@ -210,14 +210,14 @@ func TestHostAnswersOnPassthru(t *testing.T) {
 	testnet.Eventually(t, "the host has answered", func() bool {
 		return strings.Contains(testnet.Run(t, l.lan, "ip", "neighbour", "show", other), a.MAC.String())
 	})
-	if found := l.broken(a.Slot); len(found) != 0 {
+	if found := l.brokenKinds(a.Slot); len(found) != 0 {
 		t.Errorf("what the host has said is the container's: %v", found)
 	}
 	testnet.Address(t, a.NS, "net1", "192.0.2.99/24")
-	inbox := listen(t, l.lan)
+	inbox := newInbox(t, l.lan)
 	sendFrom(t, a.NS, netip.MustParseAddr("192.0.2.99"), ipLAN)
-	inbox.until(netip.MustParseAddr("192.0.2.99"))
-	if found := l.broken(a.Slot); len(found) != 1 || found[specs.IPSpoof].Packets != 1 {
+	inbox.readUntil(netip.MustParseAddr("192.0.2.99"))
+	if found := l.brokenKinds(a.Slot); len(found) != 1 || found[specs.IPSpoof].Packets != 1 {
 		t.Errorf("the container's own: %v, want one ip-spoof", found)
 	}
 }
@@ -237,7 +237,7 @@ func TestAddedAddress(t *testing.T) {
 		ip netip.Addr
 		w  string
 	}{{l.lan, ipLAN, "egress"}, {b.NS, b.ip, "ingress"}} {
-		inbox := listen(t, to.ns)
+		inbox := newInbox(t, to.ns)
 		for _, enforce := range []bool{false, true} {
 			a.Enforce = nil
 			if enforce {
@@ -246,12 +246,12 @@ func TestAddedAddress(t *testing.T) {
 			must(t, l.maps.Register(a.Endpoint))
 			must(t, l.maps.Zero(a.Slot))
 			sendFrom(t, a.NS, added, to.ip)
-			e := l.read()
+			e := l.readEvent()
 			if e.Kind != specs.IPSpoof || e.Sender != a.Slot || e.Counted != a.Slot || e.Owner != 0 || e.Direction != to.w || e.Dropped != enforce {
 				t.Errorf("%d, enforce %t: %+v", i, enforce, e)
 			}
 			sendFrom(t, a.NS, a.ip, to.ip)
-			if had := inbox.until(a.ip)[added]; had == enforce { // its own was sent after the other
+			if had := inbox.readUntil(a.ip)[added]; had == enforce { // its own was sent after the other
 				t.Errorf("%d, enforce %t: what is not its own arrives: %t", i, enforce, had)
 			}
 		}
@@ -264,8 +264,8 @@ type inbox struct {
 	fd int
 }
 
-// listen receives the datagrams to port 1009 of a namespace.
-func listen(t testing.TB, ns *testnet.NS) *inbox {
+// newInbox receives the datagrams to port 1009 of a namespace.
+func newInbox(t testing.TB, ns *testnet.NS) *inbox {
 	t.Helper()
 	in := &inbox{TB: t}
 	testnet.In(t, ns, func() {
@@ -278,9 +278,9 @@ func listen(t testing.TB, ns *testnet.NS) *inbox {
 	return in
 }
 
-// until waits for a datagram from an address, and returns the sources of those that came
+// readUntil waits for a datagram from an address, and returns the sources of those that came
 // before it.
-func (in *inbox) until(want netip.Addr) map[netip.Addr]bool {
+func (in *inbox) readUntil(want netip.Addr) map[netip.Addr]bool {
 	in.Helper()
 	from := make(map[netip.Addr]bool)
 	testnet.Eventually(in, "a datagram", func() bool {

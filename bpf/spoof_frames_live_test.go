@@ -30,8 +30,8 @@ func netnsHelper() bool {
 	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
 }
 
-// event returns the next event, and whether there was one.
-func (x *bench) event() (RawEvent, bool) {
+// nextEvent returns the next event, and whether there was one.
+func (x *bench) nextEvent() (RawEvent, bool) {
 	x.Helper()
 	r, err := x.Events()
 	must(x, err)
@@ -58,18 +58,18 @@ func spoofBench(t *testing.T, netnsHelper bool) *bench {
 	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
 	d.cookie = 0xc0 // the host is in another namespace
 	must(t, d.ownMAC(1, macHost))
-	x.register(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
+	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 	return x
 }
 
-// fires sends a frame out and checks that it is, or is not, a violation of B.
-func (x *bench) fires(name string, frame []byte, want bool) RawEvent {
+// checkFires sends a frame out and checks that it is, or is not, a violation of B.
+func (x *bench) checkFires(name string, frame []byte, want bool) RawEvent {
 	x.Helper()
 	must(x, x.maps.Zero(slotB)) // resets the rate limit too
-	x.run(egress, frame, nil)
+	x.runFrame(egress, frame, nil)
 	n := x.violations(slotB)
-	e, sent := x.event()
+	e, sent := x.nextEvent()
 	if want != (n == 1) || want != sent || x.violations(slotA) != 0 {
 		x.Errorf("%s: %d violations, event %t, want %t", name, n, sent, want)
 	}
@@ -81,7 +81,7 @@ func TestSpoofIsCertain(t *testing.T) {
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
 	before := time.Now()
-	e := x.fires("nobody's MAC", plain(macLAN, macGroup), true)
+	e := x.checkFires("nobody's MAC", plainFrame(macLAN, macGroup), true)
 	if e.Certainty != specs.Certain || e.Evidence != specs.ByNetnsCookie || e.Direction != "egress" || e.Kind != specs.MACSpoof {
 		t.Errorf("event %+v", e)
 	}
@@ -91,14 +91,14 @@ func TestSpoofIsCertain(t *testing.T) {
 	if e.Time.Before(before.Add(-time.Second)) || e.Time.After(time.Now().Add(time.Second)) {
 		t.Errorf("event at %s, want about %s", e.Time, before)
 	}
-	if e := x.fires("A's MAC", plain(macLAN, macA), true); e.Owner != slotA || e.Sender != slotB {
+	if e := x.checkFires("A's MAC", plainFrame(macLAN, macA), true); e.Owner != slotA || e.Sender != slotB {
 		t.Errorf("event %+v", e)
 	}
 	if got := x.counters(slotA); got != (specs.Counters{}) {
 		t.Errorf("A pays for what B sent: %+v", got)
 	}
-	x.fires("the host's MAC", plain(macLAN, macHost), true)
-	x.fires("B's own MAC", plain(macLAN, macB), false)
+	x.checkFires("the host's MAC", plainFrame(macLAN, macHost), true)
+	x.checkFires("B's own MAC", plainFrame(macLAN, macB), false)
 }
 
 // TestSpoofNeedsAnEndpoint checks that only a container with an endpoint on this parent can
@@ -108,14 +108,14 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
 	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 40}))
-	x.fires("a VLAN that is counted at its sub-interface", tagged(8, plain(macLAN, macGroup)), false)
-	x.fires("a VLAN of its own making", tagged(7, plain(macLAN, macGroup)), true)
-	x.fires("this VLAN", plain(macLAN, macGroup), true)
+	x.checkFires("a VLAN that is counted at its sub-interface", tagFrame(8, plainFrame(macLAN, macGroup)), false)
+	x.checkFires("a VLAN of its own making", tagFrame(7, plainFrame(macLAN, macGroup)), true)
+	x.checkFires("this VLAN", plainFrame(macLAN, macGroup), true)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}))
-	x.fires("no endpoint", plain(macLAN, macGroup), false)
-	x.fires("no endpoint, with A's MAC", plain(macLAN, macA), false)
-	x.register(Endpoint{Slot: slotB, ParentIndex: 9, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
-	x.fires("an endpoint on another parent", plain(macLAN, macB), false)
+	x.checkFires("no endpoint", plainFrame(macLAN, macGroup), false)
+	x.checkFires("no endpoint, with A's MAC", plainFrame(macLAN, macA), false)
+	x.mustRegister(Endpoint{Slot: slotB, ParentIndex: 9, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	x.checkFires("an endpoint on another parent", plainFrame(macLAN, macB), false)
 }
 
 // TestSpoofIsSuspected checks the findings of a kernel without the helper.
@@ -125,7 +125,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 	x := spoofBench(t, false)
 	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}
 	b.Addresses = append(b.Addresses, ipB, ip6B)
-	x.register(b)
+	x.mustRegister(b)
 	for name, frame := range map[string]struct{ theirs, strangers []byte }{
 		"IPv4": {ethernet(macLAN, macGroup, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50))),
 			ethernet(macLAN, macGroup, 0x800, ip4(17, ipLAN, ipB, make([]byte, 50)))},
@@ -133,17 +133,17 @@ func TestSpoofIsSuspected(t *testing.T) {
 			ethernet(macLAN, macGroup, 0x86dd, ip6(17, ip6A, ip6B, make([]byte, 50)))},
 		"ARP": {ethernet(macAll, macGroup, 0x806, arp(ipB.AsSlice())), ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice()))},
 	} {
-		e := x.fires(name, frame.theirs, true)
+		e := x.checkFires(name, frame.theirs, true)
 		if e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Sender != slotB || e.Cookie != 0 {
 			t.Errorf("%s: event %+v", name, e)
 		}
-		x.fires(name+" of a stranger", frame.strangers, false)
+		x.checkFires(name+" of a stranger", frame.strangers, false)
 	}
-	x.fires("no address", plain(macLAN, macGroup), false)
+	x.checkFires("no address", plainFrame(macLAN, macGroup), false)
 	own := ethernet(macLAN, macB, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50)))
-	x.fires("its own MAC", own, false)
+	x.checkFires("its own MAC", own, false)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Cookie: x.cookie, Addresses: b.Addresses}))
-	x.fires("after its end", own, false)
+	x.checkFires("after its end", own, false)
 }
 
 // TestEventsAreLimited checks that of many violations a few are sent, and that each is
@@ -153,14 +153,14 @@ func TestEventsAreLimited(t *testing.T) {
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
 	const burst = 2000
-	frame := plain(macLAN, macGroup)
+	frame := plainFrame(macLAN, macGroup)
 	testnet.In(t, x.ns, func() {
 		_, _, err := x.egress.Benchmark(frame, burst, nil)
 		must(t, err)
 	})
 	told, leftOut := 0, uint64(0)
 	take := func() bool {
-		e, ok := x.event()
+		e, ok := x.nextEvent()
 		if ok {
 			told++
 			leftOut += e.LeftOut
@@ -173,7 +173,7 @@ func TestEventsAreLimited(t *testing.T) {
 		t.Errorf("%d events of a burst of %d", told, burst)
 	}
 	testnet.Eventually(t, "an event after the burst", func() bool {
-		x.run(egress, frame, nil)
+		x.runFrame(egress, frame, nil)
 		return take()
 	})
 	if got, want := uint64(told)+leftOut, x.violations(slotB); got != want {
@@ -186,12 +186,12 @@ func TestEventsFindTheBufferFull(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
-	frame := plain(macLAN, macGroup)
+	frame := plainFrame(macLAN, macGroup)
 	sent := uint64(0)
 	testnet.Eventually(t, "a full buffer", func() bool {
 		for range 200 {
-			must(t, x.maps.put(mapViolations, uint32(slotB), violations{})) // resets the rate limit
-			x.run(egress, frame, nil)
+			must(t, x.maps.putElement(mapViolations, uint32(slotB), violations{})) // resets the rate limit
+			x.runFrame(egress, frame, nil)
 			sent++
 		}
 		lost, err := x.maps.EventsLost()
@@ -199,11 +199,11 @@ func TestEventsFindTheBufferFull(t *testing.T) {
 		return lost > 0
 	})
 	must(t, x.maps.Zero(slotB))
-	x.run(egress, frame, nil)
+	x.runFrame(egress, frame, nil)
 	if n := x.violations(slotB); n != 1 {
 		t.Errorf("%d violations counted with a full buffer, want 1", n)
 	}
-	if _, ok := x.event(); !ok {
+	if _, ok := x.nextEvent(); !ok {
 		t.Error("no event is left in the buffer")
 	}
 }

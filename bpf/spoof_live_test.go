@@ -9,27 +9,27 @@ import (
 	"berth/specs"
 )
 
-// read waits for an event.
-func (l *lab) read() RawEvent {
+// readEvent waits for an event.
+func (l *lab) readEvent() RawEvent {
 	l.Helper()
 	var e RawEvent
 	testnet.Eventually(l, "an event", func() bool {
 		var ok bool
-		e, ok = l.event()
+		e, ok = l.nextEvent()
 		return ok
 	})
 	return e
 }
 
-// silent checks that there was no violation.
-func (l *lab) silent(what string) {
+// requireNoEvent checks that there was no violation.
+func (l *lab) requireNoEvent(what string) {
 	l.Helper()
 	for slot := uint32(1); slot < l.next; slot++ {
 		if n := l.violations(slot); n != 0 {
 			l.Errorf("%s: slot %d has %d violations", what, slot, n)
 		}
 	}
-	if e, ok := l.event(); ok {
+	if e, ok := l.nextEvent(); ok {
 		l.Errorf("%s: event %+v", what, e)
 	}
 }
@@ -40,28 +40,28 @@ func TestForgedMAC(t *testing.T) {
 	needNetnsHelper(t)
 	l := newLab(t, Options{})
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeVEPA)
-	sendRaw(t, b.NS, "net1", plain(l.lanMAC, b.MAC))
-	b.expect("its own MAC", transmitExternal(specs.Casts{Unicast: one(1, 100)}))
-	l.silent("its own MAC")
+	sendRaw(t, b.NS, "net1", plainFrame(l.lanMAC, b.MAC))
+	b.expectCounts("its own MAC", transmitExternal(specs.Casts{Unicast: countOf(1, 100)}))
+	l.requireNoEvent("its own MAC")
 
-	sendRaw(t, b.NS, "net1", plain(l.lanMAC, macB))
-	if e := l.read(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain || e.ParentIndex != l.parent || e.Cookie != b.Cookie {
+	sendRaw(t, b.NS, "net1", plainFrame(l.lanMAC, macB))
+	if e := l.readEvent(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain || e.ParentIndex != l.parent || e.Cookie != b.Cookie {
 		t.Errorf("nobody's MAC: %+v", e)
 	}
 	must(t, l.maps.Zero(b.Slot)) // resets the rate limit too
-	sendRaw(t, b.NS, "net1", plain(l.lanMAC, a.MAC))
-	if e := l.read(); e.Sender != b.Slot || e.Owner != a.Slot || e.Certainty != specs.Certain {
+	sendRaw(t, b.NS, "net1", plainFrame(l.lanMAC, a.MAC))
+	if e := l.readEvent(); e.Sender != b.Slot || e.Owner != a.Slot || e.Certainty != specs.Certain {
 		t.Errorf("a sibling's MAC: %+v", e)
 	}
 	must(t, l.maps.Zero(b.Slot))
-	sendRaw(t, b.NS, "net1", plain(l.lanMAC, l.hostMAC))
-	if e := l.read(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain {
+	sendRaw(t, b.NS, "net1", plainFrame(l.lanMAC, l.hostMAC))
+	if e := l.readEvent(); e.Sender != b.Slot || e.Owner != 0 || e.Certainty != specs.Certain {
 		t.Errorf("the host's MAC: %+v", e)
 	}
 	if n := l.violations(b.Slot); n != 1 {
 		t.Errorf("%d violations, want 1", n)
 	}
-	a.expect("whose MAC was forged", specs.Counters{})
+	a.expectCounts("whose MAC was forged", specs.Counters{})
 }
 
 // TestChangedMAC changes the MAC of the interface itself: then frames without a socket have
@@ -72,7 +72,7 @@ func TestChangedMAC(t *testing.T) {
 	a := l.container(specs.ModeBridge)
 	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
 	sendUDP(t, a.NS, ipLAN, 1, 100)
-	e := l.read()
+	e := l.readEvent()
 	if e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Sender != a.Slot || e.Owner != 0 {
 		t.Errorf("ARP: %+v", e)
 	}
@@ -93,13 +93,13 @@ func TestOthersAreNotFlagged(t *testing.T) {
 	testnet.Run(t, l.ns, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
 	sendUDP(t, foreign.NS, ipLAN, 3, 100)
 	testnet.Run(t, foreign.NS, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
-	sendRaw(t, l.ns, "eth0", plain(l.lanMAC, macB)) // as a bridge on the parent would
+	sendRaw(t, l.ns, "eth0", plainFrame(l.lanMAC, macB)) // as a bridge on the parent would
 	sendUDP(t, a.NS, ipLAN, 3, 100)
 	sendUDP(t, l.lan, a.ip, 3, 100)
-	want := transmitExternal(specs.Casts{Unicast: one(3, 3*udpBytes(100))})
-	want.Receive.External.Unicast = one(3, 3*udpBytes(100))
-	a.expect("the endpoint among them", want)
-	l.silent("others")
+	want := transmitExternal(specs.Casts{Unicast: countOf(3, 3*udpBytes(100))})
+	want.Receive.External.Unicast = countOf(3, 3*udpBytes(100))
+	a.expectCounts("the endpoint among them", want)
+	l.requireNoEvent("others")
 }
 
 // TestForgedMACFromAnotherNamespace lets a container move its interface to a namespace of
@@ -111,7 +111,7 @@ func TestForgedMACFromAnotherNamespace(t *testing.T) {
 	to := map[string]*receiver{
 		"the LAN": newReceiver(t, l.lan, "wire", ipLAN, ip6LAN), "a sibling": newReceiver(t, b.NS, "net1", b.ip, ip6B),
 	}
-	away := quiet(t)
+	away := newQuietNamespace(t)
 	index := testnet.Link(t, a.NS, "net1").Attrs().Index
 	must(t, testnet.Netlink(t, a.NS).LinkSetNsFd(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, away.FD()))
 	testnet.Up(t, away, "net1")
@@ -126,7 +126,7 @@ func TestForgedMACFromAnotherNamespace(t *testing.T) {
 			} else {
 				sendRaw(t, away, "net1", forged)
 			}
-			e := l.read()
+			e := l.readEvent()
 			if e.Kind != specs.MACSpoof || e.Sender != a.Slot || e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Dropped != (enforce != nil) {
 				t.Errorf("to %s, enforced %v: %+v", who, enforce, e)
 			}

@@ -21,13 +21,13 @@ func TestSiblings(t *testing.T) {
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
 	befriend(a, b)
 	sendUDP(t, a.NS, b.ip, 50, 1000)
-	n := one(50, 50*udpBytes(1000))
-	a.expect("the sender", transmitLocal(n))
-	b.expect("the receiver", receiveLocal(n))
+	n := countOf(50, 50*udpBytes(1000))
+	a.expectCounts("the sender", transmitLocal(n))
+	b.expectCounts("the receiver", receiveLocal(n))
 }
 
-// TestWire checks both directions to and from the LAN.
-func TestWire(t *testing.T) {
+// TestTrafficWithTheLAN checks both directions to and from the LAN.
+func TestTrafficWithTheLAN(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []specs.Mode{specs.ModeBridge, specs.ModePrivate, specs.ModeVEPA, specs.ModePassthru} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -40,10 +40,10 @@ func TestWire(t *testing.T) {
 			sendUDP(t, a.NS, ipGroup, 4, 100)
 			var want specs.Counters
 			want.Transmit.External = specs.Casts{
-				Unicast: one(30, 30*udpBytes(1000)), Broadcast: one(3, 3*udpBytes(100)), Multicast: one(4, 4*udpBytes(100)),
+				Unicast: countOf(30, 30*udpBytes(1000)), Broadcast: countOf(3, 3*udpBytes(100)), Multicast: countOf(4, 4*udpBytes(100)),
 			}
-			want.Receive.External.Unicast = one(20, 20*udpBytes(2))
-			a.expect("the container", want)
+			want.Receive.External.Unicast = countOf(20, 20*udpBytes(2))
+			a.expectCounts("the container", want)
 			if n := l.violations(a.Slot); n != 0 {
 				t.Errorf("%d violations", n)
 			}
@@ -61,10 +61,10 @@ func TestTCPToTheWire(t *testing.T) {
 	testnet.Run(t, l.ns, "ethtool", "-K", "eth0", "tso", "off", "tx-udp-segmentation", "off")
 	before := testnet.Link(t, l.lan, "wire").Attrs().Statistics
 	sendTCP(t, a.NS, l.lan, ipLAN, 3<<20)
-	settle(t, l, a)
+	waitSettled(t, l, a)
 	after := testnet.Link(t, l.lan, "wire").Attrs().Statistics
 	got := l.counters(a.Slot)
-	want := one(after.RxPackets-before.RxPackets, after.RxBytes-before.RxBytes)
+	want := countOf(after.RxPackets-before.RxPackets, after.RxBytes-before.RxBytes)
 	if got.Transmit.External.Unicast != want {
 		t.Errorf("sent %+v, the far end received %+v", got.Transmit.External.Unicast, want)
 	}
@@ -84,20 +84,20 @@ func TestTCPFromTheWireAndSiblings(t *testing.T) {
 	befriend(a, b)
 
 	payload := sendTCP(t, l.lan, a.NS, a.ip, size)
-	settle(t, l, a)
-	want := tcpCount(segments(t, l.lan), payload)
+	waitSettled(t, l, a)
+	want := tcpCount(sentSegments(t, l.lan), payload)
 	if got := l.counters(a.Slot).Receive.External.Unicast; got != want {
 		t.Errorf("from the wire: received %+v, want %+v", got, want)
 	}
-	want = tcpCount(segments(t, a.NS), 0)
+	want = tcpCount(sentSegments(t, a.NS), 0)
 	if got := l.counters(a.Slot).Transmit.External.Unicast; got != want {
 		t.Errorf("to the wire: sent %+v, want %+v", got, want)
 	}
 
-	before := segments(t, a.NS)
+	before := sentSegments(t, a.NS)
 	payload = sendTCP(t, a.NS, b.NS, b.ip, size)
-	settle(t, l, a, b)
-	want = tcpCount(segments(t, a.NS)-before, payload)
+	waitSettled(t, l, a, b)
+	want = tcpCount(sentSegments(t, a.NS)-before, payload)
 	if got := l.counters(a.Slot).Transmit.Local.Unicast; got != want {
 		t.Errorf("to a sibling: sent %+v, want %+v", got, want)
 	}
@@ -109,13 +109,13 @@ func TestTCPFromTheWireAndSiblings(t *testing.T) {
 // tcpCount returns the traffic of one side of a connection: segments with a header of 66
 // bytes (timestamps), the first one (SYN) of 74.
 func tcpCount(segments uint64, payload uint64) specs.Count {
-	return one(segments, segments*66+8+payload)
+	return countOf(segments, segments*66+8+payload)
 }
 
-// segments returns the number of TCP segments that a namespace has sent, retransmissions
+// sentSegments returns the number of TCP segments that a namespace has sent, retransmissions
 // included (OutSegs and RetransSegs of RFC 4022; the kernel counts each segment of a
 // super-packet).
-func segments(t testing.TB, ns *testnet.NS) (total uint64) {
+func sentSegments(t testing.TB, ns *testnet.NS) (total uint64) {
 	t.Helper()
 	var lines [][]string
 	for line := range strings.Lines(procNet(t, ns, "snmp")) {
@@ -144,9 +144,9 @@ func procNet(t testing.TB, ns *testnet.NS, name string) string {
 	return string(text)
 }
 
-// settle waits until no connection of the lab has anything left to send, and every frame
+// waitSettled waits until no connection of the lab has anything left to send, and every frame
 // has been counted.
-func settle(t testing.TB, l *lab, all ...*container) {
+func waitSettled(t testing.TB, l *lab, all ...*container) {
 	t.Helper()
 	spaces := []*testnet.NS{l.lan}
 	for _, c := range all {
@@ -180,22 +180,22 @@ func TestReflected(t *testing.T) {
 	for _, mode := range []specs.Mode{specs.ModeVEPA, specs.ModePrivate} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			n := one(10, 10*udpBytes(500))
+			n := countOf(10, 10*udpBytes(500))
 			sent := transmitExternal(specs.Casts{Unicast: n})
 
 			l := newLab(t, Options{})
 			a, b := l.container(mode), l.container(mode)
 			befriend(a, b)
 			sendUDP(t, a.NS, b.ip, 10, 500)
-			a.expect("the sender, with a switch that does not reflect", sent)
-			b.expect("the receiver, with a switch that does not reflect", specs.Counters{})
+			a.expectCounts("the sender, with a switch that does not reflect", sent)
+			b.expectCounts("the receiver, with a switch that does not reflect", specs.Counters{})
 
 			l = hairpinLab(t)
 			a, b = l.container(mode), l.container(mode)
 			befriend(a, b)
 			sendUDP(t, a.NS, b.ip, 10, 500)
-			b.expect("the receiver, with a switch that reflects", receiveLocal(n))
-			a.expect("the sender, with a switch that reflects", sent)
+			b.expectCounts("the receiver, with a switch that reflects", receiveLocal(n))
+			a.expectCounts("the sender, with a switch that reflects", sent)
 		})
 	}
 }
@@ -204,15 +204,15 @@ func TestReflected(t *testing.T) {
 // socket of ours behind it.
 func TestOffTheWire(t *testing.T) {
 	t.Parallel()
-	host := quiet(t)
+	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "eth0")
 	l := labOn(t, host, "eth0", Options{})
 	a := l.container(specs.ModeBridge)
-	tap.Write(padded(ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice()))))
-	tap.Write(padded(ethernet(a.MAC, macLAN, 0x800, ip4(17, ipLAN, a.ip, make([]byte, 18)))))
-	tap.Write(plain(l.hostMAC, macLAN))
-	tap.Write(plain(macAll, macLAN))
-	a.expect("padded frames, and others' beside", receiveExternal(one(2, 42+52)))
+	tap.Write(padFrame(ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice()))))
+	tap.Write(padFrame(ethernet(a.MAC, macLAN, 0x800, ip4(17, ipLAN, a.ip, make([]byte, 18)))))
+	tap.Write(plainFrame(l.hostMAC, macLAN))
+	tap.Write(plainFrame(macAll, macLAN))
+	a.expectCounts("padded frames, and others' beside", receiveExternal(countOf(2, 42+52)))
 }
 
 // TestOwnFrameComesBack checks that a frame that the switch sends back is not counted
@@ -220,21 +220,21 @@ func TestOffTheWire(t *testing.T) {
 func TestOwnFrameComesBack(t *testing.T) {
 	t.Parallel()
 	needNetnsHelper(t)
-	host := quiet(t)
+	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "eth0")
 	l := labOn(t, host, "eth0", Options{})
 	a := l.container(specs.ModeBridge)
-	a.knows(neighbour{ipLAN, macLAN})
+	a.addStaticNeighbour(neighbour{ipLAN, macLAN})
 	sendUDP(t, a.NS, ipLAN, 1, 500)
 	frame := tap.Read(5*time.Second, func(f []byte) bool { return bytes.HasPrefix(f, macLAN[:]) })
 	if len(frame) != int(udpBytes(500)) {
 		t.Fatalf("%d bytes on the wire, want %d", len(frame), udpBytes(500))
 	}
 	tap.Write(frame)
-	tap.Write(plain(a.MAC, macB)) // a frame to wait for
-	want := receiveExternal(one(1, 100))
-	want.Transmit.External.Unicast = one(1, udpBytes(500))
-	a.expect("its own frame came back", want)
+	tap.Write(plainFrame(a.MAC, macB)) // a frame to wait for
+	want := receiveExternal(countOf(1, 100))
+	want.Transmit.External.Unicast = countOf(1, udpBytes(500))
+	a.expectCounts("its own frame came back", want)
 }
 
 // TestPassthruChangesItsMAC checks that the frames still belong to the endpoint.
@@ -246,13 +246,13 @@ func TestPassthruChangesItsMAC(t *testing.T) {
 		t.Fatalf("a passthru interface has MAC %s, its parent %s", a.MAC, l.hostMAC)
 	}
 	testnet.Run(t, a.NS, "ip", "link", "set", "net1", "address", macB.String())
-	a.knows(neighbour{ipLAN, l.lanMAC}) // deleted with the MAC
+	a.addStaticNeighbour(neighbour{ipLAN, l.lanMAC}) // deleted with the MAC
 	setNeighbour(t, l.lan, "wire", neighbour{a.ip, macB})
 	sendUDP(t, a.NS, ipLAN, 5, 100)
 	sendUDP(t, l.lan, a.ip, 6, 100)
-	want := transmitExternal(specs.Casts{Unicast: one(5, 5*udpBytes(100))})
-	want.Receive.External.Unicast = one(6, 6*udpBytes(100))
-	a.expect("with another MAC", want)
+	want := transmitExternal(specs.Casts{Unicast: countOf(5, 5*udpBytes(100))})
+	want.Receive.External.Unicast = countOf(6, 6*udpBytes(100))
+	a.expectCounts("with another MAC", want)
 	if n := l.violations(a.Slot); n != 0 {
 		t.Errorf("%d violations", n)
 	}

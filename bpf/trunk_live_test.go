@@ -19,36 +19,36 @@ func TestTrunkTagsOwnedVLAN(t *testing.T) {
 		testnet.Up(t, ns, on+".100")
 	}
 	sub := testnet.Link(t, l.ns, "eth0.100")
-	l.do(func() error { return l.SetVLANs(map[VLAN]int{{l.parent, 100}: sub.Attrs().Index}) })
-	l.do(func() error { return l.Attach(sub.Attrs().Index, specs.MAC(sub.Attrs().HardwareAddr)) })
+	l.inHost(func() error { return l.SetVLANs(map[VLAN]int{{l.parent, 100}: sub.Attrs().Index}) })
+	l.inHost(func() error { return l.Attach(sub.Attrs().Index, specs.MAC(sub.Attrs().HardwareAddr)) })
 	trunk, sibling := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
 	inVLAN := l.inVLAN(sub.Attrs().Index)
 	testnet.Address(t, l.lan, "wire.100", "203.0.113.2/24")
 	to := newReceiver(t, l.lan, "wire.100", ipLAN, ip6LAN)
 
 	own := func(c *container, port uint16) []byte { return datagram4(c.ip, 9, port, ownText)(c.MAC, to) }
-	sendRaw(t, trunk.NS, "net1", tagged(100, own(trunk, 1009)))
+	sendRaw(t, trunk.NS, "net1", tagFrame(100, own(trunk, 1009)))
 	sendRaw(t, inVLAN.NS, "net1", own(inVLAN, 1009))
 	for _, c := range []*container{trunk, inVLAN} {
-		c.expect("one frame", transmitExternal(specs.Casts{Unicast: one(1, udpBytes(len(ownText)))}))
+		c.expectCounts("one frame", transmitExternal(specs.Casts{Unicast: countOf(1, udpBytes(len(ownText)))}))
 	}
-	l.silent("its own frames")
+	l.requireNoEvent("its own frames")
 
-	sendRaw(t, trunk.NS, "net1", tagged(100, ethernet(sibling.MAC, trunk.MAC, 0x800, own(trunk, 9)[14:])))
-	want := transmitExternal(specs.Casts{Unicast: one(1, udpBytes(len(ownText)))})
-	trunk.expect("to a sibling", want.Plus(transmitLocal(one(1, udpBytes(len(ownText))))))
-	sibling.expect("to a sibling, in a VLAN that the host takes", none)
+	sendRaw(t, trunk.NS, "net1", tagFrame(100, ethernet(sibling.MAC, trunk.MAC, 0x800, own(trunk, 9)[14:])))
+	want := transmitExternal(specs.Casts{Unicast: countOf(1, udpBytes(len(ownText)))})
+	trunk.expectCounts("to a sibling", want.Plus(transmitLocal(countOf(1, udpBytes(len(ownText))))))
+	sibling.expectCounts("to a sibling, in a VLAN that the host takes", none)
 
-	forged := tagged(100, datagram4(trunk.ip, 67, 68, bootReply)(trunk.MAC, to))
+	forged := tagFrame(100, datagram4(trunk.ip, 67, 68, bootReply)(trunk.MAC, to))
 	l.tries(trunk, specs.RogueDHCP, forged, to)
 	if netnsHelper() {
 		for name, mac := range map[string]specs.MAC{"nobody's": macB, "the VLAN's container's": inVLAN.MAC, "the host's": l.hostMAC} {
 			t.Log(name)
-			l.tries(trunk, specs.MACSpoof, tagged(100, datagram4(trunk.ip, 9, 68, bootReply)(mac, to)), to)
+			l.tries(trunk, specs.MACSpoof, tagFrame(100, datagram4(trunk.ip, 9, 68, bootReply)(mac, to)), to)
 		}
 	}
 	if n := l.violations(inVLAN.Slot); n != 0 {
-		t.Errorf("the VLAN's container has %d violations: %v", n, l.found())
+		t.Errorf("the VLAN's container has %d violations: %v", n, l.allViolations())
 	}
 }
 
@@ -79,8 +79,8 @@ func (l *lab) tries(c *container, kind specs.Kind, frame []byte, to *receiver) {
 			sendDropped(l, c, frame)
 		}
 		want := specs.Broken{Packets: 1, Dropped: uint64(len(enforce))}
-		if found := l.found()[c.Slot]; len(found) != 1 || found[kind] != want {
-			l.Errorf("%s, enforced %v: %v, want %+v", kind, enforce, l.found(), want)
+		if found := l.allViolations()[c.Slot]; len(found) != 1 || found[kind] != want {
+			l.Errorf("%s, enforced %v: %v, want %+v", kind, enforce, l.allViolations(), want)
 		}
 	}
 }

@@ -44,8 +44,8 @@ func (l *lab) captureWire() *wireTruth {
 	return w
 }
 
-// drain counts the frames since the last call, and checks that the capture has all of them.
-func (w *wireTruth) drain() {
+// drainCapture counts the frames since the last call, and checks that the capture has all of them.
+func (w *wireTruth) drainCapture() {
 	w.Helper()
 	var head [14]byte
 	for {
@@ -57,7 +57,7 @@ func (w *wireTruth) drain() {
 		f := wireFrame{toParent: from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING}
 		copy(f.to[:], head[:6])
 		copy(f.from[:], head[6:12])
-		w.frames[f] = w.frames[f].Plus(one(1, uint64(n)))
+		w.frames[f] = w.frames[f].Plus(countOf(1, uint64(n)))
 	}
 	stats, err := unix.GetsockoptTpacketStats(w.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	must(w, err)
@@ -66,10 +66,10 @@ func (w *wireTruth) drain() {
 	}
 }
 
-// of returns the counts that an endpoint must have of the frames on the cable: frames with
+// countersOf returns the counts that an endpoint must have of the frames on the cable: frames with
 // its source that left, and frames to it alone that came from sources that it listens to;
 // siblings marks local sources.
-func (w *wireTruth) of(e *Endpoint, siblings map[specs.MAC]bool) (c specs.Counters) {
+func (w *wireTruth) countersOf(e *Endpoint, siblings map[specs.MAC]bool) (c specs.Counters) {
 	listed := make(map[specs.MAC]bool)
 	for _, mac := range e.Sources {
 		listed[mac] = true
@@ -77,19 +77,19 @@ func (w *wireTruth) of(e *Endpoint, siblings map[specs.MAC]bool) (c specs.Counte
 	for f, n := range w.frames {
 		switch {
 		case !f.toParent && f.from == e.MAC:
-			add(&c.Transmit.External, f.to, n)
+			addCast(&c.Transmit.External, f.to, n)
 		case f.toParent && f.to == e.MAC && (e.Mode != specs.ModeSource || listed[f.from]):
 			scope := &c.Receive.External
 			if siblings[f.from] {
 				scope = &c.Receive.Local
 			}
-			add(scope, f.to, n)
+			addCast(scope, f.to, n)
 		}
 	}
 	return c
 }
 
-func add(c *specs.Casts, to specs.MAC, n specs.Count) {
+func addCast(c *specs.Casts, to specs.MAC, n specs.Count) {
 	at := &c.Unicast
 	if to == macAll {
 		at = &c.Broadcast

@@ -23,15 +23,15 @@ type UnknownMAC struct {
 
 // Unknown returns the unknown MACs in the map, in no order: at most 2,048.
 func (m *Maps) Unknown() ([]UnknownMAC, error) {
-	one, err := m.get(mapUnknown)
+	one, err := m.openMap(mapUnknown)
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := m.get(mapEndpoints)
+	endpoints, err := m.openMap(mapEndpoints)
 	if err != nil {
 		return nil, err
 	}
-	now, err := monotonic()
+	now, err := monotonicNow()
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +58,12 @@ func (m *Maps) Unknown() ([]UnknownMAC, error) {
 // UnknownOverflow returns how often an unknown MAC was not stored because the map was full
 // or the budget for new ones (256 in a tenth of a second, per CPU) was used up. It shows
 // that there are more, not how many.
-func (m *Maps) UnknownOverflow() (uint64, error) { return m.lost(lostUnknown) }
+func (m *Maps) UnknownOverflow() (uint64, error) { return m.lostCount(lostUnknown) }
 
 // AgeUnknown deletes the unknown MACs that were not seen for the time keep, and starts a
 // new epoch: a MAC is stored once between two calls. The agent calls it about every minute.
 func (m *Maps) AgeUnknown(keep time.Duration) error {
-	one, err := m.get(mapUnknown)
+	one, err := m.openMap(mapUnknown)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (m *Maps) startEpochs() error {
 }
 
 func (m *Maps) nextEpoch(next func(uint32) uint32) error {
-	one, err := m.get(mapEpoch)
+	one, err := m.openMap(mapEpoch)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,8 @@ func (m *Maps) nextEpoch(next func(uint32) uint32) error {
 	return nil
 }
 
-// monotonic returns the clock of bpf_ktime_get_coarse_ns.
-func monotonic() (time.Duration, error) {
+// monotonicNow returns the clock of bpf_ktime_get_coarse_ns.
+func monotonicNow() (time.Duration, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &now); err != nil {
 		return 0, fmt.Errorf("read clock: %w", err)

@@ -14,8 +14,8 @@ import (
 // long makes repetitive tests run as often as the goals require.
 var long = flag.Bool("long", false, "a million forged MACs, a hundred kills")
 
-// strangers returns the unknown MACs with the directions in which they were seen.
-func (x *bench) strangers() map[specs.MAC]string {
+// unknownMACs returns the unknown MACs with the directions in which they were seen.
+func (x *bench) unknownMACs() map[specs.MAC]string {
 	x.Helper()
 	all, err := x.maps.Unknown()
 	must(x, err)
@@ -37,30 +37,30 @@ func (x *bench) strangers() map[specs.MAC]string {
 func TestUnknownMACs(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
-	x.run(ingress, plain(macA, macLAN), nil)   // to an endpoint
-	x.run(ingress, plain(macAll, macB), nil)   // to all
-	x.run(egress, plain(macLAN, macB), nil)    // like a bridge of the host's
-	x.run(ingress, plain(macLAN, macA), nil)   // an endpoint
-	x.run(egress, plain(macLAN, macHost), nil) // the host
-	x.run(ingress, plain(macAll, macHost), nil)
-	x.run(ingress, plain(macA, macGroup), nil) // a group's
+	x.runFrame(ingress, plainFrame(macA, macLAN), nil)   // to an endpoint
+	x.runFrame(ingress, plainFrame(macAll, macB), nil)   // to all
+	x.runFrame(egress, plainFrame(macLAN, macB), nil)    // like a bridge of the host's
+	x.runFrame(ingress, plainFrame(macLAN, macA), nil)   // an endpoint
+	x.runFrame(egress, plainFrame(macLAN, macHost), nil) // the host
+	x.runFrame(ingress, plainFrame(macAll, macHost), nil)
+	x.runFrame(ingress, plainFrame(macA, macGroup), nil) // a group's
 	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: 9}))
-	x.run(ingress, tagged(7, plain(macAll, specs.MAC{2, 7})), nil) // counted at its sub-interface
+	x.runFrame(ingress, tagFrame(7, plainFrame(macAll, specs.MAC{2, 7})), nil) // counted at its sub-interface
 	want := map[specs.MAC]string{macLAN: "in", macB: "inout"}
-	if got := x.strangers(); !maps.Equal(got, want) {
+	if got := x.unknownMACs(); !maps.Equal(got, want) {
 		t.Errorf("unknown MACs %v, want %v", got, want)
 	}
-	x.register(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
+	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 	delete(want, macB)
-	if got := x.strangers(); !maps.Equal(got, want) {
+	if got := x.unknownMACs(); !maps.Equal(got, want) {
 		t.Errorf("after one is registered %v, want %v", got, want)
 	}
 	must(t, x.maps.AgeUnknown(0))
-	if got := x.strangers(); len(got) != 0 {
+	if got := x.unknownMACs(); len(got) != 0 {
 		t.Errorf("after ageing %v", got)
 	}
-	x.run(egress, plain(macHost, macLAN), nil)
-	if got := x.strangers()[macLAN]; got != "out" {
+	x.runFrame(egress, plainFrame(macHost, macLAN), nil)
+	if got := x.unknownMACs()[macLAN]; got != "out" {
 		t.Errorf("seen again %q, want out", got)
 	}
 }
@@ -78,20 +78,20 @@ func TestFlood(t *testing.T) {
 		for i := range macs {
 			mac := specs.MAC{2, 0xee}
 			binary.BigEndian.PutUint32(mac[2:], i)
-			run(t, x.program(way(i%2)), plain(macLAN, mac), new(skb))
+			runProgram(t, x.programFor(direction(i%2)), plainFrame(macLAN, mac), new(skb))
 			if i%100 == 0 {
-				run(t, x.ingress, plain(macA, mac), new(skb))
-				run(t, x.egress, plain(mac, macA), new(skb))
+				runProgram(t, x.ingress, plainFrame(macA, mac), new(skb))
+				runProgram(t, x.egress, plainFrame(mac, macA), new(skb))
 				good++
 			}
 		}
 	})
-	want := receiveExternal(one(good, 100*good))
-	want.Transmit.External.Unicast = one(good, 100*good)
+	want := receiveExternal(countOf(good, 100*good))
+	want.Transmit.External.Unicast = countOf(good, 100*good)
 	if got := x.counters(slotA); got != want {
 		t.Errorf("the endpoint has\n%+v, want\n%+v", got, want)
 	}
-	noted := len(x.strangers())
+	noted := len(x.unknownMACs())
 	lost, err := x.maps.UnknownOverflow()
 	must(t, err)
 	if noted < 256 || noted > 2048 || lost < 1000 {
@@ -99,7 +99,7 @@ func TestFlood(t *testing.T) {
 	}
 	must(t, x.maps.AgeUnknown(0))
 	testnet.Eventually(t, "room for another, after the flood", func() bool {
-		x.run(ingress, plain(macA, macLAN), nil)
-		return maps.Equal(x.strangers(), map[specs.MAC]string{macLAN: "in"})
+		x.runFrame(ingress, plainFrame(macA, macLAN), nil)
+		return maps.Equal(x.unknownMACs(), map[specs.MAC]string{macLAN: "in"})
 	})
 }

@@ -12,7 +12,7 @@ import (
 // Violations returns the violations of a slot by kind, without those that are 0. Slot 0 has
 // the violations without an endpoint.
 func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
-	one, err := m.get(mapViolations)
+	one, err := m.openMap(mapViolations)
 	if err != nil {
 		return nil, err
 	}
@@ -24,9 +24,9 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum.add(&v)
+	sum.addViolations(&v)
 	all := make(map[specs.Kind]specs.Broken)
-	sum.each(func(kind specs.Kind, n specs.Broken) { all[kind] = n })
+	sum.eachKind(func(kind specs.Kind, n specs.Broken) { all[kind] = n })
 	return all, nil
 }
 
@@ -40,14 +40,14 @@ func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broke
 	err = m.eachViolations(func(slot uint32, v *violations) {
 		sum := found[slot]
 		delete(found, slot)
-		sum.add(v)
-		sum.each(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
+		sum.addViolations(v)
+		sum.eachKind(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
 	})
 	if err != nil {
 		return fmt.Errorf("read violations: %w", err)
 	}
 	for slot, v := range found {
-		v.each(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
+		v.eachKind(func(kind specs.Kind, n specs.Broken) { fn(slot, kind, n) })
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (m *Maps) EachViolation(fn func(slot uint32, kind specs.Kind, n specs.Broke
 const violationsBatch = 512
 
 func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
-	one, err := m.get(mapViolations)
+	one, err := m.openMap(mapViolations)
 	if err != nil {
 		return err
 	}
@@ -84,14 +84,14 @@ func (m *Maps) zeroViolations(slot uint32) error {
 		return err
 	}
 	if slot == 0 {
-		return m.put(mapViolations, slot, violations{})
+		return m.putElement(mapViolations, slot, violations{})
 	}
 	return deleteIf(m, mapViolations, slot, func(violations) bool { return true })
 }
 
 // startViolations creates the entry of slot 0 if it does not exist.
 func (m *Maps) startViolations() error {
-	one, err := m.get(mapViolations)
+	one, err := m.openMap(mapViolations)
 	if err != nil {
 		return err
 	}
@@ -102,15 +102,15 @@ func (m *Maps) startViolations() error {
 	return nil
 }
 
-// add adds the datapath's counts.
-func (f *foundValue) add(v *violations) {
+// addViolations adds the datapath's counts.
+func (f *foundValue) addViolations(v *violations) {
 	for i := range v.Of {
 		f.Packets[i] += v.Of[i].Packets
 		f.Dropped[i] += v.Of[i].Dropped
 	}
 }
 
-func (f *foundValue) each(fn func(specs.Kind, specs.Broken)) {
+func (f *foundValue) eachKind(fn func(specs.Kind, specs.Broken)) {
 	for i, kind := range specs.Kinds() {
 		if f.Packets[i] != 0 {
 			fn(kind, specs.Broken{Packets: f.Packets[i], Dropped: f.Dropped[i]})

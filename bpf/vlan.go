@@ -13,27 +13,27 @@ type VLAN struct {
 	ID         int // 1 to 4094
 }
 
-func (v VLAN) key() vlanKey { return vlanKey{IfIndex: uint32(v.TrunkIndex), VLAN: uint32(v.ID)} }
+func (v VLAN) makeKey() vlanKey { return vlanKey{IfIndex: uint32(v.TrunkIndex), VLAN: uint32(v.ID)} }
 
 // SetVLANs sets the VLANs that have a sub-interface of their own, with its index: their
 // frames are counted there, and the programs on the trunk skip them. It deletes an earlier
 // VLAN only if its sub-interface is gone, so it keeps one that Register has added since.
 func (d *Datapath) SetVLANs(have map[VLAN]int) error {
-	said, err := d.maps.vlans()
+	said, err := d.maps.registeredVLANs()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for v, index := range have {
 		if said[v] != index {
-			errs = append(errs, keep(d.maps, mapVLANs, v.key(), uint32(index)))
+			errs = append(errs, setUnlessEqual(d.maps, mapVLANs, v.makeKey(), uint32(index)))
 		}
 	}
 	for v, index := range said {
 		if _, ok := have[v]; ok || d.isVLAN(v, index) {
 			continue
 		}
-		errs = append(errs, deleteIf(d.maps, mapVLANs, v.key(), func(now uint32) bool { return now == uint32(index) }))
+		errs = append(errs, deleteIf(d.maps, mapVLANs, v.makeKey(), func(now uint32) bool { return now == uint32(index) }))
 	}
 	return errors.Join(errs...)
 }
@@ -48,8 +48,8 @@ func (d *Datapath) isVLAN(v VLAN, index int) bool {
 	return ok && vlan.VlanId == v.ID && vlan.ParentIndex == v.TrunkIndex
 }
 
-func (m *Maps) vlans() (map[VLAN]int, error) {
-	one, err := m.get(mapVLANs)
+func (m *Maps) registeredVLANs() (map[VLAN]int, error) {
+	one, err := m.openMap(mapVLANs)
 	if err != nil {
 		return nil, err
 	}

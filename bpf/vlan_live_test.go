@@ -15,29 +15,29 @@ func TestVLANs(t *testing.T) {
 	t.Parallel()
 	x := newBench(t, specs.ModeBridge, "")
 	b := Endpoint{Slot: slotB, VLAN: 7, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie}
-	x.register(b)
+	x.mustRegister(b)
 	b.MAC = macB
-	x.register(b)
+	x.mustRegister(b)
 	for name, tt := range map[string]struct {
 		frame []byte
 		a, b  uint64
 	}{
-		"untagged":            {plain(macA, macLAN), 1, 0},
-		"its VLAN":            {tagged(7, plain(macA, macLAN)), 0, 1},
-		"its VLAN, urgent":    {tagged(7|5<<13, plain(macA, macLAN)), 0, 1},
-		"another VLAN":        {tagged(8, plain(macA, macLAN)), 1, 0},
-		"priority only":       {tagged(0, plain(macA, macLAN)), 1, 0},
-		"not on the trunk":    {plain(macB, macLAN), 0, 0},
-		"not in this VLAN":    {tagged(8, plain(macB, macLAN)), 0, 0},
-		"cut off in the tag":  {tagged(7, plain(macA, macLAN))[:15], 0, 0},
-		"cut off, no payload": {plain(macB, macLAN)[:14], 0, 0},
+		"untagged":            {plainFrame(macA, macLAN), 1, 0},
+		"its VLAN":            {tagFrame(7, plainFrame(macA, macLAN)), 0, 1},
+		"its VLAN, urgent":    {tagFrame(7|5<<13, plainFrame(macA, macLAN)), 0, 1},
+		"another VLAN":        {tagFrame(8, plainFrame(macA, macLAN)), 1, 0},
+		"priority only":       {tagFrame(0, plainFrame(macA, macLAN)), 1, 0},
+		"not on the trunk":    {plainFrame(macB, macLAN), 0, 0},
+		"not in this VLAN":    {tagFrame(8, plainFrame(macB, macLAN)), 0, 0},
+		"cut off in the tag":  {tagFrame(7, plainFrame(macA, macLAN))[:15], 0, 0},
+		"cut off, no payload": {plainFrame(macB, macLAN)[:14], 0, 0},
 	} {
-		a, b := x.sends(ingress, tt.frame, nil)
-		if a != receiveExternal(one(tt.a, tt.a*100)) || b != receiveExternal(one(tt.b, tt.b*100)) {
+		a, b := x.countFrame(ingress, tt.frame, nil)
+		if a != receiveExternal(countOf(tt.a, tt.a*100)) || b != receiveExternal(countOf(tt.b, tt.b*100)) {
 			t.Errorf("%s: A %+v, B %+v", name, a, b)
 		}
 	}
-	if a, b := x.sends(ingress, tagged(9, plain(macA, macA)), nil); a.Transmit.Local.Unicast != hundred || b != none {
+	if a, b := x.countFrame(ingress, tagFrame(9, plainFrame(macA, macA)), nil); a.Transmit.Local.Unicast != hundred || b != none {
 		t.Errorf("between siblings in a VLAN: A %+v, B %+v", a, b)
 	}
 }
@@ -51,7 +51,7 @@ func TestOwnedVLANs(t *testing.T) {
 	const device = 40
 	own := map[string]func(){
 		"the VLAN's endpoint": func() {
-			x.register(Endpoint{Slot: slotB, ParentIndex: device, OfVLAN: VLAN{1, 7}, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie})
+			x.mustRegister(Endpoint{Slot: slotB, ParentIndex: device, OfVLAN: VLAN{1, 7}, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie})
 		},
 		"an endpoint on the trunk": func() {
 			must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: device, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie}))
@@ -59,17 +59,17 @@ func TestOwnedVLANs(t *testing.T) {
 	}
 	on := func(what string, in, out specs.Count) {
 		t.Helper()
-		if a, _ := x.sends(ingress, tagged(7, plain(macA, macLAN)), nil); a != receiveExternal(in) {
+		if a, _ := x.countFrame(ingress, tagFrame(7, plainFrame(macA, macLAN)), nil); a != receiveExternal(in) {
 			t.Errorf("%s, ingress: %+v, want %+v", what, a, in)
 		}
-		if a, _ := x.sends(egress, tagged(7, plain(macLAN, macA)), nil); a != transmitExternal(specs.Casts{Unicast: out}) {
+		if a, _ := x.countFrame(egress, tagFrame(7, plainFrame(macLAN, macA)), nil); a != transmitExternal(specs.Casts{Unicast: out}) {
 			t.Errorf("%s, egress: %+v, want %+v", what, a, out)
 		}
 	}
 	on("no sub-interface", hundred, hundred)
 	must(t, x.SetVLANs(map[VLAN]int{{1, 7}: device, {1, 8}: 41, {2, 9}: 42}))
 	on("a sub-interface", specs.Count{}, hundred)
-	if a, _ := x.sends(ingress, tagged(7, plain(macA, macA)), nil); a != transmitLocal(hundred) {
+	if a, _ := x.countFrame(ingress, tagFrame(7, plainFrame(macA, macA)), nil); a != transmitLocal(hundred) {
 		t.Errorf("handed over by the driver, which the receiver does not get: %+v", a)
 	}
 	for _, name := range []string{"the VLAN's endpoint", "an endpoint on the trunk"} {
@@ -80,14 +80,14 @@ func TestOwnedVLANs(t *testing.T) {
 		}
 		on(name, specs.Count{}, out)
 	}
-	if a, _ := x.sends(ingress, plain(macA, macLAN), nil); a != receiveExternal(hundred) {
+	if a, _ := x.countFrame(ingress, plainFrame(macA, macLAN), nil); a != receiveExternal(hundred) {
 		t.Errorf("untagged beside it: %+v", a)
 	}
 	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 41}))
 	on("gone", hundred, hundred)
-	x.register(Endpoint{Slot: slotB, ParentIndex: 50, OfVLAN: VLAN{1, 7}, MAC: macB, Mode: specs.ModeBridge})
+	x.mustRegister(Endpoint{Slot: slotB, ParentIndex: 50, OfVLAN: VLAN{1, 7}, MAC: macB, Mode: specs.ModeBridge})
 	on("told by an endpoint", specs.Count{}, hundred)
-	if all, err := x.maps.vlans(); err != nil || !maps.Equal(all, map[VLAN]int{{1, 7}: 50, {1, 8}: 41}) {
+	if all, err := x.maps.registeredVLANs(); err != nil || !maps.Equal(all, map[VLAN]int{{1, 7}: 50, {1, 8}: 41}) {
 		t.Errorf("in the map: %v, %v", all, err)
 	}
 }
@@ -95,22 +95,22 @@ func TestOwnedVLANs(t *testing.T) {
 // TestTaggedFrames gives a trunk tagged frames off a wire.
 func TestTaggedFrames(t *testing.T) {
 	t.Parallel()
-	host := quiet(t)
+	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "eth0")
 	l := labOn(t, host, "eth0", Options{})
 	a := l.container(specs.ModeBridge)
 	seven := a.Endpoint
 	seven.VLAN, seven.Slot = 7, l.next
 	must(t, l.maps.Register(seven))
-	tap.Write(tagged(7, plain(a.MAC, macLAN)))
-	tap.Write(padded(tagged(8, ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice())))))
-	expectCounters(t, l.maps, seven.Slot, "its VLAN", receiveExternal(one(1, 100)))
-	a.expect("another VLAN", receiveExternal(one(1, 42)))
+	tap.Write(tagFrame(7, plainFrame(a.MAC, macLAN)))
+	tap.Write(padFrame(tagFrame(8, ethernet(a.MAC, macLAN, 0x806, arp(ipLAN.AsSlice())))))
+	expectCounters(t, l.maps, seven.Slot, "its VLAN", receiveExternal(countOf(1, 100)))
+	a.expectCounts("another VLAN", receiveExternal(countOf(1, 42)))
 }
 
-// TestTrunk counts at a trunk and at the sub-interface of one of its VLANs: a container on
+// TestTrunkAndVLAN counts at a trunk and at the sub-interface of one of its VLANs: a container on
 // each, the one on the trunk in a VLAN that it tags itself.
-func TestTrunk(t *testing.T) {
+func TestTrunkAndVLAN(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
 	l := newLab(t, Options{})
@@ -126,8 +126,8 @@ func TestTrunk(t *testing.T) {
 	tag(l.lan, "wire", 100, "198.51.100.2/25")
 	tag(l.lan, "wire", 200, "198.51.100.130/25")
 	sub := testnet.Link(t, l.ns, tag(l.ns, "eth0", 100, ""))
-	l.do(func() error { return l.SetVLANs(map[VLAN]int{{l.parent, 100}: sub.Attrs().Index}) })
-	l.do(func() error { return l.Attach(sub.Attrs().Index, specs.MAC(sub.Attrs().HardwareAddr)) })
+	l.inHost(func() error { return l.SetVLANs(map[VLAN]int{{l.parent, 100}: sub.Attrs().Index}) })
+	l.inHost(func() error { return l.Attach(sub.Attrs().Index, specs.MAC(sub.Attrs().HardwareAddr)) })
 
 	onTrunk := l.container(specs.ModeBridge)
 	tag(onTrunk.NS, "net1", 200, "198.51.100.140/25")
@@ -148,19 +148,19 @@ func TestTrunk(t *testing.T) {
 		to string
 	}{{onTrunk, "198.51.100.130"}, {onVLAN, "198.51.100.2"}} {
 		testnet.Run(t, c.NS, "ping", "-c", "5", "-i", "0.05", "-s", "100", "-W", "5", c.to)
-		n := one(5, 5*(14+20+8+100))
+		n := countOf(5, 5*(14+20+8+100))
 		testnet.Eventually(t, "five each way and ARP", func() bool {
 			k := l.counters(c.Slot)
 			return k.Receive.External.Unicast.Packets >= 6 && k.Transmit.External.Unicast.Packets >= 5
 		})
 		k := l.counters(c.Slot)
-		if got := k.Receive.External.Unicast; got != n.Plus(one(1, 42)) && got != n.Plus(one(2, 84)) {
+		if got := k.Receive.External.Unicast; got != n.Plus(countOf(1, 42)) && got != n.Plus(countOf(2, 84)) {
 			t.Errorf("%s received %+v, want %+v and ARP", c.to, got, n)
 		}
-		if got := k.Transmit.External.Unicast; got != n && got != n.Plus(one(1, 42)) {
+		if got := k.Transmit.External.Unicast; got != n && got != n.Plus(countOf(1, 42)) {
 			t.Errorf("%s sent %+v, want %+v and perhaps ARP", c.to, got, n)
 		}
-		if got := k.Transmit.External.Broadcast; got != one(1, 42) {
+		if got := k.Transmit.External.Broadcast; got != countOf(1, 42) {
 			t.Errorf("%s sent %+v to all, want one question", c.to, got)
 		}
 	}
