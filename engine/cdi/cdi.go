@@ -41,8 +41,8 @@ func Spec(networks []string, path string, dirs config.Dirs) (*cdispecs.Spec, []s
 			continue
 		}
 		spec.Devices = append(spec.Devices, cdispecs.Device{Name: name, ContainerEdits: cdispecs.ContainerEdits{Hooks: []*cdispecs.Hook{
-			stage(hook.CreateRuntime, path, dirs, specs.ArgumentNetwork, name),
-			stage(hook.Poststop, path, dirs),
+			stageHook(hook.CreateRuntime, path, dirs, specs.ArgumentNetwork, name),
+			stageHook(hook.Poststop, path, dirs),
 		}}})
 	}
 	version, err := cdispecs.MinimumRequiredVersion(spec)
@@ -50,7 +50,7 @@ func Spec(networks []string, path string, dirs config.Dirs) (*cdispecs.Spec, []s
 	return spec, left, err
 }
 
-func stage(name, path string, dirs config.Dirs, args ...string) *cdispecs.Hook {
+func stageHook(name, path string, dirs config.Dirs, args ...string) *cdispecs.Hook {
 	h := entry.Hook(path, dirs, append(args, name)...)
 	return &cdispecs.Hook{HookName: name, Path: h.Path, Args: h.Args, Env: h.Env, Timeout: h.Timeout}
 }
@@ -61,15 +61,15 @@ func Encode(spec *cdispecs.Spec) (string, error) {
 	if len(spec.Devices) == 0 {
 		return "", nil
 	}
-	if err := validate(spec); err != nil {
+	if err := validateDevices(spec); err != nil {
 		return "", fmt.Errorf("CDI devices: %w", err)
 	}
 	data, err := json.MarshalIndent(spec, "", "  ")
 	return string(data) + "\n", err
 }
 
-// validate checks devices by the library's rules, which engines use too.
-func validate(spec *cdispecs.Spec) error {
+// validateDevices checks devices by the library's rules, which engines use too.
+func validateDevices(spec *cdispecs.Spec) error {
 	vendor, class := parser.ParseQualifier(spec.Kind)
 	for _, err := range []error{
 		cdispecs.ValidateVersion(spec), parser.ValidateVendorName(vendor), parser.ValidateClassName(class),

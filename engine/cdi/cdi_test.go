@@ -15,8 +15,8 @@ import (
 
 var standard = config.Dirs{Config: config.DefaultConfig, State: config.DefaultState, BPFFS: config.DefaultBPFFS}
 
-// cache returns the library as an engine uses it, over a generated file.
-func cache(t *testing.T, networks ...string) *cdilib.Cache {
+// newCache returns the library as an engine uses it, over a generated file.
+func newCache(t *testing.T, networks ...string) *cdilib.Cache {
 	t.Helper()
 	text, left, err := Generate(networks, "/usr/bin/berth-hook", standard)
 	if err != nil || left != nil {
@@ -37,7 +37,7 @@ func cache(t *testing.T, networks ...string) *cdilib.Cache {
 }
 
 func TestAnEngineReadsTheDevices(t *testing.T) {
-	c := cache(t, "lan", "9", "a.b_c-d")
+	c := newCache(t, "lan", "9", "a.b_c-d")
 	if d := cmp.Diff([]string{"berth/network=9", "berth/network=a.b_c-d", "berth/network=lan"}, c.ListDevices()); d != "" {
 		t.Errorf("devices (-want +got):\n%s", d)
 	}
@@ -47,7 +47,7 @@ func TestAnEngineReadsTheDevices(t *testing.T) {
 // container's configuration, and nothing else.
 func TestAnEngineAppliesADevice(t *testing.T) {
 	spec := &specs.Spec{Version: "1.0.2"}
-	if left, err := cache(t, "lan", "dmz").InjectDevices(spec, "berth/network=dmz"); err != nil || left != nil {
+	if left, err := newCache(t, "lan", "dmz").InjectDevices(spec, "berth/network=dmz"); err != nil || left != nil {
 		t.Fatal(left, err)
 	}
 	timeout := 30

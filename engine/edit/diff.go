@@ -14,7 +14,7 @@ func Diff(oldName, newName, before, after string) string {
 	if before == after {
 		return ""
 	}
-	ops := script(lines(before), lines(after))
+	ops := editScript(splitLines(before), splitLines(after))
 	var b strings.Builder
 	fmt.Fprintf(&b, "--- %s\n+++ %s\n", fileName(oldName), fileName(newName))
 	for from := 0; from < len(ops); {
@@ -28,7 +28,7 @@ func Diff(oldName, newName, before, after string) string {
 				to, same = i+1, 0
 			}
 		}
-		hunk(&b, ops, max(0, from-context), min(len(ops), to+context))
+		writeHunk(&b, ops, max(0, from-context), min(len(ops), to+context))
 		from = min(len(ops), to+context)
 	}
 	return b.String()
@@ -41,23 +41,23 @@ func fileName(name string) string {
 	return name
 }
 
-func lines(text string) (all []string) {
+func splitLines(text string) (all []string) {
 	for line := range strings.Lines(text) {
 		all = append(all, line)
 	}
 	return all
 }
 
-// op is a line of both texts, or of one of them.
-type op struct {
+// lineOp is a line of both texts, or of one of them.
+type lineOp struct {
 	kind byte // ' ', '-' or '+'
 	line string
 	a, b int // lines of each text before this one
 }
 
-// script returns a shortest edit script: Myers, "An O(ND) Difference Algorithm and Its
+// editScript returns a shortest edit script: Myers, "An O(ND) Difference Algorithm and Its
 // Variations" (1986), the greedy form.
-func script(a, b []string) []op {
+func editScript(a, b []string) []lineOp {
 	best := map[int]int{1: 0}
 	var trace []map[int]int
 	for d := 0; ; d++ {
@@ -75,16 +75,16 @@ func script(a, b []string) []op {
 				x++
 			}
 			if now[k] = x; x >= len(a) && x-k >= len(b) {
-				return back(trace, a, b)
+				return backtrack(trace, a, b)
 			}
 		}
 		best = now
 	}
 }
 
-// back walks the trace from its end to the beginning.
-func back(trace []map[int]int, a, b []string) []op {
-	var ops []op
+// backtrack walks the trace from its end to the beginning.
+func backtrack(trace []map[int]int, a, b []string) []lineOp {
+	var ops []lineOp
 	x, y := len(a), len(b)
 	for d := len(trace) - 1; d >= 0; d-- {
 		v, k := trace[d], x-y
@@ -96,17 +96,17 @@ func back(trace []map[int]int, a, b []string) []op {
 		startY := startX - from
 		for x > max(startX, 0) && y > max(startY, 0) {
 			x, y = x-1, y-1
-			ops = append(ops, op{' ', a[x], x, y})
+			ops = append(ops, lineOp{' ', a[x], x, y})
 		}
 		if d == 0 {
 			break
 		}
 		if x == startX {
 			y--
-			ops = append(ops, op{'+', b[y], x, y})
+			ops = append(ops, lineOp{'+', b[y], x, y})
 		} else {
 			x--
-			ops = append(ops, op{'-', a[x], x, y})
+			ops = append(ops, lineOp{'-', a[x], x, y})
 		}
 	}
 	for i, j := 0, len(ops)-1; i < j; i, j = i+1, j-1 {
@@ -115,7 +115,7 @@ func back(trace []map[int]int, a, b []string) []op {
 	return ops
 }
 
-func hunk(w *strings.Builder, ops []op, from, to int) {
+func writeHunk(w *strings.Builder, ops []lineOp, from, to int) {
 	var a, b int
 	for _, o := range ops[from:to] {
 		if o.kind != '+' {
@@ -125,7 +125,7 @@ func hunk(w *strings.Builder, ops []op, from, to int) {
 			b++
 		}
 	}
-	fmt.Fprintf(w, "@@ -%s +%s @@\n", span(ops[from].a, a), span(ops[from].b, b))
+	fmt.Fprintf(w, "@@ -%s +%s @@\n", hunkRange(ops[from].a, a), hunkRange(ops[from].b, b))
 	for _, o := range ops[from:to] {
 		w.WriteByte(o.kind)
 		w.WriteString(o.line)
@@ -135,8 +135,8 @@ func hunk(w *strings.Builder, ops []op, from, to int) {
 	}
 }
 
-// span returns a hunk's range in one text; if it has no lines, the number of the line before it.
-func span(before, n int) string {
+// hunkRange returns a hunk's range in one text; if it has no lines, the number of the line before it.
+func hunkRange(before, n int) string {
 	switch n {
 	case 0:
 		return fmt.Sprintf("%d,0", before)

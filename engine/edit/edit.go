@@ -37,11 +37,11 @@ var (
 
 // language is the part that differs between formats.
 type language interface {
-	decode(text string) (map[string]any, error)
-	replace(text string, path []string, value any) (string, Change, error) // an existing value
-	insert(text string, path []string, value any) (string, Change, error)  // a new value, with missing tables
-	cut(text string, path []string) (string, error)                        // a value, or a whole table
-	raw(text string, path []string) (string, bool)                         // a value, as written
+	decodeText(text string) (map[string]any, error)
+	replaceValue(text string, path []string, value any) (string, Change, error) // an existing value
+	insertValue(text string, path []string, value any) (string, Change, error)  // a new value, with missing tables
+	cutValue(text string, path []string) (string, error)                        // a value, or a whole table
+	rawValue(text string, path []string) (string, bool)                         // a value, as written
 }
 
 func (f Format) language() language {
@@ -53,7 +53,7 @@ func (f Format) language() language {
 
 // Decode returns the values of a file: strings, bools, numbers, lists as []any and tables
 // as map[string]any. An empty file has none.
-func (f Format) Decode(text string) (map[string]any, error) { return f.language().decode(text) }
+func (f Format) Decode(text string) (map[string]any, error) { return f.language().decodeText(text) }
 
 // Set sets a value: a string, bool or []string, any value returned by Decode, or a
 // map[string]any of these, whose keys are set one by one if the table exists. It returns no
@@ -69,7 +69,7 @@ func (f Format) Set(text string, path []string, value any) (string, []Change, er
 	switch {
 	case there && isTable && wasTable:
 		return f.setAll(text, path, table)
-	case there && reflect.DeepEqual(now, plain(value)):
+	case there && reflect.DeepEqual(now, plainValue(value)):
 		return text, nil, nil
 	case there && wasTable != isTable:
 		return "", nil, pathError(path, ErrLayout)
@@ -77,15 +77,15 @@ func (f Format) Set(text string, path []string, value any) (string, []Change, er
 	var change Change
 	var edited string
 	if there {
-		edited, change, err = f.language().replace(text, path, value)
+		edited, change, err = f.language().replaceValue(text, path, value)
 	} else {
-		edited, change, err = f.language().insert(text, path, value)
+		edited, change, err = f.language().insertValue(text, path, value)
 	}
 	if err != nil {
 		return "", nil, err
 	}
-	put(values, path, plain(value))
-	return edited, []Change{change}, f.verify(edited, values, path)
+	putValue(values, path, plainValue(value))
+	return edited, []Change{change}, f.verifyValues(edited, values, path)
 }
 
 func (f Format) setAll(text string, path []string, table map[string]any) (string, []Change, error) {
@@ -110,24 +110,24 @@ func (f Format) Undo(text string, c Change) (string, error) {
 	if _, there := Lookup(values, c.Path...); !there {
 		return text, nil
 	}
-	if raw, _ := f.language().raw(text, c.Path); c.Value != "" && raw != c.Value {
+	if raw, _ := f.language().rawValue(text, c.Path); c.Value != "" && raw != c.Value {
 		return text, pathError(c.Path, ErrChanged)
 	}
 	if c.Old != nil {
 		return f.putBack(text, values, c)
 	}
-	remove(values, c.Path)
+	removeValue(values, c.Path)
 	if strings.Count(text, c.Added) == 1 {
 		edited := strings.Replace(text, c.Added, "", 1)
-		if f.verify(edited, values, c.Path) == nil {
+		if f.verifyValues(edited, values, c.Path) == nil {
 			return edited, nil
 		}
 	}
-	edited, err := f.language().cut(text, c.Path)
+	edited, err := f.language().cutValue(text, c.Path)
 	if err != nil {
 		return "", err
 	}
-	return edited, f.verify(edited, values, c.Path)
+	return edited, f.verifyValues(edited, values, c.Path)
 }
 
 // putBack replaces the value that was set with the old one.
@@ -136,12 +136,12 @@ func (f Format) putBack(text string, values map[string]any, c Change) (string, e
 	if err != nil {
 		return "", pathError(c.Path, fmt.Errorf("%w: the recorded value %q: %w", ErrLayout, *c.Old, err))
 	}
-	edited, _, err := f.language().replace(text, c.Path, verbatim(*c.Old))
+	edited, _, err := f.language().replaceValue(text, c.Path, verbatim(*c.Old))
 	if err != nil {
 		return "", err
 	}
-	put(values, c.Path, old)
-	return edited, f.verify(edited, values, c.Path)
+	putValue(values, c.Path, old)
+	return edited, f.verifyValues(edited, values, c.Path)
 }
 
 // decodeValue decodes one value, as written in a file.
@@ -158,14 +158,14 @@ func (f Format) decodeValue(raw string) (any, error) {
 	return values[key], err
 }
 
-// verify compares an edited text's values with the wanted ones. It ignores tables without
+// verifyValues compares an edited text's values with the wanted ones. It ignores tables without
 // values, as a TOML header may stay or go.
-func (f Format) verify(text string, want map[string]any, path []string) error {
+func (f Format) verifyValues(text string, want map[string]any, path []string) error {
 	got, err := f.Decode(text)
 	if err != nil {
 		return pathError(path, fmt.Errorf("%w: %w", ErrLayout, err))
 	}
-	if !reflect.DeepEqual(prune(got), prune(want)) {
+	if !reflect.DeepEqual(pruneTables(got), pruneTables(want)) {
 		return pathError(path, ErrLayout)
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 // last member counts, as in encoding/json.
 type jsonLanguage struct{}
 
-func (jsonLanguage) decode(text string) (map[string]any, error) {
+func (jsonLanguage) decodeText(text string) (map[string]any, error) {
 	values := make(map[string]any)
 	if strings.TrimSpace(text) == "" {
 		return values, nil
@@ -82,9 +82,9 @@ func parseObject(d *json.Decoder, text string) (*object, error) {
 	return o, err
 }
 
-// find returns the member of a path, and the number of the path's keys that lead to the
+// findMember returns the member of a path, and the number of the path's keys that lead to the
 // innermost existing object.
-func (o *object) find(path []string) (in *object, m *member, depth int) {
+func (o *object) findMember(path []string) (in *object, m *member, depth int) {
 	for depth = range path {
 		i := -1
 		for j := range o.members {
@@ -104,38 +104,38 @@ func (o *object) find(path []string) (in *object, m *member, depth int) {
 	return o, m, depth
 }
 
-func (jsonLanguage) raw(text string, path []string) (string, bool) {
+func (jsonLanguage) rawValue(text string, path []string) (string, bool) {
 	o, err := parseJSON(text)
 	if err != nil {
 		return "", false
 	}
-	_, m, depth := o.find(path)
+	_, m, depth := o.findMember(path)
 	if m == nil || depth != len(path)-1 {
 		return "", false
 	}
 	return text[m.value:m.valueEnd], true
 }
 
-func (jsonLanguage) replace(text string, path []string, value any) (string, Change, error) {
+func (jsonLanguage) replaceValue(text string, path []string, value any) (string, Change, error) {
 	o, err := parseJSON(text)
 	if err != nil {
 		return "", Change{}, err
 	}
-	_, m, depth := o.find(path)
+	_, m, depth := o.findMember(path)
 	if m == nil || depth != len(path)-1 {
 		return "", Change{}, pathError(path, ErrLayout)
 	}
-	set, err := writeJSON(value, lineIndent(text, m.start), unit(text))
+	set, err := writeJSON(value, lineIndent(text, m.start), indentUnit(text))
 	old := text[m.value:m.valueEnd]
 	return text[:m.value] + set + text[m.valueEnd:], Change{Path: path, Value: set, Old: &old}, err
 }
 
-// insert adds a member after the last of its object, on a line of its own if the others
+// insertValue adds a member after the last of its object, on a line of its own if the others
 // have their own.
-func (jsonLanguage) insert(text string, path []string, value any) (string, Change, error) {
+func (jsonLanguage) insertValue(text string, path []string, value any) (string, Change, error) {
 	change := Change{Path: path}
 	if strings.TrimSpace(text) == "" {
-		set, err := writeJSON(below(append([]string{""}, path...), value), "", unit(text))
+		set, err := writeJSON(nestBelow(append([]string{""}, path...), value), "", indentUnit(text))
 		change.Added = set + "\n"
 		return change.Added + text, change, err
 	}
@@ -143,14 +143,14 @@ func (jsonLanguage) insert(text string, path []string, value any) (string, Chang
 	if err != nil {
 		return "", change, err
 	}
-	in, there, depth := o.find(path)
+	in, there, depth := o.findMember(path)
 	if there != nil { // a value where an object is needed
 		return "", change, pathError(path, ErrLayout)
 	}
 	keys := path[depth:]
 	name, _ := json.Marshal(keys[0]) // a string
-	at, before, indent, after := in.place(text)
-	set, err := writeJSON(below(keys, value), indent, unit(text))
+	at, before, indent, after := in.memberPlace(text)
+	set, err := writeJSON(nestBelow(keys, value), indent, indentUnit(text))
 	if err != nil {
 		return "", change, err
 	}
@@ -164,9 +164,9 @@ func (jsonLanguage) insert(text string, path []string, value any) (string, Chang
 	return text[:at] + change.Added + text[at:], change, nil
 }
 
-// place returns the offset of a new member, the text before and after it, and the
+// memberPlace returns the offset of a new member, the text before and after it, and the
 // indentation of its line.
-func (o *object) place(text string) (at int, before, indent, after string) {
+func (o *object) memberPlace(text string) (at int, before, indent, after string) {
 	newline := "\n"
 	if strings.Contains(text, "\r\n") {
 		newline = "\r\n"
@@ -174,9 +174,9 @@ func (o *object) place(text string) (at int, before, indent, after string) {
 	if len(o.members) == 0 {
 		outer := lineIndent(text, o.start)
 		if strings.Contains(text[o.start:o.end], "\n") {
-			return o.start + 1, newline + outer + unit(text), outer + unit(text), ""
+			return o.start + 1, newline + outer + indentUnit(text), outer + indentUnit(text), ""
 		}
-		return o.start + 1, newline + outer + unit(text), outer + unit(text), newline + outer
+		return o.start + 1, newline + outer + indentUnit(text), outer + indentUnit(text), newline + outer
 	}
 	last := o.members[len(o.members)-1]
 	indent = lineIndent(text, last.start)
@@ -186,13 +186,13 @@ func (o *object) place(text string) (at int, before, indent, after string) {
 	return last.valueEnd, ", ", indent, ""
 }
 
-// cut removes a member with the comma before it, or else after it.
-func (jsonLanguage) cut(text string, path []string) (string, error) {
+// cutValue removes a member with the comma before it, or else after it.
+func (jsonLanguage) cutValue(text string, path []string) (string, error) {
 	o, err := parseJSON(text)
 	if err != nil {
 		return "", err
 	}
-	in, m, depth := o.find(path)
+	in, m, depth := o.findMember(path)
 	if m == nil || depth != len(path)-1 {
 		return text, nil
 	}
@@ -212,9 +212,9 @@ func lineIndent(text string, at int) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// unit returns the indentation of one level: that of the first indented line of the file,
+// indentUnit returns the indentation of one level: that of the first indented line of the file,
 // else four blanks, as in docker's documentation.
-func unit(text string) string {
+func indentUnit(text string) string {
 	for line := range strings.Lines(text) {
 		if indent := lineIndent(line, 0); indent != "" && strings.TrimSpace(line) != "" {
 			return indent

@@ -14,7 +14,7 @@ import (
 // tomlLanguage is TOML 1.0.
 type tomlLanguage struct{}
 
-func (tomlLanguage) decode(text string) (map[string]any, error) {
+func (tomlLanguage) decodeText(text string) (map[string]any, error) {
 	values := make(map[string]any)
 	err := toml.Unmarshal([]byte(text), &values)
 	var at *toml.DecodeError
@@ -61,7 +61,7 @@ func parseTOML(text string) ([]entry, error) {
 		if one.header {
 			table = len(all)
 			one.table, one.valueEnd = table, last
-			one.extend(text)
+			one.setLines(text)
 			all = append(all, one)
 			continue
 		}
@@ -69,24 +69,24 @@ func parseTOML(text string) ([]entry, error) {
 		if table >= 0 {
 			one.path = slices.Concat(all[table].path, one.path)
 		}
-		one.measure(text, e, last)
-		one.extend(text)
+		one.setValueOffset(text, e, last)
+		one.setLines(text)
 		all = append(all, one)
-		all = members(all, &p, text, e.Value(), one)
+		all = appendMembers(all, &p, text, e.Value(), one)
 	}
 	return all, p.Error()
 }
 
-// measure sets the offset of a key's value.
-func (e *entry) measure(text string, node *unstable.Node, keyEnd int) {
+// setValueOffset sets the offset of a key's value.
+func (e *entry) setValueOffset(text string, node *unstable.Node, keyEnd int) {
 	e.value = keyEnd + strings.IndexByte(text[keyEnd:], '=') + 1
 	e.value += len(text[e.value:]) - len(strings.TrimLeft(text[e.value:], " \t"))
 	e.valueEnd = int(node.Raw.Offset + node.Raw.Length)
 	e.valueKind = node.Value().Kind
 }
 
-// extend sets the lines of an entry.
-func (e *entry) extend(text string) {
+// setLines sets the lines of an entry.
+func (e *entry) setLines(text string) {
 	e.line = strings.LastIndexByte(text[:e.start], '\n') + 1
 	e.end = len(text)
 	if i := strings.IndexByte(text[e.valueEnd:], '\n'); i >= 0 {
@@ -94,8 +94,8 @@ func (e *entry) extend(text string) {
 	}
 }
 
-// members appends the entries of an inline table.
-func members(all []entry, p *unstable.Parser, text string, value *unstable.Node, of entry) []entry {
+// appendMembers appends the entries of an inline table.
+func appendMembers(all []entry, p *unstable.Parser, text string, value *unstable.Node, of entry) []entry {
 	if value.Kind != unstable.InlineTable {
 		return all
 	}
@@ -110,9 +110,9 @@ func members(all []entry, p *unstable.Parser, text string, value *unstable.Node,
 			one.path, one.key = append(one.path, string(k.Node().Data)), append(one.key, string(p.Raw(k.Node().Raw)))
 			last = int(k.Node().Raw.Offset + k.Node().Raw.Length)
 		}
-		one.measure(text, n, last)
+		one.setValueOffset(text, n, last)
 		all = append(all, one)
-		all = members(all, p, text, n.Value(), one)
+		all = appendMembers(all, p, text, n.Value(), one)
 	}
 	return all
 }
@@ -167,7 +167,7 @@ func writeTOML(value any) string {
 		}
 		return text
 	case []string:
-		return writeTOML(plain(v))
+		return writeTOML(plainValue(v))
 	case []any:
 		var all []string
 		for _, one := range v {
@@ -176,7 +176,7 @@ func writeTOML(value any) string {
 		return "[" + strings.Join(all, ", ") + "]"
 	case map[string]any:
 		var all []string
-		values, tables := parted(v)
+		values, tables := partKeys(v)
 		for _, key := range append(values, tables...) {
 			all = append(all, writeKey(key)+" = "+writeTOML(v[key]))
 		}

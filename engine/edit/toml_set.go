@@ -8,7 +8,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-func (tomlLanguage) raw(text string, path []string) (string, bool) {
+func (tomlLanguage) rawValue(text string, path []string) (string, bool) {
 	all, err := parseTOML(text)
 	if err != nil {
 		return "", false
@@ -21,7 +21,7 @@ func (tomlLanguage) raw(text string, path []string) (string, bool) {
 	return "", false
 }
 
-func (tomlLanguage) replace(text string, path []string, value any) (string, Change, error) {
+func (tomlLanguage) replaceValue(text string, path []string, value any) (string, Change, error) {
 	all, err := parseTOML(text)
 	if err != nil {
 		return "", Change{}, err
@@ -35,9 +35,9 @@ func (tomlLanguage) replace(text string, path []string, value any) (string, Chan
 	return "", Change{}, pathError(path, ErrLayout)
 }
 
-// insert chooses the natural place: beside the keys of the same table, or a new section
+// insertValue chooses the natural place: beside the keys of the same table, or a new section
 // after its last related one.
-func (tomlLanguage) insert(text string, path []string, value any) (string, Change, error) {
+func (tomlLanguage) insertValue(text string, path []string, value any) (string, Change, error) {
 	all, err := parseTOML(text)
 	if err != nil {
 		return "", Change{}, err
@@ -50,23 +50,23 @@ func (tomlLanguage) insert(text string, path []string, value any) (string, Chang
 	t := tomlText{text, all}
 	at, added := 0, ""
 	parent := path[:len(path)-1]
-	switch inline := t.inline(parent); {
+	switch inline := t.inlineTable(parent); {
 	case inline >= 0:
-		at, added = t.member(inline, path, value)
+		at, added = t.addInlineKey(inline, path, value)
 	case isTable:
-		at, added = t.section(path, table)
+		at, added = t.addSection(path, table)
 	default:
 		var found bool
-		if at, added, found = t.beside(path, change.Value); !found {
-			at, added = t.section(parent, map[string]any{path[len(path)-1]: value})
+		if at, added, found = t.addBesideKeys(path, change.Value); !found {
+			at, added = t.addSection(parent, map[string]any{path[len(path)-1]: value})
 		}
 	}
 	change.Added = added
 	return text[:at] + added + text[at:], change, nil
 }
 
-// below nests a value under all but the first of some keys.
-func below(keys []string, value any) any {
+// nestBelow nests a value under all but the first of some keys.
+func nestBelow(keys []string, value any) any {
 	for i := len(keys) - 1; i > 0; i-- {
 		value = map[string]any{keys[i]: value}
 	}
@@ -79,8 +79,8 @@ type tomlText struct {
 	all  []entry
 }
 
-// inline returns the innermost inline table on the way to a path, or -1 if there is none.
-func (t tomlText) inline(path []string) int {
+// inlineTable returns the innermost inline table on the way to a path, or -1 if there is none.
+func (t tomlText) inlineTable(path []string) int {
 	found := -1
 	for i, e := range t.all {
 		if !e.header && e.valueKind == unstable.InlineTable && hasPrefix(path, e.path) {
@@ -90,11 +90,11 @@ func (t tomlText) inline(path []string) int {
 	return found
 }
 
-// member adds a key to an inline table, after the last.
-func (t tomlText) member(table int, path []string, value any) (int, string) {
+// addInlineKey adds a key to an inline table, after the last.
+func (t tomlText) addInlineKey(table int, path []string, value any) (int, string) {
 	e := t.all[table]
 	keys := path[len(e.path):]
-	added := writeKey(keys[0]) + " = " + writeTOML(below(keys, value))
+	added := writeKey(keys[0]) + " = " + writeTOML(nestBelow(keys, value))
 	at := e.value + 1
 	empty := true
 	for _, m := range t.all {
@@ -108,9 +108,9 @@ func (t tomlText) member(table int, path []string, value any) (int, string) {
 	return at, ", " + added
 }
 
-// beside adds a key after the last one of its table: below the table's own header, at the
+// addBesideKeys adds a key after the last one of its table: below the table's own header, at the
 // top of the file, or as a dotted key after another.
-func (t tomlText) beside(path []string, value string) (int, string, bool) {
+func (t tomlText) addBesideKeys(path []string, value string) (int, string, bool) {
 	parent, key := path[:len(path)-1], writeKey(path[len(path)-1])
 	last, dotted := -1, ""
 	for i, e := range t.all {
@@ -126,26 +126,26 @@ func (t tomlText) beside(path []string, value string) (int, string, bool) {
 	case last < 0 && len(parent) > 0:
 		return 0, "", false
 	case last < 0:
-		return 0, key + " = " + value + t.newline() + t.gap(), true
+		return 0, key + " = " + value + t.newline() + t.gapAfterKey(), true
 	case dotted != "":
 		key = dotted + "." + key
 	}
 	e := t.all[last]
-	at, before := t.after(e)
+	at, before := t.afterEntry(e)
 	return at, before + t.keyIndent(e) + key + " = " + value + t.newline(), true
 }
 
-// gap returns the blank line between a first key and the text after it.
-func (t tomlText) gap() string {
+// gapAfterKey returns the blank line between a first key and the text after it.
+func (t tomlText) gapAfterKey() string {
 	if t.text == "" || strings.HasPrefix(t.text, t.newline()) {
 		return ""
 	}
 	return t.newline()
 }
 
-// after returns the offset of the line after an entry, and the end of line if it is missing
+// afterEntry returns the offset of the line after an entry, and the end of line if it is missing
 // there.
-func (t tomlText) after(e entry) (int, string) {
+func (t tomlText) afterEntry(e entry) (int, string) {
 	if e.end > 0 && t.text[e.end-1] != '\n' {
 		return e.end, t.newline()
 	}
@@ -159,7 +159,7 @@ func (t tomlText) newline() string {
 	return "\n"
 }
 
-func (t tomlText) indent(e entry) string {
+func (t tomlText) indentOf(e entry) string {
 	line := t.text[e.line:e.start]
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
@@ -167,18 +167,18 @@ func (t tomlText) indent(e entry) string {
 // keyIndent returns the indentation of a key after an entry.
 func (t tomlText) keyIndent(e entry) string {
 	if !e.header {
-		return t.indent(e)
+		return t.indentOf(e)
 	}
-	return t.indent(e) + t.step()
+	return t.indentOf(e) + t.keyIndentStep()
 }
 
-// step returns the indentation of keys relative to their header in this file.
-func (t tomlText) step() string {
+// keyIndentStep returns the indentation of keys relative to their header in this file.
+func (t tomlText) keyIndentStep() string {
 	for _, e := range t.all {
 		if e.header || e.within != nil || e.table < 0 {
 			continue
 		}
-		header, key := t.indent(t.all[e.table]), t.indent(e)
+		header, key := t.indentOf(t.all[e.table]), t.indentOf(e)
 		if rest, deeper := strings.CutPrefix(key, header); deeper {
 			return rest
 		}
@@ -186,10 +186,10 @@ func (t tomlText) step() string {
 	return "  "
 }
 
-// section adds a new table after the last entry of its nearest existing relative, with its
+// addSection adds a new table after the last entry of its nearest existing relative, with its
 // tables as sections of their own.
-func (t tomlText) section(path []string, table map[string]any) (int, string) {
-	indent, kin, last := t.place(path)
+func (t tomlText) addSection(path []string, table map[string]any) (int, string) {
+	indent, kin, last := t.sectionPlace(path)
 	written := make([]string, len(path))
 	for i, key := range path {
 		written[i] = writeKey(key)
@@ -199,19 +199,19 @@ func (t tomlText) section(path []string, table map[string]any) (int, string) {
 	}
 	at, before := len(t.text), ""
 	if last >= 0 {
-		at, before = t.after(t.all[last])
+		at, before = t.afterEntry(t.all[last])
 	} else if t.text != "" && !strings.HasSuffix(t.text, "\n") {
 		before = t.newline()
 	}
 	if t.text != "" {
 		before += t.newline()
 	}
-	return at, before + t.write(written, indent, table)
+	return at, before + t.tableText(written, indent, table)
 }
 
-// place returns the place of a new table: its indentation, a header that begins with the
+// sectionPlace returns the place of a new table: its indentation, a header that begins with the
 // same keys, and the last entry before it.
-func (t tomlText) place(path []string) (indent string, kin, last int) {
+func (t tomlText) sectionPlace(path []string) (indent string, kin, last int) {
 	kin, last = -1, -1
 	for depth := len(path); depth > 0 && last < 0; depth-- {
 		for i, e := range t.all {
@@ -229,42 +229,42 @@ func (t tomlText) place(path []string) (indent string, kin, last int) {
 	}
 	// If headers of another depth are indented by their depth, so is this one.
 	depth := len(path) - len(t.all[kin].path)
-	indent = t.indent(t.all[kin])
-	if depth > 0 && t.nested() {
-		indent += strings.Repeat(t.step(), depth)
+	indent = t.indentOf(t.all[kin])
+	if depth > 0 && t.indentsHeaders() {
+		indent += strings.Repeat(t.keyIndentStep(), depth)
 	}
 	return indent, kin, last
 }
 
-// nested reports whether headers are indented by their depth.
-func (t tomlText) nested() bool {
-	return slices.ContainsFunc(t.all, func(e entry) bool { return e.header && t.indent(e) != "" })
+// indentsHeaders reports whether headers are indented by their depth.
+func (t tomlText) indentsHeaders() bool {
+	return slices.ContainsFunc(t.all, func(e entry) bool { return e.header && t.indentOf(e) != "" })
 }
 
-func (t tomlText) write(path []string, indent string, table map[string]any) string {
+func (t tomlText) tableText(path []string, indent string, table map[string]any) string {
 	var b strings.Builder
-	values, tables := parted(table)
+	values, tables := partKeys(table)
 	if len(values) > 0 || len(tables) == 0 {
 		fmt.Fprintf(&b, "%s[%s]%s", indent, strings.Join(path, "."), t.newline())
 	}
 	for _, key := range values {
-		fmt.Fprintf(&b, "%s%s%s = %s%s", indent, t.step(), writeKey(key), writeTOML(table[key]), t.newline())
+		fmt.Fprintf(&b, "%s%s%s = %s%s", indent, t.keyIndentStep(), writeKey(key), writeTOML(table[key]), t.newline())
 	}
 	for i, key := range tables {
 		if i > 0 || len(values) > 0 {
 			b.WriteString(t.newline())
 		}
 		deeper := indent
-		if t.nested() {
-			deeper += t.step()
+		if t.indentsHeaders() {
+			deeper += t.keyIndentStep()
 		}
-		b.WriteString(t.write(append(slices.Clone(path), writeKey(key)), deeper, table[key].(map[string]any)))
+		b.WriteString(t.tableText(append(slices.Clone(path), writeKey(key)), deeper, table[key].(map[string]any)))
 	}
 	return b.String()
 }
 
-// cut removes a key with its line, or all sections of a table.
-func (tomlLanguage) cut(text string, path []string) (string, error) {
+// cutValue removes a key with its line, or all sections of a table.
+func (tomlLanguage) cutValue(text string, path []string) (string, error) {
 	all, err := parseTOML(text)
 	if err != nil {
 		return "", err

@@ -20,8 +20,8 @@ func Lookup(values map[string]any, path ...string) (any, bool) {
 	return at, true
 }
 
-// put sets a value, and creates the tables that lead to it.
-func put(values map[string]any, path []string, value any) {
+// putValue sets a value, and creates the tables that lead to it.
+func putValue(values map[string]any, path []string, value any) {
 	for _, key := range path[:len(path)-1] {
 		below, ok := values[key].(map[string]any)
 		if !ok {
@@ -33,14 +33,14 @@ func put(values map[string]any, path []string, value any) {
 	values[path[len(path)-1]] = value
 }
 
-func remove(values map[string]any, path []string) {
+func removeValue(values map[string]any, path []string) {
 	if table, ok := Lookup(values, path[:len(path)-1]...); ok {
 		delete(table.(map[string]any), path[len(path)-1])
 	}
 }
 
-// plain converts a value to the types that decoding returns.
-func plain(value any) any {
+// plainValue converts a value to the types that decoding returns.
+func plainValue(value any) any {
 	switch v := value.(type) {
 	case []string:
 		list := make([]any, len(v))
@@ -51,25 +51,25 @@ func plain(value any) any {
 	case []any:
 		list := make([]any, len(v))
 		for i, s := range v {
-			list[i] = plain(s)
+			list[i] = plainValue(s)
 		}
 		return list
 	case map[string]any:
 		table := make(map[string]any, len(v))
 		for key, one := range v {
-			table[key] = plain(one)
+			table[key] = plainValue(one)
 		}
 		return table
 	}
 	return value
 }
 
-// prune returns values without the empty tables.
-func prune(values map[string]any) map[string]any {
+// pruneTables returns values without the empty tables.
+func pruneTables(values map[string]any) map[string]any {
 	kept := make(map[string]any, len(values))
 	for key, value := range values {
 		if table, ok := value.(map[string]any); ok {
-			if table = prune(table); len(table) == 0 {
+			if table = pruneTables(table); len(table) == 0 {
 				continue
 			}
 			value = table
@@ -79,8 +79,8 @@ func prune(values map[string]any) map[string]any {
 	return kept
 }
 
-// parted returns the keys of a table in order: those of values, and those of tables.
-func parted(table map[string]any) (values, tables []string) {
+// partKeys returns the keys of a table in order: those of values, and those of tables.
+func partKeys(table map[string]any) (values, tables []string) {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		if _, ok := table[key].(map[string]any); ok {
 			tables = append(tables, key)

@@ -49,11 +49,11 @@ func Flags(prefix string, d config.Dirs) (flags []string) {
 type hooksFile struct {
 	Version string     `json:"version"`
 	Hook    specs.Hook `json:"hook"`
-	When    when       `json:"when"`
+	When    condition  `json:"when"`
 	Stages  []string   `json:"stages"`
 }
 
-type when struct {
+type condition struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
@@ -63,7 +63,7 @@ type when struct {
 func HooksD(path string, dirs config.Dirs) string {
 	data, err := json.MarshalIndent(hooksFile{
 		"1.0.0", Hook(path, dirs),
-		when{map[string]string{"^berth/": ".*"}},
+		condition{map[string]string{"^berth/": ".*"}},
 		[]string{"createRuntime", "poststop"},
 	}, "", "\t")
 	if err != nil { // contains strings and numbers only

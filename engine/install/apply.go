@@ -18,10 +18,10 @@ var ErrStale = errors.New("it was changed meanwhile: try again")
 // restores those before it, and the record. [Locked] keeps other installations out while a
 // plan is made and applied.
 func (p *Plan) Apply() error {
-	if err := p.fresh(); err != nil {
+	if err := p.checkFresh(); err != nil {
 		return err
 	}
-	back, err := keep(recordDir(p.home, p.Engine))
+	back, err := keepRecord(recordDir(p.home, p.Engine))
 	if err == nil {
 		err = writeRecord(p)
 	}
@@ -36,8 +36,8 @@ func (p *Plan) Apply() error {
 	return err
 }
 
-// keep returns a function that restores a record's folder.
-func keep(dir string) (back func() error, err error) {
+// keepRecord returns a function that restores a record's folder.
+func keepRecord(dir string) (back func() error, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -60,20 +60,20 @@ func keep(dir string) (back func() error, err error) {
 
 // Remove applies the plan of an uninstallation and deletes the record.
 func (p *Plan) Remove() error {
-	if err := p.fresh(); err != nil {
+	if err := p.checkFresh(); err != nil {
 		return err
 	}
 	if err := p.writeAll(); err != nil {
 		return err
 	}
 	if len(p.kept) > 0 {
-		return p.retire()
+		return p.retireRecord()
 	}
 	return os.RemoveAll(recordDir(p.home, p.Engine))
 }
 
-// fresh returns an error if a file has changed since the plan was made.
-func (p *Plan) fresh() error {
+// checkFresh returns an error if a file has changed since the plan was made.
+func (p *Plan) checkFresh() error {
 	for _, f := range p.Changed() {
 		now, err := readFile(f.Path, f.Format != "")
 		if err == nil && now.sum() != f.Disk.sum() {

@@ -15,9 +15,9 @@ func planCDI(p *planner) error {
 	if err := p.writeDevices(); err != nil {
 		return err
 	}
-	p.note("start containers with: --device %s=NETWORK (nerdctl from 2.1, podman, docker, ctr)", cdi.Kind)
-	if v := p.version("dockerd"); v.Known() && !v.AtLeast(28, 3) {
-		p.note("docker %s may read devices only with {\"features\": {\"cdi\": true}} in daemon.json", v.Text)
+	p.addNote("start containers with: --device %s=NETWORK (nerdctl from 2.1, podman, docker, ctr)", cdi.Kind)
+	if v := p.engineVersion("dockerd"); v.Known() && !v.AtLeast(28, 3) {
+		p.addNote("docker %s may read devices only with {\"features\": {\"cdi\": true}} in daemon.json", v.Text)
 	}
 	return nil
 }
@@ -27,30 +27,30 @@ func planNerdctl(p *planner) error {
 	if err := p.writeDevices(); err != nil {
 		return err
 	}
-	program, err := p.o.program(runtimeProgram)
+	program, err := p.o.programPath(runtimeProgram)
 	if err != nil {
 		return err
 	}
-	p.note("nerdctl.toml has no place for a runtime: say it for each container, as")
-	p.note("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
-	v := p.version("nerdctl")
+	p.addNote("nerdctl.toml has no place for a runtime: say it for each container, as")
+	p.addNote("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
+	v := p.engineVersion("nerdctl")
 	if v.Known() && !v.AtLeast(2, 0) {
-		p.note("nerdctl %s has no --annotation: 2.0 is the first that has it", v.Text)
+		p.addNote("nerdctl %s has no --annotation: 2.0 is the first that has it", v.Text)
 	}
 	if v.Known() && !v.AtLeast(2, 1) {
-		p.note("nerdctl %s knows no CDI devices: 2.1 is the first that does", v.Text)
+		p.addNote("nerdctl %s knows no CDI devices: 2.1 is the first that does", v.Text)
 	} else {
-		p.note("or nerdctl run --device %s=NETWORK --network none …", cdi.Kind)
+		p.addNote("or nerdctl run --device %s=NETWORK --network none …", cdi.Kind)
 	}
 	return nil
 }
 
 func (p *planner) writeDevices() error {
-	path, err := p.o.program(entry.Program)
+	path, err := p.o.programPath(entry.Program)
 	if err != nil {
 		return err
 	}
-	names, err := config.Names(p.o.home())
+	names, err := config.Names(p.o.configHome())
 	if err != nil {
 		return err
 	}
@@ -59,10 +59,10 @@ func (p *planner) writeDevices() error {
 		return err
 	}
 	if len(left) > 0 {
-		p.note("no devices: %s: CDI wants names that end in a letter or digit", strings.Join(left, ", "))
+		p.addNote("no devices: %s: CDI wants names that end in a letter or digit", strings.Join(left, ", "))
 	}
 	if text == "" {
-		p.note("there is no network yet: the file is written with the first one")
+		p.addNote("there is no network yet: the file is written with the first one")
 	}
 	return p.writeOrNot(p.devicesPath(), text)
 }
@@ -71,13 +71,13 @@ func (p *planner) devicesPath() string {
 	if p.o.CDIDir != "" {
 		return filepath.Join(p.o.CDIDir, cdi.File)
 	}
-	return filepath.Join(p.o.sys(cdi.DefaultDir), cdi.File)
+	return filepath.Join(p.o.sysPath(cdi.DefaultDir), cdi.File)
 }
 
 // writeOrNot plans a file that belongs to berth whole, also if it must not exist now.
 func (p *planner) writeOrNot(path, text string) error {
 	if text == "" {
-		return p.put(path, nil)
+		return p.putContent(path, nil)
 	}
-	return p.write(path, text, 0o644)
+	return p.writeWhole(path, text, 0o644)
 }

@@ -30,15 +30,15 @@ const runcShim = "io.containerd.runc.v2"
 // planContainerd adds a runtime handler for Kubernetes: a copy of the default
 // one, with its options, that runs berth-runtime and gets berth's annotations.
 func planContainerd(p *planner) error {
-	v := p.version("containerd")
+	v := p.engineVersion("containerd")
 	c, err := p.readContainerd(v)
 	if err != nil {
 		return err
 	}
-	name, source := c.source()
+	name, source := c.sourceRuntime()
 	options, _ := source["options"].(map[string]any)
 	low, _ := options["BinaryName"].(string)
-	program, err := p.launcher(launch{runtime: low})
+	program, err := p.launcherPath(launchSpec{runtime: low})
 	if err != nil {
 		return err
 	}
@@ -49,10 +49,10 @@ func planContainerd(p *planner) error {
 	runtimes := []string{"plugins", c.plugin, "containerd", "runtimes"}
 	if !c.hasRunc() && !v.AtLeast(2, 0) {
 		// containerd 1.x takes this table as the complete list of runtimes.
-		err = p.set(path, edit.TOML, append(runtimes, "runc"), map[string]any{"runtime_type": runcShim})
+		err = p.setValue(path, edit.TOML, append(runtimes, "runc"), map[string]any{"runtime_type": runcShim})
 	}
 	if err == nil {
-		err = p.set(path, edit.TOML, append(runtimes, handler), criRuntime(source, program))
+		err = p.setValue(path, edit.TOML, append(runtimes, handler), criRuntime(source, program))
 	}
 	if err == nil && p.o.Default {
 		err = p.setDefault(path, "plugins", c.plugin, "containerd", "default_runtime_name")
@@ -64,15 +64,15 @@ func planContainerd(p *planner) error {
 
 func (p *planner) containerdNotes(c *containerdFiles, source string) {
 	if c.disabled {
-		p.note("Kubernetes cannot use this containerd: %s has CRI under disabled_plugins", c.main)
+		p.addNote("Kubernetes cannot use this containerd: %s has CRI under disabled_plugins", c.main)
 	}
 	if p.o.Default {
-		p.note("pods without a runtimeClassName get it; it is a copy of the runtime %q", source)
+		p.addNote("pods without a runtimeClassName get it; it is a copy of the runtime %q", source)
 	} else {
-		p.note("pods with runtimeClassName %s get it; it is a copy of the runtime %q", handler, source)
+		p.addNote("pods with runtimeClassName %s get it; it is a copy of the runtime %q", handler, source)
 	}
 	bin := filepath.Join(p.o.Bin, runtimeProgram)
-	p.note("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)
+	p.addNote("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)
 }
 
 // criRuntime returns berth's runtime handler: a copy of another.
@@ -97,10 +97,10 @@ func criRuntime(source map[string]any, program string) map[string]any {
 
 // versionOf sets the version of a new configuration, or of a drop-in.
 func (p *planner) versionOf(path string, c *containerdFiles) error {
-	if _, there, err := p.read(path); there || err != nil {
+	if _, there, err := p.readPlanned(path); there || err != nil {
 		return err
 	}
-	return p.set(path, edit.TOML, []string{"version"}, c.version)
+	return p.setValue(path, edit.TOML, []string{"version"}, c.version)
 }
 
 // containerdTarget returns the file to edit: a drop-in of berth's own if containerd reads
@@ -132,7 +132,7 @@ type containerdFiles struct {
 func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
 	c := &containerdFiles{main: p.mainFile(containerdConfig)}
 	c.last = c.main
-	main, err := p.decode(c.main, edit.TOML)
+	main, err := p.decodePlanned(c.main, edit.TOML)
 	if err != nil {
 		return nil, err
 	}
@@ -146,12 +146,12 @@ func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
 			continue
 		}
 		seen[path] = true
-		values, err := p.decode(path, edit.TOML)
+		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return nil, err
 		}
-		c.take(path, values, v)
-		imports, files := p.imports(path, values)
+		c.mergeFile(path, values, v)
+		imports, files := p.importedFiles(path, values)
 		c.imports = append(c.imports, imports...)
 		pending = append(pending, files...)
 	}
@@ -173,8 +173,8 @@ func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 	return 2
 }
 
-// take merges a file over those before it.
-func (c *containerdFiles) take(path string, values map[string]any, v Version) {
+// mergeFile merges a file over those before it.
+func (c *containerdFiles) mergeFile(path string, values map[string]any, v Version) {
 	disabled, _ := values["disabled_plugins"].([]any)
 	for _, plugin := range disabled {
 		if name, _ := plugin.(string); name == "cri" || strings.HasPrefix(name, "io.containerd.grpc.v1.cri") || strings.HasPrefix(name, "io.containerd.cri.v1") {
@@ -190,14 +190,14 @@ func (c *containerdFiles) take(path string, values map[string]any, v Version) {
 	switch {
 	case !ok:
 	case v.AtLeast(2, 0):
-		c.cri = merge(c.cri, table)
+		c.cri = mergeTables(c.cri, table)
 	default:
 		c.cri, c.last, c.plugin = table, path, criPlugin(version)
 	}
 }
 
-// merge merges a table over another, and its tables over those of the same name.
-func merge(under, over map[string]any) map[string]any {
+// mergeTables merges a table over another, and its tables over those of the same name.
+func mergeTables(under, over map[string]any) map[string]any {
 	all := maps.Clone(under)
 	if all == nil {
 		all = make(map[string]any)
@@ -206,16 +206,16 @@ func merge(under, over map[string]any) map[string]any {
 		below, isTable := value.(map[string]any)
 		before, wasTable := all[key].(map[string]any)
 		if isTable && wasTable {
-			value = merge(before, below)
+			value = mergeTables(before, below)
 		}
 		all[key] = value
 	}
 	return all
 }
 
-// imports returns the patterns that a file imports, absolute, and the files that match
+// importedFiles returns the patterns that a file imports, absolute, and the files that match
 // them, in containerd's order.
-func (p *planner) imports(path string, values map[string]any) (patterns, files []string) {
+func (p *planner) importedFiles(path string, values map[string]any) (patterns, files []string) {
 	list, _ := values["imports"].([]any)
 	for _, item := range list {
 		pattern, _ := item.(string)
@@ -223,7 +223,7 @@ func (p *planner) imports(path string, values map[string]any) (patterns, files [
 		case pattern == "":
 			continue
 		case filepath.IsAbs(pattern):
-			pattern = p.o.sys(pattern)
+			pattern = p.o.sysPath(pattern)
 		default:
 			pattern = filepath.Join(filepath.Dir(path), pattern)
 		}
@@ -238,9 +238,9 @@ func (c *containerdFiles) hasRunc() bool {
 	return ok
 }
 
-// source returns the runtime that berth's handler copies: the default one, if it uses
+// sourceRuntime returns the runtime that berth's handler copies: the default one, if it uses
 // runc's shim.
-func (c *containerdFiles) source() (name string, table map[string]any) {
+func (c *containerdFiles) sourceRuntime() (name string, table map[string]any) {
 	for _, name := range []string{c.defaultName(), "runc"} {
 		found, _ := edit.Lookup(c.cri, "containerd", "runtimes", name)
 		table, ok := found.(map[string]any)
@@ -252,7 +252,7 @@ func (c *containerdFiles) source() (name string, table map[string]any) {
 }
 
 func (c *containerdFiles) defaultName() string {
-	name, _ := text(c.cri, "containerd", "default_runtime_name")
+	name, _ := stringAt(c.cri, "containerd", "default_runtime_name")
 	return name
 }
 

@@ -29,7 +29,7 @@ func TestContainerdReadsIt(t *testing.T) {
 			if text != "" {
 				h.write(containerdConfig, text, 0o644)
 			}
-			before := h.tree()
+			before := h.fileTree()
 			o := h.options("containerd", Options{Flags: Flags{Default: true}})
 			h.install(o)
 			dumped, err := exec.Command(program, "--config", h.root+containerdConfig, "config", "dump").Output()
@@ -39,7 +39,7 @@ func TestContainerdReadsIt(t *testing.T) {
 			checkDump(t, string(dumped), filepath.Join(o.Bin, runtimeProgram))
 			h.uninstall(o)
 			for path, was := range before {
-				if got := h.tree()[path]; got != was {
+				if got := h.fileTree()[path]; got != was {
 					t.Errorf("%s after uninstalling: %s", path, edit.Diff(path, path, was, got))
 				}
 			}

@@ -27,17 +27,17 @@ func planCRIO(p *planner) error {
 		if err := p.writeHooks(crioHooksDirs(runtime["hooks_dir"])); err != nil {
 			return err
 		}
-		p.note("every pod with an annotation of berth's is attached; the runtime handler %q is there for a RuntimeClass", handler)
+		p.addNote("every pod with an annotation of berth's is attached; the runtime handler %q is there for a RuntimeClass", handler)
 	}
 	name, source := crioSource(runtime)
 	if p.o.Default {
-		p.note("pods without a runtimeClassName get it; it is a copy of the runtime %q", name)
+		p.addNote("pods without a runtimeClassName get it; it is a copy of the runtime %q", name)
 	}
 	low, _ := source["runtime_path"].(string)
 	if low == "" {
 		low = p.o.lookPath(name)
 	}
-	program, err := p.launcher(launch{runtime: low})
+	program, err := p.launcherPath(launchSpec{runtime: low})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func planCRIO(p *planner) error {
 	table["runtime_path"] = program
 	path := p.mainFile(crioDropIn)
 	p.plan.Restart = "systemctl restart crio"
-	err = p.set(path, edit.TOML, []string{"crio", "runtime", "runtimes", handler}, table)
+	err = p.setValue(path, edit.TOML, []string{"crio", "runtime", "runtimes", handler}, table)
 	if err == nil && p.o.Default {
 		err = p.setDefault(path, "crio", "runtime", "default_runtime")
 	}
@@ -77,14 +77,14 @@ func (p *planner) crioRuntime() (map[string]any, error) {
 	runtime, runtimes := make(map[string]any), make(map[string]any)
 	var files []string
 	for _, pattern := range crioConf {
-		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		found, _ := filepath.Glob(p.o.sysPath(pattern)) // the patterns are well formed
 		files = append(files, found...)
 	}
 	if p.o.File != "" && !slices.Contains(files, p.o.File) {
 		files = append(files, p.o.File)
 	}
 	for _, path := range files {
-		values, err := p.decode(path, edit.TOML)
+		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return nil, err
 		}

@@ -16,34 +16,34 @@ const daemonJSON = "/etc/docker/daemon.json"
 // the runtime's create, and would add its routes after berth's.
 func planDocker(p *planner) error {
 	path := p.mainFile(daemonJSON)
-	values, err := p.decode(path, edit.JSON)
+	values, err := p.decodePlanned(path, edit.JSON)
 	if err != nil {
 		return err
 	}
-	l := launch{late: true}
-	if name, _ := text(values, "default-runtime"); name != "" && name != handler {
-		if l.runtime, _ = text(values, "runtimes", name, "path"); l.runtime == "" {
+	l := launchSpec{late: true}
+	if name, _ := stringAt(values, "default-runtime"); name != "" && name != handler {
+		if l.runtime, _ = stringAt(values, "runtimes", name, "path"); l.runtime == "" {
 			l.runtime = p.o.lookPath(name)
 		}
 	}
-	program, err := p.launcher(l)
+	program, err := p.launcherPath(l)
 	if err != nil {
 		return err
 	}
-	if err := p.set(path, edit.JSON, []string{"runtimes", handler}, map[string]any{"path": program}); err != nil {
+	if err := p.setValue(path, edit.JSON, []string{"runtimes", handler}, map[string]any{"path": program}); err != nil {
 		return err
 	}
 	p.plan.Restart = "systemctl reload docker"
 	if p.o.Default {
-		if err := p.set(path, edit.JSON, []string{"default-runtime"}, handler); err != nil {
+		if err := p.setValue(path, edit.JSON, []string{"default-runtime"}, handler); err != nil {
 			return err
 		}
-		p.note("containers that exist keep the runtime they were made with")
+		p.addNote("containers that exist keep the runtime they were made with")
 	} else {
-		p.note("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
+		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
 	}
-	if v := p.version("dockerd"); v.Known() && !v.AtLeast(24, 0) {
-		p.note("docker %s has no --annotation: 24.0 is the first that has it", v.Text)
+	if v := p.engineVersion("dockerd"); v.Known() && !v.AtLeast(24, 0) {
+		p.addNote("docker %s has no --annotation: 24.0 is the first that has it", v.Text)
 	}
 	return nil
 }
@@ -53,11 +53,11 @@ func (p *planner) mainFile(standard string) string {
 	if p.o.File != "" {
 		return p.o.File
 	}
-	return p.o.sys(standard)
+	return p.o.sysPath(standard)
 }
 
-// text returns a string among values.
-func text(values map[string]any, path ...string) (string, bool) {
+// stringAt returns a string among values.
+func stringAt(values map[string]any, path ...string) (string, bool) {
 	value, _ := edit.Lookup(values, path...)
 	s, ok := value.(string)
 	return s, ok

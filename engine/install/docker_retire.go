@@ -36,8 +36,8 @@ func (p *planner) retireDocker(mine *record) error {
 		p.plan.Restart = "systemctl restart docker"
 	}
 	if len(users) > 0 {
-		p.note("made with the runtime %q, and cannot be started once docker is restarted: %s; make them again without --runtime %[1]s",
-			handler, named(users))
+		p.addNote("made with the runtime %q, and cannot be started once docker is restarted: %s; make them again without --runtime %[1]s",
+			handler, listUsers(users))
 	}
 	waiting := p.dockerSince(mine.Retired)
 	if len(users) == 0 && !waiting {
@@ -52,16 +52,16 @@ func (p *planner) retireDocker(mine *record) error {
 		if i >= 0 && f.Disk != nil {
 			f.After = f.Disk
 			p.plan.kept = append(p.plan.kept, mine.Files[i])
-			p.note("%s stays as long as docker needs it: run berth uninstall --engine docker again later", f.Path)
+			p.addNote("%s stays as long as docker needs it: run berth uninstall --engine docker again later", f.Path)
 		}
 	}
 	if waiting {
-		p.note("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json: systemctl restart docker")
+		p.addNote("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json: systemctl restart docker")
 	}
 	return nil
 }
 
-func named(users []string) string {
+func listUsers(users []string) string {
 	text := strings.Join(users[:min(len(users), maxNamed)], ", ")
 	if more := len(users) - maxNamed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
@@ -75,7 +75,7 @@ func (p *planner) dockerSince(since time.Time) bool {
 	var started time.Time
 	alive := false
 	for _, name := range []string{"/run/docker.pid", "/var/run/docker.pid"} {
-		path := p.o.sys(name)
+		path := p.o.sysPath(name)
 		info, err := os.Stat(path)
 		if text, readErr := os.ReadFile(path); err == nil && readErr == nil {
 			pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -84,7 +84,7 @@ func (p *planner) dockerSince(since time.Time) bool {
 		}
 	}
 	if !alive { // its pid file may be elsewhere, or its process invisible
-		conn, err := net.DialTimeout("unix", p.o.sys("/run/docker.sock"), time.Second)
+		conn, err := net.DialTimeout("unix", p.o.sysPath("/run/docker.sock"), time.Second)
 		if err != nil {
 			return false
 		}
@@ -96,16 +96,16 @@ func (p *planner) dockerSince(since time.Time) bool {
 // dockerUsers returns the names of the containers that use berth's runtime, from their
 // files in docker's data directory; with userns-remap those are one folder deeper.
 func (p *planner) dockerUsers() (users []string, err error) {
-	values, err := p.decode(p.mainFile(daemonJSON), edit.JSON)
+	values, err := p.decodePlanned(p.mainFile(daemonJSON), edit.JSON)
 	if err != nil {
 		return nil, err
 	}
-	data, _ := text(values, "data-root")
+	data, _ := stringAt(values, "data-root")
 	if data == "" {
 		data = "/var/lib/docker"
 	}
 	for _, pattern := range []string{"containers/*/hostconfig.json", "*.*/containers/*/hostconfig.json"} {
-		files, _ := filepath.Glob(filepath.Join(p.o.sys(data), pattern)) // the patterns are well formed
+		files, _ := filepath.Glob(filepath.Join(p.o.sysPath(data), pattern)) // the patterns are well formed
 		for _, file := range files {
 			var host struct{ Runtime string }
 			if err := readJSON(file, &host); err != nil {

@@ -27,29 +27,29 @@ const lateLink = "/usr/bin/berth-runtime-late"
 func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
 	h.dockerd(time.Now().Add(-time.Hour))
-	before := h.tree()
+	before := h.fileTree()
 	o := h.options("docker", Options{Flags: Flags{Default: true}})
 	h.install(o)
-	link := h.tree()[lateLink]
+	link := h.fileTree()[lateLink]
 	p := h.uninstall(o)
-	if p.Restart != "systemctl restart docker" || !strings.Contains(h.show(p), "systemctl reload docker is not enough") {
-		t.Errorf("does not advise a restart:\n%s", h.show(p))
+	if p.Restart != "systemctl restart docker" || !strings.Contains(h.showPlan(p), "systemctl reload docker is not enough") {
+		t.Errorf("does not advise a restart:\n%s", h.showPlan(p))
 	}
-	after := h.tree()
+	after := h.fileTree()
 	if after[lateLink] != link || after["/etc/docker/daemon.json"] != before["/etc/docker/daemon.json"] {
 		t.Errorf("want daemon.json as it was, and %s kept (-before +after):\n%s", lateLink, cmp.Diff(before, after))
 	}
-	if left, err := Installed(o.home()); len(left) > 0 || err != nil {
+	if left, err := Installed(o.configHome()); len(left) > 0 || err != nil {
 		t.Errorf("installed: %q, %v", left, err)
 	}
-	if p := h.uninstall(o); len(p.Changed()) > 0 || !strings.Contains(h.show(p), "systemctl restart docker") {
-		t.Errorf("again, without a restart:\n%s", h.show(p))
+	if p := h.uninstall(o); len(p.Changed()) > 0 || !strings.Contains(h.showPlan(p), "systemctl restart docker") {
+		t.Errorf("again, without a restart:\n%s", h.showPlan(p))
 	}
 	h.dockerd(time.Now().Add(time.Minute))
 	if p := h.uninstall(o); p.Restart != "" {
 		t.Errorf("after the restart, advises another: %s", p.Restart)
 	}
-	if d := cmp.Diff(before, h.tree()); d != "" {
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
@@ -66,10 +66,10 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 		}
 		h.write(data+"/containers/aaa/config.v2.json", `{"Name": "/web"}`, 0o600)
 		p := h.uninstall(o)
-		if !strings.Contains(h.show(p), `cannot be started once docker is restarted: ccc, web; make them again`) {
-			t.Errorf("%s: does not name the containers:\n%s", data, h.show(p))
+		if !strings.Contains(h.showPlan(p), `cannot be started once docker is restarted: ccc, web; make them again`) {
+			t.Errorf("%s: does not name the containers:\n%s", data, h.showPlan(p))
 		}
-		if _, ok := h.tree()[lateLink]; !ok {
+		if _, ok := h.fileTree()[lateLink]; !ok {
 			t.Errorf("%s: the program is gone", data)
 		}
 		for _, id := range []string{"aaa", "ccc"} {
@@ -78,7 +78,7 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 			}
 		}
 		h.uninstall(o)
-		if _, ok := h.tree()[lateLink]; ok {
+		if _, ok := h.fileTree()[lateLink]; ok {
 			t.Errorf("%s: the program stays without a user", data)
 		}
 	}
@@ -87,21 +87,21 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 // TestInstallAfterARetirement requires that the next installation takes over the files that stayed.
 func TestInstallAfterARetirement(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", nil)
-	before := h.tree()
+	before := h.fileTree()
 	h.dockerd(time.Now().Add(-time.Hour))
 	o := h.options("docker", Options{})
 	h.install(o)
-	installed := h.tree()
+	installed := h.fileTree()
 	h.uninstall(o)
 	h.install(o)
-	if d := cmp.Diff(installed, h.tree()); d != "" {
+	if d := cmp.Diff(installed, h.fileTree()); d != "" {
 		t.Errorf("installed again (-first +again):\n%s", d)
 	}
 	if err := os.Remove(h.root + "/run/docker.pid"); err != nil {
 		t.Fatal(err)
 	}
 	h.uninstall(o)
-	if d := cmp.Diff(before, h.tree()); d != "" {
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }

@@ -48,8 +48,8 @@ type File struct {
 	before  *Content      // if shared, the content before that
 }
 
-// backup returns the original content to keep.
-func (f *File) backup() *Content {
+// originalToKeep returns the original content to keep.
+func (f *File) originalToKeep() *Content {
 	if f.shared {
 		return f.before
 	}
@@ -68,11 +68,11 @@ func (f *File) Diff() string {
 	if f.After == nil {
 		now = ""
 	}
-	return edit.Diff(old, now, f.Disk.shown(), f.After.shown())
+	return edit.Diff(old, now, f.Disk.diffText(), f.After.diffText())
 }
 
-// shown returns a content for a diff, a link in git's format.
-func (c *Content) shown() string {
+// diffText returns a content for a diff, a link in git's format.
+func (c *Content) diffText() string {
 	if c != nil && c.Link {
 		return "link to " + c.Text + "\n"
 	}

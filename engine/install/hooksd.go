@@ -13,15 +13,15 @@ const hooksFile = "berth.json"
 // writeHooks writes the file of hooks.d into the last of the engine's directories, whose
 // files override those of the same name in others.
 func (p *planner) writeHooks(dirs []string) error {
-	path, err := p.o.program(entry.Program)
+	path, err := p.o.programPath(entry.Program)
 	if err != nil {
 		return err
 	}
 	dir := p.o.HooksDir
 	if dir == "" {
-		dir = p.o.sys(dirs[len(dirs)-1])
+		dir = p.o.sysPath(dirs[len(dirs)-1])
 	} else if !slices.Contains(dirs, dir) {
-		p.note("%s does not read %s unless its hooks_dir or --hooks-dir names it", p.o.Engine, dir)
+		p.addNote("%s does not read %s unless its hooks_dir or --hooks-dir names it", p.o.Engine, dir)
 	}
-	return p.write(filepath.Join(dir, hooksFile), entry.HooksD(path, p.o.Dirs), 0o644)
+	return p.writeWhole(filepath.Join(dir, hooksFile), entry.HooksD(path, p.o.Dirs), 0o644)
 }

@@ -66,8 +66,8 @@ func (h *host) options(engine string, o Options) Options {
 	return o
 }
 
-// tree returns all files with mode and text, except berth's own.
-func (h *host) tree() map[string]string {
+// fileTree returns all files with mode and text, except berth's own.
+func (h *host) fileTree() map[string]string {
 	h.Helper()
 	all := make(map[string]string)
 	err := filepath.WalkDir(h.root, func(path string, d fs.DirEntry, err error) error {
@@ -111,8 +111,8 @@ func (h *host) uninstall(o Options) *Plan {
 	return p
 }
 
-// show returns a plan as a person sees it, with a host's paths.
-func (h *host) show(p *Plan) string {
+// showPlan returns a plan as a person sees it, with a host's paths.
+func (h *host) showPlan(p *Plan) string {
 	var b strings.Builder
 	for _, f := range p.Changed() {
 		b.WriteString(f.Diff())

@@ -15,42 +15,42 @@ const (
 	lateSuffix     = "-late" // added to berth-runtime's name if it attaches at start
 )
 
-// launch describes how an engine runs berth-runtime.
-type launch struct {
+// launchSpec describes how an engine runs berth-runtime.
+type launchSpec struct {
 	late    bool   // attach when the container is started
 	runtime string // the engine's own low-level runtime; "" for the one that berth-runtime finds
 }
 
-// launcher returns the path of a program that runs berth-runtime with these settings:
+// launcherPath returns the path of a program that runs berth-runtime with these settings:
 // itself if it needs no flag, a link by whose name it attaches late, or a script that adds
 // flags, as engines accept a path and nothing else.
-func (p *planner) launcher(l launch) (string, error) {
-	path, err := p.o.program(runtimeProgram)
+func (p *planner) launcherPath(l launchSpec) (string, error) {
+	path, err := p.o.programPath(runtimeProgram)
 	if err != nil {
 		return "", err
 	}
-	if _, err := p.o.program(entry.Program); err != nil {
+	if _, err := p.o.programPath(entry.Program); err != nil {
 		return "", err
 	}
 	args := entry.Flags("--berth-", p.o.Dirs)
-	if l.runtime != "" && l.runtime != p.found() {
+	if l.runtime != "" && l.runtime != p.defaultRuntime() {
 		args = append(args, "--berth-runtime", l.runtime)
 	}
 	if len(args) > 0 {
 		if l.late {
 			args = append(args, "--berth-attach", "start")
 		}
-		return p.script(path, args)
+		return p.writeScript(path, args)
 	}
 	if !l.late {
 		return path, nil
 	}
 	link := path + lateSuffix
-	return link, p.link(link, runtimeProgram)
+	return link, p.planLink(link, runtimeProgram)
 }
 
-// found returns the runtime that berth-runtime chooses by default.
-func (p *planner) found() string {
+// defaultRuntime returns the runtime that berth-runtime chooses by default.
+func (p *planner) defaultRuntime() string {
 	for _, name := range []string{"runc", "crun"} {
 		if path := p.o.lookPath(name); path != "" {
 			return path
@@ -59,13 +59,13 @@ func (p *planner) found() string {
 	return ""
 }
 
-// script writes a program that runs another with arguments before its own.
-func (p *planner) script(program string, args []string) (string, error) {
-	path := filepath.Join(p.o.home(), "runtimes", runtimeProgram+"-"+p.o.Engine)
+// writeScript writes a program that runs another with arguments before its own.
+func (p *planner) writeScript(program string, args []string) (string, error) {
+	path := filepath.Join(p.o.configHome(), "runtimes", runtimeProgram+"-"+p.o.Engine)
 	quoted := make([]string, 0, len(args)+1)
 	for _, arg := range append([]string{program}, args...) {
 		quoted = append(quoted, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
 	text := fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine, strings.Join(quoted, " "))
-	return path, p.write(path, text, 0o755)
+	return path, p.writeWhole(path, text, 0o755)
 }

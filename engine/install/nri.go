@@ -17,7 +17,7 @@ const nriPluginDir = "/opt/nri/plugins"
 // planNRI puts berth-nri into the directory from which the runtime starts its plugins, and
 // enables NRI if it is disabled.
 func planNRI(p *planner) error {
-	program, err := p.o.program(nriProgram)
+	program, err := p.o.programPath(nriProgram)
 	if err != nil {
 		return err
 	}
@@ -38,15 +38,15 @@ func planNRI(p *planner) error {
 	if err != nil {
 		return err
 	}
-	p.note("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
-	p.note("berth-nri.service, or a DaemonSet with berth-nri, is not to run beside it")
-	return p.link(filepath.Join(p.o.sys(dir), nriPlugin), program)
+	p.addNote("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
+	p.addNote("berth-nri.service, or a DaemonSet with berth-nri, is not to run beside it")
+	return p.planLink(filepath.Join(p.o.sysPath(dir), nriPlugin), program)
 }
 
 // nriContainerd returns the directory of plugins. NRI is in containerd from 1.7, disabled
 // by default, and enabled from 2.0.
 func (p *planner) nriContainerd() (string, error) {
-	v := p.version("containerd")
+	v := p.engineVersion("containerd")
 	if v.Known() && !v.AtLeast(1, 7) {
 		return "", errTooOld("containerd", v, "1.7")
 	}
@@ -57,7 +57,7 @@ func (p *planner) nriContainerd() (string, error) {
 	p.plan.Restart = "systemctl restart containerd"
 	const plugin = "io.containerd.nri.v1.nri"
 	path := p.containerdTarget(c, v)
-	values, err := p.decode(path, edit.TOML)
+	values, err := p.decodePlanned(path, edit.TOML)
 	if err != nil {
 		return "", err
 	}
@@ -66,11 +66,11 @@ func (p *planner) nriContainerd() (string, error) {
 		if err := p.versionOf(path, c); err != nil {
 			return "", err
 		}
-		if err := p.set(path, edit.TOML, []string{"plugins", plugin, "disable"}, false); err != nil {
+		if err := p.setValue(path, edit.TOML, []string{"plugins", plugin, "disable"}, false); err != nil {
 			return "", err
 		}
 	}
-	if dir, _ := text(values, "plugins", plugin, "plugin_path"); dir != "" {
+	if dir, _ := stringAt(values, "plugins", plugin, "plugin_path"); dir != "" {
 		return dir, nil
 	}
 	return nriPluginDir, nil
@@ -78,23 +78,23 @@ func (p *planner) nriContainerd() (string, error) {
 
 // nriCRIO returns the directory of plugins. NRI is in CRI-O from 1.26, and enabled from 1.30.
 func (p *planner) nriCRIO() (string, error) {
-	v := p.version("crio")
+	v := p.engineVersion("crio")
 	if v.Known() && !v.AtLeast(1, 26) {
 		return "", errTooOld("CRI-O", v, "1.26")
 	}
 	p.plan.Restart = "systemctl restart crio"
-	if err := p.set(p.mainFile(crioDropIn), edit.TOML, []string{"crio", "nri", "enable_nri"}, true); err != nil {
+	if err := p.setValue(p.mainFile(crioDropIn), edit.TOML, []string{"crio", "nri", "enable_nri"}, true); err != nil {
 		return "", err
 	}
 	dir := nriPluginDir
 	for _, pattern := range crioConf {
-		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		found, _ := filepath.Glob(p.o.sysPath(pattern)) // the patterns are well formed
 		for _, path := range found {
-			values, err := p.decode(path, edit.TOML)
+			values, err := p.decodePlanned(path, edit.TOML)
 			if err != nil {
 				return "", err
 			}
-			if named, _ := text(values, "crio", "nri", "nri_plugin_dir"); named != "" {
+			if named, _ := stringAt(values, "crio", "nri", "nri_plugin_dir"); named != "" {
 				dir = named
 			}
 		}

@@ -32,13 +32,13 @@ type engine struct {
 }
 
 var engines = []engine{
-	{Containerd, "containerd", planContainerd, unused(hooksDir, cdiDir), false},
-	{Nerdctl, "nerdctl", planNerdctl, unused(engineConfig, defaultRuntime, hooksDir), true},
-	{Docker, "dockerd", planDocker, unused(hooksDir, cdiDir), true},
-	{Podman, "podman", planPodman, unused(cdiDir), true},
-	{CRIO, "crio", planCRIO, unused(cdiDir), false},
-	{CDI, "", planCDI, unused(engineConfig, defaultRuntime, hooksDir), false},
-	{NRI, "", planNRI, unused(defaultRuntime, hooksDir, cdiDir), false},
+	{Containerd, "containerd", planContainerd, unusedFlags(hooksDir, cdiDir), false},
+	{Nerdctl, "nerdctl", planNerdctl, unusedFlags(engineConfig, defaultRuntime, hooksDir), true},
+	{Docker, "dockerd", planDocker, unusedFlags(hooksDir, cdiDir), true},
+	{Podman, "podman", planPodman, unusedFlags(cdiDir), true},
+	{CRIO, "crio", planCRIO, unusedFlags(cdiDir), false},
+	{CDI, "", planCDI, unusedFlags(engineConfig, defaultRuntime, hooksDir), false},
+	{NRI, "", planNRI, unusedFlags(defaultRuntime, hooksDir, cdiDir), false},
 }
 
 // Engines returns the names of all engines, in the order of the documentation.
@@ -78,7 +78,7 @@ const (
 	cdiDir         = "--cdi-dir"
 )
 
-func unused(flags ...string) func(*Options) string {
+func unusedFlags(flags ...string) func(*Options) string {
 	return func(o *Options) string {
 		given := map[string]bool{engineConfig: o.File != "", defaultRuntime: o.Default, hooksDir: o.HooksDir != "", cdiDir: o.CDIDir != ""}
 		for _, flag := range flags {
@@ -92,7 +92,7 @@ func unused(flags ...string) func(*Options) string {
 
 // Check validates the options themselves. Its errors are specs.ValueErrors of the flags.
 func (o *Options) Check() error {
-	e, err := find(o.Engine)
+	e, err := findEngine(o.Engine)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (o *Options) Check() error {
 	return nil
 }
 
-func find(name string) (engine, error) {
+func findEngine(name string) (engine, error) {
 	i := slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
 	if i < 0 {
 		return engine{}, specs.Invalid("--engine", name, "one of %s", strings.Join(Engines(), ", "))
@@ -115,11 +115,11 @@ func find(name string) (engine, error) {
 	return engines[i], nil
 }
 
-// sys returns the path of a system file below Root.
-func (o *Options) sys(path string) string { return filepath.Join("/", o.Root, path) }
+// sysPath returns the path of a system file below Root.
+func (o *Options) sysPath(path string) string { return filepath.Join("/", o.Root, path) }
 
-// home returns the directory of berth's own configuration.
-func (o *Options) home() string { return o.sys(o.Dirs.Config) }
+// configHome returns the directory of berth's own configuration.
+func (o *Options) configHome() string { return o.sysPath(o.Dirs.Config) }
 
 // lookPath returns the path of a program, or "" if there is none.
 func (o *Options) lookPath(program string) string {
@@ -132,9 +132,9 @@ func (o *Options) lookPath(program string) string {
 	return ""
 }
 
-// program returns the path of one of berth's programs. It must exist, as engines would
+// programPath returns the path of one of berth's programs. It must exist, as engines would
 // otherwise fail at each container.
-func (o *Options) program(name string) (string, error) {
+func (o *Options) programPath(name string) (string, error) {
 	path := filepath.Join(o.Bin, name)
 	info, err := os.Stat(path)
 	switch {
@@ -146,8 +146,8 @@ func (o *Options) program(name string) (string, error) {
 	return path, nil
 }
 
-// exists reports whether a program exists.
-func (o *Options) exists(path string) bool {
-	info, err := os.Stat(o.sys(path))
+// programExists reports whether a program exists.
+func (o *Options) programExists(path string) bool {
+	info, err := os.Stat(o.sysPath(path))
 	return err == nil && info.Mode().IsRegular()
 }

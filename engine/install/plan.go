@@ -44,13 +44,13 @@ func Install(o Options) (*Plan, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	e, _ := find(o.Engine)
+	e, _ := findEngine(o.Engine)
 	p, err := newPlanner(&o)
 	if err != nil {
 		return nil, err
 	}
 	if e.program != "" && o.lookPath(e.program) == "" {
-		p.note("%s was not found on PATH; what is written is for a new one", e.program)
+		p.addNote("%s was not found on PATH; what is written is for a new one", e.program)
 	}
 	if err := e.plan(p); err != nil {
 		return nil, fmt.Errorf("install for %s: %w", o.Engine, err)
@@ -63,10 +63,10 @@ func Install(o Options) (*Plan, error) {
 	return p.plan, nil
 }
 
-// Again plans a repetition of an engine's installation: it has no changes if all files are
+// Repeat plans a repetition of an engine's installation: it has no changes if all files are
 // as they were written. Its error wraps [ErrNotInstalled] if there is none.
-func Again(o Options) (*Plan, error) {
-	records, err := readRecords(o.home())
+func Repeat(o Options) (*Plan, error) {
+	records, err := readRecords(o.configHome())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ var ErrNotInstalled = errors.New("nothing is installed")
 // Uninstall plans the removal of an engine's installation. Its error wraps
 // [ErrNotInstalled] if there is none.
 func Uninstall(o Options) (*Plan, error) {
-	e, err := find(o.Engine)
+	e, err := findEngine(o.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func Uninstall(o Options) (*Plan, error) {
 	}
 	mine := recordOf(p.records, e.name)
 	if mine == nil {
-		return nil, fmt.Errorf("uninstall for %s: %w: there is no record in %s", e.name, ErrNotInstalled, recordDir(o.home(), e.name))
+		return nil, fmt.Errorf("uninstall for %s: %w: there is no record in %s", e.name, ErrNotInstalled, recordDir(o.configHome(), e.name))
 	}
 	p.plan.Restart = mine.Restart
 	for _, f := range p.plan.Files {
@@ -123,11 +123,11 @@ func Uninstall(o Options) (*Plan, error) {
 }
 
 func newPlanner(o *Options) (*planner, error) {
-	records, err := readRecords(o.home())
+	records, err := readRecords(o.configHome())
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{o: o, records: records, plan: &Plan{home: o.home(), flags: o.Flags, Engine: o.Engine}}
+	p := &planner{o: o, records: records, plan: &Plan{home: o.configHome(), flags: o.Flags, Engine: o.Engine}}
 	mine := recordOf(records, o.Engine)
 	if mine == nil {
 		return p, nil
@@ -140,21 +140,21 @@ func newPlanner(o *Options) (*planner, error) {
 		if _, err := r.Format.Decode(disk.text()); r.Format != "" && err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Path, err)
 		}
-		base, left := takeOut(r, disk, others(records, o.Engine))
+		base, left := takeOut(r, disk, otherRecords(records, o.Engine))
 		if left != nil {
-			p.note("%s: %v; it is left", r.Path, left)
+			p.addNote("%s: %v; it is left", r.Path, left)
 		}
 		p.plan.Files = append(p.plan.Files, &File{Path: r.Path, Disk: disk, Base: base, After: base, Format: r.Format})
 	}
 	return p, nil
 }
 
-func (p *planner) note(format string, args ...any) {
+func (p *planner) addNote(format string, args ...any) {
 	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf(format, args...))
 }
 
-// file returns the plan of a path. The path of a configuration file may be a link to it.
-func (p *planner) file(path string, following bool) (*File, error) {
+// planFile returns the plan of a path. The path of a configuration file may be a link to it.
+func (p *planner) planFile(path string, following bool) (*File, error) {
 	if following {
 		path = realPath(path)
 	}
@@ -172,18 +172,18 @@ func (p *planner) file(path string, following bool) (*File, error) {
 	return f, nil
 }
 
-// read returns a configuration file as planned, and false if there is none.
-func (p *planner) read(path string) (string, bool, error) {
-	f, err := p.file(path, true)
+// readPlanned returns a configuration file as planned, and false if there is none.
+func (p *planner) readPlanned(path string) (string, bool, error) {
+	f, err := p.planFile(path, true)
 	if err != nil || f.After == nil {
 		return "", false, err
 	}
 	return f.After.Text, true, nil
 }
 
-// decode returns the values of a configuration file, or none if there is no file.
-func (p *planner) decode(path string, format edit.Format) (map[string]any, error) {
-	text, _, err := p.read(path)
+// decodePlanned returns the values of a configuration file, or none if there is no file.
+func (p *planner) decodePlanned(path string, format edit.Format) (map[string]any, error) {
+	text, _, err := p.readPlanned(path)
 	if err != nil {
 		return nil, err
 	}
@@ -194,9 +194,9 @@ func (p *planner) decode(path string, format edit.Format) (map[string]any, error
 	return values, nil
 }
 
-// set sets a value of a configuration file, and creates the file if necessary.
-func (p *planner) set(path string, format edit.Format, key []string, value any) error {
-	f, err := p.file(path, true)
+// setValue sets a value of a configuration file, and creates the file if necessary.
+func (p *planner) setValue(path string, format edit.Format, key []string, value any) error {
+	f, err := p.planFile(path, true)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (p *planner) set(path string, format edit.Format, key []string, value any) 
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
 	if len(changes) == 0 {
-		changes = p.adopt(f, key)
+		changes = p.adoptChanges(f, key)
 	}
 	if len(changes) == 0 {
 		return nil // the user has set it, so it stays
@@ -229,33 +229,33 @@ func (p *planner) setDefault(path string, key ...string) error {
 		if later <= path {
 			continue
 		}
-		values, err := p.decode(later, edit.TOML)
+		values, err := p.decodePlanned(later, edit.TOML)
 		if err != nil {
 			return err
 		}
-		if other, _ := text(values, key...); other != "" && other != handler {
-			p.note("%s is read after %s, and makes %q the default: take that out of it", later, path, other)
+		if other, _ := stringAt(values, key...); other != "" && other != handler {
+			p.addNote("%s is read after %s, and makes %q the default: take that out of it", later, path, other)
 		}
 	}
-	return p.set(path, edit.TOML, key, handler)
+	return p.setValue(path, edit.TOML, key, handler)
 }
 
-// write plans a file that belongs to berth whole.
-func (p *planner) write(path, text string, mode fs.FileMode) error {
-	return p.put(path, &Content{Text: text, Mode: mode})
+// writeWhole plans a file that belongs to berth whole.
+func (p *planner) writeWhole(path, text string, mode fs.FileMode) error {
+	return p.putContent(path, &Content{Text: text, Mode: mode})
 }
 
-// link plans a symbolic link.
-func (p *planner) link(path, target string) error {
-	return p.put(path, &Content{Text: target, Link: true})
+// planLink plans a symbolic link.
+func (p *planner) planLink(path, target string) error {
+	return p.putContent(path, &Content{Text: target, Link: true})
 }
 
-func (p *planner) put(path string, c *Content) error {
-	f, err := p.file(path, false)
+func (p *planner) putContent(path string, c *Content) error {
+	f, err := p.planFile(path, false)
 	if err != nil {
 		return err
 	}
-	for _, other := range mentions(others(p.records, p.o.Engine), path) {
+	for _, other := range mentionsOf(otherRecords(p.records, p.o.Engine), path) {
 		if other.Format == "" {
 			f.shared, f.before = true, other.before
 		}
@@ -264,10 +264,10 @@ func (p *planner) put(path string, c *Content) error {
 	return nil
 }
 
-// adopt returns the changes by which another engine's installation has set a value, so that
+// adoptChanges returns the changes by which another engine's installation has set a value, so that
 // the last of the two to be removed reverts it.
-func (p *planner) adopt(f *File, key []string) (changes []edit.Change) {
-	for _, other := range mentions(others(p.records, p.o.Engine), f.Path) {
+func (p *planner) adoptChanges(f *File, key []string) (changes []edit.Change) {
+	for _, other := range mentionsOf(otherRecords(p.records, p.o.Engine), f.Path) {
 		for _, c := range other.Changes {
 			if len(c.Path) >= len(key) && slices.Equal(c.Path[:len(key)], key) {
 				changes = append(changes, c)

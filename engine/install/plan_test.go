@@ -51,7 +51,7 @@ var cases = map[string]struct {
 	"nerdctl":                {"nerdctl", Options{}, "nerdctl=2.0.3", files{"/etc/berth/networks.d/lan.toml": "lan.toml"}},
 }
 
-func TestPlans(t *testing.T) {
+func TestPlanGolden(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, c.programs, c.files)
@@ -60,12 +60,12 @@ func TestPlans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "testdata/plans/"+name+".txt", h.show(p))
+			compareGolden(t, "testdata/plans/"+name+".txt", h.showPlan(p))
 		})
 	}
 }
 
-func golden(t *testing.T, path, got string) {
+func compareGolden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -88,20 +88,20 @@ func TestInstallTwiceAndUninstall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, c.programs, c.files)
 			o := h.options(c.engine, c.asked)
-			before := h.tree()
+			before := h.fileTree()
 			h.install(o)
-			after := h.tree()
+			after := h.fileTree()
 			if again := h.install(o); len(again.Changed()) > 0 {
-				t.Errorf("a second installation:\n%s", h.show(again))
+				t.Errorf("a second installation:\n%s", h.showPlan(again))
 			}
-			if d := cmp.Diff(after, h.tree()); d != "" {
+			if d := cmp.Diff(after, h.fileTree()); d != "" {
 				t.Errorf("a second installation wrote (-first +second):\n%s", d)
 			}
 			h.uninstall(o)
-			if d := cmp.Diff(before, h.tree()); d != "" {
+			if d := cmp.Diff(before, h.fileTree()); d != "" {
 				t.Errorf("uninstalled (-before +after):\n%s", d)
 			}
-			if left, err := Installed(o.home()); len(left) > 0 || err != nil {
+			if left, err := Installed(o.configHome()); len(left) > 0 || err != nil {
 				t.Errorf("still installed: %q, %v", left, err)
 			}
 		})

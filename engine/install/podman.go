@@ -28,16 +28,16 @@ func planPodman(p *planner) error {
 		return err
 	}
 	if p.o.Default {
-		p.note("every container gets its runtime, berth-runtime, and with it berth's hook")
+		p.addNote("every container gets its runtime, berth-runtime, and with it berth's hook")
 	} else {
 		if err := p.writeHooks(dirs.Dirs()); err != nil {
 			return err
 		}
-		p.note("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
-		p.note("with a user namespace and podman's own network too: podman --runtime %s run …", handler)
+		p.addNote("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
+		p.addNote("with a user namespace and podman's own network too: podman --runtime %s run …", handler)
 	}
-	if v := p.version("podman"); v.Known() && !v.AtLeast(5, 0) {
-		p.note("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)
+	if v := p.engineVersion("podman"); v.Known() && !v.AtLeast(5, 0) {
+		p.addNote("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)
 	}
 	return p.podmanRuntime(engine)
 }
@@ -51,7 +51,7 @@ func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) 
 		return nil, nil, err
 	}
 	for _, path := range files {
-		values, err := p.decode(path, edit.TOML)
+		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -68,7 +68,7 @@ func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) 
 
 func (p *planner) confFiles() (files []string, err error) {
 	for _, pattern := range podmanconf.Files {
-		found, _ := filepath.Glob(p.o.sys(pattern)) // the patterns are well formed
+		found, _ := filepath.Glob(p.o.sysPath(pattern)) // the patterns are well formed
 		files = append(files, found...)
 	}
 	if p.o.File != "" && !slices.Contains(files, p.o.File) {
@@ -78,21 +78,21 @@ func (p *planner) confFiles() (files []string, err error) {
 }
 
 func (p *planner) podmanRuntime(engine map[string]any) error {
-	l := launch{late: true, runtime: p.podmanLow(engine)}
-	program, err := p.launcher(l)
+	l := launchSpec{late: true, runtime: p.podmanLow(engine)}
+	program, err := p.launcherPath(l)
 	if err != nil {
 		return err
 	}
 	path := p.mainFile(podmanDropIn)
 	set := func(value any, key ...string) {
 		if err == nil {
-			err = p.set(path, edit.TOML, append([]string{"engine"}, key...), value)
+			err = p.setValue(path, edit.TOML, append([]string{"engine"}, key...), value)
 		}
 	}
 	set([]string{program}, "runtimes", handler)
-	set(with(engine["runtime_supports_json"], jsonRuntimes), "runtime_supports_json")
+	set(withBerth(engine["runtime_supports_json"], jsonRuntimes), "runtime_supports_json")
 	if filepath.Base(l.runtime) == "crun" {
-		set(with(engine["runtime_supports_nocgroup"], nocgroupRuntimes), "runtime_supports_nocgroup")
+		set(withBerth(engine["runtime_supports_nocgroup"], nocgroupRuntimes), "runtime_supports_nocgroup")
 	}
 	if err == nil && p.o.Default {
 		err = p.setDefault(path, "engine", "runtime")
@@ -112,15 +112,15 @@ func (p *planner) podmanLow(engine map[string]any) string {
 	paths, _ := edit.Lookup(engine, "runtimes", name)
 	list, _ := paths.([]any)
 	for _, path := range list {
-		if path, ok := path.(string); ok && p.o.exists(path) {
+		if path, ok := path.(string); ok && p.o.programExists(path) {
 			return path
 		}
 	}
 	return p.o.lookPath(name)
 }
 
-// with returns a list of runtimes' names, or else the default one, with berth's added.
-func with(value any, standard []string) []string {
+// withBerth returns a list of runtimes' names, or else the default one, with berth's added.
+func withBerth(value any, standard []string) []string {
 	names := standard
 	if list, ok := value.([]any); ok {
 		names = nil

@@ -10,10 +10,10 @@ import (
 // allowStatic lets annotations request addresses and MACs: with this engine, only root can
 // write them. It keeps an administrator's own setting.
 func (p *planner) allowStatic() error {
-	path := filepath.Join(p.o.home(), "berth.toml")
+	path := filepath.Join(p.o.configHome(), "berth.toml")
 	var set, left []string
 	for _, key := range []string{"static_ips", "static_macs"} {
-		values, err := p.decode(path, edit.TOML)
+		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return err
 		}
@@ -21,16 +21,16 @@ func (p *planner) allowStatic() error {
 			left = append(left, key)
 			continue
 		}
-		if err := p.set(path, edit.TOML, []string{"policy", key}, true); err != nil {
+		if err := p.setValue(path, edit.TOML, []string{"policy", key}, true); err != nil {
 			return err
 		}
 		set = append(set, key)
 	}
 	if len(set) > 0 {
-		p.note("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path, strings.Join(set, ", "), p.o.Engine)
+		p.addNote("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path, strings.Join(set, ", "), p.o.Engine)
 	}
 	if len(left) > 0 {
-		p.note("%s: %s = false is left as it is: annotations cannot ask for that", path, strings.Join(left, ", "))
+		p.addNote("%s: %s = false is left as it is: annotations cannot ask for that", path, strings.Join(left, ", "))
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func recordOf(all []*record, engine string) *record {
 	return nil
 }
 
-func others(all []*record, engine string) []*record {
+func otherRecords(all []*record, engine string) []*record {
 	return slices.DeleteFunc(slices.Clone(all), func(r *record) bool { return r.Engine == engine })
 }
 
@@ -125,7 +125,7 @@ func writeRecord(p *Plan) error {
 			continue
 		}
 		one := recordedFile{Path: f.Path, Sum: f.After.sum(), Format: f.Format, Changes: f.Changes, Shared: f.shared}
-		if before := f.backup(); before != nil {
+		if before := f.originalToKeep(); before != nil {
 			one.Backup = strconv.Itoa(len(r.Files)) + "-" + filepath.Base(f.Path)
 			one.Link, one.Mode = before.Link, before.Mode
 			if err := writeFile(filepath.Join(dir, one.Backup), &Content{Text: before.Text, Mode: 0o600}); err != nil {
@@ -134,10 +134,10 @@ func writeRecord(p *Plan) error {
 		}
 		r.Files = append(r.Files, one)
 	}
-	return r.write(dir)
+	return r.writeTo(dir)
 }
 
-func (r *record) write(dir string) error {
+func (r *record) writeTo(dir string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -145,8 +145,8 @@ func (r *record) write(dir string) error {
 	return writeFile(filepath.Join(dir, recordName), &Content{Text: string(data) + "\n", Mode: 0o644})
 }
 
-// retire keeps a record of the files that stay, to be removed later.
-func (p *Plan) retire() error {
+// retireRecord keeps a record of the files that stay, to be removed later.
+func (p *Plan) retireRecord() error {
 	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Retired: p.retired}
-	return r.write(recordDir(p.home, p.Engine))
+	return r.writeTo(recordDir(p.home, p.Engine))
 }

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-func TestOptionsThatCannotBe(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	for name, c := range map[string]struct {
 		o   Options
 		key string
@@ -84,11 +84,11 @@ func TestApplyNoticesAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.write("/etc/berth/berth.toml", "# another's\n", 0o644)
-	before := h.tree()
+	before := h.fileTree()
 	if err := p.Apply(); err == nil || !strings.Contains(err.Error(), "berth.toml") {
 		t.Errorf("error %v, want one of berth.toml", err)
 	}
-	after := h.tree()
+	after := h.fileTree()
 	for path, text := range before {
 		if after[path] != text {
 			t.Errorf("%s is %q, was %q", path, after[path], text)
@@ -97,7 +97,7 @@ func TestApplyNoticesAnother(t *testing.T) {
 	if len(after) != len(before) {
 		t.Errorf("files %v, were %v", after, before)
 	}
-	if left, err := Installed(o.home()); len(left) > 0 || err != nil {
+	if left, err := Installed(o.configHome()); len(left) > 0 || err != nil {
 		t.Errorf("installed: %q, %v", left, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestApplyNoticesAnother(t *testing.T) {
 // TestStalePlanLeavesTheRecord requires that a stale plan removes nothing that was installed meanwhile.
 func TestStalePlanLeavesTheRecord(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
-	before := h.tree()
+	before := h.fileTree()
 	o := h.options("docker", Options{Flags: Flags{Default: true}})
 	late, err := Install(o)
 	if err != nil {
@@ -115,12 +115,12 @@ func TestStalePlanLeavesTheRecord(t *testing.T) {
 	if err := late.Apply(); !errors.Is(err, ErrStale) {
 		t.Errorf("error %v, want ErrStale", err)
 	}
-	p, err := Again(h.options("docker", Options{}))
+	p, err := Repeat(h.options("docker", Options{}))
 	if err != nil || p.flags.Default || len(p.Changed()) > 0 {
-		t.Errorf("%v, as it was installed would change:\n%s", err, h.show(p))
+		t.Errorf("%v, as it was installed would change:\n%s", err, h.showPlan(p))
 	}
 	h.uninstall(h.options("docker", Options{}))
-	if d := cmp.Diff(before, h.tree()); d != "" {
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
@@ -129,7 +129,7 @@ func TestStalePlanLeavesTheRecord(t *testing.T) {
 // file cannot be read, as berth's part of it is unknown.
 func TestUninstallOfABrokenFile(t *testing.T) {
 	h := newHost(t, "dockerd=28.0.0 runc", files{"/etc/docker/daemon.json": "docker-gpu.json"})
-	before := h.tree()
+	before := h.fileTree()
 	o := h.options("docker", Options{})
 	h.install(o)
 	text, err := os.ReadFile(h.root + "/etc/docker/daemon.json")
@@ -142,7 +142,7 @@ func TestUninstallOfABrokenFile(t *testing.T) {
 	}
 	h.write("/etc/docker/daemon.json", string(text), 0o640)
 	h.uninstall(o)
-	if d := cmp.Diff(before, h.tree()); d != "" {
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
@@ -167,14 +167,14 @@ func TestLinksToNothingAreFollowed(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink("../../srv/daemon.json", link)); err != nil {
 		t.Fatal(err)
 	}
-	before := h.tree()
+	before := h.fileTree()
 	o := h.options("docker", Options{})
 	h.install(o)
-	if text := h.tree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
+	if text := h.fileTree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
 		t.Errorf("behind the link is %q", text)
 	}
 	h.uninstall(o)
-	if d := cmp.Diff(before, h.tree()); d != "" {
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
@@ -186,15 +186,15 @@ func TestLinksAreFollowed(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink("../../srv/daemon.json", link)); err != nil {
 		t.Fatal(err)
 	}
-	before := h.tree()
+	before := h.fileTree()
 	o := h.options("docker", Options{})
 	h.install(o)
-	if text := h.tree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
+	if text := h.fileTree()["/srv/daemon.json"]; !strings.Contains(text, "berth-runtime") {
 		t.Errorf("behind the link is %s", text)
 	}
 	h.uninstall(o)
 	for path, text := range before {
-		if got := h.tree()[path]; got != text {
+		if got := h.fileTree()[path]; got != text {
 			t.Errorf("%s is %q, was %q", path, got, text)
 		}
 	}

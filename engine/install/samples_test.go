@@ -39,7 +39,7 @@ func TestSamples(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, path, strings.ReplaceAll(string(text), h.root+"/usr/bin", "/usr/local/bin"))
+			compareGolden(t, path, strings.ReplaceAll(string(text), h.root+"/usr/bin", "/usr/local/bin"))
 		})
 	}
 }

@@ -23,23 +23,23 @@ func TestEnginesShareFiles(t *testing.T) {
 				"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml", "/etc/docker/daemon.json": "docker-gpu.json",
 				"/etc/berth/berth.toml": "berth-comments.toml", "/etc/berth/networks.d/lan.toml": "lan.toml",
 			})
-			before := h.tree()
+			before := h.fileTree()
 			for _, engine := range all {
 				h.install(h.options(engine, Options{}))
 			}
-			full := h.tree()
+			full := h.fileTree()
 			for _, engine := range slices.Backward(all) {
 				if p := h.install(h.options(engine, Options{})); len(p.Changed()) > 0 {
-					t.Errorf("%s, once more:\n%s", engine, h.show(p))
+					t.Errorf("%s, once more:\n%s", engine, h.showPlan(p))
 				}
 			}
 			for i, engine := range order {
-				if i == 1 && cmp.Diff(full["/etc/berth/berth.toml"], h.tree()["/etc/berth/berth.toml"]) != "" {
+				if i == 1 && cmp.Diff(full["/etc/berth/berth.toml"], h.fileTree()["/etc/berth/berth.toml"]) != "" {
 					t.Error("the first that goes takes what the others need")
 				}
 				h.uninstall(h.options(engine, Options{}))
 			}
-			if d := cmp.Diff(before, h.tree()); d != "" {
+			if d := cmp.Diff(before, h.fileTree()); d != "" {
 				t.Errorf("uninstalled (-before +after):\n%s", d)
 			}
 		})
@@ -51,7 +51,7 @@ func TestEnginesShareFiles(t *testing.T) {
 func TestUninstallAmongOthersChanges(t *testing.T) {
 	h := newHost(t, "containerd=1.6.36 runc", files{"/etc/containerd/config.toml": "containerd-1.6-kubeadm.toml"})
 	o := h.options("containerd", Options{Flags: Flags{Default: true}})
-	before := h.tree()["/etc/containerd/config.toml"]
+	before := h.fileTree()["/etc/containerd/config.toml"]
 	h.install(o)
 	path := h.root + "/etc/containerd/config.toml"
 	text, err := os.ReadFile(path)
@@ -61,7 +61,7 @@ func TestUninstallAmongOthersChanges(t *testing.T) {
 	edit := strings.NewReplacer("pause:3.9", "pause:3.10", "startup_delay", "# sooner\n    startup_delay")
 	h.write("/etc/containerd/config.toml", edit.Replace(string(text)), 0o640)
 	h.uninstall(o)
-	if d := cmp.Diff(edit.Replace(before), h.tree()["/etc/containerd/config.toml"]); d != "" {
+	if d := cmp.Diff(edit.Replace(before), h.fileTree()["/etc/containerd/config.toml"]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -78,7 +78,7 @@ func TestUninstallLeavesAnothersDefault(t *testing.T) {
 	}
 	h.write("/etc/docker/daemon.json", strings.Replace(string(text), `"default-runtime": "berth"`, `"default-runtime": "kata"`, 1), 0o640)
 	p := h.uninstall(o)
-	after := h.tree()["/etc/docker/daemon.json"]
+	after := h.fileTree()["/etc/docker/daemon.json"]
 	if !strings.Contains(after, `"default-runtime": "kata"`) || strings.Contains(after, "berth") {
 		t.Errorf("daemon.json is\n%s", after)
 	}
@@ -90,11 +90,11 @@ func TestUninstallLeavesAnothersDefault(t *testing.T) {
 func TestAnotherWayOfInstallingTakesTheFirstBack(t *testing.T) {
 	h := newHost(t, "podman=5.4.0 runc", nil)
 	h.install(h.options("podman", Options{}))
-	if _, ok := h.tree()[podmanconf.UsrHooksDir+"/berth.json"]; !ok {
+	if _, ok := h.fileTree()[podmanconf.UsrHooksDir+"/berth.json"]; !ok {
 		t.Fatal("no file of hooks.d")
 	}
 	h.install(h.options("podman", Options{Flags: Flags{Default: true}}))
-	if _, ok := h.tree()[podmanconf.UsrHooksDir+"/berth.json"]; ok {
+	if _, ok := h.fileTree()[podmanconf.UsrHooksDir+"/berth.json"]; ok {
 		t.Error("the file of hooks.d is left, though every container has the runtime")
 	}
 }
@@ -103,11 +103,11 @@ func TestRefreshDevices(t *testing.T) {
 	h := newHost(t, "", files{"/etc/berth/networks.d/lan.toml": "lan.toml"})
 	o := h.options("cdi", Options{})
 	dirs := o.Dirs
-	dirs.Config = o.home()
+	dirs.Config = o.configHome()
 	if err := RefreshDevices(dirs, o.Bin); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := h.tree()["/etc/cdi/berth.json"]; ok {
+	if _, ok := h.fileTree()["/etc/cdi/berth.json"]; ok {
 		t.Error("devices are written that nobody has asked for")
 	}
 	h.install(o)
@@ -117,7 +117,7 @@ func TestRefreshDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if text := h.tree()["/etc/cdi/berth.json"]; !strings.Contains(text, `"name": "dmz"`) || !strings.Contains(text, `"name": "lan"`) {
+	if text := h.fileTree()["/etc/cdi/berth.json"]; !strings.Contains(text, `"name": "dmz"`) || !strings.Contains(text, `"name": "lan"`) {
 		t.Errorf("devices are %s", text)
 	}
 	for _, name := range []string{"lan", "dmz"} {
@@ -128,30 +128,30 @@ func TestRefreshDevices(t *testing.T) {
 	if err := RefreshDevices(dirs, o.Bin); err != nil {
 		t.Fatal(err)
 	}
-	if text, ok := h.tree()["/etc/cdi/berth.json"]; ok {
+	if text, ok := h.fileTree()["/etc/cdi/berth.json"]; ok {
 		t.Errorf("a file without networks: %s", text)
 	}
 	h.uninstall(o)
 }
 
-// TestAgain requires that an installation can be repeated with the same flags, and shows
+// TestRepeat requires that an installation can be repeated with the same flags, and shows
 // changes made since.
-func TestAgain(t *testing.T) {
+func TestRepeat(t *testing.T) {
 	h := newHost(t, "dockerd=28.2.2 runc", files{"/etc/docker/daemon.json": "docker-oneline.json"})
-	if _, err := Again(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {
+	if _, err := Repeat(h.options("docker", Options{})); !errors.Is(err, ErrNotInstalled) {
 		t.Errorf("error %v, want ErrNotInstalled", err)
 	}
 	h.install(h.options("docker", Options{Flags: Flags{Default: true, File: "/etc/docker/daemon.json"}}))
-	p, err := Again(h.options("docker", Options{}))
+	p, err := Repeat(h.options("docker", Options{}))
 	if err != nil || len(p.Changed()) > 0 {
-		t.Fatalf("%v:\n%s", err, h.show(p))
+		t.Fatalf("%v:\n%s", err, h.showPlan(p))
 	}
 	if got, want := p.Command(), "berth install --engine docker --engine-config "+h.root+"/etc/docker/daemon.json --default"; got != want {
 		t.Errorf("command %q, want %q", got, want)
 	}
 	h.write("/etc/docker/daemon.json", "{}\n", 0o644)
-	p, err = Again(h.options("docker", Options{}))
+	p, err = Repeat(h.options("docker", Options{}))
 	if err != nil || len(p.Changed()) != 1 {
-		t.Fatalf("%v:\n%s", err, h.show(p))
+		t.Fatalf("%v:\n%s", err, h.showPlan(p))
 	}
 }

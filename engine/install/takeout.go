@@ -11,7 +11,7 @@ import (
 // takeOut returns a file without the changes of an engine's installation, except those that
 // another engine needs. The error lists the changes that could not be removed.
 func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) {
-	shared := mentions(others, r.Path)
+	shared := mentionsOf(others, r.Path)
 	switch {
 	case disk == nil:
 		return nil, nil // deleted meanwhile
@@ -40,8 +40,8 @@ func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) 
 	return &base, left
 }
 
-// mentions returns the parts that other engines have in a file.
-func mentions(others []*record, path string) (all []recordedFile) {
+// mentionsOf returns the parts that other engines have in a file.
+func mentionsOf(others []*record, path string) (all []recordedFile) {
 	for _, r := range others {
 		for _, f := range r.Files {
 			if f.Path == path {

@@ -53,8 +53,8 @@ func ParseVersion(text string) (Version, error) {
 	return Version{}, fmt.Errorf("no version in %q", text)
 }
 
-// version returns the engine's version, if it can be read.
-func (p *planner) version(program string) Version {
+// engineVersion returns the engine's version, if it can be read.
+func (p *planner) engineVersion(program string) Version {
 	path := p.o.lookPath(program)
 	if path == "" {
 		return Version{}
@@ -65,7 +65,7 @@ func (p *planner) version(program string) Version {
 	}
 	v, err := ask(path)
 	if err != nil {
-		p.note("%v", err)
+		p.addNote("%v", err)
 	}
 	return v
 }

@@ -15,23 +15,23 @@ import (
 // container of it runs: that one started without the requested interface, and would get one
 // that it does not expect. Then the new container is refused.
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-	if !asks(pod) {
+	if !hasAnnotations(pod) {
 		return nil, nil, nil
 	}
 	p.working.RLock()
 	defer p.working.RUnlock()
-	ctx, cancel := within(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	all, err := p.attached(ctx, pod)
+	all, err := p.podAttachments(ctx, pod)
 	if err == nil && len(all) == 0 {
 		all, err = p.attachLate(ctx, pod)
 	}
 	if err != nil {
-		p.of(pod).Error("container refused", "container", c.GetName(), "error", err)
+		p.podLogger(pod).Error("container refused", "container", c.GetName(), "error", err)
 		return nil, nil, fmt.Errorf("berth: %w", err)
 	}
-	p.pods.set(pod.GetId(), c.GetId(), false)
-	adjust, err := adjustment(all, c)
+	p.pods.setRuns(pod.GetId(), c.GetId(), false)
+	adjust, err := adjustmentFor(all, c)
 	if err != nil {
 		return nil, nil, fmt.Errorf("berth: %s of pod %q: %w", StatusAnnotation, pod.GetName(), err)
 	}
@@ -40,18 +40,18 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *ap
 
 // attachLate attaches a pod whose sandbox was started while this plugin was away.
 func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
-	if p.pods.runs(pod.GetId()) {
+	if p.pods.hasRunning(pod.GetId()) {
 		return nil, fmt.Errorf("pod %q runs without what its annotations ask for, as its sandbox was started without berth; "+
 			"delete the pod, so that it is made again", pod.GetNamespace()+"/"+pod.GetName())
 	}
-	p.of(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
-	return p.attach(ctx, pod)
+	p.podLogger(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
+	return p.attachPod(ctx, pod)
 }
 
-// adjustment sets [StatusAnnotation], unless the container has it already: then a second
+// adjustmentFor sets [StatusAnnotation], unless the container has it already: then a second
 // instance of this plugin has set it, and the runtime refuses a container if two plugins
 // change one annotation.
-func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjustment, error) {
+func adjustmentFor(all []*state.Attachment, c *api.Container) (*api.ContainerAdjustment, error) {
 	if len(all) == 0 || hasStatus(c.GetAnnotations()[StatusAnnotation], all) {
 		return nil, nil
 	}
@@ -66,14 +66,14 @@ func adjustment(all []*state.Attachment, c *api.Container) (*api.ContainerAdjust
 
 // StartContainer records that a container runs.
 func (p *Plugin) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
-	p.pods.set(pod.GetId(), c.GetId(), true)
+	p.pods.setRuns(pod.GetId(), c.GetId(), true)
 	return nil
 }
 
 // StopContainer records that a container has ended. Its pod may have ended too.
 func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
-	p.pods.set(pod.GetId(), c.GetId(), false)
-	if asks(pod) {
+	p.pods.setRuns(pod.GetId(), c.GetId(), false)
+	if hasAnnotations(pod) {
 		p.sweepSoon()
 	}
 	return nil, nil
@@ -82,14 +82,14 @@ func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Co
 // RemoveContainer releases a pod with its last container if the runtime does not report the
 // end of its sandbox. If another container follows, the pod is attached again.
 func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) error {
-	if !p.pods.removed(pod.GetId(), c.GetId()) || !asks(pod) {
+	if !p.pods.containerRemoved(pod.GetId(), c.GetId()) || !hasAnnotations(pod) {
 		return nil
 	}
 	return p.StopPodSandbox(ctx, pod)
 }
 
-// attached returns the attachments of a pod.
-func (p *Plugin) attached(ctx context.Context, pod *api.PodSandbox) (all []*state.Attachment, err error) {
+// podAttachments returns the attachments of a pod.
+func (p *Plugin) podAttachments(ctx context.Context, pod *api.PodSandbox) (all []*state.Attachment, err error) {
 	err = p.Store.View(ctx, func(tx *state.Tx) error {
 		of, err := tx.OfContainer(pod.GetId())
 		for _, a := range of {

@@ -8,11 +8,11 @@ import (
 	"github.com/containerd/nri/pkg/api"
 )
 
-// within returns a context that ends while the runtime still waits: a late answer is worse
+// withDeadline returns a context that ends while the runtime still waits: a late answer is worse
 // than a refusal, because the runtime then closes the plugin and starts the pod without it.
 // A quarter of the time is left for the undo and the answer. The runtime's deadline comes
 // with the request (plugin_request_timeout; 2 s).
-func within(ctx context.Context) (context.Context, context.CancelFunc) {
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	left := api.DefaultPluginRequestTimeout
 	if at, ok := ctx.Deadline(); ok {
 		left = time.Until(at)

@@ -82,11 +82,11 @@ func (n *node) write(name, text string) {
 	}
 }
 
-// runtime starts the runtime's side of NRI, until the test ends or it is stopped.
-func (n *node) runtime(options ...adaptation.Option) *adaptation.Adaptation {
+// startRuntime starts the runtime's side of NRI, until the test ends or it is stopped.
+func (n *node) startRuntime(options ...adaptation.Option) *adaptation.Adaptation {
 	n.Helper()
 	options = append([]adaptation.Option{
-		adaptation.WithSocketPath(n.behind()), adaptation.WithPluginPath(n.TempDir()), adaptation.WithPluginConfigPath(n.TempDir()),
+		adaptation.WithSocketPath(n.forwardSocket()), adaptation.WithPluginPath(n.TempDir()), adaptation.WithPluginConfigPath(n.TempDir()),
 	}, options...)
 	r, err := adaptation.New("test", "1", n.synchronize, noUpdates, options...)
 	if err != nil {
@@ -99,10 +99,10 @@ func (n *node) runtime(options ...adaptation.Option) *adaptation.Adaptation {
 	return r
 }
 
-// behind forwards connections to the node's socket to the socket that it returns. A
+// forwardSocket forwards connections to the node's socket to the socket that it returns. A
 // connection to the library's own would outlive the runtime's stop; in reality the process
 // ends, which die simulates here.
-func (n *node) behind() (socket string) {
+func (n *node) forwardSocket() (socket string) {
 	n.Helper()
 	socket = "/run/" + testnet.Unique("runtime") + ".sock"
 	front, err := net.Listen("unix", n.socket)
@@ -112,7 +112,7 @@ func (n *node) behind() (socket string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.open = []io.Closer{front}
-	n.Cleanup(n.die)
+	n.Cleanup(n.dieAbruptly)
 	go func() {
 		for {
 			from, err := front.Accept()
@@ -134,8 +134,8 @@ func (n *node) behind() (socket string) {
 	return socket
 }
 
-// die closes everything that the runtime has open.
-func (n *node) die() {
+// dieAbruptly closes everything that the runtime has open.
+func (n *node) dieAbruptly() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.open {
@@ -155,8 +155,8 @@ func (n *node) synchronize(ctx context.Context, tell adaptation.SyncCB) error {
 	return err
 }
 
-// serve runs the plugin until the test ends, or stop is called.
-func (n *node) serve() (stop func()) {
+// servePlugin runs the plugin until the test ends, or stop is called.
+func (n *node) servePlugin() (stop func()) {
 	n.Helper()
 	ctx, cancel := context.WithCancel(n.Context())
 	done := make(chan error, 1)
@@ -171,11 +171,11 @@ func (n *node) serve() (stop func()) {
 	return stop
 }
 
-// connected starts both sides and waits until they are connected.
-func (n *node) connected(options ...adaptation.Option) *adaptation.Adaptation {
+// connectBoth starts both sides and waits until they are connected.
+func (n *node) connectBoth(options ...adaptation.Option) *adaptation.Adaptation {
 	n.Helper()
-	r := n.runtime(options...)
-	n.serve()
+	r := n.startRuntime(options...)
+	n.servePlugin()
 	n.waitFor(r)
 	return r
 }
@@ -191,8 +191,8 @@ func (n *node) waitFor(r *adaptation.Adaptation) {
 	})
 }
 
-// pod returns a sandbox in a network namespace.
-func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
+// newPod returns a sandbox in a network namespace.
+func newPod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
 	p := &api.PodSandbox{Id: id, Name: "web", Namespace: "prod-a", Uid: "uid-" + id, Annotations: map[string]string{}}
 	if networks != "" {
 		p.Annotations["berth/networks"] = networks
@@ -204,12 +204,12 @@ func pod(id string, ns *testnet.NS, networks string) *api.PodSandbox {
 	return p
 }
 
-// container returns a container of a pod.
-func container(id, pod string, state api.ContainerState) *api.Container {
+// newContainer returns a container of a pod.
+func newContainer(id, pod string, state api.ContainerState) *api.Container {
 	return &api.Container{Id: id, Name: id, PodSandboxId: pod, State: state}
 }
 
-func event(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }
+func podEvent(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }
 
 // records returns all live attachments and leases.
 func (n *node) records() string {
@@ -238,15 +238,15 @@ func (n *node) records() string {
 
 func (n *node) attachment(id string) *state.Attachment {
 	n.Helper()
-	all, err := n.plugin.attached(n.Context(), &api.PodSandbox{Id: id})
+	all, err := n.plugin.podAttachments(n.Context(), &api.PodSandbox{Id: id})
 	if err != nil || len(all) != 1 {
 		n.Fatalf("%d attachments of %s, %v:\n%s", len(all), id, err, n.records())
 	}
 	return all[0]
 }
 
-// required returns a runtime's built-in validator, with berth required.
-func required() adaptation.Option {
+// requireBerth returns a runtime's built-in validator, with berth required.
+func requireBerth() adaptation.Option {
 	return adaptation.WithDefaultValidator(&validator.DefaultValidatorConfig{Enable: true, RequiredPlugins: []string{Name}})
 }
 

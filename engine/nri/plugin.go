@@ -50,27 +50,27 @@ func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.E
 
 // RunPodSandbox attaches a pod that requests it. If it returns an error, the pod fails.
 func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
-	if !asks(pod) {
+	if !hasAnnotations(pod) {
 		return nil // regardless of berth's files
 	}
 	p.working.RLock()
 	defer p.working.RUnlock()
-	ctx, cancel := within(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	if _, err := p.attach(ctx, pod); err != nil {
+	if _, err := p.attachPod(ctx, pod); err != nil {
 		return fmt.Errorf("berth: %w", err)
 	}
-	p.pods.started(pod.GetId())
+	p.pods.sandboxStarted(pod.GetId())
 	return nil
 }
 
-// attach gives a pod the interfaces that its annotations request.
-func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
-	log := p.of(pod)
+// attachPod gives a pod the interfaces that its annotations request.
+func (p *Plugin) attachPod(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
+	log := p.podLogger(pod)
 	var all []*state.Attachment
 	s, asked, err := sandboxOf(pod)
 	if err == nil {
-		all, err = p.hook(log).Attach(ctx, s, asked)
+		all, err = p.newHook(log).Attach(ctx, s, asked)
 	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -90,11 +90,11 @@ func (p *Plugin) attach(ctx context.Context, pod *api.PodSandbox) ([]*state.Atta
 func (p *Plugin) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	p.working.RLock()
 	defer p.working.RUnlock()
-	ctx, cancel := within(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	p.pods.ended(pod.GetId())
-	log := p.of(pod)
-	if err := p.hook(log).End(ctx, pod.GetId()); err != nil {
+	p.pods.sandboxEnded(pod.GetId())
+	log := p.podLogger(pod)
+	if err := p.newHook(log).End(ctx, pod.GetId()); err != nil {
 		log.Error("not released", "error", err)
 	}
 	return nil
@@ -109,34 +109,34 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 // the pods that ended meanwhile: their namespaces are dead. It only reports a pod that runs
 // without the requested interfaces.
 func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
-	ctx, cancel := within(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	p.pods.reset(containers)
-	if err := p.collect(ctx); err != nil {
+	p.pods.resetTo(containers)
+	if err := p.collectEnded(ctx); err != nil {
 		p.Log.Warn("pods that have ended are not released", "error", err)
 	}
 	p.working.RLock()
 	defer p.working.RUnlock()
 	for _, pod := range pods {
-		if !asks(pod) {
+		if !hasAnnotations(pod) {
 			continue
 		}
-		all, err := p.attached(ctx, pod)
+		all, err := p.podAttachments(ctx, pod)
 		switch {
 		case err == nil && len(all) > 0:
-		case err == nil && !p.pods.runs(pod.GetId()):
-			p.of(pod).Info("its sandbox was started without berth; it is attached with its first container")
+		case err == nil && !p.pods.hasRunning(pod.GetId()):
+			p.podLogger(pod).Info("its sandbox was started without berth; it is attached with its first container")
 		default:
-			p.of(pod).Warn("runs without what it asks for", "error", err, "remedy", "delete the pod, so that it is made again")
+			p.podLogger(pod).Warn("runs without what it asks for", "error", err, "remedy", "delete the pod, so that it is made again")
 		}
 	}
 	return nil, nil
 }
 
-func (p *Plugin) hook(log *slog.Logger) *hook.Hook {
+func (p *Plugin) newHook(log *slog.Logger) *hook.Hook {
 	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: log, Step: p.Step}
 }
 
-func (p *Plugin) of(pod *api.PodSandbox) *slog.Logger {
+func (p *Plugin) podLogger(pod *api.PodSandbox) *slog.Logger {
 	return p.Log.With("pod", pod.GetNamespace()+"/"+pod.GetName(), "sandbox", pod.GetId())
 }

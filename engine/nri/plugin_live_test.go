@@ -17,11 +17,11 @@ import (
 func TestAPodIsAttachedAndReleased(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
+	r := n.connectBoth()
 	ns := testnet.Namespace(t)
-	web := pod("sandbox1", ns, "lan")
+	web := newPod("sandbox1", ns, "lan")
 	web.Annotations["io.kubernetes.cri.sandbox-name"] = "forged"
-	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+	if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
 		t.Fatal(err)
 	}
 	if got := testnet.Run(t, ns, "ip", "-o", "-4", "addr", "show", "net1"); !strings.Contains(got, "192.0.2.2/24") {
@@ -54,7 +54,7 @@ func TestAPodIsAttachedAndReleased(t *testing.T) {
 		t.Errorf("status has ips %v", status[0]["ips"])
 	}
 	for _, end := range []func(context.Context, *api.StateChangeEvent) error{r.StopPodSandbox, r.StopPodSandbox, r.RemovePodSandbox} {
-		if err := end(t.Context(), event(web)); err != nil {
+		if err := end(t.Context(), podEvent(web)); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.records(); got != "" {
@@ -72,17 +72,17 @@ func TestOtherPodsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.write("berth.toml", "broken = ")
-	r := n.connected()
+	r := n.connectBoth()
 	ns := testnet.Namespace(t)
-	other := pod("other", ns, "")
-	if err := r.RunPodSandbox(t.Context(), event(other)); err != nil {
+	other := newPod("other", ns, "")
+	if err := r.RunPodSandbox(t.Context(), podEvent(other)); err != nil {
 		t.Error(err)
 	}
 	created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: other, Container: &api.Container{Id: "c1"}})
 	if err != nil || len(created.GetAdjust().GetAnnotations()) > 0 {
 		t.Errorf("%v, %v", created, err)
 	}
-	if err := r.StopPodSandbox(t.Context(), event(other)); err != nil {
+	if err := r.StopPodSandbox(t.Context(), podEvent(other)); err != nil {
 		t.Error(err)
 	}
 }
@@ -91,7 +91,7 @@ func TestAPodThatIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.write("networks.d/prod.toml", "namespaces = ['prod-*']\n"+lan)
-	r := n.connected()
+	r := n.connectBoth()
 	for name, c := range map[string]struct {
 		change func(*api.PodSandbox)
 		want   string
@@ -112,9 +112,9 @@ func TestAPodThatIsRefused(t *testing.T) {
 			p.Linux.Namespaces[1].Path, p.Pid = "", uint32(testnet.Process(t, testnet.Here(t)).Pid)
 		}, "it shares the host's"},
 	} {
-		p := pod("refused", testnet.Namespace(t), "lan")
+		p := newPod("refused", testnet.Namespace(t), "lan")
 		c.change(p)
-		err := r.RunPodSandbox(t.Context(), event(p))
+		err := r.RunPodSandbox(t.Context(), podEvent(p))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error\n     %v\nwant %s", name, err, c.want)
 		}
@@ -122,21 +122,21 @@ func TestAPodThatIsRefused(t *testing.T) {
 			t.Errorf("%s: left behind:\n%s", name, got)
 		}
 	}
-	good := pod("good", testnet.Namespace(t), "prod") // the plugin still runs
-	if err := r.RunPodSandbox(t.Context(), event(good)); err != nil {
+	good := newPod("good", testnet.Namespace(t), "prod") // the plugin still runs
+	if err := r.RunPodSandbox(t.Context(), podEvent(good)); err != nil {
 		t.Error(err)
 	}
 	n.attachment("good")
 }
 
-func TestANamespaceThatOnlyTheProcessTells(t *testing.T) {
+func TestNamespaceByProcessOnly(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
+	r := n.connectBoth()
 	ns := testnet.Namespace(t)
-	p := pod("spoofed", nil, "lan")
+	p := newPod("spoofed", nil, "lan")
 	p.Pid = uint32(testnet.Process(t, ns).Pid)
-	if err := r.RunPodSandbox(t.Context(), event(p)); err != nil {
+	if err := r.RunPodSandbox(t.Context(), podEvent(p)); err != nil {
 		t.Fatal(err)
 	}
 	testnet.Run(t, ns, "ip", "link", "show", "net1")
@@ -147,12 +147,12 @@ func TestANamespaceThatOnlyTheProcessTells(t *testing.T) {
 func TestARefusalComesInTime(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
-	p := pod("slow", testnet.Namespace(t), "lan")
+	r := n.connectBoth()
+	p := newPod("slow", testnet.Namespace(t), "lan")
 	letGo := n.keepOut(p)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
-	err := r.RunPodSandbox(ctx, event(p))
+	err := r.RunPodSandbox(ctx, podEvent(p))
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "the container runtime's plugin_request_timeout leaves") {
 		t.Errorf("error %v, of the time: %v", err, ctx.Err())
 	}
@@ -160,7 +160,7 @@ func TestARefusalComesInTime(t *testing.T) {
 		t.Errorf("left behind:\n%s", got)
 	}
 	letGo()
-	if err := r.RunPodSandbox(t.Context(), event(p)); err != nil { // the runtime has not closed the plugin
+	if err := r.RunPodSandbox(t.Context(), podEvent(p)); err != nil { // the runtime has not closed the plugin
 		t.Fatal(err)
 	}
 	n.attachment("slow")
@@ -198,11 +198,11 @@ func TestTheEndWaitsForAnAnswer(t *testing.T) {
 		}
 		return nil
 	}
-	r := n.runtime()
-	stop := n.serve()
+	r := n.startRuntime()
+	stop := n.servePlugin()
 	n.waitFor(r)
 	answer := make(chan error, 1)
-	go func() { answer <- r.RunPodSandbox(t.Context(), event(pod("last", testnet.Namespace(t), "lan"))) }()
+	go func() { answer <- r.RunPodSandbox(t.Context(), podEvent(newPod("last", testnet.Namespace(t), "lan"))) }()
 	<-reached
 	stopped := make(chan bool)
 	go func() { stop(); close(stopped) }()

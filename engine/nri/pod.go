@@ -18,8 +18,8 @@ const (
 	podUID       = "io.kubernetes.pod.uid"
 )
 
-// asks reports whether a pod has annotations of berth's.
-func asks(pod *api.PodSandbox) bool {
+// hasAnnotations reports whether a pod has annotations of berth's.
+func hasAnnotations(pod *api.PodSandbox) bool {
 	for key := range pod.GetAnnotations() {
 		if strings.HasPrefix(key, specs.Prefix) {
 			return true

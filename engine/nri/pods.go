@@ -22,19 +22,19 @@ type podState struct {
 	runs     map[string]bool // by the ID of the container
 }
 
-// reset replaces the state with the containers that the runtime lists.
-func (p *pods) reset(containers []*api.Container) {
+// resetTo replaces the state with the containers that the runtime lists.
+func (p *pods) resetTo(containers []*api.Container) {
 	p.mu.Lock()
 	p.of = nil
 	p.mu.Unlock()
 	for _, c := range containers {
 		state := c.GetState()
-		p.set(c.GetPodSandboxId(), c.GetId(), state == api.ContainerState_CONTAINER_RUNNING || state == api.ContainerState_CONTAINER_PAUSED)
+		p.setRuns(c.GetPodSandboxId(), c.GetId(), state == api.ContainerState_CONTAINER_RUNNING || state == api.ContainerState_CONTAINER_PAUSED)
 	}
 }
 
-// pod returns the state of a pod. The caller holds the lock.
-func (p *pods) pod(id string) *podState {
+// stateOf returns the state of a pod. The caller holds the lock.
+func (p *pods) stateOf(id string) *podState {
 	if p.of == nil {
 		p.of = make(map[string]*podState)
 	}
@@ -44,33 +44,33 @@ func (p *pods) pod(id string) *podState {
 	return p.of[id]
 }
 
-// started records a sandbox whose end the runtime will report.
-func (p *pods) started(id string) {
+// sandboxStarted records a sandbox whose end the runtime will report.
+func (p *pods) sandboxStarted(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pod(id).reported = true
+	p.stateOf(id).reported = true
 }
 
-// ended deletes a pod.
-func (p *pods) ended(id string) {
+// sandboxEnded deletes a pod.
+func (p *pods) sandboxEnded(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.of, id)
 }
 
-// set records whether a container runs.
-func (p *pods) set(id, container string, runs bool) {
+// setRuns records whether a container runs.
+func (p *pods) setRuns(id, container string, runs bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pod(id).runs[container] = runs
+	p.stateOf(id).runs[container] = runs
 }
 
-// removed deletes a container, and reports whether it was the last of a pod whose end the
+// containerRemoved deletes a container, and reports whether it was the last of a pod whose end the
 // runtime does not report.
-func (p *pods) removed(id, container string) (end bool) {
+func (p *pods) containerRemoved(id, container string) (end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pod := p.pod(id)
+	pod := p.stateOf(id)
 	delete(pod.runs, container)
 	if len(pod.runs) > 0 || pod.reported {
 		return false
@@ -79,8 +79,8 @@ func (p *pods) removed(id, container string) (end bool) {
 	return true
 }
 
-// runs reports whether a container of a pod runs.
-func (p *pods) runs(id string) bool {
+// hasRunning reports whether a container of a pod runs.
+func (p *pods) hasRunning(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pod := p.of[id]

@@ -34,7 +34,7 @@ var errGone = errors.New("the runtime has closed the connection")
 // finishes the request under way when ctx ends.
 func (p *Plugin) Serve(ctx context.Context, o Options) error {
 	var sweep sync.WaitGroup
-	sweep.Go(func() { p.sweep(ctx) })
+	sweep.Go(func() { p.sweepEnded(ctx) })
 	defer sweep.Wait()
 	said := ""
 	for {
@@ -62,7 +62,7 @@ func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("connect to NRI, which has to be on in containerd or CRI-O (berth install --engine nri): %w", err)
 	}
-	return p.session(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
+	return p.serveSession(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
 }
 
 // ServeLaunched answers the runtime that has started this process, until it closes the
@@ -79,10 +79,10 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var sweep sync.WaitGroup
-	sweep.Go(func() { p.sweep(ctx) })
+	sweep.Go(func() { p.sweepEnded(ctx) })
 	defer sweep.Wait()
 	defer stop()
-	if err := p.session(ctx, conn); !errors.Is(err, errGone) { // the library reads the rest there
+	if err := p.serveSession(ctx, conn); !errors.Is(err, errGone) { // the library reads the rest there
 		return err
 	}
 	return nil
@@ -91,8 +91,8 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 // Launched reports whether a runtime has started this process.
 func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
 
-// session answers the runtime on one connection. It returns nil when ctx is done.
-func (p *Plugin) session(ctx context.Context, plain net.Conn, options ...stub.Option) error {
+// serveSession answers the runtime on one connection. It returns nil when ctx is done.
+func (p *Plugin) serveSession(ctx context.Context, plain net.Conn, options ...stub.Option) error {
 	conn := &watched{Conn: plain, gone: make(chan struct{})}
 	defer conn.Close()
 	s, err := stub.New(p, append(options, stub.WithConnection(conn), stub.WithLogger(logger{p.Log}))...)

@@ -19,26 +19,26 @@ import (
 func TestTheRuntimeIsRestarted(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
+	r := n.connectBoth()
 	kept, ended := testnet.Namespace(t), testnet.Namespace(t)
-	for _, p := range []*api.PodSandbox{pod("kept", kept, "lan"), pod("ended", ended, "lan")} {
-		if err := r.RunPodSandbox(t.Context(), event(p)); err != nil {
+	for _, p := range []*api.PodSandbox{newPod("kept", kept, "lan"), newPod("ended", ended, "lan")} {
+		if err := r.RunPodSandbox(t.Context(), podEvent(p)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.Stop()
-	n.die()
+	n.dieAbruptly()
 	if err := ended.Close(); err != nil {
 		t.Fatal(err)
 	}
 	// A pod that runs unattached stays so, and gets no further container.
-	missed := pod("missed", testnet.Namespace(t), "lan")
+	missed := newPod("missed", testnet.Namespace(t), "lan")
 	missed.Name = "late"
 	n.mu.Lock()
-	n.pods = []*api.PodSandbox{pod("kept", kept, "lan"), missed, pod("other", nil, "")}
-	n.containers = []*api.Container{container("c0", "missed", api.ContainerState_CONTAINER_RUNNING)}
+	n.pods = []*api.PodSandbox{newPod("kept", kept, "lan"), missed, newPod("other", nil, "")}
+	n.containers = []*api.Container{newContainer("c0", "missed", api.ContainerState_CONTAINER_RUNNING)}
 	n.mu.Unlock()
-	r = n.runtime()
+	r = n.startRuntime()
 	n.waitFor(r)
 	n.attachment("kept")
 	if got := n.records(); strings.Contains(got, "ended") || strings.Contains(got, "missed") {
@@ -52,8 +52,8 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `pod "prod-a/late" runs without what its annotations ask for, as its sandbox was started without berth; delete the pod`) {
 		t.Errorf("error %v", err)
 	}
-	again := pod("again", testnet.Namespace(t), "lan")
-	if err := r.RunPodSandbox(t.Context(), event(again)); err != nil {
+	again := newPod("again", testnet.Namespace(t), "lan")
+	if err := r.RunPodSandbox(t.Context(), podEvent(again)); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.attachment("again").Addresses[0].String(); got != "192.0.2.3/24" {
@@ -66,8 +66,8 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.runtime(required())
-	web := pod("web", testnet.Namespace(t), "lan")
+	r := n.startRuntime(requireBerth())
+	web := newPod("web", testnet.Namespace(t), "lan")
 	create := func() error {
 		_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: &api.Container{Id: "c", Name: "app"}})
 		return err
@@ -75,7 +75,7 @@ func TestTheRuntimeRequiresThePlugin(t *testing.T) {
 	if err := create(); err == nil || !strings.Contains(err.Error(), `required plugin "berth" not present`) {
 		t.Fatalf("error %v", err)
 	}
-	n.serve()
+	n.servePlugin()
 	testnet.Eventually(t, "the plugin is asked", func() bool { return create() == nil })
 	n.attachment("web")
 }
@@ -90,7 +90,7 @@ func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.serve()
+	n.servePlugin()
 	for range 2 {
 		conn, err := l.Accept()
 		if err != nil {
@@ -106,7 +106,7 @@ func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	n.waitFor(n.runtime())
+	n.waitFor(n.startRuntime())
 }
 
 func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
@@ -129,20 +129,20 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 		want  string // in the error; "" if the pod is attached
 	}{
 		"no container":        {nil, ""},
-		"one that ended":      {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_STOPPED)}, ""},
-		"one that is created": {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_CREATED)}, ""},
-		"one that runs":       {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_RUNNING)}, "runs without what its annotations ask for"},
-		"one that is paused":  {[]*api.Container{container("c0", "web", api.ContainerState_CONTAINER_PAUSED)}, "runs without what its annotations ask for"},
-		"another pod's":       {[]*api.Container{container("c0", "other", api.ContainerState_CONTAINER_RUNNING)}, ""},
+		"one that ended":      {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_STOPPED)}, ""},
+		"one that is created": {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_CREATED)}, ""},
+		"one that runs":       {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_RUNNING)}, "runs without what its annotations ask for"},
+		"one that is paused":  {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_PAUSED)}, "runs without what its annotations ask for"},
+		"another pod's":       {[]*api.Container{newContainer("c0", "other", api.ContainerState_CONTAINER_RUNNING)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
 			ns := testnet.Namespace(t)
-			web := pod("web", ns, "lan")
+			web := newPod("web", ns, "lan")
 			n.pods, n.containers = []*api.PodSandbox{web}, c.there
-			r := n.connected()
-			created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+			r := n.connectBoth()
+			created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: newContainer("c1", "web", 0)})
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("error %v, want %s", err, c.want)
@@ -166,15 +166,15 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 func TestTheContainersOfAMissedSandbox(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
-	web := pod("web", testnet.Namespace(t), "")
-	c0 := container("c0", "web", 0)
+	r := n.connectBoth()
+	web := newPod("web", testnet.Namespace(t), "")
+	c0 := newContainer("c0", "web", 0)
 	if err := r.StartContainer(t.Context(), &api.StateChangeEvent{Pod: web, Container: c0}); err != nil {
 		t.Fatal(err)
 	}
 	web.Annotations["berth/networks"] = "lan"
 	create := func() error {
-		_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+		_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: newContainer("c1", "web", 0)})
 		return err
 	}
 	if err := create(); err == nil || !strings.Contains(err.Error(), "runs without what its annotations ask for") {
@@ -197,7 +197,7 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 		"the last container is removed": func(n *node, r *adaptation.Adaptation, web *api.PodSandbox, _ *testnet.NS) {
 			for _, id := range []string{"c0", "c1"} {
 				n.attachment("web") // until the last container
-				event := &api.StateChangeEvent{Pod: web, Container: container(id, "web", 0)}
+				event := &api.StateChangeEvent{Pod: web, Container: newContainer(id, "web", 0)}
 				if err := r.RemoveContainer(n.Context(), event); err != nil {
 					n.Error(err)
 				}
@@ -218,20 +218,20 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
 			n.plugin.SweepPeriod = 50 * time.Millisecond
-			r := n.connected()
+			r := n.connectBoth()
 			ns := testnet.Namespace(t)
-			web := pod("web", ns, "lan")
-			if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+			web := newPod("web", ns, "lan")
+			if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
 				t.Fatal(err)
 			}
 			r.Stop()
-			n.die()
+			n.dieAbruptly()
 			n.mu.Lock()
 			n.containers = []*api.Container{
-				container("c0", "web", api.ContainerState_CONTAINER_RUNNING), container("c1", "web", api.ContainerState_CONTAINER_STOPPED),
+				newContainer("c0", "web", api.ContainerState_CONTAINER_RUNNING), newContainer("c1", "web", api.ContainerState_CONTAINER_STOPPED),
 			}
 			n.mu.Unlock()
-			r = n.runtime()
+			r = n.startRuntime()
 			n.waitFor(r)
 			end(n, r, web, ns)
 		})
@@ -243,13 +243,13 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
-	web := pod("web", testnet.Namespace(t), "lan")
-	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+	r := n.connectBoth()
+	web := newPod("web", testnet.Namespace(t), "lan")
+	if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
 		t.Fatal(err)
 	}
 	before := n.attachment("web").Created
-	c := container("c0", "web", 0)
+	c := newContainer("c0", "web", 0)
 	if _, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: c}); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 func TestTwoInstancesOfThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	r := n.connected()
+	r := n.connectBoth()
 	second := &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -278,16 +278,16 @@ func TestTwoInstancesOfThePlugin(t *testing.T) {
 		}
 	})
 	testnet.Eventually(t, "the second is connected", func() bool { return strings.Count(n.log.String(), "msg=connected") == 2 })
-	web := pod("web", testnet.Namespace(t), "lan")
-	if err := r.RunPodSandbox(t.Context(), event(web)); err != nil {
+	web := newPod("web", testnet.Namespace(t), "lan")
+	if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
 		t.Fatal(err)
 	}
 	testnet.Eventually(t, "both are asked", func() bool { return strings.Count(n.log.String(), "msg=attached") == 2 })
-	created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: container("c1", "web", 0)})
+	created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: newContainer("c1", "web", 0)})
 	if err != nil || !strings.Contains(created.GetAdjust().GetAnnotations()[StatusAnnotation], "192.0.2.2") {
 		t.Fatalf("%v, %v", created, err)
 	}
-	if err := r.StopPodSandbox(t.Context(), event(web)); err != nil {
+	if err := r.StopPodSandbox(t.Context(), podEvent(web)); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.records(); got != "" {

@@ -20,10 +20,10 @@ const (
 // collectBound bounds a sweep.
 const collectBound = time.Second
 
-// sweep releases the attachments of ended pods, again and again until ctx is done, as the
+// sweepEnded releases the attachments of ended pods, again and again until ctx is done, as the
 // runtime does not report the end of every sandbox. It identifies an ended pod by its dead
 // namespace.
-func (p *Plugin) sweep(ctx context.Context) {
+func (p *Plugin) sweepEnded(ctx context.Context) {
 	period := p.SweepPeriod
 	if period == 0 {
 		period = sweepPeriod
@@ -35,7 +35,7 @@ func (p *Plugin) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.wakes():
+		case <-p.wakeChannel():
 			if !soon {
 				timer.Reset(min(sweepDelay, period))
 			}
@@ -44,7 +44,7 @@ func (p *Plugin) sweep(ctx context.Context) {
 		case <-timer.C:
 		}
 		soon = false
-		err := p.collect(ctx)
+		err := p.collectEnded(ctx)
 		if err != nil && err.Error() != said && ctx.Err() == nil {
 			said = err.Error()
 			p.Log.Warn("pods that have ended are not released", "error", err)
@@ -56,18 +56,18 @@ func (p *Plugin) sweep(ctx context.Context) {
 // sweepSoon requests a sweep within sweepDelay.
 func (p *Plugin) sweepSoon() {
 	select {
-	case p.wakes() <- struct{}{}:
+	case p.wakeChannel() <- struct{}{}:
 	default: // one is pending
 	}
 }
 
-func (p *Plugin) wakes() chan struct{} {
+func (p *Plugin) wakeChannel() chan struct{} {
 	p.once.Do(func() { p.wake = make(chan struct{}, 1) })
 	return p.wake
 }
 
-// collect releases the attachments of ended containers of any kind, within a bound.
-func (p *Plugin) collect(ctx context.Context) (err error) {
+// collectEnded releases the attachments of ended containers of any kind, within a bound.
+func (p *Plugin) collectEnded(ctx context.Context) (err error) {
 	p.working.RLock()
 	defer p.working.RUnlock()
 	host, err := network.NewHandle()

@@ -75,7 +75,7 @@ func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 			return args[i:], wrong
 		}
 		if strings.HasPrefix(f.name, ownPrefix) {
-			used, err := c.Own.set(f, args[i+1:])
+			used, err := c.Own.setOption(f, args[i+1:])
 			wrong = errors.Join(wrong, err)
 			i += used
 			continue
@@ -90,7 +90,7 @@ func (c *Call) parseGlobals(args []string) (rest []string, wrong error) {
 			f.value = args[i]
 			c.Globals = append(c.Globals, f.value)
 		}
-		c.set(f)
+		c.setFlag(f)
 	}
 	return nil, wrong
 }
@@ -111,14 +111,14 @@ func (c *Call) parseCommand(args []string, getopt bool) {
 			}
 			return
 		case getopt && !strings.HasPrefix(args[i], "--"):
-			f = cluster(args[i][1:])
+			f = parseCluster(args[i][1:])
 		}
 		f.name = fullName(commands, f.name)
 		if f.takesNext(commands, args[i+1:]) {
 			i++
 			f.value = args[i]
 		}
-		c.set(f)
+		c.setFlag(f)
 	}
 }
 
@@ -128,8 +128,8 @@ func (c *Call) setID(id string) {
 	}
 }
 
-// set stores a flag's value.
-func (c *Call) set(f option) {
+// setFlag stores a flag's value.
+func (c *Call) setFlag(f option) {
 	switch f.name {
 	case "root":
 		c.Root = f.value

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// as returns a find function for a runtime with a name.
-func as(name string) func(string) (string, error) {
+// findAs returns a find function for a runtime with a name.
+func findAs(name string) func(string) (string, error) {
 	return func(named string) (string, error) {
 		if named != "" {
 			return named, nil
@@ -79,7 +79,7 @@ func TestParse(t *testing.T) {
 			if runtime == "" {
 				runtime = "runc"
 			}
-			got, err := Parse("/usr/bin/berth-runtime", args, as(runtime))
+			got, err := Parse("/usr/bin/berth-runtime", args, findAs(runtime))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +119,7 @@ func checkHandedOn(t *testing.T, c *Call, args []string) {
 
 func ExampleParse() {
 	args := []string{"--berth-attach", "start", "--root", "/run/r", "create", "--bundle", "/b", "web"}
-	c, err := Parse("berth-runtime", args, as("runc"))
+	c, err := Parse("berth-runtime", args, findAs("runc"))
 	fmt.Println(c.Command, c.ID, c.ConfigPath(), c.Own.Attach, err)
 	fmt.Println(c.Args())
 	// Output:
@@ -128,7 +128,7 @@ func ExampleParse() {
 }
 
 func TestParseGlobalsWithoutBerths(t *testing.T) {
-	c, err := Parse("berth-runtime", strings.Fields("--berth-config /c --root /r --berth-attach=create --log /l create --berth-config x -b /b x"), as("runc"))
+	c, err := Parse("berth-runtime", strings.Fields("--berth-config /c --root /r --berth-attach=create --log /l create --berth-config x -b /b x"), findAs("runc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +138,14 @@ func TestParseGlobalsWithoutBerths(t *testing.T) {
 	}
 }
 
-func TestParseWrong(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	for args, want := range map[string][]string{
 		"--berth-attach later --log /l create x": {"--berth-attach", `"later"`, `"start"`},
 		"--berth-colour red --log /l create x":   {"--berth-colour", "-runtime"},
 		"--berth-config= --log /l create x":      {"--berth-config", `""`, "directory"},
 		"--log /l --berth-state":                 {"--berth-state", "value"},
 	} {
-		c, err := Parse("berth-runtime", strings.Fields(args), as("runc"))
+		c, err := Parse("berth-runtime", strings.Fields(args), findAs("runc"))
 		if err == nil {
 			t.Errorf("Parse(%q) is no error", args)
 			continue
@@ -169,17 +169,17 @@ func TestParseNoRuntime(t *testing.T) {
 	}
 }
 
-func TestNameSaysWhen(t *testing.T) {
+func TestProgramNameSetsAttach(t *testing.T) {
 	for name, want := range map[string]Attach{
 		"berth-runtime": AtCreate, "/usr/bin/berth-runtime": AtCreate, "/opt/late/berth-runtime": AtCreate,
 		"berth-runtime-late": AtStart, "/usr/bin/berth-runtime-late": AtStart,
 	} {
-		c, err := Parse(name, []string{"features"}, as("runc"))
+		c, err := Parse(name, []string{"features"}, findAs("runc"))
 		if err != nil || c.Own.Attach != want {
 			t.Errorf("as %q it attaches at %q, %v, want %q", name, c.Own.Attach, err, want)
 		}
 	}
-	c, err := Parse("berth-runtime-late", []string{"--berth-attach", "create", "features"}, as("runc"))
+	c, err := Parse("berth-runtime-late", []string{"--berth-attach", "create", "features"}, findAs("runc"))
 	if err != nil || c.Own.Attach != AtCreate {
 		t.Errorf("a flag does not count more than the name: %q, %v", c.Own.Attach, err)
 	}
@@ -195,7 +195,7 @@ func FuzzParse(f *testing.F) {
 		if crun {
 			runtime = "crun"
 		}
-		c, err := Parse("berth-runtime", args, as(runtime))
+		c, err := Parse("berth-runtime", args, findAs(runtime))
 		if strings.Contains(line, ownPrefix) {
 			return
 		}

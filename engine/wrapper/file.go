@@ -48,7 +48,7 @@ func readConfig(path string) (*configFile, error) {
 	c.text, err = io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err == nil && len(c.text) > maxConfig {
 		c.odd = fmt.Sprintf("it has %d bytes, and berth-runtime reads at most %d", c.info.Size(), maxConfig)
-		c.text, err = remarkable(c.text, f)
+		c.text, err = possibleAnnotation(c.text, f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", path, err)
@@ -56,9 +56,9 @@ func readConfig(path string) (*configFile, error) {
 	return c, nil
 }
 
-// remarkable returns the part of a text, too long to be parsed, that could be an annotation
+// possibleAnnotation returns the part of a text, too long to be parsed, that could be an annotation
 // of berth's.
-func remarkable(begin []byte, rest io.Reader) ([]byte, error) {
+func possibleAnnotation(begin []byte, rest io.Reader) ([]byte, error) {
 	const overlap = len(prefix) + 1
 	text := begin
 	block := make([]byte, 1<<20)
@@ -83,9 +83,9 @@ func couldBeAnnotated(text []byte) bool {
 	return bytes.Contains(text, []byte(prefix)) || bytes.Contains(text, []byte(`berth\/`))
 }
 
-// replace replaces the file atomically, with the same mode and owner: a reader sees either
+// replaceFile replaces the file atomically, with the same mode and owner: a reader sees either
 // the old or the new text.
-func (c *configFile) replace(text []byte) error {
+func (c *configFile) replaceFile(text []byte) error {
 	temporary, err := c.writeBeside(text)
 	if err != nil {
 		return fmt.Errorf("write %q: %w", c.path, err)

@@ -24,9 +24,9 @@ func splitFlag(arg string) (f option, isFlag bool) {
 	return f, true
 }
 
-// cluster parses letters after a single dash as getopt(3) does: a letter that takes a value
+// parseCluster parses letters after a single dash as getopt(3) does: a letter that takes a value
 // takes the rest, or else the next argument.
-func cluster(letters string) option {
+func parseCluster(letters string) option {
 	for i, r := range letters {
 		name := string(r)
 		if slices.Contains(commands.valued, name) {

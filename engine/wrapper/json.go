@@ -12,7 +12,7 @@ type value struct {
 	from, to int // text[from:to] is the value, without surrounding blanks
 }
 
-func (v value) in(text []byte) []byte { return text[v.from:v.to] }
+func (v value) textIn(text []byte) []byte { return text[v.from:v.to] }
 
 // A member is a key of an object and its value.
 type member struct {
@@ -22,7 +22,7 @@ type member struct {
 
 // membersOf returns the members of an object, in order.
 func membersOf(text []byte, object value) (all []member, err error) {
-	dec, err := open(text, object, '{')
+	dec, err := openDecoder(text, object, '{')
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func membersOf(text []byte, object value) (all []member, err error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := next(dec, object.from)
+		v, err := nextValue(dec, object.from)
 		if err != nil {
 			return nil, err
 		}
@@ -43,12 +43,12 @@ func membersOf(text []byte, object value) (all []member, err error) {
 
 // elementsOf returns the elements of an array.
 func elementsOf(text []byte, array value) (all []value, err error) {
-	dec, err := open(text, array, '[')
+	dec, err := openDecoder(text, array, '[')
 	if err != nil {
 		return nil, err
 	}
 	for dec.More() {
-		v, err := next(dec, array.from)
+		v, err := nextValue(dec, array.from)
 		if err != nil {
 			return nil, err
 		}
@@ -58,8 +58,8 @@ func elementsOf(text []byte, array value) (all []value, err error) {
 	return all, err
 }
 
-func open(text []byte, v value, delim json.Delim) (*json.Decoder, error) {
-	dec := json.NewDecoder(bytes.NewReader(v.in(text)))
+func openDecoder(text []byte, v value, delim json.Delim) (*json.Decoder, error) {
+	dec := json.NewDecoder(bytes.NewReader(v.textIn(text)))
 	begin, err := dec.Token()
 	if err == nil && begin != delim {
 		err = fmt.Errorf("want %q", delim.String())
@@ -67,15 +67,15 @@ func open(text []byte, v value, delim json.Delim) (*json.Decoder, error) {
 	return dec, err
 }
 
-// next reads a value from a decoder whose text begins at an offset of the whole.
-func next(dec *json.Decoder, at int) (value, error) {
+// nextValue reads a value from a decoder whose text begins at an offset of the whole.
+func nextValue(dec *json.Decoder, at int) (value, error) {
 	var raw json.RawMessage
 	err := dec.Decode(&raw)
 	end := at + int(dec.InputOffset())
 	return value{end - len(raw), end}, err
 }
 
-func isNull(text []byte, v value) bool { return string(v.in(text)) == "null" }
+func isNull(text []byte, v value) bool { return string(v.textIn(text)) == "null" }
 
 // An edit replaces a part of the text; if from equals to, it inserts.
 type edit struct {
@@ -83,8 +83,8 @@ type edit struct {
 	text string
 }
 
-// apply applies edits that do not overlap.
-func apply(text []byte, edits []edit) []byte {
+// applyEdits applies edits that do not overlap.
+func applyEdits(text []byte, edits []edit) []byte {
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.from - b.from })
 	var out []byte
 	at := 0

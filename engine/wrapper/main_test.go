@@ -88,8 +88,8 @@ type result struct {
 	called         []string // the runtime's calls
 }
 
-// run runs berth-runtime with the place's own STATE.
-func (p *place) run(t *testing.T, args ...string) result {
+// runWrapper runs berth-runtime with the place's own STATE.
+func (p *place) runWrapper(t *testing.T, args ...string) result {
 	t.Helper()
 	return p.runAs(t, p.runtime(), append([]string{"--berth-state", filepath.Join(p.dir, "run")}, args...)...)
 }
@@ -125,8 +125,8 @@ func (r result) becameRuntime(t *testing.T, p *place, args string) {
 	}
 }
 
-// refused checks that the run failed before it reached the runtime, with words in its error.
-func (r result) refused(t *testing.T, words ...string) {
+// requireRefused checks that the run failed before it reached the runtime, with words in its error.
+func (r result) requireRefused(t *testing.T, words ...string) {
 	t.Helper()
 	if r.status != 1 || len(r.called) != 0 {
 		t.Errorf("status %d, called %q, want 1 and none", r.status, r.called)

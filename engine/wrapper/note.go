@@ -25,12 +25,12 @@ type note struct {
 	id   string
 }
 
-func (c *Call) note() *note {
-	return &note{filepath.Join(c.Own.state(), notesName), c.root(), c.ID}
+func (c *Call) newNote() *note {
+	return &note{filepath.Join(c.Own.stateDir(), notesName), c.containersRoot(), c.ID}
 }
 
-// root returns the directory in which the runtime keeps a folder for each container.
-func (c *Call) root() string {
+// containersRoot returns the directory in which the runtime keeps a folder for each container.
+func (c *Call) containersRoot() string {
 	switch {
 	case c.Root != "":
 		if abs, err := filepath.Abs(c.Root); err == nil {
@@ -48,19 +48,19 @@ var (
 	unescaper = strings.NewReplacer("%25", "%", "%2F", "/", "%3A", ":")
 )
 
-func (n *note) path() string {
+func (n *note) filePath() string {
 	return filepath.Join(n.dir, escaper.Replace(n.root)+":"+escaper.Replace(n.id))
 }
 
-// write writes the note, and removes the notes of deleted containers.
-func (n *note) write(hooks []hook) error {
+// writeHooks writes the note, and removes the notes of deleted containers.
+func (n *note) writeHooks(hooks []hook) error {
 	text, err := json.Marshal(hooks)
 	if err == nil {
 		err = n.makeDir()
 	}
 	if err == nil {
-		n.sweep()
-		err = n.create(text)
+		n.sweepNotes()
+		err = n.createFile(text)
 	}
 	if err != nil {
 		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
@@ -68,8 +68,8 @@ func (n *note) write(hooks []hook) error {
 	return nil
 }
 
-func (n *note) create(text []byte) error {
-	f, err := os.OpenFile(n.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func (n *note) createFile(text []byte) error {
+	f, err := os.OpenFile(n.filePath(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,9 @@ func (n *note) makeDir() error {
 	return err
 }
 
-// read returns the hooks to run, or none if there is no note.
-func (n *note) read() (hooks []hook, err error) {
-	text, err := os.ReadFile(n.path())
+// readHooks returns the hooks to run, or none if there is no note.
+func (n *note) readHooks() (hooks []hook, err error) {
+	text, err := os.ReadFile(n.filePath())
 	if isNotMine(err) {
 		return nil, nil
 	}
@@ -117,8 +117,8 @@ func isNotMine(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
 
-func (n *note) remove() error {
-	if err := os.Remove(n.path()); err != nil && !isNotMine(err) {
+func (n *note) removeFile() error {
+	if err := os.Remove(n.filePath()); err != nil && !isNotMine(err) {
 		return fmt.Errorf("take the note of container %q away: %w", n.id, err)
 	}
 	return nil
@@ -128,9 +128,9 @@ func (n *note) remove() error {
 // deleted, not to one that it is about to create.
 const sweepAfter = 10 * time.Minute
 
-// sweep removes the notes of containers that were deleted before they were started. Notes
+// sweepNotes removes the notes of containers that were deleted before they were started. Notes
 // are few; a failed removal is retried the next time.
-func (n *note) sweep() {
+func (n *note) sweepNotes() {
 	entries, err := os.ReadDir(n.dir)
 	if err != nil {
 		return

@@ -41,8 +41,8 @@ func optionsOf(name string) Options {
 	return Options{Attach: AtCreate}
 }
 
-// set stores a flag of berth's, and returns the number of following arguments that it used.
-func (o *Options) set(f option, next []string) (used int, err error) {
+// setOption stores a flag of berth's, and returns the number of following arguments that it used.
+func (o *Options) setOption(f option, next []string) (used int, err error) {
 	if f.name == ownPrefix+"version" {
 		o.Version = true
 		return 0, nil
@@ -55,11 +55,11 @@ func (o *Options) set(f option, next []string) (used int, err error) {
 	}
 	switch strings.TrimPrefix(f.name, ownPrefix) {
 	case "config":
-		o.Config, err = absolute(f)
+		o.Config, err = absolutePath(f)
 	case "state":
-		o.State, err = absolute(f)
+		o.State, err = absolutePath(f)
 	case "bpffs":
-		o.BPFFS, err = absolute(f)
+		o.BPFFS, err = absolutePath(f)
 	case "runtime":
 		o.Runtime = f.value
 	case "attach":
@@ -73,9 +73,9 @@ func (o *Options) set(f option, next []string) (used int, err error) {
 	return used, err
 }
 
-// absolute returns the path in a flag's value, which must be absolute, as hooks run in
+// absolutePath returns the path in a flag's value, which must be absolute, as hooks run in
 // another directory.
-func absolute(f option) (string, error) {
+func absolutePath(f option) (string, error) {
 	if f.value == "" {
 		return "", fmt.Errorf("flag --%s: %q: want a directory", f.name, f.value)
 	}
@@ -89,8 +89,8 @@ func readsByGetopt(runtime string) bool {
 	return strings.Contains(name, "crun") || strings.Contains(name, "krun")
 }
 
-// state returns the directory of berth's state.
-func (o *Options) state() string {
+// stateDir returns the directory of berth's state.
+func (o *Options) stateDir() string {
 	if o.State == "" {
 		return defaultState
 	}

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// report writes an error to stderr, and to the runtime's log as the runtime would: engines
+// reportError writes an error to stderr, and to the runtime's log as the runtime would: engines
 // read their message there.
-func (c *Call) report(stderr io.Writer, wrong error) {
+func (c *Call) reportError(stderr io.Writer, wrong error) {
 	fmt.Fprintln(stderr, "berth-runtime:", oneLine(wrong))
-	if err := c.log("berth-runtime", wrong); err != nil {
+	if err := c.appendLog("berth-runtime", wrong); err != nil {
 		fmt.Fprintln(stderr, "berth-runtime: the runtime's log:", err)
 	}
 }
@@ -41,11 +41,11 @@ func Log(runtime string, args []string, program string, wrong error) error {
 	if err != nil {
 		return err
 	}
-	return c.log(program, wrong)
+	return c.appendLog(program, wrong)
 }
 
-// log adds a line to the runtime's log, in logrus's JSON or text.
-func (c *Call) log(program string, wrong error) error {
+// appendLog adds a line to the runtime's log, in logrus's JSON or text.
+func (c *Call) appendLog(program string, wrong error) error {
 	path := c.logFile()
 	if path == "" {
 		return nil

@@ -26,24 +26,24 @@ func Main(name string, args []string, version string) int {
 		return 0
 	}
 	if err == nil {
-		err = c.prepare()
+		err = c.prepareCommand()
 	}
 	if err == nil {
-		err = c.become()
+		err = c.execRuntime()
 	}
-	c.report(os.Stderr, err)
+	c.reportError(os.Stderr, err)
 	return 1
 }
 
-// become executes the runtime in place of this process, which keeps its pid, its
+// execRuntime executes the runtime in place of this process, which keeps its pid, its
 // descriptors and the whole environment.
-func (c *Call) become() error {
+func (c *Call) execRuntime() error {
 	err := syscall.Exec(c.Runtime, append([]string{c.Runtime}, c.Args()...), os.Environ())
 	return fmt.Errorf("run %q: %w", c.Runtime, err)
 }
 
-// prepare does berth's part, before the runtime executes the command.
-func (c *Call) prepare() error {
+// prepareCommand does berth's part, before the runtime executes the command.
+func (c *Call) prepareCommand() error {
 	switch c.Command {
 	case "create", "run", "restore":
 		return c.prepareConfig()
@@ -53,7 +53,7 @@ func (c *Call) prepare() error {
 		}
 	case "delete":
 		if c.Own.Attach == AtStart && c.deletesForSure() {
-			return c.note().remove()
+			return c.newNote().removeFile()
 		}
 	}
 	return nil
@@ -74,7 +74,7 @@ func (c *Call) prepareConfig() error {
 	late := c.Own.Attach == AtStart && c.Command == "create"
 	if late {
 		// The note of another container that had the same ID, and was never started.
-		if err := c.note().remove(); err != nil {
+		if err := c.newNote().removeFile(); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (c *Call) prepareConfig() error {
 }
 
 func (c *Call) addHooks(file *configFile, late bool) error {
-	keys, s, err := file.annotated()
+	keys, s, err := file.annotatedKeys()
 	if err != nil || s == nil || len(keys) == 0 && !late {
 		return err
 	}
@@ -106,24 +106,24 @@ func (c *Call) addHooks(file *configFile, late bool) error {
 	case file.odd != "":
 		return fmt.Errorf("it has %s, but %s", strings.Join(append(keys, change.names()...), ", "), file.odd)
 	case len(change.atStart) > 0:
-		if err := c.note().write(change.atStart); err != nil {
+		if err := c.newNote().writeHooks(change.atStart); err != nil {
 			return err
 		}
 	}
 	if change.text == nil {
 		return nil
 	}
-	return file.replace(change.text)
+	return file.replaceFile(change.text)
 }
 
-// A change is the planned change of a config.json.
-type change struct {
+// A configChange is the planned change of a config.json.
+type configChange struct {
 	text    []byte // nil if unchanged
 	atStart []hook // hooks to run when the container is started
 }
 
 // names returns the hooks' names, used if there is no annotation.
-func (c *change) names() (all []string) {
+func (c *configChange) names() (all []string) {
 	for _, one := range c.atStart {
 		all = append(all, "a hook "+one.Path)
 	}
@@ -133,16 +133,16 @@ func (c *change) names() (all []string) {
 // changeOf plans the change of a config.json. A late attachment removes berth's hooks that
 // are there already, to run them at the start: those of a hooks.d folder or of CDI would
 // attach too early.
-func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
-	h, err := s.hooks()
+func (c *Call) changeOf(s *spec, annotated, late bool) (*configChange, error) {
+	h, err := s.stageHooks()
 	if err != nil {
 		return nil, err
 	}
 	there, takeOut, err := h.takeOut(s.text, prestart, createRuntime)
 	if err != nil || len(there) == 0 && !annotated {
-		return new(change), err
+		return new(configChange), err
 	}
-	releases, err := h.has(s.text, poststop)
+	releases, err := h.hasBerth(s.text, poststop)
 	if err != nil {
 		return nil, err
 	}
@@ -150,21 +150,21 @@ func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changed change
+	var changed configChange
 	var added []stagedHook
 	switch {
 	case late && len(there) > 0:
 		changed.atStart = there
 	case late:
-		changed.atStart = []hook{c.hook(program, createRuntime)}
+		changed.atStart = []hook{c.hookEntry(program, createRuntime)}
 	case len(there) == 0:
-		added = append(added, stagedHook{createRuntime, c.hook(program, createRuntime)})
+		added = append(added, stagedHook{createRuntime, c.hookEntry(program, createRuntime)})
 	}
 	if !late {
 		takeOut = nil
 	}
 	if !releases {
-		added = append(added, stagedHook{poststop, c.hook(program, poststop)})
+		added = append(added, stagedHook{poststop, c.hookEntry(program, poststop)})
 	}
 	if len(added)+len(takeOut) > 0 {
 		changed.text, err = s.withHooks(h, added, takeOut)
@@ -172,20 +172,20 @@ func (c *Call) changeOf(s *spec, annotated, late bool) (*change, error) {
 	return &changed, err
 }
 
-// hook returns the entry of berth-hook in a stage.
-func (c *Call) hook(program, stage string) hook {
+// hookEntry returns the entry of berth-hook in a stage.
+func (c *Call) hookEntry(program, stage string) hook {
 	return hook{Path: program, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
 }
 
-// annotated returns the keys of berth's annotations. The runtime reports a text that is not
+// annotatedKeys returns the keys of berth's annotations. The runtime reports a text that is not
 // JSON, unless it could contain them.
-func (c *configFile) annotated() (keys []string, s *spec, err error) {
+func (c *configFile) annotatedKeys() (keys []string, s *spec, err error) {
 	if len(c.text) == 0 {
 		return nil, nil, nil
 	}
 	s, err = readSpec(c.text)
 	if err == nil {
-		keys, err = s.annotated()
+		keys, err = s.annotationKeys()
 	}
 	switch {
 	case err == nil:

@@ -23,7 +23,7 @@ func TestHandsOnWhatMakesNoContainer(t *testing.T) {
 	p := newPlace(t)
 	p.write(t, annotatedSpec)
 	for _, args := range []string{"", "--version", "features", "kill x", "--root /r delete --force x", "create --help", "start x", "exec -t x create"} {
-		p.run(t, strings.Fields(args)...).becameRuntime(t, p, args)
+		p.runWrapper(t, strings.Fields(args)...).becameRuntime(t, p, args)
 	}
 	if got, err := os.ReadFile(p.config()); err != nil || string(got) != annotatedSpec {
 		t.Errorf("config.json is %s, %v", got, err)
@@ -32,7 +32,7 @@ func TestHandsOnWhatMakesNoContainer(t *testing.T) {
 
 func TestOwnVersion(t *testing.T) {
 	t.Parallel()
-	if got := newPlace(t).run(t, "--berth-version"); got.stdout != "berth-runtime v9\n" || got.status != 0 {
+	if got := newPlace(t).runWrapper(t, "--berth-version"); got.stdout != "berth-runtime v9\n" || got.status != 0 {
 		t.Errorf("--berth-version: status %d, %q", got.status, got.stdout)
 	}
 }
@@ -71,7 +71,7 @@ func TestLeavesOthersAlone(t *testing.T) {
 		p.write(t, text)
 		before, err := os.Stat(p.config())
 		must(t, err)
-		p.run(t, "create", "--bundle", p.bundle, "x").becameRuntime(t, p, "create --bundle "+p.bundle+" x")
+		p.runWrapper(t, "create", "--bundle", p.bundle, "x").becameRuntime(t, p, "create --bundle "+p.bundle+" x")
 		after, err := os.Stat(p.config())
 		must(t, err)
 		got, err := os.ReadFile(p.config())
@@ -81,12 +81,12 @@ func TestLeavesOthersAlone(t *testing.T) {
 		}
 	}
 	must(t, os.Remove(p.config()))
-	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	p.runWrapper(t, "run", "x").becameRuntime(t, p, "run x")
 	must(t, os.Mkdir(p.config(), 0o755))
-	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	p.runWrapper(t, "run", "x").becameRuntime(t, p, "run x")
 	must(t, os.Remove(p.config()))
 	must(t, syscall.Mkfifo(p.config(), 0o600))
-	p.run(t, "run", "x").becameRuntime(t, p, "run x")
+	p.runWrapper(t, "run", "x").becameRuntime(t, p, "run x")
 	if left := p.inBundle(t); len(left) != 1 {
 		t.Errorf("the bundle has %q", left)
 	}
@@ -131,7 +131,7 @@ func TestAddsItself(t *testing.T) {
 		before, err := os.Stat(p.config())
 		must(t, err)
 		for range 2 { // the second time it is there already
-			p.run(t, "--berth-config", "etc", command, "x").becameRuntime(t, p, command+" x")
+			p.runWrapper(t, "--berth-config", "etc", command, "x").becameRuntime(t, p, command+" x")
 			dirs := []string{"--config", filepath.Join(p.bundle, "etc"), "--state", filepath.Join(p.dir, "run")}
 			want := map[string][]hook{
 				"createRuntime": {p.entry(append(dirs, "createRuntime")...)},
@@ -160,7 +160,7 @@ func TestConfigOfCrun(t *testing.T) {
 	p.write(t, annotatedSpec)
 	other := filepath.Join(p.dir, "other.json")
 	must(t, os.Rename(p.config(), other))
-	p.run(t, "run", "-f", other, "-b"+p.bundle, "x")
+	p.runWrapper(t, "run", "-f", other, "-b"+p.bundle, "x")
 	text, err := os.ReadFile(other)
 	if err != nil || strings.Count(string(text), `/bin/berth-hook"`) != 2 {
 		t.Errorf("the configuration is %s, %v", text, err)
@@ -192,11 +192,11 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 				must(t, os.Rename(p.config(), filepath.Join(p.dir, "elsewhere")))
 				must(t, os.Symlink("../elsewhere", p.config()))
 			}
-			got := p.run(t, "create", "x")
+			got := p.runWrapper(t, "create", "x")
 			if c.want == nil {
 				got.becameRuntime(t, p, "create x")
 			} else {
-				got.refused(t, append(c.want, p.bundle)...)
+				got.requireRefused(t, append(c.want, p.bundle)...)
 			}
 			if text, err := os.ReadFile(p.config()); err != nil || string(text) != c.text {
 				t.Errorf("config.json was changed: %v", err)
@@ -217,7 +217,7 @@ func TestOneBundleManyTimes(t *testing.T) {
 			for range 500 {
 				c, err := readConfig(path)
 				if err == nil {
-					err = c.replace(c.text)
+					err = c.replaceFile(c.text)
 				}
 				if err != nil {
 					t.Error(err)
@@ -232,14 +232,14 @@ func TestOneBundleManyTimes(t *testing.T) {
 	}
 }
 
-// TestHugeWhereTheyMeet requires that an annotation across the boundary of two read blocks
+// TestAnnotationAcrossReadBlocks requires that an annotation across the boundary of two read blocks
 // is found.
-func TestHugeWhereTheyMeet(t *testing.T) {
+func TestAnnotationAcrossReadBlocks(t *testing.T) {
 	t.Parallel()
 	for _, at := range []int{maxConfig - 3, maxConfig + 1 - 6, maxConfig + 1<<20 - 2, maxConfig + 1<<20} {
 		p := newPlace(t)
 		p.write(t, strings.Repeat(" ", at)+`berth\/`+strings.Repeat(" ", 1<<20))
-		p.run(t, "create", "x").refused(t, "annotations of berth's")
+		p.runWrapper(t, "create", "x").requireRefused(t, "annotations of berth's")
 	}
 }
 
@@ -248,19 +248,19 @@ func TestReportsToTheLog(t *testing.T) {
 	p := newPlace(t)
 	p.write(t, `{"annotations":{"berth/networks":"lan"}`)
 	log := filepath.Join(p.dir, "log")
-	p.run(t, "--log="+log, "--log-format", "json", "create", "x").refused(t, "config.json")
+	p.runWrapper(t, "--log="+log, "--log-format", "json", "create", "x").requireRefused(t, "config.json")
 	text, err := os.ReadFile(log)
 	must(t, err)
 	var line struct{ Level, Msg, Time string }
 	if err := json.Unmarshal(text, &line); err != nil || line.Level != "error" || !strings.Contains(line.Msg, "config.json") || line.Time == "" {
 		t.Errorf("the log says %s, %v", text, err)
 	}
-	p.run(t, "--log", log, "create", "x").refused(t, "config.json")
+	p.runWrapper(t, "--log", log, "create", "x").requireRefused(t, "config.json")
 	text, err = os.ReadFile(log)
 	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], ` level=error msg="berth-runtime: `) {
 		t.Errorf("the log says %s, %v", text, err)
 	}
-	p.run(t, "--log", p.dir, "create", "x").refused(t, "config.json", "is a directory")
+	p.runWrapper(t, "--log", p.dir, "create", "x").requireRefused(t, "config.json", "is a directory")
 }
 
 func TestLogOfCrun(t *testing.T) {
@@ -279,15 +279,15 @@ func TestFindsPrograms(t *testing.T) {
 	p := newPlace(t)
 	p.write(t, annotatedSpec)
 	must(t, os.Remove(filepath.Join(p.bin, "berth-hook")))
-	p.run(t, "create", "x").refused(t, "berth-hook", p.bin)
-	p.run(t, "--berth-runtime", p.runtime(), "create", "x").refused(t, "--berth-runtime", "itself")
-	p.run(t, "--berth-runtime", "/nowhere", "features").refused(t, "/nowhere")
+	p.runWrapper(t, "create", "x").requireRefused(t, "berth-hook", p.bin)
+	p.runWrapper(t, "--berth-runtime", p.runtime(), "create", "x").requireRefused(t, "--berth-runtime", "itself")
+	p.runWrapper(t, "--berth-runtime", "/nowhere", "features").requireRefused(t, "/nowhere")
 	// runc was replaced by berth-runtime: then the next runtime is used.
 	runc := filepath.Join(p.path, "runc")
 	must(t, os.Mkdir(p.path+"2", 0o755))
 	must(t, os.Rename(runc, filepath.Join(p.path+"2", "runc")))
 	must(t, os.Symlink(p.runtime(), runc))
-	if got := p.run(t, "features"); got.status != 7 || len(got.called) != 1 || !strings.Contains(got.called[0], p.path+"2/runc features") {
+	if got := p.runWrapper(t, "features"); got.status != 7 || len(got.called) != 1 || !strings.Contains(got.called[0], p.path+"2/runc features") {
 		t.Errorf("runc is berth-runtime, and called is %q", got.called)
 	}
 }
@@ -310,7 +310,7 @@ func TestWithoutPath(t *testing.T) {
 // dependencies for this package.
 func TestEntryIsTheSame(t *testing.T) {
 	want := entry.Hook("/opt/berth-hook", config.Dirs{Config: "/c", State: "/s", BPFFS: config.DefaultBPFFS}, poststop)
-	got := (&Call{Own: Options{Config: "/c", State: "/s"}}).hook("/opt/berth-hook", poststop)
+	got := (&Call{Own: Options{Config: "/c", State: "/s"}}).hookEntry("/opt/berth-hook", poststop)
 	if d := cmp.Diff(hook{want.Path, want.Args, want.Env, *want.Timeout}, got); d != "" {
 		t.Errorf("(-elsewhere +here):\n%s", d)
 	}

@@ -41,8 +41,8 @@ func readSpec(text []byte) (*spec, error) {
 // nothing is added beside them.
 func isKey(key, name string) bool { return strings.EqualFold(key, name) }
 
-// annotated returns the keys of berth's annotations.
-func (s *spec) annotated() (keys []string, err error) {
+// annotationKeys returns the keys of berth's annotations.
+func (s *spec) annotationKeys() (keys []string, err error) {
 	for _, m := range s.members {
 		if !isKey(m.key, "annotations") || isNull(s.text, m.value) {
 			continue
@@ -86,7 +86,7 @@ type hooks struct {
 	stages []member
 }
 
-func (s *spec) hooks() (h hooks, err error) {
+func (s *spec) stageHooks() (h hooks, err error) {
 	for _, m := range s.members {
 		switch {
 		case !isKey(m.key, "hooks"):
@@ -107,9 +107,9 @@ func (s *spec) hooks() (h hooks, err error) {
 	return h, nil
 }
 
-// stage returns the entries of a stage; at is the position of its array, whose from is 0 if
+// stageEntries returns the entries of a stage; at is the position of its array, whose from is 0 if
 // there is none.
-func (h *hooks) stage(text []byte, name string) (at value, entries []value, err error) {
+func (h *hooks) stageEntries(text []byte, name string) (at value, entries []value, err error) {
 	for _, m := range h.stages {
 		switch {
 		case !isKey(m.key, name):
@@ -133,12 +133,12 @@ func (h *hooks) stage(text []byte, name string) (at value, entries []value, err 
 // isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d folder, by
 // CDI, or by an earlier run of the wrapper.
 func isOurs(text []byte, entry value) (one hook, ours bool) {
-	err := json.Unmarshal(entry.in(text), &one)
+	err := json.Unmarshal(entry.textIn(text), &one)
 	return one, err == nil && filepath.Base(one.Path) == hookName
 }
 
-// has reports whether one of the stages runs berth-hook already.
-func (h *hooks) has(text []byte, stages ...string) (bool, error) {
+// hasBerth reports whether one of the stages runs berth-hook already.
+func (h *hooks) hasBerth(text []byte, stages ...string) (bool, error) {
 	ours, _, err := h.takeOut(text, stages...)
 	return len(ours) > 0, err
 }
@@ -147,7 +147,7 @@ func (h *hooks) has(text []byte, stages ...string) (bool, error) {
 // them.
 func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edit, err error) {
 	for _, name := range stages {
-		at, entries, err := h.stage(text, name)
+		at, entries, err := h.stageEntries(text, name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -156,7 +156,7 @@ func (h *hooks) takeOut(text []byte, stages ...string) (ours []hook, edits []edi
 			if one, is := isOurs(text, e); is {
 				ours = append(ours, one)
 			} else {
-				left = append(left, string(e.in(text)))
+				left = append(left, string(e.textIn(text)))
 			}
 		}
 		if len(left) < len(entries) {
@@ -175,7 +175,7 @@ func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, err
 		if err != nil {
 			return nil, err
 		}
-		at, entries, err := h.stage(s.text, one.stage)
+		at, entries, err := h.stageEntries(s.text, one.stage)
 		switch {
 		case err != nil:
 			return nil, err
@@ -190,7 +190,7 @@ func (s *spec) withHooks(h hooks, added []stagedHook, edits []edit) ([]byte, err
 	if len(stages) > 0 {
 		edits = append(edits, s.addStages(h, strings.Join(stages, ",")))
 	}
-	return apply(s.text, edits), nil
+	return applyEdits(s.text, edits), nil
 }
 
 // A stagedHook is an entry and its stage.

@@ -47,17 +47,17 @@ func addBoth(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.hooks()
+	h, err := s.stageHooks()
 	if err != nil {
 		return nil, err
 	}
 	var added []stagedHook
-	if has, err := h.has(text, createRuntime, prestart); err != nil {
+	if has, err := h.hasBerth(text, createRuntime, prestart); err != nil {
 		return nil, err
 	} else if !has {
 		added = append(added, stagedHook{createRuntime, entries["E"]})
 	}
-	if has, err := h.has(text, poststop); err != nil {
+	if has, err := h.hasBerth(text, poststop); err != nil {
 		return nil, err
 	} else if !has {
 		added = append(added, stagedHook{poststop, entries["P"]})
@@ -126,7 +126,7 @@ func TestAnnotated(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got, err := s.annotated(); err != nil || !cmp.Equal(got, want) {
+		if got, err := s.annotationKeys(); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%s has %q, %v, want %q", text, got, err, want)
 		}
 	}

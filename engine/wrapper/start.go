@@ -20,12 +20,12 @@ const maxOutput = 1 << 20
 // input, and runs berth-hook with it. If that fails, the container is not started, and the
 // hook has undone its changes.
 func (c *Call) attachNow() error {
-	n := c.note()
-	hooks, err := n.read()
+	n := c.newNote()
+	hooks, err := n.readHooks()
 	if len(hooks) == 0 || err != nil {
 		return err
 	}
-	state, status, err := c.state()
+	state, status, err := c.containerState()
 	if err != nil {
 		return err
 	}
@@ -33,19 +33,19 @@ func (c *Call) attachNow() error {
 		return nil // the runtime reports the error
 	}
 	for _, one := range hooks {
-		if err := one.run(state); err != nil {
+		if err := one.runHook(state); err != nil {
 			return fmt.Errorf("attach container %q: %w", c.ID, err)
 		}
 	}
-	return n.remove()
+	return n.removeFile()
 }
 
-// state requests the state of the container from the runtime (runtime-spec, runtime.md,
+// containerState requests the state of the container from the runtime (runtime-spec, runtime.md,
 // "State").
-func (c *Call) state() (state []byte, status string, err error) {
-	cmd, cancel := command(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
+func (c *Call) containerState() (state []byte, status string, err error) {
+	cmd, cancel := newCommand(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
 	defer cancel()
-	if state, err = output(cmd); err != nil {
+	if state, err = commandOutput(cmd); err != nil {
 		return nil, "", fmt.Errorf("ask for the state of container %q: %w", c.ID, err)
 	}
 	var s struct {
@@ -57,25 +57,25 @@ func (c *Call) state() (state []byte, status string, err error) {
 	return state, s.Status, nil
 }
 
-// run runs a hook as a runtime would: with the state, an environment of its own, and from a
+// runHook runs a hook as a runtime would: with the state, an environment of its own, and from a
 // directory that the container does not control.
-func (h *hook) run(state []byte) error {
+func (h *hook) runHook(state []byte) error {
 	var args []string
 	if len(h.Args) > 0 {
 		args = h.Args[1:]
 	}
-	cmd, cancel := command(h.Path, args...)
+	cmd, cancel := newCommand(h.Path, args...)
 	defer cancel()
 	cmd.Stdin, cmd.Env, cmd.Dir = bytes.NewReader(state), h.Env, "/"
 	if cmd.Env == nil {
 		cmd.Env = hookEnv
 	}
-	_, err := output(cmd)
+	_, err := commandOutput(cmd)
 	return err
 }
 
-// command returns a program that ends when this one is killed, or after the timeout of hooks.
-func command(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
+// newCommand returns a program that ends when this one is killed, or after the timeout of hooks.
+func newCommand(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), hookTimeout*time.Second)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.WaitDelay = time.Second
@@ -83,8 +83,8 @@ func command(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
 	return cmd, cancel
 }
 
-// output runs a program and returns its standard output; its standard error is in the error.
-func output(cmd *exec.Cmd) ([]byte, error) {
+// commandOutput runs a program and returns its standard output; its standard error is in the error.
+func commandOutput(cmd *exec.Cmd) ([]byte, error) {
 	out, said := &limited{}, &limited{}
 	cmd.Stdout, cmd.Stderr = out, said
 	if err := cmd.Run(); err != nil {

@@ -11,19 +11,19 @@ import (
 
 const createdState = `{"ociVersion":"1.0.2","id":"x","status":"created","pid":42,"annotations":{"berth/networks":"lan"}}`
 
-// late returns a place with a container that was created for a late attachment.
-func late(t *testing.T, state string) *place {
+// newLatePlace returns a place with a container that was created for a late attachment.
+func newLatePlace(t *testing.T, state string) *place {
 	t.Helper()
 	p := newPlace(t)
 	p.write(t, annotatedSpec)
 	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte(state), 0o644))
-	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	p.runWrapper(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
 	return p
 }
 
 func (p *place) start(t *testing.T) result {
 	t.Helper()
-	return p.run(t, "--berth-attach=start", "--root", p.dir, "start", "x")
+	return p.runWrapper(t, "--berth-attach=start", "--root", p.dir, "start", "x")
 }
 
 func (p *place) notes(t *testing.T) (names []string) {
@@ -35,7 +35,7 @@ func (p *place) notes(t *testing.T) (names []string) {
 
 func TestAttachesAtStart(t *testing.T) {
 	t.Parallel()
-	p := late(t, createdState)
+	p := newLatePlace(t, createdState)
 	if hooks := p.hooksOf(t); len(hooks) != 1 || len(hooks["poststop"]) != 1 {
 		t.Errorf("create adds %+v, want poststop alone", hooks)
 	}
@@ -63,12 +63,12 @@ func TestAttachesAtStart(t *testing.T) {
 	}
 }
 
-func TestFailsTheStart(t *testing.T) {
+func TestFailedHookFailsTheStart(t *testing.T) {
 	t.Parallel()
-	p := late(t, createdState)
+	p := newLatePlace(t, createdState)
 	must(t, os.WriteFile(filepath.Join(p.dir, "fail"), []byte("berth-hook: no such network\n"), 0o644))
 	log := filepath.Join(p.dir, "log")
-	got := p.run(t, "--berth-attach=start", "--root", p.dir, "--log", log, "--log-format=json", "start", "x")
+	got := p.runWrapper(t, "--berth-attach=start", "--root", p.dir, "--log", log, "--log-format=json", "start", "x")
 	if got.status != 1 || len(got.called) != 1 || !strings.Contains(got.stderr, "no such network") {
 		t.Errorf("status %d, called %q, said %s, want the state and the hook's words", got.status, got.called, got.stderr)
 	}
@@ -84,7 +84,7 @@ func TestFailsTheStart(t *testing.T) {
 
 func TestStartOfWhatIsNotCreated(t *testing.T) {
 	t.Parallel()
-	p := late(t, strings.Replace(createdState, `"created"`, `"running"`, 1))
+	p := newLatePlace(t, strings.Replace(createdState, `"created"`, `"running"`, 1))
 	p.start(t).becameRuntime(t, p, "--root "+p.dir+" start x")
 	must(t, os.Remove(filepath.Join(p.dir, "state")))
 	if got := p.start(t); got.status != 1 || !strings.Contains(got.stderr, "no such container") {
@@ -113,7 +113,7 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 		{"hooks that are none", `{"hooks":[]}`, []string{"create", "x"}},
 	} {
 		p.write(t, c.text)
-		p.run(t, append([]string{"--berth-attach", "start"}, c.args...)...).becameRuntime(t, p, strings.Join(c.args, " "))
+		p.runWrapper(t, append([]string{"--berth-attach", "start"}, c.args...)...).becameRuntime(t, p, strings.Join(c.args, " "))
 		if left := p.notes(t); len(left) != 0 {
 			t.Errorf("%s: noted %q", c.what, left)
 		}
@@ -129,7 +129,7 @@ func TestTakesHooksOver(t *testing.T) {
 	p.write(t, strings.ReplaceAll(`{"hooks":{"prestart":[{"path":"/first"},{"path":"HOOK","args":["berth-hook","--network","lan"],"env":["A=b"]}],
 		"createRuntime":[{"path":"HOOK"}],"poststop":[{"path":"HOOK"}]}}`, "HOOK", own))
 	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte(createdState), 0o644))
-	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	p.runWrapper(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
 	got := p.hooksOf(t)
 	if len(got["prestart"]) != 1 || got["prestart"][0].Path != "/first" || len(got["createRuntime"]) != 0 || len(got["poststop"]) != 1 {
 		t.Errorf("the hooks are %+v, want those of others, and poststop", got)
@@ -142,11 +142,11 @@ func TestTakesHooksOver(t *testing.T) {
 	}
 }
 
-func TestCreateForgetsTheOneBefore(t *testing.T) {
+func TestCreateRemovesOldNote(t *testing.T) {
 	t.Parallel()
-	p := late(t, createdState)
+	p := newLatePlace(t, createdState)
 	p.write(t, `{}`)
-	p.run(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
+	p.runWrapper(t, "--berth-attach=start", "--root", p.dir, "create", "x").becameRuntime(t, p, "--root "+p.dir+" create x")
 	if left := p.notes(t); len(left) != 0 {
 		t.Errorf("another container of the id has the note %q", left)
 	}
@@ -155,9 +155,9 @@ func TestCreateForgetsTheOneBefore(t *testing.T) {
 func TestDeleteForgets(t *testing.T) {
 	t.Parallel()
 	for args, left := range map[string]int{"delete x": 1, "delete -f x": 0, "delete --force x": 0, "delete --force y": 1} {
-		p := late(t, createdState)
+		p := newLatePlace(t, createdState)
 		all := append([]string{"--berth-attach=start", "--root", p.dir}, strings.Fields(args)...)
-		p.run(t, all...).becameRuntime(t, p, "--root "+p.dir+" "+args)
+		p.runWrapper(t, all...).becameRuntime(t, p, "--root "+p.dir+" "+args)
 		if got := p.notes(t); len(got) != left {
 			t.Errorf("%s leaves the notes %q, want %d", args, got, left)
 		}
@@ -171,29 +171,29 @@ func TestNoteFolderOfOthers(t *testing.T) {
 	dir := filepath.Join(p.dir, "run/late")
 	must(t, os.MkdirAll(dir, 0o700))
 	must(t, os.Chmod(dir, 0o777))
-	p.run(t, "--berth-attach=start", "create", "x").refused(t, dir, "only its owner")
+	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir, "only its owner")
 	must(t, os.Remove(dir))
 	must(t, os.Symlink(p.bundle, dir))
-	p.run(t, "--berth-attach=start", "create", "x").refused(t, dir)
+	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir)
 }
 
-// TestSweep requires that old notes of deleted containers are removed.
-func TestSweep(t *testing.T) {
+// TestSweepOldNotes requires that old notes of deleted containers are removed.
+func TestSweepOldNotes(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	root := filepath.Join(p.dir, "odd:50%25 root")
 	note := func(id string) *note { return &note{filepath.Join(p.dir, "run/late"), root, id} }
 	must(t, os.MkdirAll(filepath.Join(root, "still-there"), 0o755))
 	for _, id := range []string{"gone", "still-there", "young"} {
-		must(t, note(id).write([]hook{{Path: "/x"}}))
+		must(t, note(id).writeHooks([]hook{{Path: "/x"}}))
 	}
 	old := time.Now().Add(-sweepAfter - time.Minute)
 	for _, id := range []string{"gone", "still-there"} {
-		must(t, os.Chtimes(note(id).path(), old, old))
+		must(t, os.Chtimes(note(id).filePath(), old, old))
 	}
-	must(t, note("new").write([]hook{{Path: "/x"}}))
+	must(t, note("new").writeHooks([]hook{{Path: "/x"}}))
 	for id, want := range map[string]bool{"gone": false, "still-there": true, "young": true, "new": true} {
-		if got, err := note(id).read(); err != nil || len(got) > 0 != want {
+		if got, err := note(id).readHooks(); err != nil || len(got) > 0 != want {
 			t.Errorf("the note of %s says %+v, %v, want one: %t", id, got, err, want)
 		}
 	}
@@ -201,7 +201,7 @@ func TestSweep(t *testing.T) {
 
 func TestRootByDefault(t *testing.T) {
 	for runtime, want := range map[string]string{"/usr/sbin/runc": "/run/runc", "/usr/bin/crun": "/run/crun"} {
-		if got := (&Call{Runtime: runtime}).root(); got != want {
+		if got := (&Call{Runtime: runtime}).containersRoot(); got != want {
 			t.Errorf("%s keeps its containers in %q, want %q", runtime, got, want)
 		}
 	}

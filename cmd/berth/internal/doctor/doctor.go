@@ -173,7 +173,7 @@ func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
 // checkInstalled compares an installation with the present files; it returns false if there is
 // none.
 func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
-	p, err := install.Again(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
+	p, err := install.Repeat(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
 	if errors.Is(err, install.ErrNotInstalled) {
 		return check.Line{}, false
 	}
