@@ -14,7 +14,7 @@ func ipIn(t *testing.T, ns *testnet.NS, args string) string {
 	return testnet.Run(t, ns, "ip", strings.Fields(args)...)
 }
 
-func has(t *testing.T, got string, want ...string) {
+func requireContains(t *testing.T, got string, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		if !strings.Contains(got, w) {
@@ -23,7 +23,7 @@ func has(t *testing.T, got string, want ...string) {
 	}
 }
 
-func hasNot(t *testing.T, got string, unwanted ...string) {
+func requireLacks(t *testing.T, got string, unwanted ...string) {
 	t.Helper()
 	for _, w := range unwanted {
 		if strings.Contains(got, w) {
@@ -56,10 +56,10 @@ to = "2001:db8:1::/64"
 	a := h.box("a", "lan")
 	h.mustStart(a)
 	addrs := ipIn(t, a.ns, "-o addr show net1")
-	has(t, addrs, "192.0.2.65/24", "2001:db8::2/64", "fe80::")
-	hasNot(t, strings.ReplaceAll(addrs, "fe80", ""), "tentative scope global", "dadfailed")
-	has(t, ipIn(t, a.ns, "route"), "default via 198.51.100.1 dev net1 proto static metric 77 onlink", "203.0.113.0/24 via 192.0.2.9 dev net1 proto static metric 5")
-	has(t, ipIn(t, a.ns, "-6 route"), "default via 2001:db8::1 dev net1 proto static metric 77", "2001:db8:1::/64 dev net1")
+	requireContains(t, addrs, "192.0.2.65/24", "2001:db8::2/64", "fe80::")
+	requireLacks(t, strings.ReplaceAll(addrs, "fe80", ""), "tentative scope global", "dadfailed")
+	requireContains(t, ipIn(t, a.ns, "route"), "default via 198.51.100.1 dev net1 proto static metric 77 onlink", "203.0.113.0/24 via 192.0.2.9 dev net1 proto static metric 5")
+	requireContains(t, ipIn(t, a.ns, "-6 route"), "default via 2001:db8::1 dev net1 proto static metric 77", "2001:db8:1::/64 dev net1")
 	if err := ping(t, a.ns, "2001:db8::1"); err != nil {
 		t.Error(err)
 	}
@@ -73,7 +73,7 @@ func TestPointToPoint(t *testing.T) {
 	for i, want := range []string{"192.0.2.8/31", "192.0.2.9/31"} {
 		b := h.box("c"+string(rune('a'+i)), "p2p")
 		h.mustStart(b)
-		has(t, ipIn(t, b.ns, "-o addr show net1"), want, strings.Replace(strings.Replace(want, "192.0.2.", "2001:db8::", 1), "/31", "/127", 1))
+		requireContains(t, ipIn(t, b.ns, "-o addr show net1"), want, strings.Replace(strings.Replace(want, "192.0.2.", "2001:db8::", 1), "/31", "/127", 1))
 	}
 	if err := h.start(h.box("cc", "p2p")); err == nil || !strings.Contains(err.Error(), "192.0.2.8/31") {
 		t.Errorf("error of a third: %v", err)
@@ -89,8 +89,8 @@ func TestAFullSubnetGoesOnToTheNext(t *testing.T) {
 	} {
 		b := h.box(c.id, "lan")
 		h.mustStart(b)
-		has(t, ipIn(t, b.ns, "-o addr show net1"), c.addr)
-		has(t, ipIn(t, b.ns, "route"), "default via "+c.gateway+" dev net1")
+		requireContains(t, ipIn(t, b.ns, "-o addr show net1"), c.addr)
+		requireContains(t, ipIn(t, b.ns, "route"), "default via "+c.gateway+" dev net1")
 	}
 }
 
@@ -101,7 +101,7 @@ func TestTheHostsAddressesAreNotGivenAway(t *testing.T) {
 	testnet.Address(t, testnet.Here(t), h.parent, "203.0.113.2/24")
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	has(t, ipIn(t, a.ns, "-o addr show net1"), "203.0.113.3/24")
+	requireContains(t, ipIn(t, a.ns, "-o addr show net1"), "203.0.113.3/24")
 }
 
 func TestTwoNetworksOfOneParentShareNoAddress(t *testing.T) {
@@ -111,7 +111,7 @@ func TestTwoNetworksOfOneParentShareNoAddress(t *testing.T) {
 	h.network("also", lan)
 	a := h.box("a", "lan,also")
 	h.mustStart(a)
-	has(t, ipIn(t, a.ns, "-o addr"), "192.0.2.2/24", "192.0.2.3/24")
+	requireContains(t, ipIn(t, a.ns, "-o addr"), "192.0.2.2/24", "192.0.2.3/24")
 }
 
 func TestIPv6IsDecidedBeforeTheLinkIsUp(t *testing.T) {
@@ -148,7 +148,7 @@ func TestAnIPv6AddressThatTheLANHasIsNotUsed(t *testing.T) {
 	testnet.Address(t, h.lan, "wire", "2001:db8::1/64")
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	has(t, ipIn(t, a.ns, "-6 -o addr show net1"), "2001:db8::2/64")
+	requireContains(t, ipIn(t, a.ns, "-6 -o addr show net1"), "2001:db8::2/64")
 	err := h.start(h.box("b", `[{"name":"lan","ips":["2001:db8::1"]}]`))
 	if err == nil || !strings.Contains(err.Error(), "2001:db8::1 is "+testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()+"'s already") {
 		t.Errorf("error %v", err)
@@ -160,7 +160,7 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	h := newHost(t)
 	h.network("lan", lan)
 	a := h.box("a", "lan")
-	a.engine(t)
+	a.addEngineRoutes(t)
 	before := h.snapshot(a)
 	err := h.start(a)
 	if err == nil || !strings.Contains(err.Error(), "the engine has set a default route already") {
@@ -189,7 +189,7 @@ func TestTheEnginesDefaultRoute(t *testing.T) {
 	}
 
 	b := h.box("b", "lan")
-	b.engine(t)
+	b.addEngineRoutes(t)
 	h.network("lan", strings.Replace(lan, "[[", "default_route = false\n[[", 1))
 	h.mustStart(b)
 	if got := ipIn(t, b.ns, "route show default"); !strings.Contains(got, "eth0") || strings.Contains(got, "net1") {

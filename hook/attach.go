@@ -35,11 +35,11 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	}
 	defer host.Close()
 	h.host = host
-	requests, err := h.resolve(&s, selections, &cfg.Policy)
+	requests, err := h.resolveSelections(&s, selections, &cfg.Policy)
 	if err != nil {
 		return nil, err
 	}
-	c, err := h.open(ctx, &s)
+	c, err := h.openContainer(ctx, &s)
 	if err != nil {
 		return nil, err
 	}
@@ -49,17 +49,17 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 			return nil, err
 		}
 	}
-	all, err := h.attach(ctx, c, requests, &cfg)
+	all, err := h.attachContainer(ctx, c, requests, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	h.logCollected(h.releaser().CollectRest(ctx, h.left, collectBound))
+	h.logCollected(h.newReleaser().CollectRest(ctx, h.left, collectBound))
 	return all, nil
 }
 
-// resolve finds the network of every selection and checks each against the
+// resolveSelections finds the network of every selection and checks each against the
 // policy, unless an administrator asks.
-func (h *Hook) resolve(s *Sandbox, selections []specs.Selection, policy *specs.Policy) ([]Request, error) {
+func (h *Hook) resolveSelections(s *Sandbox, selections []specs.Selection, policy *specs.Policy) ([]Request, error) {
 	if s.Admin {
 		policy = nil
 	}
@@ -102,11 +102,11 @@ func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Reques
 	})
 }
 
-// attach attaches a container while no other run works in its namespace: two
+// attachContainer attaches a container while no other run works in its namespace: two
 // containers of a pod may be started at once, and each must see the interfaces of
 // the other. It retries once if the facts have changed, or if an address, a MAC
 // or a parent may still be held by a container that ended without a poststop.
-func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
+func (h *Hook) attachContainer(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
 	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
 	if err != nil {
 		return nil, fmt.Errorf("wait for another berth-hook in the network namespace of container %q: %w", c.ids[0], err)
@@ -119,7 +119,7 @@ func (h *Hook) attach(ctx context.Context, c *container, requests []Request, cfg
 	if !heldByOther(err) {
 		return all, err
 	}
-	report, collectErr := h.releaser().Collect(ctx, collectAll)
+	report, collectErr := h.newReleaser().Collect(ctx, collectAll)
 	if collectErr != nil || len(report.Released) == 0 {
 		return nil, errors.Join(err, collectErr)
 	}
@@ -134,20 +134,20 @@ func heldByOther(err error) bool {
 }
 
 func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
-	facts, err := h.gather(ctx, c, requests)
+	facts, err := h.gatherFacts(ctx, c, requests)
 	if err != nil {
 		return nil, err
 	}
 	if facts.First {
-		if facts, err = h.rehome(ctx, c, requests, facts); err != nil {
+		if facts, err = h.rehomeRecords(ctx, c, requests, facts); err != nil {
 			return nil, err
 		}
 	}
-	if stale := staleOf(facts); len(stale) > 0 {
-		if err := h.reclaim(ctx, stale); err != nil {
+	if stale := staleRecords(facts); len(stale) > 0 {
+		if err := h.reclaimStale(ctx, stale); err != nil {
 			return nil, err
 		}
-		if facts, err = h.gather(ctx, c, requests); err != nil {
+		if facts, err = h.gatherFacts(ctx, c, requests); err != nil {
 			return nil, err
 		}
 	}
@@ -159,26 +159,26 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 		ctx = h.Interruptible(ctx)
 	}
 	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan}
-	defer a.done()
-	if err := a.run(ctx); err != nil {
+	defer a.releaseLocks()
+	if err := a.runSteps(ctx); err != nil {
 		return nil, errors.Join(err, a.undo.unwind(ctx))
 	}
-	return plan.answers(a.records), nil
+	return plan.requestedAttachments(a.records), nil
 }
 
-// rehome corrects the records of attachments whose parent came back with another
+// rehomeRecords corrects the records of attachments whose parent came back with another
 // index, and gathers the facts again if it corrected any.
-func (h *Hook) rehome(ctx context.Context, c *container, requests []Request, facts *Facts) (*Facts, error) {
-	moved, err := h.releaser().Rehome(ctx)
+func (h *Hook) rehomeRecords(ctx context.Context, c *container, requests []Request, facts *Facts) (*Facts, error) {
+	moved, err := h.newReleaser().Rehome(ctx)
 	if err != nil || moved == 0 {
 		return facts, err
 	}
-	return h.gather(ctx, c, requests)
+	return h.gatherFacts(ctx, c, requests)
 }
 
-// staleOf returns the stale records of the namespace: those whose maker was
+// staleRecords returns the stale records of the namespace: those whose maker was
 // killed, and those whose interface was deleted.
-func staleOf(f *Facts) []*state.Attachment {
+func staleRecords(f *Facts) []*state.Attachment {
 	var stale []*state.Attachment
 	for _, a := range f.Existing {
 		if a.Phase != specs.PhaseEnded && (a.Phase == specs.PhaseAttaching || a.Leaving || !f.Links[a.Interface]) {

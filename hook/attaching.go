@@ -33,26 +33,26 @@ type attaching struct {
 	rejected plumb.Rejected
 }
 
-// run does the steps in order: the record is written before the kernel shows
+// runSteps does the steps in order: the record is written before the kernel shows
 // anything, and a sender is registered before it can send a frame.
-func (a *attaching) run(ctx context.Context) error {
+func (a *attaching) runSteps(ctx context.Context) error {
 	steps := []struct {
 		name string
 		do   func(context.Context) error
 	}{
 		{"name the namespace", a.nameNamespace},
-		{"hold the attachments", a.hold},
+		{"hold the attachments", a.holdLocks},
 		{"lock the VLANs", a.lockVLANs},
-		{"reserve", a.reserve},
+		{"reserve", a.reserveResources},
 		{"make the VLANs", a.makeVLANs},
-		{"register", a.register},
-		{"create the interfaces", a.create},
+		{"register", a.registerEndpoints},
+		{"create the interfaces", a.createLinks},
 		{"set them up", a.setUp},
 		{"probe for conflicts", a.settleConflicts},
 		{"add addresses", a.addAddresses},
 		{"add routes", a.addRoutes},
-		{"announce", a.announce},
-		{"commit", a.commit},
+		{"announce", a.announceAddresses},
+		{"commit", a.commitRecords},
 	}
 	for _, s := range steps {
 		if err := context.Cause(ctx); err != nil {
@@ -61,15 +61,15 @@ func (a *attaching) run(ctx context.Context) error {
 		if err := s.do(ctx); err != nil {
 			return err
 		}
-		if err := a.step(s.name); err != nil {
+		if err := a.logStep(s.name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// done releases the locks and maps that a run holds only while it works.
-func (a *attaching) done() {
+// releaseLocks releases the locks and maps that a run holds only while it works.
+func (a *attaching) releaseLocks() {
 	a.freeVLANs()
 	for i := len(a.free) - 1; i >= 0; i-- {
 		a.free[i]()
@@ -91,8 +91,8 @@ func (a *attaching) nameNamespace(context.Context) (err error) {
 // run that only collects holds it for milliseconds.
 const holdWait = 2 * time.Second
 
-// hold locks the attachments of this run for as long as the process lives.
-func (a *attaching) hold(ctx context.Context) error {
+// holdLocks locks the attachments of this run for as long as the process lives.
+func (a *attaching) holdLocks(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
 	for _, in := range a.plan.New {
@@ -145,7 +145,7 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 	}
 	// A collection after a kill needs the map keys, which contain the parent's
 	// index.
-	return a.Store.Update(ctx, a.put)
+	return a.Store.Update(ctx, a.putRecords)
 }
 
 func (a *attaching) freeVLANs() {
@@ -155,7 +155,7 @@ func (a *attaching) freeVLANs() {
 	a.unlockVLANs = nil
 }
 
-func (a *attaching) put(tx *state.Tx) error {
+func (a *attaching) putRecords(tx *state.Tx) error {
 	for _, r := range a.records {
 		if err := tx.Put(r); err != nil {
 			return err
@@ -164,9 +164,9 @@ func (a *attaching) put(tx *state.Tx) error {
 	return nil
 }
 
-// create makes every interface in the container's namespace, by one message and
+// createLinks makes every interface in the container's namespace, by one message and
 // under its final name: no interface ever appears on the host.
-func (a *attaching) create(ctx context.Context) error {
+func (a *attaching) createLinks(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
 		info, err := a.host.WaitLink(ctx, a.ns, linkOf(in, r))
@@ -228,7 +228,7 @@ func (a *attaching) addRoutes(ctx context.Context) error {
 	return nil
 }
 
-func (a *attaching) announce(context.Context) error {
+func (a *attaching) announceAddresses(context.Context) error {
 	speaking := a.claimants(func(i int, _ netip.Addr) bool { return hasNeighbours(a.plan.New[i]) })
 	if err := network.Announce(a.ns, speaking); err != nil {
 		return fmt.Errorf("announce the addresses of container %q: %w", a.ids[0], err)

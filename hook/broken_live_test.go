@@ -63,8 +63,8 @@ func (c *brokenCase) setUp(t *testing.T) (*host, *box) {
 	return h, h.box("a", c.selected)
 }
 
-// steps returns the names of the steps of a start.
-func (c *brokenCase) steps(t *testing.T) []string {
+// startSteps returns the names of the steps of a start.
+func (c *brokenCase) startSteps(t *testing.T) []string {
 	t.Helper()
 	h, a := c.setUp(t)
 	var names []string
@@ -85,7 +85,7 @@ func eachStep(t *testing.T, test func(c *brokenCase, h *host, a *box, step strin
 	for _, c := range brokenCases {
 		t.Run(c.name, func(t *testing.T) {
 			testnet.Need(t, c.needs...)
-			for i, step := range c.steps(t) {
+			for i, step := range c.startSteps(t) {
 				if testing.Short() && len(c.needs) == 0 && i%4 != 0 {
 					continue
 				}
@@ -120,8 +120,8 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	})
 }
 
-// kill starts a container by another process, which kills itself by SIGKILL after a step.
-func (h *host) kill(b *box, step string) {
+// killAfterStep starts a container by another process, which kills itself by SIGKILL after a step.
+func (h *host) killAfterStep(b *box, step string) {
 	h.Helper()
 	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
 	cmd.Env = append(os.Environ(), killAfter+"="+step)
@@ -136,14 +136,14 @@ func (h *host) kill(b *box, step string) {
 func TestAKilledHookLeavesNothing(t *testing.T) {
 	eachStep(t, func(c *brokenCase, h *host, a *box, step string) {
 		before := h.snapshot(a)
-		h.kill(a, step)
+		h.killAfterStep(a, step)
 		h.mustStart(a) // a second attempt works at once
 		if n := len(h.attachments("a")); n != c.links {
 			h.Errorf("%d attachments, want %d:\n%s", n, c.links, h.records())
 		}
 		h.mustStop(a)
 		h.unchanged(a, before)
-		h.kill(a, step)
+		h.killAfterStep(a, step)
 		if _, err := h.releaserHere().Collect(h.Context(), collectAll); err != nil {
 			h.Fatal(err)
 		}

@@ -11,9 +11,9 @@ import (
 	"berth/specs"
 )
 
-// commit records the attachments as attached, with the result, and releases the
+// commitRecords records the attachments as attached, with the result, and releases the
 // addresses that were found in use.
-func (a *attaching) commit(ctx context.Context) error {
+func (a *attaching) commitRecords(ctx context.Context) error {
 	if len(a.records) == 0 {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (a *attaching) commit(ctx context.Context) error {
 			if err := tx.Put(r); err != nil {
 				return err
 			}
-			if err := a.remember(tx, a.plan.New[i], r); err != nil {
+			if err := a.storeLeases(tx, a.plan.New[i], r); err != nil {
 				return err
 			}
 		}
@@ -40,9 +40,9 @@ func (a *attaching) commit(ctx context.Context) error {
 	return nil
 }
 
-// giveBack releases everything that reserve claimed. It removes VLANs first:
+// returnAddresses releases everything that reserveResources claimed. It removes VLANs first:
 // after a kill in between, the records remain and a collection finds them.
-func (a *attaching) giveBack(ctx context.Context) error {
+func (a *attaching) returnAddresses(ctx context.Context) error {
 	if a.unlockVLANs == nil {
 		var err error
 		if a.unlockVLANs, err = a.lockEach(ctx); err != nil {
@@ -54,11 +54,11 @@ func (a *attaching) giveBack(ctx context.Context) error {
 	}
 	return a.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, r := range a.records {
-			if err := forget(tx, r); err != nil {
+			if err := forgetRecord(tx, r); err != nil {
 				return err
 			}
 		}
-		return a.unshare(tx)
+		return a.unshareAttachments(tx)
 	})
 }
 
@@ -81,8 +81,8 @@ func (a *attaching) removeVLANs(ctx context.Context) error {
 	return nil
 }
 
-// forget deletes a record and releases everything that it holds.
-func forget(tx *state.Tx, r *state.Attachment) error {
+// forgetRecord deletes a record and releases everything that it holds.
+func forgetRecord(tx *state.Tx, r *state.Attachment) error {
 	if err := plumb.Of(r).Forget(tx); err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func forget(tx *state.Tx, r *state.Attachment) error {
 	return tx.Delete(r.Key())
 }
 
-// unshare removes the container from the attachments that it only shares.
-func (a *attaching) unshare(tx *state.Tx) error {
+// unshareAttachments removes the container from the attachments that it only shares.
+func (a *attaching) unshareAttachments(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		if slices.Contains(kept.Containers, a.ids[0]) {
 			continue // it shared the attachment before

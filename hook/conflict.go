@@ -16,11 +16,11 @@ import (
 // are used. If a pool address is in use, the next free one is tried; if a
 // requested address is, the start fails.
 func (a *attaching) settleConflicts(ctx context.Context) error {
-	all := a.claimants(func(i int, _ netip.Addr) bool { return probes(a.plan.New[i]) })
+	all := a.claimants(func(i int, _ netip.Addr) bool { return needsProbe(a.plan.New[i]) })
 	err := plumb.Settle(ctx, a.ns, a.conflictTimeout(), all, func(c network.Conflict) (netip.Addr, error) {
 		i, r := a.byName(c.Interface)
 		in := a.plan.New[i]
-		next, err := a.exchange(ctx, in, r, c)
+		next, err := a.exchangeAddress(ctx, in, r, c)
 		if err != nil {
 			return next, in.At(err)
 		}
@@ -34,8 +34,8 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	return nil
 }
 
-// probes reports whether an interface's addresses are probed for conflicts.
-func probes(in *Interface) bool { return *in.Net.ConflictTimeout > 0 && hasNeighbours(in) }
+// needsProbe reports whether an interface's addresses are probed for conflicts.
+func needsProbe(in *Interface) bool { return *in.Net.ConflictTimeout > 0 && hasNeighbours(in) }
 
 // hasNeighbours reports whether an interface uses ARP and Neighbor Discovery. An
 // ipvlan interface in the l3 modes does not (ipvlan_set_port_mode in
@@ -51,9 +51,9 @@ func (a *attaching) conflictTimeout() (most time.Duration) {
 	return most
 }
 
-// exchange replaces an address that is in use by the next free one of its pool.
-func (a *attaching) exchange(ctx context.Context, in *Interface, r *state.Attachment, c network.Conflict) (next netip.Addr, err error) {
-	if covers(in.Static, c.Addr) {
+// exchangeAddress replaces an address that is in use by the next free one of its pool.
+func (a *attaching) exchangeAddress(ctx context.Context, in *Interface, r *state.Attachment, c network.Conflict) (next netip.Addr, err error) {
+	if prefixesContain(in.Static, c.Addr) {
 		return next, plumb.Taken(c)
 	}
 	before, stake := *r, plumb.Of(r)
@@ -68,7 +68,7 @@ func (a *attaching) exchange(ctx context.Context, in *Interface, r *state.Attach
 		return next, err
 	}
 	a.rejected.Add(stake, c.Addr)
-	return next, a.registerAgain(ctx, &before, r)
+	return next, a.reregisterEndpoint(ctx, &before, r)
 }
 
 func (a *attaching) byName(ifname string) (int, *state.Attachment) {
@@ -80,7 +80,7 @@ func (a *attaching) byName(ifname string) (int, *state.Attachment) {
 	panic("a conflict on an interface that was not probed: " + ifname)
 }
 
-func covers(prefixes []netip.Prefix, a netip.Addr) bool {
+func prefixesContain(prefixes []netip.Prefix, a netip.Addr) bool {
 	for _, p := range prefixes {
 		if p.Addr() == a {
 			return true

@@ -30,7 +30,7 @@ func (h *Hook) Disconnect(ctx context.Context, id, networkName string) (interfac
 	if err != nil || len(done) > 0 {
 		return interfaces, err
 	}
-	switch known, err := h.recorded(ctx, id); {
+	switch known, err := h.recordedAttachments(ctx, id); {
 	case err != nil:
 		return nil, err
 	case len(known) == 0:

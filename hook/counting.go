@@ -9,7 +9,7 @@ import (
 	"berth/internal/state"
 )
 
-// register enters the endpoints into the agent's maps before they can send, and attaches
+// registerEndpoints enters the endpoints into the agent's maps before they can send, and attaches
 // the agent's programs to each parent that lacks them. The hook commits the record first
 // and opens the maps after it; the agent pins first and reads the records after it: so no
 // endpoint is missed.
@@ -17,10 +17,10 @@ import (
 // The container starts even if the agent's pinned objects are broken or partly removed.
 // The agent registers every endpoint that failed here once it has pinned everything
 // again.
-func (a *attaching) register(ctx context.Context) error {
+func (a *attaching) registerEndpoints(ctx context.Context) error {
 	var err error
-	if a.maps, err = a.Hook.maps(); err != nil {
-		a.uncounted("all", err)
+	if a.maps, err = a.Hook.openMaps(); err != nil {
+		a.warnUncounted("all", err)
 		a.maps = nil
 	}
 	if a.maps == nil {
@@ -36,8 +36,8 @@ func (a *attaching) register(ctx context.Context) error {
 	})
 }
 
-// uncounted warns that an interface is not counted yet.
-func (a *attaching) uncounted(name string, err error) {
+// warnUncounted warns that an interface is not counted yet.
+func (a *attaching) warnUncounted(name string, err error) {
 	a.Log.Warn("not counted until the agent has put it right; see berth agent status", "interface", name, "error", err)
 }
 
@@ -54,7 +54,7 @@ func (a *attaching) attachParents() {
 			err = a.maps.AttachParent(r.ParentIndex, p.MAC, a.by)
 		}
 		if err != nil {
-			a.uncounted(r.Interface, err)
+			a.warnUncounted(r.Interface, err)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func (a *attaching) registerAll() {
 			continue
 		}
 		if err := a.maps.Register(release.Endpoint(r)); err != nil {
-			a.uncounted(r.Interface, fmt.Errorf("register with the agent's maps: %w", err))
+			a.warnUncounted(r.Interface, fmt.Errorf("register with the agent's maps: %w", err))
 			continue
 		}
 		a.undo.push("register "+r.Interface, func(context.Context) error {
@@ -75,15 +75,15 @@ func (a *attaching) registerAll() {
 	}
 }
 
-// registerAgain registers an attachment after a change of its addresses.
-func (a *attaching) registerAgain(ctx context.Context, before, now *state.Attachment) error {
+// reregisterEndpoint registers an attachment after a change of its addresses.
+func (a *attaching) reregisterEndpoint(ctx context.Context, before, now *state.Attachment) error {
 	if !a.hasSlot(now) {
 		return nil
 	}
 	return a.Store.Exclude(ctx, func() error { // for the reason given in register
 		err := errors.Join(a.maps.Unregister(release.Endpoint(before)), a.maps.Register(release.Endpoint(now)))
 		if err != nil {
-			a.uncounted(now.Interface, fmt.Errorf("register with the agent's maps: %w", err))
+			a.warnUncounted(now.Interface, fmt.Errorf("register with the agent's maps: %w", err))
 		}
 		return nil
 	})
@@ -102,6 +102,6 @@ func (a *attaching) countSiblings(r *state.Attachment) {
 		return
 	}
 	if err := a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) }); err != nil {
-		a.uncounted(r.Interface, fmt.Errorf("frames to siblings: %w", err))
+		a.warnUncounted(r.Interface, fmt.Errorf("frames to siblings: %w", err))
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// pinned pins an agent's programs and maps, not attached to any parent.
-func (h *host) pinned(attach string) *bpf.Datapath {
+// pinDatapath pins an agent's programs and maps, not attached to any parent.
+func (h *host) pinDatapath(attach string) *bpf.Datapath {
 	h.Helper()
 	d, err := bpf.Load(h.dirs.BPFFS, bpf.Options{MaxEndpoints: 8, Attach: attach})
 	if err != nil {
@@ -40,7 +40,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 					testnet.Need(t, testnet.VLAN)
 				}
 				h := newHost(t)
-				d := h.pinned(attach)
+				d := h.pinDatapath(attach)
 				h.write("berth.toml", "[agent]\nattach = \""+attach+"\"\n")
 				h.network("lan", strings.Replace(lan, "PARENT", on, 1))
 				a := h.box("a", "lan")
@@ -67,7 +67,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 func TestDetachedOnRequest(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	d := h.pinned("auto")
+	d := h.pinDatapath("auto")
 	if err := d.DetachAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestStartsWithoutAPin(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	h := newHost(t)
-	h.pinned("auto")
+	h.pinDatapath("auto")
 	source := strings.Replace(lan, "[[", "mode = \"source\"\nsource_macs = [\"02:00:00:00:00:bb\"]\nconflict_timeout = \"0\"\n[[", 1)
 	h.network("src", source)
 	dir := filepath.Join(h.dirs.BPFFS, "v1")

@@ -29,7 +29,7 @@ func TestACrowd(t *testing.T) {
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for i, b := range boxes {
-		wg.Go(func() { errs[i] = h.run(hooks[i], b.state("creating")) })
+		wg.Go(func() { errs[i] = h.runHook(hooks[i], b.state("creating")) })
 	}
 	wg.Wait()
 	atOnce := time.Since(begin)

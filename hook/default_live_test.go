@@ -10,17 +10,17 @@ import (
 	"berth/specs"
 )
 
-// engine gives a container an interface with the default routes, as docker's
+// addEngineRoutes gives a container an interface with the default routes, as docker's
 // bridge does.
-func (b *box) engine(t *testing.T) {
+func (b *box) addEngineRoutes(t *testing.T) {
 	t.Helper()
 	testnet.Veth(t, "eth0", b.ns, "engine", testnet.Namespace(t))
 	testnet.Address(t, b.ns, "eth0", "203.0.113.2/24")
 	ipIn(t, b.ns, "route add default via 203.0.113.1")
 }
 
-// engine6 is engine with IPv6.
-func (b *box) engine6(t *testing.T) {
+// addEngineRoutes6 is addEngineRoutes for IPv6.
+func (b *box) addEngineRoutes6(t *testing.T) {
 	t.Helper()
 	testnet.Address(t, b.ns, "eth0", "2001:db8:2::2/64")
 	ipIn(t, b.ns, "-6 route add default via 2001:db8:2::1")
@@ -54,8 +54,8 @@ func TestDisconnectGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	h := newHost(t)
 	h.network("lan", dual)
 	a := h.box("a", "")
-	a.engine(t)
-	a.engine6(t)
+	a.addEngineRoutes(t)
+	a.addEngineRoutes6(t)
 	s := specs.Selection{Network: "lan", DefaultRoute: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}}
 	if _, err := h.hook().Connect(t.Context(), "a", a.process.Pid, s); err != nil {
 		t.Fatal(err)
@@ -70,14 +70,14 @@ func TestDisconnectGivesTheEnginesDefaultRouteBack(t *testing.T) {
 
 // A new start and a collection both have only the record to restore the route
 // from.
-func TestAKilledHookGivesTheEnginesDefaultRouteBack(t *testing.T) {
+func TestDefaultRouteIsRestoredAfterKill(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", dual)
 	a := h.box("a", `[{"name":"lan","default-route":["192.0.2.1","2001:db8::1"]}]`)
-	a.engine(t)
-	a.engine6(t)
-	h.kill(a, "add routes")
+	a.addEngineRoutes(t)
+	a.addEngineRoutes6(t)
+	h.killAfterStep(a, "add routes")
 	a.wantDefault(t, berths)
 	if _, err := h.releaserHere().Collect(t.Context(), collectAll); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestAKilledHookGivesTheEnginesDefaultRouteBack(t *testing.T) {
 	a.wantDefault(t, engines)
 	h.wantNoRecords()
 
-	h.kill(a, "add routes")
+	h.killAfterStep(a, "add routes")
 	h.mustStart(a)
 	a.wantDefault(t, berths)
 	h.mustStop(a) // its namespace remains, as a pod's does
@@ -99,7 +99,7 @@ func TestAnotherDefaultRouteStays(t *testing.T) {
 	h := newHost(t)
 	h.network("lan", lan)
 	a := h.box("a", `[{"name":"lan","default-route":["192.0.2.1"]}]`)
-	a.engine(t)
+	a.addEngineRoutes(t)
 	h.mustStart(a)
 	ipIn(t, a.ns, "route replace default via 203.0.113.9 dev eth0")
 	h.mustStop(a)
@@ -115,8 +115,8 @@ func TestConnectLeavesTheEnginesDefaultRoute(t *testing.T) {
 	h := newHost(t)
 	h.network("lan", dual)
 	a := h.box("a", "")
-	a.engine(t)
-	a.engine6(t)
+	a.addEngineRoutes(t)
+	a.addEngineRoutes6(t)
 	got, err := h.hook().Connect(t.Context(), "a", a.process.Pid, specs.Selection{Network: "lan"})
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ type Which struct {
 	Interface string
 }
 
-func (w Which) includes(a *state.Attachment) bool {
+func (w Which) matches(a *state.Attachment) bool {
 	return (w.Network == "" || w.Network == a.Network) && (w.Interface == "" || w.Interface == a.Interface)
 }
 
@@ -26,7 +26,7 @@ func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.At
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	known, err := h.recorded(ctx, id)
+	known, err := h.recordedAttachments(ctx, id)
 	if err != nil || len(known) == 0 {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.At
 	defer host.Close()
 	h.host = host
 	for _, a := range known {
-		if !w.includes(a) {
+		if !w.matches(a) {
 			continue
 		}
 		if err := h.reclaimOne(ctx, a.Key()); err != nil {
@@ -61,7 +61,7 @@ func (h *Hook) End(ctx context.Context, id string) error {
 	}
 	defer host.Close()
 	h.host = host
-	r := h.releaser()
+	r := h.newReleaser()
 	if h.Unlink != nil {
 		r.Host = unlinker{host, h.Unlink}
 	}
@@ -73,9 +73,9 @@ func (h *Hook) End(ctx context.Context, id string) error {
 	return nil
 }
 
-// reclaim releases stale attachments. It waits for the lock of each, because its
+// reclaimStale releases stale attachments. It waits for the lock of each, because its
 // maker may still be at work.
-func (h *Hook) reclaim(ctx context.Context, stale []*state.Attachment) error {
+func (h *Hook) reclaimStale(ctx context.Context, stale []*state.Attachment) error {
 	for _, a := range stale {
 		if err := h.reclaimOne(ctx, a.Key()); err != nil {
 			return fmt.Errorf("interface %q, left of an earlier start: %w", a.Interface, err)
@@ -92,5 +92,5 @@ func (h *Hook) reclaimOne(ctx context.Context, key string) error {
 		return err
 	}
 	defer letGo()
-	return h.releaser().Attachment(ctx, key)
+	return h.newReleaser().Attachment(ctx, key)
 }

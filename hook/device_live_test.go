@@ -38,8 +38,8 @@ func TestDevicesAndAnnotationsAreAUnion(t *testing.T) {
 					t.Fatalf("networks %q: %v", networks, err)
 				}
 			}
-			has(t, ipIn(t, a.ns, "-o addr show lan0"), "192.0.2.2/24")
-			has(t, ipIn(t, a.ns, "-o addr show net1"), "198.51.100.2/24")
+			requireContains(t, ipIn(t, a.ns, "-o addr show lan0"), "192.0.2.2/24")
+			requireContains(t, ipIn(t, a.ns, "-o addr show net1"), "198.51.100.2/24")
 			if got := len(h.attachments("a")); got != 2 {
 				t.Errorf("%d attachments, want 2:\n%s", got, h.records())
 			}

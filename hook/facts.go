@@ -13,8 +13,8 @@ import (
 	"berth/specs"
 )
 
-// gather reads the facts of a plan from the kernel and the records.
-func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*Facts, error) {
+// gatherFacts reads the facts of a plan from the kernel and the records.
+func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request) (*Facts, error) {
 	f := &Facts{
 		Container: c.ids[0], Name: containerName(c), Leave: c.admin, Links: map[string]bool{}, Parents: map[string]*network.Parent{},
 		MakeVLAN: map[string]int{}, VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{},
@@ -46,9 +46,9 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 		}
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
-		h.left = release.Look(tx)
+		h.left = release.ReadRest(tx)
 		if f.Existing, err = tx.InNamespace(c.cookie); err == nil {
-			f.First, err = firstOn(tx, f)
+			f.First, err = isFirstOnParent(tx, f)
 		}
 		return err
 	})
@@ -56,10 +56,10 @@ func (h *Hook) gather(ctx context.Context, c *container, requests []Request) (*F
 	return f, err
 }
 
-// firstOn reports whether a parent has no attachments yet although other parents
+// isFirstOnParent reports whether a parent has no attachments yet although other parents
 // have: it may be one of those, back from another network namespace with another
 // index.
-func firstOn(tx *state.Tx, f *Facts) (bool, error) {
+func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 	if _, last := tx.Cookies(); last == 0 {
 		return false, nil
 	}
@@ -95,16 +95,16 @@ func (h *Hook) explainParent(n *specs.Network, err error) error {
 	switch {
 	case errors.Is(err, network.ErrNoLink) && isVLAN && isNested:
 		return specs.Invalid("parent", n.Parent, "a trunk %q that exists%s: of a VLAN on a VLAN, berth makes the inner one only; there are %s",
-			trunk, ofNetwork(n), h.linkNames())
+			trunk, networkSuffix(n), h.linkNames())
 	case errors.Is(err, network.ErrNoLink):
-		return specs.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", ofNetwork(n), h.linkNames())
+		return specs.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", networkSuffix(n), h.linkNames())
 	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):
-		return specs.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", ofNetwork(n), err)
+		return specs.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", networkSuffix(n), err)
 	}
 	return fmt.Errorf("parent %q: %w", n.Parent, err)
 }
 
-func ofNetwork(n *specs.Network) string {
+func networkSuffix(n *specs.Network) string {
 	if n.Name == "" {
 		return ""
 	}

@@ -83,7 +83,7 @@ func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
 // Stopping reports whether the run was a poststop, which must not fail.
 func (h *Hook) Stopping() bool { return h.stopping }
 
-func (h *Hook) releaser() *release.Releaser {
+func (h *Hook) newReleaser() *release.Releaser {
 	return &release.Releaser{Store: h.Store, BPFFS: h.Dirs.BPFFS, Host: h.host, Log: h.Log}
 }
 
@@ -98,8 +98,8 @@ func (h *Hook) logCollected(report release.Report, err error) {
 	}
 }
 
-// maps opens the agent's pinned maps, or returns nil if no agent ever pinned any.
-func (h *Hook) maps() (*bpf.Maps, error) {
+// openMaps opens the agent's pinned maps, or returns nil if no agent ever pinned any.
+func (h *Hook) openMaps() (*bpf.Maps, error) {
 	m, err := bpf.Open(h.Dirs.BPFFS)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -107,8 +107,8 @@ func (h *Hook) maps() (*bpf.Maps, error) {
 	return m, err
 }
 
-// step logs a completed step and calls h.Step.
-func (h *Hook) step(name string) error {
+// logStep logs a completed step and calls h.Step.
+func (h *Hook) logStep(name string) error {
 	h.Log.Debug("done", "step", name)
 	if h.Step == nil {
 		return nil

@@ -85,7 +85,7 @@ func TestTheNamespaceIsDeadAtStop(t *testing.T) {
 	}
 }
 
-func TestAnEndingContextTakesBack(t *testing.T) {
+func TestCancelledStartIsUndone(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", lan)
@@ -105,7 +105,7 @@ func TestAnEndingContextTakesBack(t *testing.T) {
 	h.unchanged(a, before)
 }
 
-func TestTheSameAgainIsTheSame(t *testing.T) {
+func TestRepeatedStartChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", lan)
@@ -140,7 +140,7 @@ func TestContainersOfOneNamespaceShareTheAttachment(t *testing.T) {
 	}
 }
 
-func TestALinkThatSomebodyTookAwayIsMadeAgain(t *testing.T) {
+func TestDeletedLinkIsRecreated(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.network("lan", lan)

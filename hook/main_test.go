@@ -25,7 +25,7 @@ import (
 )
 
 // killAfter is the environment variable that makes this test binary a hook
-// that kills itself after a step; see [host.kill].
+// that kills itself after a step; see [host.killAfterStep].
 const killAfter = "BERTH_HOOK_KILL_AFTER"
 
 func TestMain(m *testing.M) {
@@ -124,16 +124,16 @@ func (h *host) hook() *Hook {
 	}
 }
 
-// run runs a hook with a deadline, as the program does, but a longer one, for
+// runHook runs a hook with a deadline, as the program does, but a longer one, for
 // slow machines.
-func (h *host) run(hook *Hook, state []byte) error {
+func (h *host) runHook(hook *Hook, state []byte) error {
 	ctx, cancel := context.WithTimeout(h.Context(), 6*Timeout)
 	defer cancel()
 	return hook.Run(ctx, "", bytes.NewReader(state))
 }
 
 func (h *host) start(b *box) error {
-	return h.run(h.hook(), b.state("creating"))
+	return h.runHook(h.hook(), b.state("creating"))
 }
 
 func (h *host) mustStart(b *box) {
@@ -145,7 +145,7 @@ func (h *host) mustStart(b *box) {
 
 func (h *host) mustStop(b *box) {
 	h.Helper()
-	if err := h.run(h.hook(), b.state("stopped")); err != nil {
+	if err := h.runHook(h.hook(), b.state("stopped")); err != nil {
 		h.Fatalf("stop %s: %v", b.id, err)
 	}
 }
@@ -228,5 +228,5 @@ func (h *host) releaserHere() *release.Releaser {
 	h.Cleanup(handle.Close)
 	hook := h.hook()
 	hook.host = handle
-	return hook.releaser()
+	return hook.newReleaser()
 }

@@ -26,15 +26,15 @@ func TestMacvlanModes(t *testing.T) {
 			a := h.box("a", "lan")
 			before := h.snapshot(a)
 			h.mustStart(a)
-			has(t, ipIn(t, a.ns, "-d -o link show net1"), c.want)
+			requireContains(t, ipIn(t, a.ns, "-d -o link show net1"), c.want)
 			h.mustStop(a)
 			h.unchanged(a, before)
 		})
 	}
 }
 
-// pairs reports whether two containers of a network can reach each other.
-func (h *host) pairs(networks string) bool {
+// reachesSibling reports whether two containers of a network can reach each other.
+func (h *host) reachesSibling(networks string) bool {
 	h.Helper()
 	a, b := h.box("a-"+networks, networks), h.box("b-"+networks, networks)
 	h.mustStart(a)
@@ -50,7 +50,7 @@ func TestWhoReachesWhom(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			h.network("lan", "parent = 'PARENT'\nconflict_timeout = '0'\nmode = '"+mode+"'\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
-			if got := h.pairs("lan"); got != want {
+			if got := h.reachesSibling("lan"); got != want {
 				t.Errorf("siblings reach each other: %v, want %v", got, want)
 			}
 		})
@@ -80,7 +80,7 @@ func TestVLANIsMadeOnDemandAndGoesWithItsLastUser(t *testing.T) {
 	for _, box := range []*box{a, b, c} {
 		h.mustStart(box)
 	}
-	has(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".100"), "vlan protocol 802.1Q id 100", "UP,LOWER_UP")
+	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".100"), "vlan protocol 802.1Q id 100", "UP,LOWER_UP")
 	bIP, cIP := h.attachments("b")[0].Addresses[0].Addr().String(), h.attachments("c")[0].Addresses[0].Addr().String()
 	if bIP == cIP && h.attachments("a")[0].Addresses[0].Addr().String() != cIP {
 		t.Errorf("VLANs share a pool: %s", cIP)
@@ -98,7 +98,7 @@ func TestVLANIsMadeOnDemandAndGoesWithItsLastUser(t *testing.T) {
 		t.Error("VLAN 200 reaches VLAN 100")
 	}
 	h.mustStop(a)
-	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".100@")
+	requireContains(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".100@")
 	h.mustStop(b)
 	h.mustStop(c)
 	h.unchanged(a, before)
@@ -137,7 +137,7 @@ func TestIPvlanModes(t *testing.T) {
 			a := h.box("a", "lan")
 			before := h.snapshot(a)
 			h.mustStart(a)
-			has(t, strings.Join(strings.Fields(ipIn(t, a.ns, "-d -o link show net1")), " "), c.want)
+			requireContains(t, strings.Join(strings.Fields(ipIn(t, a.ns, "-d -o link show net1")), " "), c.want)
 			if strings.Contains(c.want, "bridge") {
 				b := h.box("b", "lan")
 				h.mustStart(b)

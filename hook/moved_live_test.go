@@ -40,7 +40,7 @@ func TestParentComesBack(t *testing.T) {
 				testnet.Need(t, testnet.VLAN)
 			}
 			h := newHost(t)
-			d := h.pinned("auto")
+			d := h.pinDatapath("auto")
 			h.network("lan", strings.Replace(lan, "PARENT", on, 1))
 			a, b := h.box("a", "lan"), h.box("b", "lan")
 			h.mustStart(a)

@@ -35,16 +35,16 @@ func nerdctlNetwork(text string) string {
 	if json.Unmarshal([]byte(text), &names) != nil {
 		return ""
 	}
-	names = slices.DeleteFunc(names, bringsNone)
+	names = slices.DeleteFunc(names, addsNoInterface)
 	if len(names) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("nerdctl's network %q", names[0])
 }
 
-// bringsNone reports whether a network of docker or nerdctl adds no interface to
+// addsNoInterface reports whether a network of docker or nerdctl adds no interface to
 // a container's namespace.
-func bringsNone(name string) bool {
+func addsNoInterface(name string) bool {
 	return name == "" || name == "none" || name == "host" || strings.HasPrefix(name, "container:") || strings.HasPrefix(name, "ns:")
 }
 
@@ -65,7 +65,7 @@ func dockerNetwork(st *specs.State) string {
 			continue
 		}
 		var host struct{ NetworkMode string }
-		if readEngineFile(filepath.Join(dir, "hostconfig.json"), &host) && !bringsNone(host.NetworkMode) {
+		if readEngineFile(filepath.Join(dir, "hostconfig.json"), &host) && !addsNoInterface(host.NetworkMode) {
 			return fmt.Sprintf("docker's network %q", host.NetworkMode)
 		}
 		return ""
@@ -97,14 +97,14 @@ func (c *container) pendingNetwork(requests []Request, links []network.LinkInfo,
 	engines := func(l network.LinkInfo) bool {
 		return l.Up && !l.Loopback && !slices.ContainsFunc(ours, func(a *state.Attachment) bool { return a.Interface == l.Name })
 	}
-	if c.pending == nil || slices.ContainsFunc(links, engines) || !slices.ContainsFunc(requests, seeksDefault) {
+	if c.pending == nil || slices.ContainsFunc(links, engines) || !slices.ContainsFunc(requests, maySetDefault) {
 		return ""
 	}
 	return c.pending()
 }
 
-// seeksDefault reports whether a request may bring a default route.
-func seeksDefault(r Request) bool {
+// maySetDefault reports whether a request may bring a default route.
+func maySetDefault(r Request) bool {
 	if len(r.DefaultRoute) > 0 {
 		return true
 	}

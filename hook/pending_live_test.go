@@ -37,7 +37,7 @@ func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 			}
 			a.bundle = dockerBundle(t, "a", c.mode)
 			if c.there {
-				a.engine(t)
+				a.addEngineRoutes(t)
 			} else { // as the kernel makes one in every namespace if its module is loaded
 				ipIn(t, a.ns, "link add tunl9 type veth peer name tunl8")
 			}

@@ -80,11 +80,11 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 		seen[text]++
 		text = r.Text(seen[text])
 		p.texts = append(p.texts, text)
-		if a := existing(f, text); a != nil {
+		if a := existingAttachment(f, text); a != nil {
 			p.Kept = append(p.Kept, a)
 			continue
 		}
-		in, err := plan(r, f)
+		in, err := planInterface(r, f)
 		if err != nil {
 			return nil, r.At(err)
 		}
@@ -103,9 +103,9 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 	return p, nil
 }
 
-// answers returns the attachment of each request, in their order. made are the attachments of
+// requestedAttachments returns the attachment of each request, in their order. made are the attachments of
 // New.
-func (p *Plan) answers(made []*state.Attachment) (all []*state.Attachment) {
+func (p *Plan) requestedAttachments(made []*state.Attachment) (all []*state.Attachment) {
 	of := make(map[string]*state.Attachment)
 	for _, a := range slices.Concat(p.Kept, made) {
 		of[a.Selection] = a
@@ -116,8 +116,8 @@ func (p *Plan) answers(made []*state.Attachment) (all []*state.Attachment) {
 	return all
 }
 
-// existing returns the attachment of the namespace that satisfies the same request, or nil.
-func existing(f *Facts, text string) *state.Attachment {
+// existingAttachment returns the attachment of the namespace that satisfies the same request, or nil.
+func existingAttachment(f *Facts, text string) *state.Attachment {
 	for _, a := range f.Existing {
 		if a.Selection == text && a.Phase == specs.PhaseAttached && !a.Leaving && f.Links[a.Interface] {
 			return a
@@ -126,7 +126,7 @@ func existing(f *Facts, text string) *state.Attachment {
 	return nil
 }
 
-func plan(r *Request, f *Facts) (*Interface, error) {
+func planInterface(r *Request, f *Facts) (*Interface, error) {
 	on := f.Parents[r.Net.Parent]
 	in := &Interface{Request: r, On: on, Name: r.Interface, WantMAC: r.MAC}
 	in.VLANs, in.MakeVLAN = f.VLANs[r.Net.Parent], f.makeVLAN(r.Net.Parent)
@@ -202,7 +202,7 @@ func (in *Interface) setGateways() error {
 
 // checkGateway refuses an address that no other machine can have.
 func (in *Interface) checkGateway(gw netip.Addr) error {
-	if covers(in.Static, gw) {
+	if prefixesContain(in.Static, gw) {
 		return specs.Invalid("", gw.String(), "another address than the interface's own")
 	}
 	s := in.Net.SubnetOf(gw)

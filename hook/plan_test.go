@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// facts returns a host with eth1, and a container without interfaces.
-func facts() *Facts {
+// newFacts returns a host with eth1, and a container without interfaces.
+func newFacts() *Facts {
 	return &Facts{
 		Container: "c1", Name: "c1",
 		Links: map[string]bool{"lo": true},
@@ -23,9 +23,9 @@ func facts() *Facts {
 	}
 }
 
-// lookup returns the networks "lan" and "lab" (each with a gateway), "two" (two
+// lookupNetwork returns the networks "lan" and "lab" (each with a gateway), "two" (two
 // subnets, IPv6) and "bare" (no addresses), all on eth1.
-func lookup(name string) (*specs.Network, error) {
+func lookupNetwork(name string) (*specs.Network, error) {
 	text, ok := map[string]string{
 		"lan":  "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\ngateway='192.0.2.1'\n",
 		"lab":  "parent='eth1'\n[[subnet]]\nsubnet='198.51.100.0/24'\ngateway='198.51.100.1'\n",
@@ -41,15 +41,15 @@ func lookup(name string) (*specs.Network, error) {
 	return specs.DecodeNetwork(name, []byte(text))
 }
 
-// requests resolves a value of berth/networks under an open policy.
-func requests(t *testing.T, networks string) []Request {
+// resolveNetworks resolves a value of berth/networks under an open policy.
+func resolveNetworks(t *testing.T, networks string) []Request {
 	t.Helper()
 	all, err := specs.ParseAnnotations(map[string]string{specs.KeyNetworks: networks})
 	if err != nil {
 		t.Fatal(err)
 	}
 	open := specs.Policy{Networks: []string{"*"}, Parents: []string{"*"}, Modes: []string{"bridge", "passthru"}, StaticIPs: true, StaticMACs: true}
-	rs, err := Resolve(all, &open, "", lookup, nil)
+	rs, err := Resolve(all, &open, "", lookupNetwork, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func requests(t *testing.T, networks string) []Request {
 
 func mustPlan(t *testing.T, networks string, f *Facts) *Plan {
 	t.Helper()
-	p, err := MakePlan(requests(t, networks), f)
+	p, err := MakePlan(resolveNetworks(t, networks), f)
 	if err != nil {
 		t.Fatalf("%s: %v", networks, err)
 	}
@@ -66,7 +66,7 @@ func mustPlan(t *testing.T, networks string, f *Facts) *Plan {
 }
 
 func TestInterfacesAreNamedInOrder(t *testing.T) {
-	f := facts()
+	f := newFacts()
 	f.Links["net2"] = true
 	p := mustPlan(t, "lan,lab@net1,two,bare@eth-x", f)
 	var names []string
@@ -79,7 +79,7 @@ func TestInterfacesAreNamedInOrder(t *testing.T) {
 }
 
 func TestTheFirstNetworkWithAGatewayHasTheDefaultRoute(t *testing.T) {
-	p := mustPlan(t, "bare,two,lan,lab", facts())
+	p := mustPlan(t, "bare,two,lan,lab", newFacts())
 	for i, want := range [][families]bool{{}, {false, true}, {true, false}, {}} {
 		if got := p.New[i].Default; got != want {
 			t.Errorf("%s: default routes %v, want %v", p.New[i].Net.Name, got, want)
@@ -88,7 +88,7 @@ func TestTheFirstNetworkWithAGatewayHasTheDefaultRoute(t *testing.T) {
 }
 
 func TestASelectionTakesTheDefaultRoute(t *testing.T) {
-	f := facts()
+	f := newFacts()
 	f.Default[ipv4] = true
 	p := mustPlan(t, `[{"name":"lan"},{"name":"lab","default-route":["198.51.100.9"]}]`, f)
 	if p.New[0].Default[ipv4] || !p.New[1].Default[ipv4] {
@@ -101,7 +101,7 @@ func TestASelectionTakesTheDefaultRoute(t *testing.T) {
 }
 
 func TestADefaultRouteOfAnotherContainerOfTheNamespaceIsLeft(t *testing.T) {
-	f := facts()
+	f := newFacts()
 	f.Default[ipv4] = true
 	f.Existing = []*state.Attachment{{Interface: "net1", Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}
 	if p := mustPlan(t, "lab", f); p.New[0].Default[ipv4] {
@@ -109,9 +109,9 @@ func TestADefaultRouteOfAnotherContainerOfTheNamespaceIsLeft(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsThereIsKept(t *testing.T) {
-	rs := requests(t, "lan,lan")
-	f := facts()
+func TestSatisfiedRequestIsKept(t *testing.T) {
+	rs := resolveNetworks(t, "lan,lan")
+	f := newFacts()
 	f.Links["net1"] = true
 	f.Existing = []*state.Attachment{{Interface: "net1", Phase: specs.PhaseAttached, Selection: rs[0].Text(1)}}
 	p, err := MakePlan(rs, f)
@@ -125,8 +125,8 @@ func TestARequestThatIsThereIsKept(t *testing.T) {
 }
 
 func TestDerivedMACsAreStable(t *testing.T) {
-	a, b := mustPlan(t, "bare", facts()).New[0], mustPlan(t, "bare", facts()).New[0]
-	other := facts()
+	a, b := mustPlan(t, "bare", newFacts()).New[0], mustPlan(t, "bare", newFacts()).New[0]
+	other := newFacts()
 	other.Name = "c2"
 	c := mustPlan(t, "bare", other).New[0]
 	if a.WantMAC != b.WantMAC || a.WantMAC == c.WantMAC || a.WantMAC[0] != 0x02 {
@@ -135,7 +135,7 @@ func TestDerivedMACsAreStable(t *testing.T) {
 }
 
 func TestAddressesAskedForTakeTheSubnetsPrefix(t *testing.T) {
-	p := mustPlan(t, `[{"name":"two","ips":["203.0.113.7"]}]`, facts())
+	p := mustPlan(t, `[{"name":"two","ips":["203.0.113.7"]}]`, newFacts())
 	in := p.New[0]
 	if len(in.Static) != 1 || in.Static[0].String() != "203.0.113.7/24" {
 		t.Errorf("static %v", in.Static)
@@ -146,7 +146,7 @@ func TestAddressesAskedForTakeTheSubnetsPrefix(t *testing.T) {
 }
 
 func TestAGatewayOutsideTheSubnetIsOnLink(t *testing.T) {
-	in := mustPlan(t, `[{"name":"lan","default-route":["198.51.100.1"]}]`, facts()).New[0]
+	in := mustPlan(t, `[{"name":"lan","default-route":["198.51.100.1"]}]`, newFacts()).New[0]
 	in.Net.Routes = []specs.Route{
 		{To: netip.MustParsePrefix("203.0.113.0/24"), Via: netip.MustParseAddr("192.0.2.9"), Metric: 4},
 		{To: netip.MustParsePrefix("2001:db8:1::/64")}, // no address of this family
@@ -158,31 +158,31 @@ func TestAGatewayOutsideTheSubnetIsOnLink(t *testing.T) {
 }
 
 func TestPlanRefuses(t *testing.T) {
-	down := facts()
+	down := newFacts()
 	down.Parents["eth1"].Up = false
-	taken := facts()
+	taken := newFacts()
 	taken.Links["x"] = true
-	routed := facts()
+	routed := newFacts()
 	routed.Default[ipv4] = true
-	hosts := facts()
+	hosts := newFacts()
 	hosts.Host = []netip.Addr{netip.MustParseAddr("192.0.2.5")}
 	for _, c := range []struct {
 		networks string
 		facts    *Facts
 		want     string
 	}{
-		{"big", facts(), `berth/networks[0].mtu "9000": want at most 1500 bytes, the MTU of the parent eth1`},
+		{"big", newFacts(), `berth/networks[0].mtu "9000": want at most 1500 bytes, the MTU of the parent eth1`},
 		{"lan", down, `berth/networks[0].parent "eth1": want an interface that is up: ip link set eth1 up`},
 		{"lan@x", taken, `berth/networks[0].interface "x": want a name that is free in the container's namespace`},
 		{"lan", routed, `berth/networks[0]: the default route via 192.0.2.1 is refused, because the engine has set a default route already`},
-		{`[{"name":"lan","ips":["192.0.2.1"]}]`, facts(), `192.0.2.1`},
-		{`[{"name":"lan","ips":["192.0.2.255"]}]`, facts(), `192.0.2.255`},
+		{`[{"name":"lan","ips":["192.0.2.1"]}]`, newFacts(), `192.0.2.1`},
+		{`[{"name":"lan","ips":["192.0.2.255"]}]`, newFacts(), `192.0.2.255`},
 		{`[{"name":"lan","ips":["192.0.2.5"]}]`, hosts, `192.0.2.5`},
-		{`[{"name":"lan","default-route":["2001:db8::1"]}]`, facts(), `berth/networks[0].default-route "2001:db8::1": want a gateway of a family that the interface has an address of`},
-		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, facts(), `berth/networks[0].default-route "192.0.2.2": want one gateway a family, and 192.0.2.1 is there`},
-		{`[{"name":"lan","default-route":["192.0.2.1"]},{"name":"lab","default-route":["198.51.100.1"]}]`, facts(), `berth/networks[1].default-route "198.51.100.1": want one default route a container, and berth/networks[0] has it`},
+		{`[{"name":"lan","default-route":["2001:db8::1"]}]`, newFacts(), `berth/networks[0].default-route "2001:db8::1": want a gateway of a family that the interface has an address of`},
+		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, newFacts(), `berth/networks[0].default-route "192.0.2.2": want one gateway a family, and 192.0.2.1 is there`},
+		{`[{"name":"lan","default-route":["192.0.2.1"]},{"name":"lab","default-route":["198.51.100.1"]}]`, newFacts(), `berth/networks[1].default-route "198.51.100.1": want one default route a container, and berth/networks[0] has it`},
 	} {
-		_, err := MakePlan(requests(t, c.networks), c.facts)
+		_, err := MakePlan(resolveNetworks(t, c.networks), c.facts)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error\n     %v\nwant %s", c.networks, err, c.want)
 		}
@@ -214,7 +214,7 @@ func TestResolveRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Resolve(all, &cfg.Policy, c.namespace, lookup, nil)
+		_, err = Resolve(all, &cfg.Policy, c.namespace, lookupNetwork, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, specs.ErrPolicy) != c.policyErr {
 			t.Errorf("%s: error\n     %v\nwant %s", c.networks, err, c.want)
 		}
@@ -222,7 +222,7 @@ func TestResolveRefuses(t *testing.T) {
 }
 
 func TestPoolsFallBackInOrder(t *testing.T) {
-	in := mustPlan(t, "two", facts()).New[0]
+	in := mustPlan(t, "two", newFacts()).New[0]
 	if len(in.Pools[ipv4]) != 2 || in.Pools[ipv4][0].Prefix().String() != "192.0.2.0/24" {
 		t.Fatalf("pools %v", in.Pools[ipv4])
 	}
@@ -241,13 +241,13 @@ func TestAPodCannotNameItsNamespaceBesideTheEngine(t *testing.T) {
 	}
 }
 
-func TestGatewaysThatAreNoRouter(t *testing.T) {
+func TestGatewayThatCannotRoute(t *testing.T) {
 	for _, c := range []struct{ gw, want string }{
 		{"192.0.2.0", "neither the network's own nor the broadcast address"},
 		{"192.0.2.255", "neither the network's own nor the broadcast address"},
 		{"192.0.2.7", "another address than the interface's own"},
 	} {
-		_, err := MakePlan(requests(t, `[{"name":"lan","ips":["192.0.2.7"],"default-route":["`+c.gw+`"]}]`), facts())
+		_, err := MakePlan(resolveNetworks(t, `[{"name":"lan","ips":["192.0.2.7"],"default-route":["`+c.gw+`"]}]`), newFacts())
 		if err == nil || !strings.Contains(err.Error(), `berth/networks[0].default-route "`+c.gw+`": want `+c.want) {
 			t.Errorf("%s: error %v", c.gw, err)
 		}

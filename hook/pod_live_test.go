@@ -73,7 +73,7 @@ func TestStartInANamespaceByItsPath(t *testing.T) {
 			t.Fatalf("%+v, %v", all, err)
 		}
 	}
-	has(t, ipIn(t, ns, "-o addr show net1"), "192.0.2.2/24")
+	requireContains(t, ipIn(t, ns, "-o addr show net1"), "192.0.2.2/24")
 	h.mustStop(pod)
 	h.unchanged(pod, before)
 

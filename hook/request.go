@@ -36,7 +36,7 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 	}
 	var requests []Request
 	for _, s := range all {
-		r, err := resolve(s, policy, namespace, lookup, parents)
+		r, err := resolveSelection(s, policy, namespace, lookup, parents)
 		if err != nil {
 			return nil, s.At(err)
 		}
@@ -45,7 +45,7 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 	return requests, nil
 }
 
-func resolve(s specs.Selection, policy *specs.Policy, namespace string,
+func resolveSelection(s specs.Selection, policy *specs.Policy, namespace string,
 	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (Request, error) {
 	r := Request{Selection: s, Net: s.InPlace}
 	if policy == nil {

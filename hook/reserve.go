@@ -34,7 +34,7 @@ func (a *attaching) lockVLANs(ctx context.Context) error {
 		if r.VLAN == 0 {
 			continue
 		}
-		if err := a.lookAgain(a.plan.New[i], r); err != nil {
+		if err := a.recheckVLAN(a.plan.New[i], r); err != nil {
 			return err
 		}
 	}
@@ -50,9 +50,9 @@ func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
 	return plumb.LockVLANs(ctx, a.Store, vlans)
 }
 
-// lookAgain checks whether a VLAN was made or removed since the facts were
+// recheckVLAN checks whether a VLAN was made or removed since the facts were
 // gathered. A VLAN that another run made is not this run's to make or remove.
-func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
+func (a *attaching) recheckVLAN(in *Interface, r *state.Attachment) error {
 	p, id, err := a.host.ParentOrTrunk(in.Net.Parent)
 	if errors.Is(err, network.ErrNoLink) {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, errParentMoved)
@@ -74,21 +74,21 @@ func (a *attaching) lookAgain(in *Interface, r *state.Attachment) error {
 	return nil
 }
 
-// reserve claims everything that the attachments need and records them as
+// reserveResources claims everything that the attachments need and records them as
 // attaching, in one transaction: all or nothing.
-func (a *attaching) reserve(ctx context.Context) error {
+func (a *attaching) reserveResources(ctx context.Context) error {
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, in := range a.plan.New {
 			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
 				return in.At(err)
 			}
 		}
-		return a.share(tx)
+		return a.shareAttachments(tx)
 	})
 	if err != nil {
 		return err
 	}
-	a.undo.push("reserve", a.giveBack)
+	a.undo.push("reserve", a.returnAddresses)
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return specs.At("ips", err)
 	}
 	r.Addresses = slices.Clone(in.Static)
-	had, err := a.recall(tx, in)
+	had, err := a.recallLeases(tx, in)
 	if err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 	return err
 }
 
-// share adds the container to the attachments that its namespace already has.
-func (a *attaching) share(tx *state.Tx) error {
+// shareAttachments adds the container to the attachments that its namespace already has.
+func (a *attaching) shareAttachments(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		r, err := tx.Attachment(kept.Key())
 		if errors.Is(err, state.ErrNotFound) {

@@ -8,8 +8,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// end kills a container's process, and thereby ends its namespace.
-func (b *box) end(t *testing.T) {
+// endProcess kills a container's process, and thereby ends its namespace.
+func (b *box) endProcess(t *testing.T) {
 	t.Helper()
 	err := b.process.Kill()
 	_, waitErr := b.process.Wait()
@@ -21,7 +21,7 @@ func (b *box) end(t *testing.T) {
 // The kernel deletes an interface some time after the end of its namespace, and
 // later if many namespaces end. Until then the parent is in use by another driver
 // or by passthru, and the address cannot be added.
-func TestStartedAgainAtOnce(t *testing.T) {
+func TestRestartBeforeTheOldLinkIsDeleted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
@@ -40,14 +40,14 @@ func TestStartedAgainAtOnce(t *testing.T) {
 			for i, text := range c.networks {
 				h.network(fmt.Sprintf("lan%d", i), "parent = 'PARENT'\nconflict_timeout = '0'\n"+text+"\n[[subnet]]\nsubnet = '192.0.2.0/24'\n")
 			}
-			h.startAgainAndAgain(len(c.networks))
+			h.restartRepeatedly(len(c.networks))
 		})
 	}
 }
 
-// startAgainAndAgain starts a container as soon as the previous one has ended,
+// restartRepeatedly starts a container as soon as the previous one has ended,
 // while many other namespaces end.
-func (h *host) startAgainAndAgain(networks int) {
+func (h *host) restartRepeatedly(networks int) {
 	const cycles, others = 20, 5
 	a := h.box("a", "lan0")
 	for i := range cycles {
@@ -62,7 +62,7 @@ func (h *host) startAgainAndAgain(networks int) {
 				h.Fatal(err)
 			}
 		}
-		a.end(h.T)
+		a.endProcess(h.T)
 		h.mustStop(a)
 		a = again
 	}

@@ -18,7 +18,7 @@ func routesOf(in *Interface, addresses []netip.Prefix) []network.Route {
 	for fam := range families {
 		if gw := in.gatewayOf(fam, addresses); gw.IsValid() {
 			routes = append(routes, network.Route{
-				Via: gw, Metric: in.Net.Metric, OnLink: !covered(addresses, gw),
+				Via: gw, Metric: in.Net.Metric, OnLink: !subnetsContain(addresses, gw),
 				Replace: in.Gateway[fam].IsValid(), // the selection requests it
 			})
 		}
@@ -27,7 +27,7 @@ func routesOf(in *Interface, addresses []netip.Prefix) []network.Route {
 		if !hasFamily(addresses, family(r.To.Addr())) {
 			continue
 		}
-		onLink := r.Via.IsValid() && !covered(addresses, r.Via)
+		onLink := r.Via.IsValid() && !subnetsContain(addresses, r.Via)
 		routes = append(routes, network.Route{To: r.To, Via: r.Via, Metric: r.Metric, OnLink: onLink})
 	}
 	return routes
@@ -50,7 +50,7 @@ func (in *Interface) gatewayOf(fam int, addresses []netip.Prefix) netip.Addr {
 	return netip.Addr{}
 }
 
-func covered(addresses []netip.Prefix, a netip.Addr) bool {
+func subnetsContain(addresses []netip.Prefix, a netip.Addr) bool {
 	for _, p := range addresses {
 		if p.Contains(a) {
 			return true
@@ -113,13 +113,13 @@ func (a *attaching) otherDefaults(r *state.Attachment, via netip.Addr) ([]networ
 func (a *attaching) noteDefaults(ctx context.Context, r *state.Attachment, all []network.RouteInfo) error {
 	for _, old := range all {
 		r.Replaced = append(r.Replaced, state.Default(old))
-		a.undo.push("replace the default route", func(context.Context) error { return a.restore(old) })
+		a.undo.push("replace the default route", func(context.Context) error { return a.restoreDefault(old) })
 	}
 	return a.Store.Update(ctx, func(tx *state.Tx) error { return tx.Put(r) })
 }
 
-// restore restores a default route. It replaces berth's route if that has the same metric.
-func (a *attaching) restore(old network.RouteInfo) error {
+// restoreDefault restores a default route. It replaces berth's route if that has the same metric.
+func (a *attaching) restoreDefault(old network.RouteInfo) error {
 	route := old.Route()
 	route.Replace = true
 	return a.inside.AddRoute(old.Index, route)

@@ -82,13 +82,13 @@ func (c *container) Close() {
 	}
 }
 
-// open opens the network namespace of a sandbox and refuses the host's own.
-func (h *Hook) open(ctx context.Context, s *Sandbox) (*container, error) {
+// openContainer opens the network namespace of a sandbox and refuses the host's own.
+func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error) {
 	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, pending: s.Pending}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {
 		var err error
-		if known, err = h.recorded(ctx, s.ID); err != nil {
+		if known, err = h.recordedAttachments(ctx, s.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -109,15 +109,15 @@ func (h *Hook) open(ctx context.Context, s *Sandbox) (*container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network namespace of container %q: %w", s.ID, err)
 	}
-	if err := c.look(); err != nil {
+	if err := c.openHandle(); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// look opens a netlink handle in the namespace, and refuses the host's own.
-func (c *container) look() error {
+// openHandle opens a netlink handle in the namespace, and refuses the host's own.
+func (c *container) openHandle() error {
 	host, err := network.Current()
 	if err != nil {
 		return err
@@ -137,8 +137,8 @@ func (c *container) look() error {
 	return err
 }
 
-// recorded returns the live attachments of a container.
-func (h *Hook) recorded(ctx context.Context, id string) (all []*state.Attachment, err error) {
+// recordedAttachments returns the live attachments of a container.
+func (h *Hook) recordedAttachments(ctx context.Context, id string) (all []*state.Attachment, err error) {
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
 		all, err = tx.OfContainer(id)
 		return err

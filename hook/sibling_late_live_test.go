@@ -11,9 +11,9 @@ import (
 	"berth/internal/testnet"
 )
 
-// TestIPvlanSiblingsOfBeforeTheAgent attaches two containers before an agent has
+// TestIPvlanSiblingsAttachedBeforeTheAgent attaches two containers before an agent has
 // pinned its programs, and then removes the pinned links.
-func TestIPvlanSiblingsOfBeforeTheAgent(t *testing.T) {
+func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
 	h := newHost(t)

@@ -5,18 +5,18 @@ import (
 	"berth/internal/state"
 )
 
-// recall returns the addresses and the MAC that an interface of a sticky network had
+// recallLeases returns the addresses and the MAC that an interface of a sticky network had
 // when its container last ran, or the zero Memory if the network is not sticky.
-func (a *attaching) recall(tx *state.Tx, in *Interface) (lease.Memory, error) {
+func (a *attaching) recallLeases(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	if !in.Net.Sticky {
 		return lease.Memory{}, nil
 	}
 	return lease.Recall(tx, a.stickyKey(in))
 }
 
-// remember stores the addresses and the MAC of an interface of a sticky network,
+// storeLeases stores the addresses and the MAC of an interface of a sticky network,
 // except requested addresses, which will be requested again.
-func (a *attaching) remember(tx *state.Tx, in *Interface, r *state.Attachment) error {
+func (a *attaching) storeLeases(tx *state.Tx, in *Interface, r *state.Attachment) error {
 	if !in.Net.Sticky {
 		return nil
 	}
@@ -25,7 +25,7 @@ func (a *attaching) remember(tx *state.Tx, in *Interface, r *state.Attachment) e
 		m.MAC = r.MAC
 	}
 	for _, p := range r.Addresses {
-		if !covers(in.Static, p.Addr()) {
+		if !prefixesContain(in.Static, p.Addr()) {
 			m.Addresses = append(m.Addresses, p.Addr())
 		}
 	}

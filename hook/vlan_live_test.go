@@ -29,7 +29,7 @@ func TestAVLANOfManyAtOnce(t *testing.T) {
 				if err := h.start(b); err != nil {
 					t.Errorf("%s, cycle %d: %v", b.id, i, err)
 				}
-				if err := h.run(h.hook(), b.state("stopped")); err != nil {
+				if err := h.runHook(h.hook(), b.state("stopped")); err != nil {
 					t.Errorf("stop %s, cycle %d: %v", b.id, i, err)
 				}
 			}
@@ -56,8 +56,8 @@ func TestVLANOfAVLAN(t *testing.T) {
 	for _, box := range []*box{a, b, c} {
 		h.mustStart(box)
 	}
-	has(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40"), "@"+h.parent+":", "vlan protocol 802.1Q id 40")
-	has(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40.41"), "@"+h.parent+".40:", "vlan protocol 802.1Q id 41")
+	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40"), "@"+h.parent+":", "vlan protocol 802.1Q id 40")
+	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40.41"), "@"+h.parent+".40:", "vlan protocol 802.1Q id 41")
 	if got := h.attachments("b")[0]; got.VLAN != 41 || len(got.Outer) != 1 || got.Outer[0].ID != 40 {
 		t.Errorf("recorded VLAN %d on %+v, want 41 on 40", got.VLAN, got.Outer)
 	}
@@ -68,9 +68,9 @@ func TestVLANOfAVLAN(t *testing.T) {
 		t.Error(err)
 	}
 	h.mustStop(a)
-	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+".40.41@")
+	requireContains(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+".40.41@")
 	h.mustStop(b)
-	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+".40.41@")
+	requireContains(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+".40.41@")
 	h.mustStop(c)
 	h.unchanged(a, before)
 	if out := ipIn(t, testnet.Here(t), "-o link"); strings.Contains(out, h.parent+".40") {
@@ -88,7 +88,7 @@ func TestAVLANThatCarriesAnotherStays(t *testing.T) {
 	h.mustStart(a)
 	ipIn(t, testnet.Here(t), "link add link "+h.parent+".40 name "+h.parent+"q type vlan id 9")
 	h.mustStop(a)
-	has(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+"q@")
+	requireContains(t, ipIn(t, testnet.Here(t), "-o link"), h.parent+".40@", h.parent+"q@")
 }
 
 // A parent with several names is one layer-2 domain.

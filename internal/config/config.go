@@ -13,7 +13,7 @@ import (
 // any other error names the file.
 func Load(dir string) (specs.Config, error) {
 	path := filepath.Join(dir, "berth.toml")
-	data, err := read(path)
+	data, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return specs.DefaultConfig(), nil
 	}

@@ -20,7 +20,7 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(specs.DefaultConfig(), c); diff != "" {
 		t.Errorf("no file is not all defaults (-want +got):\n%s", diff)
 	}
-	write(t, filepath.Join(dir, "berth.toml"), "[policy]\nstatic_ips = true\n")
+	writeText(t, filepath.Join(dir, "berth.toml"), "[policy]\nstatic_ips = true\n")
 	want := specs.DefaultConfig()
 	want.Policy.StaticIPs = true
 	if c, err = Load(dir); err != nil {
@@ -39,7 +39,7 @@ func TestLoadNamesTheFile(t *testing.T) {
 		"bad value":   "[agent]\nattach = \"xdp\"\n",
 		"not TOML":    "policy\n",
 	} {
-		write(t, path, text)
+		writeText(t, path, text)
 		if _, err := Load(dir); err == nil || !strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("%s: error %v, want one that begins with %q", name, err, path+": ")
 		}
@@ -55,7 +55,7 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeText(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

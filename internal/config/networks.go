@@ -20,9 +20,9 @@ func Network(dir, name string) (*specs.Network, error) {
 		return nil, err
 	}
 	path := NetworkFile(dir, name)
-	data, err := read(path)
+	data, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, unknown(dir, name)
+		return nil, unknownNetwork(dir, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("network %q: %w", name, err)
@@ -48,7 +48,7 @@ func Networks(dir string) ([]*specs.Network, []error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // removed since the listing
 		case err != nil:
-			errs = append(errs, named(dir, name, err))
+			errs = append(errs, namedError(dir, name, err))
 		default:
 			all = append(all, n)
 		}
@@ -56,8 +56,8 @@ func Networks(dir string) ([]*specs.Network, []error) {
 	return all, errs
 }
 
-// named adds the file's path to an error about its name.
-func named(dir, name string, err error) error {
+// namedError adds the file's path to an error about its name.
+func namedError(dir, name string, err error) error {
 	if specs.CheckNetworkName(name) != nil {
 		return specs.At(NetworkFile(dir, name), err)
 	}
@@ -69,7 +69,7 @@ func named(dir, name string, err error) error {
 func Names(dir string) ([]string, error) {
 	entries, err := os.ReadDir(NetworksDir(dir))
 	if err != nil {
-		err = dangling(NetworksDir(dir), err)
+		err = checkDangling(NetworksDir(dir), err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -91,7 +91,7 @@ func Names(dir string) ([]string, error) {
 // maxNamed bounds the networks that an error lists.
 const maxNamed = 10
 
-func unknown(dir, name string) error {
+func unknownNetwork(dir, name string) error {
 	names, err := Names(dir)
 	if err != nil {
 		return errors.Join(fs.ErrNotExist, err)

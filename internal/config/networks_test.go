@@ -15,7 +15,7 @@ import (
 	"berth/specs"
 )
 
-func lan(name string) *specs.Network {
+func lanNetwork(name string) *specs.Network {
 	return &specs.Network{
 		Name: name, Parent: "eth1.100",
 		Subnets: []specs.Subnet{{
@@ -29,10 +29,10 @@ func lan(name string) *specs.Network {
 
 func TestSaveAndRead(t *testing.T) {
 	dir := t.TempDir()
-	if err := Save(dir, lan("lan")); err != nil {
+	if err := Save(dir, lanNetwork("lan")); err != nil {
 		t.Fatal(err)
 	}
-	want := lan("lan")
+	want := lanNetwork("lan")
 	want.SetDefaults()
 	got, err := Network(dir, "lan")
 	if err != nil {
@@ -68,19 +68,19 @@ exclude = ['192.0.2.70']
 
 func TestSaveRefuses(t *testing.T) {
 	dir := t.TempDir()
-	if err := Save(dir, lan("lan")); err != nil {
+	if err := Save(dir, lanNetwork("lan")); err != nil {
 		t.Fatal(err)
 	}
-	err := Save(dir, lan("lan"))
+	err := Save(dir, lanNetwork("lan"))
 	if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), NetworkFile(dir, "lan")) {
 		t.Errorf("a second network of the name: %v, want fs.ErrExist with the path", err)
 	}
-	bad := lan("bad")
+	bad := lanNetwork("bad")
 	bad.Subnets[0].Gateway = netip.MustParseAddr("192.0.2.255")
 	if err := Save(dir, bad); err == nil {
 		t.Error("a gateway that is the broadcast address was written")
 	}
-	if err := Save(dir, lan("../lan")); err == nil {
+	if err := Save(dir, lanNetwork("../lan")); err == nil {
 		t.Error("a name with a path was written")
 	}
 	assertFiles(t, dir, "lan.toml")
@@ -92,7 +92,7 @@ func TestSaveAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 8)
 	for i := range errs {
-		wg.Go(func() { errs[i] = Save(dir, lan("lan")) })
+		wg.Go(func() { errs[i] = Save(dir, lanNetwork("lan")) })
 	}
 	wg.Wait()
 	made := 0
@@ -110,14 +110,14 @@ func TestSaveAtOnce(t *testing.T) {
 	assertFiles(t, dir, "lan.toml")
 }
 
-func TestNetworkThatIsNot(t *testing.T) {
+func TestUnknownNetwork(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Network(dir, "lan")
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none yet") {
 		t.Errorf("no networks: %v", err)
 	}
 	for _, name := range []string{"dmz", "a", "a-b"} {
-		if err := Save(dir, lan(name)); err != nil {
+		if err := Save(dir, lanNetwork(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestNetworkThatIsNot(t *testing.T) {
 func TestManyNetworksAreNotAllNamed(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range "abcdefghijkl" {
-		write(t, NetworkFile(dir, string(c)), "")
+		writeText(t, NetworkFile(dir, string(c)), "")
 	}
 	_, err := Network(dir, "lan")
 	if err == nil || !strings.Contains(err.Error(), "i, j and 2 more)") {
@@ -154,15 +154,15 @@ func TestNetworksBesideBrokenOnes(t *testing.T) {
 		t.Errorf("no directory: %v, %v", all, errs)
 	}
 	for _, name := range []string{"lan", "dmz"} {
-		if err := Save(dir, lan(name)); err != nil {
+		if err := Save(dir, lanNetwork(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	broken := []string{NetworkFile(dir, "-x"), NetworkFile(dir, "broken")}
-	write(t, broken[0], "parent = \"eth1\"\n")
-	write(t, broken[1], "parents = \"eth1\"\n")
-	write(t, NetworksDir(dir)+"/README", "not a network\n")
-	write(t, NetworksDir(dir)+"/.lan.toml.swp", "not a network\n")
+	writeText(t, broken[0], "parent = \"eth1\"\n")
+	writeText(t, broken[1], "parents = \"eth1\"\n")
+	writeText(t, NetworksDir(dir)+"/README", "not a network\n")
+	writeText(t, NetworksDir(dir)+"/.lan.toml.swp", "not a network\n")
 	all, errs := Networks(dir)
 	if len(all) != 2 || all[0].Name != "dmz" || all[1].Name != "lan" {
 		t.Errorf("networks %v, want dmz and lan", all)

@@ -20,13 +20,13 @@ const maxFile = 1 << 20
 // actions of root.
 var ErrUnsafe = errors.New("others than root decide what is done as root")
 
-// read reads a regular file, or the target of a symbolic link to one. It never blocks, as
+// readRegular reads a regular file, or the target of a symbolic link to one. It never blocks, as
 // opening a FIFO or reading a device may. As root it reads only files that no other user can
 // change; it does not check the parent directories.
-func read(path string) ([]byte, error) {
+func readRegular(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // os adds O_CLOEXEC
 	if err != nil {
-		return nil, dangling(path, err)
+		return nil, checkDangling(path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -50,16 +50,16 @@ func read(path string) ([]byte, error) {
 // fs.ErrNotExist, because an administrator who made the link does not expect the defaults.
 var ErrDangling = errors.New("a symbolic link that leads nowhere")
 
-// dangling returns err, or an error with ErrDangling if the file does not exist because a
+// checkDangling returns err, or an error with ErrDangling if the file does not exist because a
 // symbolic link, at its path or at a directory above, has no target.
-func dangling(path string, err error) error {
+func checkDangling(path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for at := path; ; at = filepath.Dir(at) {
 		info, failed := os.Lstat(at)
 		switch {
-		case failed == nil && info.Mode().Type() == fs.ModeSymlink && !exists(at):
+		case failed == nil && info.Mode().Type() == fs.ModeSymlink && !fileExists(at):
 			return fmt.Errorf("%s is %w: remove it, or make the file that it leads to", at, ErrDangling)
 		case failed == nil, at == filepath.Dir(at):
 			return err
@@ -67,7 +67,7 @@ func dangling(path string, err error) error {
 	}
 }
 
-func exists(path string) bool {
+func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }

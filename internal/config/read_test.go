@@ -68,11 +68,11 @@ func TestReadsUpToTheMost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "berth.toml")
-	write(t, path, strings.Repeat("#", maxFile-1)+"\n")
+	writeText(t, path, strings.Repeat("#", maxFile-1)+"\n")
 	if _, err := Load(dir); err != nil {
 		t.Error(err)
 	}
-	write(t, path, strings.Repeat("#", maxFile)+"\n")
+	writeText(t, path, strings.Repeat("#", maxFile)+"\n")
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "1048577 bytes: want at most 1048576") {
 		t.Errorf("one byte more: %v", err)
 	}
@@ -100,8 +100,8 @@ func TestRefusesFilesOfOthers(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			network, config := NetworkFile(dir, "lan"), filepath.Join(dir, "berth.toml")
-			write(t, network, "parent = \"eth1\"\n")
-			write(t, config, "[policy]\nstatic_ips = true\n")
+			writeText(t, network, "parent = \"eth1\"\n")
+			writeText(t, config, "[policy]\nstatic_ips = true\n")
 			if err := errors.Join(c.change(network), c.change(config)); err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ func Remove(dir, name string) error {
 	}
 	err := os.Remove(NetworkFile(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return unknown(dir, name)
+		return unknownNetwork(dir, name)
 	}
 	if err != nil {
 		return fmt.Errorf("network %q: %w", name, err)

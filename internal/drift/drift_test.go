@@ -10,14 +10,14 @@ import (
 	"berth/specs"
 )
 
-func mac(last byte) specs.MAC { return specs.MAC{2, 0, 0x5e, 0, 0x53, last} }
+func testMAC(last byte) specs.MAC { return specs.MAC{2, 0, 0x5e, 0, 0x53, last} }
 
-func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-func recorded() *state.Attachment {
+func recordedAttachment() *state.Attachment {
 	return &state.Attachment{
-		Cookie: 5, Interface: "net1", ParentIndex: 2, Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: mac(1),
-		Addresses: []netip.Prefix{prefix("192.0.2.7/24"), prefix("2001:db8::7/64")},
+		Cookie: 5, Interface: "net1", ParentIndex: 2, Driver: specs.Macvlan, Mode: specs.ModeBridge, MAC: testMAC(1),
+		Addresses: []netip.Prefix{mustPrefix("192.0.2.7/24"), mustPrefix("2001:db8::7/64")},
 	}
 }
 
@@ -42,12 +42,12 @@ func TestMode(t *testing.T) {
 		{"another mode", func(_ *state.Attachment, l *network.LinkInfo) { l.Mode = specs.ModePrivate }, false, "macvlan private"},
 		{"the default flag of ipvlan", ipvlan(specs.FlagBridge), true, "ipvlan l2 bridge"},
 		{"another flag of ipvlan", ipvlan(specs.FlagPrivate), false, "ipvlan l2 private"},
-		{"the list in another order", source([]specs.MAC{mac(8), mac(9)}, []specs.MAC{mac(9), mac(8)}), true,
+		{"the list in another order", source([]specs.MAC{testMAC(8), testMAC(9)}, []specs.MAC{testMAC(9), testMAC(8)}), true,
 			"macvlan source of 02:00:5e:00:53:08 02:00:5e:00:53:09"},
-		{"a shorter list", source([]specs.MAC{mac(8)}, nil), false, "macvlan source of nobody"},
+		{"a shorter list", source([]specs.MAC{testMAC(8)}, nil), false, "macvlan source of nobody"},
 		{"another driver", func(_ *state.Attachment, l *network.LinkInfo) { l.Driver, l.Mode = "", "" }, false, ""},
 	} {
-		a, l := recorded(), &network.LinkInfo{Driver: specs.Macvlan, Mode: specs.ModeBridge}
+		a, l := recordedAttachment(), &network.LinkInfo{Driver: specs.Macvlan, Mode: specs.ModeBridge}
 		c.change(a, l)
 		if is, want := Mode(a, l); is != c.is || (is == want) != c.same {
 			t.Errorf("%s: is %q, recorded %q; want %q", c.name, is, want, c.is)
@@ -56,7 +56,7 @@ func TestMode(t *testing.T) {
 }
 
 func TestMAC(t *testing.T) {
-	a, l := recorded(), &network.LinkInfo{MAC: mac(9)}
+	a, l := recordedAttachment(), &network.LinkInfo{MAC: testMAC(9)}
 	if MAC(a, l) {
 		t.Error("another MAC is taken for the recorded one")
 	}
@@ -71,41 +71,41 @@ func TestMAC(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	own := []network.AddressInfo{{Prefix: prefix("192.0.2.7/24"), Permanent: true}, {Prefix: prefix("2001:db8::7/64"), Permanent: true}}
+	own := []network.AddressInfo{{Prefix: mustPrefix("192.0.2.7/24"), Permanent: true}, {Prefix: mustPrefix("2001:db8::7/64"), Permanent: true}}
 	for _, c := range []struct {
 		name string
 		has  []network.AddressInfo
 		want string
 	}{
 		{"as recorded", own, "[] []"},
-		{"link-local", append(own[:2:2], network.AddressInfo{Prefix: prefix("fe80::1/64"), Permanent: true}), "[] []"},
-		{"from a router", append(own[:2:2], network.AddressInfo{Prefix: prefix("2001:db8:1::1/64")}), "[] []"},
+		{"link-local", append(own[:2:2], network.AddressInfo{Prefix: mustPrefix("fe80::1/64"), Permanent: true}), "[] []"},
+		{"from a router", append(own[:2:2], network.AddressInfo{Prefix: mustPrefix("2001:db8:1::1/64")}), "[] []"},
 		{"tentative", []network.AddressInfo{own[0], {Prefix: own[1].Prefix, Permanent: true, Tentative: true}}, "[] []"},
-		{"one too many", append(own[:2:2], network.AddressInfo{Prefix: prefix("192.0.2.8/24"), Permanent: true}), "[] [192.0.2.8/24]"},
-		{"from DHCP", append(own[:2:2], network.AddressInfo{Prefix: prefix("192.0.2.8/24")}), "[] [192.0.2.8/24]"},
-		{"IPv6 by hand", append(own[:2:2], network.AddressInfo{Prefix: prefix("2001:db8::9/64"), Permanent: true}), "[] [2001:db8::9/64]"},
+		{"one too many", append(own[:2:2], network.AddressInfo{Prefix: mustPrefix("192.0.2.8/24"), Permanent: true}), "[] [192.0.2.8/24]"},
+		{"from DHCP", append(own[:2:2], network.AddressInfo{Prefix: mustPrefix("192.0.2.8/24")}), "[] [192.0.2.8/24]"},
+		{"IPv6 by hand", append(own[:2:2], network.AddressInfo{Prefix: mustPrefix("2001:db8::9/64"), Permanent: true}), "[] [2001:db8::9/64]"},
 		{"one missing", own[1:], "[192.0.2.7/24] []"},
-		{"another prefix", []network.AddressInfo{{Prefix: prefix("192.0.2.7/25"), Permanent: true}, own[1]}, "[192.0.2.7/24] [192.0.2.7/25]"},
+		{"another prefix", []network.AddressInfo{{Prefix: mustPrefix("192.0.2.7/25"), Permanent: true}, own[1]}, "[192.0.2.7/24] [192.0.2.7/25]"},
 	} {
-		missing, extra := Addresses(recorded(), c.has)
+		missing, extra := Addresses(recordedAttachment(), c.has)
 		if got := fmt.Sprint(missing, extra); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 }
 
-func TestAnother(t *testing.T) {
-	a := recorded()
+func TestForeignLink(t *testing.T) {
+	a := recordedAttachment()
 	for _, c := range []struct {
 		name string
 		link network.LinkInfo
 		want bool
 	}{
 		{"itself", network.LinkInfo{MAC: a.MAC, Alias: a.Alias(), ParentIndex: 2}, false},
-		{"with another MAC", network.LinkInfo{MAC: mac(9), Alias: a.Alias(), ParentIndex: 2}, false},
-		{"with no alias and another MAC", network.LinkInfo{MAC: mac(9), ParentIndex: 2}, false},
-		{"another of berth's", network.LinkInfo{MAC: mac(9), Alias: "berth:0000000000000006/net1", ParentIndex: 2}, true},
-		{"something else", network.LinkInfo{MAC: mac(9), ParentIndex: 12}, true},
+		{"with another MAC", network.LinkInfo{MAC: testMAC(9), Alias: a.Alias(), ParentIndex: 2}, false},
+		{"with no alias and another MAC", network.LinkInfo{MAC: testMAC(9), ParentIndex: 2}, false},
+		{"another of berth's", network.LinkInfo{MAC: testMAC(9), Alias: "berth:0000000000000006/net1", ParentIndex: 2}, true},
+		{"something else", network.LinkInfo{MAC: testMAC(9), ParentIndex: 12}, true},
 	} {
 		if got := Another(a, &c.link); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

@@ -17,8 +17,8 @@ import (
 	"berth/specs"
 )
 
-// create makes the interface in the host's namespace.
-func (e *enabling) create(context.Context) error {
+// createLink makes the interface in the host's namespace.
+func (e *enabling) createLink(context.Context) error {
 	link := network.Link{
 		Name: e.rec.Interface, ParentIndex: e.rec.ParentIndex, Driver: e.rec.Driver, Mode: e.rec.Mode, Flag: e.rec.IPvlanFlag,
 		MTU: e.rec.MTU, BCQueueLen: e.net.BCQueueLen, Alias: e.rec.alias(),
@@ -67,34 +67,34 @@ func (e *enabling) checkReflection(ctx context.Context) error {
 		"turn on hairpin (802.1Qbg) on its port, or use mode bridge", e.rec.Parent, reflectTimeout)
 }
 
-// talks reports whether the interface uses ARP and Neighbor Discovery.
-func (e *enabling) talks() bool { return e.net.Driver == specs.Macvlan || e.net.Mode == specs.ModeL2 }
+// usesARP reports whether the interface uses ARP and Neighbor Discovery.
+func (e *enabling) usesARP() bool { return e.net.Driver == specs.Macvlan || e.net.Mode == specs.ModeL2 }
 
 // settleConflicts probes for the addresses before they are used. If a pool address is
 // in use, the next free one is tried; if a requested address is, Enable fails.
 func (e *enabling) settleConflicts(ctx context.Context) error {
-	if !e.talks() {
+	if !e.usesARP() {
 		return nil
 	}
-	claimant := e.claimant(addrs(e.rec.Addresses))
+	claimant := e.claimant(addrsOf(e.rec.Addresses))
 	return plumb.Settle(ctx, e.ns, time.Duration(*e.net.ConflictTimeout), []network.Claimant{claimant},
-		func(c network.Conflict) (netip.Addr, error) { return e.exchange(ctx, c) })
+		func(c network.Conflict) (netip.Addr, error) { return e.exchangeAddress(ctx, c) })
 }
 
 func (e *enabling) claimant(addresses []netip.Addr) network.Claimant {
 	return network.Claimant{Index: e.rec.LinkIndex, Name: e.rec.Interface, MAC: e.rec.MAC, Addresses: addresses}
 }
 
-func addrs(prefixes []netip.Prefix) (all []netip.Addr) {
+func addrsOf(prefixes []netip.Prefix) (all []netip.Addr) {
 	for _, p := range prefixes {
 		all = append(all, p.Addr())
 	}
 	return all
 }
 
-// exchange replaces an address that is in use by the next free one of its subnet.
-func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
-	if slices.Contains(addrs(e.static), c.Addr) {
+// exchangeAddress replaces an address that is in use by the next free one of its subnet.
+func (e *enabling) exchangeAddress(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
+	if slices.Contains(addrsOf(e.static), c.Addr) {
 		return next, specs.At("--ip", plumb.Taken(c))
 	}
 	i := slices.IndexFunc(e.pools, func(p *ipam.Pool) bool { return p.Prefix().Contains(c.Addr) })
@@ -105,7 +105,7 @@ func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip
 			return err
 		}
 		e.rec.Addresses = all
-		return put(tx, e.rec)
+		return putRecord(tx, e.rec)
 	})
 	if err != nil {
 		e.rec.Addresses = before
@@ -115,20 +115,20 @@ func (e *enabling) exchange(ctx context.Context, c network.Conflict) (next netip
 	return next, nil
 }
 
-func (e *enabling) announce(context.Context) error {
-	if !e.talks() {
+func (e *enabling) announceAddresses(context.Context) error {
+	if !e.usesARP() {
 		return nil
 	}
-	return network.Announce(e.ns, []network.Claimant{e.claimant(addrs(e.rec.Addresses))})
+	return network.Announce(e.ns, []network.Claimant{e.claimant(addrsOf(e.rec.Addresses))})
 }
 
-// commit records the shim as enabled: from then on hooks maintain its routes.
-func (e *enabling) commit(ctx context.Context) error {
+// commitRecord records the shim as enabled: from then on hooks maintain its routes.
+func (e *enabling) commitRecord(ctx context.Context) error {
 	e.rec.Enabled = true
 	return e.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := e.rejected.Release(tx); err != nil {
 			return err
 		}
-		return put(tx, e.rec)
+		return putRecord(tx, e.rec)
 	})
 }

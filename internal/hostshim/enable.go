@@ -32,21 +32,21 @@ type enabling struct {
 	rejected plumb.Rejected
 }
 
-func (e *enabling) unlock() {
+func (e *enabling) unlockVLANs() {
 	for i := len(e.free) - 1; i >= 0; i-- {
 		e.free[i]()
 	}
 	e.free = nil
 }
 
-// prepare makes the plan. It locks the VLANs before it gathers the facts for the last
+// preparePlan makes the plan. It locks the VLANs before it gathers the facts for the last
 // time and keeps the locks to the end, because netlink is not part of a transaction.
-func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Addr) (err error) {
+func (e *enabling) preparePlan(ctx context.Context, n *specs.Network, ips []netip.Addr) (err error) {
 	if e.ns, err = network.Current(); err != nil {
 		return err
 	}
 	e.free = append(e.free, func() { _ = e.ns.Close() }) // the descriptor was only read
-	f, err := gather(e.host, n)
+	f, err := gatherFacts(e.host, n)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 			return err
 		}
 		e.free = append(e.free, unlock)
-		if f, err = gather(e.host, n); err != nil {
+		if f, err = gatherFacts(e.host, n); err != nil {
 			return err
 		}
 		if !slices.Equal(locked, plumb.VLANsOf(f.vlans)) {
@@ -81,9 +81,9 @@ func (e *enabling) prepare(ctx context.Context, n *specs.Network, ips []netip.Ad
 	return err
 }
 
-// gather reads the facts of a plan from the kernel.
-func gather(host *network.Handle, n *specs.Network) (*facts, error) {
-	f := &facts{links: make(map[string]bool)}
+// gatherFacts reads the facts of a plan from the kernel.
+func gatherFacts(host *network.Handle, n *specs.Network) (*hostState, error) {
+	f := &hostState{links: make(map[string]bool)}
 	links, err := host.Links()
 	if err != nil {
 		return nil, err
@@ -106,23 +106,23 @@ func gather(host *network.Handle, n *specs.Network) (*facts, error) {
 	return f, err
 }
 
-// run does the steps in order: the record is written before the kernel is changed.
-func (e *enabling) run(ctx context.Context) error {
+// runSteps does the steps in order: the record is written before the kernel is changed.
+func (e *enabling) runSteps(ctx context.Context) error {
 	steps := []struct {
 		name string
 		do   func(context.Context) error
 	}{
-		{"reserve", e.reserve},
+		{"reserve", e.reserveResources},
 		{"make the VLAN", e.ensureVLAN},
-		{"create the interface", e.create},
+		{"create the interface", e.createLink},
 		{"set it up", e.setUp},
 		{"see whether the switch reflects", e.checkReflection},
 		{"probe for conflicts", e.settleConflicts},
 		{"add addresses", func(context.Context) error { return addAddresses(e.host, e.rec) }},
-		{"announce", e.announce},
-		{"commit", e.commit},
+		{"announce", e.announceAddresses},
+		{"commit", e.commitRecord},
 		{"add routes", func(ctx context.Context) error {
-			_, _, err := e.sync(ctx, e.host, e.rec.Network)
+			_, _, err := e.syncRoutes(ctx, e.host, e.rec.Network)
 			return err
 		}},
 	}
@@ -133,15 +133,15 @@ func (e *enabling) run(ctx context.Context) error {
 		if err := s.do(ctx); err != nil {
 			return err
 		}
-		if err := e.step(s.name); err != nil {
+		if err := e.logStep(s.name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reserve claims everything that the shim needs and records it, in one transaction.
-func (e *enabling) reserve(ctx context.Context) error {
+// reserveResources claims everything that the shim needs and records it, in one transaction.
+func (e *enabling) reserveResources(ctx context.Context) error {
 	err := e.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := CheckSharing(tx, e.rec.domain(), e.rec.use()); err != nil {
 			return fmt.Errorf("parent %q: %w", e.net.Parent, err)
@@ -159,7 +159,7 @@ func (e *enabling) reserve(ctx context.Context) error {
 		if err := stake.UseVLAN(tx, e.makeVLAN != 0); err != nil {
 			return err
 		}
-		return put(tx, e.rec)
+		return putRecord(tx, e.rec)
 	})
 	e.reserved = err == nil
 	return err
@@ -190,10 +190,10 @@ func (e *enabling) ensureVLAN(context.Context) error {
 		return err
 	}
 	e.rec.Parent, e.rec.ParentIndex = p.Name, p.Index
-	return e.save(context.Background())
+	return e.saveRecord(context.Background())
 }
 
-// save writes the record with the values learned since.
-func (e *enabling) save(ctx context.Context) error {
-	return e.Store.Update(ctx, func(tx *state.Tx) error { return put(tx, e.rec) })
+// saveRecord writes the record with the values learned since.
+func (e *enabling) saveRecord(ctx context.Context) error {
+	return e.Store.Update(ctx, func(tx *state.Tx) error { return putRecord(tx, e.rec) })
 }

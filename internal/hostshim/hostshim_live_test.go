@@ -23,7 +23,7 @@ func TestTheHostReachesItsContainers(t *testing.T) {
 
 	shim := l.mustEnable(lan)
 	if shim.Interface != "berth-lan" || shim.State != specs.HostEnabled || shim.Addresses[0].String() != "192.0.2.66/24" ||
-		text(shim.Routes) != "192.0.2.64 192.0.2.65" {
+		addrsText(shim.Routes) != "192.0.2.64 192.0.2.65" {
 		t.Errorf("shim %+v", shim)
 	}
 	for _, c := range []*box{a, b} {
@@ -48,7 +48,7 @@ func TestTheHostReachesItsContainers(t *testing.T) {
 	if gone := l.mustDisable("lan"); gone == nil || gone.MAC != shim.MAC {
 		t.Errorf("disabled %+v", gone)
 	}
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 	l.ping(l.host, "192.0.2.64", false)
 	l.ping(l.lan, "192.0.2.64", true)
 }
@@ -79,17 +79,17 @@ func TestIPv6(t *testing.T) {
 	before := l.snapshot()
 	l.ping(l.host, "2001:db8::1000", false)
 	shim := l.mustEnable(lan, "2001:db8::2000")
-	if len(shim.Addresses) != 2 || text(shim.Routes) != "192.0.2.64 2001:db8::1000" {
+	if len(shim.Addresses) != 2 || addrsText(shim.Routes) != "192.0.2.64 2001:db8::1000" {
 		t.Errorf("shim %+v", shim)
 	}
 	l.ping(l.host, "2001:db8::1000", true)
 	l.ping(a.ns, "2001:db8::2000", true)
 	l.ping(l.lan, "2001:db8::10", true)
 	l.mustDisable("lan")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
-func TestTheSameAgainIsTheSame(t *testing.T) {
+func TestRepeatedEnableChangesNothing(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	lan := l.network("lan", lanFile)
@@ -98,14 +98,14 @@ func TestTheSameAgainIsTheSame(t *testing.T) {
 	if gone := l.mustDisable("lan"); gone != nil {
 		t.Errorf("disabled what there is not: %+v", gone)
 	}
-	l.same("disable of nothing", before)
+	l.requireUnchanged("disable of nothing", before)
 	first := l.mustEnable(lan, "192.0.2.200")
 	enabled := l.snapshot()
 	if again := l.mustEnable(lan); again.MAC != first.MAC {
 		t.Errorf("made anew: %+v, before %+v", again, first)
 	}
 	l.mustEnable(lan, "192.0.2.200")
-	l.same("enable again", enabled)
+	l.requireUnchanged("enable again", enabled)
 	for _, c := range []struct{ file, ip, want string }{
 		{lanFile, "192.0.2.201", `host shim of "lan": --ip "192.0.2.201": want an address of berth-lan, which is there with [192.0.2.200/24]`},
 		{"mode = \"private\"\n" + lanFile, "", `host shim of "lan": the network has become macvlan private on eth1 since berth-lan was made`},
@@ -119,9 +119,9 @@ func TestTheSameAgainIsTheSame(t *testing.T) {
 			t.Errorf("error %v\nwant %s", err, c.want)
 		}
 	}
-	l.same("refused", enabled)
+	l.requireUnchanged("refused", enabled)
 	l.mustDisable("lan")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
 func TestWhatSomebodyChangedIsMended(t *testing.T) {
@@ -141,7 +141,7 @@ func TestWhatSomebodyChangedIsMended(t *testing.T) {
 		t.Errorf("set up what somebody set down: %+v", done)
 	}
 	l.mustEnable(lan)
-	l.same("enabled again", enabled)
+	l.requireUnchanged("enabled again", enabled)
 
 	testnet.Run(t, l.host, "ip", "link", "set", "berth-lan", "down")
 	testnet.Run(t, l.host, "ip", "link", "set", "berth-lan", "name", "mine", "up")
@@ -160,7 +160,7 @@ func TestWhatSomebodyChangedIsMended(t *testing.T) {
 	if done := l.mustReconcile(); len(done.Removed) != 1 {
 		t.Errorf("reconciled %+v", done)
 	}
-	l.same("given up", before)
+	l.requireUnchanged("given up", before)
 }
 
 func TestReconcileSetsTheRoutes(t *testing.T) {
@@ -177,7 +177,7 @@ func TestReconcileSetsTheRoutes(t *testing.T) {
 		t.Errorf("reconciled %+v", done)
 	}
 	testnet.Run(t, l.host, "ip", "route", "del", "198.51.100.7", "dev", "berth-lan") // another program's route
-	l.same("reconcile", want)
+	l.requireUnchanged("reconcile", want)
 }
 
 func TestAddressesInUseOnTheLAN(t *testing.T) {
@@ -193,12 +193,12 @@ func TestAddressesInUseOnTheLAN(t *testing.T) {
 	if _, err := l.enable(lan, "192.0.2.200"); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}
-	l.same("refused", before)
+	l.requireUnchanged("refused", before)
 	if shim := l.mustEnable(lan); shim.Addresses[0].String() != "192.0.2.66/24" {
 		t.Errorf("shim %+v", shim)
 	}
 	l.mustDisable("lan")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
 func TestTheAddressIsNoContainers(t *testing.T) {
@@ -249,7 +249,7 @@ func TestNamesThatAreTaken(t *testing.T) {
 	}
 	l.mustDisable("lan")
 	l.mustDisable("a-network-with-a-long-name")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
 func TestAnotherRouteIsInTheWay(t *testing.T) {
@@ -263,7 +263,7 @@ func TestAnotherRouteIsInTheWay(t *testing.T) {
 	if want := `192.0.2.64 is on network "lan", but the host has another route to it: ip route show 192.0.2.64`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v\nwant %s", err, want)
 	}
-	l.same("refused", before)
+	l.requireUnchanged("refused", before)
 }
 
 // Two networks that name one parent differently share its addresses.

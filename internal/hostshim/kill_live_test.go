@@ -12,8 +12,8 @@ import (
 	"berth/specs"
 )
 
-// steps returns the names of the steps of an enable and of a disable.
-func steps(t *testing.T) (enable, disable []string) {
+// stepsOf returns the names of the steps of an enable and of a disable.
+func stepsOf(t *testing.T) (enable, disable []string) {
 	l := newLab(t)
 	lan := l.network("lan", lanFile)
 	var names []string
@@ -27,9 +27,9 @@ func steps(t *testing.T) (enable, disable []string) {
 	return enable, names
 }
 
-// kill enables or disables by another process, which kills itself by SIGKILL
+// killAfterStep enables or disables by another process, which kills itself by SIGKILL
 // after a step.
-func (l *lab) kill(what, step string) {
+func (l *lab) killAfterStep(what, step string) {
 	l.Helper()
 	var out []byte
 	var err error
@@ -62,7 +62,7 @@ func (l *lab) wantRoute(what string) {
 
 func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
-	enable, _ := steps(t)
+	enable, _ := stepsOf(t)
 	l, lan, before := newQuickLab(t)
 	for _, name := range enable {
 		broken := errors.New("broken")
@@ -75,7 +75,7 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 		if _, err := l.enable(lan); !errors.Is(err, broken) || err.Error() != `host shim of "lan": broken` {
 			t.Fatalf("%s: error %v, want only %v", name, err, broken)
 		}
-		l.same(name, before)
+		l.requireUnchanged(name, before)
 	}
 	l.step = nil
 	l.mustEnable(lan)
@@ -84,31 +84,31 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 
 func TestAKilledEnable(t *testing.T) {
 	t.Parallel()
-	enable, _ := steps(t)
+	enable, _ := stepsOf(t)
 	l, lan, before := newQuickLab(t)
 	for _, name := range enable {
-		l.kill("enable", name)
+		l.killAfterStep("enable", name)
 		l.mustEnable(lan) // a second attempt works at once
 		l.wantRoute(name)
 		l.mustDisable("lan")
-		l.same(name+", enable and disable", before)
+		l.requireUnchanged(name+", enable and disable", before)
 
-		l.kill("enable", name)
+		l.killAfterStep("enable", name)
 		l.mustReconcile()
 		if slices.Contains([]string{"commit", "add routes"}, name) { // the shim is complete
 			l.wantRoute(name + ", gc")
 			l.mustDisable("lan")
 		}
-		l.same(name+", gc", before)
+		l.requireUnchanged(name+", gc", before)
 	}
-	l.kill("enable", "probe for conflicts")
+	l.killAfterStep("enable", "probe for conflicts")
 	l.mustDisable("lan")
-	l.same("disable of what is half made", before)
+	l.requireUnchanged("disable of what is half made", before)
 }
 
 func TestAKilledDisable(t *testing.T) {
 	t.Parallel()
-	_, disable := steps(t)
+	_, disable := stepsOf(t)
 	l, lan, before := newQuickLab(t)
 	for _, name := range disable {
 		for what, after := range map[string]func(){
@@ -117,12 +117,12 @@ func TestAKilledDisable(t *testing.T) {
 			"enable and disable": func() { l.mustEnable(lan); l.mustDisable("lan") },
 		} {
 			l.mustEnable(lan)
-			l.kill("disable", name)
+			l.killAfterStep("disable", name)
 			if all := l.list(); len(all) > 0 && all[0].State != specs.HostMaking {
 				t.Errorf("%s: half away: %+v", name, all)
 			}
 			after()
-			l.same(name+", "+what, before)
+			l.requireUnchanged(name+", "+what, before)
 		}
 	}
 }

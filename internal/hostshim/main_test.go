@@ -26,7 +26,7 @@ import (
 )
 
 // killAfter is the environment variable that makes this test binary a run of
-// Enable or Disable that kills itself after a step; see [lab.kill].
+// Enable or Disable that kills itself after a step; see [lab.killAfterStep].
 const killAfter = "BERTH_HOSTSHIM_KILL_AFTER"
 
 func TestMain(m *testing.M) {
@@ -253,6 +253,6 @@ func (l *lab) routes(ifname string) string {
 	return strings.Join(to, " ")
 }
 
-func text(addrs []netip.Addr) string {
+func addrsText(addrs []netip.Addr) string {
 	return strings.Trim(fmt.Sprint(addrs), "[]")
 }

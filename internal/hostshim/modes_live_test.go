@@ -27,7 +27,7 @@ func TestModesThatCannotWork(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), `host shim of "lan": `+want) {
 			t.Errorf("%s: %v\nwant %s", mode, err, want)
 		}
-		l.same(mode, before)
+		l.requireUnchanged(mode, before)
 	}
 	testnet.Run(t, l.host, "ip", "link", "set", "eth1", "down")
 	if _, err := l.enable(l.network("lan", lanFile)); err == nil || !strings.Contains(err.Error(), "ip link set eth1 up") {
@@ -46,7 +46,7 @@ func TestVEPABehindASwitchThatReflects(t *testing.T) {
 	l.ping(a.ns, "192.0.2.65", true)
 	l.ping(l.host, "192.0.2.64", true)
 	l.mustDisable("lan")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
 func TestWhatAParentCannotCarryBeside(t *testing.T) {
@@ -94,7 +94,7 @@ func TestHooksBesideEnable(t *testing.T) {
 	if done := l.mustReconcile(); done.Added+done.Deleted != 0 {
 		t.Errorf("something was missed: %+v", done)
 	}
-	l.same("reconcile", settled)
+	l.requireUnchanged("reconcile", settled)
 }
 
 func TestAVLANIsUsed(t *testing.T) {
@@ -112,10 +112,10 @@ func TestAVLANIsUsed(t *testing.T) {
 	l.mustDisable("lan")
 	testnet.Link(t, l.host, "eth1.100") // a uses it
 	l.mustStop(a)
-	l.same("stop", before)
+	l.requireUnchanged("stop", before)
 	l.mustEnable(lan)
 	l.mustDisable("lan")
-	l.same("disable", before)
+	l.requireUnchanged("disable", before)
 }
 
 func TestIPvlan(t *testing.T) {
@@ -132,7 +132,7 @@ func TestIPvlan(t *testing.T) {
 			l.ping(l.host, "192.0.2.64", true)
 			l.ping(a.ns, "192.0.2.65", true)
 			l.mustDisable("lan")
-			l.same("disable", before)
+			l.requireUnchanged("disable", before)
 		})
 	}
 }

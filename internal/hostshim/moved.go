@@ -34,10 +34,10 @@ func (s *Shims) followParent(ctx context.Context, host *network.Handle, r *Recor
 				return err
 			}
 		}
-		return put(tx, &now)
+		return putRecord(tx, &now)
 	})
 	if err == nil {
 		*r = now
 	}
-	return wrap(err, "parent %q has another index", p.Name)
+	return wrapf(err, "parent %q has another index", p.Name)
 }

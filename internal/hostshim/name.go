@@ -19,16 +19,16 @@ const (
 // while no other link takes the name.
 func interfaceName(network string, taken func(string) bool) (string, error) {
 	for n := range maxNames {
-		if name := candidate(network, n); name != "" && !taken(name) {
+		if name := candidateName(network, n); name != "" && !taken(name) {
 			return name, nil
 		}
 	}
 	return "", fmt.Errorf("interface for the host on network %q: the names %s and so on are taken: rename an interface of the host",
-		network, candidate(network, 1))
+		network, candidateName(network, 1))
 }
 
-// candidate returns the n-th name to try, or "" if it is not a valid interface name.
-func candidate(network string, n int) string {
+// candidateName returns the n-th name to try, or "" if it is not a valid interface name.
+func candidateName(network string, n int) string {
 	if n == 0 {
 		if name := prefix + network; specs.CheckInterfaceName(name) == nil {
 			return name

@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// facts are the inputs of a plan: the state of the host.
-type facts struct {
+// hostState are the inputs of a plan: the state of the host.
+type hostState struct {
 	on        *network.Parent // the parent, or the trunk of a VLAN that does not exist yet
 	makeVLAN  int             // ID of the VLAN to make, or 0 if on is the parent
 	vlans     []state.VLAN    // the VLANs of the parent, existing or to make, the inner first
@@ -33,7 +33,7 @@ type plan struct {
 
 // makePlan decides whether and how the host can join a network. It is pure. ips
 // are the requested addresses.
-func makePlan(n *specs.Network, ips []netip.Addr, f *facts) (*plan, error) {
+func makePlan(n *specs.Network, ips []netip.Addr, f *hostState) (*plan, error) {
 	if err := checkMode(n); err != nil {
 		return nil, err
 	}

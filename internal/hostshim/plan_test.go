@@ -9,8 +9,8 @@ import (
 	"berth/specs"
 )
 
-// lan returns a network that the host can join.
-func lan(change func(*specs.Network)) *specs.Network {
+// lanNetwork returns a network that the host can join.
+func lanNetwork(change func(*specs.Network)) *specs.Network {
 	n := &specs.Network{Name: "lan", Parent: "eth1", Subnets: []specs.Subnet{
 		{Subnet: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("192.0.2.1")},
 		{Subnet: netip.MustParsePrefix("2001:db8::/64")},
@@ -20,15 +20,15 @@ func lan(change func(*specs.Network)) *specs.Network {
 	return n
 }
 
-func hostFacts() *facts {
-	return &facts{
+func hostFacts() *hostState {
+	return &hostState{
 		on:        &network.Parent{Name: "eth1", Index: 7, MTU: 1500, Up: true},
 		addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")},
 	}
 }
 
 func TestPlan(t *testing.T) {
-	p, err := makePlan(lan(func(*specs.Network) {}), []netip.Addr{netip.MustParseAddr("192.0.2.250")}, hostFacts())
+	p, err := makePlan(lanNetwork(func(*specs.Network) {}), []netip.Addr{netip.MustParseAddr("192.0.2.250")}, hostFacts())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestPlan(t *testing.T) {
 	if p.mtu != 1500 || p.reflect {
 		t.Errorf("plan %+v", p)
 	}
-	if p, err = makePlan(lan(func(n *specs.Network) { n.Mode = specs.ModeVEPA }), nil, hostFacts()); err != nil || !p.reflect {
+	if p, err = makePlan(lanNetwork(func(n *specs.Network) { n.Mode = specs.ModeVEPA }), nil, hostFacts()); err != nil || !p.reflect {
 		t.Errorf("vepa: %+v, %v", p, err)
 	}
 }
@@ -51,7 +51,7 @@ func TestPlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*specs.Network)
 		ips    string
-		facts  func(*facts)
+		facts  func(*hostState)
 		want   string
 	}{
 		"private":        {mode(specs.Macvlan, specs.ModePrivate, ""), "", nil, `mode "private": want a mode in which the host can take part, as bridge: private interfaces reach no other`},
@@ -59,7 +59,7 @@ func TestPlanRefuses(t *testing.T) {
 		"source":         {mode(specs.Macvlan, specs.ModeSource, ""), "", nil, `mode "source": want a mode in which the host can take part`},
 		"ipvlan private": {mode(specs.IPvlan, specs.ModeL2, specs.FlagPrivate), "", nil, `ipvlan_flag "private": want`},
 		"ipvlan vepa":    {mode(specs.IPvlan, specs.ModeL2, specs.FlagVEPA), "", nil, `ipvlan_flag "vepa": want`},
-		"parent down":    {same, "", func(f *facts) { f.on.Up = false }, `parent "eth1": want an interface that is up: ip link set eth1 up`},
+		"parent down":    {same, "", func(f *hostState) { f.on.Up = false }, `parent "eth1": want an interface that is up: ip link set eth1 up`},
 		"mtu":            {func(n *specs.Network) { n.MTU = 9000 }, "", nil, `mtu "9000": want at most 1500 bytes`},
 		"no subnet":      {func(n *specs.Network) { n.Subnets = nil }, "", nil, `subnet "": want a network with a subnet`},
 		"static":         {func(n *specs.Network) { n.IPAM = specs.IPAMStatic }, "", nil, `--ip "": want an address for the host: network "lan" has ipam = "static"`},
@@ -67,10 +67,10 @@ func TestPlanRefuses(t *testing.T) {
 		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": want one address in 192.0.2.0/24`},
 		"gateway":        {same, "192.0.2.1", nil, `--ip "192.0.2.1": want another address of 192.0.2.0/24, this one is the gateway`},
 		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": want another address of 192.0.2.0/24, this one is in use by this host`},
-		"passthru there": {same, "", func(f *facts) {
+		"passthru there": {same, "", func(f *hostState) {
 			f.occupants = []network.Occupant{{Name: "mv0", Driver: specs.Macvlan, Mode: specs.ModePassthru}}
 		}, `parent "eth1": interface "mv0" of the host (macvlan, mode passthru) is on it, and passthru takes a parent whole`},
-		"ipvlan there": {same, "", func(f *facts) {
+		"ipvlan there": {same, "", func(f *hostState) {
 			f.occupants = []network.Occupant{{Name: "iv0", Driver: specs.IPvlan, Mode: specs.ModeL2}}
 		}, `parent "eth1": interface "iv0" of the host (ipvlan, mode l2) is on it, and a parent carries macvlan or ipvlan, not both`},
 	} {
@@ -82,7 +82,7 @@ func TestPlanRefuses(t *testing.T) {
 		for _, s := range strings.Fields(c.ips) {
 			ips = append(ips, netip.MustParseAddr(s))
 		}
-		if _, err := makePlan(lan(c.change), ips, f); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, err := makePlan(lanNetwork(c.change), ips, f); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: %v\nwant %s", name, err, c.want)
 		}
 	}
@@ -92,7 +92,7 @@ func TestInterfaceName(t *testing.T) {
 	taken := func(names ...string) func(string) bool {
 		return func(name string) bool { return strings.Contains(" "+strings.Join(names, " ")+" ", " "+name+" ") }
 	}
-	hashed := candidate("lan", 1)
+	hashed := candidateName("lan", 1)
 	for _, c := range []struct {
 		network string
 		taken   func(string) bool
@@ -101,15 +101,15 @@ func TestInterfaceName(t *testing.T) {
 		{"lan", taken(), "berth-lan"},
 		{"nine-byte", taken(), "berth-nine-byte"},
 		{"lan", taken("berth-lan"), hashed},
-		{"lan", taken("berth-lan", hashed), candidate("lan", 2)},
-		{"ten-bytes-", taken(), candidate("ten-bytes-", 1)},
+		{"lan", taken("berth-lan", hashed), candidateName("lan", 2)},
+		{"ten-bytes-", taken(), candidateName("ten-bytes-", 1)},
 	} {
 		got, err := interfaceName(c.network, c.taken)
 		if err != nil || got != c.want || specs.CheckInterfaceName(got) != nil {
 			t.Errorf("%s: %q, %v, want %q", c.network, got, err, c.want)
 		}
 	}
-	if candidate("ten-bytes-", 1) == candidate("ten-bytes-2", 1) {
+	if candidateName("ten-bytes-", 1) == candidateName("ten-bytes-2", 1) {
 		t.Error("two networks have one name")
 	}
 	_, err := interfaceName("lan", func(string) bool { return true })

@@ -23,29 +23,29 @@ type Report struct {
 // has locked.
 func (s *Shims) Reconcile(ctx context.Context) (Report, error) {
 	var done Report
-	all, err := s.all(ctx)
+	all, err := s.allRecords(ctx)
 	if err != nil || len(all) == 0 {
 		return done, err
 	}
 	var errs []error
 	for _, seen := range all {
-		err := s.reconcile(ctx, seen.Network, &done)
+		err := s.reconcileShim(ctx, seen.Network, &done)
 		if !errors.Is(err, state.ErrBusy) {
-			errs = append(errs, wrap(err, "host shim of %q", seen.Network))
+			errs = append(errs, wrapf(err, "host shim of %q", seen.Network))
 		}
 	}
 	return done, errors.Join(errs...)
 }
 
-func (s *Shims) reconcile(ctx context.Context, name string, done *Report) error {
-	return s.held(ctx, name, s.Store.TryHold, func(host *network.Handle, r *Record) error {
+func (s *Shims) reconcileShim(ctx context.Context, name string, done *Report) error {
+	return s.withLocked(ctx, name, s.Store.TryHold, func(host *network.Handle, r *Record) error {
 		if r == nil {
 			return nil
 		}
 		link := findLink(host, r)
 		if !r.Enabled || link == nil {
 			done.Removed = append(done.Removed, name)
-			return s.remove(ctx, host, r)
+			return s.removeShim(ctx, host, r)
 		}
 		if err := s.followParent(ctx, host, r, link); err != nil {
 			return err
@@ -53,14 +53,14 @@ func (s *Shims) reconcile(ctx context.Context, name string, done *Report) error 
 		if !link.Up {
 			return nil // an administrator set it down, so it has no routes
 		}
-		added, deleted, err := s.sync(ctx, host, name)
+		added, deleted, err := s.syncRoutes(ctx, host, name)
 		done.Added += added
 		done.Deleted += deleted
 		return err
 	})
 }
 
-func (s *Shims) all(ctx context.Context) (all []*Record, err error) {
+func (s *Shims) allRecords(ctx context.Context) (all []*Record, err error) {
 	err = s.Store.View(ctx, func(tx *state.Tx) (err error) {
 		all, err = All(tx)
 		return err
@@ -70,7 +70,7 @@ func (s *Shims) all(ctx context.Context) (all []*Record, err error) {
 
 // List returns all shims, ordered by network.
 func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
-	all, err := s.all(ctx)
+	all, err := s.allRecords(ctx)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
 	defer host.Close()
 	var shims []specs.HostShim
 	for _, r := range all {
-		shim, err := show(host, r)
+		shim, err := describeShim(host, r)
 		if err != nil {
 			return nil, err
 		}
@@ -90,8 +90,8 @@ func (s *Shims) List(ctx context.Context) ([]specs.HostShim, error) {
 	return shims, nil
 }
 
-// show combines a record with the kernel's state.
-func show(host *network.Handle, r *Record) (*specs.HostShim, error) {
+// describeShim combines a record with the kernel's state.
+func describeShim(host *network.Handle, r *Record) (*specs.HostShim, error) {
 	shim := &specs.HostShim{
 		Network: r.Network, Interface: r.Interface, State: specs.HostMaking,
 		Driver: r.Driver, Mode: r.Mode, Parent: r.Parent, VLAN: r.VLAN,

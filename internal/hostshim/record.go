@@ -72,9 +72,9 @@ func (r *Record) stake() *plumb.Stake {
 	}
 }
 
-// source returns the host's source address towards another: its address in the
+// sourceTo returns the host's source address towards another: its address in the
 // same subnet.
-func (r *Record) source(to netip.Addr) netip.Addr {
+func (r *Record) sourceTo(to netip.Addr) netip.Addr {
 	for _, p := range r.Addresses {
 		if p.Contains(to) {
 			return p.Addr()
@@ -93,7 +93,7 @@ func Get(tx *state.Tx, network string) (*Record, error) {
 	if data == nil {
 		return nil, nil
 	}
-	return decode(network, data)
+	return decodeRecord(network, data)
 }
 
 // All returns the records of all shims, ordered by network.
@@ -103,14 +103,14 @@ func All(tx *state.Tx) (all []*Record, err error) {
 		return nil, nil
 	}
 	err = b.ForEach(func(k, v []byte) error {
-		r, err := decode(string(k), v)
+		r, err := decodeRecord(string(k), v)
 		all = append(all, r)
 		return err
 	})
 	return all, err
 }
 
-func decode(network string, data []byte) (*Record, error) {
+func decodeRecord(network string, data []byte) (*Record, error) {
 	r := new(Record)
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("host shim of network %q: %w: %w", network, state.ErrDamaged, err)
@@ -118,7 +118,7 @@ func decode(network string, data []byte) (*Record, error) {
 	return r, nil
 }
 
-func put(tx *state.Tx, r *Record) error {
+func putRecord(tx *state.Tx, r *Record) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("host shim of network %q: %w", r.Network, err)

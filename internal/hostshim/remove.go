@@ -9,14 +9,14 @@ import (
 	"berth/network"
 )
 
-// remove removes all parts of a shim: the link with its addresses and routes, the
+// removeShim removes all parts of a shim: the link with its addresses and routes, the
 // VLAN if only the shim uses it, the leases and the record. Each step can be
 // repeated; the record is deleted last. The caller holds the network's key.
-func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) error {
+func (s *Shims) removeShim(ctx context.Context, host *network.Handle, r *Record) error {
 	r.Enabled = false
-	err := s.Store.Update(ctx, func(tx *state.Tx) error { return put(tx, r) })
+	err := s.Store.Update(ctx, func(tx *state.Tx) error { return putRecord(tx, r) })
 	if err == nil {
-		err = s.step("say that it goes")
+		err = s.logStep("say that it goes")
 	}
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 			return err
 		}
 	}
-	if err := s.step("delete the interface"); err != nil {
+	if err := s.logStep("delete the interface"); err != nil {
 		return err
 	}
 	if r.VLAN != 0 {
@@ -41,17 +41,17 @@ func (s *Shims) remove(ctx context.Context, host *network.Handle, r *Record) err
 			return err
 		}
 	}
-	if err := s.step("delete the VLAN"); err != nil {
+	if err := s.logStep("delete the VLAN"); err != nil {
 		return err
 	}
-	if err := s.Store.Update(ctx, func(tx *state.Tx) error { return forget(tx, r) }); err != nil {
+	if err := s.Store.Update(ctx, func(tx *state.Tx) error { return forgetRecord(tx, r) }); err != nil {
 		return err
 	}
-	return s.step("forget")
+	return s.logStep("forget")
 }
 
-// forget deletes the record and releases everything that it holds.
-func forget(tx *state.Tx, r *Record) error {
+// forgetRecord deletes the record and releases everything that it holds.
+func forgetRecord(tx *state.Tx, r *Record) error {
 	if err := r.stake().Forget(tx); err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 
 // Changes are the addresses that containers of networks with a shim got or
 // released. The zero value is empty.
-type Changes struct{ of map[string]*change }
+type Changes struct{ of map[string]*routeChange }
 
-type change struct {
+type routeChange struct {
 	domain    string
 	addresses []netip.Addr
 }
@@ -35,12 +35,12 @@ func (c *Changes) Note(tx *state.Tx, all ...*state.Attachment) error {
 			continue
 		}
 		if c.of == nil {
-			c.of = make(map[string]*change)
+			c.of = make(map[string]*routeChange)
 		}
 		if c.of[a.Network] == nil {
-			c.of[a.Network] = &change{domain: a.Domain()}
+			c.of[a.Network] = &routeChange{domain: a.Domain()}
 		}
-		c.of[a.Network].addresses = append(c.of[a.Network].addresses, addrs(a.Addresses)...)
+		c.of[a.Network].addresses = append(c.of[a.Network].addresses, addrsOf(a.Addresses)...)
 	}
 	return nil
 }
@@ -51,16 +51,16 @@ func (c *Changes) Note(tx *state.Tx, all ...*state.Attachment) error {
 func (c *Changes) Apply(ctx context.Context, store *state.Store, log *slog.Logger) {
 	s := &Shims{Store: store, Log: log}
 	for name, change := range c.of {
-		if err := s.follow(ctx, name, change); err != nil {
+		if err := s.followRoutes(ctx, name, change); err != nil {
 			log.Warn("routes of the host to its containers", "network", name, "error", err)
 		}
 	}
 	c.of = nil
 }
 
-// follow sets the routes to some addresses. Under the lock, the last process also
+// followRoutes sets the routes to some addresses. Under the lock, the last process also
 // reads the records last, so the order of hooks does not matter.
-func (s *Shims) follow(ctx context.Context, name string, of *change) error {
+func (s *Shims) followRoutes(ctx context.Context, name string, of *routeChange) error {
 	unlock, err := s.Store.Hold(ctx, routesKey(name))
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Shims) follow(ctx context.Context, name string, of *change) error {
 		if r, err = Get(tx, name); err != nil || r == nil || !r.Enabled {
 			return err
 		}
-		add, remove, err = r.decide(tx, of)
+		add, remove, err = r.decideRoutes(tx, of)
 		return err
 	})
 	if err != nil || len(add)+len(remove) == 0 {
@@ -88,15 +88,15 @@ func (s *Shims) follow(ctx context.Context, name string, of *change) error {
 
 func routesKey(network string) string { return "routes/" + network }
 
-// decide separates the addresses that a container holds from those that none
+// decideRoutes separates the addresses that a container holds from those that none
 // does.
-func (r *Record) decide(tx *state.Tx, of *change) (add, remove []network.HostRoute, err error) {
+func (r *Record) decideRoutes(tx *state.Tx, of *routeChange) (add, remove []network.HostRoute, err error) {
 	for _, addr := range of.addresses {
 		has, err := isContainers(tx, of.domain, r.Network, addr)
 		if err != nil {
 			return nil, nil, err
 		}
-		route := network.HostRoute{To: addr, Src: r.source(addr)}
+		route := network.HostRoute{To: addr, Src: r.sourceTo(addr)}
 		switch {
 		case !route.Src.IsValid(): // the subnet is newer than the shim
 		case has:
@@ -130,7 +130,7 @@ func isContainers(tx *state.Tx, domain, name string, addr netip.Addr) (bool, err
 	if errors.Is(err, state.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && isReached(a, name) && slices.Contains(addrs(a.Addresses), addr), err
+	return err == nil && isReached(a, name) && slices.Contains(addrsOf(a.Addresses), addr), err
 }
 
 // isReached reports whether the shim of a network has routes to an attachment.
@@ -150,14 +150,14 @@ func addRoute(host *network.Handle, r *Record, route network.HostRoute) error {
 	return err
 }
 
-// sync sets all routes of a shim to match the records.
-func (s *Shims) sync(ctx context.Context, host *network.Handle, name string) (added, deleted int, err error) {
+// syncRoutes sets all routes of a shim to match the records.
+func (s *Shims) syncRoutes(ctx context.Context, host *network.Handle, name string) (added, deleted int, err error) {
 	unlock, err := s.Store.Hold(ctx, routesKey(name))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer unlock()
-	r, want, err := s.wanted(ctx, name)
+	r, want, err := s.wantedRoutes(ctx, name)
 	if err != nil || r == nil {
 		return 0, 0, err
 	}
@@ -165,13 +165,13 @@ func (s *Shims) sync(ctx context.Context, host *network.Handle, name string) (ad
 	if err != nil {
 		return 0, 0, err
 	}
-	add, remove := difference(want, have), difference(have, want)
+	add, remove := routesWithout(want, have), routesWithout(have, want)
 	return len(add), len(remove), setRoutes(host, r, add, remove)
 }
 
-// wanted returns the routes that a shim should have, or no record if there is no
+// wantedRoutes returns the routes that a shim should have, or no record if there is no
 // complete shim.
-func (s *Shims) wanted(ctx context.Context, name string) (r *Record, want []network.HostRoute, err error) {
+func (s *Shims) wantedRoutes(ctx context.Context, name string) (r *Record, want []network.HostRoute, err error) {
 	err = s.Store.View(ctx, func(tx *state.Tx) (err error) {
 		if r, err = Get(tx, name); err != nil || r == nil || !r.Enabled {
 			r = nil
@@ -184,8 +184,8 @@ func (s *Shims) wanted(ctx context.Context, name string) (r *Record, want []netw
 			if !isReached(a, name) || a.Domain() != r.domain() {
 				continue
 			}
-			for _, addr := range addrs(a.Addresses) {
-				if src := r.source(addr); src.IsValid() {
+			for _, addr := range addrsOf(a.Addresses) {
+				if src := r.sourceTo(addr); src.IsValid() {
 					want = append(want, network.HostRoute{To: addr, Src: src})
 				}
 			}
@@ -195,8 +195,8 @@ func (s *Shims) wanted(ctx context.Context, name string) (r *Record, want []netw
 	return r, want, err
 }
 
-// difference returns the elements of all that are not in without.
-func difference(all, without []network.HostRoute) (rest []network.HostRoute) {
+// routesWithout returns the elements of all that are not in without.
+func routesWithout(all, without []network.HostRoute) (rest []network.HostRoute) {
 	in := make(map[network.HostRoute]bool, len(without))
 	for _, route := range without {
 		in[route] = true

@@ -24,7 +24,7 @@ type Shims struct {
 	Step func(name string) error
 }
 
-func (s *Shims) step(name string) error {
+func (s *Shims) logStep(name string) error {
 	if s.Step == nil {
 		return nil
 	}
@@ -36,44 +36,44 @@ func (s *Shims) step(name string) error {
 // ips, the requested addresses, must then be among its addresses.
 func (s *Shims) Enable(ctx context.Context, n *specs.Network, ips []netip.Addr) (*specs.HostShim, error) {
 	var shim *specs.HostShim
-	err := s.alone(ctx, n.Name, func(host *network.Handle, old *Record) (err error) {
+	err := s.withExclusive(ctx, n.Name, func(host *network.Handle, old *Record) (err error) {
 		if old == nil || !old.Enabled || findLink(host, old) == nil {
-			old, err = s.replace(ctx, host, old, n, ips)
-		} else if err = old.same(n, ips); err == nil {
-			err = s.mend(ctx, host, old)
+			old, err = s.replaceShim(ctx, host, old, n, ips)
+		} else if err = old.checkRequest(n, ips); err == nil {
+			err = s.restoreMissing(ctx, host, old)
 		}
 		if err == nil {
-			shim, err = show(host, old)
+			shim, err = describeShim(host, old)
 		}
 		return err
 	})
-	return shim, wrap(err, "host shim of %q", n.Name)
+	return shim, wrapf(err, "host shim of %q", n.Name)
 }
 
 // Disable removes the shim of a network, with its routes and addresses. It
 // returns the shim as it was before, or nil if there was none.
 func (s *Shims) Disable(ctx context.Context, name string) (*specs.HostShim, error) {
 	var shim *specs.HostShim
-	err := s.alone(ctx, name, func(host *network.Handle, r *Record) (err error) {
+	err := s.withExclusive(ctx, name, func(host *network.Handle, r *Record) (err error) {
 		if r == nil {
 			return nil
 		}
-		if shim, err = show(host, r); err != nil {
+		if shim, err = describeShim(host, r); err != nil {
 			return err
 		}
-		return s.remove(ctx, host, r)
+		return s.removeShim(ctx, host, r)
 	})
-	return shim, wrap(err, "host shim of %q", name)
+	return shim, wrapf(err, "host shim of %q", name)
 }
 
-// alone runs fn with the shim's record while no other process makes or removes
+// withExclusive runs fn with the shim's record while no other process makes or removes
 // the shim.
-func (s *Shims) alone(ctx context.Context, name string, fn func(*network.Handle, *Record) error) error {
-	return s.held(ctx, name, func(key string) (func(), error) { return s.Store.Hold(ctx, key) }, fn)
+func (s *Shims) withExclusive(ctx context.Context, name string, fn func(*network.Handle, *Record) error) error {
+	return s.withLocked(ctx, name, func(key string) (func(), error) { return s.Store.Hold(ctx, key) }, fn)
 }
 
-// held is alone with the function that locks the key.
-func (s *Shims) held(ctx context.Context, name string, hold func(key string) (func(), error), fn func(*network.Handle, *Record) error) error {
+// withLocked is withExclusive, with the function that locks the key.
+func (s *Shims) withLocked(ctx context.Context, name string, hold func(key string) (func(), error), fn func(*network.Handle, *Record) error) error {
 	letGo, err := hold(Key(name))
 	if err != nil {
 		return err
@@ -95,31 +95,31 @@ func (s *Shims) held(ctx context.Context, name string, hold func(key string) (fu
 	return fn(host, r)
 }
 
-// replace makes a shim after it removed the remains of the old one.
-func (s *Shims) replace(ctx context.Context, host *network.Handle, old *Record, n *specs.Network, ips []netip.Addr) (*Record, error) {
+// replaceShim makes a shim after it removed the remains of the old one.
+func (s *Shims) replaceShim(ctx context.Context, host *network.Handle, old *Record, n *specs.Network, ips []netip.Addr) (*Record, error) {
 	if old != nil {
-		if err := s.remove(ctx, host, old); err != nil {
+		if err := s.removeShim(ctx, host, old); err != nil {
 			return nil, err
 		}
 	}
 	e := &enabling{Shims: s, host: host}
-	defer e.unlock()
-	if err := e.prepare(ctx, n, ips); err != nil {
+	defer e.unlockVLANs()
+	if err := e.preparePlan(ctx, n, ips); err != nil {
 		return nil, err
 	}
-	err := e.run(ctx)
+	err := e.runSteps(ctx)
 	if err == nil {
 		return e.rec, nil
 	}
-	e.unlock()
+	e.unlockVLANs()
 	if e.reserved {
-		err = errors.Join(err, s.remove(context.WithoutCancel(ctx), host, e.rec))
+		err = errors.Join(err, s.removeShim(context.WithoutCancel(ctx), host, e.rec))
 	}
 	return nil, err
 }
 
-// same returns an error if an existing shim does not match the request.
-func (r *Record) same(n *specs.Network, ips []netip.Addr) error {
+// checkRequest returns an error if an existing shim does not match the request.
+func (r *Record) checkRequest(n *specs.Network, ips []netip.Addr) error {
 	again := fmt.Sprintf("berth host disable %s, then enable it again", r.Network)
 	if n.Parent != r.Wanted || n.Driver != r.Driver || n.Mode != r.Mode || n.IPvlanFlag != r.IPvlanFlag {
 		return fmt.Errorf("the network has become %s %s on %s since %s was made for %s %s on %s: %s",
@@ -138,15 +138,15 @@ func (r *Record) same(n *specs.Network, ips []netip.Addr) error {
 	return nil
 }
 
-// mend restores the missing parts of a shim whose link exists.
-func (s *Shims) mend(ctx context.Context, host *network.Handle, r *Record) error {
+// restoreMissing restores the missing parts of a shim whose link exists.
+func (s *Shims) restoreMissing(ctx context.Context, host *network.Handle, r *Record) error {
 	if err := host.SetUp(r.LinkIndex); err != nil {
 		return err
 	}
 	if err := addAddresses(host, r); err != nil {
 		return err
 	}
-	_, _, err := s.sync(ctx, host, r.Network)
+	_, _, err := s.syncRoutes(ctx, host, r.Network)
 	return err
 }
 
@@ -183,8 +183,8 @@ func (r *Record) isOurs(l *network.LinkInfo) bool {
 	return l.Alias == r.alias()
 }
 
-// wrap adds text before an error; it returns nil for nil.
-func wrap(err error, format string, args ...any) error {
+// wrapf adds text before an error; it returns nil for nil.
+func wrapf(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}

@@ -58,7 +58,7 @@ func (l *lab) snapshot() string {
 	return s.String()
 }
 
-func (l *lab) same(what, before string) {
+func (l *lab) requireUnchanged(what, before string) {
 	l.Helper()
 	if after := l.snapshot(); after != before {
 		l.Errorf("%s: left behind:\n%s\nbefore:\n%s", what, after, before)

@@ -13,9 +13,9 @@ import (
 	"berth/specs"
 )
 
-// attach does the transaction of one container start, and end that of its stop.
-func attach(tx *state.Tx, p *ipam.Pool, i int) error {
-	o := owner(i)
+// leaseAsAttach does the transaction of one container start, and end that of its stop.
+func leaseAsAttach(tx *state.Tx, p *ipam.Pool, i int) error {
+	o := testOwner(i)
 	o.Container = fmt.Sprintf("%064x", i)
 	a := &state.Attachment{
 		Cookie: uint64(i), Interface: "net1", Containers: []string{o.Container}, Network: "lan", ParentIndex: 4,
@@ -36,8 +36,8 @@ func attach(tx *state.Tx, p *ipam.Pool, i int) error {
 	return tx.Put(a)
 }
 
-func detach(tx *state.Tx, i int) error {
-	a, err := tx.Attachment(owner(i).Key)
+func freeAsDetach(tx *state.Tx, i int) error {
+	a, err := tx.Attachment(testOwner(i).Key)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func BenchmarkAttach(b *testing.B) {
 			p := ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix("10.0.0.0/16")}, nil)
 			must(b, s.Update(b.Context(), func(tx *state.Tx) error {
 				for i := range held {
-					if err := attach(tx, p, i); err != nil {
+					if err := leaseAsAttach(tx, p, i); err != nil {
 						return err
 					}
 				}
@@ -67,8 +67,8 @@ func BenchmarkAttach(b *testing.B) {
 			}))
 			for i := 0; b.Loop(); i++ {
 				n := 1_000_000 + i
-				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return attach(tx, p, n) }))
-				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return detach(tx, n) }))
+				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return leaseAsAttach(tx, p, n) }))
+				must(b, s.Update(b.Context(), func(tx *state.Tx) error { return freeAsDetach(tx, n) }))
 			}
 		})
 	}

@@ -73,9 +73,9 @@ func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
 		return free.Unmap()
 	})
 	if !a.IsValid() {
-		return a, l.exhausted(p)
+		return a, l.exhaustedError(p)
 	}
-	return a, l.put(a, owner)
+	return a, l.putAddress(a, owner)
 }
 
 // Claim leases a requested address. It returns the error of [ipam.Pool.Allows], or an *InUseError
@@ -89,7 +89,7 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	case err != nil:
 		return err
 	case holder == nil:
-		return l.put(a, owner)
+		return l.putAddress(a, owner)
 	case holder.Owner != owner.Key:
 		return &InUseError{Holder: *holder}
 	}
@@ -98,13 +98,13 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 
 // Holder returns the lease of an address, or nil if it is free.
 func (l *Leases) Holder(a netip.Addr) (*Lease, error) {
-	return l.find(l.addresses, addrKey(a))
+	return l.findLease(l.addresses, addrKey(a))
 }
 
 // Release frees all addresses and MACs that an attachment holds in the domain.
 func (l *Leases) Release(owner string) error {
 	for _, key := range l.keysOf(owner) {
-		if err := l.free(key, owner); err != nil {
+		if err := l.freeKey(key, owner); err != nil {
 			return err
 		}
 	}
@@ -117,11 +117,11 @@ func (l *Leases) ReleaseAddr(a netip.Addr, owner string) error {
 	if err != nil || holder == nil || holder.Owner != owner {
 		return err
 	}
-	return l.free(addrKey(a), owner)
+	return l.freeKey(addrKey(a), owner)
 }
 
-// free frees an address (16 bytes) or a MAC (6).
-func (l *Leases) free(key []byte, owner string) error {
+// freeKey frees an address (16 bytes) or a MAC (6).
+func (l *Leases) freeKey(key []byte, owner string) error {
 	bucket := l.macs
 	if len(key) == len(addrKey(netip.Addr{})) {
 		bucket = l.addresses
@@ -129,43 +129,43 @@ func (l *Leases) free(key []byte, owner string) error {
 			return fmt.Errorf("free %x: %w", key, err)
 		}
 	}
-	if err := bucket.Delete(l.key(key)); err != nil {
+	if err := bucket.Delete(l.domainKey(key)); err != nil {
 		return fmt.Errorf("free %x: %w", key, err)
 	}
 	return l.owners.Delete(l.ownerKey(owner, key))
 }
 
-func (l *Leases) put(a netip.Addr, owner Owner) error {
+func (l *Leases) putAddress(a netip.Addr, owner Owner) error {
 	if err := l.held.Add(addrKey(a)); err != nil {
 		return fmt.Errorf("lease %s: %w", a, err)
 	}
-	return l.record(l.addresses, addrKey(a), owner)
+	return l.putRecord(l.addresses, addrKey(a), owner)
 }
 
-// record writes a lease and its entry in the index of owners.
-func (l *Leases) record(b *bbolt.Bucket, key []byte, owner Owner) error {
+// putRecord writes a lease and its entry in the index of owners.
+func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner) error {
 	data, err := json.Marshal(Lease{Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now()})
 	if err != nil {
 		return fmt.Errorf("lease %x: %w", key, err)
 	}
-	if err := b.Put(l.key(key), data); err != nil {
+	if err := b.Put(l.domainKey(key), data); err != nil {
 		return fmt.Errorf("lease %x: %w", key, err)
 	}
 	return l.owners.Put(l.ownerKey(owner.Key, key), []byte{})
 }
 
-func (l *Leases) find(b *bbolt.Bucket, key []byte) (*Lease, error) {
+func (l *Leases) findLease(b *bbolt.Bucket, key []byte) (*Lease, error) {
 	if b == nil {
 		return nil, nil
 	}
-	data := b.Get(l.key(key))
+	data := b.Get(l.domainKey(key))
 	if data == nil {
 		return nil, nil
 	}
-	return decode(l.key(key), data)
+	return decodeLease(l.domainKey(key), data)
 }
 
-func (l *Leases) key(of []byte) []byte { return slices.Concat([]byte(l.domain), []byte{0}, of) }
+func (l *Leases) domainKey(of []byte) []byte { return slices.Concat([]byte(l.domain), []byte{0}, of) }
 
 func (l *Leases) ownerKey(owner string, of []byte) []byte {
 	return slices.Concat([]byte(l.domain), []byte{0}, []byte(owner), []byte{0}, of)
@@ -180,8 +180,8 @@ func addrKey(a netip.Addr) []byte {
 	return key[:]
 }
 
-// decode parses a lease from an entry of addresses or macs.
-func decode(key, data []byte) (*Lease, error) {
+// decodeLease parses a lease from an entry of addresses or macs.
+func decodeLease(key, data []byte) (*Lease, error) {
 	domain, of, _ := bytes.Cut(key, []byte{0})
 	l := &Lease{Domain: string(domain)}
 	if len(of) == len(l.MAC) {
@@ -198,14 +198,14 @@ func decode(key, data []byte) (*Lease, error) {
 // maxHolders bounds the holders that an ExhaustedError lists.
 const maxHolders = 5
 
-// exhausted returns an error that lists the holders of a pool's addresses. Leases
+// exhaustedError returns an error that lists the holders of a pool's addresses. Leases
 // are counted for this error only.
-func (l *Leases) exhausted(p *ipam.Pool) error {
+func (l *Leases) exhaustedError(p *ipam.Pool) error {
 	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size()}
 	c := l.addresses.Cursor()
-	last := l.key(addrKey(specs.LastAddr(p.Range())))
-	for k, v := c.Seek(l.key(addrKey(p.Range().Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {
-		lease, err := decode(k, v)
+	last := l.domainKey(addrKey(specs.LastAddr(p.Range())))
+	for k, v := c.Seek(l.domainKey(addrKey(p.Range().Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {
+		lease, err := decodeLease(k, v)
 		if err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func All(tx *state.Tx) iter.Seq2[Lease, error] {
 		}
 		c := b.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
-			l, err := decode(k, v)
+			l, err := decodeLease(k, v)
 			if err != nil {
 				l = new(Lease)
 			}

@@ -29,12 +29,12 @@ func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
 // ClaimMAC leases a requested MAC. It returns an *InUseError if another
 // attachment holds it in the domain.
 func (l *Leases) ClaimMAC(m specs.MAC, owner Owner) error {
-	holder, err := l.find(l.macs, m[:])
+	holder, err := l.findLease(l.macs, m[:])
 	switch {
 	case err != nil:
 		return err
 	case holder == nil:
-		return l.record(l.macs, m[:], owner)
+		return l.putRecord(l.macs, m[:], owner)
 	case holder.Owner != owner.Key:
 		return &InUseError{Holder: *holder}
 	}

@@ -135,24 +135,24 @@ func checkModel(t testing.TB, s *state.Store, choices source) {
 			switch choices.below(5) {
 			case 0, 1:
 				want := m.take(q, who)
-				got, err := leases.Take(p, owner(who))
+				got, err := leases.Take(p, testOwner(who))
 				if got != want || want.IsValid() != (err == nil) || err != nil && !isExhausted(err) {
 					t.Fatalf("take from %+v: %v, %v; want %v", q, got, err, want)
 				}
 			case 2:
 				a := netip.AddrFrom4([4]byte{192, 0, 2, byte(64 + choices.below(64))})
-				if got, want := leases.Claim(p, a, owner(who)), m.claim(q, a, who); (got == nil) != want {
+				if got, want := leases.Claim(p, a, testOwner(who)), m.claim(q, a, who); (got == nil) != want {
 					t.Fatalf("claim %s of %+v: %v, want %v", a, q, got, want)
 				}
 			case 3:
 				m.release(who)
-				must(t, leases.Release(owner(who).Key))
+				must(t, leases.Release(testOwner(who).Key))
 			case 4:
 				a := netip.AddrFrom4([4]byte{192, 0, 2, byte(64 + choices.below(64))})
 				if m[a] == who {
 					delete(m, a)
 				}
-				must(t, leases.ReleaseAddr(a, owner(who).Key))
+				must(t, leases.ReleaseAddr(a, testOwner(who).Key))
 			}
 		}
 		checkSame(t, tx, m, plain, pools)
@@ -166,7 +166,7 @@ func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*
 	for lease, err := range lease.All(tx) {
 		must(t, err)
 		n++
-		if who, held := m[lease.Addr]; !held || owner(who).Key != lease.Owner {
+		if who, held := m[lease.Addr]; !held || testOwner(who).Key != lease.Owner {
 			t.Fatalf("%s is held by %s, in the model by %d (%v)", lease.Addr, lease.Owner, who, held)
 		}
 	}
@@ -183,7 +183,7 @@ func checkSame(t testing.TB, tx *state.Tx, m model, plain []modelPool, pools []*
 		if pools[i].Size() != size {
 			t.Fatalf("size of %+v: %d, want %d", p, pools[i].Size(), size)
 		}
-		_, err := lease.In(tx, "4.0").Take(pools[i], owner(99))
+		_, err := lease.In(tx, "4.0").Take(pools[i], testOwner(99))
 		if full := new(lease.ExhaustedError); errors.As(err, &full) && full.Held != size {
 			t.Fatalf("exhausted %+v: held %d of %d", p, full.Held, size)
 		}

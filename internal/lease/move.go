@@ -21,11 +21,11 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 		if len(key) == len(addrKey(netip.Addr{})) {
 			bucket = old.addresses
 		}
-		mine, err := old.find(bucket, key)
+		mine, err := old.findLease(bucket, key)
 		if err != nil || mine == nil {
 			return nil, err
 		}
-		theirs, err := next.find(bucket, key)
+		theirs, err := next.findLease(bucket, key)
 		if err != nil {
 			return nil, err
 		}
@@ -33,23 +33,23 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 			held = append(held, *theirs)
 			continue
 		}
-		if err := old.free(key, owner); err != nil {
+		if err := old.freeKey(key, owner); err != nil {
 			return nil, err
 		}
-		if err := next.adopt(key, mine); err != nil {
+		if err := next.adoptLease(key, mine); err != nil {
 			return nil, fmt.Errorf("move lease %x to domain %s: %w", key, to, err)
 		}
 	}
 	return held, nil
 }
 
-// adopt records a lease from another domain under the same owner.
-func (l *Leases) adopt(key []byte, of *Lease) error {
+// adoptLease records a lease from another domain under the same owner.
+func (l *Leases) adoptLease(key []byte, of *Lease) error {
 	owner := Owner{Key: of.Owner, Container: of.Container, Network: of.Network}
 	if of.Addr.IsValid() {
-		return l.put(of.Addr, owner)
+		return l.putAddress(of.Addr, owner)
 	}
-	return l.record(l.macs, key, owner)
+	return l.putRecord(l.macs, key, owner)
 }
 
 // keysOf returns the keys of an owner's leases: addresses of 16 bytes and MACs of 6.

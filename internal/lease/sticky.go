@@ -109,5 +109,5 @@ func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error
 	if err != nil || holder != nil {
 		return false, err
 	}
-	return true, l.put(a, owner)
+	return true, l.putAddress(a, owner)
 }

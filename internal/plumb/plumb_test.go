@@ -35,11 +35,11 @@ func inTransaction(t *testing.T, fn func(*state.Tx) error) {
 	}
 }
 
-func pool(subnet string) *ipam.Pool {
+func newPool(subnet string) *ipam.Pool {
 	return ipam.NewPool("lan", specs.Subnet{Subnet: netip.MustParsePrefix(subnet)}, nil)
 }
 
-func leased(t *testing.T, tx *state.Tx) (all []string) {
+func leasedAddresses(t *testing.T, tx *state.Tx) (all []string) {
 	t.Helper()
 	for l, err := range lease.All(tx) {
 		if err != nil {
@@ -53,7 +53,7 @@ func leased(t *testing.T, tx *state.Tx) (all []string) {
 func TestTakeGoesOnToTheNextPool(t *testing.T) {
 	t.Parallel()
 	s := &plumb.Stake{Domain: "4.0", Owner: lease.Owner{Key: "a", Network: "lan"}}
-	pools := []*ipam.Pool{pool("192.0.2.0/32"), pool("198.51.100.0/31")}
+	pools := []*ipam.Pool{newPool("192.0.2.0/32"), newPool("198.51.100.0/31")}
 	inTransaction(t, func(tx *state.Tx) error {
 		for _, want := range []string{"192.0.2.0/32", "198.51.100.0/31", "198.51.100.1/31"} {
 			if got, err := s.Take(tx, pools); err != nil || got.String() != want {
@@ -70,7 +70,7 @@ func TestTakeGoesOnToTheNextPool(t *testing.T) {
 func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	s := &plumb.Stake{Domain: "4.0", VLAN: plumb.VLAN{Trunk: 4, ID: 7}, Owner: lease.Owner{Key: "a", Network: "lan"}}
-	pools := []*ipam.Pool{pool("192.0.2.0/30")}
+	pools := []*ipam.Pool{newPool("192.0.2.0/30")}
 	inTransaction(t, func(tx *state.Tx) error {
 		var rejected plumb.Rejected
 		first, err := s.Take(tx, pools)
@@ -91,7 +91,7 @@ func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 		if !slices.Equal(all, want) || next != want[1].Addr() {
 			t.Errorf("exchanged for %v in %v, want %v", next, all, want)
 		}
-		if got := leased(t, tx); !slices.Equal(got, []string{"192.0.2.1", "192.0.2.2"}) {
+		if got := leasedAddresses(t, tx); !slices.Equal(got, []string{"192.0.2.1", "192.0.2.2"}) {
 			t.Errorf("leased %v, want both until the end", got)
 		}
 		conflict.Addr = next
@@ -101,7 +101,7 @@ func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 		if err := rejected.Release(tx); err != nil {
 			return err
 		}
-		if got := leased(t, tx); !slices.Equal(got, []string{"192.0.2.2"}) {
+		if got := leasedAddresses(t, tx); !slices.Equal(got, []string{"192.0.2.2"}) {
 			t.Errorf("leased %v, want the address in use", got)
 		}
 		for range 2 {
@@ -109,8 +109,8 @@ func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 				return err
 			}
 		}
-		if users, made := tx.VLANUsers(4, 7); len(leased(t, tx))+len(users) > 0 || made {
-			t.Errorf("left: leases %v, users %v of the VLAN", leased(t, tx), users)
+		if users, made := tx.VLANUsers(4, 7); len(leasedAddresses(t, tx))+len(users) > 0 || made {
+			t.Errorf("left: leases %v, users %v of the VLAN", leasedAddresses(t, tx), users)
 		}
 		return nil
 	})

@@ -53,13 +53,13 @@ func (h *HooksDirs) Read(value any) error {
 		}
 	}
 	if h.appended {
-		dirs = slices.Concat(h.current(), dirs)
+		dirs = slices.Concat(h.currentDirs(), dirs)
 	}
 	h.dirs, h.said = dirs, true
 	return nil
 }
 
-func (h *HooksDirs) current() []string {
+func (h *HooksDirs) currentDirs() []string {
 	if !h.said {
 		return []string{UsrHooksDir}
 	}
@@ -70,7 +70,7 @@ func (h *HooksDirs) current() []string {
 // of an earlier one. If the list is empty, podman reads the two older default
 // directories (setupOCIHooks in podman, libpod/container_internal.go).
 func (h *HooksDirs) Dirs() []string {
-	if dirs := h.current(); len(dirs) > 0 {
+	if dirs := h.currentDirs(); len(dirs) > 0 {
 		return slices.Clone(dirs)
 	}
 	return []string{UsrHooksDir, EtcHooksDir}

@@ -26,7 +26,7 @@ func TestHooksDirs(t *testing.T) {
 	} {
 		var h HooksDirs
 		for _, value := range c.values {
-			if err := h.Read(decoded(t, value)); err != nil {
+			if err := h.Read(decodeTOML(t, value)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -35,13 +35,13 @@ func TestHooksDirs(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{`"/a"`, `[1]`, `[{append = 1}]`, `[{prepend = true}]`, `3`} {
-		if err := new(HooksDirs).Read(decoded(t, wrong)); err == nil {
+		if err := new(HooksDirs).Read(decodeTOML(t, wrong)); err == nil {
 			t.Errorf("%s was read, and podman does not start with it", wrong)
 		}
 	}
 }
 
-func decoded(t *testing.T, value string) any {
+func decodeTOML(t *testing.T, value string) any {
 	t.Helper()
 	var file map[string]any
 	if err := toml.Unmarshal([]byte("hooks_dir = "+value), &file); err != nil {

@@ -37,15 +37,15 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 		within, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
-	all, err := r.unsettled(within)
+	all, err := r.unsettledRecords(within)
 	errs := []error{err}
 	if err == nil { // else each of them would return the same error
 		errs = []error{
 			r.rehomeAll(within),
-			r.collectEach(within, all, &done, unsettled),
+			r.collectEach(within, all, &done, isUnsettled),
 			r.collectGone(within, bound > 0, &done),
 			r.drainAll(within, bound > 0, &done),
-			r.sweep(within),
+			r.sweepLockFiles(within),
 			r.sweepInsides(within),
 		}
 	}
@@ -56,8 +56,8 @@ func (r *Releaser) Collect(ctx context.Context, bound time.Duration) (Report, er
 	return done, errors.Join(errs...)
 }
 
-// sweep removes the lock files that killed processes left on the disk.
-func (r *Releaser) sweep(ctx context.Context) error {
+// sweepLockFiles removes the lock files that killed processes left on the disk.
+func (r *Releaser) sweepLockFiles(ctx context.Context) error {
 	_, err := r.Store.SweepHolds(ctx)
 	return err
 }
@@ -72,8 +72,8 @@ func withoutTimeouts(errs []error) (other []error) {
 	return other
 }
 
-// unsettled returns the attachments that are being made or released.
-func (r *Releaser) unsettled(ctx context.Context) (all []*state.Attachment, err error) {
+// unsettledRecords returns the attachments that are being made or released.
+func (r *Releaser) unsettledRecords(ctx context.Context) (all []*state.Attachment, err error) {
 	err = r.Store.View(ctx, func(tx *state.Tx) (err error) {
 		all, err = tx.Unsettled()
 		return err
@@ -81,7 +81,7 @@ func (r *Releaser) unsettled(ctx context.Context) (all []*state.Attachment, err 
 	return all, err
 }
 
-func unsettled(now *state.Attachment) (bool, error) {
+func isUnsettled(now *state.Attachment) (bool, error) {
 	return now.Leaving || now.Phase == specs.PhaseAttaching, nil
 }
 
@@ -92,7 +92,7 @@ func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, don
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, r.collect(ctx, a, done, due))
+		errs = append(errs, r.collectDue(ctx, a, done, due))
 	}
 	return errors.Join(errs...)
 }
@@ -121,7 +121,7 @@ func (r *Releaser) collectGone(ctx context.Context, bounded bool, done *Report) 
 func (r *Releaser) collectRange(ctx context.Context, after, upTo string, done *Report) error {
 	var errs []error
 	for ctx.Err() == nil {
-		some, err := r.some(ctx, after, upTo)
+		some, err := r.liveBatch(ctx, after, upTo)
 		if err != nil || len(some) == 0 {
 			return errors.Join(append(errs, err)...)
 		}
@@ -137,14 +137,14 @@ func (r *Releaser) collectRange(ctx context.Context, after, upTo string, done *R
 }
 
 func (r *Releaser) collectIfGone(ctx context.Context, a *state.Attachment, done *Report) error {
-	if gone, err := r.gone(a); err != nil || !gone {
+	if gone, err := r.linkIsGone(a); err != nil || !gone {
 		return err
 	}
-	return r.collect(ctx, a, done, r.gone)
+	return r.collectDue(ctx, a, done, r.linkIsGone)
 }
 
-// some returns a batch of the live attachments.
-func (r *Releaser) some(ctx context.Context, after, upTo string) (some []*state.Attachment, err error) {
+// liveBatch returns a batch of the live attachments.
+func (r *Releaser) liveBatch(ctx context.Context, after, upTo string) (some []*state.Attachment, err error) {
 	err = r.Store.View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live(after) {
 			if err != nil {
@@ -160,18 +160,18 @@ func (r *Releaser) some(ctx context.Context, after, upTo string) (some []*state.
 	return some, err
 }
 
-// gone reports whether a complete attachment has lost its link.
-func (r *Releaser) gone(a *state.Attachment) (bool, error) {
+// linkIsGone reports whether a complete attachment has lost its link.
+func (r *Releaser) linkIsGone(a *state.Attachment) (bool, error) {
 	if a.Phase != specs.PhaseAttached {
 		return false, nil
 	}
 	remove, err := r.findLink(a)
-	return err == nil && remove == nil, wrap(err, "look at %q", a.Key())
+	return err == nil && remove == nil, wrapf(err, "look at %q", a.Key())
 }
 
-// collect takes the attachment's lock, re-checks due under it, and releases the
+// collectDue takes the attachment's lock, re-checks due under it, and releases the
 // attachment if it is still due. It skips one that another process has locked.
-func (r *Releaser) collect(ctx context.Context, seen *state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
+func (r *Releaser) collectDue(ctx context.Context, seen *state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
 	giveUp, err := r.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {
 		return nil // another process works on it
@@ -194,7 +194,7 @@ func (r *Releaser) collect(ctx context.Context, seen *state.Attachment, done *Re
 	if yes, err := due(now); err != nil || !yes {
 		return err
 	}
-	if err := r.release(ctx, []*state.Attachment{now}); err != nil {
+	if err := r.releaseLinks(ctx, []*state.Attachment{now}); err != nil {
 		return err
 	}
 	done.Released = append(done.Released, now.Key())
@@ -204,7 +204,7 @@ func (r *Releaser) collect(ctx context.Context, seen *state.Attachment, done *Re
 // drainAll drains once, or, without a bound, until nothing is left to drain.
 func (r *Releaser) drainAll(ctx context.Context, bounded bool, done *Report) error {
 	for {
-		next, err := r.drain(ctx, done)
+		next, err := r.drainDue(ctx, done)
 		if err != nil || next == 0 || bounded {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 func TestReusedNamespaceID(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	a := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	a := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	f.put(a)
 	link := f.namespaces[3]["net1"]
 	link.Alias = "berth:0000000000000006/net1"
@@ -38,8 +38,8 @@ func TestReusedNamespaceID(t *testing.T) {
 func TestAttaching(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	dead := record(t, s, &state.Attachment{Cookie: 5, NSID: -1, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"c"}})
-	living := record(t, s, &state.Attachment{Cookie: 6, NSID: 4, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"d"}})
+	dead := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: -1, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"c"}})
+	living := recordAttached(t, s, &state.Attachment{Cookie: 6, NSID: 4, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"d"}})
 	letGo, err := s.Hold(t.Context(), living.Key())
 	must(t, err)
 	r := f.releaser(s)
@@ -48,14 +48,14 @@ func TestAttaching(t *testing.T) {
 	if !slices.Equal(done.Released, []string{dead.Key()}) {
 		t.Errorf("released %v, want the dead maker's", done.Released)
 	}
-	if live(t, s, living.Key()) == nil {
+	if liveRecord(t, s, living.Key()) == nil {
 		t.Error("the attachment of a living maker was released")
 	}
 	letGo()
 	_, err = r.Collect(t.Context(), 0)
 	must(t, err)
 	checkNothingHeld(t, s)
-	if all := ended(t, s); len(all) != 0 {
+	if all := endedRecords(t, s); len(all) != 0 {
 		t.Errorf("%d records are kept of what was never attached", len(all))
 	}
 }
@@ -90,7 +90,7 @@ func TestBoundedCollectStops(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	for i := range uint64(40) {
-		record(t, s, &state.Attachment{Cookie: i + 1, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+		recordAttached(t, s, &state.Attachment{Cookie: i + 1, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	}
 	slow := time.NewTicker(time.Millisecond)
 	defer slow.Stop()

@@ -27,7 +27,7 @@ func (r *Releaser) restoreDefaults(a *state.Attachment) {
 		err = errors.Join(addDefaults(ns, a.Replaced), ns.Close())
 	}
 	if err != nil {
-		r.log().Warn("default route not put back", "container", a.Containers[0], "interface", a.Interface, "error", err)
+		r.logger().Warn("default route not put back", "container", a.Containers[0], "interface", a.Interface, "error", err)
 	}
 }
 

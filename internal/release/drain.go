@@ -23,8 +23,8 @@ const grace = 100 * time.Millisecond
 // millisecond or two.
 const perTransaction = 64
 
-// counting is the part of the agent's pinned maps that a drain uses; *bpf.Maps implements it.
-type counting interface {
+// countMaps is the part of the agent's pinned maps that a drain uses; *bpf.Maps implements it.
+type countMaps interface {
 	Unregister(bpf.Endpoint) error
 	Counters(slot uint32) (specs.Counters, error)
 	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
@@ -38,14 +38,14 @@ type counting interface {
 // and freed. It does not wait: a later call does the next step. It removes records that are
 // too old or too many.
 func (r *Releaser) Drain(ctx context.Context) error {
-	_, err := r.drain(ctx, new(Report))
+	_, err := r.drainDue(ctx, new(Report))
 	return err
 }
 
-// drain returns the delay until all pending attachments can be drained, or 0 if
+// drainDue returns the delay until all pending attachments can be drained, or 0 if
 // none is pending.
-func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration, err error) {
-	m, err := r.maps()
+func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Duration, err error) {
+	m, err := r.agentMaps()
 	if err != nil {
 		return 0, err
 	}
@@ -53,22 +53,22 @@ func (r *Releaser) drain(ctx context.Context, done *Report) (next time.Duration,
 		defer m.Close()
 	}
 	for ctx.Err() == nil {
-		fresh, due, next, err := r.ready(ctx, m != nil)
+		fresh, due, next, err := r.drainBatch(ctx, m != nil)
 		if err != nil {
 			return 0, err
 		}
 		if len(fresh)+len(due) == 0 {
-			return next, r.prune(ctx, done)
+			return next, r.pruneEnded(ctx, done)
 		}
-		if err := r.step(ctx, m, fresh, due, done); err != nil {
+		if err := r.drainStep(ctx, m, fresh, due, done); err != nil {
 			return 0, fmt.Errorf("drain: %w", err)
 		}
 	}
 	return 0, ctx.Err()
 }
 
-// maps opens the pinned maps, or returns nil if no agent ever pinned any.
-func (r *Releaser) maps() (counting, error) {
+// agentMaps opens the pinned maps, or returns nil if no agent ever pinned any.
+func (r *Releaser) agentMaps() (countMaps, error) {
 	if r.openMaps != nil {
 		return r.openMaps()
 	}
@@ -82,10 +82,10 @@ func (r *Releaser) maps() (counting, error) {
 	return m, nil
 }
 
-// ready returns a batch of the attachments whose keys the datapath (if there is
+// drainBatch returns a batch of the attachments whose keys the datapath (if there is
 // one) still has, and a batch of those whose counts are final. next is the time
 // until all others are final.
-func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+func (r *Releaser) drainBatch(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {
 		return nil, nil, 0, err
@@ -107,21 +107,21 @@ func (r *Releaser) ready(ctx context.Context, counted bool) (fresh, due []*state
 	return fresh[:min(len(fresh), perTransaction)], due[:min(len(due), perTransaction)], next, err
 }
 
-// step does each step for all in one transaction: the counts are stored before they are
+// drainStep does each step for all in one transaction: the counts are stored before they are
 // zeroed, even if the process is killed in between.
-func (r *Releaser) step(ctx context.Context, m counting, fresh, due []*state.Attachment, done *Report) error {
-	if err := r.each(ctx, m, fresh, unkey); err != nil {
+func (r *Releaser) drainStep(ctx context.Context, m countMaps, fresh, due []*state.Attachment, done *Report) error {
+	if err := r.eachRecord(ctx, m, fresh, deleteKeys); err != nil {
 		return err
 	}
-	if err := r.each(ctx, m, due, finish); err != nil {
+	if err := r.eachRecord(ctx, m, due, finishDrain); err != nil {
 		return err
 	}
-	return r.each(ctx, m, due, giveBack(done))
+	return r.eachRecord(ctx, m, due, giveBack(done))
 }
 
-// each does a step for the current record of each attachment, in one transaction, which
+// eachRecord does a step for the current record of each attachment, in one transaction, which
 // excludes registering.
-func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment, step func(*state.Tx, counting, *state.Attachment) error) error {
+func (r *Releaser) eachRecord(ctx context.Context, m countMaps, all []*state.Attachment, step func(*state.Tx, countMaps, *state.Attachment) error) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -142,8 +142,8 @@ func (r *Releaser) each(ctx context.Context, m counting, all []*state.Attachment
 	})
 }
 
-// unkey deletes the keys of an attachment from the datapath.
-func unkey(tx *state.Tx, m counting, a *state.Attachment) error {
+// deleteKeys deletes the keys of an attachment from the datapath.
+func deleteKeys(tx *state.Tx, m countMaps, a *state.Attachment) error {
 	if a.UnkeyedBoot != 0 {
 		return nil
 	}
@@ -169,8 +169,8 @@ func sinceBoot() (time.Duration, error) {
 	return time.Duration(now.Nano()), nil
 }
 
-// finish stores the final counts of an attachment, once no frame can be counted in its slot.
-func finish(tx *state.Tx, m counting, a *state.Attachment) error {
+// finishDrain stores the final counts of an attachment, once no frame can be counted in its slot.
+func finishDrain(tx *state.Tx, m countMaps, a *state.Attachment) error {
 	if !hasCounts(m, a) || a.Final != nil {
 		return nil
 	}
@@ -188,8 +188,8 @@ func finish(tx *state.Tx, m counting, a *state.Attachment) error {
 }
 
 // giveBack returns the step that zeroes and frees the slot.
-func giveBack(done *Report) func(*state.Tx, counting, *state.Attachment) error {
-	return func(tx *state.Tx, m counting, a *state.Attachment) error {
+func giveBack(done *Report) func(*state.Tx, countMaps, *state.Attachment) error {
+	return func(tx *state.Tx, m countMaps, a *state.Attachment) error {
 		if hasCounts(m, a) {
 			if err := m.Zero(a.Slot); err != nil {
 				return err
@@ -209,13 +209,13 @@ func giveBack(done *Report) func(*state.Tx, counting, *state.Attachment) error {
 
 // hasCounts reports whether the maps have the slot: they may be newer than the attachment,
 // and smaller.
-func hasCounts(m counting, a *state.Attachment) bool { return m != nil && a.Slot < m.Slots() }
+func hasCounts(m countMaps, a *state.Attachment) bool { return m != nil && a.Slot < m.Slots() }
 
 // maxEnded bounds the number of ended attachments that are kept.
 const maxEnded = 1000
 
-// prune removes ended records beyond the bounds.
-func (r *Releaser) prune(ctx context.Context, done *Report) error {
+// pruneEnded removes ended records beyond the bounds.
+func (r *Releaser) pruneEnded(ctx context.Context, done *Report) error {
 	keep := r.KeepEnded
 	if keep == 0 {
 		keep = specs.DefaultKeepEnded

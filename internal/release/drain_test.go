@@ -12,12 +12,12 @@ import (
 func TestDrainWithoutAnAgent(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	r := &Releaser{Store: s, Host: f, BPFFS: t.TempDir()}
 	must(t, r.Container(t.Context(), "c"))
 	must(t, r.Drain(t.Context()))
 	checkNothingHeld(t, s)
-	if all := ended(t, s); len(all) != 1 || all[0].Final != nil {
+	if all := endedRecords(t, s); len(all) != 1 || all[0].Final != nil {
 		t.Errorf("ended: %+v, want one without counts", all)
 	}
 }
@@ -26,11 +26,11 @@ func TestDrainWithoutAnAgent(t *testing.T) {
 func TestDrainWaits(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+	f.put(recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
 	r := f.releaser(s)
 	must(t, r.Container(t.Context(), "c"))
 	must(t, r.Drain(t.Context()))
-	unkeyed := ended(t, s)[0].Unkeyed
+	unkeyed := endedRecords(t, s)[0].Unkeyed
 	must(t, r.Drain(t.Context()))
 	if slices.Contains(f.log, "counters") && time.Since(unkeyed) < grace {
 		t.Error("the counts were final before the grace was over")
@@ -51,7 +51,7 @@ func TestDrainAfterClockStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, f := newStore(t), newFake()
-			f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+			f.put(recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
 			r := f.releaser(s)
 			must(t, r.Container(t.Context(), "c"))
 			must(t, r.Drain(t.Context()))
@@ -66,7 +66,7 @@ func TestDrainAfterClockStep(t *testing.T) {
 				}
 				return tx.Put(all[0])
 			}))
-			next, err := r.drain(t.Context(), new(Report))
+			next, err := r.drainDue(t.Context(), new(Report))
 			must(t, err)
 			if next > grace {
 				t.Errorf("the next drain is in %s, want at most %s", next, grace)
@@ -82,7 +82,7 @@ func TestDrainAfterClockStep(t *testing.T) {
 func TestDrainComesToRest(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	f.put(record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
+	f.put(recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}))
 	r := f.releaser(s)
 	must(t, r.Container(t.Context(), "c"))
 	must(t, r.drainToEnd(t.Context()))
@@ -100,17 +100,17 @@ func TestDrainComesToRest(t *testing.T) {
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	r := f.releaser(s)
 	must(t, r.Container(t.Context(), "c"))
 	must(t, r.drainToEnd(t.Context()))
-	if n := len(ended(t, s)); n != 1 {
+	if n := len(endedRecords(t, s)); n != 1 {
 		t.Fatalf("%d ended records, want 1", n)
 	}
 	r.KeepEnded = time.Nanosecond
 	done, err := r.Collect(t.Context(), 0)
 	must(t, err)
-	if n := len(ended(t, s)); n != 0 || done.Pruned != 1 {
+	if n := len(endedRecords(t, s)); n != 0 || done.Pruned != 1 {
 		t.Errorf("%d ended records, %+v; want it pruned", n, done)
 	}
 }

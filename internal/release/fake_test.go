@@ -177,7 +177,7 @@ func (f *fake) Close() error { return nil }
 func (f *fake) releaser(s *state.Store) *Releaser {
 	return &Releaser{
 		Store: s, Host: f,
-		openMaps: func() (counting, error) { return f, nil },
+		openMaps: func() (countMaps, error) { return f, nil },
 		renamed:  func(*state.Attachment, bool) (bool, error) { return false, nil },
 	}
 }

@@ -12,9 +12,9 @@ import (
 // perSweep bounds the keys that are compared with the records in one transaction.
 const perSweep = 64
 
-// insides is the part of the agent's pinned maps that the sweep uses; *bpf.Maps
+// insideMaps is the part of the agent's pinned maps that the sweep uses; *bpf.Maps
 // implements it.
-type insides interface {
+type insideMaps interface {
 	Insides() ([]bpf.Inside, error)
 	DropInside(bpf.Inside) error
 }
@@ -24,12 +24,12 @@ type insides interface {
 // commit leaves a key that no record contains. The map is read before any
 // transaction begins.
 func (r *Releaser) sweepInsides(ctx context.Context) error {
-	counted, err := r.maps()
+	counted, err := r.agentMaps()
 	if err != nil || counted == nil {
 		return err
 	}
 	defer counted.Close()
-	m, ok := counted.(insides)
+	m, ok := counted.(insideMaps)
 	if !ok {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (r *Releaser) sweepInsides(ctx context.Context) error {
 	return nil
 }
 
-func dropStale(tx *state.Tx, m insides, some []bpf.Inside) error {
+func dropStale(tx *state.Tx, m insideMaps, some []bpf.Inside) error {
 	for _, i := range some {
 		of, err := tx.InNamespace(i.Cookie)
 		if err != nil {

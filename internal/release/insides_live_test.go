@@ -37,7 +37,7 @@ func TestSweepOfInsides(t *testing.T) {
 	t.Parallel()
 	dir, maps := pinnedMaps(t, 16)
 	s, f := newStore(t), newFake()
-	kept := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	kept := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	f.put(kept)
 	live := bpf.Inside{Slot: kept.Slot, Cookie: 5, Index: 2}
 	for _, i := range []bpf.Inside{live, {Slot: kept.Slot, Cookie: 6, Index: 2}, {Slot: 9, Cookie: 7, Index: 2}} {

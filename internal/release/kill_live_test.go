@@ -41,8 +41,8 @@ func dieHalfway() string {
 	if err != nil {
 		return err.Error()
 	}
-	k := &killer{Links: host, counting: m, at: at}
-	r := &Releaser{Store: state.Open(os.Getenv(killDir)), Host: k, openMaps: func() (counting, error) { return k, nil }}
+	k := &killer{Links: host, countMaps: m, at: at}
+	r := &Releaser{Store: state.Open(os.Getenv(killDir)), Host: k, openMaps: func() (countMaps, error) { return k, nil }}
 	err = errors.Join(r.Container(context.Background(), "c"), r.drainToEnd(context.Background()))
 	return fmt.Sprintf("%d calls, error %v", k.calls, err)
 }
@@ -50,69 +50,69 @@ func dieHalfway() string {
 // killer kills its own process before or after a call to the kernel.
 type killer struct {
 	Links
-	counting
+	countMaps
 	calls, at int
 }
 
-// around calls call, unless the process is killed first.
-func (k *killer) around(call func()) {
+// killAround calls call, unless the process is killed first.
+func (k *killer) killAround(call func()) {
 	k.calls++
 	if k.at == 2*k.calls {
-		die()
+		killSelf()
 	}
 	call()
 	if k.at == 2*k.calls+1 {
-		die()
+		killSelf()
 	}
 }
 
-func die() {
+func killSelf() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	_ = syscall.Pause()
 }
 
 func (k *killer) LinkIn(nsid int, name string) (l network.LinkInfo, err error) {
-	k.around(func() { l, err = k.Links.LinkIn(nsid, name) })
+	k.killAround(func() { l, err = k.Links.LinkIn(nsid, name) })
 	return l, err
 }
 
 func (k *killer) DeleteIn(nsid int, name string) (err error) {
-	k.around(func() { err = k.Links.DeleteIn(nsid, name) })
+	k.killAround(func() { err = k.Links.DeleteIn(nsid, name) })
 	return err
 }
 
 func (k *killer) Parent(name string) (p *network.Parent, err error) {
-	k.around(func() { p, err = k.Links.Parent(name) })
+	k.killAround(func() { p, err = k.Links.Parent(name) })
 	return p, err
 }
 
 func (k *killer) Occupants(parentIndex int) (all []network.Occupant, err error) {
-	k.around(func() { all, err = k.Links.Occupants(parentIndex) })
+	k.killAround(func() { all, err = k.Links.Occupants(parentIndex) })
 	return all, err
 }
 
 func (k *killer) DeleteLink(index int) (err error) {
-	k.around(func() { err = k.Links.DeleteLink(index) })
+	k.killAround(func() { err = k.Links.DeleteLink(index) })
 	return err
 }
 
 func (k *killer) Unregister(e bpf.Endpoint) (err error) {
-	k.around(func() { err = k.counting.Unregister(e) })
+	k.killAround(func() { err = k.countMaps.Unregister(e) })
 	return err
 }
 
 func (k *killer) Counters(slot uint32) (c specs.Counters, err error) {
-	k.around(func() { c, err = k.counting.Counters(slot) })
+	k.killAround(func() { c, err = k.countMaps.Counters(slot) })
 	return c, err
 }
 
 func (k *killer) Violations(slot uint32) (v map[specs.Kind]specs.Broken, err error) {
-	k.around(func() { v, err = k.counting.Violations(slot) })
+	k.killAround(func() { v, err = k.countMaps.Violations(slot) })
 	return v, err
 }
 
 func (k *killer) Zero(slot uint32) (err error) {
-	k.around(func() { err = k.counting.Zero(slot) })
+	k.killAround(func() { err = k.countMaps.Zero(slot) })
 	return err
 }
 
@@ -127,9 +127,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 	killedAtEach(t, newScene, 1, calls, calls)
 }
 
-// TestKilledAboutAVLAN does the same for the one additional call that changes
+// TestKilledAtEveryVLANStep does the same for the one additional call that changes
 // something.
-func TestKilledAboutAVLAN(t *testing.T) {
+func TestKilledAtEveryVLANStep(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
 	const deletes, calls = 5, 9 // after look, delete, parent and occupants

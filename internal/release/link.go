@@ -45,7 +45,7 @@ func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error
 	}
 	look := r.renamed
 	if look == nil {
-		look = renamed
+		look = findRenamed
 	}
 	if there, err := look(a, false); err != nil || !there {
 		return nil, err
@@ -73,10 +73,10 @@ func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error
 	return r.Host.DeleteAtIn(a.NSID, index)
 }
 
-// renamed reports whether the link of an attachment exists under another name,
+// findRenamed reports whether the link of an attachment exists under another name,
 // which a container may set, and deletes it if remove is set. It enters the
 // namespace through a process in it. That is slow, so it comes last.
-func renamed(a *state.Attachment, remove bool) (there bool, err error) {
+func findRenamed(a *state.Attachment, remove bool) (there bool, err error) {
 	ns, err := network.FindNamespace(a.Cookie)
 	if errors.Is(err, network.ErrNoNamespace) {
 		return false, nil
@@ -134,7 +134,7 @@ func (r *Releaser) lockVLANs(ctx context.Context, all []*state.Attachment) (unlo
 // removeVLANs removes the sub-interfaces that an attachment uses, if all of their
 // users are being released. The caller holds the VLANs' locks.
 func (r *Releaser) removeVLANs(ctx context.Context, a *state.Attachment, leaving []*state.Attachment) error {
-	return plumb.RemoveVLANs(ctx, r.Store, r.Host, r.log(), a.VLANs(), func(key string) bool {
+	return plumb.RemoveVLANs(ctx, r.Store, r.Host, r.logger(), a.VLANs(), func(key string) bool {
 		return slices.ContainsFunc(leaving, func(a *state.Attachment) bool { return a.Key() == key })
 	})
 }

@@ -47,7 +47,7 @@ func TestVLANStays(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(s *state.Store, f *fake){
 		"another attachment uses it": func(s *state.Store, f *fake) {
-			f.put(record(t, s, &state.Attachment{
+			f.put(recordAttached(t, s, &state.Attachment{
 				Cookie: 6, NSID: 4, LinkIndex: 2, Containers: []string{"d"}, Parent: "eth1.100", ParentIndex: 9, TrunkIndex: 7, VLAN: 100,
 			}))
 		},
@@ -66,13 +66,13 @@ func TestVLANStays(t *testing.T) {
 		},
 	} {
 		s, f := newStore(t), newFake()
-		pair(t, s, f)
+		recordPair(t, s, f)
 		change(s, f)
 		must(t, f.releaser(s).Container(t.Context(), "c"))
 		if len(f.parents) != 1 || slices.Contains(f.log, "delete VLAN") {
 			t.Errorf("%s: it was deleted", name)
 		}
-		if live(t, s, state.Key(5, "net1")) != nil {
+		if liveRecord(t, s, state.Key(5, "net1")) != nil {
 			t.Errorf("%s: the attachment was not released", name)
 		}
 	}

@@ -40,8 +40,8 @@ func newStore(t testing.TB) *state.Store {
 // maxSlots is the number of counter slots in the tests.
 const maxSlots = 64
 
-// record claims the resources of an attachment and records it as attached.
-func record(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment {
+// recordAttached claims the resources of an attachment and records it as attached.
+func recordAttached(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment {
 	t.Helper()
 	a.Network, a.Driver, a.Mode = "lan", specs.Macvlan, specs.ModeBridge
 	a.Created = time.Now()
@@ -74,7 +74,7 @@ func record(t testing.TB, s *state.Store, a *state.Attachment) *state.Attachment
 	return a
 }
 
-// checkNothingHeld checks that a store holds none of the resources that record claims.
+// checkNothingHeld checks that a store holds none of the resources that recordAttached claims.
 func checkNothingHeld(t testing.TB, s *state.Store) {
 	t.Helper()
 	must(t, s.Update(t.Context(), func(tx *state.Tx) error {
@@ -98,8 +98,8 @@ func checkNothingHeld(t testing.TB, s *state.Store) {
 	}))
 }
 
-// ended returns the ended attachments, the last first.
-func ended(t testing.TB, s *state.Store) (all []*state.Attachment) {
+// endedRecords returns the ended attachments, the last first.
+func endedRecords(t testing.TB, s *state.Store) (all []*state.Attachment) {
 	t.Helper()
 	must(t, s.View(t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Ended() {
@@ -113,8 +113,8 @@ func ended(t testing.TB, s *state.Store) (all []*state.Attachment) {
 	return all
 }
 
-// live returns the live attachment with a key, or nil if there is none.
-func live(t testing.TB, s *state.Store, key string) (a *state.Attachment) {
+// liveRecord returns the live attachment with a key, or nil if there is none.
+func liveRecord(t testing.TB, s *state.Store, key string) (a *state.Attachment) {
 	t.Helper()
 	must(t, s.View(t.Context(), func(tx *state.Tx) (err error) {
 		if a, err = tx.Attachment(key); errors.Is(err, state.ErrNotFound) {

@@ -13,9 +13,9 @@ import (
 	"berth/specs"
 )
 
-// homes is the part of the host's namespace that Rehome reads; *network.Handle implements
+// hostLinks is the part of the host's namespace that Rehome reads; *network.Handle implements
 // it.
-type homes interface {
+type hostLinks interface {
 	ParentByIndex(index int) (*network.Parent, error)
 	IsOwn(nsid int) (bool, error)
 }
@@ -35,7 +35,7 @@ type place struct {
 // has the same name or the old index is not mistaken for it. While a parent is in another
 // namespace nothing moves.
 func (r *Releaser) Rehome(ctx context.Context) (moved int, err error) {
-	host, ok := r.Host.(homes)
+	host, ok := r.Host.(hostLinks)
 	if !ok {
 		return 0, nil
 	}
@@ -58,7 +58,7 @@ func (r *Releaser) Rehome(ctx context.Context) (moved int, err error) {
 		moved += n
 		errs = append(errs, err)
 	}
-	return moved, wrap(errors.Join(append(errs, err)...), "find the parents of attachments")
+	return moved, wrapf(errors.Join(append(errs, err)...), "find the parents of attachments")
 }
 
 func (r *Releaser) rehomeAll(ctx context.Context) error {
@@ -68,17 +68,17 @@ func (r *Releaser) rehomeAll(ctx context.Context) error {
 
 // isHome reports whether the parent of an attachment is where it was recorded. A renamed
 // parent is searched for like a missing one.
-func isHome(host homes, a *state.Attachment) bool {
+func isHome(host hostLinks, a *state.Attachment) bool {
 	p, err := host.ParentByIndex(a.ParentIndex)
 	return a.ParentIndex == 0 || err == nil && p.Name == a.Parent && p.TrunkIndex == a.TrunkIndex && p.VLAN == a.VLAN
 }
 
 // rehomeThese finds the current places of some attachments and moves those that differ in
 // one transaction.
-func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.Attachment) (moved int, err error) {
+func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*state.Attachment) (moved int, err error) {
 	to := make(map[*state.Attachment]*place)
 	for _, a := range some {
-		at, err := r.find(host, a)
+		at, err := r.findPlace(host, a)
 		if err != nil {
 			return 0, err
 		}
@@ -89,9 +89,9 @@ func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.At
 	if len(to) == 0 {
 		return 0, nil
 	}
-	m, err := r.maps()
+	m, err := r.agentMaps()
 	if err != nil {
-		r.log().Warn("attachments on a parent that has moved are not counted until the agent registers them", "error", err)
+		r.logger().Warn("attachments on a parent that has moved are not counted until the agent registers them", "error", err)
 	}
 	maps, _ := m.(*bpf.Maps)
 	if maps != nil {
@@ -99,7 +99,7 @@ func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.At
 	}
 	return len(to), r.Store.Update(ctx, func(tx *state.Tx) error {
 		for seen, at := range to {
-			if err := r.rehome(tx, maps, seen, at); err != nil {
+			if err := r.rehomeRecord(tx, maps, seen, at); err != nil {
 				return fmt.Errorf("attachment %q: %w", seen.Key(), err)
 			}
 		}
@@ -107,9 +107,9 @@ func (r *Releaser) rehomeThese(ctx context.Context, host homes, some []*state.At
 	})
 }
 
-// find returns the place of an attachment, or nil if it is as recorded or not in the
+// findPlace returns the place of an attachment, or nil if it is as recorded or not in the
 // host's namespace.
-func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
+func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error) {
 	if a.Phase != specs.PhaseAttached || a.Leaving || a.NSID < 0 {
 		return nil, nil
 	}
@@ -135,22 +135,22 @@ func (r *Releaser) find(host homes, a *state.Attachment) (*place, error) {
 			at.outer = append(at.outer, state.VLAN{TrunkIndex: p.TrunkIndex, ID: p.VLAN, Name: p.Name})
 		}
 	}
-	if now := at.of(a); now.ParentIndex == a.ParentIndex && now.TrunkIndex == a.TrunkIndex {
+	if now := at.movedRecord(a); now.ParentIndex == a.ParentIndex && now.TrunkIndex == a.TrunkIndex {
 		return nil, nil
 	}
 	return at, nil
 }
 
-// of returns a copy of an attachment in that place.
-func (at *place) of(a *state.Attachment) *state.Attachment {
+// movedRecord returns a copy of an attachment in that place.
+func (at *place) movedRecord(a *state.Attachment) *state.Attachment {
 	now := *a
 	now.Parent, now.ParentIndex = at.parent.Name, at.parent.Index
 	now.TrunkIndex, now.VLAN, now.Outer = at.parent.TrunkIndex, at.parent.VLAN, at.outer
 	return &now
 }
 
-// rehome moves leases, uses of VLANs, the record and the datapath's keys.
-func (r *Releaser) rehome(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) error {
+// rehomeRecord moves leases, uses of VLANs, the record and the datapath's keys.
+func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) error {
 	key := seen.Key()
 	old, err := tx.Attachment(key)
 	if errors.Is(err, state.ErrNotFound) || err == nil && (!old.Created.Equal(seen.Created) || old.Domain() != seen.Domain()) {
@@ -159,13 +159,13 @@ func (r *Releaser) rehome(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, 
 	if err != nil {
 		return err
 	}
-	now := at.of(old)
+	now := at.movedRecord(old)
 	held, err := lease.Move(tx, key, old.Domain(), now.Domain())
 	if err != nil {
 		return err
 	}
 	for _, l := range held {
-		r.log().Warn("an address of a container is another's too, since its parent came back", "interface", key,
+		r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
 			"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
 	}
 	if err := moveVLANs(tx, key, old.VLANs(), now.VLANs()); err != nil {
@@ -174,12 +174,12 @@ func (r *Releaser) rehome(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, 
 	if err := tx.Put(now); err != nil {
 		return err
 	}
-	r.log().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex, "before", old.ParentIndex)
+	r.logger().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex, "before", old.ParentIndex)
 	if maps == nil || now.Slot == 0 || now.Slot >= maps.Slots() {
 		return nil
 	}
 	if err := maps.Move(Endpoint(old), Endpoint(now)); err != nil {
-		r.log().Warn("not counted until the agent registers it", "interface", key, "error", err)
+		r.logger().Warn("not counted until the agent registers it", "interface", key, "error", err)
 	}
 	return nil
 }

@@ -36,11 +36,11 @@ type Releaser struct {
 	KeepEnded time.Duration // time for which ended attachments are kept; if 0, specs.DefaultKeepEnded
 
 	// Tests set these; if nil, bpf.Open and renamed are used.
-	openMaps func() (counting, error)
+	openMaps func() (countMaps, error)
 	renamed  func(a *state.Attachment, remove bool) (there bool, err error)
 }
 
-func (r *Releaser) log() *slog.Logger {
+func (r *Releaser) logger() *slog.Logger {
 	if r.Log == nil {
 		return slog.Default()
 	}
@@ -72,23 +72,23 @@ func Endpoint(a *state.Attachment) bpf.Endpoint {
 // is removed from its attachments, and those that it was the last to share are
 // released. It succeeds if the container has none.
 func (r *Releaser) Container(ctx context.Context, id string) error {
-	return r.container(ctx, id, func(*state.Tx) {})
+	return r.releaseContainer(ctx, id, func(*state.Tx) {})
 }
 
 // Stop does Container and then, within a bound, CollectRest, and reads the
 // records once for both. An error of CollectRest is returned as collectErr.
 func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (done Report, err, collectErr error) {
 	var left Rest
-	err = r.container(ctx, id, func(tx *state.Tx) { left = Look(tx) })
+	err = r.releaseContainer(ctx, id, func(tx *state.Tx) { left = ReadRest(tx) })
 	if err != nil {
 		return done, err, nil
 	}
-	done, collectErr = r.CollectRest(ctx, left.without(id), bound)
+	done, collectErr = r.CollectRest(ctx, left.withoutContainer(id), bound)
 	return done, nil, collectErr
 }
 
-// container is Container; it calls also in its first transaction.
-func (r *Releaser) container(ctx context.Context, id string, also func(*state.Tx)) error {
+// releaseContainer is Container; it calls also in its first transaction.
+func (r *Releaser) releaseContainer(ctx context.Context, id string, also func(*state.Tx)) error {
 	var of []*state.Attachment
 	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
 		also(tx)
@@ -96,29 +96,29 @@ func (r *Releaser) container(ctx context.Context, id string, also func(*state.Tx
 		return err
 	})
 	if err != nil || len(of) == 0 {
-		return wrap(err, "container %q", id)
+		return wrapf(err, "container %q", id)
 	}
 	for _, a := range of { // in the order of keys
 		release, err := r.Store.Hold(ctx, a.Key())
 		if err != nil {
-			return wrap(err, "container %q: release %s", id, a.Interface)
+			return wrapf(err, "container %q: release %s", id, a.Interface)
 		}
 		defer release()
 	}
 	err = r.Store.Update(ctx, func(tx *state.Tx) (err error) {
-		of, err = leave(tx, id)
+		of, err = leaveAttachments(tx, id)
 		return err
 	})
 	if err == nil {
-		err = r.release(ctx, of)
+		err = r.releaseLinks(ctx, of)
 	}
-	return wrap(err, "container %q", id)
+	return wrapf(err, "container %q", id)
 }
 
-// leave removes a container from its attachments and returns those that it was
+// leaveAttachments removes a container from its attachments and returns those that it was
 // the last to share. These keep its ID and are marked, so that another process
 // continues if this one is killed.
-func leave(tx *state.Tx, id string) ([]*state.Attachment, error) {
+func leaveAttachments(tx *state.Tx, id string) ([]*state.Attachment, error) {
 	of, err := tx.OfContainer(id)
 	if err != nil {
 		return nil, err
@@ -154,22 +154,22 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 		return nil
 	}
 	if err != nil {
-		return wrap(err, "release %q", key)
+		return wrapf(err, "release %q", key)
 	}
-	return r.release(ctx, []*state.Attachment{a})
+	return r.releaseLinks(ctx, []*state.Attachment{a})
 }
 
-// release deletes the links, then the VLANs without other users, then ends the
+// releaseLinks deletes the links, then the VLANs without other users, then ends the
 // records in one transaction. If a link or VLAN cannot be deleted, its attachment
 // keeps its record and its addresses; the others are released.
-func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
+func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
 		err := r.removeLink(a)
 		if err == nil {
 			r.restoreDefaults(a)
 		}
-		errs = append(errs, wrap(err, "release %q", a.Key()))
+		errs = append(errs, wrapf(err, "release %q", a.Key()))
 		return err != nil
 	})
 	unlock, err := r.lockVLANs(ctx, all)
@@ -181,7 +181,7 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 	slices.SortStableFunc(all, func(a, b *state.Attachment) int { return len(b.Outer) - len(a.Outer) }) // the inner VLANs first
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
 		err := r.removeVLANs(ctx, a, leaving)
-		errs = append(errs, wrap(err, "release %q", a.Key()))
+		errs = append(errs, wrapf(err, "release %q", a.Key()))
 		return err != nil
 	})
 	if len(all) > 0 {
@@ -189,23 +189,23 @@ func (r *Releaser) release(ctx context.Context, all []*state.Attachment) error {
 		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error {
 			return errors.Join(endAll(tx, all, time.Now().UTC()), routes.Note(tx, all...))
 		}))
-		routes.Apply(ctx, r.Store, r.log())
+		routes.Apply(ctx, r.Store, r.logger())
 	}
 	return errors.Join(errs...)
 }
 
 func endAll(tx *state.Tx, all []*state.Attachment, now time.Time) error {
 	for _, a := range all {
-		if err := end(tx, a, now); err != nil {
+		if err := endRecord(tx, a, now); err != nil {
 			return fmt.Errorf("release %q: %w", a.Key(), err)
 		}
 	}
 	return nil
 }
 
-// end frees everything that an attachment holds, except its counter slot. It
+// endRecord frees everything that an attachment holds, except its counter slot. It
 // skips a record that another process has ended or replaced by a new one.
-func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
+func endRecord(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	key := seen.Key()
 	a, err := tx.Attachment(key)
 	if errors.Is(err, state.ErrNotFound) || err == nil && !a.Created.Equal(seen.Created) {
@@ -228,8 +228,8 @@ func end(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 // record of it is kept, because it never had a link.
 func neverAttached(a *state.Attachment) bool { return a.LinkIndex == 0 }
 
-// wrap adds text before an error; it returns nil for nil.
-func wrap(err error, format string, args ...any) error {
+// wrapf adds text before an error; it returns nil for nil.
+func wrapf(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}

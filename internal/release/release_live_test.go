@@ -28,7 +28,7 @@ func TestDeadNamespaceIsCollected(t *testing.T) {
 	r := x.releaser()
 	done, err := r.Collect(t.Context(), 0)
 	must(t, err)
-	if len(done.Released) != 0 || live(t, x.store, x.a.Key()) == nil {
+	if len(done.Released) != 0 || liveRecord(t, x.store, x.a.Key()) == nil {
 		t.Fatalf("%+v: a living attachment was collected", done)
 	}
 	must(t, x.container.Close())
@@ -63,7 +63,7 @@ func TestLinkRenamedByTheContainer(t *testing.T) {
 	r := x.releaser()
 	done, err := r.Collect(t.Context(), 0)
 	must(t, err)
-	if len(done.Released) != 0 || live(t, x.store, x.a.Key()) == nil {
+	if len(done.Released) != 0 || liveRecord(t, x.store, x.a.Key()) == nil {
 		t.Errorf("%+v: an attachment whose link has another name was collected", done)
 	}
 	must(t, r.Container(t.Context(), "c"))
@@ -84,14 +84,14 @@ func TestForeignLinkUnderOurName(t *testing.T) {
 	if _, err := x.host.LinkIn(x.a.NSID, "net1"); err != nil {
 		t.Errorf("the foreign link: %v, want it left", err)
 	}
-	if live(t, x.store, x.a.Key()) != nil {
+	if liveRecord(t, x.store, x.a.Key()) != nil {
 		t.Error("the attachment was not released")
 	}
 }
 
-// TestTogether releases one container several times at once, as poststop, an
+// TestConcurrentReleases releases one container several times at once, as poststop, an
 // agent and an administrator may.
-func TestTogether(t *testing.T) {
+func TestConcurrentReleases(t *testing.T) {
 	t.Parallel()
 	x := newScene(t)
 	var wg sync.WaitGroup

@@ -15,27 +15,27 @@ import (
 	"berth/specs"
 )
 
-// pair records two attachments of one container in one namespace, on a VLAN
+// recordPair records two attachments of one container in one namespace, on a VLAN
 // that berth made.
-func pair(t testing.TB, s *state.Store, f *fake) (one, two *state.Attachment) {
+func recordPair(t testing.TB, s *state.Store, f *fake) (one, two *state.Attachment) {
 	t.Helper()
 	base := state.Attachment{Cookie: 5, NSID: 3, Containers: []string{"c"}, Parent: "eth1.100", ParentIndex: 9, TrunkIndex: 7, VLAN: 100}
 	a, b := base, base
 	a.Interface, a.LinkIndex, b.Interface, b.LinkIndex = "net1", 2, "net2", 3
-	one, two = record(t, s, &a), record(t, s, &b)
+	one, two = recordAttached(t, s, &a), recordAttached(t, s, &b)
 	f.put(one)
 	f.put(two)
 	return one, two
 }
 
-// TestOrder checks the preconditions of each step.
-func TestOrder(t *testing.T) {
+// TestReleaseOrder checks the preconditions of each step.
+func TestReleaseOrder(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	one, _ := pair(t, s, f)
+	one, _ := recordPair(t, s, f)
 	f.before = func(what string) {
 		// Only a step outside a transaction may read the store.
-		if strings.HasPrefix(what, "delete") && live(t, s, one.Key()) == nil {
+		if strings.HasPrefix(what, "delete") && liveRecord(t, s, one.Key()) == nil {
 			t.Errorf("%s: the record had ended before", what)
 		}
 	}
@@ -48,7 +48,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	checkNothingHeld(t, s)
-	for _, a := range ended(t, s) {
+	for _, a := range endedRecords(t, s) {
 		if a.Final == nil || *a.Final != someCounters || a.FinalViolations[specs.MACSpoof] != 2 || a.FinalDropped[specs.MACSpoof] != 1 || a.Containers[0] != "c" {
 			t.Errorf("ended: %+v, want the counts kept", a)
 		}
@@ -63,7 +63,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for failAt := 1; ; failAt++ {
 		s, f := newStore(t), newFake()
-		pair(t, s, f)
+		recordPair(t, s, f)
 		r := f.releaser(s)
 		f.failAt = failAt
 		err := errors.Join(r.Container(t.Context(), "c"), r.drainToEnd(t.Context()))
@@ -85,7 +85,7 @@ func TestFailureAtEveryStep(t *testing.T) {
 		if len(f.namespaces[3]) > 0 || len(f.parents) > 0 || len(f.keys) > 0 || len(f.counters) > 0 {
 			t.Errorf("%d (%s): left behind: %+v", failAt, what, f)
 		}
-		for _, a := range ended(t, s) {
+		for _, a := range endedRecords(t, s) {
 			if a.Final == nil || *a.Final != someCounters {
 				t.Errorf("%d (%s): final counts %+v, want %+v", failAt, what, a.Final, someCounters)
 			}
@@ -96,13 +96,13 @@ func TestFailureAtEveryStep(t *testing.T) {
 func TestSharedNamespace(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	a := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"pod", "app"}})
+	a := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"pod", "app"}})
 	f.put(a)
 	r := f.releaser(s)
 	must(t, r.Container(t.Context(), "none"))
 	must(t, r.Container(t.Context(), "pod"))
 	must(t, r.Container(t.Context(), "pod"))
-	if now := live(t, s, a.Key()); now == nil || !slices.Equal(now.Containers, []string{"app"}) || now.Leaving {
+	if now := liveRecord(t, s, a.Key()); now == nil || !slices.Equal(now.Containers, []string{"app"}) || now.Leaving {
 		t.Errorf("after the first has left: %+v, want it with \"app\" alone", now)
 	}
 	if len(f.log) != 0 {
@@ -113,18 +113,18 @@ func TestSharedNamespace(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestNotYetEnded checks that a release does not touch a new attachment of the
+// TestReleaseSparesNewAttachment checks that a release does not touch a new attachment of the
 // same key.
-func TestNotYetEnded(t *testing.T) {
+func TestReleaseSparesNewAttachment(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	first := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
+	first := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	must(t, s.Update(t.Context(), func(tx *state.Tx) error {
-		return errors.Join(end(tx, first, time.Now()), end(tx, first, time.Now()))
+		return errors.Join(endRecord(tx, first, time.Now()), endRecord(tx, first, time.Now()))
 	}))
-	second := record(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 5, ParentIndex: 4, Containers: []string{"d"}})
-	must(t, s.Update(t.Context(), func(tx *state.Tx) error { return end(tx, first, time.Now()) }))
-	if now := live(t, s, second.Key()); now == nil || now.LinkIndex != 5 {
+	second := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 5, ParentIndex: 4, Containers: []string{"d"}})
+	must(t, s.Update(t.Context(), func(tx *state.Tx) error { return endRecord(tx, first, time.Now()) }))
+	if now := liveRecord(t, s, second.Key()); now == nil || now.LinkIndex != 5 {
 		t.Errorf("the new attachment: %+v, want it untouched", now)
 	}
 	if second.Slot == first.Slot {

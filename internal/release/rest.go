@@ -25,12 +25,12 @@ const (
 	leftLong = time.Second
 )
 
-// Look reads some records for [Releaser.CollectRest]: those that are being made
+// ReadRest reads some records for [Releaser.CollectRest]: those that are being made
 // or released, and a few others from a random one on, so that many looks together
 // cover all.
 //
-// CollectRest returns Look's error.
-func Look(tx *state.Tx) (left Rest) {
+// CollectRest returns ReadRest's error.
+func ReadRest(tx *state.Tx) (left Rest) {
 	all, err := tx.Unsettled()
 	left.unsettled = all[:min(len(all), perLook)]
 	first, last := tx.Cookies()
@@ -52,8 +52,8 @@ func someAfter(tx *state.Tx, after string) (some []*state.Attachment, err error)
 	return some, nil
 }
 
-// without drops the attachments of a container.
-func (left Rest) without(id string) Rest {
+// withoutContainer drops the attachments of a container.
+func (left Rest) withoutContainer(id string) Rest {
 	left.some = slices.DeleteFunc(left.some, func(a *state.Attachment) bool { return slices.Contains(a.Containers, id) })
 	return left
 }
@@ -63,7 +63,7 @@ func (left Rest) without(id string) Rest {
 func (r *Releaser) CollectRest(ctx context.Context, left Rest, bound time.Duration) (done Report, err error) {
 	within, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	errs := []error{left.err, r.collectEach(within, left.unsettled, &done, unsettled)}
+	errs := []error{left.err, r.collectEach(within, left.unsettled, &done, isUnsettled)}
 	for _, a := range left.some {
 		if within.Err() == nil {
 			errs = append(errs, r.collectIfGone(within, a, &done))

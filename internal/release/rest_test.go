@@ -10,26 +10,26 @@ import (
 	"berth/specs"
 )
 
-func look(t *testing.T, s *state.Store) (left Rest) {
+func readRest(t *testing.T, s *state.Store) (left Rest) {
 	t.Helper()
 	must(t, s.View(t.Context(), func(tx *state.Tx) error {
-		left = Look(tx)
+		left = ReadRest(tx)
 		return nil
 	}))
 	return left
 }
 
-// TestLooksSeeAll checks that runs that each read a few records together release
+// TestRestsCoverAllRecords checks that runs that each read a few records together release
 // all abandoned ones.
-func TestLooksSeeAll(t *testing.T) {
+func TestRestsCoverAllRecords(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	for i := range uint64(5 * perLook) {
-		record(t, s, &state.Attachment{Cookie: 100 + i, NSID: int(i), LinkIndex: 2, ParentIndex: 4, Containers: []string{fmt.Sprint(i)}})
+		recordAttached(t, s, &state.Attachment{Cookie: 100 + i, NSID: int(i), LinkIndex: 2, ParentIndex: 4, Containers: []string{fmt.Sprint(i)}})
 	}
 	r := f.releaser(s)
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		left := look(t, s)
+		left := readRest(t, s)
 		if len(left.some) == 0 {
 			break
 		}
@@ -46,15 +46,15 @@ func TestLooksSeeAll(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestStopSeesToOthers checks that a stop releases the container and an
+// TestStopReleasesAbandoned checks that a stop releases the container and an
 // attachment that another process left half-way, and reports both.
-func TestStopSeesToOthers(t *testing.T) {
+func TestStopReleasesAbandoned(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	own := &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}}
 	dead := &state.Attachment{Cookie: 6, NSID: -1, ParentIndex: 4, Containers: []string{"d"}, Phase: specs.PhaseAttaching}
-	record(t, s, own)
-	record(t, s, dead)
+	recordAttached(t, s, own)
+	recordAttached(t, s, dead)
 	f.put(own)
 	r := f.releaser(s)
 	done, err, collectErr := r.Stop(t.Context(), "c", time.Second)
@@ -70,9 +70,9 @@ func TestStopSeesToOthers(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestLookLeavesDrainingToTheAgent checks that a run drains a slot that has
+// TestRestLeavesDrainingToTheAgent checks that a run drains a slot that has
 // waited for long, and not one that was just freed.
-func TestLookLeavesDrainingToTheAgent(t *testing.T) {
+func TestRestLeavesDrainingToTheAgent(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	for _, c := range []struct {
@@ -82,13 +82,13 @@ func TestLookLeavesDrainingToTheAgent(t *testing.T) {
 		a := &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"},
 			Slot: 1, Phase: specs.PhaseEnded, Ended: time.Now().Add(-c.ended)}
 		must(t, s.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(a) }))
-		left := look(t, s)
+		left := readRest(t, s)
 		if left.drain != c.want {
 			t.Errorf("ended %s ago: to drain: %t, want %t", c.ended, left.drain, c.want)
 		}
 	}
 	r := f.releaser(s)
-	if _, err := r.CollectRest(t.Context(), look(t, s), time.Second); err != nil {
+	if _, err := r.CollectRest(t.Context(), readRest(t, s), time.Second); err != nil {
 		t.Error(err)
 	}
 	if len(f.log) == 0 {

@@ -31,7 +31,7 @@ func (r *reused) DeleteAtIn(nsid, index int) error {
 // same index.
 func TestNothingOfAnotherNamespaceIsDeleted(t *testing.T) {
 	t.Parallel()
-	x := build(t, testnet.Namespace(t), 0) // no other test uses the IDs of this namespace
+	x := newLinkScene(t, testnet.Namespace(t), 0) // no other test uses the IDs of this namespace
 	var other *testnet.NS
 	r := x.releaser()
 	r.Host = &reused{Links: x.host, reuse: func(nsid int) {

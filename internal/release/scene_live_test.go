@@ -30,12 +30,12 @@ type scene struct {
 	counts    specs.Counters
 }
 
-func newScene(t *testing.T) *scene { return build(t, testnet.Here(t), 0) }
+func newScene(t *testing.T) *scene { return newLinkScene(t, testnet.Here(t), 0) }
 
 // newVLANScene returns a scene on a VLAN that berth made.
-func newVLANScene(t *testing.T) *scene { return build(t, testnet.Here(t), 100) }
+func newVLANScene(t *testing.T) *scene { return newLinkScene(t, testnet.Here(t), 100) }
 
-func build(t *testing.T, home *testnet.NS, vlan int) *scene {
+func newLinkScene(t *testing.T, home *testnet.NS, vlan int) *scene {
 	t.Helper()
 	testnet.Need(t, testnet.Macvlan)
 	x := &scene{store: newStore(t), container: testnet.Namespace(t), trunk: testnet.Unique("par"), vlan: vlan}
@@ -80,7 +80,7 @@ func (x *scene) attach(t *testing.T, parent *network.Parent) {
 	must(t, err)
 	nsid, err := x.host.AssignNSID(ns)
 	must(t, err)
-	x.a = record(t, x.store, &state.Attachment{
+	x.a = recordAttached(t, x.store, &state.Attachment{
 		Cookie: cookie, NSID: nsid, Phase: specs.PhaseAttaching, Containers: []string{"c"},
 		Parent: parent.Name, ParentIndex: parent.Index, TrunkIndex: parent.TrunkIndex, VLAN: parent.VLAN,
 	})
@@ -91,11 +91,11 @@ func (x *scene) attach(t *testing.T, parent *network.Parent) {
 	must(t, err)
 	x.a.LinkIndex, x.a.Phase = info.Index, specs.PhaseAttached
 	must(t, x.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(x.a) }))
-	x.count(t)
+	x.writeCounts(t)
 }
 
-// count writes counts into the slot as a program does.
-func (x *scene) count(t *testing.T) {
+// writeCounts writes counts into the slot as a program does.
+func (x *scene) writeCounts(t *testing.T) {
 	t.Helper()
 	m, err := ebpf.LoadPinnedMap(filepath.Join(x.bpffs, "v1", "counters"), nil)
 	must(t, err)
@@ -132,7 +132,7 @@ func (x *scene) checkGone(t *testing.T) {
 		}
 	}
 	checkNothingHeld(t, x.store)
-	all := ended(t, x.store)
+	all := endedRecords(t, x.store)
 	if len(all) != 1 || all[0].Final == nil || *all[0].Final != x.counts {
 		t.Errorf("ended: %+v, want one with the counts %+v", all, x.counts)
 	}

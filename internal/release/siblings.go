@@ -52,7 +52,7 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 	if err != nil || len(all) == 0 {
 		return done, err
 	}
-	m, err := r.maps()
+	m, err := r.agentMaps()
 	maps, ok := m.(*bpf.Maps)
 	if err != nil || !ok {
 		return done, err
@@ -62,7 +62,7 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 	if err != nil || len(missing) == 0 {
 		return done, err
 	}
-	return r.enter(ctx, maps, missing)
+	return r.enterNamespaces(ctx, maps, missing)
 }
 
 // Uncounted returns the attachments that need the sibling program and lack it.
@@ -82,8 +82,8 @@ func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attach
 	return missing, nil
 }
 
-// enter attaches the program in every namespace that has a process.
-func (r *Releaser) enter(ctx context.Context, maps *bpf.Maps, missing []*state.Attachment) (done Siblings, err error) {
+// enterNamespaces attaches the program in every namespace that has a process.
+func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps, missing []*state.Attachment) (done Siblings, err error) {
 	in := make(map[uint64][]*state.Attachment)
 	for _, a := range missing {
 		in[a.Cookie] = append(in[a.Cookie], a)

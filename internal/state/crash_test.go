@@ -30,7 +30,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(workerDir); dir != "" {
-		if err := work(state.Open(dir)); err != nil {
+		if err := claimAndFreeSlots(state.Open(dir)); err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
 		}
@@ -44,9 +44,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// work claims and frees slots, each with its own record, and prints each after its
+// claimAndFreeSlots claims and frees slots, each with its own record, and prints each after its
 // commit, until it is killed.
-func work(s *state.Store) error {
+func claimAndFreeSlots(s *state.Store) error {
 	number, err := strconv.ParseUint(os.Getenv(workerNumber), 10, 64)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func checkSlots(t *testing.T, s *state.Store, said [][]string) {
 	total := 0
 	owner := map[uint32]string{}
 	byWorker := make([]map[uint32]bool, len(said))
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		for a, err := range tx.Live("") {
 			if err != nil {
 				return err

@@ -17,10 +17,10 @@ import (
 	"berth/internal/state"
 )
 
-// fill adds enough attachments to a store for a tree of pages.
-func fill(t testing.TB, s *state.Store, n uint64) {
+// fillStore adds enough attachments to a store for a tree of pages.
+func fillStore(t testing.TB, s *state.Store, n uint64) {
 	t.Helper()
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		var errs []error
 		for i := range n {
 			errs = append(errs, tx.Put(attachment(i, "net1", fmt.Sprintf("%064x", i))))
@@ -29,8 +29,8 @@ func fill(t testing.TB, s *state.Store, n uint64) {
 	})
 }
 
-// use reads and writes all parts of a store and returns the first error.
-func use(t testing.TB, s *state.Store) error {
+// useAllParts reads and writes all parts of a store and returns the first error.
+func useAllParts(t testing.TB, s *state.Store) error {
 	return s.Update(t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
 			if err != nil {
@@ -44,8 +44,8 @@ func use(t testing.TB, s *state.Store) error {
 	})
 }
 
-// damages returns possible contents of a damaged database.
-func damages(t *testing.T) map[string]func(data []byte) []byte {
+// damagedContents returns possible contents of a damaged database.
+func damagedContents(t *testing.T) map[string]func(data []byte) []byte {
 	all := map[string]func(data []byte) []byte{
 		"metas only":       func(data []byte) []byte { return data[:2*os.Getpagesize()] },
 		"last page gone":   func(data []byte) []byte { return data[:len(data)-os.Getpagesize()] },
@@ -75,26 +75,26 @@ func damages(t *testing.T) map[string]func(data []byte) []byte {
 
 func TestDamagedFromTheStart(t *testing.T) {
 	t.Parallel()
-	for first, begin := range map[string]func(t testing.TB, s *state.Store) error{"View": list, "Update": use} {
-		for name, damage := range damages(t) {
+	for first, begin := range map[string]func(t testing.TB, s *state.Store) error{"View": readAllParts, "Update": useAllParts} {
+		for name, damage := range damagedContents(t) {
 			t.Run(first+" of "+name, func(t *testing.T) {
 				t.Parallel()
 				s, log := newStore(t), new(strings.Builder)
 				s.Log = slog.New(slog.NewTextHandler(log, nil))
-				fill(t, s, 500)
-				rewrite(t, s, damage)
+				fillStore(t, s, 500)
+				rewriteDatabase(t, s, damage)
 				if err := begin(t, s); err != nil {
 					t.Errorf("first: %v", err)
 				}
-				view(t, s, func(tx *state.Tx) error {
+				mustView(t, s, func(tx *state.Tx) error {
 					for a, err := range tx.Attachments() {
-						if err != nil || a.Cookie != 1<<40 { // the one that use writes
+						if err != nil || a.Cookie != 1<<40 { // the one that useAllParts writes
 							t.Errorf("%+v (%v) is still there", a, err)
 						}
 					}
 					return nil
 				})
-				if err := errors.Join(use(t, s), list(t, s)); err != nil {
+				if err := errors.Join(useAllParts(t, s), readAllParts(t, s)); err != nil {
 					t.Errorf("then: %v", err)
 				}
 				if _, err := os.Stat(filepath.Join(s.Dir(), state.NameDamaged)); err != nil {
@@ -108,8 +108,8 @@ func TestDamagedFromTheStart(t *testing.T) {
 	}
 }
 
-// list reads all parts of a store and returns the error.
-func list(t testing.TB, s *state.Store) error {
+// readAllParts reads all parts of a store and returns the error.
+func readAllParts(t testing.TB, s *state.Store) error {
 	return s.View(t.Context(), func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
 			if err != nil {
@@ -129,20 +129,20 @@ func TestDamagedDatabaseIsSetAsideOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.Log = slog.New(slog.DiscardHandler)
-	fill(t, s, 10)
-	rewrite(t, s, func(data []byte) []byte { return data[:5000] })
+	fillStore(t, s, 10)
+	rewriteDatabase(t, s, func(data []byte) []byte { return data[:5000] })
 	var wg sync.WaitGroup
 	for i := range uint64(8) {
 		wg.Go(func() {
 			put := func(tx *state.Tx) error { return tx.Put(attachment(i, "net1", "c")) }
-			if err := errors.Join(list(t, s), s.Update(t.Context(), put)); err != nil {
+			if err := errors.Join(readAllParts(t, s), s.Update(t.Context(), put)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
 	n := 0
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		for range tx.Attachments() {
 			n++
 		}
@@ -153,7 +153,7 @@ func TestDamagedDatabaseIsSetAsideOnce(t *testing.T) {
 	}
 }
 
-func rewrite(t testing.TB, s *state.Store, change func([]byte) []byte) {
+func rewriteDatabase(t testing.TB, s *state.Store, change func([]byte) []byte) {
 	t.Helper()
 	path := filepath.Join(s.Dir(), state.NameDB)
 	data, err := os.ReadFile(path)
@@ -173,9 +173,9 @@ func TestDamagedAnywhere(t *testing.T) {
 	for seed := range uint64(60) {
 		s := newStore(t)
 		s.Log = slog.New(slog.DiscardHandler)
-		fill(t, s, 300)
+		fillStore(t, s, 300)
 		random := rand.New(rand.NewPCG(seed, 7))
-		rewrite(t, s, func(data []byte) []byte {
+		rewriteDatabase(t, s, func(data []byte) []byte {
 			pages := len(data) / os.Getpagesize()
 			for range 3 {
 				page := data[(2+random.IntN(pages-2))*os.Getpagesize():][:os.Getpagesize()]
@@ -185,9 +185,9 @@ func TestDamagedAnywhere(t *testing.T) {
 			}
 			return data
 		})
-		try := use
+		try := useAllParts
 		if seed%2 == 1 {
-			try = list
+			try = readAllParts
 		}
 		first, second := try(t, s), try(t, s)
 		if first != nil && !errors.Is(first, state.ErrDamaged) || second != nil {
@@ -200,7 +200,7 @@ func TestAnotherBootsDatabaseIsSetAside(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.Log = slog.New(slog.DiscardHandler)
-	fill(t, s, 3)
+	fillStore(t, s, 3)
 	db, err := bbolt.Open(filepath.Join(s.Dir(), state.NameDB), 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -217,9 +217,9 @@ func TestAnotherBootsDatabaseIsSetAside(t *testing.T) {
 		}
 		return nil
 	}
-	view(t, s, empty)
-	update(t, s, empty)
-	view(t, s, empty)
+	mustView(t, s, empty)
+	mustUpdate(t, s, empty)
+	mustView(t, s, empty)
 	if _, err := os.Stat(filepath.Join(s.Dir(), state.NameOld)); err != nil {
 		t.Errorf("it was not set aside: %v", err)
 	}
@@ -228,7 +228,7 @@ func TestAnotherBootsDatabaseIsSetAside(t *testing.T) {
 func TestAnotherLayoutIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	fill(t, s, 3)
+	fillStore(t, s, 3)
 	db, err := bbolt.Open(filepath.Join(s.Dir(), state.NameDB), 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)

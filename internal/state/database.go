@@ -40,11 +40,11 @@ var bootID = sync.OnceValues(func() ([]byte, error) {
 	return bytes.TrimSpace(id), err
 })
 
-// options disables every sync: the content is worthless after a crash of the machine,
+// boltOptions disables every sync: the content is worthless after a crash of the machine,
 // and after a crash of the process the page cache has it (syncing makes a transaction
 // 3 to 10 times as long). The free list is written: without it every open reads the
 // whole file, 12 ms with 10,000 attachments.
-func options(openFile func(string, int, os.FileMode) (*os.File, error), readOnly bool) *bbolt.Options {
+func boltOptions(openFile func(string, int, os.FileMode) (*os.File, error), readOnly bool) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout:      time.Second, // for other programs; berth's own hold the lock
 		NoSync:       true,
@@ -67,7 +67,7 @@ type database struct {
 // mapped until the process ends, and the file lock would stay too.
 func (db *database) abandon() {
 	if db.file != nil {
-		_ = flock(db.file, unix.LOCK_UN) // EBADF: bbolt has closed it already
+		_ = flockRetry(db.file, unix.LOCK_UN) // EBADF: bbolt has closed it already
 		db.file.Close()
 	}
 }
@@ -118,9 +118,9 @@ func openDB(d *directory, readOnly bool) (*database, error) {
 		}
 		return db.file, err
 	}
-	err := guard(d, func() (err error) {
-		if db.DB, err = bbolt.Open(nameDB, 0o600, options(openFile, readOnly)); err != nil {
-			return damaged(d, err)
+	err := guardBolt(d, func() (err error) {
+		if db.DB, err = bbolt.Open(nameDB, 0o600, boltOptions(openFile, readOnly)); err != nil {
+			return classifyOpenError(d, err)
 		}
 		return db.View(func(tx *bbolt.Tx) error { return checkMeta(db.file, tx) })
 	})
@@ -134,8 +134,8 @@ func openDB(d *directory, readOnly bool) (*database, error) {
 	return nil, err
 }
 
-// damaged classifies an error of bbolt.Open.
-func damaged(d *directory, err error) error {
+// classifyOpenError classifies an error of bbolt.Open.
+func classifyOpenError(d *directory, err error) error {
 	for _, bad := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, errShort} {
 		if errors.Is(err, bad) {
 			return fmt.Errorf("%w %q: %w", ErrDamaged, d.path+"/"+nameDB, err)
@@ -194,7 +194,7 @@ func createDB(d *directory) error {
 	if err := d.remove(nameNew); err != nil {
 		return err
 	}
-	db, err := bbolt.Open(nameNew, 0o600, options(d.open, false))
+	db, err := bbolt.Open(nameNew, 0o600, boltOptions(d.open, false))
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, err
 // fileID distinguishes a file from others with its name; the zero value is no file.
 type fileID struct{ dev, ino uint64 }
 
-func (d *directory) id(name string) fileID {
+func (d *directory) idOf(name string) fileID {
 	var st unix.Stat_t
 	if unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		return fileID{}

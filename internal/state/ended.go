@@ -28,7 +28,7 @@ func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 	if err := tx.markEndedOf(a, true); err != nil {
 		return err
 	}
-	return mark(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
+	return setIndexed(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
 }
 
 // Now returns the current record of an attachment, live or ended, or ErrNotFound.
@@ -61,16 +61,16 @@ func (tx *Tx) markEndedOf(a *Attachment, in bool) error {
 	if len(a.Containers) == 0 {
 		return nil
 	}
-	return mark(tx.Bucket(bucketEndedOf), a.Containers[0]+"\x00"+a.endedKey(), in)
+	return setIndexed(tx.Bucket(bucketEndedOf), a.Containers[0]+"\x00"+a.endedKey(), in)
 }
 
 // EndedOf returns the current record of an ended attachment, or ErrNotFound.
 func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
-	data := get(tx.Bucket(bucketEnded), a.endedKey())
+	data := getCopy(tx.Bucket(bucketEnded), a.endedKey())
 	if data == nil {
 		return nil, fmt.Errorf("ended attachment %q: %w", a.Key(), ErrNotFound)
 	}
-	return decode(a.Key(), data)
+	return decodeAttachment(a.Key(), data)
 }
 
 // DeleteEnded removes an ended attachment that never had a link, if it exists.
@@ -86,7 +86,7 @@ func (tx *Tx) removeEnded(a *Attachment) error {
 	if err := tx.markEndedOf(a, false); err != nil {
 		return err
 	}
-	if err := mark(tx.Bucket(bucketDraining), a.endedKey(), false); err != nil {
+	if err := setIndexed(tx.Bucket(bucketDraining), a.endedKey(), false); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketEnded).Delete([]byte(a.endedKey()))
@@ -101,7 +101,7 @@ func (tx *Tx) Ended() iter.Seq2[*Attachment, error] {
 		}
 		c := b.Cursor()
 		for k, v := c.Last(); k != nil; k, v = c.Prev() {
-			if !yield(decode(string(k), v)) {
+			if !yield(decodeAttachment(string(k), v)) {
 				return
 			}
 		}
@@ -111,8 +111,8 @@ func (tx *Tx) Ended() iter.Seq2[*Attachment, error] {
 // Draining returns the ended attachments that still have a counter slot.
 func (tx *Tx) Draining() ([]*Attachment, error) {
 	var all []*Attachment
-	for k := range seek(tx.Bucket(bucketDraining), nil) {
-		a, err := decode(string(k), get(tx.Bucket(bucketEnded), string(k)))
+	for k := range seekFrom(tx.Bucket(bucketDraining), nil) {
+		a, err := decodeAttachment(string(k), getCopy(tx.Bucket(bucketEnded), string(k)))
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (tx *Tx) Draining() ([]*Attachment, error) {
 // OldestDraining returns the end time of the attachment that has kept a counter
 // slot for the longest time, or false if none has one.
 func (tx *Tx) OldestDraining() (ended time.Time, ok bool) {
-	for k := range seek(tx.Bucket(bucketDraining), nil) {
+	for k := range seekFrom(tx.Bucket(bucketDraining), nil) {
 		at, _, _ := strings.Cut(string(k), "/")
 		ns, err := strconv.ParseUint(at, 16, 64)
 		return time.Unix(0, int64(ns)), err == nil
@@ -133,18 +133,18 @@ func (tx *Tx) OldestDraining() (ended time.Time, ok bool) {
 }
 
 // Stale reports whether Prune would remove anything.
-func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.stale(before, keep)) > 0 }
+func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.staleEnded(before, keep)) > 0 }
 
 // Prune removes attachments that ended before a time, and the oldest beyond a
 // number. Those with a slot stay. Their counts are added to [Attachment.Earlier]
 // of the next run of the same container, if there is one, and to
 // [Tx.PrunedViolations]. It returns the number of removed attachments.
 func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
-	for _, key := range tx.stale(before, keep) {
+	for _, key := range tx.staleEnded(before, keep) {
 		went := true
-		a, err := decode(key, get(tx.Bucket(bucketEnded), key))
+		a, err := decodeAttachment(key, getCopy(tx.Bucket(bucketEnded), key))
 		if err == nil {
-			went, err = tx.forget(a)
+			went, err = tx.forgetEnded(a)
 		} else {
 			err = tx.Bucket(bucketEnded).Delete([]byte(key))
 		}
@@ -158,8 +158,8 @@ func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
 	return n, nil
 }
 
-// stale returns the keys of the ended attachments that Prune removes.
-func (tx *Tx) stale(before time.Time, keep int) (keys []string) {
+// staleEnded returns the keys of the ended attachments that Prune removes.
+func (tx *Tx) staleEnded(before time.Time, keep int) (keys []string) {
 	b, draining := tx.Bucket(bucketEnded), tx.Bucket(bucketDraining)
 	if b == nil {
 		return nil
@@ -167,7 +167,7 @@ func (tx *Tx) stale(before time.Time, keep int) (keys []string) {
 	oldest, n := fmt.Sprintf("%016x", uint64(before.UnixNano())), 0
 	c := b.Cursor()
 	for k, _ := c.Last(); k != nil; k, _ = c.Prev() {
-		if n++; (n > keep || string(k) < oldest) && !has(draining, string(k)) {
+		if n++; (n > keep || string(k) < oldest) && !hasKey(draining, string(k)) {
 			keys = append(keys, string(k))
 		}
 	}

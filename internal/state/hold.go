@@ -21,27 +21,27 @@ import (
 // returns ErrBusy. A caller that needs several takes them in the order of their
 // keys, and before a transaction, never inside one.
 func (s *Store) Hold(ctx context.Context, key string) (release func(), err error) {
-	return s.hold(ctx, key, unix.LOCK_EX)
+	return s.lockKey(ctx, key, unix.LOCK_EX)
 }
 
 // TryHold is Hold without a wait; it returns ErrBusy at once.
 func (s *Store) TryHold(key string) (release func(), err error) {
-	return s.hold(context.Background(), key, unix.LOCK_EX|unix.LOCK_NB)
+	return s.lockKey(context.Background(), key, unix.LOCK_EX|unix.LOCK_NB)
 }
 
 // Held reports whether any process holds the key.
 func (s *Store) Held(key string) bool {
-	release, err := s.hold(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
+	release, err := s.lockKey(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
 		release()
 	}
 	return errors.Is(err, ErrBusy)
 }
 
-// hold locks a separate file for each key. Its last holder removes it, so a lock
+// lockKey locks a separate file for each key. Its last holder removes it, so a lock
 // counts only while the file still has its name.
-func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
-	d, err := s.open(true)
+func (s *Store) lockKey(ctx context.Context, key string, how int) (func(), error) {
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +52,12 @@ func (s *Store) hold(ctx context.Context, key string, how int) (func(), error) {
 	}
 	name := strings.ReplaceAll(key, "/", "@") // no interface name has '/', no cookie '@'
 	for {
-		f, err := holds.lock(ctx, name, how)
+		f, err := holds.lockFile(ctx, name, how)
 		if err != nil {
 			holds.Close()
 			return nil, err
 		}
-		if !removed(f) {
+		if !isUnlinked(f) {
 			return func() {
 				_ = holds.remove(name) // an error leaves a file without a lock
 				f.Close()
@@ -95,7 +95,7 @@ func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func removed(f *os.File) bool {
+func isUnlinked(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0
 }

@@ -15,15 +15,15 @@ import (
 // hooks at once take five seconds.
 const defaultWait = 5 * time.Second
 
-// lock takes flock(2) on a file of the directory, and makes the file if needed. The lock
+// lockFile takes flock(2) on a file of the directory, and makes the file if needed. The lock
 // ends when the returned file is closed or the process ends. At the context's deadline it
 // returns ErrBusy.
-func (d *directory) lock(ctx context.Context, name string, how int) (*os.File, error) {
+func (d *directory) lockFile(ctx context.Context, name string, how int) (*os.File, error) {
 	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	switch err := flock(f, how|unix.LOCK_NB); err {
+	switch err := flockRetry(f, how|unix.LOCK_NB); err {
 	case nil:
 		return f, nil
 	case unix.EWOULDBLOCK:
@@ -47,7 +47,7 @@ func waitLock(ctx context.Context, f *os.File, how int) (*os.File, error) {
 		defer cancel()
 	}
 	got := make(chan error, 1)
-	go func() { got <- flock(f, how) }()
+	go func() { got <- flockRetry(f, how) }()
 	select {
 	case err := <-got:
 		if err != nil {
@@ -64,7 +64,7 @@ func waitLock(ctx context.Context, f *os.File, how int) (*os.File, error) {
 	}
 }
 
-func flock(f *os.File, how int) error {
+func flockRetry(f *os.File, how int) error {
 	for {
 		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
 			return err

@@ -27,7 +27,7 @@ func (s ViolationSeries) key() []byte {
 // those of the existing records they make sums that never decrease.
 func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
 	sums := make(map[ViolationSeries]specs.Broken)
-	for k, v := range seek(tx.Bucket(bucketPruned), nil) {
+	for k, v := range seekFrom(tx.Bucket(bucketPruned), nil) {
 		part := bytes.SplitN(k, []byte{0}, 3)
 		if len(part) != 3 || len(v) != 16 {
 			return nil, fmt.Errorf("pruned violations %q: %w", k, ErrDamaged)
@@ -37,15 +37,15 @@ func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
 	return sums, nil
 }
 
-// forget removes an ended attachment and adds its counts to the sums. If its heir
+// forgetEnded removes an ended attachment and adds its counts to the sums. If its heir
 // is still attaching, it returns false and removes nothing.
-func (tx *Tx) forget(a *Attachment) (bool, error) {
-	heir, err := tx.heir(a)
+func (tx *Tx) forgetEnded(a *Attachment) (bool, error) {
+	heir, err := tx.countsHeir(a)
 	if err != nil || heir != nil && heir.Phase == specs.PhaseAttaching {
 		return false, err
 	}
 	if heir != nil && (a.Final != nil || a.Earlier != nil) {
-		sum := total(heir.Earlier).Plus(total(a.Earlier)).Plus(total(a.Final))
+		sum := countersOrZero(heir.Earlier).Plus(countersOrZero(a.Earlier)).Plus(countersOrZero(a.Final))
 		heir.Earlier = &sum
 		if err := tx.Put(heir); err != nil {
 			return false, err
@@ -57,7 +57,7 @@ func (tx *Tx) forget(a *Attachment) (bool, error) {
 	return true, tx.removeEnded(a)
 }
 
-func total(c *specs.Counters) specs.Counters {
+func countersOrZero(c *specs.Counters) specs.Counters {
 	if c == nil {
 		return specs.Counters{}
 	}
@@ -84,10 +84,10 @@ func decodeBroken(v []byte) specs.Broken {
 	return specs.Broken{Packets: binary.BigEndian.Uint64(v), Dropped: binary.BigEndian.Uint64(v[8:])}
 }
 
-// heir returns the attachment that takes over the counts of an ended one: the
+// countsHeir returns the attachment that takes over the counts of an ended one: the
 // newest later one of the same container, interface, network and parent, or nil
 // if there is none.
-func (tx *Tx) heir(a *Attachment) (*Attachment, error) {
+func (tx *Tx) countsHeir(a *Attachment) (*Attachment, error) {
 	if len(a.Containers) == 0 {
 		return nil, nil
 	}
@@ -117,16 +117,16 @@ func (a *Attachment) precedes(b *Attachment) bool {
 // endedOf returns the ended attachments of a container, the oldest first.
 func (tx *Tx) endedOf(id string) (all []*Attachment, err error) {
 	prefix := []byte(id + "\x00")
-	for k := range seek(tx.Bucket(bucketEndedOf), prefix) {
+	for k := range seekFrom(tx.Bucket(bucketEndedOf), prefix) {
 		key, ok := bytes.CutPrefix(k, prefix)
 		if !ok {
 			break
 		}
-		data := get(tx.Bucket(bucketEnded), string(key))
+		data := getCopy(tx.Bucket(bucketEnded), string(key))
 		if data == nil {
 			continue
 		}
-		a, err := decode(string(key), data)
+		a, err := decodeAttachment(string(key), data)
 		if err != nil {
 			return nil, err
 		}

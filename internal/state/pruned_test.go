@@ -12,26 +12,26 @@ import (
 	"berth/specs"
 )
 
-// run returns one run of a container, ended at second end, or live if end is 0.
-func run(cookie uint64, container string, end int64, packets uint64) *state.Attachment {
+// endedRun returns one run of a container, ended at second end, or live if end is 0.
+func endedRun(cookie uint64, container string, end int64, packets uint64) *state.Attachment {
 	a := attachment(cookie, "net1", container)
 	a.Network, a.Parent = "lan", "eth1"
 	if end != 0 {
 		a.Phase, a.Ended = specs.PhaseEnded, time.Unix(end, 0)
-		a.Final, a.FinalViolations = new(counted(packets)), map[specs.Kind]uint64{specs.MACSpoof: packets}
+		a.Final, a.FinalViolations = new(countersOf(packets)), map[specs.Kind]uint64{specs.MACSpoof: packets}
 		a.FinalDropped = map[specs.Kind]uint64{specs.MACSpoof: packets}
 	}
 	return a
 }
 
-func counted(n uint64) (c specs.Counters) {
+func countersOf(n uint64) (c specs.Counters) {
 	c.Transmit.External.Unicast = specs.Count{Packets: n, Bytes: 100 * n}
 	return c
 }
 
 func putAll(t *testing.T, s *state.Store, all ...*state.Attachment) {
 	t.Helper()
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		var errs []error
 		for _, a := range all {
 			errs = append(errs, tx.Put(a))
@@ -40,19 +40,19 @@ func putAll(t *testing.T, s *state.Store, all ...*state.Attachment) {
 	})
 }
 
-func prune(t *testing.T, s *state.Store, before int64, want int) {
+func pruneBefore(t *testing.T, s *state.Store, before int64, want int) {
 	t.Helper()
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		n, err := tx.Prune(time.Unix(before, 0), 1000)
-		return errors.Join(err, expect(n == want, "pruned %d, want %d", n, want))
+		return errors.Join(err, expectf(n == want, "pruned %d, want %d", n, want))
 	})
 }
 
-// totals returns the sums of a scrape: by container, and of all violations.
-func totals(t *testing.T, s *state.Store) (packets map[string]uint64, violations uint64) {
+// prunedSums returns the sums of a scrape: by container, and of all violations.
+func prunedSums(t *testing.T, s *state.Store) (packets map[string]uint64, violations uint64) {
 	t.Helper()
 	packets = make(map[string]uint64)
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		for a, err := range tx.Attachments() {
 			if err != nil {
 				return err
@@ -82,7 +82,7 @@ func totals(t *testing.T, s *state.Store) (packets map[string]uint64, violations
 func TestSumsOutliveTheRecords(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	putAll(t, s, run(1, "web", 10, 5), run(2, "web", 20, 7), run(3, "db", 15, 100), run(4, "web", 30, 1))
+	putAll(t, s, endedRun(1, "web", 10, 5), endedRun(2, "web", 20, 7), endedRun(3, "db", 15, 100), endedRun(4, "web", 30, 1))
 	for _, step := range []struct {
 		before int64
 		pruned int
@@ -93,8 +93,8 @@ func TestSumsOutliveTheRecords(t *testing.T) {
 		{25, 1, map[string]uint64{"web": 13}},
 		{40, 1, map[string]uint64{}},
 	} {
-		prune(t, s, step.before, step.pruned)
-		packets, violations := totals(t, s)
+		pruneBefore(t, s, step.before, step.pruned)
+		packets, violations := prunedSums(t, s)
 		if diff := cmp.Diff(step.want, packets); diff != "" || violations != 113 {
 			t.Errorf("pruned before %d: %d violations, want 113; packets (-want +got):\n%s", step.before, violations, diff)
 		}
@@ -104,36 +104,36 @@ func TestSumsOutliveTheRecords(t *testing.T) {
 func TestSumsGoToTheLiveOne(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	live := run(9, "web", 0, 0)
+	live := endedRun(9, "web", 0, 0)
 	live.Phase = specs.PhaseAttaching
-	elsewhere := run(8, "web", 0, 0)
+	elsewhere := endedRun(8, "web", 0, 0)
 	elsewhere.Parent = "eth2"
-	putAll(t, s, run(1, "web", 10, 5), live, elsewhere)
-	prune(t, s, 40, 0) // its maker has read the record and would overwrite it
+	putAll(t, s, endedRun(1, "web", 10, 5), live, elsewhere)
+	pruneBefore(t, s, 40, 0) // its maker has read the record and would overwrite it
 	live.Phase = specs.PhaseAttached
 	putAll(t, s, live)
-	prune(t, s, 40, 1)
-	view(t, s, func(tx *state.Tx) error {
+	pruneBefore(t, s, 40, 1)
+	mustView(t, s, func(tx *state.Tx) error {
 		got, err := tx.Attachment(live.Key())
 		other, err2 := tx.Attachment(elsewhere.Key())
-		return errors.Join(err, err2, expect(got.Earlier != nil && *got.Earlier == counted(5), "earlier runs %+v", got.Earlier),
-			expect(other.Earlier == nil, "another parent's got %+v", other.Earlier))
+		return errors.Join(err, err2, expectf(got.Earlier != nil && *got.Earlier == countersOf(5), "earlier runs %+v", got.Earlier),
+			expectf(other.Earlier == nil, "another parent's got %+v", other.Earlier))
 	})
 }
 
 func TestNamesAreKept(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	live, ended, making := run(1, "web", 0, 0), run(2, "db", 10, 1), run(3, "job", 0, 0)
+	live, ended, making := endedRun(1, "web", 0, 0), endedRun(2, "db", 10, 1), endedRun(3, "job", 0, 0)
 	making.Phase = specs.PhaseAttaching
-	gone := run(4, "gone", 0, 0)
+	gone := endedRun(4, "gone", 0, 0)
 	putAll(t, s, live, ended, making)
 	names := &state.Names{Name: "front", Labels: map[string]string{"app": "shop"}}
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		return errors.Join(tx.SetNames(live, names), tx.SetNames(ended, names), tx.SetNames(making, names), tx.SetNames(gone, names))
 	})
 	named := map[string]bool{}
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		for key, stored := range tx.Stored() {
 			a, err := state.Decode(key, stored)
 			if err != nil {
@@ -151,12 +151,12 @@ func TestNamesAreKept(t *testing.T) {
 func TestStoredIsAllOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	a := run(1, "web", 0, 0)
-	again := run(1, "web", 10, 1)
+	a := endedRun(1, "web", 0, 0)
+	again := endedRun(1, "web", 10, 1)
 	again.Created = a.Created.Add(-time.Hour) // an earlier one with the same key
 	putAll(t, s, again, a)
 	var keys []string
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		for key := range tx.Stored() {
 			keys = append(keys, string(key))
 		}
@@ -167,15 +167,15 @@ func TestStoredIsAllOnce(t *testing.T) {
 	}
 }
 
-func TestNowFindsWhatHasEndedSince(t *testing.T) {
+func TestNowFindsRecordEndedSince(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	seen := run(1, "web", 0, 0)
-	ended := run(1, "web", 10, 5)
-	next := run(1, "web", 0, 0) // with the same key
+	seen := endedRun(1, "web", 0, 0)
+	ended := endedRun(1, "web", 10, 5)
+	next := endedRun(1, "web", 0, 0) // with the same key
 	next.Created = seen.Created.Add(time.Hour)
 	now := func() (a *state.Attachment, err error) {
-		view(t, s, func(tx *state.Tx) error { a, err = tx.Now(seen); return nil })
+		mustView(t, s, func(tx *state.Tx) error { a, err = tx.Now(seen); return nil })
 		return a, err
 	}
 	if _, err := now(); !errors.Is(err, state.ErrNotFound) {

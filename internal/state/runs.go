@@ -16,8 +16,8 @@ type Runs struct{ bucket *bbolt.Bucket }
 // cannot be changed.
 func NewRuns(b *bbolt.Bucket) Runs { return Runs{b} }
 
-// find returns the run that contains x, or nil.
-func (r Runs) find(x []byte) (first, last []byte) {
+// findRun returns the run that contains x, or nil.
+func (r Runs) findRun(x []byte) (first, last []byte) {
 	if r.bucket == nil {
 		return nil, nil
 	}
@@ -37,15 +37,15 @@ func (r Runs) find(x []byte) (first, last []byte) {
 
 // Has reports whether x is in the set.
 func (r Runs) Has(x []byte) bool {
-	first, _ := r.find(x)
+	first, _ := r.findRun(x)
 	return first != nil
 }
 
 // Free returns the lowest number from from on that is not in the set, or nil if
 // there is none.
 func (r Runs) Free(from []byte) []byte {
-	if _, last := r.find(from); last != nil {
-		return step(last, +1)
+	if _, last := r.findRun(from); last != nil {
+		return stepNumber(last, +1)
 	}
 	return from
 }
@@ -56,7 +56,7 @@ func (r Runs) Add(x []byte) error {
 		return nil
 	}
 	first, last := x, x
-	if next := step(x, +1); next != nil {
+	if next := stepNumber(x, +1); next != nil {
 		if v := r.bucket.Get(next); v != nil {
 			last = bytes.Clone(v)
 			if err := r.bucket.Delete(next); err != nil {
@@ -64,8 +64,8 @@ func (r Runs) Add(x []byte) error {
 			}
 		}
 	}
-	if before := step(x, -1); before != nil {
-		if f, _ := r.find(before); f != nil {
+	if before := stepNumber(x, -1); before != nil {
+		if f, _ := r.findRun(before); f != nil {
 			first = bytes.Clone(f)
 		}
 	}
@@ -74,7 +74,7 @@ func (r Runs) Add(x []byte) error {
 
 // Remove removes x from the set.
 func (r Runs) Remove(x []byte) error {
-	f, l := r.find(x)
+	f, l := r.findRun(x)
 	if f == nil {
 		return nil
 	}
@@ -83,17 +83,17 @@ func (r Runs) Remove(x []byte) error {
 		if err := r.bucket.Delete(first); err != nil {
 			return err
 		}
-	} else if err := r.bucket.Put(first, step(x, -1)); err != nil {
+	} else if err := r.bucket.Put(first, stepNumber(x, -1)); err != nil {
 		return err
 	}
 	if bytes.Equal(last, x) {
 		return nil
 	}
-	return r.bucket.Put(step(x, +1), last)
+	return r.bucket.Put(stepNumber(x, +1), last)
 }
 
-// step returns the number after (+1) or before (-1) x, or nil if there is none.
-func step(x []byte, by int8) []byte {
+// stepNumber returns the number after (+1) or before (-1) x, or nil if there is none.
+func stepNumber(x []byte, by int8) []byte {
 	y := bytes.Clone(x)
 	for i := len(y) - 1; i >= 0; i-- {
 		y[i] += byte(by)

@@ -41,7 +41,7 @@ func (s *Store) Changed() string { return filepath.Join(s.Dir(), nameChanged) }
 // Prepare makes the directories, so that they can be watched before the first
 // transaction. It returns ErrUnsafe if other users can write to them.
 func (s *Store) Prepare() error {
-	d, err := s.open(true)
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Store) Prepare() error {
 // OpenFile opens a file in STATE/state, and makes the directories if needed. It
 // follows no symbolic link.
 func (s *Store) OpenFile(name string, flag int, perm os.FileMode) (*os.File, error) {
-	d, err := s.open(true)
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +59,8 @@ func (s *Store) OpenFile(name string, flag int, perm os.FileMode) (*os.File, err
 	return d.open(name, flag, perm)
 }
 
-// open opens STATE/state through STATE and checks both.
-func (s *Store) open(create bool) (*directory, error) {
+// openStateDirectory opens STATE/state through STATE and checks both.
+func (s *Store) openStateDirectory(create bool) (*directory, error) {
 	var outer, inner uint32
 	if create {
 		outer, inner = modeOuter, modeInner
@@ -77,12 +77,12 @@ func (s *Store) open(create bool) (*directory, error) {
 // returns nil. It waits until the context's deadline, or 5 s if there is none,
 // and then returns ErrBusy. fn must not wait for anything.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	d, err := s.open(true)
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	l, err := d.lock(ctx, nameLock, unix.LOCK_EX)
+	l, err := d.lockFile(ctx, nameLock, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	tx := new(Tx)
-	err = guard(d, func() error { return tx.update(db, fn) })
+	err = guardBolt(d, func() error { return tx.updateIn(db, fn) })
 	if errors.Is(err, ErrDamaged) {
 		db.abandon()
 		return errors.Join(err, s.setAside(d, nameDamaged, err))
@@ -100,10 +100,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil || tx.quiet {
 		return err
 	}
-	return d.touch(nameChanged)
+	return d.touchFile(nameChanged)
 }
 
-func (tx *Tx) update(db *database, fn func(*Tx) error) (err error) {
+func (tx *Tx) updateIn(db *database, fn func(*Tx) error) (err error) {
 	if tx.bolt, err = db.Begin(true); err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -116,12 +116,12 @@ func (tx *Tx) update(db *database, fn func(*Tx) error) (err error) {
 // Exclude runs fn while no Update runs, like a View that reads nothing: it does
 // not open the database.
 func (s *Store) Exclude(ctx context.Context, fn func() error) error {
-	d, err := s.open(true)
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
+	l, err := d.lockFile(ctx, nameLock, unix.LOCK_SH)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *Store) Exclude(ctx context.Context, fn func() error) error {
 // damaged, View sets it aside: fn sees an empty one, or, if it had begun, View
 // returns ErrDamaged. fn runs at most once.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	d, err := s.open(false)
+	d, err := s.openStateDirectory(false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fn(&Tx{})
 	}
@@ -146,7 +146,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	if mend := s.mend(ctx, d, bad, err); mend != nil || begun {
+	if mend := s.setDamagedAside(ctx, d, bad, err); mend != nil || begun {
 		return errors.Join(err, mend)
 	}
 	_, _, err = s.viewIn(ctx, d, fn)
@@ -156,7 +156,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 // viewIn is View without the repair. It returns whether fn has begun and, with
 // ErrDamaged, the damaged file.
 func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (begun bool, bad fileID, err error) {
-	l, err := d.lock(ctx, nameLock, unix.LOCK_SH)
+	l, err := d.lockFile(ctx, nameLock, unix.LOCK_SH)
 	if err != nil {
 		return false, bad, err
 	}
@@ -167,30 +167,30 @@ func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (b
 	}
 	if err == nil {
 		begun = true
-		if err = guard(d, func() error { return view(db, fn) }); errors.Is(err, ErrDamaged) {
+		if err = guardBolt(d, func() error { return viewBolt(db, fn) }); errors.Is(err, ErrDamaged) {
 			db.abandon()
 		}
 	}
 	if errors.Is(err, ErrDamaged) {
-		bad = d.id(nameDB) // the lock prevents its replacement
+		bad = d.idOf(nameDB) // the lock prevents its replacement
 	}
 	return begun, bad, err
 }
 
-// mend sets a damaged database aside, unless another process has done so since.
-func (s *Store) mend(ctx context.Context, d *directory, bad fileID, why error) error {
-	l, err := d.lock(ctx, nameLock, unix.LOCK_EX)
+// setDamagedAside sets a damaged database aside, unless another process has done so since.
+func (s *Store) setDamagedAside(ctx context.Context, d *directory, bad fileID, why error) error {
+	l, err := d.lockFile(ctx, nameLock, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if bad != d.id(nameDB) {
+	if bad != d.idOf(nameDB) {
 		return nil
 	}
 	return s.setAside(d, nameDamaged, why)
 }
 
-func view(db *database, fn func(*Tx) error) error {
+func viewBolt(db *database, fn func(*Tx) error) error {
 	tx, err := db.Begin(false)
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -198,10 +198,10 @@ func view(db *database, fn func(*Tx) error) error {
 	return errors.Join(fn(&Tx{bolt: tx}), tx.Rollback(), db.Close())
 }
 
-// guard turns a panic or a memory fault inside bbolt, which damaged pages cause,
+// guardBolt turns a panic or a memory fault inside bbolt, which damaged pages cause,
 // into ErrDamaged. Resources that were open then are freed when the process ends.
 // Any other panic continues.
-func guard(d *directory, fn func() error) (err error) {
+func guardBolt(d *directory, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
@@ -214,8 +214,8 @@ func guard(d *directory, fn func() error) (err error) {
 	return fn()
 }
 
-// touch writes to a file, so that processes that watch it wake.
-func (d *directory) touch(name string) error {
+// touchFile writes to a file, so that processes that watch it wake.
+func (d *directory) touchFile(name string) error {
 	f, err := d.open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func TestModesWhateverTheUmask(t *testing.T) {
 	// Not parallel: the umask is the process's.
 	defer syscall.Umask(syscall.Umask(0o077))
 	s := newStore(t)
-	update(t, s, func(*state.Tx) error { return nil })
+	mustUpdate(t, s, func(*state.Tx) error { return nil })
 	for path, want := range map[string]os.FileMode{
 		filepath.Dir(s.Dir()):                     0o711,
 		s.Dir():                                   0o700,
@@ -124,7 +124,7 @@ func TestLockDeadline(t *testing.T) {
 	unlock()
 	// A waiter that gets the lock after its deadline releases it: this one
 	// succeeds although two others were in the queue before it.
-	update(t, s, func(*state.Tx) error { return nil })
+	mustUpdate(t, s, func(*state.Tx) error { return nil })
 }
 
 func TestWaitingForTheLock(t *testing.T) {
@@ -148,8 +148,8 @@ func TestWaitingForTheLock(t *testing.T) {
 func TestReadersTogether(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	update(t, s, func(*state.Tx) error { return nil })
-	view(t, s, func(*state.Tx) error {
+	mustUpdate(t, s, func(*state.Tx) error { return nil })
+	mustView(t, s, func(*state.Tx) error {
 		return s.View(t.Context(), func(*state.Tx) error { return nil })
 	})
 }

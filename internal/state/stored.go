@@ -8,7 +8,7 @@ import "iter"
 func (tx *Tx) Stored() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, stored []byte) bool) {
 		for _, bucket := range []string{bucketLive, bucketEnded} {
-			for k, v := range seek(tx.Bucket(bucket), nil) {
+			for k, v := range seekFrom(tx.Bucket(bucket), nil) {
 				if !yield(k, v) {
 					return
 				}
@@ -18,4 +18,4 @@ func (tx *Tx) Stored() iter.Seq2[[]byte, []byte] {
 }
 
 // Decode parses a pair that Stored yields. The error wraps ErrDamaged.
-func Decode(key, stored []byte) (*Attachment, error) { return decode(string(key), stored) }
+func Decode(key, stored []byte) (*Attachment, error) { return decodeAttachment(string(key), stored) }

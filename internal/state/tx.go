@@ -52,11 +52,11 @@ func (tx *Tx) Bucket(name string) *bbolt.Bucket {
 
 // Attachment returns a live attachment, or ErrNotFound.
 func (tx *Tx) Attachment(key string) (*Attachment, error) {
-	data := get(tx.Bucket(bucketLive), key)
+	data := getCopy(tx.Bucket(bucketLive), key)
 	if data == nil {
 		return nil, fmt.Errorf("attachment %q: %w", key, ErrNotFound)
 	}
-	return decode(key, data)
+	return decodeAttachment(key, data)
 }
 
 // Put writes an attachment. A live one replaces the live one with its key. An ended
@@ -78,36 +78,36 @@ func (tx *Tx) Put(a *Attachment) error {
 		return fmt.Errorf("attachment %q: %w", key, err)
 	}
 	for _, id := range a.Containers {
-		if err := mark(tx.Bucket(bucketContainer), id+"\x00"+key, true); err != nil {
+		if err := setIndexed(tx.Bucket(bucketContainer), id+"\x00"+key, true); err != nil {
 			return fmt.Errorf("attachment %q: container %q: %w", key, id, err)
 		}
 	}
-	if err := mark(tx.Bucket(bucketDomain), a.Domain()+"/"+key, true); err != nil {
+	if err := setIndexed(tx.Bucket(bucketDomain), a.Domain()+"/"+key, true); err != nil {
 		return fmt.Errorf("attachment %q: parent: %w", key, err)
 	}
-	return mark(tx.Bucket(bucketUnsettled), key, !a.settled())
+	return setIndexed(tx.Bucket(bucketUnsettled), key, !a.settled())
 }
 
 // Delete removes a live attachment if it exists.
 func (tx *Tx) Delete(key string) error {
 	live := tx.Bucket(bucketLive)
-	data := get(live, key)
+	data := getCopy(live, key)
 	if data == nil {
 		return nil
 	}
-	old, err := decode(key, data)
+	old, err := decodeAttachment(key, data)
 	if err != nil {
 		return err
 	}
 	for _, id := range old.Containers {
-		if err := mark(tx.Bucket(bucketContainer), id+"\x00"+key, false); err != nil {
+		if err := setIndexed(tx.Bucket(bucketContainer), id+"\x00"+key, false); err != nil {
 			return err
 		}
 	}
-	if err := mark(tx.Bucket(bucketUnsettled), key, false); err != nil {
+	if err := setIndexed(tx.Bucket(bucketUnsettled), key, false); err != nil {
 		return err
 	}
-	if err := mark(tx.Bucket(bucketDomain), old.Domain()+"/"+key, false); err != nil {
+	if err := setIndexed(tx.Bucket(bucketDomain), old.Domain()+"/"+key, false); err != nil {
 		return err
 	}
 	return live.Delete([]byte(key))
@@ -134,11 +134,11 @@ func (tx *Tx) Attachments() iter.Seq2[*Attachment, error] {
 // order of keys.
 func (tx *Tx) Live(after string) iter.Seq2[*Attachment, error] {
 	return func(yield func(*Attachment, error) bool) {
-		for k, v := range seek(tx.Bucket(bucketLive), []byte(after)) {
+		for k, v := range seekFrom(tx.Bucket(bucketLive), []byte(after)) {
 			if string(k) == after {
 				continue
 			}
-			if !yield(decode(string(k), v)) {
+			if !yield(decodeAttachment(string(k), v)) {
 				return
 			}
 		}
@@ -167,11 +167,11 @@ func cookieOf(key []byte) uint64 {
 func (tx *Tx) InNamespace(cookie uint64) ([]*Attachment, error) {
 	prefix := Key(cookie, "")
 	var all []*Attachment
-	for k, v := range seek(tx.Bucket(bucketLive), []byte(prefix)) {
+	for k, v := range seekFrom(tx.Bucket(bucketLive), []byte(prefix)) {
 		if !bytes.HasPrefix(k, []byte(prefix)) {
 			break
 		}
-		a, err := decode(string(k), v)
+		a, err := decodeAttachment(string(k), v)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (tx *Tx) InNamespace(cookie uint64) ([]*Attachment, error) {
 func (tx *Tx) OfContainer(id string) ([]*Attachment, error) {
 	prefix := []byte(id + "\x00")
 	var keys []string
-	for k := range seek(tx.Bucket(bucketContainer), prefix) {
+	for k := range seekFrom(tx.Bucket(bucketContainer), prefix) {
 		if !bytes.HasPrefix(k, prefix) {
 			break
 		}
@@ -218,7 +218,7 @@ func (tx *Tx) Domains() (one []*Attachment, err error) {
 func (tx *Tx) InDomain(domain string) ([]*Attachment, error) {
 	prefix := []byte(domain + "/")
 	var keys []string
-	for k := range seek(tx.Bucket(bucketDomain), prefix) {
+	for k := range seekFrom(tx.Bucket(bucketDomain), prefix) {
 		if !bytes.HasPrefix(k, prefix) {
 			break
 		}
@@ -232,7 +232,7 @@ func (tx *Tx) InDomain(domain string) ([]*Attachment, error) {
 // driver, and a passthru one is alone.
 func (tx *Tx) OnParent(domain string) (*Attachment, error) {
 	prefix := []byte(domain + "/")
-	for k := range seek(tx.Bucket(bucketDomain), prefix) {
+	for k := range seekFrom(tx.Bucket(bucketDomain), prefix) {
 		if !bytes.HasPrefix(k, prefix) {
 			break
 		}
@@ -245,7 +245,7 @@ func (tx *Tx) OnParent(domain string) (*Attachment, error) {
 // when their process was killed.
 func (tx *Tx) Unsettled() ([]*Attachment, error) {
 	var keys []string
-	for k := range seek(tx.Bucket(bucketUnsettled), nil) {
+	for k := range seekFrom(tx.Bucket(bucketUnsettled), nil) {
 		keys = append(keys, string(k))
 	}
 	return tx.byKeys(keys)
@@ -264,7 +264,7 @@ func (tx *Tx) byKeys(keys []string) ([]*Attachment, error) {
 	return all, nil
 }
 
-func decode(key string, data []byte) (*Attachment, error) {
+func decodeAttachment(key string, data []byte) (*Attachment, error) {
 	a := new(Attachment)
 	if err := json.Unmarshal(data, a); err != nil {
 		return nil, fmt.Errorf("attachment %q: %w: %w", key, ErrDamaged, err)

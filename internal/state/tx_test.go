@@ -18,14 +18,14 @@ func newStore(t testing.TB) *state.Store {
 	return state.Open(filepath.Join(t.TempDir(), "berth"))
 }
 
-func update(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
+func mustUpdate(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func view(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
+func mustView(t testing.TB, s *state.Store, fn func(tx *state.Tx) error) {
 	t.Helper()
 	if err := s.View(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func attachment(cookie uint64, ifname string, containers ...string) *state.Attac
 	}
 }
 
-func keys(all []*state.Attachment) (keys []string) {
+func keysOf(all []*state.Attachment) (keys []string) {
 	for _, a := range all {
 		keys = append(keys, a.Key())
 	}
@@ -50,7 +50,7 @@ func TestViewBeforeTheFirstUpdateIsEmptyAndMakesNothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "berth")
 	s := state.Open(dir)
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		if _, err := tx.Attachment("x"); !errors.Is(err, state.ErrNotFound) {
 			t.Errorf("attachment: %v, want ErrNotFound", err)
 		}
@@ -58,14 +58,14 @@ func TestViewBeforeTheFirstUpdateIsEmptyAndMakesNothing(t *testing.T) {
 			t.Errorf("found %v", a)
 		}
 		of, err := tx.OfContainer("c")
-		return errors.Join(err, expect(len(of) == 0, "%d attachments of a container", len(of)))
+		return errors.Join(err, expectf(len(of) == 0, "%d attachments of a container", len(of)))
 	})
 	if found, _ := filepath.Glob(dir); found != nil {
 		t.Errorf("View made %v", found)
 	}
 }
 
-func expect(ok bool, format string, args ...any) error {
+func expectf(ok bool, format string, args ...any) error {
 	if ok {
 		return nil
 	}
@@ -76,8 +76,8 @@ func TestPutAndFind(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	a, b, c := attachment(1, "net1", "one", "two"), attachment(1, "net2", "one"), attachment(17, "net1", "oneandmore")
-	update(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(c), tx.Put(a), tx.Put(b)) })
-	view(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(c), tx.Put(a), tx.Put(b)) })
+	mustView(t, s, func(tx *state.Tx) error {
 		found, err := tx.Attachment(a.Key())
 		if diff := cmp.Diff(a, found); diff != "" {
 			t.Errorf("attachment (-put +found):\n%s", diff)
@@ -85,31 +85,31 @@ func TestPutAndFind(t *testing.T) {
 		one, err1 := tx.OfContainer("one")
 		two, err2 := tx.OfContainer("two")
 		ns, err3 := tx.InNamespace(1)
-		if diff := cmp.Diff([][]string{keys(one), keys(two), keys(ns)},
-			[][]string{keys([]*state.Attachment{a, b}), keys([]*state.Attachment{a}), keys([]*state.Attachment{a, b})}); diff != "" {
+		if diff := cmp.Diff([][]string{keysOf(one), keysOf(two), keysOf(ns)},
+			[][]string{keysOf([]*state.Attachment{a, b}), keysOf([]*state.Attachment{a}), keysOf([]*state.Attachment{a, b})}); diff != "" {
 			t.Errorf("found (-found +want):\n%s", diff)
 		}
 		return errors.Join(err, err1, err2, err3)
 	})
 	a.Containers = []string{"two"}
-	update(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(a), tx.Delete(b.Key()), tx.Delete("none")) })
-	view(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error { return errors.Join(tx.Put(a), tx.Delete(b.Key()), tx.Delete("none")) })
+	mustView(t, s, func(tx *state.Tx) error {
 		one, err := tx.OfContainer("one")
-		return errors.Join(err, expect(len(one) == 0, "container that left has %v", keys(one)))
+		return errors.Join(err, expectf(len(one) == 0, "container that left has %v", keysOf(one)))
 	})
 }
 
-func TestEndedDoesNotStandInTheWay(t *testing.T) {
+func TestEndedRecordDoesNotBlockTheKey(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	first, second := attachment(1, "net1", "a"), attachment(1, "net1", "b")
 	second.Created = first.Created.Add(time.Second)
-	update(t, s, func(tx *state.Tx) error { first.Slot = 3; return tx.Put(first) })
+	mustUpdate(t, s, func(tx *state.Tx) error { first.Slot = 3; return tx.Put(first) })
 	first.Phase, first.Ended = specs.PhaseEnded, time.Unix(100, 1)
-	update(t, s, func(tx *state.Tx) error { return tx.Put(first) })
-	update(t, s, func(tx *state.Tx) error { return tx.Put(second) })
-	update(t, s, func(tx *state.Tx) error { first.Slot = 0; return tx.Put(first) })
-	view(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error { return tx.Put(first) })
+	mustUpdate(t, s, func(tx *state.Tx) error { return tx.Put(second) })
+	mustUpdate(t, s, func(tx *state.Tx) error { first.Slot = 0; return tx.Put(first) })
+	mustView(t, s, func(tx *state.Tx) error {
 		live, err := tx.Attachment(second.Key())
 		if err != nil || !live.Created.Equal(second.Created) {
 			t.Errorf("live: %v %v, want the second", live, err)
@@ -125,7 +125,7 @@ func TestEndedDoesNotStandInTheWay(t *testing.T) {
 			t.Errorf("phases (-want +got):\n%s", diff)
 		}
 		draining, err := tx.Draining()
-		return errors.Join(err, expect(len(draining) == 0, "%d draining, want 0: its slot is 0", len(draining)))
+		return errors.Join(err, expectf(len(draining) == 0, "%d draining, want 0: its slot is 0", len(draining)))
 	})
 }
 
@@ -135,13 +135,13 @@ func TestUnsettledAndDraining(t *testing.T) {
 	making, leaving, settled, ended := attachment(1, "net1"), attachment(2, "net1"), attachment(3, "net1"), attachment(4, "net1")
 	making.Phase, leaving.Leaving = specs.PhaseAttaching, true
 	ended.Phase, ended.Slot, ended.Ended = specs.PhaseEnded, 1, time.Unix(1, 0)
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		return errors.Join(tx.Put(making), tx.Put(leaving), tx.Put(settled), tx.Put(ended))
 	})
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		unsettled, err1 := tx.Unsettled()
 		draining, err2 := tx.Draining()
-		got := [][]string{keys(unsettled), keys(draining)}
+		got := [][]string{keysOf(unsettled), keysOf(draining)}
 		want := [][]string{{making.Key(), leaving.Key()}, {ended.Key()}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("unsettled, draining (-want +got):\n%s", diff)
@@ -153,7 +153,7 @@ func TestUnsettledAndDraining(t *testing.T) {
 func TestPruneKeepsTheNewestAndTheDraining(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		var errs []error
 		for i := range uint64(10) {
 			a := attachment(i, "net1")
@@ -165,15 +165,15 @@ func TestPruneKeepsTheNewestAndTheDraining(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	})
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		n, err := tx.Prune(time.Unix(2, 0), 5)
-		return errors.Join(err, expect(n == 4, "pruned %d, want 4 (1 to 4)", n))
+		return errors.Join(err, expectf(n == 4, "pruned %d, want 4 (1 to 4)", n))
 	})
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		n, err := tx.Prune(time.Unix(9, 0), 5)
-		return errors.Join(err, expect(n == 4, "pruned %d, want 4 (5 to 8)", n))
+		return errors.Join(err, expectf(n == 4, "pruned %d, want 4 (5 to 8)", n))
 	})
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		var left []uint64
 		for a, err := range tx.Ended() {
 			if err != nil {
@@ -201,11 +201,11 @@ func TestRollbackAndNoAnnouncement(t *testing.T) {
 	if found, _ := filepath.Glob(s.Changed()); found != nil {
 		t.Error("a transaction that was rolled back was announced")
 	}
-	view(t, s, func(tx *state.Tx) error {
+	mustView(t, s, func(tx *state.Tx) error {
 		_, err := tx.Attachment(attachment(1, "net1").Key())
-		return expect(errors.Is(err, state.ErrNotFound), "after rollback: %v", err)
+		return expectf(errors.Is(err, state.ErrNotFound), "after rollback: %v", err)
 	})
-	update(t, s, func(*state.Tx) error { return nil })
+	mustUpdate(t, s, func(*state.Tx) error { return nil })
 	if found, _ := filepath.Glob(s.Changed()); len(found) != 1 {
 		t.Error("a commit was not announced")
 	}
@@ -216,12 +216,12 @@ func TestVLANUsers(t *testing.T) {
 	s := newStore(t)
 	remove := func(id int, key string, last, made bool) {
 		t.Helper()
-		update(t, s, func(tx *state.Tx) error {
+		mustUpdate(t, s, func(tx *state.Tx) error {
 			l, m, err := tx.RemoveVLANUser(4, id, key)
-			return errors.Join(err, expect(l == last && m == made, "last %v made %v, want %v %v", l, m, last, made))
+			return errors.Join(err, expectf(l == last && m == made, "last %v made %v, want %v %v", l, m, last, made))
 		})
 	}
-	update(t, s, func(tx *state.Tx) error {
+	mustUpdate(t, s, func(tx *state.Tx) error {
 		return errors.Join(tx.AddVLANUser(4, 100, "a", true), tx.AddVLANUser(4, 100, "b", false),
 			tx.AddVLANUser(4, 10, "a", false), tx.AddVLANUser(4, 10, "a", false))
 	})
@@ -230,6 +230,6 @@ func TestVLANUsers(t *testing.T) {
 	remove(100, "a", false, false)
 	remove(100, "b", true, true)
 	remove(10, "a", true, false)
-	update(t, s, func(tx *state.Tx) error { return tx.AddVLANUser(4, 100, "c", false) })
+	mustUpdate(t, s, func(tx *state.Tx) error { return tx.AddVLANUser(4, 100, "c", false) })
 	remove(100, "c", true, false)
 }

@@ -41,13 +41,13 @@ func (tx *Tx) AddVLANUser(trunkIndex, id int, key string, made bool) error {
 func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
 	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
 	prefix := []byte(vlan + "/")
-	for k := range seek(b, prefix) {
+	for k := range seekFrom(b, prefix) {
 		if !bytes.HasPrefix(k, prefix) {
 			break
 		}
 		keys = append(keys, string(k[len(prefix):]))
 	}
-	return keys, string(get(b, vlan)) == "made"
+	return keys, string(getCopy(b, vlan)) == "made"
 }
 
 // RemoveVLANUser removes a user. last is true if no other user is left, made if
@@ -55,7 +55,7 @@ func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
 // not a user, last is false.
 func (tx *Tx) RemoveVLANUser(trunkIndex, id int, key string) (last, made bool, err error) {
 	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
-	if !has(b, vlan+"/"+key) {
+	if !hasKey(b, vlan+"/"+key) {
 		return false, false, nil
 	}
 	if err := b.Delete([]byte(vlan + "/" + key)); err != nil {
@@ -72,12 +72,12 @@ func (tx *Tx) RemoveVLANUser(trunkIndex, id int, key string) (last, made bool, e
 // removed under it, because netlink is not part of the transaction. Take it
 // before a transaction, never inside one.
 func (s *Store) LockVLAN(ctx context.Context, trunkIndex, id int) (unlock func(), err error) {
-	d, err := s.open(true)
+	d, err := s.openStateDirectory(true)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	f, err := d.lock(ctx, "vlan-"+vlanKey(trunkIndex, id)+".lock", unix.LOCK_EX)
+	f, err := d.lockFile(ctx, "vlan-"+vlanKey(trunkIndex, id)+".lock", unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}

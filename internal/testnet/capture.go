@@ -52,5 +52,5 @@ func (s *Sniffer) Next(within time.Duration, match func(frame []byte) bool) []by
 	if err := s.file.SetReadDeadline(time.Now().Add(within)); err != nil {
 		s.t.Fatal(err)
 	}
-	return next(s.t, s.file, match)
+	return nextFrame(s.t, s.file, match)
 }

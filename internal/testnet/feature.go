@@ -40,17 +40,19 @@ const Require = "BERTH_TEST_REQUIRE"
 
 var probes = map[Feature]func() bool{
 	Root:    sync.OnceValue(func() bool { return inThrowaway(func() error { return nil }) }),
-	Macvlan: sync.OnceValue(func() bool { return upper(&netlink.Macvlan{}) }),
-	IPvlan:  sync.OnceValue(func() bool { return upper(&netlink.IPVlan{}) }),
-	VLAN:    sync.OnceValue(func() bool { return upper(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}) }),
+	Macvlan: sync.OnceValue(func() bool { return canStackOnVeth(&netlink.Macvlan{}) }),
+	IPvlan:  sync.OnceValue(func() bool { return canStackOnVeth(&netlink.IPVlan{}) }),
+	VLAN: sync.OnceValue(func() bool {
+		return canStackOnVeth(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})
+	}),
 	Clock:   func() bool { return os.Getenv(Throwaway) != "" },
 	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
-	Tunnels: sync.OnceValue(func() bool { return inThrowaway(tunnels) }),
+	Tunnels: sync.OnceValue(func() bool { return inThrowaway(makeTunnels) }),
 	Types:   sync.OnceValue(func() bool { return unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK) == nil }),
 }
 
-// tunnels makes one tunnel of each kind.
-func tunnels() error {
+// makeTunnels makes one tunnel of each kind.
+func makeTunnels() error {
 	at := net.IPv4(127, 0, 0, 1)
 	for i, link := range []netlink.Link{
 		&netlink.Gretun{Local: at, Remote: at}, &netlink.Gretap{Local: at, Remote: at},
@@ -89,8 +91,8 @@ func Features() []Feature { return slices.Sorted(maps.Keys(probes)) }
 // Has reports whether the machine has a feature.
 func Has(f Feature) bool { return probes[f]() }
 
-// upper reports whether a link can be made on top of a veth.
-func upper(link netlink.Link) bool {
+// canStackOnVeth reports whether a link can be made on top of a veth.
+func canStackOnVeth(link netlink.Link) bool {
 	return inThrowaway(func() error {
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "a"}, PeerName: "b"}
 		if err := netlink.LinkAdd(veth); err != nil {

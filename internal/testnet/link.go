@@ -149,11 +149,11 @@ func (tap *TapDevice) Read(within time.Duration, match func(frame []byte) bool) 
 	if err := tap.file.SetReadDeadline(time.Now().Add(within)); err != nil {
 		tap.t.Fatal(err)
 	}
-	return next(tap.t, tap.file, match)
+	return nextFrame(tap.t, tap.file, match)
 }
 
-// next reads frames until one matches or the file's deadline passes.
-func next(t testing.TB, f *os.File, match func([]byte) bool) []byte {
+// nextFrame reads frames until one matches or the file's deadline passes.
+func nextFrame(t testing.TB, f *os.File, match func([]byte) bool) []byte {
 	t.Helper()
 	buf := make([]byte, 1<<16)
 	for {

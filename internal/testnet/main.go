@@ -28,22 +28,22 @@ func Main(m *testing.M) {
 	case os.Getenv(stage) == "init":
 		os.Exit(initProcess())
 	}
-	os.Exit(isolate())
+	os.Exit(isolateSelf())
 }
 
-// isolate runs this binary as process 1 of new namespaces.
-func isolate() int {
+// isolateSelf runs this binary as process 1 of new namespaces.
+func isolateSelf() int {
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that started the child ends
 	p, err := startSelf("init", &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	})
 	if err != nil {
-		return complain(err)
+		return printFailure(err)
 	}
 	state, err := p.Wait()
 	if err != nil {
-		return complain(err)
+		return printFailure(err)
 	}
 	if ws := state.Sys().(syscall.WaitStatus); ws.Signaled() {
 		return 128 + int(ws.Signal())
@@ -54,12 +54,12 @@ func isolate() int {
 // initProcess prepares the namespaces, runs the tests in a child, reaps orphaned
 // processes, and returns the exit status of the child.
 func initProcess() int {
-	if err := prepare(); err != nil {
-		return complain(err)
+	if err := mountFilesystems(); err != nil {
+		return printFailure(err)
 	}
 	p, err := startSelf("test", &syscall.SysProcAttr{})
 	if err != nil {
-		return complain(err)
+		return printFailure(err)
 	}
 	for {
 		var ws syscall.WaitStatus
@@ -67,7 +67,7 @@ func initProcess() int {
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
-			return complain(err)
+			return printFailure(err)
 		case pid == p.Pid && ws.Signaled():
 			return 128 + int(ws.Signal())
 		case pid == p.Pid:
@@ -87,8 +87,8 @@ func startSelf(next string, attr *syscall.SysProcAttr) (*os.Process, error) {
 	})
 }
 
-// prepare mounts the tests' own file systems.
-func prepare() error {
+// mountFilesystems mounts the tests' own file systems.
+func mountFilesystems() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -112,7 +112,7 @@ func loopbackUp() error {
 	return netlink.LinkSetUp(lo)
 }
 
-func complain(err error) int {
+func printFailure(err error) int {
 	fmt.Fprintln(os.Stderr, "testnet:", err)
 	return 1
 }

@@ -36,7 +36,7 @@ func Namespace(t testing.TB) *NS {
 	Need(t, Root)
 	runtime.LockOSThread()
 	home := threadNS(t)
-	defer leave(home)
+	defer leaveNamespace(home)
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("unshare network namespace: %v", err)
 	}
@@ -62,7 +62,7 @@ func In(t testing.TB, ns *NS, fn func()) {
 	t.Helper()
 	runtime.LockOSThread()
 	home := threadNS(t)
-	defer leave(home)
+	defer leaveNamespace(home)
 	if err := unix.Setns(ns.FD(), unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("enter namespace: %v", err)
 	}
@@ -146,9 +146,9 @@ func threadNS(t testing.TB) *os.File {
 	return f
 }
 
-// leave returns the thread to its namespace. It panics on failure, because a test
+// leaveNamespace returns the thread to its namespace. It panics on failure, because a test
 // must not continue in an unknown namespace.
-func leave(home *os.File) {
+func leaveNamespace(home *os.File) {
 	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
 		panic(fmt.Sprintf("return to namespace: %v", err))
 	}
