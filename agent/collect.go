@@ -51,11 +51,11 @@ func Endpoint(a *state.Attachment, counts Counts) (specs.Endpoint, error) {
 	case a.Slot != 0 && counts != nil:
 		var err error
 		if e.Counters, err = counts.Counters(a.Slot); err != nil {
-			return e, fmt.Errorf("counters of %s: %w", a.Key(), err)
+			return e, fmt.Errorf("read the counters of %q: %w", a.Key(), err)
 		}
 		broken, err := counts.Violations(a.Slot)
 		if err != nil {
-			return e, fmt.Errorf("violations of %s: %w", a.Key(), err)
+			return e, fmt.Errorf("read the violations of %q: %w", a.Key(), err)
 		}
 		e.Violations, e.Dropped = specs.SplitBroken(broken)
 		e.Counted = true

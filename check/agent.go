@@ -33,8 +33,8 @@ func judgePins(r *report, a Agent) {
 	const check = "pins"
 	switch {
 	case len(a.Missing) > 0:
-		r.addFail(check, "`systemctl restart berthd`, which pins them again; find out what removes them",
-			"of what the agent pins, not all is there: %s is missing, so frames may pass uncounted", strings.Join(a.Missing, ", "))
+		r.addFail(check, "run `systemctl restart berthd`, which pins them again, and find out which program removes them",
+			"pinned objects of the agent are missing, so frames may pass uncounted: %s", strings.Join(a.Missing, ", "))
 	case a.MissingErr != nil && !errors.Is(a.MissingErr, fs.ErrPermission):
 		r.addWarn(check, "run it as root", "not checked: %v", a.MissingErr)
 	}
@@ -47,16 +47,16 @@ func judgeAgent(r *report, a Agent) {
 	const start = "`systemctl start berthd`"
 	switch {
 	case a.Status == nil && errors.Is(a.Err, fs.ErrPermission):
-		r.addWarn(check, "run it as root, or name your group as agent.socket_group in berth.toml", "not checked: %v", a.Err)
+		r.addWarn(check, "run it as root, or set socket_group under [agent] in berth.toml to your group", "not checked: %v", a.Err)
 		return
 	case a.Status == nil && a.Pinned > 0:
-		r.addWarn(check, start, "none answers; the programs of an earlier one still count at %d parents, for containers that it knew", a.Pinned)
+		r.addWarn(check, start, "no agent answers; the programs of an earlier agent still count, for its containers, on %d parents", a.Pinned)
 		return
 	case a.Status == nil:
-		r.addWarn(check, start, "none answers, so nothing is counted")
+		r.addWarn(check, start, "no agent answers, so nothing is counted")
 		return
 	case !a.Status.Attached:
-		r.addWarn(check, commandText("berth agent attach"), "berthd %s answers, and is detached on request: nothing is counted", a.Status.Version)
+		r.addWarn(check, commandText("berth agent attach"), "berthd %s answers, but its programs were detached on request: nothing is counted", a.Status.Version)
 	default:
 		r.addPass(check, "berthd %s answers", a.Status.Version)
 	}
@@ -64,6 +64,6 @@ func judgeAgent(r *report, a Agent) {
 		r.addWarn(check, commandText("berth agent status"), "%s", problem)
 	}
 	if a.Status.Endpoints >= a.Status.MaxEndpoints {
-		r.addWarn(check, "raise agent.max_endpoints in berth.toml", "it counts %d interfaces, and further ones not", a.Status.Endpoints)
+		r.addWarn(check, "raise max_endpoints under [agent] in berth.toml and restart berthd", "all %d counter slots are in use: further interfaces are not counted", a.Status.Endpoints)
 	}
 }

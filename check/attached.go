@@ -48,13 +48,13 @@ func (j *attached) isPresent(now time.Time) bool {
 	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created) < unsettledFor:
 		j.addPass(check, "being attached")
 	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
-		j.addFail(check, commandText("berth gc"), "was being attached or released, by a berth-hook that did not end it")
+		j.addFail(check, commandText("berth gc"), "a berth-hook was stopped while it attached or released the interface")
 	case dead, j.seen.Link != nil && drift.Another(j.Attachment, j.seen.Link):
-		j.addFail(check, commandText("berth gc"), "its namespace is dead, and the record stands")
+		j.addFail(check, commandText("berth gc"), "its network namespace is gone, but its record exists")
 	case j.seen.Err != nil:
 		j.addWarn(check, "run it as root", "not checked: %v", j.seen.Err)
 	case j.seen.Link == nil:
-		j.addFail(check, j.restartText()+"; what it held is freed by "+commandText("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
+		j.addFail(check, j.restartText()+"; to free its addresses and MAC: "+commandText("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
 	default:
 		return true
 	}
@@ -122,7 +122,7 @@ func (j *attached) checkUp() {
 	case j.seen.Parent != nil && !j.seen.Parent.Up:
 		j.addFail("up", commandText("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
 	case !j.seen.Link.Carrier:
-		j.addFail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, and its parent has no link")
+		j.addFail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, but its parent has no link")
 	default:
 		j.addPass("up", "yes")
 	}
@@ -131,11 +131,11 @@ func (j *attached) checkUp() {
 func (j *attached) checkParent() {
 	switch {
 	case j.seen.Parent == nil:
-		j.addFail("parent", "bring it back, or "+j.restartText(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
+		j.addFail("parent", "move it back to the host's namespace, or "+j.restartText(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
 	case j.seen.Link.ParentIndex != j.ParentIndex:
 		j.addFail("parent", j.restartText(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex, j.ParentIndex, j.Parent)
 	case j.seen.Parent.Name != j.Parent:
-		j.addPass("parent", "%s, by now named %s", j.Parent, j.seen.Parent.Name)
+		j.addPass("parent", "%s, which is now named %s", j.Parent, j.seen.Parent.Name)
 	default:
 		j.addPass("parent", "%s", j.seen.Parent.Name)
 	}
@@ -147,5 +147,5 @@ func (j *attached) checkAlias() {
 		return
 	}
 	j.addFail("alias", j.nsenterCommand("link set %s alias %s", j.Interface, j.Alias()),
-		"is %q, and berth knows its interface by %q: it could take this one for another's", j.seen.Link.Alias, j.Alias())
+		"is %q, recorded is %q: berth does not recognise its interface", j.seen.Link.Alias, j.Alias())
 }

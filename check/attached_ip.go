@@ -27,7 +27,7 @@ func (j *attached) checkAddresses() {
 	_, extra := drift.Addresses(j.Attachment, j.seen.Addresses)
 	for _, has := range extra {
 		j.addFail(check, j.nsenterCommand("addr del %s dev %s", has, j.Interface),
-			"%s is there and not recorded: another container may get it", has)
+			"%s is assigned but not recorded: another container may get it", has)
 	}
 	if len(j.lines) == before {
 		j.addPass(check, "%s", cmp.Or(prefixesText(j.Addresses), "none, as recorded"))
@@ -40,12 +40,12 @@ func (j *attached) checkAddress(want netip.Prefix) {
 	i := slices.IndexFunc(j.seen.Addresses, func(a network.AddressInfo) bool { return a.Prefix == want })
 	switch {
 	case i < 0:
-		j.addFail(check, j.nsenterCommand("addr add %s dev %s", want, j.Interface), "%s is recorded and not there", want)
+		j.addFail(check, j.nsenterCommand("addr add %s dev %s", want, j.Interface), "%s is recorded but not assigned", want)
 	case j.seen.Addresses[i].DADFailed:
-		j.addFail(check, "find who else has it (ndisc6, the router's neighbour table), then "+j.restartText(),
+		j.addFail(check, "find the other host that has it (ndisc6, the router's neighbour table), then "+j.restartText(),
 			"%s is in use by another host: duplicate address detection failed", want)
 	case j.seen.Addresses[i].Tentative:
-		j.addFail(check, "wait a second and check again; a parent without link keeps it so", "%s is tentative: the kernel still probes for it", want)
+		j.addFail(check, "wait a second and check again; it stays tentative while the parent has no link", "%s is tentative: the kernel is still checking that no other host has it", want)
 	}
 }
 
@@ -66,7 +66,7 @@ func (j *attached) checkRoutes() {
 			there = append(there, text)
 			continue
 		}
-		j.addFail(check, j.nsenterCommand("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "no route %s%s", text, j.presentRouteText(route))
+		j.addFail(check, j.nsenterCommand("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "the route %s is missing%s", text, j.presentRouteText(route))
 	}
 	if len(there) == len(j.wantedRoutes()) {
 		j.addPass(check, "%s", strings.Join(there, ", "))
@@ -123,7 +123,7 @@ func (j *attached) presentRouteText(want specs.Route) string {
 		if r.Index != j.seen.Link.Index {
 			text += " on another interface"
 		}
-		return "; there is " + text
+		return "; instead there is " + text
 	}
 	return ""
 }

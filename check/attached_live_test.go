@@ -107,9 +107,9 @@ func TestAttached(t *testing.T) {
 		"MTU":           {change: "link set net1 mtu 1400", check: "MTU", result: Fail, part: "is 1400, recorded is 1500"},
 		"mode":          {change: "link set net1 type macvlan mode private", check: "mode", result: Fail, part: "is macvlan private"},
 		"alias":         {change: "link set net1 alias mine", check: "alias", result: Fail, part: `is "mine"`},
-		"address":       {change: "addr del 2001:db8::41/64 dev net1", check: "address", result: Fail, part: "2001:db8::41/64 is recorded and not there"},
-		"extra address": {change: "addr add 203.0.113.5/32 dev net1", check: "address", result: Fail, part: "203.0.113.5/32 is there and not recorded"},
-		"route":         {change: "route del 198.51.100.0/24", check: "routes", result: Fail, part: "no route 198.51.100.0/24 via 192.0.2.2 metric 7"},
+		"address":       {change: "addr del 2001:db8::41/64 dev net1", check: "address", result: Fail, part: "2001:db8::41/64 is recorded but not assigned"},
+		"extra address": {change: "addr add 203.0.113.5/32 dev net1", check: "address", result: Fail, part: "203.0.113.5/32 is assigned but not recorded"},
+		"route":         {change: "route del 198.51.100.0/24", check: "routes", result: Fail, part: "the route 198.51.100.0/24 via 192.0.2.2 metric 7 is missing"},
 		"default route": {change: "route replace default via 192.0.2.254 dev net1", check: "routes", result: Fail, part: "there is default via 192.0.2.254"},
 		"other route":   {change: "route add 203.0.113.0/24 dev net1", check: "routes", result: Pass, part: "default"},
 		"renamed":       {change: "link set net1 down; link set net1 name lan0", check: "interface", result: Fail, part: "deleted or renamed"},
@@ -154,7 +154,7 @@ func TestAttachedParent(t *testing.T) {
 	h.runIP("link set eth1 name lan0")
 	h.runIP("link set lan0 up")
 	testnet.Eventually(t, "the interface has carrier again", func() bool { return mustFindLine(t, h.attachedLines(), "up").Result == Pass })
-	wantLine(t, "parent renamed", h.attachedLines(), "parent", Pass, "eth1, by now named lan0")
+	wantLine(t, "parent renamed", h.attachedLines(), "parent", Pass, "eth1, which is now named lan0")
 	h.runIP("link del lan0")
 	wantLine(t, "parent gone", h.attachedLines(), "interface", Fail, "deleted or renamed")
 }
@@ -206,7 +206,7 @@ func TestAttachedNamespaces(t *testing.T) {
 	}
 	box.runInside("link set net2 up")
 	h.putRecord(quiet)
-	wantLine(t, "no way in", h.attachedLines(), "routes", Warn, "no process and no name leads into the namespace")
+	wantLine(t, "no way in", h.attachedLines(), "routes", Warn, "no process is in the network namespace, and no file names it")
 	only, err := h.c.Attached(t.Context(), func(a *state.Attachment) bool { return a.Containers[0] == "web" })
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestAttachedNamespaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantLine(t, "dead", only, "interface", Fail, "its namespace is dead")
+	wantLine(t, "dead", only, "interface", Fail, "its network namespace is gone")
 }
 
 // TestAttachedReusedID: an ID that was reused for another namespace leads to another link.
@@ -231,7 +231,7 @@ func TestAttachedReusedID(t *testing.T) {
 	before := *now.a
 	before.Cookie, before.Containers, before.MAC = now.a.Cookie-1<<40, []string{"before"}, testMAC(9)
 	h.putRecord(&before)
-	wantLine(t, "two of one id", h.attachedLines(), "interface", Fail, "its namespace is dead")
+	wantLine(t, "two of one id", h.attachedLines(), "interface", Fail, "its network namespace is gone")
 }
 
 func TestAttachedNothing(t *testing.T) {

@@ -48,22 +48,22 @@ func judgeBPF(r *report, b BPF) {
 	case b.Program == nil:
 		r.addPass("BPF", "TC programs can be loaded")
 	case errors.Is(b.Program, fs.ErrPermission):
-		r.addWarn("BPF", "run it as root; where root gets this too, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
-			"not checked, bpf(2) is not permitted")
+		r.addWarn("BPF", "run it as root; if it fails as root, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
+			"not checked: bpf(2) is not permitted")
 	default:
 		r.addWarn("BPF", "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF",
 			"no TC program can be loaded, so nothing is counted: %v", b.Program)
 	}
 	judgeAttachKind(r, b)
 	if b.BTF {
-		r.addPass("BTF", "of the kernel, there")
+		r.addPass("BTF", "the kernel has BTF")
 	} else {
-		r.addPass("BTF", "none of the kernel; berth does without")
+		r.addPass("BTF", "the kernel has none; berth does not need it")
 	}
 	if b.Pins.Magic == unix.BPF_FS_MAGIC {
 		r.addPass("bpffs", "%s is on a BPF file system", b.Pins.Path)
 	} else {
-		r.addWarn("bpffs", commandText("mount -t bpf bpf /sys/fs/bpf"), "%s is on no BPF file system, so the agent cannot start", b.Pins.Path)
+		r.addWarn("bpffs", commandText("mount -t bpf bpf /sys/fs/bpf"), "%s is not on a BPF file system, so the agent cannot start", b.Pins.Path)
 	}
 }
 
@@ -80,15 +80,15 @@ func judgeAttachKind(r *report, b BPF) {
 	case errors.Is(b.TCX, fs.ErrPermission):
 		r.addWarn(check, "run it as root", "not checked: %v", b.TCX)
 	case b.Wanted == bpf.TCX:
-		r.addWarn(check, `set agent.attach = "auto" in berth.toml, or use Linux 6.6 or later`,
-			"berth.toml wants tcx, which this kernel has not: %v", b.TCX)
+		r.addWarn(check, `set attach = "auto" under [agent] in berth.toml, or use Linux 6.6 or later`,
+			"berth.toml requires tcx, which this kernel lacks: %v", b.TCX)
 	case clsact:
 		r.addPass(check, "clsact")
 	case unknown:
-		r.addWarn(check, "see whether berthd starts", "clsact, if the kernel has it: there are no lists of its modules to tell")
+		r.addWarn(check, "start berthd, which tries it", "clsact, if the kernel has it; not checked, because there are no lists of the kernel's modules")
 	default:
 		r.addWarn(check, "use Linux 6.6 or later, or a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
-			"neither tcx nor clsact is in this kernel, so nothing is counted")
+			"this kernel has neither tcx nor clsact, so nothing is counted")
 	}
 }
 

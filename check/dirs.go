@@ -86,17 +86,17 @@ func judgeDirs(r *report, d Directories) {
 	case d.StateFS.Magic == unix.TMPFS_MAGIC || d.StateFS.Magic == unix.RAMFS_MAGIC:
 		r.addPass("state on", "tmpfs: %s", d.StateFS.Path)
 	default:
-		r.addWarn("state on", "mount a tmpfs at /run, or let --state name a directory on one",
-			"%s is not on tmpfs: it works, and what is recorded there is set aside after a restart", d.StateFS.Path)
+		r.addWarn("state on", "mount a tmpfs at /run, or set --state to a directory on a tmpfs",
+			"%s is not on a tmpfs: berth works, but sets its records aside after each reboot", d.StateFS.Path)
 	}
-	judgeFiles(r, "config", "not there, so all has its default", d.Config)
+	judgeFiles(r, "config", "does not exist, so every setting has its default", d.Config)
 	for _, f := range d.State {
 		if f.Link { // hook and agent follow no link there
-			r.addFail("state", "let --state name the directory itself", "%s is a symbolic link", f.Path)
+			r.addFail("state", "set --state to the directory itself", "%s is a symbolic link", f.Path)
 			return
 		}
 	}
-	judgeFiles(r, "state", "made with the first container", d.State)
+	judgeFiles(r, "state", "does not exist yet; the first container creates it", d.State)
 }
 
 // judgeFiles adds one line on files that only root may be able to change.
@@ -109,8 +109,8 @@ func judgeFiles(r *report, check, none string, files []File) {
 			r.addWarn(check, "run it as root", "not checked: %v", f.Err)
 			return
 		case f.Exists && f.Unsafe != "":
-			r.addFail(check, "after a look at what is in it: "+commandText("chown root: %[1]s && chmod go-w %[1]s", f.Path),
-				"%s %s: others than root decide what is done as root", f.Path, f.Unsafe)
+			r.addFail(check, "check its content, then run "+commandText("chown root: %[1]s && chmod go-w %[1]s", f.Path),
+				"%s %s: users other than root could change how berth runs as root", f.Path, f.Unsafe)
 			return
 		}
 	}

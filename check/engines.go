@@ -94,7 +94,7 @@ func (c *Checker) findExecutable(name string) string {
 // judgeEngines reports which engines run berth-hook.
 func judgeEngines(r *report, all []Engine) {
 	if len(all) == 0 {
-		r.addWarn("engine", "install podman, docker, containerd with nerdctl, or CRI-O", "none found")
+		r.addWarn("engine", "install podman, docker, containerd with nerdctl, or CRI-O", "no engine was found")
 	}
 	for _, e := range all {
 		judgeEngine(r, e)
@@ -103,22 +103,22 @@ func judgeEngines(r *report, all []Engine) {
 
 func judgeEngine(r *report, e Engine) {
 	for _, b := range e.Broken {
-		r.addFail(e.Name, "correct or remove that file", "it starts nothing: %s: %v", b.File, b.Err)
+		r.addFail(e.Name, "correct or remove that file", "it starts no container, because it cannot read %s: %v", b.File, b.Err)
 	}
 	for _, h := range e.Hooks {
 		if missing := missingStages(h.Stages); missing != "" {
-			r.addFail(e.Name, `let its stages be ["createRuntime", "poststop"]`, "%s has no stage %s", h.File, missing)
+			r.addFail(e.Name, `set its stages to ["createRuntime", "poststop"]`, "%s has no stage %s", h.File, missing)
 			return
 		}
 	}
 	switch {
 	case len(e.Unread) > 0 && len(e.Hooks) == 0:
-		r.addWarn(e.Name, e.installText(), "%s is ignored: %s reads %s only where hooks_dir or --hooks-dir says so",
+		r.addWarn(e.Name, e.installText(), "%s is ignored: %s reads %s only if hooks_dir or --hooks-dir names it",
 			e.Unread[0], e.Name, filepath.Dir(e.Unread[0]))
 	case len(e.Files) > 0:
-		r.addPass(e.Name, "told by %s", strings.Join(e.Files, ", "))
+		r.addPass(e.Name, "configured by %s", strings.Join(e.Files, ", "))
 	default:
-		r.addWarn(e.Name, e.installText(), "nothing tells it to run berth-hook, so it ignores berth's annotations")
+		r.addWarn(e.Name, e.installText(), "its configuration does not name berth-hook, so it ignores berth's annotations")
 	}
 }
 

@@ -59,7 +59,7 @@ const installHook = "`install -o root -g root -m 0755 berth-hook /usr/local/bin/
 
 func judgeHooks(r *report, hooks []Hook) {
 	if len(hooks) == 0 {
-		r.addWarn("berth-hook", installHook, "not found beside berth or on PATH")
+		r.addWarn("berth-hook", installHook, "it is neither beside berth nor on PATH")
 	}
 	for _, h := range hooks {
 		judgeHook(r, h)
@@ -68,7 +68,7 @@ func judgeHooks(r *report, hooks []Hook) {
 
 func judgeHook(r *report, h Hook) {
 	const check = "berth-hook"
-	const remedy = "name one that is root's, as this makes it: " + installHook
+	const remedy = "name a berth-hook that only root can change; this installs one: " + installHook
 	switch {
 	case !strings.HasPrefix(h.Path, "/"):
 		r.addFail(check, "name it by its absolute path", "%s names %q", h.Named, h.Path)
@@ -77,7 +77,7 @@ func judgeHook(r *report, h Hook) {
 		r.addWarn(check, "run it as root", "not checked: %v", h.Err)
 		return
 	case !h.Exists:
-		r.addFail(check, remedy, "%s names %s, which is not there: no container with berth's annotations starts", h.Named, h.Path)
+		r.addFail(check, remedy, "%s names %s, which does not exist: no container with berth's annotations starts", h.Named, h.Path)
 		return
 	case !h.Exec:
 		r.addFail(check, commandText("chmod 0755 %s", h.Path), "%s cannot be executed", h.Path)
@@ -85,17 +85,17 @@ func judgeHook(r *report, h Hook) {
 	}
 	for _, f := range append([]File{h.File}, h.Above...) {
 		if f.Unsafe != "" {
-			r.addFail(check, remedy, "%s %s: others than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
+			r.addFail(check, remedy, "%s %s: users other than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
 			return
 		}
 	}
-	r.addPass(check, "%s, only root can change it", h.Path)
+	r.addPass(check, "%s; only root can change it", h.Path)
 }
 
 // judgeRuntimes checks for an OCI runtime, which runs the hooks.
 func judgeRuntimes(r *report, found []string) {
 	if len(found) == 0 {
-		r.addWarn("runtime", "install runc or crun", "neither runc nor crun found on PATH")
+		r.addWarn("runtime", "install runc or crun", "neither runc nor crun is on PATH")
 		return
 	}
 	r.addPass("runtime", "%s", strings.Join(found, ", "))

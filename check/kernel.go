@@ -57,7 +57,7 @@ func judgeKernel(r *report, k Kernel, needs map[string]string) {
 	}
 }
 
-const unneeded = "not needed by any network looked at"
+const unneeded = "no checked network needs it"
 
 func judgeDriver(r *report, d Driver, release, neededBy string) {
 	name := d.Module.Name
@@ -91,14 +91,14 @@ func missingDriver(d Driver, release string) (message, remedy string) {
 	m := d.Module
 	switch {
 	case m.Loadable && m.Locked:
-		return "not loaded, and the kernel loads no more modules",
-			fmt.Sprintf("name %s in /etc/modules-load.d and restart the machine, before kernel.modules_disabled is set", m.Name)
+		return "it is not loaded, and kernel.modules_disabled forbids loading it",
+			fmt.Sprintf("list %s in /etc/modules-load.d and restart the machine; it must be loaded before kernel.modules_disabled is set", m.Name)
 	case m.NoTree:
-		return fmt.Sprintf("not loaded, and there is no /lib/modules/%s to load it from", release),
-			fmt.Sprintf("restart if the kernel has been upgraded; else install the modules of this kernel, or one with %s", options[d.Kind])
+		return fmt.Sprintf("it is not loaded, and /lib/modules/%s does not exist", release),
+			fmt.Sprintf("restart the machine if its kernel was upgraded; else install this kernel's modules, or a kernel with %s", options[d.Kind])
 	}
-	return "not in this kernel",
-		fmt.Sprintf("install the package with the kernel's further modules, or a kernel with %s", options[d.Kind])
+	return "this kernel does not have it",
+		fmt.Sprintf("install the package with the kernel's extra modules, or a kernel with %s", options[d.Kind])
 }
 
 // needsOf returns, for each kind of link, a text on the network that needs it.
@@ -116,7 +116,7 @@ func needsOf(networks []*specs.Network, onDemand map[string]bool) map[string]str
 		}
 	}
 	if len(networks) == 0 {
-		needs[string(specs.Macvlan)] = "networks need it unless they say otherwise"
+		needs[string(specs.Macvlan)] = "it is the default driver of networks"
 	}
 	return needs
 }

@@ -31,7 +31,7 @@ type Platform struct {
 
 var (
 	aws        = &Platform{"Amazon EC2", true, "assign the containers' addresses to this network interface as secondary private addresses or a prefix"}
-	google     = &Platform{"Google Compute Engine", true, "give the instance an alias IP range, and the network its addresses"}
+	google     = &Platform{"Google Compute Engine", true, "give the instance an alias IP range, and use its addresses as the network's pool"}
 	azure      = &Platform{"Microsoft Azure", true, "add the containers' addresses as secondary IP configurations of this network interface"}
 	oracle     = &Platform{"Oracle Cloud", true, "add the containers' addresses as secondary private addresses of this VNIC"}
 	alibaba    = &Platform{"Alibaba Cloud", true, "assign the containers' addresses to this network interface as secondary private addresses"}

@@ -60,4 +60,4 @@ func (f *finder) keepOrClose(p place) {
 
 // errNoEntry is the reason why routes are not checked: unlike links and addresses, the kernel
 // shows them only inside a namespace.
-var errNoEntry = errors.New("no process and no name leads into the namespace")
+var errNoEntry = errors.New("no process is in the network namespace, and no file names it")

@@ -48,8 +48,8 @@ func judgeMTU(r *report, n Network) {
 	case n.MTU == 0:
 		r.addPass("MTU", "%d, the parent's", on.MTU)
 	case n.MTU > on.MTU:
-		r.addFail("MTU", fmt.Sprintf("write mtu = %d into the network's file; or, if the wire carries it: ", on.MTU)+commandText("ip link set %s mtu %d", on.Name, n.MTU),
-			"%d is above the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
+		r.addFail("MTU", fmt.Sprintf("set mtu = %d in the network's file; or, if the LAN carries larger frames: ", on.MTU)+commandText("ip link set %s mtu %d", on.Name, n.MTU),
+			"%d is more than the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
 	default:
 		r.addPass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
 	}
@@ -64,15 +64,15 @@ func judgeSharing(r *report, n Network) {
 		switch {
 		case err == nil:
 		case n.Mode == specs.ModePassthru && u.Mode == specs.ModePassthru && u.Network == n.Name:
-			r.addWarn(check, "stop that container first, or give the next one another parent",
-				"%s has the parent to itself: no further container can start", u)
+			r.addWarn(check, "stop that container first, or use another parent for the next one",
+				"%s has the parent for itself: no other container can start", u)
 			return
 		default:
-			r.addFail(check, "stop what is on it, or give this network another parent", "%v", err)
+			r.addFail(check, "stop the other containers, or use another parent for this network", "%v", err)
 			return
 		}
 	}
-	r.addPass(check, "nothing on the parent is in the way")
+	r.addPass(check, "nothing on the parent conflicts")
 }
 
 // judgeOthers warns of networks that cannot be in use at the same time.
@@ -81,8 +81,8 @@ func judgeOthers(r *report, n Network) {
 	for _, o := range n.Others {
 		other := network.Use{Driver: o.Driver, Mode: o.Mode, Flag: o.IPvlanFlag}
 		if use.CheckSharing(other, o.Name) != nil {
-			r.addWarn("shares", "give one of them another parent, or let them agree in driver and mode",
-				"network %s on the same parent is %s %s: only one of both can be in use", o.Name, o.Driver, o.Mode)
+			r.addWarn("shares", "use another parent for one of them, or the same driver and mode for both",
+				"network %s on the same parent is %s %s: only one of the two can be in use", o.Name, o.Driver, o.Mode)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func judgeIPv6(r *report, n Network) {
 	if n.NoIPv6 == nil || network.IPv6SettingsOf(n.Network, n.HasIPv6()).Off() {
 		return
 	}
-	r.addFail("kernel", "start the kernel with IPv6; or leave IPv6 out of the network's file: no IPv6 subnet, and ipv6 = \"off\"",
+	r.addFail("kernel", "start the kernel with IPv6; or remove IPv6 from the network's file: no IPv6 subnet, and ipv6 = \"off\"",
 		"%v: no container can start", n.NoIPv6)
 }
 
@@ -104,7 +104,7 @@ func judgeSysctls(r *report, n Network) {
 		r.addWarn("sysctls", "run it as root", "not checked: %v", n.UnsetErr)
 	case len(n.Unset) > 0:
 		r.addFail("sysctls", commandText("mount -o remount,rw /proc/sys"),
-			"/proc/sys is read-only, and a container's network namespace has not %s: no container can start, unless its engine sets them", strings.Join(n.Unset, ", "))
+			"/proc/sys is read-only, and a new network namespace does not have %s: no container can start unless its engine sets them", strings.Join(n.Unset, ", "))
 	}
 }
 
@@ -115,8 +115,8 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 		check = "IPv6"
 	}
 	if s.Gateway.IsValid() && slices.Contains(n.Parent.Addresses, s.Gateway) {
-		r.addFail(check, "name the router of the LAN as the gateway; to reach the host itself, give it an interface of its own on the network",
-			"the gateway %s is %s itself, which containers on it cannot reach", s.Gateway, n.Parent.Found.Name)
+		r.addFail(check, "set gateway to the router of the LAN; to reach the host itself: "+commandText("berth host enable %s", n.Name)+"",
+			"the gateway %s is an address of %s, which its containers cannot reach", s.Gateway, n.Parent.Found.Name)
 		return
 	}
 	if n.IPAM != specs.IPAMLocal {
@@ -132,8 +132,8 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 		}
 	}
 	if len(inside) > 0 && s.IPRange.IsValid() {
-		r.addWarn(check, "choose an ip_range that leaves them out, so that each host and range is told apart",
-			"of the range %s this host has %s itself; berth never hands it out", given, strings.Join(inside, ", "))
+		r.addWarn(check, "choose an ip_range without them, so that two hosts never hand out the same address",
+			"this host has %[2]s, which is in the range %[1]s; berth never hands it out", given, strings.Join(inside, ", "))
 	}
 }
 
@@ -142,21 +142,21 @@ const few = 10
 
 // judgePool reports the number of free addresses of a subnet.
 func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.Prefix) {
-	const remedy = "widen ip_range or add a subnet; who holds addresses: `berth ps`"
+	const remedy = "widen ip_range or add a subnet; this lists the containers that hold addresses: `berth ps`"
 	size, left := poolRoom(n, s)
 	switch {
 	case size > 1<<32:
-		r.addPass(check, "%s, addresses without end", given)
+		r.addPass(check, "%s has more addresses than can be used", given)
 	case left == 0 && hasRoomElsewhere(n, s):
-		r.addWarn(check, remedy, "%s has %d addresses, and all are held; the network's other subnets have some", given, size)
+		r.addWarn(check, remedy, "%s has %d addresses, all held; another subnet of the network has free ones", given, size)
 	case left == 0:
-		r.addFail(check, remedy, "%s has %d addresses, and all are held: no container can start", given, size)
+		r.addFail(check, remedy, "%s has %d addresses, all held: no container can start", given, size)
 	case left < size/few:
 		r.addWarn(check, remedy, "%s has %d addresses, %d of them left", given, size, left)
 	case s.IPRange.IsValid():
 		r.addPass(check, "%s has %d addresses, %d of them left", given, size, left)
 	default:
-		r.addPass(check, "%s, the whole subnet, has %d addresses, %d of them left; keep DHCP out of it", given, size, left)
+		r.addPass(check, "%s, the whole subnet, has %d addresses, %d of them left; no DHCP server may hand them out", given, size, left)
 	}
 }
 

@@ -63,13 +63,13 @@ func judgeParent(p Parent, dmi DMI, networks []*specs.Network) []Line {
 func remedyOfMissing(err error) string {
 	switch {
 	case errors.Is(err, network.ErrNotEthernet):
-		return "name an Ethernet interface, a VLAN of one, a bond or a bridge"
+		return "set parent to an Ethernet interface, a VLAN of one, a bond or a bridge"
 	case errors.Is(err, network.ErrStacked):
-		return "name the interface below it"
+		return "set parent to the interface below it"
 	case errors.Is(err, network.ErrVLAN):
-		return "rename that interface, or name it by another"
+		return "rename that interface, or set parent to another one"
 	case errors.Is(err, network.ErrNoLink):
-		return "correct the parent in the network's file, or plug in or make the interface"
+		return "correct parent in the network's file, or plug in or create the interface"
 	}
 	return "run it as root"
 }
@@ -79,7 +79,7 @@ func describeParent(p Parent) string {
 	kind := "Ethernet"
 	switch {
 	case p.OnDemand != 0:
-		return fmt.Sprintf("VLAN %d of %s, made with its first container", p.OnDemand, p.Trunk.Name)
+		return fmt.Sprintf("VLAN %d of %s, created with its first container", p.OnDemand, p.Trunk.Name)
 	case p.Found.VLAN != 0 && p.Trunk != nil:
 		kind = fmt.Sprintf("VLAN %d of %s", p.Found.VLAN, p.Trunk.Name)
 	case p.Found.Kind != "":
@@ -97,7 +97,7 @@ func describeParent(p Parent) string {
 func judgeLink(r *report, p Parent) {
 	for _, l := range []*network.Parent{p.Trunk, p.Found} {
 		if l != nil && !l.Up {
-			r.addFail("up", "set it up, also in the configuration of the host's network: "+commandText("ip link set %s up", l.Name),
+			r.addFail("up", "set it up, also in the host's network configuration: "+commandText("ip link set %s up", l.Name),
 				"%s is down: no container can start on it", l.Name)
 			return
 		}
@@ -108,7 +108,7 @@ func judgeLink(r *report, p Parent) {
 		return
 	}
 	r.addFail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth peer)",
-		"%s has no link: containers can start, and reach nobody", p.Found.Name)
+		"%s has no link: containers can start, but reach no other host", p.Found.Name)
 }
 
 // judgeUpper checks for other users of a parent's frames: the kernel delivers them to one
@@ -122,13 +122,13 @@ func judgeUpper(r *report, p Parent) {
 	name := p.Upper.Name
 	switch p.Upper.Kind {
 	case "vrf":
-		r.addPass(check, "VRF %s, which leaves containers alone", name)
+		r.addPass(check, "VRF %s, which does not affect containers", name)
 	case "bond", "team", "bridge":
-		r.addFail(check, fmt.Sprintf("let the network name %s as its parent, or take %s out of it", name, p.Found.Name),
-			"%s %s: the kernel refuses containers on its port", p.Upper.Kind, name)
+		r.addFail(check, fmt.Sprintf("set the network's parent to %s, or remove %s from it", name, p.Found.Name),
+			"%s %s: the kernel accepts no container on its ports", p.Upper.Kind, name)
 	default:
-		r.addFail(check, fmt.Sprintf("take %s out of %s, or name another parent", p.Found.Name, name),
-			"%s (%s), which takes its frames", name, p.Upper.Kind)
+		r.addFail(check, fmt.Sprintf("remove %s from %s, or use another parent", p.Found.Name, name),
+			"%s (%s), which receives its frames", name, p.Upper.Kind)
 	}
 }
 
@@ -143,10 +143,10 @@ func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
 	switch {
 	case !card.Wireless:
 	case slices.Contains(drivers, specs.Macvlan):
-		r.addFail(check, "give the network driver = \"ipvlan\" (containers share the card's MAC), or an interface with a cable",
-			"%s is wireless: access points drop frames of other MACs than its own", card.Name)
+		r.addFail(check, "set driver = \"ipvlan\" in the network's file (containers share the card's MAC), or use a wired interface",
+			"%s is wireless: access points drop frames from other MACs than its own", card.Name)
 	default:
-		r.addPass(check, "%s is wireless, and ipvlan has its MAC", card.Name)
+		r.addPass(check, "%s is wireless, and ipvlan uses its MAC", card.Name)
 	}
 }
 
@@ -157,15 +157,15 @@ func judgePromiscuity(r *report, p Parent) {
 	d := p.Device
 	switch {
 	case d.Promiscuity > 0 && d.Bus != "":
-		r.addWarn(check, "see who asks for it (tcpdump, a bridge, passthru without nopromisc); a card that cannot filter more MACs has to",
+		r.addWarn(check, "find the program that requires it (tcpdump, a bridge, passthru without nopromisc); a card whose MAC filter is full must be promiscuous",
 			"%s is promiscuous: the host handles every frame on the wire", p.Found.Name)
 	case d.Promiscuity > 0:
-		r.addPass(check, "promiscuous, as software devices are that have no filter")
+		r.addPass(check, "promiscuous, like every software device without a filter")
 	case d.AllMulticast && d.Bus != "":
-		r.addWarn(check, "see who asks for it (a multicast router, a container in allmulticast): "+commandText("ip -d maddress"),
-			"%s lets all multicast in", p.Found.Name)
+		r.addWarn(check, "find the program that requires it (a multicast router, a container in allmulticast): "+commandText("ip -d maddress"),
+			"%s receives all multicast", p.Found.Name)
 	default:
-		r.addPass(check, "by MAC; the kernel adds those of containers")
+		r.addPass(check, "by MAC; the kernel adds the containers' MACs")
 	}
 }
 
@@ -178,21 +178,21 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	macvlan := slices.Contains(drivers, specs.Macvlan)
 	switch i := slices.IndexFunc(cards, isVF); {
 	case len(cards) == 0:
-		r.addPass(check, "none in the way: no card is below %s", p.Found.Name)
+		r.addPass(check, "none: %s uses no network card", p.Found.Name)
 	case macvlan && i >= 0:
 		r.addWarn(check, "on the host: "+commandText("ip link set PF vf N trust on spoofchk off"),
-			"%s is a virtual function, which may drop frames of other MACs", cards[i].Driver)
+			"%s is a virtual function, which may drop frames from other MACs", cards[i].Driver)
 	case platform == nil:
 		r.addPass(check, "none")
 	case macvlan && platform.Drops:
-		r.addFail(check, fmt.Sprintf("give the network driver = \"ipvlan\", mode l2 or l3, and %s", platform.Allow),
-			"%s drops frames of MACs that it has not given out", platform.Name)
+		r.addFail(check, fmt.Sprintf("set driver = \"ipvlan\" and mode l2 or l3 in the network's file, and %s", platform.Allow),
+			"%s drops frames from MACs that it did not assign", platform.Name)
 	case macvlan:
-		r.addWarn(check, platform.Allow, "%s: it must let frames of the containers' MACs through", platform.Name)
+		r.addWarn(check, platform.Allow, "%s must pass frames from the containers' MACs", platform.Name)
 	case platform.Drops:
-		r.addWarn(check, platform.Allow, "%s: it must know the containers' addresses", platform.Name)
+		r.addWarn(check, platform.Allow, "%s must know the containers' addresses", platform.Name)
 	default:
-		r.addPass(check, "%s, and ipvlan has the card's MAC", platform.Name)
+		r.addPass(check, "%s; ipvlan uses the card's MAC", platform.Name)
 	}
 }
 
@@ -229,7 +229,7 @@ func judgeCounting(r *report, p Parent) {
 	case specs.ParentDetached:
 		r.addWarn(check, commandText("berth agent attach"), "no: detached on request")
 	case specs.ParentFailed:
-		r.addFail(check, "the agent tries again by itself; what it says: "+commandText("berth agent status"), "no: %s", p.Agent.Problem)
+		r.addFail(check, "the agent tries again by itself; its problems are listed by "+commandText("berth agent status"), "no: %s", p.Agent.Problem)
 	default:
 		r.addWarn(check, commandText("berth agent status"), "no: %s", p.Agent.State)
 	}

@@ -104,18 +104,18 @@ func judgeConfig(r *report, s *survey) {
 		if errors.Is(err, config.ErrUnsafe) {
 			continue // judgeDirs reports it
 		}
-		r.addFail("config", "correct that file", "%v", err)
+		r.addFail("config", "correct this file", "%v", err)
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
-		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"), "none yet")
+		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"), "no network is defined yet")
 	}
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):
 		r.addWarn("records", "run it as root", "not checked: %v", s.unread)
 	case errors.Is(s.unread, state.ErrUnsafe):
-		r.addFail("records", "let it be a directory of root's own, that nobody else can write and that is no link", "%v", s.unread)
+		r.addFail("records", "make it a directory, not a link, that root owns and no other user can write", "%v", s.unread)
 	case s.unread != nil:
-		r.addFail("records", "the next container starts a new database where this one is damaged", "%v", s.unread)
+		r.addFail("records", "if the database is damaged, the next container starts a new one", "%v", s.unread)
 	}
 	if s.kernel.err != nil {
 		r.addFail("interfaces", "run it as root", "not checked: %v", s.kernel.err)
@@ -146,8 +146,8 @@ func (s *survey) selectTargets(name string) (all []target, unknown []Line) {
 		return []target{{parent: name}}, nil
 	}
 	r := &report{subject: name}
-	r.addFail("name", fmt.Sprintf("name one of the networks (%s) or interfaces (%s)", s.networkNames(), s.kernel.parentNames()),
-		"%q is no network, and no interface of this host", name)
+	r.addFail("name", fmt.Sprintf("give the name of a network (%s) or an interface (%s)", s.networkNames(), s.kernel.parentNames()),
+		"%q is neither a network nor an interface of this host", name)
 	return nil, r.lines
 }
 

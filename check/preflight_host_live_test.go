@@ -35,7 +35,7 @@ func TestPreflightShim(t *testing.T) {
 	wantLine(t, "with a shim", h.preflightLines("lan"), "IPv4", Pass, "64 addresses, 63 of them left")
 	h.runIP("addr add 192.0.2.71/24 dev eth1")
 	got := mustFindLine(t, slices.DeleteFunc(h.preflightLines("lan"), func(l Line) bool { return l.Result == Pass }), "IPv4")
-	if !strings.Contains(got.Message, "this host has 192.0.2.71 itself") {
+	if !strings.Contains(got.Message, "this host has 192.0.2.71, which is in the range") {
 		t.Errorf("with an address of its own besides: %+v", got)
 	}
 }

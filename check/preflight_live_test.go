@@ -101,9 +101,9 @@ func TestPreflight(t *testing.T) {
 		"all is well":      {check: "up", result: Pass, part: "yes"},
 		"down":             {before: "link set eth1 down", check: "up", result: Fail, part: "eth1 is down"},
 		"host's address":   {before: "addr add 192.0.2.70/24 dev eth1", check: "IPv4", result: Warn, part: "192.0.2.70"},
-		"host's gateway":   {before: "addr add 192.0.2.1/24 dev eth1", check: "IPv4", result: Fail, part: "192.0.2.1 is eth1 itself"},
+		"host's gateway":   {before: "addr add 192.0.2.1/24 dev eth1", check: "IPv4", result: Fail, part: "192.0.2.1 is an address of eth1"},
 		"promiscuous veth": {before: "link set eth1 promisc on", check: "filter", result: Pass, part: "promiscuous"},
-		"MTU":              {file: "mtu = 1600\n" + lan, check: "MTU", result: Fail, part: "1600 is above the 1500"},
+		"MTU":              {file: "mtu = 1600\n" + lan, check: "MTU", result: Fail, part: "1600 is more than the 1500"},
 		"MTU that fits":    {file: "mtu = 1400\n" + lan, check: "MTU", result: Pass, part: "1400"},
 		"gone":             {file: strings.Replace(lan, "eth1", "eth7", 1), check: "interface", result: Fail, part: "no such interface; there are: eth1"},
 	} {
@@ -200,7 +200,7 @@ func TestPreflightRecorded(t *testing.T) {
 		}
 		return nil
 	})
-	wantLine(t, "all held", h.preflightLines("lan"), "IPv4", Fail, "64 addresses, and all are held")
+	wantLine(t, "all held", h.preflightLines("lan"), "IPv4", Fail, "64 addresses, all held")
 }
 
 func (h *host) putRecord(a *state.Attachment) {
@@ -220,7 +220,7 @@ func TestPreflightOnDemand(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.writeNetwork("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
-	wantLine(t, "on demand", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, made with its first container")
+	wantLine(t, "on demand", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, created with its first container")
 	hasVLAN := testnet.Has(testnet.VLAN) // loads the module, which a check does not
 	if got := mustFindLine(t, h.c.Preflight(h.Context(), "lan"), "8021q"); (got.Result == Pass) != hasVLAN || !hasVLAN && got.Result != Fail {
 		t.Errorf("8021q: %+v", got)
@@ -272,7 +272,7 @@ func TestPreflightTargets(t *testing.T) {
 		}
 	}
 	wantLine(t, "loopback", h.preflightLines("lo"), "interface", Fail, "not an Ethernet")
-	wantLine(t, "nonsense", h.preflightLines("nope"), "name", Fail, "no network, and no interface")
+	wantLine(t, "nonsense", h.preflightLines("nope"), "name", Fail, "neither a network nor an interface")
 	h.writeNetwork("bad", "parents = \"eth1\"\n")
 	if lines := h.preflightLines("bad"); len(lines) != 0 {
 		t.Errorf("its own line tells enough: %+v", lines)

@@ -104,7 +104,7 @@ func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 // that the reader sees that it is incomplete.
 func (s *Server) answerFailure(w http.ResponseWriter, list *arrayWriter, err error) {
 	if list.begun && list.err == nil {
-		s.log.Error("request broken off", "error", err)
+		s.log.Error("request aborted", "error", err)
 	}
 	if list.begun {
 		panic(http.ErrAbortHandler)
@@ -135,7 +135,7 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) writeAnswer(w http.ResponseWriter, v any, err error) {
 	if err != nil {
-		s.log.Error("request", "error", err)
+		s.log.Error("request failed", "error", err)
 		writeError(w, http.StatusInternalServerError, err)
 		return
 	}

@@ -154,8 +154,8 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("mode %v, %v, want 0660", info.Mode(), err)
 	}
-	if _, err := Listen(path, "no-such-group"); err == nil || !strings.HasPrefix(err.Error(), "agent.socket_group") {
-		t.Errorf("error %v, want one of agent.socket_group", err)
+	if _, err := Listen(path, "no-such-group"); err == nil || !strings.HasPrefix(err.Error(), "socket_group") {
+		t.Errorf("error %v, want one of socket_group", err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 const SocketName = "berthd.sock"
 
 // ErrNoAgent is wrapped by every error that means that no agent listens.
-var ErrNoAgent = errors.New("no agent runs; start it with `berthd` or `systemctl start berthd`")
+var ErrNoAgent = errors.New("no agent is running; start it with `berthd` or `systemctl start berthd`")
 
 // A Client asks the agent of one state directory. It may be used concurrently.
 type Client struct {
@@ -80,7 +80,7 @@ func (c *Client) getJSON(ctx context.Context, path string, query url.Values, int
 	}
 	defer body.Close()
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return fmt.Errorf("agent's answer to %s: %w", path, err)
+		return fmt.Errorf("decode the agent's answer to %s: %w", path, err)
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (c *Client) explainConnection(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("agent at %s: %w", c.socket, ErrNoAgent)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("agent at %s: permission denied; be root, or in the group that [agent] socket_group in berth.toml names", c.socket)
+		return fmt.Errorf("agent at %s: permission denied; run as root, or join the group that socket_group under [agent] in berth.toml names", c.socket)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

@@ -57,7 +57,7 @@ func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, er
 				return
 			}
 			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = errors.New("agent: the stream of events broke off: the agent ended, or more events came than were read")
+				err = errors.New("agent: the stream of events was cut off, because the agent stopped or events came faster than they were read; start the command again")
 			}
 			var e specs.Event
 			if err == nil {
@@ -73,7 +73,7 @@ func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, er
 // DecodeEvent decodes a line of events.
 func DecodeEvent(line []byte) (e specs.Event, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
-		return specs.Event{}, fmt.Errorf("agent's event: %w", err)
+		return specs.Event{}, fmt.Errorf("decode an event of the agent: %w", err)
 	}
 	return e, nil
 }

@@ -85,7 +85,7 @@ func (a *Agent) reportUnanswered(ctx context.Context, w *answers) error {
 			there[r.key] = true
 			if w.isUnanswered(r.key, r.Created, c) {
 				t := &c.Transmit.External
-				silent[r] = fmt.Sprintf("has sent %d frames to machines on the LAN and %d to all, and received none for itself",
+				silent[r] = fmt.Sprintf("sent %d unicast and %d broadcast frames to the LAN and received no unicast frame",
 					t.Unicast.Packets, t.Broadcast.Packets)
 			}
 		})

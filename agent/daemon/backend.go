@@ -39,7 +39,7 @@ func (b backend) Ready() error {
 	}
 	status := b.status.Load()
 	if !status.Attached {
-		return errors.New("detached on request: `berth agent attach` undoes it")
+		return errors.New("the programs were detached on request; attach them with `berth agent attach`")
 	}
 	for _, p := range status.Parents {
 		if p.State == specs.ParentFailed {
@@ -56,7 +56,7 @@ func (b backend) Detach(ctx context.Context, purge bool) error {
 		if b.datapath == nil {
 			return nil
 		}
-		b.log.Info("detach on request", "purge", purge)
+		b.log.Info("detaching on request", "purge", purge)
 		if !purge {
 			return b.datapath.DetachAll()
 		}
@@ -74,7 +74,7 @@ func (b backend) Attach(ctx context.Context) error {
 			}
 			b.readEvents()
 		}
-		b.log.Info("attach on request")
+		b.log.Info("attaching on request")
 		b.off = false
 		return b.datapath.Resume()
 	})
@@ -112,7 +112,7 @@ func (a *Agent) closeDatapath() error {
 	a.datapath, a.reader = nil, nil
 	clear(a.done)
 	if err != nil {
-		return fmt.Errorf("close datapath: %w", err)
+		return fmt.Errorf("close the datapath: %w", err)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (a *Agent) keepPinned() error {
 	}
 	missing, err := a.datapath.Repin()
 	if missing {
-		a.log.Warn("pinned objects were removed under the running agent, pinning them again", "directory", dir)
+		a.log.Warn("pinned objects were removed while the agent was running; pinning them again", "directory", dir)
 		a.epoch++
 		a.isolated = nil
 	}

@@ -90,7 +90,7 @@ func (d *drifter) runInspections(ctx context.Context) {
 			logged = ""
 		} else if text := err.Error(); text != logged && ctx.Err() == nil {
 			logged = text
-			d.a.log.Warn("interfaces are not compared with their records", "error", err)
+			d.a.log.Warn("cannot compare interfaces with their records", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -266,10 +266,10 @@ func orKind(is string, l *network.LinkInfo) string {
 func compareAddresses(at *state.Attachment, has []network.AddressInfo) (all []finding) {
 	missing, extra := drift.Addresses(at, has)
 	for _, p := range missing {
-		all = append(all, finding{specs.AddressDrift, fmt.Sprintf("%s is declared, and not there", p)})
+		all = append(all, finding{specs.AddressDrift, fmt.Sprintf("declared address %s is missing", p)})
 	}
 	for _, p := range extra {
-		all = append(all, finding{specs.AddressDrift, fmt.Sprintf("%s is there, and not declared", p)})
+		all = append(all, finding{specs.AddressDrift, fmt.Sprintf("address %s is not declared", p)})
 	}
 	return all
 }

@@ -63,7 +63,7 @@ func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]
 				}
 				e, err := agent.Endpoint(at, counts)
 				if err != nil {
-					return fmt.Errorf("endpoints: %w", err)
+					return fmt.Errorf("read endpoint %q: %w", r.key, err)
 				}
 				endpoints, found = append(endpoints, e), append(found, at)
 			}

@@ -21,15 +21,15 @@ func explainDatapath(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
 	case errors.Is(err, ground.ErrRunning): // has its remedy
 	case errors.Is(err, ebpf.ErrMapIncompatible):
-		err = fmt.Errorf("%w: other maps are pinned there; `berth agent detach --purge` removes them, with their counts", err)
+		err = fmt.Errorf("%w: maps of another size are pinned there; remove them, with their counts, by `berth agent detach --purge`", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
-		err = fmt.Errorf("%w: berthd needs to be root with %s", err, ground.Needed())
+		err = fmt.Errorf("%w: run berthd as root with %s", err, ground.Needed())
 	case errors.Is(err, network.ErrOldKernel): // complete as it is
 	case errors.Is(err, unix.EROFS):
-		err = fmt.Errorf("%w: the BPF file system has to be writable: in berthd's unit take ReadWritePaths=/sys/fs/bpf and no "+
-			"ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", err)
+		err = fmt.Errorf("%w: the BPF file system must be writable; in berthd's unit set ReadWritePaths=/sys/fs/bpf and remove "+
+			"ProtectKernelTunables=, or name a directory of another BPF file system with --bpffs", err)
 	case errors.Is(err, ebpf.ErrNotSupported) && noBTF != nil:
-		err = fmt.Errorf("%w: this kernel has no BTF; one with CONFIG_DEBUG_INFO_BTF has", err)
+		err = fmt.Errorf("%w: this kernel has no BTF; use one with CONFIG_DEBUG_INFO_BTF", err)
 	case errors.Is(err, ebpf.ErrNotSupported):
 		err = fmt.Errorf("%w: the kernel is too old; berth needs Linux %s or newer", err, network.LeastKernel)
 	}
@@ -39,7 +39,7 @@ func explainDatapath(err error) error {
 // explainState adds the remedy to an error of the state directory.
 func explainState(err error) error {
 	if errors.Is(err, unix.EROFS) {
-		return oneLine(fmt.Errorf("%w: name a directory that can be written, with --state", err))
+		return oneLine(fmt.Errorf("%w: name a writable directory with --state", err))
 	}
 	return explainDatapath(err)
 }
@@ -51,13 +51,13 @@ func explainListen(err error) error {
 	help := ""
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		help = `something else listens there; choose another address with --metrics, or "" for none`
+		help = `another process listens there; choose another address with --metrics, or "" to listen nowhere`
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		help = "no interface of this host has that address; choose another with --metrics"
 	case errors.Is(err, fs.ErrPermission):
 		help = "choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE"
 	case errors.As(err, &wrong), errors.As(err, &dns):
-		help = "--metrics wants HOST:PORT, as 127.0.0.1:9477"
+		help = "write --metrics as HOST:PORT, such as 127.0.0.1:9477"
 	default:
 		return oneLine(err)
 	}
@@ -90,9 +90,9 @@ func explainSocket(err error) error {
 	var group user.UnknownGroupError
 	switch {
 	case errors.As(err, &group):
-		err = fmt.Errorf("%w: make the group, or correct socket_group under [agent] in berth.toml", err)
+		err = fmt.Errorf("%w: create the group, or correct socket_group under [agent] in berth.toml", err)
 	case errors.Is(err, unix.EPERM):
-		err = fmt.Errorf("%w: to give the socket to a group berthd needs CAP_CHOWN, or to be in the group (SupplementaryGroups= in its unit)", err)
+		err = fmt.Errorf("%w: to give the socket to a group, berthd must have CAP_CHOWN or be in that group; set SupplementaryGroups= in its unit", err)
 	}
 	return oneLine(err)
 }

@@ -49,11 +49,11 @@ func aheadText(parent string, at bpf.Attachment) string {
 	if len(at.Ahead) == 0 {
 		return ""
 	}
-	help := "take it off, or have it run after berth's"
+	help := "remove it, or attach it after berth's"
 	if at.Kind == bpf.TCX && !strings.HasPrefix(at.Ahead[0], "XDP") {
 		help += ": `berth agent detach` and `berth agent attach` put berth's first"
 	}
-	return fmt.Sprintf("parent %q: frames may pass uncounted, as berth's programs run after %s; %s",
+	return fmt.Sprintf("parent %q: frames may pass uncounted, because berth's programs run after %s; %s",
 		parent, strings.Join(at.Ahead, ", "), help)
 }
 
@@ -98,7 +98,7 @@ func (a *Agent) addSlotFlaws(all []*record, f flaws) {
 		}
 	}
 	for index, n := range n {
-		f.addFlaw(index, fmt.Errorf("interfaces that are not counted, as no counter slot is free: %d; "+
+		f.addFlaw(index, fmt.Errorf("%d interfaces are not counted, because no counter slot is free; "+
 			"raise max_endpoints under [agent] in berth.toml and restart berthd", n))
 	}
 }
@@ -110,7 +110,7 @@ func (a *Agent) reconcileNow(ctx context.Context) error {
 	defer cancel()
 	err := a.runInLoop(ctx, func() error { return nil })
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("the agent has not come to look at the parents for %s", answerWithin)
+		return fmt.Errorf("the agent did not reconcile within %s, so this may be out of date; if it persists, restart berthd", answerWithin)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ func (a *Agent) followConfig() error {
 	a.keepEnded.Store(int64(c.Agent.KeepEnded))
 	c.Agent.KeepEnded = a.config.KeepEnded
 	if changed := changedKeys(a.config, c.Agent); len(changed) > 0 {
-		return fmt.Errorf("berth.toml: under [agent] %s has changed: restart berthd to use it", strings.Join(changed, ", "))
+		return fmt.Errorf("berth.toml: %s under [agent] changed; restart berthd to apply it", strings.Join(changed, ", "))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (a *Agent) runJanitor(ctx context.Context, host *network.Handle) {
 			a.collectStale(ctx, host)
 			a.ageUnknown()
 			if err := a.reportUnanswered(ctx, asked); err != nil && ctx.Err() == nil {
-				a.log.Warn("look for endpoints that nobody answers", "error", err)
+				a.log.Warn("cannot check for unanswered endpoints", "error", err)
 			}
 		case <-a.draining:
 			a.drainEnded(ctx, host)
@@ -57,21 +57,21 @@ func (a *Agent) newReleaser(host *network.Handle) *release.Releaser {
 
 func (a *Agent) drainEnded(ctx context.Context, host *network.Handle) {
 	if err := a.newReleaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
-		a.log.Warn("drain ended attachments", "error", err)
+		a.log.Warn("cannot drain ended attachments", "error", err)
 	}
 }
 
 func (a *Agent) collectStale(ctx context.Context, host *network.Handle) {
 	done, err := a.newReleaser(host).Collect(ctx, collectBound)
 	if err != nil && ctx.Err() == nil {
-		a.log.Warn("collect what was left", "error", err)
+		a.log.Warn("cannot release stale attachments", "error", err)
 	}
 	if n := len(done.Released); n > 0 {
-		a.log.Info("released what was left", "attachments", n, "first", done.Released[0])
+		a.log.Info("released stale attachments", "attachments", n, "first", done.Released[0])
 	}
 	shims := hostshim.Shims{Store: a.store, Log: a.log}
 	if _, err := shims.Reconcile(ctx); err != nil && ctx.Err() == nil {
-		a.log.Warn("mend the routes of the host", "error", err)
+		a.log.Warn("cannot repair the host's routes", "error", err)
 	}
 }
 
@@ -90,6 +90,6 @@ func (a *Agent) ageUnknown() {
 		return err
 	})
 	if err != nil {
-		a.log.Warn("age unknown MACs", "error", err)
+		a.log.Warn("cannot delete stale unknown MACs", "error", err)
 	}
 }

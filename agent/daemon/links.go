@@ -52,7 +52,7 @@ func (a *Agent) writeVLANs(links []link) error {
 		return nil
 	}
 	if err := a.datapath.SetVLANs(vlans); err != nil {
-		return fmt.Errorf("VLANs of the trunks: %w", err)
+		return fmt.Errorf("write the trunks' VLANs to the datapath: %w", err)
 	}
 	a.vlans = vlans
 	return nil

@@ -110,7 +110,7 @@ func (n *namer) watchEngine(ctx context.Context, e names.Enricher) {
 		err := e.Watch(ctx, n.askAgain)
 		if err != nil && err.Error() != logged {
 			logged = err.Error()
-			n.log.Warn("names of containers are not followed for now", "engine", e.String(), "error", err)
+			n.log.Warn("cannot follow the engine's container names; trying again", "engine", e.String(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -177,7 +177,7 @@ func (n *namer) logFailure(ctx context.Context, err error) bool {
 	} else if text := err.Error(); ctx.Err() == nil && !n.loggedErrors[text] {
 		clear(n.loggedErrors)
 		n.loggedErrors[text] = true
-		n.log.Warn("names of containers", "error", err)
+		n.log.Warn("cannot read all container names", "error", err)
 	}
 	return err != nil
 }

@@ -10,7 +10,7 @@ import (
 // notifyManager sends a state to the service manager if NOTIFY_SOCKET is set (sd_notify(3)).
 func (a *Agent) notifyManager(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.log.Warn("notify the service manager", "error", err)
+		a.log.Warn("cannot notify the service manager", "error", err)
 	}
 }
 
@@ -20,7 +20,7 @@ func (a *Agent) notifyManager(state string) {
 func (a *Agent) runWatchdog(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		a.log.Warn("watchdog of the service manager", "error", err)
+		a.log.Warn("cannot read the watchdog interval of the service manager", "error", err)
 	}
 	if err != nil || every == 0 {
 		return

@@ -90,7 +90,7 @@ func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
 	s.Attach, s.Problem = at.Kind, aheadText(s.Name, at)
 	switch {
 	case at.Kind == "":
-		s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not on it", s.Name)
+		s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not attached", s.Name)
 	case s.Problem != "":
 		s.State = specs.ParentFailed
 	default:
@@ -159,7 +159,7 @@ func (set *parentSet) presentParent(l link) *specs.ParentStatus {
 	if s == nil {
 		s = &specs.ParentStatus{Name: l.name, Index: l.index, MAC: l.mac, Networks: []string{}}
 		if !l.ethernet {
-			s.Problem = fmt.Sprintf("parent %q is no Ethernet interface: name another one in the network's file", l.name)
+			s.Problem = fmt.Sprintf("parent %q is not an Ethernet interface; name another one in the network's file", l.name)
 		}
 		set.byIndex[l.index] = s
 	}
@@ -185,7 +185,7 @@ func (set *parentSet) sortedStatuses() []specs.ParentStatus {
 	}
 	for _, s := range set.missing {
 		if s.State == specs.ParentWaiting {
-			s.Problem = fmt.Sprintf("parent %q of network %q does not exist: waiting for it; make it, or correct the network's file", s.Name, s.Networks[0])
+			s.Problem = fmt.Sprintf("parent %q of network %q does not exist; create it, or correct the network's file", s.Name, s.Networks[0])
 		}
 		all = append(all, *s)
 	}

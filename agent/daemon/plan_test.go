@@ -38,13 +38,13 @@ func countingStatus(l link, how string, endpoints int, networks ...string) specs
 // failedStatus is a parent without the programs.
 func failedStatus(l link, endpoints int, networks ...string) specs.ParentStatus {
 	s := countingStatus(l, "", endpoints, networks...)
-	s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not on it", l.name)
+	s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not attached", l.name)
 	return s
 }
 
 func TestPlanParents(t *testing.T) {
 	waiting := specs.ParentStatus{Name: "eth9", State: specs.ParentWaiting, Networks: []string{"lan"},
-		Problem: `parent "eth9" of network "lan" does not exist: waiting for it; make it, or correct the network's file`}
+		Problem: `parent "eth9" of network "lan" does not exist; create it, or correct the network's file`}
 	for name, c := range map[string]struct {
 		world world
 		want  plan
@@ -111,7 +111,7 @@ func TestPlanParents(t *testing.T) {
 		"no Ethernet": {
 			world{networks: []*specs.Network{testNetwork("lan", "tun0")}, links: []link{tun}},
 			plan{parents: []specs.ParentStatus{{Name: "tun0", Index: 7, State: specs.ParentFailed, Networks: []string{"lan"},
-				Problem: `parent "tun0" is no Ethernet interface: name another one in the network's file`}}},
+				Problem: `parent "tun0" is not an Ethernet interface; name another one in the network's file`}}},
 		},
 		"refused before: tried again": {
 			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, failed: map[int]string{4: "no room"}},
@@ -122,8 +122,8 @@ func TestPlanParents(t *testing.T) {
 			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
 				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Ahead: []string{"tcx ingress program id 7"}}}},
 			plan{parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA, State: specs.ParentFailed, Attach: "tcx",
-				Networks: []string{"lan"}, Problem: `parent "eth1": frames may pass uncounted, as berth's programs run after ` +
-					"tcx ingress program id 7; take it off, or have it run after berth's: " +
+				Networks: []string{"lan"}, Problem: `parent "eth1": frames may pass uncounted, because berth's programs run after ` +
+					"tcx ingress program id 7; remove it, or attach it after berth's: " +
 					"`berth agent detach` and `berth agent attach` put berth's first"}}},
 		},
 		"a program of another run, put there since": {

@@ -32,7 +32,7 @@ func (a *Agent) pumpEvents(reader eventReader) {
 		case errors.Is(err, os.ErrClosed):
 			return
 		case errors.Is(err, bpf.ErrRecord):
-			a.log.Warn("event left out", "error", err)
+			a.log.Warn("event dropped: its record cannot be decoded", "error", err)
 		case err != nil:
 			a.troubles.setProblem(part, err)
 			time.Sleep(readAgain)
@@ -50,7 +50,7 @@ func (a *Agent) recordOfSlot(slot uint32) *record {
 	}
 	now, err := a.records.currentReading(context.Background())
 	if err != nil {
-		a.log.Warn("event without names", "error", err)
+		a.log.Warn("event has no container names: the records cannot be read", "error", err)
 		return nil
 	}
 	return now.recordOfSlot(slot)

@@ -24,7 +24,7 @@ func (a *Agent) pushMetrics(ctx context.Context) {
 		defer mu.Unlock()
 		if text := err.Error(); text != logged && ctx.Err() == nil {
 			logged = text
-			a.log.Warn("push metrics", "to", a.config.OTLP, "error", err)
+			a.log.Warn("cannot push metrics", "to", a.config.OTLP, "error", err)
 		}
 	}))
 	stop, err := otlp.Start(ctx, otlp.Options{
@@ -38,6 +38,6 @@ func (a *Agent) pushMetrics(ctx context.Context) {
 	end, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if err := stop(end); err != nil {
-		a.log.Warn("last push of metrics", "to", a.config.OTLP, "error", err)
+		a.log.Warn("cannot push metrics a last time", "to", a.config.OTLP, "error", err)
 	}
 }

@@ -77,7 +77,7 @@ func (a *Agent) readWorld(ctx context.Context, note func(error)) (world, error) 
 	}
 	now, err := a.records.currentReading(ctx)
 	if err != nil {
-		return world{}, fmt.Errorf("records: %w", err)
+		return world{}, fmt.Errorf("read the attachments: %w", err)
 	}
 	facts, err := a.host()
 	if err != nil {
@@ -93,7 +93,7 @@ func (a *Agent) attachedPrograms() (map[int]bpf.Attachment, error) {
 	}
 	attached, err := a.datapath.Attached()
 	if err != nil {
-		return nil, fmt.Errorf("attached programs: %w", err)
+		return nil, fmt.Errorf("list the attached programs: %w", err)
 	}
 	return attached, nil
 }
@@ -119,7 +119,7 @@ func (a *Agent) applyPlan(ctx context.Context, p plan, links []link) bool {
 		delete(a.done, index)
 		delete(a.failed, index)
 		if err := a.detachParent(ctx, index, links); err != nil {
-			a.log.Warn("detach", "index", index, "error", err)
+			a.log.Warn("cannot detach programs", "index", index, "error", err)
 		} else {
 			a.log.Info("detached", "index", index)
 		}
@@ -162,7 +162,7 @@ func (a *Agent) registerChunk(ctx context.Context, some []*record, found flaws) 
 				continue // it has ended in between
 			}
 			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
-				err = fmt.Errorf("attachment %q: %w", r.key, err)
+				err = fmt.Errorf("register attachment %q: %w", r.key, err)
 				found.addFlaw(r.parentIndex, err)
 				errs = append(errs, err)
 				continue
@@ -184,7 +184,7 @@ func (a *Agent) publishStatus(parents []specs.ParentStatus, problems []string, a
 	}
 	for p := range a.loggedProblems {
 		if !now[p] {
-			a.log.Info("no longer a problem", "what", p)
+			a.log.Info("problem solved", "what", p)
 		}
 	}
 	a.loggedProblems = now

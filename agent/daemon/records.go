@@ -118,7 +118,7 @@ func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 		}
 		a, err := state.Decode(key, stored)
 		if err != nil {
-			r.log.Warn("record left out", "error", err)
+			r.log.Warn("record skipped: it cannot be decoded", "error", err)
 			continue
 		}
 		one := newRecord(a, r.in)

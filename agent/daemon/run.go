@@ -87,14 +87,14 @@ func (a *Agent) startWatching() (*watcher, error) {
 		return nil, err
 	}
 	if !changes.All() {
-		a.log.Warn("changes in the containers are seen late, at the next look: give berthd's unit CAP_NET_BROADCAST")
+		a.log.Warn("changes inside containers are noticed at the next resync only; give berthd's unit CAP_NET_BROADCAST")
 	}
 	if a.drift, err = newDrifter(a, changes.All()); err != nil {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
 	reopen := func() (changeSource, error) { return network.ListenChanges() }
-	report := func(err error) { a.troubles.setProblem("changes of interfaces are seen late", err) }
+	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
 	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, a.drift.noteChange)
 	if err != nil {
 		a.drift.host.Close()

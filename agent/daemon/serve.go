@@ -57,11 +57,11 @@ const activated = "metrics"
 func (a *Agent) listenMetrics() (net.Listener, error) {
 	given, err := activation.ListenersWithNames()
 	if err != nil {
-		return nil, fmt.Errorf("sockets of the service manager: %w", err)
+		return nil, fmt.Errorf("take the service manager's sockets: %w", err)
 	}
 	for name, all := range given {
 		if name != activated || len(all) != 1 {
-			return nil, fmt.Errorf("sockets of the service manager: %d named %q: want one, with FileDescriptorName=%s in its unit", len(all), name, activated)
+			return nil, fmt.Errorf("the service manager passed sockets named %q (%d in all); berthd takes one, with FileDescriptorName=%s in its unit", name, len(all), activated)
 		}
 		return all[0], nil
 	}
@@ -70,7 +70,7 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", a.o.Metrics)
 	if err != nil {
-		return nil, explainListen(fmt.Errorf("metrics at %q: %w", a.o.Metrics, err))
+		return nil, explainListen(fmt.Errorf("listen for metrics at %q: %w", a.o.Metrics, err))
 	}
 	return l, nil
 }

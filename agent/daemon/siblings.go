@@ -21,17 +21,17 @@ type lacking struct {
 
 var lacks = map[specs.Driver]lacking{
 	specs.IPvlan: {
-		parent:  errors.New("what some of its ipvlan interfaces send to siblings is not counted"),
-		problem: "what %d ipvlan interfaces send to siblings is not counted, as no program is on them: `berth gc` puts it there",
-		kernel:  "what ipvlan interfaces send to siblings is not counted",
-		instead: "a network with ipvlan_flag = \"private\" has no such traffic",
+		parent:  errors.New("frames that some of its ipvlan interfaces send to siblings are not counted"),
+		problem: "%d ipvlan interfaces lack the sibling program, so their frames to siblings are not counted; `berth gc` attaches it",
+		kernel:  "frames between ipvlan siblings are not counted",
+		instead: "set ipvlan_flag = \"private\" in the network's file to forbid such frames",
 	},
 	specs.Macvlan: {
 		parent: errors.New("multicast and broadcast frames of some of its interfaces reach siblings although their network enforces rules"),
-		problem: "multicast and broadcast frames of %d macvlan interfaces reach siblings although their network enforces rules, " +
-			"as no program is on the interfaces: `berth gc` puts it there",
+		problem: "%d macvlan interfaces lack the sibling program, so their multicast and broadcast frames reach siblings " +
+			"although their network enforces rules; `berth gc` attaches it",
 		kernel:  "multicast and broadcast frames of macvlan interfaces reach siblings although their network enforces rules",
-		instead: "a network with mode = \"private\" has no such traffic",
+		instead: "set mode = \"private\" in the network's file to forbid such frames",
 	},
 }
 

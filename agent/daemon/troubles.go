@@ -25,7 +25,7 @@ func (t *troubles) setProblem(part string, err error) {
 	switch {
 	case err == nil && had:
 		delete(t.byPart, part)
-		t.log.Info("no longer a problem", "what", before)
+		t.log.Info("problem solved", "what", before)
 	case err != nil && before != part+": "+err.Error():
 		if t.byPart == nil {
 			t.byPart = map[string]string{}

@@ -29,7 +29,7 @@ type watcher struct {
 func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch files: %w", err), links.close())
+		return nil, errors.Join(fmt.Errorf("create a watcher of files: %w", err), links.close())
 	}
 	w := &watcher{files: files, links: links, dirs: slices.Concat(dirs, pins), pins: pins}
 	go w.readFiles(wake)

@@ -34,7 +34,7 @@ func NewFile(path string, size int64, keep int) *File {
 func (f *File) Write(e *specs.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("event: %w", err)
+		return fmt.Errorf("encode an event: %w", err)
 	}
 	line = append(line, '\n')
 	if err := f.makeReady(int64(len(line))); err != nil {
@@ -54,7 +54,7 @@ func (f *File) truncateLine(n int) error {
 		return nil
 	}
 	if err := f.file.Truncate(f.written); err != nil {
-		return fmt.Errorf("take back part of a line: %w", err)
+		return fmt.Errorf("truncate a half-written line: %w", err)
 	}
 	return nil
 }
@@ -98,14 +98,14 @@ func (f *File) openFile() error {
 		file, err = createFile(f.path, flags)
 	}
 	if err != nil {
-		return fmt.Errorf("events' file: %w", err)
+		return fmt.Errorf("open the events file: %w", err)
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%q is no regular file", f.path)
+		err = fmt.Errorf("%q is not a regular file", f.path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("events' file: %w", err), file.Close())
+		return errors.Join(fmt.Errorf("open the events file: %w", err), file.Close())
 	}
 	f.file, f.written = file, info.Size()
 	if err := f.endTornLine(); err != nil {
@@ -167,7 +167,7 @@ func wrapRotate(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("rotate events' file: %w", err)
+	return fmt.Errorf("rotate the events file: %w", err)
 }
 
 func (f *File) numberedPath(i int) string {
@@ -185,7 +185,7 @@ func (f *File) Close() error {
 	err := f.file.Close()
 	f.file = nil
 	if err != nil {
-		return fmt.Errorf("close events' file: %w", err)
+		return fmt.Errorf("close the events file: %w", err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func JournalRuns() bool { return journal.Enabled() }
 func (Journal) Write(e *specs.Event) error {
 	whole, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("event: %w", err)
+		return fmt.Errorf("encode an event: %w", err)
 	}
 	fields := fieldsOf(e)
 	fields["BERTH_EVENT"] = string(whole)

@@ -23,15 +23,15 @@ func LockBPFFS(dir string) (*os.File, error) {
 			return nil, err
 		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("folder for pinned objects: %w", err)
+			return nil, fmt.Errorf("create the directory of pinned objects: %w", err)
 		}
 		f, err := os.Open(dir)
 		if err != nil {
-			return nil, fmt.Errorf("folder for pinned objects: %w", err)
+			return nil, fmt.Errorf("open the directory of pinned objects: %w", err)
 		}
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = fmt.Errorf("folder for pinned objects %q: %w (pid %s): stop it first, or give this one a --bpffs of its own",
+			err = fmt.Errorf("directory of pinned objects %q: %w (pid %s); stop it, or start this one with another --bpffs",
 				dir, ErrRunning, flockHolder(f))
 		}
 		if err == nil && StillAt(f, dir) {
@@ -54,9 +54,9 @@ func onBPFFS(dir string) error {
 		case errors.Is(err, fs.ErrNotExist) && filepath.Dir(at) != at:
 			at = filepath.Dir(at)
 		case err != nil:
-			return fmt.Errorf("folder for pinned objects %q: %w", at, err)
+			return fmt.Errorf("directory of pinned objects %q: %w", at, err)
 		case st.Type != unix.BPF_FS_MAGIC:
-			return fmt.Errorf("pin to %q: %w", dir, bpf.ErrNotBPFFS)
+			return fmt.Errorf("directory of pinned objects %q: %w", dir, bpf.ErrNotBPFFS)
 		default:
 			return nil
 		}

@@ -39,7 +39,7 @@ func Confine(more ...int) error {
 	}
 	for _, c := range neededCaps {
 		if !effective.hasCap(c) {
-			return fmt.Errorf("%w: berthd needs %s: run it as root, or give its unit AmbientCapabilities=%s",
+			return fmt.Errorf("%w: berthd needs %s; run it as root, or set AmbientCapabilities=%s in its unit",
 				ErrPrivilege, capNames([]int{c}), capNames(slices.Concat(neededCaps, wantedCaps)))
 		}
 	}
@@ -50,19 +50,19 @@ func Confine(more ...int) error {
 	}
 	path, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("give up capabilities: %w", err)
+		return fmt.Errorf("drop capabilities: find berthd's executable: %w", err)
 	}
 	runtime.LockOSThread() // the bounding set belongs to the thread, and execve uses the thread's
 	defer runtime.UnlockOSThread()
 	for _, c := range surplus {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
-			return fmt.Errorf("give up capability %d: %w", c, err)
+			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up new privileges: %w", err)
+		return fmt.Errorf("set no_new_privs: %w", err)
 	}
-	return fmt.Errorf("give up capabilities: execute %q: %w", path, unix.Exec(path, os.Args, os.Environ()))
+	return fmt.Errorf("drop capabilities: execute %q: %w", path, unix.Exec(path, os.Args, os.Environ()))
 }
 
 // capSet is a set of capabilities by number.
@@ -88,7 +88,7 @@ func surplusCaps(keep []int) (surplus []int, err error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read bounding set: %w", err)
+			return nil, fmt.Errorf("read the capability bounding set: %w", err)
 		}
 		if bounding == 1 && !slices.Contains(keep, c) {
 			surplus = append(surplus, c)

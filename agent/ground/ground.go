@@ -26,7 +26,7 @@ func New(store *state.Store, lock *os.File, socket net.Listener) (Ground, error)
 	socket.(*net.UnixListener).SetUnlinkOnClose(false)
 	var err error
 	if g.made, err = os.Lstat(g.socket); err != nil {
-		return g, fmt.Errorf("agent's socket: %w", err)
+		return g, fmt.Errorf("examine the agent's socket: %w", err)
 	}
 	return g, nil
 }
@@ -37,7 +37,7 @@ func (g *Ground) Check() error {
 	if g.ownsSocket() && StillAt(g.lock, g.lockPath) {
 		return nil
 	}
-	return fmt.Errorf("state directory %q was removed or replaced under the running agent: start berthd again; programs and counts stay meanwhile",
+	return fmt.Errorf("state directory %q was removed or replaced while the agent was running; start berthd again (programs and counts stay until then)",
 		filepath.Dir(g.socket))
 }
 
@@ -53,7 +53,7 @@ func (g *Ground) Leave() error {
 		return nil
 	}
 	if err := os.Remove(g.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("agent's socket: %w", err)
+		return fmt.Errorf("remove the agent's socket: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrRunning is returned if another agent uses the state directory.
-var ErrRunning = errors.New("another agent runs")
+var ErrRunning = errors.New("another agent is running")
 
 // LockName is the lock file of the one agent, in STATE/state.
 const LockName = "agent.lock"
@@ -28,7 +28,7 @@ func LockAgent(store *state.Store) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("state directory %q: %w (pid %s): stop it first, or give this one a --state of its own",
+			return nil, fmt.Errorf("state directory %q: %w (pid %s); stop it, or start this one with another --state",
 				store.Dir(), ErrRunning, lockHolder(f))
 		}
 		return nil, fmt.Errorf("agent's lock: %w", err)

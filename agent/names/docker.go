@@ -35,7 +35,7 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 	}
 	found, err := d.readContainer(id, &c)
 	if err != nil {
-		return nil, fmt.Errorf("docker's names: %w", err)
+		return nil, fmt.Errorf("read container %q of docker: %w", id, err)
 	}
 	if !found {
 		return nil, nil

@@ -24,7 +24,7 @@ func readJSON(path string, into any) (bool, error) {
 	}
 	defer f.Close()
 	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(into); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, fmt.Errorf("decode %q: %w", path, err)
 	}
 	return true, nil
 }

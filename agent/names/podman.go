@@ -47,7 +47,7 @@ func (s *storage) Names(_ context.Context, id string) (*state.Names, error) {
 	for _, path := range paths {
 		list, err := s.readList(path)
 		if err != nil {
-			return nil, fmt.Errorf("podman's names: %w", err)
+			return nil, fmt.Errorf("read the containers of podman: %w", err)
 		}
 		if n := list.names[id]; n != nil {
 			return n, nil

@@ -70,7 +70,7 @@ func run(args []string) int {
 	stages := []string{hook.CreateRuntime, hook.Prestart, hook.Poststop}
 	stage := flags.Arg(0)
 	if flags.NArg() > 1 || stage != "" && !slices.Contains(stages, stage) {
-		fmt.Fprintf(os.Stderr, "berth-hook: argument %q: want one stage of %q, or none\n", flags.Args(), stages)
+		fmt.Fprintf(os.Stderr, "berth-hook: arguments %q: want at most one stage, of %q\n", flags.Args(), stages)
 		return 2
 	}
 	return runHook(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)

@@ -57,7 +57,7 @@ func run(args []string) int {
 
 func checkFlags(flags *flag.FlagSet, index string) error {
 	if flags.NArg() > 0 {
-		return fmt.Errorf("argument %q: want none", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if len(index) != 2 || strings.Trim(index, "0123456789") != "" {
 		return fmt.Errorf("--index %q: want two digits", index)

@@ -235,7 +235,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"--version"}, 0, "berth-nri devel"},
-		{[]string{"x"}, 2, `argument "x": want none`},
+		{[]string{"x"}, 2, `unexpected argument "x"`},
 		{[]string{"--index", "1"}, 2, `--index "1": want two digits`},
 		{[]string{"--index", "1x"}, 2, `--index "1x": want two digits`},
 		{[]string{"--what"}, 2, "flag provided but not defined: -what"},

@@ -15,14 +15,14 @@ const sysctls = "/proc/sys"
 func openSysctls() error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(sysctls, &st); err != nil {
-		return fmt.Errorf("look at %s: %w", sysctls, err)
+		return fmt.Errorf("examine %s: %w", sysctls, err)
 	}
 	if st.Flags&unix.ST_RDONLY == 0 {
 		return nil
 	}
 	const as = unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("", sysctls, "", as, ""); err != nil {
-		return fmt.Errorf("make %s writable: %w; it takes CAP_SYS_ADMIN, and a profile of AppArmor that does not forbid it", sysctls, err)
+		return fmt.Errorf("make %s writable: %w; give berth-nri CAP_SYS_ADMIN, and an AppArmor profile that allows mounting", sysctls, err)
 	}
 	return nil
 }

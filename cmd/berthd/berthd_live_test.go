@@ -78,7 +78,7 @@ func TestFollowsParents(t *testing.T) {
 	l := newLab(t)
 	a := l.startAgent()
 	l.writeNetwork("lab", "parent = \"eth2\"\n")
-	const missing = `parent "eth2" of network "lab" does not exist: waiting for it; make it, or correct the network's file`
+	const missing = `parent "eth2" of network "lab" does not exist; create it, or correct the network's file`
 	if p := l.parentIs("eth2", specs.ParentWaiting); p.Problem != missing {
 		t.Errorf("problem %q, want %q", p.Problem, missing)
 	}

@@ -59,7 +59,7 @@ func TestDriftIsReportedOnce(t *testing.T) {
 	l.waitInspected(other)
 	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
 	e := l.waitEvents("web", specs.AddressDrift, 1)[0]
-	if e.Detail != "192.0.2.99/24 is there, and not declared" || e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink ||
+	if e.Detail != "address 192.0.2.99/24 is not declared" || e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink ||
 		e.Parent != parent || e.Sender == nil || e.Sender.Name != "web-name" || e.Direction != "" {
 		t.Errorf("event %+v", e)
 	}

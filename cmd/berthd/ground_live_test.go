@@ -41,7 +41,7 @@ func TestEndsWithoutItsState(t *testing.T) {
 	other := l.launchReady(next)
 	l.writeNetwork("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes the first
 	a.waitExit(1)
-	if !strings.Contains(a.log.String(), "was removed or replaced under the running agent") {
+	if !strings.Contains(a.log.String(), "was removed or replaced while the agent was running") {
 		t.Error("it does not say why")
 	}
 	if s := l.agentStatus(); s.PID != other.cmd.Process.Pid {

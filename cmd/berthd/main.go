@@ -35,7 +35,7 @@ func run(args []string) int {
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berthd: argument %q: want none\n", flags.Arg(0))
+		fmt.Fprintf(os.Stderr, "berthd: unexpected argument %q\n", flags.Arg(0))
 		return 2
 	}
 	if *showVersion {

@@ -46,7 +46,7 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	a := l.startAgent()
-	want := fmt.Sprintf("berthd: state directory %q: another agent runs (pid %d): stop it first, or give this one a --state of its own",
+	want := fmt.Sprintf("berthd: state directory %q: another agent is running (pid %d); stop it, or start this one with another --state",
 		filepath.Join(l.state, "state"), a.cmd.Process.Pid)
 	if got := l.refusalOf(l.agentCommand("--metrics", "")); got != want {
 		t.Errorf("stderr %q, want %q", got, want)
@@ -69,30 +69,30 @@ func TestRefusals(t *testing.T) {
 	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
 	mustSucceed(t, os.Mkdir(readOnly, 0o755))
 	mustSucceed(t, os.MkdirAll(l.state, 0o711))
-	const all = ": run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST"
+	const all = "; run it as root, or set AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST in its unit"
 	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
 	for name, c := range map[string]struct {
 		cmd  *exec.Cmd
 		want string
 	}{
 		"port taken": {l.agentCommand("--metrics", address),
-			fmt.Sprintf(`metrics at %q: listen tcp %s: bind: address already in use: something else listens there; choose another address with --metrics, or "" for none`, address, address)},
+			fmt.Sprintf(`listen for metrics at %q: listen tcp %s: bind: address already in use: another process listens there; choose another address with --metrics, or "" to listen nowhere`, address, address)},
 		"foreign address": {l.agentCommand("--metrics", "192.0.2.77:9477"),
-			`metrics at "192.0.2.77:9477": listen tcp 192.0.2.77:9477: bind: cannot assign requested address: no interface of this host has that address; choose another with --metrics`},
+			`listen for metrics at "192.0.2.77:9477": listen tcp 192.0.2.77:9477: bind: cannot assign requested address: no interface of this host has that address; choose another with --metrics`},
 		"no address": {l.agentCommand("--metrics", "9477"),
-			`metrics at "9477": listen tcp: address 9477: missing port in address: --metrics wants HOST:PORT, as 127.0.0.1:9477`},
+			`listen for metrics at "9477": listen tcp: address 9477: missing port in address: write --metrics as HOST:PORT, such as 127.0.0.1:9477`},
 		"low port": {l.agentCommand("--metrics", "127.0.0.1:80"),
-			`metrics at "127.0.0.1:80": listen tcp 127.0.0.1:80: bind: permission denied: choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE`},
-		"no bpffs":          {l.agentCommand("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("pin to %q", elsewhere) + noBPFFS},
-		"bpffs not mounted": {l.preparedCommand("unmount /sys/fs/bpf"), fmt.Sprintf("pin to %q", l.bpffs) + noBPFFS},
+			`listen for metrics at "127.0.0.1:80": listen tcp 127.0.0.1:80: bind: permission denied: choose a port from 1024 on with --metrics, or give berthd's unit CAP_NET_BIND_SERVICE`},
+		"no bpffs":          {l.agentCommand("--metrics", "", "--bpffs", elsewhere), fmt.Sprintf("directory of pinned objects %q", elsewhere) + noBPFFS},
+		"bpffs not mounted": {l.preparedCommand("unmount /sys/fs/bpf"), fmt.Sprintf("directory of pinned objects %q", l.bpffs) + noBPFFS},
 		"bpffs not writable": {l.preparedCommand("all-read-only " + l.state),
-			fmt.Sprintf("folder for pinned objects: mkdir %s: read-only file system: the BPF file system has to be writable: in berthd's unit take "+
-				"ReadWritePaths=/sys/fs/bpf and no ProtectKernelTunables=, or name another BPF file system's folder with --bpffs", l.bpffs)},
+			fmt.Sprintf("create the directory of pinned objects: mkdir %s: read-only file system: the BPF file system must be writable; in berthd's unit set "+
+				"ReadWritePaths=/sys/fs/bpf and remove ProtectKernelTunables=, or name a directory of another BPF file system with --bpffs", l.bpffs)},
 		"no CAP_BPF":       {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_BPF)), "not enough privilege: berthd needs CAP_BPF" + all},
 		"no CAP_NET_ADMIN": {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_NET_ADMIN)), "not enough privilege: berthd needs CAP_NET_ADMIN" + all},
 		"no CAP_PERFMON":   {l.preparedCommand(fmt.Sprint("drop ", unix.CAP_PERFMON)), "not enough privilege: berthd needs CAP_PERFMON" + all},
 		"state not writable": {l.preparedCommand("read-only "+readOnly, "--state", readOnly+"/berth"),
-			fmt.Sprintf("make directory %q: read-only file system: name a directory that can be written, with --state", readOnly+"/berth")},
+			fmt.Sprintf("make directory %q: read-only file system: name a writable directory with --state", readOnly+"/berth")},
 	} {
 		if got := l.refusalOf(c.cmd); got != "berthd: "+c.want {
 			t.Errorf("%s: stderr %q, want %q", name, got, c.want)
@@ -109,7 +109,7 @@ func TestUnknownGroupIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.agentConfig(`socket_group = "nonesuch"`)
-	const want = "berthd: agent.socket_group: group: unknown group nonesuch: make the group, or correct socket_group under [agent] in berth.toml"
+	const want = "berthd: socket_group under [agent] in berth.toml: group: unknown group nonesuch: create the group, or correct socket_group under [agent] in berth.toml"
 	if got := l.refusalOf(l.agentCommand("--metrics", "")); got != want {
 		t.Errorf("stderr %q, want %q", got, want)
 	}
@@ -124,7 +124,7 @@ func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
 	a := l.startAgent()
 	web := l.attachContainer("web", 1)
 	other := l.agentCommand("--metrics", "", "--state", l.state+"-2")
-	want := fmt.Sprintf("berthd: folder for pinned objects %q: another agent runs (pid %d): stop it first, or give this one a --bpffs of its own",
+	want := fmt.Sprintf("berthd: directory of pinned objects %q: another agent is running (pid %d); stop it, or start this one with another --bpffs",
 		l.bpffs, a.cmd.Process.Pid)
 	if got := l.refusalOf(other); got != want {
 		t.Errorf("stderr %q, want %q", got, want)
@@ -135,7 +135,7 @@ func TestSecondAgentOfPinnedMapsIsRefused(t *testing.T) {
 	l.startAgent() // the lock was freed with its holder
 	mustSucceed(t, l.client.Detach(t.Context(), true))
 	mustSucceed(t, l.client.Attach(t.Context()))
-	if got := l.refusalOf(l.agentCommand("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent runs") {
+	if got := l.refusalOf(l.agentCommand("--metrics", "", "--state", l.state+"-2")); !strings.Contains(got, "another agent is running") {
 		t.Errorf("after a purge stderr %q", got)
 	}
 }
@@ -229,7 +229,7 @@ func TestFollowsItsConfiguration(t *testing.T) {
 	mustSucceed(t, os.MkdirAll(l.config, 0o755))
 	file := filepath.Join(l.config, "berth.toml")
 	for text, want := range map[string]string{
-		"[agent]\nmax_endpoints = 10\n": "berth.toml: under [agent] max_endpoints has changed: restart berthd to use it",
+		"[agent]\nmax_endpoints = 10\n": "berth.toml: max_endpoints under [agent] changed; restart berthd to apply it",
 		"[agent]\nmax_endpoints = 0\n":  file + `: agent.max_endpoints "0": want 1 to 65536`,
 	} {
 		mustSucceed(t, os.WriteFile(file, []byte(text), 0o644))

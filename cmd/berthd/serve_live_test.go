@@ -136,7 +136,7 @@ func TestSocketActivation(t *testing.T) {
 	})
 	defer listener.Close()
 	wrong := activatedCommand(l, "web", listener.(*net.TCPListener))
-	const want = `berthd: sockets of the service manager: 1 named "web": want one, with FileDescriptorName=metrics in its unit`
+	const want = `berthd: the service manager passed sockets named "web" (1 in all); berthd takes one, with FileDescriptorName=metrics in its unit`
 	if got := l.refusalOf(wrong); got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}

@@ -175,5 +175,5 @@ func TestNoSlotIsNotCounting(t *testing.T) {
 	l.answersCounting("one")
 	web.record.Slot = 2
 	web.recordAttachment(nil)
-	l.answersFailed("interfaces that are not counted", "max_endpoints")
+	l.answersFailed("interfaces are not counted", "max_endpoints")
 }

@@ -54,7 +54,7 @@ func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
 func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	lost := ""
 	if s.EventsLost > 0 {
-		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; they are counted)"
+		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; their violations are counted)"
 	}
 	pairs := [][2]string{
 		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, ageText(now.Sub(s.Started)))},
@@ -82,9 +82,9 @@ func countingText(s *specs.AgentStatus) string {
 	}
 	switch {
 	case !s.Attached:
-		return "no: detached on request, see berth agent attach"
+		return "no: detached on request; attach with berth agent attach"
 	case in(specs.ParentFailed) && !in(specs.ParentCounting):
-		return "no: it fails at each parent, see the problems below"
+		return "no: it fails on each parent; see the problems below"
 	case in(specs.ParentFailed):
 		var failed []string
 		for _, p := range s.Parents {
@@ -92,7 +92,7 @@ func countingText(s *specs.AgentStatus) string {
 				failed = append(failed, p.Name)
 			}
 		}
-		return fmt.Sprintf("not at %s, see the problems below", strings.Join(failed, ", "))
+		return fmt.Sprintf("not on %s; see the problems below", strings.Join(failed, ", "))
 	}
 	return "yes"
 }
@@ -130,12 +130,12 @@ func detachAgent(ctx context.Context, env *Env, purge bool) error {
 		}
 		err = pinned(env.dirs.BPFFS)
 		if errors.Is(err, fs.ErrNotExist) {
-			env.warnf("nothing to detach: no agent runs, and nothing is pinned under %s", env.dirs.BPFFS)
+			env.warnf("nothing to detach: no agent is running, and nothing is pinned under %q", env.dirs.BPFFS)
 			return nil
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("detach: %w", err)
+		return fmt.Errorf("detach the programs: %w", err)
 	}
 	result := "detached; counts are kept"
 	if purge {
@@ -151,7 +151,7 @@ func newAgentAttach(env *Env) *cobra.Command {
 		Long: "Put berth's programs back on all parents after berth agent detach.\nIt needs a running agent.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := client.New(env.dirs.State).Attach(cmd.Context()); err != nil {
-				return fmt.Errorf("attach: %w", err)
+				return fmt.Errorf("attach the programs: %w", err)
 			}
 			_, err := fmt.Fprintln(env.Out, "attached")
 			return err

@@ -78,7 +78,7 @@ func (w *world) startAgent(b api.Backend) *events.Ring {
 
 func TestAgentStatus(t *testing.T) {
 	w := newWorld(t)
-	w.mustFail(exitFailed, "no agent runs", "agent", "status")
+	w.mustFail(exitFailed, "no agent is running", "agent", "status")
 	b := &backend{status: specs.AgentStatus{
 		Version: "v1.2.3", PID: 42, Started: clock.Add(-90 * time.Minute), Attached: true,
 		Metrics: "127.0.0.1:9477", Endpoints: 2, MaxEndpoints: 4095, EventsLost: 7,
@@ -93,10 +93,10 @@ func TestAgentStatus(t *testing.T) {
 	w.startAgent(b)
 	mustEqual(t, "agent status", `
 agent        berthd v1.2.3, pid 42, up 1h
-counting     not at eth2, see the problems below
+counting     not on eth2; see the problems below
 endpoints    2 of at most 4095
 metrics      127.0.0.1:9477
-events lost  7 (they came too fast; they are counted)
+events lost  7 (they came too fast; their violations are counted)
 problem      parent eth9 does not exist yet
 problem      eth2: attach: operation not permitted
 
@@ -107,13 +107,13 @@ eth9    waiting   -            -                  0          lab
 eth2    failed    -            -                  0          -
 `, w.mustRun("agent", "status"))
 	b.status.Parents = b.status.Parents[1:]
-	if got := w.mustRun("agent", "status"); !strings.Contains(got, "\ncounting     no: it fails at each parent, see the problems below\n") {
+	if got := w.mustRun("agent", "status"); !strings.Contains(got, "\ncounting     no: it fails on each parent; see the problems below\n") {
 		t.Errorf("agent status where every parent fails:\n%s", got)
 	}
 	b.status = specs.AgentStatus{Version: "v1.2.3", PID: 42, Started: clock}
 	mustEqual(t, "agent status when detached", `
 agent        berthd v1.2.3, pid 42, up 0s
-counting     no: detached on request, see berth agent attach
+counting     no: detached on request; attach with berth agent attach
 endpoints    0 of at most 0
 metrics      off
 `, w.mustRun("agent", "status"))
@@ -130,8 +130,8 @@ func TestAgentDetachAndAttach(t *testing.T) {
 		t.Errorf("the agent was asked for %q", b.asked)
 	}
 	b.refusing = errors.New("no CAP_BPF")
-	w.mustFail(exitFailed, "berth: detach: agent: no CAP_BPF", "agent", "detach")
-	w.mustFail(exitFailed, "berth: attach: agent: no CAP_BPF", "agent", "attach")
+	w.mustFail(exitFailed, "berth: detach the programs: agent: no CAP_BPF", "agent", "detach")
+	w.mustFail(exitFailed, "berth: attach the programs: agent: no CAP_BPF", "agent", "attach")
 }
 
 // TestDetachWithoutAgent: if no agent runs and none ever ran, detach has nothing to do,
@@ -139,8 +139,8 @@ func TestAgentDetachAndAttach(t *testing.T) {
 func TestDetachWithoutAgent(t *testing.T) {
 	w := newWorld(t)
 	mustEqual(t, "detach", "", w.mustRun("agent", "detach"))
-	mustEqual(t, "detach says", "berth: nothing to detach: no agent runs, and nothing is pinned under "+w.dir+"/bpf\n", w.err.String())
-	w.mustFail(exitFailed, "berth: attach: agent at "+w.dir+"/run/berthd.sock: no agent runs", "agent", "attach")
+	mustEqual(t, "detach says", "berth: nothing to detach: no agent is running, and nothing is pinned under \""+w.dir+"/bpf\"\n", w.err.String())
+	w.mustFail(exitFailed, "berth: attach the programs: agent at "+w.dir+"/run/berthd.sock: no agent is running", "agent", "attach")
 }
 
 // TestNamesOfTheAgent: the agent has names that the records lack.

@@ -44,10 +44,10 @@ func generateDevices(env *Env, dir string) error {
 		return env.asRoot(err)
 	}
 	for _, name := range left {
-		env.warnf("no device for network %q: CDI wants names that end in a letter or digit", name)
+		env.warnf("network %q gets no device, because CDI requires names that end in a letter or digit", name)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		env.warnf("there is no network yet, and so no %s", path)
+		env.warnf("%s was not written, because there is no network yet", path)
 		return nil
 	}
 	_, err = fmt.Fprintln(env.Out, path)

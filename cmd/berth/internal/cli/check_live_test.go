@@ -123,7 +123,7 @@ func TestCheckAttachedFails(t *testing.T) {
 			failed = append(failed, fmt.Sprint(l["subject"], ", ", l["check"], ": ", l["message"]))
 		}
 	}
-	if want := []string{"container one net1, address: 2001:db8::2/64 is recorded and not there"}; !slices.Equal(failed, want) {
+	if want := []string{"container one net1, address: 2001:db8::2/64 is recorded but not assigned"}; !slices.Equal(failed, want) {
 		t.Errorf("failed: %q, want %q", failed, want)
 	}
 	for _, key := range []string{"subject", "check", "result", "message", "remedy"} {
@@ -134,7 +134,7 @@ func TestCheckAttachedFails(t *testing.T) {
 	if code := w.runMain("check", "--attached", "two"); code != exitOK {
 		t.Errorf("check of the other container: exit %d:\n%s", code, &w.out)
 	}
-	w.mustFail(exitFailed, `container "three": berth knows none`, "check", "--attached", "three")
+	w.mustFail(exitFailed, `no container has the name "three"`, "check", "--attached", "three")
 }
 
 func TestCheckExit(t *testing.T) {
@@ -153,8 +153,8 @@ func TestCheckExit(t *testing.T) {
 	if code := w.runMain("check", "lan"); code != exitFailed || !strings.Contains(w.out.String(), parent+" is down") {
 		t.Errorf("check of a parent that is down: exit %d:\n%s", code, &w.out)
 	}
-	if code := w.runMain("check", "nope"); code != exitFailed || !strings.Contains(w.out.String(), `"nope" is no network`) {
+	if code := w.runMain("check", "nope"); code != exitFailed || !strings.Contains(w.out.String(), `"nope" is neither a network`) {
 		t.Errorf("check of nonsense: exit %d:\n%s", code, &w.out)
 	}
-	w.mustFail(exitUsage, `"b" is one argument too many`, "check", "a", "b")
+	w.mustFail(exitUsage, `unexpected argument "b"`, "check", "a", "b")
 }

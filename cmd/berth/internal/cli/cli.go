@@ -93,7 +93,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 }
 
 // errPrinted ends a command that has already printed its error.
-var errPrinted = errors.New("already said")
+var errPrinted = errors.New("the error is printed already")
 
 // needRoot returns an error if the user is not root, so that a command does not fail
 // half-way.
@@ -101,7 +101,7 @@ func (env *Env) needRoot(what string) error {
 	if env.euid() == 0 {
 		return nil
 	}
-	return fmt.Errorf("run as root: %s works on what is root's", what)
+	return fmt.Errorf("run as root: %s changes or reads files that only root may use", what)
 }
 
 // asRoot adds the remedy to an error if permission is denied.

@@ -97,13 +97,13 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct {
 		line, want string
 	}{
-		{"", "berth: which command?\nSee 'berth --help'.\n"},
+		{"", "berth: the command is missing\nSee 'berth --help'.\n"},
 		{"netwrk create lan -d macvlan", `berth: unknown command "netwrk"; did you mean network?`},
 		{"frobnicate", `berth: unknown command "frobnicate"`},
-		{"network", "berth network: which command?\nSee 'berth network --help'.\n"},
+		{"network", "berth network: the command is missing\nSee 'berth network --help'.\n"},
 		{"network crate lan", `berth network: unknown command "crate"; did you mean create?`},
 		{"network create", "berth network create: the network's NAME is missing"},
-		{"network create a b", `berth network create: "b" is one argument too many`},
+		{"network create a b", `berth network create: unexpected argument "b"`},
 		{"network create a --subnt 192.0.2.0/24", "berth network create: unknown flag --subnt; did you mean --subnet?"},
 		{"ps --wid", "berth ps: unknown flag --wid; did you mean --wide?"},
 		{"ps --stat /run", "berth ps: unknown flag --stat; did you mean --state?"},
@@ -119,8 +119,8 @@ func TestUsageErrors(t *testing.T) {
 		{"stats --count x", `berth stats: --count "x": want a whole number`},
 		{"stats --count -1", `berth stats: --count "-1": want a number of intervals, or 0 to go on`},
 		{"completion foo", `berth completion: unknown command "foo"`},
-		{"completion", "berth completion: which command?"},
-		{"completion bash now", `berth completion bash: it takes no argument, got "now"`},
+		{"completion", "berth completion: the command is missing"},
+		{"completion bash now", `berth completion bash: unexpected argument "now"; the command takes none`},
 		{"network rm ../lan", `berth network rm: network "../lan": want 1 to 64 letters`},
 		{"network rm lan ../lan", `berth network rm: network "../lan": want 1 to 64 letters`},
 		{"network inspect ../lan", `berth network inspect: network "../lan": want 1 to 64 letters`},
@@ -129,7 +129,7 @@ func TestUsageErrors(t *testing.T) {
 		{"host enable ../lan", `berth host enable: network "../lan": want 1 to 64 letters`},
 		{"host disable ../lan", `berth host disable: network "../lan": want 1 to 64 letters`},
 		{"help network crate", `berth help: unknown command "crate"; did you mean create?`},
-		{"version now", `berth version: it takes no argument, got "now"`},
+		{"version now", `berth version: unexpected argument "now"; the command takes none`},
 	} {
 		w.mustFail(exitUsage, c.want, strings.Fields(c.line)...)
 	}

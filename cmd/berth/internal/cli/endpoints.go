@@ -25,7 +25,7 @@ func (env *Env) readEndpoints(ctx context.Context, all bool) ([]specs.Endpoint, 
 	list, err := env.recordedEndpoints(ctx)
 	if errors.Is(err, fs.ErrPermission) {
 		if list, err = client.New(env.dirs.State).Endpoints(ctx, all); err != nil {
-			return nil, fmt.Errorf("only root may read the records, and others ask the agent: %w", err)
+			return nil, fmt.Errorf("only root may read the records, so the agent was asked: %w", err)
 		}
 	} else if err == nil {
 		env.addNames(ctx, list)

@@ -52,7 +52,7 @@ func TestEventColumns(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	w := newWorld(t)
-	w.mustFail(exitFailed, "no agent runs", "events")
+	w.mustFail(exitFailed, "no agent is running", "events")
 	ring := w.startAgent(new(backend))
 	mustEqual(t, "no events", "", w.mustRun("events"))
 	mustEqual(t, "no events, said", "berth: no events\n", w.err.String())

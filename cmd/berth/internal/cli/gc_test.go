@@ -12,7 +12,7 @@ import (
 // maps.
 func TestGC(t *testing.T) {
 	w := newWorld(t)
-	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
+	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended attachments removed: 0\n"
 	mustEqual(t, "gc of nothing", nothing, w.mustRun("gc"))
 	w.putRecord(5, func(a *state.Attachment) { a.NSID, a.Containers = 1<<30, []string{"dead"} })
 	mustEqual(t, "gc", `

@@ -138,7 +138,7 @@ func (env *Env) hostShims() *hostshim.Shims {
 func (env *Env) shimsByNetwork(ctx context.Context) map[string]*specs.HostShim {
 	all, err := env.hostShims().List(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		env.warnf("which networks the host is on cannot be told: %v", err)
+		env.warnf("cannot list the networks that the host is on: %v", err)
 	}
 	by := make(map[string]*specs.HostShim)
 	for i := range all {

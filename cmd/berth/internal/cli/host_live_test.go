@@ -77,7 +77,7 @@ lan      berth-lan  192.0.2.250/24  `+mac+`  eth1    1       enabled
 
 func TestHostRefusals(t *testing.T) {
 	w := newHostWorld(t)
-	w.mustFail(exitUsage, "berth host: which command?", "host")
+	w.mustFail(exitUsage, "berth host: the command is missing", "host")
 	w.mustFail(exitUsage, "berth host enable: NETWORK is missing", "host", "enable")
 	w.mustFail(exitUsage, `berth host enable: --ip "192.0.2.0/24": want an address, as 192.0.2.250`, "host", "enable", "lan", "--ip", "192.0.2.0/24")
 	w.mustFail(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": want an address inside a subnet of network "lan"`, "host", "enable", "lan", "--ip", "198.51.100.1")
@@ -90,7 +90,7 @@ func TestHostRefusals(t *testing.T) {
 func TestNetworkRmRefusesAHostShim(t *testing.T) {
 	w := newHostWorld(t)
 	w.mustRun("host", "enable", "lan")
-	w.mustFail(exitFailed, `berth: network "lan" is in use by this host, by its interface berth-lan; berth host disable lan first`, "network", "rm", "lan")
+	w.mustFail(exitFailed, `berth: network "lan" is in use by this host (interface berth-lan); remove the interface first: berth host disable lan`, "network", "rm", "lan")
 	mustEqual(t, "ps", "", w.mustRun("ps", "-q"))
 	w.mustRun("host", "disable", "lan")
 	mustEqual(t, "rm", "lan\n", w.mustRun("network", "rm", "lan"))
@@ -99,10 +99,10 @@ func TestNetworkRmRefusesAHostShim(t *testing.T) {
 func TestGCRepairsHosts(t *testing.T) {
 	w := newHostWorld(t)
 	w.mustRun("host", "enable", "lan")
-	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended ones removed: 0\n"
+	const nothing = "attachments released: 0\ncounters drained: 0\nrecords of ended attachments removed: 0\n"
 	mustEqual(t, "gc", nothing, w.mustRun("gc"))
 	testnet.Run(t, w.host, "ip", "route", "add", "192.0.2.99", "dev", "berth-lan", "proto", "98")
-	mustEqual(t, "gc of a route", nothing+"routes of the host mended: 1\ninterfaces of the host given up: 0\n", w.mustRun("gc"))
+	mustEqual(t, "gc of a route", nothing+"routes of the host repaired: 1\ninterfaces of the host removed: 0\n", w.mustRun("gc"))
 	testnet.Run(t, w.host, "ip", "link", "del", "berth-lan")
 	if got := w.mustRun("gc", "--json"); !strings.Contains(got, "    \"partial\": false,\n    \"host\": {\n      \"removed\": [\n        \"lan\"\n") {
 		t.Errorf("gc of a shim: %s", got)

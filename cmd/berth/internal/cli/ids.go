@@ -46,7 +46,7 @@ func findContainer(all []specs.Endpoint, text string) ([]specs.Endpoint, error) 
 			}
 		}
 	}
-	return nil, fmt.Errorf("container %q: berth knows none with this id or name; see berth ps --all", text)
+	return nil, fmt.Errorf("no container has the name %q or an ID that begins so; berth ps --all lists all containers", text)
 }
 
 // idsOf returns the IDs of all containers of an endpoint.
@@ -65,7 +65,7 @@ func oneContainer(all []specs.Endpoint, match func(*specs.Endpoint) bool, text s
 	}
 	slices.Sort(ids)
 	if ids = slices.Compact(ids); len(ids) > 1 {
-		return nil, fmt.Errorf("container %q: it may be any of %s", text, strings.Join(ids, ", "))
+		return nil, fmt.Errorf("%q is the beginning or the name of several containers: %s; give a whole ID", text, strings.Join(ids, ", "))
 	}
 	return found, nil
 }

@@ -41,8 +41,8 @@ func TestFindContainer(t *testing.T) {
 		mustEqual(t, text, want, strings.Join(got, " "))
 	}
 	for text, want := range map[string]string{
-		"3f2": `container "3f2": it may be any of ` + hexA + ", " + hexB,
-		"db":  `container "db": berth knows none with this id or name; see berth ps --all`,
+		"3f2": `"3f2" is the beginning or the name of several containers: ` + hexA + ", " + hexB + "; give a whole ID",
+		"db":  `no container has the name "db" or an ID that begins so; berth ps --all lists all containers`,
 	} {
 		if _, err := findContainer(all, text); err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %s", text, err, want)

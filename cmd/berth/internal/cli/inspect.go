@@ -86,7 +86,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"MTU", strconv.Itoa(e.MTU)},
 	})
 	if !e.Counted {
-		writeFields(w, [][2]string{{"traffic", "not counted: no agent since boot or purge"}})
+		writeFields(w, [][2]string{{"traffic", "not counted, because no agent has run since the boot or a purge"}})
 		return
 	}
 	writeFields(w, [][2]string{
@@ -130,7 +130,7 @@ func siblingText(t specs.Traffic) string {
 	if t.Local.Total() == (specs.Count{}) {
 		return ""
 	}
-	return "of it with siblings on the parent " + countText(t.Local.Total())
+	return "of this, with siblings on the parent " + countText(t.Local.Total())
 }
 
 // groupText returns the count of multicast and broadcast copies delivered to the interface,
@@ -139,7 +139,7 @@ func groupText(packets *uint64) string {
 	if packets == nil {
 		return ""
 	}
-	return "and to groups and to all " + packetText(*packets)
+	return "in addition, multicast and broadcast " + packetText(*packets)
 }
 
 func routesText(routes []specs.Route) string {

@@ -28,9 +28,9 @@ parent       eth1.100 (VLAN 100)
 mode         macvlan bridge
 MTU          1500
 received     1.23 GB in 988k pkts
-             and to groups and to all 1.20k pkts
+             in addition, multicast and broadcast 1.20k pkts
 sent         900 B in 11 pkts
-             of it with siblings on the parent 840 B in 10 pkts
+             of this, with siblings on the parent 840 B in 10 pkts
 violations   mac-spoof 3
              rogue-ra 4 (3 dropped)
 `, `
@@ -42,7 +42,7 @@ MAC          02:00:5e:00:53:02
 parent       eth2
 mode         macvlan passthru
 MTU          1400
-traffic      not counted: no agent since boot or purge
+traffic      not counted, because no agent has run since the boot or a purge
 `, `
 container    ` + hexB + `
 network      lan
@@ -77,7 +77,7 @@ func TestInspectContainers(t *testing.T) {
 	if len(all) != 2 || all[0].ContainerID != hexA || all[1].ContainerID != "web" {
 		t.Errorf("inspect --json: %+v", all)
 	}
-	w.mustFail(exitFailed, `berth: container "db": berth knows none with this id or name; see berth ps --all`, "inspect", "db")
+	w.mustFail(exitFailed, `berth: no container has the name "db" or an ID that begins so; berth ps --all lists all containers`, "inspect", "db")
 	if code := w.runMain("inspect", "db", "web"); code != exitFailed || !strings.HasPrefix(w.out.String(), "container    web\n") {
 		t.Errorf("one of two unknown: exit %d, printed %s", code, &w.out)
 	}

@@ -89,7 +89,7 @@ func (o *installFlags) registerFlags(cmd *cobra.Command) {
 // completeOptions sets the options that are not on the command line, and validates the rest.
 func (o *installFlags) completeOptions(cmd *cobra.Command, env *Env) error {
 	if o.Engine == "" {
-		return asUsageError(cmd, fmt.Errorf("--engine is missing: %s", strings.Join(install.Engines(), ", ")))
+		return asUsageError(cmd, fmt.Errorf("--engine is missing; give one of %s", strings.Join(install.Engines(), ", ")))
 	}
 	if err := o.Check(); err != nil {
 		return asUsageError(cmd, err)
@@ -135,7 +135,7 @@ func (env *Env) programsDir() (string, error) {
 		self, err = filepath.EvalSymlinks(self)
 	}
 	if err != nil {
-		return "", fmt.Errorf("find berth's programs: %w", err)
+		return "", fmt.Errorf("find the directory of berth's programs: %w", err)
 	}
 	return filepath.Dir(self), nil
 }
@@ -157,7 +157,7 @@ func runInstall(env *Env, o *installFlags) error {
 			return err
 		}
 		if changed {
-			env.warnf("the files as they were are in %s", p.Backups())
+			env.warnf("the files before the change are kept in %s", p.Backups())
 		}
 	}
 	if !changed {
@@ -201,7 +201,7 @@ func (env *Env) printNotes(p *install.Plan, changed bool) error {
 		env.warnf("%s", note)
 	}
 	if changed && p.Restart != "" {
-		env.warnf("run this for it to count: %s", p.Restart)
+		env.warnf("to apply it, run: %s", p.Restart)
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (env *Env) refreshDevices() error {
 		return err
 	}
 	if err := install.RefreshDevices(dirs, bin); err != nil {
-		return env.asRoot(fmt.Errorf("CDI devices are not up to date: %w; then: berth install --engine cdi", err))
+		return env.asRoot(fmt.Errorf("the CDI devices are not up to date: %w; correct that, then run: berth install --engine cdi", err))
 	}
 	return nil
 }

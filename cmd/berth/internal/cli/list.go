@@ -19,7 +19,7 @@ func (o *listOptions) registerFlags(cmd *cobra.Command, ids string) {
 	flags.BoolVar(&o.wide, "no-trunc", false, "the same as --wide")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.quiet && o.json {
-			return asUsageError(cmd, errors.New("either --quiet or --json"))
+			return asUsageError(cmd, errors.New("--quiet and --json exclude each other; give one of them"))
 		}
 		return nil
 	}

@@ -37,7 +37,7 @@ type networkUser struct {
 func viewNetworks(ctx context.Context, env *Env, networks []*specs.Network) []networkView {
 	endpoints, err := env.readEndpoints(ctx, false)
 	if err != nil {
-		env.warnf("which containers use it cannot be told: %v", err)
+		env.warnf("cannot list the containers on the networks: %v", err)
 	}
 	users := make(map[string][]networkUser)
 	for i := range endpoints {

@@ -131,7 +131,7 @@ func (env *Env) containerID(ctx context.Context, text string) (string, error) {
 	}
 	found, err := findContainer(live, text)
 	if err != nil {
-		return "", fmt.Errorf("%w, or say --pid with a process of it", err)
+		return "", fmt.Errorf("%w; for a container without berth, give --pid with the ID of one of its processes", err)
 	}
 	return found[0].ContainerID, nil
 }

@@ -103,7 +103,7 @@ func addRange(n *specs.Network, s string) (note []string, err error) {
 		return nil, err
 	}
 	if in.IPRange.IsValid() {
-		return nil, specs.Invalid("--ip-range", s, "one range in the subnet %s, there is %s already", in.Subnet, in.IPRange)
+		return nil, specs.Invalid("--ip-range", s, "at most one range in subnet %s, which already has %s", in.Subnet, in.IPRange)
 	}
 	in.IPRange = p.Masked()
 	return note, nil
@@ -120,7 +120,7 @@ func addGateway(n *specs.Network, s string) error {
 	}
 	for _, in := range served {
 		if in.Gateway.IsValid() {
-			return specs.Invalid("--gateway", s, "one gateway in the subnet %s, there is %s already", in.Subnet, in.Gateway)
+			return specs.Invalid("--gateway", s, "at most one gateway in subnet %s, which already has %s", in.Subnet, in.Gateway)
 		}
 		in.Gateway = a
 	}
@@ -188,7 +188,7 @@ func (o *createFlags) checkFamilies(n *specs.Network) error {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
 		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac or -o ipv6=link-local")
 	case !o.ipv6 && o.given("ipv6") && (n.HasIPv6() || n.IPv6 != specs.IPv6Off):
-		return specs.Invalid("--ipv6", "false", "neither an IPv6 --subnet nor -o ipv6")
+		return specs.Invalid("--ipv6", "false", "no IPv6 --subnet and no -o ipv6")
 	case !o.ipv4 && n.HasIPv4():
 		return specs.Invalid("--ipv4", "false", "no IPv4 --subnet")
 	}
@@ -199,7 +199,7 @@ func (o *createFlags) checkFamilies(n *specs.Network) error {
 // whether the source of addresses was given.
 func surprisingSettings(n *specs.Network, chosen bool) (notes []string) {
 	if n.IPAM == specs.IPAMNone && !chosen {
-		notes = append(notes, "no addresses: no --subnet was given, and berth does not make one up")
+		notes = append(notes, "containers get no addresses, because no --subnet was given and berth does not choose one")
 	}
 	if !*n.DefaultRoute || n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S {
 		return notes

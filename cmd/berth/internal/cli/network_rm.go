@@ -53,17 +53,17 @@ func removeNetworks(ctx context.Context, env *Env, names []string, force bool) (
 func removeNetwork(ctx context.Context, env *Env, name string) error {
 	users, err := usersOf(ctx, env, name)
 	if err != nil {
-		return fmt.Errorf("network %q: who uses it: %w", name, err)
+		return fmt.Errorf("network %q: cannot list the containers that use it: %w", name, err)
 	}
 	if len(users) > 0 {
 		return fmt.Errorf("network %q is in use by %s; stop them first", name, strings.Join(users, ", "))
 	}
 	shim, err := env.shimOf(ctx, name)
 	if err != nil {
-		return fmt.Errorf("network %q: whether the host is on it: %w", name, err)
+		return fmt.Errorf("network %q: cannot check whether the host is on it: %w", name, err)
 	}
 	if shim != nil {
-		return fmt.Errorf("network %q is in use by this host, by its interface %s; berth host disable %[1]s first", name, shim.Interface)
+		return fmt.Errorf("network %q is in use by this host (interface %s); remove the interface first: berth host disable %[1]s", name, shim.Interface)
 	}
 	if err := atNetwork(config.Remove(env.dirs.Config, name)); err != nil {
 		return err

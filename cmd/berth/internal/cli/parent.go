@@ -41,5 +41,5 @@ func ipv6Problem(n *specs.Network, none error) string {
 	if none == nil || network.IPv6SettingsOf(n, n.HasIPv6()).Off() {
 		return ""
 	}
-	return fmt.Sprintf("warning: no container can start on it: it has IPv6, and %v", none)
+	return fmt.Sprintf("warning: no container can start on it, because it has IPv6: %v", none)
 }

@@ -64,7 +64,7 @@ func TestIPv6Problem(t *testing.T) {
 	none := fmt.Errorf("%w: IPv6 is switched off", network.ErrUnsupported)
 	off := &specs.Network{IPv6: specs.IPv6Off}
 	six := &specs.Network{IPv6: specs.IPv6Off, Subnets: []specs.Subnet{{Subnet: mustPrefix("2001:db8::/64")}}}
-	const want = "warning: no container can start on it: it has IPv6, and not in this kernel: IPv6 is switched off"
+	const want = "warning: no container can start on it, because it has IPv6: not in this kernel: IPv6 is switched off"
 	mustEqual(t, "IPv6 in the kernel", "", ipv6Problem(six, nil))
 	mustEqual(t, "a subnet", want, ipv6Problem(six, none))
 	mustEqual(t, "SLAAC", want, ipv6Problem(&specs.Network{IPv6: specs.IPv6SLAAC}, none))

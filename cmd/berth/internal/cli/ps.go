@@ -61,7 +61,7 @@ func printEndpoints(env *Env, o listOptions, endpoints []specs.Endpoint) error {
 }
 
 // notCounting is printed while the agent is detached.
-const notCounting = "nothing is counted: berth agent attach"
+const notCounting = "nothing is counted, because the agent is detached; attach with berth agent attach"
 
 // warnDetached warns that the shown counts stand still. An agent that does not answer is no
 // error.

@@ -173,6 +173,6 @@ web        lan@net1    192.0.2.65/24      eth1          -   -
 db         lan@net1    192.0.2.65/24      eth1          -   -
                        02:00:5e:00:53:01  bridge
 `, w.mustRun("ps"))
-	w.mustFail(exitUsage, `berth ps: it takes no argument, got "web"`, "ps", "web")
-	w.mustFail(exitUsage, "berth ps: either --quiet or --json", "ps", "-q", "--json")
+	w.mustFail(exitUsage, `berth ps: unexpected argument "web"`, "ps", "web")
+	w.mustFail(exitUsage, "berth ps: --quiet and --json exclude each other", "ps", "-q", "--json")
 }

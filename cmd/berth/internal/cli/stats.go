@@ -78,7 +78,7 @@ func (o *statsOptions) checkFlags(cmd *cobra.Command) error {
 	case o.count < 0:
 		return specs.Invalid("--count", strconv.Itoa(o.count), "a number of intervals, or 0 to go on")
 	case o.noStream && cmd.Flags().Changed("count"):
-		return errors.New("either --no-stream or --count")
+		return errors.New("--no-stream and --count exclude each other; give one of them")
 	case o.noStream:
 		o.count = 1
 	}
@@ -120,7 +120,7 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 		case err != nil && o.count > 0:
 			return err
 		case err != nil && !lost:
-			env.warnf("waiting for the agent: %v", err)
+			env.warnf("the agent does not answer, waiting for it: %v", err)
 		case err == nil:
 			readings := wanted(rates.Counting(rates.Between(before, now), current.Parents))
 			o.sortReadings(readings)

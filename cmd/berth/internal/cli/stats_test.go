@@ -62,7 +62,7 @@ func busyEndpoints(asked int) ([]specs.Endpoint, error) {
 
 func TestStatsTable(t *testing.T) {
 	w := newWorld(t)
-	w.mustFail(exitFailed, "no agent runs", "stats")
+	w.mustFail(exitFailed, "no agent is running", "stats")
 	w.startAgent(&growing{at: busyEndpoints})
 	w.stepClock()
 	mustEqual(t, "stats", `
@@ -98,7 +98,7 @@ CONTAINER  NETWORK@IF  RX/s  TX/s  RX P/s  TX P/s  RX       TX
 web        lan@net1    -     -     -       -       2.00 kB  120 B
   mac-spoof 3
 `, w.mustRun("stats", "--no-stream", "--interval", "100ms", "web"))
-	const warning = "berth: nothing is counted: berth agent attach\n"
+	const warning = "berth: nothing is counted, because the agent is detached; attach with berth agent attach\n"
 	mustEqual(t, "stats says", warning, w.err.String())
 	w.putRecord(1, func(*state.Attachment) {})
 	w.mustRun("ps")
@@ -193,14 +193,14 @@ func TestStatsUsage(t *testing.T) {
 		"stats --interval 10ms":        `berth stats: --interval "10ms": want 100ms to 1h`,
 		"stats --interval 2h":          `berth stats: --interval "2h0m0s": want 100ms to 1h`,
 		"stats --count -1":             `berth stats: --count "-1": want a number of intervals, or 0 to go on`,
-		"stats --count 2 --no-stream":  "berth stats: either --no-stream or --count",
+		"stats --count 2 --no-stream":  "berth stats: --no-stream and --count exclude each other",
 		"stats --interval soon":        `--interval "soon": want a duration, as 5s`,
 		"stats --no-stream --interval": "flag needs an argument",
 	} {
 		w.mustFail(exitUsage, want, strings.Fields(line)...)
 	}
-	w.mustFail(exitFailed, `container "db": berth knows none with this id or name`, "stats", "db")
-	w.mustFail(exitFailed, `container "3f2b": berth knows none`, "stats", "3f2b") // it has ended
+	w.mustFail(exitFailed, `no container has the name "db"`, "stats", "db")
+	w.mustFail(exitFailed, `no container has the name "3f2b"`, "stats", "3f2b") // it has ended
 }
 
 // TestStatsOutlastTheAgent: stats waits for an agent that goes away; the rates are an
@@ -228,7 +228,7 @@ func TestStatsOutlastTheAgent(t *testing.T) {
 	if got := <-code; got != exitOK {
 		t.Errorf("exit %d after an interrupt: %s", got, errs)
 	}
-	mustEqual(t, "warning", "berth: waiting for the agent: agent: it starts again\n", errs.String())
+	mustEqual(t, "warning", "berth: the agent does not answer, waiting for it: agent: it starts again\n", errs.String())
 	if line := out.String(); !strings.Contains(line, `"rates":{"receive":{"packets":15,"bytes":1500}`) {
 		t.Errorf("rates after the agent was away: %s", line)
 	}
@@ -248,16 +248,16 @@ func TestStatsFailWithoutAgentWhenCounting(t *testing.T) {
 // TestTopNeedsATerminal: the terminal view needs a terminal.
 func TestTopNeedsATerminal(t *testing.T) {
 	w := newWorld(t)
-	w.mustFail(exitFailed, "berth: standard output is no terminal; for scripts there is berth stats --json", "top")
+	w.mustFail(exitFailed, "berth: standard output is not a terminal; in scripts use berth stats --json", "top")
 	w.mustFail(exitUsage, `berth top: --interval "1ms": want 100ms to 1h`, "top", "--interval", "1ms")
-	w.mustFail(exitUsage, `berth top: it takes no argument, got "web"`, "top", "web")
+	w.mustFail(exitUsage, `berth top: unexpected argument "web"`, "top", "web")
 	file, err := os.Create(w.dir + "/out")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	w.env.Out = file
-	w.mustFail(exitFailed, "berth: standard output is no terminal", "top")
+	w.mustFail(exitFailed, "berth: standard output is not a terminal", "top")
 }
 
 // TestOverprint: on a terminal a page is printed over the previous one.

@@ -35,7 +35,7 @@ func commandGroup(name, short string, below ...*cobra.Command) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				cmd.SetOut(cmd.ErrOrStderr())
-				return asUsageError(cmd, errors.Join(errors.New("which command?"), cmd.Help()))
+				return asUsageError(cmd, errors.Join(errors.New("the command is missing"), cmd.Help()))
 			}
 			return asUsageError(cmd, unknownCommand(cmd, args[0]))
 		},
@@ -75,7 +75,7 @@ func argumentCount(least, most int, what string) cobra.PositionalArgs {
 			return asUsageError(cmd, fmt.Errorf("%s is missing", what))
 		}
 		if most > 0 && len(args) > most {
-			return asUsageError(cmd, fmt.Errorf("%q is one argument too many", args[most]))
+			return asUsageError(cmd, fmt.Errorf("unexpected argument %q", args[most]))
 		}
 		return nil
 	}
@@ -125,7 +125,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // noArguments refuses every argument.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return asUsageError(cmd, fmt.Errorf("it takes no argument, got %q", args[0]))
+		return asUsageError(cmd, fmt.Errorf("unexpected argument %q; the command takes none", args[0]))
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestLookReportsEngines(t *testing.T) {
 	d.writeFile(t, "etc/docker/daemon.json", "{}")
 	want("installed, and changed", check.Warn, "`berth install --engine docker --default`")
 	d.writeFile(t, "etc/docker/daemon.json", "{")
-	want("installed, and broken", check.Fail, "mend that, then `berth install --engine docker`")
+	want("installed, and broken", check.Fail, "correct this, then run `berth install --engine docker`")
 }
 
 func TestLookReportsNamedEngines(t *testing.T) {
@@ -133,7 +133,7 @@ func TestTryEngines(t *testing.T) {
 	}{
 		"it arrives and is shown": {func(_ *Doctor, args []string) (output, error) {
 			return output{stderr: warning + "Error: berth-hook: annotation \"" + trialKey(args) + "\": want berth/networks, or …"}, refused
-		}, check.Pass, "is shown"},
+		}, check.Pass, "shows berth-hook's errors"},
 		"it arrives, and only the log tells": {func(d *Doctor, args []string) (output, error) {
 			path := filepath.Join(d.Dirs.State, "state/hook.log")
 			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("error="+trialKey(args)), 0o600))
@@ -141,10 +141,10 @@ func TestTryEngines(t *testing.T) {
 		}, check.Pass, "hook.log"},
 		"it is ignored": {func(*Doctor, []string) (output, error) {
 			return output{"berth-hook v1\n", warning}, nil
-		}, check.Fail, "ignored"},
+		}, check.Fail, "ignores annotations"},
 		"its own command is shown": {func(_ *Doctor, args []string) (output, error) {
 			return output{stderr: "unknown flag in " + trialKey(args)}, refused
-		}, check.Fail, "not because of berth-hook"},
+		}, check.Fail, "fails before berth-hook runs"},
 		"another error": {func(*Doctor, []string) (output, error) {
 			return output{"nothing of note", strings.Repeat(warning, 20) + "no space left\non device"}, refused
 		}, check.Fail, "no space left; on device"},
@@ -178,7 +178,7 @@ func TestTryOfABrokenEngine(t *testing.T) {
 		}
 		lines := d.Try(t.Context(), nil)
 		if len(lines) != 1 || lines[0].Result != check.Fail || strings.Contains(lines[0].Remedy, "berth install") ||
-			!strings.Contains(lines[0].Message, "not even one without berth: runc create failed") {
+			!strings.Contains(lines[0].Message, "even a container without berth: runc create failed") {
 			t.Errorf("%s: %+v, want a failure of the engine itself", program, lines)
 		}
 	}
@@ -258,7 +258,7 @@ func TestTryWithoutDaemon(t *testing.T) {
 func TestEnginesThatNeedNothing(t *testing.T) {
 	d := newDoctor(t, "containerd", "nerdctl")
 	for _, l := range d.Look([]string{"containerd", "nerdctl"}) {
-		if l.Check == "told" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs nothing") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
+		if l.Check == "told" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs no configuration") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
 			t.Errorf("%+v, want a pass with the flag", l)
 		}
 	}

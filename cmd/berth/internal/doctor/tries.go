@@ -59,7 +59,7 @@ func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
 		return nil, nil, err
 	}
 	if out, err := t.Run(ctx, archive, docker, "import", "-", t.id); err != nil {
-		return nil, nil, fmt.Errorf("make an image: %s", lastLines(out, err))
+		return nil, nil, fmt.Errorf("create an image: %s", lastLines(out, err))
 	}
 	clean := func() { _, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id) }
 	return func(ctx context.Context, annotated bool) (output, error) {

@@ -69,7 +69,7 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 }
 
 func notTried(name string) check.Line {
-	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth's, then `berth ps`", "not tried: its containers are Kubernetes' to start")
+	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth, then run `berth ps`", "not tried: only Kubernetes starts its containers")
 }
 
 func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
@@ -83,7 +83,7 @@ func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
 		t.Doctor = &copied
 	}
 	if err := t.makeRootfs(); err != nil {
-		return newLine(e.name, "annotations", check.Fail, "make room for a small file there", "not tried: %v", err)
+		return newLine(e.name, "annotations", check.Fail, "make room for a small file in the directory for temporary files", "not tried: %v", err)
 	}
 	return errorLine(t.tryBoth(ctx, e), os.RemoveAll(t.rootfs))
 }
@@ -94,16 +94,16 @@ func (t *trial) tryBoth(ctx context.Context, e engine) check.Line {
 	run, clean, err := e.try(ctx, t)
 	switch {
 	case errors.Is(err, errNoDaemon):
-		return newLine(e.name, name, check.Warn, "start it", "not tried: %v", err)
+		return newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)
 	case err != nil:
-		return newLine(e.name, name, check.Fail, "mend the engine first", "not tried: %v", err)
+		return newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)
 	}
 	if clean != nil {
 		defer clean()
 	}
 	if out, err := run(ctx, false); err != nil {
-		return newLine(e.name, name, check.Fail, "mend the engine first: what is installed for berth is not the cause",
-			"it starts no container, not even one without berth: %s", lastLines(out, err))
+		return newLine(e.name, name, check.Fail, "repair the engine first; berth is not the cause",
+			"it cannot start even a container without berth: %s", lastLines(out, err))
 	}
 	out, err := run(ctx, true)
 	return t.judgeTrial(e, out, err)
@@ -112,7 +112,7 @@ func (t *trial) tryBoth(ctx context.Context, e engine) check.Line {
 // errorLine returns a line, or a line on an error that came after it.
 func errorLine(l check.Line, err error) check.Line {
 	if err != nil && l.Result == check.Pass {
-		return newLine(l.Subject, l.Check, check.Warn, "remove it by hand", "%s, but %v", l.Message, err)
+		return newLine(l.Subject, l.Check, check.Warn, "remove the rest by hand", "%s; removing the trial failed: %v", l.Message, err)
 	}
 	return l
 }
@@ -127,14 +127,14 @@ func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 	remedy := "`berth install --engine " + e.name + "`"
 	switch {
 	case shown && ran:
-		return newLine(e.name, name, check.Pass, "", "they arrive, and what berth-hook says is shown")
+		return newLine(e.name, name, check.Pass, "", "annotations arrive, and the engine shows berth-hook's errors")
 	case ran:
-		return newLine(e.name, name, check.Pass, "", "they arrive; what berth-hook says is only in %s", log)
+		return newLine(e.name, name, check.Pass, "", "annotations arrive; berth-hook's errors are only in %s", log)
 	case err == nil:
-		return newLine(e.name, name, check.Fail, remedy, "a container started without berth-hook: its annotation was ignored")
+		return newLine(e.name, name, check.Fail, remedy, "the engine started a container without berth-hook, so it ignores annotations")
 	}
 	return newLine(e.name, name, check.Fail, remedy,
-		"a plain container starts, one with an annotation of berth's does not, and not because of berth-hook: %s", lastLines(out, err))
+		"a plain container starts, but one with an annotation of berth fails before berth-hook runs: %s", lastLines(out, err))
 }
 
 // lastLines returns the end of an engine's standard error, which has the error; warnings

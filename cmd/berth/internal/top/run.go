@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // ErrNoTerminal is returned if the output is a file or a pipe.
-var ErrNoTerminal = errors.New("standard output is no terminal; for scripts there is berth stats --json")
+var ErrNoTerminal = errors.New("standard output is not a terminal; in scripts use berth stats --json")
 
 // Run shows the view until a person quits or ctx is done.
 func Run(ctx context.Context, o Options) error {

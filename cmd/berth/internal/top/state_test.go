@@ -136,7 +136,7 @@ func TestProblems(t *testing.T) {
 		{func(a *specs.AgentStatus) { a.Problems = append(a.Problems, "metrics: port taken") },
 			"2 problems, see berth agent status: parent eth2 does not exist yet: make it"},
 		{func(a *specs.AgentStatus) { a.Attached = false },
-			"nothing is counted: detached on request; `berth agent attach` undoes it"},
+			"nothing is counted: detached on request; attach with `berth agent attach`"},
 	} {
 		c.change(&say)
 		s.sendMsg(sampleMsg{at: s.timeNow(), status: say})

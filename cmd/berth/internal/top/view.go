@@ -162,7 +162,7 @@ func (m *Model) alertLine() string {
 	case s.at.IsZero():
 		return ""
 	case !s.status.Attached:
-		return say("nothing is counted: detached on request; `berth agent attach` undoes it", bad)
+		return say("nothing is counted: detached on request; attach with `berth agent attach`", bad)
 	case len(problems) == 1:
 		return say(problems[0], warned)
 	case len(problems) > 1:
