@@ -21,7 +21,7 @@ import (
 	"berth/test/lab"
 )
 
-// The agent's goals, with as many endpoints.
+// The agent's goals, for benchmarks with as many endpoints as named.
 const (
 	manyEndpoints = 10_000
 	readWithin    = 5 * time.Millisecond
@@ -29,7 +29,7 @@ const (
 	memoryWithin  = 40e6 // bytes, of maps and process, on 8 CPUs
 )
 
-// counterBytes are a slot's counters on one CPU: 6 of packets and bytes.
+// counterBytes is the size of a slot's counters on one CPU: 6 pairs of packets and bytes.
 const counterBytes = 6 * 2 * 8
 
 func benchAgent(b *bench) (*section, error) {
@@ -75,7 +75,7 @@ func benchAgent(b *bench) (*section, error) {
 
 func scrapes(b *bench) int { return max(3, b.rounds/2) }
 
-// weigh measures the agent with n endpoints and returns its process' memory.
+// weigh measures the agent with n endpoints and returns the memory of its process.
 func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	maps, err := bpf.Open(m.host.BPFFS)
 	if err != nil {
@@ -110,7 +110,7 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.add(fmt.Sprint(n), ms(median(reads)), ms(median(whole)), megabytes(float64(size)), megabytes(process))
+	s.addRow(fmt.Sprint(n), ms(median(reads)), ms(median(whole)), megabytes(float64(size)), megabytes(process))
 	if n == manyEndpoints {
 		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
 		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
@@ -121,7 +121,7 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	return process, nil
 }
 
-// readMaps reads what a scrape of n endpoints takes.
+// readMaps reads the map elements that a scrape of n endpoints needs.
 func readMaps(maps *bpf.Maps, n int) (time.Duration, error) {
 	var slots, packets uint64
 	begin := time.Now()
@@ -159,8 +159,8 @@ func scrape(state string) (string, error) {
 	return string(text), err
 }
 
-// resident is memory of a process, in bytes: VmRSS: all that is resident, or
-// RssAnon: the part of it that no file is behind (proc_pid_status(5)).
+// resident returns memory of a process in bytes: all resident memory (field VmRSS), or
+// the part without a file behind it (RssAnon); see proc_pid_status(5).
 func resident(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -175,8 +175,8 @@ func resident(pid int, field string) (float64, error) {
 	return kib * 1024, err
 }
 
-// addMemory adds what the maps take: as the kernel says for the CPUs that
-// there are, and computed for 8 and 64, as only the counters are per CPU.
+// addMemory adds the memory of the maps: as the kernel reports it for its CPUs, and
+// computed for 8 and 64 CPUs, because only the counters are per CPU.
 func addMemory(s *section, host *lab.Host, process float64) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
@@ -195,15 +195,15 @@ func addMemory(s *section, host *lab.Host, process float64) error {
 		if n == 8 {
 			s.judge("≤ 40 MB", on+process <= memoryWithin, cells...)
 		} else {
-			s.add(cells...)
+			s.addRow(cells...)
 		}
 	}
 	s.fact("A CPU more adds %s, %d bytes an endpoint.", megabytes(counterBytes*(manyEndpoints+1)), counterBytes)
 	return nil
 }
 
-// mapMemory sums what the kernel says that the pinned maps take, in bytes, and
-// names the three largest.
+// mapMemory returns the memory of the pinned maps as the kernel reports it, in bytes,
+// and the names of the three largest.
 func mapMemory(host *lab.Host) (sum float64, largest string, err error) {
 	paths, err := filepath.Glob(filepath.Join(host.BPFFS, fmt.Sprintf("v%d", bpf.Version), "*"))
 	if err != nil {

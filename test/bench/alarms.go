@@ -13,17 +13,17 @@ import (
 	"berth/test/traffic"
 )
 
-// What is wanted of the agent's events.
+// The goals for the agent's events.
 const (
-	toldWithin  = 100 * time.Millisecond // a frame's, at the socket
-	driftWithin = time.Second            // of an interface that was changed
+	toldWithin  = 100 * time.Millisecond // from a frame to its event at the socket
+	driftWithin = time.Second            // from a change of an interface to its event
 )
 
-// minutesPerHour is how many rounds of traffic an hour has.
+// minutesPerHour is the number of rounds in an hour of traffic.
 const minutesPerHour = 60
 
-// perEndpoint is how many frames of an endpoint are timed: fewer than the agent
-// lets through at once. They are apart by more than the datapath's rate limit.
+// perEndpoint is the number of timed frames of an endpoint, below the number that the
+// agent passes on at once. The time between them exceeds the datapath's rate limit.
 const (
 	perEndpoint = 15
 	apart       = 120 * time.Millisecond
@@ -76,8 +76,8 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 	for _, n := range counted {
 		sum += n
 	}
-	s.add("rounds of traffic", fmt.Sprintf("%d in %.0f s", rounds, took.Seconds()), "")
-	s.add("frames counted", fmt.Sprint(frames), "")
+	s.addRow("rounds of traffic", fmt.Sprintf("%d in %.0f s", rounds, took.Seconds()), "")
+	s.addRow("frames counted", fmt.Sprint(frames), "")
 	s.judge("0", len(events) == 0, "false events", fmt.Sprint(len(events)), "")
 	s.judge("0", sum == 0, "violations counted", fmt.Sprint(sum), "")
 	kinds := make(map[specs.Kind]bool)
@@ -99,8 +99,8 @@ func latencies(s *section, site *traffic.Site) error {
 	defer cancel()
 	seen := make(chan sighting, 1000)
 	go watch(ctx, site.Client, seen)
-	// They were given addresses: by those a kernel that cannot name the sender's
-	// namespace knows who forges.
+	// These have assigned addresses, by which a kernel that cannot name the sender's
+	// namespace identifies the forger.
 	containers := []*traffic.Container{site.Container("bridge", 0), site.Container("bridge", 1), site.Container("slaac", 0)}
 	var frames, drifts []time.Duration
 	for i := range perEndpoint {
@@ -129,7 +129,7 @@ func latencies(s *section, site *traffic.Site) error {
 	return nil
 }
 
-// A sighting is an event, and when it was read.
+// A sighting is an event and the time at which it was read.
 type sighting struct {
 	specs.Event
 	at  time.Time
@@ -142,7 +142,7 @@ func watch(ctx context.Context, from *client.Client, seen chan<- sighting) {
 	}
 }
 
-// await returns when an event was read that is as wanted.
+// await waits until an event was read for which wanted returns true.
 func await(seen <-chan sighting, wanted func(*specs.Event) bool) (time.Time, error) {
 	late := time.After(10 * time.Second)
 	for {

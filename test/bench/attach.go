@@ -9,13 +9,13 @@ import (
 	"berth/test/lab"
 )
 
-// For documentation (RFC 5737), one for each: they share the parent.
+// Subnets for documentation (RFC 5737), one per peer, because they share the parent.
 var (
 	berthSubnet = netip.MustParsePrefix("198.51.100.0/24")
 	cniSubnet   = netip.MustParsePrefix("203.0.113.0/24")
 )
 
-// probeMost is what the probe for conflicts may add: conflict_timeout.
+// probeMost is the time that the probe may add: conflict_timeout.
 const probeMost = 100 * time.Millisecond
 
 // newHost makes a host with berth, and its parent eth1 in a switch.
@@ -69,7 +69,7 @@ func benchAttach(b *bench) (*section, error) {
 	return attachSection(got, b.rounds), nil
 }
 
-// comparisons are what is compared, and how many times faster berth is to be.
+// comparisons are pairs of peers, with the ratio by which berth should be faster.
 var comparisons = []struct {
 	what       string
 	ours, peer string
@@ -98,11 +98,11 @@ func attachSection(got samples, rounds int) *section {
 	none, many, probing := median(got[berthAlone][attach]), median(got[berthCrowded][attach]), median(got[berthProbing][attach])
 	flat := ratio(many, none)
 	s.judge("≤ 1.20×", flat <= 1.2, "10,000 leases held, to none", ms(many), "", fold(flat))
-	s.add("the same of CNI", "", ms(median(got[cniCrowded][attach])), fold(ratio(median(got[cniCrowded][attach]), median(got[cniAlone][attach]))))
+	s.addRow("the same of CNI", "", ms(median(got[cniCrowded][attach])), fold(ratio(median(got[cniCrowded][attach]), median(got[cniAlone][attach]))))
 	start := median(got[emptyGo][attach])
-	s.add("an empty program of Go, for scale", ms(start), "", "")
-	s.add("attach without that", ms(none-start), "", "")
-	s.add("attach, probing for conflicts", ms(probing), "does not", "")
+	s.addRow("an empty program of Go, for scale", ms(start), "", "")
+	s.addRow("attach without that", ms(none-start), "", "")
+	s.addRow("attach, probing for conflicts", ms(probing), "does not", "")
 	s.fact("Probing adds %s to an attachment; conflict_timeout is %d ms. CNI's macvlan has no such probe.", ms(probing-none), probeMost.Milliseconds())
 	return s
 }

@@ -9,15 +9,15 @@ import (
 	"berth/test/lab"
 )
 
-// taken is the address that another machine of the LAN has, takenBy is that
-// machine's MAC, and free is an address that nobody has.
+// taken is the address of another machine on the LAN, takenBy is that machine's MAC, and
+// free is an unused address.
 const (
 	taken   = "198.51.100.77"
 	takenBy = "02:00:5e:00:53:77"
 	free    = "198.51.100.78"
 )
 
-// The refusal of an address may take what the probe may.
+// The refusal of an address may take as long as the probe.
 const refusedWithin = probeMost
 
 func benchConflict(b *bench) (*section, error) {
@@ -69,8 +69,8 @@ func conflictSection(refused, accepted, blind []time.Duration) *section {
 	}
 	r := median(refused)
 	s.judge(fmt.Sprintf("≤ %d ms", refusedWithin.Milliseconds()), r <= refusedWithin, "the other machine's: time until refused", ms(r))
-	s.add("a free one, probed for", ms(median(accepted)))
-	s.add("a free one, without a probe", ms(median(blind)))
+	s.addRow("a free one, probed for", ms(median(accepted)))
+	s.addRow("a free one, without a probe", ms(median(blind)))
 	s.fact("Every refusal named the address and the other machine's MAC, and left nothing in the container.")
 	return s
 }
@@ -88,14 +88,14 @@ func neighbour(lan *lab.Switch) error {
 	return err
 }
 
-// asking is the hook for a container that asks for an address.
+// asking returns the hook for a container that requests an address.
 func asking(host *lab.Host, network, addr string) peer {
 	list := fmt.Sprintf(`[{"name":%q,"ips":[%q]}]`, network, addr)
 	return newBerth(berthAlone, host, fmt.Sprintf(`"berth/networks":%q`, list))
 }
 
-// refuse times an attachment that must be refused, with an error that says
-// which machine has the address.
+// refuse times an attachment that must be refused with an error that names the machine
+// with the address.
 func refuse(p peer, into *[]time.Duration) error {
 	c, err := newContainer()
 	if err != nil {
@@ -116,7 +116,7 @@ func refuse(p peer, into *[]time.Duration) error {
 const cniStatic = `{"cniVersion":"1.0.0","name":"static","type":"macvlan","master":"eth1","mode":"bridge",` +
 	`"ipam":{"type":"static","addresses":[{"address":%q}]}}`
 
-// cniTakes notes what CNI does with the address that another machine has.
+// cniTakes reports whether CNI assigns the address of another machine.
 func cniTakes(host *lab.Host, s *section) error {
 	c, err := newContainer()
 	if err != nil {
@@ -126,7 +126,7 @@ func cniTakes(host *lab.Host, s *section) error {
 	p := newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet)
 	attach := p.attach("second", c.pid)
 	attach.stdin = fmt.Sprintf(cniStatic, taken+"/24")
-	if err := attach.run(); err != nil {
+	if err := attach.runUntimed(); err != nil {
 		s.fact("CNI refused it: %s", reason(err))
 		return nil
 	}

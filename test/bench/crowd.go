@@ -12,7 +12,7 @@ import (
 	"berth/test/lab"
 )
 
-// crowdSize is how many containers start at once.
+// crowdSize is the number of containers that start at once.
 const crowdSize = 100
 
 func benchCrowd(b *bench) (*section, error) {
@@ -62,14 +62,14 @@ func crowdSection(got map[string]*[2][]time.Duration, repeats int) *section {
 		}
 	}
 	for atOnce, what := range []string{"one after another", "at once"} {
-		s.add(what, ms(all[0][atOnce]), ms(all[1][atOnce]), fold(ratio(all[1][atOnce], all[0][atOnce])))
+		s.addRow(what, ms(all[0][atOnce]), ms(all[1][atOnce]), fold(ratio(all[1][atOnce], all[0][atOnce])))
 	}
-	s.add("at once, to one after another", fold(ratio(all[0][1], all[0][0])), fold(ratio(all[1][1], all[1][0])), "")
+	s.addRow("at once, to one after another", fold(ratio(all[0][1], all[0][0])), fold(ratio(all[1][1], all[1][0])), "")
 	return s
 }
 
-// startCrowd times the attachments of many containers, looks at their
-// addresses, and takes all down.
+// startCrowd times the attachments of many containers, checks their addresses, and
+// removes the containers.
 func startCrowd(host *lab.Host, p peer, prefix string, atOnce bool) (took time.Duration, err error) {
 	all := make([]*container, crowdSize)
 	attaches := make([]command, crowdSize)
@@ -91,7 +91,7 @@ func startCrowd(host *lab.Host, p peer, prefix string, atOnce bool) (took time.D
 	}
 	for i, c := range all {
 		c.end()
-		err = errors.Join(err, p.detach(id(i), 0).run())
+		err = errors.Join(err, p.detach(id(i), 0).runUntimed())
 	}
 	<-time.After(settle)
 	return took, err
@@ -100,15 +100,15 @@ func startCrowd(host *lab.Host, p peer, prefix string, atOnce bool) (took time.D
 func inTurn(all []command) (time.Duration, error) {
 	begin := time.Now()
 	for _, c := range all {
-		if err := c.run(); err != nil {
+		if err := c.runUntimed(); err != nil {
 			return 0, err
 		}
 	}
 	return time.Since(begin), nil
 }
 
-// together starts all commands at once, each from a thread that is on the host
-// already.
+// together starts all commands at once, each from a thread that has already entered the
+// host's namespace.
 func together(host *lab.Host, all []command) (time.Duration, error) {
 	errs := make([]error, len(all))
 	var ready, done sync.WaitGroup
@@ -120,7 +120,7 @@ func together(host *lab.Host, all []command) (time.Duration, error) {
 			errs[i] = host.Enter()
 			ready.Done()
 			<-start
-			errs[i] = errors.Join(errs[i], c.run())
+			errs[i] = errors.Join(errs[i], c.runUntimed())
 		})
 	}
 	ready.Wait()
@@ -130,7 +130,7 @@ func together(host *lab.Host, all []command) (time.Duration, error) {
 	return time.Since(begin), errors.Join(errs...)
 }
 
-// distinct checks that every container has an address, and each another.
+// distinct checks that every container has an address that no other has.
 func distinct(all []*container) error {
 	seen := make(map[string]bool)
 	for _, c := range all {

@@ -8,11 +8,11 @@ import (
 	"berth/test/lab"
 )
 
-// emptyGo is what starting any program of Go costs here: no hook can take less.
+// emptyGo is the cost of starting any Go program, a lower limit for a hook.
 const emptyGo = "empty Go program"
 
-// newEmpty builds a program that does nothing, and lets it take the hook's
-// turns.
+// newEmpty builds a program that does nothing, and returns it as a peer in place of the
+// hook.
 func newEmpty(dir string) (peer, error) {
 	source, program := filepath.Join(dir, "empty.go"), filepath.Join(dir, "empty")
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A flood sends small datagrams from one place to a socket in another that
-// nobody reads, so that what is measured is the way there.
+// A flood sends small datagrams from one place to a socket in another that no process
+// reads, so that it measures the path only.
 type flood struct {
 	from, sink int
 	to         place
@@ -33,12 +33,12 @@ func newFlood(from, to place) (*flood, error) {
 
 func (f *flood) close() error { return errors.Join(unix.Close(f.from), unix.Close(f.sink)) }
 
-// burst is how many datagrams are timed together: so few that most bursts are
-// not interrupted.
+// burst is the number of datagrams that are timed together, small enough that most
+// bursts are not interrupted.
 const burst = 256
 
-// rate sends for a while. It returns how many datagrams a second the fastest
-// burst was, and how many arrived in all.
+// rate sends for a while. It returns the datagrams per second of the fastest burst, and
+// the number of datagrams that arrived.
 func (f *flood) rate(slice time.Duration) (perSecond float64, arrived uint64, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -58,15 +58,15 @@ func (f *flood) rate(slice time.Duration) (perSecond float64, arrived uint64, er
 		least = min(least, time.Since(start))
 	}
 	after, err := f.to.received()
-	// What others send to all arrives too.
+	// The interface also receives broadcasts of other machines.
 	if arrived = min(after-before, sent); err == nil && arrived < sent-sent/100 {
 		err = fmt.Errorf("flood: %d of %d arrived", arrived, sent)
 	}
 	return burst / least.Seconds(), arrived, err
 }
 
-// received is how many frames the interfaces of a place have received, all but
-// its loopback.
+// received returns the number of frames that the interfaces of a place have received,
+// without its loopback.
 func (p place) received() (sum uint64, err error) {
 	err = p.within(func() error {
 		text, err := os.ReadFile("/proc/thread-self/net/dev")

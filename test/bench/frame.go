@@ -10,7 +10,7 @@ import (
 	"berth/test/lab"
 )
 
-// A cost is a line of the package bpf's benchmark.
+// A cost is a line of the benchmark of package bpf.
 type cost struct {
 	name      string // without the number of endpoints
 	endpoints int
@@ -18,11 +18,11 @@ type cost struct {
 	above     float64 // ns a frame above the empty program's
 }
 
-// frameGoals are the ns above the empty program that a frame may cost, by how
-// many endpoints are in it.
+// frameGoals are the ns above the empty program that a frame may cost, by the number of
+// endpoints among its source and destination.
 var frameGoals = map[string]float64{"1": 50, "2": 75}
 
-// frameNames say what the frames of the benchmark are.
+// frameNames are the descriptions of the benchmark's frames.
 var frameNames = map[string]string{
 	"0-egress-host": "the host's own, leaving", "0-ingress-host": "to the host",
 	"0-ingress-stranger": "to a stranger", "1-egress": "a container's, leaving",
@@ -33,8 +33,8 @@ var frameNames = map[string]string{
 	"bad-duplicate-ip": "a flood of claimed addresses, coming in",
 }
 
-// benchFrame runs the benchmark of the package bpf, which measures with
-// BPF_PROG_TEST_RUN, and sets its figures beside each other.
+// benchFrame runs the benchmark of package bpf, which uses BPF_PROG_TEST_RUN, and
+// arranges its figures in a table.
 func benchFrame(b *bench) (*section, error) {
 	cmd := exec.Command("go", "test", "./bpf", "-run", "^$", "-bench", "Datapath", "-benchtime", "1x")
 	out, err := lab.Output(cmd)
@@ -92,7 +92,7 @@ func frameSection(costs []cost) (*section, error) {
 	for _, c := range costs {
 		if looks, ok := strings.CutPrefix(c.name, "bare-look-ups-"); ok {
 			bare[fmt.Sprint(looks, "/", c.endpoints)] = c.above
-			s.add("bare look-ups: "+looks, fmt.Sprint(c.endpoints), ns(c.above), ns(c.whole))
+			s.addRow("bare look-ups: "+looks, fmt.Sprint(c.endpoints), ns(c.above), ns(c.whole))
 		}
 	}
 	for _, c := range costs {
@@ -107,7 +107,7 @@ func frameSection(costs []cost) (*section, error) {
 		}
 		goal, ok := frameGoals[in]
 		if !ok {
-			s.add(cells...)
+			s.addRow(cells...)
 			continue
 		}
 		s.judge(fmt.Sprintf("≤ %.0f ns", goal), c.above <= goal, cells...)

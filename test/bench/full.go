@@ -16,10 +16,10 @@ import (
 	"berth/test/lab"
 )
 
-// held is how many leases others hold in the crowded variants.
+// held is the number of leases of other containers in the crowded variants.
 const held = 10_000
 
-// fillBerth gives leases of the network to containers that are elsewhere.
+// fillBerth creates leases of the network for other containers.
 func fillBerth(host *lab.Host, subnet netip.Prefix) error {
 	parent, err := net.InterfaceByName("eth1")
 	if err != nil {
@@ -39,7 +39,7 @@ func fillBerth(host *lab.Host, subnet netip.Prefix) error {
 	})
 }
 
-// fillCNI writes the files that host-local keeps, one a lease, as it does in
+// fillCNI writes the files of host-local, one per lease, in the format of
 // plugins/ipam/host-local/backend/disk.
 func fillCNI(dir string, subnet netip.Prefix) error {
 	dir = filepath.Join(dir, "lan")
@@ -57,7 +57,7 @@ func fillCNI(dir string, subnet netip.Prefix) error {
 	return os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte(last.String()), 0o600)
 }
 
-// crowded makes the variants of both that hold many leases already.
+// crowded returns the variants of both peers that already hold many leases.
 func crowded(host *lab.Host) ([]peer, error) {
 	subnet := netip.MustParsePrefix("198.18.0.0/15") // RFC 2544: for benchmarks
 	full := *host

@@ -11,7 +11,7 @@ import (
 	"berth/test/lab"
 )
 
-// serveTCP starts iperf3 at a place, and returns what ends it.
+// serveTCP starts iperf3 at a place, and returns a function that ends it.
 func serveTCP(at place) (end func(), err error) {
 	cmd := exec.Command("nsenter", "--net="+at.path, "iperf3", "--server", "--bind", at.addr.String())
 	if err := cmd.Start(); err != nil {
@@ -31,8 +31,8 @@ func serveTCP(at place) (end func(), err error) {
 	return end, err
 }
 
-// throughput is how many bits a second one TCP stream takes from one place to
-// another, as the receiver counts them; length is iperf3's flag for how long.
+// throughput returns the bits per second of one TCP stream from one place to another, as
+// the receiver counts them. length is the flag of iperf3 that limits the stream.
 func throughput(from, to place, length ...string) (float64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -14,13 +14,13 @@ import (
 	"berth/test/lab"
 )
 
-// orphans is how long what a killed plugin had started is given to end.
+// orphans is the time that the children of a killed plugin are given to end.
 const orphans = 60 * time.Millisecond
 
-// aftermath is what was found after plugins were killed on their way.
+// aftermath counts the state that remains after plugins were killed.
 type aftermath struct {
-	killed      int // before they were done
-	retried     int // the attachment was asked for once more
+	killed      int // before they ended by themselves
+	retried     int // the attachment was requested again
 	retryFailed int
 	leftLink    int // in the container, after its release
 	leftLease   int // after the container's end too
@@ -79,8 +79,8 @@ func killedSection(got [2]aftermath) *section {
 	line := func(what string, number func(a aftermath) int) []string {
 		return []string{what, fmt.Sprint(number(got[0])), fmt.Sprint(number(got[1]))}
 	}
-	s.add(line("killed before it was done", func(a aftermath) int { return a.killed })...)
-	s.add(line("of these asked for once more", func(a aftermath) int { return a.retried })...)
+	s.addRow(line("killed before it was done", func(a aftermath) int { return a.killed })...)
+	s.addRow(line("of these asked for once more", func(a aftermath) int { return a.retried })...)
 	for _, l := range [][]string{
 		line("that failed", func(a aftermath) int { return a.retryFailed }),
 		line("link left in the container after release", func(a aftermath) int { return a.leftLink }),
@@ -96,8 +96,8 @@ func killedSection(got [2]aftermath) *section {
 	return s
 }
 
-// least is how long an attachment takes when nothing is in its way: within that,
-// most that are killed are not done.
+// least returns the time of an undisturbed attachment. Most plugins that are killed
+// within that time have not finished.
 func least(p peer) (time.Duration, error) {
 	var took [things][]time.Duration
 	for i := range 2 * warmUp {
@@ -108,7 +108,7 @@ func least(p peer) (time.Duration, error) {
 	return quantile(took[attach], 0), nil
 }
 
-// kill kills one attachment on its way and notes what comes of it.
+// kill kills one attachment after a time and counts the remaining state.
 func (a *aftermath) kill(p peer, id string, after time.Duration, again bool, leases func() (map[string]bool, error)) error {
 	c, err := newContainer()
 	if err != nil {
@@ -126,25 +126,25 @@ func (a *aftermath) kill(p peer, id string, after time.Duration, again bool, lea
 	<-time.After(after)
 	_ = cmd.Process.Kill() // it may have ended
 	if cmd.Wait() == nil {
-		return p.detach(id, c.pid).run()
+		return p.detach(id, c.pid).runUntimed()
 	}
 	a.killed++
 	<-time.After(orphans)
 	if again {
 		a.retried++
-		if err := p.attach(id, c.pid).run(); err != nil {
+		if err := p.attach(id, c.pid).runUntimed(); err != nil {
 			a.retryFailed++
 			if a.example == "" {
 				a.example = reason(err)
 			}
 		}
 	}
-	return a.look(p, id, c, leases)
+	return a.countLeft(p, id, c, leases)
 }
 
-// look releases the container and notes what is left.
-func (a *aftermath) look(p peer, id string, c *container, leases func() (map[string]bool, error)) error {
-	_ = p.detach(id, c.pid).run() // CNI's may fail where a plugin was killed; what counts is what is left
+// countLeft releases the container and counts the remaining state.
+func (a *aftermath) countLeft(p peer, id string, c *container, leases func() (map[string]bool, error)) error {
+	_ = p.detach(id, c.pid).runUntimed() // CNI's may fail after a plugin was killed; the remaining state is checked instead
 	links, err := c.ip("-o", "link")
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (a *aftermath) look(p peer, id string, c *container, leases func() (map[str
 		a.leftLink++
 	}
 	c.end()
-	_ = p.detach(id, 0).run()
+	_ = p.detach(id, 0).runUntimed()
 	held, err := leases()
 	if held[id] {
 		a.leftLease++
@@ -161,7 +161,7 @@ func (a *aftermath) look(p peer, id string, c *container, leases func() (map[str
 	return err
 }
 
-// reason is the message of a plugin's error, which CNI's wrap in JSON.
+// reason returns the message of a plugin's error, without CNI's JSON around it.
 func reason(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if _, message, ok := strings.Cut(text, `"msg": "`); ok {
@@ -170,7 +170,7 @@ func reason(err error) string {
 	return text
 }
 
-// berthLeases are the containers that have an address.
+// berthLeases returns the containers that have an address.
 func berthLeases(host *lab.Host) (map[string]bool, error) {
 	held := make(map[string]bool)
 	err := state.Open(host.State).View(context.Background(), func(tx *state.Tx) error {
@@ -185,7 +185,7 @@ func berthLeases(host *lab.Host) (map[string]bool, error) {
 	return held, err
 }
 
-// cniLeases are the same of host-local, which writes one file an address.
+// cniLeases returns the same for host-local, which writes one file per address.
 func cniLeases(dir string) (map[string]bool, error) {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// circumstances are what the figures hold for.
+// circumstances describe the machine and time of the figures.
 type circumstances struct {
 	rounds         int
 	begin          time.Time
@@ -22,7 +22,7 @@ func newContext(rounds int) *circumstances {
 	return &circumstances{rounds: rounds, begin: time.Now(), loadBegin: load()}
 }
 
-// end notes how it was when all was done.
+// end records the load and the time at the end.
 func (c *circumstances) end() { c.now, c.took = load(), time.Since(c.begin) }
 
 func (c *circumstances) lines() []string {
@@ -37,7 +37,7 @@ func (c *circumstances) lines() []string {
 	return []string{machine(), when, at}
 }
 
-// load is the load average of 1, 5 and 15 minutes.
+// load returns the load averages of 1, 5 and 15 minutes.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -46,7 +46,7 @@ func load() string {
 	return strings.Join(strings.Fields(string(text))[:3], ", ")
 }
 
-// machine says on what it ran.
+// machine describes the machine that ran the bench.
 func machine() string {
 	model := "processor unknown"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {

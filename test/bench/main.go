@@ -15,14 +15,14 @@ import (
 	"berth/test/lab"
 )
 
-// A bench is what a part is given.
+// A bench is the input of a part.
 type bench struct {
-	bin    string // where berth's programs are
-	rounds int    // how often an exec is measured
+	bin    string // directory of berth's programs
+	rounds int    // number of measured starts of a program
 	step   func(done, of int)
 }
 
-// A part measures one thing. It may put its goroutine onto another machine.
+// A part measures one property. It may move its goroutine to another machine.
 type part struct {
 	name  string
 	title string
@@ -55,13 +55,13 @@ func main() {
 	bin := flag.String("bin", "", "`directory` of berth's programs (default: they are built)")
 	lab.Isolate()
 	flag.Parse()
-	if err := run(*rounds, *only, *page, *bin); err != nil {
+	if err := runParts(*rounds, *only, *page, *bin); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, only, page, bin string) error {
+func runParts(rounds int, only, page, bin string) error {
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
 		if !slices.Contains(names(), name) {
@@ -103,8 +103,8 @@ func run(rounds int, only, page, bin string) error {
 	return os.WriteFile(page, []byte(markdown(begin, done)), 0o644)
 }
 
-// measured runs a part in a goroutine of its own: the thread that it leaves on
-// another machine ends with it.
+// measured runs a part in a goroutine of its own. The thread that the part leaves on
+// another machine ends with that goroutine.
 func measured(p part, b *bench) (s *section, err error) {
 	begin, shown := time.Now(), ""
 	terminal := isTerminal(os.Stderr)
@@ -136,7 +136,7 @@ func measured(p part, b *bench) (s *section, err error) {
 	return s, nil
 }
 
-// isTerminal tells a terminal from a file, and from the serial line of test/vm.
+// isTerminal reports whether a file is a terminal, and not the serial line of test/vm.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""

@@ -17,16 +17,16 @@ import (
 	"berth/test/lab"
 )
 
-// manySubnet has room for them all (RFC 2544).
+// manySubnet has enough addresses for all endpoints (RFC 2544).
 var manySubnet = netip.MustParsePrefix("198.18.0.0/15")
 
-// perFill is how many endpoints are made before a look at the progress.
+// perFill is the number of endpoints that are made between reports of progress.
 const perFill = 500
 
-// many makes endpoints by the thousand, on the host that the caller is on.
+// many makes thousands of endpoints on the host of the caller.
 type many struct {
 	host   *lab.Host
-	inside *lab.Machine // where all the interfaces are
+	inside *lab.Machine // has all the interfaces
 	parent int
 	cookie uint64
 	nsid   int
@@ -60,8 +60,8 @@ func newMany(host *lab.Host) (*many, error) {
 	return m, err
 }
 
-// fill makes further endpoints, until there are n, and waits until the agent
-// knows them.
+// fill makes further endpoints, until there are n, and waits until the agent has
+// registered them.
 func (m *many) fill(n int, step func(int)) error {
 	for m.have < n {
 		step(m.have)

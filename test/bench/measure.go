@@ -15,7 +15,7 @@ import (
 	"berth/test/lab"
 )
 
-// What is measured.
+// The measured steps.
 const (
 	attach = iota
 	detachAlive
@@ -23,17 +23,17 @@ const (
 	things
 )
 
-// warmUp are rounds that do not count: files get into memory, tables grow.
+// warmUp is the number of uncounted rounds, in which caches fill and tables grow.
 const warmUp = 3
 
-// settle is how long the kernel is given to take down a namespace that died,
-// which it does in the background and which would slow down what comes next.
+// settle is the time for the kernel to remove a dead namespace, which it does in the
+// background and which would slow down the next measurement.
 const settle = 50 * time.Millisecond
 
-// samples are the times of each peer and each thing measured.
+// samples are the times by peer and measured step.
 type samples map[string]*[things][]time.Duration
 
-// measure lets the peers take turns.
+// measure measures the peers in turn.
 func measure(peers []peer, rounds int, step func(done, of int)) (samples, error) {
 	times := make(samples)
 	for _, p := range peers {
@@ -88,7 +88,7 @@ func (c *container) ip(args ...string) (string, error) {
 	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + c.path(), "ip"}, args...)...))
 }
 
-// life is one container's, from its start to its end.
+// life measures one container from its start to its end.
 func life(p peer, id string, dead bool, into *[things][]time.Duration) error {
 	c, err := newContainer()
 	if err != nil {
@@ -115,7 +115,7 @@ func life(p peer, id string, dead bool, into *[things][]time.Duration) error {
 	return err
 }
 
-// timed runs a command and adds how long it took, from fork to exit.
+// timed runs a command and adds its time, from fork to exit.
 func timed(c command, into *[]time.Duration) error {
 	cmd, out, err := c.prepare()
 	if err != nil {
@@ -127,11 +127,11 @@ func timed(c command, into *[]time.Duration) error {
 	return c.explain(err, out)
 }
 
-// run runs a command that is not timed.
-func (c command) run() error { return timed(c, new([]time.Duration)) }
+// runUntimed runs a command without measuring it.
+func (c command) runUntimed() error { return timed(c, new([]time.Duration)) }
 
-// prepare makes ready to start: with standard input in a file, so that nothing
-// of this process is needed while the command runs.
+// prepare returns the command ready to start. Its standard input is a file, so that this
+// process does no work while the command runs.
 func (c command) prepare() (*exec.Cmd, *bytes.Buffer, error) {
 	stdin, err := memory("stdin", c.stdin)
 	if err != nil {
@@ -142,7 +142,7 @@ func (c command) prepare() (*exec.Cmd, *bytes.Buffer, error) {
 	return cmd, out, nil
 }
 
-// memory is a file of nowhere, which is closed when nobody uses it any more.
+// memory returns an anonymous file in memory, which ends with its last user.
 func memory(name, content string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {

@@ -14,7 +14,7 @@ same run, so read the ratios rather than the times.
 
 `
 
-// markdown is the page: what was missed first, then all tables.
+// markdown returns the page: the missed goals first, then all tables.
 func markdown(c *circumstances, all []*section) string {
 	var b strings.Builder
 	b.WriteString(pageHead)

@@ -13,17 +13,17 @@ import (
 	"berth/test/lab"
 )
 
-// How long one measurement of each kind takes.
+// The duration of one measurement of each kind.
 const (
 	tcpBytes   = 256 << 20
 	floodSlice = 100 * time.Millisecond
 	roundTrips = 4000
 )
 
-// agentMost is what the agent may cost of what goes through a parent.
+// agentMost is the share of the traffic through a parent that the agent may cost.
 const agentMost = 0.01
 
-// A site is all ends that are measured between.
+// A site has all ends of the measured paths.
 type site struct {
 	host       *lab.Host
 	berth      *client.Client
@@ -84,7 +84,7 @@ func (s *site) build(b *bench) error {
 	return errors.Join(host.Network("lan", berthNetwork(berthSubnet, 0)), host.Network("ipvlan", "mode = \"l2\"\n"+ipvlan))
 }
 
-// tail is what ip gave as its reason.
+// tail returns the last line of ip's error.
 func tail(err error) string {
 	_, reason, _ := strings.Cut(err.Error(), "Error: ")
 	return strings.Trim(reason, ".\n")
@@ -121,10 +121,10 @@ func (s *site) attachContainers() error {
 		}
 		s.containers = append(s.containers, c)
 		hook := newBerth(berthAlone, s.host, fmt.Sprintf(`"berth/networks":%q`, network))
-		if err := hook.attach(fmt.Sprint("c", i), c.pid).run(); err != nil {
+		if err := hook.attach(fmt.Sprint("c", i), c.pid).runUntimed(); err != nil {
 			return err
 		}
-		if _, err := c.ip("link", "set", "lo", "up"); err != nil { // iperf3 is asked there whether it is ready
+		if _, err := c.ip("link", "set", "lo", "up"); err != nil { // the check for a ready iperf3 uses it
 			return err
 		}
 		out, err := c.ip("-o", "-4", "address", "show", "dev", "net1")
@@ -144,7 +144,7 @@ func (s *site) attachContainers() error {
 	return nil
 }
 
-// counting turns the agent's programs on or off, and waits until they are.
+// counting attaches or detaches the agent's programs, and waits until that is done.
 func (s *site) counting(on bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -170,8 +170,8 @@ func (s *site) counting(on bool) error {
 	})
 }
 
-// counted is how many packets the agent has counted for the first container,
-// both ways.
+// counted returns the number of packets, in both directions, that the agent has counted
+// for the first container.
 func (s *site) counted() (uint64, error) {
 	endpoints, err := s.berth.Endpoints(context.Background(), false)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// measure lets all paths take turns, each with and without the agent.
+// measure measures all paths in turn, each with and without the agent.
 func (s *site) measure(b *bench) (*section, error) {
 	r := &section{
 		how: fmt.Sprintf("TCP: one iperf3 stream of %d MB. Round trip: the median of %d small UDP datagrams to and fro, between blocking sockets. "+
@@ -20,7 +20,7 @@ func (s *site) measure(b *bench) (*section, error) {
 	if s.noIPvlan != "" {
 		r.fact("ipvlan l2 is left out: %s. [Under emulation](performance-ipvlan.md) it was measured.", s.noIPvlan)
 	}
-	end, err := s.serve()
+	end, err := s.serveAll()
 	defer end()
 	if err != nil {
 		return nil, err
@@ -43,15 +43,15 @@ func (s *site) measure(b *bench) (*section, error) {
 	return r, nil
 }
 
-// A way is from one place to another.
+// A way is a path from one place to another.
 type way struct {
 	what     string
 	from, to place
-	agent    bool // its programs are on this way
-	siblings bool // it does not leave the parent
+	agent    bool // the path passes the agent's programs
+	siblings bool // both ends are on one parent
 }
 
-// bridged is the control's place among the ways.
+// bridged is the index of the control in the list of ways.
 const bridged = 2
 
 func (s *site) ways() []way {
@@ -74,8 +74,8 @@ func (s *site) floods() []way {
 	}
 }
 
-// serve starts iperf3 at all ends.
-func (s *site) serve() (end func(), err error) {
+// serveAll starts iperf3 at all ends.
+func (s *site) serveAll() (end func(), err error) {
 	var ends []func()
 	end = func() {
 		for _, one := range ends {
@@ -92,8 +92,8 @@ func (s *site) serve() (end func(), err error) {
 	return end, nil
 }
 
-// race lets all ways take turns, and says how each compares with the first
-// one, too.
+// race measures all ways in turn, and adds a row for each that compares it with the
+// first.
 func (s *site) race(r *section, kind string, n int, step func(int), text func(float64) string, one func(way) (float64, error)) error {
 	ways := s.ways()
 	got := make([]pairs, len(ways))
@@ -127,12 +127,12 @@ func (s *site) race(r *section, kind string, n int, step func(int), text func(fl
 	return nil
 }
 
-// show adds a row; goal is what the ratio has to be at least, 0 for none.
+// show adds a row. goal is the minimum of the ratio, or 0 if there is no goal.
 func show(r *section, what string, p pairs, goal float64, text func(float64) string) {
 	ratio := median(p.ratios())
 	cells := []string{what, text(median(p.without)), text(median(p.with)), fmt.Sprintf("%.3f", ratio), p.spread()}
 	if goal == 0 {
-		r.add(cells...)
+		r.addRow(cells...)
 		return
 	}
 	r.judge(fmt.Sprintf("≥ %.2f", goal), ratio >= goal, cells...)
@@ -142,8 +142,8 @@ func gigabits(bits float64) string     { return fmt.Sprintf("%.1f Gbit/s", bits/
 func micros(ns float64) string         { return fmt.Sprintf("%.1f µs", ns/1000) }
 func perSecond(packets float64) string { return fmt.Sprintf("%.0f/s", packets) }
 
-// flood sets the agent's programs beside none and beside empty ones, and checks
-// that the agent saw what was sent while it was on.
+// flood compares the agent's programs with none and with empty ones, and checks that the
+// agent counted the frames that were sent while it was attached.
 func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	f, err := newFlood(w.from, w.to)
 	if err != nil {

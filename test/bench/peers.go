@@ -9,18 +9,18 @@ import (
 	"berth/test/lab"
 )
 
-// A peer is what attaches a container, and releases it.
+// A peer is a program that attaches and releases a container.
 type peer struct {
 	name string
-	// every which round it is measured; 0 is every.
+	// every is the interval, in rounds, of its measurements; 0 is every round.
 	every int
-	// attach and detach return the command; pid is the container's, 0 when its
+	// attach and detach return the command. pid is the container's, or 0 if its
 	// namespace is dead.
 	attach, detach func(id string, pid int) command
 }
 
-// A command is what an engine runs: a program, its whole environment, and
-// what it is given on standard input.
+// A command is a program as an engine runs it: with its whole environment and its
+// standard input.
 type command struct {
 	path  string
 	args  []string
@@ -37,8 +37,8 @@ const (
 	cniCrowded   = "CNI macvlan+host-local, crowded"
 )
 
-// berthNetwork and the plugins' configuration ask for the same, but for the
-// probe for conflicts, which CNI does not have.
+// berthNetwork and the plugins' configuration define equal networks, except for the
+// probe, which CNI does not have.
 func berthNetwork(subnet netip.Prefix, probe time.Duration) string {
 	return fmt.Sprintf(`driver = "macvlan"
 parent = "eth1"
@@ -50,10 +50,10 @@ gateway = %q
 `, probe, subnet, subnet.Addr().Next())
 }
 
-// onLAN is the annotation that asks for the network lan.
+// onLAN is the annotation that selects the network lan.
 const onLAN = `"berth/networks":"lan"`
 
-// newBerth is the hook of a host, for containers with the annotation.
+// newBerth returns the hook of a host as a peer, for containers with the annotation.
 func newBerth(name string, host *lab.Host, annotation string) peer {
 	run := func(stage, state string) command {
 		hook := host.Hook(stage)
@@ -71,7 +71,7 @@ func newBerth(name string, host *lab.Host, annotation string) peer {
 	}
 }
 
-// pluginDir is where Debian's containernetworking-plugins are.
+// pluginDir is the directory of Debian's containernetworking-plugins.
 const pluginDir = "/usr/lib/cni"
 
 const cniConfig = `{"cniVersion":"1.0.0","name":"lan","type":"macvlan","master":"eth1","mode":"bridge",` +

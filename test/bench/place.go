@@ -21,8 +21,8 @@ type place struct {
 // within calls fn on a thread that is in the place.
 func (p place) within(fn func() error) error { return traffic.Within(p.path, fn) }
 
-// socket is a blocking UDP socket of the place. It does not go by way of the
-// Go runtime's poller, whose wake-ups would be measured too.
+// socket returns a blocking UDP socket of the place. It bypasses the Go runtime's
+// poller, whose wake-ups would be measured too.
 func (p place) socket(port int) (fd int, err error) {
 	err = p.within(func() error {
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -41,14 +41,14 @@ func (p place) at(port int) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: port, Addr: p.addr.As4()}
 }
 
-// Ports of RFC 862 and RFC 863: echo sends back, discard does not.
+// The ports of RFC 862 and RFC 863: echo returns datagrams, discard does not.
 const (
 	portEcho    = 7
 	portDiscard = 9
 )
 
-// roundTrip is the median time of n small datagrams from one place to another
-// and back.
+// roundTrip returns the median round-trip time of n small datagrams from one place to
+// another.
 func roundTrip(from, to place, n int) (time.Duration, error) {
 	server, err := to.socket(portEcho)
 	if err != nil {
@@ -71,8 +71,8 @@ func roundTrip(from, to place, n int) (time.Duration, error) {
 	return median(append(took, 0)), errors.Join(err, unix.Close(client), unix.Close(server))
 }
 
-// receive waits for a datagram, through the signals by which the Go runtime
-// takes turns (signal(7): with a timeout the call is not restarted).
+// receive waits for a datagram. It repeats the call after signals of the Go runtime,
+// because a call with a timeout is not restarted (signal(7)).
 func receive(fd int, buf []byte) (n int, from unix.Sockaddr, err error) {
 	for {
 		if n, from, err = unix.Recvfrom(fd, buf, 0); !errors.Is(err, unix.EINTR) {
@@ -81,7 +81,7 @@ func receive(fd int, buf []byte) (n int, from unix.Sockaddr, err error) {
 	}
 }
 
-// echo sends back until an empty datagram comes.
+// echo returns datagrams to their senders until it receives an empty one.
 func echo(fd int) error {
 	buf := make([]byte, 64)
 	for {

@@ -10,18 +10,18 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// What is on the parent while something is measured.
+// The programs on the parent during a measurement.
 const (
 	noPrograms = iota
 	agentPrograms
-	emptyPrograms // what any TC program costs
+	emptyPrograms // the cost of any TC program
 )
 
-// programs puts programs on the parent, and returns what takes those off that
-// the agent does not.
-func (s *site) programs(what int) (end func() error, err error) {
+// programs attaches programs to the parent, and returns a function that removes those
+// that the agent does not.
+func (s *site) programs(which int) (end func() error, err error) {
 	end = func() error { return nil }
-	if err := s.counting(what == agentPrograms); err != nil || what != emptyPrograms {
+	if err := s.counting(which == agentPrograms); err != nil || which != emptyPrograms {
 		return end, err
 	}
 	return attachEmpty("eth1")

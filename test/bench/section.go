@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// A section is what a part found out.
+// A section is the result of a part.
 type section struct {
 	title string
 	how   string // in a sentence or two
@@ -16,20 +16,20 @@ type section struct {
 
 	head  []string
 	rows  []row
-	facts []string // what is no row, each a sentence
+	facts []string // sentences that belong to no row
 }
 
-// A row compares; goal is "" where there is none.
+// A row is one comparison. Its goal is "" if there is none.
 type row struct {
 	cells []string
 	goal  string
 	met   bool
 }
 
-// add adds a row without a goal.
-func (s *section) add(cells ...string) { s.rows = append(s.rows, row{cells: cells}) }
+// addRow adds a row without a goal.
+func (s *section) addRow(cells ...string) { s.rows = append(s.rows, row{cells: cells}) }
 
-// judge adds a row with one.
+// judge adds a row with a goal.
 func (s *section) judge(goal string, met bool, cells ...string) {
 	s.rows = append(s.rows, row{cells, goal, met})
 }
@@ -38,7 +38,7 @@ func (s *section) fact(format string, args ...any) {
 	s.facts = append(s.facts, fmt.Sprintf(format, args...))
 }
 
-// table is the rows as text, with the goals as the last two columns.
+// table returns the rows as text, with the goals as the last two columns.
 func (s *section) table() [][]string {
 	all := [][]string{append(s.head[:len(s.head):len(s.head)], "goal", "")}
 	for _, r := range s.rows {

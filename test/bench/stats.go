@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// quantile returns the value below which a share of all lie.
+// quantile returns the value below which the given share of all values lies.
 func quantile[T cmp.Ordered](all []T, share float64) T {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
@@ -19,10 +19,10 @@ func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000
 
 func fold(ratio float64) string { return fmt.Sprintf("%.2f×", ratio) }
 
-// ratio is how many times longer a takes than b.
+// ratio returns how many times longer a takes than b.
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
-// pairs are two measurements each that were taken one right after the other.
+// pairs are pairs of measurements that were taken one right after the other.
 type pairs struct{ with, without []float64 }
 
 func (p *pairs) add(with bool, got float64) {
@@ -33,7 +33,7 @@ func (p *pairs) add(with bool, got float64) {
 	}
 }
 
-// ratios are with to without, pair by pair.
+// ratios returns the ratio of with to without for each pair.
 func (p pairs) ratios() []float64 {
 	all := make([]float64, len(p.with))
 	for i := range all {
@@ -42,7 +42,7 @@ func (p pairs) ratios() []float64 {
 	return all
 }
 
-// spread is the middle half of the ratios.
+// spread returns the middle half of the ratios.
 func (p pairs) spread() string {
 	r := p.ratios()
 	return fmt.Sprintf("%.3f to %.3f", quantile(r, 0.25), quantile(r, 0.75))

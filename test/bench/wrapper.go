@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// wrapperGoal is what berth-runtime may add to a call of a runtime.
+// wrapperGoal is the time that berth-runtime may add to a call of a runtime.
 const wrapperGoal = 5 * time.Millisecond
 
-// wrapped are the calls of a runtime that are measured, with and without
-// berth-runtime before it.
+// wrapped are the measured calls of a runtime, each with and without berth-runtime
+// before it.
 var wrapped = []struct {
 	what       string
-	annotation string   // of the container's
+	annotation string   // in the container's config.json
 	flags      []string // of berth-runtime
 	args       []string // of both
 }{
@@ -27,8 +27,8 @@ var wrapped = []struct {
 	{"start of a container that was not noted", "", []string{"--berth-attach", "start"}, []string{"start", "other"}},
 }
 
-// benchWrapper measures what berth-runtime adds. The runtime behind it is a
-// program that does nothing, so that there is nothing else to measure.
+// benchWrapper measures the time that berth-runtime adds. The runtime behind it is a
+// program that does nothing.
 func benchWrapper(b *bench) (*section, error) {
 	idle, err := exec.LookPath("true")
 	if err != nil {
@@ -70,14 +70,14 @@ func benchWrapper(b *bench) (*section, error) {
 	return s, nil
 }
 
-// writeConfig writes a config.json with an annotation, as long as an engine's.
+// writeConfig writes a config.json with an annotation, of an engine's usual length.
 func writeConfig(bundle, annotation string) error {
 	rules := strings.Repeat(`{"names": ["accept", "accept4", "access"], "action": "SCMP_ACT_ALLOW"}, `, 280)
 	text := fmt.Sprintf(`{"ociVersion": "1.0.2", "linux": {"seccomp": {"syscalls": [%s{}]}}, "annotations": {%s}}`, rules, annotation)
 	return os.WriteFile(filepath.Join(bundle, "config.json"), []byte(text), 0o600)
 }
 
-// timedIn runs a program in a folder and adds how long it took.
+// timedIn runs a program in a directory and adds its time.
 func timedIn(dir string, into *[]time.Duration, path string, args ...string) error {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir

@@ -14,14 +14,14 @@ import (
 	"berth/test/lab"
 )
 
-// A scene is a step of the tour: a line on what happens, and commands as a
-// user would type them on a machine.
+// A scene is a step of the tour: a line that describes it, and commands as a user would
+// type them on a machine.
 type scene struct {
 	what  string
 	on    *lab.Machine
 	lines []string
 	quiet bool         // commands that only clean up are not shown, and may fail
-	first func() error // done before the commands, where something has to be waited for
+	first func() error // waits before the commands, if not nil
 }
 
 // A guide plays scenes and shows them.
@@ -41,7 +41,7 @@ func newGuide(ctx context.Context, out *os.File) *guide {
 	return g
 }
 
-func (g *guide) say(text string) { fmt.Fprintln(g.out, text) }
+func (g *guide) print(text string) { fmt.Fprintln(g.out, text) }
 
 // play shows scenes until one fails or the user interrupts.
 func (g *guide) play(scenes []scene) error {
@@ -51,7 +51,7 @@ func (g *guide) play(scenes []scene) error {
 		}
 		if !s.quiet {
 			g.step++
-			g.say(fmt.Sprintf("\n%s%d. %s%s", g.bold, g.step, s.what, g.plain))
+			g.print(fmt.Sprintf("\n%s%d. %s%s", g.bold, g.step, s.what, g.plain))
 		}
 		if s.first != nil {
 			if err := s.first(); err != nil {
@@ -70,24 +70,24 @@ func (g *guide) play(scenes []scene) error {
 // commandTime bounds each command.
 const commandTime = 30 * time.Second
 
-// command types a line on a scene's machine and shows what it prints.
+// command shows a line as typed on a scene's machine, runs it, and shows its output.
 func (g *guide) command(s scene, line string) error {
 	ctx, cancel := context.WithTimeout(g.ctx, commandTime)
 	defer cancel()
 	if !s.quiet {
-		g.say(fmt.Sprintf("%s%s %s%s", g.cyan, prompt(s.on), line, g.plain))
+		g.print(fmt.Sprintf("%s%s %s%s", g.cyan, prompt(s.on), line, g.plain))
 	}
 	cmd := s.on.Command(ctx, "sh", "-c", line)
 	cmd.Dir = workDir
-	// A group of its own: an interrupt at the terminal is for the guide, which
-	// then takes things down in order.
+	// The group of its own keeps an interrupt at the terminal from the command, so
+	// that the guide removes everything in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := lab.Terminal(cmd)
 	if s.quiet {
 		return err
 	}
 	for text := range strings.Lines(out) {
-		g.say(strings.TrimRight("  "+text, " \r\n"))
+		g.print(strings.TrimRight("  "+text, " \r\n"))
 	}
 	if g.ctx.Err() != nil {
 		return g.ctx.Err()

@@ -1,9 +1,8 @@
-// Command demo is a guided tour of berth: what a user types, and what comes of
-// it, on a host with two container engines that is made of network namespaces.
+// Command demo is a guided tour of berth: the commands of a user and their results, on a
+// host with two container engines that is made of network namespaces.
 //
-// It runs in an isolated space of its own (see the package lab), touches
-// nothing of the machine that it runs on, and takes all down again at the end
-// and when it is interrupted.
+// It runs in an isolated space of its own (see package lab), changes nothing on the
+// machine that it runs on, and removes everything at the end and after an interrupt.
 package main
 
 import (
@@ -43,20 +42,20 @@ func demo(ctx context.Context, bin string) error {
 		return err
 	}
 	g := newGuide(ctx, os.Stdout)
-	g.say("berth: containers with a place of their own on the LAN, and what they do there.")
-	g.say("All of this happens in network namespaces; your own network is not touched.")
+	g.print("berth: containers with a place of their own on the LAN, and what they do there.")
+	g.print("All of this happens in network namespaces; your own network is not touched.")
 	failed := g.play(s.tour())
 	if failed != nil {
-		g.say("\nIt ends here; taking all down.")
+		g.print("\nIt ends here; taking all down.")
 	}
-	// What follows must happen after an interrupt too.
+	// The removal must also run after an interrupt.
 	g.ctx = context.Background()
 	if err := errors.Join(g.play(s.takeDown(failed != nil)), s.nothingLeft()); err != nil {
 		return errors.Join(failed, fmt.Errorf("take all down: %w", err))
 	}
-	g.say(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	g.print(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
 	if failed == nil {
-		g.say("Here: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
+		g.print("Here: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
 	}
 	return failed
 }

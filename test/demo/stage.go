@@ -15,20 +15,20 @@ import (
 
 const (
 	hostName = "host"
-	workDir  = lab.Dir + "/demo" // where the user is
+	workDir  = lab.Dir + "/demo" // the user's current directory
 	binDir   = lab.Dir + "/bin"
 	rootfs   = workDir + "/rootfs"
 	hooksDir = "/usr/share/containers/oci/hooks.d" // podman reads no other by itself
 )
 
-// A stage is the host, the LAN that it is on, and another machine there.
+// A stage is the host, its LAN, and another machine there.
 type stage struct {
 	host  *lab.Host
 	pc    *lab.Machine
 	links string // of the host, before anything happened
 }
 
-// newStage makes the namespaces and everything that a user would have.
+// newStage makes the namespaces and the files that a user would have.
 func newStage(bin string) (*stage, error) {
 	lan, err := lab.NewSwitch("switch")
 	if err != nil {
@@ -58,7 +58,7 @@ func newStage(bin string) (*stage, error) {
 	return s, err
 }
 
-// programs puts berth's programs on the PATH.
+// programs links berth's programs into a directory on the PATH.
 func (s *stage) programs(bin string) error {
 	if err := os.MkdirAll(binDir, 0o755); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *stage) programs(bin string) error {
 	return os.Setenv("PATH", binDir+":"+os.Getenv("PATH"))
 }
 
-// added is what a user adds to a config.json.
+// added is the part that a user adds to a config.json.
 const added = `{
   "annotations": {"berth/networks": "lan"},
   "hooks": {
@@ -84,8 +84,8 @@ const added = `{
   },
 `
 
-// bundles writes what runc is to start: a config.json as any, and at its head
-// what berth needs.
+// bundles writes the bundles of runc: an ordinary config.json, with berth's part at its
+// head.
 func (s *stage) bundles() error {
 	for _, id := range []string{"web", "api"} {
 		dir := filepath.Join(workDir, id)
@@ -106,11 +106,11 @@ func (s *stage) bundles() error {
 	return nil
 }
 
-// storage is where podman keeps what it knows; the agent reads names there.
+// storage is podman's storage, in which the agent reads names.
 const storage = lab.Dir + "/storage"
 
-// podman writes the configuration of podman into the copy of /etc, the hook
-// where every podman reads it, and into berth.toml where podman's storage is.
+// podman writes podman's configuration into the copy of /etc, the hook into the
+// directory that every podman reads, and the path of podman's storage into berth.toml.
 func (s *stage) podman() error {
 	hooks, err := os.ReadFile("deploy/hooks.d/berth.json")
 	if err != nil {
@@ -134,14 +134,14 @@ func (s *stage) podman() error {
 		s.image())
 }
 
-// image makes the root file system an image: podman keeps no name where its
-// storage has no image.
+// image makes an image of the root file system, because podman stores a container's name
+// only if its storage has an image.
 func (s *stage) image() error {
 	_, err := s.host.Run("sh", "-c", "tar -C "+rootfs+" -c . | podman import --quiet - busybox")
 	return err
 }
 
-// ownCopy puts a copy of a directory over it, which only the demo sees.
+// ownCopy mounts a copy of a directory over it, visible only to the demo.
 func ownCopy(dir string) error {
 	copied := filepath.Join(lab.Dir, filepath.Base(dir))
 	if _, err := lab.Output(exec.Command("cp", "-a", dir, copied)); err != nil {
@@ -153,7 +153,7 @@ func ownCopy(dir string) error {
 	return nil
 }
 
-// nothingLeft holds the host to what it was before the tour.
+// nothingLeft compares the host with its state before the tour.
 func (s *stage) nothingLeft() error {
 	links, err := s.host.Run("ip", "-brief", "link")
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"berth/test/lab"
 )
 
-// forged is the MAC that the tour's villain takes, out of the range for
-// documentation (RFC 7042 section 2.1.2).
+// forged is the MAC that the tour's villain uses, from the range for documentation (RFC
+// 7042 section 2.1.2).
 const forged = "00:00:5e:00:53:66"
 
-// tour is what happens until all is to be taken down.
+// tour returns the scenes up to the removal.
 func (s *stage) tour() []scene {
 	host := s.host.Machine
 	return []scene{{
@@ -99,8 +99,8 @@ func (s *stage) flagged() error {
 	})
 }
 
-// takeDown ends all. After a failure nobody knows how far the tour came, so
-// it is done without a word and whatever is missing does not matter.
+// takeDown returns the scenes of the removal. After a failure the state is unknown, so
+// they are then quiet and ignore errors.
 func (s *stage) takeDown(failed bool) []scene {
 	host := s.host.Machine
 	return []scene{{

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// imageBin is where the image and the Kubernetes manifests have the programs.
+// imageBin is the directory of the programs in the image and the Kubernetes manifests.
 const imageBin = "/usr/local/bin"
 
 var built struct {
@@ -19,7 +19,7 @@ var built struct {
 	out  []byte
 }
 
-// build builds the programs once, as make does, and returns their folder.
+// build builds the programs once, with make's flags, and returns their directory.
 func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
@@ -35,19 +35,18 @@ func build(t *testing.T) string {
 	return built.dir
 }
 
-// checkFlags holds the arguments of a program to the flags, or else the
-// commands, that its help has.
+// checkFlags checks that a program's help has the flags, or the command, in args.
 func checkFlags(t *testing.T, program string, args []string) {
 	t.Helper()
 	for _, arg := range args {
 		flag, isFlag := strings.CutPrefix(arg, "--")
 		flag, _, _ = strings.Cut(flag, "=")
-		out, _ := exec.Command(program, "--help").CombinedOutput() // package flag exits 2 for it
+		out, _ := exec.Command(program, "--help").CombinedOutput() // package flag exits with 2 after --help
 		help := string(out)
 		switch {
 		case isFlag && strings.Contains(help, "  -"+flag+" "), isFlag && strings.Contains(help, "--"+flag+" "):
 		case !isFlag && filepath.Base(program) == "berth" && strings.Contains(help, " "+arg+" "):
-			return // a command; what follows is of its own help
+			return // a command; its own help has the rest
 		default:
 			t.Errorf("%s has no %q:\n%s", filepath.Base(program), arg, help)
 		}

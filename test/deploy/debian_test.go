@@ -24,7 +24,7 @@ func command(t *testing.T, name string, args ...string) string {
 	return output(t, exec.Command(name, args...))
 }
 
-// output returns the standard output of a command, which must not fail.
+// output returns the standard output of a command, and fails the test on an error.
 func output(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var complaint strings.Builder
@@ -73,7 +73,7 @@ func TestTheDebianPackage(t *testing.T) {
 	lintian(t, deb)
 }
 
-// wantedFiles are the programs, the units, and what goes with them.
+// wantedFiles returns the programs, the units, and the other files of the package.
 func wantedFiles(t *testing.T) []string {
 	t.Helper()
 	want := []string{
@@ -96,7 +96,7 @@ func wantedFiles(t *testing.T) []string {
 	return want
 }
 
-// lintian is Debian's own judge.
+// lintian runs Debian's checker of packages.
 func lintian(t *testing.T, deb string) {
 	t.Helper()
 	out, err := exec.Command(testnet.Program(t, "lintian"), "--allow-root", "--fail-on=error,warning", deb).CombinedOutput()
@@ -105,13 +105,14 @@ func lintian(t *testing.T, deb string) {
 	}
 }
 
-// Any name that git gives to sources becomes a version that Debian orders.
+// TestDebianVersions checks that any name that git gives to sources becomes a version
+// that Debian orders.
 func TestDebianVersions(t *testing.T) {
 	t.Parallel()
 	versions := map[string]string{"v1.2.3": "1.2.3", "e1e5ed0-dirty": "0~gite1e5ed0+dirty", "12ab345": "0~git12ab345"}
 	programs := t.TempDir()
 	for _, name := range []string{"berth", "berthd", "berth-hook", "berth-nri"} {
-		write(t, filepath.Join(programs, name), "#!/bin/sh\n")
+		writeFile(t, filepath.Join(programs, name), "#!/bin/sh\n")
 		if err := os.Chmod(filepath.Join(programs, name), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-// Package deploy holds what deploy/ hands out to what the code reads: each
-// manifest is decoded strictly, and each program, flag, path, capability and
-// metric in it is looked for where it comes from. Packages are built and opened.
+// Package deploy compares the files in deploy/ with the code: it decodes each manifest
+// strictly, and checks that each program, flag, path, capability and metric in it
+// exists. It also builds and opens packages.
 package deploy

@@ -13,7 +13,7 @@ import (
 	"berth/internal/testnet"
 )
 
-// dashboard is what matters of Grafana's JSON model.
+// dashboard has the checked parts of Grafana's JSON model.
 type dashboard struct {
 	UID, Title string
 	Templating struct {
@@ -40,7 +40,7 @@ func readDashboard(t *testing.T) (d dashboard) {
 	return d
 }
 
-// queries are all of the dashboard's, by where they stand.
+// queries returns all queries of the dashboard, by their place in it.
 func (d *dashboard) queries() map[string]string {
 	all := map[string]string{}
 	for _, v := range d.Templating.List {
@@ -56,8 +56,8 @@ func (d *dashboard) queries() map[string]string {
 	return all
 }
 
-// scrape returns the labels of each metric that a scrape of the agent has, in
-// its golden file. What Prometheus adds is there, too.
+// scrape returns the labels of each metric in the agent's golden scrape, with the labels
+// that Prometheus adds.
 func scrape(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../agent/metrics/testdata/full.prom")
@@ -65,7 +65,7 @@ func scrape(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	metrics := map[string][]string{
-		// Of Prometheus' client library, and what no golden file can have.
+		// These come from Prometheus' client library, and a golden file cannot have them.
 		"process_resident_memory_bytes":       {"instance", "job"},
 		"berth_agent_scrape_duration_seconds": {"instance", "job"},
 		"berth_build_info":                    {"instance", "job", "version", "go_version"},
@@ -92,7 +92,8 @@ var (
 	legendName = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
 
-// Every metric and label that a query names is one that the agent serves.
+// TestTheDashboardAsksForWhatIsServed checks that the agent serves every metric and
+// label of the queries.
 func TestTheDashboardAsksForWhatIsServed(t *testing.T) {
 	t.Parallel()
 	served := scrape(t)
@@ -132,7 +133,8 @@ func TestTheDashboardAsksForWhatIsServed(t *testing.T) {
 	}
 }
 
-// Panels have ids and room of their own, and legends the labels of their query.
+// TestTheDashboardIsInOrder checks that panels have distinct ids, do not overlap, and
+// that legends use labels of their query.
 func TestTheDashboardIsInOrder(t *testing.T) {
 	t.Parallel()
 	d := readDashboard(t)
@@ -163,7 +165,7 @@ func TestTheDashboardIsInOrder(t *testing.T) {
 	}
 }
 
-// The queries are PromQL, by Prometheus' own parser.
+// TestTheDashboardsQueriesParse parses the queries with Prometheus' own parser.
 func TestTheDashboardsQueriesParse(t *testing.T) {
 	t.Parallel()
 	promtool := testnet.Program(t, "promtool")
@@ -171,7 +173,7 @@ func TestTheDashboardsQueriesParse(t *testing.T) {
 	rules := "groups:\n- name: queries\n  rules:\n"
 	for where, query := range d.queries() {
 		if strings.HasPrefix(where, "variable") {
-			continue // Grafana's own word
+			continue // a variable of Grafana
 		}
 		text, err := json.Marshal(strings.ReplaceAll(query, "$__rate_interval", "5m"))
 		if err != nil {
@@ -180,7 +182,7 @@ func TestTheDashboardsQueriesParse(t *testing.T) {
 		rules += "  - record: query\n    expr: " + string(text) + "\n    labels: {where: " + `"` + where + `"` + "}\n"
 	}
 	file := filepath.Join(t.TempDir(), "rules.yaml")
-	write(t, file, rules)
+	writeFile(t, file, rules)
 	if out, err := exec.Command(promtool, "check", "rules", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

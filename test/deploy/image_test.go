@@ -14,14 +14,14 @@ import (
 	"berth/internal/testnet"
 )
 
-// podman is podman with a storage and everything else of its own.
+// podman returns a command of podman with its own storage and configuration.
 func podman(dir string, args ...string) *exec.Cmd {
 	own := []string{"--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp",
 		"--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"}
 	return exec.Command("podman", append(own, args...)...)
 }
 
-// entry returns what a file of an archive holds.
+// entry returns the content of a file in an archive.
 func entry(t *testing.T, archive, name string) []byte {
 	t.Helper()
 	var found []byte
@@ -58,7 +58,8 @@ func walk(t *testing.T, archive string, each func(*tar.Header, io.Reader)) {
 	}
 }
 
-// The image is the three programs that the manifests start, and nothing else.
+// TestTheImage checks that the image has the three programs that the manifests start,
+// and no other file.
 func TestTheImage(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root) // podman's storage

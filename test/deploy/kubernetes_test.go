@@ -24,8 +24,8 @@ import (
 
 const manifests = "../../deploy/kubernetes"
 
-// objects decodes all manifests strictly: a field that the API does not have,
-// or one that stands there twice, fails.
+// objects decodes all manifests strictly: a field that the API does not have, or a
+// repeated field, fails the test.
 func objects(t *testing.T) (all []any) {
 	t.Helper()
 	files, err := filepath.Glob(manifests + "/*.yaml")
@@ -68,7 +68,7 @@ func object(t *testing.T, file string, document []byte) any {
 	return o
 }
 
-// the returns the one object of a type.
+// the returns the only object of a type.
 func the[T any](t *testing.T) *T {
 	t.Helper()
 	var found []*T
@@ -105,7 +105,7 @@ func TestConfigMapsAreBerthsFiles(t *testing.T) {
 			if m.Name == "berth-networks" {
 				path = filepath.Join(config.NetworksDir(dir), file)
 			}
-			write(t, path, text)
+			writeFile(t, path, text)
 			if c, err := config.Load(dir); err != nil || !slices.Equal(c.Policy.Networks, []string{"*"}) {
 				t.Errorf("%s: %+v, %v", file, c.Policy, err)
 			}
@@ -125,7 +125,7 @@ func TestConfigMapsAreBerthsFiles(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -151,8 +151,8 @@ func volume(t *testing.T, name string) core.Volume {
 	return core.Volume{}
 }
 
-// The programs are in the image, have the flags, and find the node's files
-// where they look for them.
+// TestContainersRunWhatThereIs checks that the image has the programs, that they have the
+// flags, and that the node's files are mounted at their default paths.
 func TestContainersRunWhatThereIs(t *testing.T) {
 	t.Parallel()
 	programs := build(t)
@@ -183,8 +183,9 @@ func TestContainersRunWhatThereIs(t *testing.T) {
 	}
 }
 
-// Both have the capabilities of their units. A test of berthd's runs it under
-// those of its unit, one of berth-nri's under those of the manifest.
+// TestContainersHaveTheUnitsCapabilities checks that both containers have the
+// capabilities of the systemd units. A test of berthd runs it under those of its unit,
+// one of berth-nri under those of the manifest.
 func TestContainersHaveTheUnitsCapabilities(t *testing.T) {
 	t.Parallel()
 	for _, c := range daemonSet(t).Containers {
@@ -206,7 +207,8 @@ func TestContainersHaveTheUnitsCapabilities(t *testing.T) {
 	}
 }
 
-// What the annotations say about the plugin, the runtime's validator reads.
+// TestAnnotationsOfTheRuntimesValidator checks that the runtime's validator reads the
+// annotations about the plugin.
 func TestAnnotationsOfTheRuntimesValidator(t *testing.T) {
 	t.Parallel()
 	all := validator.NewDefaultValidator(&validator.DefaultValidatorConfig{

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// shared is a folder of this run.
+// shared is the temporary directory of this run.
 var shared string
 
 func TestMain(m *testing.M) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Every unit is one that systemd reads without a complaint, and starts a
-// program that exists, with flags that it has: one of berth's, or systemctl.
+// TestUnits checks that systemd accepts every unit without a warning, and that its
+// program exists and has its flags: one of berth's programs, or systemctl.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	programs := build(t)
@@ -38,10 +38,10 @@ func TestUnits(t *testing.T) {
 			}
 		}
 		here := filepath.Join(dir, filepath.Base(unit))
-		write(t, here, strings.ReplaceAll(string(text), imageBin, programs))
+		writeFile(t, here, strings.ReplaceAll(string(text), imageBin, programs))
 		args = append(args, here)
 	}
-	// A complaint begins with the path of the unit. systemd may warn of the machine.
+	// A warning begins with the unit's path. systemd may also warn of the machine.
 	if out, err := exec.Command("systemd-analyze", args...).CombinedOutput(); err != nil || strings.Contains(string(out), dir) {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -1,5 +1,5 @@
-// Package docs runs the commands of docs/engines as they stand there, on a host
-// of its own with the engines that are on this machine.
+// Package docs runs the commands in docs/engines literally, on a host of its own with the
+// engines that this machine has.
 package docs
 
 import (
@@ -18,12 +18,12 @@ import (
 
 const pages = "../../docs/engines"
 
-// block is a fenced block of commands. Lines that begin with "# " are commands,
-// the others what they print: each is in the output, with "…" for anything.
+// block is a fenced block of commands. Lines that begin with "# " are commands. The
+// others must be in their output; "…" matches any text.
 type block struct {
 	page      string
 	line      int
-	directive string // the comment above it, as it stands in the source
+	directive string // the comment above it, in the page's source
 	commands  []string
 	output    []string
 }
@@ -36,8 +36,8 @@ var (
 	testNames = regexp.MustCompile(`\bTest[A-Z]\w+`)
 )
 
-// read reads the blocks of commands of a page.
-func read(t *testing.T, page string) (all []block) {
+// readBlocks returns the blocks of commands of a page.
+func readBlocks(t *testing.T, page string) (all []block) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(pages, page))
 	if err != nil {
@@ -73,11 +73,12 @@ func names(t *testing.T) (all []string) {
 	return all
 }
 
-// Every block says who runs it, or why nobody does; tests that it names exist.
+// TestEveryCommandIsAccountedFor checks that every block has a directive: the test that
+// runs it, or the reason why none does. Tests that it names must exist.
 func TestEveryCommandIsAccountedFor(t *testing.T) {
 	tests := declared(t)
 	for _, page := range names(t) {
-		for _, b := range read(t, page) {
+		for _, b := range readBlocks(t, page) {
 			at := fmt.Sprintf("%s:%d", b.page, b.line)
 			if !slices.ContainsFunc([]*regexp.Regexp{runHere, runThere, notRun}, func(r *regexp.Regexp) bool { return r.MatchString(b.directive) }) {
 				t.Errorf("%s: above it stands %q", at, b.directive)
@@ -94,7 +95,7 @@ func TestEveryCommandIsAccountedFor(t *testing.T) {
 	}
 }
 
-// declared are the names of all tests of the tree.
+// declared returns the names of all tests in the tree.
 func declared(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
@@ -115,7 +116,7 @@ func declared(t *testing.T) map[string]bool {
 	return all
 }
 
-// The commands of the pages work, one page after the other: README makes the
+// TestCommands runs the commands of the pages, one page after another. README makes the
 // network, and each page leaves nothing attached.
 func TestCommands(t *testing.T) {
 	h := newHost(t)
@@ -123,9 +124,9 @@ func TestCommands(t *testing.T) {
 	for _, page := range order {
 		t.Run(strings.TrimSuffix(page, ".md"), func(t *testing.T) {
 			dir := h.directory(t)
-			for _, b := range read(t, page) {
+			for _, b := range readBlocks(t, page) {
 				if runHere.MatchString(b.directive) {
-					h.run(t, b, dir)
+					h.runBlock(t, b, dir)
 				}
 			}
 			if out, err := h.Run("berth", "ps", "--json"); err != nil || out != "[]\n" {
@@ -135,8 +136,8 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// run runs the commands of a block in a directory, and looks for its output.
-func (h *host) run(t *testing.T, b block, dir string) {
+// runBlock runs the commands of a block in a directory, and checks their output.
+func (h *host) runBlock(t *testing.T, b block, dir string) {
 	t.Helper()
 	out, err := h.shell(dir, strings.Join(b.commands, "\n"))
 	if err != nil {
@@ -154,10 +155,10 @@ func (h *host) run(t *testing.T, b block, dir string) {
 	}
 }
 
-// plain is a text without how it is laid out.
+// plain returns a text with single spaces, in place of its layout.
 func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// shell runs a script and returns what a terminal shows of it.
+// shell runs a script and returns its output as a terminal shows it.
 func (h *host) shell(dir, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"berth/test/lab"
 )
 
-// bin is where the pages have the programs.
+// bin is the directory of the programs in the pages.
 const bin = "/usr/local/bin"
 
 func TestMain(m *testing.M) {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// prepare puts the programs of the tree where the pages have them: this process
-// is alone in its mount namespace.
+// prepare copies the programs of the tree to that directory. This process has a mount
+// namespace of its own.
 func prepare() error {
 	own := lab.Dir + "/bin"
 	build := exec.Command("go", "build", "-trimpath", "-o", own+"/", "./cmd/...")
@@ -42,8 +42,8 @@ func prepare() error {
 	return unix.Mount(own, bin, "", unix.MS_BIND, "")
 }
 
-// host is a host on a LAN, with berth's files and the engines' where they are
-// by default.
+// host is a host on a LAN, with the files of berth and the engines at their default
+// paths.
 type host struct {
 	*lab.Host
 	rootfs string
@@ -64,8 +64,8 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// directory is where a page's commands are run: a bundle's root file system is
-// there.
+// directory returns the directory in which a page's commands run. It has the root file
+// system of a bundle.
 func (h *host) directory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,14 +73,14 @@ func (h *host) directory(t *testing.T) string {
 	return dir
 }
 
-// shims are runtimes that make do with the cgroups and limits of this machine,
-// before the others on PATH.
+// shims writes scripts that adapt runtimes to the cgroups and limits of this machine,
+// into a directory at the head of PATH.
 func (h *host) shims(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(lab.Dir, "shims")
 	must(t, os.MkdirAll(dir, 0o755))
 	for name, script := range map[string]string{
-		// Where cgroups are mixed, the unified hierarchy has no controller for shares.
+		// If cgroups are mixed, the unified hierarchy has no controller for shares.
 		"runc": `[ ! -f config.json ] || sed -i 's/"cpu":{"shares":1024}/"cpu":{}/' config.json` + "\nexec %s \"$@\"\n",
 		"crun": "exec %s --cgroup-manager=disabled \"$@\"\n",
 	} {
@@ -91,12 +91,12 @@ func (h *host) shims(t *testing.T) string {
 	return dir
 }
 
-// images gives podman and containerd the image busybox, and starts the latter.
+// images adds the image busybox to podman and containerd, and starts the latter.
 func (h *host) images(t *testing.T) {
 	t.Helper()
 	storage := lab.Dir + "/podman"
-	write(t, "/etc/containers/containers.conf", lab.ContainersConf())
-	write(t, "/etc/containers/storage.conf", fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", storage+"/root", storage+"/run"))
+	writeFile(t, "/etc/containers/containers.conf", lab.ContainersConf())
+	writeFile(t, "/etc/containers/storage.conf", fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", storage+"/root", storage+"/run"))
 	h.containerd(t)
 	image := lab.Dir + "/busybox.tar"
 	out, err := h.shell(lab.Dir, fmt.Sprintf(`
@@ -108,12 +108,12 @@ func (h *host) images(t *testing.T) {
 	}
 }
 
-// containerd runs for the rest of the test, where ctr looks for it.
+// containerd runs containerd for the rest of the test, at the socket that ctr uses.
 func (h *host) containerd(t *testing.T) {
 	t.Helper()
 	dir := lab.Dir + "/containerd"
 	config := dir + "/config.toml"
-	write(t, config, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\", \"io.containerd.internal.v1.tracing\"]\n")
+	writeFile(t, config, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\", \"io.containerd.internal.v1.tracing\"]\n")
 	log, err := os.Create(dir + "/log")
 	must(t, err)
 	cmd := h.Command(context.Background(), "containerd", "--config", config, "--root", dir+"/root")
@@ -126,7 +126,7 @@ func (h *host) containerd(t *testing.T) {
 	must(t, lab.Eventually(time.Minute, func() error { _, err := h.shell(lab.Dir, "ctr version"); return err }))
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(t, os.WriteFile(path, []byte(text), 0o644))

@@ -10,18 +10,18 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// A Bundle is what an OCI runtime is asked to run.
+// A Bundle is the input of an OCI runtime.
 type Bundle struct {
-	ID          string // names its cgroup too
+	ID          string // also the name of its cgroup
 	Rootfs      string
 	Args        []string
 	Annotations map[string]string
 	Hooks       *specs.Hooks
-	NetNS       string // "": a new one; HostNetwork: the runtime's own; else a path
+	NetNS       string // "" for a new one, HostNetwork for the runtime's own, else a path
 	UserNS      bool   // a user namespace of its own
 }
 
-// capabilities are docker's of old that the tests need, and NET_ADMIN, with
+// capabilities are those of docker's defaults that the tests need, and NET_ADMIN, with
 // which a container can change its own MAC.
 var capabilities = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
 
@@ -75,13 +75,13 @@ func (b *Bundle) namespaces() []specs.LinuxNamespace {
 	return append(all, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: b.NetNS})
 }
 
-// The users of a container in a user namespace, as the host knows them.
+// The ids on the host of the users of a container in a user namespace.
 const (
 	firstUser = 100000
 	users     = 65536
 )
 
-// userNamespace maps them, as command lines take it.
+// userNamespace is the mapping of users in the format of command lines.
 var userNamespace = fmt.Sprintf("0:%d:%d", firstUser, users)
 
 func mounts() []specs.Mount {

@@ -6,11 +6,11 @@ import (
 	"path/filepath"
 )
 
-// engineNetworkName is the network that engines make by CNI: a bridge on the
-// host, with a default route by it.
+// engineNetworkName is the name of the network that engines make by CNI: a bridge on the
+// host, which provides the default route.
 const engineNetworkName = "lab"
 
-// EngineSubnet is that network's.
+// EngineSubnet is the subnet of that network.
 const EngineSubnet = "198.51.100.0/24"
 
 const engineNetwork = `{
@@ -26,15 +26,15 @@ const engineNetwork = `{
 }
 `
 
-// writeEngineNetwork writes it into a folder of CNI's. Hosts that share a
-// folder write the same, so it is there at once or not at all.
+// writeEngineNetwork writes the network into a directory of CNI. It renames a complete
+// file, because hosts that share the directory write the same one.
 func writeEngineNetwork(dir string) error {
 	text := fmt.Sprintf(engineNetwork, engineNetworkName, Dir, filepath.Base(dir), EngineSubnet)
 	temporary := filepath.Join(dir, unique("new"))
 	return firstError(writeFile(temporary, text), os.Rename(temporary, filepath.Join(dir, "10-lab.conflist")))
 }
 
-// netavarkNetwork is the same network as podman keeps it for netavark.
+// netavarkNetwork is the same network in podman's format for netavark.
 const netavarkNetwork = `{
 	"name": %q,
 	"id": "%064d",

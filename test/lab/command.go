@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Output runs a command and returns its standard output. An error holds the
-// command, its standard error and its output. The command prints into files,
-// not pipes: a process that it leaves in the background may keep them open.
+// Output runs a command and returns its standard output. An error has the command, its
+// standard error and its output. The command writes to files, not pipes, because a
+// background process that it leaves may keep them open.
 func Output(cmd *exec.Cmd) (string, error) {
 	out, err := newCapture()
 	if err != nil {
@@ -35,8 +35,8 @@ func Output(cmd *exec.Cmd) (string, error) {
 	return text, errors.Join(commandError(cmd, failed, complaint+text), err)
 }
 
-// Terminal runs a command and returns its standard output and error as a
-// terminal shows them. An error holds the command and all of that.
+// Terminal runs a command and returns its standard output and error in the order of a
+// terminal. An error has the command and all of that.
 func Terminal(cmd *exec.Cmd) (string, error) {
 	out, err := newCapture()
 	if err != nil {
@@ -56,7 +56,7 @@ func commandError(cmd *exec.Cmd, err error, text string) error {
 	return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(text))
 }
 
-// A capture is a temporary file that a command prints into.
+// A capture is a temporary file for the output of a command.
 type capture struct{ file *os.File }
 
 func newCapture() (*capture, error) {
@@ -80,8 +80,8 @@ func command(name string, args ...string) error {
 	return err
 }
 
-// Eventually asks again and again until the answer is nil, and returns the
-// last error when the time is over.
+// Eventually calls ask until it returns nil, and returns the last error when the time is
+// over.
 func Eventually(within time.Duration, ask func() error) error {
 	deadline := time.Now().Add(within)
 	for {
@@ -102,7 +102,7 @@ func firstError(all ...error) error {
 	return nil
 }
 
-// writeFile writes a file with the folders that it is in.
+// writeFile writes a file and makes its directories.
 func writeFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -112,7 +112,7 @@ func writeFile(path, text string) error {
 
 var uniqueCount atomic.Int64
 
-// unique returns a name that nothing else in this process has.
+// unique returns a name that is used once in this process.
 func unique(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, uniqueCount.Add(1))
 }

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// Containerd is a containerd of the host's own, driven by ctr: with hooks in
-// a config.json, or where a wrapper is given with berth-runtime for its runc.
+// Containerd is a containerd of the host's own, driven by ctr: with hooks in a
+// config.json, or with a wrapper, which puts berth-runtime in place of runc.
 type Containerd struct {
 	Host    *Host
 	Rootfs  string
 	Wrapper Wrapper
-	Config  string // containerd's configuration; "": one without Kubernetes' interface
+	Config  string // containerd's configuration, "" for one without CRI
 	daemon  *Daemon
 }
 
@@ -58,13 +58,13 @@ func (c *Containerd) Start(ct Container) (string, error) {
 	}
 	_, err = c.ctr(slices.Concat([]string{"run", "--detach", "--null-io"}, flags)...)
 	if err != nil {
-		_, _ = c.ctr("container", "rm", ct.ID) // ctr leaves it; the start's error is what counts
+		_, _ = c.ctr("container", "rm", ct.ID) // ctr leaves it; the error of the start is returned
 	}
 	return ct.ID, err
 }
 
-// flags are what a container takes on the command line of ctr run. By flags
-// alone, ctr makes no user namespace for a root file system that is no image's.
+// flags returns the flags of ctr run for a container. ctr has no flag for a user namespace
+// of a root file system that does not come from an image.
 func (c *Containerd) flags(ct Container) ([]string, error) {
 	b := Bundle{ID: ct.ID, Rootfs: c.Rootfs, Args: ct.Args, Annotations: ct.Annotations, UserNS: ct.UserNS}
 	config := filepath.Join(c.dir(), "bundles", b.ID)
@@ -100,15 +100,14 @@ func (c *Containerd) network(ct Container) ([]string, error) {
 	return []string{"--with-ns", fmt.Sprintf("network:/proc/%d/ns/net", pid)}, err
 }
 
-// withoutShares is a runtime that takes no notice of the processor shares which
-// ctr and Kubernetes' interface ask for unasked: where cgroups are mixed, the
-// unified hierarchy has no controller for them.
+// withoutShares is a runtime that ignores processor shares, which ctr and CRI set by
+// default: if cgroups are mixed, the unified hierarchy has no controller for them.
 const withoutShares = `#!/bin/sh
 [ ! -f config.json ] || sed -i 's/"cpu":{"shares":[0-9]*}/"cpu":{}/' config.json
 exec %s "$@"
 `
 
-// program is what ctr is to take for runc.
+// program returns the program that ctr runs as runc.
 func (c *Containerd) program() (string, error) {
 	w := c.Wrapper
 	low, err := c.lowRuntime(w.Runtime)
@@ -119,7 +118,7 @@ func (c *Containerd) program() (string, error) {
 	return c.Host.Wrapper(w)
 }
 
-// lowRuntime returns the path of a runtime without shares. It is written once:
+// lowRuntime returns the path of a runtime without shares. It is written only once, because
 // it may be running.
 func (c *Containerd) lowRuntime(name string) (string, error) {
 	path := filepath.Join(c.dir(), name)
@@ -172,7 +171,7 @@ func (c *Containerd) endTask(id string) error {
 	if _, err := c.PID(id); err != nil {
 		return nil
 	}
-	_, killed := c.ctr("task", "kill", "--signal", "KILL", id) // it may have ended
+	_, killed := c.ctr("task", "kill", "--signal", "KILL", id) // the task may have ended
 	err := Eventually(patience, func() error { _, err := c.ctr("task", "rm", id); return err })
 	if err != nil {
 		return fmt.Errorf("%w, after %v", err, killed)

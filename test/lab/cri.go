@@ -9,26 +9,26 @@ import (
 	"sync"
 )
 
-// CRI is a containerd of the host's own as a node of Kubernetes has it, driven
-// by crictl: a [Container] is a pod with one container. Each pod has an
-// interface eth0 of the node's bridge.
+// CRI is a containerd of the host's own, configured as on a node of Kubernetes and driven
+// by crictl. A [Container] is a pod with one container. Each pod has an interface eth0
+// on the node's bridge.
 type CRI struct {
 	Containerd
-	Handler   string // of the pods; "" is the default one
-	Namespace string // of the pods; "" is "default"
+	Handler   string // of the pods, "" for the default one
+	Namespace string // of the pods, "" for "default"
 	Settings  string // further tables of containerd's configuration
 	mu        sync.Mutex
 	pods      map[string]*pod // by the name of the container
 }
 
-// A pod is what crictl is given, and the ids that it has returned.
+// A pod is the input of crictl, and the ids that it has returned.
 type pod struct {
 	config             string // path
 	sandbox, container string // ids
 }
 
-// criConfig is containerd's configuration: of the version that containerd 2
-// writes, and of that of containerd 1.
+// criConfig is containerd's configuration, in the version of containerd 2 (true) or of
+// containerd 1.
 var criConfig = map[bool]string{
 	true: `version = 3
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -53,7 +53,7 @@ var criConfig = map[bool]string{
 `,
 }
 
-// nriConfig turns NRI on; it is off in containerd 1.
+// nriConfig enables NRI, which is off in containerd 1.
 const nriConfig = `[plugins."io.containerd.nri.v1.nri"]
   disable = false
   socket_path = "%[1]s/nri.sock"
@@ -61,7 +61,7 @@ const nriConfig = `[plugins."io.containerd.nri.v1.nri"]
   plugin_config_path = "%[1]s/plugins.d"
 `
 
-// podNetwork is the network of the node's pods, with their default route.
+// podNetwork is the network of the node's pods, which provides their default route.
 const podNetwork = `{
 	"cniVersion": "0.4.0",
 	"name": "pods",
@@ -75,7 +75,7 @@ const podNetwork = `{
 // ConfigFile is the path of containerd's configuration.
 func (c *CRI) ConfigFile() string { return filepath.Join(c.dir(), "cri.toml") }
 
-// PluginDir is where containerd starts plugins of NRI from.
+// PluginDir is the directory from which containerd starts NRI plugins.
 func (c *CRI) PluginDir() string { return filepath.Join(c.dir(), "plugins") }
 
 // modern reports whether the machine's containerd is 2.0 or newer.
@@ -91,7 +91,7 @@ func (c *CRI) modern() (bool, error) {
 	return !strings.HasPrefix(strings.TrimPrefix(fields[2], "v"), "1."), nil
 }
 
-// StartDaemon starts containerd, and gives it the image of pods unless it has it.
+// StartDaemon starts containerd, and loads the image of pods unless it exists.
 func (c *CRI) StartDaemon() error {
 	if err := c.Configure(); err != nil {
 		return err
@@ -117,8 +117,8 @@ func (c *CRI) StartDaemon() error {
 // KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
 func (c *CRI) KillDaemon() error { return c.daemon.Kill() }
 
-// Configure writes containerd's configuration, unless there is one, which a
-// test may have changed.
+// Configure writes containerd's configuration unless it exists; a test may have changed
+// it.
 func (c *CRI) Configure() error {
 	if exists(c.ConfigFile()) {
 		return nil
@@ -149,15 +149,15 @@ func (c *CRI) Crictl(args ...string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// StartNRI starts berth-nri as a service. It connects when containerd is there.
+// StartNRI starts berth-nri as a service. It connects when containerd is running.
 func (c *CRI) StartNRI() (*Daemon, error) {
 	log := filepath.Join(c.dir(), unique("berth-nri")+".log")
 	args := append(c.Host.flags(), "--socket", filepath.Join(c.dir(), "nri.sock"))
 	return c.Host.start(log, filepath.Join(c.Host.Bin, "berth-nri"), args...)
 }
 
-// Plugged returns how often containerd has connected a plugin of berth's: from
-// then on it asks the plugin about pods.
+// Plugged returns the number of times that containerd has connected berth's plugin. Once
+// connected, the plugin receives requests about pods.
 func (c *CRI) Plugged() int {
 	log, _ := os.ReadFile(filepath.Join(c.dir(), "log")) // it may not have started
 	return strings.Count(string(log), `berth\" connected`)
@@ -170,7 +170,7 @@ func (c *CRI) Start(ct Container) (string, error) {
 		err = c.StartContainer(ct)
 	}
 	if err != nil && id != "" {
-		_ = c.Stop(ct.ID) // the start's error is what counts
+		_ = c.Stop(ct.ID) // the error of the start is returned
 	}
 	return id, err
 }
@@ -266,7 +266,7 @@ func (c *CRI) PID(id string) (pid int, err error) {
 	return pid, err
 }
 
-// Inspect returns what the runtime has of a pod's container, as JSON.
+// Inspect returns the runtime's view of a pod's container, as JSON.
 func (c *CRI) Inspect(id string) (string, error) {
 	p, err := c.pod(id)
 	if err != nil {
@@ -275,8 +275,8 @@ func (c *CRI) Inspect(id string) (string, error) {
 	return c.Crictl("inspect", p.container)
 }
 
-// Restart implements Engine: it replaces the container and leaves the pod, as a
-// kubelet does.
+// Restart implements Engine: it replaces the container and keeps the pod, as a kubelet
+// does.
 func (c *CRI) Restart(id string) error {
 	p, err := c.pod(id)
 	if err != nil {

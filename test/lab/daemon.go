@@ -15,7 +15,7 @@ import (
 // A Daemon is a program that runs until it is stopped.
 type Daemon struct {
 	cmd  *exec.Cmd
-	Log  string // path of what it prints
+	Log  string // path of its output
 	done chan error
 }
 
@@ -43,9 +43,9 @@ func (m *Machine) Start(log, name string, args ...string) (*Daemon, error) {
 	return m.start(log, name, args...)
 }
 
-// Stop asks the daemon to end, and returns how it did.
+// Stop sends the daemon an interrupt, and returns its exit error.
 func (d *Daemon) Stop() error {
-	_ = d.cmd.Process.Signal(os.Interrupt) // it may have ended: then Wait has said how
+	_ = d.cmd.Process.Signal(os.Interrupt) // it may have ended already; Wait has its status
 	select {
 	case err := <-d.done:
 		return err
@@ -55,20 +55,20 @@ func (d *Daemon) Stop() error {
 	}
 }
 
-// Kill ends it without a word, and waits until it is gone.
+// Kill sends the daemon SIGKILL, and waits until it has ended.
 func (d *Daemon) Kill() error {
 	err := d.cmd.Process.Kill()
 	<-d.done
 	return err
 }
 
-// Freeze stops it as SIGSTOP does.
+// Freeze stops it with SIGSTOP.
 func (d *Daemon) Freeze() error { return d.cmd.Process.Signal(syscall.SIGSTOP) }
 
-// Thaw lets it go on.
+// Thaw continues it with SIGCONT.
 func (d *Daemon) Thaw() error { return d.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Reload sends SIGHUP, upon which daemons read their configuration again.
+// Reload sends SIGHUP, on which daemons read their configuration again.
 func (d *Daemon) Reload() error { return d.cmd.Process.Signal(syscall.SIGHUP) }
 
 // StartAgent starts berthd and waits until it is ready.
@@ -78,22 +78,22 @@ func (h *Host) StartAgent(args ...string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, d.ready(func() error { return get(filepath.Join(h.State, "berthd.sock"), "/readyz") })
+	return d, d.ready(func() error { return httpGet(filepath.Join(h.State, "berthd.sock"), "/readyz") })
 }
 
-// ready waits until ask returns nil; the error has the daemon's log.
+// ready waits until ask returns nil. The error has the daemon's log.
 func (d *Daemon) ready(ask func() error) error {
 	err := Eventually(patience, ask)
 	if err == nil {
 		return nil
 	}
 	log, _ := os.ReadFile(d.Log)
-	_ = d.Kill() // it may have ended by itself
-	return fmt.Errorf("%s does not get ready: %w: %s", d.cmd.Args, err, log)
+	_ = d.Kill() // it may have ended already
+	return fmt.Errorf("%s did not become ready: %w: %s", d.cmd.Args, err, log)
 }
 
-// get asks an HTTP server on a Unix socket for a path.
-func get(socket, path string) error {
+// httpGet sends a request to an HTTP server on a Unix socket.
+func httpGet(socket, path string) error {
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -9,13 +9,12 @@ import (
 	"strings"
 )
 
-// Docker is a dockerd of the host's own, with berth-runtime as a runtime named
-// berth.
+// Docker is a dockerd of the host's own, with berth-runtime as a runtime named berth.
 type Docker struct {
 	Host    *Host
 	Rootfs  string
 	Wrapper Wrapper
-	Options map[string]any // of daemon.json, beside the runtime and the directories
+	Options map[string]any // of daemon.json, in addition to the runtime and the directories
 	Plain   bool           // containers get docker's own runtime, unless their flags name one
 	daemon  *Daemon
 }
@@ -33,8 +32,8 @@ func (d *Docker) Client(args ...string) (string, error) {
 // ConfigFile is the path of daemon.json.
 func (d *Docker) ConfigFile() string { return filepath.Join(d.dir(), "daemon.json") }
 
-// StartDaemon starts dockerd, waits until it answers, and gives it an image
-// unless it has one. It has no bridge unless its options ask for one.
+// StartDaemon starts dockerd, waits until it answers, and loads an image unless it exists.
+// dockerd has no bridge unless the options define one.
 func (d *Docker) StartDaemon() error {
 	if err := d.configure(); err != nil {
 		return err
@@ -59,8 +58,7 @@ func (d *Docker) StartDaemon() error {
 	return err
 }
 
-// configure writes daemon.json, unless there is one, which a test may have
-// changed.
+// configure writes daemon.json unless it exists; a test may have changed it.
 func (d *Docker) configure() error {
 	if exists(d.ConfigFile()) {
 		return nil
@@ -114,7 +112,7 @@ func (d *Docker) StartWith(c Container, flags ...string) (string, error) {
 	}
 	args = slices.Concat(args, flags, []string{"lab"}, c.Args)
 	if _, err := d.Client(args...); err != nil {
-		_, _ = d.Client("rm", "--force", c.ID) // docker leaves it; the start's error is what counts
+		_, _ = d.Client("rm", "--force", c.ID) // docker leaves it; the error of the start is returned
 		return "", err
 	}
 	id, err := d.Client("inspect", "--format", "{{.Id}}", c.ID)

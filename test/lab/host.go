@@ -12,8 +12,8 @@ import (
 // Host is a machine with berth on it, in directories of its own.
 type Host struct {
 	*Machine
-	Bin    string // absolute: where the programs are
-	Dir    string // of this host alone
+	Bin    string // absolute path of the programs
+	Dir    string // directory of this host only
 	Config string // berth's three directories
 	State  string
 	BPFFS  string
@@ -34,8 +34,8 @@ func NewHost(name, bin string) (*Host, error) {
 	return h, os.MkdirAll(filepath.Join(h.Config, "networks.d"), 0o755)
 }
 
-// flags are berth's directories, as every program of berth's takes them; those
-// that are where they are by default need no flag.
+// flags returns the flags for berth's directories, which every program of berth accepts.
+// Directories at their default paths need none.
 func (h *Host) flags() []string {
 	var flags []string
 	for _, dir := range []struct{ flag, value, standard string }{
@@ -55,7 +55,7 @@ func (h *Host) Berth(args ...string) (string, error) {
 	return h.Run(filepath.Join(h.Bin, "berth"), append(h.flags(), args...)...)
 }
 
-// BerthJSON runs a command with --json and decodes what it prints.
+// BerthJSON runs a command with --json and decodes its output.
 func (h *Host) BerthJSON(into any, args ...string) error {
 	out, err := h.Berth(append(args, "--json")...)
 	if err != nil {
@@ -77,9 +77,9 @@ func (h *Host) Network(name, text string) error {
 	return os.WriteFile(filepath.Join(h.Config, "networks.d", name+".toml"), []byte(text), 0o644)
 }
 
-// Hook is the entry of one stage in a config.json, "" for whichever the state
-// tells: with a path, arguments and an environment of its own, so that nothing
-// of a runtime's gets in.
+// Hook returns the entry of one stage in a config.json, or with "" an entry that takes the
+// stage from the state. It has its own path, arguments and environment, so that it does
+// not depend on the runtime's.
 func (h *Host) Hook(stage string) specs.Hook {
 	timeout := 30 // seconds; the hook's own is 20
 	args := append([]string{"berth-hook"}, h.flags()...)
@@ -94,7 +94,7 @@ func (h *Host) Hook(stage string) specs.Hook {
 	}
 }
 
-// Hooks are both stages.
+// Hooks returns the entries of both stages.
 func (h *Host) Hooks() *specs.Hooks {
 	return &specs.Hooks{
 		CreateRuntime: []specs.Hook{h.Hook("createRuntime")},

@@ -13,9 +13,9 @@ import (
 // ImageName is the image that [Image] makes, as engines list it.
 const ImageName = "localhost/lab:latest"
 
-// Image writes a root file system as an archive of one image, in the format of
-// docker save: a layer, a configuration, and a list of the two. The image's
-// program sleeps, so that it serves as a pod's sandbox too.
+// Image writes a root file system as an archive of one image, in the format of docker
+// save: a layer, a configuration, and a list of the two. The image's program sleeps, so
+// that it can serve as a pod's sandbox.
 func Image(rootfs, archive string) error {
 	dir, err := os.MkdirTemp("", "image")
 	if err != nil {

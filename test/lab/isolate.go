@@ -14,20 +14,19 @@ import (
 	"berth/test/cgroup"
 )
 
-// stageVar tells the process which of the three it is: unset, the one that
-// the user started; "init", the first process of the isolated space; "main",
-// the one that does the work.
+// stageVar has the stage of the process: unset in the process that the user started,
+// "init" in the first process of the isolated space, and "main" in the one that does the
+// work.
 const stageVar = "BERTH_LAB_STAGE"
 
-// Dir is a memory file system that only the isolated process sees; TMPDIR
-// leads there too.
+// Dir is a memory file system that only the isolated process sees. TMPDIR is below it.
 const Dir = "/run/lab"
 
-// Isolate starts the program again, with the same arguments, in mount,
-// network, PID and cgroup namespaces of its own, and returns in that copy
-// only. The process that called it first waits for the copy and exits as it
-// did. It takes root. Interrupt and SIGTERM reach the copy; whatever becomes
-// of the first process, the kernel ends all that was started in the copy.
+// Isolate starts the program again, with the same arguments, in mount, network, PID and
+// cgroup namespaces of its own, and returns in that copy only. The calling process waits
+// for the copy and exits with its status. It needs root. Interrupt and SIGTERM are
+// forwarded to the copy. If the first process ends, the kernel ends all processes that
+// the copy started.
 func Isolate() {
 	switch os.Getenv(stageVar) {
 	case "":
@@ -50,7 +49,7 @@ func exit(code int, err error) {
 // outer is the process that the user started.
 func outer() (int, error) {
 	if os.Geteuid() != 0 {
-		return 1, errors.New("this takes root: it makes network namespaces")
+		return 1, errors.New("making network namespaces requires root")
 	}
 	group, err := cgroup.New("berth-lab-")
 	if err != nil {
@@ -62,16 +61,16 @@ func outer() (int, error) {
 		Pdeathsig:  unix.SIGKILL,
 	}
 	group.Assign(attr)
-	return run(stage("init", attr))
+	return superviseStage(stage("init", attr))
 }
 
-// initial is process 1 of the isolated space: it lays out the file systems,
-// starts the main process, and reaps what is left to it.
+// initial is process 1 of the isolated space: it mounts the file systems, starts the main
+// process, and reaps orphans.
 func initial() (int, error) {
 	if err := layout(); err != nil {
 		return 1, err
 	}
-	return run(stage("main", &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}))
+	return superviseStage(stage("main", &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}))
 }
 
 func stage(name string, attr *syscall.SysProcAttr) *exec.Cmd {
@@ -86,10 +85,10 @@ func stage(name string, attr *syscall.SysProcAttr) *exec.Cmd {
 	return cmd
 }
 
-// run starts a stage, hands on signals, and reaps every process until the
-// stage itself has ended. A terminal sends its interrupt to all of the stages
-// by itself, a second one is harmless.
-func run(cmd *exec.Cmd) (int, error) {
+// superviseStage starts a stage, forwards signals, and reaps every process until the stage
+// has ended. A terminal sends its interrupt to all stages itself; a second one is
+// harmless.
+func superviseStage(cmd *exec.Cmd) (int, error) {
 	runtime.LockOSThread() // the death signal is the starting thread's
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, unix.SIGTERM)

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// warnAlways puts scripts before the programs that warn on standard error, as
-// engines do of a machine that is not as they like it.
+// warnAlways puts scripts before the programs that warn on standard error, as engines do
+// on an unusual machine.
 func warnAlways(programs ...string) error {
 	dir := filepath.Join(Dir, "warn")
 	for _, name := range programs {
@@ -37,8 +37,7 @@ func warnAlways(programs ...string) error {
 	return os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// hostWithScript makes a host whose berth-hook is a script that writes down
-// the states that it is given.
+// hostWithScript makes a host whose berth-hook is a script that logs its input states.
 func hostWithScript(t *testing.T) (h *Host, rootfs, log string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,7 +99,7 @@ func TestEngines(t *testing.T) {
 			}
 			out, err := engine.Exec("one", "ip", "-o", "link")
 			if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "lo") {
-				t.Errorf("the container has more than lo, or cannot say: %v %s", err, out)
+				t.Errorf("the container has more than lo, or ip failed: %v %s", err, out)
 			}
 			if pid, err := engine.PID("one"); err != nil || pid <= 1 {
 				t.Errorf("process %d, %v", pid, err)

@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds every command: the slowest, a container engine's first
-// start on a busy machine of two processors, takes a tenth of it.
+// patience is the deadline of every command. The slowest, a container engine's first start
+// on a busy machine with two processors, takes a tenth of it.
 const patience = time.Minute
 
-// A Machine is a network namespace under a name, as `ip netns` has them.
+// A Machine is a named network namespace, as made by `ip netns`.
 type Machine struct {
 	Name string
 }
 
-// netnsMu is held while a namespace is made: the first `ip netns add` changes
-// the mount of /run/netns, and two at once get in each other's way.
+// netnsMu is held while a namespace is made: the first `ip netns add` changes the mount of
+// /run/netns, and two concurrent calls conflict.
 var netnsMu sync.Mutex
 
 // NewMachine makes a namespace with its loopback up.
@@ -36,29 +36,28 @@ func NewMachine(name string) (*Machine, error) {
 	return m, command("ip", "-n", name, "link", "set", "lo", "up")
 }
 
-// Remove unlinks the namespace; it ends with the last process in it.
+// Remove unlinks the namespace. The namespace ends with its last process.
 func (m *Machine) Remove() error { return command("ip", "netns", "del", m.Name) }
 
-// Path is where the namespace is bound.
+// Path returns the path at which the namespace is bound.
 func (m *Machine) Path() string { return "/run/netns/" + m.Name }
 
-// Command is a program that is to run on the machine. It uses nsenter and not
-// `ip netns exec`, which would mount a /sys without the BPF file system.
+// Command returns a command that runs on the machine. It uses nsenter and not `ip netns
+// exec`, which would mount a /sys without the BPF file system.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + m.Path(), "--", name}, args...)...)
 }
 
-// Run runs a program on the machine and returns its standard output. An error
-// holds its standard error too.
+// Run runs a program on the machine and returns its standard output. An error also has its
+// standard error.
 func (m *Machine) Run(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return Output(m.Command(ctx, name, args...))
 }
 
-// Enter puts the calling goroutine on the machine for good: what it starts
-// from now on runs there, without the detour by nsenter that would be timed
-// with it.
+// Enter moves the calling goroutine to the machine for good. Programs that it starts
+// afterwards run there without nsenter, whose time would be measured too.
 func (m *Machine) Enter() error {
 	runtime.LockOSThread()
 	fd, err := unix.Open(m.Path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -78,8 +77,7 @@ type Switch struct {
 	ports atomic.Int32
 }
 
-// NewSwitch makes a switch that knows only what it is sent: no spanning tree,
-// no multicast snooping, no addresses.
+// NewSwitch makes a switch without spanning tree, multicast snooping or addresses.
 func NewSwitch(name string) (*Switch, error) {
 	m, err := NewMachine(name)
 	if err != nil {
@@ -94,8 +92,8 @@ func NewSwitch(name string) (*Switch, error) {
 		command("ip", "-n", name, "link", "set", "br0", "up"))
 }
 
-// Plug gives a machine an interface that ends in the switch, up, and with the
-// addresses given.
+// Plug gives a machine an interface that is connected to the switch, up, and has the given
+// addresses.
 func (s *Switch) Plug(m *Machine, ifname string, addresses ...string) error {
 	port := fmt.Sprintf("port%d", s.ports.Add(1))
 	commands := [][]string{

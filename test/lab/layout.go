@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// layout gives the isolated space file systems of its own. It leaves the
-// calling goroutine on a thread that is in a new cgroup namespace, from which
-// the main process is to be started.
+// layout mounts the isolated space's own file systems. It leaves the calling goroutine on
+// a thread in a new cgroup namespace, from which the main process must be started.
 func layout() error {
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
@@ -48,8 +47,8 @@ func layout() error {
 	return command("ip", "link", "set", "lo", "up")
 }
 
-// leaveGroupRoot moves this process to a leaf, because a group that has
-// processes cannot give controllers to its children.
+// leaveGroupRoot moves this process to a leaf, because a group with processes cannot
+// enable controllers for its children.
 func leaveGroupRoot() error {
 	leaf := "/sys/fs/cgroup/init"
 	if err := os.MkdirAll(leaf, 0o755); err != nil {
@@ -58,8 +57,8 @@ func leaveGroupRoot() error {
 	return os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0)
 }
 
-// ownCopy puts a copy of a directory over it, so that files can be where users
-// and engines have them without the machine's being touched.
+// ownCopy mounts a copy of a directory over it, so that files can be at their usual paths
+// without changes to the machine.
 func ownCopy(dir string) error {
 	if _, err := os.Stat(dir); os.IsNotExist(err) {
 		return nil

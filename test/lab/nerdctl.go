@@ -10,10 +10,10 @@ import (
 // Nerdctl drives a containerd of the host's own, with berth-runtime.
 type Nerdctl struct {
 	Containerd
-	Plain bool // containers get the usual runtime, unless their flags name one
+	Plain bool // containers use the usual runtime unless their flags name one
 }
 
-// StartDaemon starts containerd, and gives it an image unless it has one.
+// StartDaemon starts containerd, and loads an image unless it exists.
 func (n *Nerdctl) StartDaemon() error {
 	if err := writeEngineNetwork(n.networks()); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (n *Nerdctl) StartDaemon() error {
 // KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
 func (n *Nerdctl) KillDaemon() error { return n.daemon.Kill() }
 
-// networks is where nerdctl keeps its networks. It makes one of its own there.
+// networks returns the directory of nerdctl's networks. nerdctl makes one there itself.
 func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
 
 // Client runs nerdctl.
@@ -47,11 +47,11 @@ func (n *Nerdctl) Client(args ...string) (string, error) {
 	}, args...)...)
 }
 
-// DeviceDir is where nerdctl looks for devices of CDI.
+// DeviceDir returns the directory in which nerdctl finds CDI devices.
 func (n *Nerdctl) DeviceDir() string { return filepath.Join(n.dir(), "cdi") }
 
-// Program is what a container names as its runtime, to be attached by berth or,
-// if the engine is plain, not.
+// Program returns the runtime of a container that berth attaches or, if the engine is
+// plain, of one that it does not.
 func (n *Nerdctl) Program() (string, error) {
 	if n.Plain {
 		return n.lowRuntime("runc")
@@ -80,7 +80,7 @@ func (n *Nerdctl) StartWith(c Container, flags ...string) (string, error) {
 		args = append(args, "--annotation", key+"="+c.Annotations[key])
 	}
 	if _, err := n.Client(slices.Concat(args, flags, []string{ImageName}, c.Args)...); err != nil {
-		_, _ = n.Client("rm", "--force", c.ID) // nerdctl leaves it; the start's error is what counts
+		_, _ = n.Client("rm", "--force", c.ID) // nerdctl leaves it; the error of the start is returned
 		return "", err
 	}
 	id, err := n.Client("inspect", "--format", "{{.Id}}", c.ID)

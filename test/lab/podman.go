@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Podman is podman with runc, and with a hooks.d folder, a storage and
-// everything else of the host's own; where a wrapper is given, with
-// berth-runtime, and no hooks.d file unless that is to attach late.
+// Podman is podman with runc, and with its own hooks.d directory, storage and
+// configuration. With a wrapper it uses berth-runtime, and a hooks.d file only if the
+// wrapper attaches late.
 type Podman struct {
 	Host    *Host
 	Rootfs  string
 	Wrapper Wrapper
-	Runtime string // "": runc
+	Runtime string // "" for runc
 }
 
-// ContainersConf returns what podman needs where cgroups are mixed and limits may
-// not be raised; locks in files, because those in shared memory belong to all
-// podmans of a machine. Its last table is that of the network.
+// ContainersConf returns the configuration that podman needs if cgroups are mixed and
+// limits cannot be raised. Its locks are files, because locks in shared memory are
+// shared by all podmans of a machine. Its last table is that of the network.
 func ContainersConf() string {
 	if exists(netavark) {
 		return containersConf + netavarkConf
@@ -30,7 +30,7 @@ func ContainersConf() string {
 	return containersConf + cniConf
 }
 
-// netavark is the program by which podman makes networks from version 5 on.
+// netavark is the program with which podman makes networks from version 5 on.
 const netavark = "/usr/lib/podman/netavark"
 
 const containersConf = `[containers]
@@ -72,9 +72,9 @@ func (p *Podman) Setup() error {
 	return firstError(err, writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
 }
 
-// HooksD is a hooks.d file (oci-hooks(5)) for this host's berth. It triggers
-// on any annotation of berth's, so that a misspelt one is an error too. Both
-// stages have the same arguments: the state's status tells them apart.
+// HooksD returns a hooks.d file (oci-hooks(5)) for this host's berth. Any annotation of
+// berth triggers it, so that a misspelt one is an error too. Both stages have the same
+// arguments: the state's status distinguishes them.
 func (h *Host) HooksD() ([]byte, error) {
 	hook := h.Hook("")
 	return json.MarshalIndent(map[string]any{
@@ -122,7 +122,7 @@ func (p *Podman) Start(c Container) (string, error) {
 	}
 	args := []string{"run", "--detach", "--name", c.ID, "--network", network, "--cap-add", "NET_RAW,NET_ADMIN"}
 	if p.Wrapper.Runtime == "crun" || p.Runtime == "crun" {
-		args = append(args, "--cgroups", "disabled") // it would raise RLIMIT_MEMLOCK, for a program of BPF
+		args = append(args, "--cgroups", "disabled") // with cgroups podman raises RLIMIT_MEMLOCK, for a BPF program
 	}
 	if c.UserNS {
 		args = append(args, "--uidmap", userNamespace)
@@ -131,15 +131,14 @@ func (p *Podman) Start(c Container) (string, error) {
 		args = append(args, "--annotation", quote(key+"="+c.Annotations[key]))
 	}
 	if _, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...); err != nil {
-		_, _ = p.run("rm", "--force", c.ID) // podman leaves it; the start's error is what counts
+		_, _ = p.run("rm", "--force", c.ID) // podman leaves it; the error of the start is returned
 		return "", err
 	}
 	id, err := p.run("inspect", "--format", "{{.Id}}", c.ID)
 	return strings.TrimSpace(id), err
 }
 
-// Build makes an image of the root file system whose manifest has an
-// annotation.
+// Build makes an image of the root file system with an annotation in its manifest.
 func (p *Podman) Build(name, annotation string) error {
 	file := filepath.Join(p.dir(), "Containerfile")
 	if err := writeFile(file, "FROM scratch\nCOPY . /\n"); err != nil {
@@ -155,10 +154,9 @@ func (p *Podman) RunImage(id, image string, args ...string) error {
 	return err
 }
 
-// quoting returns how this podman wants an annotation on its command line.
-// Podman 4 reads the flag as a line of comma-separated values (RFC 4180), so
-// that a value with commas or quotes has to be quoted as a field of it; later
-// ones take it as it is.
+// quoting returns a function that formats an annotation for this podman's command line.
+// Podman 4 parses the flag as a line of comma-separated values (RFC 4180), so a value
+// with commas or quotes must be a quoted field. Later versions use the flag unchanged.
 func (p *Podman) quoting() (func(string) string, error) {
 	help, err := p.run("run", "--help")
 	if !strings.Contains(help, "--annotation strings") {

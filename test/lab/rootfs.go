@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// Rootfs makes a root file system for containers out of the machine's own
-// busybox, so that nothing is downloaded. It may be used by several
-// containers at once, and read-only.
+// Rootfs makes a root file system for containers from the machine's own busybox, so that
+// nothing is downloaded. Several containers can use it at once, also read-only.
 func Rootfs(dir string) error {
 	for _, sub := range []string{"bin", "dev", "etc", "proc", "run", "sys", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
@@ -26,15 +25,15 @@ func Rootfs(dir string) error {
 	}
 	applets, err := exec.Command(busybox, "--list").Output()
 	if err != nil {
-		return fmt.Errorf("list what %s can do: %w", busybox, err)
+		return fmt.Errorf("list the commands of %s: %w", busybox, err)
 	}
 	for _, applet := range strings.Fields(string(applets)) {
 		if err := os.Symlink("busybox", filepath.Join(dir, "bin", applet)); err != nil && !os.IsExist(err) {
 			return err
 		}
 	}
-	// What engines put a file of theirs over; one of a user namespace could not
-	// make them.
+	// Engines mount their own files over these. In a user namespace an engine could
+	// not create them.
 	for _, file := range []string{"etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"} {
 		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o644); err != nil {
 			return err
@@ -43,8 +42,8 @@ func Rootfs(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/:/bin/sh\n"), 0o644)
 }
 
-// copyWithLibraries copies busybox, and where it is not a static one the
-// libraries that ldd(1) names.
+// copyWithLibraries copies busybox and, if it is not static, the libraries that ldd(1)
+// prints.
 func copyWithLibraries(busybox, dir string) error {
 	if err := command("cp", "-L", busybox, filepath.Join(dir, "bin/busybox")); err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Runc is an OCI runtime by itself: runc with hooks in config.json, or where a
-// wrapper is given berth-runtime, which adds them.
+// Runc is an OCI runtime without an engine: runc with hooks in config.json or, with a
+// wrapper, berth-runtime, which adds them.
 type Runc struct {
 	Host    *Host
 	Rootfs  string
@@ -47,7 +47,7 @@ func (r *Runc) Start(c Container) (string, error) {
 
 func (r *Runc) bundle(id string) string { return filepath.Join(r.Host.Dir, "bundles", id) }
 
-// StartBundle starts what need not be an ordinary container.
+// StartBundle starts a bundle that need not be an ordinary container.
 func (r *Runc) StartBundle(b Bundle) error {
 	if err := b.Write(r.bundle(b.ID)); err != nil {
 		return err
@@ -55,8 +55,7 @@ func (r *Runc) StartBundle(b Bundle) error {
 	return r.start(b.ID)
 }
 
-// start starts a bundle: runc by itself in one step, wrapped ones in two, as
-// engines do.
+// start starts a bundle: runc in one step, wrapped runtimes in two, as engines do.
 func (r *Runc) start(id string) error {
 	if r.Wrapper.Runtime == "" {
 		_, err := r.run("run", "--detach", "--bundle", r.bundle(id), id)
@@ -67,7 +66,7 @@ func (r *Runc) start(id string) error {
 	}
 	_, err := r.run("start", id)
 	if err != nil {
-		_, _ = r.run("delete", "--force", id) // as engines do; the start's error is what counts
+		_, _ = r.run("delete", "--force", id) // as engines do; the error of the start is returned
 	}
 	return err
 }
@@ -87,7 +86,7 @@ func (r *Runc) PID(id string) (int, error) {
 	return state.PID, json.Unmarshal([]byte(out), &state)
 }
 
-// Restart implements Engine. The bundle is the same, as its runtime left it.
+// Restart implements Engine. It uses the bundle as the runtime left it.
 func (r *Runc) Restart(id string) error {
 	if err := r.Stop(id); err != nil {
 		return err

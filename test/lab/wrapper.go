@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// A Wrapper is how an engine of a host runs berth-runtime in place of its
-// runtime; the zero value is not to run it.
+// A Wrapper defines how an engine runs berth-runtime in place of its runtime. The zero
+// value does not run it.
 type Wrapper struct {
-	Runtime string // that does the work: runc or crun, or the path of one
-	Late    bool   // attach when the container is started
+	Runtime string // behind berth-runtime: runc, crun or a path
+	Late    bool   // attach at the container's start
 }
 
-// Wrapper makes the program that an engine is to take for its runtime:
-// berth-runtime with this host's directories. Most engines take a path there,
-// and no flags. It is written once: it may be running.
+// Wrapper makes the program that an engine runs as its runtime: berth-runtime with this
+// host's directories. Most engines accept only a path, without flags. It is written only
+// once, because it may be running.
 func (h *Host) Wrapper(w Wrapper) (path string, err error) {
 	args := []string{filepath.Join(h.Bin, "berth-runtime"), "--berth-runtime", w.Runtime}
 	for _, flag := range h.flags() {

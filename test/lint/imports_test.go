@@ -13,9 +13,9 @@ import (
 
 const module = "berth"
 
-// floors is the order of the rooms, as docs/ARCHITECTURE.md draws it: a
-// package imports packages on the floors below its own, or of its own room. The
-// rooms of internal/ are on floors of their own.
+// floors is the order of the rooms in docs/ARCHITECTURE.md: a package imports packages on
+// the floors below its own, or of its own room. The rooms of internal/ are on floors of
+// their own.
 var floors = map[string]int{
 	"cmd": 8, "test": 8,
 	"engine": 7, "hook": 7, "agent": 7, "check": 7,
@@ -28,42 +28,41 @@ var floors = map[string]int{
 	"specs": 0,
 }
 
-// neighbours are the imports inside one floor that are wanted.
+// neighbours are the permitted imports inside one floor.
 var neighbours = map[string][]string{
-	"engine": {"hook"}, // NRI's plugin is a caller of the hook's library
+	"engine": {"hook"}, // the NRI plugin calls the hook's library
 }
 
-// hookMay are the rooms that berth-hook is made of.
+// hookMay are the rooms that berth-hook may contain.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
 	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text",
 	"berth/internal/release", "berth/internal/hostshim",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
-	"berth/engine/wrapper", // reads a runtime's command line; of Go's library alone
+	"berth/engine/wrapper", // parses a runtime's command line; imports only Go's library
 }
 
-// hookMayNot are modules too heavy for something that starts with every
-// container.
+// hookMayNot are modules too heavy for a program that starts with every container.
 var hookMayNot = []string{
 	"github.com/spf13/cobra", "github.com/prometheus", "github.com/containerd",
 	"google.golang.org", "net/http", "go.opentelemetry.io",
 	"regexp", "text/template", "html/template", "go.uber.org", "gopkg.in",
 }
 
-// hookModules are the modules of others that berth-hook is made of.
+// hookModules are the modules of others that berth-hook may contain.
 var hookModules = []string{
 	"github.com/cilium/ebpf", "github.com/opencontainers/runtime-spec", "github.com/pelletier/go-toml/v2",
 	"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "go.etcd.io/bbolt", "golang.org/x/sys",
 }
 
-// pkg is what `go list -json` says of a package.
+// pkg is the part of `go list -json` that this file reads.
 type pkg struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
 	Deps                               []string
 }
 
-func list(t *testing.T, patterns ...string) []pkg {
+func listPackages(t *testing.T, patterns ...string) []pkg {
 	t.Helper()
 	args := append([]string{"list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps"}, patterns...)
 	cmd := exec.Command("go", args...)
@@ -109,7 +108,7 @@ func allowed(from, to string) bool {
 }
 
 func TestRoomsImportOneWay(t *testing.T) {
-	for _, p := range list(t, "./...") {
+	for _, p := range listPackages(t, "./...") {
 		first, _ := room(p.ImportPath)
 		if _, ok := floors[first]; !ok {
 			t.Errorf("%s: its room has no floor in this test", p.ImportPath)
@@ -151,7 +150,7 @@ func TestTheRuleRefuses(t *testing.T) {
 }
 
 func TestHookNeverMeetsTheAgent(t *testing.T) {
-	for _, p := range list(t, "./hook/...", "./cmd/berth-hook/...") {
+	for _, p := range listPackages(t, "./hook/...", "./cmd/berth-hook/...") {
 		if slices.Contains(p.Deps, "berth/agent") {
 			t.Errorf("%s depends on berth/agent: they meet in the records and the pinned maps only", p.ImportPath)
 		}
@@ -159,7 +158,7 @@ func TestHookNeverMeetsTheAgent(t *testing.T) {
 }
 
 func TestHookStaysSmall(t *testing.T) {
-	for _, p := range list(t, "./cmd/berth-hook") {
+	for _, p := range listPackages(t, "./cmd/berth-hook") {
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, module+"/") && !slices.Contains(hookMay, dep) {
 				t.Errorf("berth-hook is made of %s, which is not on its list", dep)
@@ -176,11 +175,11 @@ func TestHookStaysSmall(t *testing.T) {
 	}
 }
 
-// TestRuntimeStaysSmaller holds berth-runtime, which runs for containers that
-// have nothing to do with berth too, to Go's library and x/sys.
+// TestRuntimeStaysSmaller checks that berth-runtime imports only Go's library and x/sys,
+// because it also runs for containers that do not use berth.
 func TestRuntimeStaysSmaller(t *testing.T) {
 	may := []string{"berth/cmd/berth-runtime", "berth/engine/wrapper"}
-	for _, p := range list(t, "./cmd/berth-runtime") {
+	for _, p := range listPackages(t, "./cmd/berth-runtime") {
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, module+"/") && !slices.Contains(may, dep) {
 				t.Errorf("berth-runtime is made of %s, which is not on its list", dep)
@@ -197,8 +196,8 @@ func TestRuntimeStaysSmaller(t *testing.T) {
 	}
 }
 
-// isOthers reports whether a package is neither of Go's library nor berth's:
-// its path begins with the name of a host.
+// isOthers reports whether a package belongs neither to Go's library nor to berth: its
+// path begins with a host name.
 func isOthers(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return strings.Contains(first, ".")

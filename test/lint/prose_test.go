@@ -30,7 +30,7 @@ func TestComments(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, group := range f.Comments {
-				hold(t, files.Position(group.Pos()).String(), group.Text())
+				checkEnglish(t, files.Position(group.Pos()).String(), group.Text())
 			}
 		})
 	}
@@ -51,7 +51,7 @@ func TestPages(t *testing.T) {
 		}
 		for paragraph := range strings.SplitSeq(code.ReplaceAllString(string(text), ""), "\n\n") {
 			if !strings.HasPrefix(strings.TrimSpace(paragraph), "#") {
-				hold(t, path, paragraph)
+				checkEnglish(t, path, paragraph)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func TestPages(t *testing.T) {
 }
 
 // hold fails the test if a text has a riddle.
-func hold(t *testing.T, where, text string) {
+func checkEnglish(t *testing.T, where, text string) {
 	t.Helper()
 	text = strings.Join(strings.Fields(text), " ")
 	for _, found := range riddles.FindAllStringIndex(text, -1) {

@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// root is the module's directory, seen from this package's.
+// root is the module's directory, relative to this package.
 const root = "../.."
 
 // A use is a program that a file executes.
 type use struct{ program, file string }
 
-// A source is a Go file whose programs are looked for.
+// A source is a Go file that is searched for programs.
 type source struct {
 	path string // below root
 	file *ast.File
@@ -50,16 +50,16 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// A passer is the place of a function's parameter that is the name of a
-// program, by "package directory.function". Methods are known by their name
-// alone.
+// passers are functions that pass a parameter on as the name of a program. The key is
+// "package directory.function", the value the index of the parameter. Methods are
+// matched by name only.
 type passers map[string]int
 
-// execs are the functions of Go's library that take a program.
+// execs are the functions of Go's library that take the name of a program.
 var execs = map[string]int{"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0}
 
-// findPassers returns the functions that pass a parameter on as a program, to
-// the library or to each other.
+// findPassers returns the functions that pass a parameter as a program to the library or
+// to one another.
 func findPassers(all []source) passers {
 	found := passers{}
 	for grown := true; grown; {
@@ -84,7 +84,7 @@ func findPassers(all []source) passers {
 	return found
 }
 
-// passed returns the place of the parameter that a function passes on.
+// passed returns the index of the parameter that a function passes on.
 func passed(fn *ast.FuncDecl, s source, found passers) (int, bool) {
 	params := map[string]int{}
 	n := 0
@@ -110,8 +110,8 @@ func passed(fn *ast.FuncDecl, s source, found passers) (int, bool) {
 	return place, known
 }
 
-// programArgs returns the arguments of a call that are programs: its own, and
-// the first after the flags of a program that starts another, as nsenter does.
+// programArgs returns the arguments of a call that are programs: its own, and the first
+// after the flags of a program that starts another, such as nsenter.
 func programArgs(call *ast.CallExpr, s source, found passers) []ast.Expr {
 	first := program(call, s, found)
 	if first == nil {
@@ -146,7 +146,7 @@ func isCall(e ast.Expr) bool {
 	return ok
 }
 
-// program returns the argument of a call that is a program, or nil.
+// program returns the argument of a call that names a program, or nil.
 func program(call *ast.CallExpr, s source, found passers) ast.Expr {
 	place, ok := 0, false
 	switch fn := call.Fun.(type) {
@@ -174,8 +174,8 @@ func program(call *ast.CallExpr, s source, found passers) ast.Expr {
 	return call.Args[place]
 }
 
-// packages are the directories of a file's own package and of those of the
-// module that it imports.
+// packages returns the directories of a file's own package and of the module's packages
+// that it imports.
 func packages(s source) []string {
 	all := []string{filepath.Dir(s.path)}
 	for _, imported := range s.file.Imports {
@@ -186,11 +186,11 @@ func packages(s source) []string {
 	return all
 }
 
-// unknownWord stands for a part of a script that is no literal.
+// unknownWord replaces a part of a script that is not a literal.
 const unknownWord = "unknown-word"
 
-// text returns the value of a string literal, or of a sum that begins with
-// one; "" for anything else. A part that is no literal becomes a word.
+// text returns the value of a string literal, or of a sum that begins with one, or "".
+// Parts that are not literals are replaced by a word.
 func text(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -13,8 +13,7 @@ import (
 // scripts are the shell scripts of the tree.
 var scripts = []string{"scripts/*.sh", ".ci/run", "deploy/debian/build.sh"}
 
-// usesOfScripts returns the programs of the scripts and of the pages of
-// docs/engines.
+// usesOfScripts returns the programs of the scripts and of the pages in docs/engines.
 func usesOfScripts(t *testing.T) []use {
 	t.Helper()
 	var uses []use
@@ -24,7 +23,7 @@ func usesOfScripts(t *testing.T) []use {
 			t.Fatalf("%q: %q, %v", pattern, files, err)
 		}
 		for _, file := range files {
-			uses = append(uses, usesOfShell(t, strings.TrimPrefix(file, root+"/"), read(t, file))...)
+			uses = append(uses, usesOfShell(t, strings.TrimPrefix(file, root+"/"), readFile(t, file))...)
 		}
 	}
 	pages, err := filepath.Glob(filepath.Join(root, "docs/engines/*.md"))
@@ -34,13 +33,13 @@ func usesOfScripts(t *testing.T) []use {
 	block := regexp.MustCompile("(?ms)^<!-- run by test/docs -->\n```console\n(.*?)^```$")
 	command := regexp.MustCompile(`(?m)^# (.*)$`)
 	for _, page := range pages {
-		for _, b := range block.FindAllStringSubmatch(read(t, page), -1) {
+		for _, b := range block.FindAllStringSubmatch(readFile(t, page), -1) {
 			for _, c := range command.FindAllStringSubmatch(b[1], -1) {
 				uses = append(uses, usesOfShell(t, "test/docs", c[1])...)
 			}
 		}
 	}
-	generate := regexp.MustCompile(`(?m)^//go:generate .* -cc (\S+) -strip (\S+)`).FindStringSubmatch(read(t, filepath.Join(root, "bpf/doc.go")))
+	generate := regexp.MustCompile(`(?m)^//go:generate .* -cc (\S+) -strip (\S+)`).FindStringSubmatch(readFile(t, filepath.Join(root, "bpf/doc.go")))
 	if generate == nil {
 		t.Fatal("bpf/doc.go: no compiler of the BPF programs")
 	}
@@ -50,7 +49,7 @@ func usesOfScripts(t *testing.T) []use {
 	return uses
 }
 
-func read(t *testing.T, file string) string {
+func readFile(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -59,11 +58,11 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// starters run the program that one of their arguments names.
+// starters are programs that run the program named by one of their arguments.
 var starters = map[string]bool{"exec": true, "env": true, "nice": true, "command": true, "xargs": true, "timeout": true, "unshare": true, "nsenter": true, "chroot": true}
 
-// usesOfShell returns the programs of a script: the first word of each command
-// that is no function or builtin.
+// usesOfShell returns the programs of a script: the first word of each command that is
+// not a function or builtin.
 func usesOfShell(t *testing.T, file, script string) []use {
 	t.Helper()
 	if script == "" {
@@ -91,16 +90,16 @@ func usesOfShell(t *testing.T, file, script string) []use {
 			uses = append(uses, use{name, file})
 		}
 		if starters[name] {
-			uses = append(uses, started(file, call.Args[1:])...)
+			uses = append(uses, startedProgram(file, call.Args[1:])...)
 		}
 		return true
 	})
 	return uses
 }
 
-// started returns the program that a starter runs: the first word that looks
-// like a name, after flags and settings.
-func started(file string, args []*syntax.Word) []use {
+// startedProgram returns the program that a starter runs: the first word that looks like a
+// name, after flags and settings.
+func startedProgram(file string, args []*syntax.Word) []use {
 	for _, arg := range args {
 		name := arg.Lit()
 		if name == "" || strings.HasPrefix(name, "-") || strings.Contains(name, "=") || name[0] >= '0' && name[0] <= '9' {
@@ -117,7 +116,7 @@ func started(file string, args []*syntax.Word) []use {
 	return nil
 }
 
-// builtins are those of bash that the scripts use: bash(1).
+// builtins are the builtins of bash that the scripts use: bash(1).
 var builtins = words(`: . [ [[ break cd command continue declare echo eval exec exit export false hash kill
 	local mapfile printf pwd read return set shift source test trap true type ulimit umask unset wait`)
 

@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// asked are the programs that README.md asks for.
+// asked are the programs that README.md requires.
 var asked = words("go gofmt gcc git make")
 
-// engines are not of Debian 12. Tests that drive them are skipped without, and
-// run where make engines has them.
+// engines are not in Debian 12. Tests that drive them are skipped if they are missing,
+// and make engines runs those tests in trees that have them.
 var engines = words("docker dockerd nerdctl crictl")
 
-// need is a line of scripts/deps.sh: the program or file that shows that a
-// package is there, with the purposes that it is installed for.
+// need is a line of scripts/deps.sh: the program or file whose presence proves that the
+// package is installed, and the purposes that it is installed for.
 type need struct {
 	sign     string
 	purposes []string
@@ -26,7 +26,7 @@ type need struct {
 
 func needs(t *testing.T) []need {
 	t.Helper()
-	_, table, found := strings.Cut(read(t, filepath.Join(root, "scripts/deps.sh")), "<<-'END'\n")
+	_, table, found := strings.Cut(readFile(t, filepath.Join(root, "scripts/deps.sh")), "<<-'END'\n")
 	table, _, ended := strings.Cut(table, "END\n")
 	if !found || !ended {
 		t.Fatal("scripts/deps.sh: no table of packages")
@@ -52,11 +52,11 @@ func installed(all []need, program, purpose string) bool {
 	})
 }
 
-// guest is the purpose of the programs of the booted machine, which has packages
-// of its own.
+// guest is the purpose of the programs in the booted machine, which has packages of its
+// own.
 const guest = "guest"
 
-// guestPackages are those that test/system puts into the machine.
+// guestPackages are the packages that test/system installs in the machine.
 var guestPackages = func() map[string]bool {
 	text, err := os.ReadFile(filepath.Join(root, "test/system/root.go"))
 	if err != nil {
@@ -65,16 +65,15 @@ var guestPackages = func() map[string]bool {
 	return words(strings.NewReplacer(`"`, " ", ",", " ").Replace(string(text)))
 }()
 
-// alsoIn are programs of a package whose sign in scripts/deps.sh is another
-// one.
+// alsoIn are programs of a package for which scripts/deps.sh checks another program.
 var alsoIn = map[string]string{
 	"tc": "ip", "bridge": "ip", "ctr": "containerd", "systemctl": "systemd-analyze", "journalctl": "systemd-analyze", "unshare": "nsenter",
 	"/usr/include/x86_64-linux-gnu/asm/unistd_64.h": "/usr/include/linux/if_ether.h",
 	"/usr/include/asm-generic/unistd.h":             "/usr/include/linux/if_ether.h",
 }
 
-// purposes returns the purposes of a file. Packages of test/ that several suites
-// share have those of each.
+// purposes returns the purposes of a file. A package of test/ that several suites share
+// has the purposes of each.
 func purposes(all []need, file string) []string {
 	if strings.HasPrefix(file, "test/machine/") && !strings.HasSuffix(file, "_test.go") {
 		return []string{"vm", "system"}
@@ -82,7 +81,7 @@ func purposes(all []need, file string) []string {
 	return []string{purpose(all, file)}
 }
 
-// purpose returns the purpose of a file that has one.
+// purpose returns the purpose of a file that has only one.
 func purpose(all []need, file string) string {
 	switch {
 	case file == "scripts/generated.sh":
@@ -124,7 +123,7 @@ func TestProgramsAreInstalled(t *testing.T) {
 			t.Errorf("%s runs %q, which scripts/deps.sh does not install for %q", u.file, u.program, purposes(all, u.file))
 		}
 	}
-	// The search itself is held to what it must find.
+	// The search must find these, or it is broken.
 	for _, want := range []use{
 		{"ping", "hook/hook_live_test.go"}, {"ethtool", "bpf/traffic_live_test.go"}, {"patch", "engine/edit/diff_test.go"},
 		{"podman", "test/lab/podman.go"}, {"tc", "bpf/labattach_live_test.go"}, {"runc", "test/demo/tour.go"},
@@ -138,21 +137,21 @@ func TestProgramsAreInstalled(t *testing.T) {
 	}
 }
 
-// ours reports whether a program is one of berth's, or a file of the tree.
+// ours reports whether a program is berth's, or a file of the tree.
 func ours(t *testing.T, program string) bool {
 	t.Helper()
 	if strings.HasPrefix(program, "/usr/include/") || strings.HasPrefix(program, "/usr/lib/cni/") {
 		return false
 	}
 	if strings.Contains(program, "/") {
-		return true // a file that a test has made, or a script
+		return true // a script, or a file that a test makes
 	}
 	_, err := os.Stat(filepath.Join(root, "cmd", program))
 	return err == nil
 }
 
-// essential returns the programs that are of packages which every Debian has,
-// as dpkg knows: essential ones, and required ones as apt and mawk are.
+// essential returns the programs in packages that every Debian has, according to dpkg:
+// essential packages, and required ones such as apt and mawk.
 func essential(t *testing.T, uses []use) map[string]bool {
 	t.Helper()
 	places := map[string]string{} // program by path
@@ -172,7 +171,7 @@ func essential(t *testing.T, uses []use) map[string]bool {
 			}
 		}
 	}
-	found, _ := exec.Command("dpkg-query", args...).Output() // it fails, as it knows only one of the two paths
+	found, _ := exec.Command("dpkg-query", args...).Output() // it exits with 1, because it knows only one of the two paths
 	required, err := exec.Command("dpkg-query", "--show", "--showformat", "${Priority} ${Essential} ${Package}\n").Output()
 	if err != nil {
 		t.Fatalf("dpkg-query: %v", err)

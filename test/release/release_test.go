@@ -1,6 +1,6 @@
-// Package release builds a release twice, in two folders, and compares. The
-// second time is for the machine's own architecture alone: the other one's
-// programs and packages are made by the same lines.
+// Package release builds a release twice, in two directories, and compares the results.
+// The second build is only for the machine's own architecture, because the same lines
+// build the other.
 package release
 
 import (
@@ -20,7 +20,7 @@ import (
 
 const version = "v9.8.7-6-gfedcba9"
 
-// sources copies what a release is made of, without git.
+// sources copies the sources of a release, without git's data.
 func sources(t *testing.T, to string) {
 	t.Helper()
 	for _, name := range []string{"go.mod", "go.sum", "LICENSE", "LICENSES", "README.md", "CHANGELOG.md", "scripts", "deploy", "docs",
@@ -65,7 +65,7 @@ func copyFile(from, to string) error {
 	return out.Close()
 }
 
-// release builds one in a folder and returns what it says, the checksums.
+// release builds a release in a directory and returns its output, the checksums.
 func release(t *testing.T, dir, out string, env ...string) string {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(dir, "scripts/release.sh"), out, version)
@@ -116,7 +116,7 @@ func TestTwoFoldersGiveTheSameBytes(t *testing.T) {
 	}
 }
 
-// onlyOf are the lines of checksums that are of an architecture.
+// onlyOf returns the checksums of one architecture.
 func onlyOf(sums, arch string) (own string) {
 	for line := range strings.Lines(sums) {
 		if strings.Contains(line, arch+".") {
@@ -136,7 +136,7 @@ func unpack(t *testing.T, archive, to string) {
 	}
 }
 
-// static fails for a program of another machine, or one that asks for a loader.
+// static fails the test if a program is for another machine, or needs a loader.
 func static(t *testing.T, program string, machine elf.Machine) {
 	t.Helper()
 	f, err := elf.Open(program)

@@ -1,9 +1,8 @@
-// Package results keeps the outcome of tests between the programs of a check
-// run: each writes a file of them, and at the end [Unproven] returns the tests
-// that were skipped wherever they were tried.
+// Package results stores the outcomes of tests for the programs of a check run: each
+// writes a file of them, and at the end [Unproven] returns the tests that were skipped
+// in every place that tried them.
 //
-// It knows nothing of what a test needs: a skip is settled by a run elsewhere
-// that passes.
+// It does not know the needs of a test: a skip is settled by a pass in another place.
 package results
 
 import (
@@ -23,17 +22,16 @@ const (
 	Skip = "skip"
 )
 
-// A Result is the outcome of one test or sub-test in one place.
+// A Result is the outcome of one test or subtest in one place.
 type Result struct {
 	Package string // import path
-	Test    string // TestName, or TestName/sub-test
+	Test    string // TestName, or TestName/subtest
 	Outcome string
 	Reason  string `json:",omitempty"` // of a skip
-	Where   string `json:",omitempty"` // the kernel or engine, for people
+	Where   string `json:",omitempty"` // the kernel or engine, for display only
 }
 
-// Write writes results to a file, one JSON object a line, and makes its
-// directory.
+// Write writes results to a file, one JSON object per line, and makes its directory.
 func Write(file string, all []Result) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -85,8 +83,8 @@ func Read(files ...string) ([]Result, error) {
 	return all, nil
 }
 
-// Unproven returns one skip of each test that was skipped and passed nowhere,
-// sorted by reason, package and name.
+// Unproven returns one skip for each test that was skipped and passed in no place, sorted
+// by reason, package and name.
 func Unproven(all []Result) []Result {
 	type name struct{ pkg, test string }
 	passed, skipped := map[name]bool{}, map[name]Result{}

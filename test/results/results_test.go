@@ -20,7 +20,7 @@ func TestUnproven(t *testing.T) {
 		there: {
 			{Package: "p", Test: "TestVLAN", Outcome: Pass},
 			{Package: "p", Test: "TestAlways", Outcome: Skip, Reason: "an old kernel"},
-			{Package: "q", Test: "TestVLAN", Outcome: Pass}, // not the sub-test
+			{Package: "q", Test: "TestVLAN", Outcome: Pass}, // not the subtest
 			{Package: "q", Test: "TestBroken", Outcome: Fail},
 		},
 	} {

@@ -1,4 +1,4 @@
-// Package rules tests what is in deploy/prometheus: that promtool takes the
-// scrape configuration and the rules, that the rules do as their tests say, and
-// that there is one for each kind of violation. It has no code of its own.
+// Package rules tests the files in deploy/prometheus: promtool accepts the scrape
+// configuration and the rules, the rules pass their tests, and each kind of violation
+// has a rule. The package has only tests.
 package rules

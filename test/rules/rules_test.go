@@ -12,7 +12,7 @@ import (
 
 const dir = "../../deploy/prometheus"
 
-// promtool runs it in the directory of the rules.
+// promtool runs promtool in the directory of the rules.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	cmd := exec.Command(testnet.Program(t, "promtool"), args...)
@@ -29,10 +29,10 @@ func TestPrometheusTakesTheConfiguration(t *testing.T) {
 
 func TestRulesFire(t *testing.T) { promtool(t, "test", "rules", "berth-rules_test.yml") }
 
-// Each kind has a rule, which says how urgent it is and where it is explained,
-// and a test.
+// TestEveryKindHasARule checks that each kind has a rule with a severity and a link to
+// its explanation, and a test.
 func TestEveryKindHasARule(t *testing.T) {
-	rules, tests, prose := read(t, dir+"/berth-rules.yml"), read(t, dir+"/berth-rules_test.yml"), read(t, "../../specs/violations.md")
+	rules, tests, prose := readFile(t, dir+"/berth-rules.yml"), readFile(t, dir+"/berth-rules_test.yml"), readFile(t, "../../specs/violations.md")
 	for _, kind := range specs.Kinds() {
 		for text, what := range map[string]string{
 			`berth_violations_total{kind="` + string(kind) + `"}`: rules,
@@ -51,7 +51,7 @@ func TestEveryKindHasARule(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, path string) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"berth/internal/testnet"
 )
 
-// killWithin bounds the moment at which a program is killed: most have ended by
-// then, so the kills fall into all of their steps.
+// killWithin is the maximum time until a program is killed. Most have ended by then, so
+// the kills hit all of their steps.
 const killWithin = 60 * time.Millisecond
 
-// maxBoxes bounds the containers at once; the pools have six addresses.
+// maxBoxes is the maximum number of containers; the pools have six addresses.
 const maxBoxes = 5
 
-// killTime returns when to kill the next program: 0 for most, which run to their
-// end.
+// killTime returns the time after which to kill the next program, or 0 for most, which
+// run to their end.
 func (w *world) killTime() time.Duration {
 	if w.rand.IntN(4) > 0 {
 		return 0
@@ -29,7 +29,7 @@ func (w *world) killTime() time.Duration {
 	return 1 + time.Duration(w.rand.Int64N(int64(killWithin)))
 }
 
-// round does some random actions at once, each on another container.
+// round runs some random actions at once, each on another container.
 func (w *world) round() {
 	free := slices.Sorted(maps.Keys(w.boxes))
 	w.rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
@@ -43,7 +43,7 @@ func (w *world) round() {
 			free = free[1:]
 		case n == 8:
 			kill := w.killTime()
-			actions = append(actions, func() { w.report("gc", w.do(kill, nil, "gc")) })
+			actions = append(actions, func() { w.report("gc", w.execute(kill, nil, "gc")) })
 		default:
 			actions = append(actions, w.actOnShim())
 		}
@@ -53,7 +53,7 @@ func (w *world) round() {
 	w.forgetEnded()
 }
 
-// together runs actions at once and waits for all.
+// together runs actions concurrently and waits for all.
 func (w *world) together(actions []func()) {
 	done := make(chan struct{})
 	for _, act := range actions {
@@ -67,7 +67,7 @@ func (w *world) together(actions []func()) {
 	}
 }
 
-// report notes an outcome, and fails the test on an error that no model allows.
+// report logs an outcome, and fails the test on an error that the model does not allow.
 func (w *world) report(what string, o outcome) {
 	w.note("%s: %s", what, o)
 	if o.err == nil || o.killed {
@@ -95,12 +95,12 @@ func (w *world) startNew() func() {
 	w.serial++
 	b := w.newBox(fmt.Sprintf("c%d", w.serial))
 	networks, kill := selections[w.rand.IntN(len(selections))], w.killTime()
-	return func() { w.start(b, b.id, networks, kill) }
+	return func() { w.startBox(b, b.id, networks, kill) }
 }
 
-// start runs the hook for a container as a runtime does.
-func (w *world) start(b *box, id, networks string, kill time.Duration) {
-	o := w.do(kill, b.state(id, "creating", networks), "hook", "createRuntime")
+// startBox runs the hook for a container as a runtime does.
+func (w *world) startBox(b *box, id, networks string, kill time.Duration) {
+	o := w.execute(kill, b.state(id, "creating", networks), "hook", "createRuntime")
 	w.report("start "+id+" on "+networks, o)
 	names := strings.Split(networks, ",")
 	switch {
@@ -108,7 +108,7 @@ func (w *world) start(b *box, id, networks string, kill time.Duration) {
 		b.mayBe(names...)
 	case o.err == nil:
 		for _, name := range names {
-			b.is(name, true)
+			b.set(name, true)
 		}
 		if id != b.id && !slices.Contains(b.sharers, id) {
 			b.sharers = append(b.sharers, id)
@@ -116,23 +116,23 @@ func (w *world) start(b *box, id, networks string, kill time.Duration) {
 	}
 }
 
-// actOn picks an action on a container that runs.
+// actOn chooses an action on a running container.
 func (w *world) actOn(b *box) func() {
 	kill, other := w.killTime(), selections[w.rand.IntN(2)]
 	switch n := w.rand.IntN(10); {
 	case len(b.maybe) > 0 && n < 5: // the runtime tries again
-		return func() { w.start(b, b.id, strings.Join(slices.Sorted(maps.Keys(b.maybe)), ","), 0) }
+		return func() { w.startBox(b, b.id, strings.Join(slices.Sorted(maps.Keys(b.maybe)), ","), 0) }
 	case n < 2:
 		return func() { w.connect(b, other, kill) }
 	case n < 4 && b.on[other]:
 		return func() { w.disconnect(b, other, kill) }
 	case n == 4 && len(b.maybe) == 0 && len(b.on) > 0 && len(b.sharers) == 0:
-		return func() { w.start(b, b.id+"s", strings.Join(slices.Sorted(maps.Keys(b.on)), ","), 0) }
+		return func() { w.startBox(b, b.id+"s", strings.Join(slices.Sorted(maps.Keys(b.on)), ","), 0) }
 	case n < 7:
-		return func() { w.stop(b, kill) }
-	case n < 9: // it dies, then the runtime calls the hook
-		return func() { b.end(); w.stop(b, kill) }
-	default: // it dies, and no hook is called
+		return func() { w.stopBox(b, kill) }
+	case n < 9: // its process dies, then the runtime calls the hook
+		return func() { b.end(); w.stopBox(b, kill) }
+	default: // its process dies, and no hook is called
 		return func() { b.end(); w.note("%s died", b.id) }
 	}
 }
@@ -141,32 +141,32 @@ func (w *world) connect(b *box, name string, kill time.Duration) {
 	if b.on[name] || len(b.on) == 0 {
 		return
 	}
-	o := w.do(kill, nil, "connect", name, b.id)
+	o := w.execute(kill, nil, "connect", name, b.id)
 	w.report("connect "+b.id+" to "+name, o)
 	switch {
 	case o.killed:
 		b.mayBe(name)
 	case o.err == nil:
-		b.is(name, true)
+		b.set(name, true)
 	}
 }
 
 func (w *world) disconnect(b *box, name string, kill time.Duration) {
-	o := w.do(kill, nil, "disconnect", name, b.id)
+	o := w.execute(kill, nil, "disconnect", name, b.id)
 	w.report("disconnect "+b.id+" from "+name, o)
 	switch {
 	case o.killed:
 		b.mayBe(name)
 	case o.err == nil:
-		b.is(name, false)
+		b.set(name, false)
 	}
 }
 
-// stop runs the poststop of every id of a container, then ends it.
-func (w *world) stop(b *box, kill time.Duration) {
+// stopBox runs the poststop of every id of a container, then ends it.
+func (w *world) stopBox(b *box, kill time.Duration) {
 	whole := true
 	for _, id := range append(slices.Clone(b.sharers), b.id) {
-		o := w.do(kill, b.state(id, "stopped", ""), "hook", "poststop")
+		o := w.execute(kill, b.state(id, "stopped", ""), "hook", "poststop")
 		w.report("stop "+id, o)
 		whole = whole && !o.killed && o.err == nil
 	}
@@ -176,17 +176,17 @@ func (w *world) stop(b *box, kill time.Duration) {
 	b.end()
 }
 
-// forgetEnded takes dead containers out of the model.
+// forgetEnded removes dead containers from the model.
 func (w *world) forgetEnded() {
 	maps.DeleteFunc(w.boxes, func(_ string, b *box) bool { return b.dead })
 }
 
 func (w *world) actOnShim() func() {
 	kill, what := w.killTime(), []string{"enable", "disable"}[w.rand.IntN(2)]
-	return func() { w.report("host "+what, w.do(kill, nil, what, "lan")) }
+	return func() { w.report("host "+what, w.execute(kill, nil, what, "lan")) }
 }
 
-// actOnAgent starts, stops or kills the agent, now and then.
+// actOnAgent starts, stops or kills the agent in some rounds.
 func (w *world) actOnAgent() {
 	switch n := w.rand.IntN(12); {
 	case w.agent == nil && n < 4:
@@ -202,7 +202,7 @@ func (w *world) actOnAgent() {
 	}
 }
 
-// parentActs renames or moves the parent, now and then.
+// parentActs renames or moves the parent in some rounds.
 func (w *world) parentActs(round int) {
 	switch {
 	case round%13 == 12:
@@ -212,7 +212,7 @@ func (w *world) parentActs(round int) {
 	}
 }
 
-// stepClock sets the machine's clock by up to an hour back or forth.
+// stepClock sets the machine's clock forward or back by up to an hour.
 func (w *world) stepClock() {
 	step := time.Duration(w.rand.Int64N(int64(2*time.Hour))) - time.Hour
 	w.note("the clock is set by %v", step)
@@ -220,15 +220,15 @@ func (w *world) stepClock() {
 	must(w.T, unix.Settimeofday(&to))
 }
 
-// renameParent renames the parent for a moment, in which no container starts.
+// renameParent renames the parent for a moment, while no container starts.
 func (w *world) renameParent() {
 	if out, err := w.tryIP("link", "set", parent, "name", "other1"); err != nil {
-		w.note("no rename: %s", out) // before 6.2 a link that is up keeps its name
+		w.note("no rename: %s", out) // before Linux 6.2 a link that is up cannot be renamed
 		return
 	}
 	b := w.newBox(fmt.Sprintf("c%d", w.serial+1))
 	w.serial++
-	o := w.do(0, b.state(b.id, "creating", "lan"), "hook", "createRuntime")
+	o := w.execute(0, b.state(b.id, "creating", "lan"), "hook", "createRuntime")
 	w.note("start %s without the parent: %s", b.id, o)
 	if o.err == nil || !strings.Contains(o.text, parent) {
 		w.Errorf("start of %s while the parent has another name: %s; want an error that names %s", b.id, o, parent)
@@ -239,8 +239,8 @@ func (w *world) renameParent() {
 	w.forgetEnded()
 }
 
-// moveParent moves the parent to another network namespace and back, where it
-// gets another index.
+// moveParent moves the parent to another network namespace and back, which changes its
+// index.
 func (w *world) moveParent() {
 	w.note("the parent moves away and back")
 	index := w.parentIndex()

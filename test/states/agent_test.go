@@ -32,8 +32,7 @@ func (a *agent) text() string {
 	return a.log.String()
 }
 
-// startAgent starts an agent, and waits until it is ready unless it is to be
-// killed before.
+// startAgent starts an agent, and with wait set waits until it is ready.
 func (w *world) startAgent(wait bool) {
 	a := &agent{cmd: w.program("agent"), done: make(chan error, 1)}
 	a.cmd.Stderr = a

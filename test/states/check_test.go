@@ -27,7 +27,7 @@ func (w *world) tryIP(args ...string) (out []byte, err error) {
 
 func (w *world) parentIndex() int { return testnet.Link(w.T, w.host, parent).Attrs().Index }
 
-// seen is an interface as the kernel has it.
+// seen is an interface as the kernel reports it.
 type seen struct {
 	where     string
 	link      network.LinkInfo
@@ -61,8 +61,7 @@ func (w *world) interfaces(where string, ns *testnet.NS) (all []seen) {
 	return all
 }
 
-// living returns all interfaces on the parent: those of containers that run, and
-// of the host.
+// living returns all interfaces on the parent, of running containers and of the host.
 func (w *world) living() []seen {
 	all := w.interfaces("the host", w.host)
 	for _, b := range w.boxes {
@@ -73,7 +72,7 @@ func (w *world) living() []seen {
 	return all
 }
 
-// checkBare checks that a container has no interface of berth's.
+// checkBare checks that a container has no interface of berth.
 func (w *world) checkBare(b *box) {
 	w.Helper()
 	if b.dead {
@@ -84,9 +83,9 @@ func (w *world) checkBare(b *box) {
 	}
 }
 
-// check compares the kernel and the records with the model. No program of
-// berth's but the agent runs meanwhile.
-func (w *world) check() {
+// checkModel compares the kernel and the records with the model. Only the agent runs
+// meanwhile, no other program of berth.
+func (w *world) checkModel() {
 	w.Helper()
 	all := w.living()
 	w.checkUnique(all)
@@ -162,13 +161,13 @@ func (w *world) records() (all []*state.Attachment) {
 	return all
 }
 
-// checkLeases collects garbage and checks that no address is held without an
-// interface: the kernel takes dead namespaces down in its own time.
+// checkLeases runs gc and checks that no address is leased without an interface. It
+// retries, because the kernel removes dead namespaces in the background.
 func (w *world) checkLeases() {
 	w.Helper()
 	var wrong []string
 	holds := func() bool {
-		if o := w.do(0, nil, "gc"); o.err != nil {
+		if o := w.execute(0, nil, "gc"); o.err != nil {
 			w.Errorf("gc: %s", o)
 		}
 		wrong = w.unfounded()
@@ -204,10 +203,10 @@ func (w *world) unfounded() (wrong []string) {
 	return wrong
 }
 
-// frames is how many frames a container sends to see whether they are counted.
+// frames is the number of frames that a container sends for checkCounted.
 const frames = 3
 
-// checkCounted checks that the frames of every container are counted, each once.
+// checkCounted checks that the frames of every container are counted exactly once.
 func (w *world) checkCounted() {
 	w.Helper()
 	if w.agent == nil {
@@ -228,8 +227,8 @@ func (w *world) checkCounted() {
 	}
 }
 
-// sendsCounted sends frames from an interface and reports whether all of them
-// were counted, each once. The agent may attach to a new parent only now.
+// sendsCounted sends frames from an interface and reports whether all of them were counted
+// exactly once. It retries, because the agent may still be attaching to a new parent.
 func (w *world) sendsCounted(maps *bpf.Maps, b *box, r *state.Attachment) bool {
 	w.Helper()
 	before := w.sent(maps, r.Slot)
@@ -271,30 +270,30 @@ func (w *world) send(b *box, r *state.Attachment) {
 	}
 }
 
-// checkNothingLeft ends all containers, the shim and the agent, and checks that
-// neither the kernel nor the records keep anything.
+// checkNothingLeft ends all containers, the shim and the agent, and checks that nothing
+// of them is left in the kernel or in the records.
 func (w *world) checkNothingLeft() {
 	w.Helper()
 	for _, b := range w.boxes {
 		b.end()
 	}
 	w.forgetEnded()
-	if o := w.do(0, nil, "disable", "lan"); o.err != nil {
+	if o := w.execute(0, nil, "disable", "lan"); o.err != nil {
 		w.Errorf("host disable: %s", o)
 	}
 	w.checkLeases()
 	var left string
 	testnet.Eventually(w.T, "nothing is left", func() bool {
-		if o := w.do(0, nil, "gc"); o.err != nil {
+		if o := w.execute(0, nil, "gc"); o.err != nil {
 			w.Errorf("gc: %s", o)
 		}
-		left = w.left()
+		left = w.differences()
 		return left == ""
 	})
 }
 
-// left describes what is not as before the first action; "" if all is.
-func (w *world) left() string {
+// differences describes the changes since before the first action, or returns "".
+func (w *world) differences() string {
 	var left []string
 	for _, r := range w.records() {
 		left = append(left, "record "+r.Key())

@@ -1,5 +1,5 @@
-// Package states drives berth by random actions and compares the kernel and the
-// records with a small model of the promises.
+// Package states runs berth through random actions and compares the kernel and the
+// records with a small model of berth's guarantees.
 //
 // The actions are starts and stops of containers, connect and disconnect, the
 // host shim, gc, the agent's start and end, a parent that is renamed or moved to
@@ -8,11 +8,11 @@
 // containers must have which interfaces; after each round the test checks that
 //
 //   - no address and no MAC is on two interfaces of a parent,
-//   - each interface that the model knows of is there, as recorded,
-//   - no address is held without an interface or a living namespace,
-//   - each living endpoint is counted, to the frame, while an agent runs,
+//   - each interface of the model exists, as recorded,
+//   - no address is leased without an interface or a living namespace,
+//   - each living endpoint is counted exactly while an agent runs,
 //   - and nothing is left at the end.
 //
-// The programs are the test binary itself, started again: they are real
-// processes, and tests on other kernels need no compiler.
+// The programs are the test binary itself, started again: they are real processes, and
+// tests on other kernels need no compiler.
 package states

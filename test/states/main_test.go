@@ -25,7 +25,7 @@ import (
 	"berth/specs"
 )
 
-// programVar in the environment makes the test binary one of berth's programs.
+// programVar names, in the environment, the program of berth that the test binary runs.
 const programVar = "BERTH_STATES_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
-// programs are what berth's commands do, by the packages that they call. The
-// arguments follow the three directories.
+// programs call the packages that berth's commands call. The arguments follow the three
+// directories.
 var programs = map[string]func(ctx context.Context, d config.Dirs, args []string) error{
 	"hook": func(ctx context.Context, d config.Dirs, args []string) error {
 		return theHook(d).Run(ctx, args[0], os.Stdin)

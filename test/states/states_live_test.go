@@ -16,17 +16,17 @@ var (
 	seedFlag = flag.Uint64("states.seed", 0, "the seed of the random actions (default the clock)")
 )
 
-// TestRandomLives does random actions and checks the promises after each round.
-// The order of events within a round depends on the machine too, so a seed
-// repeats the actions, not the interleaving.
+// TestRandomLives runs random actions and compares with the model after each round. The
+// order of events within a round depends on the machine too, so a seed repeats the
+// actions, not their interleaving.
 func TestRandomLives(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Macvlan)
 	live(t, (*world).parentActs)
 }
 
-// TestRandomLivesWithClockSteps is TestRandomLives on a machine whose clock may
-// be set, by up to an hour back or forth.
+// TestRandomLivesWithClockSteps is TestRandomLives with clock steps of up to an hour, on
+// a machine whose clock may be set.
 func TestRandomLivesWithClockSteps(t *testing.T) {
 	testnet.Need(t, testnet.Macvlan, testnet.Clock)
 	live(t, func(w *world, n int) {
@@ -37,8 +37,8 @@ func TestRandomLivesWithClockSteps(t *testing.T) {
 	})
 }
 
-// live does random actions for the time that the flags say, and after each round
-// what else is to happen.
+// live runs random actions for the time of the flag -states.for, and calls also after each
+// round.
 func live(t *testing.T, also func(w *world, round int)) {
 	limit, seed := *duration, *seedFlag
 	switch {
@@ -63,7 +63,7 @@ func live(t *testing.T, also func(w *world, round int)) {
 	rounds := 0
 	for end := time.Now().Add(limit); time.Now().Before(end) && !t.Failed(); rounds++ {
 		w.round()
-		w.check()
+		w.checkModel()
 		switch {
 		case rounds%7 == 6:
 			w.checkCounted()

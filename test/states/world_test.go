@@ -26,18 +26,18 @@ type world struct {
 	*testing.T
 	rand      *rand.Rand
 	host, lan *testnet.NS
-	away      *testnet.NS // where the parent goes when it is moved
+	away      *testnet.NS // the other namespace of a moved parent
 	sink      *net.UDPConn
 	dirs      config.Dirs
 	store     *state.Store
 
 	boxes   map[string]*box
 	agent   *agent
-	watched bool // an agent was ready since the parent came: all frames are counted
+	watched bool // an agent has been ready since the parent appeared, so all frames are counted
 	serial  int
 
 	mu  sync.Mutex
-	log []string // of what was done, for a failure
+	log []string // the actions, printed after a failure
 }
 
 const (
@@ -46,8 +46,8 @@ const (
 	lanPort = 9000
 )
 
-// networkFiles are two networks of one parent whose pools overlap: six addresses
-// for both, so that they run out.
+// networkFiles are two networks of one parent whose pools overlap. They have six addresses
+// together, so the pools run out.
 var networkFiles = map[string]string{
 	"lan": "parent = 'eth1'\nconflict_timeout = '10ms'\n[[subnet]]\nsubnet = '192.0.2.0/26'\nip_range = '192.0.2.8/29'\n",
 	"lab": "parent = 'eth1'\nconflict_timeout = '0s'\n[[subnet]]\nsubnet = '192.0.2.0/26'\nip_range = '192.0.2.8/29'\n",
@@ -76,19 +76,19 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// box is a container, and what the model knows of it.
+// box is a container, and the model's state of it.
 type box struct {
 	id      string
 	ns      *testnet.NS
 	process *os.Process
-	dead    bool            // its process has ended; the namespace may live a moment longer
+	dead    bool            // its process has ended; the namespace may exist a moment longer
 	on      map[string]bool // networks it must be on
 	maybe   map[string]bool // networks it may be on: an action was killed
 	sharers []string        // ids of further containers in its namespace
 }
 
-// is records what is certain of the container and a network from now on.
-func (b *box) is(name string, on bool) {
+// set records whether a container is certainly on a network from now on.
+func (b *box) set(name string, on bool) {
 	delete(b.maybe, name)
 	delete(b.on, name)
 	if on {
@@ -134,14 +134,14 @@ func (b *box) state(id, status, networks string) []byte {
 	return text
 }
 
-// note keeps a line of what was done.
+// note adds a line to the log of actions.
 func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.log = append(w.log, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
 }
 
-// outcome is how a program ended.
+// outcome is the result of a program.
 type outcome struct {
 	killed bool
 	err    error
@@ -158,15 +158,15 @@ func (o outcome) String() string {
 	return "ok"
 }
 
-// program returns one of berth's programs on the host, not started yet.
+// program returns a command of one of berth's programs on the host, not started yet.
 func (w *world) program(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", append([]string{w.dirs.Config, w.dirs.State, w.dirs.BPFFS}, args...)...)
 	cmd.Env = append(os.Environ(), programVar+"="+name)
 	return cmd
 }
 
-// do runs a program to its end, or kills it after a time; 0 does not kill.
-func (w *world) do(killAfter time.Duration, stdin []byte, name string, args ...string) outcome {
+// execute runs a program to its end, or kills it after a time; 0 does not kill.
+func (w *world) execute(killAfter time.Duration, stdin []byte, name string, args ...string) outcome {
 	cmd := w.program(name, args...)
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(stdin), &out

@@ -1,13 +1,13 @@
-// Command tally runs go test and counts: it prints each package as it ends,
-// failures whole, which tests take long while they run, and at the end how many
-// tests ran, failed and were skipped, and each skip with its reason.
+// Command tally runs go test and summarises it: it prints each package as it ends, the
+// output of failed tests, the tests that run for long, and at the end how many tests
+// ran, failed and were skipped, and each skip with its reason.
 //
 //	go run ./test/tally -timeout 10m ./...                   # arguments of go test
 //	go run ./test/tally -results FILE -where 6.18 -- ./...   # keeps the outcomes
 //	go run ./test/tally -unproven FILE…                      # skipped, and passed in no file
 //
-// Its own flags come first, and "--" ends them. Exit status: 0 all that ran has
-// passed, 1 a test failed, or one is unproven, 2 the tests could not be run.
+// Its own flags come first, and "--" ends them. The exit status is 0 if all tests that ran
+// passed, 1 if a test failed or one is unproven, and 2 if the tests could not be run.
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	t := newTally(os.Stdout, *where)
-	code, err := t.run(ctx, args)
+	code, err := t.runTests(ctx, args)
 	if err == nil && *file != "" {
 		err = results.Write(*file, t.results)
 	}
@@ -51,8 +51,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run runs go test with arguments, and returns tally's exit status.
-func (t *tally) run(ctx context.Context, args []string) (int, error) {
+// runTests runs go test with arguments, and returns tally's exit status.
+func (t *tally) runTests(ctx context.Context, args []string) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -80,8 +80,8 @@ func (t *tally) run(ctx context.Context, args []string) (int, error) {
 	return 2, fmt.Errorf("go test: %w", err)
 }
 
-// compare prints the tests that no file of results has passed, and returns
-// tally's exit status.
+// compare prints the tests that no file of results lists as passed, and returns tally's
+// exit status.
 func compare(files []string) int {
 	all, err := results.Read(files...)
 	if err == nil && len(all) == 0 {

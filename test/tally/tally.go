@@ -11,11 +11,11 @@ import (
 	"berth/test/results"
 )
 
-// progressEvery is how often tests are named that are still running.
+// progressEvery is the interval at which the running tests are printed.
 const progressEvery = 20 * time.Second
 
-// An event is a line of go test -json: go doc test2json, and go help
-// buildjson for the actions of a build.
+// An event is a line of go test -json: see go doc test2json, and go help buildjson for
+// the actions of a build.
 type event struct {
 	Time                time.Time
 	Action              string
@@ -26,7 +26,7 @@ type event struct {
 	FailedBuild         string
 }
 
-// A tally follows the events of one go test.
+// A tally processes the events of one go test.
 type tally struct {
 	out      io.Writer
 	where    string
@@ -36,7 +36,7 @@ type tally struct {
 	ended    []*pkg
 	results  []results.Result
 
-	passed, failed, skipped int // tests, without sub-tests; failed counts packages that did not run too
+	passed, failed, skipped int // tests, without subtests; failed also counts packages that did not run
 }
 
 // A pkg is a package under test.
@@ -49,11 +49,11 @@ type pkg struct {
 	running map[string]*test
 }
 
-// A test is a test or sub-test that has not ended.
+// A test is a test or subtest that has not ended.
 type test struct {
 	since  time.Time
 	output []string
-	last   string // line of output, which of a skipped test is the reason
+	last   string // last line of output; in a skipped test, the reason
 	paused bool
 }
 
@@ -88,15 +88,15 @@ func (t *tally) follow(in io.Reader, tick <-chan time.Time) error {
 			if !ok {
 				return <-read
 			}
-			t.take(line)
+			t.addLine(line)
 		case <-tick:
 			t.progress()
 		}
 	}
 }
 
-// take takes a line. One that is no event is printed as it is.
-func (t *tally) take(line string) {
+// addLine processes a line. A line that is not an event is printed unchanged.
+func (t *tally) addLine(line string) {
 	var e event
 	if err := json.Unmarshal([]byte(line), &e); err != nil {
 		fmt.Fprint(t.out, line)
@@ -133,7 +133,7 @@ func (t *tally) takePackage(p *pkg, e *event) {
 		}
 		t.ended = append(t.ended, p)
 		delete(t.packages, p.path)
-		if e.Action != "skip" { // it has no tests
+		if e.Action != "skip" { // a skipped package has no tests
 			t.printPackage(p, e.Action)
 		}
 	}
@@ -148,8 +148,8 @@ func (t *tally) printPackage(p *pkg, action string) {
 	fmt.Fprintf(t.out, "%s %s  %.1f s, %d tests%s\n", word, p.path, p.seconds, p.tests, skipped)
 }
 
-// failedPackage prints what no failed test has printed: of the compiler, a
-// panic, a time that is over.
+// failedPackage prints the output that belongs to no failed test: of the compiler, a
+// panic, a timeout.
 func (t *tally) failedPackage(p *pkg, e *event) {
 	build := t.builds[e.FailedBuild]
 	if len(build) == 0 && len(p.running) == 0 && t.failedIn(p.path) {
@@ -159,7 +159,7 @@ func (t *tally) failedPackage(p *pkg, e *event) {
 	fmt.Fprintf(t.out, "--- %s\n%s%s", p.path, strings.Join(build, ""), strings.Join(p.output, ""))
 	for name, test := range p.running {
 		fmt.Fprintf(t.out, "--- %s did not end: %s\n%s", name, p.path, strings.Join(test.output, ""))
-		t.keep(p, name, results.Fail, "")
+		t.addResult(p, name, results.Fail, "")
 	}
 }
 
@@ -184,16 +184,16 @@ func (t *tally) takeTest(p *pkg, e *event) {
 	case "cont":
 		run.paused, run.since = false, e.Time
 	case "output":
-		run.take(e.Output)
+		run.addOutput(e.Output)
 	case "pass", "fail", "skip":
 		delete(p.running, e.Test)
 		t.end(p, e, run)
 	}
 }
 
-// take keeps a line of output. The lines by which the testing package itself
-// tells of a test begin with "=== " and "--- ".
-func (r *test) take(line string) {
+// addOutput stores a line of output. The testing package's own lines about a test begin
+// with "=== " and "--- ".
+func (r *test) addOutput(line string) {
 	if text := strings.TrimSpace(line); strings.HasPrefix(text, "=== ") {
 		return
 	} else if text != "" && !strings.HasPrefix(text, "--- ") {
@@ -209,7 +209,7 @@ func (t *tally) end(p *pkg, e *event, run *test) {
 		p.skipped++
 		_, reason, _ = strings.Cut(run.last, ": ") // after the line's place in its file
 	}
-	t.keep(p, e.Test, e.Action, reason)
+	t.addResult(p, e.Test, e.Action, reason)
 	if sub {
 		if top := p.running[parent]; top != nil && e.Action == "fail" {
 			top.output = append(top.output, run.output...) // printed with the whole test
@@ -228,6 +228,6 @@ func (t *tally) end(p *pkg, e *event, run *test) {
 	}
 }
 
-func (t *tally) keep(p *pkg, name, outcome, reason string) {
+func (t *tally) addResult(p *pkg, name, outcome, reason string) {
 	t.results = append(t.results, results.Result{Package: p.path, Test: name, Outcome: outcome, Reason: reason, Where: t.where})
 }

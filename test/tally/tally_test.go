@@ -7,8 +7,7 @@ import (
 	"berth/test/results"
 )
 
-// feed gives a tally lines as go test -json writes them, and returns what it
-// printed.
+// feed passes lines of go test -json to a tally, and returns the tally's output.
 func feed(t *testing.T, lines ...string) (*tally, string) {
 	t.Helper()
 	var out strings.Builder
@@ -80,15 +79,15 @@ func TestPackagesThatDoNotRunFail(t *testing.T) {
 
 func TestTheVerdictCountsSkips(t *testing.T) {
 	for action, want := range map[string]string{
-		"pass": "all of it holds\n",
-		"skip": "what was skipped takes another kernel",
+		"pass": "all tests passed\n",
+		"skip": "those skipped need another kernel",
 		"fail": "1 tests: 0 passed, 1 failed, 0 skipped",
 	} {
 		var out strings.Builder
 		tally := newTally(&out, "")
-		tally.take(`{"Action":"` + action + `","Package":"p","Test":"TestA","Elapsed":0}`)
+		tally.addLine(`{"Action":"` + action + `","Package":"p","Test":"TestA","Elapsed":0}`)
 		tally.summary()
-		if got := out.String(); !strings.Contains(got, want) || (action != "pass") == strings.Contains(got, "all of it holds") {
+		if got := out.String(); !strings.Contains(got, want) || (action != "pass") == strings.Contains(got, "all tests passed") {
 			t.Errorf("%s:\n%s", action, got)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"berth/test/results"
 )
 
-// progress names the tests that have been running for longest.
+// progress prints the tests that have run longest.
 func (t *tally) progress() {
 	type long struct {
 		name  string
@@ -35,8 +35,7 @@ func (t *tally) progress() {
 
 func minutes(d time.Duration) string { return d.Round(time.Second).String() }
 
-// summary is the end: counts, the packages that took longest, and each skip
-// with its reason.
+// summary prints the counts, the slowest packages, and each skip with its reason.
 func (t *tally) summary() {
 	slow := slices.SortedFunc(slices.Values(t.ended), func(a, b *pkg) int { return cmp.Compare(b.seconds, a.seconds) })
 	var names []string
@@ -64,9 +63,9 @@ func (t *tally) summary() {
 	switch {
 	case t.failed > 0:
 	case len(skips) > 0:
-		fmt.Fprintln(t.out, "all that ran here holds; what was skipped takes another kernel (make vm-test) or engine (make engines)")
+		fmt.Fprintln(t.out, "all tests that ran passed; those skipped need another kernel (make vm-test) or engine (make engines)")
 	default:
-		fmt.Fprintln(t.out, "all of it holds")
+		fmt.Fprintln(t.out, "all tests passed")
 	}
 }
 

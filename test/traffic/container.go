@@ -15,22 +15,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Container is a process in a network namespace of its own, with an interface
-// that berth-hook gave it.
+// A Container is a process in a network namespace of its own, with an interface that
+// berth-hook created.
 type Container struct {
 	Place
 	ID  string
 	cmd *exec.Cmd
 }
 
-// A Selection is what the annotation berth/networks asks for.
+// A Selection is the value of the annotation berth/networks.
 type Selection struct {
 	Name string   `json:"name"`
 	IPs  []string `json:"ips,omitempty"`
 	MAC  string   `json:"mac,omitempty"`
 }
 
-// StartContainer starts one on a host.
+// StartContainer starts a container on a host.
 func StartContainer(host *lab.Host, id string, want Selection) (*Container, error) {
 	cmd := exec.Command("sleep", "infinity")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
@@ -60,11 +60,11 @@ func (c *Container) attach(host *lab.Host, want Selection) error {
 	if _, err := c.IP("link", "set", "lo", "up"); err != nil {
 		return err
 	}
-	return c.look()
+	return c.readAddresses()
 }
 
-// look reads what addresses the interface has, link-local ones aside.
-func (c *Container) look() error {
+// readAddresses reads the addresses of the interface, except link-local ones.
+func (c *Container) readAddresses() error {
 	out, err := c.IP("-o", "address", "show", "dev", c.IfName, "scope", "global")
 	if err != nil {
 		return err
@@ -98,8 +98,8 @@ func (c *Container) Run(name string, args ...string) (string, error) {
 	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + c.Path, "--", name}, args...)...))
 }
 
-// Stop ends the container as an engine does: its processes first, and so its
-// namespace, or with its namespace alive where alive is set.
+// Stop ends the container as an engine does. It ends the processes first, and so the
+// namespace; if alive is set, the hook runs while the namespace still exists.
 func (c *Container) Stop(host *lab.Host, alive bool) error {
 	if !alive {
 		c.kill()

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Forger sends frames from MACs that are not the container's.
+// A Forger sends frames with source MACs that do not belong to the container.
 type Forger struct {
 	fd, index int
 	source    Place
 }
 
-// Forger opens one, which the caller closes.
+// Forger opens a forger, which the caller closes.
 func (c *Container) Forger() (f *Forger, err error) {
 	err = c.within(func() error {
 		ifi, err := net.InterfaceByName(c.IfName)

@@ -16,18 +16,18 @@ import (
 type Place struct {
 	Path   string // of the namespace
 	IfName string
-	V4, V6 netip.Addr // may be none
+	V4, V6 netip.Addr // invalid if the place has none
 }
 
-// patience bounds every exchange.
+// patience is the deadline of every exchange.
 const patience = 10 * time.Second
 
-// within is Within for the place.
+// within calls the function Within with the place's namespace.
 func (p Place) within(fn func() error) error { return Within(p.Path, fn) }
 
-// Within calls fn on a thread that is in a network namespace, given by its
-// path, and ends with it. What fn opens stays there; goroutines that it starts
-// are not there.
+// Within calls fn on a thread in the network namespace with the given path. The thread
+// ends afterwards. Sockets that fn opens stay in the namespace; goroutines that it starts
+// do not run there.
 func Within(path string, fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -44,7 +44,7 @@ func Within(path string, fn func() error) error {
 	return <-done
 }
 
-// families are the addresses that two places have in common families.
+// families returns pairs of addresses, one for each IP version that both places have.
 func families(a, b Place) (all [][2]netip.Addr) {
 	if a.V4.IsValid() && b.V4.IsValid() {
 		all = append(all, [2]netip.Addr{a.V4, b.V4})
@@ -55,7 +55,7 @@ func families(a, b Place) (all [][2]netip.Addr) {
 	return all
 }
 
-// Stream sends bytes by TCP and gets as many back, in every family that both
+// Stream sends bytes by TCP and receives as many, with every IP version that both places
 // have.
 func Stream(from, to Place, bytes int64) error {
 	for _, pair := range families(from, to) {
@@ -113,8 +113,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// Ask sends n datagrams of a size and gets each back, in every family that both
-// have. Sizes above the MTU are sent in fragments.
+// Ask sends n datagrams of a size and receives each back, with every IP version that both
+// places have. Sizes above the MTU are sent in fragments.
 func Ask(from, to Place, n, size int) error {
 	for _, pair := range families(from, to) {
 		if err := ask(from, to, pair[1], n, size); err != nil {
@@ -140,7 +140,7 @@ func ask(from, to Place, addr netip.Addr, n, size int) error {
 			if err != nil {
 				return
 			}
-			_, _ = server.WriteToUDPAddrPort(buf[:got], back) // the other end looks for it
+			_, _ = server.WriteToUDPAddrPort(buf[:got], back) // the other end detects a loss
 		}
 	}()
 	var client *net.UDPConn
@@ -166,7 +166,8 @@ func ask(from, to Place, addr netip.Addr, n, size int) error {
 	return nil
 }
 
-// Shout sends n datagrams to a group, or to all; nobody has to hear them.
+// Shout sends n datagrams to a multicast group or the broadcast address. They need no
+// receiver.
 func Shout(from Place, to netip.AddrPort, n int) error {
 	return from.within(func() error {
 		if to.Addr().Is6() {

@@ -11,24 +11,24 @@ import (
 	"berth/specs"
 )
 
-// Groups that containers are members of, and all machines of the LAN.
+// Groups that the containers and all machines of the LAN join.
 var (
 	group4 = netip.MustParseAddrPort("239.1.2.3:5353")
 	group6 = netip.MustParseAddrPort("[ff02::1:2345]:5353")
 	all4   = netip.MustParseAddrPort("192.0.2.255:9999")
 )
 
-// How much a stream of a round carries, in bytes each way.
+// The bytes that a stream of a round carries in each direction.
 const (
 	usual = 256 << 10
 	bulk  = 8 << 20
 )
 
-// bulkEvery is in which rounds much is sent.
+// bulkEvery is the interval, in rounds, of bulk transfers.
 const bulkEvery = 10
 
-// Round makes the traffic of number i: about what a minute has. Where it fails,
-// the LAN is not as it should be, and nothing is said of false alarms.
+// Round sends the traffic of round i, about that of a minute. If it fails, the LAN itself
+// does not work, and the run proves nothing about false alarms.
 func (s *Site) Round(i int) error {
 	bytes := int64(usual)
 	if i%bulkEvery == 0 {
@@ -68,7 +68,7 @@ func (s *Site) each(fn func(*Container) error) error {
 	return nil
 }
 
-// peers are the machines that a container talks to.
+// peers returns the machines that a container communicates with.
 func (s *Site) peers(c *Container) []Place {
 	if vlan := netip.MustParsePrefix("198.51.100.0/24"); vlan.Contains(c.V4) {
 		return []Place{{Path: s.router.Path, IfName: "eth0.100", V4: netip.MustParseAddr("198.51.100.1")}}
@@ -97,7 +97,7 @@ func (s *Site) siblings(bytes int64) error {
 	return nil
 }
 
-// groups has everybody send to groups and to all, with members on both sides.
+// groups lets every machine send to groups and to all, with members on both sides.
 func (s *Site) groups() error {
 	return s.each(func(c *Container) error {
 		for _, group := range []netip.AddrPort{group4, group6} {
@@ -131,7 +131,7 @@ func (s *Site) pings() error {
 	})
 }
 
-// forget has everybody ask for their neighbours anew.
+// forget makes every machine resolve its neighbours again.
 func (s *Site) forget() error {
 	for _, m := range s.machines {
 		if _, err := m.Run("ip", "neighbour", "flush", "all"); err != nil {
@@ -144,8 +144,8 @@ func (s *Site) forget() error {
 	})
 }
 
-// hostTalks has the host talk on the parent, from its own address, and from an
-// interface that is not berth's.
+// hostTalks lets the host communicate on the parent, from its own address and from an
+// interface that berth did not create.
 func (s *Site) hostTalks() error {
 	host := Place{Path: s.Host.Path(), IfName: "eth1", V4: netip.MustParseAddr(hostV4)}
 	if err := errors.Join(Stream(host, s.pc, usual), Stream(s.pc, host, usual)); err != nil {
@@ -176,8 +176,8 @@ func (s *Site) renew() error {
 	return nil
 }
 
-// restart starts a container anew under another id, with the MAC and the
-// addresses of the one that it replaces: one network each round.
+// restart replaces a container by one with another id and the same MAC and addresses, in
+// one network per round.
 func (s *Site) restart(i int) error {
 	n := s.nets[i%len(s.nets)]
 	old := s.containers[n.name][0]
@@ -195,8 +195,8 @@ func (s *Site) restart(i int) error {
 			want.IPs = append(want.IPs, old.V6.String())
 		}
 	}
-	// The kernel takes a dead namespace down when it comes to it, and its passthru
-	// interface has the parent until then.
+	// The kernel removes a dead namespace in the background, and its passthru
+	// interface occupies the parent until then.
 	if err := old.Stop(s.Host, i%2 == 0 || n.name == "passthru"); err != nil {
 		return err
 	}
@@ -213,8 +213,8 @@ func (s *Site) restart(i int) error {
 	return Ask(s.peers(fresh)[0], fresh.Place, 1, 100)
 }
 
-// move has an address go from one container to another with another MAC, and
-// one from a machine of the LAN to another.
+// move moves an address from one container to another, with another MAC, and one from a
+// machine of the LAN to another.
 func (s *Site) move(i int) error {
 	const moving, roaming = "192.0.2.40", "192.0.2.150"
 	for turn := range 2 {
@@ -233,7 +233,7 @@ func (s *Site) move(i int) error {
 		if err == nil {
 			_, err = m.Run("busybox", "arping", "-U", "-c", "1", "-w", "5", "-I", "eth0", roaming)
 		}
-		if err == nil { // a neighbour learnt within the last second is not learnt anew (locktime in arp(7))
+		if err == nil { // a neighbour entry is not replaced within a second (locktime in arp(7))
 			_, err = asker.IP("neighbour", "flush", "to", roaming)
 		}
 		if err == nil {
@@ -248,8 +248,7 @@ func (s *Site) move(i int) error {
 	return nil
 }
 
-// Alarms returns the events that the agent has told of, and how many violations
-// of each kind it has counted.
+// Alarms returns the agent's events, and its count of violations by kind.
 func (s *Site) Alarms(ctx context.Context) (events []specs.Event, counted map[specs.Kind]uint64, err error) {
 	for e, err := range s.Client.Events(ctx, client.Filter{}) {
 		if err != nil {
@@ -267,7 +266,7 @@ func (s *Site) Alarms(ctx context.Context) (events []specs.Event, counted map[sp
 	return events, counted, err
 }
 
-// Frames returns how many frames the agent has counted, of all containers.
+// Frames returns the number of frames that the agent has counted, of all containers.
 func (s *Site) Frames(ctx context.Context) (n uint64, err error) {
 	endpoints, err := s.Client.Endpoints(ctx, true)
 	for i := range endpoints {
@@ -277,8 +276,8 @@ func (s *Site) Frames(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
-// settled is how long what is judged by looking, and not by a frame, may take.
+// settled is the maximum time of a finding that needs an inspection, not a frame.
 const settled = 200 * time.Millisecond
 
-// Settle waits until the agent has looked at what was changed last.
+// Settle waits until the agent has inspected the last changes.
 func (s *Site) Settle() { <-time.After(settled) }

@@ -11,24 +11,24 @@ import (
 	"berth/test/lab"
 )
 
-// The LAN's router and another machine on it, by what networks say of them.
+// The LAN's router and another machine on it, with the addresses in the networks' files.
 const (
 	routerV4, routerV6, routerMAC = "192.0.2.1", "2001:db8:1::1", "02:00:5e:00:53:01"
 	pcV4, pcV6, pcMAC             = "192.0.2.3", "2001:db8:1::3", "02:00:5e:00:53:03"
 	hostV4                        = "192.0.2.2"
 )
 
-// prefixRA is what the router advertises.
+// prefixRA is the prefix that the router advertises.
 var prefixRA = netip.MustParsePrefix("2001:db8:5::/64")
 
-// A network is what there is a file of: where it is, and what of its own it says.
+// A network is the content of a network's file: its parent, and its own keys.
 type network struct {
 	name, parent string
-	text         string // keys beside parent and subnets
-	addresses    string // the last byte of the first of its sixteen addresses; "": none
+	text         string // keys other than parent and subnets
+	addresses    string // the last byte of the first of its sixteen addresses, "" if it has none
 	containers   int
 	siblings     bool   // its containers reach each other
-	driver       string // that the kernel must have; "": macvlan
+	driver       string // that the kernel must have, "" for macvlan
 }
 
 var networks = []network{
@@ -44,23 +44,23 @@ var networks = []network{
 		containers: 2, siblings: true, driver: "vlan"},
 }
 
-// A Site is a LAN with a host, a router and another machine, and the containers
-// of each network that this kernel has the driver for.
+// A Site is a LAN with a host, a router and another machine, and with containers of each
+// network whose driver this kernel has.
 type Site struct {
 	Host       *lab.Host
 	Client     *client.Client
-	LeftOut    []string // networks that the kernel has no driver for
+	LeftOut    []string // networks whose driver the kernel lacks
 	lan        *lab.Switch
 	router, pc Place
 	machines   []*lab.Machine
 	nets       []network
-	containers map[string][]*Container // by network
+	containers map[string][]*Container // by the network's name
 	agent      *lab.Daemon
 	dhcp       *lab.Daemon
 }
 
-// NewSite makes a site; names of its machines begin with name, and bin is where
-// berth's programs are.
+// NewSite makes a site. The names of its machines begin with name, and bin is the
+// directory of berth's programs.
 func NewSite(name, bin string) (*Site, error) {
 	s := &Site{containers: make(map[string][]*Container)}
 	var err error
@@ -80,7 +80,7 @@ func NewSite(name, bin string) (*Site, error) {
 	return s, errors.Join(s.parents(), s.networks(), s.startDHCP())
 }
 
-// machine makes one on the LAN.
+// machine makes a machine on the LAN.
 func (s *Site) machine(name, mac, v4, v6 string) (Place, error) {
 	m, err := lab.NewMachine(name)
 	if err != nil {
@@ -95,8 +95,8 @@ func (s *Site) machine(name, mac, v4, v6 string) (Place, error) {
 	return p, err
 }
 
-// parents plugs the host's interfaces in. The switch reflects at the one for
-// vepa, which is what that mode needs.
+// parents connects the host's interfaces. The switch reflects frames at the parent for
+// vepa, as that mode requires.
 func (s *Site) parents() error {
 	first := 3 // the router's and the other machine's ports come before
 	for i := range 6 {
@@ -112,11 +112,11 @@ func (s *Site) parents() error {
 	return err
 }
 
-// networks writes the files of those that the kernel has the driver for.
+// networks writes the files of the networks whose driver the kernel has.
 func (s *Site) networks() error {
 	errs := []error{s.Host.Policy("[policy]\nstatic_ips = true\nstatic_macs = true\n")}
 	for _, n := range networks {
-		if n.driver != "" && !s.has(n.driver) {
+		if n.driver != "" && !s.supports(n.driver) {
 			s.LeftOut = append(s.LeftOut, n.name)
 			continue
 		}
@@ -130,7 +130,7 @@ func (s *Site) networks() error {
 		errs = append(errs, s.Host.Network(n.name, text))
 		s.nets = append(s.nets, n)
 	}
-	if s.has("vlan") {
+	if s.supports("vlan") {
 		for _, m := range s.machines {
 			v4 := map[bool]string{true: "198.51.100.1/24", false: "198.51.100.3/24"}[m == s.machines[0]]
 			for _, args := range [][]string{
@@ -145,8 +145,8 @@ func (s *Site) networks() error {
 	return errors.Join(errs...)
 }
 
-// has reports whether the kernel makes links of a kind.
-func (s *Site) has(kind string) bool {
+// supports reports whether the kernel makes links of a kind.
+func (s *Site) supports(kind string) bool {
 	more := map[string][]string{"ipvlan": {"mode", "l2"}, "vlan": {"id", "7"}}[kind]
 	args := append([]string{"link", "add", "link", "eth6", "name", "try", "type", kind}, more...)
 	if _, err := s.Host.Run("ip", args...); err != nil {
@@ -156,7 +156,7 @@ func (s *Site) has(kind string) bool {
 	return err == nil
 }
 
-// startDHCP makes the router serve leases.
+// startDHCP starts a DHCP server on the router.
 func (s *Site) startDHCP() error {
 	dir := filepath.Join(s.Host.Dir, "dhcp")
 	conf := fmt.Sprintf("start 192.0.2.200\nend 192.0.2.220\ninterface eth0\nlease_file %[1]s/leases\npidfile %[1]s/pid\n"+
@@ -173,10 +173,10 @@ func (s *Site) startDHCP() error {
 	return err
 }
 
-// lease has a container ask for an address by DHCP.
+// lease makes a container request an address by DHCP.
 func (s *Site) lease(c *Container) error {
 	_, err := c.Run("busybox", "udhcpc", "-i", c.IfName, "-n", "-q", "-t", "10", "-T", "1", "-s", filepath.Join(s.Host.Dir, "dhcp", "script"))
-	return errors.Join(err, c.look())
+	return errors.Join(err, c.readAddresses())
 }
 
 // Start starts the agent and the containers.
@@ -204,7 +204,7 @@ func (s *Site) Start() (err error) {
 // Container returns a container of a network.
 func (s *Site) Container(network string, i int) *Container { return s.containers[network][i] }
 
-// Close ends all of it.
+// Close removes the site.
 func (s *Site) Close() error {
 	var errs []error
 	for _, all := range s.containers {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// build builds the programs as they are in the tree now.
+// build builds the programs of the current tree.
 func build() error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
@@ -38,7 +38,7 @@ func build() error {
 	return err
 }
 
-// alarmsWork holds the silence against two real violations.
+// alarmsWork checks that two real violations are reported, so that silence means something.
 func (s *Site) alarmsWork(t *testing.T) {
 	t.Helper()
 	c := s.Container("bridge", 1)
@@ -65,8 +65,8 @@ func (s *Site) alarmsWork(t *testing.T) {
 	}
 }
 
-// Nothing that is legitimate is taken for a violation. `make bench BENCH='-part
-// alarms'` does the same for an hour's worth.
+// TestNoFalseAlarm checks that no legitimate traffic counts as a violation. `make bench
+// BENCH='-part alarms'` runs an hour of it.
 func TestNoFalseAlarm(t *testing.T) {
 	s, err := NewSite(fmt.Sprint("quiet", sites.Add(1)), bin)
 	if err != nil {

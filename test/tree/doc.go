@@ -6,8 +6,8 @@
 // it in the cache ([Cache]). [Sandbox.Run] runs a command in a tree: in mount,
 // PID, IPC, UTS and cgroup namespaces of its own, with an overlay as its root
 // directory, so that the cached tree stays as it was built. The command sees
-// the machine's network, unless [Sandbox.OwnNet] is set, its kernel, and what
-// [Sandbox.Binds] names. All other files are the tree's. Every process that the
+// the machine's network, unless [Sandbox.OwnNet] is set, its kernel, and the files in
+// [Sandbox.Binds]. All other files are the tree's. Every process that the
 // command has started ends with it, and its changes are deleted.
 //
 // A program that uses the package calls [Enter] first in main, or in TestMain:

@@ -23,7 +23,7 @@ import (
 type Sandbox struct {
 	Binds  []Bind
 	Env    []string // added to PATH, HOME, TERM and the machine's proxies
-	Dir    string   // where the command starts, / if empty
+	Dir    string   // working directory of the command, / if empty
 	OwnNet bool     // a network namespace with lo alone, in place of the machine's network
 	// Plain are directories of the tree outside the overlay. Container engines
 	// need them for their own overlays. They start empty.

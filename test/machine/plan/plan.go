@@ -1,6 +1,6 @@
-// Package plan is what the two sides of a virtual machine say to each other:
-// the plan, which the host puts into the initramfs, and the events, which the
-// guest writes to its serial line between the output of the tests.
+// Package plan is the protocol of a virtual machine and its host: the plan, which the
+// host puts into the initramfs, and the events, which the guest writes to its serial
+// line between the output of the tests.
 //
 // It imports nothing of berth.
 package plan
@@ -11,13 +11,13 @@ import (
 	"fmt"
 )
 
-// Path is where the guest finds its [Plan].
+// Path is the path of the [Plan] in the guest.
 const Path = "/plan.json"
 
-// Plan is what the guest is to do.
+// Plan is the work of the guest.
 type Plan struct {
-	Mark    string   // starts a line that is an event; no test can print it by chance
-	Modules []string // paths, in the order in which they are to be loaded
+	Mark    string   // begins the line of an event; random, so that no test prints it
+	Modules []string // paths, in the order of loading
 	Tests   []Test
 	Env     []string // of the tests, "NAME=value"
 }
@@ -25,35 +25,35 @@ type Plan struct {
 // Test is a test binary.
 type Test struct {
 	Package string // import path
-	Dir     string // where it is to run
+	Dir     string // working directory
 	Args    []string
 }
 
-// What an event tells.
+// The values of Event.What.
 const (
 	Booted = "booted" // Name: the kernel's release
 	Begin  = "begin"  // Name: the package whose tests start
 	End    = "end"    // Name: the package; Status: of its test binary
-	Broken = "broken" // Name: why the guest could not do what was planned
-	Done   = "done"   // the last one
+	Broken = "broken" // Name: the error that ended the plan
+	Done   = "done"   // the last event
 )
 
 // Event is a line that the guest writes for the host.
 type Event struct {
 	What    string
 	Name    string  `json:",omitempty"`
-	Status  int     `json:",omitempty"` // exit status, 128 and the signal where one ended it
+	Status  int     `json:",omitempty"` // exit status, or 128 and the signal that ended it
 	Seconds float64 `json:",omitempty"` // since the kernel started, for Booted; of the run, for End
 }
 
-// Line returns the event as a line, which starts at a new one whatever a test
-// printed before.
+// Line returns the event as a line. It begins with a newline, because a test may have
+// printed an incomplete line.
 func (e Event) Line(mark string) ([]byte, error) {
 	text, err := json.Marshal(e)
 	return fmt.Appendf(nil, "\n%s%s\n", mark, text), err
 }
 
-// Parse returns the event of a line; false when it is none.
+// Parse returns the event in a line, or false if the line is not an event.
 func Parse(mark string, line []byte) (Event, bool, error) {
 	text, ok := bytes.CutPrefix(line, []byte(mark))
 	if !ok {
