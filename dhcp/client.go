@@ -10,14 +10,14 @@ import (
 )
 
 // Client is a DHCP client, [Client4] or [Client6]. Its methods take the current
-// time on one clock that never goes back, and return what is to be done. They are
-// not for concurrent use.
+// time on one clock that never goes back, and return the actions to take. They
+// are not for concurrent use.
 type Client interface {
 	// Start begins to ask for an address.
 	Start(now time.Duration, m Memory) []Action
 	// Receive takes a message that arrived at the client's port.
 	Receive(now time.Duration, p Packet) []Action
-	// Tick does what is due. It is called at the time of Wake, or at any other.
+	// Tick handles expired timers. It is called at the time of Wake, or at any other.
 	Tick(now time.Duration) []Action
 	// Wake returns the time of the next Tick, or ok = false if none is needed.
 	Wake() (at time.Duration, ok bool)
@@ -94,7 +94,7 @@ func (l *Lease) Left(of specs.Seconds, now time.Duration) specs.Seconds {
 	return specs.Seconds(max(0, l.Began+of.Duration()-now) / time.Second)
 }
 
-// Memory is what is known of an earlier lease of the same client.
+// Memory has the values of an earlier lease of the same client.
 type Memory struct {
 	Address netip.Addr // asked for again
 	Held    bool       // it was not released, so that it may still hold

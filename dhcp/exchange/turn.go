@@ -62,8 +62,8 @@ var ErrUnmanaged = errors.New("the router announces no addresses by DHCPv6 (its 
 
 // Acquire runs a client until it has a lease whose address is free, and accepts it.
 // free probes for the address. With ErrUnmanaged it may return a lease without an
-// address. If the context ends first, the error wraps ErrNoAnswer and describes what
-// was sent and seen.
+// address. If the context ends first, the error wraps ErrNoAnswer and describes the
+// exchanged messages.
 func Acquire(ctx context.Context, p *Port, c dhcp.Client, m dhcp.Memory,
 	free func(context.Context, *dhcp.Lease) (bool, error)) (*dhcp.Lease, error) {
 	var got *dhcp.Lease
