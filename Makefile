@@ -1,6 +1,6 @@
-# What a person or a check run calls. Each target stands by itself: it installs
-# what it needs (Debian and its kin, as root), and two runs at once do not
-# disturb each other.
+# The commands of developers and check runs. Each target is independent: it installs
+# the packages that it needs (on Debian-like systems, as root), and two concurrent
+# runs do not disturb each other.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,29 +9,30 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMANDS    := $(notdir $(wildcard cmd/*))
 TIMEOUT     ?= 10m
 SUITES      ?= bookworm trixie
-# Where programs keep the outcome of each test; nowhere if empty.
+# Directory for the outcome of each test; not stored if empty.
 RESULTS     ?=
 
-# Downloads and trees that are kept between runs. bin has programs that were
-# taken out of a package without installing it.
+# Downloads and trees that are kept between runs. bin has programs that were extracted
+# from a package without installing it.
 export BERTH_CACHE ?= /var/cache/berth
 export PATH := $(PATH):$(BERTH_CACHE)/bin
 
-# Tests are compiled as the programs are, so that one build cache serves both.
+# Tests are compiled with the programs' flags, so that one build cache serves both.
 export CGO_ENABLED := 0
 export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 
-# A test that needs one of these fails if it is missing, as every Debian has them.
-# Kernels of machines that run tests lack others: make vm-test has them all.
+# A test fails if one of these features is missing, because every Debian has them, and is
+# skipped if another one is. make vm-test runs with all of them.
 export BERTH_TEST_REQUIRE ?= root,macvlan,types
 
 .PHONY: help build release deps generate lint vet generated rules test vm-test engines system check fresh bench demo clean
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
 
-# grpcnotrace leaves out the debugging pages of gRPC: with their templates the
-# linker keeps every exported method, a fifth of berthd. scripts/release.sh too.
+# grpcnotrace excludes the debugging pages of gRPC: because of their templates the
+# linker would keep every exported method, a fifth of berthd. scripts/release.sh uses
+# it too.
 build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
@@ -39,10 +40,10 @@ build: ## static binaries in bin/
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'
 
-deps: ## the Debian packages that testing takes
+deps: ## install the Debian packages that tests need
 	@scripts/deps.sh test
 
-generate: ## BPF objects and their Go from bpf/*.c
+generate: ## compile bpf/c to BPF objects and their Go
 	@scripts/deps.sh generate
 	$(GO) generate ./...
 
@@ -55,15 +56,15 @@ vet:
 	$(GO) vet -tags engines ./...
 	$(GO) tool staticcheck -tags engines ./...
 
-generated: ## are the committed BPF objects those of the sources?
+generated: ## check that the committed BPF objects match the sources
 	@scripts/generated.sh
 
-rules: deps ## are Prometheus' rules in deploy/prometheus sound, and do they fire?
+rules: deps ## test Prometheus' rules in deploy/prometheus
 	$(GO) test -count=1 ./test/rules
 
-# go vet has run already, so go test need not run it again. The packages that
-# take longest come first; they wait more than they compute.
-test: deps vet generated ## everything that has to hold and can run here, as root
+# go vet has run already, so go test need not run it again. The slowest packages come
+# first; they wait more than they compute.
+test: deps vet generated ## run every test that this machine can run, as root
 	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -where "$$(uname -r)" -- \
 		-vet=off -p 3 -timeout $(TIMEOUT) ./test/e2e ./test/release ./...
 
@@ -92,10 +93,10 @@ bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part
 	@scripts/deps.sh bench
 	@$(GO) run ./test/bench $(BENCH)
 
-demo: ## a guided tour in namespaces of its own, under a minute
+demo: ## show a guided tour in network namespaces, in under a minute
 	@scripts/deps.sh demo
 	@$(MAKE) --no-print-directory --silent build
 	@$(GO) run ./test/demo --bin bin
 
-clean: ## remove what build made
+clean: ## remove the outputs of build and release
 	rm -rf bin dist

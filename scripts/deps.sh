@@ -1,14 +1,14 @@
 #!/bin/bash
-# deps.sh PURPOSE: installs the Debian packages that are missing for a purpose:
-# demo, bench, test, generate (the BPF objects), vm, tree or system. A program that is
-# there already, from a package or not, is left alone.
+# deps.sh PURPOSE: installs the missing Debian packages for a purpose: demo, bench,
+# test, generate (the BPF objects), vm, tree or system. It does not install a package
+# whose program exists already, from whatever source.
 set -euo pipefail
 cache=${BERTH_CACHE:-/var/cache/berth}
 
-# Each line: the purposes; a program or file that shows that the package is
-# there; the package. PACKAGE:FILE is a program that is taken out of its package
-# to the cache, as the package would install a service; of PACKAGE/PACKAGE, the
-# first that this Debian has.
+# Each line: the purposes; a program or file whose presence proves that the package is
+# installed; the package. PACKAGE:FILE is a program that is extracted from its package
+# into the cache, because the package would also install a service. PACKAGE/PACKAGE is
+# the first of the two that this Debian has.
 needs() {
 	cat <<-'END'
 		demo,bench,test  ip                              iproute2
@@ -57,8 +57,8 @@ missing() {
 	done
 }
 
-# extract PACKAGE:FILE puts a program of a package into the cache. The package
-# is not installed, nor are those that it depends on.
+# extract PACKAGE:FILE copies a program of a package to the cache. It installs neither
+# the package nor its dependencies.
 extract() {
 	local package=${1%%:*} file=${1#*:} dir
 	[[ -n $(apt-cache madison "${package%%/*}") ]] && package=${package%%/*} || package=${package#*/}
@@ -77,7 +77,7 @@ if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 
-# apt-get update does not wait for another one; so that runs queue up here.
+# apt-get update fails if another one runs, so concurrent runs wait for this lock.
 exec 9>/var/lock/berth-deps
 flock 9
 mapfile -t packages < <(missing "$purpose")
@@ -91,7 +91,7 @@ for package in "${packages[@]}"; do
 	if [[ $package == *:* ]]; then extract "$package"; else installed+=("$package"); fi
 done
 [[ ${#installed[@]} -gt 0 ]] || exit 0
-# Packages tell much on standard error that is no error; it is shown if one is.
+# Packages print notes on standard error; they are shown only after a failure.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! apt-get install -y --no-install-recommends "${options[@]}" "${installed[@]}" 2>"$log" |

@@ -1,7 +1,7 @@
 #!/bin/bash
 # fresh.sh SUITE COMMAND [OPTION…]: runs a shell command at a clone of this
-# repository in a bare Debian tree, which has what README.md asks for and nothing
-# else: gcc, git, make, and Go laid in. Options go to test/tree/run.
+# repository in a bare Debian tree, which has only the programs that README.md
+# requires: gcc, git, make and this machine's Go. Options go to test/tree/run.
 #
 # The tree sees the cache, as a second run on a machine does, but not its programs:
 # scripts/deps.sh has to install them.

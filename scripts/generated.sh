@@ -1,10 +1,10 @@
 #!/bin/bash
 # generated.sh: generates the BPF objects from a copy of the sources and
-# compares them with the committed ones. The tree itself is not touched, so
-# runs at once do not see each other's half-written files.
+# compares them with the committed ones. It does not write to the tree, so concurrent
+# runs do not read each other's incomplete files.
 #
-# Another compiler makes other objects, so on a system without clang-14 this runs
-# in a tree of Debian 12.
+# Objects depend on the compiler's version, so on a system without clang-14 this runs in
+# a tree of Debian 12.
 set -euo pipefail
 if ! command -v clang-14 >/dev/null && [[ -z $(apt-cache --names-only search '^clang-14$') ]]; then
 	scripts/deps.sh tree
@@ -17,7 +17,7 @@ trap 'rm -rf "$copy"' EXIT
 tar -c --exclude=./.git --exclude=./bin . | tar -x -C "$copy"
 (cd "$copy" && go generate ./bpf/...)
 if ! diff -rq bpf "$copy/bpf"; then
-	echo "generated: the committed files are not those of the sources: make generate, and commit" >&2
+	echo "generated: the committed BPF objects differ from the sources; run make generate and commit the result" >&2
 	exit 1
 fi
-echo "generated: the committed BPF objects are those of the sources ($(clang-14 --version | head -n1))"
+echo "generated: the committed BPF objects match the sources ($(clang-14 --version | head -n1))"

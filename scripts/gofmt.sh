@@ -1,5 +1,5 @@
 #!/bin/bash
-# gofmt.sh: names the files that gofmt would change.
+# gofmt.sh: fails and prints the files that gofmt would change.
 set -euo pipefail
 files=$(gofmt -l .)
 if [[ -n $files ]]; then

@@ -1,10 +1,9 @@
 #!/bin/bash
-# release.sh [OUT [VERSION]]: static programs for amd64 and arm64, packed for any
-# distribution and for Debian, with checksums. The same sources give the same
-# bytes, whatever the folder and the day. The version is git's name of the
-# sources, the date that of their last commit, where they are not given. ARCHES
-# are the architectures, where not both are wanted; with FAST set it packs less
-# tightly.
+# release.sh [OUT [VERSION]]: builds static programs for amd64 and arm64, as tarballs
+# for any distribution and as Debian packages, with checksums. The same sources give
+# the same bytes in any directory, at any time. VERSION defaults to the output of git
+# describe, SOURCE_DATE_EPOCH to the last commit's date. ARCHES limits the
+# architectures; FAST selects a faster compression.
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$tree/dist}
@@ -20,8 +19,8 @@ out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What git knows of the folder would differ between a clone and a tarball; the
-# version says it.
+# Go's VCS stamp would differ between a clone and a tarball; the version is passed
+# instead.
 compile() { # architecture, directory
 	mkdir -p "$2"
 	GOOS=linux GOARCH=$1 $go build -trimpath -buildvcs=false -tags grpcnotrace \

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs the validation suite of opencontainers/runtime-tools, of the version in
-# go.mod, against a runtime and against berth-runtime in front of it, and
-# compares what each of its programs says. Takes root, and some minutes.
+# Runs the validation suite of opencontainers/runtime-tools, in the version of go.mod,
+# on a runtime and on berth-runtime in front of it, and compares the results of its
+# programs. It needs root, and some minutes.
 # Usage: transparent.sh [RUNTIME], runc by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ module=github.com/opencontainers/runtime-tools
 go mod download "$module"
 cp -r "$(go list -m -f '{{.Dir}}' "$module")" "$dir/suite"
 chmod -R u+w "$dir/suite"
-# What is in the module's folder of vendored code is a list only.
+# The module's vendor directory has only a list of modules.
 rm -rf "$dir/suite/vendor"
 mkdir "$dir/bin"
 (cd "$dir/suite" && CGO_ENABLED=0 go build -o "$dir/bin/" ./validation/... ./cmd/runtimetest)
@@ -23,8 +23,9 @@ cp "$dir"/suite/rootfs-*.tar.gz "$dir/bin/"
 printf '#!/bin/sh\nexec %s --berth-runtime %s "$@"\n' "$dir/berth-runtime" "$(command -v "$runtime")" >"$dir/wrapped"
 chmod +x "$dir/wrapped"
 
-# suite NAME RUNTIME: each program's results, in mount and PID namespaces of
-# their own. What a result says besides its number has names made by chance.
+# suite NAME RUNTIME: stores each program's results. The programs run in mount and PID
+# namespaces of their own. Only the numbers of results are kept, because their texts
+# contain random names.
 suite() {
 	mkdir -p "$dir/results/$1"
 	unshare --mount --pid --fork --mount-proc bash -c '
@@ -39,4 +40,4 @@ suite() {
 
 suite "$runtime" "$runtime"
 suite berth-runtime "$dir/wrapped"
-diff -r "$dir/results/$runtime" "$dir/results/berth-runtime" && echo "the same results"
+diff -r "$dir/results/$runtime" "$dir/results/berth-runtime" && echo "the results are equal"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# build.sh PROGRAMS ARCH VERSION OUT: makes OUT/berth_VERSION_ARCH.deb of the
-# static programs in a folder. Nothing but dpkg-deb is needed, on any machine:
-# the manual pages are what the programs of GO's own platform say of themselves,
-# in the folder HELP, or in PROGRAMS where HELP is not set. The same input gives
-# the same bytes, by SOURCE_DATE_EPOCH. With FAST set it packs less tightly.
+# build.sh PROGRAMS ARCH VERSION OUT: makes OUT/berth_VERSION_ARCH.deb from the static
+# programs in the directory PROGRAMS. It needs only dpkg-deb. The manual pages are the
+# --help output of the programs in the directory HELP, which this machine can execute;
+# HELP defaults to PROGRAMS. The same input and SOURCE_DATE_EPOCH give the same bytes.
+# FAST selects a faster compression.
 set -euo pipefail
 programs=$1 arch=$2 version=$3 out=$4
 help=${HELP:-$programs}
@@ -23,13 +23,14 @@ put() { # mode, file, directory
 	install -D -m "$1" "$2" "$root$3/$(basename "$2")"
 }
 
-# Samples say where an administrator puts programs; a package has them elsewhere.
+# Samples name /usr/local/bin, where an administrator installs programs; a package
+# installs them in /usr/bin.
 put_sample() { # file, directory
 	mkdir -p "$root$2"
 	sed 's|/usr/local/bin/|/usr/bin/|g' "$1" >"$root$2/$(basename "$1")"
 }
 
-# manual writes a page of what a program says of itself.
+# manual writes a manual page from a program's --help.
 manual() { # program, section, one line
 	local page=$root/usr/share/man/man$2/$1.$2
 	mkdir -p "$(dirname "$page")"
@@ -43,11 +44,11 @@ manual() { # program, section, one line
 }
 
 for program in "$programs"/berth*; do put 0755 "$program" /usr/bin; done
-manual berth 1 'networks of containers on the LAN, and what is on them'
+manual berth 1 'manages networks of containers on the LAN, and shows their traffic'
 manual berthd 8 'counts and judges the traffic of containers on the LAN'
 manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
 manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
-if [[ -e $programs/berth-runtime ]]; then # by its other name it attaches at start
+if [[ -e $programs/berth-runtime ]]; then # under its other name it attaches at start
 	manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'
 	ln -s berth-runtime "$root/usr/bin/berth-runtime-late"
 	ln -s berth-runtime.8.gz "$root/usr/share/man/man8/berth-runtime-late.8.gz"
@@ -63,14 +64,14 @@ for page in README.md CHANGELOG.md; do put 0644 "$tree/$page" $doc; done
 gzip -9n >"$root$doc/changelog.gz" <<-END
 	berth ($number) unstable; urgency=medium
 
-	  * What a user notices is in CHANGELOG.md.
+	  * CHANGELOG.md lists the changes that users notice.
 
 	 -- $(sed -n 's/^Maintainer: //p' "$here/control.in")  $(date -u -d "@$SOURCE_DATE_EPOCH" -R)
 END
 install -D -m 0644 "$here/lintian-overrides" "$root/usr/share/lintian/overrides/berth"
 (cd "$tree" && find docs specs -name '*.md' -o -path 'specs/schema/*.json') | LC_ALL=C sort |
 	while read -r page; do put 0644 "$tree/$page" "$doc/$(dirname "$page")"; done
-for sample in grafana kubernetes prometheus; do # what is not the package's own host's
+for sample in grafana kubernetes prometheus; do # samples for other machines, copied unchanged
 	for file in "$tree/deploy/$sample"/*; do put 0644 "$file" "$doc/examples/$sample"; done
 done
 for sample in cdi containerd crio docker podman; do
@@ -85,7 +86,7 @@ for script in postinst prerm postrm; do install -m 0755 "$here/$script" "$root/D
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$out"
-pack=(-Zxz --threads-max=1) # how many threads there are would show in the bytes
+pack=(-Zxz --threads-max=1) # the number of threads would change the bytes
 [[ -z ${FAST:-} ]] || pack=(-Zgzip -z1)
 dpkg-deb --root-owner-group "${pack[@]}" --build "$root" "$out/berth_${number}_$arch.deb" >/dev/null
 echo "$out/berth_${number}_$arch.deb"
