@@ -226,7 +226,7 @@ func mapMemory(host *lab.Host) (sum float64, largest string, err error) {
 		}
 		bytes, ok := info.Memlock()
 		if !ok {
-			return 0, "", fmt.Errorf("the kernel does not say what map %q takes", path)
+			return 0, "", fmt.Errorf("the kernel does not report the memory of map %q", path)
 		}
 		all = append(all, one{filepath.Base(path), bytes})
 		sum += float64(bytes)

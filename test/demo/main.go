@@ -42,20 +42,20 @@ func demo(ctx context.Context, bin string) error {
 		return err
 	}
 	g := newGuide(ctx, os.Stdout)
-	g.print("berth: containers with a place of their own on the LAN, and what they do there.")
-	g.print("All of this happens in network namespaces; your own network is not touched.")
+	g.print("berth gives containers their own addresses on the LAN, and shows their traffic there.")
+	g.print("The tour runs in network namespaces; your own network is not changed.")
 	failed := g.play(s.tour())
 	if failed != nil {
-		g.print("\nIt ends here; taking all down.")
+		g.print("\nInterrupted; removing everything.")
 	}
 	// The removal must also run after an interrupt.
 	g.ctx = context.Background()
 	if err := errors.Join(g.play(s.takeDown(failed != nil)), s.nothingLeft()); err != nil {
 		return errors.Join(failed, fmt.Errorf("take all down: %w", err))
 	}
-	g.print(fmt.Sprintf("\nNothing is left. That took %.0f seconds.", time.Since(begin).Seconds()))
+	g.print(fmt.Sprintf("\nNothing is left. The tour took %.0f seconds.", time.Since(begin).Seconds()))
 	if failed == nil {
-		g.print("Here: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
+		g.print("On this machine: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
 	}
 	return failed
 }

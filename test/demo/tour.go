@@ -20,11 +20,11 @@ func (s *stage) tour() []scene {
 		on:    host,
 		lines: []string{"ip -brief address"},
 	}, {
-		what:  "The agent counts what goes over the parents of berth's networks.",
+		what:  "The agent counts the frames on the parents of berth's networks.",
 		on:    host,
 		lines: []string{"cat /etc/berth/berth.toml", "berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &"},
 	}, {
-		what:  "A network: docker's flags, a file that can be written by hand too.",
+		what:  "A network: created with docker's flags, stored in a file that you can also write.",
 		on:    host,
 		first: s.ready,
 		lines: []string{
@@ -33,7 +33,7 @@ func (s *stage) tour() []scene {
 			"cat /etc/berth/networks.d/lan.toml",
 		},
 	}, {
-		what: "Two containers with runc: an annotation, and the hook in config.json.",
+		what: "Two containers with runc: the annotation and the hook are in config.json.",
 		on:   host,
 		lines: []string{
 			"head -n 10 web/config.json",
@@ -58,22 +58,22 @@ func (s *stage) tour() []scene {
 			"runc exec web ping -c 2 -i 0.2 192.0.2.1",
 		},
 	}, {
-		what:  "And the LAN reaches them, with no port mapping.",
+		what:  "The LAN reaches them too, without port mappings.",
 		on:    s.pc,
 		lines: []string{"ping -c 2 -i 0.2 192.0.2.66"},
 	}, {
-		what:  "Who is on the LAN, and who is talking?",
+		what:  "The containers on the LAN, and their traffic.",
 		on:    host,
 		lines: []string{"berth ps", "berth inspect web", "berth agent status"},
 	}, {
-		what: "web forges its MAC, and sends.",
+		what: "The container web forges its MAC and sends.",
 		on:   host,
 		lines: []string{
 			"runc exec web ip link set net1 address " + forged,
 			"runc exec web ping -c 3 192.0.2.1",
 		},
 	}, {
-		what:  "The agent flagged it, and knows who it really was.",
+		what:  "The agent reports it, and names the real sender.",
 		on:    host,
 		first: s.flagged,
 		lines: []string{"berth events"},
@@ -104,7 +104,7 @@ func (s *stage) flagged() error {
 func (s *stage) takeDown(failed bool) []scene {
 	host := s.host.Machine
 	return []scene{{
-		what:  "The containers end, and with them their interfaces and leases.",
+		what:  "The containers end, and their interfaces and leases with them.",
 		on:    host,
 		quiet: failed,
 		lines: []string{
@@ -112,7 +112,7 @@ func (s *stage) takeDown(failed bool) []scene {
 			"berth ps", "berth ps --all", "berth network rm lan",
 		},
 	}, {
-		what:  "The agent takes its programs off the parent, and ends.",
+		what:  "The agent removes its programs from the parent, and ends.",
 		on:    host,
 		quiet: failed,
 		lines: []string{"berth agent detach --purge", "kill $(pidof berthd)"},

@@ -92,9 +92,9 @@ var (
 	legendName = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
 
-// TestTheDashboardAsksForWhatIsServed checks that the agent serves every metric and
+// TestDashboardQueriesServedMetrics checks that the agent serves every metric and
 // label of the queries.
-func TestTheDashboardAsksForWhatIsServed(t *testing.T) {
+func TestDashboardQueriesServedMetrics(t *testing.T) {
 	t.Parallel()
 	served := scrape(t)
 	specified, err := os.ReadFile("../../specs/metrics.md")

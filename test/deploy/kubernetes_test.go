@@ -151,9 +151,9 @@ func volume(t *testing.T, name string) core.Volume {
 	return core.Volume{}
 }
 
-// TestContainersRunWhatThereIs checks that the image has the programs, that they have the
+// TestContainersRunExistingPrograms checks that the image has the programs, that they have the
 // flags, and that the node's files are mounted at their default paths.
-func TestContainersRunWhatThereIs(t *testing.T) {
+func TestContainersRunExistingPrograms(t *testing.T) {
 	t.Parallel()
 	programs := build(t)
 	for _, c := range daemonSet(t).Containers {
@@ -238,7 +238,7 @@ func TestAnnotationsOfTheRuntimesValidator(t *testing.T) {
 	}
 }
 
-func TestTheSamplePodAsksForWhatThereIs(t *testing.T) {
+func TestSamplePodSelectsExistingNetwork(t *testing.T) {
 	t.Parallel()
 	pod := the[core.Pod](t)
 	all, err := specs.ParseAnnotations(pod.Annotations)

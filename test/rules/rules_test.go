@@ -22,7 +22,7 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-func TestPrometheusTakesTheConfiguration(t *testing.T) {
+func TestPrometheusAcceptsTheConfiguration(t *testing.T) {
 	promtool(t, "check", "config", "--lint-fatal", "prometheus.yml")
 	promtool(t, "check", "rules", "--lint-fatal", "berth-rules.yml")
 }

@@ -18,7 +18,7 @@ func feed(t *testing.T, lines ...string) (*tally, string) {
 	return tally, out.String()
 }
 
-func TestFailuresAreWholeAndSkipsHaveReasons(t *testing.T) {
+func TestFailuresPrintOutputAndSkipsReasons(t *testing.T) {
 	tally, printed := feed(t,
 		`{"Action":"start","Package":"p"}`,
 		`{"Action":"run","Package":"p","Test":"TestA"}`,

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestArchiveIsWhatCpioReads(t *testing.T) {
+func TestCpioReadsTheArchive(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "source")
 	if err := os.WriteFile(source, []byte("program"), 0o600); err != nil {
 		t.Fatal(err)

@@ -52,6 +52,6 @@ func TestDepends(t *testing.T) {
 		}
 	}
 	if _, err := dependencies([]byte("no ELF")); err == nil {
-		t.Error("what is no module is no error")
+		t.Error("a file that is no module gives no error")
 	}
 }

@@ -86,7 +86,7 @@ func TestReportShowsAllOfAFailure(t *testing.T) {
 	}
 }
 
-func TestReportOfWhatIsNoPass(t *testing.T) {
+func TestReportOfAFailedMachine(t *testing.T) {
 	pass := "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n"
 	for name, parts := range map[string][]any{
 		"silence":                     {},

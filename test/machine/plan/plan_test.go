@@ -20,7 +20,7 @@ func TestEventsSurviveTheLine(t *testing.T) {
 	}
 }
 
-func TestParseTellsOutputFromEvents(t *testing.T) {
+func TestParseDistinguishesOutputFromEvents(t *testing.T) {
 	for _, line := range []string{"", "--- PASS: TestX", "a MARK {}"} {
 		if _, ok, err := Parse("MARK ", []byte(line)); ok || err != nil {
 			t.Errorf("%q: %v, %v", line, ok, err)

@@ -124,6 +124,6 @@ func (g *guest) send(e plan.Event) {
 		_, err = g.line.Write(text)
 	}
 	if err != nil {
-		panic(fmt.Errorf("tell the host: %w", err))
+		panic(fmt.Errorf("write an event to the host: %w", err))
 	}
 }
