@@ -115,8 +115,13 @@ func TestHostIsolation(t *testing.T) {
 	l.requireNoViolations("beside it")
 	for i, arrange := range []func(){
 		func() {}, // sends a request
-		func() { a.addStaticNeighbour(neighbour{host, l.hostMAC}) }, // has the MAC
-		func() { a.Enforce = []specs.Kind{specs.HostIsolation} },    // neither is sent
+		func() { // has the MAC, and nothing that waits for it
+			testnet.Run(t, a.NS, "ip", "neigh", "del", host.String(), "dev", "net1")
+			for _, ok := l.nextEvent(); ok; _, ok = l.nextEvent() {
+			}
+			a.addStaticNeighbour(neighbour{host, l.hostMAC})
+		},
+		func() { a.Enforce = []specs.Kind{specs.HostIsolation} }, // neither is sent
 	} {
 		arrange()
 		must(t, l.maps.Register(a.Endpoint))

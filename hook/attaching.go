@@ -128,24 +128,38 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 // makeVLANs makes the VLAN parents that do not exist yet, and brings each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
 	defer a.freeVLANs()
-	made := false
+	foreign := make(map[plumb.VLAN]bool) // false for a VLAN that this run has made
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
 			continue
 		}
 		trunk, _, _ := specs.SplitVLAN(in.Net.Parent)
-		p, _, err := a.host.EnsureVLAN(trunk, in.MakeVLAN)
+		p, made, err := a.host.EnsureVLAN(trunk, in.MakeVLAN)
 		if err != nil {
 			return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 		}
-		a.records[i].Parent, a.records[i].ParentIndex, made = p.Name, p.Index, true
+		a.records[i].Parent, a.records[i].ParentIndex = p.Name, p.Index
+		v := plumb.VLAN{Trunk: p.TrunkIndex, ID: p.VLAN}
+		if _, known := foreign[v]; !known {
+			foreign[v] = !made
+		}
 	}
-	if !made {
+	if len(foreign) == 0 {
 		return nil
 	}
 	// A collection after a kill needs the map keys, which contain the parent's
 	// index.
-	return a.Store.Update(ctx, a.putRecords)
+	return a.Store.Update(ctx, func(tx *state.Tx) error {
+		for v, is := range foreign {
+			if !is {
+				continue
+			}
+			if err := tx.DisownVLAN(v.Trunk, v.ID); err != nil {
+				return err
+			}
+		}
+		return a.putRecords(tx)
+	})
 }
 
 func (a *attaching) freeVLANs() {

@@ -121,6 +121,31 @@ func TestAVLANOfTheAdministratorsStays(t *testing.T) {
 	h.unchanged(a, before)
 }
 
+// TestAVLANMadeMeanwhileStays lets an administrator make the VLAN after the hook has found
+// none: it is not berth's, and stays.
+func TestAVLANMadeMeanwhileStays(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.VLAN)
+	h := newHost(t)
+	h.network("v7", strings.Replace(lan, "PARENT", "PARENT.7", 1))
+	a := h.box("a", "v7")
+	name := h.parent + "v"
+	h.step = func(step string) error {
+		if step == "reserve" {
+			ipIn(t, testnet.Here(t), "link add link "+h.parent+" name "+name+" type vlan id 7")
+			ipIn(t, testnet.Here(t), "link set "+name+" up")
+		}
+		return nil
+	}
+	h.mustStart(a)
+	h.step = nil
+	if got := h.attachments("a")[0]; got.Parent != name || got.VLAN != 7 {
+		t.Errorf("parent %s, VLAN %d", got.Parent, got.VLAN)
+	}
+	h.mustStop(a)
+	testnet.Link(t, testnet.Here(t), name)
+}
+
 func TestIPvlanModes(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)

@@ -185,15 +185,17 @@ func (e *enabling) ensureVLAN(context.Context) error {
 		return nil
 	}
 	trunk, id, _ := specs.SplitVLAN(e.net.Parent)
-	p, _, err := e.host.EnsureVLAN(trunk, id)
+	p, made, err := e.host.EnsureVLAN(trunk, id)
 	if err != nil {
 		return err
 	}
 	e.rec.Parent, e.rec.ParentIndex = p.Name, p.Index
-	return e.saveRecord(context.Background())
-}
-
-// saveRecord writes the record with the values learned since.
-func (e *enabling) saveRecord(ctx context.Context) error {
-	return e.Store.Update(ctx, func(tx *state.Tx) error { return putRecord(tx, e.rec) })
+	return e.Store.Update(context.Background(), func(tx *state.Tx) error {
+		if !made {
+			if err := tx.DisownVLAN(p.TrunkIndex, p.VLAN); err != nil {
+				return err
+			}
+		}
+		return putRecord(tx, e.rec)
+	})
 }

@@ -137,10 +137,11 @@ func (r *Releaser) collectRange(ctx context.Context, after, upTo string, done *R
 }
 
 func (r *Releaser) collectIfGone(ctx context.Context, a *state.Attachment, done *Report) error {
-	if gone, err := r.linkIsGone(a); err != nil || !gone {
+	gone := func(a *state.Attachment) (bool, error) { return r.linkIsGone(ctx, a) }
+	if is, err := gone(a); err != nil || !is {
 		return err
 	}
-	return r.collectDue(ctx, a, done, r.linkIsGone)
+	return r.collectDue(ctx, a, done, gone)
 }
 
 // liveBatch returns a batch of the live attachments.
@@ -160,13 +161,18 @@ func (r *Releaser) liveBatch(ctx context.Context, after, upTo string) (some []*s
 	return some, err
 }
 
-// linkIsGone reports whether a complete attachment has lost its link.
-func (r *Releaser) linkIsGone(a *state.Attachment) (bool, error) {
+// linkIsGone reports whether a complete attachment has lost its link. A link that berth
+// cannot reach is not gone; its container may still live.
+func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, error) {
 	if a.Phase != specs.PhaseAttached {
 		return false, nil
 	}
-	remove, err := r.findLink(a)
-	return err == nil && remove == nil, wrapf(err, "look at %q", a.Key())
+	remove, err := r.findLink(ctx, a)
+	if err != nil || remove != nil {
+		return false, wrapf(err, "look at %q", a.Key())
+	}
+	lingers, err := r.lingers(ctx, a)
+	return err == nil && !lingers, wrapf(err, "look at %q", a.Key())
 }
 
 // collectDue takes the attachment's lock, re-checks due under it, and releases the

@@ -20,7 +20,7 @@ func TestReusedNamespaceID(t *testing.T) {
 	a := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"}})
 	f.put(a)
 	link := f.namespaces[3]["net1"]
-	link.Alias = "berth:0000000000000006/net1"
+	link.Alias, link.MAC = "berth:0000000000000006/net1", specs.MAC{2, 0, 0x5e, 0, 0x53, 9}
 	f.namespaces[3]["net1"] = link
 	done, err := f.releaser(s).Collect(t.Context(), 0)
 	must(t, err)

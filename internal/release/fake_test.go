@@ -93,6 +93,20 @@ func (f *fake) DeleteAtIn(nsid, index int) error {
 	return f.delete(nsid, func(l network.LinkInfo) bool { return l.Index == index })
 }
 
+func (f *fake) HoldsMAC(parentIndex int, mac specs.MAC) (bool, error) {
+	if err := f.call("parent's MACs"); err != nil {
+		return false, err
+	}
+	for _, links := range f.namespaces {
+		for _, l := range links {
+			if l.ParentIndex == parentIndex && l.MAC == mac {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func (f *fake) delete(nsid int, which func(network.LinkInfo) bool) error {
 	if err := f.call("delete link"); err != nil {
 		return err
@@ -178,6 +192,6 @@ func (f *fake) releaser(s *state.Store) *Releaser {
 	return &Releaser{
 		Store: s, Host: f,
 		openMaps: func() (countMaps, error) { return f, nil },
-		renamed:  func(*state.Attachment, bool) (bool, error) { return false, nil },
+		search:   func(*state.Attachment, bool, bool) (bool, error) { return false, nil },
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // removeLink deletes the link of an attachment if it still exists.
-func (r *Releaser) removeLink(a *state.Attachment) error {
-	remove, err := r.findLink(a)
+func (r *Releaser) removeLink(ctx context.Context, a *state.Attachment) error {
+	remove, err := r.findLink(ctx, a)
 	if err != nil || remove == nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (r *Releaser) removeLink(a *state.Attachment) error {
 // the link is gone: deleted, or ended with its namespace. The kernel reuses the
 // IDs of namespaces at once, so a link counts as the attachment's only if its
 // properties match the record (isOurs).
-func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error) {
+func (r *Releaser) findLink(ctx context.Context, a *state.Attachment) (remove func() error, err error) {
 	if a.NSID < 0 {
 		return nil, nil // the ID is recorded before a link is made
 	}
@@ -38,22 +38,12 @@ func (r *Releaser) findLink(a *state.Attachment) (remove func() error, err error
 		case err == nil && isOurs(a, &link):
 			return func() error { return r.deleteLink(a, name, link.Index) }, nil
 		case errors.Is(err, network.ErrNoNamespace):
-			return nil, nil
+			return r.findAfterDeath(a)
 		case err != nil && !errors.Is(err, network.ErrNoLink):
 			return nil, fmt.Errorf("find interface %q: %w", a.Interface, err)
 		}
 	}
-	look := r.renamed
-	if look == nil {
-		look = findRenamed
-	}
-	if there, err := look(a, false); err != nil || !there {
-		return nil, err
-	}
-	return func() error {
-		_, err := look(a, true)
-		return err
-	}, nil
+	return r.findMoved(ctx, a)
 }
 
 // deleteLink deletes the link that findLink found. Between the two calls the
@@ -71,37 +61,6 @@ func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error
 		return err
 	}
 	return r.Host.DeleteAtIn(a.NSID, index)
-}
-
-// findRenamed reports whether the link of an attachment exists under another name,
-// which a container may set, and deletes it if remove is set. It enters the
-// namespace through a process in it. That is slow, so it comes last.
-func findRenamed(a *state.Attachment, remove bool) (there bool, err error) {
-	ns, err := network.FindNamespace(a.Cookie)
-	if errors.Is(err, network.ErrNoNamespace) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, ns.Close()) }()
-	h, err := ns.Open()
-	if err != nil {
-		return false, err
-	}
-	links, err := h.Links()
-	if err != nil {
-		return false, err
-	}
-	for _, l := range links {
-		if l.Alias == a.Alias() && isOurs(a, &l) {
-			if remove {
-				return true, h.DeleteLink(l.Index)
-			}
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // isOurs reports whether a link is the attachment's and not another with its

@@ -23,6 +23,7 @@ type Links interface {
 	LinkIn(nsid int, name string) (network.LinkInfo, error)
 	DeleteIn(nsid int, name string) error
 	DeleteAtIn(nsid, index int) error
+	HoldsMAC(parentIndex int, mac specs.MAC) (bool, error)
 	plumb.Links
 }
 
@@ -35,9 +36,9 @@ type Releaser struct {
 	Log       *slog.Logger  // slog.Default if nil
 	KeepEnded time.Duration // time for which ended attachments are kept; if 0, specs.DefaultKeepEnded
 
-	// Tests set these; if nil, bpf.Open and renamed are used.
+	// Tests set these; if nil, bpf.Open and searchNamespaces are used.
 	openMaps func() (countMaps, error)
-	renamed  func(a *state.Attachment, remove bool) (there bool, err error)
+	search   func(a *state.Attachment, held, remove bool) (there bool, err error)
 }
 
 func (r *Releaser) logger() *slog.Logger {
@@ -165,7 +166,7 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
-		err := r.removeLink(a)
+		err := r.removeLink(ctx, a)
 		if err == nil {
 			r.restoreDefaults(a)
 		}

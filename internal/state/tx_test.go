@@ -232,4 +232,10 @@ func TestVLANUsers(t *testing.T) {
 	remove(10, "a", true, false)
 	mustUpdate(t, s, func(tx *state.Tx) error { return tx.AddVLANUser(4, 100, "c", false) })
 	remove(100, "c", true, false)
+	mustUpdate(t, s, func(tx *state.Tx) error {
+		return errors.Join(tx.AddVLANUser(4, 7, "d", true), tx.DisownVLAN(4, 7), tx.AddVLANUser(4, 7, "e", false), tx.DisownVLAN(4, 8))
+	})
+	remove(7, "d", false, false)
+	remove(7, "e", true, false)
+	remove(8, "d", false, false)
 }

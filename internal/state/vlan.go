@@ -36,6 +36,19 @@ func (tx *Tx) AddVLANUser(trunkIndex, id int, key string, made bool) error {
 	return b.Put([]byte(vlan+"/"+key), []byte{})
 }
 
+// DisownVLAN records that berth did not make the sub-interface of a VLAN after all:
+// another program made it first. The users stay.
+func (tx *Tx) DisownVLAN(trunkIndex, id int) error {
+	b, vlan := tx.Bucket(bucketVLANs), vlanKey(trunkIndex, id)
+	if !hasKey(b, vlan) {
+		return nil
+	}
+	if err := b.Put([]byte(vlan), []byte{}); err != nil {
+		return fmt.Errorf("VLAN %s: %w", vlan, err)
+	}
+	return nil
+}
+
 // VLANUsers returns the attachments that use a VLAN, and whether berth made
 // its sub-interface.
 func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
