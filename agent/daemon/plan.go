@@ -72,6 +72,9 @@ func planParents(w world) plan {
 
 // judgeParent sets the state of a parent that exists.
 func (w *world) judgeParent(s *specs.ParentStatus, l link) {
+	if !w.off {
+		s.Attach = w.attached[l.index].Kind
+	}
 	switch {
 	case w.off:
 		s.State = specs.ParentDetached
@@ -87,7 +90,7 @@ func (w *world) judgeParent(s *specs.ParentStatus, l link) {
 // judgePrograms sets the state of a parent at which no attach failed: it counts only if
 // both programs are there and no other program gets frames before them.
 func (w *world) judgePrograms(s *specs.ParentStatus, at bpf.Attachment) {
-	s.Attach, s.Problem = at.Kind, aheadText(s.Name, at)
+	s.Problem = aheadText(s.Name, at)
 	switch {
 	case at.Kind == "":
 		s.State, s.Problem = specs.ParentFailed, fmt.Sprintf("parent %q: berth's programs are not attached", s.Name)

@@ -74,7 +74,7 @@ func programsOf(parents []specs.ParentStatus) (programs map[string]int, missing 
 		if p.State == specs.ParentWaiting {
 			missing++
 		}
-		if p.State == specs.ParentCounting {
+		if p.Attach != "" { // on it, though it may be failed: another program may run before them
 			programs[p.Attach] += programsPerParent
 		}
 	}

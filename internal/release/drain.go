@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,7 @@ func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Durati
 		defer m.Close()
 	}
 	for ctx.Err() == nil {
-		fresh, due, next, err := r.drainBatch(ctx, m != nil)
+		fresh, due, next, err := r.drainable(ctx, m != nil)
 		if err != nil {
 			return 0, err
 		}
@@ -82,10 +83,10 @@ func (r *Releaser) agentMaps() (countMaps, error) {
 	return m, nil
 }
 
-// drainBatch returns a batch of the attachments whose keys the datapath (if there is
-// one) still has, and a batch of those whose counts are final. next is the time
-// until all others are final.
-func (r *Releaser) drainBatch(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+// drainable returns the attachments whose keys the datapath (if there is one) still
+// has, and those whose counts are final. next is the time until all others are
+// final.
+func (r *Releaser) drainable(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {
 		return nil, nil, 0, err
@@ -104,27 +105,31 @@ func (r *Releaser) drainBatch(ctx context.Context, counted bool) (fresh, due []*
 		}
 		return err
 	})
-	return fresh[:min(len(fresh), perTransaction)], due[:min(len(due), perTransaction)], next, err
+	return fresh, due, next, err
 }
 
-// drainStep does each step for all in one transaction: the counts are stored before they are
-// zeroed, even if the process is killed in between.
+// drainStep does each step for all, a batch in one transaction: the counts are stored before they
+// are zeroed, even if the process is killed in between.
 func (r *Releaser) drainStep(ctx context.Context, m countMaps, fresh, due []*state.Attachment, done *Report) error {
-	if err := r.eachRecord(ctx, m, fresh, deleteKeys); err != nil {
-		return err
+	for some := range slices.Chunk(fresh, perTransaction) {
+		if err := r.eachRecord(ctx, m, some, deleteKeys); err != nil {
+			return err
+		}
 	}
-	if err := r.eachRecord(ctx, m, due, finishDrain); err != nil {
-		return err
+	for some := range slices.Chunk(due, perTransaction) {
+		if err := r.eachRecord(ctx, m, some, finishDrain); err != nil {
+			return err
+		}
+		if err := r.eachRecord(ctx, m, some, giveBack(done)); err != nil {
+			return err
+		}
 	}
-	return r.eachRecord(ctx, m, due, giveBack(done))
+	return nil
 }
 
 // eachRecord does a step for the current record of each attachment, in one transaction, which
 // excludes registering.
 func (r *Releaser) eachRecord(ctx context.Context, m countMaps, all []*state.Attachment, step func(*state.Tx, countMaps, *state.Attachment) error) error {
-	if len(all) == 0 {
-		return nil
-	}
 	return r.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, seen := range all {
 			a, err := tx.EndedOf(seen)
