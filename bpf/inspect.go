@@ -8,7 +8,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 )
 
 // Attachment describes the programs on a parent.
@@ -16,8 +15,8 @@ type Attachment struct {
 	Kind string // TCX or Clsact
 	Old  bool   // whether one is of an earlier run
 
-	// Ahead lists the programs that get frames before berth's, in the kernel's order: each
-	// can drop frames, or pass them on, unseen by berth's.
+	// Ahead lists what gets frames before berth's programs: XDP, TC and nftables, on the
+	// parent or on the interfaces below it. Each can drop frames, or pass them on, unseen by berth's.
 	Ahead []string
 }
 
@@ -28,14 +27,21 @@ func (d *Datapath) Attached() (map[int]Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
+	chains, err := netdevChains()
+	if err != nil {
+		return nil, err
+	}
 	found := make(map[int]Attachment)
 	for _, ifindex := range indices {
 		at, err := d.inspectParent(ifindex)
+		if err == nil && at.Kind != "" {
+			var before []string
+			before, err = d.aheadBelow(ifindex, chains)
+			at.Ahead = append(before, at.Ahead...)
+			found[ifindex] = at
+		}
 		if err != nil {
 			return nil, fmt.Errorf("interface %d: %w", ifindex, err)
-		}
-		if at.Kind != "" {
-			found[ifindex] = at
 		}
 	}
 	return found, nil
@@ -48,8 +54,8 @@ func (d *Datapath) kindAt(ifindex int) (string, error) {
 	return at.Kind, err
 }
 
-// inspectParent reads the programs of an interface from the kernel. Kind is "" if berth's are not
-// both in their places.
+// inspectParent reads the TC programs of an interface from the kernel. Kind is "" if berth's are
+// not both in their places.
 func (d *Datapath) inspectParent(ifindex int) (at Attachment, err error) {
 	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
 	if err != nil && !errors.Is(err, errNotOn) {
@@ -64,9 +70,7 @@ func (d *Datapath) inspectParent(ifindex int) (at Attachment, err error) {
 	} else if err != nil {
 		return at, err
 	}
-	xdp, err := d.xdpOn(ifindex)
-	at.Ahead = append(xdp, at.Ahead...)
-	return at, err
+	return at, nil
 }
 
 // errNotOn is returned for an interface that does not have both of berth's programs.
@@ -177,40 +181,6 @@ func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction
 	}
 	return slices.Compact(ahead) // u32 has more than one entry for a filter
 }
-
-// xdpModes are the values of IFLA_XDP_ATTACHED (include/uapi/linux/if_link.h).
-var xdpModes = map[uint32]string{
-	nl.XDP_ATTACHED_DRV: "native", nl.XDP_ATTACHED_SKB: "generic", nl.XDP_ATTACHED_HW: "offloaded",
-}
-
-// xdpOn names the XDP program of an interface, and of the trunk below a VLAN: it gets
-// frames before TC does.
-func (d *Datapath) xdpOn(ifindex int) (ahead []string, err error) {
-	for depth := 0; depth < maxStacked && ifindex != 0; depth++ {
-		l, err := d.tc.LinkByIndex(ifindex)
-		if _, gone := err.(netlink.LinkNotFoundError); gone {
-			return ahead, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("look for XDP: %w", err)
-		}
-		at := l.Attrs()
-		if x := at.Xdp; x != nil && x.Attached {
-			mode := xdpModes[x.AttachMode]
-			if mode == "" {
-				mode = "more than one"
-			}
-			ahead = append(ahead, fmt.Sprintf("XDP (%s) program %s on %q", mode, programText(ebpf.ProgramID(x.ProgId)), at.Name))
-		}
-		ifindex = 0
-		if l.Type() == "vlan" && at.NetNsID < 0 {
-			ifindex = at.ParentIndex
-		}
-	}
-	return ahead, nil
-}
-
-// maxStacked bounds the depth of stacked VLANs (MAX_NEST_DEV in include/linux/netdevice.h).
-const maxStacked = 8
 
 // isProgram reports whether id is p's. A Datapath that has loaded no program accepts any.
 func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {

@@ -50,7 +50,7 @@ func aheadText(parent string, at bpf.Attachment) string {
 		return ""
 	}
 	help := "remove it, or attach it after berth's"
-	if at.Kind == bpf.TCX && !strings.HasPrefix(at.Ahead[0], "XDP") {
+	if at.Kind == bpf.TCX && !strings.Contains(at.Ahead[0], " on \"") { // of the parent itself, by TC
 		help += ": `berth agent detach` and `berth agent attach` put berth's first"
 	}
 	return fmt.Sprintf("parent %q: frames may pass uncounted, because berth's programs run after %s; %s",
