@@ -202,7 +202,7 @@ func (x *matrix) checkCounts(what string) {
 			got, want = x.counters(c.Slot), x.wire.countersOf(&c.Endpoint, macs).Plus(x.direct[c])
 			return got == want
 		}
-		for until := time.Now().Add(5 * time.Second); !same() && time.Now().Before(until); {
+		for until := time.Now().Add(time.Minute); !same() && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
 		if got != want {

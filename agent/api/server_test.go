@@ -70,7 +70,7 @@ func serveBackend(t *testing.T, backend Backend) (*client.Client, *events.Ring, 
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(s.Close(ctx), <-served); err != nil {
 			t.Error(err)
@@ -212,7 +212,7 @@ func TestKeptEvents(t *testing.T) {
 func TestFollowedEvents(t *testing.T) {
 	c, ring, _ := serveBackend(t, &fake{})
 	ring.Add(testEvent(specs.MACSpoof, "web", 0))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got int64
 	for e, err := range c.Events(ctx, client.Filter{Follow: true}) {

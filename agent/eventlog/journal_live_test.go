@@ -72,7 +72,7 @@ func TestJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 1<<16)
-	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	n, err := conn.Read(buf)

@@ -163,7 +163,7 @@ func TestForgedMACIsFlagged(t *testing.T) {
 	web := l.attachContainer("web", 1)
 	forged := specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66}
 	web.forgeFrames(forged, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
 		mustSucceed(t, err)

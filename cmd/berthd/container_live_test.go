@@ -101,7 +101,7 @@ func (c *container) sendFrames(n int) {
 		for range n {
 			_, err := conn.Write(payload)
 			mustSucceed(c.t, err)
-			mustSucceed(c.t, c.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
+			mustSucceed(c.t, c.sink.SetReadDeadline(time.Now().Add(2*time.Minute)))
 			_, _, err = c.sink.ReadFrom(make([]byte, 200))
 			mustSucceed(c.t, err)
 		}

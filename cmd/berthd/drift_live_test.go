@@ -164,7 +164,7 @@ func TestDriftIsReportedByNotification(t *testing.T) {
 	l.writeNetwork("lan", lanFile)
 	l.startAgent()
 	web := l.attachContainer("web", 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {

@@ -81,7 +81,7 @@ func TestEventsJournal(t *testing.T) {
 	web := l.attachContainer("web", 1)
 	web.runIP("addr", "add", "192.0.2.99/24", "dev", "net1")
 	buf := make([]byte, 1<<16)
-	mustSucceed(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+	mustSucceed(t, conn.SetReadDeadline(time.Now().Add(2*time.Minute)))
 	n, err := conn.Read(buf)
 	mustSucceed(t, err)
 	for _, field := range []string{"BERTH_KIND=address-drift", "BERTH_SENDER_NAME=web-name", "SYSLOG_IDENTIFIER=berthd", "PRIORITY=4", "BERTH_PARENT=eth1"} {

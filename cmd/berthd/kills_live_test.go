@@ -141,7 +141,7 @@ func (f *flow) runFlow(stop <-chan struct{}) error {
 			}
 		}
 		for range flowBurst {
-			if err := f.to.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			if err := f.to.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 				return err
 			}
 			if _, _, err := f.to.ReadFrom(buf); err != nil {

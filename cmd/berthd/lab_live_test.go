@@ -194,8 +194,8 @@ func (a *agent) stopAgent(signal syscall.Signal) {
 		if signal != syscall.SIGKILL && err != nil {
 			a.t.Errorf("berthd ended with %v", err)
 		}
-	case <-time.After(30 * time.Second):
-		a.t.Fatal("berthd did not end within 30 s")
+	case <-time.After(2 * time.Minute):
+		a.t.Fatal("berthd did not end within 2 minutes")
 	}
 }
 

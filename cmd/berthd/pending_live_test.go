@@ -33,7 +33,7 @@ func TestEventsOfTheTimeWithoutAnAgent(t *testing.T) {
 // firstEvent waits for the first event of a frame from a MAC.
 func (l *lab) firstEvent(from specs.FrameMAC) specs.Event {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 2*time.Minute)
 	defer cancel()
 	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
 		mustSucceed(l.t, err)

@@ -166,7 +166,7 @@ func TestWatchdog(t *testing.T) {
 	beats := 0
 	for beats < 5 {
 		buf := make([]byte, 100)
-		mustSucceed(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+		mustSucceed(t, conn.SetReadDeadline(time.Now().Add(2*time.Minute)))
 		n, err := conn.Read(buf)
 		mustSucceed(t, err)
 		if bytes.Equal(buf[:n], []byte("WATCHDOG=1")) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -61,7 +62,15 @@ type lab struct {
 	dirs            config.Dirs
 	store           *state.Store
 	step            func(string) error
+	patient         context.Context
 }
+
+// patience is the deadline of a lab's operations, longer than that of the programs, for
+// slow machines.
+const patience = 10 * time.Minute
+
+// Context returns a context with a deadline, so that a wait for a lock lasts as long.
+func (l *lab) Context() context.Context { return l.patient }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
@@ -72,6 +81,9 @@ func newLab(t *testing.T) *lab {
 		dirs: config.Dirs{Config: dir + "/etc", State: dir + "/run", BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
 	}
 	l.store = state.Open(l.dirs.State)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	l.patient = ctx
 	if err := os.MkdirAll(l.dirs.Config, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestRestsCoverAllRecords(t *testing.T) {
 		recordAttached(t, s, &state.Attachment{Cookie: 100 + i, NSID: int(i), LinkIndex: 2, ParentIndex: 4, Containers: []string{fmt.Sprint(i)}})
 	}
 	r := f.releaser(s)
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		left := readRest(t, s)
 		if len(left.some) == 0 {
 			break

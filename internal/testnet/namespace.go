@@ -123,17 +123,21 @@ func Unique(prefix string) string {
 	return fmt.Sprintf("%.8s%d", prefix, names.Add(1))
 }
 
-// Eventually waits until a condition holds and checks it every few milliseconds;
-// the test fails if it does not hold within half a minute, which is long enough
-// for an emulated machine.
+// eventually is the deadline of a condition, long enough for an emulated machine on a
+// loaded one.
+const eventually = 2 * time.Minute
+
+// Eventually waits until a condition holds: it checks at first every few milliseconds,
+// then ten times a second, as some conditions run programs. The test fails if the
+// condition does not hold in time.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !holds() {
+	deadline := time.Now().Add(eventually)
+	for pause := 2 * time.Millisecond; !holds(); pause = min(2*pause, 100*time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %v: %s", eventually, what)
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

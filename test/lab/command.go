@@ -80,10 +80,13 @@ func command(name string, args ...string) error {
 	return err
 }
 
-// Eventually calls ask until it returns nil, and returns the last error when the time is
-// over.
+// slowest is the factor by which a loaded machine may be slower than an idle one.
+const slowest = 4
+
+// Eventually calls ask again and again until it returns nil, and returns its last error
+// when the time is over. The time is that of an idle machine.
 func Eventually(within time.Duration, ask func() error) error {
-	deadline := time.Now().Add(within)
+	deadline := time.Now().Add(slowest * within)
 	for {
 		err := ask()
 		if err == nil || time.Now().After(deadline) {

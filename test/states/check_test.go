@@ -264,7 +264,7 @@ func (w *world) send(b *box, r *state.Attachment) {
 	for range frames {
 		_, err := conn.Write([]byte("states"))
 		must(w.T, err)
-		must(w.T, w.sink.SetReadDeadline(time.Now().Add(30*time.Second)))
+		must(w.T, w.sink.SetReadDeadline(time.Now().Add(2*time.Minute)))
 		_, _, err = w.sink.ReadFrom(buf)
 		must(w.T, err)
 	}

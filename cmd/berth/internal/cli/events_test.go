@@ -166,12 +166,12 @@ func waitFor(t *testing.T, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for !cond() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("it did not come about in 10 s")
+			t.Fatal("it did not come about in a minute")
 		}
 	}
 }

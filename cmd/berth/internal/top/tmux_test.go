@@ -64,7 +64,7 @@ func (f *fakeAgent) startServing(t *testing.T) {
 
 func (f *fakeAgent) stopServing(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := errors.Join(f.server.Close(ctx), <-f.ended); err != nil {
 		t.Error(err)
@@ -141,7 +141,7 @@ func (p *pane) waitPicture(what string, holds func(picture string) bool) string 
 	p.t.Helper()
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		picture := p.runTmux("capture-pane", "-p")
 		if holds(picture) {
