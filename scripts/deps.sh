@@ -44,6 +44,8 @@ needs() {
 		vm               xz                              xz-utils
 		tree,vm,system   debootstrap                     debootstrap
 		tree,system      git                             git
+		tree             gcc                             gcc
+		tree             /usr/include/stdio.h            libc6-dev
 		system           qemu-system-x86_64              qemu-system-x86
 		system           mkfs.ext4                       e2fsprogs
 		system           debugfs                         e2fsprogs

@@ -70,9 +70,22 @@ func TestPodman(t *testing.T) {
 	wantNames(t, p, other, nil)
 	writeFile(t, fmt.Sprintf(stored, other, "tmp", ""), dir, "overlay-containers", "volatile-containers.json")
 	wantNames(t, p, other, &state.Names{Name: "tmp"})
-	writeFile(t, fmt.Sprintf(stored, id, "k8s_POD_web-0_prod_x_0", `{"pod-name":"web-0","pod-id":"x","namespace":"prod","metadata-name":"nginx","image-name":"nginx:1","name":"k8s_nginx"}`),
-		dir, "overlay-containers", "containers.json")
-	wantNames(t, p, id, &state.Names{Name: "nginx", Image: "nginx:1", Pod: "web-0", Namespace: "prod"})
+}
+
+// TestCRIO holds CRI-O's records of a pod's sandbox and of its container.
+func TestCRIO(t *testing.T) {
+	for metadata, want := range map[string]state.Names{
+		`{"pod-name":"k8s_web-0_prod_1f_0","namespace":"prod","metadata-name":"web-0","image-name":"pause:3","name":"k8s_POD_web-0_prod_1f_0"}`: {
+			Name: "web-0", Image: "pause:3", Pod: "web-0", Namespace: "prod"},
+		`{"pod-name":"k8s_web-0_prod_1f_0","metadata-name":"nginx","image-name":"nginx:1","name":"k8s_nginx_web-0_prod_1f_0"}`: {
+			Name: "nginx", Image: "nginx:1", Pod: "web-0", Namespace: "prod"},
+		`{"pod-name":"another_form","namespace":"prod","metadata-name":"nginx"}`: {
+			Name: "nginx", Pod: "another_form", Namespace: "prod"},
+	} {
+		if d := cmp.Diff(&want, storageNames([]string{"k8s_POD_web-0_prod_1f_0"}, metadata)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", metadata, d)
+		}
+	}
 }
 
 func TestLabelsOfContainerd(t *testing.T) {

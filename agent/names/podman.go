@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,10 +95,22 @@ func storageNames(names []string, metadata string) *state.Names {
 	_ = json.Unmarshal([]byte(metadata), &stored)
 	n := &state.Names{Name: stored.Name, Image: stored.ImageName}
 	if stored.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
-		n.Name, n.Pod, n.Namespace = stored.ContainerName, stored.PodName, stored.Namespace
+		n.Name = stored.ContainerName
+		n.Pod, n.Namespace = crioPod(stored.PodName, stored.Namespace)
 	}
 	if n.Name == "" && len(names) > 0 {
 		n.Name = names[0]
 	}
 	return n
+}
+
+// crioPod returns the names of a pod from CRI-O's name of its sandbox, which is
+// k8s_POD_NAMESPACE_UID_ATTEMPT (internal/lib/sandbox). Names of Kubernetes have no
+// underscore.
+func crioPod(sandbox, namespace string) (pod, inNamespace string) {
+	parts := strings.Split(sandbox, "_")
+	if len(parts) != 5 || parts[0] != "k8s" {
+		return sandbox, namespace
+	}
+	return parts[1], parts[2]
 }

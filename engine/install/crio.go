@@ -71,11 +71,9 @@ func crioHooksDirs(value any) (dirs []string) {
 	return dirs
 }
 
-// crioRuntime returns the table [crio.runtime], merged from CRI-O's files: each runtime's
-// table replaces an earlier one whole.
-func (p *planner) crioRuntime() (map[string]any, error) {
-	runtime, runtimes := make(map[string]any), make(map[string]any)
-	var files []string
+// crioFiles returns the paths of CRI-O's files in the order in which it reads them; the
+// one that the user named comes last.
+func (p *planner) crioFiles() (files []string) {
 	for _, pattern := range crioConf {
 		found, _ := filepath.Glob(p.o.sysPath(pattern)) // the patterns are well formed
 		files = append(files, found...)
@@ -83,7 +81,14 @@ func (p *planner) crioRuntime() (map[string]any, error) {
 	if p.o.File != "" && !slices.Contains(files, p.o.File) {
 		files = append(files, p.o.File)
 	}
-	for _, path := range files {
+	return files
+}
+
+// crioRuntime returns the table [crio.runtime], merged from CRI-O's files: each runtime's
+// table replaces an earlier one whole.
+func (p *planner) crioRuntime() (map[string]any, error) {
+	runtime, runtimes := make(map[string]any), make(map[string]any)
+	for _, path := range p.crioFiles() {
 		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return nil, err

@@ -87,16 +87,13 @@ func (p *planner) nriCRIO() (string, error) {
 		return "", err
 	}
 	dir := nriPluginDir
-	for _, pattern := range crioConf {
-		found, _ := filepath.Glob(p.o.sysPath(pattern)) // the patterns are well formed
-		for _, path := range found {
-			values, err := p.decodePlanned(path, edit.TOML)
-			if err != nil {
-				return "", err
-			}
-			if named, _ := stringAt(values, "crio", "nri", "nri_plugin_dir"); named != "" {
-				dir = named
-			}
+	for _, path := range p.crioFiles() {
+		values, err := p.decodePlanned(path, edit.TOML)
+		if err != nil {
+			return "", err
+		}
+		if named, _ := stringAt(values, "crio", "nri", "nri_plugin_dir"); named != "" {
+			dir = named
 		}
 	}
 	return dir, nil

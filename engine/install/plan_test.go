@@ -46,6 +46,7 @@ var cases = map[string]struct {
 	"nri-containerd-2.0":     {"nri", Options{}, "containerd=v2.0.5", files{"/etc/containerd/config.toml": "containerd-2.0-default.toml"}},
 	"nri-containerd-2.1-off": {"nri", Options{}, "containerd=v2.1.4", files{"/etc/containerd/config.toml": "containerd-2.1-crun.toml"}},
 	"nri-crio":               {"nri", Options{}, "crio=1.29.1", files{"/etc/crio/crio.conf": "crio-1.31.conf"}},
+	"nri-crio-elsewhere":     {"nri", Options{Flags: Flags{File: "/srv/crio/crio.conf"}}, "crio=1.34.0", files{"/srv/crio/crio.conf": "crio-nri-dir.conf"}},
 	"cdi":                    {"cdi", Options{}, "dockerd=27.5.1", files{"/etc/berth/networks.d/lan.toml": "lan.toml", "/etc/berth/networks.d/9.toml": "lan.toml", "/etc/berth/networks.d/odd-.toml": "lan.toml"}},
 	"cdi-none":               {"cdi", Options{Flags: Flags{CDIDir: "/srv/cdi"}}, "", nil},
 	"nerdctl":                {"nerdctl", Options{}, "nerdctl=2.0.3", files{"/etc/berth/networks.d/lan.toml": "lan.toml"}},

@@ -18,7 +18,8 @@ import (
 // podLAN is the network lan for pods, whose default route is the cluster's.
 const podLAN = "default_route = false\n" + lanNetwork
 
-// A node is a site with containerd as Kubernetes uses it, driven by crictl.
+// A node is a site with containerd or CRI-O as Kubernetes uses it, driven by
+// crictl.
 type node struct {
 	*site
 	cri    *lab.CRI
@@ -31,16 +32,27 @@ func newNode(t *testing.T) *node {
 	n := &node{site: newSite(t)}
 	must(t, n.Network("lan", podLAN))
 	n.agent(t)
-	n.containerd(t)
+	n.serveRuntime(t, "")
+	n.takeBaseline(t)
 	return n
 }
 
-// containerd starts containerd for the rest of the test.
-func (n *node) containerd(t *testing.T) {
+// serveRuntime starts the runtime for the rest of the test: CRI-O if it is on PATH,
+// else containerd. settings are further tables of its configuration.
+func (n *node) serveRuntime(t *testing.T, settings string) {
 	t.Helper()
-	n.cri = &lab.CRI{Containerd: lab.Containerd{Host: n.Host, Rootfs: rootfs}}
+	n.cri = &lab.CRI{Server: &lab.ContainerdCRI{Containerd: lab.Containerd{Host: n.Host, Rootfs: rootfs}, Settings: settings}}
+	if hasCRIO() {
+		n.cri.Server = &lab.CRIO{Host: n.Host, Rootfs: rootfs, Settings: settings}
+	}
 	serveDaemon(t, n.cri)
-	n.takeBaseline(t)
+}
+
+// restartRuntime stops the runtime and starts it again.
+func (n *node) restartRuntime(t *testing.T) {
+	t.Helper()
+	must(t, n.cri.StopDaemon())
+	must(t, n.cri.StartDaemon())
 }
 
 // takeBaseline runs a pod without annotations, waits until the bridge of pods is
@@ -295,9 +307,6 @@ func TestCRIPluginKilled(t *testing.T) {
 	n.stopPods(t, kept, late, missed)
 }
 
-// secondOfPool is the address of the second container on the network lan.
-const secondOfPool = "192.0.2.65"
-
 // TestCRIPluginFrozen stops berth-nri by SIGSTOP: the runtime starts a pod without
 // it, and the plugin reconnects when it continues.
 func TestCRIPluginFrozen(t *testing.T) {
@@ -348,10 +357,10 @@ func TestCRIPluginFirst(t *testing.T) {
 	n.stopPods(t, c)
 }
 
-// TestCRIContainerdRestarted ends containerd, by SIGTERM and by SIGKILL, while pods
+// TestCRIRuntimeRestarted ends the runtime, by SIGTERM and by SIGKILL, while pods
 // run. The pods keep their interfaces and are released when they end, although
 // containerd does not report the end of their sandboxes.
-func TestCRIContainerdRestarted(t *testing.T) {
+func TestCRIRuntimeRestarted(t *testing.T) {
 	for name, end := range map[string]func(*lab.CRI) error{"stopped": (*lab.CRI).StopDaemon, "killed": (*lab.CRI).KillDaemon} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -380,42 +389,72 @@ func TestCRIContainerdRestarted(t *testing.T) {
 	}
 }
 
-// TestCRIHandler adds a runtime handler to containerd's configuration by berth
+// TestCRIHandler adds a runtime handler to the runtime's configuration by berth
 // install, without NRI. berth uninstall restores the configuration.
 func TestCRIHandler(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	config, err := os.ReadFile(n.cri.ConfigFile())
 	must(t, err)
-	_, err = n.Berth("install", "--engine", "containerd", "--engine-config", n.cri.ConfigFile())
+	_, err = n.Berth("install", "--engine", n.cri.Name(), "--engine-config", n.cri.ConfigFile())
 	must(t, err)
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
+	n.restartRuntime(t)
 	n.runUnattached(t)
 	n.cri.Handler = "berth"
 	n.runUnattached(t)
-	c, shown := n.startAttached(t, "web", firstOfPool)
-	must(t, n.cri.Restart(c.ID))
-	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
-	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
-	n.stopPods(t, c)
+	for _, shared := range []bool{false, true} {
+		n.cri.SharedPID = shared
+		n.runHandled(t, "handled")
+	}
 	refused := n.sleeper("refused")
 	refused.Annotations = annotations{"berth/networks": "lam"}
-	_, err = n.cri.StartPod(refused)
+	_, err = n.cri.Start(refused)
 	n.expectRefused(t, err, "berth/networks[0]", `"lam"`, "lan")
+	if hasCRIO() { // its file in hooks.d attaches the pods of other handlers
+		n.cri.Handler = ""
+		n.runHandled(t, "hooked")
+	}
 
-	_, err = n.Berth("uninstall", "--engine", "containerd")
+	_, err = n.Berth("uninstall", "--engine", n.cri.Name())
 	must(t, err)
 	if text, err := os.ReadFile(n.cri.ConfigFile()); err != nil || string(text) != string(config) {
 		t.Errorf("uninstalled configuration is %s, %v, want %s", text, err, config)
 	}
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
+	n.restartRuntime(t)
 	n.cri.Handler = ""
-	n.runUnattached(t)
-	n.expectNothingLeft(t, n.before)
+	c := n.sleeper("web")
+	_, err = n.cri.Start(c)
+	must(t, err)
+	n.startUnattached(t, c.ID)
+	n.stopPods(t, c)
+}
+
+// runHandled starts, restarts and stops a pod that is attached without NRI.
+func (n *node) runHandled(t *testing.T, name string) {
+	t.Helper()
+	c := n.sleeper(name)
+	_, err := n.cri.Start(c)
+	must(t, err)
+	n.expectWhole(t, n.cri, c.ID, n.runtimeID(t, c), firstOfPool)
+	must(t, n.cri.Restart(c.ID))
+	id := n.runtimeID(t, c)
+	n.expectWhole(t, n.cri, c.ID, id, firstOfPool)
+	n.restartRuntime(t)
+	n.expectWhole(t, n.cri, c.ID, id, firstOfPool)
+	n.stopPods(t, c)
+}
+
+// runtimeID returns the id of the container by which a pod was attached: its sandbox, or
+// its first container if CRI-O runs no hook for the sandbox. CRI-O applies hooks.d to
+// containers only, and starts a sandbox only if its containers share a PID namespace.
+func (n *node) runtimeID(t *testing.T, c lab.Container) string {
+	t.Helper()
+	id, err := n.cri.SandboxID(c.ID)
+	if hasCRIO() && (n.cri.Handler == "" || !n.cri.SharedPID) {
+		id, err = n.cri.ContainerID(c.ID)
+	}
+	must(t, err)
+	return id
 }
 
 // TestCRIInstalled lets containerd start the plugin that berth install has placed.
@@ -428,14 +467,13 @@ func TestCRIInstalled(t *testing.T) {
 	t.Cleanup(func() { must(t, os.RemoveAll(n.Config)) })
 	must(t, n.Network("lan", podLAN))
 	n.agent(t)
-	n.containerd(t)
+	n.serveRuntime(t, "")
+	n.takeBaseline(t)
 	_, err := n.Berth("install", "--engine", "nri", "--engine-config", n.cri.ConfigFile())
 	must(t, err)
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
+	n.restartRuntime(t)
 	c, shown := n.startAttached(t, "web", firstOfPool)
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
+	n.restartRuntime(t)
 	n.expectWhole(t, n.cri, c.ID, shown.ContainerID, firstOfPool)
 	n.stopPods(t, c)
 	n.runUnattached(t)
@@ -445,8 +483,7 @@ func TestCRIInstalled(t *testing.T) {
 	if left, err := os.ReadDir(n.cri.PluginDir()); err != nil || len(left) != 0 {
 		t.Errorf("uninstalled, there are %v, %v", left, err)
 	}
-	must(t, n.cri.StopDaemon())
-	must(t, n.cri.StartDaemon())
+	n.restartRuntime(t)
 	_, err = n.cri.Start(c)
 	must(t, err)
 	n.startUnattached(t, c.ID)

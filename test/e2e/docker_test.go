@@ -20,9 +20,6 @@ func init() {
 	networkFirst["docker-bridge"] = false
 }
 
-// foreignIP is the router's address in the subnet of docker's own macvlan.
-const foreignIP = "198.51.100.1"
-
 // Options of dockerd, in addition to those of the lab.
 var (
 	withBridge  = map[string]any{"bridge": nil} // docker's own, docker0
@@ -167,19 +164,13 @@ func appendTo(t *testing.T, file, text string) {
 }
 
 // TestDockerOwnNetworks attaches a container that is also on docker's bridge, and
-// one beside a container of docker's macvlan on the same parent.
+// then containers on docker's macvlan of the same parent, and beside it.
 func TestDockerOwnNetworks(t *testing.T) {
 	t.Parallel()
 	s := newServedSite(t)
 	d := dockerWith(t, s, withBridge)
-	must(t, s.Network("side", "default_route = false\n"+lanNetwork))
-	_, err := d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1",
-		"--subnet", "198.51.100.0/24", "--gateway", foreignIP, "foreign")
-	must(t, err)
-	_, err = s.neighbor.Run("ip", "address", "add", foreignIP+"/24", "dev", "eth0")
-	must(t, err)
+	must(t, s.Network("side", sideLAN))
 	before := s.snapshot(t)
-
 	c := s.sleeper("beside")
 	c.Annotations = annotations{"berth/networks": "side"}
 	c.Network = lab.EngineNetwork
@@ -191,24 +182,12 @@ func TestDockerOwnNetworks(t *testing.T) {
 		t.Errorf("docker's own interface has %s, %v", out, err)
 	}
 	must(t, d.Stop(c.ID))
-
-	// A container on docker's macvlan only.
-	other := s.sleeper("foreign")
-	other.Annotations, other.Network = nil, "foreign"
-	c.Network = ""
-	id, err = d.Start(c)
-	must(t, err)
-	d.Plain = true
-	_, err = d.Start(other)
-	must(t, err)
-	expectPing(t, "from a container of docker's alone", func() (string, error) {
-		return d.Exec(other.ID, "ping", "-c", "1", "-W", "5", foreignIP)
-	})
-	s.expectWhole(t, d, c.ID, id, firstOfPool)
-	for _, name := range []string{c.ID, other.ID} {
-		must(t, d.Stop(name))
-	}
 	s.expectNothingLeft(t, before)
+
+	_, err = d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1",
+		"--subnet", foreignNet, "--gateway", foreignIP, "foreign")
+	must(t, err)
+	s.expectBesideForeign(t, d, func(plain bool) { d.Plain = plain })
 }
 
 // TestDockerUsers runs dockerd with a user namespace for its containers.
@@ -221,7 +200,6 @@ func TestDockerUsers(t *testing.T) {
 	}
 	s := newSite(t)
 	must(t, s.Network("lan", lanNetwork))
-	must(t, s.Policy(fmt.Sprintf("[agent]\ndocker = %q\n", filepath.Join(s.Dir, "docker/data"))))
 	d := dockerWith(t, s, map[string]any{"userns-remap": "default"})
 	s.agent(t)
 	before := s.snapshot(t)
@@ -233,7 +211,6 @@ func TestDockerUsers(t *testing.T) {
 		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
 	}
 	s.expectWhole(t, d, c.ID, id, firstOfPool)
-	s.waitNamed(t, id, c.ID)
 	must(t, d.Stop(c.ID))
 	s.expectNothingLeft(t, before)
 }

@@ -60,6 +60,7 @@ func TestEngineLives(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			must(t, s.Network("lan", lanNetwork))
+			s.agent(t)
 			e := engines[engine](t, s)
 			before := s.snapshot(t)
 			for _, event := range events {
@@ -75,13 +76,14 @@ func TestEngineLives(t *testing.T) {
 	}
 }
 
-// startReached starts a container on the network lan and checks that the LAN reaches it.
-func (s *site) startReached(t *testing.T, e lab.Engine, c lab.Container) {
+// startWhole starts a container on the network lan and checks it by expectWhole.
+func (s *site) startWhole(t *testing.T, e lab.Engine, c lab.Container) (id string) {
 	t.Helper()
 	c.Args, c.Annotations = []string{"sleep", "600"}, annotations{"berth/networks": "lan"}
-	_, err := e.Start(c)
+	id, err := e.Start(c)
 	must(t, err)
-	s.expectReached(t, "192.0.2.64")
+	s.expectWhole(t, e, c.ID, id, firstOfPool)
+	return id
 }
 
 // expectReached checks that an address answers pings from the LAN.
@@ -93,10 +95,10 @@ func (s *site) expectReached(t *testing.T, address string) {
 }
 
 func restarted(t *testing.T, s *site, e lab.Engine) {
-	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	id := s.startWhole(t, e, lab.Container{ID: s.id("one")})
 	for range 2 {
 		must(t, e.Restart(s.id("one")))
-		s.expectReached(t, "192.0.2.64")
+		s.expectWhole(t, e, s.id("one"), id, firstOfPool)
 		if all := s.ps(t); len(all) != 1 || all[0].Phase != specs.PhaseAttached {
 			t.Errorf("after a restart berth ps shows %+v, want one attachment", all)
 		}
@@ -105,10 +107,10 @@ func restarted(t *testing.T, s *site, e lab.Engine) {
 }
 
 func killed(t *testing.T, s *site, e lab.Engine) {
-	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	id := s.startWhole(t, e, lab.Container{ID: s.id("one")})
 	killProcess(t, pidOf(t, e, s.id("one")))
 	must(t, lab.Eventually(30*time.Second, func() error { return e.Restart(s.id("one")) }))
-	s.expectReached(t, "192.0.2.64")
+	s.expectWhole(t, e, s.id("one"), id, firstOfPool)
 	killProcess(t, pidOf(t, e, s.id("one")))
 	must(t, e.Stop(s.id("one")))
 }
@@ -117,7 +119,7 @@ func killed(t *testing.T, s *site, e lab.Engine) {
 // the container as usual. podman does so only on request, and without its hooks, so
 // berth gc releases the attachment.
 func shimKilled(t *testing.T, s *site, e lab.Engine) {
-	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	s.startWhole(t, e, lab.Container{ID: s.id("one")})
 	killProcess(t, parentOf(t, pidOf(t, e, s.id("one"))))
 	if hasDaemon(e) {
 		must(t, lab.Eventually(30*time.Second, func() error {
@@ -135,11 +137,11 @@ func shimKilled(t *testing.T, s *site, e lab.Engine) {
 
 func engineRestarted(t *testing.T, s *site, e lab.Engine) {
 	d := e.(daemon)
-	s.startReached(t, e, lab.Container{ID: s.id("one")})
+	id := s.startWhole(t, e, lab.Container{ID: s.id("one")})
 	must(t, d.StopDaemon())
-	s.expectReached(t, "192.0.2.64")
+	s.expectReached(t, firstOfPool)
 	must(t, d.StartDaemon())
-	s.expectReached(t, "192.0.2.64")
+	s.expectWhole(t, e, s.id("one"), id, firstOfPool)
 	must(t, e.Stop(s.id("one")))
 }
 
@@ -152,8 +154,10 @@ func hostNetwork(t *testing.T, s *site, e lab.Engine) {
 // sharedNamespace runs two containers in the namespace of the first. The attachment
 // exists as long as one of them.
 func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
-	s.startReached(t, e, lab.Container{ID: s.id("one")})
-	s.startReached(t, e, lab.Container{ID: s.id("two"), Network: lab.Join(s.id("one"))})
+	s.startWhole(t, e, lab.Container{ID: s.id("one")})
+	_, err := e.Start(lab.Container{ID: s.id("two"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lan"}, Network: lab.Join(s.id("one"))})
+	must(t, err)
+	s.expectReached(t, firstOfPool)
 	out, err := e.Exec(s.id("two"), "ip", "-o", "link")
 	if err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, "net1") {
 		t.Errorf("the shared namespace has %s, %v, want lo and net1", out, err)
@@ -163,12 +167,12 @@ func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
 		first, last = last, first
 	}
 	must(t, e.Stop(first))
-	s.expectReached(t, "192.0.2.64")
+	s.expectReached(t, firstOfPool)
 	must(t, e.Stop(last))
 }
 
 func userNamespace(t *testing.T, s *site, e lab.Engine) {
-	s.startReached(t, e, lab.Container{ID: s.id("one"), UserNS: true})
+	s.startWhole(t, e, lab.Container{ID: s.id("one"), UserNS: true})
 	out, err := e.Exec(s.id("one"), "cat", "/proc/self/uid_map")
 	if err != nil || !strings.Contains(out, "100000") {
 		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
@@ -188,12 +192,13 @@ func TestEnginesNetworkFirst(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			must(t, s.Network("lan", lanNetwork))
+			s.agent(t)
 			e := engines[engine](t, s)
 			c := lab.Container{ID: s.id("one"), Args: []string{"sleep", "600"}, Network: lab.EngineNetwork, UserNS: userns,
 				Annotations: annotations{"berth/networks": `[{"name":"lan","default-route":["192.0.2.1"]}]`}}
-			_, err := e.Start(c)
+			id, err := e.Start(c)
 			must(t, err)
-			s.expectReached(t, "192.0.2.64")
+			s.expectWhole(t, e, c.ID, id, firstOfPool)
 			links, err := e.Exec(c.ID, "ip", "-o", "link")
 			// The index does not give the order: a veth keeps its index of the host.
 			if err != nil || !strings.Contains(links, " eth0") || !strings.Contains(links, " net1") {

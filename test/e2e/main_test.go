@@ -86,7 +86,9 @@ func newSite(t *testing.T) *site {
 			}
 		}
 	})
-	return &site{Host: host, lan: lan, neighbor: neighbor}
+	s := &site{Host: host, lan: lan, neighbor: neighbor}
+	must(t, s.Policy(""))
+	return s
 }
 
 // agent starts berthd for the rest of the test.

@@ -182,3 +182,59 @@ func TestNerdctlPlain(t *testing.T) {
 		s.expectNothingLeft(t, before)
 	}
 }
+
+// TestNerdctlNamespaces attaches containers of the same name in two namespaces of
+// containerd.
+func TestNerdctlNamespaces(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	other := *n
+	other.Namespace = "other"
+	must(t, other.Load())
+	before := s.snapshot(t)
+	c := s.sleeper("web")
+	for _, form := range []string{"lan", `[{"name":"lan","interface":"net1"}]`} {
+		c.Annotations = annotations{"berth/networks": form}
+		id, err := n.Start(c)
+		must(t, err)
+		otherID, err := other.Start(c)
+		must(t, err)
+		s.expectWhole(t, n, c.ID, id, firstOfPool)
+		s.expectWhole(t, &other, c.ID, otherID, secondOfPool)
+		must(t, n.Stop(c.ID))
+		s.expectWhole(t, &other, c.ID, otherID, secondOfPool)
+		must(t, other.Stop(c.ID))
+		s.expectNothingLeft(t, before)
+	}
+}
+
+// TestNerdctlConnected connects a container that berth does not know to a network, and
+// disconnects it. Such a container has no hooks, so berth gc finds its end (and the
+// agent, within half a minute).
+func TestNerdctlConnected(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	n := nerdctl(t, s)
+	n.Plain = true
+	before := s.snapshot(t)
+	c := s.sleeper("web")
+	c.Annotations = nil
+	id, err := n.Start(c)
+	must(t, err)
+	connect := func() {
+		t.Helper()
+		_, err := s.Berth("network", "connect", "lan", id, "--pid", fmt.Sprint(pidOf(t, n, c.ID)))
+		must(t, err)
+		s.expectWhole(t, n, c.ID, id, firstOfPool)
+	}
+	connect()
+	_, err = s.Berth("network", "disconnect", "lan", c.ID)
+	must(t, err)
+	s.expectNothingLeft(t, before)
+	connect()
+	must(t, n.Stop(c.ID))
+	_, err = s.Berth("gc")
+	must(t, err)
+	s.expectNothingLeft(t, before)
+}

@@ -44,12 +44,21 @@ var changing = regexp.MustCompile(`link-netns(id)? \S+ |\b\w+_timer +\S+ |\b[gt]
 
 func (s *site) leases(t *testing.T) (all []string) {
 	t.Helper()
+	for _, l := range s.held(t) {
+		all = append(all, fmt.Sprintf("%+v", l))
+	}
+	return all
+}
+
+// held are all leases of a site.
+func (s *site) held(t *testing.T) (all []lease.Lease) {
+	t.Helper()
 	err := state.Open(s.State).View(context.Background(), func(tx *state.Tx) error {
-		for lease, err := range lease.All(tx) {
+		for l, err := range lease.All(tx) {
 			if err != nil {
 				return err
 			}
-			all = append(all, fmt.Sprintf("%+v", lease))
+			all = append(all, l)
 		}
 		return nil
 	})

@@ -19,6 +19,10 @@ const (
 `
 	required = `  required_plugins = ["berth"]
 `
+)
+
+// The annotations of pods for the validator.
+const (
 	tolerates = "tolerate-missing-plugins.noderesource.dev"
 	requires  = "required-plugins.noderesource.dev"
 )
@@ -29,8 +33,7 @@ func newValidatedNode(t *testing.T, settings string) *node {
 	n := &node{site: newSite(t)}
 	must(t, n.Network("lan", podLAN))
 	n.agent(t)
-	n.cri = &lab.CRI{Containerd: lab.Containerd{Host: n.Host, Rootfs: rootfs}, Settings: settings}
-	serveDaemon(t, n.cri)
+	n.serveRuntime(t, settings)
 	d := n.startPlugin(t)
 	n.takeBaseline(t)
 	must(t, d.Kill())

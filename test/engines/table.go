@@ -24,7 +24,7 @@ type engine struct {
 
 var both = []string{"forky", "trixie"}
 
-const containerdTests = `^TestInstalledContainerd$|^TestEngine(s|sShowTheRefusal|sNetworkFirst)$/^(ctr|containerd)`
+const containerdTests = `^TestInstalledContainerd$|^TestContainerd|^TestEngine(s|sShowTheRefusal|sNetworkFirst)$/^(ctr|containerd)`
 
 var engines = []engine{
 	{name: "docker", suites: both, tests: `^TestDocker|^TestEngine.*$/^docker`},
@@ -36,6 +36,8 @@ var engines = []engine{
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
 	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`, tools: []string{"nerdctl"}},
 	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
+	// CRI-O 1.34.0 has no validator of plugins.
+	{name: "crio", suites: both, tests: `^TestCRI`, tools: []string{"crictl", "crio"}},
 	// Debian's containerd is too old for a validator of plugins.
 	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`, tools: []string{"crictl", "containerd"}},
 }

@@ -22,20 +22,37 @@ import (
 type tool struct {
 	name string
 	pkgs []string
+	tags string // "" for those of buildFlags
+	c    cProgram
 }
 
+// A cProgram is a program in C of a Go module, compiled from all files of a directory.
+type cProgram struct{ name, module, dir string }
+
 var tools = []tool{
-	{"crictl", []string{"sigs.k8s.io/cri-tools/cmd/crictl"}},
-	{"nerdctl", []string{"github.com/containerd/nerdctl/v2/cmd/nerdctl"}},
-	{"containerd", []string{
+	{name: "crictl", pkgs: []string{"sigs.k8s.io/cri-tools/cmd/crictl"}},
+	{name: "nerdctl", pkgs: []string{"github.com/containerd/nerdctl/v2/cmd/nerdctl"}},
+	{name: "containerd", pkgs: []string{
 		"github.com/containerd/containerd/v2/cmd/containerd",
 		"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
 		"github.com/containerd/containerd/v2/cmd/ctr",
 	}},
+	{
+		name: "crio", pkgs: []string{"github.com/cri-o/cri-o/cmd/crio"},
+		tags: "containers_image_openpgp exclude_graphdriver_btrfs",
+		c:    cProgram{"pinns", "github.com/cri-o/cri-o", "pinns/src"},
+	},
 }
 
 // buildFlags exclude code that needs C, and file systems that no test uses.
 var buildFlags = []string{"-trimpath", "-ldflags", "-s -w", "-tags", "no_btrfs no_devmapper no_zfs"}
+
+func (t tool) flags() []string {
+	if t.tags == "" {
+		return buildFlags
+	}
+	return slices.Concat(buildFlags, []string{"-tags", t.tags}) // the last one counts
+}
 
 // addTools copies the tools of the selected engines to directories of their names.
 func addTools(ctx context.Context, o *options, dir string) error {
@@ -95,9 +112,14 @@ func (t tool) cached(ctx context.Context) (string, error) {
 		return "", err
 	}
 	fmt.Printf("engines: building %s\n", t.name)
-	args := slices.Concat([]string{"build"}, buildFlags, []string{"-o", unfinished + "/"}, t.pkgs)
+	args := slices.Concat([]string{"build"}, t.flags(), []string{"-o", unfinished + "/"}, t.pkgs)
 	if err := command.Go(ctx, module, args...); err != nil {
 		return "", err
+	}
+	if t.c.name != "" {
+		if err := t.c.build(ctx, module, unfinished); err != nil {
+			return "", err
+		}
 	}
 	err = os.Rename(unfinished, path)
 	if _, missing := os.Stat(path); missing == nil {
@@ -106,10 +128,32 @@ func (t tool) cached(ctx context.Context) (string, error) {
 	return path, err
 }
 
+// build compiles the program statically, so that it runs in every tree.
+func (p cProgram) build(ctx context.Context, module, into string) error {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", p.module)
+	list.Dir = module
+	source, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("find the sources of %s: %w", p.module, err)
+	}
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(source)), p.dir, "*.c"))
+	if err != nil {
+		return err
+	}
+	args := append([]string{"-O2", "-static", "-o", filepath.Join(into, p.name)}, files...)
+	if out, err := exec.CommandContext(ctx, "gcc", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("compile %s: %w: %s", p.name, err, out)
+	}
+	return nil
+}
+
 // key returns the tool's name in the cache: its name and a hash of all its inputs.
 func (t tool) key(module string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, runtime.Version(), runtime.GOARCH, buildFlags, t.pkgs)
+	fmt.Fprintln(sum, runtime.Version(), runtime.GOARCH, t.flags(), t.pkgs)
+	if t.c.name != "" {
+		fmt.Fprintln(sum, t.c)
+	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		f, err := os.Open(filepath.Join(module, name))
 		if err != nil {

@@ -16,6 +16,7 @@ type Containerd struct {
 	Rootfs  string
 	Wrapper Wrapper
 	Config  string // containerd's configuration, "" for one without CRI
+	Plain   bool   // containers use runc itself unless their flags name another runtime
 	daemon  *Daemon
 }
 
@@ -50,13 +51,19 @@ func (c *Containerd) StartDaemon() (err error) {
 // StopDaemon ends containerd.
 func (c *Containerd) StopDaemon() error { return c.daemon.Stop() }
 
+// KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
+func (c *Containerd) KillDaemon() error { return c.daemon.Kill() }
+
 // Start implements Engine.
-func (c *Containerd) Start(ct Container) (string, error) {
+func (c *Containerd) Start(ct Container) (string, error) { return c.StartWith(ct) }
+
+// StartWith starts a container with further flags of ctr run.
+func (c *Containerd) StartWith(ct Container, further ...string) (string, error) {
 	flags, err := c.flags(ct)
 	if err != nil {
 		return "", err
 	}
-	_, err = c.ctr(slices.Concat([]string{"run", "--detach", "--null-io"}, flags)...)
+	_, err = c.ctr(slices.Concat([]string{"run", "--detach", "--null-io"}, further, flags)...)
 	if err != nil {
 		_, _ = c.ctr("container", "rm", ct.ID) // ctr leaves it; the error of the start is returned
 	}
@@ -68,7 +75,7 @@ func (c *Containerd) Start(ct Container) (string, error) {
 func (c *Containerd) flags(ct Container) ([]string, error) {
 	b := Bundle{ID: ct.ID, Rootfs: c.Rootfs, Args: ct.Args, Annotations: ct.Annotations, UserNS: ct.UserNS}
 	config := filepath.Join(c.dir(), "bundles", b.ID)
-	if c.Wrapper.Runtime == "" {
+	if c.Wrapper.Runtime == "" && !c.Plain {
 		b.Hooks = c.Host.Hooks()
 		return []string{"--config", filepath.Join(config, "config.json"), ct.ID}, b.Write(config)
 	}
@@ -109,6 +116,9 @@ exec %s "$@"
 
 // program returns the program that ctr runs as runc.
 func (c *Containerd) program() (string, error) {
+	if c.Plain {
+		return c.lowRuntime("runc")
+	}
 	w := c.Wrapper
 	low, err := c.lowRuntime(w.Runtime)
 	if err != nil {

@@ -9,62 +9,49 @@ import (
 	"sync"
 )
 
-// CRI is a containerd of the host's own, configured as on a node of Kubernetes and driven
-// by crictl. A [Container] is a pod with one container. Each pod has an interface eth0
-// on the node's bridge.
+// CRI is a node of Kubernetes, driven by crictl. A [Container] is a pod with one container.
+// Each pod has an interface eth0 on the node's bridge.
 type CRI struct {
-	Containerd
+	Server
 	Handler   string // of the pods, "" for the default one
 	Namespace string // of the pods, "" for "default"
-	Settings  string // further tables of containerd's configuration
+	SharedPID bool   // whether the containers of a pod share a PID namespace
 	mu        sync.Mutex
 	pods      map[string]*pod // by the name of the container
 }
 
+// A Server serves Kubernetes' interface of containers: [ContainerdCRI] or [CRIO].
+type Server interface {
+	Name() string // as berth install takes it
+	StartDaemon() error
+	StopDaemon() error
+	KillDaemon() error  // by SIGKILL; its containers stay
+	ConfigFile() string // written at the first start, unless it exists
+	PluginDir() string  // from which it starts NRI plugins
+	machine() *Host
+	dir() string // has its sockets and its log
+}
+
+// The namespaces of a pod's containers (NamespaceMode of Kubernetes' interface).
+const (
+	namespaceOfPod       = 0
+	namespaceOfContainer = 1
+	namespaceOfNode      = 2
+)
+
 // A pod is the input of crictl, and the ids that it has returned.
 type pod struct {
 	config             string // path
+	namespaces         map[string]any
 	sandbox, container string // ids
 }
 
-// criConfig is containerd's configuration, in the version of containerd 2 (true) or of
-// containerd 1.
-var criConfig = map[bool]string{
-	true: `version = 3
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "%[1]s"
-[plugins."io.containerd.cri.v1.runtime"]
-  restrict_oom_score_adj = true
-[plugins."io.containerd.cri.v1.runtime".cni]
-  conf_dir = "%[2]s/cni"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-  options = { BinaryName = "%[3]s" }
-`,
-	false: `version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "%[1]s"
-  restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
-  conf_dir = "%[2]s/cni"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-  options = { BinaryName = "%[3]s" }
-`,
-}
-
-// nriConfig enables NRI, which is off in containerd 1.
-const nriConfig = `[plugins."io.containerd.nri.v1.nri"]
-  disable = false
-  socket_path = "%[1]s/nri.sock"
-  plugin_path = "%[1]s/plugins"
-  plugin_config_path = "%[1]s/plugins.d"
-`
-
-// podNetwork is the network of the node's pods, which provides their default route.
+// podNetwork is the network of the node's pods, with their default route. Its name is
+// the node's: when CRI-O starts, it deletes the interfaces that CNI's cache lists for a
+// network and CRI-O does not know, and all nodes of a test share this cache.
 const podNetwork = `{
 	"cniVersion": "0.4.0",
-	"name": "pods",
+	"name": "%s",
 	"plugins": [{
 		"type": "bridge", "bridge": "pods0", "isGateway": true,
 		"ipam": {"type": "host-local", "dataDir": "%s/leases", "ranges": [[{"subnet": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}
@@ -72,91 +59,34 @@ const podNetwork = `{
 }
 `
 
-// ConfigFile is the path of containerd's configuration.
-func (c *CRI) ConfigFile() string { return filepath.Join(c.dir(), "cri.toml") }
-
-// PluginDir is the directory from which containerd starts NRI plugins.
-func (c *CRI) PluginDir() string { return filepath.Join(c.dir(), "plugins") }
-
-// modern reports whether the machine's containerd is 2.0 or newer.
-func (c *CRI) modern() (bool, error) {
-	out, err := c.Host.Run("containerd", "--version")
-	if err != nil {
-		return false, err
-	}
-	fields := strings.Fields(out) // containerd REPOSITORY VERSION …
-	if len(fields) < 3 {
-		return false, fmt.Errorf("containerd --version prints %q, and no version", out)
-	}
-	return !strings.HasPrefix(strings.TrimPrefix(fields[2], "v"), "1."), nil
-}
-
-// StartDaemon starts containerd, and loads the image of pods unless it exists.
-func (c *CRI) StartDaemon() error {
-	if err := c.Configure(); err != nil {
-		return err
-	}
-	c.Config = c.ConfigFile()
-	if err := c.Containerd.StartDaemon(); err != nil {
-		return err
-	}
-	if err := c.daemon.ready(func() error { _, err := c.Crictl("info"); return err }); err != nil {
-		return err
-	}
-	if out, err := c.ctr("--namespace", "k8s.io", "images", "ls", "--quiet"); err != nil || strings.Contains(out, ImageName) {
-		return err
-	}
-	archive := filepath.Join(c.dir(), "image.tar")
-	if err := Image(c.Rootfs, archive); err != nil {
-		return err
-	}
-	_, err := c.ctr("--namespace", "k8s.io", "images", "import", archive)
-	return err
-}
-
-// KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
-func (c *CRI) KillDaemon() error { return c.daemon.Kill() }
-
-// Configure writes containerd's configuration unless it exists; a test may have changed
-// it.
-func (c *CRI) Configure() error {
-	if exists(c.ConfigFile()) {
-		return nil
-	}
-	modern, err := c.modern()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(c.PluginDir(), 0o755); err != nil {
-		return err
-	}
-	runc, err := c.lowRuntime("runc")
-	if err != nil {
-		return err
-	}
-	config := fmt.Sprintf(criConfig[modern], ImageName, c.dir(), runc) + fmt.Sprintf(nriConfig, c.dir()) + c.Settings
-	return firstError(
-		writeFile(c.ConfigFile(), config),
-		writeFile(filepath.Join(c.dir(), "cni/10-pods.conflist"), fmt.Sprintf(podNetwork, c.dir(), EngineSubnet)))
+// writePodNetwork writes it into a server's directory for CNI.
+func writePodNetwork(s Server) error {
+	text := fmt.Sprintf(podNetwork, s.machine().Name, s.dir(), EngineSubnet)
+	return writeFile(filepath.Join(s.dir(), "cni/10-pods.conflist"), text)
 }
 
 // Crictl runs crictl.
 func (c *CRI) Crictl(args ...string) (string, error) {
-	endpoint := "unix://" + filepath.Join(c.dir(), "socket")
-	out, err := c.Host.Run("crictl", append([]string{
-		"--runtime-endpoint", endpoint, "--image-endpoint", endpoint, "--timeout", "60s",
-	}, args...)...)
+	out, err := crictl(c.Server, args...)
 	return strings.TrimSpace(out), err
 }
 
-// StartNRI starts berth-nri as a service. It connects when containerd is running.
-func (c *CRI) StartNRI() (*Daemon, error) {
-	log := filepath.Join(c.dir(), unique("berth-nri")+".log")
-	args := append(c.Host.flags(), "--socket", filepath.Join(c.dir(), "nri.sock"))
-	return c.Host.start(log, filepath.Join(c.Host.Bin, "berth-nri"), args...)
+func crictl(s Server, args ...string) (string, error) {
+	endpoint := "unix://" + filepath.Join(s.dir(), "socket")
+	return s.machine().Run("crictl", append([]string{
+		"--runtime-endpoint", endpoint, "--image-endpoint", endpoint, "--timeout", "60s",
+	}, args...)...)
 }
 
-// Plugged returns the number of times that containerd has connected berth's plugin. Once
+// StartNRI starts berth-nri as a service. It connects when the server is running.
+func (c *CRI) StartNRI() (*Daemon, error) {
+	log := filepath.Join(c.dir(), unique("berth-nri")+".log")
+	h := c.machine()
+	args := append(h.flags(), "--socket", filepath.Join(c.dir(), "nri.sock"))
+	return h.start(log, filepath.Join(h.Bin, "berth-nri"), args...)
+}
+
+// Plugged returns the number of times that the server has connected berth's plugin. Once
 // connected, the plugin receives requests about pods.
 func (c *CRI) Plugged() int {
 	log, _ := os.ReadFile(filepath.Join(c.dir(), "log")) // it may not have started
@@ -170,18 +100,21 @@ func (c *CRI) Start(ct Container) (string, error) {
 		err = c.StartContainer(ct)
 	}
 	if err != nil && id != "" {
-		_ = c.Stop(ct.ID) // the error of the start is returned
+		_ = c.Stop(ct.ID) // the start's error is what counts
 	}
 	return id, err
 }
 
 // StartPod starts the sandbox of a pod.
 func (c *CRI) StartPod(ct Container) (string, error) {
-	p := &pod{config: filepath.Join(c.dir(), "pods", ct.ID+".json")}
-	network := 0 // a namespace of the pod's own
+	options := map[string]any{"network": namespaceOfPod, "pid": namespaceOfContainer} // as a kubelet has it
 	if ct.Network == HostNetwork {
-		network = 2
+		options["network"] = namespaceOfNode
 	}
+	if c.SharedPID {
+		options["pid"] = namespaceOfPod
+	}
+	p := &pod{config: filepath.Join(c.dir(), "pods", ct.ID+".json"), namespaces: options}
 	namespace := c.Namespace
 	if namespace == "" {
 		namespace = "default"
@@ -189,7 +122,7 @@ func (c *CRI) StartPod(ct Container) (string, error) {
 	text, err := json.Marshal(map[string]any{
 		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": unique("uid"), "attempt": 0},
 		"annotations": ct.Annotations,
-		"linux":       map[string]any{"security_context": map[string]any{"namespace_options": map[string]any{"network": network}}},
+		"linux":       map[string]any{"security_context": map[string]any{"namespace_options": options}},
 	})
 	if err := firstError(err, writeFile(p.config, string(text))); err != nil {
 		return "", err
@@ -222,7 +155,8 @@ func (c *CRI) StartContainer(ct Container) error {
 		"image":    map[string]any{"image": ImageName},
 		"command":  ct.Args,
 		"linux": map[string]any{"security_context": map[string]any{
-			"capabilities": map[string]any{"add_capabilities": []string{"NET_ADMIN", "NET_RAW"}}}},
+			"namespace_options": p.namespaces,
+			"capabilities":      map[string]any{"add_capabilities": []string{"NET_ADMIN", "NET_RAW"}}}},
 	})
 	if err := firstError(err, writeFile(file, string(text))); err != nil {
 		return err
@@ -302,4 +236,22 @@ func (c *CRI) Stop(id string) error {
 	defer c.mu.Unlock()
 	delete(c.pods, id)
 	return err
+}
+
+// ContainerID returns the id of a pod's container.
+func (c *CRI) ContainerID(id string) (string, error) {
+	p, err := c.pod(id)
+	if err != nil {
+		return "", err
+	}
+	return p.container, nil
+}
+
+// SandboxID returns the id of a pod's sandbox.
+func (c *CRI) SandboxID(id string) (string, error) {
+	p, err := c.pod(id)
+	if err != nil {
+		return "", err
+	}
+	return p.sandbox, nil
 }

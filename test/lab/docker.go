@@ -144,3 +144,6 @@ func (d *Docker) Stop(id string) error {
 	_, err := d.Client("rm", "--force", id)
 	return err
 }
+
+// NameOf returns the name of a container.
+func (d *Docker) NameOf(id string) (string, error) { return inspectedName(d.Client, id) }

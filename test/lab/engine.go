@@ -1,6 +1,9 @@
 package lab
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Container describes a container for an engine to start.
 type Container struct {
@@ -22,6 +25,11 @@ func Join(id string) string { return joinPrefix + id }
 
 const joinPrefix = "container:"
 
+// Pod returns the network of a pod of podman.
+func Pod(name string) string { return podPrefix + name }
+
+const podPrefix = "pod:"
+
 // An Engine starts and stops containers on one host, each with berth's hook and, unless
 // requested, no other network. Its errors contain the output of its command line.
 type Engine interface {
@@ -36,6 +44,12 @@ type Engine interface {
 	Restart(id string) error
 	// Stop ends the container and removes it. The hook's poststop has run.
 	Stop(id string) error
+}
+
+// inspectedName returns the name of a container from docker's "inspect" command.
+func inspectedName(run func(args ...string) (string, error), id string) (string, error) {
+	out, err := run("inspect", "--format", "{{.Name}}", id)
+	return strings.TrimPrefix(strings.TrimSpace(out), "/"), err
 }
 
 // inspectedPID returns the process of a container from docker's "inspect" command.

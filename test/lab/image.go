@@ -46,7 +46,7 @@ func Image(rootfs, archive string) error {
 func imageConfig(layer [sha256.Size]byte) ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": runtime.GOOS,
-		"config": map[string]any{"Env": []string{"PATH=/bin"}, "Cmd": []string{"sleep", "86400"}},
+		"config": map[string]any{"Env": []string{"PATH=/bin"}, "Cmd": []string{"sleep", "86400"}, "StopSignal": "SIGKILL"},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", layer)}},
 	})
 }

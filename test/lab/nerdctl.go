@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,7 @@ import (
 // Nerdctl drives a containerd of the host's own, with berth-runtime.
 type Nerdctl struct {
 	Containerd
-	Plain bool // containers use the usual runtime unless their flags name one
+	Namespace string // of containerd, "" for nerdctl's default one
 }
 
 // StartDaemon starts containerd, and loads an image unless it exists.
@@ -21,6 +22,23 @@ func (n *Nerdctl) StartDaemon() error {
 	if err := n.Containerd.StartDaemon(); err != nil {
 		return err
 	}
+	return n.Load()
+}
+
+// networks returns the directory of nerdctl's networks. nerdctl makes one there itself.
+func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
+
+// Client runs nerdctl.
+func (n *Nerdctl) Client(args ...string) (string, error) {
+	return n.Host.Run("nerdctl", append([]string{
+		"--address", filepath.Join(n.dir(), "socket"), "--data-root", filepath.Join(n.dir(), "nerdctl"),
+		"--cni-path", "/usr/lib/cni", "--cni-netconfpath", n.networks(), "--cgroup-manager", "cgroupfs",
+		"--cdi-spec-dirs", filepath.Join(n.dir(), "cdi"), "--namespace", cmp.Or(n.Namespace, "default"),
+	}, args...)...)
+}
+
+// Load loads the image into the namespace, unless it exists.
+func (n *Nerdctl) Load() error {
 	if _, err := n.Client("image", "inspect", ImageName); err == nil {
 		return nil
 	}
@@ -32,32 +50,11 @@ func (n *Nerdctl) StartDaemon() error {
 	return err
 }
 
-// KillDaemon ends containerd by SIGKILL. Its shims and containers stay.
-func (n *Nerdctl) KillDaemon() error { return n.daemon.Kill() }
-
-// networks returns the directory of nerdctl's networks. nerdctl makes one there itself.
-func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
-
-// Client runs nerdctl.
-func (n *Nerdctl) Client(args ...string) (string, error) {
-	return n.Host.Run("nerdctl", append([]string{
-		"--address", filepath.Join(n.dir(), "socket"), "--data-root", filepath.Join(n.dir(), "nerdctl"),
-		"--cni-path", "/usr/lib/cni", "--cni-netconfpath", n.networks(), "--cgroup-manager", "cgroupfs",
-		"--cdi-spec-dirs", filepath.Join(n.dir(), "cdi"),
-	}, args...)...)
-}
-
 // DeviceDir returns the directory in which nerdctl finds CDI devices.
 func (n *Nerdctl) DeviceDir() string { return filepath.Join(n.dir(), "cdi") }
 
-// Program returns the runtime of a container that berth attaches or, if the engine is
-// plain, of one that it does not.
-func (n *Nerdctl) Program() (string, error) {
-	if n.Plain {
-		return n.lowRuntime("runc")
-	}
-	return n.program()
-}
+// Program returns the runtime that a container names.
+func (n *Nerdctl) Program() (string, error) { return n.program() }
 
 // Start implements Engine.
 func (n *Nerdctl) Start(c Container) (string, error) { return n.StartWith(c) }
@@ -106,3 +103,6 @@ func (n *Nerdctl) Stop(id string) error {
 	_, err := n.Client("rm", "--force", id)
 	return err
 }
+
+// NameOf returns the name of a container.
+func (n *Nerdctl) NameOf(id string) (string, error) { return inspectedName(n.Client, id) }

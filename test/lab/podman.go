@@ -1,10 +1,12 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,10 +16,12 @@ import (
 // configuration. With a wrapper it uses berth-runtime, and a hooks.d file only if the
 // wrapper attaches late.
 type Podman struct {
-	Host    *Host
-	Rootfs  string
-	Wrapper Wrapper
-	Runtime string // "" for runc
+	Host      *Host
+	Rootfs    string
+	Wrapper   Wrapper
+	Runtime   string // "" for runc
+	Loaded    bool   // containers use the image of Load
+	DeviceDir string // in which podman 5 finds CDI devices, "" for its own directories
 }
 
 // ContainersConf returns the configuration that podman needs if cgroups are mixed and
@@ -44,6 +48,8 @@ events_logger = "file"
 lock_type = "file"
 runtime_supports_json = ["crun", "runc", "berth-crun", "berth-runc", "berth-crun-late", "berth-runc-late"]
 runtime_supports_nocgroup = ["crun", "berth-crun", "berth-crun-late"]
+infra_image = "localhost/lab:latest"
+stop_timeout = 1
 `
 
 const cniConf = `
@@ -63,8 +69,12 @@ func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 // Setup writes containers.conf, and the hooks.d file for this host's berth.
 func (p *Podman) Setup() error {
 	networks := filepath.Join(p.dir(), "networks")
+	config := ContainersConf()
+	if p.DeviceDir != "" {
+		config = strings.Replace(config, "[engine]\n", fmt.Sprintf("[engine]\ncdi_spec_dirs = [%q]\n", p.DeviceDir), 1)
+	}
 	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks),
-		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf()+fmt.Sprintf("network_config_dir = %q\n", networks)))
+		writeFile(filepath.Join(p.dir(), "containers.conf"), config+fmt.Sprintf("network_config_dir = %q\n", networks)))
 	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
@@ -85,9 +95,47 @@ func (h *Host) HooksD() ([]byte, error) {
 	}, "", "\t")
 }
 
-func (p *Podman) run(args ...string) (string, error) {
+// Client runs podman.
+func (p *Podman) Client(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	flags, err := p.flags()
+	if err != nil {
+		return "", err
+	}
+	cmd := p.Host.Command(ctx, "podman", append(flags, args...)...)
+	cmd.Env = append(cmd.Environ(), p.environment())
+	return Output(cmd)
+}
+
+// Program writes a program that is podman with this host's directories, and
+// returns its path.
+func (p *Podman) Program() (string, error) {
+	flags, err := p.flags()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(p.dir(), "podman")
+	script := fmt.Sprintf("#!/bin/sh\n%s exec podman %s \"$@\"\n", p.environment(), strings.Join(flags, " "))
+	return path, os.WriteFile(path, []byte(script), 0o755)
+}
+
+// Load gives podman the image of the root file system.
+func (p *Podman) Load() error {
+	archive := filepath.Join(p.dir(), "image.tar")
+	if err := Image(p.Rootfs, archive); err != nil {
+		return err
+	}
+	_, err := p.Client("load", "--input", archive)
+	return err
+}
+
+func (p *Podman) environment() string {
+	return "CONTAINERS_CONF=" + filepath.Join(p.dir(), "containers.conf")
+}
+
+// flags are those before the command.
+func (p *Podman) flags() ([]string, error) {
 	flags := []string{
 		"--storage-driver", "vfs", "--root", filepath.Join(p.dir(), "storage"),
 		"--runroot", filepath.Join(p.dir(), "run"), "--tmpdir", filepath.Join(p.dir(), "tmp"),
@@ -95,32 +143,51 @@ func (p *Podman) run(args ...string) (string, error) {
 	}
 	if p.Wrapper.Runtime != "" {
 		program, err := p.Host.Wrapper(p.Wrapper)
-		if err != nil {
-			return "", err
-		}
-		flags = append(flags, "--runtime", program)
-	} else if p.Runtime != "" {
+		return append(flags, "--runtime", program), err
+	}
+	if p.Runtime != "" {
 		flags = append(flags, "--runtime", p.Runtime)
 	}
-	cmd := p.Host.Command(ctx, "podman", append(flags, args...)...)
-	cmd.Env = append(cmd.Environ(), "CONTAINERS_CONF="+filepath.Join(p.dir(), "containers.conf"))
-	return Output(cmd)
+	return flags, nil
 }
 
 // Start implements Engine.
-func (p *Podman) Start(c Container) (string, error) {
-	quote, err := p.quoting()
+func (p *Podman) Start(c Container) (string, error) { return p.StartWith(c) }
+
+// StartWith starts a container with further flags of podman run.
+func (p *Podman) StartWith(c Container, flags ...string) (string, error) {
+	options, err := p.options(c)
 	if err != nil {
 		return "", err
 	}
-	network := c.Network
-	switch network {
-	case "":
-		network = "none"
-	case EngineNetwork:
-		network = engineNetworkName
+	what := []string{"--rootfs", p.Rootfs}
+	if p.Loaded {
+		what = []string{ImageName}
 	}
-	args := []string{"run", "--detach", "--name", c.ID, "--network", network, "--cap-add", "NET_RAW,NET_ADMIN"}
+	if _, err := p.Client(slices.Concat([]string{"run", "--detach"}, options, flags, what, c.Args)...); err != nil {
+		_, _ = p.Client("rm", "--force", c.ID) // podman leaves it; the start's error is what counts
+		return "", err
+	}
+	id, err := p.Client("inspect", "--format", "{{.Id}}", c.ID)
+	return strings.TrimSpace(id), err
+}
+
+// options are the flags that a container asks for.
+func (p *Podman) options(c Container) ([]string, error) {
+	quote, err := p.quoting()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--name", c.ID, "--cap-add", "NET_RAW,NET_ADMIN"}
+	pod, inPod := strings.CutPrefix(c.Network, podPrefix)
+	switch {
+	case inPod:
+		args = append(args, "--pod", pod)
+	case c.Network == EngineNetwork:
+		args = append(args, "--network", engineNetworkName)
+	default:
+		args = append(args, "--network", cmp.Or(c.Network, "none"))
+	}
 	if p.Wrapper.Runtime == "crun" || p.Runtime == "crun" {
 		args = append(args, "--cgroups", "disabled") // with cgroups podman raises RLIMIT_MEMLOCK, for a BPF program
 	}
@@ -130,12 +197,7 @@ func (p *Podman) Start(c Container) (string, error) {
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
 		args = append(args, "--annotation", quote(key+"="+c.Annotations[key]))
 	}
-	if _, err := p.run(append(append(args, "--rootfs", p.Rootfs), c.Args...)...); err != nil {
-		_, _ = p.run("rm", "--force", c.ID) // podman leaves it; the error of the start is returned
-		return "", err
-	}
-	id, err := p.run("inspect", "--format", "{{.Id}}", c.ID)
-	return strings.TrimSpace(id), err
+	return args, nil
 }
 
 // Build makes an image of the root file system with an annotation in its manifest.
@@ -144,13 +206,13 @@ func (p *Podman) Build(name, annotation string) error {
 	if err := writeFile(file, "FROM scratch\nCOPY . /\n"); err != nil {
 		return err
 	}
-	_, err := p.run("build", "--annotation", annotation, "--tag", name, "--file", file, p.Rootfs)
+	_, err := p.Client("build", "--annotation", annotation, "--tag", name, "--file", file, p.Rootfs)
 	return err
 }
 
 // RunImage starts a container of an image, without annotations.
 func (p *Podman) RunImage(id, image string, args ...string) error {
-	_, err := p.run(append([]string{"run", "--detach", "--name", id, "--network", "none", image}, args...)...)
+	_, err := p.Client(append([]string{"run", "--detach", "--name", id, "--network", "none", image}, args...)...)
 	return err
 }
 
@@ -158,7 +220,7 @@ func (p *Podman) RunImage(id, image string, args ...string) error {
 // Podman 4 parses the flag as a line of comma-separated values (RFC 4180), so a value
 // with commas or quotes must be a quoted field. Later versions use the flag unchanged.
 func (p *Podman) quoting() (func(string) string, error) {
-	help, err := p.run("run", "--help")
+	help, err := p.Client("run", "--help")
 	if !strings.Contains(help, "--annotation strings") {
 		return func(s string) string { return s }, err
 	}
@@ -167,20 +229,23 @@ func (p *Podman) quoting() (func(string) string, error) {
 
 // Exec implements Engine.
 func (p *Podman) Exec(id, name string, args ...string) (string, error) {
-	return p.run(append([]string{"exec", id, name}, args...)...)
+	return p.Client(append([]string{"exec", id, name}, args...)...)
 }
 
 // PID implements Engine.
-func (p *Podman) PID(id string) (int, error) { return inspectedPID(p.run, id) }
+func (p *Podman) PID(id string) (int, error) { return inspectedPID(p.Client, id) }
 
 // Restart implements Engine.
 func (p *Podman) Restart(id string) error {
-	_, err := p.run("restart", "--time", "0", id)
+	_, err := p.Client("restart", "--time", "0", id)
 	return err
 }
 
 // Stop implements Engine.
 func (p *Podman) Stop(id string) error {
-	_, err := p.run("rm", "--force", "--time", "0", id)
+	_, err := p.Client("rm", "--force", "--time", "0", id)
 	return err
 }
+
+// NameOf returns the name of a container.
+func (p *Podman) NameOf(id string) (string, error) { return inspectedName(p.Client, id) }

@@ -14,7 +14,7 @@ var asked = words("go gofmt gcc git make")
 
 // engines are not in Debian 12. Tests that drive them are skipped if they are missing,
 // and make engines runs those tests in trees that have them.
-var engines = words("docker dockerd nerdctl crictl")
+var engines = words("docker dockerd nerdctl crictl crio")
 
 // need is a line of scripts/deps.sh: the program or file whose presence proves that the
 // package is installed, and the purposes that it is installed for.
