@@ -172,12 +172,34 @@ func sharedNamespace(t *testing.T, s *site, e lab.Engine) {
 }
 
 func userNamespace(t *testing.T, s *site, e lab.Engine) {
+	if c, ok := e.(*lab.Containerd); ok {
+		ignoredProgram(t, s, c)
+	}
 	s.startWhole(t, e, lab.Container{ID: s.id("one"), UserNS: true})
 	out, err := e.Exec(s.id("one"), "cat", "/proc/self/uid_map")
 	if err != nil || !strings.Contains(out, "100000") {
 		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
 	}
 	must(t, e.Stop(s.id("one")))
+}
+
+// ignoredProgram checks that ctr of containerd 1.7 ignores --runc-binary for a container
+// in a user namespace: its options of the task, the owner of the standard streams,
+// replace those of the container. Such a container needs the hooks in its config.json.
+func ignoredProgram(t *testing.T, s *site, c *lab.Containerd) {
+	t.Helper()
+	version, err := c.Version()
+	must(t, err)
+	if !strings.HasPrefix(version, "1.7.") {
+		return
+	}
+	_, err = c.Start(lab.Container{ID: s.id("one"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lan"}, UserNS: true})
+	must(t, err)
+	if all := s.ps(t); len(all) != 0 {
+		t.Errorf("berth ps shows %+v: ctr %s uses --runc-binary with a user namespace", all, version)
+	}
+	must(t, c.Stop(s.id("one")))
+	c.UsersHooked = true
 }
 
 // networkFirst are engines that make their own network after the container was

@@ -17,7 +17,11 @@ type Containerd struct {
 	Wrapper Wrapper
 	Config  string // containerd's configuration, "" for one without CRI
 	Plain   bool   // containers use runc itself unless their flags name another runtime
-	daemon  *Daemon
+
+	// UsersHooked is whether containers in a user namespace have berth's hooks in their
+	// config.json, for a ctr that ignores --runc-binary for such containers.
+	UsersHooked bool
+	daemon      *Daemon
 }
 
 const containerdConfig = `version = 2
@@ -84,6 +88,9 @@ func (c *Containerd) flags(ct Container) ([]string, error) {
 	case err != nil:
 		return nil, err
 	case ct.UserNS:
+		if c.UsersHooked {
+			b.Hooks = c.Host.Hooks()
+		}
 		return []string{"--runc-binary", program, "--config", filepath.Join(config, "config.json"), ct.ID}, b.Write(config)
 	}
 	flags := []string{"--runc-binary", program, "--env", "PATH=/bin", "--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW"}
@@ -92,6 +99,19 @@ func (c *Containerd) flags(ct Container) ([]string, error) {
 	}
 	network, err := c.network(ct)
 	return slices.Concat(flags, network, []string{"--rootfs", c.Rootfs, ct.ID}, ct.Args), err
+}
+
+// Version returns the version of containerd, without a leading v.
+func (c *Containerd) Version() (string, error) {
+	out, err := c.Host.Run("containerd", "--version")
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(out) // containerd REPOSITORY VERSION …
+	if len(fields) < 3 {
+		return "", fmt.Errorf("containerd --version prints %q, and no version", out)
+	}
+	return strings.TrimPrefix(fields[2], "v"), nil
 }
 
 func (c *Containerd) network(ct Container) ([]string, error) {

@@ -58,19 +58,6 @@ func (c *ContainerdCRI) ConfigFile() string { return filepath.Join(c.dir(), "cri
 // PluginDir implements Server.
 func (c *ContainerdCRI) PluginDir() string { return filepath.Join(c.dir(), "plugins") }
 
-// modern reports whether the machine's containerd is 2.0 or newer.
-func (c *ContainerdCRI) modern() (bool, error) {
-	out, err := c.Host.Run("containerd", "--version")
-	if err != nil {
-		return false, err
-	}
-	fields := strings.Fields(out) // containerd REPOSITORY VERSION …
-	if len(fields) < 3 {
-		return false, fmt.Errorf("containerd --version prints %q, and no version", out)
-	}
-	return !strings.HasPrefix(strings.TrimPrefix(fields[2], "v"), "1."), nil
-}
-
 // StartDaemon starts containerd, and loads the image of pods unless it exists.
 func (c *ContainerdCRI) StartDaemon() error {
 	if err := c.configure(); err != nil {
@@ -100,7 +87,7 @@ func (c *ContainerdCRI) configure() error {
 	if exists(c.ConfigFile()) {
 		return nil
 	}
-	modern, err := c.modern()
+	version, err := c.Version()
 	if err != nil {
 		return err
 	}
@@ -111,6 +98,6 @@ func (c *ContainerdCRI) configure() error {
 	if err != nil {
 		return err
 	}
-	config := fmt.Sprintf(criConfig[modern], ImageName, c.dir(), runc) + fmt.Sprintf(nriConfig, c.dir()) + c.Settings
+	config := fmt.Sprintf(criConfig[!strings.HasPrefix(version, "1.")], ImageName, c.dir(), runc) + fmt.Sprintf(nriConfig, c.dir()) + c.Settings
 	return firstError(writeFile(c.ConfigFile(), config), writePodNetwork(c))
 }

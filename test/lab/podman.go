@@ -16,12 +16,11 @@ import (
 // configuration. With a wrapper it uses berth-runtime, and a hooks.d file only if the
 // wrapper attaches late.
 type Podman struct {
-	Host      *Host
-	Rootfs    string
-	Wrapper   Wrapper
-	Runtime   string // "" for runc
-	Loaded    bool   // containers use the image of Load
-	DeviceDir string // in which podman 5 finds CDI devices, "" for its own directories
+	Host    *Host
+	Rootfs  string
+	Wrapper Wrapper
+	Runtime string // "" for runc
+	Loaded  bool   // containers use the image of Load
 }
 
 // ContainersConf returns the configuration that podman needs if cgroups are mixed and
@@ -69,12 +68,8 @@ func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 // Setup writes containers.conf, and the hooks.d file for this host's berth.
 func (p *Podman) Setup() error {
 	networks := filepath.Join(p.dir(), "networks")
-	config := ContainersConf()
-	if p.DeviceDir != "" {
-		config = strings.Replace(config, "[engine]\n", fmt.Sprintf("[engine]\ncdi_spec_dirs = [%q]\n", p.DeviceDir), 1)
-	}
 	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks),
-		writeFile(filepath.Join(p.dir(), "containers.conf"), config+fmt.Sprintf("network_config_dir = %q\n", networks)))
+		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf()+fmt.Sprintf("network_config_dir = %q\n", networks)))
 	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
