@@ -24,7 +24,7 @@ func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters))
 	base := make(map[uint32]specs.Counters)
 	err = m.eachBase(end, func(slot uint32, v *baseValue) { base[slot] = v.Counters.toSpecs() })
 	if err != nil {
-		return fmt.Errorf("read counters of before: %w", err)
+		return fmt.Errorf("read the counters of earlier maps: %w", err)
 	}
 	var c specs.Counters // one for all: it escapes
 	err = eachBatch(m, mapCounters, end, cpus, func(slot uint32, values []counters) {

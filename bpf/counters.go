@@ -86,7 +86,7 @@ func (m *Maps) lostCount(what uint32) (n uint64, err error) {
 		return 0, err
 	}
 	if err := one.Lookup(what, &n); err != nil {
-		return 0, fmt.Errorf("read what was lost: %w", err)
+		return 0, fmt.Errorf("read the counts of lost events: %w", err)
 	}
 	return n, nil
 }

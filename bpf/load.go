@@ -162,7 +162,7 @@ func assignObjects(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 		if err == nil {
 			return l, nil
 		}
-		noSibling = fmt.Errorf("the kernel refuses the program for them: %w", err)
+		noSibling = fmt.Errorf("the kernel refuses the sibling program: %w", err)
 	}
 	return assignWithout(spec, into, noSibling)
 }

@@ -117,7 +117,7 @@ func setUnlessEqual[V comparable](m *Maps, name string, key any, value V) error 
 	case err == nil && now == value:
 		return nil
 	case err != nil && !errors.Is(err, ebpf.ErrKeyNotExist):
-		return fmt.Errorf("look into map %q: %w", name, err)
+		return fmt.Errorf("look up in map %q: %w", name, err)
 	}
 	return m.putElement(name, key, value)
 }
@@ -131,7 +131,7 @@ func (m *Maps) markExpected(k endpointKey) error {
 	}
 	var v filterValue
 	if err := one.Lookup(k.filterIndex(), &v); err != nil {
-		return fmt.Errorf("look into map %q: %w", mapFilter, err)
+		return fmt.Errorf("look up in map %q: %w", mapFilter, err)
 	}
 	if v.Endpoint == 1 {
 		return nil

@@ -14,7 +14,7 @@ import (
 
 // ErrNotBPFFS is returned by [Load] if the folder for pinned objects is not on a BPF file
 // system.
-var ErrNotBPFFS = errors.New(`not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`)
+var ErrNotBPFFS = errors.New("not on a BPF file system; mount one: mount -t bpf bpf /sys/fs/bpf")
 
 // ErrUnsafe is returned if another user than the caller's could have pinned an object in
 // the folder, or could remove one.
@@ -51,7 +51,7 @@ func checkFolder(dir string, sticky bool) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%q %s: %w: remove it, and start berthd again", dir, why, ErrUnsafe)
+	return fmt.Errorf("%q %s, so %w; remove it, and restart berthd", dir, why, ErrUnsafe)
 }
 
 // pins is the folder of this layout's pinned objects.
@@ -90,7 +90,7 @@ func (p pins) makeFolders() error {
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(p.linksFolder(), &st); err != nil {
-		return fmt.Errorf("look at file system of %q: %w", p.dir, err)
+		return fmt.Errorf("read the file system of %q: %w", p.dir, err)
 	}
 	if st.Type != unix.BPF_FS_MAGIC {
 		return fmt.Errorf("pin to %q: %w", p.dir, ErrNotBPFFS)

@@ -99,7 +99,7 @@ func (m *Maps) nextEpoch(next func(uint32) uint32) error {
 		err = one.Update(uint32(0), next(n), ebpf.UpdateAny)
 	}
 	if err != nil {
-		return fmt.Errorf("begin to note unknown MACs: %w", err)
+		return fmt.Errorf("start recording unknown MACs: %w", err)
 	}
 	return nil
 }

@@ -37,13 +37,13 @@ func TestJudgeKernel(t *testing.T) {
 		}},
 		{"version not looked at", "kernel", Warn, func(k *Kernel) { k.Old = errors.New("open network namespace: permission denied") }},
 		{"not needed", "ipvlan", Pass, lacks(1, Module{})},
-		{"not needed, not asked", "ipvlan", Pass, func(k *Kernel) { k.Drivers[1].Err = errors.New("ask for the driver \"ipvlan\": no buffer space") }},
+		{"not needed, not asked", "ipvlan", Pass, func(k *Kernel) { k.Drivers[1].Err = errors.New("query the driver \"ipvlan\": no buffer space") }},
 		{"needed", "macvlan", Fail, lacks(0, Module{})},
 		{"needed on demand", "8021q", Fail, lacks(2, Module{})},
 		{"after an upgrade", "macvlan", Fail, lacks(0, Module{NoTree: true})},
 		{"locked", "macvlan", Fail, lacks(0, Module{Loadable: true, Locked: true})},
 		{"loadable", "macvlan", Pass, lacks(0, Module{Loadable: true})},
-		{"not asked", "macvlan", Warn, func(k *Kernel) { k.Drivers[0].Err = errors.New("ask for the driver \"macvlan\": no buffer space") }},
+		{"not asked", "macvlan", Warn, func(k *Kernel) { k.Drivers[0].Err = errors.New("query the driver \"macvlan\": no buffer space") }},
 	})
 }
 

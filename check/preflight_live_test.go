@@ -105,7 +105,7 @@ func TestPreflight(t *testing.T) {
 		"promiscuous veth": {before: "link set eth1 promisc on", check: "filter", result: Pass, part: "promiscuous"},
 		"MTU":              {file: "mtu = 1600\n" + lan, check: "MTU", result: Fail, part: "1600 is more than the 1500"},
 		"MTU that fits":    {file: "mtu = 1400\n" + lan, check: "MTU", result: Pass, part: "1400"},
-		"gone":             {file: strings.Replace(lan, "eth1", "eth7", 1), check: "interface", result: Fail, part: "no such interface; there are: eth1"},
+		"gone":             {file: strings.Replace(lan, "eth1", "eth7", 1), check: "interface", result: Fail, part: "no such interface; possible parents: eth1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

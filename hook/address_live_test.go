@@ -150,7 +150,7 @@ func TestAnIPv6AddressThatTheLANHasIsNotUsed(t *testing.T) {
 	h.mustStart(a)
 	requireContains(t, ipIn(t, a.ns, "-6 -o addr show net1"), "2001:db8::2/64")
 	err := h.start(h.box("b", `[{"name":"lan","ips":["2001:db8::1"]}]`))
-	if err == nil || !strings.Contains(err.Error(), "2001:db8::1 is "+testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()+"'s already") {
+	if err == nil || !strings.Contains(err.Error(), "2001:db8::1 belongs to "+testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()) {
 		t.Errorf("error %v", err)
 	}
 }

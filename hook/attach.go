@@ -73,7 +73,7 @@ func (h *Hook) resolveSelections(s *Sandbox, selections []specs.Selection, polic
 func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 	names, err := h.host.ParentNames(name)
 	if err != nil {
-		return names, fmt.Errorf("names of parent %q: %w", name, err)
+		return names, fmt.Errorf("read the names of parent %q: %w", name, err)
 	}
 	return names, nil
 }

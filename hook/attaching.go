@@ -56,7 +56,7 @@ func (a *attaching) runSteps(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		if err := context.Cause(ctx); err != nil {
-			return fmt.Errorf("before the step %q: %w", s.name, err)
+			return fmt.Errorf("stopped before the step %q: %w", s.name, err)
 		}
 		if err := s.do(ctx); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (a *attaching) releaseLocks() {
 // ends with the namespace, so there is nothing to undo.
 func (a *attaching) nameNamespace(context.Context) (err error) {
 	if a.nsid, err = a.host.AssignNSID(a.ns); err != nil {
-		return fmt.Errorf("id for the network namespace of container %q: %w", a.ids[0], err)
+		return fmt.Errorf("assign an id to the network namespace of container %q: %w", a.ids[0], err)
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (a *attaching) addAddresses(ctx context.Context) error {
 	for _, r := range a.records {
 		for _, p := range r.Addresses {
 			if err := a.inside.WaitAddress(ctx, a.host, r.LinkIndex, p, true); err != nil {
-				return fmt.Errorf("address %s on %q: %w", p, r.Interface, err)
+				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
 		}
 	}
@@ -234,7 +234,7 @@ func (a *attaching) addRoutes(ctx context.Context) error {
 		routes := routesOf(in, r.Addresses)
 		for _, route := range routes {
 			if err := a.addRoute(ctx, r, route); err != nil {
-				return fmt.Errorf("route on %q: %w", r.Interface, err)
+				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
 		}
 		r.Gateways, r.Routes = recordedRoutes(routes)

@@ -38,7 +38,7 @@ func (a *attaching) registerEndpoints(ctx context.Context) error {
 
 // warnUncounted warns that an interface is not counted yet.
 func (a *attaching) warnUncounted(name string, err error) {
-	a.Log.Warn("not counted until the agent has put it right; see berth agent status", "interface", name, "error", err)
+	a.Log.Warn("traffic is not counted until the agent repairs it; see: berth agent status", "interface", name, "error", err)
 }
 
 // attachParents attaches the programs to each parent once.
@@ -80,7 +80,7 @@ func (a *attaching) reregisterEndpoint(ctx context.Context, before, now *state.A
 	if !a.hasSlot(now) {
 		return nil
 	}
-	return a.Store.Exclude(ctx, func() error { // for the reason given in register
+	return a.Store.Exclude(ctx, func() error { // for the reason given in registerEndpoints
 		err := errors.Join(a.maps.Unregister(release.Endpoint(before)), a.maps.Register(release.Endpoint(now)))
 		if err != nil {
 			a.warnUncounted(now.Interface, fmt.Errorf("register with the agent's maps: %w", err))

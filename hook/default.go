@@ -3,8 +3,6 @@ package hook
 import (
 	"fmt"
 	"net/netip"
-
-	"berth/specs"
 )
 
 // decideDefault gives the default route of a family to the selection with default-route, else to
@@ -18,7 +16,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 			continue
 		}
 		if owner != nil {
-			return in.At(specs.Invalid("default-route", in.Gateway[fam].String(), "one default route a container, and %s has it", owner.Key))
+			return in.At(fmt.Errorf("the default route via %s is refused, because %s requests one already; remove one of them", in.Gateway[fam], owner.Key))
 		}
 		owner = in
 	}
@@ -43,7 +41,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 			}
 			if f.Default[fam] {
 				return in.At(fmt.Errorf("the default route via %s is refused, because the engine has set a default route already: "+
-					"start the container with --network none, set default_route = false on the network, or say default-route in the selection", gw))
+					"start the container with --network none, set default_route = false on the network, or set default-route in the selection", gw))
 			}
 			if f.Pending != "" {
 				return in.At(errPending(f, gw))
@@ -58,7 +56,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 // errPending refuses a default route that would exist before the engine's: the
 // engine fails, or both routes exist.
 func errPending(f *Facts, gw netip.Addr) error {
-	return fmt.Errorf("the default route via %s would be in the way of %s, which is set up later: start the container with --network none, "+
+	return fmt.Errorf("the default route via %s is refused, because it would conflict with %s, which is set up later: start the container with --network none, "+
 		"set default_route = false on the network, or attach by berth-runtime-late", gw, f.Pending)
 }
 

@@ -41,7 +41,7 @@ func (h *Hook) Detach(ctx context.Context, id string, w Which) (done []*state.At
 			continue
 		}
 		if err := h.reclaimOne(ctx, a.Key()); err != nil {
-			return done, fmt.Errorf("release %q of container %q: %w", a.Interface, id, err)
+			return done, fmt.Errorf("release interface %q of container %q: %w", a.Interface, id, err)
 		}
 		done = append(done, a)
 	}
@@ -78,7 +78,7 @@ func (h *Hook) End(ctx context.Context, id string) error {
 func (h *Hook) reclaimStale(ctx context.Context, stale []*state.Attachment) error {
 	for _, a := range stale {
 		if err := h.reclaimOne(ctx, a.Key()); err != nil {
-			return fmt.Errorf("interface %q, left of an earlier start: %w", a.Interface, err)
+			return fmt.Errorf("release interface %q of an earlier start: %w", a.Interface, err)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 	}
 	links, err := c.inside.Links()
 	if err != nil {
-		return nil, fmt.Errorf("interfaces of the container: %w", err)
+		return nil, fmt.Errorf("list the interfaces of the container: %w", err)
 	}
 	for _, l := range links {
 		for _, name := range append(l.AltNames, l.Name) {
@@ -29,10 +29,10 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 		}
 	}
 	if f.Default[ipv4], f.Default[ipv6], err = c.inside.HasDefaultRoute(); err != nil {
-		return nil, fmt.Errorf("default route of the container: %w", err)
+		return nil, fmt.Errorf("read the default routes of the container: %w", err)
 	}
 	if f.Host, err = h.host.Addresses(); err != nil {
-		return nil, fmt.Errorf("addresses of the host: %w", err)
+		return nil, fmt.Errorf("list the addresses of the host: %w", err)
 	}
 	for i := range requests {
 		r := &requests[i]
@@ -41,7 +41,7 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 		}
 		if r.Net.Driver == specs.IPvlan {
 			if f.Occupants[r.Net.Parent], err = h.host.Occupants(f.Parents[r.Net.Parent].Index); err != nil {
-				return nil, fmt.Errorf("what is on parent %q: %w", r.Net.Parent, err)
+				return nil, fmt.Errorf("list the interfaces on parent %q: %w", r.Net.Parent, err)
 			}
 		}
 	}
@@ -94,12 +94,12 @@ func (h *Hook) explainParent(n *specs.Network, err error) error {
 	_, _, isNested := specs.SplitVLAN(trunk)
 	switch {
 	case errors.Is(err, network.ErrNoLink) && isVLAN && isNested:
-		return specs.Invalid("parent", n.Parent, "a trunk %q that exists%s: of a VLAN on a VLAN, berth makes the inner one only; there are %s",
-			trunk, networkSuffix(n), h.linkNames())
+		return fmt.Errorf("parent %q%s: its trunk %q does not exist, and berth makes only the inner VLAN of two; this host has %s",
+			n.Parent, networkSuffix(n), trunk, h.linkNames())
 	case errors.Is(err, network.ErrNoLink):
-		return specs.Invalid("parent", n.Parent, "an interface of this host%s; there are %s", networkSuffix(n), h.linkNames())
+		return fmt.Errorf("parent %q%s does not exist; this host has %s", n.Parent, networkSuffix(n), h.linkNames())
 	case errors.Is(err, network.ErrNotEthernet), errors.Is(err, network.ErrStacked), errors.Is(err, network.ErrVLAN):
-		return specs.Invalid("parent", n.Parent, "an Ethernet interface%s (%v)", networkSuffix(n), err)
+		return fmt.Errorf("parent %q%s cannot carry interfaces: %w", n.Parent, networkSuffix(n), err)
 	}
 	return fmt.Errorf("parent %q: %w", n.Parent, err)
 }
@@ -108,13 +108,13 @@ func networkSuffix(n *specs.Network) string {
 	if n.Name == "" {
 		return ""
 	}
-	return fmt.Sprintf(", where network %q is to be", n.Name)
+	return fmt.Sprintf(" of network %q", n.Name)
 }
 
 func (h *Hook) linkNames() string {
 	links, err := h.host.Links()
 	if err != nil {
-		return "none that can be listed: " + err.Error()
+		return "interfaces that cannot be listed: " + err.Error()
 	}
 	var names []string
 	for _, l := range links {

@@ -64,7 +64,7 @@ func TestAParentWithoutEthernetIsRefused(t *testing.T) {
 	ipIn(t, testnet.Here(t), "tuntap add mode tun "+tun)
 	h.network("lan", strings.Replace(lan, "PARENT", tun, 1))
 	err := h.start(h.box("a", "lan"))
-	if err == nil || !strings.Contains(err.Error(), `berth/networks[0].parent "`+tun+`": want an Ethernet interface, where network "lan" is to be`) {
+	if err == nil || !strings.Contains(err.Error(), `berth/networks[0]: parent "`+tun+`" of network "lan" cannot carry interfaces: `) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
 	case got := <-done:
 		return got.state, got.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("read the container's state from standard input: its end has not come within the time (--timeout); the caller has to close it: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("read the container's state from standard input: no end of file before the timeout (--timeout), so the caller must close it: %w", context.Cause(ctx))
 	}
 }
 

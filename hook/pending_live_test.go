@@ -11,7 +11,7 @@ import (
 // default route as one that runs after it does, for every source of the request.
 func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 	t.Parallel()
-	const refused = `would be in the way of docker's network "bridge", which is set up later: start the container with --network none`
+	const refused = `is refused, because it would conflict with docker's network "bridge", which is set up later: start the container with --network none`
 	for name, c := range map[string]struct {
 		annotation, device string
 		mode               string // docker's network mode
@@ -75,7 +75,7 @@ func TestTheSecondDeviceBeforeTheEnginesNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := h.startWith(a, "lan")
-	if err == nil || !strings.Contains(err.Error(), `would be in the way of nerdctl's network "bridge"`) {
+	if err == nil || !strings.Contains(err.Error(), `is refused, because it would conflict with nerdctl's network "bridge"`) {
 		t.Errorf("error %v", err)
 	}
 	if got := testnet.Run(t, a.ns, "ip", "route", "show", "default"); got != "" {

@@ -172,7 +172,7 @@ func checkParent(in *Interface, occupants []network.Occupant) error {
 	case in.MTU > in.On.MTU:
 		return specs.Invalid("mtu", fmt.Sprint(in.MTU), "at most %d bytes, the MTU of the parent %s", in.On.MTU, in.On.Name)
 	case !in.On.Up:
-		return specs.Invalid("parent", in.Net.Parent, "an interface that is up: ip link set %s up", in.On.Name)
+		return fmt.Errorf("parent %q is down; set it up: ip link set %s up", in.Net.Parent, in.On.Name)
 	case in.MakeVLAN != 0:
 		return nil
 	}
@@ -193,7 +193,7 @@ func (in *Interface) setGateways() error {
 			return specs.At("default-route", err)
 		}
 		if in.Gateway[fam].IsValid() {
-			return specs.Invalid("default-route", gw.String(), "one gateway a family, and %s is there", in.Gateway[fam])
+			return specs.Invalid("default-route", gw.String(), "only one gateway of each family; %s is given too", in.Gateway[fam])
 		}
 		in.Gateway[fam] = gw
 	}
@@ -236,7 +236,7 @@ func nameInterfaces(all []*Interface, f *Facts) error {
 			continue
 		}
 		if taken[in.Name] {
-			return in.At(specs.Invalid("interface", in.Name, "a name that is free in the container's namespace"))
+			return in.At(errNameInUse(in))
 		}
 		taken[in.Name] = true
 	}

@@ -172,15 +172,15 @@ func TestPlanRefuses(t *testing.T) {
 		want     string
 	}{
 		{"big", newFacts(), `berth/networks[0].mtu "9000": want at most 1500 bytes, the MTU of the parent eth1`},
-		{"lan", down, `berth/networks[0].parent "eth1": want an interface that is up: ip link set eth1 up`},
-		{"lan@x", taken, `berth/networks[0].interface "x": want a name that is free in the container's namespace`},
+		{"lan", down, `berth/networks[0]: parent "eth1" is down; set it up: ip link set eth1 up`},
+		{"lan@x", taken, `berth/networks[0]: the container has an interface "x" already; request another name`},
 		{"lan", routed, `berth/networks[0]: the default route via 192.0.2.1 is refused, because the engine has set a default route already`},
 		{`[{"name":"lan","ips":["192.0.2.1"]}]`, newFacts(), `192.0.2.1`},
 		{`[{"name":"lan","ips":["192.0.2.255"]}]`, newFacts(), `192.0.2.255`},
 		{`[{"name":"lan","ips":["192.0.2.5"]}]`, hosts, `192.0.2.5`},
 		{`[{"name":"lan","default-route":["2001:db8::1"]}]`, newFacts(), `berth/networks[0].default-route "2001:db8::1": want a gateway of a family that the interface has an address of`},
-		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, newFacts(), `berth/networks[0].default-route "192.0.2.2": want one gateway a family, and 192.0.2.1 is there`},
-		{`[{"name":"lan","default-route":["192.0.2.1"]},{"name":"lab","default-route":["198.51.100.1"]}]`, newFacts(), `berth/networks[1].default-route "198.51.100.1": want one default route a container, and berth/networks[0] has it`},
+		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, newFacts(), `berth/networks[0].default-route "192.0.2.2": want only one gateway of each family; 192.0.2.1 is given too`},
+		{`[{"name":"lan","default-route":["192.0.2.1"]},{"name":"lab","default-route":["198.51.100.1"]}]`, newFacts(), `berth/networks[1]: the default route via 198.51.100.1 is refused, because berth/networks[0] requests one already; remove one of them`},
 	} {
 		_, err := MakePlan(resolveNetworks(t, c.networks), c.facts)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -203,7 +203,7 @@ func TestResolveRefuses(t *testing.T) {
 		{`[{"parent":"eth1","mode":"vepa"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mode "vepa": want a mode that [policy] modes`, true},
 		{`[{"name":"lan","ips":["198.51.100.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "198.51.100.7": want an address inside the subnet 192.0.2.0/24`, false},
 		{`[{"name":"lan","ips":["192.0.2.7/25"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7/25": want the prefix of the subnet 192.0.2.0/24, or none`, false},
-		{"stat", "", "", `berth/networks[0].ips "": want addresses of the container's own: network "stat" has ipam = "static"`, false},
+		{"stat", "", "", `berth/networks[0]: network "stat" has ipam = "static", so berth chooses no address; request one by ips`, false},
 		{`[{"parent":"eth1","mode":"passthru","mac":"02:00:5e:00:53:01"}]`, "[policy]\nparents=['*']\nmodes=['passthru']\nstatic_macs=true", "", `want no MAC: an interface of macvlan passthru has its parent's`, false},
 	} {
 		cfg, err := specs.DecodeConfig([]byte(c.policy))

@@ -78,7 +78,7 @@ func TestStartInANamespaceByItsPath(t *testing.T) {
 	h.unchanged(pod, before)
 
 	_, err := attach("pod", testnet.Here(t).Path())
-	if err == nil || !strings.Contains(err.Error(), "it shares the host's") {
+	if err == nil || !strings.Contains(err.Error(), "is in the host's network namespace") {
 		t.Errorf("error %v", err)
 	}
 	_, err = attach("pod", t.TempDir()+"/none")

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,8 +24,8 @@ func checkPublished(st *specs.State) error {
 	for _, key := range slices.Sorted(maps.Keys(published)) {
 		value := published[key]
 		if got, ok := st.Annotations[key]; ok && got == value && strings.HasPrefix(key, berth.Prefix) {
-			return berth.Invalid(key, value, "the annotation of whoever starts the container, but this is the image's, which podman before 4.6 "+
-				"hands on: give one of your own by --annotation, or use another image")
+			return fmt.Errorf("annotation %s is refused, because its value %q comes from the container's image (podman before 4.6 copies it): "+
+				"set it by --annotation, or use another image", key, value)
 		}
 	}
 	return nil

@@ -1,14 +1,12 @@
 package hook
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-
-	berth "berth/specs"
 )
 
 // podmanStore is a storage as podman 4.3 writes it (containers/storage 1.43).
@@ -46,8 +44,7 @@ func TestCheckPublished(t *testing.T) {
 		"no bundle":                 {specs.State{ID: "c1", Annotations: lan}, false},
 	} {
 		err := checkPublished(&c.state)
-		var invalid *berth.ValueError
-		if errors.As(err, &invalid) != c.refused || err != nil && invalid.Key != "berth/networks" {
+		if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "annotation berth/networks is refused") {
 			t.Errorf("%s: %v, want it refused: %t", name, err, c.refused)
 		}
 	}

@@ -31,13 +31,13 @@ func TestRefusalsChangeNothing(t *testing.T) {
 	defer ipIn(t, testnet.Here(t), "link del "+foreign)
 
 	for _, c := range []struct{ networks, want string }{
-		{"none", `berth/networks[0].parent "nosuch0": want an interface of this host, where network "none" is to be; there are `},
-		{"lo", `berth/networks[0].parent "lo": want an Ethernet interface, where network "lo" is to be`},
+		{"none", `berth/networks[0]: parent "nosuch0" of network "none" does not exist; this host has `},
+		{"lo", `berth/networks[0]: parent "lo" of network "lo" cannot carry interfaces: `},
 		{"lan,nolan", `berth/networks[1] "nolan": want a network that`},
 		{"big", `berth/networks[0].mtu "9000": want at most 1500 bytes`},
 		{`[{"name":"lan","ips":["192.0.2.9"]}]`, `address 192.0.2.9 is in use by container holder (network "lan", interface net1)`},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:09"}]`, `MAC 02:00:5e:00:53:09 is in use by container holder`},
-		{`[{"name":"lan","mac":"02:00:5e:00:53:08"}]`, `mac "02:00:5e:00:53:08": want a MAC that no other interface on "` + h.parent + `" has; interface "` + foreign + `" in the network namespace of process `},
+		{`[{"name":"lan","mac":"02:00:5e:00:53:08"}]`, `the MAC 02:00:5e:00:53:08 is in use on parent "` + h.parent + `" by interface "` + foreign + `" in the network namespace of process `},
 		{"lan,tiny", `network "tiny": the only address of 198.51.100.0/30 is held, by holder (198.51.100.2)`},
 		{"thru", `berth/networks[0]: parent "` + h.parent + `": interface "net1" of container "holder" (macvlan, mode bridge) is on it, and passthru takes a parent whole`},
 		{"lan@lo2,lan@dup0", ``},
@@ -46,7 +46,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		testnet.Run(t, b.ns, "ip", "link", "add", "dup0", "type", "veth", "peer", "name", "dup1")
 		want := c.want
 		if want == "" {
-			want = `berth/networks[1].interface "dup0": want a name that is free in the container's namespace`
+			want = `berth/networks[1]: the container has an interface "dup0" already`
 		}
 		before := h.snapshot(b)
 		err := h.start(b)
@@ -64,7 +64,7 @@ func TestTheHostsNamespaceIsRefused(t *testing.T) {
 	a := h.box("a", "lan")
 	a.process = testnet.Process(t, testnet.Here(t))
 	err := h.start(a)
-	if err == nil || !strings.Contains(err.Error(), `container "a": want a network namespace of its own: it shares the host's`) {
+	if err == nil || !strings.Contains(err.Error(), `container "a" is in the host's network namespace`) {
 		t.Errorf("error %v", err)
 	}
 	a.process = &os.Process{Pid: 1 << 22}
@@ -122,7 +122,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	b := h.box("b", `[{"name":"lan","ips":["192.0.2.3"]}]`)
 	before := h.snapshot(b)
 	err := h.start(b)
-	if !errors.Is(err, plumb.ErrConflict) || !strings.Contains(err.Error(), "192.0.2.3 is "+mac+"'s already") {
+	if !errors.Is(err, plumb.ErrConflict) || !strings.Contains(err.Error(), "192.0.2.3 belongs to "+mac) {
 		t.Errorf("error %v, want one that names %s", err, mac)
 	}
 	h.unchanged(b, before)

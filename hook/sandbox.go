@@ -46,7 +46,7 @@ type Sandbox struct {
 
 // ErrUnknownContainer is wrapped if a container has no attachment, so that berth
 // cannot find its namespace without a process in it.
-var ErrUnknownContainer = errors.New("berth knows no such container")
+var ErrUnknownContainer = errors.New("berth has no record of this container")
 
 // maxID bounds a container's ID; runtimes use it as the name of a folder
 // (NAME_MAX).
@@ -102,7 +102,7 @@ func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error
 	case s.Pid != 0:
 		c.ns, err = network.OpenPID(s.Pid)
 	case len(known) == 0:
-		err = fmt.Errorf("%w; say --pid with a process of it", ErrUnknownContainer)
+		err = fmt.Errorf("%w; name one of its processes by --pid", ErrUnknownContainer)
 	default:
 		c.ns, err = network.FindNamespace(known[0].Cookie)
 	}
@@ -128,7 +128,7 @@ func (c *container) openHandle() error {
 		return err
 	}
 	if same {
-		return specs.Invalid("container", c.ids[0], "a network namespace of its own: it shares the host's, where berth adds nothing (start it without host networking)")
+		return fmt.Errorf("container %q is in the host's network namespace, where berth adds no interfaces; start it without host networking", c.ids[0])
 	}
 	if c.cookie, err = c.ns.Cookie(); err != nil {
 		return err

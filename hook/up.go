@@ -7,7 +7,6 @@ import (
 
 	"berth/internal/state"
 	"berth/network"
-	"berth/specs"
 )
 
 // setUp applies the IPv6 settings and then brings every interface up, still
@@ -16,7 +15,7 @@ func (a *attaching) setUp(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
 		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
-			return fmt.Errorf("IPv6 settings of %q: %w", r.Interface, err)
+			return fmt.Errorf("interface %q: %w", r.Interface, err)
 		}
 		if err := a.inside.WaitUp(ctx, a.host, r.LinkIndex); err != nil {
 			return explainUp(r, err)
@@ -29,9 +28,9 @@ func (a *attaching) setUp(ctx context.Context) error {
 func explainUp(r *state.Attachment, err error) error {
 	var taken *network.MACHolderError
 	if errors.As(err, &taken) {
-		return specs.Invalid("mac", r.MAC.String(), "a MAC that no other interface on %q has; %s has it", r.Parent, taken.Holder)
+		return fmt.Errorf("the MAC %s is in use on parent %q by %s; request another", r.MAC, r.Parent, taken.Holder)
 	}
-	return fmt.Errorf("set %q up: %w", r.Interface, err)
+	return fmt.Errorf("interface %q: %w", r.Interface, err)
 }
 
 // ipv6Settings returns the IPv6 settings of an interface: static if it gets an

@@ -49,7 +49,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	h.network("inner", strings.Replace(lan, "PARENT", "PARENT.40.41", 1))
 	a, b, c := h.box("a", "outer"), h.box("b", "inner"), h.box("c", "inner")
 	before := h.snapshot(a)
-	if err := h.start(b); err == nil || !strings.Contains(err.Error(), `want a trunk "`+h.parent+`.40" that exists`) {
+	if err := h.start(b); err == nil || !strings.Contains(err.Error(), `its trunk "`+h.parent+`.40" does not exist`) {
 		t.Errorf("without a trunk: %v, want an error that names it", err)
 	}
 	h.unchanged(a, before)

@@ -48,7 +48,7 @@ func announceAddresses(n *Namespace, claimants []Claimant) error {
 		case isErrno(err, unix.EOPNOTSUPP):
 			rest = append(rest, each)
 		case err != nil:
-			return fmt.Errorf("of %q: %w", each.Name, err)
+			return fmt.Errorf("interface %q: %w", each.Name, err)
 		}
 	}
 	return announceByPacket(n, rest)

@@ -88,9 +88,9 @@ func TestMACHolderIsNamed(t *testing.T) {
 	s.createUp(t, beside, s.macvlan("shim0", mac(2)))
 	pid, hostPID := testnet.Process(t, ns).Pid, testnet.Process(t, s.host).Pid
 	for taken, want := range map[specs.MAC]string{
-		mac(1):       fmt.Sprintf(`interface "net7" in the network namespace of process %d has it`, pid),
-		mac(2):       fmt.Sprintf(`interface "shim0" in the network namespace of process %d has it`, hostPID),
-		s.parent.MAC: `the parent "eth1" itself has it`,
+		mac(1):       fmt.Sprintf(`interface "net7" in the network namespace of process %d`, pid),
+		mac(2):       fmt.Sprintf(`interface "shim0" in the network namespace of process %d`, hostPID),
+		s.parent.MAC: `the parent "eth1" itself`,
 	} {
 		l, err := s.h.CreateLink(s.n, s.macvlan("net1", taken))
 		if err != nil {
@@ -128,7 +128,7 @@ func TestWaitForMACOfEndingNamespace(t *testing.T) {
 	end()
 	err = newInsideHandle(t, s.n).WaitUp(ended, s.h, l.Index)
 	wantIs(t, err, ErrMACInUse)
-	if err == nil || !strings.HasSuffix(err.Error(), "may be dying, has it") {
+	if err == nil || !strings.HasSuffix(err.Error(), "which may be ending") {
 		t.Errorf("error %v", err)
 	}
 	done := make(chan error)
@@ -157,13 +157,13 @@ func TestParentHolderIsNamed(t *testing.T) {
 	passthru.Mode = specs.ModePassthru
 	_, err := s.h.WaitLink(t.Context(), s.n, passthru)
 	wantIs(t, err, ErrParentBusy)
-	wantEnd(t, err, fmt.Sprintf(`: interface "net7" in the network namespace of process %d has it`, pid))
+	wantEnd(t, err, fmt.Sprintf(`: it is held by interface "net7" in the network namespace of process %d`, pid))
 
 	port := newSite(t)
 	testnet.Bridge(t, port.host, "br0", "eth1")
 	_, err = port.h.WaitLink(t.Context(), port.n, port.macvlan("net1", mac(1)))
 	wantIs(t, err, ErrParentBusy)
-	wantEnd(t, err, `: bridge "br0" has it`)
+	wantEnd(t, err, `: it is held by bridge "br0"`)
 	wantLinks(t, newInsideHandle(t, s.n), "lo")
 }
 
@@ -187,7 +187,7 @@ func TestWaitForParentOfEndingNamespace(t *testing.T) {
 	end()
 	_, err := s.h.WaitLink(ended, s.n, passthru)
 	wantIs(t, err, ErrParentBusy)
-	wantEnd(t, err, "may be dying, has it")
+	wantEnd(t, err, "which may be ending")
 	done := make(chan error)
 	go func() {
 		_, err := s.h.WaitLink(t.Context(), s.n, passthru)

@@ -24,7 +24,7 @@ func (h *Handle) Device(index int) (Device, error) {
 		err = ErrNoLink
 	}
 	if err != nil {
-		return Device{}, fmt.Errorf("look at interface %d: %w", index, err)
+		return Device{}, fmt.Errorf("read the driver of interface %d: %w", index, err)
 	}
 	d, name := parseDevice(answers[0])
 	info, err := unix.IoctlGetEthtoolDrvinfo(h.fd(), name) // any socket of the namespace works
@@ -32,9 +32,9 @@ func (h *Handle) Device(index int) (Device, error) {
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return d, nil
 	case errors.Is(err, unix.ENODEV):
-		return d, fmt.Errorf("look at the driver of %q: %w", name, ErrNoLink)
+		return d, fmt.Errorf("read the driver of interface %q: %w", name, ErrNoLink)
 	case err != nil:
-		return d, fmt.Errorf("look at the driver of %q: %w", name, err)
+		return d, fmt.Errorf("read the driver of interface %q: %w", name, err)
 	}
 	d.Driver, d.Bus = unix.ByteSliceToString(info.Driver[:]), unix.ByteSliceToString(info.Bus_info[:])
 	if d.Bus == "N/A" || d.Bus == "tap" || d.Bus == "tun" { // bridge, bond; drivers/net/tun.c

@@ -13,18 +13,18 @@ var (
 
 	// ErrNameTaken is returned if an interface of the namespace already has the name,
 	// as its own or as an alternative one.
-	ErrNameTaken = errors.New("interface name is taken")
+	ErrNameTaken = errors.New("the interface name is in use")
 
 	// ErrExists is returned if an address or a route exists already.
-	ErrExists = errors.New("already there")
+	ErrExists = errors.New("it exists already")
 
 	// ErrMACInUse is returned if a macvlan is set up while its parent, or another
 	// macvlan of the parent in any namespace, has the same MAC.
-	ErrMACInUse = errors.New("MAC is in use on this parent")
+	ErrMACInUse = errors.New("the MAC is in use on this parent")
 
 	// ErrAddressInUse is returned if another ipvlan interface of the same parent has
 	// the address.
-	ErrAddressInUse = errors.New("address is in use on this parent")
+	ErrAddressInUse = errors.New("the address is in use on this parent")
 )
 
 // IsGone reports whether an error means that a link does not exist, or that its
@@ -38,26 +38,26 @@ var (
 	ErrNotEthernet = errors.New("not an Ethernet interface")
 
 	// ErrStacked is returned for a parent that is itself a macvlan or ipvlan.
-	ErrStacked = errors.New("is itself an interface on another parent")
+	ErrStacked = errors.New("a macvlan or ipvlan cannot be a parent")
 
 	// ErrParentBusy is returned if a parent cannot carry the interface because of one
 	// that it already carries.
-	ErrParentBusy = errors.New("parent is in other use")
+	ErrParentBusy = errors.New("the parent is in use")
 
 	// ErrParentDown is returned if a VLAN cannot be set up because its trunk is down.
-	ErrParentDown = errors.New("parent is down")
+	ErrParentDown = errors.New("the parent is down")
 
 	// ErrMTU is returned for an MTU above the parent's.
-	ErrMTU = errors.New("MTU is above the parent's")
+	ErrMTU = errors.New("the MTU is above the parent's")
 
 	// ErrVLAN is returned if an interface has the name of a VLAN of its trunk, but is
 	// another VLAN.
-	ErrVLAN = errors.New("is another VLAN than its name says")
+	ErrVLAN = errors.New("the VLAN id is not that of the name")
 )
 
 // ErrUnreachable is returned for a route if no subnet of the interface contains its
 // gateway.
-var ErrUnreachable = errors.New("gateway is not reachable on the interface")
+var ErrUnreachable = errors.New("the gateway is not reachable on the interface")
 
 // LeastKernel is the first version of Linux with SO_NETNS_COOKIE, by which berth
 // identifies a network namespace. Atomic operations of BPF that return a result are

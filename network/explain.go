@@ -18,11 +18,11 @@ func (h *Handle) explainCreate(l Link, err error) error {
 	case isErrno(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("%w: driver %s (%s)", ErrUnsupported, l.Driver, config[l.Driver])
 	case isErrno(err, unix.EBUSY):
-		return fmt.Errorf("%w: it is in a bridge or bond, or carries interfaces of another driver (%w)", ErrParentBusy, err)
+		return fmt.Errorf("%w by a bridge or bond, or by interfaces of another driver (%w)", ErrParentBusy, err)
 	case isErrno(err, unix.EINVAL):
 		return h.explainInvalid(l, err)
 	case isErrno(err, unix.EPERM):
-		return fmt.Errorf("%w: CAP_NET_ADMIN is needed, over the host and the container", err)
+		return fmt.Errorf("%w: CAP_NET_ADMIN is required in the namespaces of the host and the container", err)
 	}
 	return err
 }
@@ -43,11 +43,11 @@ func (h *Handle) explainInvalid(l Link, err error) error {
 	case !parent.Ethernet || parent.Loopback:
 		return fmt.Errorf("parent %q is %w", parent.Name, ErrNotEthernet)
 	case l.MTU > parent.MTU:
-		return fmt.Errorf("%w: %d, parent %q has %d", ErrMTU, l.MTU, parent.Name, parent.MTU)
+		return fmt.Errorf("%w: %d is requested, and parent %q has %d", ErrMTU, l.MTU, parent.Name, parent.MTU)
 	case l.Mode == specs.ModePassthru:
-		return fmt.Errorf("%w: passthru needs %q for itself, and it carries another macvlan", ErrParentBusy, parent.Name)
+		return fmt.Errorf("%w: passthru needs %q alone, and another macvlan is on it", ErrParentBusy, parent.Name)
 	case l.Driver == specs.Macvlan:
-		return fmt.Errorf("%w: %q may belong to a passthru interface (%w)", ErrParentBusy, parent.Name, err)
+		return fmt.Errorf("%w: a passthru interface may be on %q (%w)", ErrParentBusy, parent.Name, err)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func FindNamespace(cookie uint64) (found *Namespace, err error) {
 		return true, nil
 	})
 	if found == nil && err == nil {
-		err = fmt.Errorf("find network namespace %016x: %w: no process is in it", cookie, ErrNoNamespace)
+		err = fmt.Errorf("find network namespace %016x: %w: it has no process", cookie, ErrNoNamespace)
 	}
 	return found, err
 }
@@ -80,7 +80,7 @@ func processIDs() (pids []int) {
 func (n *Namespace) linkText() (string, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(n.FD(), &st); err != nil {
-		return "", errors.Join(fmt.Errorf("look at network namespace: %w", err), n.Close())
+		return "", errors.Join(fmt.Errorf("identify network namespace: %w", err), n.Close())
 	}
 	return fmt.Sprintf("net:[%d]", st.Ino), nil
 }

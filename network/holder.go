@@ -56,14 +56,14 @@ func (h *Handle) WaitAddress(ctx context.Context, host *Handle, index int, p net
 // MACHolderError is [ErrMACInUse] with the holder of the MAC.
 type MACHolderError struct{ Holder string }
 
-func (e *MACHolderError) Error() string { return fmt.Sprintf("%v: %s has it", ErrMACInUse, e.Holder) }
+func (e *MACHolderError) Error() string { return fmt.Sprintf("%v by %s", ErrMACInUse, e.Holder) }
 func (e *MACHolderError) Unwrap() error { return ErrMACInUse }
 
 func withHolder(err error, holder string) error {
 	if holder == "" {
 		return err
 	}
-	return fmt.Errorf("%w: %s has it", err, holder)
+	return fmt.Errorf("%w: it is held by %s", err, holder)
 }
 
 // freeTimeout bounds the wait for a resource whose holder cannot be found: ten times
@@ -88,7 +88,7 @@ func waitFree(ctx context.Context, busy error, try func() error, look func() (st
 			return "", errors.Join(err, lookErr)
 		}
 		if holder == "" && ctx.Err() != nil {
-			holder = "an interface in a namespace without a process, which may be dying,"
+			holder = "an interface in a namespace without a process, which may be ending"
 		}
 		if holder != "" {
 			return holder, err

@@ -119,7 +119,7 @@ func (n *Namespace) AnswerARPByRoute(ifname string) error {
 		return writeSysctls([]sysctl{{dir + "arp_filter", "1"}, {dir + "arp_announce", "2"}})
 	})
 	if err != nil {
-		return fmt.Errorf("set ARP of %q: %w", ifname, err)
+		return fmt.Errorf("set ARP of interface %q: %w", ifname, err)
 	}
 	return nil
 }

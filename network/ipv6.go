@@ -73,7 +73,7 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 		return nil // off was requested
 	}
 	if err != nil {
-		return fmt.Errorf("set IPv6 of %q: %w", ifname, err)
+		return fmt.Errorf("set IPv6 of interface %q: %w", ifname, err)
 	}
 	return nil
 }

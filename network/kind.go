@@ -15,7 +15,7 @@ func (h *Handle) Knows(kind string) (bool, error) {
 	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
 		nested(unix.IFLA_LINKINFO, attrString(nl.IFLA_INFO_KIND, kind)))
 	if err != nil {
-		return false, fmt.Errorf("ask for the driver %q: %w", kind, err)
+		return false, fmt.Errorf("query the driver %q: %w", kind, err)
 	}
 	for _, b := range answers {
 		l, err := parseLink(b)

@@ -69,14 +69,14 @@ func (h *Handle) createLink(n *Namespace, l Link) (LinkInfo, error) {
 // checkLink refuses links that the kernel would accept, or refuse without a clear error.
 func (h *Handle) checkLink(l Link) error {
 	if !slices.Contains(specs.Modes(l.Driver), l.Mode) {
-		return fmt.Errorf("mode %q is none of driver %q", l.Mode, l.Driver)
+		return fmt.Errorf("driver %[2]q has no mode %[1]q", l.Mode, l.Driver)
 	}
 	if l.Driver != specs.IPvlan || l.MTU == 0 {
 		return nil
 	}
 	parent, err := h.LinkByIndex(l.ParentIndex) // ipvlan accepts any MTU, unlike macvlan
 	if err == nil && l.MTU > parent.MTU {
-		err = fmt.Errorf("%w: %d, the parent has %d", ErrMTU, l.MTU, parent.MTU)
+		err = fmt.Errorf("%w: %d is requested, and the parent has %d", ErrMTU, l.MTU, parent.MTU)
 	}
 	return err
 }

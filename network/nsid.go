@@ -31,7 +31,7 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 		id, err = h.nsidOfNamespace(n)
 	}
 	if err == nil && id < 0 {
-		err = errors.New("the kernel named none")
+		err = errors.New("the kernel returned none")
 	}
 	if err != nil {
 		return -1, fmt.Errorf("assign an id to the network namespace: %w", err)

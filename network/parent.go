@@ -30,7 +30,7 @@ type Parent struct {
 // CheckMTU returns [ErrMTU] if an MTU is above the parent's. 0 stands for the parent's.
 func (p *Parent) CheckMTU(mtu int) error {
 	if mtu > p.MTU {
-		return fmt.Errorf("%w: %d, %q has %d", ErrMTU, mtu, p.Name, p.MTU)
+		return fmt.Errorf("%w: %d is requested, and parent %q has %d", ErrMTU, mtu, p.Name, p.MTU)
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (h *Handle) Parent(name string) (*Parent, error) {
 		err = l.canCarry()
 	}
 	if errors.Is(err, ErrNoLink) {
-		err = fmt.Errorf("%w; there are: %s", ErrNoLink, h.parentCandidates())
+		err = fmt.Errorf("%w; possible parents: %s", ErrNoLink, h.parentCandidates())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("parent %q: %w", name, err)
@@ -65,7 +65,7 @@ func (h *Handle) ParentOrTrunk(name string) (p *Parent, makeVLAN int, err error)
 		return p, 0, err
 	}
 	if p, err = h.Parent(trunk); err != nil {
-		return nil, 0, fmt.Errorf("parent %q: trunk: %w", name, err)
+		return nil, 0, fmt.Errorf("trunk of parent %q: %w", name, err)
 	}
 	return p, id, nil
 }
@@ -160,7 +160,7 @@ func (l *LinkInfo) canCarry() error {
 	case !l.Ethernet || l.Loopback:
 		return ErrNotEthernet
 	case l.Driver != "":
-		return fmt.Errorf("%q %w; name that one", l.Name, ErrStacked)
+		return fmt.Errorf("interface %q: %w; use its own parent", l.Name, ErrStacked)
 	}
 	return nil
 }

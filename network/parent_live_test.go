@@ -51,8 +51,8 @@ func TestWhatCanBeNoParent(t *testing.T) {
 		_, err := s.h.Parent(name)
 		wantIs(t, err, want)
 	}
-	if _, err := s.h.Parent("eth9"); err == nil || !strings.HasSuffix(err.Error(), "there are: eth1") {
-		t.Errorf("error %v does not say which there are", err)
+	if _, err := s.h.Parent("eth9"); err == nil || !strings.HasSuffix(err.Error(), "possible parents: eth1") {
+		t.Errorf("error %v does not list the possible parents", err)
 	}
 }
 

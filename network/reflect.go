@@ -28,7 +28,7 @@ func Reflects(ctx context.Context, n *Namespace, parent int, from LinkInfo, time
 	to := &unix.SockaddrLinklayer{Ifindex: from.Index, Protocol: bigEndian(etherTypeLocal)}
 	for range 2 {
 		if err := unix.Sendto(w.fds[etherTypeLocal], frame, 0, to); err != nil {
-			return false, fmt.Errorf("send on %q: %w", from.Name, err)
+			return false, fmt.Errorf("send a frame on interface %q: %w", from.Name, err)
 		}
 		back, err := w.receivesFrame(ctx, frame, parent, time.Now().Add(timeout/2))
 		if back || err != nil {

@@ -26,7 +26,7 @@ func (h *Handle) AddRoute(index int, r Route) error {
 		to = netip.PrefixFrom(unspecifiedFor(r.Via), 0)
 	}
 	if !to.IsValid() {
-		return fmt.Errorf("add route to interface %d: neither a destination nor a gateway", index)
+		return fmt.Errorf("add route to interface %d: it has neither a destination nor a gateway", index)
 	}
 	unlessThere := unix.NLM_F_EXCL
 	if r.Replace {

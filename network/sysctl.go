@@ -39,7 +39,7 @@ func writeSysctl(s sysctl) error {
 		return nil
 	}
 	if isErrno(err, unix.EROFS) {
-		return fmt.Errorf("/proc/sys is mounted read-only: mount -o remount,rw /proc/sys: %w", err)
+		return fmt.Errorf("/proc/sys is mounted read-only (%w); remount it: mount -o remount,rw /proc/sys", err)
 	}
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (h *Handle) makeVLAN(trunk LinkInfo, id int) (l LinkInfo, err error) {
 	case isErrno(err, unix.ENETDOWN):
 		err = fmt.Errorf("%w: %w", ErrParentDown, err)
 	case isErrno(err, unix.EEXIST):
-		err = fmt.Errorf("%w: %v", ErrNameTaken, vlanNames(trunk.Name, trunk.Index, id))
+		err = fmt.Errorf("%w: %q", ErrNameTaken, vlanNames(trunk.Name, trunk.Index, id))
 	}
 	return l, err
 }
@@ -139,7 +139,7 @@ func (h *Handle) checkVLAN(l LinkInfo) error {
 	case err != nil:
 		return err
 	case l.ParentIndex != below.Index || l.ParentNSID >= 0 || l.VLAN != id:
-		return fmt.Errorf("%q %w: id %d of interface %d", l.Name, ErrVLAN, l.VLAN, l.ParentIndex)
+		return fmt.Errorf("interface %q: %w: it is VLAN %d of interface %d", l.Name, ErrVLAN, l.VLAN, l.ParentIndex)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (w *wire) sendFrame(each Claimant, a netip.Addr, frame []byte) error {
 	kind := binary.BigEndian.Uint16(frame[12:])
 	to := &unix.SockaddrLinklayer{Ifindex: each.Index, Protocol: bigEndian(kind)}
 	if err := unix.Sendto(w.fds[kind], frame, 0, to); err != nil {
-		return fmt.Errorf("send for %s on %q: %w", a, each.Name, err)
+		return fmt.Errorf("send a frame for %s on interface %q: %w", a, each.Name, err)
 	}
 	return nil
 }

@@ -30,9 +30,9 @@ type Change struct {
 var (
 	// ErrLayout is returned for a file in which the value cannot be set without changing
 	// another one.
-	ErrLayout = errors.New("the file is laid out in a way that cannot be edited")
+	ErrLayout = errors.New("the file's layout cannot be edited")
 	// ErrChanged is returned for a change that was modified since, and so is not undone.
-	ErrChanged = errors.New("the value was changed since")
+	ErrChanged = errors.New("the value has changed since")
 )
 
 // language is the part that differs between formats.

@@ -24,7 +24,7 @@ func (jsonLanguage) decodeText(text string) (map[string]any, error) {
 		return nil, fmt.Errorf("line %d: %w", strings.Count(text[:at.Offset], "\n")+1, err)
 	}
 	if err == nil && values == nil {
-		err = errors.New("null, where an object is wanted")
+		err = errors.New("it is null, not an object")
 	}
 	return values, err
 }

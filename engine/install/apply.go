@@ -11,7 +11,7 @@ import (
 )
 
 // ErrStale is returned for a plan whose files have changed since it was made.
-var ErrStale = errors.New("it was changed meanwhile: try again")
+var ErrStale = errors.New("it changed meanwhile; try again")
 
 // Apply stores the data to undo a plan, and then writes its files. If a file has changed
 // since the plan was made, the error wraps [ErrStale]. If one cannot be written, Apply
@@ -26,7 +26,7 @@ func (p *Plan) Apply() error {
 		err = writeRecord(p)
 	}
 	if err != nil {
-		err = fmt.Errorf("keep a record of what is installed for %s: %w", p.Engine, err)
+		err = fmt.Errorf("record the installation for %s: %w", p.Engine, err)
 	} else {
 		err = p.writeAll()
 	}

@@ -258,5 +258,5 @@ func (c *containerdFiles) defaultName() string {
 
 // errTooOld returns the error for an engine that lacks a required feature.
 func errTooOld(program string, v Version, least string) error {
-	return fmt.Errorf("%s %s is too old: %s is the first that has it", program, v.Text, least)
+	return fmt.Errorf("%s %s is too old; version %s or newer is required", program, v.Text, least)
 }

@@ -22,7 +22,7 @@ func planNRI(p *planner) error {
 		return err
 	}
 	if len(entry.Flags("--", p.o.Dirs)) > 0 {
-		return errors.New("a runtime starts its plugins without flags: run berth-nri as a service, with --config, --state and --bpffs")
+		return errors.New("a runtime starts its plugins without flags; run berth-nri as a service, with --config, --state and --bpffs")
 	}
 	isCRIO := p.o.lookPath("crio") != ""
 	isContainerd := p.o.lookPath("containerd") != ""
@@ -33,7 +33,7 @@ func planNRI(p *planner) error {
 	case isCRIO:
 		dir, err = p.nriCRIO()
 	default:
-		return errors.New("neither containerd nor CRI-O was found")
+		return errors.New("neither containerd nor CRI-O was found; install one first")
 	}
 	if err != nil {
 		return err

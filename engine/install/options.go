@@ -97,7 +97,7 @@ func (o *Options) Check() error {
 		return err
 	}
 	if flag := e.flags(o); flag != "" {
-		return &specs.ValueError{Key: flag, Want: fmt.Sprintf("an engine that has a use for it, %s has none", o.Engine)}
+		return &specs.ValueError{Key: flag, Want: fmt.Sprintf("no value: engine %s does not use this flag", o.Engine)}
 	}
 	for flag, path := range map[string]string{engineConfig: o.File, hooksDir: o.HooksDir, cdiDir: o.CDIDir} {
 		if path != "" && !filepath.IsAbs(path) {
@@ -139,9 +139,9 @@ func (o *Options) programPath(name string) (string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s, which is to be beside berth: %w", name, err)
+		return "", fmt.Errorf("find %s beside berth: %w", name, err)
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
-		return "", fmt.Errorf("%s has mode %s: want a program", path, info.Mode())
+		return "", fmt.Errorf("%q is not a program (mode %s)", path, info.Mode())
 	}
 	return path, nil
 }

@@ -78,7 +78,7 @@ func readRecords(config string) (all []*record, err error) {
 			err = r.readBackups(dir)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("record of what was installed for %s: %w", name, err)
+			return nil, fmt.Errorf("read the record of the installation for %s: %w", name, err)
 		}
 		all = append(all, r)
 	}

@@ -32,7 +32,7 @@ func AskVersion(program string) (Version, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
-		return Version{}, fmt.Errorf("ask %s for its version: %w", program, err)
+		return Version{}, fmt.Errorf("read the version of %s: %w", program, err)
 	}
 	return ParseVersion(string(out))
 }

@@ -41,8 +41,8 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *ap
 // attachLate attaches a pod whose sandbox was started while this plugin was away.
 func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	if p.pods.hasRunning(pod.GetId()) {
-		return nil, fmt.Errorf("pod %q runs without what its annotations ask for, as its sandbox was started without berth; "+
-			"delete the pod, so that it is made again", pod.GetNamespace()+"/"+pod.GetName())
+		return nil, fmt.Errorf("pod %q runs without the interfaces that its annotations request, because its sandbox was started without berth; "+
+			"delete the pod, so that it is created again", pod.GetNamespace()+"/"+pod.GetName())
 	}
 	p.podLogger(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
 	return p.attachPod(ctx, pod)

@@ -19,6 +19,6 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	left = left * 3 / 4
 	return context.WithTimeoutCause(ctx, left, fmt.Errorf(
-		"not done in %v, the most that the container runtime's plugin_request_timeout leaves: %w",
+		"not finished within %v, the time that the container runtime's plugin_request_timeout leaves: %w",
 		left.Round(10*time.Millisecond), context.DeadlineExceeded))
 }

@@ -42,7 +42,7 @@ type Plugin struct {
 // files: a text from there would be ignored, so it is refused.
 func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.EventMask, error) {
 	if strings.TrimSpace(text) != "" {
-		return 0, specs.Invalid("NRI configuration", text, "none: berth's settings are in %s", p.Dirs.Config)
+		return 0, specs.Invalid("NRI configuration", text, "no text, because berth's settings are in %s", p.Dirs.Config)
 	}
 	p.Log.Info("connected", "runtime", name, "version", version)
 	return 0, nil // every event that has a method
@@ -127,7 +127,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, contai
 		case err == nil && !p.pods.hasRunning(pod.GetId()):
 			p.podLogger(pod).Info("its sandbox was started without berth; it is attached with its first container")
 		default:
-			p.podLogger(pod).Warn("runs without what it asks for", "error", err, "remedy", "delete the pod, so that it is made again")
+			p.podLogger(pod).Warn("pod runs without the interfaces that it requests", "error", err, "remedy", "delete the pod, so that it is created again")
 		}
 	}
 	return nil, nil

@@ -107,10 +107,10 @@ func TestAPodThatIsRefused(t *testing.T) {
 			p.Annotations["io.kubernetes.pod.namespace"] = "prod-a"
 			p.Annotations["io.kubernetes.cri.sandbox-namespace"] = "prod-a"
 		}, `want a network for the namespace "dev"`},
-		"the host's network": {func(p *api.PodSandbox) { p.Linux = nil }, `pod "prod-a/web": want a network namespace of its own`},
+		"the host's network": {func(p *api.PodSandbox) { p.Linux = nil }, `pod "prod-a/web" has no network namespace of its own; remove hostNetwork`},
 		"the host's namespace": {func(p *api.PodSandbox) {
 			p.Linux.Namespaces[1].Path, p.Pid = "", uint32(testnet.Process(t, testnet.Here(t)).Pid)
-		}, "it shares the host's"},
+		}, "is in the host's network namespace"},
 	} {
 		p := newPod("refused", testnet.Namespace(t), "lan")
 		c.change(p)

@@ -1,6 +1,7 @@
 package nri
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
@@ -53,8 +54,7 @@ func namespaceOf(pod *api.PodSandbox) (string, error) {
 		}
 	}
 	if pod.GetPid() == 0 {
-		return "", specs.Invalid("pod", pod.GetNamespace()+"/"+pod.GetName(),
-			"a network namespace of its own, of which the runtime tells the path: there is none (start it without hostNetwork)")
+		return "", fmt.Errorf("pod %q has no network namespace of its own; remove hostNetwork", pod.GetNamespace()+"/"+pod.GetName())
 	}
 	return "", nil
 }

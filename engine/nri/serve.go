@@ -60,7 +60,7 @@ func (p *Plugin) Serve(ctx context.Context, o Options) error {
 func (p *Plugin) serveOnce(ctx context.Context, o Options) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", o.Socket)
 	if err != nil {
-		return fmt.Errorf("connect to NRI, which has to be on in containerd or CRI-O (berth install --engine nri): %w", err)
+		return fmt.Errorf("connect to NRI: %w; enable it in containerd or CRI-O: berth install --engine nri", err)
 	}
 	return p.serveSession(ctx, conn, stub.WithPluginName(Name), stub.WithPluginIdx(o.Index))
 }
@@ -75,7 +75,7 @@ func (p *Plugin) ServeLaunched(ctx context.Context) error {
 	}
 	conn, err := nrinet.NewFdConn(fd)
 	if err != nil {
-		return fmt.Errorf("connection of NRI on descriptor %d: %w", fd, err)
+		return fmt.Errorf("open the NRI connection on descriptor %d: %w", fd, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var sweep sync.WaitGroup

@@ -45,11 +45,11 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 		t.Errorf("records:\n%s", got)
 	}
 	testnet.Run(t, kept, "ip", "link", "show", "net1")
-	if log := n.log.String(); strings.Count(log, "runs without what it asks for") != 1 || !strings.Contains(log, "pod=prod-a/late") {
+	if log := n.log.String(); strings.Count(log, "pod runs without the interfaces that it requests") != 1 || !strings.Contains(log, "pod=prod-a/late") {
 		t.Errorf("log:\n%s", log)
 	}
 	_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: missed, Container: &api.Container{Id: "c"}})
-	if err == nil || !strings.Contains(err.Error(), `pod "prod-a/late" runs without what its annotations ask for, as its sandbox was started without berth; delete the pod`) {
+	if err == nil || !strings.Contains(err.Error(), `pod "prod-a/late" runs without the interfaces that its annotations request, because its sandbox was started without berth; delete the pod`) {
 		t.Errorf("error %v", err)
 	}
 	again := newPod("again", testnet.Namespace(t), "lan")
@@ -112,7 +112,7 @@ func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	if _, err := n.plugin.Configure(t.Context(), "parent = 1\n", "test", "1"); err == nil || !strings.Contains(err.Error(), "want none: berth's settings are in "+n.dirs.Config) {
+	if _, err := n.plugin.Configure(t.Context(), "parent = 1\n", "test", "1"); err == nil || !strings.Contains(err.Error(), "want no text, because berth's settings are in "+n.dirs.Config) {
 		t.Errorf("error %v", err)
 	}
 	if mask, err := n.plugin.Configure(t.Context(), " \n", "test", "1"); mask != 0 || err != nil {
@@ -131,8 +131,8 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 		"no container":        {nil, ""},
 		"one that ended":      {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_STOPPED)}, ""},
 		"one that is created": {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_CREATED)}, ""},
-		"one that runs":       {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_RUNNING)}, "runs without what its annotations ask for"},
-		"one that is paused":  {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_PAUSED)}, "runs without what its annotations ask for"},
+		"one that runs":       {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_RUNNING)}, "runs without the interfaces that its annotations request"},
+		"one that is paused":  {[]*api.Container{newContainer("c0", "web", api.ContainerState_CONTAINER_PAUSED)}, "runs without the interfaces that its annotations request"},
 		"another pod's":       {[]*api.Container{newContainer("c0", "other", api.ContainerState_CONTAINER_RUNNING)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestTheContainersOfAMissedSandbox(t *testing.T) {
 		_, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: newContainer("c1", "web", 0)})
 		return err
 	}
-	if err := create(); err == nil || !strings.Contains(err.Error(), "runs without what its annotations ask for") {
+	if err := create(); err == nil || !strings.Contains(err.Error(), "runs without the interfaces that its annotations request") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := r.StopContainer(t.Context(), &api.StopContainerRequest{Pod: web, Container: c0}); err != nil {

@@ -41,7 +41,7 @@ func readConfig(path string) (*configFile, error) {
 	c.info, err = f.Stat()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("look at %q: %w", path, err)
+		return nil, fmt.Errorf("examine %q: %w", path, err)
 	case !c.info.Mode().IsRegular():
 		return nil, nil
 	}

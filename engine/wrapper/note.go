@@ -63,7 +63,7 @@ func (n *note) writeHooks(hooks []hook) error {
 		err = n.createFile(text)
 	}
 	if err != nil {
-		return fmt.Errorf("note that container %q is to be attached at its start: %w", n.id, err)
+		return fmt.Errorf("write the note to attach container %q at its start: %w", n.id, err)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (n *note) makeDir() error {
 	}
 	stat, err := statOf(info)
 	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o022 != 0 || int(stat.Uid) != os.Geteuid()) {
-		err = fmt.Errorf("%q: want a folder that only its owner can write to, and that is mine", n.dir)
+		err = fmt.Errorf("%q is not a folder of this user's that no other user can write to; remove it", n.dir)
 	}
 	return err
 }
@@ -119,7 +119,7 @@ func isNotMine(err error) bool {
 
 func (n *note) removeFile() error {
 	if err := os.Remove(n.filePath()); err != nil && !isNotMine(err) {
-		return fmt.Errorf("take the note of container %q away: %w", n.id, err)
+		return fmt.Errorf("remove the note of container %q: %w", n.id, err)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (n *note) sweepNotes() {
 func statOf(info fs.FileInfo) (*syscall.Stat_t, error) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return nil, fmt.Errorf("%q: its owner is not known", info.Name())
+		return nil, fmt.Errorf("the owner of %q is unknown", info.Name())
 	}
 	return stat, nil
 }

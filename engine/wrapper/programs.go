@@ -36,21 +36,21 @@ func FindRuntime(named string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("find a runtime: none of %q on PATH %q: install one, or name it by --berth-runtime", runtimes, path)
+	return "", fmt.Errorf("none of the runtimes %q is on PATH %q; install one, or name it by --berth-runtime", runtimes, path)
 }
 
 func findNamed(named, path string, self fs.FileInfo) (string, error) {
 	found := []string{named}
 	if !strings.Contains(named, "/") {
 		if found = onPath(named, path); len(found) == 0 {
-			return named, fmt.Errorf("flag --berth-runtime: %q: want the path of a runtime, or the name of one on PATH %q", named, path)
+			return named, fmt.Errorf("flag --berth-runtime: %q is not on PATH %q; give the path of a runtime", named, path)
 		}
 	}
 	if err := checkProgram(found[0]); err != nil {
 		return named, fmt.Errorf("flag --berth-runtime: %q: %w", named, err)
 	}
 	if isSame(found[0], self) {
-		return named, fmt.Errorf("flag --berth-runtime: %q is berth-runtime itself: want the runtime that does the work", found[0])
+		return named, fmt.Errorf("flag --berth-runtime: %q is berth-runtime itself; name the runtime that it runs", found[0])
 	}
 	return found[0], nil
 }

@@ -104,7 +104,7 @@ func (c *Call) addHooks(file *configFile, late bool) error {
 	case err != nil:
 		return err
 	case file.odd != "":
-		return fmt.Errorf("it has %s, but %s", strings.Join(append(keys, change.names()...), ", "), file.odd)
+		return fmt.Errorf("it has %s, and %s", strings.Join(append(keys, change.names()...), ", "), file.odd)
 	case len(change.atStart) > 0:
 		if err := c.newNote().writeHooks(change.atStart); err != nil {
 			return err
@@ -193,7 +193,7 @@ func (c *configFile) annotatedKeys() (keys []string, s *spec, err error) {
 	case !couldBeAnnotated(c.text):
 		return nil, nil, nil
 	case c.odd != "":
-		return nil, nil, fmt.Errorf("it may have annotations of berth's, but %s", c.odd)
+		return nil, nil, fmt.Errorf("it may have annotations of berth's, and %s", c.odd)
 	}
-	return nil, nil, fmt.Errorf("it may have annotations of berth's, but is not as JSON should be: %w", err)
+	return nil, nil, fmt.Errorf("it may have annotations of berth's, and it is not valid JSON: %w", err)
 }

@@ -177,8 +177,8 @@ func TestRefusesOnlyItsOwn(t *testing.T) {
 	}{
 		"link":               {annotatedSpec, true, []string{"berth/networks", "symbolic link"}},
 		"other's link":       {`{}`, true, nil},
-		"not JSON":           {`{"annotations":{"berth/networks":"lan"}`, false, []string{"not as JSON should be"}},
-		"escaped":            {`{"annotations":{"berth\/networks":"lan"}`, false, []string{"not as JSON should be"}},
+		"not JSON":           {`{"annotations":{"berth/networks":"lan"}`, false, []string{"not valid JSON"}},
+		"escaped":            {`{"annotations":{"berth\/networks":"lan"}`, false, []string{"not valid JSON"}},
 		"other's, not JSON":  {`{"annotations":{`, false, nil},
 		"huge":               {huge + `,"annotations":{"berth/networks":"lan"}}`, false, []string{"bytes", "8388608"}},
 		"other's huge":       {huge + `}`, false, nil},

@@ -46,13 +46,13 @@ func (c *Call) containerState() (state []byte, status string, err error) {
 	cmd, cancel := newCommand(c.Runtime, append(slices.Clone(c.Globals), "state", c.ID)...)
 	defer cancel()
 	if state, err = commandOutput(cmd); err != nil {
-		return nil, "", fmt.Errorf("ask for the state of container %q: %w", c.ID, err)
+		return nil, "", fmt.Errorf("request the state of container %q: %w", c.ID, err)
 	}
 	var s struct {
 		Status string `json:"status"`
 	}
 	if err := json.Unmarshal(state, &s); err != nil {
-		return nil, "", fmt.Errorf("the state of container %q, as %s tells it: %w", c.ID, c.Runtime, err)
+		return nil, "", fmt.Errorf("parse the state of container %q from %q: %w", c.ID, c.Runtime, err)
 	}
 	return state, s.Status, nil
 }

@@ -171,7 +171,7 @@ func TestNoteFolderOfOthers(t *testing.T) {
 	dir := filepath.Join(p.dir, "run/late")
 	must(t, os.MkdirAll(dir, 0o700))
 	must(t, os.Chmod(dir, 0o777))
-	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir, "only its owner")
+	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir, "no other user can write to")
 	must(t, os.Remove(dir))
 	must(t, os.Symlink(p.bundle, dir))
 	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir)

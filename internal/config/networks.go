@@ -75,7 +75,7 @@ func Names(dir string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("networks: %w", err)
+		return nil, fmt.Errorf("list networks: %w", err)
 	}
 	var names []string
 	for _, entry := range entries {
@@ -96,7 +96,7 @@ func unknownNetwork(dir, name string) error {
 	if err != nil {
 		return errors.Join(fs.ErrNotExist, err)
 	}
-	there := "none yet: berth network create makes one"
+	there := "none yet; create one: berth network create"
 	if len(names) > 0 {
 		there = strings.Join(names[:min(len(names), maxNamed)], ", ")
 	}

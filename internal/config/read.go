@@ -18,7 +18,7 @@ const maxFile = 1 << 20
 
 // ErrUnsafe is wrapped for a file that users other than root can change although it controls
 // actions of root.
-var ErrUnsafe = errors.New("others than root decide what is done as root")
+var ErrUnsafe = errors.New("users other than root can change it")
 
 // readRegular reads a regular file, or the target of a symbolic link to one. It never blocks, as
 // opening a FIFO or reading a device may. As root it reads only files that no other user can
@@ -34,21 +34,21 @@ func readRegular(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: want a regular file, not mode %s", path, info.Mode())
+		return nil, fmt.Errorf("%q is not a regular file (mode %s)", path, info.Mode())
 	}
 	if err := checkOwner(path, info); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("%s: %d bytes: want at most %d", path, max(info.Size(), int64(len(data))), maxFile)
+		return nil, fmt.Errorf("%q has %d bytes; at most %d are allowed", path, max(info.Size(), int64(len(data))), maxFile)
 	}
 	return data, err
 }
 
 // ErrDangling is wrapped for a symbolic link whose target does not exist. It is no
 // fs.ErrNotExist, because an administrator who made the link does not expect the defaults.
-var ErrDangling = errors.New("a symbolic link that leads nowhere")
+var ErrDangling = errors.New("a symbolic link whose target does not exist")
 
 // checkDangling returns err, or an error with ErrDangling if the file does not exist because a
 // symbolic link, at its path or at a directory above, has no target.
@@ -60,7 +60,7 @@ func checkDangling(path string, err error) error {
 		info, failed := os.Lstat(at)
 		switch {
 		case failed == nil && info.Mode().Type() == fs.ModeSymlink && !fileExists(at):
-			return fmt.Errorf("%s is %w: remove it, or make the file that it leads to", at, ErrDangling)
+			return fmt.Errorf("%q is %w; remove it, or create its target", at, ErrDangling)
 		case failed == nil, at == filepath.Dir(at):
 			return err
 		}
@@ -86,5 +86,5 @@ func checkOwner(path string, info os.FileInfo) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%[1]s %[2]s: %[3]w: chown root: %[1]s && chmod go-w %[1]s", path, why, ErrUnsafe)
+	return fmt.Errorf("%[1]q %[2]s, so %[3]w; chown root: %[1]s && chmod go-w %[1]s", path, why, ErrUnsafe)
 }

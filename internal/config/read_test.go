@@ -21,9 +21,9 @@ func TestReadsRegularFilesOnly(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"FIFO":      {func(path string) error { return unix.Mkfifo(path, 0o644) }, "want a regular file, not mode p"},
-		"device":    {func(path string) error { return os.Symlink("/dev/zero", path) }, "want a regular file, not mode D"},
-		"directory": {func(path string) error { return os.Mkdir(path, 0o755) }, "want a regular file, not mode d"},
+		"FIFO":      {func(path string) error { return unix.Mkfifo(path, 0o644) }, "is not a regular file (mode p"},
+		"device":    {func(path string) error { return os.Symlink("/dev/zero", path) }, "is not a regular file (mode D"},
+		"directory": {func(path string) error { return os.Mkdir(path, 0o755) }, "is not a regular file (mode d"},
 		"socket": {func(path string) error {
 			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
@@ -33,7 +33,7 @@ func TestReadsRegularFilesOnly(t *testing.T) {
 		}, "no such device or address"},
 		"too long": {func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40))
-		}, "1099511627776 bytes: want at most 1048576"},
+		}, "1099511627776 bytes; at most 1048576 are allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestReadsUpToTheMost(t *testing.T) {
 		t.Error(err)
 	}
 	writeText(t, path, strings.Repeat("#", maxFile)+"\n")
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "1048577 bytes: want at most 1048576") {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "1048577 bytes; at most 1048576 are allowed") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
@@ -122,7 +122,7 @@ func wantUnsafe(t *testing.T, path, want string, err error) {
 	case want == "" && err != nil:
 		t.Error(err)
 	case want == "":
-	case !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+" "+want) || !strings.Contains(err.Error(), remedy):
+	case !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+`" `+want) || !strings.Contains(err.Error(), remedy):
 		t.Errorf("error %v, want ErrUnsafe with %q and %q", err, path+" "+want, remedy)
 	}
 }
@@ -151,7 +151,7 @@ func TestRefusesDanglingLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, read := range reads {
-			if err := read(dir); !errors.Is(err, ErrDangling) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path+" is") {
+			if err := read(dir); !errors.Is(err, ErrDangling) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path+`" is`) {
 				t.Errorf("%s with the dangling link %q: error %v, want ErrDangling with its path", name, link, err)
 			}
 		}

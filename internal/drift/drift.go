@@ -30,19 +30,19 @@ func kindText(d specs.Driver, m specs.Mode, f specs.IPvlanFlag, sources []specs.
 	case d == specs.IPvlan:
 		return fmt.Sprintf("%s %s %s", d, m, f)
 	case m == specs.ModeSource:
-		return fmt.Sprintf("%s %s of %s", d, m, listText(sources))
+		return fmt.Sprintf("%s %s of %s", d, m, macListText(sources))
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s %s", d, m))
 }
 
-func listText(macs []specs.MAC) string {
+func macListText(macs []specs.MAC) string {
 	var words []string
 	for _, m := range macs {
 		words = append(words, m.String())
 	}
 	slices.Sort(words)
 	if len(words) == 0 {
-		return "nobody"
+		return "no MACs"
 	}
 	return strings.Join(slices.Compact(words), " ")
 }

@@ -44,7 +44,7 @@ func TestMode(t *testing.T) {
 		{"another flag of ipvlan", ipvlan(specs.FlagPrivate), false, "ipvlan l2 private"},
 		{"the list in another order", source([]specs.MAC{testMAC(8), testMAC(9)}, []specs.MAC{testMAC(9), testMAC(8)}), true,
 			"macvlan source of 02:00:5e:00:53:08 02:00:5e:00:53:09"},
-		{"a shorter list", source([]specs.MAC{testMAC(8)}, nil), false, "macvlan source of nobody"},
+		{"a shorter list", source([]specs.MAC{testMAC(8)}, nil), false, "macvlan source of no MACs"},
 		{"another driver", func(_ *state.Attachment, l *network.LinkInfo) { l.Driver, l.Mode = "", "" }, false, ""},
 	} {
 		a, l := recordedAttachment(), &network.LinkInfo{Driver: specs.Macvlan, Mode: specs.ModeBridge}

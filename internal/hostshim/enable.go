@@ -60,7 +60,7 @@ func (e *enabling) preparePlan(ctx context.Context, n *specs.Network, ips []neti
 			return err
 		}
 		if !slices.Equal(locked, plumb.VLANsOf(f.vlans)) {
-			return fmt.Errorf("parent %q has changed meanwhile: try again", n.Parent)
+			return fmt.Errorf("parent %q changed meanwhile; try again", n.Parent)
 		}
 	}
 	if e.plan, err = makePlan(n, ips, f); err != nil {
@@ -128,7 +128,7 @@ func (e *enabling) runSteps(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		if err := context.Cause(ctx); err != nil {
-			return fmt.Errorf("before the step %q: %w", s.name, err)
+			return fmt.Errorf("stopped before the step %q: %w", s.name, err)
 		}
 		if err := s.do(ctx); err != nil {
 			return err

@@ -107,9 +107,9 @@ func TestRepeatedEnableChangesNothing(t *testing.T) {
 	l.mustEnable(lan, "192.0.2.200")
 	l.requireUnchanged("enable again", enabled)
 	for _, c := range []struct{ file, ip, want string }{
-		{lanFile, "192.0.2.201", `host shim of "lan": --ip "192.0.2.201": want an address of berth-lan, which is there with [192.0.2.200/24]`},
-		{"mode = \"private\"\n" + lanFile, "", `host shim of "lan": the network has become macvlan private on eth1 since berth-lan was made`},
-		{strings.ReplaceAll(lanFile, "192.0.2.", "198.51.100."), "", `host shim of "lan": the network's subnets have changed, and berth-lan has 192.0.2.200/24: berth host disable lan`},
+		{lanFile, "192.0.2.201", `host shim of "lan": interface "berth-lan" exists already with [192.0.2.200/24], not with 192.0.2.201; to change that: berth host disable lan`},
+		{"mode = \"private\"\n" + lanFile, "", `host shim of "lan": the network is now macvlan private on eth1, and interface "berth-lan" was made for`},
+		{strings.ReplaceAll(lanFile, "192.0.2.", "198.51.100."), "", `host shim of "lan": the network's subnets no longer contain 192.0.2.200/24 of interface "berth-lan"; remake it: berth host disable lan`},
 	} {
 		var ips []string
 		if c.ip != "" {
@@ -189,7 +189,7 @@ func TestAddressesInUseOnTheLAN(t *testing.T) {
 	}
 	before := l.snapshot()
 	mac := testnet.Link(t, l.lan, "eth0").Attrs().HardwareAddr.String()
-	want := `host shim of "lan": --ip: address in use on the LAN: 192.0.2.200 is ` + mac + "'s already; ask for another, or take it from that machine"
+	want := `host shim of "lan": --ip: the address is in use on the LAN: 192.0.2.200 belongs to ` + mac + "; request another, or remove it from that machine"
 	if _, err := l.enable(lan, "192.0.2.200"); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

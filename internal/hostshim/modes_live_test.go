@@ -18,10 +18,10 @@ func TestModesThatCannotWork(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot()
 	for mode, want := range map[string]string{
-		"mode = \"private\"":  `mode "private": want a mode in which the host can take part, as bridge: private interfaces reach no other interface of their parent; use a network in mode bridge`,
-		"mode = \"passthru\"": `mode "passthru": want a mode in which the host can take part`,
-		"mode = \"source\"\nsource_macs = [\"02:00:5e:00:53:01\"]": `mode "source": want a mode in which the host can take part`,
-		"mode = \"vepa\"": `mode "vepa": want a switch that reflects: what is sent from eth1 does not come back`,
+		"mode = \"private\"":  `mode "private" keeps the host from its containers: a private interface reaches no other interface of its parent; use a network in mode bridge`,
+		"mode = \"passthru\"": `mode "passthru" keeps the host from its containers`,
+		"mode = \"source\"\nsource_macs = [\"02:00:5e:00:53:01\"]": `mode "source" keeps the host from its containers`,
+		"mode = \"vepa\"": `mode "vepa" needs a switch that reflects, and a frame sent from parent "eth1" did not come back`,
 	} {
 		_, err := l.enable(l.network("lan", mode+"\n"+lanFile))
 		if err == nil || !strings.HasPrefix(err.Error(), `host shim of "lan": `+want) {

@@ -23,7 +23,7 @@ func interfaceName(network string, taken func(string) bool) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("interface for the host on network %q: the names %s and so on are taken: rename an interface of the host",
+	return "", fmt.Errorf("name an interface of the host for network %q: %s and all further candidates are in use; rename an interface of the host",
 		network, candidateName(network, 1))
 }
 

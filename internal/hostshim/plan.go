@@ -43,7 +43,7 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *hostState) (*plan, error) {
 	}
 	switch {
 	case !f.on.Up:
-		return nil, specs.Invalid("parent", n.Parent, "an interface that is up: ip link set %s up", f.on.Name)
+		return nil, fmt.Errorf("parent %q is down; set it up: ip link set %s up", n.Parent, f.on.Name)
 	case p.mtu > f.on.MTU:
 		return nil, specs.Invalid("mtu", fmt.Sprint(p.mtu), "at most %d bytes, the MTU of the parent %s", f.on.MTU, f.on.Name)
 	}
@@ -58,7 +58,7 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *hostState) (*plan, error) {
 // directly only to addresses of its own subnet.
 func (p *plan) setAddresses(ips, host []netip.Addr) error {
 	if len(p.net.Subnets) == 0 {
-		return specs.Invalid("subnet", "", "a network with a subnet: berth does not know the addresses of this one's containers, and so no routes to them")
+		return fmt.Errorf("network %q has no subnet, so berth knows neither the addresses of its containers nor the routes to them", p.net.Name)
 	}
 	asked := make(map[netip.Prefix]bool)
 	for _, ip := range ips {
@@ -67,7 +67,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		case s == nil:
 			return specs.Invalid("--ip", ip.String(), "an address inside a subnet of network %q", p.net.Name)
 		case asked[s.Subnet]:
-			return specs.Invalid("--ip", ip.String(), "one address in %s", s.Subnet)
+			return specs.Invalid("--ip", ip.String(), "only one address in %s", s.Subnet)
 		}
 		if err := ipam.NewPool(p.net.Name, *s, host).Allows(ip); err != nil {
 			return specs.At("--ip", err)
@@ -81,7 +81,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		}
 	}
 	if len(p.static)+len(p.pools) == 0 {
-		return specs.Invalid("--ip", "", "an address for the host: network %q has ipam = %q", p.net.Name, p.net.IPAM)
+		return fmt.Errorf("network %q has ipam = %q, so berth chooses no address for the host; give one by --ip", p.net.Name, p.net.IPAM)
 	}
 	return nil
 }
@@ -91,17 +91,17 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 // in drivers/net/macvlan.c, ipvlan_xmit_mode_l2 in
 // drivers/net/ipvlan/ipvlan_core.c).
 func checkMode(n *specs.Network) error {
-	const instead = "use a network in mode bridge for the containers that the host is to reach, or go by way of a router"
+	const instead = "use a network in mode bridge for the containers that the host must reach, or a router"
 	refuse := func(key, value, reason string) error {
-		return specs.Invalid(key, value, "a mode in which the host can take part, as bridge: %s; %s", reason, instead)
+		return fmt.Errorf("%s %q keeps the host from its containers: %s; %s", key, value, reason, instead)
 	}
 	switch {
 	case n.Mode == specs.ModePrivate:
-		return refuse("mode", "private", "private interfaces reach no other interface of their parent")
+		return refuse("mode", "private", "a private interface reaches no other interface of its parent")
 	case n.Mode == specs.ModePassthru:
-		return refuse("mode", "passthru", "the one container has the parent to itself")
+		return refuse("mode", "passthru", "the one container needs the parent alone")
 	case n.Mode == specs.ModeSource:
-		return refuse("mode", "source", "what a container sends goes to the wire, and its ARP never comes back from there, "+
+		return refuse("mode", "source", "a container's frames go to the wire, and its ARP never comes back from there, "+
 			"even if the switch reflects and source_macs has the host's MAC")
 	case n.IPvlanFlag == specs.FlagPrivate, n.IPvlanFlag == specs.FlagVEPA:
 		return refuse("ipvlan_flag", string(n.IPvlanFlag), "with this flag, interfaces of one parent do not reach each other")

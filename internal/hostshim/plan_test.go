@@ -54,17 +54,17 @@ func TestPlanRefuses(t *testing.T) {
 		facts  func(*hostState)
 		want   string
 	}{
-		"private":        {mode(specs.Macvlan, specs.ModePrivate, ""), "", nil, `mode "private": want a mode in which the host can take part, as bridge: private interfaces reach no other`},
-		"passthru":       {mode(specs.Macvlan, specs.ModePassthru, ""), "", nil, `mode "passthru": want a mode in which the host can take part`},
-		"source":         {mode(specs.Macvlan, specs.ModeSource, ""), "", nil, `mode "source": want a mode in which the host can take part`},
-		"ipvlan private": {mode(specs.IPvlan, specs.ModeL2, specs.FlagPrivate), "", nil, `ipvlan_flag "private": want`},
-		"ipvlan vepa":    {mode(specs.IPvlan, specs.ModeL2, specs.FlagVEPA), "", nil, `ipvlan_flag "vepa": want`},
-		"parent down":    {same, "", func(f *hostState) { f.on.Up = false }, `parent "eth1": want an interface that is up: ip link set eth1 up`},
+		"private":        {mode(specs.Macvlan, specs.ModePrivate, ""), "", nil, `mode "private" keeps the host from its containers: a private interface reaches no other`},
+		"passthru":       {mode(specs.Macvlan, specs.ModePassthru, ""), "", nil, `mode "passthru" keeps the host from its containers`},
+		"source":         {mode(specs.Macvlan, specs.ModeSource, ""), "", nil, `mode "source" keeps the host from its containers`},
+		"ipvlan private": {mode(specs.IPvlan, specs.ModeL2, specs.FlagPrivate), "", nil, `ipvlan_flag "private" keeps the host from its containers`},
+		"ipvlan vepa":    {mode(specs.IPvlan, specs.ModeL2, specs.FlagVEPA), "", nil, `ipvlan_flag "vepa" keeps the host from its containers`},
+		"parent down":    {same, "", func(f *hostState) { f.on.Up = false }, `parent "eth1" is down; set it up: ip link set eth1 up`},
 		"mtu":            {func(n *specs.Network) { n.MTU = 9000 }, "", nil, `mtu "9000": want at most 1500 bytes`},
-		"no subnet":      {func(n *specs.Network) { n.Subnets = nil }, "", nil, `subnet "": want a network with a subnet`},
-		"static":         {func(n *specs.Network) { n.IPAM = specs.IPAMStatic }, "", nil, `--ip "": want an address for the host: network "lan" has ipam = "static"`},
+		"no subnet":      {func(n *specs.Network) { n.Subnets = nil }, "", nil, `network "lan" has no subnet`},
+		"static":         {func(n *specs.Network) { n.IPAM = specs.IPAMStatic }, "", nil, `network "lan" has ipam = "static", so berth chooses no address for the host; give one by --ip`},
 		"outside":        {same, "198.51.100.1", nil, `--ip "198.51.100.1": want an address inside a subnet of network "lan"`},
-		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": want one address in 192.0.2.0/24`},
+		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": want only one address in 192.0.2.0/24`},
 		"gateway":        {same, "192.0.2.1", nil, `--ip "192.0.2.1": want another address of 192.0.2.0/24, this one is the gateway`},
 		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": want another address of 192.0.2.0/24, this one is in use by this host`},
 		"passthru there": {same, "", func(f *hostState) {
@@ -113,7 +113,7 @@ func TestInterfaceName(t *testing.T) {
 		t.Error("two networks have one name")
 	}
 	_, err := interfaceName("lan", func(string) bool { return true })
-	if err == nil || !strings.Contains(err.Error(), "are taken") {
+	if err == nil || !strings.Contains(err.Error(), "are in use") {
 		t.Errorf("no name free: %v", err)
 	}
 }

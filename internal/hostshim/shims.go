@@ -120,19 +120,19 @@ func (s *Shims) replaceShim(ctx context.Context, host *network.Handle, old *Reco
 
 // checkRequest returns an error if an existing shim does not match the request.
 func (r *Record) checkRequest(n *specs.Network, ips []netip.Addr) error {
-	again := fmt.Sprintf("berth host disable %s, then enable it again", r.Network)
+	again := fmt.Sprintf("berth host disable %s, then berth host enable", r.Network)
 	if n.Parent != r.Wanted || n.Driver != r.Driver || n.Mode != r.Mode || n.IPvlanFlag != r.IPvlanFlag {
-		return fmt.Errorf("the network has become %s %s on %s since %s was made for %s %s on %s: %s",
+		return fmt.Errorf("the network is now %s %s on %s, and interface %q was made for %s %s on %s; remake it: %s",
 			n.Driver, n.Mode, n.Parent, r.Interface, r.Driver, r.Mode, r.Wanted, again)
 	}
 	for _, p := range r.Addresses {
 		if n.SubnetOf(p.Addr()) == nil {
-			return fmt.Errorf("the network's subnets have changed, and %s has %s: %s", r.Interface, p, again)
+			return fmt.Errorf("the network's subnets no longer contain %[2]s of interface %[1]q; remake it: %[3]s", r.Interface, p, again)
 		}
 	}
 	for _, ip := range ips {
 		if !slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == ip }) {
-			return specs.Invalid("--ip", ip.String(), "an address of %s, which is there with %v; for others: %s", r.Interface, r.Addresses, again)
+			return fmt.Errorf("interface %q exists already with %v, not with %s; to change that: %s", r.Interface, r.Addresses, ip, again)
 		}
 	}
 	return nil
@@ -156,7 +156,7 @@ func addAddresses(host *network.Handle, r *Record) error {
 	for _, p := range r.Addresses {
 		alone := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
 		if err := host.AddAddress(r.LinkIndex, alone, true); err != nil && !errors.Is(err, network.ErrExists) {
-			return fmt.Errorf("address %s on %q: %w", alone, r.Interface, err)
+			return fmt.Errorf("restore address %s of interface %q: %w", alone, r.Interface, err)
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
 			return m, err
 		}
 	}
-	return specs.MAC{}, errors.New("lease MAC: no random one was free")
+	return specs.MAC{}, errors.New("lease a MAC: no random MAC was free")
 }
 
 // ClaimMAC leases a requested MAC. It returns an *InUseError if another

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrConflict is wrapped if another machine on the LAN has the address.
-var ErrConflict = errors.New("address in use on the LAN")
+var ErrConflict = errors.New("the address is in use on the LAN")
 
 // maxConflicts bounds the rounds of probes: after so many addresses of a pool in
 // use, the interface fails.
@@ -43,7 +43,7 @@ func Settle(ctx context.Context, ns *network.Namespace, timeout time.Duration, a
 		}
 		all = withAddresses(all, next)
 	}
-	return fmt.Errorf("%w: %d addresses of the pool one after another; set ip_range to a part of the subnet that is this host's",
+	return fmt.Errorf("%w: %d addresses of the pool in a row; set ip_range to a part of the subnet that only this host uses",
 		ErrConflict, maxConflicts)
 }
 
@@ -61,7 +61,7 @@ func withAddresses(all []network.Claimant, addresses map[string][]netip.Addr) (l
 // Taken returns the error of a conflict over a requested address, for which there
 // is no other.
 func Taken(c network.Conflict) error {
-	return fmt.Errorf("%w: %s is %s's already; ask for another, or take it from that machine", ErrConflict, c.Addr, c.MAC)
+	return fmt.Errorf("%w: %s belongs to %s; request another, or remove it from that machine", ErrConflict, c.Addr, c.MAC)
 }
 
 // Exchange leases an address of the pools in place of one that the LAN has. It
@@ -71,7 +71,7 @@ func (s *Stake) Exchange(tx *state.Tx, pools []*ipam.Pool, addresses []netip.Pre
 	next netip.Addr, all []netip.Prefix, err error) {
 	p, err := s.Take(tx, pools)
 	if err != nil {
-		return next, nil, fmt.Errorf("%w: %s is %s's; %w", ErrConflict, c.Addr, c.MAC, err)
+		return next, nil, fmt.Errorf("%w: %s belongs to %s; %w", ErrConflict, c.Addr, c.MAC, err)
 	}
 	all = make([]netip.Prefix, len(addresses))
 	for i, old := range addresses {

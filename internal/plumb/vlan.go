@@ -119,7 +119,7 @@ func RemoveVLAN(ctx context.Context, store *state.Store, host Links, log *slog.L
 		return fmt.Errorf("VLAN %q: %w", name, err)
 	}
 	if len(others) > 0 || len(above) > 0 || p.Upper != 0 {
-		log.Warn("VLAN interface left, something else uses it", "interface", p.Name, "vlan", p.VLAN)
+		log.Warn("VLAN interface kept, because another interface uses it", "interface", p.Name, "vlan", p.VLAN)
 		return nil
 	}
 	if err := host.DeleteLink(p.Index); err != nil && !network.IsGone(err) {

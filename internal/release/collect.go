@@ -169,10 +169,10 @@ func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, e
 	}
 	remove, err := r.findLink(ctx, a)
 	if err != nil || remove != nil {
-		return false, wrapf(err, "look at %q", a.Key())
+		return false, wrapf(err, "check attachment %q", a.Key())
 	}
 	lingers, err := r.lingers(ctx, a)
-	return err == nil && !lingers, wrapf(err, "look at %q", a.Key())
+	return err == nil && !lingers, wrapf(err, "check attachment %q", a.Key())
 }
 
 // collectDue takes the attachment's lock, re-checks due under it, and releases the

@@ -27,7 +27,7 @@ func (r *Releaser) restoreDefaults(a *state.Attachment) {
 		err = errors.Join(addDefaults(ns, a.Replaced), ns.Close())
 	}
 	if err != nil {
-		r.logger().Warn("default route not put back", "container", a.Containers[0], "interface", a.Interface, "error", err)
+		r.logger().Warn("default route not restored", "container", a.Containers[0], "interface", a.Interface, "error", err)
 	}
 }
 
@@ -40,7 +40,7 @@ func addDefaults(ns *network.Namespace, all []state.Default) error {
 	for _, d := range all {
 		err := h.AddRoute(d.Index, network.RouteInfo(d).Route())
 		if err != nil && !errors.Is(err, network.ErrExists) {
-			errs = append(errs, fmt.Errorf("by way of interface %d: %w", d.Index, err))
+			errs = append(errs, fmt.Errorf("default route through interface %d: %w", d.Index, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -62,7 +62,7 @@ func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Durati
 			return next, r.pruneEnded(ctx, done)
 		}
 		if err := r.drainStep(ctx, m, fresh, due, done); err != nil {
-			return 0, fmt.Errorf("drain: %w", err)
+			return 0, fmt.Errorf("drain counter slots: %w", err)
 		}
 	}
 	return 0, ctx.Err()

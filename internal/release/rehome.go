@@ -179,7 +179,7 @@ func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attach
 		return nil
 	}
 	if err := maps.Move(Endpoint(old), Endpoint(now)); err != nil {
-		r.logger().Warn("not counted until the agent registers it", "interface", key, "error", err)
+		r.logger().Warn("traffic is not counted until the agent registers the interface", "interface", key, "error", err)
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (s *Store) setAside(d *directory, as string, why error) error {
 	if log == nil {
 		log = slog.Default()
 	}
-	log.Warn("state database set aside, starting anew", "as", d.path+"/"+as, "why", why)
+	log.Warn("state database set aside; a new one is begun", "as", d.path+"/"+as, "why", why)
 	return d.rename(nameDB, as)
 }
 

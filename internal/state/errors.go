@@ -7,7 +7,7 @@ var (
 	// ErrNotFound is returned if no live attachment has the key.
 	ErrNotFound = errors.New("no such attachment")
 	// ErrNoSlot is returned if every counter slot is in use.
-	ErrNoSlot = errors.New("no free counter slot: agent.max_endpoints in berth.toml is the number there are")
+	ErrNoSlot = errors.New("no counter slot is free; raise max_endpoints under [agent] in berth.toml")
 )
 
 // Errors of opening the database or a lock.
@@ -23,5 +23,5 @@ var (
 	// that is found before the transaction begins is repaired without this error.
 	ErrDamaged = errors.New("damaged database")
 	// ErrVersion is returned for a database of another layout.
-	ErrVersion = errors.New("database of another version of berth; stop berth's containers or reboot to start anew")
+	ErrVersion = errors.New("the database is of another version of berth; stop berth's containers, or reboot, to begin a new one")
 )

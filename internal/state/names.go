@@ -56,7 +56,7 @@ func (tx *Tx) SetNames(seen *Attachment, names *Names) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("names: %w", err)
+		return fmt.Errorf("list the names of containers: %w", err)
 	}
 	if now.Phase == specs.PhaseAttaching {
 		return nil

@@ -76,7 +76,7 @@ func (w *world) report(what string, o outcome) {
 	for _, known := range []string{
 		"addresses of 192.0.2.8/29 are held",       // the pools are small
 		"the attachment that the container shares", // it is being released
-		"berth knows no such container",            // nothing of it is attached
+		"berth has no record of this container",    // nothing of it is attached
 		"is being made by another berth-hook",      // two actions in one namespace
 		"one that container",                       // connected already, or not
 		"the process has ended",                    // killed in between

@@ -27,13 +27,13 @@ func TestParentProblem(t *testing.T) {
 		"lo":       `warning: no container can start on it yet: parent "lo": not an Ethernet interface`,
 		"eth9":     `warning: no container can start on it yet: parent "eth9": no such interface`,
 		"eth9.100": `warning: no container can start on it yet: parent "eth9": no such interface`,
-		"eth1.7":   `warning: no container can start on it yet: parent "eth1.7": is another VLAN than its name says`,
+		"eth1.7":   `warning: no container can start on it yet: parent "eth1.7": the VLAN id is not that of the name`,
 	} {
 		mustEqual(t, name, want, parentProblem(name, 0, lookUp))
 	}
 	for mtu, want := range map[int]string{
 		1500: "",
-		9000: `warning: no container can start on it yet: MTU is above the parent's: 9000, "eth1" has 1500`,
+		9000: `warning: no container can start on it yet: the MTU is above the parent's: 9000 is requested, and parent "eth1" has 1500`,
 	} {
 		mustEqual(t, "eth1 with an MTU", want, parentProblem("eth1", mtu, lookUp))
 		mustEqual(t, "a VLAN of eth1 with an MTU", want, parentProblem("eth1.100", mtu, lookUp))
