@@ -105,26 +105,19 @@ func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	if p.Slot != 0 {
 		return nil
 	}
-	if err := d.maps.markExpected(parentKey(ifindex, mac)); err != nil {
-		return err
-	}
-	endpoints, err := d.maps.openMap(mapEndpoints)
-	if err != nil {
-		return err
-	}
 	value := endpointValue{Is: partyValue{Flags: flagParent}, Cookie: d.cookie}
 	if p.Flags&parentIPvlan != 0 {
 		value.Is.Flags |= flagIPvlan
 	}
-	err = endpoints.Update(parentKey(ifindex, mac), value, ebpf.UpdateNoExist)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
-		return fmt.Errorf("put into map %q: %w", mapEndpoints, err)
+	_, found, err := d.maps.lookupEndpoint(parentKey(ifindex, mac))
+	if err != nil || found {
+		return err
 	}
-	return nil
+	return d.maps.putEndpoint(parentKey(ifindex, mac), value)
 }
 
 func (m *Maps) dropParentKey(ifindex int, mac specs.MAC) error {
-	return deleteIf(m, mapEndpoints, parentKey(ifindex, mac),
+	return m.deleteEndpoint(parentKey(ifindex, mac),
 		func(v endpointValue) bool { return v.Is.Flags&flagParent != 0 })
 }
 

@@ -27,6 +27,7 @@ const (
 	datapathMapLost            = "lost"
 	datapathMapNamespaces      = "namespaces"
 	datapathMapParents         = "parents"
+	datapathMapPlaces          = "places"
 	datapathMapPrints          = "prints"
 	datapathMapSources         = "sources"
 	datapathMapStates          = "states"
@@ -38,7 +39,9 @@ const (
 	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveKernelTypes = "have_kernel_types"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
+	datapathVarHaveQuick       = "have_quick"
 	datapathVarHaveSockets     = "have_sockets"
+	datapathVarTableShift      = "table_shift"
 )
 
 // loadDatapath returns the embedded CollectionSpec for datapath.
@@ -103,6 +106,7 @@ type datapathMapSpecs struct {
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
 	Parents    *ebpf.MapSpec `ebpf:"parents"`
+	Places     *ebpf.MapSpec `ebpf:"places"`
 	Prints     *ebpf.MapSpec `ebpf:"prints"`
 	Sources    *ebpf.MapSpec `ebpf:"sources"`
 	States     *ebpf.MapSpec `ebpf:"states"`
@@ -117,7 +121,9 @@ type datapathMapSpecs struct {
 type datapathVariableSpecs struct {
 	HaveKernelTypes *ebpf.VariableSpec `ebpf:"have_kernel_types"`
 	HaveNetnsCookie *ebpf.VariableSpec `ebpf:"have_netns_cookie"`
+	HaveQuick       *ebpf.VariableSpec `ebpf:"have_quick"`
 	HaveSockets     *ebpf.VariableSpec `ebpf:"have_sockets"`
+	TableShift      *ebpf.VariableSpec `ebpf:"table_shift"`
 }
 
 // datapathObjects contains all objects after they have been loaded into the kernel.
@@ -151,6 +157,7 @@ type datapathMaps struct {
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Namespaces *ebpf.Map `ebpf:"namespaces"`
 	Parents    *ebpf.Map `ebpf:"parents"`
+	Places     *ebpf.Map `ebpf:"places"`
 	Prints     *ebpf.Map `ebpf:"prints"`
 	Sources    *ebpf.Map `ebpf:"sources"`
 	States     *ebpf.Map `ebpf:"states"`
@@ -172,6 +179,7 @@ func (m *datapathMaps) Close() error {
 		m.Lost,
 		m.Namespaces,
 		m.Parents,
+		m.Places,
 		m.Prints,
 		m.Sources,
 		m.States,
@@ -187,7 +195,9 @@ func (m *datapathMaps) Close() error {
 type datapathVariables struct {
 	HaveKernelTypes *ebpf.Variable `ebpf:"have_kernel_types"`
 	HaveNetnsCookie *ebpf.Variable `ebpf:"have_netns_cookie"`
+	HaveQuick       *ebpf.Variable `ebpf:"have_quick"`
 	HaveSockets     *ebpf.Variable `ebpf:"have_sockets"`
+	TableShift      *ebpf.Variable `ebpf:"table_shift"`
 }
 
 // datapathPrograms contains all programs after they have been loaded into the kernel.

@@ -86,7 +86,7 @@ func programVerdict(t testing.TB, p *ebpf.Program, frame []byte, context *skb) i
 	options := &ebpf.RunOptions{Data: frame, Context: context, DataOut: make([]byte, len(frame)+256)}
 	verdict, err := p.Run(options)
 	if err != nil {
-		t.Fatalf("run %s: %v", p, err)
+		t.Fatalf("run %s with %x, %+v: %v", p, frame, context, err)
 	}
 	return int32(verdict)
 }

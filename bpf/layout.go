@@ -3,6 +3,7 @@ package bpf
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 
 	"berth/specs"
@@ -14,6 +15,7 @@ const Version = 1
 
 // The maps, by the names of their pins.
 const (
+	mapPlaces     = "places"
 	mapEndpoints  = "endpoints"
 	mapFilter     = "filter"
 	mapNamespaces = "namespaces"
@@ -74,18 +76,29 @@ type endpointKey struct {
 	IfIndex uint32
 }
 
-// The hash of the filter: FILTER_BITS and FILTER_FACTOR in c/layout.h.
-const (
-	filterBits   = 16
-	filterFactor = 0x9e3779b97f4a7c15
-)
+// hashFactor is HASH_FACTOR in c/layout.h.
+const hashFactor = 0x9e3779b97f4a7c15
 
-// filterIndex returns the index of the key's element in the filter.
-func (k endpointKey) filterIndex() uint32 {
+// filterBits is FILTER_BITS in c/maps.h.
+const filterBits = 16
+
+// word returns MAC and VLAN as a number, as the programs read it.
+func (k endpointKey) word() uint64 {
 	var word [8]byte
 	copy(word[:], k.MAC[:])
 	binary.NativeEndian.PutUint16(word[6:], k.VLAN)
-	return uint32(binary.NativeEndian.Uint64(word[:]) * filterFactor >> (64 - filterBits))
+	return binary.NativeEndian.Uint64(word[:])
+}
+
+// home returns the index of the key's first place among count, a power of two.
+func (k endpointKey) home(count uint32) uint32 {
+	hash := (k.word() + uint64(k.IfIndex)<<48) * hashFactor
+	return uint32(hash >> (64 - bits.Len32(count-1)))
+}
+
+// filterIndex returns the index of the key's element in the filter.
+func (k endpointKey) filterIndex() uint32 {
+	return uint32(k.word() * hashFactor >> (64 - filterBits))
 }
 
 type filterValue struct {
@@ -123,6 +136,14 @@ type endpointValue struct {
 	Addr4    [4]byte
 	Reserved uint32
 	Addr6    [16]byte
+}
+
+// placeValue is a place of the table of MACs: one line of the processor's cache.
+type placeValue struct {
+	Of      endpointValue
+	Word    uint64 // MAC and VLAN; 0 if the place is empty, wordDeleted if its endpoint was deleted
+	IfIndex uint32
+	Freed   uint32 // ms of the monotonic clock at which its endpoint was deleted, or 0
 }
 
 type stateValue struct{ Out, Since, Waiting, Probed uint32 }

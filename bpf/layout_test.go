@@ -21,7 +21,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"endpoint_key": endpointKey{}, "party": partyValue{}, "state": stateValue{}, "print": printValue{}, "endpoint": endpointValue{}, "namespace_key": namespaceKey{},
+		"endpoint_key": endpointKey{}, "party": partyValue{}, "state": stateValue{}, "print": printValue{}, "endpoint": endpointValue{}, "place": placeValue{}, "namespace_key": namespaceKey{},
 		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "inside_key": insideKey{}, "inside": insideValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
@@ -62,6 +62,7 @@ func TestMapSizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][2]any{
+		mapPlaces:     {uint32(0), placeValue{}},
 		mapEndpoints:  {endpointKey{}, endpointValue{}},
 		mapFilter:     {uint32(0), filterValue{}},
 		mapNamespaces: {namespaceKey{}, partyValue{}},

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -73,6 +74,7 @@ func Load(bpffs string, o Options) (*Datapath, error) {
 type constants struct {
 	netnsHelper bool // whether the kernel has the helper that returns the namespace of a frame's sender
 	sockets     bool // whether frames may have one; false for measurements
+	noQuick     bool // whether the good path is off; true for tests that compare
 }
 
 // loadWith is Load with constants that may differ from the kernel's.
@@ -127,13 +129,18 @@ func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 		return nil, fmt.Errorf("read datapath object: %w", err)
 	}
 	err = errors.Join(spec.Variables[datapathVarHaveNetnsCookie].Set(c.netnsHelper),
-		spec.Variables[datapathVarHaveSockets].Set(c.sockets))
+		spec.Variables[datapathVarHaveSockets].Set(c.sockets),
+		spec.Variables[datapathVarHaveQuick].Set(!c.noQuick))
 	if err != nil {
 		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
 	m, err := planMigration(p, spec, o.MaxEndpoints)
 	if err != nil {
 		return nil, err
+	}
+	shift := uint32(64 - bits.Len32(spec.Maps[mapPlaces].MaxEntries-1))
+	if err := spec.Variables[datapathVarTableShift].Set(shift); err != nil {
+		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
 	objects, err := assignObjects(spec, m.into)
 	if err != nil {
@@ -211,6 +218,7 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 		mapCounters:   endpoints + 1,
 		mapViolations: endpoints + 1,
 		mapStates:     endpoints + 1,
+		mapPlaces:     placesFor(endpoints + parentsMax),
 		mapEndpoints:  endpoints + parentsMax,
 		mapNamespaces: endpoints,
 		mapAddresses:  endpoints*addressesPer + parentsMax,
@@ -223,7 +231,7 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 
 func (o *datapathObjects) newMaps(p pins) *Maps {
 	return &Maps{pins: p, open: map[string]*ebpf.Map{
-		mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
+		mapPlaces: o.Places, mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
 		mapSources: o.Sources, mapVLANs: o.Vlans, mapInsides: o.Insides,
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,

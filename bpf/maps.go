@@ -122,8 +122,8 @@ func setUnlessEqual[V comparable](m *Maps, name string, key any, value V) error 
 	return m.putElement(name, key, value)
 }
 
-// markExpected marks the filter's element of a registered key. It keeps the datapath's own notes
-// in it.
+// expect marks the filter's element of a registered key, for programs of an earlier release.
+// It keeps the datapath's own notes in it.
 func (m *Maps) markExpected(k endpointKey) error {
 	one, err := m.openMap(mapFilter)
 	if err != nil {

@@ -34,6 +34,7 @@ type migration struct {
 	from, into pins     // equal if nothing is to be done
 	copies     []string // maps whose entries are copied
 	converts   map[string]conversion
+	newTable   bool // whether the table of MACs is a new one
 	now        layoutDescription
 }
 
@@ -108,6 +109,7 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	if unfinished {
 		return m, nil
 	}
+	m.renewTable(pinned)
 	m.renewCounts(pinned)
 	if err := p.nextFolder().removeAll(); err != nil { // from a process that was killed in step 1
 		return nil, err
@@ -157,13 +159,13 @@ func (m *migration) replaceMaps() error {
 	if m.into == m.from {
 		return nil
 	}
-	for _, name := range m.copies {
-		if name == mapCounters || name == mapViolations || name == mapEvents {
-			continue // step 4 takes those over; events are not kept
-		}
-		if err := m.copyMap(name); err != nil {
-			return fmt.Errorf("copy pinned map %q: %w", name, err)
-		}
+	unlock, err := m.from.lockFolder() // no hook writes to the old maps from here on
+	if err != nil {
+		return err
+	}
+	defer unlock.Close()
+	if err := m.copyAll(); err != nil {
+		return err
 	}
 	mark, err := ebpf.NewMap(&ebpf.MapSpec{Name: pinMigrating, Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err == nil {
@@ -174,6 +176,25 @@ func (m *migration) replaceMaps() error {
 	}
 	if err != nil {
 		return fmt.Errorf("replace pinned maps: %w", err)
+	}
+	return nil
+}
+
+func (m *migration) copyAll() error {
+	for _, name := range m.copies {
+		var err error
+		switch name {
+		case mapCounters, mapViolations, mapEvents: // step 4 takes those over; events are not kept
+		case mapPlaces:
+			err = m.copyPlaces()
+		case mapEndpoints:
+			err = m.copyEndpoints()
+		default:
+			err = m.copyMap(name)
+		}
+		if err != nil {
+			return fmt.Errorf("copy pinned map %q: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -93,18 +93,14 @@ func (m *Maps) registerKeys(e Endpoint) error {
 	return nil
 }
 
-// registerMAC sets the filter first: without it, the datapath would not find the MAC as a
-// source.
+// registerMAC sets the list of source mode first: without it, frames would look denied.
 func (m *Maps) registerMAC(e Endpoint) error {
-	if err := m.markExpected(e.makeKey()); err != nil {
-		return err
-	}
 	for _, mac := range e.listedSources() {
 		if err := setUnlessEqual(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, uint8(1)); err != nil {
 			return err
 		}
 	}
-	if err := setUnlessEqual(m, mapEndpoints, e.makeKey(), e.makeValue()); err != nil {
+	if err := m.setEndpoint(e.makeKey(), e.makeValue()); err != nil {
 		return err
 	}
 	if e.Mode == specs.ModePassthru {
@@ -133,7 +129,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 		return err
 	}
 	value := endpointValue{Is: partyValue{Flags: flagParent | flagIPvlan}, Cookie: cookie}
-	return setUnlessEqual(m, mapEndpoints, parentKey(e.ParentIndex, e.MAC), value)
+	return m.putEndpoint(parentKey(e.ParentIndex, e.MAC), value)
 }
 
 // Unregister makes the datapath forget an endpoint. It deletes only the keys that still
@@ -192,7 +188,9 @@ func (m *Maps) forgetKeys(e Endpoint) error {
 	}
 	errs = append(errs,
 		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
-		deleteIf(m, mapEndpoints, e.makeKey(), func(v endpointValue) bool { return ours(v.Is) }))
+		m.withLock(func() error {
+			return m.deleteEndpoint(e.makeKey(), func(v endpointValue) bool { return ours(v.Is) })
+		}))
 	if e.Mode == specs.ModePassthru {
 		errs = append(errs, m.takePassthru(e))
 	}
@@ -235,7 +233,8 @@ func (m *Maps) takeParent(e Endpoint) error {
 	if err != nil {
 		return err
 	}
-	return setUnlessEqual(m, mapEndpoints, parentKey(e.ParentIndex, p.MAC), endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie})
+	value := endpointValue{Is: partyValue{Flags: flagParent}, Cookie: cookie}
+	return m.putEndpoint(parentKey(e.ParentIndex, p.MAC), value)
 }
 
 func (m *Maps) parentOf(ifindex int) (parentValue, error) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
@@ -18,7 +17,8 @@ import (
 // countKeys returns the number of keys in the maps of endpoints, without the parent's own.
 func (x *bench) countKeys() (n int) {
 	x.Helper()
-	for _, name := range []string{mapEndpoints, mapNamespaces, mapAddresses} {
+	n = len(x.macs())
+	for _, name := range []string{mapNamespaces, mapAddresses} {
 		m, err := x.maps.openMap(name)
 		must(x, err)
 		var key, value []byte
@@ -122,10 +122,8 @@ func TestOpenPinnedMaps(t *testing.T) {
 	m, err := Open(dir)
 	must(t, err)
 	must(t, m.Register(newEndpoint(7)))
-	var v endpointValue
-	one, err := d.maps.openMap(mapEndpoints)
-	must(t, err)
-	if err := one.Lookup(newEndpoint(7).makeKey(), &v); err != nil || v.Is.Slot != 7 || v.Cookie != 77 {
+	v, _, err := d.maps.lookupEndpoint(newEndpoint(7).makeKey())
+	if err != nil || v.Is.Slot != 7 || v.Cookie != 77 {
 		t.Errorf("what was registered by another: %+v, %v", v, err)
 	}
 	if m.Slots() != 8 || d.Maps().Slots() != 8 {
@@ -154,9 +152,7 @@ func TestMove(t *testing.T) {
 	if got := x.counters(slotA); got != receiveExternal(hundred) {
 		t.Errorf("counted %+v", got)
 	}
-	one, err := x.maps.openMap(mapEndpoints)
-	must(t, err)
-	if err := one.Lookup(e.makeKey(), new(endpointValue)); !errors.Is(err, ebpf.ErrKeyNotExist) {
-		t.Errorf("the old key: %v", err)
+	if _, found, err := x.maps.lookupEndpoint(e.makeKey()); err != nil || found {
+		t.Errorf("the old key: %v, %v", found, err)
 	}
 }

@@ -27,10 +27,6 @@ func (m *Maps) Unknown() ([]UnknownMAC, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := m.openMap(mapEndpoints)
-	if err != nil {
-		return nil, err
-	}
 	now, err := monotonicNow()
 	if err != nil {
 		return nil, err
@@ -40,7 +36,9 @@ func (m *Maps) Unknown() ([]UnknownMAC, error) {
 	var v unknownValue
 	entries := one.Iterate()
 	for entries.Next(&key, &v) {
-		if endpoints.Lookup(key, new(endpointValue)) == nil {
+		if _, found, err := m.lookupEndpoint(key); err != nil {
+			return nil, err
+		} else if found {
 			continue // it was registered since
 		}
 		all = append(all, UnknownMAC{

@@ -22,6 +22,7 @@
 #include "judge.h"
 #include "layout.h"
 #include "macvlan.h"
+#include "quick.h"
 #include "sibling.h"
 #include "source.h"
 #include "spoof.h"
@@ -46,13 +47,11 @@ static __always_inline __u32 passthru_slot(const struct frame *f)
 static __always_inline int egress_unknown(struct __sk_buff *skb, const struct frame *f, __u32 device)
 {
 	__u32 slot = device ? 0 : passthru_slot(f);
-	struct filter *at;
 	struct count n;
 
 	if (!slot) {
-		at = device ? 0 : filter_at(&f->from);
-		if (at)
-			unknown_note(f, at, EGRESS);
+		if (!device)
+			unknown_note(f, EGRESS);
 		return spoof_unowned(skb, f, EGRESS) ? DROP : NEXT;
 	}
 	frame_measure(skb, f, &n);
@@ -89,6 +88,8 @@ int berth_egress(struct __sk_buff *skb)
 	struct count n;
 	__u32 device;
 
+	if (quick_egress(skb))
+		return NEXT;
 	if (!frame_parse(skb, &f))
 		return NEXT;
 	device = vlan_device(&f);
@@ -226,6 +227,8 @@ int berth_ingress(struct __sk_buff *skb)
 	const struct endpoint *to, *from;
 	struct frame f;
 
+	if (quick_ingress(skb))
+		return NEXT;
 	if (!frame_parse(skb, &f))
 		return NEXT;
 	if (vlan_device(&f))

@@ -6,6 +6,7 @@
 
 #include "frame.h"
 #include "layout.h"
+#include "table.h"
 #include "unknown.h"
 
 /*
@@ -15,48 +16,23 @@
  */
 static __always_inline const struct endpoint *endpoint_lookup(const struct endpoint_key *key)
 {
-	const struct endpoint *e = bpf_map_lookup_elem(&endpoints, key);
-	struct endpoint_key bare;
+	__u64 word = key_word(key);
+	const struct endpoint *e = table_search(word, key->ifindex);
 
 	if (e || !key->vlan)
 		return e;
-	bare = *key;
-	bare.vlan = 0;
-	return bpf_map_lookup_elem(&endpoints, &bare);
-}
-
-/*
- * The same for functions that are verified by themselves: kernels before 6.6
- * accept no key of their arguments.
- */
-static __always_inline const struct endpoint *endpoint_lookup_copy(const struct endpoint_key *key)
-{
-	struct endpoint_key copy = *key;
-
-	return endpoint_lookup(&copy);
+	return table_search(word_untagged(word), key->ifindex);
 }
 
 /*
  * Returns the endpoint that is the source of a frame on ingress, or 0 after
- * noting the unknown source. The filter makes this fast for sources that were
- * never an endpoint's.
+ * noting the unknown source.
  */
 static __always_inline const struct endpoint *endpoint_source(const struct frame *f)
 {
-	struct filter *at = filter_at(&f->from);
-	const struct endpoint *e = 0;
-	struct endpoint_key bare;
+	const struct endpoint *e = endpoint_lookup(&f->from);
 
-	if (!at)
-		return 0;
-	if (at->endpoint)
-		e = bpf_map_lookup_elem(&endpoints, &f->from);
-	if (!e && f->from.vlan) {
-		bare = f->from;
-		bare.vlan = 0;
-		e = bpf_map_lookup_elem(&endpoints, &bare);
-	}
 	if (!e)
-		unknown_note(f, at, INGRESS);
+		unknown_note(f, INGRESS);
 	return e;
 }

@@ -70,6 +70,17 @@ struct print {
 	__u32 when; /* tick, or 0 if the element is unused */
 };
 
+/* A place of the table of MACs: one line of the processor's cache. */
+struct place {
+	struct endpoint of;
+	__u64 word; /* the first 8 bytes of the key; 0: empty; all bits set: deleted */
+	__u32 ifindex; /* the rest of the key */
+	__u32 freed; /* for userspace alone */
+};
+
+/* The hash of a key is a product with this: 2^64 divided by the golden ratio. */
+#define HASH_FACTOR 0x9e3779b97f4a7c15ULL
+
 struct vlan_key {
 	__u32 ifindex; /* of the trunk */
 	__u32 vlan;

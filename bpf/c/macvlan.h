@@ -80,7 +80,7 @@ __noinline int macvlan_spoof(struct __sk_buff *skb, const struct frame *f, const
 	if (!f || !from)
 		return SPOOF_NONE;
 	found.sender = from->slot;
-	owner = endpoint_lookup_copy(&f->from);
+	owner = endpoint_lookup(&f->from);
 	if (owner ? owner->is.slot == from->slot || owner->cookie == cookie : macvlan_other(skb, f))
 		return SPOOF_NONE;
 	if (owner)

@@ -6,25 +6,31 @@
 #pragma once
 
 /* Sizes are minimums here; bpf.Load sets them from its options. */
+/* The table of MACs. BPF_F_MMAPABLE aligns the places to lines of the cache. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct place);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} places SEC(".maps");
+
+/* The endpoints that found no place in the table. Earlier versions have all endpoints here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct endpoint_key);
 	__type(value, struct endpoint);
 	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } endpoints SEC(".maps");
 
-/*
- * One element for all sources whose MAC and VLAN hash to its index. endpoint is
- * 1 once an endpoint among them was registered. If it is 0, ingress skips the
- * look-up, because most sources there are other machines of the LAN. It stays 1,
- * because another endpoint may have the same hash.
- */
+/* One element for all sources whose MAC and VLAN hash to its index. */
 #define FILTER_BITS 16
-#define FILTER_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio */
 
 struct filter {
-	__u8 endpoint;
+	__u8 endpoint; /* for the programs of earlier versions: 1 once an endpoint of them was registered */
 	__u8 seen[2]; /* by enum way: the epoch in which an unknown source was last noted */
 };
 

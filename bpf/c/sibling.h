@@ -90,15 +90,10 @@ __noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
 	return violation_report(skb, f, &from->is, &found);
 }
 
-/*
- * Returns the endpoint, or the host, that has the destination MAC of a frame on
- * egress, or 0. The filter knows a MAC only in the VLAN in which it is registered.
- */
+/* Returns the endpoint, or the host, that has the destination MAC of a frame on egress, or 0. */
 static __always_inline const struct endpoint *local_endpoint(const struct frame *f)
 {
-	const struct filter *at = filter_at(&f->to);
-
-	return f->to.vlan || (at && at->endpoint) ? endpoint_lookup(&f->to) : 0;
+	return endpoint_lookup(&f->to);
 }
 
 /*

@@ -10,17 +10,28 @@
 #include "count.h"
 #include "frame.h"
 #include "layout.h"
+#include "table.h"
 
 /* Each CPU adds at most BUDGET entries in BUDGET_NS. */
 #define BUDGET 256
 #define BUDGET_NS 100000000ULL
 
-static __always_inline struct filter *filter_at(const struct endpoint_key *key)
+/* Returns the element of a source, given as the word of its key. */
+static __always_inline struct filter *filter_at(__u64 word)
 {
-	__u64 word = *(const __u64 *)key; /* MAC and VLAN */
-	__u32 index = word * FILTER_FACTOR >> (64 - FILTER_BITS);
+	__u32 index = word * HASH_FACTOR >> (64 - FILTER_BITS);
 
 	return bpf_map_lookup_elem(&filter, &index);
+}
+
+/* Reports whether an unknown source was noted in this epoch. */
+static __always_inline bool unknown_noted(__u64 word, enum way way)
+{
+	const struct filter *at = filter_at(word);
+	__u32 zero = 0;
+	const __u32 *now = bpf_map_lookup_elem(&epoch, &zero);
+
+	return at && now && at->seen[way] == *now;
 }
 
 static __always_inline bool budget_take(__u64 now)
@@ -40,10 +51,10 @@ static __always_inline bool budget_take(__u64 now)
 /* Reports whether the source belongs to the host or to an endpoint, in the frame's VLAN or without one. */
 static __always_inline bool unknown_owned(const struct frame *f)
 {
-	struct endpoint_key bare = f->from;
+	__u64 word = key_word(&f->from);
 
-	bare.vlan = 0;
-	return bpf_map_lookup_elem(&endpoints, &f->from) || bpf_map_lookup_elem(&endpoints, &bare);
+	return table_search(word, f->from.ifindex) ||
+	       table_search(word_untagged(word), f->from.ifindex);
 }
 
 /* Notes an unknown source. Returns false if the budget was spent, so that the caller tries again. */
@@ -69,13 +80,14 @@ static __noinline bool unknown_insert(const struct frame *f, enum way way)
 	return true;
 }
 
-/* Notes the unknown source of a frame once an epoch. at is its element of the filter. */
-static __always_inline void unknown_note(const struct frame *f, struct filter *at, enum way way)
+/* Notes the unknown source of a frame once an epoch. */
+static __always_inline void unknown_note(const struct frame *f, enum way way)
 {
+	struct filter *at = filter_at(key_word(&f->from));
 	__u32 zero = 0;
 	__u32 *now = bpf_map_lookup_elem(&epoch, &zero);
 
-	if (!now || at->seen[way] == *now)
+	if (!at || !now || at->seen[way] == *now)
 		return;
 	if (unknown_insert(f, way))
 		at->seen[way] = *now;

@@ -32,7 +32,7 @@ static __always_inline __u32 vlan_device(const struct frame *f)
 /* Reports whether a frame has the source MAC that a namespace's endpoint has on the trunk. */
 static __always_inline bool vlan_trunk_own(const struct frame *f, __u64 cookie)
 {
-	const struct endpoint *e = endpoint_lookup_copy(&f->from);
+	const struct endpoint *e = endpoint_lookup(&f->from);
 
 	return e && e->cookie == cookie;
 }
@@ -74,10 +74,10 @@ __noinline bool vlan_ingress(struct __sk_buff *skb, const struct frame *f)
 
 	if (!f || frame_cast(f) != UNICAST)
 		return false;
-	to = endpoint_lookup_copy(&f->to);
+	to = endpoint_lookup(&f->to);
 	if (!to || to->is.mode != MODE_BRIDGE)
 		return false;
-	from = endpoint_lookup_copy(&f->from);
+	from = endpoint_lookup(&f->from);
 	if (!from)
 		return frame_socket(skb) && spoof_unowned(skb, f, INGRESS);
 	spoof = spoof_owned(skb, f, from, INGRESS);
