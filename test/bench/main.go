@@ -4,9 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,9 +16,10 @@ import (
 
 // A bench is the input of a part.
 type bench struct {
-	bin    string // directory of berth's programs
-	rounds int    // number of measured starts of a program
-	step   func(done, of int)
+	bin     string // directory of berth's programs
+	rounds  int    // number of measured starts of a program
+	against *build // another build, or nil
+	step    func(done, of int)
 }
 
 // A part measures one property. It may move its goroutine to another machine.
@@ -51,17 +51,18 @@ func names() (all []string) {
 func main() {
 	rounds := flag.Int("rounds", 40, "how often each exec is measured; everything else is scaled with it")
 	only := flag.String("part", strings.Join(names(), ","), "the parts to run, with commas between")
-	page := flag.String("write", "", "write the results to this page too; takes all parts")
+	page := flag.String("write", "", "write the results to this page too, in place of its older ones")
+	source := flag.String("against", "", "`directory` of another source tree of berth, which takes turns with this one; for part frame")
 	bin := flag.String("bin", "", "`directory` of berth's programs (default: they are built)")
 	lab.Isolate()
 	flag.Parse()
-	if err := runParts(*rounds, *only, *page, *bin); err != nil {
+	if err := runParts(*rounds, *only, *page, *bin, *source); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func runParts(rounds int, only, page, bin string) error {
+func runParts(rounds int, only, page, bin, source string) error {
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
 		if !slices.Contains(names(), name) {
@@ -71,13 +72,16 @@ func runParts(rounds int, only, page, bin string) error {
 	if rounds < 1 {
 		return fmt.Errorf("-rounds %d: want at least 1", rounds)
 	}
-	if page != "" && len(wanted) != len(parts) {
-		return errors.New("-write takes all parts")
+	against, err := otherBuild(source)
+	if err != nil {
+		return err
+	}
+	if against != nil && (only != "frame" || page != "") {
+		return errors.New("-against takes -part frame, and no -write")
 	}
 	begin := newContext(rounds)
 	if bin == "" {
-		var err error
-		if bin, err = build(); err != nil {
+		if bin, err = ours().programs(); err != nil {
 			return err
 		}
 	}
@@ -88,7 +92,7 @@ func runParts(rounds int, only, page, bin string) error {
 		if !slices.Contains(wanted, p.name) {
 			continue
 		}
-		s, err := measured(p, &bench{bin: bin, rounds: rounds})
+		s, err := measured(p, &bench{bin: bin, rounds: rounds, against: against})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
 			continue
@@ -100,7 +104,14 @@ func runParts(rounds int, only, page, bin string) error {
 		return err
 	}
 	begin.end()
-	return os.WriteFile(page, []byte(markdown(begin, done)), 0o644)
+	for _, s := range done {
+		s.on = begin.lines()
+	}
+	old, err := os.ReadFile(page)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the page: %w", err)
+	}
+	return os.WriteFile(page, []byte(updatePage(string(old), done)), 0o644)
 }
 
 // measured runs a part in a goroutine of its own. The thread that the part leaves on
@@ -140,16 +151,4 @@ func measured(p part, b *bench) (s *section, err error) {
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
-}
-
-// build builds berth's programs, as the Makefile does.
-func build() (string, error) {
-	bin := filepath.Join(lab.Dir, "bin")
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := os.Mkdir(bin, 0o755); err != nil {
-		return "", err
-	}
-	_, err := lab.Output(cmd)
-	return bin, err
 }

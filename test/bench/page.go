@@ -11,52 +11,84 @@ Written by ` + "`make bench BENCH='-write docs/performance.md'`" + `; without th
 After this page you can compare the cost of berth with its peers. All figures are from
 network namespaces of one machine. Two programs that are compared took turns in the
 same run, so read the ratios rather than the times.
-
 `
 
-// markdown returns the page: the missed goals first, then all tables.
-func markdown(c *circumstances, all []*section) string {
-	var b strings.Builder
-	b.WriteString(pageHead)
-	for _, line := range c.lines() {
-		fmt.Fprintf(&b, "- %s\n", line)
+// updatePage returns the page with the measured sections in place of its older ones: the
+// missed goals first, then all tables, in the order of the parts.
+func updatePage(old string, done []*section) string {
+	texts := pageSections(old)
+	for _, s := range done {
+		texts[s.title] = s.markdown()
 	}
+	var tables strings.Builder
 	met, missed := 0, []string{}
-	for _, s := range all {
-		for _, r := range s.rows {
-			switch {
-			case r.goal == "":
-			case r.met:
-				met++
-			default:
-				missed = append(missed, fmt.Sprintf("%s: %s (%s, goal %s)", s.title, r.cells[0], strings.Join(nonEmpty(r.cells[1:]), ", "), r.goal))
-			}
+	for _, p := range parts {
+		text, ok := texts[p.title]
+		if !ok {
+			continue
 		}
+		fmt.Fprintf(&tables, "\n## %s\n%s", p.title, text)
+		n, m := judgedRows(p.title, text)
+		met, missed = met+n, append(missed, m...)
 	}
-	fmt.Fprintf(&b, "\n%d goals are met, %d missed.\n", met, len(missed))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%d goals are met, %d missed.\n", pageHead, met, len(missed))
 	for _, m := range missed {
 		fmt.Fprintf(&b, "- missed: %s\n", m)
 	}
-	for _, s := range all {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.title, s.how)
-		s.markdownTable(&b)
-		if len(s.facts) > 0 {
-			fmt.Fprintln(&b)
-		}
-		for _, f := range s.facts {
-			fmt.Fprintf(&b, "- %s\n", f)
+	return b.String() + tables.String()
+}
+
+// pageSections returns the sections of a page by their titles.
+func pageSections(page string) map[string]string {
+	all := make(map[string]string)
+	_, rest, found := strings.Cut(page, "\n## ")
+	for found {
+		var one string
+		one, rest, found = strings.Cut(rest, "\n## ")
+		title, text, _ := strings.Cut(one, "\n")
+		all[title] = strings.TrimRight(text, "\n") + "\n"
+	}
+	return all
+}
+
+// judgedRows returns the number of rows of a section that met their goals, and the rows that
+// missed theirs.
+func judgedRows(title, text string) (met int, missed []string) {
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		switch n := len(cells); {
+		case n < 3:
+		case cells[n-1] == "met":
+			met++
+		case cells[n-1] == "missed":
+			missed = append(missed, fmt.Sprintf("%s: %s (%s, goal %s)", title, cells[0], strings.Join(nonEmpty(cells[1:n-2]), ", "), cells[n-2]))
 		}
 	}
-	return b.String()
+	return met, missed
 }
 
 func nonEmpty(cells []string) (some []string) {
 	for _, c := range cells {
-		if c != "" {
+		if c = strings.TrimSpace(c); c != "" {
 			some = append(some, c)
 		}
 	}
 	return some
+}
+
+// markdown returns the text of a section, below its title.
+func (s *section) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n%s\n\n", s.how, strings.Join(s.on, "; ")+".")
+	s.markdownTable(&b)
+	if len(s.facts) > 0 {
+		fmt.Fprintln(&b)
+	}
+	for _, f := range s.facts {
+		fmt.Fprintf(&b, "- %s\n", f)
+	}
+	return b.String()
 }
 
 func (s *section) markdownTable(b *strings.Builder) {

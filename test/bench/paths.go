@@ -20,6 +20,13 @@ const (
 	roundTrips = 4000
 )
 
+// siblingLeast and wireLeast are the minimum ratios of packets with the agent to packets
+// with empty TC programs, between siblings and to or from the wire.
+const (
+	siblingLeast = 0.97
+	wireLeast    = 0.985
+)
+
 // agentMost is the share of the traffic through a parent that the agent may cost.
 const agentMost = 0.01
 

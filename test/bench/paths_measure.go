@@ -135,7 +135,7 @@ func show(r *section, what string, p pairs, goal float64, text func(float64) str
 		r.addRow(cells...)
 		return
 	}
-	r.judge(fmt.Sprintf("≥ %.2f", goal), ratio >= goal, cells...)
+	r.judge(fmt.Sprintf("≥ %v", goal), ratio >= goal, cells...)
 }
 
 func gigabits(bits float64) string     { return fmt.Sprintf("%.1f Gbit/s", bits/1e9) }
@@ -154,7 +154,7 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	if err != nil {
 		return err
 	}
-	var agent, empty pairs
+	var agent, empty, above pairs
 	var through uint64
 	for i := range n {
 		for j := range 3 {
@@ -174,8 +174,10 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 			case agentPrograms:
 				through += arrived
 				agent.add(true, rate)
+				above.add(true, rate)
 			case emptyPrograms:
 				empty.add(true, rate)
+				above.add(false, rate)
 			}
 		}
 		step(i)
@@ -184,8 +186,13 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	if err == nil && after-before < through {
 		err = fmt.Errorf("%s: %d packets with the agent, and it counted %d", w.what, through, after-before)
 	}
-	show(r, "packets, "+w.what, agent, 1-agentMost, perSecond)
+	goal := wireLeast
+	if w.siblings {
+		goal = siblingLeast
+	}
+	show(r, "packets, "+w.what, agent, 0, perSecond)
 	show(r, "the same, empty TC programs", empty, 0, perSecond)
+	show(r, "the same, empty TC programs and the agent's", above, goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
 	r.fact("Packets, %s: of %.0f ns a packet the agent adds %.0f, empty TC programs %.0f; %d were sent while the agent was on, and it counted %d, ARP with them.",
 		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without), through, after-before)

@@ -13,6 +13,7 @@ type section struct {
 	title string
 	how   string // in a sentence or two
 	took  time.Duration
+	on    []string // machine, date and load
 
 	head  []string
 	rows  []row
