@@ -32,7 +32,7 @@ var version = "devel"
 
 const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [--network NAME]... [createRuntime|prestart|poststop]
 
-An OCI runtime runs it, with the container's state on standard input.
+An OCI runtime starts it, with the container's state on standard input.
 `
 
 func main() {
@@ -52,10 +52,10 @@ func run(args []string) int {
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
 	timeout := hook.Timeout
-	flags.Func("timeout", fmt.Sprintf("how long a `TIME` a run may take before it takes itself back (default %s)", hook.Timeout),
+	flags.Func("timeout", fmt.Sprintf("`TIME` after which a run is stopped and undone (default %s)", hook.Timeout),
 		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
 	var networks []string
-	flags.Func("network", "a network to attach, beside what annotations ask for: `NAME`; may be repeated", func(name string) error {
+	flags.Func("network", "`NAME` of a network to attach, in addition to those in annotations; may be repeated", func(name string) error {
 		networks = append(networks, name)
 		return nil
 	})

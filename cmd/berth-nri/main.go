@@ -31,9 +31,9 @@ func run(args []string) int {
 	level := slog.LevelInfo
 	flags := flag.NewFlagSet("berth-nri", flag.ContinueOnError)
 	dirs.Flags(flags)
-	flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "the container runtime's `SOCKET` of NRI")
-	flags.StringVar(&options.Index, "index", "10", "place in the order of the runtime's plugins, two `DIGITS`")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: debug, info, warn or error")
+	flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "NRI `SOCKET` of the container runtime")
+	flags.StringVar(&options.Index, "index", "10", "position among the runtime's plugins, two `DIGITS`")
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest level to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
 		return 2

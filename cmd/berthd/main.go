@@ -28,8 +28,8 @@ func run(args []string) int {
 	level := slog.LevelInfo
 	flags := flag.NewFlagSet("berthd", flag.ContinueOnError)
 	o.Dirs.Flags(flags)
-	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", `address to serve Prometheus metrics on; "" is off`)
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: debug, info, warn or error")
+	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", `address that serves Prometheus metrics; "" for none`)
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest level to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
 		return 2

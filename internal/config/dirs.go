@@ -24,7 +24,7 @@ type Dirs struct {
 // defaults.
 func (d *Dirs) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&d.Config, "config", DefaultConfig, "`DIR` of berth.toml and networks.d")
-	fs.StringVar(&d.State, "state", DefaultState, "`DIR` of what is attached, and of the agent's socket")
+	fs.StringVar(&d.State, "state", DefaultState, "`DIR` of the attachment records and the agent's socket")
 	fs.StringVar(&d.BPFFS, "bpffs", DefaultBPFFS, "`DIR` of pinned BPF objects, on a BPF file system")
 }
 

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +28,7 @@ func TestComments(t *testing.T) {
 }
 
 // unchecked are the rooms whose texts do not hold the rule yet.
-var unchecked = regexp.MustCompile(`^(agent|bpf|check|cmd|engine|hook|internal)/`)
+var unchecked = regexp.MustCompile(`^(bpf|engine|hook|internal)/`)
 
 // TestTexts checks the errors, help texts and messages of the programs.
 func TestTexts(t *testing.T) {
@@ -50,6 +52,24 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}, ".md")
+	checkEnglish(t, all)
+}
+
+// TestHelpTexts checks the golden help texts of the commands.
+func TestHelpTexts(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob("../../cmd/*/internal/cli/testdata/help/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []remark
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, remark{path, string(text)})
+	}
 	checkEnglish(t, all)
 }
 

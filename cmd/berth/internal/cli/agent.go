@@ -20,14 +20,14 @@ import (
 )
 
 func newAgent(env *Env) *cobra.Command {
-	return commandGroup("agent", "ask and steer the agent, berthd",
+	return commandGroup("agent", "query and control the agent, berthd",
 		newAgentStatus(env), newAgentDetach(env), newAgentAttach(env))
 }
 
 func newAgentStatus(env *Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "show what the agent does", Args: noArguments,
+		Use: "status", Short: "show the state of the agent", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return agentStatus(cmd.Context(), env, asJSON) },
 	}
 	jsonFlag(cmd, &asJSON)
@@ -109,14 +109,14 @@ func parentTable(parents []specs.ParentStatus) *table {
 func newAgentDetach(env *Env) *cobra.Command {
 	var purge bool
 	cmd := &cobra.Command{
-		Use: "detach", Short: "take berth's programs off all parents", Args: noArguments,
-		Long: "Take berth's programs off all parents: nothing is counted and judged until\n" +
-			"berth agent attach, or the agent's next start. Counts so far are kept.\n" +
-			"It works also where no agent runs.",
+		Use: "detach", Short: "detach berth's programs from all parents", Args: noArguments,
+		Long: "Detach berth's programs from all parents. Nothing is counted or judged until\n" +
+			"berth agent attach, or until the agent starts again. The counts are kept.\n" +
+			"The command also works if no agent is running.",
 		Example: "  berth agent detach\n  berth agent detach --purge",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return detachAgent(cmd.Context(), env, purge) },
 	}
-	cmd.Flags().BoolVar(&purge, "purge", false, "remove the counts too, and all else that is pinned")
+	cmd.Flags().BoolVar(&purge, "purge", false, "also remove the counts and all other pinned objects")
 	return cmd
 }
 
@@ -147,8 +147,8 @@ func detachAgent(ctx context.Context, env *Env, purge bool) error {
 
 func newAgentAttach(env *Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "attach", Short: "undo detach", Args: noArguments,
-		Long: "Put berth's programs back on all parents after berth agent detach.\nIt needs a running agent.",
+		Use: "attach", Short: "attach berth's programs again", Args: noArguments,
+		Long: "Attach berth's programs to all parents again after berth agent detach.\nThe agent must be running.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := client.New(env.dirs.State).Attach(cmd.Context()); err != nil {
 				return fmt.Errorf("attach the programs: %w", err)

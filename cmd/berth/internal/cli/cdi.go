@@ -20,7 +20,7 @@ func newCDI(env *Env) *cobra.Command {
 	generate := &cobra.Command{
 		Use: "generate", Short: "write the networks as CDI devices, once", Args: noArguments,
 		Long: "Write a CDI device for each network, as berth install --engine cdi does, but\n" +
-			"once: later networks are not added by themselves.",
+			"only once: networks that are created later are not added.",
 		Example: "  berth cdi generate\n  berth cdi generate --cdi-dir /run/cdi",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !filepath.IsAbs(dir) {

@@ -15,14 +15,14 @@ import (
 	"berth/network"
 )
 
-const checkLong = `Check whether this host can carry a network, before anything is started: what
-the kernel has, the parent interface, what is on it already, what a hypervisor
-must allow, the engines, the agent. Without an argument all networks are
-checked; an interface need not have one. With --attached, compare what is
-recorded of attached containers with what the kernel has.
+const checkLong = `Check before any container starts whether this host can carry a network: the
+kernel's features, the parent interface, its other users, the hypervisor's
+settings, the engines and the agent. Without an argument, all networks are
+checked. An interface can be checked before a network uses it. With --attached,
+compare the interfaces of containers with their records.
 
-Each line is pass, warn or fail, with what helps below it. Nothing is changed.
-The exit status is 1 when a line is fail.`
+Each line is pass, warn or fail, followed by the remedy. Nothing is changed.
+The exit status is 1 if a line is fail.`
 
 // agentTimeout bounds the wait for the agent's answer.
 const agentTimeout = 2 * time.Second
@@ -30,7 +30,7 @@ const agentTimeout = 2 * time.Second
 func newCheck(env *Env) *cobra.Command {
 	var attached, asJSON bool
 	cmd := &cobra.Command{
-		Use: "check [NETWORK|PARENT]", Short: "check that a network can work, or what is attached", Long: checkLong,
+		Use: "check [NETWORK|PARENT]", Short: "check a host and its networks, or attached interfaces", Long: checkLong,
 		Example: "  berth check\n  berth check eth1\n  berth check lan --json | jq '.[] | select(.result != \"pass\")'\n" +
 			"  berth check --attached\n  berth check --attached web",
 		Args: argumentCount(0, 1, ""),

@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -118,7 +119,7 @@ func (env *Env) warnf(format string, args ...any) {
 }
 
 func newRoot(env *Env) *cobra.Command {
-	root := commandGroup("berth", "give containers a place on the LAN, and see what they do there",
+	root := commandGroup("berth", "attach containers to the LAN, and observe their traffic",
 		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
@@ -128,5 +129,6 @@ func newRoot(env *Env) *cobra.Command {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	env.dirs.Flags(flags)
 	root.PersistentFlags().AddGoFlagSet(flags)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", defaultWidth)))
 	return root
 }

@@ -11,20 +11,20 @@ import (
 	"berth/specs"
 )
 
-const doctorLong = `Tell which container engines are here, in which versions, and whether they know
-berth, with the command that mends what is missing.
+const doctorLong = `List the installed container engines with their versions, and check whether each
+is configured for berth. If one is not, the command that configures it is shown.
 
-With --try, two containers are started with each of them: a plain one, and one
-that asks for something that berth-hook refuses. So one sees whether the engine
-works at all, whether annotations arrive, and the hook's message with them. The
-second gets no interface, and does not run.
+With --try, each engine starts two containers: a plain one, and one with an
+annotation that berth-hook refuses. The result shows whether the engine works,
+whether annotations arrive, and whether the engine shows the hook's errors. The
+second container gets no interface and does not run.
 
-Each line is pass, warn or fail. The exit status is 1 when a line is fail.`
+Each line is pass, warn or fail. The exit status is 1 if a line is fail.`
 
 func newDoctor(env *Env) *cobra.Command {
 	var try, asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor [ENGINE...]", Short: "tell which engines know berth", Long: doctorLong,
+		Use: "doctor [ENGINE...]", Short: "check which engines use berth", Long: doctorLong,
 		Example: "  berth doctor\n  berth doctor --try podman\n  berth doctor --json | jq '.[] | select(.result == \"fail\")'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range args {

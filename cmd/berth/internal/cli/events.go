@@ -27,8 +27,8 @@ type eventOptions struct {
 func newEvents(env *Env) *cobra.Command {
 	var o eventOptions
 	cmd := &cobra.Command{
-		Use: "events", Short: "show traffic that broke a rule", Args: noArguments,
-		Long: "Show the violations that the agent has seen: the last 10,000, and with -f\nthose that come.",
+		Use: "events", Short: "show violations", Args: noArguments,
+		Long: "Show the last 10,000 violations that the agent recorded, and with -f new ones\nas they occur.",
 		Example: `  berth events
   berth events -f --kind mac-spoof
   berth events --since 10m --container web --json`,
@@ -41,11 +41,11 @@ func newEvents(env *Env) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with those that come, until interrupted")
-	flags.StringVar(&o.kind, "kind", "", "only of this `KIND`: "+kindNames())
-	flags.StringVar(&o.since, "since", "", "only from `TIME` on: a duration ago, as 10m, or RFC 3339")
-	flags.StringVar(&o.container, "container", "", "only about the container with this `ID`, or the beginning of it")
-	flags.BoolVar(&o.json, "json", false, "print a JSON object a line")
+	flags.BoolVarP(&o.follow, "follow", "f", false, "also print new events, until interrupted")
+	flags.StringVar(&o.kind, "kind", "", "show only events of this `KIND`: "+kindNames())
+	flags.StringVar(&o.since, "since", "", "show only events since `TIME`: a duration ago, as 10m, or a time in RFC 3339")
+	flags.StringVar(&o.container, "container", "", "show only events of the container with this `ID` or prefix of an ID")
+	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kindNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("container", completeContainers(env))
 	return cmd

@@ -19,12 +19,12 @@ import (
 func newGC(env *Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "gc", Short: "free what containers left behind that ended unseen", Args: noArguments,
-		Long: "Free addresses, MACs and counters of attachments whose container ended\n" +
-			"without its hook: the namespace is dead, the interface is gone, or whoever\n" +
-			"made it was killed. Mend what berth host has made. Each start of a container\n" +
-			"does some of this, and the agent does; what is in use is left alone. Count\n" +
-			"what ipvlan interfaces send each other that were there before the agent.",
+		Use: "gc", Short: "release stale attachments", Args: noArguments,
+		Long: "Release the addresses, MACs and counters of containers that ended without\n" +
+			"poststop: the network namespace or the interface is gone, or berth-hook was\n" +
+			"killed. Repair the interfaces and routes of berth host. Attach the sibling\n" +
+			"program to interfaces that lack it. Resources in use are not touched. The\n" +
+			"agent, and each start of a container, also do a part of this.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := env.needRoot(cmd.CommandPath()); err != nil {
 				return err

@@ -26,11 +26,11 @@ func newHostEnable(env *Env) *cobra.Command {
 	var texts []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "enable NETWORK", Short: "make an interface by which the host reaches a network's containers",
-		Long: "Make an interface of the host's beside the containers' on the network's\n" +
-			"parent, with an address from its pool and a route to each container. Routes\n" +
-			"follow containers that start and stop, until berth host disable or a reboot.\n" +
-			"Where it is there already it is mended.",
+		Use: "enable NETWORK", Short: "create the host's interface to a network's containers",
+		Long: "Create an interface of the host on the network's parent, with an address from\n" +
+			"the network's pool and a route to each container. The routes follow the\n" +
+			"containers that start and stop, until berth host disable or a reboot. If the\n" +
+			"interface exists already, it is repaired.",
 		Example:           "  berth host enable lan\n  berth host enable lan --ip 192.0.2.250",
 		Args:              networkNames(1, 1, "NETWORK"),
 		ValidArgsFunction: completeNetworks(env),
@@ -42,7 +42,7 @@ func newHostEnable(env *Env) *cobra.Command {
 			return enableHost(cmd.Context(), env, args[0], ips, asJSON)
 		},
 	}
-	cmd.Flags().StringSliceVar(&texts, "ip", nil, "address of the host there, one a subnet (default from the pool)")
+	cmd.Flags().StringSliceVar(&texts, "ip", nil, "address of the host, one for each subnet (default: from the pool)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -91,7 +91,7 @@ func prefixTexts(all []netip.Prefix) (texts []string) {
 func newHostDisable(env *Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "disable NETWORK", Short: "take that interface away, with its routes and addresses",
+		Use: "disable NETWORK", Short: "remove that interface, its routes and its addresses",
 		Example:           "  berth host disable lan",
 		Args:              networkNames(1, 1, "NETWORK"),
 		ValidArgsFunction: completeNetworks(env),

@@ -13,7 +13,7 @@ import (
 	"berth/internal/config"
 )
 
-const installLong = `Tell a container engine about berth, in the engine's own configuration:
+const installLong = `Configure a container engine for berth, in the engine's own files:
 
   containerd  a runtime handler for Kubernetes, with berth's annotations
   nerdctl     a CDI device for each network
@@ -24,13 +24,14 @@ const installLong = `Tell a container engine about berth, in the engine's own co
               by berth network create and rm
   nri         berth-nri as a plugin of containerd or CRI-O, for Kubernetes
 
-What is written is shown as a diff, and kept for berth uninstall below the
-configuration directory's installed. Nothing is restarted: the command that
-makes it count is printed. Doing it again changes nothing.`
+The changes are shown as a diff, and recorded in the directory installed below
+the configuration directory, for berth uninstall. Nothing is restarted; the
+command to apply the changes is printed. A repeated run changes nothing.`
 
 const installExample = `  berth install --engine podman
   berth install --engine docker --dry-run
-  berth install --engine containerd --default --engine-config /etc/site/containerd.toml`
+  berth install --engine containerd --default \
+      --engine-config /etc/site/containerd.toml`
 
 // installFlags are the flags of install and uninstall.
 type installFlags struct {
@@ -41,7 +42,7 @@ type installFlags struct {
 func newInstall(env *Env) *cobra.Command {
 	var o installFlags
 	cmd := &cobra.Command{
-		Use: "install --engine ENGINE", Short: "tell a container engine about berth", Long: installLong, Example: installExample,
+		Use: "install --engine ENGINE", Short: "configure a container engine for berth", Long: installLong, Example: installExample,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.completeOptions(cmd, env); err != nil {
@@ -52,7 +53,7 @@ func newInstall(env *Env) *cobra.Command {
 	}
 	o.registerFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.File, "engine-config", "", "the engine's configuration `FILE`, where it is not in its usual place")
+	flags.StringVar(&o.File, "engine-config", "", "the engine's configuration `FILE`, if it is not the default one")
 	flags.BoolVar(&o.Default, "default", false, "make berth's the engine's default runtime")
 	flags.StringVar(&o.HooksDir, "hooks-dir", "", "`DIR` of hooks.d files, for podman and crio (the last that the engine reads)")
 	flags.StringVar(&o.CDIDir, "cdi-dir", "", "`DIR` of CDI devices, for cdi and nerdctl (/etc/cdi)")
@@ -62,10 +63,10 @@ func newInstall(env *Env) *cobra.Command {
 func newUninstall(env *Env) *cobra.Command {
 	var o installFlags
 	cmd := &cobra.Command{
-		Use: "uninstall --engine ENGINE", Short: "take back what install has written for an engine",
-		Long: "Give the engine's files back as they were before berth install. From a file\n" +
-			"that was changed since, only what is berth's is taken out. What another engine's\n" +
-			"installation needs stays.",
+		Use: "uninstall --engine ENGINE", Short: "undo berth install for an engine",
+		Long: "Restore the engine's files to their state before berth install. From a file\n" +
+			"that was changed since, only berth's entries are removed. Entries that another\n" +
+			"engine's installation needs stay.",
 		Example: "  berth uninstall --engine podman\n  berth uninstall --engine docker --dry-run",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +82,7 @@ func newUninstall(env *Env) *cobra.Command {
 
 func (o *installFlags) registerFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.Engine, "engine", "", "one of "+strings.Join(install.Engines(), ", "))
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be written, and write nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the changes, but do not write them")
 	// The flag exists, so there is no error.
 	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
 }

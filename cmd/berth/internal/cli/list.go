@@ -15,7 +15,7 @@ func (o *listOptions) registerFlags(cmd *cobra.Command, ids string) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only "+ids)
 	flags.BoolVar(&o.json, "json", false, "print a JSON array")
-	flags.BoolVar(&o.wide, "wide", false, "one line each, nothing shortened")
+	flags.BoolVar(&o.wide, "wide", false, "print one line for each, and shorten nothing")
 	flags.BoolVar(&o.wide, "no-trunc", false, "the same as --wide")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.quiet && o.json {

@@ -9,7 +9,7 @@ import (
 )
 
 func newNetwork(env *Env) *cobra.Command {
-	return commandGroup("network", "make, show and remove networks, and who is on them",
+	return commandGroup("network", "create, show and remove networks; connect containers",
 		newNetworkCreate(env), newNetworkLs(env), newNetworkInspect(env), newNetworkRm(env),
 		newNetworkConnect(env), newNetworkDisconnect(env))
 }

@@ -29,9 +29,9 @@ func newNetworkConnect(env *Env) *cobra.Command {
 	var o connectOptions
 	cmd := &cobra.Command{
 		Use: "connect NETWORK CONTAINER", Short: "give a running container an interface on a network",
-		Long: "Give a running container an interface on a network, until it ends: the next\n" +
-			"start is by its annotations again. The container is one that berth knows by\n" +
-			"id or name, or any with --pid.",
+		Long: "Give a running container an interface on a network, until it ends. Its next\n" +
+			"start uses its annotations only. CONTAINER is the ID or name of a container\n" +
+			"with an interface of berth; for any other, use --pid.",
 		Example: "  berth network connect lan web --ip 192.0.2.80\n" +
 			"  berth network connect lan web --pid $(podman inspect -f {{.State.Pid}} web)",
 		Args:              networkNames(2, 2, "NETWORK and CONTAINER"),
@@ -49,8 +49,8 @@ func newNetworkConnect(env *Env) *cobra.Command {
 	flags.StringSliceVar(&o.ips, "ip", nil, "address of the container, inside the network's subnet")
 	flags.StringVar(&o.mac, "mac", "", "MAC of the interface")
 	flags.StringVar(&o.ifname, "interface", "", "name of the interface (default the next netN)")
-	flags.StringSliceVar(&o.gateways, "default-route", nil, "gateway to put a default route to, in place of the engine's")
-	flags.IntVar(&o.pid, "pid", 0, "a process of the container, where berth does not know it")
+	flags.StringSliceVar(&o.gateways, "default-route", nil, "gateway of a default route that replaces the engine's")
+	flags.IntVar(&o.pid, "pid", 0, "ID of a process of the container, if it has no interface of berth")
 	jsonFlag(cmd, &o.asJSON)
 	return cmd
 }

@@ -10,12 +10,12 @@ import (
 	"berth/specs"
 )
 
-const createLong = `Make a network, as docker's command of the same name does: a file in
-networks.d that can also be written and edited by hand.
+const createLong = `Create a network with the flags of docker network create. It is a file in
+networks.d, which can also be written and edited by hand.
 
 Subnets, gateways, ranges and auxiliary addresses may be given several times;
-each belongs to the subnet that contains it. Without --gateway there is no
-default route.`
+each belongs to the subnet that contains it. Without --gateway, containers get
+no default route.`
 
 const createExample = `  berth network create lan -d macvlan --subnet 192.0.2.0/24 \
       --gateway 192.0.2.1 --ip-range 192.0.2.64/26 -o parent=eth1
@@ -27,7 +27,7 @@ const createExample = `  berth network create lan -d macvlan --subnet 192.0.2.0/
 func newNetworkCreate(env *Env) *cobra.Command {
 	var o createFlags
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "make a network", Long: createLong, Example: createExample,
+		Use: "create NAME", Short: "create a network", Long: createLong, Example: createExample,
 		Args:              argumentCount(1, 1, "the network's NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -41,14 +41,14 @@ func (o *createFlags) registerFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVarP(&o.driver, "driver", "d", string(specs.Macvlan), "`DRIVER`: macvlan or ipvlan")
 	flags.Var(&o.subnets, "subnet", "`SUBNET`, as 192.0.2.0/24")
-	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router; none: no default route")
-	flags.Var(&o.ranges, "ip-range", "`RANGE` of a subnet that this host hands out")
-	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]IP`, or a prefix, that is never handed out")
+	flags.Var(&o.gateways, "gateway", "`ADDRESS` of the router; without it there is no default route")
+	flags.Var(&o.ranges, "ip-range", "`RANGE` of a subnet from which this host assigns addresses")
+	flags.Var(&o.auxiliary, "aux-address", "`[NAME=]IP` or prefix that is never assigned")
 	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE` of a network file: parent=eth1, mtu=1400, …")
 	flags.BoolVar(&o.ipv4, "ipv4", true, "give IPv4 addresses; the subnets decide")
 	flags.BoolVar(&o.ipv6, "ipv6", false, "give IPv6 addresses; an IPv6 subnet implies it")
-	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`WHO` gives addresses: default (this host), static, none")
-	flags.BoolVar(&o.attachable, "attachable", false, "taken for granted: any container may use it")
+	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`SOURCE` of addresses: default (this host), static, none")
+	flags.BoolVar(&o.attachable, "attachable", false, "accepted without effect: any container may use the network")
 	for name, reason := range notOurs {
 		flags.Var(refused(reason), name, "not for networks of berth's")
 		flags.Lookup(name).Hidden = true

@@ -11,7 +11,7 @@ import (
 
 func newNetworkInspect(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "inspect NAME...", Short: "show networks and who is on them, as JSON",
+		Use: "inspect NAME...", Short: "show networks and their containers as JSON",
 		Example:           "  berth network inspect lan\n  berth network inspect lan | jq -r '.[].containers[].mac'",
 		Args:              networkNames(1, 0, "the network's NAME"),
 		ValidArgsFunction: completeNetworks(env),

@@ -30,7 +30,7 @@ func newNetworkRm(env *Env) *cobra.Command {
 			return removeNetworks(cmd.Context(), env, args, force)
 		},
 	}
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "no error for a network that does not exist")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "ignore networks that do not exist")
 	return cmd
 }
 

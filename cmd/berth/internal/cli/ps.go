@@ -14,21 +14,21 @@ import (
 	"berth/specs"
 )
 
-const psLong = `List the interfaces that berth gave to containers, and their traffic as the
-container sees it: RX is what it received, TX what it sent. "-" stands where
-nothing is counted: no agent since boot or purge. Below an interface
-stands how often it broke a rule; berth events tells more.`
+const psLong = `List the containers' interfaces with their traffic from the container's view:
+RX is received, TX is transmitted. "-" means that the interface is not counted,
+because no agent has run since the boot or a purge. The violations of an
+interface are listed below it; berth events shows each of them.`
 
 func newPs(env *Env) *cobra.Command {
 	var o listOptions
 	var all bool
 	cmd := &cobra.Command{
-		Use: "ps", Short: "list what is attached, with its traffic", Long: psLong, Args: noArguments,
+		Use: "ps", Short: "list attached interfaces with their traffic", Long: psLong, Args: noArguments,
 		Example: "  berth ps\n  berth ps --all --wide\n  berth ps --json | jq -r '.[].addresses[]'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listEndpoints(cmd.Context(), env, o, all) },
 	}
-	o.registerFlags(cmd, "the ids of containers")
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "the ended ones too")
+	o.registerFlags(cmd, "the IDs of containers")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "list ended ones too")
 	return cmd
 }
 

@@ -17,9 +17,9 @@ import (
 	"berth/specs"
 )
 
-const statsLong = `Show what each container's interfaces receive and transmit a second, as the
-container sees it, and since they were attached. It goes on until interrupted;
-an interface that goes away is shown once more, as ended. It asks the agent.`
+const statsLong = `Show the traffic of each container's interfaces per second and since they were
+attached, from the container's view, until interrupted. An interface that ended
+is shown once more. The agent must be running.`
 
 // statsOptions are the flags of `berth stats`.
 type statsOptions struct {
@@ -33,7 +33,7 @@ type statsOptions struct {
 func newStats(env *Env) *cobra.Command {
 	var o statsOptions
 	cmd := &cobra.Command{
-		Use: "stats [CONTAINER...]", Short: "show traffic a second, again and again", Long: statsLong,
+		Use: "stats [CONTAINER...]", Short: "show traffic per second, continuously", Long: statsLong,
 		Example:           "  berth stats\n  berth stats web --interval 5s --split\n  berth stats --no-stream --json | jq '[.name, .rates.receive.bytes]'",
 		ValidArgsFunction: completeContainers(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,12 +45,12 @@ func newStats(env *Env) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	intervalFlag(cmd, &o.interval)
-	flags.IntVar(&o.count, "count", 0, "end after `N` intervals; 0: go on")
+	flags.IntVar(&o.count, "count", 0, "end after `N` intervals; 0 means never")
 	flags.BoolVar(&o.noStream, "no-stream", false, "end after one interval")
-	flags.BoolVar(&o.split, "split", false, "tell siblings from the LAN, and unicast, multicast and broadcast apart")
-	flags.BoolVar(&o.bits, "bits", false, "show rates in bits, not in bytes")
-	flags.StringVar(&o.sort, "sort", "", "put the greatest first of `COLUMN`: rx, tx, rx-packets, tx-packets, rx-total, tx-total or violations")
-	flags.BoolVar(&o.json, "json", false, "print a JSON object a line, split always")
+	flags.BoolVar(&o.split, "split", false, "show siblings and LAN, and unicast, multicast and broadcast separately")
+	flags.BoolVar(&o.bits, "bits", false, "show rates in bits instead of bytes")
+	flags.StringVar(&o.sort, "sort", "", "sort by `COLUMN`, the greatest first: rx, tx, rx-packets, tx-packets, rx-total, tx-total or violations")
+	flags.BoolVar(&o.json, "json", false, "print one JSON object per line, always split")
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(sortNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -11,9 +11,9 @@ import (
 	"berth/cmd/berth/internal/top"
 )
 
-const topLong = `Show parents, interfaces with their traffic a second, and violations as they
-come, until q is pressed. It asks the agent, and waits for one that is away.
-For scripts there is berth stats.`
+const topLong = `Show parents, interfaces with their traffic per second, and violations as they
+occur, until q is pressed. The data come from the agent; if it stops, the
+command waits for it. In scripts, use berth stats.`
 
 func newTop(env *Env) *cobra.Command {
 	var interval time.Duration

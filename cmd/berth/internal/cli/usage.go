@@ -54,7 +54,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 // newHelp returns cobra's help command, with an error for an unknown topic.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "show how a command is used",
+		Use: "help [COMMAND]", Short: "show the help of a command",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err == nil && about.HasSubCommands() && len(rest) > 0 {

@@ -19,7 +19,7 @@ type build struct {
 func newVersion(env *Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "show which berth this is", Args: noArguments,
+		Use: "version", Short: "show the version of berth", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return showVersion(env, asJSON) },
 	}
 	jsonFlag(cmd, &asJSON)

@@ -70,7 +70,7 @@ func (m *Model) pairLine(key, value string, width int) string {
 func (m *Model) detailText() []string {
 	at := slices.IndexFunc(m.shown.readings, func(r rates.Reading) bool { return rates.KeyOf(&r.Endpoint) == m.selected })
 	if at < 0 {
-		return []string{m.look.paintText(m.look.cutText(" it is gone; berth inspect tells what is kept", m.width), dim)}
+		return []string{m.look.paintText(m.look.cutText(" it is gone; berth inspect shows its kept record", m.width), dim)}
 	}
 	r := &m.shown.readings[at]
 	lines := m.factLines(r)
