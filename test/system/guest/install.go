@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -46,28 +47,43 @@ func (m *machine) wantRunning(restarts string) {
 	}
 }
 
-// sandbox: the agent can write to its own directories, and to no others.
-func sandbox(m *machine) {
+// inside runs a program in the mount namespace of a process.
+func inside(pid string, args ...string) error {
+	return exec.Command("nsenter", append([]string{"-m", "-t", pid}, args...)...).Run()
+}
+
+// wantWritable checks that a unit's main process can write to directories of its own, and to no
+// other path.
+func (m *machine) wantWritable(unit string, own, others []string) {
 	pid := m.property(unit, "MainPID")
-	inside := func(args ...string) error {
-		return exec.Command("nsenter", append([]string{"-m", "-t", pid}, args...)...).Run()
-	}
-	for _, path := range []string{"/run/berth", "/var/log/berth", "/sys/fs/bpf/berth"} {
+	for _, path := range own {
 		dir := filepath.Join(path, "probe")
-		if err := inside("mkdir", dir); err != nil {
-			m.errorf("the agent cannot write to %s: %v", path, err)
+		if err := inside(pid, "mkdir", dir); err != nil {
+			m.errorf("%s cannot write to %s: %v", unit, path, err)
 		}
 		_ = os.Remove(dir) // after an error it does not exist
 	}
-	for _, path := range []string{
-		"/", "/etc", "/usr", "/var", "/var/log", "/run", "/home", "/root", "/sys/fs/cgroup", "/sys/kernel",
-		"/sys/class/net/lo/mtu", "/proc/sys/kernel/panic", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
-		"/proc/self/oom_score_adj",
-	} {
-		if inside("test", "-w", path) == nil {
-			m.errorf("the agent can write to %s", path)
+	for _, path := range others {
+		if inside(pid, "test", "-w", path) == nil {
+			m.errorf("%s can write to %s", unit, path)
 		}
 	}
+	if m.failed {
+		table, err := os.ReadFile("/proc/" + pid + "/mountinfo")
+		m.logf("%s%v", table, err)
+	}
+}
+
+// system are paths that no service of berth writes to.
+var system = []string{
+	"/", "/etc", "/usr", "/var", "/var/log", "/run", "/home", "/root", "/sys/fs/cgroup", "/sys/kernel", "/sys/class/net/lo/mtu",
+}
+
+// sandbox: the agent can write to its own directories, and to no others.
+func sandbox(m *machine) {
+	pid := m.property(unit, "MainPID")
+	m.wantWritable(unit, []string{"/run/berth", "/var/log/berth", "/sys/fs/bpf/berth"}, append(slices.Clip(system),
+		"/proc/sys/kernel/panic", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/self/oom_score_adj"))
 	for _, path := range []string{"/proc/kallsyms", "/proc/kcore", "/dev/vda"} {
 		if out, err := exec.Command("nsenter", "-m", "-t", pid, "head", "-c1", path).Output(); err == nil && len(out) > 0 {
 			m.errorf("the agent can read %s", path)
@@ -83,10 +99,23 @@ func sandbox(m *machine) {
 			m.errorf("no %q in the agent's status", want)
 		}
 	}
-	if m.failed {
-		table, err := os.ReadFile("/proc/" + pid + "/mountinfo")
-		m.logf("%s%v", table, err)
-	}
 	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", unit)), "\n")
 	m.logf("%s", score[len(score)-1])
+}
+
+// plugin: NRI's plugin waits for a runtime, can write to the state and to BPF's file system
+// alone, and sees network namespaces that are made later, as those of pods are.
+func plugin(m *machine) {
+	const unit = "berth-nri.service"
+	m.run("systemctl", "start", unit)
+	m.wantWritable(unit, []string{"/run/berth", "/sys/fs/bpf/berth"}, system)
+	pid := m.property(unit, "MainPID")
+	m.run("ip", "netns", "add", "pod")
+	if err := inside(pid, "nsenter", "--net=/run/netns/pod", "true"); err != nil {
+		m.errorf("the plugin cannot enter a network namespace that was made after its start: %v", err)
+	}
+	m.run("ip", "netns", "delete", "pod")
+	m.wantProperty(unit, "NRestarts", "0")
+	m.run("systemctl", "stop", unit)
+	m.wantProperty(unit, "Result", "success")
 }
