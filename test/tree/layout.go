@@ -224,6 +224,22 @@ func (s *setup) bind(root string) error {
 		if err := b.mount(root); err != nil {
 			return err
 		}
+		if err := s.hideRoot(b, root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hideRoot unmounts the copies of this sandbox's own mounts that a bind of a directory
+// around its root directory, such as the cache, has made.
+func (s *setup) hideRoot(b Bind, root string) error {
+	inside, err := filepath.Rel(b.Source, root)
+	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") {
+		return nil // the bind is of another place
+	}
+	if err := unix.Unmount(filepath.Join(root, b.Target, inside), unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount the copy of the tree in %q: %w", b.Target, err)
 	}
 	return nil
 }

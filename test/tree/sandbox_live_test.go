@@ -137,3 +137,14 @@ func TestProgramOfTheDirectory(t *testing.T) {
 		t.Errorf("exit status %d, %v", status, err)
 	}
 }
+
+// The root directory of a sandbox is mounted in the cache. A sandbox that sees the cache
+// does not see its own mounts a second time there.
+func TestSandboxWithTheCache(t *testing.T) {
+	s := busyboxTree(t).In()
+	s.Binds = []Bind{{Source: Cache(), Target: "/var/cache/berth"}}
+	got, status := inTree(t, s, `busybox awk '$5 ~ "^/var/cache/berth" { print $5 }' /proc/self/mountinfo; busybox ls /var/cache/berth`)
+	if status != 0 || got != "/var/cache/berth\nruns\n" {
+		t.Errorf("exit status %d, mounts and files:\n%s", status, got)
+	}
+}
