@@ -19,8 +19,9 @@ type tomlChecker struct {
 	parser unstable.Parser
 }
 
-// checkTOML returns an error for the first key that t does not have, and for the
-// first value that is no text although its type has a text form. It leaves errors
+// checkTOML returns an error for the first key that t does not have, for the first
+// value that is no text although its type has a text form, and for the first word
+// that its type does not have. It leaves errors
 // of syntax to the decoder.
 func checkTOML(data []byte, t reflect.Type) error {
 	c := tomlChecker{data: data}
@@ -71,6 +72,12 @@ func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.
 	case isText && value.Kind != unstable.String:
 		return c.atNode(value, fmt.Errorf("%s is a TOML %s: want %s",
 			strings.Join(path, "."), strings.ToLower(value.Kind.String()), textFor(t)))
+	case isText && t.Kind() == reflect.String && t != reflect.TypeFor[Mode](): // the modes are those of the driver, see Check
+		// The decoder sets a string without its UnmarshalText.
+		word := reflect.New(t).Interface().(encoding.TextUnmarshaler)
+		if err := word.UnmarshalText(value.Data); err != nil {
+			return c.atNode(value, At(strings.Join(path, "."), err))
+		}
 	case value.Kind == unstable.Array:
 		for it := value.Children(); it.Next(); {
 			if err := c.checkValue(elementOf(t), path, it.Node()); err != nil {
