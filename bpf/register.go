@@ -269,7 +269,7 @@ func (e Endpoint) makeParty() partyValue {
 		p.Exempt |= kindBit(specs.RogueRA)
 		p.Flags |= flagRouter
 	}
-	if e.IPv6 == specs.IPv6SLAAC || e.IPv6 == specs.IPv6LinkLocal {
+	if e.IPv6 == specs.IPv6SLAAC || e.IPv6 == specs.IPv6LinkLocal || e.IPv6 == specs.IPv6DHCP {
 		p.Flags |= flagOwnIPv6
 	}
 	return p

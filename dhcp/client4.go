@@ -330,7 +330,8 @@ func (c *Client4) Release(now time.Duration) []Action {
 }
 
 // ReleaseOf returns the RELEASE of a recorded lease.
-func ReleaseOf(l *Lease, mac specs.MAC, random *rand.Rand) (Action, error) {
+func ReleaseOf(l *Lease, mac specs.MAC) (Action, error) {
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	id, err := hex.DecodeString(l.ClientID)
 	if err != nil {
 		return Action{}, fmt.Errorf("client id %q of the lease of %s: %w", l.ClientID, l.Address, err)

@@ -1,7 +1,6 @@
 package dhcp
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -108,7 +107,7 @@ func checkAction(t *testing.T, a Action, ofFamily func(netip.Addr) bool) {
 	if gw := l.Gateway(); gw.IsValid() && (gw == l.Address.Addr() || gw.IsMulticast() || gw.IsLoopback()) {
 		t.Fatalf("gateway of %+v", l)
 	}
-	if _, err := ReleaseOf(l, testMAC, rand.New(rand.NewPCG(1, 2))); err != nil {
+	if _, err := ReleaseOf(l, testMAC); err != nil {
 		t.Fatal(err)
 	}
 }

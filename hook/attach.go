@@ -158,7 +158,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if h.Interruptible != nil {
 		ctx = h.Interruptible(ctx)
 	}
-	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan}
+	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan, hostAddresses: facts.Host}
 	defer a.releaseLocks()
 	if err := a.runSteps(ctx); err != nil {
 		return nil, errors.Join(err, a.undo.unwind(ctx))

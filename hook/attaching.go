@@ -25,6 +25,8 @@ type attaching struct {
 	undo  undo
 	free  []func() // run at the end, after success and failure alike
 
+	hostAddresses []netip.Addr // the host's own
+
 	unlockVLANs func() // nil unless held: from the check of a VLAN until the VLAN is made
 
 	nsid     int
@@ -48,6 +50,7 @@ func (a *attaching) runSteps(ctx context.Context) error {
 		{"register", a.registerEndpoints},
 		{"create the interfaces", a.createLinks},
 		{"set them up", a.setUp},
+		{"lease addresses", a.leaseAddresses},
 		{"probe for conflicts", a.settleConflicts},
 		{"add addresses", a.addAddresses},
 		{"add routes", a.addRoutes},
@@ -220,9 +223,15 @@ func hasParentMAC(d specs.Driver, m specs.Mode) bool {
 func (a *attaching) addAddresses(ctx context.Context) error {
 	for _, r := range a.records {
 		for _, p := range r.Addresses {
+			if plumb.IsLeased(r, p) {
+				continue
+			}
 			if err := a.inside.WaitAddress(ctx, a.host, r.LinkIndex, p, true); err != nil {
 				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
+		}
+		if err := a.addLeased(ctx, r); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -237,7 +246,11 @@ func (a *attaching) addRoutes(ctx context.Context) error {
 				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
 		}
-		r.Gateways, r.Routes = recordedRoutes(routes)
+		leased, err := a.addLeasedRoutes(r)
+		if err != nil {
+			return err
+		}
+		r.Gateways, r.Routes = recordedRoutes(append(routes, leased...))
 	}
 	return nil
 }

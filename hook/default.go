@@ -2,7 +2,6 @@ package hook
 
 import (
 	"fmt"
-	"net/netip"
 )
 
 // decideDefault gives the default route of a family to the selection with default-route, else to
@@ -22,7 +21,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 	}
 	if owner != nil {
 		if f.Pending != "" {
-			return owner.At(errPending(f, owner.Gateway[fam]))
+			return owner.At(errPending(f, owner.Gateway[fam].String()))
 		}
 		owner.Default[fam] = true
 		return nil
@@ -35,7 +34,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 		}
 	}
 	for _, in := range all {
-		if gw := in.wantsDefault(fam); gw.IsValid() {
+		if gw := in.wantsDefault(fam); gw != "" {
 			if f.Default[fam] && f.Leave {
 				return nil
 			}
@@ -55,21 +54,27 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 
 // errPending refuses a default route that would exist before the engine's: the
 // engine fails, or both routes exist.
-func errPending(f *Facts, gw netip.Addr) error {
+func errPending(f *Facts, gw string) error {
 	return fmt.Errorf("the default route via %s is refused, because it would conflict with %s, which is set up later: start the container with --network none, "+
 		"set default_route = false on the network, or attach by berth-runtime-late", gw, f.Pending)
 }
 
-// wantsDefault returns the gateway of the network's default route of a family, or
-// the zero address if the network sets none.
-func (in *Interface) wantsDefault(fam int) netip.Addr {
-	if !*in.Net.DefaultRoute || len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
-		return netip.Addr{}
+// leasedRouter stands for the gateway that a DHCP server will name.
+const leasedRouter = "the DHCP server's router"
+
+// wantsDefault returns the gateway of the network's default route of a family, or ""
+// if the network sets none. With DHCPv6, routers set it by their advertisements.
+func (in *Interface) wantsDefault(fam int) string {
+	if !*in.Net.DefaultRoute || !in.hasAddress(fam) {
+		return ""
+	}
+	if in.DHCP[fam] && fam == ipv4 {
+		return leasedRouter
 	}
 	for _, s := range in.Net.Subnets {
 		if family(s.Subnet.Addr()) == fam && s.Gateway.IsValid() {
-			return s.Gateway
+			return s.Gateway.String()
 		}
 	}
-	return netip.Addr{}
+	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -93,8 +94,18 @@ func (h *Hook) Start(ctx context.Context, st *specs.State) error {
 		return err
 	}
 	_, err = h.Attach(ctx, Sandbox{
-		ID: st.ID, Pid: st.Pid, Names: st.Annotations, Namespace: namespace,
+		ID: st.ID, Pid: st.Pid, Names: st.Annotations, Namespace: namespace, Hostname: hostnameIn(st.Bundle),
 		Pending: func() string { return pendingNetwork(st) },
 	}, selections)
 	return err
+}
+
+// hostnameIn returns the host name of a container in its bundle (runtime-spec,
+// config.md, "Hostname"), or "" if it has none.
+func hostnameIn(bundle string) string {
+	var config struct {
+		Hostname string `json:"hostname"`
+	}
+	readJSON(filepath.Join(bundle, "config.json"), &config)
+	return config.Hostname
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
@@ -57,6 +58,8 @@ type Interface struct {
 	WantMAC  specs.MAC              // requested or derived, or zero for a random one
 	Static   []netip.Prefix         // requested addresses
 	Pools    [families][]*ipam.Pool // pools of the other addresses; the first with a free one is used
+	DHCP     [families]bool         // a DHCP server leases the address of the family
+	Had      lease.Memory           // what the interface had when its container last ran; known when it is reserved
 	Default  [families]bool         // this interface has the default route, if its gateway is known
 	Gateway  [families]netip.Addr   // requested by the selection
 }
@@ -143,8 +146,10 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 		in.Static = append(in.Static, netip.PrefixFrom(ip.Addr, s.Subnet.Bits()))
 		given[family(ip.Addr)] = true
 	}
+	in.DHCP = [families]bool{ipv4: r.Net.IPAM == specs.IPAMDHCP, ipv6: r.Net.IPv6 == specs.IPv6DHCP}
 	for _, s := range r.Net.Subnets {
-		if fam := family(s.Subnet.Addr()); r.Net.IPAM == specs.IPAMLocal && !given[fam] {
+		pooled := r.Net.IPAM == specs.IPAMLocal || r.Net.IPAM == specs.IPAMDHCP // whose subnets are IPv6's
+		if fam := family(s.Subnet.Addr()); pooled && !given[fam] {
 			in.Pools[fam] = append(in.Pools[fam], ipam.NewPool(r.Net.Name, s, f.Host))
 		}
 	}
@@ -186,7 +191,7 @@ func checkParent(in *Interface, occupants []network.Occupant) error {
 func (in *Interface) setGateways() error {
 	for _, gw := range in.DefaultRoute {
 		fam := family(gw)
-		if len(in.Pools[fam]) == 0 && !hasFamily(in.Static, fam) {
+		if !in.hasAddress(fam) {
 			return specs.Invalid("default-route", gw.String(), "a gateway of a family that the interface has an address of")
 		}
 		if err := in.checkGateway(gw); err != nil {
@@ -198,6 +203,11 @@ func (in *Interface) setGateways() error {
 		in.Gateway[fam] = gw
 	}
 	return nil
+}
+
+// hasAddress reports whether the interface gets an address of a family.
+func (in *Interface) hasAddress(fam int) bool {
+	return len(in.Pools[fam]) > 0 || in.DHCP[fam] || hasFamily(in.Static, fam)
 }
 
 // checkGateway refuses an address that no other machine can have.

@@ -106,6 +106,10 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err != nil {
 		return err
 	}
+	in.Had = had
+	if !in.Net.Sticky {
+		had = lease.Memory{}
+	}
 	for fam := range families {
 		if len(in.Pools[fam]) == 0 {
 			continue

@@ -32,6 +32,10 @@ type Sandbox struct {
 	// Namespace is the Kubernetes namespace, or "" outside of Kubernetes.
 	Namespace string
 
+	// Hostname is the sandbox's host name if the caller knows it. A DHCP server is
+	// told it if the engine gave the sandbox no name.
+	Hostname string
+
 	// Pending, if set, returns the engine's own network that the engine has not
 	// set up in the namespace yet, or "" if there is none. It is called only if
 	// nothing is set up there. A default route is then refused.
@@ -64,13 +68,14 @@ func checkID(id string) error {
 
 // container is a sandbox with its open namespace.
 type container struct {
-	ids     []string          // of all containers that share the namespace; this one's is first
-	names   map[string]string // the annotations that name it
-	admin   bool
-	pending func() string // see [Sandbox.Pending]
-	ns      *network.Namespace
-	inside  *network.Handle
-	cookie  uint64
+	ids      []string          // of all containers that share the namespace; this one's is first
+	names    map[string]string // the annotations that name it
+	admin    bool
+	hostname string        // see [Sandbox.Hostname]
+	pending  func() string // see [Sandbox.Pending]
+	ns       *network.Namespace
+	inside   *network.Handle
+	cookie   uint64
 }
 
 func (c *container) Close() {
@@ -84,7 +89,7 @@ func (c *container) Close() {
 
 // openContainer opens the network namespace of a sandbox and refuses the host's own.
 func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error) {
-	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, pending: s.Pending}
+	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, hostname: s.Hostname, pending: s.Pending}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {
 		var err error

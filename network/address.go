@@ -46,6 +46,12 @@ func (h *Handle) dumpAddresses() ([]address, error) {
 // address detection of IPv6, so that the address is usable at once. Errors:
 // [ErrExists], [ErrAddressInUse] (ipvlan), [ErrNoLink].
 func (h *Handle) AddAddress(index int, p netip.Prefix, nodad bool) error {
+	err := h.requestAck(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, addressMessage(index, p, nodad)...)
+	return addressError(index, p, err)
+}
+
+// addressMessage returns the parts of an RTM_NEWADDR message.
+func addressMessage(index int, p netip.Prefix, nodad bool) []nl.NetlinkRequestData {
 	m := nl.NewIfAddrmsg(family(p.Addr()))
 	m.Index, m.Prefixlen = uint32(index), uint8(p.Bits())
 	raw := p.Addr().AsSlice()
@@ -56,7 +62,11 @@ func (h *Handle) AddAddress(index int, p netip.Prefix, nodad bool) error {
 	if nodad && p.Addr().Is6() {
 		parts = append(parts, attr32(unix.IFA_FLAGS, unix.IFA_F_NODAD))
 	}
-	err := h.requestAck(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, parts...)
+	return parts
+}
+
+// addressError explains the kernel's refusal of an address.
+func addressError(index int, p netip.Prefix, err error) error {
 	switch {
 	case isErrno(err, unix.EEXIST):
 		err = ErrExists

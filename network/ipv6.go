@@ -39,7 +39,7 @@ func ipv6Sysctls(ifname string, s IPv6Settings) []sysctl {
 	switch {
 	case s.Static, s.Mode == specs.IPv6LinkLocal:
 		return quiet
-	case s.Mode == specs.IPv6SLAAC:
+	case s.Mode == specs.IPv6SLAAC, s.Mode == specs.IPv6DHCP: // routes, and addresses of prefixes with the flag A
 		defaultRoute := "1"
 		if s.NoDefaultRoute {
 			defaultRoute = "0"

@@ -2,8 +2,126 @@ package specs
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 )
+
+// DHCPClientID is the kind of identifier by which a DHCP server recognises a
+// container.
+type DHCPClientID string
+
+// The kinds of identifiers.
+const (
+	ClientIDMAC  DHCPClientID = "mac"  // the interface's MAC; DHCPv6: as DUID-LL (RFC 8415 section 11.4)
+	ClientIDDUID DHCPClientID = "duid" // a UUID of network, container and interface (RFC 4361, RFC 6355)
+	ClientIDName DHCPClientID = "name" // the container's name; DHCPv6: as duid
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *DHCPClientID) UnmarshalText(text []byte) error {
+	return oneOf(i, text, ClientIDMAC, ClientIDDUID, ClientIDName)
+}
+
+// DHCPHostname determines the name that a DHCP server is told.
+type DHCPHostname string
+
+// The names that a server is told.
+const (
+	HostnameName DHCPHostname = "name" // the container's, if it can be a host's
+	HostnameNone DHCPHostname = "none"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *DHCPHostname) UnmarshalText(text []byte) error {
+	return oneOf(h, text, HostnameName, HostnameNone)
+}
+
+// DefaultDHCPTimeout is the time within which a server must lease an address.
+const DefaultDHCPTimeout = 10 * time.Second
+
+// Bounds of dhcp_timeout. The upper one is below the hook's own limit of 20 s.
+const (
+	minDHCPTimeout = 500 * time.Millisecond
+	maxDHCPTimeout = 15 * time.Second
+)
+
+// UsesDHCP reports whether the network has addresses from DHCP servers.
+func (n *Network) UsesDHCP() bool { return n.IPAM == IPAMDHCP || n.IPv6 == IPv6DHCP }
+
+// setDHCPDefaults sets the defaults of a network with DHCP. The MAC is derived, so
+// that a container gets the same lease after a restart.
+func (n *Network) setDHCPDefaults() {
+	id := ClientIDMAC
+	if n.Driver == IPvlan {
+		id = ClientIDDUID
+	} else {
+		setDefault(&n.MAC, MACDerived)
+	}
+	setDefault(&n.DHCPClientID, id)
+	setDefault(&n.DHCPHostname, HostnameName)
+	if n.DHCPTimeout == nil {
+		n.DHCPTimeout = new(Duration(DefaultDHCPTimeout))
+	}
+	if n.DHCPRelease == nil {
+		n.DHCPRelease = new(true)
+	}
+}
+
+// clearDHCPDefaults clears the keys that have their defaults.
+func (n *Network) clearDHCPDefaults() {
+	if !n.UsesDHCP() {
+		return
+	}
+	plain := Network{Driver: n.Driver}
+	plain.setDHCPDefaults()
+	clearDefault(&n.MAC, plain.MAC)
+	clearDefault(&n.DHCPClientID, plain.DHCPClientID)
+	clearDefault(&n.DHCPHostname, plain.DHCPHostname)
+	if *n.DHCPTimeout == *plain.DHCPTimeout {
+		n.DHCPTimeout = nil
+	}
+	if *n.DHCPRelease {
+		n.DHCPRelease = nil
+	}
+}
+
+// checkDHCP checks the keys that begin with dhcp_, and the use of DHCP.
+func (n *Network) checkDHCP() error {
+	if !n.UsesDHCP() {
+		return n.checkNoDHCPKeys()
+	}
+	timeout := time.Duration(*n.DHCPTimeout)
+	key, value := "ipam", string(n.IPAM)
+	if n.IPAM != IPAMDHCP {
+		key, value = "ipv6", string(n.IPv6)
+	}
+	switch {
+	case n.Mode == ModeL3 || n.Mode == ModeL3S:
+		return Invalid(key, value, "another mode than %s, whose interfaces receive no broadcasts", n.Mode)
+	case n.IPAM == IPAMDHCP && n.HasIPv4():
+		return Invalid("ipam", string(n.IPAM), "no IPv4 subnet, which the DHCP server knows")
+	case timeout < minDHCPTimeout || timeout > maxDHCPTimeout:
+		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), "%s to %s", minDHCPTimeout, maxDHCPTimeout)
+	case n.DHCPClientID == ClientIDMAC && n.Driver == IPvlan:
+		return Invalid("dhcp_client_id", string(n.DHCPClientID), `"duid" or "name": all ipvlan interfaces of a parent have its MAC`)
+	}
+	return nil
+}
+
+func (n *Network) checkNoDHCPKeys() error {
+	const want = `ipam "dhcp" or ipv6 "dhcp"`
+	switch {
+	case n.DHCPTimeout != nil:
+		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), want)
+	case n.DHCPClientID != "":
+		return Invalid("dhcp_client_id", string(n.DHCPClientID), want)
+	case n.DHCPHostname != "":
+		return Invalid("dhcp_hostname", string(n.DHCPHostname), want)
+	case n.DHCPRelease != nil:
+		return Invalid("dhcp_release", strconv.FormatBool(*n.DHCPRelease), want)
+	}
+	return nil
+}
 
 // DHCPLease is an address that a DHCP server has leased to an interface.
 type DHCPLease struct {
@@ -27,6 +145,13 @@ type DHCPLease struct {
 	Domain    string       `json:"domain,omitempty"`    // option 15
 	Search    []string     `json:"search,omitempty"`    // options 119 and 24
 	NTP       []netip.Addr `json:"ntp,omitempty"`       // options 42 and 56
+}
+
+// DHCPStatus is the lease of one family of an endpoint.
+type DHCPStatus struct {
+	Family string     `json:"family"`         // "ipv4" or "ipv6"
+	Lease  *DHCPLease `json:"lease"`          // null if there is none
+	Lost   string     `json:"lost,omitempty"` // why there is none
 }
 
 // Seconds is a lifetime in whole seconds, as DHCP counts it.

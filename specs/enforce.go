@@ -49,8 +49,8 @@ func (n *Network) checkEnforce() error {
 func (n *Network) neverJudged(k Kind) string {
 	passthru := n.Mode == ModePassthru
 	switch {
-	case k == IPSpoof && n.IPAM == IPAMNone:
-		return "ipam \"local\" or \"static\""
+	case k == IPSpoof && n.IPAM == IPAMNone && n.IPv6 != IPv6DHCP:
+		return "ipam \"local\", \"static\" or \"dhcp\""
 	case (k == PrivateLeak || k == PrivateAttempt) && n.Mode != ModePrivate:
 		return "mode private"
 	case k == VEPABypass && n.Mode != ModeVEPA:

@@ -30,7 +30,13 @@ type Network struct {
 	ConflictTimeout *Duration `toml:"conflict_timeout,omitempty" json:"conflict_timeout,omitempty"`
 	IPv6            IPv6      `toml:"ipv6" json:"ipv6"`
 	Sticky          bool      `toml:"sticky,omitempty" json:"sticky,omitempty"`
-	Subnets         []Subnet  `toml:"subnet,omitempty" json:"subnet,omitempty"`
+
+	DHCPTimeout  *Duration    `toml:"dhcp_timeout,omitempty" json:"dhcp_timeout,omitempty"` // these four only with DHCP
+	DHCPClientID DHCPClientID `toml:"dhcp_client_id,omitempty" json:"dhcp_client_id,omitempty"`
+	DHCPHostname DHCPHostname `toml:"dhcp_hostname,omitempty" json:"dhcp_hostname,omitempty"`
+	DHCPRelease  *bool        `toml:"dhcp_release,omitempty" json:"dhcp_release,omitempty"`
+
+	Subnets []Subnet `toml:"subnet,omitempty" json:"subnet,omitempty"`
 
 	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; all if empty
 
@@ -60,12 +66,13 @@ type IPAM string
 const (
 	IPAMLocal  IPAM = "local"  // this host's pools, the subnets' ranges
 	IPAMStatic IPAM = "static" // a request by each container, inside the subnets
+	IPAMDHCP   IPAM = "dhcp"   // IPv4 from the LAN's own DHCP server; an IPv6 subnet is a pool
 	IPAMNone   IPAM = "none"   // no addresses
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (i *IPAM) UnmarshalText(text []byte) error {
-	return oneOf(i, text, IPAMLocal, IPAMStatic, IPAMNone)
+	return oneOf(i, text, IPAMLocal, IPAMStatic, IPAMDHCP, IPAMNone)
 }
 
 // IPv6 is the use of IPv6 on an interface if the network has no IPv6 subnet.
@@ -76,11 +83,12 @@ const (
 	IPv6Off       IPv6 = "off"        // no IPv6 at all
 	IPv6LinkLocal IPv6 = "link-local" // a link-local address only
 	IPv6SLAAC     IPv6 = "slaac"      // addresses and routes from router advertisements (RFC 4862)
+	IPv6DHCP      IPv6 = "dhcp"       // an address by DHCPv6, in addition to slaac
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (v *IPv6) UnmarshalText(text []byte) error {
-	return oneOf(v, text, IPv6Off, IPv6LinkLocal, IPv6SLAAC)
+	return oneOf(v, text, IPv6Off, IPv6LinkLocal, IPv6SLAAC, IPv6DHCP)
 }
 
 // MACPolicy determines the MAC of an interface if no MAC was requested.
@@ -111,8 +119,11 @@ func (n *Network) SetDefaults() {
 	if n.Driver == IPvlan {
 		setDefault(&n.IPvlanFlag, FlagBridge)
 	}
-	setDefault(&n.MAC, MACRandom)
 	setDefault(&n.IPv6, IPv6Off)
+	if n.UsesDHCP() {
+		n.setDHCPDefaults()
+	}
+	setDefault(&n.MAC, MACRandom)
 	if len(n.Subnets) > 0 {
 		setDefault(&n.IPAM, IPAMLocal)
 	}

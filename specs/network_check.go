@@ -26,7 +26,7 @@ const (
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
-		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkNamespaces, n.checkEnforce, n.checkAllow,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkDHCP, n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -45,11 +45,18 @@ var options = map[string]func(*Network, string) error{
 		n.ConflictTimeout = new(Duration)
 		return setText(n.ConflictTimeout, v)
 	},
-	"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
-	"sticky":     func(n *Network, v string) error { return setBool(&n.Sticky, v) },
-	"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
-	"enforce":    func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
-	"allow":      func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
+	"ipv6": func(n *Network, v string) error { return setText(&n.IPv6, v) },
+	"dhcp_timeout": func(n *Network, v string) error {
+		n.DHCPTimeout = new(Duration)
+		return setText(n.DHCPTimeout, v)
+	},
+	"dhcp_client_id": func(n *Network, v string) error { return setText(&n.DHCPClientID, v) },
+	"dhcp_hostname":  func(n *Network, v string) error { return setText(&n.DHCPHostname, v) },
+	"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
+	"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
+	"namespaces":     func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
+	"enforce":        func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
+	"allow":          func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
 }
 
 func modeOf(d Driver) func(*Network, string) error {

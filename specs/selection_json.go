@@ -56,6 +56,10 @@ var inPlace = map[string]jsonKey{
 	"ipam":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPAM) },
 	"conflict-timeout": setConflictTimeout,
 	"ipv6":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPv6) },
+	"dhcp-timeout":     setDHCPTimeout,
+	"dhcp-client-id":   func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPClientID) },
+	"dhcp-hostname":    func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPHostname) },
+	"dhcp-release":     setDHCPRelease,
 	"sticky":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Sticky) },
 	"subnet":           setSubnets,
 	"route":            setInPlaceRoutes,
@@ -137,6 +141,16 @@ func setDefaultRoute(s *Selection, v json.RawMessage) error {
 func setConflictTimeout(s *Selection, v json.RawMessage) error {
 	s.InPlace.ConflictTimeout = new(Duration)
 	return textJSON(v, s.InPlace.ConflictTimeout)
+}
+
+func setDHCPTimeout(s *Selection, v json.RawMessage) error {
+	s.InPlace.DHCPTimeout = new(Duration)
+	return textJSON(v, s.InPlace.DHCPTimeout)
+}
+
+func setDHCPRelease(s *Selection, v json.RawMessage) error {
+	s.InPlace.DHCPRelease = new(bool)
+	return valueJSON(v, s.InPlace.DHCPRelease)
 }
 
 func setSubnets(s *Selection, v json.RawMessage) error {

@@ -50,7 +50,8 @@ func inUsersWords(err *toml.DecodeError) string {
 		want = "a whole number"
 	case "bool":
 		want = "true or false"
-	case "string", "specs.Mode", "specs.Driver", "specs.IPAM", "specs.IPv6", "specs.MACPolicy", "specs.IPvlanFlag":
+	case "string", "specs.Mode", "specs.Driver", "specs.IPAM", "specs.IPv6", "specs.MACPolicy", "specs.IPvlanFlag",
+		"specs.DHCPClientID", "specs.DHCPHostname":
 		want = "a text, in quotes"
 	}
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)
@@ -76,7 +77,10 @@ func DecodeNetwork(name string, data []byte) (*Network, error) {
 func EncodeNetwork(n *Network) ([]byte, error) {
 	written := *n
 	written.SetDefaults()
-	clearDefault(&written.MAC, MACRandom)
+	written.clearDHCPDefaults()
+	if !n.UsesDHCP() {
+		clearDefault(&written.MAC, MACRandom)
+	}
 	clearDefault(&written.IPvlanFlag, FlagBridge)
 	if *written.DefaultRoute {
 		written.DefaultRoute = nil

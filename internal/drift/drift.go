@@ -62,7 +62,7 @@ func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra [
 		return slices.ContainsFunc(has, func(h network.AddressInfo) bool { return h.Prefix == p })
 	}
 	for _, want := range a.Addresses {
-		if !there(want) {
+		if !there(want) && !isChanging(a, want) {
 			missing = append(missing, want)
 		}
 	}
@@ -73,6 +73,12 @@ func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra [
 		}
 	}
 	return missing, extra
+}
+
+// isChanging reports whether a DHCP client of the attachment is about to set or delete
+// an address.
+func isChanging(a *state.Attachment, p netip.Prefix) bool {
+	return slices.ContainsFunc(a.DHCP, func(c state.DHCPClient) bool { return c.Changing(p, state.SinceBoot()) })
 }
 
 // Another reports whether the link is in another namespace, which got the ID of an

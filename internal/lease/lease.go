@@ -84,6 +84,11 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
 	}
+	return l.ClaimAddr(a, owner)
+}
+
+// ClaimAddr is [Leases.Claim] for an address of no pool, which a DHCP server leased.
+func (l *Leases) ClaimAddr(a netip.Addr, owner Owner) error {
 	holder, err := l.Holder(a)
 	switch {
 	case err != nil:

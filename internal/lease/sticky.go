@@ -27,7 +27,8 @@ const MaxSticky = 4096
 // had when its container last ran.
 type Memory struct {
 	Addresses []netip.Addr `json:"addresses"`
-	MAC       specs.MAC    `json:"mac,omitzero"` // zero if it had its parent's
+	MAC       specs.MAC    `json:"mac,omitzero"`   // zero if it had its parent's
+	Held      bool         `json:"held,omitempty"` // a DHCP server leased the addresses, and they were not given back
 	Order     uint64       `json:"order"`
 }
 
@@ -79,6 +80,16 @@ func Remember(tx *state.Tx, key string, m Memory) error {
 		return err
 	}
 	return forgetOldest(sticky, order, m.Order)
+}
+
+// Returned notes that the addresses of a Memory were given back to the DHCP server.
+func Returned(tx *state.Tx, key string) error {
+	m, err := Recall(tx, key)
+	if err != nil || !m.Held {
+		return err
+	}
+	m.Held = false
+	return Remember(tx, key, m)
 }
 
 // forgetOldest deletes the entry that is MaxSticky sequence numbers old. An entry

@@ -165,7 +165,9 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 // keeps its record and its addresses; the others are released.
 func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
+	sent := make(map[string]int) // messages that gave leases back, by attachment
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
+		sent[a.Key()] = r.giveBack(a)
 		err := r.removeLink(ctx, a)
 		if err == nil {
 			r.restoreDefaults(a)
@@ -188,6 +190,11 @@ func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) er
 	if len(all) > 0 {
 		var routes hostshim.Changes // of the host, if a network has a shim
 		errs = append(errs, r.Store.Update(ctx, func(tx *state.Tx) error {
+			for _, a := range all {
+				if err := noteGivenBack(tx, a, sent[a.Key()]); err != nil {
+					return err
+				}
+			}
 			return errors.Join(endAll(tx, all, time.Now().UTC()), routes.Note(tx, all...))
 		}))
 		routes.Apply(ctx, r.Store, r.logger())

@@ -45,6 +45,8 @@ type Attachment struct {
 	Routes    []specs.Route `json:",omitempty"`
 	Replaced  []Default     `json:",omitempty"` // default routes that its own replaced, recorded before
 
+	DHCP []DHCPClient `json:",omitempty"` // of each family whose address a DHCP server leases
+
 	Slot    uint32 `json:",omitempty"` // counter slot, or 0 if it has none or was drained
 	Phase   specs.Phase
 	Leaving bool      `json:",omitempty"` // its last container has ended: release it, do not join it

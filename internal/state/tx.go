@@ -85,6 +85,9 @@ func (tx *Tx) Put(a *Attachment) error {
 	if err := setIndexed(tx.Bucket(bucketDomain), a.Domain()+"/"+key, true); err != nil {
 		return fmt.Errorf("attachment %q: parent: %w", key, err)
 	}
+	if err := tx.markDHCP(key, len(a.DHCP) > 0); err != nil {
+		return err
+	}
 	return setIndexed(tx.Bucket(bucketUnsettled), key, !a.settled())
 }
 
@@ -105,6 +108,9 @@ func (tx *Tx) Delete(key string) error {
 		}
 	}
 	if err := setIndexed(tx.Bucket(bucketUnsettled), key, false); err != nil {
+		return err
+	}
+	if err := tx.markDHCP(key, false); err != nil {
 		return err
 	}
 	if err := setIndexed(tx.Bucket(bucketDomain), old.Domain()+"/"+key, false); err != nil {

@@ -18,7 +18,7 @@ const module = "berth"
 // their own.
 var floors = map[string]int{
 	"cmd": 8, "test": 8,
-	"engine": 7, "hook": 7, "agent": 7, "check": 7,
+	"engine": 7, "hook": 7, "agent": 7, "check": 7, "internal/keep": 7,
 	"internal/release":  6,
 	"internal/hostshim": 5,
 	"internal/plumb":    4,
@@ -37,7 +37,7 @@ var neighbours = map[string][]string{
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
 	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text",
-	"berth/internal/release", "berth/internal/hostshim",
+	"berth/internal/release", "berth/internal/hostshim", "berth/dhcp", "berth/dhcp/exchange",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/specs",
 	"berth/engine/wrapper", // parses a runtime's command line; imports only Go's library
 }
@@ -53,6 +53,7 @@ var hookMayNot = []string{
 var hookModules = []string{
 	"github.com/cilium/ebpf", "github.com/opencontainers/runtime-spec", "github.com/pelletier/go-toml/v2",
 	"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "go.etcd.io/bbolt", "golang.org/x/sys",
+	"github.com/insomniacslk/dhcp", "github.com/u-root/uio", "github.com/josharian/native", "github.com/pierrec/lz4/v4", // uio's, of which the linker keeps nothing
 }
 
 // pkg is the part of `go list -json` that this file reads.

@@ -55,7 +55,7 @@ func (o *createFlags) parseIPAM() (specs.IPAM, error) {
 	}
 	var who specs.IPAM
 	if who.UnmarshalText([]byte(o.ipamDriver)) != nil {
-		return "", specs.Invalid("--ipam-driver", o.ipamDriver, "default, local, static or none")
+		return "", specs.Invalid("--ipam-driver", o.ipamDriver, "default, local, static, dhcp or none")
 	}
 	return who, nil
 }
@@ -186,9 +186,11 @@ func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet
 func (o *createFlags) checkFamilies(n *specs.Network) error {
 	switch {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
-		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac or -o ipv6=link-local")
+		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac, -o ipv6=dhcp or -o ipv6=link-local")
 	case !o.ipv6 && o.given("ipv6") && (n.HasIPv6() || n.IPv6 != specs.IPv6Off):
 		return specs.Invalid("--ipv6", "false", "no IPv6 --subnet and no -o ipv6")
+	case !o.ipv4 && n.IPAM == specs.IPAMDHCP:
+		return specs.Invalid("--ipv4", "false", "another --ipam-driver than dhcp, which leases IPv4; for IPv6 by DHCP: -o ipv6=dhcp")
 	case !o.ipv4 && n.HasIPv4():
 		return specs.Invalid("--ipv4", "false", "no IPv4 --subnet")
 	}

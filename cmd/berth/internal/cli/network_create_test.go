@@ -20,6 +20,21 @@ func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 var equalAddresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
+func TestCreateDHCPReachesTheFile(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(strings.Fields("network create lan -o parent=eth1 --ipam-driver dhcp -o ipv6=dhcp -o dhcp_timeout=5s -o dhcp_client_id=name -o dhcp_hostname=none -o dhcp_release=false")...)
+	got, err := config.Network(w.dir+"/etc", "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &specs.Network{Name: "lan", Parent: "eth1", IPAM: specs.IPAMDHCP, IPv6: specs.IPv6DHCP, MAC: specs.MACDerived,
+		DHCPTimeout: new(specs.Duration(5e9)), DHCPClientID: specs.ClientIDName, DHCPHostname: specs.HostnameNone, DHCPRelease: new(false)}
+	want.SetDefaults()
+	if diff := cmp.Diff(want, got, equalAddresses); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // TestCreateFlagsReachTheFile requires that every flag has its setting in the file.
 func TestCreateFlagsReachTheFile(t *testing.T) {
 	base := specs.Network{Parent: "eth1", Subnets: []specs.Subnet{{Subnet: mustPrefix("192.0.2.0/24"), Gateway: mustAddr("192.0.2.1")}}}
@@ -190,7 +205,10 @@ func TestCreateRefuses(t *testing.T) {
 		two + "-o conflict_timeout=soon":                    `-o conflict_timeout "soon": want a duration`,
 		two + "-o ipam=none":                                `-o ipam "none": want no subnets`,
 		two + "--ipam-driver null":                          `-o ipam "none": want no subnets`,
-		two + "--ipam-driver dhcp":                          `--ipam-driver "dhcp": want default, local, static or none`,
+		two + "--ipam-driver dhcpd":                         `--ipam-driver "dhcpd": want default, local, static, dhcp or none`,
+		two + "--ipam-driver dhcp":                          `-o ipam "dhcp": want no IPv4 subnet`,
+		"--ipam-driver dhcp --ipv4=false":                   `--ipv4 "false": want another --ipam-driver than dhcp`,
+		"-o dhcp_timeout=5s":                                `-o dhcp_timeout "5s": want ipam "dhcp" or ipv6 "dhcp"`,
 		two + "--ipv6":                                      `--ipv6 "true": want an IPv6 --subnet`,
 		two + "--ipv4=false":                                `--ipv4 "false": want no IPv4 --subnet`,
 		"--subnet 2001:db8::/64 --ipv6=false":               `--ipv6 "false": want no IPv6 --subnet and no -o ipv6`,

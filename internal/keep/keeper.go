@@ -1,0 +1,200 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"berth/internal/state"
+	"berth/network"
+)
+
+// Keeper keeps the leases of one STATE directory. Its fields are set before Run.
+type Keeper struct {
+	Store *state.Store
+	BPFFS string
+	Log   *slog.Logger
+
+	// Step, if set, is called with the name of each step that changes something.
+	// Tests kill the process there.
+	Step func(name string)
+
+	host *network.Handle
+	done sync.WaitGroup
+
+	mu      sync.Mutex
+	clients map[clientKey]*client
+	pids    map[uint64]int // a process in each namespace, by cookie
+}
+
+// clientKey identifies a client: the attachment, which of those with its key, and the
+// family.
+type clientKey struct {
+	attachment string
+	created    int64 // ns since 1970
+	ipv6       bool
+}
+
+// recheck is the longest time until the records are read again: a change that was not
+// seen is not missed for longer.
+const recheck = 30 * time.Second
+
+// settle is the time for which changes are collected before the records are read.
+const settle = 20 * time.Millisecond
+
+// Run keeps leases until the context ends. If untilNone is set, it returns nil as soon
+// as there is none, and removes the mark by which a keeper is started
+// ([state.Store.MarkLeases]).
+func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
+	k.clients, k.pids = make(map[clientKey]*client), make(map[uint64]int)
+	if k.host, err = network.NewHandle(); err != nil {
+		return err
+	}
+	defer k.host.Close()
+	if err := k.Store.Prepare(); err != nil {
+		return err
+	}
+	watch, err := fsnotify.NewWatcher()
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	if err := watch.Add(k.Store.Dir()); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer k.done.Wait()
+	defer stop()
+	go k.followLinks(ctx)
+	for {
+		left, err := k.sync(ctx)
+		if err != nil && ctx.Err() == nil {
+			k.Log.Error("read the records", "error", err)
+		}
+		if untilNone && err == nil && left == 0 {
+			if ended, err := k.end(ctx); ended || err != nil {
+				return err
+			}
+		}
+		if !k.waitChange(ctx, watch) {
+			return nil
+		}
+	}
+}
+
+// end removes the mark of leases unless there is one again.
+func (k *Keeper) end(ctx context.Context) (ended bool, err error) {
+	err = k.Store.Update(ctx, func(tx *state.Tx) error {
+		tx.Quiet()
+		all, err := tx.WithDHCP()
+		if err != nil || len(all) > 0 {
+			return err
+		}
+		ended = true
+		return k.Store.UnmarkLeases()
+	})
+	return ended, err
+}
+
+// waitChange waits until the records may have changed. It returns false if the context
+// ended.
+func (k *Keeper) waitChange(ctx context.Context, watch *fsnotify.Watcher) bool {
+	again := time.NewTimer(recheck)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-again.C:
+			return true
+		case e, ok := <-watch.Events:
+			if !ok {
+				return false
+			}
+			if e.Name == k.Store.Changed() {
+				again.Reset(settle)
+			}
+		case err := <-watch.Errors:
+			k.Log.Warn("watch the records", "error", err)
+			again.Reset(settle)
+		}
+	}
+}
+
+// sync starts a client for each lease that has none, and ends those whose attachment
+// has ended. It returns the number of leases.
+func (k *Keeper) sync(ctx context.Context) (int, error) {
+	var all []*state.Attachment
+	err := k.Store.View(ctx, func(tx *state.Tx) (err error) {
+		all, err = tx.WithDHCP()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	wanted := make(map[clientKey]bool)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range all {
+		if !isKept(a) {
+			continue
+		}
+		for i := range a.DHCP {
+			if a.DHCP[i].Unmanaged {
+				continue
+			}
+			key := clientKey{a.Key(), a.Created.UnixNano(), a.DHCP[i].IPv6}
+			wanted[key] = true
+			if k.clients[key] == nil {
+				k.clients[key] = k.newClient(ctx, key, a)
+			}
+		}
+	}
+	for key, c := range k.clients {
+		if !wanted[key] {
+			c.stop()
+			delete(k.clients, key)
+		}
+	}
+	return len(all), nil
+}
+
+// followLinks tells clients that their link was down and is up again.
+func (k *Keeper) followLinks(ctx context.Context) {
+	changes, err := network.ListenChanges()
+	if err != nil {
+		k.Log.Warn("links are not watched: leases are not confirmed after a link was down", "error", err)
+		return
+	}
+	context.AfterFunc(ctx, func() { changes.Close() })
+	for {
+		all, err := changes.Next()
+		if errors.Is(err, os.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		for _, c := range all {
+			if c.Lost || !c.Address {
+				k.linkChanged(c)
+			}
+		}
+	}
+}
+
+// linkChanged passes a change of a link to the clients on it.
+func (k *Keeper) linkChanged(c network.Change) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, one := range k.clients {
+		if c.Lost || one.nsid == c.NSID && one.index == c.Index {
+			select {
+			case one.linkChanged <- struct{}{}:
+			default: // one is pending
+			}
+		}
+	}
+}
