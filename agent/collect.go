@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"berth/internal/state"
 	"berth/specs"
@@ -86,6 +87,7 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 		Addresses: a.Addresses, Gateways: a.Gateways, Routes: a.Routes,
 		Phase: a.Phase, Created: a.Created, Ended: a.Ended,
 	}
+	e.DHCP = leasesOf(a)
 	if e.Addresses == nil {
 		e.Addresses = []netip.Prefix{}
 	}
@@ -96,4 +98,21 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 		e.Containers, e.ContainerNames = a.Containers, containerNames(a, names.Name)
 	}
 	return e
+}
+
+// leasesOf returns the DHCP leases of an attachment, with their ends by the clock as it
+// is now.
+func leasesOf(a *state.Attachment) (all []specs.DHCPStatus) {
+	now, sinceBoot := time.Now().UTC(), state.SinceBoot()
+	for i := range a.DHCP {
+		c := &a.DHCP[i]
+		s := specs.DHCPStatus{Family: c.Family(), Lease: c.Lease, Lost: c.Lost}
+		if at := c.ExpiresAt(now, sinceBoot); !at.IsZero() {
+			shown := *c.Lease
+			shown.Expires = &at
+			s.Lease = &shown
+		}
+		all = append(all, s)
+	}
+	return all
 }

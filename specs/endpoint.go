@@ -38,6 +38,7 @@ type Endpoint struct {
 	Addresses      []netip.Prefix    `json:"addresses"`
 	Gateways       []netip.Addr      `json:"gateways,omitempty"`
 	Routes         []Route           `json:"routes,omitempty"`
+	DHCP           []DHCPStatus      `json:"dhcp,omitempty"` // of each family whose address a DHCP server leases
 	Phase          Phase             `json:"phase"`
 	Created        time.Time         `json:"created"`
 	Ended          time.Time         `json:"ended,omitzero"`

@@ -31,6 +31,18 @@ const (
 	Unanswered      Kind = "unanswered"
 )
 
+// The kinds of notices: events that are no violation.
+const (
+	LeaseChanged Kind = "lease-changed" // a DHCP server replaced a container's address, or leased one after a loss
+	LeaseLost    Kind = "lease-lost"    // a DHCP lease ended or was refused, and the address is gone
+)
+
+// Notices returns the kinds of events that are no violation.
+func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost} }
+
+// EventKinds returns every kind that an event can have.
+func EventKinds() []Kind { return append(Kinds(), Notices()...) }
+
 // Kinds returns every kind, in the order of their numbers in the datapath,
 // which starts at 0.
 func Kinds() []Kind {
@@ -53,7 +65,7 @@ const (
 // Judge returns the part of berth that detects the kind.
 func (k Kind) Judge() Judge {
 	switch k {
-	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered:
+	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost:
 		return JudgeAgent
 	}
 	return JudgeDatapath
@@ -76,6 +88,7 @@ const (
 	ByUnreadable   Evidence = "unreadable"
 	ByNetlink      Evidence = "netlink"
 	ByCounters     Evidence = "counters"
+	ByLease        Evidence = "lease"
 )
 
 // Evidences returns every evidence; those of the datapath come first, in the
@@ -83,7 +96,7 @@ const (
 func Evidences() []Evidence {
 	return []Evidence{
 		ByNetnsCookie, BySourceIP, BySocket, BySourceMAC, ByFrameCopy, ByNotSent, ByNoReflection, ByClaim, ByUnreadable,
-		ByNetlink, ByCounters,
+		ByNetlink, ByCounters, ByLease,
 	}
 }
 

@@ -55,9 +55,20 @@ func fullEndpoint() Endpoint {
 		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
+		DHCP:   []DHCPStatus{{Family: "ipv4", Lease: fullLease()}, {Family: "ipv6", Lost: "the lease ended"}},
 		Phase:  PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
 		Violations: map[Kind]uint64{MACSpoof: 1}, Dropped: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
+	}
+}
+
+func fullLease() *DHCPLease {
+	addr := netip.MustParseAddr("192.0.2.1")
+	return &DHCPLease{
+		Address: netip.MustParsePrefix("192.0.2.7/24"), Server: addr, ServerMAC: MAC{0x02, 0, 0x5e, 0, 0x53, 9}, ServerID: "0003", ClientID: "01", Hostname: "web",
+		Obtained: time.Now(), Renewed: time.Now(), Expires: new(time.Now()), Lifetime: 600, Preferred: 600, T1: 300, T2: 525,
+		Routers: []netip.Addr{addr}, Routes: []Route{{To: netip.MustParsePrefix("0.0.0.0/0"), Via: addr}}, MTU: 1400,
+		DNS: []netip.Addr{addr}, Domain: "example.net", Search: []string{"example.net"}, NTP: []netip.Addr{addr},
 	}
 }
 

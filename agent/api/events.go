@@ -69,8 +69,8 @@ type filter struct {
 
 func parseFilter(q url.Values) (f filter, err error) {
 	f.kind, f.container = specs.Kind(q.Get("kind")), q.Get("container")
-	if f.kind != "" && !slices.Contains(specs.Kinds(), f.kind) {
-		return f, specs.Invalid("kind", string(f.kind), "one of %s", strings.Trim(fmt.Sprint(specs.Kinds()), "[]"))
+	if f.kind != "" && !slices.Contains(specs.EventKinds(), f.kind) {
+		return f, specs.Invalid("kind", string(f.kind), "one of %s", strings.Trim(fmt.Sprint(specs.EventKinds()), "[]"))
 	}
 	if since := q.Get("since"); since != "" {
 		if f.since, err = time.Parse(time.RFC3339, since); err != nil {

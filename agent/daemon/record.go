@@ -26,7 +26,8 @@ type record struct {
 	nsid        int // the host's number of the namespace
 	linkIndex   int // of the interface there
 	phase       specs.Phase
-	past        *past // nil if nothing
+	past        *past         // nil if nothing
+	leases      []leaseRecord // of DHCP; nil if none
 	slot        uint32
 	sibling     bool     // whether its interface needs the sibling program
 	unnamed     bool     // whether its engine was not asked yet for one of its containers
@@ -92,7 +93,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
 		sibling: release.NeedsSibling(a),
 		phase:   specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed(),
-		past: pastOf(a),
+		past: pastOf(a), leases: leaseRecords(a),
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]

@@ -27,6 +27,7 @@ type records struct {
 	log    *slog.Logger
 	format *metrics.Format
 	seed   maphash.Seed
+	emit   func(specs.Event) // receives the events of leases; nil if they are not wanted
 
 	mu   sync.Mutex
 	last reading
@@ -43,8 +44,9 @@ type reading struct {
 	series []series
 	bySlot []int32 // by slot: the index in all, or -1
 	pruned map[metrics.Violation]specs.Broken
-	stamp  time.Time // of the file whose timestamp shows changes
-	final  bool      // whether a later change would show in the stamp
+	dhcp   map[string]uint64 // DHCP messages by type
+	stamp  time.Time         // of the file whose timestamp shows changes
+	final  bool              // whether a later change would show in the stamp
 }
 
 // series holds the records of one traffic series.
@@ -93,6 +95,7 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 		if now.pruned, err = prunedViolations(tx); err != nil {
 			return err
 		}
+		now.dhcp = tx.DHCPMessages()
 		now.arrangeSeries(r.format.Max)
 		return fn(&now)
 	})
@@ -127,6 +130,11 @@ func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 			one.key = one.stored
 		}
 		one.inheritFrom(old)
+		for _, e := range leaseEvents(old, one) {
+			if r.emit != nil {
+				r.emit(e)
+			}
+		}
 		r.format.Prepare(&one.Endpoint)
 		now.all = append(now.all, one)
 	}

@@ -137,6 +137,7 @@ func newAgent(o Options) (*Agent, error) {
 		requests: make(chan request),
 		pings:    make(chan chan struct{}),
 	}
+	a.records.emit = a.emitEvent
 	a.keepEnded.Store(int64(c.Agent.KeepEnded))
 	a.namer, err = newNamer(c.Agent, store, a.records, o.Log)
 	return a, err

@@ -99,6 +99,7 @@ func (a *Agent) readCounts(now *reading, maps *bpf.Maps, s *metrics.Snapshot) er
 		}
 		s.Rows = append(s.Rows, row)
 	}
+	s.Leases, s.DHCPMessages = leaseRows(now.all), now.dhcp
 	if maps == nil || len(now.bySlot) == 0 {
 		return nil
 	}

@@ -23,8 +23,11 @@ var (
 	programsDesc   = newDesc("agent_attached_programs", "Programs attached to parents, by the way they are attached.", "kind")
 	missingDesc    = newDesc("agent_parents_missing", "Parents that a network names and that do not exist.")
 	leftOutDesc    = newDesc("agent_endpoints_left_out", "Endpoints that have no series, because metrics_max_endpoints is reached.")
-	buildDesc      = newDesc("build_info", "The version that runs.", "version", "go_version")
-	durationDesc   = newDesc("agent_scrape_duration_seconds", "Time that this scrape took to read maps and records.")
+	leaseDesc      = newDesc("lease_expiry_timestamp_seconds", "When a DHCP lease ends, in seconds since 1970: 0 if it was lost, +Inf if it never ends.",
+		"container_id", "interface", "network", "parent", "family")
+	messagesDesc = newDesc("dhcp_messages_total", "DHCP messages of containers' leases, sent and received.", "type")
+	buildDesc    = newDesc("build_info", "The version that runs.", "version", "go_version")
+	durationDesc = newDesc("agent_scrape_duration_seconds", "Time that this scrape took to read maps and records.")
 )
 
 // agentCollector collects the metrics that belong to no endpoint: violations, and the agent itself.
@@ -36,7 +39,7 @@ type agentCollector struct {
 // Describe implements prometheus.Collector.
 func (agentCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, leftOutEvents, overflowDesc, programsDesc,
-		missingDesc, leftOutDesc, buildDesc, durationDesc} {
+		missingDesc, leftOutDesc, leaseDesc, messagesDesc, buildDesc, durationDesc} {
 		out <- d
 	}
 }
@@ -60,6 +63,12 @@ func (a agentCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	sendGauge(out, missingDesc, float64(missing))
 	sendGauge(out, leftOutDesc, float64(a.LeftOut))
+	for _, l := range a.Leases {
+		sendGauge(out, leaseDesc, l.Expires, l.ContainerID, l.Interface, l.Network, l.Parent, l.Family)
+	}
+	for kind, n := range a.DHCPMessages {
+		sendCounter(out, messagesDesc, n, kind)
+	}
 	sendGauge(out, buildDesc, 1, a.version, runtime.Version())
 	sendGauge(out, durationDesc, a.Reading.Seconds())
 }

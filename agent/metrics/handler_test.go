@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,6 +48,8 @@ func fullSnapshot(f *Format) Snapshot {
 		Series:     []Range{{0, 1}, {1, 3}},
 		Violations: map[Violation]specs.Broken{{specs.MACSpoof, "eth1", "lan"}: {Packets: 7, Dropped: 4}, {specs.MACSpoof, "gone", ""}: {Packets: 2}},
 	}
+	s.Leases = []Lease{{s.Rows[0].Endpoint, "ipv4", 0}, {s.Rows[1].Endpoint, "ipv4", 1.7e9}, {s.Rows[1].Endpoint, "ipv6", math.Inf(1)}}
+	s.DHCPMessages = map[string]uint64{"discover": 3, "ack": 7}
 	web := s.Rows[1].Endpoint
 	web.Name, web.Image, web.Pod, web.Namespace = `fr"on\t`, "docker.io/library/nginx:1", "front-0", "pr\nod"
 	web.Labels = map[string]string{"app.kubernetes.io/name": "shop"}

@@ -12,6 +12,8 @@ type Snapshot struct {
 	Series          []Range // ranges of rows; each range is one series, and rows outside all ranges are not shown
 	LeftOut         int     // endpoints without series, because of the bound
 	Violations      map[Violation]specs.Broken
+	Leases          []Lease           // of live endpoints, by a DHCP server
+	DHCPMessages    map[string]uint64 // by type
 	Parents         []specs.ParentStatus
 	Maps            []MapUse
 	EventsLost      uint64
@@ -24,6 +26,13 @@ type Snapshot struct {
 type Row struct {
 	*Endpoint
 	Counters specs.Counters
+}
+
+// Lease is the DHCP lease of one family of an endpoint.
+type Lease struct {
+	*Endpoint
+	Family  string  // "ipv4" or "ipv6"
+	Expires float64 // seconds since 1970; infinite if it never ends, 0 if it was lost
 }
 
 // Range is rows From to To-1. The first of them is the newest run.

@@ -47,6 +47,7 @@ for program in "$programs"/berth*; do put 0755 "$program" /usr/bin; done
 manual berth 1 'manages networks of containers on the LAN, and shows their traffic'
 manual berthd 8 'counts and judges the traffic of containers on the LAN'
 manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
+manual berth-dhcp 8 'keeps the DHCP leases of containers'
 manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
 if [[ -e $programs/berth-runtime ]]; then # under its other name it attaches at start
 	manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'

@@ -44,7 +44,7 @@ func checkFlags(t *testing.T, program string, args []string) {
 		out, _ := exec.Command(program, "--help").CombinedOutput() // package flag exits with 2 after --help
 		help := string(out)
 		switch {
-		case isFlag && strings.Contains(help, "  -"+flag+" "), isFlag && strings.Contains(help, "--"+flag+" "):
+		case isFlag && strings.Contains(strings.ReplaceAll(help, "\n", " "), "  -"+flag+" "), isFlag && strings.Contains(help, "--"+flag+" "):
 		case !isFlag && filepath.Base(program) == "berth" && strings.Contains(help, " "+arg+" "):
 			return // a command; its own help has the rest
 		default:

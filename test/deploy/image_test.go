@@ -92,7 +92,7 @@ func TestTheImage(t *testing.T) {
 	if got := config.Config.Entrypoint; !slices.Equal(got, []string{imageBin + "/berthd"}) {
 		t.Errorf("entrypoint %q", got)
 	}
-	want := []string{"usr/local/bin/berth", "usr/local/bin/berth-nri", "usr/local/bin/berthd"}
+	want := []string{"usr/local/bin/berth", "usr/local/bin/berth-dhcp", "usr/local/bin/berth-nri", "usr/local/bin/berthd"}
 	var got []string
 	for i, layer := range manifest[0].Layers {
 		path := filepath.Join(dir, string(rune('a'+i)))

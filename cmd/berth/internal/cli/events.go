@@ -53,7 +53,7 @@ func newEvents(env *Env) *cobra.Command {
 
 func kindNames() string {
 	var all []string
-	for _, k := range specs.Kinds() {
+	for _, k := range specs.EventKinds() {
 		all = append(all, string(k))
 	}
 	return strings.Join(all, ", ")

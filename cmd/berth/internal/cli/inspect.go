@@ -78,6 +78,12 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"state", phaseText(e, now)},
 		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
 		{"MAC", e.MAC.String()},
+		{"DHCP", strings.Join(leaseTexts(e, func() time.Time { return now }), ", ")},
+	})
+	for _, d := range e.DHCP {
+		describeLease(w, d.Lease, now)
+	}
+	writeFields(w, [][2]string{
 		{"gateways", joinText(e.Gateways)},
 		{"routes", routesText(e.Routes)},
 		{"parent", parent},

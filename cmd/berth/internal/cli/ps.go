@@ -169,12 +169,16 @@ func remarkTexts(env *Env, e *specs.Endpoint) (all []string) {
 	if e.Phase != specs.PhaseAttached {
 		all = append(all, stateText(env, e))
 	}
+	all = append(all, leaseTexts(e, env.Now)...)
 	return append(all, violationTexts(e)...)
 }
 
 func stateText(env *Env, e *specs.Endpoint) string {
 	if e.Phase == specs.PhaseEnded && !e.Ended.IsZero() {
 		return "ended " + ageText(env.Now().Sub(e.Ended)) + " ago"
+	}
+	if leases := leaseTexts(e, env.Now); len(leases) > 0 {
+		return string(e.Phase) + "; " + strings.Join(leases, "; ")
 	}
 	return string(e.Phase)
 }
