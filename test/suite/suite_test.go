@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,7 +20,7 @@ func TestAtOnce(t *testing.T) {
 		"one errs":    {false, broken, false},
 		"one ends so": {true, broken, false},
 	} {
-		got, err := AtOnce(t.Context(), []string{"a", "b"}, func(_ context.Context, place string) (bool, error) {
+		got, err := AtOnce(t.Context(), 2, []string{"a", "b"}, func(_ context.Context, place string) (bool, error) {
 			if place == "a" {
 				return true, nil
 			}
@@ -37,7 +38,7 @@ func TestPlacesRunAtOnce(t *testing.T) {
 	defer cancel()
 	here := map[string]chan struct{}{"a": make(chan struct{}), "b": make(chan struct{})}
 	other := map[string]string{"a": "b", "b": "a"}
-	passed, err := AtOnce(ctx, []string{"a", "b"}, func(ctx context.Context, place string) (bool, error) {
+	passed, err := AtOnce(ctx, 2, []string{"a", "b"}, func(ctx context.Context, place string) (bool, error) {
 		close(here[place])
 		select {
 		case <-here[other[place]]:
@@ -51,9 +52,21 @@ func TestPlacesRunAtOnce(t *testing.T) {
 	}
 }
 
+func TestAtMostSoManyPlaces(t *testing.T) {
+	var running, most atomic.Int32
+	passed, err := AtOnce(t.Context(), 1, []string{"a", "b", "c"}, func(context.Context, string) (bool, error) {
+		most.Store(max(most.Load(), running.Add(1)))
+		defer running.Add(-1)
+		return true, nil
+	})
+	if !passed || err != nil || most.Load() != 1 {
+		t.Errorf("%t, %v, %d at once", passed, err, most.Load())
+	}
+}
+
 func TestAnErrorEndsTheOthers(t *testing.T) {
 	broken := errors.New("broken")
-	_, err := AtOnce(t.Context(), []string{"a", "b"}, func(ctx context.Context, place string) (bool, error) {
+	_, err := AtOnce(t.Context(), 2, []string{"a", "b"}, func(ctx context.Context, place string) (bool, error) {
 		if place == "a" {
 			return false, broken
 		}

@@ -5,7 +5,7 @@
 //	go run ./test/system                           # Debian 13, all steps; Debian 12, the units
 //	go run ./test/system -suite trixie -run 'boot|install'
 //
-// A machine has two disks: a Debian tree of package test/tree as an ext4 image, which
+// The machines of several suites run at once. A machine has two disks: a Debian tree of package test/tree as an ext4 image, which
 // no run changes, and a disk with two versions of the package and the guest program
 // (test/system/guest). The guest program runs its steps in order, continues after a
 // reboot, and reports on the second serial line; the first has the console. Two

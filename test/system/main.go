@@ -51,7 +51,7 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	if err := makePayload(ctx, dir, o.debs, payload); err != nil {
 		return false, err
 	}
-	return suite.AtOnce(ctx, o.suites, func(ctx context.Context, name string) (bool, error) {
+	return suite.AtOnce(ctx, len(o.suites), o.suites, func(ctx context.Context, name string) (bool, error) {
 		return testOne(ctx, dir, o, name, payload)
 	})
 }

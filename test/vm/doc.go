@@ -12,7 +12,8 @@
 // except those that need container engines, with -short unless -long is given: a
 // soak test takes minutes there. Every feature that internal/testnet knows is
 // required there, so no test is skipped because one is missing. A machine that
-// panics, hangs or ends without a verdict is a failure.
+// panics, hangs or ends without a verdict is a failure. The machines of several kernels
+// run at once.
 //
 // Kernels are downloaded with apt-get and kept in the cache (BERTH_CACHE, or
 // /var/cache/berth); nothing is installed. The exit status is 0 if all tests pass, 1
