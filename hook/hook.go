@@ -91,7 +91,7 @@ func (h *Hook) newReleaser() *release.Releaser {
 // does not fail the container.
 func (h *Hook) logCollected(report release.Report, err error) {
 	if err != nil {
-		h.Log.Warn("reclaim what is left of other containers", "error", err)
+		h.Log.Warn("reclaim the remains of other containers", "error", err)
 	}
 	if len(report.Released) > 0 {
 		h.Log.Info("reclaimed", "attachments", report.Released)

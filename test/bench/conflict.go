@@ -52,7 +52,7 @@ func benchConflict(b *bench) (*section, error) {
 			into    *[]time.Duration
 		}{{"lan", &accepted}, {"blind", &blind}} {
 			var took [things][]time.Duration
-			if err := life(asking(host, one.network, free), "free", true, &took); err != nil {
+			if err := measureLife(asking(host, one.network, free), "free", true, &took); err != nil {
 				return nil, err
 			}
 			*one.into = append(*one.into, took[attach]...)

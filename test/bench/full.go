@@ -16,8 +16,8 @@ import (
 	"berth/test/lab"
 )
 
-// held is the number of leases of other containers in the crowded variants.
-const held = 10_000
+// heldLeases is the number of leases of other containers in the crowded variants.
+const heldLeases = 10_000
 
 // fillBerth creates leases of the network for other containers.
 func fillBerth(host *lab.Host, subnet netip.Prefix) error {
@@ -29,7 +29,7 @@ func fillBerth(host *lab.Host, subnet netip.Prefix) error {
 	domain := (&state.Attachment{ParentIndex: parent.Index}).Domain()
 	return state.Open(host.State).Update(context.Background(), func(tx *state.Tx) error {
 		leases := lease.In(tx, domain)
-		for i := range held {
+		for i := range heldLeases {
 			owner := lease.Owner{Key: state.Key(uint64(i), "net1"), Container: fmt.Sprintf("other%d", i), Network: "lan"}
 			if _, err := leases.Take(pool, owner); err != nil {
 				return err
@@ -47,7 +47,7 @@ func fillCNI(dir string, subnet netip.Prefix) error {
 		return err
 	}
 	var last netip.Addr
-	for i, a := 0, subnet.Addr().Next().Next(); i < held; i, a = i+1, a.Next() {
+	for i, a := 0, subnet.Addr().Next().Next(); i < heldLeases; i, a = i+1, a.Next() {
 		content := fmt.Sprintf("other%d\r\nnet1", i)
 		if err := os.WriteFile(filepath.Join(dir, a.String()), []byte(content), 0o600); err != nil {
 			return err

@@ -101,7 +101,7 @@ func killedSection(got [2]aftermath) *section {
 func least(p peer) (time.Duration, error) {
 	var took [things][]time.Duration
 	for i := range 2 * warmUp {
-		if err := life(p, fmt.Sprint("usual", i), true, &took); err != nil {
+		if err := measureLife(p, fmt.Sprint("usual", i), true, &took); err != nil {
 			return 0, err
 		}
 	}
@@ -144,7 +144,8 @@ func (a *aftermath) kill(p peer, id string, after time.Duration, again bool, lea
 
 // countLeft releases the container and counts the remaining state.
 func (a *aftermath) countLeft(p peer, id string, c *container, leases func() (map[string]bool, error)) error {
-	_ = p.detach(id, c.pid).runUntimed() // CNI's may fail after a plugin was killed; the remaining state is checked instead
+	// CNI's may fail after a plugin was killed; the remaining state is checked instead.
+	_ = p.detach(id, c.pid).runUntimed()
 	links, err := c.ip("-o", "link")
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func measure(peers []peer, rounds int, step func(done, of int)) (samples, error)
 				if round < warmUp {
 					into = new([things][]time.Duration)
 				}
-				if err := life(p, fmt.Sprintf("c%d-%t", round, dead), dead, into); err != nil {
+				if err := measureLife(p, fmt.Sprintf("c%d-%t", round, dead), dead, into); err != nil {
 					return nil, fmt.Errorf("%s: %w", p.name, err)
 				}
 			}
@@ -88,8 +88,8 @@ func (c *container) ip(args ...string) (string, error) {
 	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + c.path(), "ip"}, args...)...))
 }
 
-// life measures one container from its start to its end.
-func life(p peer, id string, dead bool, into *[things][]time.Duration) error {
+// measureLife measures one container from its start to its end.
+func measureLife(p peer, id string, dead bool, into *[things][]time.Duration) error {
 	c, err := newContainer()
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func demo(ctx context.Context, bin string) error {
 	g.print("The tour runs in network namespaces; your own network is not changed.")
 	failed := g.play(s.tour())
 	if failed != nil {
-		g.print("\nInterrupted; removing everything.")
+		g.print("\nThe tour stops here; removing everything.")
 	}
 	// The removal must also run after an interrupt.
 	g.ctx = context.Background()

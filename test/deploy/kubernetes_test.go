@@ -213,7 +213,7 @@ func TestAnnotationsOfTheRuntimesValidator(t *testing.T) {
 	t.Parallel()
 	all := validator.NewDefaultValidator(&validator.DefaultValidatorConfig{
 		Enable: true, RequiredPlugins: []string{nri.Name}, TolerateMissingAnnotation: "tolerate-missing-plugins.noderesource.dev"})
-	some := validator.NewDefaultValidator(&validator.DefaultValidatorConfig{Enable: true})
+	validators := validator.NewDefaultValidator(&validator.DefaultValidatorConfig{Enable: true})
 	ours, sample := the[apps.DaemonSet](t).Spec.Template.Annotations, the[core.Pod](t).Annotations
 	for _, c := range []struct {
 		name        string
@@ -221,10 +221,10 @@ func TestAnnotationsOfTheRuntimesValidator(t *testing.T) {
 		annotations map[string]string
 		fails       bool
 	}{
-		{"any pod where all require it", all, nil, true},
-		{"the DaemonSet where all require it", all, ours, false},
-		{"the sample where it asks for it", some, sample, true},
-		{"any pod where nothing is required", some, nil, false},
+		{"a pod without annotations, the node requires berth", all, nil, true},
+		{"the DaemonSet, the node requires berth", all, ours, false},
+		{"the sample pod, which itself requires berth", validators, sample, true},
+		{"a pod without annotations, nothing requires berth", validators, nil, false},
 	} {
 		request := &api.ValidateContainerAdjustmentRequest{
 			Pod: &api.PodSandbox{Annotations: c.annotations}, Container: &api.Container{Name: "c"}, Owners: api.NewOwningPlugins()}

@@ -143,9 +143,9 @@ func (h *host) runBlock(t *testing.T, b block, dir string) {
 	if err != nil {
 		t.Fatalf("%s:%d: %v", b.page, b.line, err)
 	}
-	rest := plain(out)
+	rest := singleSpaced(out)
 	for _, want := range b.output {
-		for piece := range strings.SplitSeq(plain(want), "…") {
+		for piece := range strings.SplitSeq(singleSpaced(want), "…") {
 			_, after, found := strings.Cut(rest, strings.TrimSpace(piece))
 			if !found {
 				t.Fatalf("%s:%d: no %q in:\n%s", b.page, b.line, want, out)
@@ -155,8 +155,8 @@ func (h *host) runBlock(t *testing.T, b block, dir string) {
 	}
 }
 
-// plain returns a text with single spaces, in place of its layout.
-func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
+// singleSpaced returns a text with single spaces, in place of its layout.
+func singleSpaced(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // shell runs a script and returns its output as a terminal shows it.
 func (h *host) shell(dir, script string) (string, error) {

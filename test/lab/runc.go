@@ -15,7 +15,7 @@ type Runc struct {
 	Wrapper Wrapper
 }
 
-func (r *Runc) run(args ...string) (string, error) {
+func (r *Runc) runRuntime(args ...string) (string, error) {
 	program, flags := "runc", []string{"--root", filepath.Join(r.Host.Dir, "runc")}
 	if r.Wrapper.Runtime != "" {
 		var err error
@@ -58,27 +58,27 @@ func (r *Runc) StartBundle(b Bundle) error {
 // start starts a bundle: runc in one step, wrapped runtimes in two, as engines do.
 func (r *Runc) start(id string) error {
 	if r.Wrapper.Runtime == "" {
-		_, err := r.run("run", "--detach", "--bundle", r.bundle(id), id)
+		_, err := r.runRuntime("run", "--detach", "--bundle", r.bundle(id), id)
 		return err
 	}
-	if _, err := r.run("create", "--bundle", r.bundle(id), id); err != nil {
+	if _, err := r.runRuntime("create", "--bundle", r.bundle(id), id); err != nil {
 		return err
 	}
-	_, err := r.run("start", id)
+	_, err := r.runRuntime("start", id)
 	if err != nil {
-		_, _ = r.run("delete", "--force", id) // as engines do; the error of the start is returned
+		_, _ = r.runRuntime("delete", "--force", id) // as engines do; the error of the start is returned
 	}
 	return err
 }
 
 // Exec implements Engine.
 func (r *Runc) Exec(id, name string, args ...string) (string, error) {
-	return r.run(append([]string{"exec", id, name}, args...)...)
+	return r.runRuntime(append([]string{"exec", id, name}, args...)...)
 }
 
 // PID implements Engine.
 func (r *Runc) PID(id string) (int, error) {
-	out, err := r.run("state", id)
+	out, err := r.runRuntime("state", id)
 	if err != nil {
 		return 0, err
 	}
@@ -96,6 +96,6 @@ func (r *Runc) Restart(id string) error {
 
 // Stop implements Engine.
 func (r *Runc) Stop(id string) error {
-	_, err := r.run("delete", "--force", id)
+	_, err := r.runRuntime("delete", "--force", id)
 	return err
 }

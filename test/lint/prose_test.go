@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -27,13 +26,10 @@ func TestComments(t *testing.T) {
 	}
 }
 
-// unchecked are the rooms whose texts do not hold the rule yet.
-var unchecked = regexp.MustCompile(`^(bpf|engine|hook|internal)/`)
-
 // TestTexts checks the errors, help texts and messages of the programs.
 func TestTexts(t *testing.T) {
 	t.Parallel()
-	checkEnglish(t, slices.DeleteFunc(goTexts(t), func(r remark) bool { return unchecked.MatchString(r.place) }))
+	checkEnglish(t, goTexts(t))
 }
 
 // code matches the blocks and spans that a Markdown page quotes, and the comments

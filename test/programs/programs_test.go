@@ -171,7 +171,8 @@ func essential(t *testing.T, uses []use) map[string]bool {
 			}
 		}
 	}
-	found, _ := exec.Command("dpkg-query", args...).Output() // it exits with 1, because it knows only one of the two paths
+	// It exits with 1, because it knows only one of the two paths.
+	found, _ := exec.Command("dpkg-query", args...).Output()
 	required, err := exec.Command("dpkg-query", "--show", "--showformat", "${Priority} ${Essential} ${Package}\n").Output()
 	if err != nil {
 		t.Fatalf("dpkg-query: %v", err)

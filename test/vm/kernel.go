@@ -29,11 +29,11 @@ type kernels struct {
 	dir string
 }
 
-// get returns the newest kernel of a series. It is downloaded if apt offers one that
+// newestOf returns the newest kernel of a series. It is downloaded if apt offers one that
 // the directory lacks; if apt offers none, it is the newest of the directory.
 // SERIES@SUITE is a series of another suite of Debian, @SUITE that suite's newest
 // kernel.
-func (k kernels) get(ctx context.Context, series string) (*kernel, error) {
+func (k kernels) newestOf(ctx context.Context, series string) (*kernel, error) {
 	unlock, err := k.lock()
 	if err != nil {
 		return nil, err

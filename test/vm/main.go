@@ -107,7 +107,7 @@ func fill(ctx context.Context, dir string, o *options) (*image, error) {
 
 // testOne reports whether all tests pass under one kernel.
 func testOne(ctx context.Context, dir string, o *options, img *image, series string) (bool, error) {
-	k, err := kernels{o.cache}.get(ctx, series)
+	k, err := kernels{o.cache}.newestOf(ctx, series)
 	if err != nil {
 		return false, err
 	}

@@ -30,7 +30,7 @@ type options struct {
 func main() {
 	tree.Enter()
 	o := parseOptions()
-	code, err := run(context.Background(), o, flag.Args())
+	code, err := runInTree(context.Background(), o, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tree:", err)
 		code = 125
@@ -67,7 +67,7 @@ func parseOptions() *options {
 	return o
 }
 
-func run(ctx context.Context, o *options, command []string) (int, error) {
+func runInTree(ctx context.Context, o *options, command []string) (int, error) {
 	var packages []string
 	if o.packages != "" {
 		packages = strings.Split(o.packages, ",")

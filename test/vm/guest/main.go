@@ -29,7 +29,7 @@ func main() {
 		panic(err)
 	}
 	g := &guest{line: line, plan: p}
-	if err := g.run(); err != nil {
+	if err := g.runPlan(); err != nil {
 		g.send(plan.Event{What: plan.Broken, Name: err.Error()})
 	}
 	g.send(plan.Event{What: plan.Done})
@@ -63,7 +63,7 @@ func prepare() (*os.File, *plan.Plan, error) {
 	return line, p, nil
 }
 
-func (g *guest) run() error {
+func (g *guest) runPlan() error {
 	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return err
