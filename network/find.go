@@ -35,7 +35,7 @@ func FindNamespace(cookie uint64) (found *Namespace, err error) {
 func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) error {
 	var errs []error
 	seen := make(map[string]bool)
-	for _, pid := range processIDs() {
+	for _, pid := range ProcessIDs() {
 		name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 		if err != nil || seen[name] { // the process ended, or its namespace was visited
 			continue
@@ -62,9 +62,9 @@ func EachNamespace(look func(pid int, n *Namespace) (found bool, err error)) err
 	return errors.Join(errs...)
 }
 
-// processIDs returns the IDs of all processes in ascending order: a container's first process
+// ProcessIDs returns the IDs of all processes in ascending order: a container's first process
 // usually has its lowest ID.
-func processIDs() (pids []int) {
+func ProcessIDs() (pids []int) {
 	names, _ := filepath.Glob("/proc/[1-9]*") // the pattern is well formed
 	for _, name := range names {
 		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {

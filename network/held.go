@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -49,7 +50,7 @@ func EachHeldNamespace(look func(n *Namespace) (found bool, err error)) error {
 // for each namespace.
 func namespaceFiles() (paths []string) {
 	seen := make(map[string]bool)
-	for _, pid := range processIDs() {
+	for _, pid := range ProcessIDs() {
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is well formed
 		for _, path := range files {
 			name, err := os.Readlink(path)
@@ -57,6 +58,22 @@ func namespaceFiles() (paths []string) {
 				seen[name] = true
 				paths = append(paths, path)
 			}
+		}
+	}
+	return paths
+}
+
+// NamespaceFiles returns the paths at which namespaces may be mounted: the files in the
+// directories of ip-netns(8), CNI and docker, and the mounts in the caller's mount
+// namespace.
+func NamespaceFiles() (paths []string) {
+	for _, pattern := range []string{"/run/netns/*", "/run/docker/netns/*"} {
+		some, _ := filepath.Glob(pattern) // the pattern is well formed
+		paths = append(paths, some...)
+	}
+	for _, path := range namespaceMounts() {
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
 	}
 	return paths

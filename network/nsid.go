@@ -13,6 +13,7 @@ import (
 // Attributes of RTM_NEWNSID (include/uapi/linux/net_namespace.h).
 const (
 	netnsaNSID = 1
+	netnsaPID  = 2
 	netnsaFD   = 3
 )
 
@@ -22,13 +23,50 @@ const (
 // the MAC of the link that [Handle.LinkIn] returns, and delete a link by a name that
 // no other link ever has ([Handle.DeleteIn]).
 func (h *Handle) AssignNSID(n *Namespace) (int, error) {
-	fd := attr32(netnsaFD, uint32(n.FD()))
+	return h.assignNSID(attr32(netnsaFD, uint32(n.FD())))
+}
+
+// AssignNSIDOfProcess is [Handle.AssignNSID] for the namespace of a process. It reports
+// whether the namespace had no ID before. The kernel requires no right over the process
+// (rtnl_net_newid in net/core/net_namespace.c). Errors: [ErrNoNamespace] if the process has
+// ended.
+func (h *Handle) AssignNSIDOfProcess(pid int) (id int, fresh bool, err error) {
+	id, fresh, err = h.assignIfMissing(attr32(netnsaPID, uint32(pid)))
+	if isErrno(err, unix.ESRCH) {
+		err = fmt.Errorf("%w: process %d has ended", ErrNoNamespace, pid)
+	}
+	return id, fresh, err
+}
+
+// AssignNSIDOfFile is [Handle.AssignNSIDOfProcess] for the namespace that is mounted at a
+// path. Errors: those of [OpenPath].
+func (h *Handle) AssignNSIDOfFile(path string) (id int, fresh bool, err error) {
+	n, err := OpenPath(path)
+	if err != nil {
+		return -1, false, err
+	}
+	defer n.Close()
+	return h.assignIfMissing(attr32(netnsaFD, uint32(n.FD())))
+}
+
+// assignIfMissing reads the ID first, because most namespaces have one.
+func (h *Handle) assignIfMissing(which *nl.RtAttr) (id int, fresh bool, err error) {
+	id, err = h.nsidOf(which)
+	if err != nil || id >= 0 {
+		return id, false, err
+	}
+	id, err = h.assignNSID(which)
+	return id, err == nil, err
+}
+
+// assignNSID assigns an ID to the namespace that an attribute names, unless it has one.
+func (h *Handle) assignNSID(which *nl.RtAttr) (int, error) {
 	anyID := attr32(netnsaNSID, ^uint32(0)) // NETNSA_NSID_NOT_ASSIGNED: the lowest free one
 	// With NLM_F_ECHO the same message returns the ID.
-	answers, err := h.request(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), fd, anyID)
+	answers, err := h.request(unix.RTM_NEWNSID, unix.NLM_F_ECHO, unix.RTM_NEWNSID, nl.NewRtGenMsg(), which, anyID)
 	id := nsidIn(answers)
 	if isErrno(err, unix.EEXIST) {
-		id, err = h.nsidOfNamespace(n)
+		id, err = h.nsidOf(which)
 	}
 	if err == nil && id < 0 {
 		err = errors.New("the kernel returned none")
@@ -39,14 +77,46 @@ func (h *Handle) AssignNSID(n *Namespace) (int, error) {
 	return id, nil
 }
 
+// NSIDs returns the IDs that the handle's namespace has assigned to others, and perhaps to
+// itself, in no order.
+func (h *Handle) NSIDs() ([]int, error) {
+	answers, err := h.requestDump(unix.RTM_GETNSID, unix.RTM_NEWNSID, nl.NewRtGenMsg())
+	if err != nil {
+		return nil, fmt.Errorf("list the ids of network namespaces: %w", err)
+	}
+	ids := make([]int, 0, len(answers))
+	for _, b := range answers {
+		if id := nsidIn([][]byte{b}); id >= 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
 // nsidOfNamespace returns the ID of another namespace in the handle's namespace, or -1 if it has
 // none.
 func (h *Handle) nsidOfNamespace(n *Namespace) (int, error) {
-	answers, err := h.request(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), attr32(netnsaFD, uint32(n.FD())))
+	return h.nsidOf(attr32(netnsaFD, uint32(n.FD())))
+}
+
+// nsidOf returns the ID of the namespace that an attribute names, or -1 if it has none.
+func (h *Handle) nsidOf(which *nl.RtAttr) (int, error) {
+	answers, err := h.request(unix.RTM_GETNSID, 0, unix.RTM_NEWNSID, nl.NewRtGenMsg(), which)
 	if err != nil {
 		return -1, fmt.Errorf("read the id of a network namespace: %w", err)
 	}
 	return nsidIn(answers), nil
+}
+
+// OwnNSID returns the ID that the handle's namespace has assigned to itself, and assigns one
+// first if it has none.
+func (h *Handle) OwnNSID() (int, error) {
+	own, err := h.namespace()
+	if err != nil {
+		return -1, err
+	}
+	defer own.Close()
+	return h.AssignNSID(own)
 }
 
 // IsOwn reports whether the ID from a link (LinkInfo.ParentNSID) is that of the
@@ -126,6 +196,23 @@ func (h *Handle) DeleteAtIn(nsid, index int) error {
 		return fmt.Errorf("delete interface %d in namespace %d: %w", index, nsid, err)
 	}
 	return nil
+}
+
+// LinksIn returns all links of the namespace with an ID. Errors: [ErrNoNamespace].
+func (h *Handle) LinksIn(nsid int) ([]LinkInfo, error) {
+	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces of namespace %d: %w", nsid, noNamespace(err))
+	}
+	all := make([]LinkInfo, 0, len(answers))
+	for _, b := range answers {
+		l, err := parseLink(b)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 func (h *Handle) deleteIn(nsid int, which ...nl.NetlinkRequestData) error {

@@ -23,6 +23,7 @@ type Feature string
 const (
 	Root    Feature = "root"    // user id 0 with CAP_NET_ADMIN and CAP_SYS_ADMIN
 	Macvlan Feature = "macvlan" // CONFIG_MACVLAN
+	Macvtap Feature = "macvtap" // CONFIG_MACVTAP
 	IPvlan  Feature = "ipvlan"  // CONFIG_IPVLAN
 	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
@@ -41,6 +42,7 @@ const Require = "BERTH_TEST_REQUIRE"
 var probes = map[Feature]func() bool{
 	Root:    sync.OnceValue(func() bool { return inThrowaway(func() error { return nil }) }),
 	Macvlan: sync.OnceValue(func() bool { return canStackOnVeth(&netlink.Macvlan{}) }),
+	Macvtap: sync.OnceValue(func() bool { return canStackOnVeth(&netlink.Macvtap{}) }),
 	IPvlan:  sync.OnceValue(func() bool { return canStackOnVeth(&netlink.IPVlan{}) }),
 	VLAN: sync.OnceValue(func() bool {
 		return canStackOnVeth(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})

@@ -16,7 +16,7 @@ import (
 // wanted are the modules that the tests need, under the kernel's names. Their
 // dependencies are added.
 var wanted = []string{
-	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "tun", "veth",
+	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "macvtap", "tun", "veth",
 	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem",
 	"fou", "geneve", "ip_gre", "ipip", "vxlan",
 }

@@ -1,0 +1,10 @@
+// Package observe finds the macvlan, ipvlan, macvtap and ipvtap interfaces on the host's
+// parents that berth did not create, in all network namespaces.
+//
+// It uses netlink from the host's namespace only, and enters no other one: [Namespaces]
+// gives each namespace an ID there, and [Scanner] lists its links by that ID. CAP_NET_ADMIN
+// suffices for both. [Holders] reads /proc for the container of a namespace.
+//
+// It changes no interface, keeps no records and counts nothing. It imports network and
+// specs.
+package observe

@@ -1,0 +1,88 @@
+package observe
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"berth/network"
+)
+
+// Holder is the process that lives in a namespace, or the file that it is mounted at.
+type Holder struct {
+	PID         int    // the lowest ID of its processes, or 0 if it has none
+	ContainerID string // of that process, from its control group, or ""
+	Name        string // of the process, or of the file, or ""
+}
+
+// containerID matches a container's ID in the path of a control group, as docker, podman,
+// CRI-O, containerd and nerdctl write it.
+var containerID = regexp.MustCompile(`(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:/|$)`)
+
+// FindHolders returns the holders of the namespaces with the given IDs. One without a process
+// and a file is left out.
+func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
+	found := make(map[int]Holder, len(wanted))
+	for _, pid := range network.ProcessIDs() {
+		if len(found) == len(wanted) {
+			return found
+		}
+		id, _, err := host.AssignNSIDOfProcess(pid)
+		if _, has := found[id]; err != nil || has || !wanted[id] {
+			continue // it has ended, or is of no interest
+		}
+		found[id] = Holder{PID: pid, ContainerID: containerOf(pid), Name: commandOf(pid)}
+	}
+	for _, path := range network.NamespaceFiles() {
+		if len(found) == len(wanted) {
+			return found
+		}
+		id, _, err := host.AssignNSIDOfFile(path)
+		if _, has := found[id]; err == nil && !has && wanted[id] {
+			found[id] = Holder{Name: filepath.Base(path)}
+		}
+	}
+	return found
+}
+
+// containerOf returns the ID of the container that a process runs in, or "" if its control
+// groups name none.
+func containerOf(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return "" // it has ended
+	}
+	return containerIn(string(text))
+}
+
+// containerIn returns the container's ID in the text of /proc/PID/cgroup (cgroups(7)): that of
+// the innermost container.
+func containerIn(text string) string {
+	for line := range strings.Lines(text) {
+		_, path, _ := strings.Cut(strings.TrimSpace(line), ":")
+		_, path, _ = strings.Cut(path, ":")
+		id := ""
+		for path != "" {
+			at := containerID.FindStringSubmatchIndex(path)
+			if at == nil {
+				break
+			}
+			id, path = path[at[2]:at[3]], path[at[3]:]
+		}
+		if id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// commandOf returns the name of a process's command, or "" if it has ended.
+func commandOf(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,125 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/network"
+)
+
+// youth is how long a process is looked at after its start: a runtime's process enters its
+// namespace within milliseconds, a loaded machine's within a second.
+const youth = 2 * time.Second
+
+// Namespaces gives IDs in the host's namespace to the network namespaces that have a process,
+// or are mounted at a path. It is for one goroutine.
+//
+// The kernel notifies the host of changes only in namespaces with an ID. CNI plugins and
+// iproute2 make an interface inside a namespace that has none.
+type Namespaces struct {
+	host  *network.Handle
+	last  int               // ID of the process that was started last
+	young map[int]time.Time // processes that started lately, and when that was noticed
+}
+
+// NewNamespaces returns a finder of namespaces. It uses host until it is no longer used.
+func NewNamespaces(host *network.Handle) *Namespaces {
+	return &Namespaces{host: host, young: make(map[int]time.Time)}
+}
+
+// AssignAll looks at all processes and mounts.
+func (n *Namespaces) AssignAll(now time.Time) error {
+	last, err := lastProcess()
+	n.last = last
+	errs := []error{err}
+	for _, pid := range network.ProcessIDs() {
+		n.young[pid] = now
+	}
+	_, err = n.assignYoung(now)
+	n.assignFiles()
+	return errors.Join(append(errs, err)...)
+}
+
+// AssignNew looks at the processes that have started lately and, if one has, at the mounts. It
+// returns the IDs that it has assigned. If nothing has started, it reads one small file.
+func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
+	last, err := lastProcess()
+	if err != nil {
+		return nil, err
+	}
+	n.noteStarted(last, now)
+	if len(n.young) == 0 {
+		return nil, nil
+	}
+	fresh, err = n.assignYoung(now)
+	return append(fresh, n.assignFiles()...), err
+}
+
+// manyStarted is the number of processes from which listing all is cheaper than one look at
+// each.
+const manyStarted = 4096
+
+// noteStarted notes the processes that have started since the last call. Their IDs ascend,
+// until they begin anew.
+func (n *Namespaces) noteStarted(last int, now time.Time) {
+	if last < n.last || last-n.last > manyStarted {
+		for _, pid := range network.ProcessIDs() {
+			n.young[pid] = now
+		}
+	} else {
+		for pid := n.last + 1; pid <= last; pid++ {
+			n.young[pid] = now
+		}
+	}
+	n.last = last
+}
+
+// assignYoung looks at the young processes, and forgets those that have ended or are old.
+func (n *Namespaces) assignYoung(now time.Time) (fresh []int, err error) {
+	var errs []error
+	for pid, since := range n.young {
+		id, isFresh, err := n.host.AssignNSIDOfProcess(pid)
+		if isFresh {
+			fresh = append(fresh, id)
+		}
+		if err != nil && !network.IsGone(err) {
+			errs = append(errs, err)
+		}
+		if err != nil || now.Sub(since) > youth {
+			delete(n.young, pid)
+		}
+	}
+	return fresh, errors.Join(errs...)
+}
+
+// assignFiles looks at the mounts. A file that is no namespace (yet) is skipped.
+func (n *Namespaces) assignFiles() (fresh []int) {
+	for _, path := range network.NamespaceFiles() {
+		if id, isFresh, err := n.host.AssignNSIDOfFile(path); err == nil && isFresh {
+			fresh = append(fresh, id)
+		}
+	}
+	return fresh
+}
+
+// lastProcess returns the ID of the process or thread that was started last, the last field of
+// /proc/loadavg (proc_loadavg(5)).
+func lastProcess() (int, error) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, fmt.Errorf("read the last process's id: %w", err)
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) == 0 {
+		return 0, errors.New("read the last process's id: /proc/loadavg is empty")
+	}
+	last, err := strconv.Atoi(fields[len(fields)-1])
+	if err != nil {
+		return 0, fmt.Errorf("read the last process's id: %w", err)
+	}
+	return last, nil
+}

@@ -1,0 +1,190 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/testnet"
+	"berth/network"
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+// site is a host with the parent eth1, and what looks at its namespaces.
+type site struct {
+	testing.TB
+	host       *testnet.NS
+	handle     *network.Handle
+	scanner    *Scanner
+	namespaces *Namespaces
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	testnet.Need(t, testnet.Root, testnet.Macvlan)
+	s := &site{TB: t, host: testnet.Namespace(t)}
+	testnet.Veth(t, "eth1", s.host, "wire", testnet.Namespace(t))
+	var err error
+	testnet.In(t, s.host, func() { s.handle, err = network.NewStrictHandle() })
+	s.must(err)
+	t.Cleanup(s.handle.Close)
+	s.scanner, err = NewScanner(s.handle)
+	s.must(err)
+	s.namespaces = NewNamespaces(s.handle)
+	s.must(s.namespaces.AssignAll(time.Now()))
+	return s
+}
+
+func (s *site) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *site) ip(args ...string) {
+	s.Helper()
+	testnet.Run(s, s.host, "ip", args...)
+}
+
+// named makes a namespace as `ip netns add` does, and returns its name.
+func (s *site) named() string {
+	s.Helper()
+	name := strings.ToLower(fmt.Sprintf("%s-%d", filepath.Base(s.Name()), time.Now().UnixNano()))
+	s.ip("netns", "add", name)
+	s.Cleanup(func() {
+		path := "/run/netns/" + name
+		if err := errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)); err != nil {
+			s.Error(err)
+		}
+	})
+	return name
+}
+
+// texts scans everything and returns the interfaces in short.
+func (s *site) texts() []string {
+	s.Helper()
+	s.must(s.scanner.ScanAll())
+	all := []string{}
+	for _, i := range s.scanner.Interfaces() {
+		all = append(all, fmt.Sprintf("%s %s %s up=%t %v", i.Link.Name, i.Link.Kind, i.Link.Mode, i.Link.Up, i.Addresses))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (s *site) want(want ...string) {
+	s.Helper()
+	if got := s.texts(); !slices.Equal(got, want) {
+		s.Errorf("interfaces %q, want %q", got, want)
+	}
+}
+
+func TestInterfacesInAllNamespacesAreFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.want()
+	name := s.named()
+	process := testnet.Process(t, testnet.Namespace(t))
+	s.ip("link", "add", "mvhost", "link", "eth1", "type", "macvlan", "mode", "private")
+	s.ip("link", "add", "mvnamed", "link", "eth1", "netns", name, "type", "macvlan", "mode", "bridge")
+	s.ip("link", "add", "mvproc", "link", "eth1", "netns", fmt.Sprint(process.Pid), "type", "macvlan", "mode", "vepa")
+	s.ip("-n", name, "link", "set", "mvnamed", "up")
+	s.ip("-n", name, "addr", "add", "192.0.2.9/24", "dev", "mvnamed")
+	fresh, err := s.namespaces.AssignNew(time.Now())
+	s.must(err)
+	if len(fresh) < 2 {
+		t.Errorf("%d namespaces got an id, want those with the two interfaces", len(fresh))
+	}
+	s.want("mvhost macvlan private up=false []", "mvnamed macvlan bridge up=true [192.0.2.9/24]", "mvproc macvlan vepa up=false []")
+	s.ip("-n", name, "link", "set", "mvnamed", "down")
+	s.ip("-n", name, "link", "set", "mvnamed", "name", "other", "address", "02:00:5e:00:53:07")
+	s.ip("-n", name, "link", "set", "other", "type", "macvlan", "mode", "private")
+	s.want("mvhost macvlan private up=false []", "mvproc macvlan vepa up=false []", "other macvlan private up=false [192.0.2.9/24]")
+	for _, i := range s.scanner.Interfaces() {
+		if want := (specs.MAC{2, 0, 0x5e, 0, 0x53, 7}); i.Link.Name == "other" && i.Link.MAC != want {
+			t.Errorf("MAC %s, want %s", i.Link.MAC, want)
+		}
+	}
+}
+
+func TestInterfacesOfOtherHostsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	s, other := newSite(t), newSite(t)
+	process := testnet.Process(t, testnet.Namespace(t))
+	other.ip("link", "add", "mv0", "link", "eth1", "netns", fmt.Sprint(process.Pid), "type", "macvlan", "mode", "bridge")
+	s.must(s.namespaces.AssignAll(time.Now()))
+	s.want()
+	other.must(other.namespaces.AssignAll(time.Now()))
+	other.want("mv0 macvlan bridge up=false []")
+}
+
+func TestIPvlanIsFound(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	s := newSite(t)
+	s.ip("link", "add", "iv0", "link", "eth1", "type", "ipvlan", "mode", "l3")
+	s.want("iv0 ipvlan l3 up=false []")
+}
+
+func TestMacvtapIsFound(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Macvtap)
+	s := newSite(t)
+	s.ip("link", "add", "mt0", "link", "eth1", "type", "macvtap", "mode", "bridge")
+	s.want("mt0 macvtap bridge up=false []")
+}
+
+// TestNamespacesThatVanish ends namespaces while they are looked at: it is no error.
+func TestNamespacesThatVanish(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 100 {
+			testnet.Run(t, s.host, "unshare", "--net", "true")
+		}
+	}()
+	for {
+		_, err := s.namespaces.AssignNew(time.Now())
+		s.must(err)
+		s.must(s.scanner.ScanAll())
+		select {
+		case <-ended:
+			return
+		default:
+		}
+	}
+}
+
+func TestHolders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	name := s.named()
+	process := testnet.Process(t, testnet.Namespace(t))
+	s.must(s.namespaces.AssignAll(time.Now()))
+	ofProcess, _, err := s.handle.AssignNSIDOfProcess(process.Pid)
+	s.must(err)
+	ofFile, _, err := s.handle.AssignNSIDOfFile("/run/netns/" + name)
+	s.must(err)
+	got := FindHolders(s.handle, map[int]bool{ofProcess: true, ofFile: true, 1 << 20: true})
+	if h := got[ofProcess]; h.PID != process.Pid || h.Name != "sleep" {
+		t.Errorf("holder %+v, want process %d", h, process.Pid)
+	}
+	if h := got[ofFile]; h != (Holder{Name: name}) {
+		t.Errorf("holder %+v, want file %q", h, name)
+	}
+	if len(got) != 2 {
+		t.Errorf("%d holders, want 2", len(got))
+	}
+}

@@ -1,0 +1,136 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"berth/network"
+	"berth/specs"
+)
+
+// Host is the NSID of the host's own namespace in an [Interface].
+const Host = -1
+
+// Interface is a macvlan or ipvlan interface, or a macvtap or ipvtap, whose parent is in the
+// host's namespace.
+type Interface struct {
+	NSID      int // of its namespace in the host's, or [Host]
+	Link      network.LinkInfo
+	Addresses []netip.Prefix // all but those of link-local scope, in the kernel's order
+}
+
+// Scanner lists interfaces and remembers them by namespace. It is for one goroutine.
+type Scanner struct {
+	host *network.Handle // strict
+	own  int             // the ID of the host's namespace in itself
+	seen map[int][]Interface
+}
+
+// NewScanner returns a scanner of the namespaces that the host's namespace has assigned IDs
+// to. It uses host, which must be strict, until it is no longer used.
+func NewScanner(host *network.Handle) (*Scanner, error) {
+	own, err := host.OwnNSID()
+	if err != nil {
+		return nil, err
+	}
+	return &Scanner{host: host, own: own, seen: make(map[int][]Interface)}, nil
+}
+
+// ScanAll reads all namespaces again.
+func (s *Scanner) ScanAll() error {
+	ids, err := s.host.NSIDs()
+	if err != nil {
+		return err
+	}
+	seen := s.seen
+	s.seen = make(map[int][]Interface, len(seen))
+	errs := []error{s.Scan(Host)}
+	for _, id := range ids {
+		errs = append(errs, s.Scan(id))
+	}
+	return errors.Join(errs...)
+}
+
+// Scan reads the namespace with an ID, or [Host], again. A namespace that has ended is no
+// error; it has no interfaces any more.
+func (s *Scanner) Scan(nsid int) error {
+	if nsid == s.own {
+		nsid = Host
+	}
+	links, err := s.readLinks(nsid)
+	if err == nil && len(links) > 0 {
+		var found []Interface
+		if found, err = s.withAddresses(nsid, links); err == nil {
+			s.seen[nsid] = found
+			return nil
+		}
+	}
+	if err == nil || network.IsGone(err) {
+		delete(s.seen, nsid)
+		return nil
+	}
+	return fmt.Errorf("scan a network namespace for interfaces: %w", err) // the interfaces read before stay
+}
+
+// readLinks returns the links of a namespace that have a parent of the host.
+func (s *Scanner) readLinks(nsid int) ([]network.LinkInfo, error) {
+	if nsid == Host {
+		all, err := s.host.Links()
+		return onParents(all, -1), err
+	}
+	all, err := s.host.LinksIn(nsid)
+	return onParents(all, s.own), err
+}
+
+// onParents returns the macvlan and ipvlan interfaces whose parent is in the namespace with an
+// ID; -1 is the namespace of the links.
+func onParents(all []network.LinkInfo, home int) []network.LinkInfo {
+	return slices.DeleteFunc(all, func(l network.LinkInfo) bool {
+		return l.Driver == "" || l.Mode == "" || l.ParentIndex == 0 || l.ParentNSID != home
+	})
+}
+
+func (s *Scanner) withAddresses(nsid int, links []network.LinkInfo) ([]Interface, error) {
+	var addresses []network.AddressInfo
+	var err error
+	if nsid == Host {
+		addresses, err = s.host.AddressInfos()
+	} else {
+		addresses, err = s.host.AddressesIn(nsid, 0)
+	}
+	found := make([]Interface, 0, len(links))
+	for _, l := range links {
+		found = append(found, Interface{NSID: nsid, Link: l, Addresses: addressesOf(l.Index, addresses)})
+	}
+	return found, err
+}
+
+// addressesOf returns the addresses of a link that it uses on the LAN.
+func addressesOf(index int, all []network.AddressInfo) (of []netip.Prefix) {
+	for _, a := range all {
+		if a.Index == index && !a.DADFailed && !a.Prefix.Addr().IsLinkLocalUnicast() {
+			of = append(of, a.Prefix)
+		}
+	}
+	return of
+}
+
+// Interfaces returns the interfaces as read last, ordered by namespace and index.
+func (s *Scanner) Interfaces() []Interface {
+	var all []Interface
+	for _, some := range s.seen {
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b Interface) int {
+		if a.NSID != b.NSID {
+			return a.NSID - b.NSID
+		}
+		return a.Link.Index - b.Link.Index
+	})
+	return all
+}
+
+// IsIPvlan reports whether the interface shares its parent's MAC.
+func (i *Interface) IsIPvlan() bool { return i.Link.Driver == specs.IPvlan }
