@@ -20,6 +20,8 @@ type Network struct {
 	Host   []netip.Addr     // the host's addresses, on any interface but berth's shim
 	Held   []lease.Lease    // addresses leased on the parent, by any network
 
+	DHCP DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
+
 	NoIPv6   error    // why the kernel has no IPv6; nil if it has
 	Unset    []string // settings that cannot be written for a container and do not have the value by default
 	UnsetErr error    // why that could not be read
@@ -36,6 +38,7 @@ func judgeNetwork(n Network) []Line {
 	judgeOthers(r, n)
 	judgeIPv6(r, n)
 	judgeSysctls(r, n)
+	judgeDHCP(r, n)
 	for _, s := range n.Subnets {
 		judgeSubnet(r, n, s)
 	}

@@ -370,6 +370,20 @@ func (c *Client4) Receive(now time.Duration, p Packet) []Action {
 	return nil
 }
 
+// Offer returns the lease that a message offers, or the reason for refusing it. ok is
+// false if the message is no offer to this client. The client's state does not change.
+func (c *Client4) Offer(p Packet) (l *Lease, ok bool, err error) {
+	if len(p.Payload) > maxReply {
+		return nil, false, nil
+	}
+	m, err := parse4(p.Payload)
+	if err != nil || !c.isMine(m) || m.MessageType() != dhcpv4.MessageTypeOffer {
+		return nil, false, nil
+	}
+	l, err = c.leaseOf(m, p)
+	return l, true, err
+}
+
 func (c *Client4) offered(now time.Duration, m *dhcpv4.DHCPv4, p Packet) []Action {
 	if c.state != Selecting {
 		return nil

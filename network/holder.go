@@ -215,6 +215,9 @@ func (n *Namespace) hasParentIn(home *Namespace, l LinkInfo) (bool, error) {
 }
 
 // namespace opens the namespace of the handle (SIOCGSKNS in net/socket.c).
+// Namespace opens the handle's network namespace.
+func (h *Handle) Namespace() (*Namespace, error) { return h.namespace() }
+
 func (h *Handle) namespace() (*Namespace, error) {
 	fd, err := unix.IoctlRetInt(h.fd(), unix.SIOCGSKNS)
 	if err != nil {

@@ -59,6 +59,11 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 	if err := k.Store.Prepare(); err != nil {
 		return err
 	}
+	release, err := k.holdKeeper(ctx)
+	if err != nil || release == nil {
+		return err
+	}
+	defer release()
 	watch, err := fsnotify.NewWatcher()
 	if err != nil {
 		return err
@@ -85,6 +90,19 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 			return nil
 		}
 	}
+}
+
+// holdKeeper waits until no other keeper works on the directory. release is nil if the
+// context ended.
+func (k *Keeper) holdKeeper(ctx context.Context) (release func(), err error) {
+	for ctx.Err() == nil {
+		release, err = k.Store.Hold(ctx, state.KeeperKey)
+		if !errors.Is(err, state.ErrBusy) {
+			return release, err
+		}
+		k.Log.Info("another berth-dhcp keeps the leases; waiting for its end")
+	}
+	return nil, nil
 }
 
 // end removes the mark of leases unless there is one again.

@@ -64,17 +64,17 @@ func newSite(t *testing.T) *site {
 	s.store = state.Open(s.dirs.State)
 	testnet.Veth(t, s.parent, testnet.Here(t), "wire", s.lan)
 	testnet.Address(t, s.lan, "wire", "192.0.2.1/24")
-	s.network("")
+	s.writeNetwork("ipam = 'dhcp'")
 	return s
 }
 
-// network writes the network "lan" with further keys.
-func (s *site) network(keys string) {
+// writeNetwork writes the network "lan" on the site's parent.
+func (s *site) writeNetwork(keys string) {
 	s.Helper()
 	if err := os.MkdirAll(config.NetworksDir(s.dirs.Config), 0o755); err != nil {
 		s.Fatal(err)
 	}
-	text := fmt.Sprintf("parent = %q\nipam = 'dhcp'\n%s\n", s.parent, keys)
+	text := fmt.Sprintf("parent = %q\n%s\n", s.parent, keys)
 	if err := os.WriteFile(config.NetworkFile(s.dirs.Config, "lan"), []byte(text), 0o644); err != nil {
 		s.Fatal(err)
 	}

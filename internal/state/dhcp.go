@@ -137,6 +137,9 @@ func (tx *Tx) DHCPMessages() map[string]uint64 {
 	return all
 }
 
+// KeeperKey is the key that the running keeper of leases holds ([Store.Hold]).
+const KeeperKey = "keeper"
+
 // nameLeases is a file in STATE/state that exists while there are leases to keep:
 // systemd starts the keeper for it (berth-dhcp.path).
 const nameLeases = "leases"
