@@ -22,7 +22,7 @@ needs() {
 		test,vm          ethtool                         ethtool
 		demo,test,vm     ping                            iputils-ping
 		test             dnsmasq                         dnsmasq-base
-		test             dhcpd                           isc-dhcp-server
+		test             dhcpd                           isc-dhcp-server:/usr/sbin/dhcpd
 		test             kea-dhcp4                       kea-dhcp4-server
 		test             kea-dhcp6                       kea-dhcp6-server
 		test             patch                           patch
@@ -97,9 +97,12 @@ for package in "${packages[@]}"; do
 	if [[ $package == *:* ]]; then extract "$package"; else installed+=("$package"); fi
 done
 [[ ${#installed[@]} -gt 0 ]] || exit 0
-# Packages print notes on standard error; they are shown only after a failure.
+# The services of packages, as Kea's DHCP servers, are not started on this machine.
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d
+if [[ -e $policy ]]; then policy=; else printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy; fi
+trap 'rm -f "$log" $policy' EXIT
+# Packages print notes on standard error; they are shown only after a failure.
 if ! apt-get install -y --no-install-recommends "${options[@]}" "${installed[@]}" 2>"$log" |
 	sed -un 's/^Setting up \([^ ]*\).*/  \1/p'; then
 	cat "$log" >&2

@@ -111,7 +111,7 @@ func (s *DHCPServer) Start() {
 	before := len(s.Log())
 	name, args, ready := s.command()
 	s.cmd = exec.Command(Program(s.t, name), args...)
-	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+s.dir, "KEA_PIDFILE_DIR="+s.dir, "KEA_LOGGER_DESTINATION=stdout")
+	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+s.dir, "KEA_PIDFILE_DIR="+s.dir, "KEA_DHCP_DATA_DIR="+s.dir, "KEA_LOGGER_DESTINATION=stdout")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	var err error
 	In(s.t, s.ns, func() { err = s.cmd.Start() })

@@ -36,6 +36,9 @@ func NewHost(name, bin string) (*Host, error) {
 
 // flags returns the flags for berth's directories, which every program of berth accepts.
 // Directories at their default paths need none.
+// Flags returns the flags with which programs of berth find the directories of the host.
+func (h *Host) Flags() []string { return h.flags() }
+
 func (h *Host) flags() []string {
 	var flags []string
 	for _, dir := range []struct{ flag, value, standard string }{
