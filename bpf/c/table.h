@@ -36,11 +36,18 @@ static __always_inline __u32 place_home(__u64 word, __u32 ifindex)
 	return (word + ((__u64)ifindex << 48)) * HASH_FACTOR >> table_shift;
 }
 
-/* Searches a chain behind its home, and then the map endpoints. */
-static __noinline const struct endpoint *table_behind(__u64 word, __u32 ifindex, __u32 home,
-						      __u32 mask)
+/* Results of place_behind besides the index of a place. */
+#define CHAIN_ENDS -1
+#define CHAIN_FULL -2
+
+/*
+ * Searches a chain behind its home. Returns the index of the key's place, or one of
+ * the numbers above. Functions that are not static are verified once, not for every
+ * call.
+ */
+__noinline int place_behind(__u64 word, __u32 ifindex, __u32 home)
 {
-	struct endpoint_key key;
+	const __u32 mask = (1U << (64 - table_shift)) - 1;
 	const struct place *p;
 	__u32 index;
 
@@ -48,9 +55,25 @@ static __noinline const struct endpoint *table_behind(__u64 word, __u32 ifindex,
 		index = (home + i) & mask;
 		p = bpf_map_lookup_elem(&places, &index);
 		if (!p || !p->word)
-			return 0;
+			return CHAIN_ENDS;
 		if (p->word == word && p->ifindex == ifindex)
-			return &p->of;
+			return index;
+	}
+	return CHAIN_FULL;
+}
+
+/* Searches a chain behind its home, and the map endpoints if the chain is full. */
+static __noinline const struct endpoint *table_behind(__u64 word, __u32 ifindex, __u32 home)
+{
+	int found = place_behind(word, ifindex, home);
+	struct endpoint_key key;
+	const struct place *p;
+
+	if (found == CHAIN_ENDS)
+		return 0;
+	if (found != CHAIN_FULL) {
+		p = bpf_map_lookup_elem(&places, &found);
+		return p ? &p->of : 0;
 	}
 	*(volatile __u64 *)&key = word;
 	key.ifindex = ifindex;
@@ -70,5 +93,5 @@ static __always_inline const struct endpoint *table_search(__u64 word, __u32 ifi
 		return 0;
 	if (p->word == word && p->ifindex == ifindex)
 		return &p->of;
-	return table_behind(word, ifindex, home, (1U << (64 - table_shift)) - 1);
+	return table_behind(word, ifindex, home);
 }
