@@ -85,11 +85,11 @@ func judgeDHCP(r *report, n Network) {
 	}
 }
 
-// judgeKeeper checks whether leases are renewed.
-func judgeKeeper(r *report, leases, kept bool) {
-	if leases && !kept {
+// judgeKeeper checks whether the DHCP leases of this host are renewed.
+func judgeKeeper(r *report, kept bool) {
+	if !kept {
 		r.addFail("leases", "`systemctl start berth-dhcp.path`, or start berth-dhcp", "there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
-	} else if leases {
+	} else {
 		r.addPass("leases", "berth-dhcp keeps the DHCP leases")
 	}
 }

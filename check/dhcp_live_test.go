@@ -3,7 +3,9 @@ package check
 import (
 	"testing"
 
+	"berth/internal/state"
 	"berth/internal/testnet"
+	"berth/specs"
 )
 
 // TestDHCPServersAreAsked checks a network without a DHCP server, with one, and with two.
@@ -27,14 +29,21 @@ func TestDHCPServersAreAsked(t *testing.T) {
 
 func TestLeasesWithoutAKeeper(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		leases, kept bool
-		want         []Result
-	}{{false, false, nil}, {true, true, []Result{Pass}}, {true, false, []Result{Fail}}} {
-		r := &report{}
-		judgeKeeper(r, c.leases, c.kept)
-		if len(r.lines) != len(c.want) || len(c.want) > 0 && r.lines[0].Result != c.want[0] {
-			t.Errorf("leases %t, kept %t: %+v", c.leases, c.kept, r.lines)
-		}
+	h := newHost(t)
+	store := state.Open(h.c.Dirs.State)
+	at := &state.Attachment{Cookie: 7, Interface: "net1", Phase: specs.PhaseAttached, DHCP: []state.DHCPClient{{}}}
+	if err := store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(at) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustFindLine(t, h.c.Preflight(h.Context(), ""), "leases"); got.Result != Fail {
+		t.Errorf("without a keeper: %+v", got)
+	}
+	release, err := store.Hold(t.Context(), state.KeeperKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if got := mustFindLine(t, h.c.Preflight(h.Context(), ""), "leases"); got.Result != Pass {
+		t.Errorf("with a keeper: %+v", got)
 	}
 }

@@ -40,8 +40,9 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	judgeHooks(host, c.gatherHookFiles(all))
 	judgeRuntimes(host, c.findRuntimes())
 	judgeAgent(host, c.gatherAgent())
-	store := state.Open(c.Dirs.State)
-	judgeKeeper(host, slices.ContainsFunc(s.records, func(a *state.Attachment) bool { return len(a.DHCP) > 0 }), store.Held(state.KeeperKey))
+	if slices.ContainsFunc(s.records, func(a *state.Attachment) bool { return len(a.DHCP) > 0 }) {
+		judgeKeeper(host, state.Open(c.Dirs.State).Held(state.KeeperKey))
+	}
 	lines := append(host.lines, unknown...)
 	for _, t := range targets {
 		lines = append(lines, judgeParent(s.parentFacts(t.parent), s.dmi, t.networks)...)

@@ -349,7 +349,7 @@ func (c *Client4) Receive(now time.Duration, p Packet) []Action {
 	}
 	m, err := parse4(p.Payload)
 	if err != nil {
-		c.seen.add("a message of %s (%s) that cannot be read: %v", p.From, p.MAC, err)
+		c.seen.add("%s (%s) sent a message that cannot be read", p.From, p.MAC)
 		return nil
 	}
 	if !c.isMine(m) {

@@ -300,7 +300,7 @@ func (c *Client6) Receive(now time.Duration, p Packet) []Action {
 	}
 	m, err := dhcpv6.MessageFromBytes(p.Payload)
 	if err != nil {
-		c.seen.add("a message of %s (%s) that cannot be read: %v", p.From, p.MAC, err)
+		c.seen.add("%s (%s) sent a message that cannot be read", p.From, p.MAC)
 		return nil
 	}
 	if m.Options.ClientID() == nil || !m.Options.ClientID().Equal(c.duid) || m.Options.ServerID() == nil {
