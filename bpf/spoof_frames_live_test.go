@@ -108,7 +108,12 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	needNetnsHelper(t)
 	x := spoofBench(t, true)
 	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 40}))
-	x.checkFires("a VLAN that is counted at its sub-interface", tagFrame(8, plainFrame(macLAN, macGroup)), false)
+	forged := tagFrame(8, plainFrame(macLAN, macGroup))
+	x.checkFires("a VLAN with a sub-interface that the sender is not on", forged, true)
+	inside := Endpoint{Slot: 9, ParentIndex: 40, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}
+	x.mustRegister(inside)
+	x.checkFires("a VLAN that is judged at its sub-interface", forged, false)
+	must(t, x.maps.Unregister(inside))
 	x.checkFires("a VLAN of its own making", tagFrame(7, plainFrame(macLAN, macGroup)), true)
 	x.checkFires("this VLAN", plainFrame(macLAN, macGroup), true)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}))
