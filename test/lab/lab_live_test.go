@@ -138,3 +138,16 @@ func TestSwitch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// ctr 1.7 deletes a network only with plugins in upstream's directory.
+func TestPluginsAreInUpstreamsDirectoryToo(t *testing.T) {
+	names, err := os.ReadDir("/usr/lib/cni")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range names {
+		if _, err := os.Stat(filepath.Join("/opt/cni/bin", entry.Name())); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -44,7 +44,30 @@ func layout() error {
 			return err
 		}
 	}
+	if err := linkPlugins(); err != nil {
+		return err
+	}
 	return command("ip", "link", "set", "lo", "up")
+}
+
+// linkPlugins makes Debian's CNI plugins visible in upstream's directory too, on an overlay
+// of /opt: ctr 1.7 deletes a network only with the plugins there.
+func linkPlugins() error {
+	const debian, upstream = "/usr/lib/cni", "/opt/cni/bin"
+	_, missing := os.Stat(debian)
+	_, noOpt := os.Stat("/opt")
+	if _, err := os.Stat(upstream); err == nil || missing != nil || noOpt != nil {
+		return nil
+	}
+	upper, work := Dir+"/own-opt/upper", Dir+"/own-opt/work"
+	if err := firstError(os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755)); err != nil {
+		return err
+	}
+	options := "lowerdir=/opt,upperdir=" + upper + ",workdir=" + work
+	if err := unix.Mount("berth-lab", "/opt", "overlay", 0, options); err != nil {
+		return fmt.Errorf("mount an overlay on /opt: %w", err)
+	}
+	return firstError(os.MkdirAll(filepath.Dir(upstream), 0o755), os.Symlink(debian, upstream))
 }
 
 // leaveGroupRoot moves this process to a leaf, because a group with processes cannot
