@@ -62,7 +62,7 @@ func TestUnmountedBPFFS(t *testing.T) {
 	mustSucceed(t, unix.Unmount(l.bpffs, unix.MNT_DETACH))
 	l.writeNetwork("more", strings.Replace(lanFile, parent, "eth9", 1)) // wakes it
 	testnet.Eventually(t, "a problem that says what helps", func() bool {
-		return strings.Contains(strings.Join(l.agentStatus().Problems, "\n"), "not on a BPF file system: \"mount -t bpf")
+		return strings.Contains(strings.Join(l.agentStatus().Problems, "\n"), "not on a BPF file system; mount one: mount -t bpf")
 	})
 	mustSucceed(t, unix.Mount("bpf", l.bpffs, "bpf", 0, ""))
 	t.Cleanup(func() { mustSucceed(t, unix.Unmount(l.bpffs, unix.MNT_DETACH)) })

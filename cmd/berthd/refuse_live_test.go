@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 	mustSucceed(t, os.Mkdir(readOnly, 0o755))
 	mustSucceed(t, os.MkdirAll(l.state, 0o711))
 	const all = "; run it as root, or set AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_NET_BROADCAST in its unit"
-	const noBPFFS = `: not on a BPF file system: "mount -t bpf bpf /sys/fs/bpf" makes one`
+	const noBPFFS = `: not on a BPF file system; mount one: mount -t bpf bpf /sys/fs/bpf`
 	for name, c := range map[string]struct {
 		cmd  *exec.Cmd
 		want string
