@@ -86,7 +86,7 @@ func (img *image) addPackage(ctx context.Context, dir string, o *options, p *tes
 	img.tree.program(name, binary)
 	img.plan.Tests = append(img.plan.Tests, plan.Test{
 		Package: p.ImportPath, Dir: filepath.Join("/src", place),
-		Args: []string{"/" + name, "-test.v", fmt.Sprintf("-test.short=%t", !o.long), "-test.timeout=" + (o.timeout / 2).String(), "-test.run=" + pattern},
+		Args: []string{"/" + name, "-test.v", fmt.Sprintf("-test.short=%t", !o.long), "-test.timeout=" + (o.timeout * 3 / 4).String(), "-test.run=" + pattern},
 	})
 	return nil
 }
