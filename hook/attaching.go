@@ -117,7 +117,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 		Parent: in.On.Name, ParentIndex: in.On.Index,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
 		IPv6: in.Net.IPv6, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
-		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text,
+		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text, Door: a.door,
 	}
 	if in.MakeVLAN != 0 {
 		r.Parent, r.ParentIndex = in.Net.Parent, 0

@@ -9,14 +9,17 @@ import (
 )
 
 // Which chooses attachments of a container: by network, by the name of an
-// interface, or by both. The zero value chooses all.
+// interface, by the door that made them, or by several of these. The zero value
+// chooses all.
 type Which struct {
 	Network   string
 	Interface string
+	Door      *state.Door // nil for any door and none
 }
 
 func (w Which) matches(a *state.Attachment) bool {
-	return (w.Network == "" || w.Network == a.Network) && (w.Interface == "" || w.Interface == a.Interface)
+	return (w.Network == "" || w.Network == a.Network) && (w.Interface == "" || w.Interface == a.Interface) &&
+		(w.Door == nil || a.Door != nil && *w.Door == *a.Door)
 }
 
 // Detach releases attachments of a running container, for all containers that

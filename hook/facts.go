@@ -13,12 +13,17 @@ import (
 	"berth/specs"
 )
 
+func emptyFacts() *Facts {
+	return &Facts{
+		Links: map[string]bool{}, Parents: map[string]*network.Parent{}, MakeVLAN: map[string]int{},
+		VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{},
+	}
+}
+
 // gatherFacts reads the facts of a plan from the kernel and the records.
 func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request) (*Facts, error) {
-	f := &Facts{
-		Container: c.ids[0], Name: containerName(c), Leave: c.admin, Links: map[string]bool{}, Parents: map[string]*network.Parent{},
-		MakeVLAN: map[string]int{}, VLANs: map[string][]state.VLAN{}, Occupants: map[string][]network.Occupant{},
-	}
+	f := emptyFacts()
+	f.Container, f.Name, f.Leave, f.New = c.ids[0], containerName(c), c.admin, c.door != nil
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces of the container: %w", err)
@@ -39,10 +44,8 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 		if err := h.gatherParent(f, r.Net); err != nil {
 			return nil, r.At(err)
 		}
-		if r.Net.Driver == specs.IPvlan {
-			if f.Occupants[r.Net.Parent], err = h.host.Occupants(f.Parents[r.Net.Parent].Index); err != nil {
-				return nil, fmt.Errorf("list the interfaces on parent %q: %w", r.Net.Parent, err)
-			}
+		if err := h.gatherOccupants(f, r.Net); err != nil {
+			return nil, err
 		}
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
@@ -86,6 +89,17 @@ func (h *Hook) gatherParent(f *Facts, n *specs.Network) error {
 		return fmt.Errorf("parent %q: %w", n.Parent, err)
 	}
 	f.MakeVLAN[n.Parent] = id
+	return nil
+}
+
+// gatherOccupants finds the other interfaces on the parent of an ipvlan network.
+func (h *Hook) gatherOccupants(f *Facts, n *specs.Network) (err error) {
+	if n.Driver != specs.IPvlan {
+		return nil
+	}
+	if f.Occupants[n.Parent], err = h.host.Occupants(f.Parents[n.Parent].Index); err != nil {
+		return fmt.Errorf("list the interfaces on parent %q: %w", n.Parent, err)
+	}
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Facts struct {
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
 	Leave     bool                          // such a route stays and is no reason to refuse
+	New       bool                          // no existing attachment satisfies a request
 	Pending   string                        // the engine's own network if the engine sets it up later, else ""
 	Host      []netip.Addr                  // the host's own addresses, never given to a container
 	Parents   map[string]*network.Parent    // by the name in the network; the trunk if the VLAN does not exist yet
@@ -83,7 +84,7 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 		seen[text]++
 		text = r.Text(seen[text])
 		p.texts = append(p.texts, text)
-		if a := existingAttachment(f, text); a != nil {
+		if a := existingAttachment(f, text); a != nil && !f.New {
 			p.Kept = append(p.Kept, a)
 			continue
 		}

@@ -41,6 +41,12 @@ type Sandbox struct {
 	// nothing is set up there. A default route is then refused.
 	Pending func() string
 
+	// Door, if set, is the engine's own way of requesting the interfaces. It is
+	// recorded with each attachment. Every interface is then a new one: if one of the
+	// requested names exists in the namespace, the attachment fails, even if the same
+	// selection made it.
+	Door *state.Door
+
 	// Admin is set if an administrator asks, for a running container. The policy
 	// does not apply; all containers of the namespace share the interface; the
 	// engine's default route stays unless the selection replaces it; and a second
@@ -51,6 +57,9 @@ type Sandbox struct {
 // ErrUnknownContainer is wrapped if a container has no attachment, so that berth
 // cannot find its namespace without a process in it.
 var ErrUnknownContainer = errors.New("berth has no record of this container")
+
+// ErrNamespace is wrapped if the network namespace of a container cannot be used.
+var ErrNamespace = errors.New("network namespace")
 
 // maxID bounds a container's ID; runtimes use it as the name of a folder
 // (NAME_MAX).
@@ -71,6 +80,7 @@ type container struct {
 	ids      []string          // of all containers that share the namespace; this one's is first
 	names    map[string]string // the annotations that name it
 	admin    bool
+	door     *state.Door   // see [Sandbox.Door]
 	hostname string        // see [Sandbox.Hostname]
 	pending  func() string // see [Sandbox.Pending]
 	ns       *network.Namespace
@@ -89,7 +99,8 @@ func (c *container) Close() {
 
 // openContainer opens the network namespace of a sandbox and refuses the host's own.
 func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error) {
-	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, hostname: s.Hostname, pending: s.Pending}
+	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, door: s.Door,
+		hostname: s.Hostname, pending: s.Pending}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {
 		var err error
@@ -112,7 +123,7 @@ func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error
 		c.ns, err = network.FindNamespace(known[0].Cookie)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("network namespace of container %q: %w", s.ID, err)
+		return nil, fmt.Errorf("%w of container %q: %w", ErrNamespace, s.ID, err)
 	}
 	if err := c.openHandle(); err != nil {
 		c.Close()
@@ -133,7 +144,7 @@ func (c *container) openHandle() error {
 		return err
 	}
 	if same {
-		return fmt.Errorf("container %q is in the host's network namespace, where berth adds no interfaces; start it without host networking", c.ids[0])
+		return fmt.Errorf("container %q is in the host's %w, where berth adds no interfaces; start it without host networking", c.ids[0], ErrNamespace)
 	}
 	if c.cookie, err = c.ns.Cookie(); err != nil {
 		return err

@@ -64,7 +64,19 @@ type Attachment struct {
 	Engine *Names `json:",omitempty"` // the engine's names beyond Annotations; the agent sets it
 
 	Selection string `json:",omitempty"` // canonical text of the request
+	Door      *Door  `json:",omitempty"` // the engine's own way of requesting it; nil for a hook or an administrator
 }
+
+// Door is an engine's own way of requesting an interface, with the engine's names. An
+// engine takes back only attachments of its own door and network. A record of a version
+// without doors has none.
+type Door struct {
+	Name    string // DoorCNI
+	Network string // the engine's name of the network, not berth's
+}
+
+// DoorCNI is the name of the door of berth-cni.
+const DoorCNI = "cni"
 
 // Default is a default route of a container through another interface.
 type Default struct {

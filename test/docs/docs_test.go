@@ -31,7 +31,7 @@ type block struct {
 // The directives.
 var (
 	runHere   = regexp.MustCompile(`^<!-- run by test/docs -->$`)
-	runThere  = regexp.MustCompile(`^<!-- run by (test/\w+), in (Test\w+) -->$`)
+	runThere  = regexp.MustCompile(`^<!-- run by ((?:test|cmd)/[\w-]+), in (Test\w+) -->$`)
 	notRun    = regexp.MustCompile(`^<!-- not run here: \S.* -->$`)
 	testNames = regexp.MustCompile(`\bTest[A-Z]\w+`)
 )

@@ -1,0 +1,93 @@
+// The number of processors that a cgroup grants does not matter to one thread, and Go reads
+// it from files at every start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
+// Command berth-cni is a CNI plugin: it gives containers interfaces on berth's networks. A
+// CNI runtime starts it, without arguments; a script that starts it with others can choose
+// other directories.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"berth/engine/cni"
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/state"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+const usage = `usage: berth-cni [--config DIR] [--state DIR] [--bpffs DIR]
+
+A CNI runtime starts it, with its request in the environment (CNI_COMMAND and others) and
+the plugin's configuration on standard input.
+`
+
+func main() {
+	// A run takes milliseconds and is sequential: garbage collection and other threads
+	// would take most of its time.
+	debug.SetGCPercent(-1)
+	runtime.GOMAXPROCS(1)
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	var dirs config.Dirs
+	flags := flag.NewFlagSet(cni.Program, flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
+	dirs.Flags(flags)
+	showVersion := flags.Bool("version", false, "print the version")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	switch {
+	case *showVersion:
+		fmt.Println(cni.Program, version)
+		return 0
+	case flags.NArg() > 0:
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q\n", cni.Program, flags.Arg(0))
+		return 2
+	case os.Getenv("CNI_COMMAND") == "":
+		fmt.Fprintf(os.Stderr, "%s %s is a CNI plugin, of the protocol's versions %s\n", cni.Program, version, strings.Join(cni.Versions, ", "))
+		return 2
+	}
+	return runPlugin(dirs)
+}
+
+func runPlugin(dirs config.Dirs) int {
+	// A relative path in the request must not lead to a place that a container controls.
+	if err := os.Chdir("/"); err != nil {
+		fmt.Fprintln(os.Stderr, cni.Program+":", err)
+		return 1
+	}
+	unix.Umask(0o077)
+	ctx, cancel := context.WithTimeout(context.Background(), hook.Timeout)
+	defer cancel()
+	store := state.Open(dirs.State)
+	log, closeLog := hook.OpenLog(store)
+	defer closeLog()
+	p := &cni.Plugin{
+		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal,
+		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout,
+	}
+	return p.Run(ctx)
+}
+
+// untilSignal returns a context that ends with a signal, so that an attach is undone.
+func untilSignal(ctx context.Context) context.Context {
+	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
+	return ctx
+}

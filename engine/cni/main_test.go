@@ -1,0 +1,227 @@
+package cni
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	result "github.com/containernetworking/cni/pkg/types/100"
+
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+// killAfter is the environment variable that makes this test binary a plugin that kills
+// itself after a step; see [node.runAndDie].
+const killAfter = "BERTH_CNI_KILL_AFTER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(killAfter) != "" {
+		os.Exit(runAndDie())
+	}
+	testnet.Main(m)
+}
+
+func runAndDie() int {
+	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
+	p := &Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout}
+	p.Step = func(name string) error {
+		if name == os.Getenv(killAfter) {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		return nil
+	}
+	return p.Run(context.Background())
+}
+
+const lan = `parent = "PARENT"
+[[subnet]]
+subnet = "192.0.2.0/24"
+gateway = "192.0.2.1"
+`
+
+// node is a host with a parent and the network "lan" on it.
+type node struct {
+	*testing.T
+	dirs   config.Dirs
+	store  *state.Store
+	parent string
+	wire   *testnet.NS // the other machine of the LAN
+	step   func(string) error
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	dir := t.TempDir()
+	n := &node{T: t, parent: testnet.Unique("p"), wire: testnet.Namespace(t), dirs: config.Dirs{
+		Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")}}
+	n.store = state.Open(n.dirs.State)
+	testnet.Veth(t, n.parent, testnet.Here(t), "wire", n.wire)
+	n.write("networks.d/lan.toml", lan)
+	return n
+}
+
+// write writes a file of the configuration, with PARENT replaced by the test's parent.
+func (n *node) write(name, text string) {
+	n.Helper()
+	path := filepath.Join(n.dirs.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		n.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "PARENT", n.parent)), 0o644); err != nil {
+		n.Fatal(err)
+	}
+}
+
+// allowStatic lets configurations request addresses and MACs.
+func (n *node) allowStatic() {
+	n.Helper()
+	n.write("berth.toml", "[policy]\nstatic_ips = true\nstatic_macs = true\n")
+}
+
+// conf returns a configuration of the network "lan", with further keys.
+func conf(protocol, more string) string {
+	return fmt.Sprintf(`{"cniVersion": %q, "name": "cni-lan", "type": "berth-cni", "network": "lan"%s}`, protocol, more)
+}
+
+// request is a call of a runtime.
+type request struct {
+	command, id, netNS, ifname, args, conf string
+}
+
+func (r *request) env() map[string]string {
+	return map[string]string{
+		envCommand: r.command, envContainer: r.id, envNetNS: r.netNS, envInterface: r.ifname, envArgs: r.args, "CNI_PATH": "/opt/cni/bin",
+	}
+}
+
+// on returns a request for the interface net0 of a container in a namespace.
+func on(ns *testnet.NS, id, conf string) request {
+	r := request{id: id, ifname: "net0", conf: conf}
+	if ns != nil {
+		r.netNS = ns.Path()
+	}
+	return r
+}
+
+// call runs the plugin, and returns its output and its error, or an error with code 0.
+func (n *node) call(command string, r request) (out string, bad failure) {
+	n.Helper()
+	r.command = cmp.Or(command, r.command)
+	var stdout bytes.Buffer
+	env := r.env()
+	p := &Plugin{
+		Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(n.Output(), nil)), Step: n.step,
+		Getenv: func(key string) string { return env[key] }, Stdin: strings.NewReader(r.conf), Stdout: &stdout,
+	}
+	ctx, cancel := context.WithTimeout(n.Context(), 6*hook.Timeout)
+	defer cancel()
+	if p.Run(ctx) == 0 {
+		return stdout.String(), bad
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &bad); err != nil || bad.Code == 0 || bad.Msg == "" || bad.CNIVersion == "" {
+		n.Fatalf("%s: output %q, %v: want an error of CNI's", r.command, stdout.String(), err)
+	}
+	return "", bad
+}
+
+// must is call for a request that must succeed.
+func (n *node) must(command string, r request) (out string) {
+	n.Helper()
+	out, bad := n.call(command, r)
+	if bad.Code != 0 {
+		n.Fatalf("%s of %s: %d %s", command, r.id, bad.Code, bad.Msg)
+	}
+	return out
+}
+
+// refused requires that a request fails with a code and a text, and leaves the records alone.
+func (n *node) refused(command string, r request, code uint, text string) {
+	n.Helper()
+	before := n.records()
+	switch out, bad := n.call(command, r); {
+	case bad.Code == 0:
+		n.Errorf("%s of %s succeeded: %s", command, r.id, out)
+	case bad.Code != code || !strings.Contains(bad.Msg, text):
+		n.Errorf("%s of %s: error\n     %d %s\nwant %d %s", command, r.id, bad.Code, bad.Msg, code, text)
+	}
+	if after := n.records(); after != before {
+		n.Errorf("%s of %s: records are\n%s\nthey were\n%s", command, r.id, after, before)
+	}
+}
+
+// added parses a result of the newest version.
+func (n *node) added(out string) *result.Result {
+	n.Helper()
+	r := new(result.Result)
+	if err := json.Unmarshal([]byte(out), r); err != nil {
+		n.Fatalf("%v in %s", err, out)
+	}
+	return r
+}
+
+// withResult returns a configuration with a result of ADD, as a runtime's cache has it.
+func withResult(conf, out string) string {
+	return strings.TrimSuffix(conf, "}") + `, "prevResult": ` + out + "}"
+}
+
+// records returns all live attachments and leases.
+func (n *node) records() string {
+	n.Helper()
+	var s strings.Builder
+	err := n.store.View(n.Context(), func(tx *state.Tx) error {
+		for a, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
+		}
+		for l, err := range lease.All(tx) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&s, "lease %s%s of %s\n", l.Addr, l.MAC, l.Container)
+		}
+		return nil
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return s.String()
+}
+
+func (n *node) attachments(id string) (all []*state.Attachment) {
+	n.Helper()
+	err := n.store.View(n.Context(), func(tx *state.Tx) (err error) {
+		all, err = tx.OfContainer(id)
+		return err
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return all
+}
+
+// nothing requires that there are no records and, in a namespace, no interfaces.
+func (n *node) nothing(in ...*testnet.NS) {
+	n.Helper()
+	if got := n.records(); got != "" {
+		n.Errorf("left behind:\n%s", got)
+	}
+	for _, ns := range in {
+		if got := testnet.Run(n.T, ns, "ip", "-o", "link", "show", "type", "macvlan"); got != "" {
+			n.Errorf("left behind: %s", got)
+		}
+	}
+}
