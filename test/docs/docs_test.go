@@ -28,9 +28,9 @@ type block struct {
 	output    []string
 }
 
-// The directives.
+// The directives. A block with a condition runs if that shell command succeeds.
 var (
-	runHere   = regexp.MustCompile(`^<!-- run by test/docs -->$`)
+	runHere   = regexp.MustCompile(`^<!-- run by test/docs(?:, if (\S.*))? -->$`)
 	runThere  = regexp.MustCompile(`^<!-- run by ((?:test|cmd)/[\w-]+), in (Test\w+) -->$`)
 	notRun    = regexp.MustCompile(`^<!-- not run here: \S.* -->$`)
 	testNames = regexp.MustCompile(`\bTest[A-Z]\w+`)
@@ -125,7 +125,7 @@ func TestCommands(t *testing.T) {
 		t.Run(strings.TrimSuffix(page, ".md"), func(t *testing.T) {
 			dir := h.directory(t)
 			for _, b := range readBlocks(t, page) {
-				if runHere.MatchString(b.directive) {
+				if here := runHere.FindStringSubmatch(b.directive); here != nil && h.holds(t, dir, here[1]) {
 					h.runBlock(t, b, dir)
 				}
 			}
@@ -134,6 +134,19 @@ func TestCommands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// holds reports whether a condition is empty or a shell command that succeeds.
+func (h *host) holds(t *testing.T, dir, condition string) bool {
+	t.Helper()
+	if condition == "" {
+		return true
+	}
+	out, err := h.shell(dir, "if "+condition+"; then echo yes; else echo no; fi 2>&1 | tail -n 1")
+	if err != nil {
+		t.Fatalf("%s: %v", condition, err)
+	}
+	return strings.HasSuffix(out, "yes\n")
 }
 
 // runBlock runs the commands of a block in a directory, and checks their output.
