@@ -42,6 +42,12 @@ func (p pairs) ratios() []float64 {
 	return all
 }
 
+// fastestRatio returns the ratio of the fastest tenths of two rates, which other work on the
+// machine has touched least.
+func (p pairs) fastestRatio() float64 {
+	return quantile(p.with, 0.9) / quantile(p.without, 0.9)
+}
+
 // spread returns the middle half of the ratios.
 func (p pairs) spread() string {
 	r := p.ratios()
