@@ -68,12 +68,17 @@ func runAll(ctx context.Context, o *options) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(share)
-	if err := build(ctx, o, share); err != nil {
+	if err := build(ctx, share); err != nil {
 		return false, err
 	}
+	box, err := startTools(ctx, o, filepath.Join(share, "tools"))
+	if err != nil {
+		return false, err
+	}
+	defer box.Close()
 	var all []result
 	for _, suite := range o.suites {
-		some, err := runSuite(ctx, o, suite, share)
+		some, err := runSuite(ctx, o, suite, share, box)
 		if err != nil {
 			return false, err
 		}
@@ -82,9 +87,8 @@ func runAll(ctx context.Context, o *options) (bool, error) {
 	return report(all), nil
 }
 
-// build compiles the tests and berth's programs, and copies the tools of the
-// selected engines from the cache.
-func build(ctx context.Context, o *options, share string) error {
+// build compiles the tests and berth's programs.
+func build(ctx context.Context, share string) error {
 	start := time.Now()
 	steps := [][]string{
 		{"build", "-trimpath", "-tags", "grpcnotrace", "-o", filepath.Join(share, "bin") + "/", "./cmd/..."},
@@ -95,15 +99,12 @@ func build(ctx context.Context, o *options, share string) error {
 			return err
 		}
 	}
-	if err := addTools(ctx, o, filepath.Join(share, "tools")); err != nil {
-		return err
-	}
 	fmt.Printf("engines: built in %.0f s\n", time.Since(start).Seconds())
 	return nil
 }
 
 // runSuite runs the tests of each selected engine in the tree of a suite.
-func runSuite(ctx context.Context, o *options, suite, share string) ([]result, error) {
+func runSuite(ctx context.Context, o *options, suite, share string, box *toolbox) ([]result, error) {
 	var wanted []engine
 	for _, e := range engines {
 		if o.wants(e, suite) {
@@ -122,6 +123,9 @@ func runSuite(ctx context.Context, o *options, suite, share string) ([]result, e
 	fmt.Printf("engines: the tree of %s took %.0f s\n", suite, time.Since(start).Seconds())
 	var all []result
 	for _, e := range wanted {
+		if err := box.wait(e.tools); err != nil {
+			return nil, err
+		}
 		r, err := runEngine(ctx, o, e, t, share)
 		if err != nil {
 			return nil, fmt.Errorf("%s in %s: %w", e.name, suite, err)

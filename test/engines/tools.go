@@ -54,22 +54,70 @@ func (t tool) flags() []string {
 	return slices.Concat(buildFlags, []string{"-tags", t.tags}) // the last one counts
 }
 
-// addTools copies the tools of the selected engines to directories of their names.
-func addTools(ctx context.Context, o *options, dir string) error {
+// A toolbox builds the tools of the selected engines one after another, in the order
+// of the table, while engines that need none are tested.
+type toolbox struct {
+	builds []*toolBuild
+	cancel context.CancelFunc
+}
+
+// A toolBuild is the build of one tool. err may be read once done is closed.
+type toolBuild struct {
+	tool
+	done chan struct{}
+	err  error
+}
+
+// startTools starts to build tools, into directories of their names.
+func startTools(ctx context.Context, o *options, dir string) (*toolbox, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
+		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	box := &toolbox{cancel: cancel}
 	for _, t := range tools {
-		if !o.needs(t.name) {
+		if o.needs(t.name) {
+			box.builds = append(box.builds, &toolBuild{tool: t, done: make(chan struct{})})
+		}
+	}
+	go func() {
+		for _, b := range box.builds {
+			b.err = b.addTo(ctx, dir)
+			close(b.done)
+		}
+	}()
+	return box, nil
+}
+
+// wait waits until tools are built, and returns the error of the first that failed.
+func (box *toolbox) wait(names []string) error {
+	for _, b := range box.builds {
+		if !slices.Contains(names, b.name) {
 			continue
 		}
-		path, err := t.cached(ctx)
-		if err != nil {
-			return fmt.Errorf("build %s: %w", t.name, err)
+		if <-b.done; b.err != nil {
+			return b.err
 		}
-		if err := exec.CommandContext(ctx, "cp", "-r", path, filepath.Join(dir, t.name)).Run(); err != nil {
-			return fmt.Errorf("copy %q: %w", path, err)
-		}
+	}
+	return nil
+}
+
+// Close ends the builds and waits for their end.
+func (box *toolbox) Close() {
+	box.cancel()
+	for _, b := range box.builds {
+		<-b.done
+	}
+}
+
+// addTo builds the tool, unless the cache has it, and copies it.
+func (t tool) addTo(ctx context.Context, dir string) error {
+	path, err := t.cached(ctx)
+	if err != nil {
+		return fmt.Errorf("build %s: %w", t.name, err)
+	}
+	if err := exec.CommandContext(ctx, "cp", "-r", path, filepath.Join(dir, t.name)).Run(); err != nil {
+		return fmt.Errorf("copy %q: %w", path, err)
 	}
 	return nil
 }
