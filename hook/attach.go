@@ -163,6 +163,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if err := a.runSteps(ctx); err != nil {
 		return nil, errors.Join(err, a.undo.unwind(ctx))
 	}
+	a.probeCovered()
 	return plan.requestedAttachments(a.records), nil
 }
 

@@ -33,6 +33,7 @@ type attaching struct {
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order
 	rejected plumb.Rejected
+	seen     []seenFree // of plan.New, in its order
 }
 
 // runSteps does the steps in order: the record is written before the kernel shows
@@ -106,6 +107,7 @@ func (a *attaching) holdLocks(ctx context.Context) error {
 		}
 		a.free = append(a.free, letGo)
 		a.records = append(a.records, r)
+		a.seen = append(a.seen, seenFree{})
 	}
 	return nil
 }
@@ -268,7 +270,7 @@ func (a *attaching) announceAddresses(context.Context) error {
 func (a *attaching) claimants(take func(i int, addr netip.Addr) bool) []network.Claimant {
 	var all []network.Claimant
 	for i, r := range a.records {
-		c := network.Claimant{Index: r.LinkIndex, Name: r.Interface, MAC: r.MAC}
+		c := network.Claimant{Index: r.LinkIndex, Name: r.Interface, MAC: r.MAC, Parent: a.plan.New[i].On.MAC}
 		for _, p := range r.Addresses {
 			if take(i, p.Addr()) {
 				c.Addresses = append(c.Addresses, p.Addr())

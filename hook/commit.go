@@ -27,6 +27,9 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 			if err := a.storeLeases(tx, a.plan.New[i], r); err != nil {
 				return err
 			}
+			if err := a.recordSeen(tx, i); err != nil {
+				return err
+			}
 			if len(r.DHCP) > 0 {
 				if err := a.Store.MarkLeases(); err != nil {
 					return err

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"berth/dhcp/exchange"
+	"berth/internal/lease"
 	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/network"
@@ -13,11 +15,16 @@ import (
 )
 
 // settleConflicts probes for all addresses of the container at once, before they
-// are used. If a pool address is in use, the next free one is tried; if a
-// requested address is, the start fails.
+// are used, except those that a prober has seen free. If a pool address is in use, the
+// next free one is tried; if a requested address is, the start fails.
 func (a *attaching) settleConflicts(ctx context.Context) error {
-	all := a.claimants(func(i int, _ netip.Addr) bool { return needsProbe(a.plan.New[i]) })
-	err := plumb.Settle(ctx, a.ns, a.conflictTimeout(), all, func(c network.Conflict) (netip.Addr, error) {
+	if err := a.coverAddresses(ctx); err != nil {
+		return err
+	}
+	all := a.claimants(func(i int, addr netip.Addr) bool { return needsProbe(a.plan.New[i]) && !a.isCovered(i, addr) })
+	a.probeNext()
+	began, listen := exchange.Now(), a.conflictTimeout()
+	err := plumb.Settle(ctx, a.ns, listen, all, func(c network.Conflict) (netip.Addr, error) {
 		i, r := a.byName(c.Interface)
 		in := a.plan.New[i]
 		next, err := a.exchangeAddress(ctx, in, r, c)
@@ -31,6 +38,9 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("container %q: %w", a.ids[0], err)
 	}
+	for i := range a.records {
+		a.noteSeen(i, began, listen)
+	}
 	return nil
 }
 
@@ -40,9 +50,9 @@ func needsProbe(in *Interface) bool { return *in.Net.ConflictTimeout > 0 && hasN
 // hasNeighbours reports whether an interface uses ARP and Neighbor Discovery. An
 // ipvlan interface in the l3 modes does not (ipvlan_set_port_mode in
 // drivers/net/ipvlan/ipvlan_main.c sets IFF_NOARP).
-func hasNeighbours(in *Interface) bool {
-	return in.Net.Mode != specs.ModeL3 && in.Net.Mode != specs.ModeL3S
-}
+func hasNeighbours(in *Interface) bool { return usesNeighbours(in.Net) }
+
+func usesNeighbours(n *specs.Network) bool { return n.Mode != specs.ModeL3 && n.Mode != specs.ModeL3S }
 
 func (a *attaching) conflictTimeout() (most time.Duration) {
 	for _, in := range a.plan.New {
@@ -59,6 +69,9 @@ func (a *attaching) exchangeAddress(ctx context.Context, in *Interface, r *state
 	before, stake := *r, plumb.Of(r)
 	err = a.Store.Update(ctx, func(tx *state.Tx) (err error) {
 		if next, r.Addresses, err = stake.Exchange(tx, in.Pools[family(c.Addr)], before.Addresses, c); err != nil {
+			return err
+		}
+		if err := lease.Unsee(tx, stake.Domain, c.Addr); err != nil {
 			return err
 		}
 		return tx.Put(r)

@@ -40,6 +40,11 @@ type Hook struct {
 	// cleans up.
 	Unlink func(nsid int, name string) error
 
+	// Ahead, if set, starts a process that calls the method ProbeAhead, and does not wait for
+	// it. Only then are addresses used that a prober has seen free, without a probe of the
+	// start's own before.
+	Ahead func([]Ahead) error
+
 	host     *network.Handle
 	left     release.Rest // read when the facts were gathered
 	stopping bool

@@ -45,6 +45,12 @@ func runAndDie() int {
 		}
 		return nil
 	}}
+	if len(os.Args) > 4 { // a prober
+		if err := h.ProbeAhead(context.Background(), []Ahead{{Network: os.Args[4]}}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return 1
+	}
 	if err := h.Run(context.Background(), "", os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

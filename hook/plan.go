@@ -148,10 +148,9 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 		given[family(ip.Addr)] = true
 	}
 	in.DHCP = [families]bool{ipv4: r.Net.IPAM == specs.IPAMDHCP, ipv6: r.Net.IPv6 == specs.IPv6DHCP}
-	for _, s := range r.Net.Subnets {
-		pooled := r.Net.IPAM == specs.IPAMLocal || r.Net.IPAM == specs.IPAMDHCP // whose subnets are IPv6's
-		if fam := family(s.Subnet.Addr()); pooled && !given[fam] {
-			in.Pools[fam] = append(in.Pools[fam], ipam.NewPool(r.Net.Name, s, f.Host))
+	for fam, pools := range poolsOf(r.Net, f.Host) {
+		if !given[fam] {
+			in.Pools[fam] = pools
 		}
 	}
 	return in, in.setGateways()

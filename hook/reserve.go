@@ -82,6 +82,7 @@ func (a *attaching) reserveResources(ctx context.Context) error {
 			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
 				return in.At(err)
 			}
+			a.readSightings(tx, i)
 		}
 		return a.shareAttachments(tx)
 	})

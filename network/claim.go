@@ -15,6 +15,7 @@ type Claimant struct {
 	Index     int // its index in its namespace
 	Name      string
 	MAC       specs.MAC
+	Parent    specs.MAC // the parent's MAC, by which berth probes ahead, or zero
 	Addresses []netip.Addr
 }
 
@@ -49,6 +50,9 @@ func newClaims(claimants []Claimant) *claims {
 	c := &claims{claimants: claimants, own: map[specs.MAC]bool{}, found: map[claim]specs.MAC{}}
 	for _, each := range claimants {
 		c.own[each.MAC] = true
+		if !each.Parent.IsZero() {
+			c.own[each.Parent] = true
+		}
 		c.total += len(each.Addresses)
 	}
 	return c

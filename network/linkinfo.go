@@ -22,6 +22,7 @@ type LinkInfo struct {
 	MTU      int // bytes
 	Up       bool
 	Carrier  bool
+	Changes  uint32 // number of times that the carrier has changed
 	Loopback bool
 	Ethernet bool // has an Ethernet header
 	Upper    int  // index of the bridge, bond or VRF that it belongs to, or 0
@@ -87,6 +88,8 @@ func parseLink(b []byte) (LinkInfo, error) {
 			l.MAC = macOf(v)
 		case unix.IFLA_MTU:
 			l.MTU = int(parseNumber(v))
+		case unix.IFLA_CARRIER_CHANGES:
+			l.Changes = uint32(parseNumber(v))
 		case unix.IFLA_MASTER:
 			l.Upper = int(parseNumber(v))
 		case unix.IFLA_LINK:

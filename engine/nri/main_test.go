@@ -66,6 +66,7 @@ func newNode(t *testing.T) *node {
 	n.store = state.Open(n.dirs.State)
 	testnet.Veth(t, n.parent, testnet.Here(t), "wire", testnet.Namespace(t))
 	n.plugin = &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
+	t.Cleanup(n.plugin.probers.Wait)
 	n.write("networks.d/lan.toml", lan)
 	return n
 }

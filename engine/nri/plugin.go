@@ -33,6 +33,7 @@ type Plugin struct {
 	SweepPeriod time.Duration
 
 	working sync.RWMutex // locked for reading while a request is answered
+	probers sync.WaitGroup
 	pods    pods
 	once    sync.Once // of wake
 	wake    chan struct{}
@@ -134,7 +135,19 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, contai
 }
 
 func (p *Plugin) newHook(log *slog.Logger) *hook.Hook {
-	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: log, Step: p.Step}
+	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: log, Step: p.Step, Ahead: p.probeAhead}
+}
+
+// probeAhead probes for the addresses of the next pods beside the requests of the runtime.
+// It ends by itself, seconds later at most.
+func (p *Plugin) probeAhead(all []hook.Ahead) error {
+	p.probers.Go(func() {
+		h := &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log}
+		if err := h.ProbeAhead(context.Background(), all); err != nil {
+			p.Log.Info("probe ahead", "error", err)
+		}
+	})
+	return nil
 }
 
 func (p *Plugin) podLogger(pod *api.PodSandbox) *slog.Logger {

@@ -110,10 +110,15 @@ func (c *Call) addHooks(file *configFile, late bool) error {
 			return err
 		}
 	}
-	if change.text == nil {
-		return nil
+	if change.text != nil {
+		if err := file.replaceFile(change.text); err != nil {
+			return err
+		}
 	}
-	return file.replaceFile(change.text)
+	if len(keys) > 0 {
+		c.startProber(file.path)
+	}
+	return nil
 }
 
 // A configChange is the planned change of a config.json.

@@ -65,17 +65,20 @@ func In(tx *state.Tx, domain string) *Leases {
 // Take leases the lowest free address of a pool. It returns an
 // *ExhaustedError if there is none.
 func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
-	a := p.Next(func(from netip.Addr) netip.Addr {
-		if !from.IsValid() {
-			return from
-		}
-		free, _ := netip.AddrFromSlice(l.held.Free(addrKey(from)))
-		return free.Unmap()
-	})
+	a := p.Next(l.freeFrom)
 	if !a.IsValid() {
 		return a, l.exhaustedError(p)
 	}
 	return a, l.putAddress(a, owner)
+}
+
+// freeFrom returns the lowest address at or above an address that is not held.
+func (l *Leases) freeFrom(a netip.Addr) netip.Addr {
+	if !a.IsValid() {
+		return a
+	}
+	free, _ := netip.AddrFromSlice(l.held.Free(addrKey(a)))
+	return free.Unmap()
 }
 
 // Claim leases a requested address. It returns the error of [ipam.Pool.Allows], or an *InUseError

@@ -39,9 +39,6 @@ func benchAttach(b *bench) (*section, error) {
 	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
 		return nil, err
 	}
-	if err := host.Network("probed", berthNetwork(berthSubnet, probeMost)); err != nil {
-		return nil, err
-	}
 	agent, err := host.StartAgent("--metrics", "")
 	if err != nil {
 		return nil, err
@@ -54,13 +51,11 @@ func benchAttach(b *bench) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	probing := newBerth(berthProbing, host, `"berth/networks":"probed"`)
-	probing.every = 4
 	empty, err := newEmpty(host.Dir)
 	if err != nil {
 		return nil, err
 	}
-	peers = append(peers, probing, empty,
+	peers = append(peers, empty,
 		newBerth(berthAlone, host, onLAN), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet))
 	got, err := measure(peers, b.rounds, b.step)
 	if err != nil {
@@ -95,14 +90,12 @@ func attachSection(got samples, rounds int) *section {
 		fastest := ratio(quantile(got[c.peer][c.measured], 0.1), quantile(got[c.ours][c.measured], 0.1))
 		s.judge(fmt.Sprintf("≥ %.1f×", c.goal), r >= c.goal, c.what, ms(ours), ms(theirs), fold(r), fold(fastest))
 	}
-	none, many, probing := median(got[berthAlone][attach]), median(got[berthCrowded][attach]), median(got[berthProbing][attach])
+	none, many := median(got[berthAlone][attach]), median(got[berthCrowded][attach])
 	flat := ratio(many, none)
 	s.judge("≤ 1.20×", flat <= 1.2, "10,000 leases held, to none", ms(many), "", fold(flat))
 	s.addRow("the same of CNI", "", ms(median(got[cniCrowded][attach])), fold(ratio(median(got[cniCrowded][attach]), median(got[cniAlone][attach]))))
 	start := median(got[emptyGo][attach])
 	s.addRow("an empty program of Go, for scale", ms(start), "", "")
 	s.addRow("attach without that", ms(none-start), "", "")
-	s.addRow("attach, probing for conflicts", ms(probing), "does not", "")
-	s.fact("Probing adds %s to an attachment; conflict_timeout is %d ms. CNI's macvlan has no such probe.", ms(probing-none), probeMost.Milliseconds())
 	return s
 }

@@ -31,7 +31,9 @@ const warmUp = 3
 const settle = 50 * time.Millisecond
 
 // samples are the times by peer and measured step.
-type samples map[string]*[things][]time.Duration
+type samples map[string]*[things]durations
+
+type durations = []time.Duration
 
 // measure measures the peers in turn.
 func measure(peers []peer, rounds int, step func(done, of int)) (samples, error) {
@@ -43,9 +45,6 @@ func measure(peers []peer, rounds int, step func(done, of int)) (samples, error)
 		step(round, rounds+warmUp)
 		for i := range peers {
 			p := peers[(i+round)%len(peers)]
-			if p.every > 1 && round%p.every != 0 {
-				continue
-			}
 			for _, dead := range []bool{false, true} {
 				into := times[p.name]
 				if round < warmUp {

@@ -12,8 +12,6 @@ import (
 // A peer is a program that attaches and releases a container.
 type peer struct {
 	name string
-	// every is the interval, in rounds, of its measurements; 0 is every round.
-	every int
 	// attach and detach return the command. pid is the container's, or 0 if its
 	// namespace is dead.
 	attach, detach func(id string, pid int) command

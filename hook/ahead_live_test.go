@@ -1,0 +1,348 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/dhcp/exchange"
+	"berth/internal/lease"
+	"berth/internal/plumb"
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+// aheadHost is a host whose hooks run probers, in goroutines.
+type aheadHost struct {
+	*host
+	probers sync.WaitGroup
+
+	mu  sync.Mutex
+	log bytes.Buffer // of the probers
+}
+
+// probeFor is longer than an attach takes on a slow machine, so that a start that waited is
+// recognised by its time.
+const probeFor = 4 * time.Second
+
+const probedTwice = `parent = "PARENT"
+conflict_timeout = "4s"
+[[subnet]]
+subnet = "192.0.2.0/24"
+[[subnet]]
+subnet = "2001:db8::/64"
+`
+
+func newAheadHost(t *testing.T) *aheadHost {
+	t.Helper()
+	h := &aheadHost{host: newHost(t)}
+	h.network("lan", probedTwice)
+	t.Cleanup(h.probers.Wait)
+	return h
+}
+
+func (h *aheadHost) Write(line []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(line)
+}
+
+func (h *aheadHost) logged() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.String()
+}
+
+func (h *aheadHost) hook() *Hook {
+	hook := h.host.hook()
+	hook.Ahead = func(all []Ahead) error {
+		h.probers.Go(func() {
+			p := &Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(h, nil))}
+			if err := p.ProbeAhead(context.WithoutCancel(h.Context()), all); err != nil {
+				h.Errorf("probe ahead: %v", err)
+			}
+		})
+		return nil
+	}
+	return hook
+}
+
+// begin starts a container and reports whether it waited for a probe.
+func (h *aheadHost) begin(b *box) (waited bool) {
+	h.Helper()
+	began := time.Now()
+	if err := h.runHook(h.hook(), b.state("creating")); err != nil {
+		h.Fatalf("start %s: %v", b.id, err)
+	}
+	return time.Since(began) >= probeFor
+}
+
+// settle starts and stops a first container, and waits for its prober.
+func (h *aheadHost) settle() {
+	h.Helper()
+	if b := h.box("first", "lan"); !h.begin(b) {
+		h.Fatal("the first start did not wait")
+	}
+	h.probers.Wait()
+}
+
+func (h *aheadHost) addresses(id string) (all []string) {
+	h.Helper()
+	for _, p := range h.attachments(id)[0].Addresses {
+		all = append(all, p.Addr().String())
+	}
+	return all
+}
+
+// sightings returns the sightings of the domain, after a change of each.
+func (h *aheadHost) sightings(change func(*lease.Sighting)) (all []lease.Sighting) {
+	h.Helper()
+	err := h.store.Update(h.Context(), func(tx *state.Tx) error {
+		domain := h.attachments0(tx).Domain()
+		all = lease.Sightings(tx, domain)
+		for i := range all {
+			change(&all[i])
+		}
+		return lease.See(tx, domain, exchange.Now(), all)
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return all
+}
+
+func (h *aheadHost) attachments0(tx *state.Tx) *state.Attachment {
+	all, err := tx.OfContainer("first")
+	if err != nil || len(all) == 0 {
+		h.Fatal("no first container: ", err)
+	}
+	return all[0]
+}
+
+func keep(*lease.Sighting) {}
+
+func TestTheNextStartsDoNotWait(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	if n := len(h.sightings(keep)); n != 2*aheadCount+2 {
+		t.Errorf("%d sightings, want the first container's and %d of each family", n, aheadCount)
+	}
+	for _, id := range []string{"b", "c", "d"} {
+		b := h.box(id, "lan")
+		if h.begin(b) {
+			t.Errorf("%s waited", id)
+		}
+		h.mustStop(b) // the next one takes the same addresses
+	}
+	h.probers.Wait()
+	if got := h.addresses("first"); strings.Join(got, ",") != "192.0.2.1,2001:db8::1" {
+		t.Errorf("addresses %v", got)
+	}
+	if log := h.logged(); log != "" {
+		t.Errorf("logged: %s", log)
+	}
+}
+
+// A start waits for the prober of another start instead of probing itself.
+func TestAStartWaitsForTheProber(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	if !h.begin(h.box("first", "lan")) { // its prober ends a little later than the start
+		t.Fatal("the first start did not wait")
+	}
+	if h.begin(h.box("b", "lan")) {
+		t.Error("the second start waited for as long as the first")
+	}
+}
+
+func TestAnAddressTakenBeforeTheProbe(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
+	testnet.Run(t, h.lan, "ip", "-6", "addr", "add", "2001:db8::2/64", "dev", "wire", "nodad")
+	h.settle()
+	if !h.begin(h.box("b", "lan")) {
+		t.Error("the start did not probe for addresses that another host has")
+	}
+	if got := strings.Join(h.addresses("b"), ","); got != "192.0.2.3,2001:db8::3" {
+		t.Errorf("addresses %s", got)
+	}
+}
+
+func TestAnAddressTakenInsideTheWindow(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
+	b := h.box("b", "lan")
+	if h.begin(b) {
+		t.Error("the start waited")
+	}
+	h.probers.Wait()
+	mac := testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()
+	log := h.logged()
+	if !strings.Contains(log, "a container has the address of another machine") || !strings.Contains(log, "192.0.2.2") || !strings.Contains(log, mac) {
+		t.Errorf("the prober logged: %s", log)
+	}
+	if s := lease.FindSighting(h.sightings(keep), netip.MustParseAddr("192.0.2.2")); s.Addr.IsValid() {
+		t.Errorf("192.0.2.2 still counts as seen free: %+v", s)
+	}
+	h.mustStop(b)
+	c := h.box("c", "lan")
+	h.begin(c)
+	if got := h.addresses("c")[0]; got != "192.0.2.3" {
+		t.Errorf("address %s, want the next that is free on the LAN", got)
+	}
+}
+
+func TestSightingsThatDoNotCount(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		what   string
+		change func(*aheadHost)
+	}{
+		{"expired", func(h *aheadHost) {
+			h.sightings(func(s *lease.Sighting) { s.At = exchange.Now() - lease.SeenFor + time.Millisecond })
+		}},
+		{"from the future", func(h *aheadHost) { h.sightings(func(s *lease.Sighting) { s.At = exchange.Now() + time.Hour }) }},
+		{"of a shorter probe", func(h *aheadHost) { h.sightings(func(s *lease.Sighting) { s.Listened = time.Millisecond }) }},
+		{"of another wire", func(h *aheadHost) {
+			testnet.Run(h.T, h.lan, "ip", "link", "set", "wire", "down")
+			testnet.Run(h.T, h.lan, "ip", "link", "set", "wire", "up")
+			testnet.Eventually(h.T, "the carrier is back", func() bool {
+				return strings.Contains(testnet.Run(h.T, testnet.Here(h.T), "ip", "-o", "link", "show", h.parent), "LOWER_UP")
+			})
+		}},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			t.Parallel()
+			h := newAheadHost(t)
+			h.settle()
+			test.change(h)
+			if !h.begin(h.box("b", "lan")) {
+				t.Error("the start did not wait")
+			}
+		})
+	}
+}
+
+// A requested address is probed for, even if a prober has seen it free.
+func TestARequestedAddressIsAlwaysProbed(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.write("berth.toml", open)
+	h.settle()
+	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
+	b := h.box("b", `[{"name":"lan","ips":["192.0.2.2"]}]`)
+	err := h.runHook(h.hook(), b.state("creating"))
+	if !errors.Is(err, plumb.ErrConflict) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A run without a prober, which could not probe once more, waits.
+func TestARunWithoutAProberWaits(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	began := time.Now()
+	h.mustStart(h.box("b", "lan"))
+	if took := time.Since(began); took < probeFor {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestTwentyStartsAtOnceProbeAhead(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	var boxes []*box
+	var wg sync.WaitGroup
+	for range 20 {
+		boxes = append(boxes, h.box(testnet.Unique("c"), "lan"))
+	}
+	for _, b := range boxes {
+		hook := h.hook()
+		wg.Go(func() {
+			if err := h.runHook(hook, b.state("creating")); err != nil {
+				t.Errorf("start %s: %v", b.id, err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := make(map[string]bool)
+	for _, b := range boxes {
+		for _, a := range h.addresses(b.id) {
+			if seen[a] {
+				t.Errorf("%s was given twice", a)
+			}
+			seen[a] = true
+		}
+	}
+	if !seen["192.0.2.21"] || seen["192.0.2.22"] {
+		t.Errorf("a start has taken another's address for a foreign host's: %v", seen)
+	}
+}
+
+// TestAKilledProber kills a prober after it has marked the addresses that it probes for.
+func TestAKilledProber(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor })
+	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "lan")
+	cmd.Env = append(os.Environ(), killAfter+"=mark the addresses")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
+	}
+	if s := lease.FindSighting(h.sightings(keep), netip.MustParseAddr("192.0.2.2")); !s.Running(exchange.Now(), probeFor) {
+		t.Fatalf("the killed prober left %+v", s)
+	}
+	if !h.begin(h.box("b", "lan")) {
+		t.Error("the start trusted a killed prober")
+	}
+}
+
+// The first start of a host need not wait if a prober has read its bundle before.
+func TestProbeBundle(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.network("closed", probedTwice)
+	h.write("berth.toml", "[policy]\nnetworks = ['lan']\n")
+	if err := h.store.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	probe := func(annotations string) error {
+		h.write("config.json", `{"process":{},"annotations":`+annotations+`}`)
+		p := &Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(h, nil))}
+		return p.ProbeBundle(t.Context(), h.dirs.Config+"/config.json")
+	}
+	for _, refused := range []string{`{"berth/networks":"closed"}`, `{"berth/networks":"lan,closed"}`, `{"berth/networks":"["}`} {
+		if err := probe(refused); err == nil {
+			t.Errorf("%s was not refused", refused)
+		}
+	}
+	for _, none := range []string{`{}`, `null`, `3`} {
+		if err := probe(none); err != nil {
+			t.Errorf("%s: %v", none, err)
+		}
+	}
+	if err := probe(`{"berth/networks":"lan"}`); err != nil {
+		t.Fatal(err)
+	}
+	if h.begin(h.box("first", "lan")) {
+		t.Error("the start waited")
+	}
+}
