@@ -61,7 +61,7 @@ func TestConnectByPid(t *testing.T) {
 	if err != nil || got.Interface != "net1" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if _, err := h.hook().Connect(t.Context(), "x", x.process.Pid, specs.Selection{Network: "nolan"}); err == nil || !strings.Contains(err.Error(), `network "nolan": want a network that`) {
+	if _, err := h.hook().Connect(t.Context(), "x", x.process.Pid, specs.Selection{Network: "nolan"}); err == nil || !strings.Contains(err.Error(), `network "nolan": there is no such network in`) {
 		t.Errorf("error %v", err)
 	}
 	_, err = h.hook().Connect(t.Context(), "alias", x.process.Pid, specs.Selection{Network: "lan"})

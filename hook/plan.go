@@ -175,7 +175,7 @@ func checkParent(in *Interface, occupants []network.Occupant) error {
 	}
 	switch {
 	case in.MTU > in.On.MTU:
-		return specs.Invalid("mtu", fmt.Sprint(in.MTU), "at most %d bytes, the MTU of the parent %s", in.On.MTU, in.On.Name)
+		return specs.Unusable("mtu", fmt.Sprint(in.MTU), "the parent %q has an MTU of only %d bytes", in.On.Name, in.On.MTU)
 	case !in.On.Up:
 		return fmt.Errorf("parent %q is down; set it up: ip link set %s up", in.Net.Parent, in.On.Name)
 	case in.MakeVLAN != 0:
@@ -192,13 +192,13 @@ func (in *Interface) setGateways() error {
 	for _, gw := range in.DefaultRoute {
 		fam := family(gw)
 		if !in.hasAddress(fam) {
-			return specs.Invalid("default-route", gw.String(), "a gateway of a family that the interface has an address of")
+			return specs.Unusable("default-route", gw.String(), "the interface has no address of this family")
 		}
 		if err := in.checkGateway(gw); err != nil {
 			return specs.At("default-route", err)
 		}
 		if in.Gateway[fam].IsValid() {
-			return specs.Invalid("default-route", gw.String(), "only one gateway of each family; %s is given too", in.Gateway[fam])
+			return specs.Unusable("default-route", gw.String(), "there is another gateway of this family: %s", in.Gateway[fam])
 		}
 		in.Gateway[fam] = gw
 	}
@@ -213,14 +213,14 @@ func (in *Interface) hasAddress(fam int) bool {
 // checkGateway refuses an address that no other machine can have.
 func (in *Interface) checkGateway(gw netip.Addr) error {
 	if prefixesContain(in.Static, gw) {
-		return specs.Invalid("", gw.String(), "another address than the interface's own")
+		return specs.Unusable("", gw.String(), "it is the interface's own address")
 	}
 	s := in.Net.SubnetOf(gw)
 	if s == nil || gw == s.Gateway {
 		return nil
 	}
 	if s.Reserved(gw) {
-		return specs.Invalid("", gw.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
+		return specs.Unusable("", gw.String(), "it is the network's own or the broadcast address of %s", s.Subnet)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func lookupNetwork(name string) (*specs.Network, error) {
 		"big":  "parent='eth1'\nmtu=9000\n",
 	}[name]
 	if !ok {
-		return nil, specs.Invalid("", name, "a network that exists")
+		return nil, specs.Unusable("", name, "there is no such network in networks.d")
 	}
 	return specs.DecodeNetwork(name, []byte(text))
 }
@@ -171,15 +171,15 @@ func TestPlanRefuses(t *testing.T) {
 		facts    *Facts
 		want     string
 	}{
-		{"big", newFacts(), `berth/networks[0].mtu "9000": want at most 1500 bytes, the MTU of the parent eth1`},
+		{"big", newFacts(), `berth/networks[0].mtu "9000": the parent "eth1" has an MTU of only 1500 bytes`},
 		{"lan", down, `berth/networks[0]: parent "eth1" is down; set it up: ip link set eth1 up`},
 		{"lan@x", taken, `berth/networks[0]: the container has an interface "x" already; request another name`},
 		{"lan", routed, `berth/networks[0]: the default route via 192.0.2.1 is refused, because the engine has set a default route already`},
 		{`[{"name":"lan","ips":["192.0.2.1"]}]`, newFacts(), `192.0.2.1`},
 		{`[{"name":"lan","ips":["192.0.2.255"]}]`, newFacts(), `192.0.2.255`},
 		{`[{"name":"lan","ips":["192.0.2.5"]}]`, hosts, `192.0.2.5`},
-		{`[{"name":"lan","default-route":["2001:db8::1"]}]`, newFacts(), `berth/networks[0].default-route "2001:db8::1": want a gateway of a family that the interface has an address of`},
-		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, newFacts(), `berth/networks[0].default-route "192.0.2.2": want only one gateway of each family; 192.0.2.1 is given too`},
+		{`[{"name":"lan","default-route":["2001:db8::1"]}]`, newFacts(), `berth/networks[0].default-route "2001:db8::1": the interface has no address of this family`},
+		{`[{"name":"lan","default-route":["192.0.2.1","192.0.2.2"]}]`, newFacts(), `berth/networks[0].default-route "192.0.2.2": there is another gateway of this family: 192.0.2.1`},
 		{`[{"name":"lan","default-route":["192.0.2.1"]},{"name":"lab","default-route":["198.51.100.1"]}]`, newFacts(), `berth/networks[1]: the default route via 198.51.100.1 is refused, because berth/networks[0] requests one already; remove one of them`},
 	} {
 		_, err := MakePlan(resolveNetworks(t, c.networks), c.facts)
@@ -194,17 +194,17 @@ func TestResolveRefuses(t *testing.T) {
 		networks, policy, namespace, want string
 		policyErr                         bool
 	}{
-		{"nolan", "", "", `berth/networks[0] "nolan": want a network that exists`, false},
-		{"lan", "[policy]\nnetworks=['prod-*']", "", `berth/networks[0].networks "lan": want a network that [policy] networks`, true},
-		{"prod", "", "test", `berth/networks[0].network "prod": want a network for the namespace "test"`, true},
-		{`[{"name":"lan","ips":["192.0.2.7"]}]`, "", "", `berth/networks[0].ips "192.0.2.7": want no address, or static_ips = true`, true},
-		{`[{"name":"lan","mac":"02:00:5e:00:53:01"}]`, "", "", `berth/networks[0].mac "02:00:5e:00:53:01": want no MAC, or static_macs = true`, true},
-		{`[{"parent":"eth1"}]`, "", "", `berth/networks[0].parent "eth1": want a parent that [policy] parents`, true},
-		{`[{"parent":"eth1","mode":"vepa"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mode "vepa": want a mode that [policy] modes`, true},
-		{`[{"name":"lan","ips":["198.51.100.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "198.51.100.7": want an address inside the subnet 192.0.2.0/24`, false},
-		{`[{"name":"lan","ips":["192.0.2.7/25"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7/25": want the prefix of the subnet 192.0.2.0/24, or none`, false},
+		{"nolan", "", "", `berth/networks[0] "nolan": there is no such network in`, false},
+		{"lan", "[policy]\nnetworks=['prod-*']", "", `berth/networks[0].networks "lan": [policy] networks in berth.toml permits only ["prod-*"]`, true},
+		{"prod", "", "test", `berth/networks[0].network "prod": the namespace "test" may not use it`, true},
+		{`[{"name":"lan","ips":["192.0.2.7"]}]`, "", "", `berth/networks[0].ips "192.0.2.7": annotations may not request addresses; set static_ips = true`, true},
+		{`[{"name":"lan","mac":"02:00:5e:00:53:01"}]`, "", "", `berth/networks[0].mac "02:00:5e:00:53:01": annotations may not request MACs; set static_macs = true`, true},
+		{`[{"parent":"eth1"}]`, "", "", `berth/networks[0].parent "eth1": [policy] parents in berth.toml permits only []`, true},
+		{`[{"parent":"eth1","mode":"vepa"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mode "vepa": [policy] modes in berth.toml permits only ["bridge"]`, true},
+		{`[{"name":"lan","ips":["198.51.100.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "198.51.100.7": it is outside of the network's subnet 192.0.2.0/24`, false},
+		{`[{"name":"lan","ips":["192.0.2.7/25"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7/25": the prefix differs from that of the subnet 192.0.2.0/24; leave it out`, false},
 		{"stat", "", "", `berth/networks[0]: network "stat" has ipam = "static", so berth chooses no address; request one by ips`, false},
-		{`[{"parent":"eth1","mode":"passthru","mac":"02:00:5e:00:53:01"}]`, "[policy]\nparents=['*']\nmodes=['passthru']\nstatic_macs=true", "", `want no MAC: an interface of macvlan passthru has its parent's`, false},
+		{`[{"parent":"eth1","mode":"passthru","mac":"02:00:5e:00:53:01"}]`, "[policy]\nparents=['*']\nmodes=['passthru']\nstatic_macs=true", "", `an interface of macvlan passthru has its parent's MAC; request none`, false},
 	} {
 		cfg, err := specs.DecodeConfig([]byte(c.policy))
 		if err != nil {
@@ -243,12 +243,12 @@ func TestAPodCannotNameItsNamespaceBesideTheEngine(t *testing.T) {
 
 func TestGatewayThatCannotRoute(t *testing.T) {
 	for _, c := range []struct{ gw, want string }{
-		{"192.0.2.0", "neither the network's own nor the broadcast address"},
-		{"192.0.2.255", "neither the network's own nor the broadcast address"},
-		{"192.0.2.7", "another address than the interface's own"},
+		{"192.0.2.0", "it is the network's own or the broadcast address"},
+		{"192.0.2.255", "it is the network's own or the broadcast address"},
+		{"192.0.2.7", "it is the interface's own address"},
 	} {
 		_, err := MakePlan(resolveNetworks(t, `[{"name":"lan","ips":["192.0.2.7"],"default-route":["`+c.gw+`"]}]`), newFacts())
-		if err == nil || !strings.Contains(err.Error(), `berth/networks[0].default-route "`+c.gw+`": want `+c.want) {
+		if err == nil || !strings.Contains(err.Error(), `berth/networks[0].default-route "`+c.gw+`": `+c.want) {
 			t.Errorf("%s: error %v", c.gw, err)
 		}
 	}

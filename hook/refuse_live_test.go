@@ -33,8 +33,8 @@ func TestRefusalsChangeNothing(t *testing.T) {
 	for _, c := range []struct{ networks, want string }{
 		{"none", `berth/networks[0]: parent "nosuch0" of network "none" does not exist; this host has `},
 		{"lo", `berth/networks[0]: parent "lo" of network "lo" cannot carry interfaces: `},
-		{"lan,nolan", `berth/networks[1] "nolan": want a network that`},
-		{"big", `berth/networks[0].mtu "9000": want at most 1500 bytes`},
+		{"lan,nolan", `berth/networks[1] "nolan": there is no such network in`},
+		{"big", `berth/networks[0].mtu "9000": the parent "`},
 		{`[{"name":"lan","ips":["192.0.2.9"]}]`, `address 192.0.2.9 is in use by container holder (network "lan", interface net1)`},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:09"}]`, `MAC 02:00:5e:00:53:09 is in use by container holder`},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:08"}]`, `the MAC 02:00:5e:00:53:08 is in use on parent "` + h.parent + `" by interface "` + foreign + `" in the network namespace of process `},

@@ -92,23 +92,23 @@ func checkAddresses(r *Request) error {
 	for _, ip := range r.IPs {
 		s := r.Net.SubnetOf(ip.Addr)
 		if s == nil {
-			return specs.Invalid("ips", ip.String(), "an address inside %s", subnetsText(r.Net))
+			return specs.Unusable("ips", ip.String(), "it is outside of the network's %s", subnetsText(r.Net))
 		}
 		if ip.Bits >= 0 && ip.Bits != s.Subnet.Bits() {
-			return specs.Invalid("ips", ip.String(), "the prefix of the subnet %s, or none", s.Subnet)
+			return specs.Unusable("ips", ip.String(), "the prefix differs from that of the subnet %s; leave it out", s.Subnet)
 		}
 	}
 	if !r.MAC.IsZero() && (r.Net.Driver == specs.IPvlan || r.Net.Mode == specs.ModePassthru) {
-		return specs.Invalid("mac", r.MAC.String(), "no MAC: an interface of %s %s has its parent's", r.Net.Driver, r.Net.Mode)
+		return specs.Unusable("mac", r.MAC.String(), "an interface of %s %s has its parent's MAC; request none", r.Net.Driver, r.Net.Mode)
 	}
 	return nil
 }
 
 func subnetsText(n *specs.Network) string {
 	if len(n.Subnets) == 0 {
-		return "a subnet, and the network has none"
+		return "subnets: it has none"
 	}
-	text := "the subnet"
+	text := "subnet"
 	for i, s := range n.Subnets {
 		if i > 0 {
 			text += " or"

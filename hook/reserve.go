@@ -144,7 +144,7 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 	case in.WantMAC.IsZero():
 		r.MAC, err = leases.TakeMAC(owner)
 	case in.WantMAC == in.On.MAC:
-		err = specs.Invalid("mac", in.WantMAC.String(), "another MAC than the parent's own")
+		err = specs.Unusable("mac", in.WantMAC.String(), "it is the parent's own MAC")
 	default:
 		err = specs.At("mac", leases.ClaimMAC(in.WantMAC, owner))
 	}

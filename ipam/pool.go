@@ -105,10 +105,10 @@ func hostBits(p netip.Prefix) int { return p.Addr().BitLen() - p.Bits() }
 // a key.
 func (p *Pool) Allows(a netip.Addr) error {
 	if !p.subnet.Contains(a) {
-		return specs.Invalid("", a.String(), "an address inside the subnet %s", p.subnet)
+		return specs.Unusable("", a.String(), "it is outside of the subnet %s", p.subnet)
 	}
 	if why := p.Reserved(a); why != "" {
-		return specs.Invalid("", a.String(), "another address of %s, this one is %s", p.subnet, why)
+		return specs.Unusable("", a.String(), "in the subnet %s it is %s", p.subnet, why)
 	}
 	return nil
 }

@@ -118,21 +118,21 @@ func TestStaticAddresses(t *testing.T) {
 		"192.0.2.64":         "",
 		"192.0.2.2":          "", // outside the range, inside the subnet
 		"192.0.2.254":        "",
-		"192.0.2.0":          `"192.0.2.0": want another address of 192.0.2.0/24, this one is the network's own`,
-		"192.0.2.255":        `"192.0.2.255": want another address of 192.0.2.0/24, this one is the broadcast address`,
-		"192.0.2.1":          `"192.0.2.1": want another address of 192.0.2.0/24, this one is the gateway`,
-		"192.0.2.70":         `"192.0.2.70": want another address of 192.0.2.0/24, this one is excluded by the network`,
-		"192.0.2.80":         `"192.0.2.80": want another address of 192.0.2.0/24, this one is in use by this host or another`,
-		"198.51.100.1":       `"198.51.100.1": want an address inside the subnet 192.0.2.0/24`,
-		"2001:db8::1":        `"2001:db8::1": want an address inside the subnet 192.0.2.0/24`,
-		"::ffff:192.0.2.100": `"::ffff:192.0.2.100": want an address inside the subnet 192.0.2.0/24`,
+		"192.0.2.0":          `"192.0.2.0": in the subnet 192.0.2.0/24 it is the network's own`,
+		"192.0.2.255":        `"192.0.2.255": in the subnet 192.0.2.0/24 it is the broadcast address`,
+		"192.0.2.1":          `"192.0.2.1": in the subnet 192.0.2.0/24 it is the gateway`,
+		"192.0.2.70":         `"192.0.2.70": in the subnet 192.0.2.0/24 it is excluded by the network`,
+		"192.0.2.80":         `"192.0.2.80": in the subnet 192.0.2.0/24 it is in use by this host or another`,
+		"198.51.100.1":       `"198.51.100.1": it is outside of the subnet 192.0.2.0/24`,
+		"2001:db8::1":        `"2001:db8::1": it is outside of the subnet 192.0.2.0/24`,
+		"::ffff:192.0.2.100": `"::ffff:192.0.2.100": it is outside of the subnet 192.0.2.0/24`,
 	} {
 		if got := errorText(p.Allows(netip.MustParseAddr(a))); got != want {
 			t.Errorf("%s: %q, want %q", a, got, want)
 		}
 	}
 	six := ipam.NewPool("lan", parseSubnet(t, "2001:db8::/64"), nil)
-	want := `"2001:db8::": want another address of 2001:db8::/64, this one is the anycast address of its routers`
+	want := `"2001:db8::": in the subnet 2001:db8::/64 it is the anycast address of its routers`
 	if got := errorText(six.Allows(netip.MustParseAddr("2001:db8::"))); got != want {
 		t.Errorf("first of /64: %q, want %q", got, want)
 	}

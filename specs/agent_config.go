@@ -170,7 +170,7 @@ func checkLabels(key string, labels []string) error {
 			return At(at, err)
 		}
 		if seen[MetricLabel(label)] {
-			return Invalid(at, label, "each label once")
+			return Unusable(at, label, "this label is in the list twice")
 		}
 		seen[MetricLabel(label)] = true
 	}

@@ -35,10 +35,10 @@ func (n *Network) checkEnforce() error {
 		case !slices.Contains(Enforceable(), k):
 			return Invalid(at, string(k), "a kind of which frames can be dropped: %s", joinTexts(Enforceable()))
 		case slices.Contains(n.Enforce[:i], k):
-			return Invalid(at, string(k), "each kind once")
+			return Unusable(at, string(k), "this kind is in the list twice")
 		}
-		if want := n.neverJudged(k); want != "" {
-			return Invalid(at, string(k), "%s, or the kind is never seen", want)
+		if needed := n.neverJudged(k); needed != "" {
+			return Unusable(at, string(k), "this kind cannot occur without %s; set that, or remove the kind", needed)
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func (n *Network) checkAllow() error {
 			return Invalid(at, string(a), "one of %s", joinTexts(Allowances()))
 		}
 		if slices.Contains(n.Allow[:i], a) {
-			return Invalid(at, string(a), "each once")
+			return Unusable(at, string(a), "this allowance is in the list twice")
 		}
 	}
 	return nil

@@ -11,25 +11,36 @@ import (
 var ErrPolicy = errors.New("refused by policy")
 
 // ValueError reports that a key (of an annotation, a file or the command line)
-// has a value that berth cannot use.
+// has a value that berth cannot use. Either Want or Problem is set.
 type ValueError struct {
-	Key   string // as the user wrote it: "berth/mode", "subnet[0].gateway", "--subnet"
-	Value string // as the user wrote it, shortened if it is long
-	Want  string // the expected value, and the remedy if it is known
-	Err   error  // the class of the error, such as ErrPolicy; may be nil
+	Key     string // as the user wrote it: "berth/mode", "subnet[0].gateway", "--subnet"
+	Value   string // as the user wrote it, shortened if it is long
+	Want    string // the expected value, if this one is malformed
+	Problem string // else the reason and the remedy, as a sentence
+	Err     error  // the class of the error, such as ErrPolicy; may be nil
 }
 
-// Error returns one line: key, quoted value, expected value.
+// Error returns one line: key, quoted value, and the expected value or the problem.
 func (e *ValueError) Error() string {
-	return strings.TrimPrefix(fmt.Sprintf("%s %q: want %s", e.Key, shortenValue(e.Value), e.Want), " ")
+	text := e.Problem
+	if e.Want != "" {
+		text = "want " + e.Want
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s %q: %s", e.Key, shortenValue(e.Value), text), " ")
 }
 
 // Unwrap returns the class of the error.
 func (e *ValueError) Unwrap() error { return e.Err }
 
-// Invalid returns a ValueError without a class.
+// Invalid returns a ValueError for a malformed value.
 func Invalid(key, value, want string, args ...any) error {
 	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...)}
+}
+
+// Unusable returns a ValueError for a well-formed value that conflicts with another
+// setting or with the state of the host.
+func Unusable(key, value, problem string, args ...any) error {
+	return &ValueError{Key: key, Value: value, Problem: fmt.Sprintf(problem, args...)}
 }
 
 // At puts prefix before the key of a ValueError, so that a parser does not need

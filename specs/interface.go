@@ -11,7 +11,7 @@ const MaxInterfaceName = 15
 // every namespace, and "%", which the kernel would replace by a number.
 func CheckInterfaceName(name string) error {
 	if name == "lo" || name == "all" || name == "default" {
-		return Invalid("", name, "a name that the kernel does not use itself")
+		return Unusable("", name, "the kernel uses this name itself")
 	}
 	return checkName(name)
 }
@@ -28,7 +28,7 @@ func checkNameOf(name string, most int) error {
 	case name == "" || name == "." || name == "..":
 		return Invalid("", name, "a name of 1 to %d bytes", most)
 	case len(name) > most:
-		return Invalid("", name, "at most %d bytes, it has %d", most, len(name))
+		return Invalid("", name, "at most %d bytes instead of %d", most, len(name))
 	case strings.ContainsFunc(name, badInName):
 		return Invalid("", name, "letters, digits and punctuation without '/', ':', '%%' or blanks")
 	}

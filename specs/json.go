@@ -38,7 +38,7 @@ func fieldsOf(object json.RawMessage) ([]field, error) {
 			return nil, Invalid(f.key, string(object), "JSON (%v)", err)
 		}
 		if slices.ContainsFunc(fields, func(g field) bool { return g.key == f.key }) {
-			return nil, Invalid(": key", f.key, "each key once")
+			return nil, Unusable(": key", f.key, "the object has this key twice")
 		}
 		fields = append(fields, f)
 	}

@@ -79,7 +79,7 @@ func (n *Network) checkMTU() error {
 		return Invalid("mtu", strconv.Itoa(n.MTU), "0 (the parent's) or %d to %d bytes", MinMTU, MaxMTU)
 	}
 	if n.MTU != 0 && n.MTU < MinMTUv6 && (n.IPv6 != IPv6Off || n.hasFamily(netip.Addr.Is6)) {
-		return Invalid("mtu", strconv.Itoa(n.MTU), "at least %d bytes, or no IPv6 (RFC 8200 section 5)", MinMTUv6)
+		return Unusable("mtu", strconv.Itoa(n.MTU), "IPv6 needs at least %d bytes (RFC 8200 section 5)", MinMTUv6)
 	}
 	return nil
 }
@@ -97,13 +97,13 @@ func (n *Network) HasIPv6() bool { return n.hasFamily(netip.Addr.Is6) }
 func (n *Network) checkDriverKeys() error {
 	switch {
 	case n.IPvlanFlag != "" && n.Driver != IPvlan:
-		return Invalid("ipvlan_flag", string(n.IPvlanFlag), "driver ipvlan, it is %s", n.Driver)
+		return Unusable("ipvlan_flag", string(n.IPvlanFlag), "driver %s has no such flag; set driver ipvlan", n.Driver)
 	case n.BCQueueLen != 0 && n.Driver != Macvlan:
-		return Invalid("bc_queue_len", fmt.Sprint(n.BCQueueLen), "driver macvlan, it is %s", n.Driver)
+		return Unusable("bc_queue_len", fmt.Sprint(n.BCQueueLen), "driver %s has no such queue; set driver macvlan", n.Driver)
 	case n.NoPromisc && n.Mode != ModePassthru:
-		return Invalid("nopromisc", "true", "mode passthru, it is %s", n.Mode)
+		return Unusable("nopromisc", "true", "mode %s has no such flag; set mode passthru", n.Mode)
 	case len(n.SourceMACs) > 0 && n.Mode != ModeSource:
-		return Invalid("source_macs", fmt.Sprint(n.SourceMACs), "mode source, it is %s", n.Mode)
+		return Unusable("source_macs", fmt.Sprint(n.SourceMACs), "mode %s has no such list; set mode source", n.Mode)
 	case len(n.SourceMACs) == 0 && n.Mode == ModeSource:
 		return Invalid("source_macs", "", "the MACs that mode source lets in, at least one")
 	case slices.ContainsFunc(n.SourceMACs, MAC.IsZero):
@@ -113,7 +113,7 @@ func (n *Network) checkDriverKeys() error {
 	case len(n.SourceMACs) > maxListItems:
 		return Invalid("source_macs", fmt.Sprint(len(n.SourceMACs)), "at most %d", maxListItems)
 	case n.MAC == MACDerived && n.Driver == IPvlan:
-		return Invalid("mac", string(n.MAC), "driver macvlan; ipvlan has its parent's MAC")
+		return Unusable("mac", string(n.MAC), "an interface of driver ipvlan has its parent's MAC; set driver macvlan")
 	}
 	return nil
 }
@@ -128,8 +128,8 @@ func (n *Network) checkSubnets() error {
 		}
 		for j := range i {
 			if n.Subnets[i].Subnet.Overlaps(n.Subnets[j].Subnet) {
-				return Invalid(fmt.Sprintf("subnet[%d].subnet", i), n.Subnets[i].Subnet.String(),
-					"a subnet that does not overlap %s", n.Subnets[j].Subnet)
+				return Unusable(fmt.Sprintf("subnet[%d].subnet", i), n.Subnets[i].Subnet.String(),
+					"it overlaps the subnet %s", n.Subnets[j].Subnet)
 			}
 		}
 	}
@@ -149,7 +149,7 @@ func (s *Subnet) checkSubnet() error {
 	case s.Gateway.IsValid() && (s.Gateway.Is4() != s.Subnet.Addr().Is4() || !IsUnicast(s.Gateway)):
 		return Invalid("gateway", s.Gateway.String(), "a unicast address of the subnet's family")
 	case s.Gateway.IsValid() && s.Reserved(s.Gateway):
-		return Invalid("gateway", s.Gateway.String(), "neither the network's own nor the broadcast address of %s", s.Subnet)
+		return Unusable("gateway", s.Gateway.String(), "it is the network's own or the broadcast address of %s", s.Subnet)
 	case s.IPRange.IsValid() && s.IPRange != s.IPRange.Masked():
 		return Invalid("ip_range", s.IPRange.String(), "the range's own first address: %s", s.IPRange.Masked())
 	case s.IPRange.IsValid() && !s.containsPrefix(s.IPRange):
@@ -256,7 +256,7 @@ func (n *Network) checkRoutes() error {
 			return At(fmt.Sprintf("route[%d]", i), err)
 		}
 		if seen[route{r.To, r.Metric}] {
-			return Invalid(fmt.Sprintf("route[%d].to", i), r.To.String(), "each destination and metric once")
+			return Unusable(fmt.Sprintf("route[%d].to", i), r.To.String(), "another route has the same destination and metric")
 		}
 		seen[route{r.To, r.Metric}] = true
 	}
@@ -268,9 +268,9 @@ func (r *Route) checkRoute() error {
 	case !r.To.IsValid() || r.To != r.To.Masked():
 		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
 	case r.To.Bits() == 0:
-		return Invalid("to", r.To.String(), "a network to route to; a default route is a gateway")
+		return Unusable("to", r.To.String(), "a default route is set by the key gateway of a subnet")
 	case UnroutableReason(r.To) != "":
-		return Invalid("to", r.To.String(), "addresses that leave the host, not inside of %s", UnroutableReason(r.To))
+		return Unusable("to", r.To.String(), "frames to addresses in %s never leave the host", UnroutableReason(r.To))
 	case r.Via.IsValid() && (r.Via.Is4() != r.To.Addr().Is4() || !IsUnicast(r.Via)):
 		return Invalid("via", r.Via.String(), "a unicast address of the family of %s", r.To)
 	case r.Metric < 0 || r.Metric > maxMetric:
@@ -281,13 +281,13 @@ func (r *Route) checkRoute() error {
 
 func (n *Network) checkIPAM() error {
 	if n.IPAM == IPAMLocal && len(n.Subnets) == 0 {
-		return Invalid("ipam", string(n.IPAM), "a subnet to take addresses from, or ipam \"none\"")
+		return Unusable("ipam", string(n.IPAM), "it takes addresses from a subnet, and the network has none; add one, or set ipam = \"none\"")
 	}
 	if n.IPAM == IPAMNone && len(n.Subnets) > 0 {
-		return Invalid("ipam", string(n.IPAM), "no subnets, or ipam \"local\" or \"static\"")
+		return Unusable("ipam", string(n.IPAM), "the network has a subnet; remove it, or set ipam = \"local\" or \"static\"")
 	}
 	if n.IPv6 != IPv6Off && n.HasIPv6() {
-		return Invalid("ipv6", string(n.IPv6), "\"off\", because the network has an IPv6 subnet of its own")
+		return Unusable("ipv6", string(n.IPv6), "the network has an IPv6 subnet; remove it, or set ipv6 = \"off\"")
 	}
 	return nil
 }

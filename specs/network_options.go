@@ -62,7 +62,7 @@ var options = map[string]func(*Network, string) error{
 func modeOf(d Driver) func(*Network, string) error {
 	return func(n *Network, v string) error {
 		if n.Driver != "" && n.Driver != d {
-			return Invalid("", v, "driver %s (-d %s), it is %s", d, d, n.Driver)
+			return Unusable("", v, "driver %s does not have this option; set -d %s", n.Driver, d)
 		}
 		return oneOf(&n.Mode, []byte(v), Modes(d)...)
 	}

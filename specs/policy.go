@@ -81,7 +81,7 @@ func (p *Policy) AllowNetwork(name string) error {
 	if matchAny(p.Networks, name) {
 		return nil
 	}
-	return policyError("networks", name, "a network that [policy] networks in berth.toml lists (now %q)", p.Networks)
+	return policyError("networks", name, "[policy] networks in berth.toml permits only %q", p.Networks)
 }
 
 // ParentNames are the names of a parent for the policy. An interface may have
@@ -110,13 +110,13 @@ func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
 	listed := func(name string) bool { return matchAny(p.Parents, name) }
 	byName, byTrunk := slices.ContainsFunc(parent.Names, listed), slices.ContainsFunc(parent.Trunk, listed)
 	if !byName && !byTrunk {
-		return policyError("parent", n.Parent, "a parent that [policy] parents in berth.toml lists (now %q)", p.Parents)
+		return policyError("parent", n.Parent, "[policy] parents in berth.toml permits only %q", p.Parents)
 	}
 	if !byName && !p.allowsVLAN(parent.VLAN) {
-		return policyError("parent", n.Parent, "a VLAN id that [policy] vlans in berth.toml lists (now %q)", p.VLANs)
+		return policyError("parent", n.Parent, "[policy] vlans in berth.toml permits only the VLAN ids %q", p.VLANs)
 	}
 	if !matchAny(p.Modes, string(n.Mode)) {
-		return policyError("mode", string(n.Mode), "a mode that [policy] modes in berth.toml lists (now %q)", p.Modes)
+		return policyError("mode", string(n.Mode), "[policy] modes in berth.toml permits only %q", p.Modes)
 	}
 	return p.allowAddressing(n)
 }
@@ -135,13 +135,13 @@ func (p *Policy) allowAddressing(n *Network) error {
 		return nil
 	}
 	if len(n.Subnets) > 0 {
-		return policyError("subnet", n.Subnets[0].Subnet.String(), "no addresses of one's own, or static_ips = true under [policy] in berth.toml")
+		return policyError("subnet", n.Subnets[0].Subnet.String(), "annotations may not choose addresses; leave the subnet out, or set static_ips = true under [policy] in berth.toml")
 	}
 	if t := *n.ConflictTimeout; t < leastProbe || t > mostProbe {
-		return policyError("conflict_timeout", t.String(), "%s to %s, or static_ips = true under [policy] in berth.toml", leastProbe, mostProbe)
+		return policyError("conflict_timeout", t.String(), "annotations may choose only %s to %s; set static_ips = true under [policy] in berth.toml to permit others", leastProbe, mostProbe)
 	}
 	if n.MAC == MACDerived && !p.StaticMACs {
-		return policyError("mac", string(n.MAC), "\"random\", or static_macs = true under [policy] in berth.toml")
+		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; set static_macs = true under [policy] in berth.toml to permit others")
 	}
 	return nil
 }
@@ -159,10 +159,10 @@ func (p *Policy) allowsVLAN(id int) bool {
 // or a MAC.
 func (p *Policy) AllowRequest(s *Selection) error {
 	if len(s.IPs) > 0 && !p.StaticIPs {
-		return policyError("ips", s.IPs[0].String(), "no address, or static_ips = true under [policy] in berth.toml")
+		return policyError("ips", s.IPs[0].String(), "annotations may not request addresses; set static_ips = true under [policy] in berth.toml to permit them")
 	}
 	if !s.MAC.IsZero() && !p.StaticMACs {
-		return policyError("mac", s.MAC.String(), "no MAC, or static_macs = true under [policy] in berth.toml")
+		return policyError("mac", s.MAC.String(), "annotations may not request MACs; set static_macs = true under [policy] in berth.toml to permit them")
 	}
 	return nil
 }
@@ -173,9 +173,9 @@ func (n *Network) AllowNamespace(namespace string) error {
 	if len(n.Namespaces) == 0 || matchAny(n.Namespaces, namespace) {
 		return nil
 	}
-	return policyError("network", n.Name, "a network for the namespace %q; this one's file has namespaces = %q", namespace, n.Namespaces)
+	return policyError("network", n.Name, "the namespace %q may not use it; its file has namespaces = %q", namespace, n.Namespaces)
 }
 
-func policyError(key, value, want string, args ...any) error {
-	return &ValueError{Key: key, Value: value, Want: fmt.Sprintf(want, args...), Err: ErrPolicy}
+func policyError(key, value, problem string, args ...any) error {
+	return &ValueError{Key: key, Value: value, Problem: fmt.Sprintf(problem, args...), Err: ErrPolicy}
 }

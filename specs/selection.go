@@ -104,7 +104,7 @@ func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
 			return nil, Invalid("annotation", key, "%s, or the short form: %s", KeyNetworks, strings.Join(shortKeys, ", "))
 		}
 		if n := len(annotations[key]); n > MaxAnnotation {
-			return nil, Invalid(key, annotations[key], "at most %d bytes, it has %d", MaxAnnotation, n)
+			return nil, Invalid(key, annotations[key], "at most %d bytes instead of %d", MaxAnnotation, n)
 		}
 	}
 	value, list := annotations[KeyNetworks]
@@ -113,7 +113,7 @@ func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
 		return nil, nil
 	case list && len(keys) > 1:
 		other := keys[slices.IndexFunc(keys, func(k string) bool { return k != KeyNetworks })]
-		return nil, Invalid(other, annotations[other], "either %s or the short form, not both", KeyNetworks)
+		return nil, Unusable(other, annotations[other], "%s and the short form exclude each other; remove one", KeyNetworks)
 	case list:
 		return parseNetworks(value)
 	}
@@ -144,7 +144,7 @@ func checkSelections(all []Selection) error {
 	for i := range all {
 		s := &all[i]
 		if s.Interface != "" && seen[s.Interface] {
-			return Invalid(s.Key+".interface", s.Interface, "a name that no other network of the container has")
+			return Unusable(s.Key+".interface", s.Interface, "another network of the container has this interface name")
 		}
 		seen[s.Interface] = true
 	}
@@ -232,10 +232,10 @@ func setGateways(n *Network, value string) error {
 		}
 		i := slices.IndexFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Addr().Is4() == a.Is4() })
 		if i < 0 {
-			return Invalid("", item, "an address of the same family in %s", KeyIP)
+			return Unusable("", item, "%s has no address of this family", KeyIP)
 		}
 		if n.Subnets[i].Gateway.IsValid() {
-			return Invalid("", item, "one gateway a family")
+			return Unusable("", item, "there is another gateway of this family")
 		}
 		n.Subnets[i].Gateway = a
 		if err := n.Subnets[i].checkSubnet(); err != nil {
@@ -254,7 +254,7 @@ func finishSelection(s *Selection, name func(string) string) error {
 	}
 	for i, ip := range s.IPs {
 		if slices.ContainsFunc(s.IPs[:i], func(before IP) bool { return before.Addr == ip.Addr }) {
-			return Invalid(name("ips"), ip.String(), "each address once")
+			return Unusable(name("ips"), ip.String(), "this address is in the list twice")
 		}
 	}
 	if n == nil {

@@ -131,7 +131,7 @@ func unknownTOML(key []string, t reflect.Type) error {
 	keys, tables := tomlKeys(t)
 	for name, table := range tables {
 		if below, _ := tomlKeys(table); slices.Contains(below, last) {
-			return Invalid("key", strings.Join(key, "."), "it below %s", name)
+			return Unusable("key", strings.Join(key, "."), "this key belongs below %s", name)
 		}
 	}
 	if i := slices.IndexFunc(keys, func(k string) bool { return strings.EqualFold(k, last) }); i >= 0 {

@@ -18,7 +18,7 @@ func TestKeysAreExact(t *testing.T) {
 		"policy = { static_ips = false, \"Static_ips\" = true }": `line 1: key "policy.Static_ips": want static_ips`,
 		"[agent]\n\n\"Keep_Ended\" = \"1h\"\n":                   `line 3: key "agent.Keep_Ended": want keep_ended`,
 		"[agent]\nMaxEndpoints = 3\n":                            `line 2: key "agent.MaxEndpoints": want one of attach, `,
-		"static_ips = true\n":                                    `line 1: key "static_ips": want it below policy`,
+		"static_ips = true\n":                                    `line 1: key "static_ips": this key belongs below policy`,
 		"[policy.static_ips]\nx = 1\n":                           `line 1`,
 		"[policy]\nstatic_ips = true\nstatic_ips = true\n":       `line 3`,
 	} {

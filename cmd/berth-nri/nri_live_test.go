@@ -108,7 +108,7 @@ func (n *node) mustAttach(r *adaptation.Adaptation, ns *testnet.NS, path string)
 	}
 	testnet.Eventually(n, "the plugin refuses a network that does not exist", func() bool {
 		err := run("nolan")
-		return err != nil && strings.Contains(err.Error(), `berth/networks[0] "nolan": want a network that`)
+		return err != nil && strings.Contains(err.Error(), `berth/networks[0] "nolan": there is no such network in`)
 	})
 	if err := run("lan"); err != nil {
 		n.Fatal(err)

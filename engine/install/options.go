@@ -97,7 +97,7 @@ func (o *Options) Check() error {
 		return err
 	}
 	if flag := e.flags(o); flag != "" {
-		return &specs.ValueError{Key: flag, Want: fmt.Sprintf("no value: engine %s does not use this flag", o.Engine)}
+		return &specs.ValueError{Key: flag, Problem: fmt.Sprintf("engine %s does not use this flag", o.Engine)}
 	}
 	for flag, path := range map[string]string{engineConfig: o.File, hooksDir: o.HooksDir, cdiDir: o.CDIDir} {
 		if path != "" && !filepath.IsAbs(path) {

@@ -96,7 +96,7 @@ func unknownNetwork(dir, name string) error {
 	if err != nil {
 		return errors.Join(fs.ErrNotExist, err)
 	}
-	there := "none yet; create one: berth network create"
+	there := "none; create it: berth network create"
 	if len(names) > 0 {
 		there = strings.Join(names[:min(len(names), maxNamed)], ", ")
 	}
@@ -105,6 +105,6 @@ func unknownNetwork(dir, name string) error {
 	}
 	return &specs.ValueError{
 		Value: name, Err: fs.ErrNotExist,
-		Want: fmt.Sprintf("a network that %s has (%s)", NetworksDir(dir), there),
+		Problem: fmt.Sprintf("there is no such network in %s, which has %s", NetworksDir(dir), there),
 	}
 }

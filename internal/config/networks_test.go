@@ -113,7 +113,7 @@ func TestSaveAtOnce(t *testing.T) {
 func TestUnknownNetwork(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Network(dir, "lan")
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none yet") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "which has none; create it") {
 		t.Errorf("no networks: %v", err)
 	}
 	for _, name := range []string{"dmz", "a", "a-b"} {
@@ -122,7 +122,7 @@ func TestUnknownNetwork(t *testing.T) {
 		}
 	}
 	_, err = Network(dir, "lan")
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "(a, a-b, dmz)") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "which has a, a-b, dmz") {
 		t.Errorf("want the names there are: %v", err)
 	}
 	if err := Remove(dir, "lan"); !errors.Is(err, fs.ErrNotExist) {
@@ -143,7 +143,7 @@ func TestManyNetworksAreNotAllNamed(t *testing.T) {
 		writeText(t, NetworkFile(dir, string(c)), "")
 	}
 	_, err := Network(dir, "lan")
-	if err == nil || !strings.Contains(err.Error(), "i, j and 2 more)") {
+	if err == nil || !strings.Contains(err.Error(), "i, j and 2 more") {
 		t.Errorf("error %v, want ten names and the number of the others", err)
 	}
 }

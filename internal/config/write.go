@@ -32,7 +32,7 @@ func Save(dir string, n *specs.Network) error {
 	path := NetworkFile(dir, n.Name)
 	err = writeNew(path, data)
 	if errors.Is(err, fs.ErrExist) {
-		return &specs.ValueError{Value: n.Name, Want: "a name that no network has; there is " + path, Err: fs.ErrExist}
+		return &specs.ValueError{Value: n.Name, Problem: "a network has this name already: " + path, Err: fs.ErrExist}
 	}
 	if err != nil {
 		return fmt.Errorf("network %q: %w", n.Name, err)

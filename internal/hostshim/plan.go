@@ -45,7 +45,7 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *hostState) (*plan, error) {
 	case !f.on.Up:
 		return nil, fmt.Errorf("parent %q is down; set it up: ip link set %s up", n.Parent, f.on.Name)
 	case p.mtu > f.on.MTU:
-		return nil, specs.Invalid("mtu", fmt.Sprint(p.mtu), "at most %d bytes, the MTU of the parent %s", f.on.MTU, f.on.Name)
+		return nil, specs.Unusable("mtu", fmt.Sprint(p.mtu), "the parent %q has an MTU of only %d bytes", f.on.Name, f.on.MTU)
 	}
 	use := network.Use{Driver: n.Driver, Mode: n.Mode, Flag: n.IPvlanFlag}
 	if err := network.CheckOccupants(use, f.occupants); err != nil {
@@ -65,9 +65,9 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		s := p.net.SubnetOf(ip)
 		switch {
 		case s == nil:
-			return specs.Invalid("--ip", ip.String(), "an address inside a subnet of network %q", p.net.Name)
+			return specs.Unusable("--ip", ip.String(), "no subnet of network %q contains it", p.net.Name)
 		case asked[s.Subnet]:
-			return specs.Invalid("--ip", ip.String(), "only one address in %s", s.Subnet)
+			return specs.Unusable("--ip", ip.String(), "there is another --ip in the subnet %s", s.Subnet)
 		}
 		if err := ipam.NewPool(p.net.Name, *s, host).Allows(ip); err != nil {
 			return specs.At("--ip", err)

@@ -60,13 +60,13 @@ func TestPlanRefuses(t *testing.T) {
 		"ipvlan private": {mode(specs.IPvlan, specs.ModeL2, specs.FlagPrivate), "", nil, `ipvlan_flag "private" keeps the host from its containers`},
 		"ipvlan vepa":    {mode(specs.IPvlan, specs.ModeL2, specs.FlagVEPA), "", nil, `ipvlan_flag "vepa" keeps the host from its containers`},
 		"parent down":    {same, "", func(f *hostState) { f.on.Up = false }, `parent "eth1" is down; set it up: ip link set eth1 up`},
-		"mtu":            {func(n *specs.Network) { n.MTU = 9000 }, "", nil, `mtu "9000": want at most 1500 bytes`},
+		"mtu":            {func(n *specs.Network) { n.MTU = 9000 }, "", nil, `mtu "9000": the parent "eth1" has an MTU of only 1500 bytes`},
 		"no subnet":      {func(n *specs.Network) { n.Subnets = nil }, "", nil, `network "lan" has no subnet`},
 		"static":         {func(n *specs.Network) { n.IPAM = specs.IPAMStatic }, "", nil, `network "lan" has ipam = "static", so berth chooses no address for the host; give one by --ip`},
-		"outside":        {same, "198.51.100.1", nil, `--ip "198.51.100.1": want an address inside a subnet of network "lan"`},
-		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": want only one address in 192.0.2.0/24`},
-		"gateway":        {same, "192.0.2.1", nil, `--ip "192.0.2.1": want another address of 192.0.2.0/24, this one is the gateway`},
-		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": want another address of 192.0.2.0/24, this one is in use by this host`},
+		"outside":        {same, "198.51.100.1", nil, `--ip "198.51.100.1": no subnet of network "lan" contains it`},
+		"two":            {same, "192.0.2.3 192.0.2.4", nil, `--ip "192.0.2.4": there is another --ip in the subnet 192.0.2.0/24`},
+		"gateway":        {same, "192.0.2.1", nil, `--ip "192.0.2.1": in the subnet 192.0.2.0/24 it is the gateway`},
+		"host's own":     {same, "192.0.2.9", nil, `--ip "192.0.2.9": in the subnet 192.0.2.0/24 it is in use by this host`},
 		"passthru there": {same, "", func(f *hostState) {
 			f.occupants = []network.Occupant{{Name: "mv0", Driver: specs.Macvlan, Mode: specs.ModePassthru}}
 		}, `parent "eth1": interface "mv0" of the host (macvlan, mode passthru) is on it, and passthru takes a parent whole`},

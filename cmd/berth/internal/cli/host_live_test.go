@@ -80,9 +80,9 @@ func TestHostRefusals(t *testing.T) {
 	w.mustFail(exitUsage, "berth host: the command is missing", "host")
 	w.mustFail(exitUsage, "berth host enable: NETWORK is missing", "host", "enable")
 	w.mustFail(exitUsage, `berth host enable: --ip "192.0.2.0/24": want an address, as 192.0.2.250`, "host", "enable", "lan", "--ip", "192.0.2.0/24")
-	w.mustFail(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": want an address inside a subnet of network "lan"`, "host", "enable", "lan", "--ip", "198.51.100.1")
+	w.mustFail(exitFailed, `berth: host shim of "lan": --ip "198.51.100.1": no subnet of network "lan" contains it`, "host", "enable", "lan", "--ip", "198.51.100.1")
 	for _, what := range []string{"enable", "disable"} {
-		w.mustFail(exitFailed, `berth: network "lam": want a network that `, "host", what, "lam")
+		w.mustFail(exitFailed, `berth: network "lam": there is no such network in`, "host", what, "lam")
 		w.mustFail(exitUsage, `: network "../lan": want `, "host", what, "../lan")
 	}
 }

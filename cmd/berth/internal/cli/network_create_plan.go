@@ -103,7 +103,7 @@ func addRange(n *specs.Network, s string) (note []string, err error) {
 		return nil, err
 	}
 	if in.IPRange.IsValid() {
-		return nil, specs.Invalid("--ip-range", s, "at most one range in subnet %s, which already has %s", in.Subnet, in.IPRange)
+		return nil, specs.Unusable("--ip-range", s, "subnet %s already has the range %s", in.Subnet, in.IPRange)
 	}
 	in.IPRange = p.Masked()
 	return note, nil
@@ -120,7 +120,7 @@ func addGateway(n *specs.Network, s string) error {
 	}
 	for _, in := range served {
 		if in.Gateway.IsValid() {
-			return specs.Invalid("--gateway", s, "at most one gateway in subnet %s, which already has %s", in.Subnet, in.Gateway)
+			return specs.Unusable("--gateway", s, "subnet %s already has the gateway %s", in.Subnet, in.Gateway)
 		}
 		in.Gateway = a
 	}
@@ -177,22 +177,22 @@ func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet
 		all = append(all, n.Subnets[i].Subnet.String())
 	}
 	if len(all) == 0 {
-		return nil, specs.Invalid(flag, value, "a --subnet that contains it")
+		return nil, specs.Unusable(flag, value, "there is no --subnet that contains it")
 	}
-	return nil, specs.Invalid(flag, value, "an address inside a --subnet (%s)", strings.Join(all, ", "))
+	return nil, specs.Unusable(flag, value, "no --subnet contains it (%s)", strings.Join(all, ", "))
 }
 
 // checkFamilies checks --ipv4 and --ipv6 against the subnets.
 func (o *createFlags) checkFamilies(n *specs.Network) error {
 	switch {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
-		return specs.Invalid("--ipv6", "true", "an IPv6 --subnet, or -o ipv6=slaac, -o ipv6=dhcp or -o ipv6=link-local")
+		return specs.Unusable("--ipv6", "true", "the network has no IPv6 addresses; add an IPv6 --subnet, or -o ipv6=slaac, dhcp or link-local")
 	case !o.ipv6 && o.given("ipv6") && (n.HasIPv6() || n.IPv6 != specs.IPv6Off):
-		return specs.Invalid("--ipv6", "false", "no IPv6 --subnet and no -o ipv6")
+		return specs.Unusable("--ipv6", "false", "the network has IPv6 addresses; remove the IPv6 --subnet or -o ipv6")
 	case !o.ipv4 && n.IPAM == specs.IPAMDHCP:
-		return specs.Invalid("--ipv4", "false", "another --ipam-driver than dhcp, which leases IPv4; for IPv6 by DHCP: -o ipv6=dhcp")
+		return specs.Unusable("--ipv4", "false", "--ipam-driver dhcp leases IPv4; leave it out, and for IPv6 by DHCP use -o ipv6=dhcp")
 	case !o.ipv4 && n.HasIPv4():
-		return specs.Invalid("--ipv4", "false", "no IPv4 --subnet")
+		return specs.Unusable("--ipv4", "false", "there is an IPv4 --subnet; remove it")
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func TestNetworkInspect(t *testing.T) {
 		t.Errorf("one of two unknown: exit %d", code)
 	}
 	mustEqual(t, "inspect of one of two", want, w.out.String())
-	if !strings.HasPrefix(w.err.String(), `berth: network "lam": want a network that `+w.dir+`/etc/networks.d has (lan)`) {
+	if !strings.HasPrefix(w.err.String(), `berth: network "lam": there is no such network in `+w.dir+`/etc/networks.d, which has lan`) {
 		t.Errorf("said %s", &w.err)
 	}
 	if w.runMain("network", "inspect", "lam"); !json.Valid(w.out.Bytes()) {
@@ -126,7 +126,7 @@ func TestNetworkRm(t *testing.T) {
 	}
 	w.mustFail(exitFailed, `berth: network "lan" is in use by web (192.0.2.65), `, "network", "rm", "lan")
 	w.mustFail(exitFailed, `, and 2 more; stop them first`, "network", "rm", "lan")
-	w.mustFail(exitFailed, `berth: network "lam": want a network that`, "network", "rm", "lam")
+	w.mustFail(exitFailed, `berth: network "lam": there is no such network in`, "network", "rm", "lam")
 	mustEqual(t, "rm -f of none", "", w.mustRun("network", "rm", "-f", "lam"))
 	if code := w.runMain("network", "rm", "lan", "dmz"); code != exitFailed {
 		t.Errorf("one of two in use: exit %d", code)
