@@ -17,7 +17,7 @@ func TestSiblingProgramRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	p := pinsUnder(bpffs(t))
-	must(t, p.makeFolders())
+	must(t, p.makeDirectories())
 	spec, err := loadDatapath()
 	must(t, err)
 	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Return()} // R0 is not set

@@ -166,10 +166,10 @@ func attachFirst(o link.TCXOptions) (link.Link, error) {
 	return l, err
 }
 
-// swapLink gives a link of the old folder a new program, and moves its pin to the new
-// folder. It drops a link whose interface is gone.
+// swapLink gives a link of the old directory a new program, and moves its pin to the new
+// directory. It drops a link whose interface is gone.
 func (d *Datapath) swapLink(name string) error {
-	old := filepath.Join(d.pins.nextFolder().linksFolder(), name)
+	old := filepath.Join(d.pins.nextDirectory().linksDir(), name)
 	program := d.sibling
 	if _, w, ok := parseLinkName(name); ok {
 		program = d.programFor(w)
@@ -184,7 +184,7 @@ func (d *Datapath) swapLink(name string) error {
 	} else if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
-	if err := os.Rename(old, filepath.Join(d.pins.linksFolder(), name)); err != nil {
+	if err := os.Rename(old, filepath.Join(d.pins.linksDir(), name)); err != nil {
 		return fmt.Errorf("move: %w", err)
 	}
 	return nil

@@ -74,7 +74,7 @@ func (p pins) pinnedDescription() (layoutDescription, error) {
 	return all, nil
 }
 
-// describeIn pins the description of the maps that are pinned in the same folder.
+// describeIn pins the description of the maps that are pinned in the same directory.
 func (p pins) describeIn(all layoutDescription) error {
 	text, err := json.Marshal(all)
 	if err != nil {
@@ -107,7 +107,7 @@ func (d described1) equal(o described1) bool {
 	return slices.Equal(d.Key, o.Key) && slices.Equal(d.Value, o.Value)
 }
 
-// conversionFrom returns the conversion of the values of a map in a folder to this layout.
+// conversionFrom returns the conversion of the values of a map in a directory to this layout.
 func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 	was, err := p.pinnedDescription()
 	if err != nil {

@@ -117,7 +117,7 @@ func TestMembersByName(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	ns, dir := testnet.Namespace(t), bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.makeFolders())
+	must(t, p.makeDirectories())
 	was := currentLayout(t)
 	e := Endpoint{Slot: slotA, ParentIndex: 1, MAC: macA, Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: 5,
 		Enforce: []specs.Kind{specs.IPSpoof}, Addresses: nil}
@@ -168,7 +168,7 @@ func TestOtherKeyIsRefused(t *testing.T) {
 	testnet.Need(t, testnet.Root)
 	dir := bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.makeFolders())
+	must(t, p.makeDirectories())
 	was := currentLayout(t)
 	vlans := was[mapVLANs]
 	vlans.Key = []member{{Path: "vlan", Size: 4}, {Path: "ifindex", Offset: 4, Size: 4}}

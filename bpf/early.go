@@ -77,7 +77,7 @@ func (d *Datapath) removePinned() error {
 		return errors.Join(removePin(d.pins.objectPath(pinIngress)), removePin(d.pins.objectPath(pinEgress)))
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the folder is gone, and with it the programs
+		return nil // the directory is gone, and with it the programs
 	}
 	return err
 }

@@ -28,7 +28,7 @@ const progSibling = "berth_sibling"
 const insidePrefix = "inside-"
 
 func (p pins) insidePath(slot uint32) string {
-	return filepath.Join(p.linksFolder(), fmt.Sprintf("%s%d", insidePrefix, slot))
+	return filepath.Join(p.linksDir(), fmt.Sprintf("%s%d", insidePrefix, slot))
 }
 
 // GroupKinds returns those kinds whose group frames the sibling program drops on a macvlan
@@ -83,7 +83,7 @@ func (d *Datapath) updateInsides() error {
 
 // eachInside calls fn for each pinned link of the sibling program.
 func (p pins) eachInside(fn func(path string, l link.Link) error) error {
-	files, err := os.ReadDir(p.linksFolder())
+	files, err := os.ReadDir(p.linksDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
 	}
@@ -92,7 +92,7 @@ func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 		if !strings.HasPrefix(f.Name(), insidePrefix) {
 			continue
 		}
-		path := filepath.Join(p.linksFolder(), f.Name())
+		path := filepath.Join(p.linksDir(), f.Name())
 		l, err := link.LoadPinnedLink(path, nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // released since

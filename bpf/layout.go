@@ -9,7 +9,7 @@ import (
 	"berth/specs"
 )
 
-// Version is the version of the pinned layout, and so the name of its folder under BPFFS.
+// Version is the version of the pinned layout, and so the name of its directory under BPFFS.
 // c/layout.h is the same in C.
 const Version = 1
 

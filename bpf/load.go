@@ -83,13 +83,13 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	if err := checkAttach(o.Attach); err != nil {
 		return nil, err
 	}
-	if err := p.checkFolders(); err != nil {
+	if err := p.checkDirectories(); err != nil {
 		return nil, err
 	}
 	if err := p.adoptVersion(); err != nil {
 		return nil, err
 	}
-	if err := p.makeFolders(); err != nil {
+	if err := p.makeDirectories(); err != nil {
 		return nil, err
 	}
 	cookie, err := netnsCookie()
@@ -286,5 +286,5 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 
 // Purge detaches everywhere and removes all pinned objects, with their counts.
 func (d *Datapath) Purge() error {
-	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextFolder().removeFolders(), d.pins.removeFolders())
+	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextDirectory().removeDirectories(), d.pins.removeDirectories())
 }

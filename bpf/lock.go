@@ -20,9 +20,9 @@ const lockWait = 5 * time.Second
 //
 // It must not be called inside fn.
 func (m *Maps) withLock(fn func() error) error {
-	f, err := m.pins.lockFolder()
+	f, err := m.pins.lockDirectory()
 	if m.owned && errors.Is(err, fs.ErrNotExist) {
-		return fn() // the folder was removed: no other process finds the maps
+		return fn() // the directory was removed: no other process finds the maps
 	}
 	if err != nil {
 		return err
@@ -31,16 +31,16 @@ func (m *Maps) withLock(fn func() error) error {
 	return fn()
 }
 
-// lockFolder locks the folder until the file is closed. If the folder was replaced meanwhile, it
-// locks the new one.
-func (p pins) lockFolder() (*os.File, error) {
+// lockDirectory locks the directory until the file is closed. If the directory was replaced
+// meanwhile, it locks the new one.
+func (p pins) lockDirectory() (*os.File, error) {
 	for end := time.Now().Add(lockWait); ; {
 		f, err := os.Open(p.dir)
 		if err != nil {
 			return nil, fmt.Errorf("lock pinned objects: %w", err)
 		}
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil && p.isFolder(f) {
+		if err == nil && p.isDirectory(f) {
 			return f, nil
 		}
 		_ = f.Close()
@@ -56,8 +56,8 @@ func (p pins) lockFolder() (*os.File, error) {
 	}
 }
 
-// isFolder reports whether an open folder is the one at the path.
-func (p pins) isFolder(f *os.File) bool {
+// isDirectory reports whether an open directory is the one at the path.
+func (p pins) isDirectory(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == p.inode()
 }

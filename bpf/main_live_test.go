@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// bpffs returns a folder for the test on the BPF file system.
+// bpffs returns a directory for the test on the BPF file system.
 func bpffs(t testing.TB) string {
 	t.Helper()
 	testnet.Need(t, testnet.Root)

@@ -18,16 +18,16 @@ type Maps struct {
 	writes atomic.Int64 // elements written
 	adding sync.Mutex   // held while userspace adds violations
 
-	mu     sync.Mutex
-	open   map[string]*ebpf.Map
-	folder uint64 // inode of the folder when the first map was opened
-	owned  bool   // whether the agent owns them: its programs use these maps, wherever they are pinned
+	mu        sync.Mutex
+	open      map[string]*ebpf.Map
+	directory uint64 // inode of the directory when the first map was opened
+	owned     bool   // whether the agent owns them: its programs use these maps, wherever they are pinned
 }
 
 // Open returns the maps pinned under bpffs. The error wraps fs.ErrNotExist if no agent ever
 // pinned any, and [ErrUnsafe] if another user could have.
 func Open(bpffs string) (*Maps, error) {
-	if err := pinsUnder(bpffs).checkFolders(); err != nil {
+	if err := pinsUnder(bpffs).checkDirectories(); err != nil {
 		return nil, err
 	}
 	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*ebpf.Map)}
@@ -65,8 +65,8 @@ func (m *Maps) openMap(name string) (*ebpf.Map, error) {
 	if one, ok := m.open[name]; ok {
 		return one, nil
 	}
-	if m.folder == 0 {
-		m.folder = m.pins.inode()
+	if m.directory == 0 {
+		m.directory = m.pins.inode()
 	}
 	one, err := ebpf.LoadPinnedMap(m.pins.objectPath(name), nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func (m *Maps) reopenReplaced() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.pins.inode()
-	if m.owned || now == 0 || m.folder == 0 || now == m.folder {
+	if m.owned || now == 0 || m.directory == 0 || now == m.directory {
 		return nil
 	}
 	var errs []error
@@ -98,7 +98,7 @@ func (m *Maps) reopenReplaced() error {
 		errs = append(errs, one.Close())
 	}
 	clear(m.open)
-	m.folder = 0
+	m.directory = 0
 	m.noBase.Store(false)
 	return errors.Join(errs...)
 }

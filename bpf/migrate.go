@@ -20,10 +20,10 @@ const pinMigrating = "migrating"
 
 // migration replaces pinned maps with ones of another shape:
 //
-//  1. New maps are created and pinned in a folder beside (into); unchanged maps
+//  1. New maps are created and pinned in a directory beside (into); unchanged maps
 //     are pinned there too. Entries are copied, each member of a value to the
 //     one of the same name (described.go).
-//  2. The two folders exchange their names, in one step.
+//  2. The two directories exchange their names, in one step.
 //  3. All links and filters get programs that count into the new maps.
 //  4. When no old program runs any more, the old counts are written to the
 //     base of the new ones, and the old counters are unpinned.
@@ -103,7 +103,7 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 		if same {
 			continue
 		}
-		m.into = p.nextFolder()
+		m.into = p.nextDirectory()
 		m.copies = append(m.copies, name)
 	}
 	if unfinished {
@@ -111,7 +111,7 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 	}
 	m.renewTable(pinned)
 	m.renewCounts(pinned)
-	if err := p.nextFolder().removeAll(); err != nil { // from a process that was killed in step 1
+	if err := p.nextDirectory().removeAll(); err != nil { // from a process that was killed in step 1
 		return nil, err
 	}
 	if m.into == m.from {
@@ -132,7 +132,7 @@ func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
 
 // pinUnchanged pins the unchanged maps beside the new ones.
 func (m *migration) pinUnchanged(all map[string]*ebpf.Map) error {
-	if err := m.into.makeFolders(); err != nil {
+	if err := m.into.makeDirectories(); err != nil {
 		return err
 	}
 	if err := m.into.describeIn(m.now); err != nil { // first, as a kill must not leave maps without it
@@ -159,7 +159,7 @@ func (m *migration) replaceMaps() error {
 	if m.into == m.from {
 		return nil
 	}
-	unlock, err := m.from.lockFolder() // no hook writes to the old maps from here on
+	unlock, err := m.from.lockDirectory() // no hook writes to the old maps from here on
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (d *Datapath) takeOver() error {
 	if err := waitForPrograms(); err != nil {
 		return fmt.Errorf("wait for the programs of the old maps: %w", err)
 	}
-	old := d.pins.nextFolder()
+	old := d.pins.nextDirectory()
 	if err := d.maps.addBase(old); err != nil {
 		return fmt.Errorf("take counts over: %w", err)
 	}
@@ -265,10 +265,10 @@ func waitForPrograms() error {
 	return outer.Put(uint32(0), one)
 }
 
-// swapPrograms moves the links of the old folder to this one, each with a new program, and
+// swapPrograms moves the links of the old directory to this one, each with a new program, and
 // replaces the programs of filters.
 func (d *Datapath) swapPrograms() error {
-	files, err := os.ReadDir(d.pins.nextFolder().linksFolder())
+	files, err := os.ReadDir(d.pins.nextDirectory().linksDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
 	}
@@ -293,7 +293,7 @@ func (d *Datapath) swapPrograms() error {
 	return nil
 }
 
-// removeAll deletes a folder and all pins in it.
+// removeAll deletes a directory and all pins in it.
 func (p pins) removeAll() error {
 	if err := os.RemoveAll(p.dir); err != nil {
 		return fmt.Errorf("remove pinned objects: %w", err)

@@ -64,7 +64,7 @@ func TestMoreEndpoints(t *testing.T) {
 // settledLayout checks that a migration has cleaned up.
 func (l *lab) settledLayout() {
 	l.Helper()
-	for _, path := range []string{l.pins.nextFolder().dir, l.pins.objectPath(pinMigrating)} {
+	for _, path := range []string{l.pins.nextDirectory().dir, l.pins.objectPath(pinMigrating)} {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			l.Errorf("%s: %v", path, err)
 		}
@@ -108,7 +108,7 @@ func TestOlderLayout(t *testing.T) {
 	ns := testnet.Namespace(t)
 	dir := bpffs(t)
 	old := pins{filepath.Join(dir, "v0")}
-	must(t, old.makeFolders())
+	must(t, old.makeDirectories())
 	older := func(name string, spec ebpf.MapSpec, put func(*ebpf.Map) error) {
 		t.Helper()
 		spec.Name = name

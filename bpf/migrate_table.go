@@ -13,7 +13,7 @@ func (m *migration) renewTable(pinned map[string]*ebpf.Map) {
 	m.newTable = pinned[mapPlaces] == nil || slices.Contains(m.copies, mapPlaces)
 	if m.newTable && pinned[mapEndpoints] != nil && !slices.Contains(m.copies, mapEndpoints) {
 		m.copies = append(m.copies, mapEndpoints)
-		m.into = m.from.nextFolder()
+		m.into = m.from.nextDirectory()
 	}
 }
 

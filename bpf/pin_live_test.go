@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPinsOfOthersAreRefused lets another user create the folders first, or be able to
+// TestPinsOfOthersAreRefused lets another user create the directories first, or be able to
 // change them: neither the hook nor the agent uses the pins there.
 func TestPinsOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,7 @@ func TestPinsAreForTheirOwnerAlone(t *testing.T) {
 	t.Parallel()
 	dir := bpffs(t)
 	mustLoad(t, testnet.Here(t), dir, Options{MaxEndpoints: 7})
-	for _, at := range []string{dir, pinsUnder(dir).dir, pinsUnder(dir).linksFolder(), pinsUnder(dir).objectPath(mapEndpoints)} {
+	for _, at := range []string{dir, pinsUnder(dir).dir, pinsUnder(dir).linksDir(), pinsUnder(dir).objectPath(mapEndpoints)} {
 		var st unix.Stat_t
 		must(t, unix.Stat(at, &st))
 		if st.Uid != 0 || st.Mode&0o077 != 0 {

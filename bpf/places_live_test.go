@@ -117,7 +117,7 @@ func TestFullChainIsCounted(t *testing.T) {
 func firstTable(t *testing.T, dir string, all map[endpointKey]endpointValue) {
 	t.Helper()
 	p := pinsUnder(dir)
-	must(t, p.makeFolders())
+	must(t, p.makeDirectories())
 	m, err := ebpf.NewMap(&ebpf.MapSpec{
 		Name: mapEndpoints, Type: ebpf.Hash, KeySize: 12, ValueSize: uint32(binary.Size(endpointValue{})), MaxEntries: 2048,
 	})

@@ -29,11 +29,11 @@ func (d *Datapath) pinnedPrograms() map[string]*ebpf.Program {
 }
 
 // Repin pins the maps and the programs for hooks again, with their content, if they were
-// removed from the folder since Load or replaced there; it reports whether any was missing.
+// removed from the directory since Load or replaced there; it reports whether any was missing.
 // Attach pins links again whose pin was removed. Register the endpoints again, as after
 // Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
-	if err := d.pins.makeFolders(); err != nil {
+	if err := d.pins.makeDirectories(); err != nil {
 		return false, err
 	}
 	missing, err = d.maps.repinMissing()
@@ -194,11 +194,11 @@ func (p pins) halfLinked() (names []string, err error) {
 	return names, nil
 }
 
-// Folders returns the folders with pins under bpffs: a change of their entries may be the
-// loss of a pin.
-func Folders(bpffs string) []string {
+// Directories returns the directories with pins under bpffs: a change of their entries may be
+// the loss of a pin.
+func Directories(bpffs string) []string {
 	p := pinsUnder(bpffs)
-	return []string{p.dir, p.linksFolder()}
+	return []string{p.dir, p.linksDir()}
 }
 
 func isAbsent(path string) bool {

@@ -79,7 +79,7 @@ func TestKilledLoader(t *testing.T) {
 	})
 }
 
-// loaderEnv makes TestLoaderProcess the process that is killed: it holds the folder, the
+// loaderEnv makes TestLoaderProcess the process that is killed: it holds the directory, the
 // attach type, the parent's MAC and the number of endpoints.
 const loaderEnv = "BERTH_TEST_LOADER"
 
@@ -163,11 +163,11 @@ func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	if _, err := Load(filepath.Join(t.TempDir(), "berth"), Options{}); !errors.Is(err, ErrNotBPFFS) {
-		t.Errorf("a folder of another file system: %v", err)
+		t.Errorf("a directory of another file system: %v", err)
 	}
 	dir := bpffs(t)
 	p := pinsUnder(dir)
-	must(t, p.makeFolders())
+	must(t, p.makeDirectories())
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	must(t, err)
 	defer m.Close()

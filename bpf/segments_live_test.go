@@ -219,7 +219,7 @@ func TestWithoutKernelTypes(t *testing.T) {
 	spec, err := loadDatapath()
 	must(t, err)
 	into := pinsUnder(bpffs(t))
-	must(t, into.makeFolders())
+	must(t, into.makeDirectories())
 	objects, err := assignWithout(spec, into, errors.New("no types"))
 	if err != nil {
 		t.Fatalf("%+v", err)

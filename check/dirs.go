@@ -110,7 +110,7 @@ func judgeFiles(r *report, check, none string, files []File) {
 			return
 		case f.Exists && f.Unsafe != "":
 			r.addFail(check, "check its content, then run "+commandText("chown root: %[1]s && chmod go-w %[1]s", f.Path),
-				"%s %s: users other than root could change how berth runs as root", f.Path, f.Unsafe)
+				"%s %s, so users other than root can change it", f.Path, f.Unsafe)
 			return
 		}
 	}

@@ -85,7 +85,7 @@ func judgeHook(r *report, h Hook) {
 	}
 	for _, f := range append([]File{h.File}, h.Above...) {
 		if f.Unsafe != "" {
-			r.addFail(check, remedy, "%s %s: users other than root could change %s, which runs as root", f.Path, f.Unsafe, h.Path)
+			r.addFail(check, remedy, "%s %s, so users other than root can change %s, which runs as root", f.Path, f.Unsafe, h.Path)
 			return
 		}
 	}

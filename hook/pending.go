@@ -49,7 +49,7 @@ func addsNoInterface(name string) bool {
 }
 
 // dockerNetwork reads the network mode of a docker container from its
-// hostconfig.json. It finds the folder of that file by the files that docker
+// hostconfig.json. It finds the directory of that file by the files that docker
 // mounts from there.
 func dockerNetwork(st *specs.State) string {
 	var bundle struct {

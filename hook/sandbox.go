@@ -61,7 +61,7 @@ var ErrUnknownContainer = errors.New("berth has no record of this container")
 // ErrNamespace is wrapped if the network namespace of a container cannot be used.
 var ErrNamespace = errors.New("network namespace")
 
-// maxID bounds a container's ID; runtimes use it as the name of a folder
+// maxID bounds a container's ID; runtimes use it as the name of a directory
 // (NAME_MAX).
 const maxID = 255
 

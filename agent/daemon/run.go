@@ -95,7 +95,7 @@ func (a *Agent) startWatching() (*watcher, error) {
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
 	reopen := func() (changeSource, error) { return network.ListenChanges() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
-	watch, err := newWatcher(dirs, bpf.Folders(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, a.drift.noteChange)
+	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, a.drift.noteChange)
 	if err != nil {
 		a.drift.host.Close()
 	}

@@ -1,6 +1,6 @@
 // Command berth-nri attaches Kubernetes pods: it is berth's NRI plugin, for containerd and
 // CRI-O. It runs as a service beside the runtime, or the runtime starts it as NN-berth from
-// its folder of plugins.
+// its directory of plugins.
 package main
 
 import (

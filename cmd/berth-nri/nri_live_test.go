@@ -215,7 +215,8 @@ func TestSIGHUPIsIgnored(t *testing.T) {
 	}
 }
 
-// TestTheRuntimeStartsIt requires that the runtime starts the plugin from its folder, and ends it.
+// TestTheRuntimeStartsIt requires that the runtime starts the plugin from its directory, and
+// ends it.
 func TestTheRuntimeStartsIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

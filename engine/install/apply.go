@@ -36,7 +36,7 @@ func (p *Plan) Apply() error {
 	return err
 }
 
-// keepRecord returns a function that restores a record's folder.
+// keepRecord returns a function that restores a record's directory.
 func keepRecord(dir string) (back func() error, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -94,7 +94,7 @@ func (p *planner) dockerSince(since time.Time) bool {
 }
 
 // dockerUsers returns the names of the containers that use berth's runtime, from their
-// files in docker's data directory; with userns-remap those are one folder deeper.
+// files in docker's data directory; with userns-remap those are one directory deeper.
 func (p *planner) dockerUsers() (users []string, err error) {
 	values, err := p.decodePlanned(p.mainFile(daemonJSON), edit.JSON)
 	if err != nil {

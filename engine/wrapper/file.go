@@ -96,7 +96,7 @@ func (c *configFile) replaceFile(text []byte) error {
 	return nil
 }
 
-// writeBeside writes a text to a new file in the same folder, which is on the same file
+// writeBeside writes a text to a new file in the same directory, which is on the same file
 // system.
 func (c *configFile) writeBeside(text []byte) (path string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(c.path), ".berth-*.json")

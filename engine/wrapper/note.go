@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// notesName is the folder in STATE of the created containers that are attached when they
+// notesName is the directory in STATE of the created containers that are attached when they
 // are started. It belongs to root.
 const notesName = "late"
 
@@ -29,7 +29,7 @@ func (c *Call) newNote() *note {
 	return &note{filepath.Join(c.Own.stateDir(), notesName), c.containersRoot(), c.ID}
 }
 
-// containersRoot returns the directory in which the runtime keeps a folder for each container.
+// containersRoot returns the directory in which the runtime keeps one for each container.
 func (c *Call) containersRoot() string {
 	switch {
 	case c.Root != "":
@@ -77,7 +77,7 @@ func (n *note) createFile(text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// makeDir creates the folder, and refuses one that other users could write to.
+// makeDir creates the directory, and refuses one that other users could write to.
 func (n *note) makeDir() error {
 	if err := os.MkdirAll(filepath.Dir(n.dir), 0o711); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (n *note) makeDir() error {
 	}
 	stat, err := statOf(info)
 	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o022 != 0 || int(stat.Uid) != os.Geteuid()) {
-		err = fmt.Errorf("%q is not a folder of this user's that no other user can write to; remove it", n.dir)
+		err = fmt.Errorf("directory %q: users other than root can change it; remove it", n.dir)
 	}
 	return err
 }

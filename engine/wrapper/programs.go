@@ -55,8 +55,8 @@ func findNamed(named, path string, self fs.FileInfo) (string, error) {
 	return found[0], nil
 }
 
-// onPath returns the programs of a name in the folders of a PATH, in order. It skips
-// folders without an absolute path, as the working directory would otherwise choose the
+// onPath returns the programs of a name in the directories of a PATH, in order. It skips
+// directories without an absolute path, as the working directory would otherwise choose the
 // program.
 func onPath(name, path string) (all []string) {
 	for _, dir := range filepath.SplitList(path) {

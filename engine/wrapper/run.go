@@ -136,7 +136,7 @@ func (c *configChange) names() (all []string) {
 }
 
 // changeOf plans the change of a config.json. A late attachment removes berth's hooks that
-// are there already, to run them at the start: those of a hooks.d folder or of CDI would
+// are there already, to run them at the start: those of a hooks.d directory or of CDI would
 // attach too early.
 func (c *Call) changeOf(s *spec, annotated, late bool) (*configChange, error) {
 	h, err := s.stageHooks()

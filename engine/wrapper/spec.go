@@ -130,7 +130,7 @@ func (h *hooks) stageEntries(text []byte, name string) (at value, entries []valu
 	return at, entries, nil
 }
 
-// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d folder, by
+// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d directory, by
 // CDI, or by an earlier run of the wrapper.
 func isOurs(text []byte, entry value) (one hook, ours bool) {
 	err := json.Unmarshal(entry.textIn(text), &one)

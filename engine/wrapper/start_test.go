@@ -120,7 +120,7 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestTakesHooksOver requires that berth's existing hooks, of a hooks.d folder or CDI, run
+// TestTakesHooksOver requires that berth's existing hooks, of a hooks.d directory or CDI, run
 // at the start instead, as they were written.
 func TestTakesHooksOver(t *testing.T) {
 	t.Parallel()
@@ -164,14 +164,14 @@ func TestDeleteForgets(t *testing.T) {
 	}
 }
 
-func TestNoteFolderOfOthers(t *testing.T) {
+func TestNoteDirectoryOfOthers(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.write(t, annotatedSpec)
 	dir := filepath.Join(p.dir, "run/late")
 	must(t, os.MkdirAll(dir, 0o700))
 	must(t, os.Chmod(dir, 0o777))
-	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir, "no other user can write to")
+	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir, "users other than root can change it")
 	must(t, os.Remove(dir))
 	must(t, os.Symlink(p.bundle, dir))
 	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir)

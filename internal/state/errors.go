@@ -14,9 +14,8 @@ var (
 var (
 	// ErrBusy is returned if a lock was not acquired within its deadline.
 	ErrBusy = errors.New("held by another process")
-	// ErrUnsafe is returned for a directory to which other users than its owner
-	// could have written.
-	ErrUnsafe = errors.New("not a directory that only its owner can write")
+	// ErrUnsafe is returned for a directory in which other users could have placed files.
+	ErrUnsafe = errors.New("not a directory that only root can change")
 	// ErrDamaged is returned if the database, or a record in it, cannot be read.
 	// If a transaction returned it, the database has been set aside and the next
 	// transaction starts with a new one: no data in it could be trusted. Damage

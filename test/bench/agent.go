@@ -217,7 +217,7 @@ func mapMemory(host *lab.Host) (sum float64, largest string, err error) {
 	for _, path := range paths {
 		m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
 		if err != nil {
-			continue // a program, or the folder of the links
+			continue // a program, or the directory of the links
 		}
 		info, err := m.Info()
 		_ = m.Close()

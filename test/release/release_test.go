@@ -79,7 +79,7 @@ func release(t *testing.T, dir, out string, env ...string) string {
 	return string(sums)
 }
 
-func TestTwoFoldersGiveTheSameBytes(t *testing.T) {
+func TestTwoDirectoriesGiveTheSameBytes(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "a/longer name/two")
 	sources(t, one)
@@ -87,7 +87,7 @@ func TestTwoFoldersGiveTheSameBytes(t *testing.T) {
 	first := release(t, one, filepath.Join(dir, "out1"), "TZ=Asia/Tokyo", "LC_ALL=C")
 	second := release(t, two, filepath.Join(dir, "out2"), "TZ=America/Lima", "GOFLAGS=-buildvcs=true", "GOAMD64=v3", "ARCHES="+runtime.GOARCH)
 	if want := onlyOf(first, runtime.GOARCH); second != want || strings.Count(want, "\n") != 2 {
-		t.Errorf("one folder:\n%sanother:\n%s", want, second)
+		t.Errorf("one directory:\n%sanother:\n%s", want, second)
 	}
 	for _, name := range []string{
 		"berth-" + version + "-linux-amd64.tar.gz", "berth-" + version + "-linux-arm64.tar.gz",
