@@ -25,12 +25,12 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 	for _, a := range all {
 		wanted[addressKey{Addr: addressBytes(a), IfIndex: uint32(parentIndex)}] = true
 	}
-	said, err := hostAddresses(one, parentIndex)
+	registered, err := hostAddresses(one, parentIndex)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, key := range said {
+	for _, key := range registered {
 		if !wanted[key] {
 			errs = append(errs, deleteIf(m, mapAddresses, key, func(p partyValue) bool { return p.Slot == addressHost }))
 		}
@@ -48,17 +48,17 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 }
 
 // hostAddresses returns the host's addresses set for a parent.
-func hostAddresses(one *ebpf.Map, parentIndex int) (said []addressKey, err error) {
+func hostAddresses(one *ebpf.Map, parentIndex int) (registered []addressKey, err error) {
 	var key addressKey
 	var p partyValue
 	entries := one.Iterate()
 	for entries.Next(&key, &p) {
 		if p.Slot == addressHost && key.IfIndex == uint32(parentIndex) {
-			said = append(said, key)
+			registered = append(registered, key)
 		}
 	}
 	if err := entries.Err(); err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	return said, nil
+	return registered, nil
 }

@@ -19,17 +19,17 @@ func (v VLAN) makeKey() vlanKey { return vlanKey{IfIndex: uint32(v.TrunkIndex), 
 // frames are counted there, and the programs on the trunk skip them. It deletes an earlier
 // VLAN only if its sub-interface is gone, so it keeps one that Register has added since.
 func (d *Datapath) SetVLANs(have map[VLAN]int) error {
-	said, err := d.maps.registeredVLANs()
+	registered, err := d.maps.registeredVLANs()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for v, index := range have {
-		if said[v] != index {
+		if registered[v] != index {
 			errs = append(errs, setUnlessEqual(d.maps, mapVLANs, v.makeKey(), uint32(index)))
 		}
 	}
-	for v, index := range said {
+	for v, index := range registered {
 		if _, ok := have[v]; ok || d.isVLAN(v, index) {
 			continue
 		}

@@ -97,28 +97,28 @@ func (n *Network) checkDHCP() error {
 	}
 	switch {
 	case n.Mode == ModeL3 || n.Mode == ModeL3S:
-		return Invalid(key, value, "another mode than %s, whose interfaces receive no broadcasts", n.Mode)
+		return Unusable(key, value, "interfaces of mode %s receive no broadcasts; set another mode", n.Mode)
 	case n.IPAM == IPAMDHCP && n.HasIPv4():
-		return Invalid("ipam", string(n.IPAM), "no IPv4 subnet, which the DHCP server knows")
+		return Unusable("ipam", string(n.IPAM), "the DHCP server has the IPv4 subnet; remove it here")
 	case timeout < minDHCPTimeout || timeout > maxDHCPTimeout:
 		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), "%s to %s", minDHCPTimeout, maxDHCPTimeout)
 	case n.DHCPClientID == ClientIDMAC && n.Driver == IPvlan:
-		return Invalid("dhcp_client_id", string(n.DHCPClientID), `"duid" or "name": all ipvlan interfaces of a parent have its MAC`)
+		return Unusable("dhcp_client_id", string(n.DHCPClientID), `all ipvlan interfaces of a parent have its MAC; set "duid" or "name"`)
 	}
 	return nil
 }
 
 func (n *Network) checkNoDHCPKeys() error {
-	const want = `ipam "dhcp" or ipv6 "dhcp"`
+	const problem = `the network does not use DHCP; set ipam = "dhcp" or ipv6 = "dhcp"`
 	switch {
 	case n.DHCPTimeout != nil:
-		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), want)
+		return Unusable("dhcp_timeout", n.DHCPTimeout.String(), problem)
 	case n.DHCPClientID != "":
-		return Invalid("dhcp_client_id", string(n.DHCPClientID), want)
+		return Unusable("dhcp_client_id", string(n.DHCPClientID), problem)
 	case n.DHCPHostname != "":
-		return Invalid("dhcp_hostname", string(n.DHCPHostname), want)
+		return Unusable("dhcp_hostname", string(n.DHCPHostname), problem)
 	case n.DHCPRelease != nil:
-		return Invalid("dhcp_release", strconv.FormatBool(*n.DHCPRelease), want)
+		return Unusable("dhcp_release", strconv.FormatBool(*n.DHCPRelease), problem)
 	}
 	return nil
 }

@@ -29,9 +29,13 @@ import (
 // version is set by the linker.
 var version = "devel"
 
-const usage = `usage: berth-hook [--config DIR] [--state DIR] [--bpffs DIR] [--network NAME]... [createRuntime|prestart|poststop]
+const usage = `berth-hook is berth's OCI hook. createRuntime and prestart attach a container to
+the networks in its annotations; poststop releases it. An OCI runtime starts it,
+with the container's state on standard input. By default the state names the
+stage.
 
-An OCI runtime starts it, with the container's state on standard input.
+Usage:
+  berth-hook [flags] [createRuntime|prestart|poststop]
 `
 
 func main() {
@@ -50,19 +54,18 @@ func main() {
 func run(args []string) int {
 	var dirs config.Dirs
 	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
 	timeout := hook.Timeout
-	flags.Func("timeout", fmt.Sprintf("`TIME` after which a run is stopped and undone (default %s)", hook.Timeout),
+	flags.Func("timeout", fmt.Sprintf("`TIME` after which a run is stopped and undone (default \"%s\")", hook.Timeout),
 		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
 	var networks []string
-	flags.Func("network", "`NAME` of a network to attach, in addition to those in annotations; may be repeated", func(name string) error {
+	flags.Func("network", "`NAME` of a network to attach, besides the annotations; may be repeated", func(name string) error {
 		networks = append(networks, name)
 		return nil
 	})
 	showVersion := flags.Bool("version", false, "print the version")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+		return status
 	}
 	if *showVersion {
 		fmt.Println("berth-hook", version)

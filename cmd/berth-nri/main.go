@@ -23,6 +23,14 @@ import (
 // version is set by the linker.
 var version = "devel"
 
+const usage = `berth-nri is berth's NRI plugin for containerd and CRI-O. It attaches pods of
+Kubernetes to the networks in their annotations, until SIGTERM. It runs as a
+service beside the container runtime, or the runtime starts it.
+
+Usage:
+  berth-nri [flags]
+`
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
@@ -33,10 +41,10 @@ func run(args []string) int {
 	dirs.Flags(flags)
 	flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "NRI `SOCKET` of the container runtime")
 	flags.StringVar(&options.Index, "index", "10", "position among the runtime's plugins, two `DIGITS`")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest level to log: debug, info, warn or error")
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+		return status
 	}
 	if *showVersion {
 		fmt.Println("berth-nri", version)
@@ -57,7 +65,7 @@ func run(args []string) int {
 
 func checkFlags(flags *flag.FlagSet, index string) error {
 	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q; the program takes only flags", flags.Arg(0))
 	}
 	if len(index) != 2 || strings.Trim(index, "0123456789") != "" {
 		return fmt.Errorf("--index %q: want two digits", index)

@@ -21,6 +21,14 @@ import (
 // version is set by the linker.
 var version = "devel"
 
+const usage = `berthd is berth's agent. It counts the traffic of berth's interfaces at their
+parents, reports violations of their mode, and serves both until SIGTERM. SIGHUP
+reloads berth.toml and networks.d.
+
+Usage:
+  berthd [flags]
+`
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
@@ -28,14 +36,14 @@ func run(args []string) int {
 	level := slog.LevelInfo
 	flags := flag.NewFlagSet("berthd", flag.ContinueOnError)
 	o.Dirs.Flags(flags)
-	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", `address that serves Prometheus metrics; "" for none`)
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest level to log: debug, info, warn or error")
+	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", "`ADDRESS` that serves Prometheus metrics; empty for none")
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+		return status
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berthd: unexpected argument %q\n", flags.Arg(0))
+		fmt.Fprintf(os.Stderr, "berthd: unexpected argument %q; the program takes only flags\n", flags.Arg(0))
 		return 2
 	}
 	if *showVersion {

@@ -31,14 +31,14 @@ func planNerdctl(p *planner) error {
 	if err != nil {
 		return err
 	}
-	p.addNote("nerdctl.toml has no place for a runtime: say it for each container, as")
+	p.addNote("nerdctl.toml cannot name a runtime; name it for each container:")
 	p.addNote("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
 	v := p.engineVersion("nerdctl")
 	if v.Known() && !v.AtLeast(2, 0) {
-		p.addNote("nerdctl %s has no --annotation: 2.0 is the first that has it", v.Text)
+		p.addNote("nerdctl %s has no --annotation; it needs nerdctl 2.0 or newer", v.Text)
 	}
 	if v.Known() && !v.AtLeast(2, 1) {
-		p.addNote("nerdctl %s knows no CDI devices: 2.1 is the first that does", v.Text)
+		p.addNote("nerdctl %s does not support CDI devices; they need nerdctl 2.1 or newer", v.Text)
 	} else {
 		p.addNote("or nerdctl run --device %s=NETWORK --network none …", cdi.Kind)
 	}
@@ -59,10 +59,10 @@ func (p *planner) writeDevices() error {
 		return err
 	}
 	if len(left) > 0 {
-		p.addNote("no devices: %s: CDI wants names that end in a letter or digit", strings.Join(left, ", "))
+		p.addNote("networks without a device: %s; CDI requires names that end in a letter or digit", strings.Join(left, ", "))
 	}
 	if text == "" {
-		p.addNote("there is no network yet: the file is written with the first one")
+		p.addNote("there is no network yet; the first one creates the file")
 	}
 	return p.writeOrNot(p.devicesPath(), text)
 }

@@ -67,9 +67,9 @@ func (p *planner) containerdNotes(c *containerdFiles, source string) {
 		p.addNote("Kubernetes cannot use this containerd: %s has CRI under disabled_plugins", c.main)
 	}
 	if p.o.Default {
-		p.addNote("pods without a runtimeClassName get it; it is a copy of the runtime %q", source)
+		p.addNote("pods without a runtimeClassName get the handler, a copy of the runtime %q", source)
 	} else {
-		p.addNote("pods with runtimeClassName %s get it; it is a copy of the runtime %q", handler, source)
+		p.addNote("pods with runtimeClassName %s get the handler, a copy of the runtime %q", handler, source)
 	}
 	bin := filepath.Join(p.o.Bin, runtimeProgram)
 	p.addNote("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)

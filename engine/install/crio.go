@@ -27,11 +27,11 @@ func planCRIO(p *planner) error {
 		if err := p.writeHooks(crioHooksDirs(runtime["hooks_dir"])); err != nil {
 			return err
 		}
-		p.addNote("every pod with an annotation of berth's is attached; the runtime handler %q is there for a RuntimeClass", handler)
+		p.addNote("every pod with an annotation of berth's is attached; a RuntimeClass can name the runtime handler %q", handler)
 	}
 	name, source := crioSource(runtime)
 	if p.o.Default {
-		p.addNote("pods without a runtimeClassName get it; it is a copy of the runtime %q", name)
+		p.addNote("pods without a runtimeClassName get the handler, a copy of the runtime %q", name)
 	}
 	low, _ := source["runtime_path"].(string)
 	if low == "" {

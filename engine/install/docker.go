@@ -38,12 +38,12 @@ func planDocker(p *planner) error {
 		if err := p.setValue(path, edit.JSON, []string{"default-runtime"}, handler); err != nil {
 			return err
 		}
-		p.addNote("containers that exist keep the runtime they were made with")
+		p.addNote("existing containers keep their runtime")
 	} else {
 		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
 	}
 	if v := p.engineVersion("dockerd"); v.Known() && !v.AtLeast(24, 0) {
-		p.addNote("docker %s has no --annotation: 24.0 is the first that has it", v.Text)
+		p.addNote("docker %s has no --annotation; it needs docker 24.0 or newer", v.Text)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (p *planner) retireDocker(mine *record) error {
 		p.plan.Restart = "systemctl restart docker"
 	}
 	if len(users) > 0 {
-		p.addNote("made with the runtime %q, and cannot be started once docker is restarted: %s; make them again without --runtime %[1]s",
+		p.addNote("containers with the runtime %q cannot start after a restart of docker: %s; create them again without --runtime %[1]s",
 			handler, listUsers(users))
 	}
 	waiting := p.dockerSince(mine.Retired)
@@ -52,11 +52,11 @@ func (p *planner) retireDocker(mine *record) error {
 		if i >= 0 && f.Disk != nil {
 			f.After = f.Disk
 			p.plan.kept = append(p.plan.kept, mine.Files[i])
-			p.addNote("%s stays as long as docker needs it: run berth uninstall --engine docker again later", f.Path)
+			p.addNote("docker still needs %s, so it stays; run berth uninstall --engine docker again later", f.Path)
 		}
 	}
 	if waiting {
-		p.addNote("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json: systemctl restart docker")
+		p.addNote("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json; run systemctl restart docker")
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 		}
 		h.write(data+"/containers/aaa/config.v2.json", `{"Name": "/web"}`, 0o600)
 		p := h.uninstall(o)
-		if !strings.Contains(h.showPlan(p), `cannot be started once docker is restarted: ccc, web; make them again`) {
+		if !strings.Contains(h.showPlan(p), `cannot start after a restart of docker: ccc, web; create them again`) {
 			t.Errorf("%s: does not name the containers:\n%s", data, h.showPlan(p))
 		}
 		if _, ok := h.fileTree()[lateLink]; !ok {

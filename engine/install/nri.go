@@ -39,7 +39,7 @@ func planNRI(p *planner) error {
 		return err
 	}
 	p.addNote("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
-	p.addNote("berth-nri.service, or a DaemonSet with berth-nri, is not to run beside it")
+	p.addNote("do not also run berth-nri.service or a DaemonSet with berth-nri")
 	return p.planLink(filepath.Join(p.o.sysPath(dir), nriPlugin), program)
 }
 
@@ -61,8 +61,8 @@ func (p *planner) nriContainerd() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	disabled, said := edit.Lookup(values, "plugins", plugin, "disable")
-	if disabled == true || !said && !v.AtLeast(2, 0) {
+	disabled, isSet := edit.Lookup(values, "plugins", plugin, "disable")
+	if disabled == true || !isSet && !v.AtLeast(2, 0) {
 		if err := p.versionOf(path, c); err != nil {
 			return "", err
 		}

@@ -28,7 +28,7 @@ func planPodman(p *planner) error {
 		return err
 	}
 	if p.o.Default {
-		p.addNote("every container gets its runtime, berth-runtime, and with it berth's hook")
+		p.addNote("berth-runtime becomes the runtime of every container, and adds berth's hook")
 	} else {
 		if err := p.writeHooks(dirs.Dirs()); err != nil {
 			return err

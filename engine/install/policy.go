@@ -30,7 +30,7 @@ func (p *planner) allowStatic() error {
 		p.addNote("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path, strings.Join(set, ", "), p.o.Engine)
 	}
 	if len(left) > 0 {
-		p.addNote("%s: %s = false is left as it is: annotations cannot ask for that", path, strings.Join(left, ", "))
+		p.addNote("%s: %s = false stays, so annotations cannot request that", path, strings.Join(left, ", "))
 	}
 	return nil
 }

@@ -36,18 +36,18 @@ func (p *Plugin) Serve(ctx context.Context, o Options) error {
 	var sweep sync.WaitGroup
 	sweep.Go(func() { p.sweepEnded(ctx) })
 	defer sweep.Wait()
-	said := ""
+	lastLogged := ""
 	for {
 		err := p.serveOnce(ctx, o)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err.Error() != said {
+		if err.Error() != lastLogged {
 			p.Log.Warn("waiting for the container runtime", "error", err)
-			said = err.Error()
+			lastLogged = err.Error()
 		}
 		if errors.Is(err, errGone) {
-			said = "" // it was connected
+			lastLogged = "" // it was connected
 		}
 		select {
 		case <-ctx.Done():

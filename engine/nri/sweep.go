@@ -30,7 +30,7 @@ func (p *Plugin) sweepEnded(ctx context.Context) {
 	}
 	timer := time.NewTimer(period)
 	defer timer.Stop()
-	soon, said := false, ""
+	soon, lastLogged := false, ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,8 +45,8 @@ func (p *Plugin) sweepEnded(ctx context.Context) {
 		}
 		soon = false
 		err := p.collectEnded(ctx)
-		if err != nil && err.Error() != said && ctx.Err() == nil {
-			said = err.Error()
+		if err != nil && err.Error() != lastLogged && ctx.Err() == nil {
+			lastLogged = err.Error()
 			p.Log.Warn("pods that have ended are not released", "error", err)
 		}
 		timer.Reset(period)

@@ -31,7 +31,7 @@ type Options struct {
 	Config, State, BPFFS string // absolute; "" if not given, for the programs' default
 	Runtime              string // "" for the first one found
 	Attach               Attach
-	Version              bool
+	Help, Version        bool
 }
 
 func optionsOf(name string) Options {
@@ -43,7 +43,11 @@ func optionsOf(name string) Options {
 
 // setOption stores a flag of berth's, and returns the number of following arguments that it used.
 func (o *Options) setOption(f option, next []string) (used int, err error) {
-	if f.name == ownPrefix+"version" {
+	switch f.name {
+	case ownPrefix + "help":
+		o.Help = true
+		return 0, nil
+	case ownPrefix + "version":
 		o.Version = true
 		return 0, nil
 	}
@@ -68,7 +72,7 @@ func (o *Options) setOption(f option, next []string) (used int, err error) {
 			err = fmt.Errorf("flag --%s: %q: want %q or %q", f.name, f.value, AtCreate, AtStart)
 		}
 	default:
-		err = fmt.Errorf("unknown flag --%s: want --berth-attach, -config, -state, -bpffs, -runtime or -version", f.name)
+		err = fmt.Errorf("unknown flag --%s: want --berth-attach, -bpffs, -config, -help, -runtime, -state or -version", f.name)
 	}
 	return used, err
 }

@@ -18,10 +18,14 @@ const hookTimeout = 30
 var hookEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
 // Main runs berth-runtime. It returns, with the exit status, only if it failed or just
-// printed its version.
+// printed its help or its version.
 func Main(name string, args []string, version string) int {
 	c, err := Parse(name, args, FindRuntime)
-	if c.Own.Version {
+	switch {
+	case c.Own.Help:
+		fmt.Print(usage)
+		return 0
+	case c.Own.Version:
 		fmt.Println("berth-runtime", version)
 		return 0
 	}

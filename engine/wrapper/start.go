@@ -85,10 +85,10 @@ func newCommand(path string, args ...string) (*exec.Cmd, context.CancelFunc) {
 
 // commandOutput runs a program and returns its standard output; its standard error is in the error.
 func commandOutput(cmd *exec.Cmd) ([]byte, error) {
-	out, said := &limited{}, &limited{}
-	cmd.Stdout, cmd.Stderr = out, said
+	out, errOut := &limited{}, &limited{}
+	cmd.Stdout, cmd.Stderr = out, errOut
 	if err := cmd.Run(); err != nil {
-		if text := strings.TrimSpace(string(said.kept)); text != "" {
+		if text := strings.TrimSpace(string(errOut.kept)); text != "" {
 			return nil, fmt.Errorf("%s (%w)", text, err)
 		}
 		return nil, fmt.Errorf("%s: %w", cmd.Path, err)

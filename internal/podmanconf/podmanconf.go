@@ -25,7 +25,7 @@ const (
 // zero value is podman's default.
 type HooksDirs struct {
 	dirs     []string
-	said     bool // a file has the key
+	isSet    bool // a file has the key
 	appended bool // {append = true} also applies to the files that follow
 }
 
@@ -55,12 +55,12 @@ func (h *HooksDirs) Read(value any) error {
 	if h.appended {
 		dirs = slices.Concat(h.currentDirs(), dirs)
 	}
-	h.dirs, h.said = dirs, true
+	h.dirs, h.isSet = dirs, true
 	return nil
 }
 
 func (h *HooksDirs) currentDirs() []string {
-	if !h.said {
+	if !h.isSet {
 		return []string{UsrHooksDir}
 	}
 	return h.dirs

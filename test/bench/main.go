@@ -39,7 +39,7 @@ var parts = []part{
 	{"paths", "Between two containers, and to the wire", benchPaths},
 	{"frame", "What a frame costs", benchFrame},
 	{"agent", "The agent with 10,000 endpoints", benchAgent},
-	{"alarms", "Violations: false alarms, and how soon they are told", benchAlarms},
+	{"alarms", "Violations: false alarms, and the delay of their reports", benchAlarms},
 }
 
 func names() (all []string) {

@@ -48,7 +48,7 @@ func (s *site) expectDoctor(t *testing.T, engine string, want map[string]string,
 func TestDoctorTriesContainerd(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	results := map[string]string{"version": "pass", "told": "pass", "annotations": "warn"}
+	results := map[string]string{"version": "pass", "configured": "pass", "annotations": "warn"}
 	s.expectDoctor(t, "containerd", results, "CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "nobody"))
 	c := &lab.Containerd{Host: s.Host, Rootfs: rootfs}
 	must(t, c.StartDaemon())

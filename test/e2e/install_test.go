@@ -126,20 +126,20 @@ func TestInstall(t *testing.T) {
 	p.runContainer(t, "untold", annotation)
 	p.expectAttached(t, "")
 	p.endContainer(t, "untold")
-	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "warn", "annotations": "fail"})
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "configured": "warn", "annotations": "fail"})
 
 	install("podman")
 	p.runContainer(t, "hooked", annotation)
 	p.expectAttached(t, "lan@lan0")
 	p.endContainer(t, "hooked")
-	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass"})
 	p.startWithRuntimes(t, annotation)
 
 	install("podman", "--default")
 	p.runContainer(t, "default", annotation)
 	p.expectAttached(t, "lan@lan0")
 	p.endContainer(t, "default")
-	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "told": "pass", "annotations": "pass"})
+	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass"})
 
 	install("cdi")
 	p.startWithDevices(t, annotation)

@@ -51,13 +51,15 @@ func TestPages(t *testing.T) {
 	checkEnglish(t, all)
 }
 
-// TestHelpTexts checks the golden help texts of the commands.
+// TestHelpTexts checks the golden help texts of the commands and programs.
 func TestHelpTexts(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("../../cmd/*/internal/cli/testdata/help/*.txt")
-	if err != nil {
-		t.Fatal(err)
+	others, err2 := filepath.Glob("../deploy/testdata/help/*.txt")
+	if err != nil || err2 != nil || len(others) == 0 {
+		t.Fatal(err, err2, others)
 	}
+	paths = append(paths, others...)
 	var all []remark
 	for _, path := range paths {
 		text, err := os.ReadFile(path)

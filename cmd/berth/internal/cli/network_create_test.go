@@ -208,7 +208,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "--ipam-driver dhcpd":                         `--ipam-driver "dhcpd": want default, local, static, dhcp or none`,
 		two + "--ipam-driver dhcp":                          `-o ipam "dhcp": want no IPv4 subnet`,
 		"--ipam-driver dhcp --ipv4=false":                   `--ipv4 "false": --ipam-driver dhcp leases IPv4`,
-		"-o dhcp_timeout=5s":                                `-o dhcp_timeout "5s": want ipam "dhcp" or ipv6 "dhcp"`,
+		"-o dhcp_timeout=5s":                                `-o dhcp_timeout "5s": the network does not use DHCP`,
 		two + "--ipv6":                                      `--ipv6 "true": the network has no IPv6 addresses`,
 		two + "--ipv4=false":                                `--ipv4 "false": there is an IPv4 --subnet; remove it`,
 		"--subnet 2001:db8::/64 --ipv6=false":               `--ipv6 "false": the network has IPv6 addresses; remove the IPv6 --subnet or -o ipv6`,

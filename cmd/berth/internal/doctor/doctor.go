@@ -99,7 +99,7 @@ func (d *Doctor) Look(named []string) []check.Line {
 }
 
 func notInstalled(name string) check.Line {
-	return newLine(name, "told", check.Warn, "`berth install --engine "+name+"`", "it is not configured for berth")
+	return newLine(name, "configured", check.Warn, "`berth install --engine "+name+"`", "it is not configured for berth")
 }
 
 func newLine(subject, name string, result check.Result, remedy, format string, args ...any) check.Line {
@@ -160,12 +160,12 @@ func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
 	}
 	for _, l := range found {
 		if l.Check == e.shown && (l.Result != check.Warn || e.free == "") {
-			l.Subject, l.Check = e.name, "told"
+			l.Subject, l.Check = e.name, "configured"
 			return l
 		}
 	}
 	if e.free != "" {
-		return newLine(e.name, "told", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
+		return newLine(e.name, "configured", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
 	}
 	return notInstalled(e.name)
 }
@@ -178,17 +178,17 @@ func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
 		return check.Line{}, false
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return newLine(subject, "told", check.Warn, "run it as root", "not checked: %v", err), true
+		return newLine(subject, "configured", check.Warn, "run it as root", "not checked: %v", err), true
 	}
 	if err != nil {
-		return newLine(subject, "told", check.Fail, "correct this, then run `berth install --engine "+name+"`", "%v", err), true
+		return newLine(subject, "configured", check.Fail, "correct this, then run `berth install --engine "+name+"`", "%v", err), true
 	}
 	var paths []string
 	for _, f := range p.Changed() {
 		paths = append(paths, f.Path)
 	}
 	if len(paths) > 0 {
-		return newLine(subject, "told", check.Warn, "`"+p.Command()+"`", "changed since the installation: %s", strings.Join(paths, ", ")), true
+		return newLine(subject, "configured", check.Warn, "`"+p.Command()+"`", "changed since the installation: %s", strings.Join(paths, ", ")), true
 	}
-	return newLine(subject, "told", check.Pass, "", "as installed: %s", p.Command()), true
+	return newLine(subject, "configured", check.Pass, "", "as installed: %s", p.Command()), true
 }

@@ -57,16 +57,16 @@ func TestLookReportsEngines(t *testing.T) {
 	want := func(what string, configured check.Result, remedy string) {
 		t.Helper()
 		lines := d.Look(nil)
-		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "told": configured}, resultsOf(lines, "docker")); diff != "" {
+		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "configured": configured}, resultsOf(lines, "docker")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 		if last := lines[len(lines)-1]; last.Remedy != remedy {
 			t.Errorf("%s: remedy %q, want %q", what, last.Remedy, remedy)
 		}
 	}
-	want("told nothing", check.Warn, "`berth install --engine docker`")
+	want("not configured", check.Warn, "`berth install --engine docker`")
 	d.writeFile(t, "etc/docker/daemon.json", `{"runtimes": {"b": {"path": "/opt/berth-runtime"}}}`)
-	want("told by hand", check.Pass, "")
+	want("configured by hand", check.Pass, "")
 	p, err := install.Install(install.Options{Engine: install.Docker, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version, Flags: install.Flags{Default: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestTryWithoutDaemon(t *testing.T) {
 func TestEnginesThatNeedNothing(t *testing.T) {
 	d := newDoctor(t, "containerd", "nerdctl")
 	for _, l := range d.Look([]string{"containerd", "nerdctl"}) {
-		if l.Check == "told" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs no configuration") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
+		if l.Check == "configured" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs no configuration") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
 			t.Errorf("%+v, want a pass with the flag", l)
 		}
 	}
@@ -268,7 +268,7 @@ func TestLookReportsNRIAndCDI(t *testing.T) {
 	d := newDoctor(t, "containerd")
 	for _, name := range []string{"nri", "cdi"} {
 		lines := d.Look([]string{name})
-		if got := resultsOf(lines, name)["told"]; got != check.Warn || len(resultsOf(lines, "containerd")) > 0 {
+		if got := resultsOf(lines, name)["configured"]; got != check.Warn || len(resultsOf(lines, "containerd")) > 0 {
 			t.Errorf("%s: %+v, want a warning that it is not installed, and no other engine", name, lines)
 		}
 		if !slices.Contains(Engines(), name) {
