@@ -50,7 +50,7 @@ func Install(o Options) (*Plan, error) {
 		return nil, err
 	}
 	if e.program != "" && o.lookPath(e.program) == "" {
-		p.addNote("%s was not found on PATH; the configuration is written for a future installation", e.program)
+		p.addNote("%s is not on PATH, so the configuration is for a recent version", e.program)
 	}
 	if err := e.plan(p); err != nil {
 		return nil, fmt.Errorf("install for %s: %w", o.Engine, err)

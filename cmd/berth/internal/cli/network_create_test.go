@@ -206,7 +206,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "-o ipam=none":                                `-o ipam "none": the network has a subnet`,
 		two + "--ipam-driver null":                          `-o ipam "none": the network has a subnet`,
 		two + "--ipam-driver dhcpd":                         `--ipam-driver "dhcpd": want default, local, static, dhcp or none`,
-		two + "--ipam-driver dhcp":                          `-o ipam "dhcp": want no IPv4 subnet`,
+		two + "--ipam-driver dhcp":                          `-o ipam "dhcp": the DHCP server has the IPv4 subnet`,
 		"--ipam-driver dhcp --ipv4=false":                   `--ipv4 "false": --ipam-driver dhcp leases IPv4`,
 		"-o dhcp_timeout=5s":                                `-o dhcp_timeout "5s": the network does not use DHCP`,
 		two + "--ipv6":                                      `--ipv6 "true": the network has no IPv6 addresses`,
