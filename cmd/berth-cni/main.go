@@ -30,10 +30,12 @@ import (
 // version is set by the linker.
 var version = "devel"
 
-const usage = `usage: berth-cni [--config DIR] [--state DIR] [--bpffs DIR]
+const usage = `berth-cni is berth's CNI plugin. It gives a container an interface on one of
+berth's networks. A CNI runtime starts it, with the request in the environment
+(CNI_COMMAND and others) and the plugin's configuration on standard input.
 
-A CNI runtime starts it, with its request in the environment (CNI_COMMAND and others) and
-the plugin's configuration on standard input.
+Usage:
+  berth-cni [flags]
 `
 
 func main() {
@@ -47,18 +49,17 @@ func main() {
 func run(args []string) int {
 	var dirs config.Dirs
 	flags := flag.NewFlagSet(cni.Program, flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
 	dirs.Flags(flags)
 	showVersion := flags.Bool("version", false, "print the version")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+		return status
 	}
 	switch {
 	case *showVersion:
 		fmt.Println(cni.Program, version)
 		return 0
 	case flags.NArg() > 0:
-		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q\n", cni.Program, flags.Arg(0))
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q; the program takes only flags\n", cni.Program, flags.Arg(0))
 		return 2
 	case os.Getenv("CNI_COMMAND") == "":
 		fmt.Fprintf(os.Stderr, "%s %s is a CNI plugin, of the protocol's versions %s\n", cni.Program, version, strings.Join(cni.Versions, ", "))

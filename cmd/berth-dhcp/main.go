@@ -21,6 +21,14 @@ import (
 // version is set by the linker.
 var version = "devel"
 
+const usage = `berth-dhcp keeps the DHCP leases of containers: it renews them, and requests a
+new one if one is lost. It ends with the last lease. systemd starts it when there
+is one (berth-dhcp.path).
+
+Usage:
+  berth-dhcp [flags]
+`
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
@@ -28,18 +36,18 @@ func run(args []string) int {
 	level := slog.LevelInfo
 	flags := flag.NewFlagSet("berth-dhcp", flag.ContinueOnError)
 	dirs.Flags(flags)
-	stay := flags.Bool("stay", false, "do not end when there is no lease left")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: debug, info, warn or error")
+	stay := flags.Bool("stay", false, "keep running when no lease is left")
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+		return status
 	}
 	if *showVersion {
 		fmt.Println("berth-dhcp", version)
 		return 0
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berth-dhcp: argument %q: want none\n", flags.Arg(0))
+		fmt.Fprintf(os.Stderr, "berth-dhcp: unexpected argument %q; the program takes only flags\n", flags.Arg(0))
 		return 2
 	}
 	if err := os.Chdir("/"); err != nil {

@@ -116,7 +116,7 @@ func TestStatus(t *testing.T) {
 	})
 	n.nothing()
 	n.write("berth.toml", "[policy]\nnetworks = ['prod']\n")
-	n.refused("STATUS", r, codeNotReady, "want a network that [policy] networks")
+	n.refused("STATUS", r, codeNotReady, "[policy] networks in berth.toml permits only")
 	n.write("berth.toml", "")
 	n.refused("STATUS", request{conf: conf("1.1.0", `, "parent": "x"`)}, codeNotReady, `key "parent"`)
 	testnet.Run(t, testnet.Here(t), "ip", "link", "set", n.parent, "down")

@@ -260,8 +260,8 @@ func TestPodsByMultus(t *testing.T) {
 		n.nothing(ns)
 	}
 	for args, text := range map[string]string{
-		"K8S_POD_NAMESPACE=dev;K8S_POD_NAME=web": `network "lan": want a network for the namespace "dev"`,
-		"":                                       `network "lan": want a network for the namespace ""`,
+		"K8S_POD_NAMESPACE=dev;K8S_POD_NAME=web": `network "lan": the namespace "dev" may not use it`,
+		"":                                       `network "lan": the namespace "" may not use it`,
 	} {
 		r := on(ns, "c1", conf("1.0.0", ""))
 		r.args = args
