@@ -21,10 +21,10 @@ needs() {
 		demo,test        conmon                          conmon
 		test,vm          ethtool                         ethtool
 		demo,test,vm     ping                            iputils-ping
-		test             dnsmasq                         dnsmasq-base
-		test             dhcpd                           isc-dhcp-server:/usr/sbin/dhcpd
-		test             kea-dhcp4                       kea-dhcp4-server
-		test             kea-dhcp6                       kea-dhcp6-server
+		test,vm          dnsmasq                         dnsmasq-base
+		test,vm          dhcpd                           isc-dhcp-server:/usr/sbin/dhcpd
+		test,vm          kea-dhcp4                       kea-dhcp4-server
+		test,vm          kea-dhcp6                       kea-dhcp6-server
 		test             patch                           patch
 		test             lintian                         lintian
 		test             tmux                            tmux

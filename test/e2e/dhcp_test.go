@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,30 +15,38 @@ import (
 
 const dhcpNetwork = "parent = \"eth1\"\nipam = \"dhcp\"\nenforce = [\"ip-spoof\", \"mac-spoof\"]\n"
 
-// serveDHCP starts ISC dhcpd, with leases of seconds, on the neighbor.
-func (s *site) serveDHCP(t *testing.T) *lab.Daemon {
+// serveDHCP starts ISC dhcpd, with leases of seconds from a pool of twenty addresses, on
+// the neighbor.
+func (s *site) serveDHCP(t *testing.T, first int) dhcpServer {
 	t.Helper()
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
 	conf := filepath.Join(dir, "dhcpd.conf")
-	must(t, os.WriteFile(conf, []byte(`authoritative;
+	must(t, os.WriteFile(conf, fmt.Appendf(nil, `authoritative;
 ping-check false;
 default-lease-time 8;
 max-lease-time 8;
 min-lease-time 1;
 subnet 192.0.2.0 netmask 255.255.255.0 {
-	range 192.0.2.100 192.0.2.120;
+	range 192.0.2.%d 192.0.2.%d;
 	option routers 192.0.2.1;
 	option domain-name-servers 192.0.2.53;
 }
-`), 0o644))
+`, first, first+20), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "leases"), nil, 0o644))
 	d, err := s.neighbor.Start(filepath.Join(dir, "log"), "dhcpd", "-4", "-f", "-d", "-user", "root", "-group", "root", "-cf", conf,
 		"-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
 	must(t, err)
-	t.Cleanup(func() { _ = d.Kill() })
+	stop := sync.OnceFunc(func() { _ = d.Kill() }) // Kill waits for its end once
+	t.Cleanup(stop)
 	must(t, lab.Eventually(30*time.Second, func() error { return logHas(d, "Sending on") }))
-	return d
+	return dhcpServer{d, stop}
+}
+
+// dhcpServer is a running DHCP server.
+type dhcpServer struct {
+	*lab.Daemon
+	stop func()
 }
 
 func logHas(d *lab.Daemon, text string) error {
@@ -56,7 +65,7 @@ func TestDHCP(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			server := s.serveDHCP(t)
+			server := s.serveDHCP(t, 100)
 			must(t, s.Network("lan", dhcpNetwork))
 			s.agent(t)
 			e := engines[engine](t, s)
@@ -69,7 +78,7 @@ func TestDHCP(t *testing.T) {
 			s.expectReached(t, address)
 			first := time.Now()
 			for time.Since(first) < 20*time.Second { // more than twice the lease time, with killed keepers
-				must(t, lab.Eventually(30*time.Second, func() error { return logHas(server, "DHCPREQUEST for "+address+" from") }))
+				must(t, lab.Eventually(30*time.Second, func() error { return logHas(server.Daemon, "DHCPREQUEST for "+address+" from") }))
 				if got := s.expectLease(t, id); got != address {
 					t.Fatalf("address %s, before %s", got, address)
 				}
@@ -83,7 +92,7 @@ func TestDHCP(t *testing.T) {
 				t.Errorf("metrics: %v\n%s", err, text)
 			}
 			must(t, e.Stop(s.id("one")))
-			must(t, lab.Eventually(30*time.Second, func() error { return logHas(server, "DHCPRELEASE of "+address) }))
+			must(t, lab.Eventually(30*time.Second, func() error { return logHas(server.Daemon, "DHCPRELEASE of "+address) }))
 			s.expectNothingLeft(t, before)
 			if text, err := s.Berth("events"); err != nil || strings.Contains(text, "spoof") {
 				t.Errorf("events: %v\n%s", err, text)
@@ -125,4 +134,43 @@ func (s *site) expectLease(t *testing.T, id string) string {
 		t.Fatalf("berth ps of %s: %+v", id, all)
 	}
 	return all[0].Addresses[0].Addr().String()
+}
+
+// TestDHCPChangesTheAddress replaces the LAN's DHCP server by one with another pool. The
+// container gets an address of that; the datapath, which drops forged addresses, and the
+// events follow.
+func TestDHCPChangesTheAddress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	server := s.serveDHCP(t, 100)
+	must(t, s.Network("lan", dhcpNetwork))
+	s.agent(t)
+	e := engines["runc"](t, s)
+	id, err := e.Start(lab.Container{ID: s.id("one"), Annotations: annotations{"berth/networks": "lan"}, Args: []string{"sleep", "600"}})
+	must(t, err)
+	s.keepLeases(t)
+	old := s.expectLease(t, id)
+	server.stop()
+	s.serveDHCP(t, 200)
+	var next string
+	must(t, lab.Eventually(60*time.Second, func() error {
+		all := s.ps(t)
+		if len(all) != 1 || len(all[0].Addresses) != 1 || all[0].Addresses[0].Addr().String() == old {
+			return fmt.Errorf("berth ps: %+v", all)
+		}
+		next = all[0].Addresses[0].Addr().String()
+		return nil
+	}))
+	s.expectReached(t, next)
+	must(t, lab.Eventually(30*time.Second, func() error {
+		text, err := s.Berth("events")
+		if err == nil && (!strings.Contains(text, "lease-lost") || !strings.Contains(text, "lease-changed") || !strings.Contains(text, next)) {
+			err = fmt.Errorf("events:\n%s", text)
+		}
+		return err
+	}))
+	if text, err := s.Berth("events"); err != nil || strings.Contains(text, "spoof") || strings.Contains(text, "drift") {
+		t.Errorf("events: %v\n%s", err, text)
+	}
+	must(t, e.Stop(s.id("one")))
 }
