@@ -1,6 +1,7 @@
 package cni
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -70,7 +71,26 @@ func resultOf(c *call, a *state.Attachment, r *result.Result) (types.Result, err
 	for _, route := range a.Routes {
 		r.Routes = append(r.Routes, &types.Route{Dst: ipNet(route.To), GW: route.Via.AsSlice()})
 	}
+	if r.DNS.IsEmpty() {
+		r.DNS = dnsOf(a)
+	}
 	return r.GetAsVersion(c.Version)
+}
+
+// dnsOf returns the resolvers and domains of the attachment's DHCP leases.
+func dnsOf(a *state.Attachment) (dns types.DNS) {
+	for _, client := range a.DHCP {
+		l := client.Lease
+		if l == nil {
+			continue
+		}
+		for _, server := range l.DNS {
+			dns.Nameservers = append(dns.Nameservers, server.String())
+		}
+		dns.Domain = cmp.Or(dns.Domain, l.Domain)
+		dns.Search = append(dns.Search, l.Search...)
+	}
+	return dns
 }
 
 // gatewayIn returns the gateway of the default route in the subnet of an address, or nil.

@@ -22,16 +22,21 @@ func planCDI(p *planner) error {
 	return nil
 }
 
-// planNerdctl is planCDI: nerdctl.toml names neither runtimes nor annotations.
+// planNerdctl makes berth's networks nerdctl's, and devices. nerdctl.toml names neither
+// runtimes nor annotations.
 func planNerdctl(p *planner) error {
+	if err := p.planNetworks(); err != nil {
+		return err
+	}
 	if err := p.writeDevices(); err != nil {
 		return err
 	}
+	p.addNote("each network of berth's is now one of nerdctl's: nerdctl run --net NETWORK …")
 	program, err := p.o.programPath(runtimeProgram)
 	if err != nil {
 		return err
 	}
-	p.addNote("nerdctl.toml cannot name a runtime; name it for each container:")
+	p.addNote("nerdctl.toml cannot name a runtime; for annotations, name it for each container:")
 	p.addNote("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
 	v := p.engineVersion("nerdctl")
 	if v.Known() && !v.AtLeast(2, 0) {

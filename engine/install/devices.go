@@ -9,8 +9,8 @@ import (
 	"berth/internal/config"
 )
 
-// RefreshDevices updates the CDI devices if they are installed, after networks were added
-// or removed. bin is the directory of berth's programs.
+// RefreshDevices updates the CDI devices and the networks of CNI if they are installed, after
+// networks were added or removed. bin is the directory of berth's programs.
 func RefreshDevices(dirs config.Dirs, bin string) error {
 	if !isDir(installedDir(dirs.Config)) {
 		return nil
@@ -24,6 +24,9 @@ func RefreshDevices(dirs config.Dirs, bin string) error {
 			if _, err := WriteDevices(path, filepath.Join(bin, entry.Program), dirs); err != nil {
 				return err
 			}
+		}
+		if r := recordOf(records, Nerdctl); r != nil {
+			return r.refreshNetworks(dirs)
 		}
 		return nil
 	})

@@ -62,10 +62,14 @@ func (p *planner) defaultRuntime() string {
 // writeScript writes a program that runs another with arguments before its own.
 func (p *planner) writeScript(program string, args []string) (string, error) {
 	path := filepath.Join(p.o.configHome(), "runtimes", runtimeProgram+"-"+p.o.Engine)
-	quoted := make([]string, 0, len(args)+1)
-	for _, arg := range append([]string{program}, args...) {
+	return path, p.writeWhole(path, p.scriptText(append([]string{program}, args...)), 0o755)
+}
+
+// scriptText returns a script that executes a command with its own arguments after it.
+func (p *planner) scriptText(command []string) string {
+	quoted := make([]string, 0, len(command))
+	for _, arg := range command {
 		quoted = append(quoted, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
-	text := fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine, strings.Join(quoted, " "))
-	return path, p.writeWhole(path, text, 0o755)
+	return fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine, strings.Join(quoted, " "))
 }

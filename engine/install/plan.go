@@ -23,6 +23,7 @@ type Plan struct {
 
 	retired time.Time      // when the runtime was removed from an engine that still uses it; zero if it does not
 	kept    []recordedFile // files that stay for it
+	cniDir  string         // directory of the files of CNI; "" if none are written
 }
 
 // Changed returns the files to write.

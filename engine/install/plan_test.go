@@ -50,6 +50,8 @@ var cases = map[string]struct {
 	"cdi":                    {"cdi", Options{}, "dockerd=27.5.1", files{"/etc/berth/networks.d/lan.toml": "lan.toml", "/etc/berth/networks.d/9.toml": "lan.toml", "/etc/berth/networks.d/odd-.toml": "lan.toml"}},
 	"cdi-none":               {"cdi", Options{Flags: Flags{CDIDir: "/srv/cdi"}}, "", nil},
 	"nerdctl":                {"nerdctl", Options{}, "nerdctl=2.0.3", files{"/etc/berth/networks.d/lan.toml": "lan.toml"}},
+	"nerdctl-elsewhere": {"nerdctl", Options{}, "nerdctl=2.1.0", files{"/etc/berth/networks.d/lan.toml": "lan.toml", "/etc/berth/networks.d/dmz.toml": "lan.toml",
+		"/usr/lib/cni/bridge": "lan.toml", "/etc/cni/net.d/other.conflist": "cni-dmz.conflist"}},
 }
 
 func TestPlanGolden(t *testing.T) {

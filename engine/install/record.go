@@ -18,7 +18,8 @@ import (
 type record struct {
 	Engine  string         `json:"engine"`
 	Restart string         `json:"restart,omitempty"`
-	Flags   Flags          `json:"flags,omitzero"` // requested flags
+	Flags   Flags          `json:"flags,omitzero"`    // requested flags
+	CNIDir  string         `json:"cni_dir,omitempty"` // of a file of CNI for each network
 	Files   []recordedFile `json:"files"`
 	Retired time.Time      `json:"retired,omitzero"` // uninstalled then; the files stay while the engine uses them
 }
@@ -116,7 +117,7 @@ func otherRecords(all []*record, engine string) []*record {
 // writeRecord stores the files that a plan has written, with the original ones.
 func writeRecord(p *Plan) error {
 	dir := recordDir(p.home, p.Engine)
-	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags}
+	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags, CNIDir: p.cniDir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -134,6 +134,48 @@ func TestRefreshDevices(t *testing.T) {
 	h.uninstall(o)
 }
 
+// TestRefreshNetworks requires that networks that are made and removed after the installation
+// become and cease to be nerdctl's, and that uninstalling leaves none.
+func TestRefreshNetworks(t *testing.T) {
+	h := newHost(t, "nerdctl=2.1.0", nil)
+	o := h.options("nerdctl", Options{})
+	dirs := o.Dirs
+	dirs.Config = o.configHome()
+	before := h.fileTree()
+	h.install(o)
+	const lan, dmz = "/etc/cni/net.d/zz-berth-lan.conflist", "/etc/cni/net.d/zz-berth-dmz.conflist"
+	for _, name := range []string{"lan", "dmz"} {
+		h.write("/etc/berth/networks.d/"+name+".toml", "parent = \"eth1\"\n", 0o644)
+		if err := RefreshDevices(dirs, o.Bin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tree := h.fileTree(); !strings.Contains(tree[lan], `"network": "lan"`) || !strings.Contains(tree[dmz], `"network": "dmz"`) {
+		t.Errorf("%s\n%s", tree[lan], tree[dmz])
+	}
+	if err := os.Remove(filepath.Join(dirs.Config, "networks.d/lan.toml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := RefreshDevices(dirs, o.Bin); err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := h.fileTree()[lan]; ok {
+		t.Errorf("of a removed network: %s", text)
+	}
+	for _, f := range h.install(o).Changed() { // the devices name this test's directories
+		if filepath.Base(f.Path) != "berth.json" {
+			t.Errorf("a second installation:\n%s", f.Diff())
+		}
+	}
+	h.uninstall(o)
+	if err := os.Remove(filepath.Join(dirs.Config, "networks.d/dmz.toml")); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
 // TestRepeat requires that an installation can be repeated with the same flags, and shows
 // changes made since.
 func TestRepeat(t *testing.T) {

@@ -43,6 +43,10 @@ func TestNerdctlDevice(t *testing.T) {
 	s.expectWhole(t, n, c.ID, id, firstOfPool)
 	must(t, n.Stop(c.ID))
 	s.expectNothingLeft(t, before)
+	for _, address := range []string{firstOfPool, "192.0.2.70"} {
+		s.useNerdctlNetwork(t, n, address)
+		s.expectNothingLeft(t, before)
+	}
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")
 	must(t, err)
@@ -50,6 +54,34 @@ func TestNerdctlDevice(t *testing.T) {
 		t.Errorf("uninstalled, nerdctl still has the device")
 	}
 	s.expectNothingLeft(t, before)
+}
+
+// useNerdctlNetwork starts a container on berth's network as nerdctl's own, and requests an
+// address that is not the pool's first one.
+func (s *site) useNerdctlNetwork(t *testing.T, n *lab.Nerdctl, address string) {
+	t.Helper()
+	c := s.sleeper("native")
+	c.Annotations, c.Network = nil, "lan"
+	flags := []string{"--cni-netconfpath", "/etc/cni/net.d"} // instead of the lab's own networks
+	if address != firstOfPool {
+		flags = append(flags, "--ip", address)
+	}
+	id, err := n.StartWith(c, flags...)
+	must(t, err)
+	s.expectReached(t, address)
+	shown := findEndpoint(t, s.ps(t), id)
+	out, err := n.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
+	if err != nil || !strings.Contains(out, address+"/24") || shown.Interface != "eth0" {
+		t.Errorf("eth0 has %s, %v; berth ps shows %+v", out, err, shown)
+	}
+	s.waitNamed(t, n, c.ID, id)
+	must(t, n.Restart(c.ID))
+	s.expectReached(t, address)
+	inspected, err := n.Client("inspect", "--format", "{{.NetworkSettings.IPAddress}}", c.ID)
+	if err != nil || !strings.Contains(inspected, address) {
+		t.Errorf("nerdctl inspect shows %s, %v", inspected, err)
+	}
+	must(t, n.Stop(c.ID))
 }
 
 // TestNerdctlRestarts kills a container that containerd's restart monitor restarts.

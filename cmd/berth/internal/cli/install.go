@@ -16,7 +16,8 @@ import (
 const installLong = `Configure a container engine for berth, in the engine's own files:
 
   containerd  a runtime handler for Kubernetes, with berth's annotations
-  nerdctl     a CDI device for each network
+  nerdctl     each network as one of nerdctl's, and a CDI device; kept up to
+              date by berth network create and rm
   docker      a runtime in daemon.json, which attaches at start
   podman      a file of hooks.d, and a runtime in containers.conf
   crio        a file of hooks.d, and a runtime handler
