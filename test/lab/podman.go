@@ -51,10 +51,13 @@ infra_image = "localhost/lab:latest"
 stop_timeout = 1
 `
 
+// cniPlugins is the directory of Debian's plugins of CNI.
+const cniPlugins = `"/usr/lib/cni"`
+
 const cniConf = `
 [network]
 network_backend = "cni"
-cni_plugin_dirs = ["/usr/lib/cni"]
+cni_plugin_dirs = [` + cniPlugins + `]
 `
 
 const netavarkConf = `
@@ -68,8 +71,9 @@ func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 // Setup writes containers.conf, and the hooks.d file for this host's berth.
 func (p *Podman) Setup() error {
 	networks := filepath.Join(p.dir(), "networks")
+	conf := strings.Replace(ContainersConf(), cniPlugins, cniPlugins+fmt.Sprintf(", %q", p.plugins()), 1)
 	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks),
-		writeFile(filepath.Join(p.dir(), "containers.conf"), ContainersConf()+fmt.Sprintf("network_config_dir = %q\n", networks)))
+		writeFile(filepath.Join(p.dir(), "containers.conf"), conf+fmt.Sprintf("network_config_dir = %q\n", networks)))
 	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
@@ -88,6 +92,23 @@ func (h *Host) HooksD() ([]byte, error) {
 		"when":    map[string]any{"annotations": map[string]string{"^berth/": ".*"}},
 		"stages":  []string{"createRuntime", "poststop"},
 	}, "", "\t")
+}
+
+// plugins returns the directory of this host's own plugins of CNI.
+func (p *Podman) plugins() string { return filepath.Join(p.dir(), "plugins") }
+
+// UseCNI makes one of berth's networks one of podman's, by a file of CNI. It returns false
+// if this podman makes its networks by netavark, and so has no CNI.
+func (p *Podman) UseCNI(network string) (bool, error) {
+	if exists(netavark) {
+		return false, nil
+	}
+	plugin := filepath.Join(p.plugins(), "berth-cni")
+	words := append([]string{filepath.Join(p.Host.Bin, "berth-cni")}, p.Host.flags()...)
+	conf := fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %[1]q, "plugins": [
+		{"type": "berth-cni", "network": %[1]q, "capabilities": {"ips": true, "mac": true}}]}`, network)
+	return true, firstError(writeFile(plugin, "#!/bin/sh\nexec "+strings.Join(words, " ")+"\n"), os.Chmod(plugin, 0o755),
+		writeFile(filepath.Join(p.dir(), "networks", network+".conflist"), conf))
 }
 
 // Client runs podman.
