@@ -139,7 +139,7 @@ func (p *prober) probeJobs(ctx context.Context) error {
 		tx.Quiet()
 		for _, job := range p.jobs {
 			job.chooseNext(tx, began)
-			if err := lease.See(tx, job.domain, began, job.sightings(job.next, began, 0)); err != nil {
+			if err := job.markNext(tx, began); err != nil {
 				return err
 			}
 		}
@@ -179,6 +179,18 @@ func (job *aheadJob) chooseNext(tx *state.Tx, now time.Duration) {
 			})...)
 		}
 	}
+}
+
+// markNext marks the addresses that are probed for, so that a start waits for the result
+// instead of probing itself. A sighting that still counts is not replaced by a mark: a start
+// need not wait for the one that replaces it.
+func (job *aheadJob) markNext(tx *state.Tx, now time.Duration) error {
+	known := lease.Sightings(tx, job.domain)
+	fresh := slices.DeleteFunc(slices.Clone(job.next), func(a netip.Addr) bool {
+		s := lease.FindSighting(known, a)
+		return s.Link == linkState(&job.link) && s.Younger(now, lease.SeenFor)
+	})
+	return lease.See(tx, job.domain, now, job.sightings(fresh, now, 0))
 }
 
 func (job *aheadJob) sightings(addrs []netip.Addr, at, listened time.Duration) (all []lease.Sighting) {

@@ -300,18 +300,36 @@ func TestAKilledProber(t *testing.T) {
 	h := newAheadHost(t)
 	h.settle()
 	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor })
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "lan")
-	cmd.Env = append(os.Environ(), killAfter+"=mark the addresses")
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
-	}
+	h.killProber()
 	if s := lease.FindSighting(h.sightings(keep), netip.MustParseAddr("192.0.2.2")); !s.Running(exchange.Now(), probeFor) {
 		t.Fatalf("the killed prober left %+v", s)
 	}
 	if !h.begin(h.box("b", "lan")) {
 		t.Error("the start trusted a killed prober")
+	}
+}
+
+// TestSightingsAreRenewed: while a prober renews a sighting, the older one counts.
+func TestSightingsAreRenewed(t *testing.T) {
+	t.Parallel()
+	h := newAheadHost(t)
+	h.settle()
+	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor / 2 })
+	h.killProber()
+	if h.begin(h.box("b", "lan")) {
+		t.Error("the start waited")
+	}
+}
+
+// killProber kills a prober when it has marked the addresses that it probes for.
+func (h *aheadHost) killProber() {
+	h.Helper()
+	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "lan")
+	cmd.Env = append(os.Environ(), killAfter+"=mark the addresses")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
 	}
 }
 
