@@ -89,7 +89,7 @@ engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suit
 	@scripts/deps.sh tree
 	@$(GO) run ./test/engines $(if $(RESULTS),-results $(RESULTS)) $(ENGINES)
 
-bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' for two builds
+bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' (or probe) for two builds
 	@scripts/deps.sh bench
 	@$(GO) run ./test/bench $(BENCH)
 

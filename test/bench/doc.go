@@ -3,7 +3,7 @@
 // without berth's agent. Compared measurements alternate in one run, so that noise of
 // the machine affects both. It prints tables with ratios beside the goals, and with
 // -write stores them in a page with the machine, the date and the load. With -against, the
-// datapath of another source tree takes turns with this one's.
+// datapath or the hook of another source tree takes turns with this one's.
 //
 // Each part runs on a LAN of its own (see [berth/test/lab]), and can run alone. The
 // bench executes berth's programs. It imports rooms only to create thousands of

@@ -53,7 +53,7 @@ func main() {
 	rounds := flag.Int("rounds", 40, "how often each exec is measured; everything else is scaled with it")
 	only := flag.String("part", strings.Join(names(), ","), "the parts to run, with commas between")
 	page := flag.String("write", "", "write the results to this page too, in place of its older ones")
-	source := flag.String("against", "", "`directory` of another source tree of berth, which takes turns with this one; for part frame")
+	source := flag.String("against", "", "`directory` of another source tree of berth, which takes turns with this one; for the parts frame and probe")
 	bin := flag.String("bin", "", "`directory` of berth's programs (default: they are built)")
 	lab.Isolate()
 	flag.Parse()
@@ -77,8 +77,8 @@ func runParts(rounds int, only, page, bin, source string) error {
 	if err != nil {
 		return err
 	}
-	if against != nil && (only != "frame" || page != "") {
-		return errors.New("-against takes -part frame, and no -write")
+	if against != nil && (only != "frame" && only != "probe" || page != "") {
+		return errors.New("-against takes -part frame or -part probe, and no -write")
 	}
 	begin := newContext(rounds)
 	if bin == "" {

@@ -26,6 +26,9 @@ func benchProbe(b *bench) (*section, error) {
 	if err := host.Enter(); err != nil {
 		return nil, err
 	}
+	if b.against != nil {
+		return benchTurns(b, host)
+	}
 	peers := []peer{newBerth(berthAlone, host, onLAN), newBerth(berthProbing, host, `"berth/networks":"probed"`)}
 	var first samples
 	if first, err = firstStart(peers[1]); err != nil {
