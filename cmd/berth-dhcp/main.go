@@ -22,8 +22,8 @@ import (
 var version = "devel"
 
 const usage = `berth-dhcp keeps the DHCP leases of containers: it renews them, and requests a
-new one if one is lost. It ends with the last lease. systemd starts it when there
-is one (berth-dhcp.path).
+new one if one is lost. It ends with the last lease. systemd starts it when
+there is one (berth-dhcp.path).
 
 Usage:
   berth-dhcp [flags]
