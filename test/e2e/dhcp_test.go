@@ -101,7 +101,11 @@ func TestDHCP(t *testing.T) {
 	}
 }
 
-// keepLeases runs berth-dhcp for the rest of the test, and kills it each second.
+// keeperCaps are the capabilities of deploy/systemd/berth-dhcp.service.
+const keeperCaps = "-all,+bpf,+net_admin,+net_broadcast,+net_raw,+sys_admin,+sys_ptrace"
+
+// keepLeases runs berth-dhcp, with the capabilities of its unit, for the rest of the test,
+// and kills it each second.
 func (s *site) keepLeases(t *testing.T) {
 	t.Helper()
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -110,7 +114,7 @@ func (s *site) keepLeases(t *testing.T) {
 	go func() {
 		defer close(stopped)
 		for {
-			d, err := s.Start(log, filepath.Join(bin, "berth-dhcp"), append(s.Flags(), "--stay")...)
+			d, err := s.Start(log, "setpriv", append([]string{"--bounding-set", keeperCaps, filepath.Join(bin, "berth-dhcp"), "--stay"}, s.Flags()...)...)
 			if err != nil {
 				t.Error(err)
 				return
