@@ -18,7 +18,7 @@ type Counts interface {
 }
 
 // Collect returns all attachments with their counts: the live ones ordered by namespace and
-// interface, then the ended ones, the last ended first. If counts is nil, because no agent
+// interface, then the observed interfaces, then the ended ones, the last ended first. If counts is nil, because no agent
 // has pinned its maps yet, the endpoints are marked as not counted.
 //
 // Counts are read within the records' transaction, so that no slot is reassigned meanwhile.
@@ -85,9 +85,12 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 		Network: a.Network, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, Gateways: a.Gateways, Routes: a.Routes,
-		Phase: a.Phase, Created: a.Created, Ended: a.Ended,
+		Origin: specs.OriginBerth, Phase: a.Phase, Created: a.Created, Ended: a.Ended,
 	}
 	e.DHCP = leasesOf(a)
+	if a.Observed {
+		e.Origin = specs.OriginObserved
+	}
 	if e.Addresses == nil {
 		e.Addresses = []netip.Prefix{}
 	}

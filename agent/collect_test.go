@@ -40,7 +40,7 @@ func TestEndpointOfAttachment(t *testing.T) {
 	shown := specs.Endpoint{
 		ContainerID: "web", Containers: []string{"web", "sidecar"}, ContainerNames: []string{"front", ""}, Name: "front", Network: "lan", Interface: "net1",
 		Driver: specs.Macvlan, Mode: specs.ModeVEPA, Parent: "eth1.100", VLAN: 100, MAC: record.MAC, MTU: 1500,
-		Addresses: []netip.Prefix{}, Phase: specs.PhaseAttached, Created: start,
+		Addresses: []netip.Prefix{}, Origin: specs.OriginBerth, Phase: specs.PhaseAttached, Created: start,
 	}
 	final := countersOf(9)
 	for name, c := range map[string]struct {

@@ -46,14 +46,14 @@ func NamesOf(annotations map[string]string) Names {
 }
 
 // NamesFor returns the names of an attachment's container: the engine's answer, or else
-// those in the annotations.
+// those in the annotations, or else the name of an observed interface's holder.
 func NamesFor(a *state.Attachment) state.Names {
 	annotated := NamesOf(a.Annotations)
 	n := state.Names{}
 	if a.Engine != nil {
 		n = *a.Engine
 	}
-	n.Name = cmp.Or(n.Name, annotated.Name)
+	n.Name = cmp.Or(n.Name, annotated.Name, a.Holder)
 	n.Image = cmp.Or(n.Image, annotated.Image)
 	n.Pod = cmp.Or(n.Pod, annotated.Pod)
 	n.Namespace = cmp.Or(n.Namespace, annotated.Namespace)

@@ -28,6 +28,8 @@ type Endpoint struct {
 	Enforce []specs.Kind      // kinds of violation whose frames are dropped
 	Allow   []specs.Allowance // exceptions that are no violation
 	IPv6    specs.IPv6        // of the network; "" if off
+
+	Observed bool // not created by berth: an address that another endpoint has stays that one's
 }
 
 // Register makes the datapath count an endpoint, from the next frame on. If it is
@@ -86,11 +88,27 @@ func (m *Maps) registerKeys(e Endpoint) error {
 		}
 	}
 	for _, a := range e.Addresses {
-		if err := setUnlessEqual(m, mapAddresses, e.addressKey(a), e.makeParty()); err != nil {
+		if err := m.registerAddress(e, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// registerAddress assigns an address to an endpoint. An observed one does not take an address
+// that is another's.
+func (m *Maps) registerAddress(e Endpoint, a netip.Addr) error {
+	if e.Observed {
+		one, err := m.openMap(mapAddresses)
+		if err != nil {
+			return err
+		}
+		var now partyValue
+		if err := one.Lookup(e.addressKey(a), &now); err == nil && now.Slot != e.Slot {
+			return nil
+		}
+	}
+	return setUnlessEqual(m, mapAddresses, e.addressKey(a), e.makeParty())
 }
 
 // registerMAC sets the list of source mode first: without it, frames would look denied.
@@ -262,6 +280,10 @@ func (e Endpoint) makeParty() partyValue {
 	if e.Mode == specs.ModePassthru {
 		p.Exempt |= kindBit(specs.MACSpoof) | kindBit(specs.HostIsolation)
 	}
+	if e.Observed {
+		p.Exempt |= e.exemptObserved()
+		p.Flags |= flagOwnIPv6
+	}
 	if slices.Contains(e.Allow, specs.AllowDHCPServer) {
 		p.Exempt |= kindBit(specs.RogueDHCP)
 	}
@@ -273,6 +295,17 @@ func (e Endpoint) makeParty() partyValue {
 		p.Flags |= flagOwnIPv6
 	}
 	return p
+}
+
+// exemptObserved returns the kinds that are not judged because no network's file permits or
+// forbids them. In passthru the host sends with the same MAC, and without a cookie the
+// datapath cannot tell its frames from the endpoint's.
+func (e Endpoint) exemptObserved() uint32 {
+	exempt := kindBit(specs.RogueDHCP) | kindBit(specs.RogueRA)
+	if e.Mode == specs.ModePassthru && e.Cookie == 0 {
+		exempt |= kindBit(specs.IPSpoof)
+	}
+	return exempt
 }
 
 // kindBit returns the bit of a kind, or 0 if the datapath does not know it.

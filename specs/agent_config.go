@@ -17,6 +17,8 @@ type Agent struct {
 	KeepEnded    Duration `toml:"keep_ended"`    // time for which an ended container is still shown
 	SocketGroup  string   `toml:"socket_group"`  // group that may read the agent's socket; "" if only root may
 
+	Observe []string `toml:"observe"` // parents on which interfaces of others are observed, as globs
+
 	Containerd           []string `toml:"containerd"`            // containerd's sockets, queried for names
 	ContainerdNamespaces []string `toml:"containerd_namespaces"` // containerd's namespaces to query, as globs
 	Docker               string   `toml:"docker"`                // docker's data directory, read for names; "" if not read
@@ -93,6 +95,7 @@ func defaultAgent() Agent {
 		MaxEndpoints:         DefaultMaxEndpoints,
 		Attach:               "auto",
 		KeepEnded:            Duration(DefaultKeepEnded),
+		Observe:              []string{"*"},
 		Containerd:           []string{"/run/containerd/containerd.sock"},
 		ContainerdNamespaces: []string{"*"},
 		Docker:               "/var/lib/docker",
@@ -114,9 +117,24 @@ func (a *Agent) checkAgent() error {
 	if !slices.Contains([]string{"auto", "tcx", "clsact"}, a.Attach) {
 		return Invalid("agent.attach", a.Attach, "auto, tcx or clsact")
 	}
-	for _, check := range []func() error{a.checkNames, a.checkMetrics, a.checkEvents, a.checkOTLP} {
+	for _, check := range []func() error{a.checkObserve, a.checkNames, a.checkMetrics, a.checkEvents, a.checkOTLP} {
 		if err := check(); err != nil {
 			return At("agent", err)
+		}
+	}
+	return nil
+}
+
+// Observes reports whether interfaces on a parent with these names are observed by
+// configuration.
+func (a *Agent) Observes(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return matchAny(a.Observe, name) })
+}
+
+func (a *Agent) checkObserve() error {
+	for i, glob := range a.Observe {
+		if err := checkGlob(glob); err != nil {
+			return At(fmt.Sprintf("observe[%d]", i), err)
 		}
 	}
 	return nil

@@ -15,6 +15,15 @@ const (
 	PhaseEnded     Phase = "ended" // the interface is gone; the counts are final once the slot is drained
 )
 
+// Origin tells which program created an interface.
+type Origin string
+
+// The origins of an interface.
+const (
+	OriginBerth    Origin = "berth"    // an attachment
+	OriginObserved Origin = "observed" // another program or an administrator
+)
+
 // Endpoint is one interface of one container in berth's output: an element of
 // `berth ps --json`, `berth inspect` and GET /v1/endpoints. Its schema is
 // specs/schema/endpoint.json.
@@ -39,6 +48,7 @@ type Endpoint struct {
 	Gateways       []netip.Addr      `json:"gateways,omitempty"`
 	Routes         []Route           `json:"routes,omitempty"`
 	DHCP           []DHCPStatus      `json:"dhcp,omitempty"` // of each family whose address a DHCP server leases
+	Origin         Origin            `json:"origin"`
 	Phase          Phase             `json:"phase"`
 	Created        time.Time         `json:"created"`
 	Ended          time.Time         `json:"ended,omitzero"`

@@ -56,7 +56,7 @@ func fullEndpoint() Endpoint {
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
 		DHCP:   []DHCPStatus{{Family: "ipv4", Lease: fullLease()}, {Family: "ipv6", Lost: "the lease ended"}},
-		Phase:  PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
+		Origin: OriginBerth, Phase: PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
 		Violations: map[Kind]uint64{MACSpoof: 1}, Dropped: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
 	}
@@ -102,7 +102,7 @@ func fullStats() Stats {
 	e := fullEndpoint()
 	return Stats{
 		Time: time.Now(), Interval: 2, ContainerID: e.ContainerID, Name: e.Name, Pod: e.Pod, Namespace: e.Namespace,
-		Network: e.Network, Interface: e.Interface, Parent: e.Parent, VLAN: e.VLAN, MAC: e.MAC, Phase: e.Phase, Counted: true,
+		Network: e.Network, Interface: e.Interface, Parent: e.Parent, VLAN: e.VLAN, MAC: e.MAC, Origin: OriginBerth, Phase: e.Phase, Counted: true,
 		Totals:     StatsTotals{Receive: e.Counters.Receive.Total(), Transmit: e.Counters.Transmit.Total()},
 		Rates:      &StatsRates{Receive: rates.Receive.Total(), Transmit: rates.Transmit.Total()},
 		Split:      StatsSplit{Totals: e.Counters, Rates: &rates},

@@ -52,6 +52,7 @@ type Stats struct {
 	Parent       string          `json:"parent"`
 	VLAN         int             `json:"vlan,omitempty"`
 	MAC          MAC             `json:"mac"`
+	Origin       Origin          `json:"origin"`
 	Phase        Phase           `json:"phase"`
 	Counted      bool            `json:"counted"`
 	Totals       StatsTotals     `json:"totals"` // since the attachment

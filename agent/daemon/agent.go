@@ -77,6 +77,7 @@ type Agent struct {
 	troubles  troubles
 	draining  chan struct{} // wakes the janitor
 	drift     *drifter
+	observer  *observer
 	requests  chan request
 	pings     chan chan struct{} // of the watchdog
 	maps      mapsHolder

@@ -118,8 +118,8 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 	}
 	var due []*record
 	for i, r := range now.all {
-		if r.phase != specs.PhaseAttached {
-			continue
+		if r.phase != specs.PhaseAttached || r.observed {
+			continue // an observed interface has no declared state
 		}
 		inTurn := round && (i-d.turn+len(now.all))%len(now.all) < driftRound
 		shared := onHost && r.Mode == specs.ModePassthru

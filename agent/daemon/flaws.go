@@ -93,7 +93,7 @@ func (a *Agent) addSlotFlaws(all []*record, f flaws) {
 	}
 	slots, n := a.datapath.Maps().Slots(), make(map[int]int)
 	for _, r := range all {
-		if r.isLive() && (r.slot == 0 || r.slot >= slots) {
+		if r.isLive() && !r.observed && (r.slot == 0 || r.slot >= slots) {
 			n[r.parentIndex]++
 		}
 	}
@@ -124,7 +124,7 @@ func (a *Agent) rehomeStrays(ctx context.Context, w *world, note func(error)) bo
 		there[l.index] = true
 		names += fmt.Sprintf(" %d %s", l.index, l.name)
 	}
-	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.isLive() && r.parentIndex != 0 && !there[r.parentIndex] })
+	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.isLive() && !r.observed && r.parentIndex != 0 && !there[r.parentIndex] })
 	if !strays || names == a.rehomedLinks {
 		return false
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type record struct {
 	leases      []leaseRecord // of DHCP; nil if none
 	slot        uint32
 	sibling     bool     // whether its interface needs the sibling program
+	observed    bool     // berth did not create the interface
 	unnamed     bool     // whether its engine was not asked yet for one of its containers
 	sharers     []string // ids of the further containers in the namespace; nil for none
 
@@ -91,8 +93,8 @@ func newRecord(a *state.Attachment, in intern) *record {
 			MAC: a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))), Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
-		sibling: release.NeedsSibling(a),
-		phase:   specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed(),
+		sibling: release.NeedsSibling(a) && !a.Observed, observed: a.Observed,
+		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
 		past: pastOf(a), leases: leaseRecords(a),
 	}
 	if len(a.Containers) > 0 {
@@ -107,6 +109,11 @@ func newRecord(a *state.Attachment, in intern) *record {
 	return r
 }
 
+// isEngines reports whether an engine may know the container of an attachment.
+func isEngines(a *state.Attachment) bool {
+	return !a.Observed || len(a.Containers) > 0 && !strings.Contains(a.Containers[0], ":")
+}
+
 // isLive reports whether the attachment has not ended.
 func (r *record) isLive() bool { return r.phase != specs.PhaseEnded }
 
@@ -116,6 +123,7 @@ func (r *record) isDraining() bool { return !r.isLive() && r.slot != 0 }
 // keyFields returns the attachment's key fields, for the store.
 func (r *record) keyFields() *state.Attachment {
 	a := &state.Attachment{Cookie: r.cookie, Interface: r.Interface, Phase: r.phase,
+		Observed: r.observed, NSID: r.nsid, LinkIndex: r.linkIndex,
 		Containers: []string{r.ContainerID}, Created: time.Unix(0, r.Created)}
 	if !r.isLive() {
 		a.Ended = time.Unix(0, r.ended)
@@ -131,7 +139,7 @@ func (r *record) inheritFrom(old *record) {
 		if old.ContainerID == r.ContainerID && slices.Equal(old.sharers, r.sharers) {
 			r.asked.Store(old.asked.Load())
 		}
-		if old.slot == r.slot && old.parentIndex == r.parentIndex {
+		if old.slot == r.slot && old.parentIndex == r.parentIndex && !r.observed { // an observed one may have another MAC
 			r.registered.Store(old.registered.Load())
 		}
 	}

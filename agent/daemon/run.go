@@ -47,6 +47,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	a.host = func() (hostFacts, error) { return readHostFacts(host) }
 	a.inside = host.LinkIn
 	a.rehomeAttachments = func(ctx context.Context) (int, error) { return a.newReleaser(host).Rehome(ctx) }
+	if a.observer, err = newObserver(ctx, a); err != nil {
+		return err
+	}
+	defer a.observer.host.Close()
 	watch, err := a.startWatching()
 	if err != nil {
 		return err
@@ -57,6 +61,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
+	a.observer.followChanges(ctx) // no record of an interface that is gone is registered again
 	a.reconcile(ctx, watch)
 	a.readEvents()
 	debug.FreeOSMemory() // reading and registering all records took much more than the rest will
@@ -69,6 +74,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		})
 		work.Go(func() { a.runJanitor(ctx, host) })
 		work.Go(func() { a.drift.runInspections(ctx) })
+		work.Go(func() { a.observer.runObserver(ctx) })
 		work.Go(func() { a.namer.nameContainers(ctx) })
 		work.Go(func() { a.runWatchdog(ctx) })
 		work.Go(func() { a.pushMetrics(ctx) })
@@ -95,7 +101,8 @@ func (a *Agent) startWatching() (*watcher, error) {
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
 	reopen := func() (changeSource, error) { return network.ListenChanges() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
-	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, a.drift.noteChange)
+	changed := func(c network.Change) { a.drift.noteChange(c); a.observer.noteChange(c) }
+	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, changed)
 	if err != nil {
 		a.drift.host.Close()
 	}

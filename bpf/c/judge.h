@@ -45,13 +45,14 @@ static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
 
 /*
  * Reports whether a frame's socket is in the namespace with the given cookie or,
- * if the kernel does not name the namespace, whether the frame has a socket.
+ * if the kernel does not name the namespace or the cookie is 0 (unknown), whether
+ * the frame has a socket.
  */
 static __always_inline bool sent_from(struct __sk_buff *skb, __u64 cookie)
 {
 	__u64 sender = sender_cookie(skb);
 
-	return sender ? sender == cookie : frame_socket(skb);
+	return sender && cookie ? sender == cookie : frame_socket(skb);
 }
 
 /* Returns a namespace's endpoint on the frame's parent and VLAN, or on the parent in all VLANs, or 0. */

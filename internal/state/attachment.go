@@ -47,6 +47,9 @@ type Attachment struct {
 
 	DHCP []DHCPClient `json:",omitempty"` // of each family whose address a DHCP server leases
 
+	Observed bool   `json:",omitempty"` // berth did not create the interface; it holds no lease
+	Holder   string `json:",omitempty"` // of an observed one: the name of a process or a file of its namespace
+
 	Slot    uint32 `json:",omitempty"` // counter slot, or 0 if it has none or was drained
 	Phase   specs.Phase
 	Leaving bool      `json:",omitempty"` // its last container has ended: release it, do not join it
@@ -87,8 +90,13 @@ type Default struct {
 }
 
 // Key identifies a live attachment: at any time a namespace has one interface of
-// a name.
-func (a *Attachment) Key() string { return Key(a.Cookie, a.Interface) }
+// a name. The key of an observed interface has another form.
+func (a *Attachment) Key() string {
+	if a.Observed {
+		return observedKey(a.NSID, a.LinkIndex)
+	}
+	return Key(a.Cookie, a.Interface)
+}
 
 // Key returns the key of an interface of a namespace.
 func Key(cookie uint64, ifname string) string { return fmt.Sprintf("%016x/%s", cookie, ifname) }

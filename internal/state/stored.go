@@ -3,11 +3,11 @@ package state
 import "iter"
 
 // Stored yields all attachments in their stored form, first the live ones, then
-// the ended ones, each under a unique key. A reader that caches them needs to
+// the observed and the ended ones, each under a unique key. A reader that caches them needs to
 // [Decode] only new ones. Keys and values are valid only inside the transaction.
 func (tx *Tx) Stored() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, stored []byte) bool) {
-		for _, bucket := range []string{bucketLive, bucketEnded} {
+		for _, bucket := range []string{bucketLive, bucketObserved, bucketEnded} {
 			for k, v := range seekFrom(tx.Bucket(bucket), nil) {
 				if !yield(k, v) {
 					return

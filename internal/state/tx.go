@@ -50,9 +50,10 @@ func (tx *Tx) Bucket(name string) *bbolt.Bucket {
 	return b
 }
 
-// Attachment returns a live attachment, or ErrNotFound.
+// Attachment returns a live attachment, or the live record of an observed interface, or
+// ErrNotFound.
 func (tx *Tx) Attachment(key string) (*Attachment, error) {
-	data := getCopy(tx.Bucket(bucketLive), key)
+	data := getCopy(tx.Bucket(bucketOf(key)), key)
 	if data == nil {
 		return nil, fmt.Errorf("attachment %q: %w", key, ErrNotFound)
 	}
@@ -71,6 +72,9 @@ func (tx *Tx) Put(a *Attachment) error {
 		return tx.putEnded(a, data)
 	}
 	key := a.Key()
+	if a.Observed {
+		return tx.putObserved(key, data)
+	}
 	if err := tx.Delete(key); err != nil {
 		return err
 	}
@@ -93,6 +97,9 @@ func (tx *Tx) Put(a *Attachment) error {
 
 // Delete removes a live attachment if it exists.
 func (tx *Tx) Delete(key string) error {
+	if bucketOf(key) == bucketObserved {
+		return tx.Bucket(bucketObserved).Delete([]byte(key))
+	}
 	live := tx.Bucket(bucketLive)
 	data := getCopy(live, key)
 	if data == nil {
@@ -119,11 +126,16 @@ func (tx *Tx) Delete(key string) error {
 	return live.Delete([]byte(key))
 }
 
-// Attachments returns all attachments, first the live ones, then the ended ones. An
-// error concerns one record; the others follow.
+// Attachments returns all attachments, first the live ones, then the observed and the ended
+// ones. An error concerns one record; the others follow.
 func (tx *Tx) Attachments() iter.Seq2[*Attachment, error] {
 	return func(yield func(*Attachment, error) bool) {
 		for a, err := range tx.Live("") {
+			if !yield(a, err) {
+				return
+			}
+		}
+		for a, err := range tx.Observed() {
 			if !yield(a, err) {
 				return
 			}

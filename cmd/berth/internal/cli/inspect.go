@@ -59,6 +59,14 @@ func inspectContainers(ctx context.Context, env *Env, ids []string, asJSON bool)
 	return err
 }
 
+// observedText returns the origin of an interface that berth did not create.
+func observedText(e *specs.Endpoint) string {
+	if e.Origin != specs.OriginObserved {
+		return ""
+	}
+	return "observed: berth did not create it"
+}
+
 // describeEndpoint prints one endpoint as keys and values, without those that are not known or not
 // set.
 func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
@@ -76,6 +84,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"network", dashIfEmpty(e.Network)},
 		{"interface", e.Interface},
 		{"state", phaseText(e, now)},
+		{"origin", observedText(e)},
 		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
 		{"MAC", e.MAC.String()},
 		{"DHCP", strings.Join(leaseTexts(e, func() time.Time { return now }), ", ")},

@@ -15,7 +15,8 @@ import (
 )
 
 const psLong = `List the containers' interfaces with their traffic from the container's view:
-RX is received, TX is transmitted. "-" means that the interface is not counted,
+RX is received, TX is transmitted. Interfaces that berth did not create have
+the state "observed". "-" means that the interface is not counted,
 because no agent has run since the boot or a purge. The violations of an
 interface are listed below it; berth events shows each of them.`
 
@@ -39,6 +40,7 @@ func listEndpoints(ctx context.Context, env *Env, o listOptions, all bool) error
 	}
 	if len(endpoints) > 0 && !o.quiet {
 		env.warnDetached(ctx)
+		env.warnStale(ctx, endpoints)
 	}
 	return printEndpoints(env, o, endpoints)
 }
@@ -70,6 +72,21 @@ func (env *Env) warnDetached(ctx context.Context) {
 	defer cancel()
 	if status, err := client.New(env.dirs.State).Status(ctx); err == nil && !status.Attached {
 		env.warnf(notCounting)
+	}
+}
+
+// warnStale warns that observed interfaces are shown as of an earlier time, if no agent
+// follows them.
+func (env *Env) warnStale(ctx context.Context, endpoints []specs.Endpoint) {
+	if !slices.ContainsFunc(endpoints, func(e specs.Endpoint) bool {
+		return e.Origin == specs.OriginObserved && e.Phase == specs.PhaseAttached
+	}) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	if _, err := client.New(env.dirs.State).Status(ctx); err != nil {
+		env.warnf("observed interfaces are shown as the agent last saw them, because it does not answer; start berthd")
 	}
 }
 
@@ -166,7 +183,7 @@ func trafficCells(e *specs.Endpoint) (rx, tx []string) {
 
 // remarkTexts returns the state of an interface that is not attached, and its violations.
 func remarkTexts(env *Env, e *specs.Endpoint) (all []string) {
-	if e.Phase != specs.PhaseAttached {
+	if e.Phase != specs.PhaseAttached || e.Origin == specs.OriginObserved {
 		all = append(all, stateText(env, e))
 	}
 	all = append(all, leaseTexts(e, env.Now)...)
@@ -176,6 +193,9 @@ func remarkTexts(env *Env, e *specs.Endpoint) (all []string) {
 func stateText(env *Env, e *specs.Endpoint) string {
 	if e.Phase == specs.PhaseEnded && !e.Ended.IsZero() {
 		return "ended " + ageText(env.Now().Sub(e.Ended)) + " ago"
+	}
+	if e.Origin == specs.OriginObserved && e.Phase == specs.PhaseAttached {
+		return string(e.Origin)
 	}
 	if leases := leaseTexts(e, env.Now); len(leases) > 0 {
 		return string(e.Phase) + "; " + strings.Join(leases, "; ")

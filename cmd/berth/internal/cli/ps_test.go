@@ -34,6 +34,7 @@ func sampleEndpoints() []specs.Endpoint {
 		Addresses: []netip.Prefix{mustPrefix("192.0.2.65/24"), mustPrefix("2001:db8::41/64")},
 		Gateways:  []netip.Addr{mustAddr("192.0.2.1")},
 		Routes:    []specs.Route{{To: mustPrefix("198.51.100.0/24"), Via: mustAddr("192.0.2.2"), Metric: 7}},
+		Origin:    specs.OriginBerth,
 		Phase:     specs.PhaseAttached, Created: clock.Add(-5 * time.Minute), Counted: true,
 		Counters: specs.Counters{
 			Receive: trafficOf(987654, 1234567890),
@@ -47,14 +48,30 @@ func sampleEndpoints() []specs.Endpoint {
 		ContainerID: "berth-demo-two", Network: "", Interface: "lan0",
 		Driver: specs.Macvlan, Mode: specs.ModePassthru, Parent: "eth2", MTU: 1400,
 		MAC: mustMAC("02:00:5e:00:53:02"), Addresses: []netip.Prefix{},
-		Phase: specs.PhaseAttaching, Created: clock.Add(-time.Second),
+		Origin: specs.OriginBerth, Phase: specs.PhaseAttaching, Created: clock.Add(-time.Second),
 	}, {
 		ContainerID: hexB, Network: "lan", Interface: "net1",
 		Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1.100", VLAN: 100, MTU: 1500,
 		MAC: mustMAC("02:00:5e:00:53:03"), Addresses: []netip.Prefix{mustPrefix("192.0.2.66/24")},
-		Phase: specs.PhaseEnded, Created: clock.Add(-72 * time.Hour), Ended: clock.Add(-time.Hour),
+		Origin: specs.OriginBerth, Phase: specs.PhaseEnded, Created: clock.Add(-72 * time.Hour), Ended: clock.Add(-time.Hour),
 		Counted: true, Counters: specs.Counters{Receive: trafficOf(1, 60)},
 	}}
+}
+
+// TestPsObserved marks an interface that berth did not create, in tables and as JSON.
+func TestPsObserved(t *testing.T) {
+	w := newWorld(t)
+	all := sampleEndpoints()[:1]
+	all[0].Origin = specs.OriginObserved
+	for _, o := range []listOptions{{}, {wide: true}, {json: true}} {
+		w.out.Reset()
+		if err := printEndpoints(&w.env, o, all); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(w.out.String(), "observed") {
+			t.Errorf("%+v: no mark in\n%s", o, w.out.String())
+		}
+	}
 }
 
 func TestPsTable(t *testing.T) {

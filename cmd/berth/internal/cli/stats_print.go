@@ -70,7 +70,7 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 		Time: at, Interval: r.Over.Seconds(),
 		ContainerID: r.ContainerID, Name: r.Name, Pod: r.Pod, Namespace: r.Namespace,
 		Network: r.Network, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
-		Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped,
+		Origin: r.Origin, Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped,
 		Totals: specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
 		Split:  specs.StatsSplit{Totals: r.Counters},
 	}

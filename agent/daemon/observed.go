@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/agent/observe"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// observedPlan lists the changes of the records of observed interfaces.
+type observedPlan struct {
+	ended   []*state.Attachment // as known
+	changed []*state.Attachment // as they are now; Created is that of the known one
+	created []*state.Attachment
+}
+
+func (p *observedPlan) isEmpty() bool { return len(p.ended)+len(p.changed)+len(p.created) == 0 }
+
+// sighting is the information on which the records of observed interfaces are based.
+type sighting struct {
+	found   []observe.Interface
+	own     func(*observe.Interface) bool // whether berth created an interface
+	parents map[int]string                // the names of the parents that are observed
+	holders map[int]observe.Holder        // by NSID, as far as they were looked for
+	now     time.Time
+}
+
+// planObserved compares the interfaces that were found with the known records, by key. It is
+// a pure function.
+//
+// An interface that is down and not known sends nothing, and an engine may still change its
+// MAC, so it has no record yet.
+func planObserved(s sighting, known map[string]*state.Attachment) (p observedPlan) {
+	seen := make(map[string]bool)
+	for i := range s.found {
+		one := &s.found[i]
+		parent, wanted := s.parents[one.Link.ParentIndex]
+		if !wanted || s.own(one) {
+			continue
+		}
+		is := s.recordOf(one, parent)
+		was := known[is.Key()]
+		switch {
+		case was != nil && isSameLink(was, is):
+			is.Created = was.Created
+			s.keepHolder(was, is)
+			if !equalObserved(was, is) {
+				p.changed = append(p.changed, is)
+			}
+		case was != nil:
+			p.ended = append(p.ended, was)
+			fallthrough
+		case one.Link.Up:
+			p.created = append(p.created, is)
+		default:
+			continue
+		}
+		seen[is.Key()] = true
+	}
+	for key, was := range known {
+		if !seen[key] && !slices.Contains(p.ended, was) {
+			p.ended = append(p.ended, was)
+		}
+	}
+	return p
+}
+
+// isSameLink reports whether a link with the namespace's ID and the index of a record is the
+// recorded one: the kernel reuses both.
+func isSameLink(was, is *state.Attachment) bool {
+	return was.ParentIndex == is.ParentIndex && was.Driver == is.Driver && (was.MAC == is.MAC || was.Interface == is.Interface)
+}
+
+// equalObserved reports whether two records of an interface are equal but for the agent's own
+// additions.
+func equalObserved(a, b *state.Attachment) bool {
+	return a.Interface == b.Interface && a.MAC == b.MAC && a.Mode == b.Mode && a.MTU == b.MTU && a.Parent == b.Parent &&
+		a.Holder == b.Holder && slices.Equal(a.Containers, b.Containers) &&
+		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.SourceMACs, b.SourceMACs)
+}
+
+// recordOf returns the record of an interface.
+func (s *sighting) recordOf(i *observe.Interface, parent string) *state.Attachment {
+	l := &i.Link
+	id, name := holderNames(i.NSID, s.holders[i.NSID])
+	return &state.Attachment{
+		Observed: true, NSID: i.NSID, LinkIndex: l.Index, Containers: []string{id}, Holder: name,
+		Driver: l.Driver, Mode: l.Mode, IPvlanFlag: l.Flag, Parent: parent, ParentIndex: l.ParentIndex,
+		SourceMACs: l.SourceMACs, Interface: l.Name, MAC: l.MAC, MTU: l.MTU,
+		Addresses: append([]netip.Prefix{}, i.Addresses...), Phase: specs.PhaseAttached, Created: s.now,
+	}
+}
+
+// keepHolder keeps the known holder if nothing better was found. A container's ID stays, as a
+// later process of the namespace may belong to none.
+func (s *sighting) keepHolder(was, is *state.Attachment) {
+	holder, looked := s.holders[is.NSID]
+	if !looked || isEngines(was) && holder.ContainerID == "" {
+		is.Containers, is.Holder = was.Containers, was.Holder
+	}
+}
+
+// holderNames returns the ID and the name under which an observed interface is shown. If no
+// container is known, the ID has a colon, which no engine's has.
+func holderNames(nsid int, h observe.Holder) (id, name string) {
+	switch {
+	case nsid == observe.Host:
+		return "netns:host", "host"
+	case h.ContainerID != "":
+		return h.ContainerID, h.Name
+	case h.PID != 0:
+		return fmt.Sprintf("pid:%d", h.PID), h.Name
+	case h.Name != "":
+		return "netns:" + h.Name, h.Name
+	}
+	return fmt.Sprintf("nsid:%d", nsid), ""
+}
+
+// isOwnLink returns a function that reports whether berth created an interface: it has the
+// alias of an attachment or of a host shim, or it is the link of a live attachment.
+func isOwnLink(all []*record) func(*observe.Interface) bool {
+	type mac struct {
+		parent int
+		mac    specs.MAC
+	}
+	aliases, places, macs := make(map[string]bool), make(map[place]bool), make(map[mac]bool)
+	for _, r := range all {
+		if r.observed {
+			continue
+		}
+		aliases["berth:"+r.key] = true
+		if r.isLive() {
+			places[place{r.nsid, r.linkIndex}] = r.linkIndex != 0
+			macs[mac{r.parentIndex, r.MAC}] = r.Driver == specs.Macvlan
+		}
+	}
+	return func(i *observe.Interface) bool {
+		return aliases[i.Link.Alias] || i.NSID == observe.Host && strings.HasPrefix(i.Link.Alias, "berth:host/") ||
+			places[place{i.NSID, i.Link.Index}] || !i.IsIPvlan() && macs[mac{i.Link.ParentIndex, i.Link.MAC}]
+	}
+}

@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"berth/agent/metrics"
+	"berth/agent/observe"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// seen returns an interface that is up, in namespace 5.
+func seen(index int, name string, mac specs.MAC) observe.Interface {
+	return observe.Interface{NSID: 5, Link: network.LinkInfo{
+		Index: index, Name: name, MAC: mac, Up: true, MTU: 1500, Kind: "macvlan", Driver: specs.Macvlan, Mode: specs.ModeBridge, ParentIndex: 4,
+	}, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}}
+}
+
+// planOf plans for interfaces on eth1, of which berth created none.
+func planOf(known map[string]*state.Attachment, found ...observe.Interface) observedPlan {
+	return planObserved(sighting{found: found, own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"},
+		now: time.Unix(100, 0), holders: map[int]observe.Holder{5: {PID: 31, Name: "sleep"}}}, known)
+}
+
+func wantPlan(t *testing.T, p observedPlan, ended, changed, created int) {
+	t.Helper()
+	if len(p.ended) != ended || len(p.changed) != changed || len(p.created) != created {
+		t.Errorf("%d ended, %d changed, %d created; want %d, %d, %d", len(p.ended), len(p.changed), len(p.created), ended, changed, created)
+	}
+}
+
+// knownOf returns the records after a plan.
+func knownOf(p observedPlan) map[string]*state.Attachment {
+	known := make(map[string]*state.Attachment)
+	for _, is := range append(p.created, p.changed...) {
+		known[is.Key()] = is
+	}
+	return known
+}
+
+func TestObservedPlan(t *testing.T) {
+	one := seen(2, "eth0", macA)
+	p := planOf(nil, one)
+	wantPlan(t, p, 0, 0, 1)
+	if is := p.created[0]; is.Containers[0] != "pid:31" || is.Holder != "sleep" || is.Parent != "eth1" || !is.Observed || is.Created != time.Unix(100, 0) {
+		t.Errorf("record %+v", is)
+	}
+	known := knownOf(p)
+	wantPlan(t, planOf(known, one), 0, 0, 0)
+	wantPlan(t, planOf(known), 1, 0, 0)
+	for what, change := range map[string]func(*observe.Interface){
+		"MAC":     func(i *observe.Interface) { i.Link.MAC = macB },
+		"name":    func(i *observe.Interface) { i.Link.Name = "lan0" },
+		"mode":    func(i *observe.Interface) { i.Link.Mode = specs.ModeVEPA },
+		"address": func(i *observe.Interface) { i.Addresses = nil },
+	} {
+		t.Run(what, func(t *testing.T) {
+			other := seen(2, "eth0", macA)
+			change(&other)
+			wantPlan(t, planOf(known, other), 0, 1, 0)
+		})
+	}
+	down := seen(2, "eth0", macA)
+	down.Link.Up = false
+	wantPlan(t, planOf(nil, down), 0, 0, 0)
+	wantPlan(t, planOf(known, down), 0, 0, 0)
+	wantPlan(t, planOf(known, seen(2, "lan0", macB)), 1, 0, 1) // the namespace's ID was reused
+	elsewhere := seen(3, "eth1", macB)
+	elsewhere.Link.ParentIndex = 9
+	wantPlan(t, planOf(nil, elsewhere), 0, 0, 0)
+}
+
+// TestHolderOfAnObservedInterface finds the container after the interface, and keeps it.
+func TestHolderOfAnObservedInterface(t *testing.T) {
+	s := sighting{found: []observe.Interface{seen(2, "eth0", macA)}, own: func(*observe.Interface) bool { return false },
+		parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
+	var known map[string]*state.Attachment
+	for _, c := range []struct {
+		holder observe.Holder
+		want   string
+	}{
+		{observe.Holder{Name: "1f5c"}, "netns:1f5c"},
+		{observe.Holder{PID: 7, Name: "runc", ContainerID: "c0ffee"}, "c0ffee"},
+		{observe.Holder{PID: 9, Name: "sh"}, "c0ffee"}, // of a process that entered the namespace
+	} {
+		s.holders = map[int]observe.Holder{5: c.holder}
+		p := planObserved(s, known)
+		if all := knownOf(p); len(all) > 0 {
+			known = all
+		}
+		for _, is := range known {
+			if is.Containers[0] != c.want {
+				t.Errorf("%+v: container %q, want %q", c.holder, is.Containers[0], c.want)
+			}
+		}
+	}
+}
+
+func TestOwnLinks(t *testing.T) {
+	live := &record{key: "0000000000000007/net1", phase: specs.PhaseAttached, nsid: 8, linkIndex: 3, parentIndex: 4,
+		Endpoint: metrics.Endpoint{MAC: macA, Driver: specs.Macvlan}}
+	own := isOwnLink([]*record{live, {key: "observed/5/2", observed: true, nsid: 5, linkIndex: 2, parentIndex: 4, Endpoint: metrics.Endpoint{MAC: macB}}})
+	for what, c := range map[string]struct {
+		change func(*observe.Interface)
+		want   bool
+	}{
+		"another":           {func(*observe.Interface) {}, false},
+		"by its alias":      {func(i *observe.Interface) { i.Link.Alias = "berth:0000000000000007/net1" }, true},
+		"a foreign alias":   {func(i *observe.Interface) { i.Link.Alias = "berth:0000000000000008/net1" }, false},
+		"a host shim":       {func(i *observe.Interface) { i.NSID, i.Link.Alias = observe.Host, "berth:host/lan/1" }, true},
+		"a container's lie": {func(i *observe.Interface) { i.Link.Alias = "berth:host/lan/1" }, false},
+		"by its place":      {func(i *observe.Interface) { i.NSID, i.Link.Index = 8, 3 }, true},
+		"by its MAC":        {func(i *observe.Interface) { i.Link.MAC = macA }, true},
+	} {
+		i := seen(2, "eth0", macB)
+		c.change(&i)
+		if got := own(&i); got != c.want {
+			t.Errorf("%s: %t, want %t", what, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"berth/agent/observe"
+	"berth/bpf"
+	"berth/internal/release"
+	"berth/internal/state"
+	"berth/network"
+	"berth/specs"
+)
+
+// The observer looks for new processes each seekPause, because a namespace that has no ID
+// sends no notification, and lets notifications gather for observeGather. It looks for a
+// better name of an interface each holderPause, until the interface is holderSettled old.
+const (
+	seekPause     = 50 * time.Millisecond
+	observeGather = 10 * time.Millisecond
+	holderPause   = time.Second
+	holderSettled = 30 * time.Second
+)
+
+// observer keeps the records of observed interfaces. Its first group belongs to the goroutine
+// of runObserver.
+type observer struct {
+	a          *Agent
+	host       *network.Handle // strict
+	scanner    *observe.Scanner
+	namespaces *observe.Namespaces
+	known      map[string]*state.Attachment // the live records, without what the namer adds
+	holdersAt  time.Time                    // when holders were looked for last
+
+	wakes chan struct{}
+	mu    sync.Mutex
+	due   map[int]bool // namespaces that have changed, by NSID
+	every bool         // whether anything may have changed
+}
+
+// newObserver returns an observer that knows the stored records.
+func newObserver(ctx context.Context, a *Agent) (*observer, error) {
+	host, err := network.NewStrictHandle()
+	if err != nil {
+		return nil, err
+	}
+	o := &observer{a: a, host: host, namespaces: observe.NewNamespaces(host), known: make(map[string]*state.Attachment),
+		wakes: make(chan struct{}, 1), due: make(map[int]bool), every: true}
+	if o.scanner, err = observe.NewScanner(host); err == nil {
+		err = a.store.View(ctx, func(tx *state.Tx) error {
+			for at, err := range tx.Observed() {
+				if err != nil {
+					return err
+				}
+				o.known[at.Key()] = at
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		host.Close()
+		return nil, fmt.Errorf("observe interfaces: %w", err)
+	}
+	return o, nil
+}
+
+// noteChange records a change. It does not block.
+func (o *observer) noteChange(c network.Change) {
+	o.mu.Lock()
+	if c.Lost {
+		o.every = true
+	} else {
+		o.due[max(c.NSID, observe.Host)] = true
+	}
+	o.mu.Unlock()
+	poke(o.wakes)
+}
+
+// runObserver follows the interfaces until ctx is done.
+func (o *observer) runObserver(ctx context.Context) {
+	seek, all := time.NewTicker(seekPause), time.NewTicker(resync)
+	defer seek.Stop()
+	defer all.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-seek.C:
+		case <-all.C:
+			o.mu.Lock()
+			o.every = true
+			o.mu.Unlock()
+		case <-o.wakes:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(observeGather):
+			}
+		}
+		o.followChanges(ctx)
+	}
+}
+
+// followChanges reads the namespaces that have changed, and corrects the records.
+func (o *observer) followChanges(ctx context.Context) {
+	o.mu.Lock()
+	due, every := o.due, o.every
+	o.due, o.every = make(map[int]bool), false
+	o.mu.Unlock()
+	changed, err := o.readNamespaces(due, every)
+	if changed || o.wantsHolders() {
+		err = errors.Join(err, o.correctRecords(ctx, every))
+	}
+	if err != nil {
+		o.mu.Lock()
+		o.every = true
+		o.mu.Unlock()
+	}
+	if ctx.Err() == nil && (err != nil || changed) {
+		o.a.troubles.setProblem("interfaces that berth did not create may be missing", oneLine(err))
+	}
+}
+
+// readNamespaces reads namespaces again, and reports whether it read any.
+func (o *observer) readNamespaces(due map[int]bool, every bool) (bool, error) {
+	if every {
+		return true, errors.Join(o.namespaces.AssignAll(time.Now()), o.scanner.ScanAll())
+	}
+	fresh, err := o.namespaces.AssignNew(time.Now())
+	errs := []error{err}
+	for _, id := range fresh {
+		due[id] = true
+	}
+	for id := range due {
+		errs = append(errs, o.scanner.Scan(id))
+	}
+	return len(due) > 0, errors.Join(errs...)
+}
+
+// wantsHolders reports whether a new interface has no container yet and a search is due: an
+// engine makes the interface before the container's process.
+func (o *observer) wantsHolders() bool {
+	now := time.Now()
+	if now.Sub(o.holdersAt) < holderPause {
+		return false
+	}
+	for _, at := range o.known {
+		if !isEngines(at) && at.NSID != observe.Host && now.Sub(at.Created) < holderSettled {
+			return true
+		}
+	}
+	return false
+}
+
+// correctRecords compares the interfaces with the records, and applies the difference.
+func (o *observer) correctRecords(ctx context.Context, every bool) error {
+	records, err := o.a.records.currentReading(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := o.a.host()
+	if err != nil {
+		return err
+	}
+	s := sighting{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
+		parents: o.a.observedParents(&facts, records.all)}
+	s.holders = o.findHolders(&s, every)
+	p := planObserved(s, o.known)
+	if p.isEmpty() {
+		return nil
+	}
+	return o.applyPlan(ctx, &p)
+}
+
+// findHolders looks for the holders of the namespaces with a new interface, or with one whose
+// container is not known.
+func (o *observer) findHolders(s *sighting, every bool) map[int]observe.Holder {
+	search := o.wantsHolders() || every
+	wanted := make(map[int]bool)
+	for i := range s.found {
+		one := &s.found[i]
+		if _, observed := s.parents[one.Link.ParentIndex]; !observed || one.NSID == observe.Host || s.own(one) {
+			continue
+		}
+		was := o.known[(&state.Attachment{Observed: true, NSID: one.NSID, LinkIndex: one.Link.Index}).Key()]
+		if was == nil && one.Link.Up || was != nil && search && !isEngines(was) {
+			wanted[one.NSID] = true
+		}
+	}
+	if search {
+		o.holdersAt = s.now
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	return observe.FindHolders(o.host, wanted)
+}
+
+// observedParents returns the names of the parents on which interfaces are observed: those
+// that the configuration names, and those of berth's networks and attachments.
+func (a *Agent) observedParents(facts *hostFacts, all []*record) map[int]string {
+	berths := make(map[int]bool)
+	for _, r := range all {
+		if !r.observed && r.isLive() {
+			berths[r.parentIndex] = true
+		}
+	}
+	if status := a.status.Load(); status != nil {
+		for _, p := range status.Parents {
+			berths[p.Index] = berths[p.Index] || len(p.Networks) > 0
+		}
+	}
+	parents := make(map[int]string)
+	for i := range facts.links {
+		l := &facts.links[i]
+		if !l.Loopback && (berths[l.Index] || a.config.Observes(append([]string{l.Name}, l.AltNames...)...)) {
+			parents[l.Index] = l.Name
+		}
+	}
+	return parents
+}
+
+// applyPlan writes the plan to the records and the datapath.
+func (o *observer) applyPlan(ctx context.Context, p *observedPlan) error {
+	return o.a.maps.useMaps(func(maps *bpf.Maps) error {
+		var errs []error
+		for some := range slices.Chunk(p.ended, chunk) {
+			errs = append(errs, o.endRecords(ctx, some))
+		}
+		for some := range slices.Chunk(p.changed, chunk) {
+			errs = append(errs, o.changeRecords(ctx, maps, some))
+		}
+		for some := range slices.Chunk(p.created, chunk) {
+			errs = append(errs, o.createRecords(ctx, maps, some))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// endRecords marks records as ended. Their slots are drained as those of attachments.
+func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) error {
+	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, was := range some {
+			at, err := tx.Attachment(was.Key())
+			if errors.Is(err, state.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			at.Phase, at.Ended = specs.PhaseEnded, time.Now().UTC()
+			if err := tx.Put(at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end the records of observed interfaces: %w", err)
+	}
+	for _, was := range some {
+		delete(o.known, was.Key())
+	}
+	return nil
+}
+
+// changeRecords writes the changes of records, with the same slot, and registers the interfaces
+// under their new keys. maps is nil if nothing is pinned.
+func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
+	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, is := range some {
+			was, err := tx.Attachment(is.Key())
+			if err != nil {
+				return err
+			}
+			is.Slot, is.Engine = was.Slot, was.Engine
+			if err := tx.Put(is); err != nil {
+				return err
+			}
+			if maps == nil || is.Slot == 0 {
+				continue
+			}
+			if err := errors.Join(maps.Unregister(release.Endpoint(was)), maps.Register(release.Endpoint(is))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("change the records of observed interfaces: %w", err)
+	}
+	for _, is := range some {
+		o.known[is.Key()] = is
+	}
+	return nil
+}
+
+// createRecords claims slots for interfaces and registers them. A quarter of the slots is left
+// to attachments; an interface without a slot is shown, but not counted.
+func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
+	slots := o.a.config.MaxEndpoints + 1
+	if maps != nil {
+		slots = maps.Slots()
+	}
+	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, is := range some {
+			slot, err := tx.ClaimSlot(slots - slots/4)
+			if err != nil && !errors.Is(err, state.ErrNoSlot) {
+				return err
+			}
+			is.Slot = slot
+			if err := tx.Put(is); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record observed interfaces: %w", err)
+	}
+	var errs []error
+	for _, is := range some {
+		o.known[is.Key()] = is
+		if maps != nil && is.Slot != 0 {
+			errs = append(errs, maps.Register(release.Endpoint(is)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/internal/testnet"
+	"berth/specs"
+
+	"golang.org/x/sys/unix"
+)
+
+// foreign is a namespace with an interface on the parent that berth did not create.
+type foreign struct {
+	container
+	process *os.Process
+}
+
+// makeForeign makes an interface as a CNI plugin does: inside a namespace that has no ID on
+// the host. It is not up yet.
+func (l *lab) makeForeign(n byte, mode string) *foreign {
+	l.t.Helper()
+	f := &foreign{container: container{lab: l, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}}
+	f.process = testnet.Process(l.t, f.ns)
+	f.id = fmt.Sprintf("pid:%d", f.process.Pid)
+	testnet.Run(l.t, l.host, "ip", "link", "add", "net1", "link", parent, "netns", fmt.Sprint(f.process.Pid),
+		"address", f.mac.String(), "type", "macvlan", "mode", mode)
+	testnet.Address(l.t, f.ns, "net1", fmt.Sprintf("192.0.2.%d/24", n))
+	return f
+}
+
+// setUp sets the interface up, with the machine on the LAN as its neighbour.
+func (f *foreign) setUp() {
+	f.t.Helper()
+	testnet.Run(f.t, f.ns, "ip", "link", "set", "net1", "addrgenmode", "none")
+	testnet.Up(f.t, f.ns, "net1")
+	f.knowLAN()
+}
+
+func (c *container) knowLAN() {
+	lanMAC := testnet.Link(c.t, c.lan, "wire").Attrs().HardwareAddr.String()
+	testnet.Run(c.t, c.ns, "ip", "neigh", "replace", lanAddr, "lladdr", lanMAC, "dev", "net1")
+}
+
+// observed returns the endpoint of an observed interface, or false if it is not counted yet.
+func (f *foreign) observed() (specs.Endpoint, bool) {
+	f.t.Helper()
+	all, err := f.client.Endpoints(f.t.Context(), true)
+	mustSucceed(f.t, err)
+	for _, e := range all {
+		if e.MAC == f.mac {
+			return e, e.Counted && e.Origin == specs.OriginObserved
+		}
+	}
+	return specs.Endpoint{}, false
+}
+
+func (f *foreign) waitObserved() specs.Endpoint {
+	f.t.Helper()
+	var e specs.Endpoint
+	testnet.Eventually(f.t, "an observed interface", func() (ok bool) {
+		e, ok = f.observed()
+		return ok
+	})
+	f.parentIs(parent, specs.ParentCounting)
+	return e
+}
+
+func TestObservedInterfacesAreCounted(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	before := l.makeForeign(1, "bridge")
+	before.setUp()
+	a := l.startAgent()
+	e := before.waitObserved()
+	if e.Name != "sleep" || e.ContainerID != before.id || e.Interface != "net1" || e.Parent != parent || e.Network != "" ||
+		e.Driver != specs.Macvlan || e.Mode != specs.ModeBridge || e.Phase != specs.PhaseAttached ||
+		len(e.Addresses) != 1 || e.Addresses[0].String() != "192.0.2.1/24" {
+		t.Errorf("endpoint %+v", e)
+	}
+	before.sendFrames(3)
+	before.waitSent(3)
+	during := l.makeForeign(2, "private")
+	during.setUp()
+	during.waitObserved()
+	during.sendFrames(4)
+	during.waitSent(4)
+	wantLine(t, a.scrapeMetrics(), fmt.Sprintf(
+		`berth_network_transmit_packets_total{container_id="%s",interface="net1",network="",parent="eth1"} 4`, during.id))
+	a.stopAgent(syscall.SIGTERM)
+	during.sendFrames(5) // counting goes on without the agent
+	l.startAgent()
+	during.waitObserved()
+	during.waitSent(9)
+	before.runIP("link", "delete", "net1")
+	testnet.Eventually(t, "the end of an observed interface", func() bool {
+		e, _ := before.observed()
+		return e.Phase == specs.PhaseEnded && e.Counters.Transmit.Total().Packets == 3
+	})
+}
+
+// TestObservedWithinTime requires that an interface in a new namespace is counted a tenth of a
+// second after it is up.
+func TestObservedWithinTime(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.startAgent()
+	first := l.makeForeign(9, "bridge")
+	first.setUp()
+	first.waitObserved() // the parent has the programs now
+	best := time.Hour
+	for n := range byte(8) {
+		f := l.makeForeign(10+n, "bridge")
+		f.setUp()
+		since := time.Now()
+		f.waitObserved()
+		best = min(best, time.Since(since))
+	}
+	if best > 100*time.Millisecond {
+		t.Errorf("counted %s after it was up at best, want 100ms", best)
+	}
+}
+
+// TestObservedChangesAreFollowed changes the name, MAC, mode and addresses of an observed
+// interface: its counts stay, and go on under the new MAC.
+func TestObservedChangesAreFollowed(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.startAgent()
+	f := l.makeForeign(1, "bridge")
+	f.setUp()
+	f.waitObserved()
+	f.sendFrames(2)
+	f.mac = specs.MAC{2, 0, 0x5e, 0, 0x53, 0x31}
+	f.runIP("link", "set", "net1", "address", f.mac.String())
+	f.waitObserved()
+	f.sendFrames(3)
+	f.runIP("link", "set", "net1", "type", "macvlan", "mode", "private")
+	f.runIP("addr", "add", "192.0.2.77/24", "dev", "net1")
+	testnet.Eventually(t, "mode and address", func() bool {
+		e, _ := f.observed()
+		return e.Mode == specs.ModePrivate && len(e.Addresses) == 2
+	})
+	f.waitSent(5)
+	f.runIP("link", "set", "net1", "down")
+	f.runIP("link", "set", "net1", "name", "lan0")
+	testnet.Eventually(t, "the new name", func() bool {
+		e, _ := f.observed()
+		return e.Interface == "lan0"
+	})
+}
+
+// TestBerthsOwnAreNotObserved attaches a container, and takes the alias away from its
+// interface: it stays berth's.
+func TestBerthsOwnAreNotObserved(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	web.runIP("link", "set", "net1", "alias", "mine")
+	f := l.makeForeign(2, "bridge")
+	f.setUp()
+	f.waitObserved()
+	all, err := l.client.Endpoints(t.Context(), true)
+	mustSucceed(t, err)
+	if len(all) != 2 || l.endpointOf("web").Origin != specs.OriginBerth {
+		t.Errorf("%d endpoints, want 2: %+v", len(all), all)
+	}
+	web.sendFrames(2)
+	web.waitSent(2)
+}
+
+// TestObserveIsConfigured leaves parents out that `observe` does not name.
+func TestObserveIsConfigured(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	for text, want := range map[string]bool{`["lan*"]`: false, `[]`: false, `["eth?"]`: true} {
+		l := newLab(t)
+		mustSucceed(t, os.MkdirAll(l.config, 0o755))
+		mustSucceed(t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte("[agent]\nobserve = "+text+"\n"), 0o644))
+		f := l.makeForeign(1, "bridge")
+		f.setUp()
+		l.startAgent() // it looks once before it is ready
+		if _, got := f.observed(); got != want {
+			t.Errorf("observe = %s: observed %t, want %t", text, got, want)
+		}
+		if n := len(l.agentStatus().Parents); (n == 1) != want {
+			t.Errorf("observe = %s: %d parents", text, n)
+		}
+	}
+}
+
+// TestObservedInNamedNamespace finds an interface in a namespace without a process.
+func TestObservedInNamedNamespace(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.startAgent()
+	name := filepath.Base(l.config[:len(l.config)-len("/config")])
+	testnet.Run(t, l.host, "ip", "netns", "add", name)
+	t.Cleanup(func() {
+		path := "/run/netns/" + name
+		mustSucceed(t, errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)))
+	})
+	testnet.Run(t, l.host, "ip", "link", "add", "net1", "link", parent, "netns", name, "address", "02:00:5e:00:53:41", "type", "macvlan", "mode", "vepa")
+	testnet.Run(t, l.host, "ip", "-n", name, "link", "set", "net1", "up")
+	f := &foreign{container: container{lab: l, mac: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x41}}}
+	if e := f.waitObserved(); e.Name != name || e.ContainerID != "netns:"+name || e.Mode != specs.ModeVEPA {
+		t.Errorf("endpoint %+v", e)
+	}
+}
