@@ -88,7 +88,7 @@ func TestIPvlanRules(t *testing.T) {
 	must(t, x.Detach(1))
 	must(t, x.ownMAC(1, macHost))
 	if a, _ := x.countFrame(egress, ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipLAN, data)), nil); a != sent(100) {
-		t.Errorf("attached anew, with another MAC between: %+v", a)
+		t.Errorf("attached again, with another MAC between: %+v", a)
 	}
 }
 

@@ -70,7 +70,7 @@ func (r *record) finalCounts() *specs.Counters {
 // intern shares the memory of equal strings: networks, parents and modes are few.
 type intern map[string]string
 
-// maxInterned bounds the strings remembered; beyond it the set starts anew.
+// maxInterned bounds the strings remembered; beyond it the set is emptied.
 const maxInterned = 4096
 
 func (in intern) shared(s string) string {

@@ -105,7 +105,7 @@ func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
 	put("web", 1, specs.PhaseAttached)
 	web2, db2 := read()
 	if db2 != db {
-		t.Error("a record that is as it was was decoded anew")
+		t.Error("an unchanged record was decoded again")
 	}
 	if web2 == web || web2.phase != specs.PhaseAttached || web2.shown.Load() != 7 || web2.registered.Load() != 3 {
 		t.Errorf("the record that changed is %+v", web2)

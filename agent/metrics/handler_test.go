@@ -112,7 +112,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got), UPDATE_GOLDEN=1 writes it anew:\n%s", file, diff)
+			t.Errorf("%s (-want +got), UPDATE_GOLDEN=1 rewrites it:\n%s", file, diff)
 		}
 	}
 }

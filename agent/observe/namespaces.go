@@ -63,8 +63,8 @@ func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
 // each.
 const manyStarted = 4096
 
-// noteStarted notes the processes that have started since the last call. Their IDs ascend,
-// until they begin anew.
+// noteStarted notes the processes that have started since the last call. The kernel
+// gives ascending IDs until it wraps around.
 func (n *Namespaces) noteStarted(last int, now time.Time) {
 	if last < n.last || last-n.last > manyStarted {
 		for _, pid := range network.ProcessIDs() {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write testdata/plans anew")
+var update = flag.Bool("update", false, "rewrite testdata/plans")
 
 // cases are hosts and options; testdata/plans has the results.
 var cases = map[string]struct {

@@ -257,7 +257,7 @@ func TestAPodWithoutAContainerKeepsItsInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after := n.attachment("web").Created; !after.Equal(before) {
-		t.Errorf("attached anew at %v, before at %v", after, before)
+		t.Errorf("attached again at %v, before at %v", after, before)
 	}
 }
 

@@ -102,7 +102,7 @@ func TestRepeatedEnableChangesNothing(t *testing.T) {
 	first := l.mustEnable(lan, "192.0.2.200")
 	enabled := l.snapshot()
 	if again := l.mustEnable(lan); again.MAC != first.MAC {
-		t.Errorf("made anew: %+v, before %+v", again, first)
+		t.Errorf("made again: %+v, before %+v", again, first)
 	}
 	l.mustEnable(lan, "192.0.2.200")
 	l.requireUnchanged("enable again", enabled)

@@ -82,7 +82,7 @@ func TestTheKernelEndsALease(t *testing.T) {
 
 // TestKills kills keepers a hundred times, at random times and at their steps, over
 // leases of seconds. No address is lost, none is kept beyond its lease, and no client
-// asks anew.
+// asks again.
 func TestKills(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
