@@ -329,3 +329,28 @@ func TestDHCPBesideTheEnginesDefaultRoute(t *testing.T) {
 	requireLacks(t, ipIn(t, b.ns, "route"), "default via 192.0.2.1")
 	h.mustStop(b)
 }
+
+// TestDHCPServerOnTheHost reaches servers that frames on the wire do not: one on a sibling,
+// and one on the host's own interface beside the containers, as the host shim is.
+func TestDHCPServerOnTheHost(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"sibling", "shim"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			server, link := testnet.Here(t), testnet.Unique("shim")
+			if place == "sibling" {
+				server, link = testnet.Namespace(t), "eth0"
+			}
+			testnet.Run(t, testnet.Here(t), "ip", "link", "add", "link", h.parent, "name", link, "netns", server.Path(), "type", "macvlan", "mode", "bridge")
+			testnet.Up(t, server, link)
+			testnet.Address(t, server, link, "192.0.2.1/32") // no route: other tests use the subnet
+			testnet.ServeDHCP(t, server, testnet.DHCPConfig{Kind: "dnsmasq", Link: link, Seconds: 600})
+			h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\n")
+			b := h.box("a", "lan")
+			h.mustStart(b)
+			requireContains(t, ipIn(t, b.ns, "-4 addr show net1"), "inet 192.0.2.1")
+			h.mustStop(b)
+		})
+	}
+}
