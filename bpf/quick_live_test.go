@@ -123,7 +123,7 @@ func TestQuickIsTheWhole(t *testing.T) {
 			y := newQuick(t, c)
 			seed := rand.Uint64()
 			r := rand.New(rand.NewPCG(seed, 0))
-			frames := 4000
+			frames := 2000
 			if *long {
 				frames = 100_000
 			}
