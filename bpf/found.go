@@ -14,14 +14,14 @@ import (
 )
 
 // AddViolation adds n violations of a kind that the agent judges, not the datapath, to a
-// slot. The count lasts as long as the datapath's counts, and is read and zeroed with them.
+// slot; or of duplicate-ip, which both judge. The count lasts as long as the datapath's counts, and is read and zeroed with them.
 //
 // Only one process at a time may call it, and only while the slot belongs to an endpoint:
 // inside a View of the store in which the attachment is live. Slot 0 is for violations
 // without an endpoint.
 func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	number := slices.Index(specs.Kinds(), kind)
-	if number < 0 || kind.Judge() != specs.JudgeAgent {
+	if number < 0 || kind.Judge() != specs.JudgeAgent && kind != specs.DuplicateIP {
 		return fmt.Errorf("add violation %q: want a kind that the agent judges", kind)
 	}
 	if slots := m.Slots(); slot >= slots {

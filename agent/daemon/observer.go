@@ -35,6 +35,7 @@ type observer struct {
 	namespaces *observe.Namespaces
 	known      map[string]*state.Attachment // the live records, without what the namer adds
 	holdersAt  time.Time                    // when holders were looked for last
+	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
 	wakes chan struct{}
 	mu    sync.Mutex
@@ -169,11 +170,12 @@ func (o *observer) correctRecords(ctx context.Context, every bool) error {
 	s := sighting{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
 		parents: o.a.observedParents(&facts, records.all)}
 	s.holders = o.findHolders(&s, every)
-	p := planObserved(s, o.known)
-	if p.isEmpty() {
-		return nil
+	if p := planObserved(s, o.known); !p.isEmpty() {
+		if err := o.applyPlan(ctx, &p); err != nil {
+			return err
+		}
 	}
-	return o.applyPlan(ctx, &p)
+	return o.reportDuplicates(ctx)
 }
 
 // findHolders looks for the holders of the namespaces with a new interface, or with one whose

@@ -219,3 +219,30 @@ func TestObservedInNamedNamespace(t *testing.T) {
 		t.Errorf("endpoint %+v", e)
 	}
 }
+
+// TestObservedDuplicateAddress gives an observed interface a container's address: it is named
+// as the sender of duplicate-ip, once, and nothing is counted for the container.
+func TestObservedDuplicateAddress(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	f := l.makeForeign(2, "bridge")
+	f.setUp()
+	f.waitObserved()
+	f.runIP("addr", "add", "192.0.2.1/24", "dev", "net1")
+	e := l.waitEvents(f.id, specs.DuplicateIP, 1)[0]
+	if e.Sender == nil || e.Sender.ContainerID != f.id || e.Sender.Name != "sleep" || e.Owner == nil || e.Owner.ContainerID != "web" ||
+		e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink || e.Parent != parent {
+		t.Errorf("event %+v", e)
+	}
+	f.runIP("link", "set", "net1", "mtu", "1400") // another change
+	web.sendFrames(2)
+	web.waitSent(2)
+	l.waitEvents(f.id, specs.DuplicateIP, 1)
+	if found := l.endpointOf("web").Violations; len(found) != 0 {
+		t.Errorf("violations of the container: %v", found)
+	}
+}
