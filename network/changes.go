@@ -24,7 +24,7 @@ type Changes struct {
 // itself. If Lost is set, messages were dropped and anything may have changed.
 type Change struct {
 	NSID    int  // of the namespace, or -1 for the socket's own
-	Index   int  // index of the link there
+	Index   int  // index of the link there, or 0 if the namespace got its ID or has ended
 	Address bool // an address of the link changed, not the link itself
 	Lost    bool
 }
@@ -54,7 +54,7 @@ func ListenChanges() (*Changes, error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, changesBuffer) != nil {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, changesBuffer))
 	}
-	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
+	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | 1<<(unix.RTNLGRP_NSID-1))
 	if err = errors.Join(err, unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen to rtnetlink: %w", err), unix.Close(fd))
 	}
@@ -109,10 +109,17 @@ func nsidOf(oob []byte) int {
 	return here
 }
 
-// changesIn parses the index of each message, which links and addresses have at the
+// changesIn parses the ID of a namespace that got it or has ended (a dying namespace sends no
+// other notification), and else the index of each message, which links and addresses have at the
 // same offset (struct ifinfomsg, struct ifaddrmsg).
 func changesIn(b []byte, nsid int) (all []Change) {
 	for header, payload := range messagesIn(b) {
+		if header.Type == unix.RTM_NEWNSID || header.Type == unix.RTM_DELNSID {
+			if id := nsidIn([][]byte{payload}); nsid == here && id >= 0 {
+				all = append(all, Change{NSID: id})
+			}
+			continue
+		}
 		if len(payload) < unix.SizeofIfAddrmsg {
 			continue
 		}

@@ -246,3 +246,30 @@ func TestObservedDuplicateAddress(t *testing.T) {
 		t.Errorf("violations of the container: %v", found)
 	}
 }
+
+// TestObservedNamespaceEnds ends the namespace of an observed interface: the interface is
+// ended soon, though no link is reported as deleted.
+func TestObservedNamespaceEnds(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	l.startAgent()
+	name := "ends" + filepath.Base(filepath.Dir(l.config))
+	testnet.Run(t, l.host, "ip", "netns", "add", name)
+	testnet.Run(t, l.host, "ip", "link", "add", "net1", "link", parent, "netns", name, "address", "02:00:5e:00:53:42", "type", "macvlan", "mode", "vepa")
+	testnet.Run(t, l.host, "ip", "-n", name, "link", "set", "net1", "up")
+	f := &foreign{container: container{lab: l, mac: specs.MAC{2, 0, 0x5e, 0, 0x53, 0x42}}}
+	f.waitObserved()
+	testnet.Run(t, l.host, "ip", "netns", "delete", name)
+	since := time.Now()
+	testnet.Eventually(t, "the end", func() bool {
+		e, _ := f.observed()
+		return e.Phase == specs.PhaseEnded
+	})
+	if took := time.Since(since); took > resyncInterval/2 {
+		t.Errorf("ended after %s, want it to be heard", took)
+	}
+}
+
+// resyncInterval is that of the agent, which reads everything again then.
+const resyncInterval = 30 * time.Second
