@@ -63,9 +63,11 @@ func (h *Hook) resolveSelections(s *Sandbox, selections []specs.Selection, polic
 	if s.Admin {
 		policy = nil
 	}
-	return Resolve(selections, policy, s.Namespace, func(name string) (*specs.Network, error) {
-		return config.Network(h.Dirs.Config, name)
-	}, h.parentNames)
+	return Resolve(selections, policy, s.Namespace, h.lookupNetwork, h.parentNames)
+}
+
+func (h *Hook) lookupNetwork(name string) (*specs.Network, error) {
+	return config.Network(h.Dirs.Config, name)
 }
 
 // parentNames returns the kernel's names of a parent on which an annotation
@@ -76,6 +78,21 @@ func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 		return names, fmt.Errorf("read the names of parent %q: %w", name, err)
 	}
 	return names, nil
+}
+
+// Allow returns an error if no container outside of Kubernetes may have an interface by a
+// selection: its network does not exist, or the policy refuses it. It changes nothing.
+func (h *Hook) Allow(s specs.Selection) error {
+	cfg, err := config.Load(h.Dirs.Config)
+	if err != nil {
+		return err
+	}
+	if h.host, err = network.NewHandle(); err != nil {
+		return err
+	}
+	defer h.host.Close()
+	_, err = allowedNetwork(&s, &cfg.Policy, "", h.lookupNetwork, h.parentNames)
+	return s.At(err)
 }
 
 // refuseSecond refuses a second interface on a network that the container is

@@ -23,7 +23,7 @@ func emptyFacts() *Facts {
 // gatherFacts reads the facts of a plan from the kernel and the records.
 func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request) (*Facts, error) {
 	f := emptyFacts()
-	f.Container, f.Name, f.Leave, f.New = c.ids[0], containerName(c), c.admin, c.door != nil
+	f.Container, f.Name, f.Leave, f.New = c.ids[0], containerName(c), c.keepDefault, c.door != nil
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces of the container: %w", err)

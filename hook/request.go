@@ -46,42 +46,43 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 }
 
 func resolveSelection(s specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (Request, error) {
-	r := Request{Selection: s, Net: s.InPlace}
+	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (r Request, err error) {
+	r.Selection = s
 	if policy == nil {
-		if s.InPlace == nil {
-			var err error
+		if r.Net = s.InPlace; r.Net == nil {
 			if r.Net, err = lookup(s.Network); err != nil {
 				return r, specs.At("network", err)
 			}
 		}
 		return r, checkAddresses(&r)
 	}
-	if s.InPlace == nil {
-		if err := policy.AllowNetwork(s.Network); err != nil {
-			return r, err
-		}
-		n, err := lookup(s.Network)
-		if err != nil {
-			return r, err
-		}
-		r.Net = n
-		if err := n.AllowNamespace(namespace); err != nil {
-			return r, err
-		}
-	} else {
-		names, err := parents(s.InPlace.Parent)
-		if err == nil {
-			err = policy.AllowInPlaceOn(s.InPlace, names)
-		}
-		if err != nil {
-			return r, err
-		}
+	if r.Net, err = allowedNetwork(&s, policy, namespace, lookup, parents); err != nil {
+		return r, err
 	}
 	if err := policy.AllowRequest(&s); err != nil {
 		return r, err
 	}
 	return r, checkAddresses(&r)
+}
+
+// allowedNetwork returns the network of a selection, or an error if the policy refuses it.
+func allowedNetwork(s *specs.Selection, policy *specs.Policy, namespace string,
+	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (*specs.Network, error) {
+	if s.InPlace != nil {
+		names, err := parents(s.InPlace.Parent)
+		if err != nil {
+			return nil, err
+		}
+		return s.InPlace, policy.AllowInPlaceOn(s.InPlace, names)
+	}
+	if err := policy.AllowNetwork(s.Network); err != nil {
+		return nil, err
+	}
+	n, err := lookup(s.Network)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.AllowNamespace(namespace)
 }
 
 // checkAddresses checks the requested addresses against the network's subnets.

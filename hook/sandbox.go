@@ -47,6 +47,10 @@ type Sandbox struct {
 	// selection made it.
 	Door *state.Door
 
+	// KeepDefault is set if a default route of the engine stays, unless a selection
+	// replaces it. Else a network that sets one too is refused.
+	KeepDefault bool
+
 	// Admin is set if an administrator asks, for a running container. The policy
 	// does not apply; all containers of the namespace share the interface; the
 	// engine's default route stays unless the selection replaces it; and a second
@@ -77,15 +81,16 @@ func checkID(id string) error {
 
 // container is a sandbox with its open namespace.
 type container struct {
-	ids      []string          // of all containers that share the namespace; this one's is first
-	names    map[string]string // the annotations that name it
-	admin    bool
-	door     *state.Door   // see [Sandbox.Door]
-	hostname string        // see [Sandbox.Hostname]
-	pending  func() string // see [Sandbox.Pending]
-	ns       *network.Namespace
-	inside   *network.Handle
-	cookie   uint64
+	ids         []string          // of all containers that share the namespace; this one's is first
+	names       map[string]string // the annotations that name it
+	admin       bool
+	keepDefault bool          // see [Sandbox.KeepDefault]
+	hostname    string        // see [Sandbox.Hostname]
+	door        *state.Door   // see [Sandbox.Door]
+	pending     func() string // see [Sandbox.Pending]
+	ns          *network.Namespace
+	inside      *network.Handle
+	cookie      uint64
 }
 
 func (c *container) Close() {
@@ -99,8 +104,10 @@ func (c *container) Close() {
 
 // openContainer opens the network namespace of a sandbox and refuses the host's own.
 func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error) {
-	c := &container{ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, door: s.Door,
-		hostname: s.Hostname, pending: s.Pending}
+	c := &container{
+		ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, keepDefault: s.Admin || s.KeepDefault,
+		hostname: s.Hostname, door: s.Door, pending: s.Pending,
+	}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {
 		var err error

@@ -14,17 +14,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"berth/engine/cni"
+	"berth/engine/door"
 	"berth/hook"
 	"berth/internal/config"
-	"berth/internal/state"
 )
 
 // version is set by the linker.
@@ -38,13 +33,7 @@ Usage:
   berth-cni [flags]
 `
 
-func main() {
-	// A run takes milliseconds and is sequential: garbage collection and other threads
-	// would take most of its time.
-	debug.SetGCPercent(-1)
-	runtime.GOMAXPROCS(1)
-	os.Exit(run(os.Args[1:]))
-}
+func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	var dirs config.Dirs
@@ -69,26 +58,17 @@ func run(args []string) int {
 }
 
 func runPlugin(dirs config.Dirs) int {
-	// A relative path in the request must not lead to a place that a container controls.
-	if err := os.Chdir("/"); err != nil {
+	if err := door.Enter(); err != nil {
 		fmt.Fprintln(os.Stderr, cni.Program+":", err)
 		return 1
 	}
-	unix.Umask(0o077)
 	ctx, cancel := context.WithTimeout(context.Background(), hook.Timeout)
 	defer cancel()
-	store := state.Open(dirs.State)
-	log, closeLog := hook.OpenLog(store)
+	h, closeLog := door.Open(dirs)
 	defer closeLog()
 	p := &cni.Plugin{
-		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal,
+		Dirs: dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible,
 		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout,
 	}
 	return p.Run(ctx)
-}
-
-// untilSignal returns a context that ends with a signal, so that an attach is undone.
-func untilSignal(ctx context.Context) context.Context {
-	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
-	return ctx
 }

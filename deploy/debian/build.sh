@@ -52,11 +52,15 @@ manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
 manual berth-cni 8 'attaches containers, as a plugin of CNI'
 mkdir -p "$root/usr/lib/cni" # Debian's directory of CNI plugins
 ln -s ../../bin/berth-cni "$root/usr/lib/cni/berth-cni"
+manual berth-netavark 8 'attaches containers of podman, as a driver of its networks'
 if [[ -e $programs/berth-runtime ]]; then # under its other name it attaches at start
 	manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'
 	ln -s berth-runtime "$root/usr/bin/berth-runtime-late"
 	ln -s berth-runtime.8.gz "$root/usr/share/man/man8/berth-runtime-late.8.gz"
 fi
+# podman finds a driver of networks by the name of a file.
+mkdir -p "$root/usr/libexec/netavark"
+ln -s ../../bin/berth-netavark "$root/usr/libexec/netavark/berth"
 for unit in "$tree"/deploy/systemd/*; do put_sample "$unit" /usr/lib/systemd/system; done
 put_sample "$tree/deploy/hooks.d/berth.json" /usr/share/containers/oci/hooks.d
 mkdir -p "$root/usr/share/bash-completion/completions"

@@ -64,11 +64,3 @@ func codeOf(err error) uint {
 	}
 	return codeFailed
 }
-
-// atNetwork names the key of an error about the network's name itself.
-func atNetwork(err error) error {
-	if v, ok := err.(*specs.ValueError); ok && v.Key == "" {
-		return specs.At("network", err)
-	}
-	return err
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"berth/engine/door"
 	"berth/hook"
 	"berth/internal/state"
 	"berth/specs"
@@ -24,7 +25,7 @@ func (p *Plugin) add(ctx context.Context, c *call) (any, error) {
 	}
 	all, err := p.newHook().Attach(ctx, c.sandbox(), []specs.Selection{c.selection()})
 	if err != nil {
-		return nil, atNetwork(err)
+		return nil, door.AtNetwork("network", err)
 	}
 	return resultOf(c, all[0], previous)
 }

@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/version"
 
+	"berth/engine/door"
 	"berth/hook"
 	"berth/internal/config"
 	"berth/internal/state"
@@ -56,7 +56,7 @@ var operations = map[string]operation{
 // Run answers the call, and returns the program's exit status.
 func (p *Plugin) Run(ctx context.Context) int {
 	input := struct{ CNIVersion string }{version.Current()}
-	data, err := readWithin(ctx, p.Stdin)
+	data, err := p.readConfiguration(ctx)
 	if err == nil {
 		_ = json.Unmarshal(data, &input) // an invalid input is reported by its own parser
 	}
@@ -116,30 +116,12 @@ func checkVersion(protocol, command string, op operation) error {
 	return nil
 }
 
-// readWithin reads standard input, bounded by a context: a runtime that does not close it
-// must not hold the plugin. The read itself ends with the process.
-func readWithin(ctx context.Context, r io.Reader) ([]byte, error) {
-	type input struct {
-		data []byte
-		err  error
+func (p *Plugin) readConfiguration(ctx context.Context) ([]byte, error) {
+	data, err := door.ReadRequest(ctx, p.Stdin, specs.MaxCNI)
+	if err != nil {
+		return nil, coded(codeIO, err)
 	}
-	done := make(chan input, 1)
-	go func() {
-		data, err := io.ReadAll(io.LimitReader(r, specs.MaxCNI+1))
-		done <- input{data, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, coded(codeIO, fmt.Errorf("read the configuration from standard input: no end of file in time: %w", context.Cause(ctx)))
-	case got := <-done:
-		if got.err == nil && len(got.data) > specs.MaxCNI {
-			got.err = fmt.Errorf("more than %d bytes", specs.MaxCNI)
-		}
-		if got.err != nil {
-			return nil, coded(codeIO, fmt.Errorf("read the configuration from standard input: %w", got.err))
-		}
-		return got.data, nil
-	}
+	return data, nil
 }
 
 func (p *Plugin) newHook() *hook.Hook {

@@ -59,7 +59,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"an id as a path": {func(r *request) { r.id = "../c1" }, codeEnvironment, "invalid characters in containerID"},
 		"no interface":    {func(r *request) { r.ifname = "" }, codeEnvironment, "CNI_IFNAME is not set"},
 		"a long name":     {func(r *request) { r.ifname = "netnetnetnetnet0" }, codeEnvironment, "too long"},
-		"the loopback":    {func(r *request) { r.ifname = "lo" }, codeEnvironment, `CNI_IFNAME "lo": want a name that`},
+		"the loopback":    {func(r *request) { r.ifname = "lo" }, codeEnvironment, `CNI_IFNAME "lo": the kernel uses this name itself`},
 		"no namespace":    {func(r *request) { r.netNS = "" }, codeEnvironment, "CNI_NETNS is not set"},
 		"no such path":    {func(r *request) { r.netNS = "/run/netns/gone" }, codeNamespace, `network namespace of container "c1"`},
 		"no namespace at": {func(r *request) { r.netNS = "/etc/passwd" }, codeNamespace, "not a network namespace"},

@@ -10,9 +10,10 @@ import (
 
 // The programs of berth's that engines run.
 const (
-	runtimeProgram = "berth-runtime"
-	nriProgram     = "berth-nri"
-	lateSuffix     = "-late" // added to berth-runtime's name if it attaches at start
+	runtimeProgram  = "berth-runtime"
+	nriProgram      = "berth-nri"
+	netavarkProgram = "berth-netavark"
+	lateSuffix      = "-late" // added to berth-runtime's name if it attaches at start
 )
 
 // launchSpec describes how an engine runs berth-runtime.
@@ -40,7 +41,8 @@ func (p *planner) launcherPath(l launchSpec) (string, error) {
 		if l.late {
 			args = append(args, "--berth-attach", "start")
 		}
-		return p.writeScript(path, args)
+		script := filepath.Join(p.o.configHome(), "runtimes", runtimeProgram+"-"+p.o.Engine)
+		return script, p.writeScript(script, path, args)
 	}
 	if !l.late {
 		return path, nil
@@ -59,10 +61,9 @@ func (p *planner) defaultRuntime() string {
 	return ""
 }
 
-// writeScript writes a program that runs another with arguments before its own.
-func (p *planner) writeScript(program string, args []string) (string, error) {
-	path := filepath.Join(p.o.configHome(), "runtimes", runtimeProgram+"-"+p.o.Engine)
-	return path, p.writeWhole(path, p.scriptText(append([]string{program}, args...)), 0o755)
+// writeScript writes a program at path that runs another with arguments before its own.
+func (p *planner) writeScript(path, program string, args []string) error {
+	return p.writeWhole(path, p.scriptText(append([]string{program}, args...)), 0o755)
 }
 
 // scriptText returns a script that executes a command with its own arguments after it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"berth/engine/edit"
+	"berth/engine/entry"
 	"berth/internal/podmanconf"
 )
 
@@ -19,18 +20,22 @@ var (
 	nocgroupRuntimes = []string{"crun", "krun"}
 )
 
-// planPodman writes a file of hooks.d, which serves every container, and adds berth-runtime
-// as a runtime that attaches at start: for user namespaces, whose network podman creates
-// after the runtime's create. If it is the default runtime, it needs no hooks.d.
+// planPodman makes berth a driver of podman's networks, and writes a file of hooks.d, which
+// serves every container with an annotation. It adds berth-runtime as a runtime that attaches
+// at start: for user namespaces, whose network podman creates after the runtime's create. If
+// it is the default runtime, it needs no hooks.d.
 func planPodman(p *planner) error {
-	engine, dirs, err := p.podmanEngine()
+	conf, err := p.readPodman()
 	if err != nil {
+		return err
+	}
+	if err := p.writePlugin(conf.plugins.Dirs()); err != nil {
 		return err
 	}
 	if p.o.Default {
 		p.addNote("berth-runtime becomes the runtime of every container, and adds berth's hook")
 	} else {
-		if err := p.writeHooks(dirs.Dirs()); err != nil {
+		if err := p.writeHooks(conf.hooks.Dirs()); err != nil {
 			return err
 		}
 		p.addNote("start containers with: podman run --network none --annotation berth/networks=NETWORK …")
@@ -39,31 +44,75 @@ func planPodman(p *planner) error {
 	if v := p.engineVersion("podman"); v.Known() && !v.AtLeast(5, 0) {
 		p.addNote("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)
 	}
-	return p.podmanRuntime(engine)
+	return p.podmanRuntime(conf.engine)
 }
 
-// podmanEngine returns the table [engine] of containers.conf, and the directories of
-// hooks.d, merged from podman's files.
-func (p *planner) podmanEngine() (map[string]any, *podmanconf.HooksDirs, error) {
-	engine, dirs := make(map[string]any), new(podmanconf.HooksDirs)
+// podmanValues are the settings of podman's files that matter, merged.
+type podmanValues struct {
+	engine  map[string]any // the table [engine]
+	hooks   podmanconf.HooksDirs
+	plugins podmanconf.PluginDirs
+}
+
+func (p *planner) readPodman() (*podmanValues, error) {
+	all := &podmanValues{engine: make(map[string]any)}
 	files, err := p.confFiles()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, path := range files {
 		values, err := p.decodePlanned(path, edit.TOML)
-		if err != nil {
-			return nil, nil, err
+		if err == nil {
+			err = all.add(values)
 		}
-		table, _ := values["engine"].(map[string]any)
-		maps.Copy(engine, table)
-		if value, ok := table["hooks_dir"]; ok {
-			if err := dirs.Read(value); err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", path, err)
-			}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return engine, dirs, nil
+	return all, nil
+}
+
+// add merges the values of a further file.
+func (all *podmanValues) add(values map[string]any) error {
+	table, _ := values["engine"].(map[string]any)
+	maps.Copy(all.engine, table)
+	if value, ok := table["hooks_dir"]; ok {
+		if err := all.hooks.Read(value); err != nil {
+			return err
+		}
+	}
+	table, _ = values["network"].(map[string]any)
+	if value, ok := table["netavark_plugin_dirs"]; ok {
+		return all.plugins.Read(value)
+	}
+	return nil
+}
+
+// writePlugin makes berth a driver of podman's networks. netavark finds the plugin by the
+// driver's name in the first of its directories that has such a file.
+func (p *planner) writePlugin(dirs []string) error {
+	v := p.engineVersion("podman")
+	switch {
+	case v.Known() && !v.AtLeast(4, 5):
+		p.addNote("podman %s has no plugins for networks; podman 4.5 with netavark 1.6 is the first that has", v.Text)
+		return nil
+	case len(dirs) == 0:
+		p.addNote("no network of podman can have berth as its driver, because netavark_plugin_dirs in containers.conf is empty")
+		return nil
+	}
+	program, err := p.o.programPath(netavarkProgram)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(p.o.sysPath(dirs[0]), handler)
+	if args := entry.Flags("--", p.o.Dirs); len(args) > 0 {
+		err = p.writeScript(path, program, args)
+	} else {
+		err = p.planLink(path, program)
+	}
+	p.addNote("a network of podman's on one of berth's: podman network create --driver %s --opt network=NETWORK NAME", handler)
+	p.addNote("containers on it: podman run --network NAME …")
+	return err
 }
 
 func (p *planner) confFiles() (files []string, err error) {

@@ -1,6 +1,6 @@
 // Package podmanconf interprets the part of podman's configuration
 // (containers.conf(5)) that checks and installations share: its files, and their
-// directories of hooks.d. It reads and writes no file.
+// directories of hooks.d and of netavark's plugins. It reads and writes no file.
 package podmanconf
 
 import (
@@ -21,21 +21,54 @@ const (
 	EtcHooksDir = "/etc/containers/oci/hooks.d"
 )
 
+// NetavarkDirs are the directories in which podman and netavark look for plugins by default
+// (containers.conf(5), netavark_plugin_dirs), in their order.
+var NetavarkDirs = []string{"/usr/local/libexec/netavark", "/usr/libexec/netavark", "/usr/local/lib/netavark", "/usr/lib/netavark"}
+
 // HooksDirs collects hooks_dir of the table [engine] over podman's files. The
 // zero value is podman's default.
-type HooksDirs struct {
+type HooksDirs struct{ list dirList }
+
+// Read applies the value of a further file, as a decoder of TOML returns it.
+func (h *HooksDirs) Read(value any) error {
+	return h.list.read("engine.hooks_dir", []string{UsrHooksDir}, value)
+}
+
+// Dirs returns the directories that podman reads as root; a later one hides files
+// of an earlier one. If the list is empty, podman reads the two older default
+// directories (setupOCIHooks in podman, libpod/container_internal.go).
+func (h *HooksDirs) Dirs() []string {
+	if dirs := h.list.dirsOr([]string{UsrHooksDir}); len(dirs) > 0 {
+		return slices.Clone(dirs)
+	}
+	return []string{UsrHooksDir, EtcHooksDir}
+}
+
+// PluginDirs collects netavark_plugin_dirs of the table [network] over podman's files. The
+// zero value is podman's default.
+type PluginDirs struct{ list dirList }
+
+// Read applies the value of a further file, as a decoder of TOML returns it.
+func (d *PluginDirs) Read(value any) error {
+	return d.list.read("network.netavark_plugin_dirs", NetavarkDirs, value)
+}
+
+// Dirs returns the directories; a file of an earlier one hides those of later ones.
+func (d *PluginDirs) Dirs() []string { return slices.Clone(d.list.dirsOr(NetavarkDirs)) }
+
+// dirList is a list of directories over podman's files.
+type dirList struct {
 	dirs     []string
 	isSet    bool // a file has the key
 	appended bool // {append = true} also applies to the files that follow
 }
 
-// Read applies the value of a further file, as a decoder of TOML returns it. Like
-// podman (UnmarshalTOML in containers/common, internal/attributedstring) it
-// replaces the list, or adds to it after {append = true}.
-func (h *HooksDirs) Read(value any) error {
+// read replaces the list, or adds to it after {append = true}, as podman does
+// (UnmarshalTOML in containers/common, internal/attributedstring).
+func (l *dirList) read(key string, standard []string, value any) error {
 	list, ok := value.([]any)
 	if !ok {
-		return fmt.Errorf("engine.hooks_dir is %v: want a list of directories", value)
+		return fmt.Errorf("%s is %v: want a list of directories", key, value)
 	}
 	var dirs []string
 	for _, item := range list {
@@ -45,33 +78,23 @@ func (h *HooksDirs) Read(value any) error {
 		case map[string]any:
 			add, isBool := item["append"].(bool)
 			if !isBool || len(item) != 1 {
-				return fmt.Errorf("engine.hooks_dir has %v: want directories, and {append = true} or false", item)
+				return fmt.Errorf("%s has %v: want directories, and {append = true} or false", key, item)
 			}
-			h.appended = add
+			l.appended = add
 		default:
-			return fmt.Errorf("engine.hooks_dir has %v: want directories, in quotes", item)
+			return fmt.Errorf("%s has %v: want directories, in quotes", key, item)
 		}
 	}
-	if h.appended {
-		dirs = slices.Concat(h.currentDirs(), dirs)
+	if l.appended {
+		dirs = slices.Concat(l.dirsOr(standard), dirs)
 	}
-	h.dirs, h.isSet = dirs, true
+	l.dirs, l.isSet = dirs, true
 	return nil
 }
 
-func (h *HooksDirs) currentDirs() []string {
-	if !h.isSet {
-		return []string{UsrHooksDir}
+func (l *dirList) dirsOr(standard []string) []string {
+	if !l.isSet {
+		return standard
 	}
-	return h.dirs
-}
-
-// Dirs returns the directories that podman reads as root; a later one hides files
-// of an earlier one. If the list is empty, podman reads the two older default
-// directories (setupOCIHooks in podman, libpod/container_internal.go).
-func (h *HooksDirs) Dirs() []string {
-	if dirs := h.currentDirs(); len(dirs) > 0 {
-		return slices.Clone(dirs)
-	}
-	return []string{UsrHooksDir, EtcHooksDir}
+	return l.dirs
 }

@@ -41,6 +41,25 @@ func TestHooksDirs(t *testing.T) {
 	}
 }
 
+func TestPluginDirs(t *testing.T) {
+	t.Parallel()
+	var d PluginDirs
+	if got := d.Dirs(); !slices.Equal(got, NetavarkDirs) {
+		t.Errorf("by default %q", got)
+	}
+	for value, want := range map[string][]string{
+		`["/a", "/b"]`: {"/a", "/b"}, `["/a", {append = true}]`: append(slices.Clone(NetavarkDirs), "/a"), `[]`: {},
+	} {
+		d = PluginDirs{}
+		if err := d.Read(decodeTOML(t, value)); err != nil || !slices.Equal(d.Dirs(), want) {
+			t.Errorf("%s: %q, %v; want %q", value, d.Dirs(), err, want)
+		}
+	}
+	if err := d.Read(decodeTOML(t, `"/a"`)); err == nil {
+		t.Error("a text was read as a list")
+	}
+}
+
 func decodeTOML(t *testing.T, value string) any {
 	t.Helper()
 	var file map[string]any

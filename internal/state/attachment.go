@@ -74,12 +74,15 @@ type Attachment struct {
 // engine takes back only attachments of its own door and network. A record of a version
 // without doors has none.
 type Door struct {
-	Name    string // DoorCNI
+	Name    string // DoorCNI or another
 	Network string // the engine's name of the network, not berth's
 }
 
-// DoorCNI is the name of the door of berth-cni.
-const DoorCNI = "cni"
+// The names of the doors.
+const (
+	DoorCNI      = "cni"      // berth-cni
+	DoorNetavark = "netavark" // berth-netavark
+)
 
 // Default is a default route of a container through another interface.
 type Default struct {

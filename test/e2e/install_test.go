@@ -92,7 +92,7 @@ func systemFiles(t *testing.T) {
 func configured(t *testing.T) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	for _, dir := range []string{"/etc/containers", "/usr/share/containers", "/etc/cdi"} {
+	for _, dir := range []string{"/etc/containers", "/usr/share/containers", "/etc/cdi", "/usr/local/libexec/netavark"} {
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			if os.IsNotExist(err) || err == nil && d.IsDir() {
 				return nil
@@ -134,6 +134,7 @@ func TestInstall(t *testing.T) {
 	p.endContainer(t, "hooked")
 	p.expectDoctor(t, "podman", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass"})
 	p.startWithRuntimes(t, annotation)
+	p.startOnNetwork(t)
 
 	install("podman", "--default")
 	p.runContainer(t, "default", annotation)
@@ -151,6 +152,23 @@ func TestInstall(t *testing.T) {
 	if d := cmp.Diff(before, configured(t)); d != "" {
 		t.Errorf("after uninstalling (-before +after):\n%s", d)
 	}
+}
+
+// startOnNetwork starts a container on a network of podman with the installed driver. podman
+// of Debian 12 has no drivers of others.
+func (p *installedPodman) startOnNetwork(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/usr/lib/podman/netavark"); err != nil {
+		return
+	}
+	_, err := p.podman("network", "create", "--driver", "berth", "--opt", "network=lan", "lan")
+	must(t, err)
+	_, err = p.podman("run", "--detach", "--name", p.id("native"), "--network", "lan:interface_name=lan5", "--rootfs", rootfs, "sleep", "600")
+	must(t, err)
+	p.expectAttached(t, "lan@lan5")
+	p.endContainer(t, "native")
+	_, err = p.podman("network", "rm", "lan")
+	must(t, err)
 }
 
 // startWithRuntimes starts containers with the installed runtime, with and without

@@ -91,6 +91,7 @@ var quadlets = map[string]string{
 	"json.container": "Network=none\nAnnotation='berth/networks=[{\"name\":\"lan\",\"interface\":\"net1\"}]'\n",
 	"dev.container":  "Network=none\nAddDevice=berth/network=lan\n",
 	"pod.container":  "Pod=shop.pod\nAnnotation=berth/networks=lan\n",
+	"net.container":  "Network=lan.network:interface_name=net1\n",
 }
 
 // TestPodmanQuadlet runs the commands that podman's generator writes for units, in
@@ -109,8 +110,11 @@ func TestPodmanQuadlet(t *testing.T) {
 	q := s.generateUnits(t, p)
 	for name := range quadlets {
 		name = strings.TrimSuffix(name, ".container")
-		if name == "pod" {
+		switch name {
+		case "pod":
 			q.runUnit(t, "shop-pod", "ExecStartPre", "ExecStart")
+		case "net":
+			q.runUnit(t, "lan-network", "ExecStart")
 		}
 		q.runUnit(t, name, "ExecStart")
 		shown := s.waitAttachedAt(t, firstOfPool)
@@ -139,6 +143,7 @@ func (s *site) generateUnits(t *testing.T, p *lab.Podman) *generatedUnits {
 	dir := filepath.Join(s.Dir, "quadlets")
 	must(t, os.MkdirAll(dir, 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "shop.pod"), []byte("[Pod]\nNetwork=none\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "lan.network"), []byte("[Network]\nDriver=berth\nOptions=network=lan\n"), 0o644))
 	for name, lines := range quadlets {
 		text := "[Container]\nImage=" + lab.ImageName + "\nAddCapability=NET_RAW\nExec=sleep 600\n" + lines
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))

@@ -72,13 +72,27 @@ func (p *Podman) dir() string { return filepath.Join(p.Host.Dir, "podman") }
 func (p *Podman) Setup() error {
 	networks := filepath.Join(p.dir(), "networks")
 	conf := strings.Replace(ContainersConf(), cniPlugins, cniPlugins+fmt.Sprintf(", %q", p.plugins()), 1)
-	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks),
-		writeFile(filepath.Join(p.dir(), "containers.conf"), conf+fmt.Sprintf("network_config_dir = %q\n", networks)))
+	conf += fmt.Sprintf("network_config_dir = %q\n", networks)
+	if exists(netavark) {
+		conf += fmt.Sprintf("netavark_plugin_dirs = [%q]\n", p.plugins())
+	}
+	err := firstError(writeEngineNetwork(networks), writeNetavarkNetwork(networks), p.writePlugin(),
+		writeFile(filepath.Join(p.dir(), "containers.conf"), conf))
 	if err != nil || p.Wrapper.Runtime != "" && !p.Wrapper.Late {
 		return err
 	}
 	hooks, err := p.Host.HooksD()
 	return firstError(err, writeFile(filepath.Join(p.dir(), "hooks.d/berth.json"), string(hooks)))
+}
+
+// writePlugin writes netavark's plugin for this host's berth.
+func (p *Podman) writePlugin() error {
+	args := append([]string{filepath.Join(p.Host.Bin, "berth-netavark")}, p.Host.flags()...)
+	path := filepath.Join(p.plugins(), "berth")
+	if err := writeFile(path, fmt.Sprintf("#!/bin/sh\nexec %s \"$@\"\n", strings.Join(args, " "))); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // HooksD returns a hooks.d file (oci-hooks(5)) for this host's berth. Any annotation of

@@ -30,7 +30,7 @@ var floors = map[string]int{
 
 // neighbours are the permitted imports inside one floor.
 var neighbours = map[string][]string{
-	"engine": {"hook"}, // the NRI plugin calls the hook's library
+	"engine": {"hook"}, // the NRI plugin and the doors call the hook's library
 }
 
 // hookMay are the rooms that berth-hook may contain.

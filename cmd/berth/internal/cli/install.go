@@ -19,7 +19,8 @@ const installLong = `Configure a container engine for berth, in the engine's own
   nerdctl     each network as one of nerdctl's, and a CDI device; kept up to
               date by berth network create and rm
   docker      a runtime in daemon.json, which attaches at start
-  podman      a file of hooks.d, and a runtime in containers.conf
+  podman      a driver of networks, a file of hooks.d, and a runtime in
+              containers.conf
   crio        a file of hooks.d, and a runtime handler
   cdi         a CDI device for each network, for all engines; kept up to date
               by berth network create and rm
