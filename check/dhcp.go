@@ -80,7 +80,8 @@ func judgeDHCP(r *report, n Network) {
 	case len(answers) > 1:
 		r.addWarn(check, "turn all but one off, unless they share their leases", "%d servers answer: %s", len(answers), strings.Join(answers, "; "))
 	case len(n.DHCP.Offers) == 0:
-		r.addWarn(check, "start a DHCP server on this LAN or VLAN; a server on this host itself is not asked",
+		r.addWarn(check, "start a DHCP server on this LAN or VLAN, or widen its pool if it is full: most servers do not answer then; "+
+			"a server on this host itself is not asked",
 			"no server answers %s within %s: containers will not start", n.Parent.Found.Name, patience)
 	}
 }
@@ -88,7 +89,7 @@ func judgeDHCP(r *report, n Network) {
 // judgeKeeper checks whether the DHCP leases of this host are renewed.
 func judgeKeeper(r *report, kept bool) {
 	if !kept {
-		r.addFail("leases", "`systemctl start berth-dhcp.path`, or start berth-dhcp", "there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
+		r.addFail("leases", "start berth-dhcp; with systemd: `systemctl start berth-dhcp.path`", "there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
 	} else {
 		r.addPass("leases", "berth-dhcp keeps the DHCP leases")
 	}

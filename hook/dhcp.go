@@ -72,7 +72,7 @@ func (a *attaching) newClient(in *Interface, r *state.Attachment, fam int) state
 		c.Probe = time.Duration(*in.Net.ConflictTimeout)
 	}
 	if in.Net.DHCPHostname == specs.HostnameName {
-		c.Hostname = hostLabel(name, a.hostname)
+		c.Hostname = dhcpHostname(name, a.hostname)
 	}
 	return c
 }
@@ -215,7 +215,7 @@ func (a *attaching) explainLeasing(l *leasing) error {
 	if !errors.Is(l.err, exchange.ErrNoAnswer) {
 		return fmt.Errorf("DHCP on %q: %w", l.r.Interface, l.err)
 	}
-	remedy := "check that a DHCP server serves this LAN and that no switch or firewall drops frames of this MAC"
+	remedy := "check that a DHCP server with a free address serves this LAN and that no switch or firewall drops frames of this MAC"
 	if l.in.Net.Name != "" {
 		remedy += ": berth check " + l.in.Net.Name
 	}

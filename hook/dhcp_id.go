@@ -3,6 +3,7 @@ package hook
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 	"strings"
 
 	"berth/internal/text"
@@ -63,19 +64,36 @@ func (id clientID) sum() [sha256.Size]byte {
 	return sha256.Sum256(binary.BigEndian.AppendUint16([]byte(strings.Join([]string{id.network, id.container, id.ifname}, "\x00")), duidUUID))
 }
 
-// hostLabel returns the name that a DHCP server is told: the container's, without its
-// Kubernetes or nerdctl namespace; its hostname if the name is only an ID; or "" if
-// neither can be a host's (RFC 1123 section 2.1).
-func hostLabel(name, hostname string) string {
+// dhcpHostname returns the name that is sent to a DHCP server: the container's, without
+// its Kubernetes or nerdctl namespace; its hostname if the name is only an ID; or "" if
+// neither can be a host's.
+func dhcpHostname(name, hostname string) string {
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	short := text.ShortID(name)
-	if short != name && isLabel(hostname) {
+	if short != name && isHostname(hostname) {
 		return hostname
 	}
-	if !isLabel(short) {
+	if !isHostname(short) {
 		return ""
 	}
 	return short
+}
+
+// maxHostname is the longest name of a host in bytes (RFC 1035 section 3.1, as text).
+const maxHostname = 253
+
+// isHostname reports whether a name can be a host's (RFC 1123 section 2.1): labels with
+// dots between, and no address.
+func isHostname(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil || len(s) > maxHostname {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if !isLabel(label) {
+			return false
+		}
+	}
+	return true
 }
 
 func isLabel(s string) bool {

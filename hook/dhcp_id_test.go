@@ -41,16 +41,18 @@ func TestClientIDs(t *testing.T) {
 	}
 }
 
-func TestHostLabels(t *testing.T) {
+func TestDHCPHostnames(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ab", 32)
 	for _, c := range []struct{ name, hostname, want string }{
 		{"web", "", "web"}, {"web", "other", "web"}, {"prod/web-0", "", "web-0"}, {"k8s.io/web", "x", "web"},
 		{long, "", long[:12]}, {long, "db", "db"}, {long, "not a host", long[:12]},
-		{"a_b", "", ""}, {"-a", "", ""}, {strings.Repeat("a", 63), "", strings.Repeat("a", 63)}, {strings.Repeat("z", 64), "", ""}, {"a.b", "", ""},
+		{"a_b", "", ""}, {"-a", "", ""}, {strings.Repeat("a", 63), "", strings.Repeat("a", 63)}, {strings.Repeat("z", 64), "", ""}, {"a.b", "", "a.b"}, {long, "db.example.com", "db.example.com"},
+		{"prod/web.0", "", "web.0"}, {"a..b", "", ""}, {".a", "", ""}, {"a.", "", ""}, {"a.-b", "", ""}, {"a_b.c", "", ""}, {"192.0.2.7", "", ""},
+		{strings.Repeat("a.", 126) + "a", "", strings.Repeat("a.", 126) + "a"}, {strings.Repeat("a.", 126) + "ab", "", ""},
 	} {
-		if got := hostLabel(c.name, c.hostname); got != c.want {
-			t.Errorf("hostLabel(%q, %q) = %q, want %q", c.name, c.hostname, got, c.want)
+		if got := dhcpHostname(c.name, c.hostname); got != c.want {
+			t.Errorf("dhcpHostname(%q, %q) = %q, want %q", c.name, c.hostname, got, c.want)
 		}
 	}
 }

@@ -47,6 +47,11 @@ func family(a netip.Addr) int {
 	return ipv6
 }
 
+// leasedFamilies returns the families whose addresses a DHCP server leases.
+func leasedFamilies(n *specs.Network) [families]bool {
+	return [families]bool{ipv4: n.IPAM == specs.IPAMDHCP, ipv6: n.IPv6 == specs.IPv6DHCP}
+}
+
 // Interface is the planned interface of one request.
 type Interface struct {
 	*Request
@@ -147,7 +152,7 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 		in.Static = append(in.Static, netip.PrefixFrom(ip.Addr, s.Subnet.Bits()))
 		given[family(ip.Addr)] = true
 	}
-	in.DHCP = [families]bool{ipv4: r.Net.IPAM == specs.IPAMDHCP, ipv6: r.Net.IPv6 == specs.IPv6DHCP}
+	in.DHCP = leasedFamilies(r.Net)
 	for fam, pools := range poolsOf(r.Net, f.Host) {
 		if !given[fam] {
 			in.Pools[fam] = pools

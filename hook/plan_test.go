@@ -27,10 +27,11 @@ func newFacts() *Facts {
 // subnets, IPv6) and "bare" (no addresses), all on eth1.
 func lookupNetwork(name string) (*specs.Network, error) {
 	text, ok := map[string]string{
-		"lan":  "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\ngateway='192.0.2.1'\n",
-		"lab":  "parent='eth1'\n[[subnet]]\nsubnet='198.51.100.0/24'\ngateway='198.51.100.1'\n",
-		"two":  "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\n[[subnet]]\nsubnet='203.0.113.0/24'\n[[subnet]]\nsubnet='2001:db8::/64'\ngateway='2001:db8::1'\n",
-		"bare": "parent='eth1'\nmac='derived'\n",
+		"lan":    "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\ngateway='192.0.2.1'\n",
+		"lab":    "parent='eth1'\n[[subnet]]\nsubnet='198.51.100.0/24'\ngateway='198.51.100.1'\n",
+		"two":    "parent='eth1'\n[[subnet]]\nsubnet='192.0.2.0/24'\n[[subnet]]\nsubnet='203.0.113.0/24'\n[[subnet]]\nsubnet='2001:db8::/64'\ngateway='2001:db8::1'\n",
+		"bare":   "parent='eth1'\nmac='derived'\n",
+		"leased": "parent='eth1'\nipam='dhcp'\n", "leased6": "parent='eth1'\nipam='none'\nipv6='dhcp'\n",
 		"stat": "parent='eth1'\nipam='static'\n[[subnet]]\nsubnet='192.0.2.0/24'\n",
 		"prod": "parent='eth1'\nnamespaces=['prod-*']\n",
 		"big":  "parent='eth1'\nmtu=9000\n",
@@ -202,6 +203,9 @@ func TestResolveRefuses(t *testing.T) {
 		{`[{"parent":"eth1"}]`, "", "", `berth/networks[0].parent "eth1": [policy] parents in berth.toml permits only []`, true},
 		{`[{"parent":"eth1","mode":"vepa"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mode "vepa": [policy] modes in berth.toml permits only ["bridge"]`, true},
 		{`[{"name":"lan","ips":["198.51.100.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "198.51.100.7": it is outside of the network's subnet 192.0.2.0/24`, false},
+		{`[{"name":"leased","ips":["192.0.2.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7": a DHCP server leases the network's IPv4 addresses; reserve the address there, for the container's MAC or client identifier`, false},
+		{`[{"name":"leased6","ips":["2001:db8::7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "2001:db8::7": a DHCP server leases the network's IPv6 addresses`, false},
+		{`[{"name":"leased","ips":["2001:db8::7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "2001:db8::7": it is outside of the network's subnets: it has none`, false},
 		{`[{"name":"lan","ips":["192.0.2.7/25"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7/25": the prefix differs from that of the subnet 192.0.2.0/24; leave it out`, false},
 		{"stat", "", "", `berth/networks[0]: network "stat" has ipam = "static", so berth chooses no address; request one by ips`, false},
 		{`[{"parent":"eth1","mode":"passthru","mac":"02:00:5e:00:53:01"}]`, "[policy]\nparents=['*']\nmodes=['passthru']\nstatic_macs=true", "", `an interface of macvlan passthru has its parent's MAC; request none`, false},

@@ -3,6 +3,7 @@ package hook
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 
 	"berth/specs"
 )
@@ -93,7 +94,7 @@ func checkAddresses(r *Request) error {
 	for _, ip := range r.IPs {
 		s := r.Net.SubnetOf(ip.Addr)
 		if s == nil {
-			return specs.Unusable("ips", ip.String(), "it is outside of the network's %s", subnetsText(r.Net))
+			return specs.Unusable("ips", ip.String(), "%s", explainOutside(r.Net, ip.Addr))
 		}
 		if ip.Bits >= 0 && ip.Bits != s.Subnet.Bits() {
 			return specs.Unusable("ips", ip.String(), "the prefix differs from that of the subnet %s; leave it out", s.Subnet)
@@ -103,6 +104,18 @@ func checkAddresses(r *Request) error {
 		return specs.Unusable("mac", r.MAC.String(), "an interface of %s %s has its parent's MAC; request none", r.Net.Driver, r.Net.Mode)
 	}
 	return nil
+}
+
+// explainOutside returns the reason for which an address is in no subnet of a network.
+func explainOutside(n *specs.Network, addr netip.Addr) string {
+	if !leasedFamilies(n)[family(addr)] {
+		return "it is outside of the network's " + subnetsText(n)
+	}
+	name := "IPv4"
+	if addr.Is6() {
+		name = "IPv6"
+	}
+	return fmt.Sprintf("a DHCP server leases the network's %s addresses; reserve the address there, for the container's MAC or client identifier", name)
 }
 
 func subnetsText(n *specs.Network) string {

@@ -22,7 +22,10 @@ func TestParseCNI(t *testing.T) {
 		`{"network": 7}`:     "network \"7\": want a text, in quotes",
 		`{"network": "lan", "runtimeConfig": {"ips": [` + strings.TrimSuffix(strings.Repeat(`"192.0.2.7",`, maxIPs), ",") + `,"x"]}}`: "runtimeConfig.ips \"x\": want an address",
 		`{"network": "lan", "cni.dev/valid-attachments": 7}`:                                                                          "cni.dev/valid-attachments \"7\": want a list of objects",
-		`{"type": "berth-cni"}`: "network \"\": want the name of a network of berth's",
+		`{"network": "lan", "foo": 1}`:                    `key "foo": want one of args, `,
+		`{"network": "lan", "parent": "eth1"}`:            `key "parent": want no definition in place`,
+		`{"network": "lan", "runtimeConfig": {"foo": 1}}`: `runtimeConfig: key "foo": want one of `,
+		`{"type": "berth-cni"}`:                           "network \"\": want the name of a network of berth's",
 	} {
 		if _, err := ParseCNI([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: error\n     %v\nwant %s", text, err, want)

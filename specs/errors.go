@@ -26,7 +26,7 @@ func (e *ValueError) Error() string {
 	if e.Want != "" {
 		text = "want " + e.Want
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%s %q: %s", e.Key, shortenValue(e.Value), text), " ")
+	return strings.TrimLeft(fmt.Sprintf("%s %q: %s", e.Key, shortenValue(e.Value), text), ": ")
 }
 
 // Unwrap returns the class of the error.
