@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"berth/bpf"
 	"berth/internal/hostshim"
 	"berth/internal/release"
+	"berth/internal/state"
 	"berth/network"
 )
 
@@ -59,6 +61,30 @@ func (a *Agent) drainEnded(ctx context.Context, host *network.Handle) {
 	if err := a.newReleaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn("cannot drain ended attachments", "error", err)
 	}
+	if err := a.assignFreedAddresses(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn("cannot register observed interfaces again", "error", err)
+	}
+}
+
+// assignFreedAddresses registers the observed interfaces again. An observed interface does not
+// take an address that another endpoint has. If that endpoint has ended, the address belongs to
+// no endpoint, and the frames of the observed interface look forged until it is registered again.
+func (a *Agent) assignFreedAddresses(ctx context.Context) error {
+	return a.maps.useMaps(func(maps *bpf.Maps) error {
+		if maps == nil {
+			return nil
+		}
+		return a.store.View(ctx, func(tx *state.Tx) error {
+			var errs []error
+			for at, err := range tx.Observed() {
+				if err == nil && at.Slot != 0 {
+					err = maps.Register(release.Endpoint(at))
+				}
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
+		})
+	})
 }
 
 func (a *Agent) collectStale(ctx context.Context, host *network.Handle) {

@@ -174,6 +174,11 @@ func (o *observer) correctRecords(ctx context.Context, every bool) error {
 		if err := o.applyPlan(ctx, &p); err != nil {
 			return err
 		}
+		if len(p.changed) > 0 {
+			if err := o.a.assignFreedAddresses(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return o.reportDuplicates(ctx)
 }

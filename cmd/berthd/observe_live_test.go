@@ -273,3 +273,46 @@ func TestObservedNamespaceEnds(t *testing.T) {
 
 // resyncInterval is that of the agent, which reads everything again then.
 const resyncInterval = 30 * time.Second
+
+// TestObservedTakesAFreedAddress gives two observed interfaces one address, as a container that
+// is restarted has its old address while the old interface still exists. As soon as the first
+// loses the address or is deleted, the second's ARP is no ip-spoof.
+func TestObservedTakesAFreedAddress(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	for name, free := range map[string][]string{
+		"deleted":         {"link", "delete", "net1"},
+		"address removed": {"addr", "del", "192.0.2.1/24", "dev", "net1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.startAgent()
+			first, second := l.makeForeign(1, "bridge"), l.makeForeign(2, "bridge")
+			first.setUp()
+			first.waitObserved()
+			second.runIP("addr", "del", "192.0.2.2/24", "dev", "net1")
+			second.runIP("addr", "add", "192.0.2.1/24", "dev", "net1")
+			second.setUp()
+			second.waitObserved()
+			first.runIP(free...)
+			since := time.Now()
+			testnet.Eventually(t, "ARP that is no ip-spoof", func() bool {
+				before := second.spoofs()
+				second.runIP("neigh", "del", lanAddr, "dev", "net1")
+				second.sendFrames(1)
+				return second.spoofs() == before
+			})
+			if took := time.Since(since); took > resyncInterval/2 {
+				t.Errorf("the address was the second's after %s, want it to be as soon as it is free", took)
+			}
+		})
+	}
+}
+
+// spoofs returns the number of ip-spoof violations of an observed interface.
+func (f *foreign) spoofs() uint64 {
+	f.t.Helper()
+	e, _ := f.observed()
+	return e.Violations[specs.IPSpoof]
+}
