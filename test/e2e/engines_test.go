@@ -176,9 +176,10 @@ func expectPing(t *testing.T, target string, run func() (string, error)) {
 	}
 }
 
+// findEndpoint returns the interface that berth attached to a container.
 func findEndpoint(t *testing.T, all []specs.Endpoint, id string) specs.Endpoint {
 	t.Helper()
-	i := slices.IndexFunc(all, func(e specs.Endpoint) bool { return e.ContainerID == id })
+	i := slices.IndexFunc(all, func(e specs.Endpoint) bool { return e.ContainerID == id && e.Origin == specs.OriginBerth })
 	if i < 0 {
 		t.Fatalf("berth ps does not show container %s: %+v", id, all)
 	}

@@ -4,9 +4,13 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"berth/specs"
 	"berth/test/lab"
 )
 
@@ -34,28 +38,29 @@ func (s *site) expectBesideForeign(t *testing.T, e lab.Engine, setPlain func(boo
 	id, err := e.Start(both)
 	must(t, err)
 	for range 2 {
-		s.expectForeign(t, e, both.ID)
+		s.expectForeign(t, e, both.ID, id)
 		s.expectWhole(t, e, both.ID, id, firstOfPool)
 	}
 	must(t, e.Restart(both.ID))
-	s.expectForeign(t, e, both.ID)
+	s.expectForeign(t, e, both.ID, id)
 	s.expectWhole(t, e, both.ID, id, firstOfPool)
 
 	other := s.sleeper("other")
 	other.Annotations, other.Network = nil, "foreign"
 	setPlain(true)
-	_, err = e.Start(other)
+	otherID, err := e.Start(other)
 	setPlain(false)
 	must(t, err)
 	alone := s.sleeper("alone")
 	aloneID, err := e.Start(alone)
 	must(t, err)
-	s.expectForeign(t, e, other.ID)
+	s.expectForeign(t, e, other.ID, otherID)
 	s.expectWhole(t, e, alone.ID, aloneID, secondOfPool)
-	s.expectForeign(t, e, both.ID)
+	s.expectForeign(t, e, both.ID, id)
 	s.expectWhole(t, e, both.ID, id, firstOfPool)
-	if all := s.ps(t); len(all) != 2 {
-		t.Errorf("berth ps shows %+v, want two attachments", all)
+	own := slices.DeleteFunc(s.ps(t), func(e specs.Endpoint) bool { return e.Origin != specs.OriginBerth })
+	if len(own) != 2 {
+		t.Errorf("berth ps shows %+v, want two attachments", own)
 	}
 	for _, c := range []lab.Container{both, other, alone} {
 		must(t, e.Stop(c.ID))
@@ -64,8 +69,8 @@ func (s *site) expectBesideForeign(t *testing.T, e lab.Engine, setPlain func(boo
 }
 
 // expectForeign checks that a container reaches the router by the engine's macvlan, and
-// the router the container.
-func (s *site) expectForeign(t *testing.T, e lab.Engine, name string) {
+// the router the container, and that berth ps shows that interface as observed.
+func (s *site) expectForeign(t *testing.T, e lab.Engine, name, id string) {
 	t.Helper()
 	out, err := e.Exec(name, "ip", "-o", "-4", "address", "show", "eth0")
 	must(t, err)
@@ -80,4 +85,20 @@ func (s *site) expectForeign(t *testing.T, e lab.Engine, name string) {
 	expectPing(t, fmt.Sprintf("from the LAN to %s on the engine's macvlan", address), func() (string, error) {
 		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", address)
 	})
+	must(t, lab.Eventually(30*time.Second, func() error { return s.checkObserved(t, id, address) }))
+}
+
+// checkObserved checks that berth ps shows an interface of the engine's with its
+// container, its parent and its traffic.
+func (s *site) checkObserved(t *testing.T, id, address string) error {
+	t.Helper()
+	all := s.ps(t)
+	for _, e := range all {
+		if e.Origin == specs.OriginObserved && e.ContainerID == id && e.Interface == "eth0" && e.Parent == "eth1" &&
+			e.Mode == specs.ModeBridge && slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().String() == address }) &&
+			e.Counted && e.Counters.Transmit.Total().Packets > 0 && len(e.Violations) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("berth ps shows %+v, want eth0 of container %s with %s, observed and counted", all, id, address)
 }

@@ -24,7 +24,7 @@ const version = "v9.8.7-6-gfedcba9"
 func sources(t *testing.T, to string) {
 	t.Helper()
 	for _, name := range []string{"go.mod", "go.sum", "LICENSE", "LICENSES", "README.md", "CHANGELOG.md", "scripts", "deploy", "docs",
-		"agent", "bpf", "check", "cmd", "engine", "hook", "internal", "ipam", "network", "specs"} {
+		"agent", "bpf", "check", "cmd", "dhcp", "engine", "hook", "internal", "ipam", "network", "specs"} {
 		err := filepath.WalkDir(filepath.Join("../..", name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
 				return err
