@@ -102,6 +102,8 @@ func (n *Network) checkDHCP() error {
 		return Unusable("ipam", string(n.IPAM), "the DHCP server has the IPv4 subnet; remove it here")
 	case timeout < minDHCPTimeout || timeout > maxDHCPTimeout:
 		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), "%s to %s", minDHCPTimeout, maxDHCPTimeout)
+	case *n.ConflictTimeout >= *n.DHCPTimeout:
+		return Unusable("conflict_timeout", n.ConflictTimeout.String(), "the probe of a leased address must end within dhcp_timeout, %s; set a shorter one", timeout)
 	case n.DHCPClientID == ClientIDMAC && n.Driver == IPvlan:
 		return Unusable("dhcp_client_id", string(n.DHCPClientID), `all ipvlan interfaces of a parent have its MAC; set "duid" or "name"`)
 	}

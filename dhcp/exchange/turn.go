@@ -66,18 +66,19 @@ var ErrUnmanaged = errors.New("the router announces no addresses by DHCPv6 (its 
 // exchanged messages.
 func Acquire(ctx context.Context, p *Port, c dhcp.Client, m dhcp.Memory,
 	free func(context.Context, *dhcp.Lease) (bool, error)) (*dhcp.Lease, error) {
-	var got *dhcp.Lease
+	var got, probed *dhcp.Lease
 	unmanaged := false
 	handle := func(a dhcp.Action) ([]dhcp.Action, error) {
 		switch a.Kind {
 		case dhcp.Unmanaged:
 			got, unmanaged = a.Lease, true
 		case dhcp.Obtained:
+			probed = a.Lease
 			ok, err := free(ctx, a.Lease)
 			if err != nil {
 				return nil, err
 			}
-			if !ok {
+			if probed = nil; !ok {
 				return c.Decline(Now()), nil
 			}
 			got = a.Lease
@@ -89,7 +90,7 @@ func Acquire(ctx context.Context, p *Port, c dhcp.Client, m dhcp.Memory,
 	unsent, err := Turn(ctx, p, c, c.Start(Now(), m), handle, func() bool { return got != nil || unmanaged })
 	switch {
 	case err != nil && ctx.Err() != nil:
-		err = fmt.Errorf("%w within %s: %s", ErrNoAnswer, time.Since(began).Round(100*time.Millisecond), account(c))
+		err = fmt.Errorf("%w within %s: %s", ErrNoAnswer, time.Since(began).Round(100*time.Millisecond), account(c, probed))
 		if unsent != nil {
 			err = fmt.Errorf("%w (%w)", err, unsent)
 		}
@@ -102,17 +103,22 @@ func Acquire(ctx context.Context, p *Port, c dhcp.Client, m dhcp.Memory,
 	return got, nil
 }
 
-// account describes the messages of a client that got no lease.
-func account(c dhcp.Client) string {
+// account describes the messages of a client that got no lease. probed is the lease whose
+// probe has not ended, or nil.
+func account(c dhcp.Client, probed *dhcp.Lease) string {
 	var all []string
 	for _, name := range sortedKeys(c.Counts()) {
 		all = append(all, fmt.Sprintf("%d %s", c.Counts()[name], strings.ToUpper(name)))
 	}
 	text := "messages: " + strings.Join(all, ", ")
-	if seen := c.Seen(); len(seen) > 0 {
-		return text + "; " + strings.Join(seen, "; ")
+	seen := slices.Clone(c.Seen())
+	if probed != nil {
+		seen = append(seen, fmt.Sprintf("%s leased %s, and the time ended during the probe for it", probed.Server, probed.Address))
 	}
-	return text + "; no server answered"
+	if len(seen) == 0 {
+		seen = []string{"no server answered"}
+	}
+	return text + "; " + strings.Join(seen, "; ")
 }
 
 func sortedKeys(m dhcp.Counts) (keys []string) {
