@@ -200,6 +200,7 @@ func TestResolveRefuses(t *testing.T) {
 		{"prod", "", "test", `berth/networks[0].network "prod": the namespace "test" may not use it`, true},
 		{`[{"name":"lan","ips":["192.0.2.7"]}]`, "", "", `berth/networks[0].ips "192.0.2.7": annotations may not request addresses; set static_ips = true`, true},
 		{`[{"name":"lan","mac":"02:00:5e:00:53:01"}]`, "", "", `berth/networks[0].mac "02:00:5e:00:53:01": annotations may not request MACs; set static_macs = true`, true},
+		{`[{"parent":"eth1","ipam":"dhcp"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mac "derived": annotations may choose only "random"; with DHCP "derived" is the default, so request "mac": "random"; or set static_macs = true`, true},
 		{`[{"parent":"eth1"}]`, "", "", `berth/networks[0].parent "eth1": [policy] parents in berth.toml permits only []`, true},
 		{`[{"parent":"eth1","mode":"vepa"}]`, "[policy]\nparents=['eth1']\nmodes=['bridge']", "", `berth/networks[0].mode "vepa": [policy] modes in berth.toml permits only ["bridge"]`, true},
 		{`[{"name":"lan","ips":["198.51.100.7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "198.51.100.7": it is outside of the network's subnet 192.0.2.0/24`, false},

@@ -141,7 +141,11 @@ func (p *Policy) allowAddressing(n *Network) error {
 		return policyError("conflict_timeout", t.String(), "annotations may choose only %s to %s; set static_ips = true under [policy] in berth.toml to permit others", leastProbe, mostProbe)
 	}
 	if n.MAC == MACDerived && !p.StaticMACs {
-		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; set static_macs = true under [policy] in berth.toml to permit others")
+		ofDHCP := ""
+		if n.UsesDHCP() {
+			ofDHCP = `with DHCP "derived" is the default, so request "mac": "random"; or `
+		}
+		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; %sset static_macs = true under [policy] in berth.toml to permit others", ofDHCP)
 	}
 	return nil
 }
