@@ -69,8 +69,12 @@ func (c *DHCPClient) Changing(p netip.Prefix, sinceBoot time.Duration) bool {
 		return true
 	}
 	ends, ok := c.Ends()
-	return ok && p == c.Lease.Address && sinceBoot >= ends
+	return ok && p == c.Lease.Address && sinceBoot >= ends-roundedLifetime
 }
+
+// roundedLifetime bounds the time by which the kernel deletes an address before its
+// lease ends: lifetimes of addresses are whole seconds, and are rounded down.
+const roundedLifetime = 2 * time.Second
 
 // Ends returns the time at which the lease ends by CLOCK_BOOTTIME, or ok = false if
 // there is none or it never ends.

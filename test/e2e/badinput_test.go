@@ -48,7 +48,7 @@ var badInputs = map[string]struct {
 	"malformed JSON":        {annotations{"berth/networks": `[{"name":"lan"`}, []string{"berth/networks", "JSON"}},
 	"unknown JSON key":      {annotations{"berth/networks": `[{"name":"lan","vlan":"7"}]`}, []string{"berth/networks[0]", "vlan"}},
 	"unknown annotation":    {annotations{"berth/netwroks": "lan"}, []string{`"berth/netwroks"`, "berth/networks"}},
-	"both forms":            {annotations{"berth/networks": "lan", "berth/mtu": "1400"}, []string{"berth/mtu", `"1400"`, "not both"}},
+	"both forms":            {annotations{"berth/networks": "lan", "berth/mtu": "1400"}, []string{"berth/mtu", `"1400"`, "exclude each other"}},
 	"unknown network":       {annotations{"berth/networks": "lam"}, []string{"berth/networks[0]", "lam", "lan", "tiny"}},
 	"unknown mode":          {annotations{"berth/parent": "eth1", "berth/mode": "brigde"}, []string{"berth/mode", `"brigde"`, "bridge"}},
 	"no such parent":        {annotations{"berth/parent": "eth9"}, []string{"parent", "eth9"}},

@@ -175,7 +175,7 @@ func (w *world) checkLeases() {
 	}
 	for until := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(until) {
-			w.Fatalf("addresses are held without an interface: %q", wrong)
+			w.Fatalf("addresses are held without an interface: %q\n%s", wrong, w.describeRecords(wrong))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -201,6 +201,22 @@ func (w *world) unfounded() (wrong []string) {
 		return nil
 	}))
 	return wrong
+}
+
+// describeRecords describes the live records whose keys are in texts, and their locks.
+func (w *world) describeRecords(texts []string) string {
+	var b strings.Builder
+	for _, a := range w.records() {
+		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, a.Key()) }) {
+			continue
+		}
+		release, err := w.store.TryHold(a.Key())
+		if err == nil {
+			release()
+		}
+		fmt.Fprintf(&b, "%s (lock: %v): %+v\n", a.Key(), err, a)
+	}
+	return b.String()
 }
 
 // frames is the number of frames that a container sends for checkCounted.

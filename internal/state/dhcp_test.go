@@ -1,0 +1,29 @@
+package state
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"berth/specs"
+)
+
+// TestAnAddressMayBeMissingAtTheEndOfItsLease checks the time from which the address of
+// a lease of 8 s, which the kernel deletes by itself, may be missing.
+func TestAnAddressMayBeMissingAtTheEndOfItsLease(t *testing.T) {
+	t.Parallel()
+	p := netip.MustParsePrefix("192.0.2.100/24")
+	c := DHCPClient{Began: 100 * time.Second, Lease: &specs.DHCPLease{Address: p, Lifetime: 8}}
+	for at, want := range map[time.Duration]bool{
+		105900 * time.Millisecond: false,
+		107 * time.Second:         true, // the kernel rounds down to whole seconds
+		108 * time.Second:         true,
+	} {
+		if got := c.Changing(p, at); got != want {
+			t.Errorf("at %s: %t, want %t", at, got, want)
+		}
+	}
+	if c.Changing(netip.MustParsePrefix("192.0.2.7/24"), 108*time.Second) {
+		t.Error("an address that is not leased may be missing")
+	}
+}
