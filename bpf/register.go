@@ -281,7 +281,7 @@ func (e Endpoint) makeParty() partyValue {
 		p.Exempt |= kindBit(specs.MACSpoof) | kindBit(specs.HostIsolation)
 	}
 	if e.Observed {
-		p.Exempt |= e.exemptObserved()
+		p.Exempt |= exemptObserved
 		p.Flags |= flagOwnIPv6
 	}
 	if slices.Contains(e.Allow, specs.AllowDHCPServer) {
@@ -297,16 +297,10 @@ func (e Endpoint) makeParty() partyValue {
 	return p
 }
 
-// exemptObserved returns the kinds that are not judged because no network's file permits or
-// forbids them. In passthru the host sends with the same MAC, and without a cookie the
-// datapath cannot tell its frames from the endpoint's.
-func (e Endpoint) exemptObserved() uint32 {
-	exempt := kindBit(specs.RogueDHCP) | kindBit(specs.RogueRA)
-	if e.Mode == specs.ModePassthru && e.Cookie == 0 {
-		exempt |= kindBit(specs.IPSpoof)
-	}
-	return exempt
-}
+// exemptObserved is the kinds that are not judged of observed interfaces. No network's
+// file forbids DHCP servers and routers. The agent hears of an address after its first
+// frames, so it cannot tell a new address from a forged one.
+var exemptObserved = kindBit(specs.RogueDHCP) | kindBit(specs.RogueRA) | kindBit(specs.IPSpoof)
 
 // kindBit returns the bit of a kind, or 0 if the datapath does not know it.
 func kindBit(kind specs.Kind) uint32 {

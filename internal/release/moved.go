@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -24,7 +26,11 @@ func (r *Releaser) findMoved(ctx context.Context, a *state.Attachment) (remove f
 	if err != nil {
 		return nil, err
 	}
-	if remove, err = r.searchLink(a, up || !hasOwnMAC(a)); err != nil || remove != nil || !up {
+	remove, err = r.searchLink(a, up || !hasOwnMAC(a))
+	if errors.Is(err, unix.EPERM) && hasOwnMAC(a) && !up {
+		return nil, nil // the agent may not enter namespaces; a link that is down sends nothing
+	}
+	if err != nil || remove != nil || !up {
 		return remove, err
 	}
 	if lingers, err := r.lingers(ctx, a); err != nil || !lingers {

@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/network"
 )
@@ -136,4 +137,24 @@ func TestHoldsMAC(t *testing.T) {
 		t.Errorf("a parent that does not exist: %t, %v", got, err)
 	}
 	var _ Links = (*network.Handle)(nil)
+}
+
+// TestAgentReleasesWithoutEnteringNamespaces releases an attachment whose namespace's ID
+// another one has, as the agent does: it may not enter namespaces to search for the link.
+func TestAgentReleasesWithoutEnteringNamespaces(t *testing.T) {
+	t.Parallel()
+	x := newLinkScene(t, testnet.Namespace(t), 0) // no other test uses the IDs of this namespace
+	nsid := x.a.NSID
+	must(t, x.container.Close())
+	testnet.Eventually(t, "the namespace is dead", func() bool {
+		_, err := x.host.LinkIn(nsid, "net1")
+		return errors.Is(err, network.ErrNoNamespace)
+	})
+	namespaceWithID(t, x.host, nsid)
+	r := x.releaser()
+	r.search = func(*state.Attachment, bool, bool) (bool, error) { return false, unix.EPERM }
+	done, err := r.Collect(t.Context(), 0)
+	if err != nil || !slices.Contains(done.Released, x.a.Key()) {
+		t.Errorf("%+v, %v; want %s released", done, err, x.a.Key())
+	}
 }
