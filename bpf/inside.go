@@ -218,6 +218,9 @@ func (i Inside) makeKey() insideKey { return insideKey{Cookie: i.Cookie, IfIndex
 // deleted since. It reads the whole map, so no transaction may be open.
 func (m *Maps) Insides() (all []Inside, err error) {
 	one, err := m.openMap(mapInsides)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // an agent is pinning the first maps
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 
@@ -157,7 +158,9 @@ func (m *Maps) shareParent(e Endpoint) error {
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
 	if e.onItself() {
-		errs = append(errs, m.forgetInside(e))
+		if err := m.forgetInside(e); !errors.Is(err, fs.ErrNotExist) { // else an agent is pinning the first maps
+			errs = append(errs, err)
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("unregister endpoint %s: %w", e.MAC, err)
