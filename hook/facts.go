@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"berth/internal/plumb"
@@ -60,8 +61,8 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 }
 
 // isFirstOnParent reports whether a parent has no attachments yet although other parents
-// have: it may be one of those, back from another network namespace with another
-// index.
+// have, or is recorded with another index for some: it may be back from another network
+// namespace.
 func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 	if _, last := tx.Cookies(); last == 0 {
 		return false, nil
@@ -75,7 +76,19 @@ func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 			return err == nil, err
 		}
 	}
-	return false, nil
+	all, err := tx.Domains()
+	return slices.ContainsFunc(all, func(a *state.Attachment) bool { return hasOldIndex(a, f.Parents) }), err
+}
+
+// hasOldIndex reports whether an attachment is recorded on one of the parents by name, with
+// another index.
+func hasOldIndex(a *state.Attachment, parents map[string]*network.Parent) bool {
+	for _, p := range parents {
+		if a.Parent == p.Name && a.ParentIndex != 0 && a.ParentIndex != p.Index {
+			return true
+		}
+	}
+	return false
 }
 
 // gatherParent finds the parent of a network, or the trunk if the parent is a

@@ -94,7 +94,7 @@ func TestIPvlanAddressTwice(t *testing.T) {
 	pid := testnet.Process(t, s.container).Pid
 	err = newInsideHandle(t, n2).WaitAddress(t.Context(), s.h, second.Index, p, true)
 	wantIs(t, err, ErrAddressInUse)
-	wantEnd(t, err, fmt.Sprintf(`: interface "net1" in the network namespace of process %d has it`, pid))
+	wantEnd(t, err, fmt.Sprintf(`: it is held by interface "net1" in the network namespace of process %d`, pid))
 }
 
 // An ipvlan interface accepts no MAC, so the kernel does not announce for it.

@@ -108,6 +108,12 @@ func (r *Releaser) searchLink(a *state.Attachment, held bool) (remove func() err
 	}, nil
 }
 
+// isMoved is isOurs for a link in another namespace, where its name proves nothing: only
+// the alias, or a MAC of its own, tells it from another program's link on the parent.
+func isMoved(a *state.Attachment, l *network.LinkInfo) bool {
+	return isOurs(a, l) && (l.Alias == a.Alias() || hasOwnMAC(a))
+}
+
 // searchNamespaces reports whether the link of an attachment is in a namespace that
 // has a process or, if held is set, that a file or mount holds, under whichever
 // name. It deletes the link if remove is set. It enters the namespaces. That is
@@ -123,7 +129,7 @@ func searchNamespaces(a *state.Attachment, held, remove bool) (there bool, err e
 		if err != nil {
 			return false, err
 		}
-		i := slices.IndexFunc(links, func(l network.LinkInfo) bool { return isOurs(a, &l) })
+		i := slices.IndexFunc(links, func(l network.LinkInfo) bool { return isMoved(a, &l) })
 		if i < 0 {
 			return false, nil
 		}
