@@ -64,7 +64,7 @@ func (n *node) killed(step string, r request) {
 	}
 }
 
-// collect does what berth gc does. The namespace of a committed attachment must end first.
+// collect runs the collection of berth gc. The namespace of a committed attachment must end first.
 func (n *node) collect(r request) {
 	n.Helper()
 	if all := n.attachments(r.id); len(all) == 1 && all[0].Phase == "attached" {
