@@ -166,6 +166,8 @@ func TestSpoofedAddressQueries(t *testing.T) {
 			"an answer":                 {icmp6(ip6A, 136, ip6LAN), ""},
 			"to a sibling":              {plainFrame(macB, macA), attempt},
 			"to the host":               {plainFrame(macHost, macA), specs.HostIsolation},
+			"ARP answer to the host":    {toHost(requestOf(ipA, ipLAN, 2)), specs.HostIsolation},
+			"answer to a probe of it":   {toHost(requestOf(ipA, ipZero, 2)), ""},
 			"to itself":                 {plainFrame(macA, macA), ""},
 			"to the LAN":                {plainFrame(macLAN, macA), ""},
 		} {
@@ -183,6 +185,12 @@ func TestSpoofedAddressQueries(t *testing.T) {
 // requestOf returns an ARP message from A with an operation.
 func requestOf(sender, target netip.Addr, operation byte) []byte {
 	return withByte(arpOf(sender, target), 21, operation)
+}
+
+// toHost returns a frame with the host's MAC as its destination.
+func toHost(frame []byte) []byte {
+	copy(frame, macHost[:])
+	return frame
 }
 
 // TestLeaksByModes tests which mode may receive from which off the wire, just after the

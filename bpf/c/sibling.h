@@ -13,6 +13,7 @@
 
 #define ARP_OPERATION 6
 #define ARP_REQUEST 1 /* RFC 826 */
+#define ARP_REPLY 2
 
 /* vepa-unreflected: this many frames to siblings, in a second or more, without a reflected one. */
 #define WAITING_MIN 3
@@ -70,8 +71,25 @@ static __always_inline bool sibling_sought(const struct party *from, __u32 slot,
 }
 
 /*
+ * Reports whether a frame answers an ARP probe: its target address is 0.0.0.0
+ * (RFC 5227 section 2.1.1).
+ */
+static __always_inline bool probe_answered(struct __sk_buff *skb, const struct frame *f)
+{
+	struct address_key key = {};
+	__be16 operation;
+
+	return f->proto == bpf_htons(ETH_P_ARP) &&
+	       !bpf_skb_load_bytes(skb, frame_network(f) + ARP_OPERATION, &operation,
+				   sizeof(operation)) &&
+	       operation == bpf_htons(ARP_REPLY) && address_read(skb, f, TARGET, &key) &&
+	       !*(__be32 *)(key.addr + 12);
+}
+
+/*
  * Judges a frame on egress to a sibling's MAC, or the host's. Reports whether to
- * drop it.
+ * drop it. An answer to the host's probe is none: the hook probes from the parent,
+ * and a switch that reflects brings the probe to the containers in mode vepa.
  */
 __noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
 				  const struct endpoint *from, const struct endpoint *to)
@@ -85,7 +103,8 @@ __noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
 	s = state_of(&from->is);
 	if (s)
 		s->out = ticks_now();
-	if (!(to->is.flags & ENDPOINT_PARENT) && !sibling_sought(&from->is, to->is.slot, &found))
+	if (to->is.flags & ENDPOINT_PARENT ? probe_answered(skb, f)
+					   : !sibling_sought(&from->is, to->is.slot, &found))
 		return false;
 	return violation_report(skb, f, &from->is, &found);
 }

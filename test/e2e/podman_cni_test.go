@@ -7,9 +7,9 @@ import (
 	"berth/test/lab"
 )
 
-// TestPodmanCNI starts containers on berth's network as podman's own, with the CNI backend
+// TestCNIOfPodman starts containers on berth's network as podman's own, with the CNI backend
 // of podman 4: with the pool's address, and with a requested address and MAC.
-func TestPodmanCNI(t *testing.T) {
+func TestCNIOfPodman(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	must(t, s.Network("lan", lanNetwork))
