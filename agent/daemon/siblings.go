@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/release"
 	"berth/internal/state"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -85,11 +86,28 @@ func (a *Agent) countMissing(ctx context.Context, some []*record, n map[specs.Dr
 				r.inside.Store(a.epoch)
 				continue
 			}
+			if a.isLinkGone(at) {
+				continue // it sends nothing any more
+			}
 			n[at.Driver]++
 			found.addOnce(r.parentIndex, lacks[at.Driver].parent)
 		}
 		return nil
 	})
+}
+
+// isLinkGone reports whether the interface of an attachment was deleted: its container has
+// ended and the attachment is not released yet.
+func (a *Agent) isLinkGone(at *state.Attachment) bool {
+	if at.NSID < 0 {
+		return false
+	}
+	for _, name := range []string{at.AltName(), at.Interface} {
+		if _, err := a.inside(at.NSID, name); !network.IsGone(err) {
+			return false
+		}
+	}
+	return true
 }
 
 // siblingsUnsupported is missingSiblingPrograms for a kernel that cannot run the sibling program.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/specs"
 
@@ -176,4 +177,19 @@ func TestNoSlotIsNotCounting(t *testing.T) {
 	web.record.Slot = 2
 	web.recordAttachment(nil)
 	l.answersFailed("interfaces are not counted", "max_endpoints")
+}
+
+// TestDeletedInterfaceLacksNothing deletes the interface of a network that enforces rules. It
+// lacks the sibling program while it exists, and not between its end and its release.
+func TestDeletedInterfaceLacksNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachAs("web", 1, func(at *state.Attachment) {
+		at.Mode, at.Enforce = specs.ModeBridge, []specs.Kind{specs.MACSpoof}
+	})
+	l.answersFailed("multicast and broadcast frames of some of its interfaces reach siblings")
+	mustSucceed(t, testnet.Netlink(t, web.ns).LinkDel(testnet.Link(t, web.ns, web.record.Interface)))
+	l.answersCounting("the interface is deleted")
 }
