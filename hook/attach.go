@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"berth/internal/config"
+	"berth/internal/hostshim"
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/network"
@@ -187,6 +188,10 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 // rehomeRecords corrects the records of attachments whose parent came back with another
 // index, and gathers the facts again if it corrected any.
 func (h *Hook) rehomeRecords(ctx context.Context, c *container, requests []Request, facts *Facts) (*Facts, error) {
+	shims := hostshim.Shims{Store: h.Store, Log: h.Log}
+	if err := shims.FollowParents(ctx); err != nil {
+		return nil, err
+	}
 	moved, err := h.newReleaser().Rehome(ctx)
 	if err != nil || moved == 0 {
 		return facts, err

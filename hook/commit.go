@@ -20,6 +20,9 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 	var routes hostshim.Changes // of the host, if a network has a shim
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, r := range a.records {
+			if err := a.recheckParent(r); err != nil {
+				return err
+			}
 			r.Phase = specs.PhaseAttached
 			if err := tx.Put(r); err != nil {
 				return err
@@ -46,6 +49,17 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 	}
 	routes.Apply(ctx, a.Store, a.Log)
 	return nil
+}
+
+// recheckParent returns errParentMoved if the parent of an interface got another index since
+// the reservation: the addresses are leased in the layer-2 domain of the old one, where they
+// are not kept from others. Once attached, the attachment moves with its parent.
+func (a *attaching) recheckParent(r *state.Attachment) error {
+	link, err := a.host.LinkAtIn(r.NSID, r.LinkIndex)
+	if err != nil || link.ParentIndex == r.ParentIndex {
+		return nil // a link that is gone is collected
+	}
+	return fmt.Errorf("parent %q: %w", r.Parent, errParentMoved)
 }
 
 // returnAddresses releases everything that reserveResources claimed. It removes VLANs first:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/hostshim"
 	"berth/internal/plumb"
 	"berth/internal/release"
 	"berth/internal/state"
@@ -61,9 +62,13 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 }
 
 // isFirstOnParent reports whether a parent has no attachments yet although other parents
-// have, or is recorded with another index for some: it may be back from another network
-// namespace.
+// have, or is recorded with another index for an attachment or a host shim: it may be back
+// from another network namespace.
 func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
+	shims, err := hostshim.All(tx)
+	if err != nil || slices.ContainsFunc(shims, func(r *hostshim.Record) bool { return isOnOne(r.HasOldIndex, f.Parents) }) {
+		return err == nil, err
+	}
 	if _, last := tx.Cookies(); last == 0 {
 		return false, nil
 	}
@@ -77,14 +82,20 @@ func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 		}
 	}
 	all, err := tx.Domains()
-	return slices.ContainsFunc(all, func(a *state.Attachment) bool { return hasOldIndex(a, f.Parents) }), err
+	return slices.ContainsFunc(all, func(a *state.Attachment) bool {
+		return isOnOne(func(p *network.Parent) bool { return hasOldIndex(a, p) }, f.Parents)
+	}), err
 }
 
-// hasOldIndex reports whether an attachment is recorded on one of the parents by name, with
-// another index.
-func hasOldIndex(a *state.Attachment, parents map[string]*network.Parent) bool {
+// hasOldIndex reports whether an attachment is recorded on a parent by its name, with another
+// index.
+func hasOldIndex(a *state.Attachment, p *network.Parent) bool {
+	return a.Parent == p.Name && a.ParentIndex != 0 && a.ParentIndex != p.Index
+}
+
+func isOnOne(is func(*network.Parent) bool, parents map[string]*network.Parent) bool {
 	for _, p := range parents {
-		if a.Parent == p.Name && a.ParentIndex != 0 && a.ParentIndex != p.Index {
+		if is(p) {
 			return true
 		}
 	}

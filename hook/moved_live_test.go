@@ -2,10 +2,14 @@ package hook
 
 import (
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
 	"berth/bpf"
+	"berth/internal/config"
+	"berth/internal/hostshim"
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
@@ -69,6 +73,108 @@ func TestParentComesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnsettledComesBack kills a hook after each step, or interrupts a release, and brings the
+// parent back with another index: the next container gets another address, even if its own
+// hook is killed before it collects the first one's remains.
+func TestUnsettledComesBack(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"create the interfaces", "add addresses", "announce", "commit", "leaving"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", lan)
+			a, b := h.box("a", "lan"), h.box("b", "lan")
+			if step == "leaving" {
+				h.mustStart(a)
+				h.markLeaving("a")
+			} else {
+				h.killAfterStep(a, step)
+			}
+			h.moveAway(h.parent)
+			testnet.Up(t, a.ns, "net1")
+			h.killAfterStep(b, "commit")
+			first, second := h.attachments("a")[0], h.attachments("b")[0]
+			if first.Addresses[0] == second.Addresses[0] || first.Domain() != second.Domain() {
+				t.Errorf("a is %+v\nb is %+v", first, second)
+			}
+			if _, err := h.releaserHere().Collect(t.Context(), 0); err != nil {
+				t.Error(err)
+			}
+			h.mustStop(a)
+			h.mustStop(b)
+			if left := h.records(); left != "" {
+				t.Errorf("left:\n%s", left)
+			}
+		})
+	}
+}
+
+// markLeaving records an attachment as one whose release was interrupted.
+func (h *host) markLeaving(id string) {
+	h.Helper()
+	one := h.attachments(id)[0]
+	one.Leaving = true
+	if err := h.store.Update(h.Context(), func(tx *state.Tx) error { return tx.Put(one) }); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// TestShimComesBack brings the parent of a host shim back with another index: the host reaches
+// a container that starts after that by the shim.
+func TestShimComesBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	n, err := config.Network(h.dirs.Config, "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shims := hostshim.Shims{Store: h.store, Log: slog.New(slog.DiscardHandler)}
+	made, err := shims.Enable(t.Context(), n, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.moveAway(h.parent)
+	testnet.Up(t, testnet.Here(t), made.Interface)
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	all, err := shims.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := h.attachments("a")[0].Addresses[0].Addr(); !slices.Contains(all[0].Routes, want) {
+		t.Errorf("routes to %v, want one to %s", all[0].Routes, want)
+	}
+	h.mustStop(a)
+	if _, err := shims.Disable(t.Context(), "lan"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestParentMovesWhileAttaching moves the parent just before the commit: the hook starts again
+// and leases the address in the new layer-2 domain.
+func TestParentMovesWhileAttaching(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	moved := false
+	h.step = func(step string) error {
+		if step == "announce" && !moved {
+			moved = true
+			h.moveAway(h.parent)
+		}
+		return nil
+	}
+	h.mustStart(a)
+	index := testnet.Link(t, testnet.Here(t), h.parent).Attrs().Index
+	if got := h.attachments("a")[0]; got.ParentIndex != index {
+		t.Errorf("recorded on index %d, want %d: %+v", got.ParentIndex, index, got)
+	}
+	h.step = nil
+	h.mustStop(a)
 }
 
 // countsAll makes the containers send and checks that every frame is counted.

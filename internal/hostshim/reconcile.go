@@ -21,20 +21,42 @@ type Report struct {
 // Reconcile repairs shims after killed hooks and runs: it sets routes to match
 // the records and removes incomplete shims. It skips shims that another process
 // has locked.
-func (s *Shims) Reconcile(ctx context.Context) (Report, error) {
-	var done Report
+func (s *Shims) Reconcile(ctx context.Context) (done Report, err error) {
+	err = s.eachShim(ctx, func(name string) error { return s.reconcileShim(ctx, name, &done) })
+	return done, err
+}
+
+// FollowParents corrects the records of shims whose parent came back with another index, so
+// that no container gets the address of a shim. It skips shims that another process has
+// locked.
+func (s *Shims) FollowParents(ctx context.Context) error {
+	return s.eachShim(ctx, func(name string) error {
+		return s.withLocked(ctx, name, s.Store.TryHold, func(host *network.Handle, r *Record) error {
+			if r == nil {
+				return nil
+			}
+			link := findLink(host, r)
+			if link == nil {
+				return nil
+			}
+			return s.followParent(ctx, host, r, link)
+		})
+	})
+}
+
+// eachShim calls fn for all shims but those that another process has locked.
+func (s *Shims) eachShim(ctx context.Context, fn func(name string) error) error {
 	all, err := s.allRecords(ctx)
-	if err != nil || len(all) == 0 {
-		return done, err
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for _, seen := range all {
-		err := s.reconcileShim(ctx, seen.Network, &done)
-		if !errors.Is(err, state.ErrBusy) {
+		if err := fn(seen.Network); !errors.Is(err, state.ErrBusy) {
 			errs = append(errs, wrapf(err, "host shim of %q", seen.Network))
 		}
 	}
-	return done, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func (s *Shims) reconcileShim(ctx context.Context, name string, done *Report) error {

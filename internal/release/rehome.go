@@ -10,7 +10,6 @@ import (
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/network"
-	"berth/specs"
 )
 
 // hostLinks is the part of the host's namespace that Rehome reads; *network.Handle implements
@@ -33,7 +32,9 @@ type place struct {
 //
 // The kernel reports the parent of the container's own link, so an interface that merely
 // has the same name or the old index is not mistaken for it. While a parent is in another
-// namespace nothing moves.
+// namespace nothing moves. An attachment that a process is making or releasing is left to
+// that process; one whose process was killed moves like the others, because its interface
+// still has its address.
 func (r *Releaser) Rehome(ctx context.Context) (moved int, err error) {
 	host, ok := r.Host.(hostLinks)
 	if !ok {
@@ -78,6 +79,16 @@ func isHome(host hostLinks, a *state.Attachment) bool {
 func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*state.Attachment) (moved int, err error) {
 	to := make(map[*state.Attachment]*place)
 	for _, a := range some {
+		if is, _ := isUnsettled(a); is {
+			letGo, err := r.Store.TryHold(a.Key())
+			if errors.Is(err, state.ErrBusy) {
+				continue
+			}
+			if err != nil {
+				return 0, err
+			}
+			defer letGo()
+		}
 		at, err := r.findPlace(host, a)
 		if err != nil {
 			return 0, err
@@ -107,10 +118,10 @@ func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*stat
 	})
 }
 
-// findPlace returns the place of an attachment, or nil if it is as recorded or not in the
-// host's namespace.
+// findPlace returns the place of an attachment, or nil if it is as recorded, not in the
+// host's namespace, or has no link.
 func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error) {
-	if a.Phase != specs.PhaseAttached || a.Leaving || a.NSID < 0 {
+	if a.NSID < 0 {
 		return nil, nil
 	}
 	link, err := r.Host.LinkIn(a.NSID, a.AltName())
