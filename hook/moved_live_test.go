@@ -111,6 +111,35 @@ func TestUnsettledComesBack(t *testing.T) {
 	}
 }
 
+// TestUnnamedComesBack is about a hook that was killed before it set the alias of its link, and
+// a parent that has another index since then: the next start, and a poststop, remove the link.
+func TestUnnamedComesBack(t *testing.T) {
+	t.Parallel()
+	for name, then := range map[string]func(*host, *box){
+		"start":    func(h *host, a *box) { h.mustStart(a); h.mustStop(a) },
+		"poststop": func(h *host, a *box) { h.mustStop(a) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.network("lan", lan)
+			a := h.box("a", "lan")
+			h.killAfterStep(a, "create the interfaces")
+			alt := h.attachments("a")[0].AltName()
+			testnet.Run(t, a.ns, "ip", "link", "property", "del", "dev", "net1", "altname", alt)
+			testnet.Run(t, a.ns, "ip", "link", "set", "dev", "net1", "alias", "")
+			h.moveAway(h.parent)
+			then(h, a)
+			if links := testnet.Run(t, a.ns, "ip", "-o", "link"); strings.Contains(links, "net") {
+				t.Errorf("left: %s", links)
+			}
+			if left := h.records(); left != "" {
+				t.Errorf("left:\n%s", left)
+			}
+		})
+	}
+}
+
 // markLeaving records an attachment as one whose release was interrupted.
 func (h *host) markLeaving(id string) {
 	h.Helper()

@@ -178,7 +178,7 @@ func findLink(host *network.Handle, r *Record) *network.LinkInfo {
 // run that was killed before it set the alias left a link without one.
 func (r *Record) isOurs(l *network.LinkInfo) bool {
 	if l.Alias == "" && !r.Enabled {
-		return l.ParentIndex == r.ParentIndex && l.Driver == r.Driver && l.MAC == r.MAC
+		return l.Driver == r.Driver && l.MAC == r.MAC // the parent may have another index since then
 	}
 	return l.Alias == r.alias()
 }

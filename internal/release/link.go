@@ -35,7 +35,7 @@ func (r *Releaser) findLink(ctx context.Context, a *state.Attachment) (remove fu
 	for _, name := range []string{a.AltName(), a.Interface} {
 		link, err := r.Host.LinkIn(a.NSID, name)
 		switch {
-		case err == nil && isOurs(a, &link):
+		case err == nil && isOursByName(a, &link):
 			return func() error { return r.deleteLink(a, name, link.Index) }, nil
 		case errors.Is(err, network.ErrNoNamespace):
 			return r.findAfterDeath(a)
@@ -57,7 +57,7 @@ func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error
 		return r.Host.DeleteIn(a.NSID, name)
 	}
 	link, err := r.Host.LinkIn(a.NSID, name)
-	if err != nil || link.Index != index || !isOurs(a, &link) {
+	if err != nil || link.Index != index || !isOursByName(a, &link) {
 		return err
 	}
 	return r.Host.DeleteAtIn(a.NSID, index)
@@ -79,6 +79,14 @@ func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
 		return mac && parent && (ownMAC || a.Phase == specs.PhaseAttaching)
 	}
 	return false
+}
+
+// isOursByName is isOurs for a link in the attachment's namespace under its name. If its hook
+// was killed before it set the alias and the parent has another index since then, the MAC
+// and the name identify it.
+func isOursByName(a *state.Attachment, l *network.LinkInfo) bool {
+	unnamed := l.Alias == "" && a.Phase == specs.PhaseAttaching && l.MAC == a.MAC && l.Driver == a.Driver
+	return unnamed || isOurs(a, l)
 }
 
 // lockVLANs locks all VLANs of the attachments.

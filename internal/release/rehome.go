@@ -128,7 +128,7 @@ func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error
 	if err != nil {
 		link, err = r.Host.LinkIn(a.NSID, a.Interface)
 	}
-	if err != nil || link.Alias != a.Alias() {
+	if err != nil || link.Alias != a.Alias() && (link.Alias != "" || !isOursByName(a, &link)) {
 		return nil, nil // the collection handles it
 	}
 	if own, err := host.IsOwn(link.ParentNSID); err != nil || !own {
