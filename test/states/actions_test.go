@@ -245,7 +245,7 @@ func (w *world) moveParent() {
 	w.note("the parent moves away and back")
 	index := w.parentIndex()
 	w.ip("link", "set", parent, "netns", w.away.Path())
-	w.ip("link", "add", fmt.Sprintf("in-its-place%d", w.serial), "index", fmt.Sprint(index), "type", "bridge")
+	w.ip("link", "add", fmt.Sprintf("place%d", w.serial), "index", fmt.Sprint(index), "type", "bridge")
 	w.serial++
 	testnet.Run(w.T, w.away, "ip", "link", "set", parent, "netns", w.host.Path())
 	w.ip("link", "set", parent, "up")
