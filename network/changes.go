@@ -26,6 +26,7 @@ type Change struct {
 	NSID    int  // of the namespace, or -1 for the socket's own
 	Index   int  // index of the link there, or 0 if the namespace got its ID or has ended
 	Address bool // an address of the link changed, not the link itself
+	Ended   bool // the namespace has ended: the kernel may give its ID to another one
 	Lost    bool
 }
 
@@ -116,7 +117,7 @@ func changesIn(b []byte, nsid int) (all []Change) {
 	for header, payload := range messagesIn(b) {
 		if header.Type == unix.RTM_NEWNSID || header.Type == unix.RTM_DELNSID {
 			if id := nsidIn([][]byte{payload}); nsid == here && id >= 0 {
-				all = append(all, Change{NSID: id})
+				all = append(all, Change{NSID: id, Ended: header.Type == unix.RTM_DELNSID})
 			}
 			continue
 		}

@@ -3,6 +3,8 @@ package network
 import (
 	"errors"
 	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"berth/internal/testnet"
@@ -81,6 +83,25 @@ func TestChangesOfAllNamespacesAreHeard(t *testing.T) {
 	awaitChange(t, came, Change{NSID: id, Index: made.Index})
 	testnet.Address(t, s.host, "eth1", "192.0.2.8/24")
 	awaitChange(t, came, Change{NSID: -1, Index: s.parent.Index, Address: true})
+}
+
+func TestEndOfANamespaceIsHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	came := listenChanges(t, s.host)
+	cmd := exec.Command("sleep", "infinity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id, _, err := s.h.AssignNSIDOfProcess(cmd.Process.Pid)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitChange(t, came, Change{NSID: id})
+	awaitChange(t, came, Change{NSID: id, Ended: true})
 }
 
 func TestChangesOfNamespacesWithoutAnIDAreNotHeard(t *testing.T) {

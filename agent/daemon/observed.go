@@ -27,6 +27,8 @@ type sighting struct {
 	own     func(*observe.Interface) bool // whether berth created an interface
 	parents map[int]string                // the names of the parents that are observed
 	holders map[int]observe.Holder        // by NSID, as far as they were looked for
+	renewed map[int]bool                  // the NSIDs that another namespace has now
+	unheard bool                          // the end of a namespace may have been missed
 	now     time.Time
 }
 
@@ -46,24 +48,19 @@ func planObserved(s sighting, known map[string]*state.Attachment) (p observedPla
 		is := s.recordOf(one, parent)
 		was := known[is.Key()]
 		switch {
-		case was != nil && isSameLink(was, is):
+		case was != nil && s.isSameLink(was, is):
 			is.Created = was.Created
 			s.keepHolder(was, is)
 			if !equalObserved(was, is) {
 				p.changed = append(p.changed, is)
 			}
-		case was != nil:
-			p.ended = append(p.ended, was)
-			fallthrough
+			seen[is.Key()] = true
 		case one.Link.Up:
 			p.created = append(p.created, is)
-		default:
-			continue
 		}
-		seen[is.Key()] = true
 	}
 	for key, was := range known {
-		if !seen[key] && !slices.Contains(p.ended, was) {
+		if !seen[key] {
 			p.ended = append(p.ended, was)
 		}
 	}
@@ -71,9 +68,19 @@ func planObserved(s sighting, known map[string]*state.Attachment) (p observedPla
 }
 
 // isSameLink reports whether a link with the namespace's ID and the index of a record is the
-// recorded one: the kernel reuses both.
-func isSameLink(was, is *state.Attachment) bool {
-	return was.ParentIndex == is.ParentIndex && was.Driver == is.Driver && (was.MAC == is.MAC || was.Interface == is.Interface)
+// recorded one: the kernel reuses both, and containers' interfaces have the same names. If the
+// end of a namespace may have been missed, the MAC decides. All ipvlan interfaces of a parent
+// have one MAC, so their names and addresses decide then.
+func (s *sighting) isSameLink(was, is *state.Attachment) bool {
+	switch {
+	case s.renewed[is.NSID], was.ParentIndex != is.ParentIndex, was.Driver != is.Driver:
+		return false
+	case !s.unheard:
+		return was.MAC == is.MAC || was.Interface == is.Interface
+	case was.Driver == specs.IPvlan:
+		return was.Interface == is.Interface && slices.Equal(was.Addresses, is.Addresses)
+	}
+	return was.MAC == is.MAC
 }
 
 // equalObserved reports whether two records of an interface are equal but for the agent's own

@@ -73,6 +73,52 @@ func TestObservedPlan(t *testing.T) {
 	wantPlan(t, planOf(nil, elsewhere), 0, 0, 0)
 }
 
+// TestReusedNamespaceID has an interface of the same name and index in another namespace: it
+// has a record of its own.
+func TestReusedNamespaceID(t *testing.T) {
+	known := knownOf(planOf(nil, seen(2, "eth0", macA)))
+	plan := func(change func(*sighting, *observe.Interface)) observedPlan {
+		s := sighting{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(200, 0)}
+		one := seen(2, "eth0", macB)
+		change(&s, &one)
+		s.found = []observe.Interface{one}
+		return planObserved(s, known)
+	}
+	wantPlan(t, plan(func(*sighting, *observe.Interface) {}), 0, 1, 0) // the MAC has changed
+	wantPlan(t, plan(func(s *sighting, _ *observe.Interface) { s.unheard = true }), 1, 0, 1)
+	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, i.Link.MAC = true, macA }), 0, 0, 0)
+	wantPlan(t, plan(func(s *sighting, _ *observe.Interface) { s.renewed = map[int]bool{6: true} }), 0, 1, 0)
+	renewed := func(s *sighting, i *observe.Interface) { s.renewed, i.Link.MAC = map[int]bool{5: true}, macA }
+	wantPlan(t, plan(renewed), 1, 0, 1)
+	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { renewed(s, i); i.Link.Up = false }), 1, 0, 0)
+
+	ipvlan := seen(2, "eth0", macA)
+	ipvlan.Link.Driver = specs.IPvlan
+	known = knownOf(planOf(nil, ipvlan))
+	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, *i = true, ipvlan }), 0, 0, 0)
+	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, *i, i.Addresses = true, ipvlan, nil }), 1, 0, 1)
+}
+
+// TestEndOfNamespaceIsHeardLate assigns the ID again before the end of the former namespace is
+// heard: that end is not the new namespace's, but the next one is.
+func TestEndOfNamespaceIsHeardLate(t *testing.T) {
+	o := &observer{news: newNews(), late: make(map[int]bool), wakes: make(chan struct{}, 1),
+		known: knownOf(planOf(nil, seen(2, "eth0", macA)))}
+	n := newNews()
+	o.noteFresh(&n, []int{5, 6})
+	if !n.renewed[5] || !n.due[5] || !n.renewed[6] {
+		t.Errorf("assigned again: %+v", n)
+	}
+	for _, c := range []struct{ nsid, ends int }{{5, 2}, {6, 1}} {
+		for end := range c.ends {
+			o.noteChange(network.Change{NSID: c.nsid, Ended: true})
+			if last := end == c.ends-1; o.news.renewed[c.nsid] != last {
+				t.Errorf("end %d of %d: another namespace: %t", end+1, c.nsid, !last)
+			}
+		}
+	}
+}
+
 // TestHolderOfAnObservedInterface finds the container after the interface, and keeps it.
 func TestHolderOfAnObservedInterface(t *testing.T) {
 	s := sighting{found: []observe.Interface{seen(2, "eth0", macA)}, own: func(*observe.Interface) bool { return false },

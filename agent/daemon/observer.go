@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -39,9 +40,19 @@ type observer struct {
 
 	wakes chan struct{}
 	mu    sync.Mutex
-	due   map[int]bool // namespaces that have changed, by NSID
-	every bool         // whether anything may have changed
+	news  news
+	late  map[int]bool // IDs that were assigned again before the end of the former namespace was heard
 }
+
+// news is the part of the namespaces that must be read again.
+type news struct {
+	due     map[int]bool // namespaces that have changed, by NSID
+	renewed map[int]bool // IDs whose namespace has ended
+	every   bool         // whether anything may have changed
+	unheard bool         // whether notifications were lost
+}
+
+func newNews() news { return news{due: make(map[int]bool), renewed: make(map[int]bool)} }
 
 // newObserver returns an observer that knows the stored records.
 func newObserver(ctx context.Context, a *Agent) (*observer, error) {
@@ -50,7 +61,8 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 		return nil, err
 	}
 	o := &observer{a: a, host: host, namespaces: observe.NewNamespaces(host), known: make(map[string]*state.Attachment),
-		wakes: make(chan struct{}, 1), due: make(map[int]bool), every: true}
+		wakes: make(chan struct{}, 1), news: newNews(), late: make(map[int]bool)}
+	o.news.every, o.news.unheard = true, true
 	if o.scanner, err = observe.NewScanner(host); err == nil {
 		err = a.store.View(ctx, func(tx *state.Tx) error {
 			for at, err := range tx.Observed() {
@@ -72,10 +84,17 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 // noteChange records a change. It does not block.
 func (o *observer) noteChange(c network.Change) {
 	o.mu.Lock()
-	if c.Lost {
-		o.every = true
-	} else {
-		o.due[max(c.NSID, observe.Host)] = true
+	nsid := max(c.NSID, observe.Host)
+	switch {
+	case c.Lost:
+		o.news.every, o.news.unheard = true, true
+		clear(o.late)
+	case c.Ended && o.late[nsid]:
+		delete(o.late, nsid)
+	case c.Ended:
+		o.news.due[nsid], o.news.renewed[nsid] = true, true
+	default:
+		o.news.due[nsid] = true
 	}
 	o.mu.Unlock()
 	poke(o.wakes)
@@ -93,7 +112,7 @@ func (o *observer) runObserver(ctx context.Context) {
 		case <-seek.C:
 		case <-all.C:
 			o.mu.Lock()
-			o.every = true
+			o.news.every = true
 			o.mu.Unlock()
 		case <-o.wakes:
 			select {
@@ -109,37 +128,62 @@ func (o *observer) runObserver(ctx context.Context) {
 // followChanges reads the namespaces that have changed, and corrects the records.
 func (o *observer) followChanges(ctx context.Context) {
 	o.mu.Lock()
-	due, every := o.due, o.every
-	o.due, o.every = make(map[int]bool), false
+	n := o.news
+	o.news = newNews()
 	o.mu.Unlock()
-	changed, err := o.readNamespaces(due, every)
+	changed, err := o.readNamespaces(&n)
 	if changed || o.wantsHolders() {
-		err = errors.Join(err, o.correctRecords(ctx, every))
+		err = errors.Join(err, o.correctRecords(ctx, &n))
 	}
 	if err != nil {
-		o.mu.Lock()
-		o.every = true
-		o.mu.Unlock()
+		o.keepNews(&n)
 	}
 	if ctx.Err() == nil && (err != nil || changed) {
 		o.a.troubles.setProblem("interfaces that berth did not create may be missing", oneLine(err))
 	}
 }
 
-// readNamespaces reads namespaces again, and reports whether it read any.
-func (o *observer) readNamespaces(due map[int]bool, every bool) (bool, error) {
-	if every {
-		return true, errors.Join(o.namespaces.AssignAll(time.Now()), o.scanner.ScanAll())
-	}
-	fresh, err := o.namespaces.AssignNew(time.Now())
-	errs := []error{err}
+// keepNews has everything read again after an error.
+func (o *observer) keepNews(n *news) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.news.every = true
+	o.news.unheard = o.news.unheard || n.unheard
+	maps.Copy(o.news.renewed, n.renewed)
+}
+
+// noteFresh notes IDs that the agent has assigned. A record with such an ID is of the former
+// namespace; the notification of its end must not end the records of the new one.
+func (o *observer) noteFresh(n *news, fresh []int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, id := range fresh {
-		due[id] = true
+		for _, was := range o.known {
+			if was.NSID == id && !n.renewed[id] && !o.news.renewed[id] {
+				o.late[id] = true
+			}
+		}
+		delete(o.news.renewed, id)
+		n.due[id], n.renewed[id] = true, true
 	}
-	for id := range due {
+}
+
+// readNamespaces reads namespaces again, and reports whether it read any.
+func (o *observer) readNamespaces(n *news) (bool, error) {
+	assign := o.namespaces.AssignNew
+	if n.every {
+		assign = o.namespaces.AssignAll
+	}
+	fresh, err := assign(time.Now())
+	o.noteFresh(n, fresh)
+	errs := []error{err}
+	if n.every {
+		return true, errors.Join(append(errs, o.scanner.ScanAll())...)
+	}
+	for id := range n.due {
 		errs = append(errs, o.scanner.Scan(id))
 	}
-	return len(due) > 0, errors.Join(errs...)
+	return len(n.due) > 0, errors.Join(errs...)
 }
 
 // wantsHolders reports whether a new interface has no container yet and a search is due: an
@@ -158,7 +202,7 @@ func (o *observer) wantsHolders() bool {
 }
 
 // correctRecords compares the interfaces with the records, and applies the difference.
-func (o *observer) correctRecords(ctx context.Context, every bool) error {
+func (o *observer) correctRecords(ctx context.Context, n *news) error {
 	records, err := o.a.records.currentReading(ctx)
 	if err != nil {
 		return err
@@ -168,8 +212,8 @@ func (o *observer) correctRecords(ctx context.Context, every bool) error {
 		return err
 	}
 	s := sighting{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
-		parents: o.a.observedParents(&facts, records.all)}
-	s.holders = o.findHolders(&s, every)
+		renewed: n.renewed, unheard: n.unheard, parents: o.a.observedParents(&facts, records.all)}
+	s.holders = o.findHolders(&s, n.every)
 	if p := planObserved(s, o.known); !p.isEmpty() {
 		if err := o.applyPlan(ctx, &p); err != nil {
 			return err

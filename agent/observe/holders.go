@@ -10,9 +10,10 @@ import (
 	"berth/network"
 )
 
-// Holder is the process that lives in a namespace, or the file that it is mounted at.
+// Holder is the container or process that lives in a namespace, or the file that it is mounted
+// at.
 type Holder struct {
-	PID         int    // the lowest ID of its processes, or 0 if it has none
+	PID         int    // the lowest ID of its processes, or 0 if the file is its holder
 	ContainerID string // of that process, from its control group, or ""
 	Name        string // of the process, or of the file, or ""
 }
@@ -23,8 +24,11 @@ var containerID = regexp.MustCompile(`(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:/|$
 
 // FindHolders returns the holders of the namespaces with the given IDs. One without a process
 // and a file is left out.
+//
+// The container comes first, then the file, then the process: any process may enter a
+// namespace for a moment, as `ip netns exec` does.
 func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
-	found := make(map[int]Holder, len(wanted))
+	found, processes := make(map[int]Holder, len(wanted)), make(map[int]Holder)
 	for _, pid := range network.ProcessIDs() {
 		if len(found) == len(wanted) {
 			return found
@@ -33,7 +37,12 @@ func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
 		if _, has := found[id]; err != nil || has || !wanted[id] {
 			continue // it has ended, or is of no interest
 		}
-		found[id] = Holder{PID: pid, ContainerID: containerOf(pid), Name: commandOf(pid)}
+		holder := Holder{PID: pid, ContainerID: containerOf(pid), Name: commandOf(pid)}
+		if _, has := processes[id]; holder.ContainerID != "" {
+			found[id] = holder
+		} else if !has {
+			processes[id] = holder
+		}
 	}
 	for _, path := range network.NamespaceFiles() {
 		if len(found) == len(wanted) {
@@ -42,6 +51,11 @@ func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
 		id, _, err := host.AssignNSIDOfFile(path)
 		if _, has := found[id]; err == nil && !has && wanted[id] {
 			found[id] = Holder{Name: filepath.Base(path)}
+		}
+	}
+	for id, holder := range processes {
+		if _, has := found[id]; !has {
+			found[id] = holder
 		}
 	}
 	return found

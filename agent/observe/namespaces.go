@@ -31,17 +31,16 @@ func NewNamespaces(host *network.Handle) *Namespaces {
 	return &Namespaces{host: host, young: make(map[int]time.Time)}
 }
 
-// AssignAll looks at all processes and mounts.
-func (n *Namespaces) AssignAll(now time.Time) error {
+// AssignAll looks at all processes and mounts. It returns the IDs that it has assigned.
+func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
 	last, err := lastProcess()
 	n.last = last
 	errs := []error{err}
 	for _, pid := range network.ProcessIDs() {
 		n.young[pid] = now
 	}
-	_, err = n.assignYoung(now)
-	n.assignFiles()
-	return errors.Join(append(errs, err)...)
+	fresh, err = n.assignYoung(now)
+	return append(fresh, n.assignFiles()...), errors.Join(append(errs, err)...)
 }
 
 // AssignNew looks at the processes that have started lately and, if one has, at the mounts. It

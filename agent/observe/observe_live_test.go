@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func newSite(t testing.TB) *site {
 	s.scanner, err = NewScanner(s.handle)
 	s.must(err)
 	s.namespaces = NewNamespaces(s.handle)
-	s.must(s.namespaces.AssignAll(time.Now()))
+	s.assignAll()
 	return s
 }
 
@@ -49,6 +50,12 @@ func (s *site) must(err error) {
 	if err != nil {
 		s.Fatal(err)
 	}
+}
+
+func (s *site) assignAll() {
+	s.Helper()
+	_, err := s.namespaces.AssignAll(time.Now())
+	s.must(err)
 }
 
 func (s *site) ip(args ...string) {
@@ -122,9 +129,9 @@ func TestInterfacesOfOtherHostsAreLeftOut(t *testing.T) {
 	s, other := newSite(t), newSite(t)
 	process := testnet.Process(t, testnet.Namespace(t))
 	other.ip("link", "add", "mv0", "link", "eth1", "netns", fmt.Sprint(process.Pid), "type", "macvlan", "mode", "bridge")
-	s.must(s.namespaces.AssignAll(time.Now()))
+	s.assignAll()
 	s.want()
-	other.must(other.namespaces.AssignAll(time.Now()))
+	other.assignAll()
 	other.want("mv0 macvlan bridge up=false []")
 }
 
@@ -172,7 +179,7 @@ func TestHolders(t *testing.T) {
 	s := newSite(t)
 	name := s.named()
 	process := testnet.Process(t, testnet.Namespace(t))
-	s.must(s.namespaces.AssignAll(time.Now()))
+	s.assignAll()
 	ofProcess, _, err := s.handle.AssignNSIDOfProcess(process.Pid)
 	s.must(err)
 	ofFile, _, err := s.handle.AssignNSIDOfFile("/run/netns/" + name)
@@ -186,5 +193,18 @@ func TestHolders(t *testing.T) {
 	}
 	if len(got) != 2 {
 		t.Errorf("%d holders, want 2", len(got))
+	}
+	guest := exec.Command("nsenter", "--net=/run/netns/"+name, "sleep", "600")
+	s.must(guest.Start())
+	t.Cleanup(func() {
+		_ = guest.Process.Kill()
+		_ = guest.Wait() // it was killed
+	})
+	testnet.Eventually(t, "a process in the named namespace", func() bool {
+		id, _, err := s.handle.AssignNSIDOfProcess(guest.Process.Pid)
+		return err == nil && id == ofFile
+	})
+	if h := FindHolders(s.handle, map[int]bool{ofFile: true})[ofFile]; h != (Holder{Name: name}) {
+		t.Errorf("with a guest: holder %+v, want file %q", h, name)
 	}
 }

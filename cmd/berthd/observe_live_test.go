@@ -271,6 +271,41 @@ func TestObservedNamespaceEnds(t *testing.T) {
 	}
 }
 
+// TestObservedAfterAnotherInterface has another interface of the same name in place of an
+// observed one while the agent is stopped: each has its own counts.
+func TestObservedAfterAnotherInterface(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	a := l.startAgent()
+	f := l.makeForeign(1, "bridge")
+	f.setUp()
+	index := testnet.Link(t, f.ns, "net1").Attrs().Index
+	f.waitObserved()
+	f.sendFrames(3)
+	f.waitSent(3)
+	a.stopAgent(syscall.SIGTERM)
+	f.runIP("link", "delete", "net1")
+	other := &foreign{container: f.container, process: f.process}
+	other.mac = specs.MAC{2, 0, 0x5e, 0, 0x53, 2}
+	testnet.Run(t, l.host, "ip", "link", "add", "net1", "link", parent, "index", fmt.Sprint(index), "netns", fmt.Sprint(f.process.Pid),
+		"address", other.mac.String(), "type", "macvlan", "mode", "bridge")
+	testnet.Address(t, f.ns, "net1", "192.0.2.1/24")
+	other.setUp()
+	l.startAgent()
+	other.waitObserved()
+	other.sendFrames(2)
+	for _, c := range []struct {
+		f     *foreign
+		phase specs.Phase
+		sent  uint64
+	}{{f, specs.PhaseEnded, 3}, {other, specs.PhaseAttached, 2}} {
+		if e, _ := c.f.observed(); e.Phase != c.phase || e.Counters.Transmit.External.Unicast.Packets != c.sent {
+			t.Errorf("interface with MAC %s: %+v, want %s with %d frames", c.f.mac, e, c.phase, c.sent)
+		}
+	}
+}
+
 // resyncInterval is that of the agent, which reads everything again then.
 const resyncInterval = 30 * time.Second
 
