@@ -267,7 +267,7 @@ func TestTwoInstancesOfThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	r := n.connectBoth()
-	second := &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
+	second := &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil)).With("plugin", "second")}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- second.Serve(ctx, Options{Socket: n.socket, Index: "20"}) }()
@@ -279,10 +279,14 @@ func TestTwoInstancesOfThePlugin(t *testing.T) {
 	})
 	testnet.Eventually(t, "the second is connected", func() bool { return strings.Count(n.log.String(), "msg=connected") == 2 })
 	web := newPod("web", testnet.Namespace(t), "lan")
-	if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
-		t.Fatal(err)
-	}
-	testnet.Eventually(t, "both are asked", func() bool { return strings.Count(n.log.String(), "msg=attached") == 2 })
+	testnet.Eventually(t, "both are asked", func() bool { // the runtime asks a plugin a moment after it has connected
+		if err := r.RunPodSandbox(t.Context(), podEvent(web)); err != nil {
+			t.Fatal(err)
+		}
+		text := n.log.String()
+		of := strings.Count(text, "msg=attached plugin=second")
+		return of > 0 && strings.Count(text, "msg=attached") > of
+	})
 	created, err := r.CreateContainer(t.Context(), &api.CreateContainerRequest{Pod: web, Container: newContainer("c1", "web", 0)})
 	if err != nil || !strings.Contains(created.GetAdjust().GetAnnotations()[StatusAnnotation], "192.0.2.2") {
 		t.Fatalf("%v, %v", created, err)
