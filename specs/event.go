@@ -137,6 +137,7 @@ type Party struct {
 	Network     string `json:"network"`
 	Interface   string `json:"interface"`
 	MAC         MAC    `json:"mac"`
+	Origin      Origin `json:"origin,omitempty"` // absent in the events of agents before this key
 }
 
 // Frame is a summary of the frame that an event is about.

@@ -32,5 +32,9 @@ func partyOf(r *record) *specs.Party {
 	if r == nil {
 		return nil
 	}
-	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface, MAC: r.MAC}
+	origin := specs.OriginBerth
+	if r.observed {
+		origin = specs.OriginObserved
+	}
+	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface, MAC: r.MAC, Origin: origin}
 }

@@ -88,6 +88,7 @@ func fieldsOf(e *specs.Event) map[string]string {
 		set(prefix+"NETWORK", p.Network)
 		set(prefix+"INTERFACE", p.Interface)
 		set(prefix+"MAC", p.MAC.String())
+		set(prefix+"ORIGIN", string(p.Origin))
 	}
 	return fields
 }

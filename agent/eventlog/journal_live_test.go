@@ -22,7 +22,7 @@ func spoofEvent() *specs.Event {
 	return &specs.Event{
 		Time: time.Unix(1, 0).UTC(), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: specs.ByNetnsCookie,
 		Direction: "egress", Parent: "eth1.100", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66},
-		Sender: &specs.Party{ContainerID: "3f2a", Name: "web\nBERTH_KIND=none", Network: "lan", Interface: "net1", MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}},
+		Sender: &specs.Party{ContainerID: "3f2a", Name: "web\nBERTH_KIND=none", Network: "lan", Interface: "net1", MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}, Origin: specs.OriginObserved},
 		Frame: specs.Frame{
 			Source: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 0x66}, Destination: "02:00:5e:00:53:02", EtherType: "0x0800",
 			SourceIP: netip.MustParseAddr("192.0.2.9"), DestinationIP: netip.MustParseAddr("192.0.2.250"), Length: 42, Bytes: []byte{},
@@ -93,7 +93,7 @@ func TestJournal(t *testing.T) {
 		"BERTH_MAC": "02:00:5e:00:53:66", "BERTH_DESTINATION": "02:00:5e:00:53:02",
 		"BERTH_SOURCE_IP": "192.0.2.9", "BERTH_DESTINATION_IP": "192.0.2.250",
 		"BERTH_SENDER_ID": "3f2a", "BERTH_SENDER_NAME": "web\nBERTH_KIND=none", "BERTH_SENDER_NETWORK": "lan",
-		"BERTH_SENDER_INTERFACE": "net1", "BERTH_SENDER_MAC": "02:00:5e:00:53:01",
+		"BERTH_SENDER_INTERFACE": "net1", "BERTH_SENDER_MAC": "02:00:5e:00:53:01", "BERTH_SENDER_ORIGIN": "observed",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the entry (-want +got):\n%s", diff)

@@ -234,7 +234,8 @@ func TestObservedDuplicateAddress(t *testing.T) {
 	f.waitObserved()
 	f.runIP("addr", "add", "192.0.2.1/24", "dev", "net1")
 	e := l.waitEvents(f.id, specs.DuplicateIP, 1)[0]
-	if e.Sender == nil || e.Sender.ContainerID != f.id || e.Sender.Name != "sleep" || e.Owner == nil || e.Owner.ContainerID != "web" ||
+	if e.Sender == nil || e.Sender.ContainerID != f.id || e.Sender.Name != "sleep" || e.Sender.Origin != specs.OriginObserved ||
+		e.Owner == nil || e.Owner.ContainerID != "web" || e.Owner.Origin != specs.OriginBerth ||
 		e.Certainty != specs.Certain || e.Evidence != specs.ByNetlink || e.Parent != parent {
 		t.Errorf("event %+v", e)
 	}

@@ -101,6 +101,9 @@ func nameCell(_ *Model, r *rates.Reading) string {
 	if r.Phase == specs.PhaseEnded {
 		return "(ended) " + nameOf(r)
 	}
+	if r.Origin == specs.OriginObserved {
+		return nameOf(r) + " (observed)"
+	}
 	return nameOf(r)
 }
 

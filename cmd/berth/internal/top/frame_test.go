@@ -46,6 +46,22 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestObservedFrames marks an interface that berth did not create, in the list and in its details.
+func TestObservedFrames(t *testing.T) {
+	for _, size := range sizes {
+		at := func(name string) string { return fmt.Sprintf("%s-%dx%d", name, size[0], size[1]) }
+		s := newScene(t, size[0], size[1])
+		for n := range 3 {
+			all := sampleContainers(n)[:2]
+			all[1].Name, all[1].Network, all[1].Interface, all[1].Origin = "cam", "", "eth0", specs.OriginObserved
+			s.addSample(all...)
+		}
+		s.compareGolden(at("observed"))
+		s.pressKeys("down", "enter")
+		s.compareGolden(at("observed-details"))
+	}
+}
+
 // checkFrame checks the invariants of every frame: its size, and that its only escape sequences
 // are berth's own styles.
 func (s *scene) checkFrame() {

@@ -101,6 +101,7 @@ func (m *Model) factLines(r *rates.Reading) (lines []string) {
 		{"parent", r.Parent},
 		{"mode", fmt.Sprintf("%s %s, MTU %d", r.Driver, r.Mode, r.MTU)},
 		{"state", m.phaseText(r)},
+		{"origin", originText(r)},
 		{"received", history(point.received)},
 		{"sent", history(point.transmitted)},
 		{"to groups", groupText(r)},
@@ -110,6 +111,14 @@ func (m *Model) factLines(r *rates.Reading) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// originText returns the origin of an interface that berth did not create, or "".
+func originText(r *rates.Reading) string {
+	if r.Origin != specs.OriginObserved {
+		return ""
+	}
+	return string(r.Origin) + ": berth did not create the interface"
 }
 
 // groupText returns the number of multicast and broadcast frames that an endpoint received,
