@@ -150,7 +150,7 @@ func TestTheFirstAttachedAreShown(t *testing.T) {
 func TestEventOf(t *testing.T) {
 	mac := specs.MAC{2, 0, 0x5e, 0, 0x53, 1}
 	web := newRecord(&state.Attachment{Containers: []string{"web"}, Annotations: map[string]string{"nerdctl/name": "front"},
-		Network: "lan", Interface: "net1", MAC: mac, Origin: specs.OriginBerth}, intern{})
+		Network: "lan", Interface: "net1", MAC: mac}, intern{})
 	raw := bpf.RawEvent{
 		Time: time.Unix(9, 0), Kind: specs.MACSpoof, Certainty: specs.Certain, Evidence: "netns-cookie", Direction: "egress",
 		VLAN: 100, Length: 60, LeftOut: 4, Bytes: append(make([]byte, 6), 2, 0, 0x5e, 0, 0x53, 9, 0x08, 0x06),
@@ -159,7 +159,7 @@ func TestEventOf(t *testing.T) {
 	want := specs.Event{
 		Time: raw.Time, Kind: raw.Kind, Certainty: raw.Certainty, Evidence: raw.Evidence, Direction: raw.Direction,
 		Parent: "eth1", VLAN: 100, MAC: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, LeftOut: 4,
-		Sender: &specs.Party{ContainerID: "web", Name: "front", Network: "lan", Interface: "net1", MAC: mac},
+		Sender: &specs.Party{ContainerID: "web", Name: "front", Network: "lan", Interface: "net1", MAC: mac, Origin: specs.OriginBerth},
 		Frame: specs.Frame{Source: specs.FrameMAC{2, 0, 0x5e, 0, 0x53, 9}, Destination: "00:00:00:00:00:00",
 			EtherType: "0x0806", Protocol: "arp", Length: 60, Bytes: raw.Bytes},
 	}
