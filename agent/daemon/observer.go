@@ -224,6 +224,11 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 			}
 		}
 	}
+	if n.every {
+		if err := o.countUncounted(ctx); err != nil {
+			return err
+		}
+	}
 	return o.reportDuplicates(ctx)
 }
 
@@ -348,37 +353,4 @@ func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*st
 		o.known[is.Key()] = is
 	}
 	return nil
-}
-
-// createRecords claims slots for interfaces and registers them. A quarter of the slots is left
-// to attachments; an interface without a slot is shown, but not counted.
-func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
-	slots := o.a.config.MaxEndpoints + 1
-	if maps != nil {
-		slots = maps.Slots()
-	}
-	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
-		for _, is := range some {
-			slot, err := tx.ClaimSlot(slots - slots/4)
-			if err != nil && !errors.Is(err, state.ErrNoSlot) {
-				return err
-			}
-			is.Slot = slot
-			if err := tx.Put(is); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("record observed interfaces: %w", err)
-	}
-	var errs []error
-	for _, is := range some {
-		o.known[is.Key()] = is
-		if maps != nil && is.Slot != 0 {
-			errs = append(errs, maps.Register(release.Endpoint(is)))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"berth/bpf"
+	"berth/internal/release"
+	"berth/internal/state"
+)
+
+// observedSlots returns the number from which on slots are left to attachments: a quarter.
+func (a *Agent) observedSlots(maps *bpf.Maps) uint32 {
+	slots := a.config.MaxEndpoints + 1
+	if maps != nil {
+		slots = maps.Slots()
+	}
+	return slots - slots/4
+}
+
+// createRecords claims slots for interfaces and registers them. An interface without a slot is
+// shown, but not counted. maps is nil if nothing is pinned.
+func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
+	slots := o.a.observedSlots(maps)
+	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, is := range some {
+			slot, err := tx.ClaimSlot(slots)
+			if err != nil && !errors.Is(err, state.ErrNoSlot) {
+				return err
+			}
+			is.Slot = slot
+			if err := tx.Put(is); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record observed interfaces: %w", err)
+	}
+	for _, is := range some {
+		o.known[is.Key()] = is
+	}
+	return registerCounted(maps, some)
+}
+
+// countUncounted counts interfaces that found no slot before, as far as there are slots now.
+func (o *observer) countUncounted(ctx context.Context) error {
+	var uncounted []*state.Attachment
+	for _, at := range o.known {
+		if at.Slot == 0 {
+			uncounted = append(uncounted, at)
+		}
+	}
+	if len(uncounted) == 0 {
+		return nil
+	}
+	return o.a.maps.useMaps(func(maps *bpf.Maps) error { return o.claimSlots(ctx, maps, uncounted) })
+}
+
+// claimSlots claims slots for recorded interfaces, until none is free, and registers them. maps
+// is nil if nothing is pinned.
+func (o *observer) claimSlots(ctx context.Context, maps *bpf.Maps, uncounted []*state.Attachment) error {
+	slots := o.a.observedSlots(maps)
+	var counted []*state.Attachment
+	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		counted = nil
+		for _, known := range uncounted[:min(len(uncounted), chunk)] {
+			at, err := tx.Attachment(known.Key())
+			if err != nil {
+				return err
+			}
+			at.Slot, err = tx.ClaimSlot(slots)
+			if errors.Is(err, state.ErrNoSlot) {
+				return nil
+			}
+			if err == nil {
+				err = tx.Put(at)
+			}
+			if err != nil {
+				return err
+			}
+			counted = append(counted, at)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("count observed interfaces that had no slot: %w", err)
+	}
+	for _, at := range counted {
+		o.known[at.Key()].Slot = at.Slot
+	}
+	return registerCounted(maps, counted)
+}
+
+// registerCounted registers the interfaces that have a slot. maps is nil if nothing is pinned.
+func registerCounted(maps *bpf.Maps, some []*state.Attachment) error {
+	if maps == nil {
+		return nil
+	}
+	var errs []error
+	for _, is := range some {
+		if is.Slot != 0 {
+			errs = append(errs, maps.Register(release.Endpoint(is)))
+		}
+	}
+	return errors.Join(errs...)
+}
