@@ -208,6 +208,7 @@ func TestCRIRefusals(t *testing.T) {
 			}
 		}
 	}
+	must(t, n.cri.RemovePods())
 	n.expectNothingLeft(t, before)
 	n.runUnattached(t)
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -235,6 +236,17 @@ func (c *CRI) Stop(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.pods, id)
+	return err
+}
+
+// RemovePods removes the sandboxes that the runtime still lists, as a kubelet does with those
+// that did not become ready: containerd keeps one if it cannot take its network down.
+func (c *CRI) RemovePods() error {
+	all, err := c.Crictl("pods", "--quiet")
+	for _, id := range strings.Fields(all) {
+		_, removed := c.Crictl("rmp", "--force", id)
+		err = errors.Join(err, removed)
+	}
 	return err
 }
 
