@@ -20,6 +20,8 @@ type Network struct {
 	Host   []netip.Addr     // the host's addresses, on any interface but berth's shim
 	Held   []lease.Lease    // addresses leased on the parent, by any network
 
+	Foreign []Foreign // observed interfaces on the parent with an address, if the agent runs
+
 	DHCP DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
 
 	NoIPv6   error    // why the kernel has no IPv6; nil if it has
@@ -42,6 +44,7 @@ func judgeNetwork(n Network) []Line {
 	for _, s := range n.Subnets {
 		judgeSubnet(r, n, s)
 	}
+	judgeForeign(r, n)
 	return r.lines
 }
 

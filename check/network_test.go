@@ -45,6 +45,31 @@ func holdLeases(count int) func(*Network) {
 	}
 }
 
+// foreignWith returns an interface that berth did not create, with addresses.
+func foreignWith(addresses ...string) []Foreign {
+	f := Foreign{Container: "cam", Interface: "eth0"}
+	for _, a := range addresses {
+		f.Addresses = append(f.Addresses, netip.MustParsePrefix(a))
+	}
+	return []Foreign{f}
+}
+
+// TestForeignAddressesThatAreNotGivenOut has no line.
+func TestForeignAddressesThatAreNotGivenOut(t *testing.T) {
+	outside, dhcp, excluded := goodNetwork(), goodNetwork(), goodNetwork()
+	outside.Foreign = foreignWith("192.0.2.10/24", "198.51.100.70/24")
+	dhcp.Foreign, dhcp.IPAM = foreignWith("192.0.2.70/24"), specs.IPAMDHCP
+	excluded.Foreign = foreignWith("192.0.2.70/24")
+	excluded.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(netip.MustParseAddr("192.0.2.70"))}
+	for _, n := range []Network{outside, dhcp, excluded} {
+		for _, l := range judgeNetwork(n) {
+			if l.Check == "foreign" {
+				t.Errorf("%+v", l)
+			}
+		}
+	}
+}
+
 func TestJudgeNetwork(t *testing.T) {
 	goldenVariations(t, "network", goodNetwork, judgeNetwork, []variation[Network]{
 		{"the parent's MTU", "MTU", Pass, func(n *Network) { n.MTU = 0 }},
@@ -62,6 +87,9 @@ func TestJudgeNetwork(t *testing.T) {
 		{"a passthru network beside", "shares", Warn, func(n *Network) { n.Others[0].Mode = specs.ModePassthru }},
 		{"host's address in the range", "IPv4", Warn, func(n *Network) { n.Host = append(n.Host, netip.MustParseAddr("192.0.2.65")) }},
 		{"the parent is the gateway", "IPv4", Fail, func(n *Network) { n.Parent.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }},
+		{"other programs' addresses in the range", "foreign", Warn, func(n *Network) {
+			n.Foreign = foreignWith("192.0.2.70/24", "192.0.2.10/24", "2001:db8::7/64", "192.0.2.71/24", "192.0.2.72/24", "192.0.2.73/24")
+		}},
 		{"no range", "IPv4", Pass, func(n *Network) { n.Subnets[0].IPRange = netip.Prefix{} }},
 		{"few addresses left", "IPv4", Warn, holdLeases(60)},
 		{"no address left", "IPv4", Fail, holdLeases(64)},

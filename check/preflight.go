@@ -68,12 +68,13 @@ type survey struct {
 	records  []*state.Attachment // live ones
 	leases   []lease.Lease
 	shims    []*hostshim.Record
-	unread   error // why the records cannot be read
+	foreign  map[int][]Foreign // by the index of the parent; none if no agent keeps them
+	unread   error             // why the records cannot be read
 	parents  map[string]Parent
 }
 
 func (c *Checker) gatherSurvey(ctx context.Context) *survey {
-	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent)}
+	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent), foreign: make(map[int][]Foreign)}
 	var err error
 	if s.config, err = config.Load(c.Dirs.Config); err != nil {
 		s.broken = append(s.broken, err)
@@ -99,6 +100,11 @@ func (s *survey) readRecords(tx *state.Tx) error {
 			return err
 		}
 		s.leases = append(s.leases, l)
+	}
+	if s.Agent != nil {
+		if err := s.readForeign(tx); err != nil {
+			return err
+		}
 	}
 	var err error
 	s.shims, err = hostshim.All(tx)
@@ -205,6 +211,9 @@ func (s *survey) networkFacts(n *specs.Network) Network {
 		if sharing[l.Network] {
 			facts.Held = append(facts.Held, l)
 		}
+	}
+	if facts.Parent.Found != nil {
+		facts.Foreign = s.foreign[facts.Parent.Found.Index]
 	}
 	facts.Host = slices.DeleteFunc(facts.Host, func(a netip.Addr) bool { return s.isShim(a, sharing) })
 	return facts

@@ -305,3 +305,35 @@ func TestPreflightByAlternativeNames(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignAddressInTheRange has an observed interface with an address of the network's range:
+// it is named if the agent runs, which keeps its record true.
+func TestForeignAddressInTheRange(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	h := newHost(t)
+	h.writeNetwork("lan", lan)
+	observed := &state.Attachment{Observed: true, NSID: 5, LinkIndex: 2, Containers: []string{"cam"}, Interface: "eth0",
+		Parent: "eth1", ParentIndex: testnet.Link(t, h.ns, "eth1").Attrs().Index, Phase: specs.PhaseAttached,
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.70/24")}}
+	if err := state.Open(h.c.Dirs.State).Update(t.Context(), func(tx *state.Tx) error { return tx.Put(observed) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		agent *specs.AgentStatus
+		want  int
+	}{{nil, 0}, {&specs.AgentStatus{Attached: true}, 1}} {
+		h.c.Agent = c.agent
+		found := 0
+		testnet.In(t, h.ns, func() {
+			for _, l := range h.c.Preflight(t.Context(), "lan") {
+				if l.Check == "foreign" && l.Result == Warn && strings.Contains(l.Message, "eth0 of cam has 192.0.2.70") {
+					found++
+				}
+			}
+		})
+		if found != c.want {
+			t.Errorf("with agent %t: %d lines, want %d", c.agent != nil, found, c.want)
+		}
+	}
+}
