@@ -22,8 +22,11 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 			bucket = old.addresses
 		}
 		mine, err := old.findLease(bucket, key)
-		if err != nil || mine == nil {
+		if err != nil {
 			return nil, err
+		}
+		if mine == nil {
+			continue
 		}
 		theirs, err := next.findLease(bucket, key)
 		if err != nil {
