@@ -109,12 +109,12 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 	if !n.renewed[5] || !n.due[5] || !n.renewed[6] {
 		t.Errorf("assigned again: %+v", n)
 	}
-	for _, c := range []struct{ nsid, ends int }{{5, 2}, {6, 1}} {
-		for end := range c.ends {
-			o.noteChange(network.Change{NSID: c.nsid, Ended: true})
-			if last := end == c.ends-1; o.news.renewed[c.nsid] != last {
-				t.Errorf("end %d of %d: another namespace: %t", end+1, c.nsid, !last)
-			}
+	for _, c := range []struct {
+		change network.Change
+		want   bool
+	}{{network.Change{NSID: 5, Ended: true}, false}, {network.Change{NSID: 5}, false}, {network.Change{NSID: 5, Ended: true}, true}} {
+		if o.noteChange(c.change); o.news.renewed[5] != c.want {
+			t.Errorf("%+v: another namespace: %t, want %t", c.change, !c.want, c.want)
 		}
 	}
 }

@@ -41,7 +41,7 @@ type observer struct {
 	wakes chan struct{}
 	mu    sync.Mutex
 	news  news
-	late  map[int]bool // IDs that were assigned again before the end of the former namespace was heard
+	late  map[int]bool // IDs that the agent has assigned, until the notification of that is heard
 }
 
 // news is the part of the namespaces that must be read again.
@@ -89,11 +89,13 @@ func (o *observer) noteChange(c network.Change) {
 	case c.Lost:
 		o.news.every, o.news.unheard = true, true
 		clear(o.late)
-	case c.Ended && o.late[nsid]:
-		delete(o.late, nsid)
+	case c.Ended && o.late[nsid]: // the end of the former namespace
 	case c.Ended:
 		o.news.due[nsid], o.news.renewed[nsid] = true, true
 	default:
+		if c.Index == 0 {
+			delete(o.late, nsid) // the ID is the new namespace's from here on
+		}
 		o.news.due[nsid] = true
 	}
 	o.mu.Unlock()
@@ -155,14 +157,8 @@ func (o *observer) keepNews(n *news) {
 // noteFresh notes IDs that the agent has assigned. A record with such an ID is of the former
 // namespace; the notification of its end must not end the records of the new one.
 func (o *observer) noteFresh(n *news, fresh []int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	for _, id := range fresh {
-		for _, was := range o.known {
-			if was.NSID == id && !n.renewed[id] && !o.news.renewed[id] {
-				o.late[id] = true
-			}
-		}
+		o.late[id] = true
 		delete(o.news.renewed, id)
 		n.due[id], n.renewed[id] = true, true
 	}
@@ -174,8 +170,10 @@ func (o *observer) readNamespaces(n *news) (bool, error) {
 	if n.every {
 		assign = o.namespaces.AssignAll
 	}
+	o.mu.Lock() // no notification of an ID is noted before noteFresh
 	fresh, err := assign(time.Now())
 	o.noteFresh(n, fresh)
+	o.mu.Unlock()
 	errs := []error{err}
 	if n.every {
 		return true, errors.Join(append(errs, o.scanner.ScanAll())...)
