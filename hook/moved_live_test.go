@@ -182,6 +182,44 @@ func TestShimComesBack(t *testing.T) {
 	}
 }
 
+// TestShimTakesAnAddress makes a host shim after a parent came back and before the records of
+// its containers are corrected, so that the shim gets a container's address. When the shim is
+// gone, the address is the container's again, and nothing is left of it at the end.
+func TestShimTakesAnAddress(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", "conflict_timeout = \"0s\"\n"+lan)
+	n, err := config.Network(h.dirs.Config, "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shims := hostshim.Shims{Store: h.store, Log: slog.New(slog.DiscardHandler)}
+	a, b, c := h.box("a", "lan"), h.box("b", "lan"), h.box("c", "lan")
+	h.mustStart(a)
+	h.moveAway(h.parent)
+	made, err := shims.Enable(t.Context(), n, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.attachments("a")[0].Addresses[0]; got.Addr() != made.Addresses[0].Addr() {
+		t.Fatalf("the shim has %s, not %s of the container", made.Addresses[0], got)
+	}
+	h.mustStart(b)
+	if _, err := shims.Disable(t.Context(), "lan"); err != nil {
+		t.Fatal(err)
+	}
+	h.mustStart(c)
+	if first, third := h.attachments("a")[0], h.attachments("c")[0]; first.Addresses[0] == third.Addresses[0] || first.Domain() != third.Domain() {
+		t.Errorf("a is %+v\nc is %+v", first, third)
+	}
+	for _, one := range []*box{a, b, c} {
+		h.mustStop(one)
+	}
+	if left := h.records(); left != "" {
+		t.Errorf("left:\n%s", left)
+	}
+}
+
 // TestParentMovesWhileAttaching moves the parent just before the commit: the hook starts again
 // and leases the address in the new layer-2 domain.
 func TestParentMovesWhileAttaching(t *testing.T) {

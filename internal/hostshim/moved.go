@@ -22,7 +22,8 @@ func (s *Shims) followParent(ctx context.Context, host *network.Handle, r *Recor
 	now := *r
 	now.Parent, now.ParentIndex, now.TrunkIndex, now.VLAN = p.Name, p.Index, p.TrunkIndex, p.VLAN
 	err = s.Store.Update(ctx, func(tx *state.Tx) error {
-		if _, err := lease.Move(tx, r.key(), r.domain(), now.domain()); err != nil {
+		if held, err := lease.Move(tx, r.key(), r.domain(), now.domain()); err != nil || len(held) > 0 {
+			now = *r // it moves when the others have ended
 			return err
 		}
 		if r.VLAN != 0 && now.VLAN != 0 {

@@ -130,18 +130,26 @@ func (l *Leases) ReleaseAddr(a netip.Addr, owner string) error {
 
 // freeKey frees an address (16 bytes) or a MAC (6).
 func (l *Leases) freeKey(key []byte, owner string) error {
-	bucket := l.macs
-	if len(key) == len(addrKey(netip.Addr{})) {
-		bucket = l.addresses
+	if isAddress(key) {
 		if err := l.held.Remove(key); err != nil {
 			return fmt.Errorf("free %x: %w", key, err)
 		}
 	}
-	if err := bucket.Delete(l.domainKey(key)); err != nil {
+	if err := l.bucketOf(key).Delete(l.domainKey(key)); err != nil {
 		return fmt.Errorf("free %x: %w", key, err)
 	}
 	return l.owners.Delete(l.ownerKey(owner, key))
 }
+
+// bucketOf returns the bucket of a key: an address has 16 bytes, a MAC has 6.
+func (l *Leases) bucketOf(key []byte) *bbolt.Bucket {
+	if isAddress(key) {
+		return l.addresses
+	}
+	return l.macs
+}
+
+func isAddress(key []byte) bool { return len(key) == len(addrKey(netip.Addr{})) }
 
 func (l *Leases) putAddress(a netip.Addr, owner Owner) error {
 	if err := l.held.Add(addrKey(a)); err != nil {

@@ -3,37 +3,37 @@ package lease
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 
 	"berth/internal/state"
 )
 
-// Move moves all leases of an owner to another layer-2 domain. If another owner
-// already holds one of them there, that one stays behind, and the other owner's lease
-// is among the returned ones.
+// Move moves all leases of an owner to another layer-2 domain. If another owner already holds
+// one of them there, Move moves none and returns the other owner's leases: the caller's record
+// must stay in the old domain too, so that a later call moves both.
 func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 	if from == to {
 		return nil, nil
 	}
 	old, next := In(tx, from), In(tx, to)
-	for _, key := range old.keysOf(owner) {
-		bucket := old.macs
-		if len(key) == len(addrKey(netip.Addr{})) {
-			bucket = old.addresses
-		}
-		mine, err := old.findLease(bucket, key)
-		if err != nil {
-			return nil, err
-		}
-		if mine == nil {
-			continue
-		}
-		theirs, err := next.findLease(bucket, key)
+	keys := old.keysOf(owner)
+	for _, key := range keys {
+		theirs, err := next.findLease(next.bucketOf(key), key)
 		if err != nil {
 			return nil, err
 		}
 		if theirs != nil && theirs.Owner != owner {
 			held = append(held, *theirs)
+		}
+	}
+	if len(held) > 0 {
+		return held, nil
+	}
+	for _, key := range keys {
+		mine, err := old.findLease(old.bucketOf(key), key)
+		if err != nil {
+			return nil, err
+		}
+		if mine == nil {
 			continue
 		}
 		if err := old.freeKey(key, owner); err != nil {
@@ -43,7 +43,7 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 			return nil, fmt.Errorf("move lease %x to domain %s: %w", key, to, err)
 		}
 	}
-	return held, nil
+	return nil, nil
 }
 
 // adoptLease records a lease from another domain under the same owner.

@@ -175,9 +175,12 @@ func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attach
 	if err != nil {
 		return err
 	}
-	for _, l := range held {
-		r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
-			"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
+	if len(held) > 0 {
+		for _, l := range held {
+			r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
+				"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
+		}
+		return nil // it moves when the other has ended
 	}
 	if err := moveVLANs(tx, key, old.VLANs(), now.VLANs()); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,7 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	}
 	r := release.Releaser{
 		Store: store, BPFFS: env.dirs.BPFFS, Host: host,
-		Log:       slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Log:       env.warnings(),
 		KeepEnded: time.Duration(c.Agent.KeepEnded),
 	}
 	var done gcReport

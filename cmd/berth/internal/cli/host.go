@@ -13,7 +13,9 @@ import (
 
 	"berth/internal/config"
 	"berth/internal/hostshim"
+	"berth/internal/release"
 	"berth/internal/state"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -63,6 +65,9 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 	if err != nil {
 		return atNetwork(err)
 	}
+	if err := env.rehomeAttachments(ctx); err != nil {
+		return err
+	}
 	shim, err := env.hostShims().Enable(ctx, n, ips)
 	if err != nil {
 		return err
@@ -71,6 +76,19 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 		return writeJSON(env.Out, []specs.HostShim{*shim})
 	}
 	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, strings.Join(prefixTexts(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
+	return err
+}
+
+// rehomeAttachments corrects the records of containers whose parent came back with another
+// index, so that the host does not get the address of one.
+func (env *Env) rehomeAttachments(ctx context.Context) error {
+	host, err := network.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	r := release.Releaser{Store: state.Open(env.dirs.State), BPFFS: env.dirs.BPFFS, Host: host, Log: env.warnings()}
+	_, err = r.Rehome(ctx)
 	return err
 }
 
@@ -130,8 +148,12 @@ func disableHost(ctx context.Context, env *Env, name string, asJSON bool) error 
 
 // hostShims returns the shims of this host.
 func (env *Env) hostShims() *hostshim.Shims {
-	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return &hostshim.Shims{Store: state.Open(env.dirs.State), Log: log}
+	return &hostshim.Shims{Store: state.Open(env.dirs.State), Log: env.warnings()}
+}
+
+// warnings returns a logger that writes warnings and errors to standard error.
+func (env *Env) warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // shimsByNetwork returns the existing shims. Only root may see them, like the containers.
