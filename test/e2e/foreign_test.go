@@ -90,13 +90,13 @@ func (s *site) expectForeign(t *testing.T, e lab.Engine, name, id string) {
 
 // checkObserved checks that berth ps shows an interface of the engine's with its
 // container, its parent and its traffic. The test's podman makes no cgroups, so that
-// the container is known by a process in it.
+// the container is known by the file of its namespace.
 func (s *site) checkObserved(t *testing.T, engine lab.Engine, id, address string) error {
 	t.Helper()
 	all := s.ps(t)
 	_, podman := engine.(*lab.Podman)
 	for _, e := range all {
-		known := e.ContainerID == id || podman && strings.HasPrefix(e.ContainerID, "pid:") && e.Name == "sleep"
+		known := e.ContainerID == id || podman && strings.HasPrefix(e.ContainerID, "netns:netns-")
 		if e.Origin == specs.OriginObserved && known && e.Interface == "eth0" && e.Parent == "eth1" &&
 			e.Mode == specs.ModeBridge && slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().String() == address }) &&
 			e.Counted && e.Counters.Transmit.Total().Packets > 0 && len(e.Violations) == 0 {
