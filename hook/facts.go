@@ -66,7 +66,7 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 // from another network namespace.
 func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 	shims, err := hostshim.All(tx)
-	if err != nil || slices.ContainsFunc(shims, func(r *hostshim.Record) bool { return isOnOne(r.HasOldIndex, f.Parents) }) {
+	if err != nil || slices.ContainsFunc(shims, func(r *hostshim.Record) bool { return hasOldIndex(r.Parent, r.ParentIndex, f.Parents) }) {
 		return err == nil, err
 	}
 	if _, last := tx.Cookies(); last == 0 {
@@ -82,20 +82,13 @@ func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 		}
 	}
 	all, err := tx.Domains()
-	return slices.ContainsFunc(all, func(a *state.Attachment) bool {
-		return isOnOne(func(p *network.Parent) bool { return hasOldIndex(a, p) }, f.Parents)
-	}), err
+	return slices.ContainsFunc(all, func(a *state.Attachment) bool { return hasOldIndex(a.Parent, a.ParentIndex, f.Parents) }), err
 }
 
-// hasOldIndex reports whether an attachment is recorded on a parent by its name, with another
-// index.
-func hasOldIndex(a *state.Attachment, p *network.Parent) bool {
-	return a.Parent == p.Name && a.ParentIndex != 0 && a.ParentIndex != p.Index
-}
-
-func isOnOne(is func(*network.Parent) bool, parents map[string]*network.Parent) bool {
+// hasOldIndex reports whether one of the parents has that name and another index.
+func hasOldIndex(name string, index int, parents map[string]*network.Parent) bool {
 	for _, p := range parents {
-		if is(p) {
+		if name == p.Name && index != 0 && index != p.Index {
 			return true
 		}
 	}

@@ -42,8 +42,3 @@ func (s *Shims) followParent(ctx context.Context, host *network.Handle, r *Recor
 	}
 	return wrapf(err, "parent %q has another index", p.Name)
 }
-
-// HasOldIndex reports whether a shim is recorded on a parent by its name, with another index.
-func (r *Record) HasOldIndex(p *network.Parent) bool {
-	return r.Parent == p.Name && r.ParentIndex != 0 && r.ParentIndex != p.Index
-}
