@@ -18,6 +18,7 @@ type Pool struct {
 	gateway netip.Addr
 	exclude []specs.Exclusion
 	never   []netip.Addr
+	reuse   specs.Reuse
 }
 
 // NewPool returns the pool of a subnet that has been checked. It never gives out
@@ -47,6 +48,17 @@ func (p *Pool) Without(never ...netip.Addr) *Pool {
 	}
 	return &q
 }
+
+// WithReuse returns a pool that gives out its free addresses in another order.
+func (p *Pool) WithReuse(order specs.Reuse) *Pool {
+	q := *p
+	q.reuse = order
+	return &q
+}
+
+// Oldest reports whether a released address comes after all others. Package lease keeps the
+// order of the releases.
+func (p *Pool) Oldest() bool { return p.reuse == specs.ReuseOldest }
 
 // Prefix returns the subnet.
 func (p *Pool) Prefix() netip.Prefix { return p.subnet }

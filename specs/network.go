@@ -30,6 +30,7 @@ type Network struct {
 	ConflictTimeout *Duration `toml:"conflict_timeout,omitempty" json:"conflict_timeout,omitempty"`
 	IPv6            IPv6      `toml:"ipv6" json:"ipv6"`
 	Sticky          bool      `toml:"sticky,omitempty" json:"sticky,omitempty"`
+	Reuse           Reuse     `toml:"reuse,omitempty" json:"reuse,omitempty"` // lowest if not set
 
 	DHCPTimeout  *Duration    `toml:"dhcp_timeout,omitempty" json:"dhcp_timeout,omitempty"` // these four only with DHCP
 	DHCPClientID DHCPClientID `toml:"dhcp_client_id,omitempty" json:"dhcp_client_id,omitempty"`
@@ -89,6 +90,20 @@ const (
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (v *IPv6) UnmarshalText(text []byte) error {
 	return oneOf(v, text, IPv6Off, IPv6LinkLocal, IPv6SLAAC, IPv6DHCP)
+}
+
+// Reuse is the order in which a pool gives out its free addresses.
+type Reuse string
+
+// The orders of free addresses.
+const (
+	ReuseLowest Reuse = "lowest" // the lowest first
+	ReuseOldest Reuse = "oldest" // those without a known release first, then the least recently released
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Reuse) UnmarshalText(text []byte) error {
+	return oneOf(r, text, ReuseLowest, ReuseOldest)
 }
 
 // MACPolicy determines the MAC of an interface if no MAC was requested.

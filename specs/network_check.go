@@ -227,10 +227,19 @@ func (n *Network) checkIPAM() error {
 	if n.IPAM == IPAMNone && len(n.Subnets) > 0 {
 		return Unusable("ipam", string(n.IPAM), "the network has a subnet; remove it, or set ipam = \"local\" or \"static\"")
 	}
+	if n.Reuse != "" && !n.hasPool() {
+		return Unusable("reuse", string(n.Reuse), "it orders the addresses of this host's pools, and the network has no pool; add a subnet, and ipam = \"local\"")
+	}
 	if n.IPv6 != IPv6Off && n.HasIPv6() {
 		return Unusable("ipv6", string(n.IPv6), "the network has an IPv6 subnet; remove it, or set ipv6 = \"off\"")
 	}
 	return nil
+}
+
+// hasPool reports whether this host gives out addresses of a subnet. With DHCP only IPv6 subnets
+// remain.
+func (n *Network) hasPool() bool {
+	return len(n.Subnets) > 0 && (n.IPAM == IPAMLocal || n.IPAM == IPAMDHCP)
 }
 
 func (n *Network) checkNamespaces() error {

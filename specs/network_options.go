@@ -54,6 +54,7 @@ var options = map[string]func(*Network, string) error{
 	"dhcp_hostname":  func(n *Network, v string) error { return setText(&n.DHCPHostname, v) },
 	"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
 	"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
+	"reuse":          func(n *Network, v string) error { return setText(&n.Reuse, v) },
 	"namespaces":     func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
 	"enforce":        func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
 	"allow":          func(n *Network, v string) error { setWords(&n.Allow, v); return nil },

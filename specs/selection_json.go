@@ -61,6 +61,7 @@ var inPlace = map[string]jsonKey{
 	"dhcp-hostname":    func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPHostname) },
 	"dhcp-release":     setDHCPRelease,
 	"sticky":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Sticky) },
+	"reuse":            func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Reuse) },
 	"subnet":           setSubnets,
 	"route":            setInPlaceRoutes,
 }

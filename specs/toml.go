@@ -51,7 +51,7 @@ func inUsersWords(err *toml.DecodeError) string {
 	case "bool":
 		want = "true or false"
 	case "string", "specs.Mode", "specs.Driver", "specs.IPAM", "specs.IPv6", "specs.MACPolicy", "specs.IPvlanFlag",
-		"specs.DHCPClientID", "specs.DHCPHostname":
+		"specs.DHCPClientID", "specs.DHCPHostname", "specs.Reuse":
 		want = "a text, in quotes"
 	}
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)

@@ -77,7 +77,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 	}
 	for _, s := range p.net.Subnets {
 		if p.net.IPAM == specs.IPAMLocal && !asked[s.Subnet] {
-			p.pools = append(p.pools, ipam.NewPool(p.net.Name, s, host))
+			p.pools = append(p.pools, ipam.NewPool(p.net.Name, s, host).WithReuse(p.net.Reuse))
 		}
 	}
 	if len(p.static)+len(p.pools) == 0 {

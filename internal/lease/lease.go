@@ -41,10 +41,12 @@ type Lease struct {
 	Container string     `json:"container"`
 	Network   string     `json:"network"`
 	Since     time.Time  `json:"since"`
+	Ordered   bool       `json:"ordered,omitempty"` // its release is remembered, see released
 }
 
 // Leases are the leases of one layer-2 domain, valid inside the transaction.
 type Leases struct {
+	tx                      *state.Tx
 	domain                  string
 	addresses, macs, owners *bbolt.Bucket
 	held                    state.Runs
@@ -54,6 +56,7 @@ type Leases struct {
 // leases, so that no address is given twice there.
 func In(tx *state.Tx, domain string) *Leases {
 	return &Leases{
+		tx:        tx,
 		domain:    domain,
 		addresses: tx.Bucket(bucketAddresses),
 		macs:      tx.Bucket(bucketMACs),
@@ -62,23 +65,13 @@ func In(tx *state.Tx, domain string) *Leases {
 	}
 }
 
-// Take leases the lowest free address of a pool. It returns an
+// Take leases the first free address of a pool, in the pool's order. It returns an
 // *ExhaustedError if there is none.
 func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
-	a := p.Next(l.freeFrom)
-	if !a.IsValid() {
-		return a, l.exhaustedError(p)
+	for a := range l.freeAddresses(p) {
+		return a, l.putPooled(p, a, owner)
 	}
-	return a, l.putAddress(a, owner)
-}
-
-// freeFrom returns the lowest address at or above an address that is not held.
-func (l *Leases) freeFrom(a netip.Addr) netip.Addr {
-	if !a.IsValid() {
-		return a
-	}
-	free, _ := netip.AddrFromSlice(l.held.Free(addrKey(a)))
-	return free.Unmap()
+	return netip.Addr{}, l.exhaustedError(p)
 }
 
 // Claim leases a requested address. It returns the error of [ipam.Pool.Allows], or an *InUseError
@@ -87,17 +80,19 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
 	}
-	return l.ClaimAddr(a, owner)
+	return l.claim(a, owner, l.ordersReleaseOf(p, a))
 }
 
 // ClaimAddr is [Leases.Claim] for an address of no pool, which a DHCP server leased.
-func (l *Leases) ClaimAddr(a netip.Addr, owner Owner) error {
+func (l *Leases) ClaimAddr(a netip.Addr, owner Owner) error { return l.claim(a, owner, false) }
+
+func (l *Leases) claim(a netip.Addr, owner Owner, ordered bool) error {
 	holder, err := l.Holder(a)
 	switch {
 	case err != nil:
 		return err
 	case holder == nil:
-		return l.putAddress(a, owner)
+		return l.putAddress(a, owner, ordered)
 	case holder.Owner != owner.Key:
 		return &InUseError{Holder: *holder}
 	}
@@ -131,6 +126,9 @@ func (l *Leases) ReleaseAddr(a netip.Addr, owner string) error {
 // freeKey frees an address (16 bytes) or a MAC (6).
 func (l *Leases) freeKey(key []byte, owner string) error {
 	if isAddress(key) {
+		if err := l.rememberRelease(key); err != nil {
+			return fmt.Errorf("free %x: %w", key, err)
+		}
 		if err := l.held.Remove(key); err != nil {
 			return fmt.Errorf("free %x: %w", key, err)
 		}
@@ -151,16 +149,32 @@ func (l *Leases) bucketOf(key []byte) *bbolt.Bucket {
 
 func isAddress(key []byte) bool { return len(key) == len(addrKey(netip.Addr{})) }
 
-func (l *Leases) putAddress(a netip.Addr, owner Owner) error {
+// putPooled leases an address of a pool.
+func (l *Leases) putPooled(p *ipam.Pool, a netip.Addr, owner Owner) error {
+	return l.putAddress(a, owner, l.ordersReleaseOf(p, a))
+}
+
+func (l *Leases) ordersReleaseOf(p *ipam.Pool, a netip.Addr) bool {
+	return p.Oldest() && p.Range().Contains(a)
+}
+
+func (l *Leases) putAddress(a netip.Addr, owner Owner, ordered bool) error {
 	if err := l.held.Add(addrKey(a)); err != nil {
 		return fmt.Errorf("lease %s: %w", a, err)
 	}
-	return l.putRecord(l.addresses, addrKey(a), owner)
+	if ordered {
+		if err := releasesOf(l.tx, owner.Network).forget(addrKey(a)); err != nil {
+			return fmt.Errorf("lease %s: %w", a, err)
+		}
+	}
+	return l.putRecord(l.addresses, addrKey(a), owner, ordered)
 }
 
 // putRecord writes a lease and its entry in the index of owners.
-func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner) error {
-	data, err := json.Marshal(Lease{Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now()})
+func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner, ordered bool) error {
+	data, err := json.Marshal(Lease{
+		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now(), Ordered: ordered,
+	})
 	if err != nil {
 		return fmt.Errorf("lease %x: %w", key, err)
 	}

@@ -109,21 +109,11 @@ func putSightings(tx *state.Tx, domain string, all []Sighting) error {
 // NextFree returns up to n addresses of a pool that Take would lease next, if nothing is
 // released meanwhile.
 func (l *Leases) NextFree(p *ipam.Pool, n int) (all []netip.Addr) {
-	from := p.Range().Addr()
-	for len(all) < n {
-		a := p.Next(func(at netip.Addr) netip.Addr {
-			if at.Less(from) {
-				at = from
-			}
-			return l.freeFrom(at)
-		})
-		if !a.IsValid() {
+	for a := range l.freeAddresses(p) {
+		if len(all) == n {
 			break
 		}
 		all = append(all, a)
-		if from = a.Next(); !from.IsValid() {
-			break
-		}
 	}
 	return all
 }

@@ -120,5 +120,5 @@ func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error
 	if err != nil || holder != nil {
 		return false, err
 	}
-	return true, l.putAddress(a, owner)
+	return true, l.putPooled(p, a, owner)
 }
