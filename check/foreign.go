@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"berth/internal/state"
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -46,7 +47,7 @@ func judgeForeign(r *report, n Network) {
 	var texts, excluded []string
 	for _, f := range n.Foreign {
 		for _, p := range f.Addresses {
-			if a := p.Addr(); slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return givesOut(s, a) }) {
+			if a := p.Addr(); slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return ipam.PoolOf(n.Network, s, n.Host).GivesOut(a) }) {
 				texts = append(texts, fmt.Sprintf("%s of %s has %s", f.Interface, f.Container, a))
 				excluded = append(excluded, fmt.Sprintf("%q", a))
 			}
@@ -65,9 +66,4 @@ func judgeForeign(r *report, n Network) {
 	}
 	r.addWarn("foreign", remedy, "the network gives out addresses that interfaces of other programs have: %s%s",
 		strings.Join(texts[:named], ", "), more)
-}
-
-// givesOut reports whether a container without a request may get an address of a subnet.
-func givesOut(s specs.Subnet, a netip.Addr) bool {
-	return rangeOf(s).Contains(a) && a != s.Gateway && !slices.ContainsFunc(s.Exclude, func(e specs.Exclusion) bool { return e.Contains(a) })
 }

@@ -168,7 +168,7 @@ func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.P
 
 // poolRoom returns the number of addresses that a subnet can lease, and of those that are free.
 func poolRoom(n Network, s specs.Subnet) (size, left uint64) {
-	size = ipam.NewPool(n.Name, s, n.Host).Size()
+	size = ipam.PoolOf(n.Network, s, n.Host).Size()
 	given := rangeOf(s)
 	left = size
 	for _, l := range n.Held {

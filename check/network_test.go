@@ -56,12 +56,14 @@ func foreignWith(addresses ...string) []Foreign {
 
 // TestForeignAddressesThatAreNotGivenOut has no line.
 func TestForeignAddressesThatAreNotGivenOut(t *testing.T) {
-	outside, dhcp, excluded := goodNetwork(), goodNetwork(), goodNetwork()
+	outside, dhcp, excluded, host := goodNetwork(), goodNetwork(), goodNetwork(), goodNetwork()
 	outside.Foreign = foreignWith("192.0.2.10/24", "198.51.100.70/24")
 	dhcp.Foreign, dhcp.IPAM = foreignWith("192.0.2.70/24"), specs.IPAMDHCP
 	excluded.Foreign = foreignWith("192.0.2.70/24")
 	excluded.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(netip.MustParseAddr("192.0.2.70"))}
-	for _, n := range []Network{outside, dhcp, excluded} {
+	host.Foreign = foreignWith("192.0.2.70/24") // an interface of the host's own
+	host.Host = append(host.Host, netip.MustParseAddr("192.0.2.70"))
+	for _, n := range []Network{outside, dhcp, excluded, host} {
 		for _, l := range judgeNetwork(n) {
 			if l.Check == "foreign" {
 				t.Errorf("%+v", l)

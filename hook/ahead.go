@@ -276,7 +276,7 @@ func poolsOf(n *specs.Network, host []netip.Addr) (pools [families][]*ipam.Pool)
 	}
 	for _, s := range n.Subnets {
 		fam := family(s.Subnet.Addr())
-		pools[fam] = append(pools[fam], ipam.NewPool(n.Name, s, host).WithReuse(n.Reuse))
+		pools[fam] = append(pools[fam], ipam.PoolOf(n, s, host))
 	}
 	return pools
 }

@@ -145,7 +145,7 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 	given := [families]bool{}
 	for _, ip := range r.IPs {
 		s := r.Net.SubnetOf(ip.Addr)
-		pool := ipam.NewPool(r.Net.Name, *s, f.Host).WithReuse(r.Net.Reuse)
+		pool := ipam.PoolOf(r.Net, *s, f.Host)
 		if err := pool.Allows(ip.Addr); err != nil {
 			return nil, specs.At("ips", err)
 		}

@@ -36,6 +36,11 @@ func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
 	return p.Without(never...)
 }
 
+// PoolOf returns the pool of a subnet of a network, with the network's order.
+func PoolOf(n *specs.Network, s specs.Subnet, never []netip.Addr) *Pool {
+	return NewPool(n.Name, s, never).WithReuse(n.Reuse)
+}
+
 // Without returns a pool that does not give out these addresses either, for
 // example if another host has one.
 func (p *Pool) Without(never ...netip.Addr) *Pool {
@@ -124,6 +129,9 @@ func (p *Pool) Allows(a netip.Addr) error {
 	}
 	return nil
 }
+
+// GivesOut reports whether an address may be given out without a request.
+func (p *Pool) GivesOut(a netip.Addr) bool { return p.given.Contains(a) && p.Reserved(a) == "" }
 
 // Reserved returns the reason for which an address of the subnet is never given
 // out, or "" if it may be. A /31 and a /127 have two usable addresses (RFC 3021,

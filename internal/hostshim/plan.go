@@ -69,7 +69,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		case asked[s.Subnet]:
 			return specs.Unusable("--ip", ip.String(), "there is another --ip in the subnet %s", s.Subnet)
 		}
-		if err := ipam.NewPool(p.net.Name, *s, host).Allows(ip); err != nil {
+		if err := ipam.PoolOf(p.net, *s, host).Allows(ip); err != nil {
 			return specs.At("--ip", err)
 		}
 		asked[s.Subnet] = true
@@ -77,7 +77,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 	}
 	for _, s := range p.net.Subnets {
 		if p.net.IPAM == specs.IPAMLocal && !asked[s.Subnet] {
-			p.pools = append(p.pools, ipam.NewPool(p.net.Name, s, host).WithReuse(p.net.Reuse))
+			p.pools = append(p.pools, ipam.PoolOf(p.net, s, host))
 		}
 	}
 	if len(p.static)+len(p.pools) == 0 {

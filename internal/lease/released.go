@@ -118,7 +118,7 @@ func (l *Leases) freeAddresses(p *ipam.Pool) iter.Seq[netip.Addr] {
 			}
 		}
 		for _, a := range r.oldestFirst() {
-			if p.Range().Contains(a) && p.Reserved(a) == "" && !l.held.Has(addrKey(a)) && !yield(a) {
+			if p.GivesOut(a) && !l.held.Has(addrKey(a)) && !yield(a) {
 				return
 			}
 		}

@@ -24,7 +24,7 @@ type Stake struct {
 func (s *Stake) Claim(tx *state.Tx, n *specs.Network, asked []netip.Prefix) error {
 	leases := lease.In(tx, s.Domain)
 	for _, p := range asked {
-		pool := ipam.NewPool(n.Name, *n.SubnetOf(p.Addr()), nil).WithReuse(n.Reuse)
+		pool := ipam.PoolOf(n, *n.SubnetOf(p.Addr()), nil)
 		if err := leases.Claim(pool, p.Addr(), s.Owner); err != nil {
 			return err
 		}
