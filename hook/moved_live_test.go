@@ -204,6 +204,9 @@ func TestShimTakesAnAddress(t *testing.T) {
 	if got := h.attachments("a")[0].Addresses[0]; got.Addr() != made.Addresses[0].Addr() {
 		t.Fatalf("the shim has %s, not %s of the container", made.Addresses[0], got)
 	}
+	if n, err := h.releaserHere().Rehome(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d attachments moved to the shim's address, %v", n, err)
+	}
 	h.mustStart(b)
 	if _, err := shims.Disable(t.Context(), "lan"); err != nil {
 		t.Fatal(err)

@@ -108,14 +108,20 @@ func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*stat
 	if maps != nil {
 		defer maps.Close()
 	}
-	return len(to), r.Store.Update(ctx, func(tx *state.Tx) error {
+	err = r.Store.Update(ctx, func(tx *state.Tx) error {
+		moved = 0
 		for seen, at := range to {
-			if err := r.rehomeRecord(tx, maps, seen, at); err != nil {
+			done, err := r.rehomeRecord(tx, maps, seen, at)
+			if err != nil {
 				return fmt.Errorf("attachment %q: %w", seen.Key(), err)
+			}
+			if done {
+				moved++
 			}
 		}
 		return nil
 	})
+	return moved, err
 }
 
 // findPlace returns the place of an attachment, or nil if it is as recorded, not in the
@@ -160,42 +166,40 @@ func (at *place) movedRecord(a *state.Attachment) *state.Attachment {
 	return &now
 }
 
-// rehomeRecord moves leases, uses of VLANs, the record and the datapath's keys.
-func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) error {
+// rehomeRecord moves leases, uses of VLANs, the record and the datapath's keys. It moves nothing
+// if the record has changed meanwhile, or another owner has one of the leases there.
+func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) (moved bool, err error) {
 	key := seen.Key()
 	old, err := tx.Attachment(key)
 	if errors.Is(err, state.ErrNotFound) || err == nil && (!old.Created.Equal(seen.Created) || old.Domain() != seen.Domain()) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := at.movedRecord(old)
 	held, err := lease.Move(tx, key, old.Domain(), now.Domain())
-	if err != nil {
-		return err
+	for _, l := range held {
+		r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
+			"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
 	}
-	if len(held) > 0 {
-		for _, l := range held {
-			r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
-				"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
-		}
-		return nil // it moves when the other has ended
+	if err != nil || len(held) > 0 {
+		return false, err // if leases are held, it moves when the other owner has ended
 	}
 	if err := moveVLANs(tx, key, old.VLANs(), now.VLANs()); err != nil {
-		return err
+		return false, err
 	}
 	if err := tx.Put(now); err != nil {
-		return err
+		return false, err
 	}
 	r.logger().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex, "before", old.ParentIndex)
 	if maps == nil || now.Slot == 0 || now.Slot >= maps.Slots() {
-		return nil
+		return true, nil
 	}
 	if err := maps.Move(Endpoint(old), Endpoint(now)); err != nil {
 		r.logger().Warn("traffic is not counted until the agent registers the interface", "interface", key, "error", err)
 	}
-	return nil
+	return true, nil
 }
 
 // moveVLANs moves the uses of VLANs to those of the new place, in the same order.
