@@ -155,8 +155,8 @@ func (h *host) markLeaving(id string) {
 func TestShimComesBack(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
-	n, err := config.Network(h.dirs.Config, "lan")
+	h.network("back", lan)
+	n, err := config.Network(h.dirs.Config, "back")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestShimComesBack(t *testing.T) {
 	}
 	h.moveAway(h.parent)
 	testnet.Up(t, testnet.Here(t), made.Interface)
-	a := h.box("a", "lan")
+	a := h.box("a", "back")
 	h.mustStart(a)
 	all, err := shims.List(t.Context())
 	if err != nil {
@@ -177,7 +177,7 @@ func TestShimComesBack(t *testing.T) {
 		t.Errorf("routes to %v, want one to %s", all[0].Routes, want)
 	}
 	h.mustStop(a)
-	if _, err := shims.Disable(t.Context(), "lan"); err != nil {
+	if _, err := shims.Disable(t.Context(), "back"); err != nil {
 		t.Error(err)
 	}
 }
@@ -188,13 +188,13 @@ func TestShimComesBack(t *testing.T) {
 func TestShimTakesAnAddress(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", "conflict_timeout = \"0s\"\n"+lan)
-	n, err := config.Network(h.dirs.Config, "lan")
+	h.network("taken", "conflict_timeout = \"0s\"\n"+lan)
+	n, err := config.Network(h.dirs.Config, "taken")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shims := hostshim.Shims{Store: h.store, Log: slog.New(slog.DiscardHandler)}
-	a, b, c := h.box("a", "lan"), h.box("b", "lan"), h.box("c", "lan")
+	a, b, c := h.box("a", "taken"), h.box("b", "taken"), h.box("c", "taken")
 	h.mustStart(a)
 	h.moveAway(h.parent)
 	made, err := shims.Enable(t.Context(), n, nil)
@@ -208,7 +208,7 @@ func TestShimTakesAnAddress(t *testing.T) {
 		t.Errorf("%d attachments moved to the shim's address, %v", n, err)
 	}
 	h.mustStart(b)
-	if _, err := shims.Disable(t.Context(), "lan"); err != nil {
+	if _, err := shims.Disable(t.Context(), "taken"); err != nil {
 		t.Fatal(err)
 	}
 	h.mustStart(c)

@@ -19,6 +19,7 @@ import (
 func (s *site) expectDoctor(t *testing.T, engine string, want map[string]string, env ...string) {
 	t.Helper()
 	s.drainEnded(t)
+	s.waitRemoved(t)
 	before := s.snapshot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -110,6 +110,19 @@ func (s *site) drainEnded(t *testing.T) {
 	}))
 }
 
+// waitRemoved waits until the kernel has removed the interfaces of ended containers, some
+// milliseconds after berth has: the parent, a veth, is promiscuous while one has a MAC on it.
+func (s *site) waitRemoved(t *testing.T) {
+	t.Helper()
+	must(t, lab.Eventually(30*time.Second, func() error {
+		text, err := s.Run("ip", "-details", "-oneline", "link", "show", "dev", "eth1")
+		if err == nil && !strings.Contains(text, " promiscuity 0 ") {
+			err = fmt.Errorf("an interface is left on the parent: %s", text)
+		}
+		return err
+	}))
+}
+
 // difference returns the changes since an earlier snapshot, or "" if there are none.
 func (after snapshot) difference(before snapshot) string {
 	if after.links != before.links {
