@@ -121,11 +121,23 @@ func holderNames(nsid int, h observe.Holder) (id, name string) {
 	case h.ContainerID != "":
 		return h.ContainerID, h.Name
 	case h.PID != 0:
-		return fmt.Sprintf("pid:%d", h.PID), h.Name
+		return fmt.Sprintf(pidForm, h.PID), h.Name
 	case h.Name != "":
 		return "netns:" + h.Name, h.Name
 	}
 	return fmt.Sprintf("nsid:%d", nsid), ""
+}
+
+// pidForm is the form of the ID of an observed interface that a process holds.
+const pidForm = "pid:%d"
+
+// holderPID returns the process that holds an observed interface, or 0 if no process or none
+// yet is its holder.
+func holderPID(at *state.Attachment) (pid int) {
+	if at != nil {
+		_, _ = fmt.Sscanf(at.Containers[0], pidForm, &pid) // it stays 0 for another form
+	}
+	return pid
 }
 
 // isOwnLink returns a function that reports whether berth created an interface: it has the

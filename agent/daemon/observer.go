@@ -234,7 +234,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 // container is not known.
 func (o *observer) findHolders(s *sighting, every bool) map[int]observe.Holder {
 	search := o.wantsHolders() || every
-	wanted := make(map[int]bool)
+	wanted := make(map[int]int)
 	for i := range s.found {
 		one := &s.found[i]
 		if _, observed := s.parents[one.Link.ParentIndex]; !observed || one.NSID == observe.Host || s.own(one) {
@@ -242,7 +242,7 @@ func (o *observer) findHolders(s *sighting, every bool) map[int]observe.Holder {
 		}
 		was := o.known[(&state.Attachment{Observed: true, NSID: one.NSID, LinkIndex: one.Link.Index}).Key()]
 		if was == nil && one.Link.Up || was != nil && search && !isEngines(was) {
-			wanted[one.NSID] = true
+			wanted[one.NSID] = holderPID(was)
 		}
 	}
 	if search {

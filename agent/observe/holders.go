@@ -23,24 +23,26 @@ type Holder struct {
 var containerID = regexp.MustCompile(`(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:/|$)`)
 
 // FindHolders returns the holders of the namespaces with the given IDs. One without a process
-// and a file is left out.
+// and a file is left out. The values of wanted are the processes that are known as holders, or 0.
 //
 // The container comes first, then the file, then the process: any process may enter a
-// namespace for a moment, as `ip netns exec` does.
-func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
+// namespace for a moment, as `ip netns exec` does. For the same reason a known process stays
+// the holder as long as it is in the namespace.
+func FindHolders(host *network.Handle, wanted map[int]int) map[int]Holder {
 	found, processes := make(map[int]Holder, len(wanted)), make(map[int]Holder)
 	for _, pid := range network.ProcessIDs() {
 		if len(found) == len(wanted) {
 			return found
 		}
 		id, _, err := host.AssignNSIDOfProcess(pid)
-		if _, has := found[id]; err != nil || has || !wanted[id] {
+		known, isWanted := wanted[id]
+		if _, has := found[id]; err != nil || has || !isWanted {
 			continue // it has ended, or is of no interest
 		}
 		holder := Holder{PID: pid, ContainerID: containerOf(pid), Name: commandOf(pid)}
 		if _, has := processes[id]; holder.ContainerID != "" {
 			found[id] = holder
-		} else if !has {
+		} else if !has || pid == known {
 			processes[id] = holder
 		}
 	}
@@ -49,7 +51,8 @@ func FindHolders(host *network.Handle, wanted map[int]bool) map[int]Holder {
 			return found
 		}
 		id, _, err := host.AssignNSIDOfFile(path)
-		if _, has := found[id]; err == nil && !has && wanted[id] {
+		_, isWanted := wanted[id]
+		if _, has := found[id]; err == nil && !has && isWanted {
 			found[id] = Holder{Name: filepath.Base(path)}
 		}
 	}

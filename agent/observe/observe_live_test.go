@@ -178,13 +178,14 @@ func TestHolders(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	name := s.named()
-	process := testnet.Process(t, testnet.Namespace(t))
+	ns := testnet.Namespace(t)
+	process, later := testnet.Process(t, ns), testnet.Process(t, ns)
 	s.assignAll()
 	ofProcess, _, err := s.handle.AssignNSIDOfProcess(process.Pid)
 	s.must(err)
 	ofFile, _, err := s.handle.AssignNSIDOfFile("/run/netns/" + name)
 	s.must(err)
-	got := FindHolders(s.handle, map[int]bool{ofProcess: true, ofFile: true, 1 << 20: true})
+	got := FindHolders(s.handle, map[int]int{ofProcess: 0, ofFile: 0, 1 << 20: 0})
 	if h := got[ofProcess]; h.PID != process.Pid || h.Name != "sleep" {
 		t.Errorf("holder %+v, want process %d", h, process.Pid)
 	}
@@ -193,6 +194,9 @@ func TestHolders(t *testing.T) {
 	}
 	if len(got) != 2 {
 		t.Errorf("%d holders, want 2", len(got))
+	}
+	if h := FindHolders(s.handle, map[int]int{ofProcess: later.Pid})[ofProcess]; h.PID != later.Pid {
+		t.Errorf("holder %+v, want the known process %d", h, later.Pid)
 	}
 	guest := exec.Command("nsenter", "--net=/run/netns/"+name, "sleep", "600")
 	s.must(guest.Start())
@@ -204,7 +208,7 @@ func TestHolders(t *testing.T) {
 		id, _, err := s.handle.AssignNSIDOfProcess(guest.Process.Pid)
 		return err == nil && id == ofFile
 	})
-	if h := FindHolders(s.handle, map[int]bool{ofFile: true})[ofFile]; h != (Holder{Name: name}) {
+	if h := FindHolders(s.handle, map[int]int{ofFile: 0})[ofFile]; h != (Holder{Name: name}) {
 		t.Errorf("with a guest: holder %+v, want file %q", h, name)
 	}
 }

@@ -65,7 +65,7 @@ func (f *foreign) waitObserved() specs.Endpoint {
 	var e specs.Endpoint
 	testnet.Eventually(f.t, "an observed interface", func() (ok bool) {
 		e, ok = f.observed()
-		return ok
+		return ok && (f.id == "" || e.ContainerID == f.id) // this process may have been in the namespace for a moment
 	})
 	f.parentIs(parent, specs.ParentCounting)
 	return e
