@@ -96,6 +96,21 @@ func Eventually(within time.Duration, ask func() error) error {
 	}
 }
 
+// execWhole runs a command in a container by inside and returns its output. ctr and nerdctl can
+// lose the output of a command that ends at once (mended in containerd's pull request 13931 and
+// nerdctl's 4392), so the output ends with a mark, and a command without it is run again.
+func execWhole(inside func(command []string) (string, error), command []string) (out string, err error) {
+	const mark = "whole\n"
+	script := []string{"sh", "-c", `"$@"; status=$?; echo whole; exit $status`, "sh"}
+	lost := Eventually(10*time.Second, func() error {
+		if out, err = inside(append(script, command...)); err != nil || strings.HasSuffix(out, mark) {
+			return nil
+		}
+		return fmt.Errorf("the output of %q in the container is lost: %q", command, out)
+	})
+	return strings.TrimSuffix(out, mark), errors.Join(err, lost)
+}
+
 func firstError(all ...error) error {
 	for _, err := range all {
 		if err != nil {

@@ -160,7 +160,9 @@ func (c *Containerd) lowRuntime(name string) (string, error) {
 
 // Exec implements Engine.
 func (c *Containerd) Exec(id, name string, args ...string) (string, error) {
-	return c.ctr(append([]string{"task", "exec", "--exec-id", unique("exec"), id, name}, args...)...)
+	return execWhole(func(command []string) (string, error) {
+		return c.ctr(append([]string{"task", "exec", "--exec-id", unique("exec"), id}, command...)...)
+	}, append([]string{name}, args...))
 }
 
 // PID implements Engine.

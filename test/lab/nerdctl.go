@@ -86,7 +86,9 @@ func (n *Nerdctl) StartWith(c Container, flags ...string) (string, error) {
 
 // Exec implements Engine.
 func (n *Nerdctl) Exec(id, name string, args ...string) (string, error) {
-	return n.Client(append([]string{"exec", id, name}, args...)...)
+	return execWhole(func(command []string) (string, error) {
+		return n.Client(append([]string{"exec", id}, command...)...)
+	}, append([]string{name}, args...))
 }
 
 // PID implements Engine.
