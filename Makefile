@@ -11,6 +11,9 @@ TIMEOUT     ?= 10m
 SUITES      ?= bookworm trixie
 # Directory for the outcome of each test; not stored if empty.
 RESULTS     ?=
+# Failed tests that are run a second time, at most. The check run sets it; an unsteady test
+# is then printed as such, and does not fail the run.
+AGAIN       ?= 0
 
 # Downloads and trees that are kept between runs. bin has programs that were extracted
 # from a package without installing it.
@@ -65,16 +68,16 @@ rules: deps ## test Prometheus' rules in deploy/prometheus
 # go vet has run already, so go test need not run it again. The slowest packages come
 # first; they wait more than they compute.
 test: deps vet generated ## run every test that this machine can run, as root
-	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -where "$$(uname -r)" -- \
-		-vet=off -p 3 -timeout $(TIMEOUT) ./test/e2e ./test/release ./...
+	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/test.json) -again $(AGAIN) -where "$$(uname -r)" -- \
+		-vet=off -p=3 -timeout=$(TIMEOUT) ./test/e2e ./test/release ./...
 
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1,@forky ./hook' for some
 	@scripts/deps.sh vm
-	@$(GO) run ./test/vm $(if $(RESULTS),-results $(RESULTS)) $(VM)
+	@$(GO) run ./test/vm $(if $(RESULTS),-results $(RESULTS)) -again $(AGAIN) $(VM)
 
 system: ## the Debian package on Debian 12 and 13 with systemd, emulated; SYSTEM='-suite trixie' for one
 	@scripts/deps.sh system
-	@$(GO) run ./test/system $(SYSTEM)
+	@$(GO) run ./test/system $(if $(RESULTS),-results $(RESULTS)) $(if $(filter-out 0,$(AGAIN)),-again) $(SYSTEM)
 
 check: ## the check run: demo and test in a bare Debian, vm-test, engines, system
 	@.ci/run
@@ -87,7 +90,7 @@ fresh-%:
 
 engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suite forky docker' for some
 	@scripts/deps.sh tree
-	@$(GO) run ./test/engines $(if $(RESULTS),-results $(RESULTS)) $(ENGINES)
+	@$(GO) run ./test/engines $(if $(RESULTS),-results $(RESULTS)) -again $(AGAIN) $(ENGINES)
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' (or probe) for two builds
 	@scripts/deps.sh bench

@@ -19,7 +19,7 @@ import (
 // stages are the names of all stages, in the table.
 var stages = []string{
 	"install debootstrap", "make the tree of Debian 12", "make demo and make test, in the tree", "make vm-test, in the tree",
-	"make engines, in trees of their own", "make system, on booted Debian 13 and 12", "every skipped test ran elsewhere",
+	"make engines, in trees of their own", "make system, on booted Debian 13 and 12", "failed tests, and those that ran nowhere",
 }
 
 // start starts the check run in a directory in which a script stands in for each
@@ -97,8 +97,12 @@ esac
 
 func TestAFailureFailsTheRunAfterAllStages(t *testing.T) {
 	t.Parallel()
-	cmd, printed, _ := start(t, `case "$*" in engines*) exit 3 ;; esac`)
+	cmd, printed, _ := start(t, `case "$*" in engines*) echo the reason; exit 3 ;; esac`)
 	wait(t, cmd, printed, 1, map[string]string{"make engines, in trees of their own": "failed: 3"})
+	want := "== make engines, in trees of their own failed: 3, and ended with\nthe reason\n"
+	if !strings.Contains(printed.String(), want) {
+		t.Errorf("%q is not in\n%s", want, printed)
+	}
 }
 
 func TestASignalEndsAll(t *testing.T) {

@@ -22,6 +22,7 @@ type options struct {
 	engines []string
 	run     string
 	results string
+	again   int
 	verbose bool
 	timeout time.Duration
 }
@@ -42,6 +43,7 @@ func parseOptions() (*options, error) {
 	suites := flag.String("suite", "forky,trixie", "Debian's suites, a comma `list`")
 	flag.StringVar(&o.run, "run", "", "only tests that match this `regexp`")
 	flag.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file an engine and suite")
+	flag.IntVar(&o.again, "again", 0, "run the failed tests of an engine a second time if they are at most this `number`")
 	flag.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for one engine in one suite")
 	flag.Parse()
@@ -139,14 +141,41 @@ func runSuite(ctx context.Context, o *options, suite, share string, box *toolbox
 // use without configuration, and runs a command.
 const runTests = `mkdir -p /opt/cni && ln -s /usr/lib/cni /opt/cni/bin && exec "$0" "$@"`
 
-// runEngine runs the tests of an engine. Their deadline ends a minute before that of
-// the tree.
+// runEngine runs the tests of an engine, and those that failed a second time if they are
+// few. The deadline of the tests ends a minute before that of the tree.
 func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share string) (result, error) {
+	pattern := e.tests
+	if o.run != "" {
+		pattern = o.run
+	}
+	start := time.Now()
+	r := result{name: e.name + " in " + t.Suite}
+	if err := runOnce(ctx, o, e, t, share, pattern, &r); err != nil {
+		return result{}, err
+	}
+	failed := results.FailedTests(r.log.Ended)
+	if r.status == 1 && len(failed) > 0 && len(failed) <= o.again {
+		fmt.Printf("engines: %s: again: %s\n", r.name, strings.Join(failed, ", "))
+		r.log.Again()
+		if err := runOnce(ctx, o, e, t, share, results.Pattern(failed), &r); err != nil {
+			return result{}, err
+		}
+	}
+	r.took = time.Since(start)
+	r.print(o.verbose)
+	if o.results == "" {
+		return r, nil
+	}
+	return r, results.Write(filepath.Join(o.results, e.name+"-"+t.Suite+".json"), r.outcomes())
+}
+
+// runOnce runs the tests that match a pattern, and adds their output to a result.
+func runOnce(ctx context.Context, o *options, e engine, t *tree.Tree, share, pattern string, r *result) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout+time.Minute)
 	defer cancel()
 	log, err := os.CreateTemp(share, "log")
 	if err != nil {
-		return result{}, err
+		return err
 	}
 	defer log.Close()
 	s := t.In()
@@ -154,25 +183,15 @@ func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share st
 	s.Binds = []tree.Bind{{Source: share, Target: shareDir, ReadOnly: true}}
 	s.Plain = stores
 	s.Env = []string{"PATH=" + e.path(), "BERTH_E2E_BIN=" + shareDir + "/bin"}
-	pattern := e.tests
-	if o.run != "" {
-		pattern = o.run
-	}
-	start := time.Now()
 	status, err := s.Run(ctx, "sh", "-c", runTests, shareDir+"/e2e.test",
 		"-test.v", "-test.run", pattern, "-test.timeout", o.timeout.String())
 	if err != nil {
-		return result{}, err
+		return err
 	}
 	text, err := os.ReadFile(log.Name())
 	if err != nil {
-		return result{}, err
+		return err
 	}
-	r := parseResult(e.name+" in "+t.Suite, string(text))
-	r.status, r.took = status, time.Since(start)
-	r.print(o.verbose)
-	if o.results == "" {
-		return r, nil
-	}
-	return r, results.Write(filepath.Join(o.results, e.name+"-"+t.Suite+".json"), r.outcomes)
+	r.add(string(text), status)
+	return nil
 }

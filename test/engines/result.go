@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,45 +12,39 @@ import (
 
 // A result is the parsed output of an engine's tests.
 type result struct {
-	name                    string
-	text                    string
-	status                  int // of the test's process
-	passed, failed, skipped int // tests and subtests
-	took                    time.Duration
-	outcomes                []results.Result
+	name   string
+	text   string // of all runs
+	status int    // of the last run's process
+	log    results.Log
+	results.Counts
+	took time.Duration
 }
-
-// verdict is the line at the end of a test.
-var verdict = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
 
 // noise matches the lines by which the testing package shows its progress.
 var noise = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME) `)
 
-func parseResult(name, text string) result {
-	r := result{name: name, text: text}
+// add adds the output and exit status of a run.
+func (r *result) add(text string, status int) {
+	r.text += text
+	r.status = status
 	for line := range strings.Lines(text) {
-		m := verdict.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		r.outcomes = append(r.outcomes, results.Result{
-			Package: "berth/test/e2e", Test: m[2], Outcome: strings.ToLower(m[1]), Where: name,
-		})
-		switch m[1] {
-		case "PASS":
-			r.passed++
-		case "FAIL":
-			r.failed++
-		case "SKIP":
-			r.skipped++
-		}
+		r.log.AddLine(strings.TrimSuffix(line, "\n"))
 	}
-	return r
+	r.Counts = r.log.Counts
+}
+
+// outcomes returns the outcome of each test and subtest.
+func (r *result) outcomes() []results.Result {
+	all := slices.Clone(r.log.Ended)
+	for i := range all {
+		all[i].Package, all[i].Where = "berth/test/e2e", r.name
+	}
+	return all
 }
 
 // good reports whether tests ran and all passed. If no test matches, the table is
 // wrong.
-func (r result) good() bool { return r.status == 0 && r.failed == 0 && r.skipped == 0 && r.passed > 0 }
+func (r result) good() bool { return r.status == 0 && r.Failed == 0 && r.skips() == 0 && r.Passed > 0 }
 
 // print prints a summary line and, if a test failed, the output of the tests.
 func (r result) print(verbose bool) {
@@ -64,11 +59,22 @@ func (r result) print(verbose bool) {
 }
 
 func (r result) line() string {
-	line := fmt.Sprintf("%d passed, %d failed, %d skipped in %.0f s", r.passed, r.failed, r.skipped, r.took.Seconds())
-	if r.status != 0 && r.failed == 0 {
+	line := fmt.Sprintf("%v in %.0f s", r.Counts, r.took.Seconds())
+	if r.status != 0 && r.Failed == 0 {
 		line += fmt.Sprintf(", and exit status %d", r.status)
 	}
 	return line
+}
+
+// skips returns the number of skipped tests and subtests.
+func (r result) skips() int {
+	n := 0
+	for _, one := range r.log.Ended {
+		if one.Outcome == results.Skip {
+			n++
+		}
+	}
+	return n
 }
 
 // report prints the sum, and reports whether all tests passed. A skip counts as a
@@ -78,7 +84,7 @@ func report(all []result) bool {
 	var sum result
 	for _, r := range all {
 		good = good && r.good()
-		sum.passed, sum.failed, sum.skipped = sum.passed+r.passed, sum.failed+r.failed, sum.skipped+r.skipped
+		sum.Passed, sum.Failed, sum.Skipped = sum.Passed+r.Passed, sum.Failed+r.Failed, sum.Skipped+r.Skipped
 		sum.took += r.took
 	}
 	fmt.Printf("engines: all: %s\n", sum.line())

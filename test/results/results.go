@@ -3,6 +3,8 @@
 // in every place that tried them.
 //
 // It does not know the needs of a test: a skip is settled by a pass in another place.
+// A test that failed may be run a second time; both outcomes are stored, in order, and
+// [Failures] tells the unsteady tests from the failed ones.
 package results
 
 import (
@@ -28,7 +30,8 @@ type Result struct {
 	Test    string // TestName, or TestName/subtest
 	Outcome string
 	Reason  string `json:",omitempty"` // of a skip
-	Where   string `json:",omitempty"` // the kernel or engine, for display only
+	Where   string `json:",omitempty"` // the kernel or engine
+	Output  string `json:",omitempty"` // of a failed test, its last lines
 }
 
 // Write writes results to a file, one JSON object per line, and makes its directory.

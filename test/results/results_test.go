@@ -3,6 +3,7 @@ package results
 import (
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -39,5 +40,63 @@ func TestUnproven(t *testing.T) {
 	}
 	if got := Unproven(all); !reflect.DeepEqual(got, want) {
 		t.Errorf("unproven:\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+// A test that fails and then passes in the same place is unsteady; a pass in another
+// place does not help it.
+func TestFailures(t *testing.T) {
+	failed, unsteady := Failures([]Result{
+		{Package: "p", Test: "TestOnce/sub", Outcome: Fail, Output: "sub", Where: "here"},
+		{Package: "p", Test: "TestOnce", Outcome: Fail, Output: "once", Where: "here"},
+		{Package: "p", Test: "TestTwice", Outcome: Fail, Output: "first", Where: "here"},
+		{Package: "p", Test: "TestOnce", Outcome: Pass, Where: "here"},
+		{Package: "p", Test: "TestTwice", Outcome: Fail, Output: "second", Where: "here"},
+		{Package: "p", Test: "TestTwice", Outcome: Pass, Where: "there"},
+		{Package: "q", Test: "TestOnce", Outcome: Fail, Output: "another package", Where: "here"},
+	})
+	outputs := func(all []Result) string {
+		var text []string
+		for _, r := range all {
+			text = append(text, r.Output)
+		}
+		return strings.Join(text, ", ")
+	}
+	if got, want := outputs(failed), "first, second, another package"; got != want {
+		t.Errorf("failed: %s; want %s", got, want)
+	}
+	if got, want := outputs(unsteady), "sub, once"; got != want {
+		t.Errorf("unsteady: %s; want %s", got, want)
+	}
+}
+
+func TestPattern(t *testing.T) {
+	if got, want := Pattern([]string{"TestA", "TestB"}), "^(TestA|TestB)$"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+}
+
+// After a second run, a test that passes in it no longer counts as failed.
+func TestLogOfASecondRun(t *testing.T) {
+	var l Log
+	for _, line := range []string{
+		"=== RUN   TestA", "    a_test.go:1: late", "--- FAIL: TestA (0.00s)",
+		"=== RUN   TestB", "--- FAIL: TestB (0.00s)", "=== RUN   TestC", "--- PASS: TestC (0.00s)", "FAIL",
+	} {
+		l.AddLine(line)
+	}
+	if got := FailedTests(l.Ended); !reflect.DeepEqual(got, []string{"TestA", "TestB"}) || l.Counts != (Counts{Passed: 1, Failed: 2}) {
+		t.Fatalf("after the first run: %q failed; %v", got, l.Counts)
+	}
+	l.Again()
+	for _, line := range []string{"--- PASS: TestA (0.00s)", "--- FAIL: TestB (0.00s)"} {
+		l.AddLine(line)
+	}
+	if l.Counts != (Counts{Passed: 2, Failed: 1}) {
+		t.Errorf("after the second run: %v", l.Counts)
+	}
+	failed, unsteady := Failures(l.Ended)
+	if len(failed) != 2 || len(unsteady) != 1 || unsteady[0].Output != "    a_test.go:1: late\n--- FAIL: TestA (0.00s)" {
+		t.Errorf("failed %+v, unsteady %+v", failed, unsteady)
 	}
 }

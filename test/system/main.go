@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/test/results"
 	"berth/test/suite"
 	"berth/test/tree"
 )
@@ -19,6 +20,8 @@ type options struct {
 	suites  []string
 	debs    string
 	run     string
+	results string
+	again   bool
 	timeout time.Duration
 	mark    string
 }
@@ -34,6 +37,8 @@ func parseOptions() *options {
 	suites := flag.String("suite", "trixie,bookworm", "Debian's suites, a comma `list`")
 	flag.StringVar(&o.run, "run", "", "only steps whose whole name matches this `regexp`")
 	flag.StringVar(&o.debs, "packages", "", "`directory` that has old.deb and new.deb, instead of building them")
+	flag.StringVar(&o.results, "results", "", "`directory` for the outcome of each step, a file a suite")
+	flag.BoolVar(&o.again, "again", false, "boot a machine a second time if a step failed on it")
 	flag.DurationVar(&o.timeout, "timeout", 20*time.Minute, "for one machine, from boot to verdict")
 	flag.Parse()
 	o.suites = strings.Split(*suites, ",")
@@ -52,16 +57,31 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 		return false, err
 	}
 	return suite.AtOnce(ctx, len(o.suites), o.suites, func(ctx context.Context, name string) (bool, error) {
-		return testOne(ctx, dir, o, name, payload)
+		r, err := testOne(ctx, dir, o, name, payload)
+		if err != nil {
+			return false, err
+		}
+		all := r.ended
+		if o.again && !r.passed() {
+			r.print("again, on a new machine")
+			if r, err = testOne(ctx, dir, o, name, payload); err != nil {
+				return false, err
+			}
+			all = append(all, r.ended...)
+		}
+		if o.results != "" {
+			err = results.Write(filepath.Join(o.results, "system-"+name+".json"), all)
+		}
+		return r.passed(), err
 	})
 }
 
-// testOne reports whether the steps pass on one machine.
-func testOne(ctx context.Context, dir string, o *options, suite, payload string) (bool, error) {
+// testOne runs the steps on one new machine.
+func testOne(ctx context.Context, dir string, o *options, suite, payload string) (*report, error) {
 	root := filepath.Join(dir, suite+".ext4")
 	boot, err := makeRoot(ctx, suite, root)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	console := filepath.Join(dir, suite+".console")
 	m := newMachine(boot, disks{root, payload}, console, o.timeout, "berth.mark="+o.mark, "berth.run="+o.run)
@@ -69,7 +89,7 @@ func testOne(ctx context.Context, dir string, o *options, suite, payload string)
 	start := time.Now()
 	busy, err := m.Run(ctx, r.reader())
 	if ctx.Err() != nil {
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	}
 	if err != nil {
 		r.fault(err.Error())
@@ -81,5 +101,5 @@ func testOne(ctx context.Context, dir string, o *options, suite, payload string)
 	}
 	r.print(fmt.Sprintf("%d steps passed, %d failed, in %.0f s, %.0f s of processor time",
 		r.good, r.bad, time.Since(start).Seconds(), busy.Seconds()))
-	return r.passed(), os.Remove(root)
+	return r, os.Remove(root)
 }

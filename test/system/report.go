@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"berth/test/machine"
 	"berth/test/machine/plan"
+	"berth/test/results"
 )
 
 // report reads a machine's second serial line, prints it as it arrives, and stores
@@ -18,6 +20,8 @@ type report struct {
 	good, bad int // steps
 	broken    bool
 	done      bool
+	lines     []string         // of the current step
+	ended     []results.Result // of each step
 }
 
 // reader returns a reader of the serial line for the report.
@@ -27,6 +31,7 @@ func (r *report) reader() *machine.Reader {
 
 func (r *report) addLine(line string) {
 	if line != "" {
+		r.lines = append(r.lines, line)
 		r.print(line)
 	}
 }
@@ -36,14 +41,18 @@ func (r *report) event(e plan.Event) {
 	case plan.Booted:
 		r.print(fmt.Sprintf("kernel %s, up in %.0f s", e.Name, e.Seconds))
 	case plan.Begin:
+		r.lines = nil
 		r.print("step " + e.Name)
 	case plan.End:
 		verdict := "ok  "
+		step := results.Result{Package: "berth/test/system", Test: e.Name, Outcome: results.Pass, Where: strings.TrimSuffix(r.prefix, "| ")}
 		if r.good++; e.Status != 0 {
 			verdict = "FAIL"
 			r.good--
 			r.bad++
+			step.Outcome, step.Output = results.Fail, results.LastLines(r.lines)
 		}
+		r.ended = append(r.ended, step)
 		r.print(fmt.Sprintf("%s %s %.0f s", verdict, e.Name, e.Seconds))
 	case plan.Broken:
 		r.fault(e.Name)

@@ -4,10 +4,14 @@
 //
 //	go run ./test/tally -timeout 10m ./...                   # arguments of go test
 //	go run ./test/tally -results FILE -where 6.18 -- ./...   # keeps the outcomes
-//	go run ./test/tally -unproven FILE…                      # skipped, and passed in no file
+//	go run ./test/tally -sum FILE…                           # what failed, and what ran nowhere
 //
-// Its own flags come first, and "--" ends them. The exit status is 0 if all tests that ran
-// passed, 1 if a test failed or one is unproven, and 2 if the tests could not be run.
+// Its own flags come first, and "--" ends them. With -again N it runs failed tests a second
+// time if they are at most N: a test that then passes is unsteady, which is a fault to mend
+// but fails nothing. The flags of go test are then written as -flag=value.
+//
+// The exit status is 0 if all tests that ran passed, 1 if a test failed or, with -sum, one
+// was skipped everywhere, and 2 if the tests could not be run.
 package main
 
 import (
@@ -15,10 +19,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,19 +34,20 @@ import (
 func main() {
 	file := flag.String("results", "", "`file` for the outcome of each test")
 	where := flag.String("where", "", "the kernel or engine, as results name it")
-	unproven := flag.Bool("unproven", false, "read files of results, and fail if a test was skipped and passed in none")
+	again := flag.Int("again", 0, "run failed tests a second time if they are at most this `number`")
+	sum := flag.Bool("sum", false, "read files of results, print the failed and unsteady tests, and fail if a test was skipped and passed in none")
 	args := os.Args[1:]
-	if own := slices.Index(args, "--"); own >= 0 || len(args) > 0 && args[0] == "-unproven" {
+	if own := slices.Index(args, "--"); own >= 0 || len(args) > 0 && args[0] == "-sum" {
 		flag.Parse()
 		args = flag.Args()
 	}
-	if *unproven {
-		os.Exit(compare(args))
+	if *sum {
+		os.Exit(printSum(os.Stdout, args))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	t := newTally(os.Stdout, *where)
-	code, err := t.runTests(ctx, args)
+	code, err := t.runTests(ctx, args, *again)
 	if err == nil && *file != "" {
 		err = results.Write(*file, t.results)
 	}
@@ -51,38 +58,75 @@ func main() {
 	os.Exit(code)
 }
 
-// runTests runs go test with arguments, and returns tally's exit status.
-func (t *tally) runTests(ctx context.Context, args []string) (int, error) {
+// runTests runs go test with arguments, and the failed tests a second time if they are at
+// most again. It returns tally's exit status.
+func (t *tally) runTests(ctx context.Context, args []string, again int) (int, error) {
+	bad, err := t.goTest(ctx, args)
+	if err != nil {
+		return 2, err
+	}
+	if names := results.FailedTests(t.results); bad && t.broken == 0 && len(names) > 0 && len(names) <= again {
+		fmt.Fprintf(t.out, "again: %s\n", strings.Join(names, ", "))
+		if bad, err = t.goTest(ctx, t.secondRun(args, names)); err != nil {
+			return 2, err
+		}
+	}
+	if bad && t.failed == 0 {
+		return 2, errors.New("go test failed, but no test did")
+	}
+	t.summary()
+	return min(t.failed, 1), nil
+}
+
+// secondRun begins a second run, and returns the arguments of its go test.
+func (t *tally) secondRun(args, names []string) []string {
+	second := []string{"-count=1", "-run=" + results.Pattern(names)}
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			second = append(second, arg)
+		}
+	}
+	var packages []string
+	t.first = map[string]bool{}
+	for _, r := range t.results {
+		if r.Outcome == results.Fail {
+			t.first[r.Package+"."+r.Test] = true
+			packages = append(packages, r.Package)
+		}
+	}
+	slices.Sort(packages)
+	return append(second, slices.Compact(packages)...)
+}
+
+// goTest runs go test, and reports whether it failed. It returns an error if it could not
+// be run.
+func (t *tally) goTest(ctx context.Context, args []string) (failed bool, err error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return 2, err
+		return false, err
 	}
 	if err := cmd.Start(); err != nil {
-		return 2, err
+		return false, err
 	}
 	if err := t.follow(out, time.Tick(progressEvery)); err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		return 2, err
+		return false, err
 	}
 	err = cmd.Wait()
-	t.summary()
-	switch exit := new(exec.ExitError); {
-	case err == nil && t.failed == 0:
-		return 0, nil
-	case err == nil || errors.As(err, &exit) && t.failed > 0:
-		return 1, nil
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		return false, fmt.Errorf("go test: %w", err)
 	}
-	return 2, fmt.Errorf("go test: %w", err)
+	return err != nil, nil
 }
 
-// compare prints the tests that no file of results lists as passed, and returns tally's
-// exit status.
-func compare(files []string) int {
+// printSum prints the failed and unsteady tests of all files of results, with their
+// output, and the tests that no file lists as passed. It returns tally's exit status.
+func printSum(out io.Writer, files []string) int {
 	all, err := results.Read(files...)
 	if err == nil && len(all) == 0 {
 		err = errors.New("there are no results")
@@ -95,13 +139,16 @@ func compare(files []string) int {
 	for _, r := range all {
 		places[r.Where]++
 	}
-	fmt.Printf("%d outcomes from %d places\n", len(all), len(places))
+	fmt.Fprintf(out, "%d outcomes from %d places\n", len(all), len(places))
+	failed, unsteady := results.Failures(all)
+	printFailures(out, "unsteady: failed once, and passed when run again", unsteady)
+	printFailures(out, "failed", failed)
 	skips := results.Unproven(all)
 	if len(skips) == 0 {
-		fmt.Println("every test that was skipped in one place has passed in another")
+		fmt.Fprintln(out, "every test that was skipped in one place has passed in another")
 		return 0
 	}
-	fmt.Printf("%d tests were skipped, and have passed nowhere:\n", len(skips))
-	printSkips(os.Stdout, skips)
+	fmt.Fprintf(out, "%d tests were skipped, and have passed nowhere:\n", len(skips))
+	printSkips(out, skips)
 	return 1
 }

@@ -37,6 +37,9 @@ type tally struct {
 	results  []results.Result
 
 	passed, failed, skipped int // tests, without subtests; failed also counts packages that did not run
+	broken                  int // packages that did not run, or ended before their tests
+
+	first map[string]bool // package.Test of the tests that failed in the first run; not nil in the second
 }
 
 // A pkg is a package under test.
@@ -156,10 +159,11 @@ func (t *tally) failedPackage(p *pkg, e *event) {
 		return
 	}
 	t.failed++
+	t.broken++
 	fmt.Fprintf(t.out, "--- %s\n%s%s", p.path, strings.Join(build, ""), strings.Join(p.output, ""))
 	for name, test := range p.running {
 		fmt.Fprintf(t.out, "--- %s did not end: %s\n%s", name, p.path, strings.Join(test.output, ""))
-		t.addResult(p, name, results.Fail, "")
+		t.addResult(p, results.Result{Test: name, Outcome: results.Fail, Output: lastLines(test.output)})
 	}
 }
 
@@ -204,12 +208,15 @@ func (r *test) addOutput(line string) {
 
 func (t *tally) end(p *pkg, e *event, run *test) {
 	parent, _, sub := strings.Cut(e.Test, "/")
-	reason := ""
-	if e.Action == results.Skip {
+	r := results.Result{Test: e.Test, Outcome: e.Action}
+	switch {
+	case e.Action == results.Skip:
 		p.skipped++
-		_, reason, _ = strings.Cut(run.last, ": ") // after the line's place in its file
+		_, r.Reason, _ = strings.Cut(run.last, ": ") // after the line's place in its file
+	case e.Action == results.Fail && !sub:
+		r.Output = lastLines(run.output)
 	}
-	t.addResult(p, e.Test, e.Action, reason)
+	t.addResult(p, r)
 	if sub {
 		if top := p.running[parent]; top != nil && e.Action == "fail" {
 			top.output = append(top.output, run.output...) // printed with the whole test
@@ -217,6 +224,9 @@ func (t *tally) end(p *pkg, e *event, run *test) {
 		return
 	}
 	p.tests++
+	if t.first[p.path+"."+e.Test] {
+		t.failed--
+	}
 	switch e.Action {
 	case results.Pass:
 		t.passed++
@@ -228,6 +238,12 @@ func (t *tally) end(p *pkg, e *event, run *test) {
 	}
 }
 
-func (t *tally) addResult(p *pkg, name, outcome, reason string) {
-	t.results = append(t.results, results.Result{Package: p.path, Test: name, Outcome: outcome, Reason: reason, Where: t.where})
+func (t *tally) addResult(p *pkg, r results.Result) {
+	r.Package, r.Where = p.path, t.where
+	t.results = append(t.results, r)
+}
+
+// lastLines returns the end of a failed test's output, whose lines end with a newline.
+func lastLines(output []string) string {
+	return results.LastLines(strings.Split(strings.TrimRight(strings.Join(output, ""), "\n"), "\n"))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -89,6 +90,40 @@ func TestTheVerdictCountsSkips(t *testing.T) {
 		tally.summary()
 		if got := out.String(); !strings.Contains(got, want) || (action != "pass") == strings.Contains(got, "all tests passed") {
 			t.Errorf("%s:\n%s", action, got)
+		}
+	}
+}
+
+// An unsteady test fails in the first run and passes in the second.
+func TestFailedTestsRunAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		body  string
+		again int
+		code  int
+		want  string
+	}{
+		"unsteady":     {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { t.Error("too early") }`, 1, 0, "unsteady, passed when run again: TestX of"},
+		"failed":       {`t.Error("always")`, 1, 1, "1 failed"},
+		"no second":    {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { t.Error("too early") }`, 0, 1, "1 failed"},
+		"a panic":      {`panic("always")`, 1, 1, "1 failed"},
+		"a build":      {`undefined()`, 1, 1, "1 failed"},
+		"steady":       {``, 1, 0, "all tests passed"},
+		"os.Exit in x": {`os.Exit(3)`, 1, 1, "1 failed"},
+	} {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		t.Setenv("ONCE", dir+"/once")
+		text := "package x\nimport (\"os\"; \"testing\")\nvar _ = os.Args\nfunc TestX(t *testing.T) {" + c.body + "}\nfunc TestY(*testing.T) {}\n"
+		for file, text := range map[string]string{"go.mod": "module x\ngo 1.26\n", "x_test.go": text} {
+			if err := os.WriteFile(dir+"/"+file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out strings.Builder
+		tally := newTally(&out, "")
+		code, err := tally.runTests(t.Context(), []string{"-count=1", "./..."}, c.again)
+		if code != c.code || err != nil || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: status %d, %v; want %d and %q in\n%s", name, code, err, c.code, c.want, &out)
 		}
 	}
 }

@@ -53,10 +53,12 @@ func (t *tally) summary() {
 		fmt.Fprintf(t.out, "skipped, with sub-tests %d:\n", len(skips))
 		printSkips(t.out, skips)
 	}
-	for _, r := range t.results {
-		if r.Outcome == results.Fail && !strings.Contains(r.Test, "/") {
-			fmt.Fprintf(t.out, "failed: %s of %s\n", r.Test, r.Package)
-		}
+	failed, unsteady := results.Failures(t.results)
+	for _, r := range failed {
+		fmt.Fprintf(t.out, "failed: %s of %s\n", r.Test, r.Package)
+	}
+	for _, r := range unsteady {
+		fmt.Fprintf(t.out, "unsteady, passed when run again: %s of %s\n", r.Test, r.Package)
 	}
 	fmt.Fprintf(t.out, "%d tests: %d passed, %d failed, %d skipped, in %s\n",
 		t.passed+t.failed+t.skipped, t.passed, t.failed, t.skipped, minutes(time.Since(t.start)))
@@ -66,6 +68,16 @@ func (t *tally) summary() {
 		fmt.Fprintln(t.out, "all tests that ran passed; those skipped need another kernel (make vm-test) or engine (make engines)")
 	default:
 		fmt.Fprintln(t.out, "all tests passed")
+	}
+}
+
+// printFailures prints tests under a heading, with the end of their output.
+func printFailures(out io.Writer, heading string, all []results.Result) {
+	for _, r := range all {
+		fmt.Fprintf(out, "%s: %s of %s in %q\n", heading, r.Test, r.Package, r.Where)
+		for line := range strings.Lines(r.Output) {
+			fmt.Fprintf(out, "    %s\n", strings.TrimSuffix(line, "\n"))
+		}
 	}
 }
 

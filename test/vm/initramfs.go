@@ -24,7 +24,7 @@ type image struct {
 // newImage builds the guest in a directory.
 func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 	img := &image{tree: tree{}, plan: plan.Plan{
-		Mark: o.mark,
+		Mark: o.mark, Again: o.again,
 		Env: []string{
 			"PATH=/bin", "HOME=/root", "TMPDIR=/tmp",
 			testnet.Require + "=" + features(), testnet.Throwaway + "=1",

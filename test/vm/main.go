@@ -25,6 +25,7 @@ type options struct {
 	cache    string
 	results  string
 	skips    string
+	again    int
 	verbose  bool
 	long     bool
 	bench    []string // arguments of test/bench, which then runs in place of tests
@@ -52,6 +53,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
 	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
 	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, beside those of packages")
+	fs.IntVar(&o.again, "again", 0, "run the failed tests of a package a second time if they are at most this `number`")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
 	fs.Func("bench", "in place of tests test/bench, with these `arguments`", func(text string) error {

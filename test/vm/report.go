@@ -20,20 +20,13 @@ type report struct {
 	chosen  bool // the tests were chosen by -run; some packages may have none of them
 	bench   bool // the machine runs test/bench, not tests
 
-	log     testLog
+	log     results.Log
 	missing []string // packages that have not ended, in the order of the plan
 	done    bool
 	broken  []string
 	failed  int // packages
-	total   counts
+	total   results.Counts
 	results []results.Result
-}
-
-// counts counts tests, without their subtests.
-type counts struct{ passed, skipped, failed int }
-
-func (c counts) String() string {
-	return fmt.Sprintf("%d passed, %d skipped, %d failed", c.passed, c.skipped, c.failed)
 }
 
 // reader returns a reader of the serial line for the report.
@@ -42,7 +35,7 @@ func (r *report) reader() *machine.Reader {
 }
 
 func (r *report) addLine(line string) {
-	picked := r.log.addLine(line)
+	picked := r.log.AddLine(line)
 	if r.verbose {
 		picked = []string{line}
 	}
@@ -56,7 +49,10 @@ func (r *report) event(e plan.Event) {
 	case plan.Booted:
 		r.print(fmt.Sprintf("kernel %s, up in %.1f s", e.Name, e.Seconds))
 	case plan.Begin:
-		r.log = testLog{}
+		r.log = results.Log{}
+	case plan.Again:
+		r.print("again: the failed tests of " + e.Name)
+		r.log.Again()
 	case plan.End:
 		r.end(e)
 	case plan.Broken:
@@ -68,21 +64,21 @@ func (r *report) event(e plan.Event) {
 
 // end judges a package. A package that ran no test counts as failed.
 func (r *report) end(e plan.Event) {
-	c := r.log.counts
-	for _, result := range r.log.ended {
+	c := r.log.Counts
+	for _, result := range r.log.Ended {
 		result.Package, result.Where = e.Name, strings.TrimSuffix(r.prefix, "| ")
 		r.results = append(r.results, result)
 	}
 	verdict := "ok  "
-	if e.Status != 0 || c == (counts{}) && !r.chosen && !r.bench {
+	if e.Status != 0 || c == (results.Counts{}) && !r.chosen && !r.bench {
 		verdict = "FAIL"
 		r.failed++
 		r.flush()
 	}
 	r.print(fmt.Sprintf("%s %s %.1fs (%v; exit status %d)", verdict, e.Name, e.Seconds, c, e.Status))
-	r.total.passed += c.passed
-	r.total.skipped += c.skipped
-	r.total.failed += c.failed
+	r.total.Passed += c.Passed
+	r.total.Skipped += c.Skipped
+	r.total.Failed += c.Failed
 	for i, name := range r.missing {
 		if name == e.Name {
 			r.missing = append(r.missing[:i:i], r.missing[i+1:]...)
@@ -95,11 +91,11 @@ func (r *report) end(e plan.Event) {
 // flush prints the output of tests that have not ended.
 func (r *report) flush() {
 	if !r.verbose {
-		for _, line := range r.log.unended() {
+		for _, line := range r.log.Unended() {
 			r.print(line)
 		}
 	}
-	r.log = testLog{}
+	r.log = results.Log{}
 }
 
 func (r *report) fault(why string) { r.broken = append(r.broken, why) }
@@ -114,7 +110,7 @@ func (r *report) verdict() []string {
 	if r.failed > 0 {
 		why = append(why, fmt.Sprintf("tests of %d packages failed", r.failed))
 	}
-	if r.total == (counts{}) && !r.bench {
+	if r.total == (results.Counts{}) && !r.bench {
 		why = append(why, "no test ran")
 	}
 	for _, name := range r.missing {

@@ -140,3 +140,18 @@ func TestReportOfChosenTests(t *testing.T) {
 		t.Error("no test ran: passed")
 	}
 }
+
+func TestReportOfASecondRun(t *testing.T) {
+	again := plan.Event{What: plan.Again, Name: "p"}
+	first := "=== RUN   TestA\n    a_test.go:1: late\n--- FAIL: TestA (0.10s)\n=== RUN   TestB\n--- PASS: TestB (0.00s)\nFAIL\n"
+	r := &report{missing: []string{"p"}}
+	got := reportLines(t, r, begun, first, again, "=== RUN   TestA\n--- PASS: TestA (0.10s)\nPASS\n", ended("p", 0), allDone)
+	if why := r.verdict(); why != nil || !strings.Contains(got, "ok   p 1.2s (2 passed, 0 skipped, 0 failed; exit status 0)") {
+		t.Errorf("verdict %q on\n%s", why, got)
+	}
+	r = &report{missing: []string{"p"}}
+	reportLines(t, r, begun, first, again, "=== RUN   TestA\n--- FAIL: TestA (0.10s)\nFAIL\n", ended("p", 1), allDone)
+	if len(r.verdict()) == 0 {
+		t.Error("a test failed twice: passed")
+	}
+}

@@ -19,6 +19,7 @@ type Plan struct {
 	Mark    string   // begins the line of an event; random, so that no test prints it
 	Modules []string // paths, in the order of loading
 	Tests   []Test
+	Again   int      // failed tests of a package that are run a second time, at most
 	Env     []string // of the tests, "NAME=value"
 }
 
@@ -33,6 +34,7 @@ type Test struct {
 const (
 	Booted = "booted" // Name: the kernel's release
 	Begin  = "begin"  // Name: the package whose tests start
+	Again  = "again"  // Name: the package whose failed tests start a second time
 	End    = "end"    // Name: the package; Status: of its test binary
 	Broken = "broken" // Name: the error that ended the plan
 	Done   = "done"   // the last event

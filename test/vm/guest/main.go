@@ -7,17 +7,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"berth/test/machine/plan"
+	"berth/test/results"
 )
 
 // serial is the line that the host reads. The kernel's console is on the second.
@@ -96,19 +99,50 @@ func (g *guest) runPlan() error {
 // cannot be started is an error.
 func (g *guest) test(t plan.Test) error {
 	g.send(plan.Event{What: plan.Begin, Name: t.Package})
-	cmd := exec.Command(t.Args[0], t.Args[1:]...)
-	cmd.Dir, cmd.Env = t.Dir, g.plan.Env
-	cmd.Stdout, cmd.Stderr = g.line, g.line
 	start := time.Now()
-	err := cmd.Run()
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+	exit, failed, err := g.runBinary(t, t.Args)
+	if err == nil && exit == 1 && len(failed) > 0 && len(failed) <= g.plan.Again {
+		g.send(plan.Event{What: plan.Again, Name: t.Package})
+		exit, _, err = g.runBinary(t, append(slices.Clip(t.Args), "-test.run="+results.Pattern(failed)))
+	}
+	if err != nil {
 		return fmt.Errorf("run tests of %s: %w", t.Package, err)
 	}
-	g.send(plan.Event{
-		What: plan.End, Name: t.Package,
-		Status: status(cmd.ProcessState), Seconds: time.Since(start).Seconds(),
-	})
+	g.send(plan.Event{What: plan.End, Name: t.Package, Status: exit, Seconds: time.Since(start).Seconds()})
 	return nil
+}
+
+// runBinary returns the exit status of a test binary and the tests that failed.
+func (g *guest) runBinary(t plan.Test, args []string) (exit int, failed []string, err error) {
+	out := &output{line: g.line}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir, cmd.Env = t.Dir, g.plan.Env
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = 10 * time.Second // for a child of the test that holds the output open
+	err = cmd.Run()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) && !errors.Is(err, exec.ErrWaitDelay) {
+		return 0, nil, err
+	}
+	return status(cmd.ProcessState), results.FailedTests(out.log.Ended), nil
+}
+
+// output sends the output of a test binary to the host, and reads its outcomes.
+type output struct {
+	line *os.File
+	rest []byte // an incomplete line
+	log  results.Log
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.rest = append(o.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
+		if !ok {
+			return o.line.Write(p)
+		}
+		o.log.AddLine(string(line))
+		o.rest = rest
+	}
 }
 
 func status(p *os.ProcessState) int {

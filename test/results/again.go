@@ -1,0 +1,58 @@
+package results
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// outputLines is the number of lines that a failed test's Result keeps.
+const outputLines = 60
+
+// LastLines joins the last 60 lines of a failed test's output.
+func LastLines(lines []string) string {
+	lines = lines[max(0, len(lines)-outputLines):]
+	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
+}
+
+// FailedTests returns the names of the tests that failed, without subtests, each once.
+func FailedTests(all []Result) []string {
+	var names []string
+	for _, r := range all {
+		if r.Outcome == Fail && !strings.Contains(r.Test, "/") && !slices.Contains(names, r.Test) {
+			names = append(names, r.Test)
+		}
+	}
+	return names
+}
+
+// Pattern returns the regular expression for -test.run that matches just these tests.
+func Pattern(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	return "^(" + strings.Join(quoted, "|") + ")$"
+}
+
+// Failures returns the failed outcomes that have output, in the order of all. An outcome
+// is unsteady if the same test passed in a later run in the same place.
+func Failures(all []Result) (failed, unsteady []Result) {
+	type test struct{ pkg, name, where string }
+	passed := map[test]bool{}
+	for _, r := range slices.Backward(all) {
+		top, _, _ := strings.Cut(r.Test, "/")
+		n := test{r.Package, top, r.Where}
+		switch {
+		case r.Outcome == Pass && r.Test == top:
+			passed[n] = true
+		case r.Outcome == Fail && r.Output != "" && passed[n]:
+			unsteady = append(unsteady, r)
+		case r.Outcome == Fail && r.Output != "":
+			failed = append(failed, r)
+		}
+	}
+	slices.Reverse(failed)
+	slices.Reverse(unsteady)
+	return failed, unsteady
+}
