@@ -25,8 +25,8 @@ type answers struct {
 // asking is the state of an endpoint that has received no unicast frame from the LAN.
 type asking struct {
 	created   int64
-	sent      uint64 // at the last check
-	intervals int    // checks at which it had asked
+	sent      uint64 // at the previous check
+	intervals int    // half-minute intervals in which it sent at least askedLeast frames
 	reported  bool
 }
 

@@ -31,7 +31,7 @@ type drifter struct {
 	a        *Agent
 	host     *network.Handle             // strict
 	reported map[string]reportedFindings // reported findings, by the attachment's key
-	turn     int                         // index of the record at which the next round begins
+	turn     int                         // index of the record with which the next round begins
 	notified bool                        // whether notifications of other namespaces arrive
 
 	wakes  chan struct{}

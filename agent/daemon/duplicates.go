@@ -17,9 +17,9 @@ type claim struct {
 	addr   netip.Addr
 }
 
-// reportDuplicates reports each observed interface that has the address of an attachment on its
-// parent, once as long as it has it. The violation is the observed interface's: it is counted
-// for it, and the attachment is named as the owner.
+// reportDuplicates reports each observed interface that has the address of an attachment on
+// its parent. It reports a pair of them once, until the address is no longer on both. The
+// violation is counted for the observed interface; the attachment is the event's owner.
 func (o *observer) reportDuplicates(ctx context.Context) error {
 	owners, err := o.ownersOfAddresses(ctx)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"berth/internal/state"
 )
 
-// observedSlots returns the number from which on slots are left to attachments: a quarter.
+// observedSlots returns the number of slots below which observed interfaces get theirs. It
+// reserves the upper quarter of the slots for attachments.
 func (a *Agent) observedSlots(maps *bpf.Maps) uint32 {
 	slots := a.config.MaxEndpoints + 1
 	if maps != nil {
@@ -45,7 +46,8 @@ func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*st
 	return registerCounted(maps, some)
 }
 
-// countUncounted counts interfaces that found no slot before, as far as there are slots now.
+// countUncounted assigns slots to the interfaces that got none when they were recorded, as
+// far as slots are free now.
 func (o *observer) countUncounted(ctx context.Context) error {
 	var uncounted []*state.Attachment
 	for _, at := range o.known {

@@ -27,20 +27,20 @@ type record struct {
 	nsid        int // the host's number of the namespace
 	linkIndex   int // of the interface there
 	phase       specs.Phase
-	past        *past         // nil if nothing
-	leases      []leaseRecord // of DHCP; nil if none
+	past        *past         // nil if there are none
+	leases      []leaseRecord // of DHCP; nil if there are none
 	slot        uint32
 	sibling     bool     // whether its interface needs the sibling program
 	observed    bool     // berth did not create the interface
 	unnamed     bool     // whether its engine was not asked yet for one of its containers
-	sharers     []string // ids of the further containers in the namespace; nil for none
+	sharers     []string // IDs of the further containers in the namespace; nil if there are none
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
 	inside     atomic.Int64  // the epoch in which the sibling program was last seen
 	registered atomic.Int64  // the epoch of the datapath in which it was registered
-	shown      atomic.Uint64 // frames shown last
-	broken     uint64        // frames that broke its mode, in the scrape under way
+	shown      atomic.Uint64 // frames shown by the last scrape
+	broken     uint64        // frames that broke its mode, as counted by the scrape under way
 }
 
 // past holds the final counts of a drained attachment, and those before it; most records

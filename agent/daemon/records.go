@@ -44,7 +44,7 @@ type reading struct {
 	series []series
 	bySlot []int32 // by slot: the index in all, or -1
 	pruned map[metrics.Violation]specs.Broken
-	dhcp   map[string]uint64 // DHCP messages by type
+	dhcp   map[string]uint64 // numbers of DHCP messages, by type
 	stamp  time.Time         // of the file whose timestamp shows changes
 	final  bool              // whether a later change would show in the stamp
 }

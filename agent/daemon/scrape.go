@@ -14,7 +14,7 @@ import (
 //
 // Usually it takes no lock of the store: the records are those of the last reading, and the
 // counts are read beside them. If the records changed meanwhile, or a count fell (its slot
-// was drained, and the records are about to change), both are read again under the lock.
+// was drained, and its record is about to change), both are read again under the lock.
 func (a *Agent) collectSnapshot(ctx context.Context, s *metrics.Snapshot) error {
 	a.namer.waitForNames(ctx)
 	a.scraping.Lock()

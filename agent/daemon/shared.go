@@ -48,9 +48,10 @@ func (f *hostFacts) linkName(index int) string {
 	return fmt.Sprintf("interface %d", index)
 }
 
-// isolatedAddresses returns the addresses of a parent that its containers cannot reach. If the host
-// has an interface beside the containers, it answers there for all of the host's IPv4
-// addresses (arp_ignore in Documentation/networking/ip-sysctl.rst), so they are reachable.
+// isolatedAddresses returns the addresses of a parent that its containers cannot reach. If
+// the host has a macvlan or ipvlan interface on the parent, the host answers ARP there for
+// all of its IPv4 addresses (arp_ignore in Documentation/networking/ip-sysctl.rst), so they
+// are reachable.
 func (f *hostFacts) isolatedAddresses(parentIndex int) (all []netip.Addr) {
 	beside := slices.ContainsFunc(f.links, func(l network.LinkInfo) bool {
 		return l.ParentIndex == parentIndex && l.ParentNSID < 0 && l.Driver != "" && l.Up

@@ -110,7 +110,8 @@ func (a *Agent) isLinkGone(at *state.Attachment) bool {
 	return true
 }
 
-// siblingsUnsupported is missingSiblingPrograms for a kernel that cannot run the sibling program.
+// siblingsUnsupported returns the problem of missingSiblingPrograms if the kernel cannot run
+// the sibling program.
 func siblingsUnsupported(all []*record, why error, found flaws) error {
 	var errs []error
 	for _, driver := range []specs.Driver{specs.IPvlan, specs.Macvlan} {

@@ -25,7 +25,7 @@ type watcher struct {
 // newWatcher watches the entries of the directories, which need not exist yet, and the
 // kernel's notifications of links and addresses. It calls wake for files and for the host's
 // own interfaces, and changed for every notification: from several goroutines, until close,
-// so they must not block. close closes the listener too.
+// so they must not block. The watcher's close closes the listener too.
 func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {

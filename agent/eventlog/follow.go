@@ -26,10 +26,10 @@ const batch = 256
 // keeps new ones.
 const retryPause = time.Second
 
-// Follow writes the events of a ring until ctx is done, including those that arrived by
-// then, and closes the log. It retries an event that cannot be written. It calls report
-// with the error, with nil once events are written retry, and with [ErrMissed] if the ring
-// dropped events meanwhile. It delays no other reader of the ring.
+// Follow writes the events of a ring until ctx is done, including those that arrived by then,
+// and closes the log. It retries an event that cannot be written. It calls report with the
+// error, with nil once events are written again, and with [ErrMissed] if the ring dropped
+// events meanwhile. It delays no other reader of the ring.
 func Follow(ctx context.Context, ring *events.Ring, to Log, report func(error)) {
 	f := follower{to: to, report: report}
 	defer func() {

@@ -73,7 +73,7 @@ func (a agentCollector) Collect(out chan<- prometheus.Metric) {
 	sendGauge(out, durationDesc, a.Reading.Seconds())
 }
 
-// programsPerParent counts one at ingress and one at egress.
+// programsPerParent is 2: one program at ingress and one at egress.
 const programsPerParent = 2
 
 // programsOf counts the programs on the parents by attach type, and the missing parents.

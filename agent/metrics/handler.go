@@ -18,7 +18,7 @@ type Handler struct {
 	fill    func(*Snapshot) error
 	process *prometheus.Registry // go_… and process_…
 	places  *places
-	spare   chan *Snapshot // one to reuse, 200 bytes an endpoint
+	spare   chan *Snapshot // a snapshot to reuse; it takes 200 bytes for each endpoint
 }
 
 // NewHandler returns a handler that calls fill for every scrape. If fill fails, so does the

@@ -27,7 +27,7 @@ const (
 // places limits concurrent scrapes. It may be used concurrently.
 type places struct {
 	free    chan struct{} // a token for each free place
-	timeout time.Duration // for which a scrape waits for a place
+	timeout time.Duration // the time for which a scrape waits for a place
 
 	mu    sync.Mutex
 	taken []*place

@@ -6,7 +6,7 @@ import (
 	"berth/specs"
 )
 
-// Snapshot is the content of one scrape. It may be filled again.
+// Snapshot is the content of one scrape. It can be reused for the next one.
 type Snapshot struct {
 	Rows            []Row   // in the order of their endpoints' series
 	Series          []Range // ranges of rows; each range is one series, and rows outside all ranges are not shown
