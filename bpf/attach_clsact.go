@@ -182,9 +182,9 @@ func nameOf(tc *netlink.Handle, ifindex int) string {
 	return l.Attrs().Name
 }
 
-// ingressQdisc returns the kind of the qdisc in the place that "clsact" and the older
+// ingressQdisc returns the kind of the qdisc at the parent handle that "clsact" and the older
 // "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h), and the kind of a qdisc
-// elsewhere that has their handle; each is "" if there is none.
+// elsewhere that has their own handle; each is "" if there is none.
 func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
 	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
 	if isGone(err) {

@@ -63,7 +63,7 @@ func (d *Datapath) lowerOf(l netlink.Link) (all []int, err error) {
 		return nil, nil
 	}
 	links, err := d.tc.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // the next look is soon
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // the next inspection is soon
 		return nil, err
 	}
 	for _, port := range links {
@@ -74,9 +74,9 @@ func (d *Datapath) lowerOf(l netlink.Link) (all []int, err error) {
 	return all, nil
 }
 
-// aheadBelow names what gets the frames of a parent before the TC programs on it: XDP on
-// the parent, nftables chains at its egress, and all programs at the ingress of the
-// interfaces below it.
+// aheadBelow returns the names of the programs and chains that get the frames of a parent
+// before the TC programs on it: XDP on the parent, nftables chains at its egress, and all
+// programs at the ingress of the interfaces below it.
 func (d *Datapath) aheadBelow(ifindex int, chains []netdevChain) (ahead []string, err error) {
 	devices, err := d.below(ifindex)
 	if err != nil {

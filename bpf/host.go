@@ -8,11 +8,11 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// SetHostAddresses sets the host's addresses on a parent, by the index of its interface,
-// and deletes those set before that are not among them. An endpoint that asks for one of
-// them is isolated from the host (specs/violations.md, host-isolation), so leave out an
-// address that containers reach by another interface of the host on the same parent. An
-// address that an endpoint was assigned stays the endpoint's.
+// SetHostAddresses sets the host's addresses on a parent, by the index of its interface, and
+// deletes earlier ones that are not among them. An endpoint that asks for one of them is
+// isolated from the host (specs/violations.md, host-isolation), so leave out an address that
+// containers reach by another interface of the host on the same parent. An address that an
+// endpoint was assigned stays the endpoint's.
 func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 	if err := m.reopenReplaced(); err != nil {
 		return err

@@ -15,8 +15,9 @@ type Attachment struct {
 	Kind string // TCX or Clsact
 	Old  bool   // whether one is of an earlier run
 
-	// Ahead lists what gets frames before berth's programs: XDP, TC and nftables, on the
-	// parent or on the interfaces below it. Each can drop frames, or pass them on, unseen by berth's.
+	// Ahead lists the programs and chains that get frames before berth's programs: XDP, TC
+	// and nftables, on the parent or on the interfaces below it. Each can drop frames, or
+	// pass them on, unseen by berth's.
 	Ahead []string
 }
 
@@ -163,8 +164,8 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 	return ahead, old, nil
 }
 
-// filtersAhead names the filters that the kernel runs before berth's. Filters of another
-// chain than 0 are reached only by an action of a filter in chain 0.
+// filtersAhead returns the names of the filters that the kernel runs before berth's. A filter
+// of a chain other than 0 runs only if an action of a filter in chain 0 leads to it.
 func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction) (ahead []string) {
 	for _, f := range filters {
 		if f == netlink.Filter(ours) {
@@ -179,7 +180,7 @@ func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction
 		}
 		ahead = append(ahead, fmt.Sprintf("%s filter %s at preference %d", w, name, f.Attrs().Priority))
 	}
-	return slices.Compact(ahead) // u32 has more than one entry for a filter
+	return slices.Compact(ahead) // the kernel lists a filter of u32 more than once
 }
 
 // isProgram reports whether id is p's. A Datapath that has loaded no program accepts any.

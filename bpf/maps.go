@@ -76,7 +76,7 @@ func (m *Maps) openMap(name string) (*ebpf.Map, error) {
 	return one, nil
 }
 
-// openRest opens the existing maps of userspace alone, so that they can be pinned again.
+// openRest opens the existing maps that no program uses, so that they can be pinned again.
 func (m *Maps) openRest() error {
 	_, base := m.openBase()
 	_, found := m.openFound()
@@ -122,8 +122,8 @@ func setUnlessEqual[V comparable](m *Maps, name string, key any, value V) error 
 	return m.putElement(name, key, value)
 }
 
-// expect marks the filter's element of a registered key, for programs of an earlier release.
-// It keeps the datapath's own notes in it.
+// markExpected marks the filter's element of a registered key, for programs of an earlier
+// release. It keeps the datapath's own notes in it.
 func (m *Maps) markExpected(k endpointKey) error {
 	one, err := m.openMap(mapFilter)
 	if err != nil {

@@ -30,7 +30,7 @@ type Endpoint struct {
 	Allow   []specs.Allowance // exceptions that are no violation
 	IPv6    specs.IPv6        // of the network; "" if off
 
-	Observed bool // not created by berth: an address that another endpoint has stays that one's
+	Observed bool // not created by berth: it does not take an address that another endpoint has
 }
 
 // Register makes the datapath count an endpoint, from the next frame on. If it is
@@ -151,10 +151,10 @@ func (m *Maps) shareParent(e Endpoint) error {
 	return m.putEndpoint(parentKey(e.ParentIndex, e.MAC), value)
 }
 
-// Unregister makes the datapath forget an endpoint. It deletes only the keys that still
-// lead to its slot, so a MAC or an address with a new owner stays. If the namespace has a
-// second interface on the same parent, it is evidence again only when that one is
-// registered again.
+// Unregister makes the datapath forget an endpoint. It deletes only the keys that still lead
+// to its slot, so a MAC or an address with a new owner stays. If the namespace has a second
+// interface on the same parent, frames are attributed to that one by the namespace's cookie
+// only after it is registered again.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
 	if e.onItself() {
@@ -300,9 +300,9 @@ func (e Endpoint) makeParty() partyValue {
 	return p
 }
 
-// exemptObserved is the kinds that are not judged of observed interfaces. No network's
-// file forbids DHCP servers and routers. The agent hears of an address after its first
-// frames, so it cannot tell a new address from a forged one.
+// exemptObserved are the kinds that are not judged for observed interfaces. No network's file
+// can forbid them to be DHCP servers or routers. The agent hears of an address only after its
+// first frames, so it cannot tell a new address from a forged one.
 var exemptObserved = kindBit(specs.RogueDHCP) | kindBit(specs.RogueRA) | kindBit(specs.IPSpoof)
 
 // kindBit returns the bit of a kind, or 0 if the datapath does not know it.

@@ -13,17 +13,17 @@ const placeProbes = 8
 // does not exist.
 const wordDeleted = 1<<64 - 1
 
-// placeTable is the table of MACs. A key's hash is the index of its home, the first place
-// of its chain. The key is in the first places of the chain, up to the first empty place,
-// or in the overflow map if no place of its chain is empty.
+// placeTable is the table of MACs. A key's hash is the index of its home, the first place of
+// its chain. The key is in the first places of the chain, up to the first empty place, or in
+// the overflow map if no place of its chain is empty.
 //
 // Programs search a chain while it is changed, so every step leaves a state in which they
-// find each key with its old or its new value; also if the process is killed there. The
-// word of a place is 0, wordDeleted or that of its key. Only the place's word says whose
-// value it has, so it changes last when a place is filled, and first when it is freed. A
-// freed place keeps its value for a while, for programs that have found it. An emptied place
-// ends every chain through it, so a place is emptied only if no key is behind it, and is
-// deleted otherwise.
+// find each key with its old or its new value; also if the process is killed there. The word
+// of a place is 0, wordDeleted or that of its key. Only the place's word identifies the
+// endpoint of its value, so it changes last when a place is filled, and first when it is
+// freed. A freed place keeps its value for a while, for programs that have found it. An
+// emptied place ends every chain through it, so a place is emptied only if no key is behind
+// it, and is deleted otherwise.
 //
 // The caller of the methods that write holds the lock of the pinned objects.
 type placeTable struct {
@@ -95,7 +95,7 @@ func (t *placeTable) readChain(k endpointKey) (chain, error) {
 	return c, nil
 }
 
-// millis returns the time as a place has it, never 0.
+// millis returns the time in the unit of [placeValue.Freed], never 0.
 func (t *placeTable) millis() (uint32, error) {
 	now, err := t.now()
 	return uint32(now.Milliseconds()) | 1, err
@@ -143,7 +143,7 @@ func (t *placeTable) putKey(k endpointKey, v endpointValue) error {
 	old := c.same
 	switch now, found := c.first(t.count); {
 	case found && now == v:
-		old = c.same[1:] // of a process that was killed
+		old = c.same[1:] // of a process that was killed before it freed them
 	case !c.room && !c.full:
 		// The empty place must rest: the chain goes on behind it.
 		if err := t.markDeleted(c.end() + 1); err != nil {
