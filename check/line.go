@@ -11,7 +11,7 @@ type Result string
 // The results of a check.
 const (
 	Pass Result = "pass" // as it should be
-	Warn Result = "warn" // works, but a part is missing, or something may surprise
+	Warn Result = "warn" // works, but a part is missing, or the result may surprise the user
 	Fail Result = "fail" // a container cannot start, or would not work as its network declares
 )
 
