@@ -57,9 +57,8 @@ func (o *createFlags) registerFlags(flags *pflag.FlagSet) {
 	o.given = flags.Changed
 }
 
-// notOurs are docker's flags without a meaning for berth. They are refused with the reason
-// and not ignored: a network that is less closed than its owner believes is worse than
-// none.
+// notOurs are docker's flags that have no meaning for berth. They are refused with the
+// reason: if berth ignored them, a network could be more open than its owner believes.
 var notOurs = map[string]string{
 	"internal":    "a network of berth's is on the LAN by its nature; without --gateway it has no default route",
 	"ingress":     "berth has no swarm",

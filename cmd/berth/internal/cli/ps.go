@@ -144,8 +144,8 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	return t
 }
 
-// addressMost is the longest address with its prefix length that stays in its column on a
-// narrow terminal: any of IPv4.
+// addressMost is the length up to which an address with its prefix length stays in its column
+// on a narrow terminal. Every IPv4 address does.
 const addressMost = len("255.255.255.255/32")
 
 // compactTable has two lines or more for each endpoint, to fit a narrow terminal. Addresses

@@ -52,9 +52,9 @@ func printStats(env *Env, o statsOptions, at time.Time, readings []rates.Reading
 }
 
 // overprintText makes a page begin in a terminal's upper left corner (ECMA-48 CUP) and erase
-// the rest (EL, ED). A terminal scrolls when a page is higher, so that the page would not
-// begin at the corner next time: the lines beyond its rows are left out. 0 rows are not
-// known.
+// the rest (EL, ED). A page with more lines than the terminal would scroll, and the next one
+// would not begin at the corner, so further lines are left out. rows is 0 if the terminal's
+// height is not known.
 func overprintText(page string, rows int) string {
 	lines := strings.SplitAfter(page, "\n")
 	lines = lines[:len(lines)-1]                         // after the last line there is none

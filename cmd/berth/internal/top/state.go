@@ -70,8 +70,8 @@ func (s *state) withEvents(events []specs.Event) *state {
 	return &next
 }
 
-// sums are the total rates of a parent's endpoints: from the LAN, to the LAN, and between
-// siblings, which never passes the wire.
+// sums are the total rates of a parent's endpoints: received from the LAN, sent to the LAN,
+// and between siblings, which never passes the wire.
 type sums struct{ rx, tx, local specs.Rate }
 
 // byParent adds up the rates of the endpoints on each parent. A frame between two of them
