@@ -1,9 +1,9 @@
-// Package dhcp is a DHCP client for one interface: DHCPv4 (RFC 2131) and DHCPv6
-// (RFC 8415), each a state machine. Replies of the other side are untrusted.
+// Package dhcp is a DHCP client for one interface: DHCPv4 (RFC 2131) and DHCPv6 (RFC 8415),
+// each a state machine. Replies of the other side are untrusted.
 //
-// The package is pure. Time and randomness are inputs; received messages, timers
-// and the results of probes are events; what to send, and what became of the
-// lease, are the returned actions. It opens no socket and changes no interface:
-// dhcp/exchange does the first, package hook and the program berth-dhcp the
-// second. It imports the codec insomniacslk/dhcp, specs and internal/text.
+// The package is pure. Time and randomness are inputs; received messages, timers and the
+// results of probes are events; messages to send, and changes of the lease, are the returned
+// actions. It opens no socket and changes no interface: dhcp/exchange does the first, package
+// hook and the program berth-dhcp the second. It imports the codec insomniacslk/dhcp, specs
+// and internal/text.
 package dhcp
