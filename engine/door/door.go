@@ -1,9 +1,9 @@
-// Package door has the steps that programs share by which an engine requests interfaces in
-// its own way: a process for each request, with the request on standard input and the
-// answer on standard output.
+// Package door contains the steps that the programs of all doors share. Such a program runs
+// once for each request of an engine, reads the request from standard input and writes the
+// answer to standard output.
 //
-// It knows no protocol: the packages of the engines do. It imports hook, internal/config and
-// specs.
+// It is independent of the engines' protocols, which the packages of the engines implement.
+// It imports hook, internal/config and specs.
 package door
 
 import (

@@ -22,8 +22,8 @@ func planCDI(p *planner) error {
 	return nil
 }
 
-// planNerdctl makes berth's networks nerdctl's, and devices. nerdctl.toml names neither
-// runtimes nor annotations.
+// planNerdctl adds berth's networks to those of nerdctl, and as CDI devices. nerdctl.toml can
+// name neither a runtime nor annotations.
 func planNerdctl(p *planner) error {
 	if err := p.planNetworks(); err != nil {
 		return err

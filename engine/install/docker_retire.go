@@ -88,7 +88,7 @@ func (p *planner) dockerSince(since time.Time) bool {
 		if err != nil {
 			return false
 		}
-		_ = conn.Close() // that it answers is enough
+		_ = conn.Close() // an accepted connection is the whole test
 	}
 	return since.IsZero() || !started.IsZero() && started.Before(since)
 }
