@@ -23,7 +23,7 @@ import (
 // Ahead is the work of a prober on one network.
 type Ahead struct {
 	Network string
-	Taken   []netip.Addr // taken by a start that did not wait: probed for once more
+	Taken   []netip.Addr // a start uses them without a probe of its own: they are probed for once more
 }
 
 // Bounds of a prober: the number of addresses of a family that it probes for, and the time
@@ -37,10 +37,10 @@ const (
 func proberKey(name string) string { return "ahead " + name }
 
 // ProbeAhead is the body of a prober. It probes for the next free addresses of networks and
-// records each that no host answers for, so that the next starts need no wait. It sends
-// from the parents, which have no need of a container, and which containers do not hear.
-// It makes no interface, and takes no address. A network that another prober works on
-// already, or that cannot be probed, is left out.
+// records each that no host answers for, so that the next starts need no wait. It sends from
+// the parents, so it needs no container, and no container receives its probes. It makes no
+// interface and leases no address. A network that another prober works on already, or that
+// cannot be probed, is left out.
 func (h *Hook) ProbeAhead(ctx context.Context, all []Ahead) error {
 	if !h.hasState() {
 		return nil
@@ -182,8 +182,8 @@ func (job *aheadJob) chooseNext(tx *state.Tx, now time.Duration) {
 }
 
 // markNext marks the addresses that are probed for, so that a start waits for the result
-// instead of probing itself. A sighting that still counts is not replaced by a mark: a start
-// need not wait for the one that replaces it.
+// instead of probing itself. It does not replace a sighting that is still valid, so that no
+// start waits for the new one.
 func (job *aheadJob) markNext(tx *state.Tx, now time.Duration) error {
 	known := lease.Sightings(tx, job.domain)
 	fresh := slices.DeleteFunc(slices.Clone(job.next), func(a netip.Addr) bool {

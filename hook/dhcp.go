@@ -210,7 +210,7 @@ func (a *attaching) recordLeases(ctx context.Context, all []*leasing) error {
 	})
 }
 
-// explainLeasing adds to an error which interface asked, and the remedy.
+// explainLeasing adds the name of the interface, and the remedy, to an error.
 func (a *attaching) explainLeasing(l *leasing) error {
 	if !errors.Is(l.err, exchange.ErrNoAnswer) {
 		return fmt.Errorf("DHCP on %q: %w", l.r.Interface, l.err)

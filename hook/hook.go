@@ -41,8 +41,8 @@ type Hook struct {
 	Unlink func(nsid int, name string) error
 
 	// Ahead, if set, starts a process that calls the method ProbeAhead, and does not wait for
-	// it. Only then are addresses used that a prober has seen free, without a probe of the
-	// start's own before.
+	// it. If it is nil, every start probes for its addresses itself; else it uses those that
+	// a prober has seen free, without a probe of its own.
 	Ahead func([]Ahead) error
 
 	host     *network.Handle

@@ -11,8 +11,8 @@ import (
 	"berth/internal/state"
 )
 
-// LogName is the log file of the runs in STATE/state. Some runtimes discard a
-// hook's output.
+// LogName is the name of the runs' log file in STATE/state. The file is needed because some
+// runtimes discard a hook's output.
 const LogName = "hook.log"
 
 // maxLog is the size in bytes at which a new log begins; one older log is kept.

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrParent is wrapped by [Hook.Ready] if the parent of the network does not exist, is down
-// or cannot be used: then the containers that are on the network already suffer too.
+// or cannot be used: then the existing containers of the network are affected too.
 var ErrParent = errors.New("the network's parent is not usable")
 
 // errReady rolls a reservation back.

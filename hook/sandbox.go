@@ -32,8 +32,8 @@ type Sandbox struct {
 	// Namespace is the Kubernetes namespace, or "" outside of Kubernetes.
 	Namespace string
 
-	// Hostname is the sandbox's host name if the caller knows it. A DHCP server is
-	// told it if the engine gave the sandbox no name.
+	// Hostname is the sandbox's host name if the caller has it. It is sent to a DHCP server
+	// if the engine gave the sandbox no name.
 	Hostname string
 
 	// Pending, if set, returns the engine's own network that the engine has not

@@ -130,7 +130,8 @@ func (a *attaching) noteSeen(i int, began, listened time.Duration) {
 	}
 }
 
-// recordSeen records the noted addresses: each is free again when the container ends.
+// recordSeen records the sightings of the noted addresses. A container that starts within
+// [lease.SeenFor], when this one has ended, uses them without a probe.
 func (a *attaching) recordSeen(tx *state.Tx, i int) error {
 	if len(a.seen[i].noted) == 0 {
 		return nil
@@ -138,8 +139,9 @@ func (a *attaching) recordSeen(tx *state.Tx, i int) error {
 	return lease.See(tx, a.records[i].Domain(), exchange.Now(), a.seen[i].noted)
 }
 
-// startProber starts a prober for the networks whose interfaces want returns addresses
-// of, or of which it returns true. An error is logged: the next start then waits.
+// startProber starts a prober for the networks of those interfaces for which want returns
+// start = true. taken are the interface's addresses that are used without a probe of this
+// run's own. An error is logged: the next start then waits for its own probe.
 func (a *attaching) startProber(want func(i int) (taken []netip.Addr, start bool)) {
 	var all []Ahead
 	for i, in := range a.plan.New {
