@@ -116,7 +116,7 @@ func (c *client) record(tx *state.Tx) (*state.Attachment, *state.DHCPClient, err
 	return a, &a.DHCP[i], nil
 }
 
-// turn carries out the client's due actions, and returns the time until the next.
+// turn carries out the client's due actions, and returns the time until the next is due.
 func (c *client) turn(ctx context.Context) (time.Duration, error) {
 	var a *state.Attachment
 	var d *state.DHCPClient
@@ -175,8 +175,8 @@ func (c *client) cameUp(a *state.Attachment) bool {
 	return c.carrier && !had
 }
 
-// exchange starts the client, or passes it the event that is due, and waits for
-// answers for a while.
+// exchange starts the client, or passes it the event that is due, and waits for answers for
+// listenFor.
 func (c *client) exchange(ctx context.Context, w *work, d *state.DHCPClient, cameUp bool) error {
 	now := exchange.Now()
 	var first []dhcp.Action
@@ -195,7 +195,7 @@ func (c *client) exchange(ctx context.Context, w *work, d *state.DHCPClient, cam
 	if err != nil {
 		return err
 	}
-	defer func() { go port.Close() }() // nothing waits for it
+	defer func() { go port.Close() }() // no step waits for its end
 	within, cancel := context.WithTimeout(ctx, listenFor)
 	defer cancel()
 	handle := func(a dhcp.Action) ([]dhcp.Action, error) { return w.handle(ctx, a) }

@@ -32,16 +32,16 @@ type Keeper struct {
 	pids    map[uint64]int // a process in each namespace, by cookie
 }
 
-// clientKey identifies a client: the attachment, which of those with its key, and the
-// family.
+// clientKey identifies a client: the attachment's key, its creation (a later attachment may
+// have the same key), and the family.
 type clientKey struct {
 	attachment string
 	created    int64 // ns since 1970
 	ipv6       bool
 }
 
-// recheck is the longest time until the records are read again: a change that was not
-// seen is not missed for longer.
+// recheck is the interval at which the records are read even without a notification, in case
+// one was lost.
 const recheck = 30 * time.Second
 
 // settle is the time for which changes are collected before the records are read.

@@ -21,17 +21,17 @@ import (
 	"berth/specs"
 )
 
-// work is the access of a client to its interface, for the time of one turn.
+// work is a client's access to its interface during one turn.
 type work struct {
 	c      *client
-	a      *state.Attachment // as it was when the turn began, for its unchanging fields
+	a      *state.Attachment // the record as it was when the turn began; only its unchanging fields are used
 	ns     *network.Namespace
 	inside *network.Handle
 }
 
 func (w *work) close() { _ = w.ns.Close() } // only read from
 
-// open opens the namespace of an attachment and checks that its interface is there.
+// open opens the namespace of an attachment and checks that its interface exists there.
 func (c *client) open(a *state.Attachment) (*work, error) {
 	ns, err := c.namespace(a.Cookie)
 	if err != nil {

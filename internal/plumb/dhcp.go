@@ -59,8 +59,8 @@ func Lifetimes(l *dhcp.Lease, now time.Duration) network.Lifetimes {
 	return network.Lifetimes{Valid: l.Left(l.Lifetime, now), Preferred: l.Left(l.Preferred, now)}
 }
 
-// wide is the length in bits below which a route is part of a default route: two
-// routes of one bit are one in effect.
+// wide is the prefix length below which a route counts as part of a default route: two routes
+// with a prefix length of 1 are equivalent to one.
 const wide = 8
 
 // LeaseRoutes returns the routes of a lease: its gateway if the interface has the

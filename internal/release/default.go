@@ -17,7 +17,7 @@ func (r *Releaser) restoreDefaults(a *state.Attachment) {
 		return
 	}
 	if _, err := r.Host.LinkIn(a.NSID, a.Interface); errors.Is(err, network.ErrNoNamespace) {
-		return // cheaper than a scan of all processes
+		return // avoids a scan of all processes
 	}
 	ns, err := network.FindNamespace(a.Cookie)
 	if errors.Is(err, network.ErrNoNamespace) {

@@ -93,7 +93,7 @@ func (r *Releaser) lingers(ctx context.Context, a *state.Attachment) (bool, erro
 	}
 }
 
-// searchLink is searchNamespaces for findLink.
+// searchLink returns the result of searchNamespaces in the form of findLink.
 func (r *Releaser) searchLink(a *state.Attachment, held bool) (remove func() error, err error) {
 	search := r.search
 	if search == nil {

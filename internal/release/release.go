@@ -100,7 +100,7 @@ func (r *Releaser) releaseContainer(ctx context.Context, id string, also func(*s
 	if err != nil || len(of) == 0 {
 		return wrapf(err, "container %q", id)
 	}
-	for _, a := range of { // in the order of keys
+	for _, a := range of { // in the order of their keys
 		release, err := r.Store.Hold(ctx, a.Key())
 		if err != nil {
 			return wrapf(err, "container %q: release %s", id, a.Interface)

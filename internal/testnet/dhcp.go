@@ -130,8 +130,7 @@ func (s *DHCPServer) Start() {
 // Serve sets another configuration for the next Start.
 func (s *DHCPServer) Serve(change func(*DHCPConfig)) { change(&s.cfg) }
 
-// command returns the program, its arguments, and the text with which it says that it
-// listens.
+// command returns the program, its arguments, and the text that it logs when it listens.
 func (s *DHCPServer) command() (name string, args []string, ready string) {
 	c := s.cfg
 	switch c.Kind {
