@@ -67,7 +67,7 @@ func (h *Handle) close() { h.socket.close() }
 
 func (h *Handle) fd() int { return h.socket.fd }
 
-// maxDumps bounds the repetitions of a dump that the kernel interrupted.
+// maxDumps bounds the repetitions of a dump that changed while it was read.
 const maxDumps = 20
 
 // request sends one request and returns the payloads of the answers of type want. It

@@ -27,8 +27,8 @@ func (e *SharingError) Error() string {
 
 func (e *SharingError) Unwrap() error { return ErrParentBusy }
 
-// CheckSharing returns a *SharingError if an interface cannot be put on a parent
-// beside another, which holder names. This is the only place of the rule:
+// CheckSharing returns a *SharingError if an interface cannot be put on a parent beside
+// another, which holder names. The rule is written here only:
 //
 //   - A parent carries interfaces of one driver: each registers a receive
 //     handler with it, and a device has one (netdev_rx_handler_register).
