@@ -22,10 +22,10 @@ func (i *DHCPClientID) UnmarshalText(text []byte) error {
 	return oneOf(i, text, ClientIDMAC, ClientIDDUID, ClientIDName)
 }
 
-// DHCPHostname determines the name that a DHCP server is told.
+// DHCPHostname determines the host name that is sent to a DHCP server.
 type DHCPHostname string
 
-// The names that a server is told.
+// The choices of a host name.
 const (
 	HostnameName DHCPHostname = "name" // the container's, if it can be a host's
 	HostnameNone DHCPHostname = "none"
@@ -132,7 +132,7 @@ type DHCPLease struct {
 	ServerMAC MAC          `json:"server_mac,omitzero"` // sender of the last reply: the server's, or a relay's or router's
 	ServerID  string       `json:"server_id,omitempty"` // IPv6: the server's DUID in hexadecimal
 	ClientID  string       `json:"client_id"`           // option 61, or the client's DUID, in hexadecimal
-	Hostname  string       `json:"hostname,omitempty"`  // the name that was sent along
+	Hostname  string       `json:"hostname,omitempty"`  // the host name that was sent to the server
 	Obtained  time.Time    `json:"obtained"`            // when the address was leased first
 	Renewed   time.Time    `json:"renewed"`             // when the lease was last extended
 	Expires   *time.Time   `json:"expires"`             // null if the lease never ends
