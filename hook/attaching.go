@@ -118,7 +118,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 		Network: in.Net.Name, Driver: in.Net.Driver, Mode: in.Net.Mode, IPvlanFlag: in.Net.IPvlanFlag,
 		Parent: in.On.Name, ParentIndex: in.On.Index,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
-		IPv6: in.Net.IPv6, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
+		IPv6: in.Net.IPv6, IPv6Token: in.Net.IPv6Token, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
 		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text, Door: a.door,
 	}
 	if in.MakeVLAN != 0 {

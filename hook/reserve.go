@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"berth/internal/hostshim"
@@ -102,6 +103,9 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
 		return specs.At("ips", err)
 	}
+	if err := claimToken(tx, stake, r.IPv6Token); err != nil {
+		return err
+	}
 	r.Addresses = slices.Clone(in.Static)
 	had, err := a.recallLeases(tx, in)
 	if err != nil {
@@ -133,6 +137,15 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return err
 	}
 	return tx.Put(r)
+}
+
+// claimToken leases the interface identifier of a network, as an address: two interfaces of one
+// layer-2 domain would form the same address.
+func claimToken(tx *state.Tx, stake *plumb.Stake, token netip.Addr) error {
+	if !token.IsValid() {
+		return nil
+	}
+	return specs.At("ipv6_token", lease.In(tx, stake.Domain).ClaimAddr(token, stake.Owner))
 }
 
 func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {

@@ -17,6 +17,11 @@ func (a *attaching) setUp(ctx context.Context) error {
 		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
 			return fmt.Errorf("interface %q: %w", r.Interface, err)
 		}
+		if token := r.IPv6Token; token.IsValid() {
+			if err := a.inside.SetIPv6Token(r.LinkIndex, token); err != nil {
+				return fmt.Errorf("interface %q: %w", r.Interface, err)
+			}
+		}
 		if err := a.inside.WaitUp(ctx, a.host, r.LinkIndex); err != nil {
 			return explainUp(r, err)
 		}

@@ -45,6 +45,7 @@ type Endpoint struct {
 	MAC            MAC               `json:"mac"`
 	MTU            int               `json:"mtu"`
 	Addresses      []netip.Prefix    `json:"addresses"`
+	IPv6Token      netip.Addr        `json:"ipv6_token,omitzero"` // interface identifier under advertised prefixes
 	Gateways       []netip.Addr      `json:"gateways,omitempty"`
 	Routes         []Route           `json:"routes,omitempty"`
 	DHCP           []DHCPStatus      `json:"dhcp,omitempty"` // of each family whose address a DHCP server leases

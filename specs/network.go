@@ -26,11 +26,12 @@ type Network struct {
 	Metric       int     `toml:"metric,omitempty" json:"metric,omitempty"` // of the default route; 0 for the kernel's
 	Routes       []Route `toml:"route,omitempty" json:"route,omitempty"`
 
-	IPAM            IPAM      `toml:"ipam" json:"ipam"`
-	ConflictTimeout *Duration `toml:"conflict_timeout,omitempty" json:"conflict_timeout,omitempty"`
-	IPv6            IPv6      `toml:"ipv6" json:"ipv6"`
-	Sticky          bool      `toml:"sticky,omitempty" json:"sticky,omitempty"`
-	Reuse           Reuse     `toml:"reuse,omitempty" json:"reuse,omitempty"` // lowest if not set
+	IPAM            IPAM       `toml:"ipam" json:"ipam"`
+	ConflictTimeout *Duration  `toml:"conflict_timeout,omitempty" json:"conflict_timeout,omitempty"`
+	IPv6            IPv6       `toml:"ipv6" json:"ipv6"`
+	IPv6Token       netip.Addr `toml:"ipv6_token,omitzero" json:"ipv6_token,omitzero"` // interface identifier of SLAAC
+	Sticky          bool       `toml:"sticky,omitempty" json:"sticky,omitempty"`
+	Reuse           Reuse      `toml:"reuse,omitempty" json:"reuse,omitempty"` // lowest if not set
 
 	DHCPTimeout  *Duration    `toml:"dhcp_timeout,omitempty" json:"dhcp_timeout,omitempty"` // these four only with DHCP
 	DHCPClientID DHCPClientID `toml:"dhcp_client_id,omitempty" json:"dhcp_client_id,omitempty"`

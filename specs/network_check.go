@@ -26,7 +26,7 @@ const (
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
-		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkDHCP, n.checkNamespaces, n.checkEnforce, n.checkAllow,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkDHCP, n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -232,6 +232,25 @@ func (n *Network) checkIPAM() error {
 	}
 	if n.IPv6 != IPv6Off && n.HasIPv6() {
 		return Unusable("ipv6", string(n.IPv6), "the network has an IPv6 subnet; remove it, or set ipv6 = \"off\"")
+	}
+	return nil
+}
+
+// checkIPv6Token checks the interface identifier. The kernel accepts one only on an interface that
+// accepts router advertisements and does neighbour discovery (net/ipv6/addrconf.c,
+// inet6_set_iftoken), and takes its low 64 bits.
+func (n *Network) checkIPv6Token() error {
+	t := n.IPv6Token
+	high := netip.PrefixFrom(netip.IPv6Unspecified(), 64)
+	switch {
+	case !t.IsValid():
+		return nil
+	case !high.Contains(t) || t.Is4In6() || t.Zone() != "" || t.IsUnspecified():
+		return Invalid("ipv6_token", t.String(), "the last 64 bits of an IPv6 address, not all zero, as ::53")
+	case n.IPv6 != IPv6SLAAC && n.IPv6 != IPv6DHCP:
+		return Unusable("ipv6_token", t.String(), "the network takes no prefix from router advertisements; set ipv6 = \"slaac\"")
+	case n.Mode == ModeL3 || n.Mode == ModeL3S:
+		return Unusable("ipv6_token", t.String(), "interfaces of mode %s do no neighbour discovery; set another mode", n.Mode)
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ var options = map[string]func(*Network, string) error{
 		n.ConflictTimeout = new(Duration)
 		return setText(n.ConflictTimeout, v)
 	},
-	"ipv6": func(n *Network, v string) error { return setText(&n.IPv6, v) },
+	"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
+	"ipv6_token": func(n *Network, v string) error { return setText(&n.IPv6Token, v) },
 	"dhcp_timeout": func(n *Network, v string) error {
 		n.DHCPTimeout = new(Duration)
 		return setText(n.DHCPTimeout, v)

@@ -54,9 +54,10 @@ func fullEndpoint() Endpoint {
 		Network: "lan", Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
 		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
-		Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
-		DHCP:   []DHCPStatus{{Family: "ipv4", Lease: fullLease()}, {Family: "ipv6", Lost: "the lease ended"}},
-		Origin: OriginBerth, Phase: PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
+		IPv6Token: netip.MustParseAddr("::53"),
+		Routes:    []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
+		DHCP:      []DHCPStatus{{Family: "ipv4", Lease: fullLease()}, {Family: "ipv6", Lost: "the lease ended"}},
+		Origin:    OriginBerth, Phase: PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
 		Violations: map[Kind]uint64{MACSpoof: 1}, Dropped: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
 	}

@@ -32,9 +32,10 @@ type Attachment struct {
 
 	SourceMACs []specs.MAC `json:",omitempty"` // in source mode, the MACs from which it receives
 
-	IPv6    specs.IPv6        `json:",omitempty"` // the network's IPv6 setting without a subnet
-	Enforce []specs.Kind      `json:",omitempty"`
-	Allow   []specs.Allowance `json:",omitempty"`
+	IPv6      specs.IPv6        `json:",omitempty"` // the network's IPv6 setting without a subnet
+	IPv6Token netip.Addr        `json:",omitzero"`  // interface identifier under advertised prefixes
+	Enforce   []specs.Kind      `json:",omitempty"`
+	Allow     []specs.Allowance `json:",omitempty"`
 
 	Interface string // its name in the container
 	LinkIndex int    // its index in the container, or 0 if not made yet

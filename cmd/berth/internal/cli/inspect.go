@@ -67,6 +67,14 @@ func observedText(e *specs.Endpoint) string {
 	return "observed: berth did not create it"
 }
 
+// tokenText returns the interface identifier of an endpoint's SLAAC addresses, or "" if it has none.
+func tokenText(e *specs.Endpoint) string {
+	if !e.IPv6Token.IsValid() {
+		return ""
+	}
+	return e.IPv6Token.String()
+}
+
 // describeEndpoint prints one endpoint as keys and values, without those that are not known or not
 // set.
 func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
@@ -86,6 +94,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"state", phaseText(e, now)},
 		{"origin", observedText(e)},
 		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
+		{"IPv6 token", tokenText(e)},
 		{"MAC", e.MAC.String()},
 		{"DHCP", strings.Join(leaseTexts(e, func() time.Time { return now }), ", ")},
 	})

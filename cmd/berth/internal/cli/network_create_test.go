@@ -74,6 +74,7 @@ func TestCreateFlagsReachTheFile(t *testing.T) {
 		"-o conflict_timeout=0":              func(n *specs.Network) { n.ConflictTimeout = new(specs.Duration(0)) },
 		"-o ipv6=slaac --ipv6":               func(n *specs.Network) { n.IPv6 = specs.IPv6SLAAC },
 		"-o sticky=true":                     func(n *specs.Network) { n.Sticky = true },
+		"-o ipv6=slaac -o ipv6_token=::53":   func(n *specs.Network) { n.IPv6, n.IPv6Token = specs.IPv6SLAAC, mustAddr("::53") },
 		"-o reuse=oldest":                    func(n *specs.Network) { n.Reuse = specs.ReuseOldest },
 		"-o namespaces=prod-*,lab":           func(n *specs.Network) { n.Namespaces = []string{"prod-*", "lab"} },
 		"-d ipvlan -o ipvlan_mode=l3":        func(n *specs.Network) { n.Driver, n.Mode = specs.IPvlan, specs.ModeL3 },
