@@ -27,7 +27,7 @@ var nameKeys = struct{ name, image, pod, namespace []string }{
 }
 
 // infraName is the name that CRI-O and the kubelet give to the container that holds a pod's
-// namespaces; the pod's name is the one that a person knows.
+// namespaces; the user knows the pod by the pod's name.
 const infraName = "POD"
 
 // NamesOf returns the names in a container's annotations; docker and podman set none. A

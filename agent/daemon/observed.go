@@ -26,7 +26,7 @@ type sighting struct {
 	found   []observe.Interface
 	own     func(*observe.Interface) bool // whether berth created an interface
 	parents map[int]string                // the names of the parents that are observed
-	holders map[int]observe.Holder        // by NSID, as far as they were looked for
+	holders map[int]observe.Holder        // by NSID; only those of the namespaces that were searched
 	renewed map[int]bool                  // the NSIDs that another namespace has now
 	unheard bool                          // the end of a namespace may have been missed
 	now     time.Time

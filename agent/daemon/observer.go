@@ -34,8 +34,8 @@ type observer struct {
 	host       *network.Handle // strict
 	scanner    *observe.Scanner
 	namespaces *observe.Namespaces
-	known      map[string]*state.Attachment // the live records, without what the namer adds
-	holdersAt  time.Time                    // when holders were looked for last
+	known      map[string]*state.Attachment // the live records, without the names that the namer adds
+	holdersAt  time.Time                    // time of the last search for holders
 	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
 	wakes chan struct{}
@@ -54,7 +54,7 @@ type news struct {
 
 func newNews() news { return news{due: make(map[int]bool), renewed: make(map[int]bool)} }
 
-// newObserver returns an observer that knows the stored records.
+// newObserver returns an observer that starts with the stored records.
 func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 	host, err := network.NewStrictHandle()
 	if err != nil {
@@ -230,8 +230,8 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 	return o.reportDuplicates(ctx)
 }
 
-// findHolders looks for the holders of the namespaces with a new interface, or with one whose
-// container is not known.
+// findHolders searches for the holders of the namespaces with a new interface, or with one
+// whose container is not known.
 func (o *observer) findHolders(s *sighting, every bool) map[int]observe.Holder {
 	search := o.wantsHolders() || every
 	wanted := make(map[int]int)

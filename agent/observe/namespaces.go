@@ -11,8 +11,8 @@ import (
 	"berth/network"
 )
 
-// youth is how long a process is looked at after its start: a runtime's process enters its
-// namespace within milliseconds, a loaded machine's within a second.
+// youth is the age up to which a process is inspected again: a runtime's process enters its
+// namespace within milliseconds of its start, or within a second on a loaded machine.
 const youth = 2 * time.Second
 
 // Namespaces gives IDs in the host's namespace to the network namespaces that have a process,
@@ -31,7 +31,7 @@ func NewNamespaces(host *network.Handle) *Namespaces {
 	return &Namespaces{host: host, young: make(map[int]time.Time)}
 }
 
-// AssignAll looks at all processes and mounts. It returns the IDs that it has assigned.
+// AssignAll inspects all processes and mounts. It returns the IDs that it has assigned.
 func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
 	last, err := lastProcess()
 	n.last = last
@@ -43,8 +43,8 @@ func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
 	return append(fresh, n.assignFiles()...), errors.Join(append(errs, err)...)
 }
 
-// AssignNew looks at the processes that have started lately and, if one has, at the mounts. It
-// returns the IDs that it has assigned. If nothing has started, it reads one small file.
+// AssignNew inspects the processes that have started lately and, if there is one, the mounts.
+// It returns the IDs that it has assigned. If nothing has started, it reads one small file.
 func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
 	last, err := lastProcess()
 	if err != nil {
@@ -58,8 +58,8 @@ func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
 	return append(fresh, n.assignFiles()...), err
 }
 
-// manyStarted is the number of processes from which listing all is cheaper than one look at
-// each.
+// manyStarted is the number of started processes from which on listing all processes is
+// cheaper than inspecting each.
 const manyStarted = 4096
 
 // noteStarted notes the processes that have started since the last call. The kernel
@@ -77,7 +77,7 @@ func (n *Namespaces) noteStarted(last int, now time.Time) {
 	n.last = last
 }
 
-// assignYoung looks at the young processes, and forgets those that have ended or are old.
+// assignYoung inspects the young processes, and forgets those that have ended or are old.
 func (n *Namespaces) assignYoung(now time.Time) (fresh []int, err error) {
 	var errs []error
 	for pid, since := range n.young {
@@ -95,7 +95,7 @@ func (n *Namespaces) assignYoung(now time.Time) (fresh []int, err error) {
 	return fresh, errors.Join(errs...)
 }
 
-// assignFiles looks at the mounts. A file that is no namespace (yet) is skipped.
+// assignFiles inspects the mounts. It skips a file that is no namespace (yet).
 func (n *Namespaces) assignFiles() (fresh []int) {
 	for _, path := range network.NamespaceFiles() {
 		if id, isFresh, err := n.host.AssignNSIDOfFile(path); err == nil && isFresh {

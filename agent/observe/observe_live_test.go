@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// site is a host with the parent eth1, and what looks at its namespaces.
+// site is a host with the parent eth1, and a finder and a scanner of its namespaces.
 type site struct {
 	testing.TB
 	host       *testnet.NS
@@ -151,7 +151,7 @@ func TestMacvtapIsFound(t *testing.T) {
 	s.want("mt0 macvtap bridge up=false []")
 }
 
-// TestNamespacesThatVanish ends namespaces while they are looked at: it is no error.
+// TestNamespacesThatVanish ends namespaces while they are inspected: it is no error.
 func TestNamespacesThatVanish(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
