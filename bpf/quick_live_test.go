@@ -169,7 +169,7 @@ func (x *bench) unknownSet() map[UnknownMAC]bool {
 	return found
 }
 
-// outcome is what a frame changes.
+// outcome is the sum of the changes that a frame makes.
 type outcome struct {
 	verdict  int32
 	counters []specs.Counters

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// Endpoint is one macvlan or ipvlan interface as the datapath knows it.
+// Endpoint is one macvlan or ipvlan interface in the form of the datapath.
 type Endpoint struct {
 	Slot        uint32    // 1 to Slots()-1
 	ParentIndex int       // of the interface's parent device
@@ -128,8 +128,8 @@ func (m *Maps) registerMAC(e Endpoint) error {
 	return nil
 }
 
-// shareMAC marks the parent's MAC as shared, so that its frames are told apart by their
-// addresses, now and after the agent attaches to the parent again.
+// shareMAC marks the parent's MAC as shared, so that the programs distinguish its frames by
+// their addresses, now and after the agent attaches to the parent again.
 func (m *Maps) shareMAC(e Endpoint) error {
 	return m.withLock(func() error { return m.shareParent(e) })
 }

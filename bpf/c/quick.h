@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * The good path, for what most frames are: unicast IP without a tag, from and to
- * MACs that the table tells, of which one look at the header shows that nothing is
- * to be judged. It keeps all in registers, reads the frame once, and returns false
- * without having changed anything if a frame is another's. The functions for any
- * frame would do the same as it does.
+ * The good path, for most frames: unicast IP without a tag, from and to MACs in the
+ * table of MACs, if one look at the header shows that nothing is to be judged. It
+ * reads the frame once and keeps everything in registers. For any other frame it
+ * returns false and changes nothing. Its verdicts and counts equal those of the
+ * functions for any frame.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ static __always_inline __u64 quick_word(const void *mac)
 	return word_untagged(*(const __u64 *)mac);
 }
 
-/* Reads a frame. Returns false if it is none for the good path. */
+/* Reads a frame. Returns false if the good path does not handle it. */
 static __always_inline bool quick_read(struct __sk_buff *skb, struct quick *q)
 {
 	const __u8 *eth = (void *)(long)skb->data;
@@ -125,7 +125,7 @@ static __always_inline bool quick_receive(struct __sk_buff *skb, const struct qu
 	return true;
 }
 
-/* Handles a frame on ingress. Returns false if it is none for the good path. */
+/* Handles a frame on ingress. Returns false if the good path does not handle it. */
 static __always_inline bool quick_ingress(struct __sk_buff *skb)
 {
 	const struct endpoint *from, *to;
@@ -140,7 +140,7 @@ static __always_inline bool quick_ingress(struct __sk_buff *skb)
 	return from ? quick_sibling(skb, &q, from, to) : quick_receive(skb, &q, to);
 }
 
-/* Handles a frame on egress. Returns false if it is none for the good path. */
+/* Handles a frame on egress. Returns false if the good path does not handle it. */
 static __always_inline bool quick_egress(struct __sk_buff *skb)
 {
 	const struct endpoint *from;
