@@ -17,7 +17,7 @@ import (
 
 // DHCP is the answer of the LAN's DHCP servers to the host.
 type DHCP struct {
-	Asked  bool // false if nothing was asked, and Err may say why
+	Asked  bool // false if no server was asked; Err has the reason if that is an error
 	Offers []exchange.Offer
 	Err    error
 }

@@ -25,7 +25,7 @@ func (c *Checker) gatherKernel() Kernel {
 	return k
 }
 
-// kernelRelease returns what uname -r prints.
+// kernelRelease returns the output of uname -r.
 func kernelRelease() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil { // its only error is EFAULT
