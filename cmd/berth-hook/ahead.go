@@ -73,7 +73,7 @@ func runAhead(args []string) int {
 		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the directories of configuration and state, and networks\n", aheadStage, args)
 		return 2
 	}
-	// It must not keep open what its parent inherited, as a pipe of the engine's.
+	// It must not keep files open that it inherited, such as a pipe of the engine's.
 	if err := unix.CloseRange(3, math.MaxInt32, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "berth-hook:", err)
 		return 1

@@ -190,7 +190,7 @@ func TestObserveIsConfigured(t *testing.T) {
 		mustSucceed(t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte("[agent]\nobserve = "+text+"\n"), 0o644))
 		f := l.makeForeign(1, "bridge")
 		f.setUp()
-		l.startAgent() // it looks once before it is ready
+		l.startAgent() // it scans once before it is ready
 		if _, got := f.observed(); got != want {
 			t.Errorf("observe = %s: observed %t, want %t", text, got, want)
 		}
