@@ -17,8 +17,8 @@ import (
 
 var modelSeed = flag.Uint64("model.seed", 0, "seed of the model test; 0 for a random one")
 
-// world is a LAN with one client and one unreliable server, on a virtual clock. It
-// is the model: it knows how long the server holds which address for the client.
+// world is a LAN with one client and one unreliable server, on a virtual clock. It is the
+// model: it records which address the server holds for the client, and until when.
 type world struct {
 	*testing.T
 	random *rand.Rand
@@ -26,8 +26,8 @@ type world struct {
 	server func(Action) (Packet, bool) // answers a message, or not
 	now    time.Duration
 
-	granted map[netip.Addr]time.Duration // the end of what the server granted last
-	using   *Lease                       // what the client's user uses
+	granted map[netip.Addr]time.Duration // the end of the server's last grant, by address
+	using   *Lease                       // the lease that the client's user uses
 	sent    map[time.Duration]int        // messages by second
 }
 

@@ -12,7 +12,7 @@ import (
 	"berth/specs"
 )
 
-// Bounds of what a lease takes over from a server.
+// Bounds of the values that a lease takes over from a server.
 const (
 	maxRoutes  = 64
 	maxServers = 8 // of DNS, NTP and routers, each

@@ -11,10 +11,10 @@ import (
 	"berth/dhcp"
 )
 
-// Turn carries out actions of a client and passes received messages and timers to
-// it, until finished returns true or the context ends. handle carries out all
-// actions but Send and returns what follows from them. A message that cannot be
-// sent is not fatal, because the client sends it again; unsent is the last error.
+// Turn carries out actions of a client and passes received messages and timers to it, until
+// finished returns true or the context ends. handle carries out all actions but Send, and
+// returns the actions that follow from them. A message that cannot be sent is not fatal,
+// because the client sends it again; unsent is the last error.
 func Turn(ctx context.Context, p *Port, c dhcp.Client, first []dhcp.Action,
 	handle func(dhcp.Action) ([]dhcp.Action, error), finished func() bool) (unsent, err error) {
 	todo := first

@@ -8,7 +8,7 @@ import (
 	"berth/specs"
 )
 
-// silent is a client that received what its fields have.
+// silent is a client that has received the values in its fields.
 type silent struct {
 	dhcp.Client
 	counts dhcp.Counts
