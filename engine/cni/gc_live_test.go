@@ -21,8 +21,8 @@ func gcConf(valid ...string) string {
 	return conf("1.1.0", `, "cni.dev/valid-attachments": [`+strings.Join(list, ",")+`], "cni.dev/attachments": []`)
 }
 
-// TestGC requires that GC takes back what the runtime does not list, and nothing of another
-// door, CNI network or network of berth's.
+// TestGC requires that GC takes back the attachments that the runtime does not list, and none
+// of another door, CNI network or network of berth's.
 func TestGC(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -190,7 +190,8 @@ func TestSetupBesideADefaultRoute(t *testing.T) {
 	h.mustRun(callOn("c1", named, "eth1", ""), "teardown", ns.Path())
 }
 
-// TestTeardownLeavesOthers requires that a teardown leaves what an administrator connected.
+// TestTeardownLeavesOthers requires that a teardown leaves the interfaces that an
+// administrator connected.
 func TestTeardownLeavesOthers(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
