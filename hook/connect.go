@@ -8,10 +8,10 @@ import (
 	"berth/specs"
 )
 
-// Connect gives a running container one more interface until the container ends,
-// as an administrator asks. pid is a process of the container, or 0 if berth
-// knows the namespace. If the container is connected by the same selection
-// already, Connect returns that attachment.
+// Connect gives a running container one more interface until the container ends, as an
+// administrator asks. pid is a process of the container, or 0 if the namespace is recorded.
+// If the container is connected by the same selection already, Connect returns that
+// attachment.
 func (h *Hook) Connect(ctx context.Context, id string, pid int, s specs.Selection) (*state.Attachment, error) {
 	all, err := h.Attach(ctx, Sandbox{ID: id, Pid: pid, Admin: true}, []specs.Selection{s})
 	if err != nil {

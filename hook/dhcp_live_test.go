@@ -212,8 +212,8 @@ func TestDHCPv6(t *testing.T) {
 	}
 }
 
-// TestDHCPLeaseOfAnotherContainer: a server that leases the address of a local pool's
-// container is told so.
+// TestDHCPLeaseOfAnotherContainer: a server leases the address of a local pool's container.
+// The hook declines it.
 func TestDHCPLeaseOfAnotherContainer(t *testing.T) {
 	t.Parallel()
 	h, server := dhcpHost(t, testnet.DHCPConfig{Kind: "dhcpd", Seconds: 600})

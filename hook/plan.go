@@ -65,7 +65,7 @@ type Interface struct {
 	Static   []netip.Prefix         // requested addresses
 	Pools    [families][]*ipam.Pool // pools of the other addresses; the first with a free one is used
 	DHCP     [families]bool         // a DHCP server leases the address of the family
-	Had      lease.Memory           // what the interface had when its container last ran; known when it is reserved
+	Had      lease.Memory           // addresses and MAC of the container's last run; set when reserved
 	Default  [families]bool         // this interface has the default route, if its gateway is known
 	Gateway  [families]netip.Addr   // requested by the selection
 }
