@@ -88,7 +88,7 @@ func TestHooksBesideEnable(t *testing.T) {
 	all.Go(func() { l.mustEnable(lan) })
 	all.Wait()
 	if t.Failed() {
-		return // there may be no shim to look at
+		return // there may be no shim at this moment
 	}
 	if got := l.list()[0].Routes; len(got) != len(fresh) {
 		t.Errorf("routes %v, want %d", got, len(fresh))

@@ -25,7 +25,7 @@ type client struct {
 	stop        context.CancelFunc
 	linkChanged chan struct{}
 
-	dhcp.Client // nil before the first look at the record
+	dhcp.Client // nil until the record was read for the first time
 	carrier     bool
 	counted     map[string]uint64 // messages that are recorded already
 }

@@ -182,7 +182,7 @@ func (k *Keeper) sync(ctx context.Context) (int, error) {
 	return len(all), nil
 }
 
-// followLinks tells clients that their link was down and is up again.
+// followLinks passes to clients that their link was down and is up again.
 func (k *Keeper) followLinks(ctx context.Context) {
 	changes, err := network.ListenChanges()
 	if err != nil {

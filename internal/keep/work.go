@@ -105,8 +105,8 @@ func named(cookie uint64) (*network.Namespace, error) {
 	return nil, fmt.Errorf("network namespace %016x: %w: no process is in it", cookie, network.ErrNoNamespace)
 }
 
-// resume repeats what a keeper may have left undone when it was killed: the kernel gets
-// the recorded lease's address and routes, and loses the one that was replaced.
+// resume repeats the steps that a killed keeper may have left undone: the kernel gets the
+// recorded lease's address and routes, and loses the replaced address.
 func (w *work) resume(ctx context.Context, d *state.DHCPClient) error {
 	if l := plumb.Lease(d); l != nil {
 		if ends, ok := l.Ends(); !ok || exchange.Now() < ends {

@@ -123,7 +123,7 @@ func (k *killer) Close() error { return nil } // the maps are used again
 // no count is lost.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
-	const calls = 6 // look, delete, unregister, counters, violations, zero
+	const calls = 6 // find, delete, unregister, counters, violations, zero
 	killedAtEach(t, newScene, 1, calls, calls)
 }
 
@@ -132,7 +132,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 func TestKilledAtEveryVLANStep(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
-	const deletes, calls = 5, 9 // after look, delete, parent and occupants
+	const deletes, calls = 5, 9 // after find, delete, parent and occupants
 	killedAtEach(t, newVLANScene, deletes, deletes, calls)
 }
 

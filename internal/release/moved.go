@@ -108,8 +108,8 @@ func (r *Releaser) searchLink(a *state.Attachment, held bool) (remove func() err
 	}, nil
 }
 
-// isMoved is isOurs for a link in another namespace, where its name proves nothing: only
-// the alias, or a MAC of its own, tells it from another program's link on the parent.
+// isMoved is isOurs for a link in another namespace, where its name proves nothing: only the
+// alias, or a MAC of its own, distinguishes it from another program's link on the parent.
 func isMoved(a *state.Attachment, l *network.LinkInfo) bool {
 	return isOurs(a, l) && (l.Alias == a.Alias() || hasOwnMAC(a))
 }

@@ -10,24 +10,23 @@ import (
 	"berth/internal/state"
 )
 
-// Rest is the set of records, from one look, that may have been abandoned.
+// Rest is the set of records, from one reading, that may have been abandoned.
 type Rest struct {
 	unsettled, some []*state.Attachment
 	drain           bool
 	err             error
 }
 
-// Bounds of a look, which must be short because every run of the hook takes one:
-// the records of each sort, and the age of an undrained slot. An agent, if one
-// runs, drains a slot much earlier.
+// Bounds of a reading, which must be short because every run of the hook does one: the number
+// of records of each sort, and the age of an undrained slot. An agent, if one runs, drains a
+// slot much earlier.
 const (
 	perLook  = 8
 	leftLong = time.Second
 )
 
-// ReadRest reads some records for [Releaser.CollectRest]: those that are being made
-// or released, and a few others from a random one on, so that many looks together
-// cover all.
+// ReadRest reads some records for [Releaser.CollectRest]: those that are being made or
+// released, and a few others from a random one on, so that many readings together cover all.
 //
 // CollectRest returns ReadRest's error.
 func ReadRest(tx *state.Tx) (left Rest) {
@@ -58,8 +57,8 @@ func (left Rest) withoutContainer(id string) Rest {
 	return left
 }
 
-// CollectRest is [Releaser.Collect] within a bound, limited to the records of a
-// look. It re-checks each before it acts.
+// CollectRest is [Releaser.Collect] within a bound, limited to the records of one reading. It
+// re-checks each before it acts.
 func (r *Releaser) CollectRest(ctx context.Context, left Rest, bound time.Duration) (done Report, err error) {
 	within, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
