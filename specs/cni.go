@@ -55,7 +55,8 @@ func ParseCNI(data []byte) (*CNI, error) {
 }
 
 // ParseCNIEnd reads the parts of a configuration by which CNI identifies an attachment that
-// ends: it ignores all others, because what could not be attached must still be deleted.
+// ends: it ignores all others, because DEL must also succeed for a container that could not
+// be attached.
 func ParseCNIEnd(data []byte) (*CNI, error) {
 	c := &CNI{Version: "0.1.0"}
 	fields, err := cniFields(data)

@@ -33,8 +33,8 @@ func TestParseCNI(t *testing.T) {
 	}
 }
 
-// FuzzParseCNI requires that a configuration is refused, or requests only what its
-// selection could in an annotation; and that DEL reads every accepted one as ADD does.
+// FuzzParseCNI requires that a configuration is refused, or requests no more than an
+// annotation could; and that DEL reads every accepted one as ADD does.
 func FuzzParseCNI(f *testing.F) {
 	for _, seed := range []string{
 		`{"cniVersion": "1.1.0", "name": "x", "type": "berth-cni", "network": "lan"}`,

@@ -103,7 +103,7 @@ func TestNetavarkRefuses(t *testing.T) {
 	}
 }
 
-// selectionOf does what the command create does.
+// selectionOf returns the selection of a network as the command create reads it.
 func selectionOf(data []byte) (Selection, error) {
 	w, err := ParseNetavarkNetwork(data)
 	if err == nil {
