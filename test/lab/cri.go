@@ -101,7 +101,7 @@ func (c *CRI) Start(ct Container) (string, error) {
 		err = c.StartContainer(ct)
 	}
 	if err != nil && id != "" {
-		_ = c.Stop(ct.ID) // the start's error is what counts
+		_ = c.Stop(ct.ID) // the caller needs the error of the start
 	}
 	return id, err
 }

@@ -195,7 +195,7 @@ func (p *Podman) StartWith(c Container, flags ...string) (string, error) {
 		what = []string{ImageName}
 	}
 	if _, err := p.Client(slices.Concat([]string{"run", "--detach"}, options, flags, what, c.Args)...); err != nil {
-		_, _ = p.Client("rm", "--force", c.ID) // podman leaves it; the start's error is what counts
+		_, _ = p.Client("rm", "--force", c.ID) // podman leaves the container; the caller needs the error of the start
 		return "", err
 	}
 	id, err := p.Client("inspect", "--format", "{{.Id}}", c.ID)

@@ -32,8 +32,8 @@ func TestTexts(t *testing.T) {
 	checkEnglish(t, goTexts(t))
 }
 
-// code matches the blocks and spans that a Markdown page quotes, and the comments
-// by which test/docs knows how to run them.
+// code matches the blocks and spans that a Markdown page quotes, and the comments that tell
+// test/docs how to run them.
 var code = regexp.MustCompile("(?s)```.*?```|`[^`\n]*`|<!--.*?-->")
 
 // TestPages checks the Markdown pages: their sentences, not their headings, which

@@ -164,14 +164,14 @@ func essential(t *testing.T, uses []use) map[string]bool {
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{path, strings.TrimPrefix(path, "/usr")} { // with merged /usr, dpkg knows either
+		for _, path := range []string{path, strings.TrimPrefix(path, "/usr")} { // with merged /usr, dpkg lists one
 			if _, known := places[path]; !known {
 				places[path] = u.program
 				args = append(args, path)
 			}
 		}
 	}
-	// It exits with 1, because it knows only one of the two paths.
+	// It exits with 1, because only one of the two paths is listed.
 	found, _ := exec.Command("dpkg-query", args...).Output()
 	required, err := exec.Command("dpkg-query", "--show", "--showformat", "${Priority} ${Essential} ${Package}\n").Output()
 	if err != nil {
