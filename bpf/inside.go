@@ -147,16 +147,6 @@ func (m *Maps) AttachInside(e Endpoint) error {
 	return nil
 }
 
-// PutInside adds an interface to the map of the sibling program, which is on it or will be.
-func (m *Maps) PutInside(e Endpoint) error {
-	mode, err := modeNumber(e.Mode)
-	if err != nil {
-		return err
-	}
-	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
-	return setUnlessEqual(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
-}
-
 func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
 	if err := m.pins.detachInside(e.Slot); err != nil {
 		return err
@@ -193,53 +183,6 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 		return fmt.Errorf("put clsact filter: %w", err)
 	}
 	return nil
-}
-
-// forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a
-// process that was killed before it recorded the interface's index.
-func (m *Maps) forgetInside(e Endpoint) error {
-	err := m.pins.detachInside(e.Slot)
-	if e.Index == 0 {
-		return err
-	}
-	return errors.Join(err, m.DropInside(Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index}))
-}
-
-// Inside is an interface in the map of the sibling program.
-type Inside struct {
-	Slot   uint32
-	Cookie uint64 // of the interface's namespace
-	Index  int    // of the interface in that namespace
-}
-
-func (i Inside) makeKey() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
-
-// Insides returns every interface for which AttachInside was called and that was not
-// deleted since. It reads the whole map, so no transaction may be open.
-func (m *Maps) Insides() (all []Inside, err error) {
-	one, err := m.openMap(mapInsides)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // an agent is pinning the first maps
-	}
-	if err != nil {
-		return nil, err
-	}
-	var key insideKey
-	var v insideValue
-	entries := one.Iterate()
-	for entries.Next(&key, &v) {
-		all = append(all, Inside{Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex)})
-	}
-	if err := entries.Err(); err != nil {
-		return nil, fmt.Errorf("list map %q: %w", mapInsides, err)
-	}
-	return all, nil
-}
-
-// DropInside deletes an interface from the map of the sibling program, unless it has
-// another slot now.
-func (m *Maps) DropInside(i Inside) error {
-	return deleteIf(m, mapInsides, i.makeKey(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
 // LinkedInsides returns a function that reports whether the sibling program was on the
@@ -291,20 +234,6 @@ func (m *Maps) MissesInside(e Endpoint) (bool, error) {
 	}
 	defer l.Close()
 	return insideIndex(l) != e.Index, nil
-}
-
-// inside returns the value of an endpoint's interface in the sibling program's map, or the
-// zero value if it has none.
-func (m *Maps) inside(e Endpoint) (v insideValue, err error) {
-	one, err := m.openMap(mapInsides)
-	if err != nil {
-		return v, err
-	}
-	err = one.Lookup(insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, &v)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return v, fmt.Errorf("look up inside of interface %d: %w", e.Index, err)
-	}
-	return v, nil
 }
 
 // hasTCX reports whether the kernel has tcx, and so a link to pin.

@@ -1,0 +1,104 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/cilium/ebpf"
+)
+
+// planMigration compares the pinned maps, and their description, with the wanted ones, and
+// sets the sizes in spec. If they differ, it does step 1 except for copying.
+func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
+	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
+	was, err := p.pinnedDescription()
+	if err == nil {
+		m.now, err = describeLayout(spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	unfinished := !isAbsent(p.objectPath(pinMigrating))
+	sized := mapSizes(endpoints)
+	pinned := make(map[string]*ebpf.Map)
+	defer closeAll(pinned)
+	for name, want := range spec.Maps {
+		if want.Pinning != ebpf.PinByName {
+			continue
+		}
+		if n, ok := sized[name]; ok {
+			want.MaxEntries = n
+		}
+		old, err := ebpf.LoadPinnedMap(p.objectPath(name), nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("open pinned map %q: %w", name, err)
+		}
+		pinned[name] = old
+		if _, ok := sized[name]; ok && (unfinished || old.MaxEntries() > want.MaxEntries) {
+			want.MaxEntries = old.MaxEntries()
+		}
+		c, same, err := conversionOf(name, old, want, was, m.now)
+		m.converts[name] = c
+		if err == nil && unfinished && !same {
+			err = fmt.Errorf("pinned map %q has changed again before it was taken over: %w", name, ebpf.ErrMapIncompatible)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			continue
+		}
+		m.into = p.nextDirectory()
+		m.copies = append(m.copies, name)
+	}
+	if unfinished {
+		return m, nil
+	}
+	m.renewTable(pinned)
+	m.renewCounts(pinned)
+	if err := p.nextDirectory().removeAll(); err != nil { // from a process that was killed in step 1
+		return nil, err
+	}
+	if m.into == m.from {
+		return m, p.describeOnce(was, m.now)
+	}
+	return m, m.pinUnchanged(pinned)
+}
+
+// renewCounts replaces the maps of counts too if any map is replaced: their content becomes
+// the base of the new ones, so the new ones must not hold it as well.
+func (m *migration) renewCounts(pinned map[string]*ebpf.Map) {
+	for _, name := range []string{mapCounters, mapViolations} {
+		if pinned[name] != nil && len(m.copies) > 0 && !slices.Contains(m.copies, name) {
+			m.copies = append(m.copies, name)
+		}
+	}
+}
+
+// pinUnchanged pins the unchanged maps beside the new ones.
+func (m *migration) pinUnchanged(all map[string]*ebpf.Map) error {
+	if err := m.into.makeDirectories(); err != nil {
+		return err
+	}
+	if err := m.into.describeIn(m.now); err != nil { // first, as a kill must not leave maps without it
+		return err
+	}
+	for _, name := range m.copies {
+		_ = all[name].Close()
+		delete(all, name)
+	}
+	for name, one := range all {
+		clone, err := one.Clone()
+		if err == nil {
+			err = errors.Join(clone.Pin(m.into.objectPath(name)), clone.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("keep pinned map %q: %w", name, err)
+		}
+	}
+	return nil
+}
