@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"path/filepath"
 	"slices"
 
 	"berth/bpf"
@@ -18,7 +17,6 @@ import (
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
-	"berth/specs"
 )
 
 // work is a client's access to its interface during one turn.
@@ -49,60 +47,6 @@ func (c *client) open(a *state.Attachment) (*work, error) {
 		return nil, err
 	}
 	return w, nil
-}
-
-// namespace opens the namespace with a cookie, through the process that was in it last
-// time, or any other.
-func (k *Keeper) namespace(cookie uint64) (*network.Namespace, error) {
-	k.mu.Lock()
-	pid := k.pids[cookie]
-	k.mu.Unlock()
-	if pid != 0 {
-		if ns, err := network.OpenPID(pid); err == nil {
-			if got, err := ns.Cookie(); err == nil && got == cookie {
-				return ns, nil
-			}
-			_ = ns.Close() // another one
-		}
-	}
-	var found *network.Namespace
-	err := network.EachNamespace(func(pid int, ns *network.Namespace) (bool, error) {
-		got, err := ns.Cookie()
-		if err != nil || got != cookie {
-			return false, errors.Join(err, ns.Close())
-		}
-		k.mu.Lock()
-		k.pids[cookie] = pid
-		k.mu.Unlock()
-		found = ns
-		return true, nil
-	})
-	if found != nil || err != nil {
-		return found, err
-	}
-	return named(cookie)
-}
-
-// places are the patterns of files by which engines hold namespaces: CNI and podman,
-// docker. In a pod without the host's processes they are all that a keeper sees.
-var places = []string{"/run/netns/*", "/run/docker/netns/*"}
-
-// named opens the namespace with a cookie through a file that holds it.
-func named(cookie uint64) (*network.Namespace, error) {
-	for _, place := range places {
-		paths, _ := filepath.Glob(place) // the patterns are well formed
-		for _, path := range paths {
-			ns, err := network.OpenPath(path)
-			if err != nil {
-				continue // it ends, or is no namespace
-			}
-			if got, err := ns.Cookie(); err == nil && got == cookie {
-				return ns, nil
-			}
-			_ = ns.Close() // another one
-		}
-	}
-	return nil, fmt.Errorf("network namespace %016x: %w: no process is in it", cookie, network.ErrNoNamespace)
 }
 
 // resume repeats the steps that a killed keeper may have left undone: the kernel gets the
@@ -264,45 +208,6 @@ func (w *work) set(l, old *dhcp.Lease, d *state.DHCPClient) error {
 		}
 	}
 	return nil
-}
-
-func (w *work) deleteRoute(r network.Route) error {
-	to := r.To
-	if !to.IsValid() {
-		to = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	}
-	return w.inside.DeleteRoute(network.RouteInfo{Index: w.a.LinkIndex, To: to, Via: r.Via, Metric: r.Metric})
-}
-
-// leaseRoutes returns the routes of all leases of an attachment.
-func leaseRoutes(a *state.Attachment) (all []network.Route) {
-	for i := range a.DHCP {
-		if l := plumb.Lease(&a.DHCP[i]); l != nil {
-			all = append(all, plumb.LeaseRoutes(l, &a.DHCP[i])...)
-		}
-	}
-	return all
-}
-
-// replaceRoutes replaces the recorded routes of leases.
-func replaceRoutes(a *state.Attachment, old, next []network.Route) {
-	if slices.Equal(old, next) {
-		return
-	}
-	for _, r := range old {
-		if !r.To.IsValid() {
-			a.Gateways = slices.DeleteFunc(a.Gateways, func(gw netip.Addr) bool { return gw == r.Via })
-			continue
-		}
-		a.Routes = slices.DeleteFunc(a.Routes, func(o specs.Route) bool { return o == specs.Route{To: r.To, Via: r.Via, Metric: r.Metric} })
-	}
-	for _, r := range next {
-		if !r.To.IsValid() {
-			a.Gateways = append(a.Gateways, r.Via)
-			continue
-		}
-		a.Routes = append(a.Routes, specs.Route{To: r.To, Via: r.Via, Metric: r.Metric})
-	}
 }
 
 // change changes the record in one transaction, together with the numbers of messages,
