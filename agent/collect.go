@@ -82,7 +82,7 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
 	e := specs.Endpoint{
 		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,
-		Network: a.Network, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
+		Network: a.Network, EngineNetwork: a.EngineNetwork, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, IPv6Token: a.IPv6Token, Gateways: a.Gateways, Routes: a.Routes,
 		Origin: specs.OriginBerth, Phase: a.Phase, Created: a.Created, Ended: a.Ended,

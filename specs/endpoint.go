@@ -24,6 +24,14 @@ const (
 	OriginObserved Origin = "observed" // another program or an administrator
 )
 
+// NetworkText returns the name of the endpoint's network for a person, or "" if it has none.
+func (e *Endpoint) NetworkText() string {
+	if e.Network == "" && e.EngineNetwork != nil {
+		return e.EngineNetwork.String()
+	}
+	return e.Network
+}
+
 // Endpoint is one interface of one container in berth's output: an element of
 // `berth ps --json`, `berth inspect` and GET /v1/endpoints. Its schema is
 // specs/schema/endpoint.json.
@@ -34,9 +42,10 @@ type Endpoint struct {
 	Name           string            `json:"name,omitempty"`            // the container's name, from its engine
 	Image          string            `json:"image,omitempty"`
 	Pod            string            `json:"pod,omitempty"`
-	Namespace      string            `json:"namespace,omitempty"` // the Kubernetes namespace
-	Labels         map[string]string `json:"labels,omitempty"`    // the container's labels from its engine, those set by users
-	Network        string            `json:"network"`             // "" if defined in place
+	Namespace      string            `json:"namespace,omitempty"`      // the Kubernetes namespace
+	Labels         map[string]string `json:"labels,omitempty"`         // the container's labels from its engine, those set by users
+	Network        string            `json:"network"`                  // "" if defined in place
+	EngineNetwork  *EngineNetwork    `json:"engine_network,omitempty"` // of an observed interface, if known
 	Interface      string            `json:"interface"`
 	Driver         Driver            `json:"driver"`
 	Mode           Mode              `json:"mode"`

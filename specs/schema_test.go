@@ -51,7 +51,7 @@ func fullEndpoint() Endpoint {
 	count := Casts{Unicast: Count{Packets: 3, Bytes: 300}}
 	return Endpoint{
 		ContainerID: "web", Containers: []string{"web", "side"}, ContainerNames: []string{"web-0", "side-0"}, Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod", Labels: map[string]string{"app": "shop"},
-		Network: "lan", Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
+		Network: "lan", EngineNetwork: &EngineNetwork{Engine: EngineDocker, Name: "lan"}, Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
 		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		IPv6Token: netip.MustParseAddr("::53"),
@@ -103,7 +103,7 @@ func fullStats() Stats {
 	e := fullEndpoint()
 	return Stats{
 		Time: time.Now(), Interval: 2, ContainerID: e.ContainerID, Name: e.Name, Pod: e.Pod, Namespace: e.Namespace,
-		Network: e.Network, Interface: e.Interface, Parent: e.Parent, VLAN: e.VLAN, MAC: e.MAC, Origin: OriginBerth, Phase: e.Phase, Counted: true,
+		Network: e.Network, EngineNetwork: e.EngineNetwork, Interface: e.Interface, Parent: e.Parent, VLAN: e.VLAN, MAC: e.MAC, Origin: OriginBerth, Phase: e.Phase, Counted: true,
 		Totals:     StatsTotals{Receive: e.Counters.Receive.Total(), Transmit: e.Counters.Transmit.Total()},
 		Rates:      &StatsRates{Receive: rates.Receive.Total(), Transmit: rates.Transmit.Total()},
 		Split:      StatsSplit{Totals: e.Counters, Rates: &rates},

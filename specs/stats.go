@@ -41,26 +41,27 @@ type Rates struct {
 // Stats is one endpoint over one interval: a line of `berth stats --json`.
 // Its schema is specs/schema/stats.json.
 type Stats struct {
-	Time         time.Time       `json:"time"`     // the end of the interval
-	Interval     float64         `json:"interval"` // seconds over which the rates are averaged; 0 if there is none yet
-	ContainerID  string          `json:"container_id"`
-	Name         string          `json:"name,omitempty"`
-	Pod          string          `json:"pod,omitempty"`
-	Namespace    string          `json:"namespace,omitempty"` // the Kubernetes namespace
-	Network      string          `json:"network"`
-	Interface    string          `json:"interface"`
-	Parent       string          `json:"parent"`
-	VLAN         int             `json:"vlan,omitempty"`
-	MAC          MAC             `json:"mac"`
-	Origin       Origin          `json:"origin"`
-	Phase        Phase           `json:"phase"`
-	Counted      bool            `json:"counted"`
-	Totals       StatsTotals     `json:"totals"` // since the attachment
-	Rates        *StatsRates     `json:"rates,omitempty"`
-	Split        StatsSplit      `json:"split"`
-	GroupPackets *uint64         `json:"group_packets,omitempty"` // as for an endpoint
-	Violations   map[Kind]uint64 `json:"violations,omitempty"`    // by kind, if not 0
-	Dropped      map[Kind]uint64 `json:"dropped,omitempty"`       // of these, the dropped frames
+	Time          time.Time       `json:"time"`     // the end of the interval
+	Interval      float64         `json:"interval"` // seconds over which the rates are averaged; 0 if there is none yet
+	ContainerID   string          `json:"container_id"`
+	Name          string          `json:"name,omitempty"`
+	Pod           string          `json:"pod,omitempty"`
+	Namespace     string          `json:"namespace,omitempty"` // the Kubernetes namespace
+	Network       string          `json:"network"`
+	EngineNetwork *EngineNetwork  `json:"engine_network,omitempty"` // as for an endpoint
+	Interface     string          `json:"interface"`
+	Parent        string          `json:"parent"`
+	VLAN          int             `json:"vlan,omitempty"`
+	MAC           MAC             `json:"mac"`
+	Origin        Origin          `json:"origin"`
+	Phase         Phase           `json:"phase"`
+	Counted       bool            `json:"counted"`
+	Totals        StatsTotals     `json:"totals"` // since the attachment
+	Rates         *StatsRates     `json:"rates,omitempty"`
+	Split         StatsSplit      `json:"split"`
+	GroupPackets  *uint64         `json:"group_packets,omitempty"` // as for an endpoint
+	Violations    map[Kind]uint64 `json:"violations,omitempty"`    // by kind, if not 0
+	Dropped       map[Kind]uint64 `json:"dropped,omitempty"`       // of these, the dropped frames
 }
 
 // StatsTotals are an endpoint's counts.

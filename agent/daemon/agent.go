@@ -78,6 +78,7 @@ type Agent struct {
 	draining  chan struct{} // wakes the janitor
 	drift     *drifter
 	observer  *observer
+	networks  *networkNamer
 	requests  chan request
 	pings     chan chan struct{} // of the watchdog
 	maps      mapsHolder

@@ -117,7 +117,7 @@ func (s *sighting) keepHolder(was, is *state.Attachment) {
 func holderNames(nsid int, h observe.Holder) (id, name string) {
 	switch {
 	case nsid == observe.Host:
-		return "netns:host", "host"
+		return hostHolder, "host"
 	case h.ContainerID != "":
 		return h.ContainerID, h.Name
 	case h.PID != 0:
@@ -127,6 +127,9 @@ func holderNames(nsid int, h observe.Holder) (id, name string) {
 	}
 	return fmt.Sprintf("nsid:%d", nsid), ""
 }
+
+// hostHolder is the ID of an observed interface in the host's own namespace.
+const hostHolder = "netns:host"
 
 // pidForm is the form of the ID of an observed interface that a process holds.
 const pidForm = "pid:%d"

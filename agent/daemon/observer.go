@@ -216,6 +216,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 		if err := o.applyPlan(ctx, &p); err != nil {
 			return err
 		}
+		poke(o.a.networks.wakes)
 		if len(p.changed) > 0 {
 			if err := o.a.assignFreedAddresses(ctx); err != nil {
 				return err
@@ -331,7 +332,7 @@ func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*st
 			if err != nil {
 				return err
 			}
-			is.Slot, is.Engine = was.Slot, was.Engine
+			is.Slot, is.Engine, is.EngineNetwork = was.Slot, was.Engine, was.EngineNetwork
 			if err := tx.Put(is); err != nil {
 				return err
 			}

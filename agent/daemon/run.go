@@ -51,6 +51,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer a.observer.host.Close()
+	a.networks = newNetworkNamer(a)
 	watch, err := a.startWatching()
 	if err != nil {
 		return err
@@ -76,6 +77,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		work.Go(func() { a.drift.runInspections(ctx) })
 		work.Go(func() { a.observer.runObserver(ctx) })
 		work.Go(func() { a.namer.nameContainers(ctx) })
+		work.Go(func() { a.networks.nameNetworks(ctx) })
 		work.Go(func() { a.runWatchdog(ctx) })
 		work.Go(func() { a.pushMetrics(ctx) })
 		for name, to := range a.configuredLogs() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -178,6 +179,44 @@ func TestBerthsOwnAreNotObserved(t *testing.T) {
 	}
 	web.sendFrames(2)
 	web.waitSent(2)
+}
+
+// TestObservedNetworkIsNamed names the network of an observed interface by docker's file of the
+// container, which docker writes after the interface is up, and again after a restart.
+func TestObservedNetworkIsNamed(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	docker := filepath.Join(l.config, "docker")
+	mustSucceed(t, os.MkdirAll(l.config, 0o755))
+	mustSucceed(t, os.WriteFile(filepath.Join(l.config, "berth.toml"), fmt.Appendf(nil, "[agent]\ndocker = %q\n", docker), 0o644))
+	a := l.startAgent()
+	f, other := l.makeForeign(1, "bridge"), l.makeForeign(2, "bridge")
+	f.setUp()
+	other.setUp()
+	f.waitObserved()
+	other.waitObserved()
+	id := strings.Repeat("a1", 32)
+	file := filepath.Join(docker, "containers", id, "config.v2.json")
+	mustSucceed(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	mustSucceed(t, os.WriteFile(file, fmt.Appendf(nil, `{"ID":%q,"NetworkSettings":{"Networks":{"home":{"MacAddress":%q}}}}`, id, f.mac.String()), 0o600))
+	want := specs.EngineNetwork{Engine: specs.EngineDocker, Name: "home"}
+	isNamed := func() bool {
+		e, _ := f.observed()
+		return e.EngineNetwork != nil && *e.EngineNetwork == want && e.Network == ""
+	}
+	testnet.Eventually(t, "the network's name", isNamed)
+	if e, _ := other.observed(); e.EngineNetwork != nil {
+		t.Errorf("another interface is on %s, want no network", e.EngineNetwork)
+	}
+	a.stopAgent(syscall.SIGTERM)
+	mustSucceed(t, os.Remove(file))
+	l.startAgent()
+	f.runIP("link", "set", "net1", "mtu", "1400")
+	testnet.Eventually(t, "the new MTU", func() bool { e, _ := f.observed(); return e.MTU == 1400 })
+	if !isNamed() {
+		t.Error("the network's name is lost after a change of the interface")
+	}
 }
 
 // TestObserveIsConfigured leaves parents out that `observe` does not name.

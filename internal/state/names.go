@@ -47,6 +47,20 @@ func (a *Attachment) Leave(id string) {
 	}
 }
 
+// SetEngineNetwork stores the network of an observed interface by its program's name. It skips
+// one that is deleted or has ended.
+func (tx *Tx) SetEngineNetwork(seen *Attachment, network specs.EngineNetwork) error {
+	now, err := tx.Now(seen)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("store the network of an observed interface: %w", err)
+	}
+	now.EngineNetwork = &network
+	return tx.Put(now)
+}
+
 // SetNames stores the engine's names of a container in its attachment, so that they
 // are known after the container's end too. It skips an attachment that is deleted, or
 // attaching and so its maker's.

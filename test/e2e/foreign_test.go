@@ -88,17 +88,29 @@ func (s *site) expectForeign(t *testing.T, e lab.Engine, name, id string) {
 	must(t, lab.Eventually(30*time.Second, func() error { return s.checkObserved(t, e, id, address) }))
 }
 
+// podmansNetworks returns the program that makes podman's networks: CNI up to podman 4 of Debian.
+func podmansNetworks() string {
+	if lab.HasNetavark() {
+		return specs.EnginePodman
+	}
+	return specs.EngineCNI
+}
+
 // checkObserved checks that berth ps shows an interface of the engine's with its
-// container, its parent and its traffic. The test's podman makes no cgroups, so that
+// container, its network, its parent and its traffic. The test's podman makes no cgroups, so that
 // the container is known by the file of its namespace.
 func (s *site) checkObserved(t *testing.T, engine lab.Engine, id, address string) error {
 	t.Helper()
 	all := s.ps(t)
 	_, podman := engine.(*lab.Podman)
+	want := specs.EngineNetwork{Engine: specs.EngineDocker, Name: "foreign"}
+	if podman {
+		want.Engine = podmansNetworks()
+	}
 	for _, e := range all {
 		known := e.ContainerID == id || podman && strings.HasPrefix(e.ContainerID, "netns:netns-")
 		if e.Origin == specs.OriginObserved && known && e.Interface == "eth0" && e.Parent == "eth1" &&
-			e.Mode == specs.ModeBridge && slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().String() == address }) &&
+			e.Mode == specs.ModeBridge && e.EngineNetwork != nil && *e.EngineNetwork == want && slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().String() == address }) &&
 			e.Counted && e.Counters.Transmit.Total().Packets > 0 && len(e.Violations) == 0 {
 			return nil
 		}

@@ -36,6 +36,9 @@ func ContainersConf() string {
 // netavark is the program with which podman makes networks from version 5 on.
 const netavark = "/usr/lib/podman/netavark"
 
+// HasNetavark reports whether podman makes its networks by netavark, and not by CNI.
+func HasNetavark() bool { return exists(netavark) }
+
 const containersConf = `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]

@@ -89,7 +89,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"image", e.Image},
 		{"pod", e.Pod},
 		{"namespace", e.Namespace},
-		{"network", dashIfEmpty(e.Network)},
+		{"network", dashIfEmpty(e.NetworkText())},
 		{"interface", e.Interface},
 		{"state", phaseText(e, now)},
 		{"origin", observedText(e)},

@@ -138,7 +138,7 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	for i := range endpoints {
 		e := &endpoints[i]
 		rx, tx := trafficCells(e)
-		t.addRow(shortID(e.ContainerID), e.Name, e.Network, e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
+		t.addRow(shortID(e.ContainerID), e.Name, e.NetworkText(), e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
 			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), strings.Join(violationTexts(e), ", "))
 	}
 	return t
@@ -164,7 +164,7 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 				notes = append(notes, address)
 			}
 		}
-		t.addLines([]string{displayName(e)}, []string{dashIfEmpty(e.Network) + "@" + e.Interface},
+		t.addLines([]string{displayName(e)}, []string{dashIfEmpty(e.NetworkText()) + "@" + e.Interface},
 			append(short, e.MAC.String()), []string{e.Parent, string(e.Mode)}, rx, tx)
 		t.addNote(strings.Join(append(notes, remarkTexts(env, e)...), ", "))
 	}

@@ -58,11 +58,13 @@ func sampleEndpoints() []specs.Endpoint {
 	}}
 }
 
-// TestPsObserved marks an interface that berth did not create, in tables and as JSON.
+// TestPsObserved marks an interface that berth did not create, in tables and as JSON, and shows
+// its network by its engine's name.
 func TestPsObserved(t *testing.T) {
 	w := newWorld(t)
 	all := sampleEndpoints()[:1]
-	all[0].Origin = specs.OriginObserved
+	all[0].Origin, all[0].Network = specs.OriginObserved, ""
+	all[0].EngineNetwork = &specs.EngineNetwork{Engine: specs.EngineDocker, Name: "home"}
 	for _, o := range []listOptions{{}, {wide: true}, {json: true}} {
 		w.out.Reset()
 		if err := printEndpoints(&w.env, o, all); err != nil {
@@ -70,6 +72,9 @@ func TestPsObserved(t *testing.T) {
 		}
 		if !strings.Contains(w.out.String(), "observed") {
 			t.Errorf("%+v: no mark in\n%s", o, w.out.String())
+		}
+		if want := "docker:home"; !o.json && !strings.Contains(w.out.String(), want) {
+			t.Errorf("%+v: no %q in\n%s", o, want, w.out.String())
 		}
 	}
 }

@@ -69,7 +69,7 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 	s := specs.Stats{
 		Time: at, Interval: r.Over.Seconds(),
 		ContainerID: r.ContainerID, Name: r.Name, Pod: r.Pod, Namespace: r.Namespace,
-		Network: r.Network, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
+		Network: r.Network, EngineNetwork: r.EngineNetwork, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
 		Origin: r.Origin, Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped,
 		Totals: specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
 		Split:  specs.StatsSplit{Totals: r.Counters},
@@ -90,7 +90,7 @@ func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	}
 	for i := range readings {
 		r := &readings[i]
-		name, place := displayName(&r.Endpoint), dashIfEmpty(r.Network)+"@"+r.Interface
+		name, place := displayName(&r.Endpoint), dashIfEmpty(r.NetworkText())+"@"+r.Interface
 		all := trafficPart{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
 		if o.split {
 			t.addLines(append([][]string{{name, place}}, o.stackParts(r, append([]trafficPart{all}, splitTraffic(r)...))...)...)

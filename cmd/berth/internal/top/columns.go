@@ -107,7 +107,7 @@ func nameCell(_ *Model, r *rates.Reading) string {
 	return nameOf(r)
 }
 
-func placeOf(r *rates.Reading) string { return cmp.Or(r.Network, "-") + "@" + r.Interface }
+func placeOf(r *rates.Reading) string { return cmp.Or(r.NetworkText(), "-") + "@" + r.Interface }
 
 func parentOf(r *rates.Reading) string { return r.Parent }
 

@@ -169,7 +169,7 @@ func matchesFilter(r *rates.Reading, words []string) bool {
 		return true
 	}
 	about := []string{
-		r.ContainerID, r.Name, r.Image, r.Pod, r.Namespace, r.Network, r.Interface, r.Parent,
+		r.ContainerID, r.Name, r.Image, r.Pod, r.Namespace, r.NetworkText(), r.Interface, r.Parent,
 		string(r.Mode), string(r.Phase), r.MAC.String(),
 	}
 	about = append(about, r.Containers...)
