@@ -40,6 +40,9 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	if err != nil {
 		return nil, err
 	}
+	if err := h.waitParents(ctx, requests); err != nil {
+		return nil, err
+	}
 	c, err := h.openContainer(ctx, &s)
 	if err != nil {
 		return nil, err

@@ -182,7 +182,7 @@ func checkParent(in *Interface, occupants []network.Occupant) error {
 	case in.MTU > in.On.MTU:
 		return specs.Unusable("mtu", fmt.Sprint(in.MTU), "the parent %q has an MTU of only %d bytes", in.On.Name, in.On.MTU)
 	case !in.On.Up:
-		return fmt.Errorf("parent %q is down; set it up: ip link set %s up", in.Net.Parent, in.On.Name)
+		return errParentDown(in.Net, in.On)
 	case in.MakeVLAN != 0:
 		return nil
 	}

@@ -16,6 +16,8 @@ type Network struct {
 	Mode   Mode   `toml:"mode" json:"mode"`
 	MTU    int    `toml:"mtu,omitempty" json:"mtu"` // bytes; 0 for the parent's
 
+	ParentTimeout Duration `toml:"parent_timeout,omitempty" json:"parent_timeout,omitempty"` // 0 for no wait
+
 	IPvlanFlag IPvlanFlag `toml:"ipvlan_flag,omitempty" json:"ipvlan_flag,omitempty"`
 	BCQueueLen uint32     `toml:"bc_queue_len,omitempty" json:"bc_queue_len,omitempty"` // frames; 0 for the kernel's 1000
 	NoPromisc  bool       `toml:"nopromisc,omitempty" json:"nopromisc,omitempty"`       // passthru only

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The bounds of a network's values. The kernel checks its own bounds again,
@@ -16,6 +17,8 @@ const (
 	MinMTUv6     = 1280  // RFC 8200 section 5
 	MaxVLAN      = 4094  // IEEE 802.1Q; 0 and 4095 are reserved
 	maxTimeout   = 10_000_000_000
+	maxParent    = Duration(15 * time.Second)
+	maxWaits     = Duration(18 * time.Second) // of one start; the hook stops after 20 s
 	maxMetric    = 1<<31 - 1
 	maxQueue     = 1 << 16 // frames; the whole parent shares the queue
 	maxListItems = 256     // of source_macs, routes, subnets, exclusions
@@ -25,7 +28,7 @@ const (
 // the file. It uses nothing but the network; call [Network.SetDefaults] first.
 func (n *Network) Check() error {
 	checks := []func() error{
-		n.checkKind, n.checkParent, n.checkMTU, n.checkDriverKeys,
+		n.checkKind, n.checkParent, n.checkParentTimeout, n.checkMTU, n.checkDriverKeys,
 		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkDHCP, n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {
@@ -58,6 +61,21 @@ func (n *Network) checkParent() error {
 		return Invalid("parent", n.Parent, "a VLAN id of 1 to %d behind the dot", MaxVLAN)
 	}
 	return At("parent", checkNameOf(trunk, maxAltName))
+}
+
+// checkParentTimeout checks the wait for the parent, also in sum with the waits that follow it.
+func (n *Network) checkParentTimeout() error {
+	then, key := *n.ConflictTimeout, "conflict_timeout"
+	if n.DHCPTimeout != nil {
+		then, key = *n.DHCPTimeout, "dhcp_timeout"
+	}
+	switch t := n.ParentTimeout; {
+	case t > maxParent:
+		return Invalid("parent_timeout", t.String(), "at most %s", maxParent)
+	case t != 0 && t+then > maxWaits:
+		return Unusable("parent_timeout", t.String(), "with %s, %s, it exceeds the %s that a start can wait; set a shorter one", key, then, maxWaits)
+	}
+	return nil
 }
 
 // SplitVLAN splits "eth1.100" into the trunk and the VLAN id. A name without a

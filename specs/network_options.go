@@ -26,21 +26,22 @@ func (n *Network) SetOption(name, value string) error {
 const dockerMTU = "com.docker.network.driver.mtu"
 
 var options = map[string]func(*Network, string) error{
-	"parent":        func(n *Network, v string) error { n.Parent = v; return nil },
-	"mode":          func(n *Network, v string) error { return setText(&n.Mode, v) },
-	"macvlan_mode":  modeOf(Macvlan),
-	"ipvlan_mode":   modeOf(IPvlan),
-	"ipvlan_flag":   func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
-	"mtu":           func(n *Network, v string) error { return setInt(&n.MTU, v) },
-	dockerMTU:       func(n *Network, v string) error { return setInt(&n.MTU, v) },
-	"bc_queue_len":  func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
-	"nopromisc":     func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
-	"source_macs":   func(n *Network, v string) error { return setList(&n.SourceMACs, v) },
-	"mac":           func(n *Network, v string) error { return setText(&n.MAC, v) },
-	"default_route": func(n *Network, v string) error { n.DefaultRoute = new(bool); return setBool(n.DefaultRoute, v) },
-	"metric":        func(n *Network, v string) error { return setInt(&n.Metric, v) },
-	"route":         setRoutes,
-	"ipam":          func(n *Network, v string) error { return setText(&n.IPAM, v) },
+	"parent":         func(n *Network, v string) error { n.Parent = v; return nil },
+	"parent_timeout": func(n *Network, v string) error { return setText(&n.ParentTimeout, v) },
+	"mode":           func(n *Network, v string) error { return setText(&n.Mode, v) },
+	"macvlan_mode":   modeOf(Macvlan),
+	"ipvlan_mode":    modeOf(IPvlan),
+	"ipvlan_flag":    func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
+	"mtu":            func(n *Network, v string) error { return setInt(&n.MTU, v) },
+	dockerMTU:        func(n *Network, v string) error { return setInt(&n.MTU, v) },
+	"bc_queue_len":   func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
+	"nopromisc":      func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
+	"source_macs":    func(n *Network, v string) error { return setList(&n.SourceMACs, v) },
+	"mac":            func(n *Network, v string) error { return setText(&n.MAC, v) },
+	"default_route":  func(n *Network, v string) error { n.DefaultRoute = new(bool); return setBool(n.DefaultRoute, v) },
+	"metric":         func(n *Network, v string) error { return setInt(&n.Metric, v) },
+	"route":          setRoutes,
+	"ipam":           func(n *Network, v string) error { return setText(&n.IPAM, v) },
 	"conflict_timeout": func(n *Network, v string) error {
 		n.ConflictTimeout = new(Duration)
 		return setText(n.ConflictTimeout, v)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -73,6 +74,7 @@ func TestCreateFlagsReachTheFile(t *testing.T) {
 		"-o ipam=static":                     func(n *specs.Network) { n.IPAM = specs.IPAMStatic },
 		"-o conflict_timeout=0":              func(n *specs.Network) { n.ConflictTimeout = new(specs.Duration(0)) },
 		"-o ipv6=slaac --ipv6":               func(n *specs.Network) { n.IPv6 = specs.IPv6SLAAC },
+		"-o parent_timeout=5s":               func(n *specs.Network) { n.ParentTimeout = specs.Duration(5 * time.Second) },
 		"-o sticky=true":                     func(n *specs.Network) { n.Sticky = true },
 		"-o ipv6=slaac -o ipv6_token=::53":   func(n *specs.Network) { n.IPv6, n.IPv6Token = specs.IPv6SLAAC, mustAddr("::53") },
 		"-o reuse=oldest":                    func(n *specs.Network) { n.Reuse = specs.ReuseOldest },
