@@ -37,20 +37,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	note(err)
 	var parents []specs.ParentStatus // nil if not known
 	if err == nil {
-		note(a.writeVLANs(w.links))
-		p := planParents(w)
-		if a.applyPlan(ctx, p, w.links) {
-			w.attached, err = a.attachedPrograms()
-			note(err)
-			w.done, w.failed = a.done, a.failed
-			p = planParents(w)
-		}
-		parents = p.parents
-		note(a.writeHostAddresses(&w.facts, parents))
-		note(a.registerMissing(ctx, w.records, found))
-		note(a.missingSiblingPrograms(ctx, w.records, found))
-		a.addSlotFlaws(w.records, found)
-		found.markParents(parents)
+		parents = a.reconcileWorld(ctx, &w, found, note)
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -59,6 +46,25 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	}
 	slices.Sort(problems)
 	a.publishStatus(parents, slices.Compact(problems), w.records)
+}
+
+// reconcileWorld brings the datapath to the wanted state, and returns the state of the parents
+// after that.
+func (a *Agent) reconcileWorld(ctx context.Context, w *world, found flaws, note func(error)) []specs.ParentStatus {
+	note(a.writeVLANs(w.links))
+	p := planParents(*w)
+	if a.applyPlan(ctx, p, w.links) {
+		attached, err := a.attachedPrograms()
+		note(err)
+		w.attached, w.done, w.failed = attached, a.done, a.failed
+		p = planParents(*w)
+	}
+	note(a.writeHostAddresses(&w.facts, p.parents))
+	note(a.registerMissing(ctx, w.records, found))
+	note(a.missingSiblingPrograms(ctx, w.records, found))
+	a.addSlotFlaws(w.records, found)
+	found.markParents(p.parents)
+	return p.parents
 }
 
 // readWorld reads networks, records and links. A broken network file is noted, and the others

@@ -56,41 +56,48 @@ func fieldsOf(e *specs.Event) map[string]string {
 		"BERTH_PARENT":      e.Parent,
 		"BERTH_LEFT_OUT":    strconv.FormatUint(e.LeftOut, 10),
 	}
-	set := func(key, value string) {
-		if value != "" {
-			fields[key] = value
-		}
-	}
-	set("BERTH_DIRECTION", e.Direction)
-	set("BERTH_DETAIL", e.Detail)
+	setField(fields, "BERTH_DIRECTION", e.Direction)
+	setField(fields, "BERTH_DETAIL", e.Detail)
 	if e.VLAN != 0 {
-		set("BERTH_VLAN", strconv.Itoa(e.VLAN))
+		fields["BERTH_VLAN"] = strconv.Itoa(e.VLAN)
 	}
 	if e.Dropped {
-		set("BERTH_DROPPED", "1")
+		fields["BERTH_DROPPED"] = "1"
 	}
 	if hasFrame(e) {
-		set("BERTH_MAC", e.MAC.String())
-		set("BERTH_DESTINATION", e.Frame.Destination)
+		fields["BERTH_MAC"] = e.MAC.String()
+		fields["BERTH_DESTINATION"] = e.Frame.Destination
 	}
 	if e.Frame.SourceIP.IsValid() {
-		set("BERTH_SOURCE_IP", e.Frame.SourceIP.String())
+		fields["BERTH_SOURCE_IP"] = e.Frame.SourceIP.String()
 	}
 	if e.Frame.DestinationIP.IsValid() {
-		set("BERTH_DESTINATION_IP", e.Frame.DestinationIP.String())
+		fields["BERTH_DESTINATION_IP"] = e.Frame.DestinationIP.String()
 	}
-	for prefix, p := range map[string]*specs.Party{"BERTH_SENDER_": e.Sender, "BERTH_OWNER_": e.Owner, "BERTH_RECEIVER_": e.Receiver} {
-		if p == nil {
-			continue
-		}
-		set(prefix+"ID", p.ContainerID)
-		set(prefix+"NAME", p.Name)
-		set(prefix+"NETWORK", p.Network)
-		set(prefix+"INTERFACE", p.Interface)
-		set(prefix+"MAC", p.MAC.String())
-		set(prefix+"ORIGIN", string(p.Origin))
-	}
+	setParty(fields, "BERTH_SENDER_", e.Sender)
+	setParty(fields, "BERTH_OWNER_", e.Owner)
+	setParty(fields, "BERTH_RECEIVER_", e.Receiver)
 	return fields
+}
+
+// setParty sets the fields of a party of an event, if the event has it.
+func setParty(fields map[string]string, prefix string, p *specs.Party) {
+	if p == nil {
+		return
+	}
+	setField(fields, prefix+"ID", p.ContainerID)
+	setField(fields, prefix+"NAME", p.Name)
+	setField(fields, prefix+"NETWORK", p.Network)
+	setField(fields, prefix+"INTERFACE", p.Interface)
+	setField(fields, prefix+"MAC", p.MAC.String())
+	setField(fields, prefix+"ORIGIN", string(p.Origin))
+}
+
+// setField sets a field, unless its value is empty.
+func setField(fields map[string]string, key, value string) {
+	if value != "" {
+		fields[key] = value
+	}
 }
 
 func hasFrame(e *specs.Event) bool { return e.Frame.Destination != "" }
