@@ -79,18 +79,14 @@ type constants struct {
 
 // loadWith is Load with constants that may differ from the kernel's.
 func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
-	p := pinsUnder(bpffs)
 	if err := checkAttach(o.Attach); err != nil {
 		return nil, err
 	}
-	if err := p.checkDirectories(); err != nil {
-		return nil, err
-	}
-	if err := p.adoptVersion(); err != nil {
-		return nil, err
-	}
-	if err := p.makeDirectories(); err != nil {
-		return nil, err
+	p := pinsUnder(bpffs)
+	for _, do := range []func() error{p.checkDirectories, p.adoptVersion, p.makeDirectories} {
+		if err := do(); err != nil {
+			return nil, err
+		}
 	}
 	cookie, err := netnsCookie()
 	if err != nil {

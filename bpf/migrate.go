@@ -34,6 +34,7 @@ type migration struct {
 	copies     []string // maps whose entries are copied
 	converts   map[string]conversion
 	newTable   bool // whether the table of MACs is a new one
+	unfinished bool // whether a killed process has left steps 3 and 4
 	now        layoutDescription
 }
 

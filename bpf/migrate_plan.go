@@ -12,24 +12,26 @@ import (
 // planMigration compares the pinned maps, and their description, with the wanted ones, and
 // sets the sizes in spec. If they differ, it does step 1 except for copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
-	m := &migration{from: p, into: p, converts: make(map[string]conversion)}
 	was, err := p.pinnedDescription()
-	if err == nil {
-		m.now, err = describeLayout(spec)
-	}
 	if err != nil {
 		return nil, err
 	}
-	unfinished := !isAbsent(p.objectPath(pinMigrating))
-	sized := mapSizes(endpoints)
+	now, err := describeLayout(spec)
+	if err != nil {
+		return nil, err
+	}
+	m := &migration{from: p, into: p, now: now, converts: make(map[string]conversion)}
+	m.unfinished = !isAbsent(p.objectPath(pinMigrating))
+	sizes := mapSizes(endpoints)
 	pinned := make(map[string]*ebpf.Map)
 	defer closeAll(pinned)
 	for name, want := range spec.Maps {
 		if want.Pinning != ebpf.PinByName {
 			continue
 		}
-		if n, ok := sized[name]; ok {
-			want.MaxEntries = n
+		size, sized := sizes[name]
+		if sized {
+			want.MaxEntries = size
 		}
 		old, err := ebpf.LoadPinnedMap(p.objectPath(name), nil)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -38,35 +40,50 @@ func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migrat
 			return nil, fmt.Errorf("open pinned map %q: %w", name, err)
 		}
 		pinned[name] = old
-		if _, ok := sized[name]; ok && (unfinished || old.MaxEntries() > want.MaxEntries) {
+		if sized && (m.unfinished || old.MaxEntries() > want.MaxEntries) {
 			want.MaxEntries = old.MaxEntries()
 		}
-		c, same, err := conversionOf(name, old, want, was, m.now)
-		m.converts[name] = c
-		if err == nil && unfinished && !same {
-			err = fmt.Errorf("pinned map %q has changed again before it was taken over: %w", name, ebpf.ErrMapIncompatible)
-		}
-		if err != nil {
+		if err := m.planMap(name, old, want, was); err != nil {
 			return nil, err
 		}
-		if same {
-			continue
-		}
-		m.into = p.nextDirectory()
-		m.copies = append(m.copies, name)
 	}
-	if unfinished {
-		return m, nil
+	return m, m.beginReplacement(was, pinned)
+}
+
+// planMap plans the conversion of one pinned map. It fails if its entries cannot be
+// converted, or if a migration is unfinished and the map would need another one.
+func (m *migration) planMap(name string, old *ebpf.Map, want *ebpf.MapSpec, was layoutDescription) error {
+	c, same, err := conversionOf(name, old, want, was, m.now)
+	if err != nil {
+		return err
+	}
+	m.converts[name] = c
+	if same {
+		return nil
+	}
+	if m.unfinished {
+		return fmt.Errorf("pinned map %q has changed again before it was taken over: %w", name, ebpf.ErrMapIncompatible)
+	}
+	m.into = m.from.nextDirectory()
+	m.copies = append(m.copies, name)
+	return nil
+}
+
+// beginReplacement prepares the directory of the new maps, or only describes the pinned maps
+// if all of them stay. It does nothing if a migration is unfinished.
+func (m *migration) beginReplacement(was layoutDescription, pinned map[string]*ebpf.Map) error {
+	if m.unfinished {
+		return nil
 	}
 	m.renewTable(pinned)
 	m.renewCounts(pinned)
-	if err := p.nextDirectory().removeAll(); err != nil { // from a process that was killed in step 1
-		return nil, err
+	if err := m.from.nextDirectory().removeAll(); err != nil { // from a process that was killed in step 1
+		return err
 	}
 	if m.into == m.from {
-		return m, p.describeOnce(was, m.now)
+		return m.from.describeOnce(was, m.now)
 	}
-	return m, m.pinUnchanged(pinned)
+	return m.pinUnchanged(pinned)
 }
 
 // renewCounts replaces the maps of counts too if any map is replaced: their content becomes
