@@ -9,15 +9,9 @@ import (
 // network sets one too, the plan fails, or, if f.Leave is set, the engine's stays. If the engine
 // sets its route later, the plan fails, because the engine must not find another.
 func decideDefault(all []*Interface, f *Facts, fam int) error {
-	var owner *Interface
-	for _, in := range all {
-		if !in.Gateway[fam].IsValid() {
-			continue
-		}
-		if owner != nil {
-			return in.At(fmt.Errorf("the default route via %s is refused, because %s requests one already; remove one of them", in.Gateway[fam], owner.Key))
-		}
-		owner = in
+	owner, err := requestedDefault(all, fam)
+	if err != nil {
+		return err
 	}
 	if owner != nil {
 		if f.Pending != "" {
@@ -50,6 +44,21 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 		}
 	}
 	return nil
+}
+
+// requestedDefault returns the interface whose selection requests the default route of a
+// family, or nil if none does. Two of them are an error.
+func requestedDefault(all []*Interface, fam int) (owner *Interface, err error) {
+	for _, in := range all {
+		if !in.Gateway[fam].IsValid() {
+			continue
+		}
+		if owner != nil {
+			return nil, in.At(fmt.Errorf("the default route via %s is refused, because %s requests one already; remove one of them", in.Gateway[fam], owner.Key))
+		}
+		owner = in
+	}
+	return owner, nil
 }
 
 // errPending refuses a default route that would exist before the engine's: the

@@ -175,6 +175,11 @@ func (a *attaching) takeLeases(ctx context.Context, all []*leasing) error {
 	if err := a.recordLeases(ctx, all); err != nil {
 		return err
 	}
+	return a.reregisterAll(ctx, before)
+}
+
+// reregisterAll registers the attachments again whose earlier records, by key, are given.
+func (a *attaching) reregisterAll(ctx context.Context, before map[string]state.Attachment) error {
 	for _, r := range a.records {
 		if old, ok := before[r.Key()]; ok {
 			if err := a.reregisterEndpoint(ctx, &old, r); err != nil {
