@@ -76,6 +76,12 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 	defer k.done.Wait()
 	defer stop()
 	go k.followLinks(ctx)
+	return k.followRecords(ctx, watch, untilNone)
+}
+
+// followRecords starts and ends clients as the records change, until the context ends or, if
+// untilNone is set, there is no lease.
+func (k *Keeper) followRecords(ctx context.Context, watch *fsnotify.Watcher, untilNone bool) error {
 	for {
 		left, err := k.sync(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -100,6 +100,12 @@ func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*stat
 	if len(to) == 0 {
 		return 0, nil
 	}
+	return r.moveRecords(ctx, to)
+}
+
+// moveRecords moves attachments to their current places in one transaction, and returns their
+// number. The caller holds the keys of those that are being made or released.
+func (r *Releaser) moveRecords(ctx context.Context, to map[*state.Attachment]*place) (moved int, err error) {
 	m, err := r.agentMaps()
 	if err != nil {
 		r.logger().Warn("attachments on a parent that has moved are not counted until the agent registers them", "error", err)
