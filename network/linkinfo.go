@@ -66,16 +66,7 @@ func parseLink(b []byte) (LinkInfo, error) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return LinkInfo{}, fmt.Errorf("parse link: %d bytes, want at least %d", len(b), unix.SizeofIfInfomsg)
 	}
-	flags := binary.NativeEndian.Uint32(b[8:])
-	kind := binary.NativeEndian.Uint16(b[2:])
-	l := LinkInfo{
-		Index:      int(int32(binary.NativeEndian.Uint32(b[4:]))),
-		Up:         flags&unix.IFF_UP != 0,
-		Carrier:    flags&unix.IFF_LOWER_UP != 0,
-		Loopback:   flags&unix.IFF_LOOPBACK != 0,
-		Ethernet:   kind == unix.ARPHRD_ETHER,
-		ParentNSID: -1,
-	}
+	l := parseLinkHeader(b)
 	for kind, v := range attributes(b[unix.SizeofIfInfomsg:]) {
 		switch kind {
 		case unix.IFLA_IFNAME:
@@ -103,6 +94,19 @@ func parseLink(b []byte) (LinkInfo, error) {
 		}
 	}
 	return l, nil
+}
+
+// parseLinkHeader parses struct ifinfomsg, the fixed part of the payload.
+func parseLinkHeader(b []byte) LinkInfo {
+	flags := binary.NativeEndian.Uint32(b[8:])
+	return LinkInfo{
+		Index:      int(int32(binary.NativeEndian.Uint32(b[4:]))),
+		Up:         flags&unix.IFF_UP != 0,
+		Carrier:    flags&unix.IFF_LOWER_UP != 0,
+		Loopback:   flags&unix.IFF_LOOPBACK != 0,
+		Ethernet:   binary.NativeEndian.Uint16(b[2:]) == unix.ARPHRD_ETHER,
+		ParentNSID: -1,
+	}
 }
 
 func parseAltNames(b []byte) (names []string) {

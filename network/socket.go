@@ -75,7 +75,7 @@ func portID(fd int) (uint32, error) {
 // request sends one request and returns copies of the payloads of the answers of type
 // want. The error is the kernel's errno, with its explanation if it gives one, or
 // errInterrupted together with the answers read.
-func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequestData) (answers [][]byte, err error) {
+func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequestData) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seq++
@@ -87,7 +87,7 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 	if err := retryInterrupted(func() error { return unix.Sendto(s.fd, req.Serialize(), 0, &to) }); err != nil {
 		return nil, err
 	}
-	changed := false
+	a := answer{want: want}
 	for {
 		messages, err := s.receive()
 		if err != nil {
@@ -97,27 +97,36 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 			if header.Seq != s.seq || header.Pid != s.port {
 				continue // the late answer to a request that timed out
 			}
-			changed = changed || header.Flags&unix.NLM_F_DUMP_INTR != 0
-			last := header.Flags&unix.NLM_F_MULTI == 0
-			switch {
-			case header.Type == unix.NLMSG_ERROR, header.Type == unix.NLMSG_DONE:
-				if err := parseVerdict(header, payload); err != nil {
-					return nil, err
-				}
-				last = true
-			case want == 0 || header.Type == want:
-				answers = append(answers, payload)
-			default:
-				last = false
-			}
-			if last && changed {
-				return answers, errInterrupted
-			}
-			if last {
-				return answers, nil
+			if last, err := a.addMessage(header, payload); err != nil {
+				return nil, err
+			} else if last && a.changed {
+				return a.payloads, errInterrupted
+			} else if last {
+				return a.payloads, nil
 			}
 		}
 	}
+}
+
+// answer collects the messages of the answer to one request.
+type answer struct {
+	want     uint16 // type of the messages to collect; 0 for all
+	payloads [][]byte
+	changed  bool // the kernel changed the list while it wrote it
+}
+
+// addMessage adds a message, and reports whether it is the answer's last. The error is that
+// of the kernel.
+func (a *answer) addMessage(header unix.NlMsghdr, payload []byte) (last bool, err error) {
+	a.changed = a.changed || header.Flags&unix.NLM_F_DUMP_INTR != 0
+	switch {
+	case header.Type == unix.NLMSG_ERROR, header.Type == unix.NLMSG_DONE:
+		return true, parseVerdict(header, payload)
+	case a.want == 0 || header.Type == a.want:
+		a.payloads = append(a.payloads, payload)
+		return header.Flags&unix.NLM_F_MULTI == 0, nil
+	}
+	return false, nil
 }
 
 // receive returns a copy of the next datagram from the kernel.
