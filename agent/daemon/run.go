@@ -79,6 +79,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		work.Go(func() { a.namer.nameContainers(ctx) })
 		work.Go(func() { a.networks.nameNetworks(ctx) })
 		work.Go(func() { a.runWatchdog(ctx) })
+		work.Go(func() { a.runReleases(ctx) })
 		work.Go(func() { a.pushMetrics(ctx) })
 		for name, to := range a.configuredLogs() {
 			part := "events are not written to " + name

@@ -6,10 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +21,7 @@ import (
 
 // The agent's goals, for benchmarks with as many endpoints as named.
 const (
+	fewEndpoints  = 100
 	manyEndpoints = 10_000
 	readWithin    = 5 * time.Millisecond
 	scrapeWithin  = 100 * time.Millisecond
@@ -58,12 +57,12 @@ func benchAgent(b *bench) (*section, error) {
 	s := &section{
 		how: fmt.Sprintf("max_endpoints = %d. The interfaces are real and share one namespace; their records stand in the database as hooks write them. "+
 			"Medians of %d scrapes of /metrics by the agent's socket. Map reading is all counters and violations, by batches. "+
-			"Memory is the process' resident one after the scrapes.", manyEndpoints, scrapes(b)),
+			"Memory is the process' least resident one within %s after the scrapes, as it gives unused memory back.", manyEndpoints, scrapes(b), releaseWait),
 		head: []string{"endpoints", "map reading", "whole scrape", "scrape's size", "process"},
 	}
 	var process float64
-	for i, n := range []int{0, 1000, manyEndpoints} {
-		if err := m.fill(n, func(done int) { b.step(done+i*100, manyEndpoints+300) }); err != nil {
+	for i, n := range []int{0, fewEndpoints, 1000, manyEndpoints} {
+		if err := m.fill(n, func(done int) { b.step(done+i*100, manyEndpoints+400) }); err != nil {
 			return nil, err
 		}
 		if process, err = m.weigh(s, n, scrapes(b)); err != nil {
@@ -103,18 +102,15 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if process, err = resident(status.PID, "VmRSS:"); err != nil {
-		return 0, err
-	}
-	own, err := resident(status.PID, "RssAnon:")
+	process, own, err := settled(status.PID)
 	if err != nil {
 		return 0, err
 	}
-	s.addRow(fmt.Sprint(n), ms(median(reads)), ms(median(whole)), megabytes(float64(size)), megabytes(process))
+	s.judgeProcess(n, process, ms(median(reads)), ms(median(whole)), megabytes(float64(size)))
 	if n == manyEndpoints {
 		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
 		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
-		s.fact("Of the process at 10,000 endpoints, %s is its own memory, and %s is mapped of files, nearly all its program, which the kernel may drop where that is on a disk.",
+		s.fact("Of the process at 10,000 endpoints, %s is its own memory, and %s is mapped of files, nearly all its program.",
 			megabytes(own), megabytes(process-own))
 		s.fact("The fastest of them: map reading %s, a whole scrape %s.", ms(quantile(reads, 0)), ms(quantile(whole, 0)))
 	}
@@ -157,22 +153,6 @@ func scrape(state string) (string, error) {
 		err = fmt.Errorf("scrape: %s: %s", response.Status, text)
 	}
 	return string(text), err
-}
-
-// resident returns memory of a process in bytes: all resident memory (field VmRSS), or
-// the part without a file behind it (RssAnon); see proc_pid_status(5).
-func resident(pid int, field string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(text))
-	i := slices.Index(fields, field)
-	if i < 0 || i+1 >= len(fields) {
-		return 0, fmt.Errorf("process %d has no %s", pid, field)
-	}
-	kib, err := strconv.ParseFloat(fields[i+1], 64)
-	return kib * 1024, err
 }
 
 // addMemory adds the memory of the maps: as the kernel reports it for its CPUs, and
