@@ -271,7 +271,7 @@ func (p *prober) isAnswered(job *aheadJob, a netip.Addr, conflicts []network.Con
 
 // poolsOf returns the pools of a network, which never give out the host's own addresses.
 func poolsOf(n *specs.Network, host []netip.Addr) (pools [families][]*ipam.Pool) {
-	if n.IPAM != specs.IPAMLocal && n.IPAM != specs.IPAMDHCP { // whose subnets are IPv6's
+	if n.IPAM != specs.IPAMLocal && !n.Clustered() && n.IPAM != specs.IPAMDHCP { // whose subnets are IPv6's
 		return pools
 	}
 	for _, s := range n.Subnets {

@@ -40,6 +40,9 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	if err != nil {
 		return nil, err
 	}
+	if err := checkClustered(requests, &cfg); err != nil {
+		return nil, err
+	}
 	if err := h.waitParents(ctx, requests); err != nil {
 		return nil, err
 	}
@@ -59,6 +62,16 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	}
 	h.logCollected(h.newReleaser().CollectRest(ctx, h.left, collectBound))
 	return all, nil
+}
+
+// checkClustered refuses a network with a shared pool on a machine that is no node of a cluster.
+func checkClustered(requests []Request, cfg *specs.Config) error {
+	for _, r := range requests {
+		if r.Net.Clustered() && !cfg.Cluster.Enabled() {
+			return fmt.Errorf("network %q has ipam = \"cluster\", and berth.toml names no etcd; set etcd under [cluster]", r.Net.Name)
+		}
+	}
+	return nil
 }
 
 // resolveSelections finds the network of every selection and checks each against the
@@ -137,14 +150,19 @@ func (h *Hook) attachContainer(ctx context.Context, c *container, requests []Req
 	if errors.Is(err, errMoved) || errors.Is(err, errParentMoved) {
 		all, err = h.tryAttach(ctx, c, requests, cfg)
 	}
-	if !heldByOther(err) {
-		return all, err
+	if heldByOther(err) {
+		report, collectErr := h.newReleaser().Collect(ctx, collectAll)
+		if collectErr != nil {
+			return nil, errors.Join(err, collectErr)
+		}
+		if len(report.Released) > 0 {
+			all, err = h.tryAttach(ctx, c, requests, cfg)
+		}
 	}
-	report, collectErr := h.newReleaser().Collect(ctx, collectAll)
-	if collectErr != nil || len(report.Released) == 0 {
-		return nil, errors.Join(err, collectErr)
+	if h.growPool(ctx, err) {
+		return h.tryAttach(ctx, c, requests, cfg)
 	}
-	return h.tryAttach(ctx, c, requests, cfg)
+	return all, err
 }
 
 func heldByOther(err error) bool {

@@ -45,6 +45,8 @@ type Hook struct {
 	// a prober has seen free, without a probe of its own.
 	Ahead func([]Ahead) error
 
+	growWithin time.Duration // how long a start waits for more of a shared pool; 0 for the constant
+
 	host     *network.Handle
 	left     release.Rest // read when the facts were gathered
 	stopping bool

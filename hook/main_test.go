@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -67,6 +68,7 @@ type host struct {
 	parent string
 	lan    *testnet.NS // the other machine; its interface is "wire"
 	step   func(string) error
+	grow   time.Duration
 }
 
 func newHost(t *testing.T) *host {
@@ -125,7 +127,7 @@ func (b *box) state(status string) []byte {
 
 func (h *host) hook() *Hook {
 	return &Hook{
-		Dirs: h.dirs, Store: h.store, Step: h.step,
+		Dirs: h.dirs, Store: h.store, Step: h.step, growWithin: h.grow,
 		Log: slog.New(slog.NewTextHandler(h.Output(), nil)),
 	}
 }

@@ -125,7 +125,11 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		}
 		r.Addresses = append(r.Addresses, p)
 	}
-	if err := claimMAC(lease.In(tx, stake.Domain), in, r, had.MAC, stake.Owner); err != nil {
+	claim := claimMAC
+	if in.Net.Clustered() {
+		claim = claimSharedMAC
+	}
+	if err := claim(lease.In(tx, stake.Domain), in, r, had.MAC, stake.Owner); err != nil {
 		return err
 	}
 	if r.Slot, err = tx.ClaimSlot(a.slots); errors.Is(err, state.ErrNoSlot) {
@@ -160,6 +164,23 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 		err = specs.Unusable("mac", in.WantMAC.String(), "it is the parent's own MAC")
 	default:
 		err = specs.At("mac", leases.ClaimMAC(in.WantMAC, owner))
+	}
+	return err
+}
+
+// claimSharedMAC is claimMAC for a network whose pool is shared: a MAC that berth chooses begins
+// with this node's prefix, also if it is derived from the container's name.
+func claimSharedMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {
+	domain := in.Net.Domain
+	switch {
+	case hasParentMAC(r.Driver, r.Mode) || in.WantMAC == in.On.MAC:
+		return claimMAC(leases, in, r, had, owner)
+	case !in.Request.MAC.IsZero():
+		err = specs.At("mac", leases.ClaimSharedMAC(domain, in.WantMAC, owner))
+	case in.WantMAC.IsZero() && !had.IsZero() && leases.ClaimSharedMAC(domain, had, owner) == nil:
+		r.MAC = had
+	default:
+		r.MAC, err = leases.TakeSharedMAC(domain, owner, in.WantMAC)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ type Pool struct {
 	exclude []specs.Exclusion
 	never   []netip.Addr
 	reuse   specs.Reuse
+	shared  string // the domain, if nodes share the pool
 }
 
 // NewPool returns the pool of a subnet that has been checked. It never gives out
@@ -36,9 +37,29 @@ func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
 	return p.Without(never...)
 }
 
-// PoolOf returns the pool of a subnet of a network, with the network's order.
+// PoolOf returns the pool of a subnet of a network, with the network's order and domain.
 func PoolOf(n *specs.Network, s specs.Subnet, never []netip.Addr) *Pool {
-	return NewPool(n.Name, s, never).WithReuse(n.Reuse)
+	p := NewPool(n.Name, s, never).WithReuse(n.Reuse)
+	if n.Clustered() {
+		p.shared = n.Domain
+	}
+	return p
+}
+
+// Shared returns the domain of a pool that nodes share, or "". Package lease leases only the
+// parts of it that this node owns.
+func (p *Pool) Shared() string { return p.shared }
+
+// Within returns the part of a pool in a range. Its order and its reserved addresses are the
+// pool's.
+func (p *Pool) Within(part netip.Prefix) *Pool {
+	q := *p
+	if q.given = part.Masked(); !p.given.Overlaps(part) {
+		q.given = netip.Prefix{}
+	} else if part.Bits() < p.given.Bits() {
+		q.given = p.given
+	}
+	return &q
 }
 
 // Without returns a pool that does not give out these addresses either, for

@@ -35,6 +35,11 @@ type Network struct {
 	Sticky          bool       `toml:"sticky,omitempty" json:"sticky,omitempty"`
 	Reuse           Reuse      `toml:"reuse,omitempty" json:"reuse,omitempty"` // lowest if not set
 
+	Domain       string    `toml:"domain,omitempty" json:"domain,omitempty"` // these four only with ipam = "cluster"
+	Block        int       `toml:"block,omitempty" json:"block,omitempty"`
+	KeepFree     *int      `toml:"keep_free,omitempty" json:"keep_free,omitempty"`
+	ReclaimAfter *Duration `toml:"reclaim_after,omitempty" json:"reclaim_after,omitempty"` // never if not set
+
 	DHCPTimeout  *Duration    `toml:"dhcp_timeout,omitempty" json:"dhcp_timeout,omitempty"` // these four only with DHCP
 	DHCPClientID DHCPClientID `toml:"dhcp_client_id,omitempty" json:"dhcp_client_id,omitempty"`
 	DHCPHostname DHCPHostname `toml:"dhcp_hostname,omitempty" json:"dhcp_hostname,omitempty"`
@@ -68,15 +73,16 @@ type IPAM string
 
 // The sources of addresses.
 const (
-	IPAMLocal  IPAM = "local"  // this host's pools, the subnets' ranges
-	IPAMStatic IPAM = "static" // a request by each container, inside the subnets
-	IPAMDHCP   IPAM = "dhcp"   // IPv4 from the LAN's own DHCP server; an IPv6 subnet is a pool
-	IPAMNone   IPAM = "none"   // no addresses
+	IPAMLocal   IPAM = "local"   // this host's pools, the subnets' ranges
+	IPAMCluster IPAM = "cluster" // a pool that nodes share: this host's blocks of the subnet's range
+	IPAMStatic  IPAM = "static"  // a request by each container, inside the subnets
+	IPAMDHCP    IPAM = "dhcp"    // IPv4 from the LAN's own DHCP server; an IPv6 subnet is a pool
+	IPAMNone    IPAM = "none"    // no addresses
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (i *IPAM) UnmarshalText(text []byte) error {
-	return oneOf(i, text, IPAMLocal, IPAMStatic, IPAMDHCP, IPAMNone)
+	return oneOf(i, text, IPAMLocal, IPAMCluster, IPAMStatic, IPAMDHCP, IPAMNone)
 }
 
 // IPv6 is the use of IPv6 on an interface if the network has no IPv6 subnet.
@@ -140,6 +146,9 @@ func (n *Network) SetDefaults() {
 	setDefault(&n.IPv6, IPv6Off)
 	if n.UsesDHCP() {
 		n.setDHCPDefaults()
+	}
+	if n.Clustered() {
+		n.setClusterDefaults()
 	}
 	setDefault(&n.MAC, MACRandom)
 	if len(n.Subnets) > 0 {

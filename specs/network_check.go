@@ -29,7 +29,8 @@ const (
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkParentTimeout, n.checkMTU, n.checkDriverKeys,
-		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkDHCP, n.checkNamespaces, n.checkEnforce, n.checkAllow,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkClustered, n.checkDHCP,
+		n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -276,7 +277,7 @@ func (n *Network) checkIPv6Token() error {
 // hasPool reports whether this host gives out addresses of a subnet. With DHCP only IPv6 subnets
 // remain.
 func (n *Network) hasPool() bool {
-	return len(n.Subnets) > 0 && (n.IPAM == IPAMLocal || n.IPAM == IPAMDHCP)
+	return len(n.Subnets) > 0 && (n.IPAM == IPAMLocal || n.IPAM == IPAMCluster || n.IPAM == IPAMDHCP)
 }
 
 func (n *Network) checkNamespaces() error {

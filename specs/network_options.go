@@ -57,9 +57,16 @@ var options = map[string]func(*Network, string) error{
 	"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
 	"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
 	"reuse":          func(n *Network, v string) error { return setText(&n.Reuse, v) },
-	"namespaces":     func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
-	"enforce":        func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
-	"allow":          func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
+	"domain":         func(n *Network, v string) error { n.Domain = v; return nil },
+	"block":          func(n *Network, v string) error { return setInt(&n.Block, v) },
+	"keep_free":      func(n *Network, v string) error { n.KeepFree = new(int); return setInt(n.KeepFree, v) },
+	"reclaim_after": func(n *Network, v string) error {
+		n.ReclaimAfter = new(Duration)
+		return setText(n.ReclaimAfter, v)
+	},
+	"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
+	"enforce":    func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
+	"allow":      func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
 }
 
 func modeOf(d Driver) func(*Network, string) error {

@@ -10,8 +10,9 @@ import (
 
 // Config is CONFIG/berth.toml. If the file does not exist, all defaults apply.
 type Config struct {
-	Policy Policy `toml:"policy"`
-	Agent  Agent  `toml:"agent"`
+	Policy  Policy        `toml:"policy"`
+	Agent   Agent         `toml:"agent"`
+	Cluster ClusterConfig `toml:"cluster"`
 }
 
 // Policy limits the requests of annotations. Annotations are untrusted: in a
@@ -28,8 +29,9 @@ type Policy struct {
 // DefaultConfig returns the configuration of a machine without berth.toml.
 func DefaultConfig() Config {
 	return Config{
-		Policy: Policy{Networks: []string{"*"}},
-		Agent:  defaultAgent(),
+		Policy:  Policy{Networks: []string{"*"}},
+		Agent:   defaultAgent(),
+		Cluster: ClusterConfig{Directory: DefaultClusterDirectory},
 	}
 }
 
@@ -60,7 +62,10 @@ func (c *Config) checkConfig() error {
 			return At(fmt.Sprintf("policy.vlans[%d]", i), err)
 		}
 	}
-	return c.Agent.checkAgent()
+	if err := c.Agent.checkAgent(); err != nil {
+		return err
+	}
+	return At("cluster", c.Cluster.checkCluster())
 }
 
 func parseVLANs(s string) (from, to int, err error) {

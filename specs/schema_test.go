@@ -121,9 +121,20 @@ func fullStatus() AgentStatus {
 		Endpoints: 3, MaxEndpoints: 4096, EventsLost: 1, Parents: []ParentStatus{fullParent()}, Problems: []string{"no room"}, LastReconciled: time.Now()}
 }
 
+func fullCluster() ClusterStatus {
+	id := strings.Repeat("0a", 16)
+	return ClusterStatus{Node: "node1", ID: id, Contact: new(time.Now()), Error: "no answer in time", Invalid: []string{"key"},
+		Nodes: []ClusterNode{{Name: "node1", ID: id, This: true, Present: true, Since: time.Now(), Blocks: 2, Size: 16, Used: 3}},
+		Pools: []ClusterPool{{Domain: "lan-hq", Subnet: "192.0.2.0/24", Range: "192.0.2.64/26", Block: 8, Size: 64, Blocks: 8,
+			Claimed: 2, Idle: 1, Used: 3, Here: 2, FreeHere: 13, Error: "other pool"}},
+		Attachments: []ClusterAttachment{{Node: "node1", Container: "c1", Name: "web", Network: "lan", Domain: "lan-hq", Interface: "net1",
+			MAC: MAC{0x02, 1, 2, 0, 0, 1}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.64")}, Observed: true,
+			Conflicts: []string{"192.0.2.64"}}}}
+}
+
 // A schema has every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus(), "cluster": fullCluster()} {
 		if err := validateValue(t, loadSchema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -78,6 +78,7 @@ func EncodeNetwork(n *Network) ([]byte, error) {
 	written := *n
 	written.SetDefaults()
 	written.clearDHCPDefaults()
+	written.clearClusterDefaults()
 	if !n.UsesDHCP() {
 		clearDefault(&written.MAC, MACRandom)
 	}

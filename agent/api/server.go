@@ -23,6 +23,9 @@ type Backend interface {
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
 	Attach(context.Context) error
+	Cluster(context.Context) (specs.ClusterStatus, error)
+	// Forget removes a node of the cluster and returns the keys that it had.
+	Forget(ctx context.Context, node string) ([]string, error)
 }
 
 // Server answers requests on the agent's socket.
@@ -44,6 +47,8 @@ func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Log
 	mux.HandleFunc("GET /v1/events", s.serveEvents)
 	mux.HandleFunc("POST /v1/detach", rootOnly(s.serveDetach))
 	mux.HandleFunc("POST /v1/attach", rootOnly(s.serveAttach))
+	mux.HandleFunc("GET /v1/cluster", s.serveCluster)
+	mux.HandleFunc("POST /v1/cluster/forget", rootOnly(s.serveForget))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.Handle("GET /metrics", metrics)
@@ -123,6 +128,19 @@ func (s *Server) serveDetach(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveAttach(w http.ResponseWriter, r *http.Request) {
 	s.writeAnswer(w, struct{}{}, s.backend.Attach(r.Context()))
+}
+
+func (s *Server) serveCluster(w http.ResponseWriter, r *http.Request) {
+	status, err := s.backend.Cluster(r.Context())
+	s.writeAnswer(w, status, err)
+}
+
+func (s *Server) serveForget(w http.ResponseWriter, r *http.Request) {
+	released, err := s.backend.Forget(r.Context(), r.URL.Query().Get("node"))
+	if released == nil {
+		released = []string{}
+	}
+	s.writeAnswer(w, released, err)
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {

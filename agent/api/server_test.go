@@ -53,6 +53,15 @@ func (f *fake) Detach(_ context.Context, purge bool) error {
 	return f.err
 }
 
+func (f *fake) Cluster(context.Context) (specs.ClusterStatus, error) {
+	return specs.ClusterStatus{Node: "node1"}, f.err
+}
+
+func (f *fake) Forget(_ context.Context, node string) ([]string, error) {
+	f.calls = append(f.calls, "forget "+node)
+	return []string{"domain/lan/block/192.0.2.0"}, f.err
+}
+
 func (f *fake) Attach(context.Context) error {
 	f.calls = append(f.calls, "attach")
 	return f.err

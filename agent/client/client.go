@@ -73,6 +73,21 @@ func (c *Client) Detach(ctx context.Context, purge bool) error {
 // Attach undoes Detach.
 func (c *Client) Attach(ctx context.Context) error { return c.postRequest(ctx, "/v1/attach", nil) }
 
+// Cluster returns the nodes, pools and attachments of the cluster.
+func (c *Client) Cluster(ctx context.Context) (status specs.ClusterStatus, err error) {
+	return status, c.getJSON(ctx, "/v1/cluster", nil, &status)
+}
+
+// Forget removes a node of the cluster, by its name or identity, and returns the keys that it had.
+func (c *Client) Forget(ctx context.Context, node string) (released []string, err error) {
+	body, err := c.sendRequest(ctx, http.MethodPost, "/v1/cluster/forget", url.Values{"node": {node}})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return released, json.NewDecoder(body).Decode(&released)
+}
+
 func (c *Client) getJSON(ctx context.Context, path string, query url.Values, into any) error {
 	body, err := c.sendRequest(ctx, http.MethodGet, path, query)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"berth/agent/events"
 	"berth/agent/ground"
 	"berth/agent/metrics"
+	"berth/agent/pools"
 	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/state"
@@ -49,10 +50,12 @@ type Agent struct {
 	o       Options
 	log     *slog.Logger
 	config  specs.Agent // as of the start; keepEnded follows the file
+	cluster specs.ClusterConfig
 	store   *state.Store
 	format  *metrics.Format
 	records *records
 	namer   *namer
+	member  *pools.Member // nil if the machine is no node of a cluster
 	ring    *events.Ring
 	limiter *events.Limiter
 	started time.Time
@@ -117,6 +120,14 @@ func (h *mapsHolder) setMaps(m *bpf.Maps) {
 
 // wakeLoop makes the loop reconcile everything soon. It does not block.
 func (a *Agent) wakeLoop() { poke(a.wakes) }
+
+// wakeAll makes the loop, and that of the cluster, reconcile everything soon.
+func (a *Agent) wakeAll() {
+	a.wakeLoop()
+	if a.member != nil {
+		a.member.Wake()
+	}
+}
 
 // poke wakes the reader of a channel of capacity 1; a pending wake is enough.
 func poke(c chan<- struct{}) {

@@ -21,11 +21,14 @@ func (a *Agent) followConfig() error {
 	if changed := changedKeys(a.config, c.Agent); len(changed) > 0 {
 		return fmt.Errorf("berth.toml: %s under [agent] changed; restart berthd to apply it", strings.Join(changed, ", "))
 	}
+	if changed := changedKeys(a.cluster, c.Cluster); len(changed) > 0 {
+		return fmt.Errorf("berth.toml: %s under [cluster] changed; restart berthd to apply it", strings.Join(changed, ", "))
+	}
 	return nil
 }
 
 // changedKeys returns the keys of berth.toml whose values differ.
-func changedKeys(before, now specs.Agent) (keys []string) {
+func changedKeys[Table specs.Agent | specs.ClusterConfig](before, now Table) (keys []string) {
 	b, n := reflect.ValueOf(before), reflect.ValueOf(now)
 	for i, field := range reflect.VisibleFields(b.Type()) {
 		if !reflect.DeepEqual(b.Field(i).Interface(), n.Field(i).Interface()) {

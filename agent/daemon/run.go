@@ -11,6 +11,7 @@ import (
 	"berth/agent/events"
 	"berth/agent/ground"
 	"berth/agent/metrics"
+	"berth/agent/pools"
 	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/state"
@@ -81,6 +82,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		work.Go(func() { a.runWatchdog(ctx) })
 		work.Go(func() { a.runReleases(ctx) })
 		work.Go(func() { a.pushMetrics(ctx) })
+		if a.member != nil {
+			work.Go(func() { a.member.Run(ctx) })
+		}
 		for name, to := range a.configuredLogs() {
 			part := "events are not written to " + name
 			work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.setProblem(part, err) }) })
@@ -105,7 +109,7 @@ func (a *Agent) startWatching() (*watcher, error) {
 	reopen := func() (changeSource, error) { return network.ListenChanges() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
 	changed := func(c network.Change) { a.drift.noteChange(c); a.observer.noteChange(c) }
-	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeLoop, changed)
+	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeAll, changed)
 	if err != nil {
 		a.drift.host.Close()
 	}
@@ -148,6 +152,10 @@ func newAgent(o Options) (*Agent, error) {
 		pings:    make(chan chan struct{}),
 	}
 	a.records.emit = a.emitEvent
+	if c.Cluster.Enabled() {
+		a.member = pools.New(pools.Options{Config: c.Cluster, ConfigDir: o.Dirs.Config, Store: store, Log: o.Log, Problem: a.troubles.setProblem})
+	}
+	a.cluster = c.Cluster
 	a.keepEnded.Store(int64(c.Agent.KeepEnded))
 	a.namer, err = newNamer(c.Agent, store, a.records, o.Log)
 	return a, err

@@ -22,6 +22,7 @@ func (a *Agent) collectSnapshot(ctx context.Context, s *metrics.Snapshot) error 
 	start := time.Now()
 	s.Parents, s.Maps, s.EventsLost = a.status.Load().Parents, nil, 0
 	s.UnknownOverflow, s.EventsLeftOut = 0, a.limiter.LeftOut()
+	s.Cluster = a.clusterNumbers()
 	err := a.maps.useMaps(func(maps *bpf.Maps) error {
 		now, err := a.records.currentReading(ctx)
 		if err == nil {

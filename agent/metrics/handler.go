@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net/http"
 
@@ -88,7 +89,7 @@ func (h *Handler) writeScrape(w io.Writer, s *Snapshot, format expfmt.Format) er
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(agentCollector{s, h.version}); err != nil {
+	if err := errors.Join(registry.Register(agentCollector{s, h.version}), registry.Register(clusterCollector{s})); err != nil {
 		return err
 	}
 	all, err := prometheus.Gatherers{registry, h.process}.Gather()

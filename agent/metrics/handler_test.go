@@ -50,6 +50,7 @@ func fullSnapshot(f *Format) Snapshot {
 	}
 	s.Leases = []Lease{{s.Rows[0].Endpoint, "ipv4", 0}, {s.Rows[1].Endpoint, "ipv4", 1.7e9}, {s.Rows[1].Endpoint, "ipv6", math.Inf(1)}}
 	s.DHCPMessages = map[string]uint64{"discover": 3, "ack": 7}
+	s.Cluster = &Cluster{Contact: 1.7e9, Latency: 250 * time.Millisecond, Failures: 2, Claims: 5, Returns: 1, Conflicts: 3, Pools: []Pool{{"lan-hq", 3, 7}}}
 	web := s.Rows[1].Endpoint
 	web.Name, web.Image, web.Pod, web.Namespace = `fr"on\t`, "docker.io/library/nginx:1", "front-0", "pr\nod"
 	web.Labels = map[string]string{"app.kubernetes.io/name": "shop"}

@@ -14,6 +14,7 @@ type Snapshot struct {
 	Violations      map[Violation]specs.Broken
 	Leases          []Lease           // of live endpoints, by a DHCP server
 	DHCPMessages    map[string]uint64 // by type
+	Cluster         *Cluster          // nil if the machine is no node of a cluster
 	Parents         []specs.ParentStatus
 	Maps            []MapUse
 	EventsLost      uint64
@@ -33,6 +34,20 @@ type Lease struct {
 	*Endpoint
 	Family  string  // "ipv4" or "ipv6"
 	Expires float64 // seconds since 1970; infinite if it never ends, 0 if it was lost
+}
+
+// Cluster are the numbers of this machine as a node of a cluster.
+type Cluster struct {
+	Contact                              float64 // of etcd's last answer, in seconds since 1970; 0 if there was none
+	Latency                              time.Duration
+	Failures, Claims, Returns, Conflicts uint64
+	Pools                                []Pool
+}
+
+// Pool is this node's part of a pool that nodes share.
+type Pool struct {
+	Domain       string
+	Blocks, Free int
 }
 
 // Range is rows From to To-1. The first of them is the newest run.

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 		probeCalls()
 		os.Exit(0)
 	}
+	if os.Getenv(runHook) != "" {
+		os.Exit(hookOnce(os.Args[1:]))
+	}
 	if os.Getenv(runAgent) != "" {
 		os.Exit(run(os.Args[1:]))
 	}

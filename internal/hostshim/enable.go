@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"berth/internal/lease"
 	"berth/internal/plumb"
 	"berth/internal/state"
 	"berth/network"
@@ -152,7 +151,7 @@ func (e *enabling) reserveResources(ctx context.Context) error {
 		}
 		var err error
 		if e.rec.MAC = e.on.MAC; e.net.Driver == specs.Macvlan {
-			if e.rec.MAC, err = lease.In(tx, stake.Domain).TakeMAC(stake.Owner); err != nil {
+			if e.rec.MAC, err = stake.TakeMAC(tx, e.net); err != nil {
 				return err
 			}
 		}

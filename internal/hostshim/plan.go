@@ -76,7 +76,7 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		p.static = append(p.static, netip.PrefixFrom(ip, s.Subnet.Bits()))
 	}
 	for _, s := range p.net.Subnets {
-		if p.net.IPAM == specs.IPAMLocal && !asked[s.Subnet] {
+		if (p.net.IPAM == specs.IPAMLocal || p.net.Clustered()) && !asked[s.Subnet] {
 			p.pools = append(p.pools, ipam.PoolOf(p.net, s, host))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"berth/internal/text"
+	"berth/specs"
 )
 
 // ExhaustedError reports that a pool has no free address.
@@ -16,16 +17,22 @@ type ExhaustedError struct {
 	Size    uint64       // number of addresses in the pool
 	Held    uint64       // leases in its range, of any network
 	Holders []Lease      // the first few of them
+	Shared  string       // the domain, if nodes share the pool; Size is then this node's
+	Why     string       // of a shared pool: why this node has no more of it, or ""
 }
 
 // Error names the network, the number of addresses and their holders.
 func (e *ExhaustedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", networkText(e.Network))
-	switch e.Size {
-	case 0:
+	switch {
+	case e.Shared != "" && e.Size == 0:
+		fmt.Fprintf(&b, "this node has no address of domain %q", e.Shared)
+	case e.Shared != "":
+		fmt.Fprintf(&b, "all %d addresses that this node has of domain %q are held", e.Size, e.Shared)
+	case e.Size == 0:
 		fmt.Fprintf(&b, "%s has no address to give out: all are reserved or excluded", e.Range)
-	case 1:
+	case e.Size == 1:
 		fmt.Fprintf(&b, "the only address of %s is held", e.Range)
 	default:
 		fmt.Fprintf(&b, "all %s addresses of %s are held", sizeText(e.Size), e.Range)
@@ -41,7 +48,35 @@ func (e *ExhaustedError) Error() string {
 	if more := e.Held - uint64(len(e.Holders)); len(e.Holders) > 0 && more > 0 {
 		fmt.Fprintf(&b, " and %d more", more)
 	}
+	if e.Why != "" {
+		fmt.Fprintf(&b, "; %s", e.Why)
+	}
 	return b.String()
+}
+
+// NotOwnedError reports that this node does not own a requested address or a MAC of a pool
+// that nodes share.
+type NotOwnedError struct {
+	Domain string
+	Addr   netip.Addr // zero for a MAC
+	MAC    specs.MAC  // zero for an address, and if this node has no prefix of MACs
+	Why    string     // why this node cannot get it, or ""
+}
+
+// Error names the domain and the reason.
+func (e *NotOwnedError) Error() string {
+	text := fmt.Sprintf("this node has no prefix of MACs of domain %q", e.Domain)
+	switch {
+	case e.Addr.IsValid():
+		text = fmt.Sprintf("this node does not own the address %s of domain %q", e.Addr, e.Domain)
+	case !e.MAC.IsZero():
+		text = fmt.Sprintf("MAC %s may be another node's of domain %q: request one with another first octet than 02, or none",
+			e.MAC, e.Domain)
+	}
+	if e.Why != "" {
+		text += "; " + e.Why
+	}
+	return text
 }
 
 // InUseError reports that another attachment holds an address or a MAC.

@@ -42,6 +42,7 @@ type Lease struct {
 	Network   string     `json:"network"`
 	Since     time.Time  `json:"since"`
 	Ordered   bool       `json:"ordered,omitempty"` // its release is remembered, see released
+	Shared    string     `json:"shared,omitempty"`  // the domain of the pool, if nodes share it
 }
 
 // Leases are the leases of one layer-2 domain, valid inside the transaction.
@@ -80,19 +81,28 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
 	}
-	return l.claim(a, owner, l.ordersReleaseOf(p, a))
+	if err := l.checkOwned(p, a); err != nil {
+		return err
+	}
+	return l.claim(a, owner, terms{ordered: l.ordersReleaseOf(p, a), shared: p.Shared()})
 }
 
 // ClaimAddr is [Leases.Claim] for an address of no pool, which a DHCP server leased.
-func (l *Leases) ClaimAddr(a netip.Addr, owner Owner) error { return l.claim(a, owner, false) }
+func (l *Leases) ClaimAddr(a netip.Addr, owner Owner) error { return l.claim(a, owner, terms{}) }
 
-func (l *Leases) claim(a netip.Addr, owner Owner, ordered bool) error {
+// terms are the parts of a lease that follow from its pool.
+type terms struct {
+	ordered bool
+	shared  string
+}
+
+func (l *Leases) claim(a netip.Addr, owner Owner, t terms) error {
 	holder, err := l.Holder(a)
 	switch {
 	case err != nil:
 		return err
 	case holder == nil:
-		return l.putAddress(a, owner, ordered)
+		return l.putAddress(a, owner, t)
 	case holder.Owner != owner.Key:
 		return &InUseError{Holder: *holder}
 	}
@@ -151,29 +161,30 @@ func isAddress(key []byte) bool { return len(key) == len(addrKey(netip.Addr{})) 
 
 // putPooled leases an address of a pool.
 func (l *Leases) putPooled(p *ipam.Pool, a netip.Addr, owner Owner) error {
-	return l.putAddress(a, owner, l.ordersReleaseOf(p, a))
+	return l.putAddress(a, owner, terms{ordered: l.ordersReleaseOf(p, a), shared: p.Shared()})
 }
 
 func (l *Leases) ordersReleaseOf(p *ipam.Pool, a netip.Addr) bool {
 	return p.Oldest() && p.Range().Contains(a)
 }
 
-func (l *Leases) putAddress(a netip.Addr, owner Owner, ordered bool) error {
+func (l *Leases) putAddress(a netip.Addr, owner Owner, t terms) error {
 	if err := l.held.Add(addrKey(a)); err != nil {
 		return fmt.Errorf("lease %s: %w", a, err)
 	}
-	if ordered {
+	if t.ordered {
 		if err := releasesOf(l.tx, owner.Network).forget(addrKey(a)); err != nil {
 			return fmt.Errorf("lease %s: %w", a, err)
 		}
 	}
-	return l.putRecord(l.addresses, addrKey(a), owner, ordered)
+	return l.putRecord(l.addresses, addrKey(a), owner, t)
 }
 
 // putRecord writes a lease and its entry in the index of owners.
-func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner, ordered bool) error {
+func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner, t terms) error {
 	data, err := json.Marshal(Lease{
-		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now(), Ordered: ordered,
+		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now(),
+		Ordered: t.ordered, Shared: t.shared,
 	})
 	if err != nil {
 		return fmt.Errorf("lease %x: %w", key, err)
@@ -231,7 +242,10 @@ const maxHolders = 5
 // exhaustedError returns an error that lists the holders of a pool's addresses. Leases
 // are counted for this error only.
 func (l *Leases) exhaustedError(p *ipam.Pool) error {
-	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size()}
+	e := &ExhaustedError{Network: p.Network(), Range: p.Range(), Size: p.Size(), Shared: p.Shared()}
+	if e.Shared != "" {
+		e.Size, e.Why = l.sharedSize(p), Trouble(l.tx, e.Shared)
+	}
 	c := l.addresses.Cursor()
 	last := l.domainKey(addrKey(specs.LastAddr(p.Range())))
 	for k, v := c.Seek(l.domainKey(addrKey(p.Range().Addr()))); k != nil && bytes.Compare(k, last) <= 0; k, v = c.Next() {

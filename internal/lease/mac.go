@@ -34,7 +34,7 @@ func (l *Leases) ClaimMAC(m specs.MAC, owner Owner) error {
 	case err != nil:
 		return err
 	case holder == nil:
-		return l.putRecord(l.macs, m[:], owner, false)
+		return l.putRecord(l.macs, m[:], owner, terms{})
 	case holder.Owner != owner.Key:
 		return &InUseError{Holder: *holder}
 	}

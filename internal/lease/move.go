@@ -50,9 +50,9 @@ func Move(tx *state.Tx, owner, from, to string) (held []Lease, err error) {
 func (l *Leases) adoptLease(key []byte, of *Lease) error {
 	owner := Owner{Key: of.Owner, Container: of.Container, Network: of.Network}
 	if of.Addr.IsValid() {
-		return l.putAddress(of.Addr, owner, of.Ordered)
+		return l.putAddress(of.Addr, owner, terms{ordered: of.Ordered, shared: of.Shared})
 	}
-	return l.putRecord(l.macs, key, owner, false)
+	return l.putRecord(l.macs, key, owner, terms{})
 }
 
 // keysOf returns the keys of an owner's leases: addresses of 16 bytes and MACs of 6.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"net/netip"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -107,19 +108,34 @@ func (r releases) oldestFirst() (all []netip.Addr) {
 
 // freeAddresses returns the free addresses of a pool in the order in which they are given out.
 func (l *Leases) freeAddresses(p *ipam.Pool) iter.Seq[netip.Addr] {
+	parts := l.partsOf(p)
 	if !p.Oldest() {
-		return l.lowestFirst(p, func(netip.Addr) bool { return false })
+		return l.lowestOfEach(parts, func(netip.Addr) bool { return false })
 	}
 	r := releasesOf(l.tx, p.Network())
 	return func(yield func(netip.Addr) bool) {
-		for a := range l.lowestFirst(p, r.has) {
+		for a := range l.lowestOfEach(parts, r.has) {
 			if !yield(a) {
 				return
 			}
 		}
 		for _, a := range r.oldestFirst() {
-			if p.GivesOut(a) && !l.held.Has(addrKey(a)) && !yield(a) {
+			given := slices.ContainsFunc(parts, func(part *ipam.Pool) bool { return part.GivesOut(a) })
+			if given && !l.held.Has(addrKey(a)) && !yield(a) {
 				return
+			}
+		}
+	}
+}
+
+// lowestOfEach returns the free addresses of each part in turn, without those to skip.
+func (l *Leases) lowestOfEach(parts []*ipam.Pool, skip func(netip.Addr) bool) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		for _, p := range parts {
+			for a := range l.lowestFirst(p, skip) {
+				if !yield(a) {
+					return
+				}
 			}
 		}
 	}

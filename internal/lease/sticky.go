@@ -113,7 +113,7 @@ func orderKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 // TakeAgain leases an address that the owner had before, if the pool still gives
 // it out and it is free.
 func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error) {
-	if p.Allows(a) != nil || !p.Range().Contains(a) {
+	if p.Allows(a) != nil || !p.Range().Contains(a) || l.checkOwned(p, a) != nil {
 		return false, nil
 	}
 	holder, err := l.Holder(a)

@@ -69,6 +69,15 @@ func (s *Stake) TakeAgain(tx *state.Tx, pools []*ipam.Pool, had []netip.Addr) (n
 	return s.Take(tx, pools)
 }
 
+// TakeMAC leases a random MAC for an interface on a network.
+func (s *Stake) TakeMAC(tx *state.Tx, n *specs.Network) (specs.MAC, error) {
+	leases := lease.In(tx, s.Domain)
+	if n.Clustered() {
+		return leases.TakeSharedMAC(n.Domain, s.Owner, specs.MAC{})
+	}
+	return leases.TakeMAC(s.Owner)
+}
+
 // UseVLAN records the use of the stake's VLAN, if it has one, and of the outer
 // ones. made is true if berth makes the sub-interface (see
 // [state.Tx.AddVLANUser]).

@@ -13,7 +13,7 @@ import (
 var tools = []string{
 	"awk", "cat", "echo", "false", "grep", "head", "kill", "ls", "mkdir", "mount", "rm", "sh", "sleep", "touch", "true", "umount",
 	"ethtool", "ip", "nsenter", "ping", "setpriv", "systemd-analyze", "tc", "unshare",
-	"dhcpd", "dnsmasq", "kea-dhcp4", "kea-dhcp6",
+	"dhcpd", "dnsmasq", "etcd", "kea-dhcp4", "kea-dhcp6",
 }
 
 // files are the files of this machine that tests read.

@@ -82,7 +82,7 @@ var system = []string{
 // sandbox: the agent can write to its own directories, and to no others.
 func sandbox(m *machine) {
 	pid := m.property(unit, "MainPID")
-	m.wantWritable(unit, []string{"/run/berth", "/var/log/berth", "/sys/fs/bpf/berth"}, append(slices.Clip(system),
+	m.wantWritable(unit, []string{"/run/berth", "/var/lib/berth", "/var/log/berth", "/sys/fs/bpf/berth"}, append(slices.Clip(system),
 		"/proc/sys/kernel/panic", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/self/oom_score_adj"))
 	for _, path := range []string{"/proc/kallsyms", "/proc/kcore", "/dev/vda"} {
 		if out, err := exec.Command("nsenter", "-m", "-t", pid, "head", "-c1", path).Output(); err == nil && len(out) > 0 {

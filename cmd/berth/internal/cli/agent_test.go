@@ -23,6 +23,7 @@ type backend struct {
 	status   specs.AgentStatus
 	names    []specs.Endpoint
 	asked    []string
+	cluster  specs.ClusterStatus
 	refusing error
 }
 
@@ -47,6 +48,13 @@ func (b *backend) Ready() error { return nil }
 func (b *backend) Detach(_ context.Context, purge bool) error {
 	b.asked = append(b.asked, map[bool]string{false: "detach", true: "purge"}[purge])
 	return b.refusing
+}
+
+func (b *backend) Cluster(context.Context) (specs.ClusterStatus, error) { return b.cluster, b.refusing }
+
+func (b *backend) Forget(_ context.Context, node string) ([]string, error) {
+	b.asked = append(b.asked, "forget "+node)
+	return []string{"domain/lan-hq/block/192.0.2.64"}, b.refusing
 }
 
 func (b *backend) Attach(context.Context) error {

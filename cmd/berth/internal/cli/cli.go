@@ -2,8 +2,8 @@
 // an [Env]: they print to its writers, and their files lie below the directories of its
 // flags.
 //
-// The commands use the files and records that hook and agent share, so all but events,
-// stats and top work if no agent runs. They make no decisions of their own: package specs
+// The commands use the files and records that hook and agent share, so all but cluster,
+// events, stats and top work if no agent runs. They make no decisions of their own: package specs
 // defines a network, the records list the attachments, the pinned maps have the counts. The
 // package may import every room of berth.
 package cli
@@ -120,7 +120,7 @@ func (env *Env) warnf(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := commandGroup("berth", "attach containers to the LAN, and observe their traffic",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newGC(env),
+		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version

@@ -55,7 +55,7 @@ func (o *createFlags) parseIPAM() (specs.IPAM, error) {
 	}
 	var who specs.IPAM
 	if who.UnmarshalText([]byte(o.ipamDriver)) != nil {
-		return "", specs.Invalid("--ipam-driver", o.ipamDriver, "default, local, static, dhcp or none")
+		return "", specs.Invalid("--ipam-driver", o.ipamDriver, "default, local, cluster, static, dhcp or none")
 	}
 	return who, nil
 }

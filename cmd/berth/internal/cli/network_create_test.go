@@ -209,7 +209,7 @@ func TestCreateRefuses(t *testing.T) {
 		two + "-o conflict_timeout=soon":                    `-o conflict_timeout "soon": want a duration`,
 		two + "-o ipam=none":                                `-o ipam "none": the network has a subnet`,
 		two + "--ipam-driver null":                          `-o ipam "none": the network has a subnet`,
-		two + "--ipam-driver dhcpd":                         `--ipam-driver "dhcpd": want default, local, static, dhcp or none`,
+		two + "--ipam-driver dhcpd":                         `--ipam-driver "dhcpd": want default, local, cluster, static, dhcp or none`,
 		two + "--ipam-driver dhcp":                          `-o ipam "dhcp": the DHCP server has the IPv4 subnet`,
 		"--ipam-driver dhcp --ipv4=false":                   `--ipv4 "false": --ipam-driver dhcp leases IPv4`,
 		"-o dhcp_timeout=5s":                                `-o dhcp_timeout "5s": the network does not use DHCP`,

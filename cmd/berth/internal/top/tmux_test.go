@@ -48,7 +48,13 @@ func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoi
 
 func (f *fakeAgent) Ready() error                       { return nil }
 func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
-func (f *fakeAgent) Attach(context.Context) error       { return nil }
+func (*fakeAgent) Cluster(context.Context) (specs.ClusterStatus, error) {
+	return specs.ClusterStatus{}, nil
+}
+
+func (*fakeAgent) Forget(context.Context, string) ([]string, error) { return nil, nil }
+
+func (f *fakeAgent) Attach(context.Context) error { return nil }
 
 func (f *fakeAgent) startServing(t *testing.T) {
 	t.Helper()

@@ -1,0 +1,284 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"berth/internal/cluster"
+	"berth/internal/cluster/etcd"
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/specs"
+)
+
+// Times of the loop. A request to etcd may take askWithin; at the start, without an answer within
+// startWithin, the node goes on with the parts in its file. A round that the local state does not
+// need takes place each refresh, one that failed is repeated after retry, and one that changed
+// something after again.
+const (
+	askWithin   = 3 * time.Second
+	startWithin = time.Second
+	refresh     = 30 * time.Second
+	retry       = 2 * time.Second
+	again       = 50 * time.Millisecond
+	presence    = 15 * time.Second
+)
+
+// Options are everything that a Member depends on.
+type Options struct {
+	Config    specs.ClusterConfig
+	ConfigDir string // of networks.d
+	Store     *state.Store
+	Log       *slog.Logger
+	Problem   func(part string, err error) // stores or clears a problem for people
+}
+
+// Member is this machine as a node of a cluster.
+type Member struct {
+	Options
+	wakes chan struct{}
+	etcd  atomic.Pointer[etcd.Store] // nil until its certificates could be read
+
+	// These belong to the goroutine of Run, between its steps to requests.
+	mu      sync.Mutex
+	self    *cluster.Self
+	domains map[cluster.Domain]*domain
+	alive   string // the identity whose presence is kept
+	absent  context.CancelFunc
+	latency time.Duration // of the last round
+
+	contact sync.Mutex
+	last    time.Time // of etcd's last answer
+	lastErr string    // of the last request, "" if it was answered
+
+	failures uint64                  // requests without an answer
+	measured atomic.Pointer[Metrics] // after the last step
+}
+
+// New returns a member. It opens nothing yet.
+func New(o Options) *Member {
+	return &Member{Options: o, wakes: make(chan struct{}, 1), domains: map[cluster.Domain]*domain{}}
+}
+
+// openStore opens the store, without waiting for a connection.
+func (m *Member) openStore() error {
+	if m.etcd.Load() != nil {
+		return nil
+	}
+	c := etcd.Config{Endpoints: m.Config.Etcd, Presence: presence}
+	if m.Config.CA != "" {
+		var err error
+		if c.TLS, err = etcd.TLS(m.Config.CA, m.Config.Cert, m.Config.Key); err != nil {
+			return err
+		}
+	}
+	if m.Config.Node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("read the host's name: %w; set node below [cluster] in berth.toml", err)
+		}
+		m.Config.Node = name
+	}
+	store, err := etcd.Open(c)
+	if err == nil {
+		m.etcd.Store(store)
+	}
+	return err
+}
+
+// close ends the presence and the connections.
+func (m *Member) close() {
+	m.endPresence()
+	if store := m.etcd.Load(); store != nil {
+		if err := store.Close(); err != nil {
+			m.Log.Warn("cannot close the connections to etcd", "error", err)
+		}
+	}
+}
+
+// Wake makes the loop look for changes of this machine soon. It does not block.
+func (m *Member) Wake() {
+	select {
+	case m.wakes <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the node's parts until ctx is done.
+func (m *Member) Run(ctx context.Context) {
+	defer m.close()
+	for ctx.Err() == nil {
+		wait := time.NewTimer(m.step(ctx))
+		select {
+		case <-ctx.Done():
+		case <-m.wakes:
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
+}
+
+// step makes the rounds that are due, and returns the time until the next step if nothing changes.
+func (m *Member) step(ctx context.Context) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.openStore()
+	m.Problem("the connection to etcd", err)
+	if err != nil {
+		return retry
+	}
+	err = m.openSelf()
+	m.Problem("this node's file of the cluster", err)
+	if err != nil {
+		return retry
+	}
+	wait, all := refresh, m.currentDomains()
+	for _, d := range all {
+		wait = min(wait, m.keepDomain(ctx, d))
+	}
+	m.Problem("the metrics of shared pools", m.measure(all))
+	if len(m.domains) == 0 {
+		m.request(ctx, "registration in the cluster", m.self.Register)
+	}
+	m.keepPresence(ctx)
+	if m.failed() {
+		return min(wait, retry)
+	}
+	m.request(ctx, "the list of this node's attachments in etcd", m.publish)
+	return wait
+}
+
+func (m *Member) openSelf() (err error) {
+	if m.self != nil {
+		return nil
+	}
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.Config.Directory, 0o700); err != nil {
+		return fmt.Errorf("%w; create it, or set directory below [cluster] in berth.toml", err)
+	}
+	self, err := cluster.OpenSelf(cluster.SelfConfig{Store: m.etcd.Load(), Disk: cluster.Directory(m.Config.Directory),
+		Name: m.Config.Node, Boot: boot})
+	if err == nil {
+		m.self = self
+	}
+	return err
+}
+
+// request sends a request to etcd and stores its result as a problem of a part.
+func (m *Member) request(ctx context.Context, part string, do func(context.Context) error) {
+	ctx, stop := context.WithTimeout(ctx, askWithin)
+	defer stop()
+	err := do(ctx)
+	m.noteAnswer(err)
+	m.Problem(part, m.explain(err))
+}
+
+// noteAnswer records whether etcd has answered.
+func (m *Member) noteAnswer(err error) {
+	m.contact.Lock()
+	defer m.contact.Unlock()
+	if answered(err) {
+		m.last, m.lastErr = time.Now(), ""
+		return
+	}
+	m.lastErr = shortError(err)
+	m.failures++
+}
+
+// answered reports whether an error is of berth's own rules, to which etcd's answer led.
+func answered(err error) bool {
+	var full *cluster.FullError
+	var differs *cluster.DifferenceError
+	rules := []error{cluster.ErrChanged, cluster.ErrCloned, cluster.ErrAlive, cluster.ErrForgotten, cluster.ErrOlder}
+	if slices.ContainsFunc(rules, func(rule error) bool { return errors.Is(err, rule) }) {
+		return true
+	}
+	return err == nil || errors.As(err, &full) || errors.As(err, &differs)
+}
+
+func (m *Member) failed() bool {
+	m.contact.Lock()
+	defer m.contact.Unlock()
+	return m.lastErr != ""
+}
+
+// explain adds the time of the last answer to the error of a request without one.
+func (m *Member) explain(err error) error {
+	if answered(err) {
+		return err
+	}
+	m.contact.Lock()
+	defer m.contact.Unlock()
+	since := "berthd was started"
+	if !m.last.IsZero() {
+		since = m.last.Format(time.TimeOnly)
+	}
+	return fmt.Errorf("etcd has not answered since %s (%s); this node goes on with the addresses that it has",
+		since, m.lastErr)
+}
+
+// shortError returns the cause of a failed request without the client's own words.
+func shortError(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return err.Error()
+}
+
+// keepPresence keeps the presence of this node's identity, once it is registered.
+func (m *Member) keepPresence(ctx context.Context) {
+	id := string(m.self.ID())
+	if m.alive == id || !m.self.Registered() {
+		return
+	}
+	m.endPresence()
+	m.alive = id
+	key, value := m.self.Presence()
+	ctx, m.absent = context.WithCancel(ctx)
+	store := m.etcd.Load()
+	go func() {
+		for ctx.Err() == nil {
+			_ = store.Present(ctx, key, value) // the rounds report that etcd does not answer
+			select {
+			case <-ctx.Done():
+			case <-time.After(retry):
+			}
+		}
+	}()
+}
+
+func (m *Member) endPresence() {
+	if m.absent != nil {
+		m.absent()
+	}
+	m.absent, m.alive = nil, ""
+}
+
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot id: %w", err)
+	}
+	return string(text[:len(text)-1]), nil
+}
+
+// readNetworks returns the networks with a shared pool.
+func (m *Member) readNetworks() (all []*specs.Network) {
+	networks, _ := config.Networks(m.ConfigDir) // the reconciliation reports broken files
+	for _, n := range networks {
+		if n.Clustered() {
+			all = append(all, n)
+		}
+	}
+	return all
+}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	oci "github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/agent/client"
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/state"
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// runHook is the environment variable that makes the test binary run as berth-hook.
+const runHook = "BERTHD_HOOK"
+
+// hookOnce runs the hook with the state on standard input.
+func hookOnce(args []string) int {
+	h := hook.Hook{Dirs: config.Dirs{Config: args[0], State: args[1], BPFFS: args[2]}, Store: state.Open(args[1]),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := h.Run(ctx, "", os.Stdin); err != nil {
+		fmt.Fprint(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+const etcdURL = "http://192.0.2.250:2379"
+
+// clusterLAN is a bridge with a server of etcd and nodes.
+type clusterLAN struct {
+	t    *testing.T
+	lan  *testnet.NS
+	etcd *exec.Cmd
+	seen map[netip.Addr]string // by which node an address was leased
+	macs map[specs.MAC]string
+	mu   sync.Mutex
+}
+
+func newClusterLAN(t *testing.T) *clusterLAN {
+	t.Helper()
+	c := &clusterLAN{t: t, lan: testnet.Namespace(t), seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
+	testnet.Bridge(t, c.lan, "br0")
+	testnet.Address(t, c.lan, "br0", "192.0.2.250/24")
+	c.startEtcd(t.TempDir())
+	return c
+}
+
+func (c *clusterLAN) startEtcd(dir string) {
+	c.t.Helper()
+	c.etcd = exec.Command(testnet.Program(c.t, "etcd"), "--data-dir", dir, "--log-level", "error", "--unsafe-no-fsync",
+		"--listen-peer-urls", "http://127.0.0.1:0", "--listen-client-urls", etcdURL, "--advertise-client-urls", etcdURL)
+	var log output
+	c.etcd.Stdout, c.etcd.Stderr = &log, &log
+	c.etcd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	testnet.In(c.t, c.lan, func() {
+		if err := c.etcd.Start(); err != nil {
+			c.t.Fatal(err)
+		}
+	})
+	c.t.Cleanup(func() {
+		_ = c.etcd.Process.Kill()
+		_ = c.etcd.Wait()
+		if c.t.Failed() {
+			c.t.Logf("etcd said:\n%.3000s", log.String())
+		}
+	})
+}
+
+func (c *clusterLAN) pauseEtcd(sig syscall.Signal) {
+	c.t.Helper()
+	mustSucceed(c.t, c.etcd.Process.Signal(sig))
+}
+
+// clusterNode is a machine with a state directory of its own.
+type clusterNode struct {
+	*lab
+	name  string
+	on    *clusterLAN
+	agent *agent
+	made  int
+}
+
+const clusterNetwork = `parent = "eth1"
+ipam = "cluster"
+domain = "lan-hq"
+conflict_timeout = "0s"
+[[subnet]]
+subnet = "192.0.2.0/24"
+ip_range = "192.0.2.64/26"
+`
+
+func (c *clusterLAN) newNode(name string, host int) *clusterNode {
+	c.t.Helper()
+	dir, err := os.MkdirTemp("/run", "node")
+	mustSucceed(c.t, err)
+	l := &lab{t: c.t, host: testnet.Namespace(c.t), lan: c.lan}
+	l.config, l.state = filepath.Join(dir, "config"), filepath.Join(dir, "state")
+	l.bpffs = filepath.Join("/sys/fs/bpf", filepath.Base(dir))
+	l.store, l.client = state.Open(l.state), client.New(l.state)
+	c.t.Cleanup(func() {
+		if err := errors.Join(os.RemoveAll(l.bpffs), os.RemoveAll(dir)); err != nil {
+			c.t.Error(err)
+		}
+	})
+	testnet.Veth(c.t, parent, l.host, name, c.lan)
+	testnet.Run(c.t, c.lan, "ip", "link", "set", "dev", name, "master", "br0", "up")
+	testnet.Address(c.t, l.host, parent, fmt.Sprintf("192.0.2.%d/24", host))
+	l.writeNetwork("lan", clusterNetwork)
+	text := fmt.Sprintf("[cluster]\netcd = [%q]\nnode = %q\ndirectory = %q\n", etcdURL, name, filepath.Join(dir, "lib"))
+	mustSucceed(c.t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte(text), 0o644))
+	n := &clusterNode{lab: l, name: name, on: c}
+	n.agent = n.startAgent()
+	return n
+}
+
+// clusterContainer is a container on a node, at the time of its hook.
+type clusterContainer struct {
+	node    *clusterNode
+	state   oci.State
+	process *os.Process
+}
+
+// runHook starts or stops a container by the hook.
+func (n *clusterNode) runHook(c *clusterContainer, status oci.ContainerState) error {
+	c.state.Status = status
+	text, err := json.Marshal(c.state)
+	mustSucceed(n.t, err)
+	cmd := exec.Command("/proc/self/exe", n.config, n.state, n.bpffs)
+	cmd.Env = append(os.Environ(), runHook+"=1")
+	var said bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(text), &said
+	testnet.In(n.t, n.host, func() { err = cmd.Start() })
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said.String())
+	}
+	return nil
+}
+
+// start starts a container and returns its address. It fails the test if another node has the
+// address or the MAC.
+func (n *clusterNode) start(more string) (*clusterContainer, netip.Addr, error) {
+	n.t.Helper()
+	n.on.mu.Lock()
+	n.made++
+	id := fmt.Sprintf("%s-%d", n.name, n.made)
+	n.on.mu.Unlock()
+	ns := testnet.Namespace(n.t)
+	c := &clusterContainer{node: n, process: testnet.Process(n.t, ns)}
+	c.state = oci.State{Version: "1.0.2", ID: id, Pid: c.process.Pid, Bundle: "/",
+		Annotations: map[string]string{"berth/networks": fmt.Sprintf(`[{"name":"lan"%s}]`, more)}}
+	if err := n.runHook(c, oci.StateCreating); err != nil {
+		return nil, netip.Addr{}, err
+	}
+	var a netip.Addr
+	err := n.store.View(n.t.Context(), func(tx *state.Tx) error {
+		all, err := tx.OfContainer(id)
+		if err != nil || len(all) != 1 || len(all[0].Addresses) != 1 {
+			return fmt.Errorf("records %+v: %w", all, err)
+		}
+		a = all[0].Addresses[0].Addr()
+		n.on.lease(n.name, a, all[0].MAC)
+		return nil
+	})
+	return c, a, err
+}
+
+func (c *clusterLAN) lease(node string, a netip.Addr, mac specs.MAC) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if other := cmp.Or(c.seen[a], c.macs[mac]); other != "" {
+		c.t.Errorf("%s leases %s with MAC %s, one of which %s has", node, a, mac, other)
+	}
+	c.seen[a], c.macs[mac] = node, node
+}
+
+// mustStartOne starts a container that needs no other condition than time.
+func (n *clusterNode) mustStartOne(more string) (*clusterContainer, netip.Addr) {
+	n.t.Helper()
+	c, a, err := n.start(more)
+	for deadline := time.Now().Add(2 * time.Minute); err != nil && time.Now().Before(deadline); {
+		if !strings.Contains(err.Error(), `"lan-hq"`) {
+			break
+		}
+		c, a, err = n.start(more)
+	}
+	if err != nil {
+		n.t.Error(err)
+	}
+	return c, a
+}
+
+// clusterIs waits until a node sees the cluster in a state.
+func (n *clusterNode) clusterIs(what string, holds func(specs.ClusterStatus) bool) {
+	n.t.Helper()
+	var last specs.ClusterStatus
+	defer func() {
+		if n.t.Failed() {
+			n.t.Logf("%s: the cluster is %+v", what, last)
+		}
+	}()
+	testnet.Eventually(n.t, what, func() bool {
+		s, err := n.client.Cluster(n.t.Context())
+		last = s
+		return err == nil && holds(s)
+	})
+}
+
+// TestTwoNodes starts containers on two nodes at the same time, through the hook and berthd: no
+// address or MAC is on both. A node without etcd goes on with its blocks, also after a reboot.
+// A node that was stopped is forgotten, and the other gets its blocks.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	lan := newClusterLAN(t)
+	a, b := lan.newNode("a", 2), lan.newNode("b", 3)
+	var all sync.WaitGroup
+	for _, n := range []*clusterNode{a, b} {
+		all.Go(func() {
+			for range 12 {
+				n.mustStartOne("")
+			}
+		})
+	}
+	all.Wait()
+	a.clusterIs("24 attachments of two nodes", func(s specs.ClusterStatus) bool {
+		return len(s.Attachments) == 24 && len(s.Nodes) == 2 && s.Nodes[0].Present && s.Nodes[1].Present &&
+			s.Nodes[0].Used == 12 && s.Nodes[1].Used == 12 && s.Pools[0].Used == 24 && s.Nodes[0].This &&
+			s.Error == ""
+	})
+
+	lan.pauseEtcd(syscall.SIGSTOP)
+	for range a.freeHere() {
+		a.mustStartOne("")
+	}
+	if _, _, err := a.start(""); err == nil || !strings.Contains(err.Error(), `this node has of domain "lan-hq" are held`) {
+		t.Errorf("a start without etcd and a free address: %v", err)
+	}
+	b.reboot()
+	b.mustStartOne("")
+	lan.pauseEtcd(syscall.SIGCONT)
+	a.mustStartOne("")
+	b.mustStartOne("")
+
+	a.clusterIs("two present nodes", func(s specs.ClusterStatus) bool {
+		return len(s.Nodes) == 2 && s.Nodes[0].Present && s.Nodes[1].Present
+	})
+	if _, err := a.client.Forget(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), "present") {
+		t.Errorf("forgetting a present node: %v", err)
+	}
+	b.agent.stopAgent(syscall.SIGTERM)
+	a.clusterIs("an absent node", func(s specs.ClusterStatus) bool { return len(s.Nodes) == 2 && !s.Nodes[1].Present })
+	released, err := a.client.Forget(t.Context(), "b")
+	if err != nil || len(released) == 0 {
+		t.Errorf("forgetting an absent node: %v, %v", released, err)
+	}
+	a.clusterIs("one node", func(s specs.ClusterStatus) bool { return len(s.Nodes) == 1 })
+}
+
+// freeHere returns the number of addresses that the node has without etcd.
+func (n *clusterNode) freeHere() int {
+	n.t.Helper()
+	s, err := n.client.Cluster(n.t.Context())
+	mustSucceed(n.t, err)
+	if len(s.Pools) != 1 || s.Error == "" {
+		n.t.Fatalf("without etcd: %+v", s)
+	}
+	return s.Pools[0].FreeHere
+}
+
+// reboot ends the agent and all containers, and removes what does not outlive a reboot.
+func (n *clusterNode) reboot() {
+	n.t.Helper()
+	n.agent.stopAgent(syscall.SIGKILL)
+	n.on.mu.Lock()
+	for a, node := range n.on.seen {
+		if node == n.name {
+			delete(n.on.seen, a)
+		}
+	}
+	n.on.mu.Unlock()
+	mustSucceed(n.t, os.RemoveAll(n.state))
+	mustSucceed(n.t, os.RemoveAll(n.bpffs))
+	n.agent = n.startAgent()
+}

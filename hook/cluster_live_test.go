@@ -1,0 +1,103 @@
+package hook
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+const clusterToml = "[cluster]\netcd = ['http://192.0.2.250:2379']\n"
+
+func clusterNetwork(more string) string {
+	return "parent = 'PARENT'\nipam = 'cluster'\ndomain = 'lan-hq'\nconflict_timeout = '0s'\n" + more +
+		"[[subnet]]\nsubnet = '192.0.2.0/24'\nip_range = '192.0.2.64/26'\n"
+}
+
+// openParts opens parts as the agent does.
+func (h *host) openParts(parts ...lease.Part) {
+	h.Helper()
+	must(h.T, h.store.Update(h.Context(), func(tx *state.Tx) error {
+		for _, p := range parts {
+			if err := lease.OpenPart(tx, "lan-hq", p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answerWish acts as the agent does: it waits for a start's wish, opens parts and answers.
+func (h *host) answerWish(a netip.Addr, parts ...lease.Part) {
+	h.Helper()
+	testnet.Eventually(h.T, "a wish", func() (wished bool) {
+		must(h.T, h.store.View(h.Context(), func(tx *state.Tx) error { wished = lease.Wished(tx, "lan-hq", a); return nil }))
+		return wished
+	})
+	h.openParts(parts...)
+	must(h.T, h.store.Update(h.Context(), func(tx *state.Tx) error { return lease.AnswerWish(tx, "lan-hq", a) }))
+}
+
+// TestSharedPool starts containers on a network whose pool is shared: addresses are of open
+// parts, MACs have the node's prefix, and a start without a free address waits for the agent.
+func TestSharedPool(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.grow = 2 * time.Minute
+	h.write("berth.toml", open+clusterToml)
+	h.network("lan", clusterNetwork(""))
+	mac, first := lease.Part{MAC: [2]byte{0x13, 0xc1}}, lease.Part{Prefix: netip.MustParsePrefix("192.0.2.72/31")}
+	h.openParts(mac, first)
+	for _, c := range []struct{ id, want string }{{"a", "192.0.2.72"}, {"b", "192.0.2.73"}} {
+		h.mustStart(h.box(c.id, "lan"))
+		if got := h.attachments(c.id)[0]; got.Addresses[0].Addr().String() != c.want || !strings.HasPrefix(got.MAC.String(), "02:13:c1:") {
+			t.Errorf("%s: %v %s, want %s", c.id, got.Addresses, got.MAC, c.want)
+		}
+	}
+	third := h.box("c", "lan")
+	started := make(chan error, 1)
+	go func() { started <- h.start(third) }()
+	h.answerWish(netip.Addr{}, lease.Part{Prefix: netip.MustParsePrefix("192.0.2.88/31")})
+	must(t, <-started)
+	if got := h.attachments("c")[0].Addresses[0].Addr().String(); got != "192.0.2.88" {
+		t.Errorf("c has %s, want an address of the new part", got)
+	}
+
+	static, a := h.box("d", `[{"name":"lan","ips":["192.0.2.9"]}]`), netip.MustParseAddr("192.0.2.9")
+	go func() { started <- h.start(static) }()
+	h.answerWish(a, lease.Part{Prefix: netip.PrefixFrom(a, 32)})
+	must(t, <-started)
+
+	if err := h.start(h.box("e", `[{"name":"lan","mac":"02:99:00:00:00:01"}]`)); err == nil || !strings.Contains(err.Error(), "may be another node's") {
+		t.Errorf("a MAC of another node: %v", err)
+	}
+}
+
+// TestSharedPoolWithoutAgent refuses a start in time, with the agent's reason, if no part has a
+// free address, and a network with a shared pool on a machine that is no node.
+func TestSharedPoolWithoutAgent(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", clusterNetwork("driver = 'ipvlan'\n"))
+	if err := h.start(h.box("a", "lan")); err == nil || !strings.Contains(err.Error(), "berth.toml names no etcd") {
+		t.Errorf("without [cluster]: %v", err)
+	}
+	h.write("berth.toml", open+clusterToml)
+	must(t, h.store.Update(t.Context(), func(tx *state.Tx) error { return lease.SetTrouble(tx, "lan-hq", "etcd is away") }))
+	want := fmt.Sprintf("this node has no address of domain %q; etcd is away", "lan-hq")
+	if err := h.start(h.box("b", "lan")); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("without a part: %v", err)
+	}
+}

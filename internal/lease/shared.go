@@ -1,0 +1,290 @@
+package lease
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"berth/internal/state"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// Buckets of pools that nodes share. The agent opens and closes parts (see package cluster);
+// a transaction that leases an address sees either.
+const (
+	bucketParts   = "shared parts"   // domain, NUL, text of a Part → nothing
+	bucketWishes  = "shared wishes"  // domain, NUL, address or nothing → nothing
+	bucketTrouble = "shared trouble" // domain → why this node gets no more of the pool
+)
+
+// Part is a part of a shared pool that this node owns: a block of addresses, one address
+// outside of the range, or a prefix of MACs.
+type Part struct {
+	Prefix netip.Prefix // zero for a prefix of MACs
+	MAC    [2]byte      // the octets after 02
+}
+
+// String returns the prefix, or four hexadecimal digits.
+func (p Part) String() string {
+	if p.Prefix.IsValid() {
+		return p.Prefix.String()
+	}
+	return hex.EncodeToString(p.MAC[:])
+}
+
+func parsePart(text string) (p Part, err error) {
+	if strings.Contains(text, "/") {
+		p.Prefix, err = netip.ParsePrefix(text)
+		return p, err
+	}
+	octets, err := hex.DecodeString(text)
+	if err != nil || len(octets) != len(p.MAC) {
+		return p, fmt.Errorf("%w: part %q of a shared pool", state.ErrDamaged, text)
+	}
+	return Part{MAC: [2]byte(octets)}, nil
+}
+
+// Parts returns the open parts of a domain, addresses in their order.
+func Parts(tx *state.Tx, domain string) (all []Part, err error) {
+	for text := range namesOf(tx.Bucket(bucketParts), domain) {
+		p, err := parsePart(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b Part) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	return all, nil
+}
+
+// namesOf returns the names of a domain in a bucket whose keys are domain, NUL, name.
+func namesOf(b *bbolt.Bucket, domain string) map[string]bool {
+	all := map[string]bool{}
+	if b == nil {
+		return all
+	}
+	prefix := []byte(domain + "\x00")
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		all[string(k[len(prefix):])] = true
+	}
+	return all
+}
+
+// ResetParts opens exactly these parts of a domain.
+func ResetParts(tx *state.Tx, domain string, parts []Part) error {
+	b, old := tx.Bucket(bucketParts), namesOf(tx.Bucket(bucketParts), domain)
+	for _, p := range parts {
+		delete(old, p.String())
+		if err := OpenPart(tx, domain, p); err != nil {
+			return err
+		}
+	}
+	for text := range old {
+		if err := b.Delete([]byte(domain + "\x00" + text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OpenPart lets addresses or MACs of a part be leased.
+func OpenPart(tx *state.Tx, domain string, p Part) error {
+	return tx.Bucket(bucketParts).Put([]byte(domain+"\x00"+p.String()), []byte{})
+}
+
+// ClosePart ends that. Unless force is set, it changes nothing and returns false if an address
+// of the part is leased.
+func ClosePart(tx *state.Tx, domain string, p Part, force bool) (closed bool, err error) {
+	if !force {
+		leased, err := SharedAddresses(tx, domain)
+		if err != nil || slices.ContainsFunc(leased, p.Prefix.Contains) {
+			return false, err
+		}
+	}
+	return true, tx.Bucket(bucketParts).Delete([]byte(domain + "\x00" + p.String()))
+}
+
+// SharedAddresses returns the leased addresses of a domain's pool.
+func SharedAddresses(tx *state.Tx, domain string) (leased []netip.Addr, err error) {
+	for l, err := range All(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if l.Shared == domain {
+			leased = append(leased, l.Addr)
+		}
+	}
+	return leased, nil
+}
+
+// SharedFree returns the number of addresses in the open blocks of a domain that are not leased.
+func SharedFree(tx *state.Tx, domain string, p *ipam.Pool) (n int, err error) {
+	parts, err := Parts(tx, domain)
+	if err != nil {
+		return 0, err
+	}
+	for _, part := range parts {
+		if part.Prefix.IsValid() && p.Range().Overlaps(part.Prefix) {
+			n += int(p.Within(part.Prefix).Size())
+		}
+	}
+	leased, err := SharedAddresses(tx, domain)
+	for _, a := range leased {
+		if slices.ContainsFunc(parts, func(part Part) bool { return part.Prefix.Contains(a) }) && p.Range().Contains(a) {
+			n--
+		}
+	}
+	return n, err
+}
+
+// partsOf returns the parts of a pool from which addresses may be leased: the open blocks of a
+// shared pool, else the pool itself.
+func (l *Leases) partsOf(p *ipam.Pool) []*ipam.Pool {
+	if p.Shared() == "" {
+		return []*ipam.Pool{p}
+	}
+	parts, err := Parts(l.tx, p.Shared())
+	if err != nil {
+		return nil
+	}
+	var all []*ipam.Pool
+	for _, part := range parts {
+		if part.Prefix.IsValid() && p.Range().Overlaps(part.Prefix) {
+			all = append(all, p.Within(part.Prefix))
+		}
+	}
+	return all
+}
+
+// sharedSize returns the number of addresses of a shared pool that this node can lease.
+func (l *Leases) sharedSize(p *ipam.Pool) (size uint64) {
+	for _, part := range l.partsOf(p) {
+		size += part.Size()
+	}
+	return size
+}
+
+// checkOwned returns a *NotOwnedError if the address is of a shared pool, and no open part has it.
+func (l *Leases) checkOwned(p *ipam.Pool, a netip.Addr) error {
+	if p.Shared() == "" {
+		return nil
+	}
+	parts, err := Parts(l.tx, p.Shared())
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(parts, func(part Part) bool { return part.Prefix.Contains(a) }) {
+		return nil
+	}
+	return &NotOwnedError{Domain: p.Shared(), Addr: a, Why: Trouble(l.tx, p.Shared())}
+}
+
+// TakeSharedMAC is [Leases.TakeMAC] for a network with a shared pool: the MAC begins with a
+// prefix that only this node has. Its last three octets are those of want if want is not zero
+// and no other attachment has that MAC, else random.
+func (l *Leases) TakeSharedMAC(domain string, owner Owner, want specs.MAC) (specs.MAC, error) {
+	prefixes, err := l.macPrefixes(domain)
+	if err != nil {
+		return specs.MAC{}, err
+	}
+	if len(prefixes) == 0 {
+		return specs.MAC{}, &NotOwnedError{Domain: domain, Why: Trouble(l.tx, domain)}
+	}
+	m := want
+	for i := range maxTries {
+		if want.IsZero() || i > 0 {
+			rand.Read(m[:]) // never fails: crypto/rand
+		}
+		copy(m[:], []byte{0x02, prefixes[0][0], prefixes[0][1]})
+		err := l.ClaimMAC(m, owner)
+		if inUse := new(InUseError); !errors.As(err, &inUse) {
+			return m, err
+		}
+	}
+	return specs.MAC{}, fmt.Errorf("lease a MAC of domain %q: none was free in %d tries", domain, maxTries)
+}
+
+func (l *Leases) macPrefixes(domain string) (all [][2]byte, err error) {
+	parts, err := Parts(l.tx, domain)
+	for _, p := range parts {
+		if !p.Prefix.IsValid() {
+			all = append(all, p.MAC)
+		}
+	}
+	return all, err
+}
+
+// dockersMAC is the second octet of docker's own MACs. No node has a prefix with it.
+const dockersMAC = 0x42
+
+// ClaimSharedMAC is [Leases.ClaimMAC] for a network with a shared pool. It returns a
+// *NotOwnedError for a MAC that another node may give out.
+func (l *Leases) ClaimSharedMAC(domain string, m specs.MAC, owner Owner) error {
+	prefixes, err := l.macPrefixes(domain)
+	if err != nil {
+		return err
+	}
+	if m[0] == 0x02 && m[1] != dockersMAC && !slices.Contains(prefixes, [2]byte(m[1:3])) {
+		return &NotOwnedError{Domain: domain, MAC: m}
+	}
+	return l.ClaimMAC(m, owner)
+}
+
+// Wish records that a container's start waits for an address of a shared pool, or for any if
+// it is not valid. The agent answers by deleting the wish.
+func Wish(tx *state.Tx, domain string, a netip.Addr) error {
+	return tx.Bucket(bucketWishes).Put(wishKey(domain, a), []byte{})
+}
+
+// Wishes returns the wishes of a domain. The zero address means any.
+func Wishes(tx *state.Tx, domain string) (all []netip.Addr) {
+	for text := range namesOf(tx.Bucket(bucketWishes), domain) {
+		a, _ := netip.ParseAddr(text)
+		all = append(all, a)
+	}
+	return all
+}
+
+// Wished reports whether a wish waits for its answer.
+func Wished(tx *state.Tx, domain string, a netip.Addr) bool {
+	b := tx.Bucket(bucketWishes)
+	return b != nil && b.Get(wishKey(domain, a)) != nil
+}
+
+// AnswerWish deletes a wish.
+func AnswerWish(tx *state.Tx, domain string, a netip.Addr) error {
+	return tx.Bucket(bucketWishes).Delete(wishKey(domain, a))
+}
+
+func wishKey(domain string, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return []byte(domain + "\x00")
+	}
+	return []byte(domain + "\x00" + a.String())
+}
+
+// SetTrouble records why this node gets no more of a shared pool, or "" if it does.
+func SetTrouble(tx *state.Tx, domain, why string) error {
+	if why == "" {
+		return tx.Bucket(bucketTrouble).Delete([]byte(domain))
+	}
+	return tx.Bucket(bucketTrouble).Put([]byte(domain), []byte(why))
+}
+
+// Trouble returns the text of SetTrouble.
+func Trouble(tx *state.Tx, domain string) string {
+	b := tx.Bucket(bucketTrouble)
+	if b == nil {
+		return ""
+	}
+	return string(b.Get([]byte(domain)))
+}
