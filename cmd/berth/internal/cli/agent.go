@@ -43,12 +43,17 @@ func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
 	if asJSON {
 		return writeJSON(env.Out, []specs.AgentStatus{status})
 	}
-	describeAgent(env.Out, &status, env.Now())
-	if len(status.Parents) == 0 {
+	return writeStatus(env, &status)
+}
+
+// writeStatus prints the state of the agent, and a table of its parents if it has any.
+func writeStatus(env *Env, s *specs.AgentStatus) error {
+	describeAgent(env.Out, s, env.Now())
+	if len(s.Parents) == 0 {
 		return nil
 	}
 	fmt.Fprintln(env.Out)
-	return parentTable(status.Parents).writeTable(env.Out, env.Width)
+	return parentTable(s.Parents).writeTable(env.Out, env.Width)
 }
 
 func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {

@@ -65,8 +65,31 @@ func pageEvents() []specs.Event {
 	return []specs.Event{group, query, drift}
 }
 
-// TestPagesShowTables requires that the pages' examples of ps, stats and events are output
-// of the commands.
+// pageInspected returns the endpoint web as docs/commands.md inspects it, a second after it
+// was attached.
+func pageInspected(web specs.Endpoint) (e specs.Endpoint, now time.Time) {
+	e, now = web, time.Date(2026, time.November, 22, 4, 12, 51, 0, time.UTC)
+	e.Created, e.Gateways, e.GroupPackets = now.Add(-time.Second), []netip.Addr{mustAddr("192.0.2.1")}, new(uint64(31))
+	return e, now
+}
+
+// pageStatus returns the status of an agent that counts at eth1, and waits for more parents.
+func pageStatus(up time.Duration, more ...specs.ParentStatus) specs.AgentStatus {
+	s := specs.AgentStatus{
+		Version: "v0.1.0", PID: 41, Started: clock.Add(-up), Attached: true, Metrics: "127.0.0.1:9477", Endpoints: 2, MaxEndpoints: 4096,
+		Parents: []specs.ParentStatus{{
+			Name: "eth1", Index: 2, MAC: mustMAC("52:ec:55:57:d4:d1"), State: specs.ParentCounting, Attach: "tcx",
+			Networks: []string{"lan"}, Endpoints: 2,
+		}},
+	}
+	for _, p := range more {
+		s.Parents, s.Problems = append(s.Parents, p), append(s.Problems, p.Problem)
+	}
+	return s
+}
+
+// TestPagesShowTables requires that the pages' examples of ps, inspect, stats, events and
+// agent status are output of the commands.
 func TestPagesShowTables(t *testing.T) {
 	web, api := pageEndpoint("web", "192.0.2.64/24", "ba:0b:60:9c:cd:9f"), pageEndpoint("api", "192.0.2.65/24", "ae:19:69:6a:cf:5e")
 	web.Counters = specs.Counters{
@@ -80,10 +103,23 @@ func TestPagesShowTables(t *testing.T) {
 	ps := func(all ...specs.Endpoint) func(*Env) error {
 		return func(env *Env) error { return printEndpoints(env, listOptions{}, all) }
 	}
+	status := func(s specs.AgentStatus) func(*Env) error {
+		return func(env *Env) error { return writeStatus(env, &s) }
+	}
 	for _, c := range []struct {
 		page, command string
 		print         func(*Env) error
 	}{
+		{"docs/commands.md", "berth inspect web", func(env *Env) error {
+			e, now := pageInspected(web)
+			describeEndpoint(env.Out, &e, now)
+			return nil
+		}},
+		{"docs/agent.md", "berth agent status", status(pageStatus(3 * time.Second))},
+		{"docs/commands.md", "berth agent status", status(pageStatus(3*time.Hour, specs.ParentStatus{
+			Name: "eth9.100", State: specs.ParentWaiting, Networks: []string{"lab"},
+			Problem: `parent "eth9.100" of network "lab" does not exist; create it, or correct the network's file`,
+		}))},
 		{"README.md", "berth ps", ps(web)},
 		{"docs/commands.md", "berth ps", ps(web, api)},
 		{"docs/commands.md", "berth stats", func(env *Env) error { return printStats(env, statsOptions{}, clock, pageReadings()) }},
@@ -108,7 +144,7 @@ func TestPagesShowTables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "# " + c.command + "\n" + squeeze(w.out.String()) + "```\n"; !strings.Contains(string(page), want) {
+		if want := "# " + c.command + "\n" + squeeze(w.out.String()) + "```\n"; !strings.Contains(squeeze(string(page)), want) {
 			t.Errorf("%s does not show\n%s", c.page, want)
 		}
 	}

@@ -280,3 +280,61 @@ func TestLookReportsNRIAndCDI(t *testing.T) {
 		t.Errorf("tried: %+v", lines)
 	}
 }
+
+// TestPageShowsDoctor requires that the example in docs/commands.md is a report on a host with
+// podman and containerd.
+func TestPageShowsDoctor(t *testing.T) {
+	d := newDoctor(t, "podman", "containerd", "ctr", "crun")
+	d.Bin = filepath.Join(d.Root, "usr/local/bin")
+	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark"} {
+		d.writeFile(t, "usr/local/bin/"+name, "")
+	}
+	d.Version = func(program string) (install.Version, error) {
+		return install.ParseVersion(map[string]string{"podman": "podman version 4.3.1", "containerd": "containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1"}[filepath.Base(program)])
+	}
+	p, err := install.Install(install.Options{Engine: install.Podman, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
+	if err == nil {
+		err = p.Apply()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+		if refused := refusalOf(args); refused != "" {
+			return output{stderr: refused}, errors.New("exit status 126")
+		}
+		return output{}, nil
+	}
+	var all []check.Line
+	lines := append(d.Look(nil), d.Try(t.Context(), nil)...)
+	for _, subject := range []string{"berth", "podman", "containerd"} {
+		for _, l := range lines {
+			if l.Subject == subject {
+				l.Message = strings.ReplaceAll(l.Message, d.Root, "")
+				all = append(all, l)
+			}
+		}
+	}
+	var shown strings.Builder
+	page, err := os.ReadFile("../../../../docs/commands.md")
+	if err = errors.Join(err, check.Write(&shown, all, 80)); err != nil {
+		t.Fatal(err)
+	}
+	if want := "# berth doctor --try\n" + shown.String() + "```\n"; !strings.Contains(string(page), want) {
+		t.Errorf("docs/commands.md does not show\n%s", want)
+	}
+}
+
+// refusalOf returns berth-hook's error for the container that a command line starts, or "" if it
+// has no annotation of a trial.
+func refusalOf(args []string) string {
+	key := trialKey(args)
+	if i := slices.Index(args, "--config"); i >= 0 && slices.Contains(args, "--runc-binary") {
+		config, _ := os.ReadFile(args[i+1]) // if there is none, there is no annotation
+		key = string(config)
+	}
+	if key == "" {
+		return ""
+	}
+	return "Error: berth-hook: annotation " + key + ": unknown; the annotations of berth are berth/networks, …"
+}
