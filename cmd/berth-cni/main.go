@@ -67,7 +67,7 @@ func runPlugin(dirs config.Dirs) int {
 	h, closeLog := door.Open(dirs)
 	defer closeLog()
 	p := &cni.Plugin{
-		Dirs: dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible,
+		Dirs: dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible, Ahead: h.Ahead,
 		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout,
 	}
 	return p.Run(ctx)

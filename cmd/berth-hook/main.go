@@ -45,7 +45,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
 		os.Exit(runUnlink(os.Args[2:]))
 	}
-	if len(os.Args) > 1 && os.Args[1] == aheadStage {
+	if len(os.Args) > 1 && os.Args[1] == hook.ProberStage {
 		os.Exit(runAhead(os.Args[2:]))
 	}
 	os.Exit(run(os.Args[1:]))
@@ -100,7 +100,7 @@ func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), untilSignal, startUnlink
-	h.Ahead = startAhead(h.Dirs)
+	h.Ahead = hook.StartProber("/proc/self/exe", h.Dirs)
 	log, closeLog := hook.OpenLog(h.Store)
 	defer closeLog()
 	h.Log = log

@@ -33,9 +33,10 @@ type Plugin struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 
-	// Step and Interruptible are those of the hook.
+	// Step, Interruptible and Ahead are those of the hook.
 	Step          func(name string) error
 	Interruptible func(context.Context) context.Context
+	Ahead         func([]hook.Ahead) error
 }
 
 // operation is one of CNI's operations.
@@ -125,5 +126,5 @@ func (p *Plugin) readConfiguration(ctx context.Context) ([]byte, error) {
 }
 
 func (p *Plugin) newHook() *hook.Hook {
-	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log, Step: p.Step, Interruptible: p.Interruptible}
+	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log, Step: p.Step, Interruptible: p.Interruptible, Ahead: p.Ahead}
 }

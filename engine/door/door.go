@@ -35,11 +35,14 @@ func Enter() error {
 }
 
 // Open returns the hook for one request, which logs to the hook's log, and a function that
-// closes the log. A signal to the process undoes an attach.
+// closes the log. A signal to the process undoes an attach. The berth-hook beside the
+// program probes for the next addresses.
 func Open(dirs config.Dirs) (h *hook.Hook, closeLog func()) {
 	store := state.Open(dirs.State)
 	log, closeLog := hook.OpenLog(store)
-	return &hook.Hook{Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal}, closeLog
+	return &hook.Hook{
+		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal, Ahead: hook.StartProberBeside(dirs),
+	}, closeLog
 }
 
 // untilSignal returns a context that ends with a signal.
