@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"berth/internal/config"
+	"berth/internal/foreign"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -18,6 +19,8 @@ type Checker struct {
 
 	Agent    *specs.AgentStatus // the agent's status; nil if none, because of AgentErr
 	AgentErr error
+
+	DockerNetworks func() ([]foreign.Network, error) // returns docker's; nil if they are not checked
 
 	Name func(*state.Attachment) string // returns a container's name for a person; if nil, its ID is used
 }

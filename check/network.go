@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/foreign"
 	"berth/internal/lease"
+	"berth/internal/state"
 	"berth/ipam"
 	"berth/network"
 	"berth/specs"
@@ -20,7 +22,9 @@ type Network struct {
 	Host   []netip.Addr     // the host's addresses, on any interface but berth's shim
 	Held   []lease.Lease    // addresses leased on the parent, by any network
 
-	Foreign []Foreign // observed interfaces on the parent with an address, if the agent runs
+	Foreign []state.ForeignAddress // of other programs, on the parent; none if the agent does not run
+
+	Pools []foreign.Network // of other programs, on the parent
 
 	DHCP DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
 
@@ -45,6 +49,7 @@ func judgeNetwork(n Network) []Line {
 		judgeSubnet(r, n, s)
 	}
 	judgeForeign(r, n)
+	judgePools(r, n)
 	return r.lines
 }
 
@@ -168,11 +173,18 @@ func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.P
 
 // poolRoom returns the number of addresses that a subnet can lease, and of those that are free.
 func poolRoom(n Network, s specs.Subnet) (size, left uint64) {
-	size = ipam.PoolOf(n.Network, s, n.Host).Size()
+	pool := ipam.PoolOf(n.Network, s, n.Host)
+	size = pool.Size()
 	given := rangeOf(s)
 	left = size
 	for _, l := range n.Held {
 		if left > 0 && given.Contains(l.Addr) {
+			left--
+		}
+	}
+	for _, f := range n.Foreign {
+		isLeased := slices.ContainsFunc(n.Held, func(l lease.Lease) bool { return l.Addr == f.Addr })
+		if left > 0 && pool.GivesOut(f.Addr) && !isLeased {
 			left--
 		}
 	}

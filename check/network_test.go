@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"testing"
 
+	"berth/internal/foreign"
 	"berth/internal/lease"
+	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
@@ -45,23 +47,56 @@ func holdLeases(count int) func(*Network) {
 	}
 }
 
-// foreignWith returns an interface that berth did not create, with addresses.
-func foreignWith(addresses ...string) []Foreign {
-	f := Foreign{Container: "cam", Interface: "eth0"}
+// foreignWith returns addresses of other programs.
+func foreignWith(addresses ...string) (all []state.ForeignAddress) {
 	for _, a := range addresses {
-		f.Addresses = append(f.Addresses, netip.MustParsePrefix(a))
+		all = append(all, state.ForeignAddress{Addr: netip.MustParseAddr(a), Holder: "eth0 of cam"})
 	}
-	return []Foreign{f}
+	return all
+}
+
+// poolsOf returns a network of another program that gives out a range.
+func poolsOf(subnet, from, to string) []foreign.Network {
+	return []foreign.Network{{Name: specs.EngineNetwork{Engine: specs.EngineDocker, Name: "home"}, Driver: specs.Macvlan, IPAM: specs.IPAMLocal,
+		Subnets: []foreign.Subnet{{Subnet: netip.MustParsePrefix(subnet), From: netip.MustParseAddr(from), To: netip.MustParseAddr(to)}}}}
+}
+
+// TestForeignAddressesAreNotLeft counts an address of another program as not left, once.
+func TestForeignAddressesAreNotLeft(t *testing.T) {
+	n := goodNetwork()
+	n.Foreign = foreignWith("192.0.2.10", "192.0.2.64", "192.0.2.70")
+	const want = "192.0.2.64/26 has 64 addresses, 62 of them left"
+	if got := mustFindLine(t, judgeNetwork(n), "IPv4"); got.Message != want {
+		t.Errorf("line %q, want %q", got.Message, want)
+	}
+}
+
+// TestPoolsApart has no line for a pool of another program whose range is beside the network's, or
+// which gives out no addresses.
+func TestPoolsApart(t *testing.T) {
+	below, above, v6, dhcp := goodNetwork(), goodNetwork(), goodNetwork(), goodNetwork()
+	below.Pools = poolsOf("192.0.2.0/24", "192.0.2.2", "192.0.2.63")
+	above.Pools = poolsOf("192.0.2.0/24", "192.0.2.128", "192.0.2.254")
+	v6.Pools = poolsOf("2001:db8:1::/64", "2001:db8:1::", "2001:db8:1::ffff")
+	dhcp.Pools = poolsOf("192.0.2.0/24", "192.0.2.1", "192.0.2.254")
+	dhcp.Pools[0].IPAM = specs.IPAMDHCP
+	for _, n := range []Network{below, above, v6, dhcp} {
+		for _, l := range judgeNetwork(n) {
+			if l.Check == "pools" {
+				t.Errorf("%+v", l)
+			}
+		}
+	}
 }
 
 // TestForeignAddressesThatAreNotGivenOut has no line.
 func TestForeignAddressesThatAreNotGivenOut(t *testing.T) {
 	outside, dhcp, excluded, host := goodNetwork(), goodNetwork(), goodNetwork(), goodNetwork()
-	outside.Foreign = foreignWith("192.0.2.10/24", "198.51.100.70/24")
-	dhcp.Foreign, dhcp.IPAM = foreignWith("192.0.2.70/24"), specs.IPAMDHCP
-	excluded.Foreign = foreignWith("192.0.2.70/24")
+	outside.Foreign = foreignWith("192.0.2.10", "198.51.100.70")
+	dhcp.Foreign, dhcp.IPAM = foreignWith("192.0.2.70"), specs.IPAMDHCP
+	excluded.Foreign = foreignWith("192.0.2.70")
 	excluded.Subnets[0].Exclude = []specs.Exclusion{specs.ExcludeAddr(netip.MustParseAddr("192.0.2.70"))}
-	host.Foreign = foreignWith("192.0.2.70/24") // an interface of the host's own
+	host.Foreign = foreignWith("192.0.2.70") // an interface of the host's own
 	host.Host = append(host.Host, netip.MustParseAddr("192.0.2.70"))
 	for _, n := range []Network{outside, dhcp, excluded, host} {
 		for _, l := range judgeNetwork(n) {
@@ -90,8 +125,9 @@ func TestJudgeNetwork(t *testing.T) {
 		{"host's address in the range", "IPv4", Warn, func(n *Network) { n.Host = append(n.Host, netip.MustParseAddr("192.0.2.65")) }},
 		{"the parent is the gateway", "IPv4", Fail, func(n *Network) { n.Parent.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }},
 		{"other programs' addresses in the range", "foreign", Warn, func(n *Network) {
-			n.Foreign = foreignWith("192.0.2.70/24", "192.0.2.10/24", "2001:db8::7/64", "192.0.2.71/24", "192.0.2.72/24", "192.0.2.73/24")
+			n.Foreign = foreignWith("192.0.2.10", "2001:db8::7", "2001:db8::8", "2001:db8::9", "2001:db8::a", "2001:db8::b")
 		}},
+		{"another program's pool in the range", "pools", Warn, func(n *Network) { n.Pools = poolsOf("192.0.2.0/24", "192.0.2.100", "192.0.2.254") }},
 		{"no range", "IPv4", Pass, func(n *Network) { n.Subnets[0].IPRange = netip.Prefix{} }},
 		{"few addresses left", "IPv4", Warn, holdLeases(60)},
 		{"no address left", "IPv4", Fail, holdLeases(64)},

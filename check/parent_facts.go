@@ -154,6 +154,11 @@ func (s *survey) userOf(a *state.Attachment) User {
 	return User{Occupant: o, Network: a.Network, Container: s.nameOf(a)}
 }
 
+// isNamed reports whether a name is one of the parent.
+func (p Parent) isNamed(name string) bool {
+	return p.Asked == name || p.Found != nil && p.OnDemand == 0 && p.Found.Name == name
+}
+
 // isSame reports whether two parents are equal.
 func (p Parent) isSame(o Parent) bool {
 	if p.Found == nil || o.Found == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"berth/internal/config"
+	"berth/internal/foreign"
 	"berth/internal/hostshim"
 	"berth/internal/lease"
 	"berth/internal/state"
@@ -68,13 +69,16 @@ type survey struct {
 	records  []*state.Attachment // live ones
 	leases   []lease.Lease
 	shims    []*hostshim.Record
-	foreign  map[int][]Foreign // by the index of the parent; none if no agent keeps them
-	unread   error             // why the records cannot be read
+	foreign  []state.ForeignAddress // none if no agent keeps them
+	unread   error                  // why the records cannot be read
 	parents  map[string]Parent
+
+	pools       []foreign.Network // of other programs
+	unreadPools error             // why they are not known in full
 }
 
 func (c *Checker) gatherSurvey(ctx context.Context) *survey {
-	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent), foreign: make(map[int][]Foreign)}
+	s := &survey{Checker: c, dmi: c.gatherDMI(), parents: make(map[string]Parent)}
 	var err error
 	if s.config, err = config.Load(c.Dirs.Config); err != nil {
 		s.broken = append(s.broken, err)
@@ -84,6 +88,7 @@ func (c *Checker) gatherSurvey(ctx context.Context) *survey {
 	s.broken = append(s.broken, errs...)
 	s.unread = state.Open(c.Dirs.State).View(ctx, func(tx *state.Tx) error { return s.readRecords(tx) })
 	s.kernel = c.gatherLinks()
+	s.readPools()
 	return s
 }
 
@@ -121,6 +126,9 @@ func judgeConfig(r *report, s *survey) {
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
 		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"), "no network is defined yet")
+	}
+	if s.unreadPools != nil {
+		r.addWarn("pools", "correct the file, or run the check as root", "networks of other programs are not checked in full: %v", s.unreadPools)
 	}
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):
@@ -213,7 +221,8 @@ func (s *survey) networkFacts(n *specs.Network) Network {
 		}
 	}
 	if facts.Parent.Found != nil {
-		facts.Foreign = s.foreign[facts.Parent.Found.Index]
+		facts.Foreign = s.foreignOn(facts.Parent.Found.Index)
+		facts.Pools = slices.DeleteFunc(slices.Clone(s.pools), func(p foreign.Network) bool { return !facts.Parent.isNamed(p.Parent) })
 	}
 	facts.Host = slices.DeleteFunc(facts.Host, func(a netip.Addr) bool { return s.isShim(a, sharing) })
 	return facts

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,7 @@ const (
 )
 
 // networkNamer stores the names of the networks of observed interfaces, as the files of their
-// programs give them.
+// programs give them, and the addresses that other programs have.
 type networkNamer struct {
 	a      *Agent
 	reader *foreign.Reader
@@ -31,8 +32,8 @@ func newNetworkNamer(a *Agent) *networkNamer {
 	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), wakes: make(chan struct{}, 1)}
 }
 
-// nameNetworks names the networks of new interfaces until ctx is done. It tries the others
-// again at each resync.
+// nameNetworks names the networks of new interfaces until ctx is done. It reads everything again
+// at each resync.
 func (n *networkNamer) nameNetworks(ctx context.Context) {
 	all := time.NewTicker(resync)
 	defer all.Stop()
@@ -46,13 +47,14 @@ func (n *networkNamer) nameNetworks(ctx context.Context) {
 		}
 		for soon := true; soon && ctx.Err() == nil; {
 			var err error
-			soon, err = n.namePending(ctx)
+			soon, err = n.readAll(ctx)
 			if ctx.Err() == nil {
-				n.a.troubles.setProblem("names of other programs' networks may be missing", oneLine(err))
+				n.a.troubles.setProblem("networks and addresses of other programs may be missing", oneLine(err))
 			}
 			if soon {
 				select {
 				case <-ctx.Done():
+				case <-n.wakes:
 				case <-time.After(networkPause):
 				}
 			}
@@ -60,45 +62,63 @@ func (n *networkNamer) nameNetworks(ctx context.Context) {
 	}
 }
 
-// namePending names the networks that have no name yet. It reports whether one is missing for
-// an interface so new that its program may still write it.
-func (n *networkNamer) namePending(ctx context.Context) (soon bool, err error) {
-	pending, err := n.listUnnamed(ctx)
-	if err != nil || len(pending) == 0 {
+// readAll names the networks that have no name yet, and stores the addresses of other programs. It
+// reports whether a name is missing for an interface so new that its program may still write it.
+func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
+	observed, err := n.listObserved(ctx)
+	if err != nil {
 		return false, err
 	}
 	holdings, err := n.reader.ReadHoldings()
+	errs := []error{err}
 	named := make(map[*state.Attachment]specs.EngineNetwork)
-	for _, at := range pending {
+	for _, at := range observed {
+		if at.EngineNetwork != nil || at.Containers[0] == hostHolder {
+			continue
+		}
 		if found := foreign.NetworkOf(foreignInterface(at), holdings); found != nil {
 			named[at] = *found
 		} else if time.Since(at.Created) < networkSettled {
 			soon = true
 		}
 	}
-	if len(named) == 0 {
-		return soon, err
-	}
-	if failed := n.storeNetworks(ctx, named); failed != nil {
-		return soon, failed
-	}
-	return soon, err
+	errs = append(errs, n.storeNetworks(ctx, named), n.storeAddresses(ctx, observed, holdings))
+	return soon, errors.Join(errs...)
 }
 
-// listUnnamed returns the observed interfaces in containers whose network has no name.
-func (n *networkNamer) listUnnamed(ctx context.Context) (all []*state.Attachment, err error) {
+// listObserved returns the live observed interfaces.
+func (n *networkNamer) listObserved(ctx context.Context) (all []*state.Attachment, err error) {
 	err = n.a.store.View(ctx, func(tx *state.Tx) error {
 		for at, err := range tx.Observed() {
 			if err != nil {
 				return err
 			}
-			if at.EngineNetwork == nil && at.Containers[0] != hostHolder {
-				all = append(all, at)
-			}
+			all = append(all, at)
 		}
 		return nil
 	})
 	return all, err
+}
+
+// storeAddresses writes the addresses that berth does not give out, if they have changed.
+func (n *networkNamer) storeAddresses(ctx context.Context, observed []*state.Attachment, holdings []foreign.Holding) error {
+	networks, err := foreign.ReadNetworks(foreign.UsualDefinitions(""))
+	if err != nil {
+		return err
+	}
+	facts, err := n.a.host()
+	if err != nil {
+		return err
+	}
+	all, same := foreignAddresses(observed, holdings, networks, facts.links), false
+	err = n.a.store.View(ctx, func(tx *state.Tx) (err error) {
+		same, err = tx.HasForeignAddresses(all)
+		return err
+	})
+	if err != nil || same {
+		return err
+	}
+	return n.a.store.Update(ctx, func(tx *state.Tx) error { return tx.SetForeignAddresses(all) })
 }
 
 // storeNetworks writes names into records.

@@ -3,13 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/specs"
 
@@ -217,6 +220,45 @@ func TestObservedNetworkIsNamed(t *testing.T) {
 	if !isNamed() {
 		t.Error("the network's name is lost after a change of the interface")
 	}
+}
+
+// TestObservedAddressIsNotGivenOut stores the addresses of observed interfaces and of docker's
+// containers, so that berth does not give them out, until they are released.
+func TestObservedAddressIsNotGivenOut(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	l := newLab(t)
+	docker := filepath.Join(l.config, "docker")
+	file := filepath.Join(docker, "containers", strings.Repeat("a1", 32), "config.v2.json")
+	mustSucceed(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	mustSucceed(t, os.WriteFile(file, []byte(`{"ID":"a1","NetworkSettings":{"Networks":{"home":{"IPAMConfig":{"IPv4Address":"192.0.2.9"}}}}}`), 0o600))
+	mustSucceed(t, os.WriteFile(filepath.Join(l.config, "berth.toml"), fmt.Appendf(nil, "[agent]\ndocker = %q\n", docker), 0o644))
+	l.startAgent()
+	f := l.makeForeign(7, "bridge")
+	f.setUp()
+	f.waitObserved()
+	index := testnet.Link(t, l.host, parent).Attrs().Index
+	observed := state.ForeignAddress{Addr: netip.MustParseAddr("192.0.2.7"), ParentIndex: index, Holder: "net1 of sleep"}
+	dockers := state.ForeignAddress{Addr: netip.MustParseAddr("192.0.2.9"), Holder: "docker:home"}
+	testnet.Eventually(t, "both addresses", func() bool { return slices.Equal(l.foreignAddresses(), []state.ForeignAddress{observed, dockers}) })
+	f.runIP("link", "delete", "net1")
+	testnet.Eventually(t, "docker's address alone", func() bool { return slices.Equal(l.foreignAddresses(), []state.ForeignAddress{dockers}) })
+}
+
+// foreignAddresses returns the addresses of the documentation's first network that berth does not
+// give out.
+func (l *lab) foreignAddresses() (all []state.ForeignAddress) {
+	l.t.Helper()
+	mustSucceed(l.t, l.store.View(l.t.Context(), func(tx *state.Tx) error {
+		for f, err := range tx.ForeignAddresses(netip.IPv6Unspecified()) {
+			mustSucceed(l.t, err)
+			if netip.MustParsePrefix("192.0.2.0/24").Contains(f.Addr) {
+				all = append(all, f)
+			}
+		}
+		return nil
+	}))
+	return all
 }
 
 // TestObserveIsConfigured leaves parents out that `observe` does not name.

@@ -1,6 +1,7 @@
-// Package foreign reads from the files of docker, podman and CNI which addresses they have
-// given to containers, and on which of their networks.
+// Package foreign reads the networks of docker, podman and CNI, and which addresses they have
+// given to containers.
 //
-// It asks no daemon, and changes and locks nothing for longer than a read. A missing file is no
-// error: the host does not have that program. It imports only specs.
+// It reads files, changes nothing and locks nothing for longer than a read; only
+// [ReadDockerNetworks] asks a daemon. A missing file is no error: the host does not have that
+// program. It imports only specs.
 package foreign

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"berth/internal/state"
 	"berth/internal/text"
 	"berth/specs"
 )
@@ -19,6 +20,8 @@ type ExhaustedError struct {
 	Holders []Lease      // the first few of them
 	Shared  string       // the domain, if nodes share the pool; Size is then this node's
 	Why     string       // of a shared pool: why this node has no more of it, or ""
+
+	Foreign []state.ForeignAddress // further addresses of the pool, which other programs have
 }
 
 // Error names the network, the number of addresses and their holders.
@@ -47,6 +50,9 @@ func (e *ExhaustedError) Error() string {
 	}
 	if more := e.Held - uint64(len(e.Holders)); len(e.Holders) > 0 && more > 0 {
 		fmt.Fprintf(&b, " and %d more", more)
+	}
+	if n := len(e.Foreign); n > 0 {
+		fmt.Fprintf(&b, "; programs other than berth have %d, as %s (%s): choose an ip_range without theirs", n, e.Foreign[0].Addr, e.Foreign[0].Holder)
 	}
 	if e.Why != "" {
 		fmt.Fprintf(&b, "; %s", e.Why)

@@ -260,6 +260,10 @@ func (l *Leases) exhaustedError(p *ipam.Pool) error {
 			e.Holders = append(e.Holders, *lease)
 		}
 	}
+	var err error
+	if e.Foreign, err = l.ForeignIn(p); err != nil {
+		return err
+	}
 	return e
 }
 

@@ -110,18 +110,18 @@ func (r releases) oldestFirst() (all []netip.Addr) {
 func (l *Leases) freeAddresses(p *ipam.Pool) iter.Seq[netip.Addr] {
 	parts := l.partsOf(p)
 	if !p.Oldest() {
-		return l.lowestOfEach(parts, func(netip.Addr) bool { return false })
+		return l.lowestOfEach(parts, l.isForeign)
 	}
 	r := releasesOf(l.tx, p.Network())
 	return func(yield func(netip.Addr) bool) {
-		for a := range l.lowestOfEach(parts, r.has) {
+		for a := range l.lowestOfEach(parts, func(a netip.Addr) bool { return r.has(a) || l.isForeign(a) }) {
 			if !yield(a) {
 				return
 			}
 		}
 		for _, a := range r.oldestFirst() {
 			given := slices.ContainsFunc(parts, func(part *ipam.Pool) bool { return part.GivesOut(a) })
-			if given && !l.held.Has(addrKey(a)) && !yield(a) {
+			if given && !l.held.Has(addrKey(a)) && !l.isForeign(a) && !yield(a) {
 				return
 			}
 		}

@@ -111,9 +111,9 @@ func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
 func orderKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // TakeAgain leases an address that the owner had before, if the pool still gives
-// it out and it is free.
+// it out, it is free, and no other program has it.
 func (l *Leases) TakeAgain(p *ipam.Pool, a netip.Addr, owner Owner) (bool, error) {
-	if p.Allows(a) != nil || !p.Range().Contains(a) || l.checkOwned(p, a) != nil {
+	if p.Allows(a) != nil || !p.Range().Contains(a) || l.checkOwned(p, a) != nil || l.isForeign(a) {
 		return false, nil
 	}
 	holder, err := l.Holder(a)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/internal/state"
 	"berth/specs"
 	"berth/test/lab"
 )
@@ -51,6 +52,7 @@ func (s *site) expectBesideForeign(t *testing.T, e lab.Engine, setPlain func(boo
 	otherID, err := e.Start(other)
 	setPlain(false)
 	must(t, err)
+	s.expectNotGivenOut(t, e)
 	alone := s.sleeper("alone")
 	aloneID, err := e.Start(alone)
 	must(t, err)
@@ -66,6 +68,47 @@ func (s *site) expectBesideForeign(t *testing.T, e lab.Engine, setPlain func(boo
 		must(t, e.Stop(c.ID))
 	}
 	s.expectNothingLeft(t, before)
+}
+
+// nearNetwork is a network of berth in the engine's subnet, whose range has the addresses that the
+// engine gives out first. Its hook does not probe.
+const nearNetwork = `parent = "eth1"
+default_route = false
+conflict_timeout = "0s"
+[[subnet]]
+subnet = "` + foreignNet + `"
+gateway = "` + foreignIP + `"
+ip_range = "198.51.100.0/29"
+`
+
+// expectNotGivenOut attaches a container on a network with the subnet of the engine's, and checks
+// that it does not get one of the two addresses that the engine has given out.
+func (s *site) expectNotGivenOut(t *testing.T, e lab.Engine) {
+	t.Helper()
+	must(t, s.Network("near", nearNetwork))
+	taken := make(map[string]bool)
+	must(t, lab.Eventually(30*time.Second, func() error {
+		return state.Open(s.State).View(t.Context(), func(tx *state.Tx) error {
+			for f, err := range tx.ForeignAddresses(netip.MustParseAddr(foreignIP)) {
+				must(t, err)
+				if netip.MustParsePrefix(foreignNet).Contains(f.Addr) {
+					taken[f.Addr.String()] = true
+				}
+			}
+			if len(taken) < 2 {
+				return fmt.Errorf("addresses of other programs are %v, want two", taken)
+			}
+			return nil
+		})
+	}))
+	near := s.sleeper("near")
+	near.Annotations = annotations{"berth/networks": "near"}
+	id, err := e.Start(near)
+	must(t, err)
+	if shown := findEndpoint(t, s.ps(t), id); len(shown.Addresses) != 1 || taken[shown.Addresses[0].Addr().String()] {
+		t.Errorf("the container has %v, and the engine's have %v", shown.Addresses, taken)
+	}
+	must(t, e.Stop(near.ID))
 }
 
 // expectForeign checks that a container reaches the router by the engine's macvlan, and

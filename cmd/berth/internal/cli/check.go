@@ -11,6 +11,7 @@ import (
 
 	"berth/agent/client"
 	"berth/check"
+	"berth/internal/foreign"
 	"berth/internal/state"
 	"berth/network"
 )
@@ -64,7 +65,8 @@ func runCheck(ctx context.Context, env *Env, name string, attached, asJSON bool)
 		return err
 	}
 	defer host.Close()
-	c := &check.Checker{Dirs: env.dirs, Host: host, Path: executablePath()}
+	c := &check.Checker{Dirs: env.dirs, Host: host, Path: executablePath(),
+		DockerNetworks: func() ([]foreign.Network, error) { return dockerNetworks(ctx) }}
 	var lines []check.Line
 	if attached {
 		lines, err = checkAttached(ctx, env, c, name)

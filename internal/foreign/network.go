@@ -1,0 +1,111 @@
+package foreign
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"berth/specs"
+)
+
+// Network is a macvlan or ipvlan network of another program, as the program defines it.
+type Network struct {
+	Name    specs.EngineNetwork
+	Driver  specs.Driver
+	Mode    specs.Mode // "" for the driver's default
+	Flag    specs.IPvlanFlag
+	Parent  string // "" if the program chooses it
+	MTU     int    // 0 for the parent's
+	Subnets []Subnet
+	IPAM    specs.IPAM // IPAMLocal if the program gives out the addresses; IPAMStatic if one that it does not name does
+}
+
+// Subnet is a subnet of a network.
+type Subnet struct {
+	Subnet   netip.Prefix
+	Gateway  netip.Addr   // zero if none is written
+	From, To netip.Addr   // the range of addresses that the program gives out
+	Reserved []netip.Addr // addresses that it does not give out
+}
+
+// Definitions are the places of the definitions of networks.
+type Definitions struct {
+	Podman string // the directory of podman's networks (netavark)
+	CNI    string // the directory of CNI's configurations
+}
+
+// UsualDefinitions are the usual places below a root directory, which is "" for /.
+func UsualDefinitions(root string) Definitions {
+	return Definitions{Podman: filepath.Join("/", root, "etc/containers/networks"), CNI: filepath.Join("/", root, "etc/cni/net.d")}
+}
+
+// ReadNetworks returns the macvlan and ipvlan networks that files define. With an error it returns
+// those that it could read.
+func ReadNetworks(d Definitions) ([]Network, error) {
+	var all []Network
+	var errs []error
+	for _, one := range []struct {
+		dir   string
+		globs []string
+		parse func([]byte) (*Network, error)
+	}{
+		{d.Podman, []string{"*.json"}, parsePodmanNetwork},
+		{d.CNI, []string{"*.conflist", "*.conf", "*.json", "*/nerdctl-*.conflist"}, parseCNINetwork},
+	} {
+		for _, glob := range one.globs {
+			some, err := readDefinitions(filepath.Join(one.dir, glob), one.parse)
+			all, errs = append(all, some...), append(errs, err)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func readDefinitions(glob string, parse func([]byte) (*Network, error)) (all []Network, err error) {
+	paths, err := filepath.Glob(glob)
+	errs := []error{err}
+	for _, path := range paths {
+		data, err := readBounded(path)
+		var n *Network
+		if err == nil {
+			n, err = parse(data)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read the networks of other programs: file %q: %w", path, err))
+		} else if n != nil {
+			all = append(all, *n)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// setDriver sets driver and mode from a program's words, and reports whether berth has them.
+// podman and CNI write a mode of ipvlan as docker does.
+func (n *Network) setDriver(driver, mode string) bool {
+	n.Mode = specs.Mode(mode)
+	return n.Driver.UnmarshalText([]byte(driver)) == nil
+}
+
+// addSubnet adds a subnet with the range that a program gives out: from from to to, which are
+// the first and the last address of the subnet if they are "".
+func (n *Network) addSubnet(subnet, gateway, from, to string) error {
+	p, err := netip.ParsePrefix(subnet)
+	if err != nil {
+		return fmt.Errorf("subnet %q: %w", subnet, err)
+	}
+	s := Subnet{Subnet: p.Masked(), From: p.Masked().Addr(), To: specs.LastAddr(p)}
+	for _, one := range []struct {
+		to   *netip.Addr
+		text string
+	}{{&s.Gateway, gateway}, {&s.From, from}, {&s.To, to}} {
+		if one.text == "" {
+			continue
+		}
+		if *one.to, err = netip.ParseAddr(strings.TrimSpace(one.text)); err != nil {
+			return fmt.Errorf("subnet %q: %w", subnet, err)
+		}
+	}
+	n.Subnets = append(n.Subnets, s)
+	return nil
+}

@@ -1,0 +1,49 @@
+package foreign
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"berth/specs"
+)
+
+// parsePodmanNetwork parses podman's file of a network (libnetwork/types.Network in
+// containers/common). It returns nil if the driver is another.
+func parsePodmanNetwork(data []byte) (*Network, error) {
+	var file struct {
+		Name      string            `json:"name"`
+		Driver    string            `json:"driver"`
+		Parent    string            `json:"network_interface"`
+		Options   map[string]string `json:"options"`
+		IPAM      map[string]string `json:"ipam_options"`
+		SubnetsOf []struct {
+			Subnet, Gateway string
+			Range           struct {
+				Start string `json:"start_ip"`
+				End   string `json:"end_ip"`
+			} `json:"lease_range"`
+		} `json:"subnets"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, err
+	}
+	n := &Network{Name: specs.EngineNetwork{Engine: specs.EnginePodman, Name: file.Name}, Parent: file.Parent, IPAM: specs.IPAMNone}
+	if !n.setDriver(file.Driver, file.Options["mode"]) || file.Name == "" {
+		return nil, nil
+	}
+	n.MTU, _ = strconv.Atoi(file.Options["mtu"]) // 0 if it is none
+	switch file.IPAM["driver"] {
+	case "dhcp":
+		n.IPAM = specs.IPAMDHCP
+	case "", "host-local":
+		if len(file.SubnetsOf) > 0 {
+			n.IPAM = specs.IPAMLocal
+		}
+	}
+	for _, s := range file.SubnetsOf {
+		if err := n.addSubnet(s.Subnet, s.Gateway, s.Range.Start, s.Range.End); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
