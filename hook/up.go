@@ -9,12 +9,15 @@ import (
 	"berth/network"
 )
 
-// setUp applies the IPv6 settings and then brings every interface up, still
+// setUp applies the IPv6 settings and the sysctls of the network, and then brings every interface up, still
 // without addresses.
 func (a *attaching) setUp(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
 		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
+			return fmt.Errorf("interface %q: %w", r.Interface, err)
+		}
+		if err := a.ns.SetSysctls(r.Interface, in.Net.Sysctls); err != nil {
 			return fmt.Errorf("interface %q: %w", r.Interface, err)
 		}
 		if token := r.IPv6Token; token.IsValid() {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"berth/specs"
@@ -48,6 +50,41 @@ func writeSysctl(s sysctl) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
+// networkSysctls returns the sysctls of a network for one interface, in the order of their names.
+func networkSysctls(ifname string, of specs.Sysctls) (all []sysctl) {
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		if dir, name, ok := specs.SplitSysctl(key); ok {
+			path := strings.ReplaceAll(dir, ".", "/") + "/" + ifname + "/" + name
+			all = append(all, sysctl{path, strconv.Itoa(of[key])})
+		}
+	}
+	return all
+}
+
+// SetSysctls writes the sysctls of a network for an interface. Errors: [ErrUnsupported] if the
+// kernel does not have one.
+func (n *Namespace) SetSysctls(ifname string, of specs.Sysctls) error {
+	all := networkSysctls(ifname, of)
+	if len(all) == 0 {
+		return nil
+	}
+	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
+		return err
+	}
+	return n.Do(func() error {
+		for _, s := range all {
+			err := writeSysctl(s)
+			if isErrno(err, unix.ENOENT) {
+				err = fmt.Errorf("%w: this kernel does not have the setting", ErrUnsupported)
+			}
+			if err != nil {
+				return fmt.Errorf("write %s to /proc/sys/net/%s (sysctls of the network): %w", s.value, s.path, err)
+			}
+		}
+		return nil
+	})
+}
+
 // isSet reports whether a sysctl has its value already.
 func (s sysctl) isSet() bool {
 	text, err := os.ReadFile("/proc/sys/net/" + s.path)
@@ -64,6 +101,7 @@ func UnsetSysctls(n *specs.Network) (unset []string, err error) {
 		return nil, err
 	}
 	needed := ipv6Sysctls("default", IPv6SettingsOf(n, n.HasIPv6()))
+	needed = append(needed, networkSysctls("default", n.Sysctls)...)
 	announces := n.Mode != specs.ModeL3 && n.Mode != specs.ModeL3S
 	if announces && n.HasIPv4() {
 		needed = append(needed, sysctl{"ipv4/conf/default/arp_notify", "1"})

@@ -45,6 +45,8 @@ type Network struct {
 	DHCPHostname DHCPHostname `toml:"dhcp_hostname,omitempty" json:"dhcp_hostname,omitempty"`
 	DHCPRelease  *bool        `toml:"dhcp_release,omitempty" json:"dhcp_release,omitempty"`
 
+	Sysctls Sysctls `toml:"sysctls,omitempty" json:"sysctls,omitempty"`
+
 	Subnets []Subnet `toml:"subnet,omitempty" json:"subnet,omitempty"`
 
 	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; all if empty

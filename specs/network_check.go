@@ -29,7 +29,7 @@ const (
 func (n *Network) Check() error {
 	checks := []func() error{
 		n.checkKind, n.checkParent, n.checkParentTimeout, n.checkMTU, n.checkDriverKeys,
-		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkClustered, n.checkDHCP,
+		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkSysctls, n.checkClustered, n.checkDHCP,
 		n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
 	for _, check := range checks {

@@ -55,6 +55,7 @@ var options = map[string]func(*Network, string) error{
 	"dhcp_client_id": func(n *Network, v string) error { return setText(&n.DHCPClientID, v) },
 	"dhcp_hostname":  func(n *Network, v string) error { return setText(&n.DHCPHostname, v) },
 	"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
+	"sysctls":        func(n *Network, v string) error { return n.setSysctls(v) },
 	"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
 	"reuse":          func(n *Network, v string) error { return setText(&n.Reuse, v) },
 	"domain":         func(n *Network, v string) error { n.Domain = v; return nil },

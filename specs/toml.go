@@ -36,6 +36,12 @@ func decodeTOML(data []byte, into any) error {
 // inUsersWords returns the text of an error without Go's types.
 func inUsersWords(err *toml.DecodeError) string {
 	text := strings.TrimPrefix(err.Error(), "toml: ")
+	switch text { // values of sysctls, whose keys without quotes would be tables
+	case "cannot decode TOML string into int":
+		return "is a TOML string: want a whole number"
+	case "cannot decode TOML table into int":
+		return "is a TOML table: want the whole name in quotes, and a whole number"
+	}
 	what, of, mistyped := strings.Cut(text, " into struct field")
 	if !mistyped {
 		return text
