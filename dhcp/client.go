@@ -2,7 +2,6 @@ package dhcp
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -142,14 +141,6 @@ const (
 	Lost                  // stop using the address now
 	Unmanaged             // IPv6: the router announces no addresses by DHCPv6; Lease has the rest, or is nil
 )
-
-// backoff returns the wait before the next transmission: first, doubled with each
-// transmission up to the limit, and up to a quarter more or less, so that clients
-// that start together do not stay together (RFC 2131 section 4.1).
-func backoff(random *rand.Rand, first, limit time.Duration, sent int) time.Duration {
-	wait := min(limit, first<<min(sent, 16))
-	return wait - wait/4 + time.Duration(random.Int64N(int64(wait/2)+1))
-}
 
 // notes are the first few sentences about messages that led to no lease.
 type notes []string

@@ -469,7 +469,7 @@ func TestRetransmission(t *testing.T) {
 	t.Parallel()
 	c := newTest4()
 	c.Start(0, Memory{})
-	now, base := time.Duration(0), firstWait4
+	now, base := time.Duration(0), firstWait
 	for range 10 {
 		at, _ := c.Wake()
 		if wait := at - now; wait < base*3/4 || wait > base*5/4 {
