@@ -26,7 +26,7 @@ type Network struct {
 
 	Pools []foreign.Network // of other programs, on the parent
 
-	DHCP DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
+	DHCP, DHCPv6 DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
 
 	NoIPv6   error    // why the kernel has no IPv6; nil if it has
 	Unset    []string // settings that cannot be written for a container and do not have the value by default
@@ -44,7 +44,8 @@ func judgeNetwork(n Network) []Line {
 	judgeOthers(r, n)
 	judgeIPv6(r, n)
 	judgeSysctls(r, n)
-	judgeDHCP(r, n)
+	judgeDHCP(r, "DHCP", n.DHCP, n.Parent, "containers will not start")
+	judgeDHCP(r, "DHCPv6", n.DHCPv6, n.Parent, "containers will not start, unless a router announces that it has no addresses by DHCPv6 (no flag M)")
 	for _, s := range n.Subnets {
 		judgeSubnet(r, n, s)
 	}

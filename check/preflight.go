@@ -50,7 +50,7 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 		for _, n := range t.networks {
 			facts := s.networkFacts(n)
 			if name == n.Name {
-				facts.DHCP = s.askDHCP(ctx, n)
+				facts.DHCP, facts.DHCPv6 = s.askDHCP(ctx, n, false), s.askDHCP(ctx, n, true)
 			}
 			lines = append(lines, judgeNetwork(facts)...)
 		}

@@ -25,9 +25,10 @@ const (
 // Config6 is the configuration of a Client6.
 type Config6 struct {
 	MAC      specs.MAC
-	DUID     []byte  // of this client
-	IAID     [4]byte // of the interface
-	Hostname string  // sent as option 39, or ""
+	DUID     []byte     // of this client
+	IAID     [4]byte    // of the interface
+	Hostname string     // sent as option 39, or ""
+	From     netip.Addr // the source of messages; the link-local address of MAC if not set
 	Random   *rand.Rand
 
 	// Foreign is as in Config4.

@@ -46,7 +46,14 @@ func (c *Client6) send(now time.Duration, t dhcpv6.MessageType, server *Lease, a
 		}
 	}
 	c.counts[typeName6(t)]++
-	return Action{Kind: Send, Type: typeName6(t), Payload: m.ToBytes(), From: LinkLocal(c.cfg.MAC), To: allServers}
+	return Action{Kind: Send, Type: typeName6(t), Payload: m.ToBytes(), From: c.source(), To: allServers}
+}
+
+func (c *Client6) source() netip.Addr {
+	if c.cfg.From.IsValid() {
+		return c.cfg.From
+	}
+	return LinkLocal(c.cfg.MAC)
 }
 
 func typeName6(t dhcpv6.MessageType) string { return strings.ToLower(t.String()) }

@@ -21,7 +21,7 @@ func (c *Client6) Receive(now time.Duration, p Packet) []Action {
 		c.seen.add("%s (%s) sent a message that cannot be read", p.From, p.MAC)
 		return nil
 	}
-	if m.Options.ClientID() == nil || !m.Options.ClientID().Equal(c.duid) || m.Options.ServerID() == nil {
+	if !c.isMine(m) {
 		return nil
 	}
 	switch t := m.MessageType; t {
@@ -35,6 +35,25 @@ func (c *Client6) Receive(now time.Duration, p Packet) []Action {
 		return c.replied(now, m, p)
 	}
 	return nil
+}
+
+// isMine reports whether a message is a server's answer to this client.
+func (c *Client6) isMine(m *dhcpv6.Message) bool {
+	id := m.Options.ClientID()
+	return m.TransactionID == c.xid && id != nil && id.Equal(c.duid) && m.Options.ServerID() != nil
+}
+
+// Offer is [Client4.Offer].
+func (c *Client6) Offer(p Packet) (l *Lease, ok bool, err error) {
+	if p.Router || len(p.Payload) > maxReply {
+		return nil, false, nil
+	}
+	m, err := dhcpv6.MessageFromBytes(p.Payload)
+	if err != nil || !c.isMine(m) || m.MessageType != dhcpv6.MessageTypeAdvertise {
+		return nil, false, nil
+	}
+	l, err = c.leaseOf(m, p)
+	return l, true, err
 }
 
 // routed takes the flags of a router advertisement (RFC 4861 section 4.2): without

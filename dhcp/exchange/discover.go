@@ -9,11 +9,17 @@ import (
 	"berth/specs"
 )
 
-// Offer is the answer of a DHCP server to a DISCOVER.
+// Offer is the answer of a DHCP server to a DISCOVER or a Solicit.
 type Offer struct {
 	Server string // its identifier and the MAC of its message
 	Lease  *dhcp.Lease
 	Err    error // why a container would refuse the offer; Lease is nil
+}
+
+// Asker is a client that reads offers, [dhcp.Client4] or [dhcp.Client6].
+type Asker interface {
+	dhcp.Client
+	Offer(dhcp.Packet) (l *dhcp.Lease, ok bool, err error)
 }
 
 // further is the time for which more offers are awaited after the first.
@@ -21,7 +27,7 @@ const further = 500 * time.Millisecond
 
 // Discover asks the servers behind a port for an offer, takes none, and returns the
 // offers: those until the context ends, or until shortly after the first.
-func Discover(ctx context.Context, p *Port, c *dhcp.Client4) (all []Offer, err error) {
+func Discover(ctx context.Context, p *Port, c Asker) (all []Offer, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	todo := c.Start(Now(), dhcp.Memory{})
@@ -60,7 +66,7 @@ func Discover(ctx context.Context, p *Port, c *dhcp.Client4) (all []Offer, err e
 }
 
 func serverText(mac specs.MAC, p dhcp.Packet, l *dhcp.Lease) string {
-	if l != nil {
+	if l != nil && l.Server.IsValid() {
 		return fmt.Sprintf("%s (%s)", l.Server, mac)
 	}
 	return fmt.Sprintf("%s (%s)", p.From, mac)
