@@ -28,7 +28,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # skipped if another one is. make vm-test runs with all of them.
 export BERTH_TEST_REQUIRE ?= root,macvlan,types
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test engines system check fresh bench demo clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test web-test engines system check fresh bench demo clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -53,11 +53,11 @@ generate: ## compile bpf/c to BPF objects and their Go
 lint: vet ## gofmt, vet, staticcheck, the import rule
 	$(GO) test ./test/lint
 
-# The tag engines adds files and takes none away.
+# The tags add files and take none away.
 vet:
 	@scripts/gofmt.sh
-	$(GO) vet -tags engines ./...
-	$(GO) tool staticcheck -tags engines ./...
+	$(GO) vet -tags engines,browser ./...
+	$(GO) tool staticcheck -tags engines,browser ./...
 
 generated: ## check that the committed BPF objects match the sources
 	@scripts/generated.sh
@@ -87,6 +87,11 @@ fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fres
 fresh-%:
 	@scripts/deps.sh tree
 	@scripts/fresh.sh $* 'make demo && make test'
+
+web-test: ## the page of berth-web in Debian's Chromium
+	@scripts/deps.sh web
+	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/web.json) -again $(AGAIN) -where Chromium -- \
+		-vet=off -timeout=$(TIMEOUT) -tags browser -run Browser ./cmd/berth-web/...
 
 engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suite forky docker' for some
 	@scripts/deps.sh tree

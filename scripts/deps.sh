@@ -1,6 +1,6 @@
 #!/bin/bash
 # deps.sh PURPOSE: installs the missing Debian packages for a purpose: demo, bench,
-# test, generate (the BPF objects), vm, tree or system. It does not install a package
+# test, web, generate (the BPF objects), vm, tree or system. It does not install a package
 # whose program exists already, from whatever source.
 set -euo pipefail
 cache=${BERTH_CACHE:-/var/cache/berth}
@@ -29,6 +29,7 @@ needs() {
 		test             patch                           patch
 		test             lintian                         lintian
 		test             tmux                            tmux
+		web              chromium                        chromium
 		test             containerd                      containerd
 		test             systemd-analyze                 systemd
 		test             setpriv                         util-linux
@@ -76,7 +77,7 @@ extract() {
 	echo "  $cache/bin/${file##*/}"
 }
 
-purpose=${1:?demo, bench, test, generate, vm, tree or system}
+purpose=${1:?demo, bench, test, web, generate, vm, tree or system}
 mapfile -t packages < <(missing "$purpose")
 [[ ${#packages[@]} -gt 0 ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then

@@ -33,7 +33,8 @@ type Server struct {
 	backend Backend
 	ring    *events.Ring
 	log     *slog.Logger
-	http    http.Server
+	http    *http.Server
+	views   *http.Server // answers reads alone, for any user
 	stop    context.CancelFunc
 }
 
@@ -41,44 +42,60 @@ type Server struct {
 func New(backend Backend, ring *events.Ring, metrics http.Handler, log *slog.Logger) *Server {
 	s := &Server{backend: backend, ring: ring, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", s.serveStatus)
-	mux.HandleFunc("GET /v1/parents", s.serveParents)
-	mux.HandleFunc("GET /v1/endpoints", s.serveEndpoints)
-	mux.HandleFunc("GET /v1/events", s.serveEvents)
+	s.addReads(mux)
 	mux.HandleFunc("POST /v1/detach", rootOnly(s.serveDetach))
 	mux.HandleFunc("POST /v1/attach", rootOnly(s.serveAttach))
-	mux.HandleFunc("GET /v1/cluster", s.serveCluster)
 	mux.HandleFunc("POST /v1/cluster/forget", rootOnly(s.serveForget))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /debug/pprof/", rootOnly(serveProfile))
+	views := http.NewServeMux()
+	s.addReads(views)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	s.http = http.Server{
-		Handler:           mux,
+	s.http, s.views = newServer(ctx, mux), newServer(ctx, views)
+	return s
+}
+
+// addReads adds the routes that change nothing.
+func (s *Server) addReads(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/status", s.serveStatus)
+	mux.HandleFunc("GET /v1/parents", s.serveParents)
+	mux.HandleFunc("GET /v1/endpoints", s.serveEndpoints)
+	mux.HandleFunc("GET /v1/events", s.serveEvents)
+	mux.HandleFunc("GET /v1/cluster", s.serveCluster)
+}
+
+func newServer(ctx context.Context, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withPeer,
 	}
-	return s
 }
 
 // Serve answers requests until Close. The listener must be of a unix socket.
-func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+func (s *Server) Serve(l net.Listener) error { return serveOn(s.http, l) }
+
+// ServeView answers requests that change nothing, of any user, until Close.
+func (s *Server) ServeView(l net.Listener) error { return serveOn(s.views, l) }
+
+func serveOn(server *http.Server, l net.Listener) error {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
 // Close ends the streams, waits for the answers under way until ctx is done,
-// and closes the listener.
+// and closes the listeners.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
-	return s.http.Shutdown(ctx)
+	return errors.Join(s.http.Shutdown(ctx), s.views.Shutdown(ctx))
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {

@@ -74,14 +74,19 @@ func serveBackend(t *testing.T, backend Backend) (*client.Client, *events.Ring, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	view, err := ListenView(filepath.Join(dir, client.ViewDir, client.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ring := events.NewRing(100)
 	s := New(backend, ring, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- s.Serve(l) }()
+	go func() { served <- s.ServeView(view) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := errors.Join(s.Close(ctx), <-served); err != nil {
+		if err := errors.Join(s.Close(ctx), <-served, <-served); err != nil {
 			t.Error(err)
 		}
 	})
@@ -108,7 +113,7 @@ func TestRequests(t *testing.T) {
 		if all {
 			want = f.endpoints
 		}
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
 			t.Errorf("endpoints, all %t: %v %s", all, err, diff)
 		}
 	}

@@ -19,6 +19,11 @@ import (
 // SocketName is the name of the agent's socket in the state directory.
 const SocketName = "berthd.sock"
 
+// ViewDir is the directory of the agent's second socket, below the state directory. Only root
+// passes the directory above it, so another process reaches the socket if its service
+// manager binds ViewDir into its mount namespace, as berth-web.service does.
+const ViewDir = "view/agent"
+
 // ErrNoAgent is wrapped by every error that means that no agent listens.
 var ErrNoAgent = errors.New("no agent is running; start it with `berthd` or `systemctl start berthd`")
 

@@ -22,10 +22,10 @@ import (
 const stopTimeout = 5 * time.Second
 
 // listeners are the agent's sockets; metrics may be nil.
-type listeners struct{ socket, metrics net.Listener }
+type listeners struct{ socket, view, metrics net.Listener }
 
 func (l listeners) close() {
-	for _, one := range []net.Listener{l.socket, l.metrics} {
+	for _, one := range []net.Listener{l.socket, l.view, l.metrics} {
 		if one != nil {
 			one.Close()
 		}
@@ -44,6 +44,11 @@ func (a *Agent) openListeners() (l listeners, err error) {
 	if err != nil {
 		l.close()
 		return listeners{}, explainSocket(err)
+	}
+	l.view, err = api.ListenView(filepath.Join(a.o.Dirs.State, client.ViewDir, client.SocketName))
+	if err != nil {
+		l.close()
+		return listeners{}, err
 	}
 	return l, nil
 }
@@ -85,11 +90,13 @@ func (a *Agent) serveUntilDone(ctx context.Context, l listeners, work func(conte
 	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	var running sync.WaitGroup
 	running.Go(func() { work(ctx, cancel) })
-	running.Go(func() {
-		if err := local.Serve(l.socket); err != nil {
-			cancel(err)
-		}
-	})
+	for _, serve := range []func() error{func() error { return local.Serve(l.socket) }, func() error { return local.ServeView(l.view) }} {
+		running.Go(func() {
+			if err := serve(); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	if l.metrics != nil {
 		running.Go(func() {
 			if err := remote.Serve(l.metrics); !errors.Is(err, http.ErrServerClosed) {

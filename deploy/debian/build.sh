@@ -49,6 +49,7 @@ manual berthd 8 'counts and judges the traffic of containers on the LAN'
 manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
 manual berth-dhcp 8 'keeps the DHCP leases of containers'
 manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
+manual berth-web 8 'serves a page of the containers on the LAN'
 manual berth-cni 8 'attaches containers, as a plugin of CNI'
 mkdir -p "$root/usr/lib/cni" # Debian's directory of CNI plugins
 ln -s ../../bin/berth-cni "$root/usr/lib/cni/berth-cni"

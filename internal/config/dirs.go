@@ -37,3 +37,7 @@ func NetworkFile(dir, name string) string {
 }
 
 const suffix = ".toml"
+
+// WebAddressFile is the file in which berth-web, if systemd has started it, stores the
+// address of its page with the token. Only root may read it.
+const WebAddressFile = "/run/berth-web/address"

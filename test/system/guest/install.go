@@ -31,7 +31,8 @@ func install(m *machine) {
 		}
 	}
 	m.run("berth", "agent", "status")
-	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service", "berth-dhcp.path", "berth-dhcp.service")
+	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service", "berth-dhcp.path", "berth-dhcp.service",
+		"berth-web.socket", "berth-web.service")
 }
 
 // wantRunning checks that the agent runs, that systemd restarted it so many times, and

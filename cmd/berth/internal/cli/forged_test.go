@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

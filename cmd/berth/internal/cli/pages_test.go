@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/agent/client"
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/internal/text"
 	"berth/specs"
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/internal/state"
 	"berth/specs"
 )

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"strings"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/internal/text"
 	"berth/specs"
 )

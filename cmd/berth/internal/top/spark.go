@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 )
 
 // point is an endpoint's traffic in one interval, in bytes a second.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

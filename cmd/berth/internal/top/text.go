@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/specs"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"berth/agent/client"
-	"berth/cmd/berth/internal/rates"
+	"berth/internal/rates"
 	"berth/internal/text"
 	"berth/specs"
 )

@@ -1,0 +1,135 @@
+//go:build browser
+
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/specs"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// hostile is a name of which a browser would run a part if it took it for markup.
+const hostile = `"><script>window.pwned=1</script><img src=x onerror="window.pwned=1">{{7*7}}${window.pwned=1}`
+
+// browse starts a browser, which ends with the test. Its console's errors fail the test.
+func browse(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
+		chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel2 := chromedp.NewContext(ctx)
+	t.Cleanup(cancel2)
+	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	err := chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			t.Errorf("the page failed: %+v", e.ExceptionDetails)
+		case runtime.EventExceptionThrown:
+			t.Errorf("the page failed: %+v", e.ExceptionDetails)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// browsePage runs actions, and fails the test with the page's text if one fails.
+func browsePage(t *testing.T, ctx context.Context, name string, actions ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	begun := time.Now()
+	step, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := chromedp.Do(step, actions...); err != nil {
+		text, _ := chromedp.Run(ctx, chromedp.Text("body"))
+		t.Fatalf("%s: %v; the page shows %.600q", name, err, text)
+	}
+	t.Logf("%s: %v", name, time.Since(begun).Round(time.Millisecond))
+	if dir := os.Getenv("BERTH_SCREENSHOTS"); dir != "" {
+		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, t.Name()+"-"+strings.ReplaceAll(name, " ", "-")+".png"), png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// waitFor waits until an expression of the page is true.
+func waitFor(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(time.Minute))
+}
+
+func shows(text string) chromedp.Action[chromedp.Void] {
+	return waitFor(fmt.Sprintf("document.body.innerText.includes(%q)", text))
+}
+
+func lanOf(n int) []specs.Endpoint {
+	var all []specs.Endpoint
+	for i := range n {
+		e := endpointOf(fmt.Sprintf("web-%d", i), uint64(i)*1000)
+		e.VLAN, e.Network = 10*(i%3), fmt.Sprintf("lan%d", i%3)
+		e.MAC = specs.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}
+		e.Addresses = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 16)}
+		if i > 0 {
+			e.Violations = nil
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	f := &fakeAgent{events: make(chan specs.Event)}
+	all := lanOf(10)
+	all[0].Name, all[0].Image, all[0].Labels = hostile, hostile, map[string]string{hostile: hostile}
+	f.set(nil, all...)
+	address := serveFake(t, f)
+	ctx := browse(t)
+	browsePage(t, ctx, "no token", chromedp.Navigate(address+"/"), shows("This page needs a token"))
+	browsePage(t, ctx, "wrong token", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken+"wrong"), shows("token of this address is wrong"))
+	browsePage(t, ctx, "overview", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken), shows("VLAN 20"), shows("web-9"),
+		waitFor(`!location.hash.includes("`+testToken+`")`))
+	browsePage(t, ctx, "reload", chromedp.Reload(), shows("web-9"))
+	f.events <- specs.Event{Kind: specs.MACSpoof, Time: time.Now(), Parent: "eth1", Certainty: specs.Certain, Detail: hostile,
+		Sender: &specs.Party{ContainerID: all[0].ContainerID, Name: hostile, Interface: "eth0"}}
+	browsePage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), shows("mac-spoof"), shows(hostile),
+		chromedp.Click("td details summary"), shows("What to do."))
+	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10 of 10 endpoints"), shows(hostile),
+		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))
+	browsePage(t, ctx, "endpoint", chromedp.Click(`tbody th a`), shows("Traffic of the last minutes"),
+		waitFor(`document.querySelectorAll(".chart path.line").length >= 8`), shows("198.18.0.3/16"))
+	browsePage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), shows("lan2"), shows("counting"))
+	f.set(fmt.Errorf("no agent"), all...)
+	browsePage(t, ctx, "agent killed", shows("The agent does not answer"), shows("lan2"))
+	f.set(nil, all...)
+	browsePage(t, ctx, "agent back", waitFor(`!document.body.innerText.includes("The agent does not answer")`))
+	browsePage(t, ctx, "nothing ran", waitFor(`window.pwned === undefined`))
+}
+
+func TestBrowserWithManyEndpoints(t *testing.T) {
+	t.Parallel()
+	f := &fakeAgent{events: make(chan specs.Event)}
+	f.set(nil, lanOf(10000)...)
+	address := serveFake(t, f)
+	ctx := browse(t)
+	browsePage(t, ctx, "overview", chromedp.Navigate(address+"/#"+testToken), shows("VLAN 20"), shows("and 3325 more"))
+	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10000 of 10000 endpoints"),
+		waitFor(`document.querySelectorAll("tbody tr").length < 200`))
+	browsePage(t, ctx, "end of the table", waitFor(`(document.querySelector(".scroll").scrollTop = 1e9) > 0`), shows("web-9999"))
+}

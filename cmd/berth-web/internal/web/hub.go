@@ -1,0 +1,210 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"berth/agent/client"
+	"berth/internal/rates"
+	"berth/specs"
+)
+
+const (
+	interval   = time.Second // between samples
+	keptEvents = 1000        // the most events that a new viewer is sent
+	backlog    = 30          // messages that a slow viewer may be behind before it is cut off
+)
+
+// Source is the part of the agent's client that the hub uses.
+type Source interface {
+	Status(context.Context) (specs.AgentStatus, error)
+	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
+	Events(context.Context, client.Filter) iter.Seq2[specs.Event, error]
+}
+
+// Hub samples the agent once a second for all viewers together, and not at all while there
+// is no viewer.
+type Hub struct {
+	source Source
+	wake   chan struct{} // has an element after the first viewer came
+
+	mu      sync.Mutex
+	viewers map[*viewer]bool
+	view    *View         // nil before the first sample, and while there is no viewer
+	sample  *rates.Sample // the last one; nil after a failure
+	events  []specs.Event // the newest, oldest first
+	fresh   []specs.Event // of these, those not sent yet
+	reset   bool          // the events were read anew
+}
+
+// viewer is one open page. lines is closed if it is too slow.
+type viewer struct{ lines chan []byte }
+
+// NewHub returns a hub. Run must be called for it to send anything.
+func NewHub(source Source) *Hub {
+	return &Hub{source: source, wake: make(chan struct{}, 1), viewers: make(map[*viewer]bool)}
+}
+
+// join adds a viewer, which receives the whole view and then the changes.
+func (h *Hub) join() (*viewer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := &viewer{lines: make(chan []byte, backlog)}
+	if h.view != nil {
+		sent := len(h.events) - len(h.fresh) // the others come with the next message
+		line, err := encodeLine(h.view.Full(h.events[:max(0, sent)]))
+		if err != nil {
+			return nil, err
+		}
+		v.lines <- line
+	}
+	h.viewers[v] = true
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+	return v, nil
+}
+
+func (h *Hub) leave(v *viewer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.viewers, v)
+}
+
+func (h *Hub) hasViewers() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.viewers) > 0
+}
+
+// Run samples and sends until ctx is done.
+func (h *Hub) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-h.wake:
+			h.serveViewers(ctx)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// serveViewers samples while there are viewers.
+func (h *Hub) serveViewers(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { h.followEvents(ctx) })
+	defer func() {
+		cancel()
+		following.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.view, h.sample, h.events, h.fresh = nil, nil, nil, nil
+	}()
+	for tick := time.NewTicker(interval); h.hasViewers(); {
+		h.takeSample(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// takeSample asks the agent and sends the changes.
+func (h *Hub) takeSample(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	status, err := h.source.Status(ctx)
+	var endpoints []specs.Endpoint
+	if err == nil {
+		endpoints, err = h.source.Endpoints(ctx, true)
+	}
+	now := &rates.Sample{At: time.Now(), Endpoints: endpoints}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.viewers) == 0 {
+		return
+	}
+	if err != nil {
+		h.sample = nil
+		h.publish(h.view.Unreachable(now.At, err))
+		return
+	}
+	view := NewView(h.sample, now, &status)
+	h.sample = now
+	h.publish(view)
+}
+
+// publish sends the changes to every viewer, encoded once. The caller holds the lock.
+func (h *Hub) publish(next *View) {
+	var m Message
+	if h.view == nil {
+		m = next.Full(h.events)
+	} else {
+		m = next.Since(h.view)
+		m.Reset, m.Events = h.reset, h.fresh
+		if h.reset {
+			m.Events = h.events
+		}
+	}
+	h.view, h.fresh, h.reset = next, nil, false
+	if m.IsEmpty() {
+		m = Message{Time: next.Time} // the page sees that the stream lives
+	}
+	line, err := encodeLine(m)
+	if err != nil {
+		line = fmt.Appendf(nil, "{\"error\":%q}\n", err)
+	}
+	for v := range h.viewers {
+		select {
+		case v.lines <- line:
+		default:
+			delete(h.viewers, v)
+			close(v.lines)
+		}
+	}
+}
+
+// followEvents keeps the agent's newest events. It connects again if the agent is
+// restarted, or if events came faster than they were read.
+func (h *Hub) followEvents(ctx context.Context) {
+	for ctx.Err() == nil {
+		h.mu.Lock()
+		h.events, h.fresh, h.reset = nil, nil, true
+		h.mu.Unlock()
+		for e, err := range h.source.Events(ctx, client.Filter{Follow: true}) {
+			if err == nil {
+				h.addEvent(e)
+			}
+		}
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (h *Hub) addEvent(e specs.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = trimEvents(append(h.events, e))
+	h.fresh = trimEvents(append(h.fresh, e))
+}
+
+// trimEvents keeps the newest events, in an array of its own if it has to drop any.
+func trimEvents(all []specs.Event) []specs.Event {
+	if len(all) <= 2*keptEvents {
+		return all
+	}
+	return append([]specs.Event(nil), all[len(all)-keptEvents:]...)
+}
+
+func encodeLine(m Message) ([]byte, error) {
+	line, err := json.Marshal(m)
+	return append(line, '\n'), err
+}

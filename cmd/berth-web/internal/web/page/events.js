@@ -1,0 +1,65 @@
+// The events, newest first, with the explanation of each kind.
+import { html, useEffect, useState } from './dom.js';
+import { formatTime } from './format.js';
+import { store } from './store.js';
+import { texts } from './texts.js';
+import { Search, Select } from './ui.js';
+
+const mostShown = 300;
+
+export const isAbout = (event, row) => [event.sender, event.owner, event.receiver]
+  .some((p) => p && p.container_id === row.container_id && p.interface === row.interface);
+
+const partyName = (p) => p && (p.name || p.container_id.slice(0, 12));
+
+let kinds; // the explanations, fetched once
+
+function useKinds() {
+  const [known, set] = useState(kinds || {});
+  useEffect(() => {
+    if (!kinds) fetch('kinds.json').then((a) => a.json()).then((k) => set(kinds = k)).catch(console.warn);
+  }, []);
+  return known;
+}
+
+function frameText(f) {
+  if (!f) return '';
+  const end = (ip, port) => (ip ? (port ? `${ip}:${port}` : ip) : '');
+  const ips = f.source_ip ? `, ${end(f.source_ip, f.source_port)} → ${end(f.destination_ip, f.destination_port)}` : '';
+  return `${f.source} → ${f.destination}, ${f.protocol || f.ethertype}${ips}, ${f.length} B`;
+}
+
+function Kind({ kind, about }) {
+  if (!about) return kind;
+  return html`<details><summary>${kind}</summary>${about.split('\n\n').map((p) => html`<p>${p}</p>`)}</details>`;
+}
+
+export function EventTable({ events }) {
+  const known = useKinds();
+  if (events.length === 0) return html`<p>${texts.noEvents}</p>`;
+  const c = texts.column;
+  return html`<table class="events"><thead><tr>${[c.time, c.kind, c.parent, c.who, c.detail].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
+    <tbody>${events.slice(-mostShown).reverse().map((e) => html`<tr>
+      <td><time datetime=${e.time}>${formatTime(e.time)}</time></td>
+      <td><${Kind} kind=${e.kind} about=${known[e.kind]} /> <small>${texts[e.certainty] || e.certainty}${e.dropped ? `, ${texts.dropped}` : ''}</small></td>
+      <td>${e.parent}${e.vlan ? ` ${texts.vlan(e.vlan)}` : ''}</td>
+      <td>${partyName(e.sender) || partyName(e.owner) || '–'}</td>
+      <td>${e.detail || frameText(e.frame)} ${e.left_out ? html`<small>${texts.leftOut(e.left_out)}</small>` : ''}</td></tr>`)}</tbody></table>`;
+}
+
+export function Events() {
+  const [kind, setKind] = useState('');
+  const [search, setSearch] = useState('');
+  const [since, setSince] = useState('0');
+  const all = [...new Set(store.events.map((e) => e.kind))].sort();
+  const from = Number(since) ? Date.now() - Number(since) * 1000 : 0;
+  const word = search.toLowerCase();
+  const found = store.events.filter((e) => (!kind || e.kind === kind) && Date.parse(e.time) >= from
+    && (!word || [e.sender, e.owner, e.receiver].some((p) => p && `${p.name || ''} ${p.container_id} ${p.mac}`.toLowerCase().includes(word))));
+  return html`<h1>${texts.views.events}</h1>
+    <form class="bar" onSubmit=${(e) => e.preventDefault()}>
+      <${Select} label=${texts.kind} value=${kind} choices=${[['', texts.allKinds], ...all.map((k) => [k, k])]} onChange=${setKind} />
+      <${Search} value=${search} onInput=${setSearch} />
+      <${Select} label=${texts.since} value=${since} choices=${Object.entries(texts.sinceChoice)} onChange=${setSince} /></form>
+    <${EventTable} events=${found} />`;
+}

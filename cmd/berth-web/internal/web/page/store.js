@@ -1,0 +1,104 @@
+// The page's copy of the agent's state, kept by the stream of /feed.
+const keptEvents = 1000;
+const keptSeconds = 300;
+
+export const store = {
+  rows: new Map(), // by key; endpoints without traffic
+  traffic: new Map(), // by key
+  events: [], // oldest first
+  agent: null, // {up, problem, status}
+  online: false, // the stream lives
+  refused: '', // why the session is refused: 'none' or 'token'
+  watched: '', // the key whose history is kept
+  history: [], // of the watched endpoint: [seconds, rates]
+  version: 0,
+};
+
+const listeners = new Set();
+
+export function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function changed() {
+  store.version++;
+  for (const listener of listeners) listener(store.version);
+}
+
+export function watch(key) {
+  if (store.watched === key) return;
+  store.watched = key;
+  store.history = [];
+}
+
+// apply takes one message of the stream.
+export function apply(m) {
+  if (m.error) throw new Error(m.error);
+  if (m.full) {
+    store.rows = new Map();
+    store.traffic = new Map();
+  }
+  if (m.agent) store.agent = m.agent;
+  for (const row of m.rows || []) store.rows.set(row.key, row);
+  for (const [key, t] of Object.entries(m.traffic || {})) store.traffic.set(key, t);
+  for (const key of m.removed || []) {
+    store.rows.delete(key);
+    store.traffic.delete(key);
+  }
+  if (m.reset) store.events = [];
+  if (m.events) store.events = store.events.concat(m.events).slice(-keptEvents);
+  const rates = store.traffic.get(store.watched)?.rates;
+  if (store.watched && m.time) {
+    store.history.push([Date.parse(m.time) / 1000, rates || null]);
+    if (store.history.length > keptSeconds) store.history.shift();
+  }
+  changed();
+}
+
+const tokenInAddress = () => location.hash.match(/^#([^/]{16,})$/)?.[1];
+
+async function openSession() {
+  const token = tokenInAddress();
+  if (!token) return '';
+  history.replaceState(null, '', location.pathname + '#overview');
+  const answer = await fetch('session', { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
+  return answer.ok ? '' : 'token';
+}
+
+async function readStream() {
+  const answer = await fetch('feed');
+  if (answer.status === 401) {
+    store.refused ||= 'none';
+    return changed();
+  }
+  if (!answer.ok) throw new Error(await answer.text());
+  store.refused = '';
+  store.online = true;
+  changed();
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ''; ;) {
+    const { value, done } = await reader.read();
+    if (done) return undefined;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop();
+    for (const line of lines) apply(JSON.parse(line));
+  }
+}
+
+// connect reads the stream for as long as the page is open. A refused session ends it.
+export async function connect() {
+  window.addEventListener('hashchange', () => tokenInAddress() && location.reload());
+  store.refused = await openSession().catch(() => '');
+  for (;;) {
+    try {
+      await readStream();
+    } catch (e) {
+      console.warn(e);
+    }
+    if (store.refused) return;
+    store.online = false;
+    changed();
+    await new Promise((done) => setTimeout(done, 1000));
+  }
+}

@@ -1,0 +1,63 @@
+// Small parts that several views share.
+import { html, useEffect, useState } from './dom.js';
+import { store, subscribe } from './store.js';
+import { texts } from './texts.js';
+
+// useStore renders a view again when the state changes.
+export function useStore() {
+  const [, set] = useState(0);
+  useEffect(() => {
+    const leave = subscribe(set);
+    set(store.version); // it may have changed before this effect ran
+    return leave;
+  }, []);
+  return store;
+}
+
+// useHash returns the view and its argument from the address.
+export function useHash() {
+  const read = () => location.hash.slice(1) || 'overview';
+  const [hash, set] = useState(read());
+  useEffect(() => {
+    const listener = () => set(read());
+    window.addEventListener('hashchange', listener);
+    return () => window.removeEventListener('hashchange', listener);
+  }, []);
+  const cut = hash.indexOf('/');
+  return cut < 0 ? [hash, ''] : [hash.slice(0, cut), decodeURIComponent(hash.slice(cut + 1))];
+}
+
+export const endpointLink = (key) => `#endpoint/${encodeURIComponent(key)}`;
+
+// useStored is a choice of the viewer that outlives the page.
+export function useStored(name, initial) {
+  const [value, set] = useState(() => {
+    try {
+      return JSON.parse(localStorage.getItem(name)) ?? initial;
+    } catch {
+      return initial;
+    }
+  });
+  return [value, (next) => { localStorage.setItem(name, JSON.stringify(next)); set(next); }];
+}
+
+export function Copyable({ text }) {
+  const [done, set] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    set(true);
+    setTimeout(() => set(false), 1500);
+  };
+  return html`<span class="copyable"><code>${text}</code>
+    <button type="button" class="copy" onClick=${copy} aria-label=${`${texts.copy} ${text}`}>${done ? texts.copied : texts.copy}</button></span>`;
+}
+
+export function Search({ value, onInput }) {
+  return html`<label>${texts.search} <input type="search" value=${value} placeholder=${texts.searchHint}
+    onInput=${(e) => onInput(e.target.value)} /></label>`;
+}
+
+export function Select({ label, value, choices, onChange }) {
+  return html`<label>${label} <select value=${value} onChange=${(e) => onChange(e.target.value)}>
+    ${choices.map(([v, text]) => html`<option value=${v} selected=${v === value}>${text}</option>`)}</select></label>`;
+}

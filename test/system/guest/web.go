@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+)
+
+// web: the page is served to those who have its address, by a program without privileges
+// that sees the agent's socket for views alone, also after the agent was restarted.
+func web(m *machine) {
+	const page = "berth-web.service"
+	defer func() {
+		if log, err := output("journalctl", "--quiet", "-b", "-o", "cat", "-u", page); m.failed {
+			m.logf("%s%v", log, err)
+		}
+	}()
+	base, token, ok := strings.Cut(strings.TrimSpace(m.run("berth", "web")), "/#")
+	if !ok {
+		m.fatalf("berth web prints %q; want an address with a token", base)
+	}
+	pid := m.property(page, "MainPID")
+	status := m.run("cat", "/proc/"+pid+"/status")
+	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+		if !strings.Contains(status, want) {
+			m.errorf("no %q in the status of berth-web", want)
+		}
+	}
+	if strings.Contains(status, "Uid:\t0\t") {
+		m.errorf("berth-web runs as root")
+	}
+	if seen := strings.TrimSpace(m.run("ls", "/proc/"+pid+"/root/run/berth")); seen != "berthd.sock" {
+		m.errorf("berth-web sees %q in /run/berth, want the socket for views alone", seen)
+	}
+	if m.agentSeen(base, token+"x") == nil {
+		m.errorf("the page opens with a wrong token")
+	}
+	m.wantPage(base, token)
+	m.run("systemctl", "restart", unit)
+	m.wantPage(base, token)
+	m.run("systemctl", "stop", page) // the socket stays, and starts it again
+	m.wantPage(base, token)
+	if again := strings.TrimSpace(m.run("berth", "web")); again != base+"/#"+token {
+		m.errorf("the address changed to %q while the machine runs", again)
+	}
+	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", page)), "\n")
+	m.logf("%s", score[len(score)-1])
+	m.run("systemctl", "stop", "berth-web.socket", page)
+	if out, err := exec.Command("systemctl", "is-failed", page).Output(); err == nil {
+		m.errorf("%s is %s after it was stopped", page, out)
+	}
+}
+
+// wantPage waits until the page shows the agent's state.
+func (m *machine) wantPage(base, token string) {
+	var last error
+	m.eventually("the page shows the agent's state", func() bool {
+		err := m.agentSeen(base, token)
+		if err != nil && (last == nil || err.Error() != last.Error()) {
+			m.logf("not yet: %v", err)
+		}
+		last = err
+		return err == nil
+	})
+}
+
+// agentSeen opens the page as a browser does, and returns nil if its first message has the
+// agent's status.
+func (m *machine) agentSeen(base, token string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	session, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/session", nil)
+	if err != nil {
+		return err
+	}
+	session.Header.Set("Authorization", "Bearer "+token)
+	session.Header.Set("Origin", base)
+	answer, err := http.DefaultClient.Do(session)
+	if err != nil {
+		return err
+	}
+	answer.Body.Close()
+	feed, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/feed", nil)
+	if err != nil {
+		return err
+	}
+	for _, cookie := range answer.Cookies() {
+		feed.AddCookie(cookie)
+	}
+	if answer, err = http.DefaultClient.Do(feed); err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	line, err := bufio.NewReader(answer.Body).ReadBytes('\n')
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", answer.Status, strings.TrimSpace(string(line)))
+	}
+	if err != nil {
+		return err
+	}
+	var first struct {
+		Agent struct {
+			Up      bool
+			Problem string
+		}
+	}
+	if err := json.Unmarshal(line, &first); err != nil {
+		return err
+	}
+	if !first.Agent.Up {
+		return fmt.Errorf("the agent is not reached: %s", first.Agent.Problem)
+	}
+	return nil
+}
