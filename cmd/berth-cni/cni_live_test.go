@@ -29,7 +29,7 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(runCNI) != "":
-		os.Exit(run(os.Args[1:]))
+		os.Exit(runProgram(os.Args[1:]))
 	case os.Getenv(runTool) != "":
 		if err := cnitool.Execute(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"berth/engine/cni"
 	"berth/engine/door"
 	"berth/hook"
-	"berth/internal/config"
 )
 
 // version is set by the linker.
@@ -33,41 +31,27 @@ Usage:
   berth-cni [flags]
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
-	var dirs config.Dirs
-	flags := flag.NewFlagSet(cni.Program, flag.ContinueOnError)
-	dirs.Flags(flags)
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	switch {
-	case *showVersion:
-		fmt.Println(cni.Program, version)
-		return 0
-	case flags.NArg() > 0:
-		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q; the program takes only flags\n", cni.Program, flags.Arg(0))
-		return 2
-	case os.Getenv("CNI_COMMAND") == "":
-		fmt.Fprintf(os.Stderr, "%s %s is a CNI plugin, of the protocol's versions %s\n", cni.Program, version, strings.Join(cni.Versions, ", "))
-		return 2
-	}
-	return runPlugin(dirs)
+func runProgram(args []string) int {
+	p := &door.Program{Name: cni.Program, Version: version, Usage: usage, Check: checkCall, Answer: answer}
+	return p.Main(args)
 }
 
-func runPlugin(dirs config.Dirs) int {
-	if err := door.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, cni.Program+":", err)
-		return 1
+// checkCall returns an error if the program has arguments, or was not started by a CNI runtime.
+func checkCall(arguments []string) error {
+	switch {
+	case len(arguments) > 0:
+		return fmt.Errorf("%s: unexpected argument %q; the program takes only flags", cni.Program, arguments[0])
+	case os.Getenv("CNI_COMMAND") == "":
+		return fmt.Errorf("%s %s is a CNI plugin, of the protocol's versions %s", cni.Program, version, strings.Join(cni.Versions, ", "))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), hook.Timeout)
-	defer cancel()
-	h, closeLog := door.Open(dirs)
-	defer closeLog()
+	return nil
+}
+
+func answer(ctx context.Context, h *hook.Hook, _ []string) int {
 	p := &cni.Plugin{
-		Dirs: dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible, Ahead: h.Ahead,
+		Dirs: h.Dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible, Ahead: h.Ahead,
 		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout,
 	}
 	return p.Run(ctx)

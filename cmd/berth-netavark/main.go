@@ -10,14 +10,11 @@ package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"os"
 
 	"berth/engine/door"
 	"berth/engine/netavark"
 	"berth/hook"
-	"berth/internal/config"
 )
 
 // version is set by the linker.
@@ -31,28 +28,12 @@ Usage:
   berth-netavark [flags] create|setup NETNS|teardown NETNS|info
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	p := &door.Program{Name: netavark.Program, Version: version, Usage: usage, Answer: answer}
+	os.Exit(p.Main(os.Args[1:]))
+}
 
-func run(args []string) int {
-	var dirs config.Dirs
-	flags := flag.NewFlagSet(netavark.Program, flag.ContinueOnError)
-	dirs.Flags(flags)
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if *showVersion {
-		fmt.Println(netavark.Program, version)
-		return 0
-	}
-	if err := door.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, netavark.Program+":", err)
-		return 1
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), hook.Timeout)
-	defer cancel()
-	h, closeLog := door.Open(dirs)
-	defer closeLog()
+func answer(ctx context.Context, h *hook.Hook, arguments []string) int {
 	p := &netavark.Plugin{Hook: h, Version: version, Stdin: os.Stdin, Stdout: os.Stdout}
-	return p.Run(ctx, flags.Args())
+	return p.Run(ctx, arguments)
 }

@@ -13,7 +13,7 @@ import (
 func TestFirstFrameIsCounted(t *testing.T) {
 	t.Parallel()
 	n, ns := newNode(t), testnet.Namespace(t)
-	d, err := bpf.Load(n.dirs.BPFFS, bpf.Options{MaxEndpoints: 8, Attach: "auto"})
+	d, err := bpf.Load(n.Dirs.BPFFS, bpf.Options{MaxEndpoints: 8, Attach: "auto"})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -26,7 +26,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 	r := on(ns, "c1", conf("1.1.0", ""))
 	r.args = "K8S_POD_NAMESPACE=prod-a;K8S_POD_NAME=web"
 	n.must("ADD", r)
-	a := n.attachments("c1")[0]
+	a := n.Attachments("c1")[0]
 	if a.Slot == 0 || a.Annotations[podName] != "web" {
 		t.Fatalf("slot %d, names %v", a.Slot, a.Annotations)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/engine/doortest"
 	"berth/hook"
 	"berth/internal/testnet"
 	"berth/specs"
@@ -26,8 +27,8 @@ func gcConf(valid ...string) string {
 func TestGC(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	n.write("networks.d/lan.toml", "default_route = false\n"+lan)
-	n.write("networks.d/lan2.toml", strings.Replace(lan, "192.0.2.", "198.51.100.", 2))
+	n.Write("networks.d/lan.toml", "default_route = false\n"+doortest.LAN)
+	n.Write("networks.d/lan2.toml", strings.Replace(doortest.LAN, "192.0.2.", "198.51.100.", 2))
 	nerdctls := "default-" + strings.Repeat("ab", 32)
 	listed, stale, other := testnet.Namespace(t), testnet.Namespace(t), testnet.Namespace(t)
 	add := func(id, ifname, conf string, in *testnet.NS) {
@@ -41,7 +42,7 @@ func TestGC(t *testing.T) {
 	add("c1", "net2", conf("1.1.0", ""), stale) // another interface of a listed container
 	add("c3", "net0", strings.Replace(conf("1.1.0", ""), "cni-lan", "cni-lan2", 1), other)
 	add("c4", "net1", strings.Replace(conf("1.1.0", ""), `"lan"`, `"lan2"`, 1), other)
-	h := &hook.Hook{Dirs: n.dirs, Store: n.store, Log: logOf(n)}
+	h := &hook.Hook{Dirs: n.Dirs, Store: n.Store, Log: logOf(n)}
 	if _, err := h.Attach(t.Context(), hook.Sandbox{ID: "c5", NetNS: other.Path()}, []specs.Selection{{Network: "lan", Interface: "net5"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestGC(t *testing.T) {
 	for range 2 {
 		n.must("GC", request{conf: gcConf(nerdctls+"/net0", "c1/net1", "c9/net0")})
 		for id, want := range map[string]int{nerdctls[len("default-"):]: 1, "c1": 1, "c2": 0, "c3": 1, "c4": 1, "c5": 1} {
-			if got := len(n.attachments(id)); got != want {
+			if got := len(n.Attachments(id)); got != want {
 				t.Errorf("%d attachments of %s, want %d", got, id, want)
 			}
 		}
@@ -59,11 +60,11 @@ func TestGC(t *testing.T) {
 		t.Errorf("left behind: %s", got)
 	}
 	n.must("DEL", on(other, "c5", conf("1.1.0", ""))) // a hook's, which DEL leaves alone
-	if got := len(n.attachments("c5")); got != 1 {
+	if got := len(n.Attachments("c5")); got != 1 {
 		t.Errorf("%d attachments of c5", got)
 	}
 	n.must("GC", request{conf: strings.Replace(gcConf(), "[]", "null", 1)}) // no attachments: a Go runtime's nil
-	if got := len(n.attachments("c1")); got != 0 {
+	if got := len(n.Attachments("c1")); got != 0 {
 		t.Errorf("%d attachments of c1", got)
 	}
 }
@@ -77,17 +78,17 @@ func TestGCGoesOn(t *testing.T) {
 		r.ifname = fmt.Sprintf("net%d", i)
 		n.must("ADD", r)
 	}
-	letGo, err := n.store.Hold(t.Context(), n.attachments("c1")[0].Key())
+	letGo, err := n.Store.Hold(t.Context(), n.Attachments("c1")[0].Key())
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.must("GC", request{conf: gcConf()})
-	if len(n.attachments("c1")) != 1 || len(n.attachments("c2")) != 0 {
-		t.Errorf("records:\n%s", n.records())
+	if len(n.Attachments("c1")) != 1 || len(n.Attachments("c2")) != 0 {
+		t.Errorf("records:\n%s", n.Records())
 	}
 	letGo()
 	n.must("GC", request{conf: gcConf()})
-	n.nothing(ns)
+	n.RequireNothing(ns)
 }
 
 func TestStatus(t *testing.T) {
@@ -97,8 +98,8 @@ func TestStatus(t *testing.T) {
 	if out := n.must("STATUS", r); out != "" {
 		t.Errorf("STATUS wrote %s", out)
 	}
-	n.nothing()
-	n.write("networks.d/lan.toml", strings.Replace(lan, "gateway", "ip_range = '192.0.2.8/31'\n#", 1))
+	n.RequireNothing()
+	n.Write("networks.d/lan.toml", strings.Replace(doortest.LAN, "gateway", "ip_range = '192.0.2.8/31'\n#", 1))
 	n.must("STATUS", r)
 	full := testnet.Namespace(t)
 	for i := range 2 {
@@ -114,15 +115,15 @@ func TestStatus(t *testing.T) {
 		_, bad := n.call("STATUS", r)
 		return bad.Code == 0
 	})
-	n.nothing()
-	n.write("berth.toml", "[policy]\nnetworks = ['prod']\n")
+	n.RequireNothing()
+	n.Write("berth.toml", "[policy]\nnetworks = ['prod']\n")
 	n.refused("STATUS", r, codeNotReady, "[policy] networks in berth.toml permits only")
-	n.write("berth.toml", "")
+	n.Write("berth.toml", "")
 	n.refused("STATUS", request{conf: conf("1.1.0", `, "parent": "x"`)}, codeNotReady, `key "parent"`)
-	testnet.Run(t, testnet.Here(t), "ip", "link", "set", n.parent, "down")
+	testnet.Run(t, testnet.Here(t), "ip", "link", "set", n.Parent, "down")
 	n.refused("STATUS", r, codeLimited, "is down; set it up")
-	testnet.Run(t, testnet.Here(t), "ip", "link", "del", n.parent)
+	testnet.Run(t, testnet.Here(t), "ip", "link", "del", n.Parent)
 	n.refused("STATUS", r, codeLimited, "does not exist")
-	n.write("networks.d/lan.toml", "broken")
+	n.Write("networks.d/lan.toml", "broken")
 	n.refused("STATUS", r, codeNotReady, "networks.d/lan.toml")
 }

@@ -37,13 +37,13 @@ func TestKilled(t *testing.T) {
 			r := on(ns, "c1", conf("1.1.0", ""))
 			n.killed(step, r)
 			clean(r)
-			if t.Log(step, name); n.records() != "" {
-				n.nothing(ns)
+			if t.Log(step, name); n.Records() != "" {
+				n.RequireNothing(ns)
 				return
 			}
 			n.must("ADD", r)
 			n.must("DEL", r)
-			n.nothing(ns)
+			n.RequireNothing(ns)
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestKilled(t *testing.T) {
 func (n *node) killed(step string, r request) {
 	n.Helper()
 	r.command = "ADD"
-	cmd := exec.Command(os.Args[0], n.dirs.Config, n.dirs.State, n.dirs.BPFFS)
+	cmd := exec.Command(os.Args[0], n.Dirs.Config, n.Dirs.State, n.Dirs.BPFFS)
 	cmd.Env = append(os.Environ(), killAfter+"="+step)
 	for key, value := range r.env() {
 		cmd.Env = append(cmd.Env, key+"="+value)
@@ -67,7 +67,7 @@ func (n *node) killed(step string, r request) {
 // collect runs the collection of berth gc. The namespace of a committed attachment must end first.
 func (n *node) collect(r request) {
 	n.Helper()
-	if all := n.attachments(r.id); len(all) == 1 && all[0].Phase == "attached" {
+	if all := n.Attachments(r.id); len(all) == 1 && all[0].Phase == "attached" {
 		n.must("DEL", r)
 	}
 	host, err := network.NewHandle()
@@ -75,7 +75,7 @@ func (n *node) collect(r request) {
 		n.Fatal(err)
 	}
 	defer host.Close()
-	rel := &release.Releaser{Store: n.store, BPFFS: n.dirs.BPFFS, Host: host, Log: logOf(n)}
+	rel := &release.Releaser{Store: n.Store, BPFFS: n.Dirs.BPFFS, Host: host, Log: logOf(n)}
 	if _, err := rel.Collect(n.Context(), hook.Timeout); err != nil {
 		n.Fatal(err)
 	}
@@ -118,5 +118,5 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("DEL %d: %d %s", i, bad.Code, bad.Msg)
 		}
 	})
-	n.nothing(all...)
+	n.RequireNothing(all...)
 }

@@ -8,16 +8,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	result "github.com/containernetworking/cni/pkg/types/100"
 
+	"berth/engine/doortest"
 	"berth/hook"
 	"berth/internal/config"
-	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
 )
@@ -45,49 +44,21 @@ func runAndDie() int {
 	return p.Run(context.Background())
 }
 
-const lan = `parent = "PARENT"
-[[subnet]]
-subnet = "192.0.2.0/24"
-gateway = "192.0.2.1"
-`
-
-// node is a host with a parent and the network "lan" on it.
+// node is a host on which the plugin runs.
 type node struct {
-	*testing.T
-	dirs   config.Dirs
-	store  *state.Store
-	parent string
-	wire   *testnet.NS // the other machine of the LAN
-	step   func(string) error
+	*doortest.Host
+	step func(string) error
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	dir := t.TempDir()
-	n := &node{T: t, parent: testnet.Unique("p"), wire: testnet.Namespace(t), dirs: config.Dirs{
-		Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")}}
-	n.store = state.Open(n.dirs.State)
-	testnet.Veth(t, n.parent, testnet.Here(t), "wire", n.wire)
-	n.write("networks.d/lan.toml", lan)
-	return n
-}
-
-// write writes a file of the configuration, with PARENT replaced by the test's parent.
-func (n *node) write(name, text string) {
-	n.Helper()
-	path := filepath.Join(n.dirs.Config, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		n.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "PARENT", n.parent)), 0o644); err != nil {
-		n.Fatal(err)
-	}
+	return &node{Host: doortest.New(t, doortest.LAN)}
 }
 
 // allowStatic lets configurations request addresses and MACs.
 func (n *node) allowStatic() {
 	n.Helper()
-	n.write("berth.toml", "[policy]\nstatic_ips = true\nstatic_macs = true\n")
+	n.Write("berth.toml", "[policy]\nstatic_ips = true\nstatic_macs = true\n")
 }
 
 // conf returns a configuration of the network "lan", with further keys.
@@ -122,7 +93,7 @@ func (n *node) call(command string, r request) (out string, bad failure) {
 	var stdout bytes.Buffer
 	env := r.env()
 	p := &Plugin{
-		Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(n.Output(), nil)), Step: n.step,
+		Dirs: n.Dirs, Store: n.Store, Log: slog.New(slog.NewTextHandler(n.Output(), nil)), Step: n.step,
 		Getenv: func(key string) string { return env[key] }, Stdin: strings.NewReader(r.conf), Stdout: &stdout,
 	}
 	ctx, cancel := context.WithTimeout(n.Context(), 6*hook.Timeout)
@@ -149,14 +120,14 @@ func (n *node) must(command string, r request) (out string) {
 // refused requires that a request fails with a code and a text, and leaves the records alone.
 func (n *node) refused(command string, r request, code uint, text string) {
 	n.Helper()
-	before := n.records()
+	before := n.Records()
 	switch out, bad := n.call(command, r); {
 	case bad.Code == 0:
 		n.Errorf("%s of %s succeeded: %s", command, r.id, out)
 	case bad.Code != code || !strings.Contains(bad.Msg, text):
 		n.Errorf("%s of %s: error\n     %d %s\nwant %d %s", command, r.id, bad.Code, bad.Msg, code, text)
 	}
-	if after := n.records(); after != before {
+	if after := n.Records(); after != before {
 		n.Errorf("%s of %s: records are\n%s\nthey were\n%s", command, r.id, after, before)
 	}
 }
@@ -174,54 +145,4 @@ func (n *node) added(out string) *result.Result {
 // withResult returns a configuration with a result of ADD, as a runtime's cache has it.
 func withResult(conf, out string) string {
 	return strings.TrimSuffix(conf, "}") + `, "prevResult": ` + out + "}"
-}
-
-// records returns all live attachments and leases.
-func (n *node) records() string {
-	n.Helper()
-	var s strings.Builder
-	err := n.store.View(n.Context(), func(tx *state.Tx) error {
-		for a, err := range tx.Live("") {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
-		}
-		for l, err := range lease.All(tx) {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "lease %s%s of %s\n", l.Addr, l.MAC, l.Container)
-		}
-		return nil
-	})
-	if err != nil {
-		n.Fatal(err)
-	}
-	return s.String()
-}
-
-func (n *node) attachments(id string) (all []*state.Attachment) {
-	n.Helper()
-	err := n.store.View(n.Context(), func(tx *state.Tx) (err error) {
-		all, err = tx.OfContainer(id)
-		return err
-	})
-	if err != nil {
-		n.Fatal(err)
-	}
-	return all
-}
-
-// nothing requires that there are no records and, in a namespace, no interfaces.
-func (n *node) nothing(in ...*testnet.NS) {
-	n.Helper()
-	if got := n.records(); got != "" {
-		n.Errorf("left behind:\n%s", got)
-	}
-	for _, ns := range in {
-		if got := testnet.Run(n.T, ns, "ip", "-o", "link", "show", "type", "macvlan"); got != "" {
-			n.Errorf("left behind: %s", got)
-		}
-	}
 }

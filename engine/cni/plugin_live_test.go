@@ -7,6 +7,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types/create"
 
+	"berth/engine/doortest"
 	"berth/internal/testnet"
 )
 
@@ -23,7 +24,7 @@ func TestAddCheckDel(t *testing.T) {
 			if err != nil || got.Version() != protocol {
 				t.Fatalf("result %v, %v:\n%s", got, err, out)
 			}
-			a := n.attachments("c1")[0]
+			a := n.Attachments("c1")[0]
 			for _, want := range []string{`"192.0.2.2/24"`, `"gateway": "192.0.2.1"`, `"dst": "0.0.0.0/0"`, `"net0"`, `"` + ns.Path() + `"`, `"` + a.MAC.String() + `"`} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %s in the result:\n%s", want, out)
@@ -46,7 +47,7 @@ func TestAddCheckDel(t *testing.T) {
 				if out := n.must("DEL", check); out != "" {
 					t.Errorf("DEL wrote %s", out)
 				}
-				n.nothing(ns)
+				n.RequireNothing(ns)
 			}
 		})
 	}
@@ -83,9 +84,9 @@ func TestDelOfWhatNeverWas(t *testing.T) {
 	n.must("DEL", on(ns, "c1", `{"cniVersion": "1.0.0", "name": "cni-lan", "type": "berth-cni", "parent": "eth0"}`))
 	n.must("DEL", on(ns, "c1", conf("1.0.0", `, "runtimeConfig": {"ips": "x"}, "prevResult": 7`)))
 	n.must("ADD", on(ns, "c1", conf("1.1.0", "")))
-	n.write("networks.d/lan.toml", "broken")
+	n.Write("networks.d/lan.toml", "broken")
 	n.must("DEL", on(nil, "c1", conf("1.1.0", "")))
-	n.nothing(ns)
+	n.RequireNothing(ns)
 }
 
 // TestDelAfterTheNamespace requires that DEL frees the address of a namespace that has ended.
@@ -97,13 +98,13 @@ func TestDelAfterTheNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.must("DEL", on(nil, "c1", conf("1.1.0", "")))
-	n.nothing()
+	n.RequireNothing()
 }
 
 func TestLayer2Only(t *testing.T) {
 	t.Parallel()
 	n, ns := newNode(t), testnet.Namespace(t)
-	n.write("networks.d/lan.toml", "parent = 'PARENT'\n")
+	n.Write("networks.d/lan.toml", "parent = 'PARENT'\n")
 	r := on(ns, "c1", conf("1.1.0", ""))
 	out := n.must("ADD", r)
 	if got := n.added(out); len(got.Interfaces) != 1 || len(got.IPs) != 0 || len(got.Routes) != 0 {
@@ -111,7 +112,7 @@ func TestLayer2Only(t *testing.T) {
 	}
 	n.must("CHECK", on(ns, "c1", withResult(r.conf, out)))
 	n.must("DEL", r)
-	n.nothing(ns)
+	n.RequireNothing(ns)
 }
 
 // TestRequestedAddressAndMAC requests them in every way, and with one of them in two.
@@ -136,7 +137,7 @@ func TestRequestedAddressAndMAC(t *testing.T) {
 			t.Errorf("%s: interface %s", name, got)
 		}
 		n.must("DEL", r)
-		n.nothing(ns)
+		n.RequireNothing(ns)
 	}
 }
 
@@ -144,7 +145,7 @@ func TestRequestedAddressAndMAC(t *testing.T) {
 func TestChained(t *testing.T) {
 	t.Parallel()
 	n, ns := newNode(t), testnet.Namespace(t)
-	n.write("networks.d/lan.toml", strings.Replace(lan, "gateway", "exclude = ['192.0.2.2']\n# gateway", 1))
+	n.Write("networks.d/lan.toml", strings.Replace(doortest.LAN, "gateway", "exclude = ['192.0.2.2']\n# gateway", 1))
 	before := `{"interfaces": [{"name": "eth0", "mac": "02:00:5e:00:53:01", "sandbox": "/x"}], "ips": [{"interface": 0, "address": "198.51.100.2/24"}],
 		"routes": [{"dst": "203.0.113.0/24"}], "dns": {"nameservers": ["198.51.100.1"]}}` // without a version
 	out := n.must("ADD", on(ns, "c1", withResult(conf("1.1.0", ""), before)))
@@ -174,12 +175,12 @@ func TestNerdctlCalls(t *testing.T) {
 		n.must("DEL", r)
 		r.netNS = ns.Path()
 		out := n.must("ADD", r)
-		if all := n.attachments(id); len(all) != 1 || !strings.Contains(out, "192.0.2.70/24") {
-			t.Errorf("%s: %s", out, n.records())
+		if all := n.Attachments(id); len(all) != 1 || !strings.Contains(out, "192.0.2.70/24") {
+			t.Errorf("%s: %s", out, n.Records())
 		}
 	}
 	n.must("DEL", request{id: "my-ns-" + id, ifname: "eth0", conf: conf("1.0.0", "")})
-	n.nothing()
+	n.RequireNothing()
 }
 
 func TestAddTwice(t *testing.T) {
@@ -192,11 +193,11 @@ func TestAddTwice(t *testing.T) {
 	n.refused("ADD", r, codeFailed, `the container has an interface "net0" already`)
 	r.ifname = "net5"
 	r.conf = strings.Replace(r.conf, "cni-lan", "other", 1)
-	n.write("networks.d/lan.toml", lan+"\n") // the default route is of the first
+	n.Write("networks.d/lan.toml", doortest.LAN+"\n") // the default route is of the first
 	n.must("ADD", r)
 	n.must("DEL", on(ns, "c2", r.conf)) // net0 is another container's
-	if got := len(n.attachments("c1")) + len(n.attachments("c2")); got != 2 {
-		t.Errorf("%d attachments:\n%s", got, n.records())
+	if got := len(n.Attachments("c1")) + len(n.Attachments("c2")); got != 2 {
+		t.Errorf("%d attachments:\n%s", got, n.Records())
 	}
 }
 
@@ -221,7 +222,7 @@ func TestCheckFailsAfterADrift(t *testing.T) {
 		testnet.Run(t, ns, "ip", strings.Fields(change)...)
 		n.refused("CHECK", r, codeChanged, text)
 		n.must("DEL", r)
-		n.nothing(ns)
+		n.RequireNothing(ns)
 	}
 	ns := testnet.Namespace(t)
 	r := on(ns, "c1", conf("1.1.0", ""))
@@ -239,13 +240,13 @@ func TestCheckFailsAfterADrift(t *testing.T) {
 func TestPodsByMultus(t *testing.T) {
 	t.Parallel()
 	n, ns := newNode(t), testnet.Namespace(t)
-	n.write("networks.d/lan.toml", "namespaces = ['prod-*']\ndefault_route = false\n"+lan)
+	n.Write("networks.d/lan.toml", "namespaces = ['prod-*']\ndefault_route = false\n"+doortest.LAN)
 	n.allowStatic()
 	pod := "K8S_POD_NAMESPACE=prod-a;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1"
 	r := on(ns, "c1", conf("0.3.1", `, "capabilities": {"ips": true, "mac": true}, "runtimeConfig": {"ips": ["192.0.2.9"], "mac": "02:00:5e:00:53:09"}, "ipam": {}, "dns": {}`))
 	r.args = "IgnoreUnknown=true;" + pod + ";IgnoreUnknown=1;" + pod + ";K8S_POD_MORE=x"
 	out := n.must("ADD", r)
-	a := n.attachments("c1")[0]
+	a := n.Attachments("c1")[0]
 	if a.Annotations[podName] != "web" || a.Annotations[podNamespace] != "prod-a" || a.Annotations[podUID] != "u1" {
 		t.Errorf("names %v", a.Annotations)
 	}
@@ -257,7 +258,7 @@ func TestPodsByMultus(t *testing.T) {
 	for _, netNS := range []string{ns.Path(), ""} {
 		r.netNS = netNS
 		n.must("DEL", r)
-		n.nothing(ns)
+		n.RequireNothing(ns)
 	}
 	for args, text := range map[string]string{
 		"K8S_POD_NAMESPACE=dev;K8S_POD_NAME=web": `network "lan": the namespace "dev" may not use it`,

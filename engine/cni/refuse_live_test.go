@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"berth/engine/doortest"
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -13,8 +14,8 @@ import (
 func TestWhatAnUntrustedTextMayNot(t *testing.T) {
 	t.Parallel()
 	n, ns := newNode(t), testnet.Namespace(t)
-	n.write("berth.toml", "[policy]\nnetworks = ['l*']\n")
-	n.write("networks.d/prod.toml", lan)
+	n.Write("berth.toml", "[policy]\nnetworks = ['l*']\n")
+	n.Write("networks.d/prod.toml", doortest.LAN)
 	for more, want := range map[string]struct {
 		code uint
 		text string
@@ -43,7 +44,7 @@ func TestWhatAnUntrustedTextMayNot(t *testing.T) {
 		}
 		n.refused("ADD", on(ns, "c1", strings.Replace(conf("1.1.0", ""), `"lan"`, `"`+network+`"`, 1)), code, want)
 	}
-	n.nothing(ns)
+	n.RequireNothing(ns)
 }
 
 func TestRequestsThatAreNone(t *testing.T) {

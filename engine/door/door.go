@@ -24,20 +24,20 @@ import (
 	"berth/specs"
 )
 
-// Enter prepares the process for one request. A request takes milliseconds and is
+// enterRequest prepares the process for one request. A request takes milliseconds and is
 // sequential: garbage collection and other threads would take most of its time. A relative
 // path in a request must not lead to a directory that a container controls.
-func Enter() error {
+func enterRequest() error {
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
 	unix.Umask(0o077)
 	return os.Chdir("/")
 }
 
-// Open returns the hook for one request, which logs to the hook's log, and a function that
+// openHook returns the hook for one request, which logs to the hook's log, and a function that
 // closes the log. A signal to the process undoes an attach. The berth-hook beside the
 // program probes for the next addresses.
-func Open(dirs config.Dirs) (h *hook.Hook, closeLog func()) {
+func openHook(dirs config.Dirs) (h *hook.Hook, closeLog func()) {
 	store := state.Open(dirs.State)
 	log, closeLog := hook.OpenLog(store)
 	return &hook.Hook{

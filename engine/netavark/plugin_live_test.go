@@ -5,67 +5,39 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/engine/doortest"
 	"berth/hook"
-	"berth/internal/config"
-	"berth/internal/lease"
-	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/specs"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// host is the test's namespace, with a parent that is wired to another machine of the LAN.
+// host is a host on which the plugin runs.
 type host struct {
-	*testing.T
-	dirs   config.Dirs
-	store  *state.Store
-	parent string
-	step   func(string) error
+	*doortest.Host
+	step func(string) error
 }
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	dir := t.TempDir()
-	h := &host{T: t, parent: testnet.Unique("p"), dirs: config.Dirs{
-		Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none"),
-	}}
-	h.store = state.Open(h.dirs.State)
-	t.Cleanup(func() { _ = os.RemoveAll(h.dirs.State) })
-	testnet.Veth(t, h.parent, testnet.Here(t), "wire", testnet.Namespace(t))
-	h.write("networks.d/lan.toml", "parent = \"PARENT\"\nconflict_timeout = \"0\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n")
-	h.write("berth.toml", "[policy]\nparents = [\"PARENT\"]\nmodes = [\"bridge\"]\nstatic_ips = true\nstatic_macs = true\n")
+	h := &host{Host: doortest.New(t, "conflict_timeout = \"0\"\n"+doortest.LAN)}
+	h.Write("berth.toml", "[policy]\nparents = [\"PARENT\"]\nmodes = [\"bridge\"]\nstatic_ips = true\nstatic_macs = true\n")
 	return h
 }
-
-// write writes a file of berth's configuration; PARENT in it is the test's parent.
-func (h *host) write(name, text string) {
-	h.Helper()
-	path := filepath.Join(h.dirs.Config, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		h.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(h.fill(text)), 0o644); err != nil {
-		h.Fatal(err)
-	}
-}
-
-func (h *host) fill(text string) string { return strings.ReplaceAll(text, "PARENT", h.parent) }
 
 // run runs a command, and returns its standard output and its exit status.
 func (h *host) run(input string, args ...string) (string, int) {
 	h.Helper()
 	var out bytes.Buffer
 	p := &Plugin{
-		Hook:    &hook.Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(h.Output(), nil)), Step: h.step},
-		Version: "v1", Stdin: strings.NewReader(h.fill(input)), Stdout: &out,
+		Hook:    &hook.Hook{Dirs: h.Dirs, Store: h.Store, Log: slog.New(slog.NewTextHandler(h.Output(), nil)), Step: h.step},
+		Version: "v1", Stdin: strings.NewReader(h.Fill(input)), Stdout: &out,
 	}
 	status := p.Run(h.Context(), args)
 	return out.String(), status
@@ -88,31 +60,6 @@ func (h *host) expectError(want, input string, args ...string) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 1 || len(got) != 1 || !strings.Contains(got["error"], want) {
 		h.Errorf("%q with %s: status %d, %s, %v; want 1 and %q", args, input, status, out, err, want)
 	}
-}
-
-// records returns all records and leases, a line each.
-func (h *host) records() string {
-	h.Helper()
-	var b strings.Builder
-	err := h.store.View(h.Context(), func(tx *state.Tx) error {
-		for a, err := range tx.Live("") {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&b, "%v %s %v %+v\n", a.Containers, a.Interface, a.Addresses, a.Door)
-		}
-		for l, err := range lease.All(tx) {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&b, "lease %v\n", l)
-		}
-		return nil
-	})
-	if err != nil {
-		h.Fatal(err)
-	}
-	return b.String()
 }
 
 // callOn returns a request for a container on a network of podman.
@@ -152,14 +99,7 @@ func TestSetupAndTeardown(t *testing.T) {
 			}
 		}
 	}
-	for _, ns := range []*testnet.NS{a, b} {
-		if links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan"); links != "" {
-			t.Errorf("left behind: %s", links)
-		}
-	}
-	if left := h.records(); left != "" {
-		t.Errorf("left behind:\n%s", left)
-	}
+	h.RequireNothing(a, b)
 }
 
 func (h *host) expectStatus(out, address, mac string) {
@@ -197,15 +137,15 @@ func TestTeardownLeavesOthers(t *testing.T) {
 	h := newHost(t)
 	ns := testnet.Namespace(t)
 	h.mustRun(callOn("c1", named, "eth0", ""), "setup", ns.Path())
-	admin := &hook.Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	h.write("networks.d/side.toml", "parent = \"PARENT\"\ndefault_route = false\n")
+	admin := &hook.Hook{Dirs: h.Dirs, Store: h.Store, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	h.Write("networks.d/side.toml", "parent = \"PARENT\"\ndefault_route = false\n")
 	s := hook.Sandbox{ID: "c1", NetNS: ns.Path(), Admin: true}
 	if _, err := admin.Attach(t.Context(), s, []specs.Selection{{Network: "side", Interface: "eth9"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.mustRun(callOn("c1", named, "eth9", ""), "teardown", ns.Path())
 	h.mustRun(callOn("c1", named, "eth0", ""), "teardown", ns.Path())
-	if left := h.records(); !strings.Contains(left, "eth9") || strings.Contains(left, "eth0") {
+	if left := h.Records(); !strings.Contains(left, "eth9") || strings.Contains(left, "eth0") {
 		t.Errorf("left:\n%s", left)
 	}
 }
@@ -231,7 +171,7 @@ func TestAFailedSetupLeavesNothing(t *testing.T) {
 			}
 			return
 		}
-		if records := h.records(); !strings.Contains(out, "failed after") || records != "" {
+		if records := h.Records(); !strings.Contains(out, "failed after") || records != "" {
 			t.Errorf("%s; left:\n%s", out, records)
 		}
 		if links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan"); links != "" {
@@ -267,7 +207,7 @@ func TestCreate(t *testing.T) {
 	} {
 		h.expectError(want, input, "create")
 	}
-	h.write("networks.d/lan.toml", "parent = \"PARENT\"\nnamespaces = [\"prod\"]\n")
+	h.Write("networks.d/lan.toml", "parent = \"PARENT\"\nnamespaces = [\"prod\"]\n")
 	h.expectError("namespaces", text, "create")
 }
 
@@ -288,11 +228,9 @@ func TestBadCalls(t *testing.T) {
 	h.expectError("unable to parse IP", callOn("c1", named, "eth0", `,"static_ips":["nonsense"]`), "setup", ns)
 	h.expectError("unicast", callOn("c1", named, "eth0", `,"static_mac":"03:00:5e:00:53:01"`), "setup", ns)
 	h.expectError("option mode", callOn("c1", named, "eth0", `,"options":{"mode":"x"}`), "setup", ns)
-	h.write("berth.toml", "[policy]\nstatic_ips = false\n")
+	h.Write("berth.toml", "[policy]\nstatic_ips = false\n")
 	h.expectError("static_ips", callOn("c1", named, "eth0", `,"static_ips":["192.0.2.9"]`), "setup", ns)
-	if left := h.records(); left != "" {
-		t.Errorf("left behind:\n%s", left)
-	}
+	h.RequireNothing()
 }
 
 func TestInfo(t *testing.T) {

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +15,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	validator "github.com/containerd/nri/plugins/default-validator/builtin"
 
-	"berth/internal/config"
-	"berth/internal/lease"
+	"berth/engine/doortest"
 	"berth/internal/state"
 	"berth/internal/testnet"
 )
@@ -34,18 +29,9 @@ func TestMain(m *testing.M) {
 	testnet.Main(m)
 }
 
-const lan = `parent = "PARENT"
-[[subnet]]
-subnet = "192.0.2.0/24"
-gateway = "192.0.2.1"
-`
-
 // node is a host with a parent, a plugin and, once started, the runtime's side of NRI.
 type node struct {
-	*testing.T
-	dirs   config.Dirs
-	store  *state.Store
-	parent string
+	*doortest.Host
 	plugin *Plugin
 	socket string
 	log    buffer
@@ -58,29 +44,10 @@ type node struct {
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	dir := t.TempDir()
-	n := &node{
-		T: t, parent: testnet.Unique("p"), socket: "/run/" + testnet.Unique("nri") + ".sock",
-		dirs: config.Dirs{Config: dir + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")},
-	}
-	n.store = state.Open(n.dirs.State)
-	testnet.Veth(t, n.parent, testnet.Here(t), "wire", testnet.Namespace(t))
-	n.plugin = &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
+	n := &node{Host: doortest.New(t, doortest.LAN), socket: "/run/" + testnet.Unique("nri") + ".sock"}
+	n.plugin = &Plugin{Dirs: n.Dirs, Store: n.Store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
 	t.Cleanup(n.plugin.probers.Wait)
-	n.write("networks.d/lan.toml", lan)
 	return n
-}
-
-// write writes a file of the configuration, with PARENT replaced by the test's parent.
-func (n *node) write(name, text string) {
-	n.Helper()
-	path := filepath.Join(n.dirs.Config, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		n.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "PARENT", n.parent)), 0o644); err != nil {
-		n.Fatal(err)
-	}
 }
 
 // startRuntime starts the runtime's side of NRI, until the test ends or it is stopped.
@@ -212,36 +179,11 @@ func newContainer(id, pod string, state api.ContainerState) *api.Container {
 
 func podEvent(p *api.PodSandbox) *api.StateChangeEvent { return &api.StateChangeEvent{Pod: p} }
 
-// records returns all live attachments and leases.
-func (n *node) records() string {
-	n.Helper()
-	var s strings.Builder
-	err := n.store.View(n.Context(), func(tx *state.Tx) error {
-		for a, err := range tx.Live("") {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "attachment %s of %v, %s\n", a.Interface, a.Containers, a.Phase)
-		}
-		for l, err := range lease.All(tx) {
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&s, "lease %s%s of %s\n", l.Addr, l.MAC, l.Container)
-		}
-		return nil
-	})
-	if err != nil {
-		n.Fatal(err)
-	}
-	return s.String()
-}
-
 func (n *node) attachment(id string) *state.Attachment {
 	n.Helper()
 	all, err := n.plugin.podAttachments(n.Context(), &api.PodSandbox{Id: id})
 	if err != nil || len(all) != 1 {
-		n.Fatalf("%d attachments of %s, %v:\n%s", len(all), id, err, n.records())
+		n.Fatalf("%d attachments of %s, %v:\n%s", len(all), id, err, n.Records())
 	}
 	return all[0]
 }

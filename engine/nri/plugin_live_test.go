@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/nri/pkg/api"
 
+	"berth/engine/doortest"
 	"berth/internal/testnet"
 	"berth/network"
 )
@@ -57,7 +58,7 @@ func TestAPodIsAttachedAndReleased(t *testing.T) {
 		if err := end(t.Context(), podEvent(web)); err != nil {
 			t.Fatal(err)
 		}
-		if got := n.records(); got != "" {
+		if got := n.Records(); got != "" {
 			t.Errorf("left behind:\n%s", got)
 		}
 	}
@@ -71,7 +72,7 @@ func TestAPodIsAttachedAndReleased(t *testing.T) {
 func TestOtherPodsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	n.write("berth.toml", "broken = ")
+	n.Write("berth.toml", "broken = ")
 	r := n.connectBoth()
 	ns := testnet.Namespace(t)
 	other := newPod("other", ns, "")
@@ -90,7 +91,7 @@ func TestOtherPodsAreLeftAlone(t *testing.T) {
 func TestAPodThatIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	n.write("networks.d/prod.toml", "namespaces = ['prod-*']\n"+lan)
+	n.Write("networks.d/prod.toml", "namespaces = ['prod-*']\n"+doortest.LAN)
 	r := n.connectBoth()
 	for name, c := range map[string]struct {
 		change func(*api.PodSandbox)
@@ -118,7 +119,7 @@ func TestAPodThatIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error\n     %v\nwant %s", name, err, c.want)
 		}
-		if got := n.records(); got != "" {
+		if got := n.Records(); got != "" {
 			t.Errorf("%s: left behind:\n%s", name, got)
 		}
 	}
@@ -156,7 +157,7 @@ func TestARefusalComesInTime(t *testing.T) {
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "the container runtime's plugin_request_timeout leaves") {
 		t.Errorf("error %v, of the time: %v", err, ctx.Err())
 	}
-	if got := n.records(); got != "" {
+	if got := n.Records(); got != "" {
 		t.Errorf("left behind:\n%s", got)
 	}
 	letGo()
@@ -178,7 +179,7 @@ func (n *node) keepOut(p *api.PodSandbox) (letGo func()) {
 	if err != nil {
 		n.Fatal(err)
 	}
-	letGo, err = n.store.Hold(n.Context(), fmt.Sprintf("namespace %016x", cookie))
+	letGo, err = n.Store.Hold(n.Context(), fmt.Sprintf("namespace %016x", cookie))
 	if err != nil {
 		n.Fatal(err)
 	}

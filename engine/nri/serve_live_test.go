@@ -41,7 +41,7 @@ func TestTheRuntimeIsRestarted(t *testing.T) {
 	r = n.startRuntime()
 	n.waitFor(r)
 	n.attachment("kept")
-	if got := n.records(); strings.Contains(got, "ended") || strings.Contains(got, "missed") {
+	if got := n.Records(); strings.Contains(got, "ended") || strings.Contains(got, "missed") {
 		t.Errorf("records:\n%s", got)
 	}
 	testnet.Run(t, kept, "ip", "link", "show", "net1")
@@ -112,7 +112,7 @@ func TestARuntimeThatDiesWhileThePluginRegisters(t *testing.T) {
 func TestConfigurationInTheRuntimeIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	if _, err := n.plugin.Configure(t.Context(), "parent = 1\n", "test", "1"); err == nil || !strings.Contains(err.Error(), "want no text, because berth's settings are in "+n.dirs.Config) {
+	if _, err := n.plugin.Configure(t.Context(), "parent = 1\n", "test", "1"); err == nil || !strings.Contains(err.Error(), "want no text, because berth's settings are in "+n.Dirs.Config) {
 		t.Errorf("error %v", err)
 	}
 	if mask, err := n.plugin.Configure(t.Context(), " \n", "test", "1"); mask != 0 || err != nil {
@@ -147,7 +147,7 @@ func TestASandboxThatThePluginHasMissed(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("error %v, want %s", err, c.want)
 				}
-				if got := n.records(); got != "" {
+				if got := n.Records(); got != "" {
 					t.Errorf("attached all the same:\n%s", got)
 				}
 				return
@@ -202,7 +202,7 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 					n.Error(err)
 				}
 			}
-			if got := n.records(); got != "" {
+			if got := n.Records(); got != "" {
 				n.Errorf("left behind:\n%s", got)
 			}
 		},
@@ -211,7 +211,7 @@ func TestAPodFromBeforeARestartOfTheRuntime(t *testing.T) {
 			if err := ns.Close(); err != nil {
 				n.Fatal(err)
 			}
-			testnet.Eventually(n, "the pod is released", func() bool { return n.records() == "" })
+			testnet.Eventually(n, "the pod is released", func() bool { return n.Records() == "" })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -267,7 +267,7 @@ func TestTwoInstancesOfThePlugin(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	r := n.connectBoth()
-	second := &Plugin{Dirs: n.dirs, Store: n.store, Log: slog.New(slog.NewTextHandler(&n.log, nil)).With("plugin", "second")}
+	second := &Plugin{Dirs: n.Dirs, Store: n.Store, Log: slog.New(slog.NewTextHandler(&n.log, nil)).With("plugin", "second")}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- second.Serve(ctx, Options{Socket: n.socket, Index: "20"}) }()
@@ -294,7 +294,7 @@ func TestTwoInstancesOfThePlugin(t *testing.T) {
 	if err := r.StopPodSandbox(t.Context(), podEvent(web)); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.records(); got != "" {
+	if got := n.Records(); got != "" {
 		t.Errorf("left behind:\n%s", got)
 	}
 }
