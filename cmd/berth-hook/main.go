@@ -5,7 +5,8 @@
 //go:debug updatemaxprocs=0
 
 // Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It reads the
-// container's state from standard input and nothing from its environment.
+// container's state from standard input and nothing from its environment, except the
+// settings of Go's runtime.
 package main
 
 import (
@@ -39,8 +40,9 @@ Usage:
 `
 
 func main() {
-	// A run takes milliseconds: garbage collection would take most of its time. A call of
-	// runtime.GOMAXPROCS touches 30 to 60 pages, more than the threads that it saves.
+	// A run takes milliseconds: garbage collection would take most of its time. The entries in
+	// the engines' files set GOMAXPROCS=1. A call of runtime.GOMAXPROCS is no substitute: it
+	// touches 30 to 60 pages, more than it saves.
 	debug.SetGCPercent(-1)
 	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
 		os.Exit(runUnlink(os.Args[2:]))

@@ -54,7 +54,7 @@ func TestAnEngineAppliesADevice(t *testing.T) {
 	entry := func(args ...string) []specs.Hook {
 		return []specs.Hook{{
 			Path: "/usr/bin/berth-hook", Args: append([]string{"berth-hook"}, args...),
-			Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, Timeout: &timeout,
+			Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"}, Timeout: &timeout,
 		}}
 	}
 	want := &specs.Spec{Version: "1.0.2", Hooks: &specs.Hooks{

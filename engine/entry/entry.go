@@ -21,7 +21,10 @@ const Timeout = 30
 
 // Env returns the hook's whole environment. Without one it would inherit the runtime's,
 // with variables from an engine or an image.
-func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"} }
+//
+// GOMAXPROCS is for Go's runtime: a run is sequential, and each further processor costs it the
+// pages of a heap of its own, and threads: together an eighth of a run's page faults.
+func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"} }
 
 // Hook returns the entry of a program with its directories and further arguments.
 func Hook(path string, dirs config.Dirs, args ...string) specs.Hook {

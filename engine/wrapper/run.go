@@ -15,7 +15,7 @@ const hookTimeout = 30
 
 // hookEnv is the hook's whole environment: without one, it would inherit the runtime's,
 // with variables from an engine or an image.
-var hookEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+var hookEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"}
 
 // Main runs berth-runtime. It returns, with the exit status, only if it failed or just
 // printed its help or its version.

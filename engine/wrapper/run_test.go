@@ -116,7 +116,7 @@ func (p *place) hooksOf(t *testing.T) map[string][]hook {
 
 func (p *place) entry(args ...string) hook {
 	return hook{filepath.Join(p.bin, "berth-hook"), append([]string{"berth-hook"}, args...),
-		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, 30}
+		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"}, 30}
 }
 
 func TestAddsItself(t *testing.T) {

@@ -92,7 +92,7 @@ func (h *Host) Hook(stage string) specs.Hook {
 	return specs.Hook{
 		Path:    filepath.Join(h.Bin, "berth-hook"),
 		Args:    args,
-		Env:     []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+		Env:     []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"},
 		Timeout: &timeout,
 	}
 }
