@@ -79,6 +79,10 @@ func checkClustered(requests []Request, cfg *specs.Config) error {
 func (h *Hook) resolveSelections(s *Sandbox, selections []specs.Selection, policy *specs.Policy) ([]Request, error) {
 	if s.Admin {
 		policy = nil
+	} else if s.Reserved != "" {
+		p := *policy
+		p.StaticIPs, p.StaticMACs = true, true
+		policy = &p
 	}
 	return Resolve(selections, policy, s.Namespace, h.lookupNetwork, h.parentNames)
 }
@@ -98,7 +102,7 @@ func (h *Hook) parentNames(name string) (specs.ParentNames, error) {
 }
 
 // Allow returns an error if no container outside of Kubernetes may have an interface by a
-// selection: its network does not exist, or the policy refuses it. It changes nothing.
+// selection: its network does not exist, or the policy refuses the network or a request. It changes nothing.
 func (h *Hook) Allow(s specs.Selection) error {
 	cfg, err := config.Load(h.Dirs.Config)
 	if err != nil {
@@ -108,7 +112,9 @@ func (h *Hook) Allow(s specs.Selection) error {
 		return err
 	}
 	defer h.host.Close()
-	_, err = allowedNetwork(&s, &cfg.Policy, "", h.lookupNetwork, h.parentNames)
+	if _, err = allowedNetwork(&s, &cfg.Policy, "", h.lookupNetwork, h.parentNames); err == nil {
+		err = cfg.Policy.AllowRequest(&s)
+	}
 	return s.At(err)
 }
 

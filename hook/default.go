@@ -7,8 +7,12 @@ import (
 // decideDefault gives the default route of a family to the selection with default-route, else to
 // the first network that sets one. Only a selection replaces a default route of the engine: if a
 // network sets one too, the plan fails, or, if f.Leave is set, the engine's stays. If the engine
-// sets its route later, the plan fails, because the engine must not find another.
+// sets its route later, the plan fails, because the engine must not find another. If
+// the engine sets the routes of the networks, the plan sets none.
 func decideDefault(all []*Interface, f *Facts, fam int) error {
+	if f.NoDefault {
+		return nil
+	}
 	owner, err := requestedDefault(all, fam)
 	if err != nil {
 		return err

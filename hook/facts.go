@@ -26,6 +26,7 @@ func emptyFacts() *Facts {
 func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request) (*Facts, error) {
 	f := emptyFacts()
 	f.Container, f.Name, f.Leave, f.New = c.ids[0], containerName(c), c.keepDefault, c.door != nil
+	f.NoDefault = c.noDefault
 	links, err := c.inside.Links()
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces of the container: %w", err)

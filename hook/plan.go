@@ -22,6 +22,7 @@ type Facts struct {
 	Links     map[string]bool               // names of the interfaces in the container's namespace
 	Default   [families]bool                // default routes that the engine has set there
 	Leave     bool                          // such a route stays and is no reason to refuse
+	NoDefault bool                          // the engine itself sets the default route
 	New       bool                          // no existing attachment satisfies a request
 	Pending   string                        // the engine's own network if the engine sets it up later, else ""
 	Host      []netip.Addr                  // the host's own addresses, never given to a container

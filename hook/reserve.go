@@ -99,6 +99,9 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err := hostshim.CheckSharing(tx, r.Domain(), use); err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
+	if err := a.takeReserved(tx, in); err != nil {
+		return err
+	}
 	stake := plumb.Of(r)
 	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
 		return specs.At("ips", err)
@@ -150,6 +153,19 @@ func claimToken(tx *state.Tx, stake *plumb.Stake, token netip.Addr) error {
 		return nil
 	}
 	return specs.At("ipv6_token", lease.In(tx, stake.Domain).ClaimAddr(token, stake.Owner))
+}
+
+// takeReserved frees the leases of the addresses that the engine has reserved for the interface.
+func (a *attaching) takeReserved(tx *state.Tx, in *Interface) error {
+	if a.reserved == "" {
+		return nil
+	}
+	for _, p := range in.Static {
+		if err := lease.TakeOver(tx, lease.ReservationKey(a.reserved, p.Addr())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {

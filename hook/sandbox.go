@@ -51,6 +51,14 @@ type Sandbox struct {
 	// replaces it. Else a network that sets one too is refused.
 	KeepDefault bool
 
+	// EngineDefault is set if the engine itself sets the default route by the gateway of the
+	// network. Attach sets none.
+	EngineDefault bool
+
+	// Reserved, if set, is the engine's pool of which [Hook.Reserve] has reserved the requested
+	// addresses. The policy was applied then, and the attachment takes their leases over.
+	Reserved string
+
 	// Admin is set if an administrator asks, for a running container. The policy
 	// does not apply; all containers of the namespace share the interface; the
 	// engine's default route stays unless the selection replaces it; and a second
@@ -88,6 +96,8 @@ type container struct {
 	hostname    string        // see [Sandbox.Hostname]
 	door        *state.Door   // see [Sandbox.Door]
 	pending     func() string // see [Sandbox.Pending]
+	noDefault   bool          // see [Sandbox.EngineDefault]
+	reserved    string        // see [Sandbox.Reserved]
 	ns          *network.Namespace
 	inside      *network.Handle
 	cookie      uint64
@@ -107,6 +117,7 @@ func (h *Hook) openContainer(ctx context.Context, s *Sandbox) (*container, error
 	c := &container{
 		ids: []string{s.ID}, names: namingAnnotations(s.Names), admin: s.Admin, keepDefault: s.Admin || s.KeepDefault,
 		hostname: s.Hostname, door: s.Door, pending: s.Pending,
+		noDefault: s.EngineDefault, reserved: s.Reserved,
 	}
 	var known []*state.Attachment
 	if s.Admin || s.NetNS == "" && s.Pid == 0 {

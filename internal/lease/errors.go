@@ -42,7 +42,7 @@ func (e *ExhaustedError) Error() string {
 	}
 	for i, l := range e.Holders {
 		b.WriteString([]string{", by ", ", "}[min(i, 1)])
-		fmt.Fprintf(&b, "%s (%s", holderText(l.Container), l.Addr)
+		fmt.Fprintf(&b, "%s (%s", holderText(l), l.Addr)
 		if l.Network != e.Network {
 			fmt.Fprintf(&b, ", %s", networkText(l.Network))
 		}
@@ -96,6 +96,9 @@ func (e *InUseError) Error() string {
 	if !e.Holder.MAC.IsZero() {
 		what = "MAC " + e.Holder.MAC.String()
 	}
+	if e.Holder.Reserved {
+		return fmt.Sprintf("%s is reserved for another container (%s)", what, networkText(e.Holder.Network))
+	}
 	if e.Holder.Container == "" {
 		return fmt.Sprintf("%s is in use by the host itself (%s)", what, networkText(e.Holder.Network))
 	}
@@ -119,9 +122,12 @@ func sizeText(n uint64) string {
 }
 
 // holderText returns the name of a lease's holder.
-func holderText(container string) string {
-	if container == "" {
+func holderText(l Lease) string {
+	switch {
+	case l.Reserved:
+		return "a container that starts"
+	case l.Container == "":
 		return "the host itself"
 	}
-	return text.ShortID(container)
+	return text.ShortID(l.Container)
 }

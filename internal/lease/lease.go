@@ -30,6 +30,7 @@ type Owner struct {
 	Key       string // the attachment's
 	Container string // its first container, or "" for a host shim
 	Network   string // "" if defined in place
+	Reserved  bool   // the owner is a Reservation
 }
 
 // Lease is an address or a MAC that an attachment holds in its layer-2 domain.
@@ -41,8 +42,9 @@ type Lease struct {
 	Container string     `json:"container"`
 	Network   string     `json:"network"`
 	Since     time.Time  `json:"since"`
-	Ordered   bool       `json:"ordered,omitempty"` // its release is remembered, see released
-	Shared    string     `json:"shared,omitempty"`  // the domain of the pool, if nodes share it
+	Ordered   bool       `json:"ordered,omitempty"`  // its release is remembered, see released
+	Shared    string     `json:"shared,omitempty"`   // the domain of the pool, if nodes share it
+	Reserved  bool       `json:"reserved,omitempty"` // the owner is a Reservation
 }
 
 // Leases are the leases of one layer-2 domain, valid inside the transaction.
@@ -184,7 +186,7 @@ func (l *Leases) putAddress(a netip.Addr, owner Owner, t terms) error {
 func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner, t terms) error {
 	data, err := json.Marshal(Lease{
 		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now(),
-		Ordered: t.ordered, Shared: t.shared,
+		Ordered: t.ordered, Shared: t.shared, Reserved: owner.Reserved,
 	})
 	if err != nil {
 		return fmt.Errorf("lease %x: %w", key, err)

@@ -11,13 +11,17 @@ import (
 // domain with a million is not expected to need a second try.
 const maxTries = 16
 
-// TakeMAC leases a random MAC: unicast and locally administered (IEEE 802-2014,
-// 8.4), and unique among the leased MACs of the domain.
+// RandomMAC returns a random MAC, unicast and locally administered (IEEE 802-2014, 8.4).
+func RandomMAC() (m specs.MAC) {
+	rand.Read(m[:]) // never fails: crypto/rand
+	m[0] = m[0]&^0x01 | 0x02
+	return m
+}
+
+// TakeMAC leases a random MAC, which is unique among the leased MACs of the domain.
 func (l *Leases) TakeMAC(owner Owner) (specs.MAC, error) {
 	for range maxTries {
-		var m specs.MAC
-		rand.Read(m[:]) // never fails: crypto/rand
-		m[0] = m[0]&^0x01 | 0x02
+		m := RandomMAC()
 		err := l.ClaimMAC(m, owner)
 		if inUse := new(InUseError); !errors.As(err, &inUse) {
 			return m, err
