@@ -85,6 +85,7 @@ type Door struct {
 const (
 	DoorCNI      = "cni"      // berth-cni
 	DoorNetavark = "netavark" // berth-netavark
+	DoorDocker   = "docker"   // the driver of docker
 )
 
 // Default is a default route of a container through another interface.

@@ -1,0 +1,268 @@
+package docker
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/hook"
+	"berth/internal/config"
+	"berth/internal/lease"
+	"berth/internal/state"
+	"berth/internal/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
+
+// host is the test's namespace with a driver, and a parent that is wired to another machine of
+// the LAN.
+type host struct {
+	*testing.T
+	*Server
+	parent string
+	wire   *testnet.NS
+	step   func(string) error // of the hook
+}
+
+const pool24 = space + " 192.0.2.0/24"
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{T: t, parent: testnet.Unique("p"), wire: testnet.Namespace(t)}
+	dirs := config.Dirs{Config: t.TempDir(), State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")}
+	t.Cleanup(func() { _ = os.RemoveAll(dirs.State) })
+	testnet.Veth(t, h.parent, testnet.Here(t), "wire", h.wire)
+	policy := "[policy]\nparents = [\"" + h.parent + "\"]\nmodes = [\"bridge\"]\nstatic_ips = true\nstatic_macs = true\n"
+	if err := os.WriteFile(filepath.Join(dirs.Config, "berth.toml"), []byte(policy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.Server = newServer(t)
+	h.Dirs, h.Store = dirs, state.Open(dirs.State)
+	h.NewHook = func() *hook.Hook { return &hook.Hook{Dirs: dirs, Store: h.Store, Log: h.Server.Log, Step: h.step} }
+	h.Allow = h.NewHook().Allow
+	h.Server.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	return h
+}
+
+// create creates a network in place; options are further ones, each after a comma.
+func (h *host) create(options string) {
+	h.Helper()
+	h.do("NetworkDriver.CreateNetwork", request(`{"parent":"`+h.parent+`","macvlan_mode":"bridge"`+options+`}`), 200, "{}")
+}
+
+// do calls a method, and requires a status and a part of the answer.
+func (h *host) do(name, body string, code int, want string) string {
+	h.Helper()
+	got, answer := call(h.T, h.Server, name, body)
+	if got != code || !strings.Contains(answer, want) {
+		h.Fatalf("%s %s: %d %s, want %d %s", name, body, got, answer, code, want)
+	}
+	return answer
+}
+
+// request an address as docker does, without one for any.
+func (h *host) address(asked string, code int, want string) string {
+	h.Helper()
+	return h.do("IpamDriver.RequestAddress", `{"PoolID":"`+pool24+`","Address":"`+asked+`","Options":{}}`, code, want)
+}
+
+func (h *host) release(address string) {
+	h.Helper()
+	h.do("IpamDriver.ReleaseAddress", `{"PoolID":"`+pool24+`","Address":"`+address+`"}`, 200, "{}")
+}
+
+// endpoint returns a request for an endpoint whose ID is of one letter.
+func endpoint(letter, more string) string {
+	return `{"NetworkID":"` + id + `","EndpointID":"` + strings.Repeat(letter, 64) + `"` + more + `}`
+}
+
+// held returns the leased addresses.
+func (h *host) held() (all []string) {
+	h.Helper()
+	err := h.Store.View(h.Context(), func(tx *state.Tx) error {
+		for l, err := range lease.All(tx) {
+			if err != nil {
+				return err
+			}
+			all = append(all, l.Addr.String())
+		}
+		return nil
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return all
+}
+
+func (h *host) expectHeld(want string) {
+	h.Helper()
+	if got := strings.Join(h.held(), " "); got != want {
+		h.Errorf("leases of %q, want %q", got, want)
+	}
+}
+
+// TestAnEndpointInDockersOrder plays a container of docker 28 from its start to its end, and its
+// Leave, which docker may lose.
+func TestAnEndpointInDockersOrder(t *testing.T) {
+	t.Parallel()
+	h, ns := newHost(t), testnet.Namespace(t)
+	h.create(`,"conflict_timeout":"0"`)
+	joined := endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`)
+	for _, lost := range []bool{false, true} {
+		h.address("", 200, `{"Address":"192.0.2.2/24"}`)
+		h.expectHeld("192.0.2.2")
+		answer := h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{"Address":"192.0.2.2/24"}`), 200, `{"Interface":{"MacAddress":"`)
+		var created CreatedEndpoint
+		if err := json.Unmarshal([]byte(answer), &created); err != nil {
+			t.Fatal(err)
+		}
+		h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"/run/netns/none"`), 500, "need docker 28")
+		h.do("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`)
+		h.do("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`) // docker lost the answer
+		h.expectHeld("192.0.2.2")
+		links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan")
+		if strings.Count(links, "\n") != 1 || !strings.Contains(links, "net1@") || !strings.Contains(links, created.Interface.MacAddress) {
+			t.Errorf("links %q, want one with the MAC %s", links, created.Interface.MacAddress)
+		}
+		if a := testnet.Run(t, ns, "ip", "-o", "-4", "address"); !strings.Contains(a, "192.0.2.2/24") {
+			t.Errorf("addresses %q", a)
+		}
+		if r := testnet.Run(t, ns, "ip", "-4", "route", "show", "default"); r != "" {
+			t.Errorf("the default route is docker's: %q", r)
+		}
+		if !lost {
+			h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+		}
+		for range 2 {
+			h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+			h.release("192.0.2.2")
+		}
+		h.expectHeld("")
+		if links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan"); links != "" {
+			t.Errorf("left %q", links)
+		}
+	}
+	h.do("NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`, 200, "{}")
+}
+
+// TestReservations requires that an address is docker's from its request to its release, also
+// while no lease holds it, and that a release takes it from nothing else.
+func TestReservations(t *testing.T) {
+	t.Parallel()
+	h, ns := newHost(t), testnet.Namespace(t)
+	h.create(`,"conflict_timeout":"0"`)
+	h.address("", 200, "192.0.2.2/24")
+	h.address("", 200, "192.0.2.3/24")
+	h.address("192.0.2.9", 200, "192.0.2.9/24")
+	h.address("192.0.2.9", 200, "192.0.2.9/24") // docker lost the answer
+	h.address("192.0.2.1", 500, "the gateway")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.9/24","MacAddress":"02:00:5e:00:53:09"}`), 200, `{"Interface":{}}`)
+	h.address("192.0.2.9", 500, "reserved for another container")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 500, "reserved for another container")
+	h.release("192.0.2.9") // of the endpoint that was refused
+	h.expectHeld("192.0.2.2 192.0.2.3 192.0.2.9")
+	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, "Gateway")
+	h.address("192.0.2.9", 500, "192.0.2.9")
+	h.release("192.0.2.2")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("c", `,"Interface":{"Address":"192.0.2.3/24"}`), 200, "MacAddress")
+	h.do("NetworkDriver.Join", endpoint("c", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+	h.do("NetworkDriver.Leave", endpoint("c", ""), 200, "{}")
+	h.expectHeld("192.0.2.9")
+	h.address("", 200, "192.0.2.2/24")
+	h.address("", 200, "192.0.2.4/24") // docker has 192.0.2.3 until it releases it
+	h.do("NetworkDriver.DeleteEndpoint", endpoint("c", ""), 200, "{}")
+	h.release("192.0.2.3")
+	h.address("", 200, "192.0.2.3/24")
+}
+
+// TestAnAddressOfTheLAN requires that no address of another machine is answered.
+func TestAnAddressOfTheLAN(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.create(`,"conflict_timeout":"1s"`)
+	testnet.Run(t, h.wire, "ip", "address", "add", "192.0.2.2/24", "dev", "wire")
+	testnet.Run(t, h.wire, "ip", "link", "set", "wire", "up")
+	h.address("", 200, "192.0.2.3/24")
+	h.address("192.0.2.2", 500, "the address is in use on the LAN")
+	h.expectHeld("192.0.2.3")
+}
+
+// TestSweep requires that endpoints and addresses are freed that docker has forgotten, and no
+// others.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	h, ns := newHost(t), testnet.Namespace(t)
+	h.create(`,"conflict_timeout":"0"`)
+	h.address("192.0.2.7", 200, "")
+	h.address("192.0.2.8", 200, "")
+	h.address("192.0.2.9", 200, "")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.8/24"}`), 200, "")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 200, "")
+	h.do("NetworkDriver.Join", endpoint("b", `,"SandboxKey":"`+ns.Path()+`"`), 200, "")
+	sweep := func(want int, held string) {
+		t.Helper()
+		if n, err := h.Sweep(t.Context()); n != want || err != nil {
+			t.Errorf("swept %d, %v, want %d", n, err, want)
+		}
+		h.expectHeld(held)
+	}
+	sweep(0, "192.0.2.7 192.0.2.8 192.0.2.9")
+	now := h.now()
+	h.Now = func() time.Duration { return now + orphanAge + time.Minute }
+	sweep(3, "192.0.2.9") // the endpoint a, its address, and the one without an endpoint
+	sweep(0, "192.0.2.9")
+	h.do("NetworkDriver.Leave", endpoint("b", ""), 200, "{}")
+	sweep(2, "")
+}
+
+// TestAnExhaustedPoolIsSwept requires that addresses that docker has forgotten are no obstacle.
+func TestAnExhaustedPoolIsSwept(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.create(`,"conflict_timeout":"0"`)
+	small := `{"PoolID":"` + pool24 + ` 192.0.2.64/31","Address":""}`
+	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
+	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.65/24")
+	h.do("IpamDriver.RequestAddress", small, 500, "all 2 addresses of 192.0.2.64/31 are held, by a container that starts")
+	now := h.now()
+	h.Now = func() time.Duration { return now + orphanAge + time.Minute }
+	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
+}
+
+// TestThePolicyHoldsForRequests requires that a user requests addresses and MACs only if the
+// policy permits it, and that berth's own choice needs no permission.
+func TestThePolicyHoldsForRequests(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	network := "parent = \"" + h.parent + "\"\nconflict_timeout = \"0\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n"
+	for path, text := range map[string]string{filepath.Join(h.Dirs.Config, "berth.toml"): "", config.NetworkFile(h.Dirs.Config, "lan"): network} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.do("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
+	h.address("192.0.2.9", 500, "static_ips = true")
+	h.address("", 200, "192.0.2.2/24")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","MacAddress":"02:00:5e:00:53:09"}`), 500, "static_macs = true")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
+	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+}
+
+// TestPoolID requires that a pool is found again by its ID.
+func TestPoolID(t *testing.T) {
+	t.Parallel()
+	for _, p := range []pool{
+		{space, netip.MustParsePrefix("192.0.2.0/24"), netip.Prefix{}},
+		{space, netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8::/80")},
+	} {
+		if got, err := parsePool(p.id()); got != p || err != nil {
+			t.Errorf("%+v, %v, want %+v", got, err, p)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package docker
+
+import (
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"berth/specs"
+)
+
+// pools returns the subnets of both families.
+func (c *CreateNetwork) pools() []Pool { return slices.Concat(c.IPv4Data, c.IPv6Data) }
+
+// Space returns the address space of the network, by which the driver finds the network of an
+// address. It refuses a network whose addresses another driver gives out.
+func (c *CreateNetwork) Space() (string, error) {
+	pools := c.pools()
+	if len(pools) == 0 {
+		return "", specs.Invalid("--subnet", "", "the subnet of the network, with --ipam-driver berth")
+	}
+	for _, p := range pools {
+		if !addressSpace.MatchString(p.AddressSpace) || p.AddressSpace != pools[0].AddressSpace {
+			return "", specs.Invalid("--ipam-driver", "", "berth beside -d berth, because docker's own would give out addresses that are not the network's: "+
+				"docker network create -d berth --ipam-driver berth --subnet …")
+		}
+	}
+	return pools[0].AddressSpace, nil
+}
+
+// generic returns the options of the command line.
+func (c *CreateNetwork) generic() (map[string]string, error) {
+	given, ok := c.Options[optionGeneric].(map[string]any)
+	if !ok && c.Options[optionGeneric] != nil {
+		return nil, specs.Invalid(optionGeneric, "", "an object of options")
+	}
+	options := make(map[string]string, len(given))
+	for key, value := range given {
+		text, ok := value.(string)
+		if !ok {
+			return nil, specs.Invalid("-o "+key, "", "a string")
+		}
+		options[key] = text
+	}
+	if mode, given := options[optionMode]; given {
+		if _, twice := options["mode"]; twice {
+			return nil, specs.Invalid("-o "+optionMode, mode, "no value beside -o mode")
+		}
+		delete(options, optionMode)
+		options["mode"] = mode
+	}
+	return options, nil
+}
+
+func (c *CreateNetwork) internal() bool {
+	is, _ := c.Options[optionInternal].(bool)
+	return is
+}
+
+// Selection returns the interface that every container on the network requests.
+func (c *CreateNetwork) Selection() (specs.Selection, error) {
+	options, err := c.generic()
+	if err != nil {
+		return specs.Selection{}, err
+	}
+	if _, named := options[optionNetwork]; named {
+		n := specs.NetavarkNetwork{Options: options, Internal: c.internal()}
+		return n.Selection()
+	}
+	n, err := c.inPlace(options)
+	if err != nil {
+		return specs.Selection{}, err
+	}
+	s, err := n.Selection()
+	if err != nil {
+		return s, err
+	}
+	return s, c.addExclusions(s.InPlace)
+}
+
+// inPlace returns a network that only docker has in the form of podman's, which has the same
+// options.
+func (c *CreateNetwork) inPlace(options map[string]string) (*specs.NetavarkNetwork, error) {
+	type subnet struct {
+		Subnet  netip.Prefix `json:"subnet"`
+		Gateway string       `json:"gateway,omitempty"`
+	}
+	var subnets []subnet
+	for _, p := range c.pools() {
+		gateway, _, _ := strings.Cut(p.Gateway, "/")
+		subnets = append(subnets, subnet{p.Pool.Masked(), gateway})
+	}
+	text, err := json.Marshal(map[string]any{"options": options, "internal": c.internal(), "subnets": subnets})
+	if err != nil {
+		return nil, err
+	}
+	return specs.ParseNetavarkNetwork(text)
+}
+
+// addExclusions keeps docker's auxiliary addresses from containers.
+func (c *CreateNetwork) addExclusions(n *specs.Network) error {
+	for _, p := range c.pools() {
+		for _, name := range slices.Sorted(maps.Keys(p.AuxAddresses)) {
+			text, _, _ := strings.Cut(p.AuxAddresses[name], "/")
+			a, err := netip.ParseAddr(text)
+			s := n.SubnetOf(a)
+			if err != nil || s == nil {
+				return specs.Invalid("--aux-address", name+"="+text, "an address in the subnet %s", p.Pool)
+			}
+			s.Exclude = append(s.Exclude, specs.ExcludeAddr(a))
+		}
+	}
+	return nil
+}
+
+// checkNamed compares docker's part with the network of berth's that it names: docker gives each
+// container an address of each family, and shows it.
+func (c *CreateNetwork) checkNamed(n *specs.Network) error {
+	if n.IPAM != specs.IPAMLocal || n.IPv6 == specs.IPv6DHCP || n.IPv6 == specs.IPv6SLAAC {
+		return specs.Invalid("-o "+optionNetwork, n.Name, "a network whose addresses berth gives out (ipam = \"local\"), because docker requests "+
+			"the address before the container has an interface; use docker run --device berth/network=%s", n.Name)
+	}
+	var covered [2]bool
+	for _, p := range c.pools() {
+		s := n.SubnetOf(p.Pool.Addr())
+		if s == nil || s.Subnet != p.Pool.Masked() {
+			return specs.Invalid("--subnet", p.Pool.String(), "a subnet of the network %q: %s", n.Name, subnetsText(n))
+		}
+		covered[familyOf(s)] = true
+		if gateway, _, _ := strings.Cut(p.Gateway, "/"); gateway != "" && gateway != s.Gateway.String() {
+			return specs.Invalid("--gateway", gateway, "the gateway of the network %q, or none", n.Name)
+		}
+		for name, text := range p.AuxAddresses {
+			return specs.Invalid("--aux-address", name+"="+text, "nothing beside -o network; set exclude in the file of the network %q", n.Name)
+		}
+	}
+	for i := range n.Subnets {
+		if s := &n.Subnets[i]; !covered[familyOf(s)] {
+			return specs.Invalid("--subnet", "", "one of each family of the network %q, with --ipv6 for IPv6: %s", n.Name, subnetsText(n))
+		}
+	}
+	return nil
+}
+
+func familyOf(s *specs.Subnet) int {
+	if s.Subnet.Addr().Is4() {
+		return 0
+	}
+	return 1
+}
+
+func subnetsText(n *specs.Network) string {
+	var all []string
+	for _, s := range n.Subnets {
+		all = append(all, "--subnet "+s.Subnet.String())
+	}
+	return strings.Join(all, " ")
+}
+
+// gateways returns the gateways by which docker sets the default routes.
+func (c *CreateNetwork) gateways(n *specs.Network, s *specs.Selection) (j Joined) {
+	j.DisableGatewayService = true
+	if !*n.DefaultRoute {
+		return j
+	}
+	for _, ip := range s.IPs {
+		subnet := n.SubnetOf(ip.Addr)
+		switch {
+		case subnet == nil || !subnet.Gateway.IsValid():
+		case ip.Addr.Is4():
+			j.Gateway = subnet.Gateway.String()
+		default:
+			j.GatewayIPv6 = subnet.Gateway.String()
+		}
+	}
+	return j
+}
