@@ -53,6 +53,7 @@ manual berth-web 8 'serves a page of the containers on the LAN'
 manual berth-cni 8 'attaches containers, as a plugin of CNI'
 mkdir -p "$root/usr/lib/cni" # Debian's directory of CNI plugins
 ln -s ../../bin/berth-cni "$root/usr/lib/cni/berth-cni"
+manual berth-docker 8 'attaches containers of docker, as a driver of its networks'
 manual berth-netavark 8 'attaches containers of podman, as a driver of its networks'
 if [[ -e $programs/berth-runtime ]]; then # under its other name it attaches at start
 	manual berth-runtime 8 'an OCI runtime that adds the hook to containers that ask'

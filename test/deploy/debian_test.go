@@ -80,7 +80,7 @@ func wantedFiles(t *testing.T) []string {
 		"usr/share/containers/oci/hooks.d/berth.json", "usr/share/bash-completion/completions/berth",
 		"usr/share/man/man1/berth.1.gz", "usr/share/man/man8/berth-hook.8.gz", "usr/share/man/man8/berth-nri.8.gz", "usr/share/man/man8/berth-dhcp.8.gz", "usr/share/man/man8/berth-web.8.gz",
 		"usr/share/man/man8/berth-cni.8.gz", "usr/lib/cni/berth-cni",
-		"usr/share/man/man8/berth-netavark.8.gz", "usr/libexec/netavark/berth",
+		"usr/share/man/man8/berth-docker.8.gz", "usr/share/man/man8/berth-netavark.8.gz", "usr/libexec/netavark/berth",
 		"usr/share/man/man8/berth-runtime.8.gz",
 		"usr/share/doc/berth/copyright", "usr/share/doc/berth/changelog.gz", "usr/share/doc/berth/docs/commands.md",
 		"usr/share/doc/berth/specs/schema/endpoint.json", "usr/share/doc/berth/examples/kubernetes/berth.yaml", "usr/share/doc/berth/examples/docker/daemon.json",
@@ -113,7 +113,7 @@ func TestDebianVersions(t *testing.T) {
 	t.Parallel()
 	versions := map[string]string{"v1.2.3": "1.2.3", "e1e5ed0-dirty": "0~gite1e5ed0+dirty", "12ab345": "0~git12ab345"}
 	programs := t.TempDir()
-	for _, name := range []string{"berth", "berthd", "berth-hook", "berth-dhcp", "berth-nri", "berth-cni", "berth-netavark", "berth-web"} {
+	for _, name := range []string{"berth", "berthd", "berth-hook", "berth-dhcp", "berth-nri", "berth-cni", "berth-netavark", "berth-web", "berth-docker"} {
 		writeFile(t, filepath.Join(programs, name), "#!/bin/sh\n")
 		if err := os.Chmod(filepath.Join(programs, name), 0o755); err != nil {
 			t.Fatal(err)

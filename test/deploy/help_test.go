@@ -18,7 +18,7 @@ const terminalWidth = 80
 func TestHelp(t *testing.T) {
 	for program, flag := range map[string]string{
 		"berthd": "--help", "berth-hook": "--help", "berth-nri": "--help", "berth-cni": "--help", "berth-dhcp": "--help",
-		"berth-netavark": "--help", "berth-web": "--help",
+		"berth-netavark": "--help", "berth-web": "--help", "berth-docker": "--help",
 		"berth-runtime": "--berth-help",
 	} {
 		out, err := exec.Command(filepath.Join(build(t), program), flag).Output()

@@ -26,6 +26,8 @@ var both = []string{"forky", "trixie"}
 
 var engines = []engine{
 	{name: "docker", suites: both, tests: `^TestDocker|^TestEngine.*$/^docker`},
+	{name: "docker-network", suites: []string{"forky"}, tests: `^TestNetworkOfDocker`},
+	{name: "docker-network-old", suites: []string{"trixie"}, tests: `^TestNetworkOfOldDocker|^TestNetworkOfDockerRefused`},
 	{name: "containerd", suites: both, tests: `^TestInstalledContainerd$|^TestContainerd|^TestEngine.*$/^(ctr|containerd)`},
 	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},

@@ -11,7 +11,7 @@ import (
 func (w *world) writePrograms() {
 	w.t.Helper()
 	w.env.bin = w.t.TempDir()
-	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark"} {
+	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
 		if err := os.WriteFile(filepath.Join(w.env.bin, name), nil, 0o755); err != nil {
 			w.t.Fatal(err)
 		}

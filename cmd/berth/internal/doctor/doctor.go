@@ -109,7 +109,7 @@ func newLine(subject, name string, result check.Result, remedy, format string, a
 // checkPrograms checks for berth's programs that engines run.
 func (d *Doctor) checkPrograms() check.Line {
 	var there, missing []string
-	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark"} {
+	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
 		if info, err := os.Stat(filepath.Join(d.Bin, name)); err == nil && info.Mode()&0o111 != 0 {
 			there = append(there, name)
 		} else {

@@ -27,7 +27,7 @@ func newDoctor(t *testing.T, programs ...string) *Doctor {
 		Version: func(program string) (install.Version, error) { return install.ParseVersion("version 28.2.2") },
 	}
 	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
-	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "runc") {
+	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker", "runc") {
 		d.writeFile(t, "usr/bin/"+name, "")
 	}
 	return d
