@@ -286,7 +286,7 @@ func TestLookReportsNRIAndCDI(t *testing.T) {
 func TestPageShowsDoctor(t *testing.T) {
 	d := newDoctor(t, "podman", "containerd", "ctr", "crun")
 	d.Bin = filepath.Join(d.Root, "usr/local/bin")
-	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark"} {
+	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
 		d.writeFile(t, "usr/local/bin/"+name, "")
 	}
 	d.Version = func(program string) (install.Version, error) {
