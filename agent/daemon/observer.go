@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"berth/agent/observe"
-	"berth/bpf"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
-	"berth/specs"
 )
 
 // The observer looks for new processes each seekPause, because a namespace that has no ID
@@ -44,16 +39,6 @@ type observer struct {
 	late  map[int]bool // IDs that the agent has assigned, until the notification of that is heard
 }
 
-// news is the part of the namespaces that must be read again.
-type news struct {
-	due     map[int]bool // namespaces that have changed, by NSID
-	renewed map[int]bool // IDs whose namespace has ended
-	every   bool         // whether anything may have changed
-	unheard bool         // whether notifications were lost
-}
-
-func newNews() news { return news{due: make(map[int]bool), renewed: make(map[int]bool)} }
-
 // newObserver returns an observer that starts with the stored records.
 func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 	host, err := network.NewStrictHandle()
@@ -79,27 +64,6 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 		return nil, fmt.Errorf("observe interfaces: %w", err)
 	}
 	return o, nil
-}
-
-// noteChange records a change. It does not block.
-func (o *observer) noteChange(c network.Change) {
-	o.mu.Lock()
-	nsid := max(c.NSID, observe.Host)
-	switch {
-	case c.Lost:
-		o.news.every, o.news.unheard = true, true
-		clear(o.late)
-	case c.Ended && o.late[nsid]: // the end of the former namespace
-	case c.Ended:
-		o.news.due[nsid], o.news.renewed[nsid] = true, true
-	default:
-		if c.Index == 0 {
-			delete(o.late, nsid) // the ID is the new namespace's from here on
-		}
-		o.news.due[nsid] = true
-	}
-	o.mu.Unlock()
-	poke(o.wakes)
 }
 
 // runObserver follows the interfaces until ctx is done.
@@ -143,45 +107,6 @@ func (o *observer) followChanges(ctx context.Context) {
 	if ctx.Err() == nil && (err != nil || changed) {
 		o.a.troubles.setProblem("interfaces that berth did not create may be missing", oneLine(err))
 	}
-}
-
-// keepNews has everything read again after an error.
-func (o *observer) keepNews(n *news) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.news.every = true
-	o.news.unheard = o.news.unheard || n.unheard
-	maps.Copy(o.news.renewed, n.renewed)
-}
-
-// noteFresh notes IDs that the agent has assigned. A record with such an ID is of the former
-// namespace; the notification of its end must not end the records of the new one.
-func (o *observer) noteFresh(n *news, fresh []int) {
-	for _, id := range fresh {
-		o.late[id] = true
-		delete(o.news.renewed, id)
-		n.due[id], n.renewed[id] = true, true
-	}
-}
-
-// readNamespaces reads namespaces again, and reports whether it read any.
-func (o *observer) readNamespaces(n *news) (bool, error) {
-	assign := o.namespaces.AssignNew
-	if n.every {
-		assign = o.namespaces.AssignAll
-	}
-	o.mu.Lock() // no notification of an ID is noted before noteFresh
-	fresh, err := assign(time.Now())
-	o.noteFresh(n, fresh)
-	o.mu.Unlock()
-	errs := []error{err}
-	if n.every {
-		return true, errors.Join(append(errs, o.scanner.ScanAll())...)
-	}
-	for id := range n.due {
-		errs = append(errs, o.scanner.Scan(id))
-	}
-	return len(n.due) > 0, errors.Join(errs...)
 }
 
 // wantsHolders reports whether a new interface has no container yet and a search is due: an
@@ -277,79 +202,4 @@ func (a *Agent) observedParents(facts *hostFacts, all []*record) map[int]string 
 		}
 	}
 	return parents
-}
-
-// applyPlan writes the plan to the records and the datapath.
-func (o *observer) applyPlan(ctx context.Context, p *observedPlan) error {
-	return o.a.maps.useMaps(func(maps *bpf.Maps) error {
-		var errs []error
-		for some := range slices.Chunk(p.ended, chunk) {
-			errs = append(errs, o.endRecords(ctx, some))
-		}
-		for some := range slices.Chunk(p.changed, chunk) {
-			errs = append(errs, o.changeRecords(ctx, maps, some))
-		}
-		for some := range slices.Chunk(p.created, chunk) {
-			errs = append(errs, o.createRecords(ctx, maps, some))
-		}
-		return errors.Join(errs...)
-	})
-}
-
-// endRecords marks records as ended. Their slots are drained as those of attachments.
-func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) error {
-	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
-		for _, was := range some {
-			at, err := tx.Attachment(was.Key())
-			if errors.Is(err, state.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			at.Phase, at.Ended = specs.PhaseEnded, time.Now().UTC()
-			if err := tx.Put(at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("end the records of observed interfaces: %w", err)
-	}
-	for _, was := range some {
-		delete(o.known, was.Key())
-	}
-	return nil
-}
-
-// changeRecords writes the changes of records, with the same slot, and registers the interfaces
-// under their new keys. maps is nil if nothing is pinned.
-func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
-	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
-		for _, is := range some {
-			was, err := tx.Attachment(is.Key())
-			if err != nil {
-				return err
-			}
-			is.Slot, is.Engine, is.EngineNetwork = was.Slot, was.Engine, was.EngineNetwork
-			if err := tx.Put(is); err != nil {
-				return err
-			}
-			if maps == nil || is.Slot == 0 {
-				continue
-			}
-			if err := errors.Join(maps.Unregister(release.Endpoint(was)), maps.Register(release.Endpoint(is))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("change the records of observed interfaces: %w", err)
-	}
-	for _, is := range some {
-		o.known[is.Key()] = is
-	}
-	return nil
 }
