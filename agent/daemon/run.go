@@ -30,16 +30,22 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer lock.Close()
-	listeners, err := a.openListeners()
+	l, err := a.openListeners()
 	if err != nil {
 		return err
 	}
-	defer listeners.close()
-	g, err := ground.New(a.store, lock, listeners.socket)
+	defer l.close()
+	g, err := ground.New(a.store, lock, l.socket)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Leave()) }()
+	return a.runOnGround(ctx, g, l)
+}
+
+// runOnGround opens the host's netlink and the datapath, and does the agent's work until ctx is
+// done.
+func (a *Agent) runOnGround(ctx context.Context, g ground.Ground, l listeners) (err error) {
 	host, err := network.NewHandle()
 	if err != nil {
 		return err
@@ -67,30 +73,33 @@ func Run(ctx context.Context, o Options) (err error) {
 	a.reconcile(ctx, watch)
 	a.readEvents()
 	debug.FreeOSMemory() // reading and registering all records took much more than the rest will
-	return a.serveUntilDone(ctx, listeners, func(ctx context.Context, fail context.CancelCauseFunc) {
-		var work sync.WaitGroup
-		work.Go(func() {
+	return a.serveUntilDone(ctx, l, func(ctx context.Context, fail context.CancelCauseFunc) {
+		a.runGoroutines(ctx, host, func(ctx context.Context) {
 			if err := a.reconcileLoop(ctx, watch, g); err != nil {
 				fail(err)
 			}
 		})
-		work.Go(func() { a.runJanitor(ctx, host) })
-		work.Go(func() { a.drift.runInspections(ctx) })
-		work.Go(func() { a.observer.runObserver(ctx) })
-		work.Go(func() { a.namer.nameContainers(ctx) })
-		work.Go(func() { a.networks.nameNetworks(ctx) })
-		work.Go(func() { a.runWatchdog(ctx) })
-		work.Go(func() { a.runReleases(ctx) })
-		work.Go(func() { a.pushMetrics(ctx) })
-		if a.member != nil {
-			work.Go(func() { a.member.Run(ctx) })
-		}
-		for name, to := range a.configuredLogs() {
-			part := "events are not written to " + name
-			work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.setProblem(part, err) }) })
-		}
-		work.Wait()
 	})
+}
+
+// runGoroutines runs the agent's goroutines, of which loop is one, until all have ended.
+func (a *Agent) runGoroutines(ctx context.Context, host *network.Handle, loop func(context.Context)) {
+	var work sync.WaitGroup
+	for _, do := range []func(context.Context){
+		loop, a.drift.runInspections, a.observer.runObserver, a.namer.nameContainers, a.networks.nameNetworks,
+		a.runWatchdog, a.runReleases, a.pushMetrics,
+	} {
+		work.Go(func() { do(ctx) })
+	}
+	work.Go(func() { a.runJanitor(ctx, host) })
+	if a.member != nil {
+		work.Go(func() { a.member.Run(ctx) })
+	}
+	for name, to := range a.configuredLogs() {
+		part := "events are not written to " + name
+		work.Go(func() { eventlog.Follow(ctx, a.ring, to, func(err error) { a.troubles.setProblem(part, err) }) })
+	}
+	work.Wait()
 }
 
 // startWatching begins to watch files and the kernel's notifications.

@@ -78,10 +78,6 @@ func tokenText(e *specs.Endpoint) string {
 // describeEndpoint prints one endpoint as keys and values, without those that are not known or not
 // set.
 func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
-	parent := e.Parent
-	if e.VLAN != 0 {
-		parent += fmt.Sprintf(" (VLAN %d)", e.VLAN)
-	}
 	writeFields(w, [][2]string{
 		{"container", e.ContainerID},
 		{"shared with", strings.Join(sharerNames(e), ", ")},
@@ -101,6 +97,16 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 	for _, d := range e.DHCP {
 		describeLease(w, d.Lease, now)
 	}
+	describePlace(w, e)
+	describeTraffic(w, e)
+}
+
+// describePlace prints an endpoint's routes, its parent and its mode.
+func describePlace(w io.Writer, e *specs.Endpoint) {
+	parent := e.Parent
+	if e.VLAN != 0 {
+		parent += fmt.Sprintf(" (VLAN %d)", e.VLAN)
+	}
 	writeFields(w, [][2]string{
 		{"gateways", joinText(e.Gateways)},
 		{"routes", routesText(e.Routes)},
@@ -108,6 +114,10 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"mode", string(e.Driver) + " " + string(e.Mode)},
 		{"MTU", strconv.Itoa(e.MTU)},
 	})
+}
+
+// describeTraffic prints an endpoint's counts and violations.
+func describeTraffic(w io.Writer, e *specs.Endpoint) {
 	if !e.Counted {
 		writeFields(w, [][2]string{{"traffic", "not counted, because no agent has run since the boot or a purge"}})
 		return
