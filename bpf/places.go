@@ -14,7 +14,7 @@ type mapCells struct{ *ebpf.Map }
 
 func (m mapCells) readPlace(index uint32) (v placeValue, err error) {
 	if err := m.Lookup(index, &v); err != nil {
-		return v, fmt.Errorf("look into map %q: %w", mapPlaces, err)
+		return v, fmt.Errorf("look up in map %q: %w", mapPlaces, err)
 	}
 	return v, nil
 }
@@ -32,7 +32,7 @@ type mapOverflow struct{ *ebpf.Map }
 func (m mapOverflow) lookupOverflow(k endpointKey) (v endpointValue, found bool, err error) {
 	err = m.Lookup(k, &v)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return v, false, fmt.Errorf("look into map %q: %w", mapEndpoints, err)
+		return v, false, fmt.Errorf("look up in map %q: %w", mapEndpoints, err)
 	}
 	return v, err == nil, nil
 }
