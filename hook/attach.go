@@ -36,14 +36,8 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	}
 	defer host.Close()
 	h.host = host
-	requests, err := h.resolveSelections(&s, selections, &cfg.Policy)
+	requests, err := h.resolveRequests(ctx, &s, selections, &cfg)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkClustered(requests, &cfg); err != nil {
-		return nil, err
-	}
-	if err := h.waitParents(ctx, requests); err != nil {
 		return nil, err
 	}
 	c, err := h.openContainer(ctx, &s)
@@ -62,6 +56,18 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	}
 	h.logCollected(h.newReleaser().CollectRest(ctx, h.left, collectBound))
 	return all, nil
+}
+
+// resolveRequests returns the requests of a sandbox, once the parents of their networks exist.
+func (h *Hook) resolveRequests(ctx context.Context, s *Sandbox, selections []specs.Selection, cfg *specs.Config) ([]Request, error) {
+	requests, err := h.resolveSelections(s, selections, &cfg.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkClustered(requests, cfg); err != nil {
+		return nil, err
+	}
+	return requests, h.waitParents(ctx, requests)
 }
 
 // checkClustered refuses a network with a shared pool on a machine that is no node of a cluster.

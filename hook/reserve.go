@@ -103,30 +103,9 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return err
 	}
 	stake := plumb.Of(r)
-	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
-		return specs.At("ips", err)
-	}
-	if err := claimToken(tx, stake, r.IPv6Token); err != nil {
-		return err
-	}
-	r.Addresses = slices.Clone(in.Static)
-	had, err := a.recallLeases(tx, in)
+	had, err := a.reserveAddresses(tx, in, r, stake)
 	if err != nil {
 		return err
-	}
-	in.Had = had
-	if !in.Net.Sticky {
-		had = lease.Memory{}
-	}
-	for fam := range families {
-		if len(in.Pools[fam]) == 0 {
-			continue
-		}
-		p, err := stake.TakeAgain(tx, in.Pools[fam], had.Addresses)
-		if err != nil {
-			return err
-		}
-		r.Addresses = append(r.Addresses, p)
 	}
 	claim := claimMAC
 	if in.Net.Clustered() {
@@ -144,6 +123,36 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return err
 	}
 	return tx.Put(r)
+}
+
+// reserveAddresses claims the requested addresses and the token of an interface, and takes the
+// other addresses from its pools. It returns the earlier addresses and MAC of the interface if
+// its network is sticky, else the zero Memory.
+func (a *attaching) reserveAddresses(tx *state.Tx, in *Interface, r *state.Attachment, stake *plumb.Stake) (had lease.Memory, err error) {
+	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
+		return had, specs.At("ips", err)
+	}
+	if err := claimToken(tx, stake, r.IPv6Token); err != nil {
+		return had, err
+	}
+	r.Addresses = slices.Clone(in.Static)
+	if in.Had, err = a.recallLeases(tx, in); err != nil {
+		return had, err
+	}
+	if in.Net.Sticky {
+		had = in.Had
+	}
+	for fam := range families {
+		if len(in.Pools[fam]) == 0 {
+			continue
+		}
+		p, err := stake.TakeAgain(tx, in.Pools[fam], had.Addresses)
+		if err != nil {
+			return had, err
+		}
+		r.Addresses = append(r.Addresses, p)
+	}
+	return had, nil
 }
 
 // claimToken leases the interface identifier of a network, as an address: two interfaces of one
