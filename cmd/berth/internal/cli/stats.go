@@ -108,12 +108,7 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 			env.warnf(notCounting)
 		}
 		attached = status.Attached
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		now, current, err := takeSample(ctx, env, agent)
+		now, current, err := nextSample(ctx, env, agent, tick.C)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -132,6 +127,16 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 		lost = err != nil
 	}
 	return nil
+}
+
+// nextSample takes a sample at the next tick. It returns an error if ctx is done before.
+func nextSample(ctx context.Context, env *Env, agent *client.Client, tick <-chan time.Time) (*rates.Sample, specs.AgentStatus, error) {
+	select {
+	case <-ctx.Done():
+		return nil, specs.AgentStatus{}, ctx.Err()
+	case <-tick:
+		return takeSample(ctx, env, agent)
+	}
 }
 
 // statsOrders are the values of --sort; each returns the value that is sorted in descending
