@@ -9,7 +9,7 @@ const handler = "berth"
 
 const daemonJSON = "/etc/docker/daemon.json"
 
-// planDocker adds a runtime to daemon.json. It sets no runtimeArgs, because dockerd turns
+// planDocker adds a runtime to daemon.json, and makes berth a driver of docker's networks. It sets no runtimeArgs, because dockerd turns
 // them into a script that expands $@ unquoted.
 //
 // It attaches at start: dockerd 26.0, and from 28 on, creates its own network only after
@@ -42,10 +42,11 @@ func planDocker(p *planner) error {
 	} else {
 		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
 	}
-	if v := p.engineVersion("dockerd"); v.Known() && !v.AtLeast(24, 0) {
+	v := p.engineVersion("dockerd")
+	if v.Known() && !v.AtLeast(24, 0) {
 		p.addNote("docker %s has no --annotation; it needs docker 24.0 or newer", v.Text)
 	}
-	return nil
+	return p.writeDriver(v)
 }
 
 // mainFile returns the engine's own configuration file.

@@ -39,6 +39,7 @@ func (p *planner) retireDocker(mine *record) error {
 		p.addNote("containers with the runtime %q cannot start after a restart of docker: %s; create them again without --runtime %[1]s",
 			handler, listUsers(users))
 	}
+	p.noteDriver()
 	waiting := p.dockerSince(mine.Retired)
 	if len(users) == 0 && !waiting {
 		return nil
@@ -49,7 +50,7 @@ func (p *planner) retireDocker(mine *record) error {
 	}
 	for _, f := range p.plan.Files {
 		i := slices.IndexFunc(mine.Files, func(r recordedFile) bool { return r.Path == f.Path && r.Format == "" })
-		if i >= 0 && f.Disk != nil {
+		if i >= 0 && f.Disk != nil && !enablesDriver(f) {
 			f.After = f.Disk
 			p.plan.kept = append(p.plan.kept, mine.Files[i])
 			p.addNote("docker still needs %s, so it stays; run berth uninstall --engine docker again later", f.Path)

@@ -54,6 +54,23 @@ func TestUninstallKeepsTheProgramUntilDockerIsRestarted(t *testing.T) {
 	}
 }
 
+// TestUninstallDisablesTheDriver requires that the socket of the driver is disabled at once, also
+// while docker keeps the runtime.
+func TestUninstallDisablesTheDriver(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", files{"/usr/lib/systemd/system/berth-docker.socket": "berth-docker.socket"})
+	h.dockerd(time.Now().Add(-time.Hour))
+	o := h.options("docker", Options{})
+	const enabled = socketsWanted + "/" + dockerSocketUnit
+	h.install(o)
+	if _, there := h.fileTree()[enabled]; !there {
+		t.Fatalf("no %s in %v", enabled, h.fileTree())
+	}
+	p := h.uninstall(o)
+	if _, there := h.fileTree()[enabled]; there || !strings.Contains(h.showPlan(p), "systemctl stop berth-docker.socket") {
+		t.Errorf("left %t:\n%s", there, h.showPlan(p))
+	}
+}
+
 // TestUninstallWhileContainersUseTheRuntime: containers keep the runtime with which they were created.
 func TestUninstallWhileContainersUseTheRuntime(t *testing.T) {
 	for _, data := range []string{"/var/lib/docker", "/var/lib/docker/100000.100000", "/srv/docker"} {

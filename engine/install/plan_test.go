@@ -33,6 +33,7 @@ var cases = map[string]struct {
 	"containerd-2.2-none":    {"containerd", Options{}, "containerd=v2.2.0 runc", nil},
 	"containerd-elsewhere":   {"containerd", Options{Flags: Flags{File: "/var/lib/node/containerd.toml"}}, "runc", files{"/var/lib/node/containerd.toml": "containerd-2.0-default.toml"}},
 	"docker-none":            {"docker", Options{}, "dockerd=28.2.2 runc", nil},
+	"docker-driver":          {"docker", Options{}, "dockerd=28.2.2 runc", files{"/usr/lib/systemd/system/berth-docker.socket": "berth-docker.socket"}},
 	"docker-oneline":         {"docker", Options{Flags: Flags{Default: true}}, "dockerd=23.0.6 runc", files{"/etc/docker/daemon.json": "docker-oneline.json"}},
 	"docker-gpu":             {"docker", Options{Flags: Flags{Default: true}}, "dockerd=27.5.1 runc", files{"/etc/docker/daemon.json": "docker-gpu.json", "/etc/berth/berth.toml": "berth-comments.toml"}},
 	"podman-debian12":        {"podman", Options{}, "podman=4.3.1 runc crun", nil},
