@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"berth/specs"
 )
@@ -11,8 +12,11 @@ import (
 // carrier changes the encapsulation of a frame's payload; the result may be several frames.
 type carrier func(frame []byte) [][]byte
 
-// identification identifies the fragments of one datagram.
-const identification = 0x5e
+// identifications is the number of fragmented datagrams. Each has its own identification:
+// a receiver may still hold a fragment of an earlier one, whose first one was dropped.
+var identifications atomic.Uint32
+
+func newIdentification() uint16 { return uint16(identifications.Add(1)) }
 
 func unchangedFrame(frame []byte) [][]byte { return [][]byte{frame} }
 
@@ -33,6 +37,7 @@ func asSNAP(frame []byte) [][]byte {
 	return [][]byte{slices.Concat(frame[:12], length, []byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:])}
 }
 
+// withTrailer appends zeros, which no IP header includes.
 func withTrailer(frame []byte) [][]byte { return [][]byte{append(frame, make([]byte, 200)...)} }
 
 // withOptions4 adds words of no-op options to an IPv4 header.
@@ -45,17 +50,19 @@ func withOptions4(words int) carrier {
 	}
 }
 
-// fragments4 splits an IPv4 payload after its first bytes, a multiple of 8.
-func fragments4(first int) carrier {
+// fragments4 splits an IPv4 payload after its first bytes, a multiple of 8. The first
+// fragment has extra bytes behind these: receivers cut it to a multiple of 8.
+func fragments4(first int, extra ...byte) carrier {
 	return func(frame []byte) [][]byte {
-		part := func(from, to int, field uint16) []byte {
-			ip := slices.Concat(frame[14:34], frame[34+from:34+to])
+		identification := newIdentification()
+		part := func(from, to int, field uint16, extra ...byte) []byte {
+			ip := slices.Concat(frame[14:34], frame[34+from:34+to], extra)
 			binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
 			binary.BigEndian.PutUint16(ip[4:], identification)
 			binary.BigEndian.PutUint16(ip[6:], field)
 			return append(frame[:14:14], withChecksum4(ip)...)
 		}
-		return [][]byte{part(0, first, 0x2000), part(first, len(frame)-34, uint16(first/8))}
+		return [][]byte{part(0, first, 0x2000, extra...), part(first, len(frame)-34, uint16(first/8))}
 	}
 }
 
@@ -70,7 +77,7 @@ func withExtensions6(numbers ...byte) carrier {
 			case 43:
 				header = []byte{next, 0, 0, 0, 0, 0, 0, 0} // no segments left
 			case 44:
-				header = []byte{next, 0, 0, 0, 0, 0, 0, identification}
+				header = binary.BigEndian.AppendUint32([]byte{next, 0, 0, 0}, uint32(newIdentification()))
 			case 51:
 				header = append([]byte{next, 4, 0, 0}, make([]byte, 20)...)
 			}
@@ -87,9 +94,11 @@ func withExtensions6(numbers ...byte) carrier {
 func fragments6(first int) carrier {
 	return func(frame []byte) [][]byte {
 		payload := frame[54:]
+		identification := uint32(newIdentification())
 		part := func(from, to int, field uint16) []byte {
 			header := binary.BigEndian.AppendUint16([]byte{frame[20], 0}, field)
-			ip := slices.Concat(frame[14:54], header, []byte{0, 0, 0, identification}, payload[from:to])
+			header = binary.BigEndian.AppendUint32(header, identification)
+			ip := slices.Concat(frame[14:54], header, payload[from:to])
 			ip[6] = 44
 			binary.BigEndian.PutUint16(ip[4:], uint16(len(ip)-40))
 			return append(frame[:14:14], ip...)
@@ -108,6 +117,15 @@ func carrierBoth(inner, outer carrier) carrier {
 	}
 }
 
+// lastFirst reverses the order of another carrier's frames.
+func lastFirst(c carrier) carrier {
+	return func(frame []byte) [][]byte {
+		all := c(frame)
+		slices.Reverse(all)
+		return all
+	}
+}
+
 // carriers are the carriers of any frame.
 var carriers = map[string]carrier{
 	"as it is":               unchangedFrame,
@@ -116,6 +134,7 @@ var carriers = map[string]carrier{
 	"VLAN 0 of 802.1ad":      vlanTags(0x88a8, 0),
 	"VLAN 0 twice":           vlanTags(0x8100, 0, 0),
 	"VLAN 0 of both kinds":   carrierBoth(vlanTags(0x8100, 0), vlanTags(0x88a8, 0)),
+	"VLAN 0 of both, thrice": carrierBoth(vlanTags(0x8100, 0), vlanTags(0x88a8, 0x1000, 0)),
 	"VLAN 0 three times":     vlanTags(0x8100, 0, 0, 0),
 	"VLAN 0 eight times":     vlanTags(0x8100, make([]uint16, 8)...),
 	"VLAN 0 nine times":      vlanTags(0x8100, make([]uint16, 9)...),
@@ -130,11 +149,14 @@ var carriers = map[string]carrier{
 
 // carriers4 are the carriers of IPv4 frames.
 var carriers4 = map[string]carrier{
-	"an option":             withOptions4(1),
-	"all options":           withOptions4(10),
-	"fragments":             fragments4(8),
-	"fragments with VLAN 0": carrierBoth(fragments4(16), vlanTags(0x8100, 0, 0)),
-	"options with VLAN 0":   carrierBoth(withOptions4(3), vlanTags(0x8100, 0)),
+	"an option":              withOptions4(1),
+	"all options":            withOptions4(10),
+	"fragments":              fragments4(8),
+	"fragments, last first":  lastFirst(fragments4(8)),
+	"a first fragment of 9":  fragments4(8, 1),
+	"bytes behind fragments": carrierBoth(fragments4(8), withTrailer),
+	"fragments with VLAN 0":  carrierBoth(fragments4(16), vlanTags(0x8100, 0, 0)),
+	"options with VLAN 0":    carrierBoth(withOptions4(3), vlanTags(0x8100, 0)),
 }
 
 // carriers6 are the carriers of IPv6 frames.
@@ -149,6 +171,8 @@ var carriers6 = map[string]carrier{
 	"nine headers":             withExtensions6(slices.Repeat([]byte{60}, 9)...),
 	"thirty headers":           withExtensions6(slices.Repeat([]byte{60}, 30)...),
 	"fragments":                fragments6(8),
+	"fragments, last first":    lastFirst(fragments6(8)),
+	"bytes behind fragments":   carrierBoth(fragments6(8), withTrailer),
 	"header in the first only": carrierBoth(withExtensions6(60), fragments6(8)),
 	"fragments behind headers": carrierBoth(fragments6(8), withExtensions6(60, 60)),
 	"VLAN 0 and hop-by-hop":    carrierBoth(withExtensions6(0), vlanTags(0x8100, 0)),

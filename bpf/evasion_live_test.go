@@ -51,6 +51,7 @@ func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) 
 			must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+of+"/disable_ipv6", []byte("0"), 0))
 		}
 		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/accept_ra", []byte("2"), 0))
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/suppress_frag_ndisc", []byte("0"), 0))
 		must(t, os.WriteFile("/proc/sys/net/ipv4/conf/"+link+"/arp_accept", []byte("1"), 0))
 		for _, port := range []uint16{1009, 68, 546} {
 			fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

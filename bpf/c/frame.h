@@ -255,12 +255,45 @@ static __always_inline __u32 frame_transport(struct __sk_buff *skb, __u32 offset
 	 UPPER_BIT(IPPROTO_AH) | UPPER_BIT(IPPROTO_DSTOPTS))
 
 /*
+ * Returns the offset of the first byte that a receiver does not take from the
+ * first fragment of a datagram. It takes none behind the length in the IP header,
+ * and cuts an IPv4 fragment to a multiple of 8 (ip_frag_queue in
+ * net/ipv4/ip_fragment.c).
+ */
+__noinline __u32 fragment_end(struct __sk_buff *skb, const struct frame *f)
+{
+	__u16 head[4]; /* up to the length field of IPv4 and IPv6 */
+	__u32 header;
+
+	if (!f || bpf_skb_load_bytes(skb, f->network, head, sizeof(head)))
+		return 0;
+	if (f->proto == bpf_htons(ETH_P_IPV6))
+		return f->network + sizeof(struct ipv6hdr) + bpf_ntohs(head[2]);
+	header = (*(__u8 *)head & 0xf) * 4;
+	return f->network + header + ((bpf_ntohs(head[1]) - header) & ~7U);
+}
+
+/*
+ * Reads bytes of the upper layer. Returns false if they are behind the end of the
+ * frame, or of what a receiver takes from a first fragment.
+ */
+static __always_inline bool upper_read(struct __sk_buff *skb, const struct frame *f, __u32 upper,
+				       __u32 offset, void *to, const __u32 size)
+{
+	if (upper & UPPER_FRAGMENT && offset + size > fragment_end(skb, f))
+		return false;
+	return !bpf_skb_load_bytes(skb, offset, to, size);
+}
+
+/*
  * Skips the headers of the given protocols (bits), as receivers do. The first
  * header is at offset and of protocol proto. Returns 0 for a later fragment,
  * because it has no readable upper-layer header: the first 8 bytes of a datagram
- * are in its first fragment, whichever fragments overlap.
+ * are in its first fragment, whichever fragments overlap. A first fragment ends
+ * at the offset end.
  */
-__noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u64 extensions)
+__noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __u64 extensions,
+			    __u32 end)
 {
 	__u32 flags = 0;
 	__u8 header[4];
@@ -268,7 +301,8 @@ __noinline __u32 upper_walk(struct __sk_buff *skb, __u32 offset, __u32 proto, __
 	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
 		if (proto > 63 || !(extensions >> proto & 1))
 			return flags | (offset & 0xffff) << 8 | (proto & 0xff);
-		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
+		if ((flags && offset + sizeof(header) > end) ||
+		    bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
 			return flags ? UPPER_HIDDEN : 0; /* receivers discard a truncated header */
 		if (proto == IPPROTO_FRAGMENT) {
 			if ((header[2] << 8 | header[3]) & 0xfff8)
@@ -294,12 +328,13 @@ __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 	if (f->proto == bpf_htons(ETH_P_IPV6)) {
 		if (bpf_skb_load_bytes(skb, f->network, &ip6, sizeof(ip6)))
 			return 0;
-		return upper_walk(skb, f->network + sizeof(ip6), ip6.nexthdr, EXTENSIONS6);
+		return upper_walk(skb, f->network + sizeof(ip6), ip6.nexthdr, EXTENSIONS6,
+				  f->network + sizeof(ip6) + bpf_ntohs(ip6.payload_len));
 	}
 	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, f->network, &ip, sizeof(ip)) ||
 	    ip.frag_off & bpf_htons(IP_OFFSET_MASK))
 		return 0;
-	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, EXTENSIONS4);
+	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, EXTENSIONS4, 0);
 	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
 }
 

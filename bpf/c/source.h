@@ -167,14 +167,14 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 	__be16 port[2];
 	__u8 number;
 
-	if (bpf_skb_load_bytes(skb, at, port, sizeof(port)))
+	if (!upper_read(skb, f, upper, at, port, sizeof(port)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
 	if (port[0] == bpf_htons(v6 ? DHCPV6_SERVER : DHCP_SERVER))
 		return source_rogue(skb, f, from, found, ROGUE_DHCP);
 	if (port[1] != bpf_htons(v6 ? DHCPV6_CLIENT : DHCP_CLIENT))
 		return false;
-	if (bpf_skb_load_bytes(skb, at + UDP_HLEN, &number, sizeof(number)))
+	if (!upper_read(skb, f, upper, at + UDP_HLEN, &number, sizeof(number)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
 	return dhcp_served(number, v6) && source_rogue(skb, f, from, found, ROGUE_DHCP);
@@ -188,14 +188,14 @@ static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct fra
 	__u32 at = UPPER_OFFSET(upper);
 	__u8 type;
 
-	if (bpf_skb_load_bytes(skb, at, &type, sizeof(type)))
+	if (!upper_read(skb, f, upper, at, &type, sizeof(type)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, found, source_kinds(f, from));
 	if (type == ND_ROUTER_ADVERT)
 		return source_rogue(skb, f, from, found, ROGUE_RA);
 	if (type != ND_NEIGHBOUR_ADVERT || from->flags & ENDPOINT_OWN_IPV6 || f->from.vlan)
 		return false;
-	if (bpf_skb_load_bytes(skb, at + ND_TARGET, key->addr, sizeof(key->addr)))
+	if (!upper_read(skb, f, upper, at + ND_TARGET, key->addr, sizeof(key->addr)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, found, 1U << IP_SPOOF);
 	return source_spoof(skb, f, from, found, key);
