@@ -17,7 +17,7 @@ needs() {
 		vm               busybox                         busybox-static
 		demo,test        runc                            runc
 		test             crun                            crun
-		demo,test        podman                          podman
+		bench,demo,test  podman                          podman
 		demo,test        conmon                          conmon
 		test,vm          ethtool                         ethtool
 		demo,test,vm     ping                            iputils-ping

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"berth/test/lab"
+)
+
+// starter is one way to run a container that ends at once.
+type starter struct {
+	engine  string
+	how     string
+	run     func() error
+	sampled durations
+}
+
+// engineSubnet is that of an engine's own macvlan network, on the same parent.
+const engineSubnet = "203.0.113.0/24"
+
+// benchEngines measures whole starts by real engines, with berth beside the engine's own
+// macvlan. The probe is on, as by default.
+func benchEngines(b *bench) (*section, error) {
+	host, _, err := b.newHost("engines")
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Network("lan", berthNetwork(berthSubnet, probeMost)); err != nil {
+		return nil, err
+	}
+	rootfs := filepath.Join(host.Dir, "rootfs")
+	if err := lab.Rootfs(rootfs); err != nil {
+		return nil, err
+	}
+	all, stop, left, err := engineStarters(host, rootfs)
+	defer stop()
+	if err != nil {
+		return nil, err
+	}
+	rounds := b.rounds
+	for round := range rounds + warmUp {
+		b.step(round, rounds+warmUp)
+		for i := range all {
+			one := all[(i+round)%len(all)]
+			begin := time.Now()
+			if err := one.run(); err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", one.engine, one.how, err)
+			}
+			if round >= warmUp {
+				one.sampled = append(one.sampled, time.Since(begin))
+			}
+		}
+	}
+	return enginesSection(all, left, rounds), nil
+}
+
+// engineStarters returns the ways of each engine that is installed, in pairs: its own macvlan,
+// then berth. left lists the others.
+func engineStarters(host *lab.Host, rootfs string) (all []*starter, stop func(), left []string, err error) {
+	stop = func() {}
+	if _, err := exec.LookPath("podman"); err != nil {
+		left = append(left, "podman")
+	} else if all, err = podmanStarters(host, rootfs); err != nil {
+		return nil, stop, nil, err
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		return all, stop, append(left, "docker"), nil
+	}
+	docker, stop, err := dockerStarters(host, rootfs)
+	return append(all, docker...), stop, left, err
+}
+
+func podmanStarters(host *lab.Host, rootfs string) ([]*starter, error) {
+	p := &lab.Podman{Host: host, Rootfs: rootfs}
+	if err := errors.Join(os.MkdirAll(filepath.Join(host.Dir, "podman", "networks"), 0o755), p.Setup()); err != nil {
+		return nil, err
+	}
+	if _, err := p.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet, "own"); err != nil {
+		return nil, err
+	}
+	run := func(flags ...string) func() error {
+		return func() error {
+			_, err := p.Client(append(append([]string{"run", "--rm"}, flags...), "--rootfs", rootfs, "/bin/true")...)
+			return err
+		}
+	}
+	return []*starter{
+		{engine: "podman", how: "its own macvlan", run: run("--network", "own")},
+		{engine: "podman", how: "berth, by annotation", run: run("--network", "none", "--annotation", "berth/networks=lan")},
+	}, nil
+}
+
+func dockerStarters(host *lab.Host, rootfs string) (all []*starter, stop func(), err error) {
+	d := &lab.Docker{Host: host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}
+	if err := d.StartDaemon(); err != nil {
+		return nil, func() {}, err
+	}
+	stop = func() { _ = d.StopDaemon() } // the host's processes end with the bench
+	if _, err := d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet, "own"); err != nil {
+		return nil, stop, err
+	}
+	run := func(flags ...string) func() error {
+		return func() error {
+			_, err := d.Client(append(append([]string{"run", "--rm"}, flags...), "lab", "/bin/true")...)
+			return err
+		}
+	}
+	return []*starter{
+		{engine: "docker", how: "its own macvlan", run: run("--network", "own")},
+		{engine: "docker", how: "berth, by annotation", run: run("--runtime", "berth", "--network", "none", "--annotation", "berth/networks=lan")},
+	}, stop, nil
+}
+
+func enginesSection(all []*starter, left []string, rounds int) *section {
+	s := &section{
+		how: fmt.Sprintf("`run --rm … true` of an engine's command line, from fork to exit, on the engine's own macvlan network and "+
+			"with berth's annotation, by turns; conflict_timeout = %q. Medians of %d rounds, and the ratio of the fastest tenths.", probeMost, rounds),
+		head: []string{"", "its own macvlan", "berth", "ratio", "fastest tenth"},
+	}
+	for i := 0; i+1 < len(all); i += 2 {
+		own, ours := all[i], all[i+1]
+		fastest := ratio(quantile(ours.sampled, 0.1), quantile(own.sampled, 0.1))
+		s.judge("≤ 1.00×", fastest <= 1, ours.engine+": "+ours.how, ms(median(own.sampled)), ms(median(ours.sampled)),
+			fold(ratio(median(ours.sampled), median(own.sampled))), fold(fastest))
+	}
+	for _, engine := range left {
+		s.fact("%s is left out: it is not installed here.", engine)
+	}
+	return s
+}
