@@ -20,6 +20,7 @@ type Backend interface {
 	// Endpoints calls each with the live endpoints, and with the ended ones if all is set,
 	// and returns its error. each must not keep the pointer.
 	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
+	Networks(context.Context) ([]specs.NetworkStatus, error)
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
 	Attach(context.Context) error
@@ -64,6 +65,7 @@ func (s *Server) addReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/parents", s.serveParents)
 	mux.HandleFunc("GET /v1/endpoints", s.serveEndpoints)
 	mux.HandleFunc("GET /v1/events", s.serveEvents)
+	mux.HandleFunc("GET /v1/networks", s.serveNetworks)
 	mux.HandleFunc("GET /v1/cluster", s.serveCluster)
 }
 
@@ -106,6 +108,11 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveParents(w http.ResponseWriter, r *http.Request) {
 	status, err := s.backend.Status(r.Context())
 	s.writeAnswer(w, status.Parents, err)
+}
+
+func (s *Server) serveNetworks(w http.ResponseWriter, r *http.Request) {
+	networks, err := s.backend.Networks(r.Context())
+	s.writeAnswer(w, networks, err)
 }
 
 func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {

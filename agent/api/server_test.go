@@ -62,6 +62,10 @@ func (f *fake) Forget(_ context.Context, node string) ([]string, error) {
 	return []string{"domain/lan/block/192.0.2.0"}, f.err
 }
 
+func (f *fake) Networks(context.Context) ([]specs.NetworkStatus, error) {
+	return []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}}}, f.err
+}
+
 func (f *fake) Attach(context.Context) error {
 	f.calls = append(f.calls, "attach")
 	return f.err
@@ -106,6 +110,9 @@ func TestRequests(t *testing.T) {
 	parents, err := c.Parents(ctx)
 	if err != nil || len(parents) != 1 || parents[0].Name != "eth1" {
 		t.Errorf("parents %+v, %v", parents, err)
+	}
+	if networks, err := c.Networks(ctx); err != nil || len(networks) != 1 || networks[0].Name != "lan" {
+		t.Errorf("networks %+v, %v", networks, err)
 	}
 	for _, all := range []bool{false, true} {
 		got, err := c.Endpoints(ctx, all)

@@ -56,6 +56,11 @@ func (c *Client) Parents(ctx context.Context) (parents []specs.ParentStatus, err
 	return parents, c.getJSON(ctx, "/v1/parents", nil, &parents)
 }
 
+// Networks returns the networks of the agent's configuration, with the use of their pools.
+func (c *Client) Networks(ctx context.Context) (networks []specs.NetworkStatus, err error) {
+	return networks, c.getJSON(ctx, "/v1/networks", nil, &networks)
+}
+
 // Endpoints returns the live endpoints, and if all is set the ended ones that are kept.
 func (c *Client) Endpoints(ctx context.Context, all bool) (endpoints []specs.Endpoint, err error) {
 	query := url.Values{}

@@ -93,17 +93,35 @@ func lanOf(n int) []specs.Endpoint {
 	return all
 }
 
+// pooled is a network with a host shim and a pool of which every kind of address is in use.
+func pooled() specs.NetworkStatus {
+	at := netip.MustParseAddr
+	return specs.NetworkStatus{
+		Network: &specs.Network{Name: hostile, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off},
+		Host: &specs.HostShim{Interface: "berth-lan", State: specs.HostEnabled, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1",
+			MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.64/24")}},
+		Pools: []specs.PoolStatus{{
+			Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 56,
+			Held:     []specs.PoolAddress{{Address: at("192.0.2.64"), Holder: "the host shim"}, {Address: at("192.0.2.65"), Holder: hostile}},
+			Foreign:  []specs.PoolAddress{{Address: at("192.0.2.70"), Holder: "docker network web"}},
+			Reserved: []specs.PoolAddress{{Address: at("192.0.2.1"), Holder: "the gateway"}},
+			Exclude:  []specs.Exclusion{{Prefix: netip.MustParsePrefix("192.0.2.72/29")}},
+		}},
+	}
+}
+
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	f := &fakeAgent{events: make(chan specs.Event)}
 	all := lanOf(10)
 	all[0].Name, all[0].Image, all[0].Labels = hostile, hostile, map[string]string{hostile: hostile}
 	f.set(nil, all...)
+	f.networks = []specs.NetworkStatus{pooled()}
 	address := serveFake(t, f)
 	ctx := browse(t)
 	browsePage(t, ctx, "no token", chromedp.Navigate(address+"/"), shows("This page needs a token"))
 	browsePage(t, ctx, "wrong token", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken+"wrong"), shows("token of this address is wrong"))
-	browsePage(t, ctx, "overview", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken), shows("VLAN 20"), shows("web-9"),
+	browsePage(t, ctx, "overview", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken), shows("VLAN 20"), shows("web-9"), shows("berth-lan"),
 		waitFor(`!location.hash.includes("`+testToken+`")`))
 	browsePage(t, ctx, "reload", chromedp.Reload(), shows("web-9"))
 	f.events <- specs.Event{Kind: specs.MACSpoof, Time: time.Now(), Parent: "eth1", Certainty: specs.Certain, Detail: hostile,
@@ -114,7 +132,9 @@ func TestBrowser(t *testing.T) {
 		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))
 	browsePage(t, ctx, "endpoint", chromedp.Click(`tbody th a`), shows("Traffic of the last minutes"),
 		waitFor(`document.querySelectorAll(".chart path.line").length >= 8`), shows("198.18.0.3/16"))
-	browsePage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), shows("lan2"), shows("counting"))
+	browsePage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), shows("lan2"), shows("counting"), shows("2 in use; without a request, 56 can be given out"),
+		waitFor(`document.querySelectorAll(".map .held").length === 3`), // two, and one in the legend
+		waitFor(`document.querySelectorAll(".map .excluded").length === 9`), waitFor(`document.querySelectorAll(".map .free").length === 54`))
 	f.set(fmt.Errorf("no agent"), all...)
 	browsePage(t, ctx, "agent killed", shows("The agent does not answer"), shows("lan2"))
 	f.set(nil, all...)

@@ -45,13 +45,15 @@ type Message struct {
 	Rows    []Row              `json:"rows,omitempty"`
 	Traffic map[string]Traffic `json:"traffic,omitempty"`
 	Removed []string           `json:"removed,omitempty"`
-	Reset   bool               `json:"reset,omitempty"` // the events replace those sent before
-	Events  []specs.Event      `json:"events,omitempty"`
+	// Networks replaces those that were sent before, if present.
+	Networks []specs.NetworkStatus `json:"networks,omitempty"`
+	Reset    bool                  `json:"reset,omitempty"` // the events replace those sent before
+	Events   []specs.Event         `json:"events,omitempty"`
 }
 
 // IsEmpty reports whether the message changes nothing on the page.
 func (m *Message) IsEmpty() bool {
-	return !m.Full && m.Agent == nil && !m.Reset &&
+	return !m.Full && m.Agent == nil && !m.Reset && m.Networks == nil &&
 		len(m.Rows)+len(m.Traffic)+len(m.Removed)+len(m.Events) == 0
 }
 
@@ -61,6 +63,8 @@ type View struct {
 	Agent   Agent
 	Rows    map[string]Row
 	Traffic map[string]Traffic
+	// Networks are of the last request for them, which is not made for each view.
+	Networks []specs.NetworkStatus
 }
 
 // NewView returns the view of a sample. before is the sample of a second ago, or nil.
@@ -98,7 +102,7 @@ func (v *View) Unreachable(at time.Time, cause error) *View {
 	if v == nil {
 		return u
 	}
-	u.Rows, u.Agent.Status = v.Rows, v.Agent.Status
+	u.Rows, u.Agent.Status, u.Networks = v.Rows, v.Agent.Status, v.Networks
 	for key, t := range v.Traffic {
 		t.Rates = nil
 		u.Traffic[key] = t
@@ -112,7 +116,7 @@ func (v *View) Full(events []specs.Event) Message {
 	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
 		rows = append(rows, v.Rows[key])
 	}
-	return Message{Time: v.Time, Full: true, Agent: &v.Agent, Rows: rows, Traffic: v.Traffic, Reset: true, Events: events}
+	return Message{Time: v.Time, Full: true, Agent: &v.Agent, Rows: rows, Traffic: v.Traffic, Reset: true, Events: events, Networks: v.Networks}
 }
 
 // Since returns the message for a page that shows an earlier view.
@@ -120,6 +124,9 @@ func (v *View) Since(old *View) Message {
 	m := Message{Time: v.Time}
 	if !sameAgent(v.Agent, old.Agent) {
 		m.Agent = &v.Agent
+	}
+	if !reflect.DeepEqual(v.Networks, old.Networks) {
+		m.Networks = v.Networks
 	}
 	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
 		if before, ok := old.Rows[key]; !ok || !reflect.DeepEqual(before, v.Rows[key]) {

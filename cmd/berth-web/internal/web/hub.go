@@ -16,6 +16,7 @@ import (
 const (
 	interval   = time.Second // between samples
 	keptEvents = 1000        // the most events that a new viewer is sent
+	networksAt = 5           // samples from one request for the networks to the next
 	backlog    = 30          // messages that a slow viewer may be behind before it is cut off
 )
 
@@ -23,6 +24,7 @@ const (
 type Source interface {
 	Status(context.Context) (specs.AgentStatus, error)
 	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
+	Networks(context.Context) ([]specs.NetworkStatus, error)
 	Events(context.Context, client.Filter) iter.Seq2[specs.Event, error]
 }
 
@@ -36,6 +38,7 @@ type Hub struct {
 	viewers map[*viewer]bool
 	view    *View         // nil before the first sample, and while there is no viewer
 	sample  *rates.Sample // the last one; nil after a failure
+	samples int           // since the first viewer came
 	events  []specs.Event // the newest, oldest first
 	fresh   []specs.Event // of these, those not sent yet
 	reset   bool          // the events were read anew
@@ -103,7 +106,7 @@ func (h *Hub) serveViewers(ctx context.Context) {
 		following.Wait()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.view, h.sample, h.events, h.fresh = nil, nil, nil, nil
+		h.view, h.sample, h.events, h.fresh, h.samples = nil, nil, nil, nil, 0
 	}()
 	for tick := time.NewTicker(interval); h.hasViewers(); {
 		h.takeSample(ctx)
@@ -124,6 +127,7 @@ func (h *Hub) takeSample(ctx context.Context) {
 	if err == nil {
 		endpoints, err = h.source.Endpoints(ctx, true)
 	}
+	networks, asked := h.readNetworks(ctx, err)
 	now := &rates.Sample{At: time.Now(), Endpoints: endpoints}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,8 +140,25 @@ func (h *Hub) takeSample(ctx context.Context) {
 		return
 	}
 	view := NewView(h.sample, now, &status)
+	if view.Networks = networks; !asked && h.view != nil {
+		view.Networks = h.view.Networks
+	}
 	h.sample = now
 	h.publish(view)
+}
+
+// readNetworks asks for the networks if it is time to. An older agent has no answer, and then
+// there are none.
+func (h *Hub) readNetworks(ctx context.Context, failed error) (networks []specs.NetworkStatus, asked bool) {
+	h.samples++
+	if failed != nil || h.samples%networksAt != 1 {
+		return nil, false
+	}
+	networks, err := h.source.Networks(ctx)
+	if err != nil || networks == nil {
+		networks = []specs.NetworkStatus{}
+	}
+	return networks, true
 }
 
 // publish sends the changes to every viewer, encoded once. The caller holds the lock.

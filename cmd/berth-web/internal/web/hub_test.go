@@ -21,6 +21,7 @@ import (
 type fakeAgent struct {
 	mu        sync.Mutex
 	endpoints []specs.Endpoint
+	networks  []specs.NetworkStatus
 	down      error
 	asked     int
 	events    chan specs.Event
@@ -37,6 +38,12 @@ func (f *fakeAgent) Endpoints(context.Context, bool) ([]specs.Endpoint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.endpoints, f.down
+}
+
+func (f *fakeAgent) Networks(context.Context) ([]specs.NetworkStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.networks, f.down
 }
 
 func (f *fakeAgent) Events(ctx context.Context, _ client.Filter) iter.Seq2[specs.Event, error] {
@@ -147,13 +154,18 @@ func TestFeed(t *testing.T) {
 	if m := waitMessage(t, first, "the whole view", isFull); len(m.Rows) != 1 || m.Rows[0].Name != "web" || !m.Agent.Up {
 		t.Errorf("first message %+v", m)
 	}
+	f.mu.Lock()
+	f.networks = []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}}}
+	f.mu.Unlock()
+	hasNetwork := func(m Message) bool { return len(m.Networks) == 1 && m.Networks[0].Name == "lan" }
+	waitMessage(t, first, "a new network", hasNetwork)
 	f.events <- specs.Event{Kind: specs.MACSpoof}
 	hasEvent := func(m Message) bool { return len(m.Events) > 0 }
 	if m := waitMessage(t, first, "an event", hasEvent); m.Events[0].Kind != specs.MACSpoof {
 		t.Errorf("events %+v", m.Events)
 	}
 	second := openFeed(t, address)
-	if m := waitMessage(t, second, "the whole view", isFull); len(m.Rows) != 1 || len(m.Events) != 1 {
+	if m := waitMessage(t, second, "the whole view", isFull); len(m.Rows) != 1 || len(m.Events) != 1 || !hasNetwork(m) {
 		t.Errorf("first message of a later viewer %+v", m)
 	}
 	f.set(errors.New("no agent"))

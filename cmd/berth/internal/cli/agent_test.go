@@ -50,6 +50,8 @@ func (b *backend) Detach(_ context.Context, purge bool) error {
 	return b.refusing
 }
 
+func (*backend) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }
+
 func (b *backend) Cluster(context.Context) (specs.ClusterStatus, error) { return b.cluster, b.refusing }
 
 func (b *backend) Forget(_ context.Context, node string) ([]string, error) {

@@ -46,8 +46,10 @@ func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoi
 	return nil
 }
 
-func (f *fakeAgent) Ready() error                       { return nil }
-func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
+func (f *fakeAgent) Ready() error                                          { return nil }
+func (f *fakeAgent) Detach(context.Context, bool) error                    { return nil }
+func (*fakeAgent) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }
+
 func (*fakeAgent) Cluster(context.Context) (specs.ClusterStatus, error) {
 	return specs.ClusterStatus{}, nil
 }

@@ -1,6 +1,7 @@
 // The networks in use, the parents, and the agent's own state.
 import { html } from './dom.js';
-import { formatRate, formatTime, networkOf, sumRates, siblingRate, violationCount, wireRate } from './format.js';
+import { Pool } from './pool.js';
+import { formatRate, formatTime, nameOf, networkOf, sumRates, siblingRate, violationCount, wireRate } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
 
@@ -47,8 +48,29 @@ function Agent({ status }) {
   return html`<h2>${texts.agent}</h2><dl>${Object.entries(texts.agentFacts).map(([key, title]) => html`<dt>${title}</dt><dd>${show(key, status[key])}</dd>`)}</dl>`;
 }
 
+// namesByAddress returns the names of the containers that have an address.
+function namesByAddress() {
+  const names = new Map();
+  for (const row of store.rows.values()) {
+    if (row.phase !== 'ended') for (const a of row.addresses || []) names.set(a.split('/')[0], nameOf(row));
+  }
+  return names;
+}
+
+function DefinedTable({ networks }) {
+  const c = texts.column;
+  return html`<table><caption>${texts.definedNetworks}</caption>
+    <thead><tr>${[c.network, c.driver, c.mode, c.parent, texts.subnets, texts.hostReaches, c.problem].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
+    <tbody>${networks.map((n) => html`<tr><th scope="row">${n.name}</th><td>${n.driver}</td><td>${n.mode}</td><td>${n.parent}</td>
+      <td>${n.pools.map((p) => p.subnet).join(', ') || n.ipam}</td>
+      <td>${n.host ? `${n.host.interface} ${n.host.addresses.join(' ')} (${n.host.state})` : '–'}</td><td class=${n.problem ? 'mark' : ''}>${n.problem || ''}</td></tr>`)}</tbody></table>`;
+}
+
 export function Networks() {
   const status = store.agent.status;
-  return html`<h1>${texts.views.networks}</h1><${NetworkTable} />
+  return html`<h1>${texts.views.networks}</h1>
+    ${store.networks.length > 0 ? html`<${DefinedTable} networks=${store.networks} />` : html`<p>${texts.noNetworks}</p>`}
+    ${store.networks.map((n) => html`<section key=${n.name}>${n.pools.map((p) => html`<${Pool} network=${n} pool=${p} names=${namesByAddress()} />`)}</section>`)}
+    <p>${texts.checksHint}</p><${NetworkTable} />
     ${status && html`<${ParentTable} parents=${status.parents || []} /><${Agent} status=${status} />`}`;
 }

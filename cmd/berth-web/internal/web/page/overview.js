@@ -4,7 +4,7 @@ import { html, useState } from './dom.js';
 import { formatRate, matches } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
-import { branchLabel, buildTree, layout } from './tree.js';
+import { branchLabel, buildTree, layout, shimRows } from './tree.js';
 import { endpointLink, Search, Select, useStored } from './ui.js';
 
 const short = (text, n) => (text.length > n ? text.slice(0, n - 1) + '…' : text);
@@ -23,14 +23,14 @@ function addressText(row) {
 
 function Leaf({ placed, dim }) {
   const { leaf, x, y, width, height } = placed;
-  const host = leaf.row.origin === 'observed' ? ' observed' : '';
-  return html`<a href=${endpointLink(leaf.row.key)} class=${`leaf${host}${dim ? ' dim' : ''}${leaf.violations ? ' bad' : ''}`}>
+  const host = leaf.row.shim ? ' shim' : leaf.row.origin === 'observed' ? ' observed' : '';
+  return html`<a href=${leaf.row.shim ? '#networks' : endpointLink(leaf.row.key)} class=${`leaf${host}${dim ? ' dim' : ''}${leaf.violations ? ' bad' : ''}`}>
     <g transform=${`translate(${x} ${y})`}><title>${leaf.name} ${(leaf.row.addresses || []).join(' ')} ${leaf.row.mac}</title>
       <rect width=${width} height=${height} rx="6" />
       <text x="8" y="17" class="strong">${short(leaf.name, leaf.violations ? 18 : 24)}</text>
       ${leaf.violations > 0 && html`<text x=${width - 8} y="17" text-anchor="end" class="mark">⚠ ${leaf.violations}</text>`}
       <text x="8" y="35" class="small">${short(addressText(leaf.row), 30)}</text>
-      <text x="8" y="51" class="small">⇄ ${formatRate(leaf.siblings)}  ↑ ${formatRate(leaf.wire)}</text></g></a>`;
+      <text x="8" y="51" class="small">${leaf.row.shim ? texts.hostShim : `⇄ ${formatRate(leaf.siblings)}  ↑ ${formatRate(leaf.wire)}`}</text></g></a>`;
 }
 
 function Branch({ placed, from, dims, toggle }) {
@@ -72,11 +72,11 @@ function Drawing({ tree, search }) {
 function Twin({ tree, search }) {
   const c = texts.column;
   return html`<table><caption>${texts.drawing}</caption>
-    <thead><tr>${[c.parent, c.vlan, texts.group, c.endpoints, c.siblingRate, c.wireRate, c.violations].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
+    <thead><tr>${[c.parent, c.vlan, texts.groupColumn, c.endpoints, c.siblingRate, c.wireRate, c.violations].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
     <tbody>${tree.flatMap((p) => p.branches.map((b) => html`<tr>
       <th scope="row">${p.name}</th><td>${branchLabel(b)}</td><td>${b.group || '–'}</td>
       <td><details><summary>${texts.endpointsOf(b.leaves.length)}</summary><ul>
-        ${b.leaves.filter((l) => !search || matches(l.row, search)).slice(0, 200).map((l) => html`<li><a href=${endpointLink(l.row.key)}>${l.name}</a> ${(l.row.addresses || []).join(' ')}</li>`)}
+        ${b.leaves.filter((l) => !search || matches(l.row, search)).slice(0, 200).map((l) => html`<li><a href=${l.row.shim ? '#networks' : endpointLink(l.row.key)}>${l.name}</a>${l.row.shim ? ` (${texts.hostShim})` : ''} ${(l.row.addresses || []).join(' ')}</li>`)}
       </ul></details></td>
       <td class="number">${formatRate(b.siblings)}</td><td class="number">${formatRate(b.wire)}</td>
       <td class=${b.violations ? 'number mark' : 'number'}>${b.violations}</td></tr>`))}</tbody></table>`;
@@ -85,7 +85,7 @@ function Twin({ tree, search }) {
 export function Overview() {
   const [search, setSearch] = useState('');
   const [grouping, setGrouping] = useStored('grouping', 'none');
-  const tree = buildTree(store.rows.values(), store.traffic, grouping in texts.groups ? grouping : 'none');
+  const tree = buildTree([...store.rows.values(), ...shimRows(store.networks)], store.traffic, grouping in texts.groups ? grouping : 'none');
   const problems = store.agent?.status?.problems || [];
   return html`<h1>${texts.views.overview}</h1>
     ${problems.length > 0 && html`<section class="problems"><h2>${texts.problems}</h2><ul>${problems.map((p) => html`<li>${p}</li>`)}</ul></section>`}

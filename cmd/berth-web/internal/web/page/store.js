@@ -6,6 +6,7 @@ export const store = {
   rows: new Map(), // by key; endpoints without traffic
   traffic: new Map(), // by key
   events: [], // oldest first
+  networks: [], // of the agent's configuration, with their pools
   agent: null, // {up, problem, status}
   online: false, // the stream lives
   refused: '', // why the session is refused: 'none' or 'token'
@@ -40,6 +41,7 @@ export function apply(m) {
     store.traffic = new Map();
   }
   if (m.agent) store.agent = m.agent;
+  if (m.networks) store.networks = m.networks;
   for (const row of m.rows || []) store.rows.set(row.key, row);
   for (const [key, t] of Object.entries(m.traffic || {})) store.traffic.set(key, t);
   for (const key of m.removed || []) {

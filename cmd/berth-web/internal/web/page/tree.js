@@ -40,6 +40,14 @@ export function buildTree(rows, traffic, grouping) {
   });
 }
 
+// shimRows returns a row for each host shim. Nothing counts its traffic.
+export function shimRows(networks) {
+  return networks.filter((n) => n.host).map(({ name, host }) => ({
+    key: `shim/${name}`, shim: true, name: host.interface, container_id: '', network: name, interface: host.interface, mac: host.mac,
+    parent: host.parent, vlan: host.vlan, mode: host.mode, origin: texts.hostShim, addresses: host.addresses,
+  }));
+}
+
 function totals(parts) {
   return {
     siblings: sumRates(...parts.map((p) => p.siblings || none)),
