@@ -25,11 +25,12 @@ const (
 type networkNamer struct {
 	a      *Agent
 	reader *foreign.Reader
+	berths map[string]bool // docker's IDs of networks whose driver is berth
 	wakes  chan struct{}
 }
 
 func newNetworkNamer(a *Agent) *networkNamer {
-	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), wakes: make(chan struct{}, 1)}
+	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]bool), wakes: make(chan struct{}, 1)}
 }
 
 // nameNetworks names the networks of new interfaces until ctx is done. It reads everything again
@@ -65,12 +66,13 @@ func (n *networkNamer) nameNetworks(ctx context.Context) {
 // readAll names the networks that have no name yet, and stores the addresses of other programs. It
 // reports whether a name is missing for an interface so new that its program may still write it.
 func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
-	observed, err := n.listObserved(ctx)
+	holdings, err := n.reader.ReadHoldings()
+	errs := []error{err}
+	observed, err := n.readRecords(ctx) // after the files: a network of berth's in them has a record
 	if err != nil {
 		return false, err
 	}
-	holdings, err := n.reader.ReadHoldings()
-	errs := []error{err}
+	holdings = slices.DeleteFunc(holdings, func(h foreign.Holding) bool { return n.berths[h.NetworkID] })
 	named := make(map[*state.Attachment]specs.EngineNetwork)
 	for _, at := range observed {
 		if at.EngineNetwork != nil || at.Containers[0] == hostHolder {
@@ -86,9 +88,18 @@ func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
 	return soon, errors.Join(errs...)
 }
 
-// listObserved returns the live observed interfaces.
-func (n *networkNamer) listObserved(ctx context.Context) (all []*state.Attachment, err error) {
+// readRecords returns the live observed interfaces, and notes docker's networks whose driver is
+// berth: docker writes their addresses in its files too.
+func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment, err error) {
 	err = n.a.store.View(ctx, func(tx *state.Tx) error {
+		for at, err := range tx.Live("") {
+			if err != nil {
+				return err
+			}
+			if at.Door != nil && at.Door.Name == state.DoorDocker {
+				n.berths[at.Door.Network] = true
+			}
+		}
 		for at, err := range tx.Observed() {
 			if err != nil {
 				return err

@@ -1,7 +1,11 @@
 package daemon
 
 import (
+	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"berth/internal/foreign"
@@ -47,5 +51,42 @@ func TestForeignAddressesOf(t *testing.T) {
 	got := foreignAddresses(observed, holdings, networks, links)
 	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Errorf("addresses (-want +got):\n%s", d)
+	}
+}
+
+// TestBerthsNetworksInDocker leaves the addresses of a network of docker whose driver is berth out
+// of those of other programs.
+func TestBerthsNetworksInDocker(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const file = `{"ID":"a1","NetworkSettings":{"Networks":{"lan":{"NetworkID":"1f","IPAddress":"192.0.2.64"},"home":{"NetworkID":"2f","IPAddress":"192.0.2.9"}}}}`
+	path := filepath.Join(dir, "docker/containers/a1/config.v2.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(file), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{store: state.Open(dir + "/state"), config: specs.Agent{Docker: dir + "/docker"}, host: func() (hostFacts, error) { return hostFacts{}, nil }}
+	n := newNetworkNamer(a)
+	n.reader = foreign.NewReader(foreign.Places{Docker: a.config.Docker})
+	own := &state.Attachment{Cookie: 1, Interface: "eth0", Containers: []string{"a1"}, Door: &state.Door{Name: state.DoorDocker, Network: "1f"}, Phase: specs.PhaseAttached}
+	if err := a.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(own) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"attached", "released"} {
+		if _, err := n.readAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		err := a.store.Update(t.Context(), func(tx *state.Tx) error {
+			for f, err := range tx.ForeignAddresses(netip.IPv6Unspecified()) {
+				if err != nil {
+					return err
+				}
+				got = append(got, f.Holder+" "+f.Addr.String())
+			}
+			return tx.Delete(own.Key())
+		})
+		if want := []string{"docker:home 192.0.2.9"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: addresses %q, %v, want %q", name, got, err, want)
+		}
 	}
 }

@@ -32,7 +32,8 @@ func parseDockerFile(path string) ([]Holding, error) {
 // dockerEndpoint is a container's endpoint on a network (api/types/network.EndpointSettings of
 // moby).
 type dockerEndpoint struct {
-	IPAddress, GlobalIPv6Address, MacAddress string
+	NetworkID, IPAddress, GlobalIPv6Address, MacAddress string
+
 	IPAMConfig                               *struct{ IPv4Address, IPv6Address string }
 }
 
@@ -51,7 +52,7 @@ func parseDocker(data []byte) ([]Holding, error) {
 		if e == nil {
 			continue
 		}
-		h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineDocker, Name: name}, Container: c.ID}
+		h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineDocker, Name: name}, NetworkID: e.NetworkID, Container: c.ID}
 		h.addAddresses(e.IPAddress, e.GlobalIPv6Address)
 		if e.IPAMConfig != nil {
 			h.addAddresses(e.IPAMConfig.IPv4Address, e.IPAMConfig.IPv6Address)

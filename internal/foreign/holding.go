@@ -12,6 +12,7 @@ import (
 // for one.
 type Holding struct {
 	Network   specs.EngineNetwork
+	NetworkID string       // docker's ID of the network, or "" for other programs
 	Container string       // the engine's ID of the container
 	Interface string       // its name in the container, or "" if unknown
 	MAC       specs.MAC    // zero if unknown

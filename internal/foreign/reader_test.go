@@ -73,7 +73,7 @@ func TestDockersHoldings(t *testing.T) {
 	w := newWorld(t)
 	r := NewReader(w.places)
 	w.want(r)
-	web := Holding{Network: dockerLAN, Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
+	web := Holding{Network: dockerLAN, NetworkID: "9c", Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
 	w.write(w.dockerPath("", webID), fmt.Sprintf(dockerFile, webID))
 	w.want(r, web)
 	w.write(w.dockerPath("100000.100000", dbID), `{"ID":"`+dbID+`","NetworkSettings":{"Networks":{"lan":{"IPAMConfig":{"IPv4Address":"192.0.2.66"},"IPAddress":""}}}}`)
@@ -91,7 +91,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	r := NewReader(w.places)
 	path := w.dockerPath("", webID)
 	w.write(path, fmt.Sprintf(dockerFile, webID))
-	web := Holding{Network: dockerLAN, Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
+	web := Holding{Network: dockerLAN, NetworkID: "9c", Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
 	w.want(r, web)
 	w.write(path, strings.Repeat(" ", len(fmt.Sprintf(dockerFile, webID)))) // of the same size and time
 	info, err := os.Stat(path)

@@ -54,7 +54,8 @@ func (s *site) expectWhole(t *testing.T, e lab.Engine, name, id, address string)
 		return s.compareCounts(e, name, shown)
 	}))
 	if len(shown.Violations) != 0 {
-		t.Errorf("violations of %s: %v", name, shown.Violations)
+		events, err := s.Berth("events", "--json")
+		t.Errorf("violations of %s: %v; events: %s, %v", name, shown.Violations, events, err)
 	}
 	s.waitNamed(t, e, name, id)
 	return shown
