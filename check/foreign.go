@@ -91,7 +91,7 @@ func judgePools(r *report, n Network) {
 				if p.IPAM != specs.IPAMLocal || theirs.From.Is4() != own.Addr().Is4() || to.Less(from) {
 					continue
 				}
-				r.addWarn("pools", fmt.Sprintf("set an ip_range in the network's file, or one for %s, so that the ranges are apart", p.Name),
+				r.addWarn("pools", fmt.Sprintf("set an ip_range in the network's file, or one for %s, so that the ranges are apart; or move its containers to berth: "+commandText("berth adopt %s", p.Name), p.Name),
 					"%s also gives out %s to %s of this network's range, on the same parent", p.Name, from, to)
 			}
 		}

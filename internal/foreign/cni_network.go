@@ -21,6 +21,9 @@ type cniIPAM struct {
 	Type string `json:"type"`
 	cniRange
 	Ranges [][]cniRange `json:"ranges"`
+	Routes []struct {
+		To string `json:"dst"`
+	} `json:"routes"`
 }
 
 type cniRange struct {
@@ -58,6 +61,10 @@ func (n *Network) setCNI(ipam *cniIPAM) error {
 	if ipam == nil {
 		return nil
 	}
+	n.NoRoute = true
+	for _, r := range ipam.Routes {
+		n.NoRoute = n.NoRoute && r.To != "0.0.0.0/0" && r.To != "::/0"
+	}
 	switch ipam.Type {
 	case "host-local":
 		n.IPAM = specs.IPAMLocal
@@ -77,6 +84,9 @@ func (n *Network) setCNI(ipam *cniIPAM) error {
 		}
 		if err := n.addSubnet(r.Subnet, r.Gateway, r.Start, r.End); err != nil {
 			return err
+		}
+		if s := &n.Subnets[len(n.Subnets)-1]; !s.Gateway.IsValid() {
+			s.Gateway = s.Subnet.Addr().Next() // as host-local does
 		}
 	}
 	return nil

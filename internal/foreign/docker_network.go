@@ -52,6 +52,7 @@ func ReadDockerNetworks(ctx context.Context, socket string) ([]Network, error) {
 type dockerNetwork struct {
 	Name, Driver string
 	ConfigOnly   bool
+	Internal     bool
 	Options      map[string]string
 	IPAM         struct {
 		Driver string
@@ -85,6 +86,7 @@ func (d *dockerNetwork) network() (*Network, error) {
 	if !n.setDriver(d.Driver, d.Options[d.Driver+"_mode"]) || d.ConfigOnly {
 		return nil, nil
 	}
+	n.NoRoute = d.Internal
 	n.Flag = specs.IPvlanFlag(d.Options["ipvlan_flag"])
 	n.MTU, _ = strconv.Atoi(d.Options["com.docker.network.driver.mtu"]) // 0 if it is none
 	if d.IPAM.Driver == "null" || len(d.IPAM.Config) == 0 {

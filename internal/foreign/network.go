@@ -19,6 +19,7 @@ type Network struct {
 	Parent  string // "" if the program chooses it
 	MTU     int    // 0 for the parent's
 	Subnets []Subnet
+	NoRoute bool       // its containers get no default route
 	IPAM    specs.IPAM // IPAMLocal if the program gives out the addresses; IPAMStatic if one that it does not name does
 }
 
@@ -78,6 +79,20 @@ func readDefinitions(glob string, parse func([]byte) (*Network, error)) (all []N
 		}
 	}
 	return all, errors.Join(errs...)
+}
+
+// ReadNetworkFile returns the network that a file of podman or CNI defines.
+func ReadNetworkFile(path string) (*Network, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, parse := range []func([]byte) (*Network, error){parsePodmanNetwork, parseCNINetwork} {
+		if n, err := parse(data); n != nil || err != nil {
+			return n, err
+		}
+	}
+	return nil, errors.New("it defines no macvlan or ipvlan network of podman or CNI")
 }
 
 // setDriver sets driver and mode from a program's words, and reports whether berth has them.

@@ -40,7 +40,7 @@ var definitions = map[string]string{
 	"podman/leased.json": `{"name":"leased","driver":"ipvlan","network_interface":"eth1","options":{"mode":"l3"},"ipam_options":{"driver":"dhcp"}}`,
 	"podman/own.json":    `{"name":"own","driver":"bridge","network_interface":"podman1","subnets":[{"subnet":"198.51.100.0/24"}]}`,
 	"cni/10-lan.conflist": `{"cniVersion":"1.0.0","name":"home","plugins":[{"type":"macvlan","master":"eth1","mode":"bridge","mtu":1500,
-"ipam":{"type":"host-local","ranges":[[{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.200","rangeEnd":"192.0.2.220","gateway":"192.0.2.1"}],[{"subnet":"2001:db8::/64"}]]}},{"type":"tuning"}]}`,
+"ipam":{"type":"host-local","ranges":[[{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.200","rangeEnd":"192.0.2.220","gateway":"192.0.2.1"}],[{"subnet":"2001:db8::/64"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"tuning"}]}`,
 	"cni/20-plain.conf":                    `{"name":"plain","type":"ipvlan","master":"eth2","ipam":{"type":"host-local","subnet":"198.51.100.0/24"}}`,
 	"cni/30-other.conflist":                `{"name":"other","plugins":[{"type":"berth-cni","network":"lan"}]}`,
 	"cni/default/nerdctl-wide.conflist":    `{"name":"wide","plugins":[{"type":"macvlan","master":"eth3","ipam":{"type":"whereabouts","range":"192.0.2.0/24"}}]}`,
@@ -71,15 +71,20 @@ func TestNetworksInFiles(t *testing.T) {
 			wantNetworks(t, got)
 			continue
 		}
+		for path, want := range map[string]string{"podman/lan.json": "podman:lan", "cni/20-plain.conf": "cni:plain", "podman/own.json": "", "cni/30-other.conflist": ""} {
+			if n, err := ReadNetworkFile(filepath.Join(dir, path)); (err == nil) != (want != "") || err == nil && n.Name.String() != want {
+				t.Errorf("file %s: %v, %v, want %q", path, n, err, want)
+			}
+		}
 		wantNetworks(t, got,
 			Network{Name: specs.EngineNetwork{Engine: "podman", Name: "lan"}, Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1", MTU: 1400, IPAM: specs.IPAMLocal,
 				Subnets: []Subnet{subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.65", "192.0.2.126"), subnetOf("2001:db8::/64", "", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff")}},
 			Network{Name: specs.EngineNetwork{Engine: "podman", Name: "leased"}, Driver: specs.IPvlan, Mode: specs.ModeL3, Parent: "eth1", IPAM: specs.IPAMDHCP},
 			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "home"}, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", MTU: 1500, IPAM: specs.IPAMLocal,
-				Subnets: []Subnet{subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.200", "192.0.2.220"), subnetOf("2001:db8::/64", "", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff")}},
-			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "plain"}, Driver: specs.IPvlan, Parent: "eth2", IPAM: specs.IPAMLocal,
-				Subnets: []Subnet{subnetOf("198.51.100.0/24", "", "198.51.100.0", "198.51.100.255")}},
-			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "wide"}, Driver: specs.Macvlan, Parent: "eth3", IPAM: specs.IPAMStatic})
+				Subnets: []Subnet{subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.200", "192.0.2.220"), subnetOf("2001:db8::/64", "2001:db8::1", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff")}},
+			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "plain"}, Driver: specs.IPvlan, Parent: "eth2", NoRoute: true, IPAM: specs.IPAMLocal,
+				Subnets: []Subnet{subnetOf("198.51.100.0/24", "198.51.100.1", "198.51.100.0", "198.51.100.255")}},
+			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "wide"}, Driver: specs.Macvlan, Parent: "eth3", NoRoute: true, IPAM: specs.IPAMStatic})
 	}
 }
 

@@ -14,6 +14,7 @@ func parsePodmanNetwork(data []byte) (*Network, error) {
 		Name      string            `json:"name"`
 		Driver    string            `json:"driver"`
 		Parent    string            `json:"network_interface"`
+		Internal  bool              `json:"internal"`
 		Options   map[string]string `json:"options"`
 		IPAM      map[string]string `json:"ipam_options"`
 		SubnetsOf []struct {
@@ -32,6 +33,7 @@ func parsePodmanNetwork(data []byte) (*Network, error) {
 		return nil, nil
 	}
 	n.MTU, _ = strconv.Atoi(file.Options["mtu"]) // 0 if it is none
+	n.NoRoute = file.Internal || file.Options["no_default_route"] == "true" || file.Options["no_default_route"] == "1"
 	switch file.IPAM["driver"] {
 	case "dhcp":
 		n.IPAM = specs.IPAMDHCP

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +55,7 @@ func (s *site) expectBesideForeign(t *testing.T, e lab.Engine, setPlain func(boo
 	setPlain(false)
 	must(t, err)
 	s.expectNotGivenOut(t, e)
+	s.expectAdopted(t, e, other.ID)
 	alone := s.sleeper("alone")
 	aloneID, err := e.Start(alone)
 	must(t, err)
@@ -109,6 +112,50 @@ func (s *site) expectNotGivenOut(t *testing.T, e lab.Engine) {
 		t.Errorf("the container has %v, and the engine's have %v", shown.Addresses, taken)
 	}
 	must(t, e.Stop(near.ID))
+}
+
+// expectAdopted adopts the engine's network foreign. berth adopt must name a container on it, and
+// a container on the new network must get an address of the subnet that no other has, with the
+// gateway.
+func (s *site) expectAdopted(t *testing.T, engine lab.Engine, on string) {
+	t.Helper()
+	args, env := []string{"docker:foreign"}, ""
+	switch e := engine.(type) {
+	case *lab.Docker:
+		env = "DOCKER_HOST=" + e.Socket()
+	case *lab.Podman:
+		file, err := e.NetworkFile("foreign")
+		must(t, err)
+		args = []string{"--file", file}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := s.Command(ctx, filepath.Join(bin, "berth"), slices.Concat([]string{"--config", s.Config, "--state", s.State, "--bpffs", s.BPFFS, "adopt"},
+		args, []string{"--name", "adopted"})...)
+	cmd.Env = append(cmd.Environ(), env)
+	text, err := lab.Output(cmd)
+	must(t, err)
+	if !strings.Contains(text, "adopted\n") || !strings.Contains(text, "To move "+on+",") && !strings.Contains(text, "berth-cni") {
+		t.Errorf("berth adopt printed no way to move container %s:\n%s", on, text)
+	}
+	moved := s.sleeper("moved")
+	moved.Annotations = annotations{"berth/networks": "adopted"}
+	id, err := engine.Start(moved)
+	must(t, err)
+	all := s.ps(t)
+	shown := findEndpoint(t, all, id)
+	if len(shown.Addresses) != 1 || !netip.MustParsePrefix(foreignNet).Contains(shown.Addresses[0].Addr()) {
+		t.Fatalf("the container on the adopted network is %+v", shown)
+	}
+	for _, o := range all {
+		if o.ContainerID != id && slices.Contains(o.Addresses, shown.Addresses[0]) {
+			t.Errorf("%s has the same address as %+v", shown.Addresses[0], o)
+		}
+	}
+	if len(shown.Gateways) != 1 || shown.Gateways[0].String() != foreignIP || shown.Mode != specs.ModeBridge || shown.Parent != "eth1" {
+		t.Errorf("the container on the adopted network is %+v", shown)
+	}
+	must(t, engine.Stop(moved.ID))
 }
 
 // expectForeign checks that a container reaches the router by the engine's macvlan, and

@@ -128,6 +128,16 @@ func (p *Podman) UseCNI(network string) (bool, error) {
 		writeFile(filepath.Join(p.dir(), "networks", network+".conflist"), conf))
 }
 
+// NetworkFile returns the file that defines one of podman's own networks.
+func (p *Podman) NetworkFile(name string) (string, error) {
+	for _, ending := range []string{".json", ".conflist"} {
+		if path := filepath.Join(p.dir(), "networks", name+ending); exists(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("podman has no file of network %q", name)
+}
+
 // Client runs podman.
 func (p *Podman) Client(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

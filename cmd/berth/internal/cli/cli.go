@@ -45,6 +45,7 @@ type Env struct {
 	euid                  func() int                                 // user of the process; 0 is root
 	systemctl, webAddress string                                     // systemd's program, and the file with the address of the page
 	bin                   string                                     // directory of berth's programs; "" for this program's
+	root                  string                                     // root directory of other programs' files; "" for /
 	window                func() (columns, rows int)                 // size of Out now; nil if Out is no terminal whose content can be overwritten
 }
 
@@ -122,7 +123,7 @@ func (env *Env) warnf(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := commandGroup("berth", "attach containers to the LAN, and observe their traffic",
-		newNetwork(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newWeb(env), newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
+		newNetwork(env), newAdopt(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newWeb(env), newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version

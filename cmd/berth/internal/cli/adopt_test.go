@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"berth/internal/config"
+	"berth/internal/foreign"
+	"berth/ipam"
+	"berth/specs"
+)
+
+// TestAdoptedRanges converts ranges of addresses to a prefix and exclusions. berth then gives out
+// exactly the addresses of the range.
+func TestAdoptedRanges(t *testing.T) {
+	for _, c := range []struct {
+		subnet, gateway, from, to, ipRange string
+		exclude                            []string
+	}{
+		{"192.0.2.0/24", "192.0.2.1", "192.0.2.0", "192.0.2.255", "", nil},
+		{"192.0.2.0/24", "192.0.2.1", "192.0.2.64", "192.0.2.127", "192.0.2.64/26", nil},
+		{"192.0.2.0/24", "192.0.2.1", "192.0.2.1", "192.0.2.254", "", nil},
+		{"192.0.2.0/24", "192.0.2.1", "192.0.2.65", "192.0.2.126", "192.0.2.64/26", []string{"192.0.2.64", "192.0.2.127"}},
+		{"192.0.2.0/24", "192.0.2.1", "192.0.2.200", "192.0.2.220", "192.0.2.192/27", []string{"192.0.2.192/29", "192.0.2.221", "192.0.2.222/31"}},
+		{"192.0.2.0/24", "", "192.0.2.127", "192.0.2.128", "", []string{"192.0.2.0/26", "192.0.2.64/27", "192.0.2.96/28", "192.0.2.112/29",
+			"192.0.2.120/30", "192.0.2.124/31", "192.0.2.126", "192.0.2.129", "192.0.2.130/31", "192.0.2.132/30", "192.0.2.136/29", "192.0.2.144/28", "192.0.2.160/27", "192.0.2.192/26"}},
+		{"192.0.2.6/31", "", "192.0.2.6", "192.0.2.7", "", nil},
+		{"192.0.2.6/31", "", "192.0.2.7", "192.0.2.7", "192.0.2.7/32", nil},
+		{"2001:db8::/64", "", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff", "", nil},
+	} {
+		f := foreign.Subnet{Subnet: mustPrefix(c.subnet), From: mustAddr(c.from), To: mustAddr(c.to)}
+		if c.gateway != "" {
+			f.Gateway = mustAddr(c.gateway)
+		}
+		s, notes := adoptSubnet(&f, nil)
+		var exclude []string
+		for _, e := range s.Exclude {
+			exclude = append(exclude, e.String())
+		}
+		ipRange := ""
+		if s.IPRange.IsValid() {
+			ipRange = s.IPRange.String()
+		}
+		if d := cmp.Diff(c.exclude, exclude); d != "" || ipRange != c.ipRange || len(notes) > 0 {
+			t.Errorf("%s to %s: ip_range %q, want %q, notes %q, exclusions (-want +got):\n%s", c.from, c.to, ipRange, c.ipRange, notes, d)
+		}
+		pool := ipam.NewPool("lan", s, nil)
+		for a := f.Subnet.Addr(); a.Is4() && f.Subnet.Contains(a); a = a.Next() {
+			isTheirs := !a.Less(f.From) && !f.To.Less(a)
+			if given := pool.GivesOut(a); given && !isTheirs || !given && isTheirs && pool.Reserved(a) == "" {
+				t.Errorf("%s to %s: %s is given out: %t", c.from, c.to, a, given)
+			}
+		}
+	}
+}
+
+// TestAdoptedExclusions excludes the addresses in use and the reserved ones, each once, unless there
+// are too many.
+func TestAdoptedExclusions(t *testing.T) {
+	f := foreign.Subnet{Subnet: mustPrefix("192.0.2.0/23"), Gateway: mustAddr("192.0.2.1"), From: mustAddr("192.0.2.0"), To: mustAddr("192.0.3.255"),
+		Reserved: []netip.Addr{mustAddr("192.0.2.9")}}
+	in := []netip.Addr{mustAddr("192.0.2.70"), mustAddr("192.0.2.1"), mustAddr("192.0.2.9"), mustAddr("192.0.2.70"), mustAddr("198.51.100.7")}
+	s, _ := adoptSubnet(&f, in)
+	want := []specs.Exclusion{specs.ExcludeAddr(mustAddr("192.0.2.9")), specs.ExcludeAddr(mustAddr("192.0.2.70"))}
+	if d := cmp.Diff(want, s.Exclude, equalAddresses); d != "" {
+		t.Errorf("exclusions (-want +got):\n%s", d)
+	}
+	for a := mustAddr("192.0.2.2"); a != mustAddr("192.0.3.200"); a = a.Next() {
+		in = append(in, a)
+	}
+	if s, notes := adoptSubnet(&f, in); len(s.Exclude) > 0 || len(notes) != 1 {
+		t.Errorf("%d exclusions and the notes %q, want a note instead", len(s.Exclude), notes)
+	}
+}
+
+// TestAdoptRefusals names the reason for which a network cannot be adopted.
+func TestAdoptRefusals(t *testing.T) {
+	name := specs.EngineNetwork{Engine: specs.EngineCNI, Name: "home"}
+	for want, f := range map[string]foreign.Network{
+		"names no parent": {Name: name, Driver: specs.Macvlan},
+		"mode":            {Name: name, Driver: specs.IPvlan, Mode: "bridge", Parent: "eth1"},
+	} {
+		if _, _, err := adoptNetwork(&f, "home", nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want an error with %q", err, want)
+		}
+	}
+}
+
+// adoptWorld is a world whose host has a network of podman's with two containers, and one of CNI's.
+func adoptWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.env.root = w.dir + "/root"
+	t.Setenv("DOCKER_HOST", "unix://"+w.dir+"/docker.sock") // none listens
+	for path, text := range map[string]string{
+		"etc/containers/networks/home.json": `{"name":"home","driver":"macvlan","network_interface":"eth1","subnets":[
+{"subnet":"192.0.2.0/24","gateway":"192.0.2.1","lease_range":{"start_ip":"192.0.2.65","end_ip":"192.0.2.126"}}],"ipam_options":{"driver":"host-local"}}`,
+		"etc/cni/net.d/10-home.conflist": `{"name":"home","plugins":[{"type":"ipvlan","master":"eth1","mode":"l3","mtu":1400,"ipam":{"type":"host-local","subnet":"198.51.100.0/24"}}]}`,
+	} {
+		path = filepath.Join(w.env.root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.writePodmanAddresses(map[string]string{"192.0.2.70": hexA, "192.0.2.71": hexB})
+	return w
+}
+
+// writePodmanAddresses writes podman's database with addresses on the network home.
+func (w *world) writePodmanAddresses(held map[string]string) {
+	w.t.Helper()
+	path := filepath.Join(w.env.root, "run/containers/networks/ipam.db")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(func(tx *bbolt.Tx) error {
+		network, err := tx.CreateBucket([]byte("home"))
+		if err != nil {
+			return err
+		}
+		subnet, err := network.CreateBucket([]byte("192.0.2.0/24"))
+		if err != nil {
+			return err
+		}
+		for a, id := range held {
+			if err := subnet.Put(mustAddr(a).AsSlice(), []byte(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestAdopt(t *testing.T) {
+	w := adoptWorld(t)
+	const file = `driver = 'macvlan'
+parent = 'eth1'
+mode = 'bridge'
+ipam = 'local'
+ipv6 = 'off'
+
+[[subnet]]
+subnet = '192.0.2.0/24'
+gateway = '192.0.2.1'
+ip_range = '192.0.2.64/26'
+exclude = ['192.0.2.64', '192.0.2.127', '192.0.2.70', '192.0.2.71']
+`
+	const moves = `
+To move 3f2a91c04b7e, remove it and start it again with
+    podman run --network none --annotation berth/networks=lan …
+
+To move 3f2b00c04b7e, remove it and start it again with
+    podman run --network none --annotation berth/networks=lan …
+`
+	mustEqual(t, "adopt --dry-run", "\n# "+w.dir+"/etc/networks.d/lan.toml\n"+file+moves, w.mustRun("adopt", "podman:home", "--name", "lan", "--dry-run"))
+	if all, err := config.Names(w.dir + "/etc"); err != nil || len(all) > 0 {
+		t.Errorf("a dry run wrote %q, %v", all, err)
+	}
+	mustEqual(t, "adopt", "\nlan\n"+moves, w.mustRun("adopt", "podman:home", "--name", "lan"))
+	text, err := os.ReadFile(config.NetworkFile(w.dir+"/etc", "lan"))
+	if err != nil || string(text) != file {
+		t.Errorf("the file is\n%s, %v, want\n%s", text, err, file)
+	}
+	w.mustFail(exitFailed, "a network has this name already", "adopt", "podman:home", "--name", "lan")
+}
+
+func TestAdoptKeepsAddresses(t *testing.T) {
+	w := adoptWorld(t)
+	out := w.mustRun("adopt", "podman:home", "--keep-addresses", "--dry-run")
+	if !strings.Contains(out, "--annotation berth/ip=192.0.2.70 …") || strings.Contains(out, "'192.0.2.70'") {
+		t.Errorf("no request of 192.0.2.70, or it is excluded:\n%s", out)
+	}
+}
+
+func TestAdoptOfCNI(t *testing.T) {
+	w := adoptWorld(t)
+	byName := w.mustRun("adopt", "cni:home", "--dry-run")
+	for _, want := range []string{"driver = 'ipvlan'", "mode = 'l3'", "mtu = 1400", "default_route = false", "subnet = '198.51.100.0/24'", `{"type": "berth-cni", "network": "home"`} {
+		if !strings.Contains(byName, want) {
+			t.Errorf("no %q in\n%s", want, byName)
+		}
+	}
+	if byFile := w.mustRun("adopt", "--file", w.env.root+"/etc/cni/net.d/10-home.conflist", "--dry-run"); byFile != byName {
+		t.Errorf("by its file it is\n%s\nby its name\n%s", byFile, byName)
+	}
+}
+
+func TestAdoptUsage(t *testing.T) {
+	w := adoptWorld(t)
+	w.mustFail(exitFailed, "cni:home, podman:home", "adopt", "home")
+	w.mustFail(exitFailed, "there are: cni:home, podman:home", "adopt", "lan")
+	w.mustFail(exitUsage, "either NETWORK or --file", "adopt")
+	w.mustFail(exitFailed, "no such file", "adopt", "--file", w.dir+"/none.json")
+}
+
+// TestComposeText shows the lines of docker compose with a requested address.
+func TestComposeText(t *testing.T) {
+	mustEqual(t, "compose", `
+
+To move shop-web-1, remove it and start it again with
+    services:
+      web:
+        runtime: berth
+        network_mode: none
+        annotations:
+          berth/networks: lan
+          berth/ip: "192.0.2.7,2001:db8::7"
+
+To move tv, remove it and start it again with
+    docker run --runtime berth --network none --annotation berth/networks=lan …
+`, movingText("docker", "lan", []movedContainer{
+		{name: "shop-web-1", service: "web", addresses: []netip.Addr{mustAddr("192.0.2.7"), mustAddr("2001:db8::7")}}, {name: "tv"},
+	}))
+}
