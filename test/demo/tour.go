@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
+	"berth/specs"
 	"berth/test/lab"
 )
 
@@ -20,13 +22,25 @@ func (s *stage) tour() []scene {
 		on:    host,
 		lines: []string{"ip -brief address"},
 	}, {
-		what:  "The agent counts the frames on the parents of berth's networks.",
+		what: "A container that berth does not know: a macvlan interface, made by hand.",
+		on:   host,
+		lines: []string{
+			"ip netns add cam",
+			"ip link add lan0 link eth1 netns cam type macvlan mode bridge",
+			"ip -n cam address add 192.0.2.9/24 dev lan0 && ip -n cam link set lan0 up",
+		},
+	}, {
+		what:  "The agent needs no network and no change: it finds such interfaces, and counts them.",
 		on:    host,
 		lines: []string{"cat /etc/berth/berth.toml", "berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &"},
 	}, {
-		what:  "A network: created with docker's flags, stored in a file that you can also write.",
+		what:  "So the first minute with berth shows who is on the LAN already.",
 		on:    host,
-		first: s.ready,
+		first: s.observed,
+		lines: []string{"ip netns exec cam ping -c 2 -i 0.2 192.0.2.1", "berth ps"},
+	}, {
+		what: "A network: created with docker's flags, stored in a file that you can also write.",
+		on:   host,
 		lines: []string{
 			"berth network create lan -d macvlan --subnet 192.0.2.0/24 \\\n" +
 				"    --gateway 192.0.2.1 --ip-range 192.0.2.64/26 -o parent=eth1",
@@ -80,11 +94,19 @@ func (s *stage) tour() []scene {
 	}}
 }
 
-// ready waits until the agent serves.
-func (s *stage) ready() error {
+// observed waits until the agent counts the interface that was made by hand.
+func (s *stage) observed() error {
 	return lab.Eventually(10*time.Second, func() error {
-		_, err := s.host.Berth("agent", "status")
-		return err
+		var all []specs.Endpoint
+		if err := s.host.BerthJSON(&all, "ps"); err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.Interface == "lan0" && e.Counted {
+				return nil
+			}
+		}
+		return fmt.Errorf("berth ps shows %+v, want lan0, counted", all)
 	})
 }
 
@@ -108,7 +130,7 @@ func (s *stage) takeDown(failed bool) []scene {
 		on:    host,
 		quiet: failed,
 		lines: []string{
-			"runc delete --force web", "runc delete --force api", "podman rm --force --time 0 db",
+			"ip netns delete cam", "runc delete --force web", "runc delete --force api", "podman rm --force --time 0 db",
 			"berth ps", "berth ps --all", "berth network rm lan",
 		},
 	}, {
