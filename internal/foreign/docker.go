@@ -34,7 +34,7 @@ func parseDockerFile(path string) ([]Holding, error) {
 type dockerEndpoint struct {
 	NetworkID, IPAddress, GlobalIPv6Address, MacAddress string
 
-	IPAMConfig                               *struct{ IPv4Address, IPv6Address string }
+	IPAMConfig *struct{ IPv4Address, IPv6Address string }
 }
 
 // parseDocker returns the holdings in the file of a container (daemon/container.Container of
