@@ -18,8 +18,6 @@ import (
 	"berth/internal/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
-
 // host is the test's namespace with a driver, and a parent that is wired to another machine of
 // the LAN.
 type host struct {

@@ -258,3 +258,44 @@ func TestNetworkOfOldDocker(t *testing.T) {
 	}
 	s.expectNothingLeft(t, before)
 }
+
+// dockerNetworkCompose is the compose file of docs/engines/docker.md; DRIVER is the driver's name.
+const dockerNetworkCompose = `networks:
+  lan:
+    driver: DRIVER
+    driver_opts:
+      network: lan
+    ipam:
+      driver: DRIVER
+      config:
+        - subnet: 192.0.2.0/24
+services:
+  web:
+    image: lab
+    command: sleep 600
+    networks: [lan]
+`
+
+// TestNetworkOfDockerCompose runs compose up, restart and down on a project with a network of
+// its own.
+func TestNetworkOfDockerCompose(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newDockerDriver(t, s, nil)
+	before := s.snapshot(t)
+	file := filepath.Join(s.Dir, "compose.yaml")
+	must(t, os.WriteFile(file, []byte(strings.ReplaceAll(dockerNetworkCompose, "DRIVER", d.name)), 0o644))
+	compose := func(args ...string) string {
+		out, err := d.Client(append([]string{"compose", "--project-name", s.id("project"), "--file", file}, args...)...)
+		must(t, err)
+		return strings.TrimSpace(out)
+	}
+	compose("up", "--detach")
+	id := compose("ps", "--quiet", "web")
+	for range 2 {
+		s.expectWhole(t, d.Docker, id, id, firstOfPool)
+		compose("restart", "--timeout", "1")
+	}
+	compose("down", "--timeout", "1")
+	s.expectNothingLeft(t, before)
+}
