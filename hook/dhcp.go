@@ -64,6 +64,7 @@ func (a *attaching) newClient(in *Interface, r *state.Attachment, fam int) state
 	c := state.DHCPClient{
 		IPv6: fam == ipv6, IAID: id.iaid(), Broadcast: r.Driver == specs.IPvlan, Release: *in.Net.DHCPRelease,
 		Default: in.Default[fam] && !in.Gateway[fam].IsValid() && fam == ipv4, Metric: in.Net.Metric, Memory: a.stickyKey(in),
+		MTU: r.MTU,
 	}
 	if c.ClientID = id.option61(); c.IPv6 {
 		c.ClientID = id.duid()
@@ -247,13 +248,14 @@ func (a *attaching) addLeased(ctx context.Context, r *state.Attachment) error {
 		if err := a.inside.WaitLeased(ctx, a.host, r.LinkIndex, l.Address, plumb.Lifetimes(l, exchange.Now())); err != nil {
 			return fmt.Errorf("address %s on %q: %w", l.Address, r.Interface, err)
 		}
-		if l.MTU == 0 || l.MTU >= r.MTU || r.IPv6 != specs.IPv6Off && l.MTU < specs.MinMTUv6 {
+		mtu := plumb.LeaseMTU(r, &r.DHCP[i])
+		if mtu == r.MTU {
 			continue
 		}
-		if err := a.inside.SetMTU(r.LinkIndex, l.MTU); err != nil {
+		if err := a.inside.SetMTU(r.LinkIndex, mtu); err != nil {
 			return err
 		}
-		r.MTU = l.MTU
+		r.MTU = mtu
 	}
 	return nil
 }

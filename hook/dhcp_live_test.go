@@ -120,6 +120,18 @@ gateway = "2001:db8::1"
 	h.mustStop(b)
 }
 
+// TestDHCPMTUWithIPv6: an MTU of a server at which the interface would lose IPv6 is not set.
+func TestDHCPMTUWithIPv6(t *testing.T) {
+	t.Parallel()
+	h, _ := dhcpHost(t, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600, Options: "--dhcp-option=26,1000"})
+	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_timeout = '15s'\n[[subnet]]\nsubnet = '2001:db8::/64'\n")
+	b := h.box("a", "lan")
+	h.mustStart(b)
+	requireContains(t, ipIn(t, b.ns, "-o addr show net1"), "inet 192.0.2.1", "inet6 2001:db8::")
+	requireContains(t, ipIn(t, b.ns, "link show net1"), "mtu 1500")
+	h.mustStop(b)
+}
+
 // TestDHCPOnIPvlan: siblings share their MAC and get different leases, which they keep.
 func TestDHCPOnIPvlan(t *testing.T) {
 	t.Parallel()

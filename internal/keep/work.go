@@ -57,6 +57,9 @@ func (w *work) resume(ctx context.Context, d *state.DHCPClient) error {
 			if err := w.set(l, nil, d); err != nil {
 				return err
 			}
+			if err := w.setMTU(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return w.finish(ctx)
@@ -105,10 +108,14 @@ func (w *work) renewed(ctx context.Context, a dhcp.Action) error {
 		return err
 	}
 	w.c.step("extended in the kernel")
-	return w.change(ctx, func(tx *state.Tx, at *state.Attachment, d *state.DHCPClient) error {
+	err = w.change(ctx, func(tx *state.Tx, at *state.Attachment, d *state.DHCPClient) error {
 		plumb.SetLease(d, a.Lease, exchange.Now())
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return w.setMTU(ctx)
 }
 
 // obtained begins to use a new address, and only then gives up the old one.
@@ -134,6 +141,9 @@ func (w *work) obtained(ctx context.Context, a dhcp.Action) error {
 		return err
 	}
 	w.c.step("set the new address")
+	if err := w.setMTU(ctx); err != nil {
+		return err
+	}
 	w.c.Log.Info("leased", "attachment", w.c.key.attachment, "address", a.Lease.Address, "by", a.Lease.Server, "before", d.Old)
 	return w.finish(ctx)
 }

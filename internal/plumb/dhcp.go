@@ -3,12 +3,14 @@ package plumb
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"berth/dhcp"
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/network"
+	"berth/specs"
 )
 
 // Client returns the DHCP client of a record, with its lease if it has one. foreign
@@ -77,6 +79,21 @@ func LeaseRoutes(l *dhcp.Lease, c *state.DHCPClient) (all []network.Route) {
 		}
 	}
 	return all
+}
+
+// LeaseMTU returns the MTU of an interface with the lease of one of its clients: the server's if
+// it is below the network's and does not take IPv6 from the interface, else the network's. DHCPv6
+// has no MTU.
+func LeaseMTU(a *state.Attachment, c *state.DHCPClient) int {
+	most := c.MTU
+	if c.IPv6 || most == 0 { // 0 in a record of an earlier version
+		most = a.MTU
+	}
+	hasIPv6 := a.IPv6 != specs.IPv6Off || slices.ContainsFunc(a.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	if c.Lease == nil || c.Lease.MTU == 0 || c.Lease.MTU >= most || hasIPv6 && c.Lease.MTU < specs.MinMTUv6 {
+		return most
+	}
+	return c.Lease.MTU
 }
 
 // ClaimLeased claims an address that a DHCP server leased, in whichever subnet. The

@@ -26,6 +26,7 @@ type DHCPClient struct {
 	Probe     time.Duration `json:",omitempty"` // time for which a new address is probed for
 	Default   bool          `json:",omitempty"` // the lease's gateway is the container's default route
 	Metric    int           `json:",omitempty"` // of the default route
+	MTU       int           `json:",omitempty"` // of the interface if no server sets one; 0 if not known
 	Memory    string        `json:",omitempty"` // key of the lease's memory, see lease.StickyKey
 
 	Lease     *specs.DHCPLease `json:",omitempty"` // nil if it was lost, or if there is none yet
