@@ -100,6 +100,10 @@ var figures = []struct {
 }{
 	{"what", 0, 5},
 	{"where", 0, 5},
+	{"who", 0, 5},
+	{"says", 0, 5},
+	{"tells", 0, 5},
+	{"told", 0, 5},
 	{"if", 60, 10_000},
 }
 
