@@ -212,7 +212,7 @@ func (s *DHCPServer) kea4() string {
 	c := s.cfg
 	return fmt.Sprintf(`{"Dhcp4": {"interfaces-config": {"interfaces": [%q]}, "authoritative": true,
 "lease-database": {"type": "memfile", "name": %q, "lfc-interval": 0}, "valid-lifetime": %d, %s,
-"subnet4": [{"subnet": "%s.0/24", "interface": %q, "pools": [{"pool": "%[5]s.%[7]d - %[5]s.%[8]d"}],
+"subnet4": [{"id": 1, "subnet": "%s.0/24", "interface": %q, "pools": [{"pool": "%[5]s.%[7]d - %[5]s.%[8]d"}],
 "option-data": [{"name": "routers", "data": "%[5]s.1"}]}]}}`,
 		c.Link, filepath.Join(s.dir, "kea-leases4.csv"), c.Seconds, keaLogger, c.Network, c.Link, c.First, c.First+20)
 }
@@ -222,6 +222,6 @@ func (s *DHCPServer) kea6() string {
 	return fmt.Sprintf(`{"Dhcp6": {"interfaces-config": {"interfaces": [%q]},
 "lease-database": {"type": "memfile", "name": %q, "lfc-interval": 0}, "valid-lifetime": %d, "preferred-lifetime": %[3]d, %s,
 "server-id": {"type": "LL", "persist": false},
-"subnet6": [{"subnet": "2001:db8::/64", "interface": %q, "pools": [{"pool": "2001:db8::100 - 2001:db8::1ff"}]}]}}`,
+"subnet6": [{"id": 1, "subnet": "2001:db8::/64", "interface": %q, "pools": [{"pool": "2001:db8::100 - 2001:db8::1ff"}]}]}}`,
 		c.Link, filepath.Join(s.dir, "kea-leases6.csv"), c.Seconds, keaLogger, c.Link)
 }
