@@ -64,13 +64,28 @@ func (c *DHCPClient) ExpiresAt(now time.Time, sinceBoot time.Duration) time.Time
 }
 
 // Changing reports whether an address of the interface may be missing, because the
-// client is about to replace it, or because its lease has just ended.
+// client is about to set or replace it, or because its lease has just ended.
 func (c *DHCPClient) Changing(p netip.Prefix, sinceBoot time.Duration) bool {
 	if c.Old.IsValid() && (p == c.Old || c.Lease != nil && p == c.Lease.Address) {
 		return true
 	}
+	if c.Lease == nil || p != c.Lease.Address {
+		return false
+	}
 	ends, ok := c.Ends()
-	return ok && p == c.Lease.Address && sinceBoot >= ends-roundedLifetime
+	return ok && sinceBoot >= ends-roundedLifetime || sinceBoot < c.Began+c.settling()
+}
+
+// settled bounds the time from the beginning of a lease until its address is on the
+// interface: it is probed for and recorded first.
+const settled = 10 * time.Second
+
+// settling returns settled, or a third of a shorter lease, which is renewed at its half.
+func (c *DHCPClient) settling() time.Duration {
+	if c.Lease.Lifetime == specs.Forever {
+		return settled
+	}
+	return min(settled, c.Lease.Lifetime.Duration()/3)
 }
 
 // roundedLifetime bounds the time by which the kernel deletes an address before its
