@@ -51,7 +51,7 @@ const (
 // judgeForeign warns of addresses that a network would give out if another program did not have
 // them.
 func judgeForeign(r *report, n Network) {
-	if n.IPAM != specs.IPAMLocal {
+	if n.IPAM != specs.IPAMLocal && !n.Clustered() {
 		return
 	}
 	var texts, excluded []string

@@ -26,6 +26,8 @@ type Network struct {
 
 	Pools []foreign.Network // of other programs, on the parent
 
+	Shared Shared // of a network whose pool nodes share
+
 	DHCP, DHCPv6 DHCP // of a network that is checked alone, and whose addresses a DHCP server leases
 
 	NoIPv6   error    // why the kernel has no IPv6; nil if it has
@@ -129,6 +131,10 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 	if s.Gateway.IsValid() && slices.Contains(n.Parent.Addresses, s.Gateway) {
 		r.addFail(check, "set gateway to the router of the LAN; to reach the host itself: "+commandText("berth host enable %s", n.Name)+"",
 			"the gateway %s is an address of %s, which its containers cannot reach", s.Gateway, n.Parent.Found.Name)
+		return
+	}
+	if n.Clustered() {
+		judgeShared(r, n, s)
 		return
 	}
 	if n.IPAM != specs.IPAMLocal {

@@ -134,6 +134,25 @@ func TestJudgeNetwork(t *testing.T) {
 	})
 }
 
+func goodShared() Network {
+	n := goodNetwork()
+	n.IPAM, n.Domain, n.Subnets = specs.IPAMCluster, "lan-hq", n.Subnets[:1]
+	n.Shared = Shared{Node: true, Size: 16, Free: 5, MAC: true}
+	return n
+}
+
+func TestJudgeShared(t *testing.T) {
+	const away = "etcd has not answered since 12:03:10"
+	goldenVariations(t, "cluster", goodShared, judgeNetwork, []variation[Network]{
+		{"no etcd", "cluster", Fail, func(n *Network) { n.Shared = Shared{} }},
+		{"no block", "cluster", Fail, func(n *Network) { n.Shared = Shared{Node: true} }},
+		{"no prefix of MACs", "cluster", Fail, func(n *Network) { n.Shared.MAC = false }},
+		{"no block and no etcd", "cluster", Fail, func(n *Network) { n.Shared = Shared{Node: true, Trouble: away} }},
+		{"etcd is away", "cluster", Warn, func(n *Network) { n.Shared.Trouble = away }},
+		{"all are held", "cluster", Warn, func(n *Network) { n.Shared.Free = 0 }},
+	})
+}
+
 // TestPassthruInUse: a passthru network with a running container is in normal use.
 func TestPassthruInUse(t *testing.T) {
 	n := goodNetwork()

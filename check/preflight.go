@@ -70,6 +70,7 @@ type survey struct {
 	leases   []lease.Lease
 	shims    []*hostshim.Record
 	foreign  []state.ForeignAddress // none if no agent keeps them
+	shared   map[string]Shared      // by network
 	unread   error                  // why the records cannot be read
 	parents  map[string]Parent
 
@@ -105,6 +106,9 @@ func (s *survey) readRecords(tx *state.Tx) error {
 			return err
 		}
 		s.leases = append(s.leases, l)
+	}
+	if err := s.readShared(tx); err != nil {
+		return err
 	}
 	if s.Agent != nil {
 		if err := s.readForeign(tx); err != nil {
@@ -206,7 +210,7 @@ func (s *survey) networkNames() string {
 
 // networkFacts gathers the facts for a network's checks.
 func (s *survey) networkFacts(n *specs.Network) Network {
-	facts := Network{Network: n, Parent: s.parentFacts(n.Parent), Host: s.kernel.hostAddresses(), NoIPv6: network.CheckIPv6()}
+	facts := Network{Network: n, Shared: s.shared[n.Name], Parent: s.parentFacts(n.Parent), Host: s.kernel.hostAddresses(), NoIPv6: network.CheckIPv6()}
 	facts.Unset, facts.UnsetErr = network.UnsetSysctls(n)
 	sharing := map[string]bool{n.Name: true}
 	for _, o := range s.networks {
