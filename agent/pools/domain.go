@@ -29,7 +29,8 @@ type domain struct {
 	pool    cluster.PoolText
 	options cluster.Options
 	started bool
-	rounded time.Duration                // when the last round ended
+	rounded time.Duration                // when the last round or touch ended
+	whole   time.Duration                // when the last round ended
 	failed  bool                         // in it, a request failed
 	wanted  map[netip.Addr]time.Duration // requested addresses, and when they were last needed
 	trouble string                       // as in the database
@@ -104,18 +105,22 @@ func optionsOf(n *specs.Network) cluster.Options {
 func (m *Member) keepDomain(ctx context.Context, d *domain) time.Duration {
 	part := fmt.Sprintf("domain %q", d.name)
 	wishes, err := m.readDemand(d)
+	var due bool
 	if err == nil {
-		var due bool
-		if due, err = d.due(len(wishes) > 0); !due && err == nil {
-			return refresh - (state.SinceBoot() - d.rounded)
-		}
+		due, err = d.due(len(wishes) > 0)
+	}
+	if left := refresh - (state.SinceBoot() - d.rounded); !due && err == nil && left > 0 {
+		return left
 	}
 	if err == nil {
-		d.err = m.makeRound(ctx, d)
+		d.err = m.makeRound(ctx, d, due)
 		err = m.explain(d.err)
 	}
 	m.Problem(part, err)
 	m.Problem("the answer to a container's start", m.answerWishes(d, wishes, err))
+	if d.failed {
+		return retry
+	}
 	if due, _ := d.keeper.Due(); due && err == nil {
 		return again
 	}
@@ -143,23 +148,27 @@ func (m *Member) readDemand(d *domain) (wishes []netip.Addr, err error) {
 }
 
 // due reports whether a round is due: this machine has changed, or the last one is long ago or
-// failed.
+// failed. With reclaim_after, each refresh looks at the presence of others.
 func (d *domain) due(wished bool) (bool, error) {
-	since := state.SinceBoot() - d.rounded
-	if !d.started || wished || since >= refresh || d.failed && since >= retry {
+	now := state.SinceBoot()
+	since := now - d.rounded
+	switch {
+	case !d.started || wished || d.failed && since >= retry || now-d.whole >= wholeRefresh:
 		return true, nil
-	}
-	if d.failed || d.err != nil {
-		return false, nil // again after retry or refresh
+	case d.err != nil || d.options.ReclaimAfter > 0:
+		return since >= refresh, nil
 	}
 	return d.keeper.Due()
 }
 
-// makeRound makes a round of the keeper. The first one also opens the parts of the node's file,
-// if etcd does not answer.
-func (m *Member) makeRound(ctx context.Context, d *domain) error {
+// makeRound makes a round of the keeper, or only touches etcd if none is due. The first round
+// also opens the parts of the node's file, if etcd does not answer.
+func (m *Member) makeRound(ctx context.Context, d *domain, due bool) error {
 	within, round := askWithin, d.keeper.Round
-	if !d.started {
+	switch {
+	case !due:
+		round = d.keeper.Touch
+	case !d.started:
 		within, round = startWithin, d.keeper.Start
 	}
 	ctx, stop := context.WithTimeout(ctx, within)
@@ -168,6 +177,9 @@ func (m *Member) makeRound(ctx context.Context, d *domain) error {
 	err := round(ctx)
 	m.latency = time.Since(began)
 	m.noteAnswer(err)
+	if due {
+		d.whole = state.SinceBoot()
+	}
 	d.started, d.rounded, d.failed = true, state.SinceBoot(), !answered(err) || errors.Is(err, cluster.ErrAlive)
 	return err
 }

@@ -19,9 +19,9 @@ import (
 )
 
 // Times of the loop. A request to etcd may take askWithin; at the start, without an answer within
-// startWithin, the node goes on with the parts in its file. A round that the local state does not
-// need takes place each refresh, one that failed is repeated after retry, and one that changed
-// something after again.
+// startWithin, the node goes on with the parts in its file. If no round is due, the node touches
+// etcd each refresh, and makes a round each wholeRefresh. A round that failed is repeated after
+// retry, and one that changed something after again.
 const (
 	askWithin   = 3 * time.Second
 	startWithin = time.Second
@@ -29,6 +29,8 @@ const (
 	retry       = 2 * time.Second
 	again       = 50 * time.Millisecond
 	presence    = 15 * time.Second
+
+	wholeRefresh = 10 * time.Minute
 )
 
 // Options are everything that a Member depends on.

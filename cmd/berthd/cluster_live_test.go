@@ -46,7 +46,7 @@ func hookOnce(args []string) int {
 
 const etcdURL = "http://192.0.2.250:2379"
 
-// clusterLAN is a bridge with a server of etcd and nodes.
+// clusterLAN is two bridges with nodes, and a server of etcd on the first.
 type clusterLAN struct {
 	t    *testing.T
 	lan  *testnet.NS
@@ -60,6 +60,7 @@ func newClusterLAN(t *testing.T) *clusterLAN {
 	t.Helper()
 	c := &clusterLAN{t: t, lan: testnet.Namespace(t), seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
 	testnet.Bridge(t, c.lan, "br0")
+	testnet.Bridge(t, c.lan, "br1")
 	testnet.Address(t, c.lan, "br0", "192.0.2.250/24")
 	c.startEtcd(t.TempDir())
 	return c
@@ -100,7 +101,7 @@ type clusterNode struct {
 	made  int
 }
 
-const clusterNetwork = `parent = "eth1"
+const clusterNetwork = `parent = "PARENT"
 ipam = "cluster"
 domain = "lan-hq"
 conflict_timeout = "0s"
@@ -109,7 +110,9 @@ subnet = "192.0.2.0/24"
 ip_range = "192.0.2.64/26"
 `
 
-func (c *clusterLAN) newNode(name string, host int) *clusterNode {
+// newNode starts a node on both bridges. Each network's file is given by its name; PARENT in it is
+// the parent on the first bridge, and PARENTx that on the second.
+func (c *clusterLAN) newNode(name, parent string, host int, networks map[string]string) *clusterNode {
 	c.t.Helper()
 	dir, err := os.MkdirTemp("/run", "node")
 	mustSucceed(c.t, err)
@@ -122,10 +125,14 @@ func (c *clusterLAN) newNode(name string, host int) *clusterNode {
 			c.t.Error(err)
 		}
 	})
-	testnet.Veth(c.t, parent, l.host, name, c.lan)
-	testnet.Run(c.t, c.lan, "ip", "link", "set", "dev", name, "master", "br0", "up")
+	for i, port := range []string{name, name + "1"} {
+		testnet.Veth(c.t, parent+strings.Repeat("x", i), l.host, port, c.lan)
+		testnet.Run(c.t, c.lan, "ip", "link", "set", "dev", port, "master", fmt.Sprint("br", i), "up")
+	}
 	testnet.Address(c.t, l.host, parent, fmt.Sprintf("192.0.2.%d/24", host))
-	l.writeNetwork("lan", clusterNetwork)
+	for network, text := range networks {
+		l.writeNetwork(network, strings.ReplaceAll(text, "PARENT", parent))
+	}
 	text := fmt.Sprintf("[cluster]\netcd = [%q]\nnode = %q\ndirectory = %q\n", etcdURL, name, filepath.Join(dir, "lib"))
 	mustSucceed(c.t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte(text), 0o644))
 	n := &clusterNode{lab: l, name: name, on: c}
@@ -135,7 +142,7 @@ func (c *clusterLAN) newNode(name string, host int) *clusterNode {
 
 // clusterContainer is a container on a node, at the time of its hook.
 type clusterContainer struct {
-	node    *clusterNode
+	ns      *testnet.NS
 	state   oci.State
 	process *os.Process
 }
@@ -159,18 +166,18 @@ func (n *clusterNode) runHook(c *clusterContainer, status oci.ContainerState) er
 	return nil
 }
 
-// start starts a container and returns its address. It fails the test if another node has the
-// address or the MAC.
-func (n *clusterNode) start(more string) (*clusterContainer, netip.Addr, error) {
+// start starts a container on a network and returns its address. It fails the test if another
+// node has the address or the MAC.
+func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, error) {
 	n.t.Helper()
 	n.on.mu.Lock()
 	n.made++
 	id := fmt.Sprintf("%s-%d", n.name, n.made)
 	n.on.mu.Unlock()
 	ns := testnet.Namespace(n.t)
-	c := &clusterContainer{node: n, process: testnet.Process(n.t, ns)}
+	c := &clusterContainer{ns: ns, process: testnet.Process(n.t, ns)}
 	c.state = oci.State{Version: "1.0.2", ID: id, Pid: c.process.Pid, Bundle: "/",
-		Annotations: map[string]string{"berth/networks": fmt.Sprintf(`[{"name":"lan"%s}]`, more)}}
+		Annotations: map[string]string{"berth/networks": network}}
 	if err := n.runHook(c, oci.StateCreating); err != nil {
 		return nil, netip.Addr{}, err
 	}
@@ -197,14 +204,14 @@ func (c *clusterLAN) lease(node string, a netip.Addr, mac specs.MAC) {
 }
 
 // mustStartOne starts a container that needs no other condition than time.
-func (n *clusterNode) mustStartOne(more string) (*clusterContainer, netip.Addr) {
+func (n *clusterNode) mustStartOne(network string) (*clusterContainer, netip.Addr) {
 	n.t.Helper()
-	c, a, err := n.start(more)
+	c, a, err := n.start(network)
 	for deadline := time.Now().Add(2 * time.Minute); err != nil && time.Now().Before(deadline); {
-		if !strings.Contains(err.Error(), `"lan-hq"`) {
+		if !strings.Contains(err.Error(), "this node") {
 			break
 		}
-		c, a, err = n.start(more)
+		c, a, err = n.start(network)
 	}
 	if err != nil {
 		n.t.Error(err)
@@ -233,13 +240,13 @@ func (n *clusterNode) clusterIs(what string, holds func(specs.ClusterStatus) boo
 // A node that was stopped is forgotten, and the other gets its blocks.
 func TestTwoNodes(t *testing.T) {
 	t.Parallel()
-	lan := newClusterLAN(t)
-	a, b := lan.newNode("a", 2), lan.newNode("b", 3)
+	lan, networks := newClusterLAN(t), map[string]string{"lan": clusterNetwork}
+	a, b := lan.newNode("a", parent, 2, networks), lan.newNode("b", parent, 3, networks)
 	var all sync.WaitGroup
 	for _, n := range []*clusterNode{a, b} {
 		all.Go(func() {
 			for range 12 {
-				n.mustStartOne("")
+				n.mustStartOne("lan")
 			}
 		})
 	}
@@ -252,16 +259,16 @@ func TestTwoNodes(t *testing.T) {
 
 	lan.pauseEtcd(syscall.SIGSTOP)
 	for range a.freeHere() {
-		a.mustStartOne("")
+		a.mustStartOne("lan")
 	}
-	if _, _, err := a.start(""); err == nil || !strings.Contains(err.Error(), `this node has of domain "lan-hq" are held`) {
+	if _, _, err := a.start("lan"); err == nil || !strings.Contains(err.Error(), `this node has of domain "lan-hq" are held`) {
 		t.Errorf("a start without etcd and a free address: %v", err)
 	}
 	b.reboot()
-	b.mustStartOne("")
+	b.mustStartOne("lan")
 	lan.pauseEtcd(syscall.SIGCONT)
-	a.mustStartOne("")
-	b.mustStartOne("")
+	a.mustStartOne("lan")
+	b.mustStartOne("lan")
 
 	a.clusterIs("two present nodes", func(s specs.ClusterStatus) bool {
 		return len(s.Nodes) == 2 && s.Nodes[0].Present && s.Nodes[1].Present
@@ -278,15 +285,18 @@ func TestTwoNodes(t *testing.T) {
 	a.clusterIs("one node", func(s specs.ClusterStatus) bool { return len(s.Nodes) == 1 })
 }
 
-// freeHere returns the number of addresses that the node has without etcd.
-func (n *clusterNode) freeHere() int {
+// freeHere returns the number of addresses that the node has without etcd. A signal stops etcd
+// some time after it is sent.
+func (n *clusterNode) freeHere() (free int) {
 	n.t.Helper()
-	s, err := n.client.Cluster(n.t.Context())
-	mustSucceed(n.t, err)
-	if len(s.Pools) != 1 || s.Error == "" {
-		n.t.Fatalf("without etcd: %+v", s)
-	}
-	return s.Pools[0].FreeHere
+	n.clusterIs("a node without etcd", func(s specs.ClusterStatus) bool {
+		if s.Error == "" || len(s.Pools) != 1 {
+			return false
+		}
+		free = s.Pools[0].FreeHere
+		return true
+	})
+	return free
 }
 
 // reboot ends the agent and all containers, and removes what does not outlive a reboot.
@@ -303,4 +313,40 @@ func (n *clusterNode) reboot() {
 	mustSucceed(n.t, os.RemoveAll(n.state))
 	mustSucceed(n.t, os.RemoveAll(n.bpffs))
 	n.agent = n.startAgent()
+}
+
+const officeNetwork = `ipam = "cluster"
+domain = %q
+parent = %q
+[[subnet]]
+subnet = "198.51.100.0/24"
+`
+
+// TestTwoLANs is the walk-through of docs/cluster.md, with two LANs in place of VLANs: two nodes
+// whose parents have different names, and two networks with one subnet, of which no file divides
+// the range. Containers of the two nodes have different addresses, and reach each other.
+func TestTwoLANs(t *testing.T) {
+	t.Parallel()
+	lan, networks := newClusterLAN(t), map[string]string{
+		"office": fmt.Sprintf(officeNetwork, "office", "PARENT"), "voice": fmt.Sprintf(officeNetwork, "voice", "PARENTx"),
+	}
+	a, b := lan.newNode("a", "eth1", 2, networks), lan.newNode("b", "enp3s0", 3, networks)
+	for _, network := range []string{"office", "voice"} {
+		clear(lan.seen) // the LANs may have the same addresses
+		for range 3 {
+			at, _ := a.mustStartOne(network)
+			_, other := b.mustStartOne(network)
+			if !t.Failed() {
+				testnet.Run(t, at.ns, "ping", "-c", "1", "-W", "60", other.String())
+			}
+		}
+	}
+	a.clusterIs("two pools of two nodes", func(s specs.ClusterStatus) bool {
+		return len(s.Pools) == 2 && len(s.Attachments) == 12 && len(s.Nodes) == 2 && s.Nodes[0].Used == 6 && s.Nodes[1].Used == 6
+	})
+	office := fmt.Sprintf(officeNetwork, "office", "enp3s0")
+	b.writeNetwork("office", office+"ip_range = \"198.51.100.128/25\"\n")
+	b.clusterIs("the difference of the pools", func(s specs.ClusterStatus) bool {
+		return strings.Contains(s.Pools[0].Error, `ip_range is "198.51.100.0/24" there and "198.51.100.128/25" here`)
+	})
 }

@@ -119,16 +119,42 @@ func (k *Keeper) Round(ctx context.Context) error {
 	return fmt.Errorf("claim blocks of domain %q: other nodes were sooner %d times: %w", k.domain, attempts, ErrChanged)
 }
 
-func (k *Keeper) roundOnce(ctx context.Context) error {
-	snapshot, err := k.store.List(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
+// Touch checks this node's registration and the pool's text, in place of a round if nothing is
+// due. It reads three keys, so its cost does not grow with the number of nodes.
+func (k *Keeper) Touch(ctx context.Context) error {
+	v, err := k.read(ctx, k.domain.poolKey(), nodePrefix+string(k.file.Node), alivePrefix+string(k.file.Node))
 	if err != nil {
-		return fmt.Errorf("read domain %q: %w", k.domain, err)
+		return err
+	}
+	if err := k.register(ctx, v); isIdentity(err) {
+		return errors.Join(err, k.Renounce(err))
+	} else if err != nil {
+		return err
+	}
+	if v.Pool.Revision != k.view.Pool.Revision {
+		k.stale = true // a round compares it
+	}
+	return nil
+}
+
+// read returns the entries below prefixes, or ErrOlder.
+func (k *Keeper) read(ctx context.Context, prefixes ...string) (View, error) {
+	snapshot, err := k.store.List(ctx, prefixes...)
+	if err != nil {
+		return View{}, fmt.Errorf("read domain %q: %w", k.domain, err)
 	}
 	if newest := k.file.newest(); snapshot.Revision < newest {
-		return fmt.Errorf("read domain %q: %w: its revision is %d, and this node has seen %d",
+		return View{}, fmt.Errorf("read domain %q: %w: its revision is %d, and this node has seen %d",
 			k.domain, ErrOlder, snapshot.Revision, newest)
 	}
-	v := NewView(k.domain, k.blocks, snapshot)
+	return NewView(k.domain, k.blocks, snapshot), nil
+}
+
+func (k *Keeper) roundOnce(ctx context.Context) error {
+	v, err := k.read(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
+	if err != nil {
+		return err
+	}
 	k.view, k.stale = v, false
 	if err := k.register(ctx, v); err != nil {
 		return err

@@ -278,7 +278,7 @@ func (m *machine) die() {
 	id := m.saved.Node
 	m.reboot()
 	m.saved = nil
-	delete(m.store.entries, alivePrefix+string(id))
+	m.store.drop(alivePrefix + string(id))
 	released, err := Forget(context.Background(), m.store, id)
 	m.log("forget %s: %v %v", id, released, err)
 }
@@ -305,7 +305,7 @@ func (w *world) act() {
 	case n < 82:
 		w.store.arrive(w.r)
 	case n < 86 && m.saved != nil: // its lease of presence ends, whether it lives or not
-		delete(w.store.entries, alivePrefix+string(m.saved.Node))
+		w.store.drop(alivePrefix + string(m.saved.Node))
 	case n < 90:
 		m.keeper = nil // berthd is killed
 	case n < 92:
@@ -402,7 +402,7 @@ func (w *world) settle() {
 	for _, m := range w.machines {
 		m.calm, m.cut = true, false
 		if m.saved != nil {
-			delete(w.store.entries, alivePrefix+string(m.saved.Node))
+			w.store.drop(alivePrefix + string(m.saved.Node))
 		}
 		m.start()
 	}
