@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"runtime/metrics"
 	"strconv"
 	"time"
 
@@ -17,12 +15,8 @@ import (
 // scrape, maps some 6 MB again, in about a millisecond.
 const releaseEvery = 2 * time.Second
 
-// freeHeap is the size of the heap's free part, in bytes, from which it is given back at once,
-// as after a scrape of thousands of endpoints. The runtime gives back smaller parts in time.
-const freeHeap = 4 << 20
-
-// runReleases gives the pages of the agent's program, and a large free part of its heap, back to
-// the kernel, until ctx is done or it fails: an agent that waits uses few of them.
+// runReleases gives the pages of the agent's program back to the kernel, until ctx is done or
+// it fails: an agent that waits uses few of them.
 func (a *Agent) runReleases(ctx context.Context) {
 	tick := time.NewTicker(releaseEvery)
 	defer tick.Stop()
@@ -32,21 +26,11 @@ func (a *Agent) runReleases(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if heapFree() >= freeHeap {
-			debug.FreeOSMemory()
-		}
 		if err := releaseProgram(); err != nil {
 			a.log.Warn("memory of the agent's program is not given back", "error", err)
 			return
 		}
 	}
-}
-
-// heapFree returns the bytes of the heap that are free and still resident.
-func heapFree() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
 }
 
 // releaseProgram unmaps the pages of the agent's own program. They stay in the page cache as
