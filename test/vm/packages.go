@@ -27,6 +27,10 @@ import (
 // an emulated machine starts them. The results of those tests do not depend on the kernel.
 var elsewhere = regexp.MustCompile(`Containerd|^TestUnits|^TestKills$`)
 
+// kernelFree matches packages whose tests do not depend on the kernel and take long in an
+// emulated machine: models, and servers of etcd on loopback.
+var kernelFree = regexp.MustCompile(`/internal/cluster(/|$)`)
+
 // testPackage is a package whose tests run in the machines.
 type testPackage struct {
 	ImportPath string
@@ -122,6 +126,9 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 			break
 		} else if err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
+		}
+		if kernelFree.MatchString(p.ImportPath) {
+			continue
 		}
 		live, err := p.live()
 		if err != nil {
