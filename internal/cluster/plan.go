@@ -100,6 +100,9 @@ func (p *planner) planBlocks() {
 	for _, b := range p.heldBlocks() {
 		free += p.Blocks.free(b, p.Leased)
 	}
+	if p.Asked {
+		want = max(want, free+1) // another program may have the free ones, which the start has found
+	}
 	if free < want {
 		p.takeBlocks(want - free)
 		return

@@ -57,6 +57,11 @@ func TestPlan(t *testing.T) {
 		want string
 	}{
 		{"the only free block is claimed", func() Situation { return situation(t, others...) }, "take 192.0.2.76@0"},
+		{"a start found no address, as another program has the free ones", func() Situation {
+			s := situation(t, append(others[:2:2], claimOf(nodeA, "192.0.2.76", 4))...)
+			s.Held[blockAt("192.0.2.76")], s.Asked, s.Options.KeepFree = 4, true, 1
+			return s
+		}, "take 192.0.2.72@0"},
 		{"a full pool", func() Situation { return situation(t, append(others, claimOf(nodeB, "192.0.2.76", 4))...) }, "full"},
 		{"an answer was lost", func() Situation { return situation(t, claimOf(nodeA, "192.0.2.72", 9)) }, "take 192.0.2.72@9"},
 		{"a block that it had is another node's", func() Situation {
