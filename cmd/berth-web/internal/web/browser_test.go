@@ -114,6 +114,7 @@ func TestBrowser(t *testing.T) {
 	t.Parallel()
 	f := &fakeAgent{events: make(chan specs.Event)}
 	all := lanOf(10)
+	all[9].Origin, all[9].Network = specs.OriginObserved, ""
 	all[0].Name, all[0].Image, all[0].Labels = hostile, hostile, map[string]string{hostile: hostile}
 	f.set(nil, all...)
 	f.networks = []specs.NetworkStatus{pooled()}
@@ -128,7 +129,7 @@ func TestBrowser(t *testing.T) {
 		Sender: &specs.Party{ContainerID: all[0].ContainerID, Name: hostile, Interface: "eth0"}}
 	browsePage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), shows("mac-spoof"), shows(hostile),
 		chromedp.Click("td details summary"), shows("What to do."))
-	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10 of 10 endpoints"), shows(hostile),
+	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10 of 10 endpoints"), shows(hostile), shows("(not by berth)"),
 		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))
 	browsePage(t, ctx, "endpoint", chromedp.Click(`tbody th a`), shows("Traffic of the last minutes"),
 		waitFor(`document.querySelectorAll(".chart path.line").length >= 8`), shows("198.18.0.3/16"))

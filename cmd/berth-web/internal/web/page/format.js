@@ -19,7 +19,7 @@ export const formatClock = (seconds) => ofDay.format(new Date(seconds * 1000));
 export const formatTime = (text) => clock.format(new Date(text));
 
 export const nameOf = (row) => row.name || row.pod || row.container_id.slice(0, 12);
-export const networkOf = (row) => row.network || texts.inPlace;
+export const networkOf = (row) => row.network || (row.origin === 'observed' ? texts.notBerths : texts.inPlace);
 
 export function sumRates(...rates) {
   return rates.reduce((a, b) => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes }), { packets: 0, bytes: 0 });

@@ -61,7 +61,7 @@ export const texts = {
   sinceChoice: { 0: 'All times', 60: 'Last minute', 3600: 'Last hour', 86400: 'Last day' },
   dropped: 'dropped', leftOut: (n) => `${n} similar ones left out`, suspected: 'suspected', certain: 'certain',
   rowsShown: (n, all) => `${n} of ${all} endpoints`,
-  inPlace: '(defined in place)',
+  inPlace: '(defined in place)', notBerths: '(not by berth)',
   definedNetworks: 'Networks of /etc/berth/networks.d', subnets: 'Subnets', hostReaches: 'Host shim', noNetworks: 'No network is defined.',
   pool: (subnet) => `Addresses of ${subnet}`, ofSize: (n, size) => `${n} in use; without a request, ${size > 1e12 ? 'more than 10¹²' : size} can be given out`,
   poolParts: { held: 'in use', free: 'free', outside: 'outside of the range, only by request', excluded: 'excluded', reserved: 'reserved', foreign: 'of another program' },
