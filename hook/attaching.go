@@ -37,7 +37,9 @@ type attaching struct {
 }
 
 // runSteps does the steps in order: the record is written before the kernel shows
-// anything, and a sender is registered before it can send a frame.
+// anything, and a sender is registered before it can send a frame. Its interface exists then,
+// because the datapath takes a namespace's other interfaces for forgers while the registered one is
+// missing.
 func (a *attaching) runSteps(ctx context.Context) error {
 	steps := []struct {
 		name string
@@ -48,8 +50,8 @@ func (a *attaching) runSteps(ctx context.Context) error {
 		{"lock the VLANs", a.lockVLANs},
 		{"reserve", a.reserveResources},
 		{"make the VLANs", a.makeVLANs},
-		{"register", a.registerEndpoints},
 		{"create the interfaces", a.createLinks},
+		{"register", a.registerEndpoints},
 		{"set them up", a.setUp},
 		{"lease addresses", a.leaseAddresses},
 		{"probe for conflicts", a.settleConflicts},
@@ -196,7 +198,6 @@ func (a *attaching) createLinks(ctx context.Context) error {
 		a.undo.push("create "+r.Interface, func(context.Context) error {
 			return a.inside.DeleteLink(info.Index)
 		})
-		a.countSiblings(r)
 	}
 	return nil
 }

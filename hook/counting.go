@@ -30,10 +30,14 @@ func (a *attaching) registerEndpoints(ctx context.Context) error {
 	a.attachParents()
 	// Exclude keeps out a drain, which is a transaction and may be about to delete the
 	// keys of the MAC's last owner.
-	return a.Store.Exclude(ctx, func() error {
+	err = a.Store.Exclude(ctx, func() error {
 		a.registerAll()
 		return nil
 	})
+	for _, r := range a.records {
+		a.countSiblings(r)
+	}
+	return err
 }
 
 // warnUncounted warns that an interface is not counted yet.
