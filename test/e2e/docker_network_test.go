@@ -17,6 +17,9 @@ import (
 // ifnameNet1 is docker's option for the name of a container's interface that expectWhole expects.
 const ifnameNet1 = ",driver-opt=com.docker.network.endpoint.ifname=net1"
 
+// driverCapabilities are those of berth-docker.service, as setpriv takes them.
+const driverCapabilities = "-all,+net_admin,+net_raw,+sys_admin,+sys_ptrace"
+
 // dockerDriver is berth's driver of a host, under a name of its own, because all dockerds look
 // for plugins in one directory.
 type dockerDriver struct {
@@ -49,8 +52,9 @@ func (d *dockerDriver) socket() string { return "/run/docker/plugins/" + d.name 
 func (d *dockerDriver) start(t *testing.T) {
 	t.Helper()
 	var err error
-	d.driver, err = d.site.Start(filepath.Join(d.site.Dir, "berth-docker.log"), filepath.Join(bin, "berth-docker"),
-		append(d.site.Flags(), "--socket", d.socket(), "--networks", filepath.Join(d.site.Dir, "docker-networks"))...)
+	args := append([]string{"--bounding-set", driverCapabilities, "--no-new-privs", filepath.Join(bin, "berth-docker")}, d.site.Flags()...)
+	d.driver, err = d.site.Start(filepath.Join(d.site.Dir, "berth-docker.log"), "setpriv",
+		append(args, "--socket", d.socket(), "--networks", filepath.Join(d.site.Dir, "docker-networks"))...)
 	must(t, err)
 	must(t, lab.Eventually(30*time.Second, func() error { _, err := os.Stat(d.socket()); return err }))
 }
