@@ -96,7 +96,7 @@ func (s *stage) tour() []scene {
 
 // observed waits until the agent counts the interface that was made by hand.
 func (s *stage) observed() error {
-	return lab.Eventually(10*time.Second, func() error {
+	return lab.Eventually(30*time.Second, func() error {
 		var all []specs.Endpoint
 		if err := s.host.BerthJSON(&all, "ps"); err != nil {
 			return err
