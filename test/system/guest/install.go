@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 const unit = "berthd.service"
@@ -110,13 +115,49 @@ func plugin(m *machine) {
 	const unit = "berth-nri.service"
 	m.run("systemctl", "start", unit)
 	m.wantWritable(unit, []string{"/run/berth", "/sys/fs/bpf/berth"}, system)
-	pid := m.property(unit, "MainPID")
-	m.run("ip", "netns", "add", "pod")
-	if err := inside(pid, "nsenter", "--net=/run/netns/pod", "true"); err != nil {
-		m.errorf("the plugin cannot enter a network namespace that was made after its start: %v", err)
-	}
-	m.run("ip", "netns", "delete", "pod")
+	m.wantEntering(unit)
 	m.wantProperty(unit, "NRestarts", "0")
 	m.run("systemctl", "stop", unit)
 	m.wantProperty(unit, "Result", "success")
+}
+
+// wantEntering checks that a unit's main process can enter a network namespace that is made
+// after its start.
+func (m *machine) wantEntering(unit string) {
+	m.run("ip", "netns", "add", "pod")
+	if err := inside(m.property(unit, "MainPID"), "nsenter", "--net=/run/netns/pod", "true"); err != nil {
+		m.errorf("%s cannot enter a network namespace that was made after its start: %v", unit, err)
+	}
+	m.run("ip", "netns", "delete", "pod")
+}
+
+// driver: docker's first call starts docker's driver, which can write to the state, to its
+// networks and to BPF's file system alone, and sees network namespaces that are made later.
+func driver(m *machine) {
+	const socket, unit, path = "berth-docker.socket", "berth-docker.service", "/run/docker/plugins/berth.sock"
+	m.run("systemctl", "start", socket)
+	m.wantProperty(unit, "ActiveState", "inactive")
+	var d net.Dialer
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", path) },
+	}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Post("http://docker/Plugin.Activate", "", nil)
+	if err != nil {
+		m.fatalf("call the driver: %v", err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if want := `{"Implements":["NetworkDriver","IpamDriver"]}`; err != nil || strings.TrimSpace(string(text)) != want {
+		m.errorf("the driver answers %q, %v, want %s", text, err, want)
+	}
+	m.wantProperty(unit, "ActiveState", "active")
+	m.wantWritable(unit, []string{"/run/berth", "/var/lib/berth", "/sys/fs/bpf/berth"}, system)
+	m.wantEntering(unit)
+	m.wantProperty(unit, "NRestarts", "0")
+	m.run("systemctl", "stop", socket, unit)
+	m.wantProperty(unit, "Result", "success")
+	if _, err := os.Stat(path); err == nil {
+		m.errorf("%s is left", path)
+	}
 }

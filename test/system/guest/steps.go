@@ -23,13 +23,13 @@ type step struct {
 // full are the steps of a machine with podman, units those of one without.
 var (
 	full = []step{
-		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"containers", containers},
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver}, {"containers", containers},
 		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
 		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
 	}
 	units = []step{
-		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"killed", killed},
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver}, {"killed", killed},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"remove", remove}, {"purge", purge},
 	}
 )
