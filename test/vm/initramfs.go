@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"berth/internal/testnet"
@@ -132,8 +133,8 @@ func ignoreMissing(err error) error {
 // biggest is the maximum size of a copied file, in bytes.
 const biggest = 1 << 20
 
-// write writes the initramfs for a kernel.
-func (img *image) write(ctx context.Context, k *kernel, file string) error {
+// write writes the initramfs for a kernel, with a plan of the tests of some packages.
+func (img *image) write(ctx context.Context, k *kernel, packages []string, file string) error {
 	modules, err := k.modules(ctx)
 	if err != nil {
 		return err
@@ -142,6 +143,7 @@ func (img *image) write(ctx context.Context, k *kernel, file string) error {
 	for name, e := range img.tree {
 		whole[name] = e
 	}
+	p.Tests = slices.DeleteFunc(slices.Clone(p.Tests), func(t plan.Test) bool { return !slices.Contains(packages, t.Package) })
 	for _, m := range modules {
 		name := "modules/" + m.Name + ".ko"
 		whole.file(name, m.Image)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,24 +114,15 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	if err != nil {
 		return false, err
 	}
-	initrd := filepath.Join(dir, series+".cpio")
-	if err := img.write(ctx, k, initrd); err != nil {
-		return false, err
-	}
-	m := newMachine(k, initrd, filepath.Join(dir, series+".console"), o.timeout)
 	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "", bench: o.bench != nil}
 	for _, t := range img.plan.Tests {
 		r.missing = append(r.missing, t.Package)
 	}
 	start := time.Now()
-	busy, err := m.Run(ctx, r.reader())
-	if ctx.Err() != nil {
+	console, busy, err := bootUntilDone(ctx, dir, o, img, k, r)
+	if err != nil {
 		return false, err
 	}
-	if err != nil {
-		r.fault(err.Error())
-	}
-	r.flush()
 	if o.results != "" {
 		if err := results.Write(filepath.Join(o.results, "vm-"+series+".json"), r.results); err != nil {
 			return false, err
@@ -141,12 +133,50 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.print("FAIL: " + reason)
 	}
 	if len(why) > 0 && !r.done {
-		for _, line := range m.ConsoleEnd(20) {
+		for _, line := range console {
 			r.print("console: " + line)
 		}
 	}
 	r.print(fmt.Sprintf("%v, in %.0f s, %.0f s of processor time", r.total, time.Since(start).Seconds(), busy.Seconds()))
 	return len(why) == 0, nil
+}
+
+// boots is the number of machines that a kernel gets, at most.
+const boots = 3
+
+// bootUntilDone boots a machine that runs the packages without a verdict, and another one
+// after a fault of the emulator. It returns the end of the last console, and the processor
+// time of all machines.
+func bootUntilDone(ctx context.Context, dir string, o *options, img *image, k *kernel, r *report) (console []string, busy time.Duration, err error) {
+	name := filepath.Join(dir, strings.TrimSuffix(r.prefix, "| "))
+	for boot := 1; ; boot++ {
+		if err := img.write(ctx, k, r.missing, name+".cpio"); err != nil {
+			return nil, busy, err
+		}
+		m := newMachine(k, name+".cpio", name+".console", o.timeout)
+		some, err := m.Run(ctx, r.reader())
+		busy += some
+		if ctx.Err() != nil {
+			return nil, busy, err
+		}
+		if err != nil {
+			r.fault(err.Error())
+		}
+		r.flush()
+		console = m.ConsoleEnd(20)
+		if r.done || boot == boots || len(r.missing) == 0 || !staleBreakpoint(console) {
+			return console, busy, nil
+		}
+		r.print("a fault of the emulator ended the kernel; again, from " + r.missing[0])
+	}
+}
+
+// staleBreakpoint reports whether a kernel died of a breakpoint that it had removed. While
+// Linux patches its own code it puts int3 there (arch/x86/kernel/alternative.c); if a thread
+// of the emulator still runs its translation of it afterwards, the kernel knows no reason
+// for the trap.
+func staleBreakpoint(console []string) bool {
+	return slices.ContainsFunc(console, func(line string) bool { return strings.Contains(line, "Oops: int3:") })
 }
 
 // newMachine returns a machine with two serial lines: standard output and the

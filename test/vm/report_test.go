@@ -155,3 +155,31 @@ func TestReportOfASecondRun(t *testing.T) {
 		t.Error("a test failed twice: passed")
 	}
 }
+
+// A machine that dies of the emulator's fault leaves the packages without a verdict to the
+// next one.
+func TestReportOfASecondMachine(t *testing.T) {
+	r := &report{missing: []string{"p", "q"}}
+	reportLines(t, r, begun, "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n", ended("p", 0),
+		plan.Event{What: plan.Begin, Name: "q"}, "=== RUN   TestB\n    b_test.go:1: chatter\n")
+	r.flush()
+	if !slices.Equal(r.missing, []string{"q"}) || len(r.verdict()) == 0 {
+		t.Fatalf("after the first machine: missing %q, verdict %q", r.missing, r.verdict())
+	}
+	reportLines(t, r, plan.Event{What: plan.Begin, Name: "q"}, "=== RUN   TestB\n--- PASS: TestB (0.00s)\nPASS\n", ended("q", 0), allDone)
+	if why := r.verdict(); why != nil || r.total.Passed != 2 {
+		t.Errorf("after the second machine: verdict %q, %v", why, r.total)
+	}
+}
+
+func TestStaleBreakpoint(t *testing.T) {
+	for line, want := range map[string]bool{
+		"[  366.219764] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI":            true,
+		"[    3.000000] Oops: general protection fault: 0000 [#1] PREEMPT":  false,
+		"[    3.000000] Kernel panic - not syncing: Attempted to kill init": false,
+	} {
+		if got := staleBreakpoint([]string{"before", line, "after"}); got != want {
+			t.Errorf("%q: %t", line, got)
+		}
+	}
+}
