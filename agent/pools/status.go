@@ -15,8 +15,8 @@ import (
 	"berth/specs"
 )
 
-// Status reads the whole cluster from etcd. If etcd does not answer, it returns what this node
-// knows, and the reason.
+// Status reads the whole cluster from etcd. If etcd does not answer, it returns this
+// node's own part, and the reason.
 func (m *Member) Status(ctx context.Context) (specs.ClusterStatus, error) {
 	ctx, stop := context.WithTimeout(ctx, askWithin)
 	defer stop()

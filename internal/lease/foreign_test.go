@@ -72,8 +72,8 @@ func TestForeignAddressReleased(t *testing.T) {
 	})
 }
 
-// TestForeignAddressRequested leases an address that was requested, whoever has it: the probe
-// decides.
+// TestForeignAddressRequested leases a requested address although another program has it: the
+// probe decides.
 func TestForeignAddressRequested(t *testing.T) {
 	t.Parallel()
 	inScratch(t, func(tx *state.Tx) {
