@@ -1,10 +1,10 @@
 // Package docker is a remote network driver and IPAM driver of docker: the protocol, the networks
-// that docker told the driver of, and the translation of docker's options into a selection.
+// that docker created in the driver, and the translation of docker's options into a selection.
 //
 //	unix socket → Server → hook.Reserve, hook.Attach → answer
 //
-// docker tells a driver of a network once, and expects it to know the network after a reboot:
-// [Networks] keeps it in a file. Addresses are leases and reservations of berth's database, and
+// docker creates a network in its driver once, and expects the driver to know the network
+// after a reboot: [Networks] keeps it in a file. Addresses are leases and reservations of berth's database, and
 // endpoints are beside them: they end with the boot. The package does not ask docker anything,
 // because docker waits for the answer of each call. It has no rules for addresses of its own.
 // It imports hook, specs, internal/config, internal/lease and internal/state.

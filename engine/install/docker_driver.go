@@ -15,11 +15,11 @@ const (
 var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
 // writeDriver makes berth a driver of docker's networks: it enables the socket of berth-docker,
-// as systemctl enable does. The driver needs a dockerd that makes the network namespace before it
-// tells a driver of a container.
+// as systemctl enable does. The driver needs a dockerd that makes the container's network
+// namespace before it calls the driver.
 func (p *planner) writeDriver(v Version) error {
 	if v.Known() && !v.AtLeast(28, 0) && (v.Major != 26 || v.Minor != 0) {
-		p.addNote("docker %s has no network namespace yet when it tells a driver of a container; networks with the driver %s need docker 28 or 26.0", v.Text, handler)
+		p.addNote("docker %s calls a driver before the container has a network namespace; networks with the driver %s need docker 28 or 26.0", v.Text, handler)
 		return nil
 	}
 	unit := p.o.findUnit(dockerSocketUnit)

@@ -49,11 +49,11 @@ func benchAlarms(b *bench) (*section, error) {
 	site.Settle()
 	took := time.Since(begin)
 	s := &section{
-		how: "A LAN with a host that has a network of every mode that this kernel has the driver for, and the traffic that containers, the host " +
-			"and others legitimately have there: TCP with segmentation offload and UDP with fragments in both families and both ways, between siblings " +
-			"and with the LAN, multicast and broadcast, DHCP clients, router advertisements, neighbours that are forgotten, containers that are " +
-			"started again with the same MAC, addresses that move. A round is about what a minute has. Then, on the same LAN, forged frames " +
-			"and changed addresses: from the call that sends the frame, or the start of ip(8), until the event is read from the agent's socket.",
+		how: "A host with a network of every mode, and the legitimate traffic of containers, the host and other machines: TCP with segmentation " +
+			"offload and UDP with fragments, in IPv4 and IPv6, between siblings and with the LAN; multicast and broadcast; DHCP clients; router " +
+			"advertisements; neighbours that are forgotten; containers that are restarted with the same MAC; addresses that move. One round " +
+			"has about as much of each as one minute on a LAN. Then frames are forged and addresses changed. The delay is from the call that " +
+			"sends the frame, or the start of ip(8), until the event is read from the agent's socket.",
 		head: []string{"", "measured", "most"},
 	}
 	if err := falseAlarms(s, site, rounds, took); err != nil {
@@ -88,7 +88,7 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 		}
 	}
 	if len(site.LeftOut) > 0 {
-		s.fact("Left out, as this kernel has no driver for them: %s.", strings.Join(site.LeftOut, ", "))
+		s.fact("Left out, because this kernel has no driver for them: %s.", strings.Join(site.LeftOut, ", "))
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func latencies(s *section, site *traffic.Site) error {
 	}
 	add(toldWithin, "forged frame to event, median", frames)
 	add(driftWithin, "changed address to event, median", drifts)
-	s.fact("%d forged frames of %d containers, %d addresses.", len(frames), len(containers), len(drifts))
+	s.fact("The delays are of %d forged frames of %d containers, and of %d changed addresses.", len(frames), len(containers), len(drifts))
 	return nil
 }
 

@@ -79,9 +79,8 @@ var comparisons = []struct {
 
 func attachSection(got samples, rounds int) *section {
 	s := &section{
-		how: fmt.Sprintf("Exec of berth-hook, and of Debian's CNI plugins macvlan and host-local on the same parent, from fork to exit, "+
-			"with a real address pool and no probe for conflicts: medians of %d rounds, and beside them the ratio of the fastest tenths, "+
-			"which other work on the machine has touched least. berthd runs meanwhile.", rounds),
+		how: fmt.Sprintf("The time of berth-hook, and of Debian's CNI plugins macvlan and host-local on the same parent, "+
+			"with a pool of addresses and without a probe: medians of %d rounds. berthd runs meanwhile.", rounds),
 		head: []string{"", "berth-hook", "CNI", "ratio", "fastest tenth"},
 	}
 	for _, c := range comparisons {

@@ -64,8 +64,8 @@ func benchConflict(b *bench) (*section, error) {
 
 func conflictSection(refused, accepted, blind []time.Duration) *section {
 	s := &section{
-		how:  fmt.Sprintf("Another machine on the wire has %s. Exec of berth-hook from fork to exit, medians of %d.", taken, len(refused)),
-		head: []string{"a static address is asked for", "berth-hook"},
+		how:  fmt.Sprintf("Another machine on the wire has %s. The time of berth-hook: medians of %d.", taken, len(refused)),
+		head: []string{"a static address is requested", "berth-hook"},
 	}
 	r := median(refused)
 	s.judge(fmt.Sprintf("≤ %d ms", refusedWithin.Milliseconds()), r <= refusedWithin, "the other machine's: time until refused", ms(r))
@@ -130,6 +130,6 @@ func cniTakes(host *lab.Host, s *section) error {
 		s.fact("CNI refused it: %s", reason(err))
 		return nil
 	}
-	s.fact("CNI (macvlan with static addresses) gave the container %s too, and said nothing.", taken)
+	s.fact("CNI (macvlan with static addresses) gave the container %s too, without an error.", taken)
 	return nil
 }

@@ -51,8 +51,8 @@ func benchCrowd(b *bench) (*section, error) {
 
 func crowdSection(got map[string]*[2][]time.Duration, repeats int) *section {
 	s := &section{
-		how: fmt.Sprintf("%d attachments on one parent, all execs started together or each after the one before: "+
-			"time until all are done, medians of %d. All succeeded, and no address was given twice.", crowdSize, repeats),
+		how: fmt.Sprintf("%d attachments on one parent, all started together, or one after the other. "+
+			"The time until all have ended: medians of %d. All succeeded, and no address was given twice.", crowdSize, repeats),
 		head: []string{"", "berth-hook", "CNI", "ratio"},
 	}
 	var all [2][2]time.Duration

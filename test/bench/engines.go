@@ -117,8 +117,8 @@ func dockerStarters(host *lab.Host, rootfs string) (all []*starter, stop func(),
 
 func enginesSection(all []*starter, left []string, rounds int) *section {
 	s := &section{
-		how: fmt.Sprintf("`run --rm … true` of an engine's command line, from fork to exit, on the engine's own macvlan network and "+
-			"with berth's annotation, by turns; conflict_timeout = %q. Medians of %d rounds, and the ratio of the fastest tenths.", probeMost, rounds),
+		how: fmt.Sprintf("The time of `podman run --rm … true`, and of docker's, on the engine's own macvlan network, and with berth's "+
+			"annotation and conflict_timeout = %q: medians of %d rounds.", probeMost, rounds),
 		head: []string{"", "its own macvlan", "berth", "ratio", "fastest tenth"},
 	}
 	for i := 0; i+1 < len(all); i += 2 {

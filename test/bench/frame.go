@@ -126,8 +126,9 @@ func parseCosts(text string) (all []cost, err error) {
 
 func frameSection(costs []cost) (*section, error) {
 	s := &section{
-		how: "The TC program by BPF_PROG_TEST_RUN, judging included, by turns with an empty program and with one that does nothing but look up one key, or two if two endpoints are in the frame, in a hash map as large. " +
-			"A cost is the fastest tenth of 60 laps of 4,000 frames; ratios are medians of 11 such, with the middle half of them. Two at random: each frame has other MACs, which are in no near cache, and the bare look-ups are of them.",
+		how: "The cost of the TC program, judging included, by BPF_PROG_TEST_RUN. It is compared with an empty program, and with *bare look-ups*: a program " +
+			"that only looks up the endpoints of the frame (one or two) in a hash map of the same size. A cost is the fastest tenth of 60 laps of 4,000 frames; " +
+			"a ratio is the median of 11 of these. *Two at random* means that each frame has other MACs, so that they are in no near cache.",
 		head: []string{"frame", "endpoints", "above empty", "whole", "to bare look-ups", "middle half"},
 	}
 	bare := false
@@ -150,7 +151,7 @@ func frameSection(costs []cost) (*section, error) {
 		s.judge(fmt.Sprintf("≤ %.1f×", goal), ratio > 0 && ratio <= goal, cells...)
 	}
 	if text, err := os.ReadFile(returnsMitigation); err == nil {
-		s.fact("Bare look-ups are calls, whose cost depends on the mitigation for returns: spec_rstack_overflow is %q.", strings.TrimSpace(string(text)))
+		s.fact("A look-up is a call, so its cost depends on the mitigation of the processor's returns: spec_rstack_overflow is %q.", strings.TrimSpace(string(text)))
 	}
 	if !bare {
 		return nil, fmt.Errorf("no bare look-ups among %d figures", len(costs))

@@ -71,8 +71,8 @@ func benchKilled(b *bench) (*section, error) {
 
 func killedSection(got [2]aftermath) *section {
 	s := &section{
-		how: "The process is killed (SIGKILL) at moments spread evenly over the least time that it takes. Every second attachment is " +
-			"then asked for once more, as an engine that restarts a container does. In the end the container is released in the usual way, " +
+		how: "The process is killed (SIGKILL) at moments spread evenly over the shortest time that it takes. Every second attachment is " +
+			"then requested again, as by an engine that restarts a container. At the end the container is released in the usual way, " +
 			"with its namespace alive.",
 		head: []string{"", "berth-hook", "CNI"},
 	}
@@ -90,7 +90,7 @@ func killedSection(got [2]aftermath) *section {
 	}
 	for i, name := range []string{berthAlone, cniAlone} {
 		if got[i].example != "" {
-			s.fact("%s, the first that failed: %s", name, got[i].example)
+			s.fact("%s: the first request that failed: %s", name, got[i].example)
 		}
 	}
 	return s

@@ -7,10 +7,18 @@ import (
 
 const pageHead = `# Performance
 
-Written by ` + "`make bench BENCH='-write docs/performance.md'`" + `; without the flag it prints the same.
-After this page you can compare the cost of berth with its peers. All figures are from
-network namespaces of one machine. Two programs that are compared took turns in the
-same run, so read the ratios rather than the times.
+After this page you can compare the cost of berth with its peers, and measure it on your own
+machine: ` + "`make bench`" + ` prints these tables, and ` + "`make bench BENCH='-write docs/performance.md'`" + `
+writes this page.
+
+All figures are from network namespaces of one machine that also did other work. Two programs
+that are compared took turns in the same run, so read the ratios rather than the times.
+
+- A *time of a process* is from its fork to its exit, as an engine waits for it.
+- The *fastest tenth* is the ratio (or difference) of the fastest tenths of both programs, which
+  other work on the machine has disturbed least.
+- The *middle half* is the range in which the middle half of the ratios lies.
+- A *goal* is a limit that berth has set itself; the last column shows whether it is met.
 `
 
 // updatePage returns the page with the measured sections in place of its older ones: the

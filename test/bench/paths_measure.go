@@ -8,9 +8,11 @@ import (
 // measure measures all paths in turn, each with and without the agent.
 func (s *site) measure(b *bench) (*section, error) {
 	r := &section{
-		how: fmt.Sprintf("TCP: one iperf3 stream of %d MB. Round trip: the median of %d small UDP datagrams to and fro, between blocking sockets. "+
-			"Packets: UDP of 60 bytes a frame, as fast as one thread can, the fastest %d of %v: other work on the machine only ever takes away. The wire is a veth pair into a switch (a Linux bridge) and another to the machine; the Linux bridge has no agent on it and is the control. "+
-			"With and without the agent's programs one right after the other, which first by turns: medians, and the median of the ratios with the middle half of them; of TCP the ratio of the fastest tenths.",
+		how: fmt.Sprintf("*TCP* is one iperf3 stream of %d MB. *Round trip* is the median of %d small UDP datagrams and their answers, between blocking sockets. "+
+			"*Packets* are UDP frames of 60 bytes, as fast as one thread can send them: the fastest %d of %v. The wire is a veth pair to a switch "+
+			"(a Linux bridge), and another to the other machine. The path over a Linux bridge has no program of the agent's and is the control. "+
+			"Each path is measured with and without the agent's programs, one right after the other, in alternating order. The values are "+
+			"medians. The ratio is the median of the ratios; for TCP the ratio of the fastest tenths.",
 			tcpBytes>>20, roundTrips, burst, floodSlice),
 		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
 	}
@@ -18,7 +20,7 @@ func (s *site) measure(b *bench) (*section, error) {
 	done, total := 0, tcp+quick+len(s.floods())*floods
 	step := func(int) { done++; b.step(done, total) }
 	if s.noIPvlan != "" {
-		r.fact("ipvlan l2 is left out: %s. [Under emulation](performance-ipvlan.md) it was measured.", s.noIPvlan)
+		r.fact("ipvlan l2 is left out: %s. It was measured [under emulation](performance-ipvlan.md).", s.noIPvlan)
 	}
 	end, err := s.serveAll()
 	defer end()
@@ -196,7 +198,7 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	show(r, "the same, empty TC programs", empty, median(empty.ratios()), 0, perSecond)
 	show(r, "the same, empty TC programs and the agent's", above, median(above.ratios()), goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
-	r.fact("Packets, %s: of %.0f ns a packet the agent adds %.0f, empty TC programs %.0f; %d were sent while the agent was on, and it counted %d, ARP with them.",
+	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets were sent with the agent, and it counted %d, including ARP.",
 		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without), through, after-before)
 	return err
 }

@@ -49,8 +49,8 @@ func firstStart(p peer) (samples, error) {
 
 func probeSection(first, got samples, rounds int) *section {
 	s := &section{
-		how: fmt.Sprintf("Exec of berth-hook, from fork to exit, of %d containers in a row on a network with conflict_timeout = %q, "+
-			"by turns with one without a probe: medians, and the ratio of the fastest tenths.", 2*rounds, probeMost),
+		how: fmt.Sprintf("The time of berth-hook for %d containers in a row, on a network with conflict_timeout = %q and on "+
+			"one without a probe: medians.", 2*rounds, probeMost),
 		head: []string{"", "no probe", "probing", "ratio", "fastest tenth"},
 	}
 	without, with := got[berthAlone][attach], got[berthProbing][attach]

@@ -41,8 +41,8 @@ func benchWrapper(b *bench) (*section, error) {
 	defer os.RemoveAll(bundle)
 	rounds := 5 * b.rounds
 	s := &section{
-		how: fmt.Sprintf("A runtime that does nothing, called directly and by way of berth-runtime in turns, with a config.json of 20 kB: "+
-			"from fork to exit, medians of %d rounds, and the difference of the fastest tenths.", rounds),
+		how: fmt.Sprintf("The time of a runtime that does nothing, called directly and by berth-runtime, with a config.json of 20 kB: "+
+			"medians of %d rounds.", rounds),
 		head: []string{"", "direct", "by berth-runtime", "added", "fastest tenth"},
 	}
 	for i, c := range wrapped {
