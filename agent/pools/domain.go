@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"berth/internal/cluster"
@@ -34,6 +35,7 @@ type domain struct {
 	failed  bool                         // in it, a request failed
 	wanted  map[netip.Addr]time.Duration // requested addresses, and when they were last needed
 	trouble string                       // as in the database
+	news    atomic.Bool                  // a watch has seen a change
 	err     error                        // of the last round
 }
 
@@ -107,11 +109,13 @@ func (m *Member) keepDomain(ctx context.Context, d *domain) time.Duration {
 	wishes, err := m.readDemand(d)
 	var due bool
 	if err == nil {
-		due, err = d.due(len(wishes) > 0)
+		due, err = d.due(len(wishes) > 0, m.refresh)
 	}
-	if left := refresh - (state.SinceBoot() - d.rounded); !due && err == nil && left > 0 {
+	news := d.news.Swap(false)
+	if left := m.refresh - (state.SinceBoot() - d.rounded); !due && !news && err == nil && left > 0 {
 		return left
 	}
+	due = due || news && d.err != nil
 	if err == nil {
 		d.err = m.makeRound(ctx, d, due)
 		err = m.explain(d.err)
@@ -124,7 +128,7 @@ func (m *Member) keepDomain(ctx context.Context, d *domain) time.Duration {
 	if due, _ := d.keeper.Due(); due && err == nil {
 		return again
 	}
-	return refresh
+	return m.refresh
 }
 
 // readDemand reads the wishes of starts, and sets the addresses that the keeper is to have.
@@ -149,7 +153,7 @@ func (m *Member) readDemand(d *domain) (wishes []netip.Addr, err error) {
 
 // due reports whether a round is due: this machine has changed, or the last one is long ago or
 // failed. With reclaim_after, each refresh looks at the presence of others.
-func (d *domain) due(wished bool) (bool, error) {
+func (d *domain) due(wished bool, refresh time.Duration) (bool, error) {
 	now := state.SinceBoot()
 	since := now - d.rounded
 	switch {

@@ -20,17 +20,17 @@ import (
 
 // Times of the loop. A request to etcd may take askWithin; at the start, without an answer within
 // startWithin, the node goes on with the parts in its file. If no round is due, the node touches
-// etcd each refresh, and makes a round each wholeRefresh. A round that failed is repeated after
+// etcd each refresh and when a watch has seen a change, and makes a round each wholeRefresh. A round that failed is repeated after
 // retry, and one that changed something after again.
 const (
 	askWithin   = 3 * time.Second
 	startWithin = time.Second
-	refresh     = 30 * time.Second
 	retry       = 2 * time.Second
 	again       = 50 * time.Millisecond
 	presence    = 15 * time.Second
 
-	wholeRefresh = 10 * time.Minute
+	defaultRefresh = 30 * time.Second
+	wholeRefresh   = 10 * time.Minute
 )
 
 // Options are everything that a Member depends on.
@@ -45,14 +45,16 @@ type Options struct {
 // Member is this machine as a node of a cluster.
 type Member struct {
 	Options
-	wakes chan struct{}
-	etcd  atomic.Pointer[etcd.Store] // nil until its certificates could be read
+	refresh time.Duration
+	wakes   chan struct{}
+	etcd    atomic.Pointer[etcd.Store] // nil until its certificates could be read
 
 	// These belong to the goroutine of Run, between its steps to requests.
 	mu      sync.Mutex
 	self    *cluster.Self
 	domains map[cluster.Domain]*domain
-	alive   string // the identity whose presence is kept
+	watches map[string]*watch // by prefix
+	alive   string            // the identity whose presence is kept
 	absent  context.CancelFunc
 	latency time.Duration // of the last round
 
@@ -66,7 +68,8 @@ type Member struct {
 
 // New returns a member. It opens nothing yet.
 func New(o Options) *Member {
-	return &Member{Options: o, wakes: make(chan struct{}, 1), domains: map[cluster.Domain]*domain{}}
+	return &Member{Options: o, refresh: defaultRefresh, wakes: make(chan struct{}, 1),
+		domains: map[cluster.Domain]*domain{}, watches: map[string]*watch{}}
 }
 
 // openStore opens the store, without waiting for a connection.
@@ -141,7 +144,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	if err != nil {
 		return retry
 	}
-	wait, all := refresh, m.currentDomains()
+	wait, all := m.refresh, m.currentDomains()
 	for _, d := range all {
 		wait = min(wait, m.keepDomain(ctx, d))
 	}
@@ -150,6 +153,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 		m.request(ctx, "registration in the cluster", m.self.Register)
 	}
 	m.keepPresence(ctx)
+	m.keepWatches(ctx, all)
 	if m.failed() {
 		return min(wait, retry)
 	}

@@ -43,8 +43,10 @@ type Keeper struct {
 	opened  bool // the keys in the file are open
 	empty   map[string]time.Duration
 	present map[NodeID]time.Duration
-	view    View // of the last round
-	stale   bool // this node has changed the store since
+	view    View  // of the last round
+	stale   bool  // this node has changed the store since
+	seen    int64 // the revision of the last answer
+	full    bool  // at the last round, the pool had no block that this node needs
 	// Wanted are the requested addresses: static ones outside of the range, and addresses
 	// of the range whose blocks this node takes if they have no owner.
 	Wanted []netip.Addr
@@ -147,6 +149,7 @@ func (k *Keeper) read(ctx context.Context, prefixes ...string) (View, error) {
 		return View{}, fmt.Errorf("read domain %q: %w: its revision is %d, and this node has seen %d",
 			k.domain, ErrOlder, snapshot.Revision, newest)
 	}
+	k.seen = snapshot.Revision
 	return NewView(k.domain, k.blocks, snapshot), nil
 }
 
@@ -167,6 +170,7 @@ func (k *Keeper) roundOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	k.full = full
 	for _, s := range steps {
 		k.stale = true
 		if err := k.apply(ctx, s, pool); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"berth/internal/cluster"
+	"berth/internal/testnet"
 	"berth/ipam"
 	"berth/specs"
 )
@@ -101,24 +102,24 @@ func (f *fleet) keeper(store cluster.Store, index int, disk cluster.Disk) (*clus
 // berthd restarts from its file. No key is ever open on two nodes.
 func TestFaultsOfMembers(t *testing.T) {
 	t.Parallel()
-	members := startCluster(t, 3)
+	members := testnet.StartEtcd(t, 3)
 	f := &fleet{t: t, owner: map[string]int{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range 8 {
-		store, disk := openStore(t, endpoints(members)...), cluster.Directory(t.TempDir())
+		store, disk := openStore(t, testnet.EtcdURLs(members)...), cluster.Directory(t.TempDir())
 		all.Go(func() { f.live(ctx, store, i, disk) })
 	}
 	for i := range 2 {
 		m := members[i%3]
 		if i%2 == 0 {
-			m.kill()
+			m.Kill()
 			f.untilOpened(20)
-			m.start(t)
+			m.Start(t, m.URL)
 		} else {
-			m.pause(t, syscall.SIGSTOP)
+			m.Signal(t, syscall.SIGSTOP)
 			f.untilOpened(20)
-			m.pause(t, syscall.SIGCONT)
+			m.Signal(t, syscall.SIGCONT)
 		}
 		f.untilOpened(20)
 	}
@@ -173,7 +174,7 @@ func (f *fleet) live(ctx context.Context, store cluster.Store, index int, disk c
 // the first machine is present, and after it, and that the clone uses no block.
 func TestTwoMachinesOfOneIdentity(t *testing.T) {
 	t.Parallel()
-	urls := endpoints(startCluster(t, 1))
+	urls := testnet.EtcdURLs(testnet.StartEtcd(t, 1))
 	store := openStore(t, urls...)
 	f := &fleet{t: t, owner: map[string]int{}}
 	dir := cluster.Directory(t.TempDir())

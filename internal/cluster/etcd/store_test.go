@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"berth/internal/cluster"
+	"berth/internal/testnet"
 )
 
 func put(key, value string, was int64) cluster.Change {
@@ -20,7 +21,7 @@ func put(key, value string, was int64) cluster.Change {
 // refused by a condition, deleted.
 func TestSwap(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, endpoints(startCluster(t, 1))...)
+	s := openStore(t, testnet.EtcdURLs(testnet.StartEtcd(t, 1))...)
 	ctx := t.Context()
 	first, err := s.Swap(ctx, put("a", "1", 0))
 	if err != nil {
@@ -54,7 +55,7 @@ func TestSwap(t *testing.T) {
 // compacted revision is refused.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, endpoints(startCluster(t, 1))...)
+	s := openStore(t, testnet.EtcdURLs(testnet.StartEtcd(t, 1))...)
 	ctx, cancel := context.WithCancel(t.Context())
 	first, err := s.Swap(ctx, put("d/a", "1", 0), put("d/b", "1", 0), put("e", "1", 0))
 	if err != nil {
@@ -88,7 +89,7 @@ func TestWatch(t *testing.T) {
 // TestPresence checks that a presence ends with its context, and with its process.
 func TestPresence(t *testing.T) {
 	t.Parallel()
-	urls := endpoints(startCluster(t, 1))
+	urls := testnet.EtcdURLs(testnet.StartEtcd(t, 1))
 	s, other := openStore(t, urls...), openStore(t, urls...)
 	present := func(want int) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -119,7 +120,7 @@ func TestPresence(t *testing.T) {
 // TestOnePrefix checks that a store sees only keys below its prefix.
 func TestOnePrefix(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, endpoints(startCluster(t, 1))...)
+	s := openStore(t, testnet.EtcdURLs(testnet.StartEtcd(t, 1))...)
 	if _, err := s.client.Put(t.Context(), "/other", "x"); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"berth/internal/testnet"
 )
 
 // authority is a CA of a test, with its files in a directory.
@@ -80,9 +82,9 @@ func TestMutualTLS(t *testing.T) {
 		a.issue(t, "server", &x509.Certificate{ExtKeyUsage: both, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
 		a.issue(t, "node", &x509.Certificate{ExtKeyUsage: both})
 	}
-	members := startCluster(t, 1, "--client-cert-auth", "--trusted-ca-file", ours.path("ca.pem"),
+	members := testnet.StartEtcd(t, 1, "--client-cert-auth", "--trusted-ca-file", ours.path("ca.pem"),
 		"--cert-file", ours.path("server.pem"), "--key-file", ours.path("server.key"))
-	good := openTLS(t, members[0].client, ours, ours)
+	good := openTLS(t, members[0].URL, ours, ours)
 	waitFor(t, "an answer to the node's certificate", func(ctx context.Context) error { _, err := good.List(ctx, "a"); return err })
 	for _, c := range []struct {
 		name     string
@@ -90,7 +92,7 @@ func TestMutualTLS(t *testing.T) {
 	}{
 		{"a server of another CA", foreign, ours}, {"a node of another CA", ours, foreign},
 	} {
-		s := openTLS(t, members[0].client, c.ca, c.node)
+		s := openTLS(t, members[0].URL, c.ca, c.node)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		if _, err := s.List(ctx, "a"); err == nil {
 			t.Errorf("%s is accepted", c.name)

@@ -1,0 +1,101 @@
+package testnet
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// Etcd is one member of a cluster of Debian's etcd, which serves a test.
+type Etcd struct {
+	URL     string // for clients
+	args    []string
+	process *exec.Cmd
+	log     bytes.Buffer
+}
+
+// StartEtcd starts a cluster of so many members on loopback. The arguments are added to those
+// of each member.
+func StartEtcd(t testing.TB, members int, more ...string) (all []*Etcd) {
+	t.Helper()
+	program, dir := Program(t, "etcd"), t.TempDir()
+	scheme := "http"
+	if strings.Contains(strings.Join(more, " "), "--cert-file") {
+		scheme = "https"
+	}
+	var initial []string
+	for i := range members {
+		peer := "http://" + freeAddress(t)
+		m := &Etcd{URL: scheme + "://" + freeAddress(t)}
+		initial = append(initial, fmt.Sprintf("m%d=%s", i, peer))
+		m.args = append([]string{program, "--name", fmt.Sprint("m", i), "--data-dir", filepath.Join(dir, fmt.Sprint(i)),
+			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--unsafe-no-fsync",
+			"--heartbeat-interval", "100", "--election-timeout", "2000"}, more...)
+		all = append(all, m)
+	}
+	for _, m := range all {
+		m.args = append(m.args, "--initial-cluster", strings.Join(initial, ","))
+		m.Start(t, m.URL)
+		t.Cleanup(m.Kill)
+	}
+	return all
+}
+
+// Start starts the member for clients at a URL. It dies with the test.
+func (m *Etcd) Start(t testing.TB, url string) {
+	t.Helper()
+	m.process = exec.Command(m.args[0], append(m.args[1:], "--listen-client-urls", url, "--advertise-client-urls", url)...)
+	m.process.Stdout, m.process.Stderr = &m.log, &m.log
+	m.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	m.process.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
+	if err := m.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Kill ends the member at once.
+func (m *Etcd) Kill() {
+	_ = m.process.Process.Kill()
+	_ = m.process.Wait()
+}
+
+// Signal sends a signal: a stopped member's connections stay open, without answers, as in a
+// partition.
+func (m *Etcd) Signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := m.process.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// EtcdURLs returns the URLs of members.
+func EtcdURLs(all []*Etcd) (urls []string) {
+	for _, m := range all {
+		urls = append(urls, m.URL)
+	}
+	return urls
+}
+
+// nextPort is below the ports that the kernel gives to connections by itself.
+var nextPort atomic.Int32
+
+// freeAddress returns an address of loopback on which nothing listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		at := fmt.Sprintf("127.0.0.1:%d", 21000+nextPort.Add(1))
+		if l, err := net.Listen("tcp", at); err == nil {
+			_ = l.Close()
+			return at
+		}
+	}
+	t.Fatal("no port of loopback is free")
+	return ""
+}
