@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"berth/dhcp/exchange"
 	"berth/internal/config"
@@ -193,27 +192,6 @@ func (r *reservation) put(tx *state.Tx, leases *lease.Leases, a netip.Addr) erro
 }
 
 func (r *reservation) key(a netip.Addr) string { return lease.ReservationKey(r.Pool, a) }
-
-// probeParent probes for an address from the parent. Without a carrier, or on a VLAN that does
-// not exist yet, nothing answers; Attach probes again, from the container's interface.
-func (r *reservation) probeParent(ctx context.Context, a netip.Addr) ([]network.Conflict, error) {
-	listen := time.Duration(*r.net.ConflictTimeout)
-	if listen == 0 || r.makeVLAN || !usesNeighbours(r.net) || r.net.Mode == specs.ModePassthru {
-		return nil, nil
-	}
-	link, err := r.host.LinkByIndex(r.parent.Index)
-	if err != nil || !link.Carrier {
-		return nil, err
-	}
-	here, err := network.Current()
-	if err != nil {
-		return nil, err
-	}
-	defer here.Close()
-	return network.Probe(ctx, here, []network.Claimant{
-		{Index: link.Index, Name: link.Name, MAC: r.parent.MAC, Addresses: []netip.Addr{a}},
-	}, listen)
-}
 
 // returnRejected frees the addresses that are in use on the LAN. They were kept so that none was
 // chosen again.

@@ -25,10 +25,19 @@ type seenFree struct {
 // probesAhead reports whether this run may use addresses that a prober has seen free.
 func (a *attaching) probesAhead(in *Interface) bool { return a.Ahead != nil && hasProber(in.Net) }
 
-// hasProber reports whether a prober probes for the next addresses of a network. A parent in
-// passthru mode has one interface only, and its MAC is that one's.
-func hasProber(n *specs.Network) bool {
-	return *n.ConflictTimeout > 0 && usesNeighbours(n) && n.Name != "" && n.Mode != specs.ModePassthru
+// usesSightings reports whether this run may use addresses of an interface that were seen
+// free. [Hook.Reserve] has probed for those that it has reserved, with or without a prober.
+func (a *attaching) usesSightings(in *Interface) bool {
+	return a.reserved != "" && probedOnParent(in.Net) || a.probesAhead(in)
+}
+
+// hasProber reports whether a prober probes for the next addresses of a network.
+func hasProber(n *specs.Network) bool { return probedOnParent(n) && n.Name != "" }
+
+// probedOnParent reports whether the addresses of a network can be probed for from its parent.
+// A parent in passthru mode has one interface only, and its MAC is that one's.
+func probedOnParent(n *specs.Network) bool {
+	return *n.ConflictTimeout > 0 && usesNeighbours(n) && n.Mode != specs.ModePassthru
 }
 
 // fromPool reports whether an interface took an address from one of its pools: a
@@ -41,12 +50,12 @@ func (in *Interface) fromPool(a netip.Addr) bool {
 func (a *attaching) readSightings(tx *state.Tx, i int) {
 	in, r := a.plan.New[i], a.records[i]
 	a.seen[i].sightings = nil
-	if !a.probesAhead(in) {
+	if !a.usesSightings(in) {
 		return
 	}
 	all := lease.Sightings(tx, r.Domain())
 	for _, p := range r.Addresses {
-		if s := lease.FindSighting(all, p.Addr()); s.Addr.IsValid() && in.fromPool(p.Addr()) {
+		if s := lease.FindSighting(all, p.Addr()); s.Addr.IsValid() && (in.fromPool(p.Addr()) || a.reserved != "") {
 			a.seen[i].sightings = append(a.seen[i].sightings, s)
 		}
 	}
@@ -56,7 +65,7 @@ func (a *attaching) readSightings(tx *state.Tx, i int) {
 // of them free, it waits for the prober.
 func (a *attaching) coverAddresses(ctx context.Context) error {
 	for i, in := range a.plan.New {
-		if !a.probesAhead(in) {
+		if !a.usesSightings(in) {
 			continue
 		}
 		link, err := a.host.LinkByIndex(a.records[i].ParentIndex)
@@ -174,8 +183,12 @@ func (a *attaching) probeNext() {
 }
 
 // probeCovered starts a prober that probes once more for the addresses that are used
-// without a wait, and for the next ones.
+// without a wait, and for the next ones. [Hook.Reserve] has started it for those that it has
+// reserved.
 func (a *attaching) probeCovered() {
+	if a.reserved != "" {
+		return
+	}
 	a.startProber(func(i int) ([]netip.Addr, bool) { return a.seen[i].covered, len(a.seen[i].covered) > 0 })
 }
 

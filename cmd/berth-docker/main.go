@@ -73,10 +73,26 @@ func serve(dirs config.Dirs, socket, networks string, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	store := state.Open(dirs.State)
-	newHook := func() *hook.Hook { return &hook.Hook{Dirs: dirs, Store: store, Log: log} }
+	newHook := func() *hook.Hook {
+		return &hook.Hook{Dirs: dirs, Store: store, Log: log, Ahead: probeAhead(dirs, store, log)}
+	}
 	s := &docker.Server{
 		Dirs: dirs, Networks: docker.Networks{Dir: networks}, Store: store, NewHook: newHook, Log: log,
 		Allow: func(of specs.Selection) error { return newHook().Allow(of) },
 	}
 	return s.Serve(ctx, l)
+}
+
+// probeAhead returns a function that probes for the addresses of the next containers beside
+// docker's calls.
+func probeAhead(dirs config.Dirs, store *state.Store, log *slog.Logger) func([]hook.Ahead) error {
+	return func(all []hook.Ahead) error {
+		go func() {
+			h := &hook.Hook{Dirs: dirs, Store: store, Log: log}
+			if err := h.ProbeAhead(context.Background(), all); err != nil {
+				log.Debug("probe ahead", "error", err)
+			}
+		}()
+		return nil
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ type host struct {
 	*Server
 	parent string
 	wire   *testnet.NS
-	step   func(string) error // of the hook
+	step   func(string) error       // of the hook
+	ahead  func([]hook.Ahead) error // of the hook
 }
 
 const pool24 = space + " 192.0.2.0/24"
@@ -42,7 +44,9 @@ func newHost(t *testing.T) *host {
 	}
 	h.Server = newServer(t)
 	h.Dirs, h.Store = dirs, state.Open(dirs.State)
-	h.NewHook = func() *hook.Hook { return &hook.Hook{Dirs: dirs, Store: h.Store, Log: h.Server.Log, Step: h.step} }
+	h.NewHook = func() *hook.Hook {
+		return &hook.Hook{Dirs: dirs, Store: h.Store, Log: h.Server.Log, Step: h.step, Ahead: h.ahead}
+	}
 	h.Allow = h.NewHook().Allow
 	h.Server.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	return h
@@ -184,11 +188,67 @@ func TestAnAddressOfTheLAN(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.create(`,"conflict_timeout":"1s"`)
-	testnet.Run(t, h.wire, "ip", "address", "add", "192.0.2.2/24", "dev", "wire")
-	testnet.Run(t, h.wire, "ip", "link", "set", "wire", "up")
+	h.give("192.0.2.2")
 	h.address("", 200, "192.0.2.3/24")
 	h.address("192.0.2.2", 500, "the address is in use on the LAN")
 	h.expectHeld("192.0.2.3")
+}
+
+// give gives addresses to the other machine of the LAN.
+func (h *host) give(addresses ...string) {
+	h.Helper()
+	testnet.Run(h.T, h.wire, "ip", "link", "set", "wire", "up")
+	for _, a := range addresses {
+		testnet.Run(h.T, h.wire, "ip", "address", "add", a+"/24", "dev", "wire")
+	}
+}
+
+// writeNetwork writes the file of a network of berth's, and the policy.
+func (h *host) writeNetwork(name, more, policy string) {
+	h.Helper()
+	network := "parent = \"" + h.parent + "\"\n" + more + "[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n"
+	for path, text := range map[string]string{filepath.Join(h.Dirs.Config, "berth.toml"): policy, config.NetworkFile(h.Dirs.Config, name): network} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			h.Fatal(err)
+		}
+	}
+}
+
+// TestAnAddressIsProbedForOnce requires that Join does not probe again for an address that its
+// request has seen free: another machine takes it meanwhile, and a probe would refuse it.
+func TestAnAddressIsProbedForOnce(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.create(`,"conflict_timeout":"100ms"`)
+	h.give()
+	h.address("", 200, "192.0.2.2/24")
+	h.give("192.0.2.2")
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
+	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+}
+
+// TestAddressesSeenFree requires that a request uses the sightings of a prober, which it starts,
+// and that a requested address is probed for in any case.
+func TestAddressesSeenFree(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var taken []netip.Addr
+	h.ahead = func(all []hook.Ahead) error {
+		for _, each := range all {
+			taken = append(taken, each.Taken...)
+		}
+		return h.NewHook().ProbeAhead(h.Context(), all)
+	}
+	h.writeNetwork("lan", "conflict_timeout = \"100ms\"\n", "[policy]\nstatic_ips = true\n")
+	h.do("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
+	h.give()
+	h.address("", 200, "192.0.2.2/24")
+	h.give("192.0.2.3", "192.0.2.4")
+	h.address("", 200, "192.0.2.3/24")
+	h.address("192.0.2.4", 500, "the address is in use on the LAN")
+	if want := []netip.Addr{netip.MustParseAddr("192.0.2.3")}; !slices.Equal(taken, want) {
+		t.Errorf("the prober probes once more for %v, want %v", taken, want)
+	}
 }
 
 // TestSweep requires that endpoints and addresses are freed that docker has forgotten, and no
@@ -238,12 +298,7 @@ func TestAnExhaustedPoolIsSwept(t *testing.T) {
 func TestThePolicyHoldsForRequests(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	network := "parent = \"" + h.parent + "\"\nconflict_timeout = \"0\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n"
-	for path, text := range map[string]string{filepath.Join(h.Dirs.Config, "berth.toml"): "", config.NetworkFile(h.Dirs.Config, "lan"): network} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h.writeNetwork("lan", "conflict_timeout = \"0\"\n", "")
 	h.do("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
 	h.address("192.0.2.9", 500, "static_ips = true")
 	h.address("", 200, "192.0.2.2/24")

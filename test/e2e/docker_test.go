@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,13 +156,13 @@ func TestDockerdStopped(t *testing.T) {
 	s.expectNothingLeft(t, before)
 }
 
-func appendTo(t *testing.T, file, text string) {
-	t.Helper()
+func appendTo(file, text string) error {
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	must(t, err)
+	if err != nil {
+		return err
+	}
 	_, err = f.WriteString(text)
-	must(t, err)
-	must(t, f.Close())
+	return errors.Join(err, f.Close())
 }
 
 // TestDockerOwnNetworks attaches a container that is also on docker's bridge, and
@@ -190,14 +192,21 @@ func TestDockerOwnNetworks(t *testing.T) {
 	s.expectBesideForeign(t, d, func(plain bool) { d.Plain = plain })
 }
 
-// TestDockerUsers runs dockerd with a user namespace for its containers.
-func TestDockerUsers(t *testing.T) {
+// addRemapUser adds the user whose subordinate IDs dockerd uses with userns-remap.
+var addRemapUser = sync.OnceValue(func() error {
+	var all []error
 	for file, line := range map[string]string{
 		"/etc/passwd": "dockremap:x:999:999::/:/usr/sbin/nologin\n", "/etc/group": "dockremap:x:999:\n",
 		"/etc/subuid": "dockremap:100000:65536\n", "/etc/subgid": "dockremap:100000:65536\n",
 	} {
-		appendTo(t, file, line)
+		all = append(all, appendTo(file, line))
 	}
+	return errors.Join(all...)
+})
+
+// TestDockerUsers runs dockerd with a user namespace for its containers.
+func TestDockerUsers(t *testing.T) {
+	must(t, addRemapUser())
 	s := newSite(t)
 	must(t, s.Network("lan", lanNetwork))
 	d := dockerWith(t, s, map[string]any{"userns-remap": "default"})

@@ -190,7 +190,7 @@ func TestPodmanUsers(t *testing.T) {
 		"/etc/passwd": "containers:x:998:998::/:/usr/sbin/nologin\n", "/etc/group": "containers:x:998:\n",
 		"/etc/subuid": "containers:200000:1048576\n", "/etc/subgid": "containers:200000:1048576\n",
 	} {
-		appendTo(t, file, line)
+		must(t, appendTo(file, line))
 	}
 	s := newServedSite(t)
 	p := newPodmanWithImage(t, s)

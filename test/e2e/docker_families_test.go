@@ -1,0 +1,177 @@
+//go:build engines
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// familiesPolicy permits networks in place of both drivers.
+const familiesPolicy = `[policy]
+parents = ["eth1"]
+modes = ["bridge", "l2", "l3"]
+static_ips = true
+static_macs = true
+`
+
+// dualNetwork is lanNetwork with a subnet of IPv6.
+const dualNetwork = lanNetwork + `
+[[subnet]]
+subnet = "2001:db8::/64"
+gateway = "2001:db8::1"
+ip_range = "2001:db8::40/122"
+`
+
+// bothFamilies are the arguments of a network of docker with the subnets of dualNetwork.
+var bothFamilies = []string{"--ipv6", "--subnet", "192.0.2.0/24", "--subnet", "2001:db8::/64"}
+
+// inPlaceFamilies are those of a network that only docker has.
+var inPlaceFamilies = append(slices.Clone(bothFamilies), "--gateway", "192.0.2.1", "--gateway", "2001:db8::1",
+	"--ip-range", "192.0.2.64/26", "--ip-range", "2001:db8::40/122", "--opt", "parent=eth1", "--opt", "conflict_timeout=0")
+
+// TestNetworkOfDockerFamilies starts containers with IPv6 beside IPv4 and alone, on macvlan and
+// ipvlan: the addresses, the gateways and the default routes are those of docker inspect, and the
+// LAN reaches each address.
+func TestNetworkOfDockerFamilies(t *testing.T) {
+	for name, c := range map[string]struct {
+		create    []string
+		addresses []string
+	}{
+		"macvlan": {append(slices.Clone(bothFamilies), "--opt", "network=dual"), []string{firstOfPool + "/24", "2001:db8::40/64"}},
+		"ipvlan":  {append(slices.Clone(inPlaceFamilies), "--opt", "ipvlan_mode=l2"), []string{firstOfPool + "/24", "2001:db8::40/64"}},
+		"ipv6": {
+			[]string{"--ipv4=false", "--ipv6", "--subnet", "2001:db8::/64", "--gateway", "2001:db8::1", "--opt", "parent=eth1", "--opt", "conflict_timeout=0"},
+			[]string{"2001:db8::2/64"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			_, err := s.neighbor.Run("ip", "address", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
+			must(t, err)
+			d := newDockerDriver(t, s, nil)
+			must(t, s.Policy(familiesPolicy))
+			must(t, s.Network("dual", dualNetwork))
+			before := s.snapshot(t)
+			must(t, d.create("both", c.create...))
+			web := s.onDocker("web", "name=both"+ifnameNet1)
+			id, err := d.Start(web)
+			must(t, err)
+			for range 2 {
+				d.expectFamilies(t, web.ID, id, c.addresses)
+				must(t, d.Restart(web.ID))
+			}
+			must(t, d.Stop(web.ID))
+			s.expectNothingLeft(t, before)
+		})
+	}
+}
+
+// expectFamilies checks the addresses of a container on the network "both", which are given with
+// their prefix lengths: docker inspect, berth ps and the interface agree, each family has one
+// default route by the neighbor, and the neighbor reaches each address.
+func (d *dockerDriver) expectFamilies(t *testing.T, container, id string, addresses []string) {
+	t.Helper()
+	var shown []string
+	for _, p := range findEndpoint(t, d.site.ps(t), id).Addresses {
+		shown = append(shown, p.String())
+		d.site.expectReached(t, p.Addr().String())
+	}
+	if !slices.Equal(shown, addresses) {
+		t.Errorf("berth ps shows %v, want %v", shown, addresses)
+	}
+	if inspected := d.inspectFamilies(t, container); !slices.Equal(inspected, addresses) {
+		t.Errorf("docker inspect shows %v, want %v", inspected, addresses)
+	}
+	for _, a := range addresses {
+		family, gateway := "-4", "192.0.2.1"
+		if strings.Contains(a, ":") {
+			family, gateway = "-6", "2001:db8::1"
+		}
+		out, err := d.Exec(container, "ip", "-o", family, "address", "show", "net1", "scope", "global")
+		if err != nil || strings.Count(out, a) != 1 {
+			t.Errorf("net1 has %q, %v, want %s", out, err, a)
+		}
+		routes, err := d.Exec(container, "ip", family, "route", "show", "default")
+		if err != nil || strings.Count(routes, "default") != 1 || !strings.Contains(routes, "via "+gateway+" dev net1") {
+			t.Errorf("default routes %q, %v, want one via %s", routes, err, gateway)
+		}
+	}
+}
+
+// inspectFamilies returns the addresses that docker inspect shows, with their prefix lengths.
+func (d *dockerDriver) inspectFamilies(t *testing.T, container string) (all []string) {
+	t.Helper()
+	out, err := d.Client("inspect", "--format", `{{with index .NetworkSettings.Networks "both"}}{{json .}}{{end}}`, container)
+	must(t, err)
+	var got struct {
+		IPAddress, GlobalIPv6Address     string
+		IPPrefixLen, GlobalIPv6PrefixLen int
+	}
+	must(t, json.Unmarshal([]byte(out), &got))
+	if got.IPAddress != "" {
+		all = append(all, fmt.Sprintf("%s/%d", got.IPAddress, got.IPPrefixLen))
+	}
+	if got.GlobalIPv6Address != "" {
+		all = append(all, fmt.Sprintf("%s/%d", got.GlobalIPv6Address, got.GlobalIPv6PrefixLen))
+	}
+	return all
+}
+
+// TestNetworkOfDockerUsers starts a container on a dockerd with userns-remap: its network
+// namespace belongs to a user namespace of its own.
+func TestNetworkOfDockerUsers(t *testing.T) {
+	must(t, addRemapUser())
+	s := newSite(t)
+	d := newDockerDriver(t, s, map[string]any{"userns-remap": "default"})
+	before := s.snapshot(t)
+	must(t, d.create("lan", "--subnet", "192.0.2.0/24", "--opt", "network=lan"))
+	web := s.onDocker("web", "name=lan"+ifnameNet1)
+	id, err := d.Start(web)
+	must(t, err)
+	if out, err := d.Exec(web.ID, "cat", "/proc/self/uid_map"); err != nil || !strings.Contains(out, "100000") {
+		t.Errorf("its users are %s, %v, want a namespace of their own", out, err)
+	}
+	d.expectInspected(t, web.ID, "lan", s.expectWhole(t, d.Docker, web.ID, id, firstOfPool))
+	must(t, d.Stop(web.ID))
+	s.expectNothingLeft(t, before)
+}
+
+// TestNetworkOfDockerInUse requires that docker neither removes nor prunes a network with a
+// container, that docker network ls and inspect show it, and that it is removed afterwards.
+func TestNetworkOfDockerInUse(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newDockerDriver(t, s, nil)
+	before := s.snapshot(t)
+	for _, name := range []string{"used", "unused"} {
+		must(t, d.create(name, "--subnet", "192.0.2.0/24", "--opt", "network=lan"))
+	}
+	web := s.onDocker("web", "name=used"+ifnameNet1)
+	id, err := d.Start(web)
+	must(t, err)
+	if out, err := d.Client("network", "ls", "--filter", "driver="+d.name, "--format", "{{.Name}} {{.Scope}}"); err != nil ||
+		!slices.Equal(slices.Sorted(slices.Values(strings.Split(strings.TrimSpace(out), "\n"))), []string{"unused local", "used local"}) {
+		t.Errorf("docker network ls shows %q, %v", out, err)
+	}
+	if _, err := d.Client("network", "rm", "used"); err == nil || !strings.Contains(err.Error(), "active endpoints") {
+		t.Errorf("a network with a container is removed: %v", err)
+	}
+	if out, err := d.Client("network", "prune", "--force"); err != nil || !strings.Contains(out, "unused") || strings.Contains(out, "\nused") {
+		t.Errorf("docker network prune: %q, %v", out, err)
+	}
+	out, err := d.Client("network", "inspect", "--format", "{{range .Containers}}{{.IPv4Address}} {{.MacAddress}}{{end}}", "used")
+	must(t, err)
+	shown := s.expectWhole(t, d.Docker, web.ID, id, firstOfPool)
+	if got, want := strings.TrimSpace(out), shown.Addresses[0].String()+" "+shown.MAC.String(); got != want {
+		t.Errorf("docker network inspect shows %q, berth ps %q", got, want)
+	}
+	must(t, d.Stop(web.ID))
+	_, err = d.Client("network", "rm", "used")
+	must(t, err)
+	s.expectNothingLeft(t, before)
+}
