@@ -38,7 +38,7 @@ func newHost(t *testing.T) *host {
 	dirs := config.Dirs{Config: t.TempDir(), State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none")}
 	t.Cleanup(func() { _ = os.RemoveAll(dirs.State) })
 	testnet.Veth(t, h.parent, testnet.Here(t), "wire", h.wire)
-	policy := "[policy]\nparents = [\"" + h.parent + "\"]\nmodes = [\"bridge\"]\nstatic_ips = true\nstatic_macs = true\n"
+	policy := "[policy]\nparents = [\"" + h.parent + "\"]\nmodes = [\"bridge\", \"l2\"]\nstatic_ips = true\nstatic_macs = true\n"
 	if err := os.WriteFile(filepath.Join(dirs.Config, "berth.toml"), []byte(policy), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +151,33 @@ func TestAnEndpointInDockersOrder(t *testing.T) {
 		}
 	}
 	h.do("NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`, 200, "{}")
+}
+
+// TestAnEndpointOfIPvlan plays a container with both families on a network of ipvlan, as docker's
+// own driver has it. It has its parent's MAC, so the answer to CreateEndpoint has none.
+func TestAnEndpointOfIPvlan(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	h, ns := newHost(t), testnet.Namespace(t)
+	both := strings.ReplaceAll(request(`{"parent":"`+h.parent+`","ipvlan_mode":"l2","conflict_timeout":"0"}`), `"IPv6Data":[]`,
+		`"IPv6Data":[{"AddressSpace":"`+space+`","Gateway":"2001:db8::1/64","Pool":"2001:db8::/64"}]`)
+	h.do("NetworkDriver.CreateNetwork", both, 200, "{}")
+	h.address("", 200, `{"Address":"192.0.2.2/24"}`)
+	h.do("IpamDriver.RequestAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":""}`, 200, `{"Address":"2001:db8::2/64"}`)
+	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","AddressIPv6":"2001:db8::2/64"}`), 200, `{"Interface":{}}`)
+	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"Gateway":"192.0.2.1","GatewayIPv6":"2001:db8::1","DisableGatewayService":true}`)
+	if links := testnet.Run(t, ns, "ip", "-o", "-d", "link", "show", "net1"); !strings.Contains(links, "ipvlan  mode l2") {
+		t.Errorf("links %q", links)
+	}
+	if all := testnet.Run(t, ns, "ip", "-o", "address", "show", "net1"); !strings.Contains(all, "192.0.2.2/24") || !strings.Contains(all, "2001:db8::2/64") {
+		t.Errorf("addresses %q", all)
+	}
+	h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+	h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+	h.release("192.0.2.2")
+	h.expectHeld("2001:db8::2")
+	h.do("IpamDriver.ReleaseAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":"2001:db8::2"}`, 200, "{}")
+	h.expectHeld("")
 }
 
 // TestReservations requires that an address is docker's from its request to its release, also

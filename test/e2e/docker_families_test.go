@@ -10,14 +10,6 @@ import (
 	"testing"
 )
 
-// familiesPolicy permits networks in place of both drivers.
-const familiesPolicy = `[policy]
-parents = ["eth1"]
-modes = ["bridge", "l2", "l3"]
-static_ips = true
-static_macs = true
-`
-
 // dualNetwork is lanNetwork with a subnet of IPv6.
 const dualNetwork = lanNetwork + `
 [[subnet]]
@@ -29,21 +21,15 @@ ip_range = "2001:db8::40/122"
 // bothFamilies are the arguments of a network of docker with the subnets of dualNetwork.
 var bothFamilies = []string{"--ipv6", "--subnet", "192.0.2.0/24", "--subnet", "2001:db8::/64"}
 
-// inPlaceFamilies are those of a network that only docker has.
-var inPlaceFamilies = append(slices.Clone(bothFamilies), "--gateway", "192.0.2.1", "--gateway", "2001:db8::1",
-	"--ip-range", "192.0.2.64/26", "--ip-range", "2001:db8::40/122", "--opt", "parent=eth1", "--opt", "conflict_timeout=0")
-
-// TestNetworkOfDockerFamilies starts containers with IPv6 beside IPv4 and alone, on macvlan and
-// ipvlan: the addresses, the gateways and the default routes are those of docker inspect, and the
+// TestNetworkOfDockerFamilies starts containers with IPv6 beside IPv4 and alone: the addresses, the gateways and the default routes are those of docker inspect, and the
 // LAN reaches each address.
 func TestNetworkOfDockerFamilies(t *testing.T) {
 	for name, c := range map[string]struct {
 		create    []string
 		addresses []string
 	}{
-		"macvlan": {append(slices.Clone(bothFamilies), "--opt", "network=dual"), []string{firstOfPool + "/24", "2001:db8::40/64"}},
-		"ipvlan":  {append(slices.Clone(inPlaceFamilies), "--opt", "ipvlan_mode=l2"), []string{firstOfPool + "/24", "2001:db8::40/64"}},
-		"ipv6": {
+		"both": {append(slices.Clone(bothFamilies), "--opt", "network=dual"), []string{firstOfPool + "/24", "2001:db8::40/64"}},
+		"alone": {
 			[]string{"--ipv4=false", "--ipv6", "--subnet", "2001:db8::/64", "--gateway", "2001:db8::1", "--opt", "parent=eth1", "--opt", "conflict_timeout=0"},
 			[]string{"2001:db8::2/64"},
 		},
@@ -54,7 +40,6 @@ func TestNetworkOfDockerFamilies(t *testing.T) {
 			_, err := s.neighbor.Run("ip", "address", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
 			must(t, err)
 			d := newDockerDriver(t, s, nil)
-			must(t, s.Policy(familiesPolicy))
 			must(t, s.Network("dual", dualNetwork))
 			before := s.snapshot(t)
 			must(t, d.create("both", c.create...))
