@@ -7,6 +7,6 @@
 // no interface created, no file written. A fact that cannot be read is reported, not
 // guessed.
 //
-// It may import network, bpf, ipam, internal and specs. It does not contact the agent: the
+// It may import network, bpf, dhcp, ipam, internal and specs. It does not contact the agent: the
 // caller passes the agent's status in.
 package check

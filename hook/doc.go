@@ -11,6 +11,6 @@
 // annotations). The package reads nothing from the environment and never touches
 // the container's root file system.
 //
-// The package does not count, judge or serve: the agent does, and the package
-// never imports it. The two meet in the state records and in the pinned maps.
+// The package does not count, judge or serve: the agent does. The two share the state
+// records and the pinned maps. The package may import all rooms below it, and never agent.
 package hook

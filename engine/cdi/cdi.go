@@ -2,8 +2,8 @@
 // device per network, whose hooks give the container an interface there. An engine needs no
 // configuration of its own for it.
 //
-// It decides nothing about networks, and runs no hook. It imports engine/entry and
-// internal/config.
+// It decides nothing about networks, and runs no hook. It imports engine/entry,
+// hook, internal/config and specs.
 package cdi
 
 import (

@@ -3,7 +3,7 @@
 // answer to standard output.
 //
 // It is independent of the engines' protocols, which the packages of the engines implement.
-// It imports hook, internal/config and specs.
+// It imports hook, internal/config, internal/state and specs.
 package door
 
 import (

@@ -9,6 +9,6 @@
 // byte for byte or, if it was changed since, removes only berth's part. Several engines may
 // share a file.
 //
-// The package restarts nothing and starts no container. It imports engine/edit, engine/cdi
-// and internal/config.
+// The package restarts nothing and starts no container. It imports engine/edit, engine/entry,
+// engine/cdi, internal/config, internal/podmanconf and specs.
 package install

@@ -5,5 +5,5 @@
 //
 // It does the same as the hook, by the hook's library, in one process that lives as long as
 // the node. It interprets no annotation by itself, counts nothing, and does not use the
-// Kubernetes API. It may import hook, internal and network.
+// Kubernetes API. It may import hook, internal, network and specs.
 package nri

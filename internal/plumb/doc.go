@@ -5,5 +5,5 @@
 //
 // It uses no record and no plan: the callers (hook, hostshim, release) write
 // their records in the same transactions. It makes no interface. It imports
-// internal/lease, internal/state, ipam, network and specs.
+// internal/lease, internal/state, dhcp, ipam, network and specs.
 package plumb

@@ -7,5 +7,6 @@
 // record from which another process can continue.
 //
 // It makes nothing and decides nothing about containers. It imports
-// internal/state, internal/plumb, internal/hostshim, network, bpf and specs.
+// internal/state, internal/lease, internal/plumb, internal/hostshim, dhcp, network, bpf
+// and specs.
 package release

@@ -6,6 +6,6 @@
 // that it started end with it. So nothing here has to be undone, and concurrent runs do
 // not affect each other.
 //
-// It uses berth only as programs and files. It may import specs and berth's modules, but
-// no room.
+// It uses berth only as programs and files. It may import specs and the packages of test, but no
+// other room.
 package lab

@@ -5,5 +5,5 @@
 // answers ([Model]). Only source.go uses the agent, and only run.go has a terminal. All
 // foreign text is made safe in one place, [theme.fitText].
 //
-// It imports berth/agent/client, berth/specs and the packages beside it, and no other room.
+// It imports agent/client, internal/rates, internal/text, specs and the packages beside it.
 package top
