@@ -42,6 +42,10 @@ type LinkInfo struct {
 	Stats LinkStats
 }
 
+// IsTap reports whether a link is a macvtap or ipvtap interface: a process, as QEMU, sends its
+// frames through a file.
+func (l *LinkInfo) IsTap() bool { return l.Kind == "macvtap" || l.Kind == "ipvtap" }
+
 // LinkStats are the kernel's own counts of a link, seen from the link's
 // namespace. Packets may be super-packets.
 type LinkStats struct {

@@ -9,9 +9,10 @@ type EngineNetwork struct {
 
 // The programs whose networks have names. EngineCNI stands for all that call CNI's plugins.
 const (
-	EngineDocker = "docker"
-	EnginePodman = "podman"
-	EngineCNI    = "cni"
+	EngineDocker  = "docker"
+	EnginePodman  = "podman"
+	EngineCNI     = "cni"
+	EngineLibvirt = "libvirt"
 )
 
 // String returns the name for a person. No name of a network of berth has a colon.

@@ -27,6 +27,7 @@ type sighting struct {
 	own     func(*observe.Interface) bool // whether berth created an interface
 	parents map[int]string                // the names of the parents that are observed
 	holders map[int]observe.Holder        // by NSID; only those of the namespaces that were searched
+	guests  map[specs.MAC]observe.Holder  // of the host's macvtap interfaces; only those that were searched and found
 	renewed map[int]bool                  // the NSIDs that another namespace has now
 	unheard bool                          // the end of a namespace may have been missed
 	now     time.Time
@@ -50,7 +51,7 @@ func planObserved(s sighting, known map[string]*state.Attachment) (p observedPla
 		switch {
 		case was != nil && s.isSameLink(was, is):
 			is.Created = was.Created
-			s.keepHolder(was, is)
+			s.keepHolder(was, is, one)
 			if !equalObserved(was, is) {
 				p.changed = append(p.changed, is)
 			}
@@ -94,7 +95,8 @@ func equalObserved(a, b *state.Attachment) bool {
 // recordOf returns the record of an interface.
 func (s *sighting) recordOf(i *observe.Interface, parent string) *state.Attachment {
 	l := &i.Link
-	id, name := holderNames(i.NSID, s.holders[i.NSID])
+	holder, _ := s.holderOf(i)
+	id, name := holderNames(i.NSID, holder)
 	return &state.Attachment{
 		Observed: true, NSID: i.NSID, LinkIndex: l.Index, Containers: []string{id}, Holder: name,
 		Driver: l.Driver, Mode: l.Mode, IPvlanFlag: l.Flag, Parent: parent, ParentIndex: l.ParentIndex,
@@ -103,23 +105,40 @@ func (s *sighting) recordOf(i *observe.Interface, parent string) *state.Attachme
 	}
 }
 
-// keepHolder keeps the known holder if nothing better was found. A container's ID stays, as a
-// later process of the namespace may belong to none.
-func (s *sighting) keepHolder(was, is *state.Attachment) {
-	holder, looked := s.holders[is.NSID]
-	if !looked || isEngines(was) && holder.ContainerID == "" {
+// keepHolder keeps the known holder if nothing better was found. A container or machine stays, as
+// a later process of the namespace may belong to none.
+func (s *sighting) keepHolder(was, is *state.Attachment, i *observe.Interface) {
+	holder, looked := s.holderOf(i)
+	if !looked || hasLastingHolder(was) && !holder.IsLasting() {
 		is.Containers, is.Holder = was.Containers, was.Holder
 	}
+}
+
+// holderOf returns the holder of an interface, and whether one was searched.
+func (s *sighting) holderOf(i *observe.Interface) (h observe.Holder, looked bool) {
+	if i.NSID == observe.Host {
+		h, looked = s.guests[i.Link.MAC]
+	} else {
+		h, looked = s.holders[i.NSID]
+	}
+	return h, looked
+}
+
+// hasLastingHolder reports whether the container or machine of an observed interface is known.
+func hasLastingHolder(at *state.Attachment) bool {
+	return isEngines(at) || observe.IsMachine(at.Containers[0])
 }
 
 // holderNames returns the ID and the name under which an observed interface is shown. If no
 // container is known, the ID has a colon, which no engine's has.
 func holderNames(nsid int, h observe.Holder) (id, name string) {
 	switch {
-	case nsid == observe.Host:
-		return hostHolder, "host"
 	case h.ContainerID != "":
 		return h.ContainerID, h.Name
+	case h.Machine != "":
+		return h.Machine, h.Name
+	case nsid == observe.Host:
+		return hostHolder, "host"
 	case h.PID != 0:
 		return fmt.Sprintf(pidForm, h.PID), h.Name
 	case h.Name != "":

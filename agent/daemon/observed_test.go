@@ -131,6 +131,8 @@ func TestHolderOfAnObservedInterface(t *testing.T) {
 		{observe.Holder{Name: "1f5c"}, "netns:1f5c"},
 		{observe.Holder{PID: 7, Name: "runc", ContainerID: "c0ffee"}, "c0ffee"},
 		{observe.Holder{PID: 9, Name: "sh"}, "c0ffee"}, // of a process that entered the namespace
+		{observe.Holder{PID: 7, Name: "web", Machine: "lxc:web"}, "lxc:web"},
+		{observe.Holder{PID: 9, Name: "sh"}, "lxc:web"},
 	} {
 		s.holders = map[int]observe.Holder{5: c.holder}
 		p := planObserved(s, known)
@@ -140,6 +142,37 @@ func TestHolderOfAnObservedInterface(t *testing.T) {
 		for _, is := range known {
 			if is.Containers[0] != c.want {
 				t.Errorf("%+v: container %q, want %q", c.holder, is.Containers[0], c.want)
+			}
+		}
+	}
+}
+
+// TestGuestOfAnObservedInterface finds the virtual machine after its macvtap interface, and keeps it
+// when the machine changes its MAC.
+func TestGuestOfAnObservedInterface(t *testing.T) {
+	tap := seen(9, "macvtap0", macA)
+	tap.NSID, tap.Link.Kind = observe.Host, "macvtap"
+	s := sighting{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
+	var known map[string]*state.Attachment
+	for _, c := range []struct {
+		mac    specs.MAC
+		guests map[specs.MAC]observe.Holder
+		want   string
+	}{
+		{macA, nil, hostHolder},
+		{macA, map[specs.MAC]observe.Holder{macA: {PID: 7, Machine: "vm:web", Name: "web"}}, "vm:web"},
+		{macB, nil, "vm:web"},
+	} {
+		tap.Link.MAC = c.mac
+		s.found, s.guests = []observe.Interface{tap}, c.guests
+		p := planObserved(s, known)
+		known = knownOf(p)
+		if len(known) != 1 {
+			t.Fatalf("%d records, want 1", len(known))
+		}
+		for _, is := range known {
+			if is.Containers[0] != c.want {
+				t.Errorf("with %v: %q, want %q", c.guests, is.Containers[0], c.want)
 			}
 		}
 	}

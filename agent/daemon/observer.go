@@ -10,6 +10,7 @@ import (
 	"berth/agent/observe"
 	"berth/internal/state"
 	"berth/network"
+	"berth/specs"
 )
 
 // The observer looks for new processes each seekPause, because a namespace that has no ID
@@ -117,7 +118,7 @@ func (o *observer) wantsHolders() bool {
 		return false
 	}
 	for _, at := range o.known {
-		if !isEngines(at) && at.NSID != observe.Host && now.Sub(at.Created) < holderSettled {
+		if !hasLastingHolder(at) && now.Sub(at.Created) < holderSettled {
 			return true
 		}
 	}
@@ -136,7 +137,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 	}
 	s := sighting{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
 		renewed: n.renewed, unheard: n.unheard, parents: o.a.observedParents(&facts, records.all)}
-	s.holders = o.findHolders(&s, n.every)
+	o.findHolders(&s, n.every)
 	if p := planObserved(s, o.known); !p.isEmpty() {
 		if err := o.applyPlan(ctx, &p); err != nil {
 			return err
@@ -157,27 +158,33 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 }
 
 // findHolders searches for the holders of the namespaces with a new interface, or with one
-// whose container is not known.
-func (o *observer) findHolders(s *sighting, every bool) map[int]observe.Holder {
+// whose container is not known, and for the virtual machines behind macvtap interfaces.
+func (o *observer) findHolders(s *sighting, every bool) {
 	search := o.wantsHolders() || every
-	wanted := make(map[int]int)
+	namespaces, cards := make(map[int]int), make(map[specs.MAC]bool)
 	for i := range s.found {
 		one := &s.found[i]
-		if _, observed := s.parents[one.Link.ParentIndex]; !observed || one.NSID == observe.Host || s.own(one) {
+		if _, observed := s.parents[one.Link.ParentIndex]; !observed || s.own(one) {
 			continue
 		}
 		was := o.known[(&state.Attachment{Observed: true, NSID: one.NSID, LinkIndex: one.Link.Index}).Key()]
-		if was == nil && one.Link.Up || was != nil && search && !isEngines(was) {
-			wanted[one.NSID] = holderPID(was)
+		switch {
+		case was == nil && !one.Link.Up, was != nil && (!search || hasLastingHolder(was)):
+		case one.NSID != observe.Host:
+			namespaces[one.NSID] = holderPID(was)
+		case one.Link.IsTap():
+			cards[one.Link.MAC] = true
 		}
 	}
 	if search {
 		o.holdersAt = s.now
 	}
-	if len(wanted) == 0 {
-		return nil
+	if len(namespaces) > 0 {
+		s.holders = observe.FindHolders(o.host, namespaces)
 	}
-	return observe.FindHolders(o.host, wanted)
+	if len(cards) > 0 {
+		s.guests = observe.FindGuests(o.host, cards)
+	}
 }
 
 // observedParents returns the names of the parents on which interfaces are observed: those

@@ -212,3 +212,42 @@ func TestHolders(t *testing.T) {
 		t.Errorf("with a guest: holder %+v, want file %q", h, name)
 	}
 }
+
+// startQEMU starts a process in a namespace with a command line of QEMU's.
+func (s *site) startQEMU(ns *testnet.NS, name string, mac specs.MAC) *os.Process {
+	s.Helper()
+	cmd := exec.Command("sh")
+	cmd.Args = []string{"qemu-system-x86_64", "-c", "read line; :", "-name", "guest=" + name, "-device", "virtio-net-pci,mac=" + mac.String()}
+	stdin, err := cmd.StdinPipe()
+	s.must(err)
+	testnet.In(s, ns, func() { err = cmd.Start() })
+	s.must(err)
+	s.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait() // without a line it ends with an error
+	})
+	return cmd.Process
+}
+
+// TestGuests finds the virtual machine behind a macvtap interface of the host by its network card's
+// MAC. A process in a container's namespace is none.
+func TestGuests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	of := func(n byte) specs.MAC { return specs.MAC{0x52, 0x54, 0, 0, 0x53, n} }
+	web := s.startQEMU(s.host, "web", of(1))
+	elsewhere := testnet.Namespace(t)
+	other := s.startQEMU(elsewhere, "other", of(2))
+	var got map[specs.MAC]Holder
+	testnet.Eventually(t, "the virtual machine", func() bool { // its command line is its own after its start
+		got = FindGuests(s.handle, map[specs.MAC]bool{of(1): true, of(2): true, of(3): true})
+		return len(got) > 0
+	})
+	if want := (Holder{PID: web.Pid, Machine: "vm:web", Name: "web"}); len(got) != 1 || got[of(1)] != want {
+		t.Errorf("guests %+v, want only %+v", got, want)
+	}
+	id, _, err := s.handle.AssignNSIDOfProcess(other.Pid)
+	s.must(err)
+	want := Holder{PID: other.Pid, Machine: "vm:other", Name: "other"}
+	testnet.Eventually(t, "the holder of the other namespace", func() bool { return FindHolders(s.handle, map[int]int{id: 0})[id] == want })
+}

@@ -15,11 +15,13 @@ type Places struct {
 	Docker string // dockerd's data directory
 	Podman string // podman's database of addresses (netavark)
 	CNI    string // the directory of libcni's cache, and of the addresses of host-local
+
+	Libvirt string // the directory of libvirt's files of running domains, one for each driver
 }
 
 // Usual returns the usual places, with docker's data directory.
 func Usual(docker string) Places {
-	return Places{Docker: docker, Podman: "/run/containers/networks/ipam.db", CNI: "/var/lib/cni"}
+	return Places{Docker: docker, Podman: "/run/containers/networks/ipam.db", CNI: "/var/lib/cni", Libvirt: "/run/libvirt"}
 }
 
 // Reader reads holdings. It keeps those of a file until the file changes. It is for one
@@ -45,7 +47,7 @@ func (r *Reader) ReadHoldings() ([]Holding, error) {
 	r.next = make(map[string]keptFile, len(r.kept))
 	var all []Holding
 	var errs []error
-	for _, read := range []func() ([]Holding, error){r.readDocker, r.readPodman, r.readCNI} {
+	for _, read := range []func() ([]Holding, error){r.readDocker, r.readPodman, r.readCNI, r.readLibvirt} {
 		some, err := read()
 		all, errs = append(all, some...), append(errs, err)
 	}

@@ -25,7 +25,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	return &world{t, Places{Docker: filepath.Join(dir, "docker"), Podman: filepath.Join(dir, "ipam.db"), CNI: filepath.Join(dir, "cni")}}
+	return &world{t, Places{Docker: filepath.Join(dir, "docker"), Podman: filepath.Join(dir, "ipam.db"), CNI: filepath.Join(dir, "cni"),
+		Libvirt: filepath.Join(dir, "libvirt")}}
 }
 
 // write writes a file that is old enough to be kept.
@@ -191,8 +192,9 @@ func TestCNIsHoldings(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(fmt.Sprintf(dockerFile, webID)))
 	f.Add([]byte(fmt.Sprintf(cached, webID, "", "eth0", "lan")))
+	f.Add([]byte(domain))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, parse := range []func([]byte) ([]Holding, error){parseDocker, parseResult} {
+		for _, parse := range []func([]byte) ([]Holding, error){parseDocker, parseResult, parseLibvirt} {
 			all, err := parse(data)
 			if err != nil && len(all) > 0 {
 				t.Errorf("%d holdings with the error %v", len(all), err)
@@ -206,4 +208,21 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// domain is the file of a running domain of libvirt, shortened.
+const domain = `<!-- WARNING: THIS IS AN AUTO-GENERATED FILE. -->
+<domstatus state='running' reason='booted' pid='78'><domain type='qemu' id='1'><name>web</name><devices>
+<interface type='direct'><mac address='52:54:00:00:53:01'/><source dev='eth1' mode='bridge'/><target dev='macvtap0'/></interface>
+<interface type='network'><mac address='52:54:00:00:53:02'/><source network='lan' portid='7f5c'/>
+<actual type='direct'><source dev='eth1' mode='bridge'/></actual><target dev='macvtap1'/></interface>
+<input type='mouse' bus='ps2'/></devices></domain></domstatus>`
+
+func TestLibvirtsHoldings(t *testing.T) {
+	w := newWorld(t)
+	r := NewReader(w.places)
+	w.write(filepath.Join(w.places.Libvirt, "qemu", "web.xml"), domain)
+	w.write(filepath.Join(w.places.Libvirt, "lxc", "db.xml"), strings.ReplaceAll(domain, "53:02", "53:03"))
+	lan := specs.EngineNetwork{Engine: specs.EngineLibvirt, Name: "lan"}
+	w.want(r, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 2}}, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 3}})
 }

@@ -116,16 +116,19 @@ func runSuite(ctx context.Context, o *options, suite, share string, box *toolbox
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	start := time.Now()
-	t, err := tree.Build(ctx, suite, packages...)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	fmt.Printf("engines: the tree of %s took %.0f s\n", suite, time.Since(start).Seconds())
+	trees := make(map[string]*tree.Tree)
+	defer func() {
+		for _, t := range trees {
+			t.Close()
+		}
+	}()
 	var all []result
 	for _, e := range wanted {
 		if err := box.wait(e.tools); err != nil {
+			return nil, err
+		}
+		t, err := treeOf(ctx, e, suite, trees)
+		if err != nil {
 			return nil, err
 		}
 		r, err := runEngine(ctx, o, e, t, share)
@@ -135,6 +138,23 @@ func runSuite(ctx context.Context, o *options, suite, share string, box *toolbox
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// treeOf returns the tree of an engine in a suite: one of those given, or else a new one, which it
+// adds.
+func treeOf(ctx context.Context, e engine, suite string, trees map[string]*tree.Tree) (*tree.Tree, error) {
+	key := strings.Join(e.packages, ",")
+	if t := trees[key]; t != nil {
+		return t, nil
+	}
+	start := time.Now()
+	t, err := tree.Build(ctx, suite, slices.Concat(packages, e.packages)...)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("engines: the tree of %s took %.0f s\n", suite, time.Since(start).Seconds())
+	trees[key] = t
+	return t, nil
 }
 
 // runTests links CNI's plugins to /opt/cni/bin, upstream's directory, which engines

@@ -7,7 +7,7 @@ const shareDir = "/share"
 // They must not be on an overlay.
 var stores = []string{"/var/lib/docker", "/var/lib/containerd", "/var/lib/containers"}
 
-// packages are the packages of a tree, in addition to minbase.
+// packages are the packages of a tree, in addition to minbase and to those of its engine.
 var packages = []string{
 	"docker.io", "docker-cli", "docker-compose", "containerd", "runc", "podman", "crun", "netavark", "aardvark-dns",
 	"conmon", "containernetworking-plugins", "uidmap", "tini", "iptables", "nftables",
@@ -20,6 +20,8 @@ type engine struct {
 	suites []string
 	tests  string   // of test/e2e, as -test.run takes it
 	tools  []string // additional programs, see tools.go
+
+	packages []string // additional packages; the engine then has a tree of its own
 }
 
 var both = []string{"forky", "trixie"}
@@ -37,4 +39,8 @@ var engines = []engine{
 	{name: "crio", suites: both, tests: `^TestCRI`, tools: []string{"crictl", "crio"}},
 	// Debian's containerd is too old for a validator of plugins.
 	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`, tools: []string{"crictl", "containerd"}},
+	// Not engines of containers, but their interfaces are observed. The firmware sends frames.
+	{name: "machines", suites: []string{"trixie"}, tests: `^TestMachinesOf`, packages: []string{
+		"lxc", "libvirt-daemon", "libvirt-daemon-driver-network", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-system-x86", "ipxe-qemu",
+	}},
 }
