@@ -26,6 +26,7 @@ needs() {
 		test,vm          kea-dhcp4                       kea-dhcp4-server
 		test,vm          kea-dhcp6                       kea-dhcp6-server
 		test,vm          etcd                            etcd-server:/usr/bin/etcd
+		test             etcdctl                         etcd-client:/usr/bin/etcdctl
 		test             patch                           patch
 		test             lintian                         lintian
 		test             tmux                            tmux

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,13 +78,6 @@ func (m *Member) openStore() error {
 	if m.etcd.Load() != nil {
 		return nil
 	}
-	c := etcd.Config{Endpoints: m.Config.Etcd, Presence: presence}
-	if m.Config.CA != "" {
-		var err error
-		if c.TLS, err = etcd.TLS(m.Config.CA, m.Config.Cert, m.Config.Key); err != nil {
-			return err
-		}
-	}
 	if m.Config.Node == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -91,11 +85,22 @@ func (m *Member) openStore() error {
 		}
 		m.Config.Node = name
 	}
-	store, err := etcd.Open(c)
+	store, err := etcd.Open(etcd.Config{Endpoints: m.Config.Etcd, Presence: presence,
+		Certificates: etcd.Certificates{CA: m.Config.CA, Cert: m.Config.Cert, Key: m.Config.Key}})
 	if err == nil {
 		m.etcd.Store(store)
 	}
 	return err
+}
+
+// renewCertificates uses the files of certificates again if they have changed. Without usable
+// ones, the node goes on with its parts, or with the certificates before.
+func (m *Member) renewCertificates() {
+	renewed, err := m.etcd.Load().Renew()
+	m.Problem("the certificates for etcd", err)
+	if renewed {
+		m.Log.Info("etcd is used with new certificates", "cert", m.Config.Cert)
+	}
 }
 
 // close ends the presence and the connections.
@@ -139,6 +144,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	if err != nil {
 		return retry
 	}
+	m.renewCertificates()
 	err = m.openSelf()
 	m.Problem("this node's file of the cluster", err)
 	if err != nil {
@@ -235,10 +241,7 @@ func (m *Member) explain(err error) error {
 
 // shortError returns the cause of a failed request without the client's own words.
 func shortError(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
-	return err.Error()
+	return strings.Replace(err.Error(), context.DeadlineExceeded.Error(), "no answer in time", 1)
 }
 
 // keepPresence keeps the presence of this node's identity, once it is registered.

@@ -2,38 +2,30 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 
 	"berth/internal/cluster"
 )
 
 // Config is the [cluster] table of berth.toml, as far as it concerns etcd.
 type Config struct {
-	Endpoints []string
-	Prefix    string      // of all keys; "/berth/v1/" if empty
-	TLS       *tls.Config // nil only for endpoints with the scheme http
-	Presence  time.Duration
+	Endpoints    []string
+	Prefix       string       // of all keys; "/berth/v1/" if empty
+	Certificates Certificates // empty only for endpoints with the scheme http
+	Presence     time.Duration
 }
 
 // Limits of one answer: a domain of 1,000 nodes has about 20,000 keys.
 const (
 	maxEntries = 200_000
 	maxAnswer  = 256 << 20 // bytes
-)
-
-// The client finds a dead connection by a ping, after keepAlive and keepAliveTimeout.
-const (
-	keepAlive        = 10 * time.Second
-	keepAliveTimeout = 5 * time.Second
-	dialTimeout      = 5 * time.Second
 )
 
 // Errors of the store.
@@ -47,27 +39,27 @@ var (
 
 // Store implements cluster.Store.
 type Store struct {
-	client   *clientv3.Client
-	prefix   string
-	presence time.Duration
+	config Config
+	prefix string
+
+	mu      sync.Mutex
+	current *connection
+	files   string // the content of the files of certificates
+	failed  error  // why there is no connection
+	closed  bool
 }
 
-// Open returns a store. It does not wait for a connection.
+// Open returns a store. It does not wait for a connection, and certificates that cannot be used
+// fail its requests only: the files may be mended later.
 func Open(c Config) (*Store, error) {
 	if err := checkEndpoints(c); err != nil {
 		return nil, err
 	}
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: c.Endpoints, TLS: c.TLS, DialTimeout: dialTimeout, MaxCallRecvMsgSize: maxAnswer,
-		DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout, Logger: zap.NewNop(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("etcd %q: %w", c.Endpoints, err)
-	}
-	s := &Store{client: client, prefix: c.Prefix, presence: c.Presence}
+	s := &Store{config: c, prefix: c.Prefix}
 	if s.prefix == "" {
 		s.prefix = "/berth/v1/"
 	}
+	_, s.failed = s.Renew()
 	return s, nil
 }
 
@@ -81,15 +73,12 @@ func checkEndpoints(c Config) error {
 		if !ok || scheme != "http" && scheme != "https" {
 			return fmt.Errorf("etcd endpoint %q: want a URL that begins with https://", e)
 		}
-		if (scheme == "https") != (c.TLS != nil) {
+		if (scheme == "https") != (c.Certificates != Certificates{}) {
 			return fmt.Errorf("etcd endpoint %q: certificates are needed for https, and for no other scheme", e)
 		}
 	}
 	return nil
 }
-
-// Close ends the connections.
-func (s *Store) Close() error { return s.client.Close() }
 
 // List implements cluster.Store. All ranges are read in one transaction, which is
 // linearizable.
@@ -98,9 +87,13 @@ func (s *Store) List(ctx context.Context, prefixes ...string) (cluster.Snapshot,
 	for i, p := range prefixes {
 		ops[i] = clientv3.OpGet(s.prefix+p, clientv3.WithPrefix(), clientv3.WithLimit(maxEntries))
 	}
-	r, err := s.client.Txn(ctx).Then(ops...).Commit()
+	c, err := s.connection()
 	if err != nil {
 		return cluster.Snapshot{}, err
+	}
+	r, err := c.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return cluster.Snapshot{}, s.explain(c, err)
 	}
 	if r.Header.ClusterId == 0 {
 		return cluster.Snapshot{}, ErrNotEtcd
@@ -144,10 +137,14 @@ func (s *Store) Swap(ctx context.Context, changes ...cluster.Change) (int64, err
 			ops = append(ops, clientv3.OpDelete(key))
 		}
 	}
-	r, err := s.client.Txn(ctx).If(conditions...).Then(ops...).Commit()
+	to, err := s.connection()
+	if err != nil {
+		return 0, err
+	}
+	r, err := to.client.Txn(ctx).If(conditions...).Then(ops...).Commit()
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, s.explain(to, err)
 	case r.Header.ClusterId == 0:
 		return 0, ErrNotEtcd
 	case !r.Succeeded:
@@ -161,7 +158,11 @@ func (s *Store) Swap(ctx context.Context, changes ...cluster.Change) (int64, err
 func (s *Store) Watch(ctx context.Context, prefix string, after int64, apply func(cluster.Update)) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	for r := range s.client.Watch(ctx, s.prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1)) {
+	c, err := s.connection()
+	if err != nil {
+		return err
+	}
+	for r := range c.client.Watch(ctx, s.prefix+prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1)) {
 		if errors.Is(r.Err(), rpctypes.ErrCompacted) {
 			return cluster.ErrCompacted
 		}

@@ -78,7 +78,7 @@ func TestWatch(t *testing.T) {
 	if deleted < 0 || got[1].Entries[deleted].Value != nil {
 		t.Errorf("the deletion is %+v", got[1])
 	}
-	if _, err := s.client.Compact(t.Context(), second); err != nil {
+	if _, err := s.current.client.Compact(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Watch(t.Context(), "d/", first-1, nil); !errors.Is(err, cluster.ErrCompacted) {
@@ -121,13 +121,13 @@ func TestPresence(t *testing.T) {
 func TestOnePrefix(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, testnet.EtcdURLs(testnet.StartEtcd(t, 1))...)
-	if _, err := s.client.Put(t.Context(), "/other", "x"); err != nil {
+	if _, err := s.current.client.Put(t.Context(), "/other", "x"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Swap(t.Context(), put("a", "1", 0)); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.client.Get(t.Context(), "", clientv3.WithPrefix())
+	all, err := s.current.client.Get(t.Context(), "", clientv3.WithPrefix())
 	if err != nil || len(all.Kvs) != 2 || string(all.Kvs[0].Key) != "/berth/v1/a" {
 		t.Errorf("keys of etcd: %v, %v", all, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -41,7 +42,10 @@ func (a *authority) issue(t *testing.T, name string, template *x509.Certificate)
 		t.Fatal(err)
 	}
 	template.SerialNumber, template.Subject = big.NewInt(time.Now().UnixNano()), pkix.Name{CommonName: name}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
 	parent, signer := a.cert, a.key
 	if parent == nil {
 		parent, signer = template, key
@@ -72,42 +76,33 @@ func (a *authority) write(t *testing.T, name, kind string, der []byte) {
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-// TestMutualTLS checks that etcd answers a node with a certificate of its CA, that it
-// refuses one of another CA, and that the node refuses a server of another CA.
-func TestMutualTLS(t *testing.T) {
-	t.Parallel()
-	ours, foreign := newAuthority(t), newAuthority(t)
-	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	for _, a := range []*authority{ours, foreign} {
-		a.issue(t, "server", &x509.Certificate{ExtKeyUsage: both, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
-		a.issue(t, "node", &x509.Certificate{ExtKeyUsage: both})
-	}
-	members := testnet.StartEtcd(t, 1, "--client-cert-auth", "--trusted-ca-file", ours.path("ca.pem"),
-		"--cert-file", ours.path("server.pem"), "--key-file", ours.path("server.key"))
-	good := openTLS(t, members[0].URL, ours, ours)
-	waitFor(t, "an answer to the node's certificate", func(ctx context.Context) error { _, err := good.List(ctx, "a"); return err })
-	for _, c := range []struct {
-		name     string
-		ca, node *authority
-	}{
-		{"a server of another CA", foreign, ours}, {"a node of another CA", ours, foreign},
-	} {
-		s := openTLS(t, members[0].URL, c.ca, c.node)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		if _, err := s.List(ctx, "a"); err == nil {
-			t.Errorf("%s is accepted", c.name)
-		}
-		cancel()
+// both are the usages of a certificate of a test.
+var both = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+
+// issueAll issues certificates for a server on loopback and for nodes.
+func (a *authority) issueAll(t *testing.T, nodes ...string) {
+	t.Helper()
+	a.issue(t, "server", &x509.Certificate{ExtKeyUsage: both, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	for _, node := range nodes {
+		a.issue(t, node, &x509.Certificate{ExtKeyUsage: both})
 	}
 }
 
-func openTLS(t *testing.T, url string, ca, node *authority) *Store {
+// startTLS starts etcd with a certificate of its own, which asks for those of its clients.
+func startTLS(t *testing.T, a *authority) *testnet.Etcd {
 	t.Helper()
-	config, err := TLS(ca.path("ca.pem"), node.path("node.pem"), node.path("node.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(Config{Endpoints: []string{url}, TLS: config})
+	return testnet.StartEtcd(t, 1, "--client-cert-auth", "--trusted-ca-file", a.path("ca.pem"),
+		"--cert-file", a.path("server.pem"), "--key-file", a.path("server.key"))[0]
+}
+
+// files returns the certificate files of a node, with the CA of an authority.
+func (a *authority) files(ca *authority, node string) Certificates {
+	return Certificates{CA: ca.path("ca.pem"), Cert: a.path(node + ".pem"), Key: a.path(node + ".key")}
+}
+
+func openTLS(t *testing.T, url string, files Certificates) *Store {
+	t.Helper()
+	s, err := Open(Config{Endpoints: []string{url}, Certificates: files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +110,106 @@ func openTLS(t *testing.T, url string, ca, node *authority) *Store {
 	return s
 }
 
-// TestConfiguration checks the refusals of endpoints and certificate files.
+// mustAnswer waits until etcd answers.
+func (s *Store) mustAnswer(t *testing.T) {
+	t.Helper()
+	waitFor(t, "an answer", func(ctx context.Context) error { _, err := s.List(ctx, "node/"); return err })
+}
+
+// mustRefuse waits until a request fails with all texts.
+func (s *Store) mustRefuse(t *testing.T, all ...string) {
+	t.Helper()
+	within := 200 * time.Millisecond // the client tries again until then
+	waitFor(t, fmt.Sprintf("refusal with %q", all), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		within *= 2
+		_, err := s.List(ctx, "node/")
+		for _, want := range all {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				return fmt.Errorf("the error is %v", err)
+			}
+		}
+		return nil
+	})
+}
+
+// TestRefusedCertificates checks the cause and the remedy of each refusal: a server of another
+// CA or with another name, a node of another CA, an expired certificate of either.
+func TestRefusedCertificates(t *testing.T) {
+	t.Parallel()
+	ours, foreign := newAuthority(t), newAuthority(t)
+	ours.issueAll(t, "node")
+	foreign.issueAll(t, "node")
+	past := time.Now().Add(-time.Minute)
+	ours.issue(t, "expired", &x509.Certificate{ExtKeyUsage: both, NotAfter: past})
+	server := startTLS(t, ours)
+	openTLS(t, server.URL, ours.files(ours, "node")).mustAnswer(t)
+	for _, c := range []struct {
+		files Certificates
+		want  []string
+	}{
+		{ours.files(foreign, "node"), []string{"unknown authority", "this node refuses etcd's certificate", foreign.path("ca.pem")}},
+		{foreign.files(ours, "node"), []string{"etcd refuses this node's certificate", foreign.path("node.pem"), "let the CA that etcd trusts issue it"}},
+		{ours.files(ours, "expired"), []string{"has expired on " + past.UTC().Format(time.DateTime), "renew it"}},
+	} {
+		openTLS(t, server.URL, c.files).mustRefuse(t, c.want...)
+	}
+	name := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	openTLS(t, name, ours.files(ours, "node")).mustRefuse(t, "must be valid, name the host of the URL")
+	ours.issue(t, "server", &x509.Certificate{ExtKeyUsage: both, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: past})
+	openTLS(t, startTLS(t, ours).URL, ours.files(ours, "node")).mustRefuse(t, "certificate has expired")
+}
+
+// TestRenewCertificates checks that a node uses its new certificate and a new CA without a
+// restart, that it goes on with the old ones if the new files cannot be used, and that a store
+// without certificates begins to work when they are written.
+func TestRenewCertificates(t *testing.T) {
+	t.Parallel()
+	old, next := newAuthority(t), newAuthority(t)
+	old.issueAll(t, "node")
+	server, dir := startTLS(t, old), &authority{dir: t.TempDir()}
+	s := openTLS(t, server.URL, dir.files(dir, "node"))
+	s.mustRefuse(t, "read etcd's CA certificate")
+	replace := func(name string, from *authority) {
+		t.Helper()
+		text, err := os.ReadFile(from.path(name))
+		if err == nil {
+			err = os.WriteFile(dir.path(name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	renew := func(renewed bool, want string) {
+		t.Helper()
+		if got, err := s.Renew(); got != renewed || (err == nil) != (want == "") || want != "" && !strings.Contains(err.Error(), want) {
+			t.Errorf("Renew = %t, %v, want %t and %q", got, err, renewed, want)
+		}
+	}
+	for _, name := range []string{"ca.pem", "node.pem", "node.key"} {
+		replace(name, old)
+	}
+	renew(false, "") // the first
+	s.mustAnswer(t)
+	renew(false, "")
+
+	next.issueAll(t, "node")
+	replace("node.pem", next)
+	renew(false, "write both files of one pair")
+	s.mustAnswer(t)
+	replace("node.key", next)
+	replace("ca.pem", next)
+	renew(true, "")
+	s.mustRefuse(t, "this node refuses etcd's certificate")
+	openTLS(t, startTLS(t, next).URL, dir.files(dir, "node")).mustAnswer(t)
+	if err := os.WriteFile(dir.path("ca.pem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	renew(false, "has no certificate in PEM")
+}
+
+// TestConfiguration checks the refusals of endpoints.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ endpoint, want string }{
@@ -127,12 +221,5 @@ func TestConfiguration(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("Open without endpoints succeeds")
-	}
-	a := newAuthority(t)
-	if _, err := TLS(a.path("ca.key"), a.path("ca.pem"), a.path("ca.key")); err == nil || !strings.Contains(err.Error(), "no certificate in PEM") {
-		t.Errorf("TLS with a key as CA: %v", err)
-	}
-	if _, err := TLS(a.path("ca.pem"), a.path("ca.pem"), a.path("missing")); err == nil {
-		t.Error("TLS without a key succeeds")
 	}
 }
