@@ -30,11 +30,14 @@ func (s *Server) createNetwork(_ context.Context, data []byte) (any, error) {
 	if err := s.Allow(selection); err != nil {
 		return nil, err
 	}
+	n, err := s.networkOf(&selection)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkSource(n); err != nil {
+		return nil, err
+	}
 	if selection.InPlace == nil {
-		n, err := s.networkOf(&selection)
-		if err != nil {
-			return nil, err
-		}
 		if err := c.checkNamed(n); err != nil {
 			return nil, err
 		}
@@ -127,6 +130,9 @@ func (s *Server) newEndpoint(c *CreateNetwork, r *EndpointRequest) (*Endpoint, *
 	if e.Addresses, err = parseAddresses(asked); err != nil {
 		return nil, nil, err
 	}
+	if len(e.Addresses) == 0 && space != noSpace {
+		return nil, nil, specs.Invalid("--ip", "", "an address of berth's IPAM driver")
+	}
 	switch {
 	case asked.MacAddress != "":
 		if e.MAC, err = specs.ParseMAC(asked.MacAddress); err == nil {
@@ -150,9 +156,6 @@ func parseAddresses(of *EndpointInterface) (all []netip.Prefix, err error) {
 			return nil, specs.Invalid("--ip", text, "an address with a prefix length")
 		}
 		all = append(all, p)
-	}
-	if len(all) == 0 {
-		return nil, specs.Invalid("--ip", "", "an address of berth's IPAM driver")
 	}
 	return all, nil
 }
@@ -202,7 +205,7 @@ func (s *Server) join(ctx context.Context, data []byte) (any, error) {
 	e.request(&selection)
 	box := hook.Sandbox{
 		ID: e.Container, NetNS: r.SandboxKey, Door: e.door(), Reserved: e.Space,
-		KeepDefault: true, EngineDefault: true,
+		KeepDefault: true, EngineDefault: e.Space != noSpace,
 	}
 	if _, err := s.NewHook().Attach(ctx, box, []specs.Selection{selection}); err != nil {
 		return nil, err

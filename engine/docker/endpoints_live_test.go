@@ -180,6 +180,34 @@ func TestAnEndpointOfIPvlan(t *testing.T) {
 	h.expectHeld("")
 }
 
+// TestAnEndpointWithDHCP plays a container on a network of docker without addresses (--ipam-driver
+// null): the LAN's DHCP server leases one at Join, and berth sets the default route.
+func TestAnEndpointWithDHCP(t *testing.T) {
+	t.Parallel()
+	h, ns := newHost(t), testnet.Namespace(t)
+	testnet.Address(t, h.wire, "wire", "192.0.2.1/24")
+	testnet.ServeDHCP(t, h.wire, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600, Link: "wire"})
+	h.do("NetworkDriver.CreateNetwork", unaddressed(`{"parent":"`+h.parent+`","macvlan_mode":"bridge","ipam":"dhcp"}`), 200, "{}")
+	answer := h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{}`), 200, `{"Interface":{"MacAddress":"`)
+	var created CreatedEndpoint
+	if err := json.Unmarshal([]byte(answer), &created); err != nil {
+		t.Fatal(err)
+	}
+	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"DisableGatewayService":true}`)
+	if link := testnet.Run(t, ns, "ip", "-o", "link", "show", "net1"); !strings.Contains(link, created.Interface.MacAddress) {
+		t.Errorf("links %q, want the MAC %s", link, created.Interface.MacAddress)
+	}
+	if all := testnet.Run(t, ns, "ip", "-o", "-4", "address", "show", "net1"); !strings.Contains(all, "192.0.2.1") {
+		t.Errorf("addresses %q, want one of the server's", all)
+	}
+	if route := testnet.Run(t, ns, "ip", "-4", "route", "show", "default"); !strings.Contains(route, "via 192.0.2.1 dev net1") {
+		t.Errorf("default route %q", route)
+	}
+	h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+	h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+	h.expectHeld("")
+}
+
 // TestReservations requires that an address is docker's from its request to its release, also
 // while no lease holds it, and that a release takes it from nothing else.
 func TestReservations(t *testing.T) {

@@ -13,10 +13,17 @@ import (
 // pools returns the subnets of both families.
 func (c *CreateNetwork) pools() []Pool { return slices.Concat(c.IPv4Data, c.IPv6Data) }
 
+// noSpace is the address space of docker's IPAM driver null, which gives out no addresses. Its
+// networks can have addresses that docker does not know.
+const noSpace = "null"
+
 // Space returns the address space of the network, by which the driver finds the network of an
-// address. It refuses a network whose addresses another driver gives out.
+// address, or noSpace. It refuses a network whose addresses another driver gives out.
 func (c *CreateNetwork) Space() (string, error) {
 	pools := c.pools()
+	if len(pools) > 0 && !slices.ContainsFunc(pools, func(p Pool) bool { return p.AddressSpace != noSpace }) {
+		return noSpace, nil
+	}
 	if len(pools) == 0 {
 		return "", specs.Invalid("--subnet", "", "the subnet of the network, with --ipam-driver berth")
 	}
@@ -27,6 +34,11 @@ func (c *CreateNetwork) Space() (string, error) {
 		}
 	}
 	return pools[0].AddressSpace, nil
+}
+
+// addressPools returns the subnets from which docker gives out addresses.
+func (c *CreateNetwork) addressPools() []Pool {
+	return slices.DeleteFunc(c.pools(), func(p Pool) bool { return p.AddressSpace == noSpace })
 }
 
 // generic returns the options of the command line.
@@ -87,7 +99,7 @@ func (c *CreateNetwork) inPlace(options map[string]string) (*specs.NetavarkNetwo
 		Gateway string       `json:"gateway,omitempty"`
 	}
 	var subnets []subnet
-	for _, p := range c.pools() {
+	for _, p := range c.addressPools() {
 		gateway, _, _ := strings.Cut(p.Gateway, "/")
 		subnets = append(subnets, subnet{p.Pool.Masked(), gateway})
 	}
@@ -100,7 +112,7 @@ func (c *CreateNetwork) inPlace(options map[string]string) (*specs.NetavarkNetwo
 
 // addExclusions keeps docker's auxiliary addresses from containers.
 func (c *CreateNetwork) addExclusions(n *specs.Network) error {
-	for _, p := range c.pools() {
+	for _, p := range c.addressPools() {
 		for _, name := range slices.Sorted(maps.Keys(p.AuxAddresses)) {
 			text, _, _ := strings.Cut(p.AuxAddresses[name], "/")
 			a, err := netip.ParseAddr(text)
@@ -114,12 +126,31 @@ func (c *CreateNetwork) addExclusions(n *specs.Network) error {
 	return nil
 }
 
+// checkSource refuses a network whose addresses docker's IPAM driver does not fit: docker requests
+// each address before the container has an interface, and can do so only from berth's pools.
+func (c *CreateNetwork) checkSource(n *specs.Network) error {
+	space, err := c.Space()
+	if err != nil {
+		return err
+	}
+	pooled := n.IPAM == specs.IPAMLocal && n.IPv6 != specs.IPv6DHCP && n.IPv6 != specs.IPv6SLAAC
+	foreign := n.IPAM == specs.IPAMDHCP || n.IPAM == specs.IPAMNone
+	switch {
+	case space == noSpace && !foreign:
+		return specs.Invalid("--ipam-driver", "null", "berth, for addresses that docker inspect shows: "+
+			"docker network create -d berth --ipam-driver berth --subnet …")
+	case space != noSpace && !pooled:
+		return specs.Invalid("--ipam-driver", "berth", "null, without --subnet: docker requests an address before the container has an interface, "+
+			"so it can only do so if berth gives out all of them (ipam = \"local\")")
+	}
+	return nil
+}
+
 // checkNamed compares docker's part with the network of berth's that it names: docker gives each
 // container an address of each family, and shows it.
 func (c *CreateNetwork) checkNamed(n *specs.Network) error {
-	if n.IPAM != specs.IPAMLocal || n.IPv6 == specs.IPv6DHCP || n.IPv6 == specs.IPv6SLAAC {
-		return specs.Invalid("-o "+optionNetwork, n.Name, "a network whose addresses berth gives out (ipam = \"local\"), because docker requests "+
-			"the address before the container has an interface; use docker run --device berth/network=%s", n.Name)
+	if len(c.addressPools()) == 0 {
+		return nil
 	}
 	var covered [2]bool
 	for _, p := range c.pools() {

@@ -46,6 +46,8 @@ var methods = map[string]method{
 	"NetworkDriver.Leave":                (*Server).leave,
 	"NetworkDriver.DeleteEndpoint":       (*Server).deleteEndpoint,
 	"NetworkDriver.EndpointOperInfo":     constant(struct{ Value struct{} }{}),
+	"NetworkDriver.DiscoverNew":          constant(done{}), // of nodes of a swarm
+	"NetworkDriver.DiscoverDelete":       constant(done{}),
 	"IpamDriver.GetCapabilities":         constant(IPAMCapabilities{}),
 	"IpamDriver.GetDefaultAddressSpaces": (*Server).addressSpaces,
 	"IpamDriver.RequestPool":             (*Server).requestPool,

@@ -58,6 +58,12 @@ func request(options string) string {
 		"IPv4Data":[{"AddressSpace":"` + space + `","Gateway":"192.0.2.1/24","Pool":"192.0.2.0/24","AuxAddresses":{}}],"IPv6Data":[]}`
 }
 
+// unaddressed returns a CreateNetwork with docker's IPAM driver null, in docker's form.
+func unaddressed(options string) string {
+	return `{"NetworkID":"` + id + `","Options":{"com.docker.network.generic":` + options + `},
+		"IPv4Data":[{"AddressSpace":"null","Pool":"0.0.0.0/0"}],"IPv6Data":[]}`
+}
+
 func TestCalls(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
@@ -67,6 +73,7 @@ func TestCalls(t *testing.T) {
 		{"Plugin.Activate", "", 200, `{"Implements":["NetworkDriver","IpamDriver"]}`},
 		{"NetworkDriver.GetCapabilities", "", 200, `{"Scope":"local","ConnectivityScope":"global","GwAllocChecker":true}`},
 		{"NetworkDriver.GwAllocCheck", "{}", 200, `{"SkipIPv4":true,"SkipIPv6":true}`},
+		{"NetworkDriver.DiscoverNew", "{}", 200, "{}"},
 		{"IpamDriver.GetCapabilities", "", 200, `{"RequiresMACAddress":false,"RequiresRequestReplay":false}`},
 		{"IpamDriver.GetDefaultAddressSpaces", "", 200, `{"LocalDefaultAddressSpace":"berth-`},
 		{"IpamDriver.RequestPool", `{"AddressSpace":"` + space + `","Pool":"192.0.2.9/24"}`, 200, `{"PoolID":"` + space + ` 192.0.2.0/24","Pool":"192.0.2.0/24"}`},
@@ -90,7 +97,12 @@ func TestCalls(t *testing.T) {
 		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), "192.0.2.1/24", "192.0.2.254/24"), 500, "--gateway"},
 		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), `"AuxAddresses":{}`, `"AuxAddresses":{"nas":"192.0.2.5/24"}`), 500, "set exclude"},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"both"}`), 500, "--subnet 192.0.2.0/24 --subnet 2001:db8::/64"},
-		{"NetworkDriver.CreateNetwork", request(`{"network":"leased"}`), 500, `ipam = \"local\"`},
+		{"NetworkDriver.CreateNetwork", request(`{"network":"leased"}`), 500, "--ipam-driver \\\"berth\\\": want null"},
+		{"NetworkDriver.CreateNetwork", unaddressed(`{"network":"leased"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", unaddressed(`{"network":"lan"}`), 500, "--ipam-driver \\\"null\\\": want berth"},
+		{"NetworkDriver.CreateNetwork", unaddressed(`{"parent":"eth1","ipam":"dhcp"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", unaddressed(`{"parent":"eth1"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", request(`{"parent":"eth1","ipam":"none"}`), 500, "ipam"},
 		{"NetworkDriver.CreateNetwork", request(`{"parent":"eth1","macvlan_mode":"bridge"}`), 200, "{}"},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"secret"}`), 500, `{"Err":"berth-docker: policy refuses it"}`},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"lan","mtu":"9000"}`), 500, "nothing beside -o network"},

@@ -5,9 +5,14 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"berth/test/lab"
 )
 
 // dualNetwork is lanNetwork with a subnet of IPv6.
@@ -159,4 +164,62 @@ func TestNetworkOfDockerInUse(t *testing.T) {
 	_, err = d.Client("network", "rm", "used")
 	must(t, err)
 	s.expectNothingLeft(t, before)
+}
+
+// TestNetworkOfDockerLeased starts a container on a network of docker without addresses, whose
+// address the LAN's DHCP server leases: docker inspect shows the MAC alone, berth ps both.
+func TestNetworkOfDockerLeased(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "conf"), fmt.Appendf(nil, "start 192.0.2.100\nend 192.0.2.120\ninterface eth0\n"+
+		"option subnet 255.255.255.0\noption router %s\noption lease 600\nlease_file %[2]s/leases\npidfile %[2]s/pid\n", neighborIP, dir), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "leases"), nil, 0o644))
+	server, err := s.neighbor.Start(filepath.Join(dir, "log"), "busybox", "udhcpd", "-f", filepath.Join(dir, "conf"))
+	must(t, err)
+	t.Cleanup(func() { _ = server.Kill() })
+	must(t, lab.Eventually(30*time.Second, func() error { return logHas(server, "started") }))
+	d := newDockerDriver(t, s, nil)
+	must(t, s.Network("leased", dhcpNetwork))
+	before := s.snapshot(t)
+	_, err = d.Client("network", "create", "--driver", d.name, "--ipam-driver", "null", "--opt", "network=leased", "leased")
+	must(t, err)
+	web := s.onDocker("web", "name=leased"+ifnameNet1)
+	id, err := d.Start(web)
+	must(t, err)
+	for range 2 {
+		address := s.expectLease(t, id)
+		shown := s.expectWhole(t, d.Docker, web.ID, id, address)
+		out, err := d.Client("inspect", "--format", "{{with .NetworkSettings.Networks.leased}}{{.MacAddress}} {{.IPAddress}}{{end}}", web.ID)
+		if err != nil || strings.TrimSpace(out) != shown.MAC.String() {
+			t.Errorf("docker inspect shows %q, %v, want the MAC %s", out, err, shown.MAC)
+		}
+		if routes, err := d.Exec(web.ID, "ip", "-4", "route", "show", "default"); err != nil || !strings.HasPrefix(routes, "default via 192.0.2.1 dev net1") {
+			t.Errorf("default routes %q, %v", routes, err)
+		}
+		must(t, d.Restart(web.ID))
+	}
+	must(t, d.Stop(web.ID))
+	s.expectNothingLeft(t, before)
+}
+
+// TestNetworkOfDockerSwarm requires that docker refuses a network of its swarm with the driver,
+// and that a node of a swarm has local networks with it.
+func TestNetworkOfDockerSwarm(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newDockerDriver(t, s, nil)
+	_, err := d.Client("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
+	must(t, err)
+	lan := []string{"--subnet", "192.0.2.0/24", "--opt", "network=lan"}
+	if err := d.create("all", append(lan, "--scope", "swarm")...); err == nil || !strings.Contains(err.Error(), "not supported in swarm mode") {
+		t.Errorf("a network of the swarm: %v", err)
+	}
+	must(t, d.create("lan", lan...))
+	web := s.onDocker("web", "name=lan"+ifnameNet1)
+	id, err := d.Start(web)
+	must(t, err)
+	d.expectInspected(t, web.ID, "lan", s.expectWhole(t, d.Docker, web.ID, id, firstOfPool))
+	must(t, d.Stop(web.ID))
+	s.expectReleased(t)
 }
