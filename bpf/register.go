@@ -147,6 +147,22 @@ func (m *Maps) Unregister(e Endpoint) error {
 	return nil
 }
 
+// UnregisterNamespace makes the datapath forget the namespace of an endpoint: a frame of the namespace
+// with another MAC than the endpoint's is not forged from then on. The endpoint stays counted.
+//
+// Before an endpoint's interface is deleted, it must be called. Another macvlan interface of the
+// namespace, as one of an engine's own network, is recognised only beside the endpoint's interface.
+func (m *Maps) UnregisterNamespace(e Endpoint) error {
+	err := m.reopenReplaced()
+	if err == nil {
+		err = deleteIf(m, mapNamespaces, e.namespaceKey(), func(p partyValue) bool { return p.Slot == e.Slot })
+	}
+	if err != nil {
+		return fmt.Errorf("unregister the namespace of endpoint %s: %w", e.MAC, err)
+	}
+	return nil
+}
+
 // Move registers an endpoint whose parent has another index now, or that is on another
 // VLAN, and unregisters it at the old place. Its slot, its counts and the sibling program
 // stay.

@@ -55,3 +55,35 @@ func TestOtherInterfaceSendsWhileAttaching(t *testing.T) {
 		t.Errorf("violations %v, %v, after %d frames, want none", broken, err, sent)
 	}
 }
+
+// TestOtherInterfaceSendsAfterRelease lets another interface of a namespace send after berth's is
+// released, before its keys are deleted: its frames are not forged.
+func TestOtherInterfaceSendsAfterRelease(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Macvlan, testnet.Types)
+	for name, release := range map[string]func(*host, *box){
+		"a disconnection": func(h *host, b *box) {
+			if done, err := h.hook().Detach(h.Context(), b.id, Which{}); err != nil || len(done) != 1 {
+				h.Fatalf("released %v, %v, want one", done, err)
+			}
+		},
+		"the end of a container that shared its namespace": func(h *host, b *box) { h.mustStop(b) },
+	} {
+		h := newHost(t)
+		d := h.datapath()
+		h.network("lan", lan)
+		b := h.box("web", "lan")
+		socket := h.addEngineLink(b)
+		h.mustStart(b)
+		slot := h.attachments("web")[0].Slot
+		release(h, b)
+		for range 3 {
+			if _, err := socket.Write([]byte("frame")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if broken, err := d.Maps().Violations(slot); err != nil || len(broken) != 0 {
+			t.Errorf("%s: violations %v, %v, want none", name, broken, err)
+		}
+	}
+}

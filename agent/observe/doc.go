@@ -3,7 +3,8 @@
 //
 // It uses netlink from the host's namespace only, and enters no other one: [Namespaces]
 // gives each namespace an ID there, and [Scanner] lists its links by that ID. CAP_NET_ADMIN
-// suffices for both. [Holders] reads /proc for the container of a namespace.
+// suffices for both. [FindHolders] and [FindGuests] read /proc for the container, machine or
+// process behind an interface.
 //
 // It changes no interface, keeps no records and counts nothing. It imports network and
 // specs.

@@ -24,9 +24,10 @@ const grace = 100 * time.Millisecond
 // millisecond or two.
 const perTransaction = 64
 
-// countMaps is the part of the agent's pinned maps that a drain uses; *bpf.Maps implements it.
+// countMaps is the part of the agent's pinned maps that a release uses; *bpf.Maps implements it.
 type countMaps interface {
 	Unregister(bpf.Endpoint) error
+	UnregisterNamespace(bpf.Endpoint) error
 	Counters(slot uint32) (specs.Counters, error)
 	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 	Zero(slot uint32) error

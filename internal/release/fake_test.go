@@ -167,6 +167,9 @@ func (f *fake) Unregister(e bpf.Endpoint) error {
 	return nil
 }
 
+// UnregisterNamespace is no step of [fake.call]: a failure of it is only logged.
+func (f *fake) UnregisterNamespace(bpf.Endpoint) error { return nil }
+
 func (f *fake) Counters(slot uint32) (specs.Counters, error) {
 	return f.counters[slot], f.call("counters")
 }

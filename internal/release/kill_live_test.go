@@ -101,6 +101,11 @@ func (k *killer) Unregister(e bpf.Endpoint) (err error) {
 	return err
 }
 
+func (k *killer) UnregisterNamespace(e bpf.Endpoint) (err error) {
+	k.killAround(func() { err = k.countMaps.UnregisterNamespace(e) })
+	return err
+}
+
 func (k *killer) Counters(slot uint32) (c specs.Counters, err error) {
 	k.killAround(func() { c, err = k.countMaps.Counters(slot) })
 	return c, err
@@ -123,7 +128,7 @@ func (k *killer) Close() error { return nil } // the maps are used again
 // no count is lost.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
-	const calls = 6 // find, delete, unregister, counters, violations, zero
+	const calls = 7 // find, unregister the namespace, delete, unregister, counters, violations, zero
 	killedAtEach(t, newScene, 1, calls, calls)
 }
 
@@ -132,7 +137,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 func TestKilledAtEveryVLANStep(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.VLAN)
-	const deletes, calls = 5, 9 // after find, delete, parent and occupants
+	const deletes, calls = 6, 10 // after find, unregister the namespace, delete, parent and occupants
 	killedAtEach(t, newVLANScene, deletes, deletes, calls)
 }
 

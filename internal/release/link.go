@@ -18,10 +18,28 @@ func (r *Releaser) removeLink(ctx context.Context, a *state.Attachment) error {
 	if err != nil || remove == nil {
 		return err
 	}
+	if err := r.forgetNamespace(a); err != nil {
+		r.logger().Warn("another interface of the container may be reported as mac-spoof", "container", a.Containers[0], "error", err)
+	}
 	if err := remove(); err != nil && !network.IsGone(err) {
 		return err
 	}
 	return nil
+}
+
+// forgetNamespace makes the datapath forget the namespace of an attachment whose link is about to be
+// deleted. The other keys stay until the drain, so that the last frames are counted. If the link
+// cannot be deleted, its forged frames are recognised only by their source address.
+func (r *Releaser) forgetNamespace(a *state.Attachment) error {
+	if a.Slot == 0 || a.Cookie == 0 {
+		return nil
+	}
+	m, err := r.agentMaps()
+	if err != nil || m == nil {
+		return err
+	}
+	defer m.Close()
+	return m.UnregisterNamespace(Endpoint(a))
 }
 
 // findLink returns the function that deletes the link of an attachment, or nil if
