@@ -179,6 +179,9 @@ func (m *Member) makeRound(ctx context.Context, d *domain, due bool) error {
 	defer stop()
 	began := time.Now()
 	err := round(ctx)
+	if !due && errors.Is(err, cluster.ErrOlder) {
+		due, err = true, d.keeper.Round(ctx)
+	}
 	m.latency = time.Since(began)
 	m.noteAnswer(err)
 	if due {

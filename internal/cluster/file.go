@@ -27,6 +27,8 @@ type File struct {
 	Boots []string `json:"boots,omitempty"`
 	// Registered is the revision of the node's registration, or 0 before the first.
 	Registered int64 `json:"registered,omitempty"`
+	// Seen is the highest revision of the store that this node knew when it wrote the file.
+	Seen int64 `json:"seen,omitempty"`
 	// Held are the keys that this node uses, with the revision of its own last change.
 	Held map[string]int64 `json:"held,omitempty"`
 }
@@ -54,7 +56,7 @@ func (f File) clone() File {
 
 // newest returns the highest revision in the file.
 func (f File) newest() int64 {
-	return slices.Max(append(slices.Collect(maps.Values(f.Held)), f.Registered))
+	return slices.Max(append(slices.Collect(maps.Values(f.Held)), f.Registered, f.Seen))
 }
 
 // Directory is the state directory as a Disk.

@@ -25,7 +25,9 @@ func (n *Self) Register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read this node's registration: %w", err)
 	}
-	err = n.register(ctx, NewView("", nil, s))
+	v := NewView("", nil, s)
+	v.Older = n.note(v)
+	err = n.register(ctx, v)
 	if isIdentity(err) {
 		return errors.Join(err, n.Renounce(err))
 	}
@@ -38,6 +40,8 @@ func (n *Self) Register(ctx context.Context) error {
 func (n *Self) register(ctx context.Context, v View) error {
 	at := v.Nodes[n.file.Node]
 	switch {
+	case v.Older && at.Revision < n.file.Registered && (at.Alive == "" || at.Alive == n.boot):
+		return n.registerBoot(ctx, at.Revision) // the store lacks the registration of this boot
 	case at.Revision == 0 && n.file.Registered != 0:
 		return ErrForgotten
 	case at.Revision != 0 && !slices.Contains(n.file.Boots, at.Boot):

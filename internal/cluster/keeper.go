@@ -128,6 +128,9 @@ func (k *Keeper) Touch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.Older {
+		return k.olderError(v)
+	}
 	if err := k.register(ctx, v); isIdentity(err) {
 		return errors.Join(err, k.Renounce(err))
 	} else if err != nil {
@@ -139,18 +142,16 @@ func (k *Keeper) Touch(ctx context.Context) error {
 	return nil
 }
 
-// read returns the entries below prefixes, or ErrOlder.
+// read returns the entries below prefixes.
 func (k *Keeper) read(ctx context.Context, prefixes ...string) (View, error) {
 	snapshot, err := k.store.List(ctx, prefixes...)
 	if err != nil {
 		return View{}, fmt.Errorf("read domain %q: %w", k.domain, err)
 	}
-	if newest := k.file.newest(); snapshot.Revision < newest {
-		return View{}, fmt.Errorf("read domain %q: %w: its revision is %d, and this node has seen %d",
-			k.domain, ErrOlder, snapshot.Revision, newest)
-	}
+	v := NewView(k.domain, k.blocks, snapshot)
+	v.Older = k.note(v)
 	k.seen = snapshot.Revision
-	return NewView(k.domain, k.blocks, snapshot), nil
+	return v, nil
 }
 
 func (k *Keeper) roundOnce(ctx context.Context) error {
@@ -170,6 +171,9 @@ func (k *Keeper) roundOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.Older {
+		steps, full = k.planRestored(v), false
+	}
 	k.full = full
 	for _, s := range steps {
 		k.stale = true
@@ -177,16 +181,17 @@ func (k *Keeper) roundOnce(ctx context.Context) error {
 			return fmt.Errorf("%s %q: %w", s.Verb, s.Key, err)
 		}
 	}
-	if err := k.open(); err != nil || !full {
+	if err := k.open(); err != nil {
 		return err
+	}
+	switch {
+	case v.Older:
+		return k.olderError(v)
+	case !full:
+		return nil
 	}
 	return &FullError{Domain: k.domain, Range: k.pool.Range}
 }
-
-// ErrOlder is returned if the store lacks changes that it has confirmed to this node, for
-// example because it was restored from a backup. This node then changes nothing, and goes
-// on with the blocks that it has.
-var ErrOlder = errors.New("the store is older than this node's file")
 
 // FullError is returned if a node needs a block and every block has an owner.
 type FullError struct {

@@ -81,13 +81,12 @@ func (p *planner) add(verb Verb, c Claim) {
 // another revision is confirmed again: the file was not written after the last change.
 func (p *planner) loseForeign() {
 	for _, key := range slices.Sorted(maps.Keys(p.Held)) {
-		c := p.View.Claims[key]
-		own := c.Node == p.Node && !c.Idle
-		switch {
-		case own && c.Revision != p.Held[key]:
-			p.add(Take, c)
-		case !own:
-			p.add(Lose, Claim{Key: key, Revision: c.Revision})
+		s, ok := restoreKey(p.Node, key, p.Held[key], p.View)
+		if !ok {
+			continue
+		}
+		p.steps = append(p.steps, s)
+		if s.Verb == Lose {
 			delete(p.held, key)
 		}
 	}

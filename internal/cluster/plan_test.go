@@ -73,7 +73,17 @@ func TestPlan(t *testing.T) {
 			s := situation(t, append(others, idle(claimOf(nodeA, "192.0.2.76", 7)))...)
 			s.Held[blockAt("192.0.2.76")] = 7
 			return s
-		}, "lose 192.0.2.76@7, full"},
+		}, "take 192.0.2.76@7"},
+		{"a held block that the store lacks", func() Situation {
+			s := situation(t, others...)
+			s.Held[blockAt("192.0.2.76")] = 7
+			return s
+		}, "take 192.0.2.76@0"},
+		{"a held block that another node had earlier", func() Situation {
+			s := situation(t, append(others, claimOf(nodeB, "192.0.2.76", 5))...)
+			s.Held[blockAt("192.0.2.76")] = 7
+			return s
+		}, ""},
 		{"a held block at another revision", func() Situation {
 			s := situation(t, claimOf(nodeA, "192.0.2.76", 9))
 			s.Held[blockAt("192.0.2.76")] = 7

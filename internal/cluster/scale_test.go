@@ -63,8 +63,8 @@ func (l *leasing) take() netip.Addr {
 
 var manyNodes = flag.Int("nodes", 60, "nodes of TestManyNodes")
 
-// TestManyNodes starts a hundred containers on each of many nodes. No address is leased twice, each node makes about as many rounds as it claims
-// blocks, and a quiet node reads three entries.
+// TestManyNodes starts a hundred containers on each of many nodes. No address is leased twice,
+// each node makes about as many rounds as it claims blocks, and a quiet node reads three entries.
 func TestManyNodes(t *testing.T) {
 	t.Parallel()
 	nodes, each := *manyNodes, 100

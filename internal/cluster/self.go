@@ -13,7 +13,8 @@ type Self struct {
 	name    string
 	boot    string
 	file    File
-	dirty   bool // the file on the disk may differ from the copy in memory
+	dirty   bool  // the file on the disk may differ from the copy in memory
+	newest  int64 // the highest revision that this node has seen
 	keepers []*Keeper
 	rows    map[string]Entry // as this process has published them; nil if not known
 	counts  Counts
@@ -76,6 +77,7 @@ func (n *Self) Renounce(why error) error {
 // on the disk.
 func (n *Self) save(f File) error {
 	n.dirty = true
+	f.Seen = max(n.newest, n.file.Seen)
 	if err := n.disk.Save(f); err != nil {
 		return err
 	}

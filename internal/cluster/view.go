@@ -9,6 +9,7 @@ import (
 // View is the checked content of the store for one domain, at one revision.
 type View struct {
 	Revision int64
+	Older    bool             // this node has seen a higher revision
 	Pool     Entry            // the text of the pool, as stored; Revision 0 if there is none
 	Claims   map[string]Claim // by key
 	Nodes    map[NodeID]Node
