@@ -81,7 +81,7 @@ func containerNames(a *state.Attachment, first string) []string {
 func endpointOf(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
 	e := specs.Endpoint{
-		Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,
+		Engine: names.Engine, Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,
 		Network: a.Network, EngineNetwork: a.EngineNetwork, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, IPv6Token: a.IPv6Token, Gateways: a.Gateways, Routes: a.Routes,
@@ -93,6 +93,9 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 	}
 	if e.Addresses == nil {
 		e.Addresses = []netip.Prefix{}
+	}
+	if a.Door != nil {
+		e.Door = a.Door.Name
 	}
 	if len(a.Containers) > 0 {
 		e.ContainerID = a.Containers[0]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // Names are a container's names, as far as its engine provides them.
@@ -53,11 +54,44 @@ func NamesFor(a *state.Attachment) state.Names {
 	if a.Engine != nil {
 		n = *a.Engine
 	}
+	n.Engine = cmp.Or(n.Engine, engineOfDoor(a.Door), engineOf(a.Annotations))
 	n.Name = cmp.Or(n.Name, annotated.Name, a.Holder)
 	n.Image = cmp.Or(n.Image, annotated.Image)
 	n.Pod = cmp.Or(n.Pod, annotated.Pod)
 	n.Namespace = cmp.Or(n.Namespace, annotated.Namespace)
 	return n
+}
+
+// engineMarks are the annotations that only one engine sets.
+var engineMarks = []struct{ annotation, engine string }{
+	{"nerdctl/name", specs.EngineContainerd},
+	{"io.kubernetes.cri.sandbox-name", specs.EngineContainerd},
+	{"io.kubernetes.cri-o.ContainerName", specs.EngineCRIO},
+}
+
+// engineOf returns the engine that has set a container's annotations, or "" if they do not
+// name one. For a pod, berth-nri sets CRI-O's keys for every runtime, but not these.
+func engineOf(annotations map[string]string) string {
+	for _, m := range engineMarks {
+		if annotations[m.annotation] != "" {
+			return m.engine
+		}
+	}
+	return ""
+}
+
+// engineOfDoor returns the engine whose own way of requesting an interface was used, or ""
+// if several engines have it.
+func engineOfDoor(d *state.Door) string {
+	switch {
+	case d == nil:
+		return ""
+	case d.Name == state.DoorDocker:
+		return specs.EngineDocker
+	case d.Name == state.DoorNetavark:
+		return specs.EnginePodman
+	}
+	return ""
 }
 
 func firstAnnotation(annotations map[string]string, keys []string) string {

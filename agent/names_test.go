@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"berth/internal/state"
+	"berth/specs"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -62,12 +63,18 @@ func TestNamesOf(t *testing.T) {
 
 func TestEngineNamesTakePrecedence(t *testing.T) {
 	a := &state.Attachment{Annotations: map[string]string{"nerdctl/name": "first", "io.kubernetes.cri.image-name": "nginx:1"}}
-	if got := NamesFor(a); !cmp.Equal(got, state.Names{Name: "first", Image: "nginx:1"}) {
+	if got := NamesFor(a); !cmp.Equal(got, state.Names{Engine: specs.EngineContainerd, Name: "first", Image: "nginx:1"}) {
 		t.Errorf("by annotations %+v", got)
 	}
-	a.Engine = &state.Names{Name: "renamed", Labels: map[string]string{"app": "shop"}}
-	want := state.Names{Name: "renamed", Image: "nginx:1", Labels: map[string]string{"app": "shop"}}
+	a.Engine = &state.Names{Engine: specs.EngineDocker, Name: "renamed", Labels: map[string]string{"app": "shop"}}
+	want := state.Names{Engine: specs.EngineDocker, Name: "renamed", Image: "nginx:1", Labels: map[string]string{"app": "shop"}}
 	if got := NamesFor(a); !cmp.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for _, door := range []string{state.DoorDocker, state.DoorNetavark, state.DoorCNI} {
+		want := map[string]string{state.DoorDocker: specs.EngineDocker, state.DoorNetavark: specs.EnginePodman}[door]
+		if got := NamesFor(&state.Attachment{Door: &state.Door{Name: door}}).Engine; got != want {
+			t.Errorf("engine %q by the door %q, want %q", got, door, want)
+		}
 	}
 }

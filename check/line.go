@@ -3,26 +3,24 @@ package check
 import (
 	"fmt"
 	"slices"
+
+	"berth/specs"
 )
 
-// Result is the result of a check.
-type Result string
+// The terms of the results are those of package specs, because other programs read them too.
+type (
+	// Line is one check and its result.
+	Line = specs.CheckLine
+	// Result is the result of a check.
+	Result = specs.CheckResult
+)
 
 // The results of a check.
 const (
-	Pass Result = "pass" // as it should be
-	Warn Result = "warn" // works, but a part is missing, or the result may surprise the user
-	Fail Result = "fail" // a container cannot start, or would not work as its network declares
+	Pass = specs.CheckPass
+	Warn = specs.CheckWarn
+	Fail = specs.CheckFail
 )
-
-// Line is one check and its result.
-type Line struct {
-	Subject string `json:"subject"` // "host", "parent eth1", "network lan", "container web net1"
-	Check   string `json:"check"`   // subject of the check, a word or two
-	Result  Result `json:"result"`
-	Message string `json:"message"` // the finding
-	Remedy  string `json:"remedy"`  // how to fix it, commands in backquotes; "" for a pass
-}
 
 // Failed reports whether a check failed.
 func Failed(lines []Line) bool {
@@ -51,5 +49,5 @@ func (r *report) addFail(check, remedy, format string, args ...any) {
 }
 
 func (r *report) addLine(check string, result Result, remedy, format string, args ...any) {
-	r.lines = append(r.lines, Line{r.subject, check, result, fmt.Sprintf(format, args...), remedy})
+	r.lines = append(r.lines, Line{Subject: r.subject, Check: check, Result: result, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 }

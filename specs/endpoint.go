@@ -39,6 +39,8 @@ type Endpoint struct {
 	ContainerID    string            `json:"container_id"`              // the id that the runtime was given
 	Containers     []string          `json:"containers,omitempty"`      // all that share the namespace, if more than one
 	ContainerNames []string          `json:"container_names,omitempty"` // the names of Containers, in their order; "" if not known
+	Engine         string            `json:"engine,omitempty"`          // that runs the container, if known: docker, podman, containerd or cri-o
+	Door           string            `json:"door,omitempty"`            // the engine's own way of requesting the interface: cni, netavark or docker
 	Name           string            `json:"name,omitempty"`            // the container's name, from its engine
 	Image          string            `json:"image,omitempty"`
 	Pod            string            `json:"pod,omitempty"`

@@ -15,5 +15,11 @@ const (
 	EngineLibvirt = "libvirt"
 )
 
+// The further engines that start containers, beside docker and podman.
+const (
+	EngineContainerd = "containerd"
+	EngineCRIO       = "cri-o"
+)
+
 // String returns the name for a person. No name of a network of berth has a colon.
 func (n EngineNetwork) String() string { return n.Engine + ":" + n.Name }

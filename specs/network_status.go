@@ -3,7 +3,7 @@ package specs
 import "net/netip"
 
 // NetworkStatus is a network with the use of its pools, in the agent's answer to
-// /v1/networks.
+// /v1/networks. Its schema is specs/schema/network-status.json.
 type NetworkStatus struct {
 	*Network
 	Host    *HostShim    `json:"host,omitempty"`    // its host shim
@@ -16,6 +16,7 @@ type PoolStatus struct {
 	Subnet   netip.Prefix  `json:"subnet"`
 	Range    netip.Prefix  `json:"range"` // of the addresses that are given out without a request
 	Size     uint64        `json:"size"`  // addresses that the unused range gives out, at most 2^64-1
+	Free     uint64        `json:"free"`  // of Size: those that neither a lease nor another program has
 	Held     []PoolAddress `json:"held"`
 	Foreign  []PoolAddress `json:"foreign"`  // other programs have given them to containers
 	Reserved []PoolAddress `json:"reserved"` // the holder is the reason

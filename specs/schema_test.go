@@ -50,7 +50,7 @@ func validateValue(t *testing.T, s *jsonschema.Schema, v any) error {
 func fullEndpoint() Endpoint {
 	count := Casts{Unicast: Count{Packets: 3, Bytes: 300}}
 	return Endpoint{
-		ContainerID: "web", Containers: []string{"web", "side"}, ContainerNames: []string{"web-0", "side-0"}, Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod", Labels: map[string]string{"app": "shop"},
+		ContainerID: "web", Containers: []string{"web", "side"}, ContainerNames: []string{"web-0", "side-0"}, Engine: EnginePodman, Door: "netavark", Name: "web-0", Image: "web:1", Pod: "web-0", Namespace: "prod", Labels: map[string]string{"app": "shop"},
 		Network: "lan", EngineNetwork: &EngineNetwork{Engine: EngineDocker, Name: "lan"}, Interface: "net1", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1.100", VLAN: 100,
 		MAC: MAC{0x02, 0, 0x5e, 0, 0x53, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
@@ -118,7 +118,7 @@ func fullParent() ParentStatus {
 
 func fullStatus() AgentStatus {
 	return AgentStatus{Version: "1.2.3", PID: 7, Started: time.Now(), Attached: true, Metrics: "127.0.0.1:9477",
-		Endpoints: 3, MaxEndpoints: 4096, EventsLost: 1, Parents: []ParentStatus{fullParent()}, Problems: []string{"no room"}, LastReconciled: time.Now()}
+		Cluster: true, Endpoints: 3, MaxEndpoints: 4096, EventsLost: 1, Parents: []ParentStatus{fullParent()}, Problems: []string{"no room"}, LastReconciled: time.Now()}
 }
 
 func fullCluster() ClusterStatus {
@@ -132,9 +132,30 @@ func fullCluster() ClusterStatus {
 			Conflicts: []string{"192.0.2.64"}}}}
 }
 
+func fullCheckLine() CheckLine {
+	return CheckLine{Subject: "host", Check: "podman", Result: CheckWarn, Message: "it ignores berth", Remedy: "`berth install --engine podman`"}
+}
+
+// TestSchemaOfNetworkStatus holds the keys that the agent adds to a network.
+func TestSchemaOfNetworkStatus(t *testing.T) {
+	held := []PoolAddress{{Address: netip.MustParseAddr("192.0.2.65"), Holder: "web"}}
+	host := fullHostShim()
+	s := NetworkStatus{Network: &Network{Name: "lan", Driver: Macvlan, Mode: ModeBridge, Parent: "eth1"}, Host: &host, Problem: "no parent",
+		Pools: []PoolStatus{{Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 62, Free: 61,
+			Held: held, Foreign: held, Reserved: held, Exclude: []Exclusion{{Prefix: netip.MustParsePrefix("192.0.2.72/29")}}}}}
+	schema := loadSchema(t, "network-status")
+	if err := validateValue(t, schema, s); err != nil {
+		t.Error(err)
+	}
+	s.Pools[0].Held = nil // the agent writes a list
+	if err := validateValue(t, schema, s); err == nil {
+		t.Error("a pool without a list of addresses passes its schema")
+	}
+}
+
 // A schema has every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus(), "cluster": fullCluster()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus(), "cluster": fullCluster(), "check": fullCheckLine()} {
 		if err := validateValue(t, loadSchema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

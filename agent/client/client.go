@@ -24,6 +24,10 @@ const SocketName = "berthd.sock"
 // manager binds ViewDir into its mount namespace, as berth-web.service does.
 const ViewDir = "view/agent"
 
+// CheckFile is the name of the file with the last `berth check --json`, in ViewDir below the
+// state directory. berth-check.service writes it as root, for programs that are not root.
+const CheckFile = "check.json"
+
 // ErrNoAgent is wrapped by every error that means that no agent listens.
 var ErrNoAgent = errors.New("no agent is running; start it with `berthd` or `systemctl start berthd`")
 

@@ -18,6 +18,7 @@ type backend struct{ *Agent }
 func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
 	late := b.reconcileNow(ctx)
 	status := *b.status.Load()
+	status.Cluster = b.member != nil
 	status.Problems = slices.Concat(status.Problems, b.troubles.texts())
 	if late != nil {
 		status.Problems = append(status.Problems, late.Error())

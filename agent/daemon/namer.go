@@ -270,6 +270,7 @@ func mergeNames(before, now *state.Names, id string) *state.Names {
 	if before == nil || before.Of != "" && before.Of != id {
 		return &all
 	}
+	all.Engine = cmp.Or(all.Engine, before.Engine)
 	all.Name = cmp.Or(all.Name, before.Name)
 	all.Image = cmp.Or(all.Image, before.Image)
 	all.Pod = cmp.Or(all.Pod, before.Pod)

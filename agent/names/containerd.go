@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/internal/state"
+	"berth/specs"
 
 	eventtypes "github.com/containerd/containerd/api/events"
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
@@ -111,7 +112,7 @@ func namesOf(image string, labels map[string]string) *state.Names {
 	if name := labels["nerdctl/name"]; name != "" {
 		n.Name = name
 	}
-	n.Image, n.Labels = image, userLabels(labels)
+	n.Engine, n.Image, n.Labels = specs.EngineContainerd, image, userLabels(labels)
 	return &n
 }
 

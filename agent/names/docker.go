@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // docker reads dockerd's file of each container.
@@ -42,7 +43,7 @@ func (d docker) Names(_ context.Context, id string) (*state.Names, error) {
 	}
 	n := kubernetesNames(c.Config.Labels)
 	n.Name = strings.TrimPrefix(c.Name, "/")
-	n.Image, n.Labels = c.Config.Image, userLabels(c.Config.Labels)
+	n.Engine, n.Image, n.Labels = specs.EngineDocker, c.Config.Image, userLabels(c.Config.Labels)
 	return &n, nil
 }
 

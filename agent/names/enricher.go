@@ -40,6 +40,7 @@ func Ask(ctx context.Context, engines []Enricher, id string) (*state.Names, erro
 		if joined == nil {
 			joined = new(state.Names)
 		}
+		setIfEmpty(&joined.Engine, answer.Engine)
 		setIfEmpty(&joined.Name, answer.Name)
 		setIfEmpty(&joined.Image, answer.Image)
 		setIfEmpty(&joined.Pod, answer.Pod)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"berth/internal/state"
+	"berth/specs"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -44,11 +45,11 @@ func TestDocker(t *testing.T) {
 	wantNames(t, d, id, nil)
 	writeFile(t, `{"State":{"Running":true},"ID":"`+id+`","Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","com.docker/own":"x"}}}`,
 		dir, "containers", id, "config.v2.json")
-	wantNames(t, d, id, &state.Names{Name: "web", Image: "nginx:1", Labels: map[string]string{"app": "shop"}})
+	wantNames(t, d, id, &state.Names{Engine: specs.EngineDocker, Name: "web", Image: "nginx:1", Labels: map[string]string{"app": "shop"}})
 	other := strings.Repeat("1", 64)
 	wantNames(t, d, other, nil)
 	writeFile(t, `{"Name":"/users","Config":{"Image":"nginx:1"}}`, dir, "100000.100001", "containers", other, "config.v2.json")
-	wantNames(t, d, other, &state.Names{Name: "users", Image: "nginx:1"})
+	wantNames(t, d, other, &state.Names{Engine: specs.EngineDocker, Name: "users", Image: "nginx:1"})
 	writeFile(t, `{"Name":"/outside"}`, dir, "config.v2.json")
 	for _, strange := range []string{"..", ".", "", "web", strings.ToUpper(id), id + "/.."} {
 		wantNames(t, d, strange, nil)
@@ -65,11 +66,11 @@ func TestPodman(t *testing.T) {
 	wantNames(t, p, id, nil)
 	const stored = `[{"id":%q,"names":["%s"],"metadata":%q}]`
 	writeFile(t, fmt.Sprintf(stored, id, "web", `{"image-name":"docker.io/library/nginx:1","name":"web"}`), dir, "overlay-containers", "containers.json")
-	wantNames(t, p, id, &state.Names{Name: "web", Image: "docker.io/library/nginx:1"})
+	wantNames(t, p, id, &state.Names{Engine: specs.EnginePodman, Name: "web", Image: "docker.io/library/nginx:1"})
 	other := strings.Repeat("0", 64)
 	wantNames(t, p, other, nil)
 	writeFile(t, fmt.Sprintf(stored, other, "tmp", ""), dir, "overlay-containers", "volatile-containers.json")
-	wantNames(t, p, other, &state.Names{Name: "tmp"})
+	wantNames(t, p, other, &state.Names{Engine: specs.EnginePodman, Name: "tmp"})
 }
 
 // TestCRIO holds CRI-O's records of a pod's sandbox and of its container.
@@ -82,6 +83,7 @@ func TestCRIO(t *testing.T) {
 		`{"pod-name":"another_form","namespace":"prod","metadata-name":"nginx"}`: {
 			Name: "nginx", Pod: "another_form", Namespace: "prod"},
 	} {
+		want.Engine = specs.EngineCRIO
 		if d := cmp.Diff(&want, storageNames([]string{"k8s_POD_web-0_prod_1f_0"}, metadata)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", metadata, d)
 		}
@@ -101,7 +103,7 @@ func TestLabelsOfContainerd(t *testing.T) {
 			state.Names{Name: "nginx", Pod: "web-0"}},
 		"none": {nil, state.Names{}},
 	} {
-		c.want.Image = "nginx:1"
+		c.want.Engine, c.want.Image = specs.EngineContainerd, "nginx:1"
 		if diff := cmp.Diff(&c.want, namesOf("nginx:1", c.labels)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // storage reads the container lists of containers/storage, which podman and CRI-O share.
@@ -93,9 +94,9 @@ func storageNames(names []string, metadata string) *state.Names {
 		ContainerName string `json:"metadata-name"`
 	}
 	_ = json.Unmarshal([]byte(metadata), &stored)
-	n := &state.Names{Name: stored.Name, Image: stored.ImageName}
+	n := &state.Names{Engine: specs.EnginePodman, Name: stored.Name, Image: stored.ImageName}
 	if stored.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
-		n.Name = stored.ContainerName
+		n.Engine, n.Name = specs.EngineCRIO, stored.ContainerName
 		n.Pod, n.Namespace = crioPod(stored.PodName, stored.Namespace)
 	}
 	if n.Name == "" && len(names) > 0 {

@@ -16,7 +16,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
-	"berth/agent/client"
 	"berth/cmd/berth-web/internal/web"
 	"berth/internal/config"
 )
@@ -161,5 +160,5 @@ func (o *options) serve() error {
 	if err := o.announce(l.Addr().String(), g, log); err != nil {
 		return err
 	}
-	return web.Serve(ctx, l, g, client.New(o.dirs.State), o.cert, o.key, log)
+	return web.Serve(ctx, l, g, web.NewAgentSource(o.dirs.State), o.cert, o.key, log)
 }

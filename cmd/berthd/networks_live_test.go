@@ -29,6 +29,7 @@ func TestNetworksHaveTheUseOfTheirPools(t *testing.T) {
 	l := newLab(t)
 	l.writeNetwork("lan", pooledFile)
 	l.writeNetwork("none", "driver = \"macvlan\"\nparent = \"missing0\"\n[[subnet]]\nsubnet = \"198.51.100.0/24\"\n")
+	testnet.Address(t, l.host, parent, "192.0.2.66/24")
 	l.startAgent()
 	domain := (&state.Attachment{ParentIndex: testnet.Link(t, l.host, parent).Attrs().Index}).Domain()
 	at := netip.MustParseAddr
@@ -45,11 +46,12 @@ func TestNetworksHaveTheUseOfTheirPools(t *testing.T) {
 		t.Fatalf("networks %+v", networks)
 	}
 	want := specs.PoolStatus{
-		Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 64 - 8,
+		Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 64 - 8 - 1, Free: 64 - 8 - 1 - 1,
 		Held: []specs.PoolAddress{{Address: at("192.0.2.9"), Holder: "web"}, {Address: at("192.0.2.64"), Holder: "the host shim"}},
 		Reserved: []specs.PoolAddress{
 			{Address: at("192.0.2.0"), Holder: "the network's own"}, {Address: at("192.0.2.1"), Holder: "the gateway"},
 			{Address: at("192.0.2.255"), Holder: "the broadcast address"},
+			{Address: at("192.0.2.66"), Holder: "in use by this host or another"},
 		},
 		Exclude: []specs.Exclusion{{Prefix: netip.MustParsePrefix("192.0.2.72/29")}},
 	}

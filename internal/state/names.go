@@ -12,6 +12,7 @@ import (
 type Names struct {
 	Of string `json:",omitempty"` // the ID in the request to the engine
 
+	Engine    string            `json:",omitempty"` // which gave the names: specs.EngineDocker or another
 	Name      string            `json:",omitempty"`
 	Image     string            `json:",omitempty"`
 	Pod       string            `json:",omitempty"`

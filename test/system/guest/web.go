@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -33,8 +34,13 @@ func web(m *machine) {
 	if strings.Contains(status, "Uid:\t0\t") {
 		m.errorf("berth-web runs as root")
 	}
-	if seen := strings.TrimSpace(m.run("ls", "/proc/"+pid+"/root/run/berth")); seen != "berthd.sock" {
-		m.errorf("berth-web sees %q in /run/berth, want the socket for views alone", seen)
+	const seen = "/root/run/berth"
+	m.eventually("the results of berth check are there for the page", func() bool {
+		text, err := output("cat", "/proc/"+pid+seen+"/check.json")
+		return err == nil && strings.Contains(text, `"subject": "host"`)
+	})
+	if files := strings.Fields(m.run("ls", "/proc/"+pid+seen)); !slices.Equal(files, []string{"berthd.sock", "check.json"}) {
+		m.errorf("berth-web sees %q in /run/berth, want the socket for views and the results of berth check", files)
 	}
 	if m.agentSeen(base, token+"x") == nil {
 		m.errorf("the page opens with a wrong token")
@@ -50,6 +56,7 @@ func web(m *machine) {
 	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", page)), "\n")
 	m.logf("%s", score[len(score)-1])
 	m.run("systemctl", "stop", "berth-web.socket", page)
+	m.eventually("berth check runs no longer", func() bool { return m.property("berth-check.timer", "ActiveState") == "inactive" })
 	if out, err := exec.Command("systemctl", "is-failed", page).Output(); err == nil {
 		m.errorf("%s is %s after it was stopped", page, out)
 	}

@@ -101,7 +101,7 @@ func pooled() specs.NetworkStatus {
 		Host: &specs.HostShim{Interface: "berth-lan", State: specs.HostEnabled, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1",
 			MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.64/24")}},
 		Pools: []specs.PoolStatus{{
-			Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 56,
+			Subnet: netip.MustParsePrefix("192.0.2.0/24"), Range: netip.MustParsePrefix("192.0.2.64/26"), Size: 56, Free: 53,
 			Held:     []specs.PoolAddress{{Address: at("192.0.2.64"), Holder: "the host shim"}, {Address: at("192.0.2.65"), Holder: hostile}},
 			Foreign:  []specs.PoolAddress{{Address: at("192.0.2.70"), Holder: "docker network web"}},
 			Reserved: []specs.PoolAddress{{Address: at("192.0.2.1"), Holder: "the gateway"}},
@@ -117,7 +117,13 @@ func TestBrowser(t *testing.T) {
 	all[9].Origin, all[9].Network = specs.OriginObserved, ""
 	all[0].Name, all[0].Image, all[0].Labels = hostile, hostile, map[string]string{hostile: hostile}
 	f.set(nil, all...)
+	all[1].Engine, all[2].Door = specs.EnginePodman, "netavark"
 	f.networks = []specs.NetworkStatus{pooled()}
+	f.checks = &Checks{Time: time.Now(), Lines: []specs.CheckLine{
+		{Subject: "host", Check: "podman", Result: specs.CheckWarn, Message: hostile, Remedy: "do `berth install --engine podman` now"},
+		{Subject: "host", Check: "kernel", Result: specs.CheckPass, Message: "Linux 6.1"}}}
+	f.cluster = &specs.ClusterStatus{ID: "0a", Node: hostile, Nodes: []specs.ClusterNode{{Name: hostile, This: true, Present: true, Blocks: 2, Size: 16, Used: 3}},
+		Pools: []specs.ClusterPool{{Domain: "hq", Range: "192.0.2.64/26", Size: 64, Blocks: 8, Claimed: 2, Used: 3}}}
 	address := serveFake(t, f)
 	ctx := browse(t)
 	browsePage(t, ctx, "no token", chromedp.Navigate(address+"/"), shows("This page needs a token"))
@@ -133,9 +139,10 @@ func TestBrowser(t *testing.T) {
 		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))
 	browsePage(t, ctx, "endpoint", chromedp.Click(`tbody th a`), shows("Traffic of the last minutes"),
 		waitFor(`document.querySelectorAll(".chart path.line").length >= 8`), shows("198.18.0.3/16"))
-	browsePage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), shows("lan2"), shows("counting"), shows("2 in use; without a request, 56 can be given out"),
+	browsePage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), shows("lan2"), shows("counting"), shows("2 in use; 53 of 56 can be given out without a request"),
 		waitFor(`document.querySelectorAll(".map .held").length === 3`), // two, and one in the legend
 		waitFor(`document.querySelectorAll(".map .excluded").length === 9`), waitFor(`document.querySelectorAll(".map .free").length === 54`))
+	browsePage(t, ctx, "checks", shows("berth install --engine podman"), shows("1 passed"), shows("3 of 16"), shows("2 of 8"), shows("netavark 1"))
 	f.set(fmt.Errorf("no agent"), all...)
 	browsePage(t, ctx, "agent killed", shows("The agent does not answer"), shows("lan2"))
 	f.set(nil, all...)

@@ -47,13 +47,16 @@ type Message struct {
 	Removed []string           `json:"removed,omitempty"`
 	// Networks replaces those that were sent before, if present.
 	Networks []specs.NetworkStatus `json:"networks,omitempty"`
-	Reset    bool                  `json:"reset,omitempty"` // the events replace those sent before
-	Events   []specs.Event         `json:"events,omitempty"`
+	// Checks and Cluster replace those that were sent before, if present.
+	Checks  *Checks              `json:"checks,omitempty"`
+	Cluster *specs.ClusterStatus `json:"cluster,omitempty"` // without a node if the machine is in no cluster
+	Reset   bool                 `json:"reset,omitempty"`   // the events replace those sent before
+	Events  []specs.Event        `json:"events,omitempty"`
 }
 
 // IsEmpty reports whether the message changes nothing on the page.
 func (m *Message) IsEmpty() bool {
-	return !m.Full && m.Agent == nil && !m.Reset && m.Networks == nil &&
+	return !m.Full && m.Agent == nil && !m.Reset && m.Networks == nil && m.Checks == nil && m.Cluster == nil &&
 		len(m.Rows)+len(m.Traffic)+len(m.Removed)+len(m.Events) == 0
 }
 
@@ -65,6 +68,8 @@ type View struct {
 	Traffic map[string]Traffic
 	// Networks are of the last request for them, which is not made for each view.
 	Networks []specs.NetworkStatus
+	Checks   *Checks              // nil if there are none
+	Cluster  *specs.ClusterStatus // nil if the machine is in no cluster
 }
 
 // NewView returns the view of a sample. before is the sample of a second ago, or nil.
@@ -116,7 +121,8 @@ func (v *View) Full(events []specs.Event) Message {
 	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
 		rows = append(rows, v.Rows[key])
 	}
-	return Message{Time: v.Time, Full: true, Agent: &v.Agent, Rows: rows, Traffic: v.Traffic, Reset: true, Events: events, Networks: v.Networks}
+	return Message{Time: v.Time, Full: true, Agent: &v.Agent, Rows: rows, Traffic: v.Traffic, Reset: true, Events: events,
+		Networks: v.Networks, Checks: v.Checks, Cluster: v.Cluster}
 }
 
 // Since returns the message for a page that shows an earlier view.
@@ -127,6 +133,12 @@ func (v *View) Since(old *View) Message {
 	}
 	if !reflect.DeepEqual(v.Networks, old.Networks) {
 		m.Networks = v.Networks
+	}
+	if !reflect.DeepEqual(v.Checks, old.Checks) {
+		m.Checks = orEmpty(v.Checks)
+	}
+	if !reflect.DeepEqual(v.Cluster, old.Cluster) {
+		m.Cluster = orEmpty(v.Cluster)
 	}
 	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
 		if before, ok := old.Rows[key]; !ok || !reflect.DeepEqual(before, v.Rows[key]) {
@@ -145,6 +157,14 @@ func (v *View) Since(old *View) Message {
 		}
 	}
 	return m
+}
+
+// orEmpty returns an empty value for nil, so that it is in the message.
+func orEmpty[T any](v *T) *T {
+	if v == nil {
+		return new(T)
+	}
+	return v
 }
 
 // sameAgent compares all but the time of the last reconciliation, which changes although

@@ -14,10 +14,17 @@ import (
 )
 
 const (
-	interval   = time.Second // between samples
-	keptEvents = 1000        // the most events that a new viewer is sent
-	networksAt = 5           // samples from one request for the networks to the next
-	backlog    = 30          // messages that a slow viewer may be behind before it is cut off
+	interval = time.Second // between samples
+
+	// lingers is the time for which sampling goes on after the last viewer left, so that one who
+	// reloads the page or comes back soon has the history.
+	lingers = 5 * time.Minute
+
+	requestTimeout = 10 * time.Second // of a sample's requests
+
+	keptEvents = 1000 // the most events that a new viewer is sent
+	networksAt = 5    // samples from one request for the networks to the next
+	backlog    = 30   // messages that a slow viewer may be behind before it is cut off
 )
 
 // Source is the part of the agent's client that the hub uses.
@@ -26,10 +33,12 @@ type Source interface {
 	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
 	Networks(context.Context) ([]specs.NetworkStatus, error)
 	Events(context.Context, client.Filter) iter.Seq2[specs.Event, error]
+	Cluster(context.Context) (specs.ClusterStatus, error)
+	Checks() (*Checks, error) // nil if there is none
 }
 
-// Hub samples the agent once a second for all viewers together, and not at all while there
-// is no viewer.
+// Hub samples the agent once a second for all viewers together. It stops some minutes after
+// the last viewer has left.
 type Hub struct {
 	source Source
 	wake   chan struct{} // has an element after the first viewer came
@@ -42,6 +51,10 @@ type Hub struct {
 	events  []specs.Event // the newest, oldest first
 	fresh   []specs.Event // of these, those not sent yet
 	reset   bool          // the events were read anew
+	facts   facts
+	history History
+	left    time.Time // when the last viewer left
+	linger  time.Duration
 }
 
 // viewer is one open page. lines is closed if it is too slow.
@@ -49,7 +62,7 @@ type viewer struct{ lines chan []byte }
 
 // NewHub returns a hub. Run must be called for it to send anything.
 func NewHub(source Source) *Hub {
-	return &Hub{source: source, wake: make(chan struct{}, 1), viewers: make(map[*viewer]bool)}
+	return &Hub{source: source, wake: make(chan struct{}, 1), viewers: make(map[*viewer]bool), linger: lingers}
 }
 
 // join adds a viewer, which receives the whole view and then the changes.
@@ -77,12 +90,14 @@ func (h *Hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.viewers, v)
+	h.left = time.Now()
 }
 
-func (h *Hub) hasViewers() bool {
+// isWatched reports whether there is a viewer, or was one a short time ago.
+func (h *Hub) isWatched() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.viewers) > 0
+	return len(h.viewers) > 0 || time.Since(h.left) < h.linger
 }
 
 // Run samples and sends until ctx is done.
@@ -101,14 +116,17 @@ func (h *Hub) serveViewers(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { h.followEvents(ctx) })
+	following.Go(func() { h.followFacts(ctx) })
 	defer func() {
 		cancel()
 		following.Wait()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.view, h.sample, h.events, h.fresh, h.samples = nil, nil, nil, nil, 0
+		h.view, h.sample, h.events, h.fresh, h.samples, h.history = nil, nil, nil, nil, 0, History{}
 	}()
-	for tick := time.NewTicker(interval); h.hasViewers(); {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for h.isWatched() {
 		h.takeSample(ctx)
 		select {
 		case <-tick.C:
@@ -120,7 +138,7 @@ func (h *Hub) serveViewers(ctx context.Context) {
 
 // takeSample asks the agent and sends the changes.
 func (h *Hub) takeSample(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	status, err := h.source.Status(ctx)
 	var endpoints []specs.Endpoint
@@ -131,19 +149,20 @@ func (h *Hub) takeSample(ctx context.Context) {
 	now := &rates.Sample{At: time.Now(), Endpoints: endpoints}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.viewers) == 0 {
-		return
-	}
 	if err != nil {
 		h.sample = nil
-		h.publish(h.view.Unreachable(now.At, err))
+		view := h.view.Unreachable(now.At, err)
+		view.Checks, view.Cluster = h.facts.checks, h.facts.cluster
+		h.publish(view)
 		return
 	}
 	view := NewView(h.sample, now, &status)
+	view.Checks, view.Cluster = h.facts.checks, h.facts.cluster
 	if view.Networks = networks; !asked && h.view != nil {
 		view.Networks = h.view.Networks
 	}
 	h.sample = now
+	h.history.Add(view)
 	h.publish(view)
 }
 

@@ -25,13 +25,29 @@ type fakeAgent struct {
 	down      error
 	asked     int
 	events    chan specs.Event
+	cluster   *specs.ClusterStatus
+	checks    *Checks
+}
+
+func (f *fakeAgent) Cluster(context.Context) (specs.ClusterStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return *f.cluster, f.down
+}
+
+func (f *fakeAgent) Checks() (*Checks, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.checks, f.down
 }
 
 func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
-	return *counting(), f.down
+	status := *counting()
+	status.Cluster = f.cluster != nil
+	return status, f.down
 }
 
 func (f *fakeAgent) Endpoints(context.Context, bool) ([]specs.Endpoint, error) {
@@ -186,6 +202,7 @@ func TestNoViewerNoRequest(t *testing.T) {
 	t.Parallel()
 	f := &fakeAgent{events: make(chan specs.Event)}
 	h := NewHub(f)
+	h.linger = 0
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { h.Run(ctx) })

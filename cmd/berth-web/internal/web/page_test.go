@@ -3,7 +3,10 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,5 +66,39 @@ func eachPageFile(t *testing.T, fn func(name string, text []byte)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPageIsCompressedAndKept requests a file as a browser does: compressed, and again with the
+// tag of the kept one.
+func TestPageIsCompressedAndKept(t *testing.T) {
+	h := newPage(pageFiles())
+	get := func(header, value string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "/app.js", nil)
+		r.Header.Set(header, value)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	plain, err := fs.ReadFile(pageFiles(), "app.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := get("Accept-Encoding", "br, gzip;q=0.8")
+	unpacked, err := gzip.NewReader(packed.Body)
+	if err != nil || packed.Header().Get("Content-Encoding") != "gzip" {
+		t.Fatalf("%v, %v", packed.Header(), err)
+	}
+	if text, err := io.ReadAll(unpacked); err != nil || !bytes.Equal(text, plain) {
+		t.Errorf("the compressed file differs: %v", err)
+	}
+	if w := get("Accept-Encoding", "gzip;q=0"); w.Header().Get("Content-Encoding") != "" || !bytes.Equal(w.Body.Bytes(), plain) {
+		t.Errorf("a client that refuses gzip has %v", w.Header())
+	}
+	if w := get("If-None-Match", packed.Header().Get("ETag")); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+		t.Errorf("the kept file: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	if w := get("If-None-Match", `"old"`); w.Code != http.StatusOK {
+		t.Errorf("an old file: %d", w.Code)
 	}
 }

@@ -30,10 +30,11 @@ const writeTimeout = 30 * time.Second
 // NewHandler returns all routes of the page.
 func NewHandler(g *Guard, h *Hub) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServerFS(pageFiles()))
+	mux.Handle("GET /", newPage(pageFiles()))
 	mux.HandleFunc("GET /kinds.json", serveKinds)
 	mux.HandleFunc("POST /session", g.startSession)
 	mux.HandleFunc("GET /feed", g.needSession(h.serveFeed))
+	mux.HandleFunc("GET /history", g.needSession(h.serveHistory))
 	return g.Check(mux)
 }
 

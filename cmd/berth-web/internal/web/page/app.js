@@ -1,5 +1,6 @@
 // The page's frame: navigation, banners and the view that the address names.
 import { html, render, useEffect } from './dom.js';
+import { formatClock } from './format.js';
 import { connect } from './store.js';
 import { texts } from './texts.js';
 import { useHash, useStore } from './ui.js';
@@ -19,6 +20,11 @@ function Banner({ store }) {
   return null;
 }
 
+function Live({ store }) {
+  const on = store.online && store.agent?.up;
+  return html`<span class=${on ? 'live' : 'live off'}>${on && store.time ? texts.live(formatClock(store.time)) : texts.notLive}</span>`;
+}
+
 function App() {
   const store = useStore();
   const [asked, argument] = useHash();
@@ -29,10 +35,10 @@ function App() {
   }, [name]);
   return html`
     <a class="skip" href="#content" onClick=${(e) => { e.preventDefault(); document.getElementById('content').focus(); }}>${texts.skip}</a>
-    <header><strong>${texts.title}</strong><nav aria-label=${texts.title}>
+    <header><strong><img src="icon.svg" alt="" width="22" height="22" />${texts.title}</strong><nav aria-label=${texts.title}>
       ${Object.entries(texts.views).map(([view, text]) => html`
         <a href=${`#${view}`} aria-current=${view === name ? 'page' : undefined}>${text}</a>`)}
-    </nav></header>
+    </nav><${Live} store=${store} /></header>
     <${Banner} store=${store} />
     <main id="content" tabindex="-1">${store.agent && html`<${View} key=${argument} argument=${argument} />`}</main>`;
 }

@@ -1,5 +1,5 @@
 // The columns of the table of endpoints: the value to sort by, and the text.
-import { formatBytes, formatRate, nameOf, networkOf, siblingRate, total, violationCount, wireRate } from './format.js';
+import { doorOf, engineOf, formatBytes, formatRate, nameOf, networkOf, siblingRate, total, violationCount, wireRate } from './format.js';
 
 const text = (of) => ({ value: of, show: of });
 const rate = (of) => ({ value: (r, t) => of(t)?.bytes ?? -1, show: (r, t) => formatRate(of(t)), number: true });
@@ -9,6 +9,8 @@ export const columns = {
   name: text(nameOf),
   image: text((r) => r.image || ''),
   network: text(networkOf),
+  engine: text(engineOf),
+  door: text(doorOf),
   namespace: text((r) => r.namespace || ''),
   interface: text((r) => r.interface),
   addresses: text((r) => (r.addresses || []).join(' ')),

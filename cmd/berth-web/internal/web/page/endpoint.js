@@ -1,27 +1,26 @@
-// One endpoint: its facts, its live chart, its rates and its events.
+// One endpoint: its facts, its live chart, its rates, leases, violations and events.
 import { Chart } from './chart.js';
-import { html, useEffect } from './dom.js';
-import { formatBytes, formatNumber, formatTime, nameOf, scopeTotal } from './format.js';
+import { html, useEffect, useState } from './dom.js';
+import { doorOf, engineOf, formatBytes, formatNumber, formatTime, nameOf, networkOf, scopeTotal } from './format.js';
 import { store, watch } from './store.js';
 import { texts } from './texts.js';
-import { Copyable } from './ui.js';
-import { EventTable, isAbout } from './events.js';
+import { Copyable, number, Select, Table } from './ui.js';
+import { EventTable, frameText, isAbout, Kind, useKinds } from './events.js';
 
 const series = [['receive', 'local'], ['receive', 'external'], ['transmit', 'local'], ['transmit', 'external']];
+const casts = ['unicast', 'multicast', 'broadcast'];
 
-const lines = series.map(([direction, scope]) => ({
-  label: `${texts[direction]} ${texts[scope]}`,
-  value: (rates) => (rates ? scopeTotal(rates[direction][scope]).bytes : null),
+const linesOf = (cast) => series.map(([direction, scope]) => ({
+  label: `${texts[direction]}, ${texts[scope]}`,
+  value: (rates) => (rates ? (cast === 'all' ? scopeTotal(rates[direction][scope]) : rates[direction][scope][cast]).bytes : null),
 }));
 
 function Split({ traffic }) {
-  const casts = ['unicast', 'multicast', 'broadcast'];
   const cell = (rate, count) => html`<td class="number">${rate ? `${formatBytes(rate.bytes)}/s` : '–'}
-    <small>${formatNumber(count.packets)} · ${formatBytes(count.bytes)}</small></td>`;
-  return html`<table><caption>${texts.chartSplit}</caption>
-    <thead><tr><td></td>${casts.map((c) => html`<th scope="col">${texts[c]}</th>`)}</tr></thead>
-    <tbody>${series.map(([direction, scope]) => html`<tr><th scope="row">${texts[direction]} ${texts[scope]}</th>
-      ${casts.map((c) => cell(traffic.rates?.[direction][scope][c], traffic.counters[direction][scope][c]))}</tr>`)}</tbody></table>`;
+    <small>${formatBytes(count.bytes)}, ${texts.packetsOf(formatNumber(count.packets))}</small></td>`;
+  return html`<${Table} label=${texts.chartSplit} head=${[texts.column.traffic, ...casts.map((c) => number(texts[c]))]}>
+    ${series.map(([direction, scope]) => html`<tr><th scope="row">${texts[direction]}, ${texts[scope]}</th>
+      ${casts.map((c) => cell(traffic.rates?.[direction][scope][c], traffic.counters[direction][scope][c]))}</tr>`)}<//>`;
 }
 
 function factText(key, value) {
@@ -29,28 +28,63 @@ function factText(key, value) {
   if (key === 'created' || key === 'ended') return formatTime(value);
   if (typeof value === 'boolean') return value ? texts.yes : texts.no;
   if (key === 'addresses') return value.map((a) => html`<${Copyable} text=${a} /> `);
-  if (Array.isArray(value) && value.every((v) => typeof v !== 'object')) return value.join(', ');
-  if (typeof value === 'object') return html`<pre>${JSON.stringify(value, null, 1)}</pre>`;
+  if (key === 'routes') return value.map((r) => `${r.to}${r.via ? ` via ${r.via}` : ''}${r.metric ? ` metric ${r.metric}` : ''}`).join(', ');
+  if (key === 'labels') return html`<pre>${Object.entries(value).map(([k, v]) => `${k}=${v}`).join('\n')}</pre>`;
+  if (Array.isArray(value)) return value.join(', ');
   return String(value);
 }
 
-function Facts({ row }) {
-  return html`<h2>${texts.facts}</h2><dl>${Object.entries(texts.fact).filter(([key]) => row[key] !== undefined && row[key] !== '')
-    .map(([key, title]) => html`<dt>${title}</dt><dd>${factText(key, row[key])}</dd>`)}</dl>`;
+// factsOf returns the facts under their keys. The key group_packets is among the traffic.
+function factsOf(row, traffic) {
+  return { ...row, engine: engineOf(row), network: networkOf(row), door: doorOf(row), group_packets: traffic.group_packets };
 }
 
-function Violations({ traffic }) {
+function Facts({ facts }) {
+  const known = Object.entries(texts.fact).filter(([key]) => facts[key] !== undefined && facts[key] !== '' && facts[key]?.length !== 0);
+  return html`<section class="card"><h2>${texts.facts}</h2><dl>${known.map(([key, title]) => html`<dt>${title}</dt><dd>${factText(key, facts[key])}</dd>`)}</dl></section>`;
+}
+
+function Leases({ leases }) {
+  const show = (key, value) => (['obtained', 'renewed', 'expires'].includes(key) ? formatTime(value) : Array.isArray(value)
+    ? value.map((v) => (v.to ? `${v.to}${v.via ? ` via ${v.via}` : ''}` : v)).join(', ') : String(value));
+  return html`<section class="card"><h2>${texts.lease}</h2>${leases.map(({ family, lease, lost }) => html`<h3>${texts.families[family]}</h3>
+    ${lost && html`<p class="mark">${lost}</p>`}
+    ${lease ? html`<dl>${Object.entries(texts.leaseFact).filter(([key]) => lease[key] !== undefined && lease[key] !== '').map(([key, title]) => html`
+      <dt>${title}</dt><dd>${show(key, lease[key])}</dd>`)}</dl>` : html`<p>${texts.noLease}</p>`}`)}</section>`;
+}
+
+// Violations are the counts by kind, each with the newest event's frame.
+function Violations({ traffic, events }) {
+  const known = useKinds();
   const kinds = Object.entries(traffic.violations || {});
+  const newest = (kind) => events.findLast((e) => e.kind === kind);
   if (kinds.length === 0) return null;
-  return html`<h2>${texts.violations}</h2><ul>${kinds.map(([kind, n]) => html`<li class="mark">⚠ ${kind}: ${n}
-    ${traffic.dropped?.[kind] ? ` (${traffic.dropped[kind]} ${texts.dropped})` : ''}</li>`)}</ul>`;
+  const c = texts.column;
+  return html`<section class="card problems"><h2>${texts.violations}</h2><${Table} label=${texts.violations} head=${[c.kind, number(c.frames), number(texts.dropped), c.newest, c.frame]}>
+    ${kinds.map(([kind, n]) => {
+    const e = newest(kind);
+    return html`<tr><th scope="row"><span class="mark" aria-hidden="true">⚠</span> <${Kind} kind=${kind} about=${known[kind]} /></th><td class="number">${n}</td>
+      <td class="number">${traffic.dropped?.[kind] || 0}</td><td class="time">${e ? formatTime(e.time) : '–'}</td><td>${e ? frameText(e.frame) : texts.noFrame}</td></tr>`;
+  })}<//></section>`;
+}
+
+function Chips({ row }) {
+  const all = [networkOf(row), row.vlan ? `${row.parent} ${texts.vlan(row.vlan)}` : row.parent, `${row.driver} ${row.mode}`, engineOf(row), row.namespace, row.phase];
+  return html`<ul class="chips">${all.filter(Boolean).map((text) => html`<li>${text}</li>`)}</ul>`;
 }
 
 export function Endpoint({ argument }) {
   useEffect(() => { watch(argument); return () => watch(''); }, [argument]);
+  const [cast, setCast] = useState('all');
   const row = store.rows.get(argument);
   const traffic = store.traffic.get(argument);
   if (!row || !traffic) return html`<h1>${texts.views.endpoints}</h1><p>${texts.endpointGone}</p>`;
-  return html`<h1>${nameOf(row)}</h1><${Chart} title=${texts.chart} history=${store.history} lines=${lines} /><${Split} traffic=${traffic} /><${Violations} traffic=${traffic} /><${Facts} row=${row} />
-    <h2>${texts.itsEvents}</h2><${EventTable} events=${store.events.filter((e) => isAbout(e, row))} />`;
+  const events = store.events.filter((e) => isAbout(e, row));
+  return html`<h1>${nameOf(row)}</h1><${Chips} row=${row} />
+    <section class="card"><div class="bar"><${Select} label=${texts.cast} value=${cast} choices=${[['all', texts.allCasts], ...casts.map((c) => [c, texts[c]])]} onChange=${setCast} /></div>
+      <${Chart} title=${texts.chart} history=${store.history} lines=${linesOf(cast)} /></section>
+    <section class="card"><h2>${texts.chartSplit}</h2><${Split} traffic=${traffic} /></section>
+    <${Violations} traffic=${traffic} events=${events} />
+    <div class="columns"><${Facts} facts=${factsOf(row, traffic)} />${row.dhcp?.length > 0 && html`<${Leases} leases=${row.dhcp} />`}</div>
+    <section class="card"><h2>${texts.itsEvents}</h2><${EventTable} events=${events} /></section>`;
 }

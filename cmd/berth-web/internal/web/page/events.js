@@ -3,7 +3,7 @@ import { html, useEffect, useState } from './dom.js';
 import { formatTime } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
-import { Search, Select } from './ui.js';
+import { Search, Select, Table } from './ui.js';
 
 const mostShown = 300;
 
@@ -14,7 +14,7 @@ const partyName = (p) => p && (p.name || p.container_id.slice(0, 12));
 
 let kinds; // the explanations, fetched once
 
-function useKinds() {
+export function useKinds() {
   const [known, set] = useState(kinds || {});
   useEffect(() => {
     if (!kinds) fetch('kinds.json').then((a) => a.json()).then((k) => set(kinds = k)).catch(console.warn);
@@ -22,14 +22,14 @@ function useKinds() {
   return known;
 }
 
-function frameText(f) {
+export function frameText(f) {
   if (!f) return '';
-  const end = (ip, port) => (ip ? (port ? `${ip}:${port}` : ip) : '');
-  const ips = f.source_ip ? `, ${end(f.source_ip, f.source_port)} → ${end(f.destination_ip, f.destination_port)}` : '';
+  const end = (ip, port) => (port ? (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`) : ip);
+  const ips = f.source_ip ? `, ${end(f.source_ip, f.source_port)} → ${end(f.destination_ip || '', f.destination_port)}` : '';
   return `${f.source} → ${f.destination}, ${f.protocol || f.ethertype}${ips}, ${f.length} B`;
 }
 
-function Kind({ kind, about }) {
+export function Kind({ kind, about }) {
   if (!about) return kind;
   return html`<details><summary>${kind}</summary>${about.split('\n\n').map((p) => html`<p>${p}</p>`)}</details>`;
 }
@@ -38,28 +38,47 @@ export function EventTable({ events }) {
   const known = useKinds();
   if (events.length === 0) return html`<p>${texts.noEvents}</p>`;
   const c = texts.column;
-  return html`<table class="events"><thead><tr>${[c.time, c.kind, c.parent, c.who, c.detail].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
-    <tbody>${events.slice(-mostShown).reverse().map((e) => html`<tr>
-      <td><time datetime=${e.time}>${formatTime(e.time)}</time></td>
+  return html`<${Table} className="events" label=${texts.views.events} head=${[c.time, c.kind, c.parent, c.who, c.detail]}>
+    ${events.slice(-mostShown).reverse().map((e) => html`<tr>
+      <td class="time"><time datetime=${e.time}>${formatTime(e.time)}</time></td>
       <td><${Kind} kind=${e.kind} about=${known[e.kind]} /> <small>${texts[e.certainty] || e.certainty}${e.dropped ? `, ${texts.dropped}` : ''}</small></td>
       <td>${e.parent}${e.vlan ? ` ${texts.vlan(e.vlan)}` : ''}</td>
       <td>${partyName(e.sender) || partyName(e.owner) || '–'}</td>
-      <td>${e.detail || frameText(e.frame)} ${e.left_out ? html`<small>${texts.leftOut(e.left_out)}</small>` : ''}</td></tr>`)}</tbody></table>`;
+      <td>${[e.detail, frameText(e.frame)].filter(Boolean).map((line) => html`<div>${line}</div>`)} ${e.left_out ? html`<small>${texts.leftOut(e.left_out)}</small>` : ''}</td></tr>`)}<//>
+    ${events.length > mostShown && html`<p class="soft">${texts.newestOf(mostShown, events.length)}</p>`}`;
+}
+
+const instant = (text, otherwise) => (text ? Date.parse(text) : otherwise);
+
+function Times({ since, setSince, from, setFrom, to, setTo }) {
+  const input = (label, value, set) => html`<label>${label} <input type="datetime-local" step="1" value=${value} onInput=${(e) => set(e.target.value)} /></label>`;
+  return html`<${Select} label=${texts.since} value=${since} choices=${texts.sinceChoice} onChange=${setSince} />
+    ${since === 'between' && [input(texts.from, from, setFrom), input(texts.to, to, setTo)]}`;
+}
+
+// within returns the test of an event's time that a choice means.
+function within(since, from, to) {
+  if (since === 'between') return (at) => at >= instant(from, 0) && at <= instant(to, Infinity);
+  const first = since === 'all' ? 0 : Date.now() - Number(since) * 1000;
+  return (at) => at >= first;
 }
 
 export function Events() {
   const [kind, setKind] = useState('');
   const [search, setSearch] = useState('');
-  const [since, setSince] = useState('0');
+  const [since, setSince] = useState('all');
+  const [from, setFrom] = useState('');
+  const [to, setTo] = useState('');
   const all = [...new Set(store.events.map((e) => e.kind))].sort();
-  const from = Number(since) ? Date.now() - Number(since) * 1000 : 0;
+  const isWithin = within(since, from, to);
   const word = search.toLowerCase();
-  const found = store.events.filter((e) => (!kind || e.kind === kind) && Date.parse(e.time) >= from
+  const found = store.events.filter((e) => (!kind || e.kind === kind) && isWithin(Date.parse(e.time))
     && (!word || [e.sender, e.owner, e.receiver].some((p) => p && `${p.name || ''} ${p.container_id} ${p.mac}`.toLowerCase().includes(word))));
   return html`<h1>${texts.views.events}</h1>
     <form class="bar" onSubmit=${(e) => e.preventDefault()}>
       <${Select} label=${texts.kind} value=${kind} choices=${[['', texts.allKinds], ...all.map((k) => [k, k])]} onChange=${setKind} />
       <${Search} value=${search} onInput=${setSearch} />
-      <${Select} label=${texts.since} value=${since} choices=${Object.entries(texts.sinceChoice)} onChange=${setSince} /></form>
-    <${EventTable} events=${found} />`;
+      <${Times} since=${since} setSince=${setSince} from=${from} setFrom=${setFrom} to=${to} setTo=${setTo} />
+      <span role="status">${texts.eventsShown(found.length, store.events.length)}</span></form>
+    <section class="card"><${EventTable} events=${found} /></section>`;
 }

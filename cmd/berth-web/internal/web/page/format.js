@@ -18,8 +18,10 @@ const ofDay = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 export const formatClock = (seconds) => ofDay.format(new Date(seconds * 1000));
 export const formatTime = (text) => clock.format(new Date(text));
 
+export const engineOf = (row) => row.engine || row.engine_network?.engine || '';
+export const doorOf = (row) => (row.origin === 'observed' ? texts.notBerths : row.door || texts.hook);
 export const nameOf = (row) => row.name || row.pod || row.container_id.slice(0, 12);
-export const networkOf = (row) => row.network || (row.origin === 'observed' ? texts.notBerths : texts.inPlace);
+export const networkOf = (row) => row.network || (row.engine_network && `${row.engine_network.engine}:${row.engine_network.name}`) || (row.origin === 'observed' ? texts.notBerths : texts.inPlace);
 
 export function sumRates(...rates) {
   return rates.reduce((a, b) => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes }), { packets: 0, bytes: 0 });
@@ -36,7 +38,7 @@ export const violationCount = (t) => Object.values(t?.violations || {}).reduce((
 
 // searchText is the text in which a search looks for an endpoint.
 export function searchText(row) {
-  return [row.name, row.pod, row.container_id, row.image, row.network, row.namespace, row.interface, row.mac, row.parent,
+  return [row.name, row.pod, row.container_id, row.image, row.network, row.namespace, engineOf(row), networkOf(row), row.interface, row.mac, row.parent,
     row.vlan && `vlan ${row.vlan}`, row.mode, row.origin, ...(row.addresses || [])].filter(Boolean).join(' ').toLowerCase();
 }
 

@@ -1,9 +1,13 @@
-// The networks in use, the parents, and the agent's own state.
+// The checks, the engines, the networks with their pools, the cluster, the parents, and the
+// agent's own state.
 import { html } from './dom.js';
+import { Checks, Engines } from './checks.js';
+import { Cluster } from './cluster.js';
 import { Pool } from './pool.js';
 import { formatRate, formatTime, nameOf, networkOf, sumRates, siblingRate, violationCount, wireRate } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
+import { number, Table } from './ui.js';
 
 const none = { packets: 0, bytes: 0 };
 
@@ -25,27 +29,27 @@ function networksInUse() {
   return [...all.values()].sort((a, b) => a.name.localeCompare(b.name));
 }
 
-function NetworkTable() {
+function InUse() {
   const c = texts.column;
-  return html`<table><caption>${texts.networksTitle}</caption>
-    <thead><tr>${[c.network, c.parent, c.endpoints, c.used, c.siblingRate, c.wireRate, c.violations].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
-    <tbody>${networksInUse().map((n) => html`<tr><th scope="row">${n.name}</th><td>${[...n.parents].join(', ')}</td><td class="number">${n.endpoints}</td>
+  return html`<section class="card"><h2>${texts.networksTitle}</h2>
+    <${Table} label=${texts.networksTitle} head=${[c.network, c.parent, number(c.endpoints), c.used, number(c.siblingRate), number(c.wireRate), number(c.violations)]}>
+    ${networksInUse().map((n) => html`<tr><th scope="row">${n.name}</th><td>${[...n.parents].join(', ')}</td><td class="number">${n.endpoints}</td>
       <td><details><summary>${n.used.size}</summary>${[...n.used].sort().slice(0, 1000).join(', ')}</details></td>
       <td class="number">${formatRate(n.siblings)}</td><td class="number">${formatRate(n.wire)}</td>
-      <td class=${n.violations ? 'number mark' : 'number'}>${n.violations}</td></tr>`)}</tbody></table>`;
+      <td class=${n.violations ? 'number mark' : 'number'}>${n.violations}</td></tr>`)}<//></section>`;
 }
 
-function ParentTable({ parents }) {
+function Parents({ parents }) {
   const c = texts.column;
-  return html`<table><caption>${texts.parents}</caption>
-    <thead><tr>${[c.parent, c.mac, c.state, c.attach, c.endpoints, c.networks, c.problem].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
-    <tbody>${parents.map((p) => html`<tr><th scope="row">${p.name}</th><td>${p.mac || '–'}</td><td>${p.state}</td><td>${p.attach || '–'}</td>
-      <td class="number">${p.endpoints}</td><td>${(p.networks || []).join(', ')}</td><td class=${p.problem ? 'mark' : ''}>${p.problem || ''}</td></tr>`)}</tbody></table>`;
+  return html`<section class="card"><h2>${texts.parents}</h2>
+    <${Table} label=${texts.parents} head=${[c.parent, c.mac, c.state, c.attach, number(c.endpoints), c.networks, c.problem]}>
+    ${parents.map((p) => html`<tr><th scope="row">${p.name}</th><td><code>${p.mac || '–'}</code></td><td>${p.state}</td><td>${p.attach || '–'}</td>
+      <td class="number">${p.endpoints}</td><td>${(p.networks || []).join(', ')}</td><td class=${p.problem ? 'mark' : ''}>${p.problem || ''}</td></tr>`)}<//></section>`;
 }
 
 function Agent({ status }) {
   const show = (key, v) => (key === 'started' ? formatTime(v) : typeof v === 'boolean' ? (v ? texts.yes : texts.no) : String(v));
-  return html`<h2>${texts.agent}</h2><dl>${Object.entries(texts.agentFacts).map(([key, title]) => html`<dt>${title}</dt><dd>${show(key, status[key])}</dd>`)}</dl>`;
+  return html`<section class="card"><h2>${texts.agent}</h2><dl>${Object.entries(texts.agentFacts).map(([key, title]) => html`<dt>${title}</dt><dd>${show(key, status[key])}</dd>`)}</dl></section>`;
 }
 
 // namesByAddress returns the names of the containers that have an address.
@@ -57,20 +61,21 @@ function namesByAddress() {
   return names;
 }
 
-function DefinedTable({ networks }) {
+function Defined({ networks }) {
   const c = texts.column;
-  return html`<table><caption>${texts.definedNetworks}</caption>
-    <thead><tr>${[c.network, c.driver, c.mode, c.parent, texts.subnets, texts.hostReaches, c.problem].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
-    <tbody>${networks.map((n) => html`<tr><th scope="row">${n.name}</th><td>${n.driver}</td><td>${n.mode}</td><td>${n.parent}</td>
+  if (networks.length === 0) return html`<p>${texts.noNetworks}</p>`;
+  return html`<${Table} label=${texts.definedNetworks} head=${[c.network, c.driver, c.mode, c.parent, texts.subnets, texts.hostReaches, c.problem]}>
+    ${networks.map((n) => html`<tr><th scope="row">${n.name}</th><td>${n.driver}</td><td>${n.mode}</td><td>${n.parent}</td>
       <td>${n.pools.map((p) => p.subnet).join(', ') || n.ipam}</td>
-      <td>${n.host ? `${n.host.interface} ${n.host.addresses.join(' ')} (${n.host.state})` : '–'}</td><td class=${n.problem ? 'mark' : ''}>${n.problem || ''}</td></tr>`)}</tbody></table>`;
+      <td>${n.host ? `${n.host.interface} ${n.host.addresses.join(' ')} (${n.host.state})` : '–'}</td><td class=${n.problem ? 'mark' : ''}>${n.problem || ''}</td></tr>`)}<//>`;
 }
 
 export function Networks() {
   const status = store.agent.status;
-  return html`<h1>${texts.views.networks}</h1>
-    ${store.networks.length > 0 ? html`<${DefinedTable} networks=${store.networks} />` : html`<p>${texts.noNetworks}</p>`}
-    ${store.networks.map((n) => html`<section key=${n.name}>${n.pools.map((p) => html`<${Pool} network=${n} pool=${p} names=${namesByAddress()} />`)}</section>`)}
-    <p>${texts.checksHint}</p><${NetworkTable} />
-    ${status && html`<${ParentTable} parents=${status.parents || []} /><${Agent} status=${status} />`}`;
+  const names = namesByAddress();
+  return html`<h1>${texts.views.networks}</h1><${Checks} /><${Engines} />
+    <section class="card"><h2>${texts.definedNetworks}</h2><${Defined} networks=${store.networks} />
+      ${store.networks.map((n) => html`<div key=${n.name}>${n.pools.map((p) => html`<${Pool} network=${n} pool=${p} names=${names} />`)}</div>`)}</section>
+    <${Cluster} /><${InUse} />
+    ${status && html`<${Parents} parents=${status.parents || []} /><${Agent} status=${status} />`}`;
 }

@@ -1,19 +1,23 @@
 // The overview: a drawing of parents, VLANs and containers, and a table of the same.
 import { useWidth } from './chart.js';
 import { html, useState } from './dom.js';
-import { formatRate, matches } from './format.js';
+import { formatNumber, formatRate, matches, sumRates } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
-import { branchLabel, buildTree, layout, shimRows } from './tree.js';
-import { endpointLink, Search, Select, useStored } from './ui.js';
+import { boxHeight, branchLabel, buildTree, layout, shimRows } from './tree.js';
+import { endpointLink, number, Search, Select, Table, useStored } from './ui.js';
 
-const short = (text, n) => (text.length > n ? text.slice(0, n - 1) + '…' : text);
+const short = (text, width) => { // as many characters as fit, about 8 pixels each
+  const n = Math.max(3, Math.floor(width / 8));
+  return text.length > n ? text.slice(0, n - 1) + '…' : text;
+};
 const thickness = (rate) => 1 + Math.min(7, Math.log10(1 + (rate?.bytes || 0)) * 0.9);
+const barWidth = (rate, width) => Math.min(1, Math.log10(1 + (rate?.bytes || 0)) / 9) * width;
 
-function Box({ x, y, width, title, lines, bad }) {
-  return html`<g transform=${`translate(${x} ${y})`} class=${bad ? 'box bad' : 'box'}>
-    <rect width=${width} height="62" rx="6" /><text x="10" y="18" class="strong">${short(title, 17)}<title>${title}</title></text>
-    ${lines.map((line, i) => html`<text x="10" y=${35 + i * 16} class="small">${line}</text>`)}</g>`;
+function Box({ x, y, width, title, lines, bad, kind }) {
+  return html`<g transform=${`translate(${x} ${y})`} class=${`box ${kind}${bad ? ' bad' : ''}`}>
+    <rect class="outline" width=${width} height=${boxHeight} rx="8" /><text x="11" y="20" class="strong">${short(title, width - 20)}<title>${title}</title></text>
+    ${lines.map(([text, style], i) => html`<text x="11" y=${37 + i * 17} class=${`small ${style}`}>${text}</text>`)}</g>`;
 }
 
 function addressText(row) {
@@ -21,30 +25,49 @@ function addressText(row) {
   return first ? `${first}${others.length ? ` +${others.length}` : ''}` : row.mac;
 }
 
+function Rates({ leaf, width }) {
+  return html`<g><text x="10" y="52" class="small">
+      <tspan class="of-siblings">⇄ ${formatRate(leaf.siblings)}</tspan><tspan dx="10" class="of-wire">⇅ ${formatRate(leaf.wire)}</tspan></text>
+    <rect class="of-siblings" x="10" y="57" height="2" width=${barWidth(leaf.siblings, width / 2 - 14)} />
+    <rect class="of-wire" x=${width / 2 + 4} y="57" height="2" width=${barWidth(leaf.wire, width / 2 - 14)} /></g>`;
+}
+
 function Leaf({ placed, dim }) {
   const { leaf, x, y, width, height } = placed;
   const host = leaf.row.shim ? ' shim' : leaf.row.origin === 'observed' ? ' observed' : '';
-  return html`<a href=${leaf.row.shim ? '#networks' : endpointLink(leaf.row.key)} class=${`leaf${host}${dim ? ' dim' : ''}${leaf.violations ? ' bad' : ''}`}>
-    <g transform=${`translate(${x} ${y})`}><title>${leaf.name} ${(leaf.row.addresses || []).join(' ')} ${leaf.row.mac}</title>
-      <rect width=${width} height=${height} rx="6" />
-      <text x="8" y="17" class="strong">${short(leaf.name, leaf.violations ? 18 : 24)}</text>
-      ${leaf.violations > 0 && html`<text x=${width - 8} y="17" text-anchor="end" class="mark">⚠ ${leaf.violations}</text>`}
-      <text x="8" y="35" class="small">${short(addressText(leaf.row), 30)}</text>
-      <text x="8" y="51" class="small">${leaf.row.shim ? texts.hostShim : `⇄ ${formatRate(leaf.siblings)}  ↑ ${formatRate(leaf.wire)}`}</text></g></a>`;
+  const mark = leaf.violations > 0 ? `⚠ ${formatNumber(leaf.violations)}` : '';
+  return html`<a href=${leaf.row.shim ? '#networks' : endpointLink(leaf.row.key)} class=${`leaf${host}${dim ? ' dim' : ''}${mark ? ' bad' : ''}`}>
+    <g transform=${`translate(${x} ${y})`}><title>${leaf.name} ${(leaf.row.addresses || []).join(' ')} ${leaf.row.mac}${mark && ` – ${texts.violationsOf(leaf.violations)}`}</title>
+      <rect class="outline" width=${width} height=${height} rx="8" />
+      <text x="10" y="19" class="strong">${short(leaf.name, width - 22 - mark.length * 8)}</text>
+      ${mark && html`<text x=${width - 10} y="19" text-anchor="end" class="mark">${mark}</text>`}
+      <text x="10" y="36" class="small">${short(addressText(leaf.row), width + 10)}</text>
+      ${leaf.row.shim ? html`<text x="10" y="52" class="small">${texts.hostShim}</text>` : html`<${Rates} leaf=${leaf} width=${width} />`}</g></a>`;
 }
 
-function Branch({ placed, from, dims, toggle }) {
+// Links are the lines from a parent to a branch, as thick as the wire's rate, and along its
+// endpoints, as thick as the rate between siblings.
+function Links({ placed, from, drawn }) {
+  const { branch, y, leaves } = placed;
+  if (drawn.narrow) return null;
+  const right = drawn.parent.x + drawn.parent.width;
+  const middle = (right + drawn.branch.x) / 2;
+  const rail = (drawn.branch.x + drawn.branch.width + drawn.leaves) / 2;
+  const bottom = Math.max(y + boxHeight, ...leaves.map((l) => l.y + l.height));
+  return html`<g><path d=${`M${right} ${from + 32}H${middle}V${y + 32}H${drawn.branch.x}`} class="wire" stroke-width=${thickness(branch.wire)} />
+    <path d=${`M${rail} ${y + 4}V${bottom - 4}`} class="siblings" stroke-width=${thickness(branch.siblings)} /></g>`;
+}
+
+function Branch({ placed, drawn, from, dims, toggle }) {
   const { branch, y, leaves, fold, open } = placed;
-  return html`<g>
-    <line x1="160" y1=${from + 31} x2="200" y2=${y + 31} class="wire" stroke-width=${thickness(branch.wire)} />
-    <path d=${`M 390 ${y + 4} v 54`} class="siblings" stroke-width=${thickness(branch.siblings)} />
-    <${Box} x=${200} y=${y} width=${180} bad=${branch.violations > 0} title=${branch.group ? `${branchLabel(branch)} · ${branch.group}` : branchLabel(branch)}
-      lines=${[`${texts.siblings} ${formatRate(branch.siblings)}`, `${texts.wire} ${formatRate(branch.wire)}`]} />
+  return html`<g><${Links} placed=${placed} from=${from} drawn=${drawn} />
+    <${Box} x=${drawn.branch.x} y=${y} width=${drawn.branch.width} kind="branch" bad=${branch.violations > 0} title=${branch.group ? `${branchLabel(branch)} · ${branch.group}` : branchLabel(branch)}
+      lines=${[[`⇄ ${formatRate(branch.siblings)}`, 'of-siblings'], [`⇅ ${formatRate(branch.wire)}`, 'of-wire']]} />
     ${leaves.map((l) => html`<${Leaf} key=${l.leaf.row.key} placed=${l} dim=${dims(l.leaf.row)} />`)}
     ${fold && html`<g role="button" tabindex="0" class="fold" transform=${`translate(${fold.x} ${fold.y})`}
       onClick=${() => toggle(branch.id)} onKeyDown=${(e) => (e.key === 'Enter' || e.key === ' ') && (e.preventDefault(), toggle(branch.id))}>
-      <rect width=${fold.width} height=${fold.height} rx="6" />
-      <text x="8" y="27">${open ? texts.fold : texts.more(fold.hidden)}</text></g>`}
+      <rect width=${fold.width} height=${fold.height} rx="8" />
+      <text x="10" y="37">${open ? texts.fold : texts.more(fold.hidden)}</text></g>`}
   </g>`;
 }
 
@@ -56,30 +79,44 @@ function Drawing({ tree, search }) {
     if (!next.delete(id)) next.add(id);
     set(next);
   };
-  const drawn = layout(tree, width, unfolded);
-  const dims = (row) => search !== '' && !matches(row, search);
+  const found = (row) => search !== '' && matches(row, search);
+  const drawn = layout(tree, width, unfolded, found);
+  const dims = (row) => search !== '' && !found(row);
   return html`<div class="drawing" ref=${ref}>
     <svg role="group" aria-label=${`${texts.drawing}. ${texts.drawingHint}`} width=${drawn.width} height=${drawn.height}>
       ${drawn.parents.map(({ parent, y, branches }) => html`<g key=${parent.name}>
-        ${branches.map((b) => html`<${Branch} key=${b.branch.id} placed=${b} from=${y} dims=${dims} toggle=${toggle} />`)}
-        <${Box} x=${2} y=${y} width=${158} title=${parent.name} bad=${parent.violations > 0}
-          lines=${[`${texts.wire} ${formatRate(parent.wire)}`, parent.violations ? `⚠ ${texts.violationsOf(parent.violations)}` : '']} />
+        ${branches.map((b) => html`<${Branch} key=${b.branch.id} placed=${b} drawn=${drawn} from=${y} dims=${dims} toggle=${toggle} />`)}
+        <${Box} x=${drawn.parent.x} y=${y} width=${drawn.parent.width} kind="parent" title=${parent.name} bad=${parent.violations > 0}
+          lines=${[[`⇅ ${formatRate(parent.wire)}`, 'of-wire'], parent.violations ? [`⚠ ${texts.violationsOf(parent.violations)}`, 'mark'] : [texts.endpointsOf(parent.endpoints), '']]} />
       </g>`)}
     </svg></div>`;
+}
+
+function Key() {
+  return html`<ul class="key">${texts.key.map(([mark, text, style]) => html`<li><span class=${style} aria-hidden="true">${mark}</span> ${text}</li>`)}</ul>`;
+}
+
+// Tiles are the sums over all parents.
+function Tiles({ tree }) {
+  const sum = (of) => sumRates(...tree.map(of));
+  const violations = tree.reduce((n, p) => n + p.violations, 0);
+  const tile = ([title, value], bad) => html`<div class=${bad ? 'mark' : ''}><dt>${title}</dt><dd>${value}</dd></div>`;
+  return html`<dl class="tiles">${tile([texts.views.endpoints, tree.reduce((n, p) => n + p.endpoints, 0)])}
+    ${tile([texts.parents, tree.length])}${tile([texts.siblingTraffic, formatRate(sum((p) => p.siblings))])}
+    ${tile([texts.wireTraffic, formatRate(sum((p) => p.wire))])}${tile([texts.violations, violations], violations > 0)}</dl>`;
 }
 
 // Twin has the content of the drawing as a table, for screen readers and small screens.
 function Twin({ tree, search }) {
   const c = texts.column;
-  return html`<table><caption>${texts.drawing}</caption>
-    <thead><tr>${[c.parent, c.vlan, texts.groupColumn, c.endpoints, c.siblingRate, c.wireRate, c.violations].map((t) => html`<th scope="col">${t}</th>`)}</tr></thead>
-    <tbody>${tree.flatMap((p) => p.branches.map((b) => html`<tr>
+  return html`<section class="card"><h2>${texts.twin}</h2><${Table} label=${texts.twin} head=${[c.parent, c.vlan, texts.groupColumn, c.endpoints, number(c.siblingRate), number(c.wireRate), number(c.violations)]}>
+    ${tree.flatMap((p) => p.branches.map((b) => html`<tr>
       <th scope="row">${p.name}</th><td>${branchLabel(b)}</td><td>${b.group || '–'}</td>
       <td><details><summary>${texts.endpointsOf(b.leaves.length)}</summary><ul>
         ${b.leaves.filter((l) => !search || matches(l.row, search)).slice(0, 200).map((l) => html`<li><a href=${l.row.shim ? '#networks' : endpointLink(l.row.key)}>${l.name}</a>${l.row.shim ? ` (${texts.hostShim})` : ''} ${(l.row.addresses || []).join(' ')}</li>`)}
       </ul></details></td>
       <td class="number">${formatRate(b.siblings)}</td><td class="number">${formatRate(b.wire)}</td>
-      <td class=${b.violations ? 'number mark' : 'number'}>${b.violations}</td></tr>`))}</tbody></table>`;
+      <td class=${b.violations ? 'number mark' : 'number'}>${b.violations}</td></tr>`))}<//></section>`;
 }
 
 export function Overview() {
@@ -88,8 +125,9 @@ export function Overview() {
   const tree = buildTree([...store.rows.values(), ...shimRows(store.networks)], store.traffic, grouping in texts.groups ? grouping : 'none');
   const problems = store.agent?.status?.problems || [];
   return html`<h1>${texts.views.overview}</h1>
-    ${problems.length > 0 && html`<section class="problems"><h2>${texts.problems}</h2><ul>${problems.map((p) => html`<li>${p}</li>`)}</ul></section>`}
+    ${problems.length > 0 && html`<section class="card problems"><h2>${texts.problems}</h2><ul>${problems.map((p) => html`<li>${p}</li>`)}</ul></section>`}
+    <${Tiles} tree=${tree} />
     <form class="bar" onSubmit=${(e) => e.preventDefault()}><${Search} value=${search} onInput=${setSearch} />
       <${Select} label=${texts.group} value=${grouping} choices=${Object.entries(texts.groups)} onChange=${setGrouping} /></form>
-    ${tree.length === 0 ? html`<p>${texts.empty}</p>` : html`<${Drawing} tree=${tree} search=${search} /><${Twin} tree=${tree} search=${search} />`}`;
+    ${tree.length === 0 ? html`<p>${texts.empty}</p>` : html`<section class="card"><${Drawing} tree=${tree} search=${search} /><${Key} /></section><${Twin} tree=${tree} search=${search} />`}`;
 }

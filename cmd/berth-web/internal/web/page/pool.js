@@ -1,11 +1,12 @@
 // The map of a pool: a square for each address of an IPv4 subnet of up to 1024 addresses, and
 // lists of the addresses that are not free.
+import { useWidth } from './chart.js';
 import { html } from './dom.js';
 import { texts } from './texts.js';
 
 const mostSquares = 1024;
-const columns = 64;
-const square = 14;
+const square = 14; // units of the drawing
+const least = 9; // pixels of the smallest square
 
 // number returns an IPv4 address as a number, or null for other text.
 export function number(address) {
@@ -42,11 +43,13 @@ export function squares(pool) {
 }
 
 function PoolMap({ cells, names, label }) {
+  const [ref, width] = useWidth(896);
+  const columns = [64, 32, 16].find((n) => n * least <= width) || 16;
   const rows = Math.ceil(cells.length / columns);
   const title = (c) => `${c.address}: ${texts.poolParts[c.state]}${c.holder ? ` – ${names.get(c.address) || c.holder}` : ''}`;
-  return html`<svg role="img" class="map" aria-label=${label} viewBox=${`0 0 ${columns * square} ${rows * square}`} width=${columns * square} height=${rows * square}>
+  return html`<div class="mapbox" ref=${ref}><svg role="img" class="map" width=${Math.min(width, columns * square)} aria-label=${label} viewBox=${`0 0 ${columns * square} ${rows * square}`}>
     ${cells.map((c, i) => html`<rect class=${c.state} x=${(i % columns) * square + 1} y=${Math.floor(i / columns) * square + 1}
-      width=${square - 2} height=${square - 2} rx="2"><title>${title(c)}</title></rect>`)}</svg>`;
+      width=${square - 2} height=${square - 2} rx="2"><title>${title(c)}</title></rect>`)}</svg></div>`;
 }
 
 function Legend({ cells }) {
@@ -58,9 +61,9 @@ function Legend({ cells }) {
 
 export function Pool({ network, pool, names }) {
   const cells = squares(pool);
-  const held = `${texts.ofSize(pool.held.length, pool.size)}`;
+  const held = texts.poolUse(pool.held.length, pool.free, pool.size);
   const list = (addresses) => addresses.slice(0, mostSquares).map((a) => html`<li>${a.address} ${names.get(a.address) || a.holder}</li>`);
-  return html`<div class="pool"><h2>${network.name}: ${texts.pool(pool.subnet)}</h2><p>${held}</p>
+  return html`<div class="pool"><h3>${network.name} · ${texts.pool(pool.subnet)}</h3><p>${held}</p>
     ${cells && html`<${PoolMap} cells=${cells} names=${names} label=${`${texts.pool(pool.subnet)}. ${held}. ${texts.drawingHint}`} /><${Legend} cells=${cells} />`}
     ${['held', 'foreign', 'reserved'].filter((part) => pool[part].length).map((part) => html`
       <details><summary>${texts.poolParts[part]}: ${pool[part].length}</summary><ul>${list(pool[part])}</ul></details>`)}

@@ -7,7 +7,10 @@ export const store = {
   traffic: new Map(), // by key
   events: [], // oldest first
   networks: [], // of the agent's configuration, with their pools
+  checks: null, // {time, lines} of the last berth check
+  cluster: null, // of the cluster that this machine is a node of
   agent: null, // {up, problem, status}
+  time: 0, // of the last message, in seconds
   online: false, // the stream lives
   refused: '', // why the session is refused: 'none' or 'token'
   watched: '', // the key whose history is kept
@@ -27,10 +30,27 @@ function changed() {
   for (const listener of listeners) listener(store.version);
 }
 
-export function watch(key) {
+// watch keeps the history of an endpoint, beginning with that which berth-web has.
+export async function watch(key) {
   if (store.watched === key) return;
   store.watched = key;
   store.history = [];
+  if (!key) return;
+  const answer = await fetch(`history?key=${encodeURIComponent(key)}`);
+  if (!answer.ok || store.watched !== key) return;
+  const earlier = (await answer.json()).map(([at, values]) => [at, values && ratesOf(values)]);
+  if (store.watched !== key) return;
+  const first = store.history.length ? store.history[0][0] : Infinity;
+  store.history = [...earlier.filter(([at]) => at < first), ...store.history].slice(-keptSeconds);
+  changed();
+}
+
+// ratesOf returns the rates of a sample of the history: bytes by direction, scope and cast.
+function ratesOf(values) {
+  let i = 0;
+  const casts = () => Object.fromEntries(['unicast', 'multicast', 'broadcast'].map((cast) => [cast, { packets: 0, bytes: values[i++] }]));
+  const scopes = () => ({ local: casts(), external: casts() });
+  return { receive: scopes(), transmit: scopes() };
 }
 
 // apply takes one message of the stream.
@@ -40,8 +60,12 @@ export function apply(m) {
     store.rows = new Map();
     store.traffic = new Map();
   }
+  if (m.time) store.time = Date.parse(m.time) / 1000;
   if (m.agent) store.agent = m.agent;
+  if (m.full) [store.networks, store.checks, store.cluster] = [[], null, null];
   if (m.networks) store.networks = m.networks;
+  if (m.checks) store.checks = m.checks.lines ? m.checks : null;
+  if (m.cluster) store.cluster = m.cluster.id ? m.cluster : null;
   for (const row of m.rows || []) store.rows.set(row.key, row);
   for (const [key, t] of Object.entries(m.traffic || {})) store.traffic.set(key, t);
   for (const key of m.removed || []) {

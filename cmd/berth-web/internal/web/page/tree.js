@@ -1,15 +1,17 @@
 // The tree of parents, VLANs, groups and endpoints, and its layout. All functions are pure.
-import { nameOf, networkOf, siblingRate, sumRates, violationCount, wireRate } from './format.js';
+import { engineOf, nameOf, networkOf, siblingRate, sumRates, violationCount, wireRate } from './format.js';
 import { texts } from './texts.js';
 
 export const foldAbove = 12; // endpoints of a branch that are drawn without folding
 export const foldTo = 8;
-const chip = { width: 200, height: 62, gap: 10 };
-const left = 400; // of the first column of endpoints
+export const boxHeight = 64;
+const gap = 10;
+const leastWide = 640; // pixels of a drawing with the boxes side by side
 
 const groupOf = {
   none: () => '',
   network: networkOf,
+  engine: (row) => engineOf(row) || (row.origin === 'observed' ? texts.notBerths : texts.unknownEngine),
   namespace: (row) => row.namespace || '–',
   origin: (row) => row.origin,
 };
@@ -36,7 +38,8 @@ export function buildTree(rows, traffic, grouping) {
   return [...parents.values()].sort((a, b) => a.name.localeCompare(b.name)).map((parent) => {
     const branches = [...parent.branches.values()].map(totalBranch);
     branches.sort((a, b) => a.vlan - b.vlan || a.group.localeCompare(b.group));
-    return { name: parent.name, branches, ...totals(branches) };
+    const endpoints = branches.reduce((n, b) => n + b.leaves.filter((l) => !l.row.shim).length, 0);
+    return { name: parent.name, branches, endpoints, ...totals(branches) };
   });
 }
 
@@ -62,37 +65,50 @@ function totalBranch(branch) {
 }
 
 // shownLeaves returns the leaves of a branch that are drawn: all, or the first if it is folded.
-export function shownLeaves(branch, unfolded) {
+// Those that a search finds come first, then those that break rules, then the talkers.
+export function shownLeaves(branch, unfolded, found) {
   if (branch.leaves.length <= foldAbove || unfolded) return branch.leaves;
-  const talkers = [...branch.leaves].sort((a, b) => (b.violations > 0) - (a.violations > 0) || rateOf(b) - rateOf(a));
+  const rank = (leaf) => (found(leaf.row) ? 2 : 0) + (leaf.violations > 0 ? 1 : 0);
+  const talkers = [...branch.leaves].sort((a, b) => rank(b) - rank(a) || rateOf(b) - rateOf(a));
   return talkers.slice(0, foldTo);
 }
 
+// geometry returns the places of a drawing of a width. A narrow one has the boxes of a parent
+// and its VLANs above the endpoints, a wide one beside them.
+function geometry(width) {
+  if (width >= leastWide) return { narrow: false, parent: { x: 1, width: 160 }, branch: { x: 200, width: 180 }, leaves: 410, chip: 200 };
+  const room = width - 26;
+  const columns = Math.max(1, Math.floor(room / 170));
+  return { narrow: true, parent: { x: 1, width: width - 2 }, branch: { x: 13, width: width - 14 }, leaves: 25, chip: Math.floor(room / columns) - gap };
+}
+
 // layout places the tree in a drawing of a width.
-export function layout(tree, width, unfolded) {
-  const columns = Math.max(1, Math.floor((width - left) / (chip.width + chip.gap)));
-  const out = { width: Math.max(width, left + chip.width + chip.gap), height: 0, parents: [] };
-  let y = 10;
+export function layout(tree, width, unfolded, found) {
+  const g = geometry(width);
+  const columns = Math.max(1, Math.floor((width - g.leaves + gap) / (g.chip + gap)));
+  const out = { width, height: 0, parents: [], ...g };
+  let y = 1;
   for (const parent of tree) {
     const top = y;
+    if (g.narrow) y += boxHeight + gap;
     const branches = parent.branches.map((branch) => {
       const open = unfolded.has(branch.id);
-      const shown = shownLeaves(branch, open);
+      const shown = shownLeaves(branch, open, found);
       const folds = branch.leaves.length > foldAbove;
-      const count = shown.length + (folds ? 1 : 0);
+      const at = y;
+      if (g.narrow) y += boxHeight + gap;
       const place = (i) => ({
-        x: left + (i % columns) * (chip.width + chip.gap), y: y + Math.floor(i / columns) * (chip.height + chip.gap),
-        width: chip.width, height: chip.height,
+        x: g.leaves + (i % columns) * (g.chip + gap), y: y + Math.floor(i / columns) * (boxHeight + gap), width: g.chip, height: boxHeight,
       });
       const placed = {
-        branch, open, y, leaves: shown.map((leaf, i) => ({ leaf, ...place(i) })),
+        branch, open, y: at, leaves: shown.map((leaf, i) => ({ leaf, ...place(i) })),
         fold: folds ? { ...place(shown.length), hidden: branch.leaves.length - shown.length } : null,
       };
-      y += Math.ceil(count / columns) * (chip.height + chip.gap) + 16;
+      y += Math.ceil((shown.length + (folds ? 1 : 0)) / columns) * (boxHeight + gap) + gap;
       return placed;
     });
     out.parents.push({ parent, y: top, branches });
-    y += 14;
+    y += gap;
   }
   out.height = y;
   return out;

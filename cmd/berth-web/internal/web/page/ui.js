@@ -61,3 +61,16 @@ export function Select({ label, value, choices, onChange }) {
   return html`<label>${label} <select value=${value} onChange=${(e) => onChange(e.target.value)}>
     ${choices.map(([v, text]) => html`<option value=${v} selected=${v === value}>${text}</option>`)}</select></label>`;
 }
+
+// Prose shows text with its commands in backquotes as code.
+export const Prose = ({ text }) => text.split('`').map((part, i) => (i % 2 ? html`<code>${part}</code>` : part));
+
+// number marks the heading of a column of numbers.
+export const number = (text) => ({ number: text });
+
+// Table is a table that scrolls by itself if it is wider than the page.
+export function Table({ label, caption, head, className, children }) {
+  return html`<div class="table" role="region" aria-label=${label} tabindex="0"><table class=${className}>
+    ${caption && html`<caption>${caption}</caption>`}
+    <thead><tr>${head.map((t) => html`<th scope="col" class=${t.number ? 'number' : undefined}>${t.number || t}</th>`)}</tr></thead><tbody>${children}</tbody></table></div>`;
+}

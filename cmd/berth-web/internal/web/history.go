@@ -1,0 +1,113 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"berth/specs"
+)
+
+// The history keeps at most keptSeconds of each endpoint, and at most keptPoints of all
+// together: those of many endpoints that talk reach less far back. A point has 56 bytes.
+const (
+	keptSeconds = 300
+	keptPoints  = 300_000
+	leastKept   = 30 // seconds that each endpoint keeps in any case
+)
+
+// point is a second in which an endpoint talked: bytes per second by direction (receive,
+// transmit), scope (local, external) and cast (unicast, multicast, broadcast).
+type point struct {
+	at    int64 // in seconds
+	rates [12]float32
+}
+
+// History keeps the rates of the last minutes, so that a chart does not begin empty. Seconds
+// without traffic take no room.
+type History struct {
+	times  []int64            // of the samples, oldest first
+	tracks map[string][]point // by the endpoint's key, oldest first
+	points int
+}
+
+// Add stores the rates of a view, and drops the oldest.
+func (h *History) Add(v *View) {
+	at := v.Time.Unix()
+	if n := len(h.times); n > 0 && h.times[n-1] >= at {
+		return
+	}
+	h.times = append(h.times, at)
+	if h.tracks == nil {
+		h.tracks = make(map[string][]point)
+	}
+	for key, t := range v.Traffic {
+		if t.Rates == nil {
+			continue
+		}
+		if p := (point{at, flatRates(t.Rates)}); p.rates != [12]float32{} {
+			h.tracks[key] = append(h.tracks[key], p)
+			h.points++
+		}
+	}
+	h.drop(at - keptSeconds)
+	for h.points > keptPoints && len(h.times) > leastKept {
+		h.drop(h.times[len(h.times)/8])
+	}
+}
+
+// drop forgets all that is not after a time.
+func (h *History) drop(until int64) {
+	h.times = after(h.times, func(at int64) bool { return at > until })
+	h.points = 0
+	for key, all := range h.tracks {
+		kept := after(all, func(p point) bool { return p.at > until })
+		if h.tracks[key] = kept; len(kept) == 0 {
+			delete(h.tracks, key)
+		}
+		h.points += len(kept)
+	}
+}
+
+// after returns the elements from the first that is kept.
+func after[T any](all []T, isKept func(T) bool) []T {
+	for i := range all {
+		if isKept(all[i]) {
+			return all[i:]
+		}
+	}
+	return nil
+}
+
+// Of returns the samples of an endpoint since the first in which it talked: [seconds, rates].
+func (h *History) Of(key string) []any {
+	all, i := []any{}, 0
+	points := h.tracks[key]
+	for _, at := range h.times {
+		switch {
+		case i < len(points) && points[i].at == at:
+			all = append(all, []any{at, points[i].rates})
+			i++
+		case i > 0:
+			all = append(all, []any{at, [12]float32{}})
+		}
+	}
+	return all
+}
+
+func flatRates(r *specs.Rates) (flat [12]float32) {
+	for i, c := range []specs.CastRates{r.Receive.Local, r.Receive.External, r.Transmit.Local, r.Transmit.External} {
+		flat[3*i], flat[3*i+1], flat[3*i+2] = float32(c.Unicast.Bytes), float32(c.Multicast.Bytes), float32(c.Broadcast.Bytes)
+	}
+	return flat
+}
+
+// serveHistory answers with the samples of the endpoint whose key is asked for.
+func (h *Hub) serveHistory(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	all := h.history.Of(r.URL.Query().Get("key"))
+	h.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = json.NewEncoder(w).Encode(all) // the reader may be gone
+}

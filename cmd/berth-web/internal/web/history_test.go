@@ -1,0 +1,66 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"berth/specs"
+)
+
+// viewAt returns a view of a second in which the endpoints have rates.
+func viewAt(second int, bytes map[string]float64) *View {
+	v := &View{Time: begun.Add(time.Duration(second) * time.Second), Traffic: make(map[string]Traffic)}
+	for key, b := range bytes {
+		r := new(specs.Rates)
+		r.Transmit.External.Broadcast.Bytes = b
+		v.Traffic[key] = Traffic{Rates: r}
+	}
+	return v
+}
+
+// TestHistory requires each second since the first with traffic, also those without.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	var h History
+	for second, bytes := range []float64{0, 5, 0, 7} {
+		h.Add(viewAt(second, map[string]float64{"web": bytes}))
+	}
+	h.Add(viewAt(3, map[string]float64{"web": 99})) // the same second
+	text, err := json.Marshal(h.Of("web"))
+	at := begun.Unix()
+	want := fmt.Sprintf("[[%d,[0,0,0,0,0,0,0,0,0,0,0,5]],[%d,[0,0,0,0,0,0,0,0,0,0,0,0]],[%d,[0,0,0,0,0,0,0,0,0,0,0,7]]]", at+1, at+2, at+3)
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v, want %s", text, err, want)
+	}
+	if all := h.Of("nothing"); len(all) != 0 {
+		t.Errorf("an unknown endpoint has the history %v", all)
+	}
+}
+
+// TestHistoryIsBounded adds more than a history keeps, in time and in number.
+func TestHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	var h History
+	for second := range keptSeconds + 100 {
+		h.Add(viewAt(second, map[string]float64{"web": 1}))
+	}
+	if n := len(h.Of("web")); n != keptSeconds || h.points != keptSeconds {
+		t.Errorf("%d samples, %d points, want %d", n, h.points, keptSeconds)
+	}
+	many := make(map[string]float64)
+	for i := range 10000 {
+		many[fmt.Sprint("c", i)] = 1
+	}
+	for second := range 100 {
+		h.Add(viewAt(1000+second, many))
+	}
+	if n := len(h.Of("c9")); h.points > keptPoints || n < leastKept-leastKept/8-1 {
+		t.Errorf("%d points of all, %d of one; want at most %d, and about %d", h.points, n, keptPoints, leastKept)
+	}
+	h.Add(viewAt(10000, nil))
+	if len(h.tracks) != 0 || h.points != 0 {
+		t.Errorf("%d tracks are left of endpoints that have ended", len(h.tracks))
+	}
+}
