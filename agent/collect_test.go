@@ -38,7 +38,7 @@ func TestEndpointOfAttachment(t *testing.T) {
 		Interface: "net1", MAC: specs.MAC{2, 0, 0x5e, 0, 0x53, 1}, MTU: 1500, Slot: 3, Phase: specs.PhaseAttached, Created: start,
 	}
 	shown := specs.Endpoint{
-		ContainerID: "web", Containers: []string{"web", "sidecar"}, ContainerNames: []string{"front", ""}, Name: "front", Network: "lan", Interface: "net1",
+		ContainerID: "web", Containers: []string{"web", "sidecar"}, ContainerNames: []string{"front", ""}, Engine: specs.EngineContainerd, Name: "front", Network: "lan", Interface: "net1",
 		Driver: specs.Macvlan, Mode: specs.ModeVEPA, Parent: "eth1.100", VLAN: 100, MAC: record.MAC, MTU: 1500,
 		Addresses: []netip.Prefix{}, Origin: specs.OriginBerth, Phase: specs.PhaseAttached, Created: start,
 	}

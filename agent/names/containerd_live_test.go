@@ -9,6 +9,7 @@ import (
 
 	"berth/internal/state"
 	"berth/internal/testnet"
+	"berth/specs"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
