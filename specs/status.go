@@ -15,7 +15,7 @@ type AgentStatus struct {
 	EventsLost     uint64         `json:"events_lost"`   // events that found the ring buffer full; their counts are not lost
 	Parents        []ParentStatus `json:"parents"`
 	Cluster        bool           `json:"cluster,omitempty"` // this machine is a node of a cluster: GET /v1/cluster
-	Problems       []string       `json:"problems"` // conditions that the agent waits for and failures, each with its remedy
+	Problems       []string       `json:"problems"`          // conditions that the agent waits for and failures, each with its remedy
 	LastReconciled time.Time      `json:"last_reconciled"`
 }
 
