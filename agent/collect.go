@@ -18,8 +18,8 @@ type Counts interface {
 }
 
 // Collect returns all attachments with their counts: the live ones ordered by namespace and
-// interface, then the observed interfaces, then the ended ones, the last ended first. If counts is nil, because no agent
-// has pinned its maps yet, the endpoints are marked as not counted.
+// interface, then the observed interfaces, then the ended ones, the last ended first. If counts
+// is nil, because no agent has pinned its maps yet, the endpoints are marked as not counted.
 //
 // Counts are read within the records' transaction, so that no slot is reassigned meanwhile.
 func Collect(ctx context.Context, store *state.Store, counts Counts) ([]specs.Endpoint, error) {
@@ -81,7 +81,8 @@ func containerNames(a *state.Attachment, first string) []string {
 func endpointOf(a *state.Attachment) specs.Endpoint {
 	names := NamesFor(a)
 	e := specs.Endpoint{
-		Engine: names.Engine, Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace, Labels: names.Labels,
+		Engine: names.Engine, Name: names.Name, Image: names.Image, Pod: names.Pod, Namespace: names.Namespace,
+		Labels:  names.Labels,
 		Network: a.Network, EngineNetwork: a.EngineNetwork, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, IPv6Token: a.IPv6Token, Gateways: a.Gateways, Routes: a.Routes,

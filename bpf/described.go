@@ -130,7 +130,8 @@ func (p pins) conversionFrom(name string, old *ebpf.Map) (conversion, error) {
 // conversionOf plans the conversion of a pinned map's values to the wanted layout; same is
 // true if the map can stay. It fails with ebpf.ErrMapIncompatible if entries cannot be
 // converted.
-func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now layoutDescription) (c conversion, same bool, err error) {
+func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec,
+	was, now layoutDescription) (c conversion, same bool, err error) {
 	before, known := was[name]
 	after := now[name]
 	known = known && sizeOf(before.Value) == int(old.ValueSize()) && sizeOf(before.Key) == int(old.KeySize())
@@ -145,7 +146,8 @@ func conversionOf(name string, old *ebpf.Map, want *ebpf.MapSpec, was, now layou
 		return c, true, nil
 	}
 	if !fits || old.Type() != want.Type || old.KeySize() != want.KeySize || old.MaxEntries() > want.MaxEntries {
-		return c, false, fmt.Errorf("pinned map %q is of a layout that cannot be taken over: %w", name, ebpf.ErrMapIncompatible)
+		return c, false, fmt.Errorf("pinned map %q is of a layout that cannot be taken over: %w", name,
+			ebpf.ErrMapIncompatible)
 	}
 	return c, false, nil
 }

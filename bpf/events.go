@@ -88,7 +88,8 @@ func DecodeEvent(record []byte) (RawEvent, error) {
 		return RawEvent{}, fmt.Errorf("decode event: %w", err)
 	}
 	kinds := specs.Kinds()
-	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence >= evidences || raw.Way > 1 || raw.Captured > eventBytes {
+	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence >= evidences || raw.Way > 1 ||
+		raw.Captured > eventBytes {
 		return RawEvent{}, fmt.Errorf("decode event of kind %d: %w", raw.Kind, ErrRecord)
 	}
 	return RawEvent{

@@ -14,7 +14,8 @@ import (
 )
 
 // AddViolation adds n violations of a kind that the agent judges, not the datapath, to a
-// slot; or of duplicate-ip, which both judge. The count lasts as long as the datapath's counts, and is read and zeroed with them.
+// slot; or of duplicate-ip, which both judge. The count lasts as long as the datapath's counts,
+// and is read and zeroed with them.
 //
 // Only one process at a time may call it, and only while the slot belongs to an endpoint:
 // inside a View of the store in which the attachment is live. Slot 0 is for violations

@@ -282,5 +282,6 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 
 // Purge detaches everywhere and removes all pinned objects, with their counts.
 func (d *Datapath) Purge() error {
-	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextDirectory().removeDirectories(), d.pins.removeDirectories())
+	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextDirectory().removeDirectories(),
+		d.pins.removeDirectories())
 }

@@ -75,7 +75,8 @@ func namesProgram() (*ebpf.ProgramSpec, error) {
 	}
 	const at = -24 // of the entry, on the stack
 	return &ebpf.ProgramSpec{
-		Name: "berth_names", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_prog", License: "Dual BSD/GPL",
+		Name: "berth_names", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_prog",
+		License: "Dual BSD/GPL",
 		Instructions: asm.Instructions{
 			asm.LoadMem(asm.R6, asm.R1, 0, asm.DWord),
 			asm.LoadMem(asm.R7, asm.R1, 8, asm.DWord),

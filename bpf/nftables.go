@@ -119,7 +119,8 @@ func (c *netdevChain) parseHook(family byte, b []byte) bool {
 	switch {
 	case family == unix.NFPROTO_NETDEV && number == hookNetdevEgress:
 		c.egress = true
-	case family == unix.NFPROTO_NETDEV && number == hookNetdevIngress, family == unix.NFPROTO_INET && number == hookInetIngress:
+	case family == unix.NFPROTO_NETDEV && number == hookNetdevIngress, family == unix.NFPROTO_INET &&
+		number == hookInetIngress:
 	default:
 		return false
 	}

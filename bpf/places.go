@@ -65,7 +65,8 @@ func (m mapOverflow) anyOverflow(is func(endpointKey) bool) (bool, error) {
 
 // tableOf returns the table of MACs in two maps.
 func tableOf(places, endpoints *ebpf.Map) *placeTable {
-	return &placeTable{places: mapCells{places}, overflow: mapOverflow{endpoints}, count: places.MaxEntries(), now: monotonicNow}
+	return &placeTable{places: mapCells{places}, overflow: mapOverflow{endpoints}, count: places.MaxEntries(),
+		now: monotonicNow}
 }
 
 // openTable returns the pinned table of MACs, or nil if an agent of an earlier release runs:

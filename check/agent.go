@@ -47,16 +47,19 @@ func judgeAgent(r *report, a Agent) {
 	const start = "`systemctl start berthd`"
 	switch {
 	case a.Status == nil && errors.Is(a.Err, fs.ErrPermission):
-		r.addWarn(check, "run it as root, or set socket_group under [agent] in berth.toml to your group", "not checked: %v", a.Err)
+		r.addWarn(check, "run it as root, or set socket_group under [agent] in berth.toml to your group",
+			"not checked: %v", a.Err)
 		return
 	case a.Status == nil && a.Pinned > 0:
-		r.addWarn(check, start, "no agent answers; the programs of an earlier agent still count, for its containers, on %d parents", a.Pinned)
+		r.addWarn(check, start, "no agent answers; the programs of an earlier agent still count, for its containers, on "+
+			"%d parents", a.Pinned)
 		return
 	case a.Status == nil:
 		r.addWarn(check, start, "no agent answers, so nothing is counted")
 		return
 	case !a.Status.Attached:
-		r.addWarn(check, commandText("berth agent attach"), "berthd %s answers, but its programs were detached on request: nothing is counted", a.Status.Version)
+		r.addWarn(check, commandText("berth agent attach"),
+			"berthd %s answers, but its programs were detached on request: nothing is counted", a.Status.Version)
 	default:
 		r.addPass(check, "berthd %s answers", a.Status.Version)
 	}
@@ -64,6 +67,7 @@ func judgeAgent(r *report, a Agent) {
 		r.addWarn(check, commandText("berth agent status"), "%s", problem)
 	}
 	if a.Status.Endpoints >= a.Status.MaxEndpoints {
-		r.addWarn(check, "raise max_endpoints under [agent] in berth.toml and restart berthd", "all %d counter slots are in use: further interfaces are not counted", a.Status.Endpoints)
+		r.addWarn(check, "raise max_endpoints under [agent] in berth.toml and restart berthd",
+			"all %d counter slots are in use: further interfaces are not counted", a.Status.Endpoints)
 	}
 }

@@ -54,7 +54,8 @@ func (j *attached) isPresent(now time.Time) bool {
 	case j.seen.Err != nil:
 		j.addWarn(check, "run it as root", "not checked: %v", j.seen.Err)
 	case j.seen.Link == nil:
-		j.addFail(check, j.restartText()+"; to free its addresses and MAC: "+commandText("berth gc"), "the namespace has no %s: it was deleted or renamed", j.Interface)
+		j.addFail(check, j.restartText()+"; to free its addresses and MAC: "+commandText("berth gc"),
+			"the namespace has no %s: it was deleted or renamed", j.Interface)
 	default:
 		return true
 	}
@@ -85,7 +86,8 @@ func (j *attached) checkMode() {
 		if l.Driver == specs.IPvlan {
 			flag = " " + string(cmp.Or(j.IPvlanFlag, specs.FlagBridge))
 		}
-		j.addFail("mode", j.nsenterCommand("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag), "is %s, recorded is %s", got, want)
+		j.addFail("mode", j.nsenterCommand("link set %s type %s mode %s%s", j.Interface, j.Driver, j.Mode, flag),
+			"is %s, recorded is %s", got, want)
 	}
 }
 
@@ -122,7 +124,8 @@ func (j *attached) checkUp() {
 	case j.seen.Parent != nil && !j.seen.Parent.Up:
 		j.addFail("up", commandText("ip link set %s up", j.seen.Parent.Name), "its parent %s is down", j.seen.Parent.Name)
 	case !j.seen.Link.Carrier:
-		j.addFail("up", "plug in the cable, or set up the other end of the parent", "the interface is up, but its parent has no link")
+		j.addFail("up", "plug in the cable, or set up the other end of the parent",
+			"the interface is up, but its parent has no link")
 	default:
 		j.addPass("up", "yes")
 	}
@@ -131,9 +134,11 @@ func (j *attached) checkUp() {
 func (j *attached) checkParent() {
 	switch {
 	case j.seen.Parent == nil:
-		j.addFail("parent", "move it back to the host's namespace, or "+j.restartText(), "%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
+		j.addFail("parent", "move it back to the host's namespace, or "+j.restartText(),
+			"%s (interface %d) is no longer in the host's namespace", j.Parent, j.ParentIndex)
 	case j.seen.Link.ParentIndex != j.ParentIndex:
-		j.addFail("parent", j.restartText(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex, j.ParentIndex, j.Parent)
+		j.addFail("parent", j.restartText(), "is interface %d, recorded is %d (%s)", j.seen.Link.ParentIndex,
+			j.ParentIndex, j.Parent)
 	case j.seen.Parent.Name != j.Parent:
 		j.addPass("parent", "%s, which is now named %s", j.Parent, j.seen.Parent.Name)
 	default:

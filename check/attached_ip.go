@@ -45,7 +45,8 @@ func (j *attached) checkAddress(want netip.Prefix) {
 		j.addFail(check, "find the other host that has it (ndisc6, the router's neighbour table), then "+j.restartText(),
 			"%s is in use by another host: duplicate address detection failed", want)
 	case j.seen.Addresses[i].Tentative:
-		j.addFail(check, "wait a second and check again; it stays tentative while the parent has no link", "%s is tentative: the kernel is still checking that no other host has it", want)
+		j.addFail(check, "wait a second and check again; it stays tentative while the parent has no link",
+			"%s is tentative: the kernel is still checking that no other host has it", want)
 	}
 }
 
@@ -66,7 +67,8 @@ func (j *attached) checkRoutes() {
 			there = append(there, text)
 			continue
 		}
-		j.addFail(check, j.nsenterCommand("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)), "the route %s is missing%s", text, j.presentRouteText(route))
+		j.addFail(check, j.nsenterCommand("route add %s dev %s%s", text, j.Interface, j.onLink(route.Via)),
+			"the route %s is missing%s", text, j.presentRouteText(route))
 	}
 	if len(there) == len(j.wantedRoutes()) {
 		j.addPass(check, "%s", strings.Join(there, ", "))
@@ -77,7 +79,8 @@ func (j *attached) checkRoutes() {
 // the kernel, or the network's file, sets its own.
 func (j *attached) hasRoute(want specs.Route) bool {
 	return slices.ContainsFunc(j.seen.Routes, func(r network.RouteInfo) bool {
-		return r.Index == j.seen.Link.Index && r.To == want.To && r.Via == want.Via && (want.Metric == 0 || r.Metric == want.Metric)
+		return r.Index == j.seen.Link.Index && r.To == want.To && r.Via == want.Via &&
+			(want.Metric == 0 || r.Metric == want.Metric)
 	})
 }
 

@@ -48,7 +48,8 @@ func judgeBPF(r *report, b BPF) {
 	case b.Program == nil:
 		r.addPass("BPF", "TC programs can be loaded")
 	case errors.Is(b.Program, fs.ErrPermission):
-		r.addWarn("BPF", "run it as root; if it fails as root, a container's seccomp profile or the kernel's lockdown forbids bpf(2)",
+		r.addWarn("BPF", "run it as root; if it fails as root, a container's seccomp profile or the kernel's lockdown "+
+			"forbids bpf(2)",
 			"not checked: bpf(2) is not permitted")
 	default:
 		r.addWarn("BPF", "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF",
@@ -63,7 +64,8 @@ func judgeBPF(r *report, b BPF) {
 	if b.Pins.Magic == unix.BPF_FS_MAGIC {
 		r.addPass("bpffs", "%s is on a BPF file system", b.Pins.Path)
 	} else {
-		r.addWarn("bpffs", commandText("mount -t bpf bpf /sys/fs/bpf"), "%s is not on a BPF file system, so the agent cannot start", b.Pins.Path)
+		r.addWarn("bpffs", commandText("mount -t bpf bpf /sys/fs/bpf"),
+			"%s is not on a BPF file system, so the agent cannot start", b.Pins.Path)
 	}
 }
 
@@ -85,7 +87,8 @@ func judgeAttachKind(r *report, b BPF) {
 	case clsact:
 		r.addPass(check, "clsact")
 	case unknown:
-		r.addWarn(check, "start berthd, which tries it", "clsact, if the kernel has it; not checked, because there are no lists of the kernel's modules")
+		r.addWarn(check, "start berthd, which tries it",
+			"clsact, if the kernel has it; not checked, because there are no lists of the kernel's modules")
 	default:
 		r.addWarn(check, "use Linux 6.6 or later, or a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
 			"this kernel has neither tcx nor clsact, so nothing is counted")

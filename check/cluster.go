@@ -55,14 +55,17 @@ func judgeShared(r *report, n Network, s specs.Subnet) {
 	case c.Size == 0 && c.Trouble != "":
 		r.addFail(check, problem, "this node has no address of domain %s: no container can start; %s", n.Domain, c.Trouble)
 	case c.Size == 0 || n.Driver == specs.Macvlan && !c.MAC:
-		r.addFail(check, "start berthd, or "+problem, "berthd has claimed no block of domain %s yet: no container can start", n.Domain)
+		r.addFail(check, "start berthd, or "+problem,
+			"berthd has claimed no block of domain %s yet: no container can start", n.Domain)
 	case c.Trouble != "":
 		r.addWarn(check, problem, "this node has %d addresses of domain %s, %d of them left, and gets no more; %s",
 			c.Size, n.Domain, c.Free, c.Trouble)
 	case c.Free == 0:
-		r.addWarn(check, problem, "this node's %d addresses of domain %s are held; a start waits until berthd has claimed another block",
+		r.addWarn(check, problem, "this node's %d addresses of domain %s are held; a start waits until berthd has claimed "+
+			"another block",
 			c.Size, n.Domain)
 	default:
-		r.addPass(check, "this node has %d addresses of domain %s, in %s, %d of them left", c.Size, n.Domain, rangeOf(s), c.Free)
+		r.addPass(check, "this node has %d addresses of domain %s, in %s, %d of them left", c.Size, n.Domain,
+			rangeOf(s), c.Free)
 	}
 }

@@ -91,7 +91,8 @@ func judgeDHCP(r *report, check string, d DHCP, on Parent, without string) {
 	var answers []string
 	for _, o := range d.Offers {
 		if o.Err != nil {
-			r.addWarn(check, "correct the server's configuration", "%s makes an offer that a container refuses: %v", o.Server, o.Err)
+			r.addWarn(check, "correct the server's configuration",
+				"%s makes an offer that a container refuses: %v", o.Server, o.Err)
 			continue
 		}
 		answers = append(answers, o.Server+" offers "+o.Lease.Address.String())
@@ -105,9 +106,11 @@ func judgeDHCP(r *report, check string, d DHCP, on Parent, without string) {
 	case len(answers) == 1:
 		r.addPass(check, "%s", answers[0])
 	case len(answers) > 1:
-		r.addWarn(check, "turn all but one off, unless they share their leases", "%d servers answer: %s", len(answers), strings.Join(answers, "; "))
+		r.addWarn(check, "turn all but one off, unless they share their leases", "%d servers answer: %s", len(answers),
+			strings.Join(answers, "; "))
 	case len(d.Offers) == 0:
-		r.addWarn(check, "start a DHCP server on this LAN or VLAN, or widen its pool if it is full: most servers do not answer then; "+
+		r.addWarn(check, "start a DHCP server on this LAN or VLAN, or widen its pool if it is full: most servers do not "+
+			"answer then; "+
 			"a server on this host itself is not asked",
 			"no server answers %s within %s: %s", on.Found.Name, patience, without)
 	}
@@ -116,7 +119,8 @@ func judgeDHCP(r *report, check string, d DHCP, on Parent, without string) {
 // judgeKeeper checks whether the DHCP leases of this host are renewed.
 func judgeKeeper(r *report, kept bool) {
 	if !kept {
-		r.addFail("leases", "start berth-dhcp; with systemd: `systemctl start berth-dhcp.path`", "there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
+		r.addFail("leases", "start berth-dhcp; with systemd: `systemctl start berth-dhcp.path`",
+			"there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
 	} else {
 		r.addPass("leases", "berth-dhcp keeps the DHCP leases")
 	}

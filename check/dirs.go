@@ -27,7 +27,8 @@ type Directories struct {
 }
 
 func (c *Checker) gatherDirs() Directories {
-	config := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"), filepath.Join(c.Dirs.Config, "networks.d")}
+	config := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"),
+		filepath.Join(c.Dirs.Config, "networks.d")}
 	more, _ := filepath.Glob(filepath.Join(c.Dirs.Config, "networks.d", "*.toml")) // the pattern is well formed
 	d := Directories{StateFS: filesystemOf(c.Dirs.State)}
 	for _, path := range append(config, more...) {

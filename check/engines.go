@@ -28,7 +28,8 @@ var engines = []struct {
 	hooksDirs        []string
 }{
 	{podman, "podman", podmanconf.Files, []string{podmanconf.UsrHooksDir}},
-	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"}, []string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir}},
+	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"},
+		[]string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir}},
 	{"docker", "dockerd", []string{"/etc/docker/daemon.json"}, nil},
 	{"containerd", "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, nil},
 }
@@ -103,7 +104,8 @@ func judgeEngines(r *report, all []Engine) {
 
 func judgeEngine(r *report, e Engine) {
 	for _, b := range e.Broken {
-		r.addFail(e.Name, "correct or remove that file", "it starts no container, because it cannot read %s: %v", b.File, b.Err)
+		r.addFail(e.Name, "correct or remove that file",
+			"it starts no container, because it cannot read %s: %v", b.File, b.Err)
 	}
 	for _, h := range e.Hooks {
 		if missing := missingStages(h.Stages); missing != "" {

@@ -56,7 +56,10 @@ func judgeForeign(r *report, n Network) {
 	}
 	var texts, excluded []string
 	for _, f := range n.Foreign {
-		if slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool { return ipam.PoolOf(n.Network, s, n.Host).GivesOut(f.Addr) }) {
+		if slices.ContainsFunc(n.Subnets, func(s specs.Subnet) bool {
+			return ipam.PoolOf(n.Network, s,
+				n.Host).GivesOut(f.Addr)
+		}) {
 			texts = append(texts, fmt.Sprintf("%s has %s", f.Holder, f.Addr))
 			excluded = append(excluded, fmt.Sprintf("%q", f.Addr))
 		}
@@ -72,7 +75,8 @@ func judgeForeign(r *report, n Network) {
 	if len(excluded) <= manyExcluded {
 		remedy += fmt.Sprintf(", or add %s to its exclude", strings.Join(excluded, ", "))
 	}
-	r.addWarn("foreign", remedy, "other programs have addresses of the network's range, which it gives out only after they are released: %s%s",
+	r.addWarn("foreign", remedy, "other programs have addresses of the network's range, which it gives out only after "+
+		"they are released: %s%s",
 		strings.Join(texts[:named], ", "), more)
 }
 
@@ -91,7 +95,8 @@ func judgePools(r *report, n Network) {
 				if p.IPAM != specs.IPAMLocal || theirs.From.Is4() != own.Addr().Is4() || to.Less(from) {
 					continue
 				}
-				r.addWarn("pools", fmt.Sprintf("set an ip_range in the network's file, or one for %s, so that the ranges are apart; or move its containers to berth: "+commandText("berth adopt %s", p.Name), p.Name),
+				r.addWarn("pools", fmt.Sprintf("set an ip_range in the network's file, or one for %s, so that the ranges are "+
+					"apart; or move its containers to berth: "+commandText("berth adopt %s", p.Name), p.Name),
 					"%s also gives out %s to %s of this network's range, on the same parent", p.Name, from, to)
 			}
 		}

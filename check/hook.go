@@ -77,7 +77,8 @@ func judgeHook(r *report, h Hook) {
 		r.addWarn(check, "run it as root", "not checked: %v", h.Err)
 		return
 	case !h.Exists:
-		r.addFail(check, remedy, "%s names %s, which does not exist: no container with berth's annotations starts", h.Named, h.Path)
+		r.addFail(check, remedy, "%s names %s, which does not exist: no container with berth's annotations starts", h.Named,
+			h.Path)
 		return
 	case !h.Exec:
 		r.addFail(check, commandText("chmod 0755 %s", h.Path), "%s cannot be executed", h.Path)
@@ -85,7 +86,8 @@ func judgeHook(r *report, h Hook) {
 	}
 	for _, f := range append([]File{h.File}, h.Above...) {
 		if f.Unsafe != "" {
-			r.addFail(check, remedy, "%s %s, so users other than root can change %s, which runs as root", f.Path, f.Unsafe, h.Path)
+			r.addFail(check, remedy, "%s %s, so users other than root can change %s, which runs as root",
+				f.Path, f.Unsafe, h.Path)
 			return
 		}
 	}

@@ -46,7 +46,8 @@ const vlanKind = "vlan"
 func judgeKernel(r *report, k Kernel, needs map[string]string) {
 	switch {
 	case errors.Is(k.Old, network.ErrOldKernel):
-		r.addFail("kernel", "install Linux "+network.LeastKernel+" or newer", "Linux %s: %v: no container with berth's annotations starts", k.Release, k.Old)
+		r.addFail("kernel", "install Linux "+network.LeastKernel+" or newer",
+			"Linux %s: %v: no container with berth's annotations starts", k.Release, k.Old)
 	case k.Old != nil:
 		r.addWarn("kernel", "run it as root", "Linux %s, not checked: %v", k.Release, k.Old)
 	default:
@@ -92,10 +93,12 @@ func missingDriver(d Driver, release string) (message, remedy string) {
 	switch {
 	case m.Loadable && m.Locked:
 		return "it is not loaded, and kernel.modules_disabled forbids loading it",
-			fmt.Sprintf("list %s in /etc/modules-load.d and restart the machine; it must be loaded before kernel.modules_disabled is set", m.Name)
+			fmt.Sprintf("list %s in /etc/modules-load.d and restart the machine; it must be loaded before "+
+				"kernel.modules_disabled is set", m.Name)
 	case m.NoTree:
 		return fmt.Sprintf("it is not loaded, and /lib/modules/%s does not exist", release),
-			fmt.Sprintf("restart the machine if its kernel was upgraded; else install this kernel's modules, or a kernel with %s", options[d.Kind])
+			fmt.Sprintf("restart the machine if its kernel was upgraded; else install this kernel's modules, or a kernel "+
+				"with %s", options[d.Kind])
 	}
 	return "this kernel does not have it",
 		fmt.Sprintf("install the package with the kernel's extra modules, or a kernel with %s", options[d.Kind])

@@ -49,5 +49,6 @@ func (r *report) addFail(check, remedy, format string, args ...any) {
 }
 
 func (r *report) addLine(check string, result Result, remedy, format string, args ...any) {
-	r.lines = append(r.lines, Line{Subject: r.subject, Check: check, Result: result, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	r.lines = append(r.lines, Line{Subject: r.subject, Check: check, Result: result,
+		Message: fmt.Sprintf(format, args...), Remedy: remedy})
 }

@@ -30,20 +30,30 @@ type Platform struct {
 }
 
 var (
-	aws        = &Platform{"Amazon EC2", true, "assign the containers' addresses to this network interface as secondary private addresses or a prefix"}
-	google     = &Platform{"Google Compute Engine", true, "give the instance an alias IP range, and use its addresses as the network's pool"}
-	azure      = &Platform{"Microsoft Azure", true, "add the containers' addresses as secondary IP configurations of this network interface"}
-	oracle     = &Platform{"Oracle Cloud", true, "add the containers' addresses as secondary private addresses of this VNIC"}
-	alibaba    = &Platform{"Alibaba Cloud", true, "assign the containers' addresses to this network interface as secondary private addresses"}
-	droplet    = &Platform{"DigitalOcean", true, "route a further prefix to this machine"}
-	hetzner    = &Platform{"Hetzner Cloud", true, "add the containers' addresses as alias IPs of this machine in its private network"}
-	openstack  = &Platform{"OpenStack", false, "on the port: allowed address pairs with the containers' addresses and MACs, or port security off"}
-	vmware     = &Platform{"VMware", false, "on the port group: accept forged transmits, and MAC learning or promiscuous mode"}
+	aws = &Platform{"Amazon EC2", true, "assign the containers' addresses to this network interface as " +
+		"secondary private addresses or a prefix"}
+	google = &Platform{"Google Compute Engine", true,
+		"give the instance an alias IP range, and use its addresses as the network's pool"}
+	azure = &Platform{"Microsoft Azure", true,
+		"add the containers' addresses as secondary IP configurations of this network interface"}
+	oracle = &Platform{"Oracle Cloud", true,
+		"add the containers' addresses as secondary private addresses of this VNIC"}
+	alibaba = &Platform{"Alibaba Cloud", true,
+		"assign the containers' addresses to this network interface as secondary private addresses"}
+	droplet = &Platform{"DigitalOcean", true, "route a further prefix to this machine"}
+	hetzner = &Platform{"Hetzner Cloud", true,
+		"add the containers' addresses as alias IPs of this machine in its private network"}
+	openstack = &Platform{"OpenStack", false,
+		"on the port: allowed address pairs with the containers' addresses and MACs, or port security off"}
+	vmware = &Platform{"VMware", false,
+		"on the port group: accept forged transmits, and MAC learning or promiscuous mode"}
 	hyperv     = &Platform{"Hyper-V", false, "on the host: `Set-VMNetworkAdapter -MacAddressSpoofing On`"}
 	virtualbox = &Platform{"VirtualBox", false, "in the adapter's settings: bridged, promiscuous mode \"allow all\""}
-	xen        = &Platform{"Xen", false, "on the virtual interface: locking mode off (XenServer, XCP-ng), and no anti-spoofing rule on the bridge"}
-	parallels  = &Platform{"Parallels", false, "use a bridged network"}
-	kvm        = &Platform{"KVM", false, "on the host: no MAC filter on the virtual interface (libvirt: no clean-traffic nwfilter, and trustGuestRxFilters='yes' for macvtap; Proxmox: MAC filter off)"}
+	xen        = &Platform{"Xen", false, "on the virtual interface: locking mode off (XenServer, XCP-ng), and no " +
+		"anti-spoofing rule on the bridge"}
+	parallels = &Platform{"Parallels", false, "use a bridged network"}
+	kvm       = &Platform{"KVM", false, "on the host: no MAC filter on the virtual interface (libvirt: no " +
+		"clean-traffic nwfilter, and trustGuestRxFilters='yes' for macvtap; Proxmox: MAC filter off)"}
 )
 
 // platforms are identified by the firmware; the first match counts, so a cloud precedes its

@@ -20,7 +20,8 @@ func (c *Checker) gatherKernel() Kernel {
 	k := Kernel{Release: kernelRelease(), Old: network.CheckKernel()}
 	for _, d := range []struct{ kind, module string }{{"macvlan", "macvlan"}, {"ipvlan", "ipvlan"}, {vlanKind, "8021q"}} {
 		known, err := c.Host.Knows(d.kind)
-		k.Drivers = append(k.Drivers, Driver{Kind: d.kind, Known: known, Err: err, Module: c.moduleState(k.Release, d.module)})
+		k.Drivers = append(k.Drivers, Driver{Kind: d.kind, Known: known, Err: err,
+			Module: c.moduleState(k.Release, d.module)})
 	}
 	return k
 }

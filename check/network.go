@@ -47,7 +47,8 @@ func judgeNetwork(n Network) []Line {
 	judgeIPv6(r, n)
 	judgeSysctls(r, n)
 	judgeDHCP(r, "DHCP", n.DHCP, n.Parent, "containers will not start")
-	judgeDHCP(r, "DHCPv6", n.DHCPv6, n.Parent, "containers will not start, unless a router announces that it has no addresses by DHCPv6 (no flag M)")
+	judgeDHCP(r, "DHCPv6", n.DHCPv6, n.Parent, "containers will not start, unless a router announces that it has no "+
+		"addresses by DHCPv6 (no flag M)")
 	for _, s := range n.Subnets {
 		judgeSubnet(r, n, s)
 	}
@@ -62,7 +63,8 @@ func judgeMTU(r *report, n Network) {
 	case n.MTU == 0:
 		r.addPass("MTU", "%d, the parent's", on.MTU)
 	case n.MTU > on.MTU:
-		r.addFail("MTU", fmt.Sprintf("set mtu = %d in the network's file; or, if the LAN carries larger frames: ", on.MTU)+commandText("ip link set %s mtu %d", on.Name, n.MTU),
+		r.addFail("MTU", fmt.Sprintf("set mtu = %d in the network's file; or, if the LAN carries larger frames: ",
+			on.MTU)+commandText("ip link set %s mtu %d", on.Name, n.MTU),
 			"%d is more than the %d of %s: no container can start", n.MTU, on.MTU, on.Name)
 	default:
 		r.addPass("MTU", "%d of the parent's %d", n.MTU, on.MTU)
@@ -106,7 +108,8 @@ func judgeIPv6(r *report, n Network) {
 	if n.NoIPv6 == nil || network.IPv6SettingsOf(n.Network, n.HasIPv6()).Off() {
 		return
 	}
-	r.addFail("kernel", "start the kernel with IPv6; or remove IPv6 from the network's file: no IPv6 subnet, and ipv6 = \"off\"",
+	r.addFail("kernel", "start the kernel with IPv6; or remove IPv6 from the network's file: no IPv6 subnet, and ipv6 "+
+		"= \"off\"",
 		"%v: no container can start", n.NoIPv6)
 }
 
@@ -118,7 +121,8 @@ func judgeSysctls(r *report, n Network) {
 		r.addWarn("sysctls", "run it as root", "not checked: %v", n.UnsetErr)
 	case len(n.Unset) > 0:
 		r.addFail("sysctls", commandText("mount -o remount,rw /proc/sys"),
-			"/proc/sys is read-only, and a new network namespace does not have %s: no container can start unless its engine sets them", strings.Join(n.Unset, ", "))
+			"/proc/sys is read-only, and a new network namespace does not have %s: no container can start unless its engine "+
+				"sets them", strings.Join(n.Unset, ", "))
 	}
 }
 
@@ -129,7 +133,8 @@ func judgeSubnet(r *report, n Network, s specs.Subnet) {
 		check = "IPv6"
 	}
 	if s.Gateway.IsValid() && slices.Contains(n.Parent.Addresses, s.Gateway) {
-		r.addFail(check, "set gateway to the router of the LAN; to reach the host itself: "+commandText("berth host enable %s", n.Name)+"",
+		r.addFail(check, "set gateway to the router of the LAN; to reach the host "+
+			"itself: "+commandText("berth host enable %s", n.Name)+"",
 			"the gateway %s is an address of %s, which its containers cannot reach", s.Gateway, n.Parent.Found.Name)
 		return
 	}
@@ -174,7 +179,8 @@ func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.P
 	case s.IPRange.IsValid():
 		r.addPass(check, "%s has %d addresses, %d of them left", given, size, left)
 	default:
-		r.addPass(check, "%s, the whole subnet, has %d addresses, %d of them left; no DHCP server may hand them out", given, size, left)
+		r.addPass(check, "%s, the whole subnet, has %d addresses, %d of them left; no DHCP server may hand them out",
+			given, size, left)
 	}
 }
 

@@ -107,7 +107,8 @@ func judgeLink(r *report, p Parent) {
 		r.addPass("carrier", "yes")
 		return
 	}
-	r.addFail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth peer)",
+	r.addFail("carrier", "plug in the cable, or set up the other end (the switch's port, the bridge's ports, the veth "+
+		"peer)",
 		"%s has no link: containers can start, but reach no other host", p.Found.Name)
 }
 
@@ -143,7 +144,8 @@ func judgeWireless(r *report, p Parent, drivers []specs.Driver) {
 	switch {
 	case !card.Wireless:
 	case slices.Contains(drivers, specs.Macvlan):
-		r.addFail(check, "set driver = \"ipvlan\" in the network's file (containers share the card's MAC), or use a wired interface",
+		r.addFail(check, "set driver = \"ipvlan\" in the network's file (containers share the card's MAC), or use a wired "+
+			"interface",
 			"%s is wireless: access points drop frames from other MACs than its own", card.Name)
 	default:
 		r.addPass(check, "%s is wireless, and ipvlan uses its MAC", card.Name)
@@ -157,12 +159,14 @@ func judgePromiscuity(r *report, p Parent) {
 	d := p.Device
 	switch {
 	case d.Promiscuity > 0 && d.Bus != "":
-		r.addWarn(check, "find the program that requires it (tcpdump, a bridge, passthru without nopromisc); a card whose MAC filter is full must be promiscuous",
+		r.addWarn(check, "find the program that requires it (tcpdump, a bridge, passthru without nopromisc); a card whose "+
+			"MAC filter is full must be promiscuous",
 			"%s is promiscuous: the host handles every frame on the wire", p.Found.Name)
 	case d.Promiscuity > 0:
 		r.addPass(check, "promiscuous, like every software device without a filter")
 	case d.AllMulticast && d.Bus != "":
-		r.addWarn(check, "find the program that requires it (a multicast router, a container in allmulticast): "+commandText("ip -d maddress"),
+		r.addWarn(check, "find the program that requires it (a multicast router, a container in "+
+			"allmulticast): "+commandText("ip -d maddress"),
 			"%s receives all multicast", p.Found.Name)
 	default:
 		r.addPass(check, "by MAC; the kernel adds the containers' MACs")
@@ -185,7 +189,8 @@ func judgePlatform(r *report, p Parent, dmi DMI, drivers []specs.Driver) {
 	case platform == nil:
 		r.addPass(check, "none")
 	case macvlan && platform.Drops:
-		r.addFail(check, fmt.Sprintf("set driver = \"ipvlan\" and mode l2 or l3 in the network's file, and %s", platform.Allow),
+		r.addFail(check, fmt.Sprintf("set driver = \"ipvlan\" and mode l2 or l3 in the network's file, and %s",
+			platform.Allow),
 			"%s drops frames from MACs that it did not assign", platform.Name)
 	case macvlan:
 		r.addWarn(check, platform.Allow, "%s must pass frames from the containers' MACs", platform.Name)
@@ -229,7 +234,8 @@ func judgeCounting(r *report, p Parent) {
 	case specs.ParentDetached:
 		r.addWarn(check, commandText("berth agent attach"), "no: detached on request")
 	case specs.ParentFailed:
-		r.addFail(check, "the agent tries again by itself; its problems are listed by "+commandText("berth agent status"), "no: %s", p.Agent.Problem)
+		r.addFail(check, "the agent tries again by itself; its problems are listed by "+commandText("berth agent status"),
+			"no: %s", p.Agent.Problem)
 	default:
 		r.addWarn(check, commandText("berth agent status"), "no: %s", p.Agent.State)
 	}

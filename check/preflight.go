@@ -129,10 +129,12 @@ func judgeConfig(r *report, s *survey) {
 		r.addFail("config", "correct this file", "%v", err)
 	}
 	if len(s.networks) == 0 && len(s.broken) == 0 {
-		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"), "no network is defined yet")
+		r.addWarn("networks", commandText("berth network create lan --subnet … --gateway … -o parent=…"),
+			"no network is defined yet")
 	}
 	if s.unreadPools != nil {
-		r.addWarn("pools", "correct the file, or run the check as root", "networks of other programs are not checked in full: %v", s.unreadPools)
+		r.addWarn("pools", "correct the file, or run the check as root",
+			"networks of other programs are not checked in full: %v", s.unreadPools)
 	}
 	switch {
 	case errors.Is(s.unread, fs.ErrPermission):
@@ -171,7 +173,8 @@ func (s *survey) selectTargets(name string) (all []target, unknown []Line) {
 		return []target{{parent: name}}, nil
 	}
 	r := &report{subject: name}
-	r.addFail("name", fmt.Sprintf("give the name of a network (%s) or an interface (%s)", s.networkNames(), s.kernel.parentNames()),
+	r.addFail("name", fmt.Sprintf("give the name of a network (%s) or an interface (%s)", s.networkNames(),
+		s.kernel.parentNames()),
 		"%q is neither a network nor an interface of this host", name)
 	return nil, r.lines
 }
@@ -210,7 +213,8 @@ func (s *survey) networkNames() string {
 
 // networkFacts gathers the facts for a network's checks.
 func (s *survey) networkFacts(n *specs.Network) Network {
-	facts := Network{Network: n, Shared: s.shared[n.Name], Parent: s.parentFacts(n.Parent), Host: s.kernel.hostAddresses(), NoIPv6: network.CheckIPv6()}
+	facts := Network{Network: n, Shared: s.shared[n.Name], Parent: s.parentFacts(n.Parent), Host: s.kernel.hostAddresses(),
+		NoIPv6: network.CheckIPv6()}
 	facts.Unset, facts.UnsetErr = network.UnsetSysctls(n)
 	sharing := map[string]bool{n.Name: true}
 	for _, o := range s.networks {
@@ -226,7 +230,8 @@ func (s *survey) networkFacts(n *specs.Network) Network {
 	}
 	if facts.Parent.Found != nil {
 		facts.Foreign = s.foreignOn(facts.Parent.Found.Index)
-		facts.Pools = slices.DeleteFunc(slices.Clone(s.pools), func(p foreign.Network) bool { return !facts.Parent.isNamed(p.Parent) })
+		facts.Pools = slices.DeleteFunc(slices.Clone(s.pools),
+			func(p foreign.Network) bool { return !facts.Parent.isNamed(p.Parent) })
 	}
 	facts.Host = slices.DeleteFunc(facts.Host, func(a netip.Addr) bool { return s.isShim(a, sharing) })
 	return facts
@@ -236,7 +241,8 @@ func (s *survey) networkFacts(n *specs.Network) Network {
 // it is leased like a container's.
 func (s *survey) isShim(a netip.Addr, networks map[string]bool) bool {
 	return slices.ContainsFunc(s.shims, func(r *hostshim.Record) bool {
-		return networks[r.Network] && slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == a.Unmap().WithZone("") })
+		return networks[r.Network] && slices.ContainsFunc(r.Addresses,
+			func(p netip.Prefix) bool { return p.Addr() == a.Unmap().WithZone("") })
 	})
 }
 

@@ -23,7 +23,8 @@ var allServers = netip.MustParseAddr("ff02::1:2")
 // LinkLocal returns the link-local address of a MAC, the modified EUI-64 (RFC 4291
 // appendix A), as the kernel makes it with addr_gen_mode 0.
 func LinkLocal(mac specs.MAC) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe,
+		13: mac[3], 14: mac[4], 15: mac[5]})
 }
 
 func (c *Client6) send(now time.Duration, t dhcpv6.MessageType, server *Lease, addr netip.Addr) Action {
@@ -40,7 +41,8 @@ func (c *Client6) send(now time.Duration, t dhcpv6.MessageType, server *Lease, a
 	switch t {
 	case dhcpv6.MessageTypeDecline, dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeConfirm:
 	default:
-		m.AddOption(dhcpv6.OptRequestedOption(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList, dhcpv6.OptionNTPServer))
+		m.AddOption(dhcpv6.OptRequestedOption(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList,
+			dhcpv6.OptionNTPServer))
 		if c.cfg.Hostname != "" && t != dhcpv6.MessageTypeInformationRequest {
 			m.AddOption(&dhcpv6.OptFQDN{Flags: updateDNS, DomainName: &rfc1035label.Labels{Labels: []string{c.cfg.Hostname}}})
 		}

@@ -120,7 +120,8 @@ func (l *Lease) Gateway() netip.Addr {
 			return r.Via
 		}
 	}
-	if len(l.Routers) == 0 || slices.ContainsFunc(l.Routes, func(r specs.Route) bool { return r.To.Bits() < r.To.Addr().BitLen() }) {
+	if len(l.Routers) == 0 || slices.ContainsFunc(l.Routes,
+		func(r specs.Route) bool { return r.To.Bits() < r.To.Addr().BitLen() }) {
 		return netip.Addr{}
 	}
 	return l.Routers[0]

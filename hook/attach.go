@@ -59,7 +59,8 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 }
 
 // resolveRequests returns the requests of a sandbox, once the parents of their networks exist.
-func (h *Hook) resolveRequests(ctx context.Context, s *Sandbox, selections []specs.Selection, cfg *specs.Config) ([]Request, error) {
+func (h *Hook) resolveRequests(ctx context.Context, s *Sandbox, selections []specs.Selection,
+	cfg *specs.Config) ([]Request, error) {
 	requests, err := h.resolveSelections(s, selections, &cfg.Policy)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,8 @@ func (h *Hook) resolveRequests(ctx context.Context, s *Sandbox, selections []spe
 func checkClustered(requests []Request, cfg *specs.Config) error {
 	for _, r := range requests {
 		if r.Net.Clustered() && !cfg.Cluster.Enabled() {
-			return fmt.Errorf("network %q has ipam = \"cluster\", and berth.toml names no etcd; set etcd under [cluster]", r.Net.Name)
+			return fmt.Errorf("network %q has ipam = \"cluster\", and berth.toml names no etcd; set etcd under [cluster]",
+				r.Net.Name)
 		}
 	}
 	return nil
@@ -152,7 +154,8 @@ func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Reques
 // containers of a pod may be started at once, and each must see the interfaces of
 // the other. It retries once if the facts have changed, or if an address, a MAC
 // or a parent may still be held by a container that ended without a poststop.
-func (h *Hook) attachContainer(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
+func (h *Hook) attachContainer(ctx context.Context, c *container, requests []Request,
+	cfg *specs.Config) ([]*state.Attachment, error) {
 	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
 	if err != nil {
 		return nil, fmt.Errorf("wait for another berth-hook in the network namespace of container %q: %w", c.ids[0], err)
@@ -184,7 +187,8 @@ func heldByOther(err error) bool {
 	return errors.As(err, &exhausted) || errors.As(err, &inUse) || errors.As(err, &taken)
 }
 
-func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, cfg *specs.Config) ([]*state.Attachment, error) {
+func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request,
+	cfg *specs.Config) ([]*state.Attachment, error) {
 	facts, err := h.gatherFacts(ctx, c, requests)
 	if err != nil {
 		return nil, err
@@ -209,7 +213,8 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request, 
 	if h.Interruptible != nil {
 		ctx = h.Interruptible(ctx)
 	}
-	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan, hostAddresses: facts.Host}
+	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan,
+		hostAddresses: facts.Host}
 	defer a.releaseLocks()
 	if err := a.runSteps(ctx); err != nil {
 		return nil, errors.Join(err, a.undo.unwind(ctx))

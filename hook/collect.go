@@ -13,7 +13,8 @@ import (
 // those that keep returns true for, and returns the released ones. It leaves an attachment
 // that another process works on, and every attachment of other doors. If an attachment
 // cannot be released, Collect continues with the others.
-func (h *Hook) Collect(ctx context.Context, door state.Door, network string, keep func(*state.Attachment) bool) (done []*state.Attachment, err error) {
+func (h *Hook) Collect(ctx context.Context, door state.Door, network string,
+	keep func(*state.Attachment) bool) (done []*state.Attachment, err error) {
 	stale, err := h.doorAttachments(ctx, Which{Network: network, Door: &door}, keep)
 	if err != nil || len(stale) == 0 {
 		return nil, err
@@ -41,7 +42,8 @@ func (h *Hook) openHost() (err error) {
 }
 
 // doorAttachments returns the live attachments that w chooses and keep does not keep.
-func (h *Hook) doorAttachments(ctx context.Context, w Which, keep func(*state.Attachment) bool) (all []*state.Attachment, err error) {
+func (h *Hook) doorAttachments(ctx context.Context, w Which,
+	keep func(*state.Attachment) bool) (all []*state.Attachment, err error) {
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live("") {
 			if err != nil {

@@ -62,7 +62,8 @@ func (a *attaching) conflictTimeout() (most time.Duration) {
 }
 
 // exchangeAddress replaces an address that is in use by the next free one of its pool.
-func (a *attaching) exchangeAddress(ctx context.Context, in *Interface, r *state.Attachment, c network.Conflict) (next netip.Addr, err error) {
+func (a *attaching) exchangeAddress(ctx context.Context, in *Interface, r *state.Attachment,
+	c network.Conflict) (next netip.Addr, err error) {
 	if prefixesContain(in.Static, c.Addr) {
 		return next, plumb.Taken(c)
 	}

@@ -42,7 +42,8 @@ func (a *attaching) registerEndpoints(ctx context.Context) error {
 
 // warnUncounted warns that an interface is not counted yet.
 func (a *attaching) warnUncounted(name string, err error) {
-	a.Log.Warn("traffic is not counted until the agent repairs it; see: berth agent status", "interface", name, "error", err)
+	a.Log.Warn("traffic is not counted until the agent repairs it; see: berth agent status", "interface",
+		name, "error", err)
 }
 
 // attachParents attaches the programs to each parent once.

@@ -37,8 +37,7 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 				return nil
 			}
 			if f.Default[fam] {
-				return in.At(fmt.Errorf("the default route via %s is refused, because the engine has set a default route already: "+
-					"start the container with --network none, set default_route = false on the network, or set default-route in the selection", gw))
+				return in.At(errSecondDefault(gw))
 			}
 			if f.Pending != "" {
 				return in.At(errPending(f, gw))
@@ -50,6 +49,13 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 	return nil
 }
 
+// errSecondDefault returns the error about a default route beside the engine's.
+func errSecondDefault(gateway string) error {
+	return fmt.Errorf("the default route via %s is refused, because the engine has set a default route already: "+
+		"start the container with --network none, set default_route = false on the network, or set default-route in "+
+		"the selection", gateway)
+}
+
 // requestedDefault returns the interface whose selection requests the default route of a
 // family, or nil if none does. Two of them are an error.
 func requestedDefault(all []*Interface, fam int) (owner *Interface, err error) {
@@ -58,7 +64,8 @@ func requestedDefault(all []*Interface, fam int) (owner *Interface, err error) {
 			continue
 		}
 		if owner != nil {
-			return nil, in.At(fmt.Errorf("the default route via %s is refused, because %s requests one already; remove one of them", in.Gateway[fam], owner.Key))
+			return nil, in.At(fmt.Errorf("the default route via %s is refused, because %s requests one already; remove one "+
+				"of them", in.Gateway[fam], owner.Key))
 		}
 		owner = in
 	}
@@ -68,7 +75,8 @@ func requestedDefault(all []*Interface, fam int) (owner *Interface, err error) {
 // errPending refuses a default route that would exist before the engine's: the
 // engine fails, or both routes exist.
 func errPending(f *Facts, gw string) error {
-	return fmt.Errorf("the default route via %s is refused, because it would conflict with %s, which is set up later: start the container with --network none, "+
+	return fmt.Errorf("the default route via %s is refused, because it would conflict with %s, which is set up later: "+
+		"start the container with --network none, "+
 		"set default_route = false on the network, or attach by berth-runtime-late", gw, f.Pending)
 }
 

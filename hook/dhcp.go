@@ -90,9 +90,10 @@ func (a *attaching) acquire(ctx context.Context, l *leasing) (err error) {
 	defer func() { go l.port.Close() }() // nothing waits for it
 	within, cancel := context.WithTimeout(ctx, time.Duration(*l.in.Net.DHCPTimeout))
 	defer cancel()
-	l.got, err = exchange.Acquire(within, l.port, l.Client, l.memory(), func(ctx context.Context, got *dhcp.Lease) (bool, error) {
-		return a.isFree(ctx, l, got)
-	})
+	l.got, err = exchange.Acquire(within, l.port, l.Client, l.memory(),
+		func(ctx context.Context, got *dhcp.Lease) (bool, error) {
+			return a.isFree(ctx, l, got)
+		})
 	if errors.Is(err, exchange.ErrUnmanaged) {
 		l.client.Unmanaged = true
 		a.Log.Info("no DHCPv6 address: the router's flag M is not set", "interface", l.r.Interface, "network", l.in.Net.Name)
@@ -131,13 +132,15 @@ func (a *attaching) isFree(ctx context.Context, l *leasing, got *dhcp.Lease) (bo
 		return false, err
 	}
 	if holder != nil && holder.Owner != l.r.Key() {
-		a.Log.Warn("a DHCP server leased the address of another container", "address", addr, "by", got.Server, "container", holder.Container)
+		a.Log.Warn("a DHCP server leased the address of another container", "address", addr, "by", got.Server,
+			"container", holder.Container)
 		return false, nil
 	}
 	claim := []network.Claimant{{Index: l.r.LinkIndex, Name: l.r.Interface, MAC: l.r.MAC, Addresses: []netip.Addr{addr}}}
 	conflicts, err := network.Probe(ctx, a.ns, claim, l.client.Probe)
 	for _, c := range conflicts {
-		a.Log.Warn("a DHCP server leased an address that is in use on the LAN, declining it", "address", addr, "by", got.Server, "used by", c.MAC)
+		a.Log.Warn("a DHCP server leased an address that is in use on the LAN, declining it", "address", addr, "by",
+			got.Server, "used by", c.MAC)
 	}
 	return len(conflicts) == 0, err
 }
@@ -221,7 +224,8 @@ func (a *attaching) explainLeasing(l *leasing) error {
 	if !errors.Is(l.err, exchange.ErrNoAnswer) {
 		return fmt.Errorf("DHCP on %q: %w", l.r.Interface, l.err)
 	}
-	remedy := "check that a DHCP server with a free address serves this LAN and that no switch or firewall drops frames of this MAC"
+	remedy := "check that a DHCP server with a free address serves this LAN and that no switch or firewall drops " +
+		"frames of this MAC"
 	if l.in.Net.Name != "" {
 		remedy += ": berth check " + l.in.Net.Name
 	}

@@ -61,7 +61,8 @@ func (id clientID) iaid() [4]byte {
 }
 
 func (id clientID) sum() [sha256.Size]byte {
-	return sha256.Sum256(binary.BigEndian.AppendUint16([]byte(strings.Join([]string{id.network, id.container, id.ifname}, "\x00")), duidUUID))
+	return sha256.Sum256(binary.BigEndian.AppendUint16([]byte(strings.Join([]string{id.network, id.container, id.ifname},
+		"\x00")), duidUUID))
 }
 
 // dhcpHostname returns the name that is sent to a DHCP server: the container's, without

@@ -67,7 +67,8 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 // from another network namespace.
 func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 	shims, err := hostshim.All(tx)
-	if err != nil || slices.ContainsFunc(shims, func(r *hostshim.Record) bool { return hasOldIndex(r.Parent, r.ParentIndex, f.Parents) }) {
+	if err != nil || slices.ContainsFunc(shims,
+		func(r *hostshim.Record) bool { return hasOldIndex(r.Parent, r.ParentIndex, f.Parents) }) {
 		return err == nil, err
 	}
 	if _, last := tx.Cookies(); last == 0 {
@@ -83,7 +84,10 @@ func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 		}
 	}
 	all, err := tx.Domains()
-	return slices.ContainsFunc(all, func(a *state.Attachment) bool { return hasOldIndex(a.Parent, a.ParentIndex, f.Parents) }), err
+	return slices.ContainsFunc(all, func(a *state.Attachment) bool {
+		return hasOldIndex(a.Parent, a.ParentIndex,
+			f.Parents)
+	}), err
 }
 
 // hasOldIndex reports whether one of the parents has that name and another index.
@@ -126,7 +130,8 @@ func (h *Hook) explainParent(n *specs.Network, err error) error {
 	_, _, isNested := specs.SplitVLAN(trunk)
 	switch {
 	case errors.Is(err, network.ErrNoLink) && isVLAN && isNested:
-		return fmt.Errorf("parent %q%s: its trunk %q does not exist, and berth makes only the inner VLAN of two; this host has %s",
+		return fmt.Errorf("parent %q%s: its trunk %q does not exist, and berth makes only the inner VLAN of two; this "+
+			"host has %s",
 			n.Parent, networkSuffix(n), trunk, h.linkNames())
 	case errors.Is(err, network.ErrNoLink):
 		return fmt.Errorf("parent %q%s does not exist; this host has %s", n.Parent, networkSuffix(n), h.linkNames())

@@ -54,7 +54,8 @@ const (
 func kubernetesNamespace(annotations map[string]string) (string, error) {
 	a, b := annotations[namespaceContainerd], annotations[namespaceCRIO]
 	if a != "" && b != "" && a != b {
-		return "", &specs.ValueError{Key: namespaceCRIO, Value: b, Problem: fmt.Sprintf("%s differs (%q), so one of them is forged", namespaceContainerd, a), Err: specs.ErrPolicy}
+		return "", &specs.ValueError{Key: namespaceCRIO, Value: b,
+			Problem: fmt.Sprintf("%s differs (%q), so one of them is forged", namespaceContainerd, a), Err: specs.ErrPolicy}
 	}
 	return cmp.Or(a, b), nil
 }

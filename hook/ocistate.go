@@ -34,7 +34,8 @@ func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
 	case got := <-done:
 		return got.state, got.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("read the container's state from standard input: no end of file before the timeout (--timeout), so the caller must close it: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("read the container's state from standard input: no end of file before the timeout "+
+			"(--timeout), so the caller must close it: %w", context.Cause(ctx))
 	}
 }
 

@@ -45,7 +45,8 @@ func nerdctlNetwork(text string) string {
 // addsNoInterface reports whether a network of docker or nerdctl adds no interface to
 // a container's namespace.
 func addsNoInterface(name string) bool {
-	return name == "" || name == "none" || name == "host" || strings.HasPrefix(name, "container:") || strings.HasPrefix(name, "ns:")
+	return name == "" || name == "none" || name == "host" || strings.HasPrefix(name, "container:") ||
+		strings.HasPrefix(name, "ns:")
 }
 
 // dockerNetwork reads the network mode of a docker container from its
@@ -95,7 +96,8 @@ func readEngineFile(path string, into any) bool {
 // loopback and berth's. The kernel may have made tunnels there, which are down.
 func (c *container) pendingNetwork(requests []Request, links []network.LinkInfo, ours []*state.Attachment) string {
 	engines := func(l network.LinkInfo) bool {
-		return l.Up && !l.Loopback && !slices.ContainsFunc(ours, func(a *state.Attachment) bool { return a.Interface == l.Name })
+		return l.Up && !l.Loopback && !slices.ContainsFunc(ours,
+			func(a *state.Attachment) bool { return a.Interface == l.Name })
 	}
 	if c.pending == nil || slices.ContainsFunc(links, engines) || !slices.ContainsFunc(requests, maySetDefault) {
 		return ""
@@ -108,5 +110,6 @@ func maySetDefault(r Request) bool {
 	if len(r.DefaultRoute) > 0 {
 		return true
 	}
-	return *r.Net.DefaultRoute && slices.ContainsFunc(r.Net.Subnets, func(s berth.Subnet) bool { return s.Gateway.IsValid() })
+	return *r.Net.DefaultRoute && slices.ContainsFunc(r.Net.Subnets,
+		func(s berth.Subnet) bool { return s.Gateway.IsValid() })
 }

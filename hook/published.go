@@ -24,7 +24,8 @@ func checkPublished(st *specs.State) error {
 	for _, key := range slices.Sorted(maps.Keys(published)) {
 		value := published[key]
 		if got, ok := st.Annotations[key]; ok && got == value && strings.HasPrefix(key, berth.Prefix) {
-			return fmt.Errorf("annotation %s is refused, because its value %q comes from the container's image (podman before 4.6 copies it): "+
+			return fmt.Errorf("annotation %s is refused, because its value %q comes from the container's image (podman "+
+				"before 4.6 copies it): "+
 				"set it by --annotation, or use another image", key, value)
 		}
 	}

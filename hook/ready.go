@@ -77,7 +77,8 @@ func (h *Hook) planReady(r *Request) (*Interface, error) {
 func (h *Hook) tryReserve(ctx context.Context, in *Interface, slots uint32) error {
 	quiet := *h
 	quiet.Log = slog.New(slog.DiscardHandler) // a missing counter slot is no reason
-	a := &attaching{Hook: &quiet, container: &container{ids: []string{"none"}}, slots: slots, plan: &Plan{New: []*Interface{in}}}
+	a := &attaching{Hook: &quiet, container: &container{ids: []string{"none"}}, slots: slots,
+		plan: &Plan{New: []*Interface{in}}}
 	err := h.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := a.reserveOne(tx, in, a.newRecord(in)); err != nil {
 			return err

@@ -31,7 +31,8 @@ func (r *Request) Text(ordinal int) string {
 // Kubernetes. lookup finds a network by name. parents returns the names of an
 // interface; if it is nil, the names are as written.
 func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) ([]Request, error) {
+	lookup func(name string) (*specs.Network, error),
+	parents func(name string) (specs.ParentNames, error)) ([]Request, error) {
 	if parents == nil {
 		parents = func(name string) (specs.ParentNames, error) { return specs.WrittenNames(name), nil }
 	}
@@ -47,7 +48,8 @@ func Resolve(all []specs.Selection, policy *specs.Policy, namespace string,
 }
 
 func resolveSelection(s specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (r Request, err error) {
+	lookup func(name string) (*specs.Network, error),
+	parents func(name string) (specs.ParentNames, error)) (r Request, err error) {
 	r.Selection = s
 	if policy == nil {
 		if r.Net = s.InPlace; r.Net == nil {
@@ -68,7 +70,8 @@ func resolveSelection(s specs.Selection, policy *specs.Policy, namespace string,
 
 // allowedNetwork returns the network of a selection, or an error if the policy refuses it.
 func allowedNetwork(s *specs.Selection, policy *specs.Policy, namespace string,
-	lookup func(name string) (*specs.Network, error), parents func(name string) (specs.ParentNames, error)) (*specs.Network, error) {
+	lookup func(name string) (*specs.Network, error),
+	parents func(name string) (specs.ParentNames, error)) (*specs.Network, error) {
 	if s.InPlace != nil {
 		names, err := parents(s.InPlace.Parent)
 		if err != nil {
@@ -101,7 +104,8 @@ func checkAddresses(r *Request) error {
 		}
 	}
 	if !r.MAC.IsZero() && (r.Net.Driver == specs.IPvlan || r.Net.Mode == specs.ModePassthru) {
-		return specs.Unusable("mac", r.MAC.String(), "an interface of %s %s has its parent's MAC; request none", r.Net.Driver, r.Net.Mode)
+		return specs.Unusable("mac", r.MAC.String(), "an interface of %s %s has its parent's MAC; request none",
+			r.Net.Driver, r.Net.Mode)
 	}
 	return nil
 }
@@ -115,7 +119,8 @@ func explainOutside(n *specs.Network, addr netip.Addr) string {
 	if addr.Is6() {
 		name = "IPv6"
 	}
-	return fmt.Sprintf("a DHCP server leases the network's %s addresses; reserve the address there, for the container's MAC or client identifier", name)
+	return fmt.Sprintf("a DHCP server leases the network's %s addresses; reserve the address there, for the "+
+		"container's MAC or client identifier", name)
 }
 
 func subnetsText(n *specs.Network) string {

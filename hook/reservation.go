@@ -139,9 +139,11 @@ func (r *reservation) choose(ctx context.Context) (addr netip.Addr, err error) {
 		if err != nil {
 			return addr, err
 		}
-		r.Log.Warn("address in use on the LAN, taking the next", "address", addr, "by", conflicts[0].MAC, "network", r.net.Name)
+		r.Log.Warn("address in use on the LAN, taking the next", "address", addr, "by", conflicts[0].MAC,
+			"network", r.net.Name)
 	}
-	return addr, fmt.Errorf("%w: %d addresses of the pool in a row; set ip_range to a part of the subnet that only this host uses",
+	return addr, fmt.Errorf("%w: %d addresses of the pool in a row; set ip_range to a part of the subnet that only "+
+		"this host uses",
 		plumb.ErrConflict, maxRejected)
 }
 
@@ -164,7 +166,8 @@ func (r *reservation) lease(tx *state.Tx) (netip.Addr, error) {
 			return a, r.put(tx, leases, a)
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("the engine has not given back the free addresses of %s yet; start the container again", r.pool.Range())
+	return netip.Addr{}, fmt.Errorf("the engine has not given back the free addresses of %s yet; start the container "+
+		"again", r.pool.Range())
 }
 
 // maxLeaving bounds the search for a free address that the engine has given back.

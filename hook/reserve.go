@@ -115,7 +115,8 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return err
 	}
 	if r.Slot, err = tx.ClaimSlot(a.slots); errors.Is(err, state.ErrNoSlot) {
-		a.Log.Warn("not counted: no counter slot is free; raise [agent] max_endpoints in berth.toml", "interface", r.Interface)
+		a.Log.Warn("not counted: no counter slot is free; raise [agent] max_endpoints in berth.toml",
+			"interface", r.Interface)
 	} else if err != nil {
 		return err
 	}
@@ -128,7 +129,8 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 // reserveAddresses claims the requested addresses and the token of an interface, and takes the
 // other addresses from its pools. It returns the earlier addresses and MAC of the interface if
 // its network is sticky, else the zero Memory.
-func (a *attaching) reserveAddresses(tx *state.Tx, in *Interface, r *state.Attachment, stake *plumb.Stake) (had lease.Memory, err error) {
+func (a *attaching) reserveAddresses(tx *state.Tx, in *Interface, r *state.Attachment,
+	stake *plumb.Stake) (had lease.Memory, err error) {
 	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
 		return had, specs.At("ips", err)
 	}
@@ -195,7 +197,8 @@ func claimMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had spec
 
 // claimSharedMAC is claimMAC for a network whose pool is shared: a MAC that berth chooses begins
 // with this node's prefix, also if it is derived from the container's name.
-func claimSharedMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC, owner lease.Owner) (err error) {
+func claimSharedMAC(leases *lease.Leases, in *Interface, r *state.Attachment, had specs.MAC,
+	owner lease.Owner) (err error) {
 	domain := in.Net.Domain
 	switch {
 	case hasParentMAC(r.Driver, r.Mode) || in.WantMAC == in.On.MAC:

@@ -162,7 +162,8 @@ func (c *container) openHandle() error {
 		return err
 	}
 	if same {
-		return fmt.Errorf("container %q is in the host's %w, where berth adds no interfaces; start it without host networking", c.ids[0], ErrNamespace)
+		return fmt.Errorf("container %q is in the host's %w, where berth adds no interfaces; start it without host "+
+			"networking", c.ids[0], ErrNamespace)
 	}
 	if c.cookie, err = c.ns.Cookie(); err != nil {
 		return err

@@ -30,7 +30,8 @@ type Pool struct {
 // and so are the gateway and the exclusions; ip_range limits the addresses that
 // are given out but not those that may be requested.
 func NewPool(network string, s specs.Subnet, never []netip.Addr) *Pool {
-	p := &Pool{network: network, subnet: s.Subnet.Masked(), given: s.Subnet.Masked(), gateway: s.Gateway, exclude: s.Exclude}
+	p := &Pool{network: network, subnet: s.Subnet.Masked(), given: s.Subnet.Masked(), gateway: s.Gateway,
+		exclude: s.Exclude}
 	if s.IPRange.IsValid() {
 		p.given = s.IPRange.Masked()
 	}

@@ -35,7 +35,8 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		m := nl.NewIfAddrmsg(fam)
 		m.Index = uint32(index)
-		answers, err := strict.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m, attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
+		answers, err := strict.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m,
+			attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
 		switch {
 		case isErrno(err, unix.ENODEV):
 			return fail(ErrNoLink)

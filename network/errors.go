@@ -65,7 +65,8 @@ var ErrUnreachable = errors.New("the gateway is not reachable on the interface")
 const LeastKernel = "5.14"
 
 // ErrOldKernel is wrapped if the kernel is older than [LeastKernel].
-var ErrOldKernel = errors.New("this kernel is too old: berth needs Linux " + LeastKernel + " or newer (SO_NETNS_COOKIE)")
+var ErrOldKernel = errors.New("this kernel is too old: berth needs Linux " + LeastKernel +
+	" or newer (SO_NETNS_COOKIE)")
 
 // ErrUnsupported is wrapped, together with [errors.ErrUnsupported], if the kernel
 // lacks a driver or protocol; the text names its configuration option.

@@ -76,7 +76,8 @@ const (
 
 // waitFree retries while try returns busy. It stops when look returns a holder, or
 // after freeTimeout; both return the error busy with a holder.
-func waitFree(ctx context.Context, busy error, try func() error, look func() (string, error)) (holder string, err error) {
+func waitFree(ctx context.Context, busy error, try func() error,
+	look func() (string, error)) (holder string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, freeTimeout)
 	defer cancel()
 	for {
@@ -158,7 +159,8 @@ func (h *Handle) holderOfAddress(host *Handle, index int, addr netip.Addr) (stri
 
 // holderOn returns an interface on a parent for which holds returns true, in any
 // namespace that has a process, or "" if there is none.
-func (h *Handle) holderOn(parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
+func (h *Handle) holderOn(parentIndex int,
+	holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
 	home, err := h.namespace()
 	if err != nil {
 		return "", err
@@ -177,7 +179,8 @@ func (h *Handle) holderOn(parentIndex int, holds func(in *Handle, l LinkInfo) (b
 
 // holderIn returns the name of such an interface in one namespace, or "" if there is
 // none. Its parent is in the namespace home, which may be the same.
-func (n *Namespace) holderIn(home *Namespace, parentIndex int, holds func(in *Handle, l LinkInfo) (bool, error)) (string, error) {
+func (n *Namespace) holderIn(home *Namespace, parentIndex int,
+	holds func(in *Handle, l LinkInfo) (bool, error)) (string, error) {
 	h, err := n.Open()
 	if err != nil {
 		return "", err

@@ -83,8 +83,10 @@ func CheckIPv6() error {
 	if _, err := os.Stat("/proc/sys/net/ipv6/conf"); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if text, err := os.ReadFile("/sys/module/ipv6/parameters/disable"); err == nil && strings.TrimSpace(string(text)) == "1" {
-		return fmt.Errorf("%w: IPv6 is switched off (ipv6.disable=1 on the kernel's command line, or of its module)", ErrUnsupported)
+	if text, err := os.ReadFile("/sys/module/ipv6/parameters/disable"); err == nil &&
+		strings.TrimSpace(string(text)) == "1" {
+		return fmt.Errorf("%w: IPv6 is switched off (ipv6.disable=1 on the kernel's command line, or of its module)",
+			ErrUnsupported)
 	}
 	return fmt.Errorf("%w: this kernel has no IPv6 (CONFIG_IPV6, or its module is not loaded)", ErrUnsupported)
 }

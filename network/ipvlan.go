@@ -13,7 +13,8 @@ import (
 // (IPVLAN_F_PRIVATE and IPVLAN_F_VEPA there).
 var (
 	ipvlanModes = []specs.Mode{specs.ModeL2, specs.ModeL3, specs.ModeL3S}
-	ipvlanFlags = []specs.IPvlanFlag{specs.FlagBridge, ipvlanFlagPrivate: specs.FlagPrivate, ipvlanFlagVEPA: specs.FlagVEPA}
+	ipvlanFlags = []specs.IPvlanFlag{specs.FlagBridge, ipvlanFlagPrivate: specs.FlagPrivate,
+		ipvlanFlagVEPA: specs.FlagVEPA}
 )
 
 // ipvlanData returns the IFLA_INFO_DATA of an ipvlan. It always contains the flags:

@@ -20,7 +20,8 @@ type Lifetimes struct{ Valid, Preferred specs.Seconds }
 // address that the link has. Errors are those of [Handle.AddAddress], without
 // ErrExists.
 func (h *Handle) SetLeased(index int, p netip.Prefix, l Lifetimes) error {
-	cache := binary.NativeEndian.AppendUint32(nil, uint32(l.Preferred)) // struct ifa_cacheinfo, include/uapi/linux/if_addr.h
+	// struct ifa_cacheinfo, include/uapi/linux/if_addr.h
+	cache := binary.NativeEndian.AppendUint32(nil, uint32(l.Preferred))
 	cache = binary.NativeEndian.AppendUint32(cache, uint32(l.Valid))
 	cache = append(cache, make([]byte, 8)...)
 	parts := append(addressMessage(index, p, true), nl.NewRtAttr(unix.IFA_CACHEINFO, cache))

@@ -133,7 +133,8 @@ func asideName() string {
 func finishLink(inside *Handle, l Link, name string) (LinkInfo, error) {
 	info, err := inside.LinkByName(name)
 	if err != nil {
-		return LinkInfo{}, errors.Join(err, inside.requestAck(unix.RTM_DELLINK, 0, linkHeader(0), attrString(unix.IFLA_IFNAME, name)))
+		return LinkInfo{}, errors.Join(err, inside.requestAck(unix.RTM_DELLINK, 0, linkHeader(0),
+			attrString(unix.IFLA_IFNAME, name)))
 	}
 	var parts []nl.NetlinkRequestData
 	if l.Name != name {

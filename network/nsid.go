@@ -200,7 +200,8 @@ func (h *Handle) DeleteAtIn(nsid, index int) error {
 
 // LinksIn returns all links of the namespace with an ID. Errors: [ErrNoNamespace].
 func (h *Handle) LinksIn(nsid int) ([]LinkInfo, error) {
-	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0), attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
+	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
+		attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces of namespace %d: %w", nsid, noNamespace(err))
 	}

@@ -130,7 +130,8 @@ func ignoreNoLink(err error) error {
 // with that name, its own or an alternative one, comes first, even if the name looks like
 // a VLAN's; else TRUNK.ID refers to the VLAN of the interface TRUNK. Both functions
 // return [ErrNoLink] if an interface does not exist.
-func ResolveParent[L any](name string, byName func(string) (L, error), vlanOf func(trunk L, id int) (L, error)) (L, error) {
+func ResolveParent[L any](name string, byName func(string) (L, error),
+	vlanOf func(trunk L, id int) (L, error)) (L, error) {
 	l, err := byName(name)
 	trunk, id, isVLAN := specs.SplitVLAN(name)
 	if !isVLAN || !errors.Is(err, ErrNoLink) {

@@ -22,7 +22,8 @@ type Agent struct {
 	Containerd           []string `toml:"containerd"`            // containerd's sockets, queried for names
 	ContainerdNamespaces []string `toml:"containerd_namespaces"` // containerd's namespaces to query, as globs
 	Docker               string   `toml:"docker"`                // docker's data directory, read for names; "" if not read
-	Podman               string   `toml:"podman"`                // storage of podman and CRI-O, read for names; "" if not read
+	// storage of podman and CRI-O, read for names; "" if not read
+	Podman string `toml:"podman"`
 
 	MetricsSplit        bool     `toml:"metrics_split"`         // series by scope and cast
 	MetricsLabels       []string `toml:"metrics_labels"`        // labels of the traffic series
@@ -168,7 +169,8 @@ func (a *Agent) checkMetrics() error {
 	}
 	for _, must := range []string{LabelContainer, LabelInterface} {
 		if !slices.Contains(a.MetricsLabels, must) {
-			return Invalid("metrics_labels", strings.Join(a.MetricsLabels, ", "), "a list with %s and %s in it", LabelContainer, LabelInterface)
+			return Invalid("metrics_labels", strings.Join(a.MetricsLabels, ", "), "a list with %s and %s in it",
+				LabelContainer, LabelInterface)
 		}
 	}
 	if err := checkLabels("metrics_labels", a.MetricsLabels); err != nil {

@@ -59,7 +59,8 @@ func (c *ClusterConfig) checkFiles(secure bool) error {
 	for _, f := range []struct{ key, path string }{{"ca", c.CA}, {"cert", c.Cert}, {"key", c.Key}} {
 		switch {
 		case secure && f.path == "":
-			return Invalid(f.key, "", "the absolute path of a file; etcd's URLs have https, for which both sides have certificates")
+			return Invalid(f.key, "", "the absolute path of a file; etcd's URLs have https, for which both sides have "+
+				"certificates")
 		case !secure && f.path != "":
 			return Unusable(f.key, f.path, "etcd's URLs do not have https, so no certificate is used")
 		case f.path != "" && !filepath.IsAbs(f.path):
@@ -118,7 +119,8 @@ func (n *Network) checkClustered() error {
 	case n.Name == "":
 		return Unusable("ipam", string(n.IPAM), "nodes share pools of networks with a file; write one: berth network create")
 	case len(n.Subnets) != 1:
-		return Unusable("ipam", string(n.IPAM), "a shared pool has one subnet, and the network has %d; use a domain and a network for each", len(n.Subnets))
+		return Unusable("ipam", string(n.IPAM), "a shared pool has one subnet, and the network has %d; use a domain and a "+
+			"network for each", len(n.Subnets))
 	case n.Block < 1 || n.Block > MaxBlock || bits.OnesCount(uint(n.Block)) != 1:
 		return Invalid("block", strconv.Itoa(n.Block), "a power of two from 1 to %d", MaxBlock)
 	case *n.KeepFree < 0 || *n.KeepFree > maxKeepFree:

@@ -169,7 +169,8 @@ func (c *CNI) setArgs(v json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return setFields(fields, map[string]func(json.RawMessage) error{"cni": func(v json.RawMessage) error { return c.setRequest(v) }})
+	return setFields(fields,
+		map[string]func(json.RawMessage) error{"cni": func(v json.RawMessage) error { return c.setRequest(v) }})
 }
 
 func (c *CNI) addIPs(v json.RawMessage) error {
@@ -223,7 +224,8 @@ func explainCNIKey(fields []field, err error) error {
 	for _, f := range fields {
 		_, defines := inPlace[f.key]
 		if f.key != "ipam" && (defines || f.key == "master") {
-			return Invalid(": key", f.key, "no definition in place, only \"network\" with the name of a network that an administrator "+
+			return Invalid(": key", f.key, "no definition in place, only \"network\" with the name of a network that an "+
+				"administrator "+
 				"has created (berth network create)")
 		}
 	}

@@ -82,7 +82,9 @@ type Counters struct {
 // Plus returns the sum of two sets of counters.
 func (c Counters) Plus(d Counters) Counters {
 	return Counters{
-		Receive:  Traffic{Local: c.Receive.Local.Plus(d.Receive.Local), External: c.Receive.External.Plus(d.Receive.External)},
-		Transmit: Traffic{Local: c.Transmit.Local.Plus(d.Transmit.Local), External: c.Transmit.External.Plus(d.Transmit.External)},
+		Receive: Traffic{Local: c.Receive.Local.Plus(d.Receive.Local),
+			External: c.Receive.External.Plus(d.Receive.External)},
+		Transmit: Traffic{Local: c.Transmit.Local.Plus(d.Transmit.Local),
+			External: c.Transmit.External.Plus(d.Transmit.External)},
 	}
 }

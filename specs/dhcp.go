@@ -103,9 +103,11 @@ func (n *Network) checkDHCP() error {
 	case timeout < minDHCPTimeout || timeout > maxDHCPTimeout:
 		return Invalid("dhcp_timeout", n.DHCPTimeout.String(), "%s to %s", minDHCPTimeout, maxDHCPTimeout)
 	case *n.ConflictTimeout >= *n.DHCPTimeout:
-		return Unusable("conflict_timeout", n.ConflictTimeout.String(), "the probe of a leased address must end within dhcp_timeout, %s; set a shorter one", timeout)
+		return Unusable("conflict_timeout", n.ConflictTimeout.String(),
+			"the probe of a leased address must end within dhcp_timeout, %s; set a shorter one", timeout)
 	case n.DHCPClientID == ClientIDMAC && n.Driver == IPvlan:
-		return Unusable("dhcp_client_id", string(n.DHCPClientID), `all ipvlan interfaces of a parent have its MAC; set "duid" or "name"`)
+		return Unusable("dhcp_client_id", string(n.DHCPClientID),
+			`all ipvlan interfaces of a parent have its MAC; set "duid" or "name"`)
 	}
 	return nil
 }
@@ -127,8 +129,9 @@ func (n *Network) checkNoDHCPKeys() error {
 
 // DHCPLease is an address that a DHCP server has leased to an interface.
 type DHCPLease struct {
-	Address   netip.Prefix `json:"address"`
-	Server    netip.Addr   `json:"server"`              // IPv4: option 54; IPv6: the server's or relay's link-local address
+	Address netip.Prefix `json:"address"`
+	// IPv4: option 54; IPv6: the server's or relay's link-local address
+	Server    netip.Addr   `json:"server"`
 	ServerMAC MAC          `json:"server_mac,omitzero"` // sender of the last reply: the server's, or a relay's or router's
 	ServerID  string       `json:"server_id,omitempty"` // IPv6: the server's DUID in hexadecimal
 	ClientID  string       `json:"client_id"`           // option 61, or the client's DUID, in hexadecimal

@@ -36,37 +36,42 @@ func (e *Endpoint) NetworkText() string {
 // `berth ps --json`, `berth inspect` and GET /v1/endpoints. Its schema is
 // specs/schema/endpoint.json.
 type Endpoint struct {
-	ContainerID    string            `json:"container_id"`              // the id that the runtime was given
-	Containers     []string          `json:"containers,omitempty"`      // all that share the namespace, if more than one
-	ContainerNames []string          `json:"container_names,omitempty"` // the names of Containers, in their order; "" if not known
-	Engine         string            `json:"engine,omitempty"`          // that runs the container, if known: docker, podman, containerd or cri-o
-	Door           string            `json:"door,omitempty"`            // the engine's own way of requesting the interface: cni, netavark or docker
-	Name           string            `json:"name,omitempty"`            // the container's name, from its engine
-	Image          string            `json:"image,omitempty"`
-	Pod            string            `json:"pod,omitempty"`
-	Namespace      string            `json:"namespace,omitempty"`      // the Kubernetes namespace
-	Labels         map[string]string `json:"labels,omitempty"`         // the container's labels from its engine, those set by users
-	Network        string            `json:"network"`                  // "" if defined in place
-	EngineNetwork  *EngineNetwork    `json:"engine_network,omitempty"` // of an observed interface, if known
-	Interface      string            `json:"interface"`
-	Driver         Driver            `json:"driver"`
-	Mode           Mode              `json:"mode"`
-	Parent         string            `json:"parent"`
-	VLAN           int               `json:"vlan,omitempty"`
-	MAC            MAC               `json:"mac"`
-	MTU            int               `json:"mtu"`
-	Addresses      []netip.Prefix    `json:"addresses"`
-	IPv6Token      netip.Addr        `json:"ipv6_token,omitzero"` // interface identifier under advertised prefixes
-	Gateways       []netip.Addr      `json:"gateways,omitempty"`
-	Routes         []Route           `json:"routes,omitempty"`
-	DHCP           []DHCPStatus      `json:"dhcp,omitempty"` // of each family whose address a DHCP server leases
-	Origin         Origin            `json:"origin"`
-	Phase          Phase             `json:"phase"`
-	Created        time.Time         `json:"created"`
-	Ended          time.Time         `json:"ended,omitzero"`
-	Counted        bool              `json:"counted"` // false if no agent has pinned its maps yet
-	Counters       Counters          `json:"counters"`
-	GroupPackets   *uint64           `json:"group_packets,omitempty"` // received group frames, from the interface's own statistics; absent if unknown
-	Violations     map[Kind]uint64   `json:"violations,omitempty"`    // by kind, if not 0
-	Dropped        map[Kind]uint64   `json:"dropped,omitempty"`       // of these, the frames that enforce has dropped
+	ContainerID string   `json:"container_id"`         // the id that the runtime was given
+	Containers  []string `json:"containers,omitempty"` // all that share the namespace, if more than one
+	// the names of Containers, in their order; "" if not known
+	ContainerNames []string `json:"container_names,omitempty"`
+	// that runs the container, if known: docker, podman, containerd or cri-o
+	Engine string `json:"engine,omitempty"`
+	// the engine's own way of requesting the interface: cni, netavark or docker
+	Door      string `json:"door,omitempty"`
+	Name      string `json:"name,omitempty"` // the container's name, from its engine
+	Image     string `json:"image,omitempty"`
+	Pod       string `json:"pod,omitempty"`
+	Namespace string `json:"namespace,omitempty"` // the Kubernetes namespace
+	// the container's labels from its engine, those set by users
+	Labels        map[string]string `json:"labels,omitempty"`
+	Network       string            `json:"network"`                  // "" if defined in place
+	EngineNetwork *EngineNetwork    `json:"engine_network,omitempty"` // of an observed interface, if known
+	Interface     string            `json:"interface"`
+	Driver        Driver            `json:"driver"`
+	Mode          Mode              `json:"mode"`
+	Parent        string            `json:"parent"`
+	VLAN          int               `json:"vlan,omitempty"`
+	MAC           MAC               `json:"mac"`
+	MTU           int               `json:"mtu"`
+	Addresses     []netip.Prefix    `json:"addresses"`
+	IPv6Token     netip.Addr        `json:"ipv6_token,omitzero"` // interface identifier under advertised prefixes
+	Gateways      []netip.Addr      `json:"gateways,omitempty"`
+	Routes        []Route           `json:"routes,omitempty"`
+	DHCP          []DHCPStatus      `json:"dhcp,omitempty"` // of each family whose address a DHCP server leases
+	Origin        Origin            `json:"origin"`
+	Phase         Phase             `json:"phase"`
+	Created       time.Time         `json:"created"`
+	Ended         time.Time         `json:"ended,omitzero"`
+	Counted       bool              `json:"counted"` // false if no agent has pinned its maps yet
+	Counters      Counters          `json:"counters"`
+	// received group frames, from the interface's own statistics; absent if unknown
+	GroupPackets *uint64         `json:"group_packets,omitempty"`
+	Violations   map[Kind]uint64 `json:"violations,omitempty"` // by kind, if not 0
+	Dropped      map[Kind]uint64 `json:"dropped,omitempty"`    // of these, the frames that enforce has dropped
 }

@@ -12,7 +12,8 @@ type Allowance string
 // The allowances.
 const (
 	AllowDHCPServer Allowance = "dhcp-server" // answer DHCP: no rogue-dhcp
-	AllowRouter     Allowance = "router"      // advertise itself, and forward: no rogue-ra, and ip-spoof only for ARP and ND
+	// advertise itself, and forward: no rogue-ra, and ip-spoof only for ARP and ND
+	AllowRouter Allowance = "router"
 )
 
 // Allowances returns all allowances.

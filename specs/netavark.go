@@ -116,7 +116,8 @@ func (w *NetavarkNetwork) inPlace() (*Network, error) {
 		}
 	}
 	if n.Parent == "" {
-		return nil, Invalid("-o network", "", "the name of a network of berth's (berth network ls), or -o parent=INTERFACE to define one in place")
+		return nil, Invalid("-o network", "", "the name of a network of berth's (berth network ls), or -o "+
+			"parent=INTERFACE to define one in place")
 	}
 	if slices.Contains(Modes(IPvlan), n.Mode) {
 		n.Driver = IPvlan
@@ -148,7 +149,8 @@ func (w *NetavarkNetwork) setOption(n *Network, key string) error {
 		n.DefaultRoute = new(!off)
 		return nil
 	case slices.Contains(notInPlace, key):
-		return Invalid("-o "+key, value, "a network of berth's, whose file has this key: berth network create, then -o network=NAME")
+		return Invalid("-o "+key, value, "a network of berth's, whose file has this key: berth network create, then -o "+
+			"network=NAME")
 	}
 	return n.SetOption(key, value)
 }

@@ -49,17 +49,20 @@ type Network struct {
 
 	Subnets []Subnet `toml:"subnet,omitempty" json:"subnet,omitempty"`
 
-	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"` // Kubernetes namespaces, as globs; all if empty
+	// Kubernetes namespaces, as globs; all if empty
+	Namespaces []string `toml:"namespaces,omitempty" json:"namespaces,omitempty"`
 
-	Enforce []Kind      `toml:"enforce,omitempty" json:"enforce,omitempty"` // violations whose frames are dropped
-	Allow   []Allowance `toml:"allow,omitempty" json:"allow,omitempty"`     // permitted behaviours that otherwise are violations
+	Enforce []Kind `toml:"enforce,omitempty" json:"enforce,omitempty"` // violations whose frames are dropped
+	// permitted behaviours that otherwise are violations
+	Allow []Allowance `toml:"allow,omitempty" json:"allow,omitempty"`
 }
 
 // Subnet is one range of addresses of a network.
 type Subnet struct {
 	Subnet  netip.Prefix `toml:"subnet" json:"subnet"`
-	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"`   // without it there is no default route
-	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"` // the part from which this host gives out addresses; all if not set
+	Gateway netip.Addr   `toml:"gateway,omitzero" json:"gateway,omitzero"` // without it there is no default route
+	// the part from which this host gives out addresses; all if not set
+	IPRange netip.Prefix `toml:"ip_range,omitzero" json:"ip_range,omitzero"`
 	Exclude []Exclusion  `toml:"exclude,omitempty" json:"exclude,omitempty"` // never given out
 }
 

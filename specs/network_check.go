@@ -74,7 +74,8 @@ func (n *Network) checkParentTimeout() error {
 	case t > maxParent:
 		return Invalid("parent_timeout", t.String(), "at most %s", maxParent)
 	case t != 0 && t+then > maxWaits:
-		return Unusable("parent_timeout", t.String(), "with %s, %s, it exceeds the %s that a start can wait; set a shorter one", key, then, maxWaits)
+		return Unusable("parent_timeout", t.String(),
+			"with %s, %s, it exceeds the %s that a start can wait; set a shorter one", key, then, maxWaits)
 	}
 	return nil
 }
@@ -241,13 +242,15 @@ func (r *Route) checkRoute() error {
 
 func (n *Network) checkIPAM() error {
 	if n.IPAM == IPAMLocal && len(n.Subnets) == 0 {
-		return Unusable("ipam", string(n.IPAM), "it takes addresses from a subnet, and the network has none; add one, or set ipam = \"none\"")
+		return Unusable("ipam", string(n.IPAM),
+			"it takes addresses from a subnet, and the network has none; add one, or set ipam = \"none\"")
 	}
 	if n.IPAM == IPAMNone && len(n.Subnets) > 0 {
 		return Unusable("ipam", string(n.IPAM), "the network has a subnet; remove it, or set ipam = \"local\" or \"static\"")
 	}
 	if n.Reuse != "" && !n.hasPool() {
-		return Unusable("reuse", string(n.Reuse), "it orders the addresses of this host's pools, and the network has no pool; add a subnet, and ipam = \"local\"")
+		return Unusable("reuse", string(n.Reuse), "it orders the addresses of this host's pools, and the network has no "+
+			"pool; add a subnet, and ipam = \"local\"")
 	}
 	if n.IPv6 != IPv6Off && n.HasIPv6() {
 		return Unusable("ipv6", string(n.IPv6), "the network has an IPv6 subnet; remove it, or set ipv6 = \"off\"")
@@ -267,7 +270,8 @@ func (n *Network) checkIPv6Token() error {
 	case !high.Contains(t) || t.Is4In6() || t.Zone() != "" || t.IsUnspecified():
 		return Invalid("ipv6_token", t.String(), "the last 64 bits of an IPv6 address, not all zero, as ::53")
 	case n.IPv6 != IPv6SLAAC && n.IPv6 != IPv6DHCP:
-		return Unusable("ipv6_token", t.String(), "the network takes no prefix from router advertisements; set ipv6 = \"slaac\"")
+		return Unusable("ipv6_token", t.String(),
+			"the network takes no prefix from router advertisements; set ipv6 = \"slaac\"")
 	case n.Mode == ModeL3 || n.Mode == ModeL3S:
 		return Unusable("ipv6_token", t.String(), "interfaces of mode %s do no neighbour discovery; set another mode", n.Mode)
 	}

@@ -140,17 +140,20 @@ func (p *Policy) allowAddressing(n *Network) error {
 		return nil
 	}
 	if len(n.Subnets) > 0 {
-		return policyError("subnet", n.Subnets[0].Subnet.String(), "annotations may not choose addresses; leave the subnet out, or set static_ips = true under [policy] in berth.toml")
+		return policyError("subnet", n.Subnets[0].Subnet.String(),
+			"annotations may not choose addresses; leave the subnet out, or set static_ips = true under [policy] in berth.toml")
 	}
 	if t := *n.ConflictTimeout; t < leastProbe || t > mostProbe {
-		return policyError("conflict_timeout", t.String(), "annotations may choose only %s to %s; set static_ips = true under [policy] in berth.toml to permit others", leastProbe, mostProbe)
+		return policyError("conflict_timeout", t.String(), "annotations may choose only %s to %s; set static_ips = true "+
+			"under [policy] in berth.toml to permit others", leastProbe, mostProbe)
 	}
 	if n.MAC == MACDerived && !p.StaticMACs {
 		ofDHCP := ""
 		if n.UsesDHCP() {
 			ofDHCP = `with DHCP "derived" is the default, so request "mac": "random"; or `
 		}
-		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; %sset static_macs = true under [policy] in berth.toml to permit others", ofDHCP)
+		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; %sset static_macs = true under "+
+			"[policy] in berth.toml to permit others", ofDHCP)
 	}
 	return nil
 }
@@ -168,10 +171,12 @@ func (p *Policy) allowsVLAN(id int) bool {
 // or a MAC.
 func (p *Policy) AllowRequest(s *Selection) error {
 	if len(s.IPs) > 0 && !p.StaticIPs {
-		return policyError("ips", s.IPs[0].String(), "annotations may not request addresses; set static_ips = true under [policy] in berth.toml to permit them")
+		return policyError("ips", s.IPs[0].String(), "annotations may not request addresses; set static_ips = true under "+
+			"[policy] in berth.toml to permit them")
 	}
 	if !s.MAC.IsZero() && !p.StaticMACs {
-		return policyError("mac", s.MAC.String(), "annotations may not request MACs; set static_macs = true under [policy] in berth.toml to permit them")
+		return policyError("mac", s.MAC.String(), "annotations may not request MACs; set static_macs = true under "+
+			"[policy] in berth.toml to permit them")
 	}
 	return nil
 }
@@ -182,7 +187,8 @@ func (n *Network) AllowNamespace(namespace string) error {
 	if len(n.Namespaces) == 0 || matchAny(n.Namespaces, namespace) {
 		return nil
 	}
-	return policyError("network", n.Name, "the namespace %q may not use it; its file has namespaces = %q", namespace, n.Namespaces)
+	return policyError("network", n.Name, "the namespace %q may not use it; its file has namespaces = %q",
+		namespace, n.Namespaces)
 }
 
 func policyError(key, value, problem string, args ...any) error {

@@ -21,7 +21,8 @@ func AddNetworks(all []Selection, names []string) ([]Selection, error) {
 		}
 	}
 	if len(all) > MaxSelections {
-		return nil, Invalid(ArgumentNetwork, strings.Join(names, ", "), "at most %d networks with those of the annotations", MaxSelections)
+		return nil, Invalid(ArgumentNetwork, strings.Join(names, ", "),
+			"at most %d networks with those of the annotations", MaxSelections)
 	}
 	return all, nil
 }

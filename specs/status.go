@@ -5,18 +5,20 @@ import "time"
 // AgentStatus is the state of the agent: GET /v1/status and
 // `berth agent status --json`. Its schema is specs/schema/status.json.
 type AgentStatus struct {
-	Version        string         `json:"version"`
-	PID            int            `json:"pid"`
-	Started        time.Time      `json:"started"`
-	Attached       bool           `json:"attached"` // false if detached on request, until attach or a restart
-	Metrics        string         `json:"metrics"`  // the address that serves /metrics; "" if off
-	Endpoints      int            `json:"endpoints"`
-	MaxEndpoints   int            `json:"max_endpoints"` // the maximum number that can be counted at once
-	EventsLost     uint64         `json:"events_lost"`   // events that found the ring buffer full; their counts are not lost
-	Parents        []ParentStatus `json:"parents"`
-	Cluster        bool           `json:"cluster,omitempty"` // this machine is a node of a cluster: GET /v1/cluster
-	Problems       []string       `json:"problems"`          // conditions that the agent waits for and failures, each with its remedy
-	LastReconciled time.Time      `json:"last_reconciled"`
+	Version      string    `json:"version"`
+	PID          int       `json:"pid"`
+	Started      time.Time `json:"started"`
+	Attached     bool      `json:"attached"` // false if detached on request, until attach or a restart
+	Metrics      string    `json:"metrics"`  // the address that serves /metrics; "" if off
+	Endpoints    int       `json:"endpoints"`
+	MaxEndpoints int       `json:"max_endpoints"` // the maximum number that can be counted at once
+	// events that found the ring buffer full; their counts are not lost
+	EventsLost uint64         `json:"events_lost"`
+	Parents    []ParentStatus `json:"parents"`
+	Cluster    bool           `json:"cluster,omitempty"` // this machine is a node of a cluster: GET /v1/cluster
+	// conditions that the agent waits for and failures, each with its remedy
+	Problems       []string  `json:"problems"`
+	LastReconciled time.Time `json:"last_reconciled"`
 }
 
 // ParentState is the state of a parent in the agent.

@@ -72,7 +72,8 @@ func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.
 	case isText && value.Kind != unstable.String:
 		return c.atNode(value, fmt.Errorf("%s is a TOML %s: want %s",
 			strings.Join(path, "."), strings.ToLower(value.Kind.String()), textFor(t)))
-	case isText && t.Kind() == reflect.String && t != reflect.TypeFor[Mode](): // the modes are those of the driver, see Check
+	// the modes are those of the driver, see Check
+	case isText && t.Kind() == reflect.String && t != reflect.TypeFor[Mode]():
 		// The decoder sets a string without its UnmarshalText.
 		word := reflect.New(t).Interface().(encoding.TextUnmarshaler)
 		if err := word.UnmarshalText(value.Data); err != nil {

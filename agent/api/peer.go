@@ -31,7 +31,8 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, peer)
 }
 
-var errNotRoot = errors.New("only root may do this; members of the group that socket_group under [agent] names may only read")
+var errNotRoot = errors.New("only root may do this; members of the group that socket_group under [agent] names may " +
+	"only read")
 
 func rootOnly(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -122,7 +122,8 @@ func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := newArrayWriter(w)
-	if err := s.backend.Endpoints(r.Context(), all, func(e *specs.Endpoint) error { return list.addElement(e) }); err != nil {
+	if err := s.backend.Endpoints(r.Context(), all,
+		func(e *specs.Endpoint) error { return list.addElement(e) }); err != nil {
 		s.answerFailure(w, list, err)
 		return
 	}

@@ -153,7 +153,8 @@ func (c *Client) explainConnection(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("agent at %s: %w", c.socket, ErrNoAgent)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("agent at %s: permission denied; run as root, or join the group that socket_group under [agent] in berth.toml names", c.socket)
+		return fmt.Errorf("agent at %s: permission denied; run as root, or join the group that socket_group under [agent] "+
+			"in berth.toml names", c.socket)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

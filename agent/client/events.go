@@ -57,7 +57,8 @@ func (c *Client) Events(ctx context.Context, f Filter) iter.Seq2[specs.Event, er
 				return
 			}
 			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = errors.New("agent: the stream of events was cut off, because the agent stopped or events came faster than they were read; start the command again")
+				err = errors.New("agent: the stream of events was cut off, because the agent stopped or events came faster than " +
+					"they were read; start the command again")
 			}
 			var e specs.Event
 			if err == nil {

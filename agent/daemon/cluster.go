@@ -9,7 +9,8 @@ import (
 )
 
 // errNoCluster is returned if berth.toml names no etcd.
-var errNoCluster = errors.New("this machine is no node of a cluster; set etcd under [cluster] in berth.toml and restart berthd")
+var errNoCluster = errors.New("this machine is no node of a cluster; set etcd under [cluster] in berth.toml and " +
+	"restart berthd")
 
 // Cluster implements api.Backend.
 func (b backend) Cluster(ctx context.Context) (specs.ClusterStatus, error) {
@@ -33,7 +34,8 @@ func (a *Agent) clusterNumbers() *metrics.Cluster {
 		return nil
 	}
 	now := a.member.Metrics()
-	c := &metrics.Cluster{Latency: now.Latency, Failures: now.Failures, Claims: now.Claims, Returns: now.Returns, Conflicts: now.Conflicts}
+	c := &metrics.Cluster{Latency: now.Latency, Failures: now.Failures, Claims: now.Claims, Returns: now.Returns,
+		Conflicts: now.Conflicts}
 	if !now.Contact.IsZero() {
 		c.Contact = float64(now.Contact.UnixMilli()) / 1000
 	}

@@ -86,6 +86,7 @@ func (o *observer) reportDuplicate(at, owner *state.Attachment, addr netip.Addr)
 	o.a.emitEvent(specs.Event{
 		Time: time.Now(), Kind: specs.DuplicateIP, Certainty: specs.Certain, Evidence: specs.ByNetlink,
 		Parent: at.Parent, Sender: partyOf(sender), Owner: partyOf(victim),
-		Detail: fmt.Sprintf("interface %q, which berth did not create, has the address %s of an attachment", at.Interface, addr),
+		Detail: fmt.Sprintf("interface %q, which berth did not create, has the address %s of an attachment",
+			at.Interface, addr),
 	})
 }

@@ -30,7 +30,8 @@ type networkNamer struct {
 }
 
 func newNetworkNamer(a *Agent) *networkNamer {
-	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]bool), wakes: make(chan struct{}, 1)}
+	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]bool),
+		wakes: make(chan struct{}, 1)}
 }
 
 // nameNetworks names the networks of new interfaces until ctx is done. It reads everything again
@@ -112,7 +113,8 @@ func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment
 }
 
 // storeAddresses writes the addresses that berth does not give out, if they have changed.
-func (n *networkNamer) storeAddresses(ctx context.Context, observed []*state.Attachment, holdings []foreign.Holding) error {
+func (n *networkNamer) storeAddresses(ctx context.Context, observed []*state.Attachment,
+	holdings []foreign.Holding) error {
 	networks, err := foreign.ReadNetworks(foreign.UsualDefinitions(""))
 	if err != nil {
 		return err

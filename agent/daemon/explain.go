@@ -21,13 +21,14 @@ func explainDatapath(err error) error {
 	switch _, noBTF := os.Stat("/sys/kernel/btf/vmlinux"); {
 	case errors.Is(err, ground.ErrRunning): // has its remedy
 	case errors.Is(err, ebpf.ErrMapIncompatible):
-		err = fmt.Errorf("%w: maps of another size are pinned there; remove them, with their counts, by `berth agent detach --purge`", err)
+		err = fmt.Errorf("%w: maps of another size are pinned there; remove them, with their counts, by `berth agent "+
+			"detach --purge`", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w: run berthd as root with %s", err, ground.Needed())
 	case errors.Is(err, network.ErrOldKernel): // complete as it is
 	case errors.Is(err, unix.EROFS):
-		err = fmt.Errorf("%w: the BPF file system must be writable; in berthd's unit set ReadWritePaths=/sys/fs/bpf and remove "+
-			"ProtectKernelTunables=, or name a directory of another BPF file system with --bpffs", err)
+		err = fmt.Errorf("%w: the BPF file system must be writable; in berthd's unit set ReadWritePaths=/sys/fs/bpf "+
+			"and remove ProtectKernelTunables=, or name a directory of another BPF file system with --bpffs", err)
 	case errors.Is(err, ebpf.ErrNotSupported) && noBTF != nil:
 		err = fmt.Errorf("%w: this kernel has no BTF; use one with CONFIG_DEBUG_INFO_BTF", err)
 	case errors.Is(err, ebpf.ErrNotSupported):
@@ -68,7 +69,8 @@ func explainListen(err error) error {
 // the setting.
 func explainAttach(attach string, err error) error {
 	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
-		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml", err))
+		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml",
+			err))
 	}
 	return explainDatapath(err)
 }
@@ -92,7 +94,8 @@ func explainSocket(err error) error {
 	case errors.As(err, &group):
 		err = fmt.Errorf("%w: create the group, or correct socket_group under [agent] in berth.toml", err)
 	case errors.Is(err, unix.EPERM):
-		err = fmt.Errorf("%w: to give the socket to a group, berthd must have CAP_CHOWN or be in that group; set SupplementaryGroups= in its unit", err)
+		err = fmt.Errorf("%w: to give the socket to a group, berthd must have CAP_CHOWN or be in that group; set "+
+			"SupplementaryGroups= in its unit", err)
 	}
 	return oneLine(err)
 }

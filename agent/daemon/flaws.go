@@ -110,7 +110,8 @@ func (a *Agent) reconcileNow(ctx context.Context) error {
 	defer cancel()
 	err := a.runInLoop(ctx, func() error { return nil })
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("the agent did not reconcile within %s, so this may be out of date; if it persists, restart berthd", answerWithin)
+		return fmt.Errorf("the agent did not reconcile within %s, so this may be out of date; if it persists, restart berthd",
+			answerWithin)
 	}
 	return err
 }
@@ -124,7 +125,10 @@ func (a *Agent) rehomeStrays(ctx context.Context, w *world, note func(error)) bo
 		there[l.index] = true
 		names += fmt.Sprintf(" %d %s", l.index, l.name)
 	}
-	strays := slices.ContainsFunc(w.records, func(r *record) bool { return r.isLive() && !r.observed && r.parentIndex != 0 && !there[r.parentIndex] })
+	strays := slices.ContainsFunc(w.records, func(r *record) bool {
+		return r.isLive() && !r.observed &&
+			r.parentIndex != 0 && !there[r.parentIndex]
+	})
 	if !strays || names == a.rehomedLinks {
 		return false
 	}

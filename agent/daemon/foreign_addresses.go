@@ -18,10 +18,12 @@ import (
 // ipvlan networks. It is a pure function.
 //
 // docker's files do not name the parent of a network, so their addresses are held on each.
-func foreignAddresses(observed []*state.Attachment, holdings []foreign.Holding, networks []foreign.Network, links []network.LinkInfo) (all []state.ForeignAddress) {
+func foreignAddresses(observed []*state.Attachment, holdings []foreign.Holding, networks []foreign.Network,
+	links []network.LinkInfo) (all []state.ForeignAddress) {
 	parents := make(map[netip.Addr][]int) // of all
 	add := func(a netip.Addr, parent int, holder string) {
-		all, parents[a] = append(all, state.ForeignAddress{Addr: a, ParentIndex: parent, Holder: holder}), append(parents[a], parent)
+		all, parents[a] = append(all, state.ForeignAddress{Addr: a, ParentIndex: parent, Holder: holder}), append(parents[a],
+			parent)
 	}
 	for _, at := range observed {
 		holder := fmt.Sprintf("%s of %s", at.Interface, cmp.Or(agent.NamesFor(at).Name, at.Containers[0]))
@@ -46,7 +48,8 @@ func foreignAddresses(observed []*state.Attachment, holdings []foreign.Holding, 
 
 // parentOfForeign returns the index of the parent of another program's network, or 0 if it is
 // unknown, and whether the network may be on one.
-func parentOfForeign(name specs.EngineNetwork, networks []foreign.Network, links []network.LinkInfo) (index int, isOnLAN bool) {
+func parentOfForeign(name specs.EngineNetwork, networks []foreign.Network,
+	links []network.LinkInfo) (index int, isOnLAN bool) {
 	if name.Engine == specs.EngineDocker {
 		return 0, true
 	}

@@ -36,5 +36,6 @@ func partyOf(r *record) *specs.Party {
 	if r.observed {
 		origin = specs.OriginObserved
 	}
-	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface, MAC: r.MAC, Origin: origin}
+	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface,
+		MAC: r.MAC, Origin: origin}
 }

@@ -46,7 +46,8 @@ func leaseEvents(old, now *record) (all []specs.Event) {
 		if i < 0 || old.leases[i].address == l.address {
 			continue
 		}
-		e := specs.Event{Time: time.Now(), Kind: specs.LeaseChanged, Certainty: specs.Certain, Evidence: specs.ByLease, Parent: now.Parent, Sender: partyOf(now)}
+		e := specs.Event{Time: time.Now(), Kind: specs.LeaseChanged, Certainty: specs.Certain, Evidence: specs.ByLease,
+			Parent: now.Parent, Sender: partyOf(now)}
 		switch before := old.leases[i].address; {
 		case !l.address.IsValid():
 			e.Kind, e.Detail = specs.LeaseLost, fmt.Sprintf("%s is lost: %s", before, l.lost)

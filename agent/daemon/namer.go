@@ -161,7 +161,8 @@ func (n *namer) namePending(ctx context.Context) (retry bool) {
 		return n.logFailure(ctx, err)
 	}
 	due := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool {
-		return r.phase == specs.PhaseAttaching || r.observed && !r.unnamed && r.Image == "" || !(r.isUnasked() || r.isLive() && (all || ids[r.ContainerID]))
+		return r.phase == specs.PhaseAttaching || r.observed && !r.unnamed && r.Image == "" ||
+			!(r.isUnasked() || r.isLive() && (all || ids[r.ContainerID]))
 	})
 	var errs []error
 	for some := range slices.Chunk(due, nameAtOnce) {

@@ -65,7 +65,8 @@ func hostsOwn(host *network.Handle, shims []specs.HostShim) ([]netip.Addr, error
 }
 
 // networkStatus returns a network with its pools. own are the host's addresses.
-func networkStatus(tx *state.Tx, host *network.Handle, n *specs.Network, own []netip.Addr) (specs.NetworkStatus, error) {
+func networkStatus(tx *state.Tx, host *network.Handle, n *specs.Network,
+	own []netip.Addr) (specs.NetworkStatus, error) {
 	s := specs.NetworkStatus{Network: n, Pools: []specs.PoolStatus{}}
 	parent, err := host.Parent(n.Parent)
 	if err != nil { // the network has no container now
@@ -84,7 +85,8 @@ func networkStatus(tx *state.Tx, host *network.Handle, n *specs.Network, own []n
 	return s, nil
 }
 
-func poolStatus(leases *lease.Leases, pool *ipam.Pool, subnet specs.Subnet, own []netip.Addr) (specs.PoolStatus, error) {
+func poolStatus(leases *lease.Leases, pool *ipam.Pool, subnet specs.Subnet,
+	own []netip.Addr) (specs.PoolStatus, error) {
 	p := specs.PoolStatus{
 		Subnet: pool.Prefix(), Range: pool.Range(), Size: pool.Size(), Free: pool.Size(),
 		Exclude: append([]specs.Exclusion{}, subnet.Exclude...),
@@ -119,7 +121,8 @@ func poolStatus(leases *lease.Leases, pool *ipam.Pool, subnet specs.Subnet, own 
 // reservedAddresses returns the single addresses that a pool gives to no container, each with
 // the reason.
 func reservedAddresses(pool *ipam.Pool, subnet specs.Subnet, own []netip.Addr) (all []specs.PoolAddress) {
-	for _, a := range slices.Concat([]netip.Addr{pool.Prefix().Addr(), subnet.Gateway, specs.LastAddr(pool.Prefix())}, own) {
+	for _, a := range slices.Concat([]netip.Addr{pool.Prefix().Addr(), subnet.Gateway, specs.LastAddr(pool.Prefix())},
+		own) {
 		a = a.Unmap().WithZone("")
 		isListed := slices.ContainsFunc(all, func(p specs.PoolAddress) bool { return p.Address == a })
 		if why := pool.Reserved(a); pool.Prefix().Contains(a) && why != "" && !isListed {

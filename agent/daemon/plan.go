@@ -188,7 +188,8 @@ func (set *parentSet) sortedStatuses() []specs.ParentStatus {
 	}
 	for _, s := range set.missing {
 		if s.State == specs.ParentWaiting {
-			s.Problem = fmt.Sprintf("parent %q of network %q does not exist; create it, or correct the network's file", s.Name, s.Networks[0])
+			s.Problem = fmt.Sprintf("parent %q of network %q does not exist; create it, or correct the network's file",
+				s.Name, s.Networks[0])
 		}
 		all = append(all, *s)
 	}

@@ -38,7 +38,8 @@ func (a *Agent) pumpEvents(reader eventReader) {
 			time.Sleep(readAgain)
 		default:
 			a.troubles.setProblem(part, nil)
-			a.emitEvent(eventOf(raw, a.recordOfSlot(raw.Sender), a.recordOfSlot(raw.Owner), a.recordOfSlot(raw.Receiver), a.parentName(raw.ParentIndex)))
+			a.emitEvent(eventOf(raw, a.recordOfSlot(raw.Sender), a.recordOfSlot(raw.Owner), a.recordOfSlot(raw.Receiver),
+				a.parentName(raw.ParentIndex)))
 		}
 	}
 }

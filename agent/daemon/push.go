@@ -28,7 +28,8 @@ func (a *Agent) pushMetrics(ctx context.Context) {
 		}
 	}))
 	stop, err := otlp.Start(ctx, otlp.Options{
-		URL: a.config.OTLP, Interval: time.Duration(a.config.OTLPInterval), Version: a.o.Version, Format: a.format, Fill: a.fillSnapshot,
+		URL: a.config.OTLP, Interval: time.Duration(a.config.OTLPInterval), Version: a.o.Version, Format: a.format,
+		Fill: a.fillSnapshot,
 	})
 	if err != nil {
 		a.log.Error("metrics are not pushed", "error", err)

@@ -89,8 +89,10 @@ func newRecord(a *state.Attachment, in intern) *record {
 	r := &record{
 		Endpoint: metrics.Endpoint{
 			Interface: in.shared(a.Interface), Network: in.shared(a.Network), Parent: in.shared(a.Parent),
-			Name: names.Name, Image: in.shared(names.Image), Pod: names.Pod, Namespace: in.shared(names.Namespace), Labels: names.Labels,
-			MAC: a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))), Created: a.Created.UnixNano(),
+			Name: names.Name, Image: in.shared(names.Image), Pod: names.Pod, Namespace: in.shared(names.Namespace),
+			Labels: names.Labels,
+			MAC:    a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))),
+			Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
 		sibling: release.NeedsSibling(a) && !a.Observed, observed: a.Observed,

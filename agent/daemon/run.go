@@ -118,7 +118,8 @@ func (a *Agent) startWatching() (*watcher, error) {
 	reopen := func() (changeSource, error) { return network.ListenChanges() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
 	changed := func(c network.Change) { a.drift.noteChange(c); a.observer.noteChange(c) }
-	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report), a.wakeAll, changed)
+	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report),
+		a.wakeAll, changed)
 	if err != nil {
 		a.drift.host.Close()
 	}
@@ -162,7 +163,8 @@ func newAgent(o Options) (*Agent, error) {
 	}
 	a.records.emit = a.emitEvent
 	if c.Cluster.Enabled() {
-		a.member = pools.New(pools.Options{Config: c.Cluster, ConfigDir: o.Dirs.Config, Store: store, Log: o.Log, Problem: a.troubles.setProblem})
+		a.member = pools.New(pools.Options{Config: c.Cluster, ConfigDir: o.Dirs.Config, Store: store, Log: o.Log,
+			Problem: a.troubles.setProblem})
 	}
 	a.cluster = c.Cluster
 	a.keepEnded.Store(int64(c.Agent.KeepEnded))

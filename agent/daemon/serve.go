@@ -66,7 +66,8 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 	}
 	for name, all := range given {
 		if name != activated || len(all) != 1 {
-			return nil, fmt.Errorf("the service manager passed sockets named %q (%d in all); berthd takes one, with FileDescriptorName=%s in its unit", name, len(all), activated)
+			return nil, fmt.Errorf("the service manager passed sockets named %q (%d in all); berthd takes one, with "+
+				"FileDescriptorName=%s in its unit", name, len(all), activated)
 		}
 		return all[0], nil
 	}
@@ -82,15 +83,18 @@ func (a *Agent) listenMetrics() (net.Listener, error) {
 
 // serveUntilDone serves both listeners while work runs, and stops all when ctx is done, a server
 // fails or work returns.
-func (a *Agent) serveUntilDone(ctx context.Context, l listeners, work func(context.Context, context.CancelCauseFunc)) error {
+func (a *Agent) serveUntilDone(ctx context.Context, l listeners,
+	work func(context.Context, context.CancelCauseFunc)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	handler := metrics.NewHandler(a.format, a.o.Version, a.fillSnapshot)
 	local := api.New(backend{a}, a.ring, handler, a.log)
-	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	remote := &http.Server{Handler: onlyMetrics(handler), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 16 << 10}
 	var running sync.WaitGroup
 	running.Go(func() { work(ctx, cancel) })
-	for _, serve := range []func() error{func() error { return local.Serve(l.socket) }, func() error { return local.ServeView(l.view) }} {
+	for _, serve := range []func() error{func() error { return local.Serve(l.socket) },
+		func() error { return local.ServeView(l.view) }} {
 		running.Go(func() {
 			if err := serve(); err != nil {
 				cancel(err)

@@ -22,13 +22,15 @@ type lacking struct {
 
 var lacks = map[specs.Driver]lacking{
 	specs.IPvlan: {
-		parent:  errors.New("frames that some of its ipvlan interfaces send to siblings are not counted"),
-		problem: "%d ipvlan interfaces lack the sibling program, so their frames to siblings are not counted; `berth gc` attaches it",
+		parent: errors.New("frames that some of its ipvlan interfaces send to siblings are not counted"),
+		problem: "%d ipvlan interfaces lack the sibling program, so their frames to siblings are not counted; `berth gc` " +
+			"attaches it",
 		kernel:  "frames between ipvlan siblings are not counted",
 		instead: "set ipvlan_flag = \"private\" in the network's file to forbid such frames",
 	},
 	specs.Macvlan: {
-		parent: errors.New("multicast and broadcast frames of some of its interfaces reach siblings although their network enforces rules"),
+		parent: errors.New("multicast and broadcast frames of some of its interfaces reach siblings although their " +
+			"network enforces rules"),
 		problem: "%d macvlan interfaces lack the sibling program, so their multicast and broadcast frames reach siblings " +
 			"although their network enforces rules; `berth gc` attaches it",
 		kernel:  "multicast and broadcast frames of macvlan interfaces reach siblings although their network enforces rules",

@@ -101,7 +101,8 @@ func surplusCaps(keep []int) (surplus []int, err error) {
 func capNames(caps []int) string {
 	var all []string
 	for _, c := range caps {
-		all = append(all, map[int]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_PERFMON: "CAP_PERFMON",
+		all = append(all, map[int]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN",
+			unix.CAP_PERFMON:       "CAP_PERFMON",
 			unix.CAP_NET_BROADCAST: "CAP_NET_BROADCAST"}[c])
 	}
 	return strings.Join(all, " ")

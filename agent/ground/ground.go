@@ -37,7 +37,8 @@ func (g *Ground) Check() error {
 	if g.ownsSocket() && StillAt(g.lock, g.lockPath) {
 		return nil
 	}
-	return fmt.Errorf("state directory %q was removed or replaced while the agent was running; start berthd again (programs and counts stay until then)",
+	return fmt.Errorf("state directory %q was removed or replaced while the agent was running; start berthd again "+
+		"(programs and counts stay until then)",
 		filepath.Dir(g.socket))
 }
 

@@ -13,17 +13,25 @@ func newDesc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	violationsDesc = newDesc("violations_total", "Frames that broke an interface's mode, by specs/violations.md.", "kind", "parent", "network")
-	droppedDesc    = newDesc("violations_dropped_total", "Of these frames, those that the network's enforce has dropped.", "kind", "parent", "network")
-	entriesDesc    = newDesc("agent_map_entries", "Entries in use of a map of the datapath.", "map")
-	capacityDesc   = newDesc("agent_map_capacity", "Entries that a map of the datapath can hold.", "map")
-	lostDesc       = newDesc("agent_events_lost_total", "Events that found the ring buffer full. Their violations are counted.")
-	leftOutEvents  = newDesc("agent_events_left_out_total", "Events that the rate limits held back. Their violations are counted.")
-	overflowDesc   = newDesc("agent_unknown_overflow_total", "Times that an unknown MAC was not noted, as the map for them or its budget was used up.")
-	programsDesc   = newDesc("agent_attached_programs", "Programs attached to parents, by the way they are attached.", "kind")
-	missingDesc    = newDesc("agent_parents_missing", "Parents that a network names and that do not exist.")
-	leftOutDesc    = newDesc("agent_endpoints_left_out", "Endpoints that have no series, because metrics_max_endpoints is reached.")
-	leaseDesc      = newDesc("lease_expiry_timestamp_seconds", "When a DHCP lease ends, in seconds since 1970: 0 if it was lost, +Inf if it never ends.",
+	violationsDesc = newDesc("violations_total", "Frames that broke an interface's mode, by specs/violations.md.", "kind",
+		"parent", "network")
+	droppedDesc = newDesc("violations_dropped_total", "Of these frames, those that the network's enforce has dropped.",
+		"kind", "parent", "network")
+	entriesDesc  = newDesc("agent_map_entries", "Entries in use of a map of the datapath.", "map")
+	capacityDesc = newDesc("agent_map_capacity", "Entries that a map of the datapath can hold.", "map")
+	lostDesc     = newDesc("agent_events_lost_total",
+		"Events that found the ring buffer full. Their violations are counted.")
+	leftOutEvents = newDesc("agent_events_left_out_total",
+		"Events that the rate limits held back. Their violations are counted.")
+	overflowDesc = newDesc("agent_unknown_overflow_total",
+		"Times that an unknown MAC was not noted, as the map for them or its budget was used up.")
+	programsDesc = newDesc("agent_attached_programs",
+		"Programs attached to parents, by the way they are attached.", "kind")
+	missingDesc = newDesc("agent_parents_missing", "Parents that a network names and that do not exist.")
+	leftOutDesc = newDesc("agent_endpoints_left_out",
+		"Endpoints that have no series, because metrics_max_endpoints is reached.")
+	leaseDesc = newDesc("lease_expiry_timestamp_seconds",
+		"When a DHCP lease ends, in seconds since 1970: 0 if it was lost, +Inf if it never ends.",
 		"container_id", "interface", "network", "parent", "family")
 	messagesDesc = newDesc("dhcp_messages_total", "DHCP messages of containers' leases, sent and received.", "type")
 	buildDesc    = newDesc("build_info", "The version that runs.", "version", "go_version")
@@ -38,7 +46,8 @@ type agentCollector struct {
 
 // Describe implements prometheus.Collector.
 func (agentCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, leftOutEvents, overflowDesc, programsDesc,
+	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, leftOutEvents,
+		overflowDesc, programsDesc,
 		missingDesc, leftOutDesc, leaseDesc, messagesDesc, buildDesc, durationDesc} {
 		out <- d
 	}

@@ -89,7 +89,8 @@ func (h *Handler) writeScrape(w io.Writer, s *Snapshot, format expfmt.Format) er
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	if err := errors.Join(registry.Register(agentCollector{s, h.version}), registry.Register(clusterCollector{s})); err != nil {
+	if err := errors.Join(registry.Register(agentCollector{s, h.version}),
+		registry.Register(clusterCollector{s})); err != nil {
 		return err
 	}
 	all, err := prometheus.Gatherers{registry, h.process}.Gather()

@@ -23,10 +23,14 @@ func byteCount(c specs.Count) uint64                   { return c.Bytes }
 
 // Families are the traffic metrics.
 var Families = []Family{
-	{"berth_network_receive_packets_total", "Packets that the container received, in wire segments.", "{packet}", receiveTraffic, packetCount},
-	{"berth_network_receive_bytes_total", "Bytes that the container received, Ethernet header to end of payload.", "By", receiveTraffic, byteCount},
-	{"berth_network_transmit_packets_total", "Packets that the container sent, in wire segments.", "{packet}", transmitTraffic, packetCount},
-	{"berth_network_transmit_bytes_total", "Bytes that the container sent, Ethernet header to end of payload.", "By", transmitTraffic, byteCount},
+	{"berth_network_receive_packets_total", "Packets that the container received, in wire segments.", "{packet}",
+		receiveTraffic, packetCount},
+	{"berth_network_receive_bytes_total", "Bytes that the container received, Ethernet header to end of payload.", "By",
+		receiveTraffic, byteCount},
+	{"berth_network_transmit_packets_total", "Packets that the container sent, in wire segments.", "{packet}",
+		transmitTraffic, packetCount},
+	{"berth_network_transmit_bytes_total", "Bytes that the container sent, Ethernet header to end of payload.", "By",
+		transmitTraffic, byteCount},
 }
 
 const infoHelp = "An interface that berth attached, by the names of its container."

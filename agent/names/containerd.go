@@ -149,7 +149,8 @@ func (c *containerd) Watch(ctx context.Context, changed func(id string)) error {
 		case <-time.After(socketPause):
 		}
 	}
-	stream, err := eventsapi.NewEventsClient(c.conn).Subscribe(ctx, &eventsapi.SubscribeRequest{Filters: topics}, grpc.WaitForReady(true))
+	stream, err := eventsapi.NewEventsClient(c.conn).Subscribe(ctx, &eventsapi.SubscribeRequest{Filters: topics},
+		grpc.WaitForReady(true))
 	if err != nil {
 		return c.streamError(ctx, err)
 	}

@@ -68,7 +68,8 @@ const (
 // enginesOwn are prefixes of labels that engines set for their own use; some hold whole
 // documents.
 var enginesOwn = []string{
-	"nerdctl/", "containerd.io/", "io.containerd.", "io.cri-containerd", "io.kubernetes.", "com.docker/", "io.podman.", "io.buildah.",
+	"nerdctl/", "containerd.io/", "io.containerd.", "io.cri-containerd", "io.kubernetes.", "com.docker/",
+	"io.podman.", "io.buildah.",
 }
 
 // userLabels returns the labels that are not the engine's own, the first in order up to the

@@ -24,7 +24,8 @@ const (
 
 // IsMachine reports whether an ID has a form of [Holder.Machine].
 func IsMachine(id string) bool {
-	return slices.ContainsFunc([]string{formLXC, formMachined, formVM}, func(form string) bool { return strings.HasPrefix(id, form) })
+	return slices.ContainsFunc([]string{formLXC, formMachined, formVM},
+		func(form string) bool { return strings.HasPrefix(id, form) })
 }
 
 // machineOf returns the machine that a process belongs to, in a form of [Holder.Machine], or "".
@@ -43,7 +44,8 @@ var payload = regexp.MustCompile(`(?:^|/)lxc\.payload[./]([^/]+)`)
 
 // scope matches the unit of a machine: of systemd-nspawn by its service, of others by a scope, whose
 // name libvirt begins with its driver and a number.
-var scope = regexp.MustCompile(`(?:^|/)(?:systemd-nspawn@([^/]+)\.service|machine-(?:lxc\\x2d[0-9]+\\x2d)?([^/]+)\.scope)(?:/|$)`)
+var scope = regexp.MustCompile(`(?:^|/)(?:systemd-nspawn@([^/]+)\.service|` +
+	`machine-(?:lxc\\x2d[0-9]+\\x2d)?([^/]+)\.scope)(?:/|$)`)
 
 // machineIn returns the machine in the text of /proc/PID/cgroup, or "".
 func machineIn(text string) string {

@@ -30,8 +30,10 @@ func convertSnapshot(f *metrics.Format, s *metrics.Snapshot, now time.Time) []me
 	}
 	return append(all,
 		metricdata.Metrics{Name: "berth_endpoint_info", Data: info},
-		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}", Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Packets })},
-		metricdata.Metrics{Name: "berth_violations_dropped", Unit: "{frame}", Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Dropped })},
+		metricdata.Metrics{Name: "berth_violations", Unit: "{frame}",
+			Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Packets })},
+		metricdata.Metrics{Name: "berth_violations_dropped", Unit: "{frame}",
+			Data: violationSum(s, now, func(n specs.Broken) uint64 { return n.Dropped })},
 		metricdata.Metrics{Name: "berth_agent_endpoints_left_out", Data: metricdata.Gauge[int64]{
 			DataPoints: []metricdata.DataPoint[int64]{{Time: now, Value: int64(s.LeftOut)}}}},
 	)
@@ -49,26 +51,31 @@ func monotonicSum(points []metricdata.DataPoint[int64]) metricdata.Sum[int64] {
 	return metricdata.Sum[int64]{Temporality: metricdata.CumulativeTemporality, IsMonotonic: true, DataPoints: points}
 }
 
-func familyMetrics(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []attribute.Set, now time.Time) metricdata.Metrics {
+func familyMetrics(of *metrics.Family, f *metrics.Format, s *metrics.Snapshot, sets []attribute.Set,
+	now time.Time) metricdata.Metrics {
 	points := make([]metricdata.DataPoint[int64], 0, len(s.Series))
 	for i, series := range s.Series {
 		sum, start := s.Total(series), time.Unix(0, s.Rows[series.To-1].Created)
 		of.Each(f, &sum, func(p *metrics.Part, value uint64) {
 			set := sets[i]
 			if p.Scope != "" {
-				set = attribute.NewSet(append(set.ToSlice(), attribute.String("scope", p.Scope), attribute.String("cast", p.Cast))...)
+				set = attribute.NewSet(append(set.ToSlice(), attribute.String("scope", p.Scope),
+					attribute.String("cast", p.Cast))...)
 			}
-			points = append(points, metricdata.DataPoint[int64]{Attributes: set, StartTime: start, Time: now, Value: int64(value)})
+			points = append(points, metricdata.DataPoint[int64]{Attributes: set, StartTime: start, Time: now,
+				Value: int64(value)})
 		})
 	}
-	return metricdata.Metrics{Name: strings.TrimSuffix(of.Name, "_total"), Description: of.Help, Unit: of.Unit, Data: monotonicSum(points)}
+	return metricdata.Metrics{Name: strings.TrimSuffix(of.Name, "_total"), Description: of.Help, Unit: of.Unit,
+		Data: monotonicSum(points)}
 }
 
 func violationSum(s *metrics.Snapshot, now time.Time, of func(specs.Broken) uint64) metricdata.Sum[int64] {
 	var points []metricdata.DataPoint[int64]
 	for v, n := range s.EveryViolation() {
 		points = append(points, metricdata.DataPoint[int64]{Time: now, Value: int64(of(n)), Attributes: attribute.NewSet(
-			attribute.String("kind", string(v.Kind)), attribute.String("parent", v.Parent), attribute.String("network", v.Network))})
+			attribute.String("kind", string(v.Kind)), attribute.String("parent", v.Parent),
+			attribute.String("network", v.Network))})
 	}
 	return monotonicSum(points)
 }

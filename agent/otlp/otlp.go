@@ -44,7 +44,8 @@ func Start(ctx context.Context, o Options) (stop func(context.Context) error, er
 	if err != nil {
 		return nil, fmt.Errorf("push metrics to %q: %w", o.URL, err)
 	}
-	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(o.Interval), sdkmetric.WithProducer(producer{o}))
+	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(o.Interval),
+		sdkmetric.WithProducer(producer{o}))
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(senderResource(o.Version)))
 	return provider.Shutdown, nil
 }

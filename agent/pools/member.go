@@ -21,8 +21,8 @@ import (
 
 // Times of the loop. A request to etcd may take askWithin; at the start, without an answer within
 // startWithin, the node goes on with the parts in its file. If no round is due, the node touches
-// etcd each refresh and when a watch has seen a change, and makes a round each wholeRefresh. A round that failed is repeated after
-// retry, and one that changed something after again.
+// etcd each refresh and when a watch has seen a change, and makes a round each wholeRefresh. A
+// round that failed is repeated after retry, and one that changed something after again.
 const (
 	askWithin   = 3 * time.Second
 	startWithin = time.Second

@@ -44,7 +44,8 @@ func checkCall(arguments []string) error {
 	case len(arguments) > 0:
 		return fmt.Errorf("%s: unexpected argument %q; the program takes only flags", cni.Program, arguments[0])
 	case os.Getenv("CNI_COMMAND") == "":
-		return fmt.Errorf("%s %s is a CNI plugin, of the protocol's versions %s", cni.Program, version, strings.Join(cni.Versions, ", "))
+		return fmt.Errorf("%s %s is a CNI plugin, of the protocol's versions %s", cni.Program, version,
+			strings.Join(cni.Versions, ", "))
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("berth-docker", flag.ContinueOnError)
 	dirs.Flags(flags)
 	socket := flags.String("socket", docker.DefaultSocket, "`PATH` of the socket, if systemd passes none")
-	networks := flags.String("networks", docker.DefaultNetworks, "`DIR` of the networks that docker has told the driver of")
+	networks := flags.String("networks", docker.DefaultNetworks,
+		"`DIR` of the networks that docker has told the driver of")
 	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
 	showVersion := flags.Bool("version", false, "print the version")
 	if status, ok := config.ParseFlags(flags, args, usage); !ok {

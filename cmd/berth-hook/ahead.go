@@ -23,7 +23,8 @@ const aheadTimeout = 15 * time.Second
 // container is created, with the path of a bundle's config.json instead of networks.
 func runAhead(args []string) int {
 	if len(args) < 3 {
-		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the directories of configuration and state, and networks\n", hook.ProberStage, args)
+		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the directories of configuration and state, and networks\n",
+			hook.ProberStage, args)
 		return 2
 	}
 	// It must not keep files open that it inherited, such as a pipe of the engine's.

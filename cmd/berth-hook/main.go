@@ -61,10 +61,11 @@ func run(args []string) int {
 	flags.Func("timeout", fmt.Sprintf("`TIME` after which a run is stopped and undone (default \"%s\")", hook.Timeout),
 		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
 	var networks []string
-	flags.Func("network", "`NAME` of a network to attach, besides the annotations; may be repeated", func(name string) error {
-		networks = append(networks, name)
-		return nil
-	})
+	flags.Func("network", "`NAME` of a network to attach, besides the annotations; may be repeated",
+		func(name string) error {
+			networks = append(networks, name)
+			return nil
+		})
 	showVersion := flags.Bool("version", false, "print the version")
 	if status, ok := config.ParseFlags(flags, args, usage); !ok {
 		return status

@@ -28,7 +28,8 @@ func startUnlink(nsid int, name string) error {
 // runUnlink is the body of that process.
 func runUnlink(args []string) int {
 	if len(args) != 2 {
-		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the ID of a namespace and the name of an interface\n", unlinkStage, args)
+		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want the ID of a namespace and the name of an interface\n",
+			unlinkStage, args)
 		return 2
 	}
 	nsid, err := strconv.Atoi(args[0])

@@ -22,7 +22,8 @@ func openSysctls() error {
 	}
 	const as = unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("", sysctls, "", as, ""); err != nil {
-		return fmt.Errorf("make %s writable: %w; give berth-nri CAP_SYS_ADMIN, and an AppArmor profile that allows mounting", sysctls, err)
+		return fmt.Errorf("make %s writable: %w; give berth-nri CAP_SYS_ADMIN, and an AppArmor profile that allows mounting",
+			sysctls, err)
 	}
 	return nil
 }

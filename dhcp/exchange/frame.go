@@ -150,7 +150,8 @@ func inIPv6(p dhcp.Packet, b []byte) (dhcp.Packet, bool) {
 	}
 	// RFC 4861 section 6.1.2: a valid advertisement is from this link.
 	const size, managed, other = 16, 0x80, 0x40
-	if b[6] != unix.IPPROTO_ICMPV6 || len(body) < size || body[0] != routerAdvertisement || b[7] != 255 || !p.From.IsLinkLocalUnicast() {
+	if b[6] != unix.IPPROTO_ICMPV6 || len(body) < size || body[0] != routerAdvertisement || b[7] != 255 ||
+		!p.From.IsLinkLocalUnicast() {
 		return p, false
 	}
 	p.Router, p.Managed, p.Other = true, body[5]&managed != 0, body[5]&other != 0

@@ -113,7 +113,8 @@ func account(c dhcp.Client, probed *dhcp.Lease) string {
 	text := "messages: " + strings.Join(all, ", ")
 	seen := slices.Clone(c.Seen())
 	if probed != nil {
-		seen = append(seen, fmt.Sprintf("%s leased %s, and the time ended during the probe for it", probed.Server, probed.Address))
+		seen = append(seen, fmt.Sprintf("%s leased %s, and the time ended during the probe for it",
+			probed.Server, probed.Address))
 	}
 	if len(seen) == 0 {
 		seen = []string{"no server answered"}

@@ -40,10 +40,11 @@ func Spec(networks []string, path string, dirs config.Dirs) (*cdispecs.Spec, []s
 			left = append(left, name)
 			continue
 		}
-		spec.Devices = append(spec.Devices, cdispecs.Device{Name: name, ContainerEdits: cdispecs.ContainerEdits{Hooks: []*cdispecs.Hook{
-			stageHook(hook.CreateRuntime, path, dirs, specs.ArgumentNetwork, name),
-			stageHook(hook.Poststop, path, dirs),
-		}}})
+		spec.Devices = append(spec.Devices, cdispecs.Device{Name: name,
+			ContainerEdits: cdispecs.ContainerEdits{Hooks: []*cdispecs.Hook{
+				stageHook(hook.CreateRuntime, path, dirs, specs.ArgumentNetwork, name),
+				stageHook(hook.Poststop, path, dirs),
+			}}})
 	}
 	version, err := cdispecs.MinimumRequiredVersion(spec)
 	spec.Version = version

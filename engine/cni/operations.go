@@ -44,7 +44,8 @@ func (p *Plugin) gc(ctx context.Context, c *call) (any, error) {
 		return nil, coded(codeConfiguration, errors.New("network is missing; without it no attachments are chosen"))
 	}
 	if c.Valid == nil {
-		return nil, coded(codeConfiguration, errors.New("cni.dev/valid-attachments is missing; the runtime lists the attachments there that it still uses"))
+		return nil, coded(codeConfiguration, errors.New("cni.dev/valid-attachments is missing; the runtime lists the "+
+			"attachments there that it still uses"))
 	}
 	valid := make(map[specs.CNIAttachment]bool)
 	for _, v := range c.Valid {

@@ -126,5 +126,6 @@ func (p *Plugin) readConfiguration(ctx context.Context) ([]byte, error) {
 }
 
 func (p *Plugin) newHook() *hook.Hook {
-	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log, Step: p.Step, Interruptible: p.Interruptible, Ahead: p.Ahead}
+	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log, Step: p.Step,
+		Interruptible: p.Interruptible, Ahead: p.Ahead}
 }

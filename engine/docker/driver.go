@@ -167,7 +167,8 @@ func bindReservation(tx *state.Tx, e *Endpoint, a netip.Addr) error {
 		return err
 	}
 	if r == nil {
-		return fmt.Errorf("the address %s is not reserved any more, because its container did not follow in time; start the container again", a)
+		return fmt.Errorf("the address %s is not reserved any more, because its container did not follow in time; start "+
+			"the container again", a)
 	}
 	if r.Endpoint != "" && r.Endpoint != e.ID {
 		return &lease.InUseError{Holder: lease.Lease{Addr: a, Network: r.Network, Reserved: true}}
@@ -187,7 +188,8 @@ func (s *Server) join(ctx context.Context, data []byte) (any, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(r.SandboxKey); err != nil {
-		return nil, fmt.Errorf("the container has no network namespace yet (%w); networks with the driver berth need docker 28 or 26.0: "+
+		return nil, fmt.Errorf("the container has no network namespace yet (%w); networks with the driver berth need "+
+			"docker 28 or 26.0: "+
 			"with this docker use docker run --runtime berth --network none --annotation berth/networks=NAME", err)
 	}
 	selection, err := c.Selection()

@@ -79,7 +79,8 @@ func (n Networks) Load(id string) (*CreateNetwork, error) {
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("berth does not know docker's network %s; remove it and create it again: docker network rm %[1]s", id)
+		return nil, fmt.Errorf("berth does not know docker's network %s; remove it and create it again: docker network rm "+
+			"%[1]s", id)
 	}
 	if err != nil {
 		return nil, err

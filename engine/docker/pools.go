@@ -70,8 +70,9 @@ func (s *Server) requestPool(_ context.Context, data []byte) (any, error) {
 		return nil, specs.Invalid("--ipam-opt "+key, value, "no option; -o has berth's")
 	}
 	if r.Pool == "" {
-		return nil, specs.Invalid("--subnet", "", "the subnet of the network, because docker allows --ip only on a network with --subnet; "+
-			"berth network inspect NAME shows that of a network of berth's")
+		return nil, specs.Invalid("--subnet", "",
+			"the subnet of the network, because docker allows --ip only on a network with --subnet; "+
+				"berth network inspect NAME shows that of a network of berth's")
 	}
 	p := pool{space: r.AddressSpace}
 	var err error

@@ -29,8 +29,9 @@ func (c *CreateNetwork) Space() (string, error) {
 	}
 	for _, p := range pools {
 		if !addressSpace.MatchString(p.AddressSpace) || p.AddressSpace != pools[0].AddressSpace {
-			return "", specs.Invalid("--ipam-driver", "", "berth beside -d berth, because docker's own would give out addresses that are not the network's: "+
-				"docker network create -d berth --ipam-driver berth --subnet …")
+			return "", specs.Invalid("--ipam-driver", "",
+				"berth beside -d berth, because docker's own would give out addresses that are not the network's: "+
+					"docker network create -d berth --ipam-driver berth --subnet …")
 		}
 	}
 	return pools[0].AddressSpace, nil
@@ -140,8 +141,9 @@ func (c *CreateNetwork) checkSource(n *specs.Network) error {
 		return specs.Invalid("--ipam-driver", "null", "berth, for addresses that docker inspect shows: "+
 			"docker network create -d berth --ipam-driver berth --subnet …")
 	case space != noSpace && !pooled:
-		return specs.Invalid("--ipam-driver", "berth", "null, without --subnet: docker requests an address before the container has an interface, "+
-			"so it can only do so if berth gives out all of them (ipam = \"local\")")
+		return specs.Invalid("--ipam-driver", "berth",
+			"null, without --subnet: docker requests an address before the container has an interface, "+
+				"so it can only do so if berth gives out all of them (ipam = \"local\")")
 	}
 	return nil
 }
@@ -163,12 +165,14 @@ func (c *CreateNetwork) checkNamed(n *specs.Network) error {
 			return specs.Invalid("--gateway", gateway, "the gateway of the network %q, or none", n.Name)
 		}
 		for name, text := range p.AuxAddresses {
-			return specs.Invalid("--aux-address", name+"="+text, "nothing beside -o network; set exclude in the file of the network %q", n.Name)
+			return specs.Invalid("--aux-address", name+"="+text,
+				"nothing beside -o network; set exclude in the file of the network %q", n.Name)
 		}
 	}
 	for i := range n.Subnets {
 		if s := &n.Subnets[i]; !covered[familyOf(s)] {
-			return specs.Invalid("--subnet", "", "one of each family of the network %q, with --ipv6 for IPv6: %s", n.Name, subnetsText(n))
+			return specs.Invalid("--subnet", "", "one of each family of the network %q, with --ipv6 for IPv6: %s",
+				n.Name, subnetsText(n))
 		}
 	}
 	return nil

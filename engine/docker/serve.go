@@ -53,7 +53,8 @@ func Listen(path string) (net.Listener, error) {
 func removeStale(path string) error {
 	c, err := net.Dial("unix", path)
 	if err == nil {
-		return errors.Join(fmt.Errorf("another process serves %s; stop it first: systemctl stop berth-docker.socket berth-docker.service", path), c.Close())
+		return errors.Join(fmt.Errorf("another process serves %s; stop it first: systemctl stop berth-docker.socket "+
+			"berth-docker.service", path), c.Close())
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -63,7 +64,8 @@ func removeStale(path string) error {
 
 // Serve answers docker's calls until the context is done, and sweeps from time to time.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 16 << 10}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Minute,
+		MaxHeaderBytes: 16 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	s.Log.Info("ready", "socket", l.Addr().String())

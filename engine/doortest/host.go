@@ -38,7 +38,8 @@ type Host struct {
 func New(t *testing.T, lan string) *Host {
 	t.Helper()
 	h := &Host{T: t, Parent: testnet.Unique("p"), Wire: testnet.Namespace(t), Dirs: config.Dirs{
-		Config: t.TempDir() + "/etc", State: "/run/" + testnet.Unique("berth"), BPFFS: "/sys/fs/bpf/" + testnet.Unique("none"),
+		Config: t.TempDir() + "/etc", State: "/run/" + testnet.Unique("berth"),
+		BPFFS: "/sys/fs/bpf/" + testnet.Unique("none"),
 	}}
 	h.Store = state.Open(h.Dirs.State)
 	t.Cleanup(func() { _ = os.RemoveAll(h.Dirs.State) })

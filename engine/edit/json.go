@@ -180,7 +180,8 @@ func (o *object) memberPlace(text string) (at int, before, indent, after string)
 	}
 	last := o.members[len(o.members)-1]
 	indent = lineIndent(text, last.start)
-	if strings.TrimSpace(text[strings.LastIndexByte(text[:last.start], '\n')+1:last.start]) == "" && strings.Contains(text[:last.start], "\n") {
+	if strings.TrimSpace(text[strings.LastIndexByte(text[:last.start], '\n')+1:last.start]) == "" &&
+		strings.Contains(text[:last.start], "\n") {
 		return last.valueEnd, "," + newline + indent, indent, ""
 	}
 	return last.valueEnd, ", ", indent, ""

@@ -104,7 +104,8 @@ func appendMembers(all []entry, p *unstable.Parser, text string, value *unstable
 		if n.Kind != unstable.KeyValue {
 			continue
 		}
-		one := entry{path: slices.Clone(of.path), table: of.table, within: of.path, line: of.line, end: of.end, start: int(n.Raw.Offset)}
+		one := entry{path: slices.Clone(of.path), table: of.table, within: of.path, line: of.line, end: of.end,
+			start: int(n.Raw.Offset)}
 		last := 0
 		for k := n.Key(); k.Next(); {
 			one.path, one.key = append(one.path, string(k.Node().Data)), append(one.key, string(p.Raw(k.Node().Raw)))

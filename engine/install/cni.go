@@ -29,7 +29,8 @@ const (
 	cniConfDir    = "/etc/cni/net.d"
 )
 
-var cniPluginDirs = []string{"/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni", "/usr/libexec/cni", "/usr/lib/cni"}
+var cniPluginDirs = []string{"/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni",
+	"/usr/libexec/cni", "/usr/lib/cni"}
 
 // planNetworks puts berth-cni among the plugins that nerdctl runs, and writes a file of CNI
 // for each network, so that nerdctl has the network under its name.

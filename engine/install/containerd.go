@@ -72,7 +72,7 @@ func (p *planner) containerdNotes(c *containerdFiles, source string) {
 		p.addNote("pods with runtimeClassName %s get the handler, a copy of the runtime %q", handler, source)
 	}
 	bin := filepath.Join(p.o.Bin, runtimeProgram)
-	p.addNote("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %s …", bin, bin)
+	p.addNote("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %[1]s …", bin)
 }
 
 // criRuntime returns berth's runtime handler: a copy of another.
@@ -177,7 +177,8 @@ func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 func (c *containerdFiles) mergeFile(path string, values map[string]any, v Version) {
 	disabled, _ := values["disabled_plugins"].([]any)
 	for _, plugin := range disabled {
-		if name, _ := plugin.(string); name == "cri" || strings.HasPrefix(name, "io.containerd.grpc.v1.cri") || strings.HasPrefix(name, "io.containerd.cri.v1") {
+		if name, _ := plugin.(string); name == "cri" || strings.HasPrefix(name, "io.containerd.grpc.v1.cri") ||
+			strings.HasPrefix(name, "io.containerd.cri.v1") {
 			c.disabled = true
 		}
 	}

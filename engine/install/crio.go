@@ -27,7 +27,8 @@ func planCRIO(p *planner) error {
 		if err := p.writeHooks(crioHooksDirs(runtime["hooks_dir"])); err != nil {
 			return err
 		}
-		p.addNote("every pod with an annotation of berth's is attached; a RuntimeClass can name the runtime handler %q", handler)
+		p.addNote("every pod with an annotation of berth's is attached; a RuntimeClass can name the runtime handler %q",
+			handler)
 	}
 	name, source := crioSource(runtime)
 	if p.o.Default {

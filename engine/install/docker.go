@@ -9,8 +9,8 @@ const handler = "berth"
 
 const daemonJSON = "/etc/docker/daemon.json"
 
-// planDocker adds a runtime to daemon.json, and makes berth a driver of docker's networks. It sets no runtimeArgs, because dockerd turns
-// them into a script that expands $@ unquoted.
+// planDocker adds a runtime to daemon.json, and makes berth a driver of docker's networks.
+// It sets no runtimeArgs, because dockerd turns them into a script that expands $@ unquoted.
 //
 // It attaches at start: dockerd 26.0, and from 28 on, creates its own network only after
 // the runtime's create, and would add its routes after berth's.
@@ -40,7 +40,8 @@ func planDocker(p *planner) error {
 		}
 		p.addNote("existing containers keep their runtime")
 	} else {
-		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …", handler)
+		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …",
+			handler)
 	}
 	v := p.engineVersion("dockerd")
 	if v.Known() && !v.AtLeast(24, 0) {

@@ -12,26 +12,30 @@ const (
 )
 
 // unitDirs are systemd's directories of units, those of an administrator first.
-var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+	"/lib/systemd/system"}
 
 // writeDriver makes berth a driver of docker's networks: it enables the socket of berth-docker,
 // as systemctl enable does. The driver needs a dockerd that makes the container's network
 // namespace before it calls the driver.
 func (p *planner) writeDriver(v Version) error {
 	if v.Known() && !v.AtLeast(28, 0) && (v.Major != 26 || v.Minor != 0) {
-		p.addNote("docker %s calls a driver before the container has a network namespace; networks with the driver %s need docker 28 or 26.0", v.Text, handler)
+		p.addNote("docker %s calls a driver before the container has a network namespace; networks with the driver %s "+
+			"need docker 28 or 26.0", v.Text, handler)
 		return nil
 	}
 	unit := p.o.findUnit(dockerSocketUnit)
 	if unit == "" {
-		p.addNote("for networks of docker put the units of berth-docker into %s, then run: systemctl enable --now %s", unitDirs[0], dockerSocketUnit)
+		p.addNote("for networks of docker put the units of berth-docker into %s, then run: systemctl enable --now %s",
+			unitDirs[0], dockerSocketUnit)
 		return nil
 	}
 	if err := p.planLink(filepath.Join(p.o.sysPath(socketsWanted), dockerSocketUnit), unit); err != nil {
 		return err
 	}
 	p.addNote("to start the driver: systemctl daemon-reload; systemctl start %s", dockerSocketUnit)
-	p.addNote("a network of docker's on one of berth's: docker network create --driver %s --ipam-driver %[1]s --subnet SUBNET --opt network=NETWORK NAME", handler)
+	p.addNote("a network of docker's on one of berth's: docker network create --driver %s --ipam-driver %[1]s --subnet "+
+		"SUBNET --opt network=NETWORK NAME", handler)
 	p.addNote("containers on it: docker run --network NAME …")
 	return nil
 }
@@ -53,6 +57,7 @@ func enablesDriver(f *File) bool { return filepath.Base(f.Path) == dockerSocketU
 // noteDriver adds the command that stops the driver if a plan disables its socket.
 func (p *planner) noteDriver() {
 	if slices.ContainsFunc(p.plan.Files, func(f *File) bool { return enablesDriver(f) && f.Changed() }) {
-		p.addNote("to stop the driver: systemctl stop %s berth-docker.service; containers on networks with the driver %s then fail to start", dockerSocketUnit, handler)
+		p.addNote("to stop the driver: systemctl stop %s berth-docker.service; containers on networks with the driver %s "+
+			"then fail to start", dockerSocketUnit, handler)
 	}
 }

@@ -36,7 +36,8 @@ func (p *planner) retireDocker(mine *record) error {
 		p.plan.Restart = "systemctl restart docker"
 	}
 	if len(users) > 0 {
-		p.addNote("containers with the runtime %q cannot start after a restart of docker: %s; create them again without --runtime %[1]s",
+		p.addNote("containers with the runtime %q cannot start after a restart of docker: %s; create them again without "+
+			"--runtime %[1]s",
 			handler, listUsers(users))
 	}
 	p.noteDriver()
@@ -57,7 +58,8 @@ func (p *planner) retireDocker(mine *record) error {
 		}
 	}
 	if waiting {
-		p.addNote("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json; run systemctl restart docker")
+		p.addNote("systemctl reload docker is not enough, because it keeps runtimes that are no longer in daemon.json; " +
+			"run systemctl restart docker")
 	}
 	return nil
 }

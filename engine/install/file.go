@@ -124,7 +124,8 @@ func readFile(path string, following bool) (*Content, error) {
 		target, err := os.Readlink(path)
 		return &Content{Text: target, Link: true}, err
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
-		return nil, fmt.Errorf("%q has mode %s and %d bytes; only a regular file of at most %d is read", path, info.Mode(), info.Size(), maxFile)
+		return nil, fmt.Errorf("%q has mode %s and %d bytes; only a regular file of at most %d is read", path, info.Mode(),
+			info.Size(), maxFile)
 	}
 	data, err := os.ReadFile(path)
 	return &Content{Text: string(data), Mode: info.Mode().Perm()}, err

@@ -72,5 +72,6 @@ func (p *planner) scriptText(command []string) string {
 	for _, arg := range command {
 		quoted = append(quoted, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
-	return fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine, strings.Join(quoted, " "))
+	return fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine,
+		strings.Join(quoted, " "))
 }

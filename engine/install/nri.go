@@ -22,7 +22,8 @@ func planNRI(p *planner) error {
 		return err
 	}
 	if len(entry.Flags("--", p.o.Dirs)) > 0 {
-		return errors.New("a runtime starts its plugins without flags; run berth-nri as a service, with --config, --state and --bpffs")
+		return errors.New("a runtime starts its plugins without flags; run berth-nri as a service, with --config, --state " +
+			"and --bpffs")
 	}
 	isCRIO := p.o.lookPath("crio") != ""
 	isContainerd := p.o.lookPath("containerd") != ""
@@ -38,7 +39,8 @@ func planNRI(p *planner) error {
 	if err != nil {
 		return err
 	}
-	p.addNote("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached", nriPlugin)
+	p.addNote("the runtime starts berth-nri as its plugin %s; every pod with an annotation of berth's is attached",
+		nriPlugin)
 	p.addNote("do not also run berth-nri.service or a DaemonSet with berth-nri")
 	return p.planLink(filepath.Join(p.o.sysPath(dir), nriPlugin), program)
 }

@@ -80,7 +80,8 @@ const (
 
 func unusedFlags(flags ...string) func(*Options) string {
 	return func(o *Options) string {
-		given := map[string]bool{engineConfig: o.File != "", defaultRuntime: o.Default, hooksDir: o.HooksDir != "", cdiDir: o.CDIDir != ""}
+		given := map[string]bool{engineConfig: o.File != "", defaultRuntime: o.Default, hooksDir: o.HooksDir != "",
+			cdiDir: o.CDIDir != ""}
 		for _, flag := range flags {
 			if given[flag] {
 				return flag

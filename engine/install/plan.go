@@ -82,7 +82,8 @@ func Repeat(o Options) (*Plan, error) {
 // Command returns the command line of an installation.
 func (p *Plan) Command() string {
 	words := []string{"berth", "install", "--engine", p.Engine}
-	for _, f := range []struct{ flag, value string }{{engineConfig, p.flags.File}, {hooksDir, p.flags.HooksDir}, {cdiDir, p.flags.CDIDir}} {
+	for _, f := range []struct{ flag, value string }{{engineConfig, p.flags.File}, {hooksDir, p.flags.HooksDir},
+		{cdiDir, p.flags.CDIDir}} {
 		if f.value != "" {
 			words = append(words, f.flag, f.value)
 		}
@@ -109,7 +110,8 @@ func Uninstall(o Options) (*Plan, error) {
 	}
 	mine := recordOf(p.records, e.name)
 	if mine == nil {
-		return nil, fmt.Errorf("uninstall for %s: %w: there is no record in %s", e.name, ErrNotInstalled, recordDir(o.configHome(), e.name))
+		return nil, fmt.Errorf("uninstall for %s: %w: there is no record in %s", e.name, ErrNotInstalled,
+			recordDir(o.configHome(), e.name))
 	}
 	p.plan.Restart = mine.Restart
 	for _, f := range p.plan.Files {

@@ -42,7 +42,8 @@ func planPodman(p *planner) error {
 		p.addNote("with a user namespace and podman's own network too: podman --runtime %s run …", handler)
 	}
 	if v := p.engineVersion("podman"); v.Known() && !v.AtLeast(5, 0) {
-		p.addNote("podman %s reads --annotation as CSV: quote a value that has commas, --annotation '\"berth/networks=lan,lab\"'", v.Text)
+		p.addNote("podman %s reads --annotation as CSV: quote a value that has commas, --annotation "+
+			"'\"berth/networks=lan,lab\"'", v.Text)
 	}
 	return p.podmanRuntime(conf.engine)
 }
@@ -97,7 +98,8 @@ func (p *planner) writePlugin(dirs []string) error {
 		p.addNote("podman %s has no plugins for networks; podman 4.5 with netavark 1.6 is the first that has", v.Text)
 		return nil
 	case len(dirs) == 0:
-		p.addNote("no network of podman can have berth as its driver, because netavark_plugin_dirs in containers.conf is empty")
+		p.addNote("no network of podman can have berth as its driver, because netavark_plugin_dirs in containers.conf is " +
+			"empty")
 		return nil
 	}
 	program, err := p.o.programPath(netavarkProgram)
@@ -110,7 +112,8 @@ func (p *planner) writePlugin(dirs []string) error {
 	} else {
 		err = p.planLink(path, program)
 	}
-	p.addNote("a network of podman's on one of berth's: podman network create --driver %s --opt network=NETWORK NAME", handler)
+	p.addNote("a network of podman's on one of berth's: podman network create --driver %s --opt network=NETWORK NAME",
+		handler)
 	p.addNote("containers on it: podman run --network NAME …")
 	return err
 }

@@ -27,7 +27,8 @@ func (p *planner) allowStatic() error {
 		set = append(set, key)
 	}
 	if len(set) > 0 {
-		p.addNote("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path, strings.Join(set, ", "), p.o.Engine)
+		p.addNote("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path,
+			strings.Join(set, ", "), p.o.Engine)
 	}
 	if len(left) > 0 {
 		p.addNote("%s: %s = false stays, so annotations cannot request that", path, strings.Join(left, ", "))

@@ -79,7 +79,8 @@ func (p *Plugin) answer(ctx context.Context, args []string) (any, error) {
 		return nil, specs.Invalid("command", args[0], "create, setup, teardown or info")
 	}
 	if len(args)-1 != c.arguments {
-		return nil, specs.Invalid("arguments of "+args[0], args[len(args)-1], "the path of a network namespace for setup and teardown, and nothing for others")
+		return nil, specs.Invalid("arguments of "+args[0], args[len(args)-1],
+			"the path of a network namespace for setup and teardown, and nothing for others")
 	}
 	return c.do(p, ctx, args[1:])
 }

@@ -14,7 +14,8 @@ import (
 // pod's sandbox was started while this plugin was away, the pod is attached now, unless a
 // container of it runs: that one started without the requested interface, and would get one
 // that it does not expect. Then the new container is refused.
-func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox,
+	c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	if !hasAnnotations(pod) {
 		return nil, nil, nil
 	}
@@ -41,7 +42,8 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *ap
 // attachLate attaches a pod whose sandbox was started while this plugin was away.
 func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	if p.pods.hasRunning(pod.GetId()) {
-		return nil, fmt.Errorf("pod %q runs without the interfaces that its annotations request, because its sandbox was started without berth; "+
+		return nil, fmt.Errorf("pod %q runs without the interfaces that its annotations request, because its sandbox was "+
+			"started without berth; "+
 			"delete the pod, so that it is created again", pod.GetNamespace()+"/"+pod.GetName())
 	}
 	p.podLogger(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
@@ -71,7 +73,8 @@ func (p *Plugin) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.C
 }
 
 // StopContainer records that a container has ended. Its pod may have ended too.
-func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
+func (p *Plugin) StopContainer(_ context.Context, pod *api.PodSandbox,
+	c *api.Container) ([]*api.ContainerUpdate, error) {
 	p.pods.setRuns(pod.GetId(), c.GetId(), false)
 	if hasAnnotations(pod) {
 		p.sweepSoon()

@@ -81,7 +81,8 @@ func (p *Plugin) attachPod(ctx context.Context, pod *api.PodSandbox) ([]*state.A
 		return nil, err
 	}
 	for _, a := range all {
-		log.Info("attached", "network", a.Network, "interface", a.Interface, "addresses", a.Addresses, "mac", a.MAC, "parent", a.Parent)
+		log.Info("attached", "network", a.Network, "interface", a.Interface, "addresses", a.Addresses, "mac", a.MAC,
+			"parent", a.Parent)
 	}
 	return all, nil
 }
@@ -109,7 +110,8 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 // Synchronize gets all existing pods and containers when the connection is new. It releases
 // the pods that ended meanwhile: their namespaces are dead. It only reports a pod that runs
 // without the requested interfaces.
-func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
+func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox,
+	containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	p.pods.resetTo(containers)
@@ -128,7 +130,8 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, contai
 		case err == nil && !p.pods.hasRunning(pod.GetId()):
 			p.podLogger(pod).Info("its sandbox was started without berth; it is attached with its first container")
 		default:
-			p.podLogger(pod).Warn("pod runs without the interfaces that it requests", "error", err, "remedy", "delete the pod, so that it is created again")
+			p.podLogger(pod).Warn("pod runs without the interfaces that it requests", "error", err, "remedy",
+				"delete the pod, so that it is created again")
 		}
 	}
 	return nil, nil

@@ -54,7 +54,8 @@ func namespaceOf(pod *api.PodSandbox) (string, error) {
 		}
 	}
 	if pod.GetPid() == 0 {
-		return "", fmt.Errorf("pod %q has no network namespace of its own; remove hostNetwork", pod.GetNamespace()+"/"+pod.GetName())
+		return "", fmt.Errorf("pod %q has no network namespace of its own; remove hostNetwork",
+			pod.GetNamespace()+"/"+pod.GetName())
 	}
 	return "", nil
 }

@@ -29,7 +29,8 @@ func (p *pods) resetTo(containers []*api.Container) {
 	p.mu.Unlock()
 	for _, c := range containers {
 		state := c.GetState()
-		p.setRuns(c.GetPodSandboxId(), c.GetId(), state == api.ContainerState_CONTAINER_RUNNING || state == api.ContainerState_CONTAINER_PAUSED)
+		p.setRuns(c.GetPodSandboxId(), c.GetId(),
+			state == api.ContainerState_CONTAINER_RUNNING || state == api.ContainerState_CONTAINER_PAUSED)
 	}
 }
 

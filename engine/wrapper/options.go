@@ -72,7 +72,8 @@ func (o *Options) setOption(f option, next []string) (used int, err error) {
 			err = fmt.Errorf("flag --%s: %q: want %q or %q", f.name, f.value, AtCreate, AtStart)
 		}
 	default:
-		err = fmt.Errorf("unknown flag --%s: want --berth-attach, -bpffs, -config, -help, -runtime, -state or -version", f.name)
+		err = fmt.Errorf("unknown flag --%s: want --berth-attach, -bpffs, -config, -help, -runtime, -state or -version",
+			f.name)
 	}
 	return used, err
 }

@@ -36,7 +36,8 @@ func FindRuntime(named string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("none of the runtimes %q is on PATH %q; install one, or name it by --berth-runtime", runtimes, path)
+	return "", fmt.Errorf("none of the runtimes %q is on PATH %q; install one, or name it by --berth-runtime", runtimes,
+		path)
 }
 
 func findNamed(named, path string, self fs.FileInfo) (string, error) {

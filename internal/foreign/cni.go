@@ -52,7 +52,8 @@ func parseResult(data []byte) ([]Holding, error) {
 	if c.Kind != "cniCacheV1" || c.NetworkName == "" || isMultus(c.Config) {
 		return nil, nil
 	}
-	h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineCNI, Name: c.NetworkName}, Container: c.ContainerID, Interface: c.Interface}
+	h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineCNI, Name: c.NetworkName}, Container: c.ContainerID,
+		Interface: c.Interface}
 	for _, i := range c.Result.Interfaces {
 		if mac, err := specs.ParseMAC(i.MAC); err == nil && i.Name == c.Interface && i.Sandbox != "" {
 			h.MAC = mac

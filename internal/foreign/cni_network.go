@@ -48,7 +48,8 @@ func parseCNINetwork(data []byte) (*Network, error) {
 	if len(file.Plugins) > 0 {
 		plugin = file.Plugins[0]
 	}
-	n := &Network{Name: specs.EngineNetwork{Engine: specs.EngineCNI, Name: file.Name}, Parent: plugin.Master, MTU: plugin.MTU}
+	n := &Network{Name: specs.EngineNetwork{Engine: specs.EngineCNI, Name: file.Name},
+		Parent: plugin.Master, MTU: plugin.MTU}
 	if !n.setDriver(plugin.Type, plugin.Mode) || file.Name == "" {
 		return nil, nil
 	}

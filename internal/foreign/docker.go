@@ -17,7 +17,8 @@ func (r *Reader) readDocker() ([]Holding, error) {
 		return nil, nil
 	}
 	plain, err := r.readFiles(filepath.Join(r.places.Docker, "containers/*/config.v2.json"), parseDockerFile)
-	mapped, errMapped := r.readFiles(filepath.Join(r.places.Docker, "[0-9]*.[0-9]*/containers/*/config.v2.json"), parseDockerFile)
+	mapped, errMapped := r.readFiles(filepath.Join(r.places.Docker, "[0-9]*.[0-9]*/containers/*/config.v2.json"),
+		parseDockerFile)
 	return append(plain, mapped...), errors.Join(err, errMapped)
 }
 
@@ -52,7 +53,8 @@ func parseDocker(data []byte) ([]Holding, error) {
 		if e == nil {
 			continue
 		}
-		h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineDocker, Name: name}, NetworkID: e.NetworkID, Container: c.ID}
+		h := Holding{Network: specs.EngineNetwork{Engine: specs.EngineDocker, Name: name},
+			NetworkID: e.NetworkID, Container: c.ID}
 		h.addAddresses(e.IPAddress, e.GlobalIPv6Address)
 		if e.IPAMConfig != nil {
 			h.addAddresses(e.IPAMConfig.IPv4Address, e.IPAMConfig.IPv6Address)

@@ -22,9 +22,10 @@ const dockerTimeout = 2 * time.Second
 func ReadDockerNetworks(ctx context.Context, socket string) ([]Network, error) {
 	ctx, cancel := context.WithTimeout(ctx, dockerTimeout)
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/networks", nil)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,8 @@ func parseDockerNetworks(data []byte) (all []Network, err error) {
 
 // network returns nil for a network of another driver.
 func (d *dockerNetwork) network() (*Network, error) {
-	n := &Network{Name: specs.EngineNetwork{Engine: specs.EngineDocker, Name: d.Name}, Parent: d.Options["parent"], IPAM: specs.IPAMLocal}
+	n := &Network{Name: specs.EngineNetwork{Engine: specs.EngineDocker, Name: d.Name}, Parent: d.Options["parent"],
+		IPAM: specs.IPAMLocal}
 	if !n.setDriver(d.Driver, d.Options[d.Driver+"_mode"]) || d.ConfigOnly {
 		return nil, nil
 	}

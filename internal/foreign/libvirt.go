@@ -48,7 +48,8 @@ func parseLibvirt(data []byte) ([]Holding, error) {
 	var all []Holding
 	for _, i := range status.Domain.Interfaces {
 		if mac, err := specs.ParseMAC(i.MAC.Address); err == nil && i.Source.Network != "" {
-			all = append(all, Holding{Network: specs.EngineNetwork{Engine: specs.EngineLibvirt, Name: i.Source.Network}, MAC: mac})
+			all = append(all, Holding{Network: specs.EngineNetwork{Engine: specs.EngineLibvirt, Name: i.Source.Network},
+				MAC: mac})
 		}
 	}
 	return all, nil

@@ -39,7 +39,8 @@ type Definitions struct {
 
 // UsualDefinitions are the usual places below a root directory, which is "" for /.
 func UsualDefinitions(root string) Definitions {
-	return Definitions{Podman: filepath.Join("/", root, "etc/containers/networks"), CNI: filepath.Join("/", root, "etc/cni/net.d")}
+	return Definitions{Podman: filepath.Join("/", root, "etc/containers/networks"),
+		CNI: filepath.Join("/", root, "etc/cni/net.d")}
 }
 
 // ReadNetworks returns the macvlan and ipvlan networks that files define. With an error it returns

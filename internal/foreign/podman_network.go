@@ -28,24 +28,30 @@ func parsePodmanNetwork(data []byte) (*Network, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, err
 	}
-	n := &Network{Name: specs.EngineNetwork{Engine: specs.EnginePodman, Name: file.Name}, Parent: file.Parent, IPAM: specs.IPAMNone}
+	n := &Network{Name: specs.EngineNetwork{Engine: specs.EnginePodman, Name: file.Name}, Parent: file.Parent,
+		IPAM: specs.IPAMNone}
 	if !n.setDriver(file.Driver, file.Options["mode"]) || file.Name == "" {
 		return nil, nil
 	}
 	n.MTU, _ = strconv.Atoi(file.Options["mtu"]) // 0 if it is none
 	n.NoRoute = file.Internal || file.Options["no_default_route"] == "true" || file.Options["no_default_route"] == "1"
-	switch file.IPAM["driver"] {
-	case "dhcp":
-		n.IPAM = specs.IPAMDHCP
-	case "", "host-local":
-		if len(file.SubnetsOf) > 0 {
-			n.IPAM = specs.IPAMLocal
-		}
-	}
+	n.setPodmanIPAM(file.IPAM["driver"], len(file.SubnetsOf) > 0)
 	for _, s := range file.SubnetsOf {
 		if err := n.addSubnet(s.Subnet, s.Gateway, s.Range.Start, s.Range.End); err != nil {
 			return nil, err
 		}
 	}
 	return n, nil
+}
+
+// setPodmanIPAM sets the source of addresses by podman's name of it.
+func (n *Network) setPodmanIPAM(driver string, hasSubnets bool) {
+	switch driver {
+	case "dhcp":
+		n.IPAM = specs.IPAMDHCP
+	case "", "host-local":
+		if hasSubnets {
+			n.IPAM = specs.IPAMLocal
+		}
+	}
 }

@@ -29,7 +29,8 @@ func (e *enabling) createLink(context.Context) error {
 	info, err := e.host.CreateLink(e.ns, link)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w; use a parent that is no port of a bridge or bond and carries only %s interfaces", err, e.rec.Driver)
+		return fmt.Errorf("%w; use a parent that is no port of a bridge or bond and carries only %s interfaces",
+			err, e.rec.Driver)
 	case err != nil:
 		return err
 	}
@@ -63,7 +64,8 @@ func (e *enabling) checkReflection(ctx context.Context) error {
 	if err != nil || back {
 		return err
 	}
-	return fmt.Errorf("mode %q needs a switch that reflects, and a frame sent from parent %q did not come back within %v; "+
+	return fmt.Errorf("mode %q needs a switch that reflects, and a frame sent from parent %q did not come back within "+
+		"%v; "+
 		"turn on hairpin (802.1Qbg) on the switch's port, or use mode bridge", e.net.Mode, e.rec.Parent, reflectTimeout)
 }
 

@@ -23,7 +23,8 @@ func interfaceName(network string, taken func(string) bool) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("name an interface of the host for network %q: %s and all further candidates are in use; rename an interface of the host",
+	return "", fmt.Errorf("name an interface of the host for network %q: %s and all further candidates are in use; "+
+		"rename an interface of the host",
 		network, candidateName(network, 1))
 }
 

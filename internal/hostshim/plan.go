@@ -58,7 +58,8 @@ func makePlan(n *specs.Network, ips []netip.Addr, f *hostState) (*plan, error) {
 // directly only to addresses of its own subnet.
 func (p *plan) setAddresses(ips, host []netip.Addr) error {
 	if len(p.net.Subnets) == 0 {
-		return fmt.Errorf("network %q has no subnet, so berth knows neither the addresses of its containers nor the routes to them", p.net.Name)
+		return fmt.Errorf("network %q has no subnet, so berth knows neither the addresses of its containers nor the "+
+			"routes to them", p.net.Name)
 	}
 	asked := make(map[netip.Prefix]bool)
 	for _, ip := range ips {
@@ -81,7 +82,8 @@ func (p *plan) setAddresses(ips, host []netip.Addr) error {
 		}
 	}
 	if len(p.static)+len(p.pools) == 0 {
-		return fmt.Errorf("network %q has ipam = %q, so berth chooses no address for the host; give one by --ip", p.net.Name, p.net.IPAM)
+		return fmt.Errorf("network %q has ipam = %q, so berth chooses no address for the host; give one by --ip",
+			p.net.Name, p.net.IPAM)
 	}
 	return nil
 }

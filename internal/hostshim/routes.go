@@ -145,7 +145,8 @@ func addRoute(host *network.Handle, r *Record, route network.HostRoute) error {
 	case errors.Is(err, network.ErrNoLink):
 		return nil
 	case errors.Is(err, network.ErrExists):
-		return fmt.Errorf("%s is on network %q, but the host has another route to it: ip route show %[1]s", route.To, r.Network)
+		return fmt.Errorf("%s is on network %q, but the host has another route to it: ip route show %[1]s",
+			route.To, r.Network)
 	}
 	return err
 }

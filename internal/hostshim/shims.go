@@ -73,7 +73,8 @@ func (s *Shims) withExclusive(ctx context.Context, name string, fn func(*network
 }
 
 // withLocked is withExclusive, with the function that locks the key.
-func (s *Shims) withLocked(ctx context.Context, name string, hold func(key string) (func(), error), fn func(*network.Handle, *Record) error) error {
+func (s *Shims) withLocked(ctx context.Context, name string, hold func(key string) (func(), error),
+	fn func(*network.Handle, *Record) error) error {
 	letGo, err := hold(Key(name))
 	if err != nil {
 		return err
@@ -96,7 +97,8 @@ func (s *Shims) withLocked(ctx context.Context, name string, hold func(key strin
 }
 
 // replaceShim makes a shim after it removed the remains of the old one.
-func (s *Shims) replaceShim(ctx context.Context, host *network.Handle, old *Record, n *specs.Network, ips []netip.Addr) (*Record, error) {
+func (s *Shims) replaceShim(ctx context.Context, host *network.Handle, old *Record, n *specs.Network,
+	ips []netip.Addr) (*Record, error) {
 	if old != nil {
 		if err := s.removeShim(ctx, host, old); err != nil {
 			return nil, err
@@ -127,12 +129,14 @@ func (r *Record) checkRequest(n *specs.Network, ips []netip.Addr) error {
 	}
 	for _, p := range r.Addresses {
 		if n.SubnetOf(p.Addr()) == nil {
-			return fmt.Errorf("the network's subnets no longer contain %[2]s of interface %[1]q; remake it: %[3]s", r.Interface, p, again)
+			return fmt.Errorf("the network's subnets no longer contain %[2]s of interface %[1]q; remake it: %[3]s",
+				r.Interface, p, again)
 		}
 	}
 	for _, ip := range ips {
 		if !slices.ContainsFunc(r.Addresses, func(p netip.Prefix) bool { return p.Addr() == ip }) {
-			return fmt.Errorf("interface %q exists already with %v, not with %s; to change that: %s", r.Interface, r.Addresses, ip, again)
+			return fmt.Errorf("interface %q exists already with %v, not with %s; to change that: %s", r.Interface,
+				r.Addresses, ip, again)
 		}
 	}
 	return nil

@@ -49,7 +49,8 @@ func isKept(a *state.Attachment) bool { return a.Phase == specs.PhaseAttached &&
 
 // newClient starts the client of a record.
 func (k *Keeper) newClient(ctx context.Context, key clientKey, a *state.Attachment) *client {
-	c := &client{Keeper: k, key: key, nsid: a.NSID, index: a.LinkIndex, linkChanged: make(chan struct{}, 1), carrier: true, counted: map[string]uint64{}}
+	c := &client{Keeper: k, key: key, nsid: a.NSID, index: a.LinkIndex, linkChanged: make(chan struct{}, 1), carrier: true,
+		counted: map[string]uint64{}}
 	ctx, c.stop = context.WithCancel(ctx)
 	k.done.Go(func() { c.keep(ctx) })
 	return c

@@ -38,7 +38,10 @@ func replaceRoutes(a *state.Attachment, old, next []network.Route) {
 			a.Gateways = slices.DeleteFunc(a.Gateways, func(gw netip.Addr) bool { return gw == r.Via })
 			continue
 		}
-		a.Routes = slices.DeleteFunc(a.Routes, func(o specs.Route) bool { return o == specs.Route{To: r.To, Via: r.Via, Metric: r.Metric} })
+		a.Routes = slices.DeleteFunc(a.Routes, func(o specs.Route) bool {
+			return o == specs.Route{To: r.To, Via: r.Via,
+				Metric: r.Metric}
+		})
 	}
 	for _, r := range next {
 		if !r.To.IsValid() {

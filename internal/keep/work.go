@@ -144,7 +144,8 @@ func (w *work) obtained(ctx context.Context, a dhcp.Action) error {
 	if err := w.setMTU(ctx); err != nil {
 		return err
 	}
-	w.c.Log.Info("leased", "attachment", w.c.key.attachment, "address", a.Lease.Address, "by", a.Lease.Server, "before", d.Old)
+	w.c.Log.Info("leased", "attachment", w.c.key.attachment, "address", a.Lease.Address, "by",
+		a.Lease.Server, "before", d.Old)
 	return w.finish(ctx)
 }
 
@@ -239,7 +240,8 @@ func (w *work) change(ctx context.Context, fn func(*state.Tx, *state.Attachment,
 		}
 		replaceRoutes(a, old, leaseRoutes(a))
 		now = *a
-		if err := errors.Join(tx.Put(a), tx.AddDHCPMessages(fresh)); err != nil || slices.Equal(before.Addresses, now.Addresses) {
+		if err := errors.Join(tx.Put(a), tx.AddDHCPMessages(fresh)); err != nil ||
+			slices.Equal(before.Addresses, now.Addresses) {
 			return err
 		}
 		return routes.Note(tx, a)

@@ -52,7 +52,8 @@ func (e *ExhaustedError) Error() string {
 		fmt.Fprintf(&b, " and %d more", more)
 	}
 	if n := len(e.Foreign); n > 0 {
-		fmt.Fprintf(&b, "; programs other than berth have %d, as %s (%s): choose an ip_range without theirs", n, e.Foreign[0].Addr, e.Foreign[0].Holder)
+		fmt.Fprintf(&b, "; programs other than berth have %d, as %s (%s): choose an ip_range without theirs", n,
+			e.Foreign[0].Addr, e.Foreign[0].Holder)
 	}
 	if e.Why != "" {
 		fmt.Fprintf(&b, "; %s", e.Why)

@@ -43,7 +43,8 @@ func Settle(ctx context.Context, ns *network.Namespace, timeout time.Duration, a
 		}
 		all = withAddresses(all, next)
 	}
-	return fmt.Errorf("%w: %d addresses of the pool in a row; set ip_range to a part of the subnet that only this host uses",
+	return fmt.Errorf("%w: %d addresses of the pool in a row; set ip_range to a part of the subnet that only this host "+
+		"uses",
 		ErrConflict, maxConflicts)
 }
 

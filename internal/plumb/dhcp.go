@@ -19,13 +19,15 @@ func Client(a *state.Attachment, c *state.DHCPClient, foreign func(netip.Addr) s
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	l := Lease(c)
 	if c.IPv6 {
-		cfg := dhcp.Config6{MAC: a.MAC, DUID: c.ClientID, IAID: c.IAID, Hostname: c.Hostname, Random: random, Foreign: foreign}
+		cfg := dhcp.Config6{MAC: a.MAC, DUID: c.ClientID, IAID: c.IAID, Hostname: c.Hostname,
+			Random: random, Foreign: foreign}
 		if l == nil {
 			return dhcp.New6(cfg)
 		}
 		return dhcp.Resume6(cfg, l)
 	}
-	cfg := dhcp.Config4{MAC: a.MAC, ClientID: c.ClientID, Hostname: c.Hostname, Broadcast: c.Broadcast, Random: random, Foreign: foreign}
+	cfg := dhcp.Config4{MAC: a.MAC, ClientID: c.ClientID, Hostname: c.Hostname, Broadcast: c.Broadcast,
+		Random: random, Foreign: foreign}
 	if l == nil {
 		return dhcp.New4(cfg)
 	}
@@ -89,7 +91,8 @@ func LeaseMTU(a *state.Attachment, c *state.DHCPClient) int {
 	if c.IPv6 || most == 0 { // 0 in a record of an earlier version
 		most = a.MTU
 	}
-	hasIPv6 := a.IPv6 != specs.IPv6Off || slices.ContainsFunc(a.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	hasIPv6 := a.IPv6 != specs.IPv6Off ||
+		slices.ContainsFunc(a.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	if c.Lease == nil || c.Lease.MTU == 0 || c.Lease.MTU >= most || hasIPv6 && c.Lease.MTU < specs.MinMTUv6 {
 		return most
 	}

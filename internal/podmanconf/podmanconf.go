@@ -23,7 +23,8 @@ const (
 
 // NetavarkDirs are the directories in which podman and netavark look for plugins by default
 // (containers.conf(5), netavark_plugin_dirs), in their order.
-var NetavarkDirs = []string{"/usr/local/libexec/netavark", "/usr/libexec/netavark", "/usr/local/lib/netavark", "/usr/lib/netavark"}
+var NetavarkDirs = []string{"/usr/local/libexec/netavark", "/usr/libexec/netavark", "/usr/local/lib/netavark",
+	"/usr/lib/netavark"}
 
 // HooksDirs collects hooks_dir of the table [engine] over podman's files. The
 // zero value is podman's default.

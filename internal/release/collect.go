@@ -86,7 +86,8 @@ func isUnsettled(now *state.Attachment) (bool, error) {
 }
 
 // collectEach releases those attachments that no process has locked and that are due.
-func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
+func (r *Releaser) collectEach(ctx context.Context, all []*state.Attachment, done *Report,
+	due func(*state.Attachment) (bool, error)) error {
 	var errs []error
 	for _, a := range all {
 		if ctx.Err() != nil {
@@ -177,7 +178,8 @@ func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, e
 
 // collectDue takes the attachment's lock, re-checks due under it, and releases the
 // attachment if it is still due. It skips one that another process has locked.
-func (r *Releaser) collectDue(ctx context.Context, seen *state.Attachment, done *Report, due func(*state.Attachment) (bool, error)) error {
+func (r *Releaser) collectDue(ctx context.Context, seen *state.Attachment, done *Report,
+	due func(*state.Attachment) (bool, error)) error {
 	giveUp, err := r.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {
 		return nil // another process works on it

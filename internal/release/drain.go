@@ -87,7 +87,8 @@ func (r *Releaser) agentMaps() (countMaps, error) {
 // drainable returns the attachments whose keys the datapath (if there is one) still
 // has, and those whose counts are final. next is the time until all others are
 // final.
-func (r *Releaser) drainable(ctx context.Context, counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+func (r *Releaser) drainable(ctx context.Context,
+	counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {
 		return nil, nil, 0, err
@@ -130,7 +131,8 @@ func (r *Releaser) drainStep(ctx context.Context, m countMaps, fresh, due []*sta
 
 // eachRecord does a step for the current record of each attachment, in one transaction, which
 // excludes registering.
-func (r *Releaser) eachRecord(ctx context.Context, m countMaps, all []*state.Attachment, step func(*state.Tx, countMaps, *state.Attachment) error) error {
+func (r *Releaser) eachRecord(ctx context.Context, m countMaps, all []*state.Attachment,
+	step func(*state.Tx, countMaps, *state.Attachment) error) error {
 	return r.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, seen := range all {
 			a, err := tx.EndedOf(seen)

@@ -19,7 +19,8 @@ func (r *Releaser) removeLink(ctx context.Context, a *state.Attachment) error {
 		return err
 	}
 	if err := r.forgetNamespace(a); err != nil {
-		r.logger().Warn("another interface of the container may be reported as mac-spoof", "container", a.Containers[0], "error", err)
+		r.logger().Warn("another interface of the container may be reported as mac-spoof", "container",
+			a.Containers[0], "error", err)
 	}
 	if err := remove(); err != nil && !network.IsGone(err) {
 		return err

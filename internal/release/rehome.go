@@ -174,10 +174,12 @@ func (at *place) movedRecord(a *state.Attachment) *state.Attachment {
 
 // rehomeRecord moves leases, uses of VLANs, the record and the datapath's keys. It moves nothing
 // if the record has changed meanwhile, or another owner has one of the leases there.
-func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment, at *place) (moved bool, err error) {
+func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment,
+	at *place) (moved bool, err error) {
 	key := seen.Key()
 	old, err := tx.Attachment(key)
-	if errors.Is(err, state.ErrNotFound) || err == nil && (!old.Created.Equal(seen.Created) || old.Domain() != seen.Domain()) {
+	if errors.Is(err, state.ErrNotFound) || err == nil &&
+		(!old.Created.Equal(seen.Created) || old.Domain() != seen.Domain()) {
 		return false, nil
 	}
 	if err != nil {
@@ -198,7 +200,8 @@ func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attach
 	if err := tx.Put(now); err != nil {
 		return false, err
 	}
-	r.logger().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex, "before", old.ParentIndex)
+	r.logger().Info("parent has another index", "interface", key, "parent", now.Parent, "index", now.ParentIndex,
+		"before", old.ParentIndex)
 	if maps == nil || now.Slot == 0 || now.Slot >= maps.Slots() {
 		return true, nil
 	}

@@ -182,7 +182,8 @@ func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) er
 	}
 	defer unlock()
 	leaving := slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b *state.Attachment) int { return len(b.Outer) - len(a.Outer) }) // the inner VLANs first
+	// the inner VLANs first
+	slices.SortStableFunc(all, func(a, b *state.Attachment) int { return len(b.Outer) - len(a.Outer) })
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
 		err := r.removeVLANs(ctx, a, leaving)
 		errs = append(errs, wrapf(err, "release %q", a.Key()))

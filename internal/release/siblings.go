@@ -83,7 +83,8 @@ func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attach
 }
 
 // enterNamespaces attaches the program in every namespace that has a process.
-func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps, missing []*state.Attachment) (done Siblings, err error) {
+func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
+	missing []*state.Attachment) (done Siblings, err error) {
 	in := make(map[uint64][]*state.Attachment)
 	for _, a := range missing {
 		in[a.Cookie] = append(in[a.Cookie], a)
@@ -111,7 +112,8 @@ func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps, missing 
 
 // attachInside attaches the program while no transaction can end the attachment,
 // as [Endpoint] requires.
-func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace, seen *state.Attachment) error {
+func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace,
+	seen *state.Attachment) error {
 	return r.Store.View(ctx, func(tx *state.Tx) error {
 		a, err := tx.Attachment(seen.Key())
 		if errors.Is(err, state.ErrNotFound) {

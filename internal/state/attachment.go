@@ -51,7 +51,8 @@ type Attachment struct {
 	Observed bool   `json:",omitempty"` // berth did not create the interface; it holds no lease
 	Holder   string `json:",omitempty"` // of an observed one: the name of a process or a file of its namespace
 
-	EngineNetwork *specs.EngineNetwork `json:",omitempty"` // of an observed one: its network by its program's name, if known
+	// of an observed one: its network by its program's name, if known
+	EngineNetwork *specs.EngineNetwork `json:",omitempty"`
 
 	Slot    uint32 `json:",omitempty"` // counter slot, or 0 if it has none or was drained
 	Phase   specs.Phase

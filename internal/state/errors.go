@@ -22,5 +22,6 @@ var (
 	// that is found before the transaction begins is repaired without this error.
 	ErrDamaged = errors.New("damaged database")
 	// ErrVersion is returned for a database of another layout.
-	ErrVersion = errors.New("the database is of another version of berth; stop berth's containers, or reboot, to begin a new one")
+	ErrVersion = errors.New("the database is of another version of berth; stop berth's containers, or reboot, to begin " +
+		"a new one")
 )

@@ -111,7 +111,8 @@ func (s *DHCPServer) Start() {
 	before := len(s.Log())
 	name, args, ready := s.command()
 	s.cmd = exec.Command(Program(s.t, name), args...)
-	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+s.dir, "KEA_PIDFILE_DIR="+s.dir, "KEA_DHCP_DATA_DIR="+s.dir, "KEA_LOGGER_DESTINATION=stdout")
+	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+s.dir, "KEA_PIDFILE_DIR="+s.dir, "KEA_DHCP_DATA_DIR="+s.dir,
+		"KEA_LOGGER_DESTINATION=stdout")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	var err error
 	In(s.t, s.ns, func() { err = s.cmd.Start() })
@@ -174,8 +175,10 @@ func (s *DHCPServer) dnsmasq() []string {
 	if c.IPv6 {
 		pool = fmt.Sprintf("2001:db8::100,2001:db8::1ff,64,%d", c.Seconds)
 	}
-	args := []string{"--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--port=0", "--user=root", "--group=root", "--no-ping",
-		"--dhcp-authoritative", "--log-dhcp", "--interface=" + c.Link, "--bind-interfaces", "--no-resolv", "--no-hosts", "--pid-file=",
+	args := []string{"--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--port=0", "--user=root",
+		"--group=root", "--no-ping",
+		"--dhcp-authoritative", "--log-dhcp", "--interface=" + c.Link, "--bind-interfaces", "--no-resolv",
+		"--no-hosts", "--pid-file=",
 		"--dhcp-leasefile=" + filepath.Join(s.dir, "leases"), "--dhcp-range=" + pool}
 	return append(args, strings.Fields(c.Options)...)
 }

@@ -47,8 +47,13 @@ var probes = map[Feature]func() bool{
 	VLAN: sync.OnceValue(func() bool {
 		return canStackOnVeth(&netlink.Vlan{VlanId: 1, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})
 	}),
-	Clock:   func() bool { return os.Getenv(Throwaway) != "" },
-	Dummy:   sync.OnceValue(func() bool { return inThrowaway(func() error { return netlink.LinkAdd(named(&netlink.Dummy{}, "d")) }) }),
+	Clock: func() bool { return os.Getenv(Throwaway) != "" },
+	Dummy: sync.OnceValue(func() bool {
+		return inThrowaway(func() error {
+			return netlink.LinkAdd(named(&netlink.Dummy{},
+				"d"))
+		})
+	}),
 	Tunnels: sync.OnceValue(func() bool { return inThrowaway(makeTunnels) }),
 	Types:   sync.OnceValue(func() bool { return unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK) == nil }),
 }
@@ -64,7 +69,8 @@ func makeTunnels() error {
 			return err
 		}
 	}
-	return netlink.FouAdd(netlink.Fou{Family: unix.AF_INET, Port: 1, Protocol: unix.IPPROTO_IPIP, EncapType: netlink.FOU_ENCAP_DIRECT})
+	return netlink.FouAdd(netlink.Fou{Family: unix.AF_INET, Port: 1, Protocol: unix.IPPROTO_IPIP,
+		EncapType: netlink.FOU_ENCAP_DIRECT})
 }
 
 // Need skips the test if a feature is missing, or fails it if [Require] lists the

@@ -55,9 +55,12 @@ func benchAgent(b *bench) (*section, error) {
 		return nil, err
 	}
 	s := &section{
-		how: fmt.Sprintf("The interfaces are real and share one namespace; their records are in the database, as hooks write them. "+
-			"Times are medians of %d scrapes of /metrics by the agent's socket, with max_endpoints = %d. Map reading is the part in which all "+
-			"counters and violations are read from the maps. Process is the least resident memory within %s after the scrapes, in which the "+
+		how: fmt.Sprintf("The interfaces are real and share one namespace; their records are in the database, as hooks "+
+			"write them. "+
+			"Times are medians of %d scrapes of /metrics by the agent's socket, with max_endpoints = %d. Map reading is the "+
+			"part in which all "+
+			"counters and violations are read from the maps. Process is the least resident memory within %s after the "+
+			"scrapes, in which the "+
 			"agent returns unused memory.", scrapes(b), manyEndpoints, releaseWait),
 		head: []string{"endpoints", "map reading", "whole scrape", "scrape's size", "process"},
 	}
@@ -111,9 +114,11 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	if n == manyEndpoints {
 		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
 		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
-		s.fact("At 10,000 endpoints, %s of the process is its own memory, and %s are mapped files, nearly all of it the program.",
+		s.fact("At 10,000 endpoints, %s of the process is its own memory, and %s are mapped files, nearly all of it the "+
+			"program.",
 			megabytes(own), megabytes(process-own))
-		s.fact("The fastest scrape at 10,000 endpoints: map reading %s, whole scrape %s.", ms(quantile(reads, 0)), ms(quantile(whole, 0)))
+		s.fact("The fastest scrape at 10,000 endpoints: map reading %s, whole scrape %s.", ms(quantile(reads, 0)),
+			ms(quantile(whole, 0)))
 	}
 	return process, nil
 }
@@ -167,7 +172,8 @@ func addMemory(s *section, host *lab.Host, process float64) error {
 	if err != nil {
 		return err
 	}
-	s.fact("The pinned maps take %s for max_endpoints = %d on the %d CPUs of this machine, independent of the number of endpoints in use; the largest: %s.",
+	s.fact("The pinned maps take %s for max_endpoints = %d on the %d CPUs of this machine, independent of the number "+
+		"of endpoints in use; the largest: %s.",
 		megabytes(maps), manyEndpoints, cpus, largest)
 	for _, n := range []int{8, 64} {
 		on := maps + float64((n-cpus)*counterBytes*(manyEndpoints+1))
@@ -179,7 +185,8 @@ func addMemory(s *section, host *lab.Host, process float64) error {
 			s.addRow(cells...)
 		}
 	}
-	s.fact("Each further CPU adds %s, %d bytes for each endpoint.", megabytes(counterBytes*(manyEndpoints+1)), counterBytes)
+	s.fact("Each further CPU adds %s, %d bytes for each endpoint.",
+		megabytes(counterBytes*(manyEndpoints+1)), counterBytes)
 	return nil
 }
 

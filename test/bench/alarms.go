@@ -49,10 +49,14 @@ func benchAlarms(b *bench) (*section, error) {
 	site.Settle()
 	took := time.Since(begin)
 	s := &section{
-		how: "A host with a network of every mode, and the legitimate traffic of containers, the host and other machines: TCP with segmentation " +
-			"offload and UDP with fragments, in IPv4 and IPv6, between siblings and with the LAN; multicast and broadcast; DHCP clients; router " +
-			"advertisements; neighbours that are forgotten; containers that are restarted with the same MAC; addresses that move. One round " +
-			"has about as much of each as one minute on a LAN. Then frames are forged and addresses changed. The delay is from the call that " +
+		how: "A host with a network of every mode, and the legitimate traffic of containers, the host and other machines: " +
+			"TCP with segmentation " +
+			"offload and UDP with fragments, in IPv4 and IPv6, between siblings and with the LAN; multicast and broadcast; " +
+			"DHCP clients; router " +
+			"advertisements; neighbours that are forgotten; containers that are restarted with the same MAC; addresses that " +
+			"move. One round " +
+			"has about as much of each as one minute on a LAN. Then frames are forged and addresses changed. The delay is " +
+			"from the call that " +
 			"sends the frame, or the start of ip(8), until the event is read from the agent's socket.",
 		head: []string{"", "measured", "most"},
 	}
@@ -84,7 +88,8 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 	for i := range events {
 		if e := &events[i]; !kinds[e.Kind] {
 			kinds[e.Kind] = true
-			s.fact("The first false %s: at %s, %s %s to %s %s, %s, %s", e.Kind, e.Parent, e.Frame.Protocol, e.Frame.SourceIP, e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
+			s.fact("The first false %s: at %s, %s %s to %s %s, %s, %s", e.Kind, e.Parent, e.Frame.Protocol, e.Frame.SourceIP,
+				e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
 		}
 	}
 	if len(site.LeftOut) > 0 {
@@ -101,7 +106,8 @@ func latencies(s *section, site *traffic.Site) error {
 	go watch(ctx, site.Client, seen)
 	// These have assigned addresses, by which a kernel that cannot name the sender's
 	// namespace identifies the forger.
-	containers := []*traffic.Container{site.Container("bridge", 0), site.Container("bridge", 1), site.Container("slaac", 0)}
+	containers := []*traffic.Container{site.Container("bridge", 0), site.Container("bridge", 1),
+		site.Container("slaac", 0)}
 	var frames, drifts []time.Duration
 	for i := range perEndpoint {
 		for k, c := range containers {
@@ -121,11 +127,13 @@ func latencies(s *section, site *traffic.Site) error {
 		drifts = append(drifts, took)
 	}
 	add := func(goal time.Duration, what string, all []time.Duration) {
-		s.judge(fmt.Sprintf("≤ %d ms", goal.Milliseconds()), median(all) <= goal, what, ms(median(all)), ms(slices.Max(all)))
+		goalText := fmt.Sprintf("≤ %d ms", goal.Milliseconds())
+		s.judge(goalText, median(all) <= goal, what, ms(median(all)), ms(slices.Max(all)))
 	}
 	add(toldWithin, "forged frame to event, median", frames)
 	add(driftWithin, "changed address to event, median", drifts)
-	s.fact("The delays are of %d forged frames of %d containers, and of %d changed addresses.", len(frames), len(containers), len(drifts))
+	s.fact("The delays are of %d forged frames of %d containers, and of %d changed addresses.", len(frames),
+		len(containers), len(drifts))
 	return nil
 }
 
@@ -181,6 +189,9 @@ func timeDrift(c *traffic.Container, n int, seen <-chan sighting) (time.Duration
 	if _, err := c.IP("address", "add", address, "dev", c.IfName); err != nil {
 		return 0, err
 	}
-	at, err := await(seen, func(e *specs.Event) bool { return e.Kind == specs.AddressDrift && strings.HasPrefix(e.Detail, address) })
+	at, err := await(seen, func(e *specs.Event) bool {
+		return e.Kind == specs.AddressDrift &&
+			strings.HasPrefix(e.Detail, address)
+	})
 	return at.Sub(begin), err
 }

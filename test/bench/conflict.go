@@ -68,7 +68,8 @@ func conflictSection(refused, accepted, blind []time.Duration) *section {
 		head: []string{"a static address is requested", "berth-hook"},
 	}
 	r := median(refused)
-	s.judge(fmt.Sprintf("≤ %d ms", refusedWithin.Milliseconds()), r <= refusedWithin, "the other machine's: time until refused", ms(r))
+	s.judge(fmt.Sprintf("≤ %d ms", refusedWithin.Milliseconds()), r <= refusedWithin,
+		"the other machine's: time until refused", ms(r))
 	s.addRow("a free one, probed for", ms(median(accepted)))
 	s.addRow("a free one, without a probe", ms(median(blind)))
 	s.fact("Every refusal named the address and the other machine's MAC, and left nothing in the container.")

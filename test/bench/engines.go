@@ -79,7 +79,8 @@ func podmanStarters(host *lab.Host, rootfs string) ([]*starter, error) {
 	if err := errors.Join(os.MkdirAll(filepath.Join(host.Dir, "podman", "networks"), 0o755), p.Setup()); err != nil {
 		return nil, err
 	}
-	if _, err := p.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet, "own"); err != nil {
+	if _, err := p.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet,
+		"own"); err != nil {
 		return nil, err
 	}
 	run := func(flags ...string) func() error {
@@ -100,7 +101,8 @@ func dockerStarters(host *lab.Host, rootfs string) (all []*starter, stop func(),
 		return nil, func() {}, err
 	}
 	stop = func() { _ = d.StopDaemon() } // the host's processes end with the bench
-	if _, err := d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet, "own"); err != nil {
+	if _, err := d.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet,
+		"own"); err != nil {
 		return nil, stop, err
 	}
 	run := func(flags ...string) func() error {
@@ -111,13 +113,15 @@ func dockerStarters(host *lab.Host, rootfs string) (all []*starter, stop func(),
 	}
 	return []*starter{
 		{engine: "docker", how: "its own macvlan", run: run("--network", "own")},
-		{engine: "docker", how: "berth, by annotation", run: run("--runtime", "berth", "--network", "none", "--annotation", "berth/networks=lan")},
+		{engine: "docker", how: "berth, by annotation",
+			run: run("--runtime", "berth", "--network", "none", "--annotation", "berth/networks=lan")},
 	}, stop, nil
 }
 
 func enginesSection(all []*starter, left []string, rounds int) *section {
 	s := &section{
-		how: fmt.Sprintf("The time of `podman run --rm … true`, and of docker's, on the engine's own macvlan network, and with berth's "+
+		how: fmt.Sprintf("The time of `podman run --rm … true`, and of docker's, on the engine's own macvlan network, and "+
+			"with berth's "+
 			"annotation and conflict_timeout = %q: medians of %d rounds.", probeMost, rounds),
 		head: []string{"", "its own macvlan", "berth", "ratio", "fastest tenth"},
 	}

@@ -126,9 +126,12 @@ func parseCosts(text string) (all []cost, err error) {
 
 func frameSection(costs []cost) (*section, error) {
 	s := &section{
-		how: "The cost of the TC program, judging included, by BPF_PROG_TEST_RUN. It is compared with an empty program, and with *bare look-ups*: a program " +
-			"that only looks up the endpoints of the frame (one or two) in a hash map of the same size. A cost is the fastest tenth of 60 laps of 4,000 frames; " +
-			"a ratio is the median of 11 of these. *Two at random* means that each frame has other MACs, so that they are in no near cache.",
+		how: "The cost of the TC program, judging included, by BPF_PROG_TEST_RUN. It is compared with an empty program, " +
+			"and with *bare look-ups*: a program " +
+			"that only looks up the endpoints of the frame (one or two) in a hash map of the same size. A cost is the " +
+			"fastest tenth of 60 laps of 4,000 frames; " +
+			"a ratio is the median of 11 of these. *Two at random* means that each frame has other MACs, so that they are in " +
+			"no near cache.",
 		head: []string{"frame", "endpoints", "above empty", "whole", "to bare look-ups", "middle half"},
 	}
 	bare := false
@@ -151,7 +154,8 @@ func frameSection(costs []cost) (*section, error) {
 		s.judge(fmt.Sprintf("≤ %.1f×", goal), ratio > 0 && ratio <= goal, cells...)
 	}
 	if text, err := os.ReadFile(returnsMitigation); err == nil {
-		s.fact("A look-up is a call, so its cost depends on the mitigation of the processor's returns: spec_rstack_overflow is %q.", strings.TrimSpace(string(text)))
+		s.fact("A look-up is a call, so its cost depends on the mitigation of the processor's returns: "+
+			"spec_rstack_overflow is %q.", strings.TrimSpace(string(text)))
 	}
 	if !bare {
 		return nil, fmt.Errorf("no bare look-ups among %d figures", len(costs))
@@ -171,8 +175,10 @@ func frameGoal(name string) float64 {
 // againstSection compares the turns of two builds.
 func againstSection(this, other [][]cost) *section {
 	s := &section{
-		how: fmt.Sprintf("The benchmark of this build and of the one given with -against, in %d turns: medians of what a frame costs above an empty program, "+
-			"and of the ratios of this build to the other, with the middle half of them. The other build may measure in whole ns.", frameTurns),
+		how: fmt.Sprintf("The benchmark of this build and of the one given with -against, in %d turns: medians of what a "+
+			"frame costs above an empty program, "+
+			"and of the ratios of this build to the other, with the middle half of them. The other build may measure in "+
+			"whole ns.", frameTurns),
 		head: []string{"frame", "endpoints", "the other build", "this build", "ratio", "middle half"},
 	}
 	for _, c := range this[0] {
@@ -189,7 +195,8 @@ func againstSection(this, other [][]cost) *section {
 			what = "bare look-ups: " + looks
 		}
 		if len(p.with) > 0 && what != "" {
-			s.addRow(what, fmt.Sprint(c.endpoints), nanoseconds(median(p.without)), nanoseconds(median(p.with)), fold(median(p.ratios())), p.spread())
+			s.addRow(what, fmt.Sprint(c.endpoints), nanoseconds(median(p.without)), nanoseconds(median(p.with)),
+				fold(median(p.ratios())), p.spread())
 		}
 	}
 	return s

@@ -36,7 +36,8 @@ func serveTCP(at place) (end func(), err error) {
 func throughput(from, to place, length ...string) (float64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	args := append([]string{"--net=" + from.path, "iperf3", "--json", "--interval", "0", "--client", to.addr.String()}, length...)
+	args := append([]string{"--net=" + from.path, "iperf3", "--json", "--interval", "0", "--client", to.addr.String()},
+		length...)
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
 	out, err := cmd.Output()
 	var report struct {

@@ -49,7 +49,8 @@ func benchKilled(b *bench) (*section, error) {
 		leases func() (map[string]bool, error)
 	}{
 		{newBerth(berthAlone, host, onLAN), func() (map[string]bool, error) { return berthLeases(host) }},
-		{newCNI(cniAlone, cniDir, cniSubnet), func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
+		{newCNI(cniAlone, cniDir, cniSubnet),
+			func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
 	}
 	var got [2]aftermath
 	kills := 2 * b.rounds
@@ -71,8 +72,10 @@ func benchKilled(b *bench) (*section, error) {
 
 func killedSection(got [2]aftermath) *section {
 	s := &section{
-		how: "The process is killed (SIGKILL) at moments spread evenly over the shortest time that it takes. Every second attachment is " +
-			"then requested again, as by an engine that restarts a container. At the end the container is released in the usual way, " +
+		how: "The process is killed (SIGKILL) at moments spread evenly over the shortest time that it takes. Every second " +
+			"attachment is " +
+			"then requested again, as by an engine that restarts a container. At the end the container is released in the " +
+			"usual way, " +
 			"with its namespace alive.",
 		head: []string{"", "berth-hook", "CNI"},
 	}
@@ -109,7 +112,8 @@ func least(p peer) (time.Duration, error) {
 }
 
 // kill kills one attachment after a time and counts the remaining state.
-func (a *aftermath) kill(p peer, id string, after time.Duration, again bool, leases func() (map[string]bool, error)) error {
+func (a *aftermath) kill(p peer, id string, after time.Duration, again bool,
+	leases func() (map[string]bool, error)) error {
 	c, err := newContainer()
 	if err != nil {
 		return err

@@ -54,7 +54,8 @@ func main() {
 	rounds := flag.Int("rounds", 40, "how often each exec is measured; everything else is scaled with it")
 	only := flag.String("part", strings.Join(names(), ","), "the parts to run, with commas between")
 	page := flag.String("write", "", "write the results to this page too, in place of its older ones")
-	source := flag.String("against", "", "`directory` of another source tree of berth, which takes turns with this one; for the parts frame and probe")
+	source := flag.String("against", "", "`directory` of another source tree of berth, which takes turns with this "+
+		"one; for the parts frame and probe")
 	bin := flag.String("bin", "", "`directory` of berth's programs (default: they are built)")
 	lab.Isolate()
 	flag.Parse()

@@ -85,7 +85,8 @@ func manyMAC(i int) specs.MAC { return specs.MAC{2, 0, 0x5e, 1, byte(i >> 8), by
 func (m *many) links(from, to int) error {
 	var batch strings.Builder
 	for i := from; i < to; i++ {
-		fmt.Fprintf(&batch, "link add link eth1 name net%d netns %s address %s type macvlan mode bridge\n", i, m.inside.Name, manyMAC(i))
+		fmt.Fprintf(&batch, "link add link eth1 name net%d netns %s address %s type macvlan mode bridge\n", i,
+			m.inside.Name, manyMAC(i))
 	}
 	cmd := exec.Command("ip", "-batch", "-")
 	cmd.Stdin = strings.NewReader(batch.String())

@@ -70,7 +70,8 @@ func judgedRows(title, text string) (met int, missed []string) {
 		case cells[n-1] == "met":
 			met++
 		case cells[n-1] == "missed":
-			missed = append(missed, fmt.Sprintf("%s: %s (%s, goal %s)", title, cells[0], strings.Join(nonEmpty(cells[1:n-2]), ", "), cells[n-2]))
+			missed = append(missed, fmt.Sprintf("%s: %s (%s, goal %s)", title, cells[0],
+				strings.Join(nonEmpty(cells[1:n-2]), ", "), cells[n-2]))
 		}
 	}
 	return met, missed

@@ -8,10 +8,14 @@ import (
 // measure measures all paths in turn, each with and without the agent.
 func (s *site) measure(b *bench) (*section, error) {
 	r := &section{
-		how: fmt.Sprintf("*TCP* is one iperf3 stream of %d MB. *Round trip* is the median of %d small UDP datagrams and their answers, between blocking sockets. "+
-			"*Packets* are UDP frames of 60 bytes, as fast as one thread can send them: the fastest %d of %v. The wire is a veth pair to a switch "+
-			"(a Linux bridge), and another to the other machine. The path over a Linux bridge has no program of the agent's and is the control. "+
-			"Each path is measured with and without the agent's programs, one right after the other, in alternating order. The values are "+
+		how: fmt.Sprintf("*TCP* is one iperf3 stream of %d MB. *Round trip* is the median of %d small UDP datagrams and "+
+			"their answers, between blocking sockets. "+
+			"*Packets* are UDP frames of 60 bytes, as fast as one thread can send them: the fastest %d of %v. The wire is a "+
+			"veth pair to a switch "+
+			"(a Linux bridge), and another to the other machine. The path over a Linux bridge has no program of the agent's "+
+			"and is the control. "+
+			"Each path is measured with and without the agent's programs, one right after the other, in alternating order. "+
+			"The values are "+
 			"medians. The ratio is the median of the ratios; for TCP the ratio of the fastest tenths.",
 			tcpBytes>>20, roundTrips, burst, floodSlice),
 		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
@@ -27,7 +31,10 @@ func (s *site) measure(b *bench) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.race(r, "TCP", tcp, step, gigabits, func(w way) (float64, error) { return throughput(w.from, w.to, "--bytes", fmt.Sprint(tcpBytes)) }); err != nil {
+	if err := s.race(r, "TCP", tcp, step, gigabits, func(w way) (float64,
+		error) {
+		return throughput(w.from, w.to, "--bytes", fmt.Sprint(tcpBytes))
+	}); err != nil {
 		return nil, err
 	}
 	err = s.race(r, "round trip", quick, step, micros, func(w way) (float64, error) {
@@ -96,7 +103,8 @@ func (s *site) serveAll() (end func(), err error) {
 
 // race measures all ways in turn, and adds a row for each that compares it with the
 // first.
-func (s *site) race(r *section, kind string, n int, step func(int), text func(float64) string, one func(way) (float64, error)) error {
+func (s *site) race(r *section, kind string, n int, step func(int), text func(float64) string,
+	one func(way) (float64, error)) error {
 	ways := s.ways()
 	got := make([]pairs, len(ways))
 	for i := range n {
@@ -126,7 +134,8 @@ func (s *site) race(r *section, kind string, n int, step func(int), text func(fl
 	}
 	for j, w := range ways {
 		if w.siblings {
-			r.fact("%s, %s to Linux bridge and veth: %.2f (without the agent).", kind, w.what, median(got[j].without)/median(got[bridged].without))
+			r.fact("%s, %s to Linux bridge and veth: %.2f (without the agent).", kind, w.what,
+				median(got[j].without)/median(got[bridged].without))
 		}
 	}
 	return nil
@@ -198,7 +207,9 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	show(r, "the same, empty TC programs", empty, median(empty.ratios()), 0, perSecond)
 	show(r, "the same, empty TC programs and the agent's", above, median(above.ratios()), goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
-	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets were sent with the agent, and it counted %d, including ARP.",
-		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without), through, after-before)
+	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets "+
+		"were sent with the agent, and it counted %d, including ARP.",
+		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without),
+		through, after-before)
 	return err
 }

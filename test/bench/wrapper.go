@@ -41,7 +41,8 @@ func benchWrapper(b *bench) (*section, error) {
 	defer os.RemoveAll(bundle)
 	rounds := 5 * b.rounds
 	s := &section{
-		how: fmt.Sprintf("The time of a runtime that does nothing, called directly and by berth-runtime, with a config.json of 20 kB: "+
+		how: fmt.Sprintf("The time of a runtime that does nothing, called directly and by berth-runtime, with a "+
+			"config.json of 20 kB: "+
 			"medians of %d rounds.", rounds),
 		head: []string{"", "direct", "by berth-runtime", "added", "fastest tenth"},
 	}
@@ -59,7 +60,8 @@ func benchWrapper(b *bench) (*section, error) {
 			if err := timedIn(bundle, &direct, idle, c.args...); err != nil {
 				return nil, err
 			}
-			if err := timedIn(bundle, &through, filepath.Join(b.bin, "berth-runtime"), append(before, c.args...)...); err != nil {
+			if err := timedIn(bundle, &through, filepath.Join(b.bin, "berth-runtime"),
+				append(before, c.args...)...); err != nil {
 				return nil, err
 			}
 		}
@@ -73,7 +75,8 @@ func benchWrapper(b *bench) (*section, error) {
 // writeConfig writes a config.json with an annotation, of an engine's usual length.
 func writeConfig(bundle, annotation string) error {
 	rules := strings.Repeat(`{"names": ["accept", "accept4", "access"], "action": "SCMP_ACT_ALLOW"}, `, 280)
-	text := fmt.Sprintf(`{"ociVersion": "1.0.2", "linux": {"seccomp": {"syscalls": [%s{}]}}, "annotations": {%s}}`, rules, annotation)
+	text := fmt.Sprintf(`{"ociVersion": "1.0.2", "linux": {"seccomp": {"syscalls": [%s{}]}}, "annotations": {%s}}`,
+		rules, annotation)
 	return os.WriteFile(filepath.Join(bundle, "config.json"), []byte(text), 0o600)
 }
 

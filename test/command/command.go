@@ -54,5 +54,6 @@ const quoted = 20
 
 func failed(cmd *exec.Cmd, err error, output string) error {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
-	return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.Join(lines[max(0, len(lines)-quoted):], "\n"))
+	return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err,
+		strings.Join(lines[max(0, len(lines)-quoted):], "\n"))
 }

@@ -55,7 +55,8 @@ func demo(ctx context.Context, bin string) error {
 	}
 	g.print(fmt.Sprintf("\nNothing is left. The tour took %.0f seconds.", time.Since(begin).Seconds()))
 	if failed == nil {
-		g.print("On this machine: install bin/* /usr/local/bin, berth network create, berth check,\nberth install --engine podman (or docker, containerd, …). See README.md.")
+		g.print("On this machine: install bin/* /usr/local/bin, berth network create, berth check,\nberth install " +
+			"--engine podman (or docker, containerd, …). See README.md.")
 	}
 	return failed
 }

@@ -30,17 +30,21 @@ var engines = []engine{
 	{name: "docker", suites: both, tests: `^TestDocker|^TestEngine.*$/^docker`},
 	{name: "docker-network", suites: []string{"forky"}, tests: `^TestNetworkOfDocker`},
 	{name: "docker-network-old", suites: []string{"trixie"}, tests: `^TestNetworkOfOldDocker|^TestNetworkOfDockerRefused`},
-	{name: "containerd", suites: both, tests: `^TestInstalledContainerd$|^TestContainerd|^TestEngine.*$/^(ctr|containerd)`},
+	{name: "containerd", suites: both,
+		tests: `^TestInstalledContainerd$|^TestContainerd|^TestEngine.*$/^(ctr|containerd)`},
 	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
 	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
-	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`, tools: []string{"nerdctl"}},
+	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`,
+		tools: []string{"nerdctl"}},
 	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
 	// CRI-O 1.34.0 has no validator of plugins.
 	{name: "crio", suites: both, tests: `^TestCRI`, tools: []string{"crictl", "crio"}},
 	// Debian's containerd is too old for a validator of plugins.
-	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`, tools: []string{"crictl", "containerd"}},
+	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`,
+		tools: []string{"crictl", "containerd"}},
 	// Not engines of containers, but their interfaces are observed. The firmware sends frames.
 	{name: "machines", suites: []string{"trixie"}, tests: `^TestMachinesOf`, packages: []string{
-		"lxc", "libvirt-daemon", "libvirt-daemon-driver-network", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-system-x86", "ipxe-qemu",
+		"lxc", "libvirt-daemon", "libvirt-daemon-driver-network", "libvirt-daemon-driver-qemu", "libvirt-clients",
+		"qemu-system-x86", "ipxe-qemu",
 	}},
 }

@@ -23,7 +23,8 @@ type Bundle struct {
 
 // capabilities are those of docker's defaults that the tests need, and NET_ADMIN, with
 // which a container can change its own MAC.
-var capabilities = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"}
+var capabilities = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_NET_ADMIN", "CAP_NET_RAW",
+	"CAP_NET_BIND_SERVICE"}
 
 // Write writes DIR/config.json.
 func (b *Bundle) Write(dir string) error {

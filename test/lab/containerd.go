@@ -93,7 +93,8 @@ func (c *Containerd) flags(ct Container) ([]string, error) {
 		}
 		return []string{"--runc-binary", program, "--config", filepath.Join(config, "config.json"), ct.ID}, b.Write(config)
 	}
-	flags := []string{"--runc-binary", program, "--env", "PATH=/bin", "--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW"}
+	flags := []string{"--runc-binary", program, "--env", "PATH=/bin", "--cap-add", "CAP_NET_ADMIN",
+		"--cap-add", "CAP_NET_RAW"}
 	for _, key := range slices.Sorted(maps.Keys(ct.Annotations)) {
 		flags = append(flags, "--annotation", key+"="+ct.Annotations[key])
 	}

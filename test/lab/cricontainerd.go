@@ -70,7 +70,8 @@ func (c *ContainerdCRI) StartDaemon() error {
 	if err := c.daemon.ready(func() error { _, err := crictl(c, "info"); return err }); err != nil {
 		return err
 	}
-	if out, err := c.ctr("--namespace", "k8s.io", "images", "ls", "--quiet"); err != nil || strings.Contains(out, ImageName) {
+	if out, err := c.ctr("--namespace", "k8s.io", "images", "ls", "--quiet"); err != nil ||
+		strings.Contains(out, ImageName) {
 		return err
 	}
 	archive := filepath.Join(c.dir(), "image.tar")
@@ -98,6 +99,7 @@ func (c *ContainerdCRI) configure() error {
 	if err != nil {
 		return err
 	}
-	config := fmt.Sprintf(criConfig[!strings.HasPrefix(version, "1.")], ImageName, c.dir(), runc) + fmt.Sprintf(nriConfig, c.dir()) + c.Settings
+	config := fmt.Sprintf(criConfig[!strings.HasPrefix(version, "1.")], ImageName, c.dir(), runc) +
+		fmt.Sprintf(nriConfig, c.dir()) + c.Settings
 	return firstError(writeFile(c.ConfigFile(), config), writePodNetwork(c))
 }

@@ -68,8 +68,9 @@ func (d *Docker) configure() error {
 		return err
 	}
 	config := map[string]any{
-		"hosts": []string{d.Socket()}, "data-root": filepath.Join(d.dir(), "data"), "exec-root": filepath.Join(d.dir(), "run"),
-		"bridge": "none", "iptables": false, "ip6tables": false,
+		"hosts": []string{d.Socket()}, "data-root": filepath.Join(d.dir(), "data"),
+		"exec-root": filepath.Join(d.dir(), "run"),
+		"bridge":    "none", "iptables": false, "ip6tables": false,
 		"runtimes": map[string]any{"berth": map[string]string{"path": program}},
 	}
 	maps.Copy(config, d.Options)

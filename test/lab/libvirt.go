@@ -36,10 +36,12 @@ func (l *Libvirt) StartDaemon() (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if l.logs, err = l.Host.start(filepath.Join(dir, "virtlogd.log"), "virtlogd", "--pid-file", filepath.Join(dir, "virtlogd.pid")); err != nil {
+	if l.logs, err = l.Host.start(filepath.Join(dir, "virtlogd.log"), "virtlogd", "--pid-file",
+		filepath.Join(dir, "virtlogd.pid")); err != nil {
 		return err
 	}
-	if l.daemon, err = l.Host.start(filepath.Join(dir, "log"), "libvirtd", "--pid-file", filepath.Join(dir, "pid")); err != nil {
+	if l.daemon, err = l.Host.start(filepath.Join(dir, "log"), "libvirtd", "--pid-file",
+		filepath.Join(dir, "pid")); err != nil {
 		return err
 	}
 	return l.daemon.ready(func() error { _, err := l.Client("version"); return err })

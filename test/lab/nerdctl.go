@@ -72,7 +72,8 @@ func (n *Nerdctl) StartWith(c Container, flags ...string) (string, error) {
 	case EngineNetwork:
 		network = engineNetworkName
 	}
-	args := []string{"run", "--detach", "--name", c.ID, "--runtime", program, "--network", network, "--cap-add", "NET_ADMIN", "--pull", "never"}
+	args := []string{"run", "--detach", "--name", c.ID, "--runtime", program, "--network", network, "--cap-add",
+		"NET_ADMIN", "--pull", "never"}
 	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
 		args = append(args, "--annotation", key+"="+c.Annotations[key])
 	}

@@ -35,7 +35,8 @@ func status(name string, passed bool, err error) int {
 
 // AtOnce runs a suite at several places, at most so many at once, and reports whether it
 // passes at all of them. The first error ends the others' context.
-func AtOnce(ctx context.Context, most int, places []string, run func(ctx context.Context, place string) (passed bool, err error)) (bool, error) {
+func AtOnce(ctx context.Context, most int, places []string,
+	run func(ctx context.Context, place string) (passed bool, err error)) (bool, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(most)
 	var failed atomic.Bool

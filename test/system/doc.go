@@ -5,12 +5,12 @@
 //	go run ./test/system                           # Debian 13, all steps; Debian 12, the units
 //	go run ./test/system -suite trixie -run 'boot|install'
 //
-// The machines of several suites run at once. A machine has two disks: a Debian tree of package test/tree as an ext4 image, which
-// no run changes, and a disk with two versions of the package and the guest program
-// (test/system/guest). The guest program runs its steps in order, continues after a
-// reboot, and reports on the second serial line; the first has the console. Two
-// network cards on one hub form the LAN: one is the parent, the other is in a network
-// namespace and acts as the LAN's other end.
+// The machines of several suites run at once. A machine has two disks: a Debian tree of
+// package test/tree as an ext4 image, which no run changes, and a disk with two versions of
+// the package and the guest program (test/system/guest). The guest program runs its steps
+// in order, continues after a reboot, and reports on the second serial line; the first has
+// the console. Two network cards on one hub form the LAN: one is the parent, the other is
+// in a network namespace and acts as the LAN's other end.
 //
 // The exit status is 0 if all steps pass, 1 if some do not, and 2 if they could not be
 // run.

@@ -42,7 +42,8 @@ func makePackages(ctx context.Context, dir string) error {
 	if err := command.Execute(ctx, []string{"ARCHES=amd64", "FAST=1"}, "scripts/release.sh", out, "v0.0.2"); err != nil {
 		return err
 	}
-	if err := command.Execute(ctx, nil, "tar", "-C", out, "-xzf", filepath.Join(out, "berth-v0.0.2-linux-amd64.tar.gz")); err != nil {
+	if err := command.Execute(ctx, nil, "tar", "-C", out, "-xzf",
+		filepath.Join(out, "berth-v0.0.2-linux-amd64.tar.gz")); err != nil {
 		return err
 	}
 	programs := filepath.Join(out, "berth-v0.0.2-linux-amd64")

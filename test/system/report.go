@@ -45,7 +45,8 @@ func (r *report) event(e plan.Event) {
 		r.print("step " + e.Name)
 	case plan.End:
 		verdict := "ok  "
-		step := results.Result{Package: "berth/test/system", Test: e.Name, Outcome: results.Pass, Where: strings.TrimSuffix(r.prefix, "| ")}
+		step := results.Result{Package: "berth/test/system", Test: e.Name, Outcome: results.Pass,
+			Where: strings.TrimSuffix(r.prefix, "| ")}
 		if r.good++; e.Status != 0 {
 			verdict = "FAIL"
 			r.good--

@@ -35,7 +35,8 @@ func main() {
 	file := flag.String("results", "", "`file` for the outcome of each test")
 	where := flag.String("where", "", "the kernel or engine, as results name it")
 	again := flag.Int("again", 0, "run failed tests a second time if they are at most this `number`")
-	sum := flag.Bool("sum", false, "read files of results, print the failed and unsteady tests, and fail if a test was skipped and passed in none")
+	sum := flag.Bool("sum", false, "read files of results, print the failed and unsteady tests, and fail if a test was "+
+		"skipped and passed in none")
 	args := os.Args[1:]
 	if own := slices.Index(args, "--"); own >= 0 || len(args) > 0 && args[0] == "-sum" {
 		flag.Parse()

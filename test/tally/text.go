@@ -26,7 +26,8 @@ func (t *tally) progress() {
 		}
 	}
 	slices.SortFunc(all, func(a, b long) int { return a.since.Compare(b.since) })
-	line := fmt.Sprintf("… %s: %d tests have ended in %d packages", minutes(time.Since(t.start)), t.passed+t.failed+t.skipped, len(t.ended))
+	line := fmt.Sprintf("… %s: %d tests have ended in %d packages", minutes(time.Since(t.start)),
+		t.passed+t.failed+t.skipped, len(t.ended))
 	for i, l := range all[:min(3, len(all))] {
 		line += fmt.Sprintf("%s %s (%s)", [...]string{"; running:", ",", ","}[i], l.name, minutes(time.Since(l.since)))
 	}
@@ -65,7 +66,8 @@ func (t *tally) summary() {
 	switch {
 	case t.failed > 0:
 	case len(skips) > 0:
-		fmt.Fprintln(t.out, "all tests that ran passed; those skipped need another kernel (make vm-test) or engine (make engines)")
+		fmt.Fprintln(t.out, "all tests that ran passed; those skipped need another kernel (make vm-test) or engine (make "+
+			"engines)")
 	default:
 		fmt.Fprintln(t.out, "all tests passed")
 	}

@@ -223,6 +223,7 @@ func (p Place) Advertise(prefix netip.Prefix) error {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
 			return err
 		}
-		return unix.Sendto(fd, message, 0, &unix.SockaddrInet6{ZoneId: uint32(ifi.Index), Addr: netip.MustParseAddr("ff02::1").As16()})
+		return unix.Sendto(fd, message, 0, &unix.SockaddrInet6{ZoneId: uint32(ifi.Index),
+			Addr: netip.MustParseAddr("ff02::1").As16()})
 	})
 }

@@ -78,7 +78,8 @@ func (s *Site) peers(c *Container) []Place {
 
 func (s *Site) talk(c *Container, bytes int64) error {
 	for _, p := range s.peers(c) {
-		err := errors.Join(Stream(c.Place, p, bytes), Stream(p, c.Place, bytes), Ask(c.Place, p, 10, 100), Ask(p, c.Place, 3, 4000))
+		err := errors.Join(Stream(c.Place, p, bytes), Stream(p, c.Place, bytes), Ask(c.Place, p, 10, 100),
+			Ask(p, c.Place, 3, 4000))
 		if err != nil {
 			return err
 		}
@@ -89,7 +90,8 @@ func (s *Site) talk(c *Container, bytes int64) error {
 func (s *Site) siblings(bytes int64) error {
 	for _, n := range s.nets {
 		if all := s.containers[n.name]; n.siblings {
-			if err := errors.Join(Stream(all[0].Place, all[1].Place, bytes), Ask(all[1].Place, all[0].Place, 5, 4000)); err != nil {
+			if err := errors.Join(Stream(all[0].Place, all[1].Place, bytes),
+				Ask(all[1].Place, all[0].Place, 5, 4000)); err != nil {
 				return fmt.Errorf("%s: %w", n.name, err)
 			}
 		}
@@ -223,7 +225,8 @@ func (s *Site) move(i int) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(Stream(c.Place, s.pc, usual), Ask(s.router, c.Place, 1, 100), c.Stop(s.Host, turn == 0)); err != nil {
+		if err := errors.Join(Stream(c.Place, s.pc, usual), Ask(s.router, c.Place, 1, 100),
+			c.Stop(s.Host, turn == 0)); err != nil {
 			return err
 		}
 	}

@@ -37,10 +37,13 @@ var networks = []network{
 	{name: "dhcp", parent: "eth1", text: `ipam = "none"`, containers: 1},
 	{name: "private", parent: "eth2", text: `mode = "private"`, addresses: "64", containers: 2},
 	{name: "vepa", parent: "eth3", text: `mode = "vepa"`, addresses: "80", containers: 2, siblings: true},
-	{name: "source", parent: "eth4", text: fmt.Sprintf("mode = \"source\"\nsource_macs = [%q, %q]", routerMAC, pcMAC), addresses: "96", containers: 1},
+	{name: "source", parent: "eth4", text: fmt.Sprintf("mode = \"source\"\nsource_macs = [%q, %q]", routerMAC, pcMAC),
+		addresses: "96", containers: 1},
 	{name: "passthru", parent: "eth5", text: `mode = "passthru"`, addresses: "112", containers: 1},
-	{name: "ipvlan", parent: "eth6", text: "driver = \"ipvlan\"\nmode = \"l2\"", addresses: "128", containers: 2, siblings: true, driver: "ipvlan"},
-	{name: "vlan", parent: "eth1.100", text: `mode = "bridge"` + "\n[[subnet]]\nsubnet = \"198.51.100.0/24\"\ngateway = \"198.51.100.1\"\nip_range = \"198.51.100.144/28\"",
+	{name: "ipvlan", parent: "eth6", text: "driver = \"ipvlan\"\nmode = \"l2\"", addresses: "128", containers: 2,
+		siblings: true, driver: "ipvlan"},
+	{name: "vlan", parent: "eth1.100", text: `mode = "bridge"` +
+		"\n[[subnet]]\nsubnet = \"198.51.100.0/24\"\ngateway = \"198.51.100.1\"\nip_range = \"198.51.100.144/28\"",
 		containers: 2, siblings: true, driver: "vlan"},
 }
 
@@ -122,10 +125,12 @@ func (s *Site) networks() error {
 		}
 		text := fmt.Sprintf("parent = %q\nconflict_timeout = \"50ms\"\n%s\n", n.parent, n.text)
 		if n.addresses != "" {
-			text += fmt.Sprintf("[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = %q\nip_range = \"192.0.2.%s/28\"\n", routerV4, n.addresses)
+			text += fmt.Sprintf("[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = %q\nip_range = \"192.0.2.%s/28\"\n",
+				routerV4, n.addresses)
 		}
 		if n.addresses != "" && n.name != "slaac" {
-			text += fmt.Sprintf("[[subnet]]\nsubnet = \"2001:db8:1::/64\"\ngateway = %q\nip_range = \"2001:db8:1::%s0/124\"\n", routerV6, n.addresses)
+			text += fmt.Sprintf("[[subnet]]\nsubnet = \"2001:db8:1::/64\"\ngateway = %q\nip_range = \"2001:db8:1::%s0/124\"\n",
+				routerV6, n.addresses)
 		}
 		errs = append(errs, s.Host.Network(n.name, text))
 		s.nets = append(s.nets, n)
@@ -175,7 +180,8 @@ func (s *Site) startDHCP() error {
 
 // lease makes a container request an address by DHCP.
 func (s *Site) lease(c *Container) error {
-	_, err := c.Run("busybox", "udhcpc", "-i", c.IfName, "-n", "-q", "-t", "10", "-T", "1", "-s", filepath.Join(s.Host.Dir, "dhcp", "script"))
+	_, err := c.Run("busybox", "udhcpc", "-i", c.IfName, "-n", "-q", "-t", "10", "-T", "1", "-s",
+		filepath.Join(s.Host.Dir, "dhcp", "script"))
 	return errors.Join(err, c.readAddresses())
 }
 

@@ -16,7 +16,8 @@ func (s source) keyring(scratch string) (string, error) {
 	if len(files) == 0 || !strings.Contains(files[0], "BEGIN PGP") && !filepath.IsAbs(files[0]) {
 		// Without Signed-By, or with fingerprints, apt uses its trusted keys.
 		files = []string{debianKeyring}
-		for _, pattern := range []string{"/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d/*.gpg", "/etc/apt/trusted.gpg.d/*.asc"} {
+		for _, pattern := range []string{"/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d/*.gpg",
+			"/etc/apt/trusted.gpg.d/*.asc"} {
 			more, err := filepath.Glob(pattern)
 			if err != nil {
 				return "", err

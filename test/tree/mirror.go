@@ -71,7 +71,8 @@ func findMirror(ctx context.Context, p *proxy, from []source, suite, scratch str
 			return mirror{uri: uri, suite: suite, keyring: keyring, trusted: s.trusted}, err
 		}
 	}
-	return mirror{}, fmt.Errorf("none of this machine's apt sources has Debian's suite %q: %w", suite, errors.Join(failed...))
+	return mirror{}, fmt.Errorf("none of this machine's apt sources has Debian's suite %q: %w", suite,
+		errors.Join(failed...))
 }
 
 // plainURI returns the first entry if a URI names a list of mirrors in a file, such

@@ -87,7 +87,8 @@ func (img *image) addPackage(ctx context.Context, dir string, o *options, p *tes
 	img.tree.program(name, binary)
 	img.plan.Tests = append(img.plan.Tests, plan.Test{
 		Package: p.ImportPath, Dir: filepath.Join("/src", place),
-		Args: []string{"/" + name, "-test.v", fmt.Sprintf("-test.short=%t", !o.long), "-test.timeout=" + (o.timeout * 3 / 4).String(), "-test.run=" + pattern},
+		Args: []string{"/" + name, "-test.v", fmt.Sprintf("-test.short=%t", !o.long),
+			"-test.timeout=" + (o.timeout * 3 / 4).String(), "-test.run=" + pattern},
 	})
 	return nil
 }
@@ -143,7 +144,8 @@ func (img *image) write(ctx context.Context, k *kernel, packages []string, file 
 	for name, e := range img.tree {
 		whole[name] = e
 	}
-	p.Tests = slices.DeleteFunc(slices.Clone(p.Tests), func(t plan.Test) bool { return !slices.Contains(packages, t.Package) })
+	p.Tests = slices.DeleteFunc(slices.Clone(p.Tests),
+		func(t plan.Test) bool { return !slices.Contains(packages, t.Package) })
 	for _, m := range modules {
 		name := "modules/" + m.Name + ".ko"
 		whole.file(name, m.Image)

@@ -89,7 +89,8 @@ func (k kernels) fetch(ctx context.Context, series string) (string, error) {
 }
 
 func (k kernels) fetchListed(ctx context.Context, series string) (string, error) {
-	out, err := command.Output(ctx, "", "apt-cache", "search", "--names-only", "^linux-image-"+regexp.QuoteMeta(series)+`\.`)
+	out, err := command.Output(ctx, "", "apt-cache", "search", "--names-only",
+		"^linux-image-"+regexp.QuoteMeta(series)+`\.`)
 	if err != nil {
 		return "", err
 	}

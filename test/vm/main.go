@@ -53,7 +53,8 @@ func parseOptions(args []string) (*options, error) {
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
 	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
-	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, beside those of packages")
+	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, "+
+		"beside those of packages")
 	fs.IntVar(&o.again, "again", 0, "run the failed tests of a package a second time if they are at most this `number`")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
@@ -114,7 +115,8 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	if err != nil {
 		return false, err
 	}
-	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "", bench: o.bench != nil}
+	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "",
+		bench: o.bench != nil}
 	for _, t := range img.plan.Tests {
 		r.missing = append(r.missing, t.Package)
 	}
@@ -147,7 +149,8 @@ const boots = 3
 // bootUntilDone boots a machine that runs the packages without a verdict, and another one
 // after a fault of the emulator. It returns the end of the last console, and the processor
 // time of all machines.
-func bootUntilDone(ctx context.Context, dir string, o *options, img *image, k *kernel, r *report) (console []string, busy time.Duration, err error) {
+func bootUntilDone(ctx context.Context, dir string, o *options, img *image, k *kernel,
+	r *report) (console []string, busy time.Duration, err error) {
 	name := filepath.Join(dir, strings.TrimSuffix(r.prefix, "| "))
 	for boot := 1; ; boot++ {
 		if err := img.write(ctx, k, r.missing, name+".cpio"); err != nil {

@@ -115,7 +115,8 @@ func findPackages(ctx context.Context, patterns []string) ([]*testPackage, error
 	if all {
 		patterns = []string{"./..."}
 	}
-	out, err := command.Output(ctx, "", "go", append([]string{"list", "-json=ImportPath,Dir,Module,TestGoFiles,XTestGoFiles"}, patterns...)...)
+	out, err := command.Output(ctx, "", "go", append([]string{"list",
+		"-json=ImportPath,Dir,Module,TestGoFiles,XTestGoFiles"}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,8 @@ import (
 
 // tools are the programs of this machine that tests run.
 var tools = []string{
-	"awk", "cat", "echo", "false", "grep", "head", "kill", "ls", "mkdir", "mount", "rm", "sh", "sleep", "touch", "true", "umount",
+	"awk", "cat", "echo", "false", "grep", "head", "kill", "ls", "mkdir", "mount", "rm", "sh", "sleep",
+	"touch", "true", "umount",
 	"ethtool", "ip", "nsenter", "ping", "setpriv", "systemd-analyze", "tc", "unshare",
 	"dhcpd", "dnsmasq", "etcd", "kea-dhcp4", "kea-dhcp6",
 }

@@ -99,7 +99,8 @@ func (s *Store) List(ctx context.Context, prefixes ...string) (cluster.Snapshot,
 		return cluster.Snapshot{}, ErrNotEtcd
 	}
 	if len(r.Responses) != len(ops) {
-		return cluster.Snapshot{}, fmt.Errorf("%w: a transaction of %d reads has %d answers", ErrNotEtcd, len(ops), len(r.Responses))
+		return cluster.Snapshot{}, fmt.Errorf("%w: a transaction of %d reads has %d answers", ErrNotEtcd,
+			len(ops), len(r.Responses))
 	}
 	return s.snapshot(r)
 }

@@ -79,7 +79,8 @@ func (m *machine) exact(name string) {
 	var last string
 	m.eventually("counts of "+name+" are the interface's", func() bool {
 		sent, agent := m.sent(pid), m.endpoint(name)
-		got := fmt.Sprintf("%d packets, %d bytes", agent.Counters.Transmit.Total().Packets, agent.Counters.Transmit.Total().Bytes)
+		got := fmt.Sprintf("%d packets, %d bytes", agent.Counters.Transmit.Total().Packets,
+			agent.Counters.Transmit.Total().Bytes)
 		if last != sent+"; "+got {
 			last = sent + "; " + got
 			m.logf("%s sent %s; the agent counted %s", name, sent, got)

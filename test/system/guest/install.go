@@ -36,8 +36,10 @@ func install(m *machine) {
 		}
 	}
 	m.run("berth", "agent", "status")
-	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service", "berth-dhcp.path", "berth-dhcp.service",
-		"berth-web.socket", "berth-web.service", "berth-check.timer", "berth-check.service", "berth-docker.socket", "berth-docker.service")
+	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service",
+		"berth-dhcp.path", "berth-dhcp.service",
+		"berth-web.socket", "berth-web.service", "berth-check.timer", "berth-check.service", "berth-docker.socket",
+		"berth-docker.service")
 }
 
 // wantRunning checks that the agent runs, that systemd restarted it so many times, and
@@ -47,7 +49,8 @@ func (m *machine) wantRunning(restarts string) {
 	m.wantProperty(unit, "NRestarts", restarts)
 	log := m.run("journalctl", "--quiet", "-b", "-o", "cat", "-u", unit)
 	for line := range strings.Lines(log) {
-		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "berthd:") {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") ||
+			strings.HasPrefix(line, "berthd:") {
 			m.errorf("the agent complains: %s", line)
 		}
 	}
@@ -82,14 +85,16 @@ func (m *machine) wantWritable(unit string, own, others []string) {
 
 // system are paths that no service of berth writes to.
 var system = []string{
-	"/", "/etc", "/usr", "/var", "/var/log", "/run", "/home", "/root", "/sys/fs/cgroup", "/sys/kernel", "/sys/class/net/lo/mtu",
+	"/", "/etc", "/usr", "/var", "/var/log", "/run", "/home", "/root", "/sys/fs/cgroup", "/sys/kernel",
+	"/sys/class/net/lo/mtu",
 }
 
 // sandbox: the agent can write to its own directories, and to no others.
 func sandbox(m *machine) {
 	pid := m.property(unit, "MainPID")
-	m.wantWritable(unit, []string{"/run/berth", "/var/lib/berth", "/var/log/berth", "/sys/fs/bpf/berth"}, append(slices.Clip(system),
-		"/proc/sys/kernel/panic", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/self/oom_score_adj"))
+	m.wantWritable(unit, []string{"/run/berth", "/var/lib/berth", "/var/log/berth", "/sys/fs/bpf/berth"},
+		append(slices.Clip(system),
+			"/proc/sys/kernel/panic", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/self/oom_score_adj"))
 	for _, path := range []string{"/proc/kallsyms", "/proc/kcore", "/dev/vda"} {
 		if out, err := exec.Command("nsenter", "-m", "-t", pid, "head", "-c1", path).Output(); err == nil && len(out) > 0 {
 			m.errorf("the agent can read %s", path)
@@ -100,7 +105,8 @@ func sandbox(m *machine) {
 		m.fatalf("%v", err)
 	}
 	// CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_PERFMON (38), CAP_BPF (39).
-	for _, want := range []string{"CapEff:\t000000c000001800\n", "CapBnd:\t000000c000001800\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+	for _, want := range []string{"CapEff:\t000000c000001800\n", "CapBnd:\t000000c000001800\n", "NoNewPrivs:\t1\n",
+		"Seccomp:\t2\n"} {
 		if !strings.Contains(string(status), want) {
 			m.errorf("no %q in the agent's status", want)
 		}

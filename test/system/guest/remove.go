@@ -13,7 +13,8 @@ func remove(m *machine) {
 	if !strings.Contains(out, "without the interface") {
 		m.errorf("the removal does not say that containers start without their interfaces")
 	}
-	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd", "/etc/containers/containers.conf.d/99-berth.conf"} {
+	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd",
+		"/etc/containers/containers.conf.d/99-berth.conf"} {
 		if _, err := os.Lstat(path); err == nil {
 			m.errorf("%s is left", path)
 		}

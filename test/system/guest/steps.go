@@ -23,13 +23,15 @@ type step struct {
 // full are the steps of a machine with podman, units those of one without.
 var (
 	full = []step{
-		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver}, {"containers", containers},
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
+		{"containers", containers},
 		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
 		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
 	}
 	units = []step{
-		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver}, {"killed", killed},
+		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
+		{"killed", killed},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"remove", remove}, {"purge", purge},
 	}
 )
@@ -127,7 +129,8 @@ func (r *runner) booted() error {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
 		return err
 	}
-	r.send(plan.Event{What: plan.Booted, Name: unix.ByteSliceToString(name.Release[:]), Seconds: time.Duration(up.Nano()).Seconds()})
+	r.send(plan.Event{What: plan.Booted, Name: unix.ByteSliceToString(name.Release[:]),
+		Seconds: time.Duration(up.Nano()).Seconds()})
 	return nil
 }
 

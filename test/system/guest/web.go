@@ -26,7 +26,8 @@ func web(m *machine) {
 	}
 	pid := m.property(page, "MainPID")
 	status := m.run("cat", "/proc/"+pid+"/status")
-	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n",
+		"Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
 			m.errorf("no %q in the status of berth-web", want)
 		}
@@ -39,7 +40,8 @@ func web(m *machine) {
 		text, err := output("cat", "/proc/"+pid+seen+"/check.json")
 		return err == nil && strings.Contains(text, `"subject": "host"`)
 	})
-	if files := strings.Fields(m.run("ls", "/proc/"+pid+seen)); !slices.Equal(files, []string{"berthd.sock", "check.json"}) {
+	if files := strings.Fields(m.run("ls", "/proc/"+pid+seen)); !slices.Equal(files,
+		[]string{"berthd.sock", "check.json"}) {
 		m.errorf("berth-web sees %q in /run/berth, want the socket for views and the results of berth check", files)
 	}
 	if m.agentSeen(base, token+"x") == nil {
@@ -56,7 +58,8 @@ func web(m *machine) {
 	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", page)), "\n")
 	m.logf("%s", score[len(score)-1])
 	m.run("systemctl", "stop", "berth-web.socket", page)
-	m.eventually("berth check runs no longer", func() bool { return m.property("berth-check.timer", "ActiveState") == "inactive" })
+	m.eventually("berth check runs no longer",
+		func() bool { return m.property("berth-check.timer", "ActiveState") == "inactive" })
 	if out, err := exec.Command("systemctl", "is-failed", page).Output(); err == nil {
 		m.errorf("%s is %s after it was stopped", page, out)
 	}

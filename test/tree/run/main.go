@@ -78,7 +78,8 @@ func runInTree(ctx context.Context, o *options, command []string) (int, error) {
 	}
 	defer t.Close()
 	s := t.In()
-	s.Binds, s.Plain, s.Env, s.Dir, s.OwnNet = o.sandbox.Binds, o.sandbox.Plain, o.sandbox.Env, o.sandbox.Dir, o.sandbox.OwnNet
+	given := o.sandbox
+	s.Binds, s.Plain, s.Env, s.Dir, s.OwnNet = given.Binds, given.Plain, given.Env, given.Dir, given.OwnNet
 	if o.source {
 		s.Source = "."
 		if s.Dir == "" {

@@ -38,7 +38,8 @@ func LoadToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if len(token) < minToken || strings.ContainsAny(token, " \t\r\n") {
-		return "", fmt.Errorf("token in %q: want one line of at least %d characters without spaces; delete the file to have a new one made", path, minToken)
+		return "", fmt.Errorf("token in %q: want one line of at least %d characters without spaces; delete the file to "+
+			"have a new one made", path, minToken)
 	}
 	return token, nil
 }
@@ -108,7 +109,8 @@ func isNavigation(r *http.Request) bool {
 func (g *Guard) Check(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'")
+		h.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "+
+			"'none'; object-src 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -116,7 +118,8 @@ func (g *Guard) Check(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case !g.hostAllowed(r.Host):
-			http.Error(w, fmt.Sprintf("host %q is not served; start berth-web with --host to allow it", r.Host), http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("host %q is not served; start berth-web with --host to allow it", r.Host),
+				http.StatusMisdirectedRequest)
 		case !originAllowed(r):
 			http.Error(w, "requests of other sites are refused", http.StatusForbidden)
 		default:

@@ -38,7 +38,8 @@ type adoptOptions struct {
 func newAdopt(env *Env) *cobra.Command {
 	var o adoptOptions
 	cmd := &cobra.Command{
-		Use: "adopt [NETWORK]", Short: "create a network from one of docker, podman or CNI", Long: adoptLong, Example: adoptExample,
+		Use: "adopt [NETWORK]", Short: "create a network from one of docker, podman or CNI", Long: adoptLong,
+		Example:           adoptExample,
 		Args:              argumentCount(0, 1, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +55,8 @@ func newAdopt(env *Env) *cobra.Command {
 	cmd.Flags().StringVar(&o.name, "name", "", "`NAME` of the new network; by default the other's")
 	cmd.Flags().StringVar(&o.file, "file", "", "`FILE` of podman or CNI that defines the network")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the network's file, and write nothing")
-	cmd.Flags().BoolVar(&o.keep, "keep-addresses", false, "let its containers request their addresses; these are not excluded")
+	cmd.Flags().BoolVar(&o.keep, "keep-addresses", false,
+		"let its containers request their addresses; these are not excluded")
 	return cmd
 }
 
@@ -72,19 +74,13 @@ func adopt(ctx context.Context, env *Env, name string, o adoptOptions) error {
 		return err
 	}
 	holdings = slices.DeleteFunc(holdings, func(h foreign.Holding) bool { return h.Network != found.Name })
-	var inUse []netip.Addr
-	for _, h := range holdings {
-		if !o.keep {
-			inUse = append(inUse, h.Addresses...)
-		}
-	}
 	if o.name == "" {
 		o.name = found.Name.Name
 	}
 	if err := specs.CheckNetworkName(o.name); err != nil {
 		return fmt.Errorf("%w; choose another one with --name", err)
 	}
-	n, notes, err := adoptNetwork(found, o.name, inUse)
+	n, notes, err := adoptNetwork(found, o.name, heldAddresses(holdings, o.keep))
 	if err != nil {
 		return err
 	}
@@ -100,6 +96,18 @@ func adopt(ctx context.Context, env *Env, name string, o adoptOptions) error {
 	return err
 }
 
+// heldAddresses returns the addresses of containers that the new network excludes: none if the
+// containers keep them.
+func heldAddresses(holdings []foreign.Holding, keep bool) (all []netip.Addr) {
+	if keep {
+		return nil
+	}
+	for _, h := range holdings {
+		all = append(all, h.Addresses...)
+	}
+	return all
+}
+
 // writeAdopted creates the network, or prints its file.
 func writeAdopted(env *Env, n *specs.Network, notes []string, dryRun bool) error {
 	if !dryRun {
@@ -112,7 +120,8 @@ func writeAdopted(env *Env, n *specs.Network, notes []string, dryRun bool) error
 	for _, note := range notes {
 		env.warnf("network %s: %s", n.Name, note)
 	}
-	_, err = fmt.Fprintf(env.Out, "# %s\n%s\n", config.NetworkFile(env.dirs.Config, n.Name), strings.TrimSpace(string(text)))
+	_, err = fmt.Fprintf(env.Out, "# %s\n%s\n", config.NetworkFile(env.dirs.Config, n.Name),
+		strings.TrimSpace(string(text)))
 	return err
 }
 
@@ -153,11 +162,13 @@ func (env *Env) foreignNetwork(ctx context.Context, name, file string) (*foreign
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return nil, fmt.Errorf("%q is the name of several networks; name one of them with its program: %s", name, strings.Join(texts, ", "))
+		return nil, fmt.Errorf("%q is the name of several networks; name one of them with its program: %s", name,
+			strings.Join(texts, ", "))
 	case err != nil:
 		return nil, err
 	case len(texts) == 0:
-		return nil, fmt.Errorf("no macvlan or ipvlan network %q was found: docker, podman and CNI have none (docker is asked only if it runs)", name)
+		return nil, fmt.Errorf("no macvlan or ipvlan network %q was found: docker, podman and CNI have none (docker is "+
+			"asked only if it runs)", name)
 	}
 	return nil, fmt.Errorf("no macvlan or ipvlan network %q was found; there are: %s", name, strings.Join(texts, ", "))
 }

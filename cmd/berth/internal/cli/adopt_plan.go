@@ -17,7 +17,8 @@ const maxExclusions = 256
 // the addresses in use. The notes list the differences.
 func adoptNetwork(f *foreign.Network, name string, inUse []netip.Addr) (n *specs.Network, notes []string, err error) {
 	if f.Parent == "" {
-		return nil, nil, fmt.Errorf("network %q names no parent: its program chooses one; create the network by berth network create", f.Name)
+		return nil, nil, fmt.Errorf("network %q names no parent: its program chooses one; create the network by berth "+
+			"network create", f.Name)
 	}
 	n = &specs.Network{Name: name, Driver: f.Driver, Mode: f.Mode, IPvlanFlag: f.Flag, Parent: f.Parent, MTU: f.MTU}
 	if f.NoRoute {
@@ -29,7 +30,8 @@ func adoptNetwork(f *foreign.Network, name string, inUse []netip.Addr) (n *specs
 	case len(f.Subnets) == 0:
 		n.IPAM = specs.IPAMNone
 		if f.IPAM != specs.IPAMNone {
-			notes = append(notes, "containers get no addresses, because another plugin gives them out; add a subnet to the network's file")
+			notes = append(notes, "containers get no addresses, because another plugin gives them out; add a subnet to the "+
+				"network's file")
 		}
 	default:
 		n.IPAM = f.IPAM
@@ -56,7 +58,8 @@ func adoptSubnet(f *foreign.Subnet, inUse []netip.Addr) (s specs.Subnet, notes [
 	if given != f.Subnet {
 		s.IPRange = given
 	}
-	outside := append(splitRange(given.Addr(), f.From.Prev(), given), splitRange(f.To.Next(), specs.LastAddr(given), given)...)
+	outside := append(splitRange(given.Addr(), f.From.Prev(), given),
+		splitRange(f.To.Next(), specs.LastAddr(given), given)...)
 	pool := ipam.NewPool("", specs.Subnet{Subnet: f.Subnet, Gateway: f.Gateway}, nil)
 	for _, p := range outside {
 		if !p.IsSingleIP() || pool.Reserved(p.Addr()) == "" {
@@ -72,7 +75,8 @@ func adoptSubnet(f *foreign.Subnet, inUse []netip.Addr) (s specs.Subnet, notes [
 		}
 	}
 	if len(s.Exclude)+len(taken) > maxExclusions {
-		return s, []string{fmt.Sprintf("%d addresses of %s are in use, too many to exclude: berth leaves them out as long as the agent runs", len(taken), f.Subnet)}
+		return s, []string{fmt.Sprintf("%d addresses of %s are in use, too many to exclude: berth leaves them out as long "+
+			"as the agent runs", len(taken), f.Subnet)}
 	}
 	s.Exclude = append(s.Exclude, taken...)
 	return s, nil

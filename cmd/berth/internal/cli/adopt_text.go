@@ -24,7 +24,8 @@ const composeService = "com.docker.compose.service"
 
 // movedContainers returns the containers on a network, in the order of their names. An engine that
 // does not know a container's name leaves it with its ID.
-func movedContainers(ctx context.Context, engines []names.Enricher, holdings []foreign.Holding, keep bool) (all []movedContainer, err error) {
+func movedContainers(ctx context.Context, engines []names.Enricher, holdings []foreign.Holding,
+	keep bool) (all []movedContainer, err error) {
 	byID := make(map[string]int)
 	for _, h := range holdings {
 		i, known := byID[h.Container]
@@ -90,7 +91,8 @@ func runText(engine, network string, c *movedContainer) string {
 
 // composeText returns the changed lines of a file of docker compose.
 func composeText(network string, c *movedContainer) string {
-	text := fmt.Sprintf("    services:\n      %s:\n        runtime: berth\n        network_mode: none\n        annotations:\n          berth/networks: %s\n",
+	text := fmt.Sprintf("    services:\n      %s:\n        runtime: berth\n        network_mode: none\n        "+
+		"annotations:\n          berth/networks: %s\n",
 		printable(c.service), network)
 	if len(c.addresses) > 0 {
 		text += fmt.Sprintf("          berth/ip: %q\n", joinAddresses(c.addresses))

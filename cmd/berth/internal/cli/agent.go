@@ -70,7 +70,8 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	}
 	problems := slices.Clone(s.Problems)
 	for _, p := range s.Parents {
-		if p.Problem != "" && !slices.ContainsFunc(s.Problems, func(s string) bool { return strings.Contains(s, p.Problem) }) {
+		if p.Problem != "" && !slices.ContainsFunc(s.Problems,
+			func(s string) bool { return strings.Contains(s, p.Problem) }) {
 			problems = append(problems, p.Name+": "+p.Problem)
 		}
 	}
@@ -103,7 +104,8 @@ func countingText(s *specs.AgentStatus) string {
 }
 
 func parentTable(parents []specs.ParentStatus) *table {
-	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"}, whole: []string{"MAC", "ENDPOINTS"}}
+	t := &table{head: []string{"PARENT", "STATE", "ATTACHED BY", "MAC", "ENDPOINTS", "NETWORKS"},
+		whole: []string{"MAC", "ENDPOINTS"}}
 	for _, p := range parents {
 		t.addLines([]string{p.Name}, []string{string(p.State)}, []string{p.Attach}, []string{p.MAC.String()},
 			[]string{strconv.Itoa(p.Endpoints)}, p.Networks)

@@ -40,13 +40,17 @@ type Env struct {
 	Now      func() time.Time
 	Version  string
 
-	dirs                  config.Dirs                                // from the global flags
-	parent                func(name string) (*network.Parent, error) // returns an interface, or why it cannot be a parent now
-	euid                  func() int                                 // user of the process; 0 is root
-	systemctl, webAddress string                                     // systemd's program, and the file with the address of the page
-	bin                   string                                     // directory of berth's programs; "" for this program's
-	root                  string                                     // root directory of other programs' files; "" for /
-	window                func() (columns, rows int)                 // size of Out now; nil if Out is no terminal whose content can be overwritten
+	dirs config.Dirs // from the global flags
+	// returns an interface, or why it cannot be a parent now
+	parent func(name string) (*network.Parent, error)
+	euid   func() int // user of the process; 0 is root
+	// systemd's program, and the file with the address of the page
+	systemctl, webAddress string
+	// directory of berth's programs; "" for this program's
+	bin  string
+	root string // root directory of other programs' files; "" for /
+	// size of Out now; nil if Out is no terminal whose content can be overwritten
+	window func() (columns, rows int)
 }
 
 // defaultWidth is a table's width if the terminal's is not known: the usual minimum.
@@ -54,7 +58,8 @@ const defaultWidth = 80
 
 // Terminal returns the environment of a terminal or a pipe.
 func Terminal(out, err *os.File, version string) Env {
-	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version, parent: lookUpParent, euid: os.Geteuid}
+	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version,
+		parent: lookUpParent, euid: os.Geteuid}
 	env.setWebDefaults()
 	if columns, _ := windowOf(out); columns > 0 {
 		env.Width = columns
@@ -123,7 +128,8 @@ func (env *Env) warnf(format string, args ...any) {
 
 func newRoot(env *Env) *cobra.Command {
 	root := commandGroup("berth", "attach containers to the LAN, and observe their traffic",
-		newNetwork(env), newAdopt(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newWeb(env), newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
+		newNetwork(env), newAdopt(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newWeb(env),
+		newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version
@@ -132,6 +138,7 @@ func newRoot(env *Env) *cobra.Command {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	env.dirs.Flags(flags)
 	root.PersistentFlags().AddGoFlagSet(flags)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", defaultWidth)))
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages",
+		fmt.Sprintf(".FlagUsagesWrapped %d", defaultWidth)))
 	return root
 }

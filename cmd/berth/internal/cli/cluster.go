@@ -39,13 +39,15 @@ func listClusterNodes(ctx context.Context, env *Env, o listOptions) error {
 	if err != nil || o.json {
 		return orJSON(env, s.Nodes, err)
 	}
-	t := table{head: []string{"NODE", "STATE", "UP", "BLOCKS", "ADDRESSES", "FREE", "ID"}, whole: []string{"BLOCKS", "ADDRESSES", "FREE"}}
+	t := table{head: []string{"NODE", "STATE", "UP", "BLOCKS", "ADDRESSES", "FREE", "ID"},
+		whole: []string{"BLOCKS", "ADDRESSES", "FREE"}}
 	for _, n := range s.Nodes {
 		if o.quiet {
 			fmt.Fprintln(env.Out, printable(n.Name))
 			continue
 		}
-		t.addRow(n.Name, nodeState(&n), sinceText(env, &n), strconv.Itoa(n.Blocks), strconv.Itoa(n.Size), strconv.Itoa(n.Size-n.Used), n.ID)
+		t.addRow(n.Name, nodeState(&n), sinceText(env, &n), strconv.Itoa(n.Blocks), strconv.Itoa(n.Size),
+			strconv.Itoa(n.Size-n.Used), n.ID)
 	}
 	if o.quiet {
 		return nil
@@ -92,7 +94,8 @@ func listClusterAttachments(ctx context.Context, env *Env, o listOptions) error 
 	if err != nil || o.json {
 		return orJSON(env, s.Attachments, err)
 	}
-	t := table{head: []string{"NODE", "CONTAINER", "NAME", "NETWORK", "INTERFACE", "ADDRESS", "MAC"}, whole: []string{"ADDRESS", "MAC"}}
+	t := table{head: []string{"NODE", "CONTAINER", "NAME", "NETWORK", "INTERFACE", "ADDRESS", "MAC"},
+		whole: []string{"ADDRESS", "MAC"}}
 	for _, a := range s.Attachments {
 		if o.quiet {
 			fmt.Fprintln(env.Out, printable(a.Container))
@@ -203,7 +206,9 @@ func newClusterForget(env *Env) *cobra.Command {
 		Example:           "  berth cluster nodes\n  berth cluster forget rack2-node7",
 		Args:              argumentCount(1, 1, "NODE"),
 		ValidArgsFunction: completeNodes(env),
-		RunE:              func(cmd *cobra.Command, args []string) error { return forgetNode(cmd.Context(), env, args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return forgetNode(cmd.Context(), env, args[0], asJSON)
+		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd

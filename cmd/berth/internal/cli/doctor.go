@@ -25,7 +25,8 @@ func newDoctor(env *Env) *cobra.Command {
 	var try, asJSON bool
 	cmd := &cobra.Command{
 		Use: "doctor [ENGINE...]", Short: "check which engines use berth", Long: doctorLong,
-		Example: "  berth doctor\n  berth doctor --try podman\n  berth doctor --json | jq '.[] | select(.result == \"fail\")'",
+		Example: "  berth doctor\n  berth doctor --try podman\n  berth doctor --json | jq '.[] | select(.result == " +
+			"\"fail\")'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range args {
 				if !slices.Contains(doctor.Engines(), name) {

@@ -46,7 +46,8 @@ func newEvents(env *Env) *cobra.Command {
 	flags.StringVar(&o.since, "since", "", "show only events since `TIME`: a duration ago, as 10m, or a time in RFC 3339")
 	flags.StringVar(&o.container, "container", "", "show only events of the container with this `ID` or prefix of an ID")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
-	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(strings.Split(kindNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("kind",
+		cobra.FixedCompletions(strings.Split(kindNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("container", completeContainers(env))
 	return cmd
 }
@@ -128,7 +129,8 @@ const (
 )
 
 func writeEventHead(w io.Writer) {
-	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", padText("PARENT", parentWidth), padText("SENDER", senderWidth), "WHAT")
+	fmt.Fprintf(w, eventLine, "TIME", "KIND", "CERTAINTY", padText("PARENT", parentWidth),
+		padText("SENDER", senderWidth), "WHAT")
 }
 
 // writeEvent writes a line, with "?" for an unknown sender.
@@ -138,7 +140,8 @@ func writeEvent(w io.Writer, e *specs.Event, zone *time.Location) error {
 		sender = containerText(e.Sender)
 	}
 	_, err := fmt.Fprintf(w, eventLine, e.Time.In(zone).Format(time.Stamp), e.Kind, e.Certainty,
-		padText(printable(e.Parent), parentWidth), padText(shortenText(printable(sender), senderWidth), senderWidth), printable(eventText(e)))
+		padText(printable(e.Parent), parentWidth), padText(shortenText(printable(sender), senderWidth), senderWidth),
+		printable(eventText(e)))
 	return err
 }
 

@@ -79,11 +79,13 @@ func (done *gcReport) printReport(env *Env, asJSON bool) error {
 	if asJSON {
 		return writeJSON(env.Out, []*gcReport{done})
 	}
-	_, err := fmt.Fprintf(env.Out, "attachments released: %d\ncounters drained: %d\nrecords of ended attachments removed: %d\n",
+	_, err := fmt.Fprintf(env.Out, "attachments released: %d\ncounters drained: %d\nrecords of ended attachments "+
+		"removed: %d\n",
 		len(done.Released), done.Drained, done.Pruned)
 	routes := done.Host.Added + done.Host.Deleted
 	if err == nil && routes+len(done.Host.Removed) > 0 {
-		_, err = fmt.Fprintf(env.Out, "routes of the host repaired: %d\ninterfaces of the host removed: %d\n", routes, len(done.Host.Removed))
+		_, err = fmt.Fprintf(env.Out, "routes of the host repaired: %d\ninterfaces of the host removed: %d\n", routes,
+			len(done.Host.Removed))
 	}
 	if err == nil && done.Siblings.Attached > 0 {
 		_, err = fmt.Fprintf(env.Out, "sibling programs attached: %d\n", done.Siblings.Attached)

@@ -75,7 +75,8 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 	if asJSON {
 		return writeJSON(env.Out, []specs.HostShim{*shim})
 	}
-	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC, strings.Join(prefixTexts(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
+	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC,
+		strings.Join(prefixTexts(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
 	return err
 }
 
@@ -113,7 +114,9 @@ func newHostDisable(env *Env) *cobra.Command {
 		Example:           "  berth host disable lan",
 		Args:              networkNames(1, 1, "NETWORK"),
 		ValidArgsFunction: completeNetworks(env),
-		RunE:              func(cmd *cobra.Command, args []string) error { return disableHost(cmd.Context(), env, args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return disableHost(cmd.Context(), env, args[0], asJSON)
+		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd

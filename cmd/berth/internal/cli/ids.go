@@ -46,7 +46,8 @@ func findContainer(all []specs.Endpoint, text string) ([]specs.Endpoint, error) 
 			}
 		}
 	}
-	return nil, fmt.Errorf("no container has the name %q or an ID that begins so; berth ps --all lists all containers", text)
+	return nil, fmt.Errorf("no container has the name %q or an ID that begins so; berth ps --all lists all containers",
+		text)
 }
 
 // idsOf returns the IDs of all containers of an endpoint.
@@ -55,7 +56,8 @@ func idsOf(e *specs.Endpoint) []string {
 }
 
 // oneContainer returns the endpoints that match, if they belong to one container.
-func oneContainer(all []specs.Endpoint, match func(*specs.Endpoint) bool, text string) (found []specs.Endpoint, err error) {
+func oneContainer(all []specs.Endpoint, match func(*specs.Endpoint) bool,
+	text string) (found []specs.Endpoint, err error) {
 	var ids []string
 	for i := range all {
 		if match(&all[i]) {
@@ -65,7 +67,8 @@ func oneContainer(all []specs.Endpoint, match func(*specs.Endpoint) bool, text s
 	}
 	slices.Sort(ids)
 	if ids = slices.Compact(ids); len(ids) > 1 {
-		return nil, fmt.Errorf("%q is the beginning or the name of several containers: %s; give a whole ID", text, strings.Join(ids, ", "))
+		return nil, fmt.Errorf("%q is the beginning or the name of several containers: %s; give a whole ID", text,
+			strings.Join(ids, ", "))
 	}
 	return found, nil
 }

@@ -17,7 +17,8 @@ func newInspect(env *Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "inspect ID...", Short: "show all details of a container's interfaces",
-		Long:              "Show all details of the interfaces of containers. ID is a container's name, its\nID, or a unique prefix of its ID.",
+		Long: "Show all details of the interfaces of containers. ID is a container's name, its\nID, or a " +
+			"unique prefix of its ID.",
 		Example:           "  berth inspect web\n  berth inspect 3f2a91 --json",
 		Args:              argumentCount(1, 0, "the container's ID"),
 		ValidArgsFunction: completeContainers(env),

@@ -44,8 +44,9 @@ type installFlags struct {
 func newInstall(env *Env) *cobra.Command {
 	var o installFlags
 	cmd := &cobra.Command{
-		Use: "install --engine ENGINE", Short: "configure a container engine for berth", Long: installLong, Example: installExample,
-		Args: noArguments,
+		Use: "install --engine ENGINE", Short: "configure a container engine for berth", Long: installLong,
+		Example: installExample,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.completeOptions(cmd, env); err != nil {
 				return err
@@ -57,7 +58,8 @@ func newInstall(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.File, "engine-config", "", "the engine's configuration `FILE`, if it is not the default one")
 	flags.BoolVar(&o.Default, "default", false, "make berth's the engine's default runtime")
-	flags.StringVar(&o.HooksDir, "hooks-dir", "", "`DIR` of hooks.d files, for podman and crio (the last that the engine reads)")
+	flags.StringVar(&o.HooksDir, "hooks-dir", "",
+		"`DIR` of hooks.d files, for podman and crio (the last that the engine reads)")
 	flags.StringVar(&o.CDIDir, "cdi-dir", "", "`DIR` of CDI devices, for cdi and nerdctl (/etc/cdi)")
 	return cmd
 }
@@ -86,7 +88,8 @@ func (o *installFlags) registerFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.Engine, "engine", "", "one of "+strings.Join(install.Engines(), ", "))
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the changes, but do not write them")
 	// The flag exists, so there is no error.
-	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("engine",
+		cobra.FixedCompletions(install.Engines(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // completeOptions sets the options that are not on the command line, and validates the rest.
@@ -216,7 +219,8 @@ func (env *Env) refreshDevices() error {
 		return err
 	}
 	if err := install.RefreshDevices(dirs, bin); err != nil {
-		return env.asRoot(fmt.Errorf("the CDI devices are not up to date: %w; correct that, then run: berth install --engine cdi", err))
+		return env.asRoot(fmt.Errorf("the CDI devices are not up to date: %w; correct that, then run: berth install "+
+			"--engine cdi", err))
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func connectContainer(ctx context.Context, env *Env, o *connectOptions, s specs.
 }
 
 func userOfAttachment(a *state.Attachment) networkUser {
-	u := networkUser{ContainerID: a.Containers[0], Interface: a.Interface, MAC: a.MAC, Addresses: []string{}, Phase: a.Phase}
+	u := networkUser{ContainerID: a.Containers[0], Interface: a.Interface, MAC: a.MAC,
+		Addresses: []string{}, Phase: a.Phase}
 	for _, p := range a.Addresses {
 		u.Addresses = append(u.Addresses, p.String())
 	}

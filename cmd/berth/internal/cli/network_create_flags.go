@@ -47,7 +47,8 @@ func (o *createFlags) registerFlags(flags *pflag.FlagSet) {
 	flags.VarP(&o.options, "opt", "o", "`KEY=VALUE` of a network file: parent=eth1, mtu=1400, …")
 	flags.BoolVar(&o.ipv4, "ipv4", true, "give IPv4 addresses; the subnets decide")
 	flags.BoolVar(&o.ipv6, "ipv6", false, "give IPv6 addresses; an IPv6 subnet implies it")
-	flags.StringVar(&o.ipamDriver, "ipam-driver", "default", "`SOURCE` of addresses: default (this host), cluster, static, dhcp, none")
+	flags.StringVar(&o.ipamDriver, "ipam-driver", "default",
+		"`SOURCE` of addresses: default (this host), cluster, static, dhcp, none")
 	flags.BoolVar(&o.attachable, "attachable", false, "accepted without effect: any container may use the network")
 	for name, reason := range notOurs {
 		flags.Var(refused(reason), name, "not for networks of berth's")

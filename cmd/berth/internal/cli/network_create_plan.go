@@ -155,7 +155,8 @@ func addAuxiliary(n *specs.Network, s string) error {
 	}
 	e, err := specs.ParseExclusion(text)
 	if err != nil {
-		return specs.Invalid("--aux-address", s, "[NAME=]ADDRESS inside a subnet, as router2=192.0.2.3, or a prefix, as 192.0.2.96/28")
+		return specs.Invalid("--aux-address", s,
+			"[NAME=]ADDRESS inside a subnet, as router2=192.0.2.3, or a prefix, as 192.0.2.96/28")
 	}
 	in, err := subnetOf(n, "--aux-address", s, e.Prefix.Addr())
 	if err != nil {
@@ -186,11 +187,13 @@ func subnetOf(n *specs.Network, flag, value string, a netip.Addr) (*specs.Subnet
 func (o *createFlags) checkFamilies(n *specs.Network) error {
 	switch {
 	case o.ipv6 && !n.HasIPv6() && n.IPv6 == specs.IPv6Off:
-		return specs.Unusable("--ipv6", "true", "the network has no IPv6 addresses; add an IPv6 --subnet, or -o ipv6=slaac, dhcp or link-local")
+		return specs.Unusable("--ipv6", "true", "the network has no IPv6 addresses; add an IPv6 --subnet, or -o "+
+			"ipv6=slaac, dhcp or link-local")
 	case !o.ipv6 && o.given("ipv6") && (n.HasIPv6() || n.IPv6 != specs.IPv6Off):
 		return specs.Unusable("--ipv6", "false", "the network has IPv6 addresses; remove the IPv6 --subnet or -o ipv6")
 	case !o.ipv4 && n.IPAM == specs.IPAMDHCP:
-		return specs.Unusable("--ipv4", "false", "--ipam-driver dhcp leases IPv4; leave it out, and for IPv6 by DHCP use -o ipv6=dhcp")
+		return specs.Unusable("--ipv4", "false",
+			"--ipam-driver dhcp leases IPv4; leave it out, and for IPv6 by DHCP use -o ipv6=dhcp")
 	case !o.ipv4 && n.HasIPv4():
 		return specs.Unusable("--ipv4", "false", "there is an IPv4 --subnet; remove it")
 	}

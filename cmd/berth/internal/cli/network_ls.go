@@ -59,7 +59,8 @@ func printNetworks(ctx context.Context, env *Env, o listOptions, networks []*spe
 		if v.Containers != nil {
 			users = strconv.Itoa(len(v.Containers))
 		}
-		t.addLines([]string{v.Name}, []string{string(v.Driver)}, []string{string(v.Mode)}, []string{v.Parent}, subnets, []string{users})
+		t.addLines([]string{v.Name}, []string{string(v.Driver)}, []string{string(v.Mode)}, []string{v.Parent},
+			subnets, []string{users})
 	}
 	return t.writeTable(env.Out, o.tableWidth(env))
 }

@@ -63,7 +63,8 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 		return fmt.Errorf("network %q: cannot check whether the host is on it: %w", name, err)
 	}
 	if shim != nil {
-		return fmt.Errorf("network %q is in use by this host (interface %s); remove the interface first: berth host disable %[1]s", name, shim.Interface)
+		return fmt.Errorf("network %q is in use by this host (interface %s); remove the interface first: berth host "+
+			"disable %[1]s", name, shim.Interface)
 	}
 	if err := atNetwork(config.Remove(env.dirs.Config, name)); err != nil {
 		return err

@@ -113,7 +113,8 @@ func sortEndpoints(all []specs.Endpoint) {
 	slices.SortStableFunc(all, func(a, b specs.Endpoint) int {
 		return cmp.Or(ended(a)-ended(b),
 			first[life{a.ContainerID, ended(a)}].Compare(first[life{b.ContainerID, ended(b)}]),
-			strings.Compare(a.ContainerID, b.ContainerID), a.Created.Compare(b.Created), strings.Compare(a.Interface, b.Interface))
+			strings.Compare(a.ContainerID, b.ContainerID), a.Created.Compare(b.Created),
+			strings.Compare(a.Interface, b.Interface))
 	})
 }
 
@@ -139,7 +140,8 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 		e := &endpoints[i]
 		rx, tx := trafficCells(e)
 		t.addRow(shortID(e.ContainerID), e.Name, e.NetworkText(), e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
-			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "), strings.Join(violationTexts(e), ", "))
+			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "),
+			strings.Join(violationTexts(e), ", "))
 	}
 	return t
 }

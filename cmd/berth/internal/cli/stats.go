@@ -34,7 +34,8 @@ func newStats(env *Env) *cobra.Command {
 	var o statsOptions
 	cmd := &cobra.Command{
 		Use: "stats [CONTAINER...]", Short: "show traffic per second, continuously", Long: statsLong,
-		Example:           "  berth stats\n  berth stats web --interval 5s --split\n  berth stats --no-stream --json | jq '[.name, .rates.receive.bytes]'",
+		Example: "  berth stats\n  berth stats web --interval 5s --split\n  berth stats --no-stream --json | jq " +
+			"'[.name, .rates.receive.bytes]'",
 		ValidArgsFunction: completeContainers(env),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.checkFlags(cmd); err != nil {
@@ -49,7 +50,8 @@ func newStats(env *Env) *cobra.Command {
 	flags.BoolVar(&o.noStream, "no-stream", false, "end after one interval")
 	flags.BoolVar(&o.split, "split", false, "show siblings and LAN, and unicast, multicast and broadcast separately")
 	flags.BoolVar(&o.bits, "bits", false, "show rates in bits instead of bytes")
-	flags.StringVar(&o.sort, "sort", "", "sort by `COLUMN`, the greatest first: rx, tx, rx-packets, tx-packets, rx-total, tx-total or violations")
+	flags.StringVar(&o.sort, "sort", "", "sort by `COLUMN`, the greatest first: rx, tx, rx-packets, tx-packets, "+
+		"rx-total, tx-total or violations")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line, always split")
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(sortNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -130,7 +132,8 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 }
 
 // nextSample takes a sample at the next tick. It returns an error if ctx is done before.
-func nextSample(ctx context.Context, env *Env, agent *client.Client, tick <-chan time.Time) (*rates.Sample, specs.AgentStatus, error) {
+func nextSample(ctx context.Context, env *Env, agent *client.Client,
+	tick <-chan time.Time) (*rates.Sample, specs.AgentStatus, error) {
 	select {
 	case <-ctx.Done():
 		return nil, specs.AgentStatus{}, ctx.Err()

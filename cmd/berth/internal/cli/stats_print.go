@@ -69,10 +69,12 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 	s := specs.Stats{
 		Time: at, Interval: r.Over.Seconds(),
 		ContainerID: r.ContainerID, Name: r.Name, Pod: r.Pod, Namespace: r.Namespace,
-		Network: r.Network, EngineNetwork: r.EngineNetwork, Interface: r.Interface, Parent: r.Parent, VLAN: r.VLAN, MAC: r.MAC,
-		Origin: r.Origin, Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped,
-		Totals: specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
-		Split:  specs.StatsSplit{Totals: r.Counters},
+		Network: r.Network, EngineNetwork: r.EngineNetwork, Interface: r.Interface, Parent: r.Parent,
+		VLAN: r.VLAN, MAC: r.MAC,
+		Origin: r.Origin, Phase: r.Phase, Counted: r.Counted, GroupPackets: r.GroupPackets, Violations: r.Violations,
+		Dropped: r.Dropped,
+		Totals:  specs.StatsTotals{Receive: r.Counters.Receive.Total(), Transmit: r.Counters.Transmit.Total()},
+		Split:   specs.StatsSplit{Totals: r.Counters},
 	}
 	if r.Over > 0 {
 		s.Rates = &specs.StatsRates{Receive: r.Rates.Receive.Total(), Transmit: r.Rates.Transmit.Total()}
@@ -91,7 +93,8 @@ func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	for i := range readings {
 		r := &readings[i]
 		name, place := displayName(&r.Endpoint), dashIfEmpty(r.NetworkText())+"@"+r.Interface
-		all := trafficPart{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(), r.Rates.Transmit.Total()}
+		all := trafficPart{"all", r.Counters.Receive.Total(), r.Counters.Transmit.Total(), r.Rates.Receive.Total(),
+			r.Rates.Transmit.Total()}
 		if o.split {
 			t.addLines(append([][]string{{name, place}}, o.stackParts(r, append([]trafficPart{all}, splitTraffic(r)...))...)...)
 		} else {
@@ -126,7 +129,8 @@ func (o *statsOptions) addTotals(t *table, readings []rates.Reading) {
 	for i := range readings {
 		r := &readings[i]
 		sum.Counted, sum.Over = sum.Counted || r.Counted, max(sum.Over, r.Over)
-		lan.addCasts(r.Counters.Receive.External, r.Counters.Transmit.External, r.Rates.Receive.External, r.Rates.Transmit.External)
+		lan.addCasts(r.Counters.Receive.External, r.Counters.Transmit.External, r.Rates.Receive.External,
+			r.Rates.Transmit.External)
 		local.addCasts(r.Counters.Receive.Local, r.Counters.Transmit.Local, r.Rates.Receive.Local, r.Rates.Transmit.Local)
 	}
 	t.addLines(append([][]string{{"total"}}, o.stackParts(&sum, []trafficPart{lan, local})...)...)

@@ -47,7 +47,8 @@ var engines = []engine{
 	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, ""},
 	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, ""},
 	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
-		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or --engine nri"},
+		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +
+			"--engine nri"},
 	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
 		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl"},
 	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, ""},
@@ -77,7 +78,8 @@ func (d *Doctor) Look(named []string) []check.Line {
 		path := d.findProgram(e.program)
 		if path == "" {
 			if len(named) > 0 {
-				lines = append(lines, newLine(e.name, "version", check.Fail, "install it, or correct PATH", "%s is not on PATH", e.program))
+				lines = append(lines, newLine(e.name, "version", check.Fail, "install it, or correct PATH",
+					"%s is not on PATH", e.program))
 			}
 			continue
 		}
@@ -85,7 +87,8 @@ func (d *Doctor) Look(named []string) []check.Line {
 		lines = append(lines, d.checkVersion(e, path), d.checkConfiguration(e, configured))
 	}
 	if here == 0 && len(named) == 0 {
-		lines = append(lines, newLine("host", "engines", check.Warn, "install podman, docker, containerd with nerdctl, or CRI-O", "no engine was found"))
+		lines = append(lines, newLine("host", "engines", check.Warn,
+			"install podman, docker, containerd with nerdctl, or CRI-O", "no engine was found"))
 	}
 	for _, name := range beside {
 		asked := slices.Contains(named, name)
@@ -118,9 +121,11 @@ func (d *Doctor) checkPrograms() check.Line {
 	}
 	switch {
 	case slices.Contains(missing, "berth-hook"):
-		return newLine("berth", "programs", check.Fail, "put them into the directory of berth", "%s: missing: %s", d.Bin, strings.Join(missing, ", "))
+		return newLine("berth", "programs", check.Fail, "put them into the directory of berth", "%s: missing: %s", d.Bin,
+			strings.Join(missing, ", "))
 	case len(missing) > 0:
-		return newLine("berth", "programs", check.Warn, "put them into the directory of berth if an engine needs them", "%s: missing: %s", d.Bin, strings.Join(missing, ", "))
+		return newLine("berth", "programs", check.Warn, "put them into the directory of berth if an engine needs them",
+			"%s: missing: %s", d.Bin, strings.Join(missing, ", "))
 	}
 	return newLine("berth", "programs", check.Pass, "", "%s: %s", d.Bin, strings.Join(there, ", "))
 }
@@ -145,9 +150,11 @@ func (d *Doctor) checkVersion(e engine, path string) check.Line {
 	case err != nil:
 		return newLine(e.name, "version", check.Warn, "`"+path+" --version`", "%v", err)
 	case !v.AtLeast(e.least[0], e.least[1]) && e.lacks == "":
-		return newLine(e.name, "version", check.Warn, "", "%s: berth is not tested with versions before %d.%d", v.Text, e.least[0], e.least[1])
+		return newLine(e.name, "version", check.Warn, "", "%s: berth is not tested with versions before %d.%d", v.Text,
+			e.least[0], e.least[1])
 	case !v.AtLeast(e.least[0], e.least[1]):
-		return newLine(e.name, "version", check.Warn, "install %[2]d.%[3]d or newer", "%[1]s is older than %[2]d.%[3]d, which introduced %[4]s", v.Text, e.least[0], e.least[1], e.lacks)
+		return newLine(e.name, "version", check.Warn, "install %[2]d.%[3]d or newer",
+			"%[1]s is older than %[2]d.%[3]d, which introduced %[4]s", v.Text, e.least[0], e.least[1], e.lacks)
 	}
 	return newLine(e.name, "version", check.Pass, "", "%s, %s", v.Text, path)
 }
@@ -173,7 +180,8 @@ func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
 // checkInstalled compares an installation with the present files; it returns false if there is
 // none.
 func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
-	p, err := install.Repeat(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
+	p, err := install.Repeat(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path,
+		Version: d.Version})
 	if errors.Is(err, install.ErrNotInstalled) {
 		return check.Line{}, false
 	}
@@ -181,14 +189,16 @@ func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
 		return newLine(subject, "configured", check.Warn, "run it as root", "not checked: %v", err), true
 	}
 	if err != nil {
-		return newLine(subject, "configured", check.Fail, "correct this, then run `berth install --engine "+name+"`", "%v", err), true
+		return newLine(subject, "configured", check.Fail,
+			"correct this, then run `berth install --engine "+name+"`", "%v", err), true
 	}
 	var paths []string
 	for _, f := range p.Changed() {
 		paths = append(paths, f.Path)
 	}
 	if len(paths) > 0 {
-		return newLine(subject, "configured", check.Warn, "`"+p.Command()+"`", "changed since the installation: %s", strings.Join(paths, ", ")), true
+		return newLine(subject, "configured", check.Warn, "`"+p.Command()+"`", "changed since the installation: %s",
+			strings.Join(paths, ", ")), true
 	}
 	return newLine(subject, "configured", check.Pass, "", "as installed: %s", p.Command()), true
 }

@@ -40,7 +40,8 @@ func containerCommand() []string { return []string{"/" + trialProgram, "--versio
 func tryPodman(_ context.Context, t *trial) (startFunc, func(), error) {
 	podman := t.engineProgram("podman")
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated), []string{"--rootfs", t.rootfs}, containerCommand())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated),
+			[]string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, podman, args...)
 		if err != nil { // it may have left the container, as it never ran
 			_, _ = t.Run(ctx, nil, podman, "rm", "--force", "--ignore", t.id)
@@ -63,7 +64,8 @@ func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
 	}
 	clean := func() { _, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id) }
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated, "--runtime", "berth"), []string{t.id}, containerCommand())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"},
+			t.runFlags(annotated, "--runtime", "berth"), []string{t.id}, containerCommand())
 		out, err := t.Run(ctx, nil, docker, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, docker, "rm", "--force", t.id)
@@ -103,7 +105,8 @@ func (t *trial) writeConfig(path string, annotated bool) error {
 		Root:    &specs.Root{Path: t.rootfs, Readonly: true},
 		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
 		Linux: &specs.Linux{CgroupsPath: "/" + t.id, Namespaces: []specs.LinuxNamespace{
-			{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace}, {Type: specs.NetworkNamespace},
+			{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
+			{Type: specs.NetworkNamespace},
 		}},
 	}
 	if annotated {
@@ -122,7 +125,8 @@ func tryNerdctl(ctx context.Context, t *trial) (startFunc, func(), error) {
 		return nil, nil, errNoDaemon
 	}
 	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated, "--runtime", t.runtimePath()), []string{"--rootfs", t.rootfs}, containerCommand())
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"},
+			t.runFlags(annotated, "--runtime", t.runtimePath()), []string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, nerdctl, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, nerdctl, "rm", "--force", t.id)

@@ -69,7 +69,8 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 }
 
 func notTried(name string) check.Line {
-	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth, then run `berth ps`", "not tried: only Kubernetes starts its containers")
+	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth, then run `berth ps`",
+		"not tried: only Kubernetes starts its containers")
 }
 
 func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
@@ -83,7 +84,8 @@ func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
 		t.Doctor = &copied
 	}
 	if err := t.makeRootfs(); err != nil {
-		return newLine(e.name, "annotations", check.Fail, "make room for a small file in the directory for temporary files", "not tried: %v", err)
+		return newLine(e.name, "annotations", check.Fail, "make room for a small file in the directory for temporary files",
+			"not tried: %v", err)
 	}
 	return errorLine(t.tryBoth(ctx, e), os.RemoveAll(t.rootfs))
 }
@@ -112,7 +114,8 @@ func (t *trial) tryBoth(ctx context.Context, e engine) check.Line {
 // errorLine returns a line, or a line on an error that came after it.
 func errorLine(l check.Line, err error) check.Line {
 	if err != nil && l.Result == check.Pass {
-		return newLine(l.Subject, l.Check, check.Warn, "remove the rest by hand", "%s; removing the trial failed: %v", l.Message, err)
+		return newLine(l.Subject, l.Check, check.Warn, "remove the rest by hand",
+			"%s; removing the trial failed: %v", l.Message, err)
 	}
 	return l
 }
@@ -131,7 +134,8 @@ func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 	case ran:
 		return newLine(e.name, name, check.Pass, "", "annotations arrive; berth-hook's errors are only in %s", log)
 	case err == nil:
-		return newLine(e.name, name, check.Fail, remedy, "the engine started a container without berth-hook, so it ignores annotations")
+		return newLine(e.name, name, check.Fail, remedy,
+			"the engine started a container without berth-hook, so it ignores annotations")
 	}
 	return newLine(e.name, name, check.Fail, remedy,
 		"a plain container starts, but one with an annotation of berth fails before berth-hook runs: %s", lastLines(out, err))

@@ -35,8 +35,10 @@ var columns = []column{
 	{title: "TX/s", width: 8, right: true, most: true, cell: bytesCell(txBytes), order: byNumber(txBytes)},
 	{title: "RX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(rxPackets), order: byNumber(rxPackets)},
 	{title: "TX P/s", width: 7, rank: 2, right: true, most: true, cell: rateCell(txPackets), order: byNumber(txPackets)},
-	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(receivedBytes), order: byNumber(receivedBytes)},
-	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmittedBytes), order: byNumber(transmittedBytes)},
+	{title: "RX", width: 8, rank: 5, right: true, most: true, cell: totalCell(receivedBytes),
+		order: byNumber(receivedBytes)},
+	{title: "TX", width: 8, rank: 5, right: true, most: true, cell: totalCell(transmittedBytes),
+		order: byNumber(transmittedBytes)},
 	{title: "HISTORY", width: 12, rank: 4, draw: historyCell},
 	{title: "VIOL", width: 5, rank: 1, right: true, most: true, cell: violationsCell, order: byNumber(violationCount)},
 }

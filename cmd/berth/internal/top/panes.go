@@ -34,7 +34,8 @@ func (m *Model) parentPane(lines int) []string {
 		case m.shown.lost != nil:
 			st = dim
 		}
-		text = append(text, m.parentLine(p.Name, string(p.State), strconv.Itoa(p.Endpoints), rx, tx, local, strings.Join(p.Networks, " "), st))
+		text = append(text, m.parentLine(p.Name, string(p.State), strconv.Itoa(p.Endpoints), rx, tx, local,
+			strings.Join(p.Networks, " "), st))
 	}
 	if len(all) > 1 {
 		text = append(text, m.totalLine(all, sums))
@@ -51,7 +52,8 @@ func (m *Model) totalLine(all []specs.ParentStatus, each map[string]sums) string
 		endpoints += all[i].Endpoints
 		total.rx, total.tx, total.local = total.rx.Plus(of.rx), total.tx.Plus(of.tx), total.local.Plus(of.local)
 	}
-	return m.parentLine("total", "", strconv.Itoa(endpoints), m.rateText(total.rx.Bytes), m.rateText(total.tx.Bytes), m.rateText(total.local.Bytes), "", bold)
+	return m.parentLine("total", "", strconv.Itoa(endpoints), m.rateText(total.rx.Bytes), m.rateText(total.tx.Bytes),
+		m.rateText(total.local.Bytes), "", bold)
 }
 
 func severityOf(p *specs.ParentStatus) int {
@@ -64,7 +66,8 @@ func severityOf(p *specs.ParentStatus) int {
 func (m *Model) parentLine(name, state, ifs, rx, tx, local, networks string, st style) string {
 	l := &m.look
 	line := " " + strings.Join([]string{
-		l.fitText(name, 16), l.fitText(state, 9), l.alignRight(ifs, 5), l.alignRight(rx, 8), l.alignRight(tx, 8), l.alignRight(local, 8), l.fitText(networks, m.width-61),
+		l.fitText(name, 16), l.fitText(state, 9), l.alignRight(ifs, 5), l.alignRight(rx, 8), l.alignRight(tx, 8),
+		l.alignRight(local, 8), l.fitText(networks, m.width-61),
 	}, " ")
 	return l.paintText(l.cutText(line, m.width), st)
 }

@@ -87,7 +87,8 @@ func (m *Model) factLines(r *rates.Reading) (lines []string) {
 	}
 	t := m.shown.trails[rates.KeyOf(&r.Endpoint)]
 	history := func(value func(point) float32) string {
-		return fmt.Sprintf("%s  at most %s/s", t.sparkline(min(trailLength, max(5, m.width-36)), m.look.levels, value), m.rateText(float64(t.peakOf(value))))
+		return fmt.Sprintf("%s  at most %s/s", t.sparkline(min(trailLength, max(5, m.width-36)), m.look.levels, value),
+			m.rateText(float64(t.peakOf(value))))
 	}
 	for _, f := range [][2]string{
 		{"container", r.ContainerID},
@@ -135,7 +136,8 @@ func (m *Model) phaseText(r *rates.Reading) string {
 	if r.Phase == specs.PhaseEnded {
 		since = r.Ended
 	}
-	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime), spanText(now.Sub(since)))
+	return fmt.Sprintf("%s, since %s (%s)", r.Phase, since.In(now.Location()).Format(time.DateTime),
+		spanText(now.Sub(since)))
 }
 
 // partLines returns the endpoint's traffic by its other end and by the frames' destination,
@@ -150,7 +152,8 @@ func (m *Model) partLines(r *rates.Reading) []string {
 		if r.Over > 0 {
 			rxText, txText = m.rateText(rxRate.Bytes), m.rateText(txRate.Bytes)
 		}
-		lines = append(lines, m.partLine(name, rxText, txText, bytesText(float64(rx.Bytes)), bytesText(float64(tx.Bytes)), plain))
+		lines = append(lines, m.partLine(name, rxText, txText, bytesText(float64(rx.Bytes)),
+			bytesText(float64(tx.Bytes)), plain))
 	}
 	casts := func(name string, rx, tx specs.Casts, rxRate, txRate specs.CastRates) {
 		add(name+" unicast", rx.Unicast, tx.Unicast, rxRate.Unicast, txRate.Unicast)
@@ -169,7 +172,8 @@ func (m *Model) partLines(r *rates.Reading) []string {
 func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
 	l := &m.look
 	first := min(20, max(8, m.width-37))
-	cells := []string{l.fitText(name, first), l.alignRight(rxRate, 8), l.alignRight(txRate, 8), l.alignRight(rx, 8), l.alignRight(tx, 8)}
+	cells := []string{l.fitText(name, first), l.alignRight(rxRate, 8), l.alignRight(txRate, 8), l.alignRight(rx, 8),
+		l.alignRight(tx, 8)}
 	return l.paintText(l.cutText(" "+strings.Join(cells, " "), m.width), st)
 }
 

@@ -197,7 +197,8 @@ func (m *Model) footerLine() string {
 	case m.width < 76:
 		return m.look.paintText(m.look.fitText("? help  q quit  / filter  enter details", m.width), dim)
 	}
-	return m.look.paintText(m.look.fitText("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details", m.width), dim)
+	return m.look.paintText(m.look.fitText("q quit  ? help  / filter  < > sort  r reverse  p hold  enter details",
+		m.width), dim)
 }
 
 // columnHead returns the titles of the endpoints' table.
