@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"berth/engine/doortest"
 	"berth/hook"
 	"berth/internal/release"
 	"berth/internal/testnet"
@@ -48,16 +49,35 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killed runs ADD in a process that kills itself after a step.
-func (n *node) killed(step string, r request) {
-	n.Helper()
-	r.command = "ADD"
+// program returns a command in a process that kills itself after a step.
+func (n *node) program(step, command string, r request) *exec.Cmd {
+	r.command = command
 	cmd := exec.Command(os.Args[0], n.Dirs.Config, n.Dirs.State, n.Dirs.BPFFS)
 	cmd.Env = append(os.Environ(), killAfter+"="+step)
 	for key, value := range r.env() {
 		cmd.Env = append(cmd.Env, key+"="+value)
 	}
 	cmd.Stdin = strings.NewReader(r.conf)
+	return cmd
+}
+
+// TestRandomKills kills ADD and DEL at random times, a hundred times.
+func TestRandomKills(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	id := func(i int) string { return fmt.Sprint("box", i) }
+	n.SurviveKills(func(all []*testnet.NS) doortest.Door {
+		run := func(command string) func(int) *exec.Cmd {
+			return func(i int) *exec.Cmd { return n.program("never", command, on(all[i], id(i), conf("1.1.0", ""))) }
+		}
+		return doortest.Door{Start: run("ADD"), End: run("DEL"), ID: id}
+	})
+}
+
+// killed runs ADD in a process that kills itself after a step.
+func (n *node) killed(step string, r request) {
+	n.Helper()
+	cmd := n.program(step, "ADD", r)
 	out, err := cmd.CombinedOutput()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		n.Fatalf("after step %q: %v\n%s", step, err, out)

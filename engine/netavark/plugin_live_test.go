@@ -16,8 +16,6 @@ import (
 	"berth/specs"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
-
 // host is a host on which the plugin runs.
 type host struct {
 	*doortest.Host

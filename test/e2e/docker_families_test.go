@@ -223,3 +223,33 @@ func TestNetworkOfDockerSwarm(t *testing.T) {
 	must(t, d.Stop(web.ID))
 	s.expectReleased(t)
 }
+
+// TestNetworkOfDockerShared starts a container in the namespace of another one
+// (--network container:), which is on a network with the driver: both have its one interface. Then
+// the shim of the first is killed: docker ends its container, and takes the interface back.
+func TestNetworkOfDockerShared(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newDockerDriver(t, s, nil)
+	before := s.snapshot(t)
+	must(t, d.create("lan", "--subnet", "192.0.2.0/24", "--opt", "network=lan"))
+	web, side := s.onDocker("web", "name=lan"+ifnameNet1), s.onDocker("side", "container:"+s.id("web"))
+	id, err := d.Start(web)
+	must(t, err)
+	_, err = d.Start(side)
+	must(t, err)
+	if links, err := d.Exec(side.ID, "ip", "-o", "link"); err != nil || strings.Count(links, "\n") != 2 || !strings.Contains(links, "net1") {
+		t.Errorf("the shared namespace has %s, %v, want lo and net1", links, err)
+	}
+	must(t, d.Stop(side.ID))
+	d.expectInspected(t, web.ID, "lan", s.expectWhole(t, d.Docker, web.ID, id, firstOfPool))
+	killProcess(t, parentOf(t, pidOf(t, d.Docker, web.ID)))
+	must(t, lab.Eventually(30*time.Second, func() error {
+		if all := s.ps(t); len(all) != 0 {
+			return fmt.Errorf("the shim is dead, and berth ps shows %+v", all)
+		}
+		return nil
+	}))
+	must(t, d.Stop(web.ID))
+	s.expectNothingLeft(t, before)
+}

@@ -47,6 +47,8 @@ func TestNerdctlDevice(t *testing.T) {
 		s.useNerdctlNetwork(t, n, address)
 		s.expectNothingLeft(t, before)
 	}
+	s.composeNerdctlNetwork(t, n)
+	s.expectNothingLeft(t, before)
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")
 	must(t, err)
@@ -82,6 +84,43 @@ func (s *site) useNerdctlNetwork(t *testing.T, n *lab.Nerdctl, address string) {
 		t.Errorf("nerdctl inspect shows %s, %v", inspected, err)
 	}
 	must(t, n.Stop(c.ID))
+}
+
+// nerdctlNetworkCompose is the second compose file of docs/engines/nerdctl.md.
+const nerdctlNetworkCompose = `services:
+  web:
+    image: %s
+    command: sleep 600
+    networks:
+      lan:
+        ipv4_address: 192.0.2.70
+networks:
+  lan:
+    external: true
+    name: lan
+`
+
+// composeNerdctlNetwork runs compose up, restart and down on a project that uses berth's network
+// as nerdctl's own.
+func (s *site) composeNerdctlNetwork(t *testing.T, n *lab.Nerdctl) {
+	t.Helper()
+	file := filepath.Join(s.Dir, "network.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, nerdctlNetworkCompose, lab.ImageName), 0o644))
+	compose := func(args ...string) string {
+		out, err := n.Client(append([]string{"--cni-netconfpath", "/etc/cni/net.d", "compose", "--project-name", s.id("native"), "--file", file}, args...)...)
+		must(t, err)
+		return strings.TrimSpace(out)
+	}
+	compose("up", "--detach")
+	id := compose("ps", "--quiet")
+	s.expectReached(t, "192.0.2.70")
+	if shown := findEndpoint(t, s.ps(t), id); shown.Interface != "eth0" || shown.Addresses[0].Addr().String() != "192.0.2.70" {
+		t.Errorf("berth ps shows %+v", shown)
+	}
+	compose("restart", "--timeout", "1")
+	s.waitAttachedAt(t, "192.0.2.70")
+	s.expectReached(t, "192.0.2.70")
+	compose("down")
 }
 
 // TestNerdctlRestarts kills a container that containerd's restart monitor restarts.
