@@ -10,7 +10,7 @@ import (
 // ContainerdCRI is a containerd of one host, configured as on a node of Kubernetes.
 type ContainerdCRI struct {
 	Containerd
-	Settings string // further tables of containerd's configuration
+	Settings string // further keys of containerd's table nri, and tables after it
 }
 
 // criConfig is containerd's configuration, in the version of containerd 2 (true) or of

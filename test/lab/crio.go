@@ -10,7 +10,7 @@ import (
 type CRIO struct {
 	Host     *Host
 	Rootfs   string
-	Settings string // further tables of its configuration
+	Settings string // further keys of its table nri, and tables after it
 	daemon   *Daemon
 }
 
@@ -33,11 +33,6 @@ pause_command = ""
 [crio.network]
 network_dir = "%[1]s/cni"
 plugin_dirs = ["/usr/lib/cni"]
-[crio.nri]
-enable_nri = true
-nri_listen = "%[1]s/nri.sock"
-nri_plugin_dir = "%[1]s/plugins"
-nri_plugin_config_dir = "%[1]s/plugins.d"
 [crio.runtime]
 default_runtime = "crun"
 cgroup_manager = "cgroupfs"
@@ -52,6 +47,11 @@ runtime_path = "%[3]s"
 runtime_root = "%[1]s/crun"
 monitor_path = "/usr/bin/conmon"
 monitor_cgroup = "pod"
+[crio.nri]
+enable_nri = true
+nri_listen = "%[1]s/nri.sock"
+nri_plugin_dir = "%[1]s/plugins"
+nri_plugin_config_dir = "%[1]s/plugins.d"
 `
 
 // withoutRights is a crun that needs no CAP_SYS_RESOURCE: it loads no BPF program for
