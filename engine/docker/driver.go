@@ -135,15 +135,22 @@ func (s *Server) newEndpoint(c *CreateNetwork, r *EndpointRequest) (*Endpoint, *
 	}
 	switch {
 	case asked.MacAddress != "":
-		if e.MAC, err = specs.ParseMAC(asked.MacAddress); err == nil {
-			selection.MAC = e.MAC
-			err = s.Allow(selection)
-		}
+		e.MAC, err = s.requestedMAC(asked.MacAddress, selection)
 	case n.Driver != specs.IPvlan && n.Mode != specs.ModePassthru:
 		e.MAC = lease.RandomMAC()
 		answer.Interface.MacAddress = e.MAC.String()
 	}
 	return e, answer, specs.At("--mac-address", err)
+}
+
+// requestedMAC returns the MAC that docker requests, if the policy permits the request.
+func (s *Server) requestedMAC(text string, selection specs.Selection) (specs.MAC, error) {
+	mac, err := specs.ParseMAC(text)
+	if err != nil {
+		return mac, err
+	}
+	selection.MAC = mac
+	return mac, s.Allow(selection)
 }
 
 func parseAddresses(of *EndpointInterface) (all []netip.Prefix, err error) {
