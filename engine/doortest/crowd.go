@@ -25,9 +25,10 @@ type Door struct {
 const boxes = 4
 
 // SurviveKills starts and ends containers at random, and kills the programs of the door at random
-// times, until a hundred of them were killed, or twenty with -short. A container whose program was killed is ended, as an
-// engine does, or left to the collection of berth gc. At any time each container has one interface
-// with an address of its own, and nothing else is held. Nothing is left in the end.
+// times, until a hundred of them were killed, or twenty with -short. A container whose program was
+// killed is ended, as an engine does, or left to the collection of berth gc. At any time each
+// container has one interface with an address of its own, and nothing else is held. Nothing is
+// left in the end.
 func (h *Host) SurviveKills(door func(all []*testnet.NS) Door) {
 	h.Helper()
 	kills := 100
@@ -155,7 +156,8 @@ func (c *crowd) requireConfigured(i int) {
 		c.Errorf("container %d, live %t, has the interfaces %q", i, c.live[i], links)
 	}
 	for _, a := range c.Attachments(c.door.ID(i)) {
-		if got := testnet.Run(c.T, c.boxes[i], "ip", "-o", "-4", "address", "show", a.Interface); !strings.Contains(got, " "+a.Addresses[0].String()+" ") {
+		got := testnet.Run(c.T, c.boxes[i], "ip", "-o", "-4", "address", "show", a.Interface)
+		if !strings.Contains(got, " "+a.Addresses[0].String()+" ") {
 			c.Errorf("container %d has %q, want %s", i, got, a.Addresses[0])
 		}
 	}

@@ -31,7 +31,8 @@ func (k *Killer) Run(cmd *exec.Cmd) (killed bool, err error) {
 	timer := time.AfterFunc(time.Duration(k.Rand.Int64N(int64(2*k.took))), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	err = cmd.Wait()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() &&
+		status.Signal() == syscall.SIGKILL {
 		k.Kills++
 		return true, nil
 	}
