@@ -1,8 +1,6 @@
 package check
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -142,39 +140,6 @@ func dropCheck(lines []Line, check string) (rest []Line) {
 	return rest
 }
 
-func TestPreflightNoCarrier(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	h.writeNetwork("lan", lan)
-	testnet.Run(t, h.lan, "ip", "link", "set", "port", "down")
-	testnet.Eventually(t, "eth1 has no carrier", func() bool { return mustFindLine(t, h.preflightLines("lan"), "carrier").Result == Fail })
-	wantLine(t, "no carrier", h.preflightLines("lan"), "carrier", Fail, "eth1 has no link")
-}
-
-func TestPreflightBridge(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	testnet.Bridge(t, h.ns, "br0", "eth1")
-	wantLine(t, "a port", h.preflightLines("eth1"), "member of", Fail, "bridge br0")
-	testnet.Eventually(t, "the bridge has carrier", func() bool { return mustFindLine(t, h.preflightLines("br0"), "carrier").Result == Pass })
-	wantLine(t, "the bridge", h.preflightLines("br0"), "member of", Pass, "no bridge")
-}
-
-func TestPreflightPassthru(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	h.writeNetwork("lan", lan)
-	h.writeNetwork("all", "parent = \"eth1\"\nmode = \"passthru\"\n")
-	wantLine(t, "configured on one parent", h.preflightLines("lan"), "shares", Warn, "network all")
-	h.runIP("link add taken link eth1 type macvlan mode passthru")
-	lines := dropCheck(h.preflightLines("lan"), "shares")
-	wantLine(t, "taken", lines, "beside", Fail, "taken of this host")
-	h.runIP("link del taken")
-	h.runIP("link add beside link eth1 type macvlan mode bridge")
-	wantLine(t, "shared", dropCheck(h.preflightLines("lan"), "shares"), "beside", Pass, "nothing")
-	wantLine(t, "not free for passthru", dropCheck(h.preflightLines("all"), "shares"), "beside", Fail, "beside of this host")
-}
-
 // TestPreflightRecorded: records show interfaces that are not visible from the host.
 func TestPreflightRecorded(t *testing.T) {
 	t.Parallel()
@@ -215,32 +180,6 @@ func (h *host) updateStore(fn func(*state.Tx) error) {
 	if err := state.Open(h.c.Dirs.State).Update(h.Context(), fn); err != nil {
 		h.Fatal(err)
 	}
-}
-
-// TestPreflightOnDemand: a VLAN created on demand needs 8021q, and its trunk up.
-func TestPreflightOnDemand(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	h.writeNetwork("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
-	wantLine(t, "on demand", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, created with its first container")
-	hasVLAN := testnet.Has(testnet.VLAN) // loads the module, which a check does not
-	if got := mustFindLine(t, h.c.Preflight(h.Context(), "lan"), "8021q"); (got.Result == Pass) != hasVLAN || !hasVLAN && got.Result != Fail {
-		t.Errorf("8021q: %+v", got)
-	}
-	h.runIP("link set eth1 down")
-	wantLine(t, "trunk down", dropCheck(h.preflightLines("lan"), "carrier"), "up", Fail, "eth1 is down")
-}
-
-func TestPreflightVLAN(t *testing.T) {
-	t.Parallel()
-	testnet.Need(t, testnet.VLAN)
-	h := newHost(t)
-	h.writeNetwork("lan", strings.Replace(lan, "eth1", "eth1.100", 1))
-	h.runIP("link add link eth1 name tagged type vlan id 100")
-	h.runIP("link set tagged up")
-	wantLine(t, "there under another name", h.preflightLines("lan"), "interface", Pass, "VLAN 100 of eth1, named tagged")
-	h.runIP("link set tagged down")
-	wantLine(t, "down", dropCheck(h.preflightLines("lan"), "carrier"), "up", Fail, "tagged is down")
 }
 
 func TestPreflightTargets(t *testing.T) {
@@ -305,62 +244,5 @@ func TestPreflightByAlternativeNames(t *testing.T) {
 		if !checked["network dot"] || !checked["network plain"] {
 			t.Errorf("check %s is about %v, want both networks", name, checked)
 		}
-	}
-}
-
-// TestForeignAddressInTheRange has an address of the network's range that another program has: it is
-// named if the agent runs, which keeps its record true. A network of podman's on the parent is
-// named in any case.
-func TestForeignAddressInTheRange(t *testing.T) {
-	t.Parallel()
-	testnet.Need(t, testnet.Root)
-	h := newHost(t)
-	h.writeNetwork("lan", lan)
-	index := testnet.Link(t, h.ns, "eth1").Attrs().Index
-	all := []state.ForeignAddress{
-		{Addr: netip.MustParseAddr("192.0.2.70"), ParentIndex: index, Holder: "eth0 of cam"},
-		{Addr: netip.MustParseAddr("192.0.2.71"), ParentIndex: index + 1, Holder: "eth0 of other"},
-	}
-	if err := state.Open(h.c.Dirs.State).Update(t.Context(), func(tx *state.Tx) error { return tx.SetForeignAddresses(all) }); err != nil {
-		t.Fatal(err)
-	}
-	h.c.Root = t.TempDir()
-	h.writePodmanNetwork("home", "eth1")
-	h.writePodmanNetwork("away", "eth2")
-	for _, c := range []struct {
-		agent *specs.AgentStatus
-		want  int
-	}{{nil, 0}, {&specs.AgentStatus{Attached: true}, 1}} {
-		h.c.Agent = c.agent
-		found, pools := 0, 0
-		testnet.In(t, h.ns, func() {
-			for _, l := range h.c.Preflight(t.Context(), "lan") {
-				if l.Check == "foreign" && l.Result == Warn && strings.Contains(l.Message, "eth0 of cam has 192.0.2.70") && !strings.Contains(l.Message, "other has") {
-					found++
-				}
-				if l.Check == "pools" && l.Result == Warn && strings.Contains(l.Message, "podman:home") {
-					pools++
-				} else if l.Check == "pools" {
-					t.Errorf("%+v", l)
-				}
-			}
-		})
-		if pools != 1 {
-			t.Errorf("with agent %t: %d lines about podman's network, want 1", c.agent != nil, pools)
-		}
-		if found != c.want {
-			t.Errorf("with agent %t: %d lines, want %d", c.agent != nil, found, c.want)
-		}
-	}
-}
-
-// writePodmanNetwork writes podman's file of a network that gives out the whole subnet of lan.
-func (h *host) writePodmanNetwork(name, parent string) {
-	h.Helper()
-	dir := filepath.Join(h.c.Root, "etc/containers/networks")
-	text := fmt.Sprintf(`{"name":%q,"driver":"macvlan","network_interface":%q,"subnets":[{"subnet":"192.0.2.0/24"}]}`, name, parent)
-	err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name+".json"), []byte(text), 0o644))
-	if err != nil {
-		h.Fatal(err)
 	}
 }

@@ -5,12 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -165,77 +161,6 @@ func TestAStartWaitsForTheProber(t *testing.T) {
 	}
 }
 
-func TestAnAddressTakenBeforeTheProbe(t *testing.T) {
-	t.Parallel()
-	h := newAheadHost(t)
-	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
-	testnet.Run(t, h.lan, "ip", "-6", "addr", "add", "2001:db8::2/64", "dev", "wire", "nodad")
-	h.settle()
-	if !h.begin(h.box("b", "lan")) {
-		t.Error("the start did not probe for addresses that another host has")
-	}
-	if got := strings.Join(h.addresses("b"), ","); got != "192.0.2.3,2001:db8::3" {
-		t.Errorf("addresses %s", got)
-	}
-}
-
-func TestAnAddressTakenInsideTheWindow(t *testing.T) {
-	t.Parallel()
-	h := newAheadHost(t)
-	h.settle()
-	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
-	b := h.box("b", "lan")
-	if h.begin(b) {
-		t.Error("the start waited")
-	}
-	h.probers.Wait()
-	mac := testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()
-	log := h.logged()
-	if !strings.Contains(log, "a container has the address of another machine") || !strings.Contains(log, "192.0.2.2") || !strings.Contains(log, mac) {
-		t.Errorf("the prober logged: %s", log)
-	}
-	if s := lease.FindSighting(h.sightings(keep), netip.MustParseAddr("192.0.2.2")); s.Addr.IsValid() {
-		t.Errorf("192.0.2.2 still counts as seen free: %+v", s)
-	}
-	h.mustStop(b)
-	c := h.box("c", "lan")
-	h.begin(c)
-	if got := h.addresses("c")[0]; got != "192.0.2.3" {
-		t.Errorf("address %s, want the next that is free on the LAN", got)
-	}
-}
-
-func TestSightingsThatDoNotCount(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		what   string
-		change func(*aheadHost)
-	}{
-		{"expired", func(h *aheadHost) {
-			h.sightings(func(s *lease.Sighting) { s.At = exchange.Now() - lease.SeenFor + time.Millisecond })
-		}},
-		{"from the future", func(h *aheadHost) { h.sightings(func(s *lease.Sighting) { s.At = exchange.Now() + time.Hour }) }},
-		{"of a shorter probe", func(h *aheadHost) { h.sightings(func(s *lease.Sighting) { s.Listened = time.Millisecond }) }},
-		{"of another wire", func(h *aheadHost) {
-			testnet.Run(h.T, h.lan, "ip", "link", "set", "wire", "down")
-			testnet.Run(h.T, h.lan, "ip", "link", "set", "wire", "up")
-			testnet.Eventually(h.T, "the carrier is back", func() bool {
-				return strings.Contains(testnet.Run(h.T, testnet.Here(h.T), "ip", "-o", "link", "show", h.parent), "LOWER_UP")
-			})
-		}},
-	} {
-		t.Run(test.what, func(t *testing.T) {
-			t.Parallel()
-			h := newAheadHost(t)
-			h.settle()
-			test.change(h)
-			if !h.begin(h.box("b", "lan")) {
-				t.Error("the start did not wait")
-			}
-		})
-	}
-}
-
 // A requested address is probed for, even if a prober has seen it free.
 func TestARequestedAddressIsAlwaysProbed(t *testing.T) {
 	t.Parallel()
@@ -291,45 +216,6 @@ func TestTwentyStartsAtOnceProbeAhead(t *testing.T) {
 	}
 	if !seen["192.0.2.21"] || seen["192.0.2.22"] {
 		t.Errorf("a start has taken another's address for a foreign host's: %v", seen)
-	}
-}
-
-// TestAKilledProber kills a prober after it has marked the addresses that it probes for.
-func TestAKilledProber(t *testing.T) {
-	t.Parallel()
-	h := newAheadHost(t)
-	h.settle()
-	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor })
-	h.killProber()
-	if s := lease.FindSighting(h.sightings(keep), netip.MustParseAddr("192.0.2.2")); !s.Running(exchange.Now(), probeFor) {
-		t.Fatalf("the killed prober left %+v", s)
-	}
-	if !h.begin(h.box("b", "lan")) {
-		t.Error("the start trusted a killed prober")
-	}
-}
-
-// TestSightingsAreRenewed: while a prober renews a sighting, the older one counts.
-func TestSightingsAreRenewed(t *testing.T) {
-	t.Parallel()
-	h := newAheadHost(t)
-	h.settle()
-	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor / 2 })
-	h.killProber()
-	if h.begin(h.box("b", "lan")) {
-		t.Error("the start waited")
-	}
-}
-
-// killProber kills a prober when it has marked the addresses that it probes for.
-func (h *aheadHost) killProber() {
-	h.Helper()
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "lan")
-	cmd.Env = append(os.Environ(), killAfter+"=mark the addresses")
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
 	}
 }
 

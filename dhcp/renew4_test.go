@@ -1,0 +1,138 @@
+package dhcp
+
+import (
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	c := newTest4()
+	d := sentBy(t, c.Start(0, Memory{}))
+	r := sentBy(t, c.Receive(0, reply(d, offer, "192.0.2.10")))
+	c.Receive(0, reply(r, ack, "192.0.2.10"))
+	m := sentBy(t, c.Decline(0))
+	if m.MessageType() != dhcpv4.MessageTypeDecline || m.RequestedIPAddress().String() != "192.0.2.10" ||
+		m.ServerIdentifier().String() != "192.0.2.1" || !m.ClientIPAddr.IsUnspecified() {
+		t.Errorf("DECLINE %s", m.Summary())
+	}
+	at, _ := c.Wake()
+	if at > 2*time.Second {
+		t.Errorf("first pause %s", at)
+	}
+	d = sentBy(t, c.Tick(at))
+	r = sentBy(t, c.Receive(at, reply(d, offer, "192.0.2.11")))
+	c.Receive(at, reply(r, ack, "192.0.2.11"))
+	c.Decline(at)
+	if next, _ := c.Wake(); next < at+declineWait {
+		t.Errorf("second pause %s", next-at)
+	}
+}
+
+// TestAnotherAddressAtRenewal: the old address is kept until the new one is probed.
+func TestAnotherAddressAtRenewal(t *testing.T) {
+	t.Parallel()
+	for _, conflict := range []bool{false, true} {
+		c := boundAt(t, 0)
+		r := sentBy(t, c.Tick(40*time.Second))
+		got := c.Receive(40*time.Second, reply(r, ack, "192.0.2.20"))
+		if len(got) != 1 || got[0].Kind != Obtained || got[0].Old.Address.Addr().String() != "192.0.2.10" {
+			t.Fatalf("after the ACK: %+v", got)
+		}
+		want := "192.0.2.20"
+		if conflict {
+			want = "192.0.2.10"
+			c.Decline(41 * time.Second)
+		} else {
+			c.Accept(41 * time.Second)
+		}
+		if c.Lease() == nil || c.Lease().Address.Addr().String() != want {
+			t.Errorf("lease %+v, want %s", c.Lease(), want)
+		}
+		if conflict && c.State() != Rebinding {
+			t.Errorf("state %s", c.State())
+		}
+	}
+}
+
+// TestSuspended wakes the client at times that a suspended machine skips.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[time.Duration]State{
+		39 * time.Second: Bound, 41 * time.Second: Renewing, 71 * time.Second: Rebinding, 81 * time.Second: Selecting, 999 * time.Hour: Selecting,
+	} {
+		c := Resume4(newTest4().cfg, boundAt(t, 0).Lease()) // as a new process does
+		out := c.Tick(at)
+		if c.State() != want {
+			t.Errorf("after %s: state %s, want %s", at, c.State(), want)
+		}
+		if lost := len(out) > 0 && out[0].Kind == Lost; lost != (want == Selecting) {
+			t.Errorf("after %s: %+v", at, out)
+		}
+	}
+}
+
+func TestNAK(t *testing.T) {
+	t.Parallel()
+	c := boundAt(t, 0)
+	r := sentBy(t, c.Tick(40*time.Second))
+	other := with(54, 192, 0, 2, 9)
+	if got := c.Receive(40*time.Second, reply(r, nak, "", other)); len(got) > 0 {
+		t.Errorf("a NAK of another server while RENEWING: %+v", got)
+	}
+	got := c.Receive(40*time.Second, reply(r, nak, ""))
+	if len(got) != 2 || got[0].Kind != Lost || c.Lease() != nil || sentBy(t, got).MessageType() != dhcpv4.MessageTypeDiscover {
+		t.Errorf("after the NAK: %+v", got)
+	}
+}
+
+func TestLinkUp(t *testing.T) {
+	t.Parallel()
+	c := boundAt(t, 0)
+	r := sentBy(t, c.LinkUp(5*time.Second))
+	if c.State() != Confirming || r.RequestedIPAddress().String() != "192.0.2.10" || !r.ClientIPAddr.IsUnspecified() || c.Lease() == nil {
+		t.Errorf("REQUEST after the link was down %s", r.Summary())
+	}
+	for range reboots4 {
+		at, _ := c.Wake()
+		c.Tick(at)
+	}
+	if c.State() != Bound || c.Lease() == nil {
+		t.Errorf("without an answer: state %s", c.State())
+	}
+	r = sentBy(t, c.LinkUp(10*time.Second))
+	if got := c.Receive(10*time.Second, reply(r, nak, "", with(54, 198, 51, 100, 1))); len(got) == 0 || got[0].Kind != Lost {
+		t.Errorf("after a NAK of another network: %+v", got)
+	}
+}
+
+func TestClientsBehindOneMACAskForBroadcast(t *testing.T) {
+	t.Parallel()
+	c := newTest4()
+	c.cfg.Broadcast = true
+	d := sentBy(t, c.Start(0, Memory{}))
+	if d.Flags != 0x8000 || hex.EncodeToString(d.GetOneOption(dhcpv4.OptionClientIdentifier)) != "01020000000001" {
+		t.Errorf("DISCOVER %s", d.Summary())
+	}
+}
+
+// TestRetransmission: waits double from about a second to about a minute, with jitter.
+func TestRetransmission(t *testing.T) {
+	t.Parallel()
+	c := newTest4()
+	c.Start(0, Memory{})
+	now, base := time.Duration(0), firstWait
+	for range 10 {
+		at, _ := c.Wake()
+		if wait := at - now; wait < base*3/4 || wait > base*5/4 {
+			t.Errorf("wait of %s, want about %s", wait, base)
+		}
+		now, base = at, min(2*base, longestWait4)
+		if m := sentBy(t, c.Tick(now)); m.NumSeconds != uint16(now/time.Second) {
+			t.Errorf("secs %d after %s", m.NumSeconds, now)
+		}
+	}
+}
