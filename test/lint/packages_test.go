@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"go/doc"
 	"go/parser"
 	"go/token"
 	"os"
@@ -37,7 +36,7 @@ func packageComment(t *testing.T, dir string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if doc.Synopsis(f.Doc.Text()) != "" {
+		if f.Doc.Text() != "" {
 			return f.Doc.Text()
 		}
 	}
