@@ -19,7 +19,7 @@ var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", 
 // as systemctl enable does. The driver needs a dockerd that makes the container's network
 // namespace before it calls the driver.
 func (p *planner) writeDriver(v Version) error {
-	if v.Known() && !v.AtLeast(28, 0) && (v.Major != 26 || v.Minor != 0) {
+	if !v.JoinsNamespaces() {
 		p.addNote("docker %s calls a driver before the container has a network namespace; networks with the driver %s "+
 			"need docker 28 or 26.0", v.Text, handler)
 		return nil

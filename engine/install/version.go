@@ -23,6 +23,12 @@ func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor && v.Known()
 }
 
+// JoinsNamespaces reports whether a docker creates the network namespace of a container before it
+// calls the driver of a network. An unknown version is taken for a new one.
+func (v Version) JoinsNamespaces() bool {
+	return !v.Known() || v.AtLeast(28, 0) || v.Major == 26 && v.Minor == 0
+}
+
 // versionTimeout bounds the run of a program that prints its version.
 const versionTimeout = 10 * time.Second
 

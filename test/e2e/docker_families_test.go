@@ -253,3 +253,18 @@ func TestNetworkOfDockerShared(t *testing.T) {
 	must(t, d.Stop(web.ID))
 	s.expectNothingLeft(t, before)
 }
+
+// TestNetworkOfDockerDoctor requires that berth doctor --try finds a driver that docker reaches
+// under its usual name, and leaves nothing.
+func TestNetworkOfDockerDoctor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newNamedDriver(t, s, "berth", nil)
+	must(t, d.create("lan", "--subnet", "192.0.2.0/24", "--opt", "network=lan"))
+	web := s.onDocker("web", "lan")
+	_, err := d.Start(web)
+	must(t, err)
+	must(t, d.Stop(web.ID))
+	s.expectDoctor(t, "docker", map[string]string{"version": "pass", "configured": "warn", "annotations": "pass", "networks": "pass"},
+		"DOCKER_HOST="+d.Socket())
+}

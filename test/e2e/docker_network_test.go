@@ -32,10 +32,15 @@ type dockerDriver struct {
 // newDockerDriver starts berth-docker and dockerd, with the network lan of berth's.
 func newDockerDriver(t *testing.T, s *site, options map[string]any) *dockerDriver {
 	t.Helper()
+	return newNamedDriver(t, s, "berth-"+filepath.Base(s.Dir), options)
+}
+
+func newNamedDriver(t *testing.T, s *site, name string, options map[string]any) *dockerDriver {
+	t.Helper()
 	must(t, s.Policy(openPolicy))
 	must(t, s.Network("lan", lanNetwork))
 	s.agent(t)
-	d := &dockerDriver{site: s, name: "berth-" + filepath.Base(s.Dir)}
+	d := &dockerDriver{site: s, name: name}
 	d.start(t)
 	t.Cleanup(func() {
 		if err := d.driver.Stop(); err != nil {

@@ -41,17 +41,21 @@ type engine struct {
 	lacks   string   // feature missing in older ones; "" if they were not tested
 	try     tryMaker // how a container is started; nil if it cannot be from here
 	free    string   // how it is used without an installation; "" if it needs one
+	door    *door    // its own networks; nil if none can be berth's
 }
 
 var engines = []engine{
-	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, ""},
-	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, ""},
+	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, "", &door{requestPodman,
+		"`berth install --engine podman`, with podman 4.5 and netavark 1.6 or newer"}},
+	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, "", &door{requestDocker,
+		"`berth install --engine docker`, then `systemctl enable --now berth-docker.socket`"}},
 	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
 		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +
-			"--engine nri"},
+			"--engine nri", nil},
 	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
-		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl"},
-	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, ""},
+		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl",
+		&door{requestNerdctl, "`berth install --engine nerdctl`"}},
+	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, "", nil},
 }
 
 // beside lists installations for several engines, which have no program of their own.

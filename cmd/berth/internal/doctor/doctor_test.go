@@ -149,7 +149,7 @@ func TestPageShowsDoctor(t *testing.T) {
 		d.writeFile(t, "usr/local/bin/"+name, "")
 	}
 	d.Version = func(program string) (install.Version, error) {
-		return install.ParseVersion(map[string]string{"podman": "podman version 4.3.1", "containerd": "containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1"}[filepath.Base(program)])
+		return install.ParseVersion(map[string]string{"podman": "podman version 5.4.2", "containerd": "containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6"}[filepath.Base(program)])
 	}
 	p, err := install.Install(install.Options{Engine: install.Podman, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
 	if err == nil {
@@ -159,6 +159,9 @@ func TestPageShowsDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+		if args[0] == "network" {
+			return output{stderr: args[len(args)-1] + ": there is no such network in /etc/berth"}, errors.New("exit status 125")
+		}
 		if refused := refusalOf(args); refused != "" {
 			return output{stderr: refused}, errors.New("exit status 126")
 		}

@@ -60,7 +60,7 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 			lines = append(lines, notTried(e.name))
 			continue
 		}
-		lines = append(lines, d.tryEngine(ctx, e))
+		lines = append(lines, d.tryEngine(ctx, e)...)
 	}
 	if slices.Contains(named, install.NRI) {
 		lines = append(lines, notTried(install.NRI))
@@ -73,7 +73,7 @@ func notTried(name string) check.Line {
 		"not tried: only Kubernetes starts its containers")
 }
 
-func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
+func (d *Doctor) tryEngine(ctx context.Context, e engine) []check.Line {
 	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
 	defer cancel()
 	token := strings.ToLower(rand.Text()[:10])
@@ -84,31 +84,38 @@ func (d *Doctor) tryEngine(ctx context.Context, e engine) check.Line {
 		t.Doctor = &copied
 	}
 	if err := t.makeRootfs(); err != nil {
-		return newLine(e.name, "annotations", check.Fail, "make room for a small file in the directory for temporary files",
-			"not tried: %v", err)
+		return []check.Line{newLine(e.name, "annotations", check.Fail,
+			"make room for a small file in the directory for temporary files", "not tried: %v", err)}
 	}
-	return errorLine(t.tryBoth(ctx, e), os.RemoveAll(t.rootfs))
+	started, first := t.tryBoth(ctx, e)
+	lines := []check.Line{first}
+	if started && e.door != nil {
+		lines = append(lines, t.tryDoor(ctx, e))
+	}
+	lines[0] = errorLine(first, os.RemoveAll(t.rootfs))
+	return lines
 }
 
-// tryBoth starts a plain container first: if an engine can start none, berth is not the cause.
-func (t *trial) tryBoth(ctx context.Context, e engine) check.Line {
+// tryBoth starts a plain container first: if an engine can start none, berth is not the cause. It
+// returns whether that one started, and a line on the other.
+func (t *trial) tryBoth(ctx context.Context, e engine) (started bool, l check.Line) {
 	const name = "annotations"
 	run, clean, err := e.try(ctx, t)
 	switch {
 	case errors.Is(err, errNoDaemon):
-		return newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)
+		return false, newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)
 	case err != nil:
-		return newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)
+		return false, newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)
 	}
 	if clean != nil {
 		defer clean()
 	}
 	if out, err := run(ctx, false); err != nil {
-		return newLine(e.name, name, check.Fail, "repair the engine first; berth is not the cause",
+		return false, newLine(e.name, name, check.Fail, "repair the engine first; berth is not the cause",
 			"it cannot start even a container without berth: %s", lastLines(out, err))
 	}
 	out, err := run(ctx, true)
-	return t.judgeTrial(e, out, err)
+	return true, t.judgeTrial(e, out, err)
 }
 
 // errorLine returns a line, or a line on an error that came after it.

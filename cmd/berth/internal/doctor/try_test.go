@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"berth/check"
+	"berth/engine/install"
 )
 
 // trialKey returns the annotation of a trial, from an engine's command line, or "" for a plain
@@ -54,13 +55,16 @@ func TestTryEngines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoctor(t, "podman")
 			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+				if args[0] == "network" {
+					return output{stderr: "unsupported driver"}, refused
+				}
 				if args[0] != "run" || trialKey(args) == "" {
 					return output{stderr: warning}, nil
 				}
 				return c.run(d, args)
 			}
 			lines := d.Try(t.Context(), nil)
-			if len(lines) != 1 || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) {
+			if len(lines) != 2 || lines[1].Result != check.Warn || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) {
 				t.Errorf("lines %+v, want %s with %q", lines, c.want, c.says)
 			}
 		})
@@ -85,6 +89,41 @@ func TestTryOfABrokenEngine(t *testing.T) {
 	}
 }
 
+// TestTryDoors requires that a request by an engine's own networks passes if berth's refusal comes
+// back, and that a docker is named that starts no container on such a network.
+func TestTryDoors(t *testing.T) {
+	refusal := func(args []string) (output, error) {
+		return output{stderr: "Error: berth: network \"" + args[len(args)-1] + "\": there is no such network in /etc/berth"}, errors.New("exit status 1")
+	}
+	for name, c := range map[string]struct {
+		engine, version string
+		answer          func(args []string) (output, error)
+		want            check.Result
+		says            string
+	}{
+		"it arrives": {"podman", "podman version 5.8.6", refusal, check.Pass, "can be berth's"},
+		"docker too": {"dockerd", "Docker version 28.5.2", refusal, check.Pass, "can be berth's"},
+		"it does not": {"dockerd", "Docker version 28.5.2", func([]string) (output, error) {
+			return output{stderr: "plugin \"berth\" not found"}, errors.New("exit status 1")
+		}, check.Warn, "not found"},
+		"another driver": {"podman", "podman version 5.8.6", func([]string) (output, error) { return output{}, nil }, check.Fail, "accepted"},
+		"an old docker":  {"dockerd", "Docker version 26.1.5", refusal, check.Warn, "26.1.5 starts no container"},
+	} {
+		d := newDoctor(t, c.engine)
+		d.Version = func(string) (install.Version, error) { return install.ParseVersion(c.version) }
+		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+			if args[0] == "network" && args[1] == "create" {
+				return c.answer(args)
+			}
+			return output{}, nil
+		}
+		lines := d.Try(t.Context(), nil)
+		if last := lines[len(lines)-1]; last.Check != "networks" || last.Result != c.want || !strings.Contains(last.Message, c.says) {
+			t.Errorf("%s: %+v, want %s with %q", name, last, c.want, c.says)
+		}
+	}
+}
+
 // TestTryCommands checks the command lines for docker and nerdctl, which not every test
 // machine has.
 func TestTryCommands(t *testing.T) {
@@ -93,13 +132,17 @@ func TestTryCommands(t *testing.T) {
 			"docker version", "docker import - ID",
 			"docker run --rm --name ID --network none ID /berth-hook --version",
 			"docker run --rm --name ID --network none --runtime berth --annotation KEY=1 ID /berth-hook --version",
-			"docker rm --force ID", "docker rmi --force ID",
+			"docker rm --force ID",
+			"docker rmi --force ID",
+			"docker network create --driver berth --ipam-driver berth --subnet 192.0.2.0/24 --gateway 192.0.2.1 --opt network=ID ID",
 		},
 		"nerdctl": {
 			"nerdctl info",
 			"nerdctl run --rm --name ID --network none --rootfs DIR /berth-hook --version",
 			"nerdctl run --rm --name ID --network none --runtime BIN/berth-runtime --annotation KEY=1 --rootfs DIR /berth-hook --version",
 			"nerdctl rm --force ID",
+			"nerdctl --cni-netconfpath DIR run --rm --name ID --network ID --rootfs DIR /berth-hook --version",
+			"nerdctl --cni-netconfpath DIR rm --force ID",
 		},
 		"containerd": {
 			"ctr version", "ctr run --rm --null-io --config FILE ID",
@@ -113,7 +156,7 @@ func TestTryCommands(t *testing.T) {
 				t.Error("an import of nothing")
 			}
 			got = append(got, strings.ReplaceAll(filepath.Base(program)+" "+strings.Join(withoutNames(args), " "), d.Bin, "BIN"))
-			if args[0] == "run" && (trialKey(args) != "" || slices.Contains(args, "--runc-binary")) {
+			if args[0] == "run" && (trialKey(args) != "" || slices.Contains(args, "--runc-binary")) || args[0] == "network" || args[0] == "--cni-netconfpath" {
 				return output{}, errors.New("exit status 1")
 			}
 			return output{}, nil
@@ -132,9 +175,11 @@ func withoutNames(args []string) []string {
 		switch {
 		case strings.HasPrefix(arg, "berth-doctor-"):
 			all[i] = "ID"
+		case strings.HasPrefix(arg, "network=berth-doctor-"):
+			all[i] = "network=ID"
 		case strings.HasPrefix(arg, "berth/doctor-"):
 			all[i] = "KEY=1"
-		case i > 0 && args[i-1] == "--rootfs":
+		case i > 0 && (args[i-1] == "--rootfs" || args[i-1] == "--cni-netconfpath"):
 			all[i] = "DIR"
 		case i > 0 && args[i-1] == "--config":
 			all[i] = "FILE"
