@@ -28,7 +28,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # skipped if another one is. make vm-test runs with all of them.
 export BERTH_TEST_REQUIRE ?= root,macvlan,types
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test web-test engines system check fresh bench demo clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test web-test engines axe system check fresh bench demo demo-web pictures clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -91,7 +91,14 @@ fresh-%:
 web-test: ## the page of berth-web in Debian's Chromium
 	@scripts/deps.sh web
 	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/web.json) -again $(AGAIN) -where Chromium -- \
-		-vet=off -timeout=$(TIMEOUT) -tags browser -run Browser ./cmd/berth-web/...
+		-vet=off -timeout=$(TIMEOUT) -tags browser -run Browser ./cmd/berth-web/... ./cmd/berthd
+
+axe: ## examine the page of demo-web with axe-core, which npm downloads
+	@scripts/deps.sh demo
+	@scripts/deps.sh web
+	@scripts/deps.sh axe
+	@$(MAKE) --no-print-directory --silent build
+	@AXE=1 scripts/pictures.sh docs/images
 
 engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suite forky docker' for some
 	@scripts/deps.sh tree
@@ -105,6 +112,19 @@ demo: ## show a guided tour in network namespaces, in under a minute
 	@scripts/deps.sh demo
 	@$(MAKE) --no-print-directory --silent build
 	@$(GO) run ./test/demo --bin bin
+
+PAGE ?= 127.0.0.1:9478
+
+demo-web: ## show a LAN with talking containers on the page of berth-web, until Ctrl-C
+	@scripts/deps.sh demo
+	@$(MAKE) --no-print-directory --silent build
+	@$(GO) run ./test/demo --bin bin --page $(PAGE)
+
+pictures: ## make the pictures of docs/ from the page of demo-web
+	@scripts/deps.sh demo
+	@scripts/deps.sh web
+	@$(MAKE) --no-print-directory --silent build
+	@scripts/pictures.sh docs/images
 
 clean: ## remove the outputs of build and release
 	rm -rf bin dist

@@ -1,6 +1,6 @@
 #!/bin/bash
 # deps.sh PURPOSE: installs the missing Debian packages for a purpose: demo, bench,
-# test, web, generate (the BPF objects), vm, tree or system. It does not install a package
+# test, web, axe, generate (the BPF objects), vm, tree or system. It does not install a package
 # whose program exists already, from whatever source.
 set -euo pipefail
 cache=${BERTH_CACHE:-/var/cache/berth}
@@ -11,7 +11,7 @@ cache=${BERTH_CACHE:-/var/cache/berth}
 # the first of the two that this Debian has.
 needs() {
 	cat <<-'END'
-		demo,bench,test  ip                              iproute2
+		demo,bench,test,web  ip                          iproute2
 		demo,bench,test  nsenter                         util-linux
 		bench,demo,test  busybox                         busybox-static
 		vm               busybox                         busybox-static
@@ -31,6 +31,7 @@ needs() {
 		test             lintian                         lintian
 		test             tmux                            tmux
 		web              chromium                        chromium
+		axe              npm                             npm
 		test             containerd                      containerd
 		test             systemd-analyze                 systemd
 		test             setpriv                         util-linux
@@ -78,7 +79,7 @@ extract() {
 	echo "  $cache/bin/${file##*/}"
 }
 
-purpose=${1:?demo, bench, test, web, generate, vm, tree or system}
+purpose=${1:?demo, bench, test, web, axe, generate, vm, tree or system}
 mapfile -t packages < <(missing "$purpose")
 [[ ${#packages[@]} -gt 0 ]] || exit 0
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then

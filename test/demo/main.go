@@ -21,10 +21,19 @@ import (
 
 func main() {
 	bin := flag.String("bin", "bin", "directory of berth's programs")
+	page := flag.String("page", "", "instead of the tour, show a LAN on the page of berth-web, at this `address`")
 	flag.Parse()
+	show := demo
+	if *page != "" {
+		show = showPage
+		if err := openSocket(*page); err != nil {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+			os.Exit(1)
+		}
+	}
 	lab.Isolate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	err := demo(ctx, *bin)
+	err := show(ctx, *bin)
 	stop()
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -93,6 +93,8 @@ func purpose(all []need, file string) string {
 		return guest
 	case file == "scripts/fresh.sh":
 		return "tree"
+	case file == "scripts/pictures.sh":
+		return "axe"
 	case strings.HasSuffix(file, "_test.go"), !strings.HasPrefix(file, "test/"):
 		return "test"
 	}

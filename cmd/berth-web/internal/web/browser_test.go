@@ -14,6 +14,8 @@ import (
 
 	"berth/specs"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -72,6 +74,14 @@ func browsePage(t *testing.T, ctx context.Context, name string, actions ...chrom
 // waitFor waits until an expression of the page is true.
 func waitFor(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(time.Minute))
+}
+
+// media sets a feature that the page's style depends on.
+func media(name, value string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
+		return err
+	})
 }
 
 func shows(text string) chromedp.Action[chromedp.Void] {
@@ -134,7 +144,7 @@ func TestBrowser(t *testing.T) {
 	f.events <- specs.Event{Kind: specs.MACSpoof, Time: time.Now(), Parent: "eth1", Certainty: specs.Certain, Detail: hostile,
 		Sender: &specs.Party{ContainerID: all[0].ContainerID, Name: hostile, Interface: "eth0"}}
 	browsePage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), shows("mac-spoof"), shows(hostile),
-		chromedp.Click("td details summary"), shows("What to do."))
+		chromedp.Click("td button.kind"), shows("What to do."))
 	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10 of 10 endpoints"), shows(hostile), shows("(not by berth)"),
 		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))
 	browsePage(t, ctx, "endpoint", chromedp.Click(`tbody th a`), shows("Traffic of the last minutes"),

@@ -5,7 +5,7 @@ import { doorOf, engineOf, formatBytes, formatNumber, formatTime, nameOf, networ
 import { store, watch } from './store.js';
 import { texts } from './texts.js';
 import { Copyable, number, Select, Table } from './ui.js';
-import { EventTable, frameText, isAbout, Kind, useKinds } from './events.js';
+import { About, EventTable, frameText, isAbout, Kind, useKinds } from './events.js';
 
 const series = [['receive', 'local'], ['receive', 'external'], ['transmit', 'local'], ['transmit', 'external']];
 const casts = ['unicast', 'multicast', 'broadcast'];
@@ -56,6 +56,7 @@ function Leases({ leases }) {
 // Violations are the counts by kind, each with the newest event's frame.
 function Violations({ traffic, events }) {
   const known = useKinds();
+  const [open, setOpen] = useState('');
   const kinds = Object.entries(traffic.violations || {});
   const newest = (kind) => events.findLast((e) => e.kind === kind);
   if (kinds.length === 0) return null;
@@ -63,8 +64,9 @@ function Violations({ traffic, events }) {
   return html`<section class="card problems"><h2>${texts.violations}</h2><${Table} label=${texts.violations} head=${[c.kind, number(c.frames), number(texts.dropped), c.newest, c.frame]}>
     ${kinds.map(([kind, n]) => {
     const e = newest(kind);
-    return html`<tr><th scope="row"><span class="mark" aria-hidden="true">⚠</span> <${Kind} kind=${kind} about=${known[kind]} /></th><td class="number">${n}</td>
-      <td class="number">${traffic.dropped?.[kind] || 0}</td><td class="time">${e ? formatTime(e.time) : '–'}</td><td>${e ? frameText(e.frame) : texts.noFrame}</td></tr>`;
+    return [html`<tr><th scope="row"><span class="mark" aria-hidden="true">⚠</span> <${Kind} kind=${kind} isOpen=${open === kind} toggle=${() => setOpen(open === kind ? '' : kind)} /></th><td class="number">${n}</td>
+      <td class="number">${traffic.dropped?.[kind] || 0}</td><td class="time">${e ? formatTime(e.time) : '–'}</td><td>${e ? frameText(e.frame) : texts.noFrame}</td></tr>`,
+    open === kind && html`<${About} about=${known[kind]} span="5" />`];
   })}<//></section>`;
 }
 

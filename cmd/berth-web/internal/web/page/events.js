@@ -29,22 +29,30 @@ export function frameText(f) {
   return `${f.source} → ${f.destination}, ${f.protocol || f.ethertype}${ips}, ${f.length} B`;
 }
 
-export function Kind({ kind, about }) {
-  if (!about) return kind;
-  return html`<details><summary>${kind}</summary>${about.split('\n\n').map((p) => html`<p>${p}</p>`)}</details>`;
+// Kind is a button that shows the explanation of a kind.
+export function Kind({ kind, isOpen, toggle }) {
+  return html`<button type="button" class="kind" aria-expanded=${isOpen ? 'true' : 'false'} onClick=${toggle}>${isOpen ? '▾' : '▸'} ${kind}</button>`;
 }
+
+// About is the row with the explanation, below that of the button.
+export const About = ({ about, span }) => html`<tr><td colspan=${span}>${(about || texts.noAbout).split('\n\n').map((p) => html`<p>${p}</p>`)}</td></tr>`;
+
+const eventKey = (e, i) => `${e.time} ${e.kind} ${i}`;
 
 export function EventTable({ events }) {
   const known = useKinds();
+  const [open, setOpen] = useState('');
   if (events.length === 0) return html`<p>${texts.noEvents}</p>`;
   const c = texts.column;
+  const first = Math.max(0, events.length - mostShown);
   return html`<${Table} className="events" label=${texts.views.events} head=${[c.time, c.kind, c.parent, c.who, c.detail]}>
-    ${events.slice(-mostShown).reverse().map((e) => html`<tr>
+    ${events.slice(first).map((e, i) => [eventKey(e, i), e]).reverse().map(([key, e]) => [html`<tr>
       <td class="time"><time datetime=${e.time}>${formatTime(e.time)}</time></td>
-      <td><${Kind} kind=${e.kind} about=${known[e.kind]} /> <small>${texts[e.certainty] || e.certainty}${e.dropped ? `, ${texts.dropped}` : ''}</small></td>
+      <td><${Kind} kind=${e.kind} isOpen=${open === key} toggle=${() => setOpen(open === key ? '' : key)} /> <small>${texts[e.certainty] || e.certainty}${e.dropped ? `, ${texts.dropped}` : ''}</small></td>
       <td>${e.parent}${e.vlan ? ` ${texts.vlan(e.vlan)}` : ''}</td>
       <td>${partyName(e.sender) || partyName(e.owner) || '–'}</td>
-      <td>${[e.detail, frameText(e.frame)].filter(Boolean).map((line) => html`<div>${line}</div>`)} ${e.left_out ? html`<small>${texts.leftOut(e.left_out)}</small>` : ''}</td></tr>`)}<//>
+      <td>${[e.detail, frameText(e.frame)].filter(Boolean).map((line) => html`<div>${line}</div>`)} ${e.left_out ? html`<small>${texts.leftOut(e.left_out)}</small>` : ''}</td></tr>`,
+    open === key && html`<${About} about=${known[e.kind]} span="5" />`])}<//>
     ${events.length > mostShown && html`<p class="soft">${texts.newestOf(mostShown, events.length)}</p>`}`;
 }
 

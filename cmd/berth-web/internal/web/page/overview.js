@@ -26,8 +26,8 @@ function addressText(row) {
 }
 
 function Rates({ leaf, width }) {
-  return html`<g><text x="10" y="52" class="small">
-      <tspan class="of-siblings">⇄ ${formatRate(leaf.siblings)}</tspan><tspan dx="10" class="of-wire">⇅ ${formatRate(leaf.wire)}</tspan></text>
+  return html`<g><text x="10" y="52" class="small of-siblings">⇄ ${formatRate(leaf.siblings)}</text>
+    <text x=${width / 2 + 4} y="52" class="small of-wire">⇅ ${formatRate(leaf.wire)}</text>
     <rect class="of-siblings" x="10" y="57" height="2" width=${barWidth(leaf.siblings, width / 2 - 14)} />
     <rect class="of-wire" x=${width / 2 + 4} y="57" height="2" width=${barWidth(leaf.wire, width / 2 - 14)} /></g>`;
 }
@@ -112,7 +112,7 @@ function Twin({ tree, search }) {
   return html`<section class="card"><h2>${texts.twin}</h2><${Table} label=${texts.twin} head=${[c.parent, c.vlan, texts.groupColumn, c.endpoints, number(c.siblingRate), number(c.wireRate), number(c.violations)]}>
     ${tree.flatMap((p) => p.branches.map((b) => html`<tr>
       <th scope="row">${p.name}</th><td>${branchLabel(b)}</td><td>${b.group || '–'}</td>
-      <td><details><summary>${texts.endpointsOf(b.leaves.length)}</summary><ul>
+      <td><details><summary>${texts.endpointsOf(b.leaves.filter((l) => !l.row.shim).length)}</summary><ul>
         ${b.leaves.filter((l) => !search || matches(l.row, search)).slice(0, 200).map((l) => html`<li><a href=${l.row.shim ? '#networks' : endpointLink(l.row.key)}>${l.name}</a>${l.row.shim ? ` (${texts.hostShim})` : ''} ${(l.row.addresses || []).join(' ')}</li>`)}
       </ul></details></td>
       <td class="number">${formatRate(b.siblings)}</td><td class="number">${formatRate(b.wire)}</td>

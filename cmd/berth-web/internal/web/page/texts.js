@@ -63,7 +63,7 @@ export const texts = {
   kind: 'Kind', allKinds: 'All kinds', container: 'Container', since: 'Time',
   sinceChoice: [['all', 'All times'], ['60', 'Last minute'], ['3600', 'Last hour'], ['86400', 'Last day'], ['between', 'Between …']],
   from: 'From', to: 'To', newestOf: (n, all) => `The newest ${n} of ${all} are shown.`, eventsShown: (n, all) => `${n} of ${all} events`,
-  cast: 'Show', allCasts: 'All frames', packetsOf: (n) => `${n} frames`, noLease: 'No lease now.', noFrame: 'not among the newest events',
+  cast: 'Show', allCasts: 'All frames', packetsOf: (n) => `${n} frames`, noLease: 'No lease now.', noAbout: 'This kind has no explanation here; see specs/violations.md.', noFrame: 'not among the newest events',
   families: { ipv4: 'IPv4', ipv6: 'IPv6' },
   leaseFact: {
     address: 'Address', server: 'Server', server_mac: 'Its MAC', obtained: 'Obtained', renewed: 'Renewed', expires: 'Expires', lifetime: 'Lifetime, seconds',

@@ -73,13 +73,17 @@ export function shownLeaves(branch, unfolded, found) {
   return talkers.slice(0, foldTo);
 }
 
+// chipWidth returns the width of the endpoints that fill a room, each at least least wide.
+function chipWidth(room, least) {
+  const columns = Math.max(1, Math.floor((room + gap) / (least + gap)));
+  return Math.min(280, Math.floor((room + gap) / columns) - gap);
+}
+
 // geometry returns the places of a drawing of a width. A narrow one has the boxes of a parent
 // and its VLANs above the endpoints, a wide one beside them.
 function geometry(width) {
-  if (width >= leastWide) return { narrow: false, parent: { x: 1, width: 160 }, branch: { x: 200, width: 180 }, leaves: 410, chip: 200 };
-  const room = width - 26;
-  const columns = Math.max(1, Math.floor(room / 170));
-  return { narrow: true, parent: { x: 1, width: width - 2 }, branch: { x: 13, width: width - 14 }, leaves: 25, chip: Math.floor(room / columns) - gap };
+  if (width >= leastWide) return { narrow: false, parent: { x: 1, width: 160 }, branch: { x: 200, width: 180 }, leaves: 410, chip: chipWidth(width - 410, 190) };
+  return { narrow: true, parent: { x: 1, width: width - 2 }, branch: { x: 13, width: width - 14 }, leaves: 25, chip: chipWidth(width - 26, 150) };
 }
 
 // layout places the tree in a drawing of a width.

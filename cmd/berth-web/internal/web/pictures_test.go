@@ -1,0 +1,78 @@
+//go:build browser
+
+package web
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestPictures makes the pictures of docs/ from a page that runs: scripts/pictures.sh starts it,
+// and names its address and the directory. It is no test of the page.
+func TestPictures(t *testing.T) {
+	address, dir := os.Getenv("BERTH_PAGE"), os.Getenv("BERTH_PICTURES")
+	if address == "" {
+		t.Skip("run `make pictures`: it sets BERTH_PAGE, the address of a page, and BERTH_PICTURES, a directory")
+	}
+	ctx := browse(t)
+	browsePage(t, ctx, "login", chromedp.Navigate(address), shows("guest"), waitFor(`!!document.querySelector("svg .mark")`))
+	for _, size := range []struct {
+		name          string
+		width, height int64
+		dark          bool
+	}{{"", 1280, 860, false}, {"-dark", 1280, 860, true}, {"-phone", 360, 780, false}} {
+		scheme := "light"
+		if size.dark {
+			scheme = "dark"
+		}
+		browsePage(t, ctx, "size"+size.name, chromedp.EmulateViewport(size.width, size.height), media("prefers-color-scheme", scheme))
+		for _, view := range views {
+			if size.name != "" && view.name != "overview" && os.Getenv("BERTH_ALL_PICTURES") == "" {
+				continue // docs/ has these of the overview alone
+			}
+			browsePage(t, ctx, view.name+size.name, append(view.open, view.shown...)...)
+			png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "web-"+view.name+size.name+".png"), png, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// clickGuest follows the link of the container that forges its MAC, once it is in the table.
+const clickGuest = `(() => {
+	const link = [...document.querySelectorAll("tbody th a")].find((a) => a.textContent === "guest");
+	link?.click();
+	return !!link;
+})()`
+
+// views are the ways to the five views from the navigation.
+var views = []struct {
+	name  string
+	open  []chromedp.Action[chromedp.Void]
+	shown []chromedp.Action[chromedp.Void]
+}{
+	{"overview", goTo("overview"), shownAll("guest")},
+	{"endpoints", goTo("endpoints"), shownAll("Download CSV", "guest")},
+	{"endpoint", []chromedp.Action[chromedp.Void]{chromedp.Click(`nav a[href="#endpoints"]`), waitFor(clickGuest)}, shownAll("Facts", "mac-spoof")},
+	{"events", goTo("events"), shownAll("mac-spoof")},
+	{"networks", goTo("networks"), shownAll("in use", "passed")},
+}
+
+func goTo(view string) []chromedp.Action[chromedp.Void] {
+	return []chromedp.Action[chromedp.Void]{chromedp.Click(fmt.Sprintf("nav a[href=\"#%s\"]", view))}
+}
+
+func shownAll(texts ...string) (all []chromedp.Action[chromedp.Void]) {
+	for _, text := range texts {
+		all = append(all, shows(text))
+	}
+	return all
+}
