@@ -47,14 +47,13 @@ const (
 	toRouter  = "while :; do for n in 4 20 9 40 15; do ping -q -c $n -i 0.1 -s 1100 192.0.2.1; done; done"
 	toSibling = "while :; do for n in 30 7 18; do ping -q -c $n -i 0.1 -s 700 192.0.2.66; sleep 1; done; done"
 	quiet     = "while :; do ping -q -c 3 192.0.2.1; sleep 5; done"
-	onSecond  = "while :; do ping -q -c 12 -i 0.3 -s 300 198.51.100.66; sleep 1; done"
-	forging   = "own=$(cat /sys/class/net/net1/address); while :; do ping -q -c 30 -i 0.2 -s 400 192.0.2.1; " +
-		"ip link set net1 address " + forged + "; ping -q -c 2 -i 0.2 192.0.2.1; ip link set net1 address $own; done"
+	toHub     = "while :; do ping -q -c 12 -i 0.3 -s 300 198.51.100.64; sleep 1; done"
+	forging   = "ip link set net1 address " + forged + "; while :; do ping -q -c 1 -w 1 192.0.2.1; sleep 20; done"
 )
 
 var talkers = []talker{
 	{"web", "lan", toRouter}, {"api", "lan", toSibling}, {"db", "lan", quiet}, {"cache", "lan", toSibling}, {"mail", "lan", quiet},
-	{"sensor-hub", "iot", onSecond}, {"thermostat", "iot", onSecond}, {"guest", "lan", forging},
+	{"sensor-hub", "iot", "sleep 1000000"}, {"thermostat", "iot", toHub}, {"guest", "lan", forging},
 }
 
 // writeTalkers plugs the second NIC into a switch, and writes the bundles of the talkers.

@@ -31,7 +31,7 @@ func TestPictures(t *testing.T) {
 		}
 		browsePage(t, ctx, "size"+size.name, chromedp.EmulateViewport(size.width, size.height), media("prefers-color-scheme", scheme))
 		for _, view := range views {
-			if size.name != "" && view.name != "overview" && os.Getenv("BERTH_ALL_PICTURES") == "" {
+			if (size.name != "" && view.name != "overview" || view.name == "violations") && os.Getenv("BERTH_ALL_PICTURES") == "" {
 				continue // docs/ has these of the overview alone
 			}
 			browsePage(t, ctx, view.name+size.name, append(view.open, view.shown...)...)
@@ -46,14 +46,16 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// clickGuest follows the link of the container that forges its MAC, once it is in the table.
-const clickGuest = `(() => {
-	const link = [...document.querySelectorAll("tbody th a")].find((a) => a.textContent === "guest");
-	link?.click();
-	return !!link;
-})()`
+// openEndpoint opens the view of a container, by the table of endpoints.
+func openEndpoint(name string) []chromedp.Action[chromedp.Void] {
+	return []chromedp.Action[chromedp.Void]{chromedp.Click(`nav a[href="#endpoints"]`), waitFor(fmt.Sprintf(`(() => {
+		const link = [...document.querySelectorAll("tbody th a")].find((a) => a.textContent === %q);
+		link?.click();
+		return !!link;
+	})()`, name))}
+}
 
-// views are the ways to the five views from the navigation.
+// views are the ways to the views from the navigation.
 var views = []struct {
 	name  string
 	open  []chromedp.Action[chromedp.Void]
@@ -61,7 +63,8 @@ var views = []struct {
 }{
 	{"overview", goTo("overview"), shownAll("guest")},
 	{"endpoints", goTo("endpoints"), shownAll("Download CSV", "guest")},
-	{"endpoint", []chromedp.Action[chromedp.Void]{chromedp.Click(`nav a[href="#endpoints"]`), waitFor(clickGuest)}, shownAll("Facts", "mac-spoof")},
+	{"endpoint", openEndpoint("web"), append(shownAll("Facts"), waitFor(`document.querySelector(".chart path.line1")?.getAttribute("d").length > 50`))},
+	{"violations", openEndpoint("guest"), shownAll("Facts", "mac-spoof")},
 	{"events", goTo("events"), shownAll("mac-spoof")},
 	{"networks", goTo("networks"), shownAll("in use", "passed")},
 }
