@@ -52,7 +52,8 @@ const (
 )
 
 var talkers = []talker{
-	{"web", "lan", toRouter}, {"api", "lan", toSibling}, {"db", "lan", quiet}, {"cache", "lan", toSibling}, {"mail", "lan", quiet},
+	{"web", "lan", toRouter}, {"api", "lan", toSibling}, {"db", "lan", quiet}, {"cache", "lan", toSibling},
+	{"mail", "lan", quiet},
 	{"sensor-hub", "iot", "sleep 1000000"}, {"thermostat", "iot", toHub}, {"guest", "lan", forging},
 }
 
@@ -66,7 +67,8 @@ func (s *stage) writeTalkers() error {
 		return err
 	}
 	for _, t := range talkers {
-		b := lab.Bundle{ID: t.name, Rootfs: rootfs, Args: []string{"sh", "-c", t.script + " >/dev/null 2>&1"}, Hooks: s.host.Hooks(),
+		b := lab.Bundle{ID: t.name, Rootfs: rootfs, Hooks: s.host.Hooks(),
+			Args:        []string{"sh", "-c", t.script + " >/dev/null 2>&1"},
 			Annotations: map[string]string{"berth/networks": t.networks}}
 		if err := b.Write(filepath.Join(workDir, t.name)); err != nil {
 			return err
@@ -87,8 +89,10 @@ func (s *stage) lan() []scene {
 		on:   host,
 		lines: []string{
 			"berthd --metrics 127.0.0.1:9477 >berthd.log 2>&1 &",
-			"berth network create lan -d macvlan --subnet 192.0.2.0/24 --gateway 192.0.2.1 --ip-range 192.0.2.64/26 -o parent=eth1",
-			"berth network create iot -d macvlan --subnet 198.51.100.0/24 --gateway 198.51.100.1 --ip-range 198.51.100.64/26 -o parent=eth2",
+			"berth network create lan -d macvlan --subnet 192.0.2.0/24 \\\n" +
+				"    --gateway 192.0.2.1 --ip-range 192.0.2.64/26 -o parent=eth1",
+			"berth network create iot -d macvlan --subnet 198.51.100.0/24 \\\n" +
+				"    --gateway 198.51.100.1 --ip-range 198.51.100.64/26 -o parent=eth2",
 			"berth host enable lan",
 		},
 	}, {
