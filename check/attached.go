@@ -53,6 +53,10 @@ func (j *attached) isPresent(now time.Time) bool {
 		j.addFail(check, commandText("berth gc"), "its network namespace is gone, but its record exists")
 	case j.seen.Err != nil:
 		j.addWarn(check, "run it as root", "not checked: %v", j.seen.Err)
+	case j.seen.Link == nil && !j.NoHeal && j.seen.Parent == nil:
+		remedy := "make the parent again; berth-heal.path then makes the interface again, as does "
+		j.addFail(check, remedy+commandText("berth heal"),
+			"the namespace has no %s: its parent %s was removed", j.Interface, j.Attachment.Parent)
 	case j.seen.Link == nil:
 		j.addFail(check, j.restartText()+"; to free its addresses and MAC: "+commandText("berth gc"),
 			"the namespace has no %s: it was deleted or renamed", j.Interface)

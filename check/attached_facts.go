@@ -69,6 +69,9 @@ func (c *Checker) Attached(ctx context.Context, want func(*state.Attachment) boo
 // readSeen reads the kernel's state of one attachment.
 func (c *Checker) readSeen(a *state.Attachment, p place) (s Seen) {
 	s.PID = p.pid
+	if parent, err := c.Host.LinkByIndex(a.ParentIndex); err == nil {
+		s.Parent = &parent
+	}
 	link, err := c.Host.LinkIn(a.NSID, a.Interface)
 	switch {
 	case errors.Is(err, network.ErrNoLink):
@@ -81,9 +84,6 @@ func (c *Checker) readSeen(a *state.Attachment, p place) (s Seen) {
 	s.Addresses, s.AddrErr = c.Host.AddressesIn(a.NSID, link.Index)
 	if s.Routes, s.RouteErr = nil, errNoEntry; p.ns != nil {
 		s.Routes, s.RouteErr = routesIn(p.ns)
-	}
-	if parent, err := c.Host.LinkByIndex(a.ParentIndex); err == nil {
-		s.Parent = &parent
 	}
 	return s
 }

@@ -156,7 +156,7 @@ func TestAttachedParent(t *testing.T) {
 	testnet.Eventually(t, "the interface has carrier again", func() bool { return mustFindLine(t, h.attachedLines(), "up").Result == Pass })
 	wantLine(t, "parent renamed", h.attachedLines(), "parent", Pass, "eth1, which is now named lan0")
 	h.runIP("link del lan0")
-	wantLine(t, "parent gone", h.attachedLines(), "interface", Fail, "deleted or renamed")
+	wantLine(t, "parent gone", h.attachedLines(), "interface", Fail, "its parent eth1 was removed")
 }
 
 // TestAttachedPassthru: in passthru mode the container may choose its MAC, and its MTU is

@@ -100,7 +100,8 @@ func TestJudgeAttachedAbsent(t *testing.T) {
 		{"id used again", "interface", Fail, func(c *attachedCase) {
 			c.Phase, c.seen.Link.Alias, c.seen.Link.MAC = specs.PhaseAttached, "berth:0000000000000006/net1", testMAC(2)
 		}},
-		{"no such interface", "interface", Fail, func(c *attachedCase) { c.Phase, c.seen = specs.PhaseAttached, Seen{} }},
+		{"no such interface", "interface", Fail, func(c *attachedCase) { c.Phase, c.seen.Link = specs.PhaseAttached, nil }},
+		{"no parent", "interface", Fail, func(c *attachedCase) { c.Phase, c.seen = specs.PhaseAttached, Seen{} }},
 		{"not permitted", "interface", Warn, func(c *attachedCase) {
 			c.Phase, c.seen = specs.PhaseAttached, Seen{Err: fmt.Errorf("find interface: operation not permitted")}
 		}},

@@ -121,7 +121,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 		Parent: in.On.Name, ParentIndex: in.On.Index,
 		Interface: in.Name, MAC: in.WantMAC, MTU: in.MTU, SourceMACs: in.Net.SourceMACs,
 		IPv6: in.Net.IPv6, IPv6Token: in.Net.IPv6Token, Enforce: in.Net.Enforce, Allow: in.Net.Allow,
-		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text, Door: a.door,
+		Phase: specs.PhaseAttaching, Created: time.Now().UTC(), Selection: in.Text, Door: a.door, NoHeal: !in.Net.Heals(),
 	}
 	if in.MakeVLAN != 0 {
 		r.Parent, r.ParentIndex = in.Net.Parent, 0

@@ -246,7 +246,7 @@ func (a *attaching) giveLeaseBack(l *leasing) error {
 func (a *attaching) addLeased(ctx context.Context, r *state.Attachment) error {
 	for i := range r.DHCP {
 		l := plumb.Lease(&r.DHCP[i])
-		if l == nil {
+		if l == nil || l.Left(l.Lifetime, exchange.Now()) <= 0 {
 			continue
 		}
 		if err := a.inside.WaitLeased(ctx, a.host, r.LinkIndex, l.Address, plumb.Lifetimes(l, exchange.Now())); err != nil {

@@ -46,6 +46,12 @@ func runAndDie() int {
 		}
 		return nil
 	}}
+	if len(os.Args) > 5 { // a healer
+		if _, err := h.Heal(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return 1
+	}
 	if len(os.Args) > 4 { // a prober
 		if err := h.ProbeAhead(context.Background(), []Ahead{{Network: os.Args[4]}}); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -29,6 +29,27 @@ func FindNamespace(cookie uint64) (found *Namespace, err error) {
 	return found, err
 }
 
+// FindHeldNamespace is [FindNamespace], and finds also a namespace without a process that a file
+// or mount holds (see [EachHeldNamespace]).
+func FindHeldNamespace(cookie uint64) (*Namespace, error) {
+	found, err := FindNamespace(cookie)
+	if err == nil {
+		return found, nil
+	}
+	err = EachHeldNamespace(func(n *Namespace) (bool, error) {
+		got, err := n.Cookie()
+		if err != nil || got != cookie {
+			return false, errors.Join(err, n.Close())
+		}
+		found = n
+		return true, nil
+	})
+	if found == nil && err == nil {
+		err = fmt.Errorf("find network namespace %016x: %w: neither a process nor a file holds it", cookie, ErrNoNamespace)
+	}
+	return found, err
+}
+
 // EachNamespace calls look with every network namespace that has a process, and with the lowest
 // ID of such a process, until look returns found or an error. look closes the namespace. A
 // namespace that cannot be opened is skipped; its error is returned if nothing was found.

@@ -35,10 +35,12 @@ const (
 const (
 	LeaseChanged Kind = "lease-changed" // a DHCP server replaced a container's address, or leased one after a loss
 	LeaseLost    Kind = "lease-lost"    // a DHCP lease ended or was refused, and the address is gone
+
+	InterfaceHealed Kind = "interface-healed" // an interface that vanished with its parent was made again
 )
 
 // Notices returns the kinds of events that are no violation.
-func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost} }
+func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost, InterfaceHealed} }
 
 // EventKinds returns every kind that an event can have.
 func EventKinds() []Kind { return append(Kinds(), Notices()...) }
@@ -65,7 +67,7 @@ const (
 // Judge returns the part of berth that detects the kind.
 func (k Kind) Judge() Judge {
 	switch k {
-	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost:
+	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost, InterfaceHealed:
 		return JudgeAgent
 	}
 	return JudgeDatapath

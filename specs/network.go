@@ -17,6 +17,7 @@ type Network struct {
 	MTU    int    `toml:"mtu,omitempty" json:"mtu"` // bytes; 0 for the parent's
 
 	ParentTimeout Duration `toml:"parent_timeout,omitempty" json:"parent_timeout,omitempty"` // 0 for no wait
+	Heal          *bool    `toml:"heal,omitempty" json:"heal,omitempty"`                     // see Heals; true if not set
 
 	IPvlanFlag IPvlanFlag `toml:"ipvlan_flag,omitempty" json:"ipvlan_flag,omitempty"`
 	BCQueueLen uint32     `toml:"bc_queue_len,omitempty" json:"bc_queue_len,omitempty"` // frames; 0 for the kernel's 1000
@@ -138,6 +139,9 @@ func (p *MACPolicy) UnmarshalText(text []byte) error {
 // LAN before its first use. RFC 5227 section 1.1 waits seconds; berth
 // deliberately deviates and sends its probes at 0, 30 and 60 ms.
 const DefaultConflictTimeout = 100 * time.Millisecond
+
+// Heals reports whether an interface that vanished with its parent is made again.
+func (n *Network) Heals() bool { return n.Heal == nil || *n.Heal }
 
 // SetDefaults sets every unset field to its default.
 func (n *Network) SetDefaults() {

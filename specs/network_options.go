@@ -28,6 +28,7 @@ const dockerMTU = "com.docker.network.driver.mtu"
 var options = map[string]func(*Network, string) error{
 	"parent":         func(n *Network, v string) error { n.Parent = v; return nil },
 	"parent_timeout": func(n *Network, v string) error { return setText(&n.ParentTimeout, v) },
+	"heal":           func(n *Network, v string) error { n.Heal = new(bool); return setBool(n.Heal, v) },
 	"mode":           func(n *Network, v string) error { return setText(&n.Mode, v) },
 	"macvlan_mode":   modeOf(Macvlan),
 	"ipvlan_mode":    modeOf(IPvlan),

@@ -73,6 +73,7 @@ type Agent struct {
 	vlans          map[bpf.VLAN]int     // VLANs in the datapath's map; nil if not written yet
 	isolated       map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
 	failed         map[int]string
+	healMarked     time.Time       // when `berth heal` was asked for last
 	epoch          int64           // of the datapath: records of an earlier epoch need registering
 	loggedProblems map[string]bool // problems that are in the log already
 

@@ -91,7 +91,10 @@ func (a *Agent) writeHostAddresses(facts *hostFacts, parents []specs.ParentStatu
 }
 
 func linkOf(l *network.LinkInfo) link {
-	k := link{index: l.Index, name: l.Name, altNames: l.AltNames, mac: l.MAC, ethernet: l.Ethernet && !l.Loopback}
+	k := link{
+		index: l.Index, name: l.Name, altNames: l.AltNames, mac: l.MAC,
+		ethernet: l.Ethernet && !l.Loopback, up: l.Up,
+	}
 	if l.Kind == "vlan" && l.ParentNSID < 0 {
 		k.trunk, k.vlan, k.service = l.ParentIndex, l.VLAN, l.VLANProto == unix.ETH_P_8021AD
 	}

@@ -18,8 +18,9 @@ type link struct {
 	altNames []string
 	mac      specs.MAC
 	ethernet bool
-	trunk    int  // index of the trunk, if it is a VLAN sub-interface
-	vlan     int  // 0 if not a VLAN
+	trunk    int // index of the trunk, if it is a VLAN sub-interface
+	vlan     int // 0 if not a VLAN
+	up       bool
 	service  bool // whether the VLAN is one of 802.1ad
 }
 

@@ -60,6 +60,7 @@ func (a *Agent) reconcileWorld(ctx context.Context, w *world, found flaws, note 
 		p = planParents(*w)
 	}
 	note(a.writeHostAddresses(&w.facts, p.parents))
+	note(a.markVanished(w))
 	note(a.registerMissing(ctx, w.records, found))
 	note(a.missingSiblingPrograms(ctx, w.records, found))
 	a.addSlotFlaws(w.records, found)
@@ -146,7 +147,7 @@ func (a *Agent) registerMissing(ctx context.Context, all []*record, found flaws)
 	}
 	var missing []*record
 	for _, r := range all {
-		if r.isLive() && r.slot != 0 && r.registered.Load() != a.epoch {
+		if r.isLive() && r.slot != 0 && !r.lost && r.registered.Load() != a.epoch {
 			missing = append(missing, r)
 		}
 	}

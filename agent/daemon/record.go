@@ -31,6 +31,9 @@ type record struct {
 	leases      []leaseRecord // of DHCP; nil if there are none
 	slot        uint32
 	sibling     bool     // whether its interface needs the sibling program
+	noHeal      bool     // its network has heal = false
+	lost        bool     // its interface is being made again
+	healed      int64    // when that was done last, ns since 1970; 0 if never
 	observed    bool     // berth did not create the interface
 	unnamed     bool     // whether its engine was not asked yet for one of its containers
 	sharers     []string // IDs of the further containers in the namespace; nil if there are none
@@ -95,6 +98,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 			Created: a.Created.UnixNano(),
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
+		noHeal: a.NoHeal, lost: a.Lost,
 		sibling: release.NeedsSibling(a) && !a.Observed, observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
 		past: pastOf(a), leases: leaseRecords(a),
@@ -104,6 +108,9 @@ func newRecord(a *state.Attachment, in intern) *record {
 	}
 	if len(a.Containers) > 1 {
 		r.sharers = a.Containers[1:]
+	}
+	if !a.Healed.IsZero() {
+		r.healed = a.Healed.UnixNano()
 	}
 	if a.Phase == specs.PhaseEnded {
 		r.ended = a.Ended.UnixNano()
@@ -141,7 +148,8 @@ func (r *record) inheritFrom(old *record) {
 		if old.ContainerID == r.ContainerID && slices.Equal(old.sharers, r.sharers) {
 			r.asked.Store(old.asked.Load())
 		}
-		if old.slot == r.slot && old.parentIndex == r.parentIndex && !r.observed { // an observed one may have another MAC
+		// An observed one may have another MAC.
+		if old.slot == r.slot && old.parentIndex == r.parentIndex && old.healed == r.healed && !r.observed {
 			r.registered.Store(old.registered.Load())
 		}
 	}

@@ -130,7 +130,7 @@ func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 			one.key = one.stored
 		}
 		one.inheritFrom(old)
-		for _, e := range leaseEvents(old, one) {
+		for _, e := range append(leaseEvents(old, one), healEvents(old, one)...) {
 			if r.emit != nil {
 				r.emit(e)
 			}

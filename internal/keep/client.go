@@ -21,7 +21,7 @@ import (
 type client struct {
 	*Keeper
 	key         clientKey
-	nsid, index int // of the link
+	nsid, index int // of the link; Keeper.mu guards them
 	stop        context.CancelFunc
 	linkChanged chan struct{}
 
@@ -169,6 +169,7 @@ func (c *client) untilWake() time.Duration {
 func (c *client) cameUp(a *state.Attachment) bool {
 	link, err := c.host.LinkAtIn(a.NSID, a.LinkIndex)
 	if err != nil {
+		c.carrier = false // if it vanished with its parent, it is made again
 		return false
 	}
 	had := c.carrier

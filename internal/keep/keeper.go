@@ -177,6 +177,7 @@ func (k *Keeper) sync(ctx context.Context) (int, error) {
 			if k.clients[key] == nil {
 				k.clients[key] = k.newClient(ctx, key, a)
 			}
+			k.clients[key].follow(a)
 		}
 	}
 	for key, c := range k.clients {
@@ -209,16 +210,31 @@ func (k *Keeper) followLinks(ctx context.Context) {
 	}
 }
 
+// follow notes the link of the record, and wakes the client if it is another one: it
+// vanished with its parent and was made again. The caller holds Keeper.mu.
+func (c *client) follow(a *state.Attachment) {
+	if c.nsid == a.NSID && c.index == a.LinkIndex {
+		return
+	}
+	c.nsid, c.index = a.NSID, a.LinkIndex
+	c.wake()
+}
+
+// wake makes the client take a turn soon.
+func (c *client) wake() {
+	select {
+	case c.linkChanged <- struct{}{}:
+	default: // one is pending
+	}
+}
+
 // linkChanged passes a change of a link to the clients on it.
 func (k *Keeper) linkChanged(c network.Change) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, one := range k.clients {
 		if c.Lost || one.nsid == c.NSID && one.index == c.Index {
-			select {
-			case one.linkChanged <- struct{}{}:
-			default: // one is pending
-			}
+			one.wake()
 		}
 	}
 }

@@ -162,14 +162,18 @@ func (r *Releaser) liveBatch(ctx context.Context, after, upTo string) (some []*s
 	return some, err
 }
 
-// linkIsGone reports whether a complete attachment has lost its link. A link that berth
-// cannot reach is not gone; its container may still live.
+// linkIsGone reports whether a complete attachment has lost its link for good. A link that berth
+// cannot reach is not gone; its container may still live. Nor is one that vanished with its parent:
+// it is made again when the parent is back.
 func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, error) {
 	if a.Phase != specs.PhaseAttached {
 		return false, nil
 	}
 	remove, err := r.findLink(ctx, a)
 	if err != nil || remove != nil {
+		return false, wrapf(err, "check attachment %q", a.Key())
+	}
+	if waits, err := r.waitsForParent(a); err != nil || waits {
 		return false, wrapf(err, "check attachment %q", a.Key())
 	}
 	lingers, err := r.lingers(ctx, a)

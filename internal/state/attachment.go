@@ -51,6 +51,10 @@ type Attachment struct {
 	Observed bool   `json:",omitempty"` // berth did not create the interface; it holds no lease
 	Holder   string `json:",omitempty"` // of an observed one: the name of a process or a file of its namespace
 
+	NoHeal bool      `json:",omitempty"` // the network has heal = false
+	Lost   bool      `json:",omitempty"` // its link vanished with its parent and is being made again
+	Healed time.Time `json:",omitzero"`  // when its link was made again last
+
 	// of an observed one: its network by its program's name, if known
 	EngineNetwork *specs.EngineNetwork `json:",omitempty"`
 

@@ -202,13 +202,15 @@ func (w *world) actOnAgent() {
 	}
 }
 
-// parentActs renames or moves the parent in some rounds.
+// parentActs renames, moves or removes the parent in some rounds.
 func (w *world) parentActs(round int) {
 	switch {
 	case round%13 == 12:
 		w.renameParent()
 	case round%17 == 16:
 		w.moveParent()
+	case round%19 == 9:
+		w.loseParent()
 	}
 }
 
@@ -250,4 +252,23 @@ func (w *world) moveParent() {
 	testnet.Run(w.T, w.away, "ip", "link", "set", parent, "netns", w.host.Path())
 	w.ip("link", "set", parent, "up")
 	w.watched = false
+}
+
+// loseParent removes the parent, and the kernel with it all interfaces on it, and makes it again.
+// Healing brings back those of the living containers, also after kills.
+func (w *world) loseParent() {
+	for name := range networkFiles { // a shim on a parent that is gone ends
+		_ = w.execute(0, nil, "disable", name)
+	}
+	w.note("the parent is removed and made again")
+	w.ip("link", "delete", parent)
+	if w.rand.IntN(2) == 0 {
+		w.report("gc without the parent", w.execute(0, nil, "gc"))
+	}
+	w.wire()
+	w.watched = false
+	for range w.rand.IntN(4) {
+		w.report("heal", w.execute(1+time.Duration(w.rand.Int64N(int64(killWithin))), nil, "heal"))
+	}
+	w.report("heal", w.execute(0, nil, "heal"))
 }

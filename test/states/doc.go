@@ -2,8 +2,8 @@
 // records with a small model of berth's guarantees.
 //
 // The actions are starts and stops of containers, connect and disconnect, the
-// host shim, gc, the agent's start and end, a parent that is renamed or moved to
-// another network namespace and back, and, on a machine made for tests, steps of
+// host shim, gc, the agent's start and end, a parent that is renamed, moved to
+// another network namespace and back, or removed and made again, and, on a machine made for tests, steps of
 // the clock. Any process may be killed at any moment. The model knows which
 // containers must have which interfaces; after each round the test checks that
 //

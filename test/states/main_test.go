@@ -70,6 +70,10 @@ var programs = map[string]func(ctx context.Context, d config.Dirs, args []string
 		return err
 	},
 	"gc": collectGarbage,
+	"heal": func(ctx context.Context, d config.Dirs, _ []string) error {
+		_, err := theHook(d).Heal(ctx)
+		return err
+	},
 	"agent": func(ctx context.Context, d config.Dirs, _ []string) error {
 		ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 		defer stop()

@@ -68,12 +68,17 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for name, text := range networkFiles {
 		must(t, os.WriteFile(w.dirs.Config+"/networks.d/"+name+".toml", []byte(text), 0o644))
 	}
-	testnet.Veth(t, parent, w.host, "wire", w.lan)
-	testnet.Address(t, w.lan, "wire", lanAddr+"/26")
+	w.wire()
 	testnet.In(t, w.lan, func() { w.sink, err = net.ListenUDP("udp4", &net.UDPAddr{Port: lanPort}) })
 	must(t, err)
 	t.Cleanup(func() { w.sink.Close() })
 	return w
+}
+
+// wire makes the parent and the LAN behind it.
+func (w *world) wire() {
+	testnet.Veth(w.T, parent, w.host, "wire", w.lan)
+	testnet.Address(w.T, w.lan, "wire", lanAddr+"/26")
 }
 
 // box is a container, and the model's state of it.

@@ -37,7 +37,7 @@ func install(m *machine) {
 	}
 	m.run("berth", "agent", "status")
 	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service",
-		"berth-dhcp.path", "berth-dhcp.service",
+		"berth-dhcp.path", "berth-dhcp.service", "berth-heal.path", "berth-heal.service",
 		"berth-web.socket", "berth-web.service", "berth-check.timer", "berth-check.service", "berth-docker.socket",
 		"berth-docker.service")
 }

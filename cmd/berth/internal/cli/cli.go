@@ -129,7 +129,7 @@ func (env *Env) warnf(format string, args ...any) {
 func newRoot(env *Env) *cobra.Command {
 	root := commandGroup("berth", "attach containers to the LAN, and observe their traffic",
 		newNetwork(env), newAdopt(env), newPs(env), newInspect(env), newEvents(env), newStats(env), newTop(env), newWeb(env),
-		newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env),
+		newAgent(env), newCheck(env), newHost(env), newCluster(env), newGC(env), newHeal(env),
 		newInstall(env), newUninstall(env), newCDI(env), newDoctor(env), newVersion(env))
 	root.SetHelpCommand(newHelp())
 	root.Version = env.Version

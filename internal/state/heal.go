@@ -1,0 +1,31 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// nameHeal is a file in STATE/state that exists while interfaces are to be made again: systemd
+// starts `berth heal` for it (berth-heal.path).
+const nameHeal = "heal"
+
+// MarkHeal makes that file.
+func (s *Store) MarkHeal() error {
+	f, err := s.OpenFile(nameHeal, unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// UnmarkHeal removes that file, if it exists.
+func (s *Store) UnmarkHeal() error {
+	if err := os.Remove(filepath.Join(s.Dir(), nameHeal)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

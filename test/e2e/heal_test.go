@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/specs"
+	"berth/test/lab"
+)
+
+// healCaps are the capabilities of deploy/systemd/berth-heal.service.
+const healCaps = "-all,+net_admin,+net_raw,+sys_admin,+sys_ptrace"
+
+// TestHeal removes the parent of a running container with an address of a pool and a lease, and
+// plugs it in again. The agent marks that, `berth heal` makes both interfaces again, and
+// the leased address is renewed.
+func TestHeal(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{"runc", "podman-crun"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			server := s.serveDHCP(t, 200)
+			must(t, s.Network("lan", lanNetwork))
+			must(t, s.Network("leased", dhcpNetwork+"default_route = false\n"))
+			s.agent(t)
+			e := engines[engine](t, s)
+			_, err := e.Start(lab.Container{ID: s.id("one"), Annotations: annotations{"berth/networks": "lan,leased"}, Args: []string{"sleep", "600"}})
+			must(t, err)
+			s.keepLeases(t)
+			was := s.ps(t)
+			_, err = s.Run("ip", "link", "delete", "eth1")
+			must(t, err)
+			if _, err := e.Exec(s.id("one"), "ip", "link", "show", "net1"); err == nil {
+				t.Error("the interface outlives its parent")
+			}
+			must(t, s.lan.Plug(s.Machine, "eth1"))
+			must(t, lab.Eventually(time.Minute, func() error {
+				_, err := s.Run("test", "-e", filepath.Join(s.State, "state", "heal"))
+				return err
+			}))
+			args := slices.Concat([]string{"--bounding-set", healCaps, filepath.Join(bin, "berth"), "heal"}, s.Flags())
+			if out, err := s.Run("setpriv", args...); err != nil || !strings.Contains(out, "made again: 2") {
+				t.Fatalf("berth heal: %v\n%s", err, out)
+			}
+			s.expectHealed(t, was)
+			address := was[1].Addresses[0].Addr().String()
+			must(t, lab.Eventually(time.Minute, func() error {
+				if now := s.ps(t)[1].DHCP[0]; now.Lease == nil || !now.Lease.Renewed.After(was[1].DHCP[0].Lease.Renewed.Add(16*time.Second)) {
+					return fmt.Errorf("the lease of %s is not kept: %+v", address, now)
+				}
+				return nil
+			}))
+			s.expectReached(t, address)
+			must(t, e.Stop(s.id("one")))
+			must(t, lab.Eventually(30*time.Second, func() error { return logHas(server.Daemon, "DHCPRELEASE of "+address) }))
+			if left := s.ps(t); len(left) > 0 {
+				t.Errorf("left: %+v", left)
+			}
+		})
+	}
+}
+
+// expectHealed compares the container's endpoints with those before, and requires their events.
+func (s *site) expectHealed(t *testing.T, was []specs.Endpoint) {
+	t.Helper()
+	for i, now := range s.ps(t) {
+		old := was[i]
+		if now.Interface != old.Interface || now.MAC != old.MAC || !slices.Equal(now.Addresses, old.Addresses) ||
+			now.Counters.Transmit.Total().Packets < old.Counters.Transmit.Total().Packets || now.Phase != specs.PhaseAttached {
+			t.Errorf("was %+v\nis %+v", old, now)
+		}
+		s.expectReached(t, now.Addresses[0].Addr().String())
+	}
+	must(t, lab.Eventually(time.Minute, func() error {
+		all := s.events(t)
+		if n := len(slices.DeleteFunc(slices.Clone(all), func(e specs.Event) bool { return e.Kind != specs.InterfaceHealed })); n != len(was) {
+			return fmt.Errorf("%d events of healed interfaces: %+v", n, all)
+		}
+		return nil
+	}))
+}
