@@ -94,6 +94,14 @@ func (d *dockerDriver) expectInspected(t *testing.T, container, network string, 
 	}
 }
 
+// expectHosts checks that a container's own name is in its /etc/hosts with an address.
+func expectHosts(t *testing.T, e lab.Engine, container, address string) {
+	t.Helper()
+	if hosts, err := e.Exec(container, "cat", "/etc/hosts"); err != nil || !strings.Contains(hosts, address+"\t") {
+		t.Errorf("/etc/hosts of %s has no line of %s: %s, %v", container, address, hosts, err)
+	}
+}
+
 // TestNetworkOfDocker starts containers on a network of docker whose driver is berth, from their
 // start to their end, with and without requests.
 func TestNetworkOfDocker(t *testing.T) {
@@ -109,6 +117,7 @@ func TestNetworkOfDocker(t *testing.T) {
 	if routes, err := d.Exec(web.ID, "ip", "-4", "route", "show", "default"); err != nil || !strings.HasPrefix(routes, "default via 192.0.2.1 dev net1") {
 		t.Errorf("default routes %q, %v", routes, err)
 	}
+	expectHosts(t, d.Docker, web.ID, firstOfPool)
 	asked := s.onDocker("asked", "name=lan,ip="+heldIP+",mac-address="+heldMAC+ifnameNet1)
 	askedID, err := d.Start(asked)
 	must(t, err)

@@ -69,6 +69,7 @@ func TestPodmanNetwork(t *testing.T) {
 	id, err := p.Start(web)
 	must(t, err)
 	expectInspected(t, p, web.ID, "lan", s.expectWhole(t, p, web.ID, id, firstOfPool))
+	expectHosts(t, p, web.ID, firstOfPool)
 	asked := s.onPodmanNetwork("asked", onNetwork+",ip="+heldIP+",mac="+heldMAC)
 	askedID, err := p.Start(asked)
 	must(t, err)
