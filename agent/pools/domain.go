@@ -45,8 +45,12 @@ func (m *Member) currentDomains() (all []*domain) {
 	for _, n := range m.readNetworks() {
 		want[cluster.Domain(n.Domain)] = append(want[cluster.Domain(n.Domain)], n)
 	}
+	m.named = map[cluster.Domain]bool{}
+	for name := range want {
+		m.named[name] = true
+	}
 	for name, d := range m.domains {
-		if want[name] == nil {
+		if !m.named[name] {
 			d.keeper.End()
 			delete(m.domains, name)
 		}

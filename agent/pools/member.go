@@ -54,14 +54,20 @@ type Member struct {
 	mu      sync.Mutex
 	self    *cluster.Self
 	domains map[cluster.Domain]*domain
+	named   map[cluster.Domain]bool // by network files
+	leaving map[cluster.Domain]bool
 	watches map[string]*watch // by prefix
-	alive   string            // the identity whose presence is kept
-	absent  context.CancelFunc
-	latency time.Duration // of the last round
+
+	brokenNetworks bool   // a network's file cannot be read
+	alive          string // the identity whose presence is kept
+	absent         context.CancelFunc
+	latency        time.Duration // of the last round
 
 	contact sync.Mutex
 	last    time.Time // of etcd's last answer
 	lastErr string    // of the last request, "" if it was answered
+
+	connected atomic.Bool // to a member of etcd, since the last step
 
 	failures uint64                  // requests without an answer
 	measured atomic.Pointer[Metrics] // after the last step
@@ -70,7 +76,7 @@ type Member struct {
 // New returns a member. It opens nothing yet.
 func New(o Options) *Member {
 	return &Member{Options: o, refresh: defaultRefresh, wakes: make(chan struct{}, 1),
-		domains: map[cluster.Domain]*domain{}, watches: map[string]*watch{}}
+		domains: map[cluster.Domain]*domain{}, leaving: map[cluster.Domain]bool{}, watches: map[string]*watch{}}
 }
 
 // openStore opens the store, without waiting for a connection.
@@ -85,7 +91,7 @@ func (m *Member) openStore() error {
 		}
 		m.Config.Node = name
 	}
-	store, err := etcd.Open(etcd.Config{Endpoints: m.Config.Etcd, Presence: presence,
+	store, err := etcd.Open(etcd.Config{Endpoints: m.Config.Etcd, Presence: presence, Connected: m.noteConnection,
 		Certificates: etcd.Certificates{CA: m.Config.CA, Cert: m.Config.Cert, Key: m.Config.Key}})
 	if err == nil {
 		m.etcd.Store(store)
@@ -121,6 +127,12 @@ func (m *Member) Wake() {
 	}
 }
 
+// noteConnection makes the loop look at etcd soon: a member was restarted, perhaps with a backup.
+func (m *Member) noteConnection() {
+	m.connected.Store(true)
+	m.Wake()
+}
+
 // Run keeps the node's parts until ctx is done.
 func (m *Member) Run(ctx context.Context) {
 	defer m.close()
@@ -150,14 +162,18 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	if err != nil {
 		return retry
 	}
-	wait, all := m.refresh, m.currentDomains()
+	wait, all, connected := m.refresh, m.currentDomains(), m.connected.Swap(false)
 	for _, d := range all {
+		if connected {
+			d.news.Store(true)
+		}
 		wait = min(wait, m.keepDomain(ctx, d))
 	}
 	m.Problem("the metrics of shared pools", m.measure(all))
 	if len(m.domains) == 0 {
 		m.request(ctx, "registration in the cluster", m.self.Register)
 	}
+	m.leaveDomains(ctx)
 	m.keepPresence(ctx)
 	m.keepWatches(ctx, all)
 	if m.failed() {
@@ -283,7 +299,8 @@ func bootID() (string, error) {
 
 // readNetworks returns the networks with a shared pool.
 func (m *Member) readNetworks() (all []*specs.Network) {
-	networks, _ := config.Networks(m.ConfigDir) // the reconciliation reports broken files
+	networks, broken := config.Networks(m.ConfigDir) // the reconciliation reports broken files
+	m.brokenNetworks = len(broken) > 0
 	for _, n := range networks {
 		if n.Clustered() {
 			all = append(all, n)

@@ -137,6 +137,23 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestRemovedNetwork checks that a node without a network's file gives its block back, and that
+// another one gets it.
+func TestRemovedNetwork(t *testing.T) {
+	t.Parallel()
+	server := testnet.StartEtcd(t, 1)[0]
+	c := specs.ClusterConfig{Etcd: []string{server.URL}}
+	a := newTestMember(t, "a", c)
+	a.owns("192.0.2.64/29")
+	b := newTestMember(t, "b", c)
+	b.problem("every block of domain")
+	if err := os.Remove(filepath.Join(a.dir, "networks.d", "lan.toml")); err != nil {
+		t.Fatal(err)
+	}
+	a.Wake()
+	b.owns("192.0.2.64/29")
+}
+
 // compactUnseen changes keys that the nodes watch while they do not reach etcd, and compacts
 // the changes.
 func compactUnseen(t *testing.T, server *testnet.Etcd) {

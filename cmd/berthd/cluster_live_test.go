@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,6 +41,7 @@ type clusterLAN struct {
 	t    *testing.T
 	lan  *testnet.NS
 	etcd *exec.Cmd
+	data string                // of etcd
 	seen map[netip.Addr]string // by which node an address was leased
 	macs map[specs.MAC]string
 	mu   sync.Mutex
@@ -47,17 +49,17 @@ type clusterLAN struct {
 
 func newClusterLAN(t *testing.T) *clusterLAN {
 	t.Helper()
-	c := &clusterLAN{t: t, lan: testnet.Namespace(t), seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
+	c := &clusterLAN{t: t, lan: testnet.Namespace(t), data: filepath.Join(t.TempDir(), "etcd"), seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
 	testnet.Bridge(t, c.lan, "br0")
 	testnet.Bridge(t, c.lan, "br1")
 	testnet.Address(t, c.lan, "br0", "192.0.2.250/24")
-	c.startEtcd(t.TempDir())
+	c.startEtcd()
 	return c
 }
 
-func (c *clusterLAN) startEtcd(dir string) {
+func (c *clusterLAN) startEtcd() {
 	c.t.Helper()
-	c.etcd = exec.Command(testnet.Program(c.t, "etcd"), "--data-dir", dir, "--log-level", "error", "--unsafe-no-fsync",
+	c.etcd = exec.Command(testnet.Program(c.t, "etcd"), "--data-dir", c.data, "--log-level", "error", "--unsafe-no-fsync",
 		"--listen-peer-urls", "http://127.0.0.1:0", "--listen-client-urls", etcdURL, "--advertise-client-urls", etcdURL)
 	var log output
 	c.etcd.Stdout, c.etcd.Stderr = &log, &log
@@ -67,9 +69,10 @@ func (c *clusterLAN) startEtcd(dir string) {
 			c.t.Fatal(err)
 		}
 	})
+	process := c.etcd
 	c.t.Cleanup(func() {
-		_ = c.etcd.Process.Kill()
-		_ = c.etcd.Wait()
+		_ = process.Process.Kill()
+		_ = process.Wait()
 		if c.t.Failed() {
 			c.t.Logf("etcd said:\n%.3000s", log.String())
 		}

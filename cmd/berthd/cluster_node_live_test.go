@@ -82,13 +82,8 @@ type clusterContainer struct {
 
 // runHook starts or stops a container by the hook.
 func (n *clusterNode) runHook(c *clusterContainer, status oci.ContainerState) error {
-	c.state.Status = status
-	text, err := json.Marshal(c.state)
-	mustSucceed(n.t, err)
-	cmd := exec.Command("/proc/self/exe", n.config, n.state, n.bpffs)
-	cmd.Env = append(os.Environ(), runHook+"=1")
-	var said bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(text), &said
+	cmd, said := n.hookCommand(c, status)
+	var err error
 	testnet.In(n.t, n.host, func() { err = cmd.Start() })
 	if err == nil {
 		err = cmd.Wait()
@@ -99,9 +94,20 @@ func (n *clusterNode) runHook(c *clusterContainer, status oci.ContainerState) er
 	return nil
 }
 
-// start starts a container on a network and returns its address. It fails the test if another
-// node has the address or the MAC.
-func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, error) {
+// hookCommand returns the hook of a container, and its standard error.
+func (n *clusterNode) hookCommand(c *clusterContainer, status oci.ContainerState) (*exec.Cmd, *bytes.Buffer) {
+	c.state.Status = status
+	text, err := json.Marshal(c.state)
+	mustSucceed(n.t, err)
+	cmd := exec.Command("/proc/self/exe", n.config, n.state, n.bpffs)
+	cmd.Env = append(os.Environ(), runHook+"=1")
+	said := new(bytes.Buffer)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(text), said
+	return cmd, said
+}
+
+// newContainer makes a container that has not been started.
+func (n *clusterNode) newContainer(network string) *clusterContainer {
 	n.t.Helper()
 	n.on.mu.Lock()
 	n.made++
@@ -111,12 +117,20 @@ func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, erro
 	c := &clusterContainer{ns: ns, process: testnet.Process(n.t, ns)}
 	c.state = oci.State{Version: "1.0.2", ID: id, Pid: c.process.Pid, Bundle: "/",
 		Annotations: map[string]string{"berth/networks": network}}
+	return c
+}
+
+// start starts a container on a network and returns its address. It fails the test if another
+// node has the address or the MAC.
+func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, error) {
+	n.t.Helper()
+	c := n.newContainer(network)
 	if err := n.runHook(c, oci.StateCreating); err != nil {
 		return nil, netip.Addr{}, err
 	}
 	var a netip.Addr
 	err := n.store.View(n.t.Context(), func(tx *state.Tx) error {
-		all, err := tx.OfContainer(id)
+		all, err := tx.OfContainer(c.state.ID)
 		if err != nil || len(all) != 1 || len(all[0].Addresses) != 1 {
 			return fmt.Errorf("records %+v: %w", all, err)
 		}

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 		os.Exit(hookOnce(os.Args[1:]))
 	}
 	if os.Getenv(runAgent) != "" {
+		followClock()
 		os.Exit(run(os.Args[1:]))
 	}
 	testnet.Main(m)

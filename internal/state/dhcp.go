@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,8 +51,13 @@ func (c *DHCPClient) Family() string {
 func SinceBoot() time.Duration {
 	var t unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail (clock_gettime(2))
-	return time.Duration(t.Nano())
+	return time.Duration(t.Nano() + clockShift.Load())
 }
+
+var clockShift atomic.Int64
+
+// ShiftClock moves the clock of SinceBoot in this process, forward or back. It is for tests.
+func ShiftClock(by time.Duration) { clockShift.Add(int64(by)) }
 
 // ExpiresAt returns the end of the lease by the clock on the wall, whatever that was when
 // it was leased, or the zero time if there is no lease or it never ends.

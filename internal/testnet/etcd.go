@@ -7,15 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Etcd is one member of a cluster of Debian's etcd, which serves a test.
 type Etcd struct {
 	URL     string // for clients
+	Dir     string // of its data
 	args    []string
 	process *exec.Cmd
 	log     bytes.Buffer
@@ -33,9 +36,9 @@ func StartEtcd(t testing.TB, members int, more ...string) (all []*Etcd) {
 	var initial []string
 	for i := range members {
 		peer := "http://" + freeAddress(t)
-		m := &Etcd{URL: scheme + "://" + freeAddress(t)}
+		m := &Etcd{URL: scheme + "://" + freeAddress(t), Dir: filepath.Join(dir, fmt.Sprint(i))}
 		initial = append(initial, fmt.Sprintf("m%d=%s", i, peer))
-		m.args = append([]string{program, "--name", fmt.Sprint("m", i), "--data-dir", filepath.Join(dir, fmt.Sprint(i)),
+		m.args = append([]string{program, "--name", fmt.Sprint("m", i), "--data-dir", m.Dir,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--unsafe-no-fsync",
 			"--heartbeat-interval", "100", "--election-timeout", "2000"}, more...)
 		all = append(all, m)
@@ -98,4 +101,28 @@ func freeAddress(t testing.TB) string {
 	}
 	t.Fatal("no port of loopback is free")
 	return ""
+}
+
+// CPU returns the processor time of the member so far.
+func (m *Etcd) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.process.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / 100 // USER_HZ
+}
+
+// Memory returns the resident memory of the member.
+func (m *Etcd) Memory(t testing.TB) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", m.process.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, _ := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	return pages * int64(os.Getpagesize())
 }

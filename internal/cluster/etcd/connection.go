@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -69,13 +70,34 @@ func (s *Store) dial(config *tls.Config) (*connection, error) {
 	c.client, err = clientv3.New(clientv3.Config{
 		Endpoints: s.config.Endpoints, TLS: config, DialTimeout: dialTimeout, MaxCallRecvMsgSize: maxAnswer,
 		DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout, Logger: zap.NewNop(),
-		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.noteCause)},
+		DialOptions: []grpc.DialOption{
+			grpc.WithChainUnaryInterceptor(c.noteCause), grpc.WithStatsHandler(notice(s.config.Connected)),
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("etcd %q: %w", s.config.Endpoints, err)
 	}
 	return c, nil
 }
+
+// notice is called after each new connection.
+type notice func()
+
+// TagConn implements stats.Handler.
+func (notice) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (n notice) HandleConn(_ context.Context, s stats.ConnStats) {
+	if _, begins := s.(*stats.ConnBegin); begins && n != nil {
+		n()
+	}
+}
+
+// TagRPC implements stats.Handler.
+func (notice) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (notice) HandleRPC(context.Context, stats.RPCStats) {}
 
 // noteCause stores the error of an attempt. The client tries again until the request's time has
 // passed, and then returns only that.

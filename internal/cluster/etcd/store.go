@@ -20,6 +20,7 @@ type Config struct {
 	Prefix       string       // of all keys; "/berth/v1/" if empty
 	Certificates Certificates // empty only for endpoints with the scheme http
 	Presence     time.Duration
+	Connected    func() // called after each new connection to a member, unless it is nil
 }
 
 // Limits of one answer: a domain of 1,000 nodes has about 20,000 keys.

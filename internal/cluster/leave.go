@@ -1,0 +1,56 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// leaveAtOnce is the number of keys that one transaction gives back.
+const leaveAtOnce = 64
+
+// HeldDomains returns the domains of which the node's file lists keys.
+func (n *Self) HeldDomains() []Domain {
+	all := map[Domain]bool{}
+	for key := range n.file.Held {
+		if rest, ok := strings.CutPrefix(key, "domain/"); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			all[Domain(name)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// Leave gives back all keys of a domain of which this node has no network any more. closeAll
+// closes all parts of the domain, or returns false if an address of it is leased: then Leave
+// changes nothing and returns false.
+func (n *Self) Leave(ctx context.Context, d Domain, closeAll func() (bool, error)) (left bool, err error) {
+	s, err := n.store.List(ctx, d.prefix())
+	if err != nil {
+		return false, fmt.Errorf("read domain %q: %w", d, err)
+	}
+	if closed, err := closeAll(); err != nil || !closed {
+		return false, err
+	}
+	f := n.file.clone()
+	maps.DeleteFunc(f.Held, func(key string, _ int64) bool { return strings.HasPrefix(key, d.prefix()) })
+	if err := n.save(f); err != nil {
+		return false, err
+	}
+	registered := Change{Key: nodePrefix + string(n.file.Node), Was: n.file.Registered}
+	var changes []Change
+	for _, e := range s.Entries {
+		if owner, err := decodeOwner(e.Value); err == nil && owner.Node == n.file.Node && e.Key != d.poolKey() {
+			changes = append(changes, Change{Key: e.Key, Was: e.Revision, Action: Delete})
+		}
+	}
+	for some := range slices.Chunk(changes, leaveAtOnce) {
+		if _, err := n.store.Swap(ctx, append(slices.Clone(some), registered)...); err != nil {
+			return false, fmt.Errorf("give back the blocks of domain %q: %w", d, err)
+		}
+		n.counts.Returns += uint64(len(some))
+	}
+	return true, nil
+}
