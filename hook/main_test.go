@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,12 +39,8 @@ func TestMain(m *testing.M) {
 // SIGKILL after the step named in the environment.
 func runAndDie() int {
 	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
-	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Step: func(name string) error {
-		if name == os.Getenv(killAfter) {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}}
+	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler)}
+	h.Step = testnet.KillAfter(killAfter)
 	if len(os.Args) > 5 { // a healer
 		if _, err := h.Heal(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -4,17 +4,13 @@
 package main
 
 import (
-	"context"
-	"flag"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 
-	"berth/internal/config"
 	"berth/internal/keep"
+	"berth/internal/service"
 	"berth/internal/state"
 )
 
@@ -32,37 +28,16 @@ Usage:
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	var dirs config.Dirs
-	level := slog.LevelInfo
-	flags := flag.NewFlagSet("berth-dhcp", flag.ContinueOnError)
-	dirs.Flags(flags)
-	stay := flags.Bool("stay", false, "keep running when no lease is left")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if *showVersion {
-		fmt.Println("berth-dhcp", version)
-		return 0
-	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berth-dhcp: unexpected argument %q; the program takes only flags\n", flags.Arg(0))
-		return 2
-	}
-	if err := os.Chdir("/"); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-dhcp:", err)
-		return 1
-	}
-	unix.Umask(0o077)
-	signal.Ignore(unix.SIGHUP) // there is nothing to reload
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
-	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	k := &keep.Keeper{Store: state.Open(dirs.State), BPFFS: dirs.BPFFS, Log: log}
-	if err := k.Run(ctx, !*stay); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-dhcp:", err)
-		return 1
-	}
-	return 0
+	p := service.New("berth-dhcp", version, usage)
+	stay := p.Flags.Bool("stay", false, "keep running when no lease is left")
+	return p.Main(args, nil, func(log *slog.Logger) error {
+		if err := os.Chdir("/"); err != nil {
+			return err
+		}
+		unix.Umask(0o077)
+		ctx, stop := service.UntilSignal()
+		defer stop()
+		k := &keep.Keeper{Store: state.Open(p.Dirs.State), BPFFS: p.Dirs.BPFFS, Log: log}
+		return k.Run(ctx, !*stay)
+	})
 }

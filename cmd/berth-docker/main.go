@@ -4,17 +4,15 @@ package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 
 	"berth/engine/docker"
 	"berth/hook"
 	"berth/internal/config"
+	"berth/internal/service"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -33,35 +31,16 @@ Usage:
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	var dirs config.Dirs
-	level := slog.LevelInfo
-	flags := flag.NewFlagSet("berth-docker", flag.ContinueOnError)
-	dirs.Flags(flags)
-	socket := flags.String("socket", docker.DefaultSocket, "`PATH` of the socket, if systemd passes none")
-	networks := flags.String("networks", docker.DefaultNetworks,
-		"`DIR` of the networks that docker has told the driver of")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if *showVersion {
-		fmt.Println("berth-docker", version)
-		return 0
-	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berth-docker: unexpected argument %q; the program takes only flags\n", flags.Arg(0))
-		return 2
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := serve(dirs, *socket, *networks, log); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-docker:", err)
-		return 1
-	}
-	return 0
+	p := service.New("berth-docker", version, usage)
+	socket := p.Flags.String("socket", docker.DefaultSocket, "`PATH` of the socket, if systemd passes none")
+	networks := p.Flags.String("networks", docker.DefaultNetworks,
+		"`DIR` of the networks that docker created in the driver")
+	return p.Main(args, nil, func(log *slog.Logger) error {
+		return serveDocker(p.Dirs, *socket, *networks, log)
+	})
 }
 
-func serve(dirs config.Dirs, socket, networks string, log *slog.Logger) error {
+func serveDocker(dirs config.Dirs, socket, networks string, log *slog.Logger) error {
 	unix.Umask(0o077)
 	l, err := docker.Listen(socket)
 	if err != nil {
@@ -70,8 +49,7 @@ func serve(dirs config.Dirs, socket, networks string, log *slog.Logger) error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	signal.Ignore(unix.SIGHUP) // there is nothing to reload
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	ctx, stop := service.UntilSignal()
 	defer stop()
 	store := state.Open(dirs.State)
 	newHook := func() *hook.Hook {

@@ -4,19 +4,16 @@
 package main
 
 import (
-	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 	"golang.org/x/sys/unix"
 
 	"berth/engine/nri"
-	"berth/internal/config"
+	"berth/internal/service"
 	"berth/internal/state"
 )
 
@@ -34,39 +31,17 @@ Usage:
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	var dirs config.Dirs
+	p := service.New("berth-nri", version, usage)
 	var options nri.Options
-	level := slog.LevelInfo
-	flags := flag.NewFlagSet("berth-nri", flag.ContinueOnError)
-	dirs.Flags(flags)
-	flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "NRI `SOCKET` of the container runtime")
-	flags.StringVar(&options.Index, "index", "10", "position among the runtime's plugins, two `DIGITS`")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if *showVersion {
-		fmt.Println("berth-nri", version)
-		return 0
-	}
-	if err := checkFlags(flags, options.Index); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-nri:", err)
-		return 2
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	p := &nri.Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: log}
-	if err := servePlugin(p, options); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-nri:", err)
-		return 1
-	}
-	return 0
+	p.Flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "NRI `SOCKET` of the container runtime")
+	p.Flags.StringVar(&options.Index, "index", "10", "position among the runtime's plugins, two `DIGITS`")
+	validate := func() error { return checkIndex(options.Index) }
+	return p.Main(args, validate, func(log *slog.Logger) error {
+		return servePlugin(&nri.Plugin{Dirs: p.Dirs, Store: state.Open(p.Dirs.State), Log: log}, options)
+	})
 }
 
-func checkFlags(flags *flag.FlagSet, index string) error {
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; the program takes only flags", flags.Arg(0))
-	}
+func checkIndex(index string) error {
 	if len(index) != 2 || strings.Trim(index, "0123456789") != "" {
 		return fmt.Errorf("--index %q: want two digits", index)
 	}
@@ -81,8 +56,7 @@ func servePlugin(p *nri.Plugin, options nri.Options) error {
 	if err := openSysctls(); err != nil {
 		return err
 	}
-	signal.Ignore(unix.SIGHUP) // there is nothing to reload
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	ctx, stop := service.UntilSignal()
 	defer stop()
 	if nri.Launched() {
 		return p.ServeLaunched(ctx)

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -18,6 +15,7 @@ import (
 
 	"berth/cmd/berth-web/internal/web"
 	"berth/internal/config"
+	"berth/internal/service"
 )
 
 // version is set by the linker.
@@ -34,47 +32,26 @@ Usage:
 
 // options are the flags of the program.
 type options struct {
-	dirs          config.Dirs
-	listen        string
-	cert, key     string
-	tokenFile     string
-	hosts         []string
-	level         slog.Level
-	printsVersion bool
+	listen    string
+	cert, key string
+	tokenFile string
+	hosts     []string
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	o := options{level: slog.LevelInfo}
-	flags := flag.NewFlagSet("berth-web", flag.ContinueOnError)
-	o.dirs.Flags(flags)
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:9478", "`ADDRESS` of the page; other than loopback needs TLS")
-	flags.StringVar(&o.cert, "tls-cert", "", "`FILE` with the TLS certificate")
-	flags.StringVar(&o.key, "tls-key", "", "`FILE` with the key of the certificate")
-	flags.StringVar(&o.tokenFile, "token-file", defaultTokenFile(), "`FILE` with the token; created if absent")
-	flags.Func("host", "another `NAME` by which the page is opened; repeatable", func(s string) error {
+	p := service.New("berth-web", version, usage)
+	var o options
+	p.Flags.StringVar(&o.listen, "listen", "127.0.0.1:9478", "`ADDRESS` of the page; other than loopback needs TLS")
+	p.Flags.StringVar(&o.cert, "tls-cert", "", "`FILE` with the TLS certificate")
+	p.Flags.StringVar(&o.key, "tls-key", "", "`FILE` with the key of the certificate")
+	p.Flags.StringVar(&o.tokenFile, "token-file", defaultTokenFile(), "`FILE` with the token; created if absent")
+	p.Flags.Func("host", "another `NAME` by which the page is opened; repeatable", func(s string) error {
 		o.hosts = append(o.hosts, s)
 		return nil
 	})
-	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
-	flags.BoolVar(&o.printsVersion, "version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if o.printsVersion {
-		fmt.Println("berth-web", version)
-		return 0
-	}
-	if err := o.validate(flags); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-web:", err)
-		return 2
-	}
-	if err := o.serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "berth-web:", err)
-		return 1
-	}
-	return 0
+	return p.Main(args, o.validate, func(log *slog.Logger) error { return o.serve(p.Dirs.State, log) })
 }
 
 // announce makes the page's address known: in the file that `berth web` prints, or, if
@@ -129,22 +106,17 @@ func defaultTokenFile() string {
 	return filepath.Join(dir, "token")
 }
 
-func (o *options) validate(flags *flag.FlagSet) error {
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; the program takes only flags", flags.Arg(0))
-	}
+func (o *options) validate() error {
 	if (o.cert == "") != (o.key == "") {
 		return fmt.Errorf("--tls-cert and --tls-key: want both or none")
 	}
 	return nil
 }
 
-func (o *options) serve() error {
+func (o *options) serve(stateDir string, log *slog.Logger) error {
 	unix.Umask(0o077)
-	signal.Ignore(unix.SIGHUP) // there is nothing to reload
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	ctx, stop := service.UntilSignal()
 	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.level}))
 	g := &web.Guard{Hosts: o.hosts, TLS: o.cert != ""}
 	var err error
 	if o.tokenFile == "" {
@@ -160,5 +132,5 @@ func (o *options) serve() error {
 	if err := o.announce(l.Addr().String(), g, log); err != nil {
 		return err
 	}
-	return web.Serve(ctx, l, g, web.NewAgentSource(o.dirs.State), o.cert, o.key, log)
+	return web.Serve(ctx, l, g, web.NewAgentSource(stateDir), o.cert, o.key, log)
 }

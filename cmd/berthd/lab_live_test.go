@@ -275,3 +275,15 @@ func wantLine(t testing.TB, text, line string) {
 		t.Errorf("no line %q in\n%s", line, text)
 	}
 }
+
+// listen returns a listener at a free port of the host's loopback, open until the test ends.
+func (l *lab) listen() (listener net.Listener) {
+	l.t.Helper()
+	testnet.In(l.t, l.host, func() {
+		var err error
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		mustSucceed(l.t, err)
+	})
+	l.t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -16,6 +14,7 @@ import (
 	"berth/agent/daemon"
 	"berth/agent/ground"
 	"berth/internal/config"
+	"berth/internal/service"
 )
 
 // version is set by the linker.
@@ -32,30 +31,13 @@ Usage:
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	p := service.New("berthd", version, usage)
 	o := daemon.Options{Version: version}
-	level := slog.LevelInfo
-	flags := flag.NewFlagSet("berthd", flag.ContinueOnError)
-	o.Dirs.Flags(flags)
-	flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", "`ADDRESS` that serves Prometheus metrics; empty for none")
-	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest `LEVEL` to log: debug, info, warn or error")
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
-		return status
-	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "berthd: unexpected argument %q; the program takes only flags\n", flags.Arg(0))
-		return 2
-	}
-	if *showVersion {
-		fmt.Println("berthd", version)
-		return 0
-	}
-	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := serveAgent(o); err != nil {
-		fmt.Fprintln(os.Stderr, "berthd:", err)
-		return 1
-	}
-	return 0
+	p.Flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", "`ADDRESS` that serves Prometheus metrics; empty for none")
+	return p.Main(args, nil, func(log *slog.Logger) error {
+		o.Dirs, o.Log = p.Dirs, log
+		return serveAgent(o)
+	})
 }
 
 // gcPercent is the growth of the heap between two collections. The heap is small and lives

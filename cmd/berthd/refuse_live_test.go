@@ -57,14 +57,7 @@ func TestSecondAgentIsRefused(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	var taken net.Listener
-	testnet.In(t, l.host, func() {
-		var err error
-		taken, err = net.Listen("tcp", "127.0.0.1:0")
-		mustSucceed(t, err)
-	})
-	defer taken.Close()
-	address := taken.Addr().String()
+	address := l.listen().Addr().String()
 	elsewhere := filepath.Join(filepath.Dir(l.state), "not-bpf")
 	readOnly := filepath.Join(filepath.Dir(l.state), "ro")
 	mustSucceed(t, os.Mkdir(readOnly, 0o755))

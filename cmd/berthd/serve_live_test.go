@@ -128,13 +128,7 @@ func activatedCommand(l *lab, name string, listener *net.TCPListener, args ...st
 func TestSocketActivation(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	var listener net.Listener
-	testnet.In(t, l.host, func() {
-		var err error
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
-		mustSucceed(t, err)
-	})
-	defer listener.Close()
+	listener := l.listen()
 	wrong := activatedCommand(l, "web", listener.(*net.TCPListener))
 	const want = `berthd: the service manager passed sockets named "web" (1 in all); berthd takes one, with FileDescriptorName=metrics in its unit`
 	if got := l.refusalOf(wrong); got != want {

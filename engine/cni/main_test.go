@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	result "github.com/containernetworking/cni/pkg/types/100"
@@ -35,12 +34,7 @@ func TestMain(m *testing.M) {
 func runAndDie() int {
 	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
 	p := &Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout}
-	p.Step = func(name string) error {
-		if name == os.Getenv(killAfter) {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}
+	p.Step = testnet.KillAfter(killAfter)
 	return p.Run(context.Background())
 }
 

@@ -32,14 +32,10 @@ func TestMain(m *testing.M) {
 // answerAndDie answers the call of the arguments. It returns only if the step did not come.
 func answerAndDie() int {
 	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
-	die := func(name string) error {
-		if name == os.Getenv(killAfter) {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}
 	s := &Server{Dirs: dirs, Networks: Networks{os.Args[4]}, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler)}
-	s.NewHook = func() *hook.Hook { return &hook.Hook{Dirs: dirs, Store: s.Store, Log: s.Log, Step: die} }
+	s.NewHook = func() *hook.Hook {
+		return &hook.Hook{Dirs: dirs, Store: s.Store, Log: s.Log, Step: testnet.KillAfter(killAfter)}
+	}
 	s.Allow = s.NewHook().Allow
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/"+os.Args[5], strings.NewReader(os.Args[6])))

@@ -16,7 +16,7 @@ import (
 // networkID is the form of docker's IDs, which name files here.
 var networkID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Networks keeps the networks that docker told the driver of, a file each, in a directory
+// Networks keeps the networks that docker created in the driver, a file each, in a directory
 // that outlives a reboot.
 type Networks struct{ Dir string }
 
@@ -92,8 +92,8 @@ func (n Networks) Load(id string) (*CreateNetwork, error) {
 	return c, nil
 }
 
-// OfSpace returns the network with an address space, or nil if docker has not told the driver of
-// it yet. Networks are few, so it reads them all.
+// OfSpace returns the network with an address space, or nil if docker has created none with it
+// yet. Networks are few, so it reads them all.
 func (n Networks) OfSpace(space string) (*CreateNetwork, error) {
 	paths, _ := filepath.Glob(filepath.Join(n.Dir, "*.json")) // the pattern is well formed
 	for _, path := range paths {

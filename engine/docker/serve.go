@@ -17,7 +17,7 @@ import (
 // DefaultSocket is the path at which docker finds a plugin named berth.
 const DefaultSocket = "/run/docker/plugins/berth.sock"
 
-// DefaultNetworks is the directory of the networks that docker told the driver of.
+// DefaultNetworks is the directory of the networks that docker created in the driver.
 const DefaultNetworks = "/var/lib/berth/docker"
 
 // stopTimeout is the time that calls have to end after the signal to stop. A call is not bound to

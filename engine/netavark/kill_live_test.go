@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"berth/engine/doortest"
@@ -31,12 +30,7 @@ func TestMain(m *testing.M) {
 func runAndDie() int {
 	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
 	h := &hook.Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler)}
-	h.Step = func(name string) error {
-		if name == os.Getenv(killAfter) {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}
+	h.Step = testnet.KillAfter(killAfter)
 	p := &Plugin{Hook: h, Version: "v1", Stdin: os.Stdin, Stdout: os.Stdout}
 	return p.Run(context.Background(), os.Args[4:])
 }

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,12 +37,8 @@ func TestMain(m *testing.M) {
 }
 
 func runAndDie(what, configDir, stateDir string) int {
-	s := &hostshim.Shims{Store: state.Open(stateDir), Log: slog.New(slog.DiscardHandler), Step: func(name string) error {
-		if name == os.Getenv(killAfter) {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}}
+	s := &hostshim.Shims{Store: state.Open(stateDir), Log: slog.New(slog.DiscardHandler)}
+	s.Step = testnet.KillAfter(killAfter)
 	n, err := config.Network(configDir, "lan")
 	if err == nil && what == "enable" {
 		_, err = s.Enable(context.Background(), n, nil)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	ocispecs "github.com/opencontainers/runtime-spec/specs-go"
@@ -36,11 +35,8 @@ func TestMain(m *testing.M) {
 
 func keepAsProcess(dir string) int {
 	k := &Keeper{Store: state.Open(dir), BPFFS: "/sys/fs/bpf/none", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	k.Step = func(name string) {
-		if name == os.Getenv(dieAt) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-	}
+	killAfter := testnet.KillAfter(dieAt)
+	k.Step = func(name string) { _ = killAfter(name) }
 	if err := k.Run(context.Background(), false); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

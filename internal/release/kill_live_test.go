@@ -58,17 +58,12 @@ type killer struct {
 func (k *killer) killAround(call func()) {
 	k.calls++
 	if k.at == 2*k.calls {
-		killSelf()
+		testnet.KillSelf()
 	}
 	call()
 	if k.at == 2*k.calls+1 {
-		killSelf()
+		testnet.KillSelf()
 	}
-}
-
-func killSelf() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	_ = syscall.Pause()
 }
 
 func (k *killer) LinkIn(nsid int, name string) (l network.LinkInfo, err error) {

@@ -182,11 +182,7 @@ func TestNetworkOfDockerConnect(t *testing.T) {
 	web := s.onDocker("web", lab.EngineNetwork)
 	id, err := d.Start(web)
 	must(t, err)
-	routes := func() string {
-		out, err := d.Exec(web.ID, "ip", "-4", "route", "show", "default")
-		must(t, err)
-		return out
-	}
+	routes := func() string { return defaultRoutes(t, d, web.ID) }
 	was := routes()
 	for range 2 {
 		_, err = d.Client("network", "connect", "--ip", heldIP, "lan", web.ID)

@@ -269,3 +269,16 @@ func (s *site) expectReleased(t *testing.T) {
 		}
 	}
 }
+
+// executor executes a command in a container.
+type executor interface {
+	Exec(id, name string, args ...string) (string, error)
+}
+
+// defaultRoutes returns the IPv4 default routes in a container, as ip(8) prints them.
+func defaultRoutes(t *testing.T, in executor, id string) string {
+	t.Helper()
+	out, err := in.Exec(id, "ip", "-4", "route", "show", "default")
+	must(t, err)
+	return out
+}

@@ -129,11 +129,7 @@ func TestPodmanNetworkConnect(t *testing.T) {
 	web := s.onPodmanNetwork("web", lab.EngineNetwork)
 	id, err := p.Start(web)
 	must(t, err)
-	routes := func() string {
-		out, err := p.Exec(web.ID, "ip", "-4", "route", "show", "default")
-		must(t, err)
-		return out
-	}
+	routes := func() string { return defaultRoutes(t, p, web.ID) }
 	was := routes()
 	for range 2 {
 		_, err = p.Client("network", "connect", "--ip", heldIP, "lan", web.ID)

@@ -84,7 +84,7 @@ func runText(engine, network string, c *movedContainer) string {
 	}
 	words = append(words, "--network none", "--annotation berth/networks="+network)
 	if len(c.addresses) > 0 {
-		words = append(words, "--annotation berth/ip="+joinAddresses(c.addresses))
+		words = append(words, "--annotation berth/ip="+strings.Join(textsOf(c.addresses), ","))
 	}
 	return strings.Join(append(words, "…\n"), " ")
 }
@@ -95,15 +95,7 @@ func composeText(network string, c *movedContainer) string {
 		"annotations:\n          berth/networks: %s\n",
 		printable(c.service), network)
 	if len(c.addresses) > 0 {
-		text += fmt.Sprintf("          berth/ip: %q\n", joinAddresses(c.addresses))
+		text += fmt.Sprintf("          berth/ip: %q\n", strings.Join(textsOf(c.addresses), ","))
 	}
 	return text
-}
-
-func joinAddresses(all []netip.Addr) string {
-	var texts []string
-	for _, a := range all {
-		texts = append(texts, a.String())
-	}
-	return strings.Join(texts, ",")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,7 +112,7 @@ func listClusterAttachments(ctx context.Context, env *Env, o listOptions) error 
 			network = "observed"
 		}
 		t.addLines([]string{a.Node}, []string{container}, []string{a.Name}, []string{network}, []string{a.Interface},
-			addressTexts(a.Addresses), []string{mac})
+			textsOf(a.Addresses), []string{mac})
 		if len(a.Conflicts) > 0 {
 			t.addNote("another node has " + strings.Join(a.Conflicts, " and ") + " too")
 		}
@@ -122,13 +121,6 @@ func listClusterAttachments(ctx context.Context, env *Env, o listOptions) error 
 		return nil
 	}
 	return t.writeTable(env.Out, o.tableWidth(env))
-}
-
-func addressTexts(all []netip.Addr) (texts []string) {
-	for _, a := range all {
-		texts = append(texts, a.String())
-	}
-	return texts
 }
 
 func newClusterPools(env *Env) *cobra.Command {

@@ -76,7 +76,7 @@ func enableHost(ctx context.Context, env *Env, name string, ips []netip.Addr, as
 		return writeJSON(env.Out, []specs.HostShim{*shim})
 	}
 	_, err = fmt.Fprintf(env.Out, "%s %s %s, routes to %s\n", shim.Interface, shim.MAC,
-		strings.Join(prefixTexts(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
+		strings.Join(textsOf(shim.Addresses), " "), countNoun(len(shim.Routes), "address"))
 	return err
 }
 
@@ -100,9 +100,10 @@ func countNoun(n int, what string) string {
 	return fmt.Sprintf("%d %ses", n, what)
 }
 
-func prefixTexts(all []netip.Prefix) (texts []string) {
-	for _, p := range all {
-		texts = append(texts, p.String())
+// textsOf returns the values as text.
+func textsOf[T fmt.Stringer](all []T) (texts []string) {
+	for _, v := range all {
+		texts = append(texts, v.String())
 	}
 	return texts
 }

@@ -36,7 +36,7 @@ func listHosts(ctx context.Context, env *Env, o listOptions) error {
 	t := table{head: []string{"NETWORK", "INTERFACE", "ADDRESS", "MAC", "PARENT", "ROUTES", "STATE"},
 		whole: []string{"ADDRESS", "MAC", "ROUTES"}}
 	for _, s := range all {
-		t.addLines([]string{s.Network}, []string{s.Interface}, prefixTexts(s.Addresses), []string{s.MAC.String()},
+		t.addLines([]string{s.Network}, []string{s.Interface}, textsOf(s.Addresses), []string{s.MAC.String()},
 			[]string{s.Parent}, []string{strconv.Itoa(len(s.Routes))}, []string{string(s.State)})
 	}
 	return t.writeTable(env.Out, o.tableWidth(env))

@@ -90,7 +90,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"interface", e.Interface},
 		{"state", phaseText(e, now)},
 		{"origin", observedText(e)},
-		{"addresses", strings.Join(prefixTexts(e.Addresses), ", ")},
+		{"addresses", strings.Join(textsOf(e.Addresses), ", ")},
 		{"IPv6 token", tokenText(e)},
 		{"MAC", e.MAC.String()},
 		{"DHCP", strings.Join(leaseTexts(e, func() time.Time { return now }), ", ")},

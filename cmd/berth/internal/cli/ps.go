@@ -139,7 +139,7 @@ func wideTable(env *Env, endpoints []specs.Endpoint) *table {
 	for i := range endpoints {
 		e := &endpoints[i]
 		rx, tx := trafficCells(e)
-		t.addRow(shortID(e.ContainerID), e.Name, e.NetworkText(), e.Interface, strings.Join(prefixTexts(e.Addresses), ","),
+		t.addRow(shortID(e.ContainerID), e.Name, e.NetworkText(), e.Interface, strings.Join(textsOf(e.Addresses), ","),
 			e.MAC.String(), e.Parent, string(e.Mode), stateText(env, e), strings.Join(rx, ", "), strings.Join(tx, ", "),
 			strings.Join(violationTexts(e), ", "))
 	}
@@ -159,7 +159,7 @@ func compactTable(env *Env, endpoints []specs.Endpoint, most int) *table {
 		e := &endpoints[i]
 		rx, tx := trafficCells(e)
 		var short, notes []string
-		for _, address := range prefixTexts(e.Addresses) {
+		for _, address := range textsOf(e.Addresses) {
 			if most == noLimit || len(address) <= most {
 				short = append(short, address)
 			} else {
