@@ -3,12 +3,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,24 +15,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 )
-
-// startPage builds berth-web, serves the page of the lab's agent, and returns its address with
-// the token.
-func (l *lab) startPage() string {
-	l.t.Helper()
-	program := filepath.Join(l.t.TempDir(), "berth-web")
-	if out, err := exec.Command("go", "build", "-o", program, "../berth-web").CombinedOutput(); err != nil {
-		l.t.Fatalf("build berth-web: %v: %s", err, out)
-	}
-	page := exec.Command(program, "--listen", "127.0.0.1:0", "--state", l.state)
-	out, err := page.StdoutPipe()
-	mustSucceed(l.t, err)
-	mustSucceed(l.t, page.Start())
-	l.t.Cleanup(func() { page.Process.Kill(); page.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	mustSucceed(l.t, err)
-	return strings.TrimSpace(line)
-}
 
 // browsePage opens a browser that ends with the test.
 func browsePage(t *testing.T) context.Context {
@@ -138,7 +117,7 @@ func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 	web.runIP("link", "set", "net1", "address", web.mac.String())
 	testnet.Eventually(t, "events of the forged MAC", func() bool { return len(l.eventsOf("web", specs.MACSpoof)) > 0 })
 	ctx := browsePage(t)
-	onPage(t, ctx, "overview", chromedp.Navigate(l.startPage()), onceTrue(`document.querySelectorAll(".leaf").length === 3`),
+	onPage(t, ctx, "overview", chromedp.Navigate(l.startPage().address), onceTrue(`document.querySelectorAll(".leaf").length === 3`),
 		onceTrue(`document.querySelector(".leaf.bad .strong")?.textContent === "web-name"`), onceTrue(`document.querySelectorAll(".leaf.observed").length === 1`))
 	onPage(t, ctx, "table", chromedp.Evaluate[chromedp.Void](allColumns), chromedp.Click(`nav a[href="#endpoints"]`), onceTrue(`document.querySelectorAll(".virtual tbody th a").length === 3`))
 	l.wantTable(ctx)

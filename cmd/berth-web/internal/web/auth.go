@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // cookieName is the name of the session's cookie. Browsers share the cookies of a host
@@ -116,6 +117,7 @@ func (g *Guard) Check(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a stream moves it
 		switch {
 		case !g.hostAllowed(r.Host):
 			http.Error(w, fmt.Sprintf("host %q is not served; start berth-web with --host to allow it", r.Host),

@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"berth/specs"
 )
@@ -108,6 +107,5 @@ func (h *Hub) serveHistory(w http.ResponseWriter, r *http.Request) {
 	all := h.history.Of(r.URL.Query().Get("key"))
 	h.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = json.NewEncoder(w).Encode(all) // the reader may be gone
 }

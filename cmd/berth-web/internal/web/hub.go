@@ -25,6 +25,7 @@ const (
 	keptEvents = 1000 // the most events that a new viewer is sent
 	networksAt = 5    // samples from one request for the networks to the next
 	backlog    = 30   // messages that a slow viewer may be behind before it is cut off
+	maxViewers = 100  // pages open at once
 )
 
 // Source is the part of the agent's client that the hub uses.
@@ -46,6 +47,7 @@ type Hub struct {
 	mu      sync.Mutex
 	viewers map[*viewer]bool
 	view    *View         // nil before the first sample, and while there is no viewer
+	full    []byte        // the whole view for new viewers; nil until one needs it
 	sample  *rates.Sample // the last one; nil after a failure
 	samples int           // since the first viewer came
 	events  []specs.Event // the newest, oldest first
@@ -56,6 +58,9 @@ type Hub struct {
 	left    time.Time // when the last viewer left
 	linger  time.Duration
 }
+
+// errTooMany is the refusal of a viewer beyond maxViewers.
+var errTooMany = fmt.Errorf("%d pages are open already; close one", maxViewers)
 
 // viewer is one open page. lines is closed if it is too slow.
 type viewer struct{ lines chan []byte }
@@ -69,14 +74,19 @@ func NewHub(source Source) *Hub {
 func (h *Hub) join() (*viewer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.viewers) >= maxViewers {
+		return nil, errTooMany
+	}
 	v := &viewer{lines: make(chan []byte, backlog)}
-	if h.view != nil {
+	if h.view != nil && h.full == nil {
 		sent := len(h.events) - len(h.fresh) // the others come with the next message
-		line, err := encodeLine(h.view.Full(h.events[:max(0, sent)]))
-		if err != nil {
+		var err error
+		if h.full, err = encodeLine(h.view.Full(h.events[:max(0, sent)])); err != nil {
 			return nil, err
 		}
-		v.lines <- line
+	}
+	if h.view != nil {
+		v.lines <- h.full
 	}
 	h.viewers[v] = true
 	select {
@@ -122,6 +132,7 @@ func (h *Hub) serveViewers(ctx context.Context) {
 		following.Wait()
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		h.full = nil
 		h.view, h.sample, h.events, h.fresh, h.samples, h.history = nil, nil, nil, nil, 0, History{}
 	}()
 	tick := time.NewTicker(interval)
@@ -192,7 +203,7 @@ func (h *Hub) publish(next *View) {
 			m.Events = h.events
 		}
 	}
-	h.view, h.fresh, h.reset = next, nil, false
+	h.view, h.full, h.fresh, h.reset = next, nil, nil, false
 	if m.IsEmpty() {
 		m = Message{Time: next.Time} // the page sees that the stream lives
 	}

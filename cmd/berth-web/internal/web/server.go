@@ -47,7 +47,11 @@ func serveKinds(w http.ResponseWriter, _ *http.Request) {
 func (h *Hub) serveFeed(w http.ResponseWriter, r *http.Request) {
 	v, err := h.join()
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		code := http.StatusInternalServerError
+		if errors.Is(err, errTooMany) {
+			code = http.StatusServiceUnavailable
+		}
+		http.Error(w, err.Error(), code)
 		return
 	}
 	defer h.leave(v)
