@@ -40,6 +40,7 @@ var parts = []part{
 	{"paths", "Between two containers, and to the wire", benchPaths},
 	{"frame", "What a frame costs", benchFrame},
 	{"agent", "The agent with 10,000 endpoints", benchAgent},
+	{"observed", "2,000 interfaces that berth did not create", benchObserved},
 	{"alarms", "Violations: false alarms, and the delay of their reports", benchAlarms},
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -59,4 +60,24 @@ func resident(pid int, field string) (float64, error) {
 	}
 	kib, err := strconv.ParseFloat(fields[i+1], 64)
 	return kib * 1024, err
+}
+
+// clockTick is the unit of the processor times in /proc/PID/stat (USER_HZ).
+const clockTick = 10 * time.Millisecond
+
+// processorTime returns the time that all threads of a process have used: fields 14 and 15 of
+// proc_pid_stat(5).
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // from field 3 on
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d has no processor times", pid)
+	}
+	user, errUser := strconv.Atoi(fields[11])
+	system, errSystem := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * clockTick, errors.Join(errUser, errSystem)
 }
