@@ -71,12 +71,9 @@ func NamespaceFiles() (paths []string) {
 		some, _ := filepath.Glob(pattern) // the pattern is well formed
 		paths = append(paths, some...)
 	}
-	for _, path := range namespaceMounts() {
-		if !slices.Contains(paths, path) {
-			paths = append(paths, path)
-		}
-	}
-	return paths
+	paths = append(paths, namespaceMounts()...)
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // namespaceMounts returns the places at which namespaces are mounted, as in /run/netns.

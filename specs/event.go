@@ -140,6 +140,9 @@ type Party struct {
 	Interface   string `json:"interface"`
 	MAC         MAC    `json:"mac"`
 	Origin      Origin `json:"origin,omitempty"` // absent in the events of agents before this key
+
+	// EngineNetwork is the network of another program that an observed interface is on, or nil if unknown.
+	EngineNetwork *EngineNetwork `json:"engine_network,omitempty"`
 }
 
 // Frame is a summary of the frame that an event is about.

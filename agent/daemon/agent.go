@@ -82,6 +82,7 @@ type Agent struct {
 	draining  chan struct{} // wakes the janitor
 	drift     *drifter
 	observer  *observer
+	observed  *observedAddresses
 	networks  *networkNamer
 	requests  chan request
 	pings     chan chan struct{} // of the watchdog

@@ -35,31 +35,32 @@ func newNetworkNamer(a *Agent) *networkNamer {
 }
 
 // nameNetworks names the networks of new interfaces until ctx is done. It reads everything again
-// at each resync.
+// at each resync, and at most once in networkPause.
 func (n *networkNamer) nameNetworks(ctx context.Context) {
 	all := time.NewTicker(resync)
 	defer all.Stop()
 	poke(n.wakes)
+	var again <-chan time.Time // while an interface has no name
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.wakes:
 		case <-all.C:
+		case <-again:
 		}
-		for soon := true; soon && ctx.Err() == nil; {
-			var err error
-			soon, err = n.readAll(ctx)
-			if ctx.Err() == nil {
-				n.a.troubles.setProblem("networks and addresses of other programs may be missing", oneLine(err))
-			}
-			if soon {
-				select {
-				case <-ctx.Done():
-				case <-n.wakes:
-				case <-time.After(networkPause):
-				}
-			}
+		soon, err := n.readAll(ctx)
+		if ctx.Err() == nil {
+			n.a.troubles.setProblem("networks and addresses of other programs may be missing", oneLine(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(networkPause):
+		}
+		again = nil
+		if soon {
+			again = time.After(0)
 		}
 	}
 }
@@ -92,15 +93,16 @@ func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
 // readRecords returns the live observed interfaces, and notes docker's networks whose driver is
 // berth: docker writes their addresses in its files too.
 func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment, err error) {
-	err = n.a.store.View(ctx, func(tx *state.Tx) error {
-		for at, err := range tx.Live("") {
-			if err != nil {
-				return err
-			}
-			if at.Door != nil && at.Door.Name == state.DoorDocker {
-				n.berths[at.Door.Network] = true
-			}
+	now, err := n.a.records.currentReading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range now.all {
+		if r.dockers != "" {
+			n.berths[r.dockers] = true
 		}
+	}
+	err = n.a.store.View(ctx, func(tx *state.Tx) error {
 		for at, err := range tx.Observed() {
 			if err != nil {
 				return err

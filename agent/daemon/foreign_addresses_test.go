@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"berth/agent/metrics"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -65,6 +67,7 @@ func TestBerthsNetworksInDocker(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &Agent{store: state.Open(dir + "/state"), config: specs.Agent{Docker: dir + "/docker"}, host: func() (hostFacts, error) { return hostFacts{}, nil }}
+	a.records = newRecords(a.store, metrics.NewFormat(a.config), slog.New(slog.DiscardHandler))
 	n := newNetworkNamer(a)
 	n.reader = foreign.NewReader(foreign.Places{Docker: a.config.Docker})
 	own := &state.Attachment{Cookie: 1, Interface: "eth0", Containers: []string{"a1"}, Door: &state.Door{Name: state.DoorDocker, Network: "1f"}, Phase: specs.PhaseAttached}

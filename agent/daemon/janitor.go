@@ -8,7 +8,6 @@ import (
 	"berth/bpf"
 	"berth/internal/hostshim"
 	"berth/internal/release"
-	"berth/internal/state"
 	"berth/network"
 )
 
@@ -36,6 +35,7 @@ func (a *Agent) runJanitor(ctx context.Context, host *network.Handle) {
 			return
 		case <-tick.C:
 			a.collectStale(ctx, host)
+			a.assignFreed(ctx, a.observed.allKeys()) // other processes drain too
 			a.ageUnknown()
 			if err := a.reportUnanswered(ctx, asked); err != nil && ctx.Err() == nil {
 				a.log.Warn("cannot check for unanswered endpoints", "error", err)
@@ -58,33 +58,19 @@ func (a *Agent) newReleaser(host *network.Handle) *release.Releaser {
 }
 
 func (a *Agent) drainEnded(ctx context.Context, host *network.Handle) {
-	if err := a.newReleaser(host).Drain(ctx); err != nil && ctx.Err() == nil {
+	freed, err := a.drainingAddresses(ctx)
+	err = errors.Join(err, a.newReleaser(host).Drain(ctx))
+	if err != nil && ctx.Err() == nil {
 		a.log.Warn("cannot drain ended attachments", "error", err)
 	}
-	if err := a.assignFreedAddresses(ctx); err != nil && ctx.Err() == nil {
-		a.log.Warn("cannot register observed interfaces again", "error", err)
-	}
+	a.assignFreed(ctx, a.observed.keysWith(freed))
 }
 
-// assignFreedAddresses registers the observed interfaces again. An observed interface does not
-// take an address that another endpoint has. If that endpoint has ended, the address belongs to
-// no endpoint, and the frames of the observed interface look forged until it is registered again.
-func (a *Agent) assignFreedAddresses(ctx context.Context) error {
-	return a.maps.useMaps(func(maps *bpf.Maps) error {
-		if maps == nil {
-			return nil
-		}
-		return a.store.View(ctx, func(tx *state.Tx) error {
-			var errs []error
-			for at, err := range tx.Observed() {
-				if err == nil && at.Slot != 0 {
-					err = maps.Register(release.Endpoint(at))
-				}
-				errs = append(errs, err)
-			}
-			return errors.Join(errs...)
-		})
-	})
+// assignFreed is assignAddresses; it logs an error.
+func (a *Agent) assignFreed(ctx context.Context, keys []string) {
+	if err := a.assignAddresses(ctx, keys); err != nil && ctx.Err() == nil {
+		a.log.Warn("cannot register observed interfaces again", "error", err)
+	}
 }
 
 func (a *Agent) collectStale(ctx context.Context, host *network.Handle) {

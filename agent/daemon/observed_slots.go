@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"berth/bpf"
-	"berth/internal/release"
 	"berth/internal/state"
 )
 
@@ -43,7 +42,7 @@ func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*st
 	for _, is := range some {
 		o.known[is.Key()] = is
 	}
-	return registerCounted(maps, some)
+	return o.a.registerCounted(maps, some)
 }
 
 // countUncounted assigns slots to the interfaces that got none when they were recorded, as
@@ -93,18 +92,18 @@ func (o *observer) claimSlots(ctx context.Context, maps *bpf.Maps, uncounted []*
 	for _, at := range counted {
 		o.known[at.Key()].Slot = at.Slot
 	}
-	return registerCounted(maps, counted)
+	return o.a.registerCounted(maps, counted)
 }
 
 // registerCounted registers the interfaces that have a slot. maps is nil if nothing is pinned.
-func registerCounted(maps *bpf.Maps, some []*state.Attachment) error {
+func (a *Agent) registerCounted(maps *bpf.Maps, some []*state.Attachment) error {
 	if maps == nil {
 		return nil
 	}
 	var errs []error
 	for _, is := range some {
 		if is.Slot != 0 {
-			errs = append(errs, maps.Register(release.Endpoint(is)))
+			errs = append(errs, a.registerEndpoint(maps, is))
 		}
 	}
 	return errors.Join(errs...)

@@ -201,3 +201,12 @@ func TestOwnLinks(t *testing.T) {
 		}
 	}
 }
+
+func TestPartyOfAnObservedInterface(t *testing.T) {
+	at := &state.Attachment{Observed: true, NSID: 5, LinkIndex: 2, Containers: []string{"c0ffee"}, Holder: "cam",
+		EngineNetwork: &specs.EngineNetwork{Engine: specs.EngineDocker, Name: "home"}, Interface: "eth0", MAC: macA}
+	p := partyOf(newRecord(at, make(intern)))
+	if p.Origin != specs.OriginObserved || p.EngineNetwork == nil || p.EngineNetwork.String() != "docker:home" || p.Network != "" {
+		t.Errorf("party %+v", p)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -139,14 +140,13 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 		renewed: n.renewed, unheard: n.unheard, parents: o.a.observedParents(&facts, records.all)}
 	o.findHolders(&s, n.every)
 	if p := planObserved(s, o.known); !p.isEmpty() {
+		former := o.formerAddresses(&p)
 		if err := o.applyPlan(ctx, &p); err != nil {
 			return err
 		}
 		poke(o.a.networks.wakes)
-		if len(p.changed) > 0 {
-			if err := o.a.assignFreedAddresses(ctx); err != nil {
-				return err
-			}
+		if err := o.a.assignAddresses(ctx, o.a.observed.keysWith(former)); err != nil {
+			return err
 		}
 	}
 	if n.every {
@@ -155,6 +155,16 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 		}
 	}
 	return o.reportDuplicates(ctx)
+}
+
+// formerAddresses returns the addresses that interfaces have before their records are changed.
+func (o *observer) formerAddresses(p *observedPlan) (all []netip.Addr) {
+	for _, is := range p.changed {
+		for _, one := range o.known[is.Key()].Addresses {
+			all = append(all, one.Addr())
+		}
+	}
+	return all
 }
 
 // findHolders searches for the holders of the namespaces with a new interface, or with one

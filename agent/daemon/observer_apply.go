@@ -53,6 +53,7 @@ func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) err
 	}
 	for _, was := range some {
 		delete(o.known, was.Key())
+		o.a.observed.noteAddresses(was.Key(), nil)
 	}
 	return nil
 }
@@ -73,7 +74,7 @@ func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*st
 			if maps == nil || is.Slot == 0 {
 				continue
 			}
-			if err := errors.Join(maps.Unregister(release.Endpoint(was)), maps.Register(release.Endpoint(is))); err != nil {
+			if err := errors.Join(maps.Unregister(release.Endpoint(was)), o.a.registerEndpoint(maps, is)); err != nil {
 				return err
 			}
 		}

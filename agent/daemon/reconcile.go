@@ -10,7 +10,6 @@ import (
 
 	"berth/bpf"
 	"berth/internal/config"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -168,7 +167,7 @@ func (a *Agent) registerChunk(ctx context.Context, some []*record, found flaws) 
 			if err != nil || at.Slot == 0 {
 				continue // it has ended in between
 			}
-			if err := a.datapath.Maps().Register(release.Endpoint(at)); err != nil {
+			if err := a.registerEndpoint(a.datapath.Maps(), at); err != nil {
 				err = fmt.Errorf("register attachment %q: %w", r.key, err)
 				found.addFlaw(r.parentIndex, err)
 				errs = append(errs, err)

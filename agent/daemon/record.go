@@ -30,13 +30,15 @@ type record struct {
 	past        *past         // nil if there are none
 	leases      []leaseRecord // of DHCP; nil if there are none
 	slot        uint32
-	sibling     bool     // whether its interface needs the sibling program
-	noHeal      bool     // its network has heal = false
-	lost        bool     // its interface is being made again
-	healed      int64    // when that was done last, ns since 1970; 0 if never
-	observed    bool     // berth did not create the interface
-	unnamed     bool     // whether its engine was not asked yet for one of its containers
-	sharers     []string // IDs of the further containers in the namespace; nil if there are none
+	sibling     bool                 // whether its interface needs the sibling program
+	noHeal      bool                 // its network has heal = false
+	lost        bool                 // its interface is being made again
+	healed      int64                // when that was done last, ns since 1970; 0 if never
+	observed    bool                 // berth did not create the interface
+	unnamed     bool                 // whether its engine was not asked yet for one of its containers
+	engineNet   *specs.EngineNetwork // network of another program, or nil
+	dockers     string               // docker's ID of its network, if docker made it by the driver berth
+	sharers     []string             // IDs of the further containers in the namespace; nil if there are none
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
@@ -101,10 +103,13 @@ func newRecord(a *state.Attachment, in intern) *record {
 		noHeal: a.NoHeal, lost: a.Lost,
 		sibling: release.NeedsSibling(a) && !a.Observed, observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
-		past: pastOf(a), leases: leaseRecords(a),
+		past: pastOf(a), leases: leaseRecords(a), engineNet: a.EngineNetwork,
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]
+	}
+	if a.Door != nil && a.Door.Name == state.DoorDocker {
+		r.dockers = in.shared(a.Door.Network)
 	}
 	if len(a.Containers) > 1 {
 		r.sharers = a.Containers[1:]

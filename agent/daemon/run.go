@@ -154,6 +154,7 @@ func newAgent(o Options) (*Agent, error) {
 		records:  newRecords(store, format, o.Log),
 		ring:     events.NewRing(events.Kept),
 		limiter:  events.NewLimiter(),
+		observed: newObservedAddresses(),
 		troubles: troubles{log: o.Log},
 		started:  time.Now(),
 		wakes:    make(chan struct{}, 1),

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"berth/network"
+
+	"golang.org/x/sys/unix"
 )
 
 // youth is the age up to which a process is inspected again: a runtime's process enters its
@@ -21,9 +23,10 @@ const youth = 2 * time.Second
 // The kernel notifies the host of changes only in namespaces with an ID. CNI plugins and
 // iproute2 make an interface inside a namespace that has none.
 type Namespaces struct {
-	host  *network.Handle
-	last  int               // ID of the process that was started last
-	young map[int]time.Time // processes that started lately, and when that was noticed
+	host   *network.Handle
+	last   int               // ID of the process that was started last
+	young  map[int]time.Time // processes that started lately, and when that was noticed
+	mounts mountWatch
 }
 
 // NewNamespaces returns a finder of namespaces. It uses host until it is no longer used.
@@ -39,23 +42,26 @@ func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
 	for _, pid := range network.ProcessIDs() {
 		n.young[pid] = now
 	}
+	n.mounts.hasChanged() // from here on
 	fresh, err = n.assignYoung(now)
 	return append(fresh, n.assignFiles()...), errors.Join(append(errs, err)...)
 }
 
-// AssignNew inspects the processes that have started lately and, if there is one, the mounts.
-// It returns the IDs that it has assigned. If nothing has started, it reads one small file.
+// AssignNew inspects the processes that have started lately and, if the mounts have changed, the
+// mounts. It returns the IDs that it has assigned. If nothing has started, it reads one small file.
 func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
 	last, err := lastProcess()
 	if err != nil {
 		return nil, err
 	}
 	n.noteStarted(last, now)
-	if len(n.young) == 0 {
-		return nil, nil
+	if len(n.young) > 0 {
+		fresh, err = n.assignYoung(now)
 	}
-	fresh, err = n.assignYoung(now)
-	return append(fresh, n.assignFiles()...), err
+	if n.mounts.hasChanged() {
+		fresh = append(fresh, n.assignFiles()...)
+	}
+	return fresh, err
 }
 
 // manyStarted is the number of started processes from which on listing all processes is
@@ -103,6 +109,23 @@ func (n *Namespaces) assignFiles() (fresh []int) {
 		}
 	}
 	return fresh
+}
+
+// mountWatch reports changes of the mounts in the process's mount namespace. A host may have
+// thousands of mounted namespaces, so they are inspected only after a change.
+type mountWatch struct{ fd int } // of /proc/self/mountinfo, or 0 if it is not open
+
+// hasChanged reports whether the mounts may have changed since the last call: proc_pid_mounts(5).
+// Each reader of the file is told of a change once, so it is no os.File, which Go's runtime polls.
+func (w *mountWatch) hasChanged() bool {
+	if w.fd == 0 {
+		if fd, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			w.fd = fd // until the process ends
+		}
+		return true
+	}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLPRI}}, 0)
+	return n > 0 || err != nil
 }
 
 // lastProcess returns the ID of the process or thread that was started last, the last field of

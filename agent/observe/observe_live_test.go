@@ -251,3 +251,32 @@ func TestGuests(t *testing.T) {
 	want := Holder{PID: other.Pid, Machine: "vm:other", Name: "other"}
 	testnet.Eventually(t, "the holder of the other namespace", func() bool { return FindHolders(s.handle, map[int]int{id: 0})[id] == want })
 }
+
+// TestMountedNamespacesAreNoticed mounts a namespace while no process is young: it gets an ID, and
+// after that the mounts are not inspected again until they change.
+func TestMountedNamespacesAreNoticed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := new(mountWatch)
+	w.hasChanged()
+	name := s.named()
+	testnet.Eventually(t, "a change of the mounts", w.hasChanged)
+	id, _, err := s.handle.AssignNSIDOfFile("/run/netns/" + name)
+	s.must(err)
+	ids, err := s.handle.NSIDs()
+	s.must(err)
+	if !slices.Contains(ids, id) {
+		t.Errorf("namespace %q has the ID %d, which is none of %v", name, id, ids)
+	}
+	later := s.named()
+	testnet.Eventually(t, "an ID of the later one", func() bool {
+		clear(s.namespaces.young)
+		fresh, err := s.namespaces.AssignNew(time.Now().Add(2 * youth))
+		s.must(err)
+		if len(fresh) == 0 {
+			return false
+		}
+		id, isFresh, err := s.handle.AssignNSIDOfFile("/run/netns/" + later)
+		return err == nil && !isFresh && slices.Contains(fresh, id)
+	})
+}
