@@ -155,6 +155,10 @@ func (p *Policy) allowAddressing(n *Network) error {
 		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; %sset static_macs = true under "+
 			"[policy] in berth.toml to permit others", ofDHCP)
 	}
+	if n.DHCPClientID == ClientIDName && !p.StaticMACs {
+		return policyError("dhcp_client_id", string(n.DHCPClientID), "annotations may not choose the identifier by which a "+
+			"DHCP server recognises a container; leave it out, or set static_macs = true under [policy] in berth.toml")
+	}
 	return nil
 }
 

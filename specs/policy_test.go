@@ -24,6 +24,7 @@ func placedNetwork(parent string) *Network {
 func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
 	closed := parsePolicy(t, "")
 	parents := parsePolicy(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nvlans = ['100-199', '7']\n")
+	macs := parsePolicy(t, "[policy]\nparents = ['eth1']\nmodes = ['bridge']\nstatic_macs = true\n")
 	for _, c := range []struct {
 		name, want string
 		err        error
@@ -39,6 +40,9 @@ func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
 		{"VLAN out of range", "[policy] vlans", parents.AllowInPlace(placedNetwork("eth1.200"))},
 		{"VLAN by name of its own", "[policy] modes", new(parsePolicy(t, "[policy]\nparents = ['eth1.*']")).AllowInPlace(placedNetwork("eth1.200"))},
 		{"mode not listed", "[policy] modes", parents.AllowInPlace(&Network{Parent: "eth1", Mode: ModePassthru})},
+		{"client identifier", "dhcp_client_id", parents.AllowInPlace(placedDHCP(ClientIDName))},
+		{"derived client identifier", "", parents.AllowInPlace(placedDHCP(ClientIDMAC))},
+		{"client identifier by permission", "", macs.AllowInPlace(placedDHCP(ClientIDName))},
 		{"address", "static_ips = true", closed.AllowRequest(&Selection{IPs: make([]IP, 1)})},
 		{"MAC", "static_macs = true", closed.AllowRequest(&Selection{MAC: MAC{2}})},
 		{"namespace", "namespaces = [\"prod-*\"]", (&Network{Namespaces: []string{"prod-*"}}).AllowNamespace("test")},
@@ -52,6 +56,13 @@ func TestPolicyRefusesByNameOfTheSwitch(t *testing.T) {
 			t.Errorf("%s: error %v, want ErrPolicy with %q", c.name, c.err, c.want)
 		}
 	}
+}
+
+// placedDHCP is a network with DHCP that an annotation defines in place.
+func placedDHCP(id DHCPClientID) *Network {
+	n := &Network{Parent: "eth1", IPAM: IPAMDHCP, MAC: MACRandom, DHCPClientID: id}
+	n.SetDefaults()
+	return n
 }
 
 func TestBadConfig(t *testing.T) {

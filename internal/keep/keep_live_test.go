@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -194,10 +195,7 @@ func TestChangedAddress(t *testing.T) {
 			server.Serve(func(c *testnet.DHCPConfig) { c.First = 200 })
 			server.Start()
 			if step != "" {
-				cmd := s.keeperProcess(step)
-				if err := cmd.Wait(); err == nil {
-					t.Error("the keeper did not die")
-				}
+				s.waitKilled(s.keeperProcess(step))
 			}
 			s.keeper()
 			var next netip.Prefix
@@ -227,6 +225,15 @@ func TestChangedAddress(t *testing.T) {
 			}
 			s.stop(b)
 		})
+	}
+}
+
+// waitKilled waits until a keeper has killed itself at its step. It ends one that does not.
+func (s *site) waitKilled(cmd *exec.Cmd) {
+	s.Helper()
+	tooLate := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	if err := cmd.Wait(); err == nil || !tooLate.Stop() {
+		s.Fatalf("the keeper did not die at its step within two minutes: %v", err)
 	}
 }
 
