@@ -70,9 +70,9 @@ func (x *switched) reaches(f forgery, c carrier, sure bool) (arrived bool) {
 	return f.accepted(x.from.MAC, x.to)
 }
 
-// try checks that a frame which is accepted if nothing is enforced is dropped if its kind
+// tryEnforced checks that a frame which is accepted if nothing is enforced is dropped if its kind
 // is. Frames of sure must be accepted at first.
-func (x *switched) try(what string, f forgery, c carrier, sure bool) {
+func (x *switched) tryEnforced(what string, f forgery, c carrier, sure bool) {
 	x.Helper()
 	enforce := func(kinds ...specs.Kind) {
 		x.enforces.Enforce = kinds
@@ -133,14 +133,14 @@ func TestEvasionsOverASwitch(t *testing.T) {
 			maps.Copy(all, carriers4)
 			datagram := forgery{kind, 4, datagram4(x.from.ip, 9, 1009, forgedText), arrivesAt(1009)}
 			for how, c := range all {
-				x.try("a datagram, "+how, datagram, c, how == "as it is")
+				x.tryEnforced("a datagram, "+how, datagram, c, how == "as it is")
 			}
 			if kind == specs.PrivateLeak || kind == specs.VEPABypass {
 				return // a question to all is none of these
 			}
 			asks := forgery{kind, 0, arpMessage(1, 0x604, x.from.ip), believedBy(x.from.ip)}.addressed(macAll)
 			for how, c := range carriers {
-				x.try("ARP, "+how, asks, c, how == "as it is" && kind == specs.HostIsolation) // the driver delivers no sibling's broadcast
+				x.tryEnforced("ARP, "+how, asks, c, how == "as it is" && kind == specs.HostIsolation) // the driver delivers no sibling's broadcast
 			}
 		})
 	}

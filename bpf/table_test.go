@@ -144,7 +144,7 @@ func (m *model) put(k endpointKey, kill bool) {
 	m.clock += time.Duration(rand.IntN(30)) * time.Millisecond
 	v := endpointValue{Is: partyValue{Slot: m.slot}, Cookie: uint64(m.slot)}
 	m.changing, m.to = k, v
-	m.do(kill, func() error { return m.table.putKey(k, v) })
+	m.killOrCall(kill, func() error { return m.table.putKey(k, v) })
 	m.want[k] = v
 	m.settled(k, v)
 }
@@ -152,12 +152,12 @@ func (m *model) put(k endpointKey, kill bool) {
 func (m *model) delete(k endpointKey, kill bool) {
 	m.Helper()
 	m.changing, m.to = k, endpointValue{}
-	m.do(kill, func() error { return m.table.deleteKey(k, func(endpointValue) bool { return true }) })
+	m.killOrCall(kill, func() error { return m.table.deleteKey(k, func(endpointValue) bool { return true }) })
 	delete(m.want, k)
 	m.settled(k, endpointValue{})
 }
 
-func (m *model) do(kill bool, fn func() error) {
+func (m *model) killOrCall(kill bool, fn func() error) {
 	m.Helper()
 	for m.steps = 0; kill; m.steps = rand.IntN(6) {
 		m.killed = true

@@ -31,8 +31,8 @@ type world struct {
 	sent    map[time.Duration]int        // messages by second
 }
 
-// do carries the actions out. Messages reach the server, sometimes.
-func (w *world) do(all []Action) {
+// carryOut carries the actions out. Messages reach the server, sometimes.
+func (w *world) carryOut(all []Action) {
 	for _, a := range all {
 		switch a.Kind {
 		case Send:
@@ -45,15 +45,15 @@ func (w *world) do(all []Action) {
 			}
 			if p, ok := w.server(a); ok {
 				w.now += time.Duration(w.random.IntN(20)) * time.Millisecond
-				w.do(w.client.Receive(w.now, p))
+				w.carryOut(w.client.Receive(w.now, p))
 			}
 		case Obtained:
 			w.checkGrant(a.Lease)
 			if w.random.IntN(8) == 0 {
-				w.do(w.client.Decline(w.now))
+				w.carryOut(w.client.Decline(w.now))
 				break
 			}
-			w.do(w.client.Accept(w.now))
+			w.carryOut(w.client.Accept(w.now))
 			w.using = a.Lease
 		case Renewed:
 			w.checkGrant(a.Lease)
@@ -92,13 +92,13 @@ func (w *world) step() {
 	case 0:
 		at += time.Duration(w.random.IntN(300)) * time.Second // the machine was suspended, or the process dead
 	case 1:
-		w.do(w.client.LinkUp(w.now))
+		w.carryOut(w.client.LinkUp(w.now))
 	}
 	w.now = max(w.now, at)
-	w.do(w.client.Tick(w.now))
+	w.carryOut(w.client.Tick(w.now))
 	if next, ok := w.client.Wake(); ok && next <= w.now && w.client.State() != Checking {
 		w.now++
-		w.do(w.client.Tick(w.now))
+		w.carryOut(w.client.Tick(w.now))
 		if next, ok := w.client.Wake(); ok && next < w.now {
 			w.Fatalf("at %s: the client wakes at %s, in state %s", w.now, next, w.client.State())
 		}
@@ -127,7 +127,7 @@ func runModel(t *testing.T, make func(w *world, faulty *bool) (client func() Cli
 		faulty := true
 		client, server := make(w, &faulty)
 		w.client, w.server = client(), server
-		w.do(w.client.Start(w.now, Memory{}))
+		w.carryOut(w.client.Start(w.now, Memory{}))
 		for range 300 {
 			w.step()
 			if w.random.IntN(40) == 0 && w.client.Lease() != nil { // killed and started again

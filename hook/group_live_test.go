@@ -44,7 +44,7 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 		t.Helper()
 		in.sendARP(a.ns, of.MAC, netip.MustParseAddr("192.0.2.99"))
 		in.sendARP(a.ns, of.MAC, of.Addresses[0].Addr())
-		if got := in.hear(); got != of.Addresses[0].Addr() {
+		if got := in.nextSender(); got != of.Addresses[0].Addr() {
 			t.Errorf("%s: a sibling hears %s, want only the container's own address", what, got)
 		}
 		found, err := d.Maps().Violations(of.Slot)
@@ -120,8 +120,8 @@ func (h arpHearing) sendARP(ns *testnet.NS, mac specs.MAC, sender netip.Addr) {
 	})
 }
 
-// hear returns the sender address of the next request for 192.0.2.250.
-func (h arpHearing) hear() netip.Addr {
+// nextSender returns the sender address of the next request for 192.0.2.250.
+func (h arpHearing) nextSender() netip.Addr {
 	h.Helper()
 	buffer := make([]byte, 100)
 	for {

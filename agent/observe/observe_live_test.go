@@ -89,7 +89,7 @@ func (s *site) texts() []string {
 	return all
 }
 
-func (s *site) want(want ...string) {
+func (s *site) requireFound(want ...string) {
 	s.Helper()
 	if got := s.texts(); !slices.Equal(got, want) {
 		s.Errorf("interfaces %q, want %q", got, want)
@@ -99,7 +99,7 @@ func (s *site) want(want ...string) {
 func TestInterfacesInAllNamespacesAreFound(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.want()
+	s.requireFound()
 	name := s.named()
 	process := testnet.Process(t, testnet.Namespace(t))
 	s.ip("link", "add", "mvhost", "link", "eth1", "type", "macvlan", "mode", "private")
@@ -112,11 +112,11 @@ func TestInterfacesInAllNamespacesAreFound(t *testing.T) {
 	if len(fresh) < 2 {
 		t.Errorf("%d namespaces got an id, want those with the two interfaces", len(fresh))
 	}
-	s.want("mvhost macvlan private up=false []", "mvnamed macvlan bridge up=true [192.0.2.9/24]", "mvproc macvlan vepa up=false []")
+	s.requireFound("mvhost macvlan private up=false []", "mvnamed macvlan bridge up=true [192.0.2.9/24]", "mvproc macvlan vepa up=false []")
 	s.ip("-n", name, "link", "set", "mvnamed", "down")
 	s.ip("-n", name, "link", "set", "mvnamed", "name", "other", "address", "02:00:5e:00:53:07")
 	s.ip("-n", name, "link", "set", "other", "type", "macvlan", "mode", "private")
-	s.want("mvhost macvlan private up=false []", "mvproc macvlan vepa up=false []", "other macvlan private up=false [192.0.2.9/24]")
+	s.requireFound("mvhost macvlan private up=false []", "mvproc macvlan vepa up=false []", "other macvlan private up=false [192.0.2.9/24]")
 	for _, i := range s.scanner.Interfaces() {
 		if want := (specs.MAC{2, 0, 0x5e, 0, 0x53, 7}); i.Link.Name == "other" && i.Link.MAC != want {
 			t.Errorf("MAC %s, want %s", i.Link.MAC, want)
@@ -130,9 +130,9 @@ func TestInterfacesOfOtherHostsAreLeftOut(t *testing.T) {
 	process := testnet.Process(t, testnet.Namespace(t))
 	other.ip("link", "add", "mv0", "link", "eth1", "netns", fmt.Sprint(process.Pid), "type", "macvlan", "mode", "bridge")
 	s.assignAll()
-	s.want()
+	s.requireFound()
 	other.assignAll()
-	other.want("mv0 macvlan bridge up=false []")
+	other.requireFound("mv0 macvlan bridge up=false []")
 }
 
 func TestIPvlanIsFound(t *testing.T) {
@@ -140,7 +140,7 @@ func TestIPvlanIsFound(t *testing.T) {
 	testnet.Need(t, testnet.IPvlan)
 	s := newSite(t)
 	s.ip("link", "add", "iv0", "link", "eth1", "type", "ipvlan", "mode", "l3")
-	s.want("iv0 ipvlan l3 up=false []")
+	s.requireFound("iv0 ipvlan l3 up=false []")
 }
 
 func TestMacvtapIsFound(t *testing.T) {
@@ -148,7 +148,7 @@ func TestMacvtapIsFound(t *testing.T) {
 	testnet.Need(t, testnet.Macvtap)
 	s := newSite(t)
 	s.ip("link", "add", "mt0", "link", "eth1", "type", "macvtap", "mode", "bridge")
-	s.want("mt0 macvtap bridge up=false []")
+	s.requireFound("mt0 macvtap bridge up=false []")
 }
 
 // TestNamespacesThatVanish ends namespaces while they are inspected: it is no error.

@@ -25,9 +25,9 @@ Usage:
   berth-dhcp [flags]
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	p := service.New("berth-dhcp", version, usage)
 	stay := p.Flags.Bool("stay", false, "keep running when no lease is left")
 	return p.Main(args, nil, func(log *slog.Logger) error {

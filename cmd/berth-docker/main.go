@@ -28,9 +28,9 @@ Usage:
   berth-docker [flags]
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	p := service.New("berth-docker", version, usage)
 	socket := p.Flags.String("socket", docker.DefaultSocket, "`PATH` of the socket, if systemd passes none")
 	networks := p.Flags.String("networks", docker.DefaultNetworks,

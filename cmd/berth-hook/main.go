@@ -50,10 +50,10 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == hook.ProberStage {
 		os.Exit(runAhead(os.Args[2:]))
 	}
-	os.Exit(run(os.Args[1:]))
+	os.Exit(runProgram(os.Args[1:]))
 }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	var dirs config.Dirs
 	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
 	dirs.Flags(flags)

@@ -28,9 +28,9 @@ Usage:
   berth-nri [flags]
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	p := service.New("berth-nri", version, usage)
 	var options nri.Options
 	p.Flags.StringVar(&options.Socket, "socket", api.DefaultSocketPath, "NRI `SOCKET` of the container runtime")

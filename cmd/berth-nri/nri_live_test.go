@@ -27,7 +27,7 @@ const runPlugin = "BERTH_NRI_RUN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runPlugin) != "" {
-		os.Exit(run(os.Args[1:]))
+		os.Exit(runProgram(os.Args[1:]))
 	}
 	adaptation.SetPluginRequestTimeout(30 * time.Second)
 	adaptation.SetPluginRegistrationTimeout(30 * time.Second)

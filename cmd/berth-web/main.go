@@ -38,9 +38,9 @@ type options struct {
 	hosts     []string
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	p := service.New("berth-web", version, usage)
 	var o options
 	p.Flags.StringVar(&o.listen, "listen", "127.0.0.1:9478", "`ADDRESS` of the page; other than loopback needs TLS")

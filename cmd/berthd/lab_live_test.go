@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(runAgent) != "" {
 		followClock()
-		os.Exit(run(os.Args[1:]))
+		os.Exit(runProgram(os.Args[1:]))
 	}
 	testnet.Main(m)
 }

@@ -28,9 +28,9 @@ Usage:
   berthd [flags]
 `
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(runProgram(os.Args[1:])) }
 
-func run(args []string) int {
+func runProgram(args []string) int {
 	p := service.New("berthd", version, usage)
 	o := daemon.Options{Version: version}
 	p.Flags.StringVar(&o.Metrics, "metrics", "127.0.0.1:9477", "`ADDRESS` that serves Prometheus metrics; empty for none")

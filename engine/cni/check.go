@@ -17,9 +17,9 @@ import (
 	"berth/specs"
 )
 
-// check returns an error if the interface is not as ADD made it. A later plugin may have
+// checkAttachment returns an error if the interface is not as ADD made it. A later plugin may have
 // added addresses and routes.
-func (p *Plugin) check(ctx context.Context, c *call) (any, error) {
+func (p *Plugin) checkAttachment(ctx context.Context, c *call) (any, error) {
 	if c.invalid != nil {
 		return nil, c.invalid
 	}

@@ -112,7 +112,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	testnet.Eventually(t, "the addresses of ended containers are reclaimed", func() bool {
-		_, bad := n.call("STATUS", r)
+		_, bad := n.callPlugin("STATUS", r)
 		return bad.Code == 0
 	})
 	n.RequireNothing()

@@ -119,7 +119,7 @@ func TestCrowd(t *testing.T) {
 		wg.Wait()
 	}
 	each(func(i int, r request) {
-		out, bad := n.call("ADD", r)
+		out, bad := n.callPlugin("ADD", r)
 		if outs[i] = out; bad.Code != 0 {
 			t.Errorf("ADD %d: %d %s", i, bad.Code, bad.Msg)
 		}
@@ -134,7 +134,7 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("%d addresses: %v", len(seen), seen)
 	}
 	each(func(i int, r request) {
-		if _, bad := n.call("DEL", r); bad.Code != 0 {
+		if _, bad := n.callPlugin("DEL", r); bad.Code != 0 {
 			t.Errorf("DEL %d: %d %s", i, bad.Code, bad.Msg)
 		}
 	})

@@ -80,8 +80,8 @@ func on(ns *testnet.NS, id, conf string) request {
 	return r
 }
 
-// call runs the plugin, and returns its output and its error, or an error with code 0.
-func (n *node) call(command string, r request) (out string, bad failure) {
+// callPlugin runs the plugin, and returns its output and its error, or an error with code 0.
+func (n *node) callPlugin(command string, r request) (out string, bad failure) {
 	n.Helper()
 	r.command = cmp.Or(command, r.command)
 	var stdout bytes.Buffer
@@ -104,7 +104,7 @@ func (n *node) call(command string, r request) (out string, bad failure) {
 // must is call for a request that must succeed.
 func (n *node) must(command string, r request) (out string) {
 	n.Helper()
-	out, bad := n.call(command, r)
+	out, bad := n.callPlugin(command, r)
 	if bad.Code != 0 {
 		n.Fatalf("%s of %s: %d %s", command, r.id, bad.Code, bad.Msg)
 	}
@@ -115,7 +115,7 @@ func (n *node) must(command string, r request) (out string) {
 func (n *node) refused(command string, r request, code uint, text string) {
 	n.Helper()
 	before := n.Records()
-	switch out, bad := n.call(command, r); {
+	switch out, bad := n.callPlugin(command, r); {
 	case bad.Code == 0:
 		n.Errorf("%s of %s succeeded: %s", command, r.id, out)
 	case bad.Code != code || !strings.Contains(bad.Msg, text):

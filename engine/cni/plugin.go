@@ -49,7 +49,7 @@ type operation struct {
 var operations = map[string]operation{
 	"ADD":    {"0.3.1", []string{envContainer, envNetNS, envInterface}, (*Plugin).add},
 	"DEL":    {"0.3.1", []string{envContainer, envInterface}, (*Plugin).del},
-	"CHECK":  {"0.4.0", []string{envContainer, envNetNS, envInterface}, (*Plugin).check},
+	"CHECK":  {"0.4.0", []string{envContainer, envNetNS, envInterface}, (*Plugin).checkAttachment},
 	"STATUS": {"1.1.0", nil, (*Plugin).status},
 	"GC":     {"1.1.0", nil, (*Plugin).gc},
 }

@@ -52,13 +52,13 @@ func newHost(t *testing.T) *host {
 // create creates a network in place; options are further ones, each after a comma.
 func (h *host) create(options string) {
 	h.Helper()
-	h.do("NetworkDriver.CreateNetwork", request(`{"parent":"`+h.parent+`","macvlan_mode":"bridge"`+options+`}`), 200, "{}")
+	h.callDriver("NetworkDriver.CreateNetwork", request(`{"parent":"`+h.parent+`","macvlan_mode":"bridge"`+options+`}`), 200, "{}")
 }
 
-// do calls a method, and requires a status and a part of the answer.
-func (h *host) do(name, body string, code int, want string) string {
+// callDriver calls a method, and requires a status and a part of the answer.
+func (h *host) callDriver(name, body string, code int, want string) string {
 	h.Helper()
-	got, answer := call(h.T, h.Server, name, body)
+	got, answer := callServer(h.T, h.Server, name, body)
 	if got != code || !strings.Contains(answer, want) {
 		h.Fatalf("%s %s: %d %s, want %d %s", name, body, got, answer, code, want)
 	}
@@ -68,12 +68,12 @@ func (h *host) do(name, body string, code int, want string) string {
 // request an address as docker does, without one for any.
 func (h *host) address(asked string, code int, want string) string {
 	h.Helper()
-	return h.do("IpamDriver.RequestAddress", `{"PoolID":"`+pool24+`","Address":"`+asked+`","Options":{}}`, code, want)
+	return h.callDriver("IpamDriver.RequestAddress", `{"PoolID":"`+pool24+`","Address":"`+asked+`","Options":{}}`, code, want)
 }
 
 func (h *host) release(address string) {
 	h.Helper()
-	h.do("IpamDriver.ReleaseAddress", `{"PoolID":"`+pool24+`","Address":"`+address+`"}`, 200, "{}")
+	h.callDriver("IpamDriver.ReleaseAddress", `{"PoolID":"`+pool24+`","Address":"`+address+`"}`, 200, "{}")
 }
 
 // endpoint returns a request for an endpoint whose ID is of one letter.
@@ -116,14 +116,14 @@ func TestAnEndpointInDockersOrder(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		h.address("", 200, `{"Address":"192.0.2.2/24"}`)
 		h.expectHeld("192.0.2.2")
-		answer := h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{"Address":"192.0.2.2/24"}`), 200, `{"Interface":{"MacAddress":"`)
+		answer := h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{"Address":"192.0.2.2/24"}`), 200, `{"Interface":{"MacAddress":"`)
 		var created CreatedEndpoint
 		if err := json.Unmarshal([]byte(answer), &created); err != nil {
 			t.Fatal(err)
 		}
-		h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"/run/netns/none"`), 500, "need docker 28")
-		h.do("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`)
-		h.do("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`) // docker lost the answer
+		h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"/run/netns/none"`), 500, "need docker 28")
+		h.callDriver("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`)
+		h.callDriver("NetworkDriver.Join", joined, 200, `{"Gateway":"192.0.2.1","DisableGatewayService":true}`) // docker lost the answer
 		h.expectHeld("192.0.2.2")
 		links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan")
 		if strings.Count(links, "\n") != 1 || !strings.Contains(links, "net1@") || !strings.Contains(links, created.Interface.MacAddress) {
@@ -136,10 +136,10 @@ func TestAnEndpointInDockersOrder(t *testing.T) {
 			t.Errorf("the default route is docker's: %q", r)
 		}
 		if !lost {
-			h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+			h.callDriver("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
 		}
 		for range 2 {
-			h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+			h.callDriver("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
 			h.release("192.0.2.2")
 		}
 		h.expectHeld("")
@@ -147,7 +147,7 @@ func TestAnEndpointInDockersOrder(t *testing.T) {
 			t.Errorf("left %q", links)
 		}
 	}
-	h.do("NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`, 200, "{}")
+	h.callDriver("NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`, 200, "{}")
 }
 
 // TestAnEndpointOfIPvlan plays a container with both families on a network of ipvlan, as docker's
@@ -158,21 +158,21 @@ func TestAnEndpointOfIPvlan(t *testing.T) {
 	h, ns := newHost(t), testnet.Namespace(t)
 	both := strings.ReplaceAll(request(`{"parent":"`+h.parent+`","ipvlan_mode":"l2","conflict_timeout":"0"}`), `"IPv6Data":[]`,
 		`"IPv6Data":[{"AddressSpace":"`+space+`","Gateway":"2001:db8::1/64","Pool":"2001:db8::/64"}]`)
-	h.do("NetworkDriver.CreateNetwork", both, 200, "{}")
+	h.callDriver("NetworkDriver.CreateNetwork", both, 200, "{}")
 	h.address("", 200, `{"Address":"192.0.2.2/24"}`)
-	h.do("IpamDriver.RequestAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":""}`, 200, `{"Address":"2001:db8::2/64"}`)
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","AddressIPv6":"2001:db8::2/64"}`), 200, `{"Interface":{}}`)
-	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"Gateway":"192.0.2.1","GatewayIPv6":"2001:db8::1","DisableGatewayService":true}`)
+	h.callDriver("IpamDriver.RequestAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":""}`, 200, `{"Address":"2001:db8::2/64"}`)
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","AddressIPv6":"2001:db8::2/64"}`), 200, `{"Interface":{}}`)
+	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"Gateway":"192.0.2.1","GatewayIPv6":"2001:db8::1","DisableGatewayService":true}`)
 	if links := testnet.Run(t, ns, "ip", "-o", "-d", "link", "show", "net1"); !strings.Contains(links, "ipvlan  mode l2") {
 		t.Errorf("links %q", links)
 	}
 	if all := testnet.Run(t, ns, "ip", "-o", "address", "show", "net1"); !strings.Contains(all, "192.0.2.2/24") || !strings.Contains(all, "2001:db8::2/64") {
 		t.Errorf("addresses %q", all)
 	}
-	h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
-	h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+	h.callDriver("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+	h.callDriver("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
 	h.release("192.0.2.2")
-	h.do("IpamDriver.ReleaseAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":"2001:db8::2"}`, 200, "{}")
+	h.callDriver("IpamDriver.ReleaseAddress", `{"PoolID":"`+space+` 2001:db8::/64","Address":"2001:db8::2"}`, 200, "{}")
 	h.expectHeld("")
 }
 
@@ -183,13 +183,13 @@ func TestAnEndpointWithDHCP(t *testing.T) {
 	h, ns := newHost(t), testnet.Namespace(t)
 	testnet.Address(t, h.wire, "wire", "192.0.2.1/24")
 	testnet.ServeDHCP(t, h.wire, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600, Link: "wire"})
-	h.do("NetworkDriver.CreateNetwork", unaddressed(`{"parent":"`+h.parent+`","macvlan_mode":"bridge","ipam":"dhcp"}`), 200, "{}")
-	answer := h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{}`), 200, `{"Interface":{"MacAddress":"`)
+	h.callDriver("NetworkDriver.CreateNetwork", unaddressed(`{"parent":"`+h.parent+`","macvlan_mode":"bridge","ipam":"dhcp"}`), 200, "{}")
+	answer := h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Options":{},"Interface":{}`), 200, `{"Interface":{"MacAddress":"`)
 	var created CreatedEndpoint
 	if err := json.Unmarshal([]byte(answer), &created); err != nil {
 		t.Fatal(err)
 	}
-	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"DisableGatewayService":true}`)
+	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, `{"DisableGatewayService":true}`)
 	if link := testnet.Run(t, ns, "ip", "-o", "link", "show", "net1"); !strings.Contains(link, created.Interface.MacAddress) {
 		t.Errorf("links %q, want the MAC %s", link, created.Interface.MacAddress)
 	}
@@ -199,8 +199,8 @@ func TestAnEndpointWithDHCP(t *testing.T) {
 	if route := testnet.Run(t, ns, "ip", "-4", "route", "show", "default"); !strings.Contains(route, "via 192.0.2.1 dev net1") {
 		t.Errorf("default route %q", route)
 	}
-	h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
-	h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+	h.callDriver("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+	h.callDriver("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
 	h.expectHeld("")
 }
 
@@ -221,10 +221,10 @@ func TestThePolicyHoldsForRequests(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.writeNetwork("lan", "conflict_timeout = \"0\"\n", "")
-	h.do("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
+	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
 	h.address("192.0.2.9", 500, "static_ips = true")
 	h.address("", 200, "192.0.2.2/24")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","MacAddress":"02:00:5e:00:53:09"}`), 500, "static_macs = true")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
-	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","MacAddress":"02:00:5e:00:53:09"}`), 500, "static_macs = true")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
+	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
 }

@@ -71,17 +71,17 @@ func TestKilled(t *testing.T) {
 			joined := endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`)
 			h.killed("lease", "IpamDriver.RequestAddress", `{"PoolID":"`+pool24+`","Address":""}`)
 			h.address("", 200, `"192.0.2.3/24"`) // the other has no answer
-			h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.3/24"}`), 200, "MacAddress")
+			h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.3/24"}`), 200, "MacAddress")
 			h.killed(step, "NetworkDriver.Join", joined)
 			if repeated {
-				h.do("NetworkDriver.Join", joined, 200, "Gateway")
+				h.callDriver("NetworkDriver.Join", joined, 200, "Gateway")
 				h.expectHeld("192.0.2.2 192.0.2.3")
 				if a := testnet.Run(t, ns, "ip", "-o", "-4", "address"); strings.Count(a, "192.0.2.3/24") != 1 {
 					t.Errorf("after %q: addresses %q", step, a)
 				}
-				h.do("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
+				h.callDriver("NetworkDriver.Leave", endpoint("a", ""), 200, "{}")
 			}
-			h.do("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
+			h.callDriver("NetworkDriver.DeleteEndpoint", endpoint("a", ""), 200, "{}")
 			h.release("192.0.2.3")
 			h.expectHeld("192.0.2.2")
 			if links := testnet.Run(t, ns, "ip", "-o", "link", "show", "type", "macvlan"); links != "" {

@@ -110,7 +110,7 @@ func (c *crowd) end(b *box) {
 	}
 	ns, previous := b.ns, b.id
 	*b = box{ns: ns, id: fmt.Sprintf("%064x", c.Rand.Uint64())}
-	c.do("NetworkDriver.DeleteEndpoint", `{"NetworkID":"`+id+`","EndpointID":"`+previous+`"}`, 200, "{}") // its namespace ends too
+	c.callDriver("NetworkDriver.DeleteEndpoint", `{"NetworkID":"`+id+`","EndpointID":"`+previous+`"}`, 200, "{}") // its namespace ends too
 	if links := testnet.Run(c.T, ns, "ip", "-o", "link", "show", "type", "macvlan"); links != "" {
 		c.Errorf("left behind: %s", links)
 	}

@@ -21,21 +21,21 @@ func TestReservations(t *testing.T) {
 	h.address("192.0.2.9", 200, "192.0.2.9/24")
 	h.address("192.0.2.9", 200, "192.0.2.9/24") // docker lost the answer
 	h.address("192.0.2.1", 500, "the gateway")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.9/24","MacAddress":"02:00:5e:00:53:09"}`), 200, `{"Interface":{}}`)
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.9/24","MacAddress":"02:00:5e:00:53:09"}`), 200, `{"Interface":{}}`)
 	h.address("192.0.2.9", 500, "reserved for another container")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 500, "reserved for another container")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 500, "reserved for another container")
 	h.release("192.0.2.9") // of the endpoint that was refused
 	h.expectHeld("192.0.2.2 192.0.2.3 192.0.2.9")
-	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, "Gateway")
+	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+ns.Path()+`"`), 200, "Gateway")
 	h.address("192.0.2.9", 500, "192.0.2.9")
 	h.release("192.0.2.2")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("c", `,"Interface":{"Address":"192.0.2.3/24"}`), 200, "MacAddress")
-	h.do("NetworkDriver.Join", endpoint("c", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
-	h.do("NetworkDriver.Leave", endpoint("c", ""), 200, "{}")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("c", `,"Interface":{"Address":"192.0.2.3/24"}`), 200, "MacAddress")
+	h.callDriver("NetworkDriver.Join", endpoint("c", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+	h.callDriver("NetworkDriver.Leave", endpoint("c", ""), 200, "{}")
 	h.expectHeld("192.0.2.9")
 	h.address("", 200, "192.0.2.2/24")
 	h.address("", 200, "192.0.2.4/24") // docker has 192.0.2.3 until it releases it
-	h.do("NetworkDriver.DeleteEndpoint", endpoint("c", ""), 200, "{}")
+	h.callDriver("NetworkDriver.DeleteEndpoint", endpoint("c", ""), 200, "{}")
 	h.release("192.0.2.3")
 	h.address("", 200, "192.0.2.3/24")
 }
@@ -45,14 +45,14 @@ func TestAnAddressOfTheLAN(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.create(`,"conflict_timeout":"1s"`)
-	h.give("192.0.2.2")
+	h.setOtherMachine("192.0.2.2")
 	h.address("", 200, "192.0.2.3/24")
 	h.address("192.0.2.2", 500, "the address is in use on the LAN")
 	h.expectHeld("192.0.2.3")
 }
 
-// give gives addresses to the other machine of the LAN.
-func (h *host) give(addresses ...string) {
+// setOtherMachine gives addresses to the other machine of the LAN.
+func (h *host) setOtherMachine(addresses ...string) {
 	h.Helper()
 	testnet.Run(h.T, h.wire, "ip", "link", "set", "wire", "up")
 	for _, a := range addresses {
@@ -66,11 +66,11 @@ func TestAnAddressIsProbedForOnce(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.create(`,"conflict_timeout":"100ms"`)
-	h.give()
+	h.setOtherMachine()
 	h.address("", 200, "192.0.2.2/24")
-	h.give("192.0.2.2")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
-	h.do("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
+	h.setOtherMachine("192.0.2.2")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")
+	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
 }
 
 // TestAddressesSeenFree requires that a request uses the sightings of a prober, which it starts,
@@ -86,10 +86,10 @@ func TestAddressesSeenFree(t *testing.T) {
 		return h.NewHook().ProbeAhead(h.Context(), all)
 	}
 	h.writeNetwork("lan", "conflict_timeout = \"100ms\"\n", "[policy]\nstatic_ips = true\n")
-	h.do("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
-	h.give()
+	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
+	h.setOtherMachine()
 	h.address("", 200, "192.0.2.2/24")
-	h.give("192.0.2.3", "192.0.2.4")
+	h.setOtherMachine("192.0.2.3", "192.0.2.4")
 	h.address("", 200, "192.0.2.3/24")
 	h.address("192.0.2.4", 500, "the address is in use on the LAN")
 	if want := []netip.Addr{netip.MustParseAddr("192.0.2.3")}; !slices.Equal(taken, want) {
@@ -106,9 +106,9 @@ func TestSweep(t *testing.T) {
 	h.address("192.0.2.7", 200, "")
 	h.address("192.0.2.8", 200, "")
 	h.address("192.0.2.9", 200, "")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.8/24"}`), 200, "")
-	h.do("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 200, "")
-	h.do("NetworkDriver.Join", endpoint("b", `,"SandboxKey":"`+ns.Path()+`"`), 200, "")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.8/24"}`), 200, "")
+	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 200, "")
+	h.callDriver("NetworkDriver.Join", endpoint("b", `,"SandboxKey":"`+ns.Path()+`"`), 200, "")
 	sweep := func(want int, held string) {
 		t.Helper()
 		if n, err := h.Sweep(t.Context()); n != want || err != nil {
@@ -121,7 +121,7 @@ func TestSweep(t *testing.T) {
 	h.Now = func() time.Duration { return now + orphanAge + time.Minute }
 	sweep(3, "192.0.2.9") // the endpoint a, its address, and the one without an endpoint
 	sweep(0, "192.0.2.9")
-	h.do("NetworkDriver.Leave", endpoint("b", ""), 200, "{}")
+	h.callDriver("NetworkDriver.Leave", endpoint("b", ""), 200, "{}")
 	sweep(2, "")
 }
 
@@ -131,12 +131,12 @@ func TestAnExhaustedPoolIsSwept(t *testing.T) {
 	h := newHost(t)
 	h.create(`,"conflict_timeout":"0"`)
 	small := `{"PoolID":"` + pool24 + ` 192.0.2.64/31","Address":""}`
-	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
-	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.65/24")
-	h.do("IpamDriver.RequestAddress", small, 500, "all 2 addresses of 192.0.2.64/31 are held, by a container that starts")
+	h.callDriver("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
+	h.callDriver("IpamDriver.RequestAddress", small, 200, "192.0.2.65/24")
+	h.callDriver("IpamDriver.RequestAddress", small, 500, "all 2 addresses of 192.0.2.64/31 are held, by a container that starts")
 	now := h.now()
 	h.Now = func() time.Duration { return now + orphanAge + time.Minute }
-	h.do("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
+	h.callDriver("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
 }
 
 // TestPoolID requires that a pool is found again by its ID.

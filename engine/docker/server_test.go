@@ -19,7 +19,7 @@ const space = "berth-0123456789abcdef"
 
 const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-func call(t *testing.T, s *Server, name, body string) (int, string) {
+func callServer(t *testing.T, s *Server, name, body string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequest("POST", "/"+name, strings.NewReader(body)))
@@ -112,7 +112,7 @@ func TestCalls(t *testing.T) {
 		{"NetworkDriver.CreateNetwork", "x", 500, "read the request"},
 		{"NetworkDriver.DeleteNetwork", `{"NetworkID":"` + id + `"}`, 200, "{}"},
 	} {
-		if code, got := call(t, newServer(t), c.name, c.body); code != c.code || !strings.Contains(got, c.want) {
+		if code, got := callServer(t, newServer(t), c.name, c.body); code != c.code || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.name, c.body, code, got, c.code, c.want)
 		}
 	}
@@ -122,7 +122,7 @@ func TestCalls(t *testing.T) {
 // earlier one of, until docker deletes it, and that nothing else is left.
 func TestANetworkOutlivesTheServer(t *testing.T) {
 	first := newServer(t)
-	if code, got := call(t, first, "NetworkDriver.CreateNetwork", request(`{"parent":"eth1","macvlan_mode":"bridge"}`)); code != 200 {
+	if code, got := callServer(t, first, "NetworkDriver.CreateNetwork", request(`{"parent":"eth1","macvlan_mode":"bridge"}`)); code != 200 {
 		t.Fatal(got)
 	}
 	second := newServer(t)
@@ -137,7 +137,7 @@ func TestANetworkOutlivesTheServer(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for range 2 {
-		if code, got := call(t, second, "NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`); code != 200 {
+		if code, got := callServer(t, second, "NetworkDriver.DeleteNetwork", `{"NetworkID":"`+id+`"}`); code != 200 {
 			t.Error(got)
 		}
 	}

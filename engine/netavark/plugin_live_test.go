@@ -29,8 +29,8 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// run runs a command, and returns its standard output and its exit status.
-func (h *host) run(input string, args ...string) (string, int) {
+// runPlugin runs a command, and returns its standard output and its exit status.
+func (h *host) runPlugin(input string, args ...string) (string, int) {
 	h.Helper()
 	var out bytes.Buffer
 	p := &Plugin{
@@ -43,7 +43,7 @@ func (h *host) run(input string, args ...string) (string, int) {
 
 func (h *host) mustRun(input string, args ...string) string {
 	h.Helper()
-	out, status := h.run(input, args...)
+	out, status := h.runPlugin(input, args...)
 	if status != 0 {
 		h.Fatalf("%q: status %d: %s", args, status, out)
 	}
@@ -53,7 +53,7 @@ func (h *host) mustRun(input string, args ...string) string {
 // expectError requires that a command fails with an error in netavark's form.
 func (h *host) expectError(want, input string, args ...string) {
 	h.Helper()
-	out, status := h.run(input, args...)
+	out, status := h.runPlugin(input, args...)
 	var got map[string]string
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 1 || len(got) != 1 || !strings.Contains(got["error"], want) {
 		h.Errorf("%q with %s: status %d, %s, %v; want 1 and %q", args, input, status, out, err, want)
@@ -161,7 +161,7 @@ func TestAFailedSetupLeavesNothing(t *testing.T) {
 			}
 			return nil
 		}
-		out, status := h.run(callOn("c1", named, "eth0", ""), "setup", ns.Path())
+		out, status := h.runPlugin(callOn("c1", named, "eth0", ""), "setup", ns.Path())
 		if status == 0 {
 			h.mustRun(callOn("c1", named, "eth0", ""), "teardown", ns.Path())
 			if n < 5 {

@@ -124,7 +124,7 @@ func (k *Keeper) Round(ctx context.Context) error {
 // Touch checks this node's registration and the pool's text, in place of a round if nothing is
 // due. It reads three keys, so its cost does not grow with the number of nodes.
 func (k *Keeper) Touch(ctx context.Context) error {
-	v, err := k.read(ctx, k.domain.poolKey(), nodePrefix+string(k.file.Node), alivePrefix+string(k.file.Node))
+	v, err := k.readView(ctx, k.domain.poolKey(), nodePrefix+string(k.file.Node), alivePrefix+string(k.file.Node))
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (k *Keeper) Touch(ctx context.Context) error {
 	return nil
 }
 
-// read returns the entries below prefixes.
-func (k *Keeper) read(ctx context.Context, prefixes ...string) (View, error) {
+// readView returns the entries below prefixes.
+func (k *Keeper) readView(ctx context.Context, prefixes ...string) (View, error) {
 	snapshot, err := k.store.List(ctx, prefixes...)
 	if err != nil {
 		return View{}, fmt.Errorf("read domain %q: %w", k.domain, err)
@@ -155,7 +155,7 @@ func (k *Keeper) read(ctx context.Context, prefixes ...string) (View, error) {
 }
 
 func (k *Keeper) roundOnce(ctx context.Context) error {
-	v, err := k.read(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
+	v, err := k.readView(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
 	if err != nil {
 		return err
 	}

@@ -154,8 +154,8 @@ func (m *machine) Close(key string, force bool) (bool, error) {
 
 func (m *machine) Leased() (map[netip.Addr]bool, error) { return maps.Clone(m.leased), nil }
 
-// run runs a step of berthd, which dies if it crashes in it.
-func (m *machine) run(step func(ctx context.Context) error) (err error) {
+// runStep runs a step of berthd, which dies if it crashes in it.
+func (m *machine) runStep(step func(ctx context.Context) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if r != errCrash {
@@ -168,7 +168,7 @@ func (m *machine) run(step func(ctx context.Context) error) (err error) {
 }
 
 func (m *machine) start() {
-	err := m.run(func(ctx context.Context) error {
+	err := m.runStep(func(ctx context.Context) error {
 		self, err := OpenSelf(SelfConfig{Store: m, Disk: m, Name: fmt.Sprint("node", m.index), Boot: m.boot})
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func (m *machine) round() {
 		return
 	}
 	m.keeper.Asked = m.r.IntN(3) == 0
-	err := m.run(m.keeper.Round)
+	err := m.runStep(m.keeper.Round)
 	m.log("round: %v; holds %v", err, m.saved)
 	if m.keeper != nil && err == nil {
 		m.Present(context.Background(), alivePrefix+string(m.keeper.ID()), encode(Registration{Boot: m.boot}))

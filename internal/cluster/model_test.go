@@ -79,8 +79,8 @@ func (w *world) act() {
 	}
 }
 
-// check fails the test if two machines may use a key, or use an address.
-func (w *world) check() {
+// checkPromises fails the test if two machines may use a key, or use an address.
+func (w *world) checkPromises() {
 	owner := map[string]int{}
 	claim := func(what string, m *machine) {
 		if other, taken := owner[what]; taken && other != m.index {
@@ -142,7 +142,7 @@ func TestNoAddressTwice(t *testing.T) {
 		w := newWorld(t, seed)
 		for range 400 {
 			w.act()
-			w.check()
+			w.checkPromises()
 		}
 		w.settle()
 		w.checkStore()
@@ -171,13 +171,13 @@ func (w *world) settle() {
 	for range 3 {
 		for _, m := range w.machines {
 			m.clock += time.Hour
-			err := m.run(m.keeper.Round)
+			err := m.runStep(m.keeper.Round)
 			var full *FullError
 			if err != nil && !errors.As(err, &full) {
 				w.t.Fatalf("node%d after all faults: %v\n%s", m.index, err,
 					strings.Join(w.trace[max(0, len(w.trace)-w.depth):], "\n"))
 			}
-			w.check()
+			w.checkPromises()
 		}
 	}
 }

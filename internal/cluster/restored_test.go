@@ -56,7 +56,7 @@ func TestRestoredStore(t *testing.T) {
 		for range 1 + w.r.IntN(3) {
 			for range 20 + w.r.IntN(150) {
 				w.act()
-				w.check()
+				w.checkPromises()
 				if w.r.IntN(60) == 0 {
 					backup = &memory{revision: w.store.revision, entries: maps.Clone(w.store.entries)}
 				}
@@ -64,7 +64,7 @@ func TestRestoredStore(t *testing.T) {
 			w.store.revision += 1000 // by programs that share etcd
 			w.calmly(func(m *machine) {
 				m.start()
-				_ = m.run(m.keeper.Touch)
+				_ = m.runStep(m.keeper.Touch)
 			})
 			before := len(w.trace)
 			w.restore(backup)
@@ -73,10 +73,10 @@ func TestRestoredStore(t *testing.T) {
 					w.forgetDead()
 				}
 				w.calmly(func(m *machine) {
-					if err := m.run(m.keeper.Round); errors.Is(err, ErrOlder) {
+					if err := m.runStep(m.keeper.Round); errors.Is(err, ErrOlder) {
 						older++
 					}
-					w.check()
+					w.checkPromises()
 				})
 			}
 			retaken += strings.Count(strings.Join(w.trace[before:], "\n"), "takes domain")
@@ -120,7 +120,7 @@ func TestLateAfterRestore(t *testing.T) {
 	if err := k.Round(ctx); err != nil && !errors.Is(err, ErrOlder) {
 		t.Error(err)
 	}
-	v, err := k.read(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
+	v, err := k.readView(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
 	if err != nil || !maps.Equal(had, open) || v.Nodes[k.ID()].Boot != "boot2" {
 		t.Errorf("the node has %v open, want %v; %+v, %v", open, had, v, err)
 	}
@@ -153,7 +153,7 @@ func TestLostStore(t *testing.T) {
 	if err := k.Round(ctx); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "etcd is lost") {
 		t.Errorf("a lost store: %v", err)
 	}
-	v, err := k.read(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
+	v, err := k.readView(ctx, k.domain.prefix(), nodePrefix, alivePrefix)
 	if err != nil || len(v.Claims) != had || len(open) != had || v.Nodes[k.ID()].Revision == 0 || v.Pool.Revision == 0 {
 		t.Errorf("the store has %+v, want the %d open keys %v; %v", v, had, open, err)
 	}

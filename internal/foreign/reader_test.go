@@ -49,7 +49,7 @@ func (w *world) age(path string, by time.Duration) {
 	}
 }
 
-func (w *world) want(r *Reader, want ...Holding) {
+func (w *world) requireHoldings(r *Reader, want ...Holding) {
 	w.Helper()
 	got, err := r.ReadHoldings()
 	if err != nil {
@@ -73,16 +73,16 @@ func (w *world) dockerPath(under, id string) string {
 func TestDockersHoldings(t *testing.T) {
 	w := newWorld(t)
 	r := NewReader(w.places)
-	w.want(r)
+	w.requireHoldings(r)
 	web := Holding{Network: dockerLAN, NetworkID: "9c", Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
 	w.write(w.dockerPath("", webID), fmt.Sprintf(dockerFile, webID))
-	w.want(r, web)
+	w.requireHoldings(r, web)
 	w.write(w.dockerPath("100000.100000", dbID), `{"ID":"`+dbID+`","NetworkSettings":{"Networks":{"lan":{"IPAMConfig":{"IPv4Address":"192.0.2.66"},"IPAddress":""}}}}`)
-	w.want(r, web, Holding{Network: dockerLAN, Container: dbID, Addresses: addresses("192.0.2.66")})
+	w.requireHoldings(r, web, Holding{Network: dockerLAN, Container: dbID, Addresses: addresses("192.0.2.66")})
 	if err := os.RemoveAll(filepath.Dir(w.dockerPath("", webID))); err != nil {
 		t.Fatal(err)
 	}
-	w.want(r, Holding{Network: dockerLAN, Container: dbID, Addresses: addresses("192.0.2.66")})
+	w.requireHoldings(r, Holding{Network: dockerLAN, Container: dbID, Addresses: addresses("192.0.2.66")})
 }
 
 // TestFilesAreReadAgain keeps the holdings of a file as long as it has not changed, and reports
@@ -93,7 +93,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	path := w.dockerPath("", webID)
 	w.write(path, fmt.Sprintf(dockerFile, webID))
 	web := Holding{Network: dockerLAN, NetworkID: "9c", Container: webID, MAC: webMAC, Addresses: addresses("192.0.2.65", "2001:db8::41")}
-	w.want(r, web)
+	w.requireHoldings(r, web)
 	w.write(path, strings.Repeat(" ", len(fmt.Sprintf(dockerFile, webID)))) // of the same size and time
 	info, err := os.Stat(path)
 	if err != nil {
@@ -102,9 +102,9 @@ func TestFilesAreReadAgain(t *testing.T) {
 	kept := r.kept[path]
 	kept.changed = info.ModTime()
 	r.kept[path] = kept
-	w.want(r, web)
+	w.requireHoldings(r, web)
 	w.age(path, 0)
-	w.want(r)
+	w.requireHoldings(r)
 	w.age(path, time.Minute)
 	if _, err := r.ReadHoldings(); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want one that names the file", err)
@@ -153,9 +153,9 @@ func TestPodmansHoldings(t *testing.T) {
 	r := NewReader(w.places)
 	w.writePodman(map[string]string{"192.0.2.65": webID})
 	lan := specs.EngineNetwork{Engine: specs.EnginePodman, Name: "lan"}
-	w.want(r, Holding{Network: lan, Container: webID, Addresses: addresses("192.0.2.65")})
+	w.requireHoldings(r, Holding{Network: lan, Container: webID, Addresses: addresses("192.0.2.65")})
 	w.writePodman(map[string]string{"192.0.2.66": dbID})
-	w.want(r, Holding{Network: lan, Container: webID, Addresses: addresses("192.0.2.65")},
+	w.requireHoldings(r, Holding{Network: lan, Container: webID, Addresses: addresses("192.0.2.65")},
 		Holding{Network: lan, Container: dbID, Addresses: addresses("192.0.2.66")})
 	w.write(w.places.Podman, strings.Repeat("no database", 5000))
 	if all, err := r.ReadHoldings(); err == nil || len(all) > 0 {
@@ -184,7 +184,7 @@ func TestCNIsHoldings(t *testing.T) {
 	w.write(filepath.Join(given, "last_reserved_ip.0"), "192.0.2.66")
 	w.write(filepath.Join(given, "lock"), "")
 	lan := specs.EngineNetwork{Engine: specs.EngineCNI, Name: "lan"}
-	w.want(r, Holding{Network: lan, Container: webID, Interface: "eth0", MAC: webMAC, Addresses: addresses("192.0.2.65")},
+	w.requireHoldings(r, Holding{Network: lan, Container: webID, Interface: "eth0", MAC: webMAC, Addresses: addresses("192.0.2.65")},
 		Holding{Network: lan, Container: dbID, Interface: "net1", Addresses: addresses("192.0.2.66")},
 		Holding{Network: lan, Container: dbID, Addresses: addresses("2001:db8::42")})
 }
@@ -224,5 +224,5 @@ func TestLibvirtsHoldings(t *testing.T) {
 	w.write(filepath.Join(w.places.Libvirt, "qemu", "web.xml"), domain)
 	w.write(filepath.Join(w.places.Libvirt, "lxc", "db.xml"), strings.ReplaceAll(domain, "53:02", "53:03"))
 	lan := specs.EngineNetwork{Engine: specs.EngineLibvirt, Name: "lan"}
-	w.want(r, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 2}}, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 3}})
+	w.requireHoldings(r, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 2}}, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 3}})
 }

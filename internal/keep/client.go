@@ -200,7 +200,7 @@ func (c *client) exchange(ctx context.Context, w *work, d *state.DHCPClient, cam
 	defer func() { go port.Close() }() // no step waits for its end
 	within, cancel := context.WithTimeout(ctx, listenFor)
 	defer cancel()
-	handle := func(a dhcp.Action) ([]dhcp.Action, error) { return w.handle(ctx, a) }
+	handle := func(a dhcp.Action) ([]dhcp.Action, error) { return w.carryOut(ctx, a) }
 	unsent, err := exchange.Turn(within, port, c, first, handle, func() bool {
 		return c.State() == dhcp.Bound || c.State() == dhcp.Stopped
 	})

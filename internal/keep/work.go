@@ -65,8 +65,8 @@ func (w *work) resume(ctx context.Context, d *state.DHCPClient) error {
 	return w.finish(ctx)
 }
 
-// handle carries out an action of the client other than Send.
-func (w *work) handle(ctx context.Context, a dhcp.Action) ([]dhcp.Action, error) {
+// carryOut carries out an action of the client other than Send.
+func (w *work) carryOut(ctx context.Context, a dhcp.Action) ([]dhcp.Action, error) {
 	switch a.Kind {
 	case dhcp.Renewed:
 		return nil, w.renewed(ctx, a)

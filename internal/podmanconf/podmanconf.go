@@ -32,7 +32,7 @@ type HooksDirs struct{ list dirList }
 
 // Read applies the value of a further file, as a decoder of TOML returns it.
 func (h *HooksDirs) Read(value any) error {
-	return h.list.read("engine.hooks_dir", []string{UsrHooksDir}, value)
+	return h.list.setDirs("engine.hooks_dir", []string{UsrHooksDir}, value)
 }
 
 // Dirs returns the directories that podman reads as root; a later one hides files
@@ -51,7 +51,7 @@ type PluginDirs struct{ list dirList }
 
 // Read applies the value of a further file, as a decoder of TOML returns it.
 func (d *PluginDirs) Read(value any) error {
-	return d.list.read("network.netavark_plugin_dirs", NetavarkDirs, value)
+	return d.list.setDirs("network.netavark_plugin_dirs", NetavarkDirs, value)
 }
 
 // Dirs returns the directories; a file of an earlier one hides those of later ones.
@@ -64,9 +64,9 @@ type dirList struct {
 	appended bool // {append = true} also applies to the files that follow
 }
 
-// read replaces the list, or adds to it after {append = true}, as podman does
+// setDirs replaces the list, or adds to it after {append = true}, as podman does
 // (UnmarshalTOML in containers/common, internal/attributedstring).
-func (l *dirList) read(key string, standard []string, value any) error {
+func (l *dirList) setDirs(key string, standard []string, value any) error {
 	list, ok := value.([]any)
 	if !ok {
 		return fmt.Errorf("%s is %v: want a list of directories", key, value)

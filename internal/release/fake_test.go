@@ -51,7 +51,7 @@ func (f *fake) put(a *state.Attachment) {
 
 var someCounters = specs.Counters{Receive: specs.Traffic{Local: specs.Casts{Unicast: specs.Count{Packets: 3, Bytes: 300}}}}
 
-func (f *fake) call(format string, args ...any) error {
+func (f *fake) recordCall(format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	f.calls++
 	f.log = append(f.log, what)
@@ -65,7 +65,7 @@ func (f *fake) call(format string, args ...any) error {
 }
 
 func (f *fake) LinkIn(nsid int, name string) (network.LinkInfo, error) {
-	if err := f.call("look"); err != nil {
+	if err := f.recordCall("look"); err != nil {
 		return network.LinkInfo{}, err
 	}
 	links, ok := f.namespaces[nsid]
@@ -94,7 +94,7 @@ func (f *fake) DeleteAtIn(nsid, index int) error {
 }
 
 func (f *fake) HoldsMAC(parentIndex int, mac specs.MAC) (bool, error) {
-	if err := f.call("parent's MACs"); err != nil {
+	if err := f.recordCall("parent's MACs"); err != nil {
 		return false, err
 	}
 	for _, links := range f.namespaces {
@@ -108,7 +108,7 @@ func (f *fake) HoldsMAC(parentIndex int, mac specs.MAC) (bool, error) {
 }
 
 func (f *fake) delete(nsid int, which func(network.LinkInfo) bool) error {
-	if err := f.call("delete link"); err != nil {
+	if err := f.recordCall("delete link"); err != nil {
 		return err
 	}
 	for name, link := range f.namespaces[nsid] {
@@ -121,7 +121,7 @@ func (f *fake) delete(nsid int, which func(network.LinkInfo) bool) error {
 }
 
 func (f *fake) Parent(name string) (*network.Parent, error) {
-	if err := f.call("parent"); err != nil {
+	if err := f.recordCall("parent"); err != nil {
 		return nil, err
 	}
 	if p := f.parents[name]; p != nil {
@@ -131,7 +131,7 @@ func (f *fake) Parent(name string) (*network.Parent, error) {
 }
 
 func (f *fake) Occupants(index int) ([]network.Occupant, error) {
-	return f.occupants[index], f.call("occupants")
+	return f.occupants[index], f.recordCall("occupants")
 }
 
 func (f *fake) VLANsOn(index int) ([]string, error) {
@@ -145,7 +145,7 @@ func (f *fake) VLANsOn(index int) ([]string, error) {
 }
 
 func (f *fake) DeleteLink(index int) error {
-	if err := f.call("delete VLAN"); err != nil {
+	if err := f.recordCall("delete VLAN"); err != nil {
 		return err
 	}
 	for name, p := range f.parents {
@@ -158,7 +158,7 @@ func (f *fake) DeleteLink(index int) error {
 }
 
 func (f *fake) Unregister(e bpf.Endpoint) error {
-	if err := f.call("unregister"); err != nil {
+	if err := f.recordCall("unregister"); err != nil {
 		return err
 	}
 	if f.keys[e.MAC] == e.Slot {
@@ -171,15 +171,15 @@ func (f *fake) Unregister(e bpf.Endpoint) error {
 func (f *fake) UnregisterNamespace(bpf.Endpoint) error { return nil }
 
 func (f *fake) Counters(slot uint32) (specs.Counters, error) {
-	return f.counters[slot], f.call("counters")
+	return f.counters[slot], f.recordCall("counters")
 }
 
 func (f *fake) Violations(uint32) (map[specs.Kind]specs.Broken, error) {
-	return map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: 2, Dropped: 1}}, f.call("violations")
+	return map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: 2, Dropped: 1}}, f.recordCall("violations")
 }
 
 func (f *fake) Zero(slot uint32) error {
-	if err := f.call("zero"); err != nil {
+	if err := f.recordCall("zero"); err != nil {
 		return err
 	}
 	delete(f.counters, slot)

@@ -130,7 +130,7 @@ func (s *site) race(r *section, kind string, n int, step func(int), text func(fl
 		if w.agent && kind == "TCP" {
 			goal = 1 - agentMost
 		}
-		show(r, kind+", "+w.what, got[j], ratio, goal, text)
+		addPairs(r, kind+", "+w.what, got[j], ratio, goal, text)
 	}
 	for j, w := range ways {
 		if w.siblings {
@@ -141,8 +141,8 @@ func (s *site) race(r *section, kind string, n int, step func(int), text func(fl
 	return nil
 }
 
-// show adds a row. goal is the minimum of the ratio, or 0 if there is no goal.
-func show(r *section, what string, p pairs, ratio, goal float64, text func(float64) string) {
+// addPairs adds a row. goal is the minimum of the ratio, or 0 if there is no goal.
+func addPairs(r *section, what string, p pairs, ratio, goal float64, text func(float64) string) {
 	cells := []string{what, text(median(p.without)), text(median(p.with)), fmt.Sprintf("%.3f", ratio), p.spread()}
 	if goal == 0 {
 		r.addRow(cells...)
@@ -203,9 +203,9 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	if w.siblings {
 		goal = siblingLeast
 	}
-	show(r, "packets, "+w.what, agent, median(agent.ratios()), 0, perSecond)
-	show(r, "the same, empty TC programs", empty, median(empty.ratios()), 0, perSecond)
-	show(r, "the same, empty TC programs and the agent's", above, median(above.ratios()), goal, perSecond)
+	addPairs(r, "packets, "+w.what, agent, median(agent.ratios()), 0, perSecond)
+	addPairs(r, "the same, empty TC programs", empty, median(empty.ratios()), 0, perSecond)
+	addPairs(r, "the same, empty TC programs and the agent's", above, median(above.ratios()), goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
 	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets "+
 		"were sent with the agent, and it counted %d, including ARP.",

@@ -66,7 +66,7 @@ func roundTrip(from, to place, n int) (time.Duration, error) {
 	}()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	took, err := ask(client, to.at(portEcho), n)
+	took, err := roundTripsOf(client, to.at(portEcho), n)
 	err = errors.Join(err, unix.Sendto(client, nil, 0, to.at(portEcho)), <-echoed)
 	return median(append(took, 0)), errors.Join(err, unix.Close(client), unix.Close(server))
 }
@@ -98,7 +98,7 @@ func echo(fd int) error {
 	}
 }
 
-func ask(fd int, at unix.Sockaddr, n int) (took []time.Duration, err error) {
+func roundTripsOf(fd int, at unix.Sockaddr, n int) (took []time.Duration, err error) {
 	buf := make([]byte, 18)
 	for range n {
 		begin := time.Now()

@@ -117,14 +117,14 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // places have. Sizes above the MTU are sent in fragments.
 func Ask(from, to Place, n, size int) error {
 	for _, pair := range families(from, to) {
-		if err := ask(from, to, pair[1], n, size); err != nil {
+		if err := sendRequests(from, to, pair[1], n, size); err != nil {
 			return fmt.Errorf("UDP from %s to %s: %w", pair[0], pair[1], err)
 		}
 	}
 	return nil
 }
 
-func ask(from, to Place, addr netip.Addr, n, size int) error {
+func sendRequests(from, to Place, addr netip.Addr, n, size int) error {
 	var server *net.UDPConn
 	if err := to.within(func() (err error) {
 		server, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))

@@ -19,8 +19,8 @@ const (
 // containers: podman's containers reach the LAN, and are counted exactly.
 func containers(m *machine) {
 	m.importImage()
-	m.run("berth", "install", "--engine", "podman")
-	m.run("berth", "network", "create", "lan", "--subnet", "192.0.2.0/24", "--gateway", gateway,
+	m.runCommand("berth", "install", "--engine", "podman")
+	m.runCommand("berth", "network", "create", "lan", "--subnet", "192.0.2.0/24", "--gateway", gateway,
 		"--ip-range", "192.0.2.64/26", "-o", "parent="+parent)
 	text, err := os.ReadFile(lanFile)
 	if err != nil {
@@ -30,7 +30,7 @@ func containers(m *machine) {
 		m.fatalf("%v", err)
 	}
 	m.eventually("the agent counts at "+parent, func() bool {
-		return strings.Contains(m.run("berth", "agent", "status"), "counting     yes")
+		return strings.Contains(m.runCommand("berth", "agent", "status"), "counting     yes")
 	})
 	m.startContainer("web", "--restart", "always")
 	m.ping("web", 3)
@@ -45,14 +45,14 @@ func (m *machine) importImage() {
 			m.fatalf("%v", err)
 		}
 	}
-	m.run("cp", "/bin/busybox", root+"/bin/")
+	m.runCommand("cp", "/bin/busybox", root+"/bin/")
 	for _, name := range []string{"sh", "sleep", "ping", "ip", "true"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", name)); err != nil {
 			m.fatalf("%v", err)
 		}
 	}
-	m.run("tar", "-C", root, "-cf", "/var/tmp/bb.tar", ".")
-	m.run("podman", "import", "-q", "/var/tmp/bb.tar", "bb")
+	m.runCommand("tar", "-C", root, "-cf", "/var/tmp/bb.tar", ".")
+	m.runCommand("podman", "import", "-q", "/var/tmp/bb.tar", "bb")
 }
 
 // start starts a container on network lan.
@@ -61,12 +61,12 @@ func (m *machine) startContainer(name string, options ...string) {
 		"run", "-d", "--name", name, "--network", "none", "--cap-add", "NET_RAW,NET_ADMIN",
 		"--annotation", "berth/networks=lan",
 	}, options...)
-	m.run("podman", append(args, "bb", "sleep", "100000")...)
+	m.runCommand("podman", append(args, "bb", "sleep", "100000")...)
 }
 
 // ping sends pings from a container to the LAN's other end, which answers all.
 func (m *machine) ping(name string, count int) {
-	out := m.run("podman", "exec", name, "ping", "-q", "-c", fmt.Sprint(count), "-W", "20", gateway)
+	out := m.runCommand("podman", "exec", name, "ping", "-q", "-c", fmt.Sprint(count), "-W", "20", gateway)
 	if !strings.Contains(out, fmt.Sprintf("%d packets received", count)) {
 		m.errorf("pings of %s: %s", name, out)
 	}
@@ -75,7 +75,7 @@ func (m *machine) ping(name string, count int) {
 // exact checks that the agent's counts of a container's transmitted frames equal the
 // kernel's at the container's interface.
 func (m *machine) exact(name string) {
-	pid := strings.TrimSpace(m.run("podman", "inspect", "-f", "{{.State.Pid}}", name))
+	pid := strings.TrimSpace(m.runCommand("podman", "inspect", "-f", "{{.State.Pid}}", name))
 	var last string
 	m.eventually("counts of "+name+" are the interface's", func() bool {
 		sent, agent := m.sent(pid), m.endpoint(name)
@@ -96,7 +96,7 @@ func (m *machine) sent(pid string) string {
 			Tx struct{ Packets, Bytes uint64 }
 		}
 	}
-	text := m.run("nsenter", "-n", "-t", pid, "ip", "-s", "-j", "link", "show", "net1")
+	text := m.runCommand("nsenter", "-n", "-t", pid, "ip", "-s", "-j", "link", "show", "net1")
 	if err := json.Unmarshal([]byte(text), &links); err != nil || len(links) != 1 {
 		m.fatalf("statistics of net1: %v: %s", err, text)
 	}
@@ -108,7 +108,7 @@ func (m *machine) sent(pid string) string {
 // kind, the frame does not reach the LAN.
 func journal(m *machine) {
 	m.startContainer("spoof")
-	m.run("podman", "exec", "spoof", "ip", "link", "set", "net1", "address", forged)
+	m.runCommand("podman", "exec", "spoof", "ip", "link", "set", "net1", "address", forged)
 	_, _ = output("podman", "exec", "spoof", "ping", "-q", "-c", "2", "-W", "1", gateway) // nothing answers
 	var entry map[string]any
 	m.eventually("an entry of the journal", func() bool {
@@ -127,5 +127,5 @@ func journal(m *machine) {
 	if n := m.arrived(forged); n != 0 {
 		m.errorf("%d forged frames reached the LAN", n)
 	}
-	m.run("podman", "rm", "-f", "-t", "0", "spoof")
+	m.runCommand("podman", "rm", "-f", "-t", "0", "spoof")
 }

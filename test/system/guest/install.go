@@ -17,17 +17,17 @@ const unit = "berthd.service"
 
 // boot: the machine itself works.
 func boot(m *machine) {
-	m.logf("%s", strings.SplitN(m.run("systemctl", "--version"), "\n", 2)[0])
-	if failed := m.run("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
+	m.logf("%s", strings.SplitN(m.runCommand("systemctl", "--version"), "\n", 2)[0])
+	if failed := m.runCommand("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
 		m.errorf("units failed before berth came:\n%s", failed)
 	}
 }
 
 // install: the package starts the agent, which runs without warnings.
 func install(m *machine) {
-	m.run("dpkg", "-i", "/payload/old.deb")
+	m.runCommand("dpkg", "-i", "/payload/old.deb")
 	m.wantRunning("0")
-	if got := strings.TrimSpace(m.run("systemctl", "is-enabled", unit)); got != "enabled" {
+	if got := strings.TrimSpace(m.runCommand("systemctl", "is-enabled", unit)); got != "enabled" {
 		m.errorf("%s is %s, want enabled", unit, got)
 	}
 	for _, never := range []string{"podman-restart.service", "docker.service", "containerd.service", "crio.service"} {
@@ -35,8 +35,8 @@ func install(m *machine) {
 			m.errorf("%s is ordered after %s", unit, never)
 		}
 	}
-	m.run("berth", "agent", "status")
-	m.run("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service",
+	m.runCommand("berth", "agent", "status")
+	m.runCommand("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service",
 		"berth-dhcp.path", "berth-dhcp.service", "berth-heal.path", "berth-heal.service",
 		"berth-web.socket", "berth-web.service", "berth-check.timer", "berth-check.service", "berth-docker.socket",
 		"berth-docker.service")
@@ -47,7 +47,7 @@ func install(m *machine) {
 func (m *machine) wantRunning(restarts string) {
 	m.wantProperty(unit, "ActiveState", "active")
 	m.wantProperty(unit, "NRestarts", restarts)
-	log := m.run("journalctl", "--quiet", "-b", "-o", "cat", "-u", unit)
+	log := m.runCommand("journalctl", "--quiet", "-b", "-o", "cat", "-u", unit)
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") ||
 			strings.HasPrefix(line, "berthd:") {
@@ -111,7 +111,7 @@ func sandbox(m *machine) {
 			m.errorf("no %q in the agent's status", want)
 		}
 	}
-	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", unit)), "\n")
+	score := strings.Split(strings.TrimSpace(m.runCommand("systemd-analyze", "security", "--threshold=25", unit)), "\n")
 	m.logf("%s", score[len(score)-1])
 }
 
@@ -119,29 +119,29 @@ func sandbox(m *machine) {
 // alone, and sees network namespaces that are made later, as those of pods are.
 func plugin(m *machine) {
 	const unit = "berth-nri.service"
-	m.run("systemctl", "start", unit)
+	m.runCommand("systemctl", "start", unit)
 	m.wantWritable(unit, []string{"/run/berth", "/sys/fs/bpf/berth"}, system)
 	m.wantEntering(unit)
 	m.wantProperty(unit, "NRestarts", "0")
-	m.run("systemctl", "stop", unit)
+	m.runCommand("systemctl", "stop", unit)
 	m.wantProperty(unit, "Result", "success")
 }
 
 // wantEntering checks that a unit's main process can enter a network namespace that is made
 // after its start.
 func (m *machine) wantEntering(unit string) {
-	m.run("ip", "netns", "add", "pod")
+	m.runCommand("ip", "netns", "add", "pod")
 	if err := inside(m.property(unit, "MainPID"), "nsenter", "--net=/run/netns/pod", "true"); err != nil {
 		m.errorf("%s cannot enter a network namespace that was made after its start: %v", unit, err)
 	}
-	m.run("ip", "netns", "delete", "pod")
+	m.runCommand("ip", "netns", "delete", "pod")
 }
 
 // driver: docker's first call starts docker's driver, which can write to the state, to its
 // networks and to BPF's file system alone, and sees network namespaces that are made later.
 func driver(m *machine) {
 	const socket, unit, path = "berth-docker.socket", "berth-docker.service", "/run/docker/plugins/berth.sock"
-	m.run("systemctl", "start", socket)
+	m.runCommand("systemctl", "start", socket)
 	m.wantProperty(unit, "ActiveState", "inactive")
 	var d net.Dialer
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
@@ -161,7 +161,7 @@ func driver(m *machine) {
 	m.wantWritable(unit, []string{"/run/berth", "/var/lib/berth", "/sys/fs/bpf/berth"}, system)
 	m.wantEntering(unit)
 	m.wantProperty(unit, "NRestarts", "0")
-	m.run("systemctl", "stop", socket, unit)
+	m.runCommand("systemctl", "stop", socket, unit)
 	m.wantProperty(unit, "Result", "success")
 	if _, err := os.Stat(path); err == nil {
 		m.errorf("%s is left", path)

@@ -50,8 +50,8 @@ func (m *machine) logf(format string, args ...any) {
 	}
 }
 
-// run runs a program, which must succeed, and returns its standard output.
-func (m *machine) run(name string, args ...string) string {
+// runCommand runs a program, which must succeed, and returns its standard output.
+func (m *machine) runCommand(name string, args ...string) string {
 	out, err := output(name, args...)
 	if err != nil {
 		m.fatalf("%v\n%s", err, out)
@@ -88,7 +88,7 @@ func (m *machine) eventually(what string, holds func() bool) {
 
 // property returns a property of a unit.
 func (m *machine) property(unit, name string) string {
-	return strings.TrimSpace(m.run("systemctl", "show", "--value", "-p", name, unit))
+	return strings.TrimSpace(m.runCommand("systemctl", "show", "--value", "-p", name, unit))
 }
 
 func (m *machine) wantProperty(unit, name, want string) {

@@ -8,7 +8,7 @@ import (
 // remove: the removal of the package reports the effect on containers. Running
 // containers continue, and the engine can start others.
 func remove(m *machine) {
-	out := m.run("dpkg", "-r", "berth")
+	out := m.runCommand("dpkg", "-r", "berth")
 	m.logf("%s", out)
 	if !strings.Contains(out, "without the interface") {
 		m.errorf("the removal does not say that containers start without their interfaces")
@@ -24,16 +24,16 @@ func remove(m *machine) {
 	}
 	if m.hasPodman() {
 		m.ping("web", 2)
-		m.run("podman", "run", "--rm", "--network", "none", "bb", "true")
+		m.runCommand("podman", "run", "--rm", "--network", "none", "bb", "true")
 		m.eventually("forged frames pass: nothing of berth's is on "+parent, func() bool { return m.arrived(forged) > 0 })
 	}
 }
 
 // purge: only files of the administrator remain of the package.
 func purge(m *machine) {
-	m.run("dpkg", "-P", "berth")
-	left := m.run("find", "/", "-xdev", "-name", "*berth*", "-not", "-path", "/var/lib/containers/*")
-	left += m.run("find", "/run", "/sys/fs/bpf", "-name", "*berth*")
+	m.runCommand("dpkg", "-P", "berth")
+	left := m.runCommand("find", "/", "-xdev", "-name", "*berth*", "-not", "-path", "/var/lib/containers/*")
+	left += m.runCommand("find", "/run", "/sys/fs/bpf", "-name", "*berth*")
 	wrote := map[string]bool{
 		"/etc/berth":                                  true, // networks belong to the administrator
 		"/etc/systemd/system/berthd.service.d":        true,
@@ -47,7 +47,7 @@ func purge(m *machine) {
 	if _, err := os.Lstat("/etc/berth/installed"); err == nil {
 		m.errorf("/etc/berth/installed is left")
 	}
-	if failed := m.run("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
+	if failed := m.runCommand("systemctl", "--failed", "--plain", "--no-legend"); failed != "" {
 		m.errorf("units failed:\n%s", failed)
 	}
 }

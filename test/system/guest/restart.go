@@ -41,11 +41,11 @@ func restartMachine(m *machine) {
 			m.fatalf("%v", err)
 		}
 	}
-	m.run("systemctl", "daemon-reload")
-	m.run("systemctl", "enable", "podman-restart.service")
+	m.runCommand("systemctl", "daemon-reload")
+	m.runCommand("systemctl", "enable", "podman-restart.service")
 	m.startContainer("gone") // it is not restarted at boot
 	e := m.endpoint("web")
-	m.state.Facts["leases"] = m.run("berth", "ps", "--json")
+	m.state.Facts["leases"] = m.runCommand("berth", "ps", "--json")
 	m.logf("before the reboot web has %s and %v", e.MAC, e.Addresses)
 	panic(reboot{})
 }
@@ -67,8 +67,8 @@ func afterBoot(m *machine) {
 	}
 	m.ping("web", 3)
 	m.exact("web")
-	names := strings.Fields(m.run("podman", "ps", "--format", "{{.Names}}"))
-	status := m.run("berth", "ps", "--json")
+	names := strings.Fields(m.runCommand("podman", "ps", "--format", "{{.Names}}"))
+	status := m.runCommand("berth", "ps", "--json")
 	for _, name := range names {
 		m.endpoint(name)
 	}

@@ -25,7 +25,7 @@ func upgrade(m *machine) {
 	before := m.endpoint("web").Counters.Transmit.Total().Packets
 	m.eventually("the first pings", func() bool { return m.endpoint("web").Counters.Transmit.Total().Packets > before })
 	old := m.property(unit, "MainPID")
-	m.run("dpkg", "-i", "/payload/new.deb")
+	m.runCommand("dpkg", "-i", "/payload/new.deb")
 	r := <-done
 	if r.err != nil || !strings.Contains(r.out, fmt.Sprintf("%d packets received", count)) {
 		m.errorf("pings during the upgrade: %v: %s", r.err, r.out)
@@ -40,9 +40,9 @@ func upgrade(m *machine) {
 // reload: the agent reads its settings again, in the same process.
 func reload(m *machine) {
 	pid, restarts := m.property(unit, "MainPID"), m.property(unit, "NRestarts")
-	m.run("systemctl", "reload", unit)
+	m.runCommand("systemctl", "reload", unit)
 	m.eventually("the unit is active", func() bool { return m.property(unit, "ActiveState") == "active" })
-	m.run("berth", "agent", "status")
+	m.runCommand("berth", "agent", "status")
 	m.wantProperty(unit, "MainPID", pid)
 	m.wantProperty(unit, "NRestarts", restarts)
 }
@@ -51,11 +51,11 @@ func reload(m *machine) {
 // scrape waits while the agent restarts.
 func metricsSocket(m *machine) {
 	m.scrape()
-	m.run("systemctl", "enable", "--now", "berthd-metrics.socket")
+	m.runCommand("systemctl", "enable", "--now", "berthd-metrics.socket")
 	m.wantProperty("berthd-metrics.socket", "ActiveState", "active")
 	m.scrape()
 	m.eventually("the agent is active", func() bool { return m.property(unit, "ActiveState") == "active" })
-	m.run("systemctl", "stop", unit)
+	m.runCommand("systemctl", "stop", unit)
 	m.scrape() // the connection starts the agent
 	m.eventually("the scrape has started the agent", func() bool { return m.property(unit, "ActiveState") == "active" })
 	drop := "/run/systemd/system/berthd-metrics.socket.d/address.conf"
@@ -66,8 +66,8 @@ func metricsSocket(m *machine) {
 	if err := os.WriteFile(drop, []byte(text), 0o644); err != nil {
 		m.fatalf("%v", err)
 	}
-	m.run("systemctl", "daemon-reload")
-	m.run("systemctl", "restart", "berthd-metrics.socket")
+	m.runCommand("systemctl", "daemon-reload")
+	m.runCommand("systemctl", "restart", "berthd-metrics.socket")
 	m.scrapeAt("127.0.0.1:9478")
 }
 

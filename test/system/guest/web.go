@@ -20,12 +20,12 @@ func web(m *machine) {
 			m.logf("%s%v", log, err)
 		}
 	}()
-	base, token, ok := strings.Cut(strings.TrimSpace(m.run("berth", "web")), "/#")
+	base, token, ok := strings.Cut(strings.TrimSpace(m.runCommand("berth", "web")), "/#")
 	if !ok {
 		m.fatalf("berth web prints %q; want an address with a token", base)
 	}
 	pid := m.property(page, "MainPID")
-	status := m.run("cat", "/proc/"+pid+"/status")
+	status := m.runCommand("cat", "/proc/"+pid+"/status")
 	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n",
 		"Seccomp:\t2\n"} {
 		if !strings.Contains(status, want) {
@@ -40,7 +40,7 @@ func web(m *machine) {
 		text, err := output("cat", "/proc/"+pid+seen+"/check.json")
 		return err == nil && strings.Contains(text, `"subject": "host"`)
 	})
-	if files := strings.Fields(m.run("ls", "/proc/"+pid+seen)); !slices.Equal(files,
+	if files := strings.Fields(m.runCommand("ls", "/proc/"+pid+seen)); !slices.Equal(files,
 		[]string{"berthd.sock", "check.json"}) {
 		m.errorf("berth-web sees %q in /run/berth, want the socket for views and the results of berth check", files)
 	}
@@ -48,16 +48,16 @@ func web(m *machine) {
 		m.errorf("the page opens with a wrong token")
 	}
 	m.wantPage(base, token)
-	m.run("systemctl", "restart", unit)
+	m.runCommand("systemctl", "restart", unit)
 	m.wantPage(base, token)
-	m.run("systemctl", "stop", page) // the socket stays, and starts it again
+	m.runCommand("systemctl", "stop", page) // the socket stays, and starts it again
 	m.wantPage(base, token)
-	if again := strings.TrimSpace(m.run("berth", "web")); again != base+"/#"+token {
+	if again := strings.TrimSpace(m.runCommand("berth", "web")); again != base+"/#"+token {
 		m.errorf("the address changed to %q while the machine runs", again)
 	}
-	score := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--threshold=25", page)), "\n")
+	score := strings.Split(strings.TrimSpace(m.runCommand("systemd-analyze", "security", "--threshold=25", page)), "\n")
 	m.logf("%s", score[len(score)-1])
-	m.run("systemctl", "stop", "berth-web.socket", page)
+	m.runCommand("systemctl", "stop", "berth-web.socket", page)
 	m.eventually("berth check runs no longer",
 		func() bool { return m.property("berth-check.timer", "ActiveState") == "inactive" })
 	if out, err := exec.Command("systemctl", "is-failed", page).Output(); err == nil {

@@ -88,16 +88,16 @@ func (g *guest) runPlan() error {
 		Seconds: time.Duration(up.Nano()).Seconds(),
 	})
 	for _, t := range g.plan.Tests {
-		if err := g.test(t); err != nil {
+		if err := g.runTest(t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// test runs one test binary. The host judges its exit status; only a binary that
+// runTest runs one test binary. The host judges its exit status; only a binary that
 // cannot be started is an error.
-func (g *guest) test(t plan.Test) error {
+func (g *guest) runTest(t plan.Test) error {
 	g.send(plan.Event{What: plan.Begin, Name: t.Package})
 	start := time.Now()
 	exit, failed, err := g.runBinary(t, t.Args)

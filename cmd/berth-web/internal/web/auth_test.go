@@ -11,8 +11,8 @@ import (
 
 const testToken = "abcdefghijklmnopqrstuvwxyz"
 
-// ask sends a request to a server whose agent does not answer.
-func ask(t *testing.T, g *Guard, method, target string, header map[string]string) *http.Response {
+// requestPage sends a request to a server whose agent does not answer.
+func requestPage(t *testing.T, g *Guard, method, target string, header map[string]string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
 	for k, v := range header {
@@ -56,7 +56,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"session without token", "POST", "http://localhost:9478/session", map[string]string{"Origin": "http://localhost:9478"}, 401},
 		{"change", "POST", "http://localhost:9478/feed", map[string]string{"Origin": "http://localhost:9478"}, 405},
 	} {
-		answer := ask(t, g, c.method, c.target, c.header)
+		answer := requestPage(t, g, c.method, c.target, c.header)
 		if answer.StatusCode != c.want {
 			t.Errorf("%s: status %d, want %d", c.name, answer.StatusCode, c.want)
 		}
@@ -69,7 +69,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 func TestSessionCookie(t *testing.T) {
 	for _, tls := range []bool{false, true} {
 		g := &Guard{Token: testToken, TLS: tls}
-		answer := ask(t, g, "POST", "http://localhost:9478/session",
+		answer := requestPage(t, g, "POST", "http://localhost:9478/session",
 			map[string]string{"Authorization": "Bearer " + testToken, "Origin": "http://localhost:9478"})
 		cookies := answer.Cookies()
 		if answer.StatusCode != http.StatusNoContent || len(cookies) != 1 {
