@@ -226,3 +226,34 @@ func TestCRIInstalled(t *testing.T) {
 	n.startUnattached(t, c.ID)
 	n.stopPods(t, c)
 }
+
+// TestCRIMultus gives a running pod a second interface as Multus does: berth-cni is called with
+// the pod's network namespace and names, between the runtime's own network and the pod's end.
+func TestCRIMultus(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	c := n.sleeper("web")
+	c.Annotations = nil
+	_, err := n.cri.Start(c)
+	must(t, err)
+	sandbox, err := n.cri.SandboxID(c.ID)
+	must(t, err)
+	netNS := fmt.Sprintf("/proc/%d/ns/net", pidOf(t, n.cri, c.ID))
+	conf := `{"cniVersion":"1.0.0","name":"lan","type":"berth-cni","network":"lan","capabilities":{"ips":true,"mac":true}}`
+	call := func(command string) string {
+		args := append([]string{"CNI_COMMAND=" + command, "CNI_CONTAINERID=" + sandbox, "CNI_NETNS=" + netNS, "CNI_IFNAME=net1",
+			"CNI_PATH=/usr/lib/cni", "CNI_ARGS=IgnoreUnknown=true;K8S_POD_NAMESPACE=default;K8S_POD_NAME=" + c.ID +
+				";K8S_POD_INFRA_CONTAINER_ID=" + sandbox + ";K8S_POD_UID=1",
+			"sh", "-c", `printf %s "$0" | "$@"`, conf, filepath.Join(bin, "berth-cni")}, n.Flags()...)
+		out, err := n.Run("env", args...)
+		must(t, err)
+		return out
+	}
+	if out := call("ADD"); !strings.Contains(out, firstOfPool+"/24") {
+		t.Errorf("ADD returns %s", out)
+	}
+	n.expectWhole(t, n.cri, c.ID, sandbox, firstOfPool)
+	call("DEL")
+	n.expectReleased(t)
+	n.stopPods(t, c)
+}

@@ -49,6 +49,8 @@ func TestNerdctlDevice(t *testing.T) {
 	}
 	s.composeNerdctlNetwork(t, n)
 	s.expectNothingLeft(t, before)
+	s.expectDoctor(t, "nerdctl", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "networks": "pass"},
+		"CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"), "CNI_PATH=/usr/lib/cni", "CGROUP_MANAGER=cgroupfs")
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")
 	must(t, err)
@@ -77,6 +79,9 @@ func (s *site) useNerdctlNetwork(t *testing.T, n *lab.Nerdctl, address string) {
 		t.Errorf("eth0 has %s, %v; berth ps shows %+v", out, err, shown)
 	}
 	s.waitNamed(t, n, c.ID, id)
+	if hosts, err := n.Exec(c.ID, "cat", "/etc/hosts"); err != nil || !strings.Contains(hosts, address) {
+		t.Errorf("/etc/hosts has no line of %s: %s, %v", address, hosts, err)
+	}
 	must(t, n.Restart(c.ID))
 	s.expectReached(t, address)
 	inspected, err := n.Client("inspect", "--format", "{{.NetworkSettings.IPAddress}}", c.ID)
