@@ -24,5 +24,4 @@ if [ -n "${AXE:-}" ]; then
 	BERTH_PAGE=$page BERTH_AXE=$work/package/axe.min.js go test -count=1 -tags browser -run '^TestAxe$' -v ./cmd/berth-web/internal/web
 	exit
 fi
-sleep "${WAIT:-100}" # the charts get a history
 BERTH_PAGE=$page BERTH_PICTURES=$dir go test -count=1 -tags browser -run '^TestPictures$' ./cmd/berth-web/internal/web

@@ -20,6 +20,9 @@ func TestPictures(t *testing.T) {
 	}
 	ctx := browse(t)
 	browsePage(t, ctx, "login", chromedp.Navigate(address), shows("guest"), waitFor(`!!document.querySelector("svg .mark")`))
+	for i := range 4 { // the charts get a history
+		browsePage(t, ctx, "history", waitFor(fmt.Sprintf("(window.wait%d ??= Date.now()) < Date.now() - 35000", i)))
+	}
 	for _, size := range []struct {
 		name          string
 		width, height int64

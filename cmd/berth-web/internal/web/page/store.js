@@ -103,12 +103,17 @@ async function readStream() {
   store.online = true;
   changed();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = ''; ;) {
+  for (let parts = []; ;) { // of a line, which may be megabytes long
     const { value, done } = await reader.read();
     if (done) return undefined;
-    const lines = (rest + value).split('\n');
-    rest = lines.pop();
-    for (const line of lines) apply(JSON.parse(line));
+    for (let from = 0; ;) {
+      const end = value.indexOf('\n', from);
+      parts.push(value.slice(from, end < 0 ? value.length : end));
+      if (end < 0) break;
+      apply(JSON.parse(parts.join('')));
+      parts = [];
+      from = end + 1;
+    }
   }
 }
 

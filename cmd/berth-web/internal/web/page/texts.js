@@ -69,7 +69,7 @@ export const texts = {
     address: 'Address', server: 'Server', server_mac: 'Its MAC', obtained: 'Obtained', renewed: 'Renewed', expires: 'Expires', lifetime: 'Lifetime, seconds',
     hostname: 'Name sent', client_id: 'Client ID', routers: 'Routers', routes: 'Routes', mtu: 'MTU', dns: 'DNS servers', domain: 'Domain', search: 'Search list', ntp: 'NTP servers',
   },
-  dropped: 'dropped', leftOut: (n) => `${n} similar ones left out`, suspected: 'suspected', certain: 'certain',
+  dropped: 'dropped', leftOut: (n) => (n === 1 ? '1 similar one left out' : `${n} similar ones left out`), suspected: 'suspected', certain: 'certain',
   rowsShown: (n, all) => `${n} of ${all} endpoints`,
   inPlace: '(defined in place)', notBerths: '(not by berth)',
   definedNetworks: 'Networks of /etc/berth/networks.d', subnets: 'Subnets', hostReaches: 'Host shim', noNetworks: 'No network is defined.',
