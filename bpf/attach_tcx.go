@@ -173,6 +173,8 @@ func (d *Datapath) swapLink(name string) error {
 	program := d.sibling
 	if _, w, ok := parseLinkName(name); ok {
 		program = d.programFor(w)
+	} else if o, ok := linkOf(name); ok {
+		program = d.programOf(o)
 	}
 	l, err := link.LoadPinnedLink(old, nil)
 	if err != nil {

@@ -37,6 +37,14 @@ func BenchmarkDatapath(b *testing.B) {
 				testnet.In(b, x.ns, func() { raceCost(b, bare[c.endpoints()], c.frame, empty, x.programFor(c.way)) })
 			})
 		}
+		for name, frame := range map[string][]byte{
+			"receiver-unicast": ethernet(macA, macB, 0x800, ip4(6, ipB, ipA, tcp(12, 1000))),
+			"receiver-group":   ethernet(macAll, macB, 0x806, arpFor(ipB, ipA)),
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, endpoints), func(b *testing.B) {
+				testnet.In(b, x.ns, func() { raceCost(b, bare[1], frame, empty, x.receiver) })
+			})
+		}
 		if endpoints > coldMACs {
 			b.Run(fmt.Sprintf("2-sibling-cold/%d", endpoints), func(b *testing.B) {
 				testnet.In(b, x.ns, func() { x.raceCold(b, hash) })

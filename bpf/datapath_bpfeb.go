@@ -19,6 +19,8 @@ const (
 	datapathMapAddresses       = "addresses"
 	datapathMapBudget          = "budget"
 	datapathMapCounters        = "counters"
+	datapathMapDroppedFrames   = "dropped_frames"
+	datapathMapDrops           = "drops"
 	datapathMapEndpoints       = "endpoints"
 	datapathMapEpoch           = "epoch"
 	datapathMapEvents          = "events"
@@ -36,6 +38,7 @@ const (
 	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
+	datapathProgBerthReceiver  = "berth_receiver"
 	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveKernelTypes = "have_kernel_types"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
@@ -86,33 +89,36 @@ type datapathSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathProgramSpecs struct {
-	BerthEgress  *ebpf.ProgramSpec `ebpf:"berth_egress"`
-	BerthIngress *ebpf.ProgramSpec `ebpf:"berth_ingress"`
-	BerthSibling *ebpf.ProgramSpec `ebpf:"berth_sibling"`
+	BerthEgress   *ebpf.ProgramSpec `ebpf:"berth_egress"`
+	BerthIngress  *ebpf.ProgramSpec `ebpf:"berth_ingress"`
+	BerthReceiver *ebpf.ProgramSpec `ebpf:"berth_receiver"`
+	BerthSibling  *ebpf.ProgramSpec `ebpf:"berth_sibling"`
 }
 
 // datapathMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathMapSpecs struct {
-	Addresses  *ebpf.MapSpec `ebpf:"addresses"`
-	Budget     *ebpf.MapSpec `ebpf:"budget"`
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
-	Epoch      *ebpf.MapSpec `ebpf:"epoch"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Filter     *ebpf.MapSpec `ebpf:"filter"`
-	Insides    *ebpf.MapSpec `ebpf:"insides"`
-	Lost       *ebpf.MapSpec `ebpf:"lost"`
-	Namespaces *ebpf.MapSpec `ebpf:"namespaces"`
-	Parents    *ebpf.MapSpec `ebpf:"parents"`
-	Places     *ebpf.MapSpec `ebpf:"places"`
-	Prints     *ebpf.MapSpec `ebpf:"prints"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
-	States     *ebpf.MapSpec `ebpf:"states"`
-	Unknown    *ebpf.MapSpec `ebpf:"unknown"`
-	Violations *ebpf.MapSpec `ebpf:"violations"`
-	Vlans      *ebpf.MapSpec `ebpf:"vlans"`
+	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
+	Budget        *ebpf.MapSpec `ebpf:"budget"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	DroppedFrames *ebpf.MapSpec `ebpf:"dropped_frames"`
+	Drops         *ebpf.MapSpec `ebpf:"drops"`
+	Endpoints     *ebpf.MapSpec `ebpf:"endpoints"`
+	Epoch         *ebpf.MapSpec `ebpf:"epoch"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	Filter        *ebpf.MapSpec `ebpf:"filter"`
+	Insides       *ebpf.MapSpec `ebpf:"insides"`
+	Lost          *ebpf.MapSpec `ebpf:"lost"`
+	Namespaces    *ebpf.MapSpec `ebpf:"namespaces"`
+	Parents       *ebpf.MapSpec `ebpf:"parents"`
+	Places        *ebpf.MapSpec `ebpf:"places"`
+	Prints        *ebpf.MapSpec `ebpf:"prints"`
+	Sources       *ebpf.MapSpec `ebpf:"sources"`
+	States        *ebpf.MapSpec `ebpf:"states"`
+	Unknown       *ebpf.MapSpec `ebpf:"unknown"`
+	Violations    *ebpf.MapSpec `ebpf:"violations"`
+	Vlans         *ebpf.MapSpec `ebpf:"vlans"`
 }
 
 // datapathVariableSpecs contains global variables before they are loaded into the kernel.
@@ -146,24 +152,26 @@ func (o *datapathObjects) Close() error {
 //
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathMaps struct {
-	Addresses  *ebpf.Map `ebpf:"addresses"`
-	Budget     *ebpf.Map `ebpf:"budget"`
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Endpoints  *ebpf.Map `ebpf:"endpoints"`
-	Epoch      *ebpf.Map `ebpf:"epoch"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Filter     *ebpf.Map `ebpf:"filter"`
-	Insides    *ebpf.Map `ebpf:"insides"`
-	Lost       *ebpf.Map `ebpf:"lost"`
-	Namespaces *ebpf.Map `ebpf:"namespaces"`
-	Parents    *ebpf.Map `ebpf:"parents"`
-	Places     *ebpf.Map `ebpf:"places"`
-	Prints     *ebpf.Map `ebpf:"prints"`
-	Sources    *ebpf.Map `ebpf:"sources"`
-	States     *ebpf.Map `ebpf:"states"`
-	Unknown    *ebpf.Map `ebpf:"unknown"`
-	Violations *ebpf.Map `ebpf:"violations"`
-	Vlans      *ebpf.Map `ebpf:"vlans"`
+	Addresses     *ebpf.Map `ebpf:"addresses"`
+	Budget        *ebpf.Map `ebpf:"budget"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	DroppedFrames *ebpf.Map `ebpf:"dropped_frames"`
+	Drops         *ebpf.Map `ebpf:"drops"`
+	Endpoints     *ebpf.Map `ebpf:"endpoints"`
+	Epoch         *ebpf.Map `ebpf:"epoch"`
+	Events        *ebpf.Map `ebpf:"events"`
+	Filter        *ebpf.Map `ebpf:"filter"`
+	Insides       *ebpf.Map `ebpf:"insides"`
+	Lost          *ebpf.Map `ebpf:"lost"`
+	Namespaces    *ebpf.Map `ebpf:"namespaces"`
+	Parents       *ebpf.Map `ebpf:"parents"`
+	Places        *ebpf.Map `ebpf:"places"`
+	Prints        *ebpf.Map `ebpf:"prints"`
+	Sources       *ebpf.Map `ebpf:"sources"`
+	States        *ebpf.Map `ebpf:"states"`
+	Unknown       *ebpf.Map `ebpf:"unknown"`
+	Violations    *ebpf.Map `ebpf:"violations"`
+	Vlans         *ebpf.Map `ebpf:"vlans"`
 }
 
 func (m *datapathMaps) Close() error {
@@ -171,6 +179,8 @@ func (m *datapathMaps) Close() error {
 		m.Addresses,
 		m.Budget,
 		m.Counters,
+		m.DroppedFrames,
+		m.Drops,
 		m.Endpoints,
 		m.Epoch,
 		m.Events,
@@ -204,15 +214,17 @@ type datapathVariables struct {
 //
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathPrograms struct {
-	BerthEgress  *ebpf.Program `ebpf:"berth_egress"`
-	BerthIngress *ebpf.Program `ebpf:"berth_ingress"`
-	BerthSibling *ebpf.Program `ebpf:"berth_sibling"`
+	BerthEgress   *ebpf.Program `ebpf:"berth_egress"`
+	BerthIngress  *ebpf.Program `ebpf:"berth_ingress"`
+	BerthReceiver *ebpf.Program `ebpf:"berth_receiver"`
+	BerthSibling  *ebpf.Program `ebpf:"berth_sibling"`
 }
 
 func (p *datapathPrograms) Close() error {
 	return _DatapathClose(
 		p.BerthEgress,
 		p.BerthIngress,
+		p.BerthReceiver,
 		p.BerthSibling,
 	)
 }

@@ -132,11 +132,14 @@ func (f forgery) evasions() map[string]carrier {
 // arena is a container that sends forgeries, and the machines that may believe them.
 type arena struct {
 	*lab
-	from *container
-	own6 netip.Addr
-	to   map[string]*receiver
+	from  *container
+	own6  netip.Addr
+	other *container // a third one
+	to    map[string]*receiver
 
-	raw, index int // a packet socket in the container, and the index of its interface
+	raw   int                      // a packet socket in the container
+	index int                      // of the container's interface
+	send  func(frame []byte) error // sends from the container's interface
 }
 
 func newArena(t *testing.T) *arena {
@@ -147,8 +150,10 @@ func newArena(t *testing.T) *arena {
 	a.Addresses, b.Addresses = append(a.Addresses, ip6A), append(b.Addresses, ip6B)
 	must(t, l.maps.Register(b.Endpoint))
 	a.Index = testnet.Link(t, a.NS, "net1").Attrs().Index
-	testnet.In(t, a.NS, func() { must(t, l.maps.AttachInside(a.Endpoint)) })
-	x := &arena{lab: l, from: a, own6: ip6A, index: a.Index, to: map[string]*receiver{
+	testnet.In(t, a.NS, func() { must(t, l.maps.AttachInside(SiblingProgram, a.Endpoint)) })
+	b.Index = testnet.Link(t, b.NS, "net1").Attrs().Index
+	testnet.In(t, b.NS, func() { must(t, l.maps.AttachInside(ReceiverProgram, b.Endpoint)) })
+	x := &arena{lab: l, from: a, own6: ip6A, other: l.container(specs.ModeBridge), index: a.Index, to: map[string]*receiver{
 		"the LAN":   newReceiver(t, l.lan, "wire", ipLAN, ip6LAN),
 		"a sibling": newReceiver(t, b.NS, "net1", b.ip, ip6B),
 	}}
@@ -158,6 +163,9 @@ func newArena(t *testing.T) *arena {
 		must(t, err)
 	})
 	t.Cleanup(func() { _ = unix.Close(x.raw) })
+	x.send = func(frame []byte) error {
+		return unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index})
+	}
 	return x
 }
 
@@ -187,7 +195,7 @@ func (x *arena) tryForgery(f forgery, c carrier, to *receiver) bool {
 // sendFrame sends a frame from the container, which may be dropped on its way.
 func (x *arena) sendFrame(frame []byte) {
 	x.Helper()
-	if err := unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index}); err != nil && !errors.Is(err, unix.ENOBUFS) {
+	if err := x.send(frame); err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EBUSY) {
 		x.Fatal(err)
 	}
 }
@@ -207,7 +215,7 @@ func TestEvasions(t *testing.T) {
 	t.Parallel()
 	x := newArena(t)
 	accepted := make(map[specs.Kind]int)
-	for name, f := range forgeries(x.from.ip, x.own6) {
+	for name, f := range forgeries(x.from.ip, x.own6, x.other.MAC) {
 		for group, mac := range groups(f.v) {
 			if group == "" && f.kind == specs.MACSpoof && !netnsHelper() {
 				continue // the kernel cannot identify the sender

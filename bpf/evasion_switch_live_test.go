@@ -114,7 +114,7 @@ var arrangements = map[specs.Kind]func(l *lab) *switched{
 		testnet.Address(l, l.ns, "eth0", host.String()+"/24")
 		must(l, l.maps.SetHostAddresses(l.parent, []netip.Addr{host}))
 		a.Index = testnet.Link(l, a.NS, "net1").Attrs().Index
-		testnet.In(l, a.NS, func() { must(l, l.maps.AttachInside(a.Endpoint)) })
+		testnet.In(l, a.NS, func() { must(l, l.maps.AttachInside(SiblingProgram, a.Endpoint)) })
 		return &switched{from: a, enforces: a, to: newReceiver4(l, l.ns, "eth0", host)}
 	},
 }

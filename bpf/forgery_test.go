@@ -65,8 +65,9 @@ func ndForgery(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *re
 // bootReply is the beginning of a DHCP server's message, the same in either version.
 var bootReply = string([]byte{2, 1, 6, 0}) + strings.Repeat("\x00", 40)
 
-// forgeries returns the forgeries of the container whose addresses are own and own6.
-func forgeries(own, own6 netip.Addr) map[string]forgery {
+// forgeries returns the forgeries of the container whose addresses are own and own6, among
+// them one with the MAC of another container.
+func forgeries(own, own6 netip.Addr, other specs.MAC) map[string]forgery {
 	routed := func(_ specs.MAC, by *receiver) bool { return len(by.routerRoutes()) > 0 }
 	router := ndForgery(ip6Link, func(specs.MAC) []byte { return routerAdvertised() })
 	return map[string]forgery{
@@ -85,10 +86,14 @@ func forgeries(own, own6 netip.Addr) map[string]forgery {
 		"DHCPv6":             {specs.RogueDHCP, 6, datagram6(own6, 547, 546, bootReply), arrivesAt(546)},
 		"DHCPv6, a port":     {specs.RogueDHCP, 6, datagram6(own6, 1547, 546, bootReply), arrivesAt(546)},
 		"router":             {specs.RogueRA, 6, router, routed},
-		"MAC": {specs.MACSpoof, 0, func(_ specs.MAC, r *receiver) []byte {
-			return datagram4(own, 9, 1009, forgedText)(macB, r)
-		}, arrivesAt(1009)},
+		"MAC":                {specs.MACSpoof, 0, datagramOf(macB, own), arrivesAt(1009)},
+		"MAC taken":          {specs.MACSpoof, 0, datagramOf(other, own), arrivesAt(1009)},
 	}
+}
+
+// datagramOf returns a datagram with any source MAC.
+func datagramOf(mac specs.MAC, own netip.Addr) func(specs.MAC, *receiver) []byte {
+	return func(_ specs.MAC, r *receiver) []byte { return datagram4(own, 9, 1009, forgedText)(mac, r) }
 }
 
 // addressed returns the forgery with another destination, unless that is zero.

@@ -24,11 +24,56 @@ import (
 // progSibling is the name of the sibling program in the object file.
 const progSibling = "berth_sibling"
 
-// insidePrefix begins the names of the pinned links of that program; the slot follows.
-const insidePrefix = "inside-"
+// OwnProgram is a program on an endpoint's own interface.
+type OwnProgram struct {
+	pin    string // its name for hooks
+	prefix string // of the names of its pinned links; the slot follows
+	way    direction
+}
 
-func (p pins) insidePath(slot uint32) string {
-	return filepath.Join(p.linksDir(), fmt.Sprintf("%s%d", insidePrefix, slot))
+// The programs on an endpoint's own interface.
+var (
+	// SiblingProgram counts and judges frames between ipvlan siblings, which do not pass the
+	// parent. On macvlan in mode bridge it drops group frames that break an enforced rule,
+	// before siblings get their copies.
+	SiblingProgram = OwnProgram{pin: pinSibling, prefix: "inside-", way: egress}
+
+	// ReceiverProgram drops, on macvlan in mode bridge, the copies of group frames that the
+	// parent's program has dropped: a sibling may send past its own sibling program.
+	ReceiverProgram = OwnProgram{pin: pinReceiver, prefix: "receiver-", way: ingress}
+)
+
+var ownPrograms = []OwnProgram{SiblingProgram, ReceiverProgram}
+
+// String returns the term for the program.
+func (o OwnProgram) String() string { return o.pin + " program" }
+
+func (o OwnProgram) attachType() ebpf.AttachType {
+	if o.way == ingress {
+		return ebpf.AttachTCXIngress
+	}
+	return ebpf.AttachTCXEgress
+}
+
+// linkOf returns the program of the pinned link with this name; ok is false if it is a parent's.
+func linkOf(name string) (o OwnProgram, ok bool) {
+	for _, o := range ownPrograms {
+		if strings.HasPrefix(name, o.prefix) {
+			return o, true
+		}
+	}
+	return OwnProgram{}, false
+}
+
+func (d *Datapath) programOf(o OwnProgram) *ebpf.Program {
+	if o == ReceiverProgram {
+		return d.receiver
+	}
+	return d.sibling
+}
+
+func (p pins) insidePath(o OwnProgram, slot uint32) string {
+	return filepath.Join(p.linksDir(), fmt.Sprintf("%s%d", o.prefix, slot))
 }
 
 // GroupKinds returns those kinds whose group frames the sibling program drops on a macvlan
@@ -38,7 +83,7 @@ func GroupKinds() []specs.Kind {
 	return []specs.Kind{specs.MACSpoof, specs.IPSpoof, specs.HostIsolation, specs.RogueDHCP, specs.RogueRA}
 }
 
-// onItself reports whether an endpoint may have the sibling program on its own interface.
+// onItself reports whether an endpoint may have programs on its own interface.
 func (e Endpoint) onItself() bool { return e.Driver == specs.IPvlan || e.Mode == specs.ModeBridge }
 
 // knowsInterfaces returns nil if the sibling program can find its interface's namespace on
@@ -64,16 +109,16 @@ func hasMember(types *btf.Spec, structure, member string) bool {
 	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
-// CountsSiblings returns nil if the sibling program runs on this kernel, else the reason why
-// not.
+// CountsSiblings returns nil if the programs on endpoints' own interfaces run on this kernel,
+// else the reason why not.
 func (d *Datapath) CountsSiblings() error { return d.noSibling }
 
-// updateInsides replaces the sibling program of an earlier run on every interface.
+// updateInsides replaces the programs of an earlier run on every endpoint's own interface.
 func (d *Datapath) updateInsides() error {
-	return d.pins.eachInside(func(path string, l link.Link) error {
+	return d.pins.eachInside(func(o OwnProgram, path string, l link.Link) error {
 		info, err := l.Info()
 		if err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 {
-			err = l.Update(d.sibling)
+			err = l.Update(d.programOf(o))
 		} else if err == nil || errors.Is(err, unix.ENOLINK) {
 			return removePin(path) // the interface is gone
 		}
@@ -81,15 +126,16 @@ func (d *Datapath) updateInsides() error {
 	})
 }
 
-// eachInside calls fn for each pinned link of the sibling program.
-func (p pins) eachInside(fn func(path string, l link.Link) error) error {
+// eachInside calls fn for each pinned link of a program on an endpoint's own interface.
+func (p pins) eachInside(fn func(o OwnProgram, path string, l link.Link) error) error {
 	files, err := os.ReadDir(p.linksDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
 	}
 	var errs []error
 	for _, f := range files {
-		if !strings.HasPrefix(f.Name(), insidePrefix) {
+		o, ok := linkOf(f.Name())
+		if !ok {
 			continue
 		}
 		path := filepath.Join(p.linksDir(), f.Name())
@@ -98,7 +144,7 @@ func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 			continue // released since
 		}
 		if err == nil {
-			err = errors.Join(fn(path, l), l.Close())
+			err = errors.Join(fn(o, path, l), l.Close())
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("pinned link %q: %w", f.Name(), err))
@@ -108,62 +154,56 @@ func (p pins) eachInside(fn func(path string, l link.Link) error) error {
 }
 
 func (p pins) detachInsides() error {
-	return p.eachInside(func(path string, l link.Link) error {
+	return p.eachInside(func(_ OwnProgram, path string, l link.Link) error {
 		return errors.Join(l.Detach(), removePin(path))
 	})
 }
 
-// detachInside detaches the link of one slot at once, if there is one.
-func (p pins) detachInside(slot uint32) error { return detachLink(p.insidePath(slot)) }
-
-// AttachInside attaches the sibling program to an endpoint's own interface. On ipvlan it
-// counts and judges frames between siblings, which do not pass the parent; on macvlan in
-// mode bridge it drops group frames that break an enforced rule, before siblings get their
-// copies. It is called in the namespace of the interface (Endpoint.Index), before the
-// interface can send; Unregister undoes it. It does nothing if no agent has pinned the
-// program.
+// AttachInside attaches a program to an endpoint's own interface. It is called in the
+// namespace of the interface (Endpoint.Index), before the interface is up; Unregister undoes
+// it. It does nothing if no agent has pinned the program.
 //
 // Without tcx the program is attached as a clsact filter. It is never replaced: until the
-// interface is deleted it counts into the maps that existed when it was attached.
-func (m *Maps) AttachInside(e Endpoint) error {
-	p, err := ebpf.LoadPinnedProgram(m.pins.objectPath(pinSibling), nil)
+// interface is deleted it uses the maps that existed when it was attached.
+func (m *Maps) AttachInside(o OwnProgram, e Endpoint) error {
+	p, err := ebpf.LoadPinnedProgram(m.pins.objectPath(o.pin), nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open pinned program %q: %w", pinSibling, err)
+		return fmt.Errorf("open pinned program %q: %w", o.pin, err)
 	}
 	defer p.Close()
-	if err := m.PutInside(e); err != nil {
+	if err := m.noteInside(o, e); err != nil {
 		return err
 	}
-	err = m.linkInside(p, e)
+	err = m.linkInside(o, p, e)
 	if errors.Is(err, ebpf.ErrNotSupported) {
-		err = filterInside(p, e.Index)
+		err = filterInside(o, p, e.Index)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("attach inside to interface %d: %w", e.Index, err), m.forgetInside(e))
+		return errors.Join(fmt.Errorf("attach the %s to interface %d: %w", o, e.Index, err), m.forgetInside(o, e))
 	}
 	return nil
 }
 
-func (m *Maps) linkInside(p *ebpf.Program, e Endpoint) error {
-	if err := m.pins.detachInside(e.Slot); err != nil {
+func (m *Maps) linkInside(o OwnProgram, p *ebpf.Program, e Endpoint) error {
+	if err := detachLink(m.pins.insidePath(o, e.Slot)); err != nil {
 		return err
 	}
-	l, err := attachFirst(link.TCXOptions{Interface: e.Index, Program: p, Attach: ebpf.AttachTCXEgress})
+	l, err := attachFirst(link.TCXOptions{Interface: e.Index, Program: p, Attach: o.attachType()})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if err := l.Pin(m.pins.insidePath(e.Slot)); err != nil {
+	if err := l.Pin(m.pins.insidePath(o, e.Slot)); err != nil {
 		return fmt.Errorf("pin link: %w", err)
 	}
 	return nil
 }
 
 // filterInside is linkInside for a kernel without tcx.
-func filterInside(p *ebpf.Program, ifindex int) error {
+func filterInside(o OwnProgram, p *ebpf.Program, ifindex int) error {
 	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
@@ -173,11 +213,11 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 		return err
 	}
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	filters, err := tc.FilterList(device, egress.qdiscParent())
+	filters, err := tc.FilterList(device, o.way.qdiscParent())
 	if err != nil {
 		return fmt.Errorf("list clsact filters: %w", err)
 	}
-	filter := planFilter(filters, ifindex, egress)
+	filter := planFilter(filters, ifindex, o.way)
 	filter.Fd = p.FD()
 	if err := tc.FilterReplace(filter); err != nil {
 		return fmt.Errorf("put clsact filter: %w", err)
@@ -185,19 +225,19 @@ func filterInside(p *ebpf.Program, ifindex int) error {
 	return nil
 }
 
-// LinkedInsides returns a function that reports whether the sibling program was on the
-// interface of a slot when LinkedInsides was called: its link is pinned, and attached. It is
-// always true on a kernel without tcx.
-func (d *Datapath) LinkedInsides() func(slot uint32) bool {
+// LinkedInsides returns a function that reports whether a program was on the interface of a
+// slot when LinkedInsides was called: its link is pinned, and attached. It is always true on a
+// kernel without tcx.
+func (d *Datapath) LinkedInsides() func(o OwnProgram, slot uint32) bool {
 	if !hasTCX() {
-		return func(uint32) bool { return true }
+		return func(OwnProgram, uint32) bool { return true }
 	}
 	linked := make(map[string]bool)
-	_ = d.pins.eachInside(func(path string, l link.Link) error { // a link that cannot be read counts as missing
+	_ = d.pins.eachInside(func(_ OwnProgram, path string, l link.Link) error { // a link that cannot be read counts as missing
 		linked[path] = insideIndex(l) != 0
 		return nil
 	})
-	return func(slot uint32) bool { return linked[d.pins.insidePath(slot)] }
+	return func(o OwnProgram, slot uint32) bool { return linked[d.pins.insidePath(o, slot)] }
 }
 
 // insideIndex returns the index of the interface that a link is on, or 0 if it was detached.
@@ -212,21 +252,24 @@ func insideIndex(l link.Link) int {
 // MissesInside reports whether AttachInside is due for an endpoint: it was not called since
 // the maps were created, or its program was removed from the interface. It is false if no
 // agent has pinned the program.
-func (m *Maps) MissesInside(e Endpoint) (bool, error) {
-	if _, err := os.Stat(m.pins.objectPath(pinSibling)); err != nil {
+func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
+	if _, err := os.Stat(m.pins.objectPath(o.pin)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
-		return false, fmt.Errorf("pinned program %q: %w", pinSibling, err)
+		return false, fmt.Errorf("pinned program %q: %w", o.pin, err)
 	}
-	v, err := m.inside(e)
-	if err != nil || v.Slot != e.Slot {
-		return err == nil, err
+	tcx := hasTCX()
+	if o == SiblingProgram || !tcx {
+		v, err := m.inside(insideOf(o, e))
+		if err != nil || v.Slot != e.Slot {
+			return err == nil, err
+		}
 	}
-	if !hasTCX() {
+	if !tcx {
 		return false, nil
 	}
-	l, err := link.LoadPinnedLink(m.pins.insidePath(e.Slot), nil)
+	l, err := link.LoadPinnedLink(m.pins.insidePath(o, e.Slot), nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	} else if err != nil {

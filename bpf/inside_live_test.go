@@ -20,18 +20,18 @@ func TestDetachedInside(t *testing.T) {
 	}
 	a := l.container(specs.ModeBridge)
 	a.Index = testnet.Link(t, a.NS, "net1").Attrs().Index
-	attach := func() { testnet.In(t, a.NS, func() { must(t, l.maps.AttachInside(a.Endpoint)) }) }
+	attach := func() { testnet.In(t, a.NS, func() { must(t, l.maps.AttachInside(SiblingProgram, a.Endpoint)) }) }
 	is := func(what string, linked bool) {
 		t.Helper()
-		missing, err := l.maps.MissesInside(a.Endpoint)
-		if must(t, err); missing == linked || l.LinkedInsides()(a.Slot) != linked {
+		missing, err := l.maps.MissesInside(SiblingProgram, a.Endpoint)
+		if must(t, err); missing == linked || l.LinkedInsides()(SiblingProgram, a.Slot) != linked {
 			t.Errorf("%s: missing %t, linked %t; want linked %t", what, missing, !linked, linked)
 		}
 	}
 	is("before", false)
 	attach()
 	is("attached", true)
-	pinned, err := link.LoadPinnedLink(l.pins.insidePath(a.Slot), nil)
+	pinned, err := link.LoadPinnedLink(l.pins.insidePath(SiblingProgram, a.Slot), nil)
 	must(t, err)
 	must(t, pinned.Detach())
 	must(t, pinned.Close())

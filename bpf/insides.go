@@ -18,24 +18,47 @@ func (m *Maps) PutInside(e Endpoint) error {
 	return setUnlessEqual(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
+// noteInside adds an interface to the map of the sibling program. It adds one with the
+// receiver program only if no link shows that it has the program.
+func (m *Maps) noteInside(o OwnProgram, e Endpoint) error {
+	switch {
+	case o == SiblingProgram:
+		return m.PutInside(e)
+	case hasTCX():
+		return nil
+	}
+	return setUnlessEqual(m, mapInsides, insideOf(o, e).makeKey(), insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex)})
+}
+
 // forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a
 // process that was killed before it recorded the interface's index.
-func (m *Maps) forgetInside(e Endpoint) error {
-	err := m.pins.detachInside(e.Slot)
+func (m *Maps) forgetInside(o OwnProgram, e Endpoint) error {
+	err := detachLink(m.pins.insidePath(o, e.Slot))
 	if e.Index == 0 {
 		return err
 	}
-	return errors.Join(err, m.DropInside(Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index}))
+	return errors.Join(err, m.DropInside(insideOf(o, e)))
 }
 
 // Inside is an interface in the map of the sibling program.
 type Inside struct {
-	Slot   uint32
-	Cookie uint64 // of the interface's namespace
-	Index  int    // of the interface in that namespace
+	Slot     uint32
+	Cookie   uint64 // of the interface's namespace
+	Index    int    // of the interface in that namespace
+	Receiver bool   // whether the entry notes the receiver program, which does not read the map
 }
 
-func (i Inside) makeKey() insideKey { return insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)} }
+func insideOf(o OwnProgram, e Endpoint) Inside {
+	return Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index, Receiver: o == ReceiverProgram}
+}
+
+func (i Inside) makeKey() insideKey {
+	key := insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)}
+	if i.Receiver {
+		key.Reserved = keyOfReceiver
+	}
+	return key
+}
 
 // Insides returns every interface for which AttachInside was called and that was not
 // deleted since. It reads the whole map, so no transaction may be open.
@@ -51,7 +74,9 @@ func (m *Maps) Insides() (all []Inside, err error) {
 	var v insideValue
 	entries := one.Iterate()
 	for entries.Next(&key, &v) {
-		all = append(all, Inside{Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex)})
+		all = append(all, Inside{
+			Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex), Receiver: key.Reserved == keyOfReceiver,
+		})
 	}
 	if err := entries.Err(); err != nil {
 		return nil, fmt.Errorf("list map %q: %w", mapInsides, err)
@@ -65,16 +90,16 @@ func (m *Maps) DropInside(i Inside) error {
 	return deleteIf(m, mapInsides, i.makeKey(), func(v insideValue) bool { return v.Slot == i.Slot })
 }
 
-// inside returns the value of an endpoint's interface in the sibling program's map, or the
-// zero value if it has none.
-func (m *Maps) inside(e Endpoint) (v insideValue, err error) {
+// inside returns the value of an interface in the sibling program's map, or the zero value
+// if it has none.
+func (m *Maps) inside(i Inside) (v insideValue, err error) {
 	one, err := m.openMap(mapInsides)
 	if err != nil {
 		return v, err
 	}
-	err = one.Lookup(insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, &v)
+	err = one.Lookup(i.makeKey(), &v)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return v, fmt.Errorf("look up inside of interface %d: %w", e.Index, err)
+		return v, fmt.Errorf("look up inside of interface %d: %w", i.Index, err)
 	}
 	return v, nil
 }

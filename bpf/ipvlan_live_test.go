@@ -112,13 +112,13 @@ func TestSiblingProgram(t *testing.T) {
 		}
 	}
 	check("not attached", local, none, none)
-	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(e)) })
+	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(SiblingProgram, e)) })
 	check("to a sibling", local, transmitLocal(hundred), receiveLocal(hundred))
 	check("to the LAN", ethernet(macLAN, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), none, none)
 	check("to the host", ethernet(macHost, macHost, 0x800, ip4(17, ipA, ipLAN, make([]byte, 66))), none, none)
 	check("in a VLAN", tagFrame(7, local), none, none)
 	e.Mode = specs.ModeL3
-	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(e)) })
+	testnet.In(t, x.ns, func() { must(t, x.maps.AttachInside(SiblingProgram, e)) })
 	check("in mode L3, whatever the MAC", ethernet(macAll, macHost, 0x800, ip4(17, ipA, ipB, make([]byte, 66))), transmitLocal(hundred), receiveLocal(hundred))
 	must(t, x.maps.Unregister(e))
 	check("after its end", local, none, none)
@@ -155,7 +155,7 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 		must(l, err)
 	})
 	l.inHost(func() error { return l.maps.Register(c.Endpoint) })
-	testnet.In(l, c.NS, func() { must(l, l.maps.AttachInside(c.Endpoint)) })
+	testnet.In(l, c.NS, func() { must(l, l.maps.AttachInside(SiblingProgram, c.Endpoint)) })
 	testnet.Up(l, c.NS, "net1")
 	testnet.Address(l, c.NS, "net1", c.ip.String()+"/24")
 	if mode == specs.ModeL2 {
@@ -229,7 +229,7 @@ func TestIPvlanRestart(t *testing.T) {
 	must(t, l.maps.Unregister(b.Endpoint))
 	must(t, l.maps.Unregister(a.Endpoint))
 	links := 0
-	must(t, l.pins.eachInside(func(string, link.Link) error { links++; return nil }))
+	must(t, l.pins.eachInside(func(OwnProgram, string, link.Link) error { links++; return nil }))
 	if links != 0 {
 		t.Errorf("%d links are pinned after the end", links)
 	}

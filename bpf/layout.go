@@ -32,6 +32,8 @@ const (
 	mapEpoch      = "epoch"
 	mapStates     = "states"
 	mapPrints     = "prints"
+	mapDrops      = "drops"
+	mapDropped    = "dropped_frames"
 
 	// Only userspace uses mapBase and mapFound. The first exists only after a migration,
 	// the second from its first violation on.
@@ -150,6 +152,12 @@ type stateValue struct{ Out, Since, Waiting, Probed uint32 }
 
 type printValue struct{ Hash, When uint32 }
 
+type dropsValue struct {
+	Keys     [3]uint64
+	Last     uint32
+	Reserved uint32
+}
+
 type vlanKey struct {
 	IfIndex uint32
 	VLAN    uint32
@@ -172,6 +180,9 @@ type insideKey struct {
 	IfIndex  uint32
 	Reserved uint32
 }
+
+// keyOfReceiver is the reserved member of a key that notes the receiver program.
+const keyOfReceiver = 1
 
 type insideValue struct {
 	Slot     uint32

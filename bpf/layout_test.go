@@ -21,7 +21,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"endpoint_key": endpointKey{}, "party": partyValue{}, "state": stateValue{}, "print": printValue{}, "endpoint": endpointValue{}, "place": placeValue{}, "namespace_key": namespaceKey{},
+		"endpoint_key": endpointKey{}, "party": partyValue{}, "state": stateValue{}, "print": printValue{}, "drops": dropsValue{}, "endpoint": endpointValue{}, "place": placeValue{}, "namespace_key": namespaceKey{},
 		"address_key": addressKey{}, "filter": filterValue{}, "unknown": unknownValue{}, "inside_key": insideKey{}, "inside": insideValue{}, "source_key": sourceKey{}, "vlan_key": vlanKey{}, "parent": parentValue{}, "count": count{}, "counters": counters{},
 		"violation": violation{}, "violations": violations{}, "event": event{},
 	} {
@@ -78,6 +78,8 @@ func TestMapSizes(t *testing.T) {
 		mapEpoch:      {uint32(0), uint32(0)},
 		mapStates:     {uint32(0), stateValue{}},
 		mapPrints:     {uint32(0), printValue{}},
+		mapDrops:      {uint32(0), dropsValue{}},
+		mapDropped:    {uint64(0), uint32(0)},
 	} {
 		m := spec.Maps[name]
 		if m == nil {

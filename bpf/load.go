@@ -47,11 +47,12 @@ type Datapath struct {
 	cookie uint64 // of the namespace of the parents
 	held   map[held]link.Link
 
-	noSibling error // why the sibling program does nothing
+	noSibling error // why the programs on endpoints' own interfaces do nothing
 	withheld  bool  // hooks must not attach to parents
 	ingress   *ebpf.Program
 	egress    *ebpf.Program
-	sibling   *ebpf.Program // nil unless programs are loaded
+	sibling   *ebpf.Program // this and the next are nil unless programs are loaded
+	receiver  *ebpf.Program
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there with their
@@ -103,11 +104,11 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	d := &Datapath{
 		pins: p, maps: objects.newMaps(p), tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
-		noSibling: objects.noSibling,
+		receiver: objects.BerthReceiver, noSibling: objects.noSibling,
 	}
 	d.maps.owned = true
 	for _, do := range []func() error{
-		d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.openRest,
+		d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.startDrops, d.maps.openRest,
 	} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())
@@ -210,6 +211,10 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 	if endpoints == 0 {
 		endpoints = DefaultEndpoints
 	}
+	insides := endpoints
+	if !hasTCX() {
+		insides *= uint32(len(ownPrograms)) // no link notes the receiver program
+	}
 	return map[string]uint32{
 		mapCounters:   endpoints + 1,
 		mapViolations: endpoints + 1,
@@ -219,7 +224,7 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 		mapNamespaces: endpoints,
 		mapAddresses:  endpoints*addressesPer + parentsMax,
 		mapSources:    max(endpoints, sourcesMin),
-		mapInsides:    endpoints,
+		mapInsides:    insides,
 		mapVLANs:      vlansMax,
 		mapParents:    parentsMax,
 	}
@@ -232,6 +237,7 @@ func (o *datapathObjects) newMaps(p pins) *Maps {
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 		mapUnknown: o.Unknown, mapEpoch: o.Epoch, mapStates: o.States, mapPrints: o.Prints,
+		mapDrops: o.Drops, mapDropped: o.DroppedFrames,
 	}}
 }
 
@@ -256,7 +262,7 @@ func (d *Datapath) Maps() *Maps { return d.maps }
 func (d *Datapath) Close() error {
 	d.tc.Close()
 	d.releaseLinks()
-	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.maps.Close())
+	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.receiver.Close(), d.maps.Close())
 }
 
 // DetachPinned removes the programs from every parent if no agent runs, as

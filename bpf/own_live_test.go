@@ -152,7 +152,7 @@ func TestIPvlanSpoof(t *testing.T) {
 		a := Endpoint{Slot: slotA, ParentIndex: 1, Index: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Cookie: cookie, Addresses: []netip.Addr{ipA, ip6A}}
 		b := Endpoint{Slot: slotB, ParentIndex: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Cookie: cookie + 1, Addresses: []netip.Addr{ipB, ip6B}}
 		must(t, x.maps.Register(b))
-		testnet.In(t, x.ns, func() { must(t, x.maps.Register(a)); must(t, x.maps.AttachInside(a)) })
+		testnet.In(t, x.ns, func() { must(t, x.maps.Register(a)); must(t, x.maps.AttachInside(SiblingProgram, a)) })
 		data := make([]byte, 66)
 		for name, c := range map[string]struct {
 			frame  []byte

@@ -137,8 +137,10 @@ func (m *Maps) shareParent(e Endpoint) error {
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
 	if e.onItself() {
-		if err := m.forgetInside(e); !errors.Is(err, fs.ErrNotExist) { // else an agent is pinning the first maps
-			errs = append(errs, err)
+		for _, o := range ownPrograms {
+			if err := m.forgetInside(o, e); !errors.Is(err, fs.ErrNotExist) { // else an agent is pinning the first maps
+				errs = append(errs, err)
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -185,7 +187,7 @@ func (m *Maps) Move(from, to Endpoint) error {
 
 // moveInside corrects the parent in the sibling program's map, if it has the interface.
 func (m *Maps) moveInside(to Endpoint) error {
-	v, err := m.inside(to)
+	v, err := m.inside(insideOf(SiblingProgram, to))
 	if err != nil || v.Slot != to.Slot {
 		return err
 	}

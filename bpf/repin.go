@@ -13,15 +13,16 @@ import (
 
 // The programs, by the names of their pins for hooks.
 const (
-	pinIngress = "ingress"
-	pinEgress  = "egress"
-	pinSibling = "sibling"
+	pinIngress  = "ingress"
+	pinEgress   = "egress"
+	pinSibling  = "sibling"
+	pinReceiver = "receiver"
 )
 
 // pinnedPrograms returns the programs to pin now. Those of a parent are pinned only while the
 // agent attaches to parents, as hooks attach the pinned ones.
 func (d *Datapath) pinnedPrograms() map[string]*ebpf.Program {
-	all := map[string]*ebpf.Program{pinSibling: d.sibling}
+	all := map[string]*ebpf.Program{pinSibling: d.sibling, pinReceiver: d.receiver}
 	if !d.withheld {
 		all[pinIngress], all[pinEgress] = d.ingress, d.egress
 	}
@@ -161,7 +162,7 @@ func Missing(bpffs string) (names []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
 	}
-	want := []string{pinSibling}
+	want := []string{pinSibling, pinReceiver}
 	for name, m := range spec.Maps {
 		if m.Pinning == ebpf.PinByName {
 			want = append(want, name)

@@ -123,7 +123,8 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	x.checkFires("an endpoint on another parent", plainFrame(macLAN, macB), false)
 }
 
-// TestSpoofIsSuspected checks the findings of a kernel without the helper.
+// TestSpoofIsSuspected checks the findings of a kernel without the helper. Only for group frames
+// is the namespace of the sender known.
 func TestSpoofIsSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -136,7 +137,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 			ethernet(macLAN, macGroup, 0x800, ip4(17, ipLAN, ipB, make([]byte, 50)))},
 		"IPv6": {ethernet(macLAN, macGroup, 0x86dd, ip6(17, ip6B, ip6A, make([]byte, 50))),
 			ethernet(macLAN, macGroup, 0x86dd, ip6(17, ip6A, ip6B, make([]byte, 50)))},
-		"ARP": {ethernet(macAll, macGroup, 0x806, arp(ipB.AsSlice())), ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice()))},
+		"ARP": {ethernet(macLAN, macGroup, 0x806, arp(ipB.AsSlice())), ethernet(macLAN, macGroup, 0x806, arp(ipA.AsSlice()))},
 	} {
 		e := x.checkFires(name, frame.theirs, true)
 		if e.Certainty != specs.Suspected || e.Evidence != specs.BySourceIP || e.Sender != slotB || e.Cookie != 0 {
@@ -145,6 +146,13 @@ func TestSpoofIsSuspected(t *testing.T) {
 		x.checkFires(name+" of a stranger", frame.strangers, false)
 	}
 	x.checkFires("no address", plainFrame(macLAN, macGroup), false)
+	if x.noSibling == nil { // the namespace is read from the kernel's own structures
+		e := x.checkFires("to a group", ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice())), true)
+		if e.Certainty != specs.Certain || e.Evidence != specs.ByNetnsCookie || e.Sender != slotB || e.Cookie != x.cookie {
+			t.Errorf("to a group: event %+v", e)
+		}
+		x.checkFires("its own MAC, to a group", ethernet(macAll, macB, 0x806, arp(ipB.AsSlice())), false)
+	}
 	own := ethernet(macLAN, macB, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50)))
 	x.checkFires("its own MAC", own, false)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Cookie: x.cookie, Addresses: b.Addresses}))

@@ -100,13 +100,21 @@ func (a *attaching) hasSlot(r *state.Attachment) bool {
 	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
 }
 
-// countSiblings attaches the sibling program to an interface that needs it, before the
-// interface is up.
+// countSiblings attaches the programs that an interface needs itself, before the interface is up.
 func (a *attaching) countSiblings(r *state.Attachment) {
-	if !release.NeedsSibling(r) || !a.hasSlot(r) {
+	programs := release.OwnPrograms(r)
+	if len(programs) == 0 || !a.hasSlot(r) {
 		return
 	}
-	if err := a.ns.Do(func() error { return a.maps.AttachInside(release.Endpoint(r)) }); err != nil {
+	err := a.ns.Do(func() error {
+		for _, o := range programs {
+			if err := a.maps.AttachInside(o, release.Endpoint(r)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		a.warnUncounted(r.Interface, fmt.Errorf("frames to siblings: %w", err))
 	}
 }

@@ -61,8 +61,8 @@ func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 	}
 }
 
-// unpinInsides removes the pinned links of ipvlan interfaces and returns their
-// number.
+// unpinInsides removes the pinned links of programs on containers' interfaces and returns
+// their number.
 func unpinInsides(t *testing.T, bpffs string) (n int) {
 	t.Helper()
 	dir := filepath.Join(bpffs, "v1", "links")
@@ -71,7 +71,7 @@ func unpinInsides(t *testing.T, bpffs string) (n int) {
 		t.Fatal(err)
 	}
 	for _, l := range links {
-		if strings.HasPrefix(l.Name(), "inside-") {
+		if strings.HasPrefix(l.Name(), "inside-") || strings.HasPrefix(l.Name(), "receiver-") {
 			n++
 			if err := os.Remove(filepath.Join(dir, l.Name())); err != nil {
 				t.Fatal(err)

@@ -31,6 +31,7 @@ type record struct {
 	leases      []leaseRecord // of DHCP; nil if there are none
 	slot        uint32
 	sibling     bool                 // whether its interface needs the sibling program
+	receiver    bool                 // whether it needs the receiver program, if its parent enforces
 	noHeal      bool                 // its network has heal = false
 	lost        bool                 // its interface is being made again
 	healed      int64                // when that was done last, ns since 1970; 0 if never
@@ -42,7 +43,7 @@ type record struct {
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
-	inside     atomic.Int64  // the epoch in which the sibling program was last seen
+	inside     atomic.Int64  // the epoch in which the interface's own programs were last seen
 	registered atomic.Int64  // the epoch of the datapath in which it was registered
 	shown      atomic.Uint64 // frames shown by the last scrape
 	broken     uint64        // frames that broke its mode, as counted by the scrape under way
@@ -101,7 +102,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		},
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
 		noHeal: a.NoHeal, lost: a.Lost,
-		sibling: release.NeedsSibling(a) && !a.Observed, observed: a.Observed,
+		sibling: release.NeedsSibling(a) && !a.Observed, receiver: release.NeedsReceiver(a), observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
 		past: pastOf(a), leases: leaseRecords(a), engineNet: a.EngineNetwork,
 	}

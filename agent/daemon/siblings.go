@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"slices"
 
+	"berth/bpf"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
 )
 
-// lacking holds the texts for interfaces that lack the sibling program, by their driver.
+// lacking holds the texts for interfaces that lack a program of their own.
 type lacking struct {
 	parent  error  // the flaw of their parent
 	problem string // with the number of interfaces
@@ -38,8 +39,35 @@ var lacks = map[specs.Driver]lacking{
 	},
 }
 
-// missingSiblingPrograms returns a problem if interfaces lack the sibling program, because they were
-// attached before this agent or the program was removed. Attaching it needs entry into
+// noReceiver is lacking for the receiver program, on a parent with a network that enforces.
+var noReceiver = lacking{
+	parent: errors.New("forged multicast and broadcast frames can reach some of its interfaces although a sibling's network enforces rules"),
+	problem: "%d macvlan interfaces lack the receiver program, so forged multicast and broadcast frames can reach them " +
+		"although a sibling's network enforces rules; `berth gc` attaches it",
+}
+
+// textsOf returns the texts for a record that lacks a program.
+func (r *record) textsOf(o bpf.OwnProgram) lacking {
+	if o == bpf.ReceiverProgram {
+		return noReceiver
+	}
+	return lacks[r.Driver]
+}
+
+// enforcedParents returns the parents on which an interface in mode bridge enforces rules for
+// group frames.
+func enforcedParents(all []*record) map[int]bool {
+	parents := make(map[int]bool)
+	for _, r := range all {
+		if r.sibling && r.Driver == specs.Macvlan && r.isLive() {
+			parents[r.parentIndex] = true
+		}
+	}
+	return parents
+}
+
+// missingSiblingPrograms returns a problem if interfaces lack a program of their own, because they
+// were attached before this agent or the program was removed. Attaching it needs entry into
 // their namespaces, which the agent may not have.
 func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found flaws) error {
 	if a.datapath == nil || a.off {
@@ -49,50 +77,54 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found
 		return siblingsUnsupported(all, err, found)
 	}
 	var some []*record
-	linked := a.datapath.LinkedInsides()
+	linked, enforced := a.datapath.LinkedInsides(), enforcedParents(all)
 	for _, r := range all {
-		known := r.inside.Load() == a.epoch && linked(r.slot)
-		if r.sibling && r.phase == specs.PhaseAttached && !known {
+		receiver := r.receiver && enforced[r.parentIndex]
+		known := r.inside.Load() == a.epoch && (!r.sibling || linked(bpf.SiblingProgram, r.slot)) &&
+			(!receiver || linked(bpf.ReceiverProgram, r.slot))
+		if (r.sibling || receiver) && r.phase == specs.PhaseAttached && !known {
 			some = append(some, r)
 		}
 	}
-	n := make(map[specs.Driver]int)
+	n := make(map[string]int)
 	for part := range slices.Chunk(some, chunk) {
 		if err := a.countMissing(ctx, part, n, found); err != nil {
-			return fmt.Errorf("look for the sibling program: %w", err)
+			return fmt.Errorf("look for the interfaces' own programs: %w", err)
 		}
 	}
 	var errs []error
-	for _, driver := range []specs.Driver{specs.IPvlan, specs.Macvlan} {
-		if n[driver] > 0 {
-			errs = append(errs, fmt.Errorf(lacks[driver].problem, n[driver]))
+	for _, of := range []lacking{lacks[specs.IPvlan], lacks[specs.Macvlan], noReceiver} {
+		if n[of.problem] > 0 {
+			errs = append(errs, fmt.Errorf(of.problem, n[of.problem]))
 		}
 	}
 	return oneLine(errors.Join(errs...))
 }
 
-// countMissing adds the number of interfaces without the program to n, by driver, and the
-// flaws of their parents to found.
-func (a *Agent) countMissing(ctx context.Context, some []*record, n map[specs.Driver]int, found flaws) error {
+// countMissing adds the number of interfaces without a program to n, by the problem's text, and
+// the flaws of their parents to found. Each of some is on a parent that enforces, or needs the
+// sibling program.
+func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]int, found flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, r := range some {
 			at, err := tx.Attachment(r.key)
 			if err != nil {
 				continue // it has ended in between
 			}
-			missing, err := release.Uncounted(a.datapath.Maps(), []*state.Attachment{at})
+			lacked, err := release.LackedPrograms(a.datapath.Maps(), at)
 			if err != nil {
 				return err
 			}
-			if len(missing) == 0 {
+			if len(lacked) == 0 {
 				r.inside.Store(a.epoch)
 				continue
 			}
 			if a.isLinkGone(at) {
 				continue // it sends nothing any more
 			}
-			n[at.Driver]++
-			found.addOnce(r.parentIndex, lacks[at.Driver].parent)
+			texts := r.textsOf(lacked[0])
+			n[texts.problem]++
+			found.addOnce(r.parentIndex, texts.parent)
 		}
 		return nil
 	})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
- * The two programs on a parent, and the sibling program on a container's interface.
- * Each looks up the frame's addresses, counts the frame for the endpoints,
+ * The two programs on a parent, and the sibling program and the receiver program on a
+ * container's interface. Each but the last looks up the frame's addresses, counts the frame for the endpoints,
  * judges it, and either drops it, if the network enforces the kind of violation,
  * or passes it to the next program.
  *
@@ -12,7 +12,9 @@
  * over" in these files.
  */
 #include <linux/pkt_cls.h>
+#include <linux/if_packet.h>
 #include "claim.h"
+#include "copies.h"
 #include "count.h"
 #include "endpoint.h"
 #include "frame.h"
@@ -79,35 +81,45 @@ static __always_inline bool egress_judge(struct __sk_buff *skb, const struct fra
 	return to && local_judge(skb, f, from, to);
 }
 
+/* Handles a frame on egress that the good path does not handle. */
+static __always_inline int egress_any(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 device = vlan_device(f);
+	const struct endpoint *from;
+	enum spoof spoof;
+	struct count n;
+
+	if (device && vlan_passed(skb, f, device))
+		return NEXT;
+	from = endpoint_lookup(&f->from);
+	if (!from)
+		return egress_unknown(skb, f, device);
+	if (from->is.flags & ENDPOINT_IPVLAN)
+		return ipvlan_egress(skb, f) ? DROP : NEXT;
+	spoof = spoof_owned(skb, f, from, EGRESS);
+	if (spoof != SPOOF_NONE || from->is.flags & ENDPOINT_PARENT)
+		return spoof == SPOOF_DROPPED ? DROP : NEXT;
+	if (egress_judge(skb, f, from))
+		return DROP;
+	frame_measure(skb, f, &n);
+	count_frame(from->is.slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
+	return NEXT;
+}
+
 SEC("tc")
 int berth_egress(struct __sk_buff *skb)
 {
-	const struct endpoint *from;
-	enum spoof spoof;
 	struct frame f;
-	struct count n;
-	__u32 device;
+	int verdict;
 
 	if (quick_egress(skb))
 		return NEXT;
 	if (!frame_parse(skb, &f))
 		return NEXT;
-	device = vlan_device(&f);
-	if (device && vlan_passed(skb, &f, device))
-		return NEXT;
-	from = endpoint_lookup(&f.from);
-	if (!from)
-		return egress_unknown(skb, &f, device);
-	if (from->is.flags & ENDPOINT_IPVLAN)
-		return ipvlan_egress(skb, &f) ? DROP : NEXT;
-	spoof = spoof_owned(skb, &f, from, EGRESS);
-	if (spoof != SPOOF_NONE || from->is.flags & ENDPOINT_PARENT)
-		return spoof == SPOOF_DROPPED ? DROP : NEXT;
-	if (egress_judge(skb, &f, from))
-		return DROP;
-	frame_measure(skb, &f, &n);
-	count_frame(from->is.slot, TRANSMIT, EXTERNAL, frame_cast(&f), &n);
-	return NEXT;
+	verdict = egress_any(skb, &f);
+	if (frame_cast(&f) != UNICAST)
+		copies_judged(skb, verdict == DROP);
+	return verdict;
 }
 
 /*
@@ -240,6 +252,7 @@ int berth_ingress(struct __sk_buff *skb)
 		claim_judge(skb, &f);
 	/* A program on the parent cannot see which endpoints receive a group frame. */
 	if (frame_cast(&f) != UNICAST) {
+		copies_judged(skb, false);
 		if (from && !(from->is.flags & ENDPOINT_PARENT))
 			group_judge(skb, &f, from);
 		return NEXT;
@@ -275,6 +288,15 @@ int berth_sibling(struct __sk_buff *skb)
 	if (at->mode == MODE_BRIDGE)
 		return macvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
 	return ipvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
+}
+
+/* On a macvlan interface in mode bridge. The frames of others than siblings pass. */
+SEC("tc")
+int berth_receiver(struct __sk_buff *skb)
+{
+	if (skb->pkt_type != PACKET_MULTICAST && skb->pkt_type != PACKET_BROADCAST)
+		return NEXT;
+	return copy_dropped(skb) ? DROP : NEXT;
 }
 
 char _license[] SEC("license") = "GPL";

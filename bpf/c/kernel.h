@@ -35,8 +35,17 @@ struct net_device___kernel {
 	void *rx_handler_data;
 } __attribute__((preserve_access_index));
 
+struct sock___kernel {
+	struct {
+		struct {
+			struct net___kernel *net;
+		} skc_net;
+	} __sk_common;
+} __attribute__((preserve_access_index));
+
 struct sk_buff___kernel {
 	struct net_device___kernel *dev;
+	struct sock___kernel *sk;
 	__u8 encapsulation : 1;
 	__u16 inner_transport_header;
 	__u16 mac_header;
@@ -73,4 +82,15 @@ static __always_inline __u32 kernel_inner_transport(struct __sk_buff *skb)
 	if (!BPF_CORE_READ_BITFIELD_PROBED(k, encapsulation))
 		return 0;
 	return (__u16)(BPF_CORE_READ(k, inner_transport_header) - BPF_CORE_READ(k, mac_header));
+}
+
+/*
+ * Returns the cookie of the namespace of a frame's socket, or 0 if it has none or
+ * the kernel's types are unknown.
+ */
+static __always_inline __u64 kernel_sender_cookie(struct __sk_buff *skb)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+
+	return have_kernel_types ? BPF_CORE_READ(k, sk, __sk_common.skc_net.net, net_cookie) : 0;
 }

@@ -160,6 +160,30 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } prints SEC(".maps");
 
+/* The group frames that programs on parents drop (copies.h). */
+struct drops {
+	__u64 keys[3]; /* of the hash of a frame; random, set by the agent */
+	__u32 last; /* tick of the last frame, or 0 */
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct drops);
+	__uint(max_entries, 1);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} drops SEC(".maps");
+
+/* There is room for more frames than wait for their receivers (netdev_max_backlog). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u64); /* hash */
+	__type(value, __u32); /* tick */
+	__uint(max_entries, 4096);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} dropped_frames SEC(".maps");
+
 /*
  * An element is added at a slot's first violation, because few slots ever have
  * one. There is room for every slot. Slot 0, which userspace adds, counts the

@@ -36,17 +36,26 @@ __noinline int spoof_judge(struct __sk_buff *skb, const struct frame *f, const s
 	return violation_report(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
 }
 
+/*
+ * Returns the cookie of the namespace that a frame with a socket was sent from, or 0
+ * if the kernel does not name it. Without a socket the helper names the initial
+ * namespace. Kernels without the helper are read only for group frames, which are
+ * few and which the good path never handles.
+ */
+static __always_inline __u64 spoof_cookie(struct __sk_buff *skb, const struct frame *f)
+{
+	if (have_netns_cookie)
+		return bpf_get_netns_cookie(skb);
+	return frame_cast(f) != UNICAST ? kernel_sender_cookie(skb) : 0;
+}
+
 /* Judges mac-spoof of a frame whose source MAC is an endpoint's or the host's. */
 static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struct frame *f,
 					      const struct endpoint *owner, enum way way)
 {
-	__u64 cookie;
+	__u64 cookie = spoof_cookie(skb, f);
 
-	if (!have_netns_cookie)
-		return SPOOF_NONE;
-	cookie = bpf_get_netns_cookie(skb);
-	/* Without a socket the helper names the initial namespace. */
-	if (cookie == owner->cookie || !frame_socket(skb))
+	if (!cookie || cookie == owner->cookie || !frame_socket(skb))
 		return SPOOF_NONE;
 	return spoof_judge(skb, f, owner, cookie, way);
 }
@@ -59,12 +68,13 @@ __noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum
 		.certainty = CERTAIN,
 		.evidence = NETNS_COOKIE,
 		.way = way,
-		.cookie = sender_cookie(skb),
 	};
 	const struct party *sender;
 
 	if (!f)
 		return false;
+	if (frame_socket(skb))
+		found.cookie = spoof_cookie(skb, f);
 	sender = found.cookie ? sender_party(f, found.cookie) : 0;
 	if (!sender) { /* perhaps an endpoint that has moved its interface to another namespace */
 		found.certainty = SUSPECTED;

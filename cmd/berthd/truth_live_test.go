@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"berth/bpf"
+	"berth/internal/release"
 	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/specs"
@@ -192,4 +194,32 @@ func TestDeletedInterfaceLacksNothing(t *testing.T) {
 	l.answersFailed("multicast and broadcast frames of some of its interfaces reach siblings")
 	mustSucceed(t, testnet.Netlink(t, web.ns).LinkDel(testnet.Link(t, web.ns, web.record.Interface)))
 	l.answersCounting("the interface is deleted")
+}
+
+// TestMissingReceiverProgram has an interface without the receiver program. It matters once a
+// container of a network that enforces rules is on the same parent.
+func TestMissingReceiverProgram(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Types)
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	attach := func(c *container, programs ...bpf.OwnProgram) {
+		t.Helper()
+		maps, err := bpf.Open(l.bpffs)
+		mustSucceed(t, err)
+		defer maps.Close()
+		testnet.In(t, c.ns, func() {
+			for _, o := range programs {
+				mustSucceed(t, maps.AttachInside(o, release.Endpoint(c.record)))
+			}
+		})
+	}
+	open := l.attachContainer("open", 1)
+	l.answersCounting("nothing is enforced")
+	strict := l.attachAs("strict", 2, func(at *state.Attachment) { at.Enforce = []specs.Kind{specs.MACSpoof} })
+	attach(strict, bpf.SiblingProgram, bpf.ReceiverProgram)
+	l.answersFailed("forged multicast and broadcast frames can reach some of its interfaces")
+	attach(open, bpf.ReceiverProgram)
+	l.answersCounting("every interface has its programs")
 }

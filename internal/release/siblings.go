@@ -24,15 +24,49 @@ func NeedsSibling(a *state.Attachment) bool {
 		slices.ContainsFunc(a.Enforce, func(k specs.Kind) bool { return slices.Contains(bpf.GroupKinds(), k) })
 }
 
+// NeedsReceiver reports whether an attachment needs the receiver program on its own
+// interface: siblings in mode bridge may belong to a network that enforces, now or later.
+func NeedsReceiver(a *state.Attachment) bool {
+	return a.Driver == specs.Macvlan && a.Mode == specs.ModeBridge && !a.Observed
+}
+
+// OwnPrograms returns the programs that an attachment needs on its own interface.
+func OwnPrograms(a *state.Attachment) (all []bpf.OwnProgram) {
+	if NeedsSibling(a) {
+		all = append(all, bpf.SiblingProgram)
+	}
+	if NeedsReceiver(a) {
+		all = append(all, bpf.ReceiverProgram)
+	}
+	return all
+}
+
+// LackedPrograms returns the programs that an attachment needs and lacks.
+func LackedPrograms(maps *bpf.Maps, a *state.Attachment) (lacked []bpf.OwnProgram, err error) {
+	if a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
+		return nil, nil
+	}
+	for _, o := range OwnPrograms(a) {
+		is, err := maps.MissesInside(o, Endpoint(a))
+		if err != nil {
+			return nil, fmt.Errorf("attachment %q: %w", a.Key(), err)
+		}
+		if is {
+			lacked = append(lacked, o)
+		}
+	}
+	return lacked, nil
+}
+
 // Siblings counts the results of CountSiblings.
 type Siblings struct {
-	Attached int `json:"attached"` // interfaces that have the sibling program from now on
+	Attached int `json:"attached"` // interfaces that have their programs from now on
 	Left     int `json:"left"`     // interfaces that could not be reached or entered
 }
 
-// CountSiblings attaches the sibling program to the interfaces that lack it: no
-// agent had pinned it when they were attached, or its pins were removed since. If
-// the program is not pinned, CountSiblings does nothing.
+// CountSiblings attaches the sibling program and the receiver program to the interfaces
+// that lack one: no agent had pinned it when they were attached, or its pins were removed
+// since. If no program is pinned, CountSiblings does nothing.
 //
 // It enters the containers' namespaces, which requires CAP_SYS_ADMIN. The error
 // joins the failures to attach.
@@ -43,7 +77,7 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 			if err != nil {
 				return err
 			}
-			if NeedsSibling(a) {
+			if len(OwnPrograms(a)) > 0 {
 				all = append(all, a)
 			}
 		}
@@ -58,31 +92,28 @@ func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error)
 		return done, err
 	}
 	defer maps.Close()
-	missing, err := Uncounted(maps, all)
+	missing, err := withLacked(maps, all)
 	if err != nil || len(missing) == 0 {
 		return done, err
 	}
 	return r.enterNamespaces(ctx, maps, missing)
 }
 
-// Uncounted returns the attachments that need the sibling program and lack it.
-func Uncounted(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
+// withLacked returns the attachments that lack a program that they need.
+func withLacked(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
 	for _, a := range all {
-		if !NeedsSibling(a) || a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
-			continue
-		}
-		is, err := maps.MissesInside(Endpoint(a))
+		lacked, err := LackedPrograms(maps, a)
 		if err != nil {
-			return nil, fmt.Errorf("attachment %q: %w", a.Key(), err)
+			return nil, err
 		}
-		if is {
+		if len(lacked) > 0 {
 			missing = append(missing, a)
 		}
 	}
 	return missing, nil
 }
 
-// enterNamespaces attaches the program in every namespace that has a process.
+// enterNamespaces attaches the lacked programs in every namespace that has a process.
 func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
 	missing []*state.Attachment) (done Siblings, err error) {
 	in := make(map[uint64][]*state.Attachment)
@@ -110,7 +141,7 @@ func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
 	return done, errors.Join(errs...)
 }
 
-// attachInside attaches the program while no transaction can end the attachment,
+// attachInside attaches the lacked programs while no transaction can end the attachment,
 // as [Endpoint] requires.
 func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace,
 	seen *state.Attachment) error {
@@ -122,6 +153,16 @@ func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network
 		if err != nil || a.Slot == 0 || a.Leaving || !a.Created.Equal(seen.Created) {
 			return err
 		}
-		return ns.Do(func() error { return maps.AttachInside(Endpoint(a)) })
+		lacked, err := LackedPrograms(maps, a)
+		if err != nil {
+			return err
+		}
+		return ns.Do(func() error {
+			var errs []error
+			for _, o := range lacked {
+				errs = append(errs, maps.AttachInside(o, Endpoint(a)))
+			}
+			return errors.Join(errs...)
+		})
 	})
 }

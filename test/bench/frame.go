@@ -32,9 +32,10 @@ var frameNames = map[string]string{
 	"1-egress-small": "a container's, leaving, padded", "1-ingress": "to a container",
 	"1-egress-ipv6": "a container's, leaving, IPv6", "1-ingress-ipv6": "to a container, IPv6",
 	"2-sibling": "from container to container", "2-sibling-small": "from container to container, UDP of 60 bytes",
-	"2-sibling-cold": "from container to container, two of 8,192 at random",
-	"group-egress":   "a container's, to a group",
-	"bad-mac-spoof":  "a flood of forged MACs, leaving", "bad-ip-spoof": "a flood of forged addresses, leaving",
+	"2-sibling-cold":   "from container to container, two of 8,192 at random",
+	"group-egress":     "a container's, to a group",
+	"receiver-unicast": "the receiver program, to one machine", "receiver-group": "the receiver program, to a group",
+	"bad-mac-spoof": "a flood of forged MACs, leaving", "bad-ip-spoof": "a flood of forged addresses, leaving",
 	"bad-duplicate-ip": "a flood of claimed addresses, coming in",
 }
 
