@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -53,7 +54,9 @@ func TestTableUnderPrograms(t *testing.T) {
 	var done atomic.Bool
 	for i := range 2 {
 		writers.Go(func() { x.changeKeys(keys[i*13:(i+1)*13], changes) })
-		readers.Go(func() { x.searchKeys(keys, &done) })
+	}
+	for _, cpu := range firstCPUs(t, 2) {
+		readers.Go(func() { x.searchKeys(cpu, keys, &done) })
 	}
 	writers.Wait()
 	done.Store(true)
@@ -102,10 +105,30 @@ func (x *bench) changeKeys(keys []*raceKey, changes int) {
 	}
 }
 
-// searchKeys sends frames to the keys' MACs until done is set.
-func (x *bench) searchKeys(keys []*raceKey, done *atomic.Bool) {
+// firstCPUs returns processors on which this process may run, at most n.
+func firstCPUs(t testing.TB, n int) (all []int) {
+	t.Helper()
+	var set unix.CPUSet
+	must(t, unix.SchedGetaffinity(0, &set))
+	for cpu := 0; len(all) < min(n, set.Count()); cpu++ {
+		if set.IsSet(cpu) {
+			all = append(all, cpu)
+		}
+	}
+	return all
+}
+
+// searchKeys sends frames to the keys' MACs until done is set, all by one processor. It is the
+// only one to do so there: unlike a frame, a test run can be interrupted by another one
+// (net/bpf/test_run.c), and both then add to the same counter of the processor.
+func (x *bench) searchKeys(cpu int, keys []*raceKey, done *atomic.Bool) {
 	const frames = 100
 	testnet.In(x, x.ns, func() {
+		var all, one unix.CPUSet
+		must(x, unix.SchedGetaffinity(0, &all))
+		one.Set(cpu)
+		must(x, unix.SchedSetaffinity(0, &one)) // of the thread
+		defer func() { must(x, unix.SchedSetaffinity(0, &all)) }()
 		for i := 0; !done.Load(); i++ {
 			k := keys[i%len(keys)]
 			before := k.state.Load()

@@ -63,7 +63,8 @@ func (h *aheadHost) hook() *Hook {
 	hook.Ahead = func(all []Ahead) error {
 		h.probers.Go(func() {
 			p := &Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(h, nil))}
-			if err := p.ProbeAhead(context.WithoutCancel(h.Context()), all); err != nil {
+			err := p.ProbeAhead(context.WithoutCancel(h.Context()), all)
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) { // on a slow machine it gives up: the next start probes
 				h.Errorf("probe ahead: %v", err)
 			}
 		})
