@@ -36,11 +36,27 @@ func (d *Datapath) attachClsact(ifindex int) error {
 		}
 		filter := planFilter(filters, ifindex, w)
 		filter.Fd = d.programFor(w).FD()
-		if err := d.tc.FilterReplace(filter); err != nil {
+		if err := replaceFilter(d.tc, filter); err != nil {
 			return fmt.Errorf("put clsact %s filter: %w", w, err)
 		}
 	}
 	return nil
+}
+
+// ErrSharedBlock is returned for an interface whose clsact qdisc has the filters of a block,
+// which other interfaces have too: the kernel then takes no filter for one interface.
+var ErrSharedBlock = errors.New("its clsact qdisc shares its filters with other interfaces")
+
+// replaceFilter creates or replaces a filter. The error wraps [ErrSharedBlock] if the kernel
+// refuses filters of this interface alone (tcf_block_find in net/sched/cls_api.c).
+func replaceFilter(tc *netlink.Handle, filter *netlink.BpfFilter) error {
+	err := tc.FilterReplace(filter)
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
+	}
+	name := nameOf(tc, filter.LinkIndex)
+	return fmt.Errorf(`%w (%w); set attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6), or make the qdisc anew `+
+		`without ingress_block and egress_block: tc qdisc del dev %s clsact`, ErrSharedBlock, err, name)
 }
 
 // planFilter returns berth's filter at its present priority, or at the first priority that

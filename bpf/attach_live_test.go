@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -194,4 +195,33 @@ func TestAttachToNothing(t *testing.T) {
 		l.inHost(func() error { return l.Detach(l.parent) })
 		l.nothingLeft()
 	})
+}
+
+// TestSharedBlock attaches to a parent whose clsact qdisc has the filters of shared blocks: by
+// clsact the error names the remedy, and by tcx all is counted.
+func TestSharedBlock(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	l := newLab(t, Options{Attach: Clsact})
+	l.inHost(func() error { return l.Detach(l.parent) })
+	testnet.Run(t, l.ns, "tc", "qdisc", "add", "dev", "eth0", "ingress_block", "22", "egress_block", "23", "clsact")
+	testnet.In(t, l.ns, func() {
+		err := l.Attach(l.parent, l.hostMAC)
+		if !errors.Is(err, ErrSharedBlock) || !strings.Contains(err.Error(), `attach = "auto"`) ||
+			!strings.Contains(err.Error(), "tc qdisc del dev eth0 clsact") {
+			t.Errorf("by clsact: %v", err)
+		}
+	})
+	if at := l.parentAttachment(); at.Kind != "" {
+		t.Errorf("attached by %q", at.Kind)
+	}
+	if kind, _, err := ingressQdisc(l.tc, l.parent); err != nil || kind != Clsact {
+		t.Errorf("the qdisc is of kind %q, %v: it was not berth's to remove", kind, err)
+	}
+	if !hasTCX() {
+		return
+	}
+	l.attach = "auto"
+	l.attachDatapath()
+	l.requireCounting(l.container(specs.ModeBridge), "by tcx")
 }

@@ -219,7 +219,7 @@ func filterInside(o OwnProgram, p *ebpf.Program, ifindex int) error {
 	}
 	filter := planFilter(filters, ifindex, o.way)
 	filter.Fd = p.FD()
-	if err := tc.FilterReplace(filter); err != nil {
+	if err := replaceFilter(tc, filter); err != nil {
 		return fmt.Errorf("put clsact filter: %w", err)
 	}
 	return nil
