@@ -55,8 +55,9 @@ func replaceFilter(tc *netlink.Handle, filter *netlink.BpfFilter) error {
 		return err
 	}
 	name := nameOf(tc, filter.LinkIndex)
-	return fmt.Errorf(`%w (%w); set attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6), or make the qdisc anew `+
-		`without ingress_block and egress_block: tc qdisc del dev %s clsact`, ErrSharedBlock, err, name)
+	return fmt.Errorf(`%w (%w); set attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6), `+
+		`or make the qdisc anew without ingress_block and egress_block: tc qdisc del dev %s clsact`,
+		ErrSharedBlock, err, name)
 }
 
 // planFilter returns berth's filter at its present priority, or at the first priority that

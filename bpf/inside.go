@@ -233,7 +233,7 @@ func (d *Datapath) LinkedInsides() func(o OwnProgram, slot uint32) bool {
 		return func(OwnProgram, uint32) bool { return true }
 	}
 	linked := make(map[string]bool)
-	_ = d.pins.eachInside(func(_ OwnProgram, path string, l link.Link) error { // a link that cannot be read counts as missing
+	_ = d.pins.eachInside(func(_ OwnProgram, path string, l link.Link) error { // an unreadable link counts as missing
 		linked[path] = insideIndex(l) != 0
 		return nil
 	})

@@ -27,7 +27,8 @@ func (m *Maps) noteInside(o OwnProgram, e Endpoint) error {
 	case hasTCX():
 		return nil
 	}
-	return setUnlessEqual(m, mapInsides, insideOf(o, e).makeKey(), insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex)})
+	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex)}
+	return setUnlessEqual(m, mapInsides, insideOf(o, e).makeKey(), value)
 }
 
 // forgetInside undoes AttachInside. It deletes one key; [Maps.Insides] returns those of a

@@ -108,7 +108,8 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	}
 	d.maps.owned = true
 	for _, do := range []func() error{
-		d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs, d.maps.startViolations, d.maps.startDrops, d.maps.openRest,
+		d.maps.startDrops, d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs,
+		d.maps.startViolations, d.maps.openRest,
 	} {
 		if err := do(); err != nil {
 			return nil, errors.Join(err, d.Close())

@@ -41,7 +41,8 @@ var lacks = map[specs.Driver]lacking{
 
 // noReceiver is lacking for the receiver program, on a parent with a network that enforces.
 var noReceiver = lacking{
-	parent: errors.New("forged multicast and broadcast frames can reach some of its interfaces although a sibling's network enforces rules"),
+	parent: errors.New("forged multicast and broadcast frames can reach some of its interfaces " +
+		"although a sibling's network enforces rules"),
 	problem: "%d macvlan interfaces lack the receiver program, so forged multicast and broadcast frames can reach them " +
 		"although a sibling's network enforces rules; `berth gc` attaches it",
 }
