@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"berth/bpf"
 	"berth/internal/config"
 	"berth/internal/release"
@@ -80,7 +78,7 @@ func (h *Hook) Run(ctx context.Context, stage string, stdin io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if stage == Poststop || stage == "" && st.Status == specs.StateStopped {
+	if stage == Poststop || stage == "" && st.Status == stateStopped {
 		h.stopping = true
 		return h.End(ctx, st.ID)
 	}

@@ -9,30 +9,44 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	berth "berth/specs"
 )
 
 // MaxState is the largest state, in bytes, that is read from standard input.
 const MaxState = 1 << 20
 
+// State is the part of a container's state that the hook uses (runtime-spec, specs-go/state.go).
+// Package specs-go formats its version at every start of a program.
+type State struct {
+	ID          string            `json:"id"`
+	Status      string            `json:"status"`
+	Pid         int               `json:"pid,omitempty"`
+	Bundle      string            `json:"bundle"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// stateStopped is the status of a container whose process has ended.
+const stateStopped = "stopped"
+
 // readStateWithin is ReadState, bounded by a context: a caller that does not
 // close standard input must not hold the hook. The read itself cannot be
 // interrupted; it ends with the process.
-func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
+func readStateWithin(ctx context.Context, r io.Reader) (*State, error) {
 	type result struct {
-		state *specs.State
-		err   error
+		data []byte
+		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		state, err := ReadState(r)
-		done <- result{state, err}
+		data, err := readBounded(r)
+		done <- result{data, err}
 	}()
 	select {
 	case got := <-done:
-		return got.state, got.err
+		if got.err != nil {
+			return nil, got.err
+		}
+		return parseState(got.data) // here, because this goroutine has a large stack already
 	case <-ctx.Done():
 		return nil, fmt.Errorf("read the container's state from standard input: no end of file before the timeout "+
 			"(--timeout), so the caller must close it: %w", context.Cause(ctx))
@@ -42,11 +56,25 @@ func readStateWithin(ctx context.Context, r io.Reader) (*specs.State, error) {
 // ReadState reads the state of a container that the runtime writes to its hooks
 // (runtime-spec, runtime.md, "State"). It is lenient: berth uses only the id, the
 // status, the pid and the annotations.
-func ReadState(r io.Reader) (*specs.State, error) {
+func ReadState(r io.Reader) (*State, error) {
+	data, err := readBounded(r)
+	if err != nil {
+		return nil, err
+	}
+	return parseState(data)
+}
+
+// readBounded reads a state, and one byte more if it is too long.
+func readBounded(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxState+1))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("read the container's state from standard input: %w", err)
+	}
+	return data, nil
+}
+
+func parseState(data []byte) (*State, error) {
+	switch {
 	case len(data) == 0:
 		return nil, berth.Invalid("standard input", "", "the container's state as JSON; berth-hook is run by an OCI runtime")
 	case len(data) > MaxState:
@@ -55,7 +83,7 @@ func ReadState(r io.Reader) (*specs.State, error) {
 	if err := checkRawID(data); err != nil {
 		return nil, berth.At("state", err)
 	}
-	state := new(specs.State)
+	state := new(State)
 	if err := json.Unmarshal(data, state); err != nil {
 		return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
 	}
@@ -76,7 +104,7 @@ func checkRawID(data []byte) error {
 }
 
 // Start attaches a container in the network namespace of its process.
-func (h *Hook) Start(ctx context.Context, st *specs.State) error {
+func (h *Hook) Start(ctx context.Context, st *State) error {
 	if err := checkPublished(st); err != nil {
 		return err
 	}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"berth/internal/state"
 	"berth/network"
 	berth "berth/specs"
@@ -21,7 +19,7 @@ import (
 // of a CDI device runs before nerdctl's, and every hook runs before the network
 // of docker 26.0 and of 28 and newer. If berth sets a default route then, docker
 // fails ("file exists"), and nerdctl's route exists beside it.
-func pendingNetwork(st *specs.State) string {
+func pendingNetwork(st *State) string {
 	if text := st.Annotations["nerdctl/networks"]; text != "" {
 		return nerdctlNetwork(text)
 	}
@@ -52,7 +50,7 @@ func addsNoInterface(name string) bool {
 // dockerNetwork reads the network mode of a docker container from its
 // hostconfig.json. It finds the directory of that file by the files that docker
 // mounts from there.
-func dockerNetwork(st *specs.State) string {
+func dockerNetwork(st *State) string {
 	var bundle struct {
 		Mounts []struct{ Destination, Source string }
 	}

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // dockerBundle makes a bundle, as docker's, of a container with a network mode,
@@ -41,7 +39,7 @@ func TestTheEnginesNetworkThatIsToCome(t *testing.T) {
 		"bridge": `docker's network "bridge"`, "default": `docker's network "default"`, "mine": `docker's network "mine"`,
 		"none": "", "host": "", "container:x": "", "": "",
 	} {
-		if got := pendingNetwork(&specs.State{ID: id, Bundle: dockerBundle(t, id, mode)}); got != want {
+		if got := pendingNetwork(&State{ID: id, Bundle: dockerBundle(t, id, mode)}); got != want {
 			t.Errorf("docker's %q: %q, want %q", mode, got, want)
 		}
 	}
@@ -49,12 +47,12 @@ func TestTheEnginesNetworkThatIsToCome(t *testing.T) {
 		`["bridge"]`: `nerdctl's network "bridge"`, `["none","mine"]`: `nerdctl's network "mine"`,
 		`["none"]`: "", `["host"]`: "", `["container:x"]`: "", `["ns:/run/netns/x"]`: "", `[]`: "", `x`: "",
 	} {
-		st := &specs.State{ID: id, Annotations: map[string]string{"nerdctl/networks": text}}
+		st := &State{ID: id, Annotations: map[string]string{"nerdctl/networks": text}}
 		if got := pendingNetwork(st); got != want {
 			t.Errorf("nerdctl's %s: %q, want %q", text, got, want)
 		}
 	}
-	for name, st := range map[string]*specs.State{
+	for name, st := range map[string]*State{
 		"no bundle":           {ID: id},
 		"no config.json":      {ID: id, Bundle: t.TempDir()},
 		"another container's": {ID: "other", Bundle: dockerBundle(t, id, "bridge")},

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	berth "berth/specs"
 )
 
@@ -19,7 +17,7 @@ import (
 // publisher could choose a place on the LAN. The image's manifest in podman's storage
 // (the layout of containers/storage) shows it; without such a storage nothing is
 // refused.
-func checkPublished(st *specs.State) error {
+func checkPublished(st *State) error {
 	published := imageAnnotations(st.Bundle, st.ID)
 	for _, key := range slices.Sorted(maps.Keys(published)) {
 		value := published[key]

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // podmanStore is a storage as podman 4.3 writes it (containers/storage 1.43).
@@ -30,18 +28,18 @@ func TestCheckPublished(t *testing.T) {
 	bundle := func(id string) string { return filepath.Join(root, "overlay-containers", id, "userdata") }
 	lan := map[string]string{"berth/networks": "lan", "org.example": "x"}
 	for name, c := range map[string]struct {
-		state   specs.State
+		state   State
 		refused bool
 	}{
-		"the image's":               {specs.State{ID: "c1", Bundle: bundle("c1"), Annotations: lan}, true},
-		"the image's, volatile":     {specs.State{ID: "c2", Bundle: bundle("c2"), Annotations: lan}, true},
-		"the user's in its place":   {specs.State{ID: "c1", Bundle: bundle("c1"), Annotations: map[string]string{"berth/networks": "lab"}}, false},
-		"not berth's":               {specs.State{ID: "c1", Bundle: bundle("c1"), Annotations: map[string]string{"org.example": "x"}}, false},
-		"an image's name is a path": {specs.State{ID: "c3", Bundle: bundle("c3"), Annotations: lan}, false},
-		"an image that is gone":     {specs.State{ID: "c4", Bundle: bundle("c4"), Annotations: lan}, false},
-		"a container of nobody":     {specs.State{ID: "c5", Bundle: bundle("c5"), Annotations: lan}, false},
-		"another engine's":          {specs.State{ID: "c1", Bundle: "/run/bundles/c1", Annotations: lan}, false},
-		"no bundle":                 {specs.State{ID: "c1", Annotations: lan}, false},
+		"the image's":               {State{ID: "c1", Bundle: bundle("c1"), Annotations: lan}, true},
+		"the image's, volatile":     {State{ID: "c2", Bundle: bundle("c2"), Annotations: lan}, true},
+		"the user's in its place":   {State{ID: "c1", Bundle: bundle("c1"), Annotations: map[string]string{"berth/networks": "lab"}}, false},
+		"not berth's":               {State{ID: "c1", Bundle: bundle("c1"), Annotations: map[string]string{"org.example": "x"}}, false},
+		"an image's name is a path": {State{ID: "c3", Bundle: bundle("c3"), Annotations: lan}, false},
+		"an image that is gone":     {State{ID: "c4", Bundle: bundle("c4"), Annotations: lan}, false},
+		"a container of nobody":     {State{ID: "c5", Bundle: bundle("c5"), Annotations: lan}, false},
+		"another engine's":          {State{ID: "c1", Bundle: "/run/bundles/c1", Annotations: lan}, false},
+		"no bundle":                 {State{ID: "c1", Annotations: lan}, false},
 	} {
 		err := checkPublished(&c.state)
 		if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "annotation berth/networks is refused") {

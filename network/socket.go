@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink/nl"
@@ -21,6 +22,7 @@ type socket struct {
 	mu     sync.Mutex
 	seq    uint32
 	buffer []byte
+	chunk  []byte // the rest of the memory for copies of small answers
 }
 
 // Bounds of one message: the wait for an answer, which the kernel sends at once, and
@@ -29,6 +31,13 @@ type socket struct {
 var timeout = unix.Timeval{Sec: 10}
 
 const maxMessage = 64 << 10
+
+// Copies of answers of up to smallAnswer bytes share chunks of memory. Each of another size
+// would take a page of its own from Go's allocator.
+const (
+	smallAnswer = 2 << 10
+	chunkSize   = 8 << 10
+)
 
 // errInterrupted is returned for a dump that changed while it was read.
 var errInterrupted = errors.New("the list changed while it was read")
@@ -146,7 +155,20 @@ func (s *socket) receive() ([]byte, error) {
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
 		return nil, nil // not from the kernel
 	}
-	return append([]byte(nil), s.buffer[:n]...), nil
+	return s.copyAnswer(s.buffer[:n]), nil
+}
+
+func (s *socket) copyAnswer(b []byte) []byte {
+	if len(b) > smallAnswer {
+		return slices.Clone(b)
+	}
+	if len(b) > len(s.chunk) {
+		s.chunk = make([]byte, chunkSize)
+	}
+	own := s.chunk[:len(b):len(b)]
+	s.chunk = s.chunk[len(b):]
+	copy(own, b)
+	return own
 }
 
 func retryInterrupted(call func() error) error {

@@ -2,13 +2,15 @@ package specs
 
 import "net/netip"
 
-// special are the blocks in which no host of a LAN has an address: this
+// special returns the blocks in which no host of a LAN has an address: this
 // network, loopback, multicast, reserved (RFC 6890, RFC 5771), and in IPv6
 // loopback, IPv4-mapped and multicast (RFC 4291 section 2.4).
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"),
-	netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("ff00::/8"),
+func special() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"),
+		netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("240.0.0.0/4"),
+		netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("ff00::/8"),
+	}
 }
 
 // noHosts returns a special block that a prefix overlaps, or "" if none.
@@ -16,7 +18,7 @@ func noHosts(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
 	}
-	for _, block := range special {
+	for _, block := range special() {
 		if block.Overlaps(p) {
 			return block.String()
 		}
@@ -32,7 +34,7 @@ func UnroutableReason(p netip.Prefix) string {
 	if p.Addr().Is4In6() {
 		return "::ffff:0:0/96"
 	}
-	for _, block := range nowhere {
+	for _, block := range nowhere() {
 		if block.Contains(p.Addr()) && block.Bits() <= p.Bits() {
 			return block.String()
 		}
@@ -40,9 +42,11 @@ func UnroutableReason(p netip.Prefix) string {
 	return ""
 }
 
-var nowhere = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32"),
-	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"),
+func nowhere() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32"),
+		netip.MustParsePrefix("::/128"), netip.MustParsePrefix("::1/128"),
+	}
 }
 
 // LastAddr returns the highest address of a prefix, IPv4's broadcast address.

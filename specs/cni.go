@@ -222,7 +222,7 @@ func (c *CNI) checkRequest() error {
 // other plugins do.
 func explainCNIKey(fields []field, err error) error {
 	for _, f := range fields {
-		_, defines := inPlace[f.key]
+		_, defines := inPlace()[f.key]
 		if f.key != "ipam" && (defines || f.key == "master") {
 			return Invalid(": key", f.key, "no definition in place, only \"network\" with the name of a network that an "+
 				"administrator "+

@@ -49,6 +49,24 @@ type Selection struct {
 	DefaultRoute []netip.Addr `json:"default-route,omitempty"` // gateways; they replace a default route of the engine
 }
 
+// byName is a Selection of a network by its name. encoding/json prepares every type below the
+// one that it encodes, so a Selection costs it a Network's types too.
+type byName struct {
+	Network      string       `json:"name,omitempty"`
+	Interface    string       `json:"interface,omitempty"`
+	IPs          []IP         `json:"ips,omitempty"`
+	MAC          MAC          `json:"mac,omitzero"`
+	DefaultRoute []netip.Addr `json:"default-route,omitempty"`
+}
+
+// Canonical returns a value whose JSON is that of the selection.
+func (s *Selection) Canonical() any {
+	if s.InPlace != nil {
+		return s
+	}
+	return &byName{Network: s.Network, Interface: s.Interface, IPs: s.IPs, MAC: s.MAC, DefaultRoute: s.DefaultRoute}
+}
+
 // At adds the place of the selection in the annotations to an error.
 func (s *Selection) At(err error) error {
 	if !s.short {

@@ -31,39 +31,43 @@ func parseJSON(value string) ([]Selection, error) {
 // jsonKey sets the field of one key of an object.
 type jsonKey func(*Selection, json.RawMessage) error
 
-// asked are the keys with which a container requests a network.
-var asked = map[string]jsonKey{
-	"name":          func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.Network) },
-	"interface":     setInterface,
-	"ips":           func(s *Selection, v json.RawMessage) error { return listText(v, &s.IPs) },
-	"mac":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.MAC) },
-	"default-route": setDefaultRoute,
+// asked returns the keys with which a container requests a network.
+func asked() map[string]jsonKey {
+	return map[string]jsonKey{
+		"name":          func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.Network) },
+		"interface":     setInterface,
+		"ips":           func(s *Selection, v json.RawMessage) error { return listText(v, &s.IPs) },
+		"mac":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.MAC) },
+		"default-route": setDefaultRoute,
+	}
 }
 
-// inPlace are the keys that define a network in place: a network file's in
+// inPlace returns the keys that define a network in place: a network file's in
 // kebab-case. default_route is not among them, because default-route has the
 // meaning of the multi-network specification. bc_queue_len is not either, because
 // it applies to the whole parent.
-var inPlace = map[string]jsonKey{
-	"driver":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Driver) },
-	"parent":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Parent) },
-	"mode":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Mode) },
-	"mtu":              func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.MTU) },
-	"ipvlan-flag":      func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPvlanFlag) },
-	"nopromisc":        func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.NoPromisc) },
-	"source-macs":      func(s *Selection, v json.RawMessage) error { return listText(v, &s.InPlace.SourceMACs) },
-	"metric":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Metric) },
-	"ipam":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPAM) },
-	"conflict-timeout": setConflictTimeout,
-	"ipv6":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPv6) },
-	"dhcp-timeout":     setDHCPTimeout,
-	"dhcp-client-id":   func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPClientID) },
-	"dhcp-hostname":    func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPHostname) },
-	"dhcp-release":     setDHCPRelease,
-	"sticky":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Sticky) },
-	"reuse":            func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Reuse) },
-	"subnet":           setSubnets,
-	"route":            setInPlaceRoutes,
+func inPlace() map[string]jsonKey {
+	return map[string]jsonKey{
+		"driver":           func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Driver) },
+		"parent":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Parent) },
+		"mode":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Mode) },
+		"mtu":              func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.MTU) },
+		"ipvlan-flag":      func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPvlanFlag) },
+		"nopromisc":        func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.NoPromisc) },
+		"source-macs":      func(s *Selection, v json.RawMessage) error { return listText(v, &s.InPlace.SourceMACs) },
+		"metric":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Metric) },
+		"ipam":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPAM) },
+		"conflict-timeout": setConflictTimeout,
+		"ipv6":             func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.IPv6) },
+		"dhcp-timeout":     setDHCPTimeout,
+		"dhcp-client-id":   func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPClientID) },
+		"dhcp-hostname":    func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.DHCPHostname) },
+		"dhcp-release":     setDHCPRelease,
+		"sticky":           func(s *Selection, v json.RawMessage) error { return valueJSON(v, &s.InPlace.Sticky) },
+		"reuse":            func(s *Selection, v json.RawMessage) error { return textJSON(v, &s.InPlace.Reuse) },
+		"subnet":           setSubnets,
+		"route":            setInPlaceRoutes,
+	}
 }
 
 func parseObject(object json.RawMessage, s *Selection) error {
@@ -74,13 +78,13 @@ func parseObject(object json.RawMessage, s *Selection) error {
 	s.InPlace = new(Network)
 	named, first := false, "" // whether the object has a name; the first key that defines a network
 	for _, f := range fields {
-		set, ok := asked[f.key]
+		set, ok := asked()[f.key]
 		if policy := macPolicy(f); policy != "" {
 			set = func(s *Selection, _ json.RawMessage) error { s.InPlace.MAC = policy; return nil }
 			first = cmp.Or(first, f.key)
 		} else if !ok {
-			if set, ok = inPlace[f.key]; !ok {
-				return unknownKey(f.key, keysOf(asked, inPlace))
+			if set, ok = inPlace()[f.key]; !ok {
+				return unknownKey(f.key, keysOf(asked(), inPlace()))
 			}
 			first = cmp.Or(first, f.key)
 		}

@@ -23,44 +23,50 @@ var (
 	seconds = bounds{1, 1<<31 - 1}
 )
 
-// permittedSysctls are the settings that a network may have, by directory below /proc/sys/net. They
+// permittedSysctls returns the settings that a network may have, by directory below /proc/sys/net. They
 // concern one interface and how it receives. Settings by which a container would answer for the
 // addresses of others (proxy_arp, proxy_ndp), and those that berth writes, are not among them.
-var permittedSysctls = map[string]map[string]bounds{
-	"ipv4.conf": {
-		"accept_local": onOff, "accept_redirects": onOff, "arp_accept": {0, 2}, "arp_announce": {0, 2},
-		"arp_evict_nocarrier": onOff, "arp_filter": onOff, "arp_ignore": {0, 8},
-		"drop_gratuitous_arp": onOff, "drop_unicast_in_l2_multicast": onOff,
-		"force_igmp_version": {0, 3}, "forwarding": onOff, "ignore_routes_with_linkdown": onOff,
-		"log_martians": onOff, "route_localnet": onOff, "rp_filter": {0, 2}, "secure_redirects": onOff,
-		"send_redirects": onOff, "shared_media": onOff, "src_valid_mark": onOff,
-	},
-	"ipv6.conf": {
-		"accept_ra_from_local": onOff, "accept_ra_min_hop_limit": {0, 255}, "accept_ra_mtu": onOff,
-		"accept_ra_rt_info_max_plen": {0, 128}, "accept_ra_rt_info_min_plen": {0, 128},
-		"accept_ra_rtr_pref": onOff, "accept_redirects": onOff, "dad_transmits": {0, 10},
-		"drop_unicast_in_l2_multicast": onOff, "drop_unsolicited_na": onOff,
-		"force_mld_version": {0, 2}, "forwarding": onOff, "hop_limit": {1, 255},
-		"keep_addr_on_down": {-1, 1}, "max_addresses": {1, 65535}, "optimistic_dad": onOff,
-		"router_probe_interval": {1, 3600}, "router_solicitation_interval": {1, 3600},
-		"router_solicitations": {1, 255}, "suppress_frag_ndisc": onOff, "temp_prefered_lft": seconds,
-		"temp_valid_lft": seconds, "use_optimistic": onOff, "use_tempaddr": {-1, 2},
-	},
-	"ipv4.neigh": neighbourSysctls,
-	"ipv6.neigh": neighbourSysctls,
+func permittedSysctls() map[string]map[string]bounds {
+	return map[string]map[string]bounds{
+		"ipv4.conf": {
+			"accept_local": onOff, "accept_redirects": onOff, "arp_accept": {0, 2}, "arp_announce": {0, 2},
+			"arp_evict_nocarrier": onOff, "arp_filter": onOff, "arp_ignore": {0, 8},
+			"drop_gratuitous_arp": onOff, "drop_unicast_in_l2_multicast": onOff,
+			"force_igmp_version": {0, 3}, "forwarding": onOff, "ignore_routes_with_linkdown": onOff,
+			"log_martians": onOff, "route_localnet": onOff, "rp_filter": {0, 2}, "secure_redirects": onOff,
+			"send_redirects": onOff, "shared_media": onOff, "src_valid_mark": onOff,
+		},
+		"ipv6.conf": {
+			"accept_ra_from_local": onOff, "accept_ra_min_hop_limit": {0, 255}, "accept_ra_mtu": onOff,
+			"accept_ra_rt_info_max_plen": {0, 128}, "accept_ra_rt_info_min_plen": {0, 128},
+			"accept_ra_rtr_pref": onOff, "accept_redirects": onOff, "dad_transmits": {0, 10},
+			"drop_unicast_in_l2_multicast": onOff, "drop_unsolicited_na": onOff,
+			"force_mld_version": {0, 2}, "forwarding": onOff, "hop_limit": {1, 255},
+			"keep_addr_on_down": {-1, 1}, "max_addresses": {1, 65535}, "optimistic_dad": onOff,
+			"router_probe_interval": {1, 3600}, "router_solicitation_interval": {1, 3600},
+			"router_solicitations": {1, 255}, "suppress_frag_ndisc": onOff, "temp_prefered_lft": seconds,
+			"temp_valid_lft": seconds, "use_optimistic": onOff, "use_tempaddr": {-1, 2},
+		},
+		"ipv4.neigh": neighbourSysctls(),
+		"ipv6.neigh": neighbourSysctls(),
+	}
 }
 
-var neighbourSysctls = map[string]bounds{
-	"app_solicit": tries, "base_reachable_time_ms": {1000, 1<<31 - 1},
-	"delay_first_probe_time": {1, 3600}, "gc_stale_time": seconds, "mcast_resolicit": tries,
-	"mcast_solicit": tries, "retrans_time_ms": {10, 1<<31 - 1}, "ucast_solicit": tries,
-	"unres_qlen_bytes": {0, 1 << 24},
+func neighbourSysctls() map[string]bounds {
+	return map[string]bounds{
+		"app_solicit": tries, "base_reachable_time_ms": {1000, 1<<31 - 1},
+		"delay_first_probe_time": {1, 3600}, "gc_stale_time": seconds, "mcast_resolicit": tries,
+		"mcast_solicit": tries, "retrans_time_ms": {10, 1<<31 - 1}, "ucast_solicit": tries,
+		"unres_qlen_bytes": {0, 1 << 24},
+	}
 }
 
-// ownSysctls are the settings that berth writes, each with the key of a network's file that
+// ownSysctls returns the settings that berth writes, each with the key of a network's file that
 // determines it.
-var ownSysctls = map[string]string{
-	"accept_ra": "ipv6", "accept_ra_defrtr": "default_route", "autoconf": "ipv6", "disable_ipv6": "ipv6", "mtu": "mtu",
+func ownSysctls() map[string]string {
+	return map[string]string{
+		"accept_ra": "ipv6", "accept_ra_defrtr": "default_route", "autoconf": "ipv6", "disable_ipv6": "ipv6", "mtu": "mtu",
+	}
 }
 
 // SplitSysctl splits "net.ipv6.conf.IFNAME.hop_limit" into "ipv6.conf" and "hop_limit".
@@ -87,8 +93,8 @@ func (n *Network) checkSysctl(key string, value int) error {
 		return Invalid("", key, "a setting of the interface, as net.ipv6.conf.IFNAME.hop_limit, in quotes and with the "+
 			"word IFNAME")
 	}
-	within, ok := permittedSysctls[dir][name]
-	switch by := ownSysctls[name]; {
+	within, ok := permittedSysctls()[dir][name]
+	switch by := ownSysctls()[name]; {
 	case !ok && strings.HasSuffix(dir, ".conf") && by != "":
 		return Unusable("", key, "berth writes this setting; set the key %s of the network", by)
 	case !ok:

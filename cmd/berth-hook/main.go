@@ -24,6 +24,7 @@ import (
 
 	"berth/hook"
 	"berth/internal/config"
+	_ "berth/internal/onestack"
 	"berth/internal/state"
 )
 
@@ -58,7 +59,7 @@ func runProgram(args []string) int {
 	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
 	dirs.Flags(flags)
 	timeout := hook.Timeout
-	flags.Func("timeout", fmt.Sprintf("`TIME` after which a run is stopped and undone (default \"%s\")", hook.Timeout),
+	flags.Func("timeout", "`TIME` after which a run is stopped and undone (default \""+hook.Timeout.String()+"\")",
 		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
 	var networks []string
 	flags.Func("network", "`NAME` of a network to attach, besides the annotations; may be repeated",
@@ -71,7 +72,7 @@ func runProgram(args []string) int {
 		return status
 	}
 	if *showVersion {
-		fmt.Println("berth-hook", version)
+		os.Stdout.WriteString("berth-hook " + version + "\n")
 		return 0
 	}
 	stages := []string{hook.CreateRuntime, hook.Prestart, hook.Poststop}

@@ -113,8 +113,8 @@ func (c *Call) parseCommand(args []string, getopt bool) {
 		case getopt && !strings.HasPrefix(args[i], "--"):
 			f = parseCluster(args[i][1:])
 		}
-		f.name = fullName(commands, f.name)
-		if f.takesNext(commands, args[i+1:]) {
+		f.name = fullName(commands(), f.name)
+		if f.takesNext(commands(), args[i+1:]) {
 			i++
 			f.value = args[i]
 		}

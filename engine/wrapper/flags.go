@@ -29,7 +29,7 @@ func splitFlag(arg string) (f option, isFlag bool) {
 func parseCluster(letters string) option {
 	for i, r := range letters {
 		name := string(r)
-		if slices.Contains(commands.valued, name) {
+		if slices.Contains(commands().valued, name) {
 			value := letters[i+len(name):]
 			return option{name, value, value != ""}
 		}
@@ -57,19 +57,21 @@ var globals = flagSet{
 	unknownMayTake: true,
 }
 
-// commands are the flags of create, run and restore (runc's create.go, run.go
+// commands returns the flags of create, run and restore (runc's create.go, run.go
 // and restore.go, crun's src/create.c, run.c and restore.c), and the global
 // ones, which runc 1.5 takes behind a command too (urfave/cli v3).
-var commands = flagSet{
-	valued: append([]string{
-		"bundle", "b", "config", "f", "console-socket", "pidfd-socket", "pid-file", "preserve-fds",
-		"image-path", "work-path", "manage-cgroups-mode", "empty-ns", "network-lock",
-		"lsm-profile", "lsm-mount-context",
-	}, globals.valued...),
-	plain: append([]string{
-		"detach", "d", "keep", "no-pivot", "no-new-keyring", "no-subreaper",
-		"tcp-established", "tcp-close", "ext-unix-sk", "shell-job", "file-locks", "auto-dedup", "lazy-pages",
-	}, globals.plain...),
+func commands() flagSet {
+	return flagSet{
+		valued: append([]string{
+			"bundle", "b", "config", "f", "console-socket", "pidfd-socket", "pid-file", "preserve-fds",
+			"image-path", "work-path", "manage-cgroups-mode", "empty-ns", "network-lock",
+			"lsm-profile", "lsm-mount-context",
+		}, globals.valued...),
+		plain: append([]string{
+			"detach", "d", "keep", "no-pivot", "no-new-keyring", "no-subreaper",
+			"tcp-established", "tcp-close", "ext-unix-sk", "shell-job", "file-locks", "auto-dedup", "lazy-pages",
+		}, globals.plain...),
+	}
 }
 
 // verbs are the commands of a runtime.

@@ -43,13 +43,11 @@ func (c *Call) containersRoot() string {
 	return "/run/runc"
 }
 
-var (
-	escaper   = strings.NewReplacer("%", "%25", "/", "%2F", ":", "%3A")
-	unescaper = strings.NewReplacer("%25", "%", "%2F", "/", "%3A", ":")
-)
+func escaper() *strings.Replacer   { return strings.NewReplacer("%", "%25", "/", "%2F", ":", "%3A") }
+func unescaper() *strings.Replacer { return strings.NewReplacer("%25", "%", "%2F", "/", "%3A", ":") }
 
 func (n *note) filePath() string {
-	return filepath.Join(n.dir, escaper.Replace(n.root)+":"+escaper.Replace(n.id))
+	return filepath.Join(n.dir, escaper().Replace(n.root)+":"+escaper().Replace(n.id))
 }
 
 // writeHooks writes the note, and removes the notes of deleted containers.
@@ -141,7 +139,7 @@ func (n *note) sweepNotes() {
 			continue
 		}
 		root, id, _ := strings.Cut(e.Name(), ":")
-		container := filepath.Join(unescaper.Replace(root), unescaper.Replace(id))
+		container := filepath.Join(unescaper().Replace(root), unescaper().Replace(id))
 		if _, err := os.Lstat(container); errors.Is(err, fs.ErrNotExist) {
 			_ = os.Remove(filepath.Join(n.dir, e.Name()))
 		}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -64,7 +63,7 @@ func (tx *Tx) Attachment(key string) (*Attachment, error) {
 // one is added to the ended ones, and the live record of the same attachment (not of
 // a later one with the same key) is deleted.
 func (tx *Tx) Put(a *Attachment) error {
-	data, err := json.Marshal(a)
+	data, err := encodeAttachment(a)
 	if err != nil {
 		return fmt.Errorf("attachment %q: %w", a.Key(), err)
 	}
@@ -280,12 +279,4 @@ func (tx *Tx) byKeys(keys []string) ([]*Attachment, error) {
 		all = append(all, a)
 	}
 	return all, nil
-}
-
-func decodeAttachment(key string, data []byte) (*Attachment, error) {
-	a := new(Attachment)
-	if err := json.Unmarshal(data, a); err != nil {
-		return nil, fmt.Errorf("attachment %q: %w: %w", key, ErrDamaged, err)
-	}
-	return a, nil
 }
