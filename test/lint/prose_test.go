@@ -1,9 +1,11 @@
 package lint
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -107,26 +109,47 @@ var figures = []struct {
 	{"if", 60, 10_000},
 }
 
-// TestProseFigures measures the comments of the whole project. It prints the figures
-// with -v.
-func TestProseFigures(t *testing.T) {
-	t.Parallel()
-	total := 0
-	counts := map[string]int{}
-	for _, all := range [][]remark{goComments(t), cComments(t), shellComments(t)} {
-		for _, r := range all {
-			for _, word := range strings.Fields(strings.ToLower(r.text)) {
-				total++
-				counts[strings.Trim(word, ".,:;()")]++
-			}
+// wordCounts returns the number of words in texts, and of each of the words of figures.
+func wordCounts(texts []remark) (total int, of map[string]int) {
+	of = map[string]int{}
+	for _, r := range texts {
+		for _, word := range strings.Fields(strings.ToLower(r.text)) {
+			total++
+			of[strings.Trim(word, ".,:;()")]++
 		}
 	}
-	t.Logf("%d words of comments", total)
+	return total, of
+}
+
+// perTenThousand returns how often a word occurs per 10,000 words.
+func perTenThousand(count, total int) float64 { return float64(count) * 10_000 / float64(total) }
+
+// TestProseFigures measures the comments of the whole project. With -v it prints the
+// figures, and those of each language.
+func TestProseFigures(t *testing.T) {
+	t.Parallel()
+	var pages []remark
+	eachFile(t, func(path, text string) {
+		pages = append(pages, remark{path, code.ReplaceAllString(text, "")})
+	}, ".md")
+	goText, cText, shellText := goComments(t), cComments(t), shellComments(t)
+	comments := slices.Concat(goText, cText, shellText)
+	total, counts := wordCounts(comments)
 	for _, f := range figures {
-		per := float64(counts[f.word]) * 10_000 / float64(total)
-		t.Logf("%-5s %5.1f per 10,000 words", f.word, per)
+		per := perTenThousand(counts[f.word], total)
 		if per < f.least || per > f.most {
 			t.Errorf("%q: %.1f per 10,000 words, want %g to %g", f.word, per, f.least, f.most)
 		}
+	}
+	for _, one := range []struct {
+		name  string
+		texts []remark
+	}{{"comments", comments}, {"Go", goText}, {"C", cText}, {"shell", shellText}, {"Markdown", pages}} {
+		total, counts := wordCounts(one.texts)
+		line := fmt.Sprintf("%-8s %6d words; per 10,000:", one.name, total)
+		for _, f := range figures {
+			line += fmt.Sprintf(" %s %.1f", f.word, perTenThousand(counts[f.word], total))
+		}
+		t.Log(line)
 	}
 }
