@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"berth/bpf"
 	"berth/internal/state"
 	"berth/network"
@@ -128,7 +130,9 @@ func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
 			return false, nil
 		}
 		for _, a := range in[cookie] {
-			if err := r.attachInside(ctx, maps, ns, a); err != nil {
+			if err := r.attachInside(ctx, maps, ns, a); errors.Is(err, unix.ENODEV) {
+				continue // the interface was deleted, with its parent or by the container
+			} else if err != nil {
 				errs = append(errs, fmt.Errorf("attachment %q: %w", a.Key(), err))
 			} else {
 				done.Attached++
