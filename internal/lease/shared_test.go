@@ -57,6 +57,20 @@ func TestSharedPoolLeasesOpenParts(t *testing.T) {
 	}
 }
 
+// TestReuseAcrossBlocks checks that the least recently released address of all blocks is next.
+func TestReuseAcrossBlocks(t *testing.T) {
+	t.Parallel()
+	inScratch(t, func(tx *state.Tx) {
+		l, p := lease.In(tx, "4.0"), sharedPool(specs.ReuseOldest)
+		must(t, lease.ResetParts(tx, "lan-hq", []lease.Part{block("192.0.2.80/30"), block("192.0.2.72/31")}))
+		wantBytes(t, "all", takeEach(t, l, p, 1, 2, 3, 4, 5, 6), "72 73 80 81 82 83")
+		for _, i := range []int{4, 1, 6, 2} {
+			must(t, l.Release(testOwner(i).Key))
+		}
+		wantBytes(t, "released in turn", takeEach(t, l, p, 7, 8, 9, 10), "81 72 83 73")
+	})
+}
+
 // TestSharedRequests checks that a requested address, inside or outside of the range, needs an
 // open part, and that a remembered one does.
 func TestSharedRequests(t *testing.T) {
