@@ -198,6 +198,27 @@ func TestHealFails(t *testing.T) {
 	h.expectHealed(a, before, routes)
 }
 
+// TestHealAfterMove removes a parent that another namespace had given back just before, while the
+// record still has its index of then, and another link has that index now.
+func TestHealAfterMove(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+	h.moveAway(h.parent)
+	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "other", "index", fmt.Sprint(before.ParentIndex), "type", "bridge")
+	h.removeParent()
+	h.collectNothing()
+	h.returnParent()
+	h.collectNothing()
+	if healed := h.heal(); !slices.Equal(healed, []string{"a"}) {
+		t.Errorf("healed %v", healed)
+	}
+	h.expectHealed(a, before, routes)
+}
+
 // TestNotHealed: with heal = false, or after the container's own deletion of its interface, the
 // record is released.
 func TestNotHealed(t *testing.T) {

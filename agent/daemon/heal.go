@@ -34,13 +34,13 @@ func (a *Agent) markVanished(w *world) error {
 
 // healable returns the records whose parent was removed and exists again.
 func (w *world) healable() (back []*record) {
-	present := make(map[int]bool, len(w.links))
+	names := make(map[int]string, len(w.links)) // another link can have the index of a parent that is gone
 	for i := range w.links {
-		present[w.links[i].index] = true
+		names[w.links[i].index] = w.links[i].name
 	}
 	for _, r := range w.records {
 		waits := r.phase == specs.PhaseAttached && !r.observed && !r.noHeal && r.nsid >= 0 && r.parentIndex != 0
-		if waits && (r.lost || !present[r.parentIndex]) && w.isUsable(w.parentName(r)) {
+		if waits && (r.lost || names[r.parentIndex] != r.Parent) && w.isUsable(w.parentName(r)) {
 			back = append(back, r)
 		}
 	}

@@ -29,13 +29,14 @@ func (r *Releaser) Vanished(ctx context.Context, a *state.Attachment) (bool, err
 }
 
 // waitsForParent reports whether an attachment without a link waits for its parent: the
-// parent that the kernel removed the link with is gone, and the namespace lives.
+// parent that the kernel removed the link with is gone, and the namespace lives. Another link
+// can have the parent's index: the kernel gives an index again if it is requested.
 func (r *Releaser) waitsForParent(a *state.Attachment) (bool, error) {
 	host, ok := r.Host.(hostLinks)
 	if !ok || a.NoHeal || a.Observed || a.NSID < 0 || a.ParentIndex == 0 {
 		return false, nil
 	}
-	if _, err := host.ParentByIndex(a.ParentIndex); !a.Lost && !errors.Is(err, network.ErrNoLink) {
+	if !a.Lost && isHome(host, a) {
 		return false, nil
 	}
 	return r.namespaceLives(a)
