@@ -275,17 +275,8 @@ func disownRemade(tx *state.Tx, r *state.Attachment, in *Interface) error {
 }
 
 // deleteHalfMade deletes the link of an attempt that was killed.
-func (a *attaching) deleteHalfMade(context.Context) error {
-	links, err := a.inside.Links()
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Alias == a.records[0].Alias() {
-			return a.inside.DeleteLink(l.Index)
-		}
-	}
-	return nil
+func (a *attaching) deleteHalfMade(ctx context.Context) error {
+	return a.newReleaser().RemoveHalfMade(ctx, a.records[0])
 }
 
 // registerAgain lets the datapath count the interface at its new place, to the slot that it had.

@@ -162,6 +162,24 @@ func TestHealKilled(t *testing.T) {
 	}
 }
 
+// TestHealUnnamedLink: a healer that was killed before it set the alias of the interface left
+// one that has only the name and MAC of the record.
+func TestHealUnnamedLink(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", lan)
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+	h.removeParent()
+	h.returnParent()
+	h.killHealAfter("move the leases")
+	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "net1", "link", h.parent, "netns", a.ns.Path(),
+		"address", before.MAC.String(), "type", "macvlan", "mode", "bridge")
+	h.heal()
+	h.expectHealed(a, before, routes)
+}
+
 // killHealAfter heals in another process, which kills itself by SIGKILL after a step.
 func (h *host) killHealAfter(step string) {
 	h.Helper()
@@ -208,7 +226,9 @@ func TestHealAfterMove(t *testing.T) {
 	h.mustStart(a)
 	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
 	h.moveAway(h.parent)
-	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "other", "index", fmt.Sprint(before.ParentIndex), "type", "bridge")
+	taken, home := fmt.Sprint("taken", before.ParentIndex), testnet.Here(t)
+	testnet.Run(t, home, "ip", "link", "add", taken, "index", fmt.Sprint(before.ParentIndex), "type", "bridge")
+	defer testnet.Run(t, home, "ip", "link", "delete", taken)
 	h.removeParent()
 	h.collectNothing()
 	h.returnParent()

@@ -12,6 +12,16 @@ import (
 	"berth/specs"
 )
 
+// RemoveHalfMade deletes the link of an attachment that a killed run had begun to make again. The
+// caller holds the attachment's key.
+func (r *Releaser) RemoveHalfMade(ctx context.Context, a *state.Attachment) error {
+	remove, err := r.findLink(ctx, a)
+	if err != nil || remove == nil {
+		return err
+	}
+	return remove()
+}
+
 // removeLink deletes the link of an attachment if it still exists.
 func (r *Releaser) removeLink(ctx context.Context, a *state.Attachment) error {
 	remove, err := r.findLink(ctx, a)
@@ -95,16 +105,19 @@ func isOurs(a *state.Attachment, l *network.LinkInfo) bool {
 		return mac || parent
 	case "":
 		ownMAC := a.Driver == specs.Macvlan // an ipvlan has its parent's
-		return mac && parent && (ownMAC || a.Phase == specs.PhaseAttaching)
+		return mac && parent && (ownMAC || isHalfMade(a))
 	}
 	return false
 }
 
-// isOursByName is isOurs for a link in the attachment's namespace under its name. If its hook
-// was killed before it set the alias and the parent has another index since then, the MAC
-// and the name identify it.
+// isHalfMade reports whether the link of an attachment may lack its alias.
+func isHalfMade(a *state.Attachment) bool { return a.Phase == specs.PhaseAttaching || a.Lost }
+
+// isOursByName is isOurs for a link in the attachment's namespace under its name. If its hook, or a
+// healer, was killed before it set the alias and the parent has another index since then, the
+// MAC and the name identify it.
 func isOursByName(a *state.Attachment, l *network.LinkInfo) bool {
-	unnamed := l.Alias == "" && a.Phase == specs.PhaseAttaching && l.MAC == a.MAC && l.Driver == a.Driver
+	unnamed := l.Alias == "" && isHalfMade(a) && l.MAC == a.MAC && l.Driver == a.Driver
 	return unnamed || isOurs(a, l)
 }
 
