@@ -115,6 +115,7 @@ func TestStatus(t *testing.T) {
 		_, bad := n.callPlugin("STATUS", r)
 		return bad.Code == 0
 	})
+	n.must("GC", request{conf: gcConf()}) // STATUS is content with one free address
 	n.RequireNothing()
 	n.Write("berth.toml", "[policy]\nnetworks = ['prod']\n")
 	n.refused("STATUS", r, codeNotReady, "[policy] networks in berth.toml permits only")
