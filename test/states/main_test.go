@@ -57,14 +57,7 @@ var programs = map[string]func(ctx context.Context, d config.Dirs, args []string
 		_, err := theHook(d).Disconnect(ctx, args[1], args[0])
 		return err
 	},
-	"enable": func(ctx context.Context, d config.Dirs, args []string) error {
-		n, err := config.Network(d.Config, args[0])
-		if err != nil {
-			return err
-		}
-		_, err = theShims(d).Enable(ctx, n, nil)
-		return err
-	},
+	"enable": enableShim,
 	"disable": func(ctx context.Context, d config.Dirs, args []string) error {
 		_, err := theShims(d).Disable(ctx, args[0])
 		return err
@@ -109,16 +102,40 @@ func theShims(d config.Dirs) *hostshim.Shims {
 	return &hostshim.Shims{Store: state.Open(d.State), Log: theLog(slog.LevelWarn)}
 }
 
-// collectGarbage is `berth gc`.
-func collectGarbage(ctx context.Context, d config.Dirs, _ []string) error {
+// enableShim is `berth host enable`: it corrects the records of containers whose parent was
+// moved first, so that the host does not get the address of one.
+func enableShim(ctx context.Context, d config.Dirs, args []string) error {
+	n, err := config.Network(d.Config, args[0])
+	if err != nil {
+		return err
+	}
+	if err := withReleaser(d, func(r *release.Releaser) error {
+		_, err := r.Rehome(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	_, err = theShims(d).Enable(ctx, n, nil)
+	return err
+}
+
+func withReleaser(d config.Dirs, do func(*release.Releaser) error) error {
 	host, err := network.NewHandle()
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	r := release.Releaser{Store: state.Open(d.State), BPFFS: d.BPFFS, Host: host, Log: theLog(slog.LevelWarn), KeepEnded: time.Hour}
-	_, err = r.Collect(ctx, 0)
-	_, shimErr := theShims(d).Reconcile(ctx)
-	_, siblingErr := r.CountSiblings(ctx)
-	return errors.Join(err, shimErr, siblingErr)
+	return do(&release.Releaser{
+		Store: state.Open(d.State), BPFFS: d.BPFFS, Host: host, Log: theLog(slog.LevelWarn), KeepEnded: time.Hour,
+	})
+}
+
+// collectGarbage is `berth gc`.
+func collectGarbage(ctx context.Context, d config.Dirs, _ []string) error {
+	return withReleaser(d, func(r *release.Releaser) error {
+		_, err := r.Collect(ctx, 0)
+		_, shimErr := theShims(d).Reconcile(ctx)
+		_, siblingErr := r.CountSiblings(ctx)
+		return errors.Join(err, shimErr, siblingErr)
+	})
 }
