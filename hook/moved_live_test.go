@@ -188,7 +188,8 @@ func TestShimComesBack(t *testing.T) {
 func TestShimTakesAnAddress(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("taken", "conflict_timeout = \"0s\"\n"+lan)
+	// a subnet of its own: the shims of other tests are interfaces of this namespace too
+	h.network("taken", "conflict_timeout = \"0s\"\n"+strings.ReplaceAll(lan, "192.0.2.", "198.51.100."))
 	n, err := config.Network(h.dirs.Config, "taken")
 	if err != nil {
 		t.Fatal(err)
