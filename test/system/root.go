@@ -62,7 +62,7 @@ func makeRoot(ctx context.Context, suite, image string) (*bootFiles, error) {
 	return boot, nil
 }
 
-// addUnits writes the units into an image, and enables those that a target wants.
+// addUnits writes the units into an image, enabled.
 func addUnits(ctx context.Context, image string) error {
 	dir, err := os.MkdirTemp(filepath.Dir(image), "units-")
 	if err != nil {
@@ -84,11 +84,10 @@ func addUnits(ctx context.Context, image string) error {
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(&commands, "write %s %s%s\n", file, etc, entry.Name())
-		if _, target, wanted := strings.Cut(string(text), "WantedBy="); wanted {
-			wants := etc + strings.TrimSpace(target) + ".wants"
-			fmt.Fprintf(&commands, "mkdir %s\nsymlink %s/%s %s%s\n", wants, wants, entry.Name(), etc, entry.Name())
-		}
+		_, target, _ := strings.Cut(string(text), "WantedBy=")
+		wants := etc + strings.TrimSpace(target) + ".wants"
+		fmt.Fprintf(&commands, "write %s %s%s\nmkdir %s\nsymlink %s/%s %s%s\n",
+			file, etc, entry.Name(), wants, wants, entry.Name(), etc, entry.Name())
 	}
 	script := filepath.Join(dir, "commands")
 	if err := os.WriteFile(script, []byte(commands.String()), 0o644); err != nil {

@@ -1,7 +1,6 @@
 // Command guest runs inside a machine of test/system. Its first argument is the part:
-// lan sets up the LAN, frames counts frames at the LAN's other end, leases is a DHCP
-// server there, steps runs the steps. The suite and the pattern of steps are words of the
-// kernel's command line.
+// lan sets up the LAN, frames counts frames at the LAN's other end, steps runs the
+// steps. The suite and the pattern of steps are words of the kernel's command line.
 package main
 
 import (
@@ -20,12 +19,10 @@ func main() {
 		err = layOutLAN()
 	case "frames":
 		err = countFrames()
-	case "leases":
-		err = leaseAddresses()
 	case "steps":
 		err = runSteps()
 	default:
-		err = fmt.Errorf("argument %q: want lan, frames, leases or steps", os.Args[1:])
+		err = fmt.Errorf("argument %q: want lan, frames or steps", os.Args[1:])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)

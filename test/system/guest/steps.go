@@ -25,8 +25,7 @@ var (
 	full = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
 		{"containers", containers},
-		{"journal", journal}, {"leases", keepLeases}, {"heal", heal},
-		{"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
+		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
 		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
 	}
