@@ -30,6 +30,15 @@ func (h *host) returnParent() {
 	testnet.Veth(h.T, h.parent, testnet.Here(h.T), "wire", h.lan)
 }
 
+// startOnLAN starts container a on the network lan, and returns it with its record and routes.
+func (h *host) startOnLAN() (a *box, before *state.Attachment, routes string) {
+	h.Helper()
+	h.network("lan", lan)
+	a = h.box("a", "lan")
+	h.mustStart(a)
+	return a, h.attachments("a")[0], testnet.Run(h.T, a.ns, "ip", "route")
+}
+
 // heal heals and returns the keys of the interfaces that were made again.
 func (h *host) heal() (healed []string) {
 	h.Helper()
@@ -147,10 +156,7 @@ func TestHealKilled(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			d := h.pinDatapath("auto")
-			h.network("lan", lan)
-			a := h.box("a", "lan")
-			h.mustStart(a)
-			before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+			a, before, routes := h.startOnLAN()
 			h.removeParent()
 			h.returnParent()
 			h.killHealAfter(step)
@@ -167,10 +173,7 @@ func TestHealKilled(t *testing.T) {
 func TestHealUnnamedLink(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
-	a := h.box("a", "lan")
-	h.mustStart(a)
-	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+	a, before, routes := h.startOnLAN()
 	h.removeParent()
 	h.returnParent()
 	h.killHealAfter("move the leases")
@@ -178,6 +181,33 @@ func TestHealUnnamedLink(t *testing.T) {
 		"address", before.MAC.String(), "type", "macvlan", "mode", "bridge")
 	h.heal()
 	h.expectHealed(a, before, routes)
+}
+
+// TestHealEndedHalfMade: a container that ends after a healer was killed keeps its counts, because
+// it was attached before.
+func TestHealEndedHalfMade(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	d := h.pinDatapath("auto")
+	a, before, _ := h.startOnLAN()
+	h.countsAll(d, a)
+	h.removeParent()
+	h.returnParent()
+	h.killHealAfter("move the leases")
+	h.mustStop(a)
+	if _, err := h.releaserHere().Collect(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	err := h.store.View(t.Context(), func(tx *state.Tx) error {
+		ended, err := tx.Now(before)
+		if err == nil && (ended.Final == nil || ended.Final.Transmit.Total().Packets == 0) {
+			t.Errorf("the final counts are %+v", ended.Final)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // killHealAfter heals in another process, which kills itself by SIGKILL after a step.
@@ -197,10 +227,7 @@ func (h *host) killHealAfter(step string) {
 func TestHealFails(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
-	a := h.box("a", "lan")
-	h.mustStart(a)
-	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+	a, before, routes := h.startOnLAN()
 	h.removeParent()
 	h.returnParent()
 	testnet.Address(t, h.lan, "wire", before.Addresses[0].String())
@@ -221,10 +248,7 @@ func TestHealFails(t *testing.T) {
 func TestHealAfterMove(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", lan)
-	a := h.box("a", "lan")
-	h.mustStart(a)
-	before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+	a, before, routes := h.startOnLAN()
 	h.moveAway(h.parent)
 	taken, home := fmt.Sprint("taken", before.ParentIndex), testnet.Here(t)
 	testnet.Run(t, home, "ip", "link", "add", taken, "index", fmt.Sprint(before.ParentIndex), "type", "bridge")

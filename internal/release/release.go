@@ -234,9 +234,9 @@ func endRecord(tx *state.Tx, seen *state.Attachment, now time.Time) error {
 	return tx.Put(a)
 }
 
-// neverAttached reports whether the attachment failed or was killed half-way: no
-// record of it is kept, because it never had a link.
-func neverAttached(a *state.Attachment) bool { return a.LinkIndex == 0 }
+// neverAttached reports whether the start failed or was killed before it recorded a link. No record
+// of such an attachment is kept. One whose link is being made again was attached before.
+func neverAttached(a *state.Attachment) bool { return a.LinkIndex == 0 && !a.Lost }
 
 // wrapf adds text before an error; it returns nil for nil.
 func wrapf(err error, format string, args ...any) error {
