@@ -9,8 +9,8 @@ import (
 	"berth/internal/state"
 )
 
-// leaveDomains gives back what this node has of domains that no network file names. A domain is
-// kept while a container has an address of it.
+// leaveDomains gives back this node's blocks, addresses and prefixes in domains that no network
+// file names. It keeps a domain while a container has an address of it.
 func (m *Member) leaveDomains(ctx context.Context) {
 	for _, name := range m.self.HeldDomains() {
 		if !m.named[name] && !m.brokenNetworks {

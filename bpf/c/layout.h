@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
  * The pinned layout, version 1: the types that the datapath, the hook, the
- * agent and the command line share. bpf/layout.go has the same types in Go, and
- * a test compares them. A change of any of them is a new version.
+ * agent and the command line share. bpf/layout.go has the same types in Go; a test
+ * compares them. The agent moves maps of another layout by the names of members.
  */
 #pragma once
 

@@ -46,9 +46,9 @@ func restoreKey(node NodeID, key string, was int64, v View) (Step, bool) {
 	return Step{}, false
 }
 
-// planRestored returns the steps that make an older store list what this node's file lists. No
-// other block is taken: its owner may not have been here yet. A key that the store gives to this
-// node and the file does not list is given back.
+// planRestored returns the steps that write the keys of this node's file to an older store. They
+// take no other block, because its owner may not have come back yet. They give back each key
+// that the store gives to this node and the file does not list.
 func (k *Keeper) planRestored(v View) (steps []Step) {
 	held := k.held()
 	for _, key := range slices.Sorted(maps.Keys(held)) {
