@@ -53,6 +53,7 @@ func (m *Member) currentDomains() (all []*domain) {
 		if !m.named[name] {
 			d.keeper.End()
 			delete(m.domains, name)
+			m.unswept = true // the answer to its last claim may be lost
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {

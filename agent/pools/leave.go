@@ -12,10 +12,8 @@ import (
 // leaveDomains gives back this node's blocks, addresses and prefixes in domains that no network
 // file names. It keeps a domain while a container has an address of it.
 func (m *Member) leaveDomains(ctx context.Context) {
-	for _, name := range m.self.HeldDomains() {
-		if !m.named[name] && !m.brokenNetworks {
-			m.leaving[name] = true
-		}
+	if !m.brokenNetworks {
+		m.findLeft(ctx)
 	}
 	for name := range m.leaving {
 		part := fmt.Sprintf("domain %q, which no network has", name)
@@ -32,6 +30,25 @@ func (m *Member) leaveDomains(ctx context.Context) {
 		if left {
 			m.Log.Info("the blocks of a domain without a network were given back", "domain", name)
 			delete(m.leaving, name)
+		}
+	}
+}
+
+// findLeft adds the domains without a network in which this node has keys: by its file and, after a
+// new connection and if a network was removed, by etcd.
+func (m *Member) findLeft(ctx context.Context) {
+	all := m.self.HeldDomains()
+	if m.unswept {
+		m.request(ctx, "the domains of this node in etcd", func(ctx context.Context) error {
+			owned, err := m.self.OwnedDomains(ctx)
+			m.unswept = err != nil
+			all = append(all, owned...)
+			return err
+		})
+	}
+	for _, name := range all {
+		if !m.named[name] {
+			m.leaving[name] = true
 		}
 	}
 }

@@ -59,6 +59,7 @@ type Member struct {
 	watches map[string]*watch // by prefix
 
 	brokenNetworks bool   // a network's file cannot be read
+	unswept        bool   // etcd may give keys to this node in domains that neither a network nor its file has
 	alive          string // the identity whose presence is kept
 	absent         context.CancelFunc
 	latency        time.Duration // of the last round
@@ -163,6 +164,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 		return retry
 	}
 	wait, all, connected := m.refresh, m.currentDomains(), m.connected.Swap(false)
+	m.unswept = m.unswept || connected
 	for _, d := range all {
 		if connected {
 			d.news.Store(true)

@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"berth/internal/cluster"
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
@@ -45,14 +46,21 @@ type testMember struct {
 // newTestMember starts a member that looks at etcd by itself once an hour, after its first round.
 func newTestMember(t *testing.T, name string, c specs.ClusterConfig) *testMember {
 	t.Helper()
-	m := &testMember{t: t, dir: t.TempDir(), problems: map[string]error{}}
-	networks := filepath.Join(m.dir, "networks.d")
+	dir := t.TempDir()
+	networks := filepath.Join(dir, "networks.d")
 	if err := os.MkdirAll(networks, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(networks, "lan.toml"), []byte(oneBlock), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return startMember(t, name, c, dir)
+}
+
+// startMember starts a member with the configuration in a directory.
+func startMember(t *testing.T, name string, c specs.ClusterConfig, dir string) *testMember {
+	t.Helper()
+	m := &testMember{t: t, dir: dir, problems: map[string]error{}}
 	c.Node, c.Directory = name, cmp.Or(c.Directory, filepath.Join(m.dir, "lib"))
 	m.Member = New(Options{Config: c, ConfigDir: m.dir, Store: state.Open(filepath.Join(m.dir, "state")),
 		Log: slog.New(slog.DiscardHandler), Problem: m.setProblem})
@@ -151,6 +159,30 @@ func TestRemovedNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Wake()
+	b.owns("192.0.2.64/29")
+}
+
+// TestRemovedNetworkAfterKill checks that a node gives back a block of a removed network that its
+// file does not list: berthd was killed after it had struck the block, or before it recorded it.
+func TestRemovedNetworkAfterKill(t *testing.T) {
+	t.Parallel()
+	server := testnet.StartEtcd(t, 1)[0]
+	lib := filepath.Join(t.TempDir(), "lib")
+	c := specs.ClusterConfig{Etcd: []string{server.URL}, Directory: lib}
+	a := newTestMember(t, "a", c)
+	a.owns("192.0.2.64/29")
+	b := newTestMember(t, "b", specs.ClusterConfig{Etcd: c.Etcd})
+	b.problem("every block of domain")
+	a.stop()
+	file, err := cluster.Directory(lib).Load()
+	if err == nil {
+		file.Held = nil
+		err = cluster.Directory(lib).Save(file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	startMember(t, "a", c, t.TempDir())
 	b.owns("192.0.2.64/29")
 }
 

@@ -27,6 +27,34 @@ func (o openKeys) Open(key string) error                  { o[key] = true; retur
 func (o openKeys) Close(key string, _ bool) (bool, error) { delete(o, key); return true, nil }
 func (o openKeys) Leased() (map[netip.Addr]bool, error)   { return map[netip.Addr]bool{}, nil }
 
+// openSelf opens a node with a disk.
+func openSelf(t *testing.T, store Store, disk Disk, boot string) *Self {
+	t.Helper()
+	self, err := OpenSelf(SelfConfig{Store: store, Disk: disk, Name: "node1", Boot: boot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
+}
+
+// newSelf returns a new node.
+func newSelf(t *testing.T, store Store) *Self {
+	t.Helper()
+	return openSelf(t, store, &kept{NewFile()}, "boot")
+}
+
+// settledKeeper returns the keeper of a new node that has its block and nothing to do.
+func settledKeeper(t *testing.T, store Store, open openKeys) *Keeper {
+	t.Helper()
+	k := keepOf(t, newSelf(t, store), testDomain, open)
+	for range 2 {
+		if err := k.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k
+}
+
 // keepOf returns a keeper of a domain without a clock.
 func keepOf(t *testing.T, self *Self, domain Domain, open openKeys) *Keeper {
 	t.Helper()
@@ -47,10 +75,7 @@ func TestTwoDomains(t *testing.T) {
 	var keepers [2]*Keeper
 	open := [2]openKeys{{}, {}}
 	for restart := range 2 {
-		self, err := OpenSelf(SelfConfig{Store: store, Disk: disk, Name: "node1", Boot: "boot"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		self := openSelf(t, store, disk, "boot")
 		for i, domain := range []Domain{"lan-hq", "voice"} {
 			keepers[i] = keepOf(t, self, domain, open[i])
 			if err := keepers[i].Start(ctx); err != nil {
@@ -87,13 +112,7 @@ func TestTwoDomains(t *testing.T) {
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	ctx, store, disk := context.Background(), newMemory(), Directory(t.TempDir())
-	self := func() *Self {
-		s, err := OpenSelf(SelfConfig{Store: store, Disk: disk, Name: "node1", Boot: "boot"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
+	self := func() *Self { return openSelf(t, store, disk, "boot") }
 	rows := func(names ...string) (all []Row) {
 		for _, name := range names {
 			all = append(all, Row{Key: name + "/net1", Container: name, Interface: "net1"})

@@ -23,10 +23,37 @@ func (n *Self) HeldDomains() []Domain {
 	return slices.Sorted(maps.Keys(all))
 }
 
+// OwnedDomains returns the domains in which the store gives keys to this node. The file lacks one
+// if berthd was killed after it had struck the keys and before the store had deleted them.
+func (n *Self) OwnedDomains(ctx context.Context) ([]Domain, error) {
+	s, err := n.store.List(ctx, "domain/")
+	if err != nil {
+		return nil, fmt.Errorf("read the domains in which this node has blocks: %w", err)
+	}
+	all := map[Domain]bool{}
+	for _, e := range s.Entries {
+		name, key, _ := strings.Cut(strings.TrimPrefix(e.Key, "domain/"), "/")
+		if key != "pool" && n.owns(e) {
+			all[Domain(name)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all)), nil
+}
+
+// owns reports whether an entry gives its key to this node.
+func (n *Self) owns(e Entry) bool {
+	owner, err := decodeOwner(e.Value)
+	return err == nil && owner.Node == n.file.Node
+}
+
 // Leave gives back all keys of a domain of which this node has no network any more. closeAll
 // closes all parts of the domain, or returns false if an address of it is leased: then Leave
-// changes nothing and returns false.
+// changes nothing and returns false. Leave registers this boot first, because the file of a clone
+// lists the keys, and the registration, of the original.
 func (n *Self) Leave(ctx context.Context, d Domain, closeAll func() (bool, error)) (left bool, err error) {
+	if err := n.Register(ctx); err != nil {
+		return false, err
+	}
 	s, err := n.store.List(ctx, d.prefix())
 	if err != nil {
 		return false, fmt.Errorf("read domain %q: %w", d, err)
@@ -42,7 +69,7 @@ func (n *Self) Leave(ctx context.Context, d Domain, closeAll func() (bool, error
 	registered := Change{Key: nodePrefix + string(n.file.Node), Was: n.file.Registered}
 	var changes []Change
 	for _, e := range s.Entries {
-		if owner, err := decodeOwner(e.Value); err == nil && owner.Node == n.file.Node && e.Key != d.poolKey() {
+		if e.Key != d.poolKey() && n.owns(e) {
 			changes = append(changes, Change{Key: e.Key, Was: e.Revision, Action: Delete})
 		}
 	}

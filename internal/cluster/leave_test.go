@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -10,10 +11,7 @@ import (
 func TestLeave(t *testing.T) {
 	t.Parallel()
 	ctx, store, open := context.Background(), newMemory(), openKeys{}
-	self, err := OpenSelf(SelfConfig{Store: store, Disk: &kept{NewFile()}, Name: "node1", Boot: "boot"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := newSelf(t, store)
 	for _, d := range []Domain{testDomain, "other"} {
 		if err := keepOf(t, self, d, open).Round(ctx); err != nil {
 			t.Fatal(err)
@@ -38,5 +36,48 @@ func TestLeave(t *testing.T) {
 	}
 	if got := self.HeldDomains(); len(got) != 1 || got[0] != "other" || keys(testDomain) != 1 || keys("other") != had {
 		t.Errorf("the domains are %v; %d and %d keys are left, want the pool's text and %d", got, keys(testDomain), keys("other"), had)
+	}
+}
+
+// TestLeaveOfClone checks that a copy of a present node, on which the network was removed, gives back
+// none of the original's keys, and that the original can.
+func TestLeaveOfClone(t *testing.T) {
+	t.Parallel()
+	ctx, store, open, disk := context.Background(), newMemory(), openKeys{}, &kept{NewFile()}
+	original := openSelf(t, store, disk, "boot1")
+	if err := keepOf(t, original, testDomain, open).Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	key, value := original.Presence()
+	if err := store.Present(ctx, key, value); err != nil {
+		t.Fatal(err)
+	}
+	had := len(store.entries)
+	clone := openSelf(t, store, &kept{disk.file.clone()}, "boot2")
+	everything := func() (bool, error) { return true, nil }
+	if left, err := clone.Leave(ctx, testDomain, everything); left || !errors.Is(err, ErrAlive) || len(store.entries) != had {
+		t.Errorf("a clone gives back its original's keys: %t, %v; %d of %d are left", left, err, len(store.entries), had)
+	}
+	if left, err := original.Leave(ctx, testDomain, everything); !left || err != nil {
+		t.Errorf("the original cannot leave: %v", err)
+	}
+}
+
+// TestOwnedDomains checks that a node finds the keys that the store gives to it and its file does
+// not list, and no others.
+func TestOwnedDomains(t *testing.T) {
+	t.Parallel()
+	ctx, store, open := context.Background(), newMemory(), openKeys{}
+	for _, d := range []Domain{testDomain, "other"} {
+		self := newSelf(t, store)
+		if err := keepOf(t, self, d, open).Round(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if self.file.Held = nil; len(self.HeldDomains()) != 0 {
+			t.Fatal("the file lists domains")
+		}
+		if got, err := self.OwnedDomains(ctx); err != nil || len(got) != 1 || got[0] != d {
+			t.Errorf("the store gives the domains %v to the node, want %q; %v", got, d, err)
+		}
 	}
 }

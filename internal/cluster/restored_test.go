@@ -98,10 +98,7 @@ func TestLateAfterRestore(t *testing.T) {
 	t.Parallel()
 	ctx, store, open, disk := context.Background(), newMemory(), openKeys{}, &kept{NewFile()}
 	start := func(boot string) *Keeper {
-		self, err := OpenSelf(SelfConfig{Store: store, Disk: disk, Name: "node1", Boot: boot})
-		if err != nil {
-			t.Fatal(err)
-		}
+		self := openSelf(t, store, disk, boot)
 		k := keepOf(t, self, testDomain, open)
 		if err := k.Round(ctx); err != nil {
 			t.Fatal(err)
@@ -137,16 +134,7 @@ func TestLateAfterRestore(t *testing.T) {
 func TestLostStore(t *testing.T) {
 	t.Parallel()
 	ctx, store, open := context.Background(), newMemory(), openKeys{}
-	self, err := OpenSelf(SelfConfig{Store: store, Disk: &kept{NewFile()}, Name: "node1", Boot: "boot"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := keepOf(t, self, testDomain, open)
-	for range 2 {
-		if err := k.Round(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
+	k := settledKeeper(t, store, open)
 	had, revision := len(open), store.revision
 	*store = memory{revision: 1, entries: map[string]Entry{}}
 	k.Asked = true

@@ -131,16 +131,7 @@ func TestManyNodes(t *testing.T) {
 func TestTouch(t *testing.T) {
 	t.Parallel()
 	ctx, store, open := context.Background(), newMemory(), openKeys{}
-	self, err := OpenSelf(SelfConfig{Store: store, Disk: &kept{NewFile()}, Name: "node1", Boot: "boot"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := keepOf(t, self, testDomain, open)
-	for range 2 {
-		if err := k.Round(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
+	k := settledKeeper(t, store, open)
 	if err := k.Touch(ctx); err != nil || k.stale {
 		t.Errorf("a quiet node: %v, stale %t", err, k.stale)
 	}

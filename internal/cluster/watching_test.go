@@ -10,10 +10,7 @@ import (
 func TestWatching(t *testing.T) {
 	t.Parallel()
 	ctx, store := context.Background(), newMemory()
-	self, err := OpenSelf(SelfConfig{Store: store, Disk: &kept{NewFile()}, Name: "node1", Boot: "boot"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := newSelf(t, store)
 	k := keepOf(t, self, testDomain, openKeys{})
 	if got := k.Watching(); len(got) != 0 {
 		t.Errorf("before the first round: %v", got)
