@@ -145,12 +145,18 @@ func leaveAttachments(tx *state.Tx, id string) ([]*state.Attachment, error) {
 
 // Attachment releases a live attachment for all containers that share it; it
 // succeeds if there is none. The caller holds its key (see [state.Store.Hold]),
-// so that no container joins it meanwhile.
+// so that no container joins it meanwhile. The record is marked first: if this process is
+// killed after it has deleted the link, the link is not taken for one that vanished with its
+// parent, which is made again.
 func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	var a *state.Attachment
-	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
-		a, err = tx.Attachment(key)
-		return err
+	err := r.Store.Update(ctx, func(tx *state.Tx) (err error) {
+		if a, err = tx.Attachment(key); err != nil {
+			return err
+		}
+		a.Leaving = true
+		tx.Quiet() // the record ends immediately afterwards
+		return tx.Put(a)
 	})
 	if errors.Is(err, state.ErrNotFound) {
 		return nil

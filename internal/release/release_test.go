@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -55,6 +56,37 @@ func TestReleaseOrder(t *testing.T) {
 	}
 	must(t, r.Container(t.Context(), "c"))
 	must(t, r.Attachment(t.Context(), one.Key()))
+}
+
+// TestReleasesAreMarkedBeforeTheLinkIsDeleted checks that a process which is killed after it has
+// deleted a link leaves a record that says so. Otherwise, if the parent has moved meanwhile, the
+// link would be taken for one that vanished with its parent, and be made again.
+func TestReleasesAreMarkedBeforeTheLinkIsDeleted(t *testing.T) {
+	t.Parallel()
+	for name, release := range map[string]func(*Releaser, context.Context) error{
+		"of an attachment": func(r *Releaser, ctx context.Context) error { return r.Attachment(ctx, state.Key(5, "net1")) },
+		"of a container":   func(r *Releaser, ctx context.Context) error { return r.Container(ctx, "c") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, f := newStore(t), newFake()
+			one, _ := recordPair(t, s, f)
+			deleted := false
+			f.before = func(what string) {
+				if what != "delete link" || deleted {
+					return
+				}
+				deleted = true
+				if a := liveRecord(t, s, one.Key()); a == nil || !a.Leaving {
+					t.Errorf("the record is %+v before the link is deleted, want it marked", a)
+				}
+			}
+			must(t, release(f.releaser(s), t.Context()))
+			if !deleted {
+				t.Error("no link was deleted")
+			}
+		})
+	}
 }
 
 // TestFailureAtEveryStep makes each call to the kernel fail once, and checks that
