@@ -21,7 +21,7 @@ type Wanted struct {
 	Pool      string          // the engine's name of its pool, see [Sandbox.Reserved]
 	Selection specs.Selection // the network
 	Subnet    netip.Prefix    // of the network
-	Range     netip.Prefix    // the part of the subnet to choose from, or the zero Prefix for the network's own
+	Range     netip.Prefix    // the part of the network's own range to choose from, or the zero Prefix for all
 	Addr      netip.Addr      // requested by a user, or the zero Addr for the next free one
 }
 
@@ -84,16 +84,29 @@ func (h *Hook) newReservation(w *Wanted) (*reservation, error) {
 	if subnet == nil || subnet.Subnet != w.Subnet {
 		return nil, specs.Invalid("subnet", w.Subnet.String(), "a subnet of the network: %s", subnetsText(r.net))
 	}
-	of := *subnet
-	if w.Range.IsValid() {
-		of.IPRange = w.Range
-	}
 	own, err := h.host.Addresses()
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of the host: %w", err)
 	}
-	r.pool = ipam.PoolOf(r.net, of, own)
+	r.pool = ipam.PoolOf(r.net, *subnet, own)
+	if err := r.narrow(); err != nil {
+		return nil, err
+	}
 	return r, r.setDomain()
+}
+
+// narrow limits the pool to the engine's part of the subnet. It refuses a part that has no
+// address of the network's own range, because another host may give out all others.
+func (r *reservation) narrow() error {
+	if !r.Range.IsValid() {
+		return nil
+	}
+	if own := r.pool.Range(); !own.Overlaps(r.Range) {
+		return specs.Unusable("--ip-range", r.Range.String(), "network %q gives out addresses of %s; create the engine's "+
+			"network again without --ip-range, or with a part of that range", r.net.Name, own)
+	}
+	r.pool = r.pool.Within(r.Range)
+	return nil
 }
 
 // setDomain finds the parent and its layer-2 domain.
@@ -183,7 +196,7 @@ func (r *reservation) leaseRequested(tx *state.Tx, leases *lease.Leases) error {
 	if held != nil && held.Endpoint != "" {
 		return &lease.InUseError{Holder: lease.Lease{Addr: r.Addr, Network: held.Network, Reserved: true}}
 	}
-	return specs.At("ips", r.put(tx, leases, r.Addr))
+	return r.put(tx, leases, r.Addr)
 }
 
 func (r *reservation) put(tx *state.Tx, leases *lease.Leases, a netip.Addr) error {

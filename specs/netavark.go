@@ -158,7 +158,8 @@ func (w *NetavarkNetwork) setOption(n *Network, key string) error {
 func (w *NetavarkNetwork) addSubnets(n *Network) error {
 	for _, s := range w.Subnets {
 		one := Subnet{Subnet: s.Subnet.Masked(), Gateway: s.Gateway}
-		if w.Internal {
+		if w.Internal && one.Gateway.IsValid() { // no default route, but a machine has the address
+			one.Exclude = append(one.Exclude, ExcludeAddr(one.Gateway))
 			one.Gateway = netip.Addr{}
 		}
 		if r := s.Range; r != nil {

@@ -141,10 +141,10 @@ func (p *Policy) allowAddressing(n *Network) error {
 	}
 	if len(n.Subnets) > 0 {
 		return policyError("subnet", n.Subnets[0].Subnet.String(),
-			"annotations may not choose addresses; leave the subnet out, or set static_ips = true under [policy] in berth.toml")
+			"containers may not choose addresses; leave the subnet out, or set static_ips = true under [policy] in berth.toml")
 	}
 	if t := *n.ConflictTimeout; t < leastProbe || t > mostProbe {
-		return policyError("conflict_timeout", t.String(), "annotations may choose only %s to %s; set static_ips = true "+
+		return policyError("conflict_timeout", t.String(), "containers may choose only %s to %s; set static_ips = true "+
 			"under [policy] in berth.toml to permit others", leastProbe, mostProbe)
 	}
 	if n.MAC == MACDerived && !p.StaticMACs {
@@ -152,11 +152,11 @@ func (p *Policy) allowAddressing(n *Network) error {
 		if n.UsesDHCP() {
 			ofDHCP = `with DHCP "derived" is the default, so request "mac": "random"; or `
 		}
-		return policyError("mac", string(n.MAC), "annotations may choose only \"random\"; %sset static_macs = true under "+
+		return policyError("mac", string(n.MAC), "containers may choose only \"random\"; %sset static_macs = true under "+
 			"[policy] in berth.toml to permit others", ofDHCP)
 	}
 	if n.DHCPClientID == ClientIDName && !p.StaticMACs {
-		return policyError("dhcp_client_id", string(n.DHCPClientID), "annotations may not choose the identifier by which a "+
+		return policyError("dhcp_client_id", string(n.DHCPClientID), "containers may not choose the identifier by which a "+
 			"DHCP server recognises a container; leave it out, or set static_macs = true under [policy] in berth.toml")
 	}
 	return nil
@@ -175,11 +175,11 @@ func (p *Policy) allowsVLAN(id int) bool {
 // or a MAC.
 func (p *Policy) AllowRequest(s *Selection) error {
 	if len(s.IPs) > 0 && !p.StaticIPs {
-		return policyError("ips", s.IPs[0].String(), "annotations may not request addresses; set static_ips = true under "+
+		return policyError("ips", s.IPs[0].String(), "containers may not request addresses; set static_ips = true under "+
 			"[policy] in berth.toml to permit them")
 	}
 	if !s.MAC.IsZero() && !p.StaticMACs {
-		return policyError("mac", s.MAC.String(), "annotations may not request MACs; set static_macs = true under "+
+		return policyError("mac", s.MAC.String(), "containers may not request MACs; set static_macs = true under "+
 			"[policy] in berth.toml to permit them")
 	}
 	return nil

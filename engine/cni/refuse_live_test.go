@@ -28,11 +28,11 @@ func TestWhatAnUntrustedTextMayNot(t *testing.T) {
 		`, "config": "/tmp"`:                              {codeConfiguration, `: key "config": want one of`},
 		`, "NETWORK": "prod"`:                             {codeConfiguration, `: key "NETWORK": want one of`},
 		`, "network": "prod"`:                             {codeDecoding, `: key "network": the object has this key twice`},
-		`, "runtimeConfig": {"ips": ["192.0.2.9"]}`:       {codePolicy, `ips "192.0.2.9": annotations may not request addresses; set static_ips = true`},
+		`, "runtimeConfig": {"ips": ["192.0.2.9"]}`:       {codePolicy, `ips "192.0.2.9": containers may not request addresses; set static_ips = true`},
 		`, "runtimeConfig": {"portMappings": []}`:         {codeConfiguration, `runtimeConfig: key "portMappings": want one of ips, mac`},
 		`, "capabilities": {"portMappings": true}`:        {codeConfiguration, `capabilities: key "portMappings": want one of ips, mac`},
 		`, "args": {"cni": {"mac": "02:00:5e:00:53:1"}}`:  {codeConfiguration, `args.cni.mac "02:00:5e:00:53:1": want a MAC address`},
-		`, "args": {"cni": {"mac": "02:00:5e:00:53:01"}}`: {codePolicy, `mac "02:00:5e:00:53:01": annotations may not request MACs; set static_macs = true`},
+		`, "args": {"cni": {"mac": "02:00:5e:00:53:01"}}`: {codePolicy, `mac "02:00:5e:00:53:01": containers may not request MACs; set static_macs = true`},
 		`, "args": {"cni": {"gateway": "x"}}`:             {codeConfiguration, `args.cni: key "gateway": want one of ips, mac`},
 	} {
 		n.refused("ADD", on(ns, "c1", conf("1.1.0", more)), want.code, want.text)

@@ -222,7 +222,7 @@ func TestThePolicyHoldsForRequests(t *testing.T) {
 	h := newHost(t)
 	h.writeNetwork("lan", "conflict_timeout = \"0\"\n", "")
 	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
-	h.address("192.0.2.9", 500, "static_ips = true")
+	h.address("192.0.2.9", 500, `--ip \"192.0.2.9\": containers may not request addresses; set static_ips = true`)
 	h.address("", 200, "192.0.2.2/24")
 	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24","MacAddress":"02:00:5e:00:53:09"}`), 500, "static_macs = true")
 	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.2/24"}`), 200, "MacAddress")

@@ -117,16 +117,39 @@ func (s *Server) requestAddress(ctx context.Context, data []byte) (any, error) {
 		return nil, err
 	}
 	w := &hook.Wanted{Pool: p.space, Selection: selection, Subnet: p.subnet, Range: p.given, Addr: addr}
+	given, err := s.reserve(ctx, w)
+	return GivenAddress{given}, atRequested(addr, err)
+}
+
+// reserve reserves an address. Those that docker has forgotten are no obstacle.
+func (s *Server) reserve(ctx context.Context, w *hook.Wanted) (netip.Prefix, error) {
 	given, err := s.NewHook().Reserve(ctx, w)
 	var exhausted *lease.ExhaustedError
 	var inUse *lease.InUseError
-	if errors.As(err, &exhausted) || errors.As(err, &inUse) {
-		if swept, sweepErr := s.Sweep(ctx); swept == 0 || sweepErr != nil {
-			return nil, errors.Join(err, sweepErr)
-		}
-		given, err = s.NewHook().Reserve(ctx, w)
+	if !errors.As(err, &exhausted) && !errors.As(err, &inUse) {
+		return given, err
 	}
-	return GivenAddress{given}, err
+	if swept, sweepErr := s.Sweep(ctx); swept == 0 || sweepErr != nil {
+		return given, errors.Join(err, sweepErr)
+	}
+	return s.NewHook().Reserve(ctx, w)
+}
+
+// atRequested names a requested address in an error as docker's command line does.
+func atRequested(addr netip.Addr, err error) error {
+	var inUse *lease.InUseError
+	var v *specs.ValueError
+	switch {
+	case err == nil || !addr.IsValid():
+		return err
+	case errors.As(err, &v) && err.Error() == v.Error() && (v.Key == "" || v.Key == "ips"):
+		named := *v
+		named.Key = "--ip"
+		return &named
+	case errors.As(err, &inUse):
+		return fmt.Errorf("--ip: %w; request another address, or none", err)
+	}
+	return err
 }
 
 // reservedAddress answers an address that no container gets. CreateNetwork has it again.

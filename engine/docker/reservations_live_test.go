@@ -2,11 +2,14 @@ package docker
 
 import (
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"berth/hook"
+	"berth/internal/config"
 	"berth/internal/testnet"
 )
 
@@ -20,9 +23,9 @@ func TestReservations(t *testing.T) {
 	h.address("", 200, "192.0.2.3/24")
 	h.address("192.0.2.9", 200, "192.0.2.9/24")
 	h.address("192.0.2.9", 200, "192.0.2.9/24") // docker lost the answer
-	h.address("192.0.2.1", 500, "the gateway")
+	h.address("192.0.2.1", 500, `--ip \"192.0.2.1\": in the subnet 192.0.2.0/24 it is the gateway`)
 	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("a", `,"Interface":{"Address":"192.0.2.9/24","MacAddress":"02:00:5e:00:53:09"}`), 200, `{"Interface":{}}`)
-	h.address("192.0.2.9", 500, "reserved for another container")
+	h.address("192.0.2.9", 500, `is reserved for another container (a network defined in place); request another address, or none`)
 	h.callDriver("NetworkDriver.CreateEndpoint", endpoint("b", `,"Interface":{"Address":"192.0.2.9/24"}`), 500, "reserved for another container")
 	h.release("192.0.2.9") // of the endpoint that was refused
 	h.expectHeld("192.0.2.2 192.0.2.3 192.0.2.9")
@@ -137,6 +140,44 @@ func TestAnExhaustedPoolIsSwept(t *testing.T) {
 	now := h.now()
 	h.Now = func() time.Duration { return now + orphanAge + time.Minute }
 	h.callDriver("IpamDriver.RequestAddress", small, 200, "192.0.2.64/24")
+}
+
+// TestARangeOfDocker requires that docker's --ip-range narrows the range of a network of berth's, and
+// does not leave it: another host may give out the addresses beside it.
+func TestARangeOfDocker(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.writeNetwork("lan", "conflict_timeout = \"0\"\n", "[policy]\nstatic_ips = true\n")
+	path := config.NetworkFile(h.Dirs.Config, "lan")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append(text, "ip_range = \"192.0.2.64/26\"\n"...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
+	within := func(part, asked string) string {
+		return `{"PoolID":"` + pool24 + ` ` + part + `","Address":"` + asked + `"}`
+	}
+	h.callDriver("IpamDriver.RequestAddress", within("192.0.2.80/28", ""), 200, "192.0.2.80/24")
+	h.callDriver("IpamDriver.RequestAddress", within("192.0.2.0/25", ""), 200, "192.0.2.64/24")
+	for _, asked := range []string{"", "192.0.2.130"} {
+		h.callDriver("IpamDriver.RequestAddress", within("192.0.2.128/26", asked), 500,
+			`--ip-range \"192.0.2.128/26\": network \"lan\" gives out addresses of 192.0.2.64/26; create`)
+	}
+	h.expectHeld("192.0.2.64 192.0.2.80")
+}
+
+// TestTheGatewayOfAnInternalNetwork requires that no container of an internal network gets the
+// gateway's address: the network has no default route, but the LAN has the machine.
+func TestTheGatewayOfAnInternalNetwork(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	internal := strings.Replace(request(`{"parent":"`+h.parent+`","conflict_timeout":"0"}`), `"Options":{`, `"Options":{"com.docker.network.internal":true,`, 1)
+	h.callDriver("NetworkDriver.CreateNetwork", internal, 200, "{}")
+	h.address("192.0.2.1", 500, `--ip \"192.0.2.1\": in the subnet 192.0.2.0/24 it is excluded`)
+	h.address("", 200, "192.0.2.2/24")
 }
 
 // TestPoolID requires that a pool is found again by its ID.

@@ -75,20 +75,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.Log.Error("berth-docker", "call", name, "error", err)
 		w.WriteHeader(http.StatusInternalServerError)
-		answer = failureOf(name, err)
+		answer = failureOf(err)
 	}
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		s.Log.Error("berth-docker", "call", name, "error", err)
 	}
 }
 
-// failureOf returns an error in the form of the call's driver.
-func failureOf(name string, err error) map[string]string {
-	key := "Err"
-	if strings.HasPrefix(name, "IpamDriver.") {
-		key = "Error"
-	}
-	return map[string]string{key: "berth-docker: " + err.Error()}
+// failure is the answer of a call that failed. docker's client of plugins shows Err alone, of a
+// network driver and of an IPAM driver, and the whole answer as JSON if there is no Err; the
+// protocol of IPAM drivers names Error.
+type failure struct {
+	Err   string
+	Error string
+}
+
+func failureOf(err error) failure {
+	text := "berth-docker: " + err.Error()
+	return failure{text, text}
 }
 
 // done is the answer of a method that returns nothing.
