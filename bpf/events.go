@@ -88,7 +88,7 @@ func DecodeEvent(record []byte) (RawEvent, error) {
 		return RawEvent{}, fmt.Errorf("decode event: %w", err)
 	}
 	kinds := specs.Kinds()
-	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence >= evidences || raw.Way > 1 ||
+	if int(raw.Kind) >= len(kinds) || raw.Certainty > 1 || raw.Evidence >= evidences || raw.Direction > 1 ||
 		raw.Captured > eventBytes {
 		return RawEvent{}, fmt.Errorf("decode event of kind %d: %w", raw.Kind, ErrRecord)
 	}
@@ -97,7 +97,7 @@ func DecodeEvent(record []byte) (RawEvent, error) {
 		Kind:        kinds[raw.Kind],
 		Certainty:   [...]specs.Certainty{specs.Certain, specs.Suspected}[raw.Certainty],
 		Evidence:    specs.Evidences()[raw.Evidence],
-		Direction:   direction(raw.Way).String(),
+		Direction:   direction(raw.Direction).String(),
 		ParentIndex: int(raw.IfIndex),
 		VLAN:        int(raw.VLAN),
 		Sender:      raw.Sender,

@@ -25,7 +25,7 @@ func TestDecodeEvent(t *testing.T) {
 	t.Parallel()
 	raw := event{
 		Time: 5e9, Cookie: 77, LeftOut: 3, IfIndex: 4, VLAN: 100, Sender: 1, Owner: 2, Receiver: 3, Counted: 2, Dropped: 1, Length: 1500,
-		Captured: 3, Certainty: 1, Evidence: 1, Way: 1, Bytes: [eventBytes]byte{1, 2, 3, 4},
+		Captured: 3, Certainty: 1, Evidence: 1, Direction: 1, Bytes: [eventBytes]byte{1, 2, 3, 4},
 	}
 	got, err := DecodeEvent(encodeEvent(t, raw))
 	if err != nil {
@@ -51,7 +51,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 		"unknown kind":      encodeEvent(t, event{Kind: uint8(len(specs.Kinds()))}),
 		"unknown certainty": encodeEvent(t, event{Certainty: 2}),
 		"unknown evidence":  encodeEvent(t, event{Evidence: evidences}),
-		"unknown direction": encodeEvent(t, event{Way: 2}),
+		"unknown direction": encodeEvent(t, event{Direction: 2}),
 		"too many bytes":    encodeEvent(t, event{Captured: eventBytes + 1}),
 	} {
 		if e, err := DecodeEvent(record); !errors.Is(err, ErrRecord) {

@@ -54,9 +54,9 @@ func insideOf(o OwnProgram, e Endpoint) Inside {
 }
 
 func (i Inside) makeKey() insideKey {
-	key := insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index)}
+	key := insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index), Program: programSibling}
 	if i.Receiver {
-		key.Reserved = keyOfReceiver
+		key.Program = programReceiver
 	}
 	return key
 }
@@ -76,7 +76,7 @@ func (m *Maps) Insides() (all []Inside, err error) {
 	entries := one.Iterate()
 	for entries.Next(&key, &v) {
 		all = append(all, Inside{
-			Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex), Receiver: key.Reserved == keyOfReceiver,
+			Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex), Receiver: key.Program == programReceiver,
 		})
 	}
 	if err := entries.Err(); err != nil {

@@ -175,14 +175,17 @@ type addressKey struct {
 	VLAN    uint32
 }
 
+// insideKey identifies an interface with one of berth's programs on it.
 type insideKey struct {
-	Cookie   uint64
-	IfIndex  uint32
-	Reserved uint32
+	Cookie  uint64 // of the namespace that it is in
+	IfIndex uint32
+	Program uint32 // programSibling or programReceiver; in C the member is called reserved
 }
 
-// keyOfReceiver is the reserved member of a key that notes the receiver program.
-const keyOfReceiver = 1
+const (
+	programSibling  = 0
+	programReceiver = 1
+)
 
 type insideValue struct {
 	Slot     uint32
@@ -214,7 +217,8 @@ type violation struct {
 type violations struct{ Of [numKinds]violation }
 
 // foundValue holds the packets of violations in a slot, by kind, that userspace has added
-// to the datapath's counts.
+// to the datapath's counts. There cannot be more than 32 kinds, as partyValue has a bit for
+// each. The map has no BTF and is never converted, so the size of its values must stay.
 type foundValue struct{ Packets, Dropped [32]uint64 }
 
 // baseValue holds the counts of earlier maps in a slot.
@@ -236,7 +240,7 @@ type event struct {
 	Kind      uint8
 	Certainty uint8
 	Evidence  uint8
-	Way       uint8
+	Direction uint8
 	Dropped   uint8
 	Reserved  [5]uint8
 	Bytes     [eventBytes]byte

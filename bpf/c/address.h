@@ -99,8 +99,8 @@ static __always_inline bool solicit_read(struct __sk_buff *skb, const struct fra
  * source address; its sender is about to use the probed address (RFC 5227,
  * section 2.1.1; RFC 4862, section 5.4).
  */
-static __always_inline const struct party *address_claimed(struct __sk_buff *skb,
-							   const struct frame *f)
+static __always_inline const struct party *address_probed(struct __sk_buff *skb,
+							  const struct frame *f)
 {
 	struct address_key key = { .ifindex = f->from.ifindex, .vlan = f->from.vlan };
 	bool sourced = true;

@@ -44,15 +44,15 @@ static __always_inline bool claim_ours(struct __sk_buff *skb, const struct frame
 }
 
 /*
- * After an endpoint's last probe, its address may still be in the course of
- * attaching for ATTACHING_TICKS, and answers may arrive for ANSWERS_TICKS.
+ * For ATTACHING_TICKS after an endpoint's last probe, the hook may still replace the
+ * endpoint's address. For ANSWERS_TICKS, answers to the probe may arrive.
  */
 #define ATTACHING_TICKS 114 /* 120 ms */
 #define ANSWERS_TICKS (2 * SECOND_TICKS)
 
 /*
  * Reports whether a claim answers the owner's own probe. It is no violation
- * then, because the hook exchanges the address. An ARP answer to a probe has the
+ * then, because the hook replaces the address. An ARP answer to a probe has the
  * target 0.0.0.0; an answer of neighbour discovery is sent to all nodes.
  */
 static __always_inline bool claim_answers(struct __sk_buff *skb, const struct frame *f,
@@ -84,11 +84,11 @@ static __always_inline bool claim_possible(struct __sk_buff *skb, const struct f
 /* Judges a frame on ingress that may claim an address, whose source belongs to no endpoint. */
 __noinline int claim_judge(struct __sk_buff *skb, const struct frame *f)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = DUPLICATE_IP,
 		.certainty = CERTAIN,
 		.evidence = CLAIMED_ADDRESS,
-		.way = INGRESS,
+		.direction = INGRESS,
 	};
 	struct address_key key = {};
 	const struct party *owner;
@@ -103,7 +103,7 @@ __noinline int claim_judge(struct __sk_buff *skb, const struct frame *f)
 	if (!owner || claim_ours(skb, f) || claim_answers(skb, f, owner) ||
 	    own_other(skb, f, owner))
 		return 0;
-	found.owner = owner->slot;
-	violation_report(skb, f, owner, &found);
+	offence.owner = owner->slot;
+	violation_report(skb, f, owner, &offence);
 	return 0;
 }

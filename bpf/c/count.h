@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Counting: frames of an endpoint, and lost events and unknown sources.
+ * Counters of an endpoint's frames, and of the events and unknown sources that found
+ * no room.
  */
 #pragma once
 
@@ -8,9 +9,9 @@
 
 /*
  * Adds a frame to an endpoint's counters. A plain addition is exact, because the
- * counters are per CPU and both hooks run with bottom halves disabled.
+ * counters are per CPU and the kernel runs TC programs with bottom halves disabled.
  */
-static __always_inline void count_frame(__u32 slot, enum direction direction, enum scope scope,
+static __always_inline void count_frame(__u32 slot, enum flow flow, enum scope scope,
 					enum cast cast, const struct count *n)
 {
 	struct counters *all = bpf_map_lookup_elem(&counters, &slot);
@@ -18,16 +19,17 @@ static __always_inline void count_frame(__u32 slot, enum direction direction, en
 
 	if (!all)
 		return;
-	at = &all->at[direction == RECEIVE ? (scope == LOCAL ? RECEIVE_LOCAL : RECEIVE_EXTERNAL) :
+	at = &all->at[flow == RECEIVE ? (scope == LOCAL ? RECEIVE_LOCAL : RECEIVE_EXTERNAL) :
 		      scope == LOCAL	   ? TRANSMIT_LOCAL :
 					     TRANSMIT_EXTERNAL + cast];
 	at->packets += n->packets;
 	at->bytes += n->bytes;
 }
 
-static __always_inline void count_lost(__u32 kind)
+static __always_inline void count_lost(enum lost loss)
 {
-	__u64 *n = bpf_map_lookup_elem(&lost, &kind);
+	__u32 index = loss;
+	__u64 *n = bpf_map_lookup_elem(&lost, &index);
 
 	if (n)
 		__sync_fetch_and_add(n, 1);

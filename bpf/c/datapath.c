@@ -70,7 +70,7 @@ static __always_inline bool egress_judge(struct __sk_buff *skb, const struct fra
 	if (!source_plain(skb, f, from)) {
 		if (source_judge(skb, f, &from->is, from->cookie, EGRESS))
 			return true;
-		if (asked_possible(f) && asked_judge(skb, f, &from->is, from->cookie))
+		if (request_possible(f) && request_judge(skb, f, &from->is, from->cookie))
 			return true;
 	}
 	if (frame_cast(f) != UNICAST) {
@@ -181,18 +181,18 @@ static __always_inline enum spoof ingress_spoof(struct __sk_buff *skb, const str
 __noinline int ingress_denied(struct __sk_buff *skb, const struct frame *f, __u32 sender,
 			      const struct endpoint *to)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = SOURCE_DENIED,
 		.certainty = CERTAIN,
 		.evidence = SOURCE_MAC,
-		.way = INGRESS,
+		.direction = INGRESS,
 		.sender = sender,
 	};
 
 	if (!f || !to)
 		return 0;
-	found.receiver = to->is.slot;
-	violation_report(skb, f, &to->is, &found);
+	offence.receiver = to->is.slot;
+	violation_report(skb, f, &to->is, &offence);
 	return 0;
 }
 

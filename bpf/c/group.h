@@ -141,11 +141,11 @@ static __always_inline enum copy group_copy(struct __sk_buff *skb, const struct 
 /* Judges a group frame on ingress with an endpoint's MAC as its source. */
 __noinline int group_judge(struct __sk_buff *skb, const struct frame *f, const struct endpoint *from)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = REFLECTED,
 		.certainty = CERTAIN,
 		.evidence = FRAME_COPY,
-		.way = INGRESS,
+		.direction = INGRESS,
 	};
 	enum copy copy;
 
@@ -155,8 +155,8 @@ __noinline int group_judge(struct __sk_buff *skb, const struct frame *f, const s
 	if (copy == COPY_NONE) {
 		duplicate_mac(skb, f, from, 0, CERTAIN, NOT_SENT);
 	} else if (copy == COPY_SURE && from->is.mode == MODE_BRIDGE) {
-		found.sender = from->is.slot;
-		violation_report(skb, f, &from->is, &found);
+		offence.sender = from->is.slot;
+		violation_report(skb, f, &from->is, &offence);
 	}
 	return 0;
 }

@@ -32,7 +32,7 @@ static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
 		named = sender_party(f, cookie);
 	if (named)
 		return named;
-	return given ? given : address_claimed(skb, f);
+	return given ? given : address_probed(skb, f);
 }
 
 /* Handles egress at the parent. Reports whether to drop the frame. */
@@ -45,7 +45,7 @@ static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct fr
 	if (!from)
 		return false;
 	if (source_judge(skb, f, from, cookie, EGRESS) ||
-	    (asked_possible(f) && asked_judge(skb, f, from, cookie)))
+	    (request_possible(f) && request_judge(skb, f, from, cookie)))
 		return true;
 	frame_measure(skb, f, &n);
 	count_frame(from->slot, TRANSMIT, EXTERNAL, frame_cast(f), &n);
@@ -61,9 +61,9 @@ static __always_inline bool ipvlan_to_itself(const struct frame *f)
 static __noinline bool ipvlan_isolated(struct __sk_buff *skb, const struct frame *f,
 				       const struct party *from)
 {
-	struct finding found = finding_of(skb, from, 0, HOST_ISOLATION, INGRESS);
+	struct offence offence = offence_of(skb, from, 0, HOST_ISOLATION, INGRESS);
 
-	return violation_report(skb, f, from, &found);
+	return violation_report(skb, f, from, &offence);
 }
 
 /*

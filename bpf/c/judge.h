@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
- * Violations: the sender of a frame, the kind of violation, and its event.
+ * How a judging function reports a violation: it fills in an offence, by offence_of if
+ * the sender of the frame is known, and calls violation_report. That counts the
+ * offence, sends an event if one is due, and returns whether to drop the frame.
  */
 #pragma once
 
@@ -22,14 +24,15 @@
  */
 volatile const bool have_netns_cookie = false;
 
-struct finding {
+/* A violation by a frame. A violation that the agent detects without one is a finding. */
+struct offence {
 	__u64 cookie;
 	__u32 sender, owner, receiver; /* slots, or 0 */
 	__u32 counted; /* the slot, of these three, that the violation is counted for */
 	enum kind kind;
 	enum certainty certainty;
 	enum evidence evidence;
-	enum way way;
+	enum direction direction;
 	bool dropped;
 	__u8 reserved[3];
 };
@@ -103,25 +106,25 @@ static __always_inline void event_lose(struct violation *v)
 }
 
 static __noinline void event_fill(struct event *e, struct __sk_buff *skb, const struct frame *f,
-				  const struct finding *found)
+				  const struct offence *offence)
 {
 	__u32 captured = skb->len;
 
 	__builtin_memset(e, 0, sizeof(*e));
 	e->time = bpf_ktime_get_boot_ns();
-	e->cookie = found->cookie;
+	e->cookie = offence->cookie;
 	e->ifindex = f->from.ifindex;
 	e->vlan = f->from.vlan;
-	e->sender = found->sender;
-	e->owner = found->owner;
-	e->receiver = found->receiver;
-	e->counted = found->counted;
-	e->dropped = found->dropped;
+	e->sender = offence->sender;
+	e->owner = offence->owner;
+	e->receiver = offence->receiver;
+	e->counted = offence->counted;
+	e->dropped = offence->dropped;
 	e->length = skb->len;
-	e->kind = found->kind;
-	e->certainty = found->certainty;
-	e->evidence = found->evidence;
-	e->way = found->way;
+	e->kind = offence->kind;
+	e->certainty = offence->certainty;
+	e->evidence = offence->evidence;
+	e->direction = offence->direction;
 	if (captured > EVENT_BYTES)
 		captured = EVENT_BYTES;
 	barrier_var(captured); /* the verifier of 6.1 must see the bounds of this very register */
@@ -132,7 +135,7 @@ static __noinline void event_fill(struct event *e, struct __sk_buff *skb, const 
 }
 
 static __always_inline void event_send(struct __sk_buff *skb, const struct frame *f,
-				       const struct finding *found, struct violation *v)
+				       const struct offence *offence, struct violation *v)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -140,7 +143,7 @@ static __always_inline void event_send(struct __sk_buff *skb, const struct frame
 		event_lose(v);
 		return;
 	}
-	event_fill(e, skb, f, found);
+	event_fill(e, skb, f, offence);
 	e->left_out = __sync_lock_test_and_set(&v->left_out, 0);
 	bpf_ringbuf_submit(e, 0);
 }
@@ -165,52 +168,54 @@ static __always_inline struct violations *violations_of(__u32 slot)
  * Counts a violation, and sends an event if one is due. Like all functions that
  * are not static, it is verified once, by itself, and must return a number.
  */
-__noinline int violation_count(struct __sk_buff *skb, const struct frame *f, const struct finding *found)
+__noinline int violation_count(struct __sk_buff *skb, const struct frame *f,
+			       const struct offence *offence)
 {
 	struct violations *all;
 	struct violation *v;
 	struct count n;
 
-	if (!f || !found)
+	if (!f || !offence)
 		return 0;
-	all = violations_of(found->counted);
-	if (!all || found->kind >= KINDS)
+	all = violations_of(offence->counted);
+	if (!all || offence->kind >= KINDS)
 		return 0;
-	v = &all->of[found->kind];
+	v = &all->of[offence->kind];
 	frame_measure(skb, f, &n);
 	__sync_fetch_and_add(&v->packets, n.packets);
-	if (found->dropped)
+	if (offence->dropped)
 		__sync_fetch_and_add(&v->dropped, n.packets);
 	if (event_due(v))
-		event_send(skb, f, found, v);
+		event_send(skb, f, offence, v);
 	return 0;
 }
 
 /*
- * Returns a finding about a frame whose sender is known. The evidence is the
- * cookie of the sender's namespace, if cookie is not 0 and the kernel names that
- * of the frame. Else it is the source MAC or, for ipvlan, whose endpoints share a
- * MAC, the source address.
+ * Returns an offence by a frame whose sender is known. The evidence is NETNS_COOKIE
+ * if the kernel names the namespace that sent the frame, and its cookie is the given
+ * one. If the two differ or one is 0, it is the source MAC or, for ipvlan, whose
+ * endpoints share a MAC, the source address, which proves nothing.
  */
-static __always_inline struct finding finding_of(struct __sk_buff *skb, const struct party *from,
-						 __u64 cookie, enum kind kind, enum way way)
+static __always_inline struct offence offence_of(struct __sk_buff *skb, const struct party *from,
+						 __u64 cookie, enum kind kind,
+						 enum direction direction)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = kind,
 		.certainty = CERTAIN,
 		.evidence = SOURCE_MAC,
-		.way = way,
+		.direction = direction,
 		.cookie = sender_cookie(skb),
 		.sender = from->slot,
 	};
 
-	if (found.cookie && found.cookie == cookie) {
-		found.evidence = NETNS_COOKIE;
+	if (offence.cookie && offence.cookie == cookie) {
+		offence.evidence = NETNS_COOKIE;
 	} else if (from->mode >= MODE_L2) {
-		found.certainty = SUSPECTED;
-		found.evidence = SOURCE_ADDRESS;
+		offence.certainty = SUSPECTED;
+		offence.evidence = SOURCE_ADDRESS;
 	}
-	return found;
+	return offence;
 }
 
 /*
@@ -218,14 +223,14 @@ static __always_inline struct finding finding_of(struct __sk_buff *skb, const st
  * Reports whether to drop the frame.
  */
 static __always_inline bool violation_report(struct __sk_buff *skb, const struct frame *f,
-					     const struct party *party, struct finding *found)
+					     const struct party *party, struct offence *offence)
 {
-	__u32 bit = 1U << found->kind;
+	__u32 bit = 1U << offence->kind;
 
 	if (party->exempt & bit)
 		return false;
-	found->counted = party->slot;
-	found->dropped = !!(party->enforce & bit);
-	violation_count(skb, f, found);
-	return found->dropped;
+	offence->counted = party->slot;
+	offence->dropped = !!(party->enforce & bit);
+	violation_count(skb, f, offence);
+	return offence->dropped;
 }

@@ -41,7 +41,7 @@ struct endpoint_key {
 /* The endpoint that has a MAC, an address or a namespace, and its network's rules. */
 struct party {
 	__u32 slot; /* 0 if it is not counted */
-	__u32 enforce; /* bits 1 << enum kind, whose frames are dropped */
+	__u32 enforce; /* bits 1 << enum kind, so 32 kinds at most; their frames are dropped */
 	__u32 exempt; /* bits 1 << enum kind, whose frames are not judged */
 	enum mode mode;
 	__u8 flags;
@@ -101,10 +101,17 @@ struct address_key {
 /* The slot of an address that the host has on the parent. */
 #define ADDRESS_HOST 0xffffffff
 
-/* An ipvlan interface, by which the sibling program identifies itself. */
+/*
+ * A container's interface with the sibling program on it: on ipvlan, and on macvlan
+ * in mode bridge. On a kernel without tcx the receiver program has an entry too.
+ */
 struct inside_key {
 	__u64 cookie; /* of the namespace that it is in */
 	__u32 ifindex; /* in that namespace */
+	/*
+	 * The program: 0 for the sibling program, 1 for the receiver program. The name
+	 * must stay: a map whose key has other members cannot be taken over.
+	 */
 	__u32 reserved;
 };
 
@@ -129,7 +136,7 @@ struct parent {
 	__u8 reserved;
 };
 
-enum direction { RECEIVE, TRANSMIT };
+enum flow { RECEIVE, TRANSMIT }; /* from the container's view; enum direction is the program's */
 enum scope { LOCAL, EXTERNAL };
 enum cast { UNICAST, MULTICAST, BROADCAST, CASTS };
 
@@ -160,7 +167,7 @@ enum kind {
 	REFLECTED,
 	DUPLICATE_MAC,
 	DUPLICATE_IP,
-	MODE_DRIFT, /* this and the next three are found by the agent */
+	MODE_DRIFT, /* the agent judges this and the next three */
 	MAC_DRIFT,
 	ADDRESS_DRIFT,
 	PASSTHRU_SHARED,
@@ -168,7 +175,7 @@ enum kind {
 	HOST_ISOLATION,
 	ROGUE_DHCP,
 	ROGUE_RA,
-	UNANSWERED, /* found by the agent too */
+	UNANSWERED, /* the agent judges this one too */
 	KINDS
 } __attribute__((packed));
 
@@ -179,7 +186,10 @@ struct violation {
 	__u32 left_out; /* violations since then without an event */
 };
 
-/* A new kind is a new element at the end, which the migration adds. */
+/*
+ * A new kind is a new element at the end, which the migration adds. There can be 32:
+ * struct party has a bit for each, and the map "found" of userspace has 32 of them.
+ */
 struct violations {
 	struct violation of[KINDS];
 };
@@ -197,7 +207,8 @@ enum evidence {
 	UNREADABLE,
 	EVIDENCES
 } __attribute__((packed));
-enum way { INGRESS, EGRESS } __attribute__((packed));
+/* The direction of a frame at the interface of the program. The container's view is enum flow. */
+enum direction { INGRESS, EGRESS } __attribute__((packed));
 enum lost { LOST_EVENTS, LOST_UNKNOWN, LOST };
 
 #define EVENT_BYTES 96
@@ -217,7 +228,7 @@ struct event {
 	__u8 kind;
 	__u8 certainty;
 	__u8 evidence;
-	__u8 way;
+	__u8 direction;
 	__u8 dropped;
 	__u8 reserved[5];
 	__u8 bytes[EVENT_BYTES];

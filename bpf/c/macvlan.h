@@ -69,23 +69,23 @@ __noinline int macvlan_spoof(struct __sk_buff *skb, const struct frame *f, const
 			     __u64 cookie)
 {
 	const struct endpoint *owner;
-	struct finding found = {
+	struct offence offence = {
 		.kind = MAC_SPOOF,
 		.certainty = CERTAIN,
 		.evidence = NETNS_COOKIE,
-		.way = EGRESS,
+		.direction = EGRESS,
 		.cookie = cookie,
 	};
 
 	if (!f || !from)
 		return SPOOF_NONE;
-	found.sender = from->slot;
+	offence.sender = from->slot;
 	owner = endpoint_lookup(&f->from);
 	if (owner ? owner->is.slot == from->slot || owner->cookie == cookie : macvlan_other(skb, f))
 		return SPOOF_NONE;
 	if (owner)
-		found.owner = owner->is.slot;
-	return violation_report(skb, f, from, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
+		offence.owner = owner->is.slot;
+	return violation_report(skb, f, from, &offence) ? SPOOF_DROPPED : SPOOF_FLAGGED;
 }
 
 /* Judges a group frame as the parent's egress does. Reports whether to drop it. */
@@ -97,7 +97,7 @@ static __always_inline bool macvlan_judge(struct __sk_buff *skb, const struct fr
 	if (spoof != SPOOF_NONE)
 		return spoof == SPOOF_DROPPED;
 	return source_judge(skb, f, from, cookie, EGRESS) ||
-	       (asked_possible(f) && asked_judge(skb, f, from, cookie));
+	       (request_possible(f) && request_judge(skb, f, from, cookie));
 }
 
 /*

@@ -31,7 +31,7 @@ struct {
 
 struct filter {
 	__u8 endpoint; /* for the programs of earlier versions: 1 once an endpoint of them was registered */
-	__u8 seen[2]; /* by enum way: the epoch in which an unknown source was last noted */
+	__u8 seen[2]; /* by enum direction: the epoch in which an unknown source was last noted */
 };
 
 struct {
@@ -45,7 +45,7 @@ struct {
 /* Unknown source MACs: those of the LAN that belong to no endpoint, as many as fit. */
 struct unknown {
 	__u64 first, last; /* coarse monotonic ns */
-	__u8 ways; /* bits 1 << enum way */
+	__u8 ways; /* bits 1 << enum direction */
 	__u8 reserved[7];
 };
 
@@ -160,10 +160,10 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } prints SEC(".maps");
 
-/* The group frames that programs on parents drop (copies.h). */
+/* For noting the group frames that programs on parents drop, in dropped_frames (copies.h). */
 struct drops {
 	__u64 keys[3]; /* of the hash of a frame; random, set by the agent */
-	__u32 last; /* tick of the last frame, or 0 */
+	__u32 last; /* tick of the last drop, or 0 */
 	__u32 reserved;
 };
 
@@ -175,7 +175,10 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } drops SEC(".maps");
 
-/* There is room for more frames than wait for their receivers (netdev_max_backlog). */
+/*
+ * The group frames that programs on parents have dropped. There is room for more than
+ * wait for their receivers (netdev_max_backlog).
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, __u64); /* hash */

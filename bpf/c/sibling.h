@@ -34,7 +34,7 @@ static __always_inline bool sent_of_late(const struct party *p)
 }
 
 /* Notes a frame to a sibling. Reports whether it is a violation (vepa-unreflected). */
-static __always_inline bool vepa_waits(const struct party *from, struct finding *found)
+static __always_inline bool vepa_waits(const struct party *from, struct offence *offence)
 {
 	struct state *s = state_of(from);
 	__u32 now = ticks_now();
@@ -44,9 +44,9 @@ static __always_inline bool vepa_waits(const struct party *from, struct finding 
 	if (!s->waiting)
 		s->since = now;
 	s->waiting++;
-	found->kind = VEPA_UNREFLECTED;
-	found->certainty = SUSPECTED;
-	found->evidence = NO_REFLECTION;
+	offence->kind = VEPA_UNREFLECTED;
+	offence->certainty = SUSPECTED;
+	offence->evidence = NO_REFLECTION;
 	return s->waiting >= WAITING_MIN && now - s->since >= SECOND_TICKS;
 }
 
@@ -59,14 +59,17 @@ static __always_inline void vepa_back(const struct endpoint *from)
 		s->waiting = 0;
 }
 
-/* Reports whether contacting a sibling is a violation; if so, sets the finding's kind. */
-static __always_inline bool sibling_sought(const struct party *from, __u32 slot,
-					   struct finding *found)
+/*
+ * Reports whether contacting a sibling is a violation. Sets the offence's receiver and
+ * kind, also if it is none: VEPA_UNREFLECTED in mode vepa, else PRIVATE_ATTEMPT.
+ */
+static __always_inline bool sibling_contacted(const struct party *from, __u32 slot,
+					      struct offence *offence)
 {
-	found->receiver = slot;
+	offence->receiver = slot;
 	if (from->mode == MODE_VEPA)
-		return vepa_waits(from, found);
-	found->kind = PRIVATE_ATTEMPT;
+		return vepa_waits(from, offence);
+	offence->kind = PRIVATE_ATTEMPT;
 	return from->mode == MODE_PRIVATE;
 }
 
@@ -88,25 +91,25 @@ static __always_inline bool probe_answered(struct __sk_buff *skb, const struct f
 
 /*
  * Judges a frame on egress to a sibling's MAC, or the host's. Reports whether to
- * drop it. An answer to the host's probe is none: the hook probes from the parent,
- * and a switch that reflects brings the probe to the containers in mode vepa.
+ * drop it. An answer to the host's probe is no violation: the hook probes from the
+ * parent, and a switch that reflects brings the probe to the containers in mode vepa.
  */
 __noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
 				  const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found;
+	struct offence offence;
 	struct state *s;
 
 	if (!f || !from || !to || to->is.slot == from->is.slot)
 		return false;
-	found = finding_of(skb, &from->is, from->cookie, HOST_ISOLATION, EGRESS);
+	offence = offence_of(skb, &from->is, from->cookie, HOST_ISOLATION, EGRESS);
 	s = state_of(&from->is);
 	if (s)
 		s->out = ticks_now();
 	if (to->is.flags & ENDPOINT_PARENT ? probe_answered(skb, f)
-					   : !sibling_sought(&from->is, to->is.slot, &found))
+					   : !sibling_contacted(&from->is, to->is.slot, &offence))
 		return false;
-	return violation_report(skb, f, &from->is, &found);
+	return violation_report(skb, f, &from->is, &offence);
 }
 
 /* Returns the endpoint, or the host, that has the destination MAC of a frame on egress, or 0. */
@@ -119,8 +122,8 @@ static __always_inline const struct endpoint *local_endpoint(const struct frame 
  * Reads the target address of an ARP request or a neighbour solicitation. Returns
  * false for other frames and for a probe, which has no source address.
  */
-static __always_inline bool asked_read(struct __sk_buff *skb, const struct frame *f,
-				       struct address_key *key)
+static __always_inline bool request_read(struct __sk_buff *skb, const struct frame *f,
+					 struct address_key *key)
 {
 	__u32 at = frame_network(f);
 	bool sourced = false;
@@ -146,37 +149,39 @@ static __always_inline bool is_probe(struct __sk_buff *skb, const struct frame *
 
 /*
  * Judges an endpoint's frame on egress that may be an ARP request or a neighbour
- * solicitation. Reports whether to drop it.
+ * solicitation: a request for the address of the host (host-isolation) or of a sibling
+ * (private-attempt, vepa-unreflected). Reports whether to drop it. If the frame is a
+ * probe, notes its time in the endpoint's state, for claim_answers.
  */
-__noinline bool asked_judge(struct __sk_buff *skb, const struct frame *f,
+__noinline bool request_judge(struct __sk_buff *skb, const struct frame *f,
 				  const struct party *from, __u64 cookie)
 {
 	struct address_key key = {};
 	const struct party *target;
-	struct finding found;
+	struct offence offence;
 	struct state *s;
 
 	if (!f || !from)
 		return false;
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
-	if (!asked_read(skb, f, &key)) {
+	if (!request_read(skb, f, &key)) {
 		s = is_probe(skb, f) ? state_of(from) : 0;
 		if (s)
 			s->probed = ticks_now();
 		return false;
 	}
-	found = finding_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
+	offence = offence_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
 	target = bpf_map_lookup_elem(&addresses, &key);
 	if (!target || target->slot == from->slot)
 		return false;
-	if (target->slot != ADDRESS_HOST && !sibling_sought(from, target->slot, &found))
+	if (target->slot != ADDRESS_HOST && !sibling_contacted(from, target->slot, &offence))
 		return false;
-	return violation_report(skb, f, from, &found);
+	return violation_report(skb, f, from, &offence);
 }
 
 /* Reports whether a frame may be an ARP request or a neighbour solicitation. */
-static __always_inline bool asked_possible(const struct frame *f)
+static __always_inline bool request_possible(const struct frame *f)
 {
 	return f->proto == bpf_htons(ETH_P_ARP) || f->proto == bpf_htons(ETH_P_IPV6);
 }
@@ -186,16 +191,16 @@ static __always_inline bool duplicate_mac(struct __sk_buff *skb, const struct fr
 					  const struct endpoint *owner, __u32 receiver,
 					  enum certainty certainty, enum evidence evidence)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = DUPLICATE_MAC,
 		.certainty = certainty,
 		.evidence = evidence,
-		.way = INGRESS,
+		.direction = INGRESS,
 		.owner = owner->is.slot,
 		.receiver = receiver,
 	};
 
-	return violation_report(skb, f, &owner->is, &found);
+	return violation_report(skb, f, &owner->is, &offence);
 }
 
 /*
@@ -207,36 +212,36 @@ static __always_inline bool duplicate_mac(struct __sk_buff *skb, const struct fr
 __noinline bool unsent_judge(struct __sk_buff *skb, const struct frame *f,
 				   const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found;
+	struct offence offence;
 	bool vepa;
 
 	if (!f || !from || !to)
 		return false;
-	found = finding_of(skb, &from->is, from->cookie, VEPA_BYPASS, INGRESS);
+	offence = offence_of(skb, &from->is, from->cookie, VEPA_BYPASS, INGRESS);
 	vepa = from->is.mode == MODE_VEPA && to->is.mode == MODE_VEPA;
 	if (vepa && !frame_socket(skb) && f->proto == bpf_htons(ETH_P_ARP))
 		return false;
-	if (!vepa || !frame_socket(skb) || (found.cookie && found.evidence != NETNS_COOKIE))
+	if (!vepa || !frame_socket(skb) || (offence.cookie && offence.evidence != NETNS_COOKIE))
 		return duplicate_mac(skb, f, from, to->is.slot, SUSPECTED, NOT_SENT);
-	found.receiver = to->is.slot;
-	if (found.evidence != NETNS_COOKIE) {
-		found.certainty = SUSPECTED;
-		found.evidence = SOCKET;
+	offence.receiver = to->is.slot;
+	if (offence.evidence != NETNS_COOKIE) {
+		offence.certainty = SUSPECTED;
+		offence.evidence = SOCKET;
 	}
-	return violation_report(skb, f, &from->is, &found);
+	return violation_report(skb, f, &from->is, &offence);
 }
 
 /* Counts private-leak, for the receiver. Reports whether to drop the frame. */
 __noinline bool leak_judge(struct __sk_buff *skb, const struct frame *f,
 				 const struct endpoint *from, const struct endpoint *to)
 {
-	struct finding found;
+	struct offence offence;
 
 	if (!f || !from || !to)
 		return false;
-	found = finding_of(skb, &from->is, from->cookie, PRIVATE_LEAK, INGRESS);
-	found.receiver = to->is.slot;
-	return violation_report(skb, f, &to->is, &found);
+	offence = offence_of(skb, &from->is, from->cookie, PRIVATE_LEAK, INGRESS);
+	offence.receiver = to->is.slot;
+	return violation_report(skb, f, &to->is, &offence);
 }
 
 /*

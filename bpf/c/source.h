@@ -90,7 +90,7 @@ static __always_inline bool source_free(const struct address_key *key, bool v6)
 
 /* Judges ip-spoof of a source address in an endpoint's frame. Reports whether to drop it. */
 static __always_inline bool source_spoof(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct finding *found,
+					 const struct party *from, struct offence *offence,
 					 const struct address_key *key)
 {
 	const struct party *owner;
@@ -100,44 +100,45 @@ static __always_inline bool source_spoof(struct __sk_buff *skb, const struct fra
 	owner = address_given(key);
 	if (owner && (owner->slot == from->slot || (owner->ns && owner->ns == from->ns)))
 		return false; /* assigned to the sender's namespace, on any of its interfaces */
-	found->kind = IP_SPOOF;
-	found->owner = owner ? owner->slot : 0;
-	return violation_report(skb, f, from, found);
+	offence->kind = IP_SPOOF;
+	offence->owner = owner ? owner->slot : 0;
+	return violation_report(skb, f, from, offence);
 }
 
 static __always_inline bool source_rogue(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct finding *found,
+					 const struct party *from, struct offence *offence,
 					 enum kind kind)
 {
-	found->kind = kind;
-	found->owner = 0;
-	return violation_report(skb, f, from, found);
+	offence->kind = kind;
+	offence->owner = 0;
+	return violation_report(skb, f, from, offence);
 }
 
 /*
- * Judges a frame whose relevant part the datapath cannot read. It counts as the
- * first kind, of those it may be, that is enforced, else as the first that is
- * judged. No receiver needs such frames. Reports whether to drop the frame.
+ * Judges a frame whose relevant part the datapath cannot read. kinds are the kinds
+ * (bits) that it may be; each must be in the list of the function. The frame counts as
+ * one of them: the first of the list that is enforced, else the first that is judged.
+ * Reports whether to drop the frame.
  */
 static __always_inline bool source_hidden(struct __sk_buff *skb, const struct frame *f,
-					  const struct party *from, struct finding *found,
+					  const struct party *from, struct offence *offence,
 					  __u32 kinds)
 {
 	__u32 judged = kinds & ~from->exempt;
 
 	if (judged & from->enforce)
 		judged &= from->enforce;
-	found->kind = judged & 1U << IP_SPOOF	       ? IP_SPOOF :
+	offence->kind = judged & 1U << IP_SPOOF	       ? IP_SPOOF :
 		      judged & 1U << ROGUE_DHCP	       ? ROGUE_DHCP :
 		      judged & 1U << ROGUE_RA	       ? ROGUE_RA :
 		      judged & 1U << PRIVATE_ATTEMPT   ? PRIVATE_ATTEMPT :
 							 HOST_ISOLATION;
-	if (!(judged & 1U << found->kind))
+	if (!(judged & 1U << offence->kind))
 		return false;
-	found->owner = 0;
-	found->certainty = SUSPECTED;
-	found->evidence = UNREADABLE;
-	return violation_report(skb, f, from, found);
+	offence->owner = 0;
+	offence->certainty = SUSPECTED;
+	offence->evidence = UNREADABLE;
+	return violation_report(skb, f, from, offence);
 }
 
 /* Returns the kinds (bits) that an unreadable upper layer may be. */
@@ -160,7 +161,8 @@ static __always_inline bool dhcp_served(__u8 number, bool v6)
 
 /* Judges rogue-dhcp: UDP from a server's port, or a server's message to a client's port. */
 static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct frame *f,
-					const struct party *from, struct finding *found, __u32 upper)
+					const struct party *from, struct offence *offence,
+					__u32 upper)
 {
 	bool v6 = f->proto == bpf_htons(ETH_P_IPV6);
 	__u32 at = UPPER_OFFSET(upper);
@@ -169,20 +171,20 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 
 	if (!upper_read(skb, f, upper, at, port, sizeof(port)))
 		return upper & UPPER_FRAGMENT &&
-		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
+		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
 	if (port[0] == bpf_htons(v6 ? DHCPV6_SERVER : DHCP_SERVER))
-		return source_rogue(skb, f, from, found, ROGUE_DHCP);
+		return source_rogue(skb, f, from, offence, ROGUE_DHCP);
 	if (port[1] != bpf_htons(v6 ? DHCPV6_CLIENT : DHCP_CLIENT))
 		return false;
 	if (!upper_read(skb, f, upper, at + UDP_HLEN, &number, sizeof(number)))
 		return upper & UPPER_FRAGMENT &&
-		       source_hidden(skb, f, from, found, 1U << ROGUE_DHCP);
-	return dhcp_served(number, v6) && source_rogue(skb, f, from, found, ROGUE_DHCP);
+		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
+	return dhcp_served(number, v6) && source_rogue(skb, f, from, offence, ROGUE_DHCP);
 }
 
 /* Judges rogue-ra, and ip-spoof by a neighbour advertisement. */
 static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct finding *found,
+					 const struct party *from, struct offence *offence,
 					 struct address_key *key, __u32 upper)
 {
 	__u32 at = UPPER_OFFSET(upper);
@@ -190,30 +192,30 @@ static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct fra
 
 	if (!upper_read(skb, f, upper, at, &type, sizeof(type)))
 		return upper & UPPER_FRAGMENT &&
-		       source_hidden(skb, f, from, found, source_kinds(f, from));
+		       source_hidden(skb, f, from, offence, source_kinds(f, from));
 	if (type == ND_ROUTER_ADVERT)
-		return source_rogue(skb, f, from, found, ROGUE_RA);
+		return source_rogue(skb, f, from, offence, ROGUE_RA);
 	if (type != ND_NEIGHBOUR_ADVERT || from->flags & ENDPOINT_OWN_IPV6 || f->from.vlan)
 		return false;
 	if (!upper_read(skb, f, upper, at + ND_TARGET, key->addr, sizeof(key->addr)))
 		return upper & UPPER_FRAGMENT &&
-		       source_hidden(skb, f, from, found, 1U << IP_SPOOF);
-	return source_spoof(skb, f, from, found, key);
+		       source_hidden(skb, f, from, offence, 1U << IP_SPOOF);
+	return source_spoof(skb, f, from, offence, key);
 }
 
 /* Judges the upper layer. Reports whether to drop the frame. */
 static __always_inline bool source_upper(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct finding *found,
+					 const struct party *from, struct offence *offence,
 					 struct address_key *key)
 {
 	__u32 upper = frame_upper(skb, f);
 
 	if (upper & UPPER_HIDDEN)
-		return source_hidden(skb, f, from, found, source_kinds(f, from));
+		return source_hidden(skb, f, from, offence, source_kinds(f, from));
 	if (UPPER_PROTO(upper) == IPPROTO_UDP)
-		return source_dhcp(skb, f, from, found, upper);
+		return source_dhcp(skb, f, from, offence, upper);
 	if (UPPER_PROTO(upper) == IPPROTO_ICMPV6 && f->proto == bpf_htons(ETH_P_IPV6))
-		return source_icmp6(skb, f, from, found, key, upper);
+		return source_icmp6(skb, f, from, offence, key, upper);
 	return false;
 }
 
@@ -244,10 +246,10 @@ static __always_inline __u32 source_tagged(const struct frame *f, const struct p
  * is that of the sender's namespace, or 0. Reports whether to drop the frame.
  */
 __noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
-				   const struct party *from, __u64 cookie, enum way way)
+				   const struct party *from, __u64 cookie, enum direction direction)
 {
 	struct address_key key = {};
-	struct finding found;
+	struct offence offence;
 	bool drop = false;
 
 	if (!f || !from)
@@ -257,10 +259,10 @@ __noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
 		return false;
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
-	found = finding_of(skb, from, cookie, IP_SPOOF, way);
+	offence = offence_of(skb, from, cookie, IP_SPOOF, direction);
 	if (frame_hidden(f))
-		return source_hidden(skb, f, from, &found, source_tagged(f, from));
+		return source_hidden(skb, f, from, &offence, source_tagged(f, from));
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
-		drop = source_spoof(skb, f, from, &found, &key);
-	return source_upper(skb, f, from, &found, &key) || drop;
+		drop = source_spoof(skb, f, from, &offence, &key);
+	return source_upper(skb, f, from, &offence, &key) || drop;
 }

@@ -11,17 +11,21 @@
 #include "judge.h"
 #include "own.h"
 
-enum spoof { SPOOF_NONE, SPOOF_FLAGGED, SPOOF_DROPPED };
+enum spoof {
+	SPOOF_NONE, /* the source is not forged */
+	SPOOF_FLAGGED, /* forged, and passed: a violation unless exempt, no traffic of the MAC's owner */
+	SPOOF_DROPPED, /* forged, and to be dropped */
+};
 
 /* Judges a frame that was sent from another namespace than that of its source MAC's owner. */
 __noinline int spoof_judge(struct __sk_buff *skb, const struct frame *f, const struct endpoint *owner,
-			  __u64 cookie, enum way way)
+			  __u64 cookie, enum direction direction)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = MAC_SPOOF,
 		.certainty = CERTAIN,
 		.evidence = NETNS_COOKIE,
-		.way = way,
+		.direction = direction,
 		.cookie = cookie,
 	};
 	const struct party *sender;
@@ -31,9 +35,9 @@ __noinline int spoof_judge(struct __sk_buff *skb, const struct frame *f, const s
 	sender = sender_party(f, cookie);
 	if (!sender || sender->slot == owner->is.slot || own_other(skb, f, sender))
 		return SPOOF_NONE;
-	found.sender = sender->slot;
-	found.owner = owner->is.slot;
-	return violation_report(skb, f, sender, &found) ? SPOOF_DROPPED : SPOOF_FLAGGED;
+	offence.sender = sender->slot;
+	offence.owner = owner->is.slot;
+	return violation_report(skb, f, sender, &offence) ? SPOOF_DROPPED : SPOOF_FLAGGED;
 }
 
 /*
@@ -51,38 +55,39 @@ static __always_inline __u64 spoof_cookie(struct __sk_buff *skb, const struct fr
 
 /* Judges mac-spoof of a frame whose source MAC is an endpoint's or the host's. */
 static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struct frame *f,
-					      const struct endpoint *owner, enum way way)
+					      const struct endpoint *owner, enum direction direction)
 {
 	__u64 cookie = spoof_cookie(skb, f);
 
 	if (!cookie || cookie == owner->cookie || !frame_socket(skb))
 		return SPOOF_NONE;
-	return spoof_judge(skb, f, owner, cookie, way);
+	return spoof_judge(skb, f, owner, cookie, direction);
 }
 
 /* Judges mac-spoof of a frame whose source MAC belongs to no endpoint. Reports whether to drop it. */
-__noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f, enum way way)
+__noinline bool spoof_unowned(struct __sk_buff *skb, const struct frame *f,
+			      enum direction direction)
 {
-	struct finding found = {
+	struct offence offence = {
 		.kind = MAC_SPOOF,
 		.certainty = CERTAIN,
 		.evidence = NETNS_COOKIE,
-		.way = way,
+		.direction = direction,
 	};
 	const struct party *sender;
 
 	if (!f)
 		return false;
 	if (frame_socket(skb))
-		found.cookie = spoof_cookie(skb, f);
-	sender = found.cookie ? sender_party(f, found.cookie) : 0;
+		offence.cookie = spoof_cookie(skb, f);
+	sender = offence.cookie ? sender_party(f, offence.cookie) : 0;
 	if (!sender) { /* perhaps an endpoint that has moved its interface to another namespace */
-		found.certainty = SUSPECTED;
-		found.evidence = SOURCE_ADDRESS;
+		offence.certainty = SUSPECTED;
+		offence.evidence = SOURCE_ADDRESS;
 		sender = address_party(skb, f, SOURCE);
 	}
 	if (!sender || own_other(skb, f, sender))
 		return false;
-	found.sender = sender->slot;
-	return violation_report(skb, f, sender, &found);
+	offence.sender = sender->slot;
+	return violation_report(skb, f, sender, &offence);
 }

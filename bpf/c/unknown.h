@@ -25,13 +25,13 @@ static __always_inline struct filter *filter_at(__u64 word)
 }
 
 /* Reports whether an unknown source was noted in this epoch. */
-static __always_inline bool unknown_noted(__u64 word, enum way way)
+static __always_inline bool unknown_noted(__u64 word, enum direction direction)
 {
 	const struct filter *at = filter_at(word);
 	__u32 zero = 0;
 	const __u32 *now = bpf_map_lookup_elem(&epoch, &zero);
 
-	return at && now && at->seen[way] == *now;
+	return at && now && at->seen[direction] == *now;
 }
 
 static __always_inline bool budget_take(__u64 now)
@@ -58,15 +58,15 @@ static __always_inline bool unknown_owned(const struct frame *f)
 }
 
 /* Notes an unknown source. Returns false if the budget was spent, so that the caller tries again. */
-static __noinline bool unknown_insert(const struct frame *f, enum way way)
+static __noinline bool unknown_insert(const struct frame *f, enum direction direction)
 {
 	struct unknown *known = bpf_map_lookup_elem(&unknown, &f->from);
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct unknown fresh = { .first = now, .last = now, .ways = 1 << way };
+	struct unknown fresh = { .first = now, .last = now, .ways = 1 << direction };
 
 	if (known) {
 		known->last = now;
-		known->ways |= 1 << way;
+		known->ways |= 1 << direction;
 		return true;
 	}
 	if (f->from.mac[0] & 1 || unknown_owned(f))
@@ -81,14 +81,14 @@ static __noinline bool unknown_insert(const struct frame *f, enum way way)
 }
 
 /* Notes the unknown source of a frame once an epoch. */
-static __always_inline void unknown_note(const struct frame *f, enum way way)
+static __always_inline void unknown_note(const struct frame *f, enum direction direction)
 {
 	struct filter *at = filter_at(key_word(&f->from));
 	__u32 zero = 0;
 	__u32 *now = bpf_map_lookup_elem(&epoch, &zero);
 
-	if (!at || !now || at->seen[way] == *now)
+	if (!at || !now || at->seen[direction] == *now)
 		return;
-	if (unknown_insert(f, way))
-		at->seen[way] = *now;
+	if (unknown_insert(f, direction))
+		at->seen[direction] = *now;
 }
