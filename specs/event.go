@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Kind is a way in which traffic breaks the mode of an interface. Each is
-// defined in specs/violations.md.
+// Kind is the kind of an event: a kind of violation, each of which specs/violations.md
+// defines, or a notice.
 type Kind string
 
 // The kinds of violation.
@@ -45,7 +45,7 @@ func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost, InterfaceHealed} 
 // EventKinds returns every kind that an event can have.
 func EventKinds() []Kind { return append(Kinds(), Notices()...) }
 
-// Kinds returns every kind, in the order of their numbers in the datapath,
+// Kinds returns the kinds of violation, in the order of their numbers in the datapath,
 // which starts at 0.
 func Kinds() []Kind {
 	return []Kind{
@@ -55,16 +55,17 @@ func Kinds() []Kind {
 	}
 }
 
-// Judge is the part of berth that detects a kind.
+// Judge is the part of berth that reports the events of a kind.
 type Judge string
 
 // The judges.
 const (
-	JudgeDatapath Judge = "datapath" // the programs on the parent, frame by frame
+	JudgeDatapath Judge = "datapath" // the programs on parents and the sibling program, frame by frame
 	JudgeAgent    Judge = "agent"    // the agent, by netlink and by the counters
 )
 
-// Judge returns the part of berth that detects the kind.
+// Judge returns the part of berth that reports the events of the kind. The agent reports
+// duplicate-ip too, which the datapath judges.
 func (k Kind) Judge() Judge {
 	switch k {
 	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost, InterfaceHealed:
@@ -111,9 +112,8 @@ const (
 	Suspected Certainty = "suspected"
 )
 
-// Event is one violation, or the first of several similar ones: a line of
-// `berth events --json` and of GET /v1/events. Its schema is
-// specs/schema/event.json.
+// Event is one violation, the first of several similar ones, or a notice: a line of
+// `berth events --json` and of GET /v1/events. Its schema is specs/schema/event.json.
 type Event struct {
 	Time      time.Time `json:"time"`
 	Kind      Kind      `json:"kind"`

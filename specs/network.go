@@ -143,7 +143,9 @@ const DefaultConflictTimeout = 100 * time.Millisecond
 // Heals reports whether an interface that vanished with its parent is made again.
 func (n *Network) Heals() bool { return n.Heal == nil || *n.Heal }
 
-// SetDefaults sets every unset field to its default.
+// SetDefaults sets each unset field to its default, if that is not the field's zero value. It
+// leaves two unset: Heal, whose default [Network.Heals] returns, and Reuse, whose default is
+// ReuseLowest, because Check permits a set value only on networks with a pool.
 func (n *Network) SetDefaults() {
 	setDefault(&n.Driver, Macvlan)
 	if modes := Modes(n.Driver); len(modes) > 0 {

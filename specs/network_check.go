@@ -16,7 +16,7 @@ const (
 	MaxMTU       = 65535 // ETH_MAX_MTU
 	MinMTUv6     = 1280  // RFC 8200 section 5
 	MaxVLAN      = 4094  // IEEE 802.1Q; 0 and 4095 are reserved
-	maxTimeout   = 10_000_000_000
+	maxConflict  = Duration(10 * time.Second)
 	maxParent    = Duration(15 * time.Second)
 	maxWaits     = Duration(18 * time.Second) // of one start; the hook stops after 20 s
 	maxMetric    = 1<<31 - 1
@@ -28,7 +28,7 @@ const (
 // the file. It uses nothing but the network; call [Network.SetDefaults] first.
 func (n *Network) Check() error {
 	checks := []func() error{
-		n.checkKind, n.checkParent, n.checkParentTimeout, n.checkMTU, n.checkDriverKeys,
+		n.checkMode, n.checkConflictTimeout, n.checkParent, n.checkParentTimeout, n.checkMTU, n.checkDriverKeys,
 		n.checkSubnets, n.checkRoutes, n.checkIPAM, n.checkIPv6Token, n.checkSysctls, n.checkClustered, n.checkDHCP,
 		n.checkNamespaces, n.checkEnforce, n.checkAllow,
 	}
@@ -40,12 +40,16 @@ func (n *Network) Check() error {
 	return nil
 }
 
-func (n *Network) checkKind() error {
+func (n *Network) checkMode() error {
 	if !slices.Contains(Modes(n.Driver), n.Mode) {
 		return Invalid("mode", string(n.Mode), "one of %s, the modes of %s", joinTexts(Modes(n.Driver)), n.Driver)
 	}
-	if t := *n.ConflictTimeout; t > maxTimeout {
-		return Invalid("conflict_timeout", t.String(), "at most 10s")
+	return nil
+}
+
+func (n *Network) checkConflictTimeout() error {
+	if t := *n.ConflictTimeout; t > maxConflict {
+		return Invalid("conflict_timeout", t.String(), "at most %s", maxConflict)
 	}
 	return nil
 }

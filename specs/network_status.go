@@ -15,7 +15,7 @@ type NetworkStatus struct {
 type PoolStatus struct {
 	Subnet   netip.Prefix  `json:"subnet"`
 	Range    netip.Prefix  `json:"range"` // of the addresses that are given out without a request
-	Size     uint64        `json:"size"`  // addresses that the unused range gives out, at most 2^64-1
+	Size     uint64        `json:"size"`  // addresses that the pool gives out if none is in use, at most 2^64-1
 	Free     uint64        `json:"free"`  // of Size: those that neither a lease nor another program has
 	Held     []PoolAddress `json:"held"`
 	Foreign  []PoolAddress `json:"foreign"`  // other programs have given them to containers
