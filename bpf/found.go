@@ -13,9 +13,10 @@ import (
 	"berth/specs"
 )
 
-// AddViolation adds n violations of a kind that the agent judges, not the datapath, to a
-// slot; or of duplicate-ip, which both judge. The count lasts as long as the datapath's counts,
-// and is read and zeroed with them.
+// AddViolation adds n violations of a kind to a slot. The agent must judge the kind:
+// Kind.Judge returns specs.JudgeAgent, or the kind is duplicate-ip, which the agent and the
+// datapath judge. The count lasts as long as the datapath's counts, and is read and zeroed with
+// them.
 //
 // Only one process at a time may call it, and only while the slot belongs to an endpoint:
 // inside a View of the store in which the attachment is live. Slot 0 is for violations
@@ -23,7 +24,7 @@ import (
 func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 	number := slices.Index(specs.Kinds(), kind)
 	if number < 0 || kind.Judge() != specs.JudgeAgent && kind != specs.DuplicateIP {
-		return fmt.Errorf("add violation %q: want a kind that the agent judges", kind)
+		return fmt.Errorf("add violation %q: want a kind that the agent judges, or %q", kind, specs.DuplicateIP)
 	}
 	if slots := m.Slots(); slot >= slots {
 		return fmt.Errorf("add violation %q to slot %d: want 0 to %d", kind, slot, int64(slots)-1)

@@ -83,8 +83,10 @@ func GroupKinds() []specs.Kind {
 	return []specs.Kind{specs.MACSpoof, specs.IPSpoof, specs.HostIsolation, specs.RogueDHCP, specs.RogueRA}
 }
 
-// onItself reports whether an endpoint may have programs on its own interface.
-func (e Endpoint) onItself() bool { return e.Driver == specs.IPvlan || e.Mode == specs.ModeBridge }
+// mayHaveOwnPrograms reports whether an endpoint may have programs on its own interface.
+func (e Endpoint) mayHaveOwnPrograms() bool {
+	return e.Driver == specs.IPvlan || e.Mode == specs.ModeBridge
+}
 
 // knowsInterfaces returns nil if the sibling program can find its interface's namespace on
 // this kernel, else the reason why not: it reads the namespace from the kernel's own
@@ -109,9 +111,9 @@ func hasMember(types *btf.Spec, structure, member string) bool {
 	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
-// CountsSiblings returns nil if the programs on endpoints' own interfaces run on this kernel,
-// else the reason why not.
-func (d *Datapath) CountsSiblings() error { return d.noSibling }
+// OwnProgramsError returns nil if the programs on endpoints' own interfaces run on this
+// kernel, else the reason why they do nothing.
+func (d *Datapath) OwnProgramsError() error { return d.noSibling }
 
 // updateInsides replaces the programs of an earlier run on every endpoint's own interface.
 func (d *Datapath) updateInsides() error {

@@ -33,7 +33,9 @@ const sourcesMin = 8192
 
 // Options configure the loading of the datapath.
 type Options struct {
-	MaxEndpoints uint32 // at once; 0 means DefaultEndpoints. Pinned maps grow with their content, and do not shrink
+	// MaxEndpoints is the number at once; 0 means DefaultEndpoints. If pinned maps have room
+	// for fewer, larger ones replace them, with their content; those for more stay.
+	MaxEndpoints uint32
 	Attach       string // "auto" (also ""), "tcx" or "clsact"
 }
 
@@ -49,10 +51,13 @@ type Datapath struct {
 
 	noSibling error // why the programs on endpoints' own interfaces do nothing
 	withheld  bool  // hooks must not attach to parents
-	ingress   *ebpf.Program
-	egress    *ebpf.Program
-	sibling   *ebpf.Program // this and the next are nil unless programs are loaded
-	receiver  *ebpf.Program
+
+	// Load sets all programs, a hook (AttachParent) only ingress and egress; withPinned sets
+	// none. The others are nil.
+	ingress  *ebpf.Program
+	egress   *ebpf.Program
+	sibling  *ebpf.Program
+	receiver *ebpf.Program
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there with their
@@ -172,7 +177,8 @@ func assignObjects(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 	return assignWithout(spec, into, noSibling)
 }
 
-// assignWithout is assign if the sibling program cannot be loaded.
+// assignWithout loads the objects with a sibling program that passes every frame, and
+// without the kernel's BTF. noSibling is the reason.
 func assignWithout(spec *ebpf.CollectionSpec, into pins, noSibling error) (*loaded, error) {
 	types, err := noTypes()
 	if err != nil {

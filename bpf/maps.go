@@ -14,7 +14,7 @@ import (
 type Maps struct {
 	pins pins
 
-	noBase atomic.Bool  // whether there is no map of that name
+	noBase atomic.Bool  // true if no map "base" was pinned when this process tried to open it
 	writes atomic.Int64 // elements written
 	adding sync.Mutex   // held while userspace adds violations
 

@@ -136,7 +136,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 // only after it is registered again.
 func (m *Maps) Unregister(e Endpoint) error {
 	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
-	if e.onItself() {
+	if e.mayHaveOwnPrograms() {
 		for _, o := range ownPrograms {
 			if err := m.forgetInside(o, e); !errors.Is(err, fs.ErrNotExist) { // else an agent is pinning the first maps
 				errs = append(errs, err)
@@ -176,7 +176,7 @@ func (m *Maps) Move(from, to Endpoint) error {
 		return nil // only the trunk below has another index: its keys are the same
 	}
 	errs := []error{m.forgetKeys(from)}
-	if to.onItself() && to.Index != 0 {
+	if to.mayHaveOwnPrograms() && to.Index != 0 {
 		errs = append(errs, m.moveInside(to))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -30,7 +30,7 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	d := h.datapath()
-	if err := d.CountsSiblings(); err != nil {
+	if err := d.OwnProgramsError(); err != nil {
 		t.Skipf("the sibling program does not run on this kernel: %v", err)
 	}
 	h.network("lan", enforcing)
@@ -61,7 +61,7 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 	if n := unpinInsides(t, h.dirs.BPFFS); n != 5 && n != 0 { // without tcx, filters stay
 		t.Errorf("%d programs are on interfaces, want 2 on those of a and b, and 1 on that of c", n)
 	}
-	if _, err := h.releaserHere().CountSiblings(t.Context()); err != nil {
+	if _, err := h.releaserHere().AttachOwnPrograms(t.Context()); err != nil {
 		t.Error(err)
 	}
 	violates("attached later", 4)

@@ -21,13 +21,13 @@ func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)
-	count := func(want release.Siblings) {
+	count := func(want release.OwnProgramsDone) {
 		t.Helper()
-		if got, err := h.releaserHere().CountSiblings(t.Context()); err != nil || got != want {
+		if got, err := h.releaserHere().AttachOwnPrograms(t.Context()); err != nil || got != want {
 			t.Errorf("found %+v, %v; want %+v", got, err, want)
 		}
 	}
-	count(release.Siblings{}) // there is no agent
+	count(release.OwnProgramsDone{}) // there is no agent
 	d := h.datapath()
 	of, to := h.attachments("a")[0], h.attachments("b")[0]
 	for _, at := range []*state.Attachment{of, to} {
@@ -35,8 +35,8 @@ func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	count(release.Siblings{Attached: 2})
-	count(release.Siblings{})
+	count(release.OwnProgramsDone{Attached: 2})
+	count(release.OwnProgramsDone{})
 	pinged := func() uint64 {
 		t.Helper()
 		if err := ping(t, a.ns, to.Addresses[0].Addr().String()); err != nil {
@@ -55,7 +55,7 @@ func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 	if unpinInsides(t, h.dirs.BPFFS) == 0 { // without tcx, filters stay when pins are removed
 		return
 	}
-	count(release.Siblings{Attached: 2})
+	count(release.OwnProgramsDone{Attached: 2})
 	if now := pinged(); now <= before {
 		t.Errorf("%d frames counted, after %d", now, before)
 	}

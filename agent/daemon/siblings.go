@@ -74,7 +74,7 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found
 	if a.datapath == nil || a.off {
 		return nil
 	}
-	if err := a.datapath.CountsSiblings(); err != nil {
+	if err := a.datapath.OwnProgramsError(); err != nil {
 		return siblingsUnsupported(all, err, found)
 	}
 	var some []*record

@@ -60,19 +60,19 @@ func LackedPrograms(maps *bpf.Maps, a *state.Attachment) (lacked []bpf.OwnProgra
 	return lacked, nil
 }
 
-// Siblings counts the results of CountSiblings.
-type Siblings struct {
-	Attached int `json:"attached"` // interfaces that have their programs from now on
-	Left     int `json:"left"`     // interfaces that could not be reached or entered
+// OwnProgramsDone is the result of AttachOwnPrograms, in attachments that lacked a program.
+type OwnProgramsDone struct {
+	Attached int `json:"attached"` // have their programs now, or were released meanwhile
+	Left     int `json:"left"`     // the others: out of reach, deleted, or failed
 }
 
-// CountSiblings attaches the sibling program and the receiver program to the interfaces
+// AttachOwnPrograms attaches the sibling program and the receiver program to the interfaces
 // that lack one: no agent had pinned it when they were attached, or its pins were removed
-// since. If no program is pinned, CountSiblings does nothing.
+// since. If no program is pinned, AttachOwnPrograms does nothing.
 //
 // It enters the containers' namespaces, which requires CAP_SYS_ADMIN. The error
 // joins the failures to attach.
-func (r *Releaser) CountSiblings(ctx context.Context) (done Siblings, err error) {
+func (r *Releaser) AttachOwnPrograms(ctx context.Context) (done OwnProgramsDone, err error) {
 	var all []*state.Attachment
 	err = r.Store.View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live("") {
@@ -117,7 +117,7 @@ func withLacked(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attac
 
 // enterNamespaces attaches the lacked programs in every namespace that has a process.
 func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
-	missing []*state.Attachment) (done Siblings, err error) {
+	missing []*state.Attachment) (done OwnProgramsDone, err error) {
 	in := make(map[uint64][]*state.Attachment)
 	for _, a := range missing {
 		in[a.Cookie] = append(in[a.Cookie], a)

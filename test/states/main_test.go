@@ -135,7 +135,7 @@ func collectGarbage(ctx context.Context, d config.Dirs, _ []string) error {
 	return withReleaser(d, func(r *release.Releaser) error {
 		_, err := r.Collect(ctx, 0)
 		_, shimErr := theShims(d).Reconcile(ctx)
-		_, siblingErr := r.CountSiblings(ctx)
+		_, siblingErr := r.AttachOwnPrograms(ctx)
 		return errors.Join(err, shimErr, siblingErr)
 	})
 }

@@ -38,8 +38,8 @@ func newGC(env *Env) *cobra.Command {
 // gcReport is the result, for attachments and the host's own interfaces.
 type gcReport struct {
 	release.Report
-	Host     hostshim.Report  `json:"host,omitzero"`
-	Siblings release.Siblings `json:"siblings,omitzero"`
+	Host     hostshim.Report         `json:"host,omitzero"`
+	Siblings release.OwnProgramsDone `json:"siblings,omitzero"`
 }
 
 // collectGarbage prints the freed resources also if others could not be freed.
@@ -67,7 +67,7 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	var failed error
 	done.Host, failed = env.hostShims().Reconcile(ctx)
 	err = errors.Join(err, failed)
-	done.Siblings, failed = r.CountSiblings(ctx)
+	done.Siblings, failed = r.AttachOwnPrograms(ctx)
 	failed = errors.Join(err, failed)
 	return errors.Join(failed, done.printReport(env, asJSON))
 }
