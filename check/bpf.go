@@ -59,7 +59,9 @@ func judgeBPF(r *report, b BPF) {
 	if b.BTF {
 		r.addPass("BTF", "the kernel has BTF")
 	} else {
-		r.addPass("BTF", "the kernel has none; berth does not need it")
+		r.addWarn("BTF", "use a kernel with CONFIG_DEBUG_INFO_BTF",
+			"the kernel does not describe its types: frames between ipvlan siblings are not counted, and mode bridge "+
+				"cannot enforce group frames")
 	}
 	if b.Pins.Magic == unix.BPF_FS_MAGIC {
 		r.addPass("bpffs", "%s is on a BPF file system", b.Pins.Path)

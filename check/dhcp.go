@@ -119,7 +119,7 @@ func judgeDHCP(r *report, check string, d DHCP, on Parent, without string) {
 // judgeKeeper checks whether the DHCP leases of this host are renewed.
 func judgeKeeper(r *report, kept bool) {
 	if !kept {
-		r.addFail("leases", "start berth-dhcp; with systemd: `systemctl start berth-dhcp.path`",
+		r.addFail("leases", "start berth-dhcp; with systemd: `systemctl enable --now berth-dhcp.path`",
 			"there are DHCP leases and berth-dhcp does not run: the containers lose their addresses when these end")
 	} else {
 		r.addPass("leases", "berth-dhcp keeps the DHCP leases")

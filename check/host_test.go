@@ -73,7 +73,7 @@ func TestJudgeBPF(t *testing.T) {
 		{"neither", "attach by", Warn, func(b *BPF) { b.TCX = ebpf.ErrNotSupported }},
 		{"not to be told", "attach by", Warn, func(b *BPF) { b.TCX, b.Clsact[0].NoTree = ebpf.ErrNotSupported, true }},
 		{"tcx not permitted", "attach by", Warn, func(b *BPF) { b.TCX = unix.EPERM }},
-		{"no BTF", "BTF", Pass, func(b *BPF) { b.BTF = false }},
+		{"no BTF", "BTF", Warn, func(b *BPF) { b.BTF = false }},
 		{"no bpffs", "bpffs", Warn, func(b *BPF) { b.Pins.Magic = unix.SYSFS_MAGIC }},
 	})
 }
