@@ -157,8 +157,8 @@ func (d *Doctor) checkVersion(e engine, path string) check.Line {
 		return newLine(e.name, "version", check.Warn, "", "%s: berth is not tested with versions before %d.%d", v.Text,
 			e.least[0], e.least[1])
 	case !v.AtLeast(e.least[0], e.least[1]):
-		return newLine(e.name, "version", check.Warn, "install %[2]d.%[3]d or newer",
-			"%[1]s is older than %[2]d.%[3]d, which introduced %[4]s", v.Text, e.least[0], e.least[1], e.lacks)
+		return newLine(e.name, "version", check.Warn, fmt.Sprintf("install %d.%d or newer", e.least[0], e.least[1]),
+			"%s is older than %d.%d, which introduced %s", v.Text, e.least[0], e.least[1], e.lacks)
 	}
 	return newLine(e.name, "version", check.Pass, "", "%s, %s", v.Text, path)
 }

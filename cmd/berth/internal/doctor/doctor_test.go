@@ -108,8 +108,14 @@ func TestLookWithoutEngines(t *testing.T) {
 func TestAnOldEngine(t *testing.T) {
 	d := newDoctor(t, "dockerd")
 	d.Version = func(string) (install.Version, error) { return install.ParseVersion("Docker version 20.10.24") }
-	if got := resultsOf(d.Look(nil), "docker")["version"]; got != check.Warn {
+	lines := d.Look(nil)
+	if got := resultsOf(lines, "docker")["version"]; got != check.Warn {
 		t.Errorf("an old docker is %q", got)
+	}
+	for _, l := range lines {
+		if strings.Contains(l.Message+l.Remedy, "%") {
+			t.Errorf("%+v has a verb of fmt", l)
+		}
 	}
 }
 
