@@ -7,8 +7,8 @@ import (
 	"berth/engine/edit"
 )
 
-// allowStatic lets annotations request addresses and MACs: with this engine, only root can
-// write them. It keeps an administrator's own setting.
+// allowStatic lets annotations request addresses and MACs: every account that may use this engine
+// has the rights of root anyway. It keeps an administrator's own setting.
 func (p *planner) allowStatic() error {
 	path := filepath.Join(p.o.configHome(), "berth.toml")
 	var set, left []string
@@ -27,8 +27,8 @@ func (p *planner) allowStatic() error {
 		set = append(set, key)
 	}
 	if len(set) > 0 {
-		p.addNote("%s: %s = true, because only root can start containers of %s; it holds for all engines of this host", path,
-			strings.Join(set, ", "), p.o.Engine)
+		p.addNote("%s: %s = true, because every account that may use %s has the rights of root anyway; it holds for all "+
+			"engines of this host", path, strings.Join(set, ", "), p.o.Engine)
 	}
 	if len(left) > 0 {
 		p.addNote("%s: %s = false stays, so annotations cannot request that", path, strings.Join(left, ", "))
