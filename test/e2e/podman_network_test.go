@@ -121,6 +121,17 @@ func TestPodmanNetworkInPlace(t *testing.T) {
 	}
 }
 
+// TestPodmanNetworkLeased starts and stops a container on a network of podman whose addresses a
+// DHCP server of the LAN leases.
+func TestPodmanNetworkLeased(t *testing.T) {
+	t.Parallel()
+	s, p := newPodmanSite(t)
+	must(t, s.Network("leased", dhcpNetwork))
+	_, err := p.Client("network", "create", "--driver", "berth", "--opt", "network=leased", "leased")
+	must(t, err)
+	testLeases(t, s, p, s.onPodmanNetwork("leased", "leased:interface_name=net1"), s.snapshot(t))
+}
+
 // TestPodmanNetworkConnect connects a running container of a bridge of podman's, whose
 // default route stays, and disconnects it.
 func TestPodmanNetworkConnect(t *testing.T) {
