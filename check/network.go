@@ -46,6 +46,7 @@ func judgeNetwork(n Network) []Line {
 	judgeOthers(r, n)
 	judgeIPv6(r, n)
 	judgeSysctls(r, n)
+	judgeEnforced(r, n)
 	judgeDHCP(r, "DHCP", n.DHCP, n.Parent, "containers will not start")
 	judgeDHCP(r, "DHCPv6", n.DHCPv6, n.Parent, "containers will not start, unless a router announces that it has no "+
 		"addresses by DHCPv6 (no flag M)")
@@ -124,6 +125,32 @@ func judgeSysctls(r *report, n Network) {
 			"/proc/sys is read-only, and a new network namespace does not have %s: no container can start unless its engine "+
 				"sets them", strings.Join(n.Unset, ", "))
 	}
+}
+
+// judgeEnforced reports the kinds of violation of which frames are dropped; without any there is no
+// line. In ipvlan a sender can pass the program on its own interface by, and the driver delivers
+// its frames to siblings before another program sees them. The flag private stops unicast frames
+// alone (ipvlan_xmit_mode_l2 and ipvlan_process_multicast in drivers/net/ipvlan/ipvlan_core.c).
+func judgeEnforced(r *report, n Network) {
+	const check = "enforces"
+	private := n.IPvlanFlag == specs.FlagPrivate && n.Mode != specs.ModeL2
+	switch {
+	case len(n.Enforce) == 0:
+	case n.Driver == specs.IPvlan && !private:
+		r.addWarn(check, "run its containers without CAP_NET_RAW; or use macvlan", "frames of %s are dropped, except those "+
+			"to other containers on the parent that a container with CAP_NET_RAW sends with PACKET_QDISC_BYPASS or AF_XDP",
+			joinKinds(n.Enforce))
+	default:
+		r.addPass(check, "frames of %s are dropped", joinKinds(n.Enforce))
+	}
+}
+
+func joinKinds(all []specs.Kind) string {
+	texts := make([]string, len(all))
+	for i, k := range all {
+		texts[i] = string(k)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // judgeSubnet checks for addresses that conflict with a network's own.

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"berth/internal/foreign"
@@ -132,6 +133,38 @@ func TestJudgeNetwork(t *testing.T) {
 		{"few addresses left", "IPv4", Warn, holdLeases(60)},
 		{"no address left", "IPv4", Fail, holdLeases(64)},
 	})
+}
+
+// TestJudgeEnforced warns of ipvlan, in which siblings get frames that pass the sender's program by.
+func TestJudgeEnforced(t *testing.T) {
+	enforced := []specs.Kind{specs.IPSpoof, specs.RogueRA}
+	for _, c := range []struct {
+		driver specs.Driver
+		mode   specs.Mode
+		flag   specs.IPvlanFlag
+		kinds  []specs.Kind
+		want   []Result
+	}{
+		{specs.Macvlan, specs.ModeBridge, "", enforced, []Result{Pass}},
+		{specs.Macvlan, specs.ModeBridge, "", nil, nil},
+		{specs.IPvlan, specs.ModeL2, specs.FlagBridge, nil, nil},
+		{specs.IPvlan, specs.ModeL2, specs.FlagBridge, enforced, []Result{Warn}},
+		{specs.IPvlan, specs.ModeL2, specs.FlagPrivate, enforced, []Result{Warn}}, // group frames
+		{specs.IPvlan, specs.ModeL3, specs.FlagBridge, enforced, []Result{Warn}},
+		{specs.IPvlan, specs.ModeL3S, specs.FlagPrivate, enforced, []Result{Pass}},
+	} {
+		n := goodNetwork()
+		n.Driver, n.Mode, n.IPvlanFlag, n.Enforce = c.driver, c.mode, c.flag, c.kinds
+		var got []Result
+		for _, l := range judgeNetwork(n) {
+			if l.Check == "enforces" {
+				got = append(got, l.Result)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s %s %s with %v: %v, want %v", c.driver, c.mode, c.flag, c.kinds, got, c.want)
+		}
+	}
 }
 
 func goodShared() Network {
