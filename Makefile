@@ -35,10 +35,11 @@ help: ## print this list
 
 # grpcnotrace excludes the debugging pages of gRPC: because of their templates the
 # linker would keep every exported method, a fifth of berthd. scripts/release.sh uses
-# it too.
+# it too. With the tag hook, berth-hook has no loader of BPF programs.
 build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+	CGO_ENABLED=0 $(GO) build -trimpath -tags hook -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/berth-hook
 
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'
@@ -53,11 +54,12 @@ generate: ## compile bpf/c to BPF objects and their Go
 lint: vet ## gofmt, vet, staticcheck, the import rule
 	$(GO) test ./test/lint
 
-# The tags add files and take none away.
+# These tags add files and take none away. The tag hook does: package bpf without its loader.
 vet:
 	@scripts/gofmt.sh
 	$(GO) vet -tags engines,browser ./...
 	$(GO) tool staticcheck -tags engines,browser ./...
+	$(GO) vet -tags hook ./cmd/berth-hook
 
 generated: ## check that the committed BPF objects match the sources
 	@scripts/generated.sh

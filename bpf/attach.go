@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cilium/ebpf"
-
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -36,7 +35,7 @@ func checkAttach(kind string) error {
 	return specs.Invalid("attach", kind, "one of auto, %s, %s", TCX, Clsact)
 }
 
-func (d *Datapath) programFor(w direction) *ebpf.Program {
+func (d *Datapath) programFor(w direction) program {
 	if w == ingress {
 		return d.ingress
 	}
@@ -75,7 +74,7 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 		if err == nil {
 			return d.detachClsact(ifindex) // from a run with the other setting
 		}
-		if d.attach == TCX || !errors.Is(err, ebpf.ErrNotSupported) {
+		if d.attach == TCX || !errors.Is(err, sys.ErrNotSupported) {
 			return err
 		}
 	}
@@ -90,7 +89,7 @@ func (d *Datapath) attachPrograms(ifindex int) error {
 // are its own.
 func (d *Datapath) ownMAC(ifindex int, mac specs.MAC) error {
 	p, err := d.maps.parentOf(ifindex)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return err
 	}
 	if err == nil && p.MAC != mac {
@@ -140,7 +139,7 @@ func (d *Datapath) detachParent(ifindex int) error {
 // endpoint's or as shared by ipvlan endpoints.
 func (m *Maps) forgetParent(ifindex int) error {
 	p, err := m.parentOf(ifindex)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
+	if errors.Is(err, sys.ErrKeyNotExist) {
 		return nil
 	} else if err != nil {
 		return err

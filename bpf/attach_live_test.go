@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -218,7 +219,7 @@ func TestSharedBlock(t *testing.T) {
 	if kind, _, err := ingressQdisc(l.tc, l.parent); err != nil || kind != Clsact {
 		t.Errorf("the qdisc is of kind %q, %v: it was not berth's to remove", kind, err)
 	}
-	if !hasTCX() {
+	if !sys.HasTCX() {
 		return
 	}
 	l.attach = "auto"

@@ -8,16 +8,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"berth/bpf/sys"
 )
 
-func (w direction) tcxAttachType() ebpf.AttachType {
+func (w direction) tcxAttachType() sys.AttachType {
 	if w == ingress {
-		return ebpf.AttachTCXIngress
+		return sys.Ingress
 	}
-	return ebpf.AttachTCXEgress
+	return sys.Egress
 }
 
 // attachTCX creates or updates the two pinned links of a parent.
@@ -38,7 +38,7 @@ func (d *Datapath) attachTCX(ifindex int) error {
 // link again if its pin was removed. It returns false if there is no such link.
 func (d *Datapath) updateTCX(ifindex int, w direction) (bool, error) {
 	path := d.pins.linkPath(ifindex, w)
-	l, err := link.LoadPinnedLink(path, nil)
+	l, err := sys.LoadPinnedLink(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if l, err = d.pinHeld(ifindex, w); l == nil && err == nil {
 			l, err = d.pins.adoptLink(ifindex, w)
@@ -50,7 +50,7 @@ func (d *Datapath) updateTCX(ifindex int, w direction) (bool, error) {
 		return false, fmt.Errorf("open pinned link: %w", err)
 	}
 	if linkOn(l, ifindex) {
-		err = l.Update(d.programFor(w))
+		err = l.Update(d.programFor(w).FD())
 		if err == nil {
 			d.holdLink(ifindex, w, l)
 			return true, nil
@@ -64,7 +64,7 @@ func (d *Datapath) updateTCX(ifindex int, w direction) (bool, error) {
 
 // linkTCX creates a link ahead of all others, and pins it.
 func (d *Datapath) linkTCX(ifindex int, w direction) error {
-	l, err := attachFirst(link.TCXOptions{Interface: ifindex, Program: d.programFor(w), Attach: w.tcxAttachType()})
+	l, err := attachFirst(d.programFor(w), ifindex, w.tcxAttachType())
 	if err != nil {
 		return err
 	}
@@ -84,13 +84,13 @@ type held struct {
 // adoptLink returns a pinned link of another index that is on this interface: the interface
 // was moved to another network namespace and back, and has kept its programs. It renames
 // the link's pin. It returns nil if there is none.
-func (p pins) adoptLink(ifindex int, w direction) (link.Link, error) {
+func (p pins) adoptLink(ifindex int, w direction) (*sys.Link, error) {
 	indices, err := p.linkedParents()
 	if err != nil {
 		return nil, err
 	}
 	for _, other := range indices {
-		l, err := link.LoadPinnedLink(p.linkPath(other, w), nil)
+		l, err := sys.LoadPinnedLink(p.linkPath(other, w))
 		if err != nil {
 			continue // only the other direction has one, or it was removed since
 		}
@@ -107,10 +107,10 @@ func (p pins) adoptLink(ifindex int, w direction) (link.Link, error) {
 }
 
 // holdLink keeps a link open, so that it stays attached if its pin is removed.
-func (d *Datapath) holdLink(ifindex int, w direction, l link.Link) {
+func (d *Datapath) holdLink(ifindex int, w direction, l *sys.Link) {
 	d.releaseLink(ifindex, w)
 	if d.held == nil {
-		d.held = make(map[held]link.Link)
+		d.held = make(map[held]*sys.Link)
 	}
 	d.held[held{ifindex, w}] = l
 }
@@ -129,17 +129,12 @@ func (d *Datapath) releaseLinks() {
 }
 
 // pinHeld pins a link again that is open and still attached; it returns nil if there is none.
-func (d *Datapath) pinHeld(ifindex int, w direction) (link.Link, error) {
+func (d *Datapath) pinHeld(ifindex int, w direction) (*sys.Link, error) {
 	l := d.held[held{ifindex, w}]
-	raw, ok := l.(interface{ FD() int })
-	if !ok || !linkOn(l, ifindex) {
+	if l == nil || !linkOn(l, ifindex) {
 		return nil, nil
 	}
-	fd, err := unix.FcntlInt(uintptr(raw.FD()), unix.F_DUPFD_CLOEXEC, 0) // does not count as pinned
-	if err != nil {
-		return nil, fmt.Errorf("pin link again: %w", err)
-	}
-	fresh, err := link.NewFromFD(fd)
+	fresh, err := l.Clone()
 	if err != nil {
 		return nil, fmt.Errorf("pin link again: %w", err)
 	}
@@ -156,12 +151,11 @@ const freeing = 200 * time.Millisecond
 
 // attachFirst attaches a program ahead of all others. It waits for a link of the same
 // program that is being freed.
-func attachFirst(o link.TCXOptions) (link.Link, error) {
-	o.Anchor = link.Head()
-	l, err := link.AttachTCX(o)
+func attachFirst(p program, ifindex int, w sys.AttachType) (*sys.Link, error) {
+	l, err := sys.AttachFirst(p.FD(), ifindex, w)
 	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
 		time.Sleep(freeing / 20)
-		l, err = link.AttachTCX(o)
+		l, err = sys.AttachFirst(p.FD(), ifindex, w)
 	}
 	return l, err
 }
@@ -170,18 +164,18 @@ func attachFirst(o link.TCXOptions) (link.Link, error) {
 // directory. It drops a link whose interface is gone.
 func (d *Datapath) swapLink(name string) error {
 	old := filepath.Join(d.pins.nextDirectory().linksDir(), name)
-	program := d.sibling
+	next := d.sibling
 	if _, w, ok := parseLinkName(name); ok {
-		program = d.programFor(w)
+		next = d.programFor(w)
 	} else if o, ok := linkOf(name); ok {
-		program = d.programOf(o)
+		next = d.programOf(o)
 	}
-	l, err := link.LoadPinnedLink(old, nil)
+	l, err := sys.LoadPinnedLink(old)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	defer l.Close()
-	if err := l.Update(program); errors.Is(err, unix.ENOLINK) {
+	if err := l.Update(next.FD()); errors.Is(err, unix.ENOLINK) {
 		return removePin(old)
 	} else if err != nil {
 		return fmt.Errorf("update: %w", err)
@@ -194,12 +188,9 @@ func (d *Datapath) swapLink(name string) error {
 
 // linkOn reports whether the link is attached to the interface. If a link's interface is
 // gone, its index is 0.
-func linkOn(l link.Link, ifindex int) bool {
-	info, err := l.Info()
-	if err != nil || info.TCX() == nil {
-		return false
-	}
-	return info.TCX().Ifindex == uint32(ifindex)
+func linkOn(l *sys.Link, ifindex int) bool {
+	info, ok, err := l.Info()
+	return err == nil && ok && info.IfIndex == uint32(ifindex)
 }
 
 // detachTCX detaches and removes the links of an interface.
@@ -218,7 +209,7 @@ func (d *Datapath) detachTCX(ifindex int) error {
 // detachLink detaches and removes a pinned link, if there is one. The link is detached at
 // once, even if another process has it open.
 func detachLink(path string) error {
-	l, err := link.LoadPinnedLink(path, nil)
+	l, err := sys.LoadPinnedLink(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

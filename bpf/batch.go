@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf"
-
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -17,7 +16,7 @@ const batchBytes = 256 << 10
 // is larger, in order. It reads many slots by one system call. fn must not keep the
 // pointer.
 func (m *Maps) EachCounters(end uint32, fn func(slot uint32, c *specs.Counters)) error {
-	cpus, err := ebpf.PossibleCPU()
+	cpus, err := sys.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
@@ -55,10 +54,10 @@ func eachBatch[V any](m *Maps, name string, end uint32, per int, fn func(uint32,
 		return nil
 	}
 	keys, values := make([]uint32, batch), make([]V, int(batch)*per)
-	var cursor ebpf.MapBatchCursor
+	var cursor sys.Cursor
 	for next := uint32(0); next < end; {
-		n, err := one.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		n, err := one.BatchLookup(&cursor, keys, values)
+		if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 			return err
 		}
 		for i := range min(uint32(n), end-next) {

@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -5,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 )
@@ -88,7 +88,7 @@ func (d *Datapath) aheadBelow(ifindex int, chains []netdevChain) (ahead []string
 			if mode == "" {
 				mode = "more than one"
 			}
-			ahead = append(ahead, fmt.Sprintf("XDP (%s) program %s on %q", mode, programText(ebpf.ProgramID(x.ProgId)), on.name))
+			ahead = append(ahead, fmt.Sprintf("XDP (%s) program %s on %q", mode, programText(x.ProgId), on.name))
 		}
 		for _, c := range chains {
 			if slices.Contains(c.devices, on.name) && c.egress != on.lower {
@@ -122,13 +122,13 @@ func (d *Datapath) ingressOf(ifindex int) (all []string, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	var own link.ID
+	var own uint32
 	if info, err := d.pins.linkInfo(ifindex, ingress); err == nil {
 		own = info.ID
 	}
 	for _, p := range programs {
-		if id, ok := p.LinkID(); !ok || id != own {
-			all = append(all, fmt.Sprintf("tcx ingress program %s", programText(p.ID)))
+		if p.Link == 0 || p.Link != own {
+			all = append(all, fmt.Sprintf("tcx ingress program %s", programText(p.Program)))
 		}
 	}
 	filters, err := d.filters(ifindex, ingress)

@@ -63,7 +63,7 @@ func TestPortTCXAhead(t *testing.T) {
 	for _, w := range ways {
 		var theirs link.Link
 		l.inHost(func() (err error) {
-			theirs, err = link.AttachTCX(link.TCXOptions{Interface: testnet.Link(t, l.ns, "eth0").Attrs().Index, Program: p, Attach: w.tcxAttachType()})
+			theirs, err = link.AttachTCX(link.TCXOptions{Interface: testnet.Link(t, l.ns, "eth0").Attrs().Index, Program: p, Attach: ebpf.AttachType(w.tcxAttachType())})
 			return err
 		})
 		if w == ingress {

@@ -34,7 +34,7 @@ func BenchmarkDatapath(b *testing.B) {
 				if c.wire {
 					x = wire
 				}
-				testnet.In(b, x.ns, func() { raceCost(b, bare[c.endpoints()], c.frame, empty, x.programFor(c.way)) })
+				testnet.In(b, x.ns, func() { raceCost(b, bare[c.endpoints()], c.frame, empty, loadedProgram(x.programFor(c.way))) })
 			})
 		}
 		for name, frame := range map[string][]byte{
@@ -42,7 +42,7 @@ func BenchmarkDatapath(b *testing.B) {
 			"receiver-group":   ethernet(macAll, macB, 0x806, arpFor(ipB, ipA)),
 		} {
 			b.Run(fmt.Sprintf("%s/%d", name, endpoints), func(b *testing.B) {
-				testnet.In(b, x.ns, func() { raceCost(b, bare[1], frame, empty, x.receiver) })
+				testnet.In(b, x.ns, func() { raceCost(b, bare[1], frame, empty, loadedProgram(x.receiver)) })
 			})
 		}
 		if endpoints > coldMACs {

@@ -3,8 +3,7 @@ package bpf
 import (
 	"fmt"
 
-	"github.com/cilium/ebpf"
-
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -53,7 +52,7 @@ func (m *Maps) Zero(slot uint32) error {
 	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
-	cpus, err := ebpf.PossibleCPU()
+	cpus, err := sys.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}

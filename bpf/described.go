@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -13,11 +15,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
-
-// pinLayout is the pinned map that describes the layout of the others. The size of a value
-// does not identify its layout: a member may be inserted in the middle, or two may have
-// changed places.
-const pinLayout = "layout"
 
 // layoutDescription holds the members of the keys and values of the pinned maps, by name.
 type layoutDescription map[string]described1

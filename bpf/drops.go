@@ -1,11 +1,11 @@
+//go:build !hook
+
 package bpf
 
 import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/cilium/ebpf"
 )
 
 // startDrops sets the keys by which the programs recognise copies of dropped group frames
@@ -27,7 +27,7 @@ func (m *Maps) startDrops() error {
 	for i := range v.Keys {
 		v.Keys[i] = binary.NativeEndian.Uint64(random[8*i:])
 	}
-	if err := one.Update(uint32(0), v, ebpf.UpdateAny); err != nil {
+	if err := one.Put(uint32(0), v); err != nil {
 		return fmt.Errorf("put into map %q: %w", mapDrops, err)
 	}
 	return nil

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -59,8 +59,8 @@ func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
 }
 
 // openProgram opens a pinned program, or returns nil if there is none of that name.
-func (p pins) openProgram(name string) (*ebpf.Program, error) {
-	one, err := ebpf.LoadPinnedProgram(p.objectPath(name), nil)
+func (p pins) openProgram(name string) (*sys.Program, error) {
+	one, err := sys.LoadPinnedProgram(p.objectPath(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -80,10 +80,4 @@ func (d *Datapath) removePinned() error {
 		return nil // the directory is gone, and with it the programs
 	}
 	return err
-}
-
-// Resume lets hooks attach to parents again after DetachAll.
-func (d *Datapath) Resume() error {
-	d.withheld = false
-	return d.pinPrograms()
 }

@@ -28,7 +28,7 @@ func (x *bench) judgeFrame(w direction, frame []byte) (j judged) {
 // judgeMore is judge without deleting earlier violations.
 func (x *bench) judgeMore(w direction, frame []byte) (j judged) {
 	x.Helper()
-	testnet.In(x, x.ns, func() { j.drop = programVerdict(x, x.programFor(w), frame, new(skb)) == verdictDrop })
+	testnet.In(x, x.ns, func() { j.drop = programVerdict(x, loadedProgram(x.programFor(w)), frame, new(skb)) == verdictDrop })
 	j.found = x.allViolations()
 	return j
 }
@@ -186,7 +186,7 @@ func TestFloodIsCounted(t *testing.T) {
 	for _, frame := range [][]byte{udp4(ipB, 9), udp4(ipA, 67), udp4(ipB, 9), udp4(ipA, 67)} {
 		threads.Go(func() {
 			testnet.In(t, x.ns, func() {
-				if _, _, err := x.egress.Benchmark(frame, each, nil); err != nil {
+				if _, _, err := loadedProgram(x.egress).Benchmark(frame, each, nil); err != nil {
 					t.Error(err)
 				}
 			})

@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -6,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
@@ -41,19 +44,28 @@ type RawEvent struct {
 // is delivered once.
 type Reader struct {
 	ring *ringbuf.Reader
+	of   *ebpf.Map // which the ring uses
 }
 
 // Events starts reading. The buffer still holds the earlier events that fitted into it.
 func (d *Datapath) Events() (*Reader, error) {
-	one, err := d.maps.openMap(mapEvents)
+	shared, err := d.maps.openMap(mapEvents)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := ringbuf.NewReader(one)
+	fd, err := unix.FcntlInt(uintptr(shared.FD()), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return nil, fmt.Errorf("read ring buffer: %w", err)
+		return nil, fmt.Errorf("open ring buffer: %w", err)
 	}
-	return &Reader{ring}, nil
+	own, err := ebpf.NewMapFromFD(fd)
+	if err != nil {
+		return nil, fmt.Errorf("open ring buffer: %w", err)
+	}
+	ring, err := ringbuf.NewReader(own)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read ring buffer: %w", err), own.Close())
+	}
+	return &Reader{ring, own}, nil
 }
 
 // Read waits for the next event. The error wraps os.ErrClosed after Close, and [ErrRecord]
@@ -76,7 +88,7 @@ func (r *Reader) Read() (RawEvent, error) {
 }
 
 // Close ends a pending Read.
-func (r *Reader) Close() error { return r.ring.Close() }
+func (r *Reader) Close() error { return errors.Join(r.ring.Close(), r.of.Close()) }
 
 // DecodeEvent decodes one record of the ring buffer.
 func DecodeEvent(record []byte) (RawEvent, error) {

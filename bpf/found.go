@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -50,7 +50,7 @@ func (m *Maps) AddViolation(slot uint32, kind specs.Kind, n uint64) error {
 }
 
 // openFound returns the map of the violations that userspace has added, or nil if there is none.
-func (m *Maps) openFound() (*ebpf.Map, error) {
+func (m *Maps) openFound() (*sys.Map, error) {
 	one, err := m.openMap(mapFound)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // another process may create it at any time
@@ -64,7 +64,7 @@ func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 	if err != nil || one == nil {
 		return v, err
 	}
-	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return v, fmt.Errorf("read violations found in slot %d: %w", slot, err)
 	}
 	return v, nil
@@ -72,13 +72,13 @@ func (m *Maps) foundIn(slot uint32) (v foundValue, err error) {
 
 // makeFound creates the map if it does not exist. It has room for every slot, and takes
 // memory only for the used ones.
-func (m *Maps) makeFound() (*ebpf.Map, error) {
+func (m *Maps) makeFound() (*sys.Map, error) {
 	if one, err := m.openMap(mapFound); !errors.Is(err, fs.ErrNotExist) {
 		return one, err
 	}
-	one, err := ebpf.NewMap(&ebpf.MapSpec{
-		Name: mapFound, Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(binary.Size(foundValue{})),
-		MaxEntries: m.Slots(), Flags: unix.BPF_F_NO_PREALLOC,
+	one, err := sys.CreateMap(sys.MapSpec{
+		Name: mapFound, Type: unix.BPF_MAP_TYPE_HASH, KeySize: 4, ValueSize: uint32(binary.Size(foundValue{})),
+		Entries: m.Slots(), Flags: unix.BPF_F_NO_PREALLOC,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make map %q: %w", mapFound, err)
@@ -114,47 +114,4 @@ func (m *Maps) zeroFound(slot uint32) error {
 		return err
 	}
 	return deleteIf(m, mapFound, slot, func(foundValue) bool { return true })
-}
-
-// addFound adds the counts of the old map of violations, and of its map "found", to those
-// found here. If it is repeated, the result is the same.
-func (m *Maps) addFound(old *ebpf.Map, earlier *Maps) error {
-	sums, err := earlier.allFound()
-	if err != nil {
-		return err
-	}
-	if sums == nil {
-		sums = make(map[uint32]foundValue)
-	}
-	convert, err := earlier.pins.conversionFrom(mapViolations, old)
-	if err != nil {
-		return err
-	}
-	var slot uint32
-	var raw []byte
-	entries := old.Iterate()
-	for entries.Next(&slot, &raw) {
-		var v violations
-		if _, err := binary.Decode(convert.convertValue(raw), binary.NativeEndian, &v); err != nil {
-			return err
-		}
-		sum := sums[slot]
-		sum.addViolations(&v)
-		if sum != (foundValue{}) {
-			sums[slot] = sum
-		}
-	}
-	if err := entries.Err(); err != nil || len(sums) == 0 {
-		return err
-	}
-	into, err := m.makeFound()
-	if err != nil {
-		return err
-	}
-	for slot, v := range sums {
-		if err := into.Put(slot, v); err != nil {
-			return fmt.Errorf("slot %d: %w", slot, err)
-		}
-	}
-	return nil
 }

@@ -56,7 +56,7 @@ func (x *bench) runFrame(w direction, frame []byte, context *skb) {
 	if context == nil {
 		context = new(skb)
 	}
-	testnet.In(x, x.ns, func() { runProgram(x, x.programFor(w), frame, context) })
+	testnet.In(x, x.ns, func() { runProgram(x, loadedProgram(x.programFor(w)), frame, context) })
 }
 
 func (x *bench) counters(slot uint32) specs.Counters {
@@ -71,6 +71,9 @@ const (
 	verdictNext int32 = -1
 	verdictDrop int32 = 2
 )
+
+// loadedProgram returns a program of a Datapath that has loaded it.
+func loadedProgram(p program) *ebpf.Program { return p.(*ebpf.Program) }
 
 // runProgram runs a program with one frame, and checks that it passes it on.
 func runProgram(t testing.TB, p *ebpf.Program, frame []byte, context *skb) {

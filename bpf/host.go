@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"berth/bpf/sys"
 )
 
 // SetHostAddresses sets the host's addresses on a parent, by the index of its interface, and
@@ -36,8 +38,8 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 		}
 	}
 	for key := range wanted {
-		err := one.Update(key, partyValue{Slot: addressHost}, ebpf.UpdateNoExist)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		err := one.Update(key, partyValue{Slot: addressHost}, unix.BPF_NOEXIST)
+		if err != nil && !errors.Is(err, sys.ErrKeyExist) {
 			errs = append(errs, fmt.Errorf("put into map %q: %w", mapAddresses, err))
 		}
 	}
@@ -48,7 +50,7 @@ func (m *Maps) SetHostAddresses(parentIndex int, all []netip.Addr) error {
 }
 
 // hostAddresses returns the host's addresses set for a parent.
-func hostAddresses(one *ebpf.Map, parentIndex int) (registered []addressKey, err error) {
+func hostAddresses(one *sys.Map, parentIndex int) (registered []addressKey, err error) {
 	var key addressKey
 	var p partyValue
 	entries := one.Iterate()

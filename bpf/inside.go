@@ -6,18 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -48,13 +42,6 @@ var ownPrograms = []OwnProgram{SiblingProgram, ReceiverProgram}
 // String returns the term for the program.
 func (o OwnProgram) String() string { return o.pin + " program" }
 
-func (o OwnProgram) attachType() ebpf.AttachType {
-	if o.way == ingress {
-		return ebpf.AttachTCXIngress
-	}
-	return ebpf.AttachTCXEgress
-}
-
 // linkOf returns the program of the pinned link with this name; ok is false if it is a parent's.
 func linkOf(name string) (o OwnProgram, ok bool) {
 	for _, o := range ownPrograms {
@@ -65,7 +52,7 @@ func linkOf(name string) (o OwnProgram, ok bool) {
 	return OwnProgram{}, false
 }
 
-func (d *Datapath) programOf(o OwnProgram) *ebpf.Program {
+func (d *Datapath) programOf(o OwnProgram) program {
 	if o == ReceiverProgram {
 		return d.receiver
 	}
@@ -88,48 +75,8 @@ func (e Endpoint) mayHaveOwnPrograms() bool {
 	return e.Driver == specs.IPvlan || e.Mode == specs.ModeBridge
 }
 
-// knowsInterfaces returns nil if the sibling program can find its interface's namespace on
-// this kernel, else the reason why not: it reads the namespace from the kernel's own
-// structures, by their names in the kernel's BTF.
-func knowsInterfaces() error {
-	types, err := btf.LoadKernelSpec()
-	if err != nil {
-		return fmt.Errorf("the kernel does not show its types: %w", err)
-	}
-	if !hasMember(types, "net", "net_cookie") {
-		return errors.New("the kernel's struct net has no net_cookie")
-	}
-	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel)
-}
-
-// hasMember reports whether a structure has a member.
-func hasMember(types *btf.Spec, structure, member string) bool {
-	var of *btf.Struct
-	if types.TypeByName(structure, &of) != nil {
-		return false
-	}
-	return slices.ContainsFunc(of.Members, func(m btf.Member) bool { return m.Name == member })
-}
-
-// OwnProgramsError returns nil if the programs on endpoints' own interfaces run on this
-// kernel, else the reason why they do nothing.
-func (d *Datapath) OwnProgramsError() error { return d.noSibling }
-
-// updateInsides replaces the programs of an earlier run on every endpoint's own interface.
-func (d *Datapath) updateInsides() error {
-	return d.pins.eachInside(func(o OwnProgram, path string, l link.Link) error {
-		info, err := l.Info()
-		if err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 {
-			err = l.Update(d.programOf(o))
-		} else if err == nil || errors.Is(err, unix.ENOLINK) {
-			return removePin(path) // the interface is gone
-		}
-		return err
-	})
-}
-
 // eachInside calls fn for each pinned link of a program on an endpoint's own interface.
-func (p pins) eachInside(fn func(o OwnProgram, path string, l link.Link) error) error {
+func (p pins) eachInside(fn func(o OwnProgram, path string, l *sys.Link) error) error {
 	files, err := os.ReadDir(p.linksDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list pinned links: %w", err)
@@ -141,7 +88,7 @@ func (p pins) eachInside(fn func(o OwnProgram, path string, l link.Link) error) 
 			continue
 		}
 		path := filepath.Join(p.linksDir(), f.Name())
-		l, err := link.LoadPinnedLink(path, nil)
+		l, err := sys.LoadPinnedLink(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // released since
 		}
@@ -156,7 +103,7 @@ func (p pins) eachInside(fn func(o OwnProgram, path string, l link.Link) error) 
 }
 
 func (p pins) detachInsides() error {
-	return p.eachInside(func(_ OwnProgram, path string, l link.Link) error {
+	return p.eachInside(func(_ OwnProgram, path string, l *sys.Link) error {
 		return errors.Join(l.Detach(), removePin(path))
 	})
 }
@@ -168,7 +115,7 @@ func (p pins) detachInsides() error {
 // Without tcx the program is attached as a clsact filter. It is never replaced: until the
 // interface is deleted it uses the maps that existed when it was attached.
 func (m *Maps) AttachInside(o OwnProgram, e Endpoint) error {
-	p, err := ebpf.LoadPinnedProgram(m.pins.objectPath(o.pin), nil)
+	p, err := sys.LoadPinnedProgram(m.pins.objectPath(o.pin))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -180,7 +127,7 @@ func (m *Maps) AttachInside(o OwnProgram, e Endpoint) error {
 		return err
 	}
 	err = m.linkInside(o, p, e)
-	if errors.Is(err, ebpf.ErrNotSupported) {
+	if errors.Is(err, sys.ErrNotSupported) {
 		err = filterInside(o, p, e.Index)
 	}
 	if err != nil {
@@ -189,11 +136,11 @@ func (m *Maps) AttachInside(o OwnProgram, e Endpoint) error {
 	return nil
 }
 
-func (m *Maps) linkInside(o OwnProgram, p *ebpf.Program, e Endpoint) error {
+func (m *Maps) linkInside(o OwnProgram, p program, e Endpoint) error {
 	if err := detachLink(m.pins.insidePath(o, e.Slot)); err != nil {
 		return err
 	}
-	l, err := attachFirst(link.TCXOptions{Interface: e.Index, Program: p, Attach: o.attachType()})
+	l, err := attachFirst(p, e.Index, o.way.tcxAttachType())
 	if err != nil {
 		return err
 	}
@@ -205,7 +152,7 @@ func (m *Maps) linkInside(o OwnProgram, p *ebpf.Program, e Endpoint) error {
 }
 
 // filterInside is linkInside for a kernel without tcx.
-func filterInside(o OwnProgram, p *ebpf.Program, ifindex int) error {
+func filterInside(o OwnProgram, p program, ifindex int) error {
 	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
@@ -231,11 +178,11 @@ func filterInside(o OwnProgram, p *ebpf.Program, ifindex int) error {
 // slot when LinkedInsides was called: its link is pinned, and attached. It is always true on a
 // kernel without tcx.
 func (d *Datapath) LinkedInsides() func(o OwnProgram, slot uint32) bool {
-	if !hasTCX() {
+	if !sys.HasTCX() {
 		return func(OwnProgram, uint32) bool { return true }
 	}
 	linked := make(map[string]bool)
-	_ = d.pins.eachInside(func(_ OwnProgram, path string, l link.Link) error { // an unreadable link counts as missing
+	_ = d.pins.eachInside(func(_ OwnProgram, path string, l *sys.Link) error { // an unreadable link counts as missing
 		linked[path] = insideIndex(l) != 0
 		return nil
 	})
@@ -243,12 +190,12 @@ func (d *Datapath) LinkedInsides() func(o OwnProgram, slot uint32) bool {
 }
 
 // insideIndex returns the index of the interface that a link is on, or 0 if it was detached.
-func insideIndex(l link.Link) int {
-	info, err := l.Info()
-	if err != nil || info.TCX() == nil {
+func insideIndex(l *sys.Link) int {
+	info, ok, err := l.Info()
+	if err != nil || !ok {
 		return 0
 	}
-	return int(info.TCX().Ifindex)
+	return int(info.IfIndex)
 }
 
 // MissesInside reports whether AttachInside is due for an endpoint: it was not called since
@@ -261,7 +208,7 @@ func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
 		}
 		return false, fmt.Errorf("pinned program %q: %w", o.pin, err)
 	}
-	tcx := hasTCX()
+	tcx := sys.HasTCX()
 	if o == SiblingProgram || !tcx {
 		v, err := m.inside(insideOf(o, e))
 		if err != nil || v.Slot != e.Slot {
@@ -271,7 +218,7 @@ func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
 	if !tcx {
 		return false, nil
 	}
-	l, err := link.LoadPinnedLink(m.pins.insidePath(o, e.Slot), nil)
+	l, err := sys.LoadPinnedLink(m.pins.insidePath(o, e.Slot))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	} else if err != nil {
@@ -280,10 +227,3 @@ func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
 	defer l.Close()
 	return insideIndex(l) != e.Index, nil
 }
-
-// hasTCX reports whether the kernel has tcx, and so a link to pin.
-var hasTCX = sync.OnceValue(func() bool {
-	const loopback = 1
-	_, err := link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXEgress})
-	return err == nil
-})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cilium/ebpf/link"
 
+	"berth/bpf/sys"
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -15,7 +16,7 @@ import (
 func TestDetachedInside(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, Options{})
-	if !hasTCX() {
+	if !sys.HasTCX() {
 		t.Skip("without tcx the program is a filter in the container's namespace")
 	}
 	a := l.container(specs.ModeBridge)

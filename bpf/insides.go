@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/cilium/ebpf"
+	"berth/bpf/sys"
 )
 
 // PutInside adds an interface to the map of the sibling program, which is on it or will be.
@@ -24,7 +24,7 @@ func (m *Maps) noteInside(o OwnProgram, e Endpoint) error {
 	switch {
 	case o == SiblingProgram:
 		return m.PutInside(e)
-	case hasTCX():
+	case sys.HasTCX():
 		return nil
 	}
 	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex)}
@@ -99,7 +99,7 @@ func (m *Maps) inside(i Inside) (v insideValue, err error) {
 		return v, err
 	}
 	err = one.Lookup(i.makeKey(), &v)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return v, fmt.Errorf("look up inside of interface %d: %w", i.Index, err)
 	}
 	return v, nil

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+
+	"berth/bpf/sys"
 )
 
 // Attachment describes the programs on a parent.
@@ -19,33 +19,6 @@ type Attachment struct {
 	// and nftables, on the parent or on the interfaces below it. Each can drop frames, or
 	// pass them on, unseen by berth's.
 	Ahead []string
-}
-
-// Attached returns the parents that have both of berth's programs, by interface index, from
-// the kernel's present state.
-func (d *Datapath) Attached() (map[int]Attachment, error) {
-	indices, err := d.knownParents()
-	if err != nil {
-		return nil, err
-	}
-	chains, err := netdevChains()
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[int]Attachment)
-	for _, ifindex := range indices {
-		at, err := d.inspectParent(ifindex)
-		if err == nil && at.Kind != "" {
-			var before []string
-			before, err = d.aheadBelow(ifindex, chains)
-			at.Ahead = append(before, at.Ahead...)
-			found[ifindex] = at
-		}
-		if err != nil {
-			return nil, fmt.Errorf("interface %d: %w", ifindex, err)
-		}
-	}
-	return found, nil
 }
 
 // kindAt returns the attach type of both of berth's programs on an interface, or "" if not
@@ -89,15 +62,14 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 		if err != nil {
 			return nil, false, err
 		}
-		at := slices.IndexFunc(all, func(p link.AttachedProgram) bool {
-			id, ok := p.LinkID()
-			return ok && id == ours.ID
+		at := slices.IndexFunc(all, func(p sys.Attached) bool {
+			return p.Link != 0 && p.Link == ours.ID
 		})
 		if at < 0 {
 			return nil, false, errNotOn
 		}
 		for _, p := range all[:at] {
-			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.ID)))
+			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.Program)))
 		}
 	}
 	return ahead, old, nil
@@ -105,35 +77,32 @@ func (d *Datapath) inspectTCX(ifindex int) (ahead []string, old bool, err error)
 
 // linkInfo returns the kernel's information on a pinned link of berth's, or errNotOn if it
 // is attached to no interface or another one.
-func (p pins) linkInfo(ifindex int, w direction) (*link.Info, error) {
-	l, err := link.LoadPinnedLink(p.linkPath(ifindex, w), nil)
+func (p pins) linkInfo(ifindex int, w direction) (sys.LinkInfo, error) {
+	l, err := sys.LoadPinnedLink(p.linkPath(ifindex, w))
 	if err != nil {
-		return nil, errNotOn
+		return sys.LinkInfo{}, errNotOn
 	}
 	defer l.Close()
-	if !linkOn(l, ifindex) {
-		return nil, errNotOn
-	}
-	info, err := l.Info()
-	if err != nil {
-		return nil, fmt.Errorf("tcx %s: %w", w, err)
+	info, ok, err := l.Info()
+	if err != nil || !ok || info.IfIndex != uint32(ifindex) {
+		return sys.LinkInfo{}, errNotOn
 	}
 	return info, nil
 }
 
 // runningTCX returns the tcx programs of an interface in the order in which they run; none
 // on a kernel without tcx.
-func runningTCX(ifindex int, w direction) ([]link.AttachedProgram, error) {
-	if !hasTCX() {
+func runningTCX(ifindex int, w direction) ([]sys.Attached, error) {
+	if !sys.HasTCX() {
 		return nil, nil
 	}
-	r, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: w.tcxAttachType()})
+	all, err := sys.QueryTCX(ifindex, w.tcxAttachType())
 	if isGone(err) {
 		return nil, errNotOn
 	} else if err != nil {
 		return nil, fmt.Errorf("tcx %s: %w", w, err)
 	}
-	return r.Programs, nil
+	return all, nil
 }
 
 // inspectClsact looks for berth's filters. All tcx programs run before them, and so do the
@@ -151,13 +120,13 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 		if ours == nil || !ours.DirectAction {
 			return nil, false, errNotOn
 		}
-		old = old || !isProgram(d.programFor(w), ebpf.ProgramID(ours.Id))
+		old = old || !isProgram(d.programFor(w), uint32(ours.Id))
 		all, err := runningTCX(ifindex, w)
 		if err != nil {
 			return nil, false, err
 		}
 		for _, p := range all {
-			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.ID)))
+			ahead = append(ahead, fmt.Sprintf("tcx %s program %s", w, programText(p.Program)))
 		}
 		ahead = append(ahead, filtersAhead(filters, ours, w)...)
 	}
@@ -184,21 +153,17 @@ func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction
 }
 
 // isProgram reports whether id is p's. A Datapath that has loaded no program accepts any.
-func isProgram(p *ebpf.Program, id ebpf.ProgramID) bool {
+func isProgram(p program, id uint32) bool {
 	if p == nil {
 		return true
 	}
-	info, err := p.Info()
-	if err != nil {
-		return false
-	}
-	own, ok := info.ID()
-	return !ok || own == id
+	own, err := sys.ProgramID(p.FD())
+	return err == nil && own == id
 }
 
 // programText returns the name of a program and its id, or the id alone if the name cannot
 // be read.
-func programText(id ebpf.ProgramID) string {
+func programText(id uint32) string {
 	names, err := programNames()
 	if name := names[id]; err == nil && name != "" {
 		return fmt.Sprintf("%q (id %d)", name, id)

@@ -45,7 +45,7 @@ func (l *lab) attachFirst(p *ebpf.Program, w direction) link.Link {
 	l.Helper()
 	var theirs link.Link
 	l.inHost(func() (err error) {
-		theirs, err = link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: w.tcxAttachType(), Anchor: link.Head()})
+		theirs, err = link.AttachTCX(link.TCXOptions{Interface: l.parent, Program: p, Attach: ebpf.AttachType(w.tcxAttachType()), Anchor: link.Head()})
 		return err
 	})
 	return theirs

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"berth/bpf/sys"
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -106,7 +106,7 @@ func TestSiblingProgram(t *testing.T) {
 		t.Helper()
 		must(t, x.maps.Zero(slotA))
 		must(t, x.maps.Zero(slotB))
-		testnet.In(t, x.ns, func() { runProgram(t, x.sibling, frame, new(skb)) })
+		testnet.In(t, x.ns, func() { runProgram(t, loadedProgram(x.sibling), frame, new(skb)) })
 		if gotA, gotB := x.counters(slotA), x.counters(slotB); gotA != a || gotB != b {
 			t.Errorf("%s: A has %+v, B %+v", what, gotA, gotB)
 		}
@@ -229,7 +229,7 @@ func TestIPvlanRestart(t *testing.T) {
 	must(t, l.maps.Unregister(b.Endpoint))
 	must(t, l.maps.Unregister(a.Endpoint))
 	links := 0
-	must(t, l.pins.eachInside(func(OwnProgram, string, link.Link) error { links++; return nil }))
+	must(t, l.pins.eachInside(func(OwnProgram, string, *sys.Link) error { links++; return nil }))
 	if links != 0 {
 		t.Errorf("%d links are pinned after the end", links)
 	}

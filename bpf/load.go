@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -9,9 +11,10 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"berth/bpf/sys"
 )
 
 // DefaultEndpoints is the default of the maximum number of endpoints.
@@ -37,27 +40,6 @@ type Options struct {
 	// for fewer, larger ones replace them, with their content; those for more stay.
 	MaxEndpoints uint32
 	Attach       string // "auto" (also ""), "tcx" or "clsact"
-}
-
-// Datapath holds the loaded programs, for the agent. Only one process at a time may have
-// it. Its methods must not be called concurrently.
-type Datapath struct {
-	pins   pins
-	maps   *Maps
-	tc     *netlink.Handle
-	attach string
-	cookie uint64 // of the namespace of the parents
-	held   map[held]link.Link
-
-	noSibling error // why the programs on endpoints' own interfaces do nothing
-	withheld  bool  // hooks must not attach to parents
-
-	// Load sets all programs, a hook (AttachParent) only ingress and egress; withPinned sets
-	// none. The others are nil.
-	ingress  *ebpf.Program
-	egress   *ebpf.Program
-	sibling  *ebpf.Program
-	receiver *ebpf.Program
 }
 
 // Load creates the maps under bpffs, or adopts those that are pinned there with their
@@ -106,21 +88,34 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), objects.Close())
 	}
+	maps, err := objects.takeMaps(p)
+	if err != nil {
+		tc.Close()
+		return nil, errors.Join(err, objects.Close())
+	}
 	d := &Datapath{
-		pins: p, maps: objects.newMaps(p), tc: tc, attach: o.Attach, cookie: cookie,
+		pins: p, maps: maps, tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 		receiver: objects.BerthReceiver, noSibling: objects.noSibling,
 	}
+	if err := d.takeMapsOver(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// takeMapsOver makes the pinned maps, links and programs those of a new Datapath.
+func (d *Datapath) takeMapsOver() error {
 	d.maps.owned = true
 	for _, do := range []func() error{
 		d.maps.startDrops, d.takeOver, d.sweepStale, d.pinPrograms, d.updateInsides, d.maps.startEpochs,
 		d.maps.startViolations, d.maps.openRest,
 	} {
 		if err := do(); err != nil {
-			return nil, errors.Join(err, d.Close())
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // loadObjects loads maps and programs into the kernel. If the pinned maps have another
@@ -219,7 +214,7 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 		endpoints = DefaultEndpoints
 	}
 	insides := endpoints
-	if !hasTCX() {
+	if !sys.HasTCX() {
 		insides *= uint32(len(ownPrograms)) // no link notes the receiver program
 	}
 	return map[string]uint32{
@@ -237,39 +232,27 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 	}
 }
 
-func (o *datapathObjects) newMaps(p pins) *Maps {
-	return &Maps{pins: p, open: map[string]*ebpf.Map{
+// takeMaps takes the maps over. They are open in the result, and closed in o.
+func (o *datapathObjects) takeMaps(p pins) (*Maps, error) {
+	m := &Maps{pins: p, open: make(map[string]*sys.Map)}
+	for name, one := range map[string]*ebpf.Map{
 		mapPlaces: o.Places, mapEndpoints: o.Endpoints, mapNamespaces: o.Namespaces, mapAddresses: o.Addresses,
 		mapSources: o.Sources, mapVLANs: o.Vlans, mapInsides: o.Insides,
 		mapFilter: o.Filter, mapParents: o.Parents, mapCounters: o.Counters, mapViolations: o.Violations,
 		mapEvents: o.Events, mapLost: o.Lost,
 		mapUnknown: o.Unknown, mapEpoch: o.Epoch, mapStates: o.States, mapPrints: o.Prints,
 		mapDrops: o.Drops, mapDropped: o.DroppedFrames,
-	}}
-}
-
-// netnsCookie returns SO_NETNS_COOKIE of the caller's namespace.
-func netnsCookie() (uint64, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, fmt.Errorf("open socket: %w", err)
+	} {
+		own, err := sys.CloneMap(one.FD())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("map %q: %w", name, err), m.Close())
+		}
+		m.open[name] = own
 	}
-	defer unix.Close(fd)
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return 0, fmt.Errorf("read cookie of network namespace (Linux 5.14): %w", err)
+	if err := o.datapathMaps.Close(); err != nil {
+		return nil, errors.Join(fmt.Errorf("close maps: %w", err), m.Close())
 	}
-	return cookie, nil
-}
-
-// Maps returns the maps; they are closed with the Datapath.
-func (d *Datapath) Maps() *Maps { return d.maps }
-
-// Close closes programs and maps. The pinned ones go on counting.
-func (d *Datapath) Close() error {
-	d.tc.Close()
-	d.releaseLinks()
-	return errors.Join(d.ingress.Close(), d.egress.Close(), d.sibling.Close(), d.receiver.Close(), d.maps.Close())
+	return m, nil
 }
 
 // DetachPinned removes the programs from every parent if no agent runs, as
@@ -297,4 +280,10 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 func (d *Datapath) Purge() error {
 	return errors.Join(d.DetachAll(), d.pins.detachInsides(), d.pins.nextDirectory().removeDirectories(),
 		d.pins.removeDirectories())
+}
+
+// Resume lets hooks attach to parents again after DetachAll.
+func (d *Datapath) Resume() error {
+	d.withheld = false
+	return d.pinPrograms()
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/cilium/ebpf"
+	"berth/bpf/sys"
 )
 
 // Maps are the pinned maps. Each is opened at its first use. The methods may be called
@@ -19,7 +19,7 @@ type Maps struct {
 	adding sync.Mutex   // held while userspace adds violations
 
 	mu        sync.Mutex
-	open      map[string]*ebpf.Map
+	open      map[string]*sys.Map
 	directory uint64 // inode of the directory when the first map was opened
 	owned     bool   // whether the agent owns them: its programs use these maps, wherever they are pinned
 }
@@ -30,7 +30,7 @@ func Open(bpffs string) (*Maps, error) {
 	if err := pinsUnder(bpffs).checkDirectories(); err != nil {
 		return nil, err
 	}
-	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*ebpf.Map)}
+	m := &Maps{pins: pinsUnder(bpffs), open: make(map[string]*sys.Map)}
 	if _, err := m.openMap(mapEndpoints); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (m *Maps) Slots() uint32 {
 	return counters.MaxEntries()
 }
 
-func (m *Maps) openMap(name string) (*ebpf.Map, error) {
+func (m *Maps) openMap(name string) (*sys.Map, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if one, ok := m.open[name]; ok {
@@ -68,7 +68,7 @@ func (m *Maps) openMap(name string) (*ebpf.Map, error) {
 	if m.directory == 0 {
 		m.directory = m.pins.inode()
 	}
-	one, err := ebpf.LoadPinnedMap(m.pins.objectPath(name), nil)
+	one, err := sys.LoadPinnedMap(m.pins.objectPath(name))
 	if err != nil {
 		return nil, fmt.Errorf("open pinned map %q: %w", name, err)
 	}
@@ -116,7 +116,7 @@ func setUnlessEqual[V comparable](m *Maps, name string, key any, value V) error 
 	switch {
 	case err == nil && now == value:
 		return nil
-	case err != nil && !errors.Is(err, ebpf.ErrKeyNotExist):
+	case err != nil && !errors.Is(err, sys.ErrKeyNotExist):
 		return fmt.Errorf("look up in map %q: %w", name, err)
 	}
 	return m.putElement(name, key, value)
@@ -165,7 +165,7 @@ func deleteIf[V any](m *Maps, name string, key any, want func(V) bool) error {
 	if err == nil && want(value) {
 		err = one.Delete(key)
 	}
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return fmt.Errorf("delete from map %q: %w", name, err)
 	}
 	return nil

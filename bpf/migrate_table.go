@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -5,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"berth/bpf/sys"
 )
 
 // renewTable replaces the map "endpoints" too if the table of MACs is replaced, or is made
@@ -55,17 +59,17 @@ func (m *migration) copyEndpoints() error {
 
 // intoTable calls put with the new table and each entry of an older map, converted.
 func (m *migration) intoTable(name string, put func(t *placeTable, key, value []byte) error) error {
-	old, err := ebpf.LoadPinnedMap(m.from.objectPath(name), nil)
+	old, err := sys.LoadPinnedMap(m.from.objectPath(name))
 	if err != nil {
 		return err
 	}
 	defer old.Close()
-	places, err := ebpf.LoadPinnedMap(m.into.objectPath(mapPlaces), nil)
+	places, err := sys.LoadPinnedMap(m.into.objectPath(mapPlaces))
 	if err != nil {
 		return err
 	}
 	defer places.Close()
-	endpoints, err := ebpf.LoadPinnedMap(m.into.objectPath(mapEndpoints), nil)
+	endpoints, err := sys.LoadPinnedMap(m.into.objectPath(mapEndpoints))
 	if err != nil {
 		return err
 	}

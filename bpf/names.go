@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -15,7 +17,7 @@ import (
 // programNames returns the names of all programs in the kernel, by id. It reads them by an
 // iterator (Linux 5.9), which needs CAP_BPF and CAP_PERFMON; to open a program by its id
 // needs CAP_SYS_ADMIN, which the agent drops.
-func programNames() (map[ebpf.ProgramID]string, error) {
+func programNames() (map[uint32]string, error) {
 	spec, err := namesProgram()
 	if err != nil {
 		return nil, err
@@ -35,14 +37,14 @@ func programNames() (map[ebpf.ProgramID]string, error) {
 		return nil, fmt.Errorf("iterate over programs: %w", err)
 	}
 	defer r.Close()
-	all := make(map[ebpf.ProgramID]string)
+	all := make(map[uint32]string)
 	for one := make([]byte, nameEntry); ; {
 		if _, err := io.ReadFull(r, one); errors.Is(err, io.EOF) {
 			return all, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("iterate over programs: %w", err)
 		}
-		all[ebpf.ProgramID(binary.NativeEndian.Uint32(one))] = cString(one[4:])
+		all[binary.NativeEndian.Uint32(one)] = cString(one[4:])
 	}
 }
 

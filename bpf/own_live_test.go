@@ -184,7 +184,7 @@ func TestIPvlanSpoof(t *testing.T) {
 				must(t, x.maps.Zero(slotA))
 				must(t, x.maps.Zero(slotB))
 				var j judged
-				testnet.In(t, x.ns, func() { j.drop = programVerdict(t, x.sibling, c.frame, new(skb)) == verdictDrop })
+				testnet.In(t, x.ns, func() { j.drop = programVerdict(t, loadedProgram(x.sibling), c.frame, new(skb)) == verdictDrop })
 				j.found = x.allViolations()
 				if !j.onlyViolation(slotA, want) || j.drop != (enforce && want != "") {
 					t.Errorf("%s, inside, helper %t, enforce %t: %+v, want %q", name, helper, enforce, j, want)

@@ -4,14 +4,14 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf"
+	"berth/bpf/sys"
 )
 
 // givePassthru assigns the whole parent to an endpoint.
 func (m *Maps) givePassthru(e Endpoint) error {
 	return m.withLock(func() error {
 		p, err := m.parentOf(e.ParentIndex)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 			return err
 		}
 		p.Slot = e.Slot
@@ -27,7 +27,7 @@ func (m *Maps) takePassthru(e Endpoint) error {
 
 func (m *Maps) takeParent(e Endpoint) error {
 	p, err := m.parentOf(e.ParentIndex)
-	if errors.Is(err, ebpf.ErrKeyNotExist) || err == nil && p.Slot != e.Slot {
+	if errors.Is(err, sys.ErrKeyNotExist) || err == nil && p.Slot != e.Slot {
 		return nil
 	} else if err != nil {
 		return err

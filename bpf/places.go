@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/cilium/ebpf"
+	"berth/bpf/sys"
 )
 
 // mapCells are the places of the pinned map. Update copies a value of 64 bytes, aligned to
 // them, by whole words at least.
-type mapCells struct{ *ebpf.Map }
+type mapCells struct{ *sys.Map }
 
 func (m mapCells) readPlace(index uint32) (v placeValue, err error) {
 	if err := m.Lookup(index, &v); err != nil {
@@ -27,11 +27,11 @@ func (m mapCells) writePlace(index uint32, v placeValue) error {
 }
 
 // mapOverflow are the entries of the map "endpoints".
-type mapOverflow struct{ *ebpf.Map }
+type mapOverflow struct{ *sys.Map }
 
 func (m mapOverflow) lookupOverflow(k endpointKey) (v endpointValue, found bool, err error) {
 	err = m.Lookup(k, &v)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return v, false, fmt.Errorf("look up in map %q: %w", mapEndpoints, err)
 	}
 	return v, err == nil, nil
@@ -45,7 +45,7 @@ func (m mapOverflow) putOverflow(k endpointKey, v endpointValue) error {
 }
 
 func (m mapOverflow) deleteOverflow(k endpointKey) error {
-	if err := m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err := m.Delete(k); err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return fmt.Errorf("delete from map %q: %w", mapEndpoints, err)
 	}
 	return nil
@@ -57,14 +57,14 @@ func (m mapOverflow) anyOverflow(is func(endpointKey) bool) (bool, error) {
 	for err == nil && !is(k) {
 		err = m.NextKey(k, &k)
 	}
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return false, fmt.Errorf("list map %q: %w", mapEndpoints, err)
 	}
 	return err == nil, nil
 }
 
 // tableOf returns the table of MACs in two maps.
-func tableOf(places, endpoints *ebpf.Map) *placeTable {
+func tableOf(places, endpoints *sys.Map) *placeTable {
 	return &placeTable{places: mapCells{places}, overflow: mapOverflow{endpoints}, count: places.MaxEntries(),
 		now: monotonicNow}
 }

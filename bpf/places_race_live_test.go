@@ -137,7 +137,7 @@ func (x *bench) searchKeys(cpu int, keys []*raceKey, done *atomic.Bool) {
 		for i := 0; !done.Load(); i++ {
 			k := keys[i%len(keys)]
 			before, began := k.state.Load(), time.Now()
-			_, err := x.ingress.Run(&ebpf.RunOptions{Data: ethernet(k.MAC, macLAN, 0x800, ip4(6, ipLAN, ipA, tcp(12, 20))), Repeat: frames})
+			_, err := loadedProgram(x.ingress).Run(&ebpf.RunOptions{Data: ethernet(k.MAC, macLAN, 0x800, ip4(6, ipLAN, ipA, tcp(12, 20))), Repeat: frames})
 			if err != nil {
 				x.Error(err)
 				return

@@ -178,7 +178,7 @@ type outcome struct {
 
 func (x *bench) outcome(w direction, frame []byte, context *skb) (o outcome) {
 	x.Helper()
-	testnet.In(x, x.ns, func() { o.verdict = programVerdict(x, x.programFor(w), frame, context) })
+	testnet.In(x, x.ns, func() { o.verdict = programVerdict(x, loadedProgram(x.programFor(w)), frame, context) })
 	for i := range quickModes {
 		o.counters = append(o.counters, x.counters(uint32(1+i)))
 		o.broken = append(o.broken, x.brokenKinds(uint32(1+i)))

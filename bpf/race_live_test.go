@@ -84,7 +84,7 @@ func (x *bench) raceCold(b *testing.B, hash *ebpf.Map) {
 	b.Helper()
 	frame := ethernet(macB, macA, 0x800, ip4(6, ipA, ipLAN, tcp(12, 1000)))
 	raceCost(b, coldProgram(b, coldBareProgram(b, hash)), frame,
-		coldProgram(b, verdictProgram(b, -1)), coldProgram(b, x.programFor(ingress)))
+		coldProgram(b, verdictProgram(b, -1)), coldProgram(b, loadedProgram(x.programFor(ingress))))
 }
 
 // coldProgram returns a program that gives the frame two MACs of a crowd at random, and

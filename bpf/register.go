@@ -7,8 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/cilium/ebpf"
-
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -115,7 +114,7 @@ func (m *Maps) shareMAC(e Endpoint) error {
 
 func (m *Maps) shareParent(e Endpoint) error {
 	p, err := m.parentOf(e.ParentIndex)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return err
 	}
 	p.Flags |= parentIPvlan

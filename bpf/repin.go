@@ -1,3 +1,5 @@
+//go:build !hook
+
 package bpf
 
 import (
@@ -9,20 +11,14 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-)
 
-// The programs, by the names of their pins for hooks.
-const (
-	pinIngress  = "ingress"
-	pinEgress   = "egress"
-	pinSibling  = "sibling"
-	pinReceiver = "receiver"
+	"berth/bpf/sys"
 )
 
 // pinnedPrograms returns the programs to pin now. Those of a parent are pinned only while the
 // agent attaches to parents, as hooks attach the pinned ones.
-func (d *Datapath) pinnedPrograms() map[string]*ebpf.Program {
-	all := map[string]*ebpf.Program{pinSibling: d.sibling, pinReceiver: d.receiver}
+func (d *Datapath) pinnedPrograms() map[string]program {
+	all := map[string]program{pinSibling: d.sibling, pinReceiver: d.receiver}
 	if !d.withheld {
 		all[pinIngress], all[pinEgress] = d.ingress, d.egress
 	}
@@ -65,13 +61,8 @@ func (d *Datapath) pinPrograms() error {
 
 // pinProgram pins a program for hooks, and replaces an earlier pin. Pinned names have no
 // dots.
-func (d *Datapath) pinProgram(name string, p *ebpf.Program) error {
-	clone, err := p.Clone() // the clone, unlike the program, does not count as pinned
-	if err != nil {
-		return fmt.Errorf("pin program %q: %w", name, err)
-	}
-	defer clone.Close()
-	return d.pins.replacePin(name, clone.Pin)
+func (d *Datapath) pinProgram(name string, p program) error {
+	return d.pins.replacePin(name, func(path string) error { return sys.Pin(p.FD(), path) })
 }
 
 // replacePin pins an object in place of another, in one step.
@@ -91,17 +82,16 @@ func (p pins) replacePin(name string, pin func(string) error) error {
 }
 
 // programID returns the id of a pinned program, or 0 if none is pinned.
-func (p pins) programID(name string) ebpf.ProgramID {
-	one, err := ebpf.LoadPinnedProgram(p.objectPath(name), nil)
+func (p pins) programID(name string) uint32 {
+	one, err := sys.LoadPinnedProgram(p.objectPath(name))
 	if err != nil {
 		return 0
 	}
 	defer one.Close()
-	info, err := one.Info()
+	id, err := sys.ProgramID(one.FD())
 	if err != nil {
 		return 0
 	}
-	id, _ := info.ID()
 	return id
 }
 
@@ -109,16 +99,12 @@ func (p pins) programID(name string) ebpf.ProgramID {
 func (m *Maps) repinMissing() (missing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pin := func(name string, one *ebpf.Map) error {
+	pin := func(name string, one *sys.Map) error {
 		if m.pins.isMap(name, one) {
 			return nil
 		}
 		missing = true
-		clone, err := one.Clone() // the clone, unlike the map, does not count as pinned
-		if err != nil {
-			return fmt.Errorf("pin map %q again: %w", name, err)
-		}
-		return errors.Join(m.pins.replacePin(name, clone.Pin), clone.Close())
+		return m.pins.replacePin(name, one.Pin)
 	}
 	var errs []error
 	for name, one := range m.open {
@@ -131,23 +117,13 @@ func (m *Maps) repinMissing() (missing bool, err error) {
 }
 
 // isMap reports whether the object pinned under a name is map m.
-func (p pins) isMap(name string, m *ebpf.Map) bool {
-	pinned, err := ebpf.LoadPinnedMap(p.objectPath(name), nil)
+func (p pins) isMap(name string, m *sys.Map) bool {
+	pinned, err := sys.LoadPinnedMap(p.objectPath(name))
 	if err != nil {
 		return false
 	}
 	defer pinned.Close()
-	a, err := pinned.Info()
-	if err != nil {
-		return false
-	}
-	b, err := m.Info()
-	if err != nil {
-		return false
-	}
-	is, _ := a.ID()
-	want, _ := b.ID()
-	return is == want
+	return pinned.ID() == m.ID()
 }
 
 // Missing returns the names of the objects of a complete layout that are not pinned under

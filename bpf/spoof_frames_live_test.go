@@ -168,7 +168,7 @@ func TestEventsAreLimited(t *testing.T) {
 	const burst = 2000
 	frame := plainFrame(macLAN, macGroup)
 	testnet.In(t, x.ns, func() {
-		_, _, err := x.egress.Benchmark(frame, burst, nil)
+		_, _, err := loadedProgram(x.egress).Benchmark(frame, burst, nil)
 		must(t, err)
 	})
 	told, leftOut := 0, uint64(0)

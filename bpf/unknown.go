@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"berth/specs"
@@ -94,7 +93,7 @@ func (m *Maps) nextEpoch(next func(uint32) uint32) error {
 	var n uint32
 	err = one.Lookup(uint32(0), &n)
 	if err == nil {
-		err = one.Update(uint32(0), next(n), ebpf.UpdateAny)
+		err = one.Update(uint32(0), next(n), unix.BPF_ANY)
 	}
 	if err != nil {
 		return fmt.Errorf("start recording unknown MACs: %w", err)

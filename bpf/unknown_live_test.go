@@ -78,10 +78,10 @@ func TestFlood(t *testing.T) {
 		for i := range macs {
 			mac := specs.MAC{2, 0xee}
 			binary.BigEndian.PutUint32(mac[2:], i)
-			runProgram(t, x.programFor(direction(i%2)), plainFrame(macLAN, mac), new(skb))
+			runProgram(t, loadedProgram(x.programFor(direction(i%2))), plainFrame(macLAN, mac), new(skb))
 			if i%100 == 0 {
-				runProgram(t, x.ingress, plainFrame(macA, mac), new(skb))
-				runProgram(t, x.egress, plainFrame(mac, macA), new(skb))
+				runProgram(t, loadedProgram(x.ingress), plainFrame(macA, mac), new(skb))
+				runProgram(t, loadedProgram(x.egress), plainFrame(mac, macA), new(skb))
 				good++
 			}
 		}

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/specs"
 )
 
@@ -17,7 +18,7 @@ func (m *Maps) Violations(slot uint32) (map[specs.Kind]specs.Broken, error) {
 		return nil, err
 	}
 	var v violations
-	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err := one.Lookup(slot, &v); err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 		return nil, fmt.Errorf("read violations of slot %d: %w", slot, err)
 	}
 	sum, err := m.foundIn(slot)
@@ -62,10 +63,10 @@ func (m *Maps) eachViolations(fn func(slot uint32, v *violations)) error {
 	}
 	batch := min(one.MaxEntries(), violationsBatch)
 	keys, values := make([]uint32, batch), make([]violations, batch)
-	var cursor ebpf.MapBatchCursor
+	var cursor sys.Cursor
 	for {
-		n, err := one.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		n, err := one.BatchLookup(&cursor, keys, values)
+		if err != nil && !errors.Is(err, sys.ErrKeyNotExist) {
 			return err
 		}
 		for i := range n {
@@ -95,8 +96,8 @@ func (m *Maps) startViolations() error {
 	if err != nil {
 		return err
 	}
-	err = one.Update(uint32(0), violations{}, ebpf.UpdateNoExist)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+	err = one.Update(uint32(0), violations{}, unix.BPF_NOEXIST)
+	if err != nil && !errors.Is(err, sys.ErrKeyExist) {
 		return fmt.Errorf("make the first entry of map %q: %w", mapViolations, err)
 	}
 	return nil

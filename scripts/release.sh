@@ -23,8 +23,9 @@ trap 'rm -rf "$work"' EXIT
 # instead.
 compile() { # architecture, directory
 	mkdir -p "$2"
-	GOOS=linux GOARCH=$1 $go build -trimpath -buildvcs=false -tags grpcnotrace \
-		-ldflags "-s -w -buildid= -X main.version=$version" -o "$2/" ./cmd/...
+	local flags=(-trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$version" -o "$2/")
+	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -tags grpcnotrace ./cmd/...
+	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -tags hook ./cmd/berth-hook
 }
 
 pack() { # architecture

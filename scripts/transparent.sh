@@ -9,7 +9,7 @@ runtime=${1:-runc}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-CGO_ENABLED=0 go build -trimpath -o "$dir/" ./cmd/berth-runtime ./cmd/berth-hook
+CGO_ENABLED=0 go build -trimpath -tags hook -o "$dir/" ./cmd/berth-runtime ./cmd/berth-hook
 module=github.com/opencontainers/runtime-tools
 go mod download "$module"
 cp -r "$(go list -m -f '{{.Dir}}' "$module")" "$dir/suite"

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/agent/ground"
+	"berth/bpf/sys"
 	"berth/network"
 )
 
@@ -68,7 +69,7 @@ func explainListen(err error) error {
 // explainAttach adds the remedy to an error of attaching programs to a parent; attach is
 // the setting.
 func explainAttach(attach string, err error) error {
-	if attach == "tcx" && errors.Is(err, ebpf.ErrNotSupported) {
+	if attach == "tcx" && errors.Is(err, sys.ErrNotSupported) {
 		return oneLine(fmt.Errorf("%w: kernels before 6.6 have no tcx; set attach = \"auto\" under [agent] in berth.toml",
 			err))
 	}

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"berth/agent/metrics"
 	"berth/bpf"
+	"berth/bpf/sys"
 	"berth/internal/state"
 	"berth/specs"
 
@@ -172,5 +174,12 @@ func TestExplainDatapathIsOneLine(t *testing.T) {
 	err := explainDatapath(fmt.Errorf("load: %w\nsecond line", bpf.ErrNotBPFFS))
 	if want := "load: " + bpf.ErrNotBPFFS.Error() + "; second line"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
+func TestExplainAttachNamesTheSetting(t *testing.T) {
+	err := explainAttach(bpf.TCX, fmt.Errorf("attach to interface 2: %w", sys.ErrNotSupported))
+	if want := `set attach = "auto"`; !strings.Contains(err.Error(), want) {
+		t.Errorf("error %q, want %q in it", err, want)
 	}
 }

@@ -39,7 +39,13 @@ func (b build) testBinary(pkg string) (string, error) {
 // programs builds berth's programs as the Makefile does, and returns their directory.
 func (b build) programs() (string, error) {
 	bin := filepath.Join(b.dir, "bin")
-	return bin, b.goCommand("build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin+"/", "./cmd/...")
+	for _, what := range [][]string{{"grpcnotrace", "./cmd/..."}, {"hook", "./cmd/berth-hook"}} {
+		err := b.goCommand("build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "-tags", what[0], what[1])
+		if err != nil {
+			return "", err
+		}
+	}
+	return bin, nil
 }
 
 func (b build) goCommand(args ...string) error {

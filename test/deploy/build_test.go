@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +25,15 @@ func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		built.dir = shared
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", built.dir+"/", "./cmd/...")
-		cmd.Dir = "../.."
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		built.out, built.err = cmd.CombinedOutput()
+		for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+			args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", built.dir + "/"}, what)
+			cmd := exec.Command("go", args...)
+			cmd.Dir = "../.."
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if built.out, built.err = cmd.CombinedOutput(); built.err != nil {
+				return
+			}
+		}
 	})
 	if built.err != nil {
 		t.Fatalf("go build: %v\n%s", built.err, built.out)

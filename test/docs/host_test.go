@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,11 +31,13 @@ func TestMain(m *testing.M) {
 // namespace of its own.
 func prepare() error {
 	own := lab.Dir + "/bin"
-	build := exec.Command("go", "build", "-trimpath", "-o", own+"/", "./cmd/...")
-	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if _, err := lab.Output(build); err != nil {
-		return err
+	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+		build := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", own + "/"}, what)...)
+		build.Dir = "../.."
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if _, err := lab.Output(build); err != nil {
+			return err
+		}
 	}
 	if err := os.RemoveAll("/etc/berth"); err != nil {
 		return err

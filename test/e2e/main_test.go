@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,11 +42,13 @@ func prepare() error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/...")
-	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if _, err := lab.Output(build); err != nil {
-		return err
+	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+		build := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", bin + "/"}, what)...)
+		build.Dir = "../.."
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if _, err := lab.Output(build); err != nil {
+			return err
+		}
 	}
 	return lab.Rootfs(rootfs)
 }

@@ -15,9 +15,11 @@ var benchTools = []string{"cp", "iperf3"}
 
 // addBench adds test/bench and berth's programs to the image.
 func (img *image) addBench(ctx context.Context, dir string, args []string) error {
+	tags := map[string]string{"cmd/berth-hook": "hook"}
 	for _, name := range []string{"test/bench", "cmd/berth", "cmd/berth-hook", "cmd/berthd"} {
 		binary := filepath.Join(dir, filepath.Base(name))
-		if err := command.Go(ctx, ".", "build", "-o", binary, "-ldflags=-s -w", "berth/"+name); err != nil {
+		err := command.Go(ctx, ".", "build", "-tags", tags[name], "-o", binary, "-ldflags=-s -w", "berth/"+name)
+		if err != nil {
 			return err
 		}
 		img.tree.program("berth/"+filepath.Base(name), binary)

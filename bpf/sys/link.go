@@ -1,0 +1,145 @@
+package sys
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// AttachType is the direction of a tcx program: a number of enum bpf_attach_type.
+type AttachType uint32
+
+// The directions.
+const (
+	Ingress AttachType = unix.BPF_TCX_INGRESS
+	Egress  AttachType = unix.BPF_TCX_EGRESS
+)
+
+// Link is a link: a program on an interface.
+type Link struct{ object }
+
+// LoadPinnedLink opens a pinned link. The error wraps fs.ErrNotExist if there is none.
+func LoadPinnedLink(path string) (*Link, error) {
+	fd, err := openPinned(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{object{fd}}, nil
+}
+
+type createAttr struct {
+	program uint32
+	ifindex uint32
+	attach  AttachType
+	flags   uint32
+	_, _    uint32 // relative to a program or link
+	_       uint64 // revision
+}
+
+// AttachFirst attaches a program to an interface, before all others of that direction. It
+// returns [ErrNotSupported] on a kernel without tcx.
+func AttachFirst(program, ifindex int, attach AttachType) (*Link, error) {
+	fd, err := open(unix.BPF_LINK_CREATE, &createAttr{
+		program: uint32(program), ifindex: uint32(ifindex), attach: attach, flags: unix.BPF_F_BEFORE,
+	})
+	if err == nil {
+		return &Link{object{fd}}, nil
+	}
+	if !HasTCX() {
+		return nil, ErrNotSupported
+	}
+	return nil, fmt.Errorf("attach tcx link: %w", err)
+}
+
+type updateAttr struct {
+	link, program uint32
+	_, _          uint32 // flags, the old program
+}
+
+// Update replaces the program of a link. The error is unix.ENOLINK if its interface is gone.
+func (l *Link) Update(program int) error {
+	_, err := call(unix.BPF_LINK_UPDATE, &updateAttr{link: uint32(l.fd), program: uint32(program)})
+	return err
+}
+
+type detachAttr struct{ link uint32 }
+
+// Detach takes the program off the interface, even if other processes have the link open.
+func (l *Link) Detach() error {
+	if _, err := call(unix.BPF_LINK_DETACH, &detachAttr{uint32(l.fd)}); err != nil {
+		return fmt.Errorf("detach link: %w", err)
+	}
+	return nil
+}
+
+// Pin pins the link.
+func (l *Link) Pin(path string) error { return Pin(l.fd, path) }
+
+// Clone returns the link with another file descriptor.
+func (l *Link) Clone() (*Link, error) {
+	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
+	return &Link{object{fd}}, err
+}
+
+// Close closes the file descriptor. A link that is not pinned is detached.
+func (l *Link) Close() error { return l.close() }
+
+// LinkInfo is the kernel's information on a tcx link.
+type LinkInfo struct {
+	ID      uint32
+	Program uint32 // its id
+	IfIndex uint32 // 0 if the interface is gone
+}
+
+// Info returns the kernel's information; ok is false if the link is not one of tcx.
+func (l *Link) Info() (i LinkInfo, ok bool, err error) {
+	var info struct{ kind, id, program, _, ifindex, _ uint32 }
+	err = readInfo(l.fd, &info)
+	return LinkInfo{info.id, info.program, info.ifindex}, err == nil && info.kind == unix.BPF_LINK_TYPE_TCX, err
+}
+
+type queryAttr struct {
+	ifindex  uint32
+	attach   AttachType
+	_, _     uint32 // flags
+	programs pointer
+	count    uint32
+	_        uint32
+	_        uint64 // flags of the programs
+	links    pointer
+	_, _     uint64 // flags of the links, revision
+}
+
+// Attached is a tcx program on an interface.
+type Attached struct{ Program, Link uint32 } // ids; Link is 0 if it was attached without one
+
+// QueryTCX returns the tcx programs of an interface in the order in which they run.
+func QueryTCX(ifindex int, attach AttachType) ([]Attached, error) {
+	for room := uint32(8); ; room *= 2 {
+		programs, links := make([]uint32, room), make([]uint32, room)
+		q := queryAttr{
+			ifindex: uint32(ifindex), attach: attach,
+			programs: pointer(&programs[0]), links: pointer(&links[0]), count: room,
+		}
+		_, err := call(unix.BPF_PROG_QUERY, &q)
+		if err == unix.ENOSPC {
+			continue // there are more
+		} else if err != nil {
+			return nil, fmt.Errorf("query programs: %w", err)
+		}
+		all := make([]Attached, min(q.count, room))
+		for i := range all {
+			all[i] = Attached{programs[i], links[i]}
+		}
+		return slices.Clip(all), nil
+	}
+}
+
+// HasTCX reports whether the kernel has tcx, and so a link to pin.
+var HasTCX = sync.OnceValue(func() bool {
+	const loopback = 1
+	_, err := QueryTCX(loopback, Egress)
+	return err == nil
+})
