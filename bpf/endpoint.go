@@ -106,6 +106,11 @@ func (e Endpoint) addressKey(a netip.Addr) addressKey {
 	return addressKey{Addr: addressBytes(a), IfIndex: uint32(e.ParentIndex), VLAN: uint32(e.VLAN)}
 }
 
+// hasAddressKey reports whether one of the endpoint's addresses has a key.
+func (e Endpoint) hasAddressKey(key addressKey) bool {
+	return slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return e.addressKey(a) == key })
+}
+
 func parentKey(ifindex int, mac specs.MAC) endpointKey {
 	return endpointKey{MAC: mac, IfIndex: uint32(ifindex)}
 }

@@ -134,7 +134,7 @@ func (m *Maps) shareParent(e Endpoint) error {
 // interface on the same parent, frames are attributed to that one by the namespace's cookie
 // only after it is registered again.
 func (m *Maps) Unregister(e Endpoint) error {
-	errs := []error{m.reopenReplaced(), m.forgetKeys(e)}
+	errs := []error{m.reopenReplaced(), m.forgetKeys(e, Endpoint{})}
 	if e.mayHaveOwnPrograms() {
 		for _, o := range ownPrograms {
 			if err := m.forgetInside(o, e); !errors.Is(err, fs.ErrNotExist) { // else an agent is pinning the first maps
@@ -164,17 +164,15 @@ func (m *Maps) UnregisterNamespace(e Endpoint) error {
 	return nil
 }
 
-// Move registers an endpoint whose parent has another index now, or that is on another
-// VLAN, and unregisters it at the old place. Its slot, its counts and the sibling program
-// stay.
+// Move registers an endpoint under other keys: its parent has another index now, it is on another
+// VLAN, or it has another MAC or other addresses. It deletes the keys that the endpoint had and has
+// no longer. Its slot, its counts and the programs on its own interface stay, and it is registered
+// all the while: none of its frames looks forged in between.
 func (m *Maps) Move(from, to Endpoint) error {
 	if err := m.Register(to); err != nil {
 		return err
 	}
-	if from.ParentIndex == to.ParentIndex && from.VLAN == to.VLAN {
-		return nil // only the trunk below has another index: its keys are the same
-	}
-	errs := []error{m.forgetKeys(from)}
+	errs := []error{m.forgetKeys(from, to)}
 	if to.mayHaveOwnPrograms() && to.Index != 0 {
 		errs = append(errs, m.moveInside(to))
 	}
@@ -193,22 +191,30 @@ func (m *Maps) moveInside(to Endpoint) error {
 	return m.PutInside(to)
 }
 
-// forgetKeys deletes the keys that lead to an endpoint on its parent.
-func (m *Maps) forgetKeys(e Endpoint) error {
+// forgetKeys deletes the keys that lead to an endpoint on its parent, except those that it has in
+// its other state too.
+func (m *Maps) forgetKeys(e, except Endpoint) error {
 	var errs []error
 	ours := func(p partyValue) bool { return p.Slot == e.Slot }
 	for _, a := range e.Addresses {
-		errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
+		if !except.hasAddressKey(e.addressKey(a)) {
+			errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
+		}
 	}
 	for _, mac := range e.listedSources() {
-		errs = append(errs, deleteIf(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, func(uint8) bool { return true }))
+		if !slices.Contains(except.listedSources(), mac) {
+			errs = append(errs, deleteIf(m, mapSources, sourceKey{Slot: e.Slot, MAC: mac}, func(uint8) bool { return true }))
+		}
 	}
-	errs = append(errs,
-		deleteIf(m, mapNamespaces, e.namespaceKey(), ours),
-		m.withLock(func() error {
+	if e.namespaceKey() != except.namespaceKey() {
+		errs = append(errs, deleteIf(m, mapNamespaces, e.namespaceKey(), ours))
+	}
+	if e.makeKey() != except.makeKey() {
+		errs = append(errs, m.withLock(func() error {
 			return m.deleteEndpoint(e.makeKey(), func(v endpointValue) bool { return ours(v.Is) })
 		}))
-	if e.Mode == specs.ModePassthru {
+	}
+	if e.Mode == specs.ModePassthru && (except.Mode != e.Mode || except.ParentIndex != e.ParentIndex) {
 		errs = append(errs, m.takePassthru(e))
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
@@ -154,5 +155,57 @@ func TestMove(t *testing.T) {
 	}
 	if _, found, err := x.maps.lookupEndpoint(e.makeKey()); err != nil || found {
 		t.Errorf("the old key: %v, %v", found, err)
+	}
+}
+
+// TestMoveToOtherAddresses gives an endpoint another address on the same parent, as another lease
+// does: the keys of the address that it keeps stay, and its programs too.
+func TestMoveToOtherAddresses(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Options{})
+	a := l.container(specs.ModeBridge)
+	a.Index = testnet.Link(t, a.NS, "net1").Attrs().Index
+	testnet.In(t, a.NS, func() {
+		for _, o := range ownPrograms {
+			must(t, l.maps.AttachInside(o, a.Endpoint))
+		}
+	})
+	from, to := a.Endpoint, a.Endpoint
+	from.Addresses, to.Addresses = []netip.Addr{ipA, ip6A}, []netip.Addr{ip6A, ipB}
+	must(t, l.maps.Register(from))
+	must(t, l.maps.Move(from, to))
+	for _, o := range ownPrograms {
+		if missing, err := l.maps.MissesInside(o, to); err != nil || missing {
+			t.Errorf("the %s is missing: %v, %v", o, missing, err)
+		}
+	}
+	one, err := l.maps.openMap(mapAddresses)
+	must(t, err)
+	for addr, want := range map[netip.Addr]error{ipA: ebpf.ErrKeyNotExist, ip6A: nil, ipB: nil} {
+		var is partyValue
+		if err := one.Lookup(to.addressKey(addr), &is); !errors.Is(err, want) || err == nil && is.Slot != a.Slot {
+			t.Errorf("%s is slot %d's, %v; want %v", addr, is.Slot, err, want)
+		}
+	}
+	if _, found, err := l.maps.lookupEndpoint(to.makeKey()); err != nil || !found {
+		t.Errorf("the MAC's key: %v, %v", found, err)
+	}
+}
+
+// TestMoveInModeSource: the list of source mode has no parent in its keys, and stays.
+func TestMoveInModeSource(t *testing.T) {
+	t.Parallel()
+	x := emptyBench(t)
+	from := newEndpoint(1)
+	from.Mode, from.Sources = specs.ModeSource, []specs.MAC{macLAN}
+	must(t, x.maps.Register(from))
+	to := from
+	to.ParentIndex = 2
+	must(t, x.maps.Move(from, to))
+	one, err := x.maps.openMap(mapSources)
+	must(t, err)
+	var listed uint8
+	if err := one.Lookup(sourceKey{Slot: 1, MAC: macLAN}, &listed); err != nil || listed != 1 {
+		t.Errorf("the listed source: %d, %v", listed, err)
 	}
 }

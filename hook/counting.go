@@ -80,14 +80,13 @@ func (a *attaching) registerAll() {
 	}
 }
 
-// reregisterEndpoint registers an attachment after a change of its addresses.
+// reregisterEndpoint registers an attachment after a change of its addresses. Its own programs stay.
 func (a *attaching) reregisterEndpoint(ctx context.Context, before, now *state.Attachment) error {
 	if !a.hasSlot(now) {
 		return nil
 	}
 	return a.Store.Exclude(ctx, func() error { // for the reason given in registerEndpoints
-		err := errors.Join(a.maps.Unregister(release.Endpoint(before)), a.maps.Register(release.Endpoint(now)))
-		if err != nil {
+		if err := a.maps.Move(release.Endpoint(before), release.Endpoint(now)); err != nil {
 			a.warnUncounted(now.Interface, fmt.Errorf("register with the agent's maps: %w", err))
 		}
 		return nil

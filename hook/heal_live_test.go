@@ -161,8 +161,10 @@ func TestHealKilled(t *testing.T) {
 			h.returnParent()
 			h.killHealAfter(step)
 			h.collectNothing()
+			h.wantPrograms(d) // the agent reports none as missing that the healer attaches
 			h.heal()
 			h.expectHealed(a, before, routes)
+			h.wantPrograms(d)
 			h.countsAll(d, a)
 		})
 	}

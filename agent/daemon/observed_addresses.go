@@ -66,11 +66,21 @@ func (o *observedAddresses) allKeys() []string {
 
 // registerEndpoint registers the endpoint of a record that has a slot.
 func (a *Agent) registerEndpoint(m *bpf.Maps, at *state.Attachment) error {
+	return m.Register(a.notedEndpoint(at))
+}
+
+// moveEndpoint registers an attachment whose record has changed.
+func (a *Agent) moveEndpoint(m *bpf.Maps, was, is *state.Attachment) error {
+	return m.Move(release.Endpoint(was), a.notedEndpoint(is))
+}
+
+// notedEndpoint returns the endpoint of an attachment, and notes the addresses of an observed one.
+func (a *Agent) notedEndpoint(at *state.Attachment) bpf.Endpoint {
 	e := release.Endpoint(at)
 	if at.Observed {
 		a.observed.noteAddresses(at.Key(), e.Addresses)
 	}
-	return m.Register(e)
+	return e
 }
 
 // assignAddresses registers observed interfaces again, by the keys of their records. An observed

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"berth/bpf"
-	"berth/internal/release"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -74,7 +73,7 @@ func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*st
 			if maps == nil || is.Slot == 0 {
 				continue
 			}
-			if err := errors.Join(maps.Unregister(release.Endpoint(was)), o.a.registerEndpoint(maps, is)); err != nil {
+			if err := o.a.moveEndpoint(maps, was, is); err != nil {
 				return err
 			}
 		}

@@ -273,7 +273,7 @@ func (k *Keeper) register(ctx context.Context, before, now *state.Attachment) {
 		}
 		// Exclude keeps out a drain, as in the hook.
 		err = k.Store.Exclude(ctx, func() error {
-			return errors.Join(maps.Unregister(release.Endpoint(before)), maps.Register(release.Endpoint(now)))
+			return maps.Move(release.Endpoint(before), release.Endpoint(now))
 		})
 	}
 	if err != nil {

@@ -43,9 +43,10 @@ func OwnPrograms(a *state.Attachment) (all []bpf.OwnProgram) {
 	return all
 }
 
-// LackedPrograms returns the programs that an attachment needs and lacks.
+// LackedPrograms returns the programs that an attachment needs and lacks. If its link was deleted with
+// its parent it lacks none: the healer attaches them to the link that it makes, before that link is up.
 func LackedPrograms(maps *bpf.Maps, a *state.Attachment) (lacked []bpf.OwnProgram, err error) {
-	if a.Phase != specs.PhaseAttached || a.Leaving || a.Slot == 0 || a.Slot >= maps.Slots() {
+	if a.Phase != specs.PhaseAttached || a.Leaving || a.Lost || a.Slot == 0 || a.Slot >= maps.Slots() {
 		return nil, nil
 	}
 	for _, o := range OwnPrograms(a) {
