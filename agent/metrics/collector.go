@@ -28,6 +28,7 @@ var (
 	programsDesc = newDesc("agent_attached_programs",
 		"Programs attached to parents, by the way they are attached.", "kind")
 	missingDesc = newDesc("agent_parents_missing", "Parents that a network names and that do not exist.")
+	failedDesc  = newDesc("agent_parents_failed", "Parents at which frames may pass uncounted.")
 	leftOutDesc = newDesc("agent_endpoints_left_out",
 		"Endpoints that have no series, because metrics_max_endpoints is reached.")
 	leaseDesc = newDesc("lease_expiry_timestamp_seconds",
@@ -48,7 +49,7 @@ type agentCollector struct {
 func (agentCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{violationsDesc, droppedDesc, entriesDesc, capacityDesc, lostDesc, leftOutEvents,
 		overflowDesc, programsDesc,
-		missingDesc, leftOutDesc, leaseDesc, messagesDesc, buildDesc, durationDesc} {
+		missingDesc, failedDesc, leftOutDesc, leaseDesc, messagesDesc, buildDesc, durationDesc} {
 		out <- d
 	}
 }
@@ -66,11 +67,11 @@ func (a agentCollector) Collect(out chan<- prometheus.Metric) {
 	sendCounter(out, lostDesc, a.EventsLost)
 	sendCounter(out, leftOutEvents, a.EventsLeftOut)
 	sendCounter(out, overflowDesc, a.UnknownOverflow)
-	programs, missing := programsOf(a.Parents)
-	for kind, n := range programs {
+	for kind, n := range programsOf(a.Parents) {
 		sendGauge(out, programsDesc, float64(n), kind)
 	}
-	sendGauge(out, missingDesc, float64(missing))
+	sendGauge(out, missingDesc, float64(parentsIn(specs.ParentWaiting, a.Parents)))
+	sendGauge(out, failedDesc, float64(parentsIn(specs.ParentFailed, a.Parents)))
 	sendGauge(out, leftOutDesc, float64(a.LeftOut))
 	for _, l := range a.Leases {
 		sendGauge(out, leaseDesc, l.Expires, l.ContainerID, l.Interface, l.Network, l.Parent, l.Family)
@@ -85,18 +86,25 @@ func (a agentCollector) Collect(out chan<- prometheus.Metric) {
 // programsPerParent is 2: one program at ingress and one at egress.
 const programsPerParent = 2
 
-// programsOf counts the programs on the parents by attach type, and the missing parents.
-func programsOf(parents []specs.ParentStatus) (programs map[string]int, missing int) {
-	programs = map[string]int{"tcx": 0, "clsact": 0}
+// programsOf counts the programs on the parents by attach type.
+func programsOf(parents []specs.ParentStatus) map[string]int {
+	programs := map[string]int{"tcx": 0, "clsact": 0}
 	for _, p := range parents {
-		if p.State == specs.ParentWaiting {
-			missing++
-		}
 		if p.Attach != "" { // on it, though it may be failed: another program may run before them
 			programs[p.Attach] += programsPerParent
 		}
 	}
-	return programs, missing
+	return programs
+}
+
+// parentsIn counts the parents in a state.
+func parentsIn(state specs.ParentState, parents []specs.ParentStatus) (n int) {
+	for _, p := range parents {
+		if p.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 func sendGauge(out chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
